@@ -1,0 +1,224 @@
+//! Pages of mail: what is fetched, what each part commits, and what becomes of pages that are dropped.
+
+use crate::account::machine::{Action, Token};
+use crate::account::run::{Fill, FillKind, Owner, Run};
+use crate::commit::request::Change;
+use crate::failure::Failure;
+use crate::mail::change::Request;
+use crate::mail::id::FolderId;
+use crate::mail::page::Page;
+use crate::mail::uid_set::UidSet;
+use crate::time::Now;
+use std::collections::VecDeque;
+
+impl Run {
+    /// Asks for a page. `open` is what it is to settle: the UIDs asked for, and for history the holes around them.
+    pub(super) fn start_fill(
+        &mut self,
+        id: FolderId,
+        kind: FillKind,
+        asked: UidSet,
+        open: UidSet,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(folder) = self.folders.get(&id) else {
+            return;
+        };
+        let request = Request::Fetch {
+            remote_id: folder.row.remote_id.clone(),
+            uidvalidity: folder.row.live.uidvalidity,
+            uids: asked.clone(),
+        };
+        let token = self.ask_page(id, request, out);
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.fresher = folder.fresher.union(&asked);
+            folder.fills.insert(
+                token,
+                Fill {
+                    kind,
+                    asked,
+                    open,
+                    fetching: true,
+                    dead: false,
+                    unacked: VecDeque::new(),
+                },
+            );
+        }
+    }
+
+    /// Takes UIDs that do not exist (the index does not show them) out of `remaining`.
+    pub(super) fn close_holes(&mut self, id: FolderId, range: UidSet, now: Now, out: &mut Vec<Action>) {
+        let Some(folder) = self.folders.get_mut(&id) else {
+            return;
+        };
+        let uidvalidity = folder.row.live.uidvalidity;
+        let token = Token::HOLES;
+        let fill = Fill {
+            kind: FillKind::Backfill,
+            asked: UidSet::new(),
+            open: range.clone(),
+            fetching: false,
+            dead: false,
+            unacked: VecDeque::from([(0, 0, 0)]),
+        };
+        folder.fills.insert(token, fill);
+        let change = Change::Backfill {
+            folder: id,
+            uidvalidity,
+            range,
+            page: Page::default(),
+        };
+        self.commit(Owner::Page(id, token), change, now, out);
+    }
+
+    /// A part of a page came.
+    ///
+    /// # Errors
+    /// A bug when the session settled what nobody asked for, or ended without settling all of it.
+    pub(super) fn on_page(
+        &mut self,
+        id: FolderId,
+        token: Token,
+        page: Page,
+        last: bool,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Failure> {
+        let Some(folder) = self.folders.get_mut(&id) else {
+            return Ok(());
+        };
+        let Some(fill) = folder.fills.get_mut(&token) else {
+            return Ok(());
+        };
+        if fill.dead {
+            fill.fetching = !last;
+            folder.fills.retain(|_, fill| fill.fetching || !fill.unacked.is_empty());
+            return Ok(());
+        }
+        let settled = page.settled();
+        let unsettled = fill.open.intersect(&fill.asked).minus(&settled);
+        if !fill.open.contains_all(&settled) || (last && !unsettled.is_empty()) {
+            return Err(Failure::bug("a page settled other UIDs than it was asked for"));
+        }
+        let reached = settled.last().unwrap_or(0);
+        if !last && unsettled.first().is_some_and(|uid| uid < reached) {
+            return Err(Failure::bug("a page's parts did not come in order"));
+        }
+        let uidvalidity = folder.row.live.uidvalidity;
+        fill.fetching = !last;
+        fill.unacked
+            .push_back((page.rows.len() as u64, page.octets(), page.failed.len() as u64));
+        let change = match fill.kind {
+            FillKind::Backfill => {
+                let range = if last {
+                    fill.open.clone()
+                } else {
+                    fill.open.intersect(&UidSet::range(1, reached))
+                };
+                fill.open = fill.open.minus(&range);
+                Change::Backfill {
+                    folder: id,
+                    uidvalidity,
+                    range,
+                    page,
+                }
+            }
+            FillKind::Arrivals => {
+                let from = folder.chain;
+                folder.chain = from.max(reached.saturating_add(1));
+                fill.open = fill.open.minus(&settled);
+                Change::Arrivals {
+                    folder: id,
+                    uidvalidity,
+                    from,
+                    to: folder.chain,
+                    page,
+                }
+            }
+            FillKind::Retry => {
+                fill.open = fill.open.minus(&settled);
+                Change::Retry {
+                    folder: id,
+                    uidvalidity,
+                    uids: settled,
+                    page,
+                }
+            }
+        };
+        self.commit(Owner::Page(id, token), change, now, out);
+        Ok(())
+    }
+
+    /// A page's commit was answered.
+    pub(super) fn on_page_answered(&mut self, id: FolderId, token: Token, refused: bool) {
+        let Some(folder) = self.folders.get_mut(&id) else {
+            return;
+        };
+        let mut arrivals = false;
+        if let Some(fill) = folder.fills.get_mut(&token) {
+            arrivals = fill.kind == FillKind::Arrivals;
+            let (stored, octets, failed) = fill.unacked.pop_front().unwrap_or_default();
+            if !refused {
+                self.counts.stored += stored;
+                self.counts.octets += octets;
+                self.counts.failed += failed;
+            }
+            if !fill.fetching && fill.unacked.is_empty() {
+                folder.fills.remove(&token);
+            }
+        }
+        if refused {
+            if arrivals {
+                self.break_chain(id);
+            } else if let Some(folder) = self.folders.get_mut(&id) {
+                // What is no longer in `remaining`, or no longer a failure, is not asked for again.
+                folder.due = folder.due.intersect(&folder.row.failures);
+            }
+        }
+    }
+
+    /// A link of the live chain is missing: nothing that was to follow it may be committed. The pass begins anew.
+    fn break_chain(&mut self, id: FolderId) {
+        if let Some(folder) = self.folders.get_mut(&id) {
+            for fill in folder.fills.values_mut().filter(|fill| fill.kind == FillKind::Arrivals) {
+                fill.dead = true;
+            }
+        }
+        self.break_off_pass(id, false);
+    }
+
+    /// A page will not come: what it has not settled stays in `remaining`.
+    pub(super) fn drop_fill(&mut self, id: FolderId, token: Token) {
+        let Some(folder) = self.folders.get_mut(&id) else {
+            return;
+        };
+        if let Some(fill) = folder.fills.get_mut(&token) {
+            fill.fetching = false;
+            fill.asked = fill.asked.minus(&fill.open);
+            fill.open = UidSet::new();
+            if fill.kind == FillKind::Arrivals {
+                self.break_chain(id);
+            }
+        }
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.fills.retain(|_, fill| fill.fetching || !fill.unacked.is_empty());
+        }
+    }
+
+    /// The session is gone: so are the pages it still owed.
+    pub(super) fn drop_fetching(&mut self) {
+        let owed: Vec<(FolderId, Token)> = self
+            .folders
+            .values()
+            .flat_map(|f| {
+                f.fills
+                    .iter()
+                    .filter(|(_, fill)| fill.fetching)
+                    .map(|(token, _)| (f.row.id, *token))
+            })
+            .collect();
+        for (id, token) in owed {
+            self.drop_fill(id, token);
+        }
+    }
+}

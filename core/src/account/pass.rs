@@ -1,0 +1,487 @@
+//! The pass of a folder: EXAMINE, the whole index, arrivals, facts with the evidence rule, repair, and the mark last.
+
+use crate::account::evidence::{Sight, digest, judge_folder};
+use crate::account::machine::Action;
+use crate::account::run::{FillKind, Owner, Run, leave};
+use crate::commit::request::Change;
+use crate::commit::rows::FolderLook;
+use crate::failure::{Class, Failure, Provenance, Reach};
+use crate::mail::change::{Examined, Request, UidFlags};
+use crate::mail::cursor::Mark;
+use crate::mail::flags::Flags;
+use crate::mail::id::FolderId;
+use crate::mail::uid_set::UidSet;
+use crate::time::{Micros, Now};
+use std::collections::BTreeMap;
+
+/// Facts in one commit.
+const FACTS_CHUNK: usize = 2000;
+
+/// What a pass saw.
+#[derive(Debug)]
+pub(super) struct Seen {
+    started: Micros,
+    examined: Examined,
+    rows: UidFlags,
+    unproved: Option<String>,
+}
+
+/// What a pass concluded and has not committed.
+#[derive(Debug)]
+pub(super) struct Settling {
+    seen: Seen,
+    flags: BTreeMap<u32, Flags>,
+    gone: UidSet,
+    put_back: UidSet,
+    held: UidSet,
+    unacked: usize,
+}
+
+/// Where a pass stands.
+#[derive(Debug)]
+pub(super) enum Pass {
+    /// EXAMINE asked.
+    Examining { started: Micros, misses: u8 },
+    /// The index asked.
+    Indexing {
+        started: Micros,
+        misses: u8,
+        examined: Examined,
+    },
+    /// Arrivals are fetched.
+    Arriving { seen: Seen, todo: UidSet },
+    /// Our rows are read.
+    Reading { seen: Seen, busy: UidSet },
+    /// Facts are committed; those about UIDs on their way wait.
+    Settling(Box<Settling>),
+    /// The mark is sent.
+    Marking { seen: Seen },
+}
+
+/// The rows of a folder as the store has them.
+#[derive(Debug, Default)]
+pub struct FolderRows {
+    /// Living locations with their flags.
+    pub living: UidFlags,
+    /// UIDs with an open failure.
+    pub failures: UidSet,
+}
+
+impl Run {
+    pub(super) fn start_pass(&mut self, id: FolderId, now: Now, out: &mut Vec<Action>) {
+        let started = self.stamp(now);
+        self.examine(id, started, 0, out);
+    }
+
+    fn examine(&mut self, id: FolderId, started: Micros, misses: u8, out: &mut Vec<Action>) {
+        let Some(folder) = self.folders.get_mut(&id) else {
+            return;
+        };
+        folder.wanted = false;
+        folder.pass = Some(Pass::Examining { started, misses });
+        let request = Request::Examine {
+            remote_id: folder.row.remote_id.clone(),
+        };
+        self.ask(Owner::Pass(id), request, out);
+    }
+
+    pub(super) fn on_pass_examined(&mut self, id: FolderId, examined: Examined, now: Now, out: &mut Vec<Action>) {
+        let Some(folder) = self.folders.get_mut(&id) else {
+            return;
+        };
+        let Some(Pass::Examining { started, misses }) = folder.pass.take() else {
+            return;
+        };
+        let live = &folder.row.live;
+        let lost = if examined.uidvalidity != live.uidvalidity {
+            Some(format!(
+                "UIDVALIDITY changed from {} to {}",
+                live.uidvalidity, examined.uidvalidity
+            ))
+        } else if examined.uidnext < live.mark.uidnext {
+            Some(format!(
+                "UIDNEXT fell from {} to {}",
+                live.mark.uidnext, examined.uidnext
+            ))
+        } else {
+            None
+        };
+        if let Some(text) = lost {
+            let failure = Failure::new(Class::StateLost, Reach::Folder, Provenance::Server, text);
+            return self.stand_still(id, failure, now, out);
+        }
+        folder.fresher = UidSet::new();
+        if examined.exists == 0 {
+            folder.pass = Some(Pass::Indexing {
+                started,
+                misses,
+                examined,
+            });
+            return self.on_pass_indexed(id, UidFlags::default(), now, out);
+        }
+        let request = Request::Index {
+            remote_id: folder.row.remote_id.clone(),
+            uidvalidity: examined.uidvalidity,
+        };
+        folder.pass = Some(Pass::Indexing {
+            started,
+            misses,
+            examined,
+        });
+        self.ask(Owner::Pass(id), request, out);
+    }
+
+    pub(super) fn on_pass_indexed(&mut self, id: FolderId, rows: UidFlags, now: Now, out: &mut Vec<Action>) {
+        let Some(folder) = self.folders.get_mut(&id) else {
+            return;
+        };
+        let Some(Pass::Indexing {
+            started,
+            misses,
+            examined,
+        }) = folder.pass.take()
+        else {
+            return;
+        };
+        let below = rows.iter().filter(|(uid, _)| *uid < examined.uidnext).count() as u64;
+        let mut unproved = None;
+        if below != u64::from(examined.exists) {
+            if misses == 0 {
+                return self.examine(id, started, 1, out);
+            }
+            // Two in a row: either the answer lost lines, or this server's EXISTS never fits.
+            let seen = (below, digest(&rows.uids()));
+            let Some(session) = self.session else { return };
+            let look = folder.row.look.as_ref();
+            if look.is_some_and(|look| look.misfit == Some(seen) && look.session != session) {
+                unproved = Some(format!(
+                    "EXISTS says {}, two equal listings show {below}",
+                    examined.exists
+                ));
+                leave(
+                    &mut self.left,
+                    format!(
+                        "folder {} is not proved: EXISTS never fits its listing",
+                        folder.row.path
+                    ),
+                );
+            } else {
+                let look = FolderLook {
+                    uidvalidity: examined.uidvalidity,
+                    ends: UidSet::new(),
+                    misfit: Some(seen),
+                    session,
+                    at: started,
+                };
+                leave(
+                    &mut self.left,
+                    format!(
+                        "folder {}: the listing shows {below} messages where EXISTS says {}; looked at again next time",
+                        folder.row.path, examined.exists
+                    ),
+                );
+                folder.looked = true;
+                return self.commit(Owner::Nobody, Change::Look { folder: id, look }, now, out);
+            }
+        }
+        folder.chain = folder.row.live.uidnext;
+        let arrived: UidSet = rows
+            .iter()
+            .map(|(uid, _)| uid)
+            .filter(|uid| *uid >= folder.chain)
+            .collect();
+        folder.pass = Some(Pass::Arriving {
+            seen: Seen {
+                started,
+                examined,
+                rows,
+                unproved,
+            },
+            todo: arrived,
+        });
+    }
+
+    /// Takes the next arrivals to fetch, if the folder's pass has some.
+    pub(super) fn take_arrivals(&mut self, id: FolderId) -> Option<UidSet> {
+        let size = self.settings.page_messages;
+        let folder = self.folders.get_mut(&id)?;
+        match &mut folder.pass {
+            Some(Pass::Arriving { todo, .. }) if !todo.is_empty() => {
+                let page: UidSet = todo.iter().take(size).collect();
+                *todo = todo.minus(&page);
+                Some(page)
+            }
+            _ => None,
+        }
+    }
+
+    /// Moves on every pass that waited for pages or acknowledgements.
+    pub(super) fn advance_passes(&mut self, now: Now, out: &mut Vec<Action>) {
+        let ids: Vec<FolderId> = self
+            .folders
+            .values()
+            .filter(|f| f.pass.is_some())
+            .map(|f| f.row.id)
+            .collect();
+        for id in ids {
+            self.advance_pass(id, now, out);
+        }
+    }
+
+    fn advance_pass(&mut self, id: FolderId, now: Now, out: &mut Vec<Action>) {
+        let Some(folder) = self.folders.get_mut(&id) else {
+            return;
+        };
+        match folder.pass.take() {
+            Some(Pass::Arriving { seen, todo })
+                if todo.is_empty() && !folder.fills.values().any(|f| f.kind == FillKind::Arrivals) =>
+            {
+                let busy = folder.in_flight();
+                folder.pass = Some(Pass::Reading { seen, busy });
+                self.read_rows(Owner::Pass(id), id, out);
+            }
+            Some(Pass::Settling(settling)) => self.settle(id, settling, now, out),
+            other => folder.pass = other,
+        }
+    }
+
+    pub(super) fn on_pass_rows(&mut self, id: FolderId, rows: &FolderRows, now: Now, out: &mut Vec<Action>) {
+        let sight = self
+            .session
+            .map(|session| (session, self.settings.confirm_after, self.settings.guard_floor));
+        let Some(folder) = self.folders.get_mut(&id) else {
+            return;
+        };
+        let Some(Pass::Reading { seen, busy }) = folder.pass.take() else {
+            return;
+        };
+        let Some((session, confirm_after, floor)) = sight else {
+            folder.wanted = true;
+            return;
+        };
+        let on_their_way = busy.union(&folder.in_flight()).minus(&folder.fresher);
+        let living = rows.living.uids();
+        let listed = seen.rows.uids();
+        let known = living
+            .union(&rows.failures)
+            .union(&busy)
+            .union(&folder.in_flight())
+            .union(&folder.fresher);
+
+        let mut flags = BTreeMap::new();
+        for (uid, told) in seen.rows.iter() {
+            let differs = rows
+                .living
+                .get(uid)
+                .map_or_else(|| on_their_way.contains(uid), |held| held != told);
+            if differs && !folder.fresher.contains(uid) {
+                flags.insert(uid, told.clone());
+            }
+        }
+        let below = UidSet::range(1, seen.examined.uidnext.saturating_sub(1));
+        let absent = living
+            .union(&rows.failures)
+            .union(&on_their_way)
+            .minus(&listed)
+            .minus(&folder.fresher)
+            .intersect(&below);
+        let sight = Sight {
+            session,
+            at: seen.started,
+            confirm_after,
+        };
+        let ruling = judge_folder(
+            seen.examined.uidvalidity,
+            absent.intersect(&living),
+            living.len(),
+            seen.examined.exists,
+            floor,
+            folder.row.look.as_ref(),
+            sight,
+        );
+        let limit = folder.row.live.uidnext.min(seen.examined.uidnext);
+        let ours = UidSet::range(1, limit.saturating_sub(1));
+        let put_back = listed
+            .intersect(&ours)
+            .minus(&known)
+            .minus(&folder.row.backfill.remaining);
+        if !ruling.held.is_empty() {
+            leave(
+                &mut self.left,
+                format!(
+                    "folder {}: {} of {} messages would end at once; a second look, {} s later on a new session, must agree",
+                    folder.row.path,
+                    ruling.held.len(),
+                    living.len(),
+                    confirm_after.as_secs()
+                ),
+            );
+        }
+        let gone = absent.minus(&ruling.held);
+        let unacked = usize::from(ruling.look.is_some());
+        folder.pass = Some(Pass::Settling(Box::new(Settling {
+            seen,
+            flags,
+            gone,
+            put_back,
+            held: ruling.held,
+            unacked,
+        })));
+        if let Some(look) = ruling.look {
+            self.commit(Owner::Pass(id), Change::Look { folder: id, look }, now, out);
+        }
+    }
+
+    /// Sends the facts that need not wait; sends the mark when none are left.
+    fn settle(&mut self, id: FolderId, mut pass: Box<Settling>, now: Now, out: &mut Vec<Action>) {
+        let Some(folder) = self.folders.get(&id) else {
+            return;
+        };
+        let busy = folder.in_flight();
+        let uidvalidity = pass.seen.examined.uidvalidity;
+        let mut facts = Vec::new();
+        let (wait, ready): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut pass.flags)
+            .into_iter()
+            .partition(|(uid, _)| busy.contains(*uid));
+        pass.flags = wait;
+        let gone = pass.gone.minus(&busy);
+        pass.gone = pass.gone.intersect(&busy);
+        let mut ready: Vec<(u32, Flags)> = ready.into_iter().collect();
+        while ready.len() > FACTS_CHUNK {
+            let rest = ready.split_off(FACTS_CHUNK);
+            facts.push((std::mem::replace(&mut ready, rest), UidSet::new()));
+        }
+        let mut gone_left = gone;
+        loop {
+            let part: UidSet = gone_left.iter().take(FACTS_CHUNK).collect();
+            gone_left = gone_left.minus(&part);
+            let flags = std::mem::take(&mut ready);
+            if flags.is_empty() && part.is_empty() {
+                break;
+            }
+            facts.push((flags, part));
+        }
+        for (flags, gone) in facts {
+            pass.unacked += 1;
+            self.counts.facts += flags.len() as u64 + gone.len();
+            self.commit(
+                Owner::Pass(id),
+                Change::Facts {
+                    folder: id,
+                    uidvalidity,
+                    flags,
+                    gone,
+                },
+                now,
+                out,
+            );
+        }
+        if pass.unacked > 0 || !pass.flags.is_empty() || !pass.gone.is_empty() {
+            self.set_pass(id, Some(Pass::Settling(pass)));
+            return;
+        }
+        if !pass.held.is_empty() {
+            if let Some(folder) = self.folders.get_mut(&id) {
+                folder.looked = true;
+            }
+            return;
+        }
+        let Settling { seen, put_back, .. } = *pass;
+        let Some(from) = self.folders.get(&id).map(|f| f.row.live.mark) else {
+            return;
+        };
+        let to = Mark {
+            uidnext: seen.examined.uidnext,
+            exists: seen.examined.exists,
+            modseq: seen.examined.modseq,
+        };
+        let (started, unproved) = (seen.started, seen.unproved.clone());
+        self.set_pass(id, Some(Pass::Marking { seen }));
+        self.commit(
+            Owner::Pass(id),
+            Change::Pass {
+                folder: id,
+                uidvalidity,
+                from,
+                to,
+                put_back,
+                started,
+                unproved,
+            },
+            now,
+            out,
+        );
+    }
+
+    fn set_pass(&mut self, id: FolderId, pass: Option<Pass>) {
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.pass = pass;
+        }
+    }
+
+    /// A commit of the pass is durable.
+    pub(super) fn on_pass_committed(&mut self, id: FolderId) {
+        let Some(folder) = self.folders.get_mut(&id) else {
+            return;
+        };
+        match folder.pass.take() {
+            Some(Pass::Settling(mut settling)) => {
+                settling.unacked = settling.unacked.saturating_sub(1);
+                folder.pass = Some(Pass::Settling(settling));
+            }
+            Some(Pass::Marking { seen }) => {
+                let remaining = &folder.row.backfill.remaining;
+                let index = seen.rows.uids().intersect(remaining);
+                let flagged = seen
+                    .rows
+                    .iter()
+                    .filter(|(_, flags)| flags.is_flagged())
+                    .map(|(uid, _)| uid);
+                folder.flagged = flagged.collect::<UidSet>().intersect(&index);
+                folder.index = Some(index);
+                folder.looked = true;
+                self.counts.folders += 1;
+            }
+            // The pass was broken off while this commit was on its way.
+            other => folder.pass = other,
+        }
+    }
+
+    /// The folder is left alone for the rest of the run; its rows and cursor stay as they are.
+    pub(super) fn stand_still(&mut self, id: FolderId, failure: Failure, now: Now, out: &mut Vec<Action>) {
+        let Some(folder) = self.folders.get_mut(&id) else {
+            return;
+        };
+        leave(
+            &mut self.left,
+            format!("folder {} stands still: {failure}", folder.row.path),
+        );
+        let change = Change::Fail {
+            folder: Some(id),
+            class: failure.class,
+            text: failure.chain(),
+        };
+        folder.pass = None;
+        folder.wanted = false;
+        folder.looked = true;
+        folder.index = None;
+        folder.due = UidSet::new();
+        folder.standing = Some(failure);
+        self.commit(Owner::Nobody, change, now, out);
+    }
+
+    /// Forgets a pass that needs its session, or whose ground has moved; it is begun anew.
+    pub(super) fn break_off_pass(&mut self, id: FolderId, session_lost: bool) {
+        let Some(folder) = self.folders.get_mut(&id) else {
+            return;
+        };
+        let needs_session = matches!(
+            folder.pass,
+            Some(Pass::Examining { .. } | Pass::Indexing { .. } | Pass::Arriving { .. } | Pass::Reading { .. })
+        );
+        if folder.pass.is_some() && (needs_session || !session_lost) {
+            folder.pass = None;
+            folder.wanted = folder.standing.is_none();
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! What may be committed, and what a commit does to the rows. Pure: the store loads the rows a commit touches, calls
+//! [`lane::admit`] and the [`ledger::Ledger`], and writes what they say in the same transaction.
+
+pub mod apply;
+pub mod lane;
+pub mod ledger;
+pub mod limbo;
+pub mod request;
+pub mod rows;

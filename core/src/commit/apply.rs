@@ -1,0 +1,85 @@
+//! Carries an admitted commit out on the ledger: the one place that says which verb a change means.
+
+use crate::commit::lane::Admitted;
+use crate::commit::ledger::{EventKind, Ledger};
+use crate::commit::request::Change;
+use crate::commit::rows::FolderRow;
+use crate::time::Micros;
+
+/// Whether a commit of this kind can end limbo.
+#[must_use]
+pub fn may_end_limbo(change: &Change) -> bool {
+    match change {
+        Change::Pass { .. } | Change::Listed { .. } | Change::Backfill { .. } => true,
+        Change::DropFolder { last, .. } => *last,
+        Change::Open { .. }
+        | Change::Arrivals { .. }
+        | Change::Retry { .. }
+        | Change::Facts { .. }
+        | Change::Look { .. }
+        | Change::ListLook(_)
+        | Change::Fail { .. }
+        | Change::State { .. }
+        | Change::Finish(_) => false,
+    }
+}
+
+/// Does to messages and locations what the change means. `before` is the folder's row before the commit (absences are
+/// judged by its last pass), `first_opening` whether the account had no folder yet.
+pub fn apply(
+    change: Change,
+    before: Option<&FolderRow>,
+    admitted: &Admitted,
+    first_opening: bool,
+    at: Micros,
+    ledger: &mut Ledger,
+) {
+    let account = &admitted.account;
+    match change {
+        Change::Open { .. } => {
+            if first_opening {
+                ledger.announce(EventKind::AccountStarted, None);
+            }
+            ledger.announce(EventKind::FolderCreated, admitted.folder.as_ref().map(|f| f.id));
+        }
+        Change::Arrivals { page, .. } | Change::Backfill { page, .. } | Change::Retry { page, .. } => {
+            let Some(folder) = before else { return };
+            for fetched in page.rows {
+                ledger.begin(folder, account, fetched, at);
+            }
+        }
+        Change::Facts { flags, gone, .. } => {
+            let Some(folder) = before else { return };
+            for (uid, flags) in flags {
+                ledger.set_flags(folder, uid, flags, None);
+            }
+            for uid in gone.iter() {
+                ledger.end(folder, uid, at);
+            }
+        }
+        Change::DropFolder { uids, last, .. } => {
+            let Some(folder) = before else { return };
+            for uid in uids.iter() {
+                ledger.end(folder, uid, at);
+            }
+            if last {
+                let left: Vec<u32> = ledger
+                    .locations()
+                    .filter(|l| l.folder == folder.id && l.ended_at.is_none())
+                    .map(|l| l.uid)
+                    .collect();
+                for uid in left {
+                    ledger.end(folder, uid, at);
+                }
+                ledger.announce(EventKind::FolderDeleted, Some(folder.id));
+            }
+        }
+        Change::Look { .. }
+        | Change::Pass { .. }
+        | Change::ListLook(_)
+        | Change::Listed { .. }
+        | Change::Fail { .. }
+        | Change::State { .. }
+        | Change::Finish(_) => {}
+    }
+}

@@ -1,0 +1,236 @@
+//! Commits: what the account machine sends to the store, and what the store answers.
+
+use crate::commit::rows::{AccountRow, FolderLook, FolderRow, ListLook};
+use crate::failure::{Class, Failure};
+use crate::mail::change::ListedFolder;
+use crate::mail::cursor::Mark;
+use crate::mail::flags::Flags;
+use crate::mail::id::{AccountId, FolderId, Incarnation, UidValidity};
+use crate::mail::page::Page;
+use crate::mail::uid_set::UidSet;
+use crate::time::Micros;
+use std::collections::BTreeSet;
+
+/// One decision, committed whole or not at all.
+#[derive(Debug)]
+pub struct Commit {
+    /// The account.
+    pub account: AccountId,
+    /// The incarnation it was planned under.
+    pub incarnation: Incarnation,
+    /// When the machine decided: the instant that rows and events carry.
+    pub at: Micros,
+    /// What changes.
+    pub change: Change,
+}
+
+/// What a commit changes. Every variant says what it starts from; the store compares that in the same transaction.
+#[derive(Debug)]
+pub enum Change {
+    /// Folder row and both lanes from one EXAMINE, before any page.
+    Open {
+        /// As listed.
+        folder: ListedFolder,
+        /// Its UIDVALIDITY.
+        uidvalidity: UidValidity,
+        /// That EXAMINE: fixes the boundary.
+        mark: Mark,
+        /// Start of the LIST that showed it.
+        started: Micros,
+    },
+    /// Arrivals in UID order: a link of the live chain.
+    Arrivals {
+        /// The folder.
+        folder: FolderId,
+        /// Its UIDVALIDITY.
+        uidvalidity: UidValidity,
+        /// The `uidnext` it begins at.
+        from: u32,
+        /// The `uidnext` it leaves.
+        to: u32,
+        /// What was read.
+        page: Page,
+    },
+    /// History: commits only if all of `range` still remains.
+    Backfill {
+        /// The folder.
+        folder: FolderId,
+        /// Its UIDVALIDITY.
+        uidvalidity: UidValidity,
+        /// What it takes out of `remaining`, holes included.
+        range: UidSet,
+        /// What was read.
+        page: Page,
+    },
+    /// A retry takes its failure rows as a page takes its range.
+    Retry {
+        /// The folder.
+        folder: FolderId,
+        /// Its UIDVALIDITY.
+        uidvalidity: UidValidity,
+        /// The failures it settles.
+        uids: UidSet,
+        /// What was read.
+        page: Page,
+    },
+    /// Flags and absences. Names nothing: applied where there is a row or a failure, ignored elsewhere.
+    Facts {
+        /// The folder.
+        folder: FolderId,
+        /// Its UIDVALIDITY.
+        uidvalidity: UidValidity,
+        /// Flags by UID.
+        flags: Vec<(u32, Flags)>,
+        /// UIDs that a complete answer lacks.
+        gone: UidSet,
+    },
+    /// A first look that waits for its second.
+    Look {
+        /// The folder.
+        folder: FolderId,
+        /// The look.
+        look: FolderLook,
+    },
+    /// The end of a pass: the last link of the live chain.
+    Pass {
+        /// The folder.
+        folder: FolderId,
+        /// Its UIDVALIDITY.
+        uidvalidity: UidValidity,
+        /// The mark that the pass compared with.
+        from: Mark,
+        /// The mark it took.
+        to: Mark,
+        /// UIDs that the server has and we lack.
+        put_back: UidSet,
+        /// When the pass began.
+        started: Micros,
+        /// Why a complete pass proves nothing, if so.
+        unproved: Option<String>,
+    },
+    /// A LIST that lacks folders, seen for the first time.
+    ListLook(ListLook),
+    /// Ends locations of a folder that is gone; with `last`, the folder too.
+    DropFolder {
+        /// The folder.
+        folder: FolderId,
+        /// The locations that this commit ends.
+        uids: UidSet,
+        /// Whether none are left after this.
+        last: bool,
+    },
+    /// A LIST that was complete and lacked nothing.
+    Listed {
+        /// When it began.
+        started: Micros,
+        /// The folders that the config leaves out.
+        excluded: BTreeSet<FolderId>,
+    },
+    /// A ledger row of reach folder or account.
+    Fail {
+        /// The folder, or the whole account.
+        folder: Option<FolderId>,
+        /// The class.
+        class: Class,
+        /// The raw words.
+        text: String,
+    },
+    /// What the account is doing now, for people.
+    State {
+        /// The state's word.
+        state: &'static str,
+        /// Why.
+        reason: String,
+        /// When something happens next.
+        next_attempt_at: Option<Micros>,
+        /// The event that tells it, if any.
+        event: Option<&'static str>,
+    },
+    /// The end of a run that changed something or failed.
+    Finish(RunRecord),
+}
+
+/// A run's row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunRecord {
+    /// When it began.
+    pub started: Micros,
+    /// `success`, `partial`, `failed` or `cancelled`.
+    pub outcome: &'static str,
+    /// Why it is not a success.
+    pub reason: String,
+    /// Messages stored.
+    pub stored: u64,
+    /// Octets fetched.
+    pub octets: u64,
+    /// Facts applied: flags and absences.
+    pub facts: u64,
+    /// Messages that could not be fetched.
+    pub failed: u64,
+}
+
+impl Change {
+    /// The folder it is about.
+    #[must_use]
+    pub fn folder(&self) -> Option<FolderId> {
+        match self {
+            Self::Arrivals { folder, .. }
+            | Self::Backfill { folder, .. }
+            | Self::Retry { folder, .. }
+            | Self::Facts { folder, .. }
+            | Self::Look { folder, .. }
+            | Self::Pass { folder, .. }
+            | Self::DropFolder { folder, .. } => Some(*folder),
+            Self::Fail { folder, .. } => *folder,
+            Self::Open { .. } | Self::ListLook(_) | Self::Listed { .. } | Self::State { .. } | Self::Finish(_) => None,
+        }
+    }
+
+    /// The page it carries.
+    #[must_use]
+    pub fn page(&self) -> Option<&Page> {
+        match self {
+            Self::Arrivals { page, .. } | Self::Backfill { page, .. } | Self::Retry { page, .. } => Some(page),
+            _ => None,
+        }
+    }
+}
+
+/// Why a commit was refused. Nothing has changed then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A later incarnation holds the account: who is refused so stops.
+    Incarnation,
+    /// No such account or folder.
+    Missing,
+    /// The folder's UIDVALIDITY is another.
+    UidValidity,
+    /// The chain stands elsewhere.
+    Chain,
+    /// Part of the range has left `remaining` already.
+    Range,
+    /// A failure row is closed already.
+    Failures,
+    /// The folder is open already.
+    Open,
+}
+
+/// The stored rows, as they are after the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredRows {
+    /// The account.
+    pub account: AccountRow,
+    /// The folder the commit was about, if it (still) exists.
+    pub folder: Option<FolderRow>,
+}
+
+/// What the store answers to a commit.
+#[derive(Debug)]
+pub enum CommitAnswer {
+    /// Durable.
+    Done(Box<StoredRows>),
+    /// Refused; nothing changed. Plan anew from these rows.
+    Refused(Refusal, Option<Box<StoredRows>>),
+    /// The store could not do it now; nothing changed, and here is the commit to be sent again.
+    Failed(Failure, Box<Commit>),
+}

@@ -1,0 +1,230 @@
+//! `Failure`: class × reach × when × provenance. Every error that leaves a module is one; texts are for people only.
+
+use crate::time::Micros;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident => $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($(#[$vdoc])* $variant,)* }
+
+        impl $name {
+            /// All of them, in the order of their declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The word used in rows, logs and metrics.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+
+            /// Reads the word back.
+            #[must_use]
+            pub fn from_word(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|x| x.as_str() == word)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// What kind of thing went wrong: decides what happens next.
+    Class {
+        /// Reset, DNS, TLS cut, BYE without a telling text.
+        Network => "network",
+        /// Nothing came within a deadline.
+        Timeout => "timeout",
+        /// The server refused who we are.
+        Auth => "auth",
+        /// The server asks for less.
+        RateLimit => "rate_limit",
+        /// A daily limit or a full mailbox.
+        Quota => "quota",
+        /// The server is broken for now.
+        Provider => "provider",
+        /// Bytes that cannot be fetched or stored.
+        InvalidData => "invalid_data",
+        /// A cursor is void: UIDVALIDITY changed.
+        StateLost => "state_lost",
+        /// Our own disk or database.
+        Storage => "storage",
+        /// The config names something that cannot be.
+        Config => "config",
+        /// Our own mistake.
+        Bug => "bug",
+        /// Anything else.
+        Unknown => "unknown",
+    }
+}
+
+words! {
+    /// How far an error reaches.
+    Reach {
+        /// One message.
+        Message => "message",
+        /// One folder.
+        Folder => "folder",
+        /// One connection.
+        Session => "session",
+        /// One account.
+        Account => "account",
+        /// Every account of one host.
+        Endpoint => "endpoint",
+        /// The whole process.
+        Process => "process",
+    }
+}
+
+words! {
+    /// Who said so: decides how far it is believed.
+    Provenance {
+        /// The server told us.
+        Server => "server",
+        /// We waited and nothing came.
+        Deadline => "deadline",
+        /// We concluded it.
+        Inferred => "inferred",
+        /// Our own system told us.
+        Local => "local",
+    }
+}
+
+/// When it makes sense to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// At once.
+    Now,
+    /// After the time that the server named.
+    After(Duration),
+    /// At a wall-clock instant.
+    At(Micros),
+    /// After our own, growing wait.
+    BackOff,
+    /// When credentials or configuration have changed.
+    AfterChange,
+    /// Never with the same bytes.
+    Never,
+}
+
+/// An error as a value. Cheap to clone; the source chain is shared.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What kind.
+    pub class: Class,
+    /// How far.
+    pub reach: Reach,
+    /// When again.
+    pub when: When,
+    /// Who said so.
+    pub provenance: Provenance,
+    /// One lower-case fragment for people: the operation and what it met. Never a secret, an address or a subject.
+    pub text: String,
+    /// What caused it.
+    pub source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Failure {
+    /// A failure that backs off.
+    pub fn new(class: Class, reach: Reach, provenance: Provenance, text: impl Into<String>) -> Self {
+        Self {
+            class,
+            reach,
+            when: When::BackOff,
+            provenance,
+            text: text.into(),
+            source: None,
+        }
+    }
+
+    /// Our own mistake: an impossible pair of state and event, a broken invariant.
+    pub fn bug(text: impl Into<String>) -> Self {
+        Self::new(Class::Bug, Reach::Account, Provenance::Local, text)
+    }
+
+    /// Our disk or database.
+    pub fn storage(text: impl Into<String>) -> Self {
+        Self::new(Class::Storage, Reach::Process, Provenance::Local, text)
+    }
+
+    /// Sets when it makes sense to try again.
+    #[must_use]
+    pub fn when(mut self, when: When) -> Self {
+        self.when = when;
+        self
+    }
+
+    /// Attaches the cause.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.source = Some(Arc::new(source));
+        self
+    }
+
+    /// The text with every cause behind it, for the one line that is logged.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        let mut text = self.text.clone();
+        let mut cause: Option<&(dyn std::error::Error + 'static)> =
+            self.source.as_deref().map(|e| e as &(dyn std::error::Error + 'static));
+        while let Some(e) = cause {
+            text.push_str(": ");
+            text.push_str(&e.to_string());
+            cause = e.source();
+        }
+        text
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} ({}, {}): {}",
+            self.class,
+            self.reach,
+            self.provenance,
+            self.chain()
+        )
+    }
+}
+
+impl std::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|e| e as &(dyn std::error::Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_read_back() {
+        for class in Class::ALL {
+            assert_eq!(Class::from_word(class.as_str()), Some(*class));
+        }
+        assert_eq!(Reach::from_word("planet"), None);
+    }
+
+    #[test]
+    fn chain_prints_every_cause() {
+        let cause = std::io::Error::other("connection reset");
+        let failure =
+            Failure::new(Class::Network, Reach::Session, Provenance::Local, "reading a response").caused_by(cause);
+        assert_eq!(
+            failure.to_string(),
+            "network (session, local): reading a response: connection reset"
+        );
+    }
+}

@@ -1,0 +1,12 @@
+//! Postrider's pure logic: what mail is, what may be committed, what an account does next, what a failure leads to.
+//!
+//! No runtime, no network, no database, no clock, no randomness: the manifest has none of them. The shells around it
+//! pass time and answers in and carry out the actions that come back.
+
+pub mod account;
+pub mod commit;
+pub mod failure;
+pub mod mail;
+pub mod mime;
+pub mod recovery;
+pub mod time;

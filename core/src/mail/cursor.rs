@@ -1,0 +1,119 @@
+//! The two lanes of a folder's cursor, as they are stored.
+//!
+//! *live* is a chain: who commits names the value it starts from. *backfill* is a set: who commits takes out a range that
+//! must still be in it. Both are JSON with the number of their format.
+
+use crate::mail::id::UidValidity;
+use crate::mail::uid_set::UidSet;
+use crate::time::Micros;
+use serde::{Deserialize, Serialize};
+
+/// What the server said of a folder at one instant (an EXAMINE). Cheap proofs compare with it alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// UIDNEXT.
+    pub uidnext: u32,
+    /// EXISTS.
+    pub exists: u32,
+    /// HIGHESTMODSEQ, 0 where the server has none.
+    pub modseq: u64,
+}
+
+/// The live lane: everything from `uidnext` on is still to come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Live {
+    /// The UIDVALIDITY all this belongs to.
+    pub uidvalidity: UidValidity,
+    /// Next UID to be fetched as an arrival.
+    pub uidnext: u32,
+    /// What the last complete pass saw.
+    pub mark: Mark,
+}
+
+/// The backfill lane: what lies below the boundary and is not read yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Backfill {
+    /// The UIDVALIDITY all this belongs to.
+    pub uidvalidity: UidValidity,
+    /// UIDNEXT when the folder was opened, fixed once: live owns what is not below it.
+    pub boundary: u32,
+    /// UIDs still to be settled, holes included.
+    pub remaining: UidSet,
+    /// For a folder that appeared after the account's first LIST: only mail older than this is old mail.
+    pub old_before: Option<Micros>,
+}
+
+/// The number of the stored format of both lanes.
+pub const LANE_FORMAT: u32 = 1;
+
+/// A stored lane that this binary cannot read.
+#[derive(Debug, thiserror::Error)]
+pub enum BadLane {
+    /// Not the JSON of a lane.
+    #[error("cursor lane is not readable: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Written by another version.
+    #[error("cursor lane has format {found}, this binary reads {LANE_FORMAT}")]
+    Format {
+        /// The stored number.
+        found: u32,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored<T> {
+    format: u32,
+    state: T,
+}
+
+/// The stored text of a lane.
+///
+/// # Errors
+/// Never in practice: lanes are plain data.
+pub fn to_text<T: Serialize>(state: &T) -> Result<String, BadLane> {
+    Ok(serde_json::to_string(&Stored {
+        format: LANE_FORMAT,
+        state,
+    })?)
+}
+
+/// Reads a stored lane.
+///
+/// # Errors
+/// [`BadLane`] when the text is damaged or of another format.
+pub fn from_text<T: for<'a> Deserialize<'a>>(text: &str) -> Result<T, BadLane> {
+    #[derive(Deserialize)]
+    struct Version {
+        format: u32,
+    }
+    let Version { format } = serde_json::from_str(text)?;
+    if format != LANE_FORMAT {
+        return Err(BadLane::Format { found: format });
+    }
+    Ok(serde_json::from_str::<Stored<T>>(text)?.state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lanes_round_trip_and_refuse_other_formats() {
+        let lane = Backfill {
+            uidvalidity: UidValidity(7),
+            boundary: 10,
+            remaining: UidSet::range(1, 9),
+            old_before: None,
+        };
+        let text = to_text(&lane).unwrap();
+        assert_eq!(from_text::<Backfill>(&text).unwrap(), lane);
+        let newer = text.replace("\"format\":1", "\"format\":2");
+        assert!(matches!(
+            from_text::<Backfill>(&newer),
+            Err(BadLane::Format { found: 2 })
+        ));
+        assert!(matches!(from_text::<Backfill>("{}"), Err(BadLane::Json(_))));
+    }
+}

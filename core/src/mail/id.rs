@@ -1,0 +1,45 @@
+//! Identifiers as newtypes, so that a folder's number is never taken for a message's.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+macro_rules! number {
+    ($($(#[$doc:meta])* $name:ident($inner:ty);)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub $inner);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    )*};
+}
+
+number! {
+    /// Row number of an account.
+    AccountId(i64);
+    /// Row number of a folder.
+    FolderId(i64);
+    /// Row number of a message.
+    MessageId(i64);
+    /// Raised by the store whenever an account's cursors are handed out; a commit under an older one is refused.
+    Incarnation(i64);
+    /// IMAP UIDVALIDITY (RFC 3501 §2.3.1.1).
+    UidValidity(u32);
+    /// Names one live session of a process, and (being made from the wall clock) differs between processes too.
+    SessionId(i64);
+}
+
+/// A message's identity inside its account: `h:` and the SHA-256 of its bytes here; `em:`, `gm:`, `ny:` where a provider has ids.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Identity(pub String);
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

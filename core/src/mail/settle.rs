@@ -1,0 +1,168 @@
+//! How a page settles its range: what a FETCH did not bring is asked for alone, then its index is asked.
+//!
+//! Pure bookkeeping for a session: it says the next question, the session puts it on the wire. Not in the index under a
+//! tagged OK = gone; shown without bytes = a failure, or repair would ask for it for ever.
+
+use crate::failure::{Class, Failure, Provenance, Reach};
+use crate::mail::message::Fetched;
+use crate::mail::page::{Page, Unfetched};
+use crate::mail::uid_set::UidSet;
+
+/// What to ask next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// This one message alone.
+    Alone(u32),
+    /// Whether the index shows this UID.
+    Index(u32),
+    /// Nothing: the page is settled.
+    Settled,
+}
+
+/// A page that is being settled.
+#[derive(Debug)]
+pub struct Settlement {
+    asked: UidSet,
+    rows: Vec<Fetched>,
+    have: UidSet,
+    gone: UidSet,
+    failed: Vec<Unfetched>,
+    refusals: usize,
+    tried: Option<(u32, Option<String>)>,
+    delivered: bool,
+}
+
+impl Settlement {
+    /// Begins: the bulk FETCH for `asked` is on its way. `delivered`: whether other mail has come on this session.
+    #[must_use]
+    pub fn new(asked: UidSet, delivered: bool) -> Self {
+        Self {
+            asked,
+            rows: Vec::new(),
+            have: UidSet::new(),
+            gone: UidSet::new(),
+            failed: Vec::new(),
+            refusals: 0,
+            tried: None,
+            delivered,
+        }
+    }
+
+    /// Whether the UID was asked for and has not come yet.
+    #[must_use]
+    pub fn wants(&self, uid: u32) -> bool {
+        self.asked.contains(uid) && !self.have.contains(uid)
+    }
+
+    /// A message came with its bytes.
+    pub fn got(&mut self, message: Fetched) {
+        if self.wants(message.uid) {
+            self.have.insert(message.uid);
+            self.rows.push(message);
+        }
+    }
+
+    /// The message asked for alone did not come: under OK, or under a refusal without a telling text.
+    pub fn missed(&mut self, uid: u32, refusal: Option<String>) {
+        self.tried = Some((uid, refusal));
+    }
+
+    /// The index answered under OK.
+    pub fn indexed(&mut self, uid: u32, shown: bool) {
+        let refusal = self.tried.take().and_then(|(_, refusal)| refusal);
+        if !shown {
+            self.gone.insert(uid);
+            return;
+        }
+        self.refusals += usize::from(refusal.is_some());
+        let text = refusal.unwrap_or_else(|| "the index shows it, but no bytes come".into());
+        self.failed.push(Unfetched {
+            uid,
+            class: Class::InvalidData,
+            text,
+        });
+    }
+
+    fn settled(&self) -> UidSet {
+        let failed: UidSet = self.failed.iter().map(|f| f.uid).collect();
+        self.have.union(&self.gone).union(&failed)
+    }
+
+    /// What to ask next, once the bulk FETCH was answered.
+    #[must_use]
+    pub fn next(&self) -> Question {
+        if let Some((uid, _)) = &self.tried {
+            return Question::Index(*uid);
+        }
+        self.asked
+            .minus(&self.settled())
+            .first()
+            .map_or(Question::Settled, Question::Alone)
+    }
+
+    /// Takes the messages that have come, if they are the next ones in order: a part of the page.
+    pub fn take_part(&mut self) -> Option<(Vec<Fetched>, UidSet)> {
+        let reached = self.have.last()?;
+        if self.asked.minus(&self.have).first().is_some_and(|uid| uid < reached) {
+            return None;
+        }
+        let taken = std::mem::take(&mut self.have);
+        self.asked = self.asked.minus(&taken);
+        self.delivered = true;
+        Some((std::mem::take(&mut self.rows), taken))
+    }
+
+    /// The settled page.
+    ///
+    /// # Errors
+    /// Class provider, reach folder, when every message of several was refused and no other mail has come on this
+    /// session: then it is the server that is broken, not the mail.
+    pub fn finish(self) -> Result<Page, Failure> {
+        if self.refusals > 1 && self.rows.is_empty() && !self.delivered {
+            let text = self.failed.into_iter().next().map(|f| f.text).unwrap_or_default();
+            return Err(Failure::new(
+                Class::Provider,
+                Reach::Folder,
+                Provenance::Server,
+                format!("every FETCH is refused: {text}"),
+            ));
+        }
+        Ok(Page {
+            rows: self.rows,
+            gone: self.gone,
+            failed: self.failed,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn asks_alone_then_the_index() {
+        let mut page = Settlement::new(UidSet::range(1, 2), false);
+        assert_eq!(page.next(), Question::Alone(1));
+        page.missed(1, None);
+        assert_eq!(page.next(), Question::Index(1));
+        page.indexed(1, false);
+        assert_eq!(page.next(), Question::Alone(2));
+        page.missed(2, Some("NO bad message".into()));
+        page.indexed(2, true);
+        assert_eq!(page.next(), Question::Settled);
+        let page = page.finish().unwrap();
+        assert_eq!((page.gone.to_string(), page.failed.len()), ("1".to_owned(), 1));
+    }
+
+    #[test]
+    fn when_everything_is_refused_it_is_the_server() {
+        for (delivered, want) in [(false, true), (true, false)] {
+            let mut page = Settlement::new(UidSet::range(1, 2), delivered);
+            for uid in 1..=2 {
+                page.missed(uid, Some("NO".into()));
+                page.indexed(uid, true);
+            }
+            assert_eq!(page.finish().is_err(), want);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Header facts from raw octets. Tolerant: whatever comes, the mail is kept and the process lives.
+
+use crate::mail::message::{HeaderFacts, Parse};
+use crate::time::Micros;
+use mail_parser::{Address, HeaderName, HeaderValue, MessageParser};
+
+/// More of a header than this is not looked at.
+pub const HEADER_LIMIT: usize = 256 * 1024;
+/// No header text is stored longer than this, in characters.
+pub const TEXT_LIMIT: usize = 8 * 1024;
+
+/// Reads the header at the start of `raw` (which may end anywhere).
+///
+/// A panic of the parser costs the facts, not the process: then `parse` is `failed`.
+#[must_use]
+pub fn header_facts(raw: &[u8]) -> HeaderFacts {
+    let raw = raw.get(..raw.len().min(HEADER_LIMIT)).unwrap_or(raw);
+    std::panic::catch_unwind(|| read(raw)).unwrap_or_else(|_| HeaderFacts {
+        parse: Parse::Failed,
+        ..HeaderFacts::default()
+    })
+}
+
+fn read(raw: &[u8]) -> HeaderFacts {
+    let Some(message) = MessageParser::default().parse_headers(raw) else {
+        return HeaderFacts {
+            parse: Parse::Failed,
+            ..HeaderFacts::default()
+        };
+    };
+    let date = message.date().map(|d| Micros::from_seconds(d.to_timestamp()));
+    let mut parse = Parse::Ok;
+    if message.headers().is_empty() {
+        parse = Parse::Failed;
+    } else if message.date().is_none() || message.from().is_none() || raw_eight_bit(&message) {
+        parse = Parse::Lenient;
+    }
+    HeaderFacts {
+        parse,
+        message_id: message.message_id().map(clean),
+        subject: message.subject().map(clean),
+        from: message.from().and_then(addresses),
+        to: message.to().and_then(addresses),
+        cc: message.cc().and_then(addresses),
+        date,
+    }
+}
+
+fn raw_eight_bit(message: &mail_parser::Message<'_>) -> bool {
+    message
+        .headers()
+        .iter()
+        .any(|h| h.name == HeaderName::Subject && matches!(&h.value, HeaderValue::Text(t) if t.contains('\u{fffd}')))
+}
+
+fn addresses(list: &Address<'_>) -> Option<String> {
+    let mut text = String::new();
+    for one in list.iter() {
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        match (one.name(), one.address()) {
+            (Some(name), Some(address)) => {
+                text.push_str(name);
+                text.push_str(" <");
+                text.push_str(address);
+                text.push('>');
+            }
+            (Some(only), None) | (None, Some(only)) => text.push_str(only),
+            (None, None) => {}
+        }
+        if text.len() > TEXT_LIMIT {
+            break;
+        }
+    }
+    (!text.is_empty()).then(|| clean(&text))
+}
+
+/// Strips NUL (PostgreSQL refuses it) and bounds the length.
+fn clean(text: &str) -> String {
+    text.chars().filter(|c| *c != '\0').take(TEXT_LIMIT).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_usual_and_decodes() {
+        let facts = header_facts(
+            b"From: =?utf-8?q?J=C3=BCrgen?= <j@example.org>\r\nTo: a@example.org, B <b@example.org>\r\n\
+              Subject: =?utf-8?b?44GT?=\r\nMessage-ID: <x@y>\r\nDate: Thu, 1 Jan 1970 00:00:01 +0000\r\n\r\nbody",
+        );
+        assert_eq!(facts.parse, Parse::Ok);
+        assert_eq!(facts.from.as_deref(), Some("Jürgen <j@example.org>"));
+        assert_eq!(facts.to.as_deref(), Some("a@example.org, B <b@example.org>"));
+        assert_eq!(facts.subject.as_deref(), Some("こ"));
+        assert_eq!(facts.message_id.as_deref(), Some("x@y"));
+        assert_eq!(facts.date, Some(Micros(1_000_000)));
+    }
+
+    #[test]
+    fn survives_what_is_no_mail() {
+        assert_eq!(header_facts(b"").parse, Parse::Failed);
+        for raw in [
+            &b"\0\0\0"[..],
+            b"Subject: a\0b\r\n\r\n",
+            b"Subject: \xff\xfe\r\nFrom\r\n",
+            b"::::\r\n",
+            b"From: <<<>>>>,,,;;\r\n\r\n",
+        ] {
+            let facts = header_facts(raw);
+            assert!(facts.subject.is_none_or(|s| !s.contains('\0')), "{raw:?}");
+        }
+        let nested = format!(
+            "Content-Type: multipart/mixed; boundary={}\r\n\r\n",
+            "(".repeat(100_000)
+        );
+        assert_ne!(header_facts(nested.as_bytes()).parse, Parse::Ok);
+        let long = format!("Subject: {}\r\n\r\n", "x".repeat(1_000_000));
+        assert!(header_facts(long.as_bytes()).subject.unwrap_or_default().len() <= TEXT_LIMIT);
+    }
+}

@@ -1,0 +1,204 @@
+//! `decide`: the only code that chooses what a failure leads to.
+
+use crate::failure::{Class, Failure, Provenance, Reach, When};
+use crate::recovery::backoff;
+use crate::recovery::history::History;
+use crate::time::Now;
+use std::time::Duration;
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict {
+    /// Keep everything, do nothing for so long, then go on.
+    Wait(Duration),
+    /// Begin again from the durable cursor after a delay.
+    Restart(Duration),
+    /// Stop until something outside changes (a human, a secret, a config, a version).
+    Park,
+    /// Put the message into the ledger and go on.
+    Quarantine,
+    /// Leave this folder alone and go on with the others.
+    SkipFolder,
+    /// The tries are used up: end the run; the schedule, or the next call, takes over.
+    GiveUp,
+}
+
+/// The limits that a decision knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The first of the doubling waits.
+    pub first_wait: Duration,
+    /// Spreads accounts that fail together.
+    pub salt: u64,
+    /// Tries before a run ends.
+    pub tries: u32,
+    /// The longest wait that a run sits out (`sync --once` has no schedule to hand over to).
+    pub patience: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            first_wait: Duration::from_secs(5),
+            salt: 0,
+            tries: 5,
+            patience: Duration::from_secs(120),
+        }
+    }
+}
+
+/// How often a panic may come from the same place before the account is left alone.
+pub const SAME_PLACE: u32 = 3;
+
+/// Chooses. `history` already counts this failure.
+///
+/// A wrong "permanent" loses mail, a wrong "transient" costs a few capped tries: so what is unknown backs off.
+pub fn decide(failure: &Failure, history: &History, policy: &Policy, now: Now) -> Verdict {
+    match (failure.class, failure.reach) {
+        (Class::InvalidData, Reach::Message) => Verdict::Quarantine,
+        (Class::StateLost | Class::InvalidData | Class::Provider | Class::Unknown, Reach::Folder) => {
+            Verdict::SkipFolder
+        }
+        // `sync --once` and `check` believe the first refusal; what we merely inferred is never believed.
+        (Class::Auth, _) if failure.provenance == Provenance::Server => Verdict::Park,
+        (Class::Config, _) => Verdict::Park,
+        (Class::Bug, _) if history.panics >= SAME_PLACE => Verdict::Park,
+        (Class::Bug, _) => restart(history, policy),
+        _ => wait(failure, history, policy, now),
+    }
+}
+
+fn restart(history: &History, policy: &Policy) -> Verdict {
+    if history.tries > policy.tries {
+        return Verdict::GiveUp;
+    }
+    Verdict::Restart(backoff::wait(policy.first_wait, history.tries.max(1), policy.salt))
+}
+
+fn wait(failure: &Failure, history: &History, policy: &Policy, now: Now) -> Verdict {
+    if history.tries > policy.tries {
+        return Verdict::GiveUp;
+    }
+    let own = backoff::wait(policy.first_wait, history.tries.max(1), policy.salt);
+    let wait = match failure.when {
+        When::Now => Duration::ZERO,
+        When::After(told) => told,
+        When::At(instant) => Duration::from_micros(u64::try_from(instant.0.saturating_sub(now.wall.0)).unwrap_or(0)),
+        When::Never => return Verdict::GiveUp,
+        When::BackOff | When::AfterChange => match failure.class {
+            // The disk is looked at every few seconds: it goes on by itself at most 10 s after there is room.
+            Class::Storage => own.min(Duration::from_secs(10)),
+            Class::Quota => return Verdict::GiveUp,
+            Class::Provider => own.max(policy.first_wait.saturating_mul(2)),
+            _ => own,
+        },
+    };
+    if wait > policy.patience {
+        Verdict::GiveUp
+    } else {
+        Verdict::Wait(wait)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Micros;
+
+    fn verdict(class: Class, reach: Reach, when: When, tries: u32) -> &'static str {
+        let failure = Failure::new(class, reach, Provenance::Server, "x").when(when);
+        let history = History {
+            tries,
+            panics: if class == Class::Bug { tries } else { 0 },
+            ..History::default()
+        };
+        match decide(
+            &failure,
+            &history,
+            &Policy::default(),
+            Now {
+                wall: Micros(0),
+                mono: Duration::ZERO,
+            },
+        ) {
+            Verdict::Wait(d) if d.is_zero() => "now",
+            Verdict::Wait(d) if d <= Duration::from_secs(6) => "wait 5s",
+            Verdict::Wait(d) if d <= Duration::from_secs(12) => "wait 10s",
+            Verdict::Wait(d) if d <= Duration::from_secs(60) => "wait 60s",
+            Verdict::Wait(_) => "wait 80s",
+            Verdict::Restart(_) => "restart",
+            Verdict::Park => "park",
+            Verdict::Quarantine => "quarantine",
+            Verdict::SkipFolder => "skip",
+            Verdict::GiveUp => "give up",
+        }
+    }
+
+    /// The failure table as data: class, reach, when, tries, verdict.
+    #[test]
+    fn the_table() {
+        use Class as C;
+        use Reach as R;
+        let minute = When::After(Duration::from_secs(60));
+        let hour = When::After(Duration::from_secs(3600));
+        for (class, reach, when, tries, want) in [
+            (C::Network, R::Session, When::BackOff, 1, "wait 5s"),
+            (C::Network, R::Endpoint, When::BackOff, 2, "wait 10s"),
+            (C::Network, R::Session, When::BackOff, 5, "wait 80s"),
+            (C::Network, R::Session, When::BackOff, 6, "give up"),
+            (C::Timeout, R::Session, When::BackOff, 1, "wait 5s"),
+            (C::Auth, R::Account, When::AfterChange, 1, "park"),
+            (C::RateLimit, R::Account, minute, 1, "wait 60s"),
+            (C::RateLimit, R::Account, hour, 1, "give up"),
+            (C::RateLimit, R::Account, When::BackOff, 1, "wait 5s"),
+            (C::Quota, R::Account, When::BackOff, 1, "give up"),
+            (C::Provider, R::Endpoint, When::BackOff, 1, "wait 10s"),
+            (C::Provider, R::Folder, When::BackOff, 1, "skip"),
+            (C::InvalidData, R::Message, When::BackOff, 1, "quarantine"),
+            (C::InvalidData, R::Folder, When::BackOff, 1, "skip"),
+            (C::StateLost, R::Folder, When::BackOff, 1, "skip"),
+            (C::Storage, R::Process, When::BackOff, 1, "wait 5s"),
+            (C::Storage, R::Process, When::BackOff, 5, "wait 10s"),
+            (C::Config, R::Account, When::AfterChange, 1, "park"),
+            (C::Bug, R::Account, When::BackOff, 1, "restart"),
+            (C::Bug, R::Account, When::BackOff, 3, "park"),
+            (C::Unknown, R::Account, When::BackOff, 1, "wait 5s"),
+            (C::Unknown, R::Account, When::Never, 1, "give up"),
+            (C::Network, R::Session, When::Now, 1, "now"),
+        ] {
+            assert_eq!(
+                verdict(class, reach, when, tries),
+                want,
+                "{class} {reach} {when:?} {tries}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_inferred_refusal_is_not_believed() {
+        let failure = Failure::new(Class::Auth, Reach::Account, Provenance::Inferred, "x");
+        let history = History {
+            tries: 1,
+            ..History::default()
+        };
+        assert!(matches!(
+            decide(&failure, &history, &Policy::default(), Now::default()),
+            Verdict::Wait(_)
+        ));
+    }
+
+    #[test]
+    fn history_counts_and_resets_on_survival_only() {
+        let mut history = History::default();
+        let bug = Failure::bug("here");
+        for n in 1..=3 {
+            history.failed(&bug);
+            assert_eq!(history.panics, n);
+        }
+        history.failed(&Failure::bug("there"));
+        assert_eq!((history.panics, history.tries), (1, 4));
+        history.survived();
+        assert_eq!(history.tries, 0);
+    }
+}

@@ -1,0 +1,41 @@
+//! What an account went through. It outlives the actor: the roster keeps it and hands it to the next incarnation.
+
+use crate::failure::{Class, Failure};
+use std::time::Duration;
+
+/// Only proven survival resets backoff: this long connected, or a page that moved a cursor. Never a mere login.
+pub const SURVIVAL: Duration = Duration::from_secs(300);
+
+/// The failures of one account in a row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    /// Failed tries since the last proof of survival.
+    pub tries: u32,
+    /// Panics at the same place in a row.
+    pub panics: u32,
+    /// Where the last panic was.
+    pub panic_place: Option<String>,
+    /// Class of the last failure.
+    pub last: Option<Class>,
+    /// Whether the account has ever logged in.
+    pub has_logged_in: bool,
+}
+
+impl History {
+    /// Notes a failure; the same place counts up, another begins anew.
+    pub fn failed(&mut self, failure: &Failure) {
+        self.tries = self.tries.saturating_add(1);
+        self.last = Some(failure.class);
+        if failure.class == Class::Bug {
+            let same = self.panic_place.as_deref() == Some(failure.text.as_str());
+            self.panics = if same { self.panics.saturating_add(1) } else { 1 };
+            self.panic_place = Some(failure.text.clone());
+        }
+    }
+
+    /// A page moved a cursor, or the session lived for [`SURVIVAL`].
+    pub fn survived(&mut self) {
+        self.tries = 0;
+        self.last = None;
+    }
+}

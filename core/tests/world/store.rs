@@ -1,0 +1,169 @@
+//! The model store: the core's own commit rules over rows in memory.
+
+use postrider_core::account::machine::{AccountSnapshot, FolderRows};
+use postrider_core::commit::apply::{apply, may_end_limbo};
+use postrider_core::commit::lane::admit;
+use postrider_core::commit::ledger::{EventDraft, Ledger};
+use postrider_core::commit::request::{Change, Commit, CommitAnswer, Refusal, StoredRows};
+use postrider_core::commit::rows::{AccountRow, FolderRow};
+use postrider_core::mail::change::UidFlags;
+use postrider_core::mail::id::{AccountId, FolderId, Incarnation};
+use postrider_core::mail::uid_set::UidSet;
+use std::collections::BTreeMap;
+
+pub(crate) struct Store {
+    pub(crate) account: AccountRow,
+    pub(crate) folders: BTreeMap<FolderId, FolderRow>,
+    pub(crate) ledger: Ledger,
+    pub(crate) events: Vec<EventDraft>,
+    next_folder: i64,
+    pub(crate) refused: u64,
+    pub(crate) commits: u64,
+    /// Ends: folder and UID, for the scheduler to judge.
+    pub(crate) ended: Vec<(FolderId, u32)>,
+    /// Commits that ended more than they had evidence for.
+    pub(crate) rash: Vec<String>,
+    looked: BTreeMap<FolderId, UidSet>,
+}
+
+impl Store {
+    pub(crate) fn new() -> Self {
+        let account = AccountRow {
+            id: AccountId(1),
+            incarnation: Incarnation(0),
+            opened_at: None,
+            listed_at: None,
+            list_look: None,
+        };
+        Self {
+            account,
+            folders: BTreeMap::new(),
+            ledger: Ledger::new(1),
+            events: Vec::new(),
+            next_folder: 1,
+            refused: 0,
+            commits: 0,
+            ended: Vec::new(),
+            rash: Vec::new(),
+            looked: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn open(&mut self) -> AccountSnapshot {
+        self.account.incarnation.0 += 1;
+        let due = self.folders.values().map(|f| (f.id, f.failures.clone())).collect();
+        AccountSnapshot {
+            account: self.account.clone(),
+            folders: self.folders.values().cloned().collect(),
+            due,
+        }
+    }
+
+    pub(crate) fn rows(&self, folder: FolderId) -> FolderRows {
+        let mut living = UidFlags::default();
+        for l in self
+            .ledger
+            .locations()
+            .filter(|l| l.folder == folder && l.ended_at.is_none())
+        {
+            living.push(l.uid, l.flags.clone());
+        }
+        let failures = self
+            .folders
+            .get(&folder)
+            .map(|f| f.failures.clone())
+            .unwrap_or_default();
+        FolderRows {
+            living: living.finished(),
+            failures,
+        }
+    }
+
+    pub(crate) fn limbo(&self) -> u64 {
+        self.ledger.messages().filter(|m| m.limbo_since.is_some()).count() as u64
+    }
+
+    /// More than max(floor, 20 %) may end only when a stored first look has named it.
+    fn is_rash(&self, folder: FolderId, gone: &UidSet, floor: u64) -> bool {
+        let living = self.rows(folder).living.uids();
+        let ends = gone.intersect(&living);
+        let looked = self.looked.get(&folder).cloned().unwrap_or_default();
+        let limit = floor.max(living.len() / 5);
+        ends.len() > limit && ends.minus(&looked).len() > limit
+    }
+
+    pub(crate) fn commit(&mut self, commit: Commit, guard_floor: u64) -> CommitAnswer {
+        let id = commit.change.folder();
+        let before = match (&commit.change, id) {
+            (Change::Open { folder, .. }, _) => {
+                self.folders.values().find(|f| f.remote_id == folder.remote_id).cloned()
+            }
+            (_, Some(id)) => self.folders.get(&id).cloned(),
+            _ => None,
+        };
+        let admitted = match admit(
+            &self.account,
+            before.as_ref(),
+            commit.incarnation,
+            &commit.change,
+            FolderId(self.next_folder),
+        ) {
+            Ok(admitted) => admitted,
+            Err(refusal) => {
+                self.refused += 1;
+                let rows = StoredRows {
+                    account: self.account.clone(),
+                    folder: before,
+                };
+                return CommitAnswer::Refused(refusal, (refusal != Refusal::Incarnation).then(|| Box::new(rows)));
+            }
+        };
+        self.commits += 1;
+        match &commit.change {
+            Change::Open { .. } => self.next_folder += 1,
+            Change::Facts { folder, gone, .. } if self.is_rash(*folder, gone, guard_floor) => {
+                self.rash.push(format!("{folder} lost {gone} on one look"));
+            }
+            Change::Facts { folder, gone, .. } => self.ended.extend(gone.iter().map(|uid| (*folder, uid))),
+            Change::Look { folder, look } => {
+                let looked = self.looked.entry(*folder).or_default();
+                *looked = looked.union(&look.ends);
+            }
+            Change::Listed { excluded, .. } => {
+                for folder in self.folders.values_mut() {
+                    folder.excluded = excluded.contains(&folder.id);
+                }
+            }
+            _ => {}
+        }
+        let first = self.account.opened_at.is_none();
+        let sweep = may_end_limbo(&commit.change);
+        apply(
+            commit.change,
+            before.as_ref(),
+            &admitted,
+            first,
+            commit.at,
+            &mut self.ledger,
+        );
+        self.account = admitted.account.clone();
+        match (&admitted.folder, id) {
+            (Some(row), _) => {
+                self.folders.insert(row.id, row.clone());
+            }
+            (None, Some(id)) => {
+                self.folders.remove(&id);
+            }
+            (None, None) => {}
+        }
+        if sweep {
+            let folders: Vec<FolderRow> = self.folders.values().cloned().collect();
+            self.ledger.sweep(&self.account, &folders, commit.at);
+        }
+        self.events.extend(self.ledger.take_writes().events);
+        CommitAnswer::Done(Box::new(StoredRows {
+            account: admitted.account,
+            folder: admitted.folder,
+        }))
+    }
+}

@@ -1,0 +1,45 @@
+//! Mailboxes, one row each.
+
+use sea_orm::entity::prelude::*;
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "account")]
+pub struct Model {
+    /// Row number.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: i64,
+    /// The id in the config.
+    #[sea_orm(unique)]
+    pub name: String,
+    /// `imap`.
+    pub provider: String,
+    /// Where it was last reached.
+    pub host: String,
+    /// Who logs in.
+    pub username: String,
+    /// What a message identity is made of, fixed at the first sync: `hash`.
+    pub identity_kind: String,
+    /// Public state.
+    pub state: String,
+    /// Why.
+    pub reason: String,
+    /// Since when, microseconds UTC.
+    pub since: i64,
+    /// When something happens next.
+    pub next_attempt_at: Option<i64>,
+    /// Raised whenever the cursors are handed out.
+    pub incarnation: i64,
+    /// Start of the LIST under which the first folder was opened.
+    pub opened_at: Option<i64>,
+    /// Start of the last LIST that lacked nothing.
+    pub listed_at: Option<i64>,
+    /// First look at a LIST that lacks folders, JSON.
+    pub list_look: Option<String>,
+}
+
+/// Tables are joined by hand where they are read.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

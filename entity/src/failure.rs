@@ -1,0 +1,42 @@
+//! The ledger of what could not be done.
+
+use sea_orm::entity::prelude::*;
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "failure")]
+pub struct Model {
+    /// Row number.
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    /// The account.
+    pub account: i64,
+    /// The folder, unless it reached the account.
+    pub folder: Option<i64>,
+    /// The message, unless it reached the folder.
+    pub uid: Option<i64>,
+    /// `message`, `folder` or `account`.
+    pub reach: String,
+    /// Class.
+    pub class: String,
+    /// Tries.
+    pub attempts: i64,
+    /// When it is tried again; absent: on a new version.
+    pub next_try_at: Option<i64>,
+    /// The version that failed last.
+    pub version: String,
+    /// The raw words.
+    pub text: String,
+    /// First time.
+    pub first_at: i64,
+    /// Last time.
+    pub last_at: i64,
+    /// When it was settled.
+    pub closed_at: Option<i64>,
+}
+
+/// Tables are joined by hand where they are read.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,46 @@
+//! Folders; a deleted one keeps its row.
+
+use sea_orm::entity::prelude::*;
+
+/// A row.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "folder")]
+pub struct Model {
+    /// Row number.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: i64,
+    /// The account.
+    pub account: i64,
+    /// Wire name.
+    pub remote_id: Vec<u8>,
+    /// UTF-8 name with the server's delimiter.
+    pub path: String,
+    /// Hierarchy delimiter.
+    pub delimiter: Option<String>,
+    /// SPECIAL-USE role.
+    pub role: Option<String>,
+    /// UIDVALIDITY.
+    pub uidvalidity: i64,
+    /// EXISTS of the mark.
+    pub exists_count: i64,
+    /// Start of the LIST under which it was opened.
+    pub opened_at: i64,
+    /// Start of the last complete pass.
+    pub passed_at: Option<i64>,
+    /// Start of the last pass that proved it whole.
+    pub proved_at: Option<i64>,
+    /// Why a complete pass proves nothing.
+    pub unproved: Option<String>,
+    /// First look, JSON.
+    pub look: Option<String>,
+    /// The config leaves it out.
+    pub excluded: bool,
+    /// When it was gone from LIST.
+    pub deleted_at: Option<i64>,
+}
+
+/// Tables are joined by hand where they are read.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

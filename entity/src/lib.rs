@@ -1,0 +1,12 @@
+//! Postrider's tables, one a file. Instants are microseconds UTC; text from headers has NULs stripped.
+
+pub mod account;
+pub mod body;
+pub mod counter;
+pub mod cursor;
+pub mod event;
+pub mod failure;
+pub mod folder;
+pub mod location;
+pub mod message;
+pub mod run;

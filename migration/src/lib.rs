@@ -1,0 +1,20 @@
+//! Postrider's schema, one step a file. Steps are only ever added.
+
+#![expect(
+    elided_lifetimes_in_paths,
+    reason = "async_trait refuses '_ where the trait's lifetime is late-bound"
+)]
+
+use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait};
+
+mod m0001_mirror;
+
+/// All steps, oldest first.
+#[derive(Debug)]
+pub struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m0001_mirror::Migration)]
+    }
+}
