@@ -1,1 +1,16 @@
-//! x
+//! Postrider: an always-on email sync server. A faithful, provable mirror of every mailbox in a database you own.
+
+pub mod account;
+pub mod bodies;
+pub mod boot;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod connection;
+pub mod demo;
+pub mod fault;
+pub mod provider;
+pub mod reply;
+pub mod store;
+pub mod supervision;
+pub mod telemetry;

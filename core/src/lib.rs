@@ -8,5 +8,7 @@ pub mod commit;
 pub mod failure;
 pub mod mail;
 pub mod mime;
+pub mod pool;
 pub mod recovery;
+pub mod roster;
 pub mod time;

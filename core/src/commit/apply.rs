@@ -27,7 +27,7 @@ pub fn may_end_limbo(change: &Change) -> bool {
 /// Does to messages and locations what the change means. `before` is the folder's row before the commit (absences are
 /// judged by its last pass), `first_opening` whether the account had no folder yet.
 pub fn apply(
-    change: Change,
+    change: &Change,
     before: Option<&FolderRow>,
     admitted: &Admitted,
     first_opening: bool,
@@ -44,14 +44,14 @@ pub fn apply(
         }
         Change::Arrivals { page, .. } | Change::Backfill { page, .. } | Change::Retry { page, .. } => {
             let Some(folder) = before else { return };
-            for fetched in page.rows {
+            for fetched in &page.rows {
                 ledger.begin(folder, account, fetched, at);
             }
         }
         Change::Facts { flags, gone, .. } => {
             let Some(folder) = before else { return };
             for (uid, flags) in flags {
-                ledger.set_flags(folder, uid, flags, None);
+                ledger.set_flags(folder, *uid, flags.clone(), None);
             }
             for uid in gone.iter() {
                 ledger.end(folder, uid, at);
@@ -62,7 +62,7 @@ pub fn apply(
             for uid in uids.iter() {
                 ledger.end(folder, uid, at);
             }
-            if last {
+            if *last {
                 let left: Vec<u32> = ledger
                     .locations()
                     .filter(|l| l.folder == folder.id && l.ended_at.is_none())

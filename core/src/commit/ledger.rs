@@ -187,11 +187,11 @@ impl Ledger {
     }
 
     /// A message was read: its location begins, or comes back.
-    pub fn begin(&mut self, folder: &FolderRow, account: &AccountRow, fetched: Fetched, at: Micros) {
+    pub fn begin(&mut self, folder: &FolderRow, account: &AccountRow, fetched: &Fetched, at: Micros) {
         let uidvalidity = folder.live.uidvalidity;
         let place = (folder.id, uidvalidity, fetched.uid);
         if self.locations.get(&place).is_some_and(|l| l.ended_at.is_none()) {
-            self.set_flags(folder, fetched.uid, fetched.flags, fetched.modseq);
+            self.set_flags(folder, fetched.uid, fetched.flags.clone(), fetched.modseq);
             return;
         }
         let known = self.by_identity.get(&fetched.identity).copied();
@@ -228,7 +228,7 @@ impl Ledger {
         }
     }
 
-    fn create(&mut self, id: MessageId, folder: &FolderRow, account: &AccountRow, fetched: Fetched) {
+    fn create(&mut self, id: MessageId, folder: &FolderRow, account: &AccountRow, fetched: &Fetched) {
         self.next_message += 1;
         let backfill = is_old(folder, account, fetched.uid, fetched.internal_date);
         let row = MessageRow {
@@ -245,7 +245,7 @@ impl Ledger {
             row,
             body: fetched.body,
             internal_date: fetched.internal_date,
-            header: fetched.header,
+            header: fetched.header.clone(),
         };
         self.created.insert(id, new);
         self.tell(EventKind::MessageCreated, folder.id, id, backfill);

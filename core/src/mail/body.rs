@@ -83,6 +83,19 @@ impl BodyRef {
     }
 }
 
+/// Where a stored row says that a body lies: for reading it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredBody {
+    /// SHA-256 of the bytes.
+    pub hash: BodyHash,
+    /// The pack's number.
+    pub pack: i64,
+    /// First octet inside the pack.
+    pub offset: u64,
+    /// Length in octets.
+    pub length: u64,
+}
+
 /// What a session streams message bytes into, one body after the other; given to the session by value.
 ///
 /// # Cancel safety

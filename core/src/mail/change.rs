@@ -161,6 +161,13 @@ pub enum Request {
         /// What the question is about.
         uidvalidity: UidValidity,
     },
+    /// The size of every message of the folder (to verify; a run never asks it).
+    Sizes {
+        /// Wire name.
+        remote_id: Vec<u8>,
+        /// What the question is about.
+        uidvalidity: UidValidity,
+    },
     /// Messages, in pages; each UID is settled by exactly one part.
     Fetch {
         /// Wire name.
@@ -186,6 +193,8 @@ pub enum Answer {
         /// The folder's EXISTS after the tagged OK.
         exists: u32,
     },
+    /// To `Sizes`: RFC822.SIZE by UID.
+    Sized(BTreeMap<u32, u64>),
     /// To `Fetch`: a part settles the next UIDs of those asked for, ascending; `last` when none are left.
     Fetched {
         /// What was settled.

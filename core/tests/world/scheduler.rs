@@ -357,6 +357,7 @@ impl World {
                 Some(self.examine(session.lie, &remote_id).map(Answer::Examined))
             }
             Work::Ask(_, Request::Index { remote_id, .. }) => Some(self.index(session.lie, &remote_id)),
+            Work::Ask(_, Request::Sizes { .. }) => Some(Err(gone())),
             Work::Ask(_, Request::Fetch { remote_id, uids, .. }) => {
                 let page = Settlement::new(uids.clone(), session.delivered);
                 session.work.push_front(Work::Page {

@@ -139,7 +139,7 @@ impl Store {
         let first = self.account.opened_at.is_none();
         let sweep = may_end_limbo(&commit.change);
         apply(
-            commit.change,
+            &commit.change,
             before.as_ref(),
             &admitted,
             first,

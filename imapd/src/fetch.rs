@@ -1,0 +1,81 @@
+//! FETCH responses.
+
+use crate::command::Misbehaviour;
+use crate::mailbox::Folder;
+
+/// Whether a set (`1:5,7`, `3:*`) holds a UID, given the highest one there is.
+fn holds(set: &str, uid: u32, last: u32) -> bool {
+    let number = |text: &str| if text == "*" { Some(last) } else { text.parse().ok() };
+    set.split(',').any(|part| {
+        let (a, b) = part.split_once(':').unwrap_or((part, part));
+        match (number(a), number(b)) {
+            (Some(a), Some(b)) => (a.min(b)..=a.max(b)).contains(&uid),
+            _ => false,
+        }
+    })
+}
+
+/// Writes the FETCH lines for `set` and `items` into `out`; returns how many.
+pub(crate) fn lines(
+    folder: &Folder,
+    set: &str,
+    items: &str,
+    misbehaviour: Option<&Misbehaviour>,
+    out: &mut Vec<u8>,
+) -> usize {
+    let last = folder.mail.keys().next_back().copied().unwrap_or(0);
+    let upper = items.to_ascii_uppercase();
+    let wants = |item: &str| upper.contains(item);
+    let mut told = 0;
+    for (n, (uid, mail)) in folder
+        .mail
+        .iter()
+        .enumerate()
+        .filter(|(_, (uid, _))| holds(set, **uid, last))
+    {
+        told += 1;
+        if let Some(Misbehaviour::LoseEvery(every)) = misbehaviour
+            && told % every == 0
+        {
+            continue;
+        }
+        let mut line = format!("* {} FETCH (UID {uid}", n + 1);
+        if wants("FLAGS") {
+            line.push_str(&format!(" FLAGS ({})", mail.flags.join(" ")));
+        }
+        if wants("INTERNALDATE") {
+            let date = if mail.date.is_empty() {
+                "NIL".to_owned()
+            } else {
+                format!("\"{}\"", mail.date)
+            };
+            line.push_str(&format!(" INTERNALDATE {date}"));
+        }
+        if wants("RFC822.SIZE") {
+            line.push_str(&format!(" RFC822.SIZE {}", mail.raw.len()));
+        }
+        out.extend_from_slice(line.as_bytes());
+        if wants("BODY.PEEK[]") {
+            match misbehaviour {
+                Some(Misbehaviour::Hollow(uids)) if uids.contains(uid) => out.extend_from_slice(b" BODY[] NIL"),
+                _ => {
+                    out.extend_from_slice(format!(" BODY[] {{{}}}\r\n", mail.raw.len()).as_bytes());
+                    out.extend_from_slice(&mail.raw);
+                }
+            }
+        }
+        out.extend_from_slice(b")\r\n");
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::holds;
+
+    #[test]
+    fn sets() {
+        assert!(holds("1:3,7", 7, 9) && holds("5:*", 9, 9) && holds("*", 9, 9) && holds("20:*", 9, 9));
+        assert!(!holds("1:3", 4, 9));
+    }
+}

@@ -1,0 +1,3 @@
+//! The shell around an account's machine.
+
+pub mod actor;

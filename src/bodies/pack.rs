@@ -1,0 +1,181 @@
+//! The folder of packs, and the thread behind a leased pack that writes and syncs it.
+
+use crate::bodies::disk::{Disk, DiskFile};
+use crate::bodies::sink::PackSink;
+use crate::fault;
+use postrider_core::failure::Failure;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use tokio::sync::{mpsc, oneshot};
+
+/// Blocks on their way to the disk, a pack: what bounds a sink's memory beside the block being filled.
+const BLOCKS_AHEAD: usize = 4;
+
+/// The folder that packs live in; hands out their numbers.
+pub struct PackDir {
+    dir: PathBuf,
+    disk: Arc<dyn Disk>,
+    next: AtomicI64,
+}
+
+impl std::fmt::Debug for PackDir {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PackDir")
+            .field("dir", &self.dir)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The path of a pack.
+pub(super) fn path_of(dir: &Path, pack: i64) -> PathBuf {
+    dir.join(format!("{pack:010}.pack"))
+}
+
+impl PackDir {
+    /// Opens the folder, making it if need be. Numbers go on after the highest file and after `highest`, the highest
+    /// number that a row names: an old pack is never appended to.
+    ///
+    /// # Errors
+    /// Class storage when the folder cannot be made or read.
+    pub fn open(dir: &Path, disk: Arc<dyn Disk>, highest: i64) -> Result<Self, Failure> {
+        let storage = |what: &str, e: io::Error| Failure::storage(format!("{what} {}", dir.display())).caused_by(e);
+        std::fs::create_dir_all(dir).map_err(|e| storage("cannot make", e))?;
+        let mut last = highest;
+        for entry in std::fs::read_dir(dir).map_err(|e| storage("cannot read", e))? {
+            let name = entry.map_err(|e| storage("cannot read", e))?.file_name();
+            let number = name
+                .to_str()
+                .and_then(|n| n.strip_suffix(".pack"))
+                .and_then(|n| n.parse().ok());
+            last = last.max(number.unwrap_or(0));
+        }
+        Ok(Self {
+            dir: dir.to_owned(),
+            disk,
+            next: AtomicI64::new(last + 1),
+        })
+    }
+
+    /// Leases a sink with a thread of its own. The thread ends when the sink is dropped.
+    ///
+    /// # Errors
+    /// Class storage when no thread can be had.
+    pub fn lease(self: &Arc<Self>) -> Result<PackSink, Failure> {
+        let (sender, receiver) = mpsc::channel(BLOCKS_AHEAD);
+        let (dir, disk) = (self.dir.clone(), Arc::clone(&self.disk));
+        std::thread::Builder::new()
+            .name("pack".into())
+            .spawn(move || {
+                Writer {
+                    dir,
+                    disk,
+                    files: BTreeMap::new(),
+                    created: false,
+                    broken: None,
+                }
+                .run(receiver)
+            })
+            .map_err(|e| Failure::storage("cannot start a pack's thread").caused_by(e))?;
+        Ok(PackSink::new(Arc::clone(self), sender))
+    }
+
+    pub(super) fn next_number(&self) -> i64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// What a sink sends to its thread.
+pub(super) enum Order {
+    /// Append a block to a pack, creating it if it is new.
+    Write {
+        pack: i64,
+        block: Vec<u8>,
+        back: mpsc::UnboundedSender<Vec<u8>>,
+    },
+    /// Make everything durable; keep only `keep` open.
+    Seal {
+        keep: i64,
+        reply: oneshot::Sender<Result<(), Failure>>,
+    },
+}
+
+struct Writer {
+    dir: PathBuf,
+    disk: Arc<dyn Disk>,
+    files: BTreeMap<i64, (Box<dyn DiskFile>, bool)>,
+    created: bool,
+    broken: Option<Failure>,
+}
+
+impl Writer {
+    fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        while let Some(order) = orders.blocking_recv() {
+            match order {
+                Order::Write { pack, mut block, back } => {
+                    if self.broken.is_none()
+                        && let Err(e) = self.write(pack, &block)
+                    {
+                        self.broken = Some(self.failure("cannot write", pack, e));
+                    }
+                    block.clear();
+                    // The sink may be gone; then the block goes with it.
+                    drop(back.send(block));
+                }
+                Order::Seal { keep, reply } => {
+                    // A disk that failed once keeps failing for this lease: after a failed fdatasync nothing can be
+                    // known about what was written before it.
+                    let result = match self.broken.clone() {
+                        Some(failure) => Err(failure),
+                        None => self.seal(keep),
+                    };
+                    self.broken = result.as_ref().err().cloned();
+                    drop(reply.send(result));
+                }
+            }
+        }
+    }
+
+    fn failure(&self, what: &str, pack: i64, e: io::Error) -> Failure {
+        Failure::storage(format!("{what} {}", path_of(&self.dir, pack).display())).caused_by(e)
+    }
+
+    fn write(&mut self, pack: i64, block: &[u8]) -> io::Result<()> {
+        let file = match self.files.entry(pack) {
+            std::collections::btree_map::Entry::Occupied(file) => file.into_mut(),
+            std::collections::btree_map::Entry::Vacant(none) => {
+                let file = self.disk.create_new(&path_of(&self.dir, pack))?;
+                self.created = true;
+                fault::pass("bodies.pack_created");
+                none.insert((file, false))
+            }
+        };
+        file.0.append(block)?;
+        file.1 = true;
+        fault::pass("bodies.block_written");
+        Ok(())
+    }
+
+    fn seal(&mut self, keep: i64) -> Result<(), Failure> {
+        let dirty: Vec<i64> = self.files.iter().filter(|(_, f)| f.1).map(|(n, _)| *n).collect();
+        for pack in dirty {
+            if let Some(file) = self.files.get_mut(&pack) {
+                let synced = file.0.sync_data();
+                file.1 = false;
+                synced.map_err(|e| self.failure("cannot sync", pack, e))?;
+                fault::pass("bodies.synced");
+            }
+        }
+        if std::mem::take(&mut self.created) {
+            let dir = self.dir.clone();
+            self.disk
+                .sync_dir(&dir)
+                .map_err(|e| Failure::storage(format!("cannot sync {}", dir.display())).caused_by(e))?;
+            fault::pass("bodies.dir_synced");
+        }
+        self.files.retain(|pack, _| *pack == keep);
+        Ok(())
+    }
+}

@@ -1,0 +1,103 @@
+//! Reading bodies back, whole or hashed on the way.
+
+use crate::bodies::pack::path_of;
+use postrider_core::mail::body::{BodyHash, StoredBody};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// Why a body is not what its row says.
+#[derive(Debug, thiserror::Error)]
+pub enum Damage {
+    /// The pack cannot be read there.
+    #[error("pack {pack} cannot be read at {offset}: {source}")]
+    Unreadable {
+        /// The pack.
+        pack: i64,
+        /// Where.
+        offset: u64,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The bytes have another hash.
+    #[error("the bytes hash to {found}, not to {wanted}")]
+    Hash {
+        /// What the row says.
+        wanted: BodyHash,
+        /// What the disk holds.
+        found: BodyHash,
+    },
+    /// The bytes could not be passed on.
+    #[error("cannot write: {0}")]
+    Out(io::Error),
+}
+
+/// Reads bodies. Blocks; keeps the last pack open.
+#[derive(Debug)]
+pub struct BodyReader {
+    dir: PathBuf,
+    open: Option<(i64, File)>,
+    buffer: Vec<u8>,
+}
+
+impl BodyReader {
+    /// A reader of the packs in `dir`.
+    #[must_use]
+    pub fn new(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            open: None,
+            buffer: vec![0; 64 * 1024],
+        }
+    }
+
+    /// Copies a body out in pieces of 64 KiB, checking its hash; whatever was written before an error is to be thrown
+    /// away.
+    ///
+    /// # Errors
+    /// [`Damage`], by variant.
+    pub fn copy(&mut self, body: &StoredBody, out: &mut impl Write) -> Result<(), Damage> {
+        let (pack, mut offset) = (body.pack, body.offset);
+        let unreadable = |offset: u64, source: io::Error| Damage::Unreadable { pack, offset, source };
+        if self.open.as_ref().is_none_or(|(open, _)| *open != pack) {
+            let file = File::open(path_of(&self.dir, pack)).map_err(|e| unreadable(offset, e))?;
+            self.open = Some((pack, file));
+        }
+        let Some((_, file)) = &self.open else {
+            return Err(unreadable(offset, io::ErrorKind::NotFound.into()));
+        };
+        let mut hash = Sha256::new();
+        let end = offset.saturating_add(body.length);
+        while offset < end {
+            let want = usize::try_from(end - offset)
+                .unwrap_or(usize::MAX)
+                .min(self.buffer.len());
+            let Some(piece) = self.buffer.get_mut(..want) else {
+                break;
+            };
+            file.read_exact_at(piece, offset).map_err(|e| unreadable(offset, e))?;
+            hash.update(&*piece);
+            out.write_all(piece).map_err(Damage::Out)?;
+            offset += want as u64;
+        }
+        let found = BodyHash(hash.finalize().into());
+        if found == body.hash {
+            Ok(())
+        } else {
+            Err(Damage::Hash {
+                wanted: body.hash,
+                found,
+            })
+        }
+    }
+
+    /// Hashes a body without keeping it.
+    ///
+    /// # Errors
+    /// [`Damage`], by variant.
+    pub fn check(&mut self, body: &StoredBody) -> Result<(), Damage> {
+        self.copy(body, &mut io::sink())
+    }
+}

@@ -1,0 +1,188 @@
+//! The sink that a session streams bodies into: hashes on the way, hands blocks to the pack's thread.
+
+use crate::bodies::pack::{Order, PackDir};
+use postrider_core::failure::Failure;
+use postrider_core::mail::body::{BodyHash, BodyRef, BodySink};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+
+/// Octets in a block.
+const BLOCK: usize = 256 * 1024;
+/// A pack is left when it is this long.
+const PACK_LIMIT: u64 = 128 * 1024 * 1024;
+/// Longer messages get a file of their own.
+const LARGE: u64 = 8 * 1024 * 1024;
+
+#[derive(Debug)]
+struct Place {
+    pack: i64,
+    offset: u64,
+}
+
+struct Body {
+    place: Place,
+    length: u64,
+    large: bool,
+    hash: Sha256,
+}
+
+/// A leased pack. See [`BodySink`] for the promises.
+pub struct PackSink {
+    packs: Arc<PackDir>,
+    orders: mpsc::Sender<Order>,
+    regular: Place,
+    body: Option<Body>,
+    block: Vec<u8>,
+    block_pack: i64,
+    finished: Vec<(BodyHash, i64, u64, u64)>,
+    spare: (mpsc::UnboundedSender<Vec<u8>>, mpsc::UnboundedReceiver<Vec<u8>>),
+}
+
+impl std::fmt::Debug for PackSink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PackSink")
+            .field("regular", &self.regular)
+            .finish_non_exhaustive()
+    }
+}
+
+fn thread_gone() -> Failure {
+    Failure::storage("the pack's thread has ended")
+}
+
+impl PackSink {
+    pub(super) fn new(packs: Arc<PackDir>, orders: mpsc::Sender<Order>) -> Self {
+        let regular = Place {
+            pack: packs.next_number(),
+            offset: 0,
+        };
+        Self {
+            packs,
+            orders,
+            block_pack: regular.pack,
+            regular,
+            body: None,
+            block: Vec::new(),
+            finished: Vec::new(),
+            spare: mpsc::unbounded_channel(),
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), Failure> {
+        if self.block.is_empty() {
+            return Ok(());
+        }
+        // Blocks come back when they are written; there are at most BLOCKS_AHEAD + 2 of them.
+        let next = self.spare.1.try_recv().unwrap_or_default();
+        let block = std::mem::replace(&mut self.block, next);
+        let order = Order::Write {
+            pack: self.block_pack,
+            block,
+            back: self.spare.0.clone(),
+        };
+        self.orders.send(order).await.map_err(|_| thread_gone())
+    }
+
+    /// The next octets go to `pack`.
+    async fn turn_to(&mut self, pack: i64) -> Result<(), Failure> {
+        if self.block_pack != pack {
+            self.flush().await?;
+            self.block_pack = pack;
+        }
+        Ok(())
+    }
+}
+
+impl BodySink for PackSink {
+    async fn begin(&mut self, announced: u64) -> Result<(), Failure> {
+        self.abandon();
+        let large = announced > LARGE;
+        if !large && self.regular.offset >= PACK_LIMIT {
+            self.regular = Place {
+                pack: self.packs.next_number(),
+                offset: 0,
+            };
+        }
+        let place = if large {
+            Place {
+                pack: self.packs.next_number(),
+                offset: 0,
+            }
+        } else {
+            Place {
+                pack: self.regular.pack,
+                offset: self.regular.offset,
+            }
+        };
+        self.turn_to(place.pack).await?;
+        self.body = Some(Body {
+            place,
+            length: 0,
+            large,
+            hash: Sha256::new(),
+        });
+        Ok(())
+    }
+
+    async fn write(&mut self, mut bytes: &[u8]) -> Result<(), Failure> {
+        let Some(body) = &mut self.body else {
+            return Err(Failure::bug("bytes without a body"));
+        };
+        body.hash.update(bytes);
+        body.length += bytes.len() as u64;
+        if !body.large {
+            self.regular.offset += bytes.len() as u64;
+        }
+        while !bytes.is_empty() {
+            if self.block.capacity() == 0 {
+                self.block.reserve_exact(BLOCK);
+            }
+            let (now, rest) = bytes.split_at(bytes.len().min(BLOCK - self.block.len()));
+            self.block.extend_from_slice(now);
+            bytes = rest;
+            if self.block.len() == BLOCK {
+                self.flush().await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn finish(&mut self) -> Result<(), Failure> {
+        let Some(body) = self.body.take() else {
+            return Err(Failure::bug("the end of no body"));
+        };
+        let hash = BodyHash(body.hash.finalize().into());
+        self.finished
+            .push((hash, body.place.pack, body.place.offset, body.length));
+        Ok(())
+    }
+
+    fn abandon(&mut self) {
+        // What was written of it stays in the pack as garbage that no row names.
+        self.body = None;
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is seal(): the one place that may vouch for durability"
+    )]
+    async fn seal(&mut self) -> Result<Vec<BodyRef>, Failure> {
+        if self.finished.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.flush().await?;
+        let (reply, sealed) = oneshot::channel();
+        let order = Order::Seal {
+            keep: self.regular.pack,
+            reply,
+        };
+        self.orders.send(order).await.map_err(|_| thread_gone())?;
+        sealed.await.map_err(|_| thread_gone())??;
+        let finished = std::mem::take(&mut self.finished);
+        Ok(finished
+            .into_iter()
+            .map(|(hash, pack, at, length)| BodyRef::sealed(hash, pack, at, length))
+            .collect())
+    }
+}

@@ -1,0 +1,52 @@
+//! The commands.
+
+pub mod args;
+mod check;
+mod exit;
+mod export;
+mod names;
+mod progress;
+mod sync;
+mod table;
+mod verify;
+
+use args::{Cli, Command};
+use clap::Parser;
+pub use exit::Exit;
+
+/// The repository's config.toml.
+const EXAMPLE: &str = include_str!("../config.toml");
+
+/// Reads the arguments and runs the command.
+pub async fn run() -> Exit {
+    match Cli::try_parse() {
+        Ok(cli) => match cli.command {
+            Command::Sync(args) => sync::run(args).await,
+            Command::Demo(args) => crate::demo::run(args).await,
+            Command::Export(args) => export::run(args).await,
+            Command::Verify(args) => verify::run(args).await,
+            Command::Check(args) => check::run(args).await,
+            Command::ConfigExample => {
+                print!("{EXAMPLE}");
+                Exit::Success
+            }
+            Command::Faults => {
+                for point in crate::fault::POINTS {
+                    println!("{point}");
+                }
+                Exit::Success
+            }
+        },
+        Err(e) if e.use_stderr() => {
+            eprint!("{e}");
+            Exit::Usage
+        }
+        Err(e) => {
+            print!("{e}");
+            Exit::Success
+        }
+    }
+}
+
+pub(crate) use names::without_file;
+pub use sync::{Outputs, sync_once};

@@ -1,0 +1,71 @@
+//! `check`: the config, then each account's login and folder list.
+
+use crate::boot::wiring::reach;
+use crate::cli::args::CheckArgs;
+use crate::cli::exit::Exit;
+use crate::cli::names::from_file;
+use crate::config::{Account, Config, Problem};
+use crate::provider::imap::{NoSink, Session};
+use crate::telemetry::wire::WireLog;
+use postrider_core::failure::Failure;
+use postrider_core::mail::change::{Answer, Request};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Runs the command.
+pub(super) async fn run(args: CheckArgs) -> Exit {
+    let config = match from_file(&args.config) {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    let mut missing = false;
+    for account in &config.accounts {
+        if let Err(failure) = reach(account, &config) {
+            missing = true;
+            eprintln!(
+                "{}",
+                Problem {
+                    place: account.place.clone(),
+                    key: account.id.clone(),
+                    text: failure.chain()
+                }
+            );
+        }
+    }
+    if missing {
+        return Exit::Usage;
+    }
+    println!(
+        "{}: {} account(s), no errors",
+        args.config.display(),
+        config.accounts.len()
+    );
+    if args.offline {
+        return Exit::Success;
+    }
+    let mut worst = Exit::Success;
+    for account in &config.accounts {
+        match folders(account, &config).await {
+            Ok((all, wanted)) => println!("{}: logged in; {all} folders, {wanted} to be synced", account.id),
+            Err(failure) => {
+                eprintln!("{}: {failure}", account.id);
+                worst = worst.max(Exit::of_class(failure.class));
+            }
+        }
+    }
+    worst
+}
+
+async fn folders(account: &Account, config: &Config) -> Result<(usize, usize), Failure> {
+    let (endpoint, secret) = reach(account, config)?;
+    let credits = Arc::new(Semaphore::new(1));
+    let mut session = Session::open(&endpoint, &secret, &account.id, WireLog::default(), NoSink, credits).await?;
+    let Answer::Listed(listed) = session.answer(&Request::List).await? else {
+        return Err(Failure::bug("another answer than asked for"));
+    };
+    session.close().await;
+    Ok((
+        listed.len(),
+        listed.iter().filter(|l| account.folders.wants(&l.path)).count(),
+    ))
+}

@@ -1,0 +1,173 @@
+//! `sync --once`: a run of every account, a summary, an exit code.
+
+use crate::boot::wiring::Engine;
+use crate::cli::args::{OutputArgs, SyncArgs};
+use crate::cli::exit::Exit;
+use crate::cli::names::resolve;
+use crate::cli::progress::{Board, Painter};
+use crate::cli::table::{lay_out, octets};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::telemetry::wire::WireLog;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use postrider_core::account::summary::Summary;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Files about a run, opened before it begins.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    wire: WireLog,
+    metrics: Option<(PathBuf, PrometheusHandle)>,
+}
+
+impl Outputs {
+    /// Opens the files.
+    ///
+    /// # Errors
+    /// Usage, when one cannot be written; it has been said.
+    pub fn open(args: &OutputArgs) -> Result<Self, Exit> {
+        let mut outputs = Self::default();
+        if let Some(file) = &args.wire_log {
+            outputs.wire = WireLog::create(file).map_err(|e| {
+                eprintln!("--wire-log {}: {e}", file.display());
+                Exit::Usage
+            })?;
+        }
+        if let Some(file) = &args.metrics {
+            std::fs::write(file, "").map_err(|e| {
+                eprintln!("--metrics {}: {e}", file.display());
+                Exit::Usage
+            })?;
+            let handle = PrometheusBuilder::new().install_recorder().map_err(|e| {
+                eprintln!("--metrics: {e}");
+                Exit::Bug
+            })?;
+            outputs.metrics = Some((file.clone(), handle));
+        }
+        Ok(outputs)
+    }
+
+    fn write_metrics(&self) {
+        if let Some((file, handle)) = &self.metrics
+            && let Err(e) = std::fs::write(file, handle.render())
+        {
+            eprintln!("--metrics {}: {e}", file.display());
+        }
+    }
+}
+
+/// Runs the command.
+pub(super) async fn run(args: SyncArgs) -> Exit {
+    if !args.once {
+        eprintln!("say `postrider sync --once`: the server that follows mailboxes is not here yet");
+        return Exit::Usage;
+    }
+    let config = match resolve(args.config.as_ref(), args.data.as_ref(), &args.direct) {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    match Outputs::open(&args.outputs) {
+        Ok(outputs) => sync_once(&config, "sync --once", &outputs).await,
+        Err(exit) => exit,
+    }
+}
+
+/// Runs every account of the config once, shows progress, prints the summary.
+pub async fn sync_once(config: &Config, purpose: &str, outputs: &Outputs) -> Exit {
+    let clock = Clock::start();
+    let engine = match Engine::start(config, purpose, outputs.wire.clone()).await {
+        Ok(engine) => engine,
+        Err(e) => {
+            eprintln!("{e}");
+            return Exit::of_start(&e);
+        }
+    };
+    let board = Arc::new(Board::default());
+    let painter = Painter::start(Arc::clone(&board));
+    let ended = engine.run_once(config, board, interrupted()).await;
+    drop(painter);
+    engine.stop().await;
+    outputs.write_metrics();
+    match ended {
+        Ok(summaries) => {
+            print!("{}", told(&summaries, clock.now().mono));
+            println!("the mirror is in {}", config.data_dir.display());
+            summaries
+                .iter()
+                .map(|(_, s)| Exit::of_run(s))
+                .max()
+                .unwrap_or(Exit::Success)
+        }
+        Err(failure) => {
+            eprintln!("{failure}");
+            Exit::of_class(failure.class)
+        }
+    }
+}
+
+/// Ends at the first SIGINT or SIGTERM; at the second the process ends at once.
+async fn interrupted() {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    let mut wait = async || {
+        tokio::select! {
+            _ = interrupt.recv() => (),
+            _ = terminate.recv() => (),
+        }
+    };
+    wait().await;
+    eprintln!("stopping: pages in hand are settled; once more to end at once");
+    tokio::spawn(async {
+        let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        else {
+            return;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => (),
+            _ = terminate.recv() => (),
+        }
+        std::process::exit(i32::from(Exit::Interrupted as u8));
+    });
+}
+
+fn told(summaries: &[(String, Summary)], took: Duration) -> String {
+    let head = [
+        "account", "outcome", "folders", "stored", "bytes", "changes", "failed", "to read",
+    ];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for (account, s) in summaries {
+        let c = s.counts;
+        rows.push(vec![
+            account.clone(),
+            s.outcome.as_str().to_owned(),
+            c.folders.to_string(),
+            c.stored.to_string(),
+            octets(c.octets),
+            c.facts.to_string(),
+            c.failed.to_string(),
+            c.remaining.to_string(),
+        ]);
+    }
+    let mut out = lay_out(&rows);
+    for (account, s) in summaries {
+        if let Some(failure) = &s.failure {
+            out.push_str(&format!("{account}: {failure}\n"));
+        }
+        for left in &s.left {
+            out.push_str(&format!("{account}: {left}\n"));
+        }
+    }
+    let stored: u64 = summaries.iter().map(|(_, s)| s.counts.stored).sum();
+    let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
+    out.push_str(&format!(
+        "{stored} messages in {}.{:03} s\n",
+        millis / 1000,
+        millis % 1000
+    ));
+    out
+}

@@ -1,0 +1,279 @@
+//! `verify`: what is proved and what is not. Bodies are hashed, references resolved, and (online) the server's UIDs, sizes
+//! and flags compared with ours.
+
+use crate::bodies::BodyReader;
+use crate::boot::wiring::reach;
+use crate::cli::args::VerifyArgs;
+use crate::cli::exit::Exit;
+use crate::cli::export::{Opened, open};
+use crate::cli::names::{places, resolve};
+use crate::config::Config;
+use crate::provider::imap::{NoSink, Session};
+use crate::store::Which;
+use crate::telemetry::wire::WireLog;
+use postrider_core::commit::rows::FolderRow;
+use postrider_core::failure::Failure;
+use postrider_core::mail::body::BodyHash;
+use postrider_core::mail::change::{Answer, Request};
+use postrider_core::mail::flags::Flags;
+use postrider_core::mail::uid_set::UidSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Differences of a folder that are printed one by one.
+const SHOWN: usize = 10;
+
+/// A folder as it was found.
+#[derive(Debug, Default)]
+struct Report {
+    messages: u64,
+    failures: u64,
+    remaining: u64,
+    differences: Vec<String>,
+    unproved: Vec<String>,
+    rows: BTreeMap<u32, (i64, Flags)>,
+}
+
+impl Report {
+    fn is_proved(&self) -> bool {
+        self.differences.is_empty() && self.unproved.is_empty()
+    }
+}
+
+type Reports = BTreeMap<String, Report>;
+
+/// Runs the command.
+pub(super) async fn run(args: VerifyArgs) -> Exit {
+    let verified = async {
+        let config = if args.offline || (args.mirror.config.is_none() && args.direct.imap.is_none()) {
+            places(&args.mirror)?
+        } else {
+            resolve(args.mirror.config.as_ref(), args.mirror.data.as_ref(), &args.direct)?
+        };
+        let opened = open(config, &args.account).await?;
+        let folders = opened.reader.folders(opened.account).await.map_err(|e| told(&e))?;
+        let folders: Vec<FolderRow> = folders.into_iter().filter(|f| !f.excluded).collect();
+        let mut reports = local(&opened, &folders).await?;
+        if !args.offline {
+            online(&opened.config, &args.account, &folders, &mut reports).await?;
+        }
+        Ok::<Reports, Exit>(reports)
+    };
+    match verified.await {
+        Ok(reports) => {
+            if args.json {
+                println!("{}", json(&args, &reports));
+            } else {
+                print!("{}", text(&reports, args.offline));
+            }
+            if reports.values().any(|r| !r.differences.is_empty()) {
+                Exit::Different
+            } else {
+                Exit::Success
+            }
+        }
+        Err(exit) => exit,
+    }
+}
+
+fn told(failure: &Failure) -> Exit {
+    eprintln!("{failure}");
+    Exit::of_class(failure.class)
+}
+
+/// Hashes every body and resolves every reference.
+async fn local(opened: &Opened, folders: &[FolderRow]) -> Result<Reports, Exit> {
+    let mut reports = Reports::new();
+    for folder in folders {
+        let mut report = Report {
+            failures: folder.failures.len(),
+            remaining: folder.backfill.remaining.len(),
+            ..Report::default()
+        };
+        if !folder.backfill.remaining.is_empty() {
+            report
+                .unproved
+                .push(format!("{} UIDs are still to be read", folder.backfill.remaining.len()));
+        }
+        report.unproved.extend(folder.unproved.clone());
+        if folder.look.is_some() {
+            report.unproved.push("a large loss waits for its second look".into());
+        }
+        reports.insert(folder.path.clone(), report);
+    }
+    let mut bodies = BodyReader::new(&opened.config.bodies);
+    let mut hashed: BTreeSet<BodyHash> = BTreeSet::new();
+    opened
+        .each(Which::Living, |row| {
+            let report = reports.entry(row.path.clone()).or_default();
+            report.messages += 1;
+            match &row.body {
+                None => report
+                    .differences
+                    .push(format!("UID {}: its body row is missing", row.uid)),
+                Some(body) => {
+                    report.rows.insert(row.uid, (row.size, row.flags.clone()));
+                    if i64::try_from(body.length).ok() != Some(row.size) {
+                        report.differences.push(format!(
+                            "UID {}: {} octets, the message says {}",
+                            row.uid, body.length, row.size
+                        ));
+                    }
+                    if hashed.insert(body.hash)
+                        && let Err(damage) = bodies.check(body)
+                    {
+                        report.differences.push(format!("UID {}: {damage}", row.uid));
+                    }
+                }
+            }
+            Ok(())
+        })
+        .await?;
+    Ok(reports)
+}
+
+/// Compares with the server, on one session, folder by folder.
+async fn online(config: &Config, account: &str, folders: &[FolderRow], reports: &mut Reports) -> Result<(), Exit> {
+    let Some(account) = config.accounts.iter().find(|a| a.id == account) else {
+        eprintln!("the server of {account} is not known here: give --config FILE, or --imap URL, or --offline");
+        return Err(Exit::Usage);
+    };
+    let (endpoint, secret) = reach(account, config).map_err(|e| told(&e))?;
+    let credits = Arc::new(Semaphore::new(1));
+    let opened = Session::open(&endpoint, &secret, &account.id, WireLog::default(), NoSink, credits).await;
+    let mut session = opened.map_err(|e| told(&e))?;
+    let listed = match session.answer(&Request::List).await.map_err(|e| told(&e))? {
+        Answer::Listed(listed) => listed,
+        _ => Vec::new(),
+    };
+    for fresh in listed
+        .iter()
+        .filter(|l| account.folders.wants(&l.path) && !folders.iter().any(|f| f.remote_id == l.remote_id))
+    {
+        reports
+            .entry(fresh.path.clone())
+            .or_default()
+            .differences
+            .push("the server has this folder, we do not".into());
+    }
+    for folder in folders {
+        let report = reports.entry(folder.path.clone()).or_default();
+        if !listed.iter().any(|l| l.remote_id == folder.remote_id) {
+            report
+                .differences
+                .push("we have this folder, the server does not list it".into());
+            continue;
+        }
+        if let Err(failure) = compare(&mut session, folder, report).await {
+            report.differences.push(format!("cannot be compared: {failure}"));
+            if failure.reach != postrider_core::failure::Reach::Folder {
+                return Err(told(&failure));
+            }
+        }
+    }
+    session.close().await;
+    Ok(())
+}
+
+async fn compare(session: &mut Session<NoSink>, folder: &FolderRow, report: &mut Report) -> Result<(), Failure> {
+    let (remote_id, uidvalidity) = (folder.remote_id.clone(), folder.live.uidvalidity);
+    session
+        .answer(&Request::Examine {
+            remote_id: remote_id.clone(),
+        })
+        .await?;
+    let Answer::Indexed { rows, .. } = session
+        .answer(&Request::Index {
+            remote_id: remote_id.clone(),
+            uidvalidity,
+        })
+        .await?
+    else {
+        return Err(Failure::bug("another answer than asked for"));
+    };
+    let Answer::Sized(sizes) = session.answer(&Request::Sizes { remote_id, uidvalidity }).await? else {
+        return Err(Failure::bug("another answer than asked for"));
+    };
+    let ours: UidSet = report.rows.keys().copied().collect();
+    let theirs = rows.uids();
+    for uid in theirs.minus(&ours).minus(&folder.failures).iter() {
+        report
+            .differences
+            .push(format!("UID {uid}: the server has it, we do not"));
+    }
+    for uid in ours.minus(&theirs).iter() {
+        report
+            .differences
+            .push(format!("UID {uid}: we have it, the server does not"));
+    }
+    for (uid, told) in rows.iter() {
+        let Some((size, flags)) = report.rows.get(&uid) else {
+            continue;
+        };
+        if flags != told {
+            report
+                .differences
+                .push(format!("UID {uid}: flags [{flags}], the server says [{told}]"));
+        }
+        if let Some(theirs) = sizes.get(&uid)
+            && u64::try_from(*size).ok() != Some(*theirs)
+        {
+            report
+                .differences
+                .push(format!("UID {uid}: {size} octets, the server says {theirs}"));
+        }
+    }
+    Ok(())
+}
+
+fn text(reports: &Reports, offline: bool) -> String {
+    let mut out = String::new();
+    for (path, r) in reports {
+        let verdict = match (r.differences.is_empty(), r.is_proved(), offline) {
+            (false, ..) => "DIFFERENT",
+            (true, false, _) => "not proved",
+            (true, true, true) => "bodies proved",
+            (true, true, false) => "proved",
+        };
+        out.push_str(&format!(
+            "{path}: {verdict}; {} messages, {} failures in the ledger\n",
+            r.messages, r.failures
+        ));
+        for line in r.unproved.iter().chain(r.differences.iter().take(SHOWN)) {
+            out.push_str(&format!("  {line}\n"));
+        }
+        if r.differences.len() > SHOWN {
+            out.push_str(&format!("  and {} more differences\n", r.differences.len() - SHOWN));
+        }
+    }
+    let (messages, differences) = reports
+        .values()
+        .fold((0, 0), |(m, d), r| (m + r.messages, d + r.differences.len()));
+    let proved = reports.values().filter(|r| r.is_proved()).count();
+    out.push_str(&format!(
+        "{messages} messages, {proved} of {} folders proved, {differences} differences\n",
+        reports.len()
+    ));
+    out
+}
+
+fn json(args: &VerifyArgs, reports: &Reports) -> String {
+    let folders: Vec<_> = reports
+        .iter()
+        .map(|(path, r)| {
+            serde_json::json!({
+                "folder": path,
+                "messages": r.messages,
+                "failures": r.failures,
+                "remaining": r.remaining,
+                "proved": r.is_proved(),
+                "unproved": r.unproved,
+                "differences": r.differences,
+            })
+        })
+        .collect();
+    let proved = reports.values().all(Report::is_proved);
+    serde_json::json!({ "account": args.account, "offline": args.offline, "proved": proved, "folders": folders })
+        .to_string()
+}

@@ -1,0 +1,206 @@
+//! What the file and the environment say, key by key, each with the place it was said at.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// Where something was said.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// A line of a file.
+    Line(PathBuf, usize),
+    /// An environment variable.
+    Variable(String),
+    /// Nowhere: it is missing from this file, or from the table that begins at the line.
+    Missing(PathBuf, usize),
+    /// On the command line.
+    Argument,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(file, line) | Self::Missing(file, line) => write!(f, "{}:{line}", file.display()),
+            Self::Variable(name) => write!(f, "environment {name}"),
+            Self::Argument => f.write_str("command line"),
+        }
+    }
+}
+
+/// An error in the config: where, which key, what is wrong, what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// Where.
+    pub place: Place,
+    /// Which key.
+    pub key: String,
+    /// What is wrong, and what to write instead.
+    pub text: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.key.is_empty() {
+            return write!(f, "{}: {}", self.place, self.text);
+        }
+        write!(f, "{}: {}: {}", self.place, self.key, self.text)
+    }
+}
+
+/// A value, with its place.
+#[derive(Clone, Debug)]
+pub struct Item {
+    pub(super) value: Value,
+    pub(super) place: Place,
+}
+
+/// A value as far as this config needs them.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Value {
+    Text(String),
+    Number(i64),
+    Bool(bool),
+    List(Vec<String>),
+    /// Something that no key takes.
+    Other(&'static str),
+}
+
+/// Keys by their path (`sync.mode`).
+pub(super) type Items = BTreeMap<String, Item>;
+
+/// A file, taken apart.
+#[derive(Debug, Default)]
+pub(super) struct Raw {
+    pub(super) settings: Items,
+    pub(super) accounts: Vec<(Place, Items)>,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl Raw {
+    /// Reads a file's text.
+    pub(super) fn read(file: &std::path::Path, text: &str) -> Self {
+        let line = |at: usize| text.get(..at).unwrap_or_default().matches('\n').count() + 1;
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let mut raw = Self::default();
+        for error in errors {
+            let at = error.span().map_or(1, |span| line(span.start));
+            let text = format!("this is not TOML: {}", error.message());
+            raw.problems.push(Problem {
+                place: Place::Line(file.to_owned(), at),
+                key: String::new(),
+                text,
+            });
+        }
+        if !raw.problems.is_empty() {
+            return raw;
+        }
+        let place = |at: usize| Place::Line(file.to_owned(), line(at));
+        for (key, value) in table.get_ref() {
+            let name = key.get_ref().to_string();
+            match (name.as_str(), value.get_ref()) {
+                ("account", DeValue::Array(tables)) => {
+                    for one in tables.iter() {
+                        let mut items = Items::new();
+                        if let DeValue::Table(table) = one.get_ref() {
+                            flatten("", table, &place, &mut items);
+                        }
+                        raw.accounts.push((place(one.span().start), items));
+                    }
+                }
+                ("account", _) => {
+                    let text = "accounts are a list: write [[account]]".to_owned();
+                    raw.problems.push(Problem {
+                        place: place(key.span().start),
+                        key: name,
+                        text,
+                    });
+                }
+                (_, DeValue::Table(table)) => flatten(&name, table, &place, &mut raw.settings),
+                _ => {
+                    raw.settings.insert(name, item(value, &place));
+                }
+            }
+        }
+        raw
+    }
+
+    /// Lets the environment speak: `POSTRIDER_` and a path joined by `__`. Names that are no key are returned.
+    pub(super) fn environment(
+        &mut self,
+        known: &[&str],
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> Vec<String> {
+        let mut unknown = Vec::new();
+        for (name, text) in variables {
+            let Some(rest) = name.strip_prefix("POSTRIDER_") else {
+                continue;
+            };
+            let path = rest.to_ascii_lowercase().replace("__", ".");
+            if known.contains(&path.as_str()) {
+                let value = match (text.parse::<i64>(), text.as_str()) {
+                    (Ok(number), _) => Value::Number(number),
+                    (_, "true") => Value::Bool(true),
+                    (_, "false") => Value::Bool(false),
+                    _ => Value::Text(text),
+                };
+                self.settings.insert(
+                    path,
+                    Item {
+                        value,
+                        place: Place::Variable(name),
+                    },
+                );
+            } else if !matches!(rest, "FAULT" | "CONFIG") {
+                unknown.push(name);
+            }
+        }
+        unknown
+    }
+}
+
+fn flatten(prefix: &str, table: &DeTable<'_>, place: &impl Fn(usize) -> Place, items: &mut Items) {
+    for (key, value) in table {
+        let path = if prefix.is_empty() {
+            key.get_ref().to_string()
+        } else {
+            format!("{prefix}.{}", key.get_ref())
+        };
+        match value.get_ref() {
+            DeValue::Table(inner) => flatten(&path, inner, place, items),
+            _ => {
+                items.insert(path, item(value, place));
+            }
+        }
+    }
+}
+
+fn item(value: &Spanned<DeValue<'_>>, place: &impl Fn(usize) -> Place) -> Item {
+    let plain = match value.get_ref() {
+        DeValue::String(text) => Value::Text(text.to_string()),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map_or(Value::Other("a number that is too large"), Value::Number),
+        DeValue::Boolean(flag) => Value::Bool(*flag),
+        DeValue::Array(list) => {
+            let texts: Option<Vec<String>> = list
+                .iter()
+                .map(|v| {
+                    if let DeValue::String(text) = v.get_ref() {
+                        Some(text.to_string())
+                    } else {
+                        None
+                    }
+                })
+                .collect();
+            texts.map_or(Value::Other("a list of other things than strings"), Value::List)
+        }
+        DeValue::Float(_) => Value::Other("a fraction"),
+        DeValue::Datetime(_) => Value::Other("a date"),
+        DeValue::Table(_) => Value::Other("a table"),
+    };
+    Item {
+        value: plain,
+        place: place(value.span().start),
+    }
+}

@@ -1,0 +1,644 @@
+//! From what the file says to types that cannot be wrong, or to all problems at once.
+
+use crate::config::raw::{Item, Items, Place, Problem, Raw, Value};
+use crate::config::units;
+use crate::provider::imap::{Security, Timeouts};
+use crate::telemetry::log::Format;
+use postrider_core::account::filter::FolderFilter;
+use postrider_core::pool::Limits;
+use secrecy::SecretString;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Everything the config says.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Database, bodies, lock.
+    pub data_dir: PathBuf,
+    /// The database's file.
+    pub database: PathBuf,
+    /// The packs' folder.
+    pub bodies: PathBuf,
+    /// Log filter and format.
+    pub log: (String, Format),
+    /// Newest messages of a folder that come before history.
+    pub recent_messages: u64,
+    /// How long a first look waits for its second.
+    pub confirm_after: Duration,
+    /// Octets of pages in flight.
+    pub inflight_bytes: u64,
+    /// Sessions and logins.
+    pub limits: Limits,
+    /// Deadlines.
+    pub timeouts: Timeouts,
+    /// The first of the doubling waits.
+    pub first_wait: Duration,
+    /// Mailboxes.
+    pub accounts: Vec<Account>,
+    /// What deserves a warning.
+    pub warnings: Vec<String>,
+}
+
+/// A mailbox.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Its id.
+    pub id: String,
+    /// Host.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Protection.
+    pub security: Security,
+    /// Roots of its own.
+    pub ca_file: Option<PathBuf>,
+    /// Who logs in.
+    pub username: String,
+    /// Where the password comes from.
+    pub secret: SecretFrom,
+    /// Folders wanted.
+    pub folders: FolderFilter,
+    /// Where it was said.
+    pub place: Place,
+}
+
+/// Where a password comes from.
+#[derive(Clone, Debug)]
+pub enum SecretFrom {
+    /// A file; its last line end is left out.
+    File(PathBuf),
+    /// An environment variable.
+    Variable(String),
+    /// The output of a command, run by `sh -c`.
+    Command(String),
+    /// The config itself.
+    Inline(SecretString),
+}
+
+/// Every key outside `[[account]]`.
+const SETTINGS: &[&str] = &[
+    "data_dir",
+    "store.url",
+    "bodies.dir",
+    "bodies.min_free",
+    "admin.listen",
+    "admin.tls_cert",
+    "admin.tls_key",
+    "admin.behind_proxy",
+    "webhooks.listen",
+    "telemetry.log",
+    "telemetry.log_format",
+    "telemetry.per_account",
+    "sync.mode",
+    "sync.deletions",
+    "sync.recent_messages",
+    "sync.recent_days",
+    "sync.confirm_after",
+    "limits.inflight_bytes",
+    "limits.sessions_per_account",
+    "limits.sessions_per_endpoint",
+    "limits.logins_per_second",
+    "timeouts.connect",
+    "timeouts.greeting",
+    "timeouts.login",
+    "timeouts.silence",
+    "timeouts.command",
+    "recovery.first_wait",
+];
+
+/// Every key of an account.
+const ACCOUNT: &[&str] = &[
+    "id",
+    "provider",
+    "host",
+    "port",
+    "tls",
+    "ca_file",
+    "allow_plaintext",
+    "username",
+    "password",
+    "password_file",
+    "password_env",
+    "password_command",
+    "owner",
+    "was",
+    "folders.include",
+    "folders.exclude",
+];
+
+/// Takes typed values out of items and gathers what is wrong with them.
+struct Taker<'a> {
+    items: &'a Items,
+    missing: Place,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Taker<'_> {
+    fn wrong(&mut self, place: Place, key: &str, text: impl Into<String>) {
+        self.problems.push(Problem {
+            place,
+            key: key.to_owned(),
+            text: text.into(),
+        });
+    }
+
+    fn item(&self, key: &str) -> Option<Item> {
+        self.items.get(key).cloned()
+    }
+
+    /// A value through `read`, or the default; what `read` refuses becomes a problem that says what to write.
+    fn take<T>(&mut self, key: &str, default: T, want: &str, read: impl Fn(&Value) -> Option<T>) -> T {
+        let Some(item) = self.item(key) else { return default };
+        if let Some(value) = read(&item.value) {
+            return value;
+        }
+        let said = shown(&item.value);
+        self.wrong(item.place, key, format!("{said} will not do; write {want}"));
+        default
+    }
+
+    fn text(&mut self, key: &str) -> Option<String> {
+        self.take(key, None, "a string", |value| {
+            if let Value::Text(text) = value {
+                Some(Some(text.clone()))
+            } else {
+                None
+            }
+        })
+    }
+
+    fn flag(&mut self, key: &str) -> bool {
+        self.take(key, false, "true or false", |value| {
+            if let Value::Bool(flag) = value {
+                Some(*flag)
+            } else {
+                None
+            }
+        })
+    }
+
+    fn number(&mut self, key: &str, default: u64, from: u64, to: u64) -> u64 {
+        let want = format!("a number from {from} to {to}");
+        self.take(key, default, &want, |value| match value {
+            Value::Number(n) => u64::try_from(*n).ok().filter(|n| (from..=to).contains(n)),
+            _ => None,
+        })
+    }
+
+    fn duration(&mut self, key: &str, default: Duration) -> Duration {
+        let want = "a duration like \"500ms\", \"60s\", \"10m\" or \"2h\"";
+        self.take(key, default, want, |value| match value {
+            Value::Text(text) => units::duration(text).filter(|d| !d.is_zero()),
+            _ => None,
+        })
+    }
+
+    fn size(&mut self, key: &str, default: u64) -> u64 {
+        self.take(key, default, "a size like \"64MiB\" or \"1GiB\"", |value| match value {
+            Value::Text(text) => units::size(text),
+            _ => None,
+        })
+    }
+
+    fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)], default: T) -> T {
+        let words: Vec<String> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        let want = words.join(" or ");
+        self.take(key, default, &want, |value| match value {
+            Value::Text(text) => choices.iter().find(|(word, _)| word == text).map(|(_, choice)| *choice),
+            _ => None,
+        })
+    }
+
+    fn list(&mut self, key: &str, default: Vec<String>) -> Vec<String> {
+        self.take(key, default, "a list of strings", |value| {
+            if let Value::List(list) = value {
+                Some(list.clone())
+            } else {
+                None
+            }
+        })
+    }
+
+    fn unknown(&mut self, known: &[&str]) {
+        let strangers: Vec<(String, Place)> = self
+            .items
+            .iter()
+            .filter(|(key, _)| !known.contains(&key.as_str()))
+            .map(|(k, i)| (k.clone(), i.place.clone()))
+            .collect();
+        for (key, place) in strangers {
+            let near = known
+                .iter()
+                .min_by_key(|word| distance(word, &key))
+                .filter(|word| distance(word, &key) <= 3);
+            let hint = near.map_or_else(
+                || "see `postrider config-example`".to_owned(),
+                |word| format!("did you mean {word}?"),
+            );
+            self.wrong(place, &key, format!("there is no such key; {hint}"));
+        }
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Text(text) => format!("\"{text}\""),
+        Value::Number(number) => number.to_string(),
+        Value::Bool(flag) => flag.to_string(),
+        Value::List(_) => "a list".into(),
+        Value::Other(what) => (*what).into(),
+    }
+}
+
+/// Edits between two words.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut above = i;
+        let mut left = i + 1;
+        let mut next = vec![left];
+        for (y, up) in b.iter().zip(row.iter().skip(1)) {
+            left = (above + usize::from(x != *y)).min(up + 1).min(left + 1);
+            above = *up;
+            next.push(left);
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+/// Reads and checks a config file and the environment.
+///
+/// # Errors
+/// All problems at once, in the order of their places.
+pub fn load(file: &Path, variables: impl Iterator<Item = (String, String)>) -> Result<Config, Vec<Problem>> {
+    let text = std::fs::read_to_string(file).map_err(|e| {
+        let place = Place::Missing(file.to_owned(), 1);
+        let text = format!("cannot be read: {e}; `postrider config-example` prints one to begin with");
+        vec![Problem {
+            place,
+            key: String::new(),
+            text,
+        }]
+    })?;
+    let mut raw = Raw::read(file, &text);
+    if !raw.problems.is_empty() {
+        return Err(raw.problems);
+    }
+    let unknown = raw.environment(SETTINGS, variables);
+    let mut problems = Vec::new();
+    let base = file.parent().unwrap_or(Path::new(""));
+    let mut config = settings(&raw, file, base, &mut problems);
+    config.warnings.extend(
+        unknown
+            .into_iter()
+            .map(|name| format!("environment {name} is no setting and is ignored")),
+    );
+    if raw.accounts.is_empty() {
+        let text = "there is no account; write [[account]] with id, host, username and password_file".into();
+        problems.push(Problem {
+            place: Place::Missing(file.to_owned(), 1),
+            key: "account".into(),
+            text,
+        });
+    }
+    for (place, items) in &raw.accounts {
+        let mut taker = Taker {
+            items,
+            missing: place.clone(),
+            problems: &mut problems,
+        };
+        let account = account(&mut taker, base, place, &mut config.warnings);
+        if let Some(account) = account {
+            if config.accounts.iter().any(|a| a.id == account.id) {
+                let text = format!(
+                    "another account is called \"{}\" already; give each its own id",
+                    account.id
+                );
+                problems.push(Problem {
+                    place: place.clone(),
+                    key: "id".into(),
+                    text,
+                });
+            }
+            config.accounts.push(account);
+        }
+    }
+    problems.sort();
+    if problems.is_empty() { Ok(config) } else { Err(problems) }
+}
+
+fn settings(raw: &Raw, file: &Path, base: &Path, problems: &mut Vec<Problem>) -> Config {
+    let mut t = Taker {
+        items: &raw.settings,
+        missing: Place::Missing(file.to_owned(), 1),
+        problems,
+    };
+    t.unknown(SETTINGS);
+    let data_dir = base.join(t.text("data_dir").unwrap_or_else(|| "data".into()));
+    let database = database(&mut t, base, &data_dir);
+    let bodies = t
+        .text("bodies.dir")
+        .map_or_else(|| data_dir.join("bodies"), |dir| base.join(dir));
+    // Read and checked here; their parts come later.
+    t.size("bodies.min_free", 1 << 30);
+    admin(&mut t, "admin.listen");
+    admin(&mut t, "webhooks.listen");
+    t.flag("telemetry.per_account");
+    t.choice(
+        "sync.mode",
+        &[("aggressive", ()), ("balanced", ()), ("conservative", ())],
+        (),
+    );
+    t.choice("sync.deletions", &[("mirror", ()), ("keep", ())], ());
+    t.number("sync.recent_days", 30, 0, 36_500);
+    let log = t.text("telemetry.log").unwrap_or_else(|| "info".into());
+    if tracing_subscriber::EnvFilter::try_new(&log).is_err()
+        && let Some(item) = t.item("telemetry.log")
+    {
+        t.wrong(
+            item.place,
+            "telemetry.log",
+            format!("\"{log}\" is no log filter; write \"info\" or \"warn,postrider=debug\""),
+        );
+    }
+    let format = t.choice(
+        "telemetry.log_format",
+        &[("text", Format::Text), ("json", Format::Json)],
+        Format::Text,
+    );
+    let seconds = Duration::from_secs;
+    let small = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    Config {
+        database,
+        bodies,
+        data_dir,
+        log: (log, format),
+        recent_messages: t.number("sync.recent_messages", 1000, 0, 1_000_000),
+        confirm_after: t.duration("sync.confirm_after", seconds(60)),
+        inflight_bytes: t.size("limits.inflight_bytes", 64 << 20).max(1 << 20),
+        limits: Limits {
+            per_account: small(t.number("limits.sessions_per_account", 2, 1, 100)),
+            per_endpoint: small(t.number("limits.sessions_per_endpoint", 200, 1, 100_000)),
+            logins_per_second: u32::try_from(t.number("limits.logins_per_second", 5, 1, 1000)).unwrap_or(5),
+        },
+        timeouts: Timeouts {
+            connect: t.duration("timeouts.connect", seconds(5)),
+            greeting: t.duration("timeouts.greeting", seconds(10)),
+            login: t.duration("timeouts.login", seconds(30)),
+            silence: t.duration("timeouts.silence", seconds(30)),
+            command: t.duration("timeouts.command", seconds(600)),
+        },
+        first_wait: t.duration("recovery.first_wait", seconds(5)),
+        accounts: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
+
+fn database(t: &mut Taker<'_>, base: &Path, data_dir: &Path) -> PathBuf {
+    let default = data_dir.join("postrider.db");
+    let Some(item) = t.item("store.url") else {
+        return default;
+    };
+    match &item.value {
+        Value::Text(url) => match url.strip_prefix("sqlite://") {
+            Some(path) if !path.is_empty() => return base.join(path),
+            _ if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+                t.wrong(
+                    item.place,
+                    "store.url",
+                    "PostgreSQL is not supported yet; write \"sqlite://data/postrider.db\"",
+                );
+            }
+            _ => t.wrong(
+                item.place,
+                "store.url",
+                format!("\"{url}\" is no database; write \"sqlite://data/postrider.db\""),
+            ),
+        },
+        other => {
+            let text = format!("{} will not do; write \"sqlite://data/postrider.db\"", shown(other));
+            t.wrong(item.place, "store.url", text);
+        }
+    }
+    default
+}
+
+/// An address to listen on: elsewhere than on loopback only with TLS or behind a proxy.
+fn admin(t: &mut Taker<'_>, key: &str) {
+    let Some(item) = t.item(key) else { return };
+    let address = match &item.value {
+        Value::Text(text) => text.parse::<std::net::SocketAddr>().ok(),
+        _ => None,
+    };
+    let Some(address) = address else {
+        return t.wrong(
+            item.place,
+            key,
+            format!(
+                "{} will not do; write an address like \"127.0.0.1:8025\"",
+                shown(&item.value)
+            ),
+        );
+    };
+    if key == "admin.listen" {
+        let tls = t.text("admin.tls_cert").is_some() && t.text("admin.tls_key").is_some();
+        if !address.ip().is_loopback() && !tls && !t.flag("admin.behind_proxy") {
+            let text = "off loopback this needs tls_cert and tls_key, or behind_proxy = true";
+            t.wrong(item.place, key, text);
+        }
+    }
+}
+
+fn account(t: &mut Taker<'_>, base: &Path, place: &Place, warnings: &mut Vec<String>) -> Option<Account> {
+    let before = t.problems.len();
+    t.unknown(ACCOUNT);
+    let required = |t: &mut Taker<'_>, key: &str, example: &str| {
+        let text = t.text(key).unwrap_or_default();
+        if text.is_empty() && !t.problems.iter().any(|p| p.key == key) {
+            let place = t.item(key).map_or_else(|| t.missing.clone(), |item| item.place);
+            t.wrong(place, key, format!("it is missing; write {key} = \"{example}\""));
+        }
+        text
+    };
+    let id = required(t, "id", "work");
+    let provider = t.text("provider").unwrap_or_else(|| "imap".into());
+    if provider != "imap"
+        && let Some(item) = t.item("provider")
+    {
+        t.wrong(
+            item.place,
+            "provider",
+            format!("\"{provider}\" is not supported yet; write \"imap\""),
+        );
+    }
+    let host = required(t, "host", "imap.example.org");
+    let username = required(t, "username", "me@example.org");
+    let choices = [
+        ("implicit", Security::Implicit),
+        ("starttls", Security::StartTls),
+        ("none", Security::Plain),
+    ];
+    let security = t.choice("tls", &choices, Security::Implicit);
+    let default_port = if security == Security::Implicit { 993 } else { 143 };
+    let port = u16::try_from(t.number("port", default_port, 1, 65_535)).unwrap_or(993);
+    if security == Security::Plain && !is_loopback(&host) && !t.flag("allow_plaintext") {
+        let place = t.item("tls").map_or_else(|| place.clone(), |item| item.place);
+        let text = "a password would cross the network in the clear; write \"implicit\" or \"starttls\", or allow_plaintext = true";
+        t.wrong(place, "tls", text);
+    }
+    let ca_file = t.text("ca_file").map(|file| base.join(file));
+    t.text("owner");
+    t.text("was");
+    let folders = FolderFilter {
+        include: t.list("folders.include", vec!["*".into()]),
+        exclude: t.list("folders.exclude", Vec::new()),
+    };
+    let secret = secret(t, base, &id, warnings);
+    if t.problems.len() > before {
+        return None;
+    }
+    Some(Account {
+        id,
+        host,
+        port,
+        security,
+        ca_file,
+        username,
+        secret: secret?,
+        folders,
+        place: place.clone(),
+    })
+}
+
+/// Whether a host is this machine.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn secret(t: &mut Taker<'_>, base: &Path, id: &str, warnings: &mut Vec<String>) -> Option<SecretFrom> {
+    let mut found = Vec::new();
+    if let Some(file) = t.text("password_file") {
+        found.push(("password_file", SecretFrom::File(base.join(file))));
+    }
+    if let Some(name) = t.text("password_env") {
+        found.push(("password_env", SecretFrom::Variable(name)));
+    }
+    if let Some(command) = t.text("password_command") {
+        found.push(("password_command", SecretFrom::Command(command)));
+    }
+    // Never through `take`: its message would print the value.
+    if let Some(item) = t.item("password") {
+        match item.value {
+            Value::Text(text) => {
+                warnings.push(format!(
+                    "{}: account {id} has its password in the config; password_file is safer",
+                    item.place
+                ));
+                found.push(("password", SecretFrom::Inline(text.into())));
+            }
+            _ => t.wrong(item.place, "password", "it must be a string"),
+        }
+    }
+    if found.len() > 1 {
+        let keys: Vec<&str> = found.iter().map(|(key, _)| *key).collect();
+        t.wrong(
+            t.missing.clone(),
+            "password",
+            format!("there are several ({}); keep one", keys.join(", ")),
+        );
+        return None;
+    }
+    if found.is_empty() && !t.problems.iter().any(|p| p.key.starts_with("password")) {
+        t.wrong(
+            t.missing.clone(),
+            "password_file",
+            "there is no password; write password_file = \"secrets/NAME\"",
+        );
+    }
+    found.pop().map(|(_, secret)| secret)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str) -> Result<Config, Vec<String>> {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("config.toml");
+        std::fs::write(&file, text).unwrap();
+        let strip = |p: &Problem| p.to_string().replace(&format!("{}/", dir.path().display()), "");
+        load(&file, std::iter::empty()).map_err(|problems| problems.iter().map(strip).collect())
+    }
+
+    const GOOD: &str = "[[account]]\nid = \"a\"\nhost = \"h\"\nusername = \"u\"\npassword_env = \"P\"\n";
+
+    #[test]
+    fn the_least_is_enough() {
+        let config = check(GOOD).unwrap();
+        let account = &config.accounts[0];
+        assert_eq!((account.port, account.security), (993, Security::Implicit));
+        assert!(config.database.ends_with("data/postrider.db") && config.bodies.ends_with("data/bodies"));
+    }
+
+    #[test]
+    fn every_problem_at_once_with_its_line() {
+        let text = "data_dri = \"x\"\n[sync]\nmode = \"fast\"\nconfirm_after = 60\n[limits]\nlogins_per_second = 0\n\
+                    [admin]\nlisten = \"0.0.0.0:1\"\n[[account]]\nid = \"a\"\nport = 70000\ntls = \"none\"\nhost = \"h\"\n";
+        let problems = check(text).unwrap_err();
+        let want = [
+            "config.toml:1: data_dri: there is no such key; did you mean data_dir?",
+            "config.toml:3: sync.mode: \"fast\" will not do; write \"aggressive\" or \"balanced\" or \"conservative\"",
+            "config.toml:4: sync.confirm_after: 60 will not do; write a duration like",
+            "config.toml:6: limits.logins_per_second: 0 will not do; write a number from 1 to 1000",
+            "config.toml:8: admin.listen: off loopback this needs",
+            "config.toml:11: port: 70000 will not do",
+            "config.toml:12: tls: a password would cross",
+            "config.toml:9: password_file: there is no password",
+            "config.toml:9: username: it is missing",
+        ];
+        assert_eq!(problems.len(), want.len(), "{problems:#?}");
+        for start in want {
+            assert!(
+                problems.iter().any(|p| p.starts_with(start)),
+                "{start} is not in {problems:#?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_toml_says_where() {
+        let problems = check("a = \n").unwrap_err();
+        assert!(
+            problems[0].starts_with("config.toml:1: this is not TOML"),
+            "{problems:?}"
+        );
+    }
+
+    #[test]
+    fn a_password_is_never_printed() {
+        let text = format!("{}password = \"hunter2\"\n", GOOD.replace("password_env = \"P\"\n", ""));
+        let config = check(&text).unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+        let several = format!("{GOOD}password = \"hunter2\"\n");
+        assert!(!check(&several).unwrap_err().join("").contains("hunter2"));
+    }
+
+    #[test]
+    fn the_environment_speaks_last() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("config.toml");
+        std::fs::write(&file, GOOD).unwrap();
+        let variables = [
+            ("POSTRIDER_SYNC__RECENT_MESSAGES", "7"),
+            ("POSTRIDER_SYNC__MODUS", "x"),
+            ("HOME", "/"),
+        ];
+        let variables = variables.map(|(k, v)| (k.to_owned(), v.to_owned()));
+        let config = load(&file, variables.clone().into_iter()).unwrap();
+        assert_eq!(config.recent_messages, 7);
+        assert!(config.warnings.iter().any(|w| w.contains("POSTRIDER_SYNC__MODUS")));
+    }
+}

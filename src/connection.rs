@@ -1,0 +1,7 @@
+//! Sessions of an endpoint: their pool, their children, their leases. Never names its client.
+
+pub mod actor;
+mod lease;
+mod session;
+
+pub use lease::SessionLease;

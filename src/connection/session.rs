@@ -1,0 +1,116 @@
+//! One child per live session: it holds the task that connects, logs in and answers questions.
+
+use crate::bodies::PackSink;
+use crate::connection::actor::{ConnectionMsg, LeaseRequest};
+use crate::fault;
+use crate::provider::imap::{Ask, Session};
+use crate::telemetry::wire::WireLog;
+use postrider_core::failure::Failure;
+use postrider_core::mail::id::SessionId;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::sync::Arc;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::AbortHandle;
+
+/// The child.
+#[derive(Debug)]
+pub(super) struct SessionActor;
+
+/// What it is told.
+#[derive(Debug)]
+pub(super) enum SessionMsg {
+    /// Connect.
+    Start(Box<Start>),
+    /// The task has ended.
+    Ended(Result<(), Failure>),
+}
+
+/// What a session needs.
+#[derive(Debug)]
+pub(super) struct Start {
+    pub(super) id: SessionId,
+    pub(super) request: LeaseRequest,
+    pub(super) sink: PackSink,
+    pub(super) wire: WireLog,
+    pub(super) credits: Arc<Semaphore>,
+    pub(super) pool: ActorRef<ConnectionMsg>,
+}
+
+/// Ends the task with its actor.
+#[derive(Debug, Default)]
+pub(super) struct Task(Option<AbortHandle>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if let Some(task) = self.0.take() {
+            task.abort();
+        }
+    }
+}
+
+impl Actor for SessionActor {
+    type Msg = SessionMsg;
+    type State = Task;
+    type Arguments = ();
+
+    async fn pre_start(&self, _me: ActorRef<SessionMsg>, (): ()) -> Result<Task, ActorProcessingErr> {
+        Ok(Task::default())
+    }
+
+    async fn handle(
+        &self,
+        me: ActorRef<SessionMsg>,
+        message: SessionMsg,
+        task: &mut Task,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            SessionMsg::Start(start) => {
+                fault::pass("panic.session");
+                let actor = me.clone();
+                let running = tokio::spawn(async move {
+                    let ended = live(*start).await;
+                    // An actor that is gone has aborted this task.
+                    drop(actor.cast(SessionMsg::Ended(ended)));
+                });
+                task.0 = Some(running.abort_handle());
+                Ok(())
+            }
+            SessionMsg::Ended(Ok(())) => {
+                me.stop(None);
+                Ok(())
+            }
+            SessionMsg::Ended(Err(failure)) => Err(failure.into()),
+        }
+    }
+}
+
+async fn live(start: Start) -> Result<(), Failure> {
+    let Start {
+        id,
+        request,
+        sink,
+        wire,
+        credits,
+        pool,
+    } = start;
+    let opened = Session::open(
+        &request.endpoint,
+        &request.secret,
+        &request.account,
+        wire,
+        sink,
+        credits,
+    )
+    .await;
+    match opened {
+        Ok(session) => {
+            let (asks, questions) = mpsc::unbounded_channel::<Ask>();
+            request.grant(id, asks, pool);
+            session.run(questions).await
+        }
+        Err(failure) => {
+            request.refuse(failure.clone());
+            Err(failure)
+        }
+    }
+}

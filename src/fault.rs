@@ -1,0 +1,50 @@
+//! Named steps at which the tests kill the process. Without the `faults` feature a passing costs nothing.
+
+/// The durable steps, in the order in which a page meets them; `panic.KIND` panics in an actor instead of aborting.
+pub const POINTS: &[&str] = &[
+    "bodies.pack_created",
+    "bodies.block_written",
+    "bodies.synced",
+    "bodies.dir_synced",
+    "account.page_sent",
+    "store.begun",
+    "store.rows_written",
+    "store.savepoint_released",
+    "store.committed",
+    "store.answered",
+    "account.answered",
+    "panic.store",
+    "panic.endpoint",
+    "panic.session",
+    "panic.account",
+];
+
+/// Passes a named step. With the feature and `POSTRIDER_FAULT=NAME:N` the N-th passing of NAME ends the process
+/// (or, for `panic.KIND`, panics).
+#[cfg(feature = "faults")]
+pub fn pass(name: &'static str) {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static ARMED: OnceLock<Option<(String, u64)>> = OnceLock::new();
+    static PASSED: AtomicU64 = AtomicU64::new(0);
+    debug_assert!(POINTS.contains(&name), "{name} is not listed");
+    let armed = ARMED.get_or_init(|| {
+        let text = std::env::var("POSTRIDER_FAULT").ok()?;
+        let (name, nth) = text.split_once(':').unwrap_or((&text, "1"));
+        Some((name.to_owned(), nth.parse().ok()?))
+    });
+    let Some((wanted, nth)) = armed else { return };
+    if wanted != name || PASSED.fetch_add(1, Ordering::SeqCst) + 1 != *nth {
+        return;
+    }
+    if name.starts_with("panic.") {
+        panic!("scripted fault {name}");
+    }
+    eprintln!("postrider: scripted fault {name}:{nth}");
+    std::process::abort();
+}
+
+/// Passes a named step: nothing, without the `faults` feature.
+#[cfg(not(feature = "faults"))]
+#[inline]
+pub fn pass(_name: &'static str) {}

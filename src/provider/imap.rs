@@ -1,0 +1,11 @@
+//! IMAP4rev1 (RFC 3501), reading only: EXAMINE, never SELECT; nothing that changes a mailbox is ever sent.
+
+mod failure;
+mod fetch;
+mod login;
+mod session;
+mod stream;
+pub mod wire;
+
+pub use session::{Ask, NoSink, Session};
+pub use stream::{Endpoint, Secret, Security, Timeouts, Tls};

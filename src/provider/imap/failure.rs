@@ -1,0 +1,210 @@
+//! The table from what IMAP servers say to failures: the one place that matches server texts.
+
+use crate::provider::imap::wire::response::{Status, Told};
+use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
+use std::time::Duration;
+
+/// During which command the server spoke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum During {
+    /// LOGIN, AUTHENTICATE.
+    Login,
+    /// A command about one folder.
+    Folder,
+    /// Anything else.
+    Other,
+}
+
+const MINUTE: When = When::After(Duration::from_secs(60));
+
+/// Response codes (RFC 5530, RFC 3501, Gmail).
+///
+/// A wrong "permanent" loses mail, a wrong "transient" costs a few capped tries: what is not here is judged by its text,
+/// then backs off.
+const CODES: &[(&str, Class, Reach, When)] = &[
+    ("AUTHENTICATIONFAILED", Class::Auth, Reach::Account, When::AfterChange),
+    ("AUTHORIZATIONFAILED", Class::Auth, Reach::Account, When::AfterChange),
+    ("EXPIRED", Class::Auth, Reach::Account, When::AfterChange),
+    ("PRIVACYREQUIRED", Class::Config, Reach::Account, When::AfterChange),
+    ("CONTACTADMIN", Class::Auth, Reach::Account, When::AfterChange),
+    ("UNAVAILABLE", Class::Provider, Reach::Endpoint, When::BackOff),
+    ("SERVERBUG", Class::Provider, Reach::Endpoint, When::BackOff),
+    ("LIMIT", Class::RateLimit, Reach::Account, When::BackOff),
+    ("THROTTLED", Class::RateLimit, Reach::Account, When::BackOff),
+    ("OVERQUOTA", Class::Quota, Reach::Account, When::BackOff),
+    ("INUSE", Class::Provider, Reach::Folder, When::BackOff),
+    ("NOPERM", Class::Provider, Reach::Folder, When::BackOff),
+    ("NONEXISTENT", Class::InvalidData, Reach::Folder, When::BackOff),
+    ("CORRUPTION", Class::InvalidData, Reach::Folder, When::BackOff),
+];
+
+/// Texts, lower case, matched anywhere; the first that fits decides. They outweigh codes: a connection limit comes with
+/// `[UNAVAILABLE]`, a throttle with `[AUTHENTICATIONFAILED]`.
+const TEXTS: &[(&str, Class, Reach, When)] = &[
+    ("number of connections", Class::RateLimit, Reach::Account, MINUTE),
+    (
+        "too many simultaneous connections",
+        Class::RateLimit,
+        Reach::Account,
+        MINUTE,
+    ),
+    ("too many", Class::RateLimit, Reach::Account, MINUTE),
+    ("bandwidth limits", Class::Quota, Reach::Account, When::BackOff),
+    ("throttl", Class::RateLimit, Reach::Account, When::BackOff),
+    ("rate limit", Class::RateLimit, Reach::Account, When::BackOff),
+    (
+        "authenticated but not connected",
+        Class::Provider,
+        Reach::Account,
+        When::BackOff,
+    ),
+    ("temporary", Class::Provider, Reach::Endpoint, When::BackOff),
+    ("temporarily", Class::Provider, Reach::Endpoint, When::BackOff),
+    ("try again later", Class::Provider, Reach::Endpoint, When::BackOff),
+    (
+        "internal authentication failure",
+        Class::Provider,
+        Reach::Endpoint,
+        When::BackOff,
+    ),
+    ("autologout", Class::Network, Reach::Session, When::BackOff),
+];
+
+/// What a telling status means; `None` when it tells nothing that is in the table.
+pub(super) fn telling(told: &Told) -> Option<Failure> {
+    let lower = told.text.to_ascii_lowercase();
+    let said = |class, reach, when| {
+        let code = told.code.as_ref().map(|c| format!("[{c}] ")).unwrap_or_default();
+        let failure = Failure::new(
+            class,
+            reach,
+            Provenance::Server,
+            format!("the server said {code}{}", told.text),
+        );
+        failure.when(named_wait(&lower).unwrap_or(when))
+    };
+    if let Some((_, class, reach, when)) = TEXTS.iter().find(|(text, ..)| lower.contains(text)) {
+        return Some(said(*class, *reach, *when));
+    }
+    let word = told.code.as_deref().and_then(|code| code.split(' ').next())?;
+    CODES
+        .iter()
+        .find(|(code, ..)| word.eq_ignore_ascii_case(code))
+        .map(|(_, class, reach, when)| said(*class, *reach, *when))
+}
+
+/// `Suggested Backoff Time: N milliseconds` (Exchange).
+fn named_wait(lower: &str) -> Option<When> {
+    let (_, after) = lower.split_once("backoff time:")?;
+    let number: String = after.trim_start().chars().take_while(char::is_ascii_digit).collect();
+    number.parse().ok().map(|ms| When::After(Duration::from_millis(ms)))
+}
+
+/// What a refusal, or a BYE, means.
+pub(super) fn refusal(told: &Told, during: During) -> Failure {
+    if let Some(failure) = telling(told) {
+        return failure;
+    }
+    let code = told.code.as_ref().map(|c| format!("[{c}] ")).unwrap_or_default();
+    let text = format!("the server said {:?} {code}{}", told.status, told.text);
+    let (class, reach, when) = match (told.status, during) {
+        (Status::Bye, _) => (Class::Network, Reach::Session, When::BackOff),
+        (_, During::Login) => (Class::Auth, Reach::Account, When::AfterChange),
+        (Status::No, During::Folder) => (Class::Provider, Reach::Folder, When::BackOff),
+        _ => (Class::Unknown, Reach::Session, When::BackOff),
+    };
+    Failure::new(class, reach, Provenance::Server, text).when(when)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::imap::wire::frame::{Frame, Part};
+    use crate::provider::imap::wire::response::{Response, read};
+
+    fn judge(line: &str, during: During) -> (Class, Reach, When) {
+        let frame = Frame {
+            parts: vec![Part::Text(line.into())],
+            truncated: false,
+        };
+        let (Response::Tagged(_, told) | Response::Status(told)) = read(&frame) else {
+            panic!("{line}")
+        };
+        let failure = refusal(&told, during);
+        (failure.class, failure.reach, failure.when)
+    }
+
+    /// Recorded replies and what they mean.
+    #[test]
+    fn the_table() {
+        use During::{Folder, Login, Other};
+        let back = When::BackOff;
+        for (line, during, want) in [
+            (
+                "a NO [AUTHENTICATIONFAILED] Invalid credentials (Failure)",
+                Login,
+                (Class::Auth, Reach::Account, When::AfterChange),
+            ),
+            (
+                "a NO LOGIN failed.",
+                Login,
+                (Class::Auth, Reach::Account, When::AfterChange),
+            ),
+            (
+                "a NO [UNAVAILABLE] Temporary authentication failure.",
+                Login,
+                (Class::Provider, Reach::Endpoint, back),
+            ),
+            (
+                "a NO [UNAVAILABLE] Maximum number of connections from user+IP exceeded (mail_max_userip_connections=16)",
+                Login,
+                (Class::RateLimit, Reach::Account, MINUTE),
+            ),
+            (
+                "a NO [ALERT] Too many simultaneous connections. (Failure)",
+                Login,
+                (Class::RateLimit, Reach::Account, MINUTE),
+            ),
+            (
+                "a NO [OVERQUOTA] Account exceeded command or bandwidth limits.",
+                Other,
+                (Class::Quota, Reach::Account, back),
+            ),
+            (
+                "a NO [THROTTLED] slow down",
+                Folder,
+                (Class::RateLimit, Reach::Account, back),
+            ),
+            (
+                "a BAD Request is throttled. Suggested Backoff Time: 89117 milliseconds",
+                Folder,
+                (
+                    Class::RateLimit,
+                    Reach::Account,
+                    When::After(Duration::from_millis(89117)),
+                ),
+            ),
+            (
+                "a BAD User is authenticated but not connected.",
+                Folder,
+                (Class::Provider, Reach::Account, back),
+            ),
+            (
+                "a NO [NONEXISTENT] Unknown Mailbox",
+                Folder,
+                (Class::InvalidData, Reach::Folder, back),
+            ),
+            ("a NO something else", Folder, (Class::Provider, Reach::Folder, back)),
+            ("a BAD what", Folder, (Class::Unknown, Reach::Session, back)),
+            (
+                "* BYE Autologout; idle for too long",
+                Other,
+                (Class::Network, Reach::Session, back),
+            ),
+            ("* BYE bye", Other, (Class::Network, Reach::Session, back)),
+            ("a NO [SERVERBUG] oops", Other, (Class::Provider, Reach::Endpoint, back)),
+        ] {
+            assert_eq!(judge(line, during), want, "{line}");
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! Pages of messages: pipelined FETCHes, bodies streamed and sealed, each UID settled.
+
+use crate::provider::imap::failure::{During, refusal, telling};
+use crate::provider::imap::session::{Ask, Conn, Session};
+use crate::provider::imap::wire::frame::Head;
+use crate::provider::imap::wire::response::{BodySeen, FetchLine, Response, Status, Told};
+use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::mail::body::BodySink;
+use postrider_core::mail::change::{Answer, Request};
+use postrider_core::mail::flags::Flags;
+use postrider_core::mail::id::{Identity, UidValidity};
+use postrider_core::mail::message::{Fetched, HeaderFacts};
+use postrider_core::mail::page::Page;
+use postrider_core::mail::settle::{Question, Settlement};
+use postrider_core::mime;
+use postrider_core::time::Micros;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+/// Octets of UID set in a command line (RFC 7162 §6 asks for lines below 8,192).
+const SET_OCTETS: usize = 4000;
+/// Octets of mail after which what has come of a page is handed over as a part.
+const PART_OCTETS: u64 = 8 * 1024 * 1024;
+/// What a literal must bring a second for its command to go on beyond the deadline.
+const PROGRESS_OCTETS: u64 = 1024;
+
+const ITEMS: &str = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])";
+
+/// A page being fetched.
+struct Active {
+    ask: Ask,
+    page: Settlement,
+    /// Tags of FETCHes that are not answered.
+    open: Vec<String>,
+    /// The lone question that is open.
+    alone: Option<Alone>,
+    /// Held while the page is being read.
+    _credit: Option<OwnedSemaphorePermit>,
+}
+
+struct Alone {
+    uid: u32,
+    index: bool,
+    /// The UID was told, with whatever items.
+    shown: bool,
+    /// Its bytes came.
+    came: bool,
+}
+
+/// A message whose bytes are in the sink and not sealed.
+struct Meta {
+    uid: u32,
+    flags: Flags,
+    modseq: Option<i64>,
+    internal_date: Option<Micros>,
+    header: HeaderFacts,
+}
+
+impl<S: BodySink> Session<S> {
+    /// Fetches a page, and, pipelined behind it, the pages of the same folder that are asked for meanwhile.
+    ///
+    /// # Errors
+    /// What ended the session; the pages it met have been told.
+    pub(super) async fn fetch(
+        &mut self,
+        first: Ask,
+        queue: &mut VecDeque<Ask>,
+        asks: &mut mpsc::UnboundedReceiver<Ask>,
+    ) -> Result<(), Failure> {
+        let mut pages: VecDeque<Active> = VecDeque::new();
+        // A closed semaphore gives no credit and takes none: the process is ending.
+        let credit = Arc::clone(&self.credits).acquire_owned().await.ok();
+        let mut next = Some((first, credit));
+        let mut unsealed: Vec<Meta> = Vec::new();
+        let mut octets = 0_u64;
+        loop {
+            let folder = pages.front().map(|p| p.ask.request.clone());
+            // Behind the page that is being read, the next one's FETCH goes out at once.
+            if next.is_none() && pages.len() < 2 {
+                while let Ok(ask) = asks.try_recv() {
+                    queue.push_back(ask);
+                }
+                // Without a credit at hand it waits its turn: who holds one must not wait for another.
+                if let (Some(ask), Some(folder)) = (queue.front(), &folder)
+                    && same_folder(&ask.request, folder)
+                    && let Ok(credit) = Arc::clone(&self.credits).try_acquire_owned()
+                {
+                    next = queue.pop_front().map(|ask| (ask, Some(credit)));
+                }
+            }
+            if let Some((ask, credit)) = next.take() {
+                match self.start_page(ask, credit).await {
+                    Ok(Some(page)) => pages.push_back(page),
+                    Ok(None) => {}
+                    Err((mut ask, failure)) => {
+                        return self.fail(&mut pages, &mut unsealed, Some(&mut ask), failure).await;
+                    }
+                }
+                continue;
+            }
+            let Some(front) = pages.front() else { return Ok(()) };
+            if front.open.is_empty() {
+                match self.settle_front(&mut pages, &mut unsealed).await {
+                    Ok(()) => octets = 0,
+                    Err(failure) => return self.fail(&mut pages, &mut unsealed, None, failure).await,
+                }
+                continue;
+            }
+            if octets >= PART_OCTETS {
+                octets = 0;
+                if let Err(failure) = self.hand_over_part(&mut pages, &mut unsealed).await {
+                    return self.fail(&mut pages, &mut unsealed, None, failure).await;
+                }
+            }
+            match self.read_one(&mut pages).await {
+                Ok(Some(meta)) => {
+                    octets += meta.1;
+                    unsealed.push(meta.0);
+                }
+                Ok(None) => {}
+                Err(failure) => return self.fail(&mut pages, &mut unsealed, None, failure).await,
+            }
+        }
+    }
+
+    /// Opens the folder and sends the FETCHes of a page. A folder's own trouble is answered, and ends nothing.
+    async fn start_page(
+        &mut self,
+        mut ask: Ask,
+        credit: Option<OwnedSemaphorePermit>,
+    ) -> Result<Option<Active>, (Ask, Failure)> {
+        let Request::Fetch {
+            remote_id,
+            uidvalidity,
+            uids,
+        } = ask.request.clone()
+        else {
+            return Err((ask, Failure::bug("not a FETCH")));
+        };
+        match self.conn.select(&remote_id, uidvalidity).await {
+            Ok(()) => {}
+            Err(failure) if failure.reach == Reach::Folder => {
+                (ask.answer)(Err(failure));
+                return Ok(None);
+            }
+            Err(failure) => return Err((ask, failure)),
+        }
+        let mut open = Vec::new();
+        for set in uids.chunks(SET_OCTETS) {
+            match self
+                .conn
+                .send(format!("UID FETCH {set} {ITEMS}").as_bytes(), false)
+                .await
+            {
+                Ok(tag) => open.push(tag),
+                Err(failure) => return Err((ask, failure)),
+            }
+        }
+        let page = Settlement::new(uids, self.delivered);
+        Ok(Some(Active {
+            ask,
+            page,
+            open,
+            alone: None,
+            _credit: credit,
+        }))
+    }
+
+    /// Reads one response; returns a message that came with its octets.
+    async fn read_one(&mut self, pages: &mut VecDeque<Active>) -> Result<Option<(Meta, u64)>, Failure> {
+        match patiently(&mut self.conn, &mut self.sink).await? {
+            Response::Fetch(line) => {
+                let came = self.take_line(pages, line).await?;
+                self.delivered |= came.is_some();
+                Ok(came)
+            }
+            Response::Tagged(tag, told) => {
+                tagged(pages, &tag, &told)?;
+                Ok(None)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    async fn take_line(
+        &mut self,
+        pages: &mut VecDeque<Active>,
+        line: FetchLine,
+    ) -> Result<Option<(Meta, u64)>, Failure> {
+        let wanted = line.uid.filter(|uid| pages.iter().any(|p| p.page.wants(*uid)));
+        let Some(uid) = wanted else {
+            self.sink.abandon();
+            return Ok(None);
+        };
+        for page in pages.iter_mut() {
+            if let Some(alone) = page.alone.as_mut().filter(|alone| alone.uid == uid) {
+                alone.shown = true;
+            }
+        }
+        let (head, length) = match line.body {
+            Some(BodySeen::Streamed { head, length }) => (head, length),
+            Some(BodySeen::Inline(bytes)) => {
+                let mut head = Head::default();
+                head.take(&bytes);
+                self.sink.begin(bytes.len() as u64).await?;
+                self.sink.write(&bytes).await?;
+                (head.into_bytes(), bytes.len() as u64)
+            }
+            // NIL for a message of no octets is its body; for another it is none.
+            Some(BodySeen::Nil) if line.size == Some(0) => {
+                self.sink.begin(0).await?;
+                (Vec::new(), 0)
+            }
+            Some(BodySeen::Nil) | None => return Ok(None),
+        };
+        // A message without its flags is not told yet: it is asked for again alone.
+        let Some(flags) = line.flags else {
+            self.sink.abandon();
+            return Ok(None);
+        };
+        self.sink.finish().await?;
+        for page in pages.iter_mut() {
+            if let Some(alone) = page.alone.as_mut().filter(|alone| alone.uid == uid) {
+                alone.came = true;
+            }
+        }
+        let header = mime::header_facts(&head);
+        Ok(Some((
+            Meta {
+                uid,
+                flags,
+                modseq: line.modseq,
+                internal_date: line.internal_date,
+                header,
+            },
+            length,
+        )))
+    }
+
+    /// Seals what has come and gives each message to the page that wants it.
+    async fn seal(&mut self, pages: &mut VecDeque<Active>, unsealed: &mut Vec<Meta>) -> Result<(), Failure> {
+        let bodies = self.sink.seal().await?;
+        let metas = std::mem::take(unsealed);
+        if bodies.len() != metas.len() {
+            return Err(Failure::bug(
+                "the sink sealed another number of bodies than it was given",
+            ));
+        }
+        for (meta, body) in metas.into_iter().zip(bodies) {
+            let Meta {
+                uid,
+                flags,
+                modseq,
+                internal_date,
+                header,
+            } = meta;
+            let identity = Identity(format!("h:{}", body.hash()));
+            if let Some(page) = pages.iter_mut().find(|p| p.page.wants(uid)) {
+                page.page.got(Fetched {
+                    uid,
+                    identity,
+                    body,
+                    flags,
+                    modseq,
+                    internal_date,
+                    header,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands over what has come of the front page, if it is the next of it in order.
+    async fn hand_over_part(&mut self, pages: &mut VecDeque<Active>, unsealed: &mut Vec<Meta>) -> Result<(), Failure> {
+        self.seal(pages, unsealed).await?;
+        if let Some(front) = pages.front_mut()
+            && let Some((rows, _)) = front.page.take_part()
+        {
+            (front.ask.answer)(Ok(Answer::Fetched {
+                page: Page {
+                    rows,
+                    ..Page::default()
+                },
+                last: false,
+            }));
+        }
+        Ok(())
+    }
+
+    /// All FETCHes of the front page are answered: asks what is left, or answers.
+    async fn settle_front(&mut self, pages: &mut VecDeque<Active>, unsealed: &mut Vec<Meta>) -> Result<(), Failure> {
+        self.seal(pages, unsealed).await?;
+        let Some(front) = pages.front_mut() else { return Ok(()) };
+        let (uid, index) = match front.page.next() {
+            Question::Alone(uid) => (uid, false),
+            Question::Index(uid) => (uid, true),
+            Question::Settled => {
+                let Some(Active { mut ask, page, .. }) = pages.pop_front() else {
+                    return Ok(());
+                };
+                (ask.answer)(page.finish().map(|page| Answer::Fetched { page, last: true }));
+                return Ok(());
+            }
+        };
+        let items = if index { "(UID)" } else { ITEMS };
+        let tag = self
+            .conn
+            .send(format!("UID FETCH {uid} {items}").as_bytes(), false)
+            .await?;
+        front.open.push(tag);
+        front.alone = Some(Alone {
+            uid,
+            index,
+            shown: false,
+            came: false,
+        });
+        Ok(())
+    }
+
+    /// The session is over: what had come whole is handed over, the rest is told what ended it.
+    async fn fail(
+        &mut self,
+        pages: &mut VecDeque<Active>,
+        unsealed: &mut Vec<Meta>,
+        starting: Option<&mut Ask>,
+        failure: Failure,
+    ) -> Result<(), Failure> {
+        self.sink.abandon();
+        if failure.class != Class::Storage {
+            // Were this to fail, the messages would be fetched again: nothing is lost.
+            drop(self.hand_over_part(pages, unsealed).await);
+        }
+        for page in pages.iter_mut() {
+            (page.ask.answer)(Err(failure.clone()));
+        }
+        if let Some(ask) = starting {
+            (ask.answer)(Err(failure.clone()));
+        }
+        Err(failure)
+    }
+}
+
+fn same_folder(request: &Request, other: &Request) -> bool {
+    let folder = |r: &Request| match r {
+        Request::Fetch {
+            remote_id, uidvalidity, ..
+        } => Some((remote_id.clone(), *uidvalidity)),
+        _ => None,
+    };
+    let a: Option<(Vec<u8>, UidValidity)> = folder(request);
+    a.is_some() && a == folder(other)
+}
+
+/// A command's end. A refusal without a telling text leaves its UIDs to be asked alone; a telling one ends the session.
+fn tagged(pages: &mut VecDeque<Active>, tag: &str, told: &Told) -> Result<(), Failure> {
+    let Some(page) = pages.iter_mut().find(|p| p.open.iter().any(|t| t == tag)) else {
+        return Ok(());
+    };
+    page.open.retain(|t| t != tag);
+    if told.status != Status::Ok
+        && let Some(failure) = telling(told).filter(|f| f.reach != Reach::Folder)
+    {
+        return Err(failure);
+    }
+    let Some(alone) = page.alone.take() else { return Ok(()) };
+    match (alone.index, told.status) {
+        (true, Status::Ok) => page.page.indexed(alone.uid, alone.shown),
+        // Not even its index is told: this says nothing about the message.
+        (true, _) => return Err(refusal(told, During::Other)),
+        (false, _) if alone.came => {}
+        (false, Status::Ok) => page.page.missed(alone.uid, None),
+        (false, _) => page.page.missed(alone.uid, Some(told.text.clone())),
+    }
+    Ok(())
+}
+
+/// The next response, within the command's deadline, or longer while octets keep coming at a pace.
+async fn patiently<S: BodySink>(conn: &mut Conn, sink: &mut S) -> Result<Response, Failure> {
+    let deadline = conn.command_deadline();
+    let counter = conn.counter();
+    let mut seen = counter.load(Ordering::Relaxed);
+    let mut reading = std::pin::pin!(conn.next(Some(sink)));
+    loop {
+        if let Ok(response) = tokio::time::timeout(deadline, &mut reading).await {
+            return response;
+        }
+        let now = counter.load(Ordering::Relaxed);
+        if now - seen < PROGRESS_OCTETS.saturating_mul(deadline.as_secs().max(1)) {
+            let text = format!("a response took longer than {} s", deadline.as_secs());
+            return Err(Failure::new(Class::Timeout, Reach::Session, Provenance::Deadline, text));
+        }
+        seen = now;
+    }
+}

@@ -1,0 +1,172 @@
+//! From a connected stream to a logged-in session.
+
+use crate::provider::imap::failure::{During, refusal};
+use crate::provider::imap::session::{Conn, NoSink};
+use crate::provider::imap::stream::{Endpoint, Secret, Security, Stream, late};
+use crate::provider::imap::wire::quote::{Said, say};
+use crate::provider::imap::wire::response::{Response, Status, Told, capabilities_of};
+use crate::telemetry::wire::WireLog;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
+use secrecy::ExposeSecret;
+
+fn config(text: &str) -> Failure {
+    Failure::new(Class::Config, Reach::Account, Provenance::Server, text).when(When::AfterChange)
+}
+
+impl Conn {
+    /// Connects, protects, logs in.
+    ///
+    /// # Errors
+    /// Network and timeout (reach endpoint), auth, config, and whatever the server's words mean.
+    pub(super) async fn open(
+        endpoint: &Endpoint,
+        secret: &Secret,
+        account: &str,
+        wire: WireLog,
+    ) -> Result<Self, Failure> {
+        let stream = endpoint.connect().await?;
+        let mut conn = Self::new(stream, endpoint.timeouts, account.to_owned(), wire);
+        let deadline = endpoint.timeouts.greeting;
+        let greeted = tokio::time::timeout(deadline, conn.greeting()).await;
+        greeted.map_err(|_| late("the greeting", deadline))??;
+        if endpoint.security == Security::StartTls {
+            conn = conn.start_tls(endpoint).await?;
+        }
+        let deadline = endpoint.timeouts.login;
+        let logged_in = tokio::time::timeout(deadline, conn.log_in(secret)).await;
+        logged_in.map_err(|_| late("logging in", deadline))??;
+        Ok(conn)
+    }
+
+    async fn greeting(&mut self) -> Result<(), Failure> {
+        loop {
+            match self.next(None::<&mut NoSink>).await? {
+                Response::Status(told) if told.status == Status::Ok => {
+                    self.learn(&told);
+                    return Ok(());
+                }
+                // PREAUTH would let whoever stripped the TLS choose the mailbox.
+                Response::Status(told) if told.status == Status::Preauth => {
+                    return Err(config("the server greets with PREAUTH, which is refused"));
+                }
+                Response::Status(told) => return Err(refusal(&told, During::Other)),
+                _ => {}
+            }
+        }
+    }
+
+    async fn start_tls(mut self, endpoint: &Endpoint) -> Result<Self, Failure> {
+        self.command("STARTTLS", During::Other)
+            .await
+            .map_err(|e| match e.class {
+                Class::Unknown => config("the server refuses STARTTLS"),
+                _ => e,
+            })?;
+        if self.has_leftover() {
+            return Err(config(
+                "the server sent data before the TLS handshake: somebody is in between",
+            ));
+        }
+        let (stream, timeouts, account, wire) = self.into_parts();
+        let Stream::Plain(tcp) = stream else {
+            return Err(Failure::bug("STARTTLS inside TLS"));
+        };
+        // Nothing that was learned in the clear counts.
+        Ok(Self::new(endpoint.handshake(tcp).await?, timeouts, account, wire))
+    }
+
+    async fn log_in(&mut self, secret: &Secret) -> Result<(), Failure> {
+        if self.capabilities.is_empty() {
+            self.command("CAPABILITY", During::Other).await?;
+        }
+        let told = if self.has("AUTH=PLAIN") {
+            self.authenticate_plain(secret).await?
+        } else if self.has("LOGINDISABLED") {
+            return Err(config(
+                "the server allows no login on this connection (LOGINDISABLED): use TLS",
+            ));
+        } else {
+            self.login(secret).await?
+        };
+        if told.status != Status::Ok {
+            return Err(refusal(&told, During::Login));
+        }
+        // Capabilities differ after login, and only these count.
+        self.capabilities.clear();
+        self.learn(&told);
+        if self.capabilities.is_empty() {
+            self.command("CAPABILITY", During::Other).await?;
+        }
+        if self.has("ID") {
+            let id = format!(
+                "ID (\"name\" \"postrider\" \"version\" \"{}\")",
+                env!("CARGO_PKG_VERSION")
+            );
+            match self.command(&id, During::Other).await {
+                // A server that refuses ID is used without.
+                Err(e) if e.class == Class::Unknown => {}
+                other => other.map(|_| ())?,
+            }
+        }
+        Ok(())
+    }
+
+    fn learn(&mut self, told: &Told) {
+        if let Some(capabilities) = told.code.as_deref().and_then(capabilities_of) {
+            self.capabilities = capabilities;
+        }
+    }
+
+    async fn authenticate_plain(&mut self, secret: &Secret) -> Result<Told, Failure> {
+        let clear = format!("\0{}\0{}", secret.username, secret.password.expose_secret());
+        let response = STANDARD.encode(clear);
+        if self.has("SASL-IR") {
+            let tag = self
+                .send(format!("AUTHENTICATE PLAIN {response}").as_bytes(), true)
+                .await?;
+            return self.tagged(&tag).await;
+        }
+        let tag = self.send(b"AUTHENTICATE PLAIN", false).await?;
+        if let Some(told) = self.continued(&tag).await? {
+            return Ok(told);
+        }
+        self.write_line(response.as_bytes()).await?;
+        self.tagged(&tag).await
+    }
+
+    async fn login(&mut self, secret: &Secret) -> Result<Told, Failure> {
+        let mut line = b"LOGIN".to_vec();
+        let mut tag = None;
+        for word in [secret.username.as_str(), secret.password.expose_secret()] {
+            line.push(b' ');
+            match say(word.as_bytes()) {
+                Said::Quoted(quoted) => line.extend_from_slice(&quoted),
+                Said::Literal(bytes) => {
+                    line.extend_from_slice(format!("{{{}}}", bytes.len()).as_bytes());
+                    let sent = match tag.take() {
+                        None => self.send(&line, true).await?,
+                        Some(tag) => {
+                            self.write_line(&line).await?;
+                            tag
+                        }
+                    };
+                    if let Some(told) = self.continued(&sent).await? {
+                        return Ok(told);
+                    }
+                    tag = Some(sent);
+                    line = bytes;
+                }
+            }
+        }
+        let tag = match tag {
+            None => self.send(&line, true).await?,
+            Some(tag) => {
+                self.write_line(&line).await?;
+                tag
+            }
+        };
+        self.tagged(&tag).await
+    }
+}

@@ -1,0 +1,517 @@
+//! A session: one connection, one folder at a time, questions answered in their order.
+//!
+//! Every command returns its tagged status; "empty" exists only under OK. A session that saw an error is never used again.
+
+use crate::provider::imap::failure::{During, refusal};
+use crate::provider::imap::stream::{Endpoint, Secret, Stream, Timeouts};
+use crate::provider::imap::wire::frame::FrameReader;
+use crate::provider::imap::wire::quote::{Said, say};
+use crate::provider::imap::wire::response::{Response, Status, Told, read};
+use crate::provider::imap::wire::utf7;
+use crate::telemetry::wire::WireLog;
+use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::mail::body::{BodyRef, BodySink};
+use postrider_core::mail::change::{Answer, Examined, ListedFolder, Request, Role, UidFlags};
+use postrider_core::mail::id::UidValidity;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::{Semaphore, mpsc};
+
+/// How long a LOGOUT is waited for.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// A question on its way to a session.
+pub struct Ask {
+    /// The question.
+    pub request: Request,
+    /// Takes each answer; the last one consumes it.
+    pub answer: Box<dyn FnMut(Result<Answer, Failure>) + Send>,
+}
+
+impl std::fmt::Debug for Ask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ask")
+            .field("request", &self.request)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A sink for where no body is expected: it keeps nothing and seals nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct NoSink;
+
+impl BodySink for NoSink {
+    async fn begin(&mut self, _announced: u64) -> Result<(), Failure> {
+        Ok(())
+    }
+    async fn write(&mut self, _bytes: &[u8]) -> Result<(), Failure> {
+        Ok(())
+    }
+    async fn finish(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+    fn abandon(&mut self) {}
+    async fn seal(&mut self) -> Result<Vec<BodyRef>, Failure> {
+        Ok(Vec::new())
+    }
+}
+
+/// The folder that is open.
+#[derive(Debug)]
+pub(super) struct Selected {
+    pub(super) remote_id: Vec<u8>,
+    pub(super) examined: Examined,
+    pub(super) exists: u32,
+}
+
+/// The connection under a session.
+#[derive(Debug)]
+pub(super) struct Conn {
+    stream: Stream,
+    reader: FrameReader,
+    timeouts: Timeouts,
+    account: String,
+    wire: WireLog,
+    tags: u64,
+    pub(super) capabilities: Vec<String>,
+    pub(super) selected: Option<Selected>,
+}
+
+impl Conn {
+    pub(super) fn new(stream: Stream, timeouts: Timeouts, account: String, wire: WireLog) -> Self {
+        let reader = FrameReader::new(timeouts.silence);
+        Self {
+            stream,
+            reader,
+            timeouts,
+            account,
+            wire,
+            tags: 0,
+            capabilities: Vec::new(),
+            selected: None,
+        }
+    }
+
+    pub(super) fn into_parts(self) -> (Stream, Timeouts, String, WireLog) {
+        (self.stream, self.timeouts, self.account, self.wire)
+    }
+
+    pub(super) fn has_leftover(&self) -> bool {
+        self.reader.has_leftover()
+    }
+
+    pub(super) fn has(&self, capability: &str) -> bool {
+        self.capabilities.iter().any(|c| c == capability)
+    }
+
+    pub(super) fn counter(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.reader.octets)
+    }
+
+    pub(super) fn command_deadline(&self) -> Duration {
+        self.timeouts.command
+    }
+
+    /// Sends a command; returns its tag. `secret`: its arguments stay out of the wire log.
+    pub(super) async fn send(&mut self, command: &[u8], secret: bool) -> Result<String, Failure> {
+        self.tags += 1;
+        let tag = format!("a{}", self.tags);
+        let mut line = tag.clone().into_bytes();
+        line.push(b' ');
+        line.extend_from_slice(command);
+        self.wire.sent(&self.account, &line, secret);
+        self.write_line(&line).await?;
+        Ok(tag)
+    }
+
+    pub(super) async fn write_line(&mut self, line: &[u8]) -> Result<(), Failure> {
+        let mut line = line.to_vec();
+        line.extend_from_slice(b"\r\n");
+        let silence = self.timeouts.silence;
+        let write = async {
+            self.stream.write_all(&line).await?;
+            self.stream.flush().await
+        };
+        match tokio::time::timeout(silence, write).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(e)) => Err(Failure::new(Class::Network, Reach::Session, Provenance::Local, "sending").caused_by(e)),
+            Err(_) => {
+                let text = format!("the server took no octet for {} s", silence.as_secs());
+                Err(Failure::new(Class::Timeout, Reach::Session, Provenance::Deadline, text))
+            }
+        }
+    }
+
+    /// The next response. A BYE ends the session.
+    pub(super) async fn next<S: BodySink>(&mut self, sink: Option<&mut S>) -> Result<Response, Failure> {
+        let frame = self.reader.frame(&mut self.stream, sink).await?;
+        let response = read(&frame);
+        match &response {
+            Response::Status(told) if told.status == Status::Bye => return Err(refusal(told, During::Other)),
+            Response::Capability(capabilities) => self.capabilities.clone_from(capabilities),
+            Response::Exists(n) => {
+                if let Some(selected) = &mut self.selected {
+                    selected.exists = *n;
+                }
+            }
+            Response::Expunge(_) => {
+                if let Some(selected) = &mut self.selected {
+                    selected.exists = selected.exists.saturating_sub(1);
+                }
+            }
+            _ => {}
+        }
+        Ok(response)
+    }
+
+    /// Waits for `+`, or for the command's end.
+    pub(super) async fn continued(&mut self, tag: &str) -> Result<Option<Told>, Failure> {
+        loop {
+            match self.next(None::<&mut NoSink>).await? {
+                Response::Continue => return Ok(None),
+                Response::Tagged(of, told) if of == tag => return Ok(Some(told)),
+                _ => {}
+            }
+        }
+    }
+
+    /// Reads to the command's end, handing every response to `each`.
+    pub(super) async fn until(&mut self, tag: &str, mut each: impl FnMut(Response)) -> Result<Told, Failure> {
+        let deadline = self.timeouts.command;
+        let reading = async {
+            loop {
+                match self.next(None::<&mut NoSink>).await? {
+                    Response::Tagged(of, told) if of == tag => return Ok(told),
+                    other => each(other),
+                }
+            }
+        };
+        match tokio::time::timeout(deadline, reading).await {
+            Ok(result) => result,
+            Err(_) => {
+                let text = format!("a command took longer than {} s", deadline.as_secs());
+                Err(Failure::new(Class::Timeout, Reach::Session, Provenance::Deadline, text))
+            }
+        }
+    }
+
+    pub(super) async fn tagged(&mut self, tag: &str) -> Result<Told, Failure> {
+        self.until(tag, |_| ()).await
+    }
+
+    /// Sends a command and demands its OK.
+    pub(super) async fn command(&mut self, command: &str, during: During) -> Result<Told, Failure> {
+        let tag = self.send(command.as_bytes(), false).await?;
+        let told = self.tagged(&tag).await?;
+        if told.status == Status::Ok {
+            Ok(told)
+        } else {
+            Err(refusal(&told, during))
+        }
+    }
+
+    /// LIST: every folder that can be opened. Source: RFC 3501 §6.3.8, RFC 6154.
+    async fn list(&mut self) -> Result<Vec<ListedFolder>, Failure> {
+        let extended = self.has("LIST-EXTENDED") && self.has("SPECIAL-USE");
+        let command = if extended {
+            "LIST \"\" \"*\" RETURN (SPECIAL-USE)"
+        } else {
+            "LIST \"\" \"*\""
+        };
+        let tag = self.send(command.as_bytes(), false).await?;
+        let mut folders = Vec::new();
+        let told = self
+            .until(&tag, |response| {
+                if let Response::List {
+                    attributes,
+                    delimiter,
+                    name,
+                } = response
+                {
+                    folders.extend(listed(&attributes, delimiter, name));
+                }
+            })
+            .await?;
+        if told.status == Status::Ok {
+            Ok(folders)
+        } else {
+            Err(refusal(&told, During::Other))
+        }
+    }
+
+    /// EXAMINE: the counters now. Source: RFC 3501 §6.3.2.
+    pub(super) async fn examine(&mut self, remote_id: &[u8]) -> Result<Examined, Failure> {
+        self.selected = None;
+        let mut line = b"EXAMINE ".to_vec();
+        let tag = match say(remote_id) {
+            Said::Quoted(quoted) => {
+                line.extend_from_slice(&quoted);
+                self.send(&line, false).await?
+            }
+            Said::Literal(bytes) => {
+                line.extend_from_slice(format!("{{{}}}", bytes.len()).as_bytes());
+                let tag = self.send(&line, false).await?;
+                if let Some(told) = self.continued(&tag).await? {
+                    return Err(refusal(&told, During::Folder));
+                }
+                self.write_line(&bytes).await?;
+                tag
+            }
+        };
+        let (mut exists, mut uidvalidity, mut uidnext, mut modseq, mut sticky) = (None, None, None, 0, true);
+        let told = self
+            .until(&tag, |response| match response {
+                Response::Exists(n) => exists = Some(n),
+                Response::Status(told) => {
+                    let code = told.code.unwrap_or_default();
+                    let mut words = code.split(' ');
+                    let (name, value) = (words.next().unwrap_or_default().to_ascii_uppercase(), words.next());
+                    match name.as_str() {
+                        "UIDVALIDITY" => uidvalidity = value.and_then(|v| v.parse::<u32>().ok()),
+                        "UIDNEXT" => uidnext = value.and_then(|v| v.parse::<u32>().ok()),
+                        "HIGHESTMODSEQ" => modseq = value.and_then(|v| v.parse().ok()).unwrap_or(0),
+                        "UIDNOTSTICKY" => sticky = false,
+                        _ => {}
+                    }
+                }
+                _ => {}
+            })
+            .await?;
+        if told.status != Status::Ok {
+            return Err(refusal(&told, During::Folder));
+        }
+        let lacks = |what: &str| Failure::new(Class::InvalidData, Reach::Folder, Provenance::Server, what);
+        let exists = exists.ok_or_else(|| lacks("EXAMINE was answered without EXISTS"))?;
+        let uidvalidity = uidvalidity
+            .filter(|v| *v > 0)
+            .ok_or_else(|| lacks("the folder has no UIDVALIDITY"))?;
+        if !sticky {
+            return Err(lacks("the folder's UIDs are not persistent (UIDNOTSTICKY)"));
+        }
+        let uidnext = match uidnext {
+            Some(uidnext) if uidnext > 0 => uidnext,
+            _ if exists == 0 => 1,
+            _ => self.last_uid().await?.saturating_add(1),
+        };
+        let examined = Examined {
+            uidvalidity: UidValidity(uidvalidity),
+            uidnext,
+            exists,
+            modseq,
+        };
+        self.selected = Some(Selected {
+            remote_id: remote_id.to_vec(),
+            examined,
+            exists,
+        });
+        Ok(examined)
+    }
+
+    /// The highest UID, for servers that do not tell UIDNEXT.
+    async fn last_uid(&mut self) -> Result<u32, Failure> {
+        let tag = self.send(b"UID FETCH * (UID)", false).await?;
+        let mut last = 0;
+        let told = self
+            .until(&tag, |response| {
+                if let Response::Fetch(line) = response {
+                    last = last.max(line.uid.unwrap_or(0));
+                }
+            })
+            .await?;
+        if told.status == Status::Ok {
+            Ok(last)
+        } else {
+            Err(refusal(&told, During::Folder))
+        }
+    }
+
+    /// Makes sure that the folder is open under the UIDVALIDITY that a question is about.
+    pub(super) async fn select(&mut self, remote_id: &[u8], uidvalidity: UidValidity) -> Result<(), Failure> {
+        let examined = match &self.selected {
+            Some(selected) if selected.remote_id == remote_id => selected.examined,
+            _ => self.examine(remote_id).await?,
+        };
+        if examined.uidvalidity == uidvalidity {
+            return Ok(());
+        }
+        let text = format!("UIDVALIDITY changed from {uidvalidity} to {}", examined.uidvalidity);
+        Err(Failure::new(Class::StateLost, Reach::Folder, Provenance::Server, text))
+    }
+
+    /// UIDs and flags of the whole folder. Source: RFC 3501 §6.4.8.
+    async fn index(&mut self, remote_id: &[u8], uidvalidity: UidValidity) -> Result<Answer, Failure> {
+        self.select(remote_id, uidvalidity).await?;
+        let tag = self.send(b"UID FETCH 1:* (UID FLAGS)", false).await?;
+        let mut rows = UidFlags::default();
+        let told = self
+            .until(&tag, |response| {
+                if let Response::Fetch(line) = response
+                    && let (Some(uid), Some(flags)) = (line.uid, line.flags)
+                {
+                    rows.push(uid, flags);
+                }
+            })
+            .await?;
+        if told.status != Status::Ok {
+            return Err(refusal(&told, During::Folder));
+        }
+        let exists = self.selected.as_ref().map_or(0, |s| s.exists);
+        Ok(Answer::Indexed {
+            rows: rows.finished(),
+            exists,
+        })
+    }
+
+    /// RFC822.SIZE of every message. Source: RFC 3501 §6.4.5.
+    async fn sizes(&mut self, remote_id: &[u8], uidvalidity: UidValidity) -> Result<Answer, Failure> {
+        self.select(remote_id, uidvalidity).await?;
+        let tag = self.send(b"UID FETCH 1:* (UID RFC822.SIZE)", false).await?;
+        let mut sizes = BTreeMap::new();
+        let told = self
+            .until(&tag, |response| {
+                if let Response::Fetch(line) = response
+                    && let (Some(uid), Some(size)) = (line.uid, line.size)
+                {
+                    sizes.insert(uid, size);
+                }
+            })
+            .await?;
+        if told.status == Status::Ok {
+            Ok(Answer::Sized(sizes))
+        } else {
+            Err(refusal(&told, During::Folder))
+        }
+    }
+
+    /// Says goodbye; half-open sessions count against a server's limits.
+    async fn log_out(mut self) {
+        let farewell = async {
+            let tag = self.send(b"LOGOUT", false).await?;
+            // BYE comes before the tagged OK, and ends the reading.
+            self.tagged(&tag).await.map(|_| ())
+        };
+        // However it ends, the connection is closed next.
+        drop(tokio::time::timeout(FAREWELL, farewell).await);
+    }
+}
+
+fn listed(attributes: &[String], delimiter: Option<char>, name: Vec<u8>) -> Option<ListedFolder> {
+    let has = |attribute: &str| attributes.iter().any(|a| a == attribute);
+    if has("\\noselect") || has("\\nonexistent") {
+        return None;
+    }
+    let path = utf7::decode(&name);
+    let inbox = path.eq_ignore_ascii_case("INBOX");
+    let roles = [
+        ("\\all", Role::All),
+        ("\\archive", Role::Archive),
+        ("\\drafts", Role::Drafts),
+        ("\\flagged", Role::Flagged),
+        ("\\junk", Role::Junk),
+        ("\\sent", Role::Sent),
+        ("\\trash", Role::Trash),
+    ];
+    let role = roles
+        .iter()
+        .find(|(attribute, _)| has(attribute))
+        .map(|(_, role)| *role);
+    let role = if inbox { Some(Role::Inbox) } else { role };
+    // INBOX in any case is INBOX.
+    let (remote_id, path) = if inbox {
+        (b"INBOX".to_vec(), "INBOX".into())
+    } else {
+        (name, path)
+    };
+    Some(ListedFolder {
+        remote_id,
+        path,
+        delimiter,
+        role,
+    })
+}
+
+/// A logged-in session with its sink.
+#[derive(Debug)]
+pub struct Session<S> {
+    pub(super) conn: Conn,
+    pub(super) sink: S,
+    /// Whether a body has come on this session.
+    pub(super) delivered: bool,
+    /// Pages being read, in the whole process.
+    pub(super) credits: Arc<Semaphore>,
+}
+
+impl<S: BodySink> Session<S> {
+    /// Connects and logs in.
+    ///
+    /// # Errors
+    /// Network and timeout (reach endpoint), auth, config, and whatever the server's words mean.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection.
+    pub async fn open(
+        endpoint: &Endpoint,
+        secret: &Secret,
+        account: &str,
+        wire: WireLog,
+        sink: S,
+        credits: Arc<Semaphore>,
+    ) -> Result<Self, Failure> {
+        let conn = Conn::open(endpoint, secret, account, wire).await?;
+        Ok(Self {
+            conn,
+            sink,
+            delivered: false,
+            credits,
+        })
+    }
+
+    /// Answers one question that is not about bodies.
+    ///
+    /// # Errors
+    /// Whatever the server's words mean; after a failure of a reach beyond the folder the session must not be used.
+    pub async fn answer(&mut self, request: &Request) -> Result<Answer, Failure> {
+        match request {
+            Request::List => self.conn.list().await.map(Answer::Listed),
+            Request::Examine { remote_id } => self.conn.examine(remote_id).await.map(Answer::Examined),
+            Request::Index { remote_id, uidvalidity } => self.conn.index(remote_id, *uidvalidity).await,
+            Request::Sizes { remote_id, uidvalidity } => self.conn.sizes(remote_id, *uidvalidity).await,
+            Request::Fetch { .. } => Err(Failure::bug("a page was asked for one by one")),
+        }
+    }
+
+    /// Logs out.
+    pub async fn close(self) {
+        self.conn.log_out().await;
+    }
+
+    /// Answers questions in their order until their sender is dropped (then it logs out), or until the first failure
+    /// that ends the session; that failure is the answer to the question it met.
+    pub async fn run(mut self, mut asks: mpsc::UnboundedReceiver<Ask>) -> Result<(), Failure> {
+        let mut queue = VecDeque::new();
+        loop {
+            if queue.is_empty() {
+                match asks.recv().await {
+                    Some(ask) => queue.push_back(ask),
+                    None => break,
+                }
+            }
+            let Some(mut ask) = queue.pop_front() else { continue };
+            if let Request::Fetch { .. } = &ask.request {
+                self.fetch(ask, &mut queue, &mut asks).await?;
+                continue;
+            }
+            let result = self.answer(&ask.request).await;
+            let fatal = result.as_ref().err().filter(|e| e.reach != Reach::Folder).cloned();
+            (ask.answer)(result);
+            if let Some(failure) = fatal {
+                return Err(failure);
+            }
+        }
+        self.conn.log_out().await;
+        Ok(())
+    }
+}

@@ -1,0 +1,215 @@
+//! The stream to a server: TCP, TLS, and the handshake's deadlines.
+
+use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
+use rustls_platform_verifier::BuilderVerifierExt;
+use secrecy::SecretString;
+use std::io;
+use std::net::IpAddr;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
+
+/// How the connection is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// TLS from the first octet.
+    Implicit,
+    /// STARTTLS after the greeting.
+    StartTls,
+    /// None: loopback, or allowed by name.
+    Plain,
+}
+
+/// The deadlines of a session.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// TCP connect.
+    pub connect: Duration,
+    /// TLS and greeting.
+    pub greeting: Duration,
+    /// LOGIN or AUTHENTICATE.
+    pub login: Duration,
+    /// Longest time without an octet.
+    pub silence: Duration,
+    /// Longest time of a command, unless a literal keeps coming.
+    pub command: Duration,
+}
+
+/// TLS settings, made once.
+#[derive(Clone)]
+pub struct Tls(Arc<ClientConfig>);
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tls")
+    }
+}
+
+impl Tls {
+    /// The system's roots.
+    ///
+    /// # Errors
+    /// Class config when the system has none.
+    pub fn system() -> Result<Self, Failure> {
+        let builder = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|e| config("TLS cannot be set up").caused_by(e))?;
+        let builder = builder
+            .with_platform_verifier()
+            .map_err(|e| config("the system's TLS roots cannot be read").caused_by(e))?;
+        Ok(Self(Arc::new(builder.with_no_client_auth())))
+    }
+
+    /// The roots in a PEM file alone.
+    ///
+    /// # Errors
+    /// Class config when the file cannot be read or holds no certificate.
+    pub fn from_file(path: &Path) -> Result<Self, Failure> {
+        let bad = |what: &str| config(format!("ca_file {}: {what}", path.display()));
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_file_iter(path).map_err(|e| bad("cannot be read").caused_by(e))? {
+            let certificate = certificate.map_err(|e| bad("is not PEM").caused_by(e))?;
+            roots
+                .add(certificate)
+                .map_err(|e| bad("holds a certificate that cannot be used").caused_by(e))?;
+        }
+        if roots.is_empty() {
+            return Err(bad("holds no certificate"));
+        }
+        let builder = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|e| config("TLS cannot be set up").caused_by(e))?;
+        Ok(Self(Arc::new(
+            builder.with_root_certificates(roots).with_no_client_auth(),
+        )))
+    }
+}
+
+/// Who logs in.
+#[derive(Clone, Debug)]
+pub struct Secret {
+    /// User name.
+    pub username: String,
+    /// Password; never printed.
+    pub password: SecretString,
+}
+
+/// Where a server is, and how it is reached.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Protection.
+    pub security: Security,
+    /// TLS settings; `None` for plain.
+    pub tls: Option<Tls>,
+    /// Deadlines.
+    pub timeouts: Timeouts,
+}
+
+fn config(text: impl Into<String>) -> Failure {
+    Failure::new(Class::Config, Reach::Account, Provenance::Local, text).when(When::AfterChange)
+}
+
+fn network(text: impl Into<String>) -> Failure {
+    Failure::new(Class::Network, Reach::Endpoint, Provenance::Local, text)
+}
+
+/// A deadline that passed.
+pub(super) fn late(what: &str, after: Duration) -> Failure {
+    let text = format!("{what} took longer than {} s", after.as_secs_f32());
+    Failure::new(Class::Timeout, Reach::Endpoint, Provenance::Deadline, text)
+}
+
+/// A stream, plain or TLS.
+#[derive(Debug)]
+pub(super) enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Endpoint {
+    /// Connects; with implicit TLS also shakes hands.
+    pub(super) async fn connect(&self) -> Result<Stream, Failure> {
+        let address = (self.host.as_str(), self.port);
+        let connected = tokio::time::timeout(self.timeouts.connect, TcpStream::connect(address)).await;
+        let tcp = connected
+            .map_err(|_| late("connecting", self.timeouts.connect))?
+            .map_err(|e| network(format!("cannot connect to {}:{}", self.host, self.port)).caused_by(e))?;
+        tcp.set_nodelay(true)
+            .map_err(|e| network("cannot set TCP_NODELAY").caused_by(e))?;
+        match self.security {
+            Security::Implicit => self.handshake(tcp).await,
+            Security::StartTls | Security::Plain => Ok(Stream::Plain(tcp)),
+        }
+    }
+
+    /// Shakes hands on a connected stream.
+    pub(super) async fn handshake(&self, tcp: TcpStream) -> Result<Stream, Failure> {
+        let Some(Tls(settings)) = &self.tls else {
+            return Err(Failure::bug("TLS without settings"));
+        };
+        let name = match self.host.parse::<IpAddr>() {
+            Ok(address) => ServerName::from(address),
+            Err(_) => {
+                ServerName::try_from(self.host.clone()).map_err(|e| config("the host is no TLS name").caused_by(e))?
+            }
+        };
+        let shaken = tokio::time::timeout(
+            self.timeouts.greeting,
+            TlsConnector::from(Arc::clone(settings)).connect(name, tcp),
+        )
+        .await;
+        let stream = shaken
+            .map_err(|_| late("the TLS handshake", self.timeouts.greeting))?
+            .map_err(|e| {
+                // A certificate that is not trusted will not become so by waiting, but it may be the network's doing (a
+                // captive portal): it is retried like the network.
+                network("the TLS handshake failed").caused_by(e)
+            })?;
+        Ok(Stream::Tls(Box::new(stream)))
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,374 @@
+//! Responses: what a frame says, as far as we ask. Everything else is `Other` and harms nothing.
+
+use crate::provider::imap::wire::date;
+use crate::provider::imap::wire::frame::Frame;
+use crate::provider::imap::wire::token::{Token, Tokens};
+use postrider_core::mail::flags::Flags;
+use postrider_core::time::Micros;
+
+/// The word of a status response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// OK
+    Ok,
+    /// NO
+    No,
+    /// BAD
+    Bad,
+    /// BYE
+    Bye,
+    /// PREAUTH
+    Preauth,
+}
+
+/// A status with its code and text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The word.
+    pub status: Status,
+    /// What stands in brackets, without them.
+    pub code: Option<String>,
+    /// The text after it.
+    pub text: String,
+}
+
+/// What a FETCH line tells. `None` = not told; never "empty".
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct FetchLine {
+    /// UID.
+    pub uid: Option<u32>,
+    /// FLAGS.
+    pub flags: Option<Flags>,
+    /// INTERNALDATE.
+    pub internal_date: Option<Micros>,
+    /// RFC822.SIZE.
+    pub size: Option<u64>,
+    /// MODSEQ.
+    pub modseq: Option<i64>,
+    /// The body: streamed into the sink.
+    pub body: Option<BodySeen>,
+}
+
+/// How the body came.
+#[derive(Debug, PartialEq, Eq)]
+pub enum BodySeen {
+    /// As a literal that is in the sink; here is its beginning.
+    Streamed {
+        /// Up to the end of the header.
+        head: Vec<u8>,
+        /// Its length.
+        length: u64,
+    },
+    /// As a string inside the line.
+    Inline(Vec<u8>),
+    /// As NIL.
+    Nil,
+}
+
+/// A response.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Response {
+    /// `+ …`
+    Continue,
+    /// The answer to a command.
+    Tagged(String, Told),
+    /// An untagged status.
+    Status(Told),
+    /// CAPABILITY.
+    Capability(Vec<String>),
+    /// LIST.
+    List {
+        /// Attributes.
+        attributes: Vec<String>,
+        /// Delimiter.
+        delimiter: Option<char>,
+        /// Wire name.
+        name: Vec<u8>,
+    },
+    /// EXISTS.
+    Exists(u32),
+    /// EXPUNGE.
+    Expunge(u32),
+    /// FETCH.
+    Fetch(FetchLine),
+    /// Anything else.
+    Other,
+}
+
+/// Reads a frame.
+#[must_use]
+pub fn read(frame: &Frame) -> Response {
+    if frame.truncated {
+        return Response::Other;
+    }
+    let mut tokens = Tokens::new(frame);
+    // Leading NULs were seen in front of responses.
+    let Some(Token::Atom(first)) = tokens.next() else {
+        return Response::Other;
+    };
+    let first = first.trim_ascii();
+    let start = first.iter().position(|b| *b != 0).unwrap_or(first.len());
+    let first = first.get(start..).unwrap_or_default();
+    match first {
+        b"+" => Response::Continue,
+        b"*" => untagged(&mut tokens),
+        tag => match status_word(tokens.next()) {
+            Some(status) => Response::Tagged(lossy(tag), told(status, &mut tokens)),
+            None => Response::Other,
+        },
+    }
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn status_word(token: Option<Token<'_>>) -> Option<Status> {
+    let Some(Token::Atom(word)) = token else { return None };
+    [
+        ("OK", Status::Ok),
+        ("NO", Status::No),
+        ("BAD", Status::Bad),
+        ("BYE", Status::Bye),
+        ("PREAUTH", Status::Preauth),
+    ]
+    .into_iter()
+    .find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes()))
+    .map(|(_, status)| status)
+}
+
+/// Code and text. The text after a code may be missing (Gmail's HIGHESTMODSEQ).
+fn told(status: Status, tokens: &mut Tokens<'_>) -> Told {
+    let rest = lossy(tokens.rest());
+    match rest.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
+        Some((code, text)) => Told {
+            status,
+            code: Some(code.to_owned()),
+            text: text.trim().to_owned(),
+        },
+        None => Told {
+            status,
+            code: None,
+            text: rest,
+        },
+    }
+}
+
+fn untagged(tokens: &mut Tokens<'_>) -> Response {
+    let Some(Token::Atom(word)) = tokens.next() else {
+        return Response::Other;
+    };
+    if let Some(status) = status_word(Some(Token::Atom(word))) {
+        return Response::Status(told(status, tokens));
+    }
+    let upper = word.to_ascii_uppercase();
+    match upper.as_slice() {
+        b"CAPABILITY" => Response::Capability(atoms(tokens)),
+        b"LIST" => list(tokens).unwrap_or(Response::Other),
+        _ => {
+            let Some(number) = Token::Atom(word).number::<u32>() else {
+                return Response::Other;
+            };
+            match tokens.next() {
+                Some(Token::Atom(word)) if word.eq_ignore_ascii_case(b"EXISTS") => Response::Exists(number),
+                Some(Token::Atom(word)) if word.eq_ignore_ascii_case(b"EXPUNGE") => Response::Expunge(number),
+                Some(Token::Atom(word)) if word.eq_ignore_ascii_case(b"FETCH") => fetch(tokens),
+                _ => Response::Other,
+            }
+        }
+    }
+}
+
+/// The capabilities in a `[CAPABILITY …]` code.
+#[must_use]
+pub fn capabilities_of(code: &str) -> Option<Vec<String>> {
+    let (word, rest) = code.split_once(' ')?;
+    word.eq_ignore_ascii_case("CAPABILITY")
+        .then(|| rest.split_ascii_whitespace().map(str::to_ascii_uppercase).collect())
+}
+
+fn atoms(tokens: &mut Tokens<'_>) -> Vec<String> {
+    let name = |token| {
+        if let Token::Atom(atom) = token {
+            Some(lossy(atom).to_ascii_uppercase())
+        } else {
+            None
+        }
+    };
+    tokens.filter_map(name).collect()
+}
+
+fn list(tokens: &mut Tokens<'_>) -> Option<Response> {
+    let mut attributes = Vec::new();
+    if tokens.next()? != Token::Open {
+        return None;
+    }
+    loop {
+        match tokens.next()? {
+            Token::Close => break,
+            Token::Atom(atom) => attributes.push(lossy(atom).to_ascii_lowercase()),
+            _ => return None,
+        }
+    }
+    let delimiter = tokens.next()?.string().and_then(|d| lossy(&d).chars().next());
+    let name = match tokens.next()? {
+        // A folder may be called NIL.
+        Token::Atom(atom) => atom.to_vec(),
+        other => other.string()?,
+    };
+    Some(Response::List {
+        attributes,
+        delimiter,
+        name,
+    })
+}
+
+fn fetch(tokens: &mut Tokens<'_>) -> Response {
+    let mut line = FetchLine::default();
+    if tokens.next() != Some(Token::Open) {
+        return Response::Other;
+    }
+    while let Some(token) = tokens.next() {
+        let name = match token {
+            Token::Atom(name) => name.to_ascii_uppercase(),
+            // The end of the list, or something that is no item: what was read before it stands.
+            _ => break,
+        };
+        match name.as_slice() {
+            b"UID" => line.uid = tokens.next().and_then(|t| t.number()).filter(|uid| *uid > 0),
+            b"RFC822.SIZE" => line.size = tokens.next().and_then(|t| t.number()),
+            b"INTERNALDATE" => {
+                line.internal_date = tokens
+                    .next()
+                    .and_then(|t| t.string())
+                    .and_then(|d| date::parse(&lossy(&d)));
+            }
+            b"FLAGS" => match flags(tokens) {
+                Some(flags) => line.flags = Some(flags),
+                None => break,
+            },
+            b"MODSEQ" => {
+                tokens.next();
+                line.modseq = tokens.next().and_then(|t| t.number());
+                tokens.next();
+            }
+            b"BODY[]" | b"BODY[]<0>" => {
+                line.body = match tokens.next() {
+                    Some(Token::Body(head, length)) => Some(BodySeen::Streamed {
+                        head: head.to_vec(),
+                        length,
+                    }),
+                    Some(Token::Atom(_)) => Some(BodySeen::Nil),
+                    Some(other) => other.string().map(BodySeen::Inline),
+                    None => None,
+                };
+            }
+            _ => tokens.skip_value(),
+        }
+    }
+    Response::Fetch(line)
+}
+
+/// A flag list that never closes is not told: never "no flags".
+fn flags(tokens: &mut Tokens<'_>) -> Option<Flags> {
+    if tokens.next()? != Token::Open {
+        return None;
+    }
+    let mut names = Vec::new();
+    loop {
+        match tokens.next()? {
+            Token::Close => break,
+            Token::Atom(atom) => names.push(lossy(atom)),
+            Token::Quoted(name) => names.push(lossy(&name)),
+            _ => return None,
+        }
+    }
+    Some(Flags::new(names.iter().map(String::as_str)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::imap::wire::frame::Part;
+
+    fn text(text: &str) -> Response {
+        read(&Frame {
+            parts: vec![Part::Text(text.into())],
+            truncated: false,
+        })
+    }
+
+    #[test]
+    fn statuses_and_codes() {
+        let Response::Tagged(tag, told) = text("a1 NO [LIMIT] Too many") else {
+            panic!()
+        };
+        assert_eq!(
+            (tag.as_str(), told.status, told.code.as_deref(), told.text.as_str()),
+            ("a1", Status::No, Some("LIMIT"), "Too many")
+        );
+        let Response::Status(told) = text("* OK [HIGHESTMODSEQ 12]") else {
+            panic!()
+        };
+        assert_eq!(told.code.as_deref(), Some("HIGHESTMODSEQ 12"));
+        assert_eq!(text("+"), Response::Continue);
+        assert_eq!(text("*  1688 EXISTS"), Response::Exists(1688));
+        assert_eq!(
+            capabilities_of("CAPABILITY IMAP4rev1 idle"),
+            Some(vec!["IMAP4REV1".into(), "IDLE".into()])
+        );
+    }
+
+    #[test]
+    fn lists() {
+        let want = |name: &str, delimiter| Response::List {
+            attributes: vec!["\\hasnochildren".into()],
+            delimiter,
+            name: name.into(),
+        };
+        assert_eq!(text("* LIST (\\HasNoChildren) \"/\" INBOX"), want("INBOX", Some('/')));
+        assert_eq!(text("* LIST (\\HasNoChildren) NIL \"a \\\"b\""), want("a \"b", None));
+        assert_eq!(text("* LIST ("), Response::Other);
+    }
+
+    #[test]
+    fn fetch_lines_whatever_they_carry() {
+        let Response::Fetch(line) =
+            text("* 1 FETCH (ENVELOPE ((\"x\" NIL)) FLAGS (\\Seen) UID 9 INTERNALDATE NIL X-Y (a) RFC822.SIZE -1)")
+        else {
+            panic!()
+        };
+        assert_eq!(
+            (line.uid, line.flags.unwrap().as_str(), line.internal_date, line.size),
+            (Some(9), "\\Seen", None, None)
+        );
+        let Response::Fetch(line) = text("* 1 FETCH (UID 9 FLAGS (\\Seen") else {
+            panic!()
+        };
+        assert_eq!((line.uid, line.flags), (Some(9), None));
+        let Response::Fetch(line) = text("* 1 FETCH (UID 4294967296 FLAGS ())") else {
+            panic!()
+        };
+        assert_eq!((line.uid, line.flags), (None, Some(Flags::default())));
+        let Response::Fetch(line) = text("* 1 FETCH (UID 1 BODY[] NIL MODSEQ (12) FLAGS (a))") else {
+            panic!()
+        };
+        assert_eq!(
+            (line.body, line.modseq, line.flags.unwrap().as_str()),
+            (Some(BodySeen::Nil), Some(12), "a")
+        );
+        for junk in [
+            "",
+            "*",
+            "* 1 FETCH",
+            "* 1 FETCH UID 1",
+            "* FLAGS (",
+            "a1",
+            "* VANISHED 1:3",
+            "* ESEARCH (TAG \"x\") UID",
+        ] {
+            let read = text(junk);
+            assert!(matches!(read, Response::Other | Response::Fetch(_)), "{junk}: {read:?}");
+        }
+    }
+}

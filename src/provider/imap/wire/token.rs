@@ -1,0 +1,204 @@
+//! The tokenizer: walks a frame without recursion. What it does not know it can step over.
+
+use crate::provider::imap::wire::frame::{Frame, Part};
+
+/// A token of a response.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Token<'a> {
+    /// `(`
+    Open,
+    /// `)`
+    Close,
+    /// Anything that is not quoted; `BODY[HEADER.FIELDS (X)]` is one atom.
+    Atom(&'a [u8]),
+    /// A quoted string, unescaped.
+    Quoted(Vec<u8>),
+    /// A small literal.
+    Literal(&'a [u8]),
+    /// The body literal.
+    Body(&'a [u8], u64),
+    /// A literal that was skipped.
+    Skipped,
+}
+
+impl Token<'_> {
+    /// The string that it stands for; `None` for NIL and for what is no string.
+    #[must_use]
+    pub fn string(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Atom(atom) if atom.eq_ignore_ascii_case(b"NIL") => None,
+            Self::Atom(bytes) | Self::Literal(bytes) => Some(bytes.to_vec()),
+            Self::Quoted(bytes) => Some(bytes.clone()),
+            Self::Open | Self::Close | Self::Body(..) | Self::Skipped => None,
+        }
+    }
+
+    /// The number that an atom stands for.
+    #[must_use]
+    pub fn number<T: std::str::FromStr>(&self) -> Option<T> {
+        match self {
+            Self::Atom(atom) => std::str::from_utf8(atom).ok()?.parse().ok(),
+            _ => None,
+        }
+    }
+}
+
+/// Walks a frame's tokens.
+#[derive(Debug)]
+pub struct Tokens<'a> {
+    parts: &'a [Part],
+    text: &'a [u8],
+}
+
+impl<'a> Tokens<'a> {
+    /// Begins at the frame's first token.
+    #[must_use]
+    pub fn new(frame: &'a Frame) -> Self {
+        Self {
+            parts: &frame.parts,
+            text: &[],
+        }
+    }
+
+    /// What is left of the current text, as it is.
+    #[must_use]
+    pub fn rest(&mut self) -> &'a [u8] {
+        self.load();
+        self.text.trim_ascii_start()
+    }
+
+    fn load(&mut self) {
+        while self.text.is_empty()
+            && let Some((Part::Text(text), rest)) = self.parts.split_first()
+        {
+            self.text = text;
+            self.parts = rest;
+        }
+    }
+
+    fn take(&mut self, n: usize) -> &'a [u8] {
+        let (taken, rest) = self.text.split_at_checked(n).unwrap_or((self.text, &[]));
+        self.text = rest;
+        taken
+    }
+
+    fn quoted(&mut self) -> Token<'a> {
+        self.take(1);
+        let mut string = Vec::new();
+        while let Some((b, rest)) = self.text.split_first() {
+            self.text = rest;
+            match b {
+                b'"' => break,
+                b'\\' => {
+                    if let Some((escaped, rest)) = rest.split_first() {
+                        string.push(*escaped);
+                        self.text = rest;
+                    }
+                }
+                other => string.push(*other),
+            }
+        }
+        Token::Quoted(string)
+    }
+
+    /// Steps over one value: an atom, a string, or a whole list however deep.
+    pub fn skip_value(&mut self) {
+        let mut depth = 0_usize;
+        for token in self.by_ref() {
+            match token {
+                Token::Open => depth += 1,
+                Token::Close => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if depth == 0 {
+                return;
+            }
+        }
+    }
+}
+
+impl<'a> Iterator for Tokens<'a> {
+    type Item = Token<'a>;
+
+    fn next(&mut self) -> Option<Token<'a>> {
+        loop {
+            self.text = self.text.trim_ascii_start();
+            let Some(first) = self.text.first() else {
+                let (part, rest) = self.parts.split_first()?;
+                self.parts = rest;
+                match part {
+                    Part::Text(text) => self.text = text,
+                    Part::Literal(bytes) => return Some(Token::Literal(bytes)),
+                    Part::Body { head, length } => return Some(Token::Body(head, *length)),
+                    Part::Skipped => return Some(Token::Skipped),
+                }
+                continue;
+            };
+            return Some(match first {
+                b'(' => {
+                    self.take(1);
+                    Token::Open
+                }
+                b')' => {
+                    self.take(1);
+                    Token::Close
+                }
+                b'"' => self.quoted(),
+                _ => {
+                    let mut brackets = 0_usize;
+                    let end = self.text.iter().position(|b| match b {
+                        b'[' => {
+                            brackets += 1;
+                            false
+                        }
+                        b']' => {
+                            brackets = brackets.saturating_sub(1);
+                            false
+                        }
+                        b'(' | b')' | b' ' | b'"' => brackets == 0,
+                        _ => false,
+                    });
+                    Token::Atom(self.take(end.unwrap_or(self.text.len())))
+                }
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(text: &str) -> Frame {
+        Frame {
+            parts: vec![Part::Text(text.into())],
+            truncated: false,
+        }
+    }
+
+    #[test]
+    fn walks_and_steps_over() {
+        let frame = frame(r#"* 1 FETCH (X ((a (b)) "c\"d") BODY[HEADER.FIELDS (A B)] NIL UID 7)"#);
+        let mut tokens = Tokens::new(&frame);
+        for _ in 0..3 {
+            tokens.next();
+        }
+        assert_eq!(tokens.next(), Some(Token::Open));
+        assert_eq!(tokens.next(), Some(Token::Atom(b"X")));
+        tokens.skip_value();
+        assert_eq!(tokens.next(), Some(Token::Atom(b"BODY[HEADER.FIELDS (A B)]")));
+        assert_eq!(tokens.next().unwrap().string(), None);
+        assert_eq!(tokens.next(), Some(Token::Atom(b"UID")));
+        assert_eq!(tokens.next().unwrap().number::<u32>(), Some(7));
+    }
+
+    #[test]
+    fn depth_costs_nothing() {
+        let deep = frame(&format!("{}{} x", "(".repeat(100_000), ")".repeat(100_000)));
+        let mut tokens = Tokens::new(&deep);
+        tokens.skip_value();
+        assert_eq!(tokens.next(), Some(Token::Atom(b"x")));
+        let unclosed = frame(&"(".repeat(500));
+        Tokens::new(&unclosed).skip_value();
+    }
+}

@@ -1,0 +1,205 @@
+//! Opening the database: durability is asserted, a newer schema is refused, a copy is set aside before a migration.
+
+use migration::Migrator;
+use postrider_migration as migration;
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbErr, Statement};
+use sea_orm_migration::MigratorTrait;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Why the database was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It could not be opened or read.
+    #[error("cannot open the database {path}: {source}")]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What the database said.
+        source: DbErr,
+    },
+    /// There is none.
+    #[error("there is no database at {0}; `postrider sync --once` makes it")]
+    Missing(PathBuf),
+    /// It was written by a newer binary.
+    #[error(
+        "the database {path} has schema step {found}, newer than this binary's {known} (postrider {version}); use the newer postrider"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The newest step in the database.
+        found: String,
+        /// The newest step that this binary knows.
+        known: String,
+        /// This binary's version.
+        version: &'static str,
+    },
+    /// The database would not promise durability.
+    #[error(
+        "the database {path} has {setting} = {found}, but {wanted} is needed so that an acknowledged message survives a power cut"
+    )]
+    NotDurable {
+        /// The file.
+        path: PathBuf,
+        /// Which setting.
+        setting: &'static str,
+        /// What it is.
+        found: String,
+        /// What it must be.
+        wanted: &'static str,
+    },
+}
+
+/// An open database.
+#[derive(Clone, Debug)]
+pub struct Database {
+    /// The one connection that writes.
+    pub(super) writer: DatabaseConnection,
+    /// Connections that only read.
+    pub(super) readers: DatabaseConnection,
+}
+
+impl Database {
+    /// Closes both pools; the write-ahead log is folded in.
+    pub async fn close(self) {
+        // Nothing is lost when this fails: the log is read at the next start.
+        drop(self.readers.close().await);
+        drop(self.writer.close().await);
+    }
+}
+
+async fn connect(path: &Path, mode: &str, connections: u32) -> Result<DatabaseConnection, DbErr> {
+    let mut options = ConnectOptions::new(format!("sqlite://{}?mode={mode}", path.display()));
+    let reads_only = mode == "ro";
+    options
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(Duration::from_secs(30))
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(move |o| {
+            let o = o
+                .busy_timeout(Duration::from_secs(5))
+                .statement_cache_capacity(256)
+                .read_only(reads_only);
+            let o = o.pragma("cache_size", "-16384").pragma("temp_store", "MEMORY");
+            if reads_only {
+                return o;
+            }
+            o.pragma("journal_mode", "WAL")
+                .pragma("synchronous", "FULL")
+                .pragma("wal_autocheckpoint", "4000")
+        });
+    sea_orm::Database::connect(options).await
+}
+
+async fn ask(db: &DatabaseConnection, sql: &str) -> Result<String, DbErr> {
+    let row = db
+        .query_one_raw(Statement::from_string(db.get_database_backend(), sql))
+        .await?;
+    let Some(row) = row else { return Ok(String::new()) };
+    row.try_get_by_index::<String>(0)
+        .or_else(|_| row.try_get_by_index::<i64>(0).map(|n| n.to_string()))
+}
+
+/// Opens the database for writing, making or migrating it.
+///
+/// # Errors
+/// [`OpenError`], by variant; nothing has changed but, for a migration that failed, what its steps before had done (and
+/// the copy beside the file is whole).
+pub async fn open(path: &Path) -> Result<Database, OpenError> {
+    let broken = |source| OpenError::Database {
+        path: path.to_owned(),
+        source,
+    };
+    let existed = path.exists();
+    let writer = connect(path, "rwc", 1).await.map_err(broken)?;
+    for (setting, wanted, means) in [("journal_mode", "wal", "wal"), ("synchronous", "2", "FULL")] {
+        let found = ask(&writer, &format!("PRAGMA {setting}")).await.map_err(broken)?;
+        if found != wanted {
+            return Err(OpenError::NotDurable {
+                path: path.to_owned(),
+                setting,
+                found,
+                wanted: means,
+            });
+        }
+    }
+    let pending = pending(&writer, path).await?;
+    if existed && !pending.is_empty() && applied(&writer).await.is_ok_and(|steps| !steps.is_empty()) {
+        let copy = path.with_extension(format!("before-{}.db", pending.join("-")));
+        if !copy.exists() {
+            let target = copy.display().to_string().replace('\'', "''");
+            writer
+                .execute_unprepared(&format!("VACUUM INTO '{target}'"))
+                .await
+                .map_err(broken)?;
+        }
+    }
+    Migrator::up(&writer, None).await.map_err(broken)?;
+    let readers = connect(path, "ro", 4).await.map_err(broken)?;
+    Ok(Database { writer, readers })
+}
+
+/// Opens the database for reading alone, beside a server or a copy of it.
+///
+/// # Errors
+/// [`OpenError`]; a database whose schema is older than this binary's is refused too, since only a writer may migrate it.
+pub async fn open_for_reading(path: &Path) -> Result<Database, OpenError> {
+    if !path.exists() {
+        return Err(OpenError::Missing(path.to_owned()));
+    }
+    let broken = |source| OpenError::Database {
+        path: path.to_owned(),
+        source,
+    };
+    let readers = connect(path, "ro", 4).await.map_err(broken)?;
+    let missing = pending(&readers, path).await?;
+    if let Some(step) = missing.first() {
+        let source = DbErr::Custom(format!(
+            "it lacks schema step {step}; run `postrider sync --once` first"
+        ));
+        return Err(broken(source));
+    }
+    Ok(Database {
+        writer: readers.clone(),
+        readers,
+    })
+}
+
+async fn applied(db: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
+    let backend = db.get_database_backend();
+    let exists = "SELECT count(*) FROM sqlite_master WHERE name = 'seaql_migrations'";
+    if ask(db, exists).await? == "0" {
+        return Ok(Vec::new());
+    }
+    let rows = db
+        .query_all_raw(Statement::from_string(
+            backend,
+            "SELECT version FROM seaql_migrations ORDER BY version",
+        ))
+        .await?;
+    rows.iter().map(|row| row.try_get_by_index(0)).collect()
+}
+
+/// The steps that the database lacks; refuses one that has steps this binary does not know.
+async fn pending(db: &DatabaseConnection, path: &Path) -> Result<Vec<String>, OpenError> {
+    let broken = |source| OpenError::Database {
+        path: path.to_owned(),
+        source,
+    };
+    let known: Vec<String> = Migrator::migrations()
+        .iter()
+        .map(|step| step.name().to_owned())
+        .collect();
+    let applied = applied(db).await.map_err(broken)?;
+    if let Some(found) = applied.iter().rev().find(|step| !known.contains(step)) {
+        return Err(OpenError::Newer {
+            path: path.to_owned(),
+            found: found.clone(),
+            known: known.last().cloned().unwrap_or_default(),
+            version: env!("CARGO_PKG_VERSION"),
+        });
+    }
+    Ok(known.into_iter().filter(|step| !applied.contains(step)).collect())
+}

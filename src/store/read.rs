@@ -1,0 +1,241 @@
+//! Reads, all of them; through the pool of readers, in pieces, so that no read transaction stays open for long.
+
+use crate::store::connect::Database;
+use crate::store::rows::{ALL_FOLDERS, get, guard, hash, uid};
+use postrider_core::account::machine::FolderRows;
+use postrider_core::commit::rows::FolderRow;
+use postrider_core::failure::Failure;
+use postrider_core::mail::body::StoredBody;
+use postrider_core::mail::flags::Flags;
+use postrider_core::mail::id::{AccountId, FolderId};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, QueryResult, Statement, Value};
+
+/// Rows in a piece.
+const PIECE: i64 = 5000;
+
+/// Reads from the database.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    db: DatabaseConnection,
+}
+
+/// An account as it is shown.
+#[derive(Clone, Debug)]
+pub struct AccountInfo {
+    /// Row number.
+    pub id: AccountId,
+    /// Its id in the config.
+    pub name: String,
+    /// Public state.
+    pub state: String,
+}
+
+/// A location with its body: a line of the manifest.
+#[derive(Clone, Debug)]
+pub struct ManifestRow {
+    /// The folder's path.
+    pub path: String,
+    /// The folder's delimiter.
+    pub delimiter: Option<String>,
+    /// UIDVALIDITY.
+    pub uidvalidity: u32,
+    /// UID.
+    pub uid: u32,
+    /// Flags and keywords.
+    pub flags: Flags,
+    /// The message's row number.
+    pub message: i64,
+    /// Where its bytes lie; `None` when the body row is missing.
+    pub body: Option<StoredBody>,
+    /// Its size as stored.
+    pub size: i64,
+}
+
+/// Which locations a manifest lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Those the server has.
+    Living,
+    /// The last place of each message that the server has deleted and we still hold.
+    Deleted,
+}
+
+fn failed(e: DbErr) -> Failure {
+    Failure::storage("cannot read the database").caused_by(e)
+}
+
+impl Reader {
+    /// A reader of `db`.
+    #[must_use]
+    pub fn new(db: &Database) -> Self {
+        Self { db: db.readers.clone() }
+    }
+
+    async fn rows(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>, DbErr> {
+        self.db
+            .query_all_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, values))
+            .await
+    }
+
+    /// All accounts, by name.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn accounts(&self) -> Result<Vec<AccountInfo>, Failure> {
+        let rows = self
+            .rows("SELECT id, name, state FROM account ORDER BY name", vec![])
+            .await
+            .map_err(failed)?;
+        let read = |row: &QueryResult| {
+            Ok(AccountInfo {
+                id: AccountId(get(row, 0)?),
+                name: get(row, 1)?,
+                state: get(row, 2)?,
+            })
+        };
+        rows.iter().map(read).collect::<Result<_, DbErr>>().map_err(failed)
+    }
+
+    /// The folders of an account that are not deleted.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn folders(&self, account: AccountId) -> Result<Vec<FolderRow>, Failure> {
+        let rows = self.rows(ALL_FOLDERS, vec![account.0.into()]).await.map_err(failed)?;
+        let read = |row: &QueryResult| guard(account, row).map(|(_, folder)| folder);
+        let folders = rows
+            .iter()
+            .map(read)
+            .collect::<Result<Vec<_>, DbErr>>()
+            .map_err(failed)?;
+        Ok(folders.into_iter().flatten().collect())
+    }
+
+    /// A folder's living locations with their flags, and its open failures.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn folder_rows(&self, folder: FolderId) -> Result<FolderRows, Failure> {
+        self.read_folder(folder).await.map_err(failed)
+    }
+
+    async fn read_folder(&self, folder: FolderId) -> Result<FolderRows, DbErr> {
+        let mut read = FolderRows::default();
+        let sql = "SELECT uid FROM failure WHERE folder = ?1 AND uid IS NOT NULL AND closed_at IS NULL ORDER BY uid";
+        for row in self.rows(sql, vec![folder.0.into()]).await? {
+            read.failures.insert(uid(&row, 0)?);
+        }
+        let sql = "SELECT l.uid, l.flags, l.keywords FROM folder f \
+                   JOIN location l ON l.folder = f.id AND l.uidvalidity = f.uidvalidity \
+                   WHERE f.id = ?1 AND l.uid > ?2 AND l.ended_at IS NULL ORDER BY l.uid LIMIT ?3";
+        let mut after = 0_i64;
+        loop {
+            let rows = self
+                .rows(sql, vec![folder.0.into(), after.into(), PIECE.into()])
+                .await?;
+            for row in &rows {
+                let uid = uid(row, 0)?;
+                after = i64::from(uid);
+                let (flags, keywords): (String, String) = (get(row, 1)?, get(row, 2)?);
+                read.living.push(uid, Flags::from_columns(&flags, &keywords));
+            }
+            if rows.len() < usize::try_from(PIECE).unwrap_or(usize::MAX) {
+                read.living = read.living.finished();
+                return Ok(read);
+            }
+        }
+    }
+
+    /// How many messages of the account are in limbo.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn limbo(&self, account: AccountId) -> Result<u64, Failure> {
+        let sql = "SELECT count(*) FROM message WHERE account = ?1 AND limbo_since IS NOT NULL";
+        let rows = self.rows(sql, vec![account.0.into()]).await.map_err(failed)?;
+        let count: i64 = rows.first().map_or(Ok(0), |row| get(row, 0)).map_err(failed)?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// The highest pack that a body row names.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn highest_pack(&self) -> Result<i64, Failure> {
+        let rows = self
+            .rows("SELECT COALESCE(MAX(pack), 0) FROM body", vec![])
+            .await
+            .map_err(failed)?;
+        rows.first().map_or(Ok(0), |row| get(row, 0)).map_err(failed)
+    }
+
+    /// A piece of the manifest after (`path`, `uidvalidity`, `uid`), in that order; empty at the end.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn manifest(
+        &self,
+        account: AccountId,
+        which: Which,
+        after: (&str, u32, u32),
+    ) -> Result<Vec<ManifestRow>, Failure> {
+        let columns = "f.path, f.delimiter, l.uidvalidity, l.uid, l.flags, l.keywords, m.id, m.size, m.body, b.pack, \
+                       b.\"offset\", b.length";
+        let wanted = match which {
+            Which::Living => {
+                "l.ended_at IS NULL AND f.deleted_at IS NULL AND f.excluded = FALSE AND l.uidvalidity = f.uidvalidity"
+            }
+            Which::Deleted => {
+                "m.deleted_at IS NOT NULL AND l.folder = m.last_folder \
+                 AND l.ended_at = (SELECT MAX(x.ended_at) FROM location x WHERE x.message = m.id)"
+            }
+        };
+        let sql = format!(
+            "SELECT {columns} FROM location l JOIN folder f ON f.id = l.folder JOIN message m ON m.id = l.message \
+             LEFT JOIN body b ON b.hash = m.body \
+             WHERE f.account = ?1 AND {wanted} AND (f.path, l.uidvalidity, l.uid) > (?2, ?3, ?4) \
+             ORDER BY f.path, l.uidvalidity, l.uid LIMIT ?5"
+        );
+        let values = vec![
+            account.0.into(),
+            after.0.into(),
+            i64::from(after.1).into(),
+            i64::from(after.2).into(),
+            PIECE.into(),
+        ];
+        let rows = self.rows(&sql, values).await.map_err(failed)?;
+        rows.iter()
+            .map(manifest_row)
+            .collect::<Result<_, DbErr>>()
+            .map_err(failed)
+    }
+}
+
+fn manifest_row(row: &QueryResult) -> Result<ManifestRow, DbErr> {
+    let (flags, keywords): (String, String) = (get(row, 4)?, get(row, 5)?);
+    let pack: Option<i64> = get(row, 9)?;
+    let body = match pack {
+        Some(pack) => {
+            let (offset, length): (i64, i64) = (get(row, 10)?, get(row, 11)?);
+            let unsigned =
+                |n: i64| u64::try_from(n).map_err(|e| DbErr::Custom(format!("a stored offset is damaged: {e}")));
+            Some(StoredBody {
+                hash: hash(row, 8)?,
+                pack,
+                offset: unsigned(offset)?,
+                length: unsigned(length)?,
+            })
+        }
+        None => None,
+    };
+    Ok(ManifestRow {
+        path: get(row, 0)?,
+        delimiter: get(row, 1)?,
+        uidvalidity: uid(row, 2)?,
+        uid: uid(row, 3)?,
+        flags: Flags::from_columns(&flags, &keywords),
+        message: get(row, 6)?,
+        size: get(row, 7)?,
+        body,
+    })
+}

@@ -1,0 +1,149 @@
+//! Between the database's rows and the core's: shared by the writer and the readers.
+
+use postrider_core::commit::rows::{AccountRow, FolderRow, LocationRow, MessageRow};
+use postrider_core::mail::body::BodyHash;
+use postrider_core::mail::change::Role;
+use postrider_core::mail::cursor;
+use postrider_core::mail::flags::Flags;
+use postrider_core::mail::id::{AccountId, FolderId, Identity, Incarnation, MessageId, UidValidity};
+use postrider_core::mail::uid_set::UidSet;
+use postrider_core::time::Micros;
+use sea_orm::{DbErr, QueryResult, TryGetable};
+use serde::de::DeserializeOwned;
+
+/// The account and one folder of it, or none: what every commit compares with.
+pub(super) const GUARD: &str = "SELECT a.incarnation, a.opened_at, a.listed_at, a.list_look, \
+     f.id, f.remote_id, f.path, f.role, f.opened_at, f.passed_at, f.proved_at, f.unproved, f.look, f.excluded, \
+     (SELECT state FROM cursor WHERE folder = f.id AND lane = 'live'), \
+     (SELECT state FROM cursor WHERE folder = f.id AND lane = 'backfill'), \
+     (SELECT group_concat(uid) FROM failure WHERE folder = f.id AND uid IS NOT NULL AND closed_at IS NULL) \
+     FROM account a LEFT JOIN folder f ON f.account = a.id AND f.deleted_at IS NULL AND (f.id = ?2 OR f.remote_id = ?3) \
+     WHERE a.id = ?1";
+
+/// The account and every folder of it.
+pub(super) const ALL_FOLDERS: &str = "SELECT a.incarnation, a.opened_at, a.listed_at, a.list_look, \
+     f.id, f.remote_id, f.path, f.role, f.opened_at, f.passed_at, f.proved_at, f.unproved, f.look, f.excluded, \
+     (SELECT state FROM cursor WHERE folder = f.id AND lane = 'live'), \
+     (SELECT state FROM cursor WHERE folder = f.id AND lane = 'backfill'), \
+     (SELECT group_concat(uid) FROM failure WHERE folder = f.id AND uid IS NOT NULL AND closed_at IS NULL) \
+     FROM account a LEFT JOIN folder f ON f.account = a.id AND f.deleted_at IS NULL WHERE a.id = ?1 ORDER BY f.id";
+
+/// Columns of a message as the core sees it.
+pub(super) const MESSAGE: &str = "m.id, m.identity, m.body, m.limbo_since, m.last_folder, m.last_sight, m.deleted_at";
+
+/// Columns of a location.
+pub(super) const LOCATION: &str =
+    "l.folder, l.uidvalidity, l.uid, l.message, l.flags, l.keywords, l.modseq, l.internal_date, l.began_at, l.ended_at";
+
+pub(super) fn get<T: TryGetable>(row: &QueryResult, at: usize) -> Result<T, DbErr> {
+    row.try_get_by_index(at)
+}
+
+fn micros(row: &QueryResult, at: usize) -> Result<Option<Micros>, DbErr> {
+    Ok(get::<Option<i64>>(row, at)?.map(Micros))
+}
+
+fn json<T: DeserializeOwned>(row: &QueryResult, at: usize) -> Result<Option<T>, DbErr> {
+    let text: Option<String> = get(row, at)?;
+    text.map(|text| serde_json::from_str(&text).map_err(|e| damaged("a stored look", &e)))
+        .transpose()
+}
+
+fn damaged(what: &str, e: &dyn std::error::Error) -> DbErr {
+    DbErr::Custom(format!("{what} is damaged: {e}"))
+}
+
+/// A UID column. UIDs are stored as BIGINT and come from nowhere but `u32`.
+pub(super) fn uid(row: &QueryResult, at: usize) -> Result<u32, DbErr> {
+    u32::try_from(get::<i64>(row, at)?).map_err(|e| damaged("a stored UID", &e))
+}
+
+pub(super) fn role_from(word: &str) -> Option<Role> {
+    [
+        Role::Inbox,
+        Role::All,
+        Role::Archive,
+        Role::Drafts,
+        Role::Flagged,
+        Role::Junk,
+        Role::Sent,
+        Role::Trash,
+    ]
+    .into_iter()
+    .find(|role| role.as_str() == word)
+}
+
+/// Reads a row of [`GUARD`] or [`ALL_FOLDERS`].
+pub(super) fn guard(account: AccountId, row: &QueryResult) -> Result<(AccountRow, Option<FolderRow>), DbErr> {
+    let account = AccountRow {
+        id: account,
+        incarnation: Incarnation(get(row, 0)?),
+        opened_at: micros(row, 1)?,
+        listed_at: micros(row, 2)?,
+        list_look: json(row, 3)?,
+    };
+    let Some(id) = get::<Option<i64>>(row, 4)? else {
+        return Ok((account, None));
+    };
+    let lane = |at: usize| get::<String>(row, at);
+    let uids: Option<String> = get(row, 16)?;
+    let failures: UidSet = uids
+        .unwrap_or_default()
+        .split(',')
+        .filter_map(|uid| uid.parse::<u32>().ok())
+        .collect();
+    let folder = FolderRow {
+        id: FolderId(id),
+        remote_id: get(row, 5)?,
+        path: get(row, 6)?,
+        role: get::<Option<String>>(row, 7)?.as_deref().and_then(role_from),
+        opened_at: Micros(get(row, 8)?),
+        passed_at: micros(row, 9)?,
+        proved_at: micros(row, 10)?,
+        unproved: get(row, 11)?,
+        look: json(row, 12)?,
+        excluded: get(row, 13)?,
+        live: cursor::from_text(&lane(14)?).map_err(|e| damaged("a live lane", &e))?,
+        backfill: cursor::from_text(&lane(15)?).map_err(|e| damaged("a backfill lane", &e))?,
+        failures,
+    };
+    Ok((account, Some(folder)))
+}
+
+/// Reads the columns of [`MESSAGE`].
+pub(super) fn message(row: &QueryResult) -> Result<MessageRow, DbErr> {
+    Ok(MessageRow {
+        id: MessageId(get(row, 0)?),
+        identity: Identity(get(row, 1)?),
+        body: hash(row, 2)?,
+        limbo_since: micros(row, 3)?,
+        last_folder: get::<Option<i64>>(row, 4)?.map(FolderId),
+        last_sight: micros(row, 5)?,
+        deleted_at: micros(row, 6)?,
+    })
+}
+
+pub(super) fn hash(row: &QueryResult, at: usize) -> Result<BodyHash, DbErr> {
+    let bytes: Vec<u8> = get(row, at)?;
+    let bytes: [u8; 32] = bytes
+        .try_into()
+        .map_err(|_| DbErr::Custom("a stored hash is damaged".into()))?;
+    Ok(BodyHash(bytes))
+}
+
+/// Reads the columns of [`LOCATION`].
+pub(super) fn location(row: &QueryResult) -> Result<LocationRow, DbErr> {
+    let flags: String = get(row, 4)?;
+    let keywords: String = get(row, 5)?;
+    Ok(LocationRow {
+        folder: FolderId(get(row, 0)?),
+        uidvalidity: UidValidity(uid(row, 1)?),
+        uid: uid(row, 2)?,
+        message: MessageId(get(row, 3)?),
+        flags: Flags::from_columns(&flags, &keywords),
+        modseq: get(row, 6)?,
+        internal_date: micros(row, 7)?,
+        began_at: Micros(get(row, 8)?),
+        ended_at: micros(row, 9)?,
+    })
+}

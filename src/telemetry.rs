@@ -1,0 +1,5 @@
+//! What the process tells about itself: logs, counters, the wire log.
+
+pub mod log;
+pub mod names;
+pub mod wire;

@@ -1,0 +1,33 @@
+//! Logs go to stderr: text for people, JSON for machines; identifiers only.
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// An object a line.
+    Json,
+}
+
+/// Starts logging. `filter` is a level or a list of `target=level`.
+///
+/// # Errors
+/// When the filter is no filter.
+pub fn start(filter: &str, format: Format) -> Result<(), String> {
+    let filter = EnvFilter::try_new(filter).map_err(|e| e.to_string())?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_span_events(FmtSpan::NONE);
+    let started = match format {
+        Format::Text => builder.with_ansi(false).with_target(false).try_init(),
+        Format::Json => builder.json().with_current_span(true).with_span_list(false).try_init(),
+    };
+    // A second start (in tests) keeps the first.
+    drop(started);
+    Ok(())
+}
