@@ -14,9 +14,7 @@ impl Clock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn start() -> Self {
-        Self {
-            started: Instant::now(),
-        }
+        Self { started: Instant::now() }
     }
 
     /// Both clocks at this moment.
@@ -24,9 +22,6 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn now(&self) -> Now {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now {
-            wall: Micros(i64::try_from(wall.as_micros()).unwrap_or(i64::MAX)),
-            mono: self.started.elapsed(),
-        }
+        Now { wall: Micros(i64::try_from(wall.as_micros()).unwrap_or(i64::MAX)), mono: self.started.elapsed() }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod raw;
 pub mod secret;
+mod taker;
 mod units;
 pub mod validate;
 

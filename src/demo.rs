@@ -20,10 +20,7 @@ pub async fn run(args: DemoArgs) -> Exit {
         eprintln!("say `postrider demo --once`: the server that follows mailboxes is not here yet");
         return Exit::Usage;
     }
-    let user = User {
-        password: "demo".into(),
-        mailbox: seed::mailbox(SEED, MESSAGES),
-    };
+    let user = User { password: "demo".into(), mailbox: seed::mailbox(SEED, MESSAGES) };
     let server = match Server::start(BTreeMap::from([("demo".to_owned(), user)]), |_, _| None).await {
         Ok(server) => server,
         Err(e) => {

@@ -3,11 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => {
             eprintln!("postrider cannot start its threads: {e}");
@@ -15,5 +11,7 @@ fn main() -> ExitCode {
         }
     };
     let exit = runtime.block_on(postrider::cli::run());
+    // A name lookup that hangs must not hold the exit.
+    runtime.shutdown_background();
     ExitCode::from(exit as u8)
 }

@@ -8,9 +8,7 @@ pub struct ReplyTo<T> {
 impl<T> ReplyTo<T> {
     /// Delivers through `deliver`: `Some(answer)`, or `None` when the answerer died first (outcome unknown).
     pub fn new(deliver: impl FnOnce(Option<T>) + Send + Sync + 'static) -> Self {
-        Self {
-            deliver: Some(Box::new(deliver)),
-        }
+        Self { deliver: Some(Box::new(deliver)) }
     }
 
     /// Answers.
@@ -31,8 +29,6 @@ impl<T> Drop for ReplyTo<T> {
 
 impl<T> std::fmt::Debug for ReplyTo<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ReplyTo")
-            .field("answered", &self.deliver.is_none())
-            .finish()
+        f.debug_struct("ReplyTo").field("answered", &self.deliver.is_none()).finish()
     }
 }

@@ -1,5 +1,7 @@
 //! The account machine: owns a mailbox's cursor and decides what happens next; never does I/O itself.
 
+mod ending;
+pub mod event;
 mod evidence;
 mod fill;
 pub mod filter;
@@ -8,4 +10,5 @@ pub mod machine;
 mod pass;
 mod plan;
 mod run;
+mod steps;
 pub mod summary;

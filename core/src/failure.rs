@@ -137,14 +137,7 @@ pub struct Failure {
 impl Failure {
     /// A failure that backs off.
     pub fn new(class: Class, reach: Reach, provenance: Provenance, text: impl Into<String>) -> Self {
-        Self {
-            class,
-            reach,
-            when: When::BackOff,
-            provenance,
-            text: text.into(),
-            source: None,
-        }
+        Self { class, reach, when: When::BackOff, provenance, text: text.into(), source: None }
     }
 
     /// Our own mistake: an impossible pair of state and event, a broken invariant.
@@ -188,14 +181,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} ({}, {}): {}",
-            self.class,
-            self.reach,
-            self.provenance,
-            self.chain()
-        )
+        write!(f, "{} ({}, {}): {}", self.class, self.reach, self.provenance, self.chain())
     }
 }
 
@@ -222,9 +208,6 @@ mod tests {
         let cause = std::io::Error::other("connection reset");
         let failure =
             Failure::new(Class::Network, Reach::Session, Provenance::Local, "reading a response").caused_by(cause);
-        assert_eq!(
-            failure.to_string(),
-            "network (session, local): reading a response: connection reset"
-        );
+        assert_eq!(failure.to_string(), "network (session, local): reading a response: connection reset");
     }
 }

@@ -15,18 +15,13 @@ pub const TEXT_LIMIT: usize = 8 * 1024;
 #[must_use]
 pub fn header_facts(raw: &[u8]) -> HeaderFacts {
     let raw = raw.get(..raw.len().min(HEADER_LIMIT)).unwrap_or(raw);
-    std::panic::catch_unwind(|| read(raw)).unwrap_or_else(|_| HeaderFacts {
-        parse: Parse::Failed,
-        ..HeaderFacts::default()
-    })
+    std::panic::catch_unwind(|| read(raw))
+        .unwrap_or_else(|_| HeaderFacts { parse: Parse::Failed, ..HeaderFacts::default() })
 }
 
 fn read(raw: &[u8]) -> HeaderFacts {
     let Some(message) = MessageParser::default().parse_headers(raw) else {
-        return HeaderFacts {
-            parse: Parse::Failed,
-            ..HeaderFacts::default()
-        };
+        return HeaderFacts { parse: Parse::Failed, ..HeaderFacts::default() };
     };
     let date = message.date().map(|d| Micros::from_seconds(d.to_timestamp()));
     let mut parse = Parse::Ok;
@@ -112,10 +107,7 @@ mod tests {
             let facts = header_facts(raw);
             assert!(facts.subject.is_none_or(|s| !s.contains('\0')), "{raw:?}");
         }
-        let nested = format!(
-            "Content-Type: multipart/mixed; boundary={}\r\n\r\n",
-            "(".repeat(100_000)
-        );
+        let nested = format!("Content-Type: multipart/mixed; boundary={}\r\n\r\n", "(".repeat(100_000));
         assert_ne!(header_facts(nested.as_bytes()).parse, Parse::Ok);
         let long = format!("Subject: {}\r\n\r\n", "x".repeat(1_000_000));
         assert!(header_facts(long.as_bytes()).subject.unwrap_or_default().len() <= TEXT_LIMIT);

@@ -38,12 +38,7 @@ impl<K: Ord + Copy, A: Ord + Clone> Pool<K, A> {
     /// An empty pool.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            live: BTreeMap::new(),
-            waiting: VecDeque::new(),
-            next_login: Duration::ZERO,
-        }
+        Self { limits, live: BTreeMap::new(), waiting: VecDeque::new(), next_login: Duration::ZERO }
     }
 
     /// A request joins the queue.
@@ -69,19 +64,13 @@ impl<K: Ord + Copy, A: Ord + Clone> Pool<K, A> {
             return Next::Idle;
         }
         let mine = |account: &A| self.live.values().filter(|a| *a == account).count();
-        let Some(at) = self
-            .waiting
-            .iter()
-            .position(|(_, account)| mine(account) < self.limits.per_account)
-        else {
+        let Some(at) = self.waiting.iter().position(|(_, account)| mine(account) < self.limits.per_account) else {
             return Next::Idle;
         };
         if mono < self.next_login {
             return Next::After(self.next_login - mono);
         }
-        let Some((key, account)) = self.waiting.remove(at) else {
-            return Next::Idle;
-        };
+        let Some((key, account)) = self.waiting.remove(at) else { return Next::Idle };
         self.next_login = mono + Duration::from_secs(1) / self.limits.logins_per_second.max(1);
         self.live.insert(key, account);
         Next::Grant(key)
@@ -94,11 +83,7 @@ mod tests {
 
     #[test]
     fn paces_limits_and_returns() {
-        let limits = Limits {
-            per_endpoint: 2,
-            per_account: 1,
-            logins_per_second: 5,
-        };
+        let limits = Limits { per_endpoint: 2, per_account: 1, logins_per_second: 5 };
         let mut pool = Pool::new(limits);
         for (key, account) in [(1, "a"), (2, "a"), (3, "b"), (4, "c")] {
             pool.request(key, account);

@@ -19,12 +19,7 @@ impl Roster {
     /// A roster that lets `limit` accounts run at a time.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self {
-            limit: limit.max(1),
-            running: 0,
-            waiting: VecDeque::new(),
-            histories: BTreeMap::new(),
-        }
+        Self { limit: limit.max(1), running: 0, waiting: VecDeque::new(), histories: BTreeMap::new() }
     }
 
     /// An account wants to run.

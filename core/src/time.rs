@@ -12,10 +12,13 @@ impl Micros {
     /// The instant `after` later, saturating.
     #[must_use]
     pub fn plus(self, after: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(i64::try_from(after.as_micros()).unwrap_or(i64::MAX)),
-        )
+        Self(self.0.saturating_add(i64::try_from(after.as_micros()).unwrap_or(i64::MAX)))
+    }
+
+    /// The beginning of its second.
+    #[must_use]
+    pub fn second(self) -> Self {
+        Self(self.0 - self.0.rem_euclid(1_000_000))
     }
 
     /// The instant of a Unix time in whole seconds, saturating.

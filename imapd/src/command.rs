@@ -27,6 +27,8 @@ pub enum Misbehaviour {
     ZeroExists,
     /// Leaves out every n-th FETCH or LIST line.
     LoseEvery(usize),
+    /// Leaves this UID out.
+    LoseUid(u32),
     /// Answers LIST with nothing.
     EmptyList,
     /// Announces a literal of so many octets and sends nothing of it.
@@ -60,11 +62,7 @@ impl Command {
         if name == "UID" {
             name = format!("UID {}", words.next()?.to_ascii_uppercase());
         }
-        Some(Self {
-            tag,
-            name,
-            arguments: words.collect(),
-        })
+        Some(Self { tag, name, arguments: words.collect() })
     }
 }
 

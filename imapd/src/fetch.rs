@@ -27,16 +27,14 @@ pub(crate) fn lines(
     let upper = items.to_ascii_uppercase();
     let wants = |item: &str| upper.contains(item);
     let mut told = 0;
-    for (n, (uid, mail)) in folder
-        .mail
-        .iter()
-        .enumerate()
-        .filter(|(_, (uid, _))| holds(set, **uid, last))
-    {
+    for (n, (uid, mail)) in folder.mail.iter().enumerate().filter(|(_, (uid, _))| holds(set, **uid, last)) {
         told += 1;
         if let Some(Misbehaviour::LoseEvery(every)) = misbehaviour
             && told % every == 0
         {
+            continue;
+        }
+        if misbehaviour == Some(&Misbehaviour::LoseUid(*uid)) {
             continue;
         }
         let mut line = format!("* {} FETCH (UID {uid}", n + 1);
@@ -44,11 +42,7 @@ pub(crate) fn lines(
             line.push_str(&format!(" FLAGS ({})", mail.flags.join(" ")));
         }
         if wants("INTERNALDATE") {
-            let date = if mail.date.is_empty() {
-                "NIL".to_owned()
-            } else {
-                format!("\"{}\"", mail.date)
-            };
+            let date = if mail.date.is_empty() { "NIL".to_owned() } else { format!("\"{}\"", mail.date) };
             line.push_str(&format!(" INTERNALDATE {date}"));
         }
         if wants("RFC822.SIZE") {

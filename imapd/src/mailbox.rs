@@ -18,11 +18,7 @@ impl Mail {
     /// A message without flags.
     #[must_use]
     pub fn new(raw: impl Into<Vec<u8>>) -> Self {
-        Self {
-            raw: Arc::new(raw.into()),
-            flags: Vec::new(),
-            date: "01-Feb-2024 10:00:00 +0000".into(),
-        }
+        Self { raw: Arc::new(raw.into()), flags: Vec::new(), date: "01-Feb-2024 10:00:00 +0000".into() }
     }
 
     /// Sets the flags.
@@ -75,12 +71,7 @@ impl Mailbox {
 
     /// Makes a folder, if there is none of that name.
     pub fn create(&self, name: &str, role: &str) {
-        let folder = Folder {
-            uidvalidity: 1000,
-            uidnext: 1,
-            role: role.into(),
-            mail: BTreeMap::new(),
-        };
+        let folder = Folder { uidvalidity: 1000, uidnext: 1, role: role.into(), mail: BTreeMap::new() };
         self.lock().entry(name.into()).or_insert(folder);
     }
 
@@ -93,9 +84,7 @@ impl Mailbox {
     pub fn append(&self, folder: &str, mail: Mail) -> u32 {
         self.create(folder, "");
         let mut folders = self.lock();
-        let Some(folder) = folders.get_mut(folder) else {
-            return 0;
-        };
+        let Some(folder) = folders.get_mut(folder) else { return 0 };
         let uid = folder.uidnext;
         folder.uidnext += 1;
         folder.mail.insert(uid, mail);
@@ -125,11 +114,7 @@ impl Mailbox {
     pub fn all(&self) -> Vec<(String, u32, Mail)> {
         let folders = self.lock();
         let each = |(name, folder): (&String, &Folder)| {
-            folder
-                .mail
-                .iter()
-                .map(|(uid, mail)| (name.clone(), *uid, mail.clone()))
-                .collect::<Vec<_>>()
+            folder.mail.iter().map(|(uid, mail)| (name.clone(), *uid, mail.clone())).collect::<Vec<_>>()
         };
         folders.iter().flat_map(each).collect()
     }

@@ -34,12 +34,8 @@ const WORDS: &[&str] = &[
     "invoice", "meeting", "tomorrow", "release", "question", "Größe", "draft", "order", "holiday", "review", "status",
     "会議", "contract", "lunch", "report", "ticket", "travel", "photos", "update", "plan",
 ];
-const NAMES: &[&str] = &[
-    "Ada", "Grace", "Edsger", "Barbara", "Radia", "Jürgen", "Zoë", "太郎", "Łukasz", "Margaret",
-];
-const MONTHS: &[&str] = &[
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
+const NAMES: &[&str] = &["Ada", "Grace", "Edsger", "Barbara", "Radia", "Jürgen", "Zoë", "太郎", "Łukasz", "Margaret"];
+const MONTHS: &[&str] = &["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// Folders with their roles and weights.
 const FOLDERS: &[(&str, &str, usize)] = &[
@@ -53,11 +49,7 @@ const FOLDERS: &[(&str, &str, usize)] = &[
 ];
 
 fn encoded(text: &str) -> String {
-    if text.is_ascii() {
-        text.to_owned()
-    } else {
-        format!("=?utf-8?B?{}?=", STANDARD.encode(text))
-    }
+    if text.is_ascii() { text.to_owned() } else { format!("=?utf-8?B?{}?=", STANDARD.encode(text)) }
 }
 
 /// One message; `n` makes it unlike any other.
@@ -81,9 +73,8 @@ pub fn message(dice: &mut Dice, n: usize) -> Mail {
     };
     match dice.below(12) {
         0 => {
-            let octets: Vec<u8> = (0..2000 + dice.below(60_000))
-                .map(|_| u8::try_from(dice.below(256)).unwrap_or(0))
-                .collect();
+            let octets: Vec<u8> =
+                (0..2000 + dice.below(60_000)).map(|_| u8::try_from(dice.below(256)).unwrap_or(0)).collect();
             let file: Vec<String> = STANDARD
                 .encode(octets)
                 .as_bytes()
@@ -103,13 +94,7 @@ pub fn message(dice: &mut Dice, n: usize) -> Mail {
         }
     }
     let mut flags = Vec::new();
-    for (flag, percent) in [
-        ("\\Seen", 60),
-        ("\\Answered", 15),
-        ("\\Flagged", 6),
-        ("$Forwarded", 5),
-        ("work", 8),
-    ] {
+    for (flag, percent) in [("\\Seen", 60), ("\\Answered", 15), ("\\Flagged", 6), ("$Forwarded", 5), ("work", 8)] {
         if dice.below(100) < percent {
             flags.push(flag);
         }

@@ -37,9 +37,7 @@ pub struct Server {
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server")
-            .field("address", &self.address)
-            .finish_non_exhaustive()
+        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
     }
 }
 
@@ -62,15 +60,13 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let log = Arc::new(Mutex::new(Vec::new()));
-        let shared = Arc::new(Shared {
-            users,
-            script: Arc::new(script),
-            log: Arc::clone(&log),
-        });
+        let shared = Arc::new(Shared { users, script: Arc::new(script), log: Arc::clone(&log) });
         let task = tokio::spawn(async move {
             // The connections live in here: they end with the server.
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
+                // Answers are small and waited for.
+                drop(stream.set_nodelay(true));
                 let shared = Arc::clone(&shared);
                 connections.spawn(async move {
                     // A client that goes away in the middle is none of the server's trouble.
@@ -117,14 +113,7 @@ enum After {
 
 impl Connection {
     fn new(stream: TcpStream, shared: Arc<Shared>) -> Self {
-        Self {
-            stream: BufReader::new(stream),
-            shared,
-            user: String::new(),
-            mailbox: None,
-            folder: None,
-            zero: false,
-        }
+        Self { stream: BufReader::new(stream), shared, user: String::new(), mailbox: None, folder: None, zero: false }
     }
 
     async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -161,10 +150,8 @@ impl Connection {
                 return Ok(None);
             }
             let text = String::from_utf8_lossy(&line).trim_end().to_owned();
-            let literal = text
-                .strip_suffix('}')
-                .and_then(|t| t.rsplit_once('{'))
-                .map(|(a, n)| (a.to_owned(), n.to_owned()));
+            let literal =
+                text.strip_suffix('}').and_then(|t| t.rsplit_once('{')).map(|(a, n)| (a.to_owned(), n.to_owned()));
             let Some((before, Ok(length))) = literal.map(|(a, n)| (a, n.parse::<usize>())) else {
                 whole.push_str(&text);
                 return Ok(Some(whole));
@@ -174,28 +161,16 @@ impl Connection {
             self.stream.read_exact(&mut bytes).await?;
             whole.push_str(&before);
             whole.push('"');
-            whole.push_str(
-                &String::from_utf8_lossy(&bytes)
-                    .replace('\\', "\\\\")
-                    .replace('"', "\\\""),
-            );
+            whole.push_str(&String::from_utf8_lossy(&bytes).replace('\\', "\\\\").replace('"', "\\\""));
             whole.push('"');
         }
     }
 
     fn log(&self, command: &Command) -> String {
         let secret = matches!(command.name.as_str(), "LOGIN" | "AUTHENTICATE");
-        let shown = if secret {
-            String::new()
-        } else {
-            command.arguments.join(" ")
-        };
+        let shown = if secret { String::new() } else { command.arguments.join(" ") };
         let line = format!("{} {shown}", command.name).trim_end().to_owned();
-        self.shared
-            .log
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(line.clone());
+        self.shared.log.lock().unwrap_or_else(PoisonError::into_inner).push(line.clone());
         line
     }
 
@@ -203,20 +178,14 @@ impl Connection {
         let line = self.log(&command);
         let misbehaviour = (self.shared.script)(&self.user, &line);
         let (data, status) = match command.name.as_str() {
-            "CAPABILITY" => (
-                "* CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN SPECIAL-USE\r\n".into(),
-                "OK".to_owned(),
-            ),
+            "CAPABILITY" => ("* CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN SPECIAL-USE\r\n".into(), "OK".to_owned()),
             "NOOP" => (Vec::new(), "OK".into()),
             "LOGOUT" => {
                 let bye = format!("* BYE\r\n{} OK\r\n", command.tag);
                 self.send(bye.as_bytes()).await?;
                 return Ok(After::Close);
             }
-            "LOGIN" => (
-                Vec::new(),
-                self.log_in(command.arguments.first(), command.arguments.get(1)),
-            ),
+            "LOGIN" => (Vec::new(), self.log_in(command.arguments.first(), command.arguments.get(1))),
             "AUTHENTICATE" => {
                 let response = match command.arguments.get(1) {
                     Some(response) => response.clone(),
@@ -239,9 +208,7 @@ impl Connection {
 
     fn log_in(&mut self, user: Option<&String>, password: Option<&String>) -> String {
         let known = user.and_then(|name| self.shared.users.get(name).filter(|u| Some(&u.password) == password));
-        let Some(known) = known else {
-            return "NO [AUTHENTICATIONFAILED] wrong user or password".into();
-        };
+        let Some(known) = known else { return "NO [AUTHENTICATIONFAILED] wrong user or password".into() };
         self.mailbox = Some(known.mailbox.clone());
         self.user = user.cloned().unwrap_or_default();
         "OK".into()
@@ -249,20 +216,14 @@ impl Connection {
 
     fn authenticate(&mut self, response: &str) -> String {
         let clear = STANDARD.decode(response).unwrap_or_default();
-        let mut parts = clear
-            .split(|b| *b == 0)
-            .map(|p| String::from_utf8_lossy(p).into_owned());
+        let mut parts = clear.split(|b| *b == 0).map(|p| String::from_utf8_lossy(p).into_owned());
         let (_, user, password) = (parts.next(), parts.next(), parts.next());
         self.log_in(user.as_ref(), password.as_ref())
     }
 
     fn list(&self, misbehaviour: Option<&Misbehaviour>) -> Vec<u8> {
         let mut out = String::new();
-        let Some(mailbox) = self
-            .mailbox
-            .as_ref()
-            .filter(|_| misbehaviour != Some(&Misbehaviour::EmptyList))
-        else {
+        let Some(mailbox) = self.mailbox.as_ref().filter(|_| misbehaviour != Some(&Misbehaviour::EmptyList)) else {
             return Vec::new();
         };
         for (n, (name, folder)) in mailbox.lock().iter().enumerate() {
@@ -292,16 +253,8 @@ impl Connection {
             Some(Misbehaviour::MoreExists(n)) => folder.mail.len() + usize::try_from(*n).unwrap_or(0),
             _ => folder.mail.len(),
         };
-        let uidvalidity = if let Some(Misbehaviour::UidValidity(v)) = misbehaviour {
-            *v
-        } else {
-            folder.uidvalidity
-        };
-        let uidnext = if let Some(Misbehaviour::UidNext(n)) = misbehaviour {
-            *n
-        } else {
-            folder.uidnext
-        };
+        let uidvalidity = if let Some(Misbehaviour::UidValidity(v)) = misbehaviour { *v } else { folder.uidvalidity };
+        let uidnext = if let Some(Misbehaviour::UidNext(n)) = misbehaviour { *n } else { folder.uidnext };
         let mut out = format!("* FLAGS ()\r\n* {exists} EXISTS\r\n* 0 RECENT\r\n* OK [UIDVALIDITY {uidvalidity}]\r\n");
         if misbehaviour != Some(&Misbehaviour::NoUidNext) {
             out.push_str(&format!("* OK [UIDNEXT {uidnext}] next\r\n"));
@@ -315,16 +268,9 @@ impl Connection {
         let Some((name, folder)) = name.as_ref().and_then(|n| folders.get(n).map(|f| (n, f))) else {
             return (Vec::new(), "NO [NONEXISTENT] no such mailbox".into());
         };
-        let counters = format!(
-            "MESSAGES {} UIDNEXT {} UIDVALIDITY {}",
-            folder.mail.len(),
-            folder.uidnext,
-            folder.uidvalidity
-        );
-        (
-            format!("* STATUS \"{}\" ({counters})\r\n", utf7::encode(name)).into_bytes(),
-            "OK".into(),
-        )
+        let counters =
+            format!("MESSAGES {} UIDNEXT {} UIDVALIDITY {}", folder.mail.len(), folder.uidnext, folder.uidvalidity);
+        (format!("* STATUS \"{}\" ({counters})\r\n", utf7::encode(name)).into_bytes(), "OK".into())
     }
 
     fn fetch(&self, command: &Command, misbehaviour: Option<&Misbehaviour>) -> (Vec<u8>, String) {
@@ -378,8 +324,7 @@ impl Connection {
                 }
             }
             Some(Misbehaviour::Announce(octets)) => {
-                self.send(format!("* 1 FETCH (UID 1 BODY[] {{{octets}}}\r\n").as_bytes())
-                    .await?;
+                self.send(format!("* 1 FETCH (UID 1 BODY[] {{{octets}}}\r\n").as_bytes()).await?;
                 return Ok(After::Close);
             }
             _ => {}

@@ -1,9 +1,6 @@
 //! Postrider's schema, one step a file. Steps are only ever added.
 
-#![expect(
-    elided_lifetimes_in_paths,
-    reason = "async_trait refuses '_ where the trait's lifetime is late-bound"
-)]
+#![expect(elided_lifetimes_in_paths, reason = "async_trait refuses '_ where the trait's lifetime is late-bound")]
 
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait};
 

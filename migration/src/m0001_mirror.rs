@@ -7,9 +7,8 @@ use sea_orm_migration::prelude::*;
 pub(crate) struct Migration;
 
 /// Tables in the order of their creation.
-const TABLES: &[&str] = &[
-    "account", "folder", "cursor", "message", "location", "body", "run", "failure", "event", "counter",
-];
+const TABLES: &[&str] =
+    &["account", "folder", "cursor", "message", "location", "body", "run", "failure", "event", "counter"];
 
 fn table(name: &str, columns: &[ColumnDef], key: &[&str]) -> TableCreateStatement {
     let mut table = Table::create();
@@ -53,12 +52,7 @@ fn flag(name: &str) -> ColumnDef {
 
 /// A number that the database hands out.
 fn number(name: &str) -> ColumnDef {
-    ColumnDef::new(Alias::new(name))
-        .big_integer()
-        .not_null()
-        .auto_increment()
-        .primary_key()
-        .take()
+    ColumnDef::new(Alias::new(name)).big_integer().not_null().auto_increment().primary_key().take()
 }
 
 fn statements() -> Vec<TableCreateStatement> {
@@ -104,11 +98,7 @@ fn statements() -> Vec<TableCreateStatement> {
             ],
             &[],
         ),
-        table(
-            "cursor",
-            &[int("folder"), text("lane"), text("state")],
-            &["folder", "lane"],
-        ),
+        table("cursor", &[int("folder"), text("lane"), text("state")], &["folder", "lane"]),
         table(
             "message",
             &[
@@ -149,17 +139,7 @@ fn statements() -> Vec<TableCreateStatement> {
             ],
             &["folder", "uidvalidity", "uid"],
         ),
-        table(
-            "body",
-            &[
-                octets("hash"),
-                int("pack"),
-                int("offset"),
-                int("length"),
-                int("stored_at"),
-            ],
-            &["hash"],
-        ),
+        table("body", &[octets("hash"), int("pack"), int("offset"), int("length"), int("stored_at")], &["hash"]),
         table(
             "run",
             &[
@@ -241,9 +221,7 @@ impl MigrationTrait for Migration {
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for name in TABLES.iter().rev() {
-            manager
-                .drop_table(Table::drop().table(Alias::new(*name)).take())
-                .await?;
+            manager.drop_table(Table::drop().table(Alias::new(*name)).take()).await?;
         }
         Ok(())
     }

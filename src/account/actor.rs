@@ -183,8 +183,12 @@ impl AccountState {
     }
 
     fn count(&mut self, counts: Counts) {
+        // Counters never fall: a machine that asks the store anew tells nothing meanwhile.
         let stored = counts.stored.saturating_sub(self.before.stored);
         let octets = counts.octets.saturating_sub(self.before.octets);
+        if counts.stored < self.before.stored {
+            return;
+        }
         if stored > 0 || octets > 0 {
             metrics::counter!(names::MESSAGES_STORED).increment(stored);
             metrics::counter!(names::BYTES_FETCHED, "provider" => "imap").increment(octets);
@@ -266,14 +270,8 @@ impl AccountState {
         let number = self.requests;
         let account = me.clone();
         let reply = ReplyTo::new(move |answer: Option<Result<SessionLease, Failure>>| {
-            let gone = || {
-                Failure::new(
-                    Class::Network,
-                    Reach::Session,
-                    Provenance::Local,
-                    "the session ended before it began",
-                )
-            };
+            let gone =
+                || Failure::new(Class::Network, Reach::Session, Provenance::Local, "the session ended before it began");
             let leased = answer.unwrap_or_else(|| Err(gone()));
             drop(account.cast(AccountMsg::Leased(number, leased)));
         });
@@ -286,11 +284,7 @@ impl AccountState {
     }
 
     fn ask(&self, me: &ActorRef<AccountMsg>, token: Token, request: Request) {
-        let mut question = Question {
-            account: me.clone(),
-            token,
-            open: true,
-        };
+        let mut question = Question { account: me.clone(), token, open: true };
         let answer = Box::new(move |answer| question.answered(answer));
         match &self.lease {
             Some(lease) => lease.ask(Ask { request, answer }),
@@ -311,22 +305,15 @@ impl Question {
     fn answered(&mut self, answer: Result<Answer, Failure>) {
         self.open = matches!(answer, Ok(Answer::Fetched { last: false, .. }));
         // An account that is gone needs no answers.
-        drop(self.account.cast(AccountMsg::Event(Event::Answered {
-            token: self.token,
-            answer,
-        })));
+        drop(self.account.cast(AccountMsg::Event(Event::Answered { token: self.token, answer })));
     }
 }
 
 impl Drop for Question {
     fn drop(&mut self) {
         if self.open {
-            let gone = Failure::new(
-                Class::Network,
-                Reach::Session,
-                Provenance::Local,
-                "the session ended without an answer",
-            );
+            let gone =
+                Failure::new(Class::Network, Reach::Session, Provenance::Local, "the session ended without an answer");
             self.answered(Err(gone));
         }
     }
@@ -344,13 +331,6 @@ fn tell<T: 'static>(
 }
 
 async fn within<T>(read: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let late = || {
-        Failure::storage(format!(
-            "the database did not answer a read within {} s",
-            READ_DEADLINE.as_secs()
-        ))
-    };
-    tokio::time::timeout(READ_DEADLINE, read)
-        .await
-        .unwrap_or_else(|_| Err(late()))
+    let late = || Failure::storage(format!("the database did not answer a read within {} s", READ_DEADLINE.as_secs()));
+    tokio::time::timeout(READ_DEADLINE, read).await.unwrap_or_else(|_| Err(late()))
 }

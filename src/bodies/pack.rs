@@ -5,7 +5,9 @@ use crate::bodies::sink::PackSink;
 use crate::fault;
 use postrider_core::failure::Failure;
 use std::collections::BTreeMap;
+use std::fs::DirBuilder;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -23,9 +25,7 @@ pub struct PackDir {
 
 impl std::fmt::Debug for PackDir {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PackDir")
-            .field("dir", &self.dir)
-            .finish_non_exhaustive()
+        f.debug_struct("PackDir").field("dir", &self.dir).finish_non_exhaustive()
     }
 }
 
@@ -42,21 +42,21 @@ impl PackDir {
     /// Class storage when the folder cannot be made or read.
     pub fn open(dir: &Path, disk: Arc<dyn Disk>, highest: i64) -> Result<Self, Failure> {
         let storage = |what: &str, e: io::Error| Failure::storage(format!("{what} {}", dir.display())).caused_by(e);
-        std::fs::create_dir_all(dir).map_err(|e| storage("cannot make", e))?;
+        let existed = dir.exists();
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| storage("cannot make", e))?;
+        if !existed {
+            // A new folder's own name must survive a power cut too.
+            for parent in dir.ancestors().skip(1).take(2).filter(|p| p.is_dir()) {
+                disk.sync_dir(parent).map_err(|e| storage("cannot sync the parent of", e))?;
+            }
+        }
         let mut last = highest;
         for entry in std::fs::read_dir(dir).map_err(|e| storage("cannot read", e))? {
             let name = entry.map_err(|e| storage("cannot read", e))?.file_name();
-            let number = name
-                .to_str()
-                .and_then(|n| n.strip_suffix(".pack"))
-                .and_then(|n| n.parse().ok());
+            let number = name.to_str().and_then(|n| n.strip_suffix(".pack")).and_then(|n| n.parse().ok());
             last = last.max(number.unwrap_or(0));
         }
-        Ok(Self {
-            dir: dir.to_owned(),
-            disk,
-            next: AtomicI64::new(last + 1),
-        })
+        Ok(Self { dir: dir.to_owned(), disk, next: AtomicI64::new(last + 1) })
     }
 
     /// Leases a sink with a thread of its own. The thread ends when the sink is dropped.
@@ -68,16 +68,7 @@ impl PackDir {
         let (dir, disk) = (self.dir.clone(), Arc::clone(&self.disk));
         std::thread::Builder::new()
             .name("pack".into())
-            .spawn(move || {
-                Writer {
-                    dir,
-                    disk,
-                    files: BTreeMap::new(),
-                    created: false,
-                    broken: None,
-                }
-                .run(receiver)
-            })
+            .spawn(move || Writer { dir, disk, files: BTreeMap::new(), created: false, broken: None }.run(receiver))
             .map_err(|e| Failure::storage("cannot start a pack's thread").caused_by(e))?;
         Ok(PackSink::new(Arc::clone(self), sender))
     }
@@ -90,16 +81,9 @@ impl PackDir {
 /// What a sink sends to its thread.
 pub(super) enum Order {
     /// Append a block to a pack, creating it if it is new.
-    Write {
-        pack: i64,
-        block: Vec<u8>,
-        back: mpsc::UnboundedSender<Vec<u8>>,
-    },
+    Write { pack: i64, block: Vec<u8>, back: mpsc::UnboundedSender<Vec<u8>> },
     /// Make everything durable; keep only `keep` open.
-    Seal {
-        keep: i64,
-        reply: oneshot::Sender<Result<(), Failure>>,
-    },
+    Seal { keep: i64, reply: oneshot::Sender<Result<(), Failure>> },
 }
 
 struct Writer {

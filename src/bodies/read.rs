@@ -46,11 +46,7 @@ impl BodyReader {
     /// A reader of the packs in `dir`.
     #[must_use]
     pub fn new(dir: &Path) -> Self {
-        Self {
-            dir: dir.to_owned(),
-            open: None,
-            buffer: vec![0; 64 * 1024],
-        }
+        Self { dir: dir.to_owned(), open: None, buffer: vec![0; 64 * 1024] }
     }
 
     /// Copies a body out in pieces of 64 KiB, checking its hash; whatever was written before an error is to be thrown
@@ -65,32 +61,19 @@ impl BodyReader {
             let file = File::open(path_of(&self.dir, pack)).map_err(|e| unreadable(offset, e))?;
             self.open = Some((pack, file));
         }
-        let Some((_, file)) = &self.open else {
-            return Err(unreadable(offset, io::ErrorKind::NotFound.into()));
-        };
+        let Some((_, file)) = &self.open else { return Err(unreadable(offset, io::ErrorKind::NotFound.into())) };
         let mut hash = Sha256::new();
         let end = offset.saturating_add(body.length);
         while offset < end {
-            let want = usize::try_from(end - offset)
-                .unwrap_or(usize::MAX)
-                .min(self.buffer.len());
-            let Some(piece) = self.buffer.get_mut(..want) else {
-                break;
-            };
+            let want = usize::try_from(end - offset).unwrap_or(usize::MAX).min(self.buffer.len());
+            let Some(piece) = self.buffer.get_mut(..want) else { break };
             file.read_exact_at(piece, offset).map_err(|e| unreadable(offset, e))?;
             hash.update(&*piece);
             out.write_all(piece).map_err(Damage::Out)?;
             offset += want as u64;
         }
         let found = BodyHash(hash.finalize().into());
-        if found == body.hash {
-            Ok(())
-        } else {
-            Err(Damage::Hash {
-                wanted: body.hash,
-                found,
-            })
-        }
+        if found == body.hash { Ok(()) } else { Err(Damage::Hash { wanted: body.hash, found }) }
     }
 
     /// Hashes a body without keeping it.

@@ -5,6 +5,7 @@ use postrider_core::failure::Failure;
 use postrider_core::mail::body::{BodyHash, BodyRef, BodySink};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// Octets in a block.
@@ -41,10 +42,16 @@ pub struct PackSink {
 
 impl std::fmt::Debug for PackSink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PackSink")
-            .field("regular", &self.regular)
-            .finish_non_exhaustive()
+        f.debug_struct("PackSink").field("regular", &self.regular).finish_non_exhaustive()
     }
+}
+
+/// Longest wait for the disk.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+async fn within<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    let late = || Failure::storage(format!("the disk did not answer within {} s", DEADLINE.as_secs()));
+    tokio::time::timeout(DEADLINE, work).await.map_err(|_| late())
 }
 
 fn thread_gone() -> Failure {
@@ -53,10 +60,7 @@ fn thread_gone() -> Failure {
 
 impl PackSink {
     pub(super) fn new(packs: Arc<PackDir>, orders: mpsc::Sender<Order>) -> Self {
-        let regular = Place {
-            pack: packs.next_number(),
-            offset: 0,
-        };
+        let regular = Place { pack: packs.next_number(), offset: 0 };
         Self {
             packs,
             orders,
@@ -73,15 +77,14 @@ impl PackSink {
         if self.block.is_empty() {
             return Ok(());
         }
+        // Room first: whoever drops this future while it waits has lost no block.
+        let room = within(self.orders.reserve()).await?.map_err(|_| thread_gone())?;
         // Blocks come back when they are written; there are at most BLOCKS_AHEAD + 2 of them.
         let next = self.spare.1.try_recv().unwrap_or_default();
         let block = std::mem::replace(&mut self.block, next);
-        let order = Order::Write {
-            pack: self.block_pack,
-            block,
-            back: self.spare.0.clone(),
-        };
-        self.orders.send(order).await.map_err(|_| thread_gone())
+        let order = Order::Write { pack: self.block_pack, block, back: self.spare.0.clone() };
+        room.send(order);
+        Ok(())
     }
 
     /// The next octets go to `pack`.
@@ -99,47 +102,32 @@ impl BodySink for PackSink {
         self.abandon();
         let large = announced > LARGE;
         if !large && self.regular.offset >= PACK_LIMIT {
-            self.regular = Place {
-                pack: self.packs.next_number(),
-                offset: 0,
-            };
+            self.regular = Place { pack: self.packs.next_number(), offset: 0 };
         }
         let place = if large {
-            Place {
-                pack: self.packs.next_number(),
-                offset: 0,
-            }
+            Place { pack: self.packs.next_number(), offset: 0 }
         } else {
-            Place {
-                pack: self.regular.pack,
-                offset: self.regular.offset,
-            }
+            Place { pack: self.regular.pack, offset: self.regular.offset }
         };
         self.turn_to(place.pack).await?;
-        self.body = Some(Body {
-            place,
-            length: 0,
-            large,
-            hash: Sha256::new(),
-        });
+        self.body = Some(Body { place, length: 0, large, hash: Sha256::new() });
         Ok(())
     }
 
     async fn write(&mut self, mut bytes: &[u8]) -> Result<(), Failure> {
-        let Some(body) = &mut self.body else {
-            return Err(Failure::bug("bytes without a body"));
-        };
+        let Some(body) = &mut self.body else { return Err(Failure::bug("bytes without a body")) };
         body.hash.update(bytes);
         body.length += bytes.len() as u64;
-        if !body.large {
-            self.regular.offset += bytes.len() as u64;
-        }
+        let large = body.large;
         while !bytes.is_empty() {
             if self.block.capacity() == 0 {
                 self.block.reserve_exact(BLOCK);
             }
             let (now, rest) = bytes.split_at(bytes.len().min(BLOCK - self.block.len()));
             self.block.extend_from_slice(now);
+            if !large {
+                self.regular.offset += now.len() as u64;
+            }
             bytes = rest;
             if self.block.len() == BLOCK {
                 self.flush().await?;
@@ -149,12 +137,9 @@ impl BodySink for PackSink {
     }
 
     async fn finish(&mut self) -> Result<(), Failure> {
-        let Some(body) = self.body.take() else {
-            return Err(Failure::bug("the end of no body"));
-        };
+        let Some(body) = self.body.take() else { return Err(Failure::bug("the end of no body")) };
         let hash = BodyHash(body.hash.finalize().into());
-        self.finished
-            .push((hash, body.place.pack, body.place.offset, body.length));
+        self.finished.push((hash, body.place.pack, body.place.offset, body.length));
         Ok(())
     }
 
@@ -163,26 +148,17 @@ impl BodySink for PackSink {
         self.body = None;
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is seal(): the one place that may vouch for durability"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is seal(): the one place that may vouch for durability")]
     async fn seal(&mut self) -> Result<Vec<BodyRef>, Failure> {
         if self.finished.is_empty() {
             return Ok(Vec::new());
         }
         self.flush().await?;
         let (reply, sealed) = oneshot::channel();
-        let order = Order::Seal {
-            keep: self.regular.pack,
-            reply,
-        };
-        self.orders.send(order).await.map_err(|_| thread_gone())?;
-        sealed.await.map_err(|_| thread_gone())??;
+        let order = Order::Seal { keep: self.regular.pack, reply };
+        within(self.orders.send(order)).await?.map_err(|_| thread_gone())?;
+        within(sealed).await?.map_err(|_| thread_gone())??;
         let finished = std::mem::take(&mut self.finished);
-        Ok(finished
-            .into_iter()
-            .map(|(hash, pack, at, length)| BodyRef::sealed(hash, pack, at, length))
-            .collect())
+        Ok(finished.into_iter().map(|(hash, pack, at, length)| BodyRef::sealed(hash, pack, at, length)).collect())
     }
 }

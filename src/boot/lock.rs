@@ -38,15 +38,8 @@ impl DataLock {
     /// # Errors
     /// [`LockError`], by variant.
     pub fn take(dir: &Path, purpose: &str) -> Result<Self, LockError> {
-        let broken = |source| LockError::Io {
-            dir: dir.to_owned(),
-            source,
-        };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .map_err(broken)?;
+        let broken = |source| LockError::Io { dir: dir.to_owned(), source };
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(broken)?;
         let mut options = OpenOptions::new();
         let mut file = options
             .read(true)
@@ -61,10 +54,7 @@ impl DataLock {
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 file.read_to_string(&mut holder).map_err(broken)?;
-                return Err(LockError::InUse {
-                    dir: dir.to_owned(),
-                    holder: holder.trim().to_owned(),
-                });
+                return Err(LockError::InUse { dir: dir.to_owned(), holder: holder.trim().to_owned() });
             }
             Err(TryLockError::Error(source)) => return Err(broken(source)),
         }

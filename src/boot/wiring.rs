@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 /// What a page being read is reckoned at: blocks on their way to the disk, and rows.
 const PAGE_COST: u64 = 2 * 1024 * 1024;
 /// How long the tree may take to end.
-const SHUTDOWN: Duration = Duration::from_secs(10);
+const SHUTDOWN: Duration = Duration::from_secs(4);
 
 /// Why the engine did not start.
 #[derive(Debug, thiserror::Error)]
@@ -72,13 +72,7 @@ pub fn reach(account: &Account, config: &Config) -> Result<(Endpoint, Secret), F
         tls,
         timeouts: config.timeouts,
     };
-    Ok((
-        endpoint,
-        Secret {
-            username: account.username.clone(),
-            password: account.secret.get()?,
-        },
-    ))
+    Ok((endpoint, Secret { username: account.username.clone(), password: account.secret.get()? }))
 }
 
 impl Engine {
@@ -93,29 +87,13 @@ impl Engine {
         let highest = reader.highest_pack().await.map_err(StartError::Failure)?;
         let packs = PackDir::open(&config.bodies, Arc::new(RealDisk), highest).map_err(StartError::Failure)?;
         let clock = Clock::start();
-        let permits = usize::try_from(config.inflight_bytes.div_ceil(PAGE_COST))
-            .unwrap_or(1)
-            .clamp(1, 10_000);
+        let permits = usize::try_from(config.inflight_bytes.div_ceil(PAGE_COST)).unwrap_or(1).clamp(1, 10_000);
         let credits = Arc::new(Semaphore::new(permits));
-        let connection = ConnectionArgs {
-            limits: config.limits,
-            clock,
-            packs: Arc::new(packs),
-            wire,
-            credits,
-        };
+        let connection = ConnectionArgs { limits: config.limits, clock, packs: Arc::new(packs), wire, credits };
         let (root, task) = Root::spawn(None, Root, (db.clone(), clock))
             .await
             .map_err(|e| StartError::Failure(Failure::bug(format!("the tree did not start: {e}"))))?;
-        Ok(Self {
-            root,
-            task,
-            db,
-            reader,
-            clock,
-            connection,
-            _lock: lock,
-        })
+        Ok(Self { root, task, db, reader, clock, connection, _lock: lock })
     }
 
     /// The readers of the database.
@@ -151,9 +129,7 @@ impl Engine {
             };
             let (reply, pool) = oneshot::channel();
             let name = format!("imap {}:{}", account.host, account.port);
-            self.root
-                .cast(RootMsg::Pool(name, Box::new(self.connection.clone()), reply))
-                .map_err(|_| gone())?;
+            self.root.cast(RootMsg::Pool(name, Box::new(self.connection.clone()), reply)).map_err(|_| gone())?;
             accounts.push(AccountArgs {
                 name: account.id.clone(),
                 open: OpenAccount {
@@ -175,6 +151,7 @@ impl Engine {
         if accounts.is_empty() {
             return Ok(summaries);
         }
+        let names: Vec<String> = accounts.iter().map(|a| a.name.clone()).collect();
         let (done, finished) = oneshot::channel();
         let reply = ReplyTo::new(move |answer: Option<Vec<(String, Summary)>>| drop(done.send(answer)));
         self.root.cast(RootMsg::RunOnce(accounts, reply)).map_err(|_| gone())?;
@@ -184,7 +161,14 @@ impl Engine {
             answer = &mut finished => answer,
             () = &mut stop => {
                 self.root.cast(RootMsg::Stop).map_err(|_| gone())?;
-                tokio::time::timeout(SHUTDOWN, finished).await.map_err(|_| gone())?
+                match tokio::time::timeout(SHUTDOWN, finished).await {
+                    Ok(answer) => answer,
+                    Err(_) => {
+                        // Whoever has not ended by now is cut off; its cursor has not passed what is not durable.
+                        summaries.extend(names.into_iter().map(|name| (name, cancelled())));
+                        return Ok(summaries);
+                    }
+                }
             }
         };
         summaries.extend(answer.ok().flatten().ok_or_else(gone)?);
@@ -197,30 +181,25 @@ impl Engine {
         if tokio::time::timeout(SHUTDOWN, self.task).await.is_err() {
             self.root.kill();
         }
-        self.db.close().await;
+        // Closing folds the log in; a disk that hangs must not hold the exit.
+        drop(tokio::time::timeout(SHUTDOWN, self.db.close()).await);
     }
+}
+
+fn cancelled() -> Summary {
+    Summary { outcome: Outcome::Cancelled, counts: Counts::default(), left: Vec::new(), failure: None, class: None }
 }
 
 fn refused(failure: Failure) -> Summary {
     let class = Some(failure.class);
-    Summary {
-        outcome: Outcome::Failed,
-        counts: Counts::default(),
-        left: Vec::new(),
-        failure: Some(failure),
-        class,
-    }
+    Summary { outcome: Outcome::Failed, counts: Counts::default(), left: Vec::new(), failure: Some(failure), class }
 }
 
 fn settings(account: &Account, config: &Config) -> Settings {
     let mut hasher = DefaultHasher::new();
     account.id.hash(&mut hasher);
     Settings {
-        policy: Policy {
-            first_wait: config.first_wait,
-            salt: hasher.finish(),
-            ..Policy::default()
-        },
+        policy: Policy { first_wait: config.first_wait, salt: hasher.finish(), ..Policy::default() },
         confirm_after: config.confirm_after,
         recent_messages: config.recent_messages,
         folders: account.folders.clone(),

@@ -22,24 +22,13 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
     for account in &config.accounts {
         if let Err(failure) = reach(account, &config) {
             missing = true;
-            eprintln!(
-                "{}",
-                Problem {
-                    place: account.place.clone(),
-                    key: account.id.clone(),
-                    text: failure.chain()
-                }
-            );
+            eprintln!("{}", Problem { place: account.place.clone(), key: account.id.clone(), text: failure.chain() });
         }
     }
     if missing {
         return Exit::Usage;
     }
-    println!(
-        "{}: {} account(s), no errors",
-        args.config.display(),
-        config.accounts.len()
-    );
+    println!("{}: {} account(s), no errors", args.config.display(), config.accounts.len());
     if args.offline {
         return Exit::Success;
     }
@@ -64,8 +53,5 @@ async fn folders(account: &Account, config: &Config) -> Result<(usize, usize), F
         return Err(Failure::bug("another answer than asked for"));
     };
     session.close().await;
-    Ok((
-        listed.len(),
-        listed.iter().filter(|l| account.folders.wants(&l.path)).count(),
-    ))
+    Ok((listed.len(), listed.iter().filter(|l| account.folders.wants(&l.path)).count()))
 }

@@ -30,18 +30,10 @@ pub(super) async fn open(config: Config, account: &str) -> Result<Opened, Exit> 
         Exit::Storage
     })?;
     match accounts.iter().find(|a| a.name == account) {
-        Some(found) => Ok(Opened {
-            config,
-            reader,
-            account: found.id,
-        }),
+        Some(found) => Ok(Opened { config, reader, account: found.id }),
         None => {
             let names: Vec<&str> = accounts.iter().map(|a| a.name.as_str()).collect();
-            eprintln!(
-                "there is no account {account} in {}; there is: {}",
-                config.database.display(),
-                names.join(", ")
-            );
+            eprintln!("there is no account {account} in {}; there is: {}", config.database.display(), names.join(", "));
             Err(Exit::Usage)
         }
     }
@@ -56,14 +48,10 @@ impl Opened {
     ) -> Result<(), Exit> {
         let mut after = (String::new(), 0, 0);
         loop {
-            let rows = self
-                .reader
-                .manifest(self.account, which, (&after.0, after.1, after.2))
-                .await
-                .map_err(|e| {
-                    eprintln!("{e}");
-                    Exit::Storage
-                })?;
+            let rows = self.reader.manifest(self.account, which, (&after.0, after.1, after.2)).await.map_err(|e| {
+                eprintln!("{e}");
+                Exit::Storage
+            })?;
             let Some(last) = rows.last() else { return Ok(()) };
             after = (last.path.clone(), last.uidvalidity, last.uid);
             for row in &rows {
@@ -93,10 +81,7 @@ async fn manifest(opened: &Opened, which: Which) -> Result<(), Exit> {
     opened
         .each(which, |row| {
             let Some(body) = &row.body else {
-                eprintln!(
-                    "{}/{}: its body row is missing; run `postrider verify`",
-                    row.path, row.uid
-                );
+                eprintln!("{}/{}: its body row is missing; run `postrider verify`", row.path, row.uid);
                 return Err(Exit::Storage);
             };
             lines.push(format!("{}\t{}\t{}\n", line_safe(&row.path), body.hash, row.flags));
@@ -111,10 +96,7 @@ async fn manifest(opened: &Opened, which: Which) -> Result<(), Exit> {
 }
 
 fn pour(out: &mut impl Write, lines: &mut Vec<String>) -> Result<(), Exit> {
-    lines
-        .drain(..)
-        .try_for_each(|line| out.write_all(line.as_bytes()))
-        .map_err(|e| broken_pipe(&e))
+    lines.drain(..).try_for_each(|line| out.write_all(line.as_bytes())).map_err(|e| broken_pipe(&e))
 }
 
 /// A reader that went away is not our failure.
@@ -194,14 +176,9 @@ mod tests {
 
     #[test]
     fn names_cannot_leave_their_folder() {
-        for (name, want) in [
-            ("..", "%2E."),
-            ("a/b", "a%2Fb"),
-            ("", "_"),
-            ("日本語", "日本語"),
-            ("x\0", "x%00"),
-            (".ssh", "%2Essh"),
-        ] {
+        for (name, want) in
+            [("..", "%2E."), ("a/b", "a%2Fb"), ("", "_"), ("日本語", "日本語"), ("x\0", "x%00"), (".ssh", "%2Essh")]
+        {
             assert_eq!(safe(name), want);
         }
     }

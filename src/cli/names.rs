@@ -23,11 +23,7 @@ pub(crate) fn without_file(data_dir: &Path) -> Config {
         recent_messages: 1000,
         confirm_after: seconds(60),
         inflight_bytes: 64 << 20,
-        limits: Limits {
-            per_account: 2,
-            per_endpoint: 200,
-            logins_per_second: 5,
-        },
+        limits: Limits { per_account: 2, per_endpoint: 200, logins_per_second: 5 },
         timeouts: Timeouts {
             connect: seconds(5),
             greeting: seconds(10),
@@ -50,12 +46,17 @@ fn say(problems: &[Problem]) -> Exit {
 
 /// Reads a config file, starts the log, says the warnings.
 pub(super) fn from_file(file: &Path) -> Result<Config, Exit> {
-    let config = config::load(file, std::env::vars()).map_err(|problems| say(&problems))?;
+    let config = config::load(file, variables()).map_err(|problems| say(&problems))?;
     start_log(&config)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
     Ok(config)
+}
+
+/// The environment; what is no UTF-8 is no setting of ours.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 pub(crate) fn start_log(config: &Config) -> Result<(), Exit> {
@@ -80,7 +81,7 @@ pub(super) fn resolve(file: Option<&PathBuf>, data: Option<&PathBuf>, direct: &D
     };
     let mut config = without_file(data.map_or(Path::new("data"), PathBuf::as_path));
     let account = account_of(url, direct.password_env.as_deref()).map_err(|text| {
-        eprintln!("--imap {url}: {text}");
+        eprintln!("--imap: {text}");
         Exit::Usage
     })?;
     config.accounts.push(account);
@@ -104,21 +105,15 @@ fn account_of(url: &str, variable: Option<&str>) -> Result<Account, String> {
     let want = "write imaps://user@host[:port] or imap://user@host[:port]";
     let (scheme, rest) = url.split_once("://").ok_or(want)?;
     let rest = rest.trim_end_matches('/');
-    let (user, place) = rest
-        .rsplit_once('@')
-        .ok_or("there is no user; write imaps://user@host")?;
+    let (user, place) = rest.rsplit_once('@').ok_or("there is no user; write imaps://user@host")?;
     if user.contains(':') {
         return Err("a password on the command line is seen by every process; use --password-env VAR".into());
     }
     let user = percent_decoded(user).ok_or("the user's % signs are no percent-encoding")?;
     let (host, port) = match place.rsplit_once(':') {
-        Some((host, port)) if !host.ends_with(':') => (
-            host,
-            Some(
-                port.parse::<u16>()
-                    .map_err(|_| format!("{port} is no port; write a number from 1 to 65535"))?,
-            ),
-        ),
+        Some((host, port)) if !host.ends_with(':') => {
+            (host, Some(port.parse::<u16>().map_err(|_| format!("{port} is no port; write a number from 1 to 65535"))?))
+        }
         _ => (place, None),
     };
     let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -170,22 +165,12 @@ mod tests {
     fn urls() {
         let of = |url: &str| account_of(url, Some("P"));
         let a = of("imaps://me%40example.org@imap.example.org").unwrap();
-        assert_eq!(
-            (a.username.as_str(), a.port, a.security),
-            ("me@example.org", 993, Security::Implicit)
-        );
+        assert_eq!((a.username.as_str(), a.port, a.security), ("me@example.org", 993, Security::Implicit));
         assert_eq!(a.id, "me@example.org@imap.example.org");
         let a = of("imap://u@127.0.0.1:1143/").unwrap();
         assert_eq!((a.port, a.security), (1143, Security::Plain));
         assert_eq!(of("imap://u@mail.example.org").unwrap().security, Security::StartTls);
-        for bad in [
-            "x",
-            "imaps://host",
-            "imaps://u:secret@h",
-            "http://u@h",
-            "imaps://u@h:99999",
-            "imaps://@h",
-        ] {
+        for bad in ["x", "imaps://host", "imaps://u:secret@h", "http://u@h", "imaps://u@h:99999", "imaps://@h"] {
             assert!(of(bad).is_err(), "{bad}");
         }
         assert!(account_of("imaps://u@h", None).unwrap_err().contains("--password-env"));

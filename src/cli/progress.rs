@@ -34,11 +34,7 @@ pub(super) struct Board {
 
 impl Progress for Board {
     fn step(&self, account: &str, phase: &'static str, counts: Counts) {
-        let mut live = self.accounts.entry(account.to_owned()).or_insert(Live {
-            phase,
-            counts,
-            trouble: None,
-        });
+        let mut live = self.accounts.entry(account.to_owned()).or_insert(Live { phase, counts, trouble: None });
         if counts.stored > live.counts.stored {
             live.trouble = None;
         }
@@ -47,11 +43,7 @@ impl Progress for Board {
     }
 
     fn failed(&self, account: &str, failure: &Failure) {
-        let live = Live {
-            phase: "waiting",
-            counts: Counts::default(),
-            trouble: None,
-        };
+        let live = Live { phase: "waiting", counts: Counts::default(), trouble: None };
         self.accounts.entry(account.to_owned()).or_insert(live).trouble = Some(failure.class.to_string());
     }
 }
@@ -115,17 +107,8 @@ async fn write_lines(board: Arc<Board>) {
             let last = before.insert(live.key().clone(), stored).unwrap_or(0);
             let rate = stored.saturating_sub(last) / LINE.as_secs();
             let total = stored + live.counts.remaining;
-            let eta = live
-                .counts
-                .remaining
-                .checked_div(rate)
-                .map(|s| format!(", {s} s left"))
-                .unwrap_or_default();
-            eprintln!(
-                "{}: {stored} of {total} messages, {rate}/s{eta}, {}",
-                live.key(),
-                said(&live)
-            );
+            let eta = live.counts.remaining.checked_div(rate).map(|s| format!(", {s} s left")).unwrap_or_default();
+            eprintln!("{}: {stored} of {total} messages, {rate}/s{eta}, {}", live.key(), said(&live));
         }
     }
 }

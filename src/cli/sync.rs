@@ -95,11 +95,7 @@ pub async fn sync_once(config: &Config, purpose: &str, outputs: &Outputs) -> Exi
         Ok(summaries) => {
             print!("{}", told(&summaries, clock.now().mono));
             println!("the mirror is in {}", config.data_dir.display());
-            summaries
-                .iter()
-                .map(|(_, s)| Exit::of_run(s))
-                .max()
-                .unwrap_or(Exit::Success)
+            summaries.iter().map(|(_, s)| Exit::of_run(s)).max().unwrap_or(Exit::Success)
         }
         Err(failure) => {
             eprintln!("{failure}");
@@ -136,9 +132,7 @@ async fn interrupted() {
 }
 
 fn told(summaries: &[(String, Summary)], took: Duration) -> String {
-    let head = [
-        "account", "outcome", "folders", "stored", "bytes", "changes", "failed", "to read",
-    ];
+    let head = ["account", "outcome", "folders", "stored", "bytes", "changes", "failed", "to read"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for (account, s) in summaries {
         let c = s.counts;
@@ -164,10 +158,6 @@ fn told(summaries: &[(String, Summary)], took: Duration) -> String {
     }
     let stored: u64 = summaries.iter().map(|(_, s)| s.counts.stored).sum();
     let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
-    out.push_str(&format!(
-        "{stored} messages in {}.{:03} s\n",
-        millis / 1000,
-        millis % 1000
-    ));
+    out.push_str(&format!("{stored} messages in {}.{:03} s\n", millis / 1000, millis % 1000));
     out
 }

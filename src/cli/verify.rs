@@ -67,11 +67,7 @@ pub(super) async fn run(args: VerifyArgs) -> Exit {
             } else {
                 print!("{}", text(&reports, args.offline));
             }
-            if reports.values().any(|r| !r.differences.is_empty()) {
-                Exit::Different
-            } else {
-                Exit::Success
-            }
+            if reports.values().any(|r| !r.differences.is_empty()) { Exit::Different } else { Exit::Success }
         }
         Err(exit) => exit,
     }
@@ -86,15 +82,10 @@ fn told(failure: &Failure) -> Exit {
 async fn local(opened: &Opened, folders: &[FolderRow]) -> Result<Reports, Exit> {
     let mut reports = Reports::new();
     for folder in folders {
-        let mut report = Report {
-            failures: folder.failures.len(),
-            remaining: folder.backfill.remaining.len(),
-            ..Report::default()
-        };
+        let mut report =
+            Report { failures: folder.failures.len(), remaining: folder.backfill.remaining.len(), ..Report::default() };
         if !folder.backfill.remaining.is_empty() {
-            report
-                .unproved
-                .push(format!("{} UIDs are still to be read", folder.backfill.remaining.len()));
+            report.unproved.push(format!("{} UIDs are still to be read", folder.backfill.remaining.len()));
         }
         report.unproved.extend(folder.unproved.clone());
         if folder.look.is_some() {
@@ -109,16 +100,13 @@ async fn local(opened: &Opened, folders: &[FolderRow]) -> Result<Reports, Exit> 
             let report = reports.entry(row.path.clone()).or_default();
             report.messages += 1;
             match &row.body {
-                None => report
-                    .differences
-                    .push(format!("UID {}: its body row is missing", row.uid)),
+                None => report.differences.push(format!("UID {}: its body row is missing", row.uid)),
                 Some(body) => {
                     report.rows.insert(row.uid, (row.size, row.flags.clone()));
                     if i64::try_from(body.length).ok() != Some(row.size) {
-                        report.differences.push(format!(
-                            "UID {}: {} octets, the message says {}",
-                            row.uid, body.length, row.size
-                        ));
+                        report
+                            .differences
+                            .push(format!("UID {}: {} octets, the message says {}", row.uid, body.length, row.size));
                     }
                     if hashed.insert(body.hash)
                         && let Err(damage) = bodies.check(body)
@@ -147,22 +135,15 @@ async fn online(config: &Config, account: &str, folders: &[FolderRow], reports: 
         Answer::Listed(listed) => listed,
         _ => Vec::new(),
     };
-    for fresh in listed
-        .iter()
-        .filter(|l| account.folders.wants(&l.path) && !folders.iter().any(|f| f.remote_id == l.remote_id))
+    for fresh in
+        listed.iter().filter(|l| account.folders.wants(&l.path) && !folders.iter().any(|f| f.remote_id == l.remote_id))
     {
-        reports
-            .entry(fresh.path.clone())
-            .or_default()
-            .differences
-            .push("the server has this folder, we do not".into());
+        reports.entry(fresh.path.clone()).or_default().differences.push("the server has this folder, we do not".into());
     }
     for folder in folders {
         let report = reports.entry(folder.path.clone()).or_default();
         if !listed.iter().any(|l| l.remote_id == folder.remote_id) {
-            report
-                .differences
-                .push("we have this folder, the server does not list it".into());
+            report.differences.push("we have this folder, the server does not list it".into());
             continue;
         }
         if let Err(failure) = compare(&mut session, folder, report).await {
@@ -178,17 +159,9 @@ async fn online(config: &Config, account: &str, folders: &[FolderRow], reports: 
 
 async fn compare(session: &mut Session<NoSink>, folder: &FolderRow, report: &mut Report) -> Result<(), Failure> {
     let (remote_id, uidvalidity) = (folder.remote_id.clone(), folder.live.uidvalidity);
-    session
-        .answer(&Request::Examine {
-            remote_id: remote_id.clone(),
-        })
-        .await?;
-    let Answer::Indexed { rows, .. } = session
-        .answer(&Request::Index {
-            remote_id: remote_id.clone(),
-            uidvalidity,
-        })
-        .await?
+    session.answer(&Request::Examine { remote_id: remote_id.clone() }).await?;
+    let Answer::Indexed { rows, .. } =
+        session.answer(&Request::Index { remote_id: remote_id.clone(), uidvalidity }).await?
     else {
         return Err(Failure::bug("another answer than asked for"));
     };
@@ -198,30 +171,20 @@ async fn compare(session: &mut Session<NoSink>, folder: &FolderRow, report: &mut
     let ours: UidSet = report.rows.keys().copied().collect();
     let theirs = rows.uids();
     for uid in theirs.minus(&ours).minus(&folder.failures).iter() {
-        report
-            .differences
-            .push(format!("UID {uid}: the server has it, we do not"));
+        report.differences.push(format!("UID {uid}: the server has it, we do not"));
     }
     for uid in ours.minus(&theirs).iter() {
-        report
-            .differences
-            .push(format!("UID {uid}: we have it, the server does not"));
+        report.differences.push(format!("UID {uid}: we have it, the server does not"));
     }
     for (uid, told) in rows.iter() {
-        let Some((size, flags)) = report.rows.get(&uid) else {
-            continue;
-        };
+        let Some((size, flags)) = report.rows.get(&uid) else { continue };
         if flags != told {
-            report
-                .differences
-                .push(format!("UID {uid}: flags [{flags}], the server says [{told}]"));
+            report.differences.push(format!("UID {uid}: flags [{flags}], the server says [{told}]"));
         }
         if let Some(theirs) = sizes.get(&uid)
             && u64::try_from(*size).ok() != Some(*theirs)
         {
-            report
-                .differences
-                .push(format!("UID {uid}: {size} octets, the server says {theirs}"));
+            report.differences.push(format!("UID {uid}: {size} octets, the server says {theirs}"));
         }
     }
     Ok(())
@@ -236,10 +199,7 @@ fn text(reports: &Reports, offline: bool) -> String {
             (true, true, true) => "bodies proved",
             (true, true, false) => "proved",
         };
-        out.push_str(&format!(
-            "{path}: {verdict}; {} messages, {} failures in the ledger\n",
-            r.messages, r.failures
-        ));
+        out.push_str(&format!("{path}: {verdict}; {} messages, {} failures in the ledger\n", r.messages, r.failures));
         for line in r.unproved.iter().chain(r.differences.iter().take(SHOWN)) {
             out.push_str(&format!("  {line}\n"));
         }
@@ -247,9 +207,7 @@ fn text(reports: &Reports, offline: bool) -> String {
             out.push_str(&format!("  and {} more differences\n", r.differences.len() - SHOWN));
         }
     }
-    let (messages, differences) = reports
-        .values()
-        .fold((0, 0), |(m, d), r| (m + r.messages, d + r.differences.len()));
+    let (messages, differences) = reports.values().fold((0, 0), |(m, d), r| (m + r.messages, d + r.differences.len()));
     let proved = reports.values().filter(|r| r.is_proved()).count();
     out.push_str(&format!(
         "{messages} messages, {proved} of {} folders proved, {differences} differences\n",

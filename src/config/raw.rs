@@ -87,11 +87,7 @@ impl Raw {
         for error in errors {
             let at = error.span().map_or(1, |span| line(span.start));
             let text = format!("this is not TOML: {}", error.message());
-            raw.problems.push(Problem {
-                place: Place::Line(file.to_owned(), at),
-                key: String::new(),
-                text,
-            });
+            raw.problems.push(Problem { place: Place::Line(file.to_owned(), at), key: String::new(), text });
         }
         if !raw.problems.is_empty() {
             return raw;
@@ -111,11 +107,7 @@ impl Raw {
                 }
                 ("account", _) => {
                     let text = "accounts are a list: write [[account]]".to_owned();
-                    raw.problems.push(Problem {
-                        place: place(key.span().start),
-                        key: name,
-                        text,
-                    });
+                    raw.problems.push(Problem { place: place(key.span().start), key: name, text });
                 }
                 (_, DeValue::Table(table)) => flatten(&name, table, &place, &mut raw.settings),
                 _ => {
@@ -134,9 +126,7 @@ impl Raw {
     ) -> Vec<String> {
         let mut unknown = Vec::new();
         for (name, text) in variables {
-            let Some(rest) = name.strip_prefix("POSTRIDER_") else {
-                continue;
-            };
+            let Some(rest) = name.strip_prefix("POSTRIDER_") else { continue };
             let path = rest.to_ascii_lowercase().replace("__", ".");
             if known.contains(&path.as_str()) {
                 let value = match (text.parse::<i64>(), text.as_str()) {
@@ -145,13 +135,7 @@ impl Raw {
                     (_, "false") => Value::Bool(false),
                     _ => Value::Text(text),
                 };
-                self.settings.insert(
-                    path,
-                    Item {
-                        value,
-                        place: Place::Variable(name),
-                    },
-                );
+                self.settings.insert(path, Item { value, place: Place::Variable(name) });
             } else if !matches!(rest, "FAULT" | "CONFIG") {
                 unknown.push(name);
             }
@@ -162,11 +146,7 @@ impl Raw {
 
 fn flatten(prefix: &str, table: &DeTable<'_>, place: &impl Fn(usize) -> Place, items: &mut Items) {
     for (key, value) in table {
-        let path = if prefix.is_empty() {
-            key.get_ref().to_string()
-        } else {
-            format!("{prefix}.{}", key.get_ref())
-        };
+        let path = if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{}", key.get_ref()) };
         match value.get_ref() {
             DeValue::Table(inner) => flatten(&path, inner, place, items),
             _ => {
@@ -185,13 +165,7 @@ fn item(value: &Spanned<DeValue<'_>>, place: &impl Fn(usize) -> Place) -> Item {
         DeValue::Array(list) => {
             let texts: Option<Vec<String>> = list
                 .iter()
-                .map(|v| {
-                    if let DeValue::String(text) = v.get_ref() {
-                        Some(text.to_string())
-                    } else {
-                        None
-                    }
-                })
+                .map(|v| if let DeValue::String(text) = v.get_ref() { Some(text.to_string()) } else { None })
                 .collect();
             texts.map_or(Value::Other("a list of other things than strings"), Value::List)
         }
@@ -199,8 +173,5 @@ fn item(value: &Spanned<DeValue<'_>>, place: &impl Fn(usize) -> Place) -> Item {
         DeValue::Datetime(_) => Value::Other("a date"),
         DeValue::Table(_) => Value::Other("a table"),
     };
-    Item {
-        value: plain,
-        place: place(value.span().start),
-    }
+    Item { value: plain, place: place(value.span().start) }
 }

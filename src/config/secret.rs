@@ -3,7 +3,14 @@
 use crate::config::validate::SecretFrom;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use secrecy::SecretString;
+use std::io::Read;
 use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// Longest time that a command may take.
+const COMMAND: Duration = Duration::from_secs(30);
+/// How often it is looked at.
+const LOOK: Duration = Duration::from_millis(20);
 
 impl SecretFrom {
     /// Gets the password. A command is run each time, and waited for.
@@ -20,16 +27,38 @@ impl SecretFrom {
                 std::env::var(name).map_err(|_| missing(format!("the environment has no {name} (password_env)")))?
             }
             Self::Command(command) => {
-                let output = Command::new("sh")
+                let mut child = Command::new("sh")
                     .args(["-c", command])
                     .stdin(Stdio::null())
+                    .stdout(Stdio::piped())
                     .stderr(Stdio::inherit())
-                    .output()
+                    .spawn()
                     .map_err(|e| missing("password_command cannot be run".into()).caused_by(e))?;
-                if !output.status.success() {
-                    return Err(missing(format!("password_command ended with {}", output.status)));
+                let mut waited = Duration::ZERO;
+                let status = loop {
+                    match child.try_wait().map_err(|e| missing("password_command was lost".into()).caused_by(e))? {
+                        Some(status) => break status,
+                        None if waited >= COMMAND => {
+                            // It may have ended by itself in between.
+                            drop(child.kill());
+                            drop(child.wait());
+                            return Err(missing(format!("password_command took longer than {} s", COMMAND.as_secs())));
+                        }
+                        None => {
+                            std::thread::sleep(LOOK);
+                            waited += LOOK;
+                        }
+                    }
+                };
+                if !status.success() {
+                    return Err(missing(format!("password_command ended with {status}")));
                 }
-                String::from_utf8(output.stdout).map_err(|_| missing("password_command printed no UTF-8".into()))?
+                let mut text = String::new();
+                if let Some(mut out) = child.stdout.take() {
+                    let read = out.read_to_string(&mut text);
+                    read.map_err(|e| missing("password_command printed no UTF-8".into()).caused_by(e))?;
+                }
+                text
             }
             Self::Inline(secret) => return Ok(secret.clone()),
         };

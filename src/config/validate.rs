@@ -1,7 +1,7 @@
 //! From what the file says to types that cannot be wrong, or to all problems at once.
 
-use crate::config::raw::{Item, Items, Place, Problem, Raw, Value};
-use crate::config::units;
+use crate::config::raw::{Place, Problem, Raw, Value};
+use crate::config::taker::{Taker, shown};
 use crate::provider::imap::{Security, Timeouts};
 use crate::telemetry::log::Format;
 use postrider_core::account::filter::FolderFilter;
@@ -127,148 +127,6 @@ const ACCOUNT: &[&str] = &[
     "folders.exclude",
 ];
 
-/// Takes typed values out of items and gathers what is wrong with them.
-struct Taker<'a> {
-    items: &'a Items,
-    missing: Place,
-    problems: &'a mut Vec<Problem>,
-}
-
-impl Taker<'_> {
-    fn wrong(&mut self, place: Place, key: &str, text: impl Into<String>) {
-        self.problems.push(Problem {
-            place,
-            key: key.to_owned(),
-            text: text.into(),
-        });
-    }
-
-    fn item(&self, key: &str) -> Option<Item> {
-        self.items.get(key).cloned()
-    }
-
-    /// A value through `read`, or the default; what `read` refuses becomes a problem that says what to write.
-    fn take<T>(&mut self, key: &str, default: T, want: &str, read: impl Fn(&Value) -> Option<T>) -> T {
-        let Some(item) = self.item(key) else { return default };
-        if let Some(value) = read(&item.value) {
-            return value;
-        }
-        let said = shown(&item.value);
-        self.wrong(item.place, key, format!("{said} will not do; write {want}"));
-        default
-    }
-
-    fn text(&mut self, key: &str) -> Option<String> {
-        self.take(key, None, "a string", |value| {
-            if let Value::Text(text) = value {
-                Some(Some(text.clone()))
-            } else {
-                None
-            }
-        })
-    }
-
-    fn flag(&mut self, key: &str) -> bool {
-        self.take(key, false, "true or false", |value| {
-            if let Value::Bool(flag) = value {
-                Some(*flag)
-            } else {
-                None
-            }
-        })
-    }
-
-    fn number(&mut self, key: &str, default: u64, from: u64, to: u64) -> u64 {
-        let want = format!("a number from {from} to {to}");
-        self.take(key, default, &want, |value| match value {
-            Value::Number(n) => u64::try_from(*n).ok().filter(|n| (from..=to).contains(n)),
-            _ => None,
-        })
-    }
-
-    fn duration(&mut self, key: &str, default: Duration) -> Duration {
-        let want = "a duration like \"500ms\", \"60s\", \"10m\" or \"2h\"";
-        self.take(key, default, want, |value| match value {
-            Value::Text(text) => units::duration(text).filter(|d| !d.is_zero()),
-            _ => None,
-        })
-    }
-
-    fn size(&mut self, key: &str, default: u64) -> u64 {
-        self.take(key, default, "a size like \"64MiB\" or \"1GiB\"", |value| match value {
-            Value::Text(text) => units::size(text),
-            _ => None,
-        })
-    }
-
-    fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)], default: T) -> T {
-        let words: Vec<String> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-        let want = words.join(" or ");
-        self.take(key, default, &want, |value| match value {
-            Value::Text(text) => choices.iter().find(|(word, _)| word == text).map(|(_, choice)| *choice),
-            _ => None,
-        })
-    }
-
-    fn list(&mut self, key: &str, default: Vec<String>) -> Vec<String> {
-        self.take(key, default, "a list of strings", |value| {
-            if let Value::List(list) = value {
-                Some(list.clone())
-            } else {
-                None
-            }
-        })
-    }
-
-    fn unknown(&mut self, known: &[&str]) {
-        let strangers: Vec<(String, Place)> = self
-            .items
-            .iter()
-            .filter(|(key, _)| !known.contains(&key.as_str()))
-            .map(|(k, i)| (k.clone(), i.place.clone()))
-            .collect();
-        for (key, place) in strangers {
-            let near = known
-                .iter()
-                .min_by_key(|word| distance(word, &key))
-                .filter(|word| distance(word, &key) <= 3);
-            let hint = near.map_or_else(
-                || "see `postrider config-example`".to_owned(),
-                |word| format!("did you mean {word}?"),
-            );
-            self.wrong(place, &key, format!("there is no such key; {hint}"));
-        }
-    }
-}
-
-fn shown(value: &Value) -> String {
-    match value {
-        Value::Text(text) => format!("\"{text}\""),
-        Value::Number(number) => number.to_string(),
-        Value::Bool(flag) => flag.to_string(),
-        Value::List(_) => "a list".into(),
-        Value::Other(what) => (*what).into(),
-    }
-}
-
-/// Edits between two words.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut above = i;
-        let mut left = i + 1;
-        let mut next = vec![left];
-        for (y, up) in b.iter().zip(row.iter().skip(1)) {
-            left = (above + usize::from(x != *y)).min(up + 1).min(left + 1);
-            above = *up;
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
-}
-
 /// Reads and checks a config file and the environment.
 ///
 /// # Errors
@@ -277,11 +135,7 @@ pub fn load(file: &Path, variables: impl Iterator<Item = (String, String)>) -> R
     let text = std::fs::read_to_string(file).map_err(|e| {
         let place = Place::Missing(file.to_owned(), 1);
         let text = format!("cannot be read: {e}; `postrider config-example` prints one to begin with");
-        vec![Problem {
-            place,
-            key: String::new(),
-            text,
-        }]
+        vec![Problem { place, key: String::new(), text }]
     })?;
     let mut raw = Raw::read(file, &text);
     if !raw.problems.is_empty() {
@@ -291,37 +145,18 @@ pub fn load(file: &Path, variables: impl Iterator<Item = (String, String)>) -> R
     let mut problems = Vec::new();
     let base = file.parent().unwrap_or(Path::new(""));
     let mut config = settings(&raw, file, base, &mut problems);
-    config.warnings.extend(
-        unknown
-            .into_iter()
-            .map(|name| format!("environment {name} is no setting and is ignored")),
-    );
+    config.warnings.extend(unknown.into_iter().map(|name| format!("environment {name} is no setting and is ignored")));
     if raw.accounts.is_empty() {
         let text = "there is no account; write [[account]] with id, host, username and password_file".into();
-        problems.push(Problem {
-            place: Place::Missing(file.to_owned(), 1),
-            key: "account".into(),
-            text,
-        });
+        problems.push(Problem { place: Place::Missing(file.to_owned(), 1), key: "account".into(), text });
     }
     for (place, items) in &raw.accounts {
-        let mut taker = Taker {
-            items,
-            missing: place.clone(),
-            problems: &mut problems,
-        };
+        let mut taker = Taker { items, missing: place.clone(), problems: &mut problems };
         let account = account(&mut taker, base, place, &mut config.warnings);
         if let Some(account) = account {
             if config.accounts.iter().any(|a| a.id == account.id) {
-                let text = format!(
-                    "another account is called \"{}\" already; give each its own id",
-                    account.id
-                );
-                problems.push(Problem {
-                    place: place.clone(),
-                    key: "id".into(),
-                    text,
-                });
+                let text = format!("another account is called \"{}\" already; give each its own id", account.id);
+                problems.push(Problem { place: place.clone(), key: "id".into(), text });
             }
             config.accounts.push(account);
         }
@@ -331,27 +166,17 @@ pub fn load(file: &Path, variables: impl Iterator<Item = (String, String)>) -> R
 }
 
 fn settings(raw: &Raw, file: &Path, base: &Path, problems: &mut Vec<Problem>) -> Config {
-    let mut t = Taker {
-        items: &raw.settings,
-        missing: Place::Missing(file.to_owned(), 1),
-        problems,
-    };
+    let mut t = Taker { items: &raw.settings, missing: Place::Missing(file.to_owned(), 1), problems };
     t.unknown(SETTINGS);
     let data_dir = base.join(t.text("data_dir").unwrap_or_else(|| "data".into()));
     let database = database(&mut t, base, &data_dir);
-    let bodies = t
-        .text("bodies.dir")
-        .map_or_else(|| data_dir.join("bodies"), |dir| base.join(dir));
+    let bodies = t.text("bodies.dir").map_or_else(|| data_dir.join("bodies"), |dir| base.join(dir));
     // Read and checked here; their parts come later.
     t.size("bodies.min_free", 1 << 30);
     admin(&mut t, "admin.listen");
     admin(&mut t, "webhooks.listen");
     t.flag("telemetry.per_account");
-    t.choice(
-        "sync.mode",
-        &[("aggressive", ()), ("balanced", ()), ("conservative", ())],
-        (),
-    );
+    t.choice("sync.mode", &[("aggressive", ()), ("balanced", ()), ("conservative", ())], ());
     t.choice("sync.deletions", &[("mirror", ()), ("keep", ())], ());
     t.number("sync.recent_days", 30, 0, 36_500);
     let log = t.text("telemetry.log").unwrap_or_else(|| "info".into());
@@ -364,11 +189,7 @@ fn settings(raw: &Raw, file: &Path, base: &Path, problems: &mut Vec<Problem>) ->
             format!("\"{log}\" is no log filter; write \"info\" or \"warn,postrider=debug\""),
         );
     }
-    let format = t.choice(
-        "telemetry.log_format",
-        &[("text", Format::Text), ("json", Format::Json)],
-        Format::Text,
-    );
+    let format = t.choice("telemetry.log_format", &[("text", Format::Text), ("json", Format::Json)], Format::Text);
     let seconds = Duration::from_secs;
     let small = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
     Config {
@@ -399,9 +220,7 @@ fn settings(raw: &Raw, file: &Path, base: &Path, problems: &mut Vec<Problem>) ->
 
 fn database(t: &mut Taker<'_>, base: &Path, data_dir: &Path) -> PathBuf {
     let default = data_dir.join("postrider.db");
-    let Some(item) = t.item("store.url") else {
-        return default;
-    };
+    let Some(item) = t.item("store.url") else { return default };
     match &item.value {
         Value::Text(url) => match url.strip_prefix("sqlite://") {
             Some(path) if !path.is_empty() => return base.join(path),
@@ -437,10 +256,7 @@ fn admin(t: &mut Taker<'_>, key: &str) {
         return t.wrong(
             item.place,
             key,
-            format!(
-                "{} will not do; write an address like \"127.0.0.1:8025\"",
-                shown(&item.value)
-            ),
+            format!("{} will not do; write an address like \"127.0.0.1:8025\"", shown(&item.value)),
         );
     };
     if key == "admin.listen" {
@@ -468,19 +284,11 @@ fn account(t: &mut Taker<'_>, base: &Path, place: &Place, warnings: &mut Vec<Str
     if provider != "imap"
         && let Some(item) = t.item("provider")
     {
-        t.wrong(
-            item.place,
-            "provider",
-            format!("\"{provider}\" is not supported yet; write \"imap\""),
-        );
+        t.wrong(item.place, "provider", format!("\"{provider}\" is not supported yet; write \"imap\""));
     }
     let host = required(t, "host", "imap.example.org");
     let username = required(t, "username", "me@example.org");
-    let choices = [
-        ("implicit", Security::Implicit),
-        ("starttls", Security::StartTls),
-        ("none", Security::Plain),
-    ];
+    let choices = [("implicit", Security::Implicit), ("starttls", Security::StartTls), ("none", Security::Plain)];
     let security = t.choice("tls", &choices, Security::Implicit);
     let default_port = if security == Security::Implicit { 993 } else { 143 };
     let port = u16::try_from(t.number("port", default_port, 1, 65_535)).unwrap_or(993);
@@ -500,17 +308,7 @@ fn account(t: &mut Taker<'_>, base: &Path, place: &Place, warnings: &mut Vec<Str
     if t.problems.len() > before {
         return None;
     }
-    Some(Account {
-        id,
-        host,
-        port,
-        security,
-        ca_file,
-        username,
-        secret: secret?,
-        folders,
-        place: place.clone(),
-    })
+    Some(Account { id, host, port, security, ca_file, username, secret: secret?, folders, place: place.clone() })
 }
 
 /// Whether a host is this machine.
@@ -544,19 +342,11 @@ fn secret(t: &mut Taker<'_>, base: &Path, id: &str, warnings: &mut Vec<String>) 
     }
     if found.len() > 1 {
         let keys: Vec<&str> = found.iter().map(|(key, _)| *key).collect();
-        t.wrong(
-            t.missing.clone(),
-            "password",
-            format!("there are several ({}); keep one", keys.join(", ")),
-        );
+        t.wrong(t.missing.clone(), "password", format!("there are several ({}); keep one", keys.join(", ")));
         return None;
     }
     if found.is_empty() && !t.problems.iter().any(|p| p.key.starts_with("password")) {
-        t.wrong(
-            t.missing.clone(),
-            "password_file",
-            "there is no password; write password_file = \"secrets/NAME\"",
-        );
+        t.wrong(t.missing.clone(), "password_file", "there is no password; write password_file = \"secrets/NAME\"");
     }
     found.pop().map(|(_, secret)| secret)
 }
@@ -601,20 +391,14 @@ mod tests {
         ];
         assert_eq!(problems.len(), want.len(), "{problems:#?}");
         for start in want {
-            assert!(
-                problems.iter().any(|p| p.starts_with(start)),
-                "{start} is not in {problems:#?}"
-            );
+            assert!(problems.iter().any(|p| p.starts_with(start)), "{start} is not in {problems:#?}");
         }
     }
 
     #[test]
     fn what_is_no_toml_says_where() {
         let problems = check("a = \n").unwrap_err();
-        assert!(
-            problems[0].starts_with("config.toml:1: this is not TOML"),
-            "{problems:?}"
-        );
+        assert!(problems[0].starts_with("config.toml:1: this is not TOML"), "{problems:?}");
     }
 
     #[test]
@@ -631,11 +415,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("config.toml");
         std::fs::write(&file, GOOD).unwrap();
-        let variables = [
-            ("POSTRIDER_SYNC__RECENT_MESSAGES", "7"),
-            ("POSTRIDER_SYNC__MODUS", "x"),
-            ("HOME", "/"),
-        ];
+        let variables = [("POSTRIDER_SYNC__RECENT_MESSAGES", "7"), ("POSTRIDER_SYNC__MODUS", "x"), ("HOME", "/")];
         let variables = variables.map(|(k, v)| (k.to_owned(), v.to_owned()));
         let config = load(&file, variables.clone().into_iter()).unwrap();
         assert_eq!(config.recent_messages, 7);

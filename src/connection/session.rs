@@ -85,23 +85,8 @@ impl Actor for SessionActor {
 }
 
 async fn live(start: Start) -> Result<(), Failure> {
-    let Start {
-        id,
-        request,
-        sink,
-        wire,
-        credits,
-        pool,
-    } = start;
-    let opened = Session::open(
-        &request.endpoint,
-        &request.secret,
-        &request.account,
-        wire,
-        sink,
-        credits,
-    )
-    .await;
+    let Start { id, request, sink, wire, credits, pool } = start;
+    let opened = Session::open(&request.endpoint, &request.secret, &request.account, wire, sink, credits).await;
     match opened {
         Ok(session) => {
             let (asks, questions) = mpsc::unbounded_channel::<Ask>();

@@ -55,6 +55,8 @@ pub struct StoreState {
     clock: Clock,
     waiting: VecDeque<Waiting>,
     flushing: bool,
+    /// What transaction the writing connection is in is not known.
+    unsure: bool,
 }
 
 #[derive(Debug)]
@@ -68,24 +70,21 @@ struct Taken {
     commit: Box<Commit>,
     reply: ReplyTo<CommitAnswer>,
     answer: Option<CommitAnswer>,
+    broken: Option<Failure>,
 }
 
 impl Actor for StoreActor {
     type Msg = StoreMsg;
     type State = StoreState;
-    type Arguments = (Database, Clock);
+    /// Database, time, and whether an earlier incarnation may have left a transaction open.
+    type Arguments = (Database, Clock, bool);
 
     async fn pre_start(
         &self,
         _me: ActorRef<StoreMsg>,
-        (db, clock): Self::Arguments,
+        (db, clock, restarted): Self::Arguments,
     ) -> Result<StoreState, ActorProcessingErr> {
-        Ok(StoreState {
-            db,
-            clock,
-            waiting: VecDeque::new(),
-            flushing: false,
-        })
+        Ok(StoreState { db, clock, waiting: VecDeque::new(), flushing: false, unsure: restarted })
     }
 
     async fn handle(
@@ -117,6 +116,7 @@ impl StoreState {
         if let Some(Waiting::Open(..)) = self.waiting.front() {
             if let Some(Waiting::Open(open, reply)) = self.waiting.pop_front() {
                 let answer = within(DEADLINE, self.open(&open)).await;
+                self.unsure |= answer.is_err();
                 reply.send(answer.unwrap_or_else(|e| Err(storage(&e))));
             }
             return;
@@ -132,19 +132,25 @@ impl StoreState {
             }
             // Nothing of the transaction remains: every commit in it goes back whole, to be sent again. (Should the
             // outcome of the COMMIT be unknown: sent twice, the lanes refuse the second.)
-            Err(e) => Some(storage(&e)),
+            Err(e) => {
+                self.unsure = true;
+                Some(storage(&e))
+            }
         };
-        for Taken { commit, reply, answer } in taken {
+        for Taken { commit, reply, answer, broken } in taken {
             reply.send(match (&failure, answer) {
                 (None, Some(answer)) => answer,
-                (None, None) => CommitAnswer::Failed(Failure::bug("a commit was left out of its transaction"), commit),
+                (None, None) => {
+                    let left_out = || Failure::bug("a commit was left out of its transaction");
+                    CommitAnswer::Failed(broken.unwrap_or_else(left_out), commit)
+                }
                 (Some(failure), _) => CommitAnswer::Failed(failure.clone(), commit),
             });
         }
         fault::pass("store.answered");
     }
 
-    async fn open(&self, open: &OpenAccount) -> Result<Result<AccountSnapshot, Failure>, DbErr> {
+    async fn open(&mut self, open: &OpenAccount) -> Result<Result<AccountSnapshot, Failure>, DbErr> {
         let tx = self.begin().await?;
         let snapshot = open_account(&tx, open, self.clock.now().wall).await?;
         match &snapshot {
@@ -154,7 +160,11 @@ impl StoreState {
         Ok(snapshot)
     }
 
-    async fn begin(&self) -> Result<sea_orm::DatabaseTransaction, DbErr> {
+    async fn begin(&mut self) -> Result<sea_orm::DatabaseTransaction, DbErr> {
+        if self.unsure {
+            self.db.renew_writer().await?;
+            self.unsure = false;
+        }
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
@@ -170,14 +180,8 @@ impl StoreState {
             if !matches!(self.waiting.front(), Some(Waiting::Commit(..))) {
                 break;
             }
-            let Some(Waiting::Commit(change, reply)) = self.waiting.pop_front() else {
-                break;
-            };
-            taken.push(Taken {
-                commit: change,
-                reply,
-                answer: None,
-            });
+            let Some(Waiting::Commit(change, reply)) = self.waiting.pop_front() else { break };
+            taken.push(Taken { commit: change, reply, answer: None, broken: None });
             let Some(last) = taken.last_mut() else { break };
             if tx.is_none() {
                 let begun = self.begin().await?;
@@ -186,10 +190,17 @@ impl StoreState {
                 tx = Some((begun, counters));
             }
             let Some((tx, counters)) = &mut tx else { break };
-            last.answer = Some(match commit(tx, counters, &last.commit).await? {
-                Applied::Done(rows) => CommitAnswer::Done(rows),
-                Applied::Refused(refusal, rows) => CommitAnswer::Refused(refusal, rows),
-            });
+            last.answer = match commit(tx, counters, &last.commit).await {
+                Ok(Applied::Done(rows)) => Some(CommitAnswer::Done(rows)),
+                Ok(Applied::Refused(refusal, rows)) => Some(CommitAnswer::Refused(refusal, rows)),
+                // A row that cannot be read is this account's trouble, not that of the others in the transaction; its
+                // savepoint is rolled back.
+                Err(DbErr::Custom(text)) => {
+                    last.broken = Some(Failure::bug(text));
+                    None
+                }
+                Err(e) => return Err(e),
+            };
         }
         if let Some((tx, counters)) = tx {
             counters.save(&tx).await?;
@@ -202,10 +213,7 @@ impl StoreState {
 async fn within<T>(deadline: Duration, work: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
     match tokio::time::timeout(deadline, work).await {
         Ok(result) => result,
-        Err(_) => Err(DbErr::Custom(format!(
-            "the database did not answer within {} s",
-            deadline.as_secs()
-        ))),
+        Err(_) => Err(DbErr::Custom(format!("the database did not answer within {} s", deadline.as_secs()))),
     }
 }
 

@@ -58,9 +58,18 @@ pub struct Database {
     pub(super) writer: DatabaseConnection,
     /// Connections that only read.
     pub(super) readers: DatabaseConnection,
+    path: PathBuf,
 }
 
 impl Database {
+    /// Replaces the writing connection. After a failed COMMIT or ROLLBACK nobody can say what transaction the old one is
+    /// in: it is closed, and whatever it had open is rolled back.
+    pub(super) async fn renew_writer(&mut self) -> Result<(), DbErr> {
+        let fresh = connect(&self.path, "rw", 1).await?;
+        let old = std::mem::replace(&mut self.writer, fresh);
+        old.close().await
+    }
+
     /// Closes both pools; the write-ahead log is folded in.
     pub async fn close(self) {
         // Nothing is lost when this fails: the log is read at the next start.
@@ -70,7 +79,9 @@ impl Database {
 }
 
 async fn connect(path: &Path, mode: &str, connections: u32) -> Result<DatabaseConnection, DbErr> {
-    let mut options = ConnectOptions::new(format!("sqlite://{}?mode={mode}", path.display()));
+    // The path stands in a URL: what has a meaning there is encoded.
+    let place = path.display().to_string().replace('%', "%25").replace('?', "%3F").replace('#', "%23");
+    let mut options = ConnectOptions::new(format!("sqlite://{place}?mode={mode}"));
     let reads_only = mode == "ro";
     options
         .max_connections(connections)
@@ -78,28 +89,20 @@ async fn connect(path: &Path, mode: &str, connections: u32) -> Result<DatabaseCo
         .acquire_timeout(Duration::from_secs(30))
         .sqlx_logging(false)
         .map_sqlx_sqlite_opts(move |o| {
-            let o = o
-                .busy_timeout(Duration::from_secs(5))
-                .statement_cache_capacity(256)
-                .read_only(reads_only);
+            let o = o.busy_timeout(Duration::from_secs(5)).statement_cache_capacity(256).read_only(reads_only);
             let o = o.pragma("cache_size", "-16384").pragma("temp_store", "MEMORY");
             if reads_only {
                 return o;
             }
-            o.pragma("journal_mode", "WAL")
-                .pragma("synchronous", "FULL")
-                .pragma("wal_autocheckpoint", "4000")
+            o.pragma("journal_mode", "WAL").pragma("synchronous", "FULL").pragma("wal_autocheckpoint", "4000")
         });
     sea_orm::Database::connect(options).await
 }
 
 async fn ask(db: &DatabaseConnection, sql: &str) -> Result<String, DbErr> {
-    let row = db
-        .query_one_raw(Statement::from_string(db.get_database_backend(), sql))
-        .await?;
+    let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), sql)).await?;
     let Some(row) = row else { return Ok(String::new()) };
-    row.try_get_by_index::<String>(0)
-        .or_else(|_| row.try_get_by_index::<i64>(0).map(|n| n.to_string()))
+    row.try_get_by_index::<String>(0).or_else(|_| row.try_get_by_index::<i64>(0).map(|n| n.to_string()))
 }
 
 /// Opens the database for writing, making or migrating it.
@@ -108,37 +111,25 @@ async fn ask(db: &DatabaseConnection, sql: &str) -> Result<String, DbErr> {
 /// [`OpenError`], by variant; nothing has changed but, for a migration that failed, what its steps before had done (and
 /// the copy beside the file is whole).
 pub async fn open(path: &Path) -> Result<Database, OpenError> {
-    let broken = |source| OpenError::Database {
-        path: path.to_owned(),
-        source,
-    };
+    let broken = |source| OpenError::Database { path: path.to_owned(), source };
     let existed = path.exists();
     let writer = connect(path, "rwc", 1).await.map_err(broken)?;
     for (setting, wanted, means) in [("journal_mode", "wal", "wal"), ("synchronous", "2", "FULL")] {
         let found = ask(&writer, &format!("PRAGMA {setting}")).await.map_err(broken)?;
         if found != wanted {
-            return Err(OpenError::NotDurable {
-                path: path.to_owned(),
-                setting,
-                found,
-                wanted: means,
-            });
+            return Err(OpenError::NotDurable { path: path.to_owned(), setting, found, wanted: means });
         }
     }
     let pending = pending(&writer, path).await?;
     if existed && !pending.is_empty() && applied(&writer).await.is_ok_and(|steps| !steps.is_empty()) {
         let copy = path.with_extension(format!("before-{}.db", pending.join("-")));
         if !copy.exists() {
-            let target = copy.display().to_string().replace('\'', "''");
-            writer
-                .execute_unprepared(&format!("VACUUM INTO '{target}'"))
-                .await
-                .map_err(broken)?;
+            set_aside(&writer, &copy).await.map_err(broken)?;
         }
     }
     Migrator::up(&writer, None).await.map_err(broken)?;
     let readers = connect(path, "ro", 4).await.map_err(broken)?;
-    Ok(Database { writer, readers })
+    Ok(Database { writer, readers, path: path.to_owned() })
 }
 
 /// Opens the database for reading alone, beside a server or a copy of it.
@@ -149,22 +140,27 @@ pub async fn open_for_reading(path: &Path) -> Result<Database, OpenError> {
     if !path.exists() {
         return Err(OpenError::Missing(path.to_owned()));
     }
-    let broken = |source| OpenError::Database {
-        path: path.to_owned(),
-        source,
-    };
+    let broken = |source| OpenError::Database { path: path.to_owned(), source };
     let readers = connect(path, "ro", 4).await.map_err(broken)?;
     let missing = pending(&readers, path).await?;
     if let Some(step) = missing.first() {
-        let source = DbErr::Custom(format!(
-            "it lacks schema step {step}; run `postrider sync --once` first"
-        ));
+        let source = DbErr::Custom(format!("it lacks schema step {step}; run `postrider sync --once` first"));
         return Err(broken(source));
     }
-    Ok(Database {
-        writer: readers.clone(),
-        readers,
-    })
+    Ok(Database { writer: readers.clone(), readers, path: path.to_owned() })
+}
+
+/// Copies the database beside itself; under its name only once it is whole and durable.
+async fn set_aside(writer: &DatabaseConnection, copy: &Path) -> Result<(), DbErr> {
+    let io = |e: std::io::Error| DbErr::Custom(format!("cannot copy to {}: {e}", copy.display()));
+    let half = copy.with_extension("half");
+    if half.exists() {
+        std::fs::remove_file(&half).map_err(io)?;
+    }
+    let target = half.display().to_string().replace('\'', "''");
+    writer.execute_unprepared(&format!("VACUUM INTO '{target}'")).await?;
+    std::fs::File::open(&half).and_then(|file| file.sync_all()).map_err(io)?;
+    std::fs::rename(&half, copy).map_err(io)
 }
 
 async fn applied(db: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
@@ -174,24 +170,15 @@ async fn applied(db: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
         return Ok(Vec::new());
     }
     let rows = db
-        .query_all_raw(Statement::from_string(
-            backend,
-            "SELECT version FROM seaql_migrations ORDER BY version",
-        ))
+        .query_all_raw(Statement::from_string(backend, "SELECT version FROM seaql_migrations ORDER BY version"))
         .await?;
     rows.iter().map(|row| row.try_get_by_index(0)).collect()
 }
 
 /// The steps that the database lacks; refuses one that has steps this binary does not know.
 async fn pending(db: &DatabaseConnection, path: &Path) -> Result<Vec<String>, OpenError> {
-    let broken = |source| OpenError::Database {
-        path: path.to_owned(),
-        source,
-    };
-    let known: Vec<String> = Migrator::migrations()
-        .iter()
-        .map(|step| step.name().to_owned())
-        .collect();
+    let broken = |source| OpenError::Database { path: path.to_owned(), source };
+    let known: Vec<String> = Migrator::migrations().iter().map(|step| step.name().to_owned()).collect();
     let applied = applied(db).await.map_err(broken)?;
     if let Some(found) = applied.iter().rev().find(|step| !known.contains(step)) {
         return Err(OpenError::Newer {

@@ -72,9 +72,7 @@ impl Reader {
     }
 
     async fn rows(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>, DbErr> {
-        self.db
-            .query_all_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, values))
-            .await
+        self.db.query_all_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)).await
     }
 
     /// All accounts, by name.
@@ -82,16 +80,9 @@ impl Reader {
     /// # Errors
     /// Class storage.
     pub async fn accounts(&self) -> Result<Vec<AccountInfo>, Failure> {
-        let rows = self
-            .rows("SELECT id, name, state FROM account ORDER BY name", vec![])
-            .await
-            .map_err(failed)?;
+        let rows = self.rows("SELECT id, name, state FROM account ORDER BY name", vec![]).await.map_err(failed)?;
         let read = |row: &QueryResult| {
-            Ok(AccountInfo {
-                id: AccountId(get(row, 0)?),
-                name: get(row, 1)?,
-                state: get(row, 2)?,
-            })
+            Ok(AccountInfo { id: AccountId(get(row, 0)?), name: get(row, 1)?, state: get(row, 2)? })
         };
         rows.iter().map(read).collect::<Result<_, DbErr>>().map_err(failed)
     }
@@ -103,11 +94,7 @@ impl Reader {
     pub async fn folders(&self, account: AccountId) -> Result<Vec<FolderRow>, Failure> {
         let rows = self.rows(ALL_FOLDERS, vec![account.0.into()]).await.map_err(failed)?;
         let read = |row: &QueryResult| guard(account, row).map(|(_, folder)| folder);
-        let folders = rows
-            .iter()
-            .map(read)
-            .collect::<Result<Vec<_>, DbErr>>()
-            .map_err(failed)?;
+        let folders = rows.iter().map(read).collect::<Result<Vec<_>, DbErr>>().map_err(failed)?;
         Ok(folders.into_iter().flatten().collect())
     }
 
@@ -130,9 +117,7 @@ impl Reader {
                    WHERE f.id = ?1 AND l.uid > ?2 AND l.ended_at IS NULL ORDER BY l.uid LIMIT ?3";
         let mut after = 0_i64;
         loop {
-            let rows = self
-                .rows(sql, vec![folder.0.into(), after.into(), PIECE.into()])
-                .await?;
+            let rows = self.rows(sql, vec![folder.0.into(), after.into(), PIECE.into()]).await?;
             for row in &rows {
                 let uid = uid(row, 0)?;
                 after = i64::from(uid);
@@ -162,10 +147,7 @@ impl Reader {
     /// # Errors
     /// Class storage.
     pub async fn highest_pack(&self) -> Result<i64, Failure> {
-        let rows = self
-            .rows("SELECT COALESCE(MAX(pack), 0) FROM body", vec![])
-            .await
-            .map_err(failed)?;
+        let rows = self.rows("SELECT COALESCE(MAX(pack), 0) FROM body", vec![]).await.map_err(failed)?;
         rows.first().map_or(Ok(0), |row| get(row, 0)).map_err(failed)
     }
 
@@ -196,18 +178,10 @@ impl Reader {
              WHERE f.account = ?1 AND {wanted} AND (f.path, l.uidvalidity, l.uid) > (?2, ?3, ?4) \
              ORDER BY f.path, l.uidvalidity, l.uid LIMIT ?5"
         );
-        let values = vec![
-            account.0.into(),
-            after.0.into(),
-            i64::from(after.1).into(),
-            i64::from(after.2).into(),
-            PIECE.into(),
-        ];
+        let values =
+            vec![account.0.into(), after.0.into(), i64::from(after.1).into(), i64::from(after.2).into(), PIECE.into()];
         let rows = self.rows(&sql, values).await.map_err(failed)?;
-        rows.iter()
-            .map(manifest_row)
-            .collect::<Result<_, DbErr>>()
-            .map_err(failed)
+        rows.iter().map(manifest_row).collect::<Result<_, DbErr>>().map_err(failed)
     }
 }
 
@@ -219,12 +193,7 @@ fn manifest_row(row: &QueryResult) -> Result<ManifestRow, DbErr> {
             let (offset, length): (i64, i64) = (get(row, 10)?, get(row, 11)?);
             let unsigned =
                 |n: i64| u64::try_from(n).map_err(|e| DbErr::Custom(format!("a stored offset is damaged: {e}")));
-            Some(StoredBody {
-                hash: hash(row, 8)?,
-                pack,
-                offset: unsigned(offset)?,
-                length: unsigned(length)?,
-            })
+            Some(StoredBody { hash: hash(row, 8)?, pack, offset: unsigned(offset)?, length: unsigned(length)? })
         }
         None => None,
     };

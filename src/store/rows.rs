@@ -45,8 +45,7 @@ fn micros(row: &QueryResult, at: usize) -> Result<Option<Micros>, DbErr> {
 
 fn json<T: DeserializeOwned>(row: &QueryResult, at: usize) -> Result<Option<T>, DbErr> {
     let text: Option<String> = get(row, at)?;
-    text.map(|text| serde_json::from_str(&text).map_err(|e| damaged("a stored look", &e)))
-        .transpose()
+    text.map(|text| serde_json::from_str(&text).map_err(|e| damaged("a stored look", &e))).transpose()
 }
 
 fn damaged(what: &str, e: &dyn std::error::Error) -> DbErr {
@@ -59,18 +58,9 @@ pub(super) fn uid(row: &QueryResult, at: usize) -> Result<u32, DbErr> {
 }
 
 pub(super) fn role_from(word: &str) -> Option<Role> {
-    [
-        Role::Inbox,
-        Role::All,
-        Role::Archive,
-        Role::Drafts,
-        Role::Flagged,
-        Role::Junk,
-        Role::Sent,
-        Role::Trash,
-    ]
-    .into_iter()
-    .find(|role| role.as_str() == word)
+    [Role::Inbox, Role::All, Role::Archive, Role::Drafts, Role::Flagged, Role::Junk, Role::Sent, Role::Trash]
+        .into_iter()
+        .find(|role| role.as_str() == word)
 }
 
 /// Reads a row of [`GUARD`] or [`ALL_FOLDERS`].
@@ -82,16 +72,10 @@ pub(super) fn guard(account: AccountId, row: &QueryResult) -> Result<(AccountRow
         listed_at: micros(row, 2)?,
         list_look: json(row, 3)?,
     };
-    let Some(id) = get::<Option<i64>>(row, 4)? else {
-        return Ok((account, None));
-    };
+    let Some(id) = get::<Option<i64>>(row, 4)? else { return Ok((account, None)) };
     let lane = |at: usize| get::<String>(row, at);
     let uids: Option<String> = get(row, 16)?;
-    let failures: UidSet = uids
-        .unwrap_or_default()
-        .split(',')
-        .filter_map(|uid| uid.parse::<u32>().ok())
-        .collect();
+    let failures: UidSet = uids.unwrap_or_default().split(',').filter_map(|uid| uid.parse::<u32>().ok()).collect();
     let folder = FolderRow {
         id: FolderId(id),
         remote_id: get(row, 5)?,
@@ -125,9 +109,7 @@ pub(super) fn message(row: &QueryResult) -> Result<MessageRow, DbErr> {
 
 pub(super) fn hash(row: &QueryResult, at: usize) -> Result<BodyHash, DbErr> {
     let bytes: Vec<u8> = get(row, at)?;
-    let bytes: [u8; 32] = bytes
-        .try_into()
-        .map_err(|_| DbErr::Custom("a stored hash is damaged".into()))?;
+    let bytes: [u8; 32] = bytes.try_into().map_err(|_| DbErr::Custom("a stored hash is damaged".into()))?;
     Ok(BodyHash(bytes))
 }
 

@@ -10,7 +10,7 @@ use postrider_core::recovery::decide::Verdict;
 use postrider_core::recovery::history::History;
 use postrider_core::roster::Roster;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Accounts that run at a time.
 const AT_A_TIME: usize = 16;
@@ -40,6 +40,8 @@ pub struct AccountsState {
     children: BTreeMap<ActorId, (String, ActorRef<AccountMsg>)>,
     summaries: BTreeMap<String, Summary>,
     reply: Option<ReplyTo<Vec<(String, Summary)>>>,
+    /// Accounts whose actor died and that wait to be started again.
+    restarting: BTreeSet<String>,
     stopping: bool,
 }
 
@@ -55,6 +57,7 @@ impl Actor for AccountsSupervisor {
             children: BTreeMap::new(),
             summaries: BTreeMap::new(),
             reply: None,
+            restarting: BTreeSet::new(),
             stopping: false,
         })
     }
@@ -76,10 +79,17 @@ impl Actor for AccountsSupervisor {
             // Without a summary the actor died: the supervision event says how.
             AccountsMsg::Finished(_, None) => {}
             AccountsMsg::Finished(name, Some(summary)) => state.done(name, summary),
-            AccountsMsg::Restart(name, history) if !state.stopping => state.start(&me, &name, history).await?,
-            AccountsMsg::Restart(name, _) => state.done(name, nothing(Outcome::Cancelled)),
+            AccountsMsg::Restart(name, history) => {
+                // After a stop it has been told as cancelled already.
+                if state.restarting.remove(&name) {
+                    state.start(&me, &name, history).await?;
+                }
+            }
             AccountsMsg::Stop => {
                 state.stopping = true;
+                for name in std::mem::take(&mut state.restarting) {
+                    state.done(name, nothing(Outcome::Cancelled));
+                }
                 for (_, child) in state.children.values() {
                     // A child that has just ended has nothing to stop.
                     drop(child.cast(AccountMsg::Event(Event::Stop)));
@@ -111,13 +121,7 @@ impl Actor for AccountsSupervisor {
 }
 
 fn nothing(outcome: Outcome) -> Summary {
-    Summary {
-        outcome,
-        counts: Counts::default(),
-        left: Vec::new(),
-        failure: None,
-        class: None,
-    }
+    Summary { outcome, counts: Counts::default(), left: Vec::new(), failure: None, class: None }
 }
 
 impl AccountsState {
@@ -144,9 +148,7 @@ impl AccountsState {
         name: &str,
         history: History,
     ) -> Result<(), ActorProcessingErr> {
-        let Some(args) = self.args.get(name).cloned() else {
-            return Ok(());
-        };
+        let Some(args) = self.args.get(name).cloned() else { return Ok(()) };
         let (supervisor, account) = (me.clone(), name.to_owned());
         let finished = ReplyTo::new(move |summary| {
             // A supervisor that is gone waits for nobody.
@@ -169,25 +171,17 @@ impl AccountsState {
         let Some(args) = self.args.get(&name) else { return };
         args.progress.failed(&name, &failure);
         tracing::error!(account.id = %name, failure.class = failure.class.as_str(), "the account's actor died: {}", failure.chain());
-        let (verdict, history) = self
-            .roster
-            .died(&name, &failure, &args.settings.policy, args.clock.now());
+        let (verdict, history) = self.roster.died(&name, &failure, &args.settings.policy, args.clock.now());
         match verdict {
             Verdict::Wait(wait) | Verdict::Restart(wait) if !self.stopping => {
                 metrics::counter!(names::ACTOR_RESTARTS, "kind" => "account", "class" => failure.class.as_str())
                     .increment(1);
+                self.restarting.insert(name.clone());
                 me.send_after(wait, move || AccountsMsg::Restart(name, history));
             }
             _ => {
                 let class = Some(failure.class);
-                self.done(
-                    name,
-                    Summary {
-                        failure: Some(failure),
-                        class,
-                        ..nothing(Outcome::Failed)
-                    },
-                );
+                self.done(name, Summary { failure: Some(failure), class, ..nothing(Outcome::Failed) });
             }
         }
     }

@@ -6,8 +6,5 @@ use ractor::ActorProcessingErr;
 /// The failure that an actor ended with.
 #[must_use]
 pub fn failure_of(error: &ActorProcessingErr) -> Failure {
-    error
-        .downcast_ref::<Failure>()
-        .cloned()
-        .unwrap_or_else(|| Failure::bug(error.to_string()))
+    error.downcast_ref::<Failure>().cloned().unwrap_or_else(|| Failure::bug(error.to_string()))
 }

@@ -63,18 +63,10 @@ impl Actor for Root {
         me: ActorRef<RootMsg>,
         (db, clock): Self::Arguments,
     ) -> Result<RootState, ActorProcessingErr> {
-        let (store, _) = StoreActor::spawn_linked(None, StoreActor, (db.clone(), clock), me.get_cell()).await?;
+        let (store, _) = StoreActor::spawn_linked(None, StoreActor, (db.clone(), clock, false), me.get_cell()).await?;
         let (accounts, _) = AccountsSupervisor::spawn_linked(None, AccountsSupervisor, (), me.get_cell()).await?;
         let children = BTreeMap::from([(store.get_id(), Child::Store), (accounts.get_id(), Child::Accounts)]);
-        Ok(RootState {
-            db,
-            clock,
-            store: Handle::new(store),
-            pools: BTreeMap::new(),
-            accounts,
-            children,
-            deaths: 0,
-        })
+        Ok(RootState { db, clock, store: Handle::new(store), pools: BTreeMap::new(), accounts, children, deaths: 0 })
     }
 
     async fn handle(
@@ -116,9 +108,7 @@ impl Actor for Root {
             }
             _ => return Ok(()),
         };
-        let Some(child) = state.children.remove(&id) else {
-            return Ok(());
-        };
+        let Some(child) = state.children.remove(&id) else { return Ok(()) };
         let failure = failure_of(&error);
         state.deaths += 1;
         if state.deaths > DEATHS {
@@ -127,7 +117,8 @@ impl Actor for Root {
         let kind = match child {
             Child::Store => {
                 let (store, _) =
-                    StoreActor::spawn_linked(None, StoreActor, (state.db.clone(), state.clock), me.get_cell()).await?;
+                    StoreActor::spawn_linked(None, StoreActor, (state.db.clone(), state.clock, true), me.get_cell())
+                        .await?;
                 state.children.insert(store.get_id(), Child::Store);
                 state.store.repoint(store);
                 "store"
@@ -144,11 +135,7 @@ impl Actor for Root {
             // The runs it held cannot be answered any more: the process ends, and says why.
             Child::Accounts => return Err(failure.into()),
         };
-        tracing::error!(
-            actor.kind = kind,
-            "an actor died and was started again: {}",
-            failure.chain()
-        );
+        tracing::error!(actor.kind = kind, "an actor died and was started again: {}", failure.chain());
         metrics::counter!(names::ACTOR_RESTARTS, "kind" => kind, "class" => failure.class.as_str()).increment(1);
         Ok(())
     }

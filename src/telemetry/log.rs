@@ -18,11 +18,11 @@ pub enum Format {
 /// # Errors
 /// When the filter is no filter.
 pub fn start(filter: &str, format: Format) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter).map_err(|e| e.to_string())?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_span_events(FmtSpan::NONE);
+    // The migrator's own lines say nothing that ours do not.
+    let quiet = format!("sea_orm_migration=warn,{filter}");
+    let filter = EnvFilter::try_new(quiet).map_err(|e| e.to_string())?;
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_span_events(FmtSpan::NONE);
     let started = match format {
         Format::Text => builder.with_ansi(false).with_target(false).try_init(),
         Format::Json => builder.json().with_current_span(true).with_span_list(false).try_init(),

@@ -17,20 +17,15 @@ impl WireLog {
     /// # Errors
     /// Whatever the system says.
     pub fn create(path: &Path) -> io::Result<Self> {
-        Ok(Self {
-            file: Some(Arc::new(Mutex::new(BufWriter::new(File::create(path)?)))),
-        })
+        Ok(Self { file: Some(Arc::new(Mutex::new(BufWriter::new(File::create(path)?)))) })
     }
 
     /// Notes a command without its line end. `secret`: what is put in place of the arguments.
     pub fn sent(&self, account: &str, line: &[u8], secret: bool) {
         let Some(file) = &self.file else { return };
         let text = String::from_utf8_lossy(line);
-        let shown = if secret {
-            text.split(' ').take(2).collect::<Vec<_>>().join(" ") + " …"
-        } else {
-            text.into_owned()
-        };
+        let shown =
+            if secret { text.split(' ').take(2).collect::<Vec<_>>().join(" ") + " …" } else { text.into_owned() };
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(e) = writeln!(file, "{account} {shown}").and_then(|()| file.flush()) {
             tracing::warn!("the wire log cannot be written: {e}");

@@ -1,2 +1,15 @@
-//! x
-fn main() {}
+//! Everything that needs more than pure code: one binary, real servers where there are any.
+#![expect(clippy::disallowed_methods, reason = "deadlines of tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod config;
+mod crash_at_every_step;
+mod dovecot;
+mod hostile;
+mod migration;
+mod power_loss;
+mod secrets;
+mod supervision;
+mod support;
+mod sync;
+mod tidy;

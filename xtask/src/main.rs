@@ -1,2 +1,82 @@
-//! x
-fn main() {}
+//! Postrider's tasks: `cargo xtask TASK`. Nothing to install: this is plain Rust without dependencies.
+
+mod dovecot;
+
+use std::env;
+use std::process::{Command, ExitCode};
+
+/// The tasks and what they do, a line each.
+const TASKS: &[(&str, &str)] = &[
+    ("test", "run every test; installs Dovecot if it is missing (Debian and its kin), starts real servers privately"),
+    ("check", "format, lints, documentation; changes nothing"),
+    ("bench", "compare a first sync with a raw drain of the same mailbox, in one run; prints ratios"),
+    ("soak", "the model world and the crash tests with fresh seeds: cargo xtask soak [RUNS]"),
+    ("dovecot", "install Dovecot for the tests, if it is missing"),
+];
+
+fn main() -> ExitCode {
+    let mut arguments = env::args().skip(1);
+    let task = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.collect();
+    let done = match task.as_str() {
+        "test" => dovecot::ensure() && test(&rest),
+        "check" => check(),
+        "bench" => dovecot::ensure() && cargo(&["bench", "--bench", "sync"], &[]),
+        "soak" => soak(rest.first().map_or("100000", String::as_str)),
+        "dovecot" => dovecot::ensure(),
+        _ => {
+            for (name, what) in TASKS {
+                println!("cargo xtask {name:8} {what}");
+            }
+            return if task.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(2) };
+        }
+    };
+    if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Runs a command, saying so; whether it succeeded.
+fn run(command: &mut Command) -> bool {
+    eprintln!("$ {command:?}");
+    match command.status() {
+        Ok(status) => status.success(),
+        Err(e) => {
+            eprintln!("it cannot be run: {e}");
+            false
+        }
+    }
+}
+
+fn cargo(arguments: &[&str], variables: &[(&str, &str)]) -> bool {
+    let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    run(Command::new(cargo).args(arguments).envs(variables.iter().copied()))
+}
+
+/// With nextest where there is one, else with the runner that comes with Rust.
+fn test(rest: &[String]) -> bool {
+    let nextest = Command::new("cargo").args(["nextest", "--version"]).output().is_ok_and(|o| o.status.success());
+    let mut arguments = if nextest { vec!["nextest", "run"] } else { vec!["test"] };
+    arguments.extend(["--workspace", "--features", "faults"]);
+    arguments.extend(rest.iter().map(String::as_str));
+    cargo(&arguments, &[])
+}
+
+fn check() -> bool {
+    cargo(&["fmt", "--all", "--", "--check"], &[])
+        && cargo(&["clippy", "--workspace", "--all-targets", "--features", "faults", "--", "-D", "warnings"], &[])
+        && cargo(&["doc", "--workspace", "--no-deps", "--document-private-items"], &[("RUSTDOCFLAGS", "-D warnings")])
+}
+
+/// Seeds that no run has seen: they begin at the clock, and are printed.
+fn soak(runs: &str) -> bool {
+    let clock = Command::new("date").arg("+%s").output().map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned());
+    let Ok(first) = clock else {
+        eprintln!("there is no clock to take seeds from");
+        return false;
+    };
+    let variables = [("WORLD_FIRST", first.as_str()), ("WORLD_RUNS", runs)];
+    let seeds = [("POSTRIDER_TEST_SEED", first.as_str())];
+    eprintln!("seeds from {first}");
+    cargo(&["test", "--release", "-p", "postrider-core", "--test", "world", "--", "--nocapture"], &variables)
+        && dovecot::ensure()
+        && cargo(&["test", "--features", "faults", "--test", "it", "crash_at_every_step"], &seeds)
+}

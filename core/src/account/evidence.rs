@@ -41,41 +41,20 @@ pub(super) fn judge_folder(
 ) -> Ruling<UidSet, FolderLook> {
     let limit = floor.max(living / 5);
     if ends.is_empty() || (ends.len() <= limit && exists > 0) {
-        return Ruling {
-            ends,
-            held: UidSet::new(),
-            look: None,
-        };
+        return Ruling { ends, held: UidSet::new(), look: None };
     }
-    let first = |held: UidSet| FolderLook {
-        uidvalidity,
-        ends: held,
-        misfit: None,
-        session: sight.session,
-        at: sight.at,
-    };
+    let first =
+        |held: UidSet| FolderLook { uidvalidity, ends: held, misfit: None, session: sight.session, at: sight.at };
     match look.filter(|look| look.uidvalidity == uidvalidity && look.misfit.is_none()) {
         Some(look) if sight.is_second_to(look.session, look.at) => {
             let rest = ends.minus(&look.ends);
             let too_many = rest.len() > limit || (exists == 0 && !rest.is_empty());
             let held = if too_many { rest } else { UidSet::new() };
             let look = (!held.is_empty()).then(|| first(held.clone()));
-            Ruling {
-                ends: ends.minus(&held),
-                held,
-                look,
-            }
+            Ruling { ends: ends.minus(&held), held, look }
         }
-        Some(look) if look.ends.contains_all(&ends) => Ruling {
-            ends: UidSet::new(),
-            held: ends,
-            look: None,
-        },
-        _ => Ruling {
-            ends: UidSet::new(),
-            look: Some(first(ends.clone())),
-            held: ends,
-        },
+        Some(look) if look.ends.contains_all(&ends) => Ruling { ends: UidSet::new(), held: ends, look: None },
+        _ => Ruling { ends: UidSet::new(), look: Some(first(ends.clone())), held: ends },
     }
 }
 
@@ -88,50 +67,25 @@ pub(super) fn judge_list(
     sight: Sight,
 ) -> Ruling<BTreeSet<FolderId>, ListLook> {
     if missing.is_empty() || (shown > 0 && missing.len() * 5 <= held_folders) {
-        return Ruling {
-            ends: missing,
-            held: BTreeSet::new(),
-            look: None,
-        };
+        return Ruling { ends: missing, held: BTreeSet::new(), look: None };
     }
-    let first = |held: &BTreeSet<FolderId>| ListLook {
-        missing: held.clone(),
-        session: sight.session,
-        at: sight.at,
-    };
+    let first = |held: &BTreeSet<FolderId>| ListLook { missing: held.clone(), session: sight.session, at: sight.at };
     match look {
         Some(look) if sight.is_second_to(look.session, look.at) => {
             let held: BTreeSet<FolderId> = missing.difference(&look.missing).copied().collect();
             let ends = missing.difference(&held).copied().collect();
-            Ruling {
-                ends,
-                look: (!held.is_empty()).then(|| first(&held)),
-                held,
-            }
+            Ruling { ends, look: (!held.is_empty()).then(|| first(&held)), held }
         }
-        Some(look) if missing.is_subset(&look.missing) => Ruling {
-            ends: BTreeSet::new(),
-            held: missing,
-            look: None,
-        },
-        _ => Ruling {
-            ends: BTreeSet::new(),
-            look: Some(first(&missing)),
-            held: missing,
-        },
+        Some(look) if missing.is_subset(&look.missing) => Ruling { ends: BTreeSet::new(), held: missing, look: None },
+        _ => Ruling { ends: BTreeSet::new(), look: Some(first(&missing)), held: missing },
     }
 }
 
 /// A number for a listing, so that two equal ones can be recognised (FNV-1a over the UIDs).
 pub(super) fn digest(uids: &UidSet) -> u64 {
-    uids.ranges()
-        .iter()
-        .flat_map(|&(a, b)| [a, b])
-        .fold(0xcbf2_9ce4_8422_2325, |hash, uid| {
-            uid.to_be_bytes().iter().fold(hash, |hash, byte| {
-                (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-            })
-        })
+    uids.ranges().iter().flat_map(|&(a, b)| [a, b]).fold(0xcbf2_9ce4_8422_2325, |hash, uid| {
+        uid.to_be_bytes().iter().fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    })
 }
 
 #[cfg(test)]
@@ -141,11 +95,7 @@ mod tests {
     const V: UidValidity = UidValidity(1);
 
     fn sight(session: i64, seconds: i64) -> Sight {
-        Sight {
-            session: SessionId(session),
-            at: Micros::from_seconds(seconds),
-            confirm_after: Duration::from_secs(60),
-        }
+        Sight { session: SessionId(session), at: Micros::from_seconds(seconds), confirm_after: Duration::from_secs(60) }
     }
 
     #[test]

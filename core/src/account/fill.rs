@@ -21,9 +21,7 @@ impl Run {
         open: UidSet,
         out: &mut Vec<Action>,
     ) {
-        let Some(folder) = self.folders.get(&id) else {
-            return;
-        };
+        let Some(folder) = self.folders.get(&id) else { return };
         let request = Request::Fetch {
             remote_id: folder.row.remote_id.clone(),
             uidvalidity: folder.row.live.uidvalidity,
@@ -32,25 +30,15 @@ impl Run {
         let token = self.ask_page(id, request, out);
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.fresher = folder.fresher.union(&asked);
-            folder.fills.insert(
-                token,
-                Fill {
-                    kind,
-                    asked,
-                    open,
-                    fetching: true,
-                    dead: false,
-                    unacked: VecDeque::new(),
-                },
-            );
+            folder
+                .fills
+                .insert(token, Fill { kind, asked, open, fetching: true, dead: false, unacked: VecDeque::new() });
         }
     }
 
     /// Takes UIDs that do not exist (the index does not show them) out of `remaining`.
     pub(super) fn close_holes(&mut self, id: FolderId, range: UidSet, now: Now, out: &mut Vec<Action>) {
-        let Some(folder) = self.folders.get_mut(&id) else {
-            return;
-        };
+        let Some(folder) = self.folders.get_mut(&id) else { return };
         let uidvalidity = folder.row.live.uidvalidity;
         let token = Token::HOLES;
         let fill = Fill {
@@ -62,12 +50,7 @@ impl Run {
             unacked: VecDeque::from([(0, 0, 0)]),
         };
         folder.fills.insert(token, fill);
-        let change = Change::Backfill {
-            folder: id,
-            uidvalidity,
-            range,
-            page: Page::default(),
-        };
+        let change = Change::Backfill { folder: id, uidvalidity, range, page: Page::default() };
         self.commit(Owner::Page(id, token), change, now, out);
     }
 
@@ -84,12 +67,8 @@ impl Run {
         now: Now,
         out: &mut Vec<Action>,
     ) -> Result<(), Failure> {
-        let Some(folder) = self.folders.get_mut(&id) else {
-            return Ok(());
-        };
-        let Some(fill) = folder.fills.get_mut(&token) else {
-            return Ok(());
-        };
+        let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
+        let Some(fill) = folder.fills.get_mut(&token) else { return Ok(()) };
         if fill.dead {
             fill.fetching = !last;
             folder.fills.retain(|_, fill| fill.fetching || !fill.unacked.is_empty());
@@ -106,43 +85,22 @@ impl Run {
         }
         let uidvalidity = folder.row.live.uidvalidity;
         fill.fetching = !last;
-        fill.unacked
-            .push_back((page.rows.len() as u64, page.octets(), page.failed.len() as u64));
+        fill.unacked.push_back((page.rows.len() as u64, page.octets(), page.failed.len() as u64));
         let change = match fill.kind {
             FillKind::Backfill => {
-                let range = if last {
-                    fill.open.clone()
-                } else {
-                    fill.open.intersect(&UidSet::range(1, reached))
-                };
+                let range = if last { fill.open.clone() } else { fill.open.intersect(&UidSet::range(1, reached)) };
                 fill.open = fill.open.minus(&range);
-                Change::Backfill {
-                    folder: id,
-                    uidvalidity,
-                    range,
-                    page,
-                }
+                Change::Backfill { folder: id, uidvalidity, range, page }
             }
             FillKind::Arrivals => {
                 let from = folder.chain;
                 folder.chain = from.max(reached.saturating_add(1));
                 fill.open = fill.open.minus(&settled);
-                Change::Arrivals {
-                    folder: id,
-                    uidvalidity,
-                    from,
-                    to: folder.chain,
-                    page,
-                }
+                Change::Arrivals { folder: id, uidvalidity, from, to: folder.chain, page }
             }
             FillKind::Retry => {
                 fill.open = fill.open.minus(&settled);
-                Change::Retry {
-                    folder: id,
-                    uidvalidity,
-                    uids: settled,
-                    page,
-                }
+                Change::Retry { folder: id, uidvalidity, uids: settled, page }
             }
         };
         self.commit(Owner::Page(id, token), change, now, out);
@@ -151,9 +109,7 @@ impl Run {
 
     /// A page's commit was answered.
     pub(super) fn on_page_answered(&mut self, id: FolderId, token: Token, refused: bool) {
-        let Some(folder) = self.folders.get_mut(&id) else {
-            return;
-        };
+        let Some(folder) = self.folders.get_mut(&id) else { return };
         let mut arrivals = false;
         if let Some(fill) = folder.fills.get_mut(&token) {
             arrivals = fill.kind == FillKind::Arrivals;
@@ -166,6 +122,7 @@ impl Run {
             if !fill.fetching && fill.unacked.is_empty() {
                 folder.fills.remove(&token);
             }
+            folder.unproven |= !refused && !arrivals;
         }
         if refused {
             if arrivals {
@@ -189,9 +146,7 @@ impl Run {
 
     /// A page will not come: what it has not settled stays in `remaining`.
     pub(super) fn drop_fill(&mut self, id: FolderId, token: Token) {
-        let Some(folder) = self.folders.get_mut(&id) else {
-            return;
-        };
+        let Some(folder) = self.folders.get_mut(&id) else { return };
         if let Some(fill) = folder.fills.get_mut(&token) {
             fill.fetching = false;
             fill.asked = fill.asked.minus(&fill.open);
@@ -210,12 +165,7 @@ impl Run {
         let owed: Vec<(FolderId, Token)> = self
             .folders
             .values()
-            .flat_map(|f| {
-                f.fills
-                    .iter()
-                    .filter(|(_, fill)| fill.fetching)
-                    .map(|(token, _)| (f.row.id, *token))
-            })
+            .flat_map(|f| f.fills.iter().filter(|(_, fill)| fill.fetching).map(|(token, _)| (f.row.id, *token)))
             .collect();
         for (id, token) in owed {
             self.drop_fill(id, token);

@@ -11,10 +11,7 @@ pub struct FolderFilter {
 
 impl Default for FolderFilter {
     fn default() -> Self {
-        Self {
-            include: vec!["*".into()],
-            exclude: Vec::new(),
-        }
+        Self { include: vec!["*".into()], exclude: Vec::new() }
     }
 }
 
@@ -32,9 +29,7 @@ fn matches(pattern: &str, path: &str) -> bool {
         return path.eq_ignore_ascii_case("INBOX");
     }
     let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| path.strip_prefix(first)) else {
-        return false;
-    };
+    let Some(mut rest) = parts.next().and_then(|first| path.strip_prefix(first)) else { return false };
     let mut parts = parts.peekable();
     if parts.peek().is_none() {
         return rest.is_empty();
@@ -70,10 +65,7 @@ mod tests {
         ] {
             assert_eq!(matches(pattern, path), want, "{pattern} {path}");
         }
-        let filter = FolderFilter {
-            include: vec!["*".into()],
-            exclude: vec!["Junk".into()],
-        };
+        let filter = FolderFilter { include: vec!["*".into()], exclude: vec!["Junk".into()] };
         assert!(filter.wants("INBOX") && !filter.wants("Junk"));
     }
 }

@@ -53,65 +53,35 @@ pub(super) enum Listing {
 
 impl Run {
     pub(super) fn start_listing(&mut self, now: Now, out: &mut Vec<Action>) {
-        self.listing = Listing::Asked {
-            started: self.stamp(now),
-        };
+        self.listing = Listing::Asked { started: self.stamp(now) };
         self.ask(Owner::Listing, Request::List, out);
     }
 
     pub(super) fn on_listed(&mut self, listed: Vec<ListedFolder>, now: Now, out: &mut Vec<Action>) {
-        let Listing::Asked { started } = self.listing else {
-            return;
-        };
+        let Listing::Asked { started } = self.listing else { return };
         let shown = listed.len();
         let mut names: BTreeMap<Vec<u8>, ListedFolder> = listed.into_iter().map(|f| (f.remote_id.clone(), f)).collect();
-        let missing: BTreeSet<FolderId> = self
-            .folders
-            .values()
-            .filter(|f| !names.contains_key(&f.row.remote_id))
-            .map(|f| f.row.id)
-            .collect();
-        let mut work = Work {
-            started,
-            complete: missing.is_empty(),
-            ..Work::default()
-        };
+        let missing: BTreeSet<FolderId> =
+            self.folders.values().filter(|f| !names.contains_key(&f.row.remote_id)).map(|f| f.row.id).collect();
+        let mut work = Work { started, complete: missing.is_empty(), ..Work::default() };
         for folder in self.folders.values_mut() {
             let wanted = self.settings.folders.wants(&folder.row.path);
             folder.row.excluded = !wanted;
             if !wanted {
+                folder.unproven = false;
                 work.excluded.insert(folder.row.id);
             }
             names.remove(&folder.row.remote_id);
         }
-        work.fresh = names
-            .into_values()
-            .filter(|f| self.settings.folders.wants(&f.path))
-            .collect();
+        work.fresh = names.into_values().filter(|f| self.settings.folders.wants(&f.path)).collect();
         // INBOX first: its newest page is what people wait for.
-        work.fresh
-            .make_contiguous()
-            .sort_by_key(|f| !f.path.eq_ignore_ascii_case("INBOX"));
+        work.fresh.make_contiguous().sort_by_key(|f| !f.path.eq_ignore_ascii_case("INBOX"));
         let Some(session) = self.session else { return };
-        let sight = Sight {
-            session,
-            at: started,
-            confirm_after: self.settings.confirm_after,
-        };
-        let ruling = judge_list(
-            missing,
-            shown,
-            self.folders.len(),
-            self.account.list_look.as_ref(),
-            sight,
-        );
+        let sight = Sight { session, at: started, confirm_after: self.settings.confirm_after };
+        let ruling = judge_list(missing, shown, self.folders.len(), self.account.list_look.as_ref(), sight);
         if !ruling.held.is_empty() {
-            let names: Vec<&str> = ruling
-                .held
-                .iter()
-                .filter_map(|id| self.folders.get(id))
-                .map(|f| f.row.path.as_str())
-                .collect();
+            let names: Vec<&str> =
+                ruling.held.iter().filter_map(|id| self.folders.get(id)).map(|f| f.row.path.as_str()).collect();
             leave(
                 &mut self.left,
                 format!(
@@ -154,22 +124,12 @@ impl Run {
             self.listing = Listing::Reading(work);
             self.read_rows(Owner::Listing, id, out);
         } else if let Some(fresh) = work.fresh.front() {
-            let request = Request::Examine {
-                remote_id: fresh.remote_id.clone(),
-            };
+            let request = Request::Examine { remote_id: fresh.remote_id.clone() };
             self.listing = Listing::Examining(work);
             self.ask(Owner::Listing, request, out);
         } else if work.complete {
             self.listing = Listing::Closing;
-            self.commit(
-                Owner::Listing,
-                Change::Listed {
-                    started: work.started,
-                    excluded: work.excluded,
-                },
-                now,
-                out,
-            );
+            self.commit(Owner::Listing, Change::Listed { started: work.started, excluded: work.excluded }, now, out);
         } else {
             self.listing = Listing::Done;
         }
@@ -191,9 +151,7 @@ impl Run {
     }
 
     fn drop_chunk(&mut self, work: Work, left: UidSet, now: Now, out: &mut Vec<Action>) {
-        let Some(folder) = work.lost.front().copied() else {
-            return self.next_folder(work, now, out);
-        };
+        let Some(folder) = work.lost.front().copied() else { return self.next_folder(work, now, out) };
         let uids: UidSet = left.iter().take(DROP_CHUNK).collect();
         let left = left.minus(&uids);
         let last = left.is_empty();
@@ -202,44 +160,20 @@ impl Run {
     }
 
     pub(super) fn on_listing_examined(&mut self, answer: Result<Examined, Failure>, now: Now, out: &mut Vec<Action>) {
-        let Listing::Examining(mut work) = std::mem::replace(&mut self.listing, Listing::Done) else {
-            return;
-        };
-        let Some(fresh) = work.fresh.pop_front() else {
-            return self.next_folder(work, now, out);
-        };
+        let Listing::Examining(mut work) = std::mem::replace(&mut self.listing, Listing::Done) else { return };
+        let Some(fresh) = work.fresh.pop_front() else { return self.next_folder(work, now, out) };
         match answer {
             Ok(examined) => {
-                let mark = Mark {
-                    uidnext: examined.uidnext,
-                    exists: examined.exists,
-                    modseq: examined.modseq,
-                };
-                let change = Change::Open {
-                    folder: fresh,
-                    uidvalidity: examined.uidvalidity,
-                    mark,
-                    started: work.started,
-                };
+                let mark = Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
+                let change =
+                    Change::Open { folder: fresh, uidvalidity: examined.uidvalidity, mark, started: work.started };
                 self.listing = Listing::Opening(work);
                 self.commit(Owner::Listing, change, now, out);
             }
             Err(failure) => {
-                leave(
-                    &mut self.left,
-                    format!("folder {} cannot be opened: {failure}", fresh.path),
-                );
+                leave(&mut self.left, format!("folder {} cannot be opened: {failure}", fresh.path));
                 let text = format!("{}: {}", fresh.path, failure.chain());
-                self.commit(
-                    Owner::Nobody,
-                    Change::Fail {
-                        folder: None,
-                        class: failure.class,
-                        text,
-                    },
-                    now,
-                    out,
-                );
+                self.commit(Owner::Nobody, Change::Fail { folder: None, class: failure.class, text }, now, out);
                 work.complete = false;
                 self.next_folder(work, now, out);
             }
@@ -277,9 +211,7 @@ impl Run {
 
     /// A folder row that this run did not know.
     pub(super) fn adopt_folder(&mut self, row: crate::commit::rows::FolderRow) {
-        self.folders
-            .entry(row.id)
-            .or_insert_with(|| Folder::new(row, UidSet::new()));
+        self.folders.entry(row.id).or_insert_with(|| Folder::new(row, UidSet::new()));
     }
 
     pub(super) fn break_off_listing(&mut self) {

@@ -2,7 +2,7 @@
 
 use crate::account::evidence::{Sight, digest, judge_folder};
 use crate::account::machine::Action;
-use crate::account::run::{FillKind, Owner, Run, leave};
+use crate::account::run::{FillKind, Folder, Owner, Run, leave};
 use crate::commit::request::Change;
 use crate::commit::rows::FolderLook;
 use crate::failure::{Class, Failure, Provenance, Reach};
@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 
 /// Facts in one commit.
 const FACTS_CHUNK: usize = 2000;
+/// Commits of facts that are not acknowledged.
+const FACTS_IN_FLIGHT: usize = 2;
 
 /// What a pass saw.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub(super) struct Seen {
     examined: Examined,
     rows: UidFlags,
     unproved: Option<String>,
+    /// A listing that does not fit EXISTS: what it shows is there, what it lacks is unknown.
+    misfit: Option<FolderLook>,
 }
 
 /// What a pass concluded and has not committed.
@@ -43,11 +47,7 @@ pub(super) enum Pass {
     /// EXAMINE asked.
     Examining { started: Micros, misses: u8 },
     /// The index asked.
-    Indexing {
-        started: Micros,
-        misses: u8,
-        examined: Examined,
-    },
+    Indexing { started: Micros, misses: u8, examined: Examined },
     /// Arrivals are fetched.
     Arriving { seen: Seen, todo: UidSet },
     /// Our rows are read.
@@ -56,6 +56,17 @@ pub(super) enum Pass {
     Settling(Box<Settling>),
     /// The mark is sent.
     Marking { seen: Seen },
+}
+
+impl Folder {
+    /// Notes what a pass saw of the history that is still to be read.
+    fn see(&mut self, seen: &Seen, whole: bool) {
+        let index = seen.rows.uids().intersect(&self.row.backfill.remaining);
+        let flagged = seen.rows.iter().filter(|(_, flags)| flags.is_flagged()).map(|(uid, _)| uid);
+        self.flagged = flagged.collect::<UidSet>().intersect(&index);
+        self.index = Some(index);
+        self.whole = whole;
+    }
 }
 
 /// The rows of a folder as the store has them.
@@ -74,35 +85,28 @@ impl Run {
     }
 
     fn examine(&mut self, id: FolderId, started: Micros, misses: u8, out: &mut Vec<Action>) {
-        let Some(folder) = self.folders.get_mut(&id) else {
-            return;
-        };
+        let Some(folder) = self.folders.get_mut(&id) else { return };
+        folder.generation += 1;
         folder.wanted = false;
+        folder.unproven = false;
         folder.pass = Some(Pass::Examining { started, misses });
-        let request = Request::Examine {
-            remote_id: folder.row.remote_id.clone(),
-        };
-        self.ask(Owner::Pass(id), request, out);
+        let request = Request::Examine { remote_id: folder.row.remote_id.clone() };
+        let owner = self.pass_owner(id);
+        self.ask(owner, request, out);
     }
 
-    pub(super) fn on_pass_examined(&mut self, id: FolderId, examined: Examined, now: Now, out: &mut Vec<Action>) {
-        let Some(folder) = self.folders.get_mut(&id) else {
-            return;
-        };
-        let Some(Pass::Examining { started, misses }) = folder.pass.take() else {
-            return;
-        };
+    pub(super) fn on_pass_examined(&mut self, id: FolderId, mut examined: Examined, now: Now, out: &mut Vec<Action>) {
+        let Some(folder) = self.folders.get_mut(&id) else { return };
+        let Some(Pass::Examining { started, misses }) = folder.pass.take() else { return };
         let live = &folder.row.live;
+        if examined.inferred {
+            // The highest UID falls when the newest mail is deleted; UIDNEXT itself never does.
+            examined.uidnext = examined.uidnext.max(live.mark.uidnext).max(live.uidnext);
+        }
         let lost = if examined.uidvalidity != live.uidvalidity {
-            Some(format!(
-                "UIDVALIDITY changed from {} to {}",
-                live.uidvalidity, examined.uidvalidity
-            ))
+            Some(format!("UIDVALIDITY changed from {} to {}", live.uidvalidity, examined.uidvalidity))
         } else if examined.uidnext < live.mark.uidnext {
-            Some(format!(
-                "UIDNEXT fell from {} to {}",
-                live.mark.uidnext, examined.uidnext
-            ))
+            Some(format!("UIDNEXT fell from {} to {}", live.mark.uidnext, examined.uidnext))
         } else {
             None
         };
@@ -112,39 +116,20 @@ impl Run {
         }
         folder.fresher = UidSet::new();
         if examined.exists == 0 {
-            folder.pass = Some(Pass::Indexing {
-                started,
-                misses,
-                examined,
-            });
-            return self.on_pass_indexed(id, UidFlags::default(), now, out);
+            folder.pass = Some(Pass::Indexing { started, misses, examined });
+            return self.on_pass_indexed(id, UidFlags::default(), out);
         }
-        let request = Request::Index {
-            remote_id: folder.row.remote_id.clone(),
-            uidvalidity: examined.uidvalidity,
-        };
-        folder.pass = Some(Pass::Indexing {
-            started,
-            misses,
-            examined,
-        });
-        self.ask(Owner::Pass(id), request, out);
+        let request = Request::Index { remote_id: folder.row.remote_id.clone(), uidvalidity: examined.uidvalidity };
+        folder.pass = Some(Pass::Indexing { started, misses, examined });
+        let owner = self.pass_owner(id);
+        self.ask(owner, request, out);
     }
 
-    pub(super) fn on_pass_indexed(&mut self, id: FolderId, rows: UidFlags, now: Now, out: &mut Vec<Action>) {
-        let Some(folder) = self.folders.get_mut(&id) else {
-            return;
-        };
-        let Some(Pass::Indexing {
-            started,
-            misses,
-            examined,
-        }) = folder.pass.take()
-        else {
-            return;
-        };
+    pub(super) fn on_pass_indexed(&mut self, id: FolderId, rows: UidFlags, out: &mut Vec<Action>) {
+        let Some(folder) = self.folders.get_mut(&id) else { return };
+        let Some(Pass::Indexing { started, misses, examined }) = folder.pass.take() else { return };
         let below = rows.iter().filter(|(uid, _)| *uid < examined.uidnext).count() as u64;
-        let mut unproved = None;
+        let (mut unproved, mut misfit) = (None, None);
         if below != u64::from(examined.exists) {
             if misses == 0 {
                 return self.examine(id, started, 1, out);
@@ -154,51 +139,22 @@ impl Run {
             let Some(session) = self.session else { return };
             let look = folder.row.look.as_ref();
             if look.is_some_and(|look| look.misfit == Some(seen) && look.session != session) {
-                unproved = Some(format!(
-                    "EXISTS says {}, two equal listings show {below}",
-                    examined.exists
-                ));
-                leave(
-                    &mut self.left,
-                    format!(
-                        "folder {} is not proved: EXISTS never fits its listing",
-                        folder.row.path
-                    ),
-                );
+                unproved = Some(format!("EXISTS says {}, two equal listings show {below}", examined.exists));
+                let text = format!("folder {} is not proved: EXISTS never fits its listing", folder.row.path);
+                leave(&mut self.left, text);
             } else {
-                let look = FolderLook {
-                    uidvalidity: examined.uidvalidity,
-                    ends: UidSet::new(),
-                    misfit: Some(seen),
-                    session,
-                    at: started,
-                };
-                leave(
-                    &mut self.left,
-                    format!(
-                        "folder {}: the listing shows {below} messages where EXISTS says {}; looked at again next time",
-                        folder.row.path, examined.exists
-                    ),
+                let text = format!(
+                    "folder {}: the listing shows {below} messages where EXISTS says {}; looked at again next time",
+                    folder.row.path, examined.exists
                 );
-                folder.looked = true;
-                return self.commit(Owner::Nobody, Change::Look { folder: id, look }, now, out);
+                leave(&mut self.left, text);
+                let (uidvalidity, ends) = (examined.uidvalidity, UidSet::new());
+                misfit = Some(FolderLook { uidvalidity, ends, misfit: Some(seen), session, at: started });
             }
         }
         folder.chain = folder.row.live.uidnext;
-        let arrived: UidSet = rows
-            .iter()
-            .map(|(uid, _)| uid)
-            .filter(|uid| *uid >= folder.chain)
-            .collect();
-        folder.pass = Some(Pass::Arriving {
-            seen: Seen {
-                started,
-                examined,
-                rows,
-                unproved,
-            },
-            todo: arrived,
-        });
+        let arrived: UidSet = rows.iter().map(|(uid, _)| uid).filter(|uid| *uid >= folder.chain).collect();
+        folder.pass = Some(Pass::Arriving { seen: Seen { started, examined, rows, unproved, misfit }, todo: arrived });
     }
 
     /// Takes the next arrivals to fetch, if the folder's pass has some.
@@ -217,28 +173,22 @@ impl Run {
 
     /// Moves on every pass that waited for pages or acknowledgements.
     pub(super) fn advance_passes(&mut self, now: Now, out: &mut Vec<Action>) {
-        let ids: Vec<FolderId> = self
-            .folders
-            .values()
-            .filter(|f| f.pass.is_some())
-            .map(|f| f.row.id)
-            .collect();
+        let ids: Vec<FolderId> = self.folders.values().filter(|f| f.pass.is_some()).map(|f| f.row.id).collect();
         for id in ids {
             self.advance_pass(id, now, out);
         }
     }
 
     fn advance_pass(&mut self, id: FolderId, now: Now, out: &mut Vec<Action>) {
-        let Some(folder) = self.folders.get_mut(&id) else {
-            return;
-        };
+        let Some(folder) = self.folders.get_mut(&id) else { return };
         match folder.pass.take() {
             Some(Pass::Arriving { seen, todo })
                 if todo.is_empty() && !folder.fills.values().any(|f| f.kind == FillKind::Arrivals) =>
             {
                 let busy = folder.in_flight();
                 folder.pass = Some(Pass::Reading { seen, busy });
-                self.read_rows(Owner::Pass(id), id, out);
+                let owner = self.pass_owner(id);
+                self.read_rows(owner, id, out);
             }
             Some(Pass::Settling(settling)) => self.settle(id, settling, now, out),
             other => folder.pass = other,
@@ -246,15 +196,9 @@ impl Run {
     }
 
     pub(super) fn on_pass_rows(&mut self, id: FolderId, rows: &FolderRows, now: Now, out: &mut Vec<Action>) {
-        let sight = self
-            .session
-            .map(|session| (session, self.settings.confirm_after, self.settings.guard_floor));
-        let Some(folder) = self.folders.get_mut(&id) else {
-            return;
-        };
-        let Some(Pass::Reading { seen, busy }) = folder.pass.take() else {
-            return;
-        };
+        let sight = self.session.map(|session| (session, self.settings.confirm_after, self.settings.guard_floor));
+        let Some(folder) = self.folders.get_mut(&id) else { return };
+        let Some(Pass::Reading { seen, busy }) = folder.pass.take() else { return };
         let Some((session, confirm_after, floor)) = sight else {
             folder.wanted = true;
             return;
@@ -262,34 +206,20 @@ impl Run {
         let on_their_way = busy.union(&folder.in_flight()).minus(&folder.fresher);
         let living = rows.living.uids();
         let listed = seen.rows.uids();
-        let known = living
-            .union(&rows.failures)
-            .union(&busy)
-            .union(&folder.in_flight())
-            .union(&folder.fresher);
+        let known = living.union(&rows.failures).union(&busy).union(&folder.in_flight()).union(&folder.fresher);
 
         let mut flags = BTreeMap::new();
         for (uid, told) in seen.rows.iter() {
-            let differs = rows
-                .living
-                .get(uid)
-                .map_or_else(|| on_their_way.contains(uid), |held| held != told);
+            let differs = rows.living.get(uid).map_or_else(|| on_their_way.contains(uid), |held| held != told);
             if differs && !folder.fresher.contains(uid) {
                 flags.insert(uid, told.clone());
             }
         }
         let below = UidSet::range(1, seen.examined.uidnext.saturating_sub(1));
-        let absent = living
-            .union(&rows.failures)
-            .union(&on_their_way)
-            .minus(&listed)
-            .minus(&folder.fresher)
-            .intersect(&below);
-        let sight = Sight {
-            session,
-            at: seen.started,
-            confirm_after,
-        };
+        let absent =
+            living.union(&rows.failures).union(&on_their_way).minus(&listed).minus(&folder.fresher).intersect(&below);
+        let absent = if seen.misfit.is_some() { UidSet::new() } else { absent };
+        let sight = Sight { session, at: seen.started, confirm_after };
         let ruling = judge_folder(
             seen.examined.uidvalidity,
             absent.intersect(&living),
@@ -301,10 +231,7 @@ impl Run {
         );
         let limit = folder.row.live.uidnext.min(seen.examined.uidnext);
         let ours = UidSet::range(1, limit.saturating_sub(1));
-        let put_back = listed
-            .intersect(&ours)
-            .minus(&known)
-            .minus(&folder.row.backfill.remaining);
+        let put_back = listed.intersect(&ours).minus(&known).minus(&folder.row.backfill.remaining);
         if !ruling.held.is_empty() {
             leave(
                 &mut self.left,
@@ -318,96 +245,72 @@ impl Run {
             );
         }
         let gone = absent.minus(&ruling.held);
-        let unacked = usize::from(ruling.look.is_some());
-        folder.pass = Some(Pass::Settling(Box::new(Settling {
-            seen,
-            flags,
-            gone,
-            put_back,
-            held: ruling.held,
-            unacked,
-        })));
-        if let Some(look) = ruling.look {
-            self.commit(Owner::Pass(id), Change::Look { folder: id, look }, now, out);
+        let look = ruling.look.or_else(|| seen.misfit.clone());
+        let unacked = usize::from(look.is_some());
+        folder.pass =
+            Some(Pass::Settling(Box::new(Settling { seen, flags, gone, put_back, held: ruling.held, unacked })));
+        if let Some(look) = look {
+            let owner = self.pass_owner(id);
+            self.commit(owner, Change::Look { folder: id, look }, now, out);
         }
     }
 
     /// Sends the facts that need not wait; sends the mark when none are left.
     fn settle(&mut self, id: FolderId, mut pass: Box<Settling>, now: Now, out: &mut Vec<Action>) {
-        let Some(folder) = self.folders.get(&id) else {
-            return;
-        };
+        let Some(folder) = self.folders.get(&id) else { return };
         let busy = folder.in_flight();
         let uidvalidity = pass.seen.examined.uidvalidity;
+        // Senders are bounded: the next facts go when these are acknowledged.
+        if pass.unacked >= FACTS_IN_FLIGHT {
+            self.set_pass(id, Some(Pass::Settling(pass)));
+            return;
+        }
         let mut facts = Vec::new();
-        let (wait, ready): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut pass.flags)
-            .into_iter()
-            .partition(|(uid, _)| busy.contains(*uid));
+        let (wait, ready): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            std::mem::take(&mut pass.flags).into_iter().partition(|(uid, _)| busy.contains(*uid));
         pass.flags = wait;
         let gone = pass.gone.minus(&busy);
         pass.gone = pass.gone.intersect(&busy);
-        let mut ready: Vec<(u32, Flags)> = ready.into_iter().collect();
-        while ready.len() > FACTS_CHUNK {
-            let rest = ready.split_off(FACTS_CHUNK);
-            facts.push((std::mem::replace(&mut ready, rest), UidSet::new()));
-        }
-        let mut gone_left = gone;
-        loop {
-            let part: UidSet = gone_left.iter().take(FACTS_CHUNK).collect();
-            gone_left = gone_left.minus(&part);
-            let flags = std::mem::take(&mut ready);
+        let mut ready = ready.into_iter();
+        let mut gone = gone;
+        while pass.unacked + facts.len() < FACTS_IN_FLIGHT {
+            let flags: Vec<(u32, Flags)> = ready.by_ref().take(FACTS_CHUNK).collect();
+            let part: UidSet = gone.iter().take(FACTS_CHUNK).collect();
+            gone = gone.minus(&part);
             if flags.is_empty() && part.is_empty() {
                 break;
             }
             facts.push((flags, part));
         }
+        pass.flags.extend(ready);
+        pass.gone = pass.gone.union(&gone);
         for (flags, gone) in facts {
             pass.unacked += 1;
             self.counts.facts += flags.len() as u64 + gone.len();
-            self.commit(
-                Owner::Pass(id),
-                Change::Facts {
-                    folder: id,
-                    uidvalidity,
-                    flags,
-                    gone,
-                },
-                now,
-                out,
-            );
+            let change = Change::Facts { folder: id, uidvalidity, flags, gone };
+            let owner = self.pass_owner(id);
+            self.commit(owner, change, now, out);
         }
         if pass.unacked > 0 || !pass.flags.is_empty() || !pass.gone.is_empty() {
             self.set_pass(id, Some(Pass::Settling(pass)));
             return;
         }
-        if !pass.held.is_empty() {
+        if !pass.held.is_empty() || pass.seen.misfit.is_some() {
             if let Some(folder) = self.folders.get_mut(&id) {
                 folder.looked = true;
+                // What was shown can be read; what was not shown is no hole.
+                folder.see(&pass.seen, false);
             }
             return;
         }
         let Settling { seen, put_back, .. } = *pass;
-        let Some(from) = self.folders.get(&id).map(|f| f.row.live.mark) else {
-            return;
-        };
-        let to = Mark {
-            uidnext: seen.examined.uidnext,
-            exists: seen.examined.exists,
-            modseq: seen.examined.modseq,
-        };
+        let Some(from) = self.folders.get(&id).map(|f| f.row.live.mark) else { return };
+        let to = Mark { uidnext: seen.examined.uidnext, exists: seen.examined.exists, modseq: seen.examined.modseq };
         let (started, unproved) = (seen.started, seen.unproved.clone());
         self.set_pass(id, Some(Pass::Marking { seen }));
         self.commit(
-            Owner::Pass(id),
-            Change::Pass {
-                folder: id,
-                uidvalidity,
-                from,
-                to,
-                put_back,
-                started,
-                unproved,
-            },
+            self.pass_owner(id),
+            Change::Pass { folder: id, uidvalidity, from, to, put_back, started, unproved },
             now,
             out,
         );
@@ -421,24 +324,14 @@ impl Run {
 
     /// A commit of the pass is durable.
     pub(super) fn on_pass_committed(&mut self, id: FolderId) {
-        let Some(folder) = self.folders.get_mut(&id) else {
-            return;
-        };
+        let Some(folder) = self.folders.get_mut(&id) else { return };
         match folder.pass.take() {
             Some(Pass::Settling(mut settling)) => {
                 settling.unacked = settling.unacked.saturating_sub(1);
                 folder.pass = Some(Pass::Settling(settling));
             }
             Some(Pass::Marking { seen }) => {
-                let remaining = &folder.row.backfill.remaining;
-                let index = seen.rows.uids().intersect(remaining);
-                let flagged = seen
-                    .rows
-                    .iter()
-                    .filter(|(_, flags)| flags.is_flagged())
-                    .map(|(uid, _)| uid);
-                folder.flagged = flagged.collect::<UidSet>().intersect(&index);
-                folder.index = Some(index);
+                folder.see(&seen, true);
                 folder.looked = true;
                 self.counts.folders += 1;
             }
@@ -449,18 +342,9 @@ impl Run {
 
     /// The folder is left alone for the rest of the run; its rows and cursor stay as they are.
     pub(super) fn stand_still(&mut self, id: FolderId, failure: Failure, now: Now, out: &mut Vec<Action>) {
-        let Some(folder) = self.folders.get_mut(&id) else {
-            return;
-        };
-        leave(
-            &mut self.left,
-            format!("folder {} stands still: {failure}", folder.row.path),
-        );
-        let change = Change::Fail {
-            folder: Some(id),
-            class: failure.class,
-            text: failure.chain(),
-        };
+        let Some(folder) = self.folders.get_mut(&id) else { return };
+        leave(&mut self.left, format!("folder {} stands still: {failure}", folder.row.path));
+        let change = Change::Fail { folder: Some(id), class: failure.class, text: failure.chain() };
         folder.pass = None;
         folder.wanted = false;
         folder.looked = true;
@@ -472,9 +356,7 @@ impl Run {
 
     /// Forgets a pass that needs its session, or whose ground has moved; it is begun anew.
     pub(super) fn break_off_pass(&mut self, id: FolderId, session_lost: bool) {
-        let Some(folder) = self.folders.get_mut(&id) else {
-            return;
-        };
+        let Some(folder) = self.folders.get_mut(&id) else { return };
         let needs_session = matches!(
             folder.pass,
             Some(Pass::Examining { .. } | Pass::Indexing { .. } | Pass::Arriving { .. } | Pass::Reading { .. })

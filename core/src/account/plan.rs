@@ -33,12 +33,11 @@ impl Run {
         let order = self.order();
         for id in &order {
             while self.has_room() {
-                let Some(uids) = self.take_arrivals(*id) else {
-                    break;
-                };
+                let Some(uids) = self.take_arrivals(*id) else { break };
                 self.start_fill(*id, FillKind::Arrivals, uids.clone(), uids, out);
             }
         }
+        self.plan_proofs();
         if matches!(self.listing, Listing::Done) {
             self.plan_passes(&order, now, out);
         }
@@ -59,9 +58,7 @@ impl Run {
             if self.is_asking() {
                 return;
             }
-            let Some(folder) = self.folders.get(id) else {
-                continue;
-            };
+            let Some(folder) = self.folders.get(id) else { continue };
             let pages = folder.fills.values().any(|f| f.kind == FillKind::Arrivals);
             if folder.wanted && folder.pass.is_none() && folder.standing.is_none() && !pages {
                 self.start_pass(*id, now, out);
@@ -75,17 +72,11 @@ impl Run {
 
     fn plan_pages(&mut self, order: &[FolderId], now: Now, out: &mut Vec<Action>) {
         if let Some(inbox) = order.first()
-            && self
-                .folders
-                .get(inbox)
-                .is_some_and(|f| f.fills.is_empty() && f.row.passed_at.is_some())
+            && self.folders.get(inbox).is_some_and(|f| f.fills.is_empty() && f.row.passed_at.is_some())
         {
             self.fill_one(*inbox, Tier::Newest, now, out);
         }
-        let passing = self
-            .folders
-            .values()
-            .any(|f| !f.row.excluded && (f.wanted || f.pass.is_some()));
+        let passing = self.folders.values().any(|f| !f.row.excluded && (f.wanted || f.pass.is_some()));
         if passing || !matches!(self.listing, Listing::Done) {
             return;
         }
@@ -105,16 +96,12 @@ impl Run {
             return false;
         }
         let (size, recent) = (self.settings.page_messages, self.settings.recent_messages);
-        let Some(folder) = self.folders.get(&id) else {
-            return false;
-        };
-        let Some(index) = folder.index.as_ref().filter(|_| folder.standing.is_none()) else {
-            return false;
-        };
+        let Some(folder) = self.folders.get(&id) else { return false };
+        let Some(index) = folder.index.as_ref().filter(|_| folder.standing.is_none()) else { return false };
         let free = folder.row.backfill.remaining.minus(&folder.claimed());
         let todo = index.intersect(&free);
         if todo.is_empty() {
-            if !free.is_empty() && tier == Tier::History && folder.fills.is_empty() {
+            if !free.is_empty() && folder.whole && tier == Tier::History && folder.fills.is_empty() {
                 self.close_holes(id, free, now, out);
                 return true;
             }
@@ -125,10 +112,8 @@ impl Run {
             Tier::Newest => newest(folder, recent).intersect(&free).iter_down().take(size).collect(),
             Tier::History => todo.iter_down().take(size).collect(),
         };
-        let (Some(low), Some(high)) = (uids.first(), uids.last()) else {
-            return false;
-        };
-        let open = if tier == Tier::Flagged {
+        let (Some(low), Some(high)) = (uids.first(), uids.last()) else { return false };
+        let open = if tier == Tier::Flagged || !folder.whole {
             uids.clone()
         } else {
             // The holes around the UIDs go with them: up to the top if nothing is above, to the bottom if nothing is below.
@@ -142,9 +127,7 @@ impl Run {
 
     fn retry_one(&mut self, id: FolderId, out: &mut Vec<Action>) -> bool {
         let size = self.settings.page_messages;
-        let Some(folder) = self.folders.get_mut(&id).filter(|f| f.standing.is_none()) else {
-            return false;
-        };
+        let Some(folder) = self.folders.get_mut(&id).filter(|f| f.standing.is_none()) else { return false };
         let uids: UidSet = folder.due.intersect(&folder.row.failures).iter().take(size).collect();
         folder.due = folder.due.minus(&uids);
         if uids.is_empty() {
@@ -152,6 +135,17 @@ impl Run {
         }
         self.start_fill(id, FillKind::Retry, uids.clone(), uids, out);
         true
+    }
+
+    /// A folder whose history has just been read to its end is passed once more: only that pass proves it.
+    fn plan_proofs(&mut self) {
+        for folder in self.folders.values_mut() {
+            let read = folder.row.backfill.remaining.is_empty() && folder.fills.is_empty() && folder.pass.is_none();
+            if folder.unproven && read && folder.standing.is_none() {
+                folder.unproven = false;
+                folder.wanted = true;
+            }
+        }
     }
 
     fn is_round_over(&self, order: &[FolderId]) -> bool {
@@ -176,11 +170,6 @@ impl Run {
 
 /// The newest messages that the last pass saw unread by us.
 fn newest(folder: &Folder, recent: u64) -> UidSet {
-    let Some(index) = folder.index.as_ref() else {
-        return UidSet::new();
-    };
-    index
-        .iter_down()
-        .take(usize::try_from(recent).unwrap_or(usize::MAX))
-        .collect()
+    let Some(index) = folder.index.as_ref() else { return UidSet::new() };
+    index.iter_down().take(usize::try_from(recent).unwrap_or(usize::MAX)).collect()
 }

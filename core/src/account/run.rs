@@ -56,7 +56,7 @@ pub(super) enum Owner {
     /// The LIST and what follows from it.
     Listing,
     /// The pass of a folder.
-    Pass(FolderId),
+    Pass(FolderId, u32),
     /// A page of a folder; the token is the fetch's.
     Page(FolderId, Token),
     /// A commit that nobody waits for but the end of the run.
@@ -109,8 +109,14 @@ pub(super) struct Folder {
     pub(super) flagged: UidSet,
     /// Failures that are due for another try.
     pub(super) due: UidSet,
+    /// Whether that pass saw a whole listing: only then are UIDs that it did not show holes.
+    pub(super) whole: bool,
     /// The `uidnext` that the last arrivals page sent will leave.
     pub(super) chain: u32,
+    /// Numbers the passes, so that answers to an earlier one are known.
+    pub(super) generation: u32,
+    /// History was read in this run: another pass proves it.
+    pub(super) unproven: bool,
 }
 
 impl Folder {
@@ -127,14 +133,15 @@ impl Folder {
             index: None,
             flagged: UidSet::new(),
             due,
+            whole: false,
+            generation: 0,
+            unproven: false,
         }
     }
 
     /// UIDs whose page is on its way.
     pub(super) fn in_flight(&self) -> UidSet {
-        self.fills
-            .values()
-            .fold(UidSet::new(), |all, fill| all.union(&fill.asked))
+        self.fills.values().fold(UidSet::new(), |all, fill| all.union(&fill.asked))
     }
 
     /// The parts of `remaining` that pages on their way will take out.
@@ -227,59 +234,40 @@ impl Run {
     pub(super) fn commit(&mut self, owner: Owner, change: Change, now: Now, out: &mut Vec<Action>) {
         let token = self.token();
         let at = self.stamp(now);
-        let commit = Commit {
-            account: self.account.id,
-            incarnation: self.account.incarnation,
-            at,
-            change,
-        };
+        let commit = Commit { account: self.account.id, incarnation: self.account.incarnation, at, change };
         self.commits.insert(token, owner);
-        out.push(Action::Commit {
-            token,
-            commit: Box::new(commit),
-        });
+        out.push(Action::Commit { token, commit: Box::new(commit) });
     }
 
     /// Fetches under way and pages not acknowledged.
     pub(super) fn pages_in_flight(&self) -> usize {
         let fetching = self.asks.values().filter(|(_, page)| *page).count();
-        let sealed: usize = self
-            .folders
-            .values()
-            .flat_map(|f| f.fills.values())
-            .map(|fill| fill.unacked.len())
-            .sum();
+        let sealed: usize = self.folders.values().flat_map(|f| f.fills.values()).map(|fill| fill.unacked.len()).sum();
         fetching + sealed
     }
 
     /// The folders that this run looks at, INBOX first, then by number.
     pub(super) fn order(&self) -> Vec<FolderId> {
-        let mut ids: Vec<FolderId> = self
-            .folders
-            .values()
-            .filter(|f| !f.row.excluded)
-            .map(|f| f.row.id)
-            .collect();
-        let inbox = |id: &FolderId| {
-            self.folders
-                .get(id)
-                .is_none_or(|f| !f.row.path.eq_ignore_ascii_case("INBOX"))
-        };
+        let mut ids: Vec<FolderId> = self.folders.values().filter(|f| !f.row.excluded).map(|f| f.row.id).collect();
+        let inbox = |id: &FolderId| self.folders.get(id).is_none_or(|f| !f.row.path.eq_ignore_ascii_case("INBOX"));
         ids.sort_by_key(|id| (inbox(id), *id));
         ids
     }
 
+    /// The pass of a folder that is under way, as the owner of what it asks and sends.
+    pub(super) fn pass_owner(&self, folder: FolderId) -> Owner {
+        Owner::Pass(folder, self.folders.get(&folder).map_or(0, |f| f.generation))
+    }
+
+    /// Whether an answer belongs to the pass that is under way.
+    pub(super) fn is_current(&self, folder: FolderId, generation: u32) -> bool {
+        self.folders.get(&folder).is_some_and(|f| f.generation == generation)
+    }
+
     /// What has been done, and what remains as far as is known.
     pub(super) fn totals(&self) -> Counts {
-        let unread = |f: &Folder| {
-            f.index
-                .as_ref()
-                .map_or(0, |i| i.intersect(&f.row.backfill.remaining).len())
-        };
-        Counts {
-            remaining: self.folders.values().map(unread).sum(),
-            ..self.counts
-        }
+        let unread = |f: &Folder| f.index.as_ref().map_or(0, |i| i.intersect(&f.row.backfill.remaining).len());
+        Counts { remaining: self.folders.values().map(unread).sum(), ..self.counts }
     }
 
     /// Replaces the folder's row by what the store says.
@@ -288,7 +276,8 @@ impl Run {
         if let Some(row) = folder
             && let Some(known) = self.folders.get_mut(&row.id)
         {
-            known.row = row;
+            // What the config wants is known here first.
+            known.row = FolderRow { excluded: known.row.excluded, ..row };
         }
     }
 }

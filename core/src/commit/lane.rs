@@ -36,12 +36,7 @@ pub fn admit(
     let mut account = account.clone();
     let mut folder = folder.cloned();
     match change {
-        Change::Open {
-            folder: listed,
-            uidvalidity,
-            mark,
-            started,
-        } => {
+        Change::Open { folder: listed, uidvalidity, mark, started } => {
             if folder.is_some() {
                 return Err(Refusal::Open);
             }
@@ -50,11 +45,7 @@ pub fn admit(
                 remote_id: listed.remote_id.clone(),
                 path: listed.path.clone(),
                 role: listed.role,
-                live: Live {
-                    uidvalidity: *uidvalidity,
-                    uidnext: mark.uidnext,
-                    mark: *mark,
-                },
+                live: Live { uidvalidity: *uidvalidity, uidnext: mark.uidnext, mark: *mark },
                 backfill: Backfill {
                     uidvalidity: *uidvalidity,
                     boundary: mark.uidnext,
@@ -71,13 +62,7 @@ pub fn admit(
             });
             account.opened_at.get_or_insert(*started);
         }
-        Change::Arrivals {
-            uidvalidity,
-            from,
-            to,
-            page,
-            ..
-        } => {
+        Change::Arrivals { uidvalidity, from, to, page, .. } => {
             let row = same_uidvalidity(folder.as_mut(), *uidvalidity)?;
             if row.live.uidnext != *from || *to < *from {
                 return Err(Refusal::Chain);
@@ -85,12 +70,7 @@ pub fn admit(
             row.live.uidnext = *to;
             settle_failures(row, page);
         }
-        Change::Backfill {
-            uidvalidity,
-            range,
-            page,
-            ..
-        } => {
+        Change::Backfill { uidvalidity, range, page, .. } => {
             let row = same_uidvalidity(folder.as_mut(), *uidvalidity)?;
             if !row.backfill.remaining.contains_all(range) {
                 return Err(Refusal::Range);
@@ -98,12 +78,7 @@ pub fn admit(
             row.backfill.remaining = row.backfill.remaining.minus(range);
             settle_failures(row, page);
         }
-        Change::Retry {
-            uidvalidity,
-            uids,
-            page,
-            ..
-        } => {
+        Change::Retry { uidvalidity, uids, page, .. } => {
             let row = same_uidvalidity(folder.as_mut(), *uidvalidity)?;
             if !row.failures.contains_all(uids) {
                 return Err(Refusal::Failures);
@@ -118,15 +93,7 @@ pub fn admit(
             let row = same_uidvalidity(folder.as_mut(), look.uidvalidity)?;
             row.look = Some(look.clone());
         }
-        Change::Pass {
-            uidvalidity,
-            from,
-            to,
-            put_back,
-            started,
-            unproved,
-            ..
-        } => {
+        Change::Pass { uidvalidity, from, to, put_back, started, unproved, .. } => {
             let row = same_uidvalidity(folder.as_mut(), *uidvalidity)?;
             if row.live.mark != *from {
                 return Err(Refusal::Chain);
@@ -134,7 +101,8 @@ pub fn admit(
             row.live.mark = *to;
             row.live.uidnext = row.live.uidnext.max(to.uidnext);
             row.backfill.remaining = row.backfill.remaining.union(put_back);
-            row.look = None;
+            // A listing that was believed against EXISTS is believed again while it stays the same.
+            row.look = row.look.take().filter(|_| unproved.is_some());
             row.passed_at = Some(*started);
             row.unproved = unproved.clone();
             if unproved.is_none() && row.backfill.remaining.is_empty() {
@@ -172,11 +140,7 @@ fn same_uidvalidity(
     uidvalidity: crate::mail::id::UidValidity,
 ) -> Result<&mut FolderRow, Refusal> {
     let row = folder.ok_or(Refusal::Missing)?;
-    if row.live.uidvalidity == uidvalidity {
-        Ok(row)
-    } else {
-        Err(Refusal::UidValidity)
-    }
+    if row.live.uidvalidity == uidvalidity { Ok(row) } else { Err(Refusal::UidValidity) }
 }
 
 fn settle_failures(row: &mut FolderRow, page: &crate::mail::page::Page) {
@@ -196,21 +160,11 @@ mod tests {
     const V: UidValidity = UidValidity(9);
 
     fn mark(uidnext: u32) -> Mark {
-        Mark {
-            uidnext,
-            exists: uidnext - 1,
-            modseq: 0,
-        }
+        Mark { uidnext, exists: uidnext - 1, modseq: 0 }
     }
 
     fn account() -> AccountRow {
-        AccountRow {
-            id: AccountId(1),
-            incarnation: Incarnation(3),
-            opened_at: None,
-            listed_at: None,
-            list_look: None,
-        }
+        AccountRow { id: AccountId(1), incarnation: Incarnation(3), opened_at: None, listed_at: None, list_look: None }
     }
 
     fn open() -> Change {
@@ -220,12 +174,7 @@ mod tests {
             delimiter: None,
             role: None,
         };
-        Change::Open {
-            folder,
-            uidvalidity: V,
-            mark: mark(11),
-            started: Micros(5),
-        }
+        Change::Open { folder, uidvalidity: V, mark: mark(11), started: Micros(5) }
     }
 
     fn admit_on(folder: Option<&FolderRow>, change: &Change) -> Result<Option<FolderRow>, Refusal> {
@@ -237,22 +186,11 @@ mod tests {
     }
 
     fn arrivals(uidvalidity: UidValidity, from: u32, to: u32) -> Change {
-        Change::Arrivals {
-            folder: FolderId(1),
-            uidvalidity,
-            from,
-            to,
-            page: Page::default(),
-        }
+        Change::Arrivals { folder: FolderId(1), uidvalidity, from, to, page: Page::default() }
     }
 
     fn backfill(a: u32, b: u32) -> Change {
-        Change::Backfill {
-            folder: FolderId(1),
-            uidvalidity: V,
-            range: UidSet::range(a, b),
-            page: Page::default(),
-        }
+        Change::Backfill { folder: FolderId(1), uidvalidity: V, range: UidSet::range(a, b), page: Page::default() }
     }
 
     fn pass(from: u32, to: u32, put_back: UidSet) -> Change {
@@ -271,11 +209,7 @@ mod tests {
     fn opening_fixes_the_boundary_and_happens_once() {
         let row = opened();
         assert_eq!(
-            (
-                row.live.uidnext,
-                row.backfill.boundary,
-                row.backfill.remaining.to_string()
-            ),
+            (row.live.uidnext, row.backfill.boundary, row.backfill.remaining.to_string()),
             (11, 11, "1:10".to_owned())
         );
         assert_eq!(admit_on(Some(&row), &open()), Err(Refusal::Open));
@@ -283,13 +217,7 @@ mod tests {
 
     #[test]
     fn an_old_incarnation_changes_nothing() {
-        let answer = admit(
-            &account(),
-            Some(&opened()),
-            Incarnation(2),
-            &arrivals(V, 11, 12),
-            FolderId(1),
-        );
+        let answer = admit(&account(), Some(&opened()), Incarnation(2), &arrivals(V, 11, 12), FolderId(1));
         assert_eq!(answer, Err(Refusal::Incarnation));
     }
 
@@ -300,10 +228,7 @@ mod tests {
         assert_eq!(next.live.uidnext, 15);
         assert_eq!(admit_on(Some(&next), &arrivals(V, 11, 15)), Err(Refusal::Chain));
         assert_eq!(admit_on(Some(&next), &arrivals(V, 16, 17)), Err(Refusal::Chain));
-        assert_eq!(
-            admit_on(Some(&next), &arrivals(UidValidity(8), 15, 17)),
-            Err(Refusal::UidValidity)
-        );
+        assert_eq!(admit_on(Some(&next), &arrivals(UidValidity(8), 15, 17)), Err(Refusal::UidValidity));
         assert_eq!(admit_on(None, &arrivals(V, 15, 17)), Err(Refusal::Missing));
     }
 
@@ -321,10 +246,7 @@ mod tests {
         let row = opened();
         assert_eq!(admit_on(Some(&row), &pass(10, 12, UidSet::new())), Err(Refusal::Chain));
         let next = admit_on(Some(&row), &pass(11, 14, UidSet::new())).unwrap().unwrap();
-        assert_eq!(
-            (next.live.uidnext, next.live.mark, next.proved_at),
-            (14, mark(14), None)
-        );
+        assert_eq!((next.live.uidnext, next.live.mark, next.proved_at), (14, mark(14), None));
         let all = admit_on(Some(&next), &backfill(1, 10)).unwrap().unwrap();
         let proved = admit_on(Some(&all), &pass(14, 14, UidSet::new())).unwrap().unwrap();
         assert_eq!(proved.proved_at, Some(Micros(7)));
@@ -340,21 +262,9 @@ mod tests {
             folder: FolderId(1),
             uidvalidity: V,
             uids,
-            page: Page {
-                gone: UidSet::one(4),
-                ..Page::default()
-            },
+            page: Page { gone: UidSet::one(4), ..Page::default() },
         };
-        assert_eq!(
-            admit_on(Some(&row), &retry(UidSet::range(4, 5))),
-            Err(Refusal::Failures)
-        );
-        assert!(
-            admit_on(Some(&row), &retry(UidSet::one(4)))
-                .unwrap()
-                .unwrap()
-                .failures
-                .is_empty()
-        );
+        assert_eq!(admit_on(Some(&row), &retry(UidSet::range(4, 5))), Err(Refusal::Failures));
+        assert!(admit_on(Some(&row), &retry(UidSet::one(4))).unwrap().unwrap().failures.is_empty());
     }
 }

@@ -111,10 +111,7 @@ impl Ledger {
     /// A ledger that numbers new messages from `next_message` on.
     #[must_use]
     pub fn new(next_message: i64) -> Self {
-        Self {
-            next_message,
-            ..Self::default()
-        }
+        Self { next_message, ..Self::default() }
     }
 
     /// The number that the next new message gets.
@@ -148,42 +145,22 @@ impl Ledger {
     }
 
     fn state(&self, message: MessageId) -> Vec<(FolderId, u32, Flags)> {
-        self.living(message)
-            .map(|l| (l.folder, l.uid, l.flags.clone()))
-            .collect()
+        self.living(message).map(|l| (l.folder, l.uid, l.flags.clone())).collect()
     }
 
     fn living(&self, message: MessageId) -> impl Iterator<Item = &LocationRow> {
         let places = self.places.get(&message).into_iter().flatten();
-        places
-            .filter_map(|place| self.locations.get(place))
-            .filter(|l| l.ended_at.is_none())
+        places.filter_map(|place| self.locations.get(place)).filter(|l| l.ended_at.is_none())
     }
 
     fn tell(&mut self, kind: EventKind, folder: FolderId, message: MessageId, backfill: bool) {
-        let state = if kind == EventKind::MessageDeleted {
-            Vec::new()
-        } else {
-            self.state(message)
-        };
-        self.events.push(EventDraft {
-            kind,
-            folder: Some(folder),
-            message: Some(message),
-            backfill,
-            state,
-        });
+        let state = if kind == EventKind::MessageDeleted { Vec::new() } else { self.state(message) };
+        self.events.push(EventDraft { kind, folder: Some(folder), message: Some(message), backfill, state });
     }
 
     /// Adds an event that is not about a message.
     pub fn announce(&mut self, kind: EventKind, folder: Option<FolderId>) {
-        self.events.push(EventDraft {
-            kind,
-            folder,
-            message: None,
-            backfill: false,
-            state: Vec::new(),
-        });
+        self.events.push(EventDraft { kind, folder, message: None, backfill: false, state: Vec::new() });
     }
 
     /// A message was read: its location begins, or comes back.
@@ -265,19 +242,13 @@ impl Ledger {
 
     fn last_ended(&self, message: MessageId) -> Option<&LocationRow> {
         let places = self.places.get(&message)?;
-        places
-            .iter()
-            .filter_map(|p| self.locations.get(p))
-            .filter(|l| l.ended_at.is_some())
-            .max_by_key(|l| l.ended_at)
+        places.iter().filter_map(|p| self.locations.get(p)).filter(|l| l.ended_at.is_some()).max_by_key(|l| l.ended_at)
     }
 
     /// Flags of a location as the server tells them now. A lower modseq never overwrites a higher one.
     pub fn set_flags(&mut self, folder: &FolderRow, uid: u32, flags: Flags, modseq: Option<i64>) {
         let place = (folder.id, folder.live.uidvalidity, uid);
-        let Some(row) = self.locations.get_mut(&place).filter(|l| l.ended_at.is_none()) else {
-            return;
-        };
+        let Some(row) = self.locations.get_mut(&place).filter(|l| l.ended_at.is_none()) else { return };
         if modseq.zip(row.modseq).is_some_and(|(new, old)| new < old) {
             return;
         }
@@ -296,22 +267,14 @@ impl Ledger {
     /// A location ended. If it was the message's last, the message is in limbo.
     pub fn end(&mut self, folder: &FolderRow, uid: u32, at: Micros) {
         let place = (folder.id, folder.live.uidvalidity, uid);
-        let Some(row) = self.locations.get_mut(&place).filter(|l| l.ended_at.is_none()) else {
-            return;
-        };
+        let Some(row) = self.locations.get_mut(&place).filter(|l| l.ended_at.is_none()) else { return };
         row.ended_at = Some(at);
         let (id, began) = (row.message, row.began_at);
         self.changed_locations.insert(place);
         let since = folder.passed_at;
         if self.living(id).next().is_some() {
-            let moved = self
-                .living(id)
-                .any(|l| l.folder != folder.id && since.is_none_or(|since| l.began_at > since));
-            let kind = if moved {
-                EventKind::MessageMoved
-            } else {
-                EventKind::MessageUpdated
-            };
+            let moved = self.living(id).any(|l| l.folder != folder.id && since.is_none_or(|since| l.began_at > since));
+            let kind = if moved { EventKind::MessageMoved } else { EventKind::MessageUpdated };
             self.tell(kind, folder.id, id, false);
             return;
         }
@@ -325,16 +288,10 @@ impl Ledger {
 
     /// Ends the limbo of every loaded message for which everything has been looked at.
     pub fn sweep(&mut self, account: &AccountRow, folders: &[FolderRow], at: Micros) {
-        let over: Vec<MessageId> = self
-            .messages
-            .values()
-            .filter(|m| limbo::is_over(m, account, folders))
-            .map(|m| m.id)
-            .collect();
+        let over: Vec<MessageId> =
+            self.messages.values().filter(|m| limbo::is_over(m, account, folders)).map(|m| m.id).collect();
         for id in over {
-            let Some(row) = self.messages.get_mut(&id) else {
-                continue;
-            };
+            let Some(row) = self.messages.get_mut(&id) else { continue };
             row.limbo_since = None;
             row.deleted_at = Some(at);
             let folder = row.last_folder.unwrap_or_default();
@@ -345,10 +302,7 @@ impl Ledger {
 
     /// What changed since the ledger was loaded (or emptied); the loaded rows stay.
     pub fn take_writes(&mut self) -> Writes {
-        let mut writes = Writes {
-            events: std::mem::take(&mut self.events),
-            ..Writes::default()
-        };
+        let mut writes = Writes { events: std::mem::take(&mut self.events), ..Writes::default() };
         let created = std::mem::take(&mut self.created);
         for id in std::mem::take(&mut self.changed_messages) {
             if !created.contains_key(&id) {
@@ -370,15 +324,16 @@ impl Ledger {
 
 /// Whether a message that we did not hold is old mail: below the folder's boundary (in a folder that appeared later, only
 /// what is older than the LIST before), or older than the account's first opening (old mail moved before we read it).
+///
+/// INTERNALDATE counts whole seconds: a mail of the very second is taken for new.
 fn is_old(folder: &FolderRow, account: &AccountRow, uid: u32, internal_date: Option<Micros>) -> bool {
-    if let (Some(date), Some(opened)) = (internal_date, account.opened_at)
-        && date < opened
-    {
+    let older = |than: Micros| internal_date.is_some_and(|date| date < than.second());
+    if account.opened_at.is_some_and(older) {
         return true;
     }
     let below = uid < folder.backfill.boundary;
     match folder.backfill.old_before {
-        Some(before) => below && internal_date.is_none_or(|date| date <= before),
+        Some(before) => below && (internal_date.is_none() || older(before)),
         None => below,
     }
 }

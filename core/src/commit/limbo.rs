@@ -12,9 +12,7 @@ pub fn is_over<'a>(
     account: &AccountRow,
     folders: impl IntoIterator<Item = &'a FolderRow>,
 ) -> bool {
-    let Some(since) = message.limbo_since else {
-        return false;
-    };
+    let Some(since) = message.limbo_since else { return false };
     if message.deleted_at.is_some() || account.listed_at.is_none_or(|at| at <= since) {
         return false;
     }

@@ -50,12 +50,7 @@ impl BodyRef {
     /// Vouches that the bytes are durable.
     #[must_use]
     pub fn sealed(hash: BodyHash, pack: i64, offset: u64, length: u64) -> Self {
-        Self {
-            hash,
-            pack,
-            offset,
-            length,
-        }
+        Self { hash, pack, offset, length }
     }
 
     /// SHA-256 of the bytes.

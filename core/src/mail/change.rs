@@ -64,8 +64,10 @@ pub struct ListedFolder {
 pub struct Examined {
     /// UIDVALIDITY.
     pub uidvalidity: UidValidity,
-    /// UIDNEXT (missing: the session has asked `UID FETCH * (UID)`).
+    /// UIDNEXT.
     pub uidnext: u32,
+    /// The server did not tell UIDNEXT: the session has asked `UID FETCH * (UID)`, and it may fall.
+    pub inferred: bool,
     /// EXISTS.
     pub exists: u32,
     /// HIGHESTMODSEQ, 0 where there is none.
@@ -125,9 +127,7 @@ impl UidFlags {
 
     /// UIDs with flags, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &Flags)> {
-        self.rows
-            .iter()
-            .filter_map(|&(uid, set)| Some((uid, self.sets.get(set as usize)?)))
+        self.rows.iter().filter_map(|&(uid, set)| Some((uid, self.sets.get(set as usize)?)))
     }
 
     /// The flags of one UID.

@@ -73,10 +73,7 @@ struct Stored<T> {
 /// # Errors
 /// Never in practice: lanes are plain data.
 pub fn to_text<T: Serialize>(state: &T) -> Result<String, BadLane> {
-    Ok(serde_json::to_string(&Stored {
-        format: LANE_FORMAT,
-        state,
-    })?)
+    Ok(serde_json::to_string(&Stored { format: LANE_FORMAT, state })?)
 }
 
 /// Reads a stored lane.
@@ -101,19 +98,12 @@ mod tests {
 
     #[test]
     fn lanes_round_trip_and_refuse_other_formats() {
-        let lane = Backfill {
-            uidvalidity: UidValidity(7),
-            boundary: 10,
-            remaining: UidSet::range(1, 9),
-            old_before: None,
-        };
+        let lane =
+            Backfill { uidvalidity: UidValidity(7), boundary: 10, remaining: UidSet::range(1, 9), old_before: None };
         let text = to_text(&lane).unwrap();
         assert_eq!(from_text::<Backfill>(&text).unwrap(), lane);
         let newer = text.replace("\"format\":1", "\"format\":2");
-        assert!(matches!(
-            from_text::<Backfill>(&newer),
-            Err(BadLane::Format { found: 2 })
-        ));
+        assert!(matches!(from_text::<Backfill>(&newer), Err(BadLane::Format { found: 2 })));
         assert!(matches!(from_text::<Backfill>("{}"), Err(BadLane::Json(_))));
     }
 }

@@ -14,13 +14,7 @@ impl Flags {
         let mut all: Vec<&str> = names
             .into_iter()
             .filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("\\Recent"))
-            .map(|name| {
-                SYSTEM
-                    .iter()
-                    .copied()
-                    .find(|s| s.eq_ignore_ascii_case(name))
-                    .unwrap_or(name)
-            })
+            .map(|name| SYSTEM.iter().copied().find(|s| s.eq_ignore_ascii_case(name)).unwrap_or(name))
             .collect();
         all.sort_unstable();
         all.dedup();
@@ -47,19 +41,13 @@ impl Flags {
     /// The flags that begin with a backslash, as text.
     #[must_use]
     pub fn system(&self) -> String {
-        self.names()
-            .filter(|n| n.starts_with('\\'))
-            .collect::<Vec<_>>()
-            .join(" ")
+        self.names().filter(|n| n.starts_with('\\')).collect::<Vec<_>>().join(" ")
     }
 
     /// The keywords, as text.
     #[must_use]
     pub fn keywords(&self) -> String {
-        self.names()
-            .filter(|n| !n.starts_with('\\'))
-            .collect::<Vec<_>>()
-            .join(" ")
+        self.names().filter(|n| !n.starts_with('\\')).collect::<Vec<_>>().join(" ")
     }
 
     /// Whether `\Flagged` is set.

@@ -76,11 +76,7 @@ impl Settlement {
         }
         self.refusals += usize::from(refusal.is_some());
         let text = refusal.unwrap_or_else(|| "the index shows it, but no bytes come".into());
-        self.failed.push(Unfetched {
-            uid,
-            class: Class::InvalidData,
-            text,
-        });
+        self.failed.push(Unfetched { uid, class: Class::InvalidData, text });
     }
 
     fn settled(&self) -> UidSet {
@@ -94,10 +90,7 @@ impl Settlement {
         if let Some((uid, _)) = &self.tried {
             return Question::Index(*uid);
         }
-        self.asked
-            .minus(&self.settled())
-            .first()
-            .map_or(Question::Settled, Question::Alone)
+        self.asked.minus(&self.settled()).first().map_or(Question::Settled, Question::Alone)
     }
 
     /// Takes the messages that have come, if they are the next ones in order: a part of the page.
@@ -127,11 +120,7 @@ impl Settlement {
                 format!("every FETCH is refused: {text}"),
             ));
         }
-        Ok(Page {
-            rows: self.rows,
-            gone: self.gone,
-            failed: self.failed,
-        })
+        Ok(Page { rows: self.rows, gone: self.gone, failed: self.failed })
     }
 }
 

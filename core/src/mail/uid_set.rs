@@ -25,13 +25,7 @@ impl UidSet {
     #[must_use]
     pub fn range(low: u32, high: u32) -> Self {
         let low = low.max(1);
-        if low > high {
-            Self::new()
-        } else {
-            Self {
-                ranges: vec![(low, high)],
-            }
-        }
+        if low > high { Self::new() } else { Self { ranges: vec![(low, high)] } }
     }
 
     /// A set of one.
@@ -272,10 +266,7 @@ mod tests {
             assert!(UidSet::parse(bad).is_err(), "{bad}");
         }
         assert_eq!(UidSet::range(4_294_967_294, u32::MAX).len(), 2);
-        assert_eq!(
-            UidSet::range(1, u32::MAX).minus(&UidSet::one(u32::MAX)).last(),
-            Some(u32::MAX - 1)
-        );
+        assert_eq!(UidSet::range(1, u32::MAX).minus(&UidSet::one(u32::MAX)).last(), Some(u32::MAX - 1));
     }
 
     #[test]

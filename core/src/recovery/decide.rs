@@ -39,12 +39,7 @@ pub struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self {
-            first_wait: Duration::from_secs(5),
-            salt: 0,
-            tries: 5,
-            patience: Duration::from_secs(120),
-        }
+        Self { first_wait: Duration::from_secs(5), salt: 0, tries: 5, patience: Duration::from_secs(120) }
     }
 }
 
@@ -94,11 +89,7 @@ fn wait(failure: &Failure, history: &History, policy: &Policy, now: Now) -> Verd
             _ => own,
         },
     };
-    if wait > policy.patience {
-        Verdict::GiveUp
-    } else {
-        Verdict::Wait(wait)
-    }
+    if wait > policy.patience { Verdict::GiveUp } else { Verdict::Wait(wait) }
 }
 
 #[cfg(test)]
@@ -108,20 +99,8 @@ mod tests {
 
     fn verdict(class: Class, reach: Reach, when: When, tries: u32) -> &'static str {
         let failure = Failure::new(class, reach, Provenance::Server, "x").when(when);
-        let history = History {
-            tries,
-            panics: if class == Class::Bug { tries } else { 0 },
-            ..History::default()
-        };
-        match decide(
-            &failure,
-            &history,
-            &Policy::default(),
-            Now {
-                wall: Micros(0),
-                mono: Duration::ZERO,
-            },
-        ) {
+        let history = History { tries, panics: if class == Class::Bug { tries } else { 0 }, ..History::default() };
+        match decide(&failure, &history, &Policy::default(), Now { wall: Micros(0), mono: Duration::ZERO }) {
             Verdict::Wait(d) if d.is_zero() => "now",
             Verdict::Wait(d) if d <= Duration::from_secs(6) => "wait 5s",
             Verdict::Wait(d) if d <= Duration::from_secs(12) => "wait 10s",
@@ -167,25 +146,15 @@ mod tests {
             (C::Unknown, R::Account, When::Never, 1, "give up"),
             (C::Network, R::Session, When::Now, 1, "now"),
         ] {
-            assert_eq!(
-                verdict(class, reach, when, tries),
-                want,
-                "{class} {reach} {when:?} {tries}"
-            );
+            assert_eq!(verdict(class, reach, when, tries), want, "{class} {reach} {when:?} {tries}");
         }
     }
 
     #[test]
     fn an_inferred_refusal_is_not_believed() {
         let failure = Failure::new(Class::Auth, Reach::Account, Provenance::Inferred, "x");
-        let history = History {
-            tries: 1,
-            ..History::default()
-        };
-        assert!(matches!(
-            decide(&failure, &history, &Policy::default(), Now::default()),
-            Verdict::Wait(_)
-        ));
+        let history = History { tries: 1, ..History::default() };
+        assert!(matches!(decide(&failure, &history, &Policy::default(), Now::default()), Verdict::Wait(_)));
     }
 
     #[test]

@@ -16,11 +16,7 @@ impl World {
         let ours: BTreeMap<&str, FolderId> = self.store.folders.values().map(|f| (f.path.as_str(), f.id)).collect();
         if ours.len() != self.server.folders.len() || !self.server.folders.keys().all(|n| ours.contains_key(n.as_str()))
         {
-            return Some(format!(
-                "folders {:?} and {:?}",
-                ours.keys(),
-                self.server.folders.keys()
-            ));
+            return Some(format!("folders {:?} and {:?}", ours.keys(), self.server.folders.keys()));
         }
         for (name, folder) in &self.server.folders {
             let row = &self.store.folders[&ours[name.as_str()]];
@@ -43,11 +39,7 @@ impl World {
                     return Some(format!("{name}/{uid} has wrong bytes"));
                 }
                 if location.flags != flags(mail.flags) {
-                    return Some(format!(
-                        "{name}/{uid} has flags {} instead of {}",
-                        location.flags,
-                        flags(mail.flags)
-                    ));
+                    return Some(format!("{name}/{uid} has flags {} instead of {}", location.flags, flags(mail.flags)));
                 }
             }
             if let Some(uid) = held.keys().find(|uid| !folder.mail.contains_key(uid)) {
@@ -64,11 +56,7 @@ impl World {
     pub(crate) fn is_quiet(&self) -> bool {
         self.store.limbo() == 0
             && self.store.account.list_look.is_none()
-            && self
-                .store
-                .folders
-                .values()
-                .all(|f| f.backfill.remaining.is_empty() && f.look.is_none())
+            && self.store.folders.values().all(|f| f.backfill.remaining.is_empty() && f.look.is_none())
     }
 
     /// After every step.
@@ -90,17 +78,12 @@ impl World {
             return Ok(());
         }
         for row in self.store.folders.values() {
-            let Some(folder) = self.truth.get(&row.id).and_then(|id| self.server.by_id(*id)) else {
-                continue;
-            };
+            let Some(folder) = self.truth.get(&row.id).and_then(|id| self.server.by_id(*id)) else { continue };
             let living = self.store.rows(row.id).living;
             for (uid, mail) in &folder.mail {
                 let coming = *uid >= row.live.uidnext || row.backfill.remaining.contains(*uid);
                 if !coming && living.get(*uid).is_none() && !row.failures.contains(*uid) && !mail.hollow {
-                    return Err(format!(
-                        "INV-5: {}/{uid} is neither stored nor going to be fetched",
-                        row.path
-                    ));
+                    return Err(format!("INV-5: {}/{uid} is neither stored nor going to be fetched", row.path));
                 }
             }
         }
@@ -113,14 +96,10 @@ impl World {
         let mut created = BTreeMap::new();
         let cid = |id: MessageId| {
             let message = self.store.ledger.messages().find(|m| m.id == id);
-            message.map_or(0, |m| {
-                u32::from_be_bytes([m.body.0[0], m.body.0[1], m.body.0[2], m.body.0[3]])
-            })
+            message.map_or(0, |m| u32::from_be_bytes([m.body.0[0], m.body.0[1], m.body.0[2], m.body.0[3]]))
         };
         for event in &self.store.events {
-            let Some(message) = event.message else {
-                continue;
-            };
+            let Some(message) = event.message else { continue };
             mirror.insert(message, event.state.clone());
             if event.kind == EventKind::MessageCreated && created.insert(message, event.backfill).is_some() {
                 return Err(format!("INV-6: message {message} was created twice"));

@@ -13,9 +13,7 @@ mod store;
 use scheduler::World;
 
 fn number(name: &str) -> Option<u64> {
-    std::env::var(name)
-        .ok()
-        .map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number")))
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number")))
 }
 
 #[test]
@@ -23,9 +21,7 @@ fn every_interleaving_ends_proved() {
     if let Some(seed) = number("WORLD_SEED") {
         let mut world = World::new(seed);
         world.trace = true;
-        world
-            .run()
-            .unwrap_or_else(|violation| panic!("seed {seed}: {violation}\n{}", world.log.join("\n")));
+        world.run().unwrap_or_else(|violation| panic!("seed {seed}: {violation}\n{}", world.log.join("\n")));
         return;
     }
     let first = number("WORLD_FIRST").unwrap_or(1);
@@ -46,19 +42,8 @@ fn every_interleaving_ends_proved() {
         "{runs} runs from seed {first}: {commits} commits, {refused} refused, {fetches} bodies; clean rounds needed {rounds:?}"
     );
     broken.sort_by_key(|b| b.0);
-    let shown: Vec<String> = broken
-        .iter()
-        .take(5)
-        .map(|(steps, seed, v)| format!("seed {seed} ({steps} steps): {v}"))
-        .collect();
-    assert!(
-        broken.is_empty(),
-        "{} of {runs} runs broke an invariant\n{}",
-        broken.len(),
-        shown.join("\n")
-    );
-    assert!(
-        refused > 0 && commits > runs,
-        "the world has become too tame to prove anything"
-    );
+    let shown: Vec<String> =
+        broken.iter().take(5).map(|(steps, seed, v)| format!("seed {seed} ({steps} steps): {v}")).collect();
+    assert!(broken.is_empty(), "{} of {runs} runs broke an invariant\n{}", broken.len(), shown.join("\n"));
+    assert!(refused > 0 && commits > runs, "the world has become too tame to prove anything");
 }

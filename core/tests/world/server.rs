@@ -61,12 +61,7 @@ impl Server {
         let name = ["INBOX", "B", "C", "D", "E", "F"].get(self.used)?;
         self.used += 1;
         self.next_id += 1;
-        let folder = Folder {
-            id: self.next_id,
-            uidvalidity: 7,
-            uidnext: 1,
-            mail: BTreeMap::new(),
-        };
+        let folder = Folder { id: self.next_id, uidvalidity: 7, uidnext: 1, mail: BTreeMap::new() };
         self.folders.insert((*name).to_owned(), folder);
         Some((*name).to_owned())
     }

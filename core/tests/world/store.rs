@@ -52,31 +52,16 @@ impl Store {
     pub(crate) fn open(&mut self) -> AccountSnapshot {
         self.account.incarnation.0 += 1;
         let due = self.folders.values().map(|f| (f.id, f.failures.clone())).collect();
-        AccountSnapshot {
-            account: self.account.clone(),
-            folders: self.folders.values().cloned().collect(),
-            due,
-        }
+        AccountSnapshot { account: self.account.clone(), folders: self.folders.values().cloned().collect(), due }
     }
 
     pub(crate) fn rows(&self, folder: FolderId) -> FolderRows {
         let mut living = UidFlags::default();
-        for l in self
-            .ledger
-            .locations()
-            .filter(|l| l.folder == folder && l.ended_at.is_none())
-        {
+        for l in self.ledger.locations().filter(|l| l.folder == folder && l.ended_at.is_none()) {
             living.push(l.uid, l.flags.clone());
         }
-        let failures = self
-            .folders
-            .get(&folder)
-            .map(|f| f.failures.clone())
-            .unwrap_or_default();
-        FolderRows {
-            living: living.finished(),
-            failures,
-        }
+        let failures = self.folders.get(&folder).map(|f| f.failures.clone()).unwrap_or_default();
+        FolderRows { living: living.finished(), failures }
     }
 
     pub(crate) fn limbo(&self) -> u64 {
@@ -101,23 +86,16 @@ impl Store {
             (_, Some(id)) => self.folders.get(&id).cloned(),
             _ => None,
         };
-        let admitted = match admit(
-            &self.account,
-            before.as_ref(),
-            commit.incarnation,
-            &commit.change,
-            FolderId(self.next_folder),
-        ) {
-            Ok(admitted) => admitted,
-            Err(refusal) => {
-                self.refused += 1;
-                let rows = StoredRows {
-                    account: self.account.clone(),
-                    folder: before,
-                };
-                return CommitAnswer::Refused(refusal, (refusal != Refusal::Incarnation).then(|| Box::new(rows)));
-            }
-        };
+        let admitted =
+            match admit(&self.account, before.as_ref(), commit.incarnation, &commit.change, FolderId(self.next_folder))
+            {
+                Ok(admitted) => admitted,
+                Err(refusal) => {
+                    self.refused += 1;
+                    let rows = StoredRows { account: self.account.clone(), folder: before };
+                    return CommitAnswer::Refused(refusal, (refusal != Refusal::Incarnation).then(|| Box::new(rows)));
+                }
+            };
         self.commits += 1;
         match &commit.change {
             Change::Open { .. } => self.next_folder += 1,
@@ -138,14 +116,7 @@ impl Store {
         }
         let first = self.account.opened_at.is_none();
         let sweep = may_end_limbo(&commit.change);
-        apply(
-            &commit.change,
-            before.as_ref(),
-            &admitted,
-            first,
-            commit.at,
-            &mut self.ledger,
-        );
+        apply(&commit.change, before.as_ref(), &admitted, first, commit.at, &mut self.ledger);
         self.account = admitted.account.clone();
         match (&admitted.folder, id) {
             (Some(row), _) => {
@@ -161,9 +132,6 @@ impl Store {
             self.ledger.sweep(&self.account, &folders, commit.at);
         }
         self.events.extend(self.ledger.take_writes().events);
-        CommitAnswer::Done(Box::new(StoredRows {
-            account: admitted.account,
-            folder: admitted.folder,
-        }))
+        CommitAnswer::Done(Box::new(StoredRows { account: admitted.account, folder: admitted.folder }))
     }
 }

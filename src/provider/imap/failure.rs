@@ -15,8 +15,6 @@ pub(super) enum During {
     Other,
 }
 
-const MINUTE: When = When::After(Duration::from_secs(60));
-
 /// Response codes (RFC 5530, RFC 3501, Gmail).
 ///
 /// A wrong "permanent" loses mail, a wrong "transient" costs a few capped tries: what is not here is judged by its text,
@@ -41,32 +39,19 @@ const CODES: &[(&str, Class, Reach, When)] = &[
 /// Texts, lower case, matched anywhere; the first that fits decides. They outweigh codes: a connection limit comes with
 /// `[UNAVAILABLE]`, a throttle with `[AUTHENTICATIONFAILED]`.
 const TEXTS: &[(&str, Class, Reach, When)] = &[
-    ("number of connections", Class::RateLimit, Reach::Account, MINUTE),
-    (
-        "too many simultaneous connections",
-        Class::RateLimit,
-        Reach::Account,
-        MINUTE,
-    ),
-    ("too many", Class::RateLimit, Reach::Account, MINUTE),
+    ("number of connections", Class::RateLimit, Reach::Account, When::BackOff),
+    ("too many", Class::RateLimit, Reach::Account, When::BackOff),
     ("bandwidth limits", Class::Quota, Reach::Account, When::BackOff),
     ("throttl", Class::RateLimit, Reach::Account, When::BackOff),
     ("rate limit", Class::RateLimit, Reach::Account, When::BackOff),
-    (
-        "authenticated but not connected",
-        Class::Provider,
-        Reach::Account,
-        When::BackOff,
-    ),
+    ("authenticated but not connected", Class::Provider, Reach::Account, When::BackOff),
     ("temporary", Class::Provider, Reach::Endpoint, When::BackOff),
     ("temporarily", Class::Provider, Reach::Endpoint, When::BackOff),
     ("try again later", Class::Provider, Reach::Endpoint, When::BackOff),
-    (
-        "internal authentication failure",
-        Class::Provider,
-        Reach::Endpoint,
-        When::BackOff,
-    ),
+    ("internal authentication failure", Class::Provider, Reach::Endpoint, When::BackOff),
+    ("lookup failed", Class::Provider, Reach::Endpoint, When::BackOff),
+    ("system error", Class::Provider, Reach::Endpoint, When::BackOff),
+    ("is locked", Class::RateLimit, Reach::Account, When::BackOff),
     ("autologout", Class::Network, Reach::Session, When::BackOff),
 ];
 
@@ -75,22 +60,18 @@ pub(super) fn telling(told: &Told) -> Option<Failure> {
     let lower = told.text.to_ascii_lowercase();
     let said = |class, reach, when| {
         let code = told.code.as_ref().map(|c| format!("[{c}] ")).unwrap_or_default();
-        let failure = Failure::new(
-            class,
-            reach,
-            Provenance::Server,
-            format!("the server said {code}{}", told.text),
-        );
+        let failure = Failure::new(class, reach, Provenance::Server, format!("the server said {code}{}", told.text));
         failure.when(named_wait(&lower).unwrap_or(when))
     };
-    if let Some((_, class, reach, when)) = TEXTS.iter().find(|(text, ..)| lower.contains(text)) {
+    let word = told.code.as_deref().and_then(|code| code.split(' ').next()).unwrap_or_default();
+    let coded = CODES.iter().find(|(code, ..)| word.eq_ignore_ascii_case(code));
+    // A folder's code decides before any text: the text may echo the folder's name.
+    if let Some((_, class, reach @ Reach::Folder, when)) = coded {
         return Some(said(*class, *reach, *when));
     }
-    let word = told.code.as_deref().and_then(|code| code.split(' ').next())?;
-    CODES
-        .iter()
-        .find(|(code, ..)| word.eq_ignore_ascii_case(code))
-        .map(|(_, class, reach, when)| said(*class, *reach, *when))
+    let texts = TEXTS.iter().find(|(text, ..)| lower.contains(text));
+    let (_, class, reach, when) = texts.or(coded)?;
+    Some(said(*class, *reach, *when))
 }
 
 /// `Suggested Backoff Time: N milliseconds` (Exchange).
@@ -102,15 +83,31 @@ fn named_wait(lower: &str) -> Option<When> {
 
 /// What a refusal, or a BYE, means.
 pub(super) fn refusal(told: &Told, during: During) -> Failure {
-    if let Some(failure) = telling(told) {
-        return failure;
-    }
+    let failure = telling(told).unwrap_or_else(|| untelling(told, during));
+    let reach = match (told.status, during, failure.reach) {
+        // Whatever it says, the connection is over.
+        (Status::Bye, _, Reach::Folder | Reach::Message) => Reach::Session,
+        // A folder that the server cannot open (`[SERVERBUG]`, `[UNAVAILABLE]`) is not the whole server's trouble.
+        (Status::No | Status::Bad, During::Folder, Reach::Endpoint | Reach::Session)
+            if !matches!(failure.class, Class::RateLimit | Class::Quota | Class::Auth) =>
+        {
+            Reach::Folder
+        }
+        // Outside a folder there is none to stand still.
+        (_, During::Login, Reach::Folder | Reach::Message) => Reach::Account,
+        (_, During::Other, Reach::Folder | Reach::Message) => Reach::Session,
+        (_, _, reach) => reach,
+    };
+    Failure { reach, ..failure }
+}
+
+fn untelling(told: &Told, during: During) -> Failure {
     let code = told.code.as_ref().map(|c| format!("[{c}] ")).unwrap_or_default();
     let text = format!("the server said {:?} {code}{}", told.status, told.text);
     let (class, reach, when) = match (told.status, during) {
         (Status::Bye, _) => (Class::Network, Reach::Session, When::BackOff),
-        (_, During::Login) => (Class::Auth, Reach::Account, When::AfterChange),
-        (Status::No, During::Folder) => (Class::Provider, Reach::Folder, When::BackOff),
+        (Status::No, During::Login) => (Class::Auth, Reach::Account, When::AfterChange),
+        (_, During::Folder) => (Class::Provider, Reach::Folder, When::BackOff),
         _ => (Class::Unknown, Reach::Session, When::BackOff),
     };
     Failure::new(class, reach, Provenance::Server, text).when(when)
@@ -123,13 +120,8 @@ mod tests {
     use crate::provider::imap::wire::response::{Response, read};
 
     fn judge(line: &str, during: During) -> (Class, Reach, When) {
-        let frame = Frame {
-            parts: vec![Part::Text(line.into())],
-            truncated: false,
-        };
-        let (Response::Tagged(_, told) | Response::Status(told)) = read(&frame) else {
-            panic!("{line}")
-        };
+        let frame = Frame { parts: vec![Part::Text(line.into())], truncated: false };
+        let (Response::Tagged(_, told) | Response::Status(told)) = read(&frame) else { panic!("{line}") };
         let failure = refusal(&told, during);
         (failure.class, failure.reach, failure.when)
     }
@@ -145,62 +137,40 @@ mod tests {
                 Login,
                 (Class::Auth, Reach::Account, When::AfterChange),
             ),
-            (
-                "a NO LOGIN failed.",
-                Login,
-                (Class::Auth, Reach::Account, When::AfterChange),
-            ),
-            (
-                "a NO [UNAVAILABLE] Temporary authentication failure.",
-                Login,
-                (Class::Provider, Reach::Endpoint, back),
-            ),
+            ("a NO LOGIN failed.", Login, (Class::Auth, Reach::Account, When::AfterChange)),
+            ("a NO [UNAVAILABLE] Temporary authentication failure.", Login, (Class::Provider, Reach::Endpoint, back)),
             (
                 "a NO [UNAVAILABLE] Maximum number of connections from user+IP exceeded (mail_max_userip_connections=16)",
                 Login,
-                (Class::RateLimit, Reach::Account, MINUTE),
+                (Class::RateLimit, Reach::Account, When::BackOff),
             ),
             (
                 "a NO [ALERT] Too many simultaneous connections. (Failure)",
                 Login,
-                (Class::RateLimit, Reach::Account, MINUTE),
+                (Class::RateLimit, Reach::Account, When::BackOff),
             ),
             (
                 "a NO [OVERQUOTA] Account exceeded command or bandwidth limits.",
                 Other,
                 (Class::Quota, Reach::Account, back),
             ),
-            (
-                "a NO [THROTTLED] slow down",
-                Folder,
-                (Class::RateLimit, Reach::Account, back),
-            ),
+            ("a NO [THROTTLED] slow down", Folder, (Class::RateLimit, Reach::Account, back)),
             (
                 "a BAD Request is throttled. Suggested Backoff Time: 89117 milliseconds",
                 Folder,
-                (
-                    Class::RateLimit,
-                    Reach::Account,
-                    When::After(Duration::from_millis(89117)),
-                ),
+                (Class::RateLimit, Reach::Account, When::After(Duration::from_millis(89117))),
             ),
-            (
-                "a BAD User is authenticated but not connected.",
-                Folder,
-                (Class::Provider, Reach::Account, back),
-            ),
-            (
-                "a NO [NONEXISTENT] Unknown Mailbox",
-                Folder,
-                (Class::InvalidData, Reach::Folder, back),
-            ),
+            ("a BAD User is authenticated but not connected.", Folder, (Class::Provider, Reach::Account, back)),
+            ("a NO [NONEXISTENT] Unknown Mailbox", Folder, (Class::InvalidData, Reach::Folder, back)),
             ("a NO something else", Folder, (Class::Provider, Reach::Folder, back)),
-            ("a BAD what", Folder, (Class::Unknown, Reach::Session, back)),
-            (
-                "* BYE Autologout; idle for too long",
-                Other,
-                (Class::Network, Reach::Session, back),
-            ),
+            ("a BAD what", Folder, (Class::Provider, Reach::Folder, back)),
+            ("a BAD what", Other, (Class::Unknown, Reach::Session, back)),
+            ("a BAD what", Login, (Class::Unknown, Reach::Session, back)),
+            ("a NO [SERVERBUG] Internal error occurred", Folder, (Class::Provider, Reach::Folder, back)),
+            ("a NO [NONEXISTENT] Unknown Mailbox: Temporary Items", Folder, (Class::InvalidData, Reach::Folder, back)),
+            ("a NO [INUSE] locked", Login, (Class::Provider, Reach::Account, back)),
+            ("* BYE [INUSE] bye", Other, (Class::Provider, Reach::Session, back)),
+            ("* BYE Autologout; idle for too long", Other, (Class::Network, Reach::Session, back)),
             ("* BYE bye", Other, (Class::Network, Reach::Session, back)),
             ("a NO [SERVERBUG] oops", Other, (Class::Provider, Reach::Endpoint, back)),
         ] {

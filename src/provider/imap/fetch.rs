@@ -1,7 +1,7 @@
 //! Pages of messages: pipelined FETCHes, bodies streamed and sealed, each UID settled.
 
 use crate::provider::imap::failure::{During, refusal, telling};
-use crate::provider::imap::session::{Ask, Conn, Session};
+use crate::provider::imap::session::{Ask, Conn, PACE, Session};
 use crate::provider::imap::wire::frame::Head;
 use crate::provider::imap::wire::response::{BodySeen, FetchLine, Response, Status, Told};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
@@ -18,13 +18,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::Instant;
 
 /// Octets of UID set in a command line (RFC 7162 §6 asks for lines below 8,192).
 const SET_OCTETS: usize = 4000;
 /// Octets of mail after which what has come of a page is handed over as a part.
 const PART_OCTETS: u64 = 8 * 1024 * 1024;
-/// What a literal must bring a second for its command to go on beyond the deadline.
-const PROGRESS_OCTETS: u64 = 1024;
 
 const ITEMS: &str = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])";
 
@@ -34,8 +33,14 @@ struct Active {
     page: Settlement,
     /// Tags of FETCHes that are not answered.
     open: Vec<String>,
+    /// The folder cannot even tell its index: the page is answered so.
+    broken: Option<Failure>,
     /// The lone question that is open.
     alone: Option<Alone>,
+    /// Octets that the session had read then.
+    octets: u64,
+    /// When its FETCH was sent, or when it last was seen to keep the pace.
+    began: Instant,
     /// Held while the page is being read.
     _credit: Option<OwnedSemaphorePermit>,
 }
@@ -116,7 +121,7 @@ impl<S: BodySink> Session<S> {
             }
             match self.read_one(&mut pages).await {
                 Ok(Some(meta)) => {
-                    octets += meta.1;
+                    octets += meta.1 + 4096;
                     unsealed.push(meta.0);
                 }
                 Ok(None) => {}
@@ -131,12 +136,7 @@ impl<S: BodySink> Session<S> {
         mut ask: Ask,
         credit: Option<OwnedSemaphorePermit>,
     ) -> Result<Option<Active>, (Ask, Failure)> {
-        let Request::Fetch {
-            remote_id,
-            uidvalidity,
-            uids,
-        } = ask.request.clone()
-        else {
+        let Request::Fetch { remote_id, uidvalidity, uids } = ask.request.clone() else {
             return Err((ask, Failure::bug("not a FETCH")));
         };
         match self.conn.select(&remote_id, uidvalidity).await {
@@ -149,28 +149,33 @@ impl<S: BodySink> Session<S> {
         }
         let mut open = Vec::new();
         for set in uids.chunks(SET_OCTETS) {
-            match self
-                .conn
-                .send(format!("UID FETCH {set} {ITEMS}").as_bytes(), false)
-                .await
-            {
+            match self.conn.send(format!("UID FETCH {set} {ITEMS}").as_bytes(), false).await {
                 Ok(tag) => open.push(tag),
                 Err(failure) => return Err((ask, failure)),
             }
         }
+        let octets = self.conn.counter().load(Ordering::Relaxed);
         let page = Settlement::new(uids, self.delivered);
-        Ok(Some(Active {
-            ask,
-            page,
-            open,
-            alone: None,
-            _credit: credit,
-        }))
+        Ok(Some(Active { ask, page, open, broken: None, alone: None, began: Instant::now(), octets, _credit: credit }))
     }
 
     /// Reads one response; returns a message that came with its octets.
     async fn read_one(&mut self, pages: &mut VecDeque<Active>) -> Result<Option<(Meta, u64)>, Failure> {
-        match patiently(&mut self.conn, &mut self.sink).await? {
+        let deadline = self.conn.command_deadline();
+        let (counter, began) = (self.conn.counter(), pages.front().map(|page| page.began));
+        let read = patiently(&mut self.conn, &mut self.sink).await?;
+        // Small talk does not count as an answer: a command that brings less than the pace has had its time.
+        if let Some(front) = pages.front_mut()
+            && began.is_some_and(|began| began.elapsed() > deadline)
+        {
+            let octets = counter.load(Ordering::Relaxed) - front.octets;
+            if octets < PACE.saturating_mul(deadline.as_secs().max(1)) {
+                let text = format!("a FETCH took longer than {} s", deadline.as_secs());
+                return Err(Failure::new(Class::Timeout, Reach::Session, Provenance::Deadline, text));
+            }
+            (front.began, front.octets) = (Instant::now(), counter.load(Ordering::Relaxed));
+        }
+        match read {
             Response::Fetch(line) => {
                 let came = self.take_line(pages, line).await?;
                 self.delivered |= came.is_some();
@@ -215,6 +220,11 @@ impl<S: BodySink> Session<S> {
             }
             Some(BodySeen::Nil) | None => return Ok(None),
         };
+        // Nothing, where the server says that there is something: it is asked for again alone.
+        if length == 0 && line.size.is_some_and(|size| size > 0) {
+            self.sink.abandon();
+            return Ok(None);
+        }
         // A message without its flags is not told yet: it is asked for again alone.
         let Some(flags) = line.flags else {
             self.sink.abandon();
@@ -227,16 +237,7 @@ impl<S: BodySink> Session<S> {
             }
         }
         let header = mime::header_facts(&head);
-        Ok(Some((
-            Meta {
-                uid,
-                flags,
-                modseq: line.modseq,
-                internal_date: line.internal_date,
-                header,
-            },
-            length,
-        )))
+        Ok(Some((Meta { uid, flags, modseq: line.modseq, internal_date: line.internal_date, header }, length)))
     }
 
     /// Seals what has come and gives each message to the page that wants it.
@@ -244,29 +245,13 @@ impl<S: BodySink> Session<S> {
         let bodies = self.sink.seal().await?;
         let metas = std::mem::take(unsealed);
         if bodies.len() != metas.len() {
-            return Err(Failure::bug(
-                "the sink sealed another number of bodies than it was given",
-            ));
+            return Err(Failure::bug("the sink sealed another number of bodies than it was given"));
         }
         for (meta, body) in metas.into_iter().zip(bodies) {
-            let Meta {
-                uid,
-                flags,
-                modseq,
-                internal_date,
-                header,
-            } = meta;
+            let Meta { uid, flags, modseq, internal_date, header } = meta;
             let identity = Identity(format!("h:{}", body.hash()));
             if let Some(page) = pages.iter_mut().find(|p| p.page.wants(uid)) {
-                page.page.got(Fetched {
-                    uid,
-                    identity,
-                    body,
-                    flags,
-                    modseq,
-                    internal_date,
-                    header,
-                });
+                page.page.got(Fetched { uid, identity, body, flags, modseq, internal_date, header });
             }
         }
         Ok(())
@@ -278,13 +263,7 @@ impl<S: BodySink> Session<S> {
         if let Some(front) = pages.front_mut()
             && let Some((rows, _)) = front.page.take_part()
         {
-            (front.ask.answer)(Ok(Answer::Fetched {
-                page: Page {
-                    rows,
-                    ..Page::default()
-                },
-                last: false,
-            }));
+            (front.ask.answer)(Ok(Answer::Fetched { page: Page { rows, ..Page::default() }, last: false }));
         }
         Ok(())
     }
@@ -293,29 +272,29 @@ impl<S: BodySink> Session<S> {
     async fn settle_front(&mut self, pages: &mut VecDeque<Active>, unsealed: &mut Vec<Meta>) -> Result<(), Failure> {
         self.seal(pages, unsealed).await?;
         let Some(front) = pages.front_mut() else { return Ok(()) };
+        if let Some(failure) = front.broken.take() {
+            if let Some(Active { mut ask, .. }) = pages.pop_front() {
+                (ask.answer)(Err(failure));
+            }
+            return Ok(());
+        }
         let (uid, index) = match front.page.next() {
             Question::Alone(uid) => (uid, false),
             Question::Index(uid) => (uid, true),
             Question::Settled => {
-                let Some(Active { mut ask, page, .. }) = pages.pop_front() else {
-                    return Ok(());
-                };
-                (ask.answer)(page.finish().map(|page| Answer::Fetched { page, last: true }));
+                let Some(Active { mut ask, page, .. }) = pages.pop_front() else { return Ok(()) };
+                let page = page.finish();
+                // "Other mail still comes" is judged by the page before.
+                self.delivered = page.as_ref().is_ok_and(|page| !page.rows.is_empty());
+                (ask.answer)(page.map(|page| Answer::Fetched { page, last: true }));
                 return Ok(());
             }
         };
         let items = if index { "(UID)" } else { ITEMS };
-        let tag = self
-            .conn
-            .send(format!("UID FETCH {uid} {items}").as_bytes(), false)
-            .await?;
+        let tag = self.conn.send(format!("UID FETCH {uid} {items}").as_bytes(), false).await?;
         front.open.push(tag);
-        front.alone = Some(Alone {
-            uid,
-            index,
-            shown: false,
-            came: false,
-        });
+        front.began = Instant::now();
+        front.alone = Some(Alone { uid, index, shown: false, came: false });
         Ok(())
     }
 
@@ -328,7 +307,8 @@ impl<S: BodySink> Session<S> {
         failure: Failure,
     ) -> Result<(), Failure> {
         self.sink.abandon();
-        if failure.class != Class::Storage {
+        // Not after a deadline of our own: it may have cut the sink's work, and the sink is not to be used then.
+        if failure.class != Class::Storage && failure.provenance != Provenance::Deadline {
             // Were this to fail, the messages would be fetched again: nothing is lost.
             drop(self.hand_over_part(pages, unsealed).await);
         }
@@ -342,11 +322,14 @@ impl<S: BodySink> Session<S> {
     }
 }
 
+/// Which refusals of a FETCH end its session; after the others its UIDs are asked for alone.
+fn ends_session(class: Class) -> bool {
+    matches!(class, Class::RateLimit | Class::Quota | Class::Auth)
+}
+
 fn same_folder(request: &Request, other: &Request) -> bool {
     let folder = |r: &Request| match r {
-        Request::Fetch {
-            remote_id, uidvalidity, ..
-        } => Some((remote_id.clone(), *uidvalidity)),
+        Request::Fetch { remote_id, uidvalidity, .. } => Some((remote_id.clone(), *uidvalidity)),
         _ => None,
     };
     let a: Option<(Vec<u8>, UidValidity)> = folder(request);
@@ -355,12 +338,10 @@ fn same_folder(request: &Request, other: &Request) -> bool {
 
 /// A command's end. A refusal without a telling text leaves its UIDs to be asked alone; a telling one ends the session.
 fn tagged(pages: &mut VecDeque<Active>, tag: &str, told: &Told) -> Result<(), Failure> {
-    let Some(page) = pages.iter_mut().find(|p| p.open.iter().any(|t| t == tag)) else {
-        return Ok(());
-    };
+    let Some(page) = pages.iter_mut().find(|p| p.open.iter().any(|t| t == tag)) else { return Ok(()) };
     page.open.retain(|t| t != tag);
     if told.status != Status::Ok
-        && let Some(failure) = telling(told).filter(|f| f.reach != Reach::Folder)
+        && let Some(failure) = telling(told).filter(|f| ends_session(f.class))
     {
         return Err(failure);
     }
@@ -368,7 +349,7 @@ fn tagged(pages: &mut VecDeque<Active>, tag: &str, told: &Told) -> Result<(), Fa
     match (alone.index, told.status) {
         (true, Status::Ok) => page.page.indexed(alone.uid, alone.shown),
         // Not even its index is told: this says nothing about the message.
-        (true, _) => return Err(refusal(told, During::Other)),
+        (true, _) => page.broken = Some(refusal(told, During::Folder)),
         (false, _) if alone.came => {}
         (false, Status::Ok) => page.page.missed(alone.uid, None),
         (false, _) => page.page.missed(alone.uid, Some(told.text.clone())),
@@ -387,7 +368,7 @@ async fn patiently<S: BodySink>(conn: &mut Conn, sink: &mut S) -> Result<Respons
             return response;
         }
         let now = counter.load(Ordering::Relaxed);
-        if now - seen < PROGRESS_OCTETS.saturating_mul(deadline.as_secs().max(1)) {
+        if now - seen < PACE.saturating_mul(deadline.as_secs().max(1)) {
             let text = format!("a response took longer than {} s", deadline.as_secs());
             return Err(Failure::new(Class::Timeout, Reach::Session, Provenance::Deadline, text));
         }

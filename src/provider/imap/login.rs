@@ -15,6 +15,14 @@ fn config(text: &str) -> Failure {
     Failure::new(Class::Config, Reach::Account, Provenance::Server, text).when(When::AfterChange)
 }
 
+/// What the server told, without the secret: some echo the command that they refuse.
+fn without(told: &Told, secret: &Secret) -> Told {
+    let password = secret.password.expose_secret();
+    let coded = STANDARD.encode(format!("\0{}\0{password}", secret.username));
+    let cut = |text: &str| text.replace(&coded, "…").replace(password, "…");
+    Told { status: told.status, code: told.code.as_deref().map(cut), text: cut(&told.text) }
+}
+
 impl Conn {
     /// Connects, protects, logs in.
     ///
@@ -58,21 +66,15 @@ impl Conn {
     }
 
     async fn start_tls(mut self, endpoint: &Endpoint) -> Result<Self, Failure> {
-        self.command("STARTTLS", During::Other)
-            .await
-            .map_err(|e| match e.class {
-                Class::Unknown => config("the server refuses STARTTLS"),
-                _ => e,
-            })?;
+        self.command("STARTTLS", During::Other).await.map_err(|e| match e.class {
+            Class::Unknown => config("the server refuses STARTTLS"),
+            _ => e,
+        })?;
         if self.has_leftover() {
-            return Err(config(
-                "the server sent data before the TLS handshake: somebody is in between",
-            ));
+            return Err(config("the server sent data before the TLS handshake: somebody is in between"));
         }
         let (stream, timeouts, account, wire) = self.into_parts();
-        let Stream::Plain(tcp) = stream else {
-            return Err(Failure::bug("STARTTLS inside TLS"));
-        };
+        let Stream::Plain(tcp) = stream else { return Err(Failure::bug("STARTTLS inside TLS")) };
         // Nothing that was learned in the clear counts.
         Ok(Self::new(endpoint.handshake(tcp).await?, timeouts, account, wire))
     }
@@ -84,14 +86,12 @@ impl Conn {
         let told = if self.has("AUTH=PLAIN") {
             self.authenticate_plain(secret).await?
         } else if self.has("LOGINDISABLED") {
-            return Err(config(
-                "the server allows no login on this connection (LOGINDISABLED): use TLS",
-            ));
+            return Err(config("the server allows no login on this connection (LOGINDISABLED): use TLS"));
         } else {
             self.login(secret).await?
         };
         if told.status != Status::Ok {
-            return Err(refusal(&told, During::Login));
+            return Err(refusal(&without(&told, secret), During::Login));
         }
         // Capabilities differ after login, and only these count.
         self.capabilities.clear();
@@ -100,10 +100,7 @@ impl Conn {
             self.command("CAPABILITY", During::Other).await?;
         }
         if self.has("ID") {
-            let id = format!(
-                "ID (\"name\" \"postrider\" \"version\" \"{}\")",
-                env!("CARGO_PKG_VERSION")
-            );
+            let id = format!("ID (\"name\" \"postrider\" \"version\" \"{}\")", env!("CARGO_PKG_VERSION"));
             match self.command(&id, During::Other).await {
                 // A server that refuses ID is used without.
                 Err(e) if e.class == Class::Unknown => {}
@@ -123,9 +120,7 @@ impl Conn {
         let clear = format!("\0{}\0{}", secret.username, secret.password.expose_secret());
         let response = STANDARD.encode(clear);
         if self.has("SASL-IR") {
-            let tag = self
-                .send(format!("AUTHENTICATE PLAIN {response}").as_bytes(), true)
-                .await?;
+            let tag = self.send(format!("AUTHENTICATE PLAIN {response}").as_bytes(), true).await?;
             return self.tagged(&tag).await;
         }
         let tag = self.send(b"AUTHENTICATE PLAIN", false).await?;

@@ -6,20 +6,25 @@ use crate::provider::imap::failure::{During, refusal};
 use crate::provider::imap::stream::{Endpoint, Secret, Stream, Timeouts};
 use crate::provider::imap::wire::frame::FrameReader;
 use crate::provider::imap::wire::quote::{Said, say};
-use crate::provider::imap::wire::response::{Response, Status, Told, read};
+use crate::provider::imap::wire::response::{FetchLine, Response, Status, Told, read};
 use crate::provider::imap::wire::utf7;
 use crate::telemetry::wire::WireLog;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::{BodyRef, BodySink};
 use postrider_core::mail::change::{Answer, Examined, ListedFolder, Request, Role, UidFlags};
 use postrider_core::mail::id::UidValidity;
+use postrider_core::mail::uid_set::UidSet;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{Semaphore, mpsc};
 
+/// Folders that a LIST may show.
+const FOLDERS: usize = 100_000;
+/// Octets a second that a long answer must bring to go on beyond the deadline.
+pub(super) const PACE: u64 = 1024;
 /// How long a LOGOUT is waited for.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -33,9 +38,7 @@ pub struct Ask {
 
 impl std::fmt::Debug for Ask {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ask")
-            .field("request", &self.request)
-            .finish_non_exhaustive()
+        f.debug_struct("Ask").field("request", &self.request).finish_non_exhaustive()
     }
 }
 
@@ -83,16 +86,7 @@ pub(super) struct Conn {
 impl Conn {
     pub(super) fn new(stream: Stream, timeouts: Timeouts, account: String, wire: WireLog) -> Self {
         let reader = FrameReader::new(timeouts.silence);
-        Self {
-            stream,
-            reader,
-            timeouts,
-            account,
-            wire,
-            tags: 0,
-            capabilities: Vec::new(),
-            selected: None,
-        }
+        Self { stream, reader, timeouts, account, wire, tags: 0, capabilities: Vec::new(), selected: None }
     }
 
     pub(super) fn into_parts(self) -> (Stream, Timeouts, String, WireLog) {
@@ -107,6 +101,7 @@ impl Conn {
         self.capabilities.iter().any(|c| c == capability)
     }
 
+    /// Octets read so far.
     pub(super) fn counter(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.reader.octets)
     }
@@ -169,18 +164,24 @@ impl Conn {
 
     /// Waits for `+`, or for the command's end.
     pub(super) async fn continued(&mut self, tag: &str) -> Result<Option<Told>, Failure> {
-        loop {
-            match self.next(None::<&mut NoSink>).await? {
-                Response::Continue => return Ok(None),
-                Response::Tagged(of, told) if of == tag => return Ok(Some(told)),
-                _ => {}
+        let deadline = self.timeouts.command;
+        let reading = async {
+            loop {
+                match self.next(None::<&mut NoSink>).await? {
+                    Response::Continue => return Ok(None),
+                    Response::Tagged(of, told) if of == tag => return Ok(Some(told)),
+                    _ => {}
+                }
             }
-        }
+        };
+        tokio::time::timeout(deadline, reading).await.unwrap_or_else(|_| Err(too_long(deadline)))
     }
 
     /// Reads to the command's end, handing every response to `each`.
     pub(super) async fn until(&mut self, tag: &str, mut each: impl FnMut(Response)) -> Result<Told, Failure> {
         let deadline = self.timeouts.command;
+        let counter = self.counter();
+        let mut seen = counter.load(Ordering::Relaxed);
         let reading = async {
             loop {
                 match self.next(None::<&mut NoSink>).await? {
@@ -189,12 +190,17 @@ impl Conn {
                 }
             }
         };
-        match tokio::time::timeout(deadline, reading).await {
-            Ok(result) => result,
-            Err(_) => {
-                let text = format!("a command took longer than {} s", deadline.as_secs());
-                Err(Failure::new(Class::Timeout, Reach::Session, Provenance::Deadline, text))
+        let mut reading = std::pin::pin!(reading);
+        loop {
+            if let Ok(result) = tokio::time::timeout(deadline, &mut reading).await {
+                return result;
             }
+            // A long answer may take longer, as long as it keeps a pace.
+            let now = counter.load(Ordering::Relaxed);
+            if now - seen < PACE.saturating_mul(deadline.as_secs().max(1)) {
+                return Err(too_long(deadline));
+            }
+            seen = now;
         }
     }
 
@@ -206,40 +212,30 @@ impl Conn {
     pub(super) async fn command(&mut self, command: &str, during: During) -> Result<Told, Failure> {
         let tag = self.send(command.as_bytes(), false).await?;
         let told = self.tagged(&tag).await?;
-        if told.status == Status::Ok {
-            Ok(told)
-        } else {
-            Err(refusal(&told, during))
-        }
+        if told.status == Status::Ok { Ok(told) } else { Err(refusal(&told, during)) }
     }
 
     /// LIST: every folder that can be opened. Source: RFC 3501 §6.3.8, RFC 6154.
     async fn list(&mut self) -> Result<Vec<ListedFolder>, Failure> {
         let extended = self.has("LIST-EXTENDED") && self.has("SPECIAL-USE");
-        let command = if extended {
-            "LIST \"\" \"*\" RETURN (SPECIAL-USE)"
-        } else {
-            "LIST \"\" \"*\""
-        };
+        let command = if extended { "LIST \"\" \"*\" RETURN (SPECIAL-USE)" } else { "LIST \"\" \"*\"" };
         let tag = self.send(command.as_bytes(), false).await?;
-        let mut folders = Vec::new();
+        let (mut folders, mut unreadable) = (Vec::new(), false);
         let told = self
-            .until(&tag, |response| {
-                if let Response::List {
-                    attributes,
-                    delimiter,
-                    name,
-                } = response
-                {
+            .until(&tag, |response| match response {
+                Response::List { attributes, delimiter, name } if folders.len() < FOLDERS => {
                     folders.extend(listed(&attributes, delimiter, name));
                 }
+                Response::List { .. } | Response::BadList => unreadable = true,
+                _ => {}
             })
             .await?;
-        if told.status == Status::Ok {
-            Ok(folders)
-        } else {
-            Err(refusal(&told, During::Other))
+        if unreadable {
+            // A name that cannot be read would look like a folder that is gone.
+            let text = "a line of LIST cannot be read, or there are too many";
+            return Err(Failure::new(Class::InvalidData, Reach::Session, Provenance::Server, text));
         }
+        if told.status == Status::Ok { Ok(folders) } else { Err(refusal(&told, During::Other)) }
     }
 
     /// EXAMINE: the counters now. Source: RFC 3501 §6.3.2.
@@ -285,28 +281,17 @@ impl Conn {
         }
         let lacks = |what: &str| Failure::new(Class::InvalidData, Reach::Folder, Provenance::Server, what);
         let exists = exists.ok_or_else(|| lacks("EXAMINE was answered without EXISTS"))?;
-        let uidvalidity = uidvalidity
-            .filter(|v| *v > 0)
-            .ok_or_else(|| lacks("the folder has no UIDVALIDITY"))?;
+        let uidvalidity = uidvalidity.filter(|v| *v > 0).ok_or_else(|| lacks("the folder has no UIDVALIDITY"))?;
         if !sticky {
             return Err(lacks("the folder's UIDs are not persistent (UIDNOTSTICKY)"));
         }
-        let uidnext = match uidnext {
-            Some(uidnext) if uidnext > 0 => uidnext,
-            _ if exists == 0 => 1,
-            _ => self.last_uid().await?.saturating_add(1),
+        let (uidnext, inferred) = match uidnext {
+            Some(uidnext) if uidnext > 0 => (uidnext, false),
+            _ if exists == 0 => (1, true),
+            _ => (self.last_uid().await?.saturating_add(1), true),
         };
-        let examined = Examined {
-            uidvalidity: UidValidity(uidvalidity),
-            uidnext,
-            exists,
-            modseq,
-        };
-        self.selected = Some(Selected {
-            remote_id: remote_id.to_vec(),
-            examined,
-            exists,
-        });
+        let examined = Examined { uidvalidity: UidValidity(uidvalidity), uidnext, inferred, exists, modseq };
+        self.selected = Some(Selected { remote_id: remote_id.to_vec(), examined, exists });
         Ok(examined)
     }
 
@@ -321,11 +306,7 @@ impl Conn {
                 }
             })
             .await?;
-        if told.status == Status::Ok {
-            Ok(last)
-        } else {
-            Err(refusal(&told, During::Folder))
-        }
+        if told.status == Status::Ok { Ok(last) } else { Err(refusal(&told, During::Folder)) }
     }
 
     /// Makes sure that the folder is open under the UIDVALIDITY that a question is about.
@@ -346,23 +327,26 @@ impl Conn {
         self.select(remote_id, uidvalidity).await?;
         let tag = self.send(b"UID FETCH 1:* (UID FLAGS)", false).await?;
         let mut rows = UidFlags::default();
+        let (mut bare, limit) = (UidSet::new(), self.selected.as_ref().map_or(0, |s| s.exists as usize) * 2 + 10_000);
         let told = self
             .until(&tag, |response| {
-                if let Response::Fetch(line) = response
-                    && let (Some(uid), Some(flags)) = (line.uid, line.flags)
-                {
-                    rows.push(uid, flags);
+                let Response::Fetch(FetchLine { uid: Some(uid), flags, .. }) = response else { return };
+                match flags {
+                    Some(flags) if rows.len() < limit => rows.push(uid, flags),
+                    Some(_) => {}
+                    None => bare.insert(uid),
                 }
             })
             .await?;
-        if told.status != Status::Ok {
-            return Err(refusal(&told, During::Folder));
+        whole(&told)?;
+        let rows = rows.finished();
+        // "Not told" is never "not there": a UID without readable flags makes the answer useless as evidence.
+        if rows.len() >= limit || !bare.minus(&rows.uids()).is_empty() {
+            let text = "the index cannot be read: UIDs without flags, or more of them than EXISTS allows";
+            return Err(Failure::new(Class::InvalidData, Reach::Folder, Provenance::Server, text));
         }
         let exists = self.selected.as_ref().map_or(0, |s| s.exists);
-        Ok(Answer::Indexed {
-            rows: rows.finished(),
-            exists,
-        })
+        Ok(Answer::Indexed { rows, exists })
     }
 
     /// RFC822.SIZE of every message. Source: RFC 3501 §6.4.5.
@@ -379,11 +363,8 @@ impl Conn {
                 }
             })
             .await?;
-        if told.status == Status::Ok {
-            Ok(Answer::Sized(sizes))
-        } else {
-            Err(refusal(&told, During::Folder))
-        }
+        whole(&told)?;
+        Ok(Answer::Sized(sizes))
     }
 
     /// Says goodbye; half-open sessions count against a server's limits.
@@ -396,6 +377,24 @@ impl Conn {
         // However it ends, the connection is closed next.
         drop(tokio::time::timeout(FAREWELL, farewell).await);
     }
+}
+
+fn too_long(deadline: Duration) -> Failure {
+    let text = format!("a command took longer than {} s", deadline.as_secs());
+    Failure::new(Class::Timeout, Reach::Session, Provenance::Deadline, text)
+}
+
+/// OK, and not only for a part (RFC 9738 MESSAGELIMIT): else what an answer lacks would be taken for gone.
+fn whole(told: &Told) -> Result<(), Failure> {
+    if told.status != Status::Ok {
+        return Err(refusal(told, During::Folder));
+    }
+    let word = told.code.as_deref().and_then(|code| code.split(' ').next()).unwrap_or_default();
+    if word.eq_ignore_ascii_case("MESSAGELIMIT") {
+        let text = "the server answers only for a part of the folder (MESSAGELIMIT), which is not supported yet";
+        return Err(Failure::new(Class::Provider, Reach::Folder, Provenance::Server, text));
+    }
+    Ok(())
 }
 
 fn listed(attributes: &[String], delimiter: Option<char>, name: Vec<u8>) -> Option<ListedFolder> {
@@ -414,23 +413,11 @@ fn listed(attributes: &[String], delimiter: Option<char>, name: Vec<u8>) -> Opti
         ("\\sent", Role::Sent),
         ("\\trash", Role::Trash),
     ];
-    let role = roles
-        .iter()
-        .find(|(attribute, _)| has(attribute))
-        .map(|(_, role)| *role);
+    let role = roles.iter().find(|(attribute, _)| has(attribute)).map(|(_, role)| *role);
     let role = if inbox { Some(Role::Inbox) } else { role };
     // INBOX in any case is INBOX.
-    let (remote_id, path) = if inbox {
-        (b"INBOX".to_vec(), "INBOX".into())
-    } else {
-        (name, path)
-    };
-    Some(ListedFolder {
-        remote_id,
-        path,
-        delimiter,
-        role,
-    })
+    let (remote_id, path) = if inbox { (b"INBOX".to_vec(), "INBOX".into()) } else { (name, path) };
+    Some(ListedFolder { remote_id, path, delimiter, role })
 }
 
 /// A logged-in session with its sink.
@@ -461,12 +448,7 @@ impl<S: BodySink> Session<S> {
         credits: Arc<Semaphore>,
     ) -> Result<Self, Failure> {
         let conn = Conn::open(endpoint, secret, account, wire).await?;
-        Ok(Self {
-            conn,
-            sink,
-            delivered: false,
-            credits,
-        })
+        Ok(Self { conn, sink, delivered: false, credits })
     }
 
     /// Answers one question that is not about bodies.

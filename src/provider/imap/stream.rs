@@ -78,9 +78,7 @@ impl Tls {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_file_iter(path).map_err(|e| bad("cannot be read").caused_by(e))? {
             let certificate = certificate.map_err(|e| bad("is not PEM").caused_by(e))?;
-            roots
-                .add(certificate)
-                .map_err(|e| bad("holds a certificate that cannot be used").caused_by(e))?;
+            roots.add(certificate).map_err(|e| bad("holds a certificate that cannot be used").caused_by(e))?;
         }
         if roots.is_empty() {
             return Err(bad("holds no certificate"));
@@ -88,9 +86,7 @@ impl Tls {
         let builder = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|e| config("TLS cannot be set up").caused_by(e))?;
-        Ok(Self(Arc::new(
-            builder.with_root_certificates(roots).with_no_client_auth(),
-        )))
+        Ok(Self(Arc::new(builder.with_root_certificates(roots).with_no_client_auth())))
     }
 }
 
@@ -147,8 +143,7 @@ impl Endpoint {
         let tcp = connected
             .map_err(|_| late("connecting", self.timeouts.connect))?
             .map_err(|e| network(format!("cannot connect to {}:{}", self.host, self.port)).caused_by(e))?;
-        tcp.set_nodelay(true)
-            .map_err(|e| network("cannot set TCP_NODELAY").caused_by(e))?;
+        tcp.set_nodelay(true).map_err(|e| network("cannot set TCP_NODELAY").caused_by(e))?;
         match self.security {
             Security::Implicit => self.handshake(tcp).await,
             Security::StartTls | Security::Plain => Ok(Stream::Plain(tcp)),
@@ -157,27 +152,21 @@ impl Endpoint {
 
     /// Shakes hands on a connected stream.
     pub(super) async fn handshake(&self, tcp: TcpStream) -> Result<Stream, Failure> {
-        let Some(Tls(settings)) = &self.tls else {
-            return Err(Failure::bug("TLS without settings"));
-        };
+        let Some(Tls(settings)) = &self.tls else { return Err(Failure::bug("TLS without settings")) };
         let name = match self.host.parse::<IpAddr>() {
             Ok(address) => ServerName::from(address),
             Err(_) => {
                 ServerName::try_from(self.host.clone()).map_err(|e| config("the host is no TLS name").caused_by(e))?
             }
         };
-        let shaken = tokio::time::timeout(
-            self.timeouts.greeting,
-            TlsConnector::from(Arc::clone(settings)).connect(name, tcp),
-        )
-        .await;
-        let stream = shaken
-            .map_err(|_| late("the TLS handshake", self.timeouts.greeting))?
-            .map_err(|e| {
-                // A certificate that is not trusted will not become so by waiting, but it may be the network's doing (a
-                // captive portal): it is retried like the network.
-                network("the TLS handshake failed").caused_by(e)
-            })?;
+        let shaken =
+            tokio::time::timeout(self.timeouts.greeting, TlsConnector::from(Arc::clone(settings)).connect(name, tcp))
+                .await;
+        let stream = shaken.map_err(|_| late("the TLS handshake", self.timeouts.greeting))?.map_err(|e| {
+            // A certificate that is not trusted will not become so by waiting, but it may be the network's doing (a
+            // captive portal): it is retried like the network.
+            network("the TLS handshake failed").caused_by(e)
+        })?;
         Ok(Stream::Tls(Box::new(stream)))
     }
 }

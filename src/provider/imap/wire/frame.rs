@@ -14,6 +14,8 @@ const BUFFER: usize = 64 * 1024;
 const TEXT_LIMIT: usize = 1024 * 1024;
 /// A literal that is no body beyond this is skipped.
 const LITERAL_LIMIT: u64 = 64 * 1024;
+/// Pieces of one response beyond this end the session.
+const PARTS: usize = 4096;
 /// As much of each body's beginning is kept, for its header.
 pub const HEAD_LIMIT: usize = postrider_core::mime::HEADER_LIMIT;
 
@@ -62,12 +64,7 @@ impl FrameReader {
     /// A reader that gives up when no octet comes for `silence`.
     #[must_use]
     pub fn new(silence: Duration) -> Self {
-        Self {
-            buffer: Vec::with_capacity(BUFFER),
-            start: 0,
-            silence,
-            octets: Arc::default(),
-        }
+        Self { buffer: Vec::with_capacity(BUFFER), start: 0, silence, octets: Arc::default() }
     }
 
     /// Whether octets wait that no frame has taken: none may survive a STARTTLS handshake.
@@ -156,7 +153,12 @@ impl FrameReader {
             let mut text = Vec::new();
             frame.truncated |= self.line(stream, &mut text, TEXT_LIMIT.saturating_sub(used)).await?;
             used += text.len();
-            let Some((length, marker)) = announced(&text)? else {
+            // Every part costs memory, also an empty one.
+            if frame.parts.len() > PARTS {
+                return Err(broken("a response of too many literals"));
+            }
+            let literal = if frame.parts.is_empty() && is_status(&text) { None } else { announced(&text)? };
+            let Some((length, marker)) = literal else {
                 frame.parts.push(Part::Text(text));
                 return Ok(frame);
             };
@@ -231,10 +233,7 @@ impl FrameReader {
             self.start += n;
             left -= n as u64;
         }
-        Ok(Part::Body {
-            head: head.bytes,
-            length,
-        })
+        Ok(Part::Body { head: head.bytes, length })
     }
 }
 
@@ -253,8 +252,7 @@ impl Head {
         }
         let from = self.bytes.len().saturating_sub(3);
         let room = HEAD_LIMIT.saturating_sub(self.bytes.len());
-        self.bytes
-            .extend_from_slice(piece.get(..piece.len().min(room)).unwrap_or_default());
+        self.bytes.extend_from_slice(piece.get(..piece.len().min(room)).unwrap_or_default());
         let tail = self.bytes.get(from..).unwrap_or_default();
         let end = tail.windows(4).position(|w| w == b"\r\n\r\n").map(|at| at + 4);
         let end = end.or_else(|| tail.windows(2).position(|w| w == b"\n\n").map(|at| at + 2));
@@ -274,24 +272,24 @@ impl Head {
 
 /// The literal that a line announces at its end (`{n}`, `{n+}`, `~{n}`), and how long the announcement is.
 fn announced(text: &[u8]) -> Result<Option<(u64, usize)>, Failure> {
-    let Some(inner) = text.strip_suffix(b"}") else {
-        return Ok(None);
-    };
-    let Some(open) = inner.iter().rposition(|b| *b == b'{') else {
-        return Ok(None);
-    };
+    let Some(inner) = text.strip_suffix(b"}") else { return Ok(None) };
+    let Some(open) = inner.iter().rposition(|b| *b == b'{') else { return Ok(None) };
     let digits = inner.get(open + 1..).unwrap_or_default();
     let digits = digits.strip_suffix(b"+").unwrap_or(digits);
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Ok(None);
     }
     let length = std::str::from_utf8(digits).ok().and_then(|d| d.parse().ok());
-    let Some(length) = length else {
-        return Err(broken("a literal of an impossible length was announced"));
-    };
+    let Some(length) = length else { return Err(broken("a literal of an impossible length was announced")) };
     let marker = text.len() - open;
     let tilde = usize::from(open > 0 && text.get(open - 1) == Some(&b'~'));
     Ok(Some((length, marker + tilde)))
+}
+
+/// Whether a line is a status response: its text is for people, and announces nothing.
+fn is_status(text: &[u8]) -> bool {
+    let word = text.split(|b| *b == b' ').nth(1).unwrap_or_default();
+    [&b"OK"[..], b"NO", b"BAD", b"BYE", b"PREAUTH"].iter().any(|status| word.eq_ignore_ascii_case(status))
 }
 
 /// Whether the text before a literal names the whole message: `BODY[]`, also `BODY[]<0>`.
@@ -349,13 +347,7 @@ mod tests {
         let (frames, body, end) = frames(wire).await;
         assert_eq!(frames.len(), 3);
         assert_eq!(frames[0].parts[1], Part::Literal(b"a\nb".to_vec()));
-        assert_eq!(
-            frames[1].parts[1],
-            Part::Body {
-                head: b"A: b\r\n\r\n".to_vec(),
-                length: 11
-            }
-        );
+        assert_eq!(frames[1].parts[1], Part::Body { head: b"A: b\r\n\r\n".to_vec(), length: 11 });
         assert_eq!(frames[1].parts[2], Part::Text(b" FLAGS ())".to_vec()));
         assert_eq!(frames[2].parts[0], Part::Text(b"t OK".to_vec()));
         assert_eq!(body, b"A: b\r\n\r\nxyz");
@@ -386,5 +378,6 @@ mod tests {
         assert_eq!(announced(b"a {5+}").unwrap(), Some((5, 4)));
         assert_eq!(announced(b"a {x}").unwrap(), None);
         assert_eq!(announced(b"}").unwrap(), None);
+        assert!(is_status(b"a3 NO Unknown mailbox x{7}") && !is_status(b"* LIST () NIL {3}"));
     }
 }

@@ -1,10 +1,15 @@
 //! Responses: what a frame says, as far as we ask. Everything else is `Other` and harms nothing.
 
 use crate::provider::imap::wire::date;
-use crate::provider::imap::wire::frame::Frame;
+use crate::provider::imap::wire::frame::{Frame, Part};
 use crate::provider::imap::wire::token::{Token, Tokens};
 use postrider_core::mail::flags::Flags;
 use postrider_core::time::Micros;
+
+/// As much of a server's text is kept, in characters.
+const TEXT_LIMIT: usize = 500;
+/// Flags of one message beyond this, in octets, are not told.
+const FLAGS_LIMIT: usize = 64 * 1024;
 
 /// The word of a status response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +96,8 @@ pub enum Response {
     Expunge(u32),
     /// FETCH.
     Fetch(FetchLine),
+    /// A LIST line that cannot be read.
+    BadList,
     /// Anything else.
     Other,
 }
@@ -99,13 +106,12 @@ pub enum Response {
 #[must_use]
 pub fn read(frame: &Frame) -> Response {
     if frame.truncated {
-        return Response::Other;
+        let list = matches!(frame.parts.first(), Some(Part::Text(text)) if text.get(..7) == Some(b"* LIST "));
+        return if list { Response::BadList } else { Response::Other };
     }
     let mut tokens = Tokens::new(frame);
     // Leading NULs were seen in front of responses.
-    let Some(Token::Atom(first)) = tokens.next() else {
-        return Response::Other;
-    };
+    let Some(Token::Atom(first)) = tokens.next() else { return Response::Other };
     let first = first.trim_ascii();
     let start = first.iter().position(|b| *b != 0).unwrap_or(first.len());
     let first = first.get(start..).unwrap_or_default();
@@ -125,50 +131,34 @@ fn lossy(bytes: &[u8]) -> String {
 
 fn status_word(token: Option<Token<'_>>) -> Option<Status> {
     let Some(Token::Atom(word)) = token else { return None };
-    [
-        ("OK", Status::Ok),
-        ("NO", Status::No),
-        ("BAD", Status::Bad),
-        ("BYE", Status::Bye),
-        ("PREAUTH", Status::Preauth),
-    ]
-    .into_iter()
-    .find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes()))
-    .map(|(_, status)| status)
+    [("OK", Status::Ok), ("NO", Status::No), ("BAD", Status::Bad), ("BYE", Status::Bye), ("PREAUTH", Status::Preauth)]
+        .into_iter()
+        .find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes()))
+        .map(|(_, status)| status)
 }
 
 /// Code and text. The text after a code may be missing (Gmail's HIGHESTMODSEQ).
 fn told(status: Status, tokens: &mut Tokens<'_>) -> Told {
-    let rest = lossy(tokens.rest());
+    // Bounded, and free of control characters: it is shown to people.
+    let rest: String =
+        lossy(tokens.rest()).chars().map(|c| if c.is_control() { ' ' } else { c }).take(TEXT_LIMIT).collect();
     match rest.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
-        Some((code, text)) => Told {
-            status,
-            code: Some(code.to_owned()),
-            text: text.trim().to_owned(),
-        },
-        None => Told {
-            status,
-            code: None,
-            text: rest,
-        },
+        Some((code, text)) => Told { status, code: Some(code.to_owned()), text: text.trim().to_owned() },
+        None => Told { status, code: None, text: rest },
     }
 }
 
 fn untagged(tokens: &mut Tokens<'_>) -> Response {
-    let Some(Token::Atom(word)) = tokens.next() else {
-        return Response::Other;
-    };
+    let Some(Token::Atom(word)) = tokens.next() else { return Response::Other };
     if let Some(status) = status_word(Some(Token::Atom(word))) {
         return Response::Status(told(status, tokens));
     }
     let upper = word.to_ascii_uppercase();
     match upper.as_slice() {
         b"CAPABILITY" => Response::Capability(atoms(tokens)),
-        b"LIST" => list(tokens).unwrap_or(Response::Other),
+        b"LIST" => list(tokens).unwrap_or(Response::BadList),
         _ => {
-            let Some(number) = Token::Atom(word).number::<u32>() else {
-                return Response::Other;
-            };
+            let Some(number) = Token::Atom(word).number::<u32>() else { return Response::Other };
             match tokens.next() {
                 Some(Token::Atom(word)) if word.eq_ignore_ascii_case(b"EXISTS") => Response::Exists(number),
                 Some(Token::Atom(word)) if word.eq_ignore_ascii_case(b"EXPUNGE") => Response::Expunge(number),
@@ -189,11 +179,7 @@ pub fn capabilities_of(code: &str) -> Option<Vec<String>> {
 
 fn atoms(tokens: &mut Tokens<'_>) -> Vec<String> {
     let name = |token| {
-        if let Token::Atom(atom) = token {
-            Some(lossy(atom).to_ascii_uppercase())
-        } else {
-            None
-        }
+        if let Token::Atom(atom) = token { Some(lossy(atom).to_ascii_uppercase()) } else { None }
     };
     tokens.filter_map(name).collect()
 }
@@ -216,11 +202,7 @@ fn list(tokens: &mut Tokens<'_>) -> Option<Response> {
         Token::Atom(atom) => atom.to_vec(),
         other => other.string()?,
     };
-    Some(Response::List {
-        attributes,
-        delimiter,
-        name,
-    })
+    Some(Response::List { attributes, delimiter, name })
 }
 
 fn fetch(tokens: &mut Tokens<'_>) -> Response {
@@ -238,10 +220,7 @@ fn fetch(tokens: &mut Tokens<'_>) -> Response {
             b"UID" => line.uid = tokens.next().and_then(|t| t.number()).filter(|uid| *uid > 0),
             b"RFC822.SIZE" => line.size = tokens.next().and_then(|t| t.number()),
             b"INTERNALDATE" => {
-                line.internal_date = tokens
-                    .next()
-                    .and_then(|t| t.string())
-                    .and_then(|d| date::parse(&lossy(&d)));
+                line.internal_date = tokens.next().and_then(|t| t.string()).and_then(|d| date::parse(&lossy(&d)));
             }
             b"FLAGS" => match flags(tokens) {
                 Some(flags) => line.flags = Some(flags),
@@ -254,10 +233,7 @@ fn fetch(tokens: &mut Tokens<'_>) -> Response {
             }
             b"BODY[]" | b"BODY[]<0>" => {
                 line.body = match tokens.next() {
-                    Some(Token::Body(head, length)) => Some(BodySeen::Streamed {
-                        head: head.to_vec(),
-                        length,
-                    }),
+                    Some(Token::Body(head, length)) => Some(BodySeen::Streamed { head: head.to_vec(), length }),
                     Some(Token::Atom(_)) => Some(BodySeen::Nil),
                     Some(other) => other.string().map(BodySeen::Inline),
                     None => None,
@@ -274,13 +250,17 @@ fn flags(tokens: &mut Tokens<'_>) -> Option<Flags> {
     if tokens.next()? != Token::Open {
         return None;
     }
-    let mut names = Vec::new();
+    let (mut names, mut octets) = (Vec::new(), 0);
     loop {
         match tokens.next()? {
             Token::Close => break,
             Token::Atom(atom) => names.push(lossy(atom)),
-            Token::Quoted(name) => names.push(lossy(&name)),
+            Token::Quoted(name) => names.push(lossy(&name).replace(' ', "_")),
             _ => return None,
+        }
+        octets += names.last().map_or(0, String::len);
+        if octets > FLAGS_LIMIT {
+            return None;
         }
     }
     Some(Flags::new(names.iter().map(String::as_str)))
@@ -289,34 +269,23 @@ fn flags(tokens: &mut Tokens<'_>) -> Option<Flags> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::imap::wire::frame::Part;
 
     fn text(text: &str) -> Response {
-        read(&Frame {
-            parts: vec![Part::Text(text.into())],
-            truncated: false,
-        })
+        read(&Frame { parts: vec![Part::Text(text.into())], truncated: false })
     }
 
     #[test]
     fn statuses_and_codes() {
-        let Response::Tagged(tag, told) = text("a1 NO [LIMIT] Too many") else {
-            panic!()
-        };
+        let Response::Tagged(tag, told) = text("a1 NO [LIMIT] Too many") else { panic!() };
         assert_eq!(
             (tag.as_str(), told.status, told.code.as_deref(), told.text.as_str()),
             ("a1", Status::No, Some("LIMIT"), "Too many")
         );
-        let Response::Status(told) = text("* OK [HIGHESTMODSEQ 12]") else {
-            panic!()
-        };
+        let Response::Status(told) = text("* OK [HIGHESTMODSEQ 12]") else { panic!() };
         assert_eq!(told.code.as_deref(), Some("HIGHESTMODSEQ 12"));
         assert_eq!(text("+"), Response::Continue);
         assert_eq!(text("*  1688 EXISTS"), Response::Exists(1688));
-        assert_eq!(
-            capabilities_of("CAPABILITY IMAP4rev1 idle"),
-            Some(vec!["IMAP4REV1".into(), "IDLE".into()])
-        );
+        assert_eq!(capabilities_of("CAPABILITY IMAP4rev1 idle"), Some(vec!["IMAP4REV1".into(), "IDLE".into()]));
     }
 
     #[test]
@@ -328,7 +297,7 @@ mod tests {
         };
         assert_eq!(text("* LIST (\\HasNoChildren) \"/\" INBOX"), want("INBOX", Some('/')));
         assert_eq!(text("* LIST (\\HasNoChildren) NIL \"a \\\"b\""), want("a \"b", None));
-        assert_eq!(text("* LIST ("), Response::Other);
+        assert_eq!(text("* LIST ("), Response::BadList);
     }
 
     #[test]
@@ -342,31 +311,15 @@ mod tests {
             (line.uid, line.flags.unwrap().as_str(), line.internal_date, line.size),
             (Some(9), "\\Seen", None, None)
         );
-        let Response::Fetch(line) = text("* 1 FETCH (UID 9 FLAGS (\\Seen") else {
-            panic!()
-        };
+        let Response::Fetch(line) = text("* 1 FETCH (UID 9 FLAGS (\\Seen") else { panic!() };
         assert_eq!((line.uid, line.flags), (Some(9), None));
-        let Response::Fetch(line) = text("* 1 FETCH (UID 4294967296 FLAGS ())") else {
-            panic!()
-        };
+        let Response::Fetch(line) = text("* 1 FETCH (UID 4294967296 FLAGS ())") else { panic!() };
         assert_eq!((line.uid, line.flags), (None, Some(Flags::default())));
-        let Response::Fetch(line) = text("* 1 FETCH (UID 1 BODY[] NIL MODSEQ (12) FLAGS (a))") else {
-            panic!()
-        };
-        assert_eq!(
-            (line.body, line.modseq, line.flags.unwrap().as_str()),
-            (Some(BodySeen::Nil), Some(12), "a")
-        );
-        for junk in [
-            "",
-            "*",
-            "* 1 FETCH",
-            "* 1 FETCH UID 1",
-            "* FLAGS (",
-            "a1",
-            "* VANISHED 1:3",
-            "* ESEARCH (TAG \"x\") UID",
-        ] {
+        let Response::Fetch(line) = text("* 1 FETCH (UID 1 BODY[] NIL MODSEQ (12) FLAGS (a))") else { panic!() };
+        assert_eq!((line.body, line.modseq, line.flags.unwrap().as_str()), (Some(BodySeen::Nil), Some(12), "a"));
+        for junk in
+            ["", "*", "* 1 FETCH", "* 1 FETCH UID 1", "* FLAGS (", "a1", "* VANISHED 1:3", "* ESEARCH (TAG \"x\") UID"]
+        {
             let read = text(junk);
             assert!(matches!(read, Response::Other | Response::Fetch(_)), "{junk}: {read:?}");
         }

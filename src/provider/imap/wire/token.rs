@@ -54,10 +54,7 @@ impl<'a> Tokens<'a> {
     /// Begins at the frame's first token.
     #[must_use]
     pub fn new(frame: &'a Frame) -> Self {
-        Self {
-            parts: &frame.parts,
-            text: &[],
-        }
+        Self { parts: &frame.parts, text: &[] }
     }
 
     /// What is left of the current text, as it is.
@@ -145,9 +142,13 @@ impl<'a> Iterator for Tokens<'a> {
                 }
                 b'"' => self.quoted(),
                 _ => {
+                    // Only these have a section; elsewhere `[` is a letter like others (a keyword may begin with it).
+                    let sectioned = [&b"BODY["[..], b"BODY.PEEK[", b"BINARY[", b"BINARY.SIZE["]
+                        .iter()
+                        .any(|name| self.text.get(..name.len()).is_some_and(|text| text.eq_ignore_ascii_case(name)));
                     let mut brackets = 0_usize;
                     let end = self.text.iter().position(|b| match b {
-                        b'[' => {
+                        b'[' if sectioned || brackets > 0 => {
                             brackets += 1;
                             false
                         }
@@ -170,10 +171,7 @@ mod tests {
     use super::*;
 
     fn frame(text: &str) -> Frame {
-        Frame {
-            parts: vec![Part::Text(text.into())],
-            truncated: false,
-        }
+        Frame { parts: vec![Part::Text(text.into())], truncated: false }
     }
 
     #[test]
@@ -190,6 +188,13 @@ mod tests {
         assert_eq!(tokens.next().unwrap().string(), None);
         assert_eq!(tokens.next(), Some(Token::Atom(b"UID")));
         assert_eq!(tokens.next().unwrap().number::<u32>(), Some(7));
+    }
+
+    #[test]
+    fn a_bracket_in_a_keyword_is_a_letter() {
+        let frame = frame("(\\Seen [work) UID 9");
+        let atoms: Vec<Token<'_>> = Tokens::new(&frame).collect();
+        assert_eq!(atoms[2..], [Token::Atom(b"[work"), Token::Close, Token::Atom(b"UID"), Token::Atom(b"9")]);
     }
 
     #[test]

@@ -44,13 +44,9 @@ fn decode_run(run: &str) -> Option<String> {
         return Some("&".into());
     }
     let bytes = ENGINE.decode(run).ok()?;
-    let units: Vec<u16> = bytes
-        .chunks_exact(2)
-        .map(|pair| pair.iter().fold(0, |n, b| n << 8 | u16::from(*b)))
-        .collect();
-    (bytes.len() % 2 == 0)
-        .then(|| String::from_utf16(&units).ok())
-        .flatten()
+    let units: Vec<u16> =
+        bytes.chunks_exact(2).map(|pair| pair.iter().fold(0, |n, b| n << 8 | u16::from(*b))).collect();
+    (bytes.len() % 2 == 0).then(|| String::from_utf16(&units).ok()).flatten()
 }
 
 #[cfg(test)]

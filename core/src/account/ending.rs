@@ -1,0 +1,81 @@
+//! The end of a run: what is still on its way is settled, then the last words are stored.
+
+use crate::account::event::Action;
+use crate::account::machine::{End, Phase};
+use crate::account::run::{Owner, Run, leave};
+use crate::account::summary::{Outcome, Summary};
+use crate::commit::request::{Change, RunRecord};
+use crate::failure::{Class, Failure};
+use crate::time::Now;
+
+pub(super) fn close(
+    mut run: Box<Run>,
+    outcome: Outcome,
+    failure: Option<Failure>,
+    now: Now,
+    out: &mut Vec<Action>,
+) -> Phase {
+    if run.session.take().is_some() {
+        out.push(Action::Disconnect);
+    }
+    run.asks.clear();
+    for token in std::mem::take(&mut run.parked).into_keys() {
+        run.commits.remove(&token);
+    }
+    let open: u64 = run.folders.values().filter(|f| !f.row.excluded).map(|f| f.row.failures.len()).sum();
+    if open > 0 {
+        leave(
+            &mut run.left,
+            format!("{open} message(s) could not be fetched; they are in the ledger and are tried again"),
+        );
+    }
+    let outcome = if outcome == Outcome::Success && !run.left.is_empty() { Outcome::Partial } else { outcome };
+    closing(run, End { outcome, failure, sent: false }, now, out)
+}
+
+pub(super) fn closing(mut run: Box<Run>, mut end: End, now: Now, out: &mut Vec<Action>) -> Phase {
+    if !run.commits.is_empty() {
+        return Phase::Closing(run, end);
+    }
+    let storage = end.failure.as_ref().is_some_and(|f| f.class == Class::Storage);
+    if !end.sent && !storage {
+        end.sent = true;
+        last_words(&mut run, &end, now, out);
+        if !run.commits.is_empty() {
+            return Phase::Closing(run, end);
+        }
+    }
+    let class = end.failure.as_ref().map(|f| f.class);
+    let summary = Summary { outcome: end.outcome, counts: run.totals(), left: run.left, failure: end.failure, class };
+    out.push(Action::Finish(Box::new(summary)));
+    Phase::Finished
+}
+
+/// The run's row, the account's state, and the ledger row of what ended it.
+fn last_words(run: &mut Run, end: &End, now: Now, out: &mut Vec<Action>) {
+    let reason = end.failure.as_ref().map(Failure::chain).or_else(|| run.left.first().cloned()).unwrap_or_default();
+    if let Some(failure) = &end.failure {
+        let change = Change::Fail { folder: None, class: failure.class, text: failure.chain() };
+        run.commit(Owner::Nobody, change, now, out);
+    }
+    let (state, event) = match end.failure.as_ref().map(|f| f.class) {
+        Some(Class::Auth) => ("needs_reauth", Some("account.needs_reauth")),
+        Some(Class::Config | Class::Bug) => ("failed", Some("account.failed")),
+        Some(Class::RateLimit | Class::Quota) => ("throttled", None),
+        Some(_) => ("waiting", None),
+        None => ("idle", None),
+    };
+    run.commit(Owner::Nobody, Change::State { state, reason: reason.clone(), next_attempt_at: None, event }, now, out);
+    if run.counts.changed() || end.outcome != Outcome::Success {
+        let record = RunRecord {
+            started: run.started,
+            outcome: end.outcome.as_str(),
+            reason,
+            stored: run.counts.stored,
+            octets: run.counts.octets,
+            facts: run.counts.facts,
+            failed: run.counts.failed,
+        };
+        run.commit(Owner::Nobody, Change::Finish(record), now, out);
+    }
+}

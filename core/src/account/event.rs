@@ -1,0 +1,121 @@
+//! What happens to a machine, and what its shell is to do.
+
+use crate::account::pass::FolderRows;
+use crate::account::summary::Summary;
+use crate::commit::request::{Commit, CommitAnswer};
+use crate::commit::rows::{AccountRow, FolderRow};
+use crate::failure::Failure;
+use crate::mail::change::{Answer, Request};
+use crate::mail::id::{FolderId, SessionId};
+use crate::mail::uid_set::UidSet;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Names a question or a commit until it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub u64);
+
+impl Token {
+    /// Stands for the page without a fetch that takes holes out of `remaining` (one a folder at a time).
+    pub(in crate::account) const HOLES: Self = Self(0);
+}
+
+/// An account as the store hands it out.
+#[derive(Debug)]
+pub struct AccountSnapshot {
+    /// The account, its incarnation just raised.
+    pub account: AccountRow,
+    /// Its folders.
+    pub folders: Vec<FolderRow>,
+    /// Failures that are due for another try.
+    pub due: BTreeMap<FolderId, UidSet>,
+}
+
+/// What happens to a machine.
+#[derive(Debug)]
+pub enum Event {
+    /// Start.
+    Begin,
+    /// The store handed out the account.
+    Opened(Box<AccountSnapshot>),
+    /// It could not.
+    OpenFailed(Failure),
+    /// A session is logged in.
+    Connected(SessionId),
+    /// None could be had.
+    ConnectFailed(Failure),
+    /// A session's answer.
+    Answered {
+        /// To what.
+        token: Token,
+        /// The answer.
+        answer: Result<Answer, Failure>,
+    },
+    /// The store's answer to a commit.
+    Committed {
+        /// To which.
+        token: Token,
+        /// The answer.
+        answer: CommitAnswer,
+    },
+    /// No answer will come: the outcome of the commit (or of a read) is unknown.
+    Lost {
+        /// Of which.
+        token: Token,
+    },
+    /// A folder's rows.
+    RowsRead {
+        /// To what.
+        token: Token,
+        /// The rows.
+        rows: Result<FolderRows, Failure>,
+    },
+    /// How many messages are in limbo.
+    LimboCounted(Result<u64, Failure>),
+    /// A hint that a folder has changed.
+    Nudged(FolderId),
+    /// The wait is over.
+    Woke,
+    /// Somebody wants the run to end.
+    Stop,
+}
+
+/// What the shell is to do.
+#[derive(Debug)]
+pub enum Action {
+    /// Raise the incarnation and read the account.
+    Open,
+    /// Get a session.
+    Connect,
+    /// Give the session back.
+    Disconnect,
+    /// Ask the session; questions are answered in their order.
+    Ask {
+        /// Comes back with the answer.
+        token: Token,
+        /// The question.
+        request: Request,
+    },
+    /// Commit; commits are applied in their order.
+    Commit {
+        /// Comes back with the answer.
+        token: Token,
+        /// The commit.
+        commit: Box<Commit>,
+    },
+    /// Read a folder's living locations and open failures.
+    ReadRows {
+        /// Comes back with the answer.
+        token: Token,
+        /// The folder.
+        folder: FolderId,
+    },
+    /// Count the messages in limbo.
+    CountLimbo,
+    /// Send `Woke` after this much monotonic time.
+    WakeAfter(Duration),
+    /// Log a failure, once, here where it is handled.
+    Report(Failure),
+    /// The run is over.
+    Finish(Box<Summary>),
+}

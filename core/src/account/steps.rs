@@ -1,0 +1,329 @@
+//! What each event does to a run: the work behind the machine's table.
+
+use crate::account::ending::close;
+use crate::account::event::{AccountSnapshot, Action, Token};
+use crate::account::listing::Listing;
+use crate::account::machine::{Phase, Settings};
+use crate::account::pass::FolderRows;
+use crate::account::run::{Folder, Owner, Run};
+use crate::account::summary::{Counts, Outcome, Summary};
+use crate::commit::request::{CommitAnswer, Refusal};
+use crate::failure::{Class, Failure};
+use crate::mail::change::Answer;
+use crate::mail::id::FolderId;
+use crate::recovery::decide::{Verdict, decide};
+use crate::recovery::history::History;
+use crate::time::Now;
+
+pub(super) fn stopped() -> Summary {
+    Summary { outcome: Outcome::Cancelled, counts: Counts::default(), left: Vec::new(), failure: None, class: None }
+}
+
+pub(super) fn impossible(out: &mut Vec<Action>) -> Phase {
+    let failure = Failure::bug("an answer came to a question that was never put");
+    out.push(Action::Report(failure.clone()));
+    let summary = Summary { outcome: Outcome::Failed, class: Some(Class::Bug), failure: Some(failure), ..stopped() };
+    out.push(Action::Finish(Box::new(summary)));
+    Phase::Finished
+}
+
+/// Another incarnation has the account: this one stops and touches nothing.
+pub(super) fn abandon(out: &mut Vec<Action>) -> Phase {
+    out.push(Action::Disconnect);
+    let failure = Failure::bug("a later incarnation holds the account");
+    let summary = Summary { outcome: Outcome::Failed, class: Some(Class::Bug), failure: Some(failure), ..stopped() };
+    out.push(Action::Finish(Box::new(summary)));
+    Phase::Finished
+}
+
+pub(super) fn opened(
+    settings: Settings,
+    history: History,
+    before: Option<Box<Run>>,
+    snapshot: AccountSnapshot,
+    now: Now,
+    out: &mut Vec<Action>,
+) -> Phase {
+    let mut run = Run::new(settings, snapshot.account, history);
+    if let Some(before) = before {
+        run.counts = before.counts;
+        run.left = before.left;
+        run.session = before.session;
+        run.started = before.started;
+        run.rounds = before.rounds;
+        run.next_token = before.next_token;
+    }
+    let look = run.account.list_look.as_ref().map(|look| look.at);
+    for instant in [run.account.opened_at, run.account.listed_at, look] {
+        run.stamp_after(instant);
+    }
+    let mut due = snapshot.due;
+    for row in snapshot.folders {
+        for instant in [Some(row.opened_at), row.passed_at, row.look.as_ref().map(|look| look.at)] {
+            run.stamp_after(instant);
+        }
+        let due = due.remove(&row.id).unwrap_or_default();
+        run.folders.insert(row.id, Folder::new(row, due));
+    }
+    if run.started.0 == 0 {
+        run.started = run.stamp(now);
+    }
+    if run.session.is_some() {
+        return work(Box::new(run), now, out);
+    }
+    out.push(Action::Connect);
+    Phase::Connecting(Box::new(run))
+}
+
+pub(super) fn open_failed(
+    settings: Settings,
+    mut history: History,
+    run: Option<Box<Run>>,
+    failure: Failure,
+    now: Now,
+    out: &mut Vec<Action>,
+) -> Phase {
+    history.failed(&failure);
+    out.push(Action::Report(failure.clone()));
+    match decide(&failure, &history, &settings.policy, now) {
+        Verdict::Wait(wait) | Verdict::Restart(wait) => {
+            out.push(Action::WakeAfter(wait));
+            Phase::Reopening { settings, history, run }
+        }
+        Verdict::Park | Verdict::Quarantine | Verdict::SkipFolder | Verdict::GiveUp => {
+            out.push(Action::Disconnect);
+            let class = Some(failure.class);
+            let summary = Summary { outcome: Outcome::Failed, class, failure: Some(failure), ..stopped() };
+            out.push(Action::Finish(Box::new(summary)));
+            Phase::Finished
+        }
+    }
+}
+
+/// Rows that come when no pass can use them: the pass that asked is begun anew.
+pub(super) fn rows_too_late(run: &mut Run, token: Token) {
+    if let Some(Owner::Pass(id, generation)) = run.commits.remove(&token)
+        && run.is_current(id, generation)
+    {
+        run.break_off_pass(id, false);
+    }
+}
+
+/// Plans, and ends the round when nothing is left.
+pub(super) fn work(mut run: Box<Run>, now: Now, out: &mut Vec<Action>) -> Phase {
+    if run.plan(now, out) && !run.counting {
+        run.counting = true;
+        out.push(Action::CountLimbo);
+    }
+    Phase::Working(run)
+}
+
+pub(super) fn answered(
+    mut run: Box<Run>,
+    token: Token,
+    owner: Owner,
+    page: bool,
+    answer: Result<Answer, Failure>,
+    now: Now,
+    out: &mut Vec<Action>,
+) -> Phase {
+    let outcome = match (owner, answer) {
+        (Owner::Listing, Ok(Answer::Listed(folders))) => {
+            run.on_listed(folders, now, out);
+            Ok(())
+        }
+        (Owner::Listing, Ok(Answer::Examined(examined))) => {
+            run.on_listing_examined(Ok(examined), now, out);
+            Ok(())
+        }
+        (Owner::Listing, Err(failure))
+            if Run::is_folder_trouble(&failure) && !matches!(run.listing, Listing::Asked { .. }) =>
+        {
+            out.push(Action::Report(failure.clone()));
+            run.on_listing_examined(Err(failure), now, out);
+            Ok(())
+        }
+        (Owner::Pass(id, _), Ok(Answer::Examined(examined))) => {
+            run.on_pass_examined(id, examined, now, out);
+            Ok(())
+        }
+        (Owner::Pass(id, _), Ok(Answer::Indexed { rows, .. })) => {
+            run.on_pass_indexed(id, rows, out);
+            Ok(())
+        }
+        (Owner::Page(id, _), Ok(Answer::Fetched { page: part, last })) => {
+            if !last {
+                run.asks.insert(token, (owner, page));
+            }
+            run.on_page(id, token, part, last, now, out)
+        }
+        (Owner::Page(id, _), Err(failure)) if Run::is_folder_trouble(&failure) => {
+            out.push(Action::Report(failure.clone()));
+            run.drop_fill(id, token);
+            run.stand_still(id, failure, now, out);
+            Ok(())
+        }
+        (Owner::Pass(id, _), Err(failure)) if Run::is_folder_trouble(&failure) => {
+            out.push(Action::Report(failure.clone()));
+            run.stand_still(id, failure, now, out);
+            Ok(())
+        }
+        (_, Err(failure)) => Err(failure),
+        (_, Ok(_)) => Err(Failure::bug("a session answered another question than it was asked")),
+    };
+    match outcome {
+        Ok(()) => work(run, now, out),
+        Err(failure) => failed(run, failure, now, out),
+    }
+}
+
+pub(super) fn rows_read(
+    mut run: Box<Run>,
+    token: Token,
+    rows: Result<FolderRows, Failure>,
+    now: Now,
+    out: &mut Vec<Action>,
+) -> Phase {
+    let owner = run.commits.remove(&token);
+    match (owner, rows) {
+        (Some(Owner::Pass(id, generation)), Ok(rows)) if run.is_current(id, generation) => {
+            run.on_pass_rows(id, &rows, now, out);
+        }
+        (Some(Owner::Listing), Ok(rows)) => run.on_listing_rows(&rows.living.uids(), now, out),
+        (Some(owner), Err(failure)) => {
+            if let Owner::Pass(id, _) = owner {
+                run.break_off_pass(id, false);
+            }
+            return failed(run, failure, now, out);
+        }
+        (Some(Owner::Pass(..) | Owner::Page(..) | Owner::Nobody) | None, _) => {}
+    }
+    work(run, now, out)
+}
+
+pub(super) fn committed(
+    mut run: Box<Run>,
+    token: Token,
+    answer: CommitAnswer,
+    now: Now,
+    out: &mut Vec<Action>,
+) -> Phase {
+    let Some(owner) = run.commits.get(&token).copied() else { return Phase::Working(run) };
+    if let CommitAnswer::Failed(failure, commit) = answer {
+        run.parked.insert(token, *commit);
+        return failed(run, failure, now, out);
+    }
+    let opening = matches!(run.listing, Listing::Opening(_));
+    let opened = match (&answer, owner) {
+        (CommitAnswer::Done(rows), Owner::Listing) => rows.folder.as_ref().map(|f| f.id),
+        _ => None,
+    };
+    if note_answer(&mut run, token, answer) {
+        return abandon(out);
+    }
+    if owner == Owner::Listing {
+        run.on_listing_committed(opened.filter(|_| opening), now, out);
+    }
+    work(run, now, out)
+}
+
+/// Takes an answer into the rows. Returns whether a later incarnation holds the account.
+pub(super) fn note_answer(run: &mut Run, token: Token, answer: CommitAnswer) -> bool {
+    let Some(owner) = run.commits.get(&token).copied() else { return false };
+    match answer {
+        CommitAnswer::Failed(_, commit) => {
+            run.parked.insert(token, *commit);
+            return false;
+        }
+        CommitAnswer::Refused(Refusal::Incarnation, _) => return true,
+        CommitAnswer::Done(rows) => {
+            run.commits.remove(&token);
+            run.stored(rows.account, rows.folder.clone());
+            match owner {
+                Owner::Listing => {
+                    if matches!(run.listing, Listing::Closing) {
+                        run.listing = Listing::Done;
+                    }
+                    if let Some(row) = rows.folder {
+                        run.adopt_folder(row);
+                    }
+                }
+                Owner::Pass(id, generation) if run.is_current(id, generation) => run.on_pass_committed(id),
+                Owner::Page(id, fill) => {
+                    run.history.survived();
+                    run.on_page_answered(id, fill, false);
+                }
+                Owner::Pass(..) | Owner::Nobody => {}
+            }
+        }
+        CommitAnswer::Refused(_, rows) => {
+            run.commits.remove(&token);
+            if let Some(rows) = rows {
+                run.stored(rows.account, rows.folder.clone());
+                // An `Open` whose first answer was lost: the folder is there already.
+                if let (Owner::Listing, Some(row)) = (owner, rows.folder) {
+                    run.adopt_folder(row);
+                }
+            }
+            match owner {
+                Owner::Pass(id, generation) if run.is_current(id, generation) => {
+                    run.break_off_pass(id, false);
+                }
+                Owner::Page(id, fill) => run.on_page_answered(id, fill, true),
+                Owner::Pass(..) | Owner::Listing | Owner::Nobody => {}
+            }
+        }
+    }
+    false
+}
+
+/// The outcome of a commit is unknown: ask the store, whose answer is final, and go on from there.
+pub(super) fn reopen(mut run: Box<Run>, out: &mut Vec<Action>) -> Phase {
+    // Everything that was asked or sent is read anew; a lease that is still on its way is not waited for.
+    run.asks.clear();
+    run.commits.clear();
+    run.parked.clear();
+    run.counting = false;
+    if run.session.is_none() {
+        out.push(Action::Disconnect);
+    }
+    out.push(Action::Open);
+    Phase::Opening { settings: run.settings.clone(), history: run.history.clone(), run: Some(run) }
+}
+
+pub(super) fn resume(mut run: Box<Run>, out: &mut Vec<Action>) -> Phase {
+    for (token, commit) in std::mem::take(&mut run.parked) {
+        out.push(Action::Commit { token, commit: Box::new(commit) });
+    }
+    out.push(Action::Connect);
+    Phase::Connecting(run)
+}
+
+pub(super) fn failed(mut run: Box<Run>, failure: Failure, now: Now, out: &mut Vec<Action>) -> Phase {
+    run.history.failed(&failure);
+    out.push(Action::Report(failure.clone()));
+    let verdict = decide(&failure, &run.history, &run.settings.policy, now);
+    out.push(Action::Disconnect);
+    run.session = None;
+    run.asks.clear();
+    run.counting = false;
+    run.drop_fetching();
+    run.break_off_listing();
+    let ids: Vec<FolderId> = run.folders.keys().copied().collect();
+    for id in ids {
+        run.break_off_pass(id, true);
+    }
+    match verdict {
+        Verdict::Wait(wait) => {
+            out.push(Action::WakeAfter(wait));
+            Phase::Waiting { run, reopen: false }
+        }
+        Verdict::Restart(wait) => {
+            out.push(Action::WakeAfter(wait));
+            Phase::Waiting { run, reopen: true }
+        }
+        Verdict::Park | Verdict::GiveUp | Verdict::Quarantine | Verdict::SkipFolder => {
+            close(run, Outcome::Failed, Some(failure), now, out)
+        }
+    }
+}

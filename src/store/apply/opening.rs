@@ -1,0 +1,56 @@
+//! Handing out an account: its incarnation is raised in the transaction that reads its cursors.
+
+use super::{read, write};
+use crate::store::actor::OpenAccount;
+use crate::store::rows::{ALL_FOLDERS, get, guard, uid};
+use postrider_core::account::machine::AccountSnapshot;
+use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
+use postrider_core::mail::id::{AccountId, FolderId};
+use postrider_core::mail::uid_set::UidSet;
+use postrider_core::time::Micros;
+use sea_orm::{DatabaseTransaction, DbErr, Value};
+use std::collections::BTreeMap;
+
+/// Raises the account's incarnation, making its row if need be, and reads it whole. Another provider or username under a
+/// known name is refused: it would be another mailbox, and every location would end.
+pub(in crate::store) async fn open_account(
+    db: &DatabaseTransaction,
+    open: &OpenAccount,
+    at: Micros,
+) -> Result<Result<AccountSnapshot, Failure>, DbErr> {
+    let name = || Value::from(open.name.clone());
+    if let Some(row) = read(db, "SELECT provider, username FROM account WHERE name = ?1", vec![name()]).await?.first() {
+        let (provider, username): (String, String) = (get(row, 0)?, get(row, 1)?);
+        if provider != open.provider || username != open.username {
+            let text = format!(
+                "account {} is the mirror of another mailbox (another provider or username); give the new one another id",
+                open.name
+            );
+            let failure = Failure::new(Class::Config, Reach::Account, Provenance::Local, text).when(When::AfterChange);
+            return Ok(Err(failure));
+        }
+    }
+    let sql = "INSERT INTO account (name, provider, host, username, identity_kind, state, reason, since, incarnation) \
+               VALUES (?1, ?2, ?3, ?4, 'hash', 'starting', '', ?5, 1) \
+               ON CONFLICT (name) DO UPDATE SET host = excluded.host, incarnation = account.incarnation + 1";
+    let values =
+        vec![name(), open.provider.into(), open.host.clone().into(), open.username.clone().into(), at.0.into()];
+    write(db, sql, values).await?;
+    let rows = read(db, "SELECT id FROM account WHERE name = ?1", vec![name()]).await?;
+    let id = rows.first().map_or(Ok(0), |row| get(row, 0)).map(AccountId)?;
+    let mut account = None;
+    let mut folders = Vec::new();
+    for row in read(db, ALL_FOLDERS, vec![id.0.into()]).await? {
+        let (stored, folder) = guard(id, &row)?;
+        account = Some(stored);
+        folders.extend(folder);
+    }
+    let account = account.ok_or_else(|| DbErr::RecordNotFound(format!("account {}", open.name)))?;
+    let mut due: BTreeMap<FolderId, UidSet> = BTreeMap::new();
+    let sql = "SELECT folder, uid FROM failure WHERE account = ?1 AND closed_at IS NULL AND uid IS NOT NULL \
+               AND (next_try_at <= ?2 OR version <> ?3) ORDER BY uid";
+    for row in read(db, sql, vec![id.0.into(), at.0.into(), env!("CARGO_PKG_VERSION").into()]).await? {
+        due.entry(FolderId(get(&row, 0)?)).or_default().insert(uid(&row, 1)?);
+    }
+    Ok(Ok(AccountSnapshot { account, folders, due }))
+}

@@ -1,0 +1,256 @@
+//! Everything of a change that is not a message: lanes, folder, account, ledger, state, run.
+
+use super::{Counters, lane, text, write};
+use postrider_core::commit::lane::Admitted;
+use postrider_core::commit::request::{Change, RunRecord};
+use postrider_core::commit::rows::FolderRow;
+use postrider_core::failure::Class;
+use postrider_core::mail::id::{AccountId, FolderId};
+use postrider_core::mail::page::Unfetched;
+use postrider_core::mail::uid_set::UidSet;
+use postrider_core::time::Micros;
+use sea_orm::{DatabaseTransaction, DbErr, Value};
+use serde_json::{Value as Json, json};
+
+/// Everything of a change that is not a message: lanes, folder, account, ledger, state, run.
+pub(super) async fn write_own_rows(
+    db: &DatabaseTransaction,
+    counters: &mut Counters,
+    account: AccountId,
+    before: Option<&FolderRow>,
+    admitted: &Admitted,
+    change: &Change,
+    at: Micros,
+) -> Result<(), DbErr> {
+    let (id, at) = (account.0, at.0);
+    match change {
+        Change::Open { folder, started, .. } => {
+            if let Some(row) = &admitted.folder {
+                insert_folder(db, account, row, folder.delimiter).await?;
+            }
+            let sql = "UPDATE account SET opened_at = COALESCE(opened_at, ?2) WHERE id = ?1";
+            write(db, sql, vec![id.into(), started.0.into()]).await?;
+        }
+        Change::Arrivals { page, .. } | Change::Backfill { page, .. } | Change::Retry { page, .. } => {
+            if let (Some(before), Some(row)) = (before, &admitted.folder) {
+                write_lanes(db, Some(before), row).await?;
+                open_failures(db, account, row.id, &page.failed, at).await?;
+            }
+        }
+        Change::Facts { gone, .. } | Change::DropFolder { uids: gone, .. } => {
+            if let Some(before) = before {
+                close_failures(db, before.id, &before.failures.intersect(gone), at).await?;
+            }
+            if let (Change::DropFolder { last: true, .. }, Some(before)) = (change, before) {
+                let sql = "UPDATE folder SET deleted_at = ?2, look = NULL WHERE id = ?1";
+                write(db, sql, vec![before.id.0.into(), at.into()]).await?;
+                let sql = "UPDATE failure SET closed_at = ?2 WHERE folder = ?1 AND closed_at IS NULL";
+                write(db, sql, vec![before.id.0.into(), at.into()]).await?;
+                write_list_look(db, admitted).await?;
+            }
+        }
+        Change::Look { folder, look } => {
+            write(db, "UPDATE folder SET look = ?2 WHERE id = ?1", vec![folder.0.into(), text(look)?]).await?;
+        }
+        Change::Pass { started, to, unproved, .. } => {
+            if let Some(row) = &admitted.folder {
+                write_lanes(db, before, row).await?;
+                let proved = row.proved_at.map(|at| at.0);
+                let look = row.look.as_ref().map(text).transpose()?.unwrap_or(Value::String(None));
+                let values = vec![
+                    row.id.0.into(),
+                    started.0.into(),
+                    proved.into(),
+                    unproved.clone().into(),
+                    i64::from(to.exists).into(),
+                    look,
+                ];
+                let sql = "UPDATE folder SET passed_at = ?2, proved_at = ?3, unproved = ?4, exists_count = ?5, look = ?6 \
+                           WHERE id = ?1";
+                write(db, sql, values).await?;
+                // What reached the folder is settled by its clean pass.
+                let sql = "UPDATE failure SET closed_at = ?2 WHERE folder = ?1 AND closed_at IS NULL AND uid IS NULL";
+                write(db, sql, vec![row.id.0.into(), at.into()]).await?;
+            }
+        }
+        Change::ListLook(_) => write_list_look(db, admitted).await?,
+        Change::Listed { started, excluded } => {
+            let sql = "UPDATE account SET listed_at = ?2, list_look = NULL WHERE id = ?1";
+            write(db, sql, vec![id.into(), started.0.into()]).await?;
+            // What reached the account is settled by a LIST that lacks nothing.
+            let sql = "UPDATE failure SET closed_at = ?2 WHERE account = ?1 AND closed_at IS NULL AND folder IS NULL";
+            write(db, sql, vec![id.into(), at.into()]).await?;
+            let sql = "UPDATE folder SET excluded = (id IN (SELECT value FROM json_each(?2))) \
+                       WHERE account = ?1 AND excluded <> (id IN (SELECT value FROM json_each(?2)))";
+            let ids: Vec<i64> = excluded.iter().map(|f| f.0).collect();
+            write(db, sql, vec![id.into(), text(&ids)?]).await?;
+        }
+        Change::Fail { folder, class, text } => fail(db, account, *folder, *class, text, at).await?,
+        Change::State { state, reason, next_attempt_at, event } => {
+            let sql = "UPDATE account SET state = ?2, reason = ?3, since = ?4, next_attempt_at = ?5 \
+                       WHERE id = ?1 AND (state <> ?2 OR reason <> ?3)";
+            let next = next_attempt_at.map(|at| at.0);
+            let values = vec![id.into(), (*state).into(), reason.clone().into(), at.into(), next.into()];
+            let changed = write(db, sql, values).await?.rows_affected() > 0;
+            if let Some(kind) = event.filter(|_| changed) {
+                announce(db, counters, account, kind, &json!({ "reason": reason }), at).await?;
+            }
+        }
+        Change::Finish(run) => finish(db, counters, account, run, at).await?,
+    }
+    Ok(())
+}
+
+async fn write_list_look(db: &DatabaseTransaction, admitted: &Admitted) -> Result<(), DbErr> {
+    let look = admitted.account.list_look.as_ref().map(text).transpose()?.unwrap_or(Value::String(None));
+    let sql = "UPDATE account SET list_look = ?2 WHERE id = ?1";
+    write(db, sql, vec![admitted.account.id.0.into(), look]).await.map(|_| ())
+}
+
+async fn insert_folder(
+    db: &DatabaseTransaction,
+    account: AccountId,
+    row: &FolderRow,
+    delimiter: Option<char>,
+) -> Result<(), DbErr> {
+    let sql = "INSERT INTO folder (id, account, remote_id, path, delimiter, role, uidvalidity, exists_count, opened_at, excluded) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, FALSE)";
+    let values = vec![
+        row.id.0.into(),
+        account.0.into(),
+        row.remote_id.clone().into(),
+        row.path.clone().into(),
+        delimiter.map(String::from).into(),
+        row.role.map(|r| r.as_str().to_owned()).into(),
+        i64::from(row.live.uidvalidity.0).into(),
+        i64::from(row.live.mark.exists).into(),
+        row.opened_at.0.into(),
+    ];
+    write(db, sql, values).await?;
+    write_lanes(db, None, row).await
+}
+
+/// Writes the lanes that changed.
+async fn write_lanes(db: &DatabaseTransaction, before: Option<&FolderRow>, row: &FolderRow) -> Result<(), DbErr> {
+    let sql = "INSERT INTO cursor (folder, lane, state) VALUES (?1, ?2, ?3) \
+               ON CONFLICT (folder, lane) DO UPDATE SET state = excluded.state";
+    if before.is_none_or(|b| b.live != row.live) {
+        write(db, sql, vec![row.id.0.into(), "live".into(), lane(&row.live)?]).await?;
+    }
+    if before.is_none_or(|b| b.backfill != row.backfill) {
+        write(db, sql, vec![row.id.0.into(), "backfill".into(), lane(&row.backfill)?]).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn close_failures(
+    db: &DatabaseTransaction,
+    folder: FolderId,
+    uids: &UidSet,
+    at: i64,
+) -> Result<(), DbErr> {
+    if uids.is_empty() {
+        return Ok(());
+    }
+    let sql = "UPDATE failure SET closed_at = ?3 WHERE folder = ?1 AND closed_at IS NULL \
+               AND uid IN (SELECT value FROM json_each(?2))";
+    let uids: Vec<u32> = uids.iter().collect();
+    write(db, sql, vec![folder.0.into(), text(&uids)?, at.into()]).await.map(|_| ())
+}
+
+/// Ledger rows of messages: tried again after an hour, after a day, then on a new version.
+pub(super) async fn open_failures(
+    db: &DatabaseTransaction,
+    account: AccountId,
+    folder: FolderId,
+    failed: &[Unfetched],
+    at: i64,
+) -> Result<(), DbErr> {
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let sql = "INSERT INTO failure (account, folder, uid, reach, class, attempts, next_try_at, version, text, first_at, last_at) \
+               SELECT ?1, ?2, value->>0, 'message', value->>1, 1, ?3 + 3600000000, ?4, value->>2, ?3, ?3 FROM json_each(?5) \
+               WHERE TRUE ON CONFLICT (folder, uid) WHERE closed_at IS NULL AND uid IS NOT NULL DO UPDATE SET \
+               attempts = failure.attempts + 1, class = excluded.class, text = excluded.text, version = excluded.version, \
+               last_at = excluded.last_at, \
+               next_try_at = CASE WHEN failure.attempts = 1 THEN excluded.last_at + 86400000000 ELSE NULL END";
+    let rows: Vec<Json> = failed.iter().map(|f| json!([f.uid, f.class.as_str(), f.text])).collect();
+    let version = env!("CARGO_PKG_VERSION");
+    write(db, sql, vec![account.0.into(), folder.0.into(), at.into(), version.into(), text(&rows)?]).await.map(|_| ())
+}
+
+/// A ledger row of reach folder or account; an open one of the same class counts up.
+async fn fail(
+    db: &DatabaseTransaction,
+    account: AccountId,
+    folder: Option<FolderId>,
+    class: Class,
+    words: &str,
+    at: i64,
+) -> Result<(), DbErr> {
+    let folder_id = folder.map(|f| f.0);
+    let sql = "UPDATE failure SET attempts = attempts + 1, last_at = ?4, text = ?5 WHERE account = ?1 \
+               AND folder IS ?2 AND uid IS NULL AND class = ?3 AND closed_at IS NULL";
+    let values = vec![account.0.into(), folder_id.into(), class.as_str().into(), at.into(), words.into()];
+    if write(db, sql, values).await?.rows_affected() > 0 {
+        return Ok(());
+    }
+    let reach = if folder.is_some() { "folder" } else { "account" };
+    let sql = "INSERT INTO failure (account, folder, reach, class, attempts, version, text, first_at, last_at) \
+               VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?7)";
+    let version = env!("CARGO_PKG_VERSION");
+    let values = vec![
+        account.0.into(),
+        folder_id.into(),
+        reach.into(),
+        class.as_str().into(),
+        version.into(),
+        words.into(),
+        at.into(),
+    ];
+    write(db, sql, values).await.map(|_| ())
+}
+
+async fn finish(
+    db: &DatabaseTransaction,
+    counters: &mut Counters,
+    account: AccountId,
+    run: &RunRecord,
+    at: i64,
+) -> Result<(), DbErr> {
+    let sql = "INSERT INTO run (account, started_at, finished_at, outcome, reason, stored, octets, facts, failed) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    let count = |n: u64| Value::from(i64::try_from(n).unwrap_or(i64::MAX));
+    let values = vec![
+        account.0.into(),
+        run.started.0.into(),
+        at.into(),
+        run.outcome.into(),
+        run.reason.clone().into(),
+        count(run.stored),
+        count(run.octets),
+        count(run.facts),
+        count(run.failed),
+    ];
+    write(db, sql, values).await?;
+    let data = json!({ "outcome": run.outcome, "reason": run.reason, "stored": run.stored, "failed": run.failed });
+    announce(db, counters, account, "run.finished", &data, at).await
+}
+
+/// An event that is not about a message, numbered on the spot.
+async fn announce(
+    db: &DatabaseTransaction,
+    counters: &mut Counters,
+    account: AccountId,
+    kind: &str,
+    data: &Json,
+    at: i64,
+) -> Result<(), DbErr> {
+    let sql = "INSERT INTO event (seq, id, at, kind, account, backfill, data) VALUES (?1, ?2, ?3, ?4, ?5, FALSE, ?6)";
+    let id = uuid::Uuid::now_v7().to_string();
+    let seq = counters.event;
+    counters.event += 1;
+    let values = vec![seq.into(), id.into(), at.into(), kind.into(), account.0.into(), data.to_string().into()];
+    write(db, sql, values).await.map(|_| ())
+}

@@ -1,0 +1,92 @@
+//! What a user can get wrong, and what they are told.
+
+use crate::support::binary::Postrider;
+use crate::support::mail::{blocking, seed, serve_well};
+
+#[test]
+fn check_says_everything_at_once() {
+    let postrider = Postrider::new("[sync]\nmode = \"fast\"\nmoed = 1\n[[account]]\nid = \"a\"\n");
+    let ran = postrider.run(&["check", "--offline"]).exits(2);
+    for want in [
+        "config.toml:2: sync.mode: \"fast\" will not do; write \"aggressive\" or",
+        "config.toml:3: sync.moed: there is no such key; did you mean sync.mode?",
+        "config.toml:4: host: it is missing; write host = \"imap.example.org\"",
+        "config.toml:4: password_file: there is no password",
+    ] {
+        assert!(ran.stderr.contains(want), "{want} is not in\n{}", ran.stderr);
+    }
+    postrider.sync().exits(2);
+    assert!(!postrider.path("data").exists(), "a config with errors leaves nothing behind");
+}
+
+#[test]
+fn the_example_is_accepted_once_its_secret_is_there() {
+    let example = Postrider::new("").run(&["config-example"]).exits(0).stdout;
+    assert_eq!(example, include_str!("../../config.toml"));
+    let postrider = Postrider::new(&example);
+    let ran = postrider.run(&["check", "--offline"]).exits(2);
+    assert!(ran.stderr.contains("password_file") && ran.stderr.contains("secrets/work"), "{}", ran.stderr);
+    std::fs::create_dir(postrider.path("secrets")).unwrap();
+    std::fs::write(postrider.path("secrets/work"), "x\n").unwrap();
+    postrider.run(&["check", "--offline"]).exits(0);
+}
+
+#[test]
+fn usage_is_told() {
+    let postrider = Postrider::new("");
+    postrider.run(&["sync", "--twice"]).exits(2);
+    postrider.run(&["sync"]).exits(2);
+    postrider.run(&["--version"]).exits(0);
+    let ran = postrider.run(&["export", "nobody", "--data", "nowhere"]).exits(7);
+    assert!(ran.stderr.contains("there is no database at nowhere/postrider.db"), "{}", ran.stderr);
+    let ran = postrider.run(&["sync", "--once", "--imap", "imaps://u:pw@h", "--password-env", "P"]).exits(2);
+    assert!(ran.stderr.contains("--password-env"), "{}", ran.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailbox_needs_no_config() {
+    let mailbox = seed::mailbox(2, 30);
+    let server = serve_well("me", &mailbox).await;
+    let url = format!("imap://me@127.0.0.1:{}", server.port());
+    let postrider = Postrider::new("");
+    std::fs::remove_file(postrider.path("config.toml")).unwrap();
+    blocking(move || {
+        let args = ["sync", "--once", "--imap", url.as_str(), "--password-env", "PW"];
+        let ran = postrider.run(&args).exits(2);
+        assert!(ran.stdout.contains("the environment has no PW"), "{}", ran.stdout);
+        postrider.run_with(&args, &[("PW", "pw")]).exits(0);
+        let lines = postrider.run(&["export", "me@127.0.0.1"]).exits(0).stdout;
+        assert_eq!(lines.lines().count(), mailbox.all().len());
+        let ran = postrider.run(&["export", "you"]).exits(2);
+        assert!(ran.stderr.contains("there is: me@127.0.0.1"), "{}", ran.stderr);
+        let verify = ["verify", "me@127.0.0.1", "--json", "--imap", url.as_str(), "--password-env", "PW"];
+        let ran = postrider.run_with(&verify, &[("PW", "pw")]).exits(0);
+        assert!(ran.stdout.contains("\"proved\":true"), "{}", ran.stdout);
+        let uid = mailbox.append("INBOX", crate::support::mail::note("behind our back"));
+        let ran = postrider.run_with(&verify, &[("PW", "pw")]).exits(1);
+        assert!(ran.stdout.contains(&format!("UID {uid}: the server has it, we do not")), "{}", ran.stdout);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_mailbox_under_a_known_id_is_refused() {
+    let mailbox = seed::mailbox(2, 10);
+    let server = crate::support::mail::serve(&[("one", &mailbox), ("two", &mailbox)], |_, _| None).await;
+    let port = server.port();
+    let config = move |user: &str| {
+        format!(
+            "[[account]]\nid = \"x\"\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\nusername = \"{user}\"\npassword = \"pw\"\n"
+        )
+    };
+    let postrider = Postrider::new(&config("one"));
+    blocking(move || {
+        postrider.sync().exits(0);
+        let before = crate::support::check::state(&postrider.database());
+        std::fs::write(postrider.path("config.toml"), config("two")).unwrap();
+        let ran = postrider.sync().exits(2);
+        assert!(ran.stdout.contains("is the mirror of another mailbox"), "{}", ran.stdout);
+        assert_eq!(crate::support::check::state(&postrider.database()), before);
+    })
+    .await;
+}

@@ -1,0 +1,78 @@
+//! The process is aborted at each named durable step in turn and started again: the same mirror, nothing twice.
+
+use crate::support::binary::{Postrider, SHORT, account};
+use crate::support::check::{equal, state};
+use crate::support::mail::{blocking, note, seed, serve_well};
+
+/// Passings of a step at which the process is aborted: the first ones, then further and further apart.
+const PASSINGS: [u32; 8] = [1, 2, 3, 5, 8, 13, 21, 34];
+
+async fn crash_at(point: &'static str) {
+    let mailbox = seed::mailbox(21, 120);
+    let server = serve_well("u", &mailbox).await;
+    let config = format!("{SHORT}{}", account("u", server.port(), "pw"));
+    let mut aborted = 0;
+    for nth in PASSINGS {
+        let postrider = Postrider::new(&config);
+        let mailbox = mailbox.clone();
+        let fault = format!("{point}:{nth}");
+        let hit = blocking(move || {
+            let env = [("POSTRIDER_FAULT", fault.as_str())];
+            let ran = postrider.run_with(&["sync", "--once"], &env);
+            let hit = ran.stderr.contains("scripted fault");
+            assert_eq!(ran.code, if hit { None } else { Some(0) }, "{fault}\n{}\n{}", ran.stdout, ran.stderr);
+            postrider.sync().exits(0);
+            equal(&postrider, "u", &mailbox);
+            let before = state(&postrider.database());
+            postrider.sync().exits(0);
+            assert_eq!(state(&postrider.database()), before, "{fault}: the third run changed something");
+            // The same while following changes.
+            let uid = mailbox.append("INBOX", note(&fault));
+            mailbox.relocate("INBOX", uid, "Trash");
+            let first = *mailbox.lock()["Archive"].mail.keys().next().unwrap();
+            mailbox.set_flags("Archive", first, &["\\Answered", &format!("n{nth}")]);
+            postrider.run_with(&["sync", "--once"], &env);
+            postrider.sync().exits(0);
+            equal(&postrider, "u", &mailbox);
+            hit
+        })
+        .await;
+        aborted += u32::from(hit);
+        if !hit {
+            break;
+        }
+    }
+    assert!(aborted > 0, "{point} was never passed");
+}
+
+macro_rules! steps {
+    ($($test:ident => $point:literal;)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                crash_at($point).await;
+            }
+        )*
+
+        #[test]
+        fn every_named_step_is_tried() {
+            let ran = Postrider::new("").run(&["faults"]).exits(0);
+            let named: Vec<&str> = ran.stdout.lines().filter(|n| !n.starts_with("panic.")).collect();
+            assert_eq!(named, [$($point),*]);
+        }
+    };
+}
+
+steps! {
+    pack_created => "bodies.pack_created";
+    block_written => "bodies.block_written";
+    synced => "bodies.synced";
+    dir_synced => "bodies.dir_synced";
+    page_sent => "account.page_sent";
+    begun => "store.begun";
+    rows_written => "store.rows_written";
+    savepoint_released => "store.savepoint_released";
+    committed => "store.committed";
+    store_answered => "store.answered";
+    account_answered => "account.answered";
+}

@@ -1,0 +1,262 @@
+//! Servers that misbehave: each way ends in its verdict, another account goes on, nothing is lost or deleted for it.
+
+use crate::support::binary::{Postrider, SHORT, account};
+use crate::support::check::{ask, consistent, equal, rows};
+use crate::support::mail::{Mail, Mailbox, blocking, note, seed, serve};
+use postrider_imapd::Misbehaviour;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+type Script = Box<dyn Fn(&str) -> Option<Misbehaviour> + Send + Sync>;
+
+/// Two mailboxes on one server: `bad` is misbehaved to, `good` is not. `known`: the mirror is made before it begins.
+struct Trial {
+    name: &'static str,
+    known: bool,
+    script: Script,
+    /// Exit code of the run.
+    code: i32,
+    /// A class that must be in the ledger, if any.
+    ledger: Option<&'static str>,
+    /// Clean runs until all is whole again.
+    clean: &'static [i32],
+}
+
+async fn check(trial: Trial) {
+    let (bad, good) = (seed::mailbox(11, 90), seed::mailbox(12, 40));
+    let on = Arc::new(AtomicBool::new(false));
+    let (name, switch, script) = (trial.name, Arc::clone(&on), trial.script);
+    let scripted = move |user: &str, command: &str| {
+        if user == "good" || !switch.load(Ordering::SeqCst) { None } else { script(command) }
+    };
+    let server = serve(&[("bad", &bad), ("good", &good)], scripted).await;
+    let config = format!("{SHORT}{}{}", account("bad", server.port(), "pw"), account("good", server.port(), "pw"));
+    let postrider = Postrider::new(&config);
+    blocking(move || {
+        if trial.known {
+            postrider.sync().exits(0);
+            bad.append("INBOX", note("one more"));
+        }
+        on.store(true, Ordering::SeqCst);
+        let ran = postrider.sync();
+        assert_eq!(ran.code, Some(trial.code), "{name}\n{}\n{}", ran.stdout, ran.stderr);
+        equal(&postrider, "good", &good);
+        consistent(&postrider.database());
+        if let Some(class) = trial.ledger {
+            let ledger = rows(&postrider.database(), "SELECT class AS x FROM failure");
+            assert!(ledger.iter().any(|c| c == class), "{name}: {ledger:?}\n{}", ran.stdout);
+        }
+        let deleted = ask(&postrider.database(), "SELECT count(*) AS x FROM event WHERE kind = 'message.deleted'");
+        assert_eq!(deleted, "0", "{name}: something was deleted because of a lie");
+        on.store(false, Ordering::SeqCst);
+        for code in trial.clean {
+            let ran = postrider.sync();
+            assert_eq!(ran.code, Some(*code), "{name}, clean\n{}\n{}", ran.stdout, ran.stderr);
+        }
+        equal(&postrider, "bad", &bad);
+    })
+    .await;
+    let log = server.log();
+    for word in ["SELECT", "STORE", "COPY", "MOVE", "APPEND", "EXPUNGE", "CLOSE", "CREATE"] {
+        assert!(!log.iter().any(|c| c.split(' ').any(|w| w == word)), "{name}: {word} was sent");
+    }
+}
+
+fn always(what: &str, how: Misbehaviour) -> Script {
+    let what = what.to_owned();
+    Box::new(move |command| command.contains(&what).then(|| how.clone()))
+}
+
+fn first(times: usize, what: &str, how: Misbehaviour) -> Script {
+    let (what, left) = (what.to_owned(), AtomicUsize::new(times));
+    Box::new(move |command| {
+        let hit = command.contains(&what)
+            && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
+        hit.then(|| how.clone())
+    })
+}
+
+fn trial(name: &'static str, known: bool, script: Script, code: i32) -> Trial {
+    Trial { name, known, script, code, ledger: None, clean: &[0] }
+}
+
+macro_rules! trials {
+    ($($test:ident => $trial:expr;)*) => {$(
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $test() {
+            check($trial).await;
+        }
+    )*};
+}
+
+trials! {
+    a_cut_in_a_literal_is_retried => trial("cut", false, first(3, "BODY", Misbehaviour::CutInLiteral), 0);
+    a_cut_in_every_literal_ends_the_run => Trial {
+        ledger: Some("network"), ..trial("cut for ever", false, always("BODY", Misbehaviour::CutInLiteral), 5)
+    };
+    a_closed_connection_is_retried => trial("close", true, first(2, "EXAMINE", Misbehaviour::Close), 0);
+    silence_has_a_deadline => Trial {
+        ledger: Some("timeout"), ..trial("silence", false, always("UID FETCH", Misbehaviour::Silence), 5)
+    };
+    silence_in_the_greeting_has_a_deadline => trial("silent greeting", true, first(1, "LIST", Misbehaviour::Silence), 0);
+    bye_without_a_telling_text_is_the_network => trial("bye", false, first(2, "BODY", Misbehaviour::Bye("so long".into())), 0);
+    bye_that_tells_is_believed => Trial {
+        ledger: Some("rate_limit"),
+        ..trial("bye, too many", false, always("LIST", Misbehaviour::Bye("Too many connections".into())), 6)
+    };
+    an_unavailable_server_is_its_own_trouble => Trial {
+        ledger: Some("provider"),
+        ..trial("unavailable", false, always("LIST", Misbehaviour::Refuse("NO [UNAVAILABLE] down".into())), 6)
+    };
+    a_refused_login_is_believed_at_once => Trial {
+        ledger: Some("auth"),
+        ..trial("auth", true, Box::new(|_| None), 0)
+    }.refusing_login();
+    a_quota_ends_the_run => Trial {
+        ledger: Some("quota"),
+        ..trial("quota", false, always("BODY", Misbehaviour::Refuse("NO [OVERQUOTA] bandwidth limits".into())), 6)
+    };
+    a_bad_answer_to_list_is_no_empty_list => trial("bad list", true, always("LIST", Misbehaviour::Refuse("BAD no".into())), 5);
+    an_empty_list_deletes_nothing => Trial { clean: &[0], ..trial("empty list", true, always("LIST", Misbehaviour::EmptyList), 3) };
+    a_short_list_deletes_nothing => trial("short list", true, always("LIST", Misbehaviour::LoseEvery(2)), 3);
+    zero_exists_deletes_nothing => trial("zero exists", true, always("EXAMINE", Misbehaviour::ZeroExists), 3);
+    zero_exists_at_the_first_sight_loses_nothing => trial("zero exists, new", false, always("EXAMINE", Misbehaviour::ZeroExists), 0);
+    lost_lines_are_noticed => trial("lost lines", true, always("(UID FLAGS)", Misbehaviour::LoseEvery(3)), 3);
+    lost_bodies_are_asked_for_again => trial("lost bodies", false, first(4, "BODY", Misbehaviour::LoseEvery(3)), 0);
+    exists_that_never_fits_is_not_proved => trial("more exists", true, always("EXAMINE", Misbehaviour::MoreExists(2)), 3);
+    a_changed_uidvalidity_stands_still => Trial {
+        ledger: Some("state_lost"), ..trial("uidvalidity", true, always("EXAMINE \"INBOX\"", Misbehaviour::UidValidity(77)), 3)
+    }.by_name("EXAMINE INBOX", Misbehaviour::UidValidity(77));
+    a_uidnext_that_falls_stands_still => Trial {
+        ledger: Some("state_lost"), ..trial("uidnext", true, always("EXAMINE INBOX", Misbehaviour::UidNext(1)), 3)
+    };
+    a_missing_uidnext_is_asked_for => trial("no uidnext", false, always("EXAMINE", Misbehaviour::NoUidNext), 0);
+    a_flood_of_unknown_lines_is_stepped_over => trial(
+        "flood", true, always("(UID FLAGS)", Misbehaviour::Flood("* X-JUNK (((\"a\" {3}\r\nabc)) tail".into(), 20_000)), 0);
+    a_flood_of_unasked_data_writes_nothing => trial(
+        "unasked", true, always("LIST", Misbehaviour::Flood("* 3 FETCH (FLAGS (\\Deleted) UID 3)\r\n* 2 EXPUNGE".into(), 5_000)), 0);
+    malformed_lines_harm_nothing => trial("malformed", true, always("(UID FLAGS)", Misbehaviour::Inject(
+        b"* 1 FETCH (UID abc FLAGS (\\Seen\r\n* 1 FETCH (FLAGS (\\Seen) UID 99999999999)\r\n\0\0* OK nuls\r\n* \r\n\r\n* 7 FETCH\r\n".to_vec())), 0);
+    a_500_deep_line_harms_nothing => trial("deep", true, always("BODY", Misbehaviour::Inject(
+        format!("* 1 FETCH (UID 1 BODYSTRUCTURE {}{})\r\n", "(".repeat(500), ")".repeat(500)).into_bytes())), 0);
+    a_huge_announcement_allocates_nothing => trial("announce", false, first(2, "BODY", Misbehaviour::Announce(500_000_000)), 0);
+    an_impossible_announcement_is_an_error => trial("impossible", false, first(1, "BODY",
+        Misbehaviour::Inject(b"* 1 FETCH (UID 1 BODY[] {99999999999999999999}\r\n".to_vec())), 0);
+    every_fifth_fetch_throttled_still_arrives => trial("throttled", false, every(5, "UID FETCH",
+        Misbehaviour::Refuse("NO [THROTTLED] slow down".into())), 0);
+    a_refusal_after_the_data_keeps_the_data => trial("refused after", false, first(3, "BODY",
+        Misbehaviour::RefuseAfter("NO something went wrong".into())), 0);
+}
+
+fn every(nth: usize, what: &str, how: Misbehaviour) -> Script {
+    let (what, count) = (what.to_owned(), AtomicUsize::new(0));
+    Box::new(move |command| {
+        let hit = command.contains(&what) && (count.fetch_add(1, Ordering::SeqCst) + 1) % nth == 0;
+        hit.then(|| how.clone())
+    })
+}
+
+impl Trial {
+    fn by_name(mut self, what: &str, how: Misbehaviour) -> Self {
+        self.script = always(what, how);
+        self
+    }
+
+    fn refusing_login(mut self) -> Self {
+        self.code = 4;
+        // The user is not known yet when the login is judged: the script sees it as the empty name.
+        self.script = Box::new(|command| {
+            command.starts_with("LIST").then(|| Misbehaviour::Refuse("NO [AUTHENTICATIONFAILED] revoked".into()))
+        });
+        self
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hollow_mail_is_in_the_ledger_until_it_comes() {
+    let mailbox = seed::mailbox(3, 30);
+    let on = Arc::new(AtomicBool::new(true));
+    let switch = Arc::clone(&on);
+    let script = move |_: &str, command: &str| {
+        (switch.load(Ordering::SeqCst) && command.contains("BODY")).then(|| Misbehaviour::Hollow(vec![2]))
+    };
+    let server = serve(&[("u", &mailbox)], script).await;
+    let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
+    blocking(move || {
+        postrider.sync().exits(3);
+        let open = "SELECT count(*) AS x FROM failure WHERE closed_at IS NULL AND uid = 2 AND class = 'invalid_data'";
+        assert_ne!(ask(&postrider.database(), open), "0");
+        on.store(false, Ordering::SeqCst);
+        crate::support::check::change(&postrider.database(), "UPDATE failure SET next_try_at = 0");
+        postrider.sync().exits(0);
+        equal(&postrider, "u", &mailbox);
+        assert_eq!(ask(&postrider.database(), open), "0");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_mail_is_kept_exactly() {
+    let mailbox = Mailbox::new();
+    let nested = format!(
+        "Content-Type: multipart/mixed; boundary=b\r\n\r\n{}",
+        "--b\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n".repeat(500)
+    );
+    let odd: [&[u8]; 7] = [
+        b"",
+        b"\r\n",
+        b"\0\0\0",
+        b"Subject: \xe4\xf6\xfc raw 8-bit\r\nX: \0\r\n\r\nbody\0",
+        b"no header at all",
+        b"Subject: bare\nline\nends\n\nbody\n",
+        nested.as_bytes(),
+    ];
+    for raw in odd {
+        mailbox.append("INBOX", Mail::new(raw));
+        mailbox.append("INBOX", Mail::new(raw).dated(""));
+    }
+    mailbox.create("a\"b\\c & \t tab", "");
+    mailbox.append("a\"b\\c & \t tab", note("odd folder"));
+    let server = serve(&[("u", &mailbox)], |_, _| None).await;
+    let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
+    blocking(move || {
+        postrider.sync().exits(0);
+        let tab = |lines: Vec<String>| lines.into_iter().filter(|l| !l.starts_with("a\"b")).collect::<Vec<_>>();
+        assert_eq!(tab(postrider.manifest("u")), tab(crate::support::check::expected(&mailbox)));
+        assert_eq!(postrider.manifest("u").len(), 15);
+        postrider.run(&["verify", "u", "--offline"]).exits(0);
+        assert_eq!(ask(&postrider.database(), "SELECT count(*) AS x FROM location WHERE internal_date IS NULL"), "7");
+        assert_eq!(
+            ask(&postrider.database(), "SELECT count(*) AS x FROM message WHERE instr(subject, char(0)) > 0"),
+            "0"
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_port_and_a_wrong_password_have_their_exit_codes() {
+    let mailbox = seed::mailbox(1, 5);
+    let server = serve(&[("u", &mailbox)], |_, _| None).await;
+    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let refused = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "wrong")));
+    let gone = Postrider::new(&format!("{SHORT}{}", account("u", dead, "pw")));
+    blocking(move || {
+        let ran = refused.sync().exits(4);
+        assert!(ran.stdout.contains("auth"), "{}", ran.stdout);
+        assert_eq!(ask(&refused.database(), "SELECT state AS x FROM account"), "needs_reauth");
+        assert_eq!(
+            ask(&refused.database(), "SELECT count(*) AS x FROM event WHERE kind = 'account.needs_reauth'"),
+            "1"
+        );
+        refused.sync().exits(4);
+        assert_eq!(
+            ask(&refused.database(), "SELECT count(*) AS x FROM event WHERE kind = 'account.needs_reauth'"),
+            "1"
+        );
+        gone.sync().exits(5);
+        refused.run(&["check"]).exits(4);
+        gone.run(&["check"]).exits(5);
+    })
+    .await;
+}

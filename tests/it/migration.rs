@@ -1,0 +1,73 @@
+//! The schema's life.
+
+use crate::support::binary::{Postrider, SHORT, account};
+use crate::support::check::{ask, change};
+use crate::support::mail::{blocking, seed, serve_well};
+use postrider_migration::Migrator;
+use sea_orm::{ConnectionTrait, Database};
+use sea_orm_migration::MigratorTrait;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_schema_is_refused_with_both_versions() {
+    let mailbox = seed::mailbox(2, 10);
+    let server = serve_well("u", &mailbox).await;
+    let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
+    blocking(move || {
+        postrider.sync().exits(0);
+        change(&postrider.database(), "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_future', 0)");
+        for args in [&["sync", "--once"][..], &["export", "u"], &["verify", "u", "--offline"]] {
+            let ran = postrider.run(args).exits(7);
+            assert!(ran.stderr.contains("m9999_future") && ran.stderr.contains("m0001_mirror"), "{}", ran.stderr);
+        }
+    })
+    .await;
+}
+
+#[test]
+fn the_database_is_copied_aside_before_a_migration() {
+    // An older schema: the first step is taken back by hand, so that it is pending again beside another one.
+    let postrider = Postrider::new("");
+    postrider.run(&["demo", "--once"]).exits(0);
+    let database = postrider.path("demo-data/postrider.db");
+    change(&database, "ALTER TABLE seaql_migrations RENAME TO kept");
+    change(&database, "CREATE TABLE seaql_migrations (version TEXT PRIMARY KEY, applied_at BIGINT NOT NULL)");
+    assert_eq!(ask(&database, "SELECT count(*) AS x FROM seaql_migrations"), "0");
+    // With nothing applied the file is not ours to migrate: making the tables fails, and nothing is lost.
+    let ran = postrider.run(&["demo", "--once"]).exits(7);
+    assert!(ran.stderr.contains("cannot open the database"), "{}", ran.stderr);
+    assert_ne!(ask(&database, "SELECT count(*) AS x FROM message"), "0");
+}
+
+#[tokio::test]
+async fn every_step_goes_up_and_down() {
+    let db = Database::connect("sqlite::memory:").await.unwrap();
+    for _ in 0..2 {
+        Migrator::up(&db, None).await.unwrap();
+        db.execute_unprepared(
+            "INSERT INTO body (hash, pack, \"offset\", length, stored_at) VALUES (x'00', 1, 0, 1, 0)",
+        )
+        .await
+        .unwrap();
+        Migrator::down(&db, None).await.unwrap();
+        assert!(db.execute_unprepared("SELECT 1 FROM body").await.is_err());
+    }
+}
+
+/// Every entity reads the table that the migration makes.
+#[tokio::test]
+async fn entities_and_tables_agree() {
+    use postrider_entity::{account, body, counter, cursor, event, failure, folder, location, message, run};
+    use sea_orm::EntityTrait;
+    let db = Database::connect("sqlite::memory:").await.unwrap();
+    Migrator::up(&db, None).await.unwrap();
+    account::Entity::find().all(&db).await.unwrap();
+    body::Entity::find().all(&db).await.unwrap();
+    assert_eq!(counter::Entity::find().all(&db).await.unwrap().len(), 2);
+    cursor::Entity::find().all(&db).await.unwrap();
+    event::Entity::find().all(&db).await.unwrap();
+    failure::Entity::find().all(&db).await.unwrap();
+    folder::Entity::find().all(&db).await.unwrap();
+    location::Entity::find().all(&db).await.unwrap();
+    message::Entity::find().all(&db).await.unwrap();
+    run::Entity::find().all(&db).await.unwrap();
+}

@@ -1,0 +1,143 @@
+//! Runs the `postrider` that was built for the tests, in a folder of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// What a run came to.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    /// Highest resident set, KiB, as far as it was seen.
+    pub(crate) peak_kib: u64,
+}
+
+impl Ran {
+    /// Demands an exit code.
+    pub(crate) fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+}
+
+/// A folder with a config, and the binary to run on it.
+#[derive(Debug)]
+pub(crate) struct Postrider {
+    dir: TempDir,
+}
+
+/// A config line block for an account on a plain port of this machine.
+pub(crate) fn account(id: &str, port: u16, password: &str) -> String {
+    format!(
+        "[[account]]\nid = \"{id}\"\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\nusername = \"{id}\"\npassword = \"{password}\"\n"
+    )
+}
+
+/// Short waits, so that tests of recovery end soon.
+pub(crate) const SHORT: &str = "[recovery]\nfirst_wait = \"20ms\"\n[timeouts]\nconnect = \"2s\"\ngreeting = \"2s\"\nlogin = \"2s\"\nsilence = \"500ms\"\ncommand = \"5s\"\n\
+     [sync]\nconfirm_after = \"1ms\"\n[limits]\nlogins_per_second = 1000\n";
+
+impl Postrider {
+    pub(crate) fn new(config: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("config.toml"), config).unwrap();
+        Self { dir }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.path("data/postrider.db")
+    }
+
+    /// Starts the binary in the folder. A dropped child is not left behind: see [`Running`].
+    pub(crate) fn start(&self, args: &[&str], env: &[(&str, &str)]) -> Running {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_postrider"));
+        command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
+        command.env_remove("POSTRIDER_FAULT").envs(env.iter().copied());
+        let (out, err) = (self.path("stdout"), self.path("stderr"));
+        command.stdout(std::fs::File::create(&out).unwrap()).stderr(std::fs::File::create(&err).unwrap());
+        Running { child: command.spawn().unwrap(), out, err, peak_kib: 0 }
+    }
+
+    /// Runs the binary to its end, two minutes at most.
+    pub(crate) fn run_with(&self, args: &[&str], env: &[(&str, &str)]) -> Ran {
+        self.start(args, env).wait(Duration::from_secs(120))
+    }
+
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
+        self.run_with(args, &[])
+    }
+
+    pub(crate) fn sync(&self) -> Ran {
+        self.run(&["sync", "--once"])
+    }
+
+    pub(crate) fn manifest(&self, account: &str) -> Vec<String> {
+        let ran = self.run(&["export", account]).exits(0);
+        let mut lines: Vec<String> = ran.stdout.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    }
+}
+
+/// A process of the binary; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    out: PathBuf,
+    err: PathBuf,
+    peak_kib: u64,
+}
+
+impl Running {
+    fn look(&mut self) {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let peak = status
+            .lines()
+            .find_map(|l| l.strip_prefix("VmHWM:"))
+            .and_then(|l| l.split_whitespace().next()?.parse().ok());
+        self.peak_kib = self.peak_kib.max(peak.unwrap_or(0));
+    }
+
+    /// What it has written to stderr so far.
+    pub(crate) fn stderr(&self) -> String {
+        std::fs::read_to_string(&self.err).unwrap()
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for the end.
+    pub(crate) fn wait(mut self, limit: Duration) -> Ran {
+        let deadline = Instant::now() + limit;
+        let code = loop {
+            self.look();
+            match self.child.try_wait().unwrap() {
+                Some(status) => break status.code(),
+                None if Instant::now() > deadline => {
+                    panic!("postrider did not end within {limit:?}\n{}", self.stderr());
+                }
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        };
+        let read = |path: &Path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
+        Ran { code, stdout: read(&self.out), stderr: read(&self.err), peak_kib: self.peak_kib }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            drop(self.child.kill());
+            drop(self.child.wait());
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The verifier: a mirror against the mailbox it is of, and the database's own promises.
+
+use crate::support::binary::Postrider;
+use postrider_core::mail::flags::Flags;
+use postrider_imapd::{Mail, Mailbox};
+use sea_orm::{ConnectionTrait, Database, DbBackend, Statement};
+use sha2::{Digest, Sha256};
+use std::path::Path;
+
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// The manifest that a mailbox must give.
+pub(crate) fn expected(mailbox: &Mailbox) -> Vec<String> {
+    let line = |(folder, _, mail): (String, u32, Mail)| {
+        let flags = Flags::new(mail.flags.iter().map(String::as_str));
+        format!("{folder}\t{}\t{flags}", sha256(&mail.raw))
+    };
+    let mut lines: Vec<String> = mailbox.all().into_iter().map(line).collect();
+    lines.sort();
+    lines
+}
+
+/// One text of the first row of a query; numbers as text.
+pub(crate) fn ask(database: &Path, sql: &str) -> String {
+    rows(database, sql).into_iter().next().unwrap_or_default()
+}
+
+/// The first column of a query, as text.
+pub(crate) fn rows(database: &Path, sql: &str) -> Vec<String> {
+    let url = format!("sqlite://{}?mode=ro", database.display());
+    let sql = format!("SELECT CAST(x AS TEXT) FROM ({sql})");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let read = move || {
+        runtime.block_on(async {
+            let db = Database::connect(url).await.unwrap();
+            let rows = db.query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.unwrap();
+            let texts =
+                rows.iter().map(|row| row.try_get_by_index::<Option<String>>(0).unwrap().unwrap_or_default()).collect();
+            db.close().await.unwrap();
+            texts
+        })
+    };
+    // A thread of its own, so that it can be called from inside a runtime.
+    std::thread::spawn(read).join().unwrap()
+}
+
+/// Runs SQL that changes the database.
+pub(crate) fn change(database: &Path, sql: &'static str) {
+    let url = format!("sqlite://{}?mode=rw", database.display());
+    let run = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let db = Database::connect(url).await.unwrap();
+            db.execute_unprepared(sql).await.unwrap();
+            db.close().await.unwrap();
+        });
+    };
+    std::thread::spawn(run).join().unwrap();
+}
+
+/// The numbers that must not move when nothing has changed.
+pub(crate) fn state(database: &Path) -> Vec<String> {
+    [
+        "SELECT count(*) AS x FROM message",
+        "SELECT count(*) || ':' || COALESCE(sum(began_at), 0) || ':' || COALESCE(sum(ended_at), 0) AS x FROM location",
+        "SELECT COALESCE(max(seq), 0) AS x FROM event",
+        "SELECT count(*) AS x FROM run",
+    ]
+    .map(|sql| ask(database, sql))
+    .to_vec()
+}
+
+/// The mirror is the mailbox; every body hashes to its name; events are without gaps, and no message was created twice.
+pub(crate) fn equal(postrider: &Postrider, account: &str, mailbox: &Mailbox) {
+    let (got, want) = (postrider.manifest(account), expected(mailbox));
+    let missing: Vec<&String> = want.iter().filter(|l| !got.contains(l)).take(3).collect();
+    let extra: Vec<&String> = got.iter().filter(|l| !want.contains(l)).take(3).collect();
+    assert_eq!(got, want, "missing {missing:?}, extra {extra:?}");
+    postrider.run(&["verify", account, "--offline"]).exits(0);
+    consistent(&postrider.database());
+}
+
+/// What must be true of a database at any time.
+pub(crate) fn consistent(database: &Path) {
+    for (sql, want) in [
+        ("SELECT count(*) - COALESCE(max(seq), 0) AS x FROM event", "0"),
+        (
+            "SELECT count(*) AS x FROM (SELECT 1 FROM event WHERE kind = 'message.created' GROUP BY message HAVING count(*) > 1)",
+            "0",
+        ),
+        ("SELECT count(*) AS x FROM message WHERE body NOT IN (SELECT hash FROM body)", "0"),
+        (
+            "SELECT count(*) AS x FROM message m WHERE NOT EXISTS (SELECT 1 FROM event e WHERE e.message = m.id AND e.kind = 'message.created')",
+            "0",
+        ),
+        ("SELECT count(*) AS x FROM location WHERE message NOT IN (SELECT id FROM message)", "0"),
+    ] {
+        assert_eq!(ask(database, sql), want, "{sql}");
+    }
+}

@@ -1,0 +1,242 @@
+//! `sync --once` against the built-in server: mirrors, follows changes, stops and goes on.
+
+use crate::support::binary::{Postrider, SHORT, account};
+use crate::support::check::{ask, equal, rows, sha256, state};
+use crate::support::mail::{Mail, Mailbox, blocking, note, seed, serve, serve_well};
+use postrider_imapd::Misbehaviour;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+#[test]
+fn the_demo_mirrors_and_then_finds_nothing_to_do() {
+    let postrider = Postrider::new("");
+    let first = postrider.run(&["demo", "--once"]).exits(0);
+    assert!(
+        first.stdout.contains("success") && first.stdout.contains("the mirror is in demo-data"),
+        "{}",
+        first.stdout
+    );
+    let database = postrider.path("demo-data/postrider.db");
+    let before = state(&database);
+    assert!(before[0].parse::<u32>().unwrap() > 300, "{before:?}");
+    let second = postrider.run(&["demo", "--once", "--wire-log", "wire"]).exits(0);
+    assert!(second.stdout.contains("0 messages in"), "{}", second.stdout);
+    assert_eq!(state(&database), before);
+    let wire = std::fs::read_to_string(postrider.path("wire")).unwrap();
+    assert!(!wire.contains("BODY") && wire.contains("EXAMINE"), "{wire}");
+    postrider.run(&["verify", "demo", "--offline", "--data", "demo-data"]).exits(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn follows_what_happens_to_a_mailbox() {
+    let mailbox = seed::mailbox(7, 150);
+    let server = serve_well("u", &mailbox).await;
+    let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
+    blocking(move || {
+        postrider.sync().exits(0);
+        equal(&postrider, "u", &mailbox);
+        let last = ask(&postrider.database(), "SELECT max(seq) AS x FROM event");
+        let first_uid = |folder: &str| *mailbox.lock()[folder].mail.keys().next().unwrap();
+
+        mailbox.append("INBOX", note("new").dated("01-Feb-2031 10:00:00 +0000"));
+        mailbox.set_flags("INBOX", first_uid("INBOX"), &["\\Seen", "\\Flagged", "done"]);
+        let gone = first_uid("Archive");
+        mailbox.expunge("Archive", gone);
+        mailbox.relocate("Sent", first_uid("Sent"), "Trash");
+        mailbox.append("Fresh folder", note("in a folder that appeared"));
+        mailbox.delete("Junk");
+        postrider.sync().exits(0);
+        equal(&postrider, "u", &mailbox);
+
+        let sql = format!("SELECT kind || ' ' || backfill AS x FROM event WHERE seq > {last} AND kind LIKE 'message%'");
+        let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+        for kind in rows(&postrider.database(), &sql) {
+            *kinds.entry(kind).or_default() += 1;
+        }
+        assert_eq!(kinds.get("message.moved 0"), Some(&1), "{kinds:?}");
+        assert!(kinds.contains_key("message.updated 0") && kinds.contains_key("message.deleted 0"), "{kinds:?}");
+        assert_eq!(kinds.get("message.created 0").copied().unwrap_or(0), 1, "only the arrival is new: {kinds:?}");
+        let deleted = postrider.run(&["export", "u", "--deleted"]).exits(0);
+        assert!(!deleted.stdout.is_empty());
+
+        let before = state(&postrider.database());
+        postrider.sync().exits(0);
+        assert_eq!(state(&postrider.database()), before);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exports_exact_bytes_under_safe_names() {
+    let mailbox = Mailbox::new();
+    mailbox.append("../up/..", note("escape"));
+    mailbox.append("INBOX", seed::broken());
+    mailbox.append("INBOX", Mail::new(&b""[..]));
+    let server = serve_well("u", &mailbox).await;
+    let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
+    blocking(move || {
+        postrider.sync().exits(0);
+        equal(&postrider, "u", &mailbox);
+        postrider.run(&["export", "u", "--format", "eml", "--out", "files"]).exits(0);
+        let escaped = postrider.path("files/%2E./up/%2E./1000.1.eml");
+        assert_eq!(std::fs::read(escaped).unwrap(), *note("escape").raw);
+        assert_eq!(std::fs::read(postrider.path("files/INBOX/1000.1.eml")).unwrap(), *seed::broken().raw);
+        assert_eq!(std::fs::read(postrider.path("files/INBOX/1000.2.eml")).unwrap(), b"");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stops_at_a_signal_and_goes_on_where_it_was() {
+    let mailbox = seed::mailbox(3, 700);
+    let slow =
+        |_: &str, command: &str| command.contains("BODY").then(|| Misbehaviour::Delay(Duration::from_millis(150)));
+    let server = serve(&[("u", &mailbox)], slow).await;
+    let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
+    let log = blocking(move || {
+        let running = postrider.start(&["sync", "--once"], &[]);
+        while !postrider.database().exists() || ask_stored(&postrider) < 1 {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let second = postrider.sync().exits(8);
+        assert!(second.stderr.contains(&format!("process {}", running.child.id())), "{}", second.stderr);
+        running.signal("INT");
+        let ran = running.wait(Duration::from_secs(10)).exits(130);
+        assert!(ran.stdout.contains("cancelled"), "{}", ran.stdout);
+        let stored = ask_stored(&postrider);
+        assert!(stored > 0);
+
+        let running = postrider.start(&["sync", "--once"], &[]);
+        while ask_stored(&postrider) <= stored {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        running.signal("KILL");
+        assert_eq!(running.wait(Duration::from_secs(10)).code, None);
+
+        postrider.sync().exits(0);
+        equal(&postrider, "u", &mailbox);
+        ask_stored(&postrider)
+    })
+    .await;
+    assert!(log > 600);
+}
+
+fn ask_stored(postrider: &Postrider) -> u64 {
+    // The tables may not be there yet.
+    let tables = ask(&postrider.database(), "SELECT count(*) AS x FROM sqlite_master WHERE name = 'counter'");
+    if tables != "1" {
+        return 0;
+    }
+    ask(&postrider.database(), "SELECT count(*) AS x FROM message").parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_message_streams() {
+    let mailbox = Mailbox::new();
+    let mut raw = b"Subject: large\r\nFrom: a@example.org\r\n\r\n".to_vec();
+    raw.resize(60 << 20, b'x');
+    let hash = sha256(&raw);
+    mailbox.append("INBOX", Mail::new(raw));
+    mailbox.append("INBOX", note("beside it"));
+    let server = serve_well("u", &mailbox).await;
+    let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
+    blocking(move || {
+        let ran = postrider.sync().exits(0);
+        assert!(ran.peak_kib > 0 && ran.peak_kib < 60 << 10, "peak {} KiB for a message of 60 MiB", ran.peak_kib);
+        assert!(postrider.manifest("u").iter().any(|line| line.contains(&hash)));
+        postrider.run(&["verify", "u", "--offline"]).exits(0);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_loss_needs_two_looks() {
+    let mailbox = Mailbox::new();
+    for n in 0..120 {
+        mailbox.append("INBOX", note(&format!("n{n}")));
+    }
+    let server = serve_well("u", &mailbox).await;
+    let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
+    blocking(move || {
+        postrider.sync().exits(0);
+        for uid in 1..=100 {
+            mailbox.expunge("INBOX", uid);
+        }
+        let first = postrider.sync().exits(3);
+        assert!(first.stdout.contains("a second look"), "{}", first.stdout);
+        assert_eq!(postrider.manifest("u").len(), 120, "one look ends nothing");
+        postrider.sync().exits(0);
+        equal(&postrider, "u", &mailbox);
+        assert_eq!(ask(&postrider.database(), "SELECT count(*) AS x FROM event WHERE kind = 'message.deleted'"), "100");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_database_refuses_is_one_failure_and_not_the_page() {
+    let mailbox = Mailbox::new();
+    for n in 0..40 {
+        mailbox.append("INBOX", note(&format!("n{n}")));
+    }
+    let server = serve_well("u", &mailbox).await;
+    let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
+    blocking(move || {
+        // Makes the schema; then the database itself refuses one message for its content.
+        mailbox.lock().get_mut("INBOX").unwrap().mail.clear();
+        postrider.sync().exits(0);
+        crate::support::check::change(
+            &postrider.database(),
+            "CREATE TRIGGER poison BEFORE INSERT ON message WHEN NEW.subject = 'n17' BEGIN SELECT RAISE(ABORT, 'constraint: poison'); END",
+        );
+        for n in 0..40 {
+            mailbox.append("INBOX", note(&format!("n{n}")));
+        }
+        postrider.sync().exits(3);
+        assert_eq!(postrider.manifest("u").len(), 39);
+        let ledger = "SELECT class || ' ' || reach || ' ' || count(*) AS x FROM failure WHERE closed_at IS NULL";
+        assert_eq!(ask(&postrider.database(), ledger), "invalid_data message 1");
+        crate::support::check::change(&postrider.database(), "DROP TRIGGER poison");
+        crate::support::check::change(&postrider.database(), "UPDATE failure SET next_try_at = 0");
+        postrider.sync().exits(0);
+        equal(&postrider, "u", &mailbox);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_message_is_tried_again_and_then_kept() {
+    let mailbox = seed::mailbox(5, 60);
+    let uid = *mailbox.lock()["INBOX"].mail.keys().nth(4).unwrap();
+    let refusals = std::sync::Arc::new(AtomicUsize::new(0));
+    let counter = std::sync::Arc::clone(&refusals);
+    let script = move |_: &str, command: &str| {
+        if counter.load(Ordering::SeqCst) > 1000 {
+            return None;
+        }
+        // The page with the bad message is refused after its data, the bad message always.
+        if command.starts_with(&format!("UID FETCH {uid} ")) && command.contains("BODY") {
+            counter.fetch_add(1, Ordering::SeqCst);
+            return Some(Misbehaviour::Refuse("NO cannot read that".into()));
+        }
+        command.contains("BODY").then_some(Misbehaviour::LoseUid(uid))
+    };
+    let server = serve(&[("u", &mailbox)], script).await;
+    let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
+    blocking(move || {
+        let ran = postrider.sync().exits(3);
+        assert!(ran.stdout.contains("could not be fetched"), "{}", ran.stdout);
+        let ledger =
+            "SELECT uid || ' ' || class || ' ' || text AS x FROM failure WHERE closed_at IS NULL AND uid IS NOT NULL";
+        assert_eq!(ask(&postrider.database(), ledger), format!("{uid} invalid_data cannot read that"));
+        // Not due yet: the same run again asks for nothing, and says what is open.
+        let asked = refusals.load(Ordering::SeqCst);
+        postrider.sync().exits(3);
+        assert_eq!(refusals.load(Ordering::SeqCst), asked, "a failure is not hammered");
+        refusals.store(2000, Ordering::SeqCst);
+        crate::support::check::change(&postrider.database(), "UPDATE failure SET next_try_at = 0");
+        postrider.sync().exits(0);
+        equal(&postrider, "u", &mailbox);
+    })
+    .await;
+}

@@ -1,0 +1,156 @@
+//! The layout does not lie: arrows point down, no cycles, files stay small, the core stays pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Rows of modules, the lowest first; an arrow may skip rows, and never turn. Modules of a row do not import each other.
+const ROWS: &[&[&str]] = &[
+    &["clock", "fault", "reply"],
+    &["telemetry"],
+    &["provider", "bodies"],
+    &["config"],
+    &["connection", "store"],
+    &["account"],
+    &["supervision"],
+    &["boot", "cli", "demo"],
+];
+
+/// Modules that know every part, and each other.
+const COMPOSITION: &[&str] = &["boot", "cli", "demo"];
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn module_of(path: &Path) -> String {
+    let inside = path.strip_prefix(root().join("src")).unwrap();
+    let first = inside.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The top-level modules that a text of this crate imports.
+fn imports(text: &str) -> BTreeSet<String> {
+    let names = text
+        .split("crate::")
+        .skip(1)
+        .map(|after| after.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect());
+    names.collect()
+}
+
+fn row_of(module: &str) -> Option<usize> {
+    ROWS.iter().position(|row| row.contains(&module))
+}
+
+/// The arrows that must not be.
+fn wrong_arrows(modules: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (from, to) in modules.iter().flat_map(|(from, all)| all.iter().map(move |to| (from, to))) {
+        if from == to
+            || matches!(from.as_str(), "main" | "lib")
+            || (COMPOSITION.contains(&from.as_str()) && COMPOSITION.contains(&to.as_str()))
+        {
+            continue;
+        }
+        match (row_of(from), row_of(to)) {
+            (Some(a), Some(b)) if a > b => {}
+            (Some(_), Some(_)) => wrong.push(format!("{from} -> {to}: arrows point down only")),
+            (None, _) => wrong.push(format!("{from} is in no row")),
+            (_, None) => wrong.push(format!("{from} -> {to}: {to} is in no row")),
+        }
+    }
+    wrong
+}
+
+#[test]
+fn arrows_point_down() {
+    let mut modules: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for path in files(&root().join("src")) {
+        let text = fs::read_to_string(&path).unwrap();
+        modules.entry(module_of(&path)).or_default().extend(imports(&text));
+    }
+    assert_eq!(wrong_arrows(&modules), Vec::<String>::new());
+    assert!(modules["account"].contains("store"), "the parser sees imports");
+}
+
+#[test]
+fn the_check_of_arrows_can_fail() {
+    let modules = BTreeMap::from([("store".to_owned(), imports("use crate::account::actor::X;"))]);
+    assert_eq!(wrong_arrows(&modules), ["store -> account: arrows point down only"]);
+    let modules = BTreeMap::from([("bodies".to_owned(), imports("crate::provider::imap"))]);
+    assert_eq!(wrong_arrows(&modules).len(), 1);
+}
+
+#[test]
+fn the_core_is_pure_by_its_manifest() {
+    let manifest = fs::read_to_string(root().join("core/Cargo.toml")).unwrap();
+    let dependencies = manifest.split("[dev-dependencies]").next().unwrap();
+    for word in ["tokio", "ractor", "sea-orm", "reqwest", "rand"] {
+        assert!(!dependencies.contains(word), "core depends on {word}");
+    }
+    for path in files(&root().join("core/src")) {
+        let text = fs::read_to_string(&path).unwrap();
+        for word in ["std::fs", "std::net", "std::thread", "SystemTime", "Instant::now", "HashMap"] {
+            assert!(!text.contains(word), "{} uses {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn files_stay_small_and_finished() {
+    let mut lengths = Vec::new();
+    for dir in ["src", "core/src", "entity/src", "migration/src", "imapd/src", "xtask/src"] {
+        for path in files(&root().join(dir)) {
+            let text = fs::read_to_string(&path).unwrap();
+            let lines = text.lines().count();
+            lengths.push(lines);
+            let excused = text.lines().take(20).any(|l| l.contains("Over 500 lines because"));
+            assert!(lines <= 500 || excused, "{} has {lines} lines: one idea a file", path.display());
+            for word in ["TODO", "FIXME", "unimplemented!", "#[ignore"] {
+                assert!(!text.contains(word), "{} has {word}", path.display());
+            }
+            assert!(text.starts_with("//!"), "{} does not say what it is", path.display());
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            assert!(
+                !["mod", "utils", "helpers", "common", "misc", "types"].contains(&name.as_str()),
+                "{}",
+                path.display()
+            );
+        }
+    }
+    lengths.sort_unstable();
+    let p90 = lengths[lengths.len() * 9 / 10];
+    assert!(p90 < 400, "p90 of file lengths is {p90}");
+}
+
+/// Metric names live in one place, and the document names each.
+#[test]
+fn metrics_are_documented() {
+    let names = fs::read_to_string(root().join("src/telemetry/names.rs")).unwrap();
+    let document = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    for name in names.split('"').filter(|n| n.starts_with("postrider_")) {
+        assert!(document.contains(name), "ARCHITECTURE.md does not name {name}");
+    }
+    for path in files(&root().join("src")) {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(
+            path.ends_with("names.rs") || !text.contains("\"postrider_"),
+            "{} names a metric by itself",
+            path.display()
+        );
+    }
+}
