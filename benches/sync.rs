@@ -30,7 +30,8 @@ fn drain(port: u16, folders: &[&str]) -> u64 {
     reader.read_line(&mut line).unwrap();
     let mut commands = "a LOGIN u pw\r\n".to_owned();
     for folder in folders {
-        let name = if folder.is_empty() { "INBOX".into() } else { folder[1..].replace('.', "/") };
+        let name = folder.trim_start_matches('.').replace('.', "/");
+        let name = if name.is_empty() { "INBOX".to_owned() } else { name };
         commands += &format!("b EXAMINE \"{name}\"\r\nc UID FETCH 1:* (UID FLAGS INTERNALDATE BODY.PEEK[])\r\n");
     }
     commands += "z LOGOUT\r\n";

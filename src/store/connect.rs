@@ -94,7 +94,7 @@ async fn connect(path: &Path, mode: &str, connections: u32) -> Result<DatabaseCo
             if reads_only {
                 return o;
             }
-            o.pragma("journal_mode", "WAL").pragma("synchronous", "FULL").pragma("wal_autocheckpoint", "4000")
+            o.pragma("journal_mode", "WAL").pragma("synchronous", "FULL").pragma("wal_autocheckpoint", "8000")
         });
     sea_orm::Database::connect(options).await
 }

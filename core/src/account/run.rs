@@ -42,7 +42,7 @@ impl Default for Settings {
             policy: Policy::default(),
             confirm_after: Duration::from_secs(60),
             guard_floor: 50,
-            page_messages: 200,
+            page_messages: 500,
             pages_in_flight: 3,
             recent_messages: 1000,
             folders: FolderFilter::default(),

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 /// Octets of UID set in a command line (RFC 7162 §6 asks for lines below 8,192).
 const SET_OCTETS: usize = 4000;
 /// Octets of mail after which what has come of a page is handed over as a part.
-const PART_OCTETS: u64 = 8 * 1024 * 1024;
+const PART_OCTETS: u64 = 16 * 1024 * 1024;
 
 const ITEMS: &str = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])";
 
