@@ -13,6 +13,7 @@ use postrider_imapd::seed;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -60,7 +61,7 @@ fn drain(port: u16, folders: &[&str]) -> u64 {
 }
 
 /// Wall time, CPU seconds and peak KiB of a first sync.
-fn sync(dir: &std::path::Path, config: &str) -> (Duration, f64, u64) {
+fn sync(dir: &Path, config: &str) -> (Duration, f64, u64) {
     fs::remove_dir_all(dir.join("data")).ok();
     fs::write(dir.join("config.toml"), config).unwrap();
     let began = Instant::now();
@@ -98,7 +99,7 @@ fn median(mut times: Vec<f64>) -> f64 {
 
 fn main() {
     let server = Dovecot::start();
-    let maildir = server.home("u").join("Maildir");
+    let maildir = PathBuf::from(server.file("mail/u/Maildir"));
     let mut dice = seed::Dice::new(1);
     for folder in FOLDERS {
         for part in ["cur", "new", "tmp"] {
@@ -111,7 +112,7 @@ fn main() {
         fs::write(maildir.join(FOLDERS[n % 4]).join("cur").join(format!("{}.M{n}.bench:2,S", 1_700_000_000 + n)), text)
             .unwrap();
     }
-    server.own(&server.home("u"));
+    server.own(Path::new(&server.file("mail/u")));
     let octets = drain(server.port, &FOLDERS);
     let dir = tempfile::tempdir().unwrap();
     let config = format!(

@@ -12,7 +12,8 @@ const TABLES: &[&str] =
 
 fn table(name: &str, columns: &[ColumnDef], key: &[&str]) -> TableCreateStatement {
     let mut table = Table::create();
-    table.table(Alias::new(name));
+    // SQLite has no transaction around a migration: a step that was cut off is taken again.
+    table.table(Alias::new(name)).if_not_exists();
     for column in columns {
         table.col(column.clone());
     }
@@ -196,15 +197,15 @@ fn statements() -> Vec<TableCreateStatement> {
 
 /// Indexes that the builder cannot say (partial ones); the same words on SQLite and PostgreSQL.
 const INDEXES: &[&str] = &[
-    "CREATE UNIQUE INDEX account_name ON account (name)",
-    "CREATE UNIQUE INDEX folder_remote_id ON folder (account, remote_id) WHERE deleted_at IS NULL",
-    "CREATE UNIQUE INDEX message_identity ON message (account, identity)",
-    "CREATE INDEX message_limbo ON message (account, limbo_since) WHERE limbo_since IS NOT NULL",
-    "CREATE INDEX location_message ON location (message)",
-    "CREATE UNIQUE INDEX failure_open ON failure (folder, uid) WHERE closed_at IS NULL AND uid IS NOT NULL",
-    "CREATE INDEX failure_account ON failure (account, closed_at)",
-    "CREATE INDEX body_pack ON body (pack)",
-    "INSERT INTO counter (name, next) VALUES ('message', 1), ('event', 1)",
+    "CREATE UNIQUE INDEX IF NOT EXISTS account_name ON account (name)",
+    "CREATE UNIQUE INDEX IF NOT EXISTS folder_remote_id ON folder (account, remote_id) WHERE deleted_at IS NULL",
+    "CREATE UNIQUE INDEX IF NOT EXISTS message_identity ON message (account, identity)",
+    "CREATE INDEX IF NOT EXISTS message_limbo ON message (account, limbo_since) WHERE limbo_since IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS location_message ON location (message)",
+    "CREATE UNIQUE INDEX IF NOT EXISTS failure_open ON failure (folder, uid) WHERE closed_at IS NULL AND uid IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS failure_account ON failure (account, closed_at)",
+    "CREATE INDEX IF NOT EXISTS body_pack ON body (pack)",
+    "INSERT INTO counter (name, next) VALUES ('message', 1), ('event', 1) ON CONFLICT DO NOTHING",
 ];
 
 #[async_trait::async_trait]

@@ -16,9 +16,12 @@ use postrider_core::mail::change::{Answer, Request};
 use postrider_core::mail::id::AccountId;
 use postrider_core::recovery::history::History;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+/// Causes of failure that a run remembers.
+const CAUSES: usize = 1000;
 /// Longest read of a folder's rows.
 const READ_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -109,6 +112,8 @@ pub struct AccountState {
     requests: u64,
     timers: u64,
     before: Counts,
+    /// Failures that were said already, and how often they came again.
+    said: BTreeMap<String, u32>,
     finished: Option<ReplyTo<Summary>>,
 }
 
@@ -132,6 +137,7 @@ impl Actor for AccountActor {
             requests: 0,
             timers: 0,
             before: Counts::default(),
+            said: BTreeMap::new(),
             finished: Some(finished),
         })
     }
@@ -162,7 +168,8 @@ impl Actor for AccountActor {
             fault::pass("account.answered");
             fault::pass("panic.account");
         }
-        state.step(&me, event);
+        let span = tracing::info_span!("postrider.account.run", account.id = %state.args.name);
+        span.in_scope(|| state.step(&me, event));
         Ok(())
     }
 }
@@ -246,22 +253,38 @@ impl AccountState {
                 metrics::counter!(names::FAILURES, "class" => failure.class.as_str(), "reach" => failure.reach.as_str())
                     .increment(1);
                 self.args.progress.failed(&self.args.name, &failure);
-                tracing::warn!(
-                    account.id = %self.args.name,
-                    failure.class = failure.class.as_str(),
-                    failure.reach = failure.reach.as_str(),
-                    "{}",
-                    failure.chain()
-                );
+                self.say(&failure);
             }
             Action::Finish(summary) => {
                 self.count(summary.counts);
                 metrics::counter!(names::RUNS, "outcome" => summary.outcome.as_str()).increment(1);
+                for (said, again) in self.said.iter().filter(|(_, again)| **again > 0) {
+                    tracing::warn!(account.id = %self.args.name, failure.repeated = again, "again: {said}");
+                }
                 if let Some(finished) = self.finished.take() {
                     finished.send(*summary);
                 }
                 me.stop(None);
             }
+        }
+    }
+
+    /// One line for each cause; its repetitions are counted, and told at the end of the run.
+    fn say(&mut self, failure: &Failure) {
+        let text = failure.to_string();
+        if let Some(again) = self.said.get_mut(&text) {
+            *again += 1;
+            return;
+        }
+        tracing::warn!(
+            account.id = %self.args.name,
+            failure.class = failure.class.as_str(),
+            failure.reach = failure.reach.as_str(),
+            "{}",
+            failure.chain()
+        );
+        if self.said.len() < CAUSES {
+            self.said.insert(text, 0);
         }
     }
 

@@ -11,6 +11,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
+use tracing::Instrument;
 
 /// The child.
 #[derive(Debug)]
@@ -67,8 +68,13 @@ impl Actor for SessionActor {
             SessionMsg::Start(start) => {
                 fault::pass("panic.session");
                 let actor = me.clone();
+                let span = tracing::info_span!(
+                    "postrider.imap.session",
+                    account.id = %start.request.account,
+                    session.id = start.id.0,
+                );
                 let running = tokio::spawn(async move {
-                    let ended = live(*start).await;
+                    let ended = live(*start).instrument(span).await;
                     // An actor that is gone has aborted this task.
                     drop(actor.cast(SessionMsg::Ended(ended)));
                 });

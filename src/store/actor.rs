@@ -14,6 +14,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use sea_orm::{DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait};
 use std::collections::VecDeque;
 use std::time::Duration;
+use tracing::Instrument;
 
 /// Work in a transaction before it is committed.
 const TRANSACTION: Duration = Duration::from_millis(25);
@@ -190,7 +191,14 @@ impl StoreState {
                 tx = Some((begun, counters));
             }
             let Some((tx, counters)) = &mut tx else { break };
-            last.answer = match commit(tx, counters, &last.commit).await {
+            let span = tracing::debug_span!(
+                "postrider.store.commit",
+                account.id = last.commit.account.0,
+                folder.id = last.commit.change.folder().map(|f| f.0),
+                page.messages = last.commit.change.page().map(|p| p.rows.len()),
+                size_bytes = last.commit.change.page().map(postrider_core::mail::page::Page::octets),
+            );
+            last.answer = match commit(tx, counters, &last.commit).instrument(span).await {
                 Ok(Applied::Done(rows)) => Some(CommitAnswer::Done(rows)),
                 Ok(Applied::Refused(refusal, rows)) => Some(CommitAnswer::Refused(refusal, rows)),
                 // A row that cannot be read is this account's trouble, not that of the others in the transaction; its

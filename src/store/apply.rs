@@ -134,6 +134,7 @@ async fn inside(db: &DatabaseTransaction, counters: &mut Counters, commit: &Comm
         }
     };
     let admitted = write_change(db, counters, account, before.as_ref(), admitted, &commit.change, at).await?;
+    tracing::debug!("rows written");
     fault::pass("store.rows_written");
     Ok(Applied::Done(Box::new(StoredRows { account: admitted.account, folder: admitted.folder })))
 }

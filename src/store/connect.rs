@@ -121,7 +121,7 @@ pub async fn open(path: &Path) -> Result<Database, OpenError> {
         }
     }
     let pending = pending(&writer, path).await?;
-    if existed && !pending.is_empty() && applied(&writer).await.is_ok_and(|steps| !steps.is_empty()) {
+    if existed && !pending.is_empty() && has_tables(&writer).await.map_err(broken)? {
         let copy = path.with_extension(format!("before-{}.db", pending.join("-")));
         if !copy.exists() {
             set_aside(&writer, &copy).await.map_err(broken)?;
@@ -161,6 +161,10 @@ async fn set_aside(writer: &DatabaseConnection, copy: &Path) -> Result<(), DbErr
     writer.execute_unprepared(&format!("VACUUM INTO '{target}'")).await?;
     std::fs::File::open(&half).and_then(|file| file.sync_all()).map_err(io)?;
     std::fs::rename(&half, copy).map_err(io)
+}
+
+async fn has_tables(db: &DatabaseConnection) -> Result<bool, DbErr> {
+    Ok(ask(db, "SELECT count(*) FROM sqlite_master").await? != "0")
 }
 
 async fn applied(db: &DatabaseConnection) -> Result<Vec<String>, DbErr> {

@@ -71,7 +71,7 @@ async fn truth(client: &mut Client) -> Vec<String> {
 fn config(server: &Dovecot, tls: &str, port: u16) -> String {
     format!(
         "{SHORT}[[account]]\nid = \"u\"\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"{tls}\"\nca_file = \"{}\"\nusername = \"u\"\npassword = \"pw\"\n",
-        server.certificate()
+        server.file("cert.pem")
     )
 }
 

@@ -9,6 +9,7 @@ mod hostile;
 mod migration;
 mod power_loss;
 mod secrets;
+mod storage;
 mod supervision;
 mod support;
 mod sync;

@@ -311,14 +311,101 @@ impl Machine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::account::summary::Outcome;
+    use crate::commit::rows::AccountRow;
+    use crate::failure::Class;
+    use crate::mail::id::{AccountId, FolderId, Incarnation, SessionId};
+    use std::collections::BTreeMap;
 
-    /// INV-9: no activity outlives its run; a pass is always in one of its states.
+    fn snapshot() -> Box<AccountSnapshot> {
+        let (id, incarnation) = (AccountId(1), Incarnation(1));
+        let account = AccountRow { id, incarnation, opened_at: None, listed_at: None, list_look: None };
+        Box::new(AccountSnapshot { account, folders: Vec::new(), due: BTreeMap::new() })
+    }
+
+    fn failure() -> Failure {
+        Failure::storage("scripted")
+    }
+
+    /// A machine brought into a phase by the shortest way.
+    fn brought_to(phase: &str) -> Machine {
+        let way: Vec<Event> = match phase {
+            "dormant" => vec![],
+            "opening" => vec![Event::Begin],
+            "reopening" => vec![Event::Begin, Event::OpenFailed(failure())],
+            "connecting" => vec![Event::Begin, Event::Opened(snapshot())],
+            "working" => vec![Event::Begin, Event::Opened(snapshot()), Event::Connected(SessionId(1))],
+            "waiting" => vec![Event::Begin, Event::Opened(snapshot()), Event::ConnectFailed(failure())],
+            "closing" => vec![Event::Begin, Event::Opened(snapshot()), Event::Stop],
+            "finished" => vec![Event::Stop],
+            other => panic!("no such phase: {other}"),
+        };
+        way.into_iter().fold(Machine::new(Settings::default(), History::default()), |machine, event| {
+            machine.step(event, Now::default()).0
+        })
+    }
+
+    fn events() -> Vec<(&'static str, Event)> {
+        let token = Token(99);
+        vec![
+            ("Begin", Event::Begin),
+            ("Opened", Event::Opened(snapshot())),
+            ("OpenFailed", Event::OpenFailed(failure())),
+            ("Connected", Event::Connected(SessionId(2))),
+            ("ConnectFailed", Event::ConnectFailed(failure())),
+            ("Answered", Event::Answered { token, answer: Err(failure()) }),
+            (
+                "Committed",
+                Event::Committed { token, answer: CommitAnswer::Refused(crate::commit::request::Refusal::Chain, None) },
+            ),
+            ("Lost", Event::Lost { token }),
+            ("RowsRead", Event::RowsRead { token, rows: Ok(FolderRows::default()) }),
+            ("LimboCounted", Event::LimboCounted(Ok(0))),
+            ("Nudged", Event::Nudged(FolderId(1))),
+            ("Woke", Event::Woke),
+            ("Stop", Event::Stop),
+        ]
+    }
+
+    /// Every phase with every event: where it leads. `bug` marks answers to questions that were never put.
     #[test]
-    fn a_stopped_machine_finishes_and_ignores_the_rest() {
-        let (machine, actions) =
-            Machine::new(Settings::default(), History::default()).step(Event::Stop, Now::default());
-        assert_eq!((machine.phase(), actions.len()), ("finished", 1));
-        let (machine, actions) = machine.step(Event::Woke, Now::default());
-        assert_eq!((machine.phase(), actions.len()), ("finished", 0));
+    fn every_pair_is_decided() {
+        let table = [
+            ("dormant", "opening bug bug bug bug bug bug bug bug bug dormant dormant finished"),
+            (
+                "opening",
+                "bug connecting waiting opening opening opening opening opening opening opening opening opening finished",
+            ),
+            (
+                "reopening",
+                "bug bug bug waiting waiting waiting waiting waiting waiting waiting waiting opening finished",
+            ),
+            (
+                "connecting",
+                "bug bug bug working waiting connecting connecting opening connecting connecting connecting connecting closing",
+            ),
+            ("working", "bug bug bug bug waiting working working opening working working working working closing"),
+            (
+                "waiting",
+                "bug bug bug waiting waiting waiting waiting waiting waiting waiting waiting connecting closing",
+            ),
+            ("closing", "bug bug bug closing closing closing closing closing closing closing closing closing closing"),
+            (
+                "finished",
+                "finished finished finished finished finished finished finished finished finished finished finished finished finished",
+            ),
+        ];
+        for (phase, row) in table {
+            let want: Vec<&str> = row.split(' ').collect();
+            assert_eq!(want.len(), events().len(), "{phase}");
+            for ((name, event), want) in events().into_iter().zip(want) {
+                let (machine, actions) = brought_to(phase).step(event, Now::default());
+                let bug = actions.iter().any(
+                    |a| matches!(a, Action::Finish(s) if s.outcome == Outcome::Failed && s.class == Some(Class::Bug)),
+                );
+                let got = if bug { "bug" } else { machine.phase() };
+                assert_eq!(got, want, "{phase} x {name}");
+            }
+        }
     }
 }

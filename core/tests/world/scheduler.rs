@@ -558,18 +558,19 @@ impl World {
             }
             _ => {
                 let n = self.dice.roll(self.queue.len() as u64 + 1);
-                for _ in 0..n {
-                    self.apply_one();
-                }
                 self.note(|| format!("== the store restarts; {n} committed, answers lost"));
-                for queued in std::mem::take(&mut self.queue) {
-                    match queued {
-                        Queued::Open(epoch) => self.queue.push_back(Queued::Open(epoch)),
-                        Queued::Commit(epoch, token, _) => self.answers.push_back((epoch, Event::Lost { token })),
+                for k in 0.. {
+                    let lost = match self.queue.front() {
+                        None => break,
+                        Some(Queued::Commit(epoch, token, _)) => (*epoch, Event::Lost { token: *token }),
+                        Some(Queued::Open(epoch)) => (*epoch, Event::OpenFailed(Failure::storage("scripted: restart"))),
+                    };
+                    if k < n {
+                        self.apply_one();
+                    } else {
+                        self.queue.pop_front();
                     }
-                }
-                if n > 0 && self.machine.is_some() {
-                    self.start_run();
+                    self.answers.push_back(lost);
                 }
             }
         }
@@ -596,6 +597,10 @@ impl World {
         match self.dice.roll(100) {
             n if n < server => self.server_step(),
             n if n < server + 2 && self.cfg.crashes => self.crash(),
+            n if n < server + 3 && self.cfg.crashes && self.dice.chance(10) => {
+                self.note(|| "== stop".into());
+                self.deliver(Event::Stop);
+            }
             n if n < server + 6 => {
                 if self.machine.is_none() {
                     self.start_run();

@@ -55,10 +55,22 @@ impl Postrider {
         self.path("data/postrider.db")
     }
 
+    /// Runs a shell command in the folder; `$0` is the binary.
+    pub(crate) fn shell(&self, script: &str) -> Ran {
+        let mut command = Command::new("sh");
+        command.args(["-c", script, env!("CARGO_BIN_EXE_postrider")]);
+        self.spawn(command, &[]).wait(Duration::from_secs(120))
+    }
+
     /// Starts the binary in the folder. A dropped child is not left behind: see [`Running`].
     pub(crate) fn start(&self, args: &[&str], env: &[(&str, &str)]) -> Running {
         let mut command = Command::new(env!("CARGO_BIN_EXE_postrider"));
-        command.args(args).current_dir(self.dir.path()).stdin(Stdio::null());
+        command.args(args);
+        self.spawn(command, env)
+    }
+
+    fn spawn(&self, mut command: Command, env: &[(&str, &str)]) -> Running {
+        command.current_dir(self.dir.path()).stdin(Stdio::null());
         command.env_remove("POSTRIDER_FAULT").envs(env.iter().copied());
         let (out, err) = (self.path("stdout"), self.path("stderr"));
         command.stdout(std::fs::File::create(&out).unwrap()).stderr(std::fs::File::create(&err).unwrap());

@@ -63,18 +63,9 @@ impl Dovecot {
         server
     }
 
-    fn file(&self, name: &str) -> String {
+    /// A file of the server: `cert.pem`, `mail/USER`.
+    pub(crate) fn file(&self, name: &str) -> String {
         self.dir.path().join(name).display().to_string()
-    }
-
-    /// The certificate that it shows.
-    pub(crate) fn certificate(&self) -> String {
-        self.file("cert.pem")
-    }
-
-    /// A user's home.
-    pub(crate) fn home(&self, user: &str) -> PathBuf {
-        self.dir.path().join("mail").join(user)
     }
 
     /// Gives a folder to whom the server runs as.
