@@ -4,8 +4,10 @@
 //! pass time and answers in and carry out the actions that come back.
 
 pub mod account;
+pub mod batch;
 pub mod commit;
 pub mod failure;
+pub mod invariant;
 pub mod mail;
 pub mod mime;
 pub mod pool;

@@ -8,6 +8,7 @@ use crate::store::apply::{Applied, Counters, commit, open_account};
 use crate::store::connect::Database;
 use crate::telemetry::names;
 use postrider_core::account::machine::AccountSnapshot;
+use postrider_core::batch::Batch;
 use postrider_core::commit::request::{Commit, CommitAnswer};
 use postrider_core::failure::Failure;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -16,8 +17,6 @@ use std::collections::VecDeque;
 use std::time::Duration;
 use tracing::Instrument;
 
-/// Work in a transaction before it is committed.
-const TRANSACTION: Duration = Duration::from_millis(25);
 /// Longest wait for the database: then the pages are kept and tried again.
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -173,11 +172,11 @@ impl StoreState {
         self.db.writer.begin_with_options(options).await
     }
 
-    /// One transaction of about [`TRANSACTION`] of work.
+    /// One transaction of about [`Batch`] of work.
     async fn transaction(&mut self, taken: &mut Vec<Taken>) -> Result<(), DbErr> {
-        let started = self.clock.now().mono;
+        let batch = Batch::begin(self.clock.now().mono);
         let mut tx = None;
-        while self.clock.now().mono - started < TRANSACTION {
+        while batch.has_room(self.clock.now().mono) {
             if !matches!(self.waiting.front(), Some(Waiting::Commit(..))) {
                 break;
             }

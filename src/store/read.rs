@@ -8,7 +8,10 @@ use postrider_core::failure::Failure;
 use postrider_core::mail::body::StoredBody;
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::{AccountId, FolderId};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, QueryResult, Statement, Value};
+use postrider_entity::account;
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, QueryOrder, QueryResult, Statement, Value,
+};
 
 /// Rows in a piece.
 const PIECE: i64 = 5000;
@@ -80,11 +83,11 @@ impl Reader {
     /// # Errors
     /// Class storage.
     pub async fn accounts(&self) -> Result<Vec<AccountInfo>, Failure> {
-        let rows = self.rows("SELECT id, name, state FROM account ORDER BY name", vec![]).await.map_err(failed)?;
-        let read = |row: &QueryResult| {
-            Ok(AccountInfo { id: AccountId(get(row, 0)?), name: get(row, 1)?, state: get(row, 2)? })
-        };
-        rows.iter().map(read).collect::<Result<_, DbErr>>().map_err(failed)
+        let rows = account::Entity::find().order_by_asc(account::Column::Name).all(&self.db).await.map_err(failed)?;
+        Ok(rows
+            .into_iter()
+            .map(|row| AccountInfo { id: AccountId(row.id), name: row.name, state: row.state })
+            .collect())
     }
 
     /// The folders of an account that are not deleted.

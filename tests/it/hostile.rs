@@ -260,3 +260,37 @@ async fn a_dead_port_and_a_wrong_password_have_their_exit_codes() {
     })
     .await;
 }
+
+/// A server that says these lines, one after each line that it hears (the first unasked).
+fn recite(lines: &'static [&'static str]) -> u16 {
+    use std::io::{BufRead, BufReader, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut heard = BufReader::new(stream.try_clone().unwrap()).lines();
+            for line in lines {
+                if stream.write_all(line.as_bytes()).is_err() || heard.next().is_none() {
+                    break;
+                }
+            }
+        }
+    });
+    port
+}
+
+#[test]
+fn nothing_that_came_before_the_handshake_is_believed() {
+    let told = [
+        (recite(&["* OK hello\r\n", "a1 OK go on\r\n* 5 EXISTS\r\n", ""]), "before the TLS handshake"),
+        (recite(&["* PREAUTH come in\r\n", ""]), "PREAUTH"),
+        (recite(&["* OK hello\r\n", "a1 NO not here\r\n", ""]), "refuses STARTTLS"),
+    ];
+    for (port, want) in told {
+        let config = account("u", port, "pw").replace("\"none\"", "\"starttls\"");
+        let ran = Postrider::new(&format!("{SHORT}{config}")).sync();
+        assert_eq!(ran.code, Some(2), "{}\n{}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.contains(want), "{want}: {}", ran.stdout);
+    }
+}

@@ -154,3 +154,25 @@ fn metrics_are_documented() {
         );
     }
 }
+
+/// Invariants have one list; tests and the document speak of no other.
+#[test]
+fn invariants_are_one_list() {
+    use postrider_core::invariant;
+    let document = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    for (number, _) in invariant::ALL {
+        assert!(document.contains(&format!("{number} ")), "ARCHITECTURE.md does not name {number}");
+    }
+    for path in files(&root().join("core")).into_iter().chain(files(&root().join("src"))) {
+        let text = fs::read_to_string(&path).unwrap();
+        for after in text.split("INV-").skip(1) {
+            let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+            let number = format!("INV-{digits}");
+            assert!(
+                digits.is_empty() || invariant::ALL.iter().any(|(n, _)| *n == number),
+                "{}: {number}",
+                path.display()
+            );
+        }
+    }
+}
