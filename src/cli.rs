@@ -5,11 +5,13 @@ mod check;
 mod exit;
 mod export;
 mod names;
+pub(crate) mod out;
 mod progress;
 mod sync;
 mod table;
 mod verify;
 
+use crate::cli::out::{say, say_line};
 use args::{Cli, Command};
 use clap::Parser;
 pub use exit::Exit;
@@ -27,12 +29,12 @@ pub async fn run() -> Exit {
             Command::Verify(args) => verify::run(args).await,
             Command::Check(args) => check::run(args).await,
             Command::ConfigExample => {
-                print!("{EXAMPLE}");
+                say(EXAMPLE);
                 Exit::Success
             }
             Command::Faults => {
                 for point in crate::fault::POINTS {
-                    println!("{point}");
+                    say_line(point);
                 }
                 Exit::Success
             }
@@ -42,7 +44,7 @@ pub async fn run() -> Exit {
             Exit::Usage
         }
         Err(e) => {
-            print!("{e}");
+            say(&e.to_string());
             Exit::Success
         }
     }

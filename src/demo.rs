@@ -1,6 +1,7 @@
 //! The demo: a built-in mailbox on loopback, mirrored over real TCP.
 
 use crate::cli::args::DemoArgs;
+use crate::cli::out::say_line;
 use crate::cli::{Exit, Outputs, sync_once, without_file};
 use crate::config::raw::Place;
 use crate::config::{Account, SecretFrom};
@@ -46,6 +47,8 @@ pub async fn run(args: DemoArgs) -> Exit {
     };
     let exit = sync_once(&config, "demo", &outputs).await;
     let data = args.data.display();
-    println!("look at it: postrider export demo --data {data}, postrider verify demo --offline --data {data}");
+    say_line(&format!(
+        "look at it: postrider export demo --data {data}, postrider verify demo --offline --data {data}"
+    ));
     exit
 }

@@ -34,7 +34,8 @@ pub enum Command {
 /// A mailbox without a config.
 #[derive(Clone, Debug, Args)]
 pub struct Direct {
-    /// A mailbox without a config: imaps://user@host[:port], or imap:// (plain on loopback, STARTTLS elsewhere).
+    /// A mailbox without a config: `imaps://user@host:port` (the port may be left out), or `imap://` (plain on loopback,
+    /// STARTTLS elsewhere).
     #[arg(long, value_name = "URL", conflicts_with = "config")]
     pub imap: Option<String>,
     /// The environment variable that holds its password.

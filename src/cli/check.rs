@@ -4,6 +4,7 @@ use crate::boot::wiring::reach;
 use crate::cli::args::CheckArgs;
 use crate::cli::exit::Exit;
 use crate::cli::names::from_file;
+use crate::cli::out::say_line;
 use crate::config::{Account, Config, Problem};
 use crate::provider::imap::{NoSink, Session};
 use crate::telemetry::wire::WireLog;
@@ -28,14 +29,14 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
     if missing {
         return Exit::Usage;
     }
-    println!("{}: {} account(s), no errors", args.config.display(), config.accounts.len());
+    say_line(&format!("{}: {} account(s), no errors", args.config.display(), config.accounts.len()));
     if args.offline {
         return Exit::Success;
     }
     let mut worst = Exit::Success;
     for account in &config.accounts {
         match folders(account, &config).await {
-            Ok((all, wanted)) => println!("{}: logged in; {all} folders, {wanted} to be synced", account.id),
+            Ok((all, wanted)) => say_line(&format!("{}: logged in; {all} folders, {wanted} to be synced", account.id)),
             Err(failure) => {
                 eprintln!("{}: {failure}", account.id);
                 worst = worst.max(Exit::of_class(failure.class));

@@ -4,6 +4,7 @@ use crate::boot::wiring::Engine;
 use crate::cli::args::{OutputArgs, SyncArgs};
 use crate::cli::exit::Exit;
 use crate::cli::names::resolve;
+use crate::cli::out::{say, say_line};
 use crate::cli::progress::{Board, Painter};
 use crate::cli::table::{lay_out, octets};
 use crate::clock::Clock;
@@ -93,8 +94,8 @@ pub async fn sync_once(config: &Config, purpose: &str, outputs: &Outputs) -> Exi
     outputs.write_metrics();
     match ended {
         Ok(summaries) => {
-            print!("{}", told(&summaries, clock.now().mono));
-            println!("the mirror is in {}", config.data_dir.display());
+            say(&told(&summaries, clock.now().mono));
+            say_line(&format!("the mirror is in {}", config.data_dir.display()));
             summaries.iter().map(|(_, s)| Exit::of_run(s)).max().unwrap_or(Exit::Success)
         }
         Err(failure) => {

@@ -7,6 +7,7 @@ use crate::cli::args::VerifyArgs;
 use crate::cli::exit::Exit;
 use crate::cli::export::{Opened, open};
 use crate::cli::names::{places, resolve};
+use crate::cli::out::{say, say_line};
 use crate::config::Config;
 use crate::provider::imap::{NoSink, Session};
 use crate::store::Which;
@@ -63,9 +64,9 @@ pub(super) async fn run(args: VerifyArgs) -> Exit {
     match verified.await {
         Ok(reports) => {
             if args.json {
-                println!("{}", json(&args, &reports));
+                say_line(&json(&args, &reports));
             } else {
-                print!("{}", text(&reports, args.offline));
+                say(&text(&reports, args.offline));
             }
             if reports.values().any(|r| !r.differences.is_empty()) { Exit::Different } else { Exit::Success }
         }

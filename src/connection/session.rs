@@ -67,17 +67,13 @@ impl Actor for SessionActor {
         match message {
             SessionMsg::Start(start) => {
                 fault::pass("panic.session");
-                let actor = me.clone();
                 let span = tracing::info_span!(
                     "postrider.imap.session",
                     account.id = %start.request.account,
                     session.id = start.id.0,
                 );
-                let running = tokio::spawn(async move {
-                    let ended = live(*start).instrument(span).await;
-                    // An actor that is gone has aborted this task.
-                    drop(actor.cast(SessionMsg::Ended(ended)));
-                });
+                let end = End(Some(me.clone()));
+                let running = tokio::spawn(async move { end.tell(live(*start).instrument(span).await) });
                 task.0 = Some(running.abort_handle());
                 Ok(())
             }
@@ -86,6 +82,26 @@ impl Actor for SessionActor {
                 Ok(())
             }
             SessionMsg::Ended(Err(failure)) => Err(failure.into()),
+        }
+    }
+}
+
+/// Tells the actor how its task ended, also when it panicked: a slot is never leaked.
+struct End(Option<ActorRef<SessionMsg>>);
+
+impl End {
+    fn tell(mut self, ended: Result<(), Failure>) {
+        if let Some(actor) = self.0.take() {
+            // An actor that is gone has aborted this task.
+            drop(actor.cast(SessionMsg::Ended(ended)));
+        }
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        if let Some(actor) = self.0.take() {
+            drop(actor.cast(SessionMsg::Ended(Err(Failure::bug("a session's task ended without a word")))));
         }
     }
 }

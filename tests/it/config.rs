@@ -90,3 +90,19 @@ async fn another_mailbox_under_a_known_id_is_refused() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_logs_in_and_counts_folders() {
+    let mailbox = seed::mailbox(2, 10);
+    let server = serve_well("me", &mailbox).await;
+    let account = crate::support::binary::account("me", server.port(), "pw");
+    let postrider = Postrider::new(&format!("{account}folders = {{ exclude = [\"Junk\", \"Pro*\"] }}\n"));
+    blocking(move || {
+        let ran = postrider.run(&["check"]).exits(0);
+        assert!(ran.stdout.contains("me: logged in; 7 folders, 5 to be synced"), "{}", ran.stdout);
+        postrider.sync().exits(0);
+        let lines = postrider.manifest("me");
+        assert!(!lines.is_empty() && !lines.iter().any(|l| l.starts_with("Junk") || l.starts_with("Pro")));
+    })
+    .await;
+}

@@ -294,3 +294,25 @@ fn nothing_that_came_before_the_handshake_is_believed() {
         assert!(ran.stdout.contains(want), "{want}: {}", ran.stdout);
     }
 }
+
+#[test]
+fn logs_in_the_old_way_where_there_is_no_other() {
+    let plain: &'static [&'static str] =
+        &["* OK hello\r\n", "* CAPABILITY IMAP4rev1\r\na1 OK\r\n", "a2 NO [AUTHENTICATIONFAILED] not you\r\n", ""];
+    // A password that is not ASCII goes as a literal; the server echoes what it must not.
+    let literal: &'static [&'static str] =
+        &["* OK [CAPABILITY IMAP4rev1] hello\r\n", "+ go on\r\n", "a1 NO unknown command pässword\r\n", ""];
+    let disabled: &'static [&'static str] = &["* OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hello\r\n", ""];
+    for (lines, password, code, want) in [
+        (plain, "pw", 4, "not you"),
+        (literal, "pässword", 4, "unknown command …"),
+        (disabled, "pw", 2, "LOGINDISABLED"),
+    ] {
+        let postrider = Postrider::new(&format!("{SHORT}{}", account("u", recite(lines), password)));
+        let ran = postrider.run(&["sync", "--once", "--wire-log", "wire"]);
+        assert_eq!(ran.code, Some(code), "{}\n{}", ran.stdout, ran.stderr);
+        assert!(ran.stdout.contains(want), "{want}: {}", ran.stdout);
+        let wire = std::fs::read_to_string(postrider.path("wire")).unwrap();
+        assert!(!wire.contains(password), "{wire}");
+    }
+}

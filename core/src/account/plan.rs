@@ -3,10 +3,13 @@
 
 use crate::account::listing::Listing;
 use crate::account::machine::Action;
-use crate::account::run::{FillKind, Folder, Run};
+use crate::account::run::{FillKind, Folder, Run, leave};
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::time::Now;
+
+/// Passes of a folder in a run that prove what was read since the one before.
+const PROOFS: u8 = 3;
 
 /// How far into a folder's past a page may reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +146,16 @@ impl Run {
             let read = folder.row.backfill.remaining.is_empty() && folder.fills.is_empty() && folder.pass.is_none();
             if folder.unproven && read && folder.standing.is_none() {
                 folder.unproven = false;
-                folder.wanted = true;
+                folder.proofs += 1;
+                if folder.proofs <= PROOFS {
+                    folder.wanted = true;
+                } else {
+                    // It lists what it does not deliver, again and again: the next run goes on from here.
+                    leave(
+                        &mut self.left,
+                        format!("folder {} is not proved: its listing keeps changing", folder.row.path),
+                    );
+                }
             }
         }
     }

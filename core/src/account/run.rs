@@ -117,6 +117,8 @@ pub(super) struct Folder {
     pub(super) generation: u32,
     /// History was read in this run: another pass proves it.
     pub(super) unproven: bool,
+    /// Passes that were to prove what had just been read.
+    pub(super) proofs: u8,
 }
 
 impl Folder {
@@ -136,6 +138,7 @@ impl Folder {
             whole: false,
             generation: 0,
             unproven: false,
+            proofs: 0,
         }
     }
 

@@ -18,6 +18,9 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
+/// Addresses of a host that are tried.
+const ADDRESSES: usize = 6;
+
 /// How the connection is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Security {
@@ -138,16 +141,30 @@ pub(super) enum Stream {
 impl Endpoint {
     /// Connects; with implicit TLS also shakes hands.
     pub(super) async fn connect(&self) -> Result<Stream, Failure> {
-        let address = (self.host.as_str(), self.port);
-        let connected = tokio::time::timeout(self.timeouts.connect, TcpStream::connect(address)).await;
-        let tcp = connected
-            .map_err(|_| late("connecting", self.timeouts.connect))?
-            .map_err(|e| network(format!("cannot connect to {}:{}", self.host, self.port)).caused_by(e))?;
+        let tcp = self.dial().await?;
         tcp.set_nodelay(true).map_err(|e| network("cannot set TCP_NODELAY").caused_by(e))?;
         match self.security {
             Security::Implicit => self.handshake(tcp).await,
             Security::StartTls | Security::Plain => Ok(Stream::Plain(tcp)),
         }
+    }
+
+    /// Tries each address of the host, each with its own deadline: a network without IPv6 must not hide IPv4.
+    async fn dial(&self) -> Result<TcpStream, Failure> {
+        let deadline = self.timeouts.connect;
+        let found = tokio::time::timeout(deadline, tokio::net::lookup_host((self.host.as_str(), self.port))).await;
+        let addresses = found
+            .map_err(|_| late("looking up the host", deadline))?
+            .map_err(|e| network(format!("the host {} is not known", self.host)).caused_by(e))?;
+        let mut last = network(format!("the host {} has no address", self.host));
+        for address in addresses.take(ADDRESSES) {
+            match tokio::time::timeout(deadline, TcpStream::connect(address)).await {
+                Ok(Ok(tcp)) => return Ok(tcp),
+                Ok(Err(e)) => last = network(format!("cannot connect to {}:{}", self.host, self.port)).caused_by(e),
+                Err(_) => last = late("connecting", deadline),
+            }
+        }
+        Err(last)
     }
 
     /// Shakes hands on a connected stream.
