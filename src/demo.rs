@@ -39,16 +39,18 @@ pub async fn run(args: DemoArgs) -> Exit {
         username: "demo".into(),
         secret: SecretFrom::Inline("demo".to_owned().into()),
         folders: FolderFilter::default(),
-        place: Place::Argument,
+        secret_at: (Place::Argument, "password"),
     });
     let outputs = match Outputs::open(&args.outputs) {
         Ok(outputs) => outputs,
         Err(exit) => return exit,
     };
     let exit = sync_once(&config, "demo", &outputs).await;
-    let data = args.data.display();
-    say_line(&format!(
-        "look at it: postrider export demo --data {data}, postrider verify demo --offline --data {data}"
-    ));
+    if matches!(exit, Exit::Success | Exit::Partial) {
+        let data = args.data.display();
+        say_line(&format!(
+            "look at it: postrider export demo --data {data}, postrider verify demo --offline --data {data}"
+        ));
+    }
     exit
 }

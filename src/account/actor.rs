@@ -83,6 +83,8 @@ pub struct AccountArgs {
 pub trait Progress: Send + Sync + std::fmt::Debug {
     /// An account's counters and phase now.
     fn step(&self, account: &str, phase: &'static str, counts: Counts);
+    /// An account waits before its next try.
+    fn waits(&self, account: &str, wait: Duration);
     /// A failure was handled.
     fn failed(&self, account: &str, failure: &Failure);
 }
@@ -247,6 +249,7 @@ impl AccountState {
             Action::WakeAfter(wait) => {
                 self.timers += 1;
                 let number = self.timers;
+                self.args.progress.waits(&self.args.name, wait);
                 me.send_after(wait, move || AccountMsg::Woke(number));
             }
             Action::Report(failure) => {

@@ -23,7 +23,7 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
     for account in &config.accounts {
         if let Err(failure) = reach(account, &config) {
             missing = true;
-            eprintln!("{}", Problem { place: account.place.clone(), key: account.id.clone(), text: failure.chain() });
+            eprintln!("{}", secret_problem(account, &failure));
         }
     }
     if missing {
@@ -44,6 +44,12 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
         }
     }
     worst
+}
+
+/// What keeps an account from being reached, at the place of its secret (the usual reason).
+pub(super) fn secret_problem(account: &Account, failure: &Failure) -> Problem {
+    let (place, key) = account.secret_at.clone();
+    Problem { place, key: format!("account {}: {key}", account.id), text: failure.chain() }
 }
 
 async fn folders(account: &Account, config: &Config) -> Result<(usize, usize), Failure> {

@@ -69,7 +69,11 @@ pub(super) async fn run(args: ExportArgs) -> Exit {
         match (args.format, &args.out) {
             (ExportFormat::Eml, Some(out)) => files(&opened, which, out).await,
             (ExportFormat::Eml, None) => Err(Exit::Usage),
-            (ExportFormat::Manifest, _) => manifest(&opened, which).await,
+            (ExportFormat::Manifest, None) => manifest(&opened, which).await,
+            (ExportFormat::Manifest, Some(_)) => {
+                eprintln!("--out is for files: say --format eml with it; the manifest goes to stdout");
+                Err(Exit::Usage)
+            }
         }
     };
     written.await.err().unwrap_or(Exit::Success)

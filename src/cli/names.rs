@@ -74,6 +74,7 @@ pub(super) fn resolve(file: Option<&PathBuf>, data: Option<&PathBuf>, direct: &D
     let Some(url) = &direct.imap else {
         let default = Path::new("config.toml");
         if data.is_none() && default.exists() {
+            eprintln!("using {}", default.display());
             return from_file(default);
         }
         eprintln!("which mailbox? give --config FILE, or --imap URL with --password-env VAR");
@@ -112,7 +113,8 @@ fn account_of(url: &str, variable: Option<&str>) -> Result<Account, String> {
     let user = percent_decoded(user).ok_or("the user's % signs are no percent-encoding")?;
     let (host, port) = match place.rsplit_once(':') {
         Some((host, port)) if !host.ends_with(':') => {
-            (host, Some(port.parse::<u16>().map_err(|_| format!("{port} is no port; write a number from 1 to 65535"))?))
+            let number = port.parse::<u16>().ok().filter(|n| *n > 0);
+            (host, Some(number.ok_or_else(|| format!("{port} is no port; write a number from 1 to 65535"))?))
         }
         _ => (place, None),
     };
@@ -137,7 +139,7 @@ fn account_of(url: &str, variable: Option<&str>) -> Result<Account, String> {
         username: user,
         secret: SecretFrom::Variable(variable.to_owned()),
         folders: FolderFilter::default(),
-        place: Place::Argument,
+        secret_at: (Place::Argument, "--password-env"),
     })
 }
 

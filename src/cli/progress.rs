@@ -42,6 +42,13 @@ impl Progress for Board {
         live.counts = counts;
     }
 
+    fn waits(&self, account: &str, wait: Duration) {
+        if let Some(mut live) = self.accounts.get_mut(account) {
+            let cause = live.trouble.take().unwrap_or_default();
+            live.trouble = Some(format!("{cause}, next try after {:.0} s", wait.as_secs_f32()));
+        }
+    }
+
     fn failed(&self, account: &str, failure: &Failure) {
         let live = Live { phase: "waiting", counts: Counts::default(), trouble: None };
         self.accounts.entry(account.to_owned()).or_insert(live).trouble = Some(failure.class.to_string());

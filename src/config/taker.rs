@@ -79,7 +79,7 @@ impl Taker<'_> {
     }
 
     pub(super) fn list(&mut self, key: &str, default: Vec<String>) -> Vec<String> {
-        self.take(key, default, "a list of strings", |value| {
+        self.take(key, default, "a list of strings like [\"*\"]", |value| {
             if let Value::List(list) = value { Some(list.clone()) } else { None }
         })
     }

@@ -59,8 +59,8 @@ pub struct Account {
     pub secret: SecretFrom,
     /// Folders wanted.
     pub folders: FolderFilter,
-    /// Where it was said.
-    pub place: Place,
+    /// Where that was said, and by which key.
+    pub secret_at: (Place, &'static str),
 }
 
 /// Where a password comes from.
@@ -273,7 +273,7 @@ fn account(t: &mut Taker<'_>, base: &Path, place: &Place, warnings: &mut Vec<Str
     t.unknown(ACCOUNT);
     let required = |t: &mut Taker<'_>, key: &str, example: &str| {
         let text = t.text(key).unwrap_or_default();
-        if text.is_empty() && !t.problems.iter().any(|p| p.key == key) {
+        if text.is_empty() && !t.problems.iter().skip(before).any(|p| p.key == key) {
             let place = t.item(key).map_or_else(|| t.missing.clone(), |item| item.place);
             t.wrong(place, key, format!("it is missing; write {key} = \"{example}\""));
         }
@@ -300,15 +300,54 @@ fn account(t: &mut Taker<'_>, base: &Path, place: &Place, warnings: &mut Vec<Str
     let ca_file = t.text("ca_file").map(|file| base.join(file));
     t.text("owner");
     t.text("was");
+    let secret_key =
+        ["password_file", "password_env", "password_command", "password"].into_iter().find(|key| t.item(key).is_some());
+    let secret_place = secret_key.and_then(|key| t.item(key)).map_or_else(|| place.clone(), |item| item.place);
     let folders = FolderFilter {
         include: t.list("folders.include", vec!["*".into()]),
         exclude: t.list("folders.exclude", Vec::new()),
     };
-    let secret = secret(t, base, &id, warnings);
+    for (key, text) in [("host", &host), ("id", &id)] {
+        if let Some(item) = t.item(key)
+            && let Some(why) = unfit(key, text)
+        {
+            t.wrong(item.place, key, format!("\"{text}\" will not do; {why}"));
+        }
+    }
+    if folders.include.is_empty()
+        && let Some(item) = t.item("folders.include")
+    {
+        t.wrong(item.place, "folders.include", "an empty list leaves nothing to sync; write [\"*\"] for every folder");
+    }
+    let secret = secret(t, base, &id, before, warnings);
     if t.problems.len() > before {
         return None;
     }
-    Some(Account { id, host, port, security, ca_file, username, secret: secret?, folders, place: place.clone() })
+    Some(Account {
+        id,
+        host,
+        port,
+        security,
+        ca_file,
+        username,
+        secret: secret?,
+        secret_at: (secret_place, secret_key.unwrap_or("password_file")),
+        folders,
+    })
+}
+
+/// Why a host or an id cannot be used, and what to write.
+fn unfit(key: &str, text: &str) -> Option<&'static str> {
+    let is_address = text.parse::<IpAddr>().is_ok();
+    match key {
+        "host" if !is_address && text.contains([':', '/', '@', ' ']) => {
+            Some("write the bare name, like \"imap.example.org\", and the port as port = 993")
+        }
+        "id" if text.contains(|c: char| c.is_control() || matches!(c, '/' | '\\' | ' ')) => {
+            Some("write a name without spaces and slashes, like \"work\"")
+        }
+        _ => None,
+    }
 }
 
 /// Whether a host is this machine.
@@ -316,7 +355,7 @@ pub(crate) fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn secret(t: &mut Taker<'_>, base: &Path, id: &str, warnings: &mut Vec<String>) -> Option<SecretFrom> {
+fn secret(t: &mut Taker<'_>, base: &Path, id: &str, before: usize, warnings: &mut Vec<String>) -> Option<SecretFrom> {
     let mut found = Vec::new();
     if let Some(file) = t.text("password_file") {
         found.push(("password_file", SecretFrom::File(base.join(file))));
@@ -345,7 +384,7 @@ fn secret(t: &mut Taker<'_>, base: &Path, id: &str, warnings: &mut Vec<String>) 
         t.wrong(t.missing.clone(), "password", format!("there are several ({}); keep one", keys.join(", ")));
         return None;
     }
-    if found.is_empty() && !t.problems.iter().any(|p| p.key.starts_with("password")) {
+    if found.is_empty() && !t.problems.iter().skip(before).any(|p| p.key.starts_with("password")) {
         t.wrong(t.missing.clone(), "password_file", "there is no password; write password_file = \"secrets/NAME\"");
     }
     found.pop().map(|(_, secret)| secret)

@@ -137,10 +137,12 @@ pub async fn open(path: &Path) -> Result<Database, OpenError> {
 /// # Errors
 /// [`OpenError`]; a database whose schema is older than this binary's is refused too, since only a writer may migrate it.
 pub async fn open_for_reading(path: &Path) -> Result<Database, OpenError> {
-    if !path.exists() {
-        return Err(OpenError::Missing(path.to_owned()));
-    }
     let broken = |source| OpenError::Database { path: path.to_owned(), source };
+    match path.try_exists() {
+        Ok(true) => {}
+        Ok(false) => return Err(OpenError::Missing(path.to_owned())),
+        Err(e) => return Err(broken(DbErr::Custom(e.to_string()))),
+    }
     let readers = connect(path, "ro", 4).await.map_err(broken)?;
     let missing = pending(&readers, path).await?;
     if let Some(step) = missing.first() {

@@ -53,7 +53,8 @@ async fn a_mailbox_needs_no_config() {
     blocking(move || {
         let args = ["sync", "--once", "--imap", url.as_str(), "--password-env", "PW"];
         let ran = postrider.run(&args).exits(2);
-        assert!(ran.stdout.contains("the environment has no PW"), "{}", ran.stdout);
+        assert!(ran.stderr.contains("the environment has no PW"), "{}", ran.stderr);
+        assert!(!postrider.path("data").exists(), "nothing is begun that cannot log in");
         postrider.run_with(&args, &[("PW", "pw")]).exits(0);
         let lines = postrider.run(&["export", "me@127.0.0.1"]).exits(0).stdout;
         assert_eq!(lines.lines().count(), mailbox.all().len());

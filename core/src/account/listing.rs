@@ -74,6 +74,9 @@ impl Run {
             names.remove(&folder.row.remote_id);
         }
         work.fresh = names.into_values().filter(|f| self.settings.folders.wants(&f.path)).collect();
+        if shown > 0 && work.fresh.is_empty() && self.folders.values().all(|f| f.row.excluded) {
+            leave(&mut self.left, format!("the folder filter matches none of the {shown} folders"));
+        }
         // INBOX first: its newest page is what people wait for.
         work.fresh.make_contiguous().sort_by_key(|f| !f.path.eq_ignore_ascii_case("INBOX"));
         let Some(session) = self.session else { return };

@@ -333,7 +333,6 @@ impl Run {
             Some(Pass::Marking { seen }) => {
                 folder.see(&seen, true);
                 folder.looked = true;
-                self.counts.folders += 1;
             }
             // The pass was broken off while this commit was on its way.
             other => folder.pass = other,

@@ -270,7 +270,8 @@ impl Run {
     /// What has been done, and what remains as far as is known.
     pub(super) fn totals(&self) -> Counts {
         let unread = |f: &Folder| f.index.as_ref().map_or(0, |i| i.intersect(&f.row.backfill.remaining).len());
-        Counts { remaining: self.folders.values().map(unread).sum(), ..self.counts }
+        let looked = self.folders.values().filter(|f| f.looked && !f.row.excluded).count() as u64;
+        Counts { folders: looked, remaining: self.folders.values().map(unread).sum(), ..self.counts }
     }
 
     /// Replaces the folder's row by what the store says.
