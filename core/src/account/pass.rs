@@ -219,19 +219,21 @@ impl Run {
         let absent =
             living.union(&rows.failures).union(&on_their_way).minus(&listed).minus(&folder.fresher).intersect(&below);
         let absent = if seen.misfit.is_some() { UidSet::new() } else { absent };
+        // A page on its way may be rows by the time that its absence is committed: it counts like them.
+        let ours = living.union(&on_their_way);
         let sight = Sight { session, at: seen.started, confirm_after };
         let ruling = judge_folder(
             seen.examined.uidvalidity,
-            absent.intersect(&living),
-            living.len(),
+            absent.intersect(&ours),
+            ours.len(),
             seen.examined.exists,
             floor,
             folder.row.look.as_ref(),
             sight,
         );
         let limit = folder.row.live.uidnext.min(seen.examined.uidnext);
-        let ours = UidSet::range(1, limit.saturating_sub(1));
-        let put_back = listed.intersect(&ours).minus(&known).minus(&folder.row.backfill.remaining);
+        let arrived = UidSet::range(1, limit.saturating_sub(1));
+        let put_back = listed.intersect(&arrived).minus(&known).minus(&folder.row.backfill.remaining);
         if !ruling.held.is_empty() {
             leave(
                 &mut self.left,

@@ -12,6 +12,9 @@ mod store;
 
 use scheduler::World;
 
+/// Seeds that have found something: a page on its way ended on one look.
+const REMEMBERED: [u64; 1] = [1_795_178_644];
+
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number")))
 }
@@ -28,7 +31,7 @@ fn every_interleaving_ends_proved() {
     let runs = number("WORLD_RUNS").unwrap_or(6000);
     let (mut refused, mut commits, mut fetches, mut rounds) = (0, 0, 0, [0; 9]);
     let mut broken = Vec::new();
-    for seed in first..first + runs {
+    for seed in REMEMBERED.into_iter().chain(first..first + runs) {
         let mut world = World::new(seed);
         match world.run() {
             Ok(n) => rounds[n] += 1,
