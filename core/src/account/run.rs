@@ -171,6 +171,8 @@ pub(super) struct Run {
     pub(super) history: History,
     pub(super) started: Micros,
     pub(super) rounds: u8,
+    /// Commits that were refused.
+    pub(super) refusals: u32,
     /// Asked how much is in limbo.
     pub(super) counting: bool,
     stamp: Micros,
@@ -193,6 +195,7 @@ impl Run {
             history,
             started: Micros::default(),
             rounds: 0,
+            refusals: 0,
             counting: false,
             stamp: Micros::default(),
             next_token: 0,

@@ -15,6 +15,9 @@ use crate::recovery::decide::{Verdict, decide};
 use crate::recovery::history::History;
 use crate::time::Now;
 
+/// Commits of a run that may be refused: more means that it plans the same for ever.
+const REFUSALS: u32 = 1000;
+
 pub(super) fn stopped() -> Summary {
     Summary { outcome: Outcome::Cancelled, counts: Counts::default(), left: Vec::new(), failure: None, class: None }
 }
@@ -221,6 +224,9 @@ pub(super) fn committed(
     if note_answer(&mut run, token, answer) {
         return abandon(out);
     }
+    if run.refusals > REFUSALS {
+        return failed(run, Failure::bug("the store refuses every plan"), now, out);
+    }
     if owner == Owner::Listing {
         run.on_listing_committed(opened.filter(|_| opening), now, out);
     }
@@ -256,8 +262,9 @@ pub(super) fn note_answer(run: &mut Run, token: Token, answer: CommitAnswer) -> 
                 Owner::Pass(..) | Owner::Nobody => {}
             }
         }
-        CommitAnswer::Refused(_, rows) => {
+        CommitAnswer::Refused(refusal, rows) => {
             run.commits.remove(&token);
+            run.refusals += 1;
             if let Some(rows) = rows {
                 run.stored(rows.account, rows.folder.clone());
                 // An `Open` whose first answer was lost: the folder is there already.
@@ -271,6 +278,13 @@ pub(super) fn note_answer(run: &mut Run, token: Token, answer: CommitAnswer) -> 
                 }
                 Owner::Page(id, fill) => run.on_page_answered(id, fill, true),
                 Owner::Pass(..) | Owner::Listing | Owner::Nobody => {}
+            }
+            if let (Refusal::Missing, Owner::Pass(id, _) | Owner::Page(id, _)) = (refusal, owner) {
+                // It was dropped by a commit that this run no longer waited for. If the server has it, it is a new one.
+                run.folders.remove(&id);
+                if matches!(run.listing, Listing::Done) {
+                    run.listing = Listing::Wanted;
+                }
             }
         }
     }

@@ -631,7 +631,8 @@ impl World {
             steps += 1;
             if steps > 20_000 {
                 let phase = self.machine.as_ref().map(Machine::phase);
-                return Err(format!("INV-9: a run does not end; phase {phase:?}"));
+                let state = if self.trace { format!("{:?}", self.machine) } else { String::new() };
+                return Err(format!("INV-9: a run does not end; phase {phase:?} {state}"));
             }
             match self.dice.roll(4) {
                 0 => self.session_step(),
