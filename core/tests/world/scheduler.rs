@@ -287,6 +287,12 @@ impl World {
             let class = if self.dice.chance(30) { Class::RateLimit } else { Class::Network };
             self.note(|| format!("-- session {} lost: {class}", session.id));
             let failure = Failure::new(class, Reach::Session, Provenance::Server, "scripted");
+            // Every question that was open says that it will have no answer.
+            for work in session.work {
+                let (Work::Ask(token, _) | Work::Page { token, .. }) = work;
+                let answer = Err(failure.clone());
+                self.answers.push_back((self.epoch, Event::Answered { token, answer }));
+            }
             self.deliver(Event::Answered { token, answer: Err(failure) });
             return;
         }
