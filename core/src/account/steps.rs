@@ -256,7 +256,10 @@ pub(super) fn note_answer(run: &mut Run, token: Token, answer: CommitAnswer) -> 
                 }
                 Owner::Pass(id, generation) if run.is_current(id, generation) => run.on_pass_committed(id),
                 Owner::Page(id, fill) => {
-                    run.history.survived();
+                    // Holes are closed without a word from the server: they prove nothing about it.
+                    if fill != Token::HOLES {
+                        run.history.survived();
+                    }
                     run.on_page_answered(id, fill, false);
                 }
                 Owner::Pass(..) | Owner::Nobody => {}

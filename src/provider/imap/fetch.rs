@@ -8,7 +8,7 @@ use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::BodySink;
 use postrider_core::mail::change::{Answer, Request};
 use postrider_core::mail::flags::Flags;
-use postrider_core::mail::id::{Identity, UidValidity};
+use postrider_core::mail::id::Identity;
 use postrider_core::mail::message::{Fetched, HeaderFacts};
 use postrider_core::mail::page::Page;
 use postrider_core::mail::settle::{Question, Settlement};
@@ -81,15 +81,14 @@ impl<S: BodySink> Session<S> {
         let mut unsealed: Vec<Meta> = Vec::new();
         let mut octets = 0_u64;
         loop {
-            let folder = pages.front().map(|p| p.ask.request.clone());
             // Behind the page that is being read, the next one's FETCH goes out at once.
             if next.is_none() && pages.len() < 2 {
                 while let Ok(ask) = asks.try_recv() {
                     queue.push_back(ask);
                 }
                 // Without a credit at hand it waits its turn: who holds one must not wait for another.
-                if let (Some(ask), Some(folder)) = (queue.front(), &folder)
-                    && same_folder(&ask.request, folder)
+                if let (Some(ask), Some(page)) = (queue.front(), pages.front())
+                    && same_folder(&ask.request, &page.ask.request)
                     && let Ok(credit) = Arc::clone(&self.credits).try_acquire_owned()
                 {
                     next = queue.pop_front().map(|ask| (ask, Some(credit)));
@@ -328,12 +327,12 @@ fn ends_session(class: Class) -> bool {
 }
 
 fn same_folder(request: &Request, other: &Request) -> bool {
-    let folder = |r: &Request| match r {
-        Request::Fetch { remote_id, uidvalidity, .. } => Some((remote_id.clone(), *uidvalidity)),
-        _ => None,
-    };
-    let a: Option<(Vec<u8>, UidValidity)> = folder(request);
-    a.is_some() && a == folder(other)
+    match (request, other) {
+        (Request::Fetch { remote_id: a, uidvalidity: v, .. }, Request::Fetch { remote_id: b, uidvalidity: w, .. }) => {
+            a == b && v == w
+        }
+        _ => false,
+    }
 }
 
 /// A command's end. A refusal without a telling text leaves its UIDs to be asked alone; a telling one ends the session.
