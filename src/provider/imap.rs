@@ -3,6 +3,7 @@
 mod failure;
 mod fetch;
 mod login;
+mod questions;
 mod session;
 mod stream;
 pub mod wire;

@@ -1,0 +1,205 @@
+//! The questions about folders: LIST, EXAMINE, the index, sizes. "Empty" exists only under OK.
+
+use crate::provider::imap::failure::{During, refusal};
+use crate::provider::imap::session::{Conn, Selected};
+use crate::provider::imap::wire::quote::{Said, say};
+use crate::provider::imap::wire::response::{FetchLine, Response, Status, Told};
+use crate::provider::imap::wire::utf7;
+use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::mail::change::{Answer, Examined, ListedFolder, Role, UidFlags};
+use postrider_core::mail::id::UidValidity;
+use postrider_core::mail::uid_set::UidSet;
+use std::collections::BTreeMap;
+
+/// Folders that a LIST may show.
+const FOLDERS: usize = 100_000;
+
+impl Conn {
+    /// LIST: every folder that can be opened. Source: RFC 3501 §6.3.8, RFC 6154.
+    pub(super) async fn list(&mut self) -> Result<Vec<ListedFolder>, Failure> {
+        let extended = self.has("LIST-EXTENDED") && self.has("SPECIAL-USE");
+        let command = if extended { "LIST \"\" \"*\" RETURN (SPECIAL-USE)" } else { "LIST \"\" \"*\"" };
+        let tag = self.send(command.as_bytes(), false).await?;
+        let (mut folders, mut unreadable) = (Vec::new(), false);
+        let told = self
+            .until(&tag, |response| match response {
+                Response::List { attributes, delimiter, name } if folders.len() < FOLDERS => {
+                    folders.extend(listed(&attributes, delimiter, name));
+                }
+                Response::List { .. } | Response::BadList => unreadable = true,
+                _ => {}
+            })
+            .await?;
+        if unreadable {
+            // A name that cannot be read would look like a folder that is gone.
+            let text = "a line of LIST cannot be read, or there are too many";
+            return Err(Failure::new(Class::InvalidData, Reach::Session, Provenance::Server, text));
+        }
+        if told.status == Status::Ok { Ok(folders) } else { Err(refusal(&told, During::Other)) }
+    }
+
+    /// EXAMINE: the counters now. Source: RFC 3501 §6.3.2.
+    pub(super) async fn examine(&mut self, remote_id: &[u8]) -> Result<Examined, Failure> {
+        self.selected = None;
+        let mut line = b"EXAMINE ".to_vec();
+        let tag = match say(remote_id) {
+            Said::Quoted(quoted) => {
+                line.extend_from_slice(&quoted);
+                self.send(&line, false).await?
+            }
+            Said::Literal(bytes) => {
+                line.extend_from_slice(format!("{{{}}}", bytes.len()).as_bytes());
+                let tag = self.send(&line, false).await?;
+                if let Some(told) = self.continued(&tag).await? {
+                    return Err(refusal(&told, During::Folder));
+                }
+                self.write_line(&bytes).await?;
+                tag
+            }
+        };
+        let (mut exists, mut uidvalidity, mut uidnext, mut modseq, mut sticky) = (None, None, None, 0, true);
+        let told = self
+            .until(&tag, |response| match response {
+                Response::Exists(n) => exists = Some(n),
+                Response::Status(told) => {
+                    let code = told.code.unwrap_or_default();
+                    let mut words = code.split(' ');
+                    let (name, value) = (words.next().unwrap_or_default().to_ascii_uppercase(), words.next());
+                    match name.as_str() {
+                        "UIDVALIDITY" => uidvalidity = value.and_then(|v| v.parse::<u32>().ok()),
+                        "UIDNEXT" => uidnext = value.and_then(|v| v.parse::<u32>().ok()),
+                        "HIGHESTMODSEQ" => modseq = value.and_then(|v| v.parse().ok()).unwrap_or(0),
+                        "UIDNOTSTICKY" => sticky = false,
+                        _ => {}
+                    }
+                }
+                _ => {}
+            })
+            .await?;
+        if told.status != Status::Ok {
+            return Err(refusal(&told, During::Folder));
+        }
+        let lacks = |what: &str| Failure::new(Class::InvalidData, Reach::Folder, Provenance::Server, what);
+        let exists = exists.ok_or_else(|| lacks("EXAMINE was answered without EXISTS"))?;
+        let uidvalidity = uidvalidity.filter(|v| *v > 0).ok_or_else(|| lacks("the folder has no UIDVALIDITY"))?;
+        if !sticky {
+            return Err(lacks("the folder's UIDs are not persistent (UIDNOTSTICKY)"));
+        }
+        let (uidnext, inferred) = match uidnext {
+            Some(uidnext) if uidnext > 0 => (uidnext, false),
+            _ if exists == 0 => (1, true),
+            _ => (self.last_uid().await?.saturating_add(1), true),
+        };
+        let examined = Examined { uidvalidity: UidValidity(uidvalidity), uidnext, inferred, exists, modseq };
+        self.selected = Some(Selected { remote_id: remote_id.to_vec(), examined, exists });
+        Ok(examined)
+    }
+
+    /// The highest UID, for servers that do not tell UIDNEXT.
+    async fn last_uid(&mut self) -> Result<u32, Failure> {
+        let tag = self.send(b"UID FETCH * (UID)", false).await?;
+        let mut last = 0;
+        let told = self
+            .until(&tag, |response| {
+                if let Response::Fetch(line) = response {
+                    last = last.max(line.uid.unwrap_or(0));
+                }
+            })
+            .await?;
+        if told.status == Status::Ok { Ok(last) } else { Err(refusal(&told, During::Folder)) }
+    }
+
+    /// Makes sure that the folder is open under the UIDVALIDITY that a question is about.
+    pub(super) async fn select(&mut self, remote_id: &[u8], uidvalidity: UidValidity) -> Result<(), Failure> {
+        let examined = match &self.selected {
+            Some(selected) if selected.remote_id == remote_id => selected.examined,
+            _ => self.examine(remote_id).await?,
+        };
+        if examined.uidvalidity == uidvalidity {
+            return Ok(());
+        }
+        let text = format!("UIDVALIDITY changed from {uidvalidity} to {}", examined.uidvalidity);
+        Err(Failure::new(Class::StateLost, Reach::Folder, Provenance::Server, text))
+    }
+
+    /// UIDs and flags of the whole folder. Source: RFC 3501 §6.4.8.
+    pub(super) async fn index(&mut self, remote_id: &[u8], uidvalidity: UidValidity) -> Result<Answer, Failure> {
+        self.select(remote_id, uidvalidity).await?;
+        let tag = self.send(b"UID FETCH 1:* (UID FLAGS)", false).await?;
+        let mut rows = UidFlags::default();
+        let (mut bare, limit) = (UidSet::new(), self.selected.as_ref().map_or(0, |s| s.exists as usize) * 2 + 10_000);
+        let told = self
+            .until(&tag, |response| {
+                let Response::Fetch(FetchLine { uid: Some(uid), flags, .. }) = response else { return };
+                match flags {
+                    Some(flags) if rows.len() < limit => rows.push(uid, flags),
+                    Some(_) => {}
+                    None => bare.insert(uid),
+                }
+            })
+            .await?;
+        whole(&told)?;
+        let rows = rows.finished();
+        // "Not told" is never "not there": a UID without readable flags makes the answer useless as evidence.
+        if rows.len() >= limit || !bare.minus(&rows.uids()).is_empty() {
+            let text = "the index cannot be read: UIDs without flags, or more of them than EXISTS allows";
+            return Err(Failure::new(Class::InvalidData, Reach::Folder, Provenance::Server, text));
+        }
+        let exists = self.selected.as_ref().map_or(0, |s| s.exists);
+        Ok(Answer::Indexed { rows, exists })
+    }
+
+    /// RFC822.SIZE of every message. Source: RFC 3501 §6.4.5.
+    pub(super) async fn sizes(&mut self, remote_id: &[u8], uidvalidity: UidValidity) -> Result<Answer, Failure> {
+        self.select(remote_id, uidvalidity).await?;
+        let tag = self.send(b"UID FETCH 1:* (UID RFC822.SIZE)", false).await?;
+        let mut sizes = BTreeMap::new();
+        let told = self
+            .until(&tag, |response| {
+                if let Response::Fetch(line) = response
+                    && let (Some(uid), Some(size)) = (line.uid, line.size)
+                {
+                    sizes.insert(uid, size);
+                }
+            })
+            .await?;
+        whole(&told)?;
+        Ok(Answer::Sized(sizes))
+    }
+}
+
+/// OK, and not only for a part (RFC 9738 MESSAGELIMIT): else what an answer lacks would be taken for gone.
+fn whole(told: &Told) -> Result<(), Failure> {
+    if told.status != Status::Ok {
+        return Err(refusal(told, During::Folder));
+    }
+    let word = told.code.as_deref().and_then(|code| code.split(' ').next()).unwrap_or_default();
+    if word.eq_ignore_ascii_case("MESSAGELIMIT") {
+        let text = "the server answers only for a part of the folder (MESSAGELIMIT), which is not supported yet";
+        return Err(Failure::new(Class::Provider, Reach::Folder, Provenance::Server, text));
+    }
+    Ok(())
+}
+
+fn listed(attributes: &[String], delimiter: Option<char>, name: Vec<u8>) -> Option<ListedFolder> {
+    let has = |attribute: &str| attributes.iter().any(|a| a == attribute);
+    if has("\\noselect") || has("\\nonexistent") {
+        return None;
+    }
+    let path = utf7::decode(&name);
+    let inbox = path.eq_ignore_ascii_case("INBOX");
+    let roles = [
+        ("\\all", Role::All),
+        ("\\archive", Role::Archive),
+        ("\\drafts", Role::Drafts),
+        ("\\flagged", Role::Flagged),
+        ("\\junk", Role::Junk),
+        ("\\sent", Role::Sent),
+        ("\\trash", Role::Trash),
+    ];
+    let role = roles.iter().find(|(attribute, _)| has(attribute)).map(|(_, role)| *role);
+    let role = if inbox { Some(Role::Inbox) } else { role };
+    // INBOX in any case is INBOX.
+    let (remote_id, path) = if inbox { (b"INBOX".to_vec(), "INBOX".into()) } else { (name, path) };
+    Some(ListedFolder { remote_id, path, delimiter, role })
+}
