@@ -1,3 +1,5 @@
-//! The shell around an account's machine.
+//! One actor a mailbox.
 
 pub mod actor;
+mod question;
+mod voice;

@@ -1,4 +1,9 @@
-//! Starting and stopping: the only place, with `cli` and `demo`, that knows every part.
+//! Putting parts together: the lock of the data folder, the engine, the server around it, edits of the config.
 
+pub mod edit;
+mod follow;
 pub mod lock;
+pub mod look;
+pub mod serve;
+mod space;
 pub mod wiring;

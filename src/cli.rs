@@ -2,13 +2,19 @@
 
 pub mod args;
 mod check;
+pub(crate) mod client;
+mod events;
 mod exit;
 mod export;
 mod names;
 pub(crate) mod out;
 mod progress;
+mod purge;
+pub(crate) mod serve;
+mod status;
 mod sync;
-mod table;
+pub(crate) mod table;
+mod verbs;
 mod verify;
 
 use crate::cli::out::{say, say_line};
@@ -23,6 +29,17 @@ const EXAMPLE: &str = include_str!("../config.toml");
 pub async fn run() -> Exit {
     match Cli::try_parse() {
         Ok(cli) => match cli.command {
+            Command::Serve(args) => serve::run(args).await,
+            Command::Status(args) => status::run(args).await,
+            Command::Accounts(args) => status::accounts(args).await,
+            Command::Pause(args) => verbs::run("pause", args).await,
+            Command::Resume(args) => verbs::run("resume", args).await,
+            Command::Cancel(args) => verbs::run("cancel", args).await,
+            Command::ResetErrors(args) => verbs::run("reset-errors", args).await,
+            Command::SyncNow(args) => verbs::sync_now(args).await,
+            Command::Failures(args) => verbs::failures(args).await,
+            Command::Events(args) => events::run(args).await,
+            Command::Account(args) => purge::run(args).await,
             Command::Sync(args) => sync::run(args).await,
             Command::Demo(args) => crate::demo::run(args).await,
             Command::Export(args) => export::run(args).await,
@@ -50,5 +67,5 @@ pub async fn run() -> Exit {
     }
 }
 
-pub(crate) use names::without_file;
+pub(crate) use names::{start_log, variables, without_file};
 pub use sync::{Outputs, sync_once};

@@ -1,10 +1,12 @@
 //! `config.toml`: what the file says ([`raw`]), and types that cannot be wrong ([`validate`]).
 
+mod account;
 pub mod raw;
 pub mod secret;
 mod taker;
 mod units;
 pub mod validate;
 
+pub(crate) use account::is_loopback;
 pub use raw::{Place, Problem};
-pub use validate::{Account, Config, SecretFrom, load};
+pub use validate::{Account, Admin, Config, SecretFrom, load};

@@ -4,4 +4,4 @@ pub mod actor;
 mod lease;
 mod session;
 
-pub use lease::SessionLease;
+pub use lease::{Held, LeaseRequest, SessionLease};

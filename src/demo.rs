@@ -1,27 +1,51 @@
-//! The demo: a built-in mailbox on loopback, mirrored over real TCP.
+//! The demo: a built-in mailbox on loopback that lives, followed over real TCP.
 
+mod screen;
+
+use crate::admin::token;
+use crate::boot::serve::{Server as Follower, Start, recorder};
 use crate::cli::args::DemoArgs;
+use crate::cli::client::Client;
 use crate::cli::out::say_line;
+use crate::cli::serve::{at_once, ended};
 use crate::cli::{Exit, Outputs, sync_once, without_file};
 use crate::config::raw::Place;
-use crate::config::{Account, SecretFrom};
+use crate::config::{Account, Config, SecretFrom};
 use crate::provider::imap::Security;
 use postrider_core::account::filter::FolderFilter;
-use postrider_imapd::{Server, User, seed};
+use postrider_imapd::life::Life;
+use postrider_imapd::{Mailbox, Server, User, seed};
 use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::Duration;
 
 /// The mailbox's seed: the same mail at every start.
 const SEED: u64 = 2026;
 /// Messages in it, about.
 const MESSAGES: usize = 400;
+/// Something happens in it so often.
+const PULSE: Duration = Duration::from_secs(3);
 
 /// Runs the command.
 pub async fn run(args: DemoArgs) -> Exit {
-    if !args.once {
-        eprintln!("say `postrider demo --once`: the server that follows mailboxes is not here yet");
-        return Exit::Usage;
+    let mailbox = seed::mailbox(SEED, MESSAGES);
+    let mut life = Life::new(SEED);
+    let mut diary = match Diary::open(&args.data) {
+        Ok(diary) => diary,
+        Err(e) => {
+            eprintln!("{}: {e}", args.data.display());
+            return Exit::Storage;
+        }
+    };
+    // What happened before the last stop has happened.
+    for unix in &diary.past {
+        life.step(&mailbox, *unix);
     }
-    let user = User { password: "demo".into(), mailbox: seed::mailbox(SEED, MESSAGES) };
+    let user = User { password: "demo".into(), mailbox: mailbox.clone() };
     let server = match Server::start(BTreeMap::from([("demo".to_owned(), user)]), |_, _| None).await {
         Ok(server) => server,
         Err(e) => {
@@ -29,28 +53,142 @@ pub async fn run(args: DemoArgs) -> Exit {
             return Exit::Network;
         }
     };
-    let mut config = without_file(&args.data);
+    let config = config(&args.data, server.port());
+    if args.once {
+        return once(&args, &config).await;
+    }
+    let living = tokio::spawn(async move { live(&mailbox, &mut life, &mut diary).await });
+    let exit = follow(args, config).await;
+    living.abort();
+    exit
+}
+
+async fn live(mailbox: &Mailbox, life: &mut Life, diary: &mut Diary) {
+    loop {
+        tokio::time::sleep(PULSE).await;
+        match diary.note() {
+            Ok(unix) => drop(life.step(mailbox, unix)),
+            Err(e) => {
+                eprintln!("the demo's diary cannot be written, nothing more happens: {e}");
+                return;
+            }
+        }
+    }
+}
+
+fn config(data: &Path, port: u16) -> Config {
+    let mut config = without_file(data);
     config.accounts.push(Account {
         id: "demo".into(),
+        was: None,
+        owner: None,
+        provider: "imap",
         host: "127.0.0.1".into(),
-        port: server.port(),
+        port,
         security: Security::Plain,
         ca_file: None,
         username: "demo".into(),
+        username_at: Place::Argument,
         secret: SecretFrom::Inline("demo".to_owned().into()),
         folders: FolderFilter::default(),
         secret_at: (Place::Argument, "password"),
     });
+    config
+}
+
+async fn once(args: &DemoArgs, config: &Config) -> Exit {
     let outputs = match Outputs::open(&args.outputs) {
         Ok(outputs) => outputs,
         Err(exit) => return exit,
     };
-    let exit = sync_once(&config, "demo", &outputs).await;
+    let exit = sync_once(config, "demo", &outputs, false).await;
     if matches!(exit, Exit::Success | Exit::Partial) {
-        let data = args.data.display();
+        say_line(&look_at(&args.data));
+    }
+    exit
+}
+
+fn look_at(data: &Path) -> String {
+    let data = data.display();
+    format!("look at it: postrider export demo --data {data}, postrider verify demo --offline --data {data}")
+}
+
+/// Follows the mailbox until a signal, showing a table.
+async fn follow(args: DemoArgs, mut config: Config) -> Exit {
+    let outputs = match Outputs::open(&args.outputs) {
+        Ok(outputs) => outputs,
+        Err(exit) => return exit,
+    };
+    if let Err(exit) = crate::cli::start_log(&config) {
+        return exit;
+    }
+    config.admin.listen = free(args.listen);
+    let metrics = match outputs.recorder().map_or_else(recorder, Ok) {
+        Ok(metrics) => metrics,
+        Err(e) => {
+            eprintln!("counters cannot be kept: {e}");
+            return Exit::Bug;
+        }
+    };
+    let data = args.data.clone();
+    let start = Start { config, file: None, purpose: "demo", wire: outputs.wire(), fresh: false };
+    let server = match Follower::start(start, metrics).await {
+        Ok(server) => server,
+        Err(e) => return ended(Err(e)),
+    };
+    let token = token::own(&data).unwrap_or_default();
+    say_line(&screen::where_to_look(server.url(), &data));
+    let painter = Client::near(server.url(), token).map(|client| tokio::spawn(screen::draw(client)));
+    let exit = ended(server.run(at_once).await);
+    if let Some(painter) = painter {
+        painter.abort();
+    }
+    outputs.write_metrics();
+    if exit == Exit::Success {
         say_line(&format!(
-            "look at it: postrider export demo --data {data}, postrider verify demo --offline --data {data}"
+            "stopped; the mirror is in {}, and the demo goes on from there\n{}",
+            data.display(),
+            look_at(&data)
         ));
     }
     exit
+}
+
+/// The address, or a free port beside it when another server has it.
+fn free(wanted: SocketAddr) -> SocketAddr {
+    match std::net::TcpListener::bind(wanted) {
+        Err(e) if e.kind() == io::ErrorKind::AddrInUse => SocketAddr::new(wanted.ip(), 0),
+        _ => wanted,
+    }
+}
+
+/// When something happened: the mailbox itself is in memory, and lives again through this.
+struct Diary {
+    file: File,
+    past: Vec<i64>,
+}
+
+impl Diary {
+    fn open(data: &Path) -> io::Result<Self> {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data)?;
+        let path = data.join("life");
+        let text = match std::fs::read_to_string(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
+            read => read?,
+        };
+        // A last line that was cut off has not happened.
+        let whole = text.rfind('\n').map_or("", |end| text.get(..=end).unwrap_or_default());
+        let past = whole.lines().filter_map(|line| line.parse().ok()).collect();
+        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path)?;
+        file.set_len(u64::try_from(whole.len()).unwrap_or(0))?;
+        Ok(Self { file, past })
+    }
+
+    /// Something happens now: noted before it does, so that a mirror never knows more than the diary.
+    fn note(&mut self) -> io::Result<i64> {
+        let now = crate::clock::Clock::start().now().wall.0 / 1_000_000;
+        writeln!(self.file, "{now}")?;
+        self.file.sync_data()?;
+        Ok(now)
+    }
 }

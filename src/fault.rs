@@ -17,31 +17,55 @@ pub const POINTS: &[&str] = &[
     "panic.endpoint",
     "panic.session",
     "panic.account",
+    "panic.admin",
+    "hang.session",
 ];
+
+/// Passes a point at which a test makes a task hang for ever.
+#[cfg(feature = "faults")]
+pub async fn hang(name: &'static str) {
+    if armed(name) {
+        eprintln!("postrider: scripted fault {name}");
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Passes a point at which a test makes a task hang: nothing, without the `faults` feature.
+#[cfg(not(feature = "faults"))]
+pub fn hang(_name: &'static str) -> std::future::Ready<()> {
+    std::future::ready(())
+}
 
 /// Passes a named step. With the feature and `POSTRIDER_FAULT=NAME:N` the N-th passing of NAME ends the process
 /// (or, for `panic.KIND`, panics).
 #[cfg(feature = "faults")]
 pub fn pass(name: &'static str) {
-    use std::sync::OnceLock;
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static ARMED: OnceLock<Option<(String, u64)>> = OnceLock::new();
-    static PASSED: AtomicU64 = AtomicU64::new(0);
-    debug_assert!(POINTS.contains(&name), "{name} is not listed");
-    let armed = ARMED.get_or_init(|| {
-        let text = std::env::var("POSTRIDER_FAULT").ok()?;
-        let (name, nth) = text.split_once(':').unwrap_or((&text, "1"));
-        Some((name.to_owned(), nth.parse().ok()?))
-    });
-    let Some((wanted, nth)) = armed else { return };
-    if wanted != name || PASSED.fetch_add(1, Ordering::SeqCst) + 1 != *nth {
+    if !armed(name) {
         return;
     }
     if name.starts_with("panic.") {
         panic!("scripted fault {name}");
     }
-    eprintln!("postrider: scripted fault {name}:{nth}");
+    eprintln!("postrider: scripted fault {name}");
     std::process::abort();
+}
+
+/// Whether this passing of `name` is the one that a test waits for: `POSTRIDER_FAULT=NAME:N`, or `NAME:N-M` for several.
+#[cfg(feature = "faults")]
+fn armed(name: &'static str) -> bool {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static ARMED: OnceLock<Option<(String, u64, u64)>> = OnceLock::new();
+    static PASSED: AtomicU64 = AtomicU64::new(0);
+    debug_assert!(POINTS.contains(&name), "{name} is not listed");
+    let armed = ARMED.get_or_init(|| {
+        let text = std::env::var("POSTRIDER_FAULT").ok()?;
+        let (name, which) = text.split_once(':').unwrap_or((&text, "1"));
+        let (first, last) = which.split_once('-').unwrap_or((which, which));
+        Some((name.to_owned(), first.parse().ok()?, last.parse().ok()?))
+    });
+    let Some((wanted, first, last)) = armed else { return false };
+    wanted == name && (*first..=*last).contains(&(PASSED.fetch_add(1, Ordering::SeqCst) + 1))
 }
 
 /// Passes a named step: nothing, without the `faults` feature.

@@ -1,6 +1,7 @@
 //! Postrider: an always-on email sync server. A faithful, provable mirror of every mailbox in a database you own.
 
 pub mod account;
+pub mod admin;
 pub mod bodies;
 pub mod boot;
 pub mod cli;
@@ -9,6 +10,7 @@ pub mod config;
 pub mod connection;
 pub mod demo;
 pub mod fault;
+pub mod handle;
 pub mod provider;
 pub mod reply;
 pub mod store;

@@ -3,8 +3,13 @@
 pub mod actor;
 mod apply;
 mod connect;
+mod instance;
+mod look;
 mod read;
 mod rows;
 
+pub use apply::Done;
 pub use connect::{Database, OpenError, open, open_for_reading};
+pub use instance::{Disagreement, adopt, agree};
+pub use look::{StoredAccount, StoredEvent, StoredFailure, StoredFolder, StoredRun};
 pub use read::{AccountInfo, ManifestRow, Reader, Which};

@@ -2,4 +2,5 @@
 
 pub mod log;
 pub mod names;
+pub mod registry;
 pub mod wire;

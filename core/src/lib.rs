@@ -6,6 +6,7 @@
 pub mod account;
 pub mod batch;
 pub mod commit;
+pub mod endpoint;
 pub mod failure;
 pub mod invariant;
 pub mod mail;

@@ -1,10 +1,11 @@
-//! The sessions of one endpoint: how many may live, who waits, how fast logins may follow each other. Pure.
+//! The sessions of one endpoint: how many may live, who waits, how fast logins may follow each other, and whose watching
+//! session gives way when others wait. Pure.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// Limits of an endpoint.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Sessions of the endpoint.
     pub per_endpoint: usize,
@@ -14,11 +15,20 @@ pub struct Limits {
     pub logins_per_second: u32,
 }
 
+#[derive(Debug)]
+struct Live<A> {
+    account: A,
+    /// Since when it does nothing but watch.
+    watching: Option<Duration>,
+    /// It has been asked to give way.
+    retiring: bool,
+}
+
 /// Slots and the queue in front of them. `K` names a request, `A` an account.
 #[derive(Debug)]
 pub struct Pool<K, A> {
     limits: Limits,
-    live: BTreeMap<K, A>,
+    live: BTreeMap<K, Live<A>>,
     waiting: VecDeque<(K, A)>,
     next_login: Duration,
 }
@@ -30,6 +40,8 @@ pub enum Next<K> {
     Grant(K),
     /// Ask again after this time: logins are paced.
     After(Duration),
+    /// The endpoint is full and others wait: ask this watching session to log out.
+    Retire(K),
     /// Nothing until a slot returns or a request comes.
     Idle,
 }
@@ -46,40 +58,76 @@ impl<K: Ord + Copy, A: Ord + Clone> Pool<K, A> {
         self.waiting.push_back((key, account));
     }
 
+    /// Whether a slot is free for this account with nobody waiting for it: who merely wishes for a session gets no other.
+    #[must_use]
+    pub fn has_spare(&self, account: &A) -> bool {
+        self.waiting.is_empty()
+            && self.live.len() < self.limits.per_endpoint
+            && self.of(account) < self.limits.per_account
+    }
+
     /// A slot returns, or a request is withdrawn.
     pub fn release(&mut self, key: K) {
         self.live.remove(&key);
         self.waiting.retain(|(k, _)| *k != key);
     }
 
-    /// Sessions that live.
+    /// A session began to watch at this moment, or stopped.
+    pub fn watches(&mut self, key: K, since: Option<Duration>) {
+        if let Some(live) = self.live.get_mut(&key) {
+            live.watching = since;
+        }
+    }
+
+    /// Sessions that live, and requests that wait.
     #[must_use]
-    pub fn live(&self) -> usize {
-        self.live.len()
+    pub fn counts(&self) -> (usize, usize) {
+        (self.live.len(), self.waiting.len())
+    }
+
+    fn of(&self, account: &A) -> usize {
+        self.live.values().filter(|live| live.account == *account).count()
     }
 
     /// Who may log in at `mono`. First come, first served, but for accounts that have all their sessions.
     pub fn next(&mut self, mono: Duration) -> Next<K> {
-        if self.live.len() >= self.limits.per_endpoint {
-            return Next::Idle;
-        }
-        let mine = |account: &A| self.live.values().filter(|a| *a == account).count();
-        let Some(at) = self.waiting.iter().position(|(_, account)| mine(account) < self.limits.per_account) else {
+        let Some(at) = self.waiting.iter().position(|(_, account)| self.of(account) < self.limits.per_account) else {
             return Next::Idle;
         };
+        if self.live.len() >= self.limits.per_endpoint {
+            return self.retire();
+        }
         if mono < self.next_login {
             return Next::After(self.next_login - mono);
         }
         let Some((key, account)) = self.waiting.remove(at) else { return Next::Idle };
         self.next_login = mono + Duration::from_secs(1) / self.limits.logins_per_second.max(1);
-        self.live.insert(key, account);
+        self.live.insert(key, Live { account, watching: None, retiring: false });
         Next::Grant(key)
+    }
+
+    /// The session that has watched longest gives way, as many as there are requests.
+    fn retire(&mut self) -> Next<K> {
+        if self.live.values().filter(|live| live.retiring).count() >= self.waiting.len() {
+            return Next::Idle;
+        }
+        let idle = self.live.iter().filter(|(_, live)| !live.retiring);
+        let longest = idle.filter_map(|(key, live)| Some((live.watching?, *key))).min();
+        let Some((_, key)) = longest else { return Next::Idle };
+        if let Some(live) = self.live.get_mut(&key) {
+            live.retiring = true;
+        }
+        Next::Retire(key)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn s(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
 
     #[test]
     fn paces_limits_and_returns() {
@@ -88,7 +136,6 @@ mod tests {
         for (key, account) in [(1, "a"), (2, "a"), (3, "b"), (4, "c")] {
             pool.request(key, account);
         }
-        let s = |ms| Duration::from_millis(ms);
         assert_eq!(pool.next(s(0)), Next::Grant(1));
         assert_eq!(pool.next(s(50)), Next::After(s(150)));
         assert_eq!(pool.next(s(200)), Next::Grant(3), "a has its one session");
@@ -97,6 +144,26 @@ mod tests {
         assert_eq!(pool.next(s(500)), Next::Grant(2));
         pool.release(4);
         pool.release(3);
-        assert_eq!((pool.next(s(900)), pool.live()), (Next::Idle, 1));
+        assert_eq!((pool.next(s(900)), pool.counts()), (Next::Idle, (1, 0)));
+    }
+
+    #[test]
+    fn who_watches_longest_gives_way_to_who_waits() {
+        let mut pool = Pool::new(Limits { per_endpoint: 2, per_account: 2, logins_per_second: 1000 });
+        for (key, account) in [(1, "a"), (2, "b")] {
+            pool.request(key, account);
+        }
+        assert_eq!((pool.next(s(0)), pool.next(s(1))), (Next::Grant(1), Next::Grant(2)));
+        pool.watches(1, Some(s(20)));
+        pool.watches(2, Some(s(10)));
+        assert!(!pool.has_spare(&"c"), "the endpoint is full");
+        pool.request(3, "c");
+        assert_eq!(pool.next(s(30)), Next::Retire(2));
+        assert_eq!(pool.next(s(30)), Next::Idle, "one is enough for one");
+        pool.watches(1, None);
+        pool.request(4, "d");
+        assert_eq!(pool.next(s(30)), Next::Idle, "who works is left alone");
+        pool.release(2);
+        assert_eq!(pool.next(s(40)), Next::Grant(3));
     }
 }

@@ -36,6 +36,10 @@ pub struct Model {
     pub listed_at: Option<i64>,
     /// First look at a LIST that lacks folders, JSON.
     pub list_look: Option<String>,
+    /// Its failures so far, JSON.
+    pub history: Option<String>,
+    /// A mark of the secret and place that it was parked with.
+    pub parked_for: Option<String>,
 }
 
 /// Tables are joined by hand where they are read.

@@ -10,3 +10,5 @@ pub mod folder;
 pub mod location;
 pub mod message;
 pub mod run;
+pub mod run_hour;
+pub mod setting;

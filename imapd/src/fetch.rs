@@ -4,7 +4,7 @@ use crate::command::Misbehaviour;
 use crate::mailbox::Folder;
 
 /// Whether a set (`1:5,7`, `3:*`) holds a UID, given the highest one there is.
-fn holds(set: &str, uid: u32, last: u32) -> bool {
+pub(crate) fn holds(set: &str, uid: u32, last: u32) -> bool {
     let number = |text: &str| if text == "*" { Some(last) } else { text.parse().ok() };
     set.split(',').any(|part| {
         let (a, b) = part.split_once(':').unwrap_or((part, part));

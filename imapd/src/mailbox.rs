@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
 
 /// A message.
 #[derive(Clone, Debug)]
@@ -53,6 +54,7 @@ pub struct Folder {
 #[derive(Clone, Debug, Default)]
 pub struct Mailbox {
     folders: Arc<Mutex<BTreeMap<String, Folder>>>,
+    changed: Arc<watch::Sender<u64>>,
 }
 
 impl Mailbox {
@@ -64,7 +66,17 @@ impl Mailbox {
         mailbox
     }
 
-    /// The folders, locked: for changes that must be seen together.
+    /// Tells who is in IDLE that something has changed.
+    pub fn touch(&self) {
+        self.changed.send_modify(|n| *n += 1);
+    }
+
+    /// Told of every change.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// The folders, locked: for changes that must be seen together ([`Mailbox::touch`] tells of them).
     pub fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Folder>> {
         self.folders.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -73,6 +85,16 @@ impl Mailbox {
     pub fn create(&self, name: &str, role: &str) {
         let folder = Folder { uidvalidity: 1000, uidnext: 1, role: role.into(), mail: BTreeMap::new() };
         self.lock().entry(name.into()).or_insert(folder);
+    }
+
+    /// Renames a folder; its messages keep their UIDs. Nothing happens when there is no such folder, or one of that name.
+    pub fn rename(&self, from: &str, to: &str) {
+        let mut folders = self.lock();
+        if !folders.contains_key(to)
+            && let Some(folder) = folders.remove(from)
+        {
+            folders.insert(to.into(), folder);
+        }
     }
 
     /// Removes a folder.
@@ -88,12 +110,16 @@ impl Mailbox {
         let uid = folder.uidnext;
         folder.uidnext += 1;
         folder.mail.insert(uid, mail);
+        drop(folders);
+        self.touch();
         uid
     }
 
     /// Expunges a message and returns it.
     pub fn expunge(&self, folder: &str, uid: u32) -> Option<Mail> {
-        self.lock().get_mut(folder)?.mail.remove(&uid)
+        let mail = self.lock().get_mut(folder)?.mail.remove(&uid);
+        self.touch();
+        mail
     }
 
     /// Moves a message; returns its new UID.
@@ -107,6 +133,7 @@ impl Mailbox {
         if let Some(mail) = self.lock().get_mut(folder).and_then(|f| f.mail.get_mut(&uid)) {
             mail.flags = flags.iter().map(|f| (*f).to_owned()).collect();
         }
+        self.touch();
     }
 
     /// All messages: folder, UID, message.

@@ -2,6 +2,7 @@
 
 use crate::command::{Command, Misbehaviour};
 use crate::fetch;
+use crate::idle::View;
 use crate::mailbox::Mailbox;
 use crate::utf7;
 use base64::Engine;
@@ -12,8 +13,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+const CAPABILITIES: &str = "IMAP4rev1 SASL-IR AUTH=PLAIN SPECIAL-USE IDLE UIDPLUS MOVE";
 /// A line longer than this ends the connection.
 const LINE_LIMIT: usize = 64 * 1024;
 
@@ -32,6 +35,7 @@ type Script = Arc<dyn Fn(&str, &str) -> Option<Misbehaviour> + Send + Sync>;
 pub struct Server {
     address: SocketAddr,
     log: Arc<Mutex<Vec<String>>>,
+    frozen: Arc<watch::Sender<bool>>,
     task: JoinHandle<()>,
 }
 
@@ -60,7 +64,9 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let log = Arc::new(Mutex::new(Vec::new()));
-        let shared = Arc::new(Shared { users, script: Arc::new(script), log: Arc::clone(&log) });
+        let frozen = Arc::new(watch::Sender::new(false));
+        let shared =
+            Arc::new(Shared { users, script: Arc::new(script), log: Arc::clone(&log), frozen: Arc::clone(&frozen) });
         let task = tokio::spawn(async move {
             // The connections live in here: they end with the server.
             let mut connections = tokio::task::JoinSet::new();
@@ -75,13 +81,18 @@ impl Server {
                 while connections.try_join_next().is_some() {}
             }
         });
-        Ok(Self { address, log, task })
+        Ok(Self { address, log, frozen, task })
     }
 
     /// The port it listens on.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.address.port()
+    }
+
+    /// Says nothing more to anybody, or goes on: what a machine does that has lost its network.
+    pub fn freeze(&self, frozen: bool) {
+        self.frozen.send_replace(frozen);
     }
 
     /// Every command received so far, without tags and secrets.
@@ -95,36 +106,52 @@ struct Shared {
     users: BTreeMap<String, User>,
     script: Script,
     log: Arc<Mutex<Vec<String>>>,
+    frozen: Arc<watch::Sender<bool>>,
 }
 
-struct Connection {
-    stream: BufReader<TcpStream>,
+pub(crate) struct Connection {
+    pub(crate) stream: BufReader<TcpStream>,
     shared: Arc<Shared>,
     user: String,
-    mailbox: Option<Mailbox>,
-    folder: Option<String>,
+    pub(crate) mailbox: Option<Mailbox>,
+    pub(crate) folder: Option<String>,
+    /// The open folder as the client knows it.
+    pub(crate) view: View,
     zero: bool,
 }
 
-enum After {
+pub(crate) enum After {
     Go,
     Close,
 }
 
 impl Connection {
     fn new(stream: TcpStream, shared: Arc<Shared>) -> Self {
-        Self { stream: BufReader::new(stream), shared, user: String::new(), mailbox: None, folder: None, zero: false }
+        Self {
+            stream: BufReader::with_capacity(1024, stream),
+            shared,
+            user: String::new(),
+            mailbox: None,
+            folder: None,
+            view: View::new(),
+            zero: false,
+        }
     }
 
-    async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut frozen = self.shared.frozen.subscribe();
+        // A server that has gone lets everything wait.
+        if frozen.wait_for(|frozen| !*frozen).await.is_err() {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
         self.stream.write_all(bytes).await?;
         self.stream.flush().await
     }
 
     async fn run(mut self) -> io::Result<()> {
         let greeting = (self.shared.script)("", "GREETING");
-        let hello = b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN SPECIAL-USE] postrider-imapd\r\n";
-        if let After::Close = self.respond("*", hello.to_vec(), "", greeting).await? {
+        let hello = format!("* OK [CAPABILITY {CAPABILITIES}] postrider-imapd\r\n");
+        if let After::Close = self.respond("*", hello.into_bytes(), "", greeting).await? {
             return Ok(());
         }
         loop {
@@ -140,7 +167,7 @@ impl Connection {
     }
 
     /// A line with its literals put in as quoted strings.
-    async fn line(&mut self) -> io::Result<Option<String>> {
+    pub(crate) async fn line(&mut self) -> io::Result<Option<String>> {
         let mut whole = String::new();
         loop {
             let mut line = Vec::new();
@@ -178,7 +205,7 @@ impl Connection {
         let line = self.log(&command);
         let misbehaviour = (self.shared.script)(&self.user, &line);
         let (data, status) = match command.name.as_str() {
-            "CAPABILITY" => ("* CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN SPECIAL-USE\r\n".into(), "OK".to_owned()),
+            "CAPABILITY" => (format!("* CAPABILITY {CAPABILITIES}\r\n").into_bytes(), "OK".to_owned()),
             "NOOP" => (Vec::new(), "OK".into()),
             "LOGOUT" => {
                 let bye = format!("* BYE\r\n{} OK\r\n", command.tag);
@@ -198,10 +225,11 @@ impl Connection {
             }
             _ if self.mailbox.is_none() => (Vec::new(), "NO log in first".into()),
             "LIST" => (self.list(misbehaviour.as_ref()), "OK".into()),
-            "EXAMINE" => self.examine(&command, misbehaviour.as_ref()),
+            "EXAMINE" | "SELECT" => self.examine(&command, misbehaviour.as_ref()),
+            "IDLE" if misbehaviour.is_none() => return self.idle(&command.tag).await,
             "STATUS" => self.status(&command),
             "UID FETCH" => self.fetch(&command, misbehaviour.as_ref()),
-            _ => (Vec::new(), "BAD unknown command".into()),
+            _ => self.change(&command).unwrap_or_else(|| (Vec::new(), "BAD unknown command".into())),
         };
         self.respond(&command.tag, data, &status, misbehaviour).await
     }
@@ -236,7 +264,7 @@ impl Connection {
         out.into_bytes()
     }
 
-    fn named(&self, wire: Option<&String>) -> Option<String> {
+    pub(crate) fn named(&self, wire: Option<&String>) -> Option<String> {
         let folders = self.mailbox.as_ref()?.lock();
         folders.keys().find(|name| Some(&utf7::encode(name)) == wire).cloned()
     }
@@ -259,7 +287,8 @@ impl Connection {
         if misbehaviour != Some(&Misbehaviour::NoUidNext) {
             out.push_str(&format!("* OK [UIDNEXT {uidnext}] next\r\n"));
         }
-        (out.into_bytes(), "OK [READ-ONLY]".into())
+        self.view = self.look();
+        (out.into_bytes(), if command.name == "SELECT" { "OK [READ-WRITE]".into() } else { "OK [READ-ONLY]".into() })
     }
 
     fn status(&self, command: &Command) -> (Vec<u8>, String) {

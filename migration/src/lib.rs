@@ -5,6 +5,7 @@
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait};
 
 mod m0001_mirror;
+mod m0002_server;
 
 /// All steps, oldest first.
 #[derive(Debug)]
@@ -12,6 +13,6 @@ pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_mirror::Migration)]
+        vec![Box::new(m0001_mirror::Migration), Box::new(m0002_server::Migration)]
     }
 }

@@ -1,58 +1,30 @@
-//! The AccountActor: carries out its machine's actions and brings the answers back. It has no opinion about mail.
+//! The AccountActor: carries out its follower's outputs and brings the answers back. It has no opinion about mail.
 
+use crate::account::question::Question;
+use crate::account::voice::Voice;
 use crate::clock::Clock;
-use crate::connection::SessionLease;
-use crate::connection::actor::{ConnectionMsg, LeaseRequest};
+use crate::connection::actor::ConnectionMsg;
+use crate::connection::{LeaseRequest, SessionLease};
 use crate::fault;
+use crate::handle::{Depth, Handle};
 use crate::provider::imap::{Ask, Endpoint, Secret};
 use crate::reply::ReplyTo;
 use crate::store::Reader;
-use crate::store::actor::{OpenAccount, StoreMsg};
-use crate::telemetry::names;
-use postrider_core::account::machine::{Action, Event, Machine, Settings, Token};
+use crate::store::actor::{Control, OpenAccount, StoreMsg};
+use crate::telemetry::registry::Registry;
+use postrider_core::account::follow::{Begin, Command, Conflict, Follower, Input, Output, Rules, Status, Which};
+use postrider_core::account::machine::{Action, Event};
 use postrider_core::account::summary::{Counts, Summary};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::change::{Answer, Request};
 use postrider_core::mail::id::AccountId;
 use postrider_core::recovery::history::History;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Causes of failure that a run remembers.
-const CAUSES: usize = 1000;
 /// Longest read of a folder's rows.
 const READ_DEADLINE: Duration = Duration::from_secs(60);
-
-/// A service that its supervisor re-points when it restarts. A send to a dead actor is lost, and its reply says so.
-#[derive(Debug)]
-pub struct Handle<M>(Arc<RwLock<ActorRef<M>>>);
-
-impl<M> Clone for Handle<M> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<M: ractor::Message> Handle<M> {
-    /// A handle to `actor`.
-    #[must_use]
-    pub fn new(actor: ActorRef<M>) -> Self {
-        Self(Arc::new(RwLock::new(actor)))
-    }
-
-    /// Points at another incarnation.
-    pub fn repoint(&self, actor: ActorRef<M>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = actor;
-    }
-
-    /// Sends. When the actor is gone the message is dropped, and the reply inside it tells.
-    pub fn send(&self, message: M) {
-        let actor = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
-        drop(actor.cast(message));
-    }
-}
 
 /// Everything an account needs; the same for every incarnation.
 #[derive(Clone, Debug)]
@@ -65,8 +37,10 @@ pub struct AccountArgs {
     pub endpoint: Arc<Endpoint>,
     /// Its secret.
     pub secret: Arc<Secret>,
-    /// What its machine may know.
-    pub settings: Settings,
+    /// A mark of secret and place: another one wakes who was parked.
+    pub mark: String,
+    /// What its follower may know.
+    pub rules: Rules,
     /// The store.
     pub store: Handle<StoreMsg>,
     /// The pool of its endpoint.
@@ -77,11 +51,13 @@ pub struct AccountArgs {
     pub clock: Clock,
     /// Told after every step.
     pub progress: Arc<dyn Progress>,
+    /// Where it is seen.
+    pub registry: Registry,
 }
 
 /// Who watches accounts work.
 pub trait Progress: Send + Sync + std::fmt::Debug {
-    /// An account's counters and phase now.
+    /// An account's counters and state now.
     fn step(&self, account: &str, phase: &'static str, counts: Counts);
     /// An account waits before its next try.
     fn waits(&self, account: &str, wait: Duration);
@@ -89,18 +65,37 @@ pub trait Progress: Send + Sync + std::fmt::Debug {
     fn failed(&self, account: &str, failure: &Failure);
 }
 
+/// Nobody watches.
+#[derive(Debug)]
+pub struct Unwatched;
+
+impl Progress for Unwatched {
+    fn step(&self, _account: &str, _phase: &'static str, _counts: Counts) {}
+    fn waits(&self, _account: &str, _wait: Duration) {}
+    fn failed(&self, _account: &str, _failure: &Failure) {}
+}
+
+/// What came of a command: what the account does now, and the number of the run that it will have ended with.
+pub type Obeyed = Result<(Status, u64), Conflict>;
+
 /// What the actor is told.
 #[derive(Debug)]
 pub enum AccountMsg {
-    /// Something for the machine.
-    Event(Event),
+    /// Something for the follower.
+    Input(Input),
     /// A lease, for the request of this number.
     Leased(u64, Result<SessionLease, Failure>),
-    /// A timer of this number.
+    /// The session that was wished for, if there was one to spare.
+    Spared(u64, Option<SessionLease>),
+    /// The timer of a run.
     Woke(u64),
+    /// The follower's timer.
+    Ticked(u64),
+    /// A command; answered when what it changed is durable.
+    Command(Command, ReplyTo<Obeyed>),
 }
 
-/// The actor. Its run's end goes to `finished`.
+/// The actor. Its last run's summary goes to `finished` when it has ended.
 #[derive(Debug)]
 pub struct AccountActor;
 
@@ -108,39 +103,52 @@ pub struct AccountActor;
 #[derive(Debug)]
 pub struct AccountState {
     args: AccountArgs,
-    machine: Option<Machine>,
+    follower: Follower,
     account: Option<AccountId>,
-    lease: Option<SessionLease>,
+    main: Option<SessionLease>,
+    beside: Option<SessionLease>,
+    depth: Depth,
     requests: u64,
-    timers: u64,
-    before: Counts,
-    /// Failures that were said already, and how often they came again.
-    said: BTreeMap<String, u32>,
+    wishes: u64,
+    wakes: u64,
+    ticks: u64,
+    passes: u64,
+    voice: Voice,
+    last: Option<Summary>,
     finished: Option<ReplyTo<Summary>>,
+    obeyed: Option<ReplyTo<Obeyed>>,
 }
 
 impl Actor for AccountActor {
     type Msg = AccountMsg;
     type State = AccountState;
-    type Arguments = (AccountArgs, History, ReplyTo<Summary>);
+    type Arguments = (AccountArgs, History, Begin, ReplyTo<Summary>);
 
     async fn pre_start(
         &self,
         me: ActorRef<AccountMsg>,
-        (args, history, finished): Self::Arguments,
+        (args, history, begin, finished): Self::Arguments,
     ) -> Result<AccountState, ActorProcessingErr> {
-        let machine = Machine::new(args.settings.clone(), history);
-        me.cast(AccountMsg::Event(Event::Begin))?;
+        let depth = args.registry.started(&path_of(&args.name), "account");
+        let follower = Follower::new(args.rules.clone(), history, begin);
+        me.cast(AccountMsg::Input(Input::Start))?;
+        let voice = Voice::new(&args);
         Ok(AccountState {
             args,
-            machine: Some(machine),
+            follower,
             account: None,
-            lease: None,
+            main: None,
+            beside: None,
+            depth,
             requests: 0,
-            timers: 0,
-            before: Counts::default(),
-            said: BTreeMap::new(),
+            wishes: 0,
+            wakes: 0,
+            ticks: 0,
+            passes: 0,
+            voice,
+            last: None,
             finished: Some(finished),
+            obeyed: None,
         })
     }
 
@@ -150,210 +158,273 @@ impl Actor for AccountActor {
         message: AccountMsg,
         state: &mut AccountState,
     ) -> Result<(), ActorProcessingErr> {
-        let event = match message {
-            AccountMsg::Event(event) => event,
+        let input = match message {
+            AccountMsg::Input(input) => {
+                state.depth.leave();
+                input
+            }
             // A lease that is no longer wanted returns by being dropped.
             AccountMsg::Leased(number, _) if number != state.requests => return Ok(()),
             AccountMsg::Leased(_, Ok(lease)) => {
                 let id = lease.id();
-                state.lease = Some(lease);
-                Event::Connected(id)
+                state.main = Some(lease);
+                Input::Connected(id)
             }
-            AccountMsg::Leased(_, Err(failure)) => Event::ConnectFailed(failure),
-            AccountMsg::Woke(number) if number != state.timers => return Ok(()),
-            AccountMsg::Woke(_) => Event::Woke,
+            AccountMsg::Leased(_, Err(failure)) => Input::ConnectFailed(failure),
+            AccountMsg::Spared(number, _) if number != state.wishes => return Ok(()),
+            AccountMsg::Spared(_, lease) => {
+                let id = lease.as_ref().map(SessionLease::id);
+                state.beside = lease;
+                Input::Beside(id)
+            }
+            AccountMsg::Woke(number) if number != state.wakes => return Ok(()),
+            AccountMsg::Woke(_) => Input::Machine(state.follower.run(), Event::Woke),
+            AccountMsg::Ticked(number) if number != state.ticks => return Ok(()),
+            AccountMsg::Ticked(_) => Input::Tick,
+            AccountMsg::Command(command, reply) => match state.follower.accepts(command) {
+                Ok(()) => {
+                    state.obeyed = Some(reply);
+                    Input::Command(command)
+                }
+                Err(conflict) => {
+                    reply.send(Err(conflict));
+                    return Ok(());
+                }
+            },
         };
-        if let Event::Opened(snapshot) = &event {
+        if let Input::Machine(_, Event::Opened(snapshot)) = &input {
             state.account = Some(snapshot.account.id);
         }
-        if let Event::Committed { .. } = &event {
+        if let Input::Machine(_, Event::Committed { .. }) = &input {
             fault::pass("account.answered");
             fault::pass("panic.account");
         }
         let span = tracing::info_span!("postrider.account.run", account.id = %state.args.name);
-        span.in_scope(|| state.step(&me, event));
+        span.in_scope(|| state.step(&me, input));
         Ok(())
     }
 }
 
+/// An account's place in the tree.
+pub(crate) fn path_of(name: &str) -> String {
+    format!("root/accounts/{name}")
+}
+
 impl AccountState {
-    fn step(&mut self, me: &ActorRef<AccountMsg>, event: Event) {
-        let Some(machine) = self.machine.take() else { return };
-        let (machine, actions) = machine.step(event, self.args.clock.now());
-        let (phase, counts) = (machine.phase(), machine.counts());
-        self.machine = Some(machine);
-        if phase != "finished" {
-            self.count(counts);
-            self.args.progress.step(&self.args.name, phase, counts);
+    fn step(&mut self, me: &ActorRef<AccountMsg>, input: Input) {
+        let outputs = self.follower.step(input, self.args.clock.now());
+        for output in outputs {
+            self.perform(me, output);
         }
-        for action in actions {
-            self.perform(me, action);
+        self.voice.show(&self.follower, usize::from(self.main.is_some()) + usize::from(self.beside.is_some()));
+        // What a command changed is durable by now, or nothing of it needs to be.
+        if let Some(reply) = self.obeyed.take() {
+            reply.send(Ok((self.follower.status(), self.follower.runs().1)));
         }
     }
 
-    fn count(&mut self, counts: Counts) {
-        // Counters never fall: a machine that asks the store anew tells nothing meanwhile.
-        let stored = counts.stored.saturating_sub(self.before.stored);
-        let octets = counts.octets.saturating_sub(self.before.octets);
-        if counts.stored < self.before.stored {
-            return;
-        }
-        if stored > 0 || octets > 0 {
-            metrics::counter!(names::MESSAGES_STORED).increment(stored);
-            metrics::counter!(names::BYTES_FETCHED, "provider" => "imap").increment(octets);
-        }
-        self.before = counts;
-    }
-
-    fn perform(&mut self, me: &ActorRef<AccountMsg>, action: Action) {
-        match action {
-            Action::Open => {
-                let reply = tell(me, |answer| match answer {
-                    Some(Ok(snapshot)) => Event::Opened(Box::new(snapshot)),
-                    Some(Err(failure)) => Event::OpenFailed(failure),
-                    None => Event::OpenFailed(Failure::storage("the store ended before it answered")),
-                });
-                self.args.store.send(StoreMsg::Open(self.args.open.clone(), reply));
-            }
-            Action::Connect => self.connect(me),
-            Action::Disconnect => {
+    fn perform(&mut self, me: &ActorRef<AccountMsg>, output: Output) {
+        match output {
+            Output::Run(run, action) => self.act(me, run, action),
+            Output::Connect => self.connect(me),
+            Output::Wish => self.wish(me),
+            Output::Release(Which::Main) => {
                 self.requests += 1;
-                self.lease = None;
-            }
-            Action::Ask { token, request } => self.ask(me, token, request),
-            Action::Commit { token, commit } => {
-                if commit.change.page().is_some() {
-                    fault::pass("account.page_sent");
+                if self.main.take().is_none() {
+                    self.args.pool.send(ConnectionMsg::Withdraw(self.args.name.clone()));
                 }
-                let reply = tell(me, move |answer| match answer {
-                    Some(answer) => Event::Committed { token, answer },
-                    None => Event::Lost { token },
-                });
-                self.args.store.send(StoreMsg::Commit(commit, reply));
             }
-            Action::ReadRows { token, folder } => {
-                let (reader, me) = (self.args.reader.clone(), me.clone());
-                tokio::spawn(async move {
-                    let rows = within(reader.folder_rows(folder)).await;
-                    // An account that is gone needs no rows.
-                    drop(me.cast(AccountMsg::Event(Event::RowsRead { token, rows })));
-                });
+            Output::Release(Which::Beside) => {
+                self.wishes += 1;
+                self.beside = None;
             }
-            Action::CountLimbo => {
-                let (reader, me, account) = (self.args.reader.clone(), me.clone(), self.account.unwrap_or_default());
-                tokio::spawn(async move {
-                    let count = within(reader.limbo(account)).await;
-                    drop(me.cast(AccountMsg::Event(Event::LimboCounted(count))));
-                });
+            Output::Promote => self.main = self.beside.take(),
+            Output::Watch { number, which, remote_id, seen } => {
+                let question = Question::watch(me, &self.depth, number);
+                let lease = if which == Which::Main { &self.main } else { &self.beside };
+                ask(lease.as_ref(), Request::Watch { remote_id, seen }, question);
             }
-            Action::WakeAfter(wait) => {
-                self.timers += 1;
-                let number = self.timers;
-                self.args.progress.waits(&self.args.name, wait);
-                me.send_after(wait, move || AccountMsg::Woke(number));
+            Output::TickAfter(wait) => {
+                self.ticks += 1;
+                let number = self.ticks;
+                me.send_after(wait, move || AccountMsg::Ticked(number));
             }
-            Action::Report(failure) => {
-                metrics::counter!(names::FAILURES, "class" => failure.class.as_str(), "reach" => failure.reach.as_str())
-                    .increment(1);
-                self.args.progress.failed(&self.args.name, &failure);
-                self.say(&failure);
-            }
-            Action::Finish(summary) => {
-                self.count(summary.counts);
-                metrics::counter!(names::RUNS, "outcome" => summary.outcome.as_str()).increment(1);
-                for (said, again) in self.said.iter().filter(|(_, again)| **again > 0) {
-                    tracing::warn!(account.id = %self.args.name, failure.repeated = again, "again: {said}");
+            Output::Persist { state, reason, event } => self.persist(state, reason, event),
+            Output::Ended(summary) => {
+                self.voice.ended(&summary);
+                self.keep_history(&summary);
+                if let Some(account) = self.account
+                    && summary.failure.is_none()
+                    && !summary.counts.changed()
+                {
+                    self.args.store.send(StoreMsg::Ran { account, passes: std::mem::take(&mut self.passes) });
                 }
+                self.passes = 0;
+                self.last = Some(*summary);
+            }
+            Output::Done => {
+                let nothing =
+                    || Summary::of(postrider_core::account::summary::Outcome::Cancelled, self.follower.history());
+                let summary = self.last.take().unwrap_or_else(nothing);
                 if let Some(finished) = self.finished.take() {
-                    finished.send(*summary);
+                    finished.send(summary);
                 }
                 me.stop(None);
             }
         }
     }
 
-    /// One line for each cause; its repetitions are counted, and told at the end of the run.
-    fn say(&mut self, failure: &Failure) {
-        let text = failure.to_string();
-        if let Some(again) = self.said.get_mut(&text) {
-            *again += 1;
-            return;
+    fn act(&mut self, me: &ActorRef<AccountMsg>, run: u64, action: Action) {
+        match action {
+            Action::Open => {
+                let reply = self.tell(me, run, |answer| match answer {
+                    Some(Ok(snapshot)) => Event::Opened(Box::new(snapshot)),
+                    Some(Err(failure)) => Event::OpenFailed(failure),
+                    None => Event::OpenFailed(Failure::storage("the store ended before it answered")),
+                });
+                self.args.store.send(StoreMsg::Open(self.args.open.clone(), reply));
+            }
+            Action::Ask { token, request } => {
+                let question = Question::run(me, &self.depth, run, token);
+                ask(self.main.as_ref(), request, question);
+            }
+            Action::Commit { token, commit } => {
+                if commit.change.page().is_some() {
+                    fault::pass("account.page_sent");
+                }
+                let reply = self.tell(me, run, move |answer| match answer {
+                    Some(answer) => Event::Committed { token, answer },
+                    None => Event::Lost { token },
+                });
+                self.args.store.send(StoreMsg::Commit(commit, reply));
+            }
+            Action::ReadRows { token, folder } => {
+                let reader = self.args.reader.clone();
+                self.read(
+                    me,
+                    run,
+                    async move { Event::RowsRead { token, rows: within(reader.folder_rows(folder)).await } },
+                );
+            }
+            Action::ReadSample { token, folder } => {
+                let reader = self.args.reader.clone();
+                self.read(me, run, async move { Event::Sampled { token, rows: within(reader.sample(folder)).await } });
+            }
+            Action::CountLimbo => {
+                let (reader, account) = (self.args.reader.clone(), self.account.unwrap_or_default());
+                self.read(me, run, async move { Event::LimboCounted(within(reader.limbo(account)).await) });
+            }
+            Action::Proved { folder, started, whole } => {
+                self.passes += 1;
+                self.args.store.send(StoreMsg::Proved { folder, started, whole });
+            }
+            Action::WakeAfter(wait) => {
+                self.wakes += 1;
+                let number = self.wakes;
+                self.voice.waits(wait);
+                me.send_after(wait, move || AccountMsg::Woke(number));
+            }
+            Action::Report(failure) => self.voice.failed(&failure),
+            // The follower keeps these to itself.
+            Action::Connect | Action::Disconnect | Action::Finish(_) => {}
         }
-        tracing::warn!(
-            account.id = %self.args.name,
-            failure.class = failure.class.as_str(),
-            failure.reach = failure.reach.as_str(),
-            "{}",
-            failure.chain()
-        );
-        if self.said.len() < CAUSES {
-            self.said.insert(text, 0);
+    }
+
+    /// Writes a state that no run writes; a command that asked for it is answered when it is durable.
+    fn persist(&mut self, state: &'static str, reason: String, event: Option<&'static str>) {
+        let account = self.args.name.clone();
+        let (asked, told) = (self.obeyed.take(), (self.follower.status(), self.follower.runs().1));
+        let reply = ReplyTo::new(move |answer| {
+            let done = matches!(answer, Some(Ok(_)));
+            if let Some(reply) = asked {
+                reply.send(if done { Ok(told) } else { Err(Conflict("the database cannot store it now; try again")) });
+            }
+        });
+        let control = Control::State { account, state, reason, event, parked_for: None };
+        self.args.store.send(StoreMsg::Control(control, reply));
+    }
+
+    /// What outlives the process: failures so far, and what it is parked with.
+    fn keep_history(&mut self, summary: &Summary) {
+        let parked_for = summary.parked.then(|| self.args.mark.clone());
+        if let Some(history) = self.voice.changed_history(&self.follower.history(), parked_for.as_ref()) {
+            let control = Control::History { account: self.args.name.clone(), history, parked_for };
+            // It is a snapshot: the next one holds what this one says.
+            self.args.store.send(StoreMsg::Control(control, ReplyTo::new(|_| ())));
         }
+    }
+
+    fn read(&self, me: &ActorRef<AccountMsg>, run: u64, read: impl Future<Output = Event> + Send + 'static) {
+        let (me, depth) = (me.clone(), self.depth.clone());
+        tokio::spawn(async move {
+            let event = read.await;
+            depth.enter();
+            // An account that is gone needs no rows.
+            drop(me.cast(AccountMsg::Input(Input::Machine(run, event))));
+        });
+    }
+
+    fn request(&self, wish: bool, me: &ActorRef<AccountMsg>, reply: ReplyTo<Result<SessionLease, Failure>>) {
+        let (account, depth) = (me.clone(), self.depth.clone());
+        let request = LeaseRequest {
+            account: self.args.name.clone(),
+            endpoint: Arc::clone(&self.args.endpoint),
+            secret: Arc::clone(&self.args.secret),
+            patient: !self.args.rules.once,
+            wish,
+            known: self.follower.history().has_logged_in && !self.args.rules.once,
+            reply,
+            held: Arc::new(move |failure, next| {
+                depth.enter();
+                drop(account.cast(AccountMsg::Input(Input::Held(failure, next))));
+            }),
+        };
+        self.args.pool.send(ConnectionMsg::Lease(Box::new(request)));
     }
 
     fn connect(&mut self, me: &ActorRef<AccountMsg>) {
         self.requests += 1;
-        let number = self.requests;
-        let account = me.clone();
+        let (number, account) = (self.requests, me.clone());
         let reply = ReplyTo::new(move |answer: Option<Result<SessionLease, Failure>>| {
             let gone =
                 || Failure::new(Class::Network, Reach::Session, Provenance::Local, "the session ended before it began");
             let leased = answer.unwrap_or_else(|| Err(gone()));
             drop(account.cast(AccountMsg::Leased(number, leased)));
         });
-        self.args.pool.send(ConnectionMsg::Lease(LeaseRequest {
-            account: self.args.name.clone(),
-            endpoint: Arc::clone(&self.args.endpoint),
-            secret: Arc::clone(&self.args.secret),
-            reply,
-        }));
+        self.request(false, me, reply);
     }
 
-    fn ask(&self, me: &ActorRef<AccountMsg>, token: Token, request: Request) {
-        let mut question = Question { account: me.clone(), token, open: true };
-        let answer = Box::new(move |answer| question.answered(answer));
-        match &self.lease {
-            Some(lease) => lease.ask(Ask { request, answer }),
-            // Dropped, the question says that there will be no answer.
-            None => drop(Ask { request, answer }),
-        }
+    fn wish(&mut self, me: &ActorRef<AccountMsg>) {
+        self.wishes += 1;
+        let (number, account) = (self.wishes, me.clone());
+        let reply = ReplyTo::new(move |answer: Option<Result<SessionLease, Failure>>| {
+            drop(account.cast(AccountMsg::Spared(number, answer.and_then(Result::ok))));
+        });
+        self.request(true, me, reply);
     }
-}
 
-/// A question that is open: dropped before its last answer, it says that none will come.
-struct Question {
-    account: ActorRef<AccountMsg>,
-    token: Token,
-    open: bool,
-}
-
-impl Question {
-    fn answered(&mut self, answer: Result<Answer, Failure>) {
-        self.open = matches!(answer, Ok(Answer::Fetched { last: false, .. }));
-        // An account that is gone needs no answers.
-        drop(self.account.cast(AccountMsg::Event(Event::Answered { token: self.token, answer })));
+    fn tell<T: 'static>(
+        &self,
+        me: &ActorRef<AccountMsg>,
+        run: u64,
+        event: impl FnOnce(Option<T>) -> Event + Send + Sync + 'static,
+    ) -> ReplyTo<T> {
+        let (me, depth) = (me.clone(), self.depth.clone());
+        ReplyTo::new(move |answer| {
+            depth.enter();
+            // An account that is gone needs no answers.
+            drop(me.cast(AccountMsg::Input(Input::Machine(run, event(answer)))));
+        })
     }
 }
 
-impl Drop for Question {
-    fn drop(&mut self) {
-        if self.open {
-            let gone =
-                Failure::new(Class::Network, Reach::Session, Provenance::Local, "the session ended without an answer");
-            self.answered(Err(gone));
-        }
+fn ask(lease: Option<&SessionLease>, request: Request, mut question: Question) {
+    let answer = Box::new(move |answer: Result<Answer, Failure>| question.answered(answer));
+    match lease {
+        Some(lease) => lease.ask(Ask { request, answer }),
+        // Dropped, the question says that there will be no answer.
+        None => drop(Ask { request, answer }),
     }
-}
-
-fn tell<T: 'static>(
-    me: &ActorRef<AccountMsg>,
-    event: impl FnOnce(Option<T>) -> Event + Send + Sync + 'static,
-) -> ReplyTo<T> {
-    let me = me.clone();
-    ReplyTo::new(move |answer| {
-        // An account that is gone needs no answers.
-        drop(me.cast(AccountMsg::Event(event(answer))));
-    })
 }
 
 async fn within<T>(read: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {

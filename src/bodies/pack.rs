@@ -4,13 +4,13 @@ use crate::bodies::disk::{Disk, DiskFile};
 use crate::bodies::sink::PackSink;
 use crate::fault;
 use postrider_core::failure::Failure;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::{mpsc, oneshot};
 
 /// Blocks on their way to the disk, a pack: what bounds a sink's memory beside the block being filled.
@@ -21,6 +21,10 @@ pub struct PackDir {
     dir: PathBuf,
     disk: Arc<dyn Disk>,
     next: AtomicI64,
+    /// The first number of this process: what is below it is nobody's lease.
+    first: i64,
+    /// Why nothing is to be taken in now.
+    full: RwLock<Option<Failure>>,
 }
 
 impl std::fmt::Debug for PackDir {
@@ -56,21 +60,67 @@ impl PackDir {
             let number = name.to_str().and_then(|n| n.strip_suffix(".pack")).and_then(|n| n.parse().ok());
             last = last.max(number.unwrap_or(0));
         }
-        Ok(Self { dir: dir.to_owned(), disk, next: AtomicI64::new(last + 1) })
+        let next = AtomicI64::new(last + 1);
+        Ok(Self { dir: dir.to_owned(), disk, next, first: last + 1, full: RwLock::new(None) })
     }
 
-    /// Leases a sink with a thread of its own. The thread ends when the sink is dropped.
+    /// The folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Stops taking bodies in, for this reason, or goes on.
+    pub fn set_full(&self, why: Option<Failure>) {
+        *self.full.write().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
+    /// Whether bodies are taken in.
+    ///
+    /// # Errors
+    /// Class storage, with the reason.
+    pub fn room(&self) -> Result<(), Failure> {
+        let full = self.full.read().unwrap_or_else(PoisonError::into_inner);
+        full.clone().map_or(Ok(()), Err)
+    }
+
+    /// Unlinks the packs that no row names any more and that no session of this process can hold; returns their octets.
+    ///
+    /// # Errors
+    /// Class storage; packs that were unlinked before are gone.
+    pub fn unlink_unnamed(&self, named: &BTreeSet<i64>) -> Result<u64, Failure> {
+        let storage = |e: io::Error| Failure::storage(format!("cannot clear {}", self.dir.display())).caused_by(e);
+        let mut freed = 0;
+        for entry in std::fs::read_dir(&self.dir).map_err(storage)? {
+            let entry = entry.map_err(storage)?;
+            let name = entry.file_name();
+            let number = name.to_str().and_then(|n| n.strip_suffix(".pack")).and_then(|n| n.parse::<i64>().ok());
+            if number.is_some_and(|n| n < self.first && !named.contains(&n)) {
+                freed += entry.metadata().map_err(storage)?.len();
+                std::fs::remove_file(entry.path()).map_err(storage)?;
+            }
+        }
+        Ok(freed)
+    }
+
+    /// Leases a sink. It takes a pack with its first body.
+    #[must_use]
+    pub fn lease(self: &Arc<Self>) -> PackSink {
+        PackSink::new(Arc::clone(self))
+    }
+
+    /// A thread that writes packs. It ends when the sender is dropped.
     ///
     /// # Errors
     /// Class storage when no thread can be had.
-    pub fn lease(self: &Arc<Self>) -> Result<PackSink, Failure> {
+    pub(super) fn writer(&self) -> Result<mpsc::Sender<Order>, Failure> {
         let (sender, receiver) = mpsc::channel(BLOCKS_AHEAD);
         let (dir, disk) = (self.dir.clone(), Arc::clone(&self.disk));
         std::thread::Builder::new()
             .name("pack".into())
             .spawn(move || Writer { dir, disk, files: BTreeMap::new(), created: false, broken: None }.run(receiver))
             .map_err(|e| Failure::storage("cannot start a pack's thread").caused_by(e))?;
-        Ok(PackSink::new(Arc::clone(self), sender))
+        Ok(sender)
     }
 
     pub(super) fn next_number(&self) -> i64 {

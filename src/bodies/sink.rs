@@ -31,7 +31,8 @@ struct Body {
 /// A leased pack. See [`BodySink`] for the promises.
 pub struct PackSink {
     packs: Arc<PackDir>,
-    orders: mpsc::Sender<Order>,
+    /// The pack's thread, from the first body on.
+    orders: Option<mpsc::Sender<Order>>,
     regular: Place,
     body: Option<Body>,
     block: Vec<u8>,
@@ -59,13 +60,12 @@ fn thread_gone() -> Failure {
 }
 
 impl PackSink {
-    pub(super) fn new(packs: Arc<PackDir>, orders: mpsc::Sender<Order>) -> Self {
-        let regular = Place { pack: packs.next_number(), offset: 0 };
+    pub(super) fn new(packs: Arc<PackDir>) -> Self {
         Self {
             packs,
-            orders,
-            block_pack: regular.pack,
-            regular,
+            orders: None,
+            block_pack: 0,
+            regular: Place { pack: 0, offset: 0 },
             body: None,
             block: Vec::new(),
             finished: Vec::new(),
@@ -78,7 +78,8 @@ impl PackSink {
             return Ok(());
         }
         // Room first: whoever drops this future while it waits has lost no block.
-        let room = within(self.orders.reserve()).await?.map_err(|_| thread_gone())?;
+        let Some(orders) = &self.orders else { return Err(Failure::bug("a block without a pack")) };
+        let room = within(orders.reserve()).await?.map_err(|_| thread_gone())?;
         // Blocks come back when they are written; there are at most BLOCKS_AHEAD + 2 of them.
         let next = self.spare.1.try_recv().unwrap_or_default();
         let block = std::mem::replace(&mut self.block, next);
@@ -100,6 +101,11 @@ impl PackSink {
 impl BodySink for PackSink {
     async fn begin(&mut self, announced: u64) -> Result<(), Failure> {
         self.abandon();
+        if self.orders.is_none() {
+            self.orders = Some(self.packs.writer()?);
+            self.regular = Place { pack: self.packs.next_number(), offset: 0 };
+            self.block_pack = self.regular.pack;
+        }
         let large = announced > LARGE;
         if !large && self.regular.offset >= PACK_LIMIT {
             self.regular = Place { pack: self.packs.next_number(), offset: 0 };
@@ -148,6 +154,19 @@ impl BodySink for PackSink {
         self.body = None;
     }
 
+    fn room(&self) -> Result<(), Failure> {
+        self.packs.room()
+    }
+
+    fn rest(&mut self) {
+        self.abandon();
+        self.finished.clear();
+        self.block = Vec::new();
+        while self.spare.1.try_recv().is_ok() {}
+        // The thread ends; the next body begins another pack.
+        self.orders = None;
+    }
+
     #[expect(clippy::disallowed_methods, reason = "this is seal(): the one place that may vouch for durability")]
     async fn seal(&mut self) -> Result<Vec<BodyRef>, Failure> {
         if self.finished.is_empty() {
@@ -156,7 +175,8 @@ impl BodySink for PackSink {
         self.flush().await?;
         let (reply, sealed) = oneshot::channel();
         let order = Order::Seal { keep: self.regular.pack, reply };
-        within(self.orders.send(order)).await?.map_err(|_| thread_gone())?;
+        let Some(orders) = &self.orders else { return Err(Failure::bug("bodies without a pack")) };
+        within(orders.send(order)).await?.map_err(|_| thread_gone())?;
         within(sealed).await?.map_err(|_| thread_gone())??;
         let finished = std::mem::take(&mut self.finished);
         Ok(finished.into_iter().map(|(hash, pack, at, length)| BodyRef::sealed(hash, pack, at, length)).collect())

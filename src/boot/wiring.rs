@@ -1,33 +1,46 @@
 //! Puts the parts together: lock, database, bodies, the tree.
 
-use crate::account::actor::{AccountArgs, Progress};
+use crate::account::actor::{AccountArgs, Obeyed, Progress};
 use crate::bodies::PackDir;
 use crate::bodies::disk::RealDisk;
 use crate::boot::lock::{DataLock, LockError};
 use crate::clock::Clock;
 use crate::config::{Account, Config};
 use crate::connection::actor::ConnectionArgs;
+use crate::handle::{Depth, Handle};
 use crate::provider::imap::{Endpoint, Secret, Security, Tls};
 use crate::reply::ReplyTo;
-use crate::store::actor::OpenAccount;
-use crate::store::{Database, OpenError, Reader};
-use crate::supervision::root::{Root, RootMsg};
+use crate::store::actor::{Control, OpenAccount, StoreArgs, StoreMsg};
+use crate::store::{Database, Disagreement, Done, OpenError, Reader, adopt, agree};
+use crate::supervision::accounts::AccountsMsg;
+use crate::supervision::root::{Root, RootArgs, RootMsg};
+use crate::telemetry::registry::Registry;
 use crate::telemetry::wire::WireLog;
+use postrider_core::account::follow::{Command, Conflict, Rules};
 use postrider_core::account::machine::Settings;
-use postrider_core::account::summary::{Counts, Outcome, Summary};
+use postrider_core::account::summary::{Outcome, Summary};
 use postrider_core::failure::Failure;
 use postrider_core::recovery::decide::Policy;
+use postrider_core::recovery::history::History;
 use ractor::{Actor, ActorRef};
+use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// What a page being read is reckoned at: blocks on their way to the disk, and rows.
 const PAGE_COST: u64 = 2 * 1024 * 1024;
+/// How long runs may take to settle what they have in hand.
+const SETTLE: Duration = Duration::from_secs(5);
 /// How long the tree may take to end.
-const SHUTDOWN: Duration = Duration::from_secs(4);
+const SHUTDOWN: Duration = Duration::from_secs(2);
+/// How long the database may take to close.
+const CLOSE: Duration = Duration::from_secs(2);
+/// How long an actor may take to answer a human.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// Why the engine did not start.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +51,9 @@ pub enum StartError {
     /// The database.
     #[error(transparent)]
     Database(#[from] OpenError),
+    /// Database and data folder do not belong together.
+    #[error(transparent)]
+    Instance(#[from] Disagreement),
     /// Bodies, or a bug.
     #[error("{0}")]
     Failure(Failure),
@@ -50,8 +66,12 @@ pub struct Engine {
     task: JoinHandle<()>,
     db: Database,
     reader: Reader,
-    clock: Clock,
+    registry: Registry,
     connection: ConnectionArgs,
+    events: watch::Receiver<i64>,
+    store: Handle<StoreMsg>,
+    accounts: Handle<AccountsMsg>,
+    instance: String,
     _lock: DataLock,
 }
 
@@ -75,31 +95,146 @@ pub fn reach(account: &Account, config: &Config) -> Result<(Endpoint, Secret), F
     Ok((endpoint, Secret { username: account.username.clone(), password: account.secret.get()? }))
 }
 
+fn gone() -> Failure {
+    Failure::bug("the tree has ended")
+}
+
 impl Engine {
-    /// Starts lock, database, bodies and the tree.
+    /// Starts lock, database, bodies and the tree. `fresh`: a copy becomes a mirror of its own.
     ///
     /// # Errors
     /// [`StartError`], by variant.
-    pub async fn start(config: &Config, purpose: &str, wire: WireLog) -> Result<Self, StartError> {
+    pub async fn start(config: &Config, purpose: &str, wire: WireLog, fresh: bool) -> Result<Self, StartError> {
         let lock = DataLock::take(&config.data_dir, purpose)?;
         let db = crate::store::open(&config.database).await?;
+        let instance = if fresh { adopt(&db, &config.data_dir).await } else { agree(&db, &config.data_dir).await }?;
         let reader = Reader::new(&db);
         let highest = reader.highest_pack().await.map_err(StartError::Failure)?;
         let packs = PackDir::open(&config.bodies, Arc::new(RealDisk), highest).map_err(StartError::Failure)?;
         let clock = Clock::start();
+        let registry = Registry::new(clock);
         let permits = usize::try_from(config.inflight_bytes.div_ceil(PAGE_COST)).unwrap_or(1).clamp(1, 10_000);
-        let credits = Arc::new(Semaphore::new(permits));
-        let connection = ConnectionArgs { limits: config.limits, clock, packs: Arc::new(packs), wire, credits };
-        let (root, task) = Root::spawn(None, Root, (db.clone(), clock))
+        let connection = ConnectionArgs {
+            path: String::new(),
+            limits: config.limits,
+            clock,
+            packs: Arc::new(packs),
+            wire,
+            credits: Arc::new(Semaphore::new(permits)),
+            registry: registry.clone(),
+            depth: Depth::default(),
+        };
+        let (_, last) = reader.event_span().await.map_err(StartError::Failure)?;
+        let (told, events) = watch::channel(last);
+        let store = StoreArgs {
+            db: db.clone(),
+            clock,
+            events: told,
+            depth: Depth::default(),
+            registry: registry.clone(),
+            restarted: false,
+        };
+        let args = RootArgs { store, clock, registry: registry.clone() };
+        let (root, task) = Root::spawn(None, Root, args)
             .await
             .map_err(|e| StartError::Failure(Failure::bug(format!("the tree did not start: {e}"))))?;
-        Ok(Self { root, task, db, reader, clock, connection, _lock: lock })
+        let ask = async {
+            let (reply, store) = oneshot::channel();
+            root.cast(RootMsg::Store(reply)).map_err(|_| gone())?;
+            let (reply, accounts) = oneshot::channel();
+            root.cast(RootMsg::Accounts(reply)).map_err(|_| gone())?;
+            Ok((store.await.map_err(|_| gone())?, accounts.await.map_err(|_| gone())?))
+        };
+        let (store, accounts) = ask.await.map_err(StartError::Failure)?;
+        Ok(Self { root, task, db, reader, registry, connection, events, store, accounts, instance, _lock: lock })
     }
 
     /// The readers of the database.
     #[must_use]
     pub fn reader(&self) -> &Reader {
         &self.reader
+    }
+
+    /// What every actor and account is doing.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The folder of packs.
+    #[must_use]
+    pub fn packs(&self) -> &Arc<PackDir> {
+        &self.connection.packs
+    }
+
+    /// The number of the last durable event.
+    #[must_use]
+    pub fn events(&self) -> watch::Receiver<i64> {
+        self.events.clone()
+    }
+
+    /// The root, for faces.
+    #[must_use]
+    pub fn root(&self) -> &ActorRef<RootMsg> {
+        &self.root
+    }
+
+    /// What commands and control writes go through; usable when the engine itself is borrowed elsewhere.
+    #[must_use]
+    pub fn switchboard(&self) -> Switchboard {
+        Switchboard { store: self.store.clone(), accounts: self.accounts.clone() }
+    }
+
+    /// A mark of an account's secret and place: 16 bits, salted, so that it tells that they changed, and nothing else.
+    #[must_use]
+    pub fn mark(&self, account: &Account, secret: &Secret) -> String {
+        let mut hash = Sha256::new();
+        let place = (&self.instance, &account.host, account.port, &account.username);
+        hash.update(format!("{place:?} {:?}", account.security));
+        hash.update(secret.password.expose_secret());
+        hash.finalize().iter().take(2).map(|b| format!("{b:02x}")).collect()
+    }
+
+    /// Everything an account needs.
+    ///
+    /// # Errors
+    /// Class config when TLS roots or the secret cannot be had; bug when the tree is gone.
+    pub async fn account_args(
+        &self,
+        account: &Account,
+        config: &Config,
+        once: bool,
+        progress: Arc<dyn Progress>,
+    ) -> Result<AccountArgs, Failure> {
+        let (wanted, of) = (account.clone(), config.clone());
+        // A command that prints a password takes its time.
+        let reached = tokio::task::spawn_blocking(move || reach(&wanted, &of)).await;
+        let (endpoint, secret) = reached.map_err(|_| Failure::bug("reading the secret panicked"))??;
+        // Who trusts other roots must not be waited for by the others.
+        let trust = account.ca_file.as_ref().map(|file| format!(" ({})", file.display())).unwrap_or_default();
+        let path = format!("root/endpoints/imap {}:{}{trust}", account.host, account.port);
+        let (reply, pool) = oneshot::channel();
+        let args = ConnectionArgs { path, ..self.connection.clone() };
+        self.root.cast(RootMsg::Pool(Box::new(args), reply)).map_err(|_| gone())?;
+        Ok(AccountArgs {
+            name: account.id.clone(),
+            open: OpenAccount {
+                name: account.id.clone(),
+                provider: account.provider,
+                host: account.host.clone(),
+                username: account.username.clone(),
+            },
+            endpoint: Arc::new(endpoint),
+            mark: self.mark(account, &secret),
+            secret: Arc::new(secret),
+            rules: Rules { settings: settings(account, config, once), mode: config.mode, once },
+            store: self.store.clone(),
+            pool: pool.await.map_err(|_| gone())?,
+            reader: self.reader.clone(),
+            clock: self.registry.clock(),
+            progress,
+            registry: self.registry.clone(),
+        })
     }
 
     /// Runs every account once; ends when `stop` does, too.
@@ -112,41 +247,16 @@ impl Engine {
         progress: Arc<dyn Progress>,
         stop: impl Future<Output = ()>,
     ) -> Result<Vec<(String, Summary)>, Failure> {
-        let gone = || Failure::bug("the tree has ended");
-        let (reply, store) = oneshot::channel();
-        self.root.cast(RootMsg::Store(reply)).map_err(|_| gone())?;
-        let store = store.await.map_err(|_| gone())?;
         let mut accounts = Vec::new();
         let mut summaries = Vec::new();
         for account in &config.accounts {
-            let (endpoint, secret) = match reach(account, config) {
-                Ok(reached) => reached,
+            match self.account_args(account, config, true, Arc::clone(&progress)).await {
+                Ok(args) => accounts.push(args),
                 Err(failure) => {
                     progress.failed(&account.id, &failure);
-                    summaries.push((account.id.clone(), refused(failure)));
-                    continue;
+                    summaries.push((account.id.clone(), Summary::failed(failure, History::default())));
                 }
-            };
-            let (reply, pool) = oneshot::channel();
-            let name = format!("imap {}:{}", account.host, account.port);
-            self.root.cast(RootMsg::Pool(name, Box::new(self.connection.clone()), reply)).map_err(|_| gone())?;
-            accounts.push(AccountArgs {
-                name: account.id.clone(),
-                open: OpenAccount {
-                    name: account.id.clone(),
-                    provider: "imap",
-                    host: account.host.clone(),
-                    username: account.username.clone(),
-                },
-                endpoint: Arc::new(endpoint),
-                secret: Arc::new(secret),
-                settings: settings(account, config),
-                store: store.clone(),
-                pool: pool.await.map_err(|_| gone())?,
-                reader: self.reader.clone(),
-                clock: self.clock,
-                progress: Arc::clone(&progress),
-            });
+            }
         }
         if accounts.is_empty() {
             return Ok(summaries);
@@ -160,11 +270,12 @@ impl Engine {
         let answer = tokio::select! {
             answer = &mut finished => answer,
             () = &mut stop => {
-                self.root.cast(RootMsg::Stop).map_err(|_| gone())?;
-                match tokio::time::timeout(SHUTDOWN, finished).await {
+                self.root.cast(RootMsg::Stop(ReplyTo::new(|_| ()))).map_err(|_| gone())?;
+                match tokio::time::timeout(SETTLE, finished).await {
                     Ok(answer) => answer,
                     Err(_) => {
                         // Whoever has not ended by now is cut off; its cursor has not passed what is not durable.
+                        let cancelled = || Summary::of(Outcome::Cancelled, History::default());
                         summaries.extend(names.into_iter().map(|name| (name, cancelled())));
                         return Ok(summaries);
                     }
@@ -175,6 +286,33 @@ impl Engine {
         Ok(summaries)
     }
 
+    /// Waits until the tree has ended by itself.
+    pub async fn ended(&mut self) {
+        // However it ended, the process ends with it.
+        drop((&mut self.task).await);
+    }
+
+    /// Ends all accounts: pages in hand are settled, sessions log out.
+    pub async fn settle(&self) {
+        let (done, settled) = oneshot::channel();
+        let reply = ReplyTo::new(move |_| {
+            done.send(()).ok();
+        });
+        if self.root.cast(RootMsg::Stop(reply)).is_ok() && tokio::time::timeout(SETTLE, settled).await.is_err() {
+            tracing::warn!(
+                "not every account has settled within {} s; their cursors stay where they are",
+                SETTLE.as_secs()
+            );
+        }
+        let (done, settled) = oneshot::channel();
+        let reply = ReplyTo::new(move |_| {
+            done.send(()).ok();
+        });
+        self.store.send(StoreMsg::Settle(reply));
+        // What was not written is looked at again after the next start.
+        drop(tokio::time::timeout(SHUTDOWN, settled).await);
+    }
+
     /// Ends the tree, then the database.
     pub async fn stop(self) {
         self.root.stop(None);
@@ -182,24 +320,50 @@ impl Engine {
             self.root.kill();
         }
         // Closing folds the log in; a disk that hangs must not hold the exit.
-        drop(tokio::time::timeout(SHUTDOWN, self.db.close()).await);
+        drop(tokio::time::timeout(CLOSE, self.db.close()).await);
     }
 }
 
-fn cancelled() -> Summary {
-    Summary { outcome: Outcome::Cancelled, counts: Counts::default(), left: Vec::new(), failure: None, class: None }
+/// Where commands and control writes go.
+#[derive(Clone, Debug)]
+pub struct Switchboard {
+    store: Handle<StoreMsg>,
+    accounts: Handle<AccountsMsg>,
 }
 
-fn refused(failure: Failure) -> Summary {
-    let class = Some(failure.class);
-    Summary { outcome: Outcome::Failed, counts: Counts::default(), left: Vec::new(), failure: Some(failure), class }
+impl Switchboard {
+    /// Gives an account a command; answered when it is durable.
+    pub async fn command(&self, account: &str, command: Command) -> Obeyed {
+        let (done, answer) = oneshot::channel();
+        let reply = ReplyTo::new(move |answer: Option<Obeyed>| drop(done.send(answer)));
+        self.accounts.send(AccountsMsg::Command(account.to_owned(), command, reply));
+        match tokio::time::timeout(ANSWER, answer).await {
+            Ok(Ok(Some(obeyed))) => obeyed,
+            Ok(_) => Err(Conflict("the account's actor has just ended; ask again")),
+            Err(_) => Err(Conflict("the account's actor did not answer in time; ask again")),
+        }
+    }
+
+    /// Writes something of an operator.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn control(&self, control: Control, deadline: Duration) -> Result<Done, Failure> {
+        let (done, answer) = oneshot::channel();
+        let reply = ReplyTo::new(move |answer: Option<Result<Done, Failure>>| drop(done.send(answer)));
+        self.store.send(StoreMsg::Control(control, reply));
+        let late = || Failure::storage("the database did not answer in time");
+        let answer = tokio::time::timeout(deadline, answer).await.map_err(|_| late())?;
+        answer.ok().flatten().unwrap_or_else(|| Err(Failure::storage("the store ended before it answered")))
+    }
 }
 
-fn settings(account: &Account, config: &Config) -> Settings {
+fn settings(account: &Account, config: &Config, once: bool) -> Settings {
     let mut hasher = DefaultHasher::new();
     account.id.hash(&mut hasher);
+    let policy = Policy { first_wait: config.first_wait, salt: hasher.finish(), ..Policy::default() };
     Settings {
-        policy: Policy { first_wait: config.first_wait, salt: hasher.finish(), ..Policy::default() },
+        policy: if once { policy } else { policy.staying() },
         confirm_after: config.confirm_after,
         recent_messages: config.recent_messages,
         folders: account.folders.clone(),

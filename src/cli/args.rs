@@ -15,10 +15,32 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Follow every account of a config until stopped.
+    Serve(ServeArgs),
+    /// Follow a built-in mailbox that lives: no account anywhere is needed.
+    Demo(DemoArgs),
     /// Mirror every account once and end.
     Sync(SyncArgs),
-    /// Mirror a built-in mailbox: no account anywhere is needed.
-    Demo(DemoArgs),
+    /// Show what every account is doing.
+    Status(StatusArgs),
+    /// List the accounts, also those that the config no longer names.
+    Accounts(ClientArgs),
+    /// Stop working on an account until it is resumed.
+    Pause(VerbArgs),
+    /// Work on a paused account again.
+    Resume(VerbArgs),
+    /// End the run of an account that is under way.
+    Cancel(VerbArgs),
+    /// Look at every folder of an account now.
+    SyncNow(SyncNowArgs),
+    /// Forget an account's failures, and try.
+    ResetErrors(VerbArgs),
+    /// Show what could not be done, why, and when it is tried again.
+    Failures(FailuresArgs),
+    /// Print events, a JSON object a line.
+    Events(EventsArgs),
+    /// Delete an account that the config no longer names.
+    Account(AccountArgs),
     /// Write a mirror out: a manifest, or a file for each message.
     Export(ExportArgs),
     /// Compare a mirror with its server, and every body with its hash.
@@ -29,6 +51,123 @@ pub enum Command {
     ConfigExample,
     /// Print the names of the fault points (test builds abort there).
     Faults,
+}
+
+/// `serve`
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The config file; watched while serving.
+    #[arg(long, value_name = "FILE", default_value = "config.toml")]
+    pub config: PathBuf,
+    /// Only look: the admin API over any copy of a mirror; no login, nothing written.
+    #[arg(long, conflicts_with = "adopt")]
+    pub no_sync: bool,
+    /// Make a copy a mirror of its own (once, after moving or restoring data).
+    #[arg(long)]
+    pub adopt: bool,
+    /// Write every command that is sent, secrets cut.
+    #[arg(long, value_name = "FILE")]
+    pub wire_log: Option<PathBuf>,
+}
+
+/// Which server is spoken to.
+#[derive(Clone, Debug, Args)]
+pub struct ClientArgs {
+    /// The config file of the server.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The data folder of the server, without a config (default: data).
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    pub data: Option<PathBuf>,
+    /// Print the API's own JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `status`
+#[derive(Clone, Debug, Args)]
+pub struct StatusArgs {
+    /// Which server.
+    #[command(flatten)]
+    pub client: ClientArgs,
+    /// Show it again every two seconds.
+    #[arg(long, conflicts_with = "json")]
+    pub watch: bool,
+}
+
+/// `pause`, `resume`, `cancel`, `reset-errors`
+#[derive(Clone, Debug, Args)]
+pub struct VerbArgs {
+    /// The account's id.
+    pub account: String,
+    /// Which server.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// `sync-now`
+#[derive(Clone, Debug, Args)]
+pub struct SyncNowArgs {
+    /// The account's id.
+    pub account: String,
+    /// Wait until it is done.
+    #[arg(long)]
+    pub wait: bool,
+    /// Which server.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// `failures`
+#[derive(Clone, Debug, Args)]
+pub struct FailuresArgs {
+    /// Only of this account.
+    pub account: Option<String>,
+    /// Which server.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// `events`
+#[derive(Clone, Debug, Args)]
+pub struct EventsArgs {
+    /// Those after this number.
+    #[arg(long, value_name = "SEQ", default_value_t = 0)]
+    pub after: i64,
+    /// Go on with what happens from now on, until stopped.
+    #[arg(long)]
+    pub follow: bool,
+    /// Which server.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// `account`
+#[derive(Clone, Debug, Args)]
+pub struct AccountArgs {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub verb: AccountVerb,
+}
+
+/// `account …`
+#[derive(Clone, Debug, Subcommand)]
+pub enum AccountVerb {
+    /// Delete every row of an account that the config no longer names, and its mail. There is no way back.
+    Purge(PurgeArgs),
+}
+
+/// `account purge`
+#[derive(Clone, Debug, Args)]
+pub struct PurgeArgs {
+    /// The id it had.
+    pub account: String,
+    /// Yes, delete it.
+    #[arg(long)]
+    pub yes: bool,
+    /// Which server, or (while none runs) which data.
+    #[command(flatten)]
+    pub client: ClientArgs,
 }
 
 /// A mailbox without a config.
@@ -46,9 +185,12 @@ pub struct Direct {
 /// `sync`
 #[derive(Debug, Args)]
 pub struct SyncArgs {
-    /// Run once and end (the only way until the server is here).
+    /// Run once and end (`postrider serve` follows).
     #[arg(long)]
     pub once: bool,
+    /// Make a copy a mirror of its own (once, after moving or restoring data).
+    #[arg(long)]
+    pub adopt: bool,
     /// The config file.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -77,9 +219,12 @@ pub struct OutputArgs {
 /// `demo`
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Sync once and end (the only way until the server is here).
+    /// Sync once and end, instead of following.
     #[arg(long)]
     pub once: bool,
+    /// Where the admin API listens.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8025", conflicts_with = "once")]
+    pub listen: std::net::SocketAddr,
     /// The data folder.
     #[arg(long, value_name = "DIR", default_value = "demo-data")]
     pub data: PathBuf,

@@ -62,6 +62,7 @@ impl Exit {
         match error {
             StartError::Lock(LockError::InUse { .. }) => Self::InUse,
             StartError::Lock(LockError::Io { .. }) | StartError::Database(_) => Self::Storage,
+            StartError::Instance(_) => Self::Usage,
             StartError::Failure(failure) => Self::of_class(failure.class),
         }
     }

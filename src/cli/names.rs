@@ -2,12 +2,14 @@
 
 use crate::cli::args::{Direct, Mirror};
 use crate::cli::exit::Exit;
+use crate::config::is_loopback;
 use crate::config::raw::{Place, Problem};
-use crate::config::validate::{Account, Config, SecretFrom, is_loopback};
+use crate::config::validate::{Account, Admin, Config, SecretFrom};
 use crate::config::{self};
 use crate::provider::imap::{Security, Timeouts};
 use crate::telemetry::log::{self, Format};
 use postrider_core::account::filter::FolderFilter;
+use postrider_core::account::schedule::Mode;
 use postrider_core::pool::Limits;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,6 +22,10 @@ pub(crate) fn without_file(data_dir: &Path) -> Config {
         database: data_dir.join("postrider.db"),
         bodies: data_dir.join("bodies"),
         log: ("warn".into(), Format::Text),
+        mode: Mode::default(),
+        min_free: 1 << 30,
+        admin: Admin::default(),
+        per_account: false,
         recent_messages: 1000,
         confirm_after: seconds(60),
         inflight_bytes: 64 << 20,
@@ -30,6 +36,7 @@ pub(crate) fn without_file(data_dir: &Path) -> Config {
             login: seconds(30),
             silence: seconds(30),
             command: seconds(600),
+            idle: seconds(300),
         },
         first_wait: seconds(5),
         accounts: Vec::new(),
@@ -55,7 +62,7 @@ pub(super) fn from_file(file: &Path) -> Result<Config, Exit> {
 }
 
 /// The environment; what is no UTF-8 is no setting of ours.
-fn variables() -> impl Iterator<Item = (String, String)> {
+pub(crate) fn variables() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
@@ -132,6 +139,10 @@ fn account_of(url: &str, variable: Option<&str>) -> Result<Account, String> {
     let variable = variable.ok_or("there is no password; give --password-env VAR")?;
     Ok(Account {
         id: format!("{user}@{host}"),
+        was: None,
+        owner: None,
+        provider: "imap",
+        username_at: Place::Argument,
         host: host.to_owned(),
         port: port.unwrap_or(default),
         security,

@@ -52,7 +52,17 @@ impl Outputs {
         Ok(outputs)
     }
 
-    fn write_metrics(&self) {
+    /// The counters, if they are written to a file.
+    pub(crate) fn recorder(&self) -> Option<PrometheusHandle> {
+        self.metrics.as_ref().map(|(_, handle)| handle.clone())
+    }
+
+    /// Where commands are noted.
+    pub(crate) fn wire(&self) -> WireLog {
+        self.wire.clone()
+    }
+
+    pub(crate) fn write_metrics(&self) {
         if let Some((file, handle)) = &self.metrics
             && let Err(e) = std::fs::write(file, handle.render())
         {
@@ -64,7 +74,7 @@ impl Outputs {
 /// Runs the command.
 pub(super) async fn run(args: SyncArgs) -> Exit {
     if !args.once {
-        eprintln!("say `postrider sync --once`: the server that follows mailboxes is not here yet");
+        eprintln!("say `postrider sync --once`, or `postrider serve` to follow mailboxes as they change");
         return Exit::Usage;
     }
     let config = match resolve(args.config.as_ref(), args.data.as_ref(), &args.direct) {
@@ -72,13 +82,13 @@ pub(super) async fn run(args: SyncArgs) -> Exit {
         Err(exit) => return exit,
     };
     match Outputs::open(&args.outputs) {
-        Ok(outputs) => sync_once(&config, "sync --once", &outputs).await,
+        Ok(outputs) => sync_once(&config, "sync --once", &outputs, args.adopt).await,
         Err(exit) => exit,
     }
 }
 
 /// Runs every account of the config once, shows progress, prints the summary.
-pub async fn sync_once(config: &Config, purpose: &str, outputs: &Outputs) -> Exit {
+pub async fn sync_once(config: &Config, purpose: &str, outputs: &Outputs, fresh: bool) -> Exit {
     // When nobody can log in, nothing is begun, and nothing is left behind.
     let refused: Vec<_> = config.accounts.iter().filter_map(|a| Some((a, reach(a, config).err()?))).collect();
     if !refused.is_empty() && refused.len() == config.accounts.len() {
@@ -88,7 +98,7 @@ pub async fn sync_once(config: &Config, purpose: &str, outputs: &Outputs) -> Exi
         return Exit::Usage;
     }
     let clock = Clock::start();
-    let engine = match Engine::start(config, purpose, outputs.wire.clone()).await {
+    let engine = match Engine::start(config, purpose, outputs.wire.clone(), fresh).await {
         Ok(engine) => engine,
         Err(e) => {
             eprintln!("{e}");
@@ -97,7 +107,7 @@ pub async fn sync_once(config: &Config, purpose: &str, outputs: &Outputs) -> Exi
     };
     let board = Arc::new(Board::default());
     let painter = Painter::start(Arc::clone(&board));
-    let ended = engine.run_once(config, board, interrupted()).await;
+    let ended = engine.run_once(config, board, interrupted(true)).await;
     drop(painter);
     engine.stop().await;
     outputs.write_metrics();
@@ -114,31 +124,26 @@ pub async fn sync_once(config: &Config, purpose: &str, outputs: &Outputs) -> Exi
     }
 }
 
-/// Ends at the first SIGINT or SIGTERM; at the second the process ends at once.
-async fn interrupted() {
+/// Ends at the first SIGINT or SIGTERM. `settles`: there is something to settle, and a second one ends the process at once.
+pub(crate) async fn interrupted(settles: bool) {
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         return std::future::pending().await;
     };
-    let mut wait = async || {
+    let mut wait = async move || {
         tokio::select! {
             _ = interrupt.recv() => (),
             _ = terminate.recv() => (),
         }
     };
     wait().await;
-    eprintln!("stopping: pages in hand are settled; once more to end at once");
-    tokio::spawn(async {
-        let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-        else {
-            return;
-        };
-        tokio::select! {
-            _ = interrupt.recv() => (),
-            _ = terminate.recv() => (),
-        }
-        std::process::exit(i32::from(Exit::Interrupted as u8));
-    });
+    if settles {
+        eprintln!("stopping: pages in hand are settled; once more to end at once");
+        tokio::spawn(async move {
+            wait().await;
+            std::process::exit(i32::from(Exit::Interrupted as u8));
+        });
+    }
 }
 
 fn told(summaries: &[(String, Summary)], took: Duration) -> String {

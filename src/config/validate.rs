@@ -1,13 +1,15 @@
 //! From what the file says to types that cannot be wrong, or to all problems at once.
 
+use crate::config::account::account;
 use crate::config::raw::{Place, Problem, Raw, Value};
 use crate::config::taker::{Taker, shown};
 use crate::provider::imap::{Security, Timeouts};
 use crate::telemetry::log::Format;
 use postrider_core::account::filter::FolderFilter;
+use postrider_core::account::schedule::Mode;
 use postrider_core::pool::Limits;
 use secrecy::SecretString;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,6 +28,14 @@ pub struct Config {
     pub recent_messages: u64,
     /// How long a first look waits for its second.
     pub confirm_after: Duration,
+    /// How often mailboxes are looked at.
+    pub mode: Mode,
+    /// Free space below which nothing is taken in.
+    pub min_free: u64,
+    /// Where the admin API listens.
+    pub admin: Admin,
+    /// Metrics may carry account ids.
+    pub per_account: bool,
     /// Octets of pages in flight.
     pub inflight_bytes: u64,
     /// Sessions and logins.
@@ -40,11 +50,34 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
+/// The admin API's address and protection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Certificate chain and key, PEM.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// A proxy in front of it does TLS, and its Host names are not checked.
+    pub behind_proxy: bool,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8025)), tls: None, behind_proxy: false }
+    }
+}
+
 /// A mailbox.
 #[derive(Clone, Debug)]
 pub struct Account {
     /// Its id.
     pub id: String,
+    /// The id it had before.
+    pub was: Option<String>,
+    /// Whose it is.
+    pub owner: Option<String>,
+    /// `imap`.
+    pub provider: &'static str,
     /// Host.
     pub host: String,
     /// Port.
@@ -61,6 +94,8 @@ pub struct Account {
     pub folders: FolderFilter,
     /// Where that was said, and by which key.
     pub secret_at: (Place, &'static str),
+    /// Where its username was said.
+    pub username_at: Place,
 }
 
 /// Where a password comes from.
@@ -104,27 +139,8 @@ const SETTINGS: &[&str] = &[
     "timeouts.login",
     "timeouts.silence",
     "timeouts.command",
+    "timeouts.idle",
     "recovery.first_wait",
-];
-
-/// Every key of an account.
-const ACCOUNT: &[&str] = &[
-    "id",
-    "provider",
-    "host",
-    "port",
-    "tls",
-    "ca_file",
-    "allow_plaintext",
-    "username",
-    "password",
-    "password_file",
-    "password_env",
-    "password_command",
-    "owner",
-    "was",
-    "folders.include",
-    "folders.exclude",
 ];
 
 /// Reads and checks a config file and the environment.
@@ -171,12 +187,13 @@ fn settings(raw: &Raw, file: &Path, base: &Path, problems: &mut Vec<Problem>) ->
     let data_dir = base.join(t.text("data_dir").unwrap_or_else(|| "data".into()));
     let database = database(&mut t, base, &data_dir);
     let bodies = t.text("bodies.dir").map_or_else(|| data_dir.join("bodies"), |dir| base.join(dir));
+    let min_free = t.size("bodies.min_free", 1 << 30);
+    let admin = admin(&mut t, base);
+    let per_account = t.flag("telemetry.per_account");
+    let modes = [("aggressive", Mode::Aggressive), ("balanced", Mode::Balanced), ("conservative", Mode::Conservative)];
+    let mode = t.choice("sync.mode", &modes, Mode::Balanced);
     // Read and checked here; their parts come later.
-    t.size("bodies.min_free", 1 << 30);
-    admin(&mut t, "admin.listen");
-    admin(&mut t, "webhooks.listen");
-    t.flag("telemetry.per_account");
-    t.choice("sync.mode", &[("aggressive", ()), ("balanced", ()), ("conservative", ())], ());
+    listen(&mut t, "webhooks.listen");
     t.choice("sync.deletions", &[("mirror", ()), ("keep", ())], ());
     t.number("sync.recent_days", 30, 0, 36_500);
     let log = t.text("telemetry.log").unwrap_or_else(|| "info".into());
@@ -197,6 +214,10 @@ fn settings(raw: &Raw, file: &Path, base: &Path, problems: &mut Vec<Problem>) ->
         bodies,
         data_dir,
         log: (log, format),
+        mode,
+        min_free,
+        admin,
+        per_account,
         recent_messages: t.number("sync.recent_messages", 1000, 0, 1_000_000),
         confirm_after: t.duration("sync.confirm_after", seconds(60)),
         inflight_bytes: t.size("limits.inflight_bytes", 64 << 20).max(1 << 20),
@@ -211,6 +232,7 @@ fn settings(raw: &Raw, file: &Path, base: &Path, problems: &mut Vec<Problem>) ->
             login: t.duration("timeouts.login", seconds(30)),
             silence: t.duration("timeouts.silence", seconds(30)),
             command: t.duration("timeouts.command", seconds(600)),
+            idle: idle(&mut t),
         },
         first_wait: t.duration("recovery.first_wait", seconds(5)),
         accounts: Vec::new(),
@@ -245,149 +267,49 @@ fn database(t: &mut Taker<'_>, base: &Path, data_dir: &Path) -> PathBuf {
     default
 }
 
-/// An address to listen on: elsewhere than on loopback only with TLS or behind a proxy.
-fn admin(t: &mut Taker<'_>, key: &str) {
-    let Some(item) = t.item(key) else { return };
+/// IDLE is re-issued before servers end it, after 29 minutes (RFC 2177).
+fn idle(t: &mut Taker<'_>) -> Duration {
+    let idle = t.duration("timeouts.idle", Duration::from_secs(300));
+    let longest = Duration::from_secs(25 * 60);
+    if idle > longest
+        && let Some(item) = t.item("timeouts.idle")
+    {
+        t.wrong(item.place, "timeouts.idle", "servers may end an IDLE after 29 minutes; write at most \"25m\"");
+    }
+    idle.min(longest)
+}
+
+/// The admin API: elsewhere than on loopback only with TLS or behind a proxy.
+fn admin(t: &mut Taker<'_>, base: &Path) -> Admin {
+    let default = Admin::default();
+    let listen = listen(t, "admin.listen").unwrap_or(default.listen);
+    let behind_proxy = t.flag("admin.behind_proxy");
+    let (cert, key) = (t.text("admin.tls_cert"), t.text("admin.tls_key"));
+    if cert.is_some() != key.is_some() {
+        let (has, lacks) = if cert.is_some() { ("tls_cert", "tls_key") } else { ("tls_key", "tls_cert") };
+        let place = t.item(&format!("admin.{has}")).map_or_else(|| t.missing.clone(), |item| item.place);
+        t.wrong(place, &format!("admin.{has}"), format!("it needs {lacks} beside it"));
+    }
+    let tls = cert.zip(key).map(|(cert, key)| (base.join(cert), base.join(key)));
+    if !listen.ip().is_loopback() && tls.is_none() && !behind_proxy {
+        let place = t.item("admin.listen").map_or_else(|| t.missing.clone(), |item| item.place);
+        t.wrong(place, "admin.listen", "off loopback this needs tls_cert and tls_key, or behind_proxy = true");
+    }
+    Admin { listen, tls, behind_proxy }
+}
+
+/// An address to listen on.
+fn listen(t: &mut Taker<'_>, key: &str) -> Option<SocketAddr> {
+    let item = t.item(key)?;
     let address = match &item.value {
         Value::Text(text) => text.parse::<std::net::SocketAddr>().ok(),
         _ => None,
     };
-    let Some(address) = address else {
-        return t.wrong(
-            item.place,
-            key,
-            format!("{} will not do; write an address like \"127.0.0.1:8025\"", shown(&item.value)),
-        );
-    };
-    if key == "admin.listen" {
-        let tls = t.text("admin.tls_cert").is_some() && t.text("admin.tls_key").is_some();
-        if !address.ip().is_loopback() && !tls && !t.flag("admin.behind_proxy") {
-            let text = "off loopback this needs tls_cert and tls_key, or behind_proxy = true";
-            t.wrong(item.place, key, text);
-        }
+    if address.is_none() {
+        let text = format!("{} will not do; write an address like \"127.0.0.1:8025\"", shown(&item.value));
+        t.wrong(item.place, key, text);
     }
-}
-
-fn account(t: &mut Taker<'_>, base: &Path, place: &Place, warnings: &mut Vec<String>) -> Option<Account> {
-    let before = t.problems.len();
-    t.unknown(ACCOUNT);
-    let required = |t: &mut Taker<'_>, key: &str, example: &str| {
-        let text = t.text(key).unwrap_or_default();
-        if text.is_empty() && !t.problems.iter().skip(before).any(|p| p.key == key) {
-            let place = t.item(key).map_or_else(|| t.missing.clone(), |item| item.place);
-            t.wrong(place, key, format!("it is missing; write {key} = \"{example}\""));
-        }
-        text
-    };
-    let id = required(t, "id", "work");
-    let provider = t.text("provider").unwrap_or_else(|| "imap".into());
-    if provider != "imap"
-        && let Some(item) = t.item("provider")
-    {
-        t.wrong(item.place, "provider", format!("\"{provider}\" is not supported yet; write \"imap\""));
-    }
-    let host = required(t, "host", "imap.example.org");
-    let username = required(t, "username", "me@example.org");
-    let choices = [("implicit", Security::Implicit), ("starttls", Security::StartTls), ("none", Security::Plain)];
-    let security = t.choice("tls", &choices, Security::Implicit);
-    let default_port = if security == Security::Implicit { 993 } else { 143 };
-    let port = u16::try_from(t.number("port", default_port, 1, 65_535)).unwrap_or(993);
-    if security == Security::Plain && !is_loopback(&host) && !t.flag("allow_plaintext") {
-        let place = t.item("tls").map_or_else(|| place.clone(), |item| item.place);
-        let text = "a password would cross the network in the clear; write \"implicit\" or \"starttls\", or allow_plaintext = true";
-        t.wrong(place, "tls", text);
-    }
-    let ca_file = t.text("ca_file").map(|file| base.join(file));
-    t.text("owner");
-    t.text("was");
-    let secret_key =
-        ["password_file", "password_env", "password_command", "password"].into_iter().find(|key| t.item(key).is_some());
-    let secret_place = secret_key.and_then(|key| t.item(key)).map_or_else(|| place.clone(), |item| item.place);
-    let folders = FolderFilter {
-        include: t.list("folders.include", vec!["*".into()]),
-        exclude: t.list("folders.exclude", Vec::new()),
-    };
-    for (key, text) in [("host", &host), ("id", &id)] {
-        if let Some(item) = t.item(key)
-            && let Some(why) = unfit(key, text)
-        {
-            t.wrong(item.place, key, format!("\"{text}\" will not do; {why}"));
-        }
-    }
-    if folders.include.is_empty()
-        && let Some(item) = t.item("folders.include")
-    {
-        t.wrong(item.place, "folders.include", "an empty list leaves nothing to sync; write [\"*\"] for every folder");
-    }
-    let secret = secret(t, base, &id, before, warnings);
-    if t.problems.len() > before {
-        return None;
-    }
-    Some(Account {
-        id,
-        host,
-        port,
-        security,
-        ca_file,
-        username,
-        secret: secret?,
-        secret_at: (secret_place, secret_key.unwrap_or("password_file")),
-        folders,
-    })
-}
-
-/// Why a host or an id cannot be used, and what to write.
-fn unfit(key: &str, text: &str) -> Option<&'static str> {
-    let is_address = text.parse::<IpAddr>().is_ok();
-    match key {
-        "host" if !is_address && text.contains([':', '/', '@', ' ']) => {
-            Some("write the bare name, like \"imap.example.org\", and the port as port = 993")
-        }
-        "id" if text.contains(|c: char| c.is_control() || matches!(c, '/' | '\\' | ' ')) => {
-            Some("write a name without spaces and slashes, like \"work\"")
-        }
-        _ => None,
-    }
-}
-
-/// Whether a host is this machine.
-pub(crate) fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-fn secret(t: &mut Taker<'_>, base: &Path, id: &str, before: usize, warnings: &mut Vec<String>) -> Option<SecretFrom> {
-    let mut found = Vec::new();
-    if let Some(file) = t.text("password_file") {
-        found.push(("password_file", SecretFrom::File(base.join(file))));
-    }
-    if let Some(name) = t.text("password_env") {
-        found.push(("password_env", SecretFrom::Variable(name)));
-    }
-    if let Some(command) = t.text("password_command") {
-        found.push(("password_command", SecretFrom::Command(command)));
-    }
-    // Never through `take`: its message would print the value.
-    if let Some(item) = t.item("password") {
-        match item.value {
-            Value::Text(text) => {
-                warnings.push(format!(
-                    "{}: account {id} has its password in the config; password_file is safer",
-                    item.place
-                ));
-                found.push(("password", SecretFrom::Inline(text.into())));
-            }
-            _ => t.wrong(item.place, "password", "it must be a string"),
-        }
-    }
-    if found.len() > 1 {
-        let keys: Vec<&str> = found.iter().map(|(key, _)| *key).collect();
-        t.wrong(t.missing.clone(), "password", format!("there are several ({}); keep one", keys.join(", ")));
-        return None;
-    }
-    if found.is_empty() && !t.problems.iter().skip(before).any(|p| p.key.starts_with("password")) {
-        t.wrong(t.missing.clone(), "password_file", "there is no password; write password_file = \"secrets/NAME\"");
-    }
-    found.pop().map(|(_, secret)| secret)
+    address
 }
 
 #[cfg(test)]

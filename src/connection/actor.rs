@@ -1,64 +1,63 @@
-//! The ConnectionActor of an endpoint: paces logins, keeps the limits, parents the sessions.
+//! The ConnectionActor of an endpoint: paces logins, keeps the limits, waits for a server that is down, parents the sessions.
 
 use crate::bodies::PackDir;
 use crate::clock::Clock;
-use crate::connection::lease::SessionLease;
+use crate::connection::lease::LeaseRequest;
 use crate::connection::session::{SessionActor, SessionMsg, Start};
 use crate::fault;
-use crate::provider::imap::{Ask, Endpoint, Secret};
-use crate::reply::ReplyTo;
+use crate::handle::Depth;
+use crate::provider::imap::{Endpoint, Leash, probe};
+use crate::telemetry::registry::Registry;
 use crate::telemetry::wire::WireLog;
-use postrider_core::failure::Failure;
+use postrider_core::endpoint::{Health, Probe};
+use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::id::SessionId;
 use postrider_core::pool::{Limits, Next, Pool};
+use postrider_core::time::Micros;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 
 /// How long a returned session may take to log out before it is killed.
 const FAREWELL: Duration = Duration::from_secs(5);
-
-/// A session is wanted.
-#[derive(Debug)]
-pub struct LeaseRequest {
-    /// For which account (its id in the config).
-    pub account: String,
-    /// Where.
-    pub endpoint: Arc<Endpoint>,
-    /// As whom.
-    pub secret: Arc<Secret>,
-    /// The lease, or why there is none.
-    pub reply: ReplyTo<Result<SessionLease, Failure>>,
-}
-
-impl LeaseRequest {
-    pub(super) fn grant(self, id: SessionId, asks: mpsc::UnboundedSender<Ask>, pool: ActorRef<ConnectionMsg>) {
-        self.reply.send(Ok(SessionLease { id, asks, pool }));
-    }
-
-    pub(super) fn refuse(self, failure: Failure) {
-        self.reply.send(Err(failure));
-    }
-}
+/// How often sessions are looked at, and a server that is down.
+const TICK: Duration = Duration::from_secs(1);
+/// Beyond the sum of its own deadlines, this long until a session that hangs is killed.
+const GRACE: Duration = Duration::from_secs(30);
 
 /// What the actor is told.
 #[derive(Debug)]
 pub enum ConnectionMsg {
     /// A session is wanted.
-    Lease(LeaseRequest),
+    Lease(Box<LeaseRequest>),
+    /// An account no longer wants the sessions that it waits for.
+    Withdraw(String),
+    /// A session has logged in.
+    Opened(SessionId, Leash),
+    /// A session could not be had.
+    Refused(SessionId, Box<LeaseRequest>, Failure),
+    /// A session began to watch, or stopped.
+    Watching(SessionId, bool),
     /// A lease was dropped.
     Returned(SessionId),
     /// A returned session has had its time.
     Overdue(SessionId),
-    /// Look at the queue again.
+    /// What a bare connection met.
+    Probed(Result<(), Failure>),
+    /// Look at the queue again: logins are paced.
     Pace,
+    /// Look at the sessions.
+    Tick,
 }
 
 /// What it is made with.
 #[derive(Clone, Debug)]
 pub struct ConnectionArgs {
+    /// Its place in the tree.
+    pub path: String,
     /// Limits of the endpoint.
     pub limits: Limits,
     /// Time.
@@ -69,21 +68,44 @@ pub struct ConnectionArgs {
     pub wire: WireLog,
     /// Pages being read, in the whole process.
     pub credits: Arc<Semaphore>,
+    /// Where it is seen.
+    pub registry: Registry,
+    /// Messages that wait for it.
+    pub depth: Depth,
 }
 
 /// The actor.
 #[derive(Debug)]
 pub struct ConnectionActor;
 
+#[derive(Debug)]
+struct Child {
+    actor: ActorRef<SessionMsg>,
+    account: String,
+    /// Set once it has logged in.
+    leash: Option<Leash>,
+    /// Longest time without a sign of life.
+    patience: Duration,
+    /// Octets when it last was seen to do something, and when that was.
+    seen: (u64, Duration),
+}
+
 /// What it holds.
 #[derive(Debug)]
 pub struct ConnectionState {
     args: ConnectionArgs,
     pool: Pool<SessionId, String>,
-    requests: BTreeMap<SessionId, LeaseRequest>,
-    children: BTreeMap<SessionId, ActorRef<SessionMsg>>,
+    health: Health<String>,
+    requests: BTreeMap<SessionId, Box<LeaseRequest>>,
+    children: BTreeMap<SessionId, Child>,
     by_actor: BTreeMap<ActorId, SessionId>,
+    /// Where a probe goes: to the server as the last request described it.
+    endpoint: Option<Arc<Endpoint>>,
+    /// The request whose login is tried although the server is down.
+    trying: Option<SessionId>,
     last_id: i64,
+    pacing: bool,
+    ticking: bool,
 }
 
 impl Actor for ConnectionActor {
@@ -98,11 +120,16 @@ impl Actor for ConnectionActor {
     ) -> Result<ConnectionState, ActorProcessingErr> {
         Ok(ConnectionState {
             pool: Pool::new(args.limits),
+            health: Health::new(),
             args,
             requests: BTreeMap::new(),
             children: BTreeMap::new(),
             by_actor: BTreeMap::new(),
+            endpoint: None,
+            trying: None,
             last_id: 0,
+            pacing: false,
+            ticking: false,
         })
     }
 
@@ -112,24 +139,52 @@ impl Actor for ConnectionActor {
         message: ConnectionMsg,
         state: &mut ConnectionState,
     ) -> Result<(), ActorProcessingErr> {
+        let mono = state.args.clock.now().mono;
         match message {
             ConnectionMsg::Lease(request) => {
+                state.args.depth.leave();
                 fault::pass("panic.endpoint");
-                // Made from the wall clock, so that it differs from the numbers of earlier processes too.
-                state.last_id = state.args.clock.now().wall.0.max(state.last_id + 1);
-                let id = SessionId(state.last_id);
-                state.pool.request(id, request.account.clone());
-                state.requests.insert(id, request);
+                state.take(request);
             }
-            ConnectionMsg::Returned(id) => {
-                me.send_after(FAREWELL, move || ConnectionMsg::Overdue(id));
-            }
-            ConnectionMsg::Overdue(id) => {
-                if let Some(child) = state.children.get(&id) {
-                    child.kill();
+            ConnectionMsg::Withdraw(account) => {
+                state.args.depth.leave();
+                let mine: Vec<SessionId> =
+                    state.requests.iter().filter(|(_, r)| r.account == account).map(|(id, _)| *id).collect();
+                for id in mine {
+                    state.requests.remove(&id);
+                    state.pool.release(id);
                 }
             }
-            ConnectionMsg::Pace => {}
+            ConnectionMsg::Opened(id, leash) => {
+                if let Some(child) = state.children.get_mut(&id) {
+                    state.health.logged_in(&child.account);
+                    child.seen = (0, mono);
+                    child.leash = Some(leash);
+                    state.args.registry.does(&state.session_path(id), "working", "", None);
+                }
+            }
+            ConnectionMsg::Refused(id, request, failure) => state.refused(id, request, failure, mono),
+            ConnectionMsg::Watching(id, watching) => {
+                state.pool.watches(id, watching.then_some(mono));
+                let what = if watching { "watching" } else { "working" };
+                state.args.registry.does(&state.session_path(id), what, "", None);
+            }
+            ConnectionMsg::Returned(id) => {
+                state.args.registry.does(&state.session_path(id), "leaving", "log out", None);
+                me.send_after(FAREWELL, move || ConnectionMsg::Overdue(id));
+            }
+            ConnectionMsg::Overdue(id) => state.kill(id),
+            ConnectionMsg::Probed(Ok(())) => state.health.greeted(),
+            ConnectionMsg::Probed(Err(failure)) => {
+                // The prober is nobody's account.
+                state.health.failed(&String::new(), failure, mono);
+            }
+            ConnectionMsg::Pace => state.pacing = false,
+            ConnectionMsg::Tick => {
+                state.ticking = false;
+                state.end_the_hung(mono);
+                state.probe(&me, mono);
+            }
         }
         state.work(&me).await
     }
@@ -146,15 +201,126 @@ impl Actor for ConnectionActor {
         {
             state.children.remove(&id);
             state.pool.release(id);
+            state.args.registry.gone(&state.session_path(id));
         }
         state.work(&me).await
     }
 }
 
 impl ConnectionState {
+    fn session_path(&self, id: SessionId) -> String {
+        format!("{}/session {id}", self.args.path)
+    }
+
+    fn take(&mut self, request: Box<LeaseRequest>) {
+        self.endpoint = Some(Arc::clone(&request.endpoint));
+        if request.known {
+            self.health.knows(&request.account);
+        }
+        // Who merely wishes for a session is told at once.
+        if request.wish && (self.health.down().is_some() || !self.pool.has_spare(&request.account)) {
+            let text = "there is no session to spare";
+            request.refuse(Failure::new(Class::RateLimit, Reach::Session, Provenance::Local, text));
+            return;
+        }
+        // Made from the wall clock, so that it differs from the numbers of earlier processes too.
+        self.last_id = self.args.clock.now().wall.0.max(self.last_id + 1);
+        let id = SessionId(self.last_id);
+        self.pool.request(id, request.account.clone());
+        if let Some((failure, next)) = self.health.down() {
+            request.hold(failure, next);
+        }
+        self.requests.insert(id, request);
+    }
+
+    /// A session could not be had: the endpoint's fault is waited for here, any other is told.
+    fn refused(&mut self, id: SessionId, request: Box<LeaseRequest>, failure: Failure, mono: Duration) {
+        self.args.registry.failed(&self.session_path(id), &failure);
+        let was_up = self.health.down().is_none();
+        let (failure, waits) = self.health.failed(&request.account, failure, mono);
+        if was_up && waits {
+            tracing::warn!(endpoint = %self.args.path, failure.class = failure.class.as_str(), "the server is waited for: {}", failure.chain());
+        }
+        if !waits || !request.patient || request.wish {
+            return request.refuse(failure);
+        }
+        self.take(request);
+        if let Some((failure, next)) = self.health.down() {
+            for request in self.requests.values() {
+                request.hold(failure, next);
+            }
+        }
+    }
+
+    fn kill(&mut self, id: SessionId) {
+        if let Some(child) = self.children.get(&id) {
+            child.actor.kill();
+        }
+    }
+
+    /// A session that should work and shows no sign of life is killed alone.
+    fn end_the_hung(&mut self, mono: Duration) {
+        let mut hung = Vec::new();
+        for (id, child) in &mut self.children {
+            let (busy, octets) = match &child.leash {
+                Some(leash) => (leash.busy.load(Ordering::Relaxed), leash.octets.load(Ordering::Relaxed)),
+                None => (true, 0),
+            };
+            if !busy || octets != child.seen.0 {
+                child.seen = (octets, mono);
+            } else if mono.saturating_sub(child.seen.1) > child.patience {
+                hung.push((*id, child.account.clone()));
+            }
+        }
+        for (id, account) in hung {
+            tracing::error!(account.id = %account, session.id = id.0, "a session hangs and is killed");
+            self.kill(id);
+        }
+    }
+
+    fn probe(&mut self, me: &ActorRef<ConnectionMsg>, mono: Duration) {
+        if self.requests.is_empty() {
+            return;
+        }
+        match (self.health.due(mono), &self.endpoint) {
+            (Some(Probe::Connect), Some(endpoint)) => {
+                let (me, endpoint) = (me.clone(), Arc::clone(endpoint));
+                tokio::spawn(async move {
+                    // A pool that is gone probes nobody.
+                    drop(me.cast(ConnectionMsg::Probed(probe(&endpoint).await)));
+                });
+            }
+            (Some(Probe::Login), _) => self.login_probe(mono),
+            _ => {}
+        }
+        if let Some((failure, next)) = self.health.down() {
+            for request in self.requests.values() {
+                request.hold(failure, next);
+            }
+        }
+    }
+
+    /// One account's login is tried, each in its turn: who fails goes to the end of the queue.
+    fn login_probe(&mut self, mono: Duration) {
+        if let Next::Grant(id) = self.pool.next(mono) {
+            self.trying = Some(id);
+        }
+    }
+
+    fn wall(&self, mono: Duration) -> Micros {
+        let now = self.args.clock.now();
+        now.wall.plus(mono.saturating_sub(now.mono))
+    }
+
     /// Starts the sessions that may start.
     async fn work(&mut self, me: &ActorRef<ConnectionMsg>) -> Result<(), ActorProcessingErr> {
-        loop {
+        let patient = self.requests.values().all(|r| r.patient);
+        if let Some(id) = self.trying.take()
+            && let Some(request) = self.requests.remove(&id)
+        {
+            self.start(id, request, me).await?;
+        }
+        while self.health.down().is_none() || !patient {
             match self.pool.next(self.args.clock.now().mono) {
                 Next::Grant(id) => {
                     let Some(request) = self.requests.remove(&id) else {
@@ -163,32 +329,58 @@ impl ConnectionState {
                     };
                     self.start(id, request, me).await?;
                 }
-                Next::After(wait) => {
-                    me.send_after(wait, || ConnectionMsg::Pace);
-                    return Ok(());
+                Next::Retire(id) => {
+                    if let Some(leash) = self.children.get(&id).and_then(|child| child.leash.as_ref()) {
+                        leash.retire.notify_one();
+                    }
                 }
-                Next::Idle => return Ok(()),
+                Next::After(wait) => {
+                    if !std::mem::replace(&mut self.pacing, true) {
+                        me.send_after(wait, || ConnectionMsg::Pace);
+                    }
+                    break;
+                }
+                Next::Idle => break,
             }
         }
+        let waits = !self.requests.is_empty() && self.health.down().is_some();
+        if (!self.children.is_empty() || waits) && !std::mem::replace(&mut self.ticking, true) {
+            me.send_after(TICK, || ConnectionMsg::Tick);
+        }
+        self.show();
+        Ok(())
+    }
+
+    fn show(&self) {
+        let (live, waiting) = self.pool.counts();
+        let registry = &self.args.registry;
+        match self.health.down() {
+            Some((failure, next)) => {
+                registry.failed(&self.args.path, failure);
+                registry.does(&self.args.path, "down", "probe", Some(self.wall(next)));
+            }
+            None if waiting > 0 => registry.does(&self.args.path, "running", "pace logins", None),
+            None => registry.does(&self.args.path, "running", "", None),
+        }
+        registry.in_flight(&self.args.path, live);
     }
 
     async fn start(
         &mut self,
         id: SessionId,
-        request: LeaseRequest,
+        request: Box<LeaseRequest>,
         me: &ActorRef<ConnectionMsg>,
     ) -> Result<(), ActorProcessingErr> {
-        let sink = match self.args.packs.lease() {
-            Ok(sink) => sink,
-            Err(failure) => {
-                self.pool.release(id);
-                request.refuse(failure);
-                return Ok(());
-            }
-        };
+        let sink = self.args.packs.lease();
         let (child, _) = SessionActor::spawn_linked(None, SessionActor, (), me.get_cell()).await?;
         self.by_actor.insert(child.get_id(), id);
-        self.children.insert(id, child.clone());
+        let t = request.endpoint.timeouts;
+        let patience = t.connect * 8 + t.greeting * 3 + t.login + t.command + t.silence * 2 + GRACE.min(t.silence * 2);
+        let (account, seen) = (request.account.clone(), (0, self.args.clock.now().mono));
+        self.children.insert(id, Child { actor: child.clone(), account, leash: None, patience, seen });
+        let path = self.session_path(id);
+        self.args.registry.started(&path, "session");
+        self.args.registry.does(&path, "connecting", &format!("log in for {}", request.account), None);
         let start = Start {
             id,
             request,

@@ -1,10 +1,57 @@
-//! A leased session. It returns by `Drop`, however its holder ends.
+//! A wish for a session, and the session that comes of it. A lease returns by `Drop`, however its holder ends.
 
 use crate::connection::actor::ConnectionMsg;
-use crate::provider::imap::Ask;
+use crate::provider::imap::{Ask, Endpoint, Secret};
+use crate::reply::ReplyTo;
+use postrider_core::failure::Failure;
 use postrider_core::mail::id::SessionId;
 use ractor::ActorRef;
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
+
+/// Told that the endpoint is down, and when it is probed next (monotonic).
+pub type Held = Arc<dyn Fn(Failure, Duration) + Send + Sync>;
+
+/// A session is wanted.
+pub struct LeaseRequest {
+    /// For which account (its id in the config).
+    pub account: String,
+    /// Where.
+    pub endpoint: Arc<Endpoint>,
+    /// As whom.
+    pub secret: Arc<Secret>,
+    /// While the endpoint is down it waits, instead of being told.
+    pub patient: bool,
+    /// Only if one is to spare.
+    pub wish: bool,
+    /// The account has logged in before.
+    pub known: bool,
+    /// The lease, or why there is none.
+    pub reply: ReplyTo<Result<SessionLease, Failure>>,
+    /// Told while it waits for an endpoint that is down.
+    pub held: Held,
+}
+
+impl std::fmt::Debug for LeaseRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LeaseRequest").field("account", &self.account).field("wish", &self.wish).finish_non_exhaustive()
+    }
+}
+
+impl LeaseRequest {
+    pub(super) fn grant(self, id: SessionId, asks: mpsc::UnboundedSender<Ask>, pool: ActorRef<ConnectionMsg>) {
+        self.reply.send(Ok(SessionLease { id, asks, pool }));
+    }
+
+    pub(super) fn refuse(self, failure: Failure) {
+        self.reply.send(Err(failure));
+    }
+
+    pub(super) fn hold(&self, failure: &Failure, next: Duration) {
+        (self.held)(failure.clone(), next);
+    }
+}
 
 /// A logged-in session, held by one account.
 #[derive(Debug)]

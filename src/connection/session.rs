@@ -1,7 +1,8 @@
 //! One child per live session: it holds the task that connects, logs in and answers questions.
 
 use crate::bodies::PackSink;
-use crate::connection::actor::{ConnectionMsg, LeaseRequest};
+use crate::connection::actor::ConnectionMsg;
+use crate::connection::lease::LeaseRequest;
 use crate::fault;
 use crate::provider::imap::{Ask, Session};
 use crate::telemetry::wire::WireLog;
@@ -30,7 +31,7 @@ pub(super) enum SessionMsg {
 #[derive(Debug)]
 pub(super) struct Start {
     pub(super) id: SessionId,
-    pub(super) request: LeaseRequest,
+    pub(super) request: Box<LeaseRequest>,
     pub(super) sink: PackSink,
     pub(super) wire: WireLog,
     pub(super) credits: Arc<Semaphore>,
@@ -112,11 +113,14 @@ async fn live(start: Start) -> Result<(), Failure> {
     match opened {
         Ok(session) => {
             let (asks, questions) = mpsc::unbounded_channel::<Ask>();
-            request.grant(id, asks, pool);
-            session.run(questions).await
+            // A pool that is gone has aborted this task.
+            drop(pool.cast(ConnectionMsg::Opened(id, session.leash())));
+            request.grant(id, asks, pool.clone());
+            session.run(questions, |watching| drop(pool.cast(ConnectionMsg::Watching(id, watching)))).await
         }
         Err(failure) => {
-            request.refuse(failure.clone());
+            // The pool says what is to be believed of it.
+            drop(pool.cast(ConnectionMsg::Refused(id, request, failure.clone())));
             Err(failure)
         }
     }

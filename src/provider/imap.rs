@@ -2,11 +2,12 @@
 
 mod failure;
 mod fetch;
+mod idle;
 mod login;
 mod questions;
 mod session;
 mod stream;
 pub mod wire;
 
-pub use session::{Ask, NoSink, Session};
+pub use session::{Ask, Leash, NoSink, Session, probe};
 pub use stream::{Endpoint, Secret, Security, Timeouts, Tls};

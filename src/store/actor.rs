@@ -3,18 +3,23 @@
 
 use crate::clock::Clock;
 use crate::fault;
+use crate::handle::Depth;
 use crate::reply::ReplyTo;
-use crate::store::apply::{Applied, Counters, commit, open_account};
+use crate::store::apply::{Applied, Counters, Done, Progress, Quiet, commit, control, open_account, write_quiet};
 use crate::store::connect::Database;
 use crate::telemetry::names;
+use crate::telemetry::registry::Registry;
 use postrider_core::account::machine::AccountSnapshot;
 use postrider_core::batch::Batch;
 use postrider_core::commit::request::{Commit, CommitAnswer};
 use postrider_core::failure::Failure;
+use postrider_core::mail::id::{AccountId, FolderId};
+use postrider_core::time::Micros;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use sea_orm::{DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait};
 use std::collections::VecDeque;
 use std::time::Duration;
+use tokio::sync::watch;
 use tracing::Instrument;
 
 /// Longest wait for the database: then the pages are kept and tried again.
@@ -33,6 +38,53 @@ pub struct OpenAccount {
     pub username: String,
 }
 
+/// Proofs of quiet passes wait no longer than this to be written.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// Writes of operators and of the config; served between transactions of pages.
+#[derive(Clone, Debug)]
+pub enum Control {
+    /// An account's public state.
+    State {
+        /// Its id in the config.
+        account: String,
+        /// The word.
+        state: &'static str,
+        /// Why.
+        reason: String,
+        /// The event that tells it.
+        event: Option<&'static str>,
+        /// A mark of the secret and place it is parked with.
+        parked_for: Option<String>,
+    },
+    /// An account's failures so far.
+    History {
+        /// Its id in the config.
+        account: String,
+        /// JSON.
+        history: String,
+        /// A mark of the secret and place it is parked with.
+        parked_for: Option<String>,
+    },
+    /// The config no longer names it: every row stays.
+    Remove {
+        /// Its id in the config.
+        account: String,
+    },
+    /// It has another id now.
+    Rename {
+        /// The id it had.
+        was: String,
+        /// Its id now.
+        account: String,
+    },
+    /// Deletes every row of it.
+    Purge {
+        /// Its id in the config.
+        account: String,
+    },
+}
+
 /// What the store is asked.
 #[derive(Debug)]
 pub enum StoreMsg {
@@ -40,6 +92,28 @@ pub enum StoreMsg {
     Commit(Box<Commit>, ReplyTo<CommitAnswer>),
     /// Raise the incarnation and read the account: behind every commit sent before it, so its answer is final.
     Open(OpenAccount, ReplyTo<Result<AccountSnapshot, Failure>>),
+    /// A control write.
+    Control(Control, ReplyTo<Result<Done, Failure>>),
+    /// A pass changed nothing: written with the next page, or within a minute.
+    Proved {
+        /// The folder.
+        folder: FolderId,
+        /// When the pass began.
+        started: Micros,
+        /// Whether it proved the folder whole.
+        whole: bool,
+    },
+    /// A run changed nothing: counted by the hour.
+    Ran {
+        /// The account.
+        account: AccountId,
+        /// Passes in it.
+        passes: u64,
+    },
+    /// Write what waits of quiet passes.
+    WriteQuiet,
+    /// The same, and say when it is durable.
+    Settle(ReplyTo<()>),
     /// Work on what has gathered.
     Flush,
 }
@@ -54,15 +128,42 @@ pub struct StoreState {
     db: Database,
     clock: Clock,
     waiting: VecDeque<Waiting>,
+    controls: VecDeque<(Control, ReplyTo<Result<Done, Failure>>)>,
+    quiet: Quiet,
+    /// A timer for `WriteQuiet` is running.
+    quiet_timer: bool,
+    /// Told the number of the last durable event.
+    events: watch::Sender<i64>,
+    depth: Depth,
+    registry: Registry,
     flushing: bool,
     /// What transaction the writing connection is in is not known.
     unsure: bool,
+    /// The last transaction failed.
+    troubled: bool,
 }
 
 #[derive(Debug)]
 enum Waiting {
     Commit(Box<Commit>, ReplyTo<CommitAnswer>),
     Open(OpenAccount, ReplyTo<Result<AccountSnapshot, Failure>>),
+}
+
+/// What the actor is made with.
+#[derive(Clone, Debug)]
+pub struct StoreArgs {
+    /// The database.
+    pub db: Database,
+    /// Time.
+    pub clock: Clock,
+    /// Told the number of the last durable event.
+    pub events: watch::Sender<i64>,
+    /// Messages that wait for it.
+    pub depth: Depth,
+    /// Where it is seen.
+    pub registry: Registry,
+    /// An earlier incarnation may have left a transaction open.
+    pub restarted: bool,
 }
 
 /// A commit in a transaction.
@@ -76,15 +177,24 @@ struct Taken {
 impl Actor for StoreActor {
     type Msg = StoreMsg;
     type State = StoreState;
-    /// Database, time, and whether an earlier incarnation may have left a transaction open.
-    type Arguments = (Database, Clock, bool);
+    type Arguments = StoreArgs;
 
-    async fn pre_start(
-        &self,
-        _me: ActorRef<StoreMsg>,
-        (db, clock, restarted): Self::Arguments,
-    ) -> Result<StoreState, ActorProcessingErr> {
-        Ok(StoreState { db, clock, waiting: VecDeque::new(), flushing: false, unsure: restarted })
+    async fn pre_start(&self, _me: ActorRef<StoreMsg>, args: StoreArgs) -> Result<StoreState, ActorProcessingErr> {
+        let StoreArgs { db, clock, events, depth, registry, restarted } = args;
+        Ok(StoreState {
+            db,
+            clock,
+            waiting: VecDeque::new(),
+            controls: VecDeque::new(),
+            quiet: Quiet::default(),
+            quiet_timer: false,
+            events,
+            depth,
+            registry,
+            flushing: false,
+            unsure: restarted,
+            troubled: false,
+        })
     }
 
     async fn handle(
@@ -94,15 +204,49 @@ impl Actor for StoreActor {
         state: &mut StoreState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            StoreMsg::Commit(commit, reply) => state.waiting.push_back(Waiting::Commit(commit, reply)),
-            StoreMsg::Open(open, reply) => state.waiting.push_back(Waiting::Open(open, reply)),
+            StoreMsg::Commit(commit, reply) => {
+                state.depth.leave();
+                state.waiting.push_back(Waiting::Commit(commit, reply));
+            }
+            StoreMsg::Open(open, reply) => {
+                state.depth.leave();
+                state.waiting.push_back(Waiting::Open(open, reply));
+            }
+            StoreMsg::Control(control, reply) => {
+                state.depth.leave();
+                state.controls.push_back((control, reply));
+            }
+            StoreMsg::Proved { folder, started, whole } => {
+                state.depth.leave();
+                state.quiet.proved(folder, started, whole);
+            }
+            StoreMsg::Ran { account, passes } => {
+                state.depth.leave();
+                let passes = i64::try_from(passes).unwrap_or(i64::MAX);
+                state.quiet.ran(account, state.clock.now().wall, passes);
+            }
+            StoreMsg::WriteQuiet => {
+                state.quiet_timer = false;
+                // What cannot be written now waits for the next time.
+                drop(state.write_quiet().await);
+            }
+            StoreMsg::Settle(reply) => {
+                state.depth.leave();
+                drop(state.write_quiet().await);
+                reply.send(());
+            }
             StoreMsg::Flush => {
                 state.flushing = false;
                 fault::pass("panic.store");
                 state.work().await;
             }
         }
-        if !state.waiting.is_empty() && !state.flushing {
+        if !state.quiet.is_empty() && !state.quiet_timer {
+            state.quiet_timer = true;
+            me.send_after(QUIET, || StoreMsg::WriteQuiet);
+        }
+        let waits = !state.waiting.is_empty() || !state.controls.is_empty();
+        if waits && !state.flushing {
             // What is in the mailbox already joins the transaction: it is handled before this.
             state.flushing = true;
             me.cast(StoreMsg::Flush)?;
@@ -113,6 +257,10 @@ impl Actor for StoreActor {
 
 impl StoreState {
     async fn work(&mut self) {
+        self.work_control().await;
+        if self.waiting.is_empty() {
+            return;
+        }
         if let Some(Waiting::Open(..)) = self.waiting.front() {
             if let Some(Waiting::Open(open, reply)) = self.waiting.pop_front() {
                 let answer = within(DEADLINE, self.open(&open)).await;
@@ -137,6 +285,10 @@ impl StoreState {
                 Some(storage(&e))
             }
         };
+        if failure.is_some() || self.troubled {
+            self.troubled = failure.is_some();
+            self.registry.condition("database", failure.as_ref().map(Failure::chain));
+        }
         for Taken { commit, reply, answer, broken } in taken {
             reply.send(match (&failure, answer) {
                 (None, Some(answer)) => answer,
@@ -150,11 +302,69 @@ impl StoreState {
         fault::pass("store.answered");
     }
 
+    /// One control write, or a part of a long one, between the transactions of pages.
+    async fn work_control(&mut self) {
+        let Some((change, reply)) = self.controls.pop_front() else { return };
+        match within(DEADLINE, self.control(&change)).await {
+            Ok(Progress::Over(done)) => reply.send(Ok(done)),
+            Ok(Progress::More) => self.controls.push_back((change, reply)),
+            Err(e) => {
+                self.unsure = true;
+                reply.send(Err(storage(&e)));
+            }
+        }
+    }
+
+    async fn control(&mut self, change: &Control) -> Result<Progress, DbErr> {
+        let at = self.clock.now().wall;
+        let tx = self.begin().await?;
+        let mut counters = Counters::load(&tx).await?;
+        let progress = control(&tx, &mut counters, change, at).await?;
+        counters.save(&tx).await?;
+        tx.commit().await?;
+        self.tell(counters);
+        Ok(progress)
+    }
+
+    /// Writes what passes that changed nothing have left.
+    async fn write_quiet(&mut self) -> Result<(), DbErr> {
+        if self.quiet.is_empty() {
+            return Ok(());
+        }
+        let quiet = std::mem::take(&mut self.quiet);
+        let written = within(DEADLINE, self.quiet_transaction(&quiet)).await;
+        if let Err(e) = &written {
+            tracing::warn!("proofs of quiet passes cannot be written now: {e}");
+            self.unsure = true;
+            self.quiet.merge(quiet);
+        }
+        written
+    }
+
+    async fn quiet_transaction(&mut self, quiet: &Quiet) -> Result<(), DbErr> {
+        let tx = self.begin().await?;
+        write_quiet(&tx, quiet).await?;
+        tx.commit().await
+    }
+
+    fn tell(&self, counters: Counters) {
+        let last = counters.last_event();
+        self.events.send_if_modified(|told| {
+            let news = *told != last;
+            *told = last;
+            news
+        });
+    }
+
     async fn open(&mut self, open: &OpenAccount) -> Result<Result<AccountSnapshot, Failure>, DbErr> {
         let tx = self.begin().await?;
+        write_quiet(&tx, &self.quiet).await?;
         let snapshot = open_account(&tx, open, self.clock.now().wall).await?;
         match &snapshot {
-            Ok(_) => tx.commit().await?,
+            Ok(_) => {
+                tx.commit().await?;
+                self.quiet = Quiet::default();
+            }
             Err(_) => tx.rollback().await?,
         }
         Ok(snapshot)
@@ -187,6 +397,8 @@ impl StoreState {
                 let begun = self.begin().await?;
                 fault::pass("store.begun");
                 let counters = Counters::load(&begun).await?;
+                // What passes proved before is there before what follows from it.
+                write_quiet(&begun, &self.quiet).await?;
                 tx = Some((begun, counters));
             }
             let Some((tx, counters)) = &mut tx else { break };
@@ -212,6 +424,8 @@ impl StoreState {
         if let Some((tx, counters)) = tx {
             counters.save(&tx).await?;
             tx.commit().await?;
+            self.quiet = Quiet::default();
+            self.tell(counters);
         }
         Ok(())
     }

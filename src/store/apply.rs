@@ -1,10 +1,15 @@
 //! The only SQL that writes. A page costs a constant number of statements: one text and one JSON document a table.
 
+mod control;
 mod messages;
 mod opening;
 mod own;
+mod quiet;
 
+pub use control::Done;
+pub(super) use control::{Progress, control};
 pub(super) use opening::open_account;
+pub(super) use quiet::{Quiet, write_quiet};
 
 use crate::fault;
 use crate::store::rows::{ALL_FOLDERS, GUARD, LOCATION, MESSAGE, get, guard, location, message};
@@ -66,6 +71,11 @@ fn lane(state: &impl serde::Serialize) -> Result<Value, DbErr> {
 }
 
 impl Counters {
+    /// The number of the last event.
+    pub(super) fn last_event(self) -> i64 {
+        self.event - 1
+    }
+
     pub(super) async fn load(db: &DatabaseTransaction) -> Result<Self, DbErr> {
         let rows = read(db, "SELECT name, next FROM counter", vec![]).await?;
         let mut counters = Self { message: 1, event: 1 };
@@ -126,6 +136,12 @@ async fn inside(db: &DatabaseTransaction, counters: &mut Counters, commit: &Comm
     let (stored, before) = guard(account, row)?;
     let new_folder =
         if let Change::Open { .. } = &commit.change { next_folder(db).await? } else { FolderId::default() };
+    if let Change::Rename { folder, to, .. } = &commit.change
+        && is_taken(db, account, *folder, &to.remote_id).await?
+    {
+        let rows = StoredRows { account: stored, folder: before };
+        return Ok(Applied::Refused(Refusal::Open, Some(Box::new(rows))));
+    }
     let admitted = match admit(&stored, before.as_ref(), commit.incarnation, &commit.change, new_folder) {
         Ok(admitted) => admitted,
         Err(refusal) => {
@@ -137,6 +153,18 @@ async fn inside(db: &DatabaseTransaction, counters: &mut Counters, commit: &Comm
     tracing::debug!("rows written");
     fault::pass("store.rows_written");
     Ok(Applied::Done(Box::new(StoredRows { account: admitted.account, folder: admitted.folder })))
+}
+
+/// Whether another folder of the account has this wire name already.
+async fn is_taken(
+    db: &DatabaseTransaction,
+    account: AccountId,
+    folder: FolderId,
+    remote_id: &[u8],
+) -> Result<bool, DbErr> {
+    let sql = "SELECT 1 FROM folder WHERE account = ?1 AND remote_id = ?2 AND deleted_at IS NULL AND id <> ?3";
+    let values = vec![account.0.into(), remote_id.to_vec().into(), folder.0.into()];
+    Ok(!read(db, sql, values).await?.is_empty())
 }
 
 async fn next_folder(db: &DatabaseTransaction) -> Result<FolderId, DbErr> {
@@ -166,6 +194,11 @@ async fn write_change(
             }
         }
         (_, Change::Open { .. }) => {
+            let mut ledger = Ledger::new(counters.message);
+            change_rows(change, before, &admitted, first_opening, at, &mut ledger);
+            save(db, counters, account, &mut ledger, at).await?;
+        }
+        (_, Change::Rename { .. }) => {
             let mut ledger = Ledger::new(counters.message);
             change_rows(change, before, &admitted, first_opening, at, &mut ledger);
             save(db, counters, account, &mut ledger, at).await?;

@@ -70,6 +70,12 @@ impl Database {
         old.close().await
     }
 
+    /// Its file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Closes both pools; the write-ahead log is folded in.
     pub async fn close(self) {
         // Nothing is lost when this fails: the log is read at the next start.

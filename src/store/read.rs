@@ -6,13 +6,17 @@ use postrider_core::account::machine::FolderRows;
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::StoredBody;
+use postrider_core::mail::change::Sampled;
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::{AccountId, FolderId};
+use postrider_core::time::Micros;
 use postrider_entity::account;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, QueryOrder, QueryResult, Statement, Value,
 };
 
+/// Rows of a sample.
+const SAMPLE: i64 = 20;
 /// Rows in a piece.
 const PIECE: i64 = 5000;
 
@@ -63,7 +67,7 @@ pub enum Which {
     Deleted,
 }
 
-fn failed(e: DbErr) -> Failure {
+pub(super) fn failed(e: DbErr) -> Failure {
     Failure::storage("cannot read the database").caused_by(e)
 }
 
@@ -74,7 +78,7 @@ impl Reader {
         Self { db: db.readers.clone() }
     }
 
-    async fn rows(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>, DbErr> {
+    pub(super) async fn rows(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>, DbErr> {
         self.db.query_all_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)).await
     }
 
@@ -132,6 +136,26 @@ impl Reader {
                 return Ok(read);
             }
         }
+    }
+
+    /// Twenty of a folder's living locations, spread over its UIDs: whether it is another one under a new name.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn sample(&self, folder: FolderId) -> Result<Vec<Sampled>, Failure> {
+        let sql = "WITH living AS (SELECT l.uid, l.message, l.internal_date, row_number() OVER (ORDER BY l.uid) AS n, \
+                   count(*) OVER () AS total FROM folder f \
+                   JOIN location l ON l.folder = f.id AND l.uidvalidity = f.uidvalidity \
+                   WHERE f.id = ?1 AND l.ended_at IS NULL) \
+                   SELECT living.uid, m.size, living.internal_date FROM living JOIN message m ON m.id = living.message \
+                   WHERE (n - 1) % MAX(total / ?2, 1) = 0 LIMIT ?2";
+        let rows = self.rows(sql, vec![folder.0.into(), SAMPLE.into()]).await.map_err(failed)?;
+        let sampled = |row: &QueryResult| {
+            let size: i64 = get(row, 1)?;
+            let internal_date = get::<Option<i64>>(row, 2)?.map(Micros);
+            Ok(Sampled { uid: uid(row, 0)?, size: u64::try_from(size).unwrap_or(0), internal_date })
+        };
+        rows.iter().map(sampled).collect::<Result<_, DbErr>>().map_err(failed)
     }
 
     /// How many messages of the account are in limbo.

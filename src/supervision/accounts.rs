@@ -1,64 +1,145 @@
-//! The AccountsSupervisor: one AccountActor per mailbox, started as the roster admits them, restarted by verdict.
+//! The AccountsSupervisor: one AccountActor per mailbox, started as the roster admits them, restarted by verdict, replaced when
+//! the config changes.
 
-use crate::account::actor::{AccountActor, AccountArgs, AccountMsg};
+use crate::account::actor::{AccountActor, AccountArgs, AccountMsg, Obeyed, Progress};
+use crate::clock::Clock;
+use crate::handle::{Depth, Handle};
 use crate::reply::ReplyTo;
+use crate::store::actor::{Control, StoreMsg};
 use crate::supervision::exit::failure_of;
 use crate::telemetry::names;
-use postrider_core::account::machine::Event;
-use postrider_core::account::summary::{Counts, Outcome, Summary};
+use crate::telemetry::registry::Registry;
+use postrider_core::account::follow::{Begin, Command, Conflict};
+use postrider_core::account::summary::{Outcome, Summary};
+use postrider_core::failure::Failure;
 use postrider_core::recovery::decide::Verdict;
 use postrider_core::recovery::history::History;
-use postrider_core::roster::Roster;
+use postrider_core::roster::{Admission, Admitted, Roster};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Accounts that run at a time.
+/// Accounts that run at a time in `sync --once`.
 const AT_A_TIME: usize = 16;
+/// Accounts that a server starts in a second: each reads its rows; logins are paced by the endpoint.
+const STARTS: u32 = 50;
+
+/// An account that is wanted.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Its id in the config.
+    pub name: String,
+    /// The id it had before.
+    pub was: Option<String>,
+    /// What it needs, or what keeps it from being followed until something changes.
+    pub args: Result<Box<AccountArgs>, Failure>,
+    /// What it went through before this process.
+    pub history: History,
+    /// What it begins with.
+    pub begin: Begin,
+}
 
 /// What the supervisor is told.
 #[derive(Debug)]
 pub enum AccountsMsg {
     /// Run these accounts once; every summary goes to the reply.
     RunOnce(Vec<AccountArgs>, ReplyTo<Vec<(String, Summary)>>),
-    /// An account's run is over.
-    Finished(String, Option<Summary>),
+    /// Follow these accounts; those that are followed already are replaced.
+    Follow(Vec<Wanted>),
+    /// No longer follow these; their rows stay.
+    Remove(Vec<String>),
+    /// A human wants something of an account.
+    Command(String, Command, ReplyTo<Obeyed>),
+    /// An account has ended.
+    Finished(u64, String, Option<Box<Summary>>),
+    /// An account has the id that it has now in the database, too.
+    Renamed(String),
     /// Start an account again.
-    Restart(String, History),
-    /// End all runs.
-    Stop,
+    Restart(String),
+    /// See who may start.
+    Admit,
+    /// End all.
+    Stop(ReplyTo<()>),
+}
+
+/// What it is made with.
+#[derive(Clone, Debug)]
+pub struct AccountsArgs {
+    /// Time.
+    pub clock: Clock,
+    /// The store.
+    pub store: Handle<StoreMsg>,
+    /// Where accounts are seen.
+    pub registry: Registry,
+    /// Messages that wait for it.
+    pub depth: Depth,
 }
 
 /// The supervisor.
 #[derive(Debug)]
 pub struct AccountsSupervisor;
 
+#[derive(Debug)]
+struct Child {
+    /// Numbers the starts: what an earlier incarnation says is known by it.
+    number: u64,
+    id: ActorId,
+    actor: ActorRef<AccountMsg>,
+}
+
 /// What it holds.
 #[derive(Debug)]
 pub struct AccountsState {
+    args: AccountsArgs,
     roster: Roster,
-    args: BTreeMap<String, AccountArgs>,
-    children: BTreeMap<ActorId, (String, ActorRef<AccountMsg>)>,
-    summaries: BTreeMap<String, Summary>,
-    reply: Option<ReplyTo<Vec<(String, Summary)>>>,
+    wanted: BTreeMap<String, Wanted>,
+    children: BTreeMap<String, Child>,
+    starts: u64,
+    /// Accounts whose rows are to say `removed` once their actor has ended.
+    removing: BTreeSet<String>,
+    /// Ids that accounts had before, which still run under them: they are renamed when those have ended.
+    renames: BTreeMap<String, String>,
+    /// Accounts whose new id is being stored.
+    renaming: BTreeSet<String>,
     /// Accounts whose actor died and that wait to be started again.
     restarting: BTreeSet<String>,
-    stopping: bool,
+    once: Option<Once>,
+    stopping: Option<ReplyTo<()>>,
+    stopped: bool,
+    admitting: bool,
+}
+
+#[derive(Debug)]
+struct Once {
+    expected: usize,
+    summaries: BTreeMap<String, Summary>,
+    reply: Option<ReplyTo<Vec<(String, Summary)>>>,
 }
 
 impl Actor for AccountsSupervisor {
     type Msg = AccountsMsg;
     type State = AccountsState;
-    type Arguments = ();
+    type Arguments = AccountsArgs;
 
-    async fn pre_start(&self, _me: ActorRef<AccountsMsg>, (): ()) -> Result<AccountsState, ActorProcessingErr> {
+    async fn pre_start(
+        &self,
+        _me: ActorRef<AccountsMsg>,
+        args: AccountsArgs,
+    ) -> Result<AccountsState, ActorProcessingErr> {
+        args.registry.started("root/accounts", "accounts");
         Ok(AccountsState {
-            roster: Roster::new(AT_A_TIME),
-            args: BTreeMap::new(),
+            args,
+            roster: Roster::new(Admission { at_a_time: usize::MAX, starts_per_second: STARTS }),
+            wanted: BTreeMap::new(),
             children: BTreeMap::new(),
-            summaries: BTreeMap::new(),
-            reply: None,
+            starts: 0,
+            removing: BTreeSet::new(),
+            renames: BTreeMap::new(),
+            renaming: BTreeSet::new(),
             restarting: BTreeSet::new(),
-            stopping: false,
+            once: None,
+            stopping: None,
+            stopped: false,
+            admitting: false,
         })
     }
 
@@ -68,35 +149,42 @@ impl Actor for AccountsSupervisor {
         message: AccountsMsg,
         state: &mut AccountsState,
     ) -> Result<(), ActorProcessingErr> {
-        match message {
-            AccountsMsg::RunOnce(accounts, reply) => {
-                for args in accounts {
-                    state.roster.enqueue(args.name.clone());
-                    state.args.insert(args.name.clone(), args);
-                }
-                state.reply = Some(reply);
-            }
-            // Without a summary the actor died: the supervision event says how.
-            AccountsMsg::Finished(_, None) => {}
-            AccountsMsg::Finished(name, Some(summary)) => state.done(name, summary),
-            AccountsMsg::Restart(name, history) => {
-                // After a stop it has been told as cancelled already.
-                if state.restarting.remove(&name) {
-                    state.start(&me, &name, history).await?;
-                }
-            }
-            AccountsMsg::Stop => {
-                state.stopping = true;
-                for name in std::mem::take(&mut state.restarting) {
-                    state.done(name, nothing(Outcome::Cancelled));
-                }
-                for (_, child) in state.children.values() {
-                    // A child that has just ended has nothing to stop.
-                    drop(child.cast(AccountMsg::Event(Event::Stop)));
-                }
-            }
+        if !matches!(
+            message,
+            AccountsMsg::Finished(..) | AccountsMsg::Renamed(_) | AccountsMsg::Restart(_) | AccountsMsg::Admit
+        ) {
+            state.args.depth.leave();
         }
-        state.admit(&me).await
+        match message {
+            AccountsMsg::RunOnce(accounts, reply) => state.run_once(&me, accounts, reply),
+            AccountsMsg::Follow(wanted) => {
+                for one in wanted {
+                    state.want(&me, one);
+                }
+            }
+            AccountsMsg::Remove(names) => {
+                for name in names {
+                    state.remove(name);
+                }
+            }
+            AccountsMsg::Command(name, command, reply) => state.command(&name, command, reply),
+            AccountsMsg::Finished(number, name, summary) => {
+                state.finished(&me, number, &name, summary.map(|summary| *summary))
+            }
+            AccountsMsg::Renamed(name) => {
+                if state.renaming.remove(&name) {
+                    state.begin(&name);
+                }
+            }
+            AccountsMsg::Restart(name) => {
+                if state.restarting.remove(&name) {
+                    state.start(&me, &name).await?;
+                }
+            }
+            AccountsMsg::Admit => state.admitting = false,
+            AccountsMsg::Stop(reply) => state.stop(reply),
+        }
+        state.go_on(&me).await
     }
 
     async fn handle_supervisor_evt(
@@ -106,82 +194,275 @@ impl Actor for AccountsSupervisor {
         state: &mut AccountsState,
     ) -> Result<(), ActorProcessingErr> {
         match event {
-            SupervisionEvent::ActorFailed(cell, error) => {
-                if let Some((name, _)) = state.children.remove(&cell.get_id()) {
-                    state.died(&me, name, &error);
-                }
-            }
-            SupervisionEvent::ActorTerminated(cell, ..) => {
-                state.children.remove(&cell.get_id());
+            SupervisionEvent::ActorFailed(cell, error) => state.died(&me, cell.get_id(), &failure_of(&error)),
+            // Whoever ended of its own will has said so; a kill comes without words.
+            SupervisionEvent::ActorTerminated(cell, _, reason) if reason.as_deref() == Some("killed") => {
+                state.died(&me, cell.get_id(), &Failure::bug("the account's actor was killed"));
             }
             _ => {}
         }
-        state.admit(&me).await
+        state.go_on(&me).await
     }
-}
-
-fn nothing(outcome: Outcome) -> Summary {
-    Summary { outcome, counts: Counts::default(), left: Vec::new(), failure: None, class: None }
 }
 
 impl AccountsState {
-    async fn admit(&mut self, me: &ActorRef<AccountsMsg>) -> Result<(), ActorProcessingErr> {
-        while let Some((name, history)) = self.roster.admit() {
-            if self.stopping {
-                self.done(name, nothing(Outcome::Cancelled));
-            } else {
-                self.start(me, &name, history).await?;
-            }
-        }
-        if !self.args.is_empty()
-            && self.summaries.len() == self.args.len()
-            && let Some(reply) = self.reply.take()
-        {
-            reply.send(std::mem::take(&mut self.summaries).into_iter().collect());
-        }
-        Ok(())
-    }
-
-    async fn start(
+    fn run_once(
         &mut self,
         me: &ActorRef<AccountsMsg>,
-        name: &str,
-        history: History,
-    ) -> Result<(), ActorProcessingErr> {
-        let Some(args) = self.args.get(name).cloned() else { return Ok(()) };
-        let (supervisor, account) = (me.clone(), name.to_owned());
-        let finished = ReplyTo::new(move |summary| {
-            // A supervisor that is gone waits for nobody.
-            drop(supervisor.cast(AccountsMsg::Finished(account, summary)));
+        accounts: Vec<AccountArgs>,
+        reply: ReplyTo<Vec<(String, Summary)>>,
+    ) {
+        self.roster = Roster::new(Admission { at_a_time: AT_A_TIME, starts_per_second: 1_000_000 });
+        self.once = Some(Once { expected: accounts.len(), summaries: BTreeMap::new(), reply: Some(reply) });
+        for args in accounts {
+            let name = args.name.clone();
+            let wanted =
+                Wanted { name, was: None, args: Ok(Box::new(args)), history: History::default(), begin: Begin::Run };
+            self.want(me, wanted);
+        }
+    }
+
+    fn want(&mut self, me: &ActorRef<AccountsMsg>, wanted: Wanted) {
+        let (name, was) = (wanted.name.clone(), wanted.was.clone());
+        self.removing.remove(&name);
+        self.roster.remember(&name, wanted.history.clone());
+        self.wanted.insert(name.clone(), wanted);
+        if let Some(child) = self.children.get(&name) {
+            // The one that is followed now settles what it has in hand first.
+            drop(child.actor.cast(AccountMsg::Command(Command::Stop, ReplyTo::new(|_| ()))));
+            return;
+        }
+        self.restarting.remove(&name);
+        match was {
+            // It still runs under the id it had.
+            Some(was) if self.children.contains_key(&was) => {
+                self.wanted.remove(&was);
+                if let Some(child) = self.children.get(&was) {
+                    drop(child.actor.cast(AccountMsg::Command(Command::Stop, ReplyTo::new(|_| ()))));
+                }
+                self.renames.insert(was, name);
+            }
+            Some(was) => self.rename(me, was, name),
+            None => self.begin(&name),
+        }
+    }
+
+    /// Lets an account begin, or says why it cannot.
+    fn begin(&mut self, name: &str) {
+        let Some(wanted) = self.wanted.get(name) else { return };
+        match wanted.args.as_ref().err().cloned() {
+            Some(failure) => self.refuse(name, &failure),
+            None => {
+                self.roster.withdraw(name);
+                self.roster.enqueue(name.to_owned());
+            }
+        }
+    }
+
+    /// Stores an account's new id; it begins when that is durable.
+    fn rename(&mut self, me: &ActorRef<AccountsMsg>, was: String, name: String) {
+        self.wanted.remove(&was);
+        self.args.registry.forget(&was);
+        self.args.registry.gone(&format!("root/accounts/{was}"));
+        self.renaming.insert(name.clone());
+        let (me, account) = (me.clone(), name.clone());
+        let reply = ReplyTo::new(move |answer| {
+            if !matches!(answer, Some(Ok(_))) {
+                tracing::error!(account.id = %name, "its new id could not be stored; it begins under it at the next start");
+                return;
+            }
+            // A supervisor that is gone begins nobody.
+            drop(me.cast(AccountsMsg::Renamed(name)));
         });
-        let (child, _) =
-            AccountActor::spawn_linked(None, AccountActor, (args, history, finished), me.get_cell()).await?;
-        self.children.insert(child.get_id(), (name.to_owned(), child));
+        self.args.store.send(StoreMsg::Control(Control::Rename { was, account }, reply));
+    }
+
+    /// It cannot be followed before something changes: its state says why.
+    fn refuse(&self, name: &str, failure: &Failure) {
+        tracing::error!(account.id = %name, failure.class = failure.class.as_str(), "{}", failure.chain());
+        metrics::counter!(names::FAILURES, "class" => failure.class.as_str(), "reach" => failure.reach.as_str())
+            .increment(1);
+        self.fail(name, failure);
+    }
+
+    fn fail(&self, name: &str, failure: &Failure) {
+        let reason = failure.to_string();
+        self.args.registry.account(name, |line| {
+            line.state = "failed";
+            line.reason.clone_from(&reason);
+            line.next_attempt_at = None;
+            line.run = None;
+        });
+        let event = Some("account.failed");
+        let control = Control::State { account: name.to_owned(), state: "failed", reason, event, parked_for: None };
+        self.args.store.send(StoreMsg::Control(control, ReplyTo::new(|_| ())));
+    }
+
+    fn remove(&mut self, name: String) {
+        self.wanted.remove(&name);
+        self.restarting.remove(&name);
+        self.roster.withdraw(&name);
+        match self.children.get(&name) {
+            Some(child) => {
+                drop(child.actor.cast(AccountMsg::Command(Command::Stop, ReplyTo::new(|_| ()))));
+                self.removing.insert(name);
+            }
+            None => self.removed(&name),
+        }
+    }
+
+    fn removed(&self, name: &str) {
+        self.args.registry.forget(name);
+        self.args.registry.gone(&format!("root/accounts/{name}"));
+        self.args.store.send(StoreMsg::Control(Control::Remove { account: name.to_owned() }, ReplyTo::new(|_| ())));
+    }
+
+    fn command(&mut self, name: &str, command: Command, reply: ReplyTo<Obeyed>) {
+        match (self.children.get(name), self.wanted.get(name)) {
+            (Some(child), _) => drop(child.actor.cast(AccountMsg::Command(command, reply))),
+            (None, Some(wanted)) if wanted.args.is_err() => {
+                reply.send(Err(Conflict("the account cannot be followed before its config or secret changes")));
+            }
+            (None, Some(_)) if matches!(command, Command::ResetErrors | Command::SyncNow) => {
+                // It had failed for good, or waits to be started again.
+                self.roster.remember(name, History::default());
+                self.restarting.remove(name);
+                self.roster.withdraw(name);
+                self.roster.enqueue(name.to_owned());
+                reply.send(Err(Conflict("the account was not running and is started now; ask again")));
+            }
+            (None, Some(_)) => reply.send(Err(Conflict("the account is being started; ask again"))),
+            (None, None) => reply.send(Err(Conflict("the config does not name this account"))),
+        }
+    }
+
+    fn finished(&mut self, me: &ActorRef<AccountsMsg>, number: u64, name: &str, summary: Option<Summary>) {
+        // Without a summary the actor died: the supervision event says how.
+        let Some(summary) = summary else { return };
+        if self.children.get(name).is_none_or(|child| child.number != number) {
+            return;
+        }
+        self.children.remove(name);
+        self.roster.finished();
+        self.roster.remember(name, summary.history.clone());
+        if let Some(once) = &mut self.once {
+            once.summaries.insert(name.to_owned(), summary);
+            return;
+        }
+        if let Some(new) = self.renames.remove(name) {
+            self.rename(me, name.to_owned(), new);
+        } else if self.removing.remove(name) {
+            self.removed(name);
+        } else if !self.stopped {
+            // It was ended to be replaced.
+            self.begin(name);
+        }
+    }
+
+    fn stop(&mut self, reply: ReplyTo<()>) {
+        self.stopped = true;
+        self.stopping = Some(reply);
+        self.restarting.clear();
+        for child in self.children.values() {
+            // A child that has just ended has nothing to stop.
+            drop(child.actor.cast(AccountMsg::Command(Command::Stop, ReplyTo::new(|_| ()))));
+        }
+    }
+
+    async fn go_on(&mut self, me: &ActorRef<AccountsMsg>) -> Result<(), ActorProcessingErr> {
+        while !self.stopped {
+            match self.roster.admit(self.args.clock.now().mono) {
+                Admitted::Start(name, _) => self.start(me, &name).await?,
+                Admitted::After(wait) => {
+                    if !std::mem::replace(&mut self.admitting, true) {
+                        me.send_after(wait, || AccountsMsg::Admit);
+                    }
+                    break;
+                }
+                Admitted::Nobody => break,
+            }
+        }
+        self.args.registry.in_flight("root/accounts", self.children.len());
+        if let Some(once) = &mut self.once {
+            let over = once.summaries.len() == once.expected || (self.stopped && self.children.is_empty());
+            if over && let Some(reply) = once.reply.take() {
+                let mut summaries = std::mem::take(&mut once.summaries);
+                for name in self.wanted.keys() {
+                    let nothing = || Summary::of(Outcome::Cancelled, History::default());
+                    summaries.entry(name.clone()).or_insert_with(nothing);
+                }
+                reply.send(summaries.into_iter().collect());
+            }
+        }
+        if self.children.is_empty()
+            && let Some(reply) = self.stopping.take()
+        {
+            reply.send(());
+        }
         Ok(())
     }
 
-    fn done(&mut self, name: String, summary: Summary) {
-        self.roster.finished();
-        self.summaries.insert(name, summary);
+    async fn start(&mut self, me: &ActorRef<AccountsMsg>, name: &str) -> Result<(), ActorProcessingErr> {
+        let Some(wanted) = self.wanted.get_mut(name) else { return Ok(()) };
+        let Ok(args) = wanted.args.clone() else { return Ok(()) };
+        // What was stored counts for the first incarnation; after that the account knows better.
+        let begin = std::mem::take(&mut wanted.begin);
+        let history = self.roster.history(name);
+        let (supervisor, account) = (me.clone(), name.to_owned());
+        self.starts += 1;
+        let number = self.starts;
+        let finished = ReplyTo::new(move |summary| {
+            // A supervisor that is gone waits for nobody.
+            drop(supervisor.cast(AccountsMsg::Finished(number, account, summary.map(Box::new))));
+        });
+        let (child, _) =
+            AccountActor::spawn_linked(None, AccountActor, (*args, history, begin, finished), me.get_cell()).await?;
+        let id = child.get_id();
+        self.children.insert(name.to_owned(), Child { number, id, actor: child });
+        Ok(())
     }
 
     /// An actor died without words, or with a failure: decide.
-    fn died(&mut self, me: &ActorRef<AccountsMsg>, name: String, error: &ActorProcessingErr) {
-        let failure = failure_of(error);
-        let Some(args) = self.args.get(&name) else { return };
-        args.progress.failed(&name, &failure);
+    fn died(&mut self, me: &ActorRef<AccountsMsg>, id: ActorId, failure: &Failure) {
+        let Some(name) = self.children.iter().find(|(_, child)| child.id == id).map(|(name, _)| name.clone()) else {
+            return;
+        };
+        self.children.remove(&name);
+        let Some(wanted) = self.wanted.get(&name) else {
+            if self.removing.remove(&name) {
+                self.removed(&name);
+            }
+            return;
+        };
+        let Ok(args) = &wanted.args else { return };
+        let (progress, policy): (std::sync::Arc<dyn Progress>, _) =
+            (std::sync::Arc::clone(&args.progress), args.rules.settings.policy);
+        progress.failed(&name, failure);
         tracing::error!(account.id = %name, failure.class = failure.class.as_str(), "the account's actor died: {}", failure.chain());
-        let (verdict, history) = self.roster.died(&name, &failure, &args.settings.policy, args.clock.now());
+        let now = self.args.clock.now();
+        let (verdict, _) = self.roster.died(&name, failure, &policy, now);
+        let path = format!("root/accounts/{name}");
         match verdict {
-            Verdict::Wait(wait) | Verdict::Restart(wait) if !self.stopping => {
+            Verdict::Wait(wait) | Verdict::Restart(wait) if !self.stopped => {
                 metrics::counter!(names::ACTOR_RESTARTS, "kind" => "account", "class" => failure.class.as_str())
                     .increment(1);
+                let at = now.wall.plus(wait);
+                self.args.registry.restarts(&path, failure, Some(at));
+                self.args.registry.account(&name, |line| {
+                    line.state = "waiting";
+                    line.reason = failure.to_string();
+                    line.next_attempt_at = Some(at);
+                });
                 self.restarting.insert(name.clone());
-                me.send_after(wait, move || AccountsMsg::Restart(name, history));
+                me.send_after(wait, move || AccountsMsg::Restart(name));
             }
             _ => {
-                let class = Some(failure.class);
-                self.done(name, Summary { failure: Some(failure), class, ..nothing(Outcome::Failed) });
+                self.roster.finished();
+                self.args.registry.restarts(&path, failure, None);
+                self.fail(&name, failure);
+                if let Some(once) = &mut self.once {
+                    once.summaries.insert(name, Summary::failed(failure.clone(), History::default()));
+                }
             }
         }
     }

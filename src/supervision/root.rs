@@ -1,72 +1,128 @@
-//! The root of the tree: store, endpoints, accounts. A service that dies is started again and its handle re-pointed.
+//! The root of the tree: store, endpoints, accounts, faces. A service that dies is started again and its handle re-pointed.
 
-use crate::account::actor::{AccountArgs, Handle};
+use crate::account::actor::AccountArgs;
 use crate::clock::Clock;
 use crate::connection::actor::{ConnectionActor, ConnectionArgs, ConnectionMsg};
+use crate::handle::{Depth, Handle};
 use crate::reply::ReplyTo;
-use crate::store::Database;
-use crate::store::actor::{StoreActor, StoreMsg};
-use crate::supervision::accounts::{AccountsMsg, AccountsSupervisor};
+use crate::store::actor::{StoreActor, StoreArgs, StoreMsg};
+use crate::supervision::accounts::{AccountsArgs, AccountsMsg, AccountsSupervisor, Wanted};
 use crate::supervision::exit::failure_of;
 use crate::telemetry::names;
+use crate::telemetry::registry::Registry;
 use postrider_core::account::summary::Summary;
-use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
-use std::collections::BTreeMap;
+use postrider_core::failure::Failure;
+use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// Times that a service may die before the process gives up.
-const DEATHS: u32 = 10;
+/// Deaths of services within [`WINDOW`] after which the process gives up: whoever started it starts it anew.
+const DEATHS: usize = 10;
+/// See [`DEATHS`].
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// Starts a face (an actor above this row) under the root.
+pub type Spawn = Arc<dyn Fn(ActorCell) -> Spawning + Send + Sync>;
+/// The face that is being started.
+pub type Spawning = std::pin::Pin<Box<dyn Future<Output = Result<ActorCell, ActorProcessingErr>> + Send>>;
 
 /// What the root is told.
-#[derive(Debug)]
 pub enum RootMsg {
     /// The handle of the store.
     Store(oneshot::Sender<Handle<StoreMsg>>),
+    /// The handle of the accounts' supervisor.
+    Accounts(oneshot::Sender<Handle<AccountsMsg>>),
     /// The handle of an endpoint's pool, which is started if need be.
-    Pool(String, Box<ConnectionArgs>, oneshot::Sender<Handle<ConnectionMsg>>),
+    Pool(Box<ConnectionArgs>, oneshot::Sender<Handle<ConnectionMsg>>),
     /// Run accounts once.
     RunOnce(Vec<AccountArgs>, ReplyTo<Vec<(String, Summary)>>),
-    /// End all runs.
-    Stop,
+    /// Follow these accounts, no longer follow those.
+    Follow(Vec<Wanted>, Vec<String>),
+    /// Start a face of this kind, and keep it alive.
+    Face(&'static str, Spawn),
+    /// End all accounts.
+    Stop(ReplyTo<()>),
+}
+
+impl std::fmt::Debug for RootMsg {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RootMsg")
+    }
 }
 
 /// The root.
 #[derive(Debug)]
 pub struct Root;
 
-#[derive(Debug)]
 enum Child {
     Store,
     Pool(String),
     Accounts,
+    Face(&'static str, Spawn),
+}
+
+/// What it is made with.
+#[derive(Debug)]
+pub struct RootArgs {
+    /// For the store.
+    pub store: StoreArgs,
+    /// Time.
+    pub clock: Clock,
+    /// Where actors are seen.
+    pub registry: Registry,
 }
 
 /// What it holds.
-#[derive(Debug)]
 pub struct RootState {
-    db: Database,
-    clock: Clock,
+    args: RootArgs,
     store: Handle<StoreMsg>,
+    accounts: Handle<AccountsMsg>,
+    accounts_args: AccountsArgs,
     pools: BTreeMap<String, (Handle<ConnectionMsg>, ConnectionArgs)>,
-    accounts: ActorRef<AccountsMsg>,
+    /// Who is to be followed, should the accounts' supervisor have to be started again.
+    wanted: BTreeMap<String, Wanted>,
+    once: bool,
     children: BTreeMap<ActorId, Child>,
-    deaths: u32,
+    deaths: VecDeque<Duration>,
+}
+
+impl std::fmt::Debug for RootState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RootState").field("pools", &self.pools.len()).finish_non_exhaustive()
+    }
 }
 
 impl Actor for Root {
     type Msg = RootMsg;
     type State = RootState;
-    type Arguments = (Database, Clock);
+    type Arguments = RootArgs;
 
-    async fn pre_start(
-        &self,
-        me: ActorRef<RootMsg>,
-        (db, clock): Self::Arguments,
-    ) -> Result<RootState, ActorProcessingErr> {
-        let (store, _) = StoreActor::spawn_linked(None, StoreActor, (db.clone(), clock, false), me.get_cell()).await?;
-        let (accounts, _) = AccountsSupervisor::spawn_linked(None, AccountsSupervisor, (), me.get_cell()).await?;
-        let children = BTreeMap::from([(store.get_id(), Child::Store), (accounts.get_id(), Child::Accounts)]);
-        Ok(RootState { db, clock, store: Handle::new(store), pools: BTreeMap::new(), accounts, children, deaths: 0 })
+    async fn pre_start(&self, me: ActorRef<RootMsg>, mut args: RootArgs) -> Result<RootState, ActorProcessingErr> {
+        let registry = args.registry.clone();
+        registry.started("root", "root");
+        args.store.depth = registry.started("root/store", "store");
+        let (store, _) = StoreActor::spawn_linked(None, StoreActor, args.store.clone(), me.get_cell()).await?;
+        let mut children = BTreeMap::from([(store.get_id(), Child::Store)]);
+        let store = Handle::new(store, args.store.depth.clone());
+        let depth = Depth::default();
+        let accounts_args = AccountsArgs { clock: args.clock, store: store.clone(), registry, depth: depth.clone() };
+        let (accounts, _) =
+            AccountsSupervisor::spawn_linked(None, AccountsSupervisor, accounts_args.clone(), me.get_cell()).await?;
+        children.insert(accounts.get_id(), Child::Accounts);
+        let accounts = Handle::new(accounts, depth);
+        Ok(RootState {
+            args,
+            store,
+            accounts,
+            accounts_args,
+            pools: BTreeMap::new(),
+            wanted: BTreeMap::new(),
+            once: false,
+            children,
+            deaths: VecDeque::new(),
+        })
     }
 
     async fn handle(
@@ -77,19 +133,46 @@ impl Actor for Root {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             RootMsg::Store(reply) => drop(reply.send(state.store.clone())),
-            RootMsg::Pool(name, args, reply) => {
+            RootMsg::Accounts(reply) => drop(reply.send(state.accounts.clone())),
+            RootMsg::Pool(args, reply) => {
+                let name = args.path.clone();
                 if !state.pools.contains_key(&name) {
+                    let mut args = *args;
+                    args.depth = args.registry.started(&name, "endpoint");
+                    let depth = args.depth.clone();
                     let (pool, _) =
-                        ConnectionActor::spawn_linked(None, ConnectionActor, (*args).clone(), me.get_cell()).await?;
+                        ConnectionActor::spawn_linked(None, ConnectionActor, args.clone(), me.get_cell()).await?;
                     state.children.insert(pool.get_id(), Child::Pool(name.clone()));
-                    state.pools.insert(name.clone(), (Handle::new(pool), *args));
+                    state.pools.insert(name.clone(), (Handle::new(pool, depth), args));
                 }
                 if let Some((handle, _)) = state.pools.get(&name) {
                     drop(reply.send(handle.clone()));
                 }
             }
-            RootMsg::RunOnce(accounts, reply) => state.accounts.cast(AccountsMsg::RunOnce(accounts, reply))?,
-            RootMsg::Stop => state.accounts.cast(AccountsMsg::Stop)?,
+            RootMsg::RunOnce(accounts, reply) => {
+                state.once = true;
+                state.accounts.send(AccountsMsg::RunOnce(accounts, reply));
+            }
+            RootMsg::Follow(wanted, removed) => {
+                for one in &wanted {
+                    state.wanted.insert(one.name.clone(), one.clone());
+                }
+                for name in &removed {
+                    state.wanted.remove(name);
+                }
+                // An account may have another id now: who is removed goes first.
+                state.accounts.send(AccountsMsg::Remove(removed));
+                state.accounts.send(AccountsMsg::Follow(wanted));
+            }
+            RootMsg::Face(kind, spawn) => {
+                let cell = spawn(me.get_cell()).await?;
+                state.args.registry.started(&format!("root/{kind}"), kind);
+                state.children.insert(cell.get_id(), Child::Face(kind, spawn));
+            }
+            RootMsg::Stop(reply) => {
+                state.wanted.clear();
+                state.accounts.send(AccountsMsg::Stop(reply));
+            }
         }
         Ok(())
     }
@@ -100,8 +183,8 @@ impl Actor for Root {
         event: SupervisionEvent,
         state: &mut RootState,
     ) -> Result<(), ActorProcessingErr> {
-        let (id, error) = match event {
-            SupervisionEvent::ActorFailed(cell, error) => (cell.get_id(), error),
+        let (id, failure) = match event {
+            SupervisionEvent::ActorFailed(cell, error) => (cell.get_id(), failure_of(&error)),
             SupervisionEvent::ActorTerminated(cell, ..) => {
                 state.children.remove(&cell.get_id());
                 return Ok(());
@@ -109,32 +192,67 @@ impl Actor for Root {
             _ => return Ok(()),
         };
         let Some(child) = state.children.remove(&id) else { return Ok(()) };
-        let failure = failure_of(&error);
-        state.deaths += 1;
-        if state.deaths > DEATHS {
+        let now = state.args.clock.now().mono;
+        state.deaths.retain(|at| now.saturating_sub(*at) < WINDOW);
+        state.deaths.push_back(now);
+        if state.deaths.len() > DEATHS {
             return Err(failure.into());
         }
-        let kind = match child {
+        state.restart(&me, child, &failure).await
+    }
+}
+
+impl RootState {
+    async fn restart(
+        &mut self,
+        me: &ActorRef<RootMsg>,
+        child: Child,
+        failure: &Failure,
+    ) -> Result<(), ActorProcessingErr> {
+        let (kind, path) = match &child {
+            Child::Store => ("store", "root/store".to_owned()),
+            Child::Pool(name) => ("endpoint", name.clone()),
+            Child::Accounts => ("accounts", "root/accounts".to_owned()),
+            Child::Face(kind, _) => (*kind, format!("root/{kind}")),
+        };
+        self.args.registry.restarts(&path, failure, Some(self.args.clock.now().wall));
+        match child {
             Child::Store => {
-                let (store, _) =
-                    StoreActor::spawn_linked(None, StoreActor, (state.db.clone(), state.clock, true), me.get_cell())
-                        .await?;
-                state.children.insert(store.get_id(), Child::Store);
-                state.store.repoint(store);
-                "store"
+                let args = StoreArgs { restarted: true, ..self.args.store.clone() };
+                self.args.registry.started(&path, "store");
+                let (store, _) = StoreActor::spawn_linked(None, StoreActor, args, me.get_cell()).await?;
+                self.children.insert(store.get_id(), Child::Store);
+                self.store.repoint(store);
             }
             Child::Pool(name) => {
-                if let Some((handle, args)) = state.pools.get(&name) {
+                if let Some((handle, args)) = self.pools.get(&name) {
+                    self.args.registry.started(&path, "endpoint");
                     let (pool, _) =
                         ConnectionActor::spawn_linked(None, ConnectionActor, args.clone(), me.get_cell()).await?;
-                    state.children.insert(pool.get_id(), Child::Pool(name));
+                    self.children.insert(pool.get_id(), Child::Pool(name));
                     handle.repoint(pool);
                 }
-                "endpoint"
             }
             // The runs it held cannot be answered any more: the process ends, and says why.
-            Child::Accounts => return Err(failure.into()),
-        };
+            Child::Accounts if self.once => return Err(failure.clone().into()),
+            Child::Accounts => {
+                let (accounts, _) = AccountsSupervisor::spawn_linked(
+                    None,
+                    AccountsSupervisor,
+                    self.accounts_args.clone(),
+                    me.get_cell(),
+                )
+                .await?;
+                self.children.insert(accounts.get_id(), Child::Accounts);
+                self.accounts.repoint(accounts);
+                self.accounts.send(AccountsMsg::Follow(self.wanted.values().cloned().collect()));
+            }
+            Child::Face(kind, spawn) => {
+                let cell = spawn(me.get_cell()).await?;
+                self.args.registry.started(&path, kind);
+                self.children.insert(cell.get_id(), Child::Face(kind, spawn));
+            }
+        }
         tracing::error!(actor.kind = kind, "an actor died and was started again: {}", failure.chain());
         metrics::counter!(names::ACTOR_RESTARTS, "kind" => kind, "class" => failure.class.as_str()).increment(1);
         Ok(())

@@ -9,9 +9,9 @@ use futures::TryStreamExt;
 use std::collections::BTreeMap;
 use tokio::net::TcpStream;
 
-type Client = Session<TcpStream>;
+pub(crate) type Client = Session<TcpStream>;
 
-async fn client(server: &Dovecot, user: &str) -> Client {
+pub(crate) async fn client(server: &Dovecot, user: &str) -> Client {
     let stream = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
     let mut client = async_imap::Client::new(stream);
     client.read_response().await.unwrap();
@@ -19,7 +19,7 @@ async fn client(server: &Dovecot, user: &str) -> Client {
 }
 
 /// Fills a mailbox with seeded mail in several folders; returns what is where.
-async fn fill(client: &mut Client, count: usize) {
+pub(crate) async fn fill(client: &mut Client, count: usize) {
     let mut dice = seed::Dice::new(77);
     for folder in ["Archive", "Entw&APw-rfe &- &ZeVnLIqe-", "Projects/Alpha"] {
         client.create(folder).await.unwrap();
@@ -33,7 +33,7 @@ async fn fill(client: &mut Client, count: usize) {
 }
 
 /// What the server has: folder, hash, flags; read by the other client.
-async fn truth(client: &mut Client) -> Vec<String> {
+pub(crate) async fn truth(client: &mut Client) -> Vec<String> {
     let names: Vec<_> = client.list(None, Some("*")).await.unwrap().try_collect().await.unwrap();
     let mut lines = Vec::new();
     for name in names {

@@ -2,14 +2,19 @@
 #![expect(clippy::disallowed_methods, reason = "deadlines of tests")]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod admin;
 mod config;
 mod crash_at_every_step;
 mod dovecot;
+mod edits;
+mod faults;
 mod hostile;
 mod migration;
 mod power_loss;
 mod secrets;
+mod serve;
 mod storage;
+mod storm;
 mod supervision;
 mod support;
 mod sync;

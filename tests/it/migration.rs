@@ -17,7 +17,7 @@ async fn a_newer_schema_is_refused_with_both_versions() {
         change(&postrider.database(), "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_future', 0)");
         for args in [&["sync", "--once"][..], &["export", "u"], &["verify", "u", "--offline"]] {
             let ran = postrider.run(args).exits(7);
-            assert!(ran.stderr.contains("m9999_future") && ran.stderr.contains("m0001_mirror"), "{}", ran.stderr);
+            assert!(ran.stderr.contains("m9999_future") && ran.stderr.contains("m0002_server"), "{}", ran.stderr);
         }
     })
     .await;
@@ -35,7 +35,7 @@ fn the_database_is_copied_aside_before_a_migration() {
     postrider.run(&["demo", "--once"]).exits(0);
     assert_eq!(state(&database), before);
     assert_eq!(ask(&database, "SELECT count(*) AS x FROM sqlite_master WHERE name = 'body_pack'"), "1");
-    let copy = postrider.path("demo-data/postrider.before-m0001_mirror.db");
+    let copy = postrider.path("demo-data/postrider.before-m0001_mirror-m0002_server.db");
     assert_eq!(state(&copy), before);
     assert_eq!(ask(&copy, "SELECT count(*) AS x FROM sqlite_master WHERE name = 'body_pack'"), "0");
 }
@@ -58,7 +58,9 @@ async fn every_step_goes_up_and_down() {
 /// Every entity reads the table that the migration makes.
 #[tokio::test]
 async fn entities_and_tables_agree() {
-    use postrider_entity::{account, body, counter, cursor, event, failure, folder, location, message, run};
+    use postrider_entity::{
+        account, body, counter, cursor, event, failure, folder, location, message, run, run_hour, setting,
+    };
     use sea_orm::EntityTrait;
     let db = Database::connect("sqlite::memory:").await.unwrap();
     Migrator::up(&db, None).await.unwrap();
@@ -72,4 +74,6 @@ async fn entities_and_tables_agree() {
     location::Entity::find().all(&db).await.unwrap();
     message::Entity::find().all(&db).await.unwrap();
     run::Entity::find().all(&db).await.unwrap();
+    run_hour::Entity::find().all(&db).await.unwrap();
+    setting::Entity::find().all(&db).await.unwrap();
 }

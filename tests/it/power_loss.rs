@@ -81,7 +81,7 @@ async fn write_pages(disk: &Forgetful, dir: &Path, seed: u64) -> Vec<(BodyRef, V
     let packs = Arc::new(PackDir::open(dir, Arc::new(disk.clone()), 0).unwrap());
     let mut dice = Dice::new(seed);
     let mut acknowledged = Vec::new();
-    let mut sink = packs.lease().unwrap();
+    let mut sink = packs.lease();
     for number in 0..4 {
         let mut page = Vec::new();
         for _ in 0..1 + dice.below(4) {
@@ -157,7 +157,7 @@ async fn bodies_are_synced_before_they_can_be_named() {
     let disk = Forgetful::default();
     let dir = tempfile::tempdir().unwrap();
     let packs = Arc::new(PackDir::open(dir.path(), Arc::new(disk.clone()), 41).unwrap());
-    let mut sink = packs.lease().unwrap();
+    let mut sink = packs.lease();
     for n in 0..2 {
         sink.begin(3).await.unwrap();
         sink.write(b"abc").await.unwrap();

@@ -4,3 +4,4 @@ pub(crate) mod binary;
 pub(crate) mod check;
 pub(crate) mod dovecot;
 pub(crate) mod mail;
+pub(crate) mod served;

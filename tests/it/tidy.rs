@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 /// Rows of modules, the lowest first; an arrow may skip rows, and never turn. Modules of a row do not import each other.
 const ROWS: &[&[&str]] = &[
-    &["clock", "fault", "reply"],
+    &["clock", "fault", "handle", "reply"],
     &["telemetry"],
     &["provider", "bodies"],
     &["config"],
     &["connection", "store"],
     &["account"],
     &["supervision"],
+    &["admin"],
     &["boot", "cli", "demo"],
 ];
 

@@ -12,10 +12,12 @@ pub(super) fn close(
     mut run: Box<Run>,
     outcome: Outcome,
     failure: Option<Failure>,
+    parked: bool,
     now: Now,
     out: &mut Vec<Action>,
 ) -> Phase {
-    if run.session.take().is_some() {
+    // A session on which everything went well is left to whoever began the run.
+    if run.session.take().is_some() && outcome != Outcome::Success {
         out.push(Action::Disconnect);
     }
     run.asks.clear();
@@ -30,7 +32,7 @@ pub(super) fn close(
         );
     }
     let outcome = if outcome == Outcome::Success && !run.left.is_empty() { Outcome::Partial } else { outcome };
-    closing(run, End { outcome, failure, sent: false }, now, out)
+    closing(run, End { outcome, failure, parked, sent: false }, now, out)
 }
 
 pub(super) fn closing(mut run: Box<Run>, mut end: End, now: Now, out: &mut Vec<Action>) -> Phase {
@@ -46,7 +48,18 @@ pub(super) fn closing(mut run: Box<Run>, mut end: End, now: Now, out: &mut Vec<A
         }
     }
     let class = end.failure.as_ref().map(|f| f.class);
-    let summary = Summary { outcome: end.outcome, counts: run.totals(), left: run.left, failure: end.failure, class };
+    let (counts, folders) = (run.totals(), run.lines());
+    let summary = Summary {
+        outcome: end.outcome,
+        counts,
+        left: run.left,
+        failure: end.failure,
+        class,
+        parked: end.parked,
+        second_look: run.second_look,
+        folders,
+        history: run.history,
+    };
     out.push(Action::Finish(Box::new(summary)));
     Phase::Finished
 }
@@ -58,14 +71,20 @@ fn last_words(run: &mut Run, end: &End, now: Now, out: &mut Vec<Action>) {
         let change = Change::Fail { folder: None, class: failure.class, text: failure.chain() };
         run.commit(Owner::Nobody, change, now, out);
     }
+    let was_down = matches!(run.stored_state.0.as_str(), "needs_reauth" | "failed");
     let (state, event) = match end.failure.as_ref().map(|f| f.class) {
-        Some(Class::Auth) => ("needs_reauth", Some("account.needs_reauth")),
-        Some(Class::Config | Class::Bug) => ("failed", Some("account.failed")),
+        Some(Class::Auth) if end.parked => ("needs_reauth", Some("account.needs_reauth")),
+        Some(Class::Config | Class::Bug) if end.parked => ("failed", Some("account.failed")),
         Some(Class::RateLimit | Class::Quota) => ("throttled", None),
         Some(_) => ("waiting", None),
-        None => ("idle", None),
+        None => ("idle", was_down.then_some("account.recovered")),
     };
-    run.commit(Owner::Nobody, Change::State { state, reason: reason.clone(), next_attempt_at: None, event }, now, out);
+    // Who is stopped or paused keeps the state it has; what is stored already is not written again.
+    let keeps = end.outcome == Outcome::Cancelled || run.stored_state.0 == "paused";
+    if !keeps && (run.stored_state.0 != state || run.stored_state.1 != reason) {
+        let change = Change::State { state, reason: reason.clone(), next_attempt_at: None, event };
+        run.commit(Owner::Nobody, change, now, out);
+    }
     if run.counts.changed() || end.outcome != Outcome::Success {
         let record = RunRecord {
             started: run.started,

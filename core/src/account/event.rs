@@ -5,9 +5,10 @@ use crate::account::summary::Summary;
 use crate::commit::request::{Commit, CommitAnswer};
 use crate::commit::rows::{AccountRow, FolderRow};
 use crate::failure::Failure;
-use crate::mail::change::{Answer, Request};
+use crate::mail::change::{Answer, Request, Sampled};
 use crate::mail::id::{FolderId, SessionId};
 use crate::mail::uid_set::UidSet;
+use crate::time::Micros;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -29,13 +30,41 @@ pub struct AccountSnapshot {
     pub folders: Vec<FolderRow>,
     /// Failures that are due for another try.
     pub due: BTreeMap<FolderId, UidSet>,
+    /// The public state and its reason, as stored.
+    pub state: (String, String),
+}
+
+/// How closely a pass looks. A quick one proves by counting that nothing left and fetches what arrived; where the count does
+/// not fit, or flags are in question, it becomes a full one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Depth {
+    /// EXAMINE, and the arrivals.
+    Quick,
+    /// The whole index with its flags.
+    #[default]
+    Full,
+}
+
+/// What a run is to look at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// LIST and every folder, fully.
+    #[default]
+    Everything,
+    /// These folders; LIST only if `list`.
+    Some {
+        /// Whether folders that appeared, left or were renamed are looked for.
+        list: bool,
+        /// Folders, and how closely.
+        folders: BTreeMap<FolderId, Depth>,
+    },
 }
 
 /// What happens to a machine.
 #[derive(Debug)]
 pub enum Event {
     /// Start.
-    Begin,
+    Begin(Scope),
     /// The store handed out the account.
     Opened(Box<AccountSnapshot>),
     /// It could not.
@@ -73,7 +102,14 @@ pub enum Event {
     /// How many messages are in limbo.
     LimboCounted(Result<u64, Failure>),
     /// A hint that a folder has changed.
-    Nudged(FolderId),
+    Nudged(FolderId, Depth),
+    /// Our sample of a folder that may have been renamed.
+    Sampled {
+        /// To what.
+        token: Token,
+        /// UID, size and INTERNALDATE of some living locations.
+        rows: Result<Vec<Sampled>, Failure>,
+    },
     /// The wait is over.
     Woke,
     /// Somebody wants the run to end.
@@ -109,6 +145,22 @@ pub enum Action {
         token: Token,
         /// The folder.
         folder: FolderId,
+    },
+    /// Read a sample of a folder's living locations.
+    ReadSample {
+        /// Comes back with the answer.
+        token: Token,
+        /// The folder.
+        folder: FolderId,
+    },
+    /// A pass that changed nothing: to be written with the next page, or within a minute.
+    Proved {
+        /// The folder.
+        folder: FolderId,
+        /// When it began.
+        started: Micros,
+        /// Whether it proved the folder whole.
+        whole: bool,
     },
     /// Count the messages in limbo.
     CountLimbo,

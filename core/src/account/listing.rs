@@ -2,6 +2,7 @@
 
 use crate::account::evidence::{Sight, judge_list};
 use crate::account::machine::Action;
+use crate::account::rename::Matching;
 use crate::account::run::{Folder, Owner, Run, leave};
 use crate::commit::request::Change;
 use crate::failure::{Failure, Reach};
@@ -18,9 +19,9 @@ const DROP_CHUNK: usize = 2000;
 /// What a LIST leaves to do.
 #[derive(Debug, Default)]
 pub(super) struct Work {
-    started: Micros,
+    pub(super) started: Micros,
     lost: VecDeque<FolderId>,
-    fresh: VecDeque<ListedFolder>,
+    pub(super) fresh: VecDeque<ListedFolder>,
     excluded: BTreeSet<FolderId>,
     /// Nothing was missing and everything new could be opened.
     complete: bool,
@@ -33,6 +34,8 @@ pub(super) enum Listing {
     Wanted,
     /// Asked.
     Asked { started: Micros },
+    /// Missing folders are looked for under the new names.
+    Matching(Box<Matching>),
     /// A first look is being stored.
     Looking(Work),
     /// A folder that is gone waits for its pages on their way.
@@ -54,6 +57,7 @@ pub(super) enum Listing {
 impl Run {
     pub(super) fn start_listing(&mut self, now: Now, out: &mut Vec<Action>) {
         self.listing = Listing::Asked { started: self.stamp(now) };
+        self.listed = true;
         self.ask(Owner::Listing, Request::List, out);
     }
 
@@ -63,7 +67,7 @@ impl Run {
         let mut names: BTreeMap<Vec<u8>, ListedFolder> = listed.into_iter().map(|f| (f.remote_id.clone(), f)).collect();
         let missing: BTreeSet<FolderId> =
             self.folders.values().filter(|f| !names.contains_key(&f.row.remote_id)).map(|f| f.row.id).collect();
-        let mut work = Work { started, complete: missing.is_empty(), ..Work::default() };
+        let mut work = Work { started, ..Work::default() };
         for folder in self.folders.values_mut() {
             let wanted = self.settings.folders.wants(&folder.row.path);
             folder.row.excluded = !wanted;
@@ -79,10 +83,24 @@ impl Run {
         }
         // INBOX first: its newest page is what people wait for.
         work.fresh.make_contiguous().sort_by_key(|f| !f.path.eq_ignore_ascii_case("INBOX"));
+        self.match_folders(Matching::new(work, missing, shown), now, out);
+    }
+
+    /// Renames are known: judges what is still missing, and goes on with the rest.
+    pub(super) fn judge_missing(
+        &mut self,
+        mut work: Work,
+        missing: BTreeSet<FolderId>,
+        shown: usize,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        work.complete = missing.is_empty();
         let Some(session) = self.session else { return };
-        let sight = Sight { session, at: started, confirm_after: self.settings.confirm_after };
+        let sight = Sight { session, at: work.started, confirm_after: self.settings.confirm_after };
         let ruling = judge_list(missing, shown, self.folders.len(), self.account.list_look.as_ref(), sight);
         if !ruling.held.is_empty() {
+            self.second_look = true;
             let names: Vec<&str> =
                 ruling.held.iter().filter_map(|id| self.folders.get(id)).map(|f| f.row.path.as_str()).collect();
             leave(
@@ -163,7 +181,14 @@ impl Run {
     }
 
     pub(super) fn on_listing_examined(&mut self, answer: Result<Examined, Failure>, now: Now, out: &mut Vec<Action>) {
-        let Listing::Examining(mut work) = std::mem::replace(&mut self.listing, Listing::Done) else { return };
+        let mut work = match std::mem::replace(&mut self.listing, Listing::Done) {
+            Listing::Examining(work) => work,
+            Listing::Matching(matching) => return self.on_match_examined(*matching, answer.ok(), now, out),
+            other => {
+                self.listing = other;
+                return;
+            }
+        };
         let Some(fresh) = work.fresh.pop_front() else { return self.next_folder(work, now, out) };
         match answer {
             Ok(examined) => {
@@ -202,6 +227,7 @@ impl Run {
                 self.next_folder(work, now, out);
             }
             Listing::Closing => self.listing = Listing::Done,
+            Listing::Matching(matching) => self.on_match_committed(*matching, now, out),
             // The LIST was broken off while this commit was on its way.
             other @ (Listing::Wanted
             | Listing::Asked { .. }

@@ -18,15 +18,16 @@ use crate::account::ending::{close, closing};
 use crate::account::run::{Run, leave};
 use crate::account::steps::{
     abandon, answered, committed, failed, impossible, note_answer, open_failed, opened, reopen, resume, rows_read,
-    rows_too_late, stopped, work,
+    rows_too_late, sampled, work,
 };
-use crate::account::summary::{Counts, Outcome};
+use crate::account::summary::{Counts, FolderLine, Outcome, Summary};
 use crate::commit::request::CommitAnswer;
 use crate::failure::Failure;
+use crate::mail::id::FolderId;
 use crate::recovery::history::History;
-use crate::time::Now;
+use crate::time::{Micros, Now};
 
-pub use crate::account::event::{AccountSnapshot, Action, Event, Token};
+pub use crate::account::event::{AccountSnapshot, Action, Depth, Event, Scope, Token};
 pub use crate::account::pass::FolderRows;
 pub use crate::account::run::Settings;
 
@@ -34,14 +35,24 @@ pub use crate::account::run::Settings;
 pub(super) struct End {
     pub(super) outcome: Outcome,
     pub(super) failure: Option<Failure>,
+    /// Nothing is tried again before something outside changes.
+    pub(super) parked: bool,
     pub(super) sent: bool,
+}
+
+/// What a run begins with.
+#[derive(Debug)]
+pub(super) struct Start {
+    pub(super) settings: Settings,
+    pub(super) history: History,
+    pub(super) scope: Scope,
 }
 
 #[derive(Debug)]
 pub(super) enum Phase {
     Dormant { settings: Settings, history: History },
-    Opening { settings: Settings, history: History, run: Option<Box<Run>> },
-    Reopening { settings: Settings, history: History, run: Option<Box<Run>> },
+    Opening { start: Start, run: Option<Box<Run>> },
+    Reopening { start: Start, run: Option<Box<Run>> },
     Connecting(Box<Run>),
     Working(Box<Run>),
     Waiting { run: Box<Run>, reopen: bool },
@@ -81,13 +92,33 @@ impl Machine {
     #[must_use]
     pub fn history(&self) -> History {
         match &self.phase {
-            Phase::Dormant { history, .. } | Phase::Opening { history, .. } | Phase::Reopening { history, .. } => {
-                history.clone()
-            }
+            Phase::Dormant { history, .. } => history.clone(),
+            Phase::Opening { start, .. } | Phase::Reopening { start, .. } => start.history.clone(),
             Phase::Connecting(run) | Phase::Working(run) | Phase::Closing(run, _) | Phase::Waiting { run, .. } => {
                 run.history.clone()
             }
             Phase::Finished => History::default(),
+        }
+    }
+
+    /// When the last durable pass of a folder began, and whether nothing more is wanted of it now.
+    #[must_use]
+    pub fn passed(&self, folder: FolderId) -> Option<(Option<Micros>, bool)> {
+        let run = match &self.phase {
+            Phase::Connecting(run) | Phase::Working(run) | Phase::Closing(run, _) | Phase::Waiting { run, .. } => run,
+            Phase::Dormant { .. } | Phase::Opening { .. } | Phase::Reopening { .. } | Phase::Finished => return None,
+        };
+        run.folders.get(&folder).map(|f| (f.row.passed_at, !f.wanted && f.pass.is_none()))
+    }
+
+    /// The folders of the run that is under way.
+    #[must_use]
+    pub fn lines(&self) -> Option<Vec<FolderLine>> {
+        match &self.phase {
+            Phase::Connecting(run) | Phase::Working(run) | Phase::Closing(run, _) | Phase::Waiting { run, .. } => {
+                Some(run.lines())
+            }
+            Phase::Dormant { .. } | Phase::Opening { .. } | Phase::Reopening { .. } | Phase::Finished => None,
         }
     }
 
@@ -110,32 +141,30 @@ impl Machine {
     pub fn step(self, event: Event, now: Now) -> (Self, Vec<Action>) {
         let mut out = Vec::new();
         let phase = match (self.phase, event) {
-            (Phase::Dormant { settings, history }, Event::Begin) => {
+            (Phase::Dormant { settings, history }, Event::Begin(scope)) => {
                 out.push(Action::Open);
-                Phase::Opening { settings, history, run: None }
+                Phase::Opening { start: Start { settings, history, scope }, run: None }
             }
-            (Phase::Dormant { .. }, Event::Stop) => {
-                out.push(Action::Finish(Box::new(stopped())));
+            (Phase::Dormant { history, .. }, Event::Stop) => {
+                out.push(Action::Finish(Box::new(Summary::of(Outcome::Cancelled, history))));
                 Phase::Finished
             }
-            (Phase::Opening { settings, history, run }, Event::Opened(snapshot)) => {
-                opened(settings, history, run, *snapshot, now, &mut out)
+            (Phase::Opening { start, run }, Event::Opened(snapshot)) => opened(start, run, *snapshot, now, &mut out),
+            (Phase::Opening { start, run }, Event::OpenFailed(failure)) => {
+                open_failed(start, run, failure, now, &mut out)
             }
-            (Phase::Opening { settings, history, run }, Event::OpenFailed(failure)) => {
-                open_failed(settings, history, run, failure, now, &mut out)
-            }
-            (Phase::Reopening { settings, history, run }, Event::Woke) => {
+            (Phase::Reopening { start, run }, Event::Woke) => {
                 out.push(Action::Open);
-                Phase::Opening { settings, history, run }
+                Phase::Opening { start, run }
             }
-            (Phase::Opening { .. } | Phase::Reopening { .. }, Event::Stop) => {
+            (Phase::Opening { start, .. } | Phase::Reopening { start, .. }, Event::Stop) => {
                 out.push(Action::Disconnect);
-                out.push(Action::Finish(Box::new(stopped())));
+                out.push(Action::Finish(Box::new(Summary::of(Outcome::Cancelled, start.history))));
                 Phase::Finished
             }
             (Phase::Connecting(mut run), Event::Connected(session)) => {
                 run.session = Some(session);
-                run.history.has_logged_in = true;
+                run.history.logged_in();
                 work(run, now, &mut out)
             }
             (Phase::Connecting(run), Event::ConnectFailed(failure)) => failed(run, failure, now, &mut out),
@@ -150,7 +179,7 @@ impl Machine {
                 match count {
                     // A nudge may have come in between.
                     Ok(_) if !run.plan(now, &mut out) => Phase::Working(run),
-                    Ok(0) => close(run, Outcome::Success, None, now, &mut out),
+                    Ok(0) => close(run, Outcome::Success, None, false, now, &mut out),
                     Ok(_) if run.rounds == 0 => {
                         run.next_round();
                         work(run, now, &mut out)
@@ -159,29 +188,37 @@ impl Machine {
                         if run.left.is_empty() {
                             leave(&mut run.left, format!("{left} message(s) without a folder are still looked for"));
                         }
-                        close(run, Outcome::Success, None, now, &mut out)
+                        close(run, Outcome::Success, None, false, now, &mut out)
                     }
                     Err(failure) => failed(run, failure, now, &mut out),
                 }
             }
-            (Phase::Working(mut run), Event::Nudged(folder)) => {
-                if let Some(folder) = run.folders.get_mut(&folder) {
-                    folder.wanted = folder.standing.is_none();
-                }
+            (Phase::Working(mut run), Event::Nudged(folder, depth)) => {
+                run.want(folder, depth);
                 work(run, now, &mut out)
+            }
+            (Phase::Working(run), Event::Sampled { token, rows }) => sampled(run, token, rows, now, &mut out),
+            // A hint that comes while the session is away is looked at when it is back.
+            (Phase::Connecting(mut run), Event::Nudged(folder, depth)) => {
+                run.want(folder, depth);
+                Phase::Connecting(run)
+            }
+            (Phase::Waiting { mut run, reopen }, Event::Nudged(folder, depth)) => {
+                run.want(folder, depth);
+                Phase::Waiting { run, reopen }
             }
             (Phase::Working(run), Event::Lost { .. }) => reopen(run, &mut out),
             (Phase::Working(run), Event::ConnectFailed(failure)) => failed(run, failure, now, &mut out),
             // While waiting, what the store still answers is noted; what it could not take is kept for later.
             (Phase::Waiting { mut run, reopen }, Event::Committed { token, answer }) => {
                 let superseded = note_answer(&mut run, token, answer);
-                if superseded { abandon(&mut out) } else { Phase::Waiting { run, reopen } }
+                if superseded { abandon(run.history, &mut out) } else { Phase::Waiting { run, reopen } }
             }
             (Phase::Waiting { mut run, .. }, Event::Lost { token }) => {
                 run.commits.remove(&token);
                 Phase::Waiting { run, reopen: true }
             }
-            (Phase::Waiting { mut run, reopen }, Event::RowsRead { token, .. }) => {
+            (Phase::Waiting { mut run, reopen }, Event::RowsRead { token, .. } | Event::Sampled { token, .. }) => {
                 rows_too_late(&mut run, token);
                 Phase::Waiting { run, reopen }
             }
@@ -189,7 +226,7 @@ impl Machine {
                 if again {
                     reopen(run, &mut out)
                 } else {
-                    resume(run, &mut out)
+                    resume(run, now, &mut out)
                 }
             }
             // The run is over: what the store cannot take now is not waited for; its cursor has not moved.
@@ -204,14 +241,17 @@ impl Machine {
             }
             (Phase::Closing(mut run, end), Event::Committed { token, answer }) => {
                 let superseded = note_answer(&mut run, token, answer);
-                if superseded { abandon(&mut out) } else { closing(run, end, now, &mut out) }
+                if superseded { abandon(run.history, &mut out) } else { closing(run, end, now, &mut out) }
             }
-            (Phase::Closing(mut run, end), Event::Lost { token } | Event::RowsRead { token, .. }) => {
+            (
+                Phase::Closing(mut run, end),
+                Event::Lost { token } | Event::RowsRead { token, .. } | Event::Sampled { token, .. },
+            ) => {
                 run.commits.remove(&token);
                 closing(run, end, now, &mut out)
             }
             (Phase::Connecting(run) | Phase::Working(run) | Phase::Waiting { run, .. }, Event::Stop) => {
-                close(run, Outcome::Cancelled, None, now, &mut out)
+                close(run, Outcome::Cancelled, None, false, now, &mut out)
             }
             (Phase::Connecting(mut run), Event::Committed { token, answer: CommitAnswer::Failed(failure, commit) }) => {
                 run.parked.insert(token, *commit);
@@ -219,31 +259,24 @@ impl Machine {
             }
             (Phase::Connecting(mut run), Event::Committed { token, answer }) => {
                 let superseded = note_answer(&mut run, token, answer);
-                if superseded { abandon(&mut out) } else { Phase::Connecting(run) }
+                if superseded { abandon(run.history, &mut out) } else { Phase::Connecting(run) }
             }
-            (Phase::Connecting(mut run), Event::RowsRead { token, .. }) => {
+            (Phase::Connecting(mut run), Event::RowsRead { token, .. } | Event::Sampled { token, .. }) => {
                 rows_too_late(&mut run, token);
                 Phase::Connecting(run)
             }
             (Phase::Connecting(run), Event::Lost { .. }) => reopen(run, &mut out),
             // The session died while the store was asked: the next question needs another.
-            (Phase::Opening { settings, history, run: Some(mut run) }, Event::Answered { answer: Err(_), .. }) => {
+            (Phase::Opening { start, run: Some(mut run) }, Event::Answered { answer: Err(_), .. }) => {
                 run.session = None;
                 out.push(Action::Disconnect);
-                Phase::Opening { settings, history, run: Some(run) }
+                Phase::Opening { start, run: Some(run) }
             }
             // Answers that come too late, and hints that a start will see by itself: nothing to do.
-            (
-                phase @ Phase::Connecting(_),
-                Event::Answered { .. } | Event::LimboCounted(_) | Event::Nudged(_) | Event::Woke,
-            )
+            (phase @ Phase::Connecting(_), Event::Answered { .. } | Event::LimboCounted(_) | Event::Woke)
             | (
                 phase @ Phase::Waiting { .. },
-                Event::Answered { .. }
-                | Event::LimboCounted(_)
-                | Event::Nudged(_)
-                | Event::Connected(_)
-                | Event::ConnectFailed(_),
+                Event::Answered { .. } | Event::LimboCounted(_) | Event::Connected(_) | Event::ConnectFailed(_),
             )
             | (
                 phase @ Phase::Opening { .. },
@@ -251,8 +284,9 @@ impl Machine {
                 | Event::Committed { .. }
                 | Event::Lost { .. }
                 | Event::RowsRead { .. }
+                | Event::Sampled { .. }
                 | Event::LimboCounted(_)
-                | Event::Nudged(_)
+                | Event::Nudged(..)
                 | Event::Woke
                 | Event::Connected(_)
                 | Event::ConnectFailed(_),
@@ -263,8 +297,9 @@ impl Machine {
                 | Event::Committed { .. }
                 | Event::Lost { .. }
                 | Event::RowsRead { .. }
+                | Event::Sampled { .. }
                 | Event::LimboCounted(_)
-                | Event::Nudged(_)
+                | Event::Nudged(..)
                 | Event::Connected(_)
                 | Event::ConnectFailed(_),
             )
@@ -272,14 +307,14 @@ impl Machine {
                 phase @ Phase::Closing(..),
                 Event::Answered { .. }
                 | Event::LimboCounted(_)
-                | Event::Nudged(_)
+                | Event::Nudged(..)
                 | Event::Woke
                 | Event::Connected(_)
                 | Event::ConnectFailed(_)
                 | Event::Stop,
             )
             | (phase @ Phase::Working(_), Event::Woke)
-            | (phase @ Phase::Dormant { .. }, Event::Nudged(_) | Event::Woke)
+            | (phase @ Phase::Dormant { .. }, Event::Nudged(..) | Event::Woke)
             | (phase @ Phase::Finished, _) => phase,
             // Pairs that cannot be: an answer to a question that was never put.
             (
@@ -292,15 +327,18 @@ impl Machine {
                 | Event::Committed { .. }
                 | Event::Lost { .. }
                 | Event::RowsRead { .. }
+                | Event::Sampled { .. }
                 | Event::LimboCounted(_),
             )
-            | (Phase::Opening { .. }, Event::Begin)
-            | (Phase::Reopening { .. }, Event::Begin | Event::Opened(_) | Event::OpenFailed(_)) => impossible(&mut out),
-            (Phase::Connecting(_), Event::Begin | Event::Opened(_) | Event::OpenFailed(_)) => impossible(&mut out),
-            (Phase::Working(_), Event::Begin | Event::Opened(_) | Event::OpenFailed(_) | Event::Connected(_)) => {
+            | (Phase::Opening { .. }, Event::Begin(_))
+            | (Phase::Reopening { .. }, Event::Begin(_) | Event::Opened(_) | Event::OpenFailed(_)) => {
                 impossible(&mut out)
             }
-            (Phase::Waiting { .. } | Phase::Closing(..), Event::Begin | Event::Opened(_) | Event::OpenFailed(_)) => {
+            (Phase::Connecting(_), Event::Begin(_) | Event::Opened(_) | Event::OpenFailed(_)) => impossible(&mut out),
+            (Phase::Working(_), Event::Begin(_) | Event::Opened(_) | Event::OpenFailed(_) | Event::Connected(_)) => {
+                impossible(&mut out)
+            }
+            (Phase::Waiting { .. } | Phase::Closing(..), Event::Begin(_) | Event::Opened(_) | Event::OpenFailed(_)) => {
                 impossible(&mut out)
             }
         };
@@ -314,29 +352,33 @@ mod tests {
     use crate::account::summary::Outcome;
     use crate::commit::rows::AccountRow;
     use crate::failure::Class;
-    use crate::mail::id::{AccountId, FolderId, Incarnation, SessionId};
+    use crate::mail::id::{AccountId, Incarnation, SessionId};
     use std::collections::BTreeMap;
 
     fn snapshot() -> Box<AccountSnapshot> {
         let (id, incarnation) = (AccountId(1), Incarnation(1));
         let account = AccountRow { id, incarnation, opened_at: None, listed_at: None, list_look: None };
-        Box::new(AccountSnapshot { account, folders: Vec::new(), due: BTreeMap::new() })
+        Box::new(AccountSnapshot { account, folders: Vec::new(), due: BTreeMap::new(), state: Default::default() })
     }
 
     fn failure() -> Failure {
         Failure::storage("scripted")
     }
 
+    fn begin() -> Event {
+        Event::Begin(Scope::Everything)
+    }
+
     /// A machine brought into a phase by the shortest way.
     fn brought_to(phase: &str) -> Machine {
         let way: Vec<Event> = match phase {
             "dormant" => vec![],
-            "opening" => vec![Event::Begin],
-            "reopening" => vec![Event::Begin, Event::OpenFailed(failure())],
-            "connecting" => vec![Event::Begin, Event::Opened(snapshot())],
-            "working" => vec![Event::Begin, Event::Opened(snapshot()), Event::Connected(SessionId(1))],
-            "waiting" => vec![Event::Begin, Event::Opened(snapshot()), Event::ConnectFailed(failure())],
-            "closing" => vec![Event::Begin, Event::Opened(snapshot()), Event::Stop],
+            "opening" => vec![begin()],
+            "reopening" => vec![begin(), Event::OpenFailed(failure())],
+            "connecting" => vec![begin(), Event::Opened(snapshot())],
+            "working" => vec![begin(), Event::Opened(snapshot()), Event::Connected(SessionId(1))],
+            "waiting" => vec![begin(), Event::Opened(snapshot()), Event::ConnectFailed(failure())],
+            "closing" => vec![begin(), Event::Opened(snapshot()), Event::Stop],
             "finished" => vec![Event::Stop],
             other => panic!("no such phase: {other}"),
         };
@@ -348,7 +390,7 @@ mod tests {
     fn events() -> Vec<(&'static str, Event)> {
         let token = Token(99);
         vec![
-            ("Begin", Event::Begin),
+            ("Begin", begin()),
             ("Opened", Event::Opened(snapshot())),
             ("OpenFailed", Event::OpenFailed(failure())),
             ("Connected", Event::Connected(SessionId(2))),
@@ -361,7 +403,8 @@ mod tests {
             ("Lost", Event::Lost { token }),
             ("RowsRead", Event::RowsRead { token, rows: Ok(FolderRows::default()) }),
             ("LimboCounted", Event::LimboCounted(Ok(0))),
-            ("Nudged", Event::Nudged(FolderId(1))),
+            ("Nudged", Event::Nudged(FolderId(1), Depth::Quick)),
+            ("Sampled", Event::Sampled { token, rows: Ok(Vec::new()) }),
             ("Woke", Event::Woke),
             ("Stop", Event::Stop),
         ]
@@ -371,28 +414,34 @@ mod tests {
     #[test]
     fn every_pair_is_decided() {
         let table = [
-            ("dormant", "opening bug bug bug bug bug bug bug bug bug dormant dormant finished"),
+            ("dormant", "opening bug bug bug bug bug bug bug bug bug dormant bug dormant finished"),
             (
                 "opening",
-                "bug connecting waiting opening opening opening opening opening opening opening opening opening finished",
+                "bug connecting waiting opening opening opening opening opening opening opening opening opening opening finished",
             ),
             (
                 "reopening",
-                "bug bug bug waiting waiting waiting waiting waiting waiting waiting waiting opening finished",
+                "bug bug bug waiting waiting waiting waiting waiting waiting waiting waiting waiting opening finished",
             ),
             (
                 "connecting",
-                "bug bug bug working waiting connecting connecting opening connecting connecting connecting connecting closing",
+                "bug bug bug working waiting connecting connecting opening connecting connecting connecting connecting connecting closing",
             ),
-            ("working", "bug bug bug bug waiting working working opening working working working working closing"),
+            (
+                "working",
+                "bug bug bug bug waiting working working opening working working working working working closing",
+            ),
             (
                 "waiting",
-                "bug bug bug waiting waiting waiting waiting waiting waiting waiting waiting connecting closing",
+                "bug bug bug waiting waiting waiting waiting waiting waiting waiting waiting waiting connecting closing",
             ),
-            ("closing", "bug bug bug closing closing closing closing closing closing closing closing closing closing"),
+            (
+                "closing",
+                "bug bug bug closing closing closing closing closing closing closing closing closing closing closing",
+            ),
             (
                 "finished",
-                "finished finished finished finished finished finished finished finished finished finished finished finished finished",
+                "finished finished finished finished finished finished finished finished finished finished finished finished finished finished",
             ),
         ];
         for (phase, row) in table {

@@ -1,6 +1,8 @@
 //! The pass of a folder: EXAMINE, the whole index, arrivals, facts with the evidence rule, repair, and the mark last.
 
+use crate::account::event::Depth;
 use crate::account::evidence::{Sight, digest, judge_folder};
+use crate::account::listing::Listing;
 use crate::account::machine::Action;
 use crate::account::run::{FillKind, Folder, Owner, Run, leave};
 use crate::commit::request::Change;
@@ -45,7 +47,9 @@ pub(super) struct Settling {
 #[derive(Debug)]
 pub(super) enum Pass {
     /// EXAMINE asked.
-    Examining { started: Micros, misses: u8 },
+    Examining { started: Micros, misses: u8, depth: Depth },
+    /// Only mail came, as counting proves: it is fetched.
+    Counting { started: Micros, examined: Examined, todo: UidSet },
     /// The index asked.
     Indexing { started: Micros, misses: u8, examined: Examined },
     /// Arrivals are fetched.
@@ -54,11 +58,52 @@ pub(super) enum Pass {
     Reading { seen: Seen, busy: UidSet },
     /// Facts are committed; those about UIDs on their way wait.
     Settling(Box<Settling>),
-    /// The mark is sent.
-    Marking { seen: Seen },
+    /// The mark is sent; a pass that only counted has no index.
+    Marking { seen: Option<Seen> },
+}
+
+/// What the end of a pass says.
+#[derive(Debug)]
+struct Marked {
+    started: Micros,
+    examined: Examined,
+    put_back: UidSet,
+    unproved: Option<String>,
+}
+
+impl Marked {
+    fn counted(started: Micros, examined: Examined) -> Self {
+        Self { started, examined, put_back: UidSet::new(), unproved: None }
+    }
+}
+
+/// What arrived, if counting alone proves that nothing else happened: each UID from the mark's UIDNEXT on is a message, and
+/// EXISTS rose by just as many. A UID that is a hole, or one message gone, and the numbers differ.
+fn counted(folder: &Folder, examined: &Examined) -> Option<UidSet> {
+    let (row, mark) = (&folder.row, folder.row.live.mark);
+    let arrived = examined.uidnext.checked_sub(mark.uidnext)?;
+    let sure = mark != Mark::CLEARED
+        && !examined.inferred
+        && row.passed_at.is_some()
+        && row.live.uidnext == mark.uidnext
+        && row.look.is_none()
+        && row.unproved.is_none()
+        && folder.fills.is_empty()
+        && examined.exists.checked_sub(mark.exists) == Some(arrived);
+    sure.then(|| if arrived == 0 { UidSet::new() } else { UidSet::range(mark.uidnext, examined.uidnext - 1) })
 }
 
 impl Folder {
+    /// A pass is over.
+    fn saw(&mut self, seen: Option<&Seen>) {
+        if let Some(seen) = seen {
+            self.see(seen, true);
+        }
+        self.looked = true;
+        let depth = if seen.is_some() { Depth::Full } else { Depth::Quick };
+        self.seen = self.seen.max(Some(depth));
+    }
+
     /// Notes what a pass saw of the history that is still to be read.
     fn see(&mut self, seen: &Seen, whole: bool) {
         let index = seen.rows.uids().intersect(&self.row.backfill.remaining);
@@ -89,7 +134,8 @@ impl Run {
         folder.generation += 1;
         folder.wanted = false;
         folder.unproven = false;
-        folder.pass = Some(Pass::Examining { started, misses });
+        let depth = if misses > 0 { Depth::Full } else { std::mem::take(&mut folder.depth) };
+        folder.pass = Some(Pass::Examining { started, misses, depth });
         let request = Request::Examine { remote_id: folder.row.remote_id.clone() };
         let owner = self.pass_owner(id);
         self.ask(owner, request, out);
@@ -97,7 +143,7 @@ impl Run {
 
     pub(super) fn on_pass_examined(&mut self, id: FolderId, mut examined: Examined, now: Now, out: &mut Vec<Action>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
-        let Some(Pass::Examining { started, misses }) = folder.pass.take() else { return };
+        let Some(Pass::Examining { started, misses, depth }) = folder.pass.take() else { return };
         let live = &folder.row.live;
         if examined.inferred {
             // The highest UID falls when the newest mail is deleted; UIDNEXT itself never does.
@@ -115,6 +161,16 @@ impl Run {
             return self.stand_still(id, failure, now, out);
         }
         folder.fresher = UidSet::new();
+        if depth == Depth::Quick
+            && let Some(arrived) = counted(folder, &examined)
+        {
+            folder.chain = folder.row.live.uidnext;
+            if arrived.is_empty() {
+                return self.mark(id, Marked::counted(started, examined), None, now, out);
+            }
+            folder.pass = Some(Pass::Counting { started, examined, todo: arrived });
+            return;
+        }
         if examined.exists == 0 {
             folder.pass = Some(Pass::Indexing { started, misses, examined });
             return self.on_pass_indexed(id, UidFlags::default(), out);
@@ -149,6 +205,7 @@ impl Run {
                 );
                 leave(&mut self.left, text);
                 let (uidvalidity, ends) = (examined.uidvalidity, UidSet::new());
+                self.second_look = true;
                 misfit = Some(FolderLook { uidvalidity, ends, misfit: Some(seen), session, at: started });
             }
         }
@@ -162,7 +219,7 @@ impl Run {
         let size = self.settings.page_messages;
         let folder = self.folders.get_mut(&id)?;
         match &mut folder.pass {
-            Some(Pass::Arriving { todo, .. }) if !todo.is_empty() => {
+            Some(Pass::Arriving { todo, .. } | Pass::Counting { todo, .. }) if !todo.is_empty() => {
                 let page: UidSet = todo.iter().take(size).collect();
                 *todo = todo.minus(&page);
                 Some(page)
@@ -189,6 +246,11 @@ impl Run {
                 folder.pass = Some(Pass::Reading { seen, busy });
                 let owner = self.pass_owner(id);
                 self.read_rows(owner, id, out);
+            }
+            Some(Pass::Counting { started, examined, todo })
+                if todo.is_empty() && !folder.fills.values().any(|f| f.kind == FillKind::Arrivals) =>
+            {
+                self.mark(id, Marked::counted(started, examined), None, now, out);
             }
             Some(Pass::Settling(settling)) => self.settle(id, settling, now, out),
             other => folder.pass = other,
@@ -235,6 +297,7 @@ impl Run {
         let arrived = UidSet::range(1, limit.saturating_sub(1));
         let put_back = listed.intersect(&arrived).minus(&known).minus(&folder.row.backfill.remaining);
         if !ruling.held.is_empty() {
+            self.second_look = true;
             leave(
                 &mut self.left,
                 format!(
@@ -300,22 +363,48 @@ impl Run {
         if !pass.held.is_empty() || pass.seen.misfit.is_some() {
             if let Some(folder) = self.folders.get_mut(&id) {
                 folder.looked = true;
+                folder.seen = Some(Depth::Full);
                 // What was shown can be read; what was not shown is no hole.
                 folder.see(&pass.seen, false);
             }
             return;
         }
         let Settling { seen, put_back, .. } = *pass;
-        let Some(from) = self.folders.get(&id).map(|f| f.row.live.mark) else { return };
-        let to = Mark { uidnext: seen.examined.uidnext, exists: seen.examined.exists, modseq: seen.examined.modseq };
-        let (started, unproved) = (seen.started, seen.unproved.clone());
-        self.set_pass(id, Some(Pass::Marking { seen }));
-        self.commit(
-            self.pass_owner(id),
-            Change::Pass { folder: id, uidvalidity, from, to, put_back, started, unproved },
+        let unproved = seen.unproved.clone();
+        self.mark(
+            id,
+            Marked { started: seen.started, examined: seen.examined, put_back, unproved },
+            Some(seen),
             now,
             out,
         );
+    }
+
+    /// The end of a pass: the mark is committed, or, where nothing changed, the proof is left to be written later.
+    fn mark(&mut self, id: FolderId, marked: Marked, seen: Option<Seen>, now: Now, out: &mut Vec<Action>) {
+        let Marked { started, examined, put_back, unproved } = marked;
+        let (rounds, owner) = (self.rounds, self.pass_owner(id));
+        let Some(folder) = self.folders.get_mut(&id) else { return };
+        let row = &mut folder.row;
+        let (from, uidvalidity) = (row.live.mark, examined.uidvalidity);
+        let to = Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
+        let whole = row.backfill.remaining.is_empty();
+        let same = from == to
+            && row.live.uidnext == to.uidnext
+            && put_back.is_empty()
+            && (unproved.is_none() && row.unproved.is_none() && row.look.is_none())
+            && row.passed_at.is_some()
+            && (row.proved_at.is_some() || !whole);
+        // While messages are looked for, a pass ends limbo, and only a commit can say so.
+        if same && rounds == 0 {
+            row.passed_at = Some(started);
+            row.proved_at = if whole { Some(started) } else { row.proved_at };
+            folder.saw(seen.as_ref());
+            out.push(Action::Proved { folder: id, started, whole });
+            return;
+        }
+        folder.pass = Some(Pass::Marking { seen });
+        self.commit(owner, Change::Pass { folder: id, uidvalidity, from, to, put_back, started, unproved }, now, out);
     }
 
     fn set_pass(&mut self, id: FolderId, pass: Option<Pass>) {
@@ -332,12 +421,21 @@ impl Run {
                 settling.unacked = settling.unacked.saturating_sub(1);
                 folder.pass = Some(Pass::Settling(settling));
             }
-            Some(Pass::Marking { seen }) => {
-                folder.see(&seen, true);
-                folder.looked = true;
-            }
+            Some(Pass::Marking { seen }) => folder.saw(seen.as_ref()),
             // The pass was broken off while this commit was on its way.
             other => folder.pass = other,
+        }
+    }
+
+    /// A folder's own trouble. It may have another name by now: without a LIST in this run that is looked at first.
+    pub(super) fn folder_trouble(&mut self, id: FolderId, failure: Failure, now: Now, out: &mut Vec<Action>) {
+        if self.listed || !matches!(self.listing, Listing::Done) || failure.class == Class::StateLost {
+            return self.stand_still(id, failure, now, out);
+        }
+        self.listing = Listing::Wanted;
+        self.break_off_pass(id, false);
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.wanted = true;
         }
     }
 
@@ -360,11 +458,18 @@ impl Run {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let needs_session = matches!(
             folder.pass,
-            Some(Pass::Examining { .. } | Pass::Indexing { .. } | Pass::Arriving { .. } | Pass::Reading { .. })
+            Some(
+                Pass::Examining { .. }
+                    | Pass::Counting { .. }
+                    | Pass::Indexing { .. }
+                    | Pass::Arriving { .. }
+                    | Pass::Reading { .. }
+            )
         );
         if folder.pass.is_some() && (needs_session || !session_lost) {
             folder.pass = None;
             folder.wanted = folder.standing.is_none();
+            folder.depth = Depth::Full;
         }
     }
 }

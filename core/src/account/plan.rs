@@ -1,6 +1,7 @@
 //! What comes next. The order: LIST; INBOX's pass and its newest page; the other passes; flagged mail; the newest of each
 //! folder; history downwards; due retries. Arrivals always go first.
 
+use crate::account::event::Depth;
 use crate::account::listing::Listing;
 use crate::account::machine::Action;
 use crate::account::run::{FillKind, Folder, Run, leave};
@@ -149,6 +150,7 @@ impl Run {
                 folder.proofs += 1;
                 if folder.proofs <= PROOFS {
                     folder.wanted = true;
+                    folder.depth = Depth::Full;
                 } else {
                     // It lists what it does not deliver, again and again: the next run goes on from here.
                     leave(
@@ -175,6 +177,8 @@ impl Run {
         self.listing = Listing::Wanted;
         for folder in self.folders.values_mut() {
             folder.wanted = folder.standing.is_none();
+            // A message that only moved raises UIDNEXT where it went.
+            folder.depth = Depth::Quick;
             folder.looked = false;
         }
     }

@@ -1,10 +1,11 @@
 //! A run's memory: the rows as last acknowledged, what is asked and sent, and what has been done.
 
+use crate::account::event::{Depth, Scope};
 use crate::account::filter::FolderFilter;
 use crate::account::listing::Listing;
-use crate::account::machine::{Action, Token};
+use crate::account::machine::{Action, Start, Token};
 use crate::account::pass::Pass;
-use crate::account::summary::Counts;
+use crate::account::summary::{Counts, FolderLine};
 use crate::commit::request::{Change, Commit};
 use crate::commit::rows::{AccountRow, FolderRow};
 use crate::failure::Failure;
@@ -95,8 +96,12 @@ pub(super) struct Folder {
     pub(super) pass: Option<Pass>,
     /// Passes asked for and not begun.
     pub(super) wanted: bool,
+    /// How closely the next pass looks.
+    pub(super) depth: Depth,
     /// Whether this round's pass has ended (well, or held back).
     pub(super) looked: bool,
+    /// How closely this run has looked at it, at most.
+    pub(super) seen: Option<Depth>,
     /// Why it stands still in this run.
     pub(super) standing: Option<Failure>,
     /// Pages on their way, by the token of their fetch.
@@ -128,7 +133,9 @@ impl Folder {
             row,
             pass: None,
             wanted: true,
+            depth: Depth::Full,
             looked: false,
+            seen: None,
             standing: None,
             fills: BTreeMap::new(),
             fresher: UidSet::new(),
@@ -158,6 +165,9 @@ impl Folder {
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) settings: Settings,
+    pub(super) scope: Scope,
+    /// The public state and its reason, as stored.
+    pub(super) stored_state: (String, String),
     pub(super) account: AccountRow,
     pub(super) folders: BTreeMap<FolderId, Folder>,
     pub(super) listing: Listing,
@@ -175,14 +185,21 @@ pub(super) struct Run {
     pub(super) refusals: u32,
     /// Asked how much is in limbo.
     pub(super) counting: bool,
+    /// LIST was asked in this run.
+    pub(super) listed: bool,
+    /// A large absence waits for a second look.
+    pub(super) second_look: bool,
     stamp: Micros,
     pub(super) next_token: u64,
 }
 
 impl Run {
-    pub(super) fn new(settings: Settings, account: AccountRow, history: History) -> Self {
+    pub(super) fn new(start: Start, account: AccountRow) -> Self {
+        let Start { settings, history, scope } = start;
         Self {
             settings,
+            scope,
+            stored_state: Default::default(),
             account,
             folders: BTreeMap::new(),
             listing: Listing::Wanted,
@@ -197,9 +214,51 @@ impl Run {
             rounds: 0,
             refusals: 0,
             counting: false,
+            listed: false,
+            second_look: false,
             stamp: Micros::default(),
             next_token: 0,
         }
+    }
+
+    /// Leaves out what the run is not to look at. Before an account's first LIST there is nothing to leave out.
+    pub(super) fn narrow(&mut self) {
+        let Scope::Some { list, folders } = &self.scope else { return };
+        if self.account.listed_at.is_none() {
+            return;
+        }
+        for folder in self.folders.values_mut() {
+            folder.wanted = folders.contains_key(&folder.row.id);
+            folder.depth = folders.get(&folder.row.id).copied().unwrap_or_default();
+        }
+        if !list {
+            self.listing = Listing::Done;
+        }
+    }
+
+    /// A folder is to be passed (again).
+    pub(super) fn want(&mut self, folder: FolderId, depth: Depth) {
+        if let Some(folder) = self.folders.get_mut(&folder)
+            && folder.standing.is_none()
+        {
+            folder.depth = if folder.wanted { folder.depth.max(depth) } else { depth };
+            folder.wanted = true;
+        }
+    }
+
+    /// The folders, for the schedule.
+    pub(super) fn lines(&self) -> Vec<FolderLine> {
+        let line = |f: &Folder| FolderLine {
+            id: f.row.id,
+            remote_id: f.row.remote_id.clone(),
+            path: f.row.path.clone(),
+            role: f.row.role,
+            excluded: f.row.excluded,
+            looked: f.seen,
+            mark: f.row.live.mark,
+            unread: !f.row.backfill.remaining.is_empty(),
+        };
+        self.folders.values().map(line).collect()
     }
 
     /// An instant later than every earlier one of this account, also across a wall clock that jumps back.
@@ -235,6 +294,12 @@ impl Run {
         let token = self.token();
         self.commits.insert(token, owner);
         out.push(Action::ReadRows { token, folder });
+    }
+
+    pub(super) fn read_sample(&mut self, folder: FolderId, out: &mut Vec<Action>) {
+        let token = self.token();
+        self.commits.insert(token, Owner::Listing);
+        out.push(Action::ReadSample { token, folder });
     }
 
     pub(super) fn commit(&mut self, owner: Owner, change: Change, now: Now, out: &mut Vec<Action>) {

@@ -3,13 +3,13 @@
 use crate::account::ending::close;
 use crate::account::event::{AccountSnapshot, Action, Token};
 use crate::account::listing::Listing;
-use crate::account::machine::{Phase, Settings};
+use crate::account::machine::{Phase, Start};
 use crate::account::pass::FolderRows;
 use crate::account::run::{Folder, Owner, Run};
-use crate::account::summary::{Counts, Outcome, Summary};
+use crate::account::summary::{Outcome, Summary};
 use crate::commit::request::{CommitAnswer, Refusal};
-use crate::failure::{Class, Failure};
-use crate::mail::change::Answer;
+use crate::failure::{Class, Failure, When};
+use crate::mail::change::{Answer, Sampled};
 use crate::mail::id::FolderId;
 use crate::recovery::decide::{Verdict, decide};
 use crate::recovery::history::History;
@@ -18,36 +18,30 @@ use crate::time::Now;
 /// Commits of a run that may be refused: more means that it plans the same for ever.
 const REFUSALS: u32 = 1000;
 
-pub(super) fn stopped() -> Summary {
-    Summary { outcome: Outcome::Cancelled, counts: Counts::default(), left: Vec::new(), failure: None, class: None }
-}
-
 pub(super) fn impossible(out: &mut Vec<Action>) -> Phase {
     let failure = Failure::bug("an answer came to a question that was never put");
     out.push(Action::Report(failure.clone()));
-    let summary = Summary { outcome: Outcome::Failed, class: Some(Class::Bug), failure: Some(failure), ..stopped() };
-    out.push(Action::Finish(Box::new(summary)));
+    out.push(Action::Finish(Box::new(Summary::failed(failure, History::default()))));
     Phase::Finished
 }
 
 /// Another incarnation has the account: this one stops and touches nothing.
-pub(super) fn abandon(out: &mut Vec<Action>) -> Phase {
+pub(super) fn abandon(history: History, out: &mut Vec<Action>) -> Phase {
     out.push(Action::Disconnect);
     let failure = Failure::bug("a later incarnation holds the account");
-    let summary = Summary { outcome: Outcome::Failed, class: Some(Class::Bug), failure: Some(failure), ..stopped() };
-    out.push(Action::Finish(Box::new(summary)));
+    out.push(Action::Finish(Box::new(Summary::failed(failure, history))));
     Phase::Finished
 }
 
 pub(super) fn opened(
-    settings: Settings,
-    history: History,
+    start: Start,
     before: Option<Box<Run>>,
     snapshot: AccountSnapshot,
     now: Now,
     out: &mut Vec<Action>,
 ) -> Phase {
-    let mut run = Run::new(settings, snapshot.account, history);
+    let mut run = Run::new(start, snapshot.account);
+    run.stored_state = snapshot.state;
     if let Some(before) = before {
         run.counts = before.counts;
         run.left = before.left;
@@ -55,6 +49,7 @@ pub(super) fn opened(
         run.started = before.started;
         run.rounds = before.rounds;
         run.next_token = before.next_token;
+        run.second_look = before.second_look;
     }
     let look = run.account.list_look.as_ref().map(|look| look.at);
     for instant in [run.account.opened_at, run.account.listed_at, look] {
@@ -68,6 +63,7 @@ pub(super) fn opened(
         let due = due.remove(&row.id).unwrap_or_default();
         run.folders.insert(row.id, Folder::new(row, due));
     }
+    run.narrow();
     if run.started.0 == 0 {
         run.started = run.stamp(now);
     }
@@ -79,25 +75,24 @@ pub(super) fn opened(
 }
 
 pub(super) fn open_failed(
-    settings: Settings,
-    mut history: History,
+    mut start: Start,
     run: Option<Box<Run>>,
     failure: Failure,
     now: Now,
     out: &mut Vec<Action>,
 ) -> Phase {
-    history.failed(&failure);
+    start.history.failed(&failure, now.wall);
     out.push(Action::Report(failure.clone()));
-    match decide(&failure, &history, &settings.policy, now) {
+    let verdict = decide(&failure, &start.history, &start.settings.policy, now);
+    match verdict {
         Verdict::Wait(wait) | Verdict::Restart(wait) => {
             out.push(Action::WakeAfter(wait));
-            Phase::Reopening { settings, history, run }
+            Phase::Reopening { start, run }
         }
         Verdict::Park | Verdict::Quarantine | Verdict::SkipFolder | Verdict::GiveUp => {
             out.push(Action::Disconnect);
-            let class = Some(failure.class);
-            let summary = Summary { outcome: Outcome::Failed, class, failure: Some(failure), ..stopped() };
-            out.push(Action::Finish(Box::new(summary)));
+            let parked = verdict == Verdict::Park;
+            out.push(Action::Finish(Box::new(Summary { parked, ..Summary::failed(failure, start.history) })));
             Phase::Finished
         }
     }
@@ -154,6 +149,10 @@ pub(super) fn answered(
             run.on_pass_indexed(id, rows, out);
             Ok(())
         }
+        (Owner::Listing, Ok(Answer::Sampled(theirs))) => {
+            run.on_match_sampled(&theirs, now, out);
+            Ok(())
+        }
         (Owner::Page(id, _), Ok(Answer::Fetched { page: part, last })) => {
             if !last {
                 run.asks.insert(token, (owner, page));
@@ -163,12 +162,12 @@ pub(super) fn answered(
         (Owner::Page(id, _), Err(failure)) if Run::is_folder_trouble(&failure) => {
             out.push(Action::Report(failure.clone()));
             run.drop_fill(id, token);
-            run.stand_still(id, failure, now, out);
+            run.folder_trouble(id, failure, now, out);
             Ok(())
         }
         (Owner::Pass(id, _), Err(failure)) if Run::is_folder_trouble(&failure) => {
             out.push(Action::Report(failure.clone()));
-            run.stand_still(id, failure, now, out);
+            run.folder_trouble(id, failure, now, out);
             Ok(())
         }
         (_, Err(failure)) => Err(failure),
@@ -176,7 +175,14 @@ pub(super) fn answered(
     };
     match outcome {
         Ok(()) => work(run, now, out),
-        Err(failure) => failed(run, failure, now, out),
+        Err(failure) => {
+            // A disk that failed has taken the session with it; one that is merely too full has refused the question.
+            if failure.class == Class::Storage && !matches!(failure.when, When::After(_)) {
+                out.push(Action::Disconnect);
+                run.session = None;
+            }
+            failed(run, failure, now, out)
+        }
     }
 }
 
@@ -204,6 +210,21 @@ pub(super) fn rows_read(
     work(run, now, out)
 }
 
+pub(super) fn sampled(
+    mut run: Box<Run>,
+    token: Token,
+    rows: Result<Vec<Sampled>, Failure>,
+    now: Now,
+    out: &mut Vec<Action>,
+) -> Phase {
+    match (run.commits.remove(&token), rows) {
+        (Some(_), Ok(ours)) => run.on_match_rows(ours, now, out),
+        (Some(_), Err(failure)) => return failed(run, failure, now, out),
+        (None, _) => {}
+    }
+    work(run, now, out)
+}
+
 pub(super) fn committed(
     mut run: Box<Run>,
     token: Token,
@@ -222,7 +243,7 @@ pub(super) fn committed(
         _ => None,
     };
     if note_answer(&mut run, token, answer) {
-        return abandon(out);
+        return abandon(run.history, out);
     }
     if run.refusals > REFUSALS {
         return failed(run, Failure::bug("the store refuses every plan"), now, out);
@@ -305,23 +326,30 @@ pub(super) fn reopen(mut run: Box<Run>, out: &mut Vec<Action>) -> Phase {
         out.push(Action::Disconnect);
     }
     out.push(Action::Open);
-    Phase::Opening { settings: run.settings.clone(), history: run.history.clone(), run: Some(run) }
+    let start = Start { settings: run.settings.clone(), history: run.history.clone(), scope: run.scope.clone() };
+    Phase::Opening { start, run: Some(run) }
 }
 
-pub(super) fn resume(mut run: Box<Run>, out: &mut Vec<Action>) -> Phase {
+pub(super) fn resume(mut run: Box<Run>, now: Now, out: &mut Vec<Action>) -> Phase {
     for (token, commit) in std::mem::take(&mut run.parked) {
         out.push(Action::Commit { token, commit: Box::new(commit) });
+    }
+    // Our own disk's trouble has not cost the session.
+    if run.session.is_some() {
+        return work(run, now, out);
     }
     out.push(Action::Connect);
     Phase::Connecting(run)
 }
 
 pub(super) fn failed(mut run: Box<Run>, failure: Failure, now: Now, out: &mut Vec<Action>) -> Phase {
-    run.history.failed(&failure);
+    run.history.failed(&failure, now.wall);
     out.push(Action::Report(failure.clone()));
     let verdict = decide(&failure, &run.history, &run.settings.policy, now);
-    out.push(Action::Disconnect);
-    run.session = None;
+    if failure.class != Class::Storage {
+        out.push(Action::Disconnect);
+        run.session = None;
+    }
     run.asks.clear();
     run.counting = false;
     run.drop_fetching();
@@ -340,7 +368,7 @@ pub(super) fn failed(mut run: Box<Run>, failure: Failure, now: Now, out: &mut Ve
             Phase::Waiting { run, reopen: true }
         }
         Verdict::Park | Verdict::GiveUp | Verdict::Quarantine | Verdict::SkipFolder => {
-            close(run, Outcome::Failed, Some(failure), now, out)
+            close(run, Outcome::Failed, Some(failure), verdict == Verdict::Park, now, out)
         }
     }
 }

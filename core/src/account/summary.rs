@@ -1,6 +1,11 @@
 //! What a run came to, for people, exit codes and the run's row.
 
+use crate::account::event::Depth;
 use crate::failure::{Class, Failure};
+use crate::mail::change::Role;
+use crate::mail::cursor::Mark;
+use crate::mail::id::FolderId;
+use crate::recovery::history::History;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,4 +73,58 @@ pub struct Summary {
     pub failure: Option<Failure>,
     /// The class that decides the exit code, for `Failed`.
     pub class: Option<Class>,
+    /// Whether nothing is tried again before something outside changes.
+    pub parked: bool,
+    /// A large absence waits for a second look, on another session.
+    pub second_look: bool,
+    /// The folders as the run leaves them; empty when it did not get that far.
+    pub folders: Vec<FolderLine>,
+    /// The account's failures, for the next run.
+    pub history: History,
+}
+
+/// A folder at the end of a run, for the schedule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FolderLine {
+    /// Row number.
+    pub id: FolderId,
+    /// Wire name.
+    pub remote_id: Vec<u8>,
+    /// Name for people.
+    pub path: String,
+    /// Role.
+    pub role: Option<Role>,
+    /// The config leaves it out.
+    pub excluded: bool,
+    /// How closely this run has looked at it.
+    pub looked: Option<Depth>,
+    /// What the last complete pass saw.
+    pub mark: Mark,
+    /// Whether history is still to be read.
+    pub unread: bool,
+}
+
+impl Summary {
+    /// A summary of nothing.
+    #[must_use]
+    pub fn of(outcome: Outcome, history: History) -> Self {
+        Self {
+            outcome,
+            counts: Counts::default(),
+            left: Vec::new(),
+            failure: None,
+            class: None,
+            parked: false,
+            second_look: false,
+            folders: Vec::new(),
+            history,
+        }
+    }
+
+    /// A summary of what a failure prevented.
+    #[must_use]
+    pub fn failed(failure: Failure, history: History) -> Self {
+        let class = Some(failure.class);
+        Self { class, failure: Some(failure), ..Self::of(Outcome::Failed, history) }
+    }
 }

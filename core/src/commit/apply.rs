@@ -17,6 +17,7 @@ pub fn may_end_limbo(change: &Change) -> bool {
         | Change::Retry { .. }
         | Change::Facts { .. }
         | Change::Look { .. }
+        | Change::Rename { .. }
         | Change::ListLook(_)
         | Change::Fail { .. }
         | Change::State { .. }
@@ -40,7 +41,7 @@ pub fn apply(
             if first_opening {
                 ledger.announce(EventKind::AccountStarted, None);
             }
-            ledger.announce(EventKind::FolderCreated, admitted.folder.as_ref().map(|f| f.id));
+            ledger.announce(EventKind::FolderCreated, admitted.folder.as_ref());
         }
         Change::Arrivals { page, .. } | Change::Backfill { page, .. } | Change::Retry { page, .. } => {
             let Some(folder) = before else { return };
@@ -71,9 +72,10 @@ pub fn apply(
                 for uid in left {
                     ledger.end(folder, uid, at);
                 }
-                ledger.announce(EventKind::FolderDeleted, Some(folder.id));
+                ledger.announce(EventKind::FolderDeleted, Some(folder));
             }
         }
+        Change::Rename { .. } => ledger.announce(EventKind::FolderRenamed, admitted.folder.as_ref()),
         Change::Look { .. }
         | Change::Pass { .. }
         | Change::ListLook(_)

@@ -2,7 +2,7 @@
 
 use crate::commit::request::{Change, Refusal};
 use crate::commit::rows::{AccountRow, FolderRow};
-use crate::mail::cursor::{Backfill, Live};
+use crate::mail::cursor::{Backfill, Live, Mark};
 use crate::mail::id::{FolderId, Incarnation};
 use crate::mail::uid_set::UidSet;
 
@@ -108,6 +108,14 @@ pub fn admit(
             if unproved.is_none() && row.backfill.remaining.is_empty() {
                 row.proved_at = Some(*started);
             }
+        }
+        Change::Rename { uidvalidity, to, .. } => {
+            let row = same_uidvalidity(folder.as_mut(), *uidvalidity)?;
+            row.remote_id.clone_from(&to.remote_id);
+            row.path.clone_from(&to.path);
+            row.role = to.role;
+            row.live.mark = Mark::CLEARED;
+            row.look = None;
         }
         Change::ListLook(look) => account.list_look = Some(look.clone()),
         Change::DropFolder { uids, last, .. } => {

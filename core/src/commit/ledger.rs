@@ -27,6 +27,8 @@ pub enum EventKind {
     MessageRestored,
     /// A folder was opened.
     FolderCreated,
+    /// A folder has another name.
+    FolderRenamed,
     /// A folder is gone.
     FolderDeleted,
     /// The account's first opening.
@@ -44,6 +46,7 @@ impl EventKind {
             Self::MessageDeleted => "message.deleted",
             Self::MessageRestored => "message.restored",
             Self::FolderCreated => "folder.created",
+            Self::FolderRenamed => "folder.renamed",
             Self::FolderDeleted => "folder.deleted",
             Self::AccountStarted => "account.started",
         }
@@ -63,6 +66,8 @@ pub struct EventDraft {
     pub backfill: bool,
     /// The message's locations after it: folder, UID, flags.
     pub state: Vec<(FolderId, u32, Flags)>,
+    /// The folder's path, where the event is about a folder.
+    pub path: Option<String>,
 }
 
 /// A message that we did not hold.
@@ -155,12 +160,20 @@ impl Ledger {
 
     fn tell(&mut self, kind: EventKind, folder: FolderId, message: MessageId, backfill: bool) {
         let state = if kind == EventKind::MessageDeleted { Vec::new() } else { self.state(message) };
-        self.events.push(EventDraft { kind, folder: Some(folder), message: Some(message), backfill, state });
+        self.events.push(EventDraft {
+            kind,
+            folder: Some(folder),
+            message: Some(message),
+            backfill,
+            state,
+            path: None,
+        });
     }
 
     /// Adds an event that is not about a message.
-    pub fn announce(&mut self, kind: EventKind, folder: Option<FolderId>) {
-        self.events.push(EventDraft { kind, folder, message: None, backfill: false, state: Vec::new() });
+    pub fn announce(&mut self, kind: EventKind, folder: Option<&FolderRow>) {
+        let (path, folder) = (folder.map(|f| f.path.clone()), folder.map(|f| f.id));
+        self.events.push(EventDraft { kind, folder, message: None, backfill: false, state: Vec::new(), path });
     }
 
     /// A message was read: its location begins, or comes back.

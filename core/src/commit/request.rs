@@ -108,6 +108,15 @@ pub enum Change {
         /// Why a complete pass proves nothing, if so.
         unproved: Option<String>,
     },
+    /// A folder under another name: row, lanes and pages in flight go on; the next pass lists it.
+    Rename {
+        /// The folder.
+        folder: FolderId,
+        /// Its UIDVALIDITY.
+        uidvalidity: UidValidity,
+        /// As listed now.
+        to: ListedFolder,
+    },
     /// A LIST that lacks folders, seen for the first time.
     ListLook(ListLook),
     /// Ends locations of a folder that is gone; with `last`, the folder too.
@@ -180,6 +189,7 @@ impl Change {
             | Self::Facts { folder, .. }
             | Self::Look { folder, .. }
             | Self::Pass { folder, .. }
+            | Self::Rename { folder, .. }
             | Self::DropFolder { folder, .. } => Some(*folder),
             Self::Fail { folder, .. } => *folder,
             Self::Open { .. } | Self::ListLook(_) | Self::Listed { .. } | Self::State { .. } | Self::Finish(_) => None,

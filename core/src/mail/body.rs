@@ -104,6 +104,15 @@ pub trait BodySink: Send {
     fn finish(&mut self) -> impl Future<Output = Result<(), Failure>> + Send;
     /// Forgets the body begun last (it was cut off, or nobody asked for it).
     fn abandon(&mut self);
+
+    /// Whether there is room for more.
+    ///
+    /// # Errors
+    /// Class storage, when nothing is to be taken in now.
+    fn room(&self) -> Result<(), Failure>;
+
+    /// Nothing will come for a while: gives back what it holds. What is not sealed is abandoned.
+    fn rest(&mut self);
     /// Makes every finished body durable and names them in the order they were begun.
     ///
     /// # Errors

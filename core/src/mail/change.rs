@@ -4,6 +4,7 @@ use crate::mail::flags::Flags;
 use crate::mail::id::UidValidity;
 use crate::mail::page::Page;
 use crate::mail::uid_set::UidSet;
+use crate::time::Micros;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -168,6 +169,23 @@ pub enum Request {
         /// What the question is about.
         uidvalidity: UidValidity,
     },
+    /// Size and INTERNALDATE of these UIDs: whether a folder is another one under a new name.
+    Sample {
+        /// Wire name.
+        remote_id: Vec<u8>,
+        /// What the question is about.
+        uidvalidity: UidValidity,
+        /// The UIDs.
+        uids: UidSet,
+    },
+    /// IDLE in this folder until another question comes. `seen` is what the last pass saw: where the folder is another now,
+    /// that is the first hint.
+    Watch {
+        /// Wire name.
+        remote_id: Vec<u8>,
+        /// UIDNEXT and EXISTS.
+        seen: (u32, u32),
+    },
     /// Messages, in pages; each UID is settled by exactly one part.
     Fetch {
         /// Wire name.
@@ -179,7 +197,43 @@ pub enum Request {
     },
 }
 
-/// A session's answer. There is one per request, but for `Fetch`, which may come in several parts.
+/// A message as a sample tells it, to recognise a folder under another name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sampled {
+    /// UID.
+    pub uid: u32,
+    /// RFC822.SIZE, or the stored length.
+    pub size: u64,
+    /// INTERNALDATE.
+    pub internal_date: Option<Micros>,
+}
+
+/// What a watch noticed. A hint, never the truth: a pass looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// Mail came or went.
+    Counts,
+    /// Flags changed.
+    Flags,
+    /// The folder had to be opened anew: nobody tells what happened to flags since the last pass.
+    Stale,
+    /// Nothing: the server has proved that it is there.
+    Alive,
+}
+
+/// Why a watch is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unwatched {
+    /// Another question came.
+    Asked,
+    /// The server has no IDLE.
+    Unable,
+    /// Somebody else needs the session more: it has logged out.
+    Retired,
+}
+
+/// A session's answer. There is one per request, but for `Fetch`, which may come in several parts, and `Watch`, whose hints
+/// are followed by `Unwatched`.
 #[derive(Debug)]
 pub enum Answer {
     /// To `List`.
@@ -195,6 +249,12 @@ pub enum Answer {
     },
     /// To `Sizes`: RFC822.SIZE by UID.
     Sized(BTreeMap<u32, u64>),
+    /// To `Sample`.
+    Sampled(Vec<Sampled>),
+    /// To `Watch`: something may have changed.
+    Hinted(Hint),
+    /// To `Watch`: it is over.
+    Unwatched(Unwatched),
     /// To `Fetch`: a part settles the next UIDs of those asked for, ascending; `last` when none are left.
     Fetched {
         /// What was settled.

@@ -19,6 +19,11 @@ pub struct Mark {
     pub modseq: u64,
 }
 
+impl Mark {
+    /// No mark: the next pass lists the folder.
+    pub const CLEARED: Self = Self { uidnext: 0, exists: 0, modseq: 0 };
+}
+
 /// The live lane: everything from `uidnext` on is still to come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

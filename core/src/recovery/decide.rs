@@ -35,11 +35,28 @@ pub struct Policy {
     pub tries: u32,
     /// The longest wait that a run sits out (`sync --once` has no schedule to hand over to).
     pub patience: Duration,
+    /// A server that stays: it waits as long as it is told, and doubts a refused login before it asks a human.
+    pub stays: bool,
+}
+
+impl Policy {
+    /// The policy of `serve`.
+    #[must_use]
+    pub fn staying(self) -> Self {
+        Self { patience: Duration::MAX, stays: true, ..self }
+    }
+
+    /// How far apart the first and the last refusal must be, and how many there must be, before they are believed: two in
+    /// 60 s for an account that never logged in, three in 15 min for one that did (scaled with the first wait).
+    #[must_use]
+    pub fn belief(&self, has_logged_in: bool) -> (u32, Duration) {
+        if has_logged_in { (3, self.first_wait.saturating_mul(180)) } else { (2, self.first_wait.saturating_mul(12)) }
+    }
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { first_wait: Duration::from_secs(5), salt: 0, tries: 5, patience: Duration::from_secs(120) }
+        Self { first_wait: Duration::from_secs(5), salt: 0, tries: 5, patience: Duration::from_secs(120), stays: false }
     }
 }
 
@@ -56,11 +73,25 @@ pub fn decide(failure: &Failure, history: &History, policy: &Policy, now: Now) -
             Verdict::SkipFolder
         }
         // `sync --once` and `check` believe the first refusal; what we merely inferred is never believed.
-        (Class::Auth, _) if failure.provenance == Provenance::Server => Verdict::Park,
+        (Class::Auth, _) if failure.provenance == Provenance::Server && !policy.stays => Verdict::Park,
+        (Class::Auth, _) if failure.provenance == Provenance::Server => believe(history, policy, now),
         (Class::Config, _) => Verdict::Park,
         (Class::Bug, _) if history.panics >= SAME_PLACE => Verdict::Park,
         (Class::Bug, _) => restart(history, policy),
         _ => wait(failure, history, policy, now),
+    }
+}
+
+/// A refused login may be the host's trouble: it is believed when it has lasted.
+fn believe(history: &History, policy: &Policy, now: Now) -> Verdict {
+    let (times, span) = policy.belief(history.has_logged_in);
+    let apart = span / times.saturating_sub(1).max(1);
+    let lasted = history.first_refusal.is_some_and(|first| now.wall >= first.plus(span));
+    // The waits between are monotonic: a wall clock that jumped back must not cost logins for as long as it jumped.
+    if history.refusals >= times && (lasted || history.refusals > times + 1) {
+        Verdict::Park
+    } else {
+        Verdict::Wait(apart + apart / 50)
     }
 }
 
@@ -72,7 +103,9 @@ fn restart(history: &History, policy: &Policy) -> Verdict {
 }
 
 fn wait(failure: &Failure, history: &History, policy: &Policy, now: Now) -> Verdict {
-    if history.tries > policy.tries {
+    // Our own disk is waited for as long as it takes: there is no schedule that knows better.
+    let endless = policy.stays && failure.class == Class::Storage;
+    if history.tries > policy.tries && !endless {
         return Verdict::GiveUp;
     }
     let own = backoff::wait(policy.first_wait, history.tries.max(1), policy.salt);
@@ -84,7 +117,9 @@ fn wait(failure: &Failure, history: &History, policy: &Policy, now: Now) -> Verd
         When::BackOff | When::AfterChange => match failure.class {
             // The disk is looked at every few seconds: it goes on by itself at most 10 s after there is room.
             Class::Storage => own.min(Duration::from_secs(10)),
+            Class::Quota if policy.stays => backoff::LONGEST,
             Class::Quota => return Verdict::GiveUp,
+            Class::Provider if policy.stays => own.max(policy.first_wait.saturating_mul(60)),
             Class::Provider => own.max(policy.first_wait.saturating_mul(2)),
             _ => own,
         },
@@ -150,6 +185,32 @@ mod tests {
         }
     }
 
+    /// Who stays doubts a refusal, and never gives its own disk up.
+    #[test]
+    fn a_server_that_stays() {
+        let policy = Policy::default().staying();
+        let at = |seconds: i64| Now { wall: Micros::from_seconds(seconds), mono: Duration::ZERO };
+        let refused = Failure::new(Class::Auth, Reach::Account, Provenance::Server, "x");
+        for (has_logged_in, looks) in [
+            (false, vec![(0, false), (30, false), (61, true)]),
+            (true, vec![(0, false), (460, false), (899, false), (901, true)]),
+        ] {
+            let mut history = History { has_logged_in, ..History::default() };
+            for (second, parked) in looks {
+                history.failed(&refused, at(second).wall);
+                let verdict = decide(&refused, &history, &policy, at(second));
+                assert_eq!(verdict == Verdict::Park, parked, "{has_logged_in} {second} {verdict:?}");
+            }
+        }
+        let full = Failure::storage("x");
+        let history = History { tries: 99, ..History::default() };
+        assert!(matches!(decide(&full, &history, &policy, at(0)), Verdict::Wait(d) if d <= Duration::from_secs(10)));
+        let told = Failure::new(Class::RateLimit, Reach::Account, Provenance::Server, "x")
+            .when(When::After(Duration::from_secs(7200)));
+        let history = History { tries: 1, ..History::default() };
+        assert_eq!(decide(&told, &history, &policy, at(0)), Verdict::Wait(Duration::from_secs(7200)));
+    }
+
     #[test]
     fn an_inferred_refusal_is_not_believed() {
         let failure = Failure::new(Class::Auth, Reach::Account, Provenance::Inferred, "x");
@@ -162,10 +223,10 @@ mod tests {
         let mut history = History::default();
         let bug = Failure::bug("here");
         for n in 1..=3 {
-            history.failed(&bug);
+            history.failed(&bug, Micros(0));
             assert_eq!(history.panics, n);
         }
-        history.failed(&Failure::bug("there"));
+        history.failed(&Failure::bug("there"), Micros(0));
         assert_eq!((history.panics, history.tries), (1, 4));
         history.survived();
         assert_eq!(history.tries, 0);

@@ -1,13 +1,16 @@
 //! What an account went through. It outlives the actor: the roster keeps it and hands it to the next incarnation.
 
 use crate::failure::{Class, Failure};
+use crate::time::Micros;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Only proven survival resets backoff: this long connected, or a page that moved a cursor. Never a mere login.
 pub const SURVIVAL: Duration = Duration::from_secs(300);
 
 /// The failures of one account in a row.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct History {
     /// Failed tries since the last proof of survival.
     pub tries: u32,
@@ -19,11 +22,21 @@ pub struct History {
     pub last: Option<Class>,
     /// Whether the account has ever logged in.
     pub has_logged_in: bool,
+    /// Logins that were refused in a row, and when the first of them was.
+    pub refusals: u32,
+    /// See [`History::refusals`].
+    pub first_refusal: Option<Micros>,
+    /// Runs that failed in a row.
+    pub failed_runs: u32,
 }
 
 impl History {
     /// Notes a failure; the same place counts up, another begins anew.
-    pub fn failed(&mut self, failure: &Failure) {
+    pub fn failed(&mut self, failure: &Failure, at: Micros) {
+        if failure.class == Class::Auth {
+            self.refusals = self.refusals.saturating_add(1);
+            self.first_refusal.get_or_insert(at);
+        }
         self.tries = self.tries.saturating_add(1);
         self.last = Some(failure.class);
         if failure.class == Class::Bug {
@@ -31,6 +44,13 @@ impl History {
             self.panics = if same { self.panics.saturating_add(1) } else { 1 };
             self.panic_place = Some(failure.text.clone());
         }
+    }
+
+    /// A login was accepted. This is no survival: a server that accepts and drops is backed off from all the same.
+    pub fn logged_in(&mut self) {
+        self.has_logged_in = true;
+        self.refusals = 0;
+        self.first_refusal = None;
     }
 
     /// A page moved a cursor, or the session lived for [`SURVIVAL`].

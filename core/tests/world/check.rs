@@ -135,7 +135,7 @@ impl World {
             }
         }
         for told in &self.moves {
-            if self.lied || self.touched.get(&told.cid) != Some(&1) {
+            if self.lied || self.touched.get(&told.cid) != Some(&1) || self.deleted.contains(&told.left) {
                 continue;
             }
             let kinds: Vec<EventKind> = self.store.events[told.from_event..]

@@ -2,12 +2,12 @@
 
 use crate::server::{Dice, Folder, Lie, Mail, Server, view};
 use crate::store::Store;
-use postrider_core::account::machine::{Action, Event, Machine, Settings, Token};
+use postrider_core::account::machine::{Action, Depth, Event, Machine, Scope, Settings, Token};
 use postrider_core::account::summary::Outcome;
 use postrider_core::commit::request::{Commit, CommitAnswer};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::{BodyHash, BodyRef};
-use postrider_core::mail::change::{Answer, Examined, ListedFolder, Request, UidFlags};
+use postrider_core::mail::change::{Answer, Examined, ListedFolder, Request, Sampled, UidFlags, Unwatched};
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::{FolderId, Identity, SessionId, UidValidity};
 use postrider_core::mail::message::{Fetched, HeaderFacts};
@@ -23,6 +23,7 @@ use std::time::Duration;
 enum Queued {
     Commit(u64, Token, Box<Commit>),
     Open(u64),
+    Proved(FolderId, Micros, bool),
 }
 
 enum Work {
@@ -51,6 +52,8 @@ pub(crate) struct Config {
 pub(crate) struct Move {
     pub(crate) cid: u32,
     pub(crate) from_event: usize,
+    /// The server's folder that it left.
+    pub(crate) left: u32,
 }
 
 pub(crate) struct World {
@@ -67,6 +70,10 @@ pub(crate) struct World {
     queue: VecDeque<Queued>,
     answers: VecDeque<(u64, Event)>,
     reads: Vec<(u64, Token, FolderId)>,
+    samples: Vec<(u64, Token, FolderId)>,
+    /// The server's folders that were deleted or renamed: a mail that moved out of one before, to the same UID of a new
+    /// folder, may look like all of it under a new name. That is as true, and loses nothing.
+    pub(crate) deleted: Vec<u32>,
     counting: bool,
     timer: bool,
     faults: bool,
@@ -118,6 +125,8 @@ impl World {
             queue: VecDeque::new(),
             answers: VecDeque::new(),
             reads: Vec::new(),
+            samples: Vec::new(),
+            deleted: Vec::new(),
             counting: false,
             timer: false,
             faults: true,
@@ -190,11 +199,29 @@ impl World {
                 }
                 return;
             }
+            "rename" => {
+                let others: Vec<String> = names.into_iter().filter(|n| n != "INBOX").collect();
+                if !others.is_empty() {
+                    let from = self.dice.pick(&others).clone();
+                    let empty = self.server.folders[&from].mail.is_empty();
+                    let cids: Vec<u32> = self.server.folders[&from].mail.values().map(|m| m.cid).collect();
+                    self.deleted.push(self.server.folders[&from].id);
+                    if let Some(name) = self.server.rename(&from) {
+                        // Without rows to compare, or with rows that changed since, it is another folder.
+                        for cid in cids {
+                            *self.touched.entry(cid).or_default() += 10;
+                        }
+                        self.note(|| format!("SERVER rename {from} {name} (empty {empty})"));
+                    }
+                }
+                return;
+            }
             "delete" => {
                 let others: Vec<String> = names.into_iter().filter(|n| n != "INBOX").collect();
                 if !others.is_empty() {
                     let name = self.dice.pick(&others).clone();
                     let folder = self.server.folders.remove(&name).unwrap();
+                    self.deleted.push(folder.id);
                     for mail in folder.mail.values() {
                         *self.touched.entry(mail.cid).or_default() += 10;
                     }
@@ -248,7 +275,7 @@ impl World {
                 *self.touched.entry(mail.cid).or_default() += 1;
                 self.server.folders.get_mut(&name).unwrap().mail.remove(&uid);
                 if held && !mail.hollow && !mail.refused {
-                    self.moves.push(Move { cid: mail.cid, from_event: self.store.events.len() });
+                    self.moves.push(Move { cid: mail.cid, from_event: self.store.events.len(), left: from });
                 }
             }
             other => panic!("unknown operation {other}"),
@@ -303,6 +330,20 @@ impl World {
             }
             Work::Ask(_, Request::Index { remote_id, .. }) => Some(self.index(session.lie, &remote_id)),
             Work::Ask(_, Request::Sizes { .. }) => Some(Err(gone())),
+            Work::Ask(_, Request::Watch { .. }) => Some(Ok(Answer::Unwatched(Unwatched::Unable))),
+            Work::Ask(_, Request::Sample { remote_id, uids, .. }) => {
+                let name = String::from_utf8(remote_id).unwrap();
+                let sample = |folder: &Folder| {
+                    let there = folder.mail.iter().filter(|(uid, _)| uids.contains(**uid));
+                    let row = |(uid, mail): (&u32, &Mail)| Sampled {
+                        uid: *uid,
+                        size: u64::from(mail.cid),
+                        internal_date: Some(Micros::from_seconds(mail.date)),
+                    };
+                    Answer::Sampled(there.map(row).collect())
+                };
+                Some(self.server.folders.get(&name).map(sample).ok_or_else(gone))
+            }
             Work::Ask(_, Request::Fetch { remote_id, uids, .. }) => {
                 let page = Settlement::new(uids.clone(), session.delivered);
                 session.work.push_front(Work::Page { token, folder: remote_id, page, uids, bulk: true });
@@ -447,6 +488,10 @@ impl World {
                 }
                 Action::Commit { token, commit } => self.queue.push_back(Queued::Commit(self.epoch, token, commit)),
                 Action::ReadRows { token, folder } => self.reads.push((self.epoch, token, folder)),
+                Action::ReadSample { token, folder } => self.samples.push((self.epoch, token, folder)),
+                Action::Proved { folder, started, whole } => {
+                    self.queue.push_back(Queued::Proved(folder, started, whole));
+                }
                 Action::CountLimbo => self.counting = true,
                 Action::WakeAfter(_) => self.timer = true,
                 Action::Report(_) => {}
@@ -462,26 +507,51 @@ impl World {
         }
     }
 
+    /// Everything, or a few folders as the schedule and hints have them.
+    fn scope(&mut self) -> Scope {
+        if !self.faults || self.dice.chance(50) {
+            return Scope::Everything;
+        }
+        let list = self.dice.chance(50);
+        let mut folders = BTreeMap::new();
+        for id in self.truth.keys().copied().collect::<Vec<_>>() {
+            if self.dice.chance(60) {
+                folders.insert(id, self.depth());
+            }
+        }
+        Scope::Some { list, folders }
+    }
+
+    fn depth(&mut self) -> Depth {
+        if self.dice.chance(70) { Depth::Quick } else { Depth::Full }
+    }
+
     fn start_run(&mut self) {
+        let scope = self.scope();
         self.epoch += 1;
         self.session = None;
         self.connecting = false;
         self.timer = false;
         self.counting = false;
         self.machine = Some(Machine::new(self.settings.clone(), History::default()));
-        self.note(|| "== run".into());
-        self.deliver(Event::Begin);
+        self.note(|| format!("== run {scope:?}"));
+        self.deliver(Event::Begin(scope));
     }
 
     fn apply_one(&mut self) -> Option<(u64, Event)> {
         match self.queue.pop_front()? {
+            Queued::Proved(folder, started, whole) => {
+                self.store.prove(folder, started, whole);
+                None
+            }
             Queued::Open(epoch) => Some((epoch, Event::Opened(Box::new(self.store.open())))),
             Queued::Commit(epoch, token, commit) => {
                 let answer = if self.faults && self.cfg.drops && self.dice.chance(2) {
                     CommitAnswer::Failed(Failure::storage("scripted: disk full"), commit)
                 } else {
                     let opening = match &commit.change {
-                        postrider_core::commit::request::Change::Open { folder, .. } => Some(folder.path.clone()),
+                        postrider_core::commit::request::Change::Open { folder: to, .. }
+                        | postrider_core::commit::request::Change::Rename { to, .. } => Some(to.path.clone()),
                         _ => None,
                     };
                     self.note(|| format!("commit {} {:?}", token.0, commit.change));
@@ -535,6 +605,13 @@ impl World {
                 self.answers.push_back((epoch, Event::RowsRead { token, rows: Ok(rows) }));
             }
         }
+        if !self.samples.is_empty() && self.dice.chance(60) {
+            let (epoch, token, folder) = self.samples.remove(0);
+            if epoch == self.epoch {
+                let rows = Ok(self.store.sample(folder));
+                self.answers.push_back((epoch, Event::Sampled { token, rows }));
+            }
+        }
         if self.counting && self.dice.chance(60) {
             self.counting = false;
             self.deliver(Event::LimboCounted(Ok(self.store.limbo())));
@@ -555,6 +632,7 @@ impl World {
                 self.queue.clear();
                 self.answers.clear();
                 self.reads.clear();
+                self.samples.clear();
                 self.note(|| "== crash".into());
                 self.start_run();
             }
@@ -568,6 +646,10 @@ impl World {
                 for k in 0.. {
                     let lost = match self.queue.front() {
                         None => break,
+                        Some(Queued::Proved(..)) => {
+                            self.queue.pop_front();
+                            continue;
+                        }
                         Some(Queued::Commit(epoch, token, _)) => (*epoch, Event::Lost { token: *token }),
                         Some(Queued::Open(epoch)) => (*epoch, Event::OpenFailed(Failure::storage("scripted: restart"))),
                     };
@@ -591,7 +673,7 @@ impl World {
             operations.push("copy");
         }
         if self.cfg.folder_ops {
-            operations.extend(["create", "delete"]);
+            operations.extend(["create", "delete", "rename"]);
         }
         let kind = *self.dice.pick(&operations);
         self.operate(kind);
@@ -614,7 +696,8 @@ impl World {
                     let ids: Vec<FolderId> = self.truth.keys().copied().collect();
                     if !ids.is_empty() {
                         let id = *self.dice.pick(&ids);
-                        self.deliver(Event::Nudged(id));
+                        let depth = self.depth();
+                        self.deliver(Event::Nudged(id, depth));
                     }
                 }
             }
@@ -652,6 +735,7 @@ impl World {
         }
         self.answers.clear();
         self.reads.clear();
+        self.samples.clear();
         Ok(())
     }
 

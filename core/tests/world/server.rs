@@ -66,6 +66,15 @@ impl Server {
         Some((*name).to_owned())
     }
 
+    /// Renames a folder to a name that was never used; its id stays.
+    pub(crate) fn rename(&mut self, from: &str) -> Option<String> {
+        let name = ["INBOX", "B", "C", "D", "E", "F", "G", "H"].get(self.used)?;
+        self.used += 1;
+        let folder = self.folders.remove(from)?;
+        self.folders.insert((*name).to_owned(), folder);
+        Some((*name).to_owned())
+    }
+
     pub(crate) fn total(&self) -> usize {
         self.folders.values().map(|f| f.mail.len()).sum()
     }

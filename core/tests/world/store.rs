@@ -6,9 +6,10 @@ use postrider_core::commit::lane::admit;
 use postrider_core::commit::ledger::{EventDraft, Ledger};
 use postrider_core::commit::request::{Change, Commit, CommitAnswer, Refusal, StoredRows};
 use postrider_core::commit::rows::{AccountRow, FolderRow};
-use postrider_core::mail::change::UidFlags;
+use postrider_core::mail::change::{Sampled, UidFlags};
 use postrider_core::mail::id::{AccountId, FolderId, Incarnation};
 use postrider_core::mail::uid_set::UidSet;
+use postrider_core::time::Micros;
 use std::collections::BTreeMap;
 
 pub(crate) struct Store {
@@ -19,6 +20,7 @@ pub(crate) struct Store {
     next_folder: i64,
     pub(crate) refused: u64,
     pub(crate) commits: u64,
+    pub(crate) proofs: u64,
     /// Ends: folder and UID, for the scheduler to judge.
     pub(crate) ended: Vec<(FolderId, u32)>,
     /// Commits that ended more than they had evidence for.
@@ -43,6 +45,7 @@ impl Store {
             next_folder: 1,
             refused: 0,
             commits: 0,
+            proofs: 0,
             ended: Vec::new(),
             rash: Vec::new(),
             looked: BTreeMap::new(),
@@ -52,7 +55,23 @@ impl Store {
     pub(crate) fn open(&mut self) -> AccountSnapshot {
         self.account.incarnation.0 += 1;
         let due = self.folders.values().map(|f| (f.id, f.failures.clone())).collect();
-        AccountSnapshot { account: self.account.clone(), folders: self.folders.values().cloned().collect(), due }
+        let folders = self.folders.values().cloned().collect();
+        AccountSnapshot { account: self.account.clone(), folders, due, state: Default::default() }
+    }
+
+    /// A pass that changed nothing.
+    pub(crate) fn prove(&mut self, folder: FolderId, started: Micros, whole: bool) {
+        let Some(row) = self.folders.get_mut(&folder) else { return };
+        self.proofs += 1;
+        row.passed_at = row.passed_at.max(Some(started));
+        row.proved_at = if whole { row.proved_at.max(Some(started)) } else { row.proved_at };
+    }
+
+    /// A sample of a folder's living locations.
+    pub(crate) fn sample(&self, folder: FolderId) -> Vec<Sampled> {
+        let living = self.ledger.locations().filter(|l| l.folder == folder && l.ended_at.is_none());
+        let size = |id| self.ledger.messages().find(|m| m.id == id).map_or(0, |m| u64::from(m.body.0[3]));
+        living.take(20).map(|l| Sampled { uid: l.uid, size: size(l.message), internal_date: l.internal_date }).collect()
     }
 
     pub(crate) fn rows(&self, folder: FolderId) -> FolderRows {

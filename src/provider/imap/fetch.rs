@@ -75,8 +75,16 @@ impl<S: BodySink> Session<S> {
         asks: &mut mpsc::UnboundedReceiver<Ask>,
     ) -> Result<(), Failure> {
         let mut pages: VecDeque<Active> = VecDeque::new();
+        let mut first = first;
+        if let Err(full) = self.sink.room() {
+            // This is no trouble of the session: it can still be asked what needs no room.
+            (first.answer)(Err(full));
+            return Ok(());
+        }
         // A closed semaphore gives no credit and takes none: the process is ending.
+        self.leash.busy.store(false, Ordering::Relaxed);
         let credit = Arc::clone(&self.credits).acquire_owned().await.ok();
+        self.leash.busy.store(true, Ordering::Relaxed);
         let mut next = Some((first, credit));
         let mut unsealed: Vec<Meta> = Vec::new();
         let mut octets = 0_u64;

@@ -34,17 +34,28 @@ impl Conn {
         account: &str,
         wire: WireLog,
     ) -> Result<Self, Failure> {
-        let stream = endpoint.connect().await?;
-        let mut conn = Self::new(stream, endpoint.timeouts, account.to_owned(), wire);
-        let deadline = endpoint.timeouts.greeting;
-        let greeted = tokio::time::timeout(deadline, conn.greeting()).await;
-        greeted.map_err(|_| late("the greeting", deadline))??;
+        let mut conn = Self::greeted(endpoint, account, wire).await?;
         if endpoint.security == Security::StartTls {
             conn = conn.start_tls(endpoint).await?;
         }
         let deadline = endpoint.timeouts.login;
         let logged_in = tokio::time::timeout(deadline, conn.log_in(secret)).await;
         logged_in.map_err(|_| late("logging in", deadline))??;
+        Ok(conn)
+    }
+
+    /// Connects, and hears the greeting.
+    pub(super) async fn greeted(endpoint: &Endpoint, account: &str, wire: WireLog) -> Result<Self, Failure> {
+        let stream = endpoint.connect().await?;
+        let mut conn = Self::new(stream, endpoint.timeouts, account.to_owned(), wire);
+        let deadline = endpoint.timeouts.greeting;
+        let greeted = tokio::time::timeout(deadline, conn.greeting()).await;
+        // Who does not even greet is not there for anybody.
+        let of_all = |e: Failure| match e.class {
+            Class::Network | Class::Timeout => Failure { reach: Reach::Endpoint, ..e },
+            _ => e,
+        };
+        greeted.unwrap_or_else(|_| Err(late("the greeting", deadline))).map_err(of_all)?;
         Ok(conn)
     }
 

@@ -6,7 +6,7 @@ use crate::provider::imap::wire::quote::{Said, say};
 use crate::provider::imap::wire::response::{FetchLine, Response, Status, Told};
 use crate::provider::imap::wire::utf7;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
-use postrider_core::mail::change::{Answer, Examined, ListedFolder, Role, UidFlags};
+use postrider_core::mail::change::{Answer, Examined, ListedFolder, Role, Sampled, UidFlags};
 use postrider_core::mail::id::UidValidity;
 use postrider_core::mail::uid_set::UidSet;
 use std::collections::BTreeMap;
@@ -41,6 +41,7 @@ impl Conn {
     /// EXAMINE: the counters now. Source: RFC 3501 §6.3.2.
     pub(super) async fn examine(&mut self, remote_id: &[u8]) -> Result<Examined, Failure> {
         self.selected = None;
+        self.unasked = None;
         let mut line = b"EXAMINE ".to_vec();
         let tag = match say(remote_id) {
             Said::Quoted(quoted) => {
@@ -147,6 +148,29 @@ impl Conn {
         }
         let exists = self.selected.as_ref().map_or(0, |s| s.exists);
         Ok(Answer::Indexed { rows, exists })
+    }
+
+    /// Size and INTERNALDATE of some messages. Source: RFC 3501 §6.4.5.
+    pub(super) async fn sample(
+        &mut self,
+        remote_id: &[u8],
+        uidvalidity: UidValidity,
+        uids: &UidSet,
+    ) -> Result<Answer, Failure> {
+        self.select(remote_id, uidvalidity).await?;
+        let tag = self.send(format!("UID FETCH {uids} (UID RFC822.SIZE INTERNALDATE)").as_bytes(), false).await?;
+        let mut rows = BTreeMap::new();
+        let told = self
+            .until(&tag, |response| {
+                if let Response::Fetch(FetchLine { uid: Some(uid), size: Some(size), internal_date, .. }) = response
+                    && uids.contains(uid)
+                {
+                    rows.insert(uid, Sampled { uid, size, internal_date });
+                }
+            })
+            .await?;
+        whole(&told)?;
+        Ok(Answer::Sampled(rows.into_values().collect()))
     }
 
     /// RFC822.SIZE of every message. Source: RFC 3501 §6.4.5.

@@ -9,13 +9,13 @@ use crate::provider::imap::wire::response::{Response, Status, Told, read};
 use crate::telemetry::wire::WireLog;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::{BodyRef, BodySink};
-use postrider_core::mail::change::{Answer, Examined, Request};
+use postrider_core::mail::change::{Answer, Examined, Hint, Request};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 /// Octets a second that a long answer must bring to go on beyond the deadline.
 pub(super) const PACE: u64 = 1024;
@@ -36,6 +36,17 @@ impl std::fmt::Debug for Ask {
     }
 }
 
+/// What a session's owner may see of it, and ask of it, from outside.
+#[derive(Clone, Debug, Default)]
+pub struct Leash {
+    /// It works on a question (and does not wait for a credit of the process).
+    pub busy: Arc<AtomicBool>,
+    /// Octets read so far.
+    pub octets: Arc<AtomicU64>,
+    /// Somebody else needs the session: a watch ends, and the session logs out.
+    pub retire: Arc<Notify>,
+}
+
 /// A sink for where no body is expected: it keeps nothing and seals nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct NoSink;
@@ -51,6 +62,10 @@ impl BodySink for NoSink {
         Ok(())
     }
     fn abandon(&mut self) {}
+    fn rest(&mut self) {}
+    fn room(&self) -> Result<(), Failure> {
+        Ok(())
+    }
     async fn seal(&mut self) -> Result<Vec<BodyRef>, Failure> {
         Ok(Vec::new())
     }
@@ -75,12 +90,24 @@ pub(super) struct Conn {
     tags: u64,
     pub(super) capabilities: Vec<String>,
     pub(super) selected: Option<Selected>,
+    /// What was told of the open folder without being asked for.
+    pub(super) unasked: Option<Hint>,
 }
 
 impl Conn {
     pub(super) fn new(stream: Stream, timeouts: Timeouts, account: String, wire: WireLog) -> Self {
         let reader = FrameReader::new(timeouts.silence);
-        Self { stream, reader, timeouts, account, wire, tags: 0, capabilities: Vec::new(), selected: None }
+        Self {
+            stream,
+            reader,
+            timeouts,
+            account,
+            wire,
+            tags: 0,
+            capabilities: Vec::new(),
+            selected: None,
+            unasked: None,
+        }
     }
 
     pub(super) fn into_parts(self) -> (Stream, Timeouts, String, WireLog) {
@@ -98,6 +125,20 @@ impl Conn {
     /// Octets read so far.
     pub(super) fn counter(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.reader.octets)
+    }
+
+    /// Waits for something to read; a dropped wait has lost nothing.
+    pub(super) async fn ready(&mut self) -> Result<(), Failure> {
+        self.reader.ready(&mut self.stream).await
+    }
+
+    /// Gives buffers back until the next command.
+    pub(super) fn rest(&mut self) {
+        self.reader.rest();
+    }
+
+    pub(super) fn timeouts(&self) -> Timeouts {
+        self.timeouts
     }
 
     pub(super) fn command_deadline(&self) -> Duration {
@@ -144,12 +185,18 @@ impl Conn {
             Response::Exists(n) => {
                 if let Some(selected) = &mut self.selected {
                     selected.exists = *n;
+                    self.unasked = Some(Hint::Counts);
                 }
             }
             Response::Expunge(_) => {
                 if let Some(selected) = &mut self.selected {
                     selected.exists = selected.exists.saturating_sub(1);
+                    self.unasked = Some(Hint::Counts);
                 }
+            }
+            // An answer to one of our questions names its UID.
+            Response::Fetch(line) if line.uid.is_none() => {
+                self.unasked.get_or_insert(Hint::Flags);
             }
             _ => {}
         }
@@ -210,7 +257,7 @@ impl Conn {
     }
 
     /// Says goodbye; half-open sessions count against a server's limits.
-    async fn log_out(mut self) {
+    pub(super) async fn log_out(mut self) {
         let farewell = async {
             let tag = self.send(b"LOGOUT", false).await?;
             // BYE comes before the tagged OK, and ends the reading.
@@ -226,6 +273,15 @@ fn too_long(deadline: Duration) -> Failure {
     Failure::new(Class::Timeout, Reach::Session, Provenance::Deadline, text)
 }
 
+/// Whether a server is there: connects, hears the greeting, says goodbye.
+///
+/// # Errors
+/// Network and timeout (reach endpoint), or what the greeting said.
+pub async fn probe(endpoint: &Endpoint) -> Result<(), Failure> {
+    Conn::greeted(endpoint, "prober", WireLog::default()).await?.log_out().await;
+    Ok(())
+}
+
 /// A logged-in session with its sink.
 #[derive(Debug)]
 pub struct Session<S> {
@@ -235,6 +291,7 @@ pub struct Session<S> {
     pub(super) delivered: bool,
     /// Pages being read, in the whole process.
     pub(super) credits: Arc<Semaphore>,
+    pub(super) leash: Leash,
 }
 
 impl<S: BodySink> Session<S> {
@@ -254,7 +311,8 @@ impl<S: BodySink> Session<S> {
         credits: Arc<Semaphore>,
     ) -> Result<Self, Failure> {
         let conn = Conn::open(endpoint, secret, account, wire).await?;
-        Ok(Self { conn, sink, delivered: false, credits })
+        let leash = Leash { octets: conn.counter(), ..Leash::default() };
+        Ok(Self { conn, sink, delivered: false, credits, leash })
     }
 
     /// Answers one question that is not about bodies.
@@ -267,8 +325,15 @@ impl<S: BodySink> Session<S> {
             Request::Examine { remote_id } => self.conn.examine(remote_id).await.map(Answer::Examined),
             Request::Index { remote_id, uidvalidity } => self.conn.index(remote_id, *uidvalidity).await,
             Request::Sizes { remote_id, uidvalidity } => self.conn.sizes(remote_id, *uidvalidity).await,
-            Request::Fetch { .. } => Err(Failure::bug("a page was asked for one by one")),
+            Request::Sample { remote_id, uidvalidity, uids } => self.conn.sample(remote_id, *uidvalidity, uids).await,
+            Request::Fetch { .. } | Request::Watch { .. } => Err(Failure::bug("this is not asked for one by one")),
         }
+    }
+
+    /// What its owner sees of it.
+    #[must_use]
+    pub fn leash(&self) -> Leash {
+        self.leash.clone()
     }
 
     /// Logs out.
@@ -277,17 +342,34 @@ impl<S: BodySink> Session<S> {
     }
 
     /// Answers questions in their order until their sender is dropped (then it logs out), or until the first failure
-    /// that ends the session; that failure is the answer to the question it met.
-    pub async fn run(mut self, mut asks: mpsc::UnboundedReceiver<Ask>) -> Result<(), Failure> {
+    /// that ends the session; that failure is the answer to the question it met. `watching` is told when a watch begins and ends.
+    pub async fn run(
+        mut self,
+        mut asks: mpsc::UnboundedReceiver<Ask>,
+        watching: impl Fn(bool) + Send,
+    ) -> Result<(), Failure> {
         let mut queue = VecDeque::new();
         loop {
             if queue.is_empty() {
+                self.leash.busy.store(false, Ordering::Relaxed);
                 match asks.recv().await {
                     Some(ask) => queue.push_back(ask),
                     None => break,
                 }
             }
             let Some(mut ask) = queue.pop_front() else { continue };
+            self.leash.busy.store(true, Ordering::Relaxed);
+            crate::fault::hang("hang.session").await;
+            if let Request::Watch { .. } = &ask.request {
+                watching(true);
+                let next = self.watch(ask, &mut asks).await;
+                watching(false);
+                match next? {
+                    Some(next) => queue.push_back(next),
+                    None => break,
+                }
+                continue;
+            }
             if let Request::Fetch { .. } = &ask.request {
                 self.fetch(ask, &mut queue, &mut asks).await?;
                 continue;

@@ -74,7 +74,10 @@ async fn save_writes(
                 event.folder.map(|f| f.0),
                 event.message.map(|m| m.0),
                 event.backfill,
-                json!({ "locations": state }).to_string()
+                match &event.path {
+                    Some(path) => json!({ "path": path }).to_string(),
+                    None => json!({ "locations": state }).to_string(),
+                }
             ]));
             counters.event += 1;
         }

@@ -32,7 +32,8 @@ pub(in crate::store) async fn open_account(
     }
     let sql = "INSERT INTO account (name, provider, host, username, identity_kind, state, reason, since, incarnation) \
                VALUES (?1, ?2, ?3, ?4, 'hash', 'starting', '', ?5, 1) \
-               ON CONFLICT (name) DO UPDATE SET host = excluded.host, incarnation = account.incarnation + 1";
+               ON CONFLICT (name) DO UPDATE SET host = excluded.host, incarnation = account.incarnation + 1, \
+               state = CASE account.state WHEN 'removed' THEN 'starting' ELSE account.state END";
     let values =
         vec![name(), open.provider.into(), open.host.clone().into(), open.username.clone().into(), at.0.into()];
     write(db, sql, values).await?;
@@ -52,5 +53,7 @@ pub(in crate::store) async fn open_account(
     for row in read(db, sql, vec![id.0.into(), at.0.into(), env!("CARGO_PKG_VERSION").into()]).await? {
         due.entry(FolderId(get(&row, 0)?)).or_default().insert(uid(&row, 1)?);
     }
-    Ok(Ok(AccountSnapshot { account, folders, due }))
+    let rows = read(db, "SELECT state, reason FROM account WHERE id = ?1", vec![id.0.into()]).await?;
+    let state = rows.first().map_or(Ok(Default::default()), |row| Ok::<_, DbErr>((get(row, 0)?, get(row, 1)?)))?;
+    Ok(Ok(AccountSnapshot { account, folders, due, state }))
 }

@@ -49,6 +49,21 @@ pub(super) async fn write_own_rows(
                 write_list_look(db, admitted).await?;
             }
         }
+        Change::Rename { folder, to, .. } => {
+            let sql =
+                "UPDATE folder SET remote_id = ?2, path = ?3, delimiter = ?4, role = ?5, look = NULL WHERE id = ?1";
+            let values = vec![
+                folder.0.into(),
+                to.remote_id.clone().into(),
+                to.path.clone().into(),
+                to.delimiter.map(String::from).into(),
+                to.role.map(|r| r.as_str().to_owned()).into(),
+            ];
+            write(db, sql, values).await?;
+            if let Some(row) = &admitted.folder {
+                write_lanes(db, before, row).await?;
+            }
+        }
         Change::Look { folder, look } => {
             write(db, "UPDATE folder SET look = ?2 WHERE id = ?1", vec![folder.0.into(), text(look)?]).await?;
         }
@@ -239,7 +254,7 @@ async fn finish(
 }
 
 /// An event that is not about a message, numbered on the spot.
-async fn announce(
+pub(super) async fn announce(
     db: &DatabaseTransaction,
     counters: &mut Counters,
     account: AccountId,

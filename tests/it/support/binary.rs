@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -72,7 +73,10 @@ impl Postrider {
     fn spawn(&self, mut command: Command, env: &[(&str, &str)]) -> Running {
         command.current_dir(self.dir.path()).stdin(Stdio::null());
         command.env_remove("POSTRIDER_FAULT").envs(env.iter().copied());
-        let (out, err) = (self.path("stdout"), self.path("stderr"));
+        // Each process has files of its own: a client must not cut off what the server says.
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let n = STARTED.fetch_add(1, Ordering::Relaxed);
+        let (out, err) = (self.path(&format!("stdout.{n}")), self.path(&format!("stderr.{n}")));
         command.stdout(std::fs::File::create(&out).unwrap()).stderr(std::fs::File::create(&err).unwrap());
         Running { child: command.spawn().unwrap(), out, err, peak_kib: 0 }
     }
@@ -120,6 +124,11 @@ impl Running {
     /// What it has written to stderr so far.
     pub(crate) fn stderr(&self) -> String {
         std::fs::read_to_string(&self.err).unwrap()
+    }
+
+    /// What it has written to stdout so far.
+    pub(crate) fn stdout(&self) -> String {
+        std::fs::read_to_string(&self.out).unwrap()
     }
 
     pub(crate) fn signal(&self, name: &str) {

@@ -10,6 +10,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Octets read at a time.
 const BUFFER: usize = 64 * 1024;
+/// The buffer of a session that only waits.
+const RESTING: usize = 1024;
 /// A response's text (without literals) beyond this is skipped.
 const TEXT_LIMIT: usize = 1024 * 1024;
 /// A literal that is no body beyond this is skipped.
@@ -77,6 +79,38 @@ impl FrameReader {
         self.buffer.get(self.start..).unwrap_or_default()
     }
 
+    /// Waits until there is something to read, for however long that takes.
+    ///
+    /// # Errors
+    /// Network, when the stream ends.
+    ///
+    /// # Cancel safety
+    /// A dropped wait has lost nothing.
+    pub async fn ready(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> Result<(), Failure> {
+        if self.has_leftover() {
+            return Ok(());
+        }
+        self.buffer.clear();
+        self.start = 0;
+        self.buffer.reserve(RESTING);
+        match stream.read_buf(&mut self.buffer).await {
+            Err(e) => Err(broken("reading").caused_by(e)),
+            Ok(0) => Err(broken("the server closed the connection")),
+            Ok(n) => {
+                self.octets.fetch_add(n as u64, Ordering::Relaxed);
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives the buffer back: who only waits needs little of it.
+    pub fn rest(&mut self) {
+        if !self.has_leftover() {
+            self.buffer = Vec::with_capacity(RESTING);
+            self.start = 0;
+        }
+    }
+
     async fn fill(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> Result<(), Failure> {
         if self.start == self.buffer.len() {
             self.buffer.clear();
@@ -89,7 +123,7 @@ impl FrameReader {
         let read = tokio::time::timeout(self.silence, stream.read_buf(&mut self.buffer)).await;
         match read {
             Err(_) => {
-                let text = format!("no octet came for {} s", self.silence.as_secs());
+                let text = format!("no octet came for {} s", self.silence.as_secs_f32());
                 Err(Failure::new(Class::Timeout, Reach::Session, Provenance::Deadline, text))
             }
             Ok(Err(e)) => Err(broken("reading").caused_by(e)),
@@ -322,6 +356,10 @@ mod tests {
             Ok(())
         }
         fn abandon(&mut self) {}
+        fn rest(&mut self) {}
+        fn room(&self) -> Result<(), Failure> {
+            Ok(())
+        }
         async fn seal(&mut self) -> Result<Vec<BodyRef>, Failure> {
             Ok(Vec::new())
         }

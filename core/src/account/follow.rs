@@ -1,0 +1,21 @@
+//! Follows one mailbox for as long as a server runs: begins runs as schedule, hints and commands want them, keeps the session
+//! in IDLE between them, and says what the account is doing. Pure, like the machine of a run inside it.
+//!
+//! | stage | what it waits for | leaves by |
+//! |---|---|---|
+//! | Working | the end of a run | Finish: Resting, Parked, Paused, Ended |
+//! | Resting | a hint, the schedule, a command | begins a run |
+//! | Parked | something outside: a command, a new secret, another config | begins a run |
+//! | Paused | a human | begins a run |
+//! | Ended | nothing | – |
+//!
+//! While a run reads history for long, a second session watches INBOX beside it, where there is one to spare. A watch is a
+//! hint; behind it stands the schedule.
+
+mod command;
+mod follower;
+mod vocabulary;
+mod watch;
+
+pub use follower::Follower;
+pub use vocabulary::{Begin, Command, Conflict, Input, Output, Rules, Status, Which};

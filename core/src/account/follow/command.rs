@@ -1,0 +1,84 @@
+//! What a human wants of an account.
+
+use crate::account::event::{Event, Scope};
+use crate::account::follow::follower::{After, Follower, Stage};
+use crate::account::follow::vocabulary::{Command, Conflict, Output};
+use crate::recovery::history::History;
+use crate::time::Now;
+
+impl Follower {
+    /// Whether a command makes sense now.
+    ///
+    /// # Errors
+    /// [`Conflict`], with the reason.
+    pub fn accepts(&self, command: Command) -> Result<(), Conflict> {
+        match (command, &self.stage) {
+            (_, Stage::Ended) => Err(Conflict("the account has been stopped")),
+            (Command::SyncNow | Command::ResetErrors, Stage::Paused) => {
+                Err(Conflict("the account is paused: resume it first"))
+            }
+            (Command::Cancel, Stage::Resting { .. } | Stage::Parked(..) | Stage::Paused) => {
+                Err(Conflict("no run is under way"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn command(&mut self, command: Command, now: Now, out: &mut Vec<Output>) {
+        let working = matches!(self.stage, Stage::Working(_));
+        match command {
+            Command::Stop if working => self.end_run(After::End, now, out),
+            Command::Stop => self.end(out),
+            Command::Pause if working => self.end_run(After::Pause, now, out),
+            Command::Pause => self.pause(out),
+            Command::Cancel if working => self.end_run(After::Rest, now, out),
+            Command::Cancel => {}
+            Command::Resume if matches!(self.stage, Stage::Paused) => {
+                out.push(Output::Persist { state: "starting", reason: "resumed by an operator".into(), event: None });
+                self.begin_run(Scope::Everything, now, out);
+            }
+            Command::Resume => {}
+            Command::SyncNow | Command::ResetErrors if matches!(self.stage, Stage::Ended | Stage::Paused) => {}
+            Command::SyncNow | Command::ResetErrors => {
+                if command == Command::ResetErrors {
+                    let has_logged_in = self.history.has_logged_in;
+                    self.history = History { has_logged_in, ..History::default() };
+                }
+                self.run_now(now, out);
+            }
+            Command::Woken => {
+                if matches!(self.stage, Stage::Parked(..)) {
+                    self.history.refusals = 0;
+                    self.history.first_refusal = None;
+                    self.run_now(now, out);
+                }
+            }
+        }
+    }
+
+    /// A run of everything, now or right after the one that is under way; a wait inside that one is cut short.
+    pub(super) fn run_now(&mut self, now: Now, out: &mut Vec<Output>) {
+        if let Stage::Working(machine) = &self.stage {
+            self.again = Some(Scope::Everything);
+            if machine.phase() == "waiting" {
+                self.drive(Event::Woke, now, out);
+            }
+            return;
+        }
+        self.begin_run(Scope::Everything, now, out);
+    }
+
+    pub(super) fn end_run(&mut self, after: After, now: Now, out: &mut Vec<Output>) {
+        self.after = after;
+        self.again = None;
+        self.drive(Event::Stop, now, out);
+    }
+
+    pub(super) fn pause(&mut self, out: &mut Vec<Output>) {
+        let event = (!matches!(self.stage, Stage::Paused)).then_some("account.paused");
+        self.stage = Stage::Paused;
+        self.trouble = None;
+        self.release_all(out);
+        out.push(Output::Persist { state: "paused", reason: "paused by an operator".into(), event });
+    }
+}

@@ -1,0 +1,452 @@
+//! The follower: stages, runs, commands.
+
+use crate::account::event::{Action, Event, Scope};
+use crate::account::follow::vocabulary::{Begin, Input, Output, Rules, Status, Which};
+use crate::account::machine::Machine;
+use crate::account::schedule::{COOL_AFTER, Schedule};
+use crate::account::summary::{Counts, FolderLine, Outcome, Summary};
+use crate::failure::{Class, Failure};
+use crate::mail::id::{FolderId, SessionId};
+use crate::recovery::history::{History, SURVIVAL};
+use crate::time::{Micros, Now};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// A run that lasts longer gets a watch beside it.
+const BESIDE_AFTER: Duration = Duration::from_secs(2);
+/// Second looks in a row that are not left to the schedule.
+const SECOND_LOOKS: u8 = 3;
+
+#[derive(Debug)]
+pub(super) enum Stage {
+    Working(Box<Machine>),
+    Resting { next: Duration, scope: Option<Scope> },
+    Parked(&'static str, String),
+    Paused,
+    Ended,
+}
+
+/// What is to follow the run that is being ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    Rest,
+    Pause,
+    End,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    pub(super) id: SessionId,
+    pub(super) since: Duration,
+    /// The watch that goes on there.
+    pub(super) watch: Option<u64>,
+}
+
+/// Follows one mailbox.
+#[derive(Debug)]
+pub struct Follower {
+    pub(super) rules: Rules,
+    pub(super) stage: Stage,
+    pub(super) begin: Begin,
+    pub(super) schedule: Schedule,
+    pub(super) history: History,
+    pub(super) folders: Vec<FolderLine>,
+    pub(super) main: Option<Held>,
+    pub(super) beside: Option<Held>,
+    pub(super) wished: bool,
+    pub(super) run: u64,
+    pub(super) runs_ended: u64,
+    pub(super) watches: u64,
+    pub(super) began: Duration,
+    pub(super) beside_at: Duration,
+    pub(super) after: After,
+    pub(super) again: Option<Scope>,
+    pub(super) second_looks: u8,
+    /// The server has no IDLE.
+    pub(super) unable: bool,
+    pub(super) connected_once: bool,
+    pub(super) held: Option<(Failure, Duration)>,
+    pub(super) trouble: Option<Failure>,
+    pub(super) wakes: Option<Duration>,
+    pub(super) armed: Option<Duration>,
+    pub(super) proved: Option<Duration>,
+    /// The last run was begun to see what happened to flags between a pass and its watch.
+    pub(super) caught_up: bool,
+    /// The last pass of INBOX that is known to be durable.
+    pub(super) passed: Option<Micros>,
+}
+
+impl Follower {
+    /// A follower that waits for `Start`.
+    #[must_use]
+    pub fn new(rules: Rules, history: History, begin: Begin) -> Self {
+        let schedule = Schedule::new(rules.mode, rules.settings.policy.salt);
+        Self {
+            rules,
+            stage: Stage::Resting { next: Duration::ZERO, scope: None },
+            begin,
+            schedule,
+            history,
+            folders: Vec::new(),
+            main: None,
+            beside: None,
+            wished: false,
+            run: 0,
+            runs_ended: 0,
+            watches: 0,
+            began: Duration::ZERO,
+            beside_at: Duration::ZERO,
+            after: After::Rest,
+            again: None,
+            second_looks: 0,
+            unable: false,
+            connected_once: false,
+            held: None,
+            trouble: None,
+            wakes: None,
+            armed: None,
+            proved: None,
+            caught_up: false,
+            passed: None,
+        }
+    }
+
+    /// The number of the run that is under way, or of the last one.
+    #[must_use]
+    pub fn run(&self) -> u64 {
+        self.run
+    }
+
+    /// Runs that have ended, and the number of the run that will have looked at everything that is asked for now.
+    #[must_use]
+    pub fn runs(&self) -> (u64, u64) {
+        (self.runs_ended, self.run + u64::from(self.again.is_some()))
+    }
+
+    /// Failures so far, for the next incarnation.
+    #[must_use]
+    pub fn history(&self) -> History {
+        match &self.stage {
+            Stage::Working(machine) => machine.history(),
+            _ => self.history.clone(),
+        }
+    }
+
+    /// Counters of the run that is under way.
+    #[must_use]
+    pub fn counts(&self) -> Option<Counts> {
+        if let Stage::Working(machine) = &self.stage { Some(machine.counts()) } else { None }
+    }
+
+    /// When the live end was last proved: a run that looked at INBOX, or a sign of life from a watch.
+    #[must_use]
+    pub fn proved(&self) -> Option<Duration> {
+        self.proved
+    }
+
+    /// The folders as the last run left them.
+    #[must_use]
+    pub fn folders(&self) -> &[FolderLine] {
+        &self.folders
+    }
+
+    /// How new mail is noticed: `idle`, or `poll`.
+    #[must_use]
+    pub fn push(&self) -> &'static str {
+        let watching = |held: &Option<Held>| held.is_some_and(|h| h.watch.is_some());
+        if watching(&self.main) || watching(&self.beside) { "idle" } else { "poll" }
+    }
+
+    /// What the account is doing.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let told = |state, reason: String, next| Status { state, reason, next };
+        match &self.stage {
+            Stage::Paused => told("paused", "paused by an operator".into(), None),
+            Stage::Parked(state, reason) => told(state, reason.clone(), None),
+            Stage::Ended => told("idle", "the server has stopped".into(), None),
+            Stage::Resting { next, .. } => match &self.trouble {
+                Some(failure) => told(waiting(failure), failure.to_string(), Some(*next)),
+                None => told("idle", String::new(), Some(*next)),
+            },
+            Stage::Working(machine) => match (machine.phase(), &self.held, &self.trouble) {
+                ("connecting", Some((failure, next)), _) => told("waiting", failure.to_string(), Some(*next)),
+                ("waiting", _, Some(failure)) => told(waiting(failure), failure.to_string(), self.wakes),
+                // What was lost is not back before somebody has logged in.
+                ("opening" | "connecting", _, Some(failure)) if self.main.is_none() => {
+                    told(waiting(failure), failure.to_string(), None)
+                }
+                ("opening" | "connecting" | "waiting", ..) if !self.connected_once => {
+                    told("starting", "logging in".into(), None)
+                }
+                ("connecting", ..) => told("running", "logging in".into(), None),
+                _ => told("running", String::new(), None),
+            },
+        }
+    }
+
+    /// Takes one input.
+    pub fn step(&mut self, input: Input, now: Now) -> Vec<Output> {
+        let mut out = Vec::new();
+        match input {
+            Input::Start => self.start(now, &mut out),
+            // Whatever began this run, a human who paused the account has the last word.
+            Input::Machine(run, Event::Opened(snapshot))
+                if run == self.run && snapshot.state.0 == "paused" && !self.rules.once =>
+            {
+                self.end_run(After::Pause, now, &mut out);
+            }
+            Input::Machine(run, event) if run == self.run => self.drive(event, now, &mut out),
+            Input::Machine(..) => {}
+            Input::Connected(id) => {
+                self.main = Some(Held { id, since: now.mono, watch: None });
+                self.connected_once = true;
+                self.held = None;
+                match &self.stage {
+                    Stage::Working(_) => self.drive(Event::Connected(id), now, &mut out),
+                    _ => self.release(Which::Main, &mut out),
+                }
+            }
+            Input::ConnectFailed(failure) => {
+                self.held = None;
+                self.drive(Event::ConnectFailed(failure), now, &mut out);
+            }
+            Input::Held(failure, next) => self.held = Some((failure, next)),
+            Input::Beside(id) => self.on_beside(id, now, &mut out),
+            Input::Hinted(number, hint) => self.on_hint(number, hint, now, &mut out),
+            Input::Unwatched(number, end) => self.on_unwatched(number, end, now, &mut out),
+            Input::Tick => {
+                self.armed = None;
+                self.on_tick(now, &mut out);
+            }
+            Input::Command(command) => self.command(command, now, &mut out),
+        }
+        self.survive(now);
+        self.arm(now, &mut out);
+        out
+    }
+
+    pub(super) fn start(&mut self, now: Now, out: &mut Vec<Output>) {
+        match std::mem::take(&mut self.begin) {
+            Begin::Run => self.begin_run(Scope::Everything, now, out),
+            Begin::Paused => self.stage = Stage::Paused,
+            Begin::Parked(state, reason) => self.stage = Stage::Parked(state, reason),
+        }
+    }
+
+    pub(super) fn begin_run(&mut self, scope: Scope, now: Now, out: &mut Vec<Output>) {
+        self.run += 1;
+        self.began = now.mono;
+        self.beside_at = now.mono + BESIDE_AFTER;
+        self.after = After::Rest;
+        self.wished = false;
+        self.caught_up = false;
+        if let Some(main) = &mut self.main {
+            // The next question ends the watch; what it still says is no news.
+            main.watch = None;
+        }
+        let machine = Machine::new(self.rules.settings.clone(), self.history.clone());
+        self.stage = Stage::Working(Box::new(machine));
+        self.drive(Event::Begin(scope), now, out);
+    }
+
+    /// Gives an event to the machine, and carries out what concerns sessions.
+    pub(super) fn drive(&mut self, event: Event, now: Now, out: &mut Vec<Output>) {
+        let mut events = VecDeque::from([event]);
+        let mut finished = None;
+        while let Some(event) = events.pop_front() {
+            let Stage::Working(machine) = std::mem::replace(&mut self.stage, Stage::Ended) else { return };
+            let (machine, actions) = machine.step(event, now);
+            self.note_pass(&machine, now);
+            self.stage = Stage::Working(Box::new(machine));
+            for action in actions {
+                match action {
+                    Action::Connect => match self.main {
+                        Some(main) => events.push_back(Event::Connected(main.id)),
+                        None => out.push(Output::Connect),
+                    },
+                    Action::Disconnect => self.release(Which::Main, out),
+                    Action::Finish(summary) => finished = Some(summary),
+                    Action::Report(failure) => {
+                        self.trouble = Some(failure.clone());
+                        out.push(Output::Run(self.run, Action::Report(failure)));
+                    }
+                    Action::WakeAfter(wait) => {
+                        self.wakes = Some(now.mono.saturating_add(wait));
+                        out.push(Output::Run(self.run, Action::WakeAfter(wait)));
+                    }
+                    other => out.push(Output::Run(self.run, other)),
+                }
+            }
+        }
+        if let Some(summary) = finished {
+            self.finished(*summary, now, out);
+        }
+    }
+
+    /// A pass of INBOX proves the live end as it was when the pass began.
+    pub(super) fn note_pass(&mut self, machine: &Machine, now: Now) {
+        if let Some((Some(passed), _)) = self.live_end().and_then(|id| machine.passed(id))
+            && self.passed != Some(passed)
+        {
+            self.passed = Some(passed);
+            let ago = u64::try_from(now.wall.0.saturating_sub(passed.0)).unwrap_or(0);
+            let since = self.run_time(now);
+            self.proved = Some(now.mono.saturating_sub(Duration::from_micros(ago).min(since)));
+        }
+    }
+
+    pub(super) fn run_time(&self, now: Now) -> Duration {
+        now.mono.saturating_sub(self.began)
+    }
+
+    /// The folder whose proof is the account's: INBOX.
+    pub(super) fn live_end(&self) -> Option<FolderId> {
+        self.folders.iter().find(|f| is_inbox(f) && !f.excluded).map(|f| f.id)
+    }
+
+    pub(super) fn finished(&mut self, summary: Summary, now: Now, out: &mut Vec<Output>) {
+        self.runs_ended = self.run;
+        self.wakes = None;
+        self.held = None;
+        self.history = summary.history.clone();
+        match summary.outcome {
+            Outcome::Failed => {
+                self.history.failed_runs = self.history.failed_runs.saturating_add(1);
+                self.trouble.clone_from(&summary.failure);
+            }
+            Outcome::Success | Outcome::Partial => {
+                self.history.failed_runs = 0;
+                self.trouble = None;
+            }
+            Outcome::Cancelled => self.trouble = None,
+        }
+        if !summary.folders.is_empty() {
+            self.folders.clone_from(&summary.folders);
+            self.schedule.looked(&summary.folders, now.mono);
+            // A first run learns only here which folder is INBOX; where there is none, every folder is the live end.
+            let live = |f: &&FolderLine| !f.excluded && (is_inbox(f) || self.live_end().is_none());
+            if self.proved.is_none() && summary.folders.iter().filter(live).any(|f| f.looked.is_some()) {
+                self.proved = Some(self.began);
+            }
+        }
+        self.stage = self.next_stage(&summary, now);
+        out.push(Output::Ended(Box::new(summary)));
+        match (self.after, &self.stage) {
+            _ if self.rules.once => self.end(out),
+            (After::End, _) => self.end(out),
+            (After::Pause, _) => self.pause(out),
+            (After::Rest, Stage::Resting { .. }) => match self.again.take() {
+                Some(scope) => self.begin_run(scope, now, out),
+                None => self.watch(out),
+            },
+            (After::Rest, _) => self.release_all(out),
+        }
+    }
+
+    pub(super) fn next_stage(&mut self, summary: &Summary, now: Now) -> Stage {
+        let reason = || summary.failure.as_ref().map(Failure::to_string).unwrap_or_default();
+        match summary.outcome {
+            Outcome::Failed if summary.parked && summary.class == Some(Class::Auth) => {
+                Stage::Parked("needs_reauth", reason())
+            }
+            Outcome::Failed if summary.parked => Stage::Parked("failed", reason()),
+            Outcome::Failed => {
+                Stage::Resting { next: self.schedule.after_failure(self.history.failed_runs, now.mono), scope: None }
+            }
+            _ if summary.second_look && self.second_looks < SECOND_LOOKS => {
+                self.second_looks += 1;
+                let next = now.mono + self.rules.settings.confirm_after + Duration::from_secs(1);
+                Stage::Resting { next, scope: Some(Scope::Everything) }
+            }
+            _ => {
+                if !summary.second_look {
+                    self.second_looks = 0;
+                }
+                Stage::Resting { next: self.schedule.next(now.mono), scope: None }
+            }
+        }
+    }
+
+    pub(super) fn on_tick(&mut self, now: Now, out: &mut Vec<Output>) {
+        match &self.stage {
+            Stage::Resting { next, scope } if now.mono >= *next => {
+                let scope = scope.clone().unwrap_or_else(|| self.schedule.scope(now.mono));
+                self.begin_run(scope, now, out);
+            }
+            Stage::Working(machine) if self.wants_beside() && now.mono >= self.beside_at => {
+                if let Some(lines) = machine.lines().filter(|_| self.folders.is_empty()) {
+                    self.folders = lines;
+                }
+                // Without a session of its own a run has nothing to stand beside.
+                if self.main.is_some() && !self.folders.is_empty() {
+                    self.wished = true;
+                    out.push(Output::Wish);
+                } else {
+                    self.beside_at = now.mono + BESIDE_AFTER;
+                }
+            }
+            Stage::Resting { .. } | Stage::Working(_) | Stage::Parked(..) | Stage::Paused | Stage::Ended => {}
+        }
+    }
+
+    pub(super) fn end(&mut self, out: &mut Vec<Output>) {
+        self.stage = Stage::Ended;
+        self.release_all(out);
+        out.push(Output::Done);
+    }
+
+    pub(super) fn release(&mut self, which: Which, out: &mut Vec<Output>) {
+        let held = match which {
+            Which::Main => self.main.take(),
+            Which::Beside => self.beside.take(),
+        };
+        // A session that is only on its way is given up too.
+        if held.is_some() || which == Which::Main {
+            out.push(Output::Release(which));
+        }
+    }
+
+    pub(super) fn release_all(&mut self, out: &mut Vec<Output>) {
+        self.release(Which::Main, out);
+        self.release(Which::Beside, out);
+    }
+
+    pub(super) fn is_cooling(&self) -> bool {
+        self.history.failed_runs >= COOL_AFTER
+    }
+
+    /// A session that has lived long enough proves that the account is well.
+    pub(super) fn survive(&mut self, now: Now) {
+        if let Stage::Resting { .. } = self.stage
+            && self.main.is_some_and(|held| now.mono.saturating_sub(held.since) >= SURVIVAL)
+        {
+            self.history.survived();
+        }
+    }
+
+    /// Sets the timer for what comes next.
+    pub(super) fn arm(&mut self, now: Now, out: &mut Vec<Output>) {
+        let at = match &self.stage {
+            Stage::Resting { next, .. } => Some(*next),
+            Stage::Working(_) if self.wants_beside() => Some(self.beside_at),
+            Stage::Working(_) | Stage::Parked(..) | Stage::Paused | Stage::Ended => None,
+        };
+        if let Some(at) = at.filter(|at| self.armed != Some(*at)) {
+            self.armed = Some(at);
+            out.push(Output::TickAfter(at.saturating_sub(now.mono)));
+        }
+    }
+}
+
+pub(super) fn is_inbox(folder: &FolderLine) -> bool {
+    folder.path.eq_ignore_ascii_case("INBOX")
+}
+
+fn waiting(failure: &Failure) -> &'static str {
+    if matches!(failure.class, Class::RateLimit | Class::Quota) { "throttled" } else { "waiting" }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,178 @@
+//! A follower's ways, one by one.
+
+use super::*;
+use crate::account::event::AccountSnapshot;
+use crate::account::event::Depth;
+use crate::account::follow::vocabulary::Command;
+use crate::account::run::Settings;
+use crate::account::schedule::Mode;
+use crate::commit::rows::AccountRow;
+use crate::failure::{Provenance, Reach};
+use crate::mail::change::{Hint, Unwatched};
+use crate::mail::cursor::Mark;
+use crate::mail::id::{AccountId, Incarnation};
+use crate::recovery::history::History;
+use std::collections::BTreeMap;
+
+fn at(seconds: u64) -> Now {
+    Now { wall: Micros::from_seconds(i64::try_from(seconds).unwrap() + 1_000_000), mono: Duration::from_secs(seconds) }
+}
+
+fn follower(begin: Begin) -> Follower {
+    let settings = Settings { policy: crate::recovery::decide::Policy::default().staying(), ..Settings::default() };
+    Follower::new(Rules { settings, mode: Mode::Balanced, once: false }, History::default(), begin)
+}
+
+fn snapshot() -> Event {
+    let account =
+        AccountRow { id: AccountId(1), incarnation: Incarnation(1), opened_at: None, listed_at: None, list_look: None };
+    Event::Opened(Box::new(AccountSnapshot {
+        account,
+        folders: Vec::new(),
+        due: BTreeMap::new(),
+        state: Default::default(),
+    }))
+}
+
+fn inbox() -> FolderLine {
+    FolderLine {
+        id: FolderId(1),
+        remote_id: b"INBOX".to_vec(),
+        path: "INBOX".into(),
+        role: None,
+        excluded: false,
+        looked: Some(Depth::Full),
+        mark: Mark { uidnext: 5, exists: 4, modseq: 0 },
+        unread: false,
+    }
+}
+
+/// A follower that rests after a run, its session in IDLE as watch 1.
+fn resting() -> Follower {
+    let mut f = follower(Begin::Run);
+    f.step(Input::Start, at(0));
+    f.main = Some(Held { id: SessionId(1), since: at(0).mono, watch: None });
+    let summary = Summary { folders: vec![inbox()], ..Summary::of(Outcome::Success, History::default()) };
+    let mut out = Vec::new();
+    f.finished(summary, at(1), &mut out);
+    assert!(out.iter().any(|o| matches!(o, Output::Watch { number: 1, seen: (5, 4), .. })), "{out:?}");
+    assert_eq!((f.status().state, f.push()), ("idle", "idle"));
+    f
+}
+
+fn begins(out: &[Output]) -> bool {
+    out.iter().any(|o| matches!(o, Output::Run(_, Action::Open)))
+}
+
+#[test]
+fn a_hint_begins_a_run_on_the_session_in_hand() {
+    let mut f = resting();
+    let out = f.step(Input::Hinted(1, Hint::Counts), at(10));
+    assert!(begins(&out) && !out.iter().any(|o| matches!(o, Output::Connect)), "{out:?}");
+    let out = f.step(Input::Machine(f.run(), snapshot()), at(10));
+    assert!(!out.iter().any(|o| matches!(o, Output::Connect)), "the session is in hand: {out:?}");
+    assert!(f.step(Input::Hinted(1, Hint::Counts), at(11)).is_empty(), "the watch is over");
+}
+
+/// A look that ends with another folder open leaves a gap for flags; it is closed once, not for ever.
+#[test]
+fn a_stale_watch_is_caught_up_with_once() {
+    let mut f = resting();
+    assert!(begins(&f.step(Input::Hinted(1, Hint::Stale), at(10))));
+    f.main = Some(Held { id: SessionId(1), since: at(0).mono, watch: None });
+    let summary = Summary { folders: vec![inbox()], ..Summary::of(Outcome::Success, History::default()) };
+    f.finished(summary, at(11), &mut Vec::new());
+    assert!(!begins(&f.step(Input::Hinted(2, Hint::Stale), at(12))));
+    assert_eq!(f.proved(), Some(at(12).mono));
+    assert!(begins(&f.step(Input::Hinted(2, Hint::Flags), at(13))), "what the server tells is looked at");
+}
+
+#[test]
+fn the_schedule_stands_behind_the_watch() {
+    let mut f = resting();
+    assert!(!begins(&f.step(Input::Tick, at(700))));
+    assert!(begins(&f.step(Input::Tick, at(901))));
+}
+
+#[test]
+fn a_sign_of_life_proves_the_live_end() {
+    let mut f = resting();
+    assert_eq!(f.proved(), Some(Duration::ZERO), "as the run began");
+    f.step(Input::Hinted(1, Hint::Alive), at(300));
+    assert_eq!(f.proved(), Some(at(300).mono));
+    f.step(Input::Hinted(9, Hint::Alive), at(400));
+    assert_eq!(f.proved(), Some(at(300).mono), "another watch proves nothing");
+}
+
+#[test]
+fn a_lost_watch_is_backed_off_from() {
+    let mut f = resting();
+    let cut = || Failure::new(Class::Network, Reach::Session, Provenance::Server, "bye");
+    let out = f.step(Input::Unwatched(1, Err(cut())), at(20));
+    assert_eq!((f.status().state, f.push()), ("waiting", "poll"));
+    let wait = out.iter().find_map(|o| if let Output::TickAfter(wait) = o { Some(*wait) } else { None }).unwrap();
+    assert!(wait >= Duration::from_secs(4) && wait <= Duration::from_secs(6), "{wait:?}");
+    assert_eq!(f.history().tries, 1);
+    let mut f = resting();
+    f.step(Input::Unwatched(1, Err(cut())), at(1000));
+    assert_eq!(f.history().tries, 1, "what came before does not count after five minutes");
+    assert!(f.step(Input::Unwatched(1, Ok(Unwatched::Asked)), at(1000)).is_empty());
+}
+
+#[test]
+fn pause_cancel_resume_and_stop() {
+    let mut f = resting();
+    let out = f.step(Input::Command(Command::Pause), at(5));
+    assert!(out.iter().any(|o| matches!(o, Output::Persist { state: "paused", event: Some("account.paused"), .. })));
+    assert!(out.iter().any(|o| matches!(o, Output::Release(Which::Main))));
+    assert!(f.accepts(Command::SyncNow).is_err() && f.accepts(Command::Pause).is_ok());
+    assert!(!begins(&f.step(Input::Tick, at(5000))), "paused is paused");
+    assert!(begins(&f.step(Input::Command(Command::Resume), at(5001))));
+    let out = f.step(Input::Command(Command::Cancel), at(5002));
+    assert!(out.iter().any(|o| matches!(o, Output::Ended(s) if s.outcome == Outcome::Cancelled)), "{out:?}");
+    assert!(f.accepts(Command::Cancel).is_err());
+    let out = f.step(Input::Command(Command::Stop), at(5003));
+    assert!(out.iter().any(|o| matches!(o, Output::Done)));
+    assert!(f.accepts(Command::SyncNow).is_err());
+}
+
+#[test]
+fn who_is_parked_waits_for_something_outside() {
+    let mut f = follower(Begin::Parked("needs_reauth", "auth".into()));
+    assert!(!begins(&f.step(Input::Start, at(0))));
+    assert!(!begins(&f.step(Input::Tick, at(90_000))));
+    assert_eq!(f.status().state, "needs_reauth");
+    assert!(begins(&f.step(Input::Command(Command::Woken), at(90_001))));
+    let mut f = resting();
+    assert!(!begins(&f.step(Input::Command(Command::Woken), at(2))), "who is well needs no waking");
+}
+
+#[test]
+fn a_second_look_takes_another_session() {
+    let mut f = follower(Begin::Run);
+    f.step(Input::Start, at(0));
+    f.main = Some(Held { id: SessionId(1), since: at(0).mono, watch: None });
+    let partial =
+        || Summary { second_look: true, folders: vec![inbox()], ..Summary::of(Outcome::Partial, History::default()) };
+    let mut out = Vec::new();
+    f.finished(partial(), at(1), &mut out);
+    assert!(out.iter().any(|o| matches!(o, Output::Release(Which::Main))), "{out:?}");
+    assert!(!begins(&f.step(Input::Tick, at(60))));
+    assert!(begins(&f.step(Input::Tick, at(63))));
+}
+
+#[test]
+fn failed_runs_stretch_the_schedule() {
+    let mut f = resting();
+    for n in 1..=5_u32 {
+        f.step(Input::Command(Command::SyncNow), at(100));
+        let failure = Failure::new(Class::Network, Reach::Session, Provenance::Local, "x");
+        let history = f.history.clone();
+        f.finished(Summary::failed(failure, history), at(100), &mut Vec::new());
+        assert_eq!(f.history().failed_runs, n);
+        let wait = f.status().next.unwrap() - at(100).mono;
+        let least = [13, 13, 40, 80, 160][n as usize - 1];
+        assert!(wait >= Duration::from_secs(least * 60), "{n}: {wait:?}");
+    }
+    assert_eq!(f.status().state, "waiting");
+}

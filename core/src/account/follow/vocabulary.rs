@@ -1,0 +1,142 @@
+//! What a follower is told, and what it tells its shell.
+
+use crate::account::event::{Action, Event};
+use crate::account::run::Settings;
+use crate::account::schedule::Mode;
+use crate::account::summary::Summary;
+use crate::failure::Failure;
+use crate::mail::change::{Hint, Unwatched};
+use crate::mail::id::SessionId;
+use std::time::Duration;
+
+/// What the follower may know of the config.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// For each run.
+    pub settings: Settings,
+    /// How often.
+    pub mode: Mode,
+    /// Run once and end.
+    pub once: bool,
+}
+
+/// What it begins with, as stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Begin {
+    /// At once.
+    #[default]
+    Run,
+    /// A human paused it before the restart.
+    Paused,
+    /// It waits for something outside, for this reason.
+    Parked(&'static str, String),
+}
+
+/// What a human wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Stop working until `Resume`.
+    Pause,
+    /// Work again.
+    Resume,
+    /// End the run that is under way.
+    Cancel,
+    /// Look at everything now.
+    SyncNow,
+    /// Forget failures, and try.
+    ResetErrors,
+    /// The secret has changed: who waited for one tries again.
+    Woken,
+    /// End for good.
+    Stop,
+}
+
+/// Why a command cannot be carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conflict(pub &'static str);
+
+/// Which of the two sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The one that runs work on.
+    Main,
+    /// The one that only watches beside a long run.
+    Beside,
+}
+
+/// What happens.
+#[derive(Debug)]
+pub enum Input {
+    /// Begin.
+    Start,
+    /// Something for the machine of the run with this number.
+    Machine(u64, Event),
+    /// A session for runs is logged in.
+    Connected(SessionId),
+    /// None could be had.
+    ConnectFailed(Failure),
+    /// The session that was wished for, if there was one.
+    Beside(Option<SessionId>),
+    /// The endpoint is down and probed: the session comes later, at the earliest at this monotonic time.
+    Held(Failure, Duration),
+    /// A hint of the watch of this number.
+    Hinted(u64, Hint),
+    /// That watch is over.
+    Unwatched(u64, Result<Unwatched, Failure>),
+    /// The follower's own timer.
+    Tick,
+    /// A human.
+    Command(Command),
+}
+
+/// What the shell is to do.
+#[derive(Debug)]
+pub enum Output {
+    /// Carry an action of the run of this number out. `Connect`, `Disconnect` and `Finish` never come this way.
+    Run(u64, Action),
+    /// Get a session for runs.
+    Connect,
+    /// Get one more, if one is to spare.
+    Wish,
+    /// Give a session back.
+    Release(Which),
+    /// The session beside becomes the one for runs; that one is given back.
+    Promote,
+    /// Watch this folder.
+    Watch {
+        /// Comes back with hints.
+        number: u64,
+        /// On which session.
+        which: Which,
+        /// Wire name.
+        remote_id: Vec<u8>,
+        /// UIDNEXT and EXISTS as the last pass saw them.
+        seen: (u32, u32),
+    },
+    /// Send `Tick` after this much monotonic time; replaces the tick before.
+    TickAfter(Duration),
+    /// Store the account's state.
+    Persist {
+        /// The word.
+        state: &'static str,
+        /// Why.
+        reason: String,
+        /// The event that tells it.
+        event: Option<&'static str>,
+    },
+    /// A run ended.
+    Ended(Box<Summary>),
+    /// Nothing will happen any more.
+    Done,
+}
+
+/// What the account is doing, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The public state.
+    pub state: &'static str,
+    /// Why.
+    pub reason: String,
+    /// When something happens next, monotonic.
+    pub next: Option<Duration>,
+}

@@ -1,0 +1,156 @@
+//! Watching INBOX: between runs on the session in hand, beside a long run on one to spare.
+
+use crate::account::event::{Depth, Event, Scope};
+use crate::account::follow::follower::{Follower, Held, Stage, is_inbox};
+use crate::account::follow::vocabulary::{Output, Which};
+use crate::account::machine::Action;
+use crate::failure::Failure;
+use crate::mail::change::{Hint, Unwatched};
+use crate::mail::id::SessionId;
+use crate::recovery::decide::{Verdict, decide};
+use crate::recovery::history::SURVIVAL;
+use crate::time::Now;
+use std::time::Duration;
+
+/// When there was no session to spare beside a run, the next one is asked for after this.
+const BESIDE_AGAIN: Duration = Duration::from_secs(60);
+
+impl Follower {
+    /// Between runs the session watches INBOX; where it cannot, it is given back. A second look needs another session.
+    pub(super) fn watch(&mut self, out: &mut Vec<Output>) {
+        let second_look = matches!(&self.stage, Stage::Resting { scope: Some(_), .. });
+        if self.beside.is_some() && !second_look {
+            self.main = self.beside.take();
+            return out.push(Output::Promote);
+        }
+        self.release(Which::Beside, out);
+        if second_look || self.unable || !self.watch_on(Which::Main, out) {
+            self.release(Which::Main, out);
+        }
+    }
+
+    pub(super) fn watch_on(&mut self, which: Which, out: &mut Vec<Output>) -> bool {
+        let Some(inbox) = self.folders.iter().find(|f| is_inbox(f) && !f.excluded) else { return false };
+        let (remote_id, seen) = (inbox.remote_id.clone(), (inbox.mark.uidnext, inbox.mark.exists));
+        let held = match which {
+            Which::Main => &mut self.main,
+            Which::Beside => &mut self.beside,
+        };
+        let Some(held) = held else { return false };
+        self.watches += 1;
+        held.watch = Some(self.watches);
+        out.push(Output::Watch { number: self.watches, which, remote_id, seen });
+        true
+    }
+
+    pub(super) fn on_beside(&mut self, id: Option<SessionId>, now: Now, out: &mut Vec<Output>) {
+        match (id, &self.stage) {
+            (Some(id), Stage::Working(_)) if self.beside.is_none() => {
+                self.beside = Some(Held { id, since: now.mono, watch: None });
+                if !self.watch_on(Which::Beside, out) {
+                    self.release(Which::Beside, out);
+                }
+            }
+            (Some(_), _) => out.push(Output::Release(Which::Beside)),
+            (None, _) => self.beside_at = now.mono + BESIDE_AGAIN,
+        }
+        self.wished = self.beside.is_some();
+    }
+
+    pub(super) fn on_hint(&mut self, number: u64, hint: Hint, now: Now, out: &mut Vec<Output>) {
+        let current = [self.main, self.beside].into_iter().flatten().any(|held| held.watch == Some(number));
+        if !current {
+            return;
+        }
+        let depth = match hint {
+            Hint::Alive => {
+                // Nothing has come since the last look, and the server would have said so.
+                let settled = match &self.stage {
+                    Stage::Working(machine) => {
+                        self.live_end().and_then(|id| machine.passed(id)).is_some_and(|(_, settled)| settled)
+                    }
+                    Stage::Resting { .. } => !self.is_cooling(),
+                    Stage::Parked(..) | Stage::Paused | Stage::Ended => false,
+                };
+                if settled {
+                    self.proved = Some(now.mono);
+                }
+                return;
+            }
+            // One look closes that gap; were it to open it again, the schedule stands behind.
+            Hint::Stale if self.caught_up => {
+                self.proved = Some(now.mono);
+                return;
+            }
+            Hint::Counts => Depth::Quick,
+            Hint::Flags | Hint::Stale => Depth::Full,
+        };
+        let Some(inbox) = self.live_end() else { return };
+        match &self.stage {
+            Stage::Working(_) => self.drive(Event::Nudged(inbox, depth), now, out),
+            Stage::Resting { .. } if !self.is_cooling() => {
+                let folders = [(inbox, depth)].into_iter().collect();
+                self.begin_run(Scope::Some { list: false, folders }, now, out);
+                self.caught_up = hint == Hint::Stale;
+            }
+            Stage::Resting { .. } | Stage::Parked(..) | Stage::Paused | Stage::Ended => {}
+        }
+    }
+
+    pub(super) fn on_unwatched(
+        &mut self,
+        number: u64,
+        end: Result<Unwatched, Failure>,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        let is_main = self.main.is_some_and(|held| held.watch == Some(number));
+        let is_beside = self.beside.is_some_and(|held| held.watch == Some(number));
+        if !is_main && !is_beside {
+            return;
+        }
+        let which = if is_main { Which::Main } else { Which::Beside };
+        let since = if is_main { self.main } else { self.beside }.map_or(now.mono, |held| held.since);
+        match end {
+            Ok(Unwatched::Asked) => {}
+            Ok(Unwatched::Unable) => {
+                self.unable = true;
+                self.release(which, out);
+            }
+            Ok(Unwatched::Retired) => self.release(which, out),
+            Err(failure) => {
+                self.release(which, out);
+                if is_main {
+                    self.lost(failure, since, now, out);
+                }
+            }
+        }
+    }
+
+    /// The watching session ended by itself: what it would have told is looked for after a wait that grows.
+    pub(super) fn lost(&mut self, failure: Failure, since: Duration, now: Now, out: &mut Vec<Output>) {
+        let Stage::Resting { next, .. } = &self.stage else { return };
+        let next = *next;
+        if now.mono.saturating_sub(since) >= SURVIVAL {
+            self.history.survived();
+        }
+        self.history.failed(&failure, now.wall);
+        out.push(Output::Run(self.run, Action::Report(failure.clone())));
+        let verdict = decide(&failure, &self.history, &self.rules.settings.policy, now);
+        if let Verdict::Wait(wait) | Verdict::Restart(wait) = verdict {
+            let inbox = self.live_end().map(|id| (id, Depth::Quick));
+            let scope = Scope::Some { list: false, folders: inbox.into_iter().collect() };
+            let again = now.mono.saturating_add(wait);
+            self.stage = if again < next {
+                Stage::Resting { next: again, scope: Some(scope) }
+            } else {
+                Stage::Resting { next, scope: None }
+            };
+        }
+        self.trouble = Some(failure);
+    }
+
+    pub(super) fn wants_beside(&self) -> bool {
+        !self.rules.once && !self.unable && !self.wished && self.beside.is_none()
+    }
+}

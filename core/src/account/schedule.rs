@@ -1,0 +1,245 @@
+//! When a folder is looked at: interval(folder) = max(mode's interval, folder's floor), stretched after failed runs. Pure;
+//! every time here is monotonic, so a wall clock that jumps moves nothing.
+
+use crate::account::event::{Depth, Scope};
+use crate::account::summary::FolderLine;
+use crate::mail::change::Role;
+use crate::mail::id::FolderId;
+use crate::recovery::backoff::mix;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// How often a mailbox is looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// From 5 min.
+    Aggressive,
+    /// From 15 min.
+    #[default]
+    Balanced,
+    /// From 2 h.
+    Conservative,
+}
+
+impl Mode {
+    /// Its shortest interval.
+    #[must_use]
+    pub fn shortest(self) -> Duration {
+        match self {
+            Self::Aggressive => 5 * MINUTE,
+            Self::Balanced => 15 * MINUTE,
+            Self::Conservative => 120 * MINUTE,
+        }
+    }
+}
+
+/// What kind of folder it is, for its floor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tier {
+    /// INBOX.
+    Inbox,
+    /// Sent and drafts.
+    Own,
+    /// Any other.
+    Active,
+    /// Archive and "all mail".
+    Archive,
+}
+
+impl Tier {
+    /// The tier of a folder.
+    #[must_use]
+    pub fn of(role: Option<Role>, path: &str) -> Self {
+        match role {
+            _ if path.eq_ignore_ascii_case("INBOX") => Self::Inbox,
+            Some(Role::Inbox) => Self::Inbox,
+            Some(Role::Sent | Role::Drafts) => Self::Own,
+            Some(Role::Archive | Role::All) => Self::Archive,
+            Some(Role::Flagged | Role::Junk | Role::Trash) | None => Self::Active,
+        }
+    }
+
+    /// It is not looked at more often than this.
+    #[must_use]
+    pub fn floor(self) -> Duration {
+        match self {
+            Self::Inbox => 5 * MINUTE,
+            Self::Own => 15 * MINUTE,
+            Self::Active => 30 * MINUTE,
+            Self::Archive => 24 * 60 * MINUTE,
+        }
+    }
+
+    /// The word for people.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Inbox => "inbox",
+            Self::Own => "own",
+            Self::Active => "active",
+            Self::Archive => "archive",
+        }
+    }
+}
+
+/// From three failed runs on the schedule is at least this.
+#[must_use]
+pub fn stretch(failed_runs: u32) -> Duration {
+    if failed_runs < 3 {
+        return Duration::ZERO;
+    }
+    (5 * MINUTE).saturating_mul(1_u32.checked_shl(failed_runs.min(16)).unwrap_or(u32::MAX)).min(240 * MINUTE)
+}
+
+/// After five failed runs, every trigger but an operator's is blocked for so long.
+pub const COOL_DOWN: Duration = Duration::from_secs(30 * 60);
+/// See [`COOL_DOWN`].
+pub const COOL_AFTER: u32 = 5;
+
+/// The schedule of one account.
+#[derive(Debug)]
+pub struct Schedule {
+    mode: Mode,
+    salt: u64,
+    runs: u64,
+    due: BTreeMap<FolderId, Duration>,
+    unread: bool,
+}
+
+impl Schedule {
+    /// A schedule that knows no folder yet. `salt` spreads accounts.
+    #[must_use]
+    pub fn new(mode: Mode, salt: u64) -> Self {
+        Self { mode, salt, runs: 0, due: BTreeMap::new(), unread: false }
+    }
+
+    /// A duration by up to 10 % shorter, so that accounts that began together drift apart.
+    fn spread(&self, interval: Duration) -> Duration {
+        let permille = mix(self.salt ^ self.runs) % 101;
+        interval - interval / 1000 * u32::try_from(permille).unwrap_or(0)
+    }
+
+    /// A run ended at `mono`: what it looked at fully is due an interval later, what it did not stays due.
+    pub fn looked(&mut self, folders: &[FolderLine], mono: Duration) {
+        self.runs += 1;
+        self.unread = folders.iter().any(|f| !f.excluded && f.unread);
+        let mut due = BTreeMap::new();
+        for folder in folders.iter().filter(|f| !f.excluded) {
+            let interval = self.mode.shortest().max(Tier::of(folder.role, &folder.path).floor());
+            let before = self.due.get(&folder.id).copied();
+            let next = match (folder.looked, before) {
+                (Some(Depth::Full), _) | (_, None) => mono + self.spread(interval),
+                (_, Some(before)) => before,
+            };
+            due.insert(folder.id, next);
+        }
+        self.due = due;
+    }
+
+    /// When something is due next.
+    #[must_use]
+    pub fn next(&self, mono: Duration) -> Duration {
+        self.due.values().min().copied().unwrap_or(mono + self.spread(self.mode.shortest()))
+    }
+
+    /// When a run that failed is followed by the next.
+    #[must_use]
+    pub fn after_failure(&self, failed_runs: u32, mono: Duration) -> Duration {
+        let shortest = self.mode.shortest().max(Tier::Inbox.floor());
+        let cool = if failed_runs >= COOL_AFTER { COOL_DOWN } else { Duration::ZERO };
+        mono + self.spread(shortest).max(stretch(failed_runs)).max(cool)
+    }
+
+    /// What is due at `mono`, and what will be within a tenth of the shortest interval.
+    #[must_use]
+    pub fn scope(&self, mono: Duration) -> Scope {
+        if self.due.is_empty() || self.unread {
+            return Scope::Everything;
+        }
+        let soon = mono + self.mode.shortest() / 10;
+        let due = self.due.iter().filter(|(_, at)| **at <= soon);
+        Scope::Some { list: true, folders: due.map(|(id, _)| (*id, Depth::Full)).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::cursor::Mark;
+
+    fn line(id: i64, path: &str, role: Option<Role>, looked: Option<Depth>) -> FolderLine {
+        let (remote_id, path) = (path.as_bytes().to_vec(), path.to_owned());
+        FolderLine {
+            id: FolderId(id),
+            remote_id,
+            path,
+            role,
+            excluded: false,
+            looked,
+            mark: Mark::CLEARED,
+            unread: false,
+        }
+    }
+
+    fn due(schedule: &Schedule, at: Duration) -> Vec<i64> {
+        match schedule.scope(at) {
+            Scope::Everything => vec![-1],
+            Scope::Some { folders, .. } => folders.keys().map(|id| id.0).collect(),
+        }
+    }
+
+    /// The mode's interval or the folder's floor, whichever is longer.
+    #[test]
+    fn intervals() {
+        let all = |depth| {
+            [
+                line(1, "INBOX", None, depth),
+                line(2, "Sent", Some(Role::Sent), depth),
+                line(3, "Lists", None, depth),
+                line(4, "Archive", Some(Role::Archive), depth),
+            ]
+        };
+        for (mode, looks) in [
+            (
+                Mode::Aggressive,
+                vec![(4, vec![]), (6, vec![1]), (16, vec![1, 2]), (31, vec![1, 2, 3]), (1441, vec![1, 2, 3, 4])],
+            ),
+            (Mode::Balanced, vec![(10, vec![]), (16, vec![1, 2]), (31, vec![1, 2, 3])]),
+            (Mode::Conservative, vec![(90, vec![]), (121, vec![1, 2, 3]), (1441, vec![1, 2, 3, 4])]),
+        ] {
+            let mut schedule = Schedule::new(mode, 7);
+            assert_eq!(due(&schedule, Duration::ZERO), [-1], "the first run looks at everything");
+            schedule.looked(&all(Some(Depth::Full)), Duration::ZERO);
+            for (minutes, want) in looks {
+                assert_eq!(due(&schedule, minutes * MINUTE), want, "{mode:?} {minutes} min");
+            }
+            let next = schedule.next(Duration::ZERO);
+            assert!(next <= mode.shortest() && next >= mode.shortest() * 9 / 10, "{mode:?} {next:?}");
+            // A quick look at INBOX, for a hint, does not put off the full one.
+            schedule.looked(&all(Some(Depth::Quick)), MINUTE);
+            assert_eq!(schedule.next(MINUTE), next);
+        }
+    }
+
+    #[test]
+    fn stretches_and_cools_down() {
+        let minutes: Vec<u64> = (0..8).map(|n| stretch(n).as_secs() / 60).collect();
+        assert_eq!(minutes, [0, 0, 0, 40, 80, 160, 240, 240]);
+        let schedule = Schedule::new(Mode::Aggressive, 1);
+        assert!(schedule.after_failure(1, Duration::ZERO) <= 5 * MINUTE);
+        assert_eq!(schedule.after_failure(4, Duration::ZERO), 80 * MINUTE);
+        assert_eq!(schedule.after_failure(9, Duration::ZERO), 240 * MINUTE);
+    }
+
+    #[test]
+    fn unread_history_is_gone_on_with() {
+        let mut schedule = Schedule::new(Mode::Balanced, 1);
+        let unread = FolderLine { unread: true, ..line(1, "INBOX", None, Some(Depth::Full)) };
+        schedule.looked(&[unread], Duration::ZERO);
+        assert_eq!(due(&schedule, 16 * MINUTE), [-1]);
+    }
+}

@@ -1,0 +1,65 @@
+//! A question that is open: dropped before its last answer, it says that none will come.
+
+use crate::account::actor::AccountMsg;
+use crate::handle::Depth;
+use postrider_core::account::follow::Input;
+use postrider_core::account::machine::{Event, Token};
+use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::mail::change::Answer;
+use ractor::ActorRef;
+
+/// What the answers belong to.
+#[derive(Clone, Copy, Debug)]
+enum Owner {
+    /// A question of a run.
+    Run(u64, Token),
+    /// A watch.
+    Watch(u64),
+}
+
+/// An open question.
+#[derive(Debug)]
+pub(super) struct Question {
+    account: ActorRef<AccountMsg>,
+    depth: Depth,
+    owner: Owner,
+    open: bool,
+}
+
+impl Question {
+    /// A question that the run of this number put.
+    pub(super) fn run(account: &ActorRef<AccountMsg>, depth: &Depth, run: u64, token: Token) -> Self {
+        Self { account: account.clone(), depth: depth.clone(), owner: Owner::Run(run, token), open: true }
+    }
+
+    /// A watch of this number.
+    pub(super) fn watch(account: &ActorRef<AccountMsg>, depth: &Depth, number: u64) -> Self {
+        Self { account: account.clone(), depth: depth.clone(), owner: Owner::Watch(number), open: true }
+    }
+
+    pub(super) fn answered(&mut self, answer: Result<Answer, Failure>) {
+        self.open = matches!(answer, Ok(Answer::Fetched { last: false, .. } | Answer::Hinted(_)));
+        let input = match (self.owner, answer) {
+            (Owner::Run(run, token), answer) => Input::Machine(run, Event::Answered { token, answer }),
+            (Owner::Watch(number), Ok(Answer::Hinted(hint))) => Input::Hinted(number, hint),
+            (Owner::Watch(number), Ok(Answer::Unwatched(end))) => Input::Unwatched(number, Ok(end)),
+            (Owner::Watch(number), Ok(_)) => {
+                Input::Unwatched(number, Err(Failure::bug("a session answered another question than it was asked")))
+            }
+            (Owner::Watch(number), Err(failure)) => Input::Unwatched(number, Err(failure)),
+        };
+        self.depth.enter();
+        // An account that is gone needs no answers.
+        drop(self.account.cast(AccountMsg::Input(input)));
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        if self.open {
+            let gone =
+                Failure::new(Class::Network, Reach::Session, Provenance::Local, "the session ended without an answer");
+            self.answered(Err(gone));
+        }
+    }
+}

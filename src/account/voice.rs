@@ -1,0 +1,172 @@
+//! What an account tells about itself: log lines, counters, its line in the registry.
+
+use crate::account::actor::{AccountArgs, Progress, path_of};
+use crate::clock::Clock;
+use crate::telemetry::names;
+use crate::telemetry::registry::Registry;
+use postrider_core::account::follow::Follower;
+use postrider_core::account::summary::{Counts, Outcome, Summary};
+use postrider_core::failure::{Class, Failure};
+use postrider_core::recovery::history::History;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Causes of failure that are remembered; beyond them every line is said.
+const CAUSES: usize = 200;
+
+/// Tells, and remembers what it has told.
+#[derive(Debug)]
+pub(super) struct Voice {
+    name: String,
+    path: String,
+    clock: Clock,
+    registry: Registry,
+    progress: Arc<dyn Progress>,
+    /// Counters of the run that is under way, as they were counted last.
+    before: Counts,
+    /// Failures that were said already, and how often they came again.
+    said: BTreeMap<String, u32>,
+    kept: (History, Option<String>),
+    runs: u64,
+    /// The failure that was handled last asked for less.
+    throttled: bool,
+}
+
+impl Voice {
+    pub(super) fn new(args: &AccountArgs) -> Self {
+        Self {
+            name: args.name.clone(),
+            path: path_of(&args.name),
+            clock: args.clock,
+            registry: args.registry.clone(),
+            progress: Arc::clone(&args.progress),
+            before: Counts::default(),
+            said: BTreeMap::new(),
+            kept: (History::default(), None),
+            runs: 0,
+            throttled: false,
+        }
+    }
+
+    /// The state after a step.
+    pub(super) fn show(&mut self, follower: &Follower, sessions: usize) {
+        let now = self.clock.now();
+        let (status, counts) = (follower.status(), follower.counts());
+        if let Some(counts) = counts {
+            self.count(counts);
+        }
+        self.progress.step(&self.name, status.state, counts.unwrap_or(self.before));
+        let next = status.next.map(|at| now.wall.plus(at.saturating_sub(now.mono)));
+        let (before, folders) = (self.before, follower.folders());
+        let ended = follower.runs().0;
+        let fresh = std::mem::replace(&mut self.runs, ended) != ended;
+        self.registry.account(&self.name, |line| {
+            line.state = status.state;
+            status.reason.clone_into(&mut line.reason);
+            line.next_attempt_at = next;
+            line.run = counts.map(|_| before);
+            line.runs = follower.runs();
+            line.proved = follower.proved();
+            line.push = follower.push();
+            if fresh || line.folders.len() != folders.len() {
+                line.folders = Arc::new(folders.to_vec());
+            }
+        });
+        let step = match (status.state, follower.push()) {
+            ("idle", "idle") => "look when told, or on schedule",
+            ("idle", _) => "look on schedule",
+            ("waiting" | "throttled", _) => "try again",
+            ("paused" | "needs_reauth" | "failed", _) => "none before something changes",
+            _ => "",
+        };
+        self.registry.does(&self.path, status.state, step, next);
+        self.registry.in_flight(&self.path, sessions);
+    }
+
+    fn count(&mut self, counts: Counts) {
+        // Counters never fall: a machine that asks the store anew tells nothing meanwhile.
+        if counts.stored < self.before.stored || counts.octets < self.before.octets {
+            return;
+        }
+        let (stored, octets) = (counts.stored - self.before.stored, counts.octets - self.before.octets);
+        let facts = counts.facts.saturating_sub(self.before.facts);
+        let failed = counts.failed.saturating_sub(self.before.failed);
+        if stored > 0 || octets > 0 {
+            metrics::counter!(names::MESSAGES_STORED).increment(stored);
+            metrics::counter!(names::BYTES_FETCHED, "provider" => "imap").increment(octets);
+        }
+        if stored + octets + facts + failed > 0 {
+            self.registry.account(&self.name, |line| {
+                line.totals.stored += stored;
+                line.totals.octets += octets;
+                line.totals.facts += facts;
+                line.totals.failed += failed;
+            });
+        }
+        self.before = counts;
+    }
+
+    /// A run has ended.
+    pub(super) fn ended(&mut self, summary: &Summary) {
+        self.count(summary.counts);
+        self.before = Counts::default();
+        metrics::counter!(names::RUNS, "outcome" => summary.outcome.as_str()).increment(1);
+        for (said, again) in std::mem::take(&mut self.said).into_iter().filter(|(_, again)| *again > 0) {
+            tracing::warn!(account.id = %self.name, failure.repeated = again, "again: {said}");
+        }
+        for left in &summary.left {
+            tracing::info!(account.id = %self.name, "left undone: {left}");
+        }
+        let at = self.clock.now().wall;
+        self.registry.account(&self.name, |line| {
+            line.run = None;
+            if summary.outcome == Outcome::Success {
+                line.last_success = Some(at);
+            }
+        });
+    }
+
+    /// A run waits before its next try.
+    pub(super) fn waits(&self, wait: Duration) {
+        if self.throttled {
+            metrics::counter!(names::THROTTLE_WAIT).increment(wait.as_secs());
+        }
+        self.progress.waits(&self.name, wait);
+    }
+
+    /// A failure was handled: one line for each cause; its repetitions are counted, and told at the end of the run.
+    pub(super) fn failed(&mut self, failure: &Failure) {
+        metrics::counter!(names::FAILURES, "class" => failure.class.as_str(), "reach" => failure.reach.as_str())
+            .increment(1);
+        self.throttled = matches!(failure.class, Class::RateLimit | Class::Quota);
+        self.progress.failed(&self.name, failure);
+        self.registry.failed(&self.path, failure);
+        self.registry.account(&self.name, |line| *line.errors.entry(failure.class.as_str()).or_default() += 1);
+        let text = failure.to_string();
+        if let Some(again) = self.said.get_mut(&text) {
+            *again += 1;
+            return;
+        }
+        tracing::warn!(
+            account.id = %self.name,
+            failure.class = failure.class.as_str(),
+            failure.reach = failure.reach.as_str(),
+            "{}",
+            failure.chain()
+        );
+        if self.said.len() < CAUSES {
+            self.said.insert(text, 0);
+        }
+    }
+
+    /// The history as JSON, if it (or what the account is parked with) is another than the one kept last.
+    pub(super) fn changed_history(&mut self, history: &History, parked_for: Option<&String>) -> Option<String> {
+        let now = (history.clone(), parked_for.cloned());
+        if self.kept == now {
+            return None;
+        }
+        self.kept = now;
+        serde_json::to_string(history).ok()
+    }
+}

@@ -1,0 +1,92 @@
+//! The admin API: looking in and commanding over HTTP. It reads the registry and the database, and commands through
+//! [`Operator`]; it never touches an account itself.
+
+pub mod actor;
+pub mod address;
+mod commands;
+mod events;
+mod guard;
+mod health;
+mod listen;
+mod lists;
+mod metrics;
+mod problem;
+pub mod routes;
+pub mod token;
+pub mod view;
+
+use crate::account::actor::Obeyed;
+use crate::store::Reader;
+use crate::telemetry::registry::Registry;
+use metrics_exporter_prometheus::PrometheusHandle;
+use postrider_core::account::follow::Command;
+use postrider_core::account::schedule::Mode;
+use postrider_core::failure::Failure;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// An answer that takes its time.
+pub type Soon<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Why nothing was purged.
+#[derive(Debug)]
+pub enum NotPurged {
+    /// The config names it, or nothing is written here.
+    Refused(String),
+    /// There is no such account.
+    Missing,
+    /// The database.
+    Failed(Failure),
+}
+
+/// Who carries commands out.
+pub trait Operator: Send + Sync {
+    /// Gives an account a command.
+    fn command(&self, account: &str, command: Command) -> Soon<Obeyed>;
+    /// Deletes every row of an account that the config does not name; answers with the octets that were freed.
+    fn purge(&self, account: &str) -> Soon<Result<u64, NotPurged>>;
+}
+
+/// What every route may use.
+#[derive(Clone)]
+pub struct Shared {
+    /// Rows.
+    pub reader: Reader,
+    /// What is going on.
+    pub registry: Registry,
+    /// Who carries commands out.
+    pub operator: Arc<dyn Operator>,
+    /// The number of the last event.
+    pub events: watch::Receiver<i64>,
+    /// Counters.
+    pub metrics: PrometheusHandle,
+    /// Who may do what.
+    pub tokens: Arc<token::Tokens>,
+    /// Where it listens, and what protects it.
+    pub door: Door,
+    /// The schedule's mode.
+    pub mode: watch::Receiver<Mode>,
+    /// Metrics may carry account ids.
+    pub per_account: bool,
+    /// Nothing is synced here (`serve --no-sync`).
+    pub no_sync: bool,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("door", &self.door).finish_non_exhaustive()
+    }
+}
+
+/// Where the API listens, and what protects it.
+#[derive(Clone, Copy, Debug)]
+pub struct Door {
+    /// The address.
+    pub address: SocketAddr,
+    /// TLS of our own: a browser checks the name.
+    pub tls: bool,
+    /// A proxy checks names.
+    pub behind_proxy: bool,
+}

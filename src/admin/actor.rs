@@ -1,0 +1,91 @@
+//! The AdminActor: holds the task that serves HTTP, and ends with it.
+
+use crate::admin::Shared;
+use crate::admin::listen::Gate;
+use crate::admin::routes::service;
+use crate::fault;
+use postrider_core::failure::Failure;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::AbortHandle;
+use tokio_rustls::TlsAcceptor;
+
+pub use crate::admin::listen::{TlsError, tls};
+
+/// How often counters are kept in shape.
+const TICK: Duration = Duration::from_secs(5);
+
+/// What the actor is told.
+#[derive(Debug)]
+pub enum AdminMsg {
+    /// Keep counters in shape.
+    Tick,
+    /// Serving has ended.
+    Ended,
+}
+
+/// What it is made with. The socket outlives the actor: a restart loses no connection that waits.
+#[derive(Clone)]
+pub struct AdminArgs {
+    /// The socket that listens.
+    pub listener: Arc<std::net::TcpListener>,
+    /// TLS, if the config has a certificate.
+    pub tls: Option<TlsAcceptor>,
+    /// What every route may use.
+    pub shared: Shared,
+}
+
+/// The actor.
+#[derive(Debug)]
+pub struct AdminActor;
+
+/// Ends the task with its actor.
+pub struct AdminState {
+    args: AdminArgs,
+    task: AbortHandle,
+}
+
+impl Drop for AdminState {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Actor for AdminActor {
+    type Msg = AdminMsg;
+    type State = AdminState;
+    type Arguments = AdminArgs;
+
+    async fn pre_start(&self, me: ActorRef<AdminMsg>, args: AdminArgs) -> Result<AdminState, ActorProcessingErr> {
+        let failed = |e: std::io::Error| Failure::storage("the admin API cannot listen").caused_by(e);
+        let listener = args.listener.try_clone().map_err(failed)?;
+        let gate = tokio::net::TcpListener::from_std(listener).and_then(|l| Gate::open(l, args.tls.clone()));
+        let (gate, service) = (gate.map_err(failed)?, service(args.shared.clone()));
+        let actor = me.clone();
+        let task = tokio::spawn(async move {
+            // It never ends by itself.
+            drop(axum::serve(gate, service).await);
+            drop(actor.cast(AdminMsg::Ended));
+        });
+        me.cast(AdminMsg::Tick)?;
+        Ok(AdminState { args, task: task.abort_handle() })
+    }
+
+    async fn handle(
+        &self,
+        me: ActorRef<AdminMsg>,
+        message: AdminMsg,
+        state: &mut AdminState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            AdminMsg::Tick => {
+                fault::pass("panic.admin");
+                state.args.shared.metrics.run_upkeep();
+                me.send_after(TICK, || AdminMsg::Tick);
+                Ok(())
+            }
+            AdminMsg::Ended => Err(Failure::bug("the admin API has ended by itself").into()),
+        }
+    }
+}

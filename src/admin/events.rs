@@ -1,0 +1,76 @@
+//! The feed: events in the order of their numbers, from any number on; waits for the next one if asked to.
+
+use crate::admin::Shared;
+use crate::admin::lists::{Asked, limited};
+use crate::admin::problem::Problem;
+use crate::admin::view::{EventView, Page};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use std::time::Duration;
+use utoipa::IntoParams;
+
+/// A request waits no longer than this.
+const WAIT_MOST: u64 = 25;
+
+/// Which events.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Feed {
+    /// Those after this number (0: from the first that is kept).
+    #[param(minimum = 0)]
+    after: Option<i64>,
+    /// Items at most (100; at most 1000).
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    /// Where there is none yet, wait so many seconds for the next (at most 25).
+    #[param(minimum = 0, maximum = 25)]
+    wait: Option<u64>,
+}
+
+/// Events after a number. `next` is the number to ask from the next time.
+#[utoipa::path(get, path = "/v1/events", tag = "events", params(Feed), responses(
+    (status = 200, body = Page<EventView>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 410, body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn events(
+    State(shared): State<Shared>,
+    Asked(feed): Asked<Feed>,
+) -> Result<Json<Page<EventView>>, Problem> {
+    let limit = limited(feed.limit)?;
+    let after = feed.after.unwrap_or(0);
+    let wait = feed.wait.unwrap_or(0);
+    if after < 0 || wait > WAIT_MOST {
+        return Err(Problem::bad(format!("after: a number from 0; wait: seconds from 0 to {WAIT_MOST}")));
+    }
+    // Registered before the look, so that no event falls between.
+    let mut news = shared.events.clone();
+    news.mark_unchanged();
+    let (oldest, _) = shared.reader.event_span().await?;
+    if after > 0 && after < oldest - 1 {
+        let text = format!(
+            "events up to {} are no longer kept; begin again from a copy, then after={}",
+            oldest - 1,
+            oldest - 1
+        );
+        let problem = Problem::new(StatusCode::GONE, "events_gone", text);
+        return Err(Problem { oldest: Some(oldest), ..problem });
+    }
+    let deadline = tokio::time::sleep(Duration::from_secs(wait));
+    let mut deadline = std::pin::pin!(deadline);
+    loop {
+        let rows = shared.reader.stored_events(after, limit).await?;
+        if rows.is_empty() && wait > 0 {
+            let changed = tokio::select! {
+                changed = news.changed() => changed.is_ok(),
+                () = &mut deadline => false,
+            };
+            if changed {
+                continue;
+            }
+        }
+        let items: Vec<EventView> = rows.iter().map(EventView::from).collect();
+        let next = items.last().map_or(after, |event| event.seq);
+        return Ok(Json(Page { items, next: Some(next.to_string()) }));
+    }
+}

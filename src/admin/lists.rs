@@ -1,0 +1,189 @@
+//! Looking: accounts, folders, cursors, runs, failures, actors.
+
+use crate::admin::Shared;
+use crate::admin::problem::Problem;
+use crate::admin::view::{AccountView, ActorView, CursorView, FailureView, FolderView, Page, RunView};
+use crate::store::StoredAccount;
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::http::request::Parts;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use utoipa::IntoParams;
+
+/// Items of a page, if nothing else is asked.
+const LIMIT: u32 = 100;
+/// And at most.
+const LIMIT_MOST: u32 = 1000;
+
+/// A query, or a problem that says what is wrong with it.
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let query: Result<Query<T>, QueryRejection> = Query::from_request_parts(parts, state).await;
+        query.map(|Query(asked)| Self(asked)).map_err(|e| Problem::bad(e.body_text()))
+    }
+}
+
+/// Which part of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Part {
+    /// Items at most (100; at most 1000).
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+pub(super) fn limited(limit: Option<u32>) -> Result<u32, Problem> {
+    match limit.unwrap_or(LIMIT) {
+        limit @ 1..=LIMIT_MOST => Ok(limit),
+        _ => Err(Problem::bad(format!("limit: write a number from 1 to {LIMIT_MOST}"))),
+    }
+}
+
+fn number(cursor: Option<&String>) -> Result<Option<i64>, Problem> {
+    let read =
+        |text: &String| text.parse::<i64>().map_err(|_| Problem::bad("cursor: write the `next` of a page before"));
+    cursor.map(read).transpose()
+}
+
+async fn row(shared: &Shared, id: &str) -> Result<StoredAccount, Problem> {
+    let rows = shared.reader.stored_accounts(Some(id)).await?;
+    rows.into_iter().next().ok_or_else(|| Problem::missing("account"))
+}
+
+/// Every account: what it is doing, why, and what is next.
+#[utoipa::path(get, path = "/v1/accounts", tag = "accounts", params(Part), responses(
+    (status = 200, body = Page<AccountView>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn accounts(
+    State(shared): State<Shared>,
+    Asked(part): Asked<Part>,
+) -> Result<Json<Page<AccountView>>, Problem> {
+    let limit = usize::try_from(limited(part.limit)?).unwrap_or(usize::MAX);
+    let (mode, now) = (*shared.mode.borrow(), shared.registry.clock().now());
+    let rows = shared.reader.stored_accounts(None).await?;
+    let mut live = shared.registry.accounts();
+    let mut items: Vec<AccountView> =
+        rows.iter().map(|row| AccountView::of(row, live.remove(&row.name).as_ref(), mode, now)).collect();
+    items.extend(live.iter().map(|(id, line)| AccountView::unborn(id, line, mode, now)));
+    items.sort_by(|a, b| a.id.cmp(&b.id));
+    let mut items: Vec<AccountView> =
+        items.into_iter().filter(|a| part.cursor.as_ref().is_none_or(|after| a.id > *after)).collect();
+    let next = (items.len() > limit).then(|| items.get(limit - 1).map(|a| a.id.clone())).flatten();
+    items.truncate(limit);
+    Ok(Json(Page { items, next }))
+}
+
+/// One account.
+#[utoipa::path(get, path = "/v1/accounts/{id}", tag = "accounts", params(("id" = String, Path, description = "Its id in the config")), responses(
+    (status = 200, body = AccountView), (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn account(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<Json<AccountView>, Problem> {
+    let (mode, now) = (*shared.mode.borrow(), shared.registry.clock().now());
+    let live = shared.registry.find(&id);
+    match (row(&shared, &id).await, live) {
+        (Ok(row), live) => Ok(Json(AccountView::of(&row, live.as_ref(), mode, now))),
+        (Err(_), Some(line)) => Ok(Json(AccountView::unborn(&id, &line, mode, now))),
+        (Err(problem), None) => Err(problem),
+    }
+}
+
+/// An account's folders, as they are stored.
+#[utoipa::path(get, path = "/v1/accounts/{id}/folders", tag = "accounts", params(("id" = String, Path, description = "Its id in the config")), responses(
+    (status = 200, body = Page<FolderView>), (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn folders(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<Json<Page<FolderView>>, Problem> {
+    let folders = shared.reader.stored_folders(row(&shared, &id).await?.id).await?;
+    Ok(Json(Page { items: folders.iter().map(FolderView::from).collect(), next: None }))
+}
+
+/// An account's cursors, as they are stored.
+#[utoipa::path(get, path = "/v1/accounts/{id}/cursors", tag = "accounts", params(("id" = String, Path, description = "Its id in the config")), responses(
+    (status = 200, body = Page<CursorView>), (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn cursors(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<Json<Page<CursorView>>, Problem> {
+    let folders = shared.reader.stored_folders(row(&shared, &id).await?.id).await?;
+    Ok(Json(Page { items: folders.iter().map(CursorView::from).collect(), next: None }))
+}
+
+async fn run_page(shared: &Shared, account: Option<&str>, part: Part) -> Result<Json<Page<RunView>>, Problem> {
+    let limit = limited(part.limit)?;
+    let rows = shared.reader.stored_runs(account, number(part.cursor.as_ref())?, limit).await?;
+    let items: Vec<RunView> = rows.iter().map(RunView::from).collect();
+    let full = items.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+    let next = items.last().filter(|_| full).map(|run| run.id.to_string());
+    Ok(Json(Page { items, next }))
+}
+
+/// An account's runs that changed something or failed, the newest first.
+#[utoipa::path(get, path = "/v1/accounts/{id}/runs", tag = "accounts", params(("id" = String, Path, description = "Its id in the config"), Part), responses(
+    (status = 200, body = Page<RunView>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn account_runs(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    Asked(part): Asked<Part>,
+) -> Result<Json<Page<RunView>>, Problem> {
+    row(&shared, &id).await?;
+    run_page(&shared, Some(&id), part).await
+}
+
+/// Runs that changed something or failed, the newest first.
+#[utoipa::path(get, path = "/v1/runs", tag = "runs", params(Part), responses(
+    (status = 200, body = Page<RunView>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn runs(
+    State(shared): State<Shared>,
+    Asked(part): Asked<Part>,
+) -> Result<Json<Page<RunView>>, Problem> {
+    run_page(&shared, None, part).await
+}
+
+/// Which failures.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Failures {
+    /// Only of this account.
+    account: Option<String>,
+    /// Items at most (100; at most 1000).
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// The open rows of the ledger: what could not be done, why, and when it is tried again.
+#[utoipa::path(get, path = "/v1/failures", tag = "failures", params(Failures), responses(
+    (status = 200, body = Page<FailureView>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn failures(
+    State(shared): State<Shared>,
+    Asked(asked): Asked<Failures>,
+) -> Result<Json<Page<FailureView>>, Problem> {
+    let limit = limited(asked.limit)?;
+    let after = number(asked.cursor.as_ref())?.unwrap_or(0);
+    let rows = shared.reader.stored_failures(asked.account.as_deref(), after, limit).await?;
+    let items: Vec<FailureView> = rows.iter().map(FailureView::from).collect();
+    let full = items.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+    let next = items.last().filter(|_| full).map(|failure| failure.id.to_string());
+    Ok(Json(Page { items, next }))
+}
+
+/// The live tree: every actor with what it does, what waits for it, and what it met.
+#[utoipa::path(get, path = "/v1/actors", tag = "actors", responses(
+    (status = 200, body = Page<ActorView>), (status = 401, body = Problem)))]
+pub(super) async fn actors(State(shared): State<Shared>) -> Json<Page<ActorView>> {
+    let actors = shared.registry.actors();
+    Json(Page { items: actors.into_iter().map(|(path, line)| ActorView::of(path, &line)).collect(), next: None })
+}

@@ -1,0 +1,91 @@
+//! Prometheus text. Gauges are computed when they are asked for; labels come from closed sets.
+
+use crate::admin::Shared;
+use crate::telemetry::names;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use metrics::gauge;
+use postrider_core::failure::Class;
+use std::time::Duration;
+
+/// Public states of an account.
+const STATES: [&str; 8] = ["starting", "running", "idle", "waiting", "throttled", "paused", "needs_reauth", "failed"];
+/// States of a session.
+const SESSIONS: [&str; 4] = ["connecting", "working", "watching", "leaving"];
+/// Quantiles that are told.
+const QUANTILES: [(&str, f64); 4] = [("0.5", 0.5), ("0.9", 0.9), ("0.99", 0.99), ("1", 1.0)];
+
+/// All metrics, in Prometheus' text format.
+#[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, body = String, content_type = "text/plain"), (status = 401, body = crate::admin::problem::Problem)))]
+pub(super) async fn metrics(State(shared): State<Shared>) -> Response {
+    measure(&shared).await;
+    let text = shared.metrics.render();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "gauges are floating point")]
+async fn measure(shared: &Shared) {
+    let accounts = shared.registry.accounts();
+    let mono = shared.registry.clock().now().mono;
+    for state in STATES {
+        let n = accounts.values().filter(|line| line.state == state).count();
+        gauge!(names::ACCOUNTS, "state" => state).set(n as f64);
+    }
+    let followed = || accounts.values().filter(|line| line.is_wanted());
+    told(names::SYNC_LAG, None, followed().map(|line| line.lag(mono)).collect());
+    let watched = followed().filter(|line| line.push == "idle");
+    told(names::PUSH_PROOF_AGE, Some("idle"), watched.map(|line| line.lag(mono)).collect());
+    if shared.per_account {
+        for (id, line) in &accounts {
+            gauge!(names::ACCOUNT_LAG, "account" => id.clone()).set(line.lag(mono).as_secs_f64());
+        }
+    }
+    let remaining: u64 = accounts.values().filter_map(|line| line.run).map(|run| run.remaining).sum();
+    gauge!(names::BACKFILL_REMAINING).set(remaining as f64);
+    let actors = shared.registry.actors();
+    for state in SESSIONS {
+        let n = actors.values().filter(|actor| actor.kind == "session" && actor.state == state).count();
+        gauge!(names::SESSIONS, "state" => state).set(n as f64);
+    }
+    match shared.reader.ledger_counts().await {
+        Ok((by_class, unproved)) => {
+            for class in Class::ALL {
+                let n = by_class.get(class.as_str()).copied().unwrap_or(0);
+                gauge!(names::LEDGER_OPEN, "class" => class.as_str()).set(n as f64);
+            }
+            gauge!(names::UNPROVED_FOLDERS).set(unproved as f64);
+        }
+        // The others are told all the same; readiness says what is wrong with the database.
+        Err(failure) => tracing::warn!("the ledger cannot be counted: {}", failure.chain()),
+    }
+}
+
+fn told(name: &'static str, kind: Option<&'static str>, mut ages: Vec<Duration>) {
+    ages.sort_unstable();
+    for (label, quantile) in QUANTILES {
+        let at = rank(ages.len(), quantile);
+        let value = at.and_then(|at| ages.get(at)).map_or(0.0, Duration::as_secs_f64);
+        match kind {
+            Some(kind) => gauge!(name, "kind" => kind, "quantile" => label).set(value),
+            None => gauge!(name, "quantile" => label).set(value),
+        }
+    }
+}
+
+/// The nearest rank of a quantile among `n` sorted values.
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank")]
+fn rank(n: usize, quantile: f64) -> Option<usize> {
+    let rank = (quantile * n as f64).ceil() as usize;
+    (n > 0).then(|| rank.clamp(1, n) - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_rank() {
+        assert_eq!((rank(0, 0.5), rank(1, 0.99), rank(100, 0.5), rank(100, 1.0)), (None, Some(0), Some(49), Some(99)));
+    }
+}

@@ -1,0 +1,64 @@
+//! Errors as `application/problem+json` (RFC 9457).
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use postrider_core::failure::Failure;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What went wrong, and what to do.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Problem {
+    /// A word for programs.
+    #[serde(rename = "type")]
+    pub(crate) kind: &'static str,
+    /// The status's own words.
+    pub(crate) title: String,
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// What is wrong, and what to do.
+    pub(crate) detail: String,
+    /// For `events_gone`: the oldest number that is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) oldest: Option<i64>,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, kind: &'static str, detail: impl Into<String>) -> Self {
+        let title = status.canonical_reason().unwrap_or("error").to_owned();
+        Self { kind, title, status: status.as_u16(), detail: detail.into(), oldest: None }
+    }
+
+    pub(crate) fn missing(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such {what}"))
+    }
+
+    pub(crate) fn conflict(why: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", why)
+    }
+
+    pub(crate) fn bad(why: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", why)
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        // The database cannot be asked now; the log has the details.
+        tracing::warn!(failure.class = failure.class.as_str(), "a request could not be answered: {}", failure.chain());
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage", "the database cannot be read now; try again")
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, axum::Json(&self)).into_response();
+        let kind = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}

@@ -1,0 +1,151 @@
+//! Every route, in one table with the role that it needs; what is not in the table is not there.
+
+use crate::admin::token::Role;
+use crate::admin::{Shared, commands, events, guard, health, lists, metrics, problem::Problem};
+use axum::http::{Method, StatusCode};
+use axum::routing::get;
+use axum::{Router, middleware};
+use std::time::Duration;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::limit::RequestBodyLimitLayer;
+use tower_http::timeout::TimeoutLayer;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// No request is longer; none of ours has a body.
+const BODY_LIMIT: usize = 16 * 1024;
+/// No request takes longer; the feed waits 25 s.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+
+/// A route.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// GET or POST.
+    pub method: &'static str,
+    /// Path, with `{id}` where an account's id stands.
+    pub path: &'static str,
+    /// What a token must allow.
+    pub role: Role,
+}
+
+const fn route(method: &'static str, path: &'static str, role: Role) -> Route {
+    Route { method, path, role }
+}
+
+/// The table.
+pub const ROUTES: &[Route] = &[
+    route("GET", "/healthz", Role::Open),
+    route("GET", "/readyz", Role::Open),
+    // Open on loopback, else with a token.
+    route("GET", "/metrics", Role::Read),
+    route("GET", "/openapi.json", Role::Open),
+    route("GET", "/docs", Role::Open),
+    route("GET", "/docs/", Role::Open),
+    route("GET", "/docs/{*rest}", Role::Open),
+    route("GET", "/", Role::Open),
+    route("GET", "/v1/accounts", Role::Read),
+    route("GET", "/v1/accounts/{id}", Role::Read),
+    route("GET", "/v1/accounts/{id}/folders", Role::Read),
+    route("GET", "/v1/accounts/{id}/cursors", Role::Read),
+    route("GET", "/v1/accounts/{id}/runs", Role::Read),
+    route("GET", "/v1/actors", Role::Read),
+    route("GET", "/v1/runs", Role::Read),
+    route("GET", "/v1/failures", Role::Read),
+    route("GET", "/v1/events", Role::Read),
+    route("POST", "/v1/accounts/{id}/pause", Role::Operate),
+    route("POST", "/v1/accounts/{id}/resume", Role::Operate),
+    route("POST", "/v1/accounts/{id}/cancel", Role::Operate),
+    route("POST", "/v1/accounts/{id}/sync-now", Role::Operate),
+    route("POST", "/v1/accounts/{id}/reset-errors", Role::Operate),
+    route("POST", "/v1/accounts/{id}/purge", Role::Admin),
+];
+
+/// The role that a request needs; `None` when there is no such route.
+pub(super) fn role_needed(method: &Method, path: &str, loopback: bool) -> Option<Role> {
+    let asked = if *method == Method::HEAD { "GET" } else { method.as_str() };
+    let found = ROUTES.iter().find(|route| route.method == asked && route.path == path)?;
+    if found.path == "/metrics" && loopback { Some(Role::Open) } else { Some(found.role) }
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Postrider admin API", description = "Look into a Postrider server, and command it."),
+    modifiers(&Protection)
+)]
+struct Document;
+
+struct Protection;
+
+impl utoipa::Modify for Protection {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
+        document.components.get_or_insert_default().add_security_scheme("token", scheme);
+        document.security =
+            Some(vec![utoipa::openapi::security::SecurityRequirement::new::<_, [&str; 0], &str>("token", [])]);
+    }
+}
+
+/// Routes and their description.
+fn described() -> (Router<Shared>, utoipa::openapi::OpenApi) {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(lists::accounts))
+        .routes(routes!(lists::account))
+        .routes(routes!(lists::folders))
+        .routes(routes!(lists::cursors))
+        .routes(routes!(lists::account_runs))
+        .routes(routes!(lists::actors))
+        .routes(routes!(lists::runs))
+        .routes(routes!(lists::failures))
+        .routes(routes!(events::events))
+        .routes(routes!(commands::pause))
+        .routes(routes!(commands::resume))
+        .routes(routes!(commands::cancel))
+        .routes(routes!(commands::sync_now))
+        .routes(routes!(commands::reset_errors))
+        .routes(routes!(commands::purge))
+        .split_for_parts()
+}
+
+/// The whole service.
+pub(super) fn service(shared: Shared) -> Router {
+    let (router, document) = described();
+    let docs = utoipa_swagger_ui::SwaggerUi::new("/docs").url("/openapi.json", document);
+    router
+        .route("/", get(|| async { axum::response::Redirect::temporary("/docs/") }))
+        .merge(docs)
+        .fallback(|| async { Problem::missing("path") })
+        .method_not_allowed_fallback(|| async {
+            let text = "this path is not asked that way";
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text)
+        })
+        .route_layer(middleware::from_fn_with_state(shared.clone(), guard::guard))
+        .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIME_LIMIT))
+        .layer(CatchPanicLayer::new())
+        .with_state(shared)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is described is in the table, and the other way round.
+    #[test]
+    fn the_table_is_the_document() {
+        let (_, document) = described();
+        let mut paths: Vec<String> = document.paths.paths.keys().cloned().collect();
+        let mut table: Vec<String> = ROUTES
+            .iter()
+            .filter(|r| r.path.starts_with("/v1") || matches!(r.path, "/healthz" | "/readyz" | "/metrics"))
+            .map(|r| r.path.to_owned())
+            .collect();
+        paths.sort();
+        table.sort();
+        assert_eq!(paths, table);
+    }
+}

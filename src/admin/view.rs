@@ -1,0 +1,419 @@
+//! What the API answers: its own types, so that rows and registry may change without it.
+
+use crate::store::{StoredAccount, StoredEvent, StoredFailure, StoredFolder, StoredRun};
+use crate::telemetry::registry::{AccountLine, ActorLine, Trouble};
+use postrider_core::account::schedule::{Mode, Tier};
+use postrider_core::mail::change::Role;
+use postrider_core::mail::cursor::{self, Backfill};
+use postrider_core::time::{Micros, Now};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use utoipa::ToSchema;
+
+/// An instant for people and programs: RFC 3339, UTC, to the microsecond.
+fn instant(at: Micros) -> String {
+    let nanos = i128::from(at.0) * 1000;
+    let told = OffsetDateTime::from_unix_timestamp_nanos(nanos).ok().and_then(|t| t.format(&Rfc3339).ok());
+    told.unwrap_or_else(|| at.0.to_string())
+}
+
+/// A page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Page<T> {
+    /// The items.
+    pub(crate) items: Vec<T>,
+    /// Where the next page begins; nothing when this is the last.
+    pub(crate) next: Option<String>,
+}
+
+/// A failure.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TroubleView {
+    class: &'static str,
+    reach: &'static str,
+    text: String,
+    at: String,
+}
+
+impl From<&Trouble> for TroubleView {
+    fn from(t: &Trouble) -> Self {
+        Self { class: t.class, reach: t.reach, text: t.text.clone(), at: instant(t.at) }
+    }
+}
+
+/// An actor of the live tree.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ActorView {
+    /// Its place in the tree.
+    pub(crate) path: String,
+    kind: &'static str,
+    state: String,
+    since: String,
+    /// Messages that wait for it.
+    depth: usize,
+    /// Work it has given away and waits for: sessions, children.
+    in_flight: usize,
+    restarts: u32,
+    last_failure: Option<TroubleView>,
+    next_step: String,
+    next_at: Option<String>,
+}
+
+impl ActorView {
+    pub(crate) fn of(path: String, line: &ActorLine) -> Self {
+        Self {
+            path,
+            kind: line.kind,
+            state: line.state.clone(),
+            since: instant(line.since),
+            depth: line.depth.get(),
+            in_flight: line.in_flight,
+            restarts: line.restarts,
+            last_failure: line.last_failure.as_ref().map(TroubleView::from),
+            next_step: line.next_step.clone(),
+            next_at: line.next_at.map(instant),
+        }
+    }
+}
+
+/// What a run has done so far.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ProgressView {
+    /// Messages stored.
+    stored: u64,
+    /// Octets of those.
+    octets: u64,
+    /// Flag changes and absences.
+    changes: u64,
+    /// Messages that could not be fetched.
+    failed: u64,
+    /// UIDs still to be read, as far as is known.
+    remaining: u64,
+}
+
+/// A folder, as the schedule sees it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TierView {
+    path: String,
+    /// `inbox`, `own`, `active`, `archive`.
+    tier: &'static str,
+    /// It is looked at fully no more often than this.
+    interval_seconds: u64,
+    /// How changes are noticed in between: `idle` or `poll`.
+    push: &'static str,
+}
+
+/// An account.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AccountView {
+    /// Its id in the config.
+    pub(crate) id: String,
+    provider: String,
+    /// `starting`, `running`, `idle`, `waiting`, `throttled`, `paused`, `needs_reauth`, `failed`, `removed`.
+    pub(crate) state: String,
+    reason: String,
+    since: String,
+    next_attempt_at: Option<String>,
+    /// Seconds since the live end was last proved; nothing for an account that is not followed here.
+    lag_seconds: Option<f64>,
+    last_success_at: Option<String>,
+    /// The run that is under way.
+    progress: Option<ProgressView>,
+    /// Messages held that the server has too.
+    messages: i64,
+    /// Octets of those.
+    octets: i64,
+    /// Messages stored since this process started.
+    stored: u64,
+    /// Failures handled since this process started, by class.
+    errors: BTreeMap<&'static str, u64>,
+    push: &'static str,
+    /// Runs that have ended since this process started.
+    runs_ended: u64,
+    folders: Vec<TierView>,
+}
+
+impl AccountView {
+    pub(crate) fn of(row: &StoredAccount, live: Option<&AccountLine>, mode: Mode, now: Now) -> Self {
+        let mut view = Self {
+            id: row.name.clone(),
+            provider: row.provider.clone(),
+            state: row.state.clone(),
+            reason: row.reason.clone(),
+            since: instant(row.since),
+            next_attempt_at: None,
+            lag_seconds: None,
+            last_success_at: None,
+            progress: None,
+            messages: row.messages,
+            octets: row.octets,
+            stored: 0,
+            errors: BTreeMap::new(),
+            push: "poll",
+            runs_ended: 0,
+            folders: Vec::new(),
+        };
+        if let Some(line) = live {
+            view.take(line, mode, now);
+        }
+        view
+    }
+
+    /// An account that has no row yet: its first opening is still to come.
+    pub(crate) fn unborn(id: &str, line: &AccountLine, mode: Mode, now: Now) -> Self {
+        let row = StoredAccount {
+            id: 0,
+            name: id.to_owned(),
+            provider: "imap".into(),
+            username: String::new(),
+            state: String::new(),
+            reason: String::new(),
+            since: line.since,
+            history: None,
+            parked_for: None,
+            messages: 0,
+            octets: 0,
+        };
+        Self::of(&row, Some(line), mode, now)
+    }
+
+    fn take(&mut self, line: &AccountLine, mode: Mode, now: Now) {
+        line.state.clone_into(&mut self.state);
+        self.reason.clone_from(&line.reason);
+        self.since = instant(line.since);
+        self.next_attempt_at = line.next_attempt_at.map(instant);
+        self.lag_seconds = line.is_wanted().then(|| line.lag(now.mono).as_secs_f64());
+        self.last_success_at = line.last_success.map(instant);
+        self.progress = line.run.map(|c| ProgressView {
+            stored: c.stored,
+            octets: c.octets,
+            changes: c.facts,
+            failed: c.failed,
+            remaining: c.remaining,
+        });
+        self.stored = line.totals.stored;
+        self.errors.clone_from(&line.errors);
+        self.push = line.push;
+        self.runs_ended = line.runs.0;
+        self.folders = line
+            .folders
+            .iter()
+            .filter(|f| !f.excluded)
+            .map(|f| TierView::of(&f.path, f.role, line.push, mode))
+            .collect();
+    }
+}
+
+impl TierView {
+    fn of(path: &str, role: Option<Role>, push: &'static str, mode: Mode) -> Self {
+        let tier = Tier::of(role, path);
+        Self {
+            path: path.to_owned(),
+            tier: tier.as_str(),
+            interval_seconds: mode.shortest().max(tier.floor()).as_secs(),
+            push: if tier == Tier::Inbox { push } else { "poll" },
+        }
+    }
+}
+
+/// A folder, as it is stored.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FolderView {
+    id: i64,
+    path: String,
+    role: Option<String>,
+    uidvalidity: i64,
+    /// What the server said at the last pass.
+    exists: i64,
+    /// What we hold.
+    messages: i64,
+    /// Open failures.
+    failures: i64,
+    /// UIDs of its history that are still to be read, holes included.
+    remaining: u64,
+    /// Begin of the last complete pass.
+    passed_at: Option<String>,
+    /// Begin of the last pass that proved it whole.
+    proved_at: Option<String>,
+    /// Why it is not proved although its pass was complete.
+    unproved: Option<String>,
+    /// The config leaves it out.
+    excluded: bool,
+}
+
+impl From<&StoredFolder> for FolderView {
+    fn from(row: &StoredFolder) -> Self {
+        let remaining = cursor::from_text::<Backfill>(&row.backfill).map_or(0, |lane| lane.remaining.len());
+        Self {
+            id: row.id,
+            path: row.path.clone(),
+            role: row.role.clone(),
+            uidvalidity: row.uidvalidity,
+            exists: row.exists,
+            messages: row.messages,
+            failures: row.failures,
+            remaining,
+            passed_at: row.passed_at.map(instant),
+            proved_at: row.proved_at.map(instant),
+            unproved: row.unproved.clone(),
+            excluded: row.excluded,
+        }
+    }
+}
+
+/// Both lanes of a folder, as they are stored.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CursorView {
+    folder: i64,
+    path: String,
+    /// `{format, state: {uidvalidity, uidnext, mark}}`.
+    #[schema(value_type = Object)]
+    live: serde_json::Value,
+    /// `{format, state: {uidvalidity, boundary, remaining}}`.
+    #[schema(value_type = Object)]
+    backfill: serde_json::Value,
+}
+
+impl From<&StoredFolder> for CursorView {
+    fn from(row: &StoredFolder) -> Self {
+        let read = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| serde_json::json!({}));
+        Self { folder: row.id, path: row.path.clone(), live: read(&row.live), backfill: read(&row.backfill) }
+    }
+}
+
+/// A run that changed something or failed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RunView {
+    pub(crate) id: i64,
+    account: String,
+    started_at: String,
+    finished_at: String,
+    /// `success`, `partial`, `failed`, `cancelled`.
+    outcome: String,
+    reason: String,
+    stored: i64,
+    octets: i64,
+    changes: i64,
+    failed: i64,
+}
+
+impl From<&StoredRun> for RunView {
+    fn from(row: &StoredRun) -> Self {
+        let (stored, octets, changes, failed) = row.counts;
+        Self {
+            id: row.id,
+            account: row.account.clone(),
+            started_at: instant(row.started_at),
+            finished_at: instant(row.finished_at),
+            outcome: row.outcome.clone(),
+            reason: row.reason.clone(),
+            stored,
+            octets,
+            changes,
+            failed,
+        }
+    }
+}
+
+/// What could not be done, and when it is tried again.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct FailureView {
+    pub(crate) id: i64,
+    account: String,
+    folder: Option<String>,
+    uid: Option<i64>,
+    reach: String,
+    class: String,
+    attempts: i64,
+    next_try_at: Option<String>,
+    text: String,
+    first_at: String,
+    last_at: String,
+}
+
+impl From<&StoredFailure> for FailureView {
+    fn from(row: &StoredFailure) -> Self {
+        Self {
+            id: row.id,
+            account: row.account.clone(),
+            folder: row.folder.clone(),
+            uid: row.uid,
+            reach: row.reach.clone(),
+            class: row.class.clone(),
+            attempts: row.attempts,
+            next_try_at: row.next_try_at.map(instant),
+            text: row.text.clone(),
+            first_at: instant(row.times.0),
+            last_at: instant(row.times.1),
+        }
+    }
+}
+
+/// An event of the feed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EventView {
+    /// Its number: without gaps, never used twice.
+    pub(crate) seq: i64,
+    id: String,
+    at: String,
+    kind: String,
+    account: Option<String>,
+    folder: Option<i64>,
+    message: Option<i64>,
+    /// Old mail that is only now read.
+    backfill: bool,
+    /// The state after it.
+    #[schema(value_type = Object)]
+    data: serde_json::Value,
+}
+
+impl From<&StoredEvent> for EventView {
+    fn from(row: &StoredEvent) -> Self {
+        Self {
+            seq: row.seq,
+            id: row.id.clone(),
+            at: instant(row.at),
+            kind: row.kind.clone(),
+            account: row.account.clone(),
+            folder: row.folder,
+            message: row.message,
+            backfill: row.backfill,
+            data: serde_json::from_str(&row.data).unwrap_or_else(|_| serde_json::json!({})),
+        }
+    }
+}
+
+/// What came of a command.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct StateView {
+    /// The account.
+    pub(crate) id: String,
+    /// Its state now.
+    pub(crate) state: &'static str,
+    /// Why.
+    pub(crate) reason: String,
+    /// The command is carried out when so many runs have ended (`runs_ended`).
+    pub(crate) run: u64,
+}
+
+/// What was purged.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct PurgedView {
+    /// The account.
+    pub(crate) id: String,
+    /// Octets of bodies that were given back at once.
+    pub(crate) freed: u64,
+}
+
+/// Whether the server follows what it should.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct HealthView {
+    /// `ok` or `unavailable`.
+    pub(crate) status: &'static str,
+    /// What keeps it from working.
+    pub(crate) reasons: Vec<String>,
+    /// Accounts that are in trouble, with their state and reason.
+    pub(crate) troubled: BTreeMap<String, String>,
+}

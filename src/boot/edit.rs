@@ -1,0 +1,174 @@
+//! An edit of the config: which accounts are new, changed, renamed or gone, and what of it cannot be.
+
+use crate::config::{Account, Config, Problem};
+use crate::store::StoredAccount;
+use postrider_core::account::follow::Begin;
+use postrider_core::recovery::history::History;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the database and the config say against each other: another provider or username under a known id would be another
+/// mailbox, and every location would end.
+#[must_use]
+pub fn conflicts(config: &Config, stored: &[StoredAccount]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for account in &config.accounts {
+        let Some(row) = row_of(account, stored) else { continue };
+        if row.provider != account.provider || row.username != account.username {
+            let text = format!(
+                "account \"{}\" is the mirror of another mailbox (another provider or username); give the new one another id, \
+                 or delete the old mirror with `postrider account purge {} --yes`",
+                account.id, row.name
+            );
+            problems.push(Problem { place: account.username_at.clone(), key: "username".into(), text });
+        }
+    }
+    problems
+}
+
+/// The row that an account goes on from: its own, or that of the id it had.
+#[must_use]
+pub fn row_of<'a>(account: &Account, stored: &'a [StoredAccount]) -> Option<&'a StoredAccount> {
+    let named = |name: &str| stored.iter().find(|row| row.name == name);
+    named(&account.id).or_else(|| account.was.as_deref().and_then(named))
+}
+
+/// What an account begins with: who is paused stays so, who waits for a new secret waits for another than this.
+#[must_use]
+pub fn begin_of(row: Option<&StoredAccount>, mark: &str) -> (Begin, History) {
+    let Some(row) = row else { return (Begin::Run, History::default()) };
+    let mut history: History =
+        row.history.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    // Waits are of the process that began them; what outlives it is what was learned.
+    history.tries = 0;
+    let begin = match row.state.as_str() {
+        "paused" => Begin::Paused,
+        "needs_reauth" if row.parked_for.as_deref() == Some(mark) => Begin::Parked("needs_reauth", row.reason.clone()),
+        _ => Begin::Run,
+    };
+    if begin == Begin::Run && matches!(row.state.as_str(), "needs_reauth" | "failed") {
+        history = History { has_logged_in: history.has_logged_in, ..History::default() };
+    }
+    (begin, history)
+}
+
+/// What an edit changes.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Edit {
+    /// Accounts to be followed anew: new ones, and those whose settings or secret changed.
+    pub changed: Vec<String>,
+    /// Accounts that the config no longer names.
+    pub gone: Vec<String>,
+}
+
+/// Compares fingerprints. Who goes on under another id is not gone.
+#[must_use]
+pub fn compare(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>, config: &Config) -> Edit {
+    let renamed: BTreeSet<&str> = config.accounts.iter().filter_map(|a| a.was.as_deref()).collect();
+    let changed = after.iter().filter(|(id, print)| before.get(*id) != Some(print)).map(|(id, _)| id.clone()).collect();
+    let gone = before.keys().filter(|id| !after.contains_key(*id) && !renamed.contains(id.as_str())).cloned().collect();
+    Edit { changed, gone }
+}
+
+/// The settings that only a start takes up, where they differ.
+#[must_use]
+pub fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
+    let mut keys = Vec::new();
+    for (key, differs) in [
+        ("data_dir", before.data_dir != after.data_dir),
+        ("store.url", before.database != after.database),
+        ("bodies.dir", before.bodies != after.bodies),
+        ("bodies.min_free", before.min_free != after.min_free),
+        ("admin", before.admin != after.admin),
+        ("telemetry", before.log != after.log || before.per_account != after.per_account),
+        ("limits", before.limits != after.limits || before.inflight_bytes != after.inflight_bytes),
+    ] {
+        if differs {
+            keys.push(key);
+        }
+    }
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::without_file;
+    use crate::config::Place;
+    use crate::config::SecretFrom;
+    use crate::provider::imap::Security;
+    use postrider_core::time::Micros;
+    use std::path::Path;
+
+    fn account(id: &str, was: Option<&str>) -> Account {
+        Account {
+            id: id.into(),
+            was: was.map(str::to_owned),
+            owner: None,
+            provider: "imap",
+            host: "h".into(),
+            port: 993,
+            security: Security::Implicit,
+            ca_file: None,
+            username: "u".into(),
+            secret: SecretFrom::Variable("P".into()),
+            folders: Default::default(),
+            secret_at: (Place::Argument, "password_env"),
+            username_at: Place::Line("config.toml".into(), 7),
+        }
+    }
+
+    fn row(name: &str, username: &str, state: &str) -> StoredAccount {
+        StoredAccount {
+            id: 1,
+            name: name.into(),
+            provider: "imap".into(),
+            username: username.into(),
+            state: state.into(),
+            reason: "why".into(),
+            since: Micros(0),
+            history: Some("{\"has_logged_in\":true,\"tries\":3}".into()),
+            parked_for: Some("ab12".into()),
+            messages: 0,
+            octets: 0,
+        }
+    }
+
+    fn config(accounts: Vec<Account>) -> Config {
+        Config { accounts, ..without_file(Path::new("data")) }
+    }
+
+    #[test]
+    fn another_mailbox_under_a_known_id_is_refused() {
+        let rows = [row("a", "somebody else", "idle")];
+        let problems = conflicts(&config(vec![account("a", None)]), &rows);
+        assert!(problems[0].to_string().starts_with("config.toml:7: username: account \"a\" is the mirror of another"));
+        assert_eq!(conflicts(&config(vec![account("b", Some("a"))]), &rows).len(), 1, "under another id too");
+        assert!(conflicts(&config(vec![account("c", None)]), &rows).is_empty());
+    }
+
+    #[test]
+    fn what_an_account_begins_with() {
+        let begin = |state: &str, mark: &str| begin_of(Some(&row("a", "u", state)), mark).0;
+        assert_eq!(begin("paused", "x"), Begin::Paused);
+        assert_eq!(begin("needs_reauth", "ab12"), Begin::Parked("needs_reauth", "why".into()));
+        assert_eq!(begin("needs_reauth", "cd34"), Begin::Run, "the secret has changed");
+        assert_eq!(
+            (begin("idle", "x"), begin("removed", "x"), begin("failed", "x")),
+            (Begin::Run, Begin::Run, Begin::Run)
+        );
+        let (_, history) = begin_of(Some(&row("a", "u", "idle")), "x");
+        assert!(history.has_logged_in && history.tries == 0);
+    }
+
+    #[test]
+    fn an_edit_is_what_differs() {
+        let prints =
+            |all: &[(&str, &str)]| all.iter().map(|(id, p)| ((*id).into(), (*p).into())).collect::<BTreeMap<_, _>>();
+        let before = prints(&[("a", "1"), ("b", "1"), ("c", "1")]);
+        let after = prints(&[("a", "1"), ("b", "2"), ("d", "1")]);
+        let edit = compare(&before, &after, &config(vec![account("d", Some("c"))]));
+        assert_eq!(edit, Edit { changed: vec!["b".into(), "d".into()], gone: vec![] });
+        let edit = compare(&before, &after, &config(vec![]));
+        assert_eq!(edit.gone, ["c"]);
+    }
+}

@@ -1,0 +1,150 @@
+//! Brings config and tree together: at the start, and after every edit of the file or of a secret.
+
+use crate::account::actor::Unwatched;
+use crate::boot::edit::{Edit, begin_of, compare, conflicts, needs_restart, row_of};
+use crate::boot::wiring::Engine;
+use crate::config::{Account, Config, Problem, SecretFrom};
+use crate::supervision::accounts::Wanted;
+use crate::supervision::root::RootMsg;
+use postrider_core::failure::Failure;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
+
+/// What a file looked like: inode, length, time of change.
+pub(super) type Look = Option<(u64, u64, i64, i64)>;
+
+/// How a file looks now; `None` when there is none.
+pub(super) fn look_at(file: &Path) -> Look {
+    let meta = std::fs::metadata(file).ok()?;
+    Some((meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec()))
+}
+
+/// The accounts that are followed, by what they were followed with.
+#[derive(Debug)]
+pub(super) struct Followed {
+    config: Config,
+    prints: BTreeMap<String, String>,
+    secrets: BTreeMap<String, Look>,
+    /// Ids in force, for who may be purged.
+    pub(super) ids: Arc<Mutex<Vec<String>>>,
+    pub(super) mode: watch::Sender<postrider_core::account::schedule::Mode>,
+}
+
+/// Everything of the config that an account is followed with, but its secret.
+fn settings_print(account: &Account, config: &Config) -> String {
+    let ca = account.ca_file.as_ref().map(|file| std::fs::read(file).unwrap_or_default());
+    let place = (&account.host, account.port, account.security, ca, &account.username, &account.folders, &account.was);
+    let rules = (config.mode, config.timeouts, config.confirm_after, config.recent_messages, config.first_wait);
+    format!("{place:?} {rules:?}")
+}
+
+impl Followed {
+    /// Nobody yet.
+    #[must_use]
+    pub(super) fn nobody(config: &Config) -> Self {
+        Self {
+            config: Config { accounts: Vec::new(), ..config.clone() },
+            prints: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            ids: Arc::default(),
+            mode: watch::Sender::new(config.mode),
+        }
+    }
+
+    /// The config in force.
+    #[must_use]
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Whether a password file of an account has changed since it was read.
+    #[must_use]
+    pub(super) fn has_new_secret(&self) -> bool {
+        let changed = |account: &Account| match &account.secret {
+            SecretFrom::File(file) => self.secrets.get(&account.id) != Some(&look_at(file)),
+            SecretFrom::Variable(_) | SecretFrom::Command(_) | SecretFrom::Inline(_) => false,
+        };
+        self.config.accounts.iter().any(changed)
+    }
+
+    /// Follows what this config says. Refused, nothing has changed.
+    ///
+    /// # Errors
+    /// What config and database say against each other, or that the database cannot be asked (a problem without a place).
+    pub(super) async fn apply(&mut self, engine: &Engine, config: Config) -> Result<Edit, Refused> {
+        let stored = engine.reader().stored_accounts(None).await.map_err(Refused::Failure)?;
+        let problems = conflicts(&config, &stored);
+        if !problems.is_empty() {
+            return Err(Refused::Problems(problems));
+        }
+        for key in needs_restart(&self.config, &config) {
+            tracing::warn!("{key}: this takes effect with the next start");
+        }
+        let mut prints = BTreeMap::new();
+        let mut ready = BTreeMap::new();
+        let mut secrets = BTreeMap::new();
+        for account in &config.accounts {
+            if let SecretFrom::File(file) = &account.secret {
+                // Before it is read: a change in between is seen the next time.
+                secrets.insert(account.id.clone(), look_at(file));
+            }
+            let args = engine.account_args(account, &config, false, Arc::new(Unwatched)).await;
+            let secret = match &args {
+                Ok(args) => {
+                    use secrecy::ExposeSecret;
+                    format!("{:x?}", Sha256::digest(args.secret.password.expose_secret()))
+                }
+                Err(failure) => failure.to_string(),
+            };
+            prints.insert(account.id.clone(), format!("{} {secret}", settings_print(account, &config)));
+            ready.insert(account.id.clone(), args);
+        }
+        let mut edit = compare(&self.prints, &prints, &config);
+        // At the start: who is in the database and no longer in the config.
+        let known =
+            |name: &str| prints.contains_key(name) || config.accounts.iter().any(|a| a.was.as_deref() == Some(name));
+        for row in stored.iter().filter(|row| row.state != "removed" && !known(&row.name)) {
+            if !edit.gone.contains(&row.name) {
+                edit.gone.push(row.name.clone());
+            }
+        }
+        let mut wanted = Vec::new();
+        for id in &edit.changed {
+            // It is seen from now on, whenever it is admitted.
+            engine.registry().account(id, |_| ());
+        }
+        for account in config.accounts.iter().filter(|a| edit.changed.contains(&a.id)) {
+            let Some(args) = ready.remove(&account.id) else { continue };
+            let mark = args.as_ref().map(|args| args.mark.clone()).unwrap_or_default();
+            let (begin, history) = begin_of(row_of(account, &stored), &mark);
+            wanted.push(Wanted {
+                name: account.id.clone(),
+                was: account.was.clone(),
+                args: args.map(Box::new),
+                history,
+                begin,
+            });
+        }
+        *self.ids.lock().unwrap_or_else(PoisonError::into_inner) = prints.keys().cloned().collect();
+        self.mode.send_replace(config.mode);
+        let follow = RootMsg::Follow(wanted, edit.gone.clone());
+        engine.root().cast(follow).map_err(|_| Refused::Failure(Failure::bug("the tree has ended")))?;
+        self.prints = prints;
+        self.secrets = secrets;
+        self.config = config;
+        Ok(edit)
+    }
+}
+
+/// Why an edit is not in force.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// What is wrong, and where.
+    Problems(Vec<Problem>),
+    /// The database cannot be asked, or the tree is gone.
+    Failure(Failure),
+}

@@ -1,0 +1,71 @@
+//! `serve --no-sync`: looking into any copy. Faces up; no login, nothing written into the database.
+
+use crate::account::actor::Obeyed;
+use crate::admin::actor::AdminActor;
+use crate::admin::{NotPurged, Operator, Shared, Soon};
+use crate::boot::serve::{ServeError, open_door, url_of};
+use crate::boot::wiring::StartError;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::store::{Reader, open_for_reading};
+use crate::telemetry::registry::Registry;
+use metrics_exporter_prometheus::PrometheusHandle;
+use postrider_core::account::follow::{Command, Conflict};
+use ractor::Actor;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Commands nothing.
+struct Nobody;
+
+const NOTHING: &str = "this server only looks (serve --no-sync)";
+
+impl Operator for Nobody {
+    fn command(&self, _account: &str, _command: Command) -> Soon<Obeyed> {
+        Box::pin(async { Err(Conflict(NOTHING)) })
+    }
+
+    fn purge(&self, _account: &str) -> Soon<Result<u64, NotPurged>> {
+        Box::pin(async { Err(NotPurged::Refused(NOTHING.into())) })
+    }
+}
+
+/// Serves the API over a database that is only read, until `stop`. Says where through `listening`.
+///
+/// # Errors
+/// [`ServeError`], by variant.
+pub async fn look(
+    config: &Config,
+    metrics: PrometheusHandle,
+    listening: impl FnOnce(&str),
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let db = open_for_reading(&config.database).await.map_err(StartError::from)?;
+    let reader = Reader::new(&db);
+    let registry = Registry::new(Clock::start());
+    let opened = open_door(config)?;
+    let door = opened.door;
+    let (_events, told) = watch::channel(0);
+    let (_mode, mode) = watch::channel(config.mode);
+    let args = opened.args(|tokens| Shared {
+        reader,
+        registry,
+        operator: Arc::new(Nobody),
+        events: told,
+        metrics,
+        tokens,
+        door,
+        mode,
+        per_account: config.per_account,
+        no_sync: true,
+    });
+    let started = AdminActor::spawn(None, AdminActor, args).await;
+    let (actor, task) = started.map_err(|_| ServeError::Ended)?;
+    listening(&url_of(door));
+    stop.await;
+    actor.stop(None);
+    // It has nothing to settle.
+    drop(task.await);
+    db.close().await;
+    Ok(())
+}

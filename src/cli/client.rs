@@ -1,0 +1,142 @@
+//! Speaking to the server of a data folder: where it is and with which token stand in the folder.
+
+use crate::admin::{address, token};
+use crate::cli::args::{ClientArgs, Mirror};
+use crate::cli::exit::Exit;
+use crate::cli::names::places;
+use crate::config::Config;
+use reqwest::{Certificate, Method, StatusCode};
+use serde_json::Value;
+use std::time::Duration;
+
+/// An answer takes no longer; a purge and the feed take theirs.
+const PATIENCE: Duration = Duration::from_secs(70);
+
+/// A client of one server.
+#[derive(Debug)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    url: String,
+    token: String,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// No server runs on this data folder.
+    NoServer,
+    /// It was said; this is how to end.
+    Said(Exit),
+}
+
+/// The config that a client command is about.
+pub(super) fn config_of(args: &ClientArgs) -> Result<Config, Exit> {
+    places(&Mirror { config: args.config.clone(), data: args.data.clone() })
+}
+
+fn said(text: &str, exit: Exit) -> Trouble {
+    eprintln!("{text}");
+    Trouble::Said(exit)
+}
+
+impl Client {
+    /// The client of the server that runs on this config's data folder.
+    pub(super) fn of(config: &Config) -> Result<Self, Trouble> {
+        let dir = &config.data_dir;
+        let url = address::find(dir).map_err(|e| said(&format!("{}/admin.url: {e}", dir.display()), Exit::Storage))?;
+        let url = url.ok_or(Trouble::NoServer)?;
+        let token =
+            token::own(dir).map_err(|e| said(&format!("{}: {e}", token::file_of(dir).display()), Exit::Storage))?;
+        let mut builder =
+            reqwest::Client::builder().timeout(PATIENCE).connect_timeout(Duration::from_secs(5)).no_proxy();
+        if let Some((cert, _)) = &config.admin.tls {
+            let pem = std::fs::read(cert).map_err(|e| said(&format!("admin.tls_cert: {e}"), Exit::Usage))?;
+            let roots =
+                Certificate::from_pem_bundle(&pem).map_err(|e| said(&format!("admin.tls_cert: {e}"), Exit::Usage))?;
+            builder = builder.tls_certs_merge(roots);
+        }
+        let http = builder.build().map_err(|e| said(&format!("no HTTP client: {e}"), Exit::Bug))?;
+        Ok(Self { http, url, token })
+    }
+
+    /// A client of a server in this process.
+    pub(crate) fn near(url: &str, token: String) -> Option<Self> {
+        let http = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build().ok()?;
+        Some(Self { http, url: url.to_owned(), token })
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<Value, (Option<StatusCode>, String)> {
+        let request = self.http.request(method, format!("{}{path}", self.url)).query(query).bearer_auth(&self.token);
+        let response = request.send().await.map_err(|e| (None, format!("{e:#}")))?;
+        let status = response.status();
+        let body: Value = response.json().await.map_err(|e| (Some(status), e.to_string()))?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        let detail = body.get("detail").and_then(Value::as_str).unwrap_or("no reason was given").to_owned();
+        Err((Some(status), detail))
+    }
+
+    /// A GET, without a word about what goes wrong.
+    pub(crate) async fn quiet(&self, path: &str) -> Option<Value> {
+        self.ask(Method::GET, path, &[]).await.ok()
+    }
+
+    /// A request; what goes wrong is said.
+    pub(super) async fn call(&self, method: Method, path: &str, query: &[(&str, String)]) -> Result<Value, Trouble> {
+        self.ask(method, path, query).await.map_err(|(status, text)| match status {
+            None => said(&format!("the server at {} does not answer: {text}", self.url), Exit::Network),
+            Some(StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::BAD_REQUEST | StatusCode::GONE) => {
+                said(&text, Exit::Usage)
+            }
+            Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => said(&text, Exit::Auth),
+            Some(StatusCode::SERVICE_UNAVAILABLE) => said(&text, Exit::Storage),
+            Some(status) => said(&format!("the server answered {status}: {text}"), Exit::Bug),
+        })
+    }
+
+    /// Every item of a list, page by page.
+    pub(super) async fn all(&self, path: &str, query: &[(&str, String)]) -> Result<Vec<Value>, Trouble> {
+        let mut items = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let mut asked = query.to_vec();
+            asked.extend(cursor.take().map(|cursor| ("cursor", cursor)));
+            let page = self.call(Method::GET, path, &asked).await?;
+            items.extend(page.get("items").and_then(Value::as_array).cloned().unwrap_or_default());
+            match page.get("next").and_then(Value::as_str) {
+                Some(next) => cursor = Some(next.to_owned()),
+                None => return Ok(items),
+            }
+        }
+    }
+}
+
+/// An account's id as it stands in a path.
+pub(super) fn in_path(id: &str) -> String {
+    id.bytes()
+        .map(|b| {
+            if b.is_ascii_alphanumeric() || b"-._~".contains(&b) {
+                char::from(b).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        })
+        .collect()
+}
+
+/// How a command ends that needs a server.
+pub(super) fn exit_of(trouble: Trouble, config: &Config) -> Exit {
+    match trouble {
+        Trouble::Said(exit) => exit,
+        Trouble::NoServer => {
+            eprintln!("no server runs on {}; start it with `postrider serve`", config.data_dir.display());
+            Exit::Network
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! `account purge`: through the server if one runs, else with the data folder's lock in hand.
+
+use crate::boot::wiring::Engine;
+use crate::cli::args::{AccountArgs, AccountVerb, PurgeArgs};
+use crate::cli::client::{Client, Trouble, config_of, exit_of, in_path};
+use crate::cli::exit::Exit;
+use crate::cli::out::say_line;
+use crate::cli::table::octets;
+use crate::config::Config;
+use crate::store::Done;
+use crate::store::actor::Control;
+use crate::telemetry::wire::WireLog;
+use reqwest::Method;
+use serde_json::Value;
+use std::time::Duration;
+
+/// Longest time of a purge without a server.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+/// Runs the command.
+pub(super) async fn run(args: AccountArgs) -> Exit {
+    let AccountVerb::Purge(args) = args.verb;
+    let config = match config_of(&args.client) {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    if !args.yes {
+        eprintln!("this deletes every row and all mail of {} here, for good; say --yes to do it", args.account);
+        return Exit::Usage;
+    }
+    match Client::of(&config) {
+        Ok(client) => {
+            let path = format!("/v1/accounts/{}/purge", in_path(&args.account));
+            match client.call(Method::POST, &path, &[]).await {
+                Ok(told) => {
+                    tell(&args, told.get("freed").and_then(Value::as_u64).unwrap_or(0));
+                    Exit::Success
+                }
+                Err(trouble) => exit_of(trouble, &config),
+            }
+        }
+        Err(Trouble::NoServer) => alone(&args, &config).await,
+        Err(trouble) => exit_of(trouble, &config),
+    }
+}
+
+fn tell(args: &PurgeArgs, freed: u64) {
+    say_line(&format!("{}: purged; {} of bodies given back", args.account, octets(freed)));
+}
+
+async fn alone(args: &PurgeArgs, config: &Config) -> Exit {
+    if config.accounts.iter().any(|account| account.id == args.account) {
+        eprintln!("the config names {}: take it out there first", args.account);
+        return Exit::Usage;
+    }
+    if !config.database.exists() {
+        eprintln!("there is no database at {}", config.database.display());
+        return Exit::Usage;
+    }
+    let engine = match Engine::start(config, "account purge", WireLog::default(), false).await {
+        Ok(engine) => engine,
+        Err(e) => {
+            eprintln!("{e}");
+            return Exit::of_start(&e);
+        }
+    };
+    let control = Control::Purge { account: args.account.clone() };
+    let purged = engine.switchboard().control(control, PATIENCE).await;
+    let exit = match purged {
+        Ok(Done::Missing) => {
+            eprintln!("there is no account {} in {}", args.account, config.data_dir.display());
+            Exit::Usage
+        }
+        Ok(Done::Changed | Done::Same) => match crate::boot::serve::unlink(engine.packs(), engine.reader()).await {
+            Ok(freed) => {
+                tell(args, freed);
+                Exit::Success
+            }
+            Err(failure) => {
+                eprintln!("{failure}");
+                Exit::of_class(failure.class)
+            }
+        },
+        Err(failure) => {
+            eprintln!("{failure}");
+            Exit::of_class(failure.class)
+        }
+    };
+    engine.stop().await;
+    exit
+}

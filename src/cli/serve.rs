@@ -1,0 +1,65 @@
+//! `serve`.
+
+use crate::boot::look::look;
+use crate::boot::serve::{ServeError, Server, Start, recorder};
+use crate::cli::args::ServeArgs;
+use crate::cli::exit::Exit;
+use crate::cli::names::from_file;
+use crate::cli::sync::interrupted;
+use crate::telemetry::wire::WireLog;
+
+/// Runs the command.
+pub(super) async fn run(args: ServeArgs) -> Exit {
+    let config = match from_file(&args.config) {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    let metrics = match recorder() {
+        Ok(metrics) => metrics,
+        Err(e) => {
+            eprintln!("counters cannot be kept: {e}");
+            return Exit::Bug;
+        }
+    };
+    if args.no_sync {
+        let listening = |url: &str| tracing::info!("looking only: the admin API is at {url}, nothing is synced");
+        return ended(look(&config, metrics, listening, interrupted(true)).await);
+    }
+    let wire = match args.wire_log.as_ref().map(|file| WireLog::create(file).map_err(|e| (file, e))).transpose() {
+        Ok(wire) => wire.unwrap_or_default(),
+        Err((file, e)) => {
+            eprintln!("--wire-log {}: {e}", file.display());
+            return Exit::Usage;
+        }
+    };
+    let data = config.data_dir.display().to_string();
+    let accounts = config.accounts.len();
+    let start = Start { config, file: Some(args.config), purpose: "serve", wire, fresh: args.adopt };
+    match Server::start(start, metrics).await {
+        Ok(server) => {
+            tracing::info!(
+                "{accounts} account(s); the admin API is at {}, its token in {data}/admin.token",
+                server.url()
+            );
+            ended(server.run(at_once).await)
+        }
+        Err(e) => ended(Err(e)),
+    }
+}
+
+/// The second signal.
+pub(crate) fn at_once() {
+    std::process::exit(i32::from(Exit::Interrupted as u8));
+}
+
+/// How a server's end ends the process.
+pub(crate) fn ended(ended: Result<(), ServeError>) -> Exit {
+    let Err(e) = ended else { return Exit::Success };
+    eprintln!("{e}");
+    match &e {
+        ServeError::Start(e) => Exit::of_start(e),
+        ServeError::Config(_) | ServeError::Token(_) | ServeError::Tls(_) | ServeError::Listen { .. } => Exit::Usage,
+        ServeError::System { .. } => Exit::Storage,
+        ServeError::Ended => Exit::Bug,
+    }
+}

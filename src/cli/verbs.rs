@@ -1,0 +1,108 @@
+//! Verbs: pause, resume, cancel, reset errors, sync now; and the ledger. Thin clients of the admin API.
+
+use crate::cli::args::{ClientArgs, FailuresArgs, SyncNowArgs, VerbArgs};
+use crate::cli::client::{Client, Trouble, config_of, exit_of, in_path};
+use crate::cli::exit::Exit;
+use crate::cli::out::{say, say_line};
+use crate::cli::table::lay_out;
+use reqwest::Method;
+use serde_json::Value;
+use std::time::Duration;
+
+/// How often a run that is waited for is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A text of an answer.
+pub(super) fn text(value: &Value, key: &str) -> String {
+    match value.get(key) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Null) | None => String::new(),
+        Some(other) => other.to_string(),
+    }
+}
+
+async fn with<T>(args: &ClientArgs, work: impl AsyncFnOnce(&Client) -> Result<T, Trouble>) -> Result<T, Exit> {
+    let config = config_of(args)?;
+    let client = Client::of(&config).map_err(|trouble| exit_of(trouble, &config))?;
+    work(&client).await.map_err(|trouble| exit_of(trouble, &config))
+}
+
+fn tell(args: &ClientArgs, told: &Value) {
+    if args.json {
+        return say_line(&told.to_string());
+    }
+    let reason = text(told, "reason");
+    let why = if reason.is_empty() { reason } else { format!(" ({reason})") };
+    say_line(&format!("{}: {}{why}", text(told, "id"), text(told, "state")));
+}
+
+/// Runs a verb.
+pub(super) async fn run(verb: &str, args: VerbArgs) -> Exit {
+    let path = format!("/v1/accounts/{}/{verb}", in_path(&args.account));
+    let told = with(&args.client, async |client| client.call(Method::POST, &path, &[]).await).await;
+    match told {
+        Ok(told) => {
+            tell(&args.client, &told);
+            Exit::Success
+        }
+        Err(exit) => exit,
+    }
+}
+
+/// Runs `sync-now`.
+pub(super) async fn sync_now(args: SyncNowArgs) -> Exit {
+    let path = format!("/v1/accounts/{}", in_path(&args.account));
+    let done = with(&args.client, async |client| {
+        let told = client.call(Method::POST, &format!("{path}/sync-now"), &[]).await?;
+        let run = told.get("run").and_then(Value::as_u64).unwrap_or(0);
+        if !args.wait {
+            return Ok(told);
+        }
+        loop {
+            let now = client.call(Method::GET, &path, &[]).await?;
+            let ended = now.get("runs_ended").and_then(Value::as_u64).unwrap_or(0);
+            let stuck = matches!(text(&now, "state").as_str(), "paused" | "needs_reauth" | "failed");
+            if ended >= run || stuck {
+                return Ok(now);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    });
+    match done.await {
+        Ok(told) => {
+            tell(&args.client, &told);
+            match text(&told, "state").as_str() {
+                "needs_reauth" if args.wait => Exit::Auth,
+                "waiting" | "throttled" | "failed" if args.wait => Exit::Network,
+                _ => Exit::Success,
+            }
+        }
+        Err(exit) => exit,
+    }
+}
+
+/// Runs `failures`.
+pub(super) async fn failures(args: FailuresArgs) -> Exit {
+    let query: Vec<(&str, String)> = args.account.iter().map(|account| ("account", account.clone())).collect();
+    let items = with(&args.client, async |client| client.all("/v1/failures", &query).await);
+    let items = match items.await {
+        Ok(items) => items,
+        Err(exit) => return exit,
+    };
+    if args.client.json {
+        say_line(&Value::Array(items).to_string());
+        return Exit::Success;
+    }
+    if items.is_empty() {
+        say_line("nothing is left undone");
+        return Exit::Success;
+    }
+    let head = ["account", "folder", "uid", "class", "attempts", "next try", "text"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for item in &items {
+        let cells = ["account", "folder", "uid", "class", "attempts", "next_try_at", "text"];
+        rows.push(cells.map(|key| text(item, key)).to_vec());
+    }
+    say(&lay_out(&rows));
+    Exit::Success
+}

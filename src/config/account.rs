@@ -1,0 +1,161 @@
+//! One `[[account]]`: from what the file says to a mailbox that can be reached, or to all that is wrong with it.
+
+use crate::config::raw::{Place, Value};
+use crate::config::taker::Taker;
+use crate::config::validate::{Account, SecretFrom};
+use crate::provider::imap::Security;
+use postrider_core::account::filter::FolderFilter;
+use std::net::IpAddr;
+use std::path::Path;
+
+/// Every key of an account.
+const ACCOUNT: &[&str] = &[
+    "id",
+    "provider",
+    "host",
+    "port",
+    "tls",
+    "ca_file",
+    "allow_plaintext",
+    "username",
+    "password",
+    "password_file",
+    "password_env",
+    "password_command",
+    "owner",
+    "was",
+    "folders.include",
+    "folders.exclude",
+];
+
+pub(super) fn account(t: &mut Taker<'_>, base: &Path, place: &Place, warnings: &mut Vec<String>) -> Option<Account> {
+    let before = t.problems.len();
+    t.unknown(ACCOUNT);
+    let required = |t: &mut Taker<'_>, key: &str, example: &str| {
+        let text = t.text(key).unwrap_or_default();
+        if text.is_empty() && !t.problems.iter().skip(before).any(|p| p.key == key) {
+            let place = t.item(key).map_or_else(|| t.missing.clone(), |item| item.place);
+            t.wrong(place, key, format!("it is missing; write {key} = \"{example}\""));
+        }
+        text
+    };
+    let id = required(t, "id", "work");
+    let provider = t.text("provider").unwrap_or_else(|| "imap".into());
+    if provider != "imap"
+        && let Some(item) = t.item("provider")
+    {
+        t.wrong(item.place, "provider", format!("\"{provider}\" is not supported yet; write \"imap\""));
+    }
+    let host = required(t, "host", "imap.example.org");
+    let username = required(t, "username", "me@example.org");
+    let choices = [("implicit", Security::Implicit), ("starttls", Security::StartTls), ("none", Security::Plain)];
+    let security = t.choice("tls", &choices, Security::Implicit);
+    let default_port = if security == Security::Implicit { 993 } else { 143 };
+    let port = u16::try_from(t.number("port", default_port, 1, 65_535)).unwrap_or(993);
+    if security == Security::Plain && !is_loopback(&host) && !t.flag("allow_plaintext") {
+        let place = t.item("tls").map_or_else(|| place.clone(), |item| item.place);
+        let text = "a password would cross the network in the clear; write \"implicit\" or \"starttls\", or allow_plaintext = true";
+        t.wrong(place, "tls", text);
+    }
+    let ca_file = t.text("ca_file").map(|file| base.join(file));
+    let owner = t.text("owner");
+    let was = t.text("was").filter(|was| !was.is_empty());
+    let username_at = t.item("username").map_or_else(|| place.clone(), |item| item.place);
+    if was.as_deref() == Some(id.as_str())
+        && let Some(item) = t.item("was")
+    {
+        t.wrong(item.place, "was", "it names the account itself; write the id it had before, or leave it out");
+    }
+    let secret_key =
+        ["password_file", "password_env", "password_command", "password"].into_iter().find(|key| t.item(key).is_some());
+    let secret_place = secret_key.and_then(|key| t.item(key)).map_or_else(|| place.clone(), |item| item.place);
+    let folders = FolderFilter {
+        include: t.list("folders.include", vec!["*".into()]),
+        exclude: t.list("folders.exclude", Vec::new()),
+    };
+    for (key, text) in [("host", &host), ("id", &id)] {
+        if let Some(item) = t.item(key)
+            && let Some(why) = unfit(key, text)
+        {
+            t.wrong(item.place, key, format!("\"{text}\" will not do; {why}"));
+        }
+    }
+    if folders.include.is_empty()
+        && let Some(item) = t.item("folders.include")
+    {
+        t.wrong(item.place, "folders.include", "an empty list leaves nothing to sync; write [\"*\"] for every folder");
+    }
+    let secret = secret(t, base, &id, before, warnings);
+    if t.problems.len() > before {
+        return None;
+    }
+    Some(Account {
+        id,
+        was,
+        owner,
+        provider: "imap",
+        host,
+        port,
+        security,
+        ca_file,
+        username,
+        username_at,
+        secret: secret?,
+        secret_at: (secret_place, secret_key.unwrap_or("password_file")),
+        folders,
+    })
+}
+
+/// Why a host or an id cannot be used, and what to write.
+fn unfit(key: &str, text: &str) -> Option<&'static str> {
+    let is_address = text.parse::<IpAddr>().is_ok();
+    match key {
+        "host" if !is_address && text.contains([':', '/', '@', ' ']) => {
+            Some("write the bare name, like \"imap.example.org\", and the port as port = 993")
+        }
+        "id" if text.contains(|c: char| c.is_control() || matches!(c, '/' | '\\' | ' ')) => {
+            Some("write a name without spaces and slashes, like \"work\"")
+        }
+        _ => None,
+    }
+}
+
+/// Whether a host is this machine.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn secret(t: &mut Taker<'_>, base: &Path, id: &str, before: usize, warnings: &mut Vec<String>) -> Option<SecretFrom> {
+    let mut found = Vec::new();
+    if let Some(file) = t.text("password_file") {
+        found.push(("password_file", SecretFrom::File(base.join(file))));
+    }
+    if let Some(name) = t.text("password_env") {
+        found.push(("password_env", SecretFrom::Variable(name)));
+    }
+    if let Some(command) = t.text("password_command") {
+        found.push(("password_command", SecretFrom::Command(command)));
+    }
+    // Never through `take`: its message would print the value.
+    if let Some(item) = t.item("password") {
+        match item.value {
+            Value::Text(text) => {
+                warnings.push(format!(
+                    "{}: account {id} has its password in the config; password_file is safer",
+                    item.place
+                ));
+                found.push(("password", SecretFrom::Inline(text.into())));
+            }
+            _ => t.wrong(item.place, "password", "it must be a string"),
+        }
+    }
+    if found.len() > 1 {
+        let keys: Vec<&str> = found.iter().map(|(key, _)| *key).collect();
+        t.wrong(t.missing.clone(), "password", format!("there are several ({}); keep one", keys.join(", ")));
+        return None;
+    }
+    if found.is_empty() && !t.problems.iter().skip(before).any(|p| p.key.starts_with("password")) {
+        t.wrong(t.missing.clone(), "password_file", "there is no password; write password_file = \"secrets/NAME\"");
+    }
+    found.pop().map(|(_, secret)| secret)
+}

@@ -1,0 +1,160 @@
+//! IDLE: a session that waits for hints. Re-issued by our own deadline, so that a dead connection is noticed; what was
+//! noticed is a hint, and a pass looks. Source: RFC 2177.
+
+use crate::provider::imap::failure::{During, refusal};
+use crate::provider::imap::session::{Ask, Conn, NoSink, Session};
+use crate::provider::imap::wire::response::{Response, Status};
+use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::mail::body::BodySink;
+use postrider_core::mail::change::{Answer, Hint, Request, Unwatched};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// Servers may log a client out after 30 minutes of IDLE: it never lasts longer than this, whatever comes meanwhile.
+const LONGEST: Duration = Duration::from_secs(25 * 60);
+
+/// How one IDLE ended.
+enum End {
+    /// Another question came.
+    Asked(Ask),
+    /// Nobody asks any more.
+    Closed,
+    /// Somebody else needs the session.
+    Retired,
+    /// Its time is over, or the server ended it: it is begun anew.
+    Again,
+}
+
+impl<S: BodySink> Session<S> {
+    /// Watches until another question comes, which is returned; `None` when the session is to log out.
+    ///
+    /// # Errors
+    /// What ended the session; the watch has been told.
+    pub(super) async fn watch(
+        &mut self,
+        mut ask: Ask,
+        asks: &mut mpsc::UnboundedReceiver<Ask>,
+    ) -> Result<Option<Ask>, Failure> {
+        self.sink.rest();
+        let ended = self.watched(&mut ask, asks).await;
+        match ended {
+            Ok((unwatched, next)) => {
+                (ask.answer)(Ok(Answer::Unwatched(unwatched)));
+                if unwatched == Unwatched::Unable && next.is_none() {
+                    // It can still be asked other things.
+                    return Ok(asks.recv().await);
+                }
+                Ok(next)
+            }
+            Err(failure) => {
+                (ask.answer)(Err(failure.clone()));
+                Err(failure)
+            }
+        }
+    }
+
+    async fn watched(
+        &mut self,
+        ask: &mut Ask,
+        asks: &mut mpsc::UnboundedReceiver<Ask>,
+    ) -> Result<(Unwatched, Option<Ask>), Failure> {
+        let Request::Watch { remote_id, seen } = ask.request.clone() else {
+            return Err(Failure::bug("not a watch"));
+        };
+        if !self.conn.has("IDLE") {
+            return Ok((Unwatched::Unable, None));
+        }
+        let hint = self.since_seen(&remote_id, seen).await?;
+        (ask.answer)(Ok(Answer::Hinted(hint)));
+        loop {
+            let tag = self.conn.send(b"IDLE", false).await?;
+            if let Some(told) = self.conn.continued(&tag).await? {
+                let failure = refusal(&told, During::Other);
+                return if told.status == Status::Ok { Err(failure) } else { Ok((Unwatched::Unable, None)) };
+            }
+            self.conn.rest();
+            self.leash.busy.store(false, Ordering::Relaxed);
+            let (end, over) = self.wait(&tag, ask, asks).await?;
+            self.leash.busy.store(true, Ordering::Relaxed);
+            if !over {
+                self.conn.write_line(b"DONE").await?;
+                finish(&mut self.conn, &tag, ask).await?;
+            }
+            match end {
+                End::Asked(next) => return Ok((Unwatched::Asked, Some(next))),
+                End::Closed => return Ok((Unwatched::Asked, None)),
+                End::Retired => return Ok((Unwatched::Retired, None)),
+                End::Again => (ask.answer)(Ok(Answer::Hinted(Hint::Alive))),
+            }
+        }
+    }
+
+    /// What may have changed between the last pass and now. In the folder that is open still, the server tells all of it; in one
+    /// that has to be opened anew, nobody tells what happened to flags.
+    async fn since_seen(&mut self, remote_id: &[u8], seen: (u32, u32)) -> Result<Hint, Failure> {
+        let open = self.conn.selected.as_ref().filter(|selected| selected.remote_id == remote_id);
+        if let Some(selected) = open
+            && selected.examined.uidnext == seen.0
+            && selected.exists == seen.1
+        {
+            return Ok(self.conn.unasked.take().unwrap_or(Hint::Alive));
+        }
+        let examined = self.conn.examine(remote_id).await?;
+        Ok(if (examined.uidnext, examined.exists) == seen { Hint::Stale } else { Hint::Counts })
+    }
+
+    /// Waits inside IDLE. Returns also whether the server has ended it already.
+    async fn wait(
+        &mut self,
+        tag: &str,
+        ask: &mut Ask,
+        asks: &mut mpsc::UnboundedReceiver<Ask>,
+    ) -> Result<(End, bool), Failure> {
+        let began = Instant::now();
+        let mut heard = began;
+        loop {
+            let until = (heard + self.conn.timeouts().idle).min(began + LONGEST);
+            tokio::select! {
+                biased;
+                next = asks.recv() => return Ok((next.map_or(End::Closed, End::Asked), false)),
+                () = self.leash.retire.notified() => return Ok((End::Retired, false)),
+                ready = self.conn.ready() => ready?,
+                () = tokio::time::sleep_until(until) => return Ok((End::Again, false)),
+            }
+            heard = Instant::now();
+            match self.conn.next(None::<&mut NoSink>).await? {
+                Response::Tagged(of, told) if of == tag => {
+                    return if told.status == Status::Ok {
+                        Ok((End::Again, true))
+                    } else {
+                        Err(refusal(&told, During::Other))
+                    };
+                }
+                response => hint(&response, ask),
+            }
+        }
+    }
+}
+
+/// Reads to the end of an IDLE that we have ended. A server that says nothing to DONE is not there any more.
+async fn finish(conn: &mut Conn, tag: &str, ask: &mut Ask) -> Result<(), Failure> {
+    let silence = conn.timeouts().silence;
+    let ended = tokio::time::timeout(silence, conn.until(tag, |response| hint(&response, ask))).await;
+    let told = ended.map_err(|_| {
+        let text = format!("the end of an IDLE was not answered within {} s", silence.as_secs_f32());
+        Failure::new(Class::Timeout, Reach::Session, Provenance::Deadline, text)
+    })??;
+    if told.status == Status::Ok { Ok(()) } else { Err(refusal(&told, During::Other)) }
+}
+
+fn hint(response: &Response, ask: &mut Ask) {
+    let hint = match response {
+        Response::Exists(_) | Response::Expunge(_) => Hint::Counts,
+        Response::Fetch(_) => Hint::Flags,
+        // `* OK Still here`, `* 0 RECENT`: a sign of life, noticed by whoever counts octets.
+        _ => return,
+    };
+    (ask.answer)(Ok(Answer::Hinted(hint)));
+}

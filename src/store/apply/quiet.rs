@@ -1,0 +1,77 @@
+//! What passes that changed nothing leave behind: written with the next page, or once a minute, one statement for all.
+
+use super::{text, write};
+use postrider_core::mail::id::{AccountId, FolderId};
+use postrider_core::time::Micros;
+use sea_orm::{DatabaseTransaction, DbErr};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// Proofs and quiet runs that wait to be written. Bounded by the number of folders and of accounts.
+#[derive(Debug, Default)]
+pub(in crate::store) struct Quiet {
+    /// By folder: when its last pass began, and when the last one that proved it whole.
+    folders: BTreeMap<FolderId, (Micros, Option<Micros>)>,
+    /// By account and hour: runs and passes.
+    hours: BTreeMap<(AccountId, i64), (i64, i64)>,
+}
+
+const HOUR: i64 = 3_600_000_000;
+
+impl Quiet {
+    pub(in crate::store) fn is_empty(&self) -> bool {
+        self.folders.is_empty() && self.hours.is_empty()
+    }
+
+    /// A pass changed nothing.
+    pub(in crate::store) fn proved(&mut self, folder: FolderId, started: Micros, whole: bool) {
+        let entry = self.folders.entry(folder).or_default();
+        entry.0 = entry.0.max(started);
+        if whole {
+            entry.1 = entry.1.max(Some(started));
+        }
+    }
+
+    /// A run changed nothing.
+    pub(in crate::store) fn ran(&mut self, account: AccountId, at: Micros, passes: i64) {
+        let entry = self.hours.entry((account, at.0 - at.0.rem_euclid(HOUR))).or_default();
+        entry.0 += 1;
+        entry.1 += passes;
+    }
+
+    /// Takes back what could not be written.
+    pub(in crate::store) fn merge(&mut self, other: Self) {
+        for (folder, (passed, proved)) in other.folders {
+            let entry = self.folders.entry(folder).or_default();
+            *entry = (entry.0.max(passed), entry.1.max(proved));
+        }
+        for (key, (runs, passes)) in other.hours {
+            let entry = self.hours.entry(key).or_default();
+            *entry = (entry.0 + runs, entry.1 + passes);
+        }
+    }
+}
+
+/// Writes them; never an instant older than the stored one.
+pub(in crate::store) async fn write_quiet(db: &DatabaseTransaction, quiet: &Quiet) -> Result<(), DbErr> {
+    if !quiet.folders.is_empty() {
+        let rows: Vec<_> = quiet.folders.iter().map(|(id, (passed, proved))| json!([id.0, passed, proved])).collect();
+        let sql = "UPDATE folder SET passed_at = MAX(COALESCE(passed_at, 0), j.value->>1), \
+                   proved_at = CASE WHEN j.value->>2 IS NULL THEN proved_at ELSE MAX(COALESCE(proved_at, 0), j.value->>2) END \
+                   FROM json_each(?1) j WHERE folder.id = j.value->>0 AND passed_at IS NOT NULL";
+        write(db, sql, vec![text(&rows)?]).await?;
+    }
+    if !quiet.hours.is_empty() {
+        let rows: Vec<_> = quiet
+            .hours
+            .iter()
+            .map(|((account, hour), (runs, passes))| json!([account.0, hour, runs, passes]))
+            .collect();
+        let sql = "INSERT INTO run_hour (account, hour, runs, passes) \
+                   SELECT value->>0, value->>1, value->>2, value->>3 FROM json_each(?1) WHERE TRUE \
+                   ON CONFLICT (account, hour) DO UPDATE SET runs = run_hour.runs + excluded.runs, \
+                   passes = run_hour.passes + excluded.passes";
+        write(db, sql, vec![text(&rows)?]).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,318 @@
+//! Reads for people: what admin, terminal and feed show. Short queries, bounded answers.
+
+use crate::store::read::{Reader, failed};
+use crate::store::rows::get;
+use postrider_core::failure::Failure;
+use postrider_core::time::Micros;
+use sea_orm::{DbErr, QueryResult};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An account's row.
+#[derive(Clone, Debug)]
+pub struct StoredAccount {
+    /// Row number.
+    pub id: i64,
+    /// Its id in the config.
+    pub name: String,
+    /// `imap`.
+    pub provider: String,
+    /// Who logs in.
+    pub username: String,
+    /// Public state.
+    pub state: String,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub since: Micros,
+    /// Failures so far, JSON.
+    pub history: Option<String>,
+    /// A mark of the secret and place it is parked with.
+    pub parked_for: Option<String>,
+    /// Messages held that the server has too.
+    pub messages: i64,
+    /// Octets of those.
+    pub octets: i64,
+}
+
+/// A folder.
+#[derive(Clone, Debug)]
+pub struct StoredFolder {
+    /// Row number.
+    pub id: i64,
+    /// Path.
+    pub path: String,
+    /// Role.
+    pub role: Option<String>,
+    /// UIDVALIDITY.
+    pub uidvalidity: i64,
+    /// EXISTS at the last pass.
+    pub exists: i64,
+    /// Living locations.
+    pub messages: i64,
+    /// Open failures.
+    pub failures: i64,
+    /// Start of the last complete pass.
+    pub passed_at: Option<Micros>,
+    /// Start of the last pass that proved it whole.
+    pub proved_at: Option<Micros>,
+    /// Why it is not proved although its pass was complete.
+    pub unproved: Option<String>,
+    /// The config leaves it out.
+    pub excluded: bool,
+    /// The lanes, JSON as stored.
+    pub live: String,
+    /// See `live`.
+    pub backfill: String,
+}
+
+/// A run that changed something or failed.
+#[derive(Clone, Debug)]
+pub struct StoredRun {
+    /// Row number.
+    pub id: i64,
+    /// Its account.
+    pub account: String,
+    /// Begin.
+    pub started_at: Micros,
+    /// End.
+    pub finished_at: Micros,
+    /// `success`, `partial`, `failed`, `cancelled`.
+    pub outcome: String,
+    /// Why it is not a success.
+    pub reason: String,
+    /// Messages stored, octets, facts, failures.
+    pub counts: (i64, i64, i64, i64),
+}
+
+/// A row of the ledger.
+#[derive(Clone, Debug)]
+pub struct StoredFailure {
+    /// Row number.
+    pub id: i64,
+    /// Its account.
+    pub account: String,
+    /// The folder's path.
+    pub folder: Option<String>,
+    /// The UID.
+    pub uid: Option<i64>,
+    /// How far.
+    pub reach: String,
+    /// What kind.
+    pub class: String,
+    /// How often.
+    pub attempts: i64,
+    /// When it is tried again.
+    pub next_try_at: Option<Micros>,
+    /// The raw words.
+    pub text: String,
+    /// First and last time.
+    pub times: (Micros, Micros),
+}
+
+/// An event of the feed.
+#[derive(Clone, Debug)]
+pub struct StoredEvent {
+    /// Number.
+    pub seq: i64,
+    /// UUIDv7.
+    pub id: String,
+    /// When.
+    pub at: Micros,
+    /// What.
+    pub kind: String,
+    /// Its account; none when it was purged.
+    pub account: Option<String>,
+    /// The folder's number.
+    pub folder: Option<i64>,
+    /// The message's number.
+    pub message: Option<i64>,
+    /// Old mail that is only now read.
+    pub backfill: bool,
+    /// JSON: the state after it.
+    pub data: String,
+}
+
+fn micros(row: &QueryResult, at: usize) -> Result<Option<Micros>, DbErr> {
+    Ok(get::<Option<i64>>(row, at)?.map(Micros))
+}
+
+fn all<T>(rows: &[QueryResult], read: impl Fn(&QueryResult) -> Result<T, DbErr>) -> Result<Vec<T>, Failure> {
+    rows.iter().map(read).collect::<Result<_, DbErr>>().map_err(failed)
+}
+
+impl Reader {
+    /// Every account with its totals, by name; or the one of this name.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn stored_accounts(&self, name: Option<&str>) -> Result<Vec<StoredAccount>, Failure> {
+        let sql = "SELECT a.id, a.name, a.provider, a.username, a.state, a.reason, a.since, a.history, a.parked_for, \
+                   COALESCE(c.messages, 0), COALESCE(c.octets, 0) FROM account a LEFT JOIN \
+                   (SELECT account, count(*) AS messages, SUM(size) AS octets FROM message \
+                    WHERE deleted_at IS NULL AND limbo_since IS NULL GROUP BY account) c ON c.account = a.id \
+                   WHERE ?1 IS NULL OR a.name = ?1 ORDER BY a.name";
+        let rows = self.rows(sql, vec![name.into()]).await.map_err(failed)?;
+        all(&rows, |row| {
+            Ok(StoredAccount {
+                id: get(row, 0)?,
+                name: get(row, 1)?,
+                provider: get(row, 2)?,
+                username: get(row, 3)?,
+                state: get(row, 4)?,
+                reason: get(row, 5)?,
+                since: Micros(get(row, 6)?),
+                history: get(row, 7)?,
+                parked_for: get(row, 8)?,
+                messages: get(row, 9)?,
+                octets: get(row, 10)?,
+            })
+        })
+    }
+
+    /// The living folders of an account.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn stored_folders(&self, account: i64) -> Result<Vec<StoredFolder>, Failure> {
+        let sql = "SELECT f.id, f.path, f.role, f.uidvalidity, f.exists_count, \
+                   (SELECT count(*) FROM location l WHERE l.folder = f.id AND l.uidvalidity = f.uidvalidity AND l.ended_at IS NULL), \
+                   (SELECT count(*) FROM failure x WHERE x.folder = f.id AND x.closed_at IS NULL), \
+                   f.passed_at, f.proved_at, f.unproved, f.excluded, \
+                   COALESCE((SELECT state FROM cursor WHERE folder = f.id AND lane = 'live'), ''), \
+                   COALESCE((SELECT state FROM cursor WHERE folder = f.id AND lane = 'backfill'), '') \
+                   FROM folder f WHERE f.account = ?1 AND f.deleted_at IS NULL ORDER BY f.path";
+        let rows = self.rows(sql, vec![account.into()]).await.map_err(failed)?;
+        all(&rows, |row| {
+            Ok(StoredFolder {
+                id: get(row, 0)?,
+                path: get(row, 1)?,
+                role: get(row, 2)?,
+                uidvalidity: get(row, 3)?,
+                exists: get(row, 4)?,
+                messages: get(row, 5)?,
+                failures: get(row, 6)?,
+                passed_at: micros(row, 7)?,
+                proved_at: micros(row, 8)?,
+                unproved: get(row, 9)?,
+                excluded: get(row, 10)?,
+                live: get(row, 11)?,
+                backfill: get(row, 12)?,
+            })
+        })
+    }
+
+    /// Runs that changed something or failed, the newest first, older than the run `before`.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn stored_runs(
+        &self,
+        account: Option<&str>,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<StoredRun>, Failure> {
+        let sql = "SELECT r.id, a.name, r.started_at, r.finished_at, r.outcome, r.reason, r.stored, r.octets, r.facts, r.failed \
+                   FROM run r JOIN account a ON a.id = r.account WHERE (?1 IS NULL OR a.name = ?1) AND (?2 IS NULL OR r.id < ?2) \
+                   ORDER BY r.id DESC LIMIT ?3";
+        let rows = self.rows(sql, vec![account.into(), before.into(), limit.into()]).await.map_err(failed)?;
+        all(&rows, |row| {
+            Ok(StoredRun {
+                id: get(row, 0)?,
+                account: get(row, 1)?,
+                started_at: Micros(get(row, 2)?),
+                finished_at: Micros(get(row, 3)?),
+                outcome: get(row, 4)?,
+                reason: get(row, 5)?,
+                counts: (get(row, 6)?, get(row, 7)?, get(row, 8)?, get(row, 9)?),
+            })
+        })
+    }
+
+    /// Open rows of the ledger after row `after`.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn stored_failures(
+        &self,
+        account: Option<&str>,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<StoredFailure>, Failure> {
+        let sql = "SELECT x.id, a.name, f.path, x.uid, x.reach, x.class, x.attempts, x.next_try_at, x.text, x.first_at, x.last_at \
+                   FROM failure x JOIN account a ON a.id = x.account LEFT JOIN folder f ON f.id = x.folder \
+                   WHERE x.closed_at IS NULL AND (?1 IS NULL OR a.name = ?1) AND x.id > ?2 ORDER BY x.id LIMIT ?3";
+        let rows = self.rows(sql, vec![account.into(), after.into(), limit.into()]).await.map_err(failed)?;
+        all(&rows, |row| {
+            Ok(StoredFailure {
+                id: get(row, 0)?,
+                account: get(row, 1)?,
+                folder: get(row, 2)?,
+                uid: get(row, 3)?,
+                reach: get(row, 4)?,
+                class: get(row, 5)?,
+                attempts: get(row, 6)?,
+                next_try_at: micros(row, 7)?,
+                text: get(row, 8)?,
+                times: (Micros(get(row, 9)?), Micros(get(row, 10)?)),
+            })
+        })
+    }
+
+    /// Events after number `after`, in order.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn stored_events(&self, after: i64, limit: u32) -> Result<Vec<StoredEvent>, Failure> {
+        let sql = "SELECT e.seq, e.id, e.at, e.kind, a.name, e.folder, e.message, e.backfill, e.data \
+                   FROM event e LEFT JOIN account a ON a.id = e.account WHERE e.seq > ?1 ORDER BY e.seq LIMIT ?2";
+        let rows = self.rows(sql, vec![after.into(), limit.into()]).await.map_err(failed)?;
+        all(&rows, |row| {
+            Ok(StoredEvent {
+                seq: get(row, 0)?,
+                id: get(row, 1)?,
+                at: Micros(get(row, 2)?),
+                kind: get(row, 3)?,
+                account: get(row, 4)?,
+                folder: get(row, 5)?,
+                message: get(row, 6)?,
+                backfill: get(row, 7)?,
+                data: get(row, 8)?,
+            })
+        })
+    }
+
+    /// The numbers of the first and the last event; (1, 0) when there is none.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn event_span(&self) -> Result<(i64, i64), Failure> {
+        let sql = "SELECT COALESCE((SELECT MIN(seq) FROM event), 1), \
+                   COALESCE((SELECT next - 1 FROM counter WHERE name = 'event'), 0)";
+        let rows = self.rows(sql, vec![]).await.map_err(failed)?;
+        rows.first().map_or(Ok((1, 0)), |row| Ok((get(row, 0)?, get(row, 1)?))).map_err(failed)
+    }
+
+    /// Open rows of the ledger by class, and folders that are not proved.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn ledger_counts(&self) -> Result<(BTreeMap<String, i64>, i64), Failure> {
+        let sql = "SELECT class, count(*) FROM failure WHERE closed_at IS NULL GROUP BY class";
+        let rows = self.rows(sql, vec![]).await.map_err(failed)?;
+        let by_class = all(&rows, |row| Ok((get::<String>(row, 0)?, get::<i64>(row, 1)?)))?;
+        let sql = "SELECT count(*) FROM folder f JOIN account a ON a.id = f.account \
+                   WHERE f.deleted_at IS NULL AND f.excluded = FALSE AND f.proved_at IS NULL AND a.state <> 'removed'";
+        let rows = self.rows(sql, vec![]).await.map_err(failed)?;
+        let unproved = rows.first().map_or(Ok(0), |row| get(row, 0)).map_err(failed)?;
+        Ok((by_class.into_iter().collect(), unproved))
+    }
+
+    /// The packs that body rows name.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn named_packs(&self) -> Result<BTreeSet<i64>, Failure> {
+        let rows = self.rows("SELECT DISTINCT pack FROM body", vec![]).await.map_err(failed)?;
+        Ok(all(&rows, |row| get(row, 0))?.into_iter().collect())
+    }
+}

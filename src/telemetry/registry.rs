@@ -1,0 +1,267 @@
+//! The live registry: what every actor and every account is doing now. Actors write their own line; admin, metrics and the
+//! terminal read. Nothing here is stored, and nothing waits for it.
+
+use crate::clock::Clock;
+use crate::handle::Depth;
+use dashmap::DashMap;
+use postrider_core::account::summary::{Counts, FolderLine};
+use postrider_core::failure::Failure;
+use postrider_core::time::Micros;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A failure as it is shown: never a secret, an address or a subject.
+#[derive(Clone, Debug)]
+pub struct Trouble {
+    /// Class.
+    pub class: &'static str,
+    /// Reach.
+    pub reach: &'static str,
+    /// The chain of causes.
+    pub text: String,
+    /// When it was handled.
+    pub at: Micros,
+}
+
+/// An actor.
+#[derive(Clone, Debug)]
+pub struct ActorLine {
+    /// `root`, `store`, `endpoint`, `session`, `accounts`, `account`, `admin`, `config`.
+    pub kind: &'static str,
+    /// What it is doing.
+    pub state: String,
+    /// Since when.
+    pub since: Micros,
+    /// Messages that wait for it.
+    pub depth: Depth,
+    /// Work it has given away and waits for.
+    pub in_flight: usize,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// Why, or what it met last.
+    pub last_failure: Option<Trouble>,
+    /// What it does next.
+    pub next_step: String,
+    /// And when.
+    pub next_at: Option<Micros>,
+}
+
+/// An account.
+#[derive(Clone, Debug)]
+pub struct AccountLine {
+    /// Public state.
+    pub state: &'static str,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub since: Micros,
+    /// When something happens next.
+    pub next_attempt_at: Option<Micros>,
+    /// Counters of the run that is under way.
+    pub run: Option<Counts>,
+    /// Counters of all runs of this process.
+    pub totals: Counts,
+    /// Runs that have ended, and the number a run asked for now would have.
+    pub runs: (u64, u64),
+    /// When the live end was last proved, on the monotonic clock.
+    pub proved: Option<Duration>,
+    /// Since when this process follows it, on the monotonic clock.
+    pub followed: Duration,
+    /// End of the last run that left nothing undone.
+    pub last_success: Option<Micros>,
+    /// Failures handled, by class.
+    pub errors: BTreeMap<&'static str, u64>,
+    /// How new mail is noticed: `idle` or `poll`.
+    pub push: &'static str,
+    /// Folders as the last run left them.
+    pub folders: Arc<Vec<FolderLine>>,
+}
+
+impl AccountLine {
+    /// Time since the live end was last proved; an account that never was counts from when it began to be followed.
+    #[must_use]
+    pub fn lag(&self, mono: Duration) -> Duration {
+        mono.saturating_sub(self.proved.unwrap_or(self.followed))
+    }
+
+    /// Whether it is meant to be followed: a paused or removed one is not.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        !matches!(self.state, "paused" | "removed")
+    }
+
+    /// Whether it follows its mailbox now.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        matches!(self.state, "running" | "idle")
+    }
+}
+
+/// The registry. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    clock: Clock,
+    actors: Arc<DashMap<String, ActorLine>>,
+    accounts: Arc<DashMap<String, AccountLine>>,
+    /// What keeps the whole process from working, by what it is about.
+    conditions: Arc<DashMap<&'static str, String>>,
+}
+
+impl Registry {
+    /// An empty registry.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self { clock, actors: Arc::default(), accounts: Arc::default(), conditions: Arc::default() }
+    }
+
+    /// Something keeps the whole process from working, or no longer does.
+    pub fn condition(&self, about: &'static str, what: Option<String>) {
+        match what {
+            Some(what) => drop(self.conditions.insert(about, what)),
+            None => drop(self.conditions.remove(about)),
+        }
+    }
+
+    /// What keeps the whole process from working.
+    #[must_use]
+    pub fn conditions(&self) -> BTreeMap<&'static str, String> {
+        self.conditions.iter().map(|entry| (*entry.key(), entry.value().clone())).collect()
+    }
+
+    /// The clock that its times come from.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// An actor was started; returns the counter of its mailbox. Restarts keep their count and the last failure.
+    pub fn started(&self, path: &str, kind: &'static str) -> Depth {
+        let now = self.clock.now().wall;
+        let mut line = self.actors.entry(path.to_owned()).or_insert_with(|| ActorLine {
+            kind,
+            state: String::new(),
+            since: now,
+            depth: Depth::default(),
+            in_flight: 0,
+            restarts: 0,
+            last_failure: None,
+            next_step: String::new(),
+            next_at: None,
+        });
+        line.state = "running".into();
+        line.since = now;
+        line.next_step = String::new();
+        line.next_at = None;
+        line.depth.reset();
+        line.depth.clone()
+    }
+
+    /// An actor does something else now.
+    pub fn does(&self, path: &str, state: &str, next_step: &str, next_at: Option<Micros>) {
+        let now = self.clock.now().wall;
+        if let Some(mut line) = self.actors.get_mut(path) {
+            if line.state != state {
+                state.clone_into(&mut line.state);
+                line.since = now;
+            }
+            if line.next_step != next_step {
+                next_step.clone_into(&mut line.next_step);
+            }
+            line.next_at = next_at;
+        }
+    }
+
+    /// How much an actor has given away and waits for.
+    pub fn in_flight(&self, path: &str, n: usize) {
+        if let Some(mut line) = self.actors.get_mut(path) {
+            line.in_flight = n;
+        }
+    }
+
+    /// An actor met a failure.
+    pub fn failed(&self, path: &str, failure: &Failure) {
+        let trouble = self.trouble(failure);
+        if let Some(mut line) = self.actors.get_mut(path) {
+            line.last_failure = Some(trouble);
+        }
+    }
+
+    /// An actor died of a failure and is started again at `at`.
+    pub fn restarts(&self, path: &str, failure: &Failure, at: Option<Micros>) {
+        let trouble = self.trouble(failure);
+        let now = self.clock.now().wall;
+        if let Some(mut line) = self.actors.get_mut(path) {
+            line.restarts += 1;
+            line.last_failure = Some(trouble);
+            line.state = if at.is_some() { "restarting".into() } else { "down".into() };
+            line.since = now;
+            line.next_step = if at.is_some() { "start again".into() } else { "none before something changes".into() };
+            line.next_at = at;
+        }
+    }
+
+    /// A failure as it is shown.
+    #[must_use]
+    pub fn trouble(&self, failure: &Failure) -> Trouble {
+        Trouble {
+            class: failure.class.as_str(),
+            reach: failure.reach.as_str(),
+            text: failure.chain(),
+            at: self.clock.now().wall,
+        }
+    }
+
+    /// An actor is no more.
+    pub fn gone(&self, path: &str) {
+        self.actors.remove(path);
+    }
+
+    /// Every actor, by path.
+    #[must_use]
+    pub fn actors(&self) -> BTreeMap<String, ActorLine> {
+        self.actors.iter().map(|line| (line.key().clone(), line.value().clone())).collect()
+    }
+
+    /// Changes an account's line, making it if need be.
+    pub fn account(&self, name: &str, change: impl FnOnce(&mut AccountLine)) {
+        let now = self.clock.now();
+        let mut line = self.accounts.entry(name.to_owned()).or_insert_with(|| AccountLine {
+            state: "starting",
+            reason: String::new(),
+            since: now.wall,
+            next_attempt_at: None,
+            run: None,
+            totals: Counts::default(),
+            runs: (0, 1),
+            proved: None,
+            followed: now.mono,
+            last_success: None,
+            errors: BTreeMap::new(),
+            push: "poll",
+            folders: Arc::default(),
+        });
+        let before = line.state;
+        change(&mut line);
+        if line.state != before {
+            line.since = now.wall;
+        }
+    }
+
+    /// An account's line.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<AccountLine> {
+        self.accounts.get(name).map(|line| line.value().clone())
+    }
+
+    /// An account is no longer followed.
+    pub fn forget(&self, name: &str) {
+        self.accounts.remove(name);
+    }
+
+    /// Every account, by id.
+    #[must_use]
+    pub fn accounts(&self) -> BTreeMap<String, AccountLine> {
+        self.accounts.iter().map(|line| (line.key().clone(), line.value().clone())).collect()
+    }
+}

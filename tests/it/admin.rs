@@ -1,0 +1,161 @@
+//! The admin API's door: roles, Host names, limits, and no secret in any answer.
+
+use crate::support::binary::{Postrider, account};
+use crate::support::mail::{blocking, seed, serve};
+use crate::support::served::{Served, head, request, wait_until};
+use postrider::admin::routes::ROUTES;
+use postrider::admin::token::Role;
+use std::fs;
+
+const READ: &str = "read-read-read-read-read-read-read-1234";
+const OPERATE: &str = "oper-oper-oper-oper-oper-oper-oper-1234";
+
+async fn served() -> (postrider_imapd::Server, Postrider, Served) {
+    let mailbox = seed::mailbox(81, 20);
+    let server = serve(&[("u", &mailbox)], |_, _| None).await;
+    let postrider = Postrider::new(&format!("{}{}", head(), account("u", server.port(), "pw")));
+    let (postrider, served) = blocking(move || {
+        let first = postrider.serve(&[]);
+        first.settle(&postrider, "u", &mailbox);
+        first.stop();
+        let file = postrider.path("data/admin.token");
+        let own = fs::read_to_string(&file).unwrap();
+        fs::write(&file, format!("{own}read {READ}\noperate {OPERATE}\n")).unwrap();
+        let mut served = postrider.serve(&[]);
+        served.token = own.trim().to_owned();
+        (postrider, served)
+    })
+    .await;
+    (server, postrider, served)
+}
+
+fn ask(served: &Served, method: &str, path: &str, token: Option<&str>) -> u16 {
+    let bearer = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\n{bearer}", served.address);
+    request(&served.address, &head, "").0
+}
+
+/// Every route of the table, with every token: what the role allows is let in, nothing else is.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_route_asks_for_its_role() {
+    let (_server, _postrider, served) = served().await;
+    blocking(move || {
+        let tokens = [
+            (Role::Open, None),
+            (Role::Open, Some("wrong-wrong-wrong-wrong-wrong-wrong-wrong")),
+            (Role::Read, Some(READ)),
+            (Role::Operate, Some(OPERATE)),
+            (Role::Admin, Some(served.token.as_str())),
+        ];
+        for route in ROUTES {
+            // On loopback the metrics are open. A purge is tried on an account that there is not.
+            let needed = if route.path == "/metrics" { Role::Open } else { route.role };
+            let id = if route.path.ends_with("purge") { "nobody" } else { "u" };
+            let path = route.path.replace("{id}", id).replace("{*rest}", "index.html");
+            for (role, token) in tokens {
+                let status = ask(&served, route.method, &path, token);
+                let want = match (role >= needed, token) {
+                    (true, _) => [200, 202, 303, 307, 404, 409].contains(&status),
+                    (false, Some(_)) if role > Role::Open => status == 403,
+                    (false, _) => status == 401,
+                };
+                assert!(want, "{} {path} as {role:?} (needs {needed:?}): {status}", route.method);
+            }
+            let other = if route.method == "GET" { "DELETE" } else { "GET" };
+            assert_eq!(ask(&served, other, &path, Some(&served.token)), 405, "{other} {path}");
+        }
+        assert_eq!(ask(&served, "GET", "/v1/nothing", Some(&served.token)), 404);
+        assert_eq!(ask(&served, "GET", "/v1/accounts?limit=0", Some(&served.token)), 400);
+        assert_eq!(ask(&served, "GET", "/v1/accounts?colour=red", Some(&served.token)), 400);
+        assert_eq!(ask(&served, "GET", "/v1/events?after=-1", Some(&served.token)), 400);
+        assert_eq!(ask(&served, "GET", "/v1/runs?cursor=x", Some(&served.token)), 400);
+        served.stop();
+    })
+    .await;
+}
+
+/// A page of somebody else whose name resolves to this machine gets nothing; nor does a flood.
+#[tokio::test(flavor = "multi_thread")]
+async fn strange_hosts_long_bodies_and_secrets_stay_out() {
+    let (_server, postrider, served) = served().await;
+    blocking(move || {
+        let (address, token) = (served.address.clone(), served.token.clone());
+        let rebound = format!("GET /v1/accounts HTTP/1.1\r\nHost: evil.example:8025\r\nAuthorization: Bearer {token}\r\n");
+        assert_eq!(request(&address, &rebound, "").0, 421);
+        assert_eq!(request(&address, "GET /metrics HTTP/1.1\r\nHost: evil.example\r\n", "").0, 421);
+        let long = "x".repeat(1_000_000);
+        let flood = format!(
+            "POST /v1/accounts/u/pause HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n",
+            long.len()
+        );
+        assert_eq!(request(&address, &flood, &long).0, 413);
+        let mut seen = String::new();
+        for route in ROUTES.iter().filter(|r| r.method == "GET" && !r.path.contains('*')) {
+            let path = route.path.replace("{id}", "u");
+            let head = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n");
+            seen.push_str(&request(&address, &head, "").2);
+        }
+        assert!(!seen.contains(&token) && !seen.contains("\"pw\"") && !seen.contains(READ), "a secret was told");
+        let log = served.running.stderr();
+        assert!(!log.contains(&token) && !log.contains("Bearer"), "{log}");
+        let mode = |name: &str| {
+            use std::os::unix::fs::PermissionsExt;
+            fs::metadata(postrider.path(name)).unwrap().permissions().mode() & 0o777
+        };
+        assert_eq!((mode("data"), mode("data/admin.token"), mode("data/admin.url")), (0o700, 0o600, 0o600));
+        served.stop();
+        assert!(!postrider.path("data/admin.url").exists(), "nobody is told of a server that has gone");
+        // A token file that others can read is refused.
+        fs::set_permissions(postrider.path("data/admin.token"), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+        let refused = postrider.run(&["serve"]).exits(2);
+        assert!(refused.stderr.contains("chmod 600"), "{}", refused.stderr);
+    })
+    .await;
+}
+
+/// The page for browsers needs nothing from elsewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_document_is_whole_and_its_page_is_our_own() {
+    let (_server, _postrider, served) = served().await;
+    blocking(move || {
+        let document = served.get("/openapi.json");
+        assert!(document["paths"]["/v1/accounts/{id}/sync-now"]["post"].is_object(), "{document}");
+        assert!(document["components"]["securitySchemes"]["token"].is_object());
+        let (_, page) = served.ask("GET", "/docs/");
+        let page = page.as_str().unwrap().to_owned();
+        let elsewhere: Vec<&str> = page.split(['"', '\'']).filter(|part| part.contains("//")).collect();
+        assert!(elsewhere.is_empty(), "the page asks elsewhere: {elsewhere:?}");
+        for file in ["swagger-ui.css", "swagger-ui-bundle.js", "swagger-initializer.js"] {
+            assert_eq!(ask(&served, "GET", &format!("/docs/{file}"), None), 200, "{file}");
+        }
+        wait_until("health", || ask(&served, "GET", "/healthz", None) == 200);
+        served.stop();
+    })
+    .await;
+}
+
+/// The feed waits for the next event, and says when it is asked for one that is not kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_feed_pages_and_waits() {
+    let (_server, postrider, served) = served().await;
+    blocking(move || {
+        let first = served.get("/v1/events?limit=5");
+        assert_eq!((first["items"].as_array().unwrap().len(), &first["next"]), (5, &serde_json::json!("5")));
+        let last = crate::support::check::ask(&postrider.database(), "SELECT max(seq) AS x FROM event");
+        let began = std::time::Instant::now();
+        let none = served.get(&format!("/v1/events?after={last}&wait=1"));
+        assert!(none["items"].as_array().unwrap().is_empty() && began.elapsed().as_millis() >= 900, "{none}");
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| served.get(&format!("/v1/events?after={last}&wait=20")));
+            assert_eq!(ask(&served, "POST", "/v1/accounts/u/pause", Some(OPERATE)), 202);
+            let told = waiting.join().unwrap();
+            assert_eq!(told["items"][0]["kind"], "account.paused", "{told}");
+        });
+        let change = "DELETE FROM event WHERE seq <= 3";
+        crate::support::check::change(&postrider.database(), change);
+        let (status, gone) = served.ask("GET", "/v1/events?after=1");
+        assert_eq!((status, &gone["oldest"]), (410, &serde_json::json!(4)), "{gone}");
+        served.stop();
+    })
+    .await;
+}

@@ -1,0 +1,214 @@
+//! `serve`: follows mailboxes as they change, stops in order, goes on where it was.
+
+use crate::support::binary::{Postrider, account};
+use crate::support::check::{ask, equal, rows, state};
+use crate::support::mail::{Mailbox, blocking, note, seed, serve, serve_well};
+use crate::support::served::{head, until, wait_until};
+use postrider_imapd::Misbehaviour;
+use std::time::{Duration, Instant};
+
+const MESSAGES: &str = "SELECT count(*) AS x FROM message WHERE deleted_at IS NULL AND limbo_since IS NULL";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn follows_mail_flags_moves_renames_and_deletions() {
+    let mailbox = seed::mailbox(51, 150);
+    let server = serve_well("u", &mailbox).await;
+    let postrider = Postrider::new(&format!("{}{}", head(), account("u", server.port(), "pw")));
+    let log = blocking(move || {
+        let served = postrider.serve(&[]);
+        served.settle(&postrider, "u", &mailbox);
+        served.wait_for_state("u", "idle");
+        wait_until("a watch", || served.account("u")["push"] == "idle");
+        let bodies = |log: &[String]| log.iter().filter(|l| l.contains("BODY.PEEK[]")).count();
+        let database = postrider.database();
+        let last = ask(&database, "SELECT max(seq) AS x FROM event");
+
+        // New mail comes by itself, and soon; it is announced as new, once.
+        let before: u64 = ask(&database, MESSAGES).parse().unwrap();
+        mailbox.append("INBOX", note("new").dated("01-Feb-2031 10:00:00 +0000"));
+        let took = until(&database, MESSAGES, &(before + 1).to_string());
+        assert!(took < Duration::from_secs(2), "{took:?}");
+        // Flags of a message in INBOX.
+        let uid = *mailbox.lock()["INBOX"].mail.keys().next().unwrap();
+        mailbox.set_flags("INBOX", uid, &["\\Seen", "\\Flagged", "done"]);
+        served.settle(&postrider, "u", &mailbox);
+        // A move out of INBOX is chased at once; its bytes are held already.
+        let fetched = bodies(&server.log());
+        let uid = *mailbox.lock()["INBOX"].mail.keys().nth(3).unwrap();
+        mailbox.relocate("INBOX", uid, "Archive");
+        served.settle(&postrider, "u", &mailbox);
+        // A rename is seen with the next LIST, and fetches nothing.
+        wait_until("rest", || served.state("u") == "idle");
+        let moved = bodies(&server.log());
+        assert!(moved <= fetched + 1, "a move fetches one message at most");
+        mailbox.rename("Projects/Alpha", "Projects/Beta");
+        mailbox.delete("Junk");
+        postrider.run(&["sync-now", "u", "--wait"]).exits(0);
+        equal(&postrider, "u", &mailbox);
+        assert_eq!(bodies(&server.log()), moved, "a rename fetches nothing");
+
+        let sql = format!("SELECT kind AS x FROM event WHERE seq > {last}");
+        let kinds = rows(&database, &sql);
+        let count = |kind: &str| kinds.iter().filter(|k| *k == kind).count();
+        assert_eq!((count("message.created"), count("message.moved")), (1, 1), "{kinds:?}");
+        assert_eq!((count("folder.renamed"), count("folder.created"), count("folder.deleted")), (1, 0, 1), "{kinds:?}");
+        let paths =
+            rows(&database, "SELECT json_extract(data, '$.path') AS x FROM event WHERE kind = 'folder.renamed'");
+        assert_eq!(paths, ["Projects/Beta"]);
+        served.stop();
+        assert!(server.log().iter().filter(|l| l.starts_with("LOGOUT")).count() >= 1);
+        (server.log(), postrider)
+    })
+    .await
+    .0;
+    for word in ["SELECT", "STORE", "COPY", "MOVE", "APPEND", "EXPUNGE", "CLOSE", "CREATE"] {
+        assert!(!log.iter().any(|l| l.starts_with(word) || l.starts_with(&format!("UID {word}"))), "{word} was sent");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quiet_look_writes_nothing_but_its_hour() {
+    let mailbox = seed::mailbox(52, 60);
+    let server = serve_well("u", &mailbox).await;
+    let postrider = Postrider::new(&format!("{}{}", head(), account("u", server.port(), "pw")));
+    blocking(move || {
+        let served = postrider.serve(&[]);
+        served.settle(&postrider, "u", &mailbox);
+        postrider.run(&["sync-now", "u", "--wait"]).exits(0);
+        let before = state(&postrider.database());
+        for _ in 0..3 {
+            postrider.run(&["sync-now", "u", "--wait"]).exits(0);
+        }
+        assert_eq!(state(&postrider.database()), before, "no message, location, event or run row");
+        served.stop();
+        assert_eq!(state(&postrider.database()), before);
+        let hours =
+            ask(&postrider.database(), "SELECT sum(runs) || ' ' || (sum(passes) > sum(runs)) AS x FROM run_hour");
+        let (runs, more_passes) = hours.split_once(' ').unwrap();
+        assert!(runs.parse::<u32>().unwrap() >= 3 && more_passes == "1", "{hours}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_that_stops_is_seen_everywhere_and_healed() {
+    let mailbox = seed::mailbox(53, 40);
+    let server = serve_well("u", &mailbox).await;
+    let postrider = Postrider::new(&format!("{}{}", head(), account("u", server.port(), "pw")));
+    blocking(move || {
+        let served = postrider.serve(&[]);
+        served.settle(&postrider, "u", &mailbox);
+        wait_until("a watch", || served.account("u")["push"] == "idle");
+        wait_until("a proof", || served.metric("postrider_sync_lag_seconds{quantile=\"1\"}") < 1.0);
+        assert_eq!(served.ask("GET", "/readyz").0, 200);
+        assert!((served.metric("postrider_accounts{state=\"idle\"}") - 1.0).abs() < 0.1);
+
+        server.freeze(true);
+        mailbox.append("INBOX", note("unseen").dated("01-Feb-2031 10:00:00 +0000"));
+        wait_until("trouble", || served.state("u") == "waiting");
+        wait_until("lag", || served.metric("postrider_sync_lag_seconds{quantile=\"1\"}") > 3.0);
+        assert!(served.metric("postrider_accounts{state=\"waiting\"}") > 0.9);
+        let (status, body) = served.ask("GET", "/readyz");
+        assert_eq!(status, 503, "{body}");
+        assert!(body["troubled"]["u"].as_str().unwrap().starts_with("waiting: timeout"), "{body}");
+        wait_until("a next attempt", || served.account("u")["next_attempt_at"].is_string());
+        assert!(served.account("u")["errors"]["timeout"].as_u64() > Some(0));
+
+        server.freeze(false);
+        served.settle(&postrider, "u", &mailbox);
+        wait_until("readiness", || served.ask("GET", "/readyz").0 == 200);
+        wait_until("a proof", || served.metric("postrider_sync_lag_seconds{quantile=\"1\"}") < 2.0);
+        served.stop();
+    })
+    .await;
+}
+
+/// While history is read for long, new mail is not waited for.
+#[tokio::test(flavor = "multi_thread")]
+async fn new_mail_comes_beside_a_long_backfill() {
+    let mailbox = seed::mailbox(54, 2600);
+    let slow = |_: &str, command: &str| {
+        let history = command.contains("BODY.PEEK[]") && command.len() > 70;
+        history.then(|| Misbehaviour::Delay(Duration::from_millis(1500)))
+    };
+    let server = serve(&[("u", &mailbox)], slow).await;
+    let config = head().replace("silence = \"500ms\"", "silence = \"5s\"");
+    let postrider = Postrider::new(&format!("{config}{}", account("u", server.port(), "pw")));
+    blocking(move || {
+        let served = postrider.serve(&[]);
+        wait_until("a watch beside the run", || {
+            served.account("u")["push"] == "idle" && served.state("u") == "running"
+        });
+        let sessions = served.get("/v1/actors");
+        let sessions = sessions["items"].as_array().unwrap().iter().filter(|a| a["kind"] == "session").count();
+        assert_eq!(sessions, 2, "one works, one watches");
+        let before = served.account("u")["progress"]["remaining"].as_u64().unwrap_or(0);
+        assert!(before > 0, "the history is read too fast for this test");
+        let began = Instant::now();
+        mailbox.append("INBOX", note("urgent").dated("01-Feb-2031 10:00:00 +0000"));
+        let sql = "SELECT count(*) AS x FROM message WHERE subject = 'urgent'";
+        until(&postrider.database(), sql, "1");
+        let took = began.elapsed();
+        let running = served.state("u") == "running";
+        assert!(running, "the history was over before the mail came: {took:?}");
+        served.settle(&postrider, "u", &mailbox);
+        served.stop();
+        equal(&postrider, "u", &mailbox);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stops_within_ten_seconds_even_if_the_server_does_not_answer() {
+    let mailbox = seed::mailbox(55, 300);
+    let slow = |_: &str, command: &str| command.contains("BODY").then_some(Misbehaviour::Silence);
+    let server = serve(&[("u", &mailbox)], slow).await;
+    let config =
+        head().replace("silence = \"500ms\"", "silence = \"60s\"").replace("command = \"5s\"", "command = \"60s\"");
+    let postrider = Postrider::new(&format!("{config}{}", account("u", server.port(), "pw")));
+    blocking(move || {
+        let served = postrider.serve(&[]);
+        wait_until("a page that hangs", || server.log().iter().any(|l| l.contains("BODY")));
+        served.stop();
+        // And at once at the second signal.
+        let served = postrider.serve(&[]);
+        let pages = server.log().iter().filter(|l| l.contains("BODY")).count();
+        wait_until("a page that hangs", || server.log().iter().filter(|l| l.contains("BODY")).count() > pages);
+        served.running.signal("INT");
+        wait_until("the first signal", || served.running.stderr().contains("stopping"));
+        served.running.signal("INT");
+        let began = Instant::now();
+        let ran = served.running.wait(Duration::from_secs(5));
+        assert!(ran.code == Some(130) || began.elapsed() < Duration::from_secs(5), "{:?}", ran.code);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_accounts_start_without_a_storm_and_end_equal() {
+    let boxes: Vec<(String, Mailbox)> = (0..30).map(|n| (format!("user{n:02}"), seed::mailbox(700 + n, 12))).collect();
+    let users: Vec<(&str, &Mailbox)> = boxes.iter().map(|(name, mailbox)| (name.as_str(), mailbox)).collect();
+    let server = serve(&users, |_, _| None).await;
+    let mut config = head().replace("logins_per_second = 1000", "logins_per_second = 20\nsessions_per_endpoint = 12");
+    for (name, _) in &boxes {
+        config.push_str(&account(name, server.port(), "pw"));
+    }
+    let postrider = Postrider::new(&config);
+    blocking(move || {
+        let began = Instant::now();
+        let served = postrider.serve(&[]);
+        for (name, mailbox) in &boxes {
+            served.settle(&postrider, name, mailbox);
+        }
+        let logins = server.log().iter().filter(|l| l.starts_with("AUTHENTICATE")).count();
+        let paced = began.elapsed().as_secs_f64() * 20.0 + 21.0;
+        assert!((logins as f64) < paced, "{logins} logins in {:?}", began.elapsed());
+        let live = served.actor(&format!("root/endpoints/imap 127.0.0.1:{}", server.port())).unwrap();
+        assert!(live["in_flight"].as_u64() <= Some(12), "{live}");
+        served.stop();
+        for (name, mailbox) in boxes.iter().take(3) {
+            equal(&postrider, name, mailbox);
+        }
+    })
+    .await;
+}

@@ -1,0 +1,225 @@
+//! A storm: another mail client appends, flags, moves, deletes and renames in a real Dovecot while the server follows, and is
+//! killed. In the end the mirror is the mailbox, and the feed replayed is the mirror.
+//!
+//! STORM_SECONDS and STORM_KILLS say how long and how often (`cargo xtask soak` says more); POSTRIDER_TEST_SEED replays.
+
+use crate::dovecot::{Client, client, fill, truth};
+use crate::support::binary::Postrider;
+use crate::support::check::{ask, consistent, rows};
+use crate::support::dovecot::Dovecot;
+use crate::support::mail::{blocking, seed};
+use crate::support::served::{Served, head};
+use futures::TryStreamExt;
+use postrider_core::mail::flags::Flags;
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().map_or(default, |text| text.parse().unwrap())
+}
+
+fn config(server: &Dovecot) -> String {
+    let head = head().replace("silence = \"500ms\"", "silence = \"5s\"");
+    format!(
+        "{head}[[account]]\nid = \"u\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nusername = \"u\"\npassword = \"pw\"\n",
+        server.port
+    )
+}
+
+/// One thing happens; what cannot happen now (an empty folder, a name that is taken) does not.
+async fn happens(other: &mut Client, dice: &mut seed::Dice, n: usize) {
+    let folders = ["INBOX", "Archive", "Projects/Alpha", "Projects/Beta", "Later"];
+    let at = folders[dice.below(folders.len())];
+    let kind = dice.below(100);
+    if kind < 40 {
+        let mail = seed::message(dice, 100_000 + n);
+        let folder = if kind < 30 { "INBOX" } else { at };
+        drop(other.append(folder, None, None, mail.raw.as_slice()).await);
+        return;
+    }
+    if kind >= 95 {
+        let (from, to) =
+            if dice.below(2) == 0 { ("Projects/Alpha", "Projects/Beta") } else { ("Projects/Beta", "Projects/Alpha") };
+        drop(other.rename(from, to).await);
+        return;
+    }
+    let Ok(mailbox) = other.select(if kind < 80 { "INBOX" } else { at }).await else { return };
+    if mailbox.exists == 0 {
+        return;
+    }
+    let one = (1 + dice.below(usize::try_from(mailbox.exists).unwrap())).to_string();
+    match kind {
+        40..60 => {
+            let flags = ["+FLAGS (\\Seen)", "+FLAGS (\\Flagged)", "-FLAGS (\\Seen)", "+FLAGS (storm)"];
+            if let Ok(stored) = other.store(&one, flags[dice.below(4)]).await {
+                drop(stored.try_collect::<Vec<_>>().await);
+            }
+        }
+        60..75 | 80..90 => drop(other.mv(&one, ["Archive", "Later", "INBOX"][dice.below(3)]).await),
+        _ => {
+            if let Ok(stored) = other.store(&one, "+FLAGS (\\Deleted)").await {
+                drop(stored.try_collect::<Vec<_>>().await);
+            }
+            if let Ok(gone) = other.expunge().await {
+                drop(gone.try_collect::<Vec<_>>().await);
+            }
+        }
+    }
+}
+
+/// The feed replayed: each message's last told places and flags; nothing is created twice, no number is missing.
+fn replayed(served: &Served) -> BTreeMap<i64, Vec<(i64, String)>> {
+    let mut state: BTreeMap<i64, Vec<(i64, String)>> = BTreeMap::new();
+    let mut created = BTreeMap::new();
+    let mut after = 0;
+    loop {
+        let page = served.get(&format!("/v1/events?after={after}&limit=1000"));
+        let items = page["items"].as_array().unwrap();
+        if items.is_empty() {
+            return state;
+        }
+        for event in items {
+            assert_eq!(event["seq"].as_i64().unwrap(), after + 1, "a number is missing before {event}");
+            after += 1;
+            let Some(message) = event["message"].as_i64() else { continue };
+            if event["kind"] == "message.created" {
+                assert!(created.insert(message, ()).is_none(), "created twice: {event}");
+            }
+            let places = event["data"]["locations"].as_array().unwrap();
+            let mut places: Vec<(i64, String)> = places
+                .iter()
+                .map(|l| (l["folder"].as_i64().unwrap(), l["flags"].as_str().unwrap().to_owned()))
+                .collect();
+            places.sort();
+            state.insert(message, places);
+        }
+    }
+}
+
+/// What the database holds, in the same words.
+fn held(postrider: &Postrider) -> BTreeMap<i64, Vec<(i64, String)>> {
+    let sql = "SELECT l.message || '|' || l.folder || '|' || trim(l.flags || ' ' || l.keywords) AS x FROM location l \
+               JOIN folder f ON f.id = l.folder AND f.uidvalidity = l.uidvalidity AND f.deleted_at IS NULL WHERE l.ended_at IS NULL";
+    let mut state: BTreeMap<i64, Vec<(i64, String)>> = BTreeMap::new();
+    for row in rows(&postrider.database(), sql) {
+        let mut parts = row.splitn(3, '|');
+        let (message, folder) = (parts.next().unwrap().parse().unwrap(), parts.next().unwrap().parse().unwrap());
+        let flags = Flags::new(parts.next().unwrap().split_whitespace()).to_string();
+        state.entry(message).or_default().push((folder, flags));
+    }
+    for places in state.values_mut() {
+        places.sort();
+    }
+    state
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_with_kills_ends_equal() {
+    let (seconds, kills) = (number("STORM_SECONDS", 8), number("STORM_KILLS", 3));
+    let first = number("POSTRIDER_TEST_SEED", 20_26);
+    println!("seed {first}, {seconds} s, {kills} kills");
+    let server = Dovecot::start();
+    let mut other = client(&server, "u").await;
+    fill(&mut other, 80).await;
+    let postrider = Postrider::new(&config(&server));
+    let mut dice = seed::Dice::new(first);
+    let mut chaos = seed::Dice::new(first ^ 0x5151);
+    let (mut served, mut postrider) = blocking(move || (postrider.serve(&[]), postrider)).await;
+    let began = Instant::now();
+    let mut moments: Vec<u64> =
+        (0..kills).map(|_| chaos.below(usize::try_from(seconds * 1000).unwrap()) as u64).collect();
+    moments.sort_unstable();
+    let mut n = 0;
+    while began.elapsed() < Duration::from_secs(seconds) || !moments.is_empty() {
+        happens(&mut other, &mut dice, n).await;
+        n += 1;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if moments.first().is_some_and(|at| began.elapsed() >= Duration::from_millis(*at)) {
+            moments.remove(0);
+            (served, postrider) = blocking(move || {
+                let Served { mut running, .. } = served;
+                running.child.kill().unwrap();
+                running.child.wait().unwrap();
+                (postrider.serve(&[]), postrider)
+            })
+            .await;
+        }
+    }
+    let want = truth(&mut other).await;
+    let log = blocking(move || {
+        postrider.run(&["sync-now", "u", "--wait"]).exits(0);
+        // What vanished last is looked for once more.
+        postrider.run(&["sync-now", "u", "--wait"]).exits(0);
+        let got = postrider.manifest("u");
+        let missing: Vec<&String> = want.iter().filter(|l| !got.contains(l)).collect();
+        let extra: Vec<&String> = got.iter().filter(|l| !want.contains(l)).collect();
+        assert!(got == want, "seed {first}: missing {missing:?}, extra {extra:?}\n{}", served.running.stderr());
+        let (mut told, held) = (replayed(&served), held(&postrider));
+        told.retain(|_, places| !places.is_empty());
+        let apart: Vec<_> = told
+            .keys()
+            .chain(held.keys())
+            .filter(|id| told.get(id) != held.get(id))
+            .map(|id| (id, told.get(id), held.get(id)))
+            .collect();
+        assert!(apart.is_empty(), "seed {first}: the feed leads elsewhere: {apart:?}");
+        postrider.run(&["verify", "u"]).exits(0);
+        served.stop();
+        consistent(&postrider.database());
+        ask(&postrider.database(), "SELECT count(*) || ' events, ' || sum(kind = 'message.moved') || ' moves, ' || sum(kind = 'folder.renamed') || ' renames' AS x FROM event")
+    })
+    .await;
+    println!("{n} happenings, {log}");
+}
+
+/// How long from Dovecot's own notice until a mail is in the database.
+#[tokio::test(flavor = "multi_thread")]
+async fn delivered_mail_is_there_soon_after_the_notice() {
+    let server = Dovecot::start();
+    let mut other = client(&server, "u").await;
+    fill(&mut other, 40).await;
+    let postrider = Postrider::new(&config(&server));
+    let port = server.port;
+    let (served, postrider) = blocking(move || {
+        let served = postrider.serve(&[]);
+        crate::support::served::wait_until("a watch", || served.account("u")["push"] == "idle");
+        (served, postrider)
+    })
+    .await;
+    // A client that only listens: when does Dovecot tell of it?
+    let (notices, noticed) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.write_all(b"a LOGIN u pw\r\nb EXAMINE INBOX\r\nc IDLE\r\n").unwrap();
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            if line.ends_with(" EXISTS") && notices.send(Instant::now()).is_err() {
+                return;
+            }
+        }
+    });
+    let noticed = std::sync::Arc::new(std::sync::Mutex::new(noticed));
+    noticed.lock().unwrap().recv().unwrap();
+    let mut delays = Vec::new();
+    let mut postrider = postrider;
+    for n in 0..12 {
+        let raw = format!("Subject: notice-{n}\r\n\r\nx\r\n");
+        other.append("INBOX", None, None, raw.as_bytes()).await.unwrap();
+        let noticed = std::sync::Arc::clone(&noticed);
+        let delay;
+        (postrider, delay) = blocking(move || {
+            let notice = noticed.lock().unwrap().recv_timeout(Duration::from_secs(10)).unwrap();
+            let sql = format!("SELECT count(*) AS x FROM message WHERE subject = 'notice-{n}'");
+            crate::support::served::until(&postrider.database(), &sql, "1");
+            (postrider, Instant::now().saturating_duration_since(notice))
+        })
+        .await;
+        delays.push(delay);
+    }
+    delays.sort();
+    println!("from Dovecot's notice to the database, {} mails: {delays:?}", delays.len());
+    blocking(move || served.stop()).await;
+    // A bound for a broken machine, not a measure: the distribution is printed.
+    assert!(delays[delays.len() / 2] < Duration::from_secs(1), "{delays:?}");
+}
