@@ -1,0 +1,19 @@
+# Postrider in a container, not as root. See docs/operations.md.
+FROM rust:1.95-bookworm AS build
+WORKDIR /src
+COPY . .
+RUN cargo build --release --locked --package postrider
+
+FROM debian:bookworm-slim
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends ca-certificates \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin postrider \
+    && install -d -o postrider -g postrider -m 0700 /data
+COPY --from=build /src/target/release/postrider /usr/local/bin/postrider
+USER 10001
+VOLUME /data
+# data_dir = "/data"; the admin API stays on the container's loopback unless the config says otherwise.
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/usr/local/bin/postrider"]
+CMD ["serve", "--config", "/etc/postrider/config.toml"]
