@@ -25,6 +25,8 @@ pub(super) struct Work {
     excluded: BTreeSet<FolderId>,
     /// Nothing was missing and everything new could be opened.
     complete: bool,
+    /// What is missing may be under a name that could not be looked at.
+    pub(super) unsure: bool,
 }
 
 /// Where the LIST stands.
@@ -96,6 +98,9 @@ impl Run {
         out: &mut Vec<Action>,
     ) {
         work.complete = missing.is_empty();
+        if work.unsure {
+            return self.next_folder(work, now, out);
+        }
         let Some(session) = self.session else { return };
         let sight = Sight { session, at: work.started, confirm_after: self.settings.confirm_after };
         let ruling = judge_list(missing, shown, self.folders.len(), self.account.list_look.as_ref(), sight);

@@ -89,6 +89,8 @@ fn counted(folder: &Folder, examined: &Examined) -> Option<UidSet> {
         && row.look.is_none()
         && row.unproved.is_none()
         && folder.fills.is_empty()
+        // Only a listing proves a folder for the first time.
+        && (row.proved_at.is_some() || !row.backfill.remaining.is_empty())
         && examined.exists.checked_sub(mark.exists) == Some(arrived);
     sure.then(|| if arrived == 0 { UidSet::new() } else { UidSet::range(mark.uidnext, examined.uidnext - 1) })
 }

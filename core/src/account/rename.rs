@@ -1,7 +1,7 @@
 //! A missing folder under a new name: equal UIDVALIDITY and, of a sample of our rows, most are there and all those agree in
 //! UID, size and INTERNALDATE. Decided before a new name is opened.
 
-use crate::account::event::Action;
+use crate::account::event::{Action, Token};
 use crate::account::listing::{Listing, Work};
 use crate::account::run::{Owner, Run};
 use crate::commit::request::Change;
@@ -17,6 +17,8 @@ pub(super) struct Matching {
     work: Work,
     missing: BTreeSet<FolderId>,
     shown: usize,
+    /// A new name could not be looked at: whatever is missing may be there.
+    unsure: bool,
     /// New names that are not compared yet.
     todo: VecDeque<ListedFolder>,
     at: At,
@@ -27,8 +29,8 @@ pub(super) struct Matching {
 enum At {
     Start,
     Examining(ListedFolder),
-    /// Our sample of the last candidate is read.
-    Reading(Candidates),
+    /// Our sample of the last candidate is read, under this token.
+    Reading(Candidates, Token),
     /// The server's is asked.
     Sampling(Candidates, Vec<Sampled>),
     Renaming(ListedFolder, FolderId),
@@ -45,7 +47,7 @@ impl Matching {
     pub(super) fn new(work: Work, missing: BTreeSet<FolderId>, shown: usize) -> Self {
         // Without a missing folder every new name is new.
         let todo = if missing.is_empty() { VecDeque::new() } else { work.fresh.clone() };
-        Self { work, missing, shown, todo, at: At::Start }
+        Self { work, missing, shown, unsure: false, todo, at: At::Start }
     }
 }
 
@@ -74,7 +76,11 @@ impl Run {
                 self.ask(Owner::Listing, request, out);
             }
             None => {
-                let Matching { work, missing, shown, .. } = matching;
+                let Matching { mut work, missing, shown, unsure, .. } = matching;
+                if unsure && !missing.is_empty() {
+                    // Nothing ends on this LIST.
+                    work.unsure = true;
+                }
                 self.judge_missing(work, missing, shown, now, out);
             }
         }
@@ -89,9 +95,13 @@ impl Run {
         out: &mut Vec<Action>,
     ) {
         let At::Examining(name) = std::mem::replace(&mut matching.at, At::Start) else {
+            matching.unsure = true;
             return self.match_folders(matching, now, out);
         };
-        let Some(examined) = examined else { return self.match_folders(matching, now, out) };
+        let Some(examined) = examined else {
+            matching.unsure = true;
+            return self.match_folders(matching, now, out);
+        };
         let same = |id: &&FolderId| {
             self.folders.get(id).is_some_and(|f| {
                 let live = &f.row.live;
@@ -105,16 +115,21 @@ impl Run {
     fn match_next(&mut self, mut matching: Matching, candidates: Candidates, now: Now, out: &mut Vec<Action>) {
         match candidates.folders.last().copied() {
             Some(folder) => {
-                matching.at = At::Reading(candidates);
+                let token = self.read_sample(folder, out);
+                matching.at = At::Reading(candidates, token);
                 self.listing = Listing::Matching(Box::new(matching));
-                self.read_sample(folder, out);
             }
             None => self.match_folders(matching, now, out),
         }
     }
 
-    pub(super) fn on_match_rows(&mut self, ours: Vec<Sampled>, now: Now, out: &mut Vec<Action>) {
-        let Some((mut matching, At::Reading(mut candidates))) = self.take_matching() else { return };
+    pub(super) fn on_match_rows(&mut self, token: Token, ours: Vec<Sampled>, now: Now, out: &mut Vec<Action>) {
+        // A sample of a LIST that was broken off is another folder's.
+        let awaited = matches!(&self.listing, Listing::Matching(m) if matches!(m.at, At::Reading(_, t) if t == token));
+        if !awaited {
+            return;
+        }
+        let Some((mut matching, At::Reading(mut candidates, _))) = self.take_matching() else { return };
         if ours.is_empty() {
             // No rows to compare: deleted and new.
             candidates.folders.pop();
@@ -128,6 +143,9 @@ impl Run {
     }
 
     pub(super) fn on_match_sampled(&mut self, theirs: &[Sampled], now: Now, out: &mut Vec<Action>) {
+        if !matches!(&self.listing, Listing::Matching(m) if matches!(m.at, At::Sampling(..))) {
+            return;
+        }
         let Some((mut matching, At::Sampling(mut candidates, ours))) = self.take_matching() else { return };
         let Some(folder) = candidates.folders.pop() else { return self.match_folders(matching, now, out) };
         if !agrees(&ours, theirs) {

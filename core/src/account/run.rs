@@ -254,6 +254,7 @@ impl Run {
             path: f.row.path.clone(),
             role: f.row.role,
             excluded: f.row.excluded,
+            standing: f.standing.is_some(),
             looked: f.seen,
             mark: f.row.live.mark,
             unread: !f.row.backfill.remaining.is_empty(),
@@ -296,10 +297,11 @@ impl Run {
         out.push(Action::ReadRows { token, folder });
     }
 
-    pub(super) fn read_sample(&mut self, folder: FolderId, out: &mut Vec<Action>) {
+    pub(super) fn read_sample(&mut self, folder: FolderId, out: &mut Vec<Action>) -> Token {
         let token = self.token();
         self.commits.insert(token, Owner::Listing);
         out.push(Action::ReadSample { token, folder });
+        token
     }
 
     pub(super) fn commit(&mut self, owner: Owner, change: Change, now: Now, out: &mut Vec<Action>) {

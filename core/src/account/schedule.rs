@@ -131,9 +131,11 @@ impl Schedule {
         for folder in folders.iter().filter(|f| !f.excluded) {
             let interval = self.mode.shortest().max(Tier::of(folder.role, &folder.path).floor());
             let before = self.due.get(&folder.id).copied();
-            let next = match (folder.looked, before) {
-                (Some(Depth::Full), _) | (_, None) => mono + self.spread(interval),
-                (_, Some(before)) => before,
+            // Only a full look earns the interval; what was left alone, or not come to, is due again after the shortest.
+            let again = || mono + self.spread(self.mode.shortest());
+            let next = match folder.looked {
+                Some(Depth::Full) => mono + self.spread(interval),
+                Some(Depth::Quick) | None => before.filter(|before| *before > mono).unwrap_or_else(again),
             };
             due.insert(folder.id, next);
         }
@@ -179,6 +181,7 @@ mod tests {
             path,
             role,
             excluded: false,
+            standing: false,
             looked,
             mark: Mark::CLEARED,
             unread: false,
@@ -223,6 +226,16 @@ mod tests {
             schedule.looked(&all(Some(Depth::Quick)), MINUTE);
             assert_eq!(schedule.next(MINUTE), next);
         }
+    }
+
+    /// What stands still at its time is not asked for again and again.
+    #[test]
+    fn what_was_not_looked_at_is_due_again_and_not_at_once() {
+        let mut schedule = Schedule::new(Mode::Balanced, 3);
+        schedule.looked(&[line(1, "INBOX", None, Some(Depth::Full)), line(2, "Odd", None, None)], Duration::ZERO);
+        assert_eq!(due(&schedule, 16 * MINUTE), [1, 2], "soon, though nobody has looked");
+        schedule.looked(&[line(1, "INBOX", None, Some(Depth::Full)), line(2, "Odd", None, None)], 16 * MINUTE);
+        assert!(schedule.next(16 * MINUTE) > 28 * MINUTE);
     }
 
     #[test]

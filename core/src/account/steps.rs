@@ -218,7 +218,7 @@ pub(super) fn sampled(
     out: &mut Vec<Action>,
 ) -> Phase {
     match (run.commits.remove(&token), rows) {
-        (Some(_), Ok(ours)) => run.on_match_rows(ours, now, out),
+        (Some(_), Ok(ours)) => run.on_match_rows(token, ours, now, out),
         (Some(_), Err(failure)) => return failed(run, failure, now, out),
         (None, _) => {}
     }

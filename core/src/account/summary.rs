@@ -96,6 +96,8 @@ pub struct FolderLine {
     pub role: Option<Role>,
     /// The config leaves it out.
     pub excluded: bool,
+    /// It was left alone, and why stands in the ledger.
+    pub standing: bool,
     /// How closely this run has looked at it.
     pub looked: Option<Depth>,
     /// What the last complete pass saw.

@@ -6,6 +6,7 @@
 
 use crate::scheduler::{World, flags, hash};
 use postrider_core::commit::ledger::EventKind;
+use postrider_core::mail::cursor::Mark;
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::{FolderId, MessageId};
 use std::collections::BTreeMap;
@@ -77,7 +78,9 @@ impl World {
         if self.lied {
             return Ok(());
         }
-        for row in self.store.folders.values() {
+        // A folder that was taken for another one's new name (few messages, all alike) is listed next, which puts back what
+        // it lacks: until then its mark is cleared.
+        for row in self.store.folders.values().filter(|row| row.live.mark != Mark::CLEARED) {
             let Some(folder) = self.truth.get(&row.id).and_then(|id| self.server.by_id(*id)) else { continue };
             let living = self.store.rows(row.id).living;
             for (uid, mail) in &folder.mail {

@@ -6,6 +6,8 @@ use crate::account::follow::vocabulary::{Command, Conflict, Output};
 use crate::recovery::history::History;
 use crate::time::Now;
 
+const PAUSED: &str = "paused by an operator";
+
 impl Follower {
     /// Whether a command makes sense now.
     ///
@@ -13,6 +15,7 @@ impl Follower {
     /// [`Conflict`], with the reason.
     pub fn accepts(&self, command: Command) -> Result<(), Conflict> {
         match (command, &self.stage) {
+            (Command::Stop, _) => Ok(()),
             (_, Stage::Ended) => Err(Conflict("the account has been stopped")),
             (Command::SyncNow | Command::ResetErrors, Stage::Paused) => {
                 Err(Conflict("the account is paused: resume it first"))
@@ -29,7 +32,12 @@ impl Follower {
         match command {
             Command::Stop if working => self.end_run(After::End, now, out),
             Command::Stop => self.end(out),
-            Command::Pause if working => self.end_run(After::Pause, now, out),
+            Command::Pause if working => {
+                // Durable before the run has settled: a crash in between must not forget it.
+                let event = (self.after < After::Pause).then_some("account.paused");
+                out.push(Output::Persist { state: "paused", reason: PAUSED.into(), event });
+                self.end_run(After::Pause, now, out);
+            }
             Command::Pause => self.pause(out),
             Command::Cancel if working => self.end_run(After::Rest, now, out),
             Command::Cancel => {}
@@ -37,12 +45,18 @@ impl Follower {
                 out.push(Output::Persist { state: "starting", reason: "resumed by an operator".into(), event: None });
                 self.begin_run(Scope::Everything, now, out);
             }
+            // The pause is still settling: it is taken back, and followed by a look at everything.
+            Command::Resume if self.after == After::Pause => {
+                out.push(Output::Persist { state: "starting", reason: "resumed by an operator".into(), event: None });
+                self.after = After::Rest;
+                self.again = Some(Scope::Everything);
+            }
             Command::Resume => {}
             Command::SyncNow | Command::ResetErrors if matches!(self.stage, Stage::Ended | Stage::Paused) => {}
             Command::SyncNow | Command::ResetErrors => {
                 if command == Command::ResetErrors {
-                    let has_logged_in = self.history.has_logged_in;
-                    self.history = History { has_logged_in, ..History::default() };
+                    self.forget();
+                    self.forgets = working;
                 }
                 self.run_now(now, out);
             }
@@ -54,6 +68,11 @@ impl Follower {
                 }
             }
         }
+    }
+
+    pub(super) fn forget(&mut self) {
+        let has_logged_in = self.history.has_logged_in;
+        self.history = History { has_logged_in, ..History::default() };
     }
 
     /// A run of everything, now or right after the one that is under way; a wait inside that one is cut short.
@@ -69,7 +88,7 @@ impl Follower {
     }
 
     pub(super) fn end_run(&mut self, after: After, now: Now, out: &mut Vec<Output>) {
-        self.after = after;
+        self.after = self.after.max(after);
         self.again = None;
         self.drive(Event::Stop, now, out);
     }
@@ -79,6 +98,6 @@ impl Follower {
         self.stage = Stage::Paused;
         self.trouble = None;
         self.release_all(out);
-        out.push(Output::Persist { state: "paused", reason: "paused by an operator".into(), event });
+        out.push(Output::Persist { state: "paused", reason: PAUSED.into(), event });
     }
 }

@@ -27,7 +27,7 @@ pub(super) enum Stage {
 }
 
 /// What is to follow the run that is being ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum After {
     Rest,
     Pause,
@@ -72,6 +72,12 @@ pub struct Follower {
     pub(super) proved: Option<Duration>,
     /// The last run was begun to see what happened to flags between a pass and its watch.
     pub(super) caught_up: bool,
+    /// The run under way was begun by a hint.
+    pub(super) hinted: bool,
+    /// Runs in a row that a hint began and that found nothing.
+    pub(super) fruitless: u8,
+    /// Failures are to be forgotten when the run under way has ended.
+    pub(super) forgets: bool,
     /// The last pass of INBOX that is known to be durable.
     pub(super) passed: Option<Micros>,
 }
@@ -107,6 +113,9 @@ impl Follower {
             armed: None,
             proved: None,
             caught_up: false,
+            hinted: false,
+            fruitless: 0,
+            forgets: false,
             passed: None,
         }
     }
@@ -241,10 +250,7 @@ impl Follower {
         self.after = After::Rest;
         self.wished = false;
         self.caught_up = false;
-        if let Some(main) = &mut self.main {
-            // The next question ends the watch; what it still says is no news.
-            main.watch = None;
-        }
+        self.hinted = false;
         let machine = Machine::new(self.rules.settings.clone(), self.history.clone());
         self.stage = Stage::Working(Box::new(machine));
         self.drive(Event::Begin(scope), now, out);
@@ -255,6 +261,10 @@ impl Follower {
         let mut events = VecDeque::from([event]);
         let mut finished = None;
         while let Some(event) = events.pop_front() {
+            // A run that has ended hears what comes too late, and nothing comes of it.
+            if !matches!(self.stage, Stage::Working(_)) {
+                return;
+            }
             let Stage::Working(machine) = std::mem::replace(&mut self.stage, Stage::Ended) else { return };
             let (machine, actions) = machine.step(event, now);
             self.note_pass(&machine, now);
@@ -310,6 +320,11 @@ impl Follower {
         self.wakes = None;
         self.held = None;
         self.history = summary.history.clone();
+        if std::mem::take(&mut self.forgets) {
+            self.forget();
+        }
+        let nothing = self.hinted && summary.failure.is_none() && !summary.counts.changed();
+        self.fruitless = if nothing { self.fruitless.saturating_add(1) } else { 0 };
         match summary.outcome {
             Outcome::Failed => {
                 self.history.failed_runs = self.history.failed_runs.saturating_add(1);
@@ -422,6 +437,7 @@ impl Follower {
             && self.main.is_some_and(|held| now.mono.saturating_sub(held.since) >= SURVIVAL)
         {
             self.history.survived();
+            self.history.panics = 0;
         }
     }
 

@@ -41,6 +41,7 @@ fn inbox() -> FolderLine {
         path: "INBOX".into(),
         role: None,
         excluded: false,
+        standing: false,
         looked: Some(Depth::Full),
         mark: Mark { uidnext: 5, exists: 4, modseq: 0 },
         unread: false,
@@ -72,6 +73,60 @@ fn a_hint_begins_a_run_on_the_session_in_hand() {
     let out = f.step(Input::Machine(f.run(), snapshot()), at(10));
     assert!(!out.iter().any(|o| matches!(o, Output::Connect)), "the session is in hand: {out:?}");
     assert!(f.step(Input::Hinted(1, Hint::Counts), at(11)).is_empty(), "the watch is over");
+}
+
+/// What a session still says when its run has ended changes nothing.
+#[test]
+fn late_answers_do_not_end_the_follower() {
+    let mut f = resting();
+    let late = || Event::Woke;
+    assert!(!begins(&f.step(Input::Machine(f.run(), late()), at(5))));
+    assert_eq!(f.status().state, "idle");
+    f.step(Input::Command(Command::Pause), at(6));
+    f.step(Input::Machine(f.run(), late()), at(7));
+    assert_eq!(f.status().state, "paused");
+    assert!(begins(&f.step(Input::Command(Command::Resume), at(8))));
+}
+
+/// Commands that come while a run is being ended: the strongest counts, and a resume takes a pause back.
+#[test]
+fn commands_during_the_end_of_a_run() {
+    let ending = || {
+        let mut f = resting();
+        f.step(Input::Command(Command::SyncNow), at(5));
+        f.step(Input::Machine(f.run(), snapshot()), at(5));
+        let out = f.step(Input::Command(Command::Pause), at(6));
+        assert!(out.iter().any(|o| matches!(o, Output::Persist { state: "paused", .. })), "durable at once: {out:?}");
+        f
+    };
+    let mut f = ending();
+    if matches!(f.stage, Stage::Working(_)) {
+        f.step(Input::Command(Command::Cancel), at(7));
+        assert_eq!(f.after, After::Pause);
+        f.step(Input::Command(Command::Stop), at(7));
+        f.step(Input::Command(Command::Pause), at(7));
+        assert_eq!(f.after, After::End);
+    }
+    let mut f = ending();
+    f.step(Input::Command(Command::Resume), at(7));
+    assert!(f.after == After::Rest || matches!(f.stage, Stage::Working(_)));
+}
+
+/// Hints that lead to nothing, again and again, are not run after.
+#[test]
+fn fruitless_hints_are_slowed_down() {
+    let mut f = resting();
+    let mut begun = 0;
+    for n in 0..50 {
+        let watch = f.watches;
+        if begins(&f.step(Input::Hinted(watch, Hint::Counts), at(10 + n))) {
+            begun += 1;
+            f.main = Some(Held { id: SessionId(1), since: at(0).mono, watch: None });
+            let summary = Summary { folders: vec![inbox()], ..Summary::of(Outcome::Success, History::default()) };
+            f.finished(summary, at(10 + n), &mut Vec::new());
+        }
+    }
+    assert!(begun <= 8, "{begun} runs for nothing in 50 s");
 }
 
 /// A look that ends with another folder open leaves a gap for flags; it is closed once, not for ever.

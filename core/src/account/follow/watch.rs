@@ -1,9 +1,10 @@
 //! Watching INBOX: between runs on the session in hand, beside a long run on one to spare.
 
 use crate::account::event::{Depth, Event, Scope};
-use crate::account::follow::follower::{Follower, Held, Stage, is_inbox};
+use crate::account::follow::follower::{After, Follower, Held, Stage, is_inbox};
 use crate::account::follow::vocabulary::{Output, Which};
 use crate::account::machine::Action;
+use crate::account::summary::FolderLine;
 use crate::failure::Failure;
 use crate::mail::change::{Hint, Unwatched};
 use crate::mail::id::SessionId;
@@ -14,6 +15,11 @@ use std::time::Duration;
 
 /// When there was no session to spare beside a run, the next one is asked for after this.
 const BESIDE_AGAIN: Duration = Duration::from_secs(60);
+
+/// Runs in a row that hints began and that found nothing, after which hints are gathered for a while.
+const FRUITLESS: u8 = 5;
+/// For so long.
+const FRUITLESS_WAIT: Duration = Duration::from_secs(30);
 
 impl Follower {
     /// Between runs the session watches INBOX; where it cannot, it is given back. A second look needs another session.
@@ -30,7 +36,9 @@ impl Follower {
     }
 
     pub(super) fn watch_on(&mut self, which: Which, out: &mut Vec<Output>) -> bool {
-        let Some(inbox) = self.folders.iter().find(|f| is_inbox(f) && !f.excluded) else { return false };
+        // A folder that stands still cannot be looked at: a hint of it would lead nowhere, again and again.
+        let fit = |f: &&FolderLine| is_inbox(f) && !f.excluded && !f.standing;
+        let Some(inbox) = self.folders.iter().find(fit) else { return false };
         let (remote_id, seen) = (inbox.remote_id.clone(), (inbox.mark.uidnext, inbox.mark.exists));
         let held = match which {
             Which::Main => &mut self.main,
@@ -87,11 +95,26 @@ impl Follower {
         };
         let Some(inbox) = self.live_end() else { return };
         match &self.stage {
+            // A run that is only beginning or ending takes no hints: they are looked at right after it.
+            Stage::Working(machine) if matches!(machine.phase(), "opening" | "closing") => {
+                if self.after == After::Rest {
+                    let folders = [(inbox, depth)].into_iter().collect();
+                    self.again.get_or_insert(Scope::Some { list: false, folders });
+                }
+            }
             Stage::Working(_) => self.drive(Event::Nudged(inbox, depth), now, out),
+            Stage::Resting { next, .. } if self.fruitless >= FRUITLESS => {
+                let (next, again) = (*next, now.mono + FRUITLESS_WAIT);
+                if again < next {
+                    let folders = [(inbox, Depth::Full)].into_iter().collect();
+                    self.stage = Stage::Resting { next: again, scope: Some(Scope::Some { list: true, folders }) };
+                }
+            }
             Stage::Resting { .. } if !self.is_cooling() => {
                 let folders = [(inbox, depth)].into_iter().collect();
                 self.begin_run(Scope::Some { list: false, folders }, now, out);
                 self.caught_up = hint == Hint::Stale;
+                self.hinted = true;
             }
             Stage::Resting { .. } | Stage::Parked(..) | Stage::Paused | Stage::Ended => {}
         }
@@ -112,7 +135,12 @@ impl Follower {
         let which = if is_main { Which::Main } else { Which::Beside };
         let since = if is_main { self.main } else { self.beside }.map_or(now.mono, |held| held.since);
         match end {
-            Ok(Unwatched::Asked) => {}
+            // What came with the last hint has been heard by now.
+            Ok(Unwatched::Asked) => {
+                if let Some(main) = self.main.as_mut().filter(|_| is_main) {
+                    main.watch = None;
+                }
+            }
             Ok(Unwatched::Unable) => {
                 self.unable = true;
                 self.release(which, out);
