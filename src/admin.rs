@@ -90,3 +90,11 @@ pub struct Door {
     /// A proxy checks names.
     pub behind_proxy: bool,
 }
+
+impl Door {
+    /// Whether only this machine reaches it.
+    #[must_use]
+    pub fn is_private(self) -> bool {
+        self.address.ip().is_loopback() && !self.behind_proxy
+    }
+}

@@ -1,5 +1,6 @@
 //! The only place that reads a clock. Everything else is handed a [`Now`].
 
+use crate::fault;
 use postrider_core::time::{Micros, Now};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -22,6 +23,7 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn now(&self) -> Now {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now { wall: Micros(i64::try_from(wall.as_micros()).unwrap_or(i64::MAX)), mono: self.started.elapsed() }
+        let wall = Micros(i64::try_from(wall.as_micros()).unwrap_or(i64::MAX).saturating_add(fault::clock_skew()));
+        Now { wall, mono: self.started.elapsed() }
     }
 }

@@ -21,6 +21,23 @@ pub const POINTS: &[&str] = &[
     "hang.session",
 ];
 
+/// How far a test has moved the wall clock, in microseconds: the seconds in the file that `POSTRIDER_CLOCK` names.
+#[cfg(feature = "faults")]
+pub fn clock_skew() -> i64 {
+    use std::sync::OnceLock;
+    static FILE: OnceLock<Option<std::path::PathBuf>> = OnceLock::new();
+    let file = FILE.get_or_init(|| std::env::var_os("POSTRIDER_CLOCK").map(Into::into));
+    let text = file.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+    text.and_then(|text| text.trim().parse::<i64>().ok()).unwrap_or(0).saturating_mul(1_000_000)
+}
+
+/// How far a test has moved the wall clock: not at all, without the `faults` feature.
+#[cfg(not(feature = "faults"))]
+#[inline]
+pub fn clock_skew() -> i64 {
+    0
+}
+
 /// Passes a point at which a test makes a task hang for ever.
 #[cfg(feature = "faults")]
 pub async fn hang(name: &'static str) {

@@ -15,6 +15,8 @@ const TABLES: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS setting (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)",
     // Whether a body is still named by a message.
     "CREATE INDEX IF NOT EXISTS message_body ON message (body)",
+    // What an account holds is counted often.
+    "CREATE INDEX IF NOT EXISTS message_held ON message (account, size) WHERE deleted_at IS NULL AND limbo_since IS NULL",
     "CREATE INDEX IF NOT EXISTS run_account ON run (account, id)",
 ];
 
@@ -35,7 +37,13 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for sql in ["DROP TABLE run_hour", "DROP TABLE setting", "DROP INDEX message_body", "DROP INDEX run_account"] {
+        for sql in [
+            "DROP TABLE run_hour",
+            "DROP TABLE setting",
+            "DROP INDEX message_body",
+            "DROP INDEX message_held",
+            "DROP INDEX run_account",
+        ] {
             manager.get_connection().execute_unprepared(sql).await?;
         }
         for column in COLUMNS {

@@ -116,7 +116,9 @@ pub struct AccountState {
     voice: Voice,
     last: Option<Summary>,
     finished: Option<ReplyTo<Summary>>,
-    obeyed: Option<ReplyTo<Obeyed>>,
+    /// Commands that are answered when what they changed is durable.
+    obeyed: Vec<ReplyTo<Obeyed>>,
+    done: bool,
 }
 
 impl Actor for AccountActor {
@@ -148,7 +150,8 @@ impl Actor for AccountActor {
             voice,
             last: None,
             finished: Some(finished),
-            obeyed: None,
+            obeyed: Vec::new(),
+            done: false,
         })
     }
 
@@ -183,7 +186,7 @@ impl Actor for AccountActor {
             AccountMsg::Ticked(_) => Input::Tick,
             AccountMsg::Command(command, reply) => match state.follower.accepts(command) {
                 Ok(()) => {
-                    state.obeyed = Some(reply);
+                    state.obeyed.push(reply);
                     Input::Command(command)
                 }
                 Err(conflict) => {
@@ -216,9 +219,16 @@ impl AccountState {
         for output in outputs {
             self.perform(me, output);
         }
+        if self.done {
+            return;
+        }
         self.voice.show(&self.follower, usize::from(self.main.is_some()) + usize::from(self.beside.is_some()));
-        // What a command changed is durable by now, or nothing of it needs to be.
-        if let Some(reply) = self.obeyed.take() {
+        self.answer();
+    }
+
+    /// What the commands changed is durable by now, or nothing of it needs to be.
+    fn answer(&mut self) {
+        for reply in self.obeyed.drain(..) {
             reply.send(Ok((self.follower.status(), self.follower.runs().1)));
         }
     }
@@ -251,7 +261,7 @@ impl AccountState {
             }
             Output::Persist { state, reason, event } => self.persist(state, reason, event),
             Output::Ended(summary) => {
-                self.voice.ended(&summary);
+                self.voice.ended(&summary, self.follower.history());
                 self.keep_history(&summary);
                 if let Some(account) = self.account
                     && summary.failure.is_none()
@@ -266,6 +276,8 @@ impl AccountState {
                 let nothing =
                     || Summary::of(postrider_core::account::summary::Outcome::Cancelled, self.follower.history());
                 let summary = self.last.take().unwrap_or_else(nothing);
+                self.answer();
+                self.done = true;
                 if let Some(finished) = self.finished.take() {
                     finished.send(summary);
                 }
@@ -333,11 +345,14 @@ impl AccountState {
     /// Writes a state that no run writes; a command that asked for it is answered when it is durable.
     fn persist(&mut self, state: &'static str, reason: String, event: Option<&'static str>) {
         let account = self.args.name.clone();
-        let (asked, told) = (self.obeyed.take(), (self.follower.status(), self.follower.runs().1));
+        let asked = std::mem::take(&mut self.obeyed);
+        let status = Status { state, reason: reason.clone(), next: None };
+        let told = (status, self.follower.runs().1);
         let reply = ReplyTo::new(move |answer| {
             let done = matches!(answer, Some(Ok(_)));
-            if let Some(reply) = asked {
-                reply.send(if done { Ok(told) } else { Err(Conflict("the database cannot store it now; try again")) });
+            for reply in asked {
+                let refused = || Err(Conflict("the database cannot store it now; try again"));
+                reply.send(if done { Ok(told.clone()) } else { refused() });
             }
         });
         let control = Control::State { account, state, reason, event, parked_for: None };

@@ -67,7 +67,8 @@ impl Voice {
             line.next_attempt_at = next;
             line.run = counts.map(|_| before);
             line.runs = follower.runs();
-            line.proved = follower.proved();
+            // Who is replaced has proved what its predecessor did.
+            line.proved = follower.proved().or(line.proved);
             line.push = follower.push();
             if fresh || line.folders.len() != folders.len() {
                 line.folders = Arc::new(folders.to_vec());
@@ -108,7 +109,7 @@ impl Voice {
     }
 
     /// A run has ended.
-    pub(super) fn ended(&mut self, summary: &Summary) {
+    pub(super) fn ended(&mut self, summary: &Summary, history: History) {
         self.count(summary.counts);
         self.before = Counts::default();
         metrics::counter!(names::RUNS, "outcome" => summary.outcome.as_str()).increment(1);
@@ -121,6 +122,7 @@ impl Voice {
         let at = self.clock.now().wall;
         self.registry.account(&self.name, |line| {
             line.run = None;
+            line.history = history;
             if summary.outcome == Outcome::Success {
                 line.last_success = Some(at);
             }

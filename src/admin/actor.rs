@@ -1,7 +1,7 @@
 //! The AdminActor: holds the task that serves HTTP, and ends with it.
 
 use crate::admin::Shared;
-use crate::admin::listen::Gate;
+use crate::admin::listen::serve;
 use crate::admin::routes::service;
 use crate::fault;
 use postrider_core::failure::Failure;
@@ -60,12 +60,11 @@ impl Actor for AdminActor {
     async fn pre_start(&self, me: ActorRef<AdminMsg>, args: AdminArgs) -> Result<AdminState, ActorProcessingErr> {
         let failed = |e: std::io::Error| Failure::storage("the admin API cannot listen").caused_by(e);
         let listener = args.listener.try_clone().map_err(failed)?;
-        let gate = tokio::net::TcpListener::from_std(listener).and_then(|l| Gate::open(l, args.tls.clone()));
-        let (gate, service) = (gate.map_err(failed)?, service(args.shared.clone()));
+        let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
+        let (tls, service) = (args.tls.clone(), service(args.shared.clone()));
         let actor = me.clone();
         let task = tokio::spawn(async move {
-            // It never ends by itself.
-            drop(axum::serve(gate, service).await);
+            serve(listener, tls, service).await;
             drop(actor.cast(AdminMsg::Ended));
         });
         me.cast(AdminMsg::Tick)?;

@@ -25,7 +25,7 @@ fn judge(shared: &Shared, request: &Request) -> Result<(), Problem> {
         return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "unknown_host", text));
     }
     let Some(path) = request.extensions().get::<MatchedPath>() else { return Err(Problem::missing("path")) };
-    let Some(needed) = role_needed(request.method(), path.as_str(), shared.door.address.ip().is_loopback()) else {
+    let Some(needed) = role_needed(request.method(), path.as_str(), shared.door.is_private()) else {
         let text = "this path is not asked that way";
         return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text));
     };

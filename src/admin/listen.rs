@@ -1,7 +1,10 @@
 //! Accepting: a bounded number of connections, each with a deadline on silence; TLS when the config has a certificate.
 
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,7 +12,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -21,6 +25,8 @@ use tokio_rustls::server::TlsStream;
 const CONNECTIONS: usize = 256;
 /// A connection on which nothing moves for so long is closed; the feed waits 25 s.
 const SILENCE: Duration = Duration::from_secs(90);
+/// The head of a request takes no longer.
+const HEAD: Duration = Duration::from_secs(10);
 /// A TLS handshake takes no longer.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
@@ -62,7 +68,7 @@ enum Stream {
 }
 
 /// A connection; closed when nothing moves on it.
-pub(super) struct Guarded {
+struct Guarded {
     stream: Stream,
     deadline: Pin<Box<Sleep>>,
     _permit: OwnedSemaphorePermit,
@@ -121,36 +127,21 @@ impl AsyncWrite for Guarded {
     }
 }
 
-/// Where connections come from. A handshake that hangs holds up nobody else.
-pub(super) struct Gate {
-    address: SocketAddr,
-    accepted: mpsc::Receiver<(Guarded, SocketAddr)>,
-}
-
-impl Gate {
-    pub(super) fn open(listener: TcpListener, tls: Option<TlsAcceptor>) -> io::Result<Self> {
-        let address = listener.local_addr()?;
-        let (sender, accepted) = mpsc::channel(1);
-        tokio::spawn(accept(listener, tls, sender));
-        Ok(Self { address, accepted })
-    }
-}
-
-async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, sender: mpsc::Sender<(Guarded, SocketAddr)>) {
+/// Serves until it is dropped. A handshake or a request that hangs holds up nobody else.
+pub(super) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, service: Router) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
+    // The connections live in here: they end with it.
+    let mut connections = JoinSet::new();
     loop {
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = sender.closed() => return,
-        };
-        let Ok((stream, peer)) = accepted else {
+        while connections.try_join_next().is_some() {}
+        let Ok((stream, _)) = listener.accept().await else {
             // Out of file descriptors, or a client that went away: not a reason to end.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let (tls, sender) = (tls.clone(), sender.clone());
-        tokio::spawn(async move {
+        let (tls, service) = (tls.clone(), service.clone());
+        connections.spawn(async move {
             let stream = match tls {
                 None => Stream::Plain(stream),
                 Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
@@ -159,24 +150,13 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, sender: mpsc::S
                     Ok(Err(_)) | Err(_) => return,
                 },
             };
-            // A server that is stopping takes no more.
-            drop(sender.send((Guarded::new(stream, permit), peer)).await);
+            let io = TokioIo::new(Guarded::new(stream, permit));
+            let serving = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD)
+                .serve_connection(io, TowerToHyperService::new(service));
+            // A client that goes away in the middle is none of our trouble.
+            drop(serving.await);
         });
-    }
-}
-
-impl axum::serve::Listener for Gate {
-    type Io = Guarded;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Guarded, SocketAddr) {
-        match self.accepted.recv().await {
-            Some(accepted) => accepted,
-            None => std::future::pending().await,
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.address)
     }
 }

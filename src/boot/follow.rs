@@ -14,6 +14,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
+/// Looks (one a second) after which a secret that could not be had is asked for again.
+const AGAIN: u32 = 60;
+
 /// What a file looked like: inode, length, time of change.
 pub(super) type Look = Option<(u64, u64, i64, i64)>;
 
@@ -29,7 +32,10 @@ pub(super) struct Followed {
     config: Config,
     prints: BTreeMap<String, String>,
     secrets: BTreeMap<String, Look>,
-    /// Ids in force, for who may be purged.
+    /// Accounts whose secret could not be had: asked for again after a while.
+    lacking: bool,
+    looks: u32,
+    /// Ids in force, and those that they had before, for who may be purged.
     pub(super) ids: Arc<Mutex<Vec<String>>>,
     pub(super) mode: watch::Sender<postrider_core::account::schedule::Mode>,
 }
@@ -50,6 +56,8 @@ impl Followed {
             config: Config { accounts: Vec::new(), ..config.clone() },
             prints: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            lacking: false,
+            looks: 0,
             ids: Arc::default(),
             mode: watch::Sender::new(config.mode),
         }
@@ -61,9 +69,12 @@ impl Followed {
         &self.config
     }
 
-    /// Whether a password file of an account has changed since it was read.
-    #[must_use]
-    pub(super) fn has_new_secret(&self) -> bool {
+    /// Whether a password file of an account has changed since it was read, or one that could not be had is to be tried again.
+    pub(super) fn has_new_secret(&mut self) -> bool {
+        self.looks = self.looks.wrapping_add(1);
+        if self.lacking && self.looks.is_multiple_of(AGAIN) {
+            return true;
+        }
         let changed = |account: &Account| match &account.secret {
             SecretFrom::File(file) => self.secrets.get(&account.id) != Some(&look_at(file)),
             SecretFrom::Variable(_) | SecretFrom::Command(_) | SecretFrom::Inline(_) => false,
@@ -84,7 +95,8 @@ impl Followed {
         for key in needs_restart(&self.config, &config) {
             tracing::warn!("{key}: this takes effect with the next start");
         }
-        let mut prints = BTreeMap::new();
+        let mut lacking = false;
+        let mut prints: BTreeMap<String, String> = BTreeMap::new();
         let mut ready = BTreeMap::new();
         let mut secrets = BTreeMap::new();
         for account in &config.accounts {
@@ -93,6 +105,16 @@ impl Followed {
                 secrets.insert(account.id.clone(), look_at(file));
             }
             let args = engine.account_args(account, &config, false, Arc::new(Unwatched)).await;
+            let settings = settings_print(account, &config);
+            lacking |= args.is_err();
+            // Who is followed goes on with the secret it has, when only getting it anew fails.
+            if let (Err(failure), Some(before)) = (&args, self.prints.get(&account.id))
+                && before.starts_with(&format!("{settings} ["))
+            {
+                tracing::warn!(account.id = %account.id, "its secret cannot be had now; it goes on with the one it has: {}", failure.chain());
+                prints.insert(account.id.clone(), before.clone());
+                continue;
+            }
             let secret = match &args {
                 Ok(args) => {
                     use secrecy::ExposeSecret;
@@ -100,7 +122,7 @@ impl Followed {
                 }
                 Err(failure) => failure.to_string(),
             };
-            prints.insert(account.id.clone(), format!("{} {secret}", settings_print(account, &config)));
+            prints.insert(account.id.clone(), format!("{settings} {secret}"));
             ready.insert(account.id.clone(), args);
         }
         let mut edit = compare(&self.prints, &prints, &config);
@@ -129,12 +151,14 @@ impl Followed {
                 begin,
             });
         }
-        *self.ids.lock().unwrap_or_else(PoisonError::into_inner) = prints.keys().cloned().collect();
+        *self.ids.lock().unwrap_or_else(PoisonError::into_inner) =
+            prints.keys().cloned().chain(config.accounts.iter().filter_map(|a| a.was.clone())).collect();
         self.mode.send_replace(config.mode);
         let follow = RootMsg::Follow(wanted, edit.gone.clone());
         engine.root().cast(follow).map_err(|_| Refused::Failure(Failure::bug("the tree has ended")))?;
         self.prints = prints;
         self.secrets = secrets;
+        self.lacking = lacking;
         self.config = config;
         Ok(edit)
     }

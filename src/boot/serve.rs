@@ -59,6 +59,9 @@ pub enum ServeError {
         /// What it said.
         source: std::io::Error,
     },
+    /// A signal came while it was starting.
+    #[error("stopped while starting")]
+    Stopped,
     /// The tree ended by itself.
     #[error("the server has ended by itself: an actor died too often; see the log")]
     Ended,
@@ -69,9 +72,29 @@ pub enum ServeError {
 pub struct Server {
     engine: Engine,
     followed: Followed,
-    file: Option<(PathBuf, Look)>,
+    file: Option<Watched>,
+    data_dir: PathBuf,
     url: String,
     signals: Signals,
+}
+
+/// A config file that is watched.
+#[derive(Debug)]
+struct Watched {
+    file: PathBuf,
+    /// What it looked like when it was read.
+    read: Look,
+    /// What it looked like a moment ago: a file that is still being written is not read yet.
+    seen: Look,
+}
+
+impl Watched {
+    /// Whether it has changed, and is quiet.
+    fn has_settled(&mut self) -> bool {
+        let now = look_at(&self.file);
+        let quiet = std::mem::replace(&mut self.seen, now) == now;
+        quiet && now != self.read
+    }
 }
 
 /// How a server is started.
@@ -145,8 +168,11 @@ impl Server {
     /// [`ServeError`], by variant; nothing is left running.
     pub async fn start(start: Start, metrics: PrometheusHandle) -> Result<Self, ServeError> {
         let Start { config, file, purpose, wire, fresh } = start;
-        let look = file.as_ref().map(|file| look_at(file));
-        let signals = Signals::new()?;
+        let file = file.map(|file| {
+            let look = look_at(&file);
+            Watched { file, read: look, seen: look }
+        });
+        let mut signals = Signals::new()?;
         let engine = Engine::start(&config, purpose, wire, fresh).await?;
         let data_dir = config.data_dir.clone();
         let mut followed = Followed::nobody(&config);
@@ -154,14 +180,19 @@ impl Server {
         let opened = async {
             // What cannot be opened is said before anybody logs in.
             let door = open_door(&config)?;
-            match followed.apply(&engine, config.clone()).await {
+            let applied = tokio::select! {
+                applied = followed.apply(&engine, config.clone()) => applied,
+                // A command that prints a password may hang; who is asked to stop does.
+                () = signals.end() => return Err(ServeError::Stopped),
+            };
+            match applied {
                 Ok(_) => face(&engine, &config, &followed, metrics, door),
                 Err(Refused::Problems(problems)) => Err(ServeError::Config(problems)),
                 Err(Refused::Failure(failure)) => Err(StartError::Failure(failure).into()),
             }
         };
         match opened.await {
-            Ok(url) => Ok(Self { engine, followed, file: file.zip(look), url, signals }),
+            Ok(url) => Ok(Self { engine, followed, file, data_dir, url, signals }),
             Err(e) => {
                 address::withdraw(&data_dir);
                 engine.stop().await;
@@ -198,16 +229,27 @@ impl Server {
             match heard {
                 Heard::End => break Ok(()),
                 Heard::Reload => {
-                    tell_systemd(&[sd_notify::NotifyState::Reloading]);
-                    self.reload("SIGHUP").await;
+                    match sd_notify::NotifyState::monotonic_usec_now() {
+                        Ok(now) => tell_systemd(&[sd_notify::NotifyState::Reloading, now]),
+                        Err(e) => tracing::debug!("systemd was not told of the reload: {e}"),
+                    }
+                    let ended = self.reload("SIGHUP").await;
                     tell_systemd(&[sd_notify::NotifyState::Ready]);
+                    if ended {
+                        break Ok(());
+                    }
                 }
                 Heard::Look => {
                     looks = looks.wrapping_add(1);
-                    if self.has_changed() {
-                        self.reload("the file has changed").await;
+                    let ended = if self.file.as_mut().is_some_and(Watched::has_settled) {
+                        self.reload("the file has changed").await
                     } else if self.followed.has_new_secret() {
-                        self.apply(self.followed.config().clone(), "a password file has changed").await;
+                        self.apply(self.followed.config().clone(), "secrets are read again").await
+                    } else {
+                        false
+                    };
+                    if ended {
+                        break Ok(());
                     }
                     if looks.is_multiple_of(SPACE) {
                         space::look(self.followed.config(), self.engine.packs(), self.engine.registry());
@@ -217,8 +259,7 @@ impl Server {
             }
         };
         tell_systemd(&[sd_notify::NotifyState::Stopping]);
-        let data_dir = self.followed.config().data_dir.clone();
-        address::withdraw(&data_dir);
+        address::withdraw(&self.data_dir);
         let Self { engine, mut signals, .. } = self;
         tokio::spawn(async move {
             signals.end().await;
@@ -232,36 +273,46 @@ impl Server {
         ended
     }
 
-    fn has_changed(&self) -> bool {
-        self.file.as_ref().is_some_and(|(file, look)| look_at(file) != *look)
-    }
-
-    /// Reads the file again. A broken one changes nothing.
-    async fn reload(&mut self, why: &str) {
-        let Some((file, look)) = &mut self.file else { return };
-        *look = look_at(file);
-        let file = file.clone();
+    /// Reads the file again. A broken one changes nothing. Says whether a signal to stop came meanwhile.
+    async fn reload(&mut self, why: &str) -> bool {
+        let Some(watched) = &mut self.file else { return false };
+        watched.read = look_at(&watched.file);
+        let file = watched.file.clone();
         match crate::config::load(&file, crate::cli::variables()) {
             Ok(config) => {
                 for warning in &config.warnings {
                     tracing::warn!("{warning}");
                 }
-                self.apply(config, why).await;
+                self.apply(config, why).await
             }
-            Err(problems) => self.refuse(&problems),
+            Err(problems) => {
+                self.refuse(&problems);
+                false
+            }
         }
     }
 
-    async fn apply(&mut self, config: Config, why: &str) {
-        match self.followed.apply(&self.engine, config).await {
+    /// Brings a config into force. Says whether a signal to stop came meanwhile: then nothing has changed.
+    async fn apply(&mut self, config: Config, why: &str) -> bool {
+        let applied = tokio::select! {
+            applied = self.followed.apply(&self.engine, config) => applied,
+            () = self.signals.end() => return true,
+        };
+        match applied {
             Ok(edit) => {
                 self.engine.registry().does("root/config", "running", "", None);
                 let (changed, gone) = (edit.changed.len(), edit.gone.len());
                 tracing::info!("{why}: {changed} account(s) new or changed, {gone} gone");
             }
             Err(Refused::Problems(problems)) => self.refuse(&problems),
-            Err(Refused::Failure(failure)) => tracing::error!("the edit is not in force: {}", failure.chain()),
+            Err(Refused::Failure(failure)) => {
+                tracing::error!("the edit is not in force, and is tried again: {}", failure.chain());
+                if let Some(watched) = &mut self.file {
+                    watched.read = None;
+                }
+            }
         }
+        false
     }
 
     fn refuse(&self, problems: &[Problem]) {

@@ -34,7 +34,7 @@ use tokio::task::JoinHandle;
 /// What a page being read is reckoned at: blocks on their way to the disk, and rows.
 const PAGE_COST: u64 = 2 * 1024 * 1024;
 /// How long runs may take to settle what they have in hand.
-const SETTLE: Duration = Duration::from_secs(5);
+const SETTLE: Duration = Duration::from_secs(4);
 /// How long the tree may take to end.
 const SHUTDOWN: Duration = Duration::from_secs(2);
 /// How long the database may take to close.
@@ -63,7 +63,8 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Engine {
     root: ActorRef<RootMsg>,
-    task: JoinHandle<()>,
+    /// Gone once the tree has ended.
+    task: Option<JoinHandle<()>>,
     db: Database,
     reader: Reader,
     registry: Registry,
@@ -93,6 +94,15 @@ pub fn reach(account: &Account, config: &Config) -> Result<(Endpoint, Secret), F
         timeouts: config.timeouts,
     };
     Ok((endpoint, Secret { username: account.username.clone(), password: account.secret.get()? }))
+}
+
+/// TLS on 993, none on a loopback port: what needs no word in the tree.
+fn is_usual(account: &Account) -> bool {
+    match account.security {
+        Security::Implicit => account.port == 993,
+        Security::Plain => true,
+        Security::StartTls => false,
+    }
 }
 
 fn gone() -> Failure {
@@ -146,7 +156,19 @@ impl Engine {
             Ok((store.await.map_err(|_| gone())?, accounts.await.map_err(|_| gone())?))
         };
         let (store, accounts) = ask.await.map_err(StartError::Failure)?;
-        Ok(Self { root, task, db, reader, registry, connection, events, store, accounts, instance, _lock: lock })
+        Ok(Self {
+            root,
+            task: Some(task),
+            db,
+            reader,
+            registry,
+            connection,
+            events,
+            store,
+            accounts,
+            instance,
+            _lock: lock,
+        })
     }
 
     /// The readers of the database.
@@ -210,9 +232,15 @@ impl Engine {
         // A command that prints a password takes its time.
         let reached = tokio::task::spawn_blocking(move || reach(&wanted, &of)).await;
         let (endpoint, secret) = reached.map_err(|_| Failure::bug("reading the secret panicked"))??;
-        // Who trusts other roots must not be waited for by the others.
+        // Who speaks another protection, or trusts other roots, must not be waited for by the others.
+        let protection = match account.security {
+            Security::Plain | Security::Implicit if is_usual(account) => String::new(),
+            Security::Plain => " plain".into(),
+            Security::Implicit => " tls".into(),
+            Security::StartTls => " starttls".into(),
+        };
         let trust = account.ca_file.as_ref().map(|file| format!(" ({})", file.display())).unwrap_or_default();
-        let path = format!("root/endpoints/imap {}:{}{trust}", account.host, account.port);
+        let path = format!("root/endpoints/imap {}:{}{protection}{trust}", account.host, account.port);
         let (reply, pool) = oneshot::channel();
         let args = ConnectionArgs { path, ..self.connection.clone() };
         self.root.cast(RootMsg::Pool(Box::new(args), reply)).map_err(|_| gone())?;
@@ -288,8 +316,11 @@ impl Engine {
 
     /// Waits until the tree has ended by itself.
     pub async fn ended(&mut self) {
-        // However it ended, the process ends with it.
-        drop((&mut self.task).await);
+        if let Some(task) = &mut self.task {
+            // However it ended, the process ends with it.
+            drop(task.await);
+        }
+        self.task = None;
     }
 
     /// Ends all accounts: pages in hand are settled, sessions log out.
@@ -316,7 +347,9 @@ impl Engine {
     /// Ends the tree, then the database.
     pub async fn stop(self) {
         self.root.stop(None);
-        if tokio::time::timeout(SHUTDOWN, self.task).await.is_err() {
+        if let Some(task) = self.task
+            && tokio::time::timeout(SHUTDOWN, task).await.is_err()
+        {
             self.root.kill();
         }
         // Closing folds the log in; a disk that hangs must not hold the exit.

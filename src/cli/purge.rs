@@ -49,7 +49,7 @@ fn tell(args: &PurgeArgs, freed: u64) {
 }
 
 async fn alone(args: &PurgeArgs, config: &Config) -> Exit {
-    if config.accounts.iter().any(|account| account.id == args.account) {
+    if config.accounts.iter().any(|a| a.id == args.account || a.was.as_ref() == Some(&args.account)) {
         eprintln!("the config names {}: take it out there first", args.account);
         return Exit::Usage;
     }

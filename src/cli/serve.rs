@@ -60,6 +60,7 @@ pub(crate) fn ended(ended: Result<(), ServeError>) -> Exit {
         ServeError::Start(e) => Exit::of_start(e),
         ServeError::Config(_) | ServeError::Token(_) | ServeError::Tls(_) | ServeError::Listen { .. } => Exit::Usage,
         ServeError::System { .. } => Exit::Storage,
+        ServeError::Stopped => Exit::Interrupted,
         ServeError::Ended => Exit::Bug,
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// How often a run that is waited for is looked at.
-const LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(200);
 
 /// A text of an answer.
 pub(super) fn text(value: &Value, key: &str) -> String {

@@ -136,7 +136,7 @@ impl Raw {
                     _ => Value::Text(text),
                 };
                 self.settings.insert(path, Item { value, place: Place::Variable(name) });
-            } else if !matches!(rest, "FAULT" | "CONFIG") {
+            } else if !matches!(rest, "FAULT" | "CLOCK" | "CONFIG") {
                 unknown.push(name);
             }
         }

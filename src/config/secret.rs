@@ -5,6 +5,7 @@ use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use secrecy::SecretString;
 use std::io::Read;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
 
 /// Longest time that a command may take.
@@ -34,6 +35,14 @@ impl SecretFrom {
                     .stderr(Stdio::inherit())
                     .spawn()
                     .map_err(|e| missing("password_command cannot be run".into()).caused_by(e))?;
+                let (told, printed) = mpsc::channel();
+                let out = child.stdout.take();
+                std::thread::spawn(move || {
+                    let mut text = String::new();
+                    let read = out.map_or(Ok(0), |mut out| out.read_to_string(&mut text));
+                    // Who no longer waits needs no answer.
+                    drop(told.send(read.map(|_| text)));
+                });
                 let mut waited = Duration::ZERO;
                 let status = loop {
                     match child.try_wait().map_err(|e| missing("password_command was lost".into()).caused_by(e))? {
@@ -53,12 +62,12 @@ impl SecretFrom {
                 if !status.success() {
                     return Err(missing(format!("password_command ended with {status}")));
                 }
-                let mut text = String::new();
-                if let Some(mut out) = child.stdout.take() {
-                    let read = out.read_to_string(&mut text);
-                    read.map_err(|e| missing("password_command printed no UTF-8".into()).caused_by(e))?;
-                }
-                text
+                // What it left running may hold its output open.
+                let left = COMMAND.saturating_sub(waited).max(LOOK);
+                printed
+                    .recv_timeout(left)
+                    .map_err(|_| missing("password_command has ended, but its output goes on".into()))?
+                    .map_err(|e| missing("password_command printed no UTF-8".into()).caused_by(e))?
             }
             Self::Inline(secret) => return Ok(secret.clone()),
         };

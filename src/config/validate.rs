@@ -177,6 +177,12 @@ pub fn load(file: &Path, variables: impl Iterator<Item = (String, String)>) -> R
             config.accounts.push(account);
         }
     }
+    for account in &config.accounts {
+        if let Some(was) = account.was.as_ref().filter(|was| config.accounts.iter().any(|a| a.id == **was)) {
+            let text = format!("another account is called \"{was}\" now; leave this out, or give that one another id");
+            problems.push(Problem { place: account.username_at.clone(), key: "was".into(), text });
+        }
+    }
     problems.sort();
     if problems.is_empty() { Ok(config) } else { Err(problems) }
 }

@@ -15,7 +15,7 @@ use postrider_core::mail::id::SessionId;
 use postrider_core::pool::{Limits, Next, Pool};
 use postrider_core::time::Micros;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -101,6 +101,8 @@ pub struct ConnectionState {
     by_actor: BTreeMap<ActorId, SessionId>,
     /// Where a probe goes: to the server as the last request described it.
     endpoint: Option<Arc<Endpoint>>,
+    /// Sessions that are connecting for somebody who no longer wants them.
+    withdrawn: BTreeSet<SessionId>,
     /// The request whose login is tried although the server is down.
     trying: Option<SessionId>,
     last_id: i64,
@@ -126,6 +128,7 @@ impl Actor for ConnectionActor {
             children: BTreeMap::new(),
             by_actor: BTreeMap::new(),
             endpoint: None,
+            withdrawn: BTreeSet::new(),
             trying: None,
             last_id: 0,
             pacing: false,
@@ -150,6 +153,8 @@ impl Actor for ConnectionActor {
                 state.args.depth.leave();
                 let mine: Vec<SessionId> =
                     state.requests.iter().filter(|(_, r)| r.account == account).map(|(id, _)| *id).collect();
+                let connecting = |(_, child): &(&SessionId, &Child)| child.account == account && child.leash.is_none();
+                state.withdrawn.extend(state.children.iter().filter(connecting).map(|(id, _)| *id));
                 for id in mine {
                     state.requests.remove(&id);
                     state.pool.release(id);
@@ -200,6 +205,7 @@ impl Actor for ConnectionActor {
             && let Some(id) = state.by_actor.remove(&cell.get_id())
         {
             state.children.remove(&id);
+            state.withdrawn.remove(&id);
             state.pool.release(id);
             state.args.registry.gone(&state.session_path(id));
         }
@@ -241,7 +247,7 @@ impl ConnectionState {
         if was_up && waits {
             tracing::warn!(endpoint = %self.args.path, failure.class = failure.class.as_str(), "the server is waited for: {}", failure.chain());
         }
-        if !waits || !request.patient || request.wish {
+        if !waits || !request.patient || request.wish || self.withdrawn.contains(&id) {
             return request.refuse(failure);
         }
         self.take(request);

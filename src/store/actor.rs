@@ -232,6 +232,9 @@ impl Actor for StoreActor {
             }
             StoreMsg::Settle(reply) => {
                 state.depth.leave();
+                for _ in 0..state.controls.len() {
+                    state.work_control().await;
+                }
                 drop(state.write_quiet().await);
                 reply.send(());
             }
@@ -257,7 +260,11 @@ impl Actor for StoreActor {
 
 impl StoreState {
     async fn work(&mut self) {
-        self.work_control().await;
+        // Each once: a long purge goes on behind the pages, and nothing that was said before an account is handed out is
+        // done after it.
+        for _ in 0..self.controls.len() {
+            self.work_control().await;
+        }
         if self.waiting.is_empty() {
             return;
         }

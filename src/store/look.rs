@@ -147,10 +147,10 @@ impl Reader {
     /// Class storage.
     pub async fn stored_accounts(&self, name: Option<&str>) -> Result<Vec<StoredAccount>, Failure> {
         let sql = "SELECT a.id, a.name, a.provider, a.username, a.state, a.reason, a.since, a.history, a.parked_for, \
-                   COALESCE(c.messages, 0), COALESCE(c.octets, 0) FROM account a LEFT JOIN \
-                   (SELECT account, count(*) AS messages, SUM(size) AS octets FROM message \
-                    WHERE deleted_at IS NULL AND limbo_since IS NULL GROUP BY account) c ON c.account = a.id \
-                   WHERE ?1 IS NULL OR a.name = ?1 ORDER BY a.name";
+                   (SELECT count(*) FROM message m WHERE m.account = a.id AND m.deleted_at IS NULL AND m.limbo_since IS NULL), \
+                   (SELECT COALESCE(SUM(size), 0) FROM message m WHERE m.account = a.id AND m.deleted_at IS NULL \
+                    AND m.limbo_since IS NULL) \
+                   FROM account a WHERE ?1 IS NULL OR a.name = ?1 ORDER BY a.name";
         let rows = self.rows(sql, vec![name.into()]).await.map_err(failed)?;
         all(&rows, |row| {
             Ok(StoredAccount {

@@ -1,11 +1,13 @@
 //! The AccountsSupervisor: one AccountActor per mailbox, started as the roster admits them, restarted by verdict, replaced when
 //! the config changes.
 
+mod edits;
+
 use crate::account::actor::{AccountActor, AccountArgs, AccountMsg, Obeyed, Progress};
 use crate::clock::Clock;
 use crate::handle::{Depth, Handle};
 use crate::reply::ReplyTo;
-use crate::store::actor::{Control, StoreMsg};
+use crate::store::actor::StoreMsg;
 use crate::supervision::exit::failure_of;
 use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
@@ -51,6 +53,8 @@ pub enum AccountsMsg {
     Command(String, Command, ReplyTo<Obeyed>),
     /// An account has ended.
     Finished(u64, String, Option<Box<Summary>>),
+    /// Store an account's new id, once more.
+    Rename(String, String),
     /// An account has the id that it has now in the database, too.
     Renamed(String),
     /// Start an account again.
@@ -86,6 +90,14 @@ struct Child {
     actor: ActorRef<AccountMsg>,
 }
 
+impl Child {
+    /// It settles what it has in hand, and ends.
+    fn stop(&self) {
+        // One that has ended already needs no telling: its end is on its way here.
+        drop(self.actor.cast(AccountMsg::Command(Command::Stop, ReplyTo::new(|_| ()))));
+    }
+}
+
 /// What it holds.
 #[derive(Debug)]
 pub struct AccountsState {
@@ -96,6 +108,8 @@ pub struct AccountsState {
     starts: u64,
     /// Accounts whose rows are to say `removed` once their actor has ended.
     removing: BTreeSet<String>,
+    /// Accounts whose actor ends to be replaced: what it went through is known better by who replaces it.
+    replaced: BTreeSet<String>,
     /// Ids that accounts had before, which still run under them: they are renamed when those have ended.
     renames: BTreeMap<String, String>,
     /// Accounts whose new id is being stored.
@@ -133,6 +147,7 @@ impl Actor for AccountsSupervisor {
             children: BTreeMap::new(),
             starts: 0,
             removing: BTreeSet::new(),
+            replaced: BTreeSet::new(),
             renames: BTreeMap::new(),
             renaming: BTreeSet::new(),
             restarting: BTreeSet::new(),
@@ -149,9 +164,13 @@ impl Actor for AccountsSupervisor {
         message: AccountsMsg,
         state: &mut AccountsState,
     ) -> Result<(), ActorProcessingErr> {
-        if !matches!(
+        if matches!(
             message,
-            AccountsMsg::Finished(..) | AccountsMsg::Renamed(_) | AccountsMsg::Restart(_) | AccountsMsg::Admit
+            AccountsMsg::RunOnce(..)
+                | AccountsMsg::Follow(_)
+                | AccountsMsg::Remove(_)
+                | AccountsMsg::Command(..)
+                | AccountsMsg::Stop(_)
         ) {
             state.args.depth.leave();
         }
@@ -170,6 +189,11 @@ impl Actor for AccountsSupervisor {
             AccountsMsg::Command(name, command, reply) => state.command(&name, command, reply),
             AccountsMsg::Finished(number, name, summary) => {
                 state.finished(&me, number, &name, summary.map(|summary| *summary))
+            }
+            AccountsMsg::Rename(was, name) => {
+                if state.renaming.contains(&name) {
+                    state.rename(&me, was, name);
+                }
             }
             AccountsMsg::Renamed(name) => {
                 if state.renaming.remove(&name) {
@@ -222,101 +246,6 @@ impl AccountsState {
         }
     }
 
-    fn want(&mut self, me: &ActorRef<AccountsMsg>, wanted: Wanted) {
-        let (name, was) = (wanted.name.clone(), wanted.was.clone());
-        self.removing.remove(&name);
-        self.roster.remember(&name, wanted.history.clone());
-        self.wanted.insert(name.clone(), wanted);
-        if let Some(child) = self.children.get(&name) {
-            // The one that is followed now settles what it has in hand first.
-            drop(child.actor.cast(AccountMsg::Command(Command::Stop, ReplyTo::new(|_| ()))));
-            return;
-        }
-        self.restarting.remove(&name);
-        match was {
-            // It still runs under the id it had.
-            Some(was) if self.children.contains_key(&was) => {
-                self.wanted.remove(&was);
-                if let Some(child) = self.children.get(&was) {
-                    drop(child.actor.cast(AccountMsg::Command(Command::Stop, ReplyTo::new(|_| ()))));
-                }
-                self.renames.insert(was, name);
-            }
-            Some(was) => self.rename(me, was, name),
-            None => self.begin(&name),
-        }
-    }
-
-    /// Lets an account begin, or says why it cannot.
-    fn begin(&mut self, name: &str) {
-        let Some(wanted) = self.wanted.get(name) else { return };
-        match wanted.args.as_ref().err().cloned() {
-            Some(failure) => self.refuse(name, &failure),
-            None => {
-                self.roster.withdraw(name);
-                self.roster.enqueue(name.to_owned());
-            }
-        }
-    }
-
-    /// Stores an account's new id; it begins when that is durable.
-    fn rename(&mut self, me: &ActorRef<AccountsMsg>, was: String, name: String) {
-        self.wanted.remove(&was);
-        self.args.registry.forget(&was);
-        self.args.registry.gone(&format!("root/accounts/{was}"));
-        self.renaming.insert(name.clone());
-        let (me, account) = (me.clone(), name.clone());
-        let reply = ReplyTo::new(move |answer| {
-            if !matches!(answer, Some(Ok(_))) {
-                tracing::error!(account.id = %name, "its new id could not be stored; it begins under it at the next start");
-                return;
-            }
-            // A supervisor that is gone begins nobody.
-            drop(me.cast(AccountsMsg::Renamed(name)));
-        });
-        self.args.store.send(StoreMsg::Control(Control::Rename { was, account }, reply));
-    }
-
-    /// It cannot be followed before something changes: its state says why.
-    fn refuse(&self, name: &str, failure: &Failure) {
-        tracing::error!(account.id = %name, failure.class = failure.class.as_str(), "{}", failure.chain());
-        metrics::counter!(names::FAILURES, "class" => failure.class.as_str(), "reach" => failure.reach.as_str())
-            .increment(1);
-        self.fail(name, failure);
-    }
-
-    fn fail(&self, name: &str, failure: &Failure) {
-        let reason = failure.to_string();
-        self.args.registry.account(name, |line| {
-            line.state = "failed";
-            line.reason.clone_from(&reason);
-            line.next_attempt_at = None;
-            line.run = None;
-        });
-        let event = Some("account.failed");
-        let control = Control::State { account: name.to_owned(), state: "failed", reason, event, parked_for: None };
-        self.args.store.send(StoreMsg::Control(control, ReplyTo::new(|_| ())));
-    }
-
-    fn remove(&mut self, name: String) {
-        self.wanted.remove(&name);
-        self.restarting.remove(&name);
-        self.roster.withdraw(&name);
-        match self.children.get(&name) {
-            Some(child) => {
-                drop(child.actor.cast(AccountMsg::Command(Command::Stop, ReplyTo::new(|_| ()))));
-                self.removing.insert(name);
-            }
-            None => self.removed(&name),
-        }
-    }
-
-    fn removed(&self, name: &str) {
-        self.args.registry.forget(name);
-        self.args.registry.gone(&format!("root/accounts/{name}"));
-        self.args.store.send(StoreMsg::Control(Control::Remove { account: name.to_owned() }, ReplyTo::new(|_| ())));
-    }
-
     fn command(&mut self, name: &str, command: Command, reply: ReplyTo<Obeyed>) {
         match (self.children.get(name), self.wanted.get(name)) {
             (Some(child), _) => drop(child.actor.cast(AccountMsg::Command(command, reply))),
@@ -344,7 +273,9 @@ impl AccountsState {
         }
         self.children.remove(name);
         self.roster.finished();
-        self.roster.remember(name, summary.history.clone());
+        if !self.replaced.remove(name) {
+            self.roster.remember(name, summary.history.clone());
+        }
         if let Some(once) = &mut self.once {
             once.summaries.insert(name.to_owned(), summary);
             return;
@@ -365,7 +296,7 @@ impl AccountsState {
         self.restarting.clear();
         for child in self.children.values() {
             // A child that has just ended has nothing to stop.
-            drop(child.actor.cast(AccountMsg::Command(Command::Stop, ReplyTo::new(|_| ()))));
+            child.stop();
         }
     }
 
@@ -428,7 +359,13 @@ impl AccountsState {
             return;
         };
         self.children.remove(&name);
+        self.replaced.remove(&name);
+        if let Some(new) = self.renames.remove(&name) {
+            self.roster.finished();
+            return self.rename(me, name, new);
+        }
         let Some(wanted) = self.wanted.get(&name) else {
+            self.roster.finished();
             if self.removing.remove(&name) {
                 self.removed(&name);
             }
@@ -440,6 +377,10 @@ impl AccountsState {
         progress.failed(&name, failure);
         tracing::error!(account.id = %name, failure.class = failure.class.as_str(), "the account's actor died: {}", failure.chain());
         let now = self.args.clock.now();
+        // What it has survived since its last start counts; how often it died stands here.
+        if let Some(line) = self.args.registry.find(&name).filter(|line| line.runs.0 > 0) {
+            self.roster.remember(&name, line.history);
+        }
         let (verdict, _) = self.roster.died(&name, failure, &policy, now);
         let path = format!("root/accounts/{name}");
         match verdict {

@@ -226,6 +226,7 @@ impl RootState {
             }
             Child::Pool(name) => {
                 if let Some((handle, args)) = self.pools.get(&name) {
+                    self.args.registry.gone_under(&path);
                     self.args.registry.started(&path, "endpoint");
                     let (pool, _) =
                         ConnectionActor::spawn_linked(None, ConnectionActor, args.clone(), me.get_cell()).await?;

@@ -6,6 +6,7 @@ use crate::handle::Depth;
 use dashmap::DashMap;
 use postrider_core::account::summary::{Counts, FolderLine};
 use postrider_core::failure::Failure;
+use postrider_core::recovery::history::History;
 use postrider_core::time::Micros;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -74,6 +75,8 @@ pub struct AccountLine {
     pub errors: BTreeMap<&'static str, u64>,
     /// How new mail is noticed: `idle` or `poll`.
     pub push: &'static str,
+    /// What it went through, as its last run left it: known here when its actor dies.
+    pub history: History,
     /// Folders as the last run left them.
     pub folders: Arc<Vec<FolderLine>>,
 }
@@ -217,6 +220,12 @@ impl Registry {
         self.actors.remove(path);
     }
 
+    /// Everything below a path is no more.
+    pub fn gone_under(&self, path: &str) {
+        let below = format!("{path}/");
+        self.actors.retain(|path, _| !path.starts_with(&below));
+    }
+
     /// Every actor, by path.
     #[must_use]
     pub fn actors(&self) -> BTreeMap<String, ActorLine> {
@@ -239,6 +248,7 @@ impl Registry {
             last_success: None,
             errors: BTreeMap::new(),
             push: "poll",
+            history: History::default(),
             folders: Arc::default(),
         });
         let before = line.state;

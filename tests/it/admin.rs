@@ -23,6 +23,8 @@ async fn served() -> (postrider_imapd::Server, Postrider, Served) {
         fs::write(&file, format!("{own}read {READ}\noperate {OPERATE}\n")).unwrap();
         let mut served = postrider.serve(&[]);
         served.token = own.trim().to_owned();
+        // A server that has just begun is not ready, and says so.
+        served.wait_for_state("u", "idle");
         (postrider, served)
     })
     .await;

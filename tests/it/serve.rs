@@ -101,7 +101,7 @@ async fn a_feed_that_stops_is_seen_everywhere_and_healed() {
         wait_until("a watch", || served.account("u")["push"] == "idle");
         wait_until("a proof", || served.metric("postrider_sync_lag_seconds{quantile=\"1\"}") < 1.0);
         assert_eq!(served.ask("GET", "/readyz").0, 200);
-        assert!((served.metric("postrider_accounts{state=\"idle\"}") - 1.0).abs() < 0.1);
+        wait_until("idle", || (served.metric("postrider_accounts{state=\"idle\"}") - 1.0).abs() < 0.1);
 
         server.freeze(true);
         mailbox.append("INBOX", note("unseen").dated("01-Feb-2031 10:00:00 +0000"));
@@ -119,6 +119,40 @@ async fn a_feed_that_stops_is_seen_everywhere_and_healed() {
         wait_until("readiness", || served.ask("GET", "/readyz").0 == 200);
         wait_until("a proof", || served.metric("postrider_sync_lag_seconds{quantile=\"1\"}") < 2.0);
         served.stop();
+    })
+    .await;
+}
+
+/// Waits are monotonic: a wall clock that jumps fires nothing at once, and loses nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_jumps_causes_no_storm() {
+    let mailbox = seed::mailbox(56, 40);
+    let server = serve_well("u", &mailbox).await;
+    let postrider = Postrider::new(&format!("{}{}", head(), account("u", server.port(), "pw")));
+    blocking(move || {
+        let file = postrider.path("clock");
+        std::fs::write(&file, "0").unwrap();
+        let served = postrider.serve(&[("POSTRIDER_CLOCK", file.to_str().unwrap())]);
+        served.settle(&postrider, "u", &mailbox);
+        wait_until("a watch", || served.account("u")["push"] == "idle" && served.state("u") == "idle");
+        for (n, jump) in ["86400", "82800", "0"].into_iter().enumerate() {
+            let before = server.log().len();
+            std::fs::write(&file, jump).unwrap();
+            mailbox.append("INBOX", note(&format!("jump {n}")).dated("01-Feb-2031 10:00:00 +0000"));
+            until(&postrider.database(), &format!("SELECT count(*) AS x FROM message WHERE subject = 'jump {n}'"), "1");
+            let uid = *mailbox.lock()["INBOX"].mail.keys().last().unwrap();
+            mailbox.set_flags("INBOX", uid, &["\\Seen"]);
+            served.settle(&postrider, "u", &mailbox);
+            // IDLE is re-issued every second here; three looks at INBOX are a few commands each.
+            let commands = server.log().len() - before;
+            assert!(commands < 40, "{commands} commands after a jump to {jump}");
+            let next = served.account("u")["next_attempt_at"].as_str().map(str::to_owned);
+            assert!(served.state("u") == "running" || next.is_some(), "the schedule is lost");
+        }
+        let logins = server.log().iter().filter(|l| l.starts_with("AUTHENTICATE")).count();
+        assert!(logins <= 2, "{logins} logins");
+        served.stop();
+        equal(&postrider, "u", &mailbox);
     })
     .await;
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// Rows of modules, the lowest first; an arrow may skip rows, and never turn. Modules of a row do not import each other.
 const ROWS: &[&[&str]] = &[
-    &["clock", "fault", "handle", "reply"],
+    &["fault", "handle", "reply"],
+    &["clock"],
     &["telemetry"],
     &["provider", "bodies"],
     &["config"],

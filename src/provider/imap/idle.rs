@@ -72,7 +72,8 @@ impl<S: BodySink> Session<S> {
             let tag = self.conn.send(b"IDLE", false).await?;
             if let Some(told) = self.conn.continued(&tag).await? {
                 let failure = refusal(&told, During::Other);
-                return if told.status == Status::Ok { Err(failure) } else { Ok((Unwatched::Unable, None)) };
+                // BAD: it offers what it has not. Any other word is about now.
+                return if told.status == Status::Bad { Ok((Unwatched::Unable, None)) } else { Err(failure) };
             }
             self.conn.rest();
             self.leash.busy.store(false, Ordering::Relaxed);
@@ -96,13 +97,15 @@ impl<S: BodySink> Session<S> {
     async fn since_seen(&mut self, remote_id: &[u8], seen: (u32, u32)) -> Result<Hint, Failure> {
         let open = self.conn.selected.as_ref().filter(|selected| selected.remote_id == remote_id);
         if let Some(selected) = open
-            && selected.examined.uidnext == seen.0
+            && (selected.examined.uidnext == seen.0 || selected.examined.inferred)
             && selected.exists == seen.1
         {
             return Ok(self.conn.unasked.take().unwrap_or(Hint::Alive));
         }
         let examined = self.conn.examine(remote_id).await?;
-        Ok(if (examined.uidnext, examined.exists) == seen { Hint::Stale } else { Hint::Counts })
+        // A UIDNEXT that we had to infer falls when the newest mail goes; ours does not.
+        let uidnext = if examined.inferred { examined.uidnext.max(seen.0) } else { examined.uidnext };
+        Ok(if (uidnext, examined.exists) == seen { Hint::Stale } else { Hint::Counts })
     }
 
     /// Waits inside IDLE. Returns also whether the server has ended it already.
@@ -124,7 +127,13 @@ impl<S: BodySink> Session<S> {
                 () = tokio::time::sleep_until(until) => return Ok((End::Again, false)),
             }
             heard = Instant::now();
-            match self.conn.next(None::<&mut NoSink>).await? {
+            let deadline = self.conn.command_deadline();
+            let response = tokio::time::timeout(deadline, self.conn.next(None::<&mut NoSink>)).await;
+            let slow = || {
+                let text = format!("a line took longer than {} s", deadline.as_secs_f32());
+                Failure::new(Class::Timeout, Reach::Session, Provenance::Deadline, text)
+            };
+            match response.map_err(|_| slow())?? {
                 Response::Tagged(of, told) if of == tag => {
                     return if told.status == Status::Ok {
                         Ok((End::Again, true))

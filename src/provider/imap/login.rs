@@ -40,7 +40,9 @@ impl Conn {
         }
         let deadline = endpoint.timeouts.login;
         let logged_in = tokio::time::timeout(deadline, conn.log_in(secret)).await;
-        logged_in.map_err(|_| late("logging in", deadline))??;
+        // The server is there: this login hangs, and nobody else's need.
+        let alone = |_| Failure { reach: Reach::Session, ..late("logging in", deadline) };
+        logged_in.map_err(alone)??;
         Ok(conn)
     }
 
@@ -76,7 +78,7 @@ impl Conn {
         }
     }
 
-    async fn start_tls(mut self, endpoint: &Endpoint) -> Result<Self, Failure> {
+    pub(super) async fn start_tls(mut self, endpoint: &Endpoint) -> Result<Self, Failure> {
         self.command("STARTTLS", During::Other).await.map_err(|e| match e.class {
             Class::Unknown => config("the server refuses STARTTLS"),
             _ => e,

@@ -3,7 +3,7 @@
 //! Every command returns its tagged status; "empty" exists only under OK. A session that saw an error is never used again.
 
 use crate::provider::imap::failure::{During, refusal};
-use crate::provider::imap::stream::{Endpoint, Secret, Stream, Timeouts};
+use crate::provider::imap::stream::{Endpoint, Secret, Security, Stream, Timeouts};
 use crate::provider::imap::wire::frame::FrameReader;
 use crate::provider::imap::wire::response::{Response, Status, Told, read};
 use crate::telemetry::wire::WireLog;
@@ -273,12 +273,16 @@ fn too_long(deadline: Duration) -> Failure {
     Failure::new(Class::Timeout, Reach::Session, Provenance::Deadline, text)
 }
 
-/// Whether a server is there: connects, hears the greeting, says goodbye.
+/// Whether a server is there: connects, hears the greeting, protects, says goodbye.
 ///
 /// # Errors
 /// Network and timeout (reach endpoint), or what the greeting said.
 pub async fn probe(endpoint: &Endpoint) -> Result<(), Failure> {
-    Conn::greeted(endpoint, "prober", WireLog::default()).await?.log_out().await;
+    let mut conn = Conn::greeted(endpoint, "prober", WireLog::default()).await?;
+    if endpoint.security == Security::StartTls {
+        conn = conn.start_tls(endpoint).await?;
+    }
+    conn.log_out().await;
     Ok(())
 }
 

@@ -60,6 +60,10 @@ pub(in crate::store) async fn write_quiet(db: &DatabaseTransaction, quiet: &Quie
                    proved_at = CASE WHEN j.value->>2 IS NULL THEN proved_at ELSE MAX(COALESCE(proved_at, 0), j.value->>2) END \
                    FROM json_each(?1) j WHERE folder.id = j.value->>0 AND passed_at IS NOT NULL";
         write(db, sql, vec![text(&rows)?]).await?;
+        // What reached the folder is settled by its clean pass.
+        let sql = "UPDATE failure SET closed_at = j.value->>1 FROM json_each(?1) j WHERE failure.folder = j.value->>0 \
+                   AND failure.uid IS NULL AND failure.closed_at IS NULL AND failure.last_at < j.value->>1";
+        write(db, sql, vec![text(&rows)?]).await?;
     }
     if !quiet.hours.is_empty() {
         let rows: Vec<_> = quiet
