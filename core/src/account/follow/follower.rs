@@ -62,6 +62,8 @@ pub struct Follower {
     pub(super) after: After,
     pub(super) again: Option<Scope>,
     pub(super) second_looks: u8,
+    /// When a large absence is looked at again, on another session.
+    pub(super) second_at: Option<Duration>,
     /// The server has no IDLE.
     pub(super) unable: bool,
     pub(super) connected_once: bool,
@@ -105,6 +107,7 @@ impl Follower {
             after: After::Rest,
             again: None,
             second_looks: 0,
+            second_at: None,
             unable: false,
             connected_once: false,
             held: None,
@@ -369,22 +372,28 @@ impl Follower {
             Outcome::Failed => {
                 Stage::Resting { next: self.schedule.after_failure(self.history.failed_runs, now.mono), scope: None }
             }
-            _ if summary.second_look && self.second_looks < SECOND_LOOKS => {
-                self.second_looks += 1;
-                let next = now.mono + self.rules.settings.confirm_after + Duration::from_secs(1);
-                Stage::Resting { next, scope: Some(Scope::Everything) }
-            }
             _ => {
-                if !summary.second_look {
+                if summary.second_look && self.second_looks < SECOND_LOOKS {
+                    // INBOX is watched meanwhile; what that begins does not put this off.
+                    let due = now.mono + self.rules.settings.confirm_after + Duration::from_secs(1);
+                    self.second_at.get_or_insert(due);
+                } else if !summary.second_look && self.second_at.is_none() {
                     self.second_looks = 0;
                 }
-                Stage::Resting { next: self.schedule.next(now.mono), scope: None }
+                let next = self.schedule.next(now.mono);
+                Stage::Resting { next: self.second_at.map_or(next, |due| next.min(due)), scope: None }
             }
         }
     }
 
     pub(super) fn on_tick(&mut self, now: Now, out: &mut Vec<Output>) {
         match &self.stage {
+            Stage::Resting { next, .. } if now.mono >= *next && self.second_at.is_some_and(|due| now.mono >= due) => {
+                self.second_at = None;
+                self.second_looks += 1;
+                self.release_all(out);
+                self.begin_run(Scope::Everything, now, out);
+            }
             Stage::Resting { next, scope } if now.mono >= *next => {
                 let scope = scope.clone().unwrap_or_else(|| self.schedule.scope(now.mono));
                 self.begin_run(scope, now, out);

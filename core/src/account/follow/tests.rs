@@ -211,9 +211,22 @@ fn a_second_look_takes_another_session() {
         || Summary { second_look: true, folders: vec![inbox()], ..Summary::of(Outcome::Partial, History::default()) };
     let mut out = Vec::new();
     f.finished(partial(), at(1), &mut out);
-    assert!(out.iter().any(|o| matches!(o, Output::Release(Which::Main))), "{out:?}");
+    // New mail is still heard of meanwhile, and looking at it puts nothing off.
+    let Some(Output::Watch { number, .. }) = out.iter().find(|o| matches!(o, Output::Watch { .. })) else {
+        panic!("{out:?}")
+    };
+    assert!(begins(&f.step(Input::Hinted(*number, Hint::Counts), at(30))));
+    let summary = Summary { folders: vec![inbox()], ..Summary::of(Outcome::Success, History::default()) };
+    f.finished(summary, at(31), &mut Vec::new());
     assert!(!begins(&f.step(Input::Tick, at(60))));
-    assert!(begins(&f.step(Input::Tick, at(63))));
+    let out = f.step(Input::Tick, at(63));
+    assert!(begins(&out) && out.iter().any(|o| matches!(o, Output::Release(Which::Main))), "{out:?}");
+    assert!(f.main.is_none(), "another session");
+    // It is the schedule's business again after three of them.
+    for n in 0..4 {
+        f.finished(partial(), at(100 * n + 100), &mut Vec::new());
+        assert_eq!(begins(&f.step(Input::Tick, at(100 * n + 162))), n < 2, "{n}");
+    }
 }
 
 #[test]

@@ -22,15 +22,14 @@ const FRUITLESS: u8 = 5;
 const FRUITLESS_WAIT: Duration = Duration::from_secs(30);
 
 impl Follower {
-    /// Between runs the session watches INBOX; where it cannot, it is given back. A second look needs another session.
+    /// Between runs the session watches INBOX; where it cannot, it is given back.
     pub(super) fn watch(&mut self, out: &mut Vec<Output>) {
-        let second_look = matches!(&self.stage, Stage::Resting { scope: Some(_), .. });
-        if self.beside.is_some() && !second_look {
+        if self.beside.is_some() {
             self.main = self.beside.take();
             return out.push(Output::Promote);
         }
         self.release(Which::Beside, out);
-        if second_look || self.unable || !self.watch_on(Which::Main, out) {
+        if self.unable || !self.watch_on(Which::Main, out) {
             self.release(Which::Main, out);
         }
     }
