@@ -32,7 +32,7 @@ pub(crate) struct Feed {
 
 /// Events after a number. `next` is the number to ask from the next time.
 #[utoipa::path(get, path = "/v1/events", tag = "events", params(Feed), responses(
-    (status = 200, body = Page<EventView>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 410, body = Problem), (status = 503, body = Problem)))]
+    (status = 200, body = Page<EventView>), (status = 400, body = Problem, content_type = "application/problem+json"), (status = 401, body = Problem, content_type = "application/problem+json"), (status = 410, body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn events(
     State(shared): State<Shared>,
     Asked(feed): Asked<Feed>,

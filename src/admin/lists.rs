@@ -61,7 +61,7 @@ async fn row(shared: &Shared, id: &str) -> Result<StoredAccount, Problem> {
 
 /// Every account: what it is doing, why, and what is next.
 #[utoipa::path(get, path = "/v1/accounts", tag = "accounts", params(Part), responses(
-    (status = 200, body = Page<AccountView>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 503, body = Problem)))]
+    (status = 200, body = Page<AccountView>), (status = 400, body = Problem, content_type = "application/problem+json"), (status = 401, body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn accounts(
     State(shared): State<Shared>,
     Asked(part): Asked<Part>,
@@ -83,7 +83,7 @@ pub(super) async fn accounts(
 
 /// One account.
 #[utoipa::path(get, path = "/v1/accounts/{id}", tag = "accounts", params(("id" = String, Path, description = "Its id in the config")), responses(
-    (status = 200, body = AccountView), (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+    (status = 200, body = AccountView), (status = 401, body = Problem, content_type = "application/problem+json"), (status = 404, body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn account(
     State(shared): State<Shared>,
     Path(id): Path<String>,
@@ -99,7 +99,7 @@ pub(super) async fn account(
 
 /// An account's folders, as they are stored.
 #[utoipa::path(get, path = "/v1/accounts/{id}/folders", tag = "accounts", params(("id" = String, Path, description = "Its id in the config")), responses(
-    (status = 200, body = Page<FolderView>), (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+    (status = 200, body = Page<FolderView>), (status = 401, body = Problem, content_type = "application/problem+json"), (status = 404, body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn folders(
     State(shared): State<Shared>,
     Path(id): Path<String>,
@@ -110,7 +110,7 @@ pub(super) async fn folders(
 
 /// An account's cursors, as they are stored.
 #[utoipa::path(get, path = "/v1/accounts/{id}/cursors", tag = "accounts", params(("id" = String, Path, description = "Its id in the config")), responses(
-    (status = 200, body = Page<CursorView>), (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+    (status = 200, body = Page<CursorView>), (status = 401, body = Problem, content_type = "application/problem+json"), (status = 404, body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn cursors(
     State(shared): State<Shared>,
     Path(id): Path<String>,
@@ -130,7 +130,7 @@ async fn run_page(shared: &Shared, account: Option<&str>, part: Part) -> Result<
 
 /// An account's runs that changed something or failed, the newest first.
 #[utoipa::path(get, path = "/v1/accounts/{id}/runs", tag = "accounts", params(("id" = String, Path, description = "Its id in the config"), Part), responses(
-    (status = 200, body = Page<RunView>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 404, body = Problem), (status = 503, body = Problem)))]
+    (status = 200, body = Page<RunView>), (status = 400, body = Problem, content_type = "application/problem+json"), (status = 401, body = Problem, content_type = "application/problem+json"), (status = 404, body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn account_runs(
     State(shared): State<Shared>,
     Path(id): Path<String>,
@@ -142,7 +142,7 @@ pub(super) async fn account_runs(
 
 /// Runs that changed something or failed, the newest first.
 #[utoipa::path(get, path = "/v1/runs", tag = "runs", params(Part), responses(
-    (status = 200, body = Page<RunView>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 503, body = Problem)))]
+    (status = 200, body = Page<RunView>), (status = 400, body = Problem, content_type = "application/problem+json"), (status = 401, body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn runs(
     State(shared): State<Shared>,
     Asked(part): Asked<Part>,
@@ -166,7 +166,7 @@ pub(crate) struct Failures {
 
 /// The open rows of the ledger: what could not be done, why, and when it is tried again.
 #[utoipa::path(get, path = "/v1/failures", tag = "failures", params(Failures), responses(
-    (status = 200, body = Page<FailureView>), (status = 400, body = Problem), (status = 401, body = Problem), (status = 503, body = Problem)))]
+    (status = 200, body = Page<FailureView>), (status = 400, body = Problem, content_type = "application/problem+json"), (status = 401, body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn failures(
     State(shared): State<Shared>,
     Asked(asked): Asked<Failures>,
@@ -182,7 +182,7 @@ pub(super) async fn failures(
 
 /// The live tree: every actor with what it does, what waits for it, and what it met.
 #[utoipa::path(get, path = "/v1/actors", tag = "actors", responses(
-    (status = 200, body = Page<ActorView>), (status = 401, body = Problem)))]
+    (status = 200, body = Page<ActorView>), (status = 401, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn actors(State(shared): State<Shared>) -> Json<Page<ActorView>> {
     let actors = shared.registry.actors();
     Json(Page { items: actors.into_iter().map(|(path, line)| ActorView::of(path, &line)).collect(), next: None })

@@ -123,6 +123,12 @@ async fn the_document_is_whole_and_its_page_is_our_own() {
         let document = served.get("/openapi.json");
         assert!(document["paths"]["/v1/accounts/{id}/sync-now"]["post"].is_object(), "{document}");
         assert!(document["components"]["securitySchemes"]["token"].is_object());
+        // Every problem is told under its own type, as the document says.
+        let refused = &document["paths"]["/v1/accounts/{id}"]["get"]["responses"]["404"]["content"];
+        assert!(refused["application/problem+json"].is_object(), "{refused}");
+        let (_, head, _) =
+            request(&served.address, &format!("GET /v1/runs HTTP/1.1\r\nHost: {}\r\n", served.address), "");
+        assert!(head.contains("application/problem+json"), "{head}");
         let (_, page) = served.ask("GET", "/docs/");
         let page = page.as_str().unwrap().to_owned();
         let elsewhere: Vec<&str> = page.split(['"', '\'']).filter(|part| part.contains("//")).collect();

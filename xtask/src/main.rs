@@ -1,6 +1,7 @@
 //! Postrider's tasks: `cargo xtask TASK`. Nothing to install: this is plain Rust without dependencies.
 
 mod dovecot;
+mod fuzz;
 
 use std::env;
 use std::process::{Command, ExitCode};
@@ -9,8 +10,12 @@ use std::process::{Command, ExitCode};
 const TASKS: &[(&str, &str)] = &[
     ("test", "run every test; installs Dovecot if it is missing (Debian and its kin), starts real servers privately"),
     ("check", "format, lints, documentation; changes nothing"),
-    ("bench", "compare a first sync with a raw drain of the same mailbox, in one run; prints ratios"),
-    ("soak", "the model world and the crash tests with fresh seeds: cargo xtask soak [RUNS]"),
+    ("bench", "a first sync against a raw drain, new mail beside a large mailbox, memory at rest; prints ratios"),
+    (
+        "soak",
+        "fresh seeds: model world, crashes, a storm with kills, the fuzz: cargo xtask soak [RUNS [SECONDS [KILLS]]]",
+    ),
+    ("fuzz", "ask the admin API what nobody would (schemathesis, in a venv of its own): cargo xtask fuzz [SECONDS]"),
     ("dovecot", "install Dovecot for the tests, if it is missing"),
 ];
 
@@ -21,8 +26,9 @@ fn main() -> ExitCode {
     let done = match task.as_str() {
         "test" => dovecot::ensure() && test(&rest),
         "check" => check(),
-        "bench" => dovecot::ensure() && cargo(&["bench", "--bench", "sync"], &[]),
-        "soak" => soak(rest.first().map_or("100000", String::as_str)),
+        "bench" => dovecot::ensure() && cargo(&["bench", "--bench", "sync", "--bench", "serve"], &[]),
+        "soak" => soak(&rest),
+        "fuzz" => fuzz::fuzz(rest.first().map_or("120", String::as_str)),
         "dovecot" => dovecot::ensure(),
         _ => {
             for (name, what) in TASKS {
@@ -67,16 +73,24 @@ fn check() -> bool {
 }
 
 /// Seeds that no run has seen: they begin at the clock, and are printed.
-fn soak(runs: &str) -> bool {
+fn soak(rest: &[String]) -> bool {
     let clock = Command::new("date").arg("+%s").output().map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned());
     let Ok(first) = clock else {
         eprintln!("there is no clock to take seeds from");
         return false;
     };
-    let variables = [("WORLD_FIRST", first.as_str()), ("WORLD_RUNS", runs)];
-    let seeds = [("POSTRIDER_TEST_SEED", first.as_str())];
+    let given = |n: usize, default: &'static str| rest.get(n).map_or(default, String::as_str);
+    let variables = [("WORLD_FIRST", first.as_str()), ("WORLD_RUNS", given(0, "100000"))];
+    let seed = ("POSTRIDER_TEST_SEED", first.as_str());
+    let storm = [seed, ("STORM_SECONDS", given(1, "600")), ("STORM_KILLS", given(2, "20"))];
     eprintln!("seeds from {first}");
+    let it = |tests: &[&str], variables: &[(&str, &str)]| {
+        let test = ["test", "--features", "faults", "--test", "it", "--", "--nocapture", "--test-threads", "2"];
+        cargo(&[&test, tests].concat(), variables)
+    };
     cargo(&["test", "--release", "-p", "postrider-core", "--test", "world", "--", "--nocapture"], &variables)
         && dovecot::ensure()
-        && cargo(&["test", "--features", "faults", "--test", "it", "crash_at_every_step"], &seeds)
+        && it(&["crash_at_every_step", "faults::", "supervision::"], &[seed])
+        && it(&["storm::"], &storm)
+        && fuzz::fuzz("180")
 }
