@@ -1,0 +1,207 @@
+//! The server at work, in one run: how long new mail of 50 mailboxes takes while another one's 100,000 messages are fetched,
+//! against the same without it; and what a mailbox at rest costs in memory. Prints ratios, never a verdict.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "a bench measures time")]
+
+#[path = "../tests/it/support"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod support {
+    pub(crate) mod binary;
+    pub(crate) mod check;
+    pub(crate) mod dovecot;
+    pub(crate) mod mail;
+    pub(crate) mod served;
+}
+
+use postrider_imapd::{Server, User};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use support::binary::{Postrider, account};
+use support::check::{ask, rows};
+use support::dovecot::Dovecot;
+use support::mail::seed;
+use support::served::Served;
+
+const OTHERS: usize = 50;
+const BIG: usize = 100_000;
+const AT_REST: usize = 1_000;
+/// Between two deliveries.
+const PACE: Duration = Duration::from_millis(100);
+/// Without the large mailbox, deliveries go on for so long.
+const QUIET: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(900);
+
+const HEAD: &str =
+    "[admin]\nlisten = \"127.0.0.1:0\"\n[limits]\nlogins_per_second = 200\nsessions_per_endpoint = 1500\n";
+
+fn now() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros()).unwrap()
+}
+
+fn wait(what: &str, mut reached: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !reached() {
+        assert!(Instant::now() < deadline, "{what} did not come");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn idle(served: &Served) -> usize {
+    let idle = served.metric("postrider_accounts{state=\"idle\"}");
+    (0..=AT_REST).rev().find(|n| f64::from(u32::try_from(*n).unwrap()) <= idle).unwrap_or(0)
+}
+
+/// `VmRSS` and `VmHWM`, KiB.
+fn memory(served: &Served) -> (u64, u64) {
+    let status = fs::read_to_string(format!("/proc/{}/status", served.running.child.id())).unwrap();
+    let of = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
+    };
+    (of("VmRSS:"), of("VmHWM:"))
+}
+
+fn maildir(server: &Dovecot, user: &str) -> PathBuf {
+    let dir = PathBuf::from(server.file(&format!("mail/{user}/Maildir")));
+    for part in ["cur", "new", "tmp"] {
+        fs::create_dir_all(dir.join(part)).unwrap();
+    }
+    dir
+}
+
+fn percentile(sorted: &[i64], of: usize) -> i64 {
+    sorted[(sorted.len() * of / 100).min(sorted.len() - 1)]
+}
+
+/// Delivers to one mailbox after the other until it is enough; microseconds from the file's arrival to the event's commit.
+fn deliver(server: &Dovecot, postrider: &Postrider, n: &mut usize, mut enough: impl FnMut() -> bool) -> Vec<i64> {
+    let first = ask(&postrider.database(), "SELECT coalesce(max(seq), 0) AS x FROM event");
+    let mut sent: BTreeMap<String, i64> = BTreeMap::new();
+    while !enough() {
+        let user = format!("other{:02}", *n % OTHERS);
+        let dir = PathBuf::from(server.file(&format!("mail/{user}/Maildir")));
+        let (aside, there) = (dir.join(format!("tmp/new{n}")), dir.join(format!("new/{n}.new")));
+        fs::write(&aside, format!("Subject: sent-{n}\r\n\r\nx\r\n")).unwrap();
+        server.own(&aside);
+        sent.insert(format!("sent-{n}"), now());
+        fs::rename(aside, there).unwrap();
+        *n += 1;
+        std::thread::sleep(PACE);
+    }
+    let sql = format!(
+        "SELECT m.subject || ' ' || e.at AS x FROM event e JOIN message m ON m.id = e.message \
+         WHERE e.seq > {first} AND e.kind = 'message.created' AND m.subject LIKE 'sent-%'"
+    );
+    let mut came = Vec::new();
+    wait("the last of the new mail", || {
+        came = rows(&postrider.database(), &sql);
+        came.len() >= sent.len()
+    });
+    let lag = |row: &String| {
+        let (subject, at) = row.rsplit_once(' ').unwrap();
+        at.parse::<i64>().unwrap() - sent[subject]
+    };
+    let mut lags: Vec<i64> = came.iter().map(lag).collect();
+    lags.sort_unstable();
+    lags
+}
+
+fn fairness() {
+    let server = Dovecot::start();
+    let mut dice = seed::Dice::new(1);
+    let big = maildir(&server, "big");
+    for n in 0..BIG {
+        fs::write(big.join(format!("cur/{n:06}.bench:2,S")), seed::message(&mut dice, n).raw.as_slice()).unwrap();
+    }
+    let mut config = HEAD.to_owned();
+    for n in 0..OTHERS {
+        let user = format!("other{n:02}");
+        let dir = maildir(&server, &user);
+        for m in 0..20 {
+            fs::write(dir.join(format!("cur/{m:02}.old:2,S")), seed::message(&mut dice, m).raw.as_slice()).unwrap();
+        }
+        config += &account(&user, server.port, "pw");
+    }
+    server.own(Path::new(&server.file("mail")));
+    let postrider = Postrider::new(&config);
+    let served = postrider.serve(&[]);
+    wait("rest", || idle(&served) == OTHERS);
+    let mut n = 0;
+    let began = Instant::now();
+    let without = deliver(&server, &postrider, &mut n, || began.elapsed() > QUIET);
+    // The large mailbox comes by an edit, as it would.
+    write!(config, "{}", account("big", server.port, "pw")).unwrap();
+    fs::write(postrider.path("config.toml"), config).unwrap();
+    let stored = |postrider: &Postrider| {
+        let sql = "SELECT count(*) AS x FROM location l JOIN folder f ON f.id = l.folder JOIN account a ON a.id = f.account WHERE a.name = 'big'";
+        ask(&postrider.database(), sql).parse::<usize>().unwrap()
+    };
+    wait("the large mailbox", || stored(&postrider) > 0);
+    let (began, mut looked, mut done) = (Instant::now(), Instant::now(), false);
+    let with = deliver(&server, &postrider, &mut n, || {
+        if looked.elapsed() > Duration::from_secs(2) {
+            looked = Instant::now();
+            done = served.account("big")["state"] == "idle";
+        }
+        done
+    });
+    let took = began.elapsed();
+    assert_eq!(stored(&postrider), BIG);
+    let (_, peak) = memory(&served);
+    served.stop();
+    println!(
+        "{BIG} messages of one mailbox came in {:.0} s beside new mail for {OTHERS} others; peak {} MiB",
+        took.as_secs_f64(),
+        peak / 1024
+    );
+    for (name, lags) in [("without", &without), ("with", &with)] {
+        println!(
+            "{name:>8}: {} mails, delivery to commit p50 {} ms, p99 {} ms, worst {} ms (of which Dovecot holds back up to 500)",
+            lags.len(),
+            percentile(lags, 50) / 1000,
+            percentile(lags, 99) / 1000,
+            lags[lags.len() - 1] / 1000
+        );
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
+    let ratio = |of| percentile(&with, of) as f64 / percentile(&without, of) as f64;
+    println!("with / without: p50 {:.2}, p99 {:.2}", ratio(50), ratio(99));
+}
+
+fn at_rest(count: usize) -> (u64, u64) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let user = |n| User { password: "pw".into(), mailbox: seed::mailbox(n, 3) };
+    let users: BTreeMap<String, User> = (0..count as u64).map(|n| (format!("rest{n:04}"), user(n))).collect();
+    let mut config = HEAD.to_owned();
+    let names: Vec<String> = users.keys().cloned().collect();
+    let server = runtime.block_on(Server::start(users, |_, _| None)).unwrap();
+    for name in &names {
+        config += &account(name, server.port(), "pw");
+    }
+    let postrider = Postrider::new(&config);
+    let served = postrider.serve(&[]);
+    wait("rest", || idle(&served) == count);
+    wait("every watch", || {
+        let accounts = served.get(&format!("/v1/accounts?limit={count}"));
+        accounts["items"].as_array().is_none_or(|items| items.iter().all(|account| account["push"] == "idle"))
+    });
+    let memory = memory(&served);
+    served.stop();
+    memory
+}
+
+fn main() {
+    let (one, _) = at_rest(1);
+    let (many, peak) = at_rest(AT_REST);
+    println!(
+        "{AT_REST} mailboxes at rest, each watched by IDLE: {} MiB, peak {} MiB; {} KiB a mailbox (one alone: {} MiB)",
+        many / 1024,
+        peak / 1024,
+        many.saturating_sub(one) / (AT_REST as u64 - 1),
+        one / 1024
+    );
+    fairness();
+}
