@@ -40,6 +40,8 @@ pub(crate) fn fuzz(seconds: &str) -> bool {
     };
     let done = match reached(&data) {
         Some((url, token)) => run(Command::new(program)
+            // It leaves what it has learned where it runs.
+            .current_dir(&dir)
             .args(["run", &format!("{url}/openapi.json"), "--checks", CHECKS, "--max-time", seconds])
             .args(["--request-timeout", "40", "--header", &format!("Authorization: Bearer {token}")])
             .env("PYTHONDONTWRITEBYTECODE", "1")),
@@ -59,7 +61,7 @@ fn schemathesis(dir: &Path) -> Option<PathBuf> {
     if !ready {
         eprintln!("schemathesis cannot be installed");
     }
-    ready.then_some(program)
+    ready.then(|| fs::canonicalize(program).ok()).flatten()
 }
 
 /// Address and token, when the API is there.
