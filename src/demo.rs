@@ -32,6 +32,10 @@ const PULSE: Duration = Duration::from_secs(3);
 
 /// Runs the command.
 pub async fn run(args: DemoArgs) -> Exit {
+    if let Some(open) = args.listen.filter(|address| !address.ip().is_loopback()) {
+        eprintln!("--listen {open}: the demo's API has no TLS; choose an address of loopback, like 127.0.0.1:8025");
+        return Exit::Usage;
+    }
     let mailbox = seed::mailbox(SEED, MESSAGES);
     let mut life = Life::new(SEED);
     let mut diary = match Diary::open(&args.data) {
@@ -122,7 +126,7 @@ async fn follow(args: DemoArgs, mut config: Config) -> Exit {
     if let Err(exit) = crate::cli::start_log(&config) {
         return exit;
     }
-    config.admin.listen = free(args.listen);
+    config.admin.listen = args.listen.unwrap_or_else(free);
     let metrics = match outputs.recorder().map_or_else(recorder, Ok) {
         Ok(metrics) => metrics,
         Err(e) => {
@@ -154,11 +158,15 @@ async fn follow(args: DemoArgs, mut config: Config) -> Exit {
     exit
 }
 
-/// The address, or a free port beside it when another server has it.
-fn free(wanted: SocketAddr) -> SocketAddr {
-    match std::net::TcpListener::bind(wanted) {
-        Err(e) if e.kind() == io::ErrorKind::AddrInUse => SocketAddr::new(wanted.ip(), 0),
-        _ => wanted,
+/// The usual address, or a free port beside it when another server has it.
+fn free() -> SocketAddr {
+    let usual = SocketAddr::from(([127, 0, 0, 1], 8025));
+    match std::net::TcpListener::bind(usual) {
+        Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
+            eprintln!("port 8025 is taken: the admin API is on another one");
+            SocketAddr::new(usual.ip(), 0)
+        }
+        Ok(_) | Err(_) => usual,
     }
 }
 

@@ -302,7 +302,11 @@ impl Server {
             Ok(edit) => {
                 self.engine.registry().does("root/config", "running", "", None);
                 let (changed, gone) = (edit.changed.len(), edit.gone.len());
-                tracing::info!("{why}: {changed} account(s) new or changed, {gone} gone");
+                tracing::info!(
+                    "{why}: in force; {changed} account(s) new or changed{}, {gone} gone{}",
+                    named(&edit.changed),
+                    named(&edit.gone)
+                );
             }
             Err(Refused::Problems(problems)) => self.refuse(&problems),
             Err(Refused::Failure(failure)) => {
@@ -341,6 +345,14 @@ fn tell_systemd(state: &[sd_notify::NotifyState<'_>]) {
     if let Err(e) = sd_notify::notify(state) {
         tracing::debug!("systemd was not told: {e}");
     }
+}
+
+/// Ids after a number: ` (a, b, …)`.
+fn named(ids: &[String]) -> String {
+    const SHOWN: usize = 20;
+    let more = if ids.len() > SHOWN { ", …" } else { "" };
+    let shown: Vec<&str> = ids.iter().take(SHOWN).map(String::as_str).collect();
+    if shown.is_empty() { String::new() } else { format!(" ({}{more})", shown.join(", ")) }
 }
 
 /// Binds the admin API's address: a port that is taken is said at once.

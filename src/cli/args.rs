@@ -222,9 +222,9 @@ pub struct DemoArgs {
     /// Sync once and end, instead of following.
     #[arg(long)]
     pub once: bool,
-    /// Where the admin API listens.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8025", conflicts_with = "once")]
-    pub listen: std::net::SocketAddr,
+    /// Where the admin API listens, on loopback [default: 127.0.0.1:8025, or a free port when that is taken].
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "once")]
+    pub listen: Option<std::net::SocketAddr>,
     /// The data folder.
     #[arg(long, value_name = "DIR", default_value = "demo-data")]
     pub data: PathBuf,

@@ -58,8 +58,15 @@ pub(super) async fn sync_now(args: SyncNowArgs) -> Exit {
         if !args.wait {
             return Ok(told);
         }
+        let mut told_why = String::new();
         loop {
             let now = client.call(Method::GET, &path, &[]).await?;
+            // Whoever waits is told what for.
+            let why = format!("{}: {}", text(&now, "state"), text(&now, "reason"));
+            if matches!(text(&now, "state").as_str(), "waiting" | "throttled") && why != told_why {
+                eprintln!("{why}; it is tried again, Ctrl-C leaves it to the server");
+                told_why = why;
+            }
             let ended = now.get("runs_ended").and_then(Value::as_u64).unwrap_or(0);
             let stuck = matches!(text(&now, "state").as_str(), "paused" | "needs_reauth" | "failed");
             if ended >= run || stuck {

@@ -19,7 +19,9 @@ pub enum OpenError {
         source: DbErr,
     },
     /// There is none.
-    #[error("there is no database at {0}; `postrider sync --once` makes it")]
+    #[error(
+        "there is no database at {0}; `postrider serve` or `sync --once` makes it, and --data DIR says where else it is"
+    )]
     Missing(PathBuf),
     /// It was written by a newer binary.
     #[error(

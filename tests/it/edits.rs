@@ -74,7 +74,7 @@ async fn accounts_come_go_and_change_while_it_runs() {
         served.settle(&postrider, "a", &one);
         // SIGHUP reads it again, too.
         served.running.signal("HUP");
-        wait_until("the reload", || served.running.stderr().contains("SIGHUP: 0 account(s)"));
+        wait_until("the reload", || served.running.stderr().contains("SIGHUP: in force; 0 account(s)"));
         served.stop();
         let missing = postrider.run(&["account", "purge", "c", "--yes"]).exits(2);
         assert!(missing.stderr.contains("there is no account c"), "{}", missing.stderr);
