@@ -6,6 +6,7 @@ use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait};
 
 mod m0001_mirror;
 mod m0002_server;
+mod m0003_mend;
 
 /// All steps, oldest first.
 #[derive(Debug)]
@@ -13,6 +14,6 @@ pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_mirror::Migration), Box::new(m0002_server::Migration)]
+        vec![Box::new(m0001_mirror::Migration), Box::new(m0002_server::Migration), Box::new(m0003_mend::Migration)]
     }
 }
