@@ -1,17 +1,21 @@
 //! The account machine: owns a mailbox's cursor and decides what happens next; never does I/O itself.
 
+mod conclude;
 mod ending;
 pub mod event;
 mod evidence;
 mod fill;
 pub mod filter;
+mod folders;
 pub mod follow;
 mod listing;
 pub mod machine;
 mod pass;
 mod plan;
+mod poison;
 mod rename;
 mod run;
 pub mod schedule;
 mod steps;
 pub mod summary;
+mod suspects;

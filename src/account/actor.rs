@@ -249,10 +249,10 @@ impl AccountState {
                 self.beside = None;
             }
             Output::Promote => self.main = self.beside.take(),
-            Output::Watch { number, which, remote_id, seen } => {
+            Output::Watch { number, which, remote_id, seen, renew } => {
                 let question = Question::watch(me, &self.depth, number);
                 let lease = if which == Which::Main { &self.main } else { &self.beside };
-                ask(lease.as_ref(), Request::Watch { remote_id, seen }, question);
+                ask(lease.as_ref(), Request::Watch { remote_id, seen, renew }, question);
             }
             Output::TickAfter(wait) => {
                 self.ticks += 1;

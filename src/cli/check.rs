@@ -56,7 +56,7 @@ async fn folders(account: &Account, config: &Config) -> Result<(usize, usize), F
     let (endpoint, secret) = reach(account, config)?;
     let credits = Arc::new(Semaphore::new(1));
     let mut session = Session::open(&endpoint, &secret, &account.id, WireLog::default(), NoSink, credits).await?;
-    let Answer::Listed(listed) = session.answer(&Request::List).await? else {
+    let Answer::Listed { folders: listed, .. } = session.answer(&Request::List).await? else {
         return Err(Failure::bug("another answer than asked for"));
     };
     session.close().await;

@@ -133,7 +133,7 @@ async fn online(config: &Config, account: &str, folders: &[FolderRow], reports: 
     let opened = Session::open(&endpoint, &secret, &account.id, WireLog::default(), NoSink, credits).await;
     let mut session = opened.map_err(|e| told(&e))?;
     let listed = match session.answer(&Request::List).await.map_err(|e| told(&e))? {
-        Answer::Listed(listed) => listed,
+        Answer::Listed { folders, .. } => folders,
         _ => Vec::new(),
     };
     for fresh in

@@ -17,14 +17,14 @@ use messages::save;
 use own::{close_failures, open_failures, write_own_rows};
 use postrider_core::commit::apply::{apply as change_rows, may_end_limbo};
 use postrider_core::commit::lane::{Admitted, admit};
-use postrider_core::commit::ledger::Ledger;
+use postrider_core::commit::ledger::{Ledger, SHOWN};
 use postrider_core::commit::request::{Change, Commit, Refusal, StoredRows};
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Class;
 use postrider_core::mail::cursor;
 use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::mail::message::Fetched;
-use postrider_core::mail::page::{Page, Unfetched};
+use postrider_core::mail::page::{Again, Page, Unfetched};
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::time::Micros;
 use sea_orm::{
@@ -36,6 +36,7 @@ use sea_orm::{
 pub(super) struct Counters {
     message: i64,
     event: i64,
+    folder: i64,
 }
 
 /// What came of a commit inside a transaction.
@@ -78,12 +79,13 @@ impl Counters {
 
     pub(super) async fn load(db: &DatabaseTransaction) -> Result<Self, DbErr> {
         let rows = read(db, "SELECT name, next FROM counter", vec![]).await?;
-        let mut counters = Self { message: 1, event: 1 };
+        let mut counters = Self { message: 1, event: 1, folder: 1 };
         for row in rows {
             let next = get(&row, 1)?;
             match get::<String>(&row, 0)?.as_str() {
                 "message" => counters.message = next,
                 "event" => counters.event = next,
+                "folder" => counters.folder = next,
                 _ => {}
             }
         }
@@ -91,9 +93,9 @@ impl Counters {
     }
 
     pub(super) async fn save(self, db: &DatabaseTransaction) -> Result<(), DbErr> {
-        let sql =
-            "UPDATE counter SET next = CASE name WHEN 'message' THEN ?1 ELSE ?2 END WHERE name IN ('message', 'event')";
-        write(db, sql, vec![self.message.into(), self.event.into()]).await.map(|_| ())
+        let sql = "UPDATE counter SET next = CASE name WHEN 'message' THEN ?1 WHEN 'event' THEN ?2 ELSE ?3 END \
+                   WHERE name IN ('message', 'event', 'folder')";
+        write(db, sql, vec![self.message.into(), self.event.into(), self.folder.into()]).await.map(|_| ())
     }
 }
 
@@ -134,8 +136,7 @@ async fn inside(db: &DatabaseTransaction, counters: &mut Counters, commit: &Comm
     let rows = read(db, GUARD, vec![account.0.into(), folder_id.into(), remote_id]).await?;
     let Some(row) = rows.first() else { return Ok(Applied::Refused(Refusal::Missing, None)) };
     let (stored, before) = guard(account, row)?;
-    let new_folder =
-        if let Change::Open { .. } = &commit.change { next_folder(db).await? } else { FolderId::default() };
+    let new_folder = FolderId(counters.folder);
     if let Change::Rename { folder, to, .. } = &commit.change
         && is_taken(db, account, *folder, &to.remote_id).await?
     {
@@ -149,6 +150,10 @@ async fn inside(db: &DatabaseTransaction, counters: &mut Counters, commit: &Comm
             return Ok(Applied::Refused(refusal, (refusal != Refusal::Incarnation).then(|| Box::new(rows))));
         }
     };
+    if let Change::Open { .. } = &commit.change {
+        // Never used twice, not even after a purge.
+        counters.folder += 1;
+    }
     let admitted = write_change(db, counters, account, before.as_ref(), admitted, &commit.change, at).await?;
     tracing::debug!("rows written");
     fault::pass("store.rows_written");
@@ -167,11 +172,6 @@ async fn is_taken(
     Ok(!read(db, sql, values).await?.is_empty())
 }
 
-async fn next_folder(db: &DatabaseTransaction) -> Result<FolderId, DbErr> {
-    let rows = read(db, "SELECT COALESCE(MAX(id), 0) + 1 FROM folder", vec![]).await?;
-    rows.first().map_or(Ok(FolderId(1)), |row| get(row, 0).map(FolderId))
-}
-
 async fn write_change(
     db: &DatabaseTransaction,
     counters: &mut Counters,
@@ -182,7 +182,7 @@ async fn write_change(
     at: Micros,
 ) -> Result<Admitted, DbErr> {
     let first_opening = matches!(change, Change::Open { .. }) && is_first(db, account).await?;
-    let sweeps = may_end_limbo(change);
+    let sweeps = may_end_limbo(change, &admitted);
     write_own_rows(db, counters, account, before, &admitted, change, at).await?;
     match (before, change) {
         (Some(folder), Change::Arrivals { page, .. } | Change::Backfill { page, .. } | Change::Retry { page, .. }) => {
@@ -210,6 +210,9 @@ async fn write_change(
                 _ => UidSet::new(),
             };
             let mut ledger = load(db, counters, account, before, &touched, &[]).await?;
+            if let (Some(folder), Change::Facts { .. } | Change::DropFolder { .. }) = (before, change) {
+                load_elsewhere(db, &mut ledger, folder).await?;
+            }
             if let (Change::DropFolder { last: true, .. }, Some(folder)) = (change, before) {
                 load_left(db, &mut ledger, folder).await?;
             }
@@ -263,7 +266,8 @@ async fn write_page(
                 savepoint.rollback().await?;
                 match (is_content(&e), rows) {
                     (true, [poison]) => {
-                        let failed = Unfetched { uid: poison.uid, class: Class::InvalidData, text: e.to_string() };
+                        let (uid, class, text) = (poison.uid, Class::InvalidData, e.to_string());
+                        let failed = Unfetched { uid, class, text, again: Again::Spaced };
                         open_failures(db, account, folder.id, &[failed], at.0).await?;
                         refused.insert(poison.uid);
                     }
@@ -311,12 +315,46 @@ async fn load(
         ledger.load_message(message);
     }
     if !ids.is_empty() {
-        let sql = format!("SELECT {LOCATION} FROM location l WHERE l.message IN (SELECT value FROM json_each(?1))");
-        for row in read(db, &sql, vec![text(&ids)?]).await? {
-            ledger.load_location(location(&row)?);
-        }
+        let values = vec![text(&ids)?, folder.id.0.into(), i64::from(folder.live.uidvalidity.0).into(), text(&uids)?];
+        load_locations(db, &mut ledger, values).await?;
     }
     Ok(ledger)
+}
+
+/// Loads what the ledger needs of the locations of messages: those that are named, some of the living, the one that ended
+/// last. A mail of a thousand copies costs no more than one of twenty.
+async fn load_locations(db: &DatabaseTransaction, ledger: &mut Ledger, values: Vec<Value>) -> Result<(), DbErr> {
+    let some = SHOWN + 1;
+    let sql = format!(
+        "SELECT {LOCATION} FROM location l WHERE l.folder = ?2 AND l.uidvalidity = ?3 AND l.uid IN (SELECT value FROM json_each(?4)) \
+         UNION \
+         SELECT {LOCATION} FROM json_each(?1) j JOIN location l ON l.rowid IN \
+         (SELECT x.rowid FROM location x WHERE x.message = j.value AND x.ended_at IS NULL LIMIT {some}) \
+         UNION \
+         SELECT {LOCATION} FROM json_each(?1) j JOIN location l ON l.rowid = \
+         (SELECT x.rowid FROM location x WHERE x.message = j.value AND x.ended_at IS NOT NULL ORDER BY x.ended_at DESC LIMIT 1)"
+    );
+    for row in read(db, &sql, values).await? {
+        ledger.load_location(location(&row)?);
+    }
+    Ok(())
+}
+
+/// Of messages with more copies than are loaded: one in another folder that began since this one was passed last.
+async fn load_elsewhere(db: &DatabaseTransaction, ledger: &mut Ledger, folder: &FolderRow) -> Result<(), DbErr> {
+    let ids: Vec<i64> = ledger.messages().filter(|m| m.places > SHOWN as u64).map(|m| m.id.0).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let sql = format!(
+        "SELECT {LOCATION} FROM json_each(?1) j JOIN location l ON l.rowid = (SELECT x.rowid FROM location x \
+         WHERE x.message = j.value AND x.ended_at IS NULL AND x.folder <> ?2 AND x.began_at > ?3 LIMIT 1)"
+    );
+    let since = folder.passed_at.unwrap_or_default();
+    for row in read(db, &sql, vec![text(&ids)?, folder.id.0.into(), since.0.into()]).await? {
+        ledger.load_location(location(&row)?);
+    }
+    Ok(())
 }
 
 /// Loads what is still living in a folder that is dropped.
@@ -330,11 +368,26 @@ async fn load_left(db: &DatabaseTransaction, ledger: &mut Ledger, folder: &Folde
         ids.push(message.id.0);
         ledger.load_message(message);
     }
-    let sql = format!("SELECT {LOCATION} FROM location l WHERE l.message IN (SELECT value FROM json_each(?1))");
-    for row in read(db, &sql, vec![text(&ids)?]).await? {
+    let sql = format!("SELECT {LOCATION} FROM location l WHERE l.folder = ?1 AND l.ended_at IS NULL");
+    for row in read(db, &sql, vec![folder.id.0.into()]).await? {
         ledger.load_location(location(&row)?);
     }
-    Ok(())
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let values = vec![text(&ids)?, folder.id.0.into(), i64::from(folder.live.uidvalidity.0).into(), "[]".into()];
+    load_locations(db, ledger, values).await
+}
+
+/// Whether any message's limbo may be over: a LIST and a pass of every folder that can be passed have begun since the first
+/// of them vanished. Cheap, where reading all of limbo is not.
+async fn may_be_over(db: &DatabaseTransaction, account: AccountId) -> Result<bool, DbErr> {
+    let sql = "WITH first AS (SELECT MIN(limbo_since) AS at FROM message WHERE account = ?1 AND limbo_since IS NOT NULL) \
+               SELECT 1 FROM account a, first WHERE a.id = ?1 AND first.at IS NOT NULL AND a.listed_at > first.at \
+               AND NOT EXISTS (SELECT 1 FROM folder f WHERE f.account = ?1 AND f.deleted_at IS NULL AND NOT f.excluded \
+               AND COALESCE(f.passed_at, 0) <= first.at \
+               AND NOT EXISTS (SELECT 1 FROM failure x WHERE x.folder = f.id AND x.uid IS NULL AND x.closed_at IS NULL))";
+    Ok(!read(db, sql, vec![account.0.into()]).await?.is_empty())
 }
 
 /// Ends the limbo of messages for which everything has been looked at.
@@ -343,6 +396,9 @@ async fn sweep(db: &DatabaseTransaction, counters: &mut Counters, account: Accou
         "SELECT {MESSAGE} FROM message m WHERE m.account = ?1 AND m.limbo_since IS NOT NULL AND m.id > ?2 ORDER BY m.id LIMIT ?3"
     );
     let mut after = 0_i64;
+    if !may_be_over(db, account).await? {
+        return Ok(());
+    }
     loop {
         let rows = read(db, &sql, vec![account.0.into(), after.into(), SWEEP.into()]).await?;
         if rows.is_empty() {

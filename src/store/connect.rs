@@ -130,8 +130,13 @@ pub async fn open(path: &Path) -> Result<Database, OpenError> {
     }
     let pending = pending(&writer, path).await?;
     if existed && !pending.is_empty() && has_tables(&writer).await.map_err(broken)? {
-        let copy = path.with_extension(format!("before-{}.db", pending.join("-")));
-        if !copy.exists() {
+        // One that is there is of another time: it is kept.
+        let name = |n: u32| match n {
+            0 => format!("before-{}.db", pending.join("-")),
+            n => format!("before-{}.{n}.db", pending.join("-")),
+        };
+        let copies = (0..100).map(|n| path.with_extension(name(n)));
+        if let Some(copy) = copies.into_iter().find(|copy| !copy.exists()) {
             set_aside(&writer, &copy).await.map_err(broken)?;
         }
     }
@@ -170,7 +175,10 @@ async fn set_aside(writer: &DatabaseConnection, copy: &Path) -> Result<(), DbErr
     let target = half.display().to_string().replace('\'', "''");
     writer.execute_unprepared(&format!("VACUUM INTO '{target}'")).await?;
     std::fs::File::open(&half).and_then(|file| file.sync_all()).map_err(io)?;
-    std::fs::rename(&half, copy).map_err(io)
+    std::fs::rename(&half, copy).map_err(io)?;
+    // The copy's name must survive a power cut before the migration begins.
+    let folder = copy.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::File::open(folder).and_then(|dir| dir.sync_all()).map_err(io)
 }
 
 async fn has_tables(db: &DatabaseConnection) -> Result<bool, DbErr> {

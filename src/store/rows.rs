@@ -1,6 +1,6 @@
 //! Between the database's rows and the core's: shared by the writer and the readers.
 
-use postrider_core::commit::rows::{AccountRow, FolderRow, LocationRow, MessageRow};
+use postrider_core::commit::rows::{AccountRow, FolderRow, LocationRow, MessageRow, Shut};
 use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::change::Role;
 use postrider_core::mail::cursor;
@@ -10,13 +10,19 @@ use postrider_core::mail::uid_set::UidSet;
 use postrider_core::time::Micros;
 use sea_orm::{DbErr, QueryResult, TryGetable};
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 
 /// The account and one folder of it, or none: what every commit compares with.
 pub(super) const GUARD: &str = "SELECT a.incarnation, a.opened_at, a.listed_at, a.list_look, \
      f.id, f.remote_id, f.path, f.role, f.opened_at, f.passed_at, f.proved_at, f.unproved, f.look, f.excluded, \
      (SELECT state FROM cursor WHERE folder = f.id AND lane = 'live'), \
      (SELECT state FROM cursor WHERE folder = f.id AND lane = 'backfill'), \
-     (SELECT group_concat(uid) FROM failure WHERE folder = f.id AND uid IS NOT NULL AND closed_at IS NULL) \
+     (SELECT group_concat(uid) FROM failure WHERE folder = f.id AND uid IS NOT NULL AND closed_at IS NULL), \
+     a.sizes_estimated, (SELECT json_group_array(json_array(hex(remote_id), first_at, attempts, next_try_at)) FROM failure \
+     WHERE account = a.id AND remote_id IS NOT NULL AND closed_at IS NULL), \
+     f.misfit, f.surplus, f.grown_at, \
+     EXISTS (SELECT 1 FROM location WHERE folder = f.id AND uidvalidity = f.uidvalidity), \
+     EXISTS (SELECT 1 FROM failure WHERE folder = f.id AND uid IS NULL AND closed_at IS NULL) \
      FROM account a LEFT JOIN folder f ON f.account = a.id AND f.deleted_at IS NULL AND (f.id = ?2 OR f.remote_id = ?3) \
      WHERE a.id = ?1";
 
@@ -25,11 +31,17 @@ pub(super) const ALL_FOLDERS: &str = "SELECT a.incarnation, a.opened_at, a.liste
      f.id, f.remote_id, f.path, f.role, f.opened_at, f.passed_at, f.proved_at, f.unproved, f.look, f.excluded, \
      (SELECT state FROM cursor WHERE folder = f.id AND lane = 'live'), \
      (SELECT state FROM cursor WHERE folder = f.id AND lane = 'backfill'), \
-     (SELECT group_concat(uid) FROM failure WHERE folder = f.id AND uid IS NOT NULL AND closed_at IS NULL) \
+     (SELECT group_concat(uid) FROM failure WHERE folder = f.id AND uid IS NOT NULL AND closed_at IS NULL), \
+     a.sizes_estimated, (SELECT json_group_array(json_array(hex(remote_id), first_at, attempts, next_try_at)) FROM failure \
+     WHERE account = a.id AND remote_id IS NOT NULL AND closed_at IS NULL), \
+     f.misfit, f.surplus, f.grown_at, \
+     EXISTS (SELECT 1 FROM location WHERE folder = f.id AND uidvalidity = f.uidvalidity), \
+     EXISTS (SELECT 1 FROM failure WHERE folder = f.id AND uid IS NULL AND closed_at IS NULL) \
      FROM account a LEFT JOIN folder f ON f.account = a.id AND f.deleted_at IS NULL WHERE a.id = ?1 ORDER BY f.id";
 
 /// Columns of a message as the core sees it.
-pub(super) const MESSAGE: &str = "m.id, m.identity, m.body, m.limbo_since, m.last_folder, m.last_sight, m.deleted_at";
+pub(super) const MESSAGE: &str =
+    "m.id, m.identity, m.body, m.limbo_since, m.last_folder, m.last_sight, m.deleted_at, m.places";
 
 /// Columns of a location.
 pub(super) const LOCATION: &str =
@@ -71,6 +83,8 @@ pub(super) fn guard(account: AccountId, row: &QueryResult) -> Result<(AccountRow
         opened_at: micros(row, 1)?,
         listed_at: micros(row, 2)?,
         list_look: json(row, 3)?,
+        sizes_estimated: get(row, 17)?,
+        shut: shut(row, 18)?,
     };
     let Some(id) = get::<Option<i64>>(row, 4)? else { return Ok((account, None)) };
     let lane = |at: usize| get::<String>(row, at);
@@ -86,12 +100,33 @@ pub(super) fn guard(account: AccountId, row: &QueryResult) -> Result<(AccountRow
         proved_at: micros(row, 10)?,
         unproved: get(row, 11)?,
         look: json(row, 12)?,
+        misfit: json(row, 19)?,
+        surplus: get(row, 20)?,
+        grown_at: micros(row, 21)?,
+        held: get::<bool>(row, 22)? || !failures.is_empty(),
+        stands: get(row, 23)?,
         excluded: get(row, 13)?,
         live: cursor::from_text(&lane(14)?).map_err(|e| damaged("a live lane", &e))?,
         backfill: cursor::from_text(&lane(15)?).map_err(|e| damaged("a backfill lane", &e))?,
         failures,
     };
     Ok((account, Some(folder)))
+}
+
+/// Reads the open rows of folders that cannot be opened.
+fn shut(row: &QueryResult, at: usize) -> Result<BTreeMap<Vec<u8>, Shut>, DbErr> {
+    let rows: Vec<(String, i64, u32, Option<i64>)> = json(row, at)?.unwrap_or_default();
+    let read = |(name, first_at, attempts, due_at): (String, i64, u32, Option<i64>)| {
+        let name = unhex(&name).ok_or_else(|| DbErr::Custom("a stored wire name is damaged".into()))?;
+        let due_at = Micros(due_at.unwrap_or_default());
+        Ok((name, Shut { first_at: Micros(first_at), attempts, due_at }))
+    };
+    rows.into_iter().map(read).collect()
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes().chunks(2);
+    digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
 /// Reads the columns of [`MESSAGE`].
@@ -104,6 +139,7 @@ pub(super) fn message(row: &QueryResult) -> Result<MessageRow, DbErr> {
         last_folder: get::<Option<i64>>(row, 4)?.map(FolderId),
         last_sight: micros(row, 5)?,
         deleted_at: micros(row, 6)?,
+        places: u64::try_from(get::<i64>(row, 7)?).unwrap_or(0),
     })
 }
 

@@ -17,7 +17,7 @@ async fn a_newer_schema_is_refused_with_both_versions() {
         change(&postrider.database(), "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_future', 0)");
         for args in [&["sync", "--once"][..], &["export", "u"], &["verify", "u", "--offline"]] {
             let ran = postrider.run(args).exits(7);
-            assert!(ran.stderr.contains("m9999_future") && ran.stderr.contains("m0002_server"), "{}", ran.stderr);
+            assert!(ran.stderr.contains("m9999_future") && ran.stderr.contains("m0003_mend"), "{}", ran.stderr);
         }
     })
     .await;
@@ -35,7 +35,7 @@ fn the_database_is_copied_aside_before_a_migration() {
     postrider.run(&["demo", "--once"]).exits(0);
     assert_eq!(state(&database), before);
     assert_eq!(ask(&database, "SELECT count(*) AS x FROM sqlite_master WHERE name = 'body_pack'"), "1");
-    let copy = postrider.path("demo-data/postrider.before-m0001_mirror-m0002_server.db");
+    let copy = postrider.path("demo-data/postrider.before-m0001_mirror-m0002_server-m0003_mend.db");
     assert_eq!(state(&copy), before);
     assert_eq!(ask(&copy, "SELECT count(*) AS x FROM sqlite_master WHERE name = 'body_pack'"), "0");
 }
@@ -66,7 +66,7 @@ async fn entities_and_tables_agree() {
     Migrator::up(&db, None).await.unwrap();
     account::Entity::find().all(&db).await.unwrap();
     body::Entity::find().all(&db).await.unwrap();
-    assert_eq!(counter::Entity::find().all(&db).await.unwrap().len(), 2);
+    assert_eq!(counter::Entity::find().all(&db).await.unwrap().len(), 3);
     cursor::Entity::find().all(&db).await.unwrap();
     event::Entity::find().all(&db).await.unwrap();
     failure::Entity::find().all(&db).await.unwrap();

@@ -46,6 +46,9 @@ async fn follows_what_happens_to_a_mailbox() {
         mailbox.relocate("Sent", first_uid("Sent"), "Trash");
         mailbox.append("Fresh folder", note("in a folder that appeared"));
         mailbox.delete("Junk");
+        // A folder ends at the second look only.
+        let first = postrider.sync().exits(3);
+        assert!(first.stdout.contains("LIST lacks 1 folder(s) (Junk)"), "{}", first.stdout);
         postrider.sync().exits(0);
         equal(&postrider, "u", &mailbox);
 
@@ -228,7 +231,7 @@ async fn a_refused_message_is_tried_again_and_then_kept() {
         assert!(ran.stdout.contains("could not be fetched"), "{}", ran.stdout);
         let ledger =
             "SELECT uid || ' ' || class || ' ' || text AS x FROM failure WHERE closed_at IS NULL AND uid IS NOT NULL";
-        assert_eq!(ask(&postrider.database(), ledger), format!("{uid} invalid_data cannot read that"));
+        assert_eq!(ask(&postrider.database(), ledger), format!("{uid} invalid_data the server said cannot read that"));
         // Not due yet: the same run again asks for nothing, and says what is open.
         let asked = refusals.load(Ordering::SeqCst);
         postrider.sync().exits(3);

@@ -5,7 +5,7 @@ use crate::account::machine::{End, Phase};
 use crate::account::run::{Owner, Run, leave};
 use crate::account::summary::{Outcome, Summary};
 use crate::commit::request::{Change, RunRecord};
-use crate::failure::{Class, Failure};
+use crate::failure::{Class, Failure, Reach};
 use crate::time::Now;
 
 pub(super) fn close(
@@ -31,8 +31,43 @@ pub(super) fn close(
             format!("{open} message(s) could not be fetched; they are in the ledger and are tried again"),
         );
     }
+    let held = |name: &Vec<u8>| run.folders.values().any(|f| f.row.excluded && f.row.remote_id == *name);
+    let shut = run.account.shut.keys().filter(|name| !held(name)).count();
+    if shut > 0 {
+        let text = format!("{shut} folder(s) are listed and cannot be opened; they are asked again in their own time");
+        leave(&mut run.left, text);
+    }
     let outcome = if outcome == Outcome::Success && !run.left.is_empty() { Outcome::Partial } else { outcome };
+    let (outcome, failure) = match (outcome, refused_alike(&run)) {
+        (Outcome::Partial, Some(failure)) => (Outcome::Failed, Some(failure)),
+        (outcome, _) => (outcome, failure),
+    };
     closing(run, End { outcome, failure, parked, sent: false }, now, out)
+}
+
+/// All folders refused alike are no trouble of each: it is the server's.
+fn refused_alike(run: &Run) -> Option<Failure> {
+    let mut ours = run.folders.values().filter(|f| !f.row.excluded);
+    let first = ours.next()?.standing.clone().filter(|f| f.class != Class::StateLost)?;
+    let mut others = 0;
+    for folder in ours {
+        others += 1;
+        if folder.standing.as_ref().is_none_or(|f| f.class != first.class) {
+            return None;
+        }
+    }
+    (others > 0).then(|| Failure {
+        reach: Reach::Account,
+        text: format!("every folder is refused: {}", first.text),
+        ..first
+    })
+}
+
+/// Why INBOX stands still, if it does.
+fn inbox_stands(run: &Run) -> Option<Failure> {
+    let inbox = run.folders.inbox().and_then(|id| run.folders.get(&id)).filter(|f| !f.row.excluded)?;
+    let standing = inbox.standing.clone()?;
+    Some(Failure { text: format!("INBOX stands still: {}", standing.text), ..standing })
 }
 
 pub(super) fn closing(mut run: Box<Run>, mut end: End, now: Now, out: &mut Vec<Action>) -> Phase {
@@ -48,6 +83,8 @@ pub(super) fn closing(mut run: Box<Run>, mut end: End, now: Now, out: &mut Vec<A
         }
     }
     let class = end.failure.as_ref().map(|f| f.class);
+    run.folders.refresh();
+    let inbox = inbox_stands(&run);
     let (counts, folders) = (run.totals(), run.lines());
     let summary = Summary {
         outcome: end.outcome,
@@ -57,6 +94,7 @@ pub(super) fn closing(mut run: Box<Run>, mut end: End, now: Now, out: &mut Vec<A
         class,
         parked: end.parked,
         second_look: run.second_look,
+        inbox,
         folders,
         history: run.history,
     };
@@ -66,7 +104,10 @@ pub(super) fn closing(mut run: Box<Run>, mut end: End, now: Now, out: &mut Vec<A
 
 /// The run's row, the account's state, and the ledger row of what ended it.
 fn last_words(run: &mut Run, end: &End, now: Now, out: &mut Vec<Action>) {
-    let reason = end.failure.as_ref().map(Failure::chain).or_else(|| run.left.first().cloned()).unwrap_or_default();
+    run.folders.refresh();
+    let inbox = inbox_stands(run).map(|f| f.chain());
+    let told = end.failure.as_ref().map(Failure::chain).or_else(|| inbox.clone());
+    let reason = told.or_else(|| run.left.first().cloned()).unwrap_or_default();
     if let Some(failure) = &end.failure {
         let change = Change::Fail { folder: None, class: failure.class, text: failure.chain() };
         run.commit(Owner::Nobody, change, now, out);
@@ -77,6 +118,7 @@ fn last_words(run: &mut Run, end: &End, now: Now, out: &mut Vec<Action>) {
         Some(Class::Config | Class::Bug) if end.parked => ("failed", Some("account.failed")),
         Some(Class::RateLimit | Class::Quota) => ("throttled", None),
         Some(_) => ("waiting", None),
+        None if inbox.is_some() => ("waiting", None),
         None => ("idle", was_down.then_some("account.recovered")),
     };
     // Who is stopped or paused keeps the state it has; what is stored already is not written again.

@@ -2,7 +2,7 @@
 
 use crate::account::pass::FolderRows;
 use crate::account::summary::Summary;
-use crate::commit::request::{Commit, CommitAnswer};
+use crate::commit::request::{Commit, CommitAnswer, Note};
 use crate::commit::rows::{AccountRow, FolderRow};
 use crate::failure::Failure;
 use crate::mail::change::{Answer, Request, Sampled};
@@ -30,8 +30,30 @@ pub struct AccountSnapshot {
     pub folders: Vec<FolderRow>,
     /// Failures that are due for another try.
     pub due: BTreeMap<FolderId, UidSet>,
+    /// Open failures at which sessions have ended: they are asked for alone.
+    pub lone: BTreeMap<FolderId, UidSet>,
+    /// Open failures that came in a burst and are not due.
+    pub burst: BTreeMap<FolderId, UidSet>,
+    /// Things at which two sessions have ended, or more.
+    pub notes: Vec<Note>,
     /// The public state and its reason, as stored.
     pub state: (String, String),
+}
+
+impl AccountSnapshot {
+    /// An account without folders.
+    #[must_use]
+    pub fn of(account: AccountRow) -> Self {
+        Self {
+            account,
+            folders: Vec::new(),
+            due: BTreeMap::new(),
+            lone: BTreeMap::new(),
+            burst: BTreeMap::new(),
+            notes: Vec::new(),
+            state: Default::default(),
+        }
+    }
 }
 
 /// How closely a pass looks. A quick one proves by counting that nothing left and fetches what arrived; where the count does
@@ -51,6 +73,8 @@ pub enum Scope {
     /// LIST and every folder, fully.
     #[default]
     Everything,
+    /// The same, because a human asks: what is shut, or failed and is not due, is looked at too.
+    Insist,
     /// These folders; LIST only if `list`.
     Some {
         /// Whether folders that appeared, left or were renamed are looked for.

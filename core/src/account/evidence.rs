@@ -1,6 +1,6 @@
 //! Absence needs evidence: when a complete answer may end what it lacks, and when it is only a first look.
 
-use crate::commit::rows::{FolderLook, ListLook};
+use crate::commit::rows::{FolderLook, ListLook, Misfit};
 use crate::mail::id::{FolderId, SessionId, UidValidity};
 use crate::mail::uid_set::UidSet;
 use crate::time::Micros;
@@ -43,9 +43,8 @@ pub(super) fn judge_folder(
     if ends.is_empty() || (ends.len() <= limit && exists > 0) {
         return Ruling { ends, held: UidSet::new(), look: None };
     }
-    let first =
-        |held: UidSet| FolderLook { uidvalidity, ends: held, misfit: None, session: sight.session, at: sight.at };
-    match look.filter(|look| look.uidvalidity == uidvalidity && look.misfit.is_none()) {
+    let first = |held: UidSet| FolderLook { uidvalidity, ends: held, session: sight.session, at: sight.at };
+    match look.filter(|look| look.uidvalidity == uidvalidity) {
         Some(look) if sight.is_second_to(look.session, look.at) => {
             let rest = ends.minus(&look.ends);
             let too_many = rest.len() > limit || (exists == 0 && !rest.is_empty());
@@ -58,15 +57,14 @@ pub(super) fn judge_folder(
     }
 }
 
-/// Judges the absence of folders from a LIST that showed `shown` names, while we hold `held_folders`.
+/// Judges the absence of folders from a LIST, whose names the server refuses to open too. It always takes two looks: a
+/// namespace that is away for a while is neither listed nor opened.
 pub(super) fn judge_list(
     missing: BTreeSet<FolderId>,
-    shown: usize,
-    held_folders: usize,
     look: Option<&ListLook>,
     sight: Sight,
 ) -> Ruling<BTreeSet<FolderId>, ListLook> {
-    if missing.is_empty() || (shown > 0 && missing.len() * 5 <= held_folders) {
+    if missing.is_empty() {
         return Ruling { ends: missing, held: BTreeSet::new(), look: None };
     }
     let first = |held: &BTreeSet<FolderId>| ListLook { missing: held.clone(), session: sight.session, at: sight.at };
@@ -81,11 +79,34 @@ pub(super) fn judge_list(
     }
 }
 
-/// A number for a listing, so that two equal ones can be recognised (FNV-1a over the UIDs).
-pub(super) fn digest(uids: &UidSet) -> u64 {
-    uids.ranges().iter().flat_map(|&(a, b)| [a, b]).fold(0xcbf2_9ce4_8422_2325, |hash, uid| {
-        uid.to_be_bytes().iter().fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
-    })
+/// What a listing is worth that does not fit EXISTS by `surplus`.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// It fits, or misses by what is known of this folder: what it lacks is not there.
+    Whole,
+    /// Two looks with the same surplus are believed: what both lack ends, what only the first showed is kept, and then this
+    /// listing is a first look again.
+    Believed(UidSet),
+    /// A first look: what it lacks is unknown.
+    First,
+}
+
+/// Judges a listing that misses EXISTS by `surplus`, where `known` is the surplus that the folder is known for.
+pub(super) fn judge_fit(
+    uidvalidity: UidValidity,
+    listed: &UidSet,
+    surplus: i64,
+    known: i64,
+    look: Option<&Misfit>,
+    session: SessionId,
+) -> Fit {
+    if surplus == 0 || surplus == known {
+        return Fit::Whole;
+    }
+    match look.filter(|look| look.uidvalidity == uidvalidity) {
+        Some(look) if look.session != session && look.surplus == surplus => Fit::Believed(look.listed.minus(listed)),
+        _ => Fit::First,
+    }
 }
 
 #[cfg(test)]
@@ -125,14 +146,34 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_lacks_too_many_is_a_first_look() {
+    fn what_a_list_lacks_takes_two_looks() {
         let ids = |n: std::ops::Range<i64>| n.map(FolderId).collect::<BTreeSet<_>>();
-        assert_eq!(judge_list(ids(0..2), 8, 10, None, sight(1, 0)).ends.len(), 2);
-        let first = judge_list(ids(0..3), 7, 10, None, sight(1, 0));
+        let first = judge_list(ids(0..3), None, sight(1, 0));
         assert!(first.ends.is_empty());
         let look = first.look.unwrap();
-        let second = judge_list(ids(1..5), 6, 10, Some(&look), sight(2, 61));
+        for early in [sight(1, 100), sight(2, 59)] {
+            assert!(judge_list(ids(0..3), Some(&look), early).ends.is_empty(), "the same session, or too early");
+        }
+        let second = judge_list(ids(1..5), Some(&look), sight(2, 61));
         assert_eq!((second.ends, second.held), (ids(1..3), ids(3..5)));
-        assert!(judge_list(ids(0..1), 0, 1, None, sight(1, 0)).ends.is_empty());
+        assert!(judge_list(ids(0..1), None, sight(1, 0)).ends.is_empty(), "one folder too");
+    }
+
+    #[test]
+    fn two_listings_with_the_same_surplus_are_believed() {
+        let fit = |shown: UidSet, surplus, known, look: Option<&Misfit>, session| {
+            judge_fit(V, &shown, surplus, known, look, SessionId(session))
+        };
+        let all = UidSet::range(1, 9);
+        assert_eq!(fit(all.clone(), 0, 2, None, 1), Fit::Whole);
+        assert_eq!(fit(all.clone(), 2, 2, None, 1), Fit::Whole, "it is known for that");
+        assert_eq!(fit(all.clone(), 2, 0, None, 1), Fit::First);
+        let (session, at) = (SessionId(1), Micros(1));
+        let look = Misfit { uidvalidity: V, listed: all, surplus: 2, session, at };
+        assert_eq!(fit(UidSet::range(1, 9), 2, 0, Some(&look), 1), Fit::First, "the same session");
+        assert_eq!(fit(UidSet::range(1, 8), 3, 0, Some(&look), 2), Fit::First, "another surplus");
+        assert_eq!(fit(UidSet::range(2, 12), 2, 0, Some(&look), 2), Fit::Believed(UidSet::one(1)));
+        let other = Misfit { uidvalidity: UidValidity(7), ..look };
+        assert_eq!(fit(UidSet::range(1, 9), 2, 0, Some(&other), 2), Fit::First, "another UIDVALIDITY");
     }
 }

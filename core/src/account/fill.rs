@@ -2,11 +2,11 @@
 
 use crate::account::machine::{Action, Token};
 use crate::account::run::{Fill, FillKind, Owner, Run};
-use crate::commit::request::Change;
+use crate::commit::request::{Change, Poison};
 use crate::failure::Failure;
 use crate::mail::change::Request;
 use crate::mail::id::FolderId;
-use crate::mail::page::Page;
+use crate::mail::page::{Again, Page};
 use crate::mail::uid_set::UidSet;
 use crate::time::Now;
 use std::collections::VecDeque;
@@ -26,6 +26,7 @@ impl Run {
             remote_id: folder.row.remote_id.clone(),
             uidvalidity: folder.row.live.uidvalidity,
             uids: asked.clone(),
+            estimated: self.account.sizes_estimated,
         };
         let token = self.ask_page(id, request, out);
         if let Some(folder) = self.folders.get_mut(&id) {
@@ -50,8 +51,12 @@ impl Run {
             unacked: VecDeque::from([(0, 0, 0)]),
         };
         folder.fills.insert(token, fill);
+        let noted = self.aside(id).intersect(&range);
         let change = Change::Backfill { folder: id, uidvalidity, range, page: Page::default() };
         self.commit(Owner::Page(id, token), change, now, out);
+        for uid in noted.iter() {
+            self.forget_note(&Poison::Mail(id, uidvalidity, uid), now, out);
+        }
     }
 
     /// A part of a page came.
@@ -62,11 +67,23 @@ impl Run {
         &mut self,
         id: FolderId,
         token: Token,
-        page: Page,
+        mut page: Page,
         last: bool,
         now: Now,
         out: &mut Vec<Action>,
     ) -> Result<(), Failure> {
+        let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
+        let Some(fill) = folder.fills.get_mut(&token) else { return Ok(()) };
+        self.answered.insert(folder.row.remote_id.clone());
+        if !fill.dead && !page.suspects.is_empty() && !fill.open.contains_all(&page.suspected()) {
+            return Err(Failure::bug("a page shows other UIDs than it was asked for"));
+        }
+        let (kind, dead, alone) = (fill.kind, fill.dead, fill.asked.len() == 1);
+        match kind {
+            _ if dead => page.suspects.clear(),
+            FillKind::Retry if alone => self.judge_suspects(id, &mut page, now, out),
+            FillKind::Retry | FillKind::Backfill | FillKind::Arrivals => self.suspect(id, &mut page),
+        }
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
         let Some(fill) = folder.fills.get_mut(&token) else { return Ok(()) };
         if fill.dead {
@@ -85,7 +102,14 @@ impl Run {
         }
         let uidvalidity = folder.row.live.uidvalidity;
         fill.fetching = !last;
-        fill.unacked.push_back((page.rows.len() as u64, page.octets(), page.failed.len() as u64));
+        let elsewhere = page.failed.iter().filter(|f| f.again == Again::Elsewhere).count();
+        let failed = page.failed.len() - elsewhere;
+        fill.unacked.push_back((page.rows.len() as u64, page.octets(), failed as u64));
+        let canaries = std::mem::take(&mut folder.canaries);
+        if !canaries.is_empty() && !page.rows.is_empty() {
+            // The fault that met the whole burst has gone.
+            folder.due = folder.due.union(&canaries.minus(&settled));
+        }
         let change = match fill.kind {
             FillKind::Backfill => {
                 let range = if last { fill.open.clone() } else { fill.open.intersect(&UidSet::range(1, reached)) };
@@ -100,11 +124,33 @@ impl Run {
             }
             FillKind::Retry => {
                 fill.open = fill.open.minus(&settled);
-                Change::Retry { folder: id, uidvalidity, uids: settled, page }
+                Change::Retry { folder: id, uidvalidity, uids: settled.clone(), page }
             }
         };
         self.commit(Owner::Page(id, token), change, now, out);
+        let noted = !self.notes.is_empty();
+        for uid in settled.iter().filter(|_| noted) {
+            self.forget_note(&Poison::Mail(id, uidvalidity, uid), now, out);
+        }
         Ok(())
+    }
+
+    /// What is kept of messages whose length another session would tell alike is committed as it is.
+    pub(super) fn commit_believed(&mut self, id: FolderId, now: Now, out: &mut Vec<Action>) {
+        while let Some(page) = self.believed(id, self.settings.page_messages) {
+            let Some(folder) = self.folders.get(&id) else { return };
+            let uids = page.settled();
+            let uidvalidity = folder.row.live.uidvalidity;
+            let unacked = VecDeque::from([(page.rows.len() as u64, page.octets(), 0)]);
+            let kind = FillKind::Retry;
+            let fill = Fill { kind, asked: uids.clone(), open: UidSet::new(), fetching: false, dead: false, unacked };
+            let token = self.token();
+            if let Some(folder) = self.folders.get_mut(&id) {
+                folder.fills.insert(token, fill);
+            }
+            let change = Change::Retry { folder: id, uidvalidity, uids, page };
+            self.commit(Owner::Page(id, token), change, now, out);
+        }
     }
 
     /// A page's commit was answered.

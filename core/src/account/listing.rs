@@ -1,12 +1,16 @@
 //! LIST and what follows from it: folders that are gone, folders that are new.
+//!
+//! What LIST lacks is asked by name; what the server refuses to open too is a look, and two looks on two sessions end a folder.
+//! A folder that is listed and cannot be opened is *shut*: a ledger row, and the run goes on without it.
 
 use crate::account::evidence::{Sight, judge_list};
 use crate::account::machine::Action;
 use crate::account::rename::Matching;
 use crate::account::run::{Folder, Owner, Run, leave};
-use crate::commit::request::Change;
-use crate::failure::{Failure, Reach};
-use crate::mail::change::{Examined, ListedFolder, Request};
+use crate::commit::request::{Change, Poison};
+use crate::commit::rows::FolderRow;
+use crate::failure::{Class, Failure, Reach};
+use crate::mail::change::{Examined, ListedFolder, Request, Sampled};
 use crate::mail::cursor::Mark;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
@@ -15,6 +19,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Locations that one commit ends when a folder is gone.
 const DROP_CHUNK: usize = 2000;
+/// Sessions that end at a folder's name before it is asked last of all.
+pub(super) const GOES_LAST: u32 = 2;
 
 /// What a LIST leaves to do.
 #[derive(Debug, Default)]
@@ -23,10 +29,22 @@ pub(super) struct Work {
     lost: VecDeque<FolderId>,
     pub(super) fresh: VecDeque<ListedFolder>,
     excluded: BTreeSet<FolderId>,
-    /// Nothing was missing and everything new could be opened.
+    /// Names that were shut and that this LIST does not show.
+    unlisted: BTreeSet<Vec<u8>>,
+    /// Nothing was missing, and there is an INBOX.
     complete: bool,
-    /// What is missing may be under a name that could not be looked at.
-    pub(super) unsure: bool,
+    /// INBOX was opened: its newest page goes before the other folders.
+    inbox: bool,
+    /// A single name, asked when all else was done.
+    late: bool,
+}
+
+/// What LIST lacks is asked by name.
+#[derive(Debug)]
+pub(super) struct Asking {
+    work: Work,
+    missing: BTreeSet<FolderId>,
+    todo: VecDeque<FolderId>,
 }
 
 /// Where the LIST stands.
@@ -36,6 +54,8 @@ pub(super) enum Listing {
     Wanted,
     /// Asked.
     Asked { started: Micros },
+    /// What it lacks is asked by name.
+    Asking(Box<Asking>),
     /// Missing folders are looked for under the new names.
     Matching(Box<Matching>),
     /// A first look is being stored.
@@ -48,28 +68,59 @@ pub(super) enum Listing {
     Dropping { work: Work, left: UidSet },
     /// A new folder is being examined.
     Examining(Work),
+    /// The newest mail of the account's first folder is asked for its date.
+    Dating(Work, Examined),
     /// And opened.
     Opening(Work),
+    /// The other folders wait for INBOX's newest page.
+    Holding(Work),
     /// The LIST is being stored as complete.
     Closing,
     /// Over.
     Done,
 }
 
+fn is_inbox(folder: &ListedFolder) -> bool {
+    folder.path.eq_ignore_ascii_case("INBOX")
+}
+
 impl Run {
-    pub(super) fn start_listing(&mut self, now: Now, out: &mut Vec<Action>) {
-        self.listing = Listing::Asked { started: self.stamp(now) };
-        self.listed = true;
-        self.ask(Owner::Listing, Request::List, out);
+    pub(super) fn owner(&self) -> Owner {
+        Owner::Listing(self.generation)
     }
 
-    pub(super) fn on_listed(&mut self, listed: Vec<ListedFolder>, now: Now, out: &mut Vec<Action>) {
+    pub(super) fn start_listing(&mut self, now: Now, out: &mut Vec<Action>) {
+        self.generation += 1;
+        self.listing = Listing::Asked { started: self.stamp(now) };
+        self.listed = true;
+        self.ask(self.owner(), Request::List, out);
+    }
+
+    pub(super) fn on_listed(
+        &mut self,
+        listed: Vec<ListedFolder>,
+        unreadable: Option<String>,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
         let Listing::Asked { started } = self.listing else { return };
+        self.listed_from = started;
         let shown = listed.len();
         let mut names: BTreeMap<Vec<u8>, ListedFolder> = listed.into_iter().map(|f| (f.remote_id.clone(), f)).collect();
         let missing: BTreeSet<FolderId> =
             self.folders.values().filter(|f| !names.contains_key(&f.row.remote_id)).map(|f| f.row.id).collect();
-        let mut work = Work { started, ..Work::default() };
+        let mut work = Work { started, complete: true, ..Work::default() };
+        if unreadable.is_none() {
+            let shut = self.account.shut.keys();
+            work.unlisted = shut.filter(|name| !names.contains_key(*name)).cloned().collect();
+        }
+        // A mailbox without INBOX is none: that answer is not believed.
+        let has_inbox = names.values().any(is_inbox) || self.folders.values().any(|f| f.is_inbox());
+        if !has_inbox && unreadable.is_none() {
+            work.complete = false;
+            let text = format!("LIST shows {shown} folder(s) and no INBOX: this is not believed, and looked at again");
+            leave(&mut self.left, text);
+        }
         for folder in self.folders.values_mut() {
             let wanted = self.settings.folders.wants(&folder.row.path);
             folder.row.excluded = !wanted;
@@ -79,13 +130,93 @@ impl Run {
             }
             names.remove(&folder.row.remote_id);
         }
-        work.fresh = names.into_values().filter(|f| self.settings.folders.wants(&f.path)).collect();
-        if shown > 0 && work.fresh.is_empty() && self.folders.values().all(|f| f.row.excluded) {
+        let wanted = names.into_values().filter(|f| self.settings.folders.wants(&f.path));
+        let (easy, hard): (VecDeque<_>, Vec<_>) = wanted.map(|f| (self.is_hard(&f), f)).fold(
+            Default::default(),
+            |(mut easy, mut hard): (VecDeque<ListedFolder>, Vec<ListedFolder>), (is_hard, folder)| {
+                if is_hard {
+                    hard.push(folder)
+                } else {
+                    easy.push_back(folder)
+                }
+                (easy, hard)
+            },
+        );
+        work.fresh = easy;
+        self.late = self.in_turn(hard, now);
+        let nothing = work.fresh.is_empty() && self.late.is_empty();
+        if shown > 0 && nothing && self.account.shut.is_empty() && self.folders.values().all(|f| f.row.excluded) {
             leave(&mut self.left, format!("the folder filter matches none of the {shown} folders"));
         }
         // INBOX first: its newest page is what people wait for.
-        work.fresh.make_contiguous().sort_by_key(|f| !f.path.eq_ignore_ascii_case("INBOX"));
-        self.match_folders(Matching::new(work, missing, shown), now, out);
+        work.fresh.make_contiguous().sort_by_key(|f| !is_inbox(f));
+        if let Some(line) = unreadable {
+            self.shut_line(line, started, now, out);
+        }
+        let todo = missing.iter().copied().collect();
+        self.ask_missing(Asking { work, missing, todo }, now, out);
+    }
+
+    /// A line of LIST that cannot be read is a shut folder without a name: a ledger row when it is new, and daily.
+    fn shut_line(&mut self, line: String, seen: Micros, now: Now, out: &mut Vec<Action>) {
+        let due = self.account.shut.get(&Vec::new()).is_none_or(|shut| shut.due_at <= now.wall);
+        if due {
+            let (remote_id, path, class) = (Vec::new(), String::new(), Class::InvalidData);
+            let text = format!("a line of LIST cannot be read: {line}");
+            let change = Change::Shut { remote_id, path, folder: None, class, text, seen, at: now.wall };
+            self.commit(Owner::Nobody, change, now, out);
+        }
+    }
+
+    /// Whether a name is asked last of all: it is shut, or sessions have ended at it.
+    fn is_hard(&self, folder: &ListedFolder) -> bool {
+        self.account.shut.contains_key(&folder.remote_id) || self.ends_sessions(&folder.remote_id)
+    }
+
+    /// Whether sessions have ended at this folder's EXAMINE or index.
+    pub(super) fn ends_sessions(&self, remote_id: &[u8]) -> bool {
+        let noted = |about| self.notes.get(&about).is_some_and(|count| *count >= GOES_LAST);
+        noted(Poison::Examine(remote_id.to_vec())) || noted(Poison::Index(remote_id.to_vec()))
+    }
+
+    /// Names that are due, those that wait longest first.
+    fn in_turn(&self, mut hard: Vec<ListedFolder>, now: Now) -> VecDeque<ListedFolder> {
+        let due = |f: &ListedFolder| self.account.shut.get(&f.remote_id).map(|shut| shut.due_at);
+        hard.retain(|f| self.insists() || due(f).is_none_or(|due| due <= now.wall));
+        hard.sort_by_key(|f| (self.ends_sessions(&f.remote_id), due(f)));
+        hard.into()
+    }
+
+    /// Asks the next name that LIST lacks; when all are asked, looks for them under new names.
+    fn ask_missing(&mut self, mut asking: Asking, now: Now, out: &mut Vec<Action>) {
+        while let Some(id) = asking.todo.front().copied() {
+            let Some(folder) = self.folders.get(&id) else {
+                asking.todo.pop_front();
+                continue;
+            };
+            let remote_id = folder.row.remote_id.clone();
+            let waits = self.account.shut.get(&remote_id).is_some_and(|shut| shut.due_at > now.wall);
+            if waits && self.ends_sessions(&remote_id) {
+                // Nobody knows: the question would end the session.
+                asking.todo.pop_front();
+                asking.missing.remove(&id);
+                continue;
+            }
+            self.listing = Listing::Asking(Box::new(asking));
+            return self.ask(self.owner(), Request::Examine { remote_id }, out);
+        }
+        let Asking { work, missing, .. } = asking;
+        self.match_folders(Matching::new(work, missing), now, out);
+    }
+
+    /// A name that LIST lacks: where it can be opened, LIST has lied.
+    fn on_missing_asked(&mut self, mut asking: Asking, opens: bool, now: Now, out: &mut Vec<Action>) {
+        if let Some(id) = asking.todo.pop_front()
+            && opens
+        {
+            asking.missing.remove(&id);
+        }
+        self.ask_missing(asking, now, out);
     }
 
     /// Renames are known: judges what is still missing, and goes on with the rest.
@@ -93,17 +224,13 @@ impl Run {
         &mut self,
         mut work: Work,
         missing: BTreeSet<FolderId>,
-        shown: usize,
         now: Now,
         out: &mut Vec<Action>,
     ) {
-        work.complete = missing.is_empty();
-        if work.unsure {
-            return self.next_folder(work, now, out);
-        }
+        work.complete &= missing.is_empty();
         let Some(session) = self.session else { return };
         let sight = Sight { session, at: work.started, confirm_after: self.settings.confirm_after };
-        let ruling = judge_list(missing, shown, self.folders.len(), self.account.list_look.as_ref(), sight);
+        let ruling = judge_list(missing, self.account.list_look.as_ref(), sight);
         if !ruling.held.is_empty() {
             self.second_look = true;
             let names: Vec<&str> =
@@ -129,7 +256,7 @@ impl Run {
         match ruling.look {
             Some(look) => {
                 self.listing = Listing::Looking(work);
-                self.commit(Owner::Listing, Change::ListLook(look), now, out);
+                self.commit(self.owner(), Change::ListLook(look), now, out);
             }
             None => self.next_folder(work, now, out),
         }
@@ -148,25 +275,52 @@ impl Run {
                 }
             }
             self.listing = Listing::Reading(work);
-            self.read_rows(Owner::Listing, id, out);
+            self.read_rows(self.owner(), id, out);
         } else if let Some(fresh) = work.fresh.front() {
+            if work.inbox && !is_inbox(fresh) {
+                self.listing = Listing::Holding(work);
+                return;
+            }
             let request = Request::Examine { remote_id: fresh.remote_id.clone() };
             self.listing = Listing::Examining(work);
-            self.ask(Owner::Listing, request, out);
-        } else if work.complete {
+            self.ask(self.owner(), request, out);
+        } else if work.complete && !work.late {
             self.listing = Listing::Closing;
-            self.commit(Owner::Listing, Change::Listed { started: work.started, excluded: work.excluded }, now, out);
+            let Work { started, excluded, unlisted, .. } = work;
+            self.commit(self.owner(), Change::Listed { started, excluded, unlisted }, now, out);
         } else {
             self.listing = Listing::Done;
         }
     }
 
-    /// Goes on where the LIST waited for pages of a folder that is gone.
+    /// Goes on where the LIST waited for pages: of a folder that is gone, or INBOX's newest.
     pub(super) fn resume_listing(&mut self, now: Now, out: &mut Vec<Action>) {
         match std::mem::replace(&mut self.listing, Listing::Done) {
             Listing::Draining(work) => self.next_folder(work, now, out),
+            Listing::Holding(mut work) if self.is_inbox_settled() => {
+                work.inbox = false;
+                self.next_folder(work, now, out);
+            }
             other => self.listing = other,
         }
+    }
+
+    fn is_inbox_settled(&self) -> bool {
+        self.folders.inbox().and_then(|id| self.folders.get(&id)).is_none_or(|inbox| {
+            let idle = inbox.pass.is_none() && !inbox.wanted && inbox.fills.is_empty();
+            inbox.row.excluded
+                || inbox.standing.is_some()
+                || inbox.doubted
+                || (idle && (inbox.paged || inbox.has_read_all()))
+        })
+    }
+
+    /// Asks one of the names that are asked when all else is done. Returns whether there was one.
+    pub(super) fn start_late(&mut self, now: Now, out: &mut Vec<Action>) -> bool {
+        let Some(name) = self.late.pop_front() else { return false };
+        let fresh = VecDeque::from([name]);
+        self.next_folder(Work { started: self.listed_from, fresh, late: true, ..Work::default() }, now, out);
+        true
     }
 
     pub(super) fn on_listing_rows(&mut self, living: &UidSet, now: Now, out: &mut Vec<Action>) {
@@ -182,35 +336,79 @@ impl Run {
         let left = left.minus(&uids);
         let last = left.is_empty();
         self.listing = Listing::Dropping { work, left };
-        self.commit(Owner::Listing, Change::DropFolder { folder, uids, last }, now, out);
+        self.commit(self.owner(), Change::DropFolder { folder, uids, last }, now, out);
     }
 
     pub(super) fn on_listing_examined(&mut self, answer: Result<Examined, Failure>, now: Now, out: &mut Vec<Action>) {
         let mut work = match std::mem::replace(&mut self.listing, Listing::Done) {
             Listing::Examining(work) => work,
+            Listing::Asking(asking) => return self.on_missing_asked(*asking, answer.is_ok(), now, out),
             Listing::Matching(matching) => return self.on_match_examined(*matching, answer.ok(), now, out),
+            // A newest mail that cannot be told bounds nothing.
+            Listing::Dating(work, examined) => return self.open_next(work, examined, None, now, out),
             other => {
                 self.listing = other;
                 return;
             }
         };
-        let Some(fresh) = work.fresh.pop_front() else { return self.next_folder(work, now, out) };
+        let Some(fresh) = work.fresh.front() else { return self.next_folder(work, now, out) };
         match answer {
-            Ok(examined) => {
-                let mark = Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
-                let change =
-                    Change::Open { folder: fresh, uidvalidity: examined.uidvalidity, mark, started: work.started };
-                self.listing = Listing::Opening(work);
-                self.commit(Owner::Listing, change, now, out);
+            Ok(examined) if self.account.opened_at.is_none() && is_inbox(fresh) && examined.exists > 0 => {
+                let (remote_id, uidvalidity) = (fresh.remote_id.clone(), examined.uidvalidity);
+                self.listing = Listing::Dating(work, examined);
+                self.ask(self.owner(), Request::Newest { remote_id, uidvalidity }, out);
             }
+            Ok(examined) => self.open_next(work, examined, None, now, out),
             Err(failure) => {
-                leave(&mut self.left, format!("folder {} cannot be opened: {failure}", fresh.path));
-                let text = format!("{}: {}", fresh.path, failure.chain());
-                self.commit(Owner::Nobody, Change::Fail { folder: None, class: failure.class, text }, now, out);
-                work.complete = false;
+                if let Some(fresh) = work.fresh.pop_front() {
+                    self.shut(&fresh.remote_id, &fresh.path, None, &failure, now, out);
+                }
                 self.next_folder(work, now, out);
             }
         }
+    }
+
+    /// The newest mail of the account's first folder, for a clock that is ahead.
+    pub(super) fn on_dated(&mut self, newest: &[Sampled], now: Now, out: &mut Vec<Action>) {
+        match std::mem::replace(&mut self.listing, Listing::Done) {
+            Listing::Dating(work, examined) => {
+                let date = newest.iter().filter_map(|row| row.internal_date).max();
+                self.open_next(work, examined, date, now, out);
+            }
+            other => self.listing = other,
+        }
+    }
+
+    fn open_next(
+        &mut self,
+        mut work: Work,
+        examined: Examined,
+        newest: Option<Micros>,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(folder) = work.fresh.pop_front() else { return self.next_folder(work, now, out) };
+        work.inbox |= is_inbox(&folder);
+        let mark = Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
+        let (uidvalidity, started) = (examined.uidvalidity, work.started);
+        self.listing = Listing::Opening(work);
+        self.commit(self.owner(), Change::Open { folder, uidvalidity, mark, started, newest }, now, out);
+    }
+
+    /// A folder is listed and cannot be opened: its ledger row, and the run goes on.
+    pub(super) fn shut(
+        &mut self,
+        remote_id: &[u8],
+        path: &str,
+        folder: Option<FolderId>,
+        failure: &Failure,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        leave(&mut self.left, format!("folder {path} cannot be opened: {failure}"));
+        let (remote_id, path, class, text) = (remote_id.to_vec(), path.to_owned(), failure.class, failure.chain());
+        let (seen, at) = (self.listed_from, now.wall);
+        self.commit(Owner::Nobody, Change::Shut { remote_id, path, folder, class, text, seen, at }, now, out);
     }
 
     /// A commit of the LIST was answered: `folder` is the stored row it left, if there is one.
@@ -236,24 +434,56 @@ impl Run {
             // The LIST was broken off while this commit was on its way.
             other @ (Listing::Wanted
             | Listing::Asked { .. }
+            | Listing::Asking(_)
             | Listing::Draining(_)
             | Listing::Reading(_)
             | Listing::Examining(_)
+            | Listing::Dating(..)
+            | Listing::Holding(_)
             | Listing::Done) => self.listing = other,
         }
     }
 
     /// A folder row that this run did not know.
-    pub(super) fn adopt_folder(&mut self, row: crate::commit::rows::FolderRow) {
-        self.folders.entry(row.id).or_insert_with(|| Folder::new(row, UidSet::new()));
+    pub(super) fn adopt_folder(&mut self, row: FolderRow) {
+        if !self.folders.contains(row.id) {
+            self.folders.insert(Folder::new(row));
+        }
     }
 
+    /// What the store did not take, or a session did not answer: the LIST is asked again, and nothing of this one is sent
+    /// twice. A name that was asked late is asked later.
     pub(super) fn break_off_listing(&mut self) {
         self.listing = match std::mem::replace(&mut self.listing, Listing::Done) {
-            Listing::Done => Listing::Done,
-            Listing::Closing => Listing::Closing,
+            Listing::Done => return,
+            Listing::Closing => {
+                self.listing = Listing::Closing;
+                return;
+            }
+            Listing::Examining(mut work) | Listing::Dating(mut work, _) | Listing::Opening(mut work) if work.late => {
+                self.late.extend(work.fresh.pop_front());
+                Listing::Done
+            }
             _ => Listing::Wanted,
         };
+        self.generation += 1;
+    }
+
+    /// Takes a new name out of what is still to be asked; returns its path.
+    pub(super) fn drop_name(&mut self, name: &[u8]) -> Option<String> {
+        let mut path = None;
+        let mut keep = |f: &ListedFolder| {
+            let is_it = f.remote_id == name;
+            if is_it {
+                path = Some(f.path.clone());
+            }
+            !is_it
+        };
+        self.late.retain(&mut keep);
+        if let Listing::Examining(work) | Listing::Dating(work, _) = &mut self.listing {
+            work.fresh.retain(&mut keep);
+        }
+        path
     }
 
     /// Whether a folder's failure lets the LIST go on without it.

@@ -15,6 +15,7 @@
 //! | Finished | nothing | – |
 
 use crate::account::ending::{close, closing};
+use crate::account::poison::Cut;
 use crate::account::run::{Run, leave};
 use crate::account::steps::{
     abandon, answered, committed, failed, impossible, note_answer, open_failed, opened, reopen, resume, rows_read,
@@ -79,7 +80,7 @@ impl Machine {
         match &self.phase {
             Phase::Dormant { .. } => "dormant",
             Phase::Opening { .. } => "opening",
-            Phase::Reopening { .. } => "waiting",
+            Phase::Reopening { .. } => "reopening",
             Phase::Connecting(_) => "connecting",
             Phase::Working(_) => "working",
             Phase::Waiting { .. } => "waiting",
@@ -164,10 +165,13 @@ impl Machine {
             }
             (Phase::Connecting(mut run), Event::Connected(session)) => {
                 run.session = Some(session);
+                run.answered.clear();
                 run.history.logged_in();
                 work(run, now, &mut out)
             }
-            (Phase::Connecting(run), Event::ConnectFailed(failure)) => failed(run, failure, now, &mut out),
+            (Phase::Connecting(run), Event::ConnectFailed(failure)) => {
+                failed(run, failure, Cut::Unnoted, now, &mut out)
+            }
             (Phase::Working(mut run), Event::Answered { token, answer }) => match run.asks.remove(&token) {
                 Some((owner, page)) => answered(run, token, owner, page, answer, now, &mut out),
                 None => Phase::Working(run),
@@ -190,7 +194,7 @@ impl Machine {
                         }
                         close(run, Outcome::Success, None, false, now, &mut out)
                     }
-                    Err(failure) => failed(run, failure, now, &mut out),
+                    Err(failure) => failed(run, failure, Cut::Unnoted, now, &mut out),
                 }
             }
             (Phase::Working(mut run), Event::Nudged(folder, depth)) => {
@@ -208,7 +212,7 @@ impl Machine {
                 Phase::Waiting { run, reopen }
             }
             (Phase::Working(run), Event::Lost { .. }) => reopen(run, &mut out),
-            (Phase::Working(run), Event::ConnectFailed(failure)) => failed(run, failure, now, &mut out),
+            (Phase::Working(run), Event::ConnectFailed(failure)) => failed(run, failure, Cut::Unnoted, now, &mut out),
             // While waiting, what the store still answers is noted; what it could not take is kept for later.
             (Phase::Waiting { mut run, reopen }, Event::Committed { token, answer }) => {
                 let superseded = note_answer(&mut run, token, answer);
@@ -254,8 +258,8 @@ impl Machine {
                 close(run, Outcome::Cancelled, None, false, now, &mut out)
             }
             (Phase::Connecting(mut run), Event::Committed { token, answer: CommitAnswer::Failed(failure, commit) }) => {
-                run.parked.insert(token, *commit);
-                failed(run, failure, now, &mut out)
+                run.not_taken(token, *commit);
+                failed(run, failure, Cut::Unnoted, now, &mut out)
             }
             (Phase::Connecting(mut run), Event::Committed { token, answer }) => {
                 let superseded = note_answer(&mut run, token, answer);
@@ -353,12 +357,10 @@ mod tests {
     use crate::commit::rows::AccountRow;
     use crate::failure::Class;
     use crate::mail::id::{AccountId, Incarnation, SessionId};
-    use std::collections::BTreeMap;
 
     fn snapshot() -> Box<AccountSnapshot> {
         let (id, incarnation) = (AccountId(1), Incarnation(1));
-        let account = AccountRow { id, incarnation, opened_at: None, listed_at: None, list_look: None };
-        Box::new(AccountSnapshot { account, folders: Vec::new(), due: BTreeMap::new(), state: Default::default() })
+        Box::new(AccountSnapshot::of(AccountRow::fresh(id, incarnation)))
     }
 
     fn failure() -> Failure {
@@ -410,6 +412,17 @@ mod tests {
         ]
     }
 
+    /// A server that accepts logins and drops them is backed off from: a mere login resets nothing.
+    #[test]
+    fn a_login_resets_no_backoff() {
+        let history = History { tries: 4, ..History::default() };
+        let mut machine = Machine::new(Settings::default(), history);
+        for event in [begin(), Event::Opened(snapshot()), Event::Connected(SessionId(1))] {
+            machine = machine.step(event, Now::default()).0;
+        }
+        assert_eq!((machine.phase(), machine.history().tries), ("working", 4));
+    }
+
     /// Every phase with every event: where it leads. `bug` marks answers to questions that were never put.
     #[test]
     fn every_pair_is_decided() {
@@ -417,11 +430,11 @@ mod tests {
             ("dormant", "opening bug bug bug bug bug bug bug bug bug dormant bug dormant finished"),
             (
                 "opening",
-                "bug connecting waiting opening opening opening opening opening opening opening opening opening opening finished",
+                "bug connecting reopening opening opening opening opening opening opening opening opening opening opening finished",
             ),
             (
                 "reopening",
-                "bug bug bug waiting waiting waiting waiting waiting waiting waiting waiting waiting opening finished",
+                "bug bug bug reopening reopening reopening reopening reopening reopening reopening reopening reopening opening finished",
             ),
             (
                 "connecting",

@@ -1,46 +1,45 @@
 //! The pass of a folder: EXAMINE, the whole index, arrivals, facts with the evidence rule, repair, and the mark last.
 
+use crate::account::conclude::{Marked, Settling};
 use crate::account::event::Depth;
-use crate::account::evidence::{Sight, digest, judge_folder};
-use crate::account::listing::Listing;
+use crate::account::evidence::{Fit, judge_fit};
 use crate::account::machine::Action;
 use crate::account::run::{FillKind, Folder, Owner, Run, leave};
 use crate::commit::request::Change;
-use crate::commit::rows::FolderLook;
+use crate::commit::rows::Misfit;
 use crate::failure::{Class, Failure, Provenance, Reach};
 use crate::mail::change::{Examined, Request, UidFlags};
 use crate::mail::cursor::Mark;
-use crate::mail::flags::Flags;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::time::{Micros, Now};
-use std::collections::BTreeMap;
-
-/// Facts in one commit.
-const FACTS_CHUNK: usize = 2000;
-/// Commits of facts that are not acknowledged.
-const FACTS_IN_FLIGHT: usize = 2;
 
 /// What a pass saw.
 #[derive(Debug)]
 pub(super) struct Seen {
-    started: Micros,
-    examined: Examined,
-    rows: UidFlags,
-    unproved: Option<String>,
+    pub(super) started: Micros,
+    pub(super) examined: Examined,
+    pub(super) rows: UidFlags,
+    pub(super) unproved: Option<String>,
     /// A listing that does not fit EXISTS: what it shows is there, what it lacks is unknown.
-    misfit: Option<FolderLook>,
+    pub(super) misfit: Option<Misfit>,
+    /// What the first of two such listings showed and this one lacks: it is looked at again.
+    pub(super) kept: UidSet,
+    /// By how much EXISTS never fits the listing.
+    pub(super) surplus: i64,
+    /// UIDNEXT has fallen below what it was: the lanes go back.
+    pub(super) fell: bool,
 }
 
-/// What a pass concluded and has not committed.
-#[derive(Debug)]
-pub(super) struct Settling {
-    seen: Seen,
-    flags: BTreeMap<u32, Flags>,
-    gone: UidSet,
-    put_back: UidSet,
-    held: UidSet,
-    unacked: usize,
+impl Seen {
+    /// UIDs below this one are what the listing speaks of.
+    pub(super) fn horizon(&self, uidnext: u32) -> u32 {
+        if !self.fell {
+            return self.examined.uidnext;
+        }
+        let listed = self.rows.uids().last().map_or(1, |uid| uid.saturating_add(1));
+        uidnext.max(self.examined.uidnext).max(listed)
+    }
 }
 
 /// Where a pass stands.
@@ -51,7 +50,7 @@ pub(super) enum Pass {
     /// Only mail came, as counting proves: it is fetched.
     Counting { started: Micros, examined: Examined, todo: UidSet },
     /// The index asked.
-    Indexing { started: Micros, misses: u8, examined: Examined },
+    Indexing { started: Micros, misses: u8, examined: Examined, fell: bool },
     /// Arrivals are fetched.
     Arriving { seen: Seen, todo: UidSet },
     /// Our rows are read.
@@ -60,21 +59,8 @@ pub(super) enum Pass {
     Settling(Box<Settling>),
     /// The mark is sent; a pass that only counted has no index.
     Marking { seen: Option<Seen> },
-}
-
-/// What the end of a pass says.
-#[derive(Debug)]
-struct Marked {
-    started: Micros,
-    examined: Examined,
-    put_back: UidSet,
-    unproved: Option<String>,
-}
-
-impl Marked {
-    fn counted(started: Micros, examined: Examined) -> Self {
-        Self { started, examined, put_back: UidSet::new(), unproved: None }
-    }
+    /// The folder is being opened anew, under another UIDVALIDITY.
+    Reopening,
 }
 
 /// What arrived, if counting alone proves that nothing else happened: each UID from the mark's UIDNEXT on is a message, and
@@ -84,20 +70,21 @@ fn counted(folder: &Folder, examined: &Examined) -> Option<UidSet> {
     let arrived = examined.uidnext.checked_sub(mark.uidnext)?;
     let sure = mark != Mark::CLEARED
         && !examined.inferred
+        && !row.live.ended
         && row.passed_at.is_some()
         && row.live.uidnext == mark.uidnext
         && row.look.is_none()
-        && row.unproved.is_none()
+        && row.misfit.is_none()
         && folder.fills.is_empty()
         // Only a listing proves a folder for the first time.
-        && (row.proved_at.is_some() || !row.backfill.remaining.is_empty())
+        && (row.proved_at.is_some() || row.unproved.is_some() || !row.backfill.remaining.is_empty())
         && examined.exists.checked_sub(mark.exists) == Some(arrived);
     sure.then(|| if arrived == 0 { UidSet::new() } else { UidSet::range(mark.uidnext, examined.uidnext - 1) })
 }
 
 impl Folder {
     /// A pass is over.
-    fn saw(&mut self, seen: Option<&Seen>) {
+    pub(super) fn saw(&mut self, seen: Option<&Seen>) {
         if let Some(seen) = seen {
             self.see(seen, true);
         }
@@ -107,7 +94,7 @@ impl Folder {
     }
 
     /// Notes what a pass saw of the history that is still to be read.
-    fn see(&mut self, seen: &Seen, whole: bool) {
+    pub(super) fn see(&mut self, seen: &Seen, whole: bool) {
         let index = seen.rows.uids().intersect(&self.row.backfill.remaining);
         let flagged = seen.rows.iter().filter(|(_, flags)| flags.is_flagged()).map(|(uid, _)| uid);
         self.flagged = flagged.collect::<UidSet>().intersect(&index);
@@ -151,78 +138,114 @@ impl Run {
             // The highest UID falls when the newest mail is deleted; UIDNEXT itself never does.
             examined.uidnext = examined.uidnext.max(live.mark.uidnext).max(live.uidnext);
         }
-        let lost = if examined.uidvalidity != live.uidvalidity {
-            Some(format!("UIDVALIDITY changed from {} to {}", live.uidvalidity, examined.uidvalidity))
-        } else if examined.uidnext < live.mark.uidnext {
-            Some(format!("UIDNEXT fell from {} to {}", live.mark.uidnext, examined.uidnext))
-        } else {
-            None
-        };
-        if let Some(text) = lost {
+        if examined.uidvalidity != live.uidvalidity && !folder.row.held && folder.row.failures.is_empty() {
+            return self.open_anew(id, started, examined, now, out);
+        }
+        if examined.uidvalidity != live.uidvalidity {
+            let text = format!("UIDVALIDITY changed from {} to {}", live.uidvalidity, examined.uidvalidity);
             let failure = Failure::new(Class::StateLost, Reach::Folder, Provenance::Server, text);
             return self.stand_still(id, failure, now, out);
         }
+        // What was told once was too high, or the server was put back: a whole listing says what is there.
+        let fell = examined.uidnext < live.mark.uidnext.max(live.uidnext);
         folder.fresher = UidSet::new();
         if depth == Depth::Quick
             && let Some(arrived) = counted(folder, &examined)
         {
             folder.chain = folder.row.live.uidnext;
             if arrived.is_empty() {
-                return self.mark(id, Marked::counted(started, examined), None, now, out);
+                let marked = Marked::counted(started, examined, folder);
+                return self.mark(id, marked, None, now, out);
             }
             folder.pass = Some(Pass::Counting { started, examined, todo: arrived });
             return;
         }
         if examined.exists == 0 {
-            folder.pass = Some(Pass::Indexing { started, misses, examined });
-            return self.on_pass_indexed(id, UidFlags::default(), out);
+            folder.pass = Some(Pass::Indexing { started, misses, examined, fell });
+            return self.on_pass_indexed(id, UidFlags::default(), 0, out);
         }
         let request = Request::Index { remote_id: folder.row.remote_id.clone(), uidvalidity: examined.uidvalidity };
-        folder.pass = Some(Pass::Indexing { started, misses, examined });
+        folder.pass = Some(Pass::Indexing { started, misses, examined, fell });
         let owner = self.pass_owner(id);
         self.ask(owner, request, out);
     }
 
-    pub(super) fn on_pass_indexed(&mut self, id: FolderId, rows: UidFlags, out: &mut Vec<Action>) {
+    /// The whole index came; `exists` is what EXISTS was when it was complete.
+    pub(super) fn on_pass_indexed(&mut self, id: FolderId, rows: UidFlags, exists: u32, out: &mut Vec<Action>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
-        let Some(Pass::Indexing { started, misses, examined }) = folder.pass.take() else { return };
-        let below = rows.iter().filter(|(uid, _)| *uid < examined.uidnext).count() as u64;
-        let (mut unproved, mut misfit) = (None, None);
-        if below != u64::from(examined.exists) {
-            if misses == 0 {
-                return self.examine(id, started, 1, out);
-            }
-            // Two in a row: either the answer lost lines, or this server's EXISTS never fits.
-            let seen = (below, digest(&rows.uids()));
-            let Some(session) = self.session else { return };
-            let look = folder.row.look.as_ref();
-            if look.is_some_and(|look| look.misfit == Some(seen) && look.session != session) {
-                unproved = Some(format!("EXISTS says {}, two equal listings show {below}", examined.exists));
-                let text = format!("folder {} is not proved: EXISTS never fits its listing", folder.row.path);
-                leave(&mut self.left, text);
-            } else {
+        let Some(Pass::Indexing { started, misses, mut examined, fell }) = folder.pass.take() else { return };
+        let Some(session) = self.session else { return };
+        let listed = rows.uids();
+        let below = if fell {
+            listed.len()
+        } else {
+            listed.intersect(&UidSet::range(1, examined.uidnext.saturating_sub(1))).len()
+        };
+        if below != u64::from(examined.exists) && listed.len() == u64::from(exists) {
+            // Mail went between EXAMINE and the index: the mark is what the index showed.
+            examined.exists = u32::try_from(below).unwrap_or(u32::MAX);
+        }
+        let surplus = i64::from(examined.exists) - i64::try_from(below).unwrap_or(i64::MAX);
+        let (known, look) = (folder.row.surplus, folder.row.misfit.as_ref());
+        let fit = judge_fit(examined.uidvalidity, &listed, surplus, known, look, session);
+        if fit != Fit::Whole && misses == 0 {
+            return self.examine(id, started, 1, out);
+        }
+        // Two in a row: either the answer lost lines, or this server's EXISTS never fits.
+        let (mut misfit, mut kept) = (None, UidSet::new());
+        let first =
+            || Misfit { uidvalidity: examined.uidvalidity, listed: listed.clone(), surplus, session, at: started };
+        match fit {
+            Fit::Whole => {}
+            Fit::Believed(rest) => kept = rest,
+            Fit::First => {
                 let text = format!(
                     "folder {}: the listing shows {below} messages where EXISTS says {}; looked at again next time",
                     folder.row.path, examined.exists
                 );
                 leave(&mut self.left, text);
-                let (uidvalidity, ends) = (examined.uidvalidity, UidSet::new());
                 self.second_look = true;
-                misfit = Some(FolderLook { uidvalidity, ends, misfit: Some(seen), session, at: started });
+                misfit = Some(first());
             }
         }
+        let believed = surplus != 0 && misfit.is_none();
+        let unproved = believed.then(|| format!("EXISTS says {}, its listings show {below}", examined.exists));
+        if believed {
+            let text = format!("folder {} is not proved: EXISTS never fits its listing", folder.row.path);
+            leave(&mut self.left, text);
+        }
         folder.chain = folder.row.live.uidnext;
-        let arrived: UidSet = rows.iter().map(|(uid, _)| uid).filter(|uid| *uid >= folder.chain).collect();
-        folder.pass = Some(Pass::Arriving { seen: Seen { started, examined, rows, unproved, misfit }, todo: arrived });
+        let arrived: UidSet = listed.minus(&UidSet::range(1, folder.chain.saturating_sub(1)));
+        let seen = Seen { started, examined, rows, unproved, misfit, kept, surplus, fell };
+        folder.pass = Some(Pass::Arriving { seen, todo: arrived });
+    }
+
+    /// Nothing was ever stored of the folder, and it shows another UIDVALIDITY: what it was opened under was a lie.
+    fn open_anew(&mut self, id: FolderId, started: Micros, examined: Examined, now: Now, out: &mut Vec<Action>) {
+        let Some(folder) = self.folders.get_mut(&id) else { return };
+        folder.pass = Some(Pass::Reopening);
+        let (from, uidvalidity) = (folder.row.live.uidvalidity, examined.uidvalidity);
+        let mark = Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
+        let owner = self.pass_owner(id);
+        self.commit(owner, Change::Reopen { folder: id, from, uidvalidity, mark, started }, now, out);
     }
 
     /// Takes the next arrivals to fetch, if the folder's pass has some.
     pub(super) fn take_arrivals(&mut self, id: FolderId) -> Option<UidSet> {
+        let aside = self.aside(id);
         let size = self.settings.page_messages;
         let folder = self.folders.get_mut(&id)?;
+        let size = folder.page.unwrap_or(size);
         match &mut folder.pass {
             Some(Pass::Arriving { todo, .. } | Pass::Counting { todo, .. }) if !todo.is_empty() => {
-                let page: UidSet = todo.iter().take(size).collect();
+                // They come in their order, and a mail at which sessions end comes alone.
+                let first = todo.first();
+                let alone = first.is_some_and(|uid| aside.contains(uid));
+                let page: UidSet = if alone {
+                    first.into_iter().collect()
+                } else {
+                    todo.iter().take(size).take_while(|uid| !aside.contains(*uid)).collect()
+                };
                 *todo = todo.minus(&page);
                 Some(page)
             }
@@ -232,8 +255,7 @@ impl Run {
 
     /// Moves on every pass that waited for pages or acknowledgements.
     pub(super) fn advance_passes(&mut self, now: Now, out: &mut Vec<Action>) {
-        let ids: Vec<FolderId> = self.folders.values().filter(|f| f.pass.is_some()).map(|f| f.row.id).collect();
-        for id in ids {
+        for id in self.folders.passing() {
             self.advance_pass(id, now, out);
         }
     }
@@ -252,166 +274,11 @@ impl Run {
             Some(Pass::Counting { started, examined, todo })
                 if todo.is_empty() && !folder.fills.values().any(|f| f.kind == FillKind::Arrivals) =>
             {
-                self.mark(id, Marked::counted(started, examined), None, now, out);
+                let marked = Marked::counted(started, examined, folder);
+                self.mark(id, marked, None, now, out);
             }
             Some(Pass::Settling(settling)) => self.settle(id, settling, now, out),
             other => folder.pass = other,
-        }
-    }
-
-    pub(super) fn on_pass_rows(&mut self, id: FolderId, rows: &FolderRows, now: Now, out: &mut Vec<Action>) {
-        let sight = self.session.map(|session| (session, self.settings.confirm_after, self.settings.guard_floor));
-        let Some(folder) = self.folders.get_mut(&id) else { return };
-        let Some(Pass::Reading { seen, busy }) = folder.pass.take() else { return };
-        let Some((session, confirm_after, floor)) = sight else {
-            folder.wanted = true;
-            return;
-        };
-        let on_their_way = busy.union(&folder.in_flight()).minus(&folder.fresher);
-        let living = rows.living.uids();
-        let listed = seen.rows.uids();
-        let known = living.union(&rows.failures).union(&busy).union(&folder.in_flight()).union(&folder.fresher);
-
-        let mut flags = BTreeMap::new();
-        for (uid, told) in seen.rows.iter() {
-            let differs = rows.living.get(uid).map_or_else(|| on_their_way.contains(uid), |held| held != told);
-            if differs && !folder.fresher.contains(uid) {
-                flags.insert(uid, told.clone());
-            }
-        }
-        let below = UidSet::range(1, seen.examined.uidnext.saturating_sub(1));
-        let absent =
-            living.union(&rows.failures).union(&on_their_way).minus(&listed).minus(&folder.fresher).intersect(&below);
-        let absent = if seen.misfit.is_some() { UidSet::new() } else { absent };
-        // A page on its way may be rows by the time that its absence is committed: it counts like them.
-        let ours = living.union(&on_their_way);
-        let sight = Sight { session, at: seen.started, confirm_after };
-        let ruling = judge_folder(
-            seen.examined.uidvalidity,
-            absent.intersect(&ours),
-            ours.len(),
-            seen.examined.exists,
-            floor,
-            folder.row.look.as_ref(),
-            sight,
-        );
-        let limit = folder.row.live.uidnext.min(seen.examined.uidnext);
-        let arrived = UidSet::range(1, limit.saturating_sub(1));
-        let put_back = listed.intersect(&arrived).minus(&known).minus(&folder.row.backfill.remaining);
-        if !ruling.held.is_empty() {
-            self.second_look = true;
-            leave(
-                &mut self.left,
-                format!(
-                    "folder {}: {} of {} messages would end at once; a second look, {} s later on a new session, must agree",
-                    folder.row.path,
-                    ruling.held.len(),
-                    living.len(),
-                    confirm_after.as_secs()
-                ),
-            );
-        }
-        let gone = absent.minus(&ruling.held);
-        let look = ruling.look.or_else(|| seen.misfit.clone());
-        let unacked = usize::from(look.is_some());
-        folder.pass =
-            Some(Pass::Settling(Box::new(Settling { seen, flags, gone, put_back, held: ruling.held, unacked })));
-        if let Some(look) = look {
-            let owner = self.pass_owner(id);
-            self.commit(owner, Change::Look { folder: id, look }, now, out);
-        }
-    }
-
-    /// Sends the facts that need not wait; sends the mark when none are left.
-    fn settle(&mut self, id: FolderId, mut pass: Box<Settling>, now: Now, out: &mut Vec<Action>) {
-        let Some(folder) = self.folders.get(&id) else { return };
-        let busy = folder.in_flight();
-        let uidvalidity = pass.seen.examined.uidvalidity;
-        // Senders are bounded: the next facts go when these are acknowledged.
-        if pass.unacked >= FACTS_IN_FLIGHT {
-            self.set_pass(id, Some(Pass::Settling(pass)));
-            return;
-        }
-        let mut facts = Vec::new();
-        let (wait, ready): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            std::mem::take(&mut pass.flags).into_iter().partition(|(uid, _)| busy.contains(*uid));
-        pass.flags = wait;
-        let gone = pass.gone.minus(&busy);
-        pass.gone = pass.gone.intersect(&busy);
-        let mut ready = ready.into_iter();
-        let mut gone = gone;
-        while pass.unacked + facts.len() < FACTS_IN_FLIGHT {
-            let flags: Vec<(u32, Flags)> = ready.by_ref().take(FACTS_CHUNK).collect();
-            let part: UidSet = gone.iter().take(FACTS_CHUNK).collect();
-            gone = gone.minus(&part);
-            if flags.is_empty() && part.is_empty() {
-                break;
-            }
-            facts.push((flags, part));
-        }
-        pass.flags.extend(ready);
-        pass.gone = pass.gone.union(&gone);
-        for (flags, gone) in facts {
-            pass.unacked += 1;
-            self.counts.facts += flags.len() as u64 + gone.len();
-            let change = Change::Facts { folder: id, uidvalidity, flags, gone };
-            let owner = self.pass_owner(id);
-            self.commit(owner, change, now, out);
-        }
-        if pass.unacked > 0 || !pass.flags.is_empty() || !pass.gone.is_empty() {
-            self.set_pass(id, Some(Pass::Settling(pass)));
-            return;
-        }
-        if !pass.held.is_empty() || pass.seen.misfit.is_some() {
-            if let Some(folder) = self.folders.get_mut(&id) {
-                folder.looked = true;
-                folder.seen = Some(Depth::Full);
-                // What was shown can be read; what was not shown is no hole.
-                folder.see(&pass.seen, false);
-            }
-            return;
-        }
-        let Settling { seen, put_back, .. } = *pass;
-        let unproved = seen.unproved.clone();
-        self.mark(
-            id,
-            Marked { started: seen.started, examined: seen.examined, put_back, unproved },
-            Some(seen),
-            now,
-            out,
-        );
-    }
-
-    /// The end of a pass: the mark is committed, or, where nothing changed, the proof is left to be written later.
-    fn mark(&mut self, id: FolderId, marked: Marked, seen: Option<Seen>, now: Now, out: &mut Vec<Action>) {
-        let Marked { started, examined, put_back, unproved } = marked;
-        let (rounds, owner) = (self.rounds, self.pass_owner(id));
-        let Some(folder) = self.folders.get_mut(&id) else { return };
-        let row = &mut folder.row;
-        let (from, uidvalidity) = (row.live.mark, examined.uidvalidity);
-        let to = Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
-        let whole = row.backfill.remaining.is_empty();
-        let same = from == to
-            && row.live.uidnext == to.uidnext
-            && put_back.is_empty()
-            && (unproved.is_none() && row.unproved.is_none() && row.look.is_none())
-            && row.passed_at.is_some()
-            && (row.proved_at.is_some() || !whole);
-        // While messages are looked for, a pass ends limbo, and only a commit can say so.
-        if same && rounds == 0 {
-            row.passed_at = Some(started);
-            row.proved_at = if whole { Some(started) } else { row.proved_at };
-            folder.saw(seen.as_ref());
-            out.push(Action::Proved { folder: id, started, whole });
-            return;
-        }
-        folder.pass = Some(Pass::Marking { seen });
-        self.commit(owner, Change::Pass { folder: id, uidvalidity, from, to, put_back, started, unproved }, now, out);
-    }
-
-    fn set_pass(&mut self, id: FolderId, pass: Option<Pass>) {
-        if let Some(folder) = self.folders.get_mut(&id) {
-            folder.pass = pass;
         }
     }
 
@@ -424,20 +291,42 @@ impl Run {
                 folder.pass = Some(Pass::Settling(settling));
             }
             Some(Pass::Marking { seen }) => folder.saw(seen.as_ref()),
+            // Opened anew, it is listed like a new one.
+            Some(Pass::Reopening) => {
+                folder.wanted = true;
+                folder.depth = Depth::Full;
+                folder.index = None;
+            }
             // The pass was broken off while this commit was on its way.
             other => folder.pass = other,
         }
     }
 
-    /// A folder's own trouble. It may have another name by now: without a LIST in this run that is looked at first.
-    pub(super) fn folder_trouble(&mut self, id: FolderId, failure: Failure, now: Now, out: &mut Vec<Action>) {
-        if self.listed || !matches!(self.listing, Listing::Done) || failure.class == Class::StateLost {
+    /// A folder's own trouble. It may have another name by now, so LIST is asked first, whatever it said before; where that
+    /// still shows the folder and `opening` it is refused again, it is shut.
+    pub(super) fn folder_trouble(
+        &mut self,
+        id: FolderId,
+        failure: Failure,
+        opening: bool,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(folder) = self.folders.get_mut(&id) else { return };
+        folder.refusals += u8::from(opening);
+        let (remote_id, path, again) = (folder.row.remote_id.clone(), folder.row.path.clone(), folder.refusals > 1);
+        if again && opening {
+            self.set_standing(id, failure.clone());
+            return self.shut(&remote_id, &path, Some(id), &failure, now, out);
+        }
+        let first = opening || !self.listed;
+        if !first || failure.class == Class::StateLost {
             return self.stand_still(id, failure, now, out);
         }
-        self.listing = Listing::Wanted;
         self.break_off_pass(id, false);
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.wanted = true;
+            folder.doubted = true;
         }
     }
 
@@ -446,12 +335,7 @@ impl Run {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         leave(&mut self.left, format!("folder {} stands still: {failure}", folder.row.path));
         let change = Change::Fail { folder: Some(id), class: failure.class, text: failure.chain() };
-        folder.pass = None;
-        folder.wanted = false;
-        folder.looked = true;
-        folder.index = None;
-        folder.due = UidSet::new();
-        folder.standing = Some(failure);
+        self.set_standing(id, failure);
         self.commit(Owner::Nobody, change, now, out);
     }
 

@@ -4,7 +4,9 @@
 use crate::account::event::Depth;
 use crate::account::listing::Listing;
 use crate::account::machine::Action;
-use crate::account::run::{FillKind, Folder, Run, leave};
+use crate::account::run::{FillKind, Folder, Owner, Run, leave};
+use crate::commit::request::Poison;
+use crate::mail::change::Request;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::time::Now;
@@ -24,29 +26,66 @@ impl Run {
     /// Starts whatever there is room for. Returns whether the round is over: nothing is left to start or to wait for.
     pub(super) fn plan(&mut self, now: Now, out: &mut Vec<Action>) -> bool {
         self.resume_listing(now, out);
+        self.folders.refresh();
         self.advance_passes(now, out);
-        if self.session.is_none() {
-            return false;
-        }
+        self.folders.refresh();
+        let over = self.session.is_some() && self.start_what_fits(now, out);
+        self.folders.refresh();
+        over
+    }
+
+    fn start_what_fits(&mut self, now: Now, out: &mut Vec<Action>) -> bool {
         if matches!(self.listing, Listing::Wanted) {
             if !self.is_asking() {
                 self.start_listing(now, out);
             }
             return false;
         }
-        let order = self.order();
-        for id in &order {
-            while self.has_room() {
-                let Some(uids) = self.take_arrivals(*id) else { break };
-                self.start_fill(*id, FillKind::Arrivals, uids.clone(), uids, out);
-            }
-        }
+        self.plan_arrivals(out);
         self.plan_proofs();
-        if matches!(self.listing, Listing::Done) {
-            self.plan_passes(&order, now, out);
+        self.folders.refresh();
+        self.plan_passes(now, out);
+        self.folders.refresh();
+        self.plan_pages(now, out);
+        self.folders.refresh();
+        if self.is_idle() && self.plan_last(now, out) {
+            return false;
         }
-        self.plan_pages(&order, now, out);
-        self.is_round_over(&order)
+        self.is_round_over()
+    }
+
+    /// Nothing is asked, and nothing waits to be answered.
+    fn is_idle(&self) -> bool {
+        self.asks.is_empty() && self.commits.is_empty() && self.parked.is_empty() && !self.folders.is_filling()
+    }
+
+    /// What ends sessions, and what was shut, is asked when all else is done: where fewest sessions have ended first.
+    fn plan_last(&mut self, now: Now, out: &mut Vec<Action>) -> bool {
+        if !matches!(self.listing, Listing::Done) || self.passes_left() {
+            return false;
+        }
+        let count = |name: &[u8]| {
+            let of = |about| self.notes.get(&about).copied().unwrap_or(0);
+            of(Poison::Examine(name.to_vec())).max(of(Poison::Index(name.to_vec())))
+        };
+        let wanting = self.folders.wanting().filter_map(|id| Some((count(&self.folders.get(&id)?.row.remote_id), id)));
+        let last = wanting.min();
+        let late = self.late.front().map(|name| count(&name.remote_id));
+        match last {
+            Some((cuts, id)) if late.is_none_or(|late| cuts <= late) => {
+                self.start_pass(id, now, out);
+                true
+            }
+            _ => self.start_late(now, out),
+        }
+    }
+
+    /// Whether passes are under way or wanted, but for those that go last.
+    fn passes_left(&self) -> bool {
+        let is_last = |id: FolderId| self.folders.get(&id).is_some_and(|f| self.is_last(f));
+        !self.folders.passing().is_empty()
+            || !self.folders.doubted().is_empty()
+            || self.folders.wanting().any(|id| !is_last(id))
     }
 
     fn is_asking(&self) -> bool {
@@ -57,41 +96,166 @@ impl Run {
         self.pages_in_flight() < self.settings.pages_in_flight
     }
 
-    fn plan_passes(&mut self, order: &[FolderId], now: Now, out: &mut Vec<Action>) {
-        for (n, id) in order.iter().enumerate() {
-            if self.is_asking() {
-                return;
-            }
-            let Some(folder) = self.folders.get(id) else { continue };
-            let pages = folder.fills.values().any(|f| f.kind == FillKind::Arrivals);
-            if folder.wanted && folder.pass.is_none() && folder.standing.is_none() && !pages {
-                self.start_pass(*id, now, out);
-            }
-            // INBOX's newest page goes before the other folders.
-            if n == 0 && self.folders.get(id).is_some_and(|f| f.wanted || f.pass.is_some()) {
-                return;
+    fn plan_arrivals(&mut self, out: &mut Vec<Action>) {
+        for id in self.folders.passing() {
+            while self.has_room() && !self.probes_first(id, out) {
+                let Some(uids) = self.take_arrivals(id) else { break };
+                self.start_fill(id, FillKind::Arrivals, uids.clone(), uids, out);
+                self.folders.refresh();
             }
         }
     }
 
-    fn plan_pages(&mut self, order: &[FolderId], now: Now, out: &mut Vec<Action>) {
-        if let Some(inbox) = order.first()
-            && self.folders.get(inbox).is_some_and(|f| f.fills.is_empty() && f.row.passed_at.is_some())
-        {
-            self.fill_one(*inbox, Tier::Newest, now, out);
+    /// Before a mail is asked for at which sessions end, the session shows that it can open the folder. Returns whether that
+    /// is under way.
+    fn probes_first(&mut self, id: FolderId, out: &mut Vec<Action>) -> bool {
+        if !self.wants_probe(id) {
+            return false;
         }
-        let passing = self.folders.values().any(|f| !f.row.excluded && (f.wanted || f.pass.is_some()));
-        if passing || !matches!(self.listing, Listing::Done) {
+        let probing = self.asks.values().any(|(owner, _)| *owner == Owner::Probe(id));
+        if !probing && let Some(folder) = self.folders.get(&id) {
+            let request = Request::Examine { remote_id: folder.row.remote_id.clone() };
+            self.ask(Owner::Probe(id), request, out);
+        }
+        true
+    }
+
+    fn plan_passes(&mut self, now: Now, out: &mut Vec<Action>) {
+        let inbox = self.folders.inbox();
+        let holding = matches!(self.listing, Listing::Holding(_));
+        if self.is_asking() || !(holding || matches!(self.listing, Listing::Done)) {
             return;
         }
+        // INBOX's newest page goes before the other folders.
+        let inbox_first = inbox.and_then(|id| self.folders.get(&id)).is_some_and(|f| f.pass.is_some());
+        match self.next_pass(holding) {
+            Some(id) if !inbox_first || Some(id) == inbox => self.start_pass(id, now, out),
+            Some(_) => {}
+            None if !holding && self.folders.passing().is_empty() => {
+                let doubted = self.folders.doubted();
+                for id in &doubted {
+                    if let Some(folder) = self.folders.get_mut(id) {
+                        folder.doubted = false;
+                    }
+                }
+                if !doubted.is_empty() {
+                    self.listing = Listing::Wanted;
+                    self.start_listing(now, out);
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// The folder that is to be passed next: INBOX alone while the others wait for it.
+    fn next_pass(&self, holding: bool) -> Option<FolderId> {
+        let free = |f: &Folder| f.pass.is_none() && !f.fills.values().any(|fill| fill.kind == FillKind::Arrivals);
+        let fits = |id: &FolderId| self.folders.get(id).is_some_and(free);
+        let wanting = || self.folders.wanting().filter(fits);
+        if holding {
+            let inbox = self.folders.inbox();
+            return wanting().find(|id| Some(*id) == inbox);
+        }
+        wanting().find(|id| self.folders.get(id).is_some_and(|f| !self.is_last(f)))
+    }
+
+    /// A folder at which sessions end is passed after the others.
+    fn is_last(&self, folder: &Folder) -> bool {
+        !self.notes.is_empty() && self.ends_sessions(&folder.row.remote_id)
+    }
+
+    fn plan_pages(&mut self, now: Now, out: &mut Vec<Action>) {
+        let newest = |f: &Folder| f.fills.is_empty() && f.row.passed_at.is_some();
+        if let Some(inbox) = self.folders.inbox()
+            && self.folders.get(&inbox).is_some_and(newest)
+            && self.fill_one(inbox, Tier::Newest, now, out)
+            && let Some(folder) = self.folders.get_mut(&inbox)
+        {
+            folder.paged = true;
+        }
+        if !matches!(self.listing, Listing::Done) || self.passes_left() {
+            return;
+        }
+        let hungry = self.folders.hungry();
+        for id in &hungry {
+            self.commit_believed(*id, now, out);
+        }
+        if self.has_many_suspects() {
+            return self.plan_suspects(&hungry, out);
+        }
         for tier in [Tier::Flagged, Tier::Newest, Tier::History] {
-            for id in order {
-                while self.has_room() && self.fill_one(*id, tier, now, out) {}
+            for id in &hungry {
+                while self.has_room() && self.fill_one(*id, tier, now, out) {
+                    self.folders.refresh();
+                }
             }
         }
-        for id in order {
-            while self.has_room() && self.retry_one(*id, out) {}
+        for id in &hungry {
+            while self.has_room() && self.retry_one(*id, out) {
+                self.folders.refresh();
+            }
         }
+        self.folders.refresh();
+        if self.pages_in_flight() == 0 && !self.folders.is_filling() {
+            self.plan_alone(&hungry, out);
+        }
+    }
+
+    /// One mail that is asked for alone, after all else: at which sessions have ended, or of another length than announced.
+    fn plan_alone(&mut self, hungry: &[FolderId], out: &mut Vec<Action>) {
+        for id in hungry {
+            let aside = self.aside(*id);
+            let Some(folder) = self.folders.get(id).filter(|f| f.standing.is_none()) else { continue };
+            let seen = folder.index.clone().unwrap_or_default();
+            if let Some(uid) = aside.intersect(&folder.row.backfill.remaining).intersect(&seen).first() {
+                return self.ask_alone(*id, FillKind::Backfill, uid, out);
+            }
+            if let Some(uid) = aside.intersect(&folder.due).intersect(&folder.row.failures).first() {
+                return self.ask_alone(*id, FillKind::Retry, uid, out);
+            }
+        }
+        self.plan_suspects(hungry, out);
+    }
+
+    fn plan_suspects(&mut self, hungry: &[FolderId], out: &mut Vec<Action>) {
+        if self.pages_in_flight() > 0 || self.folders.is_filling() {
+            return;
+        }
+        let same = self.suspicious.is_some() && self.suspicious == self.session;
+        for id in hungry {
+            let Some(folder) = self.folders.get(id).filter(|f| f.standing.is_none()) else { continue };
+            let lone = folder.lone.intersect(&folder.row.failures);
+            let kept: UidSet = folder.suspects.keys().copied().collect();
+            // Who told the length is not asked again.
+            let next = if same { lone.minus(&kept).first() } else { lone.intersect(&kept).first().or(lone.first()) };
+            if let Some(uid) = next {
+                return self.ask_alone(*id, FillKind::Retry, uid, out);
+            }
+        }
+    }
+
+    fn ask_alone(&mut self, id: FolderId, kind: FillKind, uid: u32, out: &mut Vec<Action>) {
+        if self.probes_first(id, out) {
+            return;
+        }
+        let one = UidSet::one(uid);
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.due = folder.due.minus(&one);
+            folder.lone = folder.lone.minus(&one);
+        }
+        self.start_fill(id, kind, one.clone(), one, out);
+    }
+
+    /// Whether the suspects need another session than this one, and nothing else does.
+    pub(super) fn wants_other_session(&self, over: bool) -> bool {
+        let same = self.suspicious.is_some() && self.suspicious == self.session;
+        let quiet = self.asks.is_empty() && self.commits.is_empty() && self.parked.is_empty();
+        let kept = |f: &Folder| f.lone.iter().any(|uid| f.suspects.contains_key(&uid) && f.row.failures.contains(uid));
+        same && quiet
+            && !self.passes_left()
+            && matches!(self.listing, Listing::Done)
+            && (over || self.has_many_suspects())
+            && self.folders.values().any(kept)
     }
 
     /// Starts one page of a folder's past; says whether there was one.
@@ -100,9 +264,11 @@ impl Run {
             return false;
         }
         let (size, recent) = (self.settings.page_messages, self.settings.recent_messages);
+        let aside = self.aside(id);
         let Some(folder) = self.folders.get(&id) else { return false };
         let Some(index) = folder.index.as_ref().filter(|_| folder.standing.is_none()) else { return false };
-        let free = folder.row.backfill.remaining.minus(&folder.claimed());
+        let size = folder.page.unwrap_or(size);
+        let free = folder.row.backfill.remaining.minus(&folder.claimed()).minus(&aside.intersect(index));
         let todo = index.intersect(&free);
         if todo.is_empty() {
             if !free.is_empty() && folder.whole && tier == Tier::History && folder.fills.is_empty() {
@@ -117,6 +283,10 @@ impl Run {
             Tier::History => todo.iter_down().take(size).collect(),
         };
         let (Some(low), Some(high)) = (uids.first(), uids.last()) else { return false };
+        if self.probes_first(id, out) {
+            return false;
+        }
+        let Some(folder) = self.folders.get(&id) else { return false };
         let open = if tier == Tier::Flagged || !folder.whole {
             uids.clone()
         } else {
@@ -131,11 +301,20 @@ impl Run {
 
     fn retry_one(&mut self, id: FolderId, out: &mut Vec<Action>) -> bool {
         let size = self.settings.page_messages;
-        let Some(folder) = self.folders.get_mut(&id).filter(|f| f.standing.is_none()) else { return false };
-        let uids: UidSet = folder.due.intersect(&folder.row.failures).iter().take(size).collect();
-        folder.due = folder.due.minus(&uids);
-        if uids.is_empty() {
+        let aside = self.aside(id);
+        let Some(folder) = self.folders.get(&id).filter(|f| f.standing.is_none()) else { return false };
+        let free = folder.due.intersect(&folder.row.failures).minus(&aside);
+        let uids: UidSet = free.iter().take(folder.page.unwrap_or(size)).collect();
+        // One of a burst shows whether the fault has gone.
+        let uids = if uids.is_empty() { folder.burst.first().into_iter().collect() } else { uids };
+        if uids.is_empty() || self.probes_first(id, out) {
             return false;
+        }
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.due = folder.due.minus(&uids);
+            if folder.burst.contains_all(&uids) {
+                folder.canaries = std::mem::take(&mut folder.burst);
+            }
         }
         self.start_fill(id, FillKind::Retry, uids.clone(), uids, out);
         true
@@ -143,9 +322,10 @@ impl Run {
 
     /// A folder whose history has just been read to its end is passed once more: only that pass proves it.
     fn plan_proofs(&mut self) {
-        for folder in self.folders.values_mut() {
+        for id in self.folders.unproven() {
+            let Some(folder) = self.folders.get_mut(&id) else { continue };
             let read = folder.row.backfill.remaining.is_empty() && folder.fills.is_empty() && folder.pass.is_none();
-            if folder.unproven && read && folder.standing.is_none() {
+            if read {
                 folder.unproven = false;
                 folder.proofs += 1;
                 if folder.proofs <= PROOFS {
@@ -153,22 +333,20 @@ impl Run {
                     folder.depth = Depth::Full;
                 } else {
                     // It lists what it does not deliver, again and again: the next run goes on from here.
-                    leave(
-                        &mut self.left,
-                        format!("folder {} is not proved: its listing keeps changing", folder.row.path),
-                    );
+                    let text = format!("folder {} is not proved: its listing keeps changing", folder.row.path);
+                    leave(&mut self.left, text);
                 }
             }
         }
     }
 
-    fn is_round_over(&self, order: &[FolderId]) -> bool {
-        let busy = |f: &Folder| f.pass.is_some() || f.wanted || !f.fills.is_empty();
+    fn is_round_over(&self) -> bool {
         matches!(self.listing, Listing::Done)
             && self.asks.is_empty()
             && self.commits.is_empty()
             && self.parked.is_empty()
-            && !order.iter().filter_map(|id| self.folders.get(id)).any(busy)
+            && !self.folders.is_passing()
+            && !self.folders.is_filling()
     }
 
     /// Begins another LIST and pass of every folder.

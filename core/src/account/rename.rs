@@ -3,7 +3,7 @@
 
 use crate::account::event::{Action, Token};
 use crate::account::listing::{Listing, Work};
-use crate::account::run::{Owner, Run};
+use crate::account::run::Run;
 use crate::commit::request::Change;
 use crate::mail::change::{Examined, ListedFolder, Request, Sampled};
 use crate::mail::id::{FolderId, UidValidity};
@@ -16,9 +16,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub(super) struct Matching {
     work: Work,
     missing: BTreeSet<FolderId>,
-    shown: usize,
-    /// A new name could not be looked at: whatever is missing may be there.
-    unsure: bool,
     /// New names that are not compared yet.
     todo: VecDeque<ListedFolder>,
     at: At,
@@ -44,10 +41,10 @@ struct Candidates {
 }
 
 impl Matching {
-    pub(super) fn new(work: Work, missing: BTreeSet<FolderId>, shown: usize) -> Self {
+    pub(super) fn new(work: Work, missing: BTreeSet<FolderId>) -> Self {
         // Without a missing folder every new name is new.
         let todo = if missing.is_empty() { VecDeque::new() } else { work.fresh.clone() };
-        Self { work, missing, shown, unsure: false, todo, at: At::Start }
+        Self { work, missing, todo, at: At::Start }
     }
 }
 
@@ -73,20 +70,13 @@ impl Run {
                 let request = Request::Examine { remote_id: name.remote_id.clone() };
                 matching.at = At::Examining(name);
                 self.listing = Listing::Matching(Box::new(matching));
-                self.ask(Owner::Listing, request, out);
+                self.ask(self.owner(), request, out);
             }
-            None => {
-                let Matching { mut work, missing, shown, unsure, .. } = matching;
-                if unsure && !missing.is_empty() {
-                    // Nothing ends on this LIST.
-                    work.unsure = true;
-                }
-                self.judge_missing(work, missing, shown, now, out);
-            }
+            None => self.judge_missing(matching.work, matching.missing, now, out),
         }
     }
 
-    /// `None`: the new name cannot be opened, or not be sampled.
+    /// `None`: the new name cannot be opened, or not be sampled. What is missing may be there: it takes two looks to end it.
     pub(super) fn on_match_examined(
         &mut self,
         mut matching: Matching,
@@ -95,13 +85,9 @@ impl Run {
         out: &mut Vec<Action>,
     ) {
         let At::Examining(name) = std::mem::replace(&mut matching.at, At::Start) else {
-            matching.unsure = true;
             return self.match_folders(matching, now, out);
         };
-        let Some(examined) = examined else {
-            matching.unsure = true;
-            return self.match_folders(matching, now, out);
-        };
+        let Some(examined) = examined else { return self.match_folders(matching, now, out) };
         let same = |id: &&FolderId| {
             self.folders.get(id).is_some_and(|f| {
                 let live = &f.row.live;
@@ -139,7 +125,7 @@ impl Run {
         let (remote_id, uidvalidity) = (candidates.name.remote_id.clone(), candidates.uidvalidity);
         matching.at = At::Sampling(candidates, ours);
         self.listing = Listing::Matching(Box::new(matching));
-        self.ask(Owner::Listing, Request::Sample { remote_id, uidvalidity, uids }, out);
+        self.ask(self.owner(), Request::Sample { remote_id, uidvalidity, uids }, out);
     }
 
     pub(super) fn on_match_sampled(&mut self, theirs: &[Sampled], now: Now, out: &mut Vec<Action>) {
@@ -154,7 +140,8 @@ impl Run {
         let Candidates { name, uidvalidity, .. } = candidates;
         matching.at = At::Renaming(name.clone(), folder);
         self.listing = Listing::Matching(Box::new(matching));
-        self.commit(Owner::Listing, Change::Rename { folder, uidvalidity, to: name }, now, out);
+        let from = self.folders.get(&folder).map(|f| f.row.remote_id.clone()).unwrap_or_default();
+        self.commit(self.owner(), Change::Rename { folder, uidvalidity, from, to: name }, now, out);
     }
 
     /// The rename is stored, or refused: then the folder is still missing, and its new name new.

@@ -2,20 +2,22 @@
 
 use crate::account::event::{Depth, Scope};
 use crate::account::filter::FolderFilter;
+use crate::account::folders::Folders;
 use crate::account::listing::Listing;
 use crate::account::machine::{Action, Start, Token};
 use crate::account::pass::Pass;
 use crate::account::summary::{Counts, FolderLine};
-use crate::commit::request::{Change, Commit};
+use crate::commit::request::{Change, Commit, Poison};
 use crate::commit::rows::{AccountRow, FolderRow};
-use crate::failure::Failure;
-use crate::mail::change::Request;
+use crate::failure::{Class, Failure, Provenance, Reach};
+use crate::mail::change::{ListedFolder, Request};
 use crate::mail::id::{FolderId, SessionId};
+use crate::mail::page::Suspect;
 use crate::mail::uid_set::UidSet;
 use crate::recovery::decide::Policy;
 use crate::recovery::history::History;
 use crate::time::{Micros, Now};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// What a run may know of the config.
@@ -54,12 +56,14 @@ impl Default for Settings {
 /// Whom an answer belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
-    /// The LIST and what follows from it.
-    Listing,
+    /// The LIST of this generation, and what follows from it.
+    Listing(u32),
     /// The pass of a folder.
     Pass(FolderId, u32),
     /// A page of a folder; the token is the fetch's.
     Page(FolderId, Token),
+    /// Whether a folder can be opened, before a mail in it is asked for that sessions end at.
+    Probe(FolderId),
     /// A commit that nobody waits for but the end of the run.
     Nobody,
 }
@@ -114,6 +118,22 @@ pub(super) struct Folder {
     pub(super) flagged: UidSet,
     /// Failures that are due for another try.
     pub(super) due: UidSet,
+    /// Failures that are due and are asked for alone: the mail, or its line, ended sessions.
+    pub(super) lone: UidSet,
+    /// Failures that came in a burst and are not due: as soon as one of them comes, they are.
+    pub(super) burst: UidSet,
+    /// The rest of a burst, while one of it is tried.
+    pub(super) canaries: UidSet,
+    /// Messages of another length than was announced, their bytes sealed: another session is to say the same.
+    pub(super) suspects: BTreeMap<u32, Suspect>,
+    /// Messages in a page, where sessions have ended.
+    pub(super) page: Option<usize>,
+    /// It has refused, and may have another name by now: LIST is asked before it is asked again.
+    pub(super) doubted: bool,
+    /// Refusals of its EXAMINE in this run.
+    pub(super) refusals: u8,
+    /// A page of its newest mail was asked for before other folders were opened.
+    pub(super) paged: bool,
     /// Whether that pass saw a whole listing: only then are UIDs that it did not show holes.
     pub(super) whole: bool,
     /// The `uidnext` that the last arrivals page sent will leave.
@@ -127,7 +147,7 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    pub(super) fn new(row: FolderRow, due: UidSet) -> Self {
+    pub(super) fn new(row: FolderRow) -> Self {
         Self {
             chain: row.live.uidnext,
             row,
@@ -141,12 +161,29 @@ impl Folder {
             fresher: UidSet::new(),
             index: None,
             flagged: UidSet::new(),
-            due,
+            due: UidSet::new(),
+            lone: UidSet::new(),
+            burst: UidSet::new(),
+            canaries: UidSet::new(),
+            suspects: BTreeMap::new(),
+            page: None,
+            doubted: false,
+            refusals: 0,
+            paged: false,
             whole: false,
             generation: 0,
             unproven: false,
             proofs: 0,
         }
+    }
+
+    pub(super) fn is_inbox(&self) -> bool {
+        self.row.path.eq_ignore_ascii_case("INBOX")
+    }
+
+    /// Nothing of what the last pass saw is left to read.
+    pub(super) fn has_read_all(&self) -> bool {
+        self.index.as_ref().is_none_or(|index| index.intersect(&self.row.backfill.remaining).is_empty())
     }
 
     /// UIDs whose page is on its way.
@@ -169,10 +206,33 @@ pub(super) struct Run {
     /// The public state and its reason, as stored.
     pub(super) stored_state: (String, String),
     pub(super) account: AccountRow,
-    pub(super) folders: BTreeMap<FolderId, Folder>,
+    pub(super) folders: Folders,
     pub(super) listing: Listing,
+    /// Numbers the LISTs, so that acknowledgements of an earlier one are known.
+    pub(super) generation: u32,
+    /// Names that are asked when all else is done: shut ones that are due, and those at which sessions have ended.
+    pub(super) late: VecDeque<ListedFolder>,
+    /// When the last LIST of this run began.
+    pub(super) listed_from: Micros,
+    /// Things at which sessions have ended, and how many.
+    pub(super) notes: BTreeMap<Poison, u32>,
+    /// Sessions that ended so in this run.
+    pub(super) cuts: u32,
+    /// Wire names about which this session has answered something.
+    pub(super) answered: BTreeSet<Vec<u8>>,
+    /// Wire names that were opened, and those whose index was told, in this run.
+    pub(super) opened: BTreeSet<Vec<u8>>,
+    /// See `opened`.
+    pub(super) indexed: BTreeSet<Vec<u8>>,
+    /// The session that told suspicious lengths: another one is asked.
+    pub(super) suspicious: Option<SessionId>,
+    /// Lengths that two sessions told alike, against RFC822.SIZE.
+    pub(super) equal_sizes: u32,
     pub(super) session: Option<SessionId>,
+    /// What is asked: for whom, and whether it is a page.
     pub(super) asks: BTreeMap<Token, (Owner, bool)>,
+    /// The questions that are open and not pages, for their names.
+    pub(super) about: BTreeMap<Token, Request>,
     pub(super) commits: BTreeMap<Token, Owner>,
     /// Commits that the store could not take, to be sent again in order.
     pub(super) parked: BTreeMap<Token, Commit>,
@@ -201,8 +261,19 @@ impl Run {
             scope,
             stored_state: Default::default(),
             account,
-            folders: BTreeMap::new(),
+            folders: Folders::default(),
             listing: Listing::Wanted,
+            generation: 0,
+            late: VecDeque::new(),
+            listed_from: Micros::default(),
+            notes: BTreeMap::new(),
+            cuts: 0,
+            answered: BTreeSet::new(),
+            opened: BTreeSet::new(),
+            indexed: BTreeSet::new(),
+            suspicious: None,
+            equal_sizes: 0,
+            about: BTreeMap::new(),
             session: None,
             asks: BTreeMap::new(),
             commits: BTreeMap::new(),
@@ -221,6 +292,27 @@ impl Run {
         }
     }
 
+    /// The store could not take a commit now. A page is sent again; what a LIST concluded is not: the next one decides.
+    pub(super) fn not_taken(&mut self, token: Token, commit: Commit) {
+        match self.commits.get(&token) {
+            Some(Owner::Listing(generation)) => {
+                let current = *generation == self.generation;
+                self.commits.remove(&token);
+                if current {
+                    self.listing = match std::mem::replace(&mut self.listing, Listing::Wanted) {
+                        Listing::Closing => Listing::Wanted,
+                        other => other,
+                    };
+                    self.break_off_listing();
+                }
+            }
+            Some(_) => {
+                self.parked.insert(token, commit);
+            }
+            None => {}
+        }
+    }
+
     /// Leaves out what the run is not to look at. Before an account's first LIST there is nothing to leave out.
     pub(super) fn narrow(&mut self) {
         let Scope::Some { list, folders } = &self.scope else { return };
@@ -233,6 +325,39 @@ impl Run {
         }
         if !list {
             self.listing = Listing::Done;
+        }
+    }
+
+    /// What is shut and not due is left alone from the beginning.
+    pub(super) fn leave_shut(&mut self, now: Now) {
+        if self.insists() {
+            return;
+        }
+        for (name, shut) in self.account.shut.clone() {
+            let id = self.folders.named(&name).map(|f| f.row.id).filter(|_| shut.due_at > now.wall);
+            if let Some(id) = id {
+                let text = "it could not be opened, and is asked again later";
+                let failure = Failure::new(Class::Provider, Reach::Folder, Provenance::Server, text);
+                self.set_standing(id, failure);
+            }
+        }
+    }
+
+    /// Whether a human asks: then what is shut, or waits for another try, is looked at now.
+    pub(super) fn insists(&self) -> bool {
+        self.scope == Scope::Insist
+    }
+
+    /// The folder is left alone for the rest of the run.
+    pub(super) fn set_standing(&mut self, id: FolderId, failure: Failure) {
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.pass = None;
+            folder.wanted = false;
+            folder.looked = true;
+            folder.index = None;
+            folder.due = UidSet::new();
+            folder.lone = UidSet::new();
+            folder.standing = Some(failure);
         }
     }
 
@@ -255,6 +380,7 @@ impl Run {
             role: f.row.role,
             excluded: f.row.excluded,
             standing: f.standing.is_some(),
+            shut: self.account.shut.contains_key(&f.row.remote_id),
             looked: f.seen,
             mark: f.row.live.mark,
             unread: !f.row.backfill.remaining.is_empty(),
@@ -273,7 +399,7 @@ impl Run {
         self.stamp = self.stamp.max(instant.unwrap_or_default());
     }
 
-    fn token(&mut self) -> Token {
+    pub(super) fn token(&mut self) -> Token {
         self.next_token += 1;
         Token(self.next_token)
     }
@@ -281,6 +407,7 @@ impl Run {
     pub(super) fn ask(&mut self, owner: Owner, request: Request, out: &mut Vec<Action>) {
         let token = self.token();
         self.asks.insert(token, (owner, false));
+        self.about.insert(token, request.clone());
         out.push(Action::Ask { token, request });
     }
 
@@ -299,7 +426,7 @@ impl Run {
 
     pub(super) fn read_sample(&mut self, folder: FolderId, out: &mut Vec<Action>) -> Token {
         let token = self.token();
-        self.commits.insert(token, Owner::Listing);
+        self.commits.insert(token, Owner::Listing(self.generation));
         out.push(Action::ReadSample { token, folder });
         token
     }
@@ -315,16 +442,7 @@ impl Run {
     /// Fetches under way and pages not acknowledged.
     pub(super) fn pages_in_flight(&self) -> usize {
         let fetching = self.asks.values().filter(|(_, page)| *page).count();
-        let sealed: usize = self.folders.values().flat_map(|f| f.fills.values()).map(|fill| fill.unacked.len()).sum();
-        fetching + sealed
-    }
-
-    /// The folders that this run looks at, INBOX first, then by number.
-    pub(super) fn order(&self) -> Vec<FolderId> {
-        let mut ids: Vec<FolderId> = self.folders.values().filter(|f| !f.row.excluded).map(|f| f.row.id).collect();
-        let inbox = |id: &FolderId| self.folders.get(id).is_none_or(|f| !f.row.path.eq_ignore_ascii_case("INBOX"));
-        ids.sort_by_key(|id| (inbox(id), *id));
-        ids
+        fetching + self.folders.sealed()
     }
 
     /// The pass of a folder that is under way, as the owner of what it asks and sends.
@@ -339,9 +457,7 @@ impl Run {
 
     /// What has been done, and what remains as far as is known.
     pub(super) fn totals(&self) -> Counts {
-        let unread = |f: &Folder| f.index.as_ref().map_or(0, |i| i.intersect(&f.row.backfill.remaining).len());
-        let looked = self.folders.values().filter(|f| f.looked && !f.row.excluded).count() as u64;
-        Counts { folders: looked, remaining: self.folders.values().map(unread).sum(), ..self.counts }
+        Counts { folders: self.folders.looked(), remaining: self.folders.unread(), ..self.counts }
     }
 
     /// Replaces the folder's row by what the store says.
@@ -360,5 +476,23 @@ impl Run {
 pub(super) fn leave(left: &mut Vec<String>, text: String) {
     if !left.contains(&text) {
         left.push(text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::id::{AccountId, Incarnation};
+
+    #[test]
+    fn stamps_never_go_back() {
+        let (settings, history, scope) = (Settings::default(), History::default(), Scope::Everything);
+        let start = Start { settings, history, scope };
+        let mut run = Run::new(start, AccountRow::fresh(AccountId(1), Incarnation(1)));
+        let at = |seconds| Now { wall: Micros::from_seconds(seconds), mono: Duration::ZERO };
+        let stamps = [run.stamp(at(100)), run.stamp(at(40)), run.stamp(at(99)), run.stamp(at(101))];
+        assert!(stamps.windows(2).all(|w| w[0] < w[1]), "{stamps:?}");
+        run.stamp_after(Some(Micros::from_seconds(500)));
+        assert!(run.stamp(at(102)) > Micros::from_seconds(500));
     }
 }

@@ -107,14 +107,19 @@ pub struct Schedule {
     salt: u64,
     runs: u64,
     due: BTreeMap<FolderId, Duration>,
+    /// Folders that stand still, and how often in a row.
+    standing: BTreeMap<FolderId, usize>,
     unread: bool,
 }
+
+/// What stands still is looked at again after these, not after the mode's interval.
+const STANDING: [Duration; 3] = [MINUTE, Duration::from_secs(5 * 60), Duration::from_secs(15 * 60)];
 
 impl Schedule {
     /// A schedule that knows no folder yet. `salt` spreads accounts.
     #[must_use]
     pub fn new(mode: Mode, salt: u64) -> Self {
-        Self { mode, salt, runs: 0, due: BTreeMap::new(), unread: false }
+        Self { mode, salt, runs: 0, due: BTreeMap::new(), standing: BTreeMap::new(), unread: false }
     }
 
     /// A duration by up to 10 % shorter, so that accounts that began together drift apart.
@@ -127,19 +132,27 @@ impl Schedule {
     pub fn looked(&mut self, folders: &[FolderLine], mono: Duration) {
         self.runs += 1;
         self.unread = folders.iter().any(|f| !f.excluded && f.unread);
-        let mut due = BTreeMap::new();
+        let (mut due, mut standing) = (BTreeMap::new(), BTreeMap::new());
         for folder in folders.iter().filter(|f| !f.excluded) {
             let interval = self.mode.shortest().max(Tier::of(folder.role, &folder.path).floor());
             let before = self.due.get(&folder.id).copied();
             // Only a full look earns the interval; what was left alone, or not come to, is due again after the shortest.
             let again = || mono + self.spread(self.mode.shortest());
             let next = match folder.looked {
+                // What is shut has a time of its own.
+                _ if folder.shut => again(),
+                _ if folder.standing => {
+                    let times = self.standing.get(&folder.id).copied().unwrap_or(0);
+                    standing.insert(folder.id, times + 1);
+                    mono + STANDING.get(times).copied().unwrap_or(STANDING[2]).min(interval)
+                }
                 Some(Depth::Full) => mono + self.spread(interval),
                 Some(Depth::Quick) | None => before.filter(|before| *before > mono).unwrap_or_else(again),
             };
             due.insert(folder.id, next);
         }
         self.due = due;
+        self.standing = standing;
     }
 
     /// When something is due next.
@@ -182,6 +195,7 @@ mod tests {
             role,
             excluded: false,
             standing: false,
+            shut: false,
             looked,
             mark: Mark::CLEARED,
             unread: false,
@@ -190,7 +204,7 @@ mod tests {
 
     fn due(schedule: &Schedule, at: Duration) -> Vec<i64> {
         match schedule.scope(at) {
-            Scope::Everything => vec![-1],
+            Scope::Everything | Scope::Insist => vec![-1],
             Scope::Some { folders, .. } => folders.keys().map(|id| id.0).collect(),
         }
     }
@@ -246,6 +260,26 @@ mod tests {
         assert!(schedule.after_failure(1, Duration::ZERO) <= 5 * MINUTE);
         assert_eq!(schedule.after_failure(4, Duration::ZERO), 80 * MINUTE);
         assert_eq!(schedule.after_failure(9, Duration::ZERO), 240 * MINUTE);
+    }
+
+    /// A folder that stands still has its own, short times; one that is shut does not hurry.
+    #[test]
+    fn what_stands_still_is_looked_at_soon() {
+        let mut schedule = Schedule::new(Mode::Conservative, 1);
+        let odd = |standing, shut| FolderLine { standing, shut, ..line(2, "Odd", None, None) };
+        let inbox = || line(1, "INBOX", None, Some(Depth::Full));
+        let mut at = Duration::ZERO;
+        for minutes in [1, 5, 15, 15] {
+            schedule.looked(&[inbox(), odd(true, false)], at);
+            assert_eq!(schedule.next(at), at + minutes * MINUTE);
+            at = schedule.next(at);
+            assert_eq!(due(&schedule, at), [2]);
+        }
+        schedule.looked(&[inbox(), odd(false, false)], at);
+        schedule.looked(&[inbox(), odd(true, false)], at);
+        assert_eq!(schedule.next(at), at + MINUTE, "it begins anew");
+        schedule.looked(&[inbox(), odd(true, true)], at);
+        assert!(schedule.next(at) > at + 90 * MINUTE, "shut");
     }
 
     #[test]

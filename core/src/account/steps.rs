@@ -5,13 +5,16 @@ use crate::account::event::{AccountSnapshot, Action, Token};
 use crate::account::listing::Listing;
 use crate::account::machine::{Phase, Start};
 use crate::account::pass::FolderRows;
-use crate::account::run::{Folder, Owner, Run};
+use crate::account::poison::{CUTS, Cut};
+use crate::account::run::{Folder, Owner, Run, leave};
 use crate::account::summary::{Outcome, Summary};
+use crate::commit::request::Poison;
 use crate::commit::request::{CommitAnswer, Refusal};
 use crate::failure::{Class, Failure, When};
-use crate::mail::change::{Answer, Sampled};
+use crate::mail::change::{Answer, Request, Sampled};
 use crate::mail::id::FolderId;
-use crate::recovery::decide::{Verdict, decide};
+use crate::mail::uid_set::UidSet;
+use crate::recovery::decide::{Verdict, after_cut, decide};
 use crate::recovery::history::History;
 use crate::time::Now;
 
@@ -50,20 +53,35 @@ pub(super) fn opened(
         run.rounds = before.rounds;
         run.next_token = before.next_token;
         run.second_look = before.second_look;
+        run.notes = before.notes;
+        run.cuts = before.cuts;
+        run.answered = before.answered;
+        run.equal_sizes = before.equal_sizes;
+    }
+    for note in snapshot.notes {
+        run.notes.insert(note.about, note.count);
     }
     let look = run.account.list_look.as_ref().map(|look| look.at);
     for instant in [run.account.opened_at, run.account.listed_at, look] {
         run.stamp_after(instant);
     }
-    let mut due = snapshot.due;
+    let (mut due, mut lone, mut burst) = (snapshot.due, snapshot.lone, snapshot.burst);
     for row in snapshot.folders {
         for instant in [Some(row.opened_at), row.passed_at, row.look.as_ref().map(|look| look.at)] {
             run.stamp_after(instant);
         }
-        let due = due.remove(&row.id).unwrap_or_default();
-        run.folders.insert(row.id, Folder::new(row, due));
+        let id = row.id;
+        let mut folder = Folder::new(row);
+        let of = |rows: &mut std::collections::BTreeMap<FolderId, UidSet>| rows.remove(&id).unwrap_or_default();
+        let (due, lone, burst) = (of(&mut due), of(&mut lone), of(&mut burst));
+        let due = if run.insists() { folder.row.failures.clone() } else { due };
+        folder.lone = due.intersect(&lone);
+        folder.due = due.minus(&lone);
+        folder.burst = burst.minus(&due);
+        run.folders.insert(folder);
     }
     run.narrow();
+    run.leave_shut(now);
     if run.started.0 == 0 {
         run.started = run.stamp(now);
     }
@@ -109,11 +127,46 @@ pub(super) fn rows_too_late(run: &mut Run, token: Token) {
 
 /// Plans, and ends the round when nothing is left.
 pub(super) fn work(mut run: Box<Run>, now: Now, out: &mut Vec<Action>) -> Phase {
-    if run.plan(now, out) && !run.counting {
+    let over = run.plan(now, out);
+    if run.wants_other_session(over) {
+        out.push(Action::Disconnect);
+        out.push(Action::Connect);
+        run.session = None;
+        return Phase::Connecting(run);
+    }
+    if over && !run.counting {
         run.counting = true;
         out.push(Action::CountLimbo);
     }
     Phase::Working(run)
+}
+
+/// The name that an answer repeats is the name that was asked about.
+fn is_about(request: Option<&Request>, answer: &Answer) -> bool {
+    let asked = request.and_then(Request::remote_id);
+    match answer {
+        Answer::Examined { remote_id, .. } | Answer::Indexed { remote_id, .. } | Answer::Sampled { remote_id, .. } => {
+            asked == Some(remote_id.as_slice())
+        }
+        _ => true,
+    }
+}
+
+/// Takes the notes away of what has answered, and remembers that the session works for it.
+fn note_answered(run: &mut Run, request: Option<&Request>, now: Now, out: &mut Vec<Action>) {
+    let Some(name) = request.and_then(Request::remote_id) else { return };
+    let about = match request {
+        Some(Request::Examine { .. }) => {
+            run.opened.insert(name.to_vec());
+            Poison::Examine(name.to_vec())
+        }
+        _ => {
+            run.indexed.insert(name.to_vec());
+            Poison::Index(name.to_vec())
+        }
+    };
+    run.answered.insert(name.to_vec());
+    run.forget_note(&about, now, out);
 }
 
 pub(super) fn answered(
@@ -125,34 +178,56 @@ pub(super) fn answered(
     now: Now,
     out: &mut Vec<Action>,
 ) -> Phase {
+    let request = run.about.remove(&token);
+    match &answer {
+        Ok(answer) if !is_about(request.as_ref(), answer) => {
+            return failed(
+                run,
+                Failure::bug("an answer is about another folder than its question"),
+                Cut::Unnoted,
+                now,
+                out,
+            );
+        }
+        Ok(_) => note_answered(&mut run, request.as_ref(), now, out),
+        Err(failure) if Run::is_folder_trouble(failure) => note_answered(&mut run, request.as_ref(), now, out),
+        Err(_) => {}
+    }
     let outcome = match (owner, answer) {
-        (Owner::Listing, Ok(Answer::Listed(folders))) => {
-            run.on_listed(folders, now, out);
+        (Owner::Listing(_), Ok(Answer::Listed { folders, unreadable })) => {
+            run.on_listed(folders, unreadable, now, out);
             Ok(())
         }
-        (Owner::Listing, Ok(Answer::Examined(examined))) => {
+        (Owner::Listing(_), Ok(Answer::Examined { examined, .. })) => {
             run.on_listing_examined(Ok(examined), now, out);
             Ok(())
         }
-        (Owner::Listing, Err(failure))
+        (Owner::Listing(_), Err(failure))
             if Run::is_folder_trouble(&failure) && !matches!(run.listing, Listing::Asked { .. }) =>
         {
             out.push(Action::Report(failure.clone()));
             run.on_listing_examined(Err(failure), now, out);
             Ok(())
         }
-        (Owner::Pass(id, _), Ok(Answer::Examined(examined))) => {
+        (Owner::Pass(id, _), Ok(Answer::Examined { examined, .. })) => {
             run.on_pass_examined(id, examined, now, out);
             Ok(())
         }
-        (Owner::Pass(id, _), Ok(Answer::Indexed { rows, .. })) => {
-            run.on_pass_indexed(id, rows, out);
+        (Owner::Pass(id, _), Ok(Answer::Indexed { rows, exists, .. })) => {
+            run.on_pass_indexed(id, rows, exists, out);
             Ok(())
         }
-        (Owner::Listing, Ok(Answer::Sampled(theirs))) => {
-            run.on_match_sampled(&theirs, now, out);
+        (Owner::Listing(_), Ok(Answer::Sampled { rows, .. })) if matches!(run.listing, Listing::Dating(..)) => {
+            run.on_dated(&rows, now, out);
             Ok(())
         }
+        (Owner::Listing(_), Ok(Answer::Sampled { rows, .. })) => {
+            run.on_match_sampled(&rows, now, out);
+            Ok(())
+        }
+        // Whether it opens or not: the session has answered.
+        (Owner::Probe(_), Ok(Answer::Examined { .. })) => Ok(()),
+        (Owner::Probe(_), Err(failure)) if Run::is_folder_trouble(&failure) => Ok(()),
         (Owner::Page(id, _), Ok(Answer::Fetched { page: part, last })) => {
             if !last {
                 run.asks.insert(token, (owner, page));
@@ -162,15 +237,20 @@ pub(super) fn answered(
         (Owner::Page(id, _), Err(failure)) if Run::is_folder_trouble(&failure) => {
             out.push(Action::Report(failure.clone()));
             run.drop_fill(id, token);
-            run.folder_trouble(id, failure, now, out);
+            run.folder_trouble(id, failure, false, now, out);
             Ok(())
         }
         (Owner::Pass(id, _), Err(failure)) if Run::is_folder_trouble(&failure) => {
             out.push(Action::Report(failure.clone()));
-            run.folder_trouble(id, failure, now, out);
+            let opening = matches!(request, Some(Request::Examine { .. }));
+            run.folder_trouble(id, failure, opening, now, out);
             Ok(())
         }
-        (_, Err(failure)) => Err(failure),
+        (_, Err(failure)) => {
+            // The question is open still, for who looks which was the oldest.
+            run.about.extend(request.map(|request| (token, request)));
+            Err(failure)
+        }
         (_, Ok(_)) => Err(Failure::bug("a session answered another question than it was asked")),
     };
     match outcome {
@@ -181,7 +261,8 @@ pub(super) fn answered(
                 out.push(Action::Disconnect);
                 run.session = None;
             }
-            failed(run, failure, now, out)
+            let cut = run.note_cut(token, owner, &failure, now, out);
+            failed(run, failure, cut, now, out)
         }
     }
 }
@@ -198,14 +279,16 @@ pub(super) fn rows_read(
         (Some(Owner::Pass(id, generation)), Ok(rows)) if run.is_current(id, generation) => {
             run.on_pass_rows(id, &rows, now, out);
         }
-        (Some(Owner::Listing), Ok(rows)) => run.on_listing_rows(&rows.living.uids(), now, out),
+        (Some(Owner::Listing(generation)), Ok(rows)) if generation == run.generation => {
+            run.on_listing_rows(&rows.living.uids(), now, out);
+        }
         (Some(owner), Err(failure)) => {
             if let Owner::Pass(id, _) = owner {
                 run.break_off_pass(id, false);
             }
-            return failed(run, failure, now, out);
+            return failed(run, failure, Cut::Unnoted, now, out);
         }
-        (Some(Owner::Pass(..) | Owner::Page(..) | Owner::Nobody) | None, _) => {}
+        (Some(_) | None, _) => {}
     }
     work(run, now, out)
 }
@@ -219,7 +302,7 @@ pub(super) fn sampled(
 ) -> Phase {
     match (run.commits.remove(&token), rows) {
         (Some(_), Ok(ours)) => run.on_match_rows(token, ours, now, out),
-        (Some(_), Err(failure)) => return failed(run, failure, now, out),
+        (Some(_), Err(failure)) => return failed(run, failure, Cut::Unnoted, now, out),
         (None, _) => {}
     }
     work(run, now, out)
@@ -234,21 +317,23 @@ pub(super) fn committed(
 ) -> Phase {
     let Some(owner) = run.commits.get(&token).copied() else { return Phase::Working(run) };
     if let CommitAnswer::Failed(failure, commit) = answer {
-        run.parked.insert(token, *commit);
-        return failed(run, failure, now, out);
+        run.not_taken(token, *commit);
+        return failed(run, failure, Cut::Unnoted, now, out);
     }
     let opening = matches!(run.listing, Listing::Opening(_));
-    let opened = match (&answer, owner) {
-        (CommitAnswer::Done(rows), Owner::Listing) => rows.folder.as_ref().map(|f| f.id),
+    let current = owner == run.owner();
+    let opened = match &answer {
+        CommitAnswer::Done(rows) if current => rows.folder.as_ref().map(|f| f.id),
         _ => None,
     };
     if note_answer(&mut run, token, answer) {
         return abandon(run.history, out);
     }
     if run.refusals > REFUSALS {
-        return failed(run, Failure::bug("the store refuses every plan"), now, out);
+        return failed(run, Failure::bug("the store refuses every plan"), Cut::Unnoted, now, out);
     }
-    if owner == Owner::Listing {
+    // An acknowledgement of an earlier LIST has been noted; it moves nothing in this one.
+    if current {
         run.on_listing_committed(opened.filter(|_| opening), now, out);
     }
     work(run, now, out)
@@ -259,7 +344,7 @@ pub(super) fn note_answer(run: &mut Run, token: Token, answer: CommitAnswer) -> 
     let Some(owner) = run.commits.get(&token).copied() else { return false };
     match answer {
         CommitAnswer::Failed(_, commit) => {
-            run.parked.insert(token, *commit);
+            run.not_taken(token, *commit);
             return false;
         }
         CommitAnswer::Refused(Refusal::Incarnation, _) => return true,
@@ -267,8 +352,8 @@ pub(super) fn note_answer(run: &mut Run, token: Token, answer: CommitAnswer) -> 
             run.commits.remove(&token);
             run.stored(rows.account, rows.folder.clone());
             match owner {
-                Owner::Listing => {
-                    if matches!(run.listing, Listing::Closing) {
+                Owner::Listing(generation) => {
+                    if generation == run.generation && matches!(run.listing, Listing::Closing) {
                         run.listing = Listing::Done;
                     }
                     if let Some(row) = rows.folder {
@@ -283,7 +368,7 @@ pub(super) fn note_answer(run: &mut Run, token: Token, answer: CommitAnswer) -> 
                     }
                     run.on_page_answered(id, fill, false);
                 }
-                Owner::Pass(..) | Owner::Nobody => {}
+                Owner::Pass(..) | Owner::Probe(_) | Owner::Nobody => {}
             }
         }
         CommitAnswer::Refused(refusal, rows) => {
@@ -292,7 +377,7 @@ pub(super) fn note_answer(run: &mut Run, token: Token, answer: CommitAnswer) -> 
             if let Some(rows) = rows {
                 run.stored(rows.account, rows.folder.clone());
                 // An `Open` whose first answer was lost: the folder is there already.
-                if let (Owner::Listing, Some(row)) = (owner, rows.folder) {
+                if let (Owner::Listing(_), Some(row)) = (owner, rows.folder) {
                     run.adopt_folder(row);
                 }
             }
@@ -301,7 +386,7 @@ pub(super) fn note_answer(run: &mut Run, token: Token, answer: CommitAnswer) -> 
                     run.break_off_pass(id, false);
                 }
                 Owner::Page(id, fill) => run.on_page_answered(id, fill, true),
-                Owner::Pass(..) | Owner::Listing | Owner::Nobody => {}
+                Owner::Pass(..) | Owner::Listing(_) | Owner::Probe(_) | Owner::Nobody => {}
             }
             if let (Refusal::Missing, Owner::Pass(id, _) | Owner::Page(id, _)) = (refusal, owner) {
                 // It was dropped by a commit that this run no longer waited for. If the server has it, it is a new one.
@@ -319,6 +404,7 @@ pub(super) fn note_answer(run: &mut Run, token: Token, answer: CommitAnswer) -> 
 pub(super) fn reopen(mut run: Box<Run>, out: &mut Vec<Action>) -> Phase {
     // Everything that was asked or sent is read anew; a lease that is still on its way is not waited for.
     run.asks.clear();
+    run.about.clear();
     run.commits.clear();
     run.parked.clear();
     run.counting = false;
@@ -342,21 +428,31 @@ pub(super) fn resume(mut run: Box<Run>, now: Now, out: &mut Vec<Action>) -> Phas
     Phase::Connecting(run)
 }
 
-pub(super) fn failed(mut run: Box<Run>, failure: Failure, now: Now, out: &mut Vec<Action>) -> Phase {
-    run.history.failed(&failure, now.wall);
+pub(super) fn failed(mut run: Box<Run>, failure: Failure, cut: Cut, now: Now, out: &mut Vec<Action>) -> Phase {
+    let verdict = if cut == Cut::AtOneThing {
+        after_cut(&run.settings.policy)
+    } else {
+        run.history.failed(&failure, now.wall);
+        decide(&failure, &run.history, &run.settings.policy, now)
+    };
     out.push(Action::Report(failure.clone()));
-    let verdict = decide(&failure, &run.history, &run.settings.policy, now);
     if failure.class != Class::Storage {
         out.push(Action::Disconnect);
         run.session = None;
     }
     run.asks.clear();
+    run.about.clear();
     run.counting = false;
     run.drop_fetching();
     run.break_off_listing();
-    let ids: Vec<FolderId> = run.folders.keys().copied().collect();
-    for id in ids {
+    for id in run.folders.ids() {
         run.break_off_pass(id, true);
+    }
+    if run.cuts >= CUTS && cut != Cut::Unnoted {
+        leave(&mut run.left, format!("{CUTS} sessions have ended at single messages or folders; the next run goes on"));
+        let nothing = run.counts.stored == 0;
+        let (outcome, failure) = if nothing { (Outcome::Failed, Some(failure)) } else { (Outcome::Partial, None) };
+        return close(run, outcome, failure, false, now, out);
     }
     match verdict {
         Verdict::Wait(wait) => {

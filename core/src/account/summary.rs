@@ -77,6 +77,8 @@ pub struct Summary {
     pub parked: bool,
     /// A large absence waits for a second look, on another session.
     pub second_look: bool,
+    /// Why INBOX stands still, if it does: then the account is not well.
+    pub inbox: Option<Failure>,
     /// The folders as the run leaves them; empty when it did not get that far.
     pub folders: Vec<FolderLine>,
     /// The account's failures, for the next run.
@@ -98,6 +100,8 @@ pub struct FolderLine {
     pub excluded: bool,
     /// It was left alone, and why stands in the ledger.
     pub standing: bool,
+    /// It is listed and cannot be opened: it is asked again in its own time.
+    pub shut: bool,
     /// How closely this run has looked at it.
     pub looked: Option<Depth>,
     /// What the last complete pass saw.
@@ -118,6 +122,7 @@ impl Summary {
             class: None,
             parked: false,
             second_look: false,
+            inbox: None,
             folders: Vec::new(),
             history,
         }

@@ -6,19 +6,25 @@ use crate::commit::request::Change;
 use crate::commit::rows::FolderRow;
 use crate::time::Micros;
 
-/// Whether a commit of this kind can end limbo.
+/// Whether a commit of this kind can end limbo: history does where nothing of it is left.
 #[must_use]
-pub fn may_end_limbo(change: &Change) -> bool {
+pub fn may_end_limbo(change: &Change, admitted: &Admitted) -> bool {
     match change {
-        Change::Pass { .. } | Change::Listed { .. } | Change::Backfill { .. } => true,
+        Change::Pass { .. } | Change::Listed { .. } => true,
+        Change::Backfill { .. } => admitted.folder.as_ref().is_none_or(|f| f.backfill.remaining.is_empty()),
         Change::DropFolder { last, .. } => *last,
         Change::Open { .. }
+        | Change::Reopen { .. }
         | Change::Arrivals { .. }
         | Change::Retry { .. }
         | Change::Facts { .. }
         | Change::Look { .. }
+        | Change::Misfit { .. }
         | Change::Rename { .. }
         | Change::ListLook(_)
+        | Change::Shut { .. }
+        | Change::Note(_)
+        | Change::SizesEstimated
         | Change::Fail { .. }
         | Change::State { .. }
         | Change::Finish(_) => false,
@@ -77,6 +83,11 @@ pub fn apply(
         }
         Change::Rename { .. } => ledger.announce(EventKind::FolderRenamed, admitted.folder.as_ref()),
         Change::Look { .. }
+        | Change::Misfit { .. }
+        | Change::Reopen { .. }
+        | Change::Shut { .. }
+        | Change::Note(_)
+        | Change::SizesEstimated
         | Change::Pass { .. }
         | Change::ListLook(_)
         | Change::Listed { .. }

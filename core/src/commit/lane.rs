@@ -1,10 +1,18 @@
 //! The commit rules: whether a commit follows from the stored rows, and which rows it leaves.
 
 use crate::commit::request::{Change, Refusal};
-use crate::commit::rows::{AccountRow, FolderRow};
+use crate::commit::rows::{AccountRow, FolderRow, Shut};
 use crate::mail::cursor::{Backfill, Live, Mark};
 use crate::mail::id::{FolderId, Incarnation};
 use crate::mail::uid_set::UidSet;
+use crate::time::Micros;
+use std::time::Duration;
+
+/// A shut folder is asked again after this, then daily.
+const SHUT_FIRST: Duration = Duration::from_secs(3600);
+const SHUT_THEN: Duration = Duration::from_secs(86_400);
+/// How far the newest mail of INBOX may lie behind a right clock when an account is opened.
+const NEWEST_MARGIN: Duration = Duration::from_secs(86_400);
 
 /// The account's and the folder's row after an admitted commit; messages are the ledger's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,31 +44,57 @@ pub fn admit(
     let mut account = account.clone();
     let mut folder = folder.cloned();
     match change {
-        Change::Open { folder: listed, uidvalidity, mark, started } => {
+        Change::Open { folder: listed, uidvalidity, mark, started, newest } => {
             if folder.is_some() {
                 return Err(Refusal::Open);
             }
+            // Shut until now: what came after it was first listed is news.
+            let shut = account.shut.remove(&listed.remote_id).map(|shut| shut.first_at);
             folder = Some(FolderRow {
                 id: new_folder,
                 remote_id: listed.remote_id.clone(),
                 path: listed.path.clone(),
                 role: listed.role,
-                live: Live { uidvalidity: *uidvalidity, uidnext: mark.uidnext, mark: *mark },
+                live: Live { uidvalidity: *uidvalidity, uidnext: mark.uidnext, mark: *mark, ended: false },
                 backfill: Backfill {
                     uidvalidity: *uidvalidity,
                     boundary: mark.uidnext,
                     remaining: UidSet::range(1, mark.uidnext.saturating_sub(1)),
-                    old_before: account.listed_at,
+                    old_before: earlier(account.listed_at, shut),
                 },
                 opened_at: *started,
                 passed_at: None,
                 proved_at: None,
                 unproved: None,
                 look: None,
+                misfit: None,
+                surplus: 0,
+                grown_at: None,
                 failures: UidSet::new(),
+                held: false,
+                stands: false,
                 excluded: false,
             });
-            account.opened_at.get_or_insert(*started);
+            // A clock that is ahead would hide new mail for as long as it is.
+            let bound = newest.map(|date| date.plus(NEWEST_MARGIN));
+            account.opened_at.get_or_insert(bound.map_or(*started, |bound| bound.min(*started)));
+        }
+        Change::Reopen { from, uidvalidity, mark, started, .. } => {
+            let row = same_uidvalidity(folder.as_mut(), *from)?;
+            if row.held || !row.failures.is_empty() {
+                return Err(Refusal::UidValidity);
+            }
+            row.live = Live { uidvalidity: *uidvalidity, uidnext: mark.uidnext, mark: *mark, ended: false };
+            row.backfill = Backfill {
+                uidvalidity: *uidvalidity,
+                boundary: mark.uidnext,
+                remaining: UidSet::range(1, mark.uidnext.saturating_sub(1)),
+                old_before: Some(row.backfill.old_before.map_or(row.opened_at, |old| old.min(row.opened_at))),
+            };
+            row.opened_at = *started;
+            row.grown_at = Some(*started);
+            (row.passed_at, row.proved_at, row.unproved) = (None, None, None);
+            (row.look, row.misfit, row.surplus) = (None, None, 0);
         }
         Change::Arrivals { uidvalidity, from, to, page, .. } => {
             let row = same_uidvalidity(folder.as_mut(), *uidvalidity)?;
@@ -88,34 +122,52 @@ pub fn admit(
         Change::Facts { uidvalidity, gone, .. } => {
             let row = same_uidvalidity(folder.as_mut(), *uidvalidity)?;
             row.failures = row.failures.minus(gone);
+            row.live.ended |= !gone.is_empty();
         }
         Change::Look { look, .. } => {
             let row = same_uidvalidity(folder.as_mut(), look.uidvalidity)?;
             row.look = Some(look.clone());
         }
-        Change::Pass { uidvalidity, from, to, put_back, started, unproved, .. } => {
+        Change::Misfit { misfit, .. } => {
+            let row = same_uidvalidity(folder.as_mut(), misfit.uidvalidity)?;
+            row.misfit = Some(misfit.clone());
+        }
+        Change::Pass { uidvalidity, from, to, put_back, started, unproved, surplus, rewind, .. } => {
             let row = same_uidvalidity(folder.as_mut(), *uidvalidity)?;
-            if row.live.mark != *from {
+            if row.live.mark != *from || rewind.is_some_and(|rewind| rewind.from != row.live.uidnext) {
                 return Err(Refusal::Chain);
             }
             row.live.mark = *to;
-            row.live.uidnext = row.live.uidnext.max(to.uidnext);
-            row.backfill.remaining = row.backfill.remaining.union(put_back);
-            // A listing that was believed against EXISTS is believed again while it stays the same.
-            row.look = row.look.take().filter(|_| unproved.is_some());
+            row.live.ended = false;
+            match rewind {
+                Some(rewind) => take_back(row, rewind.to),
+                None => row.live.uidnext = row.live.uidnext.max(to.uidnext),
+            }
+            if !put_back.is_empty() {
+                row.backfill.remaining = row.backfill.remaining.union(put_back);
+                row.grown_at = Some(*started);
+            }
+            (row.look, row.misfit, row.surplus) = (None, None, *surplus);
+            account.shut.remove(&row.remote_id);
+            row.stands = false;
             row.passed_at = Some(*started);
             row.unproved = unproved.clone();
             if unproved.is_none() && row.backfill.remaining.is_empty() {
                 row.proved_at = Some(*started);
             }
         }
-        Change::Rename { uidvalidity, to, .. } => {
+        Change::Rename { uidvalidity, from, to, .. } => {
             let row = same_uidvalidity(folder.as_mut(), *uidvalidity)?;
+            if row.remote_id != *from {
+                return Err(Refusal::Chain);
+            }
+            account.shut.remove(from);
+            account.shut.remove(&to.remote_id);
             row.remote_id.clone_from(&to.remote_id);
             row.path.clone_from(&to.path);
             row.role = to.role;
             row.live.mark = Mark::CLEARED;
-            row.look = None;
+            (row.look, row.misfit) = (None, None);
         }
         Change::ListLook(look) => account.list_look = Some(look.clone()),
         Change::DropFolder { uids, last, .. } => {
@@ -129,16 +181,37 @@ pub fn admit(
                 folder = None;
             }
         }
-        Change::Listed { started, .. } => {
+        Change::Listed { started, unlisted, .. } => {
             account.listed_at = Some(*started);
             account.list_look = None;
+            account.shut.retain(|name, _| !unlisted.contains(name));
         }
+        Change::Shut { remote_id, folder: about, seen, at, .. } => {
+            if about.is_some() && folder.is_none() {
+                return Err(Refusal::Missing);
+            }
+            let before = account.shut.get(remote_id).copied();
+            let wait = if before.is_none() { SHUT_FIRST } else { SHUT_THEN };
+            let shut = Shut {
+                first_at: before.map_or(*seen, |shut| shut.first_at),
+                attempts: before.map_or(1, |shut| shut.attempts.saturating_add(1)),
+                due_at: at.plus(wait),
+            };
+            account.shut.insert(remote_id.clone(), shut);
+            if let Some(row) = &mut folder {
+                row.stands = true;
+            }
+        }
+        Change::SizesEstimated => account.sizes_estimated = true,
         Change::Fail { folder: about, .. } => {
             if about.is_some() && folder.is_none() {
                 return Err(Refusal::Missing);
             }
+            if let Some(row) = &mut folder {
+                row.stands = true;
+            }
         }
-        Change::State { .. } | Change::Finish(_) => {}
+        Change::Note(_) | Change::State { .. } | Change::Finish(_) => {}
     }
     Ok(Admitted { account, folder })
 }
@@ -151,10 +224,30 @@ fn same_uidvalidity(
     if row.live.uidvalidity == uidvalidity { Ok(row) } else { Err(Refusal::UidValidity) }
 }
 
+fn earlier(a: Option<Micros>, b: Option<Micros>) -> Option<Micros> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// UIDNEXT has fallen, and a whole listing says what is there: `uidnext` goes to one above the highest UID that is held or
+/// listed. It never goes below what we have seen, so that a wrong one loses nothing. A boundary that was a lie goes with it:
+/// below it only mail older than the folder's opening is old.
+fn take_back(row: &mut FolderRow, top: u32) {
+    row.live.uidnext = top;
+    row.backfill.remaining = row.backfill.remaining.intersect(&UidSet::range(1, top.saturating_sub(1)));
+    if row.backfill.boundary > top {
+        row.backfill.boundary = top;
+        row.backfill.old_before = earlier(row.backfill.old_before, Some(row.opened_at));
+    }
+}
+
 fn settle_failures(row: &mut FolderRow, page: &crate::mail::page::Page) {
     let fetched: UidSet = page.rows.iter().map(|r| r.uid).collect();
     let failed: UidSet = page.failed.iter().map(|f| f.uid).collect();
     row.failures = row.failures.minus(&fetched).minus(&page.gone).union(&failed);
+    row.held |= !fetched.is_empty() || !failed.is_empty();
 }
 
 #[cfg(test)]
@@ -172,7 +265,7 @@ mod tests {
     }
 
     fn account() -> AccountRow {
-        AccountRow { id: AccountId(1), incarnation: Incarnation(3), opened_at: None, listed_at: None, list_look: None }
+        AccountRow::fresh(AccountId(1), Incarnation(3))
     }
 
     fn open() -> Change {
@@ -182,7 +275,7 @@ mod tests {
             delimiter: None,
             role: None,
         };
-        Change::Open { folder, uidvalidity: V, mark: mark(11), started: Micros(5) }
+        Change::Open { folder, uidvalidity: V, mark: mark(11), started: Micros(5), newest: None }
     }
 
     fn admit_on(folder: Option<&FolderRow>, change: &Change) -> Result<Option<FolderRow>, Refusal> {
@@ -210,6 +303,8 @@ mod tests {
             put_back,
             started: Micros(7),
             unproved: None,
+            surplus: 0,
+            rewind: None,
         }
     }
 

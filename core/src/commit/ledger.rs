@@ -53,6 +53,38 @@ impl EventKind {
     }
 }
 
+/// What an event says of a message's locations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// `changed` is all of them.
+    State,
+    /// Those in `changed` began.
+    Began,
+    /// Those in `changed` ended.
+    Ended,
+    /// Those in `changed` have other flags.
+    Flags,
+}
+
+impl What {
+    /// The stored word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Began => "began",
+            Self::Ended => "ended",
+            Self::Flags => "flags",
+        }
+    }
+}
+
+/// A location as an event tells it: folder, UID, flags.
+pub type Told = (FolderId, u32, Flags);
+
+/// Locations that an event shows at most: n copies of a mail cost n, not n².
+pub const SHOWN: usize = 20;
+
 /// An event before it has its number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventDraft {
@@ -64,8 +96,14 @@ pub struct EventDraft {
     pub message: Option<MessageId>,
     /// Old mail that is only now read.
     pub backfill: bool,
-    /// The message's locations after it: folder, UID, flags.
-    pub state: Vec<(FolderId, u32, Flags)>,
+    /// What `changed` says.
+    pub what: What,
+    /// What changed.
+    pub changed: Vec<Told>,
+    /// Locations after it, those that changed first; all of them if `count` is not more than [`SHOWN`].
+    pub locations: Vec<Told>,
+    /// Locations after it.
+    pub count: u64,
     /// The folder's path, where the event is about a folder.
     pub path: Option<String>,
 }
@@ -81,6 +119,8 @@ pub struct NewMessage {
     pub internal_date: Option<Micros>,
     /// What its header says.
     pub header: HeaderFacts,
+    /// RFC822.SIZE, where it is another length than that of the bytes.
+    pub announced: Option<u64>,
 }
 
 /// What is to be written, in any order.
@@ -131,8 +171,8 @@ impl Ledger {
         self.messages.insert(row.id, row);
     }
 
-    /// Loads a stored location. Every living location of a loaded message must be loaded, and the last ended one of a
-    /// message in limbo.
+    /// Loads a stored location. Of a loaded message must be loaded: the locations that the commit names; [`SHOWN`] + 1 of the
+    /// living ones, or all, and among them the one that began last in another folder; the one that ended last.
     pub fn load_location(&mut self, row: LocationRow) {
         let place = (row.folder, row.uidvalidity, row.uid);
         self.places.entry(row.message).or_default().insert(place);
@@ -149,42 +189,56 @@ impl Ledger {
         self.locations.values()
     }
 
-    fn state(&self, message: MessageId) -> Vec<(FolderId, u32, Flags)> {
-        self.living(message).map(|l| (l.folder, l.uid, l.flags.clone())).collect()
-    }
-
+    /// The loaded ones of a message's living locations.
     fn living(&self, message: MessageId) -> impl Iterator<Item = &LocationRow> {
         let places = self.places.get(&message).into_iter().flatten();
         places.filter_map(|place| self.locations.get(place)).filter(|l| l.ended_at.is_none())
     }
 
-    fn tell(&mut self, kind: EventKind, folder: FolderId, message: MessageId, backfill: bool) {
-        let state = if kind == EventKind::MessageDeleted { Vec::new() } else { self.state(message) };
-        self.events.push(EventDraft {
-            kind,
-            folder: Some(folder),
-            message: Some(message),
-            backfill,
-            state,
-            path: None,
-        });
+    /// Tells a change of the location at `place`; as the whole state where the message had none before.
+    fn tell(&mut self, kind: EventKind, what: What, place: Place, message: MessageId, backfill: bool) {
+        let count = self.messages.get(&message).map_or(0, |m| m.places);
+        let told = |l: &LocationRow| (l.folder, l.uid, l.flags.clone());
+        let changed: Vec<Told> = self.locations.get(&place).map(told).into_iter().collect();
+        let is_there = |l: &LocationRow| (l.folder, l.uidvalidity, l.uid) == place;
+        let here = self.locations.get(&place).filter(|l| l.ended_at.is_none());
+        let mut locations: Vec<Told> = here.map(told).into_iter().collect();
+        let others = self.living(message).filter(|l| !is_there(l)).map(told);
+        locations.extend(others.take(SHOWN - locations.len()));
+        let folder = Some(place.0);
+        let message = Some(message);
+        self.events.push(EventDraft { kind, folder, message, backfill, what, changed, locations, count, path: None });
     }
 
     /// Adds an event that is not about a message.
     pub fn announce(&mut self, kind: EventKind, folder: Option<&FolderRow>) {
         let (path, folder) = (folder.map(|f| f.path.clone()), folder.map(|f| f.id));
-        self.events.push(EventDraft { kind, folder, message: None, backfill: false, state: Vec::new(), path });
+        self.events.push(EventDraft {
+            kind,
+            folder,
+            message: None,
+            backfill: false,
+            what: What::State,
+            changed: Vec::new(),
+            locations: Vec::new(),
+            count: 0,
+            path,
+        });
     }
 
     /// A message was read: its location begins, or comes back.
     pub fn begin(&mut self, folder: &FolderRow, account: &AccountRow, fetched: &Fetched, at: Micros) {
         let uidvalidity = folder.live.uidvalidity;
         let place = (folder.id, uidvalidity, fetched.uid);
-        if self.locations.get(&place).is_some_and(|l| l.ended_at.is_none()) {
-            self.set_flags(folder, fetched.uid, fetched.flags.clone(), fetched.modseq);
-            return;
-        }
         let known = self.by_identity.get(&fetched.identity).copied();
+        if let Some(living) = self.locations.get(&place).filter(|l| l.ended_at.is_none()) {
+            if Some(living.message) == known {
+                self.set_flags(folder, fetched.uid, fetched.flags.clone(), fetched.modseq);
+                return;
+            }
+            // The UID was used again, for another mail.
+            self.end(folder, fetched.uid, at);
+        }
         let id = known.unwrap_or(MessageId(self.next_message));
         let last_flags = self.last_ended(id).map(|l| l.flags.clone());
         self.place(LocationRow {
@@ -199,32 +253,38 @@ impl Ledger {
             ended_at: None,
         });
         let Some(row) = self.messages.get_mut(&id) else {
-            self.create(id, folder, account, fetched);
+            self.create(id, place, folder, account, fetched);
             return;
         };
+        row.places += 1;
+        self.changed_messages.insert(id);
         let (was_deleted, was_limbo, last_folder) =
             (row.deleted_at.is_some(), row.limbo_since.is_some(), row.last_folder);
         if was_deleted || was_limbo {
             row.deleted_at = None;
             row.limbo_since = None;
-            self.changed_messages.insert(id);
         }
         if was_deleted {
-            self.tell(EventKind::MessageRestored, folder.id, id, false);
+            self.tell(EventKind::MessageRestored, What::State, place, id, false);
         } else if was_limbo && last_folder != Some(folder.id) {
-            self.tell(EventKind::MessageMoved, folder.id, id, false);
-        } else if !was_limbo || last_flags.as_ref() != Some(&fetched.flags) {
-            self.tell(EventKind::MessageUpdated, folder.id, id, false);
+            self.tell(EventKind::MessageMoved, What::State, place, id, false);
+        } else if was_limbo && last_flags.as_ref() != Some(&fetched.flags) {
+            self.tell(EventKind::MessageUpdated, What::State, place, id, false);
+        } else if !was_limbo {
+            // A copy is old by its own place: what lay in a folder of the first LIST when it was opened.
+            let old = fetched.uid < folder.backfill.boundary && folder.backfill.old_before.is_none();
+            self.tell(EventKind::MessageUpdated, What::Began, place, id, old);
         }
     }
 
-    fn create(&mut self, id: MessageId, folder: &FolderRow, account: &AccountRow, fetched: &Fetched) {
+    fn create(&mut self, id: MessageId, place: Place, folder: &FolderRow, account: &AccountRow, fetched: &Fetched) {
         self.next_message += 1;
         let backfill = is_old(folder, account, fetched.uid, fetched.internal_date);
         let row = MessageRow {
             id,
             identity: fetched.identity.clone(),
             body: fetched.body.hash(),
+            places: 1,
             limbo_since: None,
             last_folder: None,
             last_sight: None,
@@ -236,9 +296,10 @@ impl Ledger {
             body: fetched.body,
             internal_date: fetched.internal_date,
             header: fetched.header.clone(),
+            announced: fetched.announced,
         };
         self.created.insert(id, new);
-        self.tell(EventKind::MessageCreated, folder.id, id, backfill);
+        self.tell(EventKind::MessageCreated, What::State, place, id, backfill);
     }
 
     fn place(&mut self, row: LocationRow) {
@@ -273,7 +334,7 @@ impl Ledger {
             self.changed_locations.insert(place);
         }
         if differs {
-            self.tell(EventKind::MessageUpdated, folder.id, message, false);
+            self.tell(EventKind::MessageUpdated, What::Flags, place, message, false);
         }
     }
 
@@ -284,19 +345,19 @@ impl Ledger {
         row.ended_at = Some(at);
         let (id, began) = (row.message, row.began_at);
         self.changed_locations.insert(place);
+        self.changed_messages.insert(id);
         let since = folder.passed_at;
-        if self.living(id).next().is_some() {
+        let Some(row) = self.messages.get_mut(&id) else { return };
+        row.places = row.places.saturating_sub(1);
+        if row.places > 0 {
             let moved = self.living(id).any(|l| l.folder != folder.id && since.is_none_or(|since| l.began_at > since));
             let kind = if moved { EventKind::MessageMoved } else { EventKind::MessageUpdated };
-            self.tell(kind, folder.id, id, false);
+            self.tell(kind, What::Ended, place, id, false);
             return;
         }
-        if let Some(row) = self.messages.get_mut(&id) {
-            row.limbo_since = Some(at);
-            row.last_folder = Some(folder.id);
-            row.last_sight = Some(since.map_or(began, |since| since.max(began)));
-            self.changed_messages.insert(id);
-        }
+        row.limbo_since = Some(at);
+        row.last_folder = Some(folder.id);
+        row.last_sight = Some(since.map_or(began, |since| since.max(began)));
     }
 
     /// Ends the limbo of every loaded message for which everything has been looked at.
@@ -307,9 +368,19 @@ impl Ledger {
             let Some(row) = self.messages.get_mut(&id) else { continue };
             row.limbo_since = None;
             row.deleted_at = Some(at);
-            let folder = row.last_folder.unwrap_or_default();
+            let folder = row.last_folder;
             self.changed_messages.insert(id);
-            self.tell(EventKind::MessageDeleted, folder, id, false);
+            self.events.push(EventDraft {
+                kind: EventKind::MessageDeleted,
+                folder,
+                message: Some(id),
+                backfill: false,
+                what: What::State,
+                changed: Vec::new(),
+                locations: Vec::new(),
+                count: 0,
+                path: None,
+            });
         }
     }
 
@@ -348,5 +419,99 @@ fn is_old(folder: &FolderRow, account: &AccountRow, uid: u32, internal_date: Opt
     match folder.backfill.old_before {
         Some(before) => below && (internal_date.is_none() || older(before)),
         None => below,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commit::lane::admit;
+    use crate::commit::request::Change;
+    use crate::mail::change::ListedFolder;
+    use crate::mail::cursor::Mark;
+    use crate::mail::id::{AccountId, Incarnation};
+
+    fn folder() -> (AccountRow, FolderRow) {
+        let account = AccountRow::fresh(AccountId(1), Incarnation(1));
+        let folder = ListedFolder { remote_id: b"INBOX".to_vec(), path: "INBOX".into(), delimiter: None, role: None };
+        let mark = Mark { uidnext: 10, exists: 9, modseq: 0 };
+        let uidvalidity = UidValidity(7);
+        let open = Change::Open { folder, uidvalidity, mark, started: Micros::from_seconds(1000), newest: None };
+        let admitted = admit(&account, None, Incarnation(1), &open, FolderId(1)).unwrap();
+        (admitted.account, admitted.folder.unwrap())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test's bodies are durable by definition")]
+    fn mail(uid: u32, body: u8, modseq: i64) -> Fetched {
+        let hash = crate::mail::body::BodyHash([body; 32]);
+        Fetched {
+            uid,
+            identity: Identity(format!("h:{hash}")),
+            body: BodyRef::sealed(hash, 1, 0, 5),
+            flags: Flags::default(),
+            modseq: Some(modseq),
+            internal_date: Some(Micros::from_seconds(2000)),
+            header: HeaderFacts::default(),
+            announced: None,
+        }
+    }
+
+    fn kinds(ledger: &mut Ledger) -> Vec<(EventKind, What, bool)> {
+        ledger.take_writes().events.iter().map(|e| (e.kind, e.what, e.backfill)).collect()
+    }
+
+    #[test]
+    fn a_lower_modseq_never_overwrites() {
+        let (account, folder) = folder();
+        let mut ledger = Ledger::new(1);
+        ledger.begin(&folder, &account, &mail(10, 1, 8), Micros(1));
+        kinds(&mut ledger);
+        for (modseq, told) in [(7, false), (8, true), (9, true), (8, false)] {
+            ledger.set_flags(&folder, 10, Flags::new([format!("k{modseq}").as_str()]), Some(modseq));
+            assert_eq!(!kinds(&mut ledger).is_empty(), told, "modseq {modseq}");
+        }
+    }
+
+    #[test]
+    fn a_copy_is_old_by_its_own_place() {
+        let (account, mut folder) = folder();
+        let mut ledger = Ledger::new(1);
+        ledger.begin(&folder, &account, &mail(3, 1, 1), Micros(1));
+        assert_eq!(kinds(&mut ledger), [(EventKind::MessageCreated, What::State, true)]);
+        ledger.begin(&folder, &account, &mail(4, 1, 1), Micros(2));
+        assert_eq!(kinds(&mut ledger), [(EventKind::MessageUpdated, What::Began, true)], "below the boundary");
+        ledger.begin(&folder, &account, &mail(12, 1, 1), Micros(3));
+        assert_eq!(kinds(&mut ledger), [(EventKind::MessageUpdated, What::Began, false)], "made since");
+        folder.backfill.old_before = Some(Micros(5));
+        ledger.begin(&folder, &account, &mail(5, 1, 1), Micros(4));
+        assert_eq!(kinds(&mut ledger), [(EventKind::MessageUpdated, What::Began, false)], "not of the first LIST");
+    }
+
+    #[test]
+    fn n_copies_cost_n() {
+        let (account, folder) = folder();
+        let mut ledger = Ledger::new(1);
+        for uid in 10..200 {
+            ledger.begin(&folder, &account, &mail(uid, 1, 1), Micros(1));
+        }
+        let events = ledger.take_writes().events;
+        assert_eq!((events.len(), events[189].count), (190, 190));
+        assert!(events.iter().all(|e| e.locations.len() <= SHOWN && e.changed.len() == 1));
+        assert_eq!(events[189].locations[0].1, 199, "what changed comes first");
+        ledger.end(&folder, 50, Micros(2));
+        let event = ledger.take_writes().events.remove(0);
+        assert_eq!((event.kind, event.what, event.count), (EventKind::MessageUpdated, What::Ended, 189));
+        assert!(event.locations.iter().all(|(_, uid, _)| *uid != 50));
+    }
+
+    #[test]
+    fn a_uid_that_was_used_again_is_another_mail() {
+        let (account, folder) = folder();
+        let mut ledger = Ledger::new(1);
+        ledger.begin(&folder, &account, &mail(10, 1, 1), Micros(1));
+        ledger.begin(&folder, &account, &mail(10, 2, 1), Micros(2));
+        let message = |body: u8| ledger.messages().find(|m| m.body.0[0] == body).unwrap();
+        assert_eq!((message(1).places, message(1).limbo_since), (0, Some(Micros(2))));
+        assert_eq!(message(2).places, 1);
     }
 }

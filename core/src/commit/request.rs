@@ -1,6 +1,6 @@
 //! Commits: what the account machine sends to the store, and what the store answers.
 
-use crate::commit::rows::{AccountRow, FolderLook, FolderRow, ListLook};
+use crate::commit::rows::{AccountRow, FolderLook, FolderRow, ListLook, Misfit};
 use crate::failure::{Class, Failure};
 use crate::mail::change::ListedFolder;
 use crate::mail::cursor::Mark;
@@ -36,6 +36,21 @@ pub enum Change {
         /// That EXAMINE: fixes the boundary.
         mark: Mark,
         /// Start of the LIST that showed it.
+        started: Micros,
+        /// The newest INTERNALDATE that INBOX showed, asked at the account's first opening alone.
+        newest: Option<Micros>,
+    },
+    /// A folder of which nothing was ever stored, under another UIDVALIDITY: opened anew.
+    Reopen {
+        /// The folder.
+        folder: FolderId,
+        /// The UIDVALIDITY it was opened under.
+        from: UidValidity,
+        /// The one it shows now.
+        uidvalidity: UidValidity,
+        /// That EXAMINE: fixes the boundary.
+        mark: Mark,
+        /// When its pass began.
         started: Micros,
     },
     /// Arrivals in UID order: a link of the live chain.
@@ -84,6 +99,13 @@ pub enum Change {
         /// UIDs that a complete answer lacks.
         gone: UidSet,
     },
+    /// A listing that does not fit EXISTS, seen for the first time.
+    Misfit {
+        /// The folder.
+        folder: FolderId,
+        /// What was seen.
+        misfit: Misfit,
+    },
     /// A first look that waits for its second.
     Look {
         /// The folder.
@@ -107,11 +129,17 @@ pub enum Change {
         started: Micros,
         /// Why a complete pass proves nothing, if so.
         unproved: Option<String>,
+        /// By how much EXISTS never fits the listing.
+        surplus: i64,
+        /// UIDNEXT had fallen: the lanes go back to what is there.
+        rewind: Option<Rewind>,
     },
     /// A folder under another name: row, lanes and pages in flight go on; the next pass lists it.
     Rename {
         /// The folder.
         folder: FolderId,
+        /// The wire name it starts from.
+        from: Vec<u8>,
         /// Its UIDVALIDITY.
         uidvalidity: UidValidity,
         /// As listed now.
@@ -134,7 +162,30 @@ pub enum Change {
         started: Micros,
         /// The folders that the config leaves out.
         excluded: BTreeSet<FolderId>,
+        /// Names that were shut and are no longer listed.
+        unlisted: BTreeSet<Vec<u8>>,
     },
+    /// A folder is listed and cannot be opened, or a line of LIST cannot be read (then the name is empty).
+    Shut {
+        /// Wire name.
+        remote_id: Vec<u8>,
+        /// Name for people.
+        path: String,
+        /// The folder's number, where we hold it.
+        folder: Option<FolderId>,
+        /// The class.
+        class: Class,
+        /// The raw words.
+        text: String,
+        /// Start of the LIST that showed it.
+        seen: Micros,
+        /// When it refused.
+        at: Micros,
+    },
+    /// Something at which sessions end: the second note of it, or none any more.
+    Note(Note),
+    /// The server's RFC822.SIZE is an estimate.
+    SizesEstimated,
     /// A ledger row of reach folder or account.
     Fail {
         /// The folder, or the whole account.
@@ -157,6 +208,37 @@ pub enum Change {
     },
     /// The end of a run that changed something or failed.
     Finish(RunRecord),
+}
+
+/// Where the lanes go back to when UIDNEXT has fallen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rewind {
+    /// The stored `uidnext` that it starts from.
+    pub from: u32,
+    /// One above the highest UID that is held or listed.
+    pub to: u32,
+}
+
+/// What a session was asked when it ended.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Poison {
+    /// The EXAMINE of a folder, by wire name.
+    Examine(Vec<u8>),
+    /// The index of a folder, by wire name.
+    Index(Vec<u8>),
+    /// A message.
+    Mail(FolderId, UidValidity, u32),
+}
+
+/// A note of poison.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// What it is about.
+    pub about: Poison,
+    /// How many sessions have ended there; 0 takes the note away.
+    pub count: u32,
+    /// What ended the last one.
+    pub text: String,
 }
 
 /// A run's row.
@@ -188,11 +270,19 @@ impl Change {
             | Self::Retry { folder, .. }
             | Self::Facts { folder, .. }
             | Self::Look { folder, .. }
+            | Self::Misfit { folder, .. }
+            | Self::Reopen { folder, .. }
             | Self::Pass { folder, .. }
             | Self::Rename { folder, .. }
             | Self::DropFolder { folder, .. } => Some(*folder),
-            Self::Fail { folder, .. } => *folder,
-            Self::Open { .. } | Self::ListLook(_) | Self::Listed { .. } | Self::State { .. } | Self::Finish(_) => None,
+            Self::Fail { folder, .. } | Self::Shut { folder, .. } => *folder,
+            Self::Open { .. }
+            | Self::ListLook(_)
+            | Self::Listed { .. }
+            | Self::Note(_)
+            | Self::SizesEstimated
+            | Self::State { .. }
+            | Self::Finish(_) => None,
         }
     }
 

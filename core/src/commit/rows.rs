@@ -8,7 +8,7 @@ use crate::mail::id::{AccountId, FolderId, Identity, Incarnation, MessageId, Ses
 use crate::mail::uid_set::UidSet;
 use crate::time::Micros;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The account row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,38 @@ pub struct AccountRow {
     pub listed_at: Option<Micros>,
     /// Folders that one LIST lacked and a second must lack too.
     pub list_look: Option<ListLook>,
+    /// Folders that are listed and cannot be opened, by wire name. The empty name stands for lines of LIST that cannot be
+    /// read.
+    pub shut: BTreeMap<Vec<u8>, Shut>,
+    /// The server's RFC822.SIZE is an estimate (Exchange): a length that differs from it says nothing.
+    pub sizes_estimated: bool,
+}
+
+impl AccountRow {
+    /// A row as it is made, before its first LIST.
+    #[must_use]
+    pub fn fresh(id: AccountId, incarnation: Incarnation) -> Self {
+        Self {
+            id,
+            incarnation,
+            opened_at: None,
+            listed_at: None,
+            list_look: None,
+            shut: BTreeMap::new(),
+            sizes_estimated: false,
+        }
+    }
+}
+
+/// The ledger row of a folder that is listed and cannot be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shut {
+    /// Start of the LIST that showed it first so: mail older than this is old mail once it opens.
+    pub first_at: Micros,
+    /// How often it has refused.
+    pub attempts: u32,
+    /// When it is asked again; a hint or an operator asks at once.
+    pub due_at: Micros,
 }
 
 /// The first look at a LIST that lacks folders.
@@ -36,15 +68,28 @@ pub struct ListLook {
     pub at: Micros,
 }
 
-/// The first look at a folder that lost a lot, or at a listing that does not fit EXISTS.
+/// The first look at a folder that lost a lot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FolderLook {
     /// The UIDVALIDITY it was seen under.
     pub uidvalidity: UidValidity,
     /// The locations that would end.
     pub ends: UidSet,
-    /// Number and digest of a listing that did not fit EXISTS.
-    pub misfit: Option<(u64, u64)>,
+    /// The session that saw it.
+    pub session: SessionId,
+    /// When that pass began.
+    pub at: Micros,
+}
+
+/// The first look at a listing that does not fit EXISTS. Kept apart from [`FolderLook`]: neither overwrites the other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Misfit {
+    /// The UIDVALIDITY it was seen under.
+    pub uidvalidity: UidValidity,
+    /// What the listing showed.
+    pub listed: UidSet,
+    /// EXISTS minus the length of the listing.
+    pub surplus: i64,
     /// The session that saw it.
     pub session: SessionId,
     /// When that pass began.
@@ -76,8 +121,18 @@ pub struct FolderRow {
     pub unproved: Option<String>,
     /// A first look that waits for its second.
     pub look: Option<FolderLook>,
+    /// A listing that does not fit EXISTS and waits for its second.
+    pub misfit: Option<Misfit>,
+    /// By how much EXISTS is known never to fit this folder's listing.
+    pub surplus: i64,
+    /// Start of the last pass that put something back into `remaining`.
+    pub grown_at: Option<Micros>,
     /// UIDs with an open failure.
     pub failures: UidSet,
+    /// Something was stored of it under this UIDVALIDITY: a location, or a failure.
+    pub held: bool,
+    /// It has an open ledger row of its own: it is shut, or stands still.
+    pub stands: bool,
     /// The config leaves it out: its rows stay, it is not looked at, and nobody waits for it.
     pub excluded: bool,
 }
@@ -91,6 +146,8 @@ pub struct MessageRow {
     pub identity: Identity,
     /// Its bytes.
     pub body: BodyHash,
+    /// Its living locations.
+    pub places: u64,
     /// Since when it has no location.
     pub limbo_since: Option<Micros>,
     /// The folder it was seen in last.

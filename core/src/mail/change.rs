@@ -7,6 +7,7 @@ use crate::mail::uid_set::UidSet;
 use crate::time::Micros;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// What a folder is for (RFC 6154 SPECIAL-USE, and INBOX).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -85,20 +86,25 @@ pub struct UidFlags {
 }
 
 impl UidFlags {
-    /// Adds a UID. A UID told twice counts once; the later word wins.
-    pub fn push(&mut self, uid: u32, flags: Flags) {
+    /// Adds a UID. A UID told twice counts once; the later word wins. Returns the octets that its flags cost: none where
+    /// another UID has the same.
+    pub fn push(&mut self, uid: u32, flags: Flags) -> usize {
         let next = u32::try_from(self.sets.len()).unwrap_or(u32::MAX);
+        let mut octets = 0;
         let set = *self.index.entry(flags).or_insert_with_key(|flags| {
+            octets = 64 + 2 * flags.as_str().len();
             self.sets.push(flags.clone());
             next
         });
         self.sorted = self.rows.last().is_none_or(|last| self.sorted && last.0 < uid) || self.rows.is_empty();
         self.rows.push((uid, set));
+        octets
     }
 
     /// Sorts by UID and drops what was told twice. Call once after the last push.
     #[must_use]
     pub fn finished(mut self) -> Self {
+        self.index = BTreeMap::new();
         if !self.sorted {
             self.rows.sort_by_key(|row| row.0);
             let mut kept: Vec<(u32, u32)> = Vec::with_capacity(self.rows.len());
@@ -185,6 +191,8 @@ pub enum Request {
         remote_id: Vec<u8>,
         /// UIDNEXT and EXISTS.
         seen: (u32, u32),
+        /// Begin IDLE anew after this: connections were cut when it lasted longer.
+        renew: Option<Duration>,
     },
     /// Messages, in pages; each UID is settled by exactly one part.
     Fetch {
@@ -194,7 +202,33 @@ pub enum Request {
         uidvalidity: UidValidity,
         /// UIDs that an index has shown.
         uids: UidSet,
+        /// RFC822.SIZE is an estimate there: a length that differs from it is no suspicion.
+        estimated: bool,
     },
+    /// Size and INTERNALDATE of the newest message of a folder that is open.
+    Newest {
+        /// Wire name.
+        remote_id: Vec<u8>,
+        /// What the question is about.
+        uidvalidity: UidValidity,
+    },
+}
+
+impl Request {
+    /// The folder that it is about, by wire name.
+    #[must_use]
+    pub fn remote_id(&self) -> Option<&[u8]> {
+        match self {
+            Self::List => None,
+            Self::Examine { remote_id }
+            | Self::Index { remote_id, .. }
+            | Self::Sizes { remote_id, .. }
+            | Self::Sample { remote_id, .. }
+            | Self::Watch { remote_id, .. }
+            | Self::Newest { remote_id, .. }
+            | Self::Fetch { remote_id, .. } => Some(remote_id),
+        }
+    }
 }
 
 /// A message as a sample tells it, to recognise a folder under another name.
@@ -237,11 +271,23 @@ pub enum Unwatched {
 #[derive(Debug)]
 pub enum Answer {
     /// To `List`.
-    Listed(Vec<ListedFolder>),
+    Listed {
+        /// The folders that can be read.
+        folders: Vec<ListedFolder>,
+        /// A line that cannot be read, if there was one: a folder without a name.
+        unreadable: Option<String>,
+    },
     /// To `Examine`.
-    Examined(Examined),
+    Examined {
+        /// The name that was asked about.
+        remote_id: Vec<u8>,
+        /// The counters.
+        examined: Examined,
+    },
     /// To `Index`: the rows, and EXISTS when the answer was complete.
     Indexed {
+        /// The name that was asked about.
+        remote_id: Vec<u8>,
         /// UIDs and flags.
         rows: UidFlags,
         /// The folder's EXISTS after the tagged OK.
@@ -249,8 +295,13 @@ pub enum Answer {
     },
     /// To `Sizes`: RFC822.SIZE by UID.
     Sized(BTreeMap<u32, u64>),
-    /// To `Sample`.
-    Sampled(Vec<Sampled>),
+    /// To `Sample` and `Newest`.
+    Sampled {
+        /// The name that was asked about.
+        remote_id: Vec<u8>,
+        /// What is there of what was asked for.
+        rows: Vec<Sampled>,
+    },
     /// To `Watch`: something may have changed.
     Hinted(Hint),
     /// To `Watch`: it is over.

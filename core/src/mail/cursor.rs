@@ -34,6 +34,9 @@ pub struct Live {
     pub uidnext: u32,
     /// What the last complete pass saw.
     pub mark: Mark,
+    /// Something below the mark has ended since: its EXISTS is no longer what counting compares with.
+    #[serde(default)]
+    pub ended: bool,
 }
 
 /// The backfill lane: what lies below the boundary and is not read yet.

@@ -67,4 +67,6 @@ pub struct Fetched {
     pub internal_date: Option<Micros>,
     /// What the header says.
     pub header: HeaderFacts,
+    /// RFC822.SIZE, where it is another length than that of the bytes.
+    pub announced: Option<u64>,
 }

@@ -13,6 +13,29 @@ pub struct Unfetched {
     pub class: Class,
     /// The server's words, or ours, for the ledger.
     pub text: String,
+    /// When it is tried again.
+    pub again: Again,
+}
+
+/// When a failure row is tried again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Again {
+    /// After an hour, after a day; then on a new version, or daily if the mail itself is not at fault.
+    #[default]
+    Spaced,
+    /// The same, and as soon as another of its burst has come: a fault of seconds does not keep good mail for an hour.
+    WithBurst,
+    /// On another session: this try does not count.
+    Elsewhere,
+}
+
+/// A message whose length is not the one that the server announced: believed when another session says the same.
+#[derive(Debug)]
+pub struct Suspect {
+    /// The message, its bytes sealed.
+    pub fetched: Fetched,
+    /// RFC822.SIZE.
+    pub announced: u64,
 }
 
 /// What an answer settled: every UID asked for is a row, gone, or failed.
@@ -24,9 +47,17 @@ pub struct Page {
     pub gone: UidSet,
     /// UIDs in the folder that could not be fetched.
     pub failed: Vec<Unfetched>,
+    /// Messages that settle nothing yet.
+    pub suspects: Vec<Suspect>,
 }
 
 impl Page {
+    /// UIDs of the messages that settle nothing yet.
+    #[must_use]
+    pub fn suspected(&self) -> UidSet {
+        self.suspects.iter().map(|s| s.fetched.uid).collect()
+    }
+
     /// Every UID that the page settles.
     #[must_use]
     pub fn settled(&self) -> UidSet {

@@ -5,7 +5,7 @@
 
 use crate::failure::{Class, Failure, Provenance, Reach};
 use crate::mail::message::Fetched;
-use crate::mail::page::{Page, Unfetched};
+use crate::mail::page::{Again, Page, Suspect, Unfetched};
 use crate::mail::uid_set::UidSet;
 
 /// What to ask next.
@@ -24,21 +24,29 @@ pub enum Question {
 pub struct Settlement {
     asked: UidSet,
     rows: Vec<Fetched>,
+    suspects: Vec<Suspect>,
     have: UidSet,
     gone: UidSet,
     failed: Vec<Unfetched>,
     refusals: usize,
-    tried: Option<(u32, Option<String>)>,
+    tried: Option<(u32, Option<Failure>)>,
     delivered: bool,
+    /// UIDs that the page began with.
+    whole: u64,
 }
+
+/// Failures of a page from this many on, if they are over a tenth of it, are a burst.
+const BURST: usize = 5;
 
 impl Settlement {
     /// Begins: the bulk FETCH for `asked` is on its way. `delivered`: whether other mail has come on this session.
     #[must_use]
     pub fn new(asked: UidSet, delivered: bool) -> Self {
         Self {
+            whole: asked.len(),
             asked,
             rows: Vec::new(),
+            suspects: Vec::new(),
             have: UidSet::new(),
             gone: UidSet::new(),
             failed: Vec::new(),
@@ -62,8 +70,16 @@ impl Settlement {
         }
     }
 
-    /// The message asked for alone did not come: under OK, or under a refusal without a telling text.
-    pub fn missed(&mut self, uid: u32, refusal: Option<String>) {
+    /// A message came with bytes of another length than RFC822.SIZE told.
+    pub fn suspect(&mut self, message: Fetched, announced: u64) {
+        if self.wants(message.uid) {
+            self.have.insert(message.uid);
+            self.suspects.push(Suspect { fetched: message, announced });
+        }
+    }
+
+    /// The message asked for alone did not come: under OK, or under a refusal, telling or not.
+    pub fn missed(&mut self, uid: u32, refusal: Option<Failure>) {
         self.tried = Some((uid, refusal));
     }
 
@@ -75,8 +91,11 @@ impl Settlement {
             return;
         }
         self.refusals += usize::from(refusal.is_some());
-        let text = refusal.unwrap_or_else(|| "the index shows it, but no bytes come".into());
-        self.failed.push(Unfetched { uid, class: Class::InvalidData, text });
+        let (class, text) = match refusal {
+            Some(refusal) => (refusal.class, refusal.text),
+            None => (Class::InvalidData, "the index shows it, but no bytes come".into()),
+        };
+        self.failed.push(Unfetched { uid, class, text, again: Again::default() });
     }
 
     fn settled(&self) -> UidSet {
@@ -94,7 +113,7 @@ impl Settlement {
     }
 
     /// Takes the messages that have come, if they are the next ones in order: a part of the page.
-    pub fn take_part(&mut self) -> Option<(Vec<Fetched>, UidSet)> {
+    pub fn take_part(&mut self) -> Option<Page> {
         let reached = self.have.last()?;
         if self.asked.minus(&self.have).first().is_some_and(|uid| uid < reached) {
             return None;
@@ -102,7 +121,8 @@ impl Settlement {
         let taken = std::mem::take(&mut self.have);
         self.asked = self.asked.minus(&taken);
         self.delivered = true;
-        Some((std::mem::take(&mut self.rows), taken))
+        let (rows, suspects) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.suspects));
+        Some(Page { rows, suspects, ..Page::default() })
     }
 
     /// The settled page.
@@ -110,8 +130,9 @@ impl Settlement {
     /// # Errors
     /// Class provider, reach folder, when every message of several was refused and no other mail has come on this
     /// session: then it is the server that is broken, not the mail.
-    pub fn finish(self) -> Result<Page, Failure> {
-        if self.refusals > 1 && self.rows.is_empty() && !self.delivered {
+    pub fn finish(mut self) -> Result<Page, Failure> {
+        let nothing = self.rows.is_empty() && self.suspects.is_empty() && !self.delivered;
+        if self.refusals > 1 && nothing {
             let text = self.failed.into_iter().next().map(|f| f.text).unwrap_or_default();
             return Err(Failure::new(
                 Class::Provider,
@@ -120,13 +141,43 @@ impl Settlement {
                 format!("every FETCH is refused: {text}"),
             ));
         }
-        Ok(Page { rows: self.rows, gone: self.gone, failed: self.failed })
+        let burst = self.failed.len() >= BURST && self.failed.len() as u64 * 10 > self.whole;
+        for failed in self.failed.iter_mut().filter(|_| burst) {
+            failed.again = Again::WithBurst;
+        }
+        Ok(Page { rows: self.rows, gone: self.gone, failed: self.failed, suspects: self.suspects })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn refused(class: Class) -> Failure {
+        Failure::new(class, Reach::Message, Provenance::Server, "NO")
+    }
+
+    /// A telling refusal keeps its class: the mail itself is not at fault.
+    #[test]
+    fn a_telling_refusal_is_a_row_of_its_own_class() {
+        let mut page = Settlement::new(UidSet::one(7), true);
+        page.missed(7, Some(refused(Class::Provider)));
+        page.indexed(7, true);
+        assert_eq!(page.finish().unwrap().failed[0].class, Class::Provider);
+    }
+
+    #[test]
+    fn five_failures_that_are_over_a_tenth_are_a_burst() {
+        for (asked, failures, want) in [(40, 5, true), (50, 5, false), (4, 4, false), (5, 5, true)] {
+            let mut page = Settlement::new(UidSet::range(1, asked), true);
+            for uid in 1..=failures {
+                page.missed(uid, None);
+                page.indexed(uid, true);
+            }
+            let burst = page.finish().unwrap().failed.iter().all(|f| f.again == Again::WithBurst);
+            assert_eq!(burst, want, "{failures} of {asked}");
+        }
+    }
 
     #[test]
     fn asks_alone_then_the_index() {
@@ -136,7 +187,7 @@ mod tests {
         assert_eq!(page.next(), Question::Index(1));
         page.indexed(1, false);
         assert_eq!(page.next(), Question::Alone(2));
-        page.missed(2, Some("NO bad message".into()));
+        page.missed(2, Some(refused(Class::InvalidData)));
         page.indexed(2, true);
         assert_eq!(page.next(), Question::Settled);
         let page = page.finish().unwrap();
@@ -148,7 +199,7 @@ mod tests {
         for (delivered, want) in [(false, true), (true, false)] {
             let mut page = Settlement::new(UidSet::range(1, 2), delivered);
             for uid in 1..=2 {
-                page.missed(uid, Some("NO".into()));
+                page.missed(uid, Some(refused(Class::InvalidData)));
                 page.indexed(uid, true);
             }
             assert_eq!(page.finish().is_err(), want);

@@ -82,6 +82,11 @@ pub fn decide(failure: &Failure, history: &History, policy: &Policy, now: Now) -
     }
 }
 
+/// A session ended at one thing and worked otherwise: that is no try of the run, and waits the first wait only.
+pub fn after_cut(policy: &Policy) -> Verdict {
+    Verdict::Wait(backoff::wait(policy.first_wait, 1, policy.salt))
+}
+
 /// A refused login may be the host's trouble: it is believed when it has lasted.
 fn believe(history: &History, policy: &Policy, now: Now) -> Verdict {
     let (times, span) = policy.belief(history.has_logged_in);

@@ -1,23 +1,22 @@
 //! The random scheduler: carries out the machine's actions late, in pieces, or not at all.
 
-use crate::server::{Dice, Folder, Lie, Mail, Server, view};
+use crate::server::{Dice, EVER, Lie, Mail, Server};
 use crate::store::Store;
 use postrider_core::account::machine::{Action, Depth, Event, Machine, Scope, Settings, Token};
 use postrider_core::account::summary::Outcome;
-use postrider_core::commit::request::{Commit, CommitAnswer};
+use postrider_core::commit::request::{Change, Commit, CommitAnswer};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::{BodyHash, BodyRef};
-use postrider_core::mail::change::{Answer, Examined, ListedFolder, Request, Sampled, UidFlags, Unwatched};
+use postrider_core::mail::change::Request;
 use postrider_core::mail::flags::Flags;
-use postrider_core::mail::id::{FolderId, Identity, SessionId, UidValidity};
+use postrider_core::mail::id::{FolderId, Identity, SessionId};
 use postrider_core::mail::message::{Fetched, HeaderFacts};
-use postrider_core::mail::page::Page;
-use postrider_core::mail::settle::{Question, Settlement};
+use postrider_core::mail::settle::Settlement;
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::recovery::decide::Policy;
 use postrider_core::recovery::history::History;
 use postrider_core::time::{Micros, Now};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 enum Queued {
@@ -26,16 +25,16 @@ enum Queued {
     Proved(FolderId, Micros, bool),
 }
 
-enum Work {
+pub(crate) enum Work {
     Ask(Token, Request),
-    Page { token: Token, folder: Vec<u8>, page: Settlement, uids: UidSet, bulk: bool },
+    Page { token: Token, folder: Vec<u8>, page: Box<Settlement>, uids: UidSet, bulk: bool, estimated: bool },
 }
 
-struct Session {
-    id: SessionId,
-    lie: Lie,
-    work: VecDeque<Work>,
-    delivered: bool,
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    pub(crate) lie: Lie,
+    pub(crate) work: VecDeque<Work>,
+    pub(crate) delivered: bool,
 }
 
 pub(crate) struct Config {
@@ -47,6 +46,52 @@ pub(crate) struct Config {
     pub(crate) dups: bool,
     pub(crate) keep_date: bool,
     pub(crate) race: bool,
+    /// The store is busy at 15 % of its commits, a LIST's too.
+    pub(crate) busy: bool,
+    /// Five folders and more, and LIST lacks the largest.
+    pub(crate) many: bool,
+    /// Folders are listed and do not open: for a while, or (true) for ever.
+    pub(crate) shut: Option<bool>,
+    /// A namespace is away for a session.
+    pub(crate) away: bool,
+    pub(crate) bad_line: bool,
+    /// UIDNEXT lies upwards, UIDVALIDITY is another for a session.
+    pub(crate) ahead: bool,
+    pub(crate) cut_mail: bool,
+    pub(crate) cut_folder: bool,
+    /// Every RFC822.SIZE is an estimate.
+    pub(crate) estimates: bool,
+    /// Sessions that cut literals short.
+    pub(crate) short: bool,
+    /// The wall clock jumps.
+    pub(crate) jumps: bool,
+}
+
+impl Config {
+    /// No faults at all, for scripts.
+    fn tame() -> Self {
+        Self {
+            lies: false,
+            drops: false,
+            crashes: false,
+            folder_ops: true,
+            moves: true,
+            dups: false,
+            keep_date: true,
+            race: false,
+            busy: false,
+            many: false,
+            shut: None,
+            away: false,
+            bad_line: false,
+            ahead: false,
+            cut_mail: false,
+            cut_folder: false,
+            estimates: false,
+            short: false,
+            jumps: false,
+        }
+    }
 }
 
 pub(crate) struct Move {
@@ -54,6 +99,8 @@ pub(crate) struct Move {
     pub(crate) from_event: usize,
     /// The server's folder that it left.
     pub(crate) left: u32,
+    /// The server's folder that it came to.
+    pub(crate) came: u32,
 }
 
 pub(crate) struct World {
@@ -63,12 +110,12 @@ pub(crate) struct World {
     pub(crate) server: Server,
     pub(crate) store: Store,
     machine: Option<Machine>,
-    epoch: u64,
+    pub(crate) epoch: u64,
     connecting: bool,
-    session: Option<Session>,
-    sessions: i64,
+    pub(crate) session: Option<Session>,
+    pub(crate) sessions: i64,
     queue: VecDeque<Queued>,
-    answers: VecDeque<(u64, Event)>,
+    pub(crate) answers: VecDeque<(u64, Event)>,
     reads: Vec<(u64, Token, FolderId)>,
     samples: Vec<(u64, Token, FolderId)>,
     /// The server's folders that were deleted or renamed: a mail that moved out of one before, to the same UID of a new
@@ -76,8 +123,25 @@ pub(crate) struct World {
     pub(crate) deleted: Vec<u32>,
     counting: bool,
     timer: bool,
-    faults: bool,
-    pub(crate) lied: bool,
+    pub(crate) faults: bool,
+    /// The server's folders that were lied about.
+    pub(crate) lies_on: BTreeSet<u32>,
+    /// LIST has lied.
+    pub(crate) list_lied: bool,
+    /// The server's folders that were shut, or at which sessions ended, for a while.
+    pub(crate) odd: BTreeSet<u32>,
+    /// The server's folders whose history was opened under a lie.
+    pub(crate) flagged: BTreeMap<u32, u32>,
+    pub(crate) most: usize,
+    /// How far the wall clock is off.
+    pub(crate) off: i64,
+    /// The next commits that the store is to refuse for want of room, for scripts.
+    pub(crate) refuse: u32,
+    pub(crate) first_open: Option<i64>,
+    /// A session has cut literals short.
+    pub(crate) cut_short: bool,
+    /// The boundaries that folders of the first LIST were opened with, by our number.
+    pub(crate) boundaries: BTreeMap<FolderId, u32>,
     pub(crate) fetched: u64,
     pub(crate) steps: u64,
     pub(crate) trace: bool,
@@ -87,7 +151,7 @@ pub(crate) struct World {
     pub(crate) old: Vec<u32>,
     pub(crate) touched: BTreeMap<u32, u32>,
     pub(crate) moves: Vec<Move>,
-    settings: Settings,
+    pub(crate) settings: Settings,
     pub(crate) last_outcome: Option<Outcome>,
 }
 
@@ -103,7 +167,19 @@ impl World {
             dups: dice.chance(50),
             keep_date: dice.chance(90),
             race: dice.chance(40),
+            busy: dice.chance(20),
+            many: dice.chance(20),
+            shut: dice.chance(25).then(|| dice.chance(50)),
+            away: dice.chance(15),
+            bad_line: dice.chance(10),
+            ahead: dice.chance(15),
+            cut_mail: dice.chance(15),
+            cut_folder: dice.chance(15),
+            estimates: dice.chance(10),
+            short: dice.chance(10),
+            jumps: dice.chance(15),
         };
+        let misfit = dice.chance(12);
         let settings = Settings {
             confirm_after: Duration::ZERO,
             guard_floor: *dice.pick(&[1, 2, 50]),
@@ -130,7 +206,16 @@ impl World {
             counting: false,
             timer: false,
             faults: true,
-            lied: false,
+            lies_on: BTreeSet::new(),
+            list_lied: false,
+            odd: BTreeSet::new(),
+            flagged: BTreeMap::new(),
+            most: 14,
+            off: 0,
+            refuse: 0,
+            first_open: None,
+            cut_short: false,
+            boundaries: BTreeMap::new(),
             fetched: 0,
             steps: 60 + dice.roll(400),
             trace: false,
@@ -143,329 +228,56 @@ impl World {
             last_outcome: None,
             dice,
         };
-        for _ in 0..=world.dice.roll(3) {
+        let folders = if world.cfg.many { 5 + world.dice.roll(3) } else { 1 + world.dice.roll(4) };
+        for _ in 0..folders {
             world.server.create();
         }
+        world.most = if world.cfg.many { 24 } else { 14 };
         for _ in 0..world.dice.roll(9) {
             world.append();
         }
         if world.dice.chance(30) {
             world.operate("expunge");
         }
+        if misfit {
+            let names: Vec<String> = world.server.folders.keys().cloned().collect();
+            let name = world.dice.pick(&names).clone();
+            let folder = world.server.folders.get_mut(&name).unwrap();
+            folder.surplus = 1 + u32::try_from(world.dice.roll(2)).unwrap();
+        }
         world.old = world.server.folders.values().flat_map(|f| f.mail.values()).map(|m| m.cid).collect();
         world.now += 10;
         world
     }
 
-    fn note(&mut self, text: impl FnOnce() -> String) {
+    /// A world without faults, with these folders, for a script.
+    pub(crate) fn tame(folders: usize) -> Self {
+        let mut world = Self::new(1);
+        world.cfg = Config::tame();
+        world.server = Server::default();
+        for _ in 0..folders {
+            world.server.create();
+        }
+        world.old.clear();
+        world.settings.guard_floor = 50;
+        world.faults = false;
+        world.trace = true;
+        world
+    }
+
+    pub(crate) fn note(&mut self, text: impl FnOnce() -> String) {
         if self.trace {
             let line = format!("{:5} {}", self.now, text());
             self.log.push(line);
         }
     }
 
-    // ------------------------------------------------------------------ the server's owner
-
-    fn append(&mut self) {
-        let names: Vec<String> = self.server.folders.keys().cloned().collect();
-        if names.is_empty() || self.server.total() >= 14 {
-            return;
-        }
-        let folder = self.dice.pick(&names).clone();
-        let cid = if self.cfg.dups && self.server.next_cid > 0 && self.dice.chance(25) {
-            let cid = 1 + u32::try_from(self.dice.roll(u64::from(self.server.next_cid))).unwrap();
-            *self.touched.entry(cid).or_default() += 10;
-            cid
-        } else {
-            self.server.next_cid += 1;
-            self.server.next_cid
-        };
-        self.now += 1;
-        let flags = u8::try_from(self.dice.roll(4)).unwrap();
-        let mail = Mail { cid, date: self.now, flags, hollow: self.dice.chance(2), refused: self.dice.chance(4) };
-        let uid = self.server.put(&folder, mail, &mut self.dice);
-        self.note(|| format!("SERVER append {folder} {uid} cid {cid}"));
-    }
-
-    fn operate(&mut self, kind: &str) {
-        let names: Vec<String> = self.server.folders.keys().cloned().collect();
-        match kind {
-            "append" => return self.append(),
-            "create" => {
-                if names.len() < 5
-                    && let Some(name) = self.server.create()
-                {
-                    self.note(|| format!("SERVER create {name}"));
-                }
-                return;
-            }
-            "rename" => {
-                let others: Vec<String> = names.into_iter().filter(|n| n != "INBOX").collect();
-                if !others.is_empty() {
-                    let from = self.dice.pick(&others).clone();
-                    let empty = self.server.folders[&from].mail.is_empty();
-                    let cids: Vec<u32> = self.server.folders[&from].mail.values().map(|m| m.cid).collect();
-                    self.deleted.push(self.server.folders[&from].id);
-                    if let Some(name) = self.server.rename(&from) {
-                        // Without rows to compare, or with rows that changed since, it is another folder.
-                        for cid in cids {
-                            *self.touched.entry(cid).or_default() += 10;
-                        }
-                        self.note(|| format!("SERVER rename {from} {name} (empty {empty})"));
-                    }
-                }
-                return;
-            }
-            "delete" => {
-                let others: Vec<String> = names.into_iter().filter(|n| n != "INBOX").collect();
-                if !others.is_empty() {
-                    let name = self.dice.pick(&others).clone();
-                    let folder = self.server.folders.remove(&name).unwrap();
-                    self.deleted.push(folder.id);
-                    for mail in folder.mail.values() {
-                        *self.touched.entry(mail.cid).or_default() += 10;
-                    }
-                    self.note(|| format!("SERVER delete {name}"));
-                }
-                return;
-            }
-            _ => {}
-        }
-        let full: Vec<String> = names.iter().filter(|n| !self.server.folders[*n].mail.is_empty()).cloned().collect();
-        if full.is_empty() {
-            return;
-        }
-        let name = self.dice.pick(&full).clone();
-        let uids: Vec<u32> = self.server.folders[&name].mail.keys().copied().collect();
-        let uid = *self.dice.pick(&uids);
-        let mail = self.server.folders[&name].mail[&uid].clone();
-        match kind {
-            "expunge" => {
-                let all = self.dice.chance(20);
-                let gone = if all { uids } else { vec![uid] };
-                for uid in gone {
-                    let cid = self.server.folders.get_mut(&name).unwrap().mail.remove(&uid).unwrap().cid;
-                    *self.touched.entry(cid).or_default() += 10;
-                    self.note(|| format!("SERVER expunge {name} {uid} cid {cid}"));
-                }
-            }
-            "flag" => {
-                let flags = u8::try_from(self.dice.roll(4)).unwrap();
-                self.server.folders.get_mut(&name).unwrap().mail.get_mut(&uid).unwrap().flags = flags;
-                self.note(|| format!("SERVER flag {name} {uid} {flags}"));
-            }
-            "move" | "copy" => {
-                let others: Vec<String> = names.into_iter().filter(|n| *n != name).collect();
-                if others.is_empty() || (kind == "copy" && self.server.total() >= 14) {
-                    return;
-                }
-                let to = self.dice.pick(&others).clone();
-                let date = if self.cfg.keep_date { mail.date } else { self.now };
-                let new = self.server.put(&to, Mail { date, ..mail.clone() }, &mut self.dice);
-                self.note(|| format!("SERVER {kind} {name} {uid} -> {to} {new} cid {}", mail.cid));
-                if kind == "copy" {
-                    *self.touched.entry(mail.cid).or_default() += 10;
-                    return;
-                }
-                let from = self.server.folders[&name].id;
-                let held = self
-                    .truth
-                    .iter()
-                    .any(|(ours, theirs)| *theirs == from && self.store.rows(*ours).living.get(uid).is_some());
-                *self.touched.entry(mail.cid).or_default() += 1;
-                self.server.folders.get_mut(&name).unwrap().mail.remove(&uid);
-                if held && !mail.hollow && !mail.refused {
-                    self.moves.push(Move { cid: mail.cid, from_event: self.store.events.len(), left: from });
-                }
-            }
-            other => panic!("unknown operation {other}"),
-        }
-    }
-
-    // ------------------------------------------------------------------ the session
-
-    fn new_session(&mut self) {
-        let lies = [Lie::ZeroExists, Lie::HalfFolder, Lie::EmptyList, Lie::ShortList];
-        let lie = if self.faults && self.cfg.lies && self.dice.chance(15) { *self.dice.pick(&lies) } else { Lie::None };
-        self.sessions += 1;
-        let id = SessionId(self.sessions);
-        self.session = Some(Session { id, lie, work: VecDeque::new(), delivered: false });
-        self.note(|| format!("-- session {id} {lie:?}"));
-        self.deliver(Event::Connected(id));
-    }
-
-    fn lose_line(&mut self) -> bool {
-        let lost = self.faults && self.cfg.lies && self.dice.chance(3);
-        self.lied |= lost;
-        lost
-    }
-
-    /// One command of the session, at one instant of the server.
-    fn session_step(&mut self) {
-        let Some(mut session) = self.session.take() else { return };
-        let Some(work) = session.work.pop_front() else {
-            self.session = Some(session);
-            return;
-        };
-        let token = match &work {
-            Work::Ask(token, _) | Work::Page { token, .. } => *token,
-        };
-        if self.faults && self.cfg.drops && self.dice.chance(4) {
-            let class = if self.dice.chance(30) { Class::RateLimit } else { Class::Network };
-            self.note(|| format!("-- session {} lost: {class}", session.id));
-            let failure = Failure::new(class, Reach::Session, Provenance::Server, "scripted");
-            // Every question that was open says that it will have no answer.
-            for work in session.work {
-                let (Work::Ask(token, _) | Work::Page { token, .. }) = work;
-                let answer = Err(failure.clone());
-                self.answers.push_back((self.epoch, Event::Answered { token, answer }));
-            }
-            self.deliver(Event::Answered { token, answer: Err(failure) });
-            return;
-        }
-        let answer = match work {
-            Work::Ask(_, Request::List) => Some(Ok(Answer::Listed(self.list(session.lie)))),
-            Work::Ask(_, Request::Examine { remote_id }) => {
-                Some(self.examine(session.lie, &remote_id).map(Answer::Examined))
-            }
-            Work::Ask(_, Request::Index { remote_id, .. }) => Some(self.index(session.lie, &remote_id)),
-            Work::Ask(_, Request::Sizes { .. }) => Some(Err(gone())),
-            Work::Ask(_, Request::Watch { .. }) => Some(Ok(Answer::Unwatched(Unwatched::Unable))),
-            Work::Ask(_, Request::Sample { remote_id, uids, .. }) => {
-                let name = String::from_utf8(remote_id).unwrap();
-                let sample = |folder: &Folder| {
-                    let there = folder.mail.iter().filter(|(uid, _)| uids.contains(**uid));
-                    let row = |(uid, mail): (&u32, &Mail)| Sampled {
-                        uid: *uid,
-                        size: u64::from(mail.cid),
-                        internal_date: Some(Micros::from_seconds(mail.date)),
-                    };
-                    Answer::Sampled(there.map(row).collect())
-                };
-                Some(self.server.folders.get(&name).map(sample).ok_or_else(gone))
-            }
-            Work::Ask(_, Request::Fetch { remote_id, uids, .. }) => {
-                let page = Settlement::new(uids.clone(), session.delivered);
-                session.work.push_front(Work::Page { token, folder: remote_id, page, uids, bulk: true });
-                None
-            }
-            Work::Page { folder, mut page, uids, bulk, .. } => {
-                let found = self.page_command(&mut session, &folder, &mut page, &uids, bulk);
-                match (found, page.next()) {
-                    (Err(failure), _) => Some(Err(failure)),
-                    (Ok(()), Question::Settled) => Some(page.finish().map(|page| Answer::Fetched { page, last: true })),
-                    (Ok(()), _) => {
-                        let part = if self.dice.chance(30) { page.take_part() } else { None };
-                        session.work.push_front(Work::Page { token, folder, page, uids, bulk: false });
-                        part.map(|(rows, _)| {
-                            Ok(Answer::Fetched { page: Page { rows, ..Page::default() }, last: false })
-                        })
-                    }
-                }
-            }
-        };
-        self.session = Some(session);
-        if let Some(answer) = answer {
-            self.note(|| format!("answer {} {answer:?}", token.0));
-            self.deliver(Event::Answered { token, answer });
-        }
-    }
-
-    fn page_command(
-        &mut self,
-        session: &mut Session,
-        folder: &[u8],
-        page: &mut Settlement,
-        uids: &UidSet,
-        bulk: bool,
-    ) -> Result<(), Failure> {
-        let name = String::from_utf8(folder.to_vec()).unwrap();
-        let Some(folder) = self.server.folders.get(&name).cloned() else { return Err(gone()) };
-        let seen = view(&folder, session.lie, &mut self.lied);
-        let ask: Vec<u32> = match (bulk, page.next()) {
-            (true, _) => uids.iter().collect(),
-            (false, Question::Alone(uid)) => vec![uid],
-            (false, Question::Index(uid)) => {
-                let shown = seen.contains(&uid) && !self.lose_line();
-                page.indexed(uid, shown);
-                return Ok(());
-            }
-            (false, Question::Settled) => return Ok(()),
-        };
-        let mut refused = false;
-        for uid in &ask {
-            let Some(mail) = folder.mail.get(uid).filter(|_| seen.contains(uid)) else { continue };
-            if mail.hollow || self.lose_line() {
-                continue;
-            }
-            if mail.refused && self.faults {
-                refused = true;
-                continue;
-            }
-            self.fetched += 1;
-            session.delivered = true;
-            page.got(fetched(*uid, mail));
-        }
-        if let (false, [uid]) = (bulk, ask.as_slice())
-            && page.wants(*uid)
-        {
-            page.missed(*uid, refused.then(|| "NO".to_owned()));
-        }
-        Ok(())
-    }
-
-    fn list(&mut self, lie: Lie) -> Vec<ListedFolder> {
-        let mut names: Vec<String> = self.server.folders.keys().cloned().collect();
-        if lie == Lie::EmptyList && !names.is_empty() {
-            self.lied = true;
-            names.clear();
-        }
-        if lie == Lie::ShortList && !names.is_empty() {
-            self.lied = true;
-            names.remove(0);
-        }
-        let listed = |name: String| ListedFolder {
-            remote_id: name.clone().into_bytes(),
-            path: name,
-            delimiter: None,
-            role: None,
-        };
-        names.into_iter().map(listed).collect()
-    }
-
-    fn examine(&mut self, lie: Lie, name: &[u8]) -> Result<Examined, Failure> {
-        let name = String::from_utf8(name.to_vec()).unwrap();
-        let folder = self.server.folders.get(&name).ok_or_else(gone)?;
-        let exists = u32::try_from(view(folder, lie, &mut self.lied).len()).unwrap();
-        Ok(Examined {
-            uidvalidity: UidValidity(folder.uidvalidity),
-            uidnext: folder.uidnext,
-            exists,
-            inferred: false,
-            modseq: 0,
-        })
-    }
-
-    fn index(&mut self, lie: Lie, name: &[u8]) -> Result<Answer, Failure> {
-        let name = String::from_utf8(name.to_vec()).unwrap();
-        let folder: Folder = self.server.folders.get(&name).cloned().ok_or_else(gone)?;
-        let mut rows = UidFlags::default();
-        let seen = view(&folder, lie, &mut self.lied);
-        let exists = u32::try_from(seen.len()).unwrap();
-        for uid in seen {
-            if !self.lose_line() {
-                rows.push(uid, flags(folder.mail[&uid].flags));
-            }
-        }
-        Ok(Answer::Indexed { rows: rows.finished(), exists })
-    }
-
     // ------------------------------------------------------------------ machine and store
 
-    fn deliver(&mut self, event: Event) {
+    pub(crate) fn deliver(&mut self, event: Event) {
         let Some(machine) = self.machine.take() else { return };
-        let now =
-            Now { wall: Micros::from_seconds(self.now), mono: Duration::from_micros(u64::try_from(self.now).unwrap()) };
+        let mono = Duration::from_micros(u64::try_from(self.now).unwrap());
+        let now = Now { wall: Micros::from_seconds(self.now + self.off), mono };
         let (machine, actions) = machine.step(event, now);
         self.machine = Some(machine);
         for action in actions {
@@ -510,7 +322,7 @@ impl World {
     /// Everything, or a few folders as the schedule and hints have them.
     fn scope(&mut self) -> Scope {
         if !self.faults || self.dice.chance(50) {
-            return Scope::Everything;
+            return if self.dice.chance(20) { Scope::Insist } else { Scope::Everything };
         }
         let list = self.dice.chance(50);
         let mut folders = BTreeMap::new();
@@ -526,7 +338,7 @@ impl World {
         if self.dice.chance(70) { Depth::Quick } else { Depth::Full }
     }
 
-    fn start_run(&mut self) {
+    pub(crate) fn start_run(&mut self) {
         let scope = self.scope();
         self.epoch += 1;
         self.session = None;
@@ -546,12 +358,28 @@ impl World {
             }
             Queued::Open(epoch) => Some((epoch, Event::Opened(Box::new(self.store.open())))),
             Queued::Commit(epoch, token, commit) => {
-                let answer = if self.faults && self.cfg.drops && self.dice.chance(2) {
+                let full = self.faults && self.cfg.drops && self.dice.chance(2);
+                let busy = self.faults && self.cfg.busy && self.dice.chance(15);
+                let told = std::mem::take(&mut self.refuse);
+                self.refuse = told.saturating_sub(1);
+                let answer = if full || busy || told > 0 {
+                    self.note(|| format!("-- the store cannot take {} {:?}", token.0, commit.change));
                     CommitAnswer::Failed(Failure::storage("scripted: disk full"), commit)
                 } else {
+                    self.judge_ends(&commit.change);
                     let opening = match &commit.change {
-                        postrider_core::commit::request::Change::Open { folder: to, .. }
-                        | postrider_core::commit::request::Change::Rename { to, .. } => Some(to.path.clone()),
+                        Change::Open { folder: to, .. } | Change::Rename { to, .. } => Some(to.path.clone()),
+                        _ => None,
+                    };
+                    if let Change::Open { .. } = &commit.change {
+                        self.first_open.get_or_insert(self.now);
+                    }
+                    let account = &self.store.account;
+                    let boundary = match &commit.change {
+                        Change::Open { mark, folder, .. } => {
+                            let first = account.listed_at.is_none() && !account.shut.contains_key(&folder.remote_id);
+                            first.then_some(mark.uidnext)
+                        }
                         _ => None,
                     };
                     self.note(|| format!("commit {} {:?}", token.0, commit.change));
@@ -560,6 +388,9 @@ impl World {
                         && let (Some(row), Some(truth)) = (&rows.folder, self.server.folders.get(&path))
                     {
                         self.truth.insert(row.id, truth.id);
+                        if let Some(boundary) = boundary {
+                            self.boundaries.insert(row.id, boundary);
+                        }
                     }
                     answer
                 };
@@ -568,8 +399,44 @@ impl World {
         }
     }
 
+    /// Before a commit: a folder that ends although it is there, under the name that we know, and nobody lied.
+    fn judge_ends(&mut self, change: &Change) {
+        if let Change::DropFolder { folder, .. } = change
+            && let Some(row) = self.store.folders.get(folder)
+            && let Some(theirs) = self.server.folders.get(&row.path)
+            && self.truth.get(folder) == Some(&theirs.id)
+            && !self.list_lied
+            && !self.odd.contains(&theirs.id)
+        {
+            self.store.rash.push(format!("folder {} was dropped, and is there", row.path));
+        }
+    }
+
+    /// The change that the store is to commit next, in words.
+    pub(crate) fn queued(&self) -> Option<String> {
+        match self.queue.front()? {
+            Queued::Commit(_, _, commit) => Some(format!("{:?}", commit.change)),
+            _ => None,
+        }
+    }
+
+    /// The commit that is next, once more.
+    pub(crate) fn queued_commit(&self) -> Commit {
+        let Some(Queued::Commit(_, _, commit)) = self.queue.front() else { panic!("no commit is next") };
+        let Change::Rename { folder, uidvalidity, from, to } = &commit.change else { panic!("not a rename") };
+        let change = Change::Rename { folder: *folder, uidvalidity: *uidvalidity, from: from.clone(), to: to.clone() };
+        Commit { account: commit.account, incarnation: commit.incarnation, at: commit.at, change }
+    }
+
+    /// Does what is queued first.
+    pub(crate) fn store_one(&mut self) {
+        if let Some(answer) = self.apply_one() {
+            self.answers.push_back(answer);
+        }
+    }
+
     /// Commits some of what is queued; the acknowledgements arrive later.
-    fn store_step(&mut self) -> Result<(), String> {
+    pub(crate) fn store_step(&mut self) -> Result<(), String> {
         for _ in 0..=self.dice.roll(3) {
             if let Some(answer) = self.apply_one() {
                 self.note(|| format!("store: {:?}", answer.1));
@@ -580,7 +447,7 @@ impl World {
         Ok(())
     }
 
-    fn answer_step(&mut self) {
+    pub(crate) fn answer_step(&mut self) {
         if let Some((epoch, event)) = self.answers.pop_front()
             && epoch == self.epoch
         {
@@ -588,7 +455,7 @@ impl World {
         }
     }
 
-    fn other_step(&mut self) {
+    pub(crate) fn other_step(&mut self) {
         if self.connecting && self.dice.chance(60) {
             self.connecting = false;
             if self.faults && self.cfg.drops && self.dice.chance(10) {
@@ -677,6 +544,14 @@ impl World {
         }
         let kind = *self.dice.pick(&operations);
         self.operate(kind);
+        if self.dice.chance(8) {
+            self.operate("odd");
+        }
+        if self.cfg.jumps && self.dice.chance(10) {
+            self.off = i64::try_from(self.dice.roll(8000)).unwrap() - 4000;
+            let off = self.off;
+            self.note(|| format!("-- the wall clock is off by {off} s"));
+        }
     }
 
     fn step(&mut self) -> Result<(), String> {
@@ -710,7 +585,7 @@ impl World {
     }
 
     /// Runs to the end of a run, without faults and without changes.
-    fn clean_run(&mut self) -> Result<(), String> {
+    pub(crate) fn clean_run(&mut self) -> Result<(), String> {
         if self.machine.is_none() {
             self.start_run();
         }
@@ -749,29 +624,45 @@ impl World {
         for _ in 0..self.steps {
             self.step()?;
         }
-        self.faults = false;
-        self.note(|| "== faults stop".into());
+        self.stop_faults();
         if self.machine.is_some() {
             self.session = self.session.take().map(|s| Session { lie: Lie::None, ..s });
             self.clean_run()?;
         }
-        for rounds in 0..8 {
+        for rounds in 0..12 {
             if self.difference().is_none() && self.is_quiet() {
                 self.check_idle()?;
                 self.check_end()?;
                 return Ok(rounds);
             }
-            self.now += 10;
+            // What was shut, and what limbo waits for, has its own time.
+            self.now += if rounds < 2 { 10 } else { 90_000 };
             self.clean_run()?;
         }
         let open: Vec<_> =
             self.store.folders.values().map(|f| (&f.path, &f.backfill.remaining, &f.look, f.excluded)).collect();
         let limbo = self.store.limbo();
-        Err(format!("INV-4: no convergence in 8 clean rounds: {:?}; limbo {limbo}, open {open:?}", self.difference()))
+        Err(format!("INV-4: no convergence in 12 clean rounds: {:?}; limbo {limbo}, open {open:?}", self.difference()))
+    }
+
+    /// From now on the server misbehaves only as it always does.
+    pub(crate) fn stop_faults(&mut self) {
+        self.faults = false;
+        self.off = 0;
+        for folder in self.server.folders.values_mut() {
+            folder.ahead = None;
+            for until in [&mut folder.shut, &mut folder.cut] {
+                *until = if *until == EVER { EVER } else { 0 };
+            }
+        }
+        self.note(|| "== faults stop".into());
     }
 
     fn check_idle(&mut self) -> Result<(), String> {
-        self.clean_run()?;
+        for _ in 0..2 {
+            self.now += 90_000;
+            self.clean_run()?;
+        }
         let before = (self.store.events.len(), self.fetched);
         self.clean_run()?;
         let after = (self.store.events.len(), self.fetched);
@@ -783,7 +674,7 @@ impl World {
     }
 }
 
-fn gone() -> Failure {
+pub(crate) fn gone() -> Failure {
     Failure::new(Class::InvalidData, Reach::Folder, Provenance::Server, "no such folder")
 }
 
@@ -799,8 +690,9 @@ pub(crate) fn hash(cid: u32) -> BodyHash {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the model server's bodies are durable by definition")]
-fn fetched(uid: u32, mail: &Mail) -> Fetched {
-    let body = BodyRef::sealed(hash(mail.cid), 1, 0, 1);
+pub(crate) fn fetched(uid: u32, mail: &Mail, short: bool) -> Fetched {
+    let (cid, length) = if short { (mail.cid | 1 << 31, length(mail) - 1) } else { (mail.cid, length(mail)) };
+    let body = BodyRef::sealed(hash(cid), 1, 0, length);
     Fetched {
         uid,
         identity: Identity(format!("h:{}", body.hash())),
@@ -809,5 +701,11 @@ fn fetched(uid: u32, mail: &Mail) -> Fetched {
         modseq: None,
         internal_date: Some(Micros::from_seconds(mail.date)),
         header: HeaderFacts::default(),
+        announced: None,
     }
+}
+
+/// Octets of a mail.
+pub(crate) fn length(mail: &Mail) -> u64 {
+    10 + u64::from(mail.cid % 7)
 }

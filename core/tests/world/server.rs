@@ -20,6 +20,9 @@ impl Dice {
     }
 }
 
+/// For ever.
+pub(crate) const EVER: i64 = i64::MAX;
+
 #[derive(Clone, Debug)]
 pub(crate) struct Mail {
     pub(crate) cid: u32,
@@ -29,6 +32,10 @@ pub(crate) struct Mail {
     pub(crate) hollow: bool,
     /// Refused while faults last.
     pub(crate) refused: bool,
+    /// Sessions end at it.
+    pub(crate) cut: bool,
+    /// When it came into this folder.
+    pub(crate) born: i64,
 }
 
 #[derive(Clone, Debug)]
@@ -37,8 +44,19 @@ pub(crate) struct Folder {
     pub(crate) uidvalidity: u32,
     pub(crate) uidnext: u32,
     pub(crate) mail: BTreeMap<u32, Mail>,
+    /// Until when it is listed and cannot be opened.
+    pub(crate) shut: i64,
+    /// Until when sessions end at its EXAMINE.
+    pub(crate) cut: i64,
+    /// Its line of LIST cannot be read.
+    pub(crate) unreadable: bool,
+    /// EXISTS says so many too much.
+    pub(crate) surplus: u32,
+    /// Until when UIDNEXT lies upwards, and what it says.
+    pub(crate) ahead: Option<(i64, u32)>,
 }
 
+/// How a session lies.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Lie {
     None,
@@ -46,6 +64,18 @@ pub(crate) enum Lie {
     HalfFolder,
     EmptyList,
     ShortList,
+    /// LIST lacks the largest folder.
+    BigList,
+    /// LIST lacks a folder, which does not open either.
+    Away(u32),
+    /// One line of LIST cannot be read.
+    BadLine,
+    /// UIDNEXT is too high.
+    Ahead,
+    /// UIDVALIDITY is another.
+    OtherValidity,
+    /// Literals are cut short, and end as they must.
+    Short,
 }
 
 #[derive(Default)]
@@ -56,19 +86,31 @@ pub(crate) struct Server {
     pub(crate) next_cid: u32,
 }
 
+const NAMES: [&str; 14] = ["INBOX", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K", "L", "M", "N"];
+
 impl Server {
     pub(crate) fn create(&mut self) -> Option<String> {
-        let name = ["INBOX", "B", "C", "D", "E", "F"].get(self.used)?;
+        let name = NAMES[..12].get(self.used)?;
         self.used += 1;
         self.next_id += 1;
-        let folder = Folder { id: self.next_id, uidvalidity: 7, uidnext: 1, mail: BTreeMap::new() };
+        let folder = Folder {
+            id: self.next_id,
+            uidvalidity: 7,
+            uidnext: 1,
+            mail: BTreeMap::new(),
+            shut: 0,
+            cut: 0,
+            unreadable: false,
+            surplus: 0,
+            ahead: None,
+        };
         self.folders.insert((*name).to_owned(), folder);
         Some((*name).to_owned())
     }
 
     /// Renames a folder to a name that was never used; its id stays.
     pub(crate) fn rename(&mut self, from: &str) -> Option<String> {
-        let name = ["INBOX", "B", "C", "D", "E", "F", "G", "H"].get(self.used)?;
+        let name = NAMES.get(self.used)?;
         self.used += 1;
         let folder = self.folders.remove(from)?;
         self.folders.insert((*name).to_owned(), folder);
@@ -92,21 +134,5 @@ impl Server {
 
     pub(crate) fn by_id(&self, id: u32) -> Option<&Folder> {
         self.folders.values().find(|f| f.id == id)
-    }
-}
-
-/// What a session shows of a folder.
-pub(crate) fn view(folder: &Folder, lie: Lie, lied: &mut bool) -> Vec<u32> {
-    let uids: Vec<u32> = folder.mail.keys().copied().collect();
-    match lie {
-        Lie::ZeroExists if !uids.is_empty() => {
-            *lied = true;
-            Vec::new()
-        }
-        Lie::HalfFolder if uids.len() > 1 => {
-            *lied = true;
-            uids[uids.len() / 2..].to_vec()
-        }
-        _ => uids,
     }
 }

@@ -4,13 +4,15 @@ use postrider_core::account::machine::{AccountSnapshot, FolderRows};
 use postrider_core::commit::apply::{apply, may_end_limbo};
 use postrider_core::commit::lane::admit;
 use postrider_core::commit::ledger::{EventDraft, Ledger};
-use postrider_core::commit::request::{Change, Commit, CommitAnswer, Refusal, StoredRows};
+use postrider_core::commit::request::{Change, Commit, CommitAnswer, Note, Poison, Refusal, StoredRows};
 use postrider_core::commit::rows::{AccountRow, FolderRow};
+use postrider_core::failure::Class;
 use postrider_core::mail::change::{Sampled, UidFlags};
 use postrider_core::mail::id::{AccountId, FolderId, Incarnation};
+use postrider_core::mail::page::Again;
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::time::Micros;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) struct Store {
     pub(crate) account: AccountRow,
@@ -26,17 +28,16 @@ pub(crate) struct Store {
     /// Commits that ended more than they had evidence for.
     pub(crate) rash: Vec<String>,
     looked: BTreeMap<FolderId, UidSet>,
+    /// Folders that a first look at LIST has named.
+    list_looked: BTreeSet<FolderId>,
+    notes: BTreeMap<Poison, Note>,
+    /// How open failures are tried again: their class, and whether they came in a burst.
+    rows: BTreeMap<(FolderId, u32), (Class, Again)>,
 }
 
 impl Store {
     pub(crate) fn new() -> Self {
-        let account = AccountRow {
-            id: AccountId(1),
-            incarnation: Incarnation(0),
-            opened_at: None,
-            listed_at: None,
-            list_look: None,
-        };
+        let account = AccountRow::fresh(AccountId(1), Incarnation(0));
         Self {
             account,
             folders: BTreeMap::new(),
@@ -49,14 +50,29 @@ impl Store {
             ended: Vec::new(),
             rash: Vec::new(),
             looked: BTreeMap::new(),
+            list_looked: BTreeSet::new(),
+            notes: BTreeMap::new(),
+            rows: BTreeMap::new(),
         }
     }
 
     pub(crate) fn open(&mut self) -> AccountSnapshot {
         self.account.incarnation.0 += 1;
-        let due = self.folders.values().map(|f| (f.id, f.failures.clone())).collect();
-        let folders = self.folders.values().cloned().collect();
-        AccountSnapshot { account: self.account.clone(), folders, due, state: Default::default() }
+        let of = |is: &dyn Fn(Class, Again) -> bool| {
+            let rows = |f: &FolderRow| {
+                let is_it = |uid: &u32| self.rows.get(&(f.id, *uid)).is_some_and(|(class, again)| is(*class, *again));
+                (f.id, f.failures.iter().filter(is_it).collect())
+            };
+            self.folders.values().map(rows).collect()
+        };
+        AccountSnapshot {
+            due: of(&|_, again| again != Again::WithBurst),
+            lone: of(&|class, again| class != Class::InvalidData || again == Again::Elsewhere),
+            burst: of(&|_, again| again == Again::WithBurst),
+            folders: self.folders.values().cloned().collect(),
+            notes: self.notes.values().cloned().collect(),
+            ..AccountSnapshot::of(self.account.clone())
+        }
     }
 
     /// A pass that changed nothing.
@@ -81,6 +97,14 @@ impl Store {
         }
         let failures = self.folders.get(&folder).map(|f| f.failures.clone()).unwrap_or_default();
         FolderRows { living: living.finished(), failures }
+    }
+
+    /// A lie in the past: the folder's cursor has passed over this UID.
+    pub(crate) fn skip(&mut self, folder: FolderId, uid: u32) {
+        let row = self.folders.get_mut(&folder).unwrap();
+        row.live.uidnext = uid + 1;
+        row.live.mark.uidnext = uid + 1;
+        row.live.mark.exists += 1;
     }
 
     pub(crate) fn limbo(&self) -> u64 {
@@ -122,6 +146,15 @@ impl Store {
                 self.rash.push(format!("{folder} lost {gone} on one look"));
             }
             Change::Facts { folder, gone, .. } => self.ended.extend(gone.iter().map(|uid| (*folder, uid))),
+            Change::DropFolder { folder, uids, .. } => {
+                if !self.list_looked.contains(folder) {
+                    self.rash.push(format!("folder {folder} was dropped on one look"));
+                }
+                self.ended.extend(uids.iter().map(|uid| (*folder, uid)));
+            }
+            Change::ListLook(look) => self.list_looked.extend(&look.missing),
+            Change::Note(note) if note.count == 0 => drop(self.notes.remove(&note.about)),
+            Change::Note(note) => drop(self.notes.insert(note.about.clone(), note.clone())),
             Change::Look { folder, look } => {
                 let looked = self.looked.entry(*folder).or_default();
                 *looked = looked.union(&look.ends);
@@ -133,8 +166,13 @@ impl Store {
             }
             _ => {}
         }
+        if let (Some(page), Some(id)) = (commit.change.page(), id) {
+            for failed in &page.failed {
+                self.rows.insert((id, failed.uid), (failed.class, failed.again));
+            }
+        }
         let first = self.account.opened_at.is_none();
-        let sweep = may_end_limbo(&commit.change);
+        let sweep = may_end_limbo(&commit.change, &admitted);
         apply(&commit.change, before.as_ref(), &admitted, first, commit.at, &mut self.ledger);
         self.account = admitted.account.clone();
         match (&admitted.folder, id) {

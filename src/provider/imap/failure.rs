@@ -30,6 +30,7 @@ const CODES: &[(&str, Class, Reach, When)] = &[
     ("LIMIT", Class::RateLimit, Reach::Account, When::BackOff),
     ("THROTTLED", Class::RateLimit, Reach::Account, When::BackOff),
     ("OVERQUOTA", Class::Quota, Reach::Account, When::BackOff),
+    ("REFERRAL", Class::Config, Reach::Account, When::AfterChange),
     ("INUSE", Class::Provider, Reach::Folder, When::BackOff),
     ("NOPERM", Class::Provider, Reach::Folder, When::BackOff),
     ("NONEXISTENT", Class::InvalidData, Reach::Folder, When::BackOff),
@@ -41,7 +42,8 @@ const CODES: &[(&str, Class, Reach, When)] = &[
 const TEXTS: &[(&str, Class, Reach, When)] = &[
     ("number of connections", Class::RateLimit, Reach::Account, When::BackOff),
     ("too many", Class::RateLimit, Reach::Account, When::BackOff),
-    ("bandwidth limits", Class::Quota, Reach::Account, When::BackOff),
+    // Gmail says so with [OVERQUOTA], which decides; with [THROTTLED] it is a matter of minutes.
+    ("bandwidth limits", Class::RateLimit, Reach::Account, When::BackOff),
     ("throttl", Class::RateLimit, Reach::Account, When::BackOff),
     ("rate limit", Class::RateLimit, Reach::Account, When::BackOff),
     ("authenticated but not connected", Class::Provider, Reach::Account, When::BackOff),
@@ -57,7 +59,7 @@ const TEXTS: &[(&str, Class, Reach, When)] = &[
 
 /// What a telling status means; `None` when it tells nothing that is in the table.
 pub(super) fn telling(told: &Told) -> Option<Failure> {
-    let lower = told.text.to_ascii_lowercase();
+    let lower = unquoted(&told.text).to_ascii_lowercase();
     let said = |class, reach, when| {
         let code = told.code.as_ref().map(|c| format!("[{c}] ")).unwrap_or_default();
         let failure = Failure::new(class, reach, Provenance::Server, format!("the server said {code}{}", told.text));
@@ -65,13 +67,31 @@ pub(super) fn telling(told: &Told) -> Option<Failure> {
     };
     let word = told.code.as_deref().and_then(|code| code.split(' ').next()).unwrap_or_default();
     let coded = CODES.iter().find(|(code, ..)| word.eq_ignore_ascii_case(code));
-    // A folder's code decides before any text: the text may echo the folder's name.
-    if let Some((_, class, reach @ Reach::Folder, when)) = coded {
+    // A folder's code decides before any text: the text may echo the folder's name. So does a quota's.
+    if let Some((_, class, reach, when)) = coded
+        && (*reach == Reach::Folder || *class == Class::Quota)
+    {
         return Some(said(*class, *reach, *when));
     }
     let texts = TEXTS.iter().find(|(text, ..)| lower.contains(text));
     let (_, class, reach, when) = texts.or(coded)?;
     Some(said(*class, *reach, *when))
+}
+
+/// A text without what stands in quotes: a folder's name says nothing about the server.
+fn unquoted(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut quote: Option<char> = None;
+    for c in text.chars() {
+        match quote {
+            Some(q) if c == q => quote = None,
+            Some(_) => {}
+            None if c == '"' => quote = Some('"'),
+            None if c == '“' => quote = Some('”'),
+            None => kept.push(c),
+        }
+    }
+    kept
 }
 
 /// `Suggested Backoff Time: N milliseconds` (Exchange).
@@ -93,6 +113,8 @@ pub(super) fn refusal(told: &Told, during: During) -> Failure {
         {
             Reach::Folder
         }
+        // One account's words are its own: of the endpoint speak its greeting, a BYE before login, or a crowd.
+        (Status::No | Status::Bad, During::Login, Reach::Endpoint) => Reach::Account,
         // Outside a folder there is none to stand still.
         (_, During::Login, Reach::Folder | Reach::Message) => Reach::Account,
         (_, During::Other, Reach::Folder | Reach::Message) => Reach::Session,
@@ -138,7 +160,14 @@ mod tests {
                 (Class::Auth, Reach::Account, When::AfterChange),
             ),
             ("a NO LOGIN failed.", Login, (Class::Auth, Reach::Account, When::AfterChange)),
-            ("a NO [UNAVAILABLE] Temporary authentication failure.", Login, (Class::Provider, Reach::Endpoint, back)),
+            ("a NO [UNAVAILABLE] Temporary authentication failure.", Login, (Class::Provider, Reach::Account, back)),
+            (
+                "a NO [AUTHENTICATIONFAILED] Account is temporarily locked",
+                Login,
+                (Class::Provider, Reach::Account, back),
+            ),
+            ("* BYE [UNAVAILABLE] System maintenance", Other, (Class::Provider, Reach::Endpoint, back)),
+            ("a NO Mailbox \"Too many secrets\" does not exist", Folder, (Class::Provider, Reach::Folder, back)),
             (
                 "a NO [UNAVAILABLE] Maximum number of connections from user+IP exceeded (mail_max_userip_connections=16)",
                 Login,

@@ -7,16 +7,14 @@ use crate::provider::imap::wire::response::{BodySeen, FetchLine, Response, Statu
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::BodySink;
 use postrider_core::mail::change::{Answer, Request};
-use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::Identity;
 use postrider_core::mail::message::{Fetched, HeaderFacts};
-use postrider_core::mail::page::Page;
 use postrider_core::mail::settle::{Question, Settlement};
 use postrider_core::mime;
-use postrider_core::time::Micros;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
 
@@ -27,17 +25,24 @@ const PART_OCTETS: u64 = 16 * 1024 * 1024;
 
 const ITEMS: &str = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])";
 
+/// What has come is handed over as a part at the latest after this.
+const PART_TIME: Duration = Duration::from_secs(2);
+
 /// A page being fetched.
 struct Active {
     ask: Ask,
     page: Settlement,
+    /// RFC822.SIZE is an estimate there.
+    estimated: bool,
     /// Tags of FETCHes that are not answered.
     open: Vec<String>,
     /// The folder cannot even tell its index: the page is answered so.
     broken: Option<Failure>,
     /// The lone question that is open.
     alone: Option<Alone>,
-    /// Octets that the session had read then.
+    /// Lines about its messages that came without a body: another line has it (RFC 3501 allows to tell in parts).
+    told: BTreeMap<u32, FetchLine>,
+    /// Useful octets that the session had read then.
     octets: u64,
     /// When its FETCH was sent, or when it last was seen to keep the pace.
     began: Instant,
@@ -57,10 +62,28 @@ struct Alone {
 /// A message whose bytes are in the sink and not sealed.
 struct Meta {
     uid: u32,
-    flags: Flags,
-    modseq: Option<i64>,
-    internal_date: Option<Micros>,
+    line: FetchLine,
+    length: u64,
     header: HeaderFacts,
+}
+
+impl Meta {
+    /// Octets that its row costs.
+    fn cost(&self) -> u64 {
+        let text = |t: &Option<String>| t.as_ref().map_or(0, String::len);
+        let h = &self.header;
+        let header = text(&h.message_id) + text(&h.subject) + text(&h.from) + text(&h.to) + text(&h.cc);
+        let flags = self.line.flags.as_ref().map_or(0, |flags| flags.as_str().len());
+        (header + flags) as u64 + 4096
+    }
+}
+
+/// Adds to a line what another one about the same message told.
+fn merge(line: &mut FetchLine, other: FetchLine) {
+    line.flags = line.flags.take().or(other.flags);
+    line.internal_date = line.internal_date.or(other.internal_date);
+    line.size = line.size.or(other.size);
+    line.modseq = line.modseq.or(other.modseq);
 }
 
 impl<S: BodySink> Session<S> {
@@ -88,6 +111,7 @@ impl<S: BodySink> Session<S> {
         let mut next = Some((first, credit));
         let mut unsealed: Vec<Meta> = Vec::new();
         let mut octets = 0_u64;
+        let mut since = Instant::now();
         loop {
             // Behind the page that is being read, the next one's FETCH goes out at once.
             if next.is_none() && pages.len() < 2 {
@@ -115,21 +139,24 @@ impl<S: BodySink> Session<S> {
             let Some(front) = pages.front() else { return Ok(()) };
             if front.open.is_empty() {
                 match self.settle_front(&mut pages, &mut unsealed).await {
-                    Ok(()) => octets = 0,
+                    Ok(()) => (octets, since) = (0, Instant::now()),
                     Err(failure) => return self.fail(&mut pages, &mut unsealed, None, failure).await,
                 }
                 continue;
             }
-            if octets >= PART_OCTETS {
-                octets = 0;
+            if octets >= PART_OCTETS || (!unsealed.is_empty() && since.elapsed() >= PART_TIME) {
+                (octets, since) = (0, Instant::now());
                 if let Err(failure) = self.hand_over_part(&mut pages, &mut unsealed).await {
                     return self.fail(&mut pages, &mut unsealed, None, failure).await;
                 }
             }
-            match self.read_one(&mut pages).await {
+            match self.read_one(&mut pages, &mut unsealed).await {
                 Ok(Some(meta)) => {
-                    octets += meta.1 + 4096;
-                    unsealed.push(meta.0);
+                    if unsealed.is_empty() {
+                        since = Instant::now();
+                    }
+                    octets += meta.length + meta.cost();
+                    unsealed.push(meta);
                 }
                 Ok(None) => {}
                 Err(failure) => return self.fail(&mut pages, &mut unsealed, None, failure).await,
@@ -143,7 +170,7 @@ impl<S: BodySink> Session<S> {
         mut ask: Ask,
         credit: Option<OwnedSemaphorePermit>,
     ) -> Result<Option<Active>, (Ask, Failure)> {
-        let Request::Fetch { remote_id, uidvalidity, uids } = ask.request.clone() else {
+        let Request::Fetch { remote_id, uidvalidity, uids, estimated } = ask.request.clone() else {
             return Err((ask, Failure::bug("not a FETCH")));
         };
         match self.conn.select(&remote_id, uidvalidity).await {
@@ -161,15 +188,16 @@ impl<S: BodySink> Session<S> {
                 Err(failure) => return Err((ask, failure)),
             }
         }
-        let octets = self.conn.counter().load(Ordering::Relaxed);
+        let octets = self.conn.useful().load(Ordering::Relaxed);
         let page = Settlement::new(uids, self.delivered);
-        Ok(Some(Active { ask, page, open, broken: None, alone: None, began: Instant::now(), octets, _credit: credit }))
+        let (broken, alone, told, began) = (None, None, BTreeMap::new(), Instant::now());
+        Ok(Some(Active { ask, page, estimated, open, broken, alone, told, began, octets, _credit: credit }))
     }
 
     /// Reads one response; returns a message that came with its octets.
-    async fn read_one(&mut self, pages: &mut VecDeque<Active>) -> Result<Option<(Meta, u64)>, Failure> {
+    async fn read_one(&mut self, pages: &mut VecDeque<Active>, unsealed: &mut [Meta]) -> Result<Option<Meta>, Failure> {
         let deadline = self.conn.command_deadline();
-        let (counter, began) = (self.conn.counter(), pages.front().map(|page| page.began));
+        let (counter, began) = (self.conn.useful(), pages.front().map(|page| page.began));
         let read = patiently(&mut self.conn, &mut self.sink).await?;
         // Small talk does not count as an answer: a command that brings less than the pace has had its time.
         if let Some(front) = pages.front_mut()
@@ -184,7 +212,7 @@ impl<S: BodySink> Session<S> {
         }
         match read {
             Response::Fetch(line) => {
-                let came = self.take_line(pages, line).await?;
+                let came = self.take_line(pages, unsealed, line).await?;
                 self.delivered |= came.is_some();
                 Ok(came)
             }
@@ -199,19 +227,40 @@ impl<S: BodySink> Session<S> {
     async fn take_line(
         &mut self,
         pages: &mut VecDeque<Active>,
-        line: FetchLine,
-    ) -> Result<Option<(Meta, u64)>, Failure> {
-        let wanted = line.uid.filter(|uid| pages.iter().any(|p| p.page.wants(*uid)));
+        unsealed: &mut [Meta],
+        mut line: FetchLine,
+    ) -> Result<Option<Meta>, Failure> {
+        let wanted = line.uid.filter(|uid| line.closed && pages.iter().any(|p| p.page.wants(*uid)));
+        // A line that does not end as it must tells nothing: its message is asked for alone.
         let Some(uid) = wanted else {
             self.sink.abandon();
             return Ok(None);
         };
+        if let Some(before) = unsealed.iter_mut().find(|meta| meta.uid == uid) {
+            // Its bytes are here: what this line adds is taken, bytes once more are not.
+            self.sink.abandon();
+            merge(&mut before.line, line);
+            return Ok(None);
+        }
         for page in pages.iter_mut() {
             if let Some(alone) = page.alone.as_mut().filter(|alone| alone.uid == uid) {
                 alone.shown = true;
             }
         }
-        let (head, length) = match line.body {
+        let page = pages.iter_mut().find(|p| p.page.wants(uid));
+        if let (None, Some(page)) = (&line.body, page) {
+            // It is told in parts: what this one says is kept for the one that has the body.
+            let told = page.told.remove(&uid).unwrap_or_default();
+            merge(&mut line, told);
+            page.told.insert(uid, line);
+            return Ok(None);
+        }
+        for page in pages.iter_mut() {
+            if let Some(told) = page.told.remove(&uid) {
+                merge(&mut line, told);
+            }
+        }
+        let (head, length) = match line.body.take() {
             Some(BodySeen::Streamed { head, length }) => (head, length),
             Some(BodySeen::Inline(bytes)) => {
                 let mut head = Head::default();
@@ -232,11 +281,6 @@ impl<S: BodySink> Session<S> {
             self.sink.abandon();
             return Ok(None);
         }
-        // A message without its flags is not told yet: it is asked for again alone.
-        let Some(flags) = line.flags else {
-            self.sink.abandon();
-            return Ok(None);
-        };
         self.sink.finish().await?;
         for page in pages.iter_mut() {
             if let Some(alone) = page.alone.as_mut().filter(|alone| alone.uid == uid) {
@@ -244,7 +288,7 @@ impl<S: BodySink> Session<S> {
             }
         }
         let header = mime::header_facts(&head);
-        Ok(Some((Meta { uid, flags, modseq: line.modseq, internal_date: line.internal_date, header }, length)))
+        Ok(Some(Meta { uid, line, length, header }))
     }
 
     /// Seals what has come and gives each message to the page that wants it.
@@ -255,10 +299,20 @@ impl<S: BodySink> Session<S> {
             return Err(Failure::bug("the sink sealed another number of bodies than it was given"));
         }
         for (meta, body) in metas.into_iter().zip(bodies) {
-            let Meta { uid, flags, modseq, internal_date, header } = meta;
+            let Meta { uid, line, header, .. } = meta;
+            let Some(page) = pages.iter_mut().find(|p| p.page.wants(uid)) else { continue };
+            // A message without its flags is not told yet: it is asked for again alone.
+            let Some(flags) = line.flags else { continue };
             let identity = Identity(format!("h:{}", body.hash()));
-            if let Some(page) = pages.iter_mut().find(|p| p.page.wants(uid)) {
-                page.page.got(Fetched { uid, identity, body, flags, modseq, internal_date, header });
+            let (modseq, internal_date) = (line.modseq, line.internal_date);
+            let announced = line.size.filter(|size| *size != body.length());
+            let fetched = Fetched { uid, identity, body, flags, modseq, internal_date, header, announced: None };
+            match announced {
+                None => page.page.got(fetched),
+                Some(announced) if page.estimated => {
+                    page.page.got(Fetched { announced: Some(announced), ..fetched });
+                }
+                Some(announced) => page.page.suspect(fetched, announced),
             }
         }
         Ok(())
@@ -268,9 +322,9 @@ impl<S: BodySink> Session<S> {
     async fn hand_over_part(&mut self, pages: &mut VecDeque<Active>, unsealed: &mut Vec<Meta>) -> Result<(), Failure> {
         self.seal(pages, unsealed).await?;
         if let Some(front) = pages.front_mut()
-            && let Some((rows, _)) = front.page.take_part()
+            && let Some(page) = front.page.take_part()
         {
-            (front.ask.answer)(Ok(Answer::Fetched { page: Page { rows, ..Page::default() }, last: false }));
+            (front.ask.answer)(Ok(Answer::Fetched { page, last: false }));
         }
         Ok(())
     }
@@ -292,7 +346,7 @@ impl<S: BodySink> Session<S> {
                 let Some(Active { mut ask, page, .. }) = pages.pop_front() else { return Ok(()) };
                 let page = page.finish();
                 // "Other mail still comes" is judged by the page before.
-                self.delivered = page.as_ref().is_ok_and(|page| !page.rows.is_empty());
+                self.delivered = page.as_ref().is_ok_and(|page| !page.rows.is_empty() || !page.suspects.is_empty());
                 (ask.answer)(page.map(|page| Answer::Fetched { page, last: true }));
                 return Ok(());
             }
@@ -329,6 +383,14 @@ impl<S: BodySink> Session<S> {
     }
 }
 
+/// What the refusal of one message means: a telling one keeps its class, another says that these bytes cannot be had.
+fn message_refusal(told: &Told) -> Failure {
+    let class = telling(told).map_or(Class::InvalidData, |failure| failure.class);
+    let code = told.code.as_ref().map(|c| format!("[{c}] ")).unwrap_or_default();
+    let text = format!("the server said {code}{}", told.text);
+    Failure::new(class, Reach::Message, Provenance::Server, text)
+}
+
 /// Which refusals of a FETCH end its session; after the others its UIDs are asked for alone.
 fn ends_session(class: Class) -> bool {
     matches!(class, Class::RateLimit | Class::Quota | Class::Auth)
@@ -359,7 +421,7 @@ fn tagged(pages: &mut VecDeque<Active>, tag: &str, told: &Told) -> Result<(), Fa
         (true, _) => page.broken = Some(refusal(told, During::Folder)),
         (false, _) if alone.came => {}
         (false, Status::Ok) => page.page.missed(alone.uid, None),
-        (false, _) => page.page.missed(alone.uid, Some(told.text.clone())),
+        (false, _) => page.page.missed(alone.uid, Some(message_refusal(told))),
     }
     Ok(())
 }
@@ -367,7 +429,7 @@ fn tagged(pages: &mut VecDeque<Active>, tag: &str, told: &Told) -> Result<(), Fa
 /// The next response, within the command's deadline, or longer while octets keep coming at a pace.
 async fn patiently<S: BodySink>(conn: &mut Conn, sink: &mut S) -> Result<Response, Failure> {
     let deadline = conn.command_deadline();
-    let counter = conn.counter();
+    let counter = conn.useful();
     let mut seen = counter.load(Ordering::Relaxed);
     let mut reading = std::pin::pin!(conn.next(Some(sink)));
     loop {

@@ -15,6 +15,14 @@ use tokio::time::Instant;
 /// Servers may log a client out after 30 minutes of IDLE: it never lasts longer than this, whatever comes meanwhile.
 const LONGEST: Duration = Duration::from_secs(25 * 60);
 
+/// Hints are told at most so often.
+const HINT_PAUSE: Duration = Duration::from_millis(250);
+/// An IDLE that the server ends sooner than this, so many times in a row, is none.
+const QUICK: Duration = Duration::from_secs(5);
+const QUICK_ENDS: u32 = 3;
+/// Lines after which a session that is talked to lets others work.
+const BREATH: u32 = 256;
+
 /// How one IDLE ended.
 enum End {
     /// Another question came.
@@ -60,7 +68,7 @@ impl<S: BodySink> Session<S> {
         ask: &mut Ask,
         asks: &mut mpsc::UnboundedReceiver<Ask>,
     ) -> Result<(Unwatched, Option<Ask>), Failure> {
-        let Request::Watch { remote_id, seen } = ask.request.clone() else {
+        let Request::Watch { remote_id, seen, renew } = ask.request.clone() else {
             return Err(Failure::bug("not a watch"));
         };
         if !self.conn.has("IDLE") {
@@ -68,6 +76,8 @@ impl<S: BodySink> Session<S> {
         }
         let hint = self.since_seen(&remote_id, seen).await?;
         (ask.answer)(Ok(Answer::Hinted(hint)));
+        let mut hints = Hints::default();
+        let mut quick = 0;
         loop {
             let tag = self.conn.send(b"IDLE", false).await?;
             if let Some(told) = self.conn.continued(&tag).await? {
@@ -77,16 +87,24 @@ impl<S: BodySink> Session<S> {
             }
             self.conn.rest();
             self.leash.busy.store(false, Ordering::Relaxed);
-            let (end, over) = self.wait(&tag, ask, asks).await?;
+            let began = Instant::now();
+            let (end, over) = self.wait(&tag, ask, asks, &mut hints, renew).await?;
             self.leash.busy.store(true, Ordering::Relaxed);
             if !over {
                 self.conn.write_line(b"DONE").await?;
-                finish(&mut self.conn, &tag, ask).await?;
+                finish(&mut self.conn, &tag, &mut hints).await?;
+            }
+            hints.flush(ask);
+            // An IDLE that the server ends at once, again and again, is none.
+            quick = if over && began.elapsed() < QUICK { quick + 1 } else { 0 };
+            if quick >= QUICK_ENDS {
+                return Ok((Unwatched::Unable, None));
             }
             match end {
                 End::Asked(next) => return Ok((Unwatched::Asked, Some(next))),
                 End::Closed => return Ok((Unwatched::Asked, None)),
                 End::Retired => return Ok((Unwatched::Retired, None)),
+                End::Again if quick > 0 => {}
                 End::Again => (ask.answer)(Ok(Answer::Hinted(Hint::Alive))),
             }
         }
@@ -114,17 +132,31 @@ impl<S: BodySink> Session<S> {
         tag: &str,
         ask: &mut Ask,
         asks: &mut mpsc::UnboundedReceiver<Ask>,
+        hints: &mut Hints,
+        renew: Option<Duration>,
     ) -> Result<(End, bool), Failure> {
         let began = Instant::now();
         let mut heard = began;
+        let renewed = began + renew.unwrap_or(LONGEST);
+        let mut lines = 0_u32;
         loop {
-            let until = (heard + self.conn.timeouts().idle).min(began + LONGEST);
+            let until = (heard + self.conn.timeouts().idle).min(began + LONGEST).min(renewed);
+            let due = hints.due();
             tokio::select! {
                 biased;
                 next = asks.recv() => return Ok((next.map_or(End::Closed, End::Asked), false)),
                 () = self.leash.retire.notified() => return Ok((End::Retired, false)),
+                () = tokio::time::sleep_until(due.unwrap_or(until)), if due.is_some() => {
+                    hints.flush(ask);
+                    continue;
+                }
                 ready = self.conn.ready() => ready?,
                 () = tokio::time::sleep_until(until) => return Ok((End::Again, false)),
+            }
+            // A server that talks without a pause does not hold a worker.
+            lines = lines.wrapping_add(1);
+            if lines.is_multiple_of(BREATH) {
+                tokio::task::yield_now().await;
             }
             heard = Instant::now();
             let deadline = self.conn.command_deadline();
@@ -141,29 +173,62 @@ impl<S: BodySink> Session<S> {
                         Err(refusal(&told, During::Other))
                     };
                 }
-                response => hint(&response, ask),
+                response => hints.notice(&response, ask),
             }
         }
     }
 }
 
+/// Hints that are gathered: the strongest one that was not told yet; the first at once, then at most four a second.
+#[derive(Default)]
+struct Hints {
+    waiting: Option<Hint>,
+    told: Option<Instant>,
+}
+
+impl Hints {
+    /// Keeps what a response hints at.
+    fn gather(&mut self, response: &Response) {
+        let hint = match response {
+            Response::Exists(_) | Response::Expunge(_) => Hint::Counts,
+            Response::Fetch(_) => Hint::Flags,
+            // `* OK Still here`, `* 0 RECENT`: a sign of life, noticed by whoever counts octets.
+            _ => return,
+        };
+        // A look at flags sees mail that came or went, too; not the other way round.
+        if self.waiting != Some(Hint::Flags) {
+            self.waiting = Some(hint);
+        }
+    }
+
+    /// What a response hints at is told now, or soon.
+    fn notice(&mut self, response: &Response, ask: &mut Ask) {
+        self.gather(response);
+        if self.told.is_none_or(|told| told.elapsed() >= HINT_PAUSE) {
+            self.flush(ask);
+        }
+    }
+
+    /// When what waits is to be told.
+    fn due(&self) -> Option<Instant> {
+        self.waiting.and(self.told).map(|told| told + HINT_PAUSE)
+    }
+
+    fn flush(&mut self, ask: &mut Ask) {
+        if let Some(hint) = self.waiting.take() {
+            self.told = Some(Instant::now());
+            (ask.answer)(Ok(Answer::Hinted(hint)));
+        }
+    }
+}
+
 /// Reads to the end of an IDLE that we have ended. A server that says nothing to DONE is not there any more.
-async fn finish(conn: &mut Conn, tag: &str, ask: &mut Ask) -> Result<(), Failure> {
+async fn finish(conn: &mut Conn, tag: &str, hints: &mut Hints) -> Result<(), Failure> {
     let silence = conn.timeouts().silence;
-    let ended = tokio::time::timeout(silence, conn.until(tag, |response| hint(&response, ask))).await;
+    let ended = tokio::time::timeout(silence, conn.until(tag, |response| hints.gather(&response))).await;
     let told = ended.map_err(|_| {
         let text = format!("the end of an IDLE was not answered within {} s", silence.as_secs_f32());
         Failure::new(Class::Timeout, Reach::Session, Provenance::Deadline, text)
     })??;
     if told.status == Status::Ok { Ok(()) } else { Err(refusal(&told, During::Other)) }
-}
-
-fn hint(response: &Response, ask: &mut Ask) {
-    let hint = match response {
-        Response::Exists(_) | Response::Expunge(_) => Hint::Counts,
-        Response::Fetch(_) => Hint::Flags,
-        // `* OK Still here`, `* 0 RECENT`: a sign of life, noticed by whoever counts octets.
-        _ => return,
-    };
-    (ask.answer)(Ok(Answer::Hinted(hint)));
 }

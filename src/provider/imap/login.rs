@@ -9,18 +9,25 @@ use crate::telemetry::wire::WireLog;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 fn config(text: &str) -> Failure {
     Failure::new(Class::Config, Reach::Account, Provenance::Server, text).when(When::AfterChange)
 }
 
-/// What the server told, without the secret: some echo the command that they refuse.
-fn without(told: &Told, secret: &Secret) -> Told {
+/// Every form in which the password goes over the wire.
+fn needles(secret: &Secret) -> Vec<SecretString> {
     let password = secret.password.expose_secret();
     let coded = STANDARD.encode(format!("\0{}\0{password}", secret.username));
-    let cut = |text: &str| text.replace(&coded, "…").replace(password, "…");
-    Told { status: told.status, code: told.code.as_deref().map(cut), text: cut(&told.text) }
+    let alone = STANDARD.encode(password);
+    let mut forms = vec![password.to_owned(), coded, alone.trim_end_matches('=').to_owned()];
+    // The quoted form, without its quotes.
+    if let Said::Quoted(quoted) = say(password.as_bytes()) {
+        let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
+        forms.push(String::from_utf8_lossy(inner).into_owned());
+    }
+    forms.retain(|form| !form.is_empty());
+    forms.into_iter().map(SecretString::from).collect()
 }
 
 impl Conn {
@@ -38,6 +45,7 @@ impl Conn {
         if endpoint.security == Security::StartTls {
             conn = conn.start_tls(endpoint).await?;
         }
+        conn.keep_quiet_about(needles(secret));
         let deadline = endpoint.timeouts.login;
         let logged_in = tokio::time::timeout(deadline, conn.log_in(secret)).await;
         // The server is there: this login hangs, and nobody else's need.
@@ -98,13 +106,17 @@ impl Conn {
         }
         let told = if self.has("AUTH=PLAIN") {
             self.authenticate_plain(secret).await?
+        } else if self.takes_only_oauth() {
+            return Err(config(
+                "this server takes only OAuth2, which is not supported yet: give it an app password if it has them",
+            ));
         } else if self.has("LOGINDISABLED") {
             return Err(config("the server allows no login on this connection (LOGINDISABLED): use TLS"));
         } else {
             self.login(secret).await?
         };
         if told.status != Status::Ok {
-            return Err(refusal(&without(&told, secret), During::Login));
+            return Err(refusal(&told, During::Login));
         }
         // Capabilities differ after login, and only these count.
         self.capabilities.clear();
@@ -123,6 +135,11 @@ impl Conn {
         Ok(())
     }
 
+    fn takes_only_oauth(&self) -> bool {
+        let oauth = self.has("AUTH=XOAUTH2") || self.has("AUTH=OAUTHBEARER");
+        oauth && !self.has("AUTH=PLAIN") && self.has("LOGINDISABLED")
+    }
+
     fn learn(&mut self, told: &Told) {
         if let Some(capabilities) = told.code.as_deref().and_then(capabilities_of) {
             self.capabilities = capabilities;
@@ -134,7 +151,14 @@ impl Conn {
         let response = STANDARD.encode(clear);
         if self.has("SASL-IR") {
             let tag = self.send(format!("AUTHENTICATE PLAIN {response}").as_bytes(), true).await?;
-            return self.tagged(&tag).await;
+            // A server that asks on after the whole answer is told that there is no more (RFC 3501 §6.2.2).
+            return match self.continued(&tag).await? {
+                Some(told) => Ok(told),
+                None => {
+                    self.write_line(b"*").await?;
+                    self.tagged(&tag).await
+                }
+            };
         }
         let tag = self.send(b"AUTHENTICATE PLAIN", false).await?;
         if let Some(told) = self.continued(&tag).await? {

@@ -11,31 +11,50 @@ use postrider_core::mail::id::UidValidity;
 use postrider_core::mail::uid_set::UidSet;
 use std::collections::BTreeMap;
 
-/// Folders that a LIST may show.
+/// Folders that a LIST may show, and octets of it that are kept.
 const FOLDERS: usize = 100_000;
+const LIST_OCTETS: usize = 16 * 1024 * 1024;
+/// Rows of an index, and octets of its distinct flag sets.
+const INDEX_ROWS: usize = 5_000_000;
+const FLAG_OCTETS: usize = 16 * 1024 * 1024;
+
+/// An answer is larger than we keep, whatever the server announced.
+fn too_large(what: &str, reach: Reach) -> Failure {
+    Failure::new(Class::InvalidData, reach, Provenance::Server, format!("{what} is larger than is kept"))
+}
 
 impl Conn {
     /// LIST: every folder that can be opened. Source: RFC 3501 §6.3.8, RFC 6154.
-    pub(super) async fn list(&mut self) -> Result<Vec<ListedFolder>, Failure> {
+    pub(super) async fn list(&mut self) -> Result<Answer, Failure> {
         let extended = self.has("LIST-EXTENDED") && self.has("SPECIAL-USE");
         let command = if extended { "LIST \"\" \"*\" RETURN (SPECIAL-USE)" } else { "LIST \"\" \"*\"" };
         let tag = self.send(command.as_bytes(), false).await?;
-        let (mut folders, mut unreadable) = (Vec::new(), false);
+        let (mut folders, mut unreadable, mut lines, mut octets) = (Vec::new(), None, 0_usize, 0_usize);
         let told = self
             .until(&tag, |response| match response {
-                Response::List { attributes, delimiter, name } if folders.len() < FOLDERS => {
-                    folders.extend(listed(&attributes, delimiter, name));
+                Response::List { attributes, delimiter, name } => {
+                    lines += 1;
+                    octets += name.len() * 2 + 200;
+                    if lines <= FOLDERS && octets <= LIST_OCTETS {
+                        folders.extend(listed(&attributes, delimiter, name));
+                    }
                 }
-                Response::List { .. } | Response::BadList => unreadable = true,
+                // A name that cannot be read is a folder without one.
+                Response::BadList => {
+                    lines += 1;
+                    unreadable.get_or_insert_with(|| format!("line {lines}"));
+                }
                 _ => {}
             })
             .await?;
-        if unreadable {
-            // A name that cannot be read would look like a folder that is gone.
-            let text = "a line of LIST cannot be read, or there are too many";
-            return Err(Failure::new(Class::InvalidData, Reach::Session, Provenance::Server, text));
+        if lines > FOLDERS || octets > LIST_OCTETS {
+            return Err(too_large("LIST", Reach::Account));
         }
-        if told.status == Status::Ok { Ok(folders) } else { Err(refusal(&told, During::Other)) }
+        if told.status == Status::Ok {
+            Ok(Answer::Listed { folders, unreadable })
+        } else {
+            Err(refusal(&told, During::Other))
+        }
     }
 
     /// EXAMINE: the counters now. Source: RFC 3501 §6.3.2.
@@ -102,7 +121,9 @@ impl Conn {
         let mut last = 0;
         let told = self
             .until(&tag, |response| {
-                if let Response::Fetch(line) = response {
+                if let Response::Fetch(line) = response
+                    && line.closed
+                {
                     last = last.max(line.uid.unwrap_or(0));
                 }
             })
@@ -128,26 +149,31 @@ impl Conn {
         self.select(remote_id, uidvalidity).await?;
         let tag = self.send(b"UID FETCH 1:* (UID FLAGS)", false).await?;
         let mut rows = UidFlags::default();
-        let (mut bare, limit) = (UidSet::new(), self.selected.as_ref().map_or(0, |s| s.exists as usize) * 2 + 10_000);
+        let limit = self.selected.as_ref().map_or(0, |s| s.exists as usize).min(INDEX_ROWS) * 2 + 10_000;
+        let (mut bare, mut over, mut flags_seen) = (Vec::new(), false, 0_usize);
         let told = self
             .until(&tag, |response| {
-                let Response::Fetch(FetchLine { uid: Some(uid), flags, .. }) = response else { return };
-                match flags {
-                    Some(flags) if rows.len() < limit => rows.push(uid, flags),
-                    Some(_) => {}
-                    None => bare.insert(uid),
+                let Response::Fetch(FetchLine { uid: Some(uid), flags, closed, .. }) = response else { return };
+                over |= rows.len() + bare.len() >= limit || flags_seen > FLAG_OCTETS;
+                match flags.filter(|_| closed) {
+                    _ if over => {}
+                    Some(flags) => flags_seen += rows.push(uid, flags),
+                    None => bare.push(uid),
                 }
             })
             .await?;
         whole(&told)?;
+        if over {
+            return Err(too_large("the index", Reach::Folder));
+        }
         let rows = rows.finished();
         // "Not told" is never "not there": a UID without readable flags makes the answer useless as evidence.
-        if rows.len() >= limit || !bare.minus(&rows.uids()).is_empty() {
-            let text = "the index cannot be read: UIDs without flags, or more of them than EXISTS allows";
+        if bare.iter().any(|uid| rows.get(*uid).is_none()) {
+            let text = "the index cannot be read: it shows UIDs without flags";
             return Err(Failure::new(Class::InvalidData, Reach::Folder, Provenance::Server, text));
         }
         let exists = self.selected.as_ref().map_or(0, |s| s.exists);
-        Ok(Answer::Indexed { rows, exists })
+        Ok(Answer::Indexed { remote_id: remote_id.to_vec(), rows, exists })
     }
 
     /// Size and INTERNALDATE of some messages. Source: RFC 3501 §6.4.5.
@@ -162,7 +188,9 @@ impl Conn {
         let mut rows = BTreeMap::new();
         let told = self
             .until(&tag, |response| {
-                if let Response::Fetch(FetchLine { uid: Some(uid), size: Some(size), internal_date, .. }) = response
+                if let Response::Fetch(FetchLine {
+                    uid: Some(uid), size: Some(size), internal_date, closed: true, ..
+                }) = response
                     && uids.contains(uid)
                 {
                     rows.insert(uid, Sampled { uid, size, internal_date });
@@ -170,24 +198,52 @@ impl Conn {
             })
             .await?;
         whole(&told)?;
-        Ok(Answer::Sampled(rows.into_values().collect()))
+        Ok(Answer::Sampled { remote_id: remote_id.to_vec(), rows: rows.into_values().collect() })
+    }
+
+    /// Size and INTERNALDATE of the newest message. Source: RFC 3501 §6.4.5.
+    pub(super) async fn newest(&mut self, remote_id: &[u8], uidvalidity: UidValidity) -> Result<Answer, Failure> {
+        self.select(remote_id, uidvalidity).await?;
+        let tag = self.send(b"UID FETCH * (UID RFC822.SIZE INTERNALDATE)", false).await?;
+        let mut newest: Option<Sampled> = None;
+        let told = self
+            .until(&tag, |response| {
+                if let Response::Fetch(FetchLine {
+                    uid: Some(uid), size: Some(size), internal_date, closed: true, ..
+                }) = response
+                    && newest.is_none_or(|seen| seen.uid < uid)
+                {
+                    newest = Some(Sampled { uid, size, internal_date });
+                }
+            })
+            .await?;
+        whole(&told)?;
+        Ok(Answer::Sampled { remote_id: remote_id.to_vec(), rows: newest.into_iter().collect() })
     }
 
     /// RFC822.SIZE of every message. Source: RFC 3501 §6.4.5.
     pub(super) async fn sizes(&mut self, remote_id: &[u8], uidvalidity: UidValidity) -> Result<Answer, Failure> {
         self.select(remote_id, uidvalidity).await?;
         let tag = self.send(b"UID FETCH 1:* (UID RFC822.SIZE)", false).await?;
-        let mut sizes = BTreeMap::new();
+        let limit = self.selected.as_ref().map_or(0, |s| s.exists as usize).min(INDEX_ROWS) * 2 + 10_000;
+        let (mut sizes, mut over) = (BTreeMap::new(), false);
         let told = self
             .until(&tag, |response| {
                 if let Response::Fetch(line) = response
                     && let (Some(uid), Some(size)) = (line.uid, line.size)
+                    && line.closed
                 {
-                    sizes.insert(uid, size);
+                    over |= sizes.len() >= limit;
+                    if !over {
+                        sizes.insert(uid, size);
+                    }
                 }
             })
             .await?;
         whole(&told)?;
+        if over {
+            return Err(too_large("the list of sizes", Reach::Folder));
+        }
         Ok(Answer::Sized(sizes))
     }
 }

@@ -10,6 +10,7 @@ use crate::telemetry::wire::WireLog;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::{BodyRef, BodySink};
 use postrider_core::mail::change::{Answer, Examined, Hint, Request};
+use secrecy::{ExposeSecret, SecretString};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -92,6 +93,8 @@ pub(super) struct Conn {
     pub(super) selected: Option<Selected>,
     /// What was told of the open folder without being asked for.
     pub(super) unasked: Option<Hint>,
+    /// The forms in which a server could repeat the password: none of them reaches a log, a row or an answer.
+    needles: Vec<SecretString>,
 }
 
 impl Conn {
@@ -107,6 +110,32 @@ impl Conn {
             capabilities: Vec::new(),
             selected: None,
             unasked: None,
+            needles: Vec::new(),
+        }
+    }
+
+    /// From here on no text of the server that repeats one of these is kept.
+    pub(super) fn keep_quiet_about(&mut self, needles: Vec<SecretString>) {
+        self.needles = needles;
+    }
+
+    /// A response without our secret: some servers echo the command that they refuse, in whatever form and place.
+    fn discreet(&self, response: Response) -> Response {
+        let tells = |told: &Told| {
+            let code = told.code.as_deref().unwrap_or_default();
+            self.needles
+                .iter()
+                .map(ExposeSecret::expose_secret)
+                .any(|needle| told.whole.contains(needle) || code.contains(needle))
+        };
+        let hushed = |told: Told| {
+            let whole = String::new();
+            Told { status: told.status, code: None, text: "(the server repeated the command)".into(), whole }
+        };
+        match response {
+            Response::Tagged(tag, told) if tells(&told) => Response::Tagged(tag, hushed(told)),
+            Response::Status(told) if tells(&told) => Response::Status(hushed(told)),
+            other => other,
         }
     }
 
@@ -125,6 +154,11 @@ impl Conn {
     /// Octets read so far.
     pub(super) fn counter(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.reader.octets)
+    }
+
+    /// Octets so far that a question wanted.
+    pub(super) fn useful(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.reader.useful)
     }
 
     /// Waits for something to read; a dropped wait has lost nothing.
@@ -178,7 +212,11 @@ impl Conn {
     /// The next response. A BYE ends the session.
     pub(super) async fn next<S: BodySink>(&mut self, sink: Option<&mut S>) -> Result<Response, Failure> {
         let frame = self.reader.frame(&mut self.stream, sink).await?;
-        let response = read(&frame);
+        let response = self.discreet(read(&frame));
+        match &response {
+            Response::List { .. } | Response::Fetch(_) => self.reader.count_useful(),
+            _ => {}
+        }
         match &response {
             Response::Status(told) if told.status == Status::Bye => return Err(refusal(told, During::Other)),
             Response::Capability(capabilities) => self.capabilities.clone_from(capabilities),
@@ -195,7 +233,7 @@ impl Conn {
                 }
             }
             // An answer to one of our questions names its UID.
-            Response::Fetch(line) if line.uid.is_none() => {
+            Response::Fetch(line) if line.uid.is_none() || !line.closed => {
                 self.unasked.get_or_insert(Hint::Flags);
             }
             _ => {}
@@ -221,7 +259,7 @@ impl Conn {
     /// Reads to the command's end, handing every response to `each`.
     pub(super) async fn until(&mut self, tag: &str, mut each: impl FnMut(Response)) -> Result<Told, Failure> {
         let deadline = self.timeouts.command;
-        let counter = self.counter();
+        let counter = self.useful();
         let mut seen = counter.load(Ordering::Relaxed);
         let reading = async {
             loop {
@@ -236,7 +274,7 @@ impl Conn {
             if let Ok(result) = tokio::time::timeout(deadline, &mut reading).await {
                 return result;
             }
-            // A long answer may take longer, as long as it keeps a pace.
+            // A long answer may take longer, as long as what was asked for keeps a pace; small talk does not count.
             let now = counter.load(Ordering::Relaxed);
             if now - seen < PACE.saturating_mul(deadline.as_secs().max(1)) {
                 return Err(too_long(deadline));
@@ -325,8 +363,12 @@ impl<S: BodySink> Session<S> {
     /// Whatever the server's words mean; after a failure of a reach beyond the folder the session must not be used.
     pub async fn answer(&mut self, request: &Request) -> Result<Answer, Failure> {
         match request {
-            Request::List => self.conn.list().await.map(Answer::Listed),
-            Request::Examine { remote_id } => self.conn.examine(remote_id).await.map(Answer::Examined),
+            Request::List => self.conn.list().await,
+            Request::Examine { remote_id } => {
+                let examined = self.conn.examine(remote_id).await?;
+                Ok(Answer::Examined { remote_id: remote_id.clone(), examined })
+            }
+            Request::Newest { remote_id, uidvalidity } => self.conn.newest(remote_id, *uidvalidity).await,
             Request::Index { remote_id, uidvalidity } => self.conn.index(remote_id, *uidvalidity).await,
             Request::Sizes { remote_id, uidvalidity } => self.conn.sizes(remote_id, *uidvalidity).await,
             Request::Sample { remote_id, uidvalidity, uids } => self.conn.sample(remote_id, *uidvalidity, uids).await,

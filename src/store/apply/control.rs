@@ -112,6 +112,7 @@ async fn purge(db: &DatabaseTransaction, id: i64) -> Result<Progress, DbErr> {
         "DELETE FROM cursor WHERE folder IN (SELECT id FROM folder WHERE account = ?1)",
         "DELETE FROM folder WHERE account = ?1",
         "DELETE FROM failure WHERE account = ?1",
+        "DELETE FROM note WHERE account = ?1",
         "DELETE FROM run WHERE account = ?1",
         "DELETE FROM run_hour WHERE account = ?1",
         // The feed's numbers have no gaps: what its events say goes, that they were does not.

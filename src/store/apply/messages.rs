@@ -1,7 +1,7 @@
 //! What the ledger says is written: bodies, messages, locations, events; one document a table.
 
 use super::{Counters, text, write};
-use postrider_core::commit::ledger::{Ledger, NewMessage, Writes};
+use postrider_core::commit::ledger::{Ledger, NewMessage, Told, Writes};
 use postrider_core::commit::rows::{LocationRow, MessageRow};
 use postrider_core::mail::id::AccountId;
 use postrider_core::time::Micros;
@@ -35,17 +35,18 @@ async fn save_writes(
         write(db, sql, vec![text(&rows)?]).await?;
         let rows: Vec<Json> = writes.created.iter().map(|m| message_row(m, at)).collect();
         let sql = "INSERT INTO message (id, account, identity, body, size, message_id, subject, from_text, to_text, cc_text, \
-                   date, internal_date, stored_at, parse) \
+                   date, internal_date, stored_at, parse, places, announced) \
                    SELECT value->>0, ?1, value->>1, unhex(value->>2), value->>3, value->>4, value->>5, value->>6, value->>7, \
-                   value->>8, value->>9, value->>10, value->>11, value->>12 FROM json_each(?2)";
+                   value->>8, value->>9, value->>10, value->>11, value->>12, value->>13, value->>14 FROM json_each(?2)";
         write(db, sql, vec![account.0.into(), text(&rows)?]).await?;
     }
     if !writes.messages.is_empty() {
-        let row =
-            |m: &MessageRow| json!([m.id.0, m.limbo_since, m.last_folder.map(|f| f.0), m.last_sight, m.deleted_at]);
+        let row = |m: &MessageRow| {
+            json!([m.id.0, m.limbo_since, m.last_folder.map(|f| f.0), m.last_sight, m.deleted_at, m.places])
+        };
         let rows: Vec<Json> = writes.messages.iter().map(row).collect();
         let sql = "UPDATE message SET limbo_since = j.value->>1, last_folder = j.value->>2, last_sight = j.value->>3, \
-                   deleted_at = j.value->>4 FROM json_each(?1) j WHERE message.id = j.value->>0";
+                   deleted_at = j.value->>4, places = j.value->>5 FROM json_each(?1) j WHERE message.id = j.value->>0";
         write(db, sql, vec![text(&rows)?]).await?;
     }
     if !writes.locations.is_empty() {
@@ -61,11 +62,6 @@ async fn save_writes(
     if !writes.events.is_empty() {
         let mut rows = Vec::with_capacity(writes.events.len());
         for event in &writes.events {
-            let state: Vec<Json> = event
-                .state
-                .iter()
-                .map(|(f, uid, flags)| json!({ "folder": f.0, "uid": uid, "flags": flags.as_str() }))
-                .collect();
             let id = uuid::Uuid::now_v7().to_string();
             rows.push(json!([
                 counters.event,
@@ -76,7 +72,13 @@ async fn save_writes(
                 event.backfill,
                 match &event.path {
                     Some(path) => json!({ "path": path }).to_string(),
-                    None => json!({ "locations": state }).to_string(),
+                    None => json!({
+                        "what": event.what.as_str(),
+                        "changed": told(&event.changed),
+                        "locations": told(&event.locations),
+                        "count": event.count,
+                    })
+                    .to_string(),
                 }
             ]));
             counters.event += 1;
@@ -86,6 +88,11 @@ async fn save_writes(
         write(db, sql, vec![account.0.into(), at.0.into(), text(&rows)?]).await?;
     }
     Ok(())
+}
+
+fn told(locations: &[Told]) -> Vec<Json> {
+    let row = |(folder, uid, flags): &Told| json!({ "folder": folder.0, "uid": uid, "flags": flags.as_str() });
+    locations.iter().map(row).collect()
 }
 
 fn body_row(m: &NewMessage, at: Micros) -> Json {
@@ -107,7 +114,9 @@ fn message_row(m: &NewMessage, at: Micros) -> Json {
         h.date,
         m.internal_date,
         at,
-        h.parse.as_str()
+        h.parse.as_str(),
+        m.row.places,
+        m.announced
     ])
 }
 

@@ -4,8 +4,9 @@ use super::{read, write};
 use crate::store::actor::OpenAccount;
 use crate::store::rows::{ALL_FOLDERS, get, guard, uid};
 use postrider_core::account::machine::AccountSnapshot;
+use postrider_core::commit::request::{Note, Poison};
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
-use postrider_core::mail::id::{AccountId, FolderId};
+use postrider_core::mail::id::{AccountId, FolderId, UidValidity};
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::time::Micros;
 use sea_orm::{DatabaseTransaction, DbErr, Value};
@@ -47,13 +48,33 @@ pub(in crate::store) async fn open_account(
         folders.extend(folder);
     }
     let account = account.ok_or_else(|| DbErr::RecordNotFound(format!("account {}", open.name)))?;
-    let mut due: BTreeMap<FolderId, UidSet> = BTreeMap::new();
-    let sql = "SELECT folder, uid FROM failure WHERE account = ?1 AND closed_at IS NULL AND uid IS NOT NULL \
-               AND (next_try_at <= ?2 OR version <> ?3) ORDER BY uid";
+    let mut snapshot = AccountSnapshot { folders, ..AccountSnapshot::of(account) };
+    let sql = "SELECT folder, uid, next_try_at <= ?2 OR version <> ?3, class <> 'invalid_data' OR attempts = 0, burst \
+               FROM failure WHERE account = ?1 AND closed_at IS NULL AND uid IS NOT NULL ORDER BY uid";
     for row in read(db, sql, vec![id.0.into(), at.0.into(), env!("CARGO_PKG_VERSION").into()]).await? {
-        due.entry(FolderId(get(&row, 0)?)).or_default().insert(uid(&row, 1)?);
+        let (folder, uid) = (FolderId(get(&row, 0)?), uid(&row, 1)?);
+        let into = |rows: &mut BTreeMap<FolderId, UidSet>| rows.entry(folder).or_default().insert(uid);
+        let is_due = get::<Option<bool>>(&row, 2)?.unwrap_or(false);
+        if is_due {
+            into(&mut snapshot.due);
+        }
+        if get::<bool>(&row, 3)? {
+            into(&mut snapshot.lone);
+        }
+        if get::<bool>(&row, 4)? && !is_due {
+            into(&mut snapshot.burst);
+        }
+    }
+    let sql = "SELECT about, folder, remote_id, uidvalidity, uid, count, text FROM note WHERE account = ?1";
+    for row in read(db, sql, vec![id.0.into()]).await? {
+        let about = match get::<String>(&row, 0)?.as_str() {
+            "examine" => Poison::Examine(get(&row, 2)?),
+            "index" => Poison::Index(get(&row, 2)?),
+            _ => Poison::Mail(FolderId(get(&row, 1)?), UidValidity(uid(&row, 3)?), uid(&row, 4)?),
+        };
+        snapshot.notes.push(Note { about, count: uid(&row, 5)?, text: get(&row, 6)? });
     }
     let rows = read(db, "SELECT state, reason FROM account WHERE id = ?1", vec![id.0.into()]).await?;
-    let state = rows.first().map_or(Ok(Default::default()), |row| Ok::<_, DbErr>((get(row, 0)?, get(row, 1)?)))?;
-    Ok(Ok(AccountSnapshot { account, folders, due, state }))
+    snapshot.state = rows.first().map_or(Ok(Default::default()), |row| Ok::<_, DbErr>((get(row, 0)?, get(row, 1)?)))?;
+    Ok(Ok(snapshot))
 }

@@ -2,15 +2,18 @@
 
 use super::{Counters, lane, text, write};
 use postrider_core::commit::lane::Admitted;
-use postrider_core::commit::request::{Change, RunRecord};
+use postrider_core::commit::request::{Change, Note, Poison, RunRecord};
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Class;
 use postrider_core::mail::id::{AccountId, FolderId};
-use postrider_core::mail::page::Unfetched;
+use postrider_core::mail::page::{Again, Unfetched};
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::time::Micros;
 use sea_orm::{DatabaseTransaction, DbErr, Value};
 use serde_json::{Value as Json, json};
+
+/// Closed rows of the ledger are kept for so long.
+const CLOSED_KEPT: i64 = 30 * 86_400_000_000;
 
 /// Everything of a change that is not a message: lanes, folder, account, ledger, state, run.
 pub(super) async fn write_own_rows(
@@ -24,12 +27,28 @@ pub(super) async fn write_own_rows(
 ) -> Result<(), DbErr> {
     let (id, at) = (account.0, at.0);
     match change {
-        Change::Open { folder, started, .. } => {
+        Change::Open { folder, .. } => {
             if let Some(row) = &admitted.folder {
                 insert_folder(db, account, row, folder.delimiter).await?;
             }
+            let opened_at = admitted.account.opened_at.map(|at| at.0);
             let sql = "UPDATE account SET opened_at = COALESCE(opened_at, ?2) WHERE id = ?1";
-            write(db, sql, vec![id.into(), started.0.into()]).await?;
+            write(db, sql, vec![id.into(), opened_at.into()]).await?;
+            close_shut(db, account, &[&folder.remote_id], at).await?;
+        }
+        Change::Reopen { .. } => {
+            if let Some(row) = &admitted.folder {
+                write_lanes(db, before, row).await?;
+                let sql = "UPDATE folder SET uidvalidity = ?2, exists_count = ?3, opened_at = ?4, grown_at = ?4, passed_at = NULL, \
+                           proved_at = NULL, unproved = NULL, look = NULL, misfit = NULL, surplus = 0 WHERE id = ?1";
+                let values = vec![
+                    row.id.0.into(),
+                    i64::from(row.live.uidvalidity.0).into(),
+                    i64::from(row.live.mark.exists).into(),
+                    row.opened_at.0.into(),
+                ];
+                write(db, sql, values).await?;
+            }
         }
         Change::Arrivals { page, .. } | Change::Backfill { page, .. } | Change::Retry { page, .. } => {
             if let (Some(before), Some(row)) = (before, &admitted.folder) {
@@ -40,18 +59,23 @@ pub(super) async fn write_own_rows(
         Change::Facts { gone, .. } | Change::DropFolder { uids: gone, .. } => {
             if let Some(before) = before {
                 close_failures(db, before.id, &before.failures.intersect(gone), at).await?;
+                if let Some(row) = &admitted.folder {
+                    write_lanes(db, Some(before), row).await?;
+                }
             }
             if let (Change::DropFolder { last: true, .. }, Some(before)) = (change, before) {
-                let sql = "UPDATE folder SET deleted_at = ?2, look = NULL WHERE id = ?1";
+                write(db, "DELETE FROM note WHERE folder = ?1", vec![before.id.0.into()]).await?;
+                let sql = "UPDATE folder SET deleted_at = ?2, look = NULL, misfit = NULL WHERE id = ?1";
                 write(db, sql, vec![before.id.0.into(), at.into()]).await?;
                 let sql = "UPDATE failure SET closed_at = ?2 WHERE folder = ?1 AND closed_at IS NULL";
                 write(db, sql, vec![before.id.0.into(), at.into()]).await?;
                 write_list_look(db, admitted).await?;
             }
         }
-        Change::Rename { folder, to, .. } => {
-            let sql =
-                "UPDATE folder SET remote_id = ?2, path = ?3, delimiter = ?4, role = ?5, look = NULL WHERE id = ?1";
+        Change::Rename { folder, from, to, .. } => {
+            close_shut(db, account, &[from, &to.remote_id], at).await?;
+            let sql = "UPDATE folder SET remote_id = ?2, path = ?3, delimiter = ?4, role = ?5, look = NULL, misfit = NULL \
+                       WHERE id = ?1";
             let values = vec![
                 folder.0.into(),
                 to.remote_id.clone().into(),
@@ -67,38 +91,76 @@ pub(super) async fn write_own_rows(
         Change::Look { folder, look } => {
             write(db, "UPDATE folder SET look = ?2 WHERE id = ?1", vec![folder.0.into(), text(look)?]).await?;
         }
+        Change::Misfit { folder, misfit } => {
+            write(db, "UPDATE folder SET misfit = ?2 WHERE id = ?1", vec![folder.0.into(), text(misfit)?]).await?;
+        }
         Change::Pass { started, to, unproved, .. } => {
             if let Some(row) = &admitted.folder {
                 write_lanes(db, before, row).await?;
                 let proved = row.proved_at.map(|at| at.0);
-                let look = row.look.as_ref().map(text).transpose()?.unwrap_or(Value::String(None));
                 let values = vec![
                     row.id.0.into(),
                     started.0.into(),
                     proved.into(),
                     unproved.clone().into(),
                     i64::from(to.exists).into(),
-                    look,
+                    row.surplus.into(),
+                    row.grown_at.map(|at| at.0).into(),
                 ];
-                let sql = "UPDATE folder SET passed_at = ?2, proved_at = ?3, unproved = ?4, exists_count = ?5, look = ?6 \
-                           WHERE id = ?1";
+                let sql = "UPDATE folder SET passed_at = ?2, proved_at = ?3, unproved = ?4, exists_count = ?5, look = NULL, \
+                           misfit = NULL, surplus = ?6, grown_at = ?7 WHERE id = ?1";
                 write(db, sql, values).await?;
                 // What reached the folder is settled by its clean pass.
                 let sql = "UPDATE failure SET closed_at = ?2 WHERE folder = ?1 AND closed_at IS NULL AND uid IS NULL";
                 write(db, sql, vec![row.id.0.into(), at.into()]).await?;
+                close_shut(db, account, &[&row.remote_id], at).await?;
             }
         }
         Change::ListLook(_) => write_list_look(db, admitted).await?,
-        Change::Listed { started, excluded } => {
+        Change::Listed { started, excluded, unlisted } => {
             let sql = "UPDATE account SET listed_at = ?2, list_look = NULL WHERE id = ?1";
             write(db, sql, vec![id.into(), started.0.into()]).await?;
             // What reached the account is settled by a LIST that lacks nothing.
-            let sql = "UPDATE failure SET closed_at = ?2 WHERE account = ?1 AND closed_at IS NULL AND folder IS NULL";
+            let sql = "UPDATE failure SET closed_at = ?2 WHERE account = ?1 AND closed_at IS NULL AND folder IS NULL \
+                       AND remote_id IS NULL";
             write(db, sql, vec![id.into(), at.into()]).await?;
+            let names: Vec<&Vec<u8>> = unlisted.iter().collect();
+            close_shut(db, account, &names, at).await?;
+            let sql = "DELETE FROM failure WHERE closed_at < ?1 AND account = ?2";
+            write(db, sql, vec![(at - CLOSED_KEPT).into(), id.into()]).await?;
             let sql = "UPDATE folder SET excluded = (id IN (SELECT value FROM json_each(?2))) \
                        WHERE account = ?1 AND excluded <> (id IN (SELECT value FROM json_each(?2)))";
             let ids: Vec<i64> = excluded.iter().map(|f| f.0).collect();
             write(db, sql, vec![id.into(), text(&ids)?]).await?;
+        }
+        Change::Shut { remote_id, path, folder, class, text, .. } => {
+            if let Some(shut) = admitted.account.shut.get(remote_id) {
+                let folder = folder.map(|f| f.0);
+                let sql = "INSERT INTO failure (account, folder, remote_id, path, reach, class, attempts, next_try_at, version, \
+                           text, first_at, last_at) VALUES (?1, ?2, ?3, ?4, 'folder', ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+                           ON CONFLICT (account, remote_id) WHERE closed_at IS NULL AND remote_id IS NOT NULL DO UPDATE SET \
+                           folder = excluded.folder, class = excluded.class, attempts = excluded.attempts, \
+                           next_try_at = excluded.next_try_at, version = excluded.version, text = excluded.text, \
+                           last_at = excluded.last_at";
+                let values = vec![
+                    id.into(),
+                    folder.into(),
+                    remote_id.clone().into(),
+                    path.clone().into(),
+                    class.as_str().into(),
+                    i64::from(shut.attempts).into(),
+                    shut.due_at.0.into(),
+                    env!("CARGO_PKG_VERSION").into(),
+                    text.clone().into(),
+                    shut.first_at.0.into(),
+                    at.into(),
+                ];
+                write(db, sql, values).await?;
+            }
+        }
+        Change::Note(note) => write_note(db, account, note, at).await?,
+        Change::SizesEstimated => {
+            write(db, "UPDATE account SET sizes_estimated = TRUE WHERE id = ?1", vec![id.into()]).await?;
         }
         Change::Fail { folder, class, text } => fail(db, account, *folder, *class, text, at).await?,
         Change::State { state, reason, next_attempt_at, event } => {
@@ -114,6 +176,45 @@ pub(super) async fn write_own_rows(
         Change::Finish(run) => finish(db, counters, account, run, at).await?,
     }
     Ok(())
+}
+
+/// Closes the ledger rows of names that open, or are gone.
+async fn close_shut(db: &DatabaseTransaction, account: AccountId, names: &[&Vec<u8>], at: i64) -> Result<(), DbErr> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let hex: Vec<String> = names.iter().map(|name| name.iter().map(|b| format!("{b:02X}")).collect()).collect();
+    let sql = "UPDATE failure SET closed_at = ?3 WHERE account = ?1 AND closed_at IS NULL AND remote_id IS NOT NULL \
+               AND hex(remote_id) IN (SELECT value FROM json_each(?2))";
+    write(db, sql, vec![account.0.into(), text(&hex)?, at.into()]).await.map(|_| ())
+}
+
+/// A note of poison, or its end.
+async fn write_note(db: &DatabaseTransaction, account: AccountId, note: &Note, at: i64) -> Result<(), DbErr> {
+    let (about, folder, remote_id, uidvalidity, uid) = match &note.about {
+        Poison::Examine(name) => ("examine", 0, name.clone(), 0, 0),
+        Poison::Index(name) => ("index", 0, name.clone(), 0, 0),
+        Poison::Mail(folder, uidvalidity, uid) => ("mail", folder.0, Vec::new(), uidvalidity.0, *uid),
+    };
+    let mut values = vec![
+        account.0.into(),
+        about.into(),
+        folder.into(),
+        remote_id.into(),
+        i64::from(uidvalidity).into(),
+        i64::from(uid).into(),
+    ];
+    if note.count == 0 {
+        let sql = "DELETE FROM note WHERE account = ?1 AND about = ?2 AND folder = ?3 AND remote_id = ?4 \
+                   AND uidvalidity = ?5 AND uid = ?6";
+        return write(db, sql, values).await.map(|_| ());
+    }
+    values.extend([i64::from(note.count).into(), note.text.clone().into(), at.into()]);
+    let sql = "INSERT INTO note (account, about, folder, remote_id, uidvalidity, uid, count, text, at) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+               ON CONFLICT (account, about, folder, remote_id, uidvalidity, uid) DO UPDATE SET count = excluded.count, \
+               text = excluded.text, at = excluded.at";
+    write(db, sql, values).await.map(|_| ())
 }
 
 async fn write_list_look(db: &DatabaseTransaction, admitted: &Admitted) -> Result<(), DbErr> {
@@ -173,7 +274,8 @@ pub(super) async fn close_failures(
     write(db, sql, vec![folder.0.into(), text(&uids)?, at.into()]).await.map(|_| ())
 }
 
-/// Ledger rows of messages: tried again after an hour, after a day, then on a new version.
+/// Ledger rows of messages: tried again after an hour, after a day, then on a new version; where the mail itself is not at
+/// fault, daily for ever. What is to be tried elsewhere is due now, and that try does not count.
 pub(super) async fn open_failures(
     db: &DatabaseTransaction,
     account: AccountId,
@@ -184,13 +286,20 @@ pub(super) async fn open_failures(
     if failed.is_empty() {
         return Ok(());
     }
-    let sql = "INSERT INTO failure (account, folder, uid, reach, class, attempts, next_try_at, version, text, first_at, last_at) \
-               SELECT ?1, ?2, value->>0, 'message', value->>1, 1, ?3 + 3600000000, ?4, value->>2, ?3, ?3 FROM json_each(?5) \
+    let sql = "INSERT INTO failure (account, folder, uid, reach, class, attempts, next_try_at, version, text, first_at, last_at, \
+               burst) \
+               SELECT ?1, ?2, value->>0, 'message', value->>1, value->>3, ?3 + value->>3 * 3600000000, ?4, value->>2, ?3, ?3, \
+               value->>4 FROM json_each(?5) \
                WHERE TRUE ON CONFLICT (folder, uid) WHERE closed_at IS NULL AND uid IS NOT NULL DO UPDATE SET \
-               attempts = failure.attempts + 1, class = excluded.class, text = excluded.text, version = excluded.version, \
-               last_at = excluded.last_at, \
-               next_try_at = CASE WHEN failure.attempts = 1 THEN excluded.last_at + 86400000000 ELSE NULL END";
-    let rows: Vec<Json> = failed.iter().map(|f| json!([f.uid, f.class.as_str(), f.text])).collect();
+               attempts = failure.attempts + excluded.attempts, class = excluded.class, text = excluded.text, \
+               version = excluded.version, last_at = excluded.last_at, burst = FALSE, \
+               next_try_at = CASE WHEN excluded.attempts = 0 OR failure.attempts = 0 THEN excluded.next_try_at \
+               WHEN failure.attempts = 1 OR excluded.class <> 'invalid_data' THEN excluded.last_at + 86400000000 ELSE NULL END";
+    let row = |f: &Unfetched| {
+        let tries = i64::from(f.again != Again::Elsewhere);
+        json!([f.uid, f.class.as_str(), f.text, tries, i64::from(f.again == Again::WithBurst)])
+    };
+    let rows: Vec<Json> = failed.iter().map(row).collect();
     let version = env!("CARGO_PKG_VERSION");
     write(db, sql, vec![account.0.into(), folder.0.into(), at.into(), version.into(), text(&rows)?]).await.map(|_| ())
 }

@@ -78,13 +78,13 @@ impl Follower {
     /// A run of everything, now or right after the one that is under way; a wait inside that one is cut short.
     pub(super) fn run_now(&mut self, now: Now, out: &mut Vec<Output>) {
         if let Stage::Working(machine) = &self.stage {
-            self.again = Some(Scope::Everything);
-            if machine.phase() == "waiting" {
+            self.again = Some(Scope::Insist);
+            if matches!(machine.phase(), "waiting" | "reopening") {
                 self.drive(Event::Woke, now, out);
             }
             return;
         }
-        self.begin_run(Scope::Everything, now, out);
+        self.begin_run(Scope::Insist, now, out);
     }
 
     pub(super) fn end_run(&mut self, after: After, now: Now, out: &mut Vec<Output>) {

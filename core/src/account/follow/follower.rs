@@ -66,6 +66,8 @@ pub struct Follower {
     pub(super) second_at: Option<Duration>,
     /// The server has no IDLE.
     pub(super) unable: bool,
+    /// Watches were cut early: IDLE is begun anew before the time at which that happened.
+    pub(super) renew: Option<Duration>,
     pub(super) connected_once: bool,
     pub(super) held: Option<(Failure, Duration)>,
     pub(super) trouble: Option<Failure>,
@@ -109,6 +111,7 @@ impl Follower {
             second_looks: 0,
             second_at: None,
             unable: false,
+            renew: None,
             connected_once: false,
             held: None,
             trouble: None,
@@ -179,21 +182,29 @@ impl Follower {
             Stage::Ended => told("idle", "the server has stopped".into(), None),
             Stage::Resting { next, .. } => match &self.trouble {
                 Some(failure) => told(waiting(failure), failure.to_string(), Some(*next)),
-                None => told("idle", String::new(), Some(*next)),
+                None => told("idle", self.standing(), Some(*next)),
             },
             Stage::Working(machine) => match (machine.phase(), &self.held, &self.trouble) {
                 ("connecting", Some((failure, next)), _) => told("waiting", failure.to_string(), Some(*next)),
-                ("waiting", _, Some(failure)) => told(waiting(failure), failure.to_string(), self.wakes),
+                ("waiting" | "reopening", _, Some(failure)) => told(waiting(failure), failure.to_string(), self.wakes),
                 // What was lost is not back before somebody has logged in.
                 ("opening" | "connecting", _, Some(failure)) if self.main.is_none() => {
                     told(waiting(failure), failure.to_string(), None)
                 }
-                ("opening" | "connecting" | "waiting", ..) if !self.connected_once => {
+                ("opening" | "reopening" | "connecting" | "waiting", ..) if !self.connected_once => {
                     told("starting", "logging in".into(), None)
                 }
                 ("connecting", ..) => told("running", "logging in".into(), None),
                 _ => told("running", String::new(), None),
             },
+        }
+    }
+
+    /// How many folders stand still, in words; empty when none does.
+    fn standing(&self) -> String {
+        match self.folders.iter().filter(|f| !f.excluded && (f.standing || f.shut)).count() {
+            0 => String::new(),
+            n => format!("{n} folder(s) stand still"),
         }
     }
 
@@ -335,7 +346,7 @@ impl Follower {
             }
             Outcome::Success | Outcome::Partial => {
                 self.history.failed_runs = 0;
-                self.trouble = None;
+                self.trouble.clone_from(&summary.inbox);
             }
             Outcome::Cancelled => self.trouble = None,
         }

@@ -12,7 +12,6 @@ use crate::mail::change::{Hint, Unwatched};
 use crate::mail::cursor::Mark;
 use crate::mail::id::{AccountId, Incarnation};
 use crate::recovery::history::History;
-use std::collections::BTreeMap;
 
 fn at(seconds: u64) -> Now {
     Now { wall: Micros::from_seconds(i64::try_from(seconds).unwrap() + 1_000_000), mono: Duration::from_secs(seconds) }
@@ -24,14 +23,7 @@ fn follower(begin: Begin) -> Follower {
 }
 
 fn snapshot() -> Event {
-    let account =
-        AccountRow { id: AccountId(1), incarnation: Incarnation(1), opened_at: None, listed_at: None, list_look: None };
-    Event::Opened(Box::new(AccountSnapshot {
-        account,
-        folders: Vec::new(),
-        due: BTreeMap::new(),
-        state: Default::default(),
-    }))
+    Event::Opened(Box::new(AccountSnapshot::of(AccountRow::fresh(AccountId(1), Incarnation(1)))))
 }
 
 fn inbox() -> FolderLine {
@@ -42,6 +34,7 @@ fn inbox() -> FolderLine {
         role: None,
         excluded: false,
         standing: false,
+        shut: false,
         looked: Some(Depth::Full),
         mark: Mark { uidnext: 5, exists: 4, modseq: 0 },
         unread: false,

@@ -112,6 +112,8 @@ pub enum Output {
         remote_id: Vec<u8>,
         /// UIDNEXT and EXISTS as the last pass saw them.
         seen: (u32, u32),
+        /// Begin IDLE anew after this: connections were cut when it lasted longer.
+        renew: Option<Duration>,
     },
     /// Send `Tick` after this much monotonic time; replaces the tick before.
     TickAfter(Duration),

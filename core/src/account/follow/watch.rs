@@ -7,7 +7,7 @@ use crate::account::machine::Action;
 use crate::account::summary::FolderLine;
 use crate::failure::Failure;
 use crate::mail::change::{Hint, Unwatched};
-use crate::mail::id::SessionId;
+use crate::mail::id::{FolderId, SessionId};
 use crate::recovery::decide::{Verdict, decide};
 use crate::recovery::history::SURVIVAL;
 use crate::time::Now;
@@ -20,6 +20,11 @@ const BESIDE_AGAIN: Duration = Duration::from_secs(60);
 const FRUITLESS: u8 = 5;
 /// For so long.
 const FRUITLESS_WAIT: Duration = Duration::from_secs(30);
+
+/// The longest wait before a watch that was cut is begun anew.
+const WATCH_WAIT: Duration = Duration::from_secs(90);
+/// A watch that was cut sooner tells nothing about how long one lives.
+const RENEW_LEAST: Duration = Duration::from_secs(5);
 
 impl Follower {
     /// Between runs the session watches INBOX; where it cannot, it is given back.
@@ -46,7 +51,7 @@ impl Follower {
         let Some(held) = held else { return false };
         self.watches += 1;
         held.watch = Some(self.watches);
-        out.push(Output::Watch { number: self.watches, which, remote_id, seen });
+        out.push(Output::Watch { number: self.watches, which, remote_id, seen, renew: self.renew });
         true
     }
 
@@ -95,10 +100,9 @@ impl Follower {
         let Some(inbox) = self.live_end() else { return };
         match &self.stage {
             // A run that is only beginning or ending takes no hints: they are looked at right after it.
-            Stage::Working(machine) if matches!(machine.phase(), "opening" | "closing") => {
+            Stage::Working(machine) if matches!(machine.phase(), "opening" | "reopening" | "closing") => {
                 if self.after == After::Rest {
-                    let folders = [(inbox, depth)].into_iter().collect();
-                    self.again.get_or_insert(Scope::Some { list: false, folders });
+                    self.look_again(inbox, depth);
                 }
             }
             Stage::Working(_) => self.drive(Event::Nudged(inbox, depth), now, out),
@@ -116,6 +120,15 @@ impl Follower {
                 self.hinted = true;
             }
             Stage::Resting { .. } | Stage::Parked(..) | Stage::Paused | Stage::Ended => {}
+        }
+    }
+
+    /// Adds a folder to what is looked at right after the run; the closest look that was asked for counts.
+    fn look_again(&mut self, folder: FolderId, depth: Depth) {
+        let nothing = || Scope::Some { list: false, folders: Default::default() };
+        if let Scope::Some { folders, .. } = self.again.get_or_insert_with(nothing) {
+            let wanted = folders.entry(folder).or_insert(depth);
+            *wanted = (*wanted).max(depth);
         }
     }
 
@@ -158,13 +171,22 @@ impl Follower {
     pub(super) fn lost(&mut self, failure: Failure, since: Duration, now: Now, out: &mut Vec<Output>) {
         let Stage::Resting { next, .. } = &self.stage else { return };
         let next = *next;
-        if now.mono.saturating_sub(since) >= SURVIVAL {
+        let life = now.mono.saturating_sub(since);
+        if life >= SURVIVAL {
             self.history.survived();
+        } else if life >= RENEW_LEAST {
+            let renew = life * 4 / 5;
+            self.renew = Some(self.renew.map_or(renew, |before| before.min(renew)));
         }
         self.history.failed(&failure, now.wall);
         out.push(Output::Run(self.run, Action::Report(failure.clone())));
-        let verdict = decide(&failure, &self.history, &self.rules.settings.policy, now);
-        if let Verdict::Wait(wait) | Verdict::Restart(wait) = verdict {
+        // It is never given up for the schedule: at the longest wait it is kept up.
+        let wait = match decide(&failure, &self.history, &self.rules.settings.policy, now) {
+            Verdict::Wait(wait) | Verdict::Restart(wait) => Some(wait),
+            Verdict::GiveUp if !self.is_cooling() => Some(WATCH_WAIT),
+            _ => None,
+        };
+        if let Some(wait) = wait {
             let inbox = self.live_end().map(|id| (id, Depth::Quick));
             let scope = Scope::Some { list: false, folders: inbox.into_iter().collect() };
             let again = now.mono.saturating_add(wait);

@@ -16,6 +16,8 @@ const RESTING: usize = 1024;
 const TEXT_LIMIT: usize = 1024 * 1024;
 /// A literal that is no body beyond this is skipped.
 const LITERAL_LIMIT: u64 = 64 * 1024;
+/// Of a line that is too long, its end.
+const KEPT: usize = 64;
 /// Pieces of one response beyond this end the session.
 const PARTS: usize = 4096;
 /// As much of each body's beginning is kept, for its header.
@@ -56,6 +58,10 @@ pub struct FrameReader {
     silence: Duration,
     /// Octets read so far.
     pub octets: Arc<AtomicU64>,
+    /// Octets that a question wants: of bodies, and of the lines that [`FrameReader::count_useful`] names.
+    pub useful: Arc<AtomicU64>,
+    /// Octets of the last frame's lines.
+    last: u64,
 }
 
 fn broken(text: &str) -> Failure {
@@ -66,13 +72,25 @@ impl FrameReader {
     /// A reader that gives up when no octet comes for `silence`.
     #[must_use]
     pub fn new(silence: Duration) -> Self {
-        Self { buffer: Vec::with_capacity(BUFFER), start: 0, silence, octets: Arc::default() }
+        Self {
+            buffer: Vec::with_capacity(BUFFER),
+            start: 0,
+            silence,
+            octets: Arc::default(),
+            useful: Arc::default(),
+            last: 0,
+        }
     }
 
     /// Whether octets wait that no frame has taken: none may survive a STARTTLS handshake.
     #[must_use]
     pub fn has_leftover(&self) -> bool {
         self.start < self.buffer.len()
+    }
+
+    /// The last frame was what a question wants: its octets may extend a deadline, as small talk never does.
+    pub fn count_useful(&mut self) {
+        self.useful.fetch_add(std::mem::take(&mut self.last), Ordering::Relaxed);
     }
 
     fn waiting(&self) -> &[u8] {
@@ -149,10 +167,10 @@ impl FrameReader {
             let take = waiting.get(..end.unwrap_or(waiting.len())).unwrap_or_default();
             if text.len() + take.len() > room {
                 truncated = true;
-                // The end of a line may announce a literal: that much is always kept.
-                let keep = take.len().saturating_sub(64);
-                text.clear();
-                text.extend_from_slice(take.get(keep..).unwrap_or_default());
+                // The end of a line may announce a literal: that much is always kept, however the line was cut into pieces.
+                text.extend_from_slice(take.get(take.len().saturating_sub(KEPT)..).unwrap_or_default());
+                let cut = text.len().saturating_sub(KEPT);
+                text.drain(..cut);
             } else {
                 text.extend_from_slice(take);
             }
@@ -187,6 +205,7 @@ impl FrameReader {
             let mut text = Vec::new();
             frame.truncated |= self.line(stream, &mut text, TEXT_LIMIT.saturating_sub(used)).await?;
             used += text.len();
+            self.last = if frame.parts.is_empty() { 0 } else { self.last } + text.len() as u64;
             // Every part costs memory, also an empty one.
             if frame.parts.len() > PARTS {
                 return Err(broken("a response of too many literals"));
@@ -266,6 +285,7 @@ impl FrameReader {
             head.take(piece);
             self.start += n;
             left -= n as u64;
+            self.useful.fetch_add(n as u64, Ordering::Relaxed);
         }
         Ok(Part::Body { head: head.bytes, length })
     }

@@ -10,6 +10,10 @@ use postrider_core::time::Micros;
 const TEXT_LIMIT: usize = 500;
 /// Flags of one message beyond this, in octets, are not told.
 const FLAGS_LIMIT: usize = 64 * 1024;
+/// A folder's name beyond this, in octets, cannot be read.
+const NAME_LIMIT: usize = 4 * 1024;
+/// Words of a CAPABILITY, and octets of each; what is beyond is passed over.
+const CAPABILITIES: (usize, usize) = (1000, 64);
 
 /// The word of a status response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +39,8 @@ pub struct Told {
     pub code: Option<String>,
     /// The text after it.
     pub text: String,
+    /// All of it as it came, to be searched for what must not be kept.
+    pub whole: String,
 }
 
 /// What a FETCH line tells. `None` = not told; never "empty".
@@ -52,6 +58,8 @@ pub struct FetchLine {
     pub modseq: Option<i64>,
     /// The body: streamed into the sink.
     pub body: Option<BodySeen>,
+    /// Its list was closed: else it tells nothing.
+    pub closed: bool,
 }
 
 /// How the body came.
@@ -139,12 +147,12 @@ fn status_word(token: Option<Token<'_>>) -> Option<Status> {
 
 /// Code and text. The text after a code may be missing (Gmail's HIGHESTMODSEQ).
 fn told(status: Status, tokens: &mut Tokens<'_>) -> Told {
+    let whole = lossy(tokens.rest());
     // Bounded, and free of control characters: it is shown to people.
-    let rest: String =
-        lossy(tokens.rest()).chars().map(|c| if c.is_control() { ' ' } else { c }).take(TEXT_LIMIT).collect();
+    let rest: String = whole.chars().map(|c| if c.is_control() { ' ' } else { c }).take(TEXT_LIMIT).collect();
     match rest.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
-        Some((code, text)) => Told { status, code: Some(code.to_owned()), text: text.trim().to_owned() },
-        None => Told { status, code: None, text: rest },
+        Some((code, text)) => Told { status, code: Some(code.to_owned()), text: text.trim().to_owned(), whole },
+        None => Told { status, code: None, text: rest, whole },
     }
 }
 
@@ -181,7 +189,7 @@ fn atoms(tokens: &mut Tokens<'_>) -> Vec<String> {
     let name = |token| {
         if let Token::Atom(atom) = token { Some(lossy(atom).to_ascii_uppercase()) } else { None }
     };
-    tokens.filter_map(name).collect()
+    tokens.filter_map(name).filter(|word| word.len() <= CAPABILITIES.1).take(CAPABILITIES.0).collect()
 }
 
 fn list(tokens: &mut Tokens<'_>) -> Option<Response> {
@@ -196,12 +204,24 @@ fn list(tokens: &mut Tokens<'_>) -> Option<Response> {
             _ => return None,
         }
     }
-    let delimiter = tokens.next()?.string().and_then(|d| lossy(&d).chars().next());
+    let delimiter = match tokens.next()? {
+        delimiter @ (Token::Quoted(_) | Token::Atom(_)) => delimiter.string().and_then(|d| lossy(&d).chars().next()),
+        _ => return None,
+    };
     let name = match tokens.next()? {
         // A folder may be called NIL.
         Token::Atom(atom) => atom.to_vec(),
         other => other.string()?,
     };
+    // What follows may be the list of extended data, which begins with a string; anything else was a part of the name.
+    let ends = match tokens.next() {
+        None => true,
+        Some(Token::Open) => matches!(tokens.next(), Some(Token::Quoted(_) | Token::Literal(_))),
+        Some(_) => false,
+    };
+    if name.is_empty() || name.len() > NAME_LIMIT || !ends {
+        return None;
+    }
     Some(Response::List { attributes, delimiter, name })
 }
 
@@ -213,47 +233,70 @@ fn fetch(tokens: &mut Tokens<'_>) -> Response {
     while let Some(token) = tokens.next() {
         let name = match token {
             Token::Atom(name) => name.to_ascii_uppercase(),
-            // The end of the list, or something that is no item: what was read before it stands.
+            Token::Close => {
+                line.closed = tokens.next().is_none();
+                break;
+            }
+            // Something that is no item: the line does not end as it must.
             _ => break,
         };
-        match name.as_slice() {
-            b"UID" => line.uid = tokens.next().and_then(|t| t.number()).filter(|uid| *uid > 0),
-            b"RFC822.SIZE" => line.size = tokens.next().and_then(|t| t.number()),
-            b"INTERNALDATE" => {
-                line.internal_date = tokens.next().and_then(|t| t.string()).and_then(|d| date::parse(&lossy(&d)));
+        // One value is taken whole, whatever its shape; then it is judged.
+        let Some(value) = value(tokens) else { break };
+        match (name.as_slice(), value) {
+            (b"UID", Value::One(token)) => line.uid = token.number().filter(|uid| *uid > 0),
+            (b"RFC822.SIZE", Value::One(token)) => line.size = token.number(),
+            (b"INTERNALDATE", Value::One(token)) => {
+                line.internal_date = token.string().and_then(|date| date::parse(&lossy(&date)));
             }
-            b"FLAGS" => match flags(tokens) {
-                Some(flags) => line.flags = Some(flags),
-                None => break,
-            },
-            b"MODSEQ" => {
-                tokens.next();
-                line.modseq = tokens.next().and_then(|t| t.number());
-                tokens.next();
-            }
-            b"BODY[]" | b"BODY[]<0>" => {
-                line.body = match tokens.next() {
-                    Some(Token::Body(head, length)) => Some(BodySeen::Streamed { head: head.to_vec(), length }),
-                    Some(Token::Atom(_)) => Some(BodySeen::Nil),
-                    Some(other) => other.string().map(BodySeen::Inline),
-                    None => None,
+            (b"FLAGS", Value::List(tokens)) => line.flags = flags(tokens),
+            (b"MODSEQ", Value::One(token)) => line.modseq = token.number(),
+            (b"MODSEQ", Value::List(tokens)) => line.modseq = tokens.first().and_then(Token::number),
+            (b"BODY[]" | b"BODY[]<0>", Value::One(token)) => {
+                line.body = match token {
+                    Token::Body(head, length) => Some(BodySeen::Streamed { head: head.to_vec(), length }),
+                    Token::Atom(_) => Some(BodySeen::Nil),
+                    other => other.string().map(BodySeen::Inline),
                 };
             }
-            _ => tokens.skip_value(),
+            _ => {}
         }
     }
     Response::Fetch(line)
 }
 
-/// A flag list that never closes is not told: never "no flags".
-fn flags(tokens: &mut Tokens<'_>) -> Option<Flags> {
-    if tokens.next()? != Token::Open {
-        return None;
+/// The value of an item.
+enum Value<'a> {
+    One(Token<'a>),
+    /// A list, without its parentheses.
+    List(Vec<Token<'a>>),
+}
+
+/// Takes one value, a list however deep; `None` when it never ends.
+fn value<'a>(tokens: &mut Tokens<'a>) -> Option<Value<'a>> {
+    match tokens.next()? {
+        Token::Close => None,
+        Token::Open => {
+            let (mut list, mut depth) = (Vec::new(), 1_usize);
+            loop {
+                match tokens.next()? {
+                    Token::Open => depth += 1,
+                    Token::Close => depth -= 1,
+                    token => list.push(token),
+                }
+                if depth == 0 {
+                    return Some(Value::List(list));
+                }
+            }
+        }
+        token => Some(Value::One(token)),
     }
+}
+
+/// Flags that cannot be read, or are too many, are not told: never "no flags".
+fn flags(tokens: Vec<Token<'_>>) -> Option<Flags> {
     let (mut names, mut octets) = (Vec::new(), 0);
-    loop {
-        match tokens.next()? {
-            Token::Close => break,
+    for token in tokens {
+        match token {
             Token::Atom(atom) => names.push(lossy(atom)),
             Token::Quoted(name) => names.push(lossy(&name).replace(' ', "_")),
             _ => return None,
@@ -297,7 +340,19 @@ mod tests {
         };
         assert_eq!(text("* LIST (\\HasNoChildren) \"/\" INBOX"), want("INBOX", Some('/')));
         assert_eq!(text("* LIST (\\HasNoChildren) NIL \"a \\\"b\""), want("a \"b", None));
-        assert_eq!(text("* LIST ("), Response::BadList);
+        assert_eq!(text("* LIST (\\HasNoChildren) \"/\" x (\"OLDNAME\" (\"y\"))"), want("x", Some('/')));
+        let long = format!("* LIST () \"/\" {}", "x".repeat(NAME_LIMIT + 1));
+        for bad in [
+            "* LIST (",
+            "* LIST (\\X (a b)) \"/\" x",
+            "* LIST () \"/\" Sent Items",
+            "* LIST () \"/\" Foo(bar)",
+            "* LIST () \"/\" \"\"",
+            "* LIST () x",
+            &long,
+        ] {
+            assert_eq!(text(bad), Response::BadList, "{bad}");
+        }
     }
 
     #[test]
@@ -312,7 +367,14 @@ mod tests {
             (Some(9), "\\Seen", None, None)
         );
         let Response::Fetch(line) = text("* 1 FETCH (UID 9 FLAGS (\\Seen") else { panic!() };
-        assert_eq!((line.uid, line.flags), (Some(9), None));
+        assert_eq!((line.uid, line.flags, line.closed), (Some(9), None, false));
+        let Response::Fetch(line) = text("* 1 FETCH (UID 9 FLAGS (a)") else { panic!() };
+        assert_eq!((line.uid, line.closed), (Some(9), false), "a line without its end tells nothing");
+        for odd in ["INTERNALDATE (x (y) z)", "FLAGS NIL", "MODSEQ 9", "RFC822.SIZE (1)", "BODYSTRUCTURE (a \"b\" (c))"]
+        {
+            let Response::Fetch(line) = text(&format!("* 1 FETCH ({odd} UID 9)")) else { panic!() };
+            assert_eq!((line.uid, line.closed), (Some(9), true), "{odd}");
+        }
         let Response::Fetch(line) = text("* 1 FETCH (UID 4294967296 FLAGS ())") else { panic!() };
         assert_eq!((line.uid, line.flags), (None, Some(Flags::default())));
         let Response::Fetch(line) = text("* 1 FETCH (UID 1 BODY[] NIL MODSEQ (12) FLAGS (a))") else { panic!() };

@@ -1,0 +1,256 @@
+//! The end of a pass: what it saw is compared with our rows, facts are committed (those about UIDs on their way wait), and
+//! the mark goes last.
+
+use crate::account::event::Depth;
+use crate::account::evidence::{Sight, judge_folder};
+use crate::account::machine::Action;
+use crate::account::pass::{FolderRows, Pass, Seen};
+use crate::account::run::{Folder, Run, leave};
+use crate::commit::request::{Change, Rewind};
+use crate::commit::rows::Misfit;
+use crate::mail::change::Examined;
+use crate::mail::cursor::Mark;
+use crate::mail::flags::Flags;
+use crate::mail::id::FolderId;
+use crate::mail::uid_set::UidSet;
+use crate::time::{Micros, Now};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Facts in one commit.
+const FACTS_CHUNK: usize = 2000;
+/// Commits of facts that are not acknowledged.
+const FACTS_IN_FLIGHT: usize = 2;
+
+/// What a pass concluded and has not committed.
+#[derive(Debug)]
+pub(super) struct Settling {
+    pub(super) seen: Seen,
+    flags: Pending,
+    gone: UidSet,
+    put_back: UidSet,
+    /// Something is a first look only: the mark stays.
+    held: bool,
+    rewind: Option<Rewind>,
+    pub(super) unacked: usize,
+}
+
+/// Flags that are to be committed, in the order of their UIDs. What waits for its page goes to the end of the line, so that
+/// each is looked at a few times and not at every step.
+#[derive(Debug)]
+struct Pending {
+    flags: VecDeque<(u32, Flags)>,
+}
+
+impl Pending {
+    fn new(flags: BTreeMap<u32, Flags>) -> Self {
+        Self { flags: flags.into_iter().collect() }
+    }
+
+    /// The next ones that are not about a UID on its way.
+    fn take(&mut self, most: usize, busy: &UidSet) -> Vec<(u32, Flags)> {
+        let (mut taken, mut waiting) = (Vec::new(), VecDeque::new());
+        while taken.len() < most
+            && let Some((uid, flags)) = self.flags.pop_front()
+        {
+            if busy.contains(uid) {
+                waiting.push_back((uid, flags));
+            } else {
+                taken.push((uid, flags));
+            }
+        }
+        self.flags.extend(waiting);
+        taken
+    }
+}
+
+/// What the end of a pass says.
+#[derive(Debug)]
+pub(super) struct Marked {
+    started: Micros,
+    examined: Examined,
+    put_back: UidSet,
+    unproved: Option<String>,
+    surplus: i64,
+    rewind: Option<Rewind>,
+}
+
+impl Marked {
+    /// Counting leaves what is known of the folder's surplus as it is.
+    pub(super) fn counted(started: Micros, examined: Examined, folder: &Folder) -> Self {
+        let (unproved, surplus) = (folder.row.unproved.clone(), folder.row.surplus);
+        Self { started, examined, put_back: UidSet::new(), unproved, surplus, rewind: None }
+    }
+}
+
+impl Run {
+    pub(super) fn on_pass_rows(&mut self, id: FolderId, rows: &FolderRows, now: Now, out: &mut Vec<Action>) {
+        let sight = self.session.map(|session| (session, self.settings.confirm_after, self.settings.guard_floor));
+        let Some(folder) = self.folders.get_mut(&id) else { return };
+        let Some(Pass::Reading { seen, busy }) = folder.pass.take() else { return };
+        let Some((session, confirm_after, floor)) = sight else {
+            folder.wanted = true;
+            return;
+        };
+        let on_their_way = busy.union(&folder.in_flight()).minus(&folder.fresher);
+        let living = rows.living.uids();
+        let listed = seen.rows.uids();
+        let known = living.union(&rows.failures).union(&busy).union(&folder.in_flight()).union(&folder.fresher);
+
+        let mut flags = BTreeMap::new();
+        for (uid, told) in seen.rows.iter() {
+            let differs = rows.living.get(uid).map_or_else(|| on_their_way.contains(uid), |held| held != told);
+            if differs && !folder.fresher.contains(uid) {
+                flags.insert(uid, told.clone());
+            }
+        }
+        let horizon = seen.horizon(folder.row.live.uidnext);
+        let below = UidSet::range(1, horizon.saturating_sub(1));
+        let absent =
+            living.union(&rows.failures).union(&on_their_way).minus(&listed).minus(&folder.fresher).intersect(&below);
+        let absent = if seen.misfit.is_some() { UidSet::new() } else { absent.minus(&seen.kept) };
+        // A page on its way may be rows by the time that its absence is committed: it counts like them.
+        let ours = living.union(&on_their_way);
+        let sight = Sight { session, at: seen.started, confirm_after };
+        let ruling = judge_folder(
+            seen.examined.uidvalidity,
+            absent.intersect(&ours),
+            ours.len(),
+            seen.examined.exists,
+            floor,
+            folder.row.look.as_ref(),
+            sight,
+        );
+        let limit = folder.row.live.uidnext.min(horizon);
+        let arrived = UidSet::range(1, limit.saturating_sub(1));
+        let put_back = listed.intersect(&arrived).minus(&known).minus(&folder.row.backfill.remaining);
+        if !ruling.held.is_empty() {
+            self.second_look = true;
+            leave(
+                &mut self.left,
+                format!(
+                    "folder {}: {} of {} messages would end at once; a second look, {} s later on a new session, must agree",
+                    folder.row.path,
+                    ruling.held.len(),
+                    living.len(),
+                    confirm_after.as_secs()
+                ),
+            );
+        }
+        // What only one of two looks lacks is looked at again; until then the mark stays.
+        let again = !seen.kept.intersect(&living).is_empty();
+        let (uidvalidity, surplus, at) = (seen.examined.uidvalidity, seen.surplus, seen.started);
+        let again = again.then(|| Misfit { uidvalidity, listed: listed.clone(), surplus, session, at });
+        let misfit = seen.misfit.clone().or(again);
+        self.second_look |= misfit.is_some();
+        let gone = absent.minus(&ruling.held);
+        let unacked = usize::from(ruling.look.is_some()) + usize::from(misfit.is_some());
+        let rewind = seen.fell.then(|| {
+            let top = listed.union(&known).last().map_or(1, |uid| uid.saturating_add(1));
+            Rewind { from: folder.row.live.uidnext, to: top }
+        });
+        let held = !ruling.held.is_empty() || misfit.is_some();
+        folder.pass = Some(Pass::Settling(Box::new(Settling {
+            seen,
+            flags: Pending::new(flags),
+            gone,
+            put_back,
+            held,
+            rewind,
+            unacked,
+        })));
+        let owner = self.pass_owner(id);
+        if let Some(look) = ruling.look {
+            self.commit(owner, Change::Look { folder: id, look }, now, out);
+        }
+        if let Some(misfit) = misfit {
+            self.commit(owner, Change::Misfit { folder: id, misfit }, now, out);
+        }
+    }
+
+    /// Sends the facts that need not wait; sends the mark when none are left.
+    pub(super) fn settle(&mut self, id: FolderId, mut pass: Box<Settling>, now: Now, out: &mut Vec<Action>) {
+        let Some(folder) = self.folders.get(&id) else { return };
+        let busy = folder.in_flight();
+        let uidvalidity = pass.seen.examined.uidvalidity;
+        // Senders are bounded: the next facts go when these are acknowledged.
+        if pass.unacked >= FACTS_IN_FLIGHT {
+            self.set_pass(id, Some(Pass::Settling(pass)));
+            return;
+        }
+        let mut facts = Vec::new();
+        let mut gone = pass.gone.minus(&busy);
+        pass.gone = pass.gone.intersect(&busy);
+        while pass.unacked + facts.len() < FACTS_IN_FLIGHT {
+            let flags = pass.flags.take(FACTS_CHUNK, &busy);
+            let part: UidSet = gone.iter().take(FACTS_CHUNK).collect();
+            gone = gone.minus(&part);
+            if flags.is_empty() && part.is_empty() {
+                break;
+            }
+            facts.push((flags, part));
+        }
+        pass.gone = pass.gone.union(&gone);
+        for (flags, gone) in facts {
+            pass.unacked += 1;
+            self.counts.facts += flags.len() as u64 + gone.len();
+            let change = Change::Facts { folder: id, uidvalidity, flags, gone };
+            let owner = self.pass_owner(id);
+            self.commit(owner, change, now, out);
+        }
+        if pass.unacked > 0 || !pass.flags.flags.is_empty() || !pass.gone.is_empty() {
+            self.set_pass(id, Some(Pass::Settling(pass)));
+            return;
+        }
+        if pass.held {
+            if let Some(folder) = self.folders.get_mut(&id) {
+                folder.looked = true;
+                folder.seen = Some(Depth::Full);
+                // What was shown can be read; what was not shown is no hole.
+                folder.see(&pass.seen, false);
+            }
+            return;
+        }
+        let Settling { seen, put_back, rewind, .. } = *pass;
+        let (unproved, surplus) = (seen.unproved.clone(), seen.surplus);
+        let (started, examined) = (seen.started, seen.examined);
+        let marked = Marked { started, examined, put_back, unproved, surplus, rewind };
+        self.mark(id, marked, Some(seen), now, out);
+    }
+
+    /// The end of a pass: the mark is committed, or, where nothing changed, the proof is left to be written later.
+    pub(super) fn mark(&mut self, id: FolderId, marked: Marked, seen: Option<Seen>, now: Now, out: &mut Vec<Action>) {
+        let Marked { started, examined, put_back, unproved, surplus, rewind } = marked;
+        let (rounds, owner) = (self.rounds, self.pass_owner(id));
+        let Some(folder) = self.folders.get_mut(&id) else { return };
+        let row = &mut folder.row;
+        let (from, uidvalidity) = (row.live.mark, examined.uidvalidity);
+        let to = Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
+        let whole = row.backfill.remaining.is_empty();
+        let same = from == to
+            && row.live.uidnext == to.uidnext
+            && !row.live.ended
+            && put_back.is_empty()
+            && (row.unproved == unproved && row.surplus == surplus)
+            && (row.look.is_none() && row.misfit.is_none() && !row.stands && rewind.is_none())
+            && row.passed_at.is_some()
+            && (row.proved_at.is_some() || unproved.is_some() || !whole);
+        let proves = whole && unproved.is_none();
+        // While messages are looked for, a pass ends limbo, and only a commit can say so.
+        if same && rounds == 0 {
+            row.passed_at = Some(started);
+            row.proved_at = if proves { Some(started) } else { row.proved_at };
+            folder.saw(seen.as_ref());
+            out.push(Action::Proved { folder: id, started, whole: proves });
+            return;
+        }
+        folder.pass = Some(Pass::Marking { seen });
+        let change = Change::Pass { folder: id, uidvalidity, from, to, put_back, started, unproved, surplus, rewind };
+        self.commit(owner, change, now, out);
+    }
+
+    fn set_pass(&mut self, id: FolderId, pass: Option<Pass>) {
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.pass = pass;
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The folders of a run, with what a plan asks of all of them kept at hand: nothing that is asked at every step walks them.
+
+use crate::account::run::Folder;
+use crate::mail::id::FolderId;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Orders folders: INBOX first, then by number.
+type Rank = (bool, FolderId);
+
+/// The folders, and sets that are brought up to date before they are asked.
+#[derive(Debug, Default)]
+pub(super) struct Folders {
+    map: BTreeMap<FolderId, Folder>,
+    changed: BTreeSet<FolderId>,
+    traits: BTreeMap<FolderId, Traits>,
+    wanting: BTreeSet<Rank>,
+    passing: BTreeSet<Rank>,
+    filling: BTreeSet<Rank>,
+    hungry: BTreeSet<Rank>,
+    unproven: BTreeSet<Rank>,
+    doubted: BTreeSet<Rank>,
+    inbox: Option<FolderId>,
+    unread: u64,
+    looked: u64,
+    sealed: usize,
+}
+
+/// What one folder counts for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Traits {
+    is_inbox: bool,
+    wanting: bool,
+    passing: bool,
+    filling: bool,
+    hungry: bool,
+    unproven: bool,
+    doubted: bool,
+    unread: u64,
+    looked: bool,
+    sealed: usize,
+}
+
+impl Traits {
+    fn of(folder: &Folder) -> Self {
+        let ours = !folder.row.excluded;
+        let free = ours && folder.standing.is_none();
+        let unread = folder.index.as_ref().map_or(0, |index| index.intersect(&folder.row.backfill.remaining).len());
+        let retries = !folder.due.is_empty() || !folder.lone.is_empty() || !folder.suspects.is_empty();
+        Self {
+            is_inbox: folder.is_inbox(),
+            wanting: free && folder.wanted && !folder.doubted,
+            doubted: free && folder.doubted,
+            passing: ours && folder.pass.is_some(),
+            filling: !folder.fills.is_empty(),
+            hungry: free && ((folder.index.is_some() && !folder.row.backfill.remaining.is_empty()) || retries),
+            unproven: free && folder.unproven,
+            unread,
+            looked: ours && folder.looked,
+            sealed: folder.fills.values().map(|fill| fill.unacked.len()).sum(),
+        }
+    }
+}
+
+impl Folders {
+    pub(super) fn get(&self, id: &FolderId) -> Option<&Folder> {
+        self.map.get(id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: &FolderId) -> Option<&mut Folder> {
+        self.changed.insert(*id);
+        self.map.get_mut(id)
+    }
+
+    pub(super) fn insert(&mut self, folder: Folder) {
+        let id = folder.row.id;
+        self.changed.insert(id);
+        self.map.insert(id, folder);
+    }
+
+    pub(super) fn remove(&mut self, id: &FolderId) {
+        self.changed.insert(*id);
+        self.map.remove(id);
+    }
+
+    pub(super) fn contains(&self, id: FolderId) -> bool {
+        self.map.contains_key(&id)
+    }
+
+    pub(super) fn ids(&self) -> Vec<FolderId> {
+        self.map.keys().copied().collect()
+    }
+
+    pub(super) fn values(&self) -> impl Iterator<Item = &Folder> {
+        self.map.values()
+    }
+
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Folder> {
+        self.changed.extend(self.map.keys());
+        self.map.values_mut()
+    }
+
+    /// The folder of this wire name.
+    pub(super) fn named(&self, remote_id: &[u8]) -> Option<&Folder> {
+        self.map.values().find(|f| f.row.remote_id == remote_id)
+    }
+
+    /// Brings the sets up to date: costs what has changed.
+    pub(super) fn refresh(&mut self) {
+        for id in std::mem::take(&mut self.changed) {
+            let before = self.traits.remove(&id).unwrap_or_default();
+            let now = self.map.get(&id).map(Traits::of);
+            for (set, is_in) in [
+                (&mut self.wanting, now.is_some_and(|t| t.wanting)),
+                (&mut self.passing, now.is_some_and(|t| t.passing)),
+                (&mut self.filling, now.is_some_and(|t| t.filling)),
+                (&mut self.hungry, now.is_some_and(|t| t.hungry)),
+                (&mut self.unproven, now.is_some_and(|t| t.unproven)),
+                (&mut self.doubted, now.is_some_and(|t| t.doubted)),
+            ] {
+                set.remove(&(!before.is_inbox, id));
+                if is_in {
+                    set.insert((!now.is_some_and(|t| t.is_inbox), id));
+                }
+            }
+            let now_in = now.unwrap_or_default();
+            if before.is_inbox != now_in.is_inbox {
+                self.inbox = if now_in.is_inbox { Some(id) } else { self.inbox.filter(|inbox| *inbox != id) };
+            }
+            self.unread = (self.unread + now_in.unread).saturating_sub(before.unread);
+            self.looked = (self.looked + u64::from(now_in.looked)).saturating_sub(u64::from(before.looked));
+            self.sealed = (self.sealed + now_in.sealed).saturating_sub(before.sealed);
+            if now.is_some() {
+                self.traits.insert(id, now_in);
+            }
+        }
+    }
+
+    fn in_order(set: &BTreeSet<Rank>) -> Vec<FolderId> {
+        set.iter().map(|(_, id)| *id).collect()
+    }
+
+    /// Those that a pass is wanted of, INBOX first. As of the last [`Folders::refresh`], like everything below.
+    pub(super) fn wanting(&self) -> impl Iterator<Item = FolderId> {
+        self.wanting.iter().map(|(_, id)| *id)
+    }
+
+    /// Those whose pass is under way.
+    pub(super) fn passing(&self) -> Vec<FolderId> {
+        Self::in_order(&self.passing)
+    }
+
+    /// Those that may have something to fetch.
+    pub(super) fn hungry(&self) -> Vec<FolderId> {
+        Self::in_order(&self.hungry)
+    }
+
+    /// Those whose history was read in this run and is not proved.
+    pub(super) fn unproven(&self) -> Vec<FolderId> {
+        Self::in_order(&self.unproven)
+    }
+
+    /// Those that have refused, and wait for a LIST.
+    pub(super) fn doubted(&self) -> Vec<FolderId> {
+        Self::in_order(&self.doubted)
+    }
+
+    /// Whether a pass is wanted or under way anywhere.
+    pub(super) fn is_passing(&self) -> bool {
+        !self.wanting.is_empty() || !self.passing.is_empty() || !self.doubted.is_empty()
+    }
+
+    /// Whether pages are on their way.
+    pub(super) fn is_filling(&self) -> bool {
+        !self.filling.is_empty()
+    }
+
+    /// INBOX, if there is one.
+    pub(super) fn inbox(&self) -> Option<FolderId> {
+        self.inbox
+    }
+
+    /// UIDs that are still to be read, as far as is known.
+    pub(super) fn unread(&self) -> u64 {
+        self.unread
+    }
+
+    /// Folders that were looked at.
+    pub(super) fn looked(&self) -> u64 {
+        self.looked
+    }
+
+    /// Parts of pages that are sent and not acknowledged.
+    pub(super) fn sealed(&self) -> usize {
+        self.sealed
+    }
+}

@@ -1,0 +1,204 @@
+//! Poison by cut: a mail or a folder at which sessions end costs itself, not the run.
+//!
+//! When a session ends, what its oldest open question was about gets a note, and an answer takes the note away. At the first
+//! note nothing changes. At the second (it is a row now) a mail is set aside and asked for alone after all else, a folder goes
+//! last; at the third it is a ledger row and the run goes on.
+
+use crate::account::listing::GOES_LAST;
+use crate::account::machine::{Action, Token};
+use crate::account::run::{Fill, FillKind, Owner, Run};
+use crate::commit::request::{Change, Note, Poison};
+use crate::failure::{Class, Failure};
+use crate::mail::change::Request;
+use crate::mail::id::FolderId;
+use crate::mail::page::{Again, Page, Unfetched};
+use crate::mail::uid_set::UidSet;
+use crate::time::Now;
+use std::collections::VecDeque;
+
+/// Sessions that may end so in a run; what is left is the next one's.
+pub(super) const CUTS: u32 = 30;
+/// Notes at which a thing is left alone.
+const LEFT_ALONE: u32 = 3;
+
+/// What a session's end came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// Nothing was asked that could be at fault.
+    Unnoted,
+    /// It is noted, and the session had answered nothing else: it may be the session's own trouble.
+    Noted,
+    /// It is noted, and that session worked otherwise: no try of the run.
+    AtOneThing,
+}
+
+impl Run {
+    /// Whether a session that ended with this failure may have ended at what it was asked.
+    fn is_cut(failure: &Failure) -> bool {
+        matches!(failure.class, Class::Network | Class::Timeout | Class::Provider | Class::Unknown)
+    }
+
+    /// A session has ended; `token` is a question that it did not answer. Notes what its oldest question was about.
+    pub(super) fn note_cut(
+        &mut self,
+        token: Token,
+        owner: Owner,
+        failure: &Failure,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) -> Cut {
+        if !Self::is_cut(failure) || self.session.is_none() {
+            return Cut::Unnoted;
+        }
+        let first = self.asks.iter().next().map(|(token, (owner, _))| (*token, *owner));
+        let (token, owner) = first.filter(|(first, _)| *first < token).unwrap_or((token, owner));
+        let (about, worked) = match owner {
+            Owner::Page(id, fill) => match self.poisoned_mail(id, fill) {
+                Some(found) => found,
+                None => return Cut::Unnoted,
+            },
+            _ => match self.about.get(&token) {
+                Some(Request::Examine { remote_id }) => {
+                    self.poisoned_folder(Poison::Examine(remote_id.clone()), remote_id)
+                }
+                Some(request) => match request.remote_id() {
+                    Some(name) => self.poisoned_folder(Poison::Index(name.to_vec()), name),
+                    None => return Cut::Unnoted,
+                },
+                None => return Cut::Unnoted,
+            },
+        };
+        self.cuts += 1;
+        let count = self.notes.get(&about).copied().unwrap_or(0) + 1;
+        let settled = match (&about, owner) {
+            (Poison::Mail(id, _, uid), Owner::Page(_, fill)) => {
+                self.settle_poison(*id, fill, *uid, count, failure, now, out)
+            }
+            _ => count >= LEFT_ALONE && self.is_alone_in_it(&about) && self.leave_folder(&about, failure, now, out),
+        };
+        if settled {
+            self.forget_note(&about, now, out);
+        } else {
+            self.notes.insert(about.clone(), count);
+            if count >= GOES_LAST {
+                let note = Note { about, count, text: failure.chain() };
+                self.commit(Owner::Nobody, Change::Note(note), now, out);
+            }
+        }
+        if worked { Cut::AtOneThing } else { Cut::Noted }
+    }
+
+    fn poisoned_folder(&self, about: Poison, name: &[u8]) -> (Poison, bool) {
+        let worked = self.answered.iter().any(|answered| answered != name);
+        (about, worked)
+    }
+
+    /// Whether the same question was answered about another folder in this run: else it may be the server that is ill.
+    fn is_alone_in_it(&self, about: &Poison) -> bool {
+        match about {
+            Poison::Examine(name) => self.opened.iter().any(|opened| opened != name),
+            Poison::Index(name) => self.indexed.iter().any(|indexed| indexed != name),
+            Poison::Mail(..) => true,
+        }
+    }
+
+    /// The first UID that a page has not settled.
+    fn poisoned_mail(&self, id: FolderId, fill: Token) -> Option<(Poison, bool)> {
+        let folder = self.folders.get(&id)?;
+        let fill = folder.fills.get(&fill)?;
+        let uid = fill.open.intersect(&fill.asked).first()?;
+        let worked = self.answered.contains(&folder.row.remote_id);
+        Some((Poison::Mail(id, folder.row.live.uidvalidity, uid), worked))
+    }
+
+    /// At the third note, or when a row is tried again, the mail is a row of the ledger. At the second it is set aside, and
+    /// the rest of its page comes in halves.
+    #[expect(clippy::too_many_arguments, reason = "what ended, where, how often, and the step's own two")]
+    fn settle_poison(
+        &mut self,
+        id: FolderId,
+        token: Token,
+        uid: u32,
+        count: u32,
+        failure: &Failure,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) -> bool {
+        let size = self.settings.page_messages;
+        let Some(folder) = self.folders.get_mut(&id) else { return false };
+        let Some(fill) = folder.fills.get(&token) else { return false };
+        let (kind, alone) = (fill.kind, fill.asked.len() == 1);
+        let is_row = kind == FillKind::Retry && folder.row.failures.contains(uid);
+        if !alone || (count < LEFT_ALONE && !is_row) {
+            if count >= GOES_LAST {
+                folder.page = Some((folder.page.unwrap_or(size) / 2).max(1));
+            }
+            return false;
+        }
+        let uidvalidity = folder.row.live.uidvalidity;
+        let row = Unfetched { uid, class: failure.class, text: failure.chain(), again: Again::Spaced };
+        let page = Page { failed: vec![row], ..Page::default() };
+        let uids = UidSet::one(uid);
+        let change = match kind {
+            FillKind::Backfill => Change::Backfill { folder: id, uidvalidity, range: uids.clone(), page },
+            FillKind::Retry => Change::Retry { folder: id, uidvalidity, uids: uids.clone(), page },
+            FillKind::Arrivals => {
+                let from = folder.chain;
+                folder.chain = from.max(uid.saturating_add(1));
+                Change::Arrivals { folder: id, uidvalidity, from, to: folder.chain, page }
+            }
+        };
+        folder.lone = folder.lone.minus(&uids);
+        let mine = self.token();
+        let unacked = VecDeque::from([(0, 0, 1)]);
+        let fill = Fill { kind, asked: uids, open: UidSet::new(), fetching: false, dead: false, unacked };
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.fills.insert(mine, fill);
+        }
+        self.commit(Owner::Page(id, mine), change, now, out);
+        true
+    }
+
+    /// A folder at which three sessions have ended is shut.
+    fn leave_folder(&mut self, about: &Poison, failure: &Failure, now: Now, out: &mut Vec<Action>) -> bool {
+        let (Poison::Examine(name) | Poison::Index(name)) = about else { return false };
+        let name = name.clone();
+        match self.folders.named(&name).map(|f| (f.row.id, f.row.path.clone())) {
+            Some((id, path)) => {
+                self.set_standing(id, failure.clone());
+                self.shut(&name, &path, Some(id), failure, now, out);
+            }
+            None => {
+                let path = self.drop_name(&name).unwrap_or_else(|| String::from_utf8_lossy(&name).into_owned());
+                self.shut(&name, &path, None, failure, now, out);
+            }
+        }
+        true
+    }
+
+    /// Something answered: its note goes.
+    pub(super) fn forget_note(&mut self, about: &Poison, now: Now, out: &mut Vec<Action>) {
+        if self.notes.remove(about).is_some_and(|count| count >= GOES_LAST) {
+            let note = Note { about: about.clone(), count: 0, text: String::new() };
+            self.commit(Owner::Nobody, Change::Note(note), now, out);
+        }
+    }
+
+    /// Mails of a folder that are set aside.
+    pub(super) fn aside(&self, id: FolderId) -> UidSet {
+        if self.notes.is_empty() {
+            return UidSet::new();
+        }
+        let mine = |about: &Poison| match about {
+            Poison::Mail(folder, _, uid) if *folder == id => Some(*uid),
+            _ => None,
+        };
+        self.notes.iter().filter(|(_, count)| **count >= GOES_LAST).filter_map(|(about, _)| mine(about)).collect()
+    }
+
+    /// Whether a mail of this folder has a note, and this session has not shown that it can open the folder.
+    pub(super) fn wants_probe(&self, id: FolderId) -> bool {
+        let noted = self.notes.keys().any(|about| matches!(about, Poison::Mail(folder, ..) if *folder == id));
+        noted && self.folders.get(&id).is_some_and(|f| !self.answered.contains(&f.row.remote_id))
+    }
+}

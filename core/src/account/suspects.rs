@@ -1,0 +1,111 @@
+//! Messages of another length than RFC822.SIZE announced: another session is to say the same.
+//!
+//! A suspect is a failure row that is due at once, and its sealed bytes are kept. Asked for alone on another session, the
+//! length of RFC822.SIZE or the same length twice is the mail. After three equal ones the server is known to estimate: the
+//! kept bytes are committed as they are, and nothing is asked twice any more.
+
+use crate::account::machine::Action;
+use crate::account::run::{Owner, Run};
+use crate::commit::request::Change;
+use crate::failure::Class;
+use crate::mail::id::FolderId;
+use crate::mail::message::Fetched;
+use crate::mail::page::{Again, Page, Suspect, Unfetched};
+use crate::mail::uid_set::UidSet;
+use crate::time::Now;
+
+/// Suspects of a folder whose bytes are kept; what is beyond is fetched again.
+const KEPT: usize = 2000;
+/// Equal lengths after which a server is known to estimate; so many suspects are not left to the end of the run.
+const EQUAL: u32 = 3;
+
+impl Run {
+    /// Takes the suspects out of a page that is no retry: they become failure rows, to be tried elsewhere.
+    pub(super) fn suspect(&mut self, id: FolderId, page: &mut Page) {
+        let session = self.session;
+        let Some(folder) = self.folders.get_mut(&id) else { return };
+        for suspect in std::mem::take(&mut page.suspects) {
+            let uid = suspect.fetched.uid;
+            page.failed.push(unequal(uid, &suspect, Again::Elsewhere));
+            folder.lone.insert(uid);
+            if folder.suspects.len() < KEPT {
+                folder.suspects.insert(uid, suspect);
+            }
+            self.suspicious = session;
+        }
+    }
+
+    /// Judges what another session says of a suspect that was asked for alone.
+    pub(super) fn judge_suspects(&mut self, id: FolderId, page: &mut Page, now: Now, out: &mut Vec<Action>) {
+        let Some(folder) = self.folders.get_mut(&id) else { return };
+        let mut right = false;
+        for row in &page.rows {
+            right |= folder.suspects.remove(&row.uid).is_some();
+        }
+        for suspect in std::mem::take(&mut page.suspects) {
+            let uid = suspect.fetched.uid;
+            match folder.suspects.remove(&uid) {
+                Some(kept) if kept.fetched.body.length() == suspect.fetched.body.length() => {
+                    self.equal_sizes += 1;
+                    page.rows.push(as_announced(suspect));
+                }
+                // There is no other word to compare with: it is one now.
+                None => {
+                    page.failed.push(unequal(uid, &suspect, Again::Elsewhere));
+                    folder.lone.insert(uid);
+                    folder.suspects.insert(uid, suspect);
+                    self.suspicious = self.session;
+                }
+                Some(_) => page.failed.push(unequal(uid, &suspect, Again::Spaced)),
+            }
+        }
+        if right {
+            // It was the other session that cut them: what it said of the others is not kept.
+            for folder in self.folders.values_mut() {
+                folder.due = folder.due.union(&folder.lone.intersect(&folder.suspects.keys().copied().collect()));
+                folder.suspects.clear();
+            }
+            self.suspicious = None;
+        }
+        if self.folders.values().all(|f| f.suspects.is_empty()) {
+            self.suspicious = None;
+        }
+        if self.equal_sizes >= EQUAL && !self.account.sizes_estimated {
+            self.account.sizes_estimated = true;
+            self.commit(Owner::Nobody, Change::SizesEstimated, now, out);
+        }
+    }
+
+    /// Whether suspects are to be asked for before anything else is.
+    pub(super) fn has_many_suspects(&self) -> bool {
+        self.suspicious.is_some() && {
+            let kept: usize = self.folders.values().map(|f| f.suspects.len()).sum();
+            kept >= EQUAL as usize
+        }
+    }
+
+    /// What is kept and need not be asked for: the server estimates. One page of it, if there is some.
+    pub(super) fn believed(&mut self, id: FolderId, size: usize) -> Option<Page> {
+        if !self.account.sizes_estimated {
+            return None;
+        }
+        let folder = self.folders.get_mut(&id)?;
+        let uids: UidSet = folder.suspects.keys().copied().take(size).collect();
+        if uids.is_empty() {
+            return None;
+        }
+        let rows = uids.iter().filter_map(|uid| folder.suspects.remove(&uid)).map(as_announced).collect();
+        folder.lone = folder.lone.minus(&uids);
+        Some(Page { rows, ..Page::default() })
+    }
+}
+
+fn as_announced(suspect: Suspect) -> Fetched {
+    Fetched { announced: Some(suspect.announced), ..suspect.fetched }
+}
+
+fn unequal(uid: u32, suspect: &Suspect, again: Again) -> Unfetched {
+    let (came, announced) = (suspect.fetched.body.length(), suspect.announced);
+    let text = format!("{came} octets came where RFC822.SIZE says {announced}");
+    Unfetched { uid, class: Class::InvalidData, text, again }
+}

@@ -1,0 +1,161 @@
+//! What the owners of the mailbox do, with another client.
+
+use crate::scheduler::{Move, World};
+use crate::server::{EVER, Mail};
+
+impl World {
+    pub(crate) fn append(&mut self) {
+        let names: Vec<String> = self.server.folders.keys().cloned().collect();
+        if names.is_empty() || self.server.total() >= self.most {
+            return;
+        }
+        let folder = self.dice.pick(&names).clone();
+        let cid = if self.cfg.dups && self.server.next_cid > 0 && self.dice.chance(25) {
+            let cid = 1 + u32::try_from(self.dice.roll(u64::from(self.server.next_cid))).unwrap();
+            *self.touched.entry(cid).or_default() += 10;
+            cid
+        } else {
+            self.server.next_cid += 1;
+            self.server.next_cid
+        };
+        self.now += 1;
+        let flags = u8::try_from(self.dice.roll(4)).unwrap();
+        let (hollow, refused) = (self.dice.chance(2), self.dice.chance(4));
+        let cut = self.cfg.cut_mail && cid % 6 == 0;
+        let mail = Mail { cid, date: self.now, flags, hollow, refused, cut, born: self.now };
+        let uid = self.server.put(&folder, mail, &mut self.dice);
+        self.note(|| format!("SERVER append {folder} {uid} cid {cid}"));
+    }
+
+    pub(crate) fn operate(&mut self, kind: &str) {
+        let names: Vec<String> = self.server.folders.keys().cloned().collect();
+        match kind {
+            "append" => return self.append(),
+            "create" => {
+                if names.len() < if self.cfg.many { 9 } else { 5 }
+                    && let Some(name) = self.server.create()
+                {
+                    self.note(|| format!("SERVER create {name}"));
+                }
+                return;
+            }
+            "rename" => {
+                let others: Vec<String> = names.into_iter().filter(|n| n != "INBOX").collect();
+                if !others.is_empty() {
+                    let from = self.dice.pick(&others).clone();
+                    let empty = self.server.folders[&from].mail.is_empty();
+                    let cids: Vec<u32> = self.server.folders[&from].mail.values().map(|m| m.cid).collect();
+                    self.deleted.push(self.server.folders[&from].id);
+                    if let Some(name) = self.server.rename(&from) {
+                        // Without rows to compare, or with rows that changed since, it is another folder.
+                        for cid in cids {
+                            *self.touched.entry(cid).or_default() += 10;
+                        }
+                        self.note(|| format!("SERVER rename {from} {name} (empty {empty})"));
+                    }
+                }
+                return;
+            }
+            "delete" => {
+                let others: Vec<String> = names.into_iter().filter(|n| n != "INBOX").collect();
+                if !others.is_empty() {
+                    let name = self.dice.pick(&others).clone();
+                    let folder = self.server.folders.remove(&name).unwrap();
+                    self.deleted.push(folder.id);
+                    for mail in folder.mail.values() {
+                        *self.touched.entry(mail.cid).or_default() += 10;
+                    }
+                    self.note(|| format!("SERVER delete {name}"));
+                }
+                return;
+            }
+            "odd" => return self.turn_odd(&names),
+            _ => {}
+        }
+        let full: Vec<String> = names.iter().filter(|n| !self.server.folders[*n].mail.is_empty()).cloned().collect();
+        if full.is_empty() {
+            return;
+        }
+        let name = self.dice.pick(&full).clone();
+        let uids: Vec<u32> = self.server.folders[&name].mail.keys().copied().collect();
+        let uid = *self.dice.pick(&uids);
+        let mail = self.server.folders[&name].mail[&uid].clone();
+        match kind {
+            "expunge" => {
+                let all = self.dice.chance(20);
+                let gone = if all { uids } else { vec![uid] };
+                for uid in gone {
+                    let cid = self.server.folders.get_mut(&name).unwrap().mail.remove(&uid).unwrap().cid;
+                    *self.touched.entry(cid).or_default() += 10;
+                    self.note(|| format!("SERVER expunge {name} {uid} cid {cid}"));
+                }
+            }
+            "flag" => {
+                let flags = u8::try_from(self.dice.roll(4)).unwrap();
+                self.server.folders.get_mut(&name).unwrap().mail.get_mut(&uid).unwrap().flags = flags;
+                *self.flagged.entry(mail.cid).or_default() += 1;
+                self.note(|| format!("SERVER flag {name} {uid} {flags}"));
+            }
+            "move" | "copy" => {
+                let others: Vec<String> = names.into_iter().filter(|n| *n != name).collect();
+                if others.is_empty() || (kind == "copy" && self.server.total() >= self.most) {
+                    return;
+                }
+                let to = self.dice.pick(&others).clone();
+                let date = if self.cfg.keep_date { mail.date } else { self.now };
+                let new = self.server.put(&to, Mail { date, born: self.now, ..mail.clone() }, &mut self.dice);
+                self.note(|| format!("SERVER {kind} {name} {uid} -> {to} {new} cid {}", mail.cid));
+                if kind == "copy" {
+                    *self.touched.entry(mail.cid).or_default() += 10;
+                    return;
+                }
+                let from = self.server.folders[&name].id;
+                let held = self
+                    .truth
+                    .iter()
+                    .any(|(ours, theirs)| *theirs == from && self.store.rows(*ours).living.get(uid).is_some());
+                *self.touched.entry(mail.cid).or_default() += 1;
+                self.server.folders.get_mut(&name).unwrap().mail.remove(&uid);
+                if held && !mail.hollow && !mail.refused && !mail.cut {
+                    let came = self.server.folders[&to].id;
+                    self.moves.push(Move { cid: mail.cid, from_event: self.store.events.len(), left: from, came });
+                }
+            }
+            other => panic!("unknown operation {other}"),
+        }
+    }
+
+    /// A folder begins to misbehave, for a while or for ever.
+    fn turn_odd(&mut self, names: &[String]) {
+        let ways: Vec<&str> = [
+            ("shut", self.cfg.shut.is_some()),
+            ("cut", self.cfg.cut_folder),
+            ("ahead", self.cfg.ahead),
+            ("unreadable", self.cfg.bad_line),
+        ]
+        .into_iter()
+        .filter_map(|(way, is_on)| is_on.then_some(way))
+        .collect();
+        if ways.is_empty() || names.is_empty() {
+            return;
+        }
+        let (way, name) = (*self.dice.pick(&ways), self.dice.pick(names).clone());
+        let until = self.now + 5 + i64::try_from(self.dice.roll(200)).unwrap();
+        let ever = self.dice.chance(30);
+        let spoilt = self.server.folders.values().any(|f| f.shut == EVER || f.cut == EVER || f.unreadable);
+        let folder = self.server.folders.get_mut(&name).unwrap();
+        let id = folder.id;
+        match way {
+            "shut" if self.cfg.shut == Some(false) => folder.shut = until,
+            "shut" if !spoilt => folder.shut = EVER,
+            "shut" => {}
+            "cut" if ever && !spoilt => folder.cut = EVER,
+            "cut" => folder.cut = until,
+            "ahead" => folder.ahead = Some((until, folder.uidnext + 1000)),
+            _ if !spoilt => folder.unreadable = true,
+            _ => {}
+        }
+        self.odd.insert(id);
+        self.note(|| format!("SERVER {way} {name} until {until} or for ever {ever}"));
+    }
+}

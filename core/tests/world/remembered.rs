@@ -1,0 +1,215 @@
+//! Cases that have found something, as scripts of events: they outlive a change of the scheduler, as seeds do not.
+
+use crate::scheduler::World;
+use crate::server::{Lie, Mail};
+use postrider_core::commit::ledger::EventKind;
+use postrider_core::mail::id::FolderId;
+
+impl World {
+    fn mail(&mut self, folder: &str, cid: u32) -> u32 {
+        self.now += 1;
+        let (date, born) = (self.now, self.now);
+        let mail = Mail { cid, date, flags: 0, hollow: false, refused: false, cut: false, born };
+        let folder = self.server.folders.get_mut(folder).unwrap();
+        let uid = folder.uidnext;
+        folder.uidnext += 1;
+        folder.mail.insert(uid, mail);
+        uid
+    }
+
+    fn shift(&mut self, from: &str, uid: u32, to: &str) {
+        self.now += 1;
+        let mail = self.server.folders.get_mut(from).unwrap().mail.remove(&uid).unwrap();
+        let to = self.server.folders.get_mut(to).unwrap();
+        to.mail.insert(to.uidnext, Mail { born: self.now, ..mail });
+        to.uidnext += 1;
+    }
+
+    fn folder(&self, path: &str) -> FolderId {
+        self.store.folders.values().find(|f| f.path == path).map(|f| f.id).unwrap()
+    }
+
+    /// Whole runs until the mirror is the server, and then the end's checks.
+    fn converges(&mut self, most: usize) {
+        for _ in 0..most {
+            if self.difference().is_none() && self.is_quiet() {
+                break;
+            }
+            self.now += 700;
+            self.clean_run().unwrap();
+        }
+        let log = || self.log.join("\n");
+        assert_eq!(self.difference(), None, "{}", log());
+        assert!(self.is_quiet(), "{}", log());
+        assert_eq!(self.check_end(), Ok(()), "{}", log());
+    }
+
+    /// A run under way, taken on until the store is to commit something that `until` names.
+    fn run_to(&mut self, until: impl Fn(&str) -> bool) {
+        self.start_run();
+        for _ in 0..5000 {
+            self.now += 1;
+            if self.queued().is_some_and(|commit| until(&commit)) {
+                return;
+            }
+            self.session_step();
+            if self.queued().is_some_and(|commit| until(&commit)) {
+                return;
+            }
+            self.store_one();
+            self.answer_step();
+            self.other_step();
+        }
+        panic!("it never came to that:\n{}", self.log.join("\n"));
+    }
+}
+
+/// A page on its way ended on one look: it counts in the guard like rows.
+#[test]
+fn a_page_on_its_way_counts_in_the_guard() {
+    let mut world = World::tame(1);
+    world.settings.guard_floor = 1;
+    world.settings.page_messages = 1;
+    for cid in 1..=4 {
+        world.mail("INBOX", cid);
+    }
+    world.clean_run().unwrap();
+    for cid in 5..=9 {
+        world.mail("INBOX", cid);
+    }
+    // Arrivals are read; then the session says that nothing is there.
+    world.run_to(|commit| commit.starts_with("Arrivals"));
+    world.session.as_mut().unwrap().lie = Lie::ZeroExists;
+    world.lies_on.insert(1);
+    world.clean_run().unwrap();
+    assert_eq!(world.check_step(), Ok(()));
+    assert!(world.store.events.iter().all(|e| e.kind != EventKind::MessageDeleted));
+    world.converges(6);
+}
+
+/// A folder that was dropped behind a run's back was passed for ever.
+#[test]
+fn a_folder_dropped_behind_the_runs_back_is_listed_again() {
+    let mut world = World::tame(3);
+    for (n, folder) in ["INBOX", "B", "C"].into_iter().enumerate() {
+        world.mail(folder, u32::try_from(n).unwrap() + 1);
+    }
+    world.clean_run().unwrap();
+    world.server.folders.remove("B");
+    world.now += 700;
+    world.clean_run().unwrap();
+    // The second look ends it; the account's actor dies while that commit is on its way.
+    world.run_to(|commit| commit.starts_with("DropFolder"));
+    world.start_run();
+    world.clean_run().unwrap();
+    world.converges(6);
+}
+
+/// A commit of a LIST that was broken off was sent again while the next LIST was asked, and its acknowledgement was taken for
+/// one of that: a folder was opened with another folder's UIDVALIDITY.
+#[test]
+fn a_list_that_was_broken_off_moves_nothing_in_the_next() {
+    for busy in ["Open", "ListLook", "Rename", "DropFolder"] {
+        let mut world = World::tame(4);
+        for (n, folder) in ["INBOX", "B", "C", "D"].into_iter().enumerate() {
+            let n = u32::try_from(n).unwrap();
+            world.server.folders.get_mut(folder).unwrap().uidvalidity = 100 + n;
+            world.mail(folder, n * 10 + 1);
+            world.mail(folder, n * 10 + 2);
+        }
+        world.clean_run().unwrap();
+        // Two folders go, one is renamed, three are new, each with a UIDVALIDITY of its own.
+        world.server.folders.remove("C");
+        world.server.folders.remove("D");
+        let renamed = world.server.rename("B").unwrap();
+        for n in 0..3 {
+            let name = world.server.create().unwrap();
+            world.server.folders.get_mut(&name).unwrap().uidvalidity = 200 + n;
+            for m in 0..=n {
+                world.mail(&name, 50 + n * 10 + m);
+            }
+        }
+        world.deleted.extend([2, 3, 4]);
+        if busy == "DropFolder" {
+            world.now += 700;
+            world.clean_run().unwrap();
+        }
+        world.now += 700;
+        world.run_to(|commit| commit.starts_with(busy));
+        world.refuse = 1;
+        world.clean_run().unwrap();
+        for row in world.store.folders.values() {
+            let theirs = world.server.folders.get(&row.path).map(|f| f.uidvalidity);
+            assert!(theirs.is_none_or(|v| v == row.live.uidvalidity.0), "{busy}: {} has another's", row.path);
+        }
+        world.converges(8);
+        let told = world.store.events.iter().filter(|e| e.kind == EventKind::FolderRenamed).count();
+        assert_eq!(told, 1, "{busy}: {renamed} was renamed once");
+    }
+}
+
+/// A pass that puts something back into a folder's history ended, in that very commit, the limbo of the mail that lies there.
+#[test]
+fn limbo_waits_for_what_was_put_back() {
+    let mut world = World::tame(2);
+    world.mail("INBOX", 1);
+    world.mail("INBOX", 2);
+    world.mail("B", 3);
+    world.clean_run().unwrap();
+    // A mail moves to B, whose listing loses its line once: B passes over it.
+    world.shift("INBOX", 1, "B");
+    let b = world.folder("B");
+    world.store.skip(b, 2);
+    world.lies_on.insert(2);
+    world.moves.clear();
+    world.now += 10;
+    world.clean_run().unwrap();
+    world.converges(4);
+    let kinds: Vec<EventKind> =
+        world.store.events.iter().filter(|e| e.message.is_some_and(|m| m.0 == 1)).map(|e| e.kind).collect();
+    assert!(!kinds.contains(&EventKind::MessageDeleted), "{kinds:?}\n{}", world.log.join("\n"));
+}
+
+/// A rename whose answer was lost is told once.
+#[test]
+fn a_rename_that_is_sent_again_is_refused() {
+    let mut world = World::tame(2);
+    for cid in 1..=3 {
+        world.mail("B", cid);
+    }
+    world.mail("INBOX", 9);
+    world.clean_run().unwrap();
+    world.server.rename("B");
+    world.run_to(|commit| commit.starts_with("Rename"));
+    let first = world.queued_commit();
+    world.clean_run().unwrap();
+    // Another client of the store sends the very same again.
+    let again = world.store.commit(first, 50);
+    assert!(matches!(again, postrider_core::commit::request::CommitAnswer::Refused(..)), "{again:?}");
+    assert_eq!(world.store.events.iter().filter(|e| e.kind == EventKind::FolderRenamed).count(), 1);
+}
+
+/// One account, one folder that never opens: the others are mirrored, it costs no more than a question when it is due.
+#[test]
+fn a_shut_folder_costs_itself() {
+    let mut world = World::tame(4);
+    for (n, folder) in ["INBOX", "B", "C", "D"].into_iter().enumerate() {
+        world.mail(folder, u32::try_from(n).unwrap() + 1);
+    }
+    world.server.folders.get_mut("C").unwrap().shut = i64::MAX;
+    world.clean_run().unwrap();
+    assert!(world.store.account.listed_at.is_some(), "it does not make LIST incomplete");
+    assert_eq!(world.store.folders.len(), 3);
+    let shut = world.store.account.shut.clone();
+    assert_eq!((shut.len(), shut[&b"C".to_vec()].attempts), (1, 1));
+    // A mail that vanishes elsewhere is told as deleted, 10 min later.
+    world.server.folders.get_mut("B").unwrap().mail.clear();
+    world.converges(6);
+    assert!(world.store.events.iter().any(|e| e.kind == EventKind::MessageDeleted));
+    assert_eq!(world.store.account.shut[&b"C".to_vec()].attempts, 2, "asked again after an hour, not at every run");
+    world.server.folders.get_mut("C").unwrap().shut = 0;
+    world.now += 90_000;
+    world.clean_run().unwrap();
+    world.converges(3);
+    assert!(world.store.account.shut.is_empty());
+}

@@ -1,0 +1,340 @@
+//! One session of the model server: it answers late, in pieces, wrong, or not at all.
+
+use crate::scheduler::{Session, Work, World, fetched, flags, gone, length};
+use crate::server::{Folder, Lie, Mail};
+use postrider_core::account::machine::{Event, Token};
+use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::mail::change::{Answer, Examined, ListedFolder, Request, Sampled, UidFlags, Unwatched};
+use postrider_core::mail::id::{SessionId, UidValidity};
+use postrider_core::mail::settle::{Question, Settlement};
+use postrider_core::mail::uid_set::UidSet;
+use postrider_core::time::Micros;
+use std::collections::VecDeque;
+
+/// What ended a question: a refusal, or the session itself.
+enum Ended {
+    Refused(Failure),
+    Cut(Class),
+}
+
+impl World {
+    pub(crate) fn new_session(&mut self) {
+        let mut lies = vec![Lie::ZeroExists, Lie::HalfFolder, Lie::EmptyList, Lie::ShortList];
+        if self.cfg.many {
+            lies.extend([Lie::BigList; 2]);
+        }
+        if self.cfg.ahead {
+            lies.extend([Lie::Ahead, Lie::OtherValidity]);
+        }
+        lies.extend(self.cfg.bad_line.then_some(Lie::BadLine));
+        // Two sessions that cut alike are believed, and one where sizes are estimates: nothing tells them from the truth.
+        lies.extend((self.cfg.short && !self.cfg.estimates && !self.cut_short).then_some(Lie::Short));
+        if self.cfg.away && !self.server.folders.is_empty() {
+            let ids: Vec<u32> = self.server.folders.values().map(|f| f.id).collect();
+            lies.push(Lie::Away(*self.dice.pick(&ids)));
+        }
+        let lie = if self.faults && self.cfg.lies && self.dice.chance(20) { *self.dice.pick(&lies) } else { Lie::None };
+        self.cut_short |= lie == Lie::Short;
+        self.open_session(lie);
+    }
+
+    pub(crate) fn open_session(&mut self, lie: Lie) {
+        self.sessions += 1;
+        let id = SessionId(self.sessions);
+        self.session = Some(Session { id, lie, work: VecDeque::new(), delivered: false });
+        self.note(|| format!("-- session {id} {lie:?}"));
+        self.deliver(Event::Connected(id));
+    }
+
+    fn lose_line(&mut self, folder: u32) -> bool {
+        let lost = self.faults && self.cfg.lies && self.dice.chance(3);
+        if lost {
+            self.lies_on.insert(folder);
+        }
+        lost
+    }
+
+    /// What a session shows of a folder.
+    fn view(&mut self, folder: &Folder, lie: Lie) -> Vec<u32> {
+        let uids: Vec<u32> = folder.mail.keys().copied().collect();
+        match lie {
+            Lie::ZeroExists if !uids.is_empty() => {
+                self.lies_on.insert(folder.id);
+                Vec::new()
+            }
+            Lie::HalfFolder if uids.len() > 1 => {
+                self.lies_on.insert(folder.id);
+                uids[uids.len() / 2..].to_vec()
+            }
+            _ => uids,
+        }
+    }
+
+    /// The folder, if it opens under the UIDVALIDITY that a question is about.
+    fn select(&mut self, lie: Lie, name: &[u8], uidvalidity: Option<UidValidity>) -> Result<Folder, Ended> {
+        let name = String::from_utf8(name.to_vec()).unwrap();
+        let Some(folder) = self.server.folders.get(&name).cloned() else { return Err(Ended::Refused(gone())) };
+        if lie == Lie::Away(folder.id) || folder.shut > self.now {
+            return Err(Ended::Refused(gone()));
+        }
+        if folder.cut > self.now {
+            return Err(Ended::Cut(Class::Network));
+        }
+        // What is stored under a UIDVALIDITY that was a lie needs the re-match, which is still to come.
+        if uidvalidity.is_some() && lie == Lie::OtherValidity {
+            return Err(Ended::Cut(Class::Network));
+        }
+        if uidvalidity.is_some_and(|v| v != shown(&folder, lie)) {
+            let text = "UIDVALIDITY changed";
+            let failure = Failure::new(Class::StateLost, Reach::Folder, Provenance::Server, text);
+            return Err(Ended::Refused(failure));
+        }
+        Ok(folder)
+    }
+
+    /// The session is over: every question that was open says that it will have no answer.
+    pub(crate) fn lose_session(&mut self, session: Session, token: Token, class: Class) {
+        self.note(|| format!("-- session {} lost: {class}", session.id));
+        let failure = Failure::new(class, Reach::Session, Provenance::Server, "scripted");
+        for work in session.work {
+            let (Work::Ask(token, _) | Work::Page { token, .. }) = work;
+            let answer = Err(failure.clone());
+            self.answers.push_back((self.epoch, Event::Answered { token, answer }));
+        }
+        self.deliver(Event::Answered { token, answer: Err(failure) });
+    }
+
+    /// One command of the session, at one instant of the server.
+    pub(crate) fn session_step(&mut self) {
+        let Some(mut session) = self.session.take() else { return };
+        let Some(work) = session.work.pop_front() else {
+            self.session = Some(session);
+            return;
+        };
+        let token = match &work {
+            Work::Ask(token, _) | Work::Page { token, .. } => *token,
+        };
+        if self.faults && self.cfg.drops && self.dice.chance(4) {
+            let class = if self.dice.chance(30) { Class::RateLimit } else { Class::Network };
+            return self.lose_session(session, token, class);
+        }
+        let lie = session.lie;
+        let answer = match work {
+            Work::Ask(_, Request::Fetch { remote_id, uids, estimated, uidvalidity }) => {
+                match self.select(lie, &remote_id, Some(uidvalidity)) {
+                    Err(ended) => Err(ended),
+                    Ok(_) => {
+                        let page = Box::new(Settlement::new(uids.clone(), session.delivered));
+                        let work = Work::Page { token, folder: remote_id, page, uids, bulk: true, estimated };
+                        session.work.push_front(work);
+                        Ok(None)
+                    }
+                }
+            }
+            Work::Ask(_, request) => self.plain(lie, &request).map(Some),
+            Work::Page { folder, page, uids, bulk, estimated, .. } => {
+                self.page(&mut session, token, folder, page, uids, bulk, estimated)
+            }
+        };
+        match answer {
+            Ok(None) => self.session = Some(session),
+            Ok(Some(answer)) => {
+                self.session = Some(session);
+                self.note(|| format!("answer {} {answer:?}", token.0));
+                self.deliver(Event::Answered { token, answer: Ok(answer) });
+            }
+            Err(Ended::Refused(failure)) => {
+                self.session = Some(session);
+                self.deliver(Event::Answered { token, answer: Err(failure) });
+            }
+            Err(Ended::Cut(class)) => self.lose_session(session, token, class),
+        }
+    }
+
+    /// A question that is not about bodies.
+    fn plain(&mut self, lie: Lie, request: &Request) -> Result<Answer, Ended> {
+        let remote_id = request.remote_id().unwrap_or_default().to_vec();
+        let answer = match request {
+            Request::List => {
+                let (folders, unreadable) = self.list(lie);
+                Answer::Listed { folders, unreadable }
+            }
+            Request::Examine { .. } => Answer::Examined { examined: self.examine(lie, &remote_id)?, remote_id },
+            Request::Index { uidvalidity, .. } => self.index(lie, remote_id, *uidvalidity)?,
+            Request::Sample { uids, uidvalidity, .. } => {
+                let folder = self.select(lie, &remote_id, Some(*uidvalidity))?;
+                Answer::Sampled { remote_id, rows: sample(&folder, |uid| uids.contains(uid)) }
+            }
+            Request::Newest { uidvalidity, .. } => {
+                let folder = self.select(lie, &remote_id, Some(*uidvalidity))?;
+                let last = folder.mail.keys().next_back().copied();
+                Answer::Sampled { remote_id, rows: sample(&folder, |uid| Some(uid) == last) }
+            }
+            Request::Watch { .. } => Answer::Unwatched(Unwatched::Unable),
+            Request::Sizes { .. } | Request::Fetch { .. } => return Err(Ended::Refused(gone())),
+        };
+        Ok(answer)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what a page holds")]
+    fn page(
+        &mut self,
+        session: &mut Session,
+        token: Token,
+        folder: Vec<u8>,
+        mut page: Box<Settlement>,
+        uids: UidSet,
+        bulk: bool,
+        estimated: bool,
+    ) -> Result<Option<Answer>, Ended> {
+        match self.page_command(session, &folder, &mut page, &uids, bulk, estimated) {
+            // What came whole is handed over first.
+            Err(Ended::Cut(class)) => {
+                if let Some(part) = page.take_part() {
+                    self.deliver(Event::Answered { token, answer: Ok(Answer::Fetched { page: part, last: false }) });
+                }
+                return Err(Ended::Cut(class));
+            }
+            Err(ended) => return Err(ended),
+            Ok(()) => {}
+        }
+        if page.next() == Question::Settled {
+            let page = page.finish().map_err(Ended::Refused)?;
+            return Ok(Some(Answer::Fetched { page, last: true }));
+        }
+        let part = if self.dice.chance(30) { page.take_part() } else { None };
+        session.work.push_front(Work::Page { token, folder, page, uids, bulk: false, estimated });
+        Ok(part.map(|page| Answer::Fetched { page, last: false }))
+    }
+
+    fn page_command(
+        &mut self,
+        session: &mut Session,
+        folder: &[u8],
+        page: &mut Settlement,
+        uids: &UidSet,
+        bulk: bool,
+        estimated: bool,
+    ) -> Result<(), Ended> {
+        let folder = self.select(session.lie, folder, None)?;
+        let seen = self.view(&folder, session.lie);
+        let ask: Vec<u32> = match (bulk, page.next()) {
+            (true, _) => uids.iter().collect(),
+            (false, Question::Alone(uid)) => vec![uid],
+            (false, Question::Index(uid)) => {
+                let shown = seen.contains(&uid) && !self.lose_line(folder.id);
+                page.indexed(uid, shown);
+                return Ok(());
+            }
+            (false, Question::Settled) => return Ok(()),
+        };
+        let mut refused = false;
+        for uid in &ask {
+            let Some(mail) = folder.mail.get(uid).filter(|_| seen.contains(uid)) else { continue };
+            if mail.hollow || self.lose_line(folder.id) {
+                continue;
+            }
+            if mail.cut {
+                return Err(Ended::Cut(Class::Network));
+            }
+            if mail.refused && self.faults {
+                refused = true;
+                continue;
+            }
+            self.fetched += 1;
+            session.delivered = true;
+            let short = session.lie == Lie::Short;
+            let announced = length(mail) + u64::from(self.cfg.estimates);
+            let came = fetched(*uid, mail, short);
+            if short {
+                self.lies_on.insert(folder.id);
+            }
+            if came.body.length() == announced || estimated {
+                page.got(came);
+            } else {
+                page.suspect(came, announced);
+            }
+        }
+        if let (false, [uid]) = (bulk, ask.as_slice())
+            && page.wants(*uid)
+        {
+            let refusal = || Failure::new(Class::InvalidData, Reach::Message, Provenance::Server, "NO");
+            page.missed(*uid, refused.then(refusal));
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, lie: Lie) -> (Vec<ListedFolder>, Option<String>) {
+        let mut names: Vec<String> = self.server.folders.keys().cloned().collect();
+        let any = !names.is_empty();
+        let largest = self.server.folders.iter().max_by_key(|(_, f)| f.mail.len()).map(|(name, _)| name.clone());
+        match lie {
+            Lie::EmptyList if any => names.clear(),
+            Lie::ShortList if any => drop(names.remove(0)),
+            Lie::BigList if any => names.retain(|name| Some(name) != largest.as_ref()),
+            Lie::Away(id) => names.retain(|name| self.server.folders[name].id != id),
+            _ => {}
+        }
+        self.list_lied |= names.len() < self.server.folders.len();
+        let mut bad: Vec<String> = names.iter().filter(|n| self.server.folders[*n].unreadable).cloned().collect();
+        if lie == Lie::BadLine && any {
+            bad.push(self.dice.pick(&names).clone());
+        }
+        for name in &bad {
+            self.odd.insert(self.server.folders[name].id);
+        }
+        names.retain(|name| !bad.contains(name));
+        let listed = |name: String| ListedFolder {
+            remote_id: name.clone().into_bytes(),
+            path: name,
+            delimiter: None,
+            role: None,
+        };
+        (names.into_iter().map(listed).collect(), bad.first().map(|_| "* LIST ((".to_owned()))
+    }
+
+    fn examine(&mut self, lie: Lie, name: &[u8]) -> Result<Examined, Ended> {
+        let folder = self.select(lie, name, None)?;
+        let seen = self.view(&folder, lie);
+        let exists = u32::try_from(seen.len()).unwrap() + folder.surplus;
+        let mut uidnext = folder.uidnext;
+        if lie == Lie::Ahead {
+            uidnext += 100;
+        }
+        if let Some((_, told)) = folder.ahead.filter(|(until, _)| *until > self.now && self.faults) {
+            uidnext = told;
+        }
+        if uidnext != folder.uidnext || lie == Lie::OtherValidity {
+            self.lies_on.insert(folder.id);
+        }
+        Ok(Examined { uidvalidity: shown(&folder, lie), uidnext, exists, inferred: false, modseq: 0 })
+    }
+
+    fn index(&mut self, lie: Lie, remote_id: Vec<u8>, uidvalidity: UidValidity) -> Result<Answer, Ended> {
+        let folder = self.select(lie, &remote_id, Some(uidvalidity))?;
+        let mut rows = UidFlags::default();
+        let seen = self.view(&folder, lie);
+        let exists = u32::try_from(seen.len()).unwrap() + folder.surplus;
+        for uid in seen {
+            if !self.lose_line(folder.id) {
+                rows.push(uid, flags(folder.mail[&uid].flags));
+            }
+        }
+        Ok(Answer::Indexed { remote_id, rows: rows.finished(), exists })
+    }
+}
+
+/// The UIDVALIDITY that a session shows.
+fn shown(folder: &Folder, lie: Lie) -> UidValidity {
+    UidValidity(folder.uidvalidity + if lie == Lie::OtherValidity { 50 } else { 0 })
+}
+
+fn sample(folder: &Folder, wanted: impl Fn(u32) -> bool) -> Vec<Sampled> {
+    let there = folder.mail.iter().filter(|(uid, _)| wanted(**uid));
+    let row = |(uid, mail): (&u32, &Mail)| Sampled {
+        uid: *uid,
+        size: u64::from(mail.cid),
+        internal_date: Some(Micros::from_seconds(mail.date)),
+    };
+    there.map(row).collect()
+}
