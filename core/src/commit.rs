@@ -2,6 +2,7 @@
 //! [`lane::admit`] and the [`ledger::Ledger`], and writes what they say in the same transaction.
 
 pub mod apply;
+pub mod event;
 pub mod lane;
 pub mod ledger;
 pub mod limbo;

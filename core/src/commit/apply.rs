@@ -1,7 +1,8 @@
 //! Carries an admitted commit out on the ledger: the one place that says which verb a change means.
 
+use crate::commit::event::EventKind;
 use crate::commit::lane::Admitted;
-use crate::commit::ledger::{EventKind, Ledger};
+use crate::commit::ledger::Ledger;
 use crate::commit::request::Change;
 use crate::commit::rows::FolderRow;
 use crate::time::Micros;

@@ -6,7 +6,7 @@
 
 use crate::scheduler::{World, flags, hash};
 use crate::server::{EVER, Folder};
-use postrider_core::commit::ledger::{EventDraft, EventKind, SHOWN, Told, What};
+use postrider_core::commit::event::{EventDraft, EventKind, SHOWN, Told, What};
 use postrider_core::mail::cursor::Mark;
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::{FolderId, MessageId};

@@ -13,7 +13,7 @@ mod server;
 mod store;
 mod talk;
 
-use postrider_core::commit::ledger::EventKind;
+use postrider_core::commit::event::EventKind;
 use scheduler::World;
 
 fn number(name: &str) -> Option<u64> {

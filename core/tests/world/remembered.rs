@@ -2,7 +2,7 @@
 
 use crate::scheduler::World;
 use crate::server::{Lie, Mail};
-use postrider_core::commit::ledger::EventKind;
+use postrider_core::commit::event::EventKind;
 use postrider_core::mail::id::FolderId;
 
 impl World {

@@ -2,8 +2,9 @@
 
 use postrider_core::account::machine::{AccountSnapshot, FolderRows};
 use postrider_core::commit::apply::{apply, may_end_limbo};
+use postrider_core::commit::event::EventDraft;
 use postrider_core::commit::lane::admit;
-use postrider_core::commit::ledger::{EventDraft, Ledger};
+use postrider_core::commit::ledger::Ledger;
 use postrider_core::commit::request::{Change, Commit, CommitAnswer, Note, Poison, Refusal, StoredRows};
 use postrider_core::commit::rows::{AccountRow, FolderRow};
 use postrider_core::failure::Class;
