@@ -2,6 +2,7 @@
 
 use crate::boot::lock::LockError;
 use crate::boot::wiring::StartError;
+use crate::store::Disagreement;
 use postrider_core::account::summary::{Outcome, Summary};
 use postrider_core::failure::Class;
 
@@ -61,7 +62,8 @@ impl Exit {
     pub(super) fn of_start(error: &StartError) -> Self {
         match error {
             StartError::Lock(LockError::InUse { .. }) => Self::InUse,
-            StartError::Lock(LockError::Io { .. }) | StartError::Database(_) => Self::Storage,
+            StartError::Lock(LockError::Io { .. } | LockError::Open { .. }) | StartError::Database(_) => Self::Storage,
+            StartError::Instance(Disagreement::Bodies(_)) => Self::Storage,
             StartError::Instance(_) => Self::Usage,
             StartError::Failure(failure) => Self::of_class(failure.class),
         }

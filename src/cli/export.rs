@@ -4,9 +4,13 @@ use crate::bodies::BodyReader;
 use crate::cli::args::{ExportArgs, ExportFormat};
 use crate::cli::exit::Exit;
 use crate::cli::names::places;
+use crate::cli::out::clean;
 use crate::config::Config;
-use crate::store::{ManifestRow, Reader, Which, open_for_reading};
-use postrider_core::mail::id::AccountId;
+use crate::store::{ManifestFolder, ManifestRow, Reader, Which, open_for_reading};
+use postrider_core::failure::Failure;
+use postrider_core::mail::id::{AccountId, FolderId};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -40,25 +44,31 @@ pub(super) async fn open(config: Config, account: &str) -> Result<Opened, Exit> 
 }
 
 impl Opened {
-    /// Hands every row of the manifest to `each`.
+    /// The folders of the manifest.
+    pub(super) async fn folders(&self, which: Which) -> Result<Vec<ManifestFolder>, Exit> {
+        self.reader.manifest_folders(self.account, which).await.map_err(|e| unreadable(&e))
+    }
+
+    /// Hands every row of a folder's manifest to `each`.
     pub(super) async fn each(
         &self,
+        folder: FolderId,
         which: Which,
         mut each: impl FnMut(&ManifestRow) -> Result<(), Exit>,
     ) -> Result<(), Exit> {
-        let mut after = (String::new(), 0, 0);
+        let mut after = (0, 0);
         loop {
-            let rows = self.reader.manifest(self.account, which, (&after.0, after.1, after.2)).await.map_err(|e| {
-                eprintln!("{e}");
-                Exit::Storage
-            })?;
+            let rows = self.reader.manifest(folder, which, after).await.map_err(|e| unreadable(&e))?;
             let Some(last) = rows.last() else { return Ok(()) };
-            after = (last.path.clone(), last.uidvalidity, last.uid);
-            for row in &rows {
-                each(row)?;
-            }
+            after = (last.uidvalidity, last.uid);
+            rows.iter().try_for_each(&mut each)?;
         }
     }
+}
+
+fn unreadable(e: &Failure) -> Exit {
+    eprintln!("{e}");
+    Exit::Storage
 }
 
 /// Runs the command.
@@ -82,19 +92,21 @@ pub(super) async fn run(args: ExportArgs) -> Exit {
 async fn manifest(opened: &Opened, which: Which) -> Result<(), Exit> {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut lines = Vec::new();
-    opened
-        .each(which, |row| {
+    for folder in opened.folders(which).await? {
+        let path = line_safe(&folder.path);
+        let each = |row: &ManifestRow| {
             let Some(body) = &row.body else {
-                eprintln!("{}/{}: its body row is missing; run `postrider verify`", row.path, row.uid);
+                eprintln!("{}/{}: its body row is missing; run `postrider verify`", clean(&folder.path), row.uid);
                 return Err(Exit::Storage);
             };
-            lines.push(format!("{}\t{}\t{}\n", line_safe(&row.path), body.hash, row.flags));
+            lines.push(format!("{path}\t{}\t{}\n", body.hash, column_safe(&row.flags.to_string())));
             if lines.len() > 4096 {
                 pour(&mut out, &mut lines)?;
             }
             Ok(())
-        })
-        .await?;
+        };
+        opened.each(folder.id, which, each).await?;
+    }
     pour(&mut out, &mut lines)?;
     out.flush().map_err(|e| broken_pipe(&e))
 }
@@ -112,32 +124,61 @@ fn broken_pipe(e: &io::Error) -> Exit {
     Exit::Storage
 }
 
-/// A folder's name on one line.
-fn line_safe(path: &str) -> String {
-    path.replace('\t', "\\t").replace('\n', "\\n").replace('\r', "\\r")
+/// Flags in one column: their backslashes are theirs, only what would end the column is spelled out.
+fn column_safe(flags: &str) -> String {
+    flags.chars().flat_map(|c| if c.is_control() { c.escape_unicode().collect() } else { vec![c] }).collect()
 }
 
+/// A name on one line and in one column: what would end either is spelled out, and so is what spells it.
+fn line_safe(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '\t' => out.push_str("\\t"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            c if c.is_control() => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// A file for each message, a directory of its own for each folder. A folder that cannot be written is said, and the others
+/// go on.
 async fn files(opened: &Opened, which: Which, out: &Path) -> Result<(), Exit> {
     let mut bodies = BodyReader::new(&opened.config.bodies);
-    let mut count = 0_u64;
-    opened
-        .each(which, |row| {
-            count += 1;
-            write_file(&mut bodies, row, out).map_err(|text| {
-                eprintln!("{}/{}: {text}", row.path, row.uid);
-                Exit::Storage
-            })
-        })
-        .await?;
+    let (mut taken, mut count, mut left) = (BTreeSet::new(), 0_u64, 0_u64);
+    for folder in opened.folders(which).await? {
+        let dir = out.join(own_directory(&folder, &mut taken));
+        let mut trouble: Option<String> = None;
+        let each = |row: &ManifestRow| {
+            match write_file(&mut bodies, row, &dir) {
+                Ok(()) => count += 1,
+                Err(text) => {
+                    left += 1;
+                    trouble.get_or_insert(text);
+                }
+            }
+            Ok(())
+        };
+        opened.each(folder.id, which, each).await?;
+        if let Some(text) = trouble {
+            eprintln!("{}: {}", clean(&folder.path), clean(&text));
+        }
+    }
     eprintln!("{count} files in {}", out.display());
+    if left > 0 {
+        eprintln!("{left} messages could not be written");
+        return Err(Exit::Partial);
+    }
     Ok(())
 }
 
-fn write_file(bodies: &mut BodyReader, row: &ManifestRow, out: &Path) -> Result<(), String> {
-    let body = row.body.ok_or("its body row is missing")?;
-    let mut dir = PathBuf::from(out);
-    dir.extend(parts(row));
-    fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+fn write_file(bodies: &mut BodyReader, row: &ManifestRow, dir: &Path) -> Result<(), String> {
+    let body = row.body.ok_or("a body row is missing")?;
+    fs::create_dir_all(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
     let path = dir.join(format!("{}.{}.eml", row.uidvalidity, row.uid));
     let half = path.with_extension("part");
     let mut file = File::create(&half).map_err(|e| format!("{}: {e}", half.display()))?;
@@ -145,11 +186,21 @@ fn write_file(bodies: &mut BodyReader, row: &ManifestRow, out: &Path) -> Result<
     fs::rename(&half, &path).map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// The folder's path as names that are safe on a disk.
-fn parts(row: &ManifestRow) -> Vec<String> {
-    match row.delimiter.as_deref().filter(|d| !d.is_empty()) {
-        Some(delimiter) => row.path.split(delimiter).map(safe).collect(),
-        None => vec![safe(&row.path)],
+/// A directory that no other folder of this export has, not even where a disk takes `Foo` and `foo` for one.
+fn own_directory(folder: &ManifestFolder, taken: &mut BTreeSet<String>) -> PathBuf {
+    let mut names: Vec<String> = match folder.delimiter.as_deref().filter(|d| !d.is_empty()) {
+        Some(delimiter) => folder.path.split(delimiter).map(safe).collect(),
+        None => vec![safe(&folder.path)],
+    };
+    let last = names.pop().unwrap_or_default();
+    let mut n = 1;
+    loop {
+        let name = if n == 1 { last.clone() } else { format!("{last} ~{n}") };
+        let path: PathBuf = names.iter().map(String::as_str).chain([name.as_str()]).collect();
+        if taken.insert(path.to_string_lossy().to_lowercase()) {
+            return path;
+        }
+        n += 1;
     }
 }
 
@@ -167,11 +218,21 @@ fn safe(name: &str) -> String {
             out.push(c);
         }
     }
-    // Most file systems allow 255 octets in a name.
-    while out.len() > 200 {
-        out.pop();
+    // A folder called like a message's file would stand in its way.
+    if let Some((stem, end)) = out.rsplit_once('.')
+        && matches!(end, "eml" | "part")
+    {
+        out = format!("{stem}%2E{end}");
     }
-    if out.is_empty() { "_".into() } else { out }
+    // Most file systems allow 255 octets in a name; what is cut off still tells names apart.
+    if out.len() > 200 {
+        let mark: String = Sha256::digest(name).iter().take(4).map(|b| format!("{b:02x}")).collect();
+        while out.len() > 190 {
+            out.pop();
+        }
+        out.push_str(&format!(" ~{mark}"));
+    }
+    if out.is_empty() { "%_".into() } else { out }
 }
 
 #[cfg(test)]
@@ -180,10 +241,34 @@ mod tests {
 
     #[test]
     fn names_cannot_leave_their_folder() {
-        for (name, want) in
-            [("..", "%2E."), ("a/b", "a%2Fb"), ("", "_"), ("日本語", "日本語"), ("x\0", "x%00"), (".ssh", "%2Essh")]
-        {
+        for (name, want) in [
+            ("..", "%2E."),
+            ("a/b", "a%2Fb"),
+            ("", "%_"),
+            ("7.1.eml", "7.1%2Eeml"),
+            ("日本語", "日本語"),
+            ("x\0", "x%00"),
+            (".ssh", "%2Essh"),
+        ] {
             assert_eq!(safe(name), want);
         }
+        let (a, b) = (safe(&format!("{}a", "x".repeat(300))), safe(&format!("{}b", "x".repeat(300))));
+        assert!(a != b && a.len() <= 200);
+    }
+
+    #[test]
+    fn every_folder_has_a_directory_of_its_own() {
+        let mut taken = BTreeSet::new();
+        let mut dir = |path: &str| {
+            let folder = ManifestFolder { id: FolderId(1), path: path.into(), delimiter: Some("/".into()) };
+            own_directory(&folder, &mut taken).display().to_string()
+        };
+        let dirs = ["a", "a", "A", "a//b", "a/_/b", "a/%_/b", "a ~2"].map(&mut dir);
+        assert_eq!(dirs, ["a", "a ~2", "A ~3", "a/%_/b", "a/_/b", "a/%25_/b", "a ~2 ~2"]);
+    }
+
+    #[test]
+    fn a_line_stays_a_line() {
+        assert_eq!(line_safe("a\tb\\n\nc\u{1b}"), "a\\tb\\\\n\\nc\\u{1b}");
     }
 }

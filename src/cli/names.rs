@@ -23,6 +23,7 @@ pub(crate) fn without_file(data_dir: &Path) -> Config {
         bodies: data_dir.join("bodies"),
         log: ("warn".into(), Format::Text),
         mode: Mode::default(),
+        keep: false,
         min_free: 1 << 30,
         admin: Admin::default(),
         per_account: false,

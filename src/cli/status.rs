@@ -39,7 +39,7 @@ pub(super) async fn run(args: StatusArgs) -> Exit {
                 return Ok(());
             }
             // From the top of a cleared screen.
-            say(&format!("\x1b[H\x1b[2J{table}"));
+            crate::cli::out::say_raw(&format!("\x1b[H\x1b[2J{table}"));
             tokio::time::sleep(WATCH).await;
         }
     };

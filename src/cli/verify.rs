@@ -10,7 +10,7 @@ use crate::cli::names::{places, resolve};
 use crate::cli::out::{say, say_line};
 use crate::config::Config;
 use crate::provider::imap::{NoSink, Session};
-use crate::store::Which;
+use crate::store::{ManifestRow, Which};
 use crate::telemetry::wire::WireLog;
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Failure;
@@ -34,6 +34,8 @@ struct Report {
     differences: Vec<String>,
     unproved: Vec<String>,
     rows: BTreeMap<u32, (i64, Flags)>,
+    path: String,
+    notes: Vec<String>,
 }
 
 impl Report {
@@ -42,7 +44,8 @@ impl Report {
     }
 }
 
-type Reports = BTreeMap<String, Report>;
+/// By folder number; a folder that only the server has gets a number below zero.
+type Reports = BTreeMap<i64, Report>;
 
 /// Runs the command.
 pub(super) async fn run(args: VerifyArgs) -> Exit {
@@ -56,8 +59,16 @@ pub(super) async fn run(args: VerifyArgs) -> Exit {
         let folders = opened.reader.folders(opened.account).await.map_err(|e| told(&e))?;
         let folders: Vec<FolderRow> = folders.into_iter().filter(|f| !f.excluded).collect();
         let mut reports = local(&opened, &folders).await?;
+        let gaps = opened.reader.event_gaps().await.map_err(|e| told(&e))?;
+        if let Some(report) = reports.values_mut().next().filter(|_| gaps != 0) {
+            report.differences.push(format!("{gaps} numbers are missing in the feed"));
+        }
         if !args.offline {
-            online(&opened.config, &args.account, &folders, &mut reports).await?;
+            let estimated = opened.reader.estimates_sizes(opened.account).await.map_err(|e| told(&e))?;
+            online(&opened.config, &args.account, &folders, estimated, &mut reports).await?;
+        }
+        if reports.is_empty() {
+            eprintln!("{} was never synced: nothing is proved", args.account);
         }
         Ok::<Reports, Exit>(reports)
     };
@@ -68,7 +79,11 @@ pub(super) async fn run(args: VerifyArgs) -> Exit {
             } else {
                 say(&text(&reports, args.offline));
             }
-            if reports.values().any(|r| !r.differences.is_empty()) { Exit::Different } else { Exit::Success }
+            match reports.values().any(|r| !r.differences.is_empty()) {
+                true => Exit::Different,
+                false if reports.is_empty() => Exit::Partial,
+                false => Exit::Success,
+            }
         }
         Err(exit) => exit,
     }
@@ -85,6 +100,7 @@ async fn local(opened: &Opened, folders: &[FolderRow]) -> Result<Reports, Exit> 
     for folder in folders {
         let mut report =
             Report { failures: folder.failures.len(), remaining: folder.backfill.remaining.len(), ..Report::default() };
+        report.path.clone_from(&folder.path);
         if !folder.backfill.remaining.is_empty() {
             report.unproved.push(format!("{} UIDs are still to be read", folder.backfill.remaining.len()));
         }
@@ -92,18 +108,21 @@ async fn local(opened: &Opened, folders: &[FolderRow]) -> Result<Reports, Exit> 
         if folder.look.is_some() {
             report.unproved.push("a large loss waits for its second look".into());
         }
-        reports.insert(folder.path.clone(), report);
+        if folder.stands {
+            report.unproved.push("it stands still; see `postrider failures`".into());
+        }
+        reports.insert(folder.id.0, report);
     }
     let mut bodies = BodyReader::new(&opened.config.bodies);
     let mut hashed: BTreeSet<BodyHash> = BTreeSet::new();
-    opened
-        .each(Which::Living, |row| {
-            let report = reports.entry(row.path.clone()).or_default();
+    for folder in folders {
+        let Some(report) = reports.get_mut(&folder.id.0) else { continue };
+        let each = |row: &ManifestRow| {
             report.messages += 1;
             match &row.body {
                 None => report.differences.push(format!("UID {}: its body row is missing", row.uid)),
                 Some(body) => {
-                    report.rows.insert(row.uid, (row.size, row.flags.clone()));
+                    report.rows.insert(row.uid, (row.announced.unwrap_or(row.size), row.flags.clone()));
                     if i64::try_from(body.length).ok() != Some(row.size) {
                         report
                             .differences
@@ -117,13 +136,20 @@ async fn local(opened: &Opened, folders: &[FolderRow]) -> Result<Reports, Exit> 
                 }
             }
             Ok(())
-        })
-        .await?;
+        };
+        opened.each(folder.id, Which::Living, each).await?;
+    }
     Ok(reports)
 }
 
 /// Compares with the server, on one session, folder by folder.
-async fn online(config: &Config, account: &str, folders: &[FolderRow], reports: &mut Reports) -> Result<(), Exit> {
+async fn online(
+    config: &Config,
+    account: &str,
+    folders: &[FolderRow],
+    estimated: bool,
+    reports: &mut Reports,
+) -> Result<(), Exit> {
     let Some(account) = config.accounts.iter().find(|a| a.id == account) else {
         eprintln!("the server of {account} is not known here: give --config FILE, or --imap URL, or --offline");
         return Err(Exit::Usage);
@@ -139,15 +165,17 @@ async fn online(config: &Config, account: &str, folders: &[FolderRow], reports: 
     for fresh in
         listed.iter().filter(|l| account.folders.wants(&l.path) && !folders.iter().any(|f| f.remote_id == l.remote_id))
     {
-        reports.entry(fresh.path.clone()).or_default().differences.push("the server has this folder, we do not".into());
+        let number = -1 - i64::try_from(reports.len()).unwrap_or(0);
+        let differences = vec!["the server has this folder, we do not".into()];
+        reports.insert(number, Report { path: fresh.path.clone(), differences, ..Report::default() });
     }
     for folder in folders {
-        let report = reports.entry(folder.path.clone()).or_default();
+        let Some(report) = reports.get_mut(&folder.id.0) else { continue };
         if !listed.iter().any(|l| l.remote_id == folder.remote_id) {
             report.differences.push("we have this folder, the server does not list it".into());
             continue;
         }
-        if let Err(failure) = compare(&mut session, folder, report).await {
+        if let Err(failure) = compare(&mut session, folder, estimated, report).await {
             report.differences.push(format!("cannot be compared: {failure}"));
             if failure.reach != postrider_core::failure::Reach::Folder {
                 return Err(told(&failure));
@@ -158,7 +186,13 @@ async fn online(config: &Config, account: &str, folders: &[FolderRow], reports: 
     Ok(())
 }
 
-async fn compare(session: &mut Session<NoSink>, folder: &FolderRow, report: &mut Report) -> Result<(), Failure> {
+/// `estimated`: the server is known to estimate RFC822.SIZE; a size that differs says nothing then.
+async fn compare(
+    session: &mut Session<NoSink>,
+    folder: &FolderRow,
+    estimated: bool,
+    report: &mut Report,
+) -> Result<(), Failure> {
     let (remote_id, uidvalidity) = (folder.remote_id.clone(), folder.live.uidvalidity);
     session.answer(&Request::Examine { remote_id: remote_id.clone() }).await?;
     let Answer::Indexed { rows, .. } =
@@ -185,7 +219,8 @@ async fn compare(session: &mut Session<NoSink>, folder: &FolderRow, report: &mut
         if let Some(theirs) = sizes.get(&uid)
             && u64::try_from(*size).ok() != Some(*theirs)
         {
-            report.differences.push(format!("UID {uid}: {size} octets, the server says {theirs}"));
+            let text = format!("UID {uid}: {size} octets, the server says {theirs}");
+            if estimated { report.notes.push(text) } else { report.differences.push(text) }
         }
     }
     Ok(())
@@ -193,7 +228,8 @@ async fn compare(session: &mut Session<NoSink>, folder: &FolderRow, report: &mut
 
 fn text(reports: &Reports, offline: bool) -> String {
     let mut out = String::new();
-    for (path, r) in reports {
+    for r in reports.values() {
+        let path = &r.path;
         let verdict = match (r.differences.is_empty(), r.is_proved(), offline) {
             (false, ..) => "DIFFERENT",
             (true, false, _) => "not proved",
@@ -203,6 +239,9 @@ fn text(reports: &Reports, offline: bool) -> String {
         out.push_str(&format!("{path}: {verdict}; {} messages, {} failures in the ledger\n", r.messages, r.failures));
         for line in r.unproved.iter().chain(r.differences.iter().take(SHOWN)) {
             out.push_str(&format!("  {line}\n"));
+        }
+        if !r.notes.is_empty() {
+            out.push_str(&format!("  the server estimates sizes: {} differ, which says nothing\n", r.notes.len()));
         }
         if r.differences.len() > SHOWN {
             out.push_str(&format!("  and {} more differences\n", r.differences.len() - SHOWN));
@@ -219,20 +258,21 @@ fn text(reports: &Reports, offline: bool) -> String {
 
 fn json(args: &VerifyArgs, reports: &Reports) -> String {
     let folders: Vec<_> = reports
-        .iter()
-        .map(|(path, r)| {
+        .values()
+        .map(|r| {
             serde_json::json!({
-                "folder": path,
+                "folder": r.path,
                 "messages": r.messages,
                 "failures": r.failures,
                 "remaining": r.remaining,
                 "proved": r.is_proved(),
                 "unproved": r.unproved,
                 "differences": r.differences,
+                "notes": r.notes,
             })
         })
         .collect();
-    let proved = reports.values().all(Report::is_proved);
+    let proved = !reports.is_empty() && reports.values().all(Report::is_proved);
     serde_json::json!({ "account": args.account, "offline": args.offline, "proved": proved, "folders": folders })
         .to_string()
 }

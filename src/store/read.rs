@@ -40,22 +40,29 @@ pub struct AccountInfo {
 /// A location with its body: a line of the manifest.
 #[derive(Clone, Debug)]
 pub struct ManifestRow {
-    /// The folder's path.
-    pub path: String,
-    /// The folder's delimiter.
-    pub delimiter: Option<String>,
     /// UIDVALIDITY.
     pub uidvalidity: u32,
     /// UID.
     pub uid: u32,
     /// Flags and keywords.
     pub flags: Flags,
-    /// The message's row number.
-    pub message: i64,
     /// Where its bytes lie; `None` when the body row is missing.
     pub body: Option<StoredBody>,
     /// Its size as stored.
     pub size: i64,
+    /// RFC822.SIZE, where that is another one.
+    pub announced: Option<i64>,
+}
+
+/// A folder of a manifest. Its number is its name: paths are for people, and several may be alike.
+#[derive(Clone, Debug)]
+pub struct ManifestFolder {
+    /// Row number.
+    pub id: FolderId,
+    /// Path.
+    pub path: String,
+    /// Delimiter.
+    pub delimiter: Option<String>,
 }
 
 /// Which locations a manifest lists.
@@ -103,6 +110,15 @@ impl Reader {
         let read = |row: &QueryResult| guard(account, row).map(|(_, folder)| folder);
         let folders = rows.iter().map(read).collect::<Result<Vec<_>, DbErr>>().map_err(failed)?;
         Ok(folders.into_iter().flatten().collect())
+    }
+
+    /// Whether the account's server is known to estimate RFC822.SIZE.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn estimates_sizes(&self, account: AccountId) -> Result<bool, Failure> {
+        let rows = self.rows("SELECT sizes_estimated FROM account WHERE id = ?1", vec![account.0.into()]).await;
+        rows.map_err(failed)?.first().map_or(Ok(false), |row| get(row, 0)).map_err(failed)
     }
 
     /// A folder's living locations with their flags, and its open failures.
@@ -178,21 +194,38 @@ impl Reader {
         rows.first().map_or(Ok(0), |row| get(row, 0)).map_err(failed)
     }
 
-    /// A piece of the manifest after (`path`, `uidvalidity`, `uid`), in that order; empty at the end.
+    /// The folders of a manifest, by path; those of one path by number.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn manifest_folders(&self, account: AccountId, which: Which) -> Result<Vec<ManifestFolder>, Failure> {
+        let wanted = match which {
+            Which::Living => "deleted_at IS NULL AND excluded = FALSE",
+            Which::Deleted => "TRUE",
+        };
+        let sql = format!("SELECT id, path, delimiter FROM folder WHERE account = ?1 AND {wanted} ORDER BY path, id");
+        let rows = self.rows(&sql, vec![account.0.into()]).await.map_err(failed)?;
+        let read = |row: &QueryResult| {
+            Ok(ManifestFolder { id: FolderId(get(row, 0)?), path: get(row, 1)?, delimiter: get(row, 2)? })
+        };
+        rows.iter().map(read).collect::<Result<_, DbErr>>().map_err(failed)
+    }
+
+    /// A piece of a folder's manifest after (`uidvalidity`, `uid`), in that order; empty at the end.
     ///
     /// # Errors
     /// Class storage.
     pub async fn manifest(
         &self,
-        account: AccountId,
+        folder: FolderId,
         which: Which,
-        after: (&str, u32, u32),
+        after: (u32, u32),
     ) -> Result<Vec<ManifestRow>, Failure> {
-        let columns = "f.path, f.delimiter, l.uidvalidity, l.uid, l.flags, l.keywords, m.id, m.size, m.body, b.pack, \
-                       b.\"offset\", b.length";
+        let columns =
+            "l.uidvalidity, l.uid, l.flags, l.keywords, m.size, m.announced, m.body, b.pack, b.\"offset\", b.length";
         let wanted = match which {
             Which::Living => {
-                "l.ended_at IS NULL AND f.deleted_at IS NULL AND f.excluded = FALSE AND l.uidvalidity = f.uidvalidity"
+                "l.ended_at IS NULL AND l.uidvalidity = (SELECT uidvalidity FROM folder WHERE id = l.folder)"
             }
             Which::Deleted => {
                 "m.deleted_at IS NOT NULL AND l.folder = m.last_folder \
@@ -200,38 +233,45 @@ impl Reader {
             }
         };
         let sql = format!(
-            "SELECT {columns} FROM location l JOIN folder f ON f.id = l.folder JOIN message m ON m.id = l.message \
-             LEFT JOIN body b ON b.hash = m.body \
-             WHERE f.account = ?1 AND {wanted} AND (f.path, l.uidvalidity, l.uid) > (?2, ?3, ?4) \
-             ORDER BY f.path, l.uidvalidity, l.uid LIMIT ?5"
+            "SELECT {columns} FROM location l JOIN message m ON m.id = l.message LEFT JOIN body b ON b.hash = m.body \
+             WHERE l.folder = ?1 AND (l.uidvalidity, l.uid) > (?2, ?3) AND {wanted} \
+             ORDER BY l.folder, l.uidvalidity, l.uid LIMIT ?4"
         );
-        let values =
-            vec![account.0.into(), after.0.into(), i64::from(after.1).into(), i64::from(after.2).into(), PIECE.into()];
+        let values = vec![folder.0.into(), i64::from(after.0).into(), i64::from(after.1).into(), PIECE.into()];
         let rows = self.rows(&sql, values).await.map_err(failed)?;
         rows.iter().map(manifest_row).collect::<Result<_, DbErr>>().map_err(failed)
+    }
+
+    /// Event numbers that are missing although no leap says so.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn event_gaps(&self) -> Result<i64, Failure> {
+        let sql = "SELECT COALESCE((SELECT MAX(seq) - MIN(seq) + 1 - COUNT(*) FROM event), 0) - COALESCE((SELECT SUM(next - after - 1) \
+                   FROM leap WHERE after >= (SELECT MIN(seq) FROM event) AND next <= (SELECT MAX(seq) FROM event)), 0)";
+        let rows = self.rows(sql, vec![]).await.map_err(failed)?;
+        rows.first().map_or(Ok(0), |row| get(row, 0)).map_err(failed)
     }
 }
 
 fn manifest_row(row: &QueryResult) -> Result<ManifestRow, DbErr> {
-    let (flags, keywords): (String, String) = (get(row, 4)?, get(row, 5)?);
-    let pack: Option<i64> = get(row, 9)?;
+    let (flags, keywords): (String, String) = (get(row, 2)?, get(row, 3)?);
+    let pack: Option<i64> = get(row, 7)?;
     let body = match pack {
         Some(pack) => {
-            let (offset, length): (i64, i64) = (get(row, 10)?, get(row, 11)?);
+            let (offset, length): (i64, i64) = (get(row, 8)?, get(row, 9)?);
             let unsigned =
                 |n: i64| u64::try_from(n).map_err(|e| DbErr::Custom(format!("a stored offset is damaged: {e}")));
-            Some(StoredBody { hash: hash(row, 8)?, pack, offset: unsigned(offset)?, length: unsigned(length)? })
+            Some(StoredBody { hash: hash(row, 6)?, pack, offset: unsigned(offset)?, length: unsigned(length)? })
         }
         None => None,
     };
     Ok(ManifestRow {
-        path: get(row, 0)?,
-        delimiter: get(row, 1)?,
-        uidvalidity: uid(row, 2)?,
-        uid: uid(row, 3)?,
+        uidvalidity: uid(row, 0)?,
+        uid: uid(row, 1)?,
         flags: Flags::from_columns(&flags, &keywords),
-        message: get(row, 6)?,
-        size: get(row, 7)?,
+        size: get(row, 4)?,
+        announced: get(row, 5)?,
         body,
     })
 }
