@@ -73,11 +73,11 @@ pub(super) fn account(t: &mut Taker<'_>, base: &Path, place: &Place, warnings: &
         include: t.list("folders.include", vec!["*".into()]),
         exclude: t.list("folders.exclude", Vec::new()),
     };
-    for (key, text) in [("host", &host), ("id", &id)] {
+    for (key, text) in [("host", &host), ("id", &id), ("username", &username)] {
         if let Some(item) = t.item(key)
             && let Some(why) = unfit(key, text)
         {
-            t.wrong(item.place, key, format!("\"{text}\" will not do; {why}"));
+            t.wrong(item.place, key, format!("{text:?} will not do; {why}"));
         }
     }
     if folders.include.is_empty()
@@ -113,11 +113,18 @@ fn unfit(key: &str, text: &str) -> Option<&'static str> {
         "host" if !is_address && text.contains([':', '/', '@', ' ']) => {
             Some("write the bare name, like \"imap.example.org\", and the port as port = 993")
         }
+        "username" if text.contains(char::is_control) => Some("write it without line breaks and control characters"),
         "id" if text.contains(|c: char| c.is_control() || matches!(c, '/' | '\\' | ' ')) => {
             Some("write a name without spaces and slashes, like \"work\"")
         }
         _ => None,
     }
+}
+
+/// Whether others may read a file.
+fn is_open(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(file).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0)
 }
 
 /// Whether a host is this machine.
@@ -128,7 +135,13 @@ pub(crate) fn is_loopback(host: &str) -> bool {
 fn secret(t: &mut Taker<'_>, base: &Path, id: &str, before: usize, warnings: &mut Vec<String>) -> Option<SecretFrom> {
     let mut found = Vec::new();
     if let Some(file) = t.text("password_file") {
-        found.push(("password_file", SecretFrom::File(base.join(file))));
+        let file = base.join(file);
+        if is_open(&file) {
+            let (shown, place) =
+                (file.display(), t.item("password_file").map_or_else(|| t.missing.clone(), |i| i.place));
+            warnings.push(format!("{place}: {shown} can be read by others: chmod 600 {shown}"));
+        }
+        found.push(("password_file", SecretFrom::File(file)));
     }
     if let Some(name) = t.text("password_env") {
         found.push(("password_env", SecretFrom::Variable(name)));
@@ -139,6 +152,10 @@ fn secret(t: &mut Taker<'_>, base: &Path, id: &str, before: usize, warnings: &mu
     // Never through `take`: its message would print the value.
     if let Some(item) = t.item("password") {
         match item.value {
+            Value::Text(text) if text.is_empty() => t.wrong(item.place, "password", "it is empty"),
+            Value::Text(text) if text.contains('\0') => {
+                t.wrong(item.place, "password", "it has a NUL, which no login can carry");
+            }
             Value::Text(text) => {
                 warnings.push(format!(
                     "{}: account {id} has its password in the config; password_file is safer",

@@ -71,10 +71,14 @@ impl SecretFrom {
             }
             Self::Inline(secret) => return Ok(secret.clone()),
         };
-        let secret = text.strip_suffix('\n').unwrap_or(&text);
+        let secret = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let secret = secret.strip_suffix('\n').unwrap_or(secret);
         let secret = secret.strip_suffix('\r').unwrap_or(secret);
         if secret.is_empty() {
             return Err(missing("the password is empty".into()));
+        }
+        if secret.contains(['\n', '\r', '\0']) {
+            return Err(missing("the password has a line break or a NUL in it: keep one line".into()));
         }
         Ok(secret.into())
     }

@@ -9,6 +9,7 @@ use postrider_core::account::filter::FolderFilter;
 use postrider_core::account::schedule::Mode;
 use postrider_core::pool::Limits;
 use secrecy::SecretString;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub struct Config {
     pub confirm_after: Duration,
     /// How often mailboxes are looked at.
     pub mode: Mode,
+    /// What the server deletes is kept for ever, and told so.
+    pub keep: bool,
     /// Free space below which nothing is taken in.
     pub min_free: u64,
     /// Where the admin API listens.
@@ -166,11 +169,12 @@ pub fn load(file: &Path, variables: impl Iterator<Item = (String, String)>) -> R
         let text = "there is no account; write [[account]] with id, host, username and password_file".into();
         problems.push(Problem { place: Place::Missing(file.to_owned(), 1), key: "account".into(), text });
     }
+    let mut ids = BTreeSet::new();
     for (place, items) in &raw.accounts {
         let mut taker = Taker { items, missing: place.clone(), problems: &mut problems };
         let account = account(&mut taker, base, place, &mut config.warnings);
         if let Some(account) = account {
-            if config.accounts.iter().any(|a| a.id == account.id) {
+            if !ids.insert(account.id.clone()) {
                 let text = format!("another account is called \"{}\" already; give each its own id", account.id);
                 problems.push(Problem { place: place.clone(), key: "id".into(), text });
             }
@@ -178,7 +182,7 @@ pub fn load(file: &Path, variables: impl Iterator<Item = (String, String)>) -> R
         }
     }
     for account in &config.accounts {
-        if let Some(was) = account.was.as_ref().filter(|was| config.accounts.iter().any(|a| a.id == **was)) {
+        if let Some(was) = account.was.as_ref().filter(|was| ids.contains(*was)) {
             let text = format!("another account is called \"{was}\" now; leave this out, or give that one another id");
             problems.push(Problem { place: account.username_at.clone(), key: "was".into(), text });
         }
@@ -198,12 +202,14 @@ fn settings(raw: &Raw, file: &Path, base: &Path, problems: &mut Vec<Problem>) ->
     let per_account = t.flag("telemetry.per_account");
     let modes = [("aggressive", Mode::Aggressive), ("balanced", Mode::Balanced), ("conservative", Mode::Conservative)];
     let mode = t.choice("sync.mode", &modes, Mode::Balanced);
-    // Read and checked here; their parts come later.
-    listen(&mut t, "webhooks.listen");
-    t.choice("sync.deletions", &[("mirror", ()), ("keep", ())], ());
-    t.number("sync.recent_days", 30, 0, 36_500);
+    for key in ["webhooks.listen", "sync.recent_days"] {
+        if let Some(item) = t.item(key) {
+            t.wrong(item.place, key, "it is not supported yet, and would do nothing; leave it out");
+        }
+    }
+    let keep = t.choice("sync.deletions", &[("mirror", false), ("keep", true)], false);
     let log = t.text("telemetry.log").unwrap_or_else(|| "info".into());
-    if tracing_subscriber::EnvFilter::try_new(&log).is_err()
+    if !is_filter(&log)
         && let Some(item) = t.item("telemetry.log")
     {
         t.wrong(
@@ -221,6 +227,7 @@ fn settings(raw: &Raw, file: &Path, base: &Path, problems: &mut Vec<Problem>) ->
         data_dir,
         log: (log, format),
         mode,
+        keep,
         min_free,
         admin,
         per_account,
@@ -244,6 +251,15 @@ fn settings(raw: &Raw, file: &Path, base: &Path, problems: &mut Vec<Problem>) ->
         accounts: Vec::new(),
         warnings: Vec::new(),
     }
+}
+
+/// A word without `=` must be a level: as a target it would silence everything else.
+fn is_filter(log: &str) -> bool {
+    let is_level = |word: &str| {
+        ["off", "error", "warn", "info", "debug", "trace"].iter().any(|level| word.eq_ignore_ascii_case(level))
+    };
+    let mut words = log.split(',').map(str::trim);
+    words.all(|word| word.contains('=') || is_level(word)) && tracing_subscriber::EnvFilter::try_new(log).is_ok()
 }
 
 fn database(t: &mut Taker<'_>, base: &Path, data_dir: &Path) -> PathBuf {
