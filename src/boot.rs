@@ -4,6 +4,7 @@ pub mod edit;
 mod follow;
 pub mod lock;
 pub mod look;
+pub mod process;
 pub mod serve;
 mod space;
 pub mod wiring;

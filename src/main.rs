@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    postrider::boot::process::harden();
     // One TLS provider for the whole process; a second installation (there is none) would keep the first.
     tokio_rustls::rustls::crypto::ring::default_provider().install_default().ok();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {

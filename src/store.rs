@@ -10,6 +10,6 @@ mod rows;
 
 pub use apply::Done;
 pub use connect::{Database, OpenError, open, open_for_reading};
-pub use instance::{Disagreement, adopt, agree};
+pub use instance::{Disagreement, adopt, agree, mark_bodies, note_stop, own_bodies};
 pub use look::{StoredAccount, StoredEvent, StoredFailure, StoredFolder, StoredRun};
-pub use read::{AccountInfo, ManifestRow, Reader, Which};
+pub use read::{AccountInfo, ManifestFolder, ManifestRow, Reader, Which};

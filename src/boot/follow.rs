@@ -44,7 +44,8 @@ pub(super) struct Followed {
 fn settings_print(account: &Account, config: &Config) -> String {
     let ca = account.ca_file.as_ref().map(|file| std::fs::read(file).unwrap_or_default());
     let place = (&account.host, account.port, account.security, ca, &account.username, &account.folders, &account.was);
-    let rules = (config.mode, config.timeouts, config.confirm_after, config.recent_messages, config.first_wait);
+    let rules =
+        (config.mode, config.timeouts, config.confirm_after, config.recent_messages, config.first_wait, config.keep);
     format!("{place:?} {rules:?}")
 }
 

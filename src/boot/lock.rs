@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Why the data folder is not ours.
@@ -16,6 +16,14 @@ pub enum LockError {
         /// What the holder wrote of itself.
         holder: String,
     },
+    /// Others may look into it.
+    #[error("the data folder {dir} is open to others (mode {mode:o}): its mail would be, too; run chmod 700 {dir}")]
+    Open {
+        /// The folder.
+        dir: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
     /// It cannot be made or locked.
     #[error("the data folder {dir} cannot be used: {source}")]
     Io {
@@ -24,6 +32,24 @@ pub enum LockError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// `O_NOFOLLOW`: a link in its place is not followed.
+const NO_LINKS: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+
+/// Makes sure that nobody else can look into the data folder. One that is empty is closed; one with something in it is not
+/// changed behind its owner's back.
+fn private(dir: &Path) -> io::Result<Result<(), LockError>> {
+    let meta = std::fs::metadata(dir)?;
+    let mode = meta.permissions().mode() & 0o777;
+    if mode & 0o077 == 0 {
+        return Ok(Ok(()));
+    }
+    if std::fs::read_dir(dir)?.next().is_none() {
+        std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))?;
+        return Ok(Ok(()));
+    }
+    Ok(Err(LockError::Open { dir: dir.to_owned(), mode }))
 }
 
 /// Holds the data folder until it is dropped, or the process ends however it ends.
@@ -40,6 +66,7 @@ impl DataLock {
     pub fn take(dir: &Path, purpose: &str) -> Result<Self, LockError> {
         let broken = |source| LockError::Io { dir: dir.to_owned(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(broken)?;
+        private(dir).map_err(broken)??;
         let mut options = OpenOptions::new();
         let mut file = options
             .read(true)
@@ -47,6 +74,7 @@ impl DataLock {
             .create(true)
             .truncate(false)
             .mode(0o600)
+            .custom_flags(NO_LINKS)
             .open(dir.join("lock"))
             .map_err(broken)?;
         match file.try_lock() {

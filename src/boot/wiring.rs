@@ -26,6 +26,7 @@ use ractor::{Actor, ActorRef};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot, watch};
@@ -73,6 +74,7 @@ pub struct Engine {
     store: Handle<StoreMsg>,
     accounts: Handle<AccountsMsg>,
     instance: String,
+    data_dir: PathBuf,
     _lock: DataLock,
 }
 
@@ -117,10 +119,20 @@ impl Engine {
     pub async fn start(config: &Config, purpose: &str, wire: WireLog, fresh: bool) -> Result<Self, StartError> {
         let lock = DataLock::take(&config.data_dir, purpose)?;
         let db = crate::store::open(&config.database).await?;
-        let instance = if fresh { adopt(&db, &config.data_dir).await } else { agree(&db, &config.data_dir).await }?;
         let reader = Reader::new(&db);
+        let named = reader.named_packs().await.map_err(StartError::Failure)?;
+        let instance = if fresh {
+            adopt(&db, &config.data_dir).await?
+        } else {
+            crate::store::own_bodies(&db, &config.data_dir, &config.bodies, &named).await?;
+            agree(&db, &config.data_dir).await?
+        };
         let highest = reader.highest_pack().await.map_err(StartError::Failure)?;
         let packs = PackDir::open(&config.bodies, Arc::new(RealDisk), highest).map_err(StartError::Failure)?;
+        packs.keep_free(config.min_free);
+        packs.spare(crate::store::mark_bodies(&db, &config.bodies, &instance, packs.highest()).await?);
+        // What no row names is what a cut or a crash left behind; nobody holds it now.
+        packs.unlink_unnamed(&named).map_err(StartError::Failure)?;
         let clock = Clock::start();
         let registry = Registry::new(clock);
         let permits = usize::try_from(config.inflight_bytes.div_ceil(PAGE_COST)).unwrap_or(1).clamp(1, 10_000);
@@ -167,6 +179,7 @@ impl Engine {
             store,
             accounts,
             instance,
+            data_dir: config.data_dir.clone(),
             _lock: lock,
         })
     }
@@ -251,6 +264,7 @@ impl Engine {
                 provider: account.provider,
                 host: account.host.clone(),
                 username: account.username.clone(),
+                keep: config.keep,
             },
             endpoint: Arc::new(endpoint),
             mark: self.mark(account, &secret),
@@ -351,6 +365,10 @@ impl Engine {
             && tokio::time::timeout(SHUTDOWN, task).await.is_err()
         {
             self.root.kill();
+        }
+        let noted = tokio::time::timeout(CLOSE, crate::store::note_stop(&self.db, &self.data_dir)).await;
+        if let Ok(Err(e)) = noted {
+            tracing::warn!("{e}");
         }
         // Closing folds the log in; a disk that hangs must not hold the exit.
         drop(tokio::time::timeout(CLOSE, self.db.close()).await);

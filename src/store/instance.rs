@@ -2,12 +2,14 @@
 
 use crate::store::connect::Database;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, TransactionTrait, Value};
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// How far event numbers leap when a copy becomes a mirror of its own: no number is ever used twice.
+/// How far event numbers leap when a copy becomes a mirror of its own, or an older database was put back: no number is ever
+/// used twice.
 const LEAP: i64 = 1 << 32;
 
 /// Why database and data folder may not be used together.
@@ -25,6 +27,9 @@ pub enum Disagreement {
         /// The data folder.
         folder: PathBuf,
     },
+    /// The bodies folder is another mirror's, or not the one that the database names.
+    #[error("{0}")]
+    Bodies(String),
     /// The database cannot be asked.
     #[error("cannot read the database's instance: {0}")]
     Database(#[from] DbErr),
@@ -48,6 +53,117 @@ async fn run(db: &impl ConnectionTrait, sql: &str, values: Vec<Value>) -> Result
     db.execute_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)).await.map(|_| ())
 }
 
+/// Event numbers go on further up; where they leap is a row.
+async fn leap_over(db: &impl ConnectionTrait, by: i64) -> Result<(), DbErr> {
+    let sql = "INSERT INTO leap (at, after, next) SELECT CAST(strftime('%s', 'now') AS INTEGER) * 1000000, next - 1, next + ?1 \
+               FROM counter WHERE name = 'event'";
+    run(db, sql, vec![by.into()]).await?;
+    run(db, "UPDATE counter SET next = next + ?1 WHERE name = 'event'", vec![by.into()]).await
+}
+
+/// What the data folder knows of earlier starts: how many there were, and the event counter at the last clean stop.
+fn read_starts(data_dir: &Path) -> (i64, i64) {
+    let text = std::fs::read_to_string(data_dir.join("starts")).unwrap_or_default();
+    let mut numbers = text.split_whitespace().map(|word| word.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+fn write_durably(dir: &Path, name: &str, text: &str) -> Result<(), Disagreement> {
+    let (file, half) = (dir.join(name), dir.join(format!("{name}.half")));
+    let put = || -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        let mut out = options.write(true).create(true).truncate(true).mode(0o600).custom_flags(NO_LINKS).open(&half)?;
+        writeln!(out, "{text}")?;
+        out.sync_all()?;
+        std::fs::rename(&half, &file)?;
+        File::open(dir)?.sync_all()
+    };
+    put().map_err(|source| Disagreement::Io { file: file.clone(), source })
+}
+
+/// `O_NOFOLLOW`: a link that somebody laid in a data folder that others may write to is not followed.
+const NO_LINKS: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+
+/// Counts this start. A database that is behind the data folder is an older copy that was put back in place: its event
+/// numbers leap, since those that follow are taken.
+async fn count_start(db: &Database, data_dir: &Path) -> Result<(), Disagreement> {
+    let (starts, event) = read_starts(data_dir);
+    let tx = db.writer.begin().await?;
+    let known: i64 = stored(&tx, "starts").await?.and_then(|n| n.parse().ok()).unwrap_or(0);
+    let row =
+        tx.query_one_raw(Statement::from_string(DbBackend::Sqlite, "SELECT next FROM counter WHERE name = 'event'"));
+    let next: i64 = row.await?.map_or(Ok(1), |row| row.try_get_by_index(0))?;
+    if starts > known || event > next {
+        tracing::warn!(
+            "the database is an older copy than the one this data folder had: event numbers go on further up"
+        );
+        leap_over(&tx, LEAP + (event - next).max(0)).await?;
+    }
+    let starts = starts.max(known) + 1;
+    let sql = "INSERT INTO setting (name, value) VALUES ('starts', ?1) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    run(&tx, sql, vec![starts.to_string().into()]).await?;
+    tx.commit().await?;
+    write_durably(data_dir, "starts", &format!("{starts} {event}"))
+}
+
+/// A clean stop: the data folder learns how far event numbers have come.
+///
+/// # Errors
+/// [`Disagreement`], by variant: the next start knows less.
+pub async fn note_stop(db: &Database, data_dir: &Path) -> Result<(), Disagreement> {
+    let row = Statement::from_string(DbBackend::Sqlite, "SELECT next FROM counter WHERE name = 'event'");
+    let next: i64 = db.readers.query_one_raw(row).await?.map_or(Ok(1), |row| row.try_get_by_index(0))?;
+    let (starts, _) = read_starts(data_dir);
+    write_durably(data_dir, "starts", &format!("{starts} {next}"))
+}
+
+/// Refuses a bodies folder that is another mirror's, or that lacks packs which the database names: a volume that is not
+/// mounted, half a restore.
+///
+/// # Errors
+/// [`Disagreement`], by variant; nothing has changed.
+pub async fn own_bodies(
+    db: &Database,
+    data_dir: &Path,
+    bodies: &Path,
+    named: &BTreeSet<i64>,
+) -> Result<(), Disagreement> {
+    let cure =
+        "To go on all the same, start it once with --adopt; to only look into it, use `postrider serve --no-sync`";
+    let id_in = |dir: &Path| std::fs::read_to_string(dir.join("instance")).ok().map(|text| text.trim().to_owned());
+    // Either will do here: whether these two agree is a question of its own.
+    let ours = [id_in(data_dir), stored(&db.writer, "instance").await?];
+    let theirs = id_in(bodies);
+    if theirs.is_some() && !ours.contains(&theirs) {
+        let text = format!("the bodies folder {} is another mirror's: give each its own. {cure}", bodies.display());
+        return Err(Disagreement::Bodies(text));
+    }
+    let lacking = |pack: &&i64| !bodies.join(format!("{pack:010}.pack")).exists();
+    if let Some(pack) = named.iter().find(lacking) {
+        let text = format!(
+            "pack {pack}, which the database names, is not in {}: is it mounted, and is the restore whole? {cure}",
+            bodies.display()
+        );
+        return Err(Disagreement::Bodies(text));
+    }
+    Ok(())
+}
+
+/// Writes whose bodies they are. What lay there before is not ours to unlink: returns the highest number of those packs.
+///
+/// # Errors
+/// [`Disagreement`], by variant.
+pub async fn mark_bodies(db: &Database, bodies: &Path, id: &str, highest: i64) -> Result<i64, Disagreement> {
+    let known = std::fs::read_to_string(bodies.join("instance")).is_ok_and(|text| text.trim() == id);
+    if known {
+        return Ok(stored(&db.writer, "bodies_from").await?.and_then(|n| n.parse().ok()).unwrap_or(0));
+    }
+    let sql = "INSERT INTO setting (name, value) VALUES ('bodies_from', ?1) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    run(&db.writer, sql, vec![highest.to_string().into()]).await?;
+    write_durably(bodies, "instance", id)?;
+    Ok(highest)
+}
+
 /// Writes the id into both. The database says `pending` until the file is durable, so that a cut in between is no copy.
 async fn write(db: &Database, data_dir: &Path, leap: i64) -> Result<String, Disagreement> {
     let id = uuid::Uuid::new_v4().to_string();
@@ -57,23 +173,16 @@ async fn write(db: &Database, data_dir: &Path, leap: i64) -> Result<String, Disa
             "INSERT INTO setting (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
         run(&tx, sql, vec![name.into(), value.into()]).await?;
     }
-    run(&tx, "UPDATE counter SET next = next + ?1 WHERE name = 'event'", vec![leap.into()]).await?;
+    if leap > 0 {
+        leap_over(&tx, leap).await?;
+    }
     tx.commit().await?;
     settle(db, data_dir, &id).await?;
     Ok(id)
 }
 
 async fn settle(db: &Database, data_dir: &Path, id: &str) -> Result<(), Disagreement> {
-    let file = data_dir.join("instance");
-    let half = data_dir.join("instance.half");
-    let put = || -> io::Result<()> {
-        let mut out = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&half)?;
-        writeln!(out, "{id}")?;
-        out.sync_all()?;
-        std::fs::rename(&half, &file)?;
-        File::open(data_dir)?.sync_all()
-    };
-    put().map_err(|source| Disagreement::Io { file: file.clone(), source })?;
+    write_durably(data_dir, "instance", id)?;
     run(&db.writer, "DELETE FROM setting WHERE name = 'instance_pending'", vec![]).await?;
     Ok(())
 }
@@ -89,15 +198,17 @@ pub async fn agree(db: &Database, data_dir: &Path) -> Result<String, Disagreemen
         Err(e) if e.kind() == io::ErrorKind::NotFound => None,
         Err(source) => return Err(Disagreement::Io { file, source }),
     };
-    match (stored(&db.writer, "instance").await?, ours) {
-        (Some(theirs), Some(ours)) if theirs == ours => Ok(theirs),
-        (None, None) => write(db, data_dir, 0).await,
+    let id = match (stored(&db.writer, "instance").await?, ours) {
+        (Some(theirs), Some(ours)) if theirs == ours => theirs,
+        (None, None) => write(db, data_dir, 0).await?,
         (Some(theirs), _) if stored(&db.writer, "instance_pending").await?.is_some() => {
             settle(db, data_dir, &theirs).await?;
-            Ok(theirs)
+            theirs
         }
-        _ => Err(Disagreement::Differ { database: db.path().to_owned(), folder: data_dir.to_owned() }),
-    }
+        _ => return Err(Disagreement::Differ { database: db.path().to_owned(), folder: data_dir.to_owned() }),
+    };
+    count_start(db, data_dir).await?;
+    Ok(id)
 }
 
 /// Makes a copy a mirror of its own: a new id, and event numbers that leap.
@@ -105,5 +216,7 @@ pub async fn agree(db: &Database, data_dir: &Path) -> Result<String, Disagreemen
 /// # Errors
 /// [`Disagreement`], but never that they differ.
 pub async fn adopt(db: &Database, data_dir: &Path) -> Result<String, Disagreement> {
-    write(db, data_dir, LEAP).await
+    let id = write(db, data_dir, LEAP).await?;
+    count_start(db, data_dir).await?;
+    Ok(id)
 }
