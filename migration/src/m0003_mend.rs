@@ -10,6 +10,8 @@ pub(crate) struct Migration;
 const COLUMNS: &[(&str, &str, &str)] = &[
     // RFC822.SIZE is an estimate there.
     ("account", "sizes_estimated", "BOOLEAN NOT NULL DEFAULT FALSE"),
+    // What the server deletes is kept for ever.
+    ("account", "keep", "BOOLEAN NOT NULL DEFAULT FALSE"),
     // The first look at a listing that does not fit EXISTS; by how much it is known never to fit; when history last grew.
     ("folder", "misfit", "TEXT"),
     ("folder", "surplus", "BIGINT NOT NULL DEFAULT 0"),
@@ -29,6 +31,9 @@ const STATEMENTS: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS note (account BIGINT NOT NULL, about TEXT NOT NULL, folder BIGINT NOT NULL, \
      remote_id BLOB NOT NULL, uidvalidity BIGINT NOT NULL, uid BIGINT NOT NULL, count BIGINT NOT NULL, text TEXT NOT NULL, \
      at BIGINT NOT NULL, PRIMARY KEY (account, about, folder, remote_id, uidvalidity, uid))",
+    // Where event numbers leap: a copy that became a mirror of its own, an older database put back.
+    "CREATE TABLE IF NOT EXISTS leap (at BIGINT NOT NULL, after BIGINT NOT NULL, next BIGINT NOT NULL, \
+     PRIMARY KEY (next))",
     "CREATE INDEX IF NOT EXISTS location_places ON location (message, ended_at)",
     "DROP INDEX IF EXISTS location_message",
     "UPDATE message SET places = (SELECT count(*) FROM location l WHERE l.message = message.id AND l.ended_at IS NULL)",
@@ -59,6 +64,7 @@ impl MigrationTrait for Migration {
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for sql in [
             "DROP TABLE note",
+            "DROP TABLE leap",
             "CREATE INDEX IF NOT EXISTS location_message ON location (message)",
             "DROP INDEX location_places",
             "DROP INDEX failure_shut",

@@ -3,18 +3,23 @@
 use crate::bodies::disk::{Disk, DiskFile};
 use crate::bodies::sink::PackSink;
 use crate::fault;
-use postrider_core::failure::Failure;
+use postrider_core::failure::{Failure, Reach, When};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// Blocks on their way to the disk, a pack: what bounds a sink's memory beside the block being filled.
 const BLOCKS_AHEAD: usize = 4;
+/// How soon who was refused for want of room asks again.
+const AGAIN: Duration = Duration::from_secs(5);
+/// A message beyond this that does not fit is left alone; a smaller one means that the disk is full.
+const LARGE_ALONE: u64 = 16 * 1024 * 1024;
 
 /// The folder that packs live in; hands out their numbers.
 pub struct PackDir {
@@ -25,6 +30,10 @@ pub struct PackDir {
     first: i64,
     /// Why nothing is to be taken in now.
     full: RwLock<Option<Failure>>,
+    /// Octets that stay free.
+    min_free: AtomicU64,
+    /// Packs up to this number may be another mirror's: they are never unlinked.
+    foreign: AtomicI64,
 }
 
 impl std::fmt::Debug for PackDir {
@@ -61,13 +70,70 @@ impl PackDir {
             last = last.max(number.unwrap_or(0));
         }
         let next = AtomicI64::new(last + 1);
-        Ok(Self { dir: dir.to_owned(), disk, next, first: last + 1, full: RwLock::new(None) })
+        Ok(Self {
+            dir: dir.to_owned(),
+            disk,
+            next,
+            first: last + 1,
+            full: RwLock::new(None),
+            min_free: AtomicU64::new(0),
+            foreign: AtomicI64::new(0),
+        })
     }
 
     /// The folder.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Packs up to this number lay here before the folder was ours: they are never unlinked.
+    pub fn spare(&self, pack: i64) {
+        self.foreign.store(pack, Ordering::Relaxed);
+    }
+
+    /// The highest number that a file had when the folder was opened, or a row named.
+    #[must_use]
+    pub fn highest(&self) -> i64 {
+        self.first - 1
+    }
+
+    /// From now on so many octets stay free.
+    pub fn keep_free(&self, octets: u64) {
+        self.min_free.store(octets, Ordering::Relaxed);
+    }
+
+    /// Whether another `octets` may be written.
+    ///
+    /// # Errors
+    /// Class storage: of the process, when space is scarce; of the message, when it alone is too large for what is left.
+    pub(super) fn room_for(&self, octets: u64) -> Result<(), Failure> {
+        let min = self.min_free.load(Ordering::Relaxed);
+        if min == 0 {
+            return Ok(());
+        }
+        // A file system that does not tell is not asked twice.
+        let Ok(stat) = rustix::fs::statvfs(&self.dir) else { return Ok(()) };
+        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        let mib = |octets: u64| octets.div_ceil(1 << 20);
+        if free < min {
+            let text =
+                format!("{} has {} MiB free, below bodies.min_free ({} MiB)", self.dir.display(), mib(free), mib(min));
+            return Err(Failure::storage(text).when(When::After(AGAIN)));
+        }
+        if octets <= free - min {
+            return Ok(());
+        }
+        let text = format!(
+            "it needs {} MiB, and bodies.min_free leaves {} MiB of {}",
+            mib(octets),
+            mib(free - min),
+            self.dir.display()
+        );
+        if octets > LARGE_ALONE {
+            return Err(Failure { reach: Reach::Message, ..Failure::storage(text) });
+        }
+        Err(Failure::storage(text).when(When::After(AGAIN)))
     }
 
     /// Stops taking bodies in, for this reason, or goes on.
@@ -95,7 +161,8 @@ impl PackDir {
             let entry = entry.map_err(storage)?;
             let name = entry.file_name();
             let number = name.to_str().and_then(|n| n.strip_suffix(".pack")).and_then(|n| n.parse::<i64>().ok());
-            if number.is_some_and(|n| n < self.first && !named.contains(&n)) {
+            let ours = self.foreign.load(Ordering::Relaxed) + 1..self.first;
+            if number.is_some_and(|n| ours.contains(&n) && !named.contains(&n)) {
                 freed += entry.metadata().map_err(storage)?.len();
                 std::fs::remove_file(entry.path()).map_err(storage)?;
             }
@@ -132,6 +199,8 @@ impl PackDir {
 pub(super) enum Order {
     /// Append a block to a pack, creating it if it is new.
     Write { pack: i64, block: Vec<u8>, back: mpsc::UnboundedSender<Vec<u8>> },
+    /// Unlink a file that holds one body, which nobody will name.
+    Forget { pack: i64 },
     /// Make everything durable; keep only `keep` open.
     Seal { keep: i64, reply: oneshot::Sender<Result<(), Failure>> },
 }
@@ -157,6 +226,14 @@ impl Writer {
                     block.clear();
                     // The sink may be gone; then the block goes with it.
                     drop(back.send(block));
+                }
+                Order::Forget { pack } => {
+                    if self.files.remove(&pack).is_some()
+                        && let Err(e) = std::fs::remove_file(path_of(&self.dir, pack))
+                    {
+                        // It goes with the next start.
+                        tracing::warn!("{}", self.failure("cannot unlink", pack, e).chain());
+                    }
                 }
                 Order::Seal { keep, reply } => {
                     // A disk that failed once keeps failing for this lease: after a failed fdatasync nothing can be

@@ -12,6 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 const BLOCK: usize = 256 * 1024;
 /// A pack is left when it is this long.
 const PACK_LIMIT: u64 = 128 * 1024 * 1024;
+/// Octets of a body after which free space is looked at again.
+const CHECK: u64 = 16 * 1024 * 1024;
 /// Longer messages get a file of their own.
 const LARGE: u64 = 8 * 1024 * 1024;
 
@@ -38,6 +40,8 @@ pub struct PackSink {
     block: Vec<u8>,
     block_pack: i64,
     finished: Vec<(BodyHash, i64, u64, u64)>,
+    /// Octets since free space was looked at.
+    unchecked: u64,
     spare: (mpsc::UnboundedSender<Vec<u8>>, mpsc::UnboundedReceiver<Vec<u8>>),
 }
 
@@ -69,6 +73,7 @@ impl PackSink {
             body: None,
             block: Vec::new(),
             finished: Vec::new(),
+            unchecked: 0,
             spare: mpsc::unbounded_channel(),
         }
     }
@@ -98,9 +103,17 @@ impl PackSink {
     }
 }
 
+impl Drop for PackSink {
+    fn drop(&mut self) {
+        self.abandon();
+    }
+}
+
 impl BodySink for PackSink {
     async fn begin(&mut self, announced: u64) -> Result<(), Failure> {
         self.abandon();
+        self.packs.room_for(announced)?;
+        self.unchecked = 0;
         if self.orders.is_none() {
             self.orders = Some(self.packs.writer()?);
             self.regular = Place { pack: self.packs.next_number(), offset: 0 };
@@ -124,6 +137,11 @@ impl BodySink for PackSink {
         let Some(body) = &mut self.body else { return Err(Failure::bug("bytes without a body")) };
         body.hash.update(bytes);
         body.length += bytes.len() as u64;
+        self.unchecked += bytes.len() as u64;
+        if self.unchecked >= CHECK {
+            self.unchecked = 0;
+            self.packs.room_for(0)?;
+        }
         let large = body.large;
         while !bytes.is_empty() {
             if self.block.capacity() == 0 {
@@ -150,12 +168,24 @@ impl BodySink for PackSink {
     }
 
     fn abandon(&mut self) {
-        // What was written of it stays in the pack as garbage that no row names.
-        self.body = None;
+        // What was written of it in a pack stays there as garbage that no row names; a file of its own goes.
+        if let Some(body) = self.body.take().filter(|body| body.large) {
+            if self.block_pack == body.place.pack {
+                self.block.clear();
+            }
+            if let Some(orders) = &self.orders {
+                let (orders, pack) = (orders.clone(), body.place.pack);
+                // The writer may be behind; whoever abandons does not wait for it.
+                if let Err(mpsc::error::TrySendError::Full(order)) = orders.try_send(Order::Forget { pack }) {
+                    tokio::spawn(async move { drop(orders.send(order).await) });
+                }
+            }
+        }
     }
 
     fn room(&self) -> Result<(), Failure> {
-        self.packs.room()
+        self.packs.room()?;
+        self.packs.room_for(0)
     }
 
     fn rest(&mut self) {

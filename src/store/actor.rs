@@ -36,6 +36,8 @@ pub struct OpenAccount {
     pub host: String,
     /// Who logs in.
     pub username: String,
+    /// What the server deletes is kept for ever.
+    pub keep: bool,
 }
 
 /// Proofs of quiet passes wait no longer than this to be written.

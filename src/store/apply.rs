@@ -16,8 +16,9 @@ use crate::store::rows::{ALL_FOLDERS, GUARD, LOCATION, MESSAGE, get, guard, loca
 use messages::save;
 use own::{close_failures, open_failures, write_own_rows};
 use postrider_core::commit::apply::{apply as change_rows, may_end_limbo};
+use postrider_core::commit::event::SHOWN;
 use postrider_core::commit::lane::{Admitted, admit};
-use postrider_core::commit::ledger::{Ledger, SHOWN};
+use postrider_core::commit::ledger::Ledger;
 use postrider_core::commit::request::{Change, Commit, Refusal, StoredRows};
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Class;

@@ -22,7 +22,7 @@ pub(super) const GUARD: &str = "SELECT a.incarnation, a.opened_at, a.listed_at, 
      WHERE account = a.id AND remote_id IS NOT NULL AND closed_at IS NULL), \
      f.misfit, f.surplus, f.grown_at, \
      EXISTS (SELECT 1 FROM location WHERE folder = f.id AND uidvalidity = f.uidvalidity), \
-     EXISTS (SELECT 1 FROM failure WHERE folder = f.id AND uid IS NULL AND closed_at IS NULL) \
+     EXISTS (SELECT 1 FROM failure WHERE folder = f.id AND uid IS NULL AND closed_at IS NULL), a.keep \
      FROM account a LEFT JOIN folder f ON f.account = a.id AND f.deleted_at IS NULL AND (f.id = ?2 OR f.remote_id = ?3) \
      WHERE a.id = ?1";
 
@@ -36,7 +36,7 @@ pub(super) const ALL_FOLDERS: &str = "SELECT a.incarnation, a.opened_at, a.liste
      WHERE account = a.id AND remote_id IS NOT NULL AND closed_at IS NULL), \
      f.misfit, f.surplus, f.grown_at, \
      EXISTS (SELECT 1 FROM location WHERE folder = f.id AND uidvalidity = f.uidvalidity), \
-     EXISTS (SELECT 1 FROM failure WHERE folder = f.id AND uid IS NULL AND closed_at IS NULL) \
+     EXISTS (SELECT 1 FROM failure WHERE folder = f.id AND uid IS NULL AND closed_at IS NULL), a.keep \
      FROM account a LEFT JOIN folder f ON f.account = a.id AND f.deleted_at IS NULL WHERE a.id = ?1 ORDER BY f.id";
 
 /// Columns of a message as the core sees it.
@@ -85,6 +85,7 @@ pub(super) fn guard(account: AccountId, row: &QueryResult) -> Result<(AccountRow
         list_look: json(row, 3)?,
         sizes_estimated: get(row, 17)?,
         shut: shut(row, 18)?,
+        keep: get(row, 24)?,
     };
     let Some(id) = get::<Option<i64>>(row, 4)? else { return Ok((account, None)) };
     let lane = |at: usize| get::<String>(row, at);

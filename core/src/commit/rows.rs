@@ -28,6 +28,8 @@ pub struct AccountRow {
     pub shut: BTreeMap<Vec<u8>, Shut>,
     /// The server's RFC822.SIZE is an estimate (Exchange): a length that differs from it says nothing.
     pub sizes_estimated: bool,
+    /// What the server deletes is kept for ever, and told so.
+    pub keep: bool,
 }
 
 impl AccountRow {
@@ -42,6 +44,7 @@ impl AccountRow {
             list_look: None,
             shut: BTreeMap::new(),
             sizes_estimated: false,
+            keep: false,
         }
     }
 }

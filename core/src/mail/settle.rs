@@ -78,6 +78,14 @@ impl Settlement {
         }
     }
 
+    /// A message came that our own disk has no room for.
+    pub fn refused(&mut self, uid: u32, text: String) {
+        if self.wants(uid) {
+            self.have.insert(uid);
+            self.failed.push(Unfetched { uid, class: Class::Storage, text, again: Again::Spaced });
+        }
+    }
+
     /// The message asked for alone did not come: under OK, or under a refusal, telling or not.
     pub fn missed(&mut self, uid: u32, refusal: Option<Failure>) {
         self.tried = Some((uid, refusal));
@@ -122,7 +130,10 @@ impl Settlement {
         self.asked = self.asked.minus(&taken);
         self.delivered = true;
         let (rows, suspects) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.suspects));
-        Some(Page { rows, suspects, ..Page::default() })
+        let failed = std::mem::take(&mut self.failed).into_iter();
+        let (failed, left) = failed.partition(|failed| taken.contains(failed.uid));
+        self.failed = left;
+        Some(Page { rows, suspects, failed, ..Page::default() })
     }
 
     /// The settled page.

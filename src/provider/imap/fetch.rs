@@ -274,6 +274,13 @@ impl<S: BodySink> Session<S> {
                 self.sink.begin(0).await?;
                 (Vec::new(), 0)
             }
+            // It is too large for what is left of the disk: a row of its own, and the others go on.
+            Some(BodySeen::Refused(why)) => {
+                if let Some(page) = pages.iter_mut().find(|p| p.page.wants(uid)) {
+                    page.page.refused(uid, why);
+                }
+                return Ok(None);
+            }
             Some(BodySeen::Nil) | None => return Ok(None),
         };
         // Nothing, where the server says that there is something: it is asked for again alone.

@@ -1,7 +1,8 @@
 //! What the ledger says is written: bodies, messages, locations, events; one document a table.
 
 use super::{Counters, text, write};
-use postrider_core::commit::ledger::{Ledger, NewMessage, Told, Writes};
+use postrider_core::commit::event::Told;
+use postrider_core::commit::ledger::{Ledger, NewMessage, Writes};
 use postrider_core::commit::rows::{LocationRow, MessageRow};
 use postrider_core::mail::id::AccountId;
 use postrider_core::time::Micros;
@@ -72,13 +73,18 @@ async fn save_writes(
                 event.backfill,
                 match &event.path {
                     Some(path) => json!({ "path": path }).to_string(),
-                    None => json!({
-                        "what": event.what.as_str(),
-                        "changed": told(&event.changed),
-                        "locations": told(&event.locations),
-                        "count": event.count,
-                    })
-                    .to_string(),
+                    None => {
+                        let mut data = json!({
+                            "what": event.what.as_str(),
+                            "changed": told(&event.changed),
+                            "locations": told(&event.locations),
+                            "count": event.count,
+                        });
+                        if let (true, Some(data)) = (event.kept, data.as_object_mut()) {
+                            data.insert("kept".into(), true.into());
+                        }
+                        data.to_string()
+                    }
                 }
             ]));
             counters.event += 1;

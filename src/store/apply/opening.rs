@@ -31,12 +31,18 @@ pub(in crate::store) async fn open_account(
             return Ok(Err(failure));
         }
     }
-    let sql = "INSERT INTO account (name, provider, host, username, identity_kind, state, reason, since, incarnation) \
-               VALUES (?1, ?2, ?3, ?4, 'hash', 'starting', '', ?5, 1) \
-               ON CONFLICT (name) DO UPDATE SET host = excluded.host, incarnation = account.incarnation + 1, \
+    let sql = "INSERT INTO account (name, provider, host, username, identity_kind, state, reason, since, incarnation, \
+               keep) VALUES (?1, ?2, ?3, ?4, 'hash', 'starting', '', ?5, 1, ?6) \
+               ON CONFLICT (name) DO UPDATE SET host = excluded.host, keep = excluded.keep, incarnation = account.incarnation + 1, \
                state = CASE account.state WHEN 'removed' THEN 'starting' ELSE account.state END";
-    let values =
-        vec![name(), open.provider.into(), open.host.clone().into(), open.username.clone().into(), at.0.into()];
+    let values = vec![
+        name(),
+        open.provider.into(),
+        open.host.clone().into(),
+        open.username.clone().into(),
+        at.0.into(),
+        open.keep.into(),
+    ];
     write(db, sql, values).await?;
     let rows = read(db, "SELECT id FROM account WHERE name = ?1", vec![name()]).await?;
     let id = rows.first().map_or(Ok(0), |row| get(row, 0)).map(AccountId)?;

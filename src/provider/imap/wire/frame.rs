@@ -39,6 +39,8 @@ pub enum Part {
     },
     /// A literal that was skipped.
     Skipped,
+    /// The body literal, which the sink refused for this reason: it was skipped.
+    Refused(String),
 }
 
 /// A response. `truncated` when its text was too long: then it is not to be interpreted.
@@ -259,6 +261,7 @@ impl FrameReader {
             let n = self.waiting().len().min(usize::try_from(left).unwrap_or(usize::MAX));
             self.start += n;
             left -= n as u64;
+            self.useful.fetch_add(n as u64, Ordering::Relaxed);
             if left > 0 {
                 self.fill(stream).await?;
             }
@@ -272,7 +275,15 @@ impl FrameReader {
         length: u64,
         sink: &mut S,
     ) -> Result<Part, Failure> {
-        sink.begin(length).await?;
+        match sink.begin(length).await {
+            Ok(()) => {}
+            // This message alone: the session goes on behind it.
+            Err(failure) if failure.reach == Reach::Message => {
+                self.skip(stream, length).await?;
+                return Ok(Part::Refused(failure.chain()));
+            }
+            Err(failure) => return Err(failure),
+        }
         let mut head = Head::default();
         let mut left = length;
         while left > 0 {

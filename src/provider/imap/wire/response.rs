@@ -76,6 +76,8 @@ pub enum BodySeen {
     Inline(Vec<u8>),
     /// As NIL.
     Nil,
+    /// As a literal that the sink refused.
+    Refused(String),
 }
 
 /// A response.
@@ -255,6 +257,7 @@ fn fetch(tokens: &mut Tokens<'_>) -> Response {
                 line.body = match token {
                     Token::Body(head, length) => Some(BodySeen::Streamed { head: head.to_vec(), length }),
                     Token::Atom(_) => Some(BodySeen::Nil),
+                    Token::Refused(why) => Some(BodySeen::Refused(why.to_owned())),
                     other => other.string().map(BodySeen::Inline),
                 };
             }

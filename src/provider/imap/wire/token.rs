@@ -19,6 +19,8 @@ pub enum Token<'a> {
     Body(&'a [u8], u64),
     /// A literal that was skipped.
     Skipped,
+    /// The body literal that the sink refused.
+    Refused(&'a str),
 }
 
 impl Token<'_> {
@@ -29,7 +31,7 @@ impl Token<'_> {
             Self::Atom(atom) if atom.eq_ignore_ascii_case(b"NIL") => None,
             Self::Atom(bytes) | Self::Literal(bytes) => Some(bytes.to_vec()),
             Self::Quoted(bytes) => Some(bytes.clone()),
-            Self::Open | Self::Close | Self::Body(..) | Self::Skipped => None,
+            Self::Open | Self::Close | Self::Body(..) | Self::Skipped | Self::Refused(_) => None,
         }
     }
 
@@ -128,6 +130,7 @@ impl<'a> Iterator for Tokens<'a> {
                     Part::Literal(bytes) => return Some(Token::Literal(bytes)),
                     Part::Body { head, length } => return Some(Token::Body(head, *length)),
                     Part::Skipped => return Some(Token::Skipped),
+                    Part::Refused(why) => return Some(Token::Refused(why)),
                 }
                 continue;
             };
