@@ -1,5 +1,6 @@
 //! The account machine: owns a mailbox's cursor and decides what happens next; never does I/O itself.
 
+pub mod advice;
 mod conclude;
 mod ending;
 pub mod event;

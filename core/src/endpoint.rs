@@ -80,7 +80,7 @@ impl<A: Ord + Clone> Health<A> {
             return (failure, false);
         }
         let probe = match failure.class {
-            Class::Network | Class::Timeout => Probe::Connect,
+            Class::Network | Class::Timeout | Class::Config => Probe::Connect,
             _ => Probe::Login,
         };
         let since = self.down.as_ref().filter(|down| down.probe == probe).map_or(mono, |down| down.since);

@@ -15,6 +15,12 @@ impl Micros {
         Self(self.0.saturating_add(i64::try_from(after.as_micros()).unwrap_or(i64::MAX)))
     }
 
+    /// How long after `before` it is; nothing if it is not.
+    #[must_use]
+    pub fn since(self, before: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(before.0)).unwrap_or(0))
+    }
+
     /// The beginning of its second.
     #[must_use]
     pub fn second(self) -> Self {

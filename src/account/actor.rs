@@ -91,6 +91,8 @@ pub enum AccountMsg {
     Woke(u64),
     /// The follower's timer.
     Ticked(u64),
+    /// Something that worked for it panicked: it ends with this, and is started again.
+    Died(Failure),
     /// A command; answered when what it changed is durable.
     Command(Command, ReplyTo<Obeyed>),
 }
@@ -184,6 +186,7 @@ impl Actor for AccountActor {
             AccountMsg::Woke(_) => Input::Machine(state.follower.run(), Event::Woke),
             AccountMsg::Ticked(number) if number != state.ticks => return Ok(()),
             AccountMsg::Ticked(_) => Input::Tick,
+            AccountMsg::Died(failure) => return Err(failure.into()),
             AccountMsg::Command(command, reply) => match state.follower.accepts(command) {
                 Ok(()) => {
                     state.obeyed.push(reply);
@@ -312,11 +315,10 @@ impl AccountState {
             }
             Action::ReadRows { token, folder } => {
                 let reader = self.args.reader.clone();
-                self.read(
-                    me,
-                    run,
-                    async move { Event::RowsRead { token, rows: within(reader.folder_rows(folder)).await } },
-                );
+                self.read(me, run, async move {
+                    fault::pass("panic.reader");
+                    Event::RowsRead { token, rows: within(reader.folder_rows(folder)).await }
+                });
             }
             Action::ReadSample { token, folder } => {
                 let reader = self.args.reader.clone();
@@ -346,7 +348,7 @@ impl AccountState {
     fn persist(&mut self, state: &'static str, reason: String, event: Option<&'static str>) {
         let account = self.args.name.clone();
         let asked = std::mem::take(&mut self.obeyed);
-        let status = Status { state, reason: reason.clone(), next: None };
+        let status = Status { state, reason: reason.clone(), class: None, stands: false, next: None };
         let told = (status, self.follower.runs().1);
         let reply = ReplyTo::new(move |answer| {
             let done = matches!(answer, Some(Ok(_)));
@@ -371,11 +373,18 @@ impl AccountState {
 
     fn read(&self, me: &ActorRef<AccountMsg>, run: u64, read: impl Future<Output = Event> + Send + 'static) {
         let (me, depth) = (me.clone(), self.depth.clone());
+        let reading = tokio::spawn(read);
         tokio::spawn(async move {
-            let event = read.await;
-            depth.enter();
+            let message = match reading.await {
+                Ok(event) => {
+                    depth.enter();
+                    AccountMsg::Input(Input::Machine(run, event))
+                }
+                // The run would wait for its answer for ever.
+                Err(_) => AccountMsg::Died(Failure::bug("reading the account's rows panicked")),
+            };
             // An account that is gone needs no rows.
-            drop(me.cast(AccountMsg::Input(Input::Machine(run, event))));
+            drop(me.cast(message));
         });
     }
 

@@ -64,6 +64,8 @@ impl Voice {
         self.registry.account(&self.name, |line| {
             line.state = status.state;
             status.reason.clone_into(&mut line.reason);
+            line.class = status.class;
+            line.stands = status.stands;
             line.next_attempt_at = next;
             line.run = counts.map(|_| before);
             line.runs = follower.runs();

@@ -71,16 +71,18 @@ async fn alone(args: &PurgeArgs, config: &Config) -> Exit {
             eprintln!("there is no account {} in {}", args.account, config.data_dir.display());
             Exit::Usage
         }
-        Ok(Done::Changed | Done::Same) => match crate::boot::serve::unlink(engine.packs(), engine.reader()).await {
-            Ok(freed) => {
-                tell(args, freed);
-                Exit::Success
+        Ok(Done::Changed | Done::Same | Done::Taken) => {
+            match crate::boot::serve::unlink(engine.packs(), engine.reader()).await {
+                Ok(freed) => {
+                    tell(args, freed);
+                    Exit::Success
+                }
+                Err(failure) => {
+                    eprintln!("{failure}");
+                    Exit::of_class(failure.class)
+                }
             }
-            Err(failure) => {
-                eprintln!("{failure}");
-                Exit::of_class(failure.class)
-            }
-        },
+        }
         Err(failure) => {
             eprintln!("{failure}");
             Exit::of_class(failure.class)

@@ -7,6 +7,7 @@ use crate::account::actor::{AccountActor, AccountArgs, AccountMsg, Obeyed, Progr
 use crate::clock::Clock;
 use crate::handle::{Depth, Handle};
 use crate::reply::ReplyTo;
+use crate::store::Done;
 use crate::store::actor::StoreMsg;
 use crate::supervision::exit::failure_of;
 use crate::telemetry::names;
@@ -55,8 +56,8 @@ pub enum AccountsMsg {
     Finished(u64, String, Option<Box<Summary>>),
     /// Store an account's new id, once more.
     Rename(String, String),
-    /// An account has the id that it has now in the database, too.
-    Renamed(String),
+    /// An account has the id that it has now in the database, too; or another account has.
+    Renamed(String, Done),
     /// Start an account again.
     Restart(String),
     /// See who may start.
@@ -195,9 +196,9 @@ impl Actor for AccountsSupervisor {
                     state.rename(&me, was, name);
                 }
             }
-            AccountsMsg::Renamed(name) => {
+            AccountsMsg::Renamed(name, done) => {
                 if state.renaming.remove(&name) {
-                    state.begin(&name);
+                    state.renamed(&name, done);
                 }
             }
             AccountsMsg::Restart(name) => {
@@ -247,6 +248,10 @@ impl AccountsState {
     }
 
     fn command(&mut self, name: &str, command: Command, reply: ReplyTo<Obeyed>) {
+        if self.renaming.contains(name) || self.renames.values().any(|new| new == name) {
+            // Begun now, it would open a second mirror under the id that its rows are about to get.
+            return reply.send(Err(Conflict("the account's new id is being stored; ask again")));
+        }
         match (self.children.get(name), self.wanted.get(name)) {
             (Some(child), _) => drop(child.actor.cast(AccountMsg::Command(command, reply))),
             (None, Some(wanted)) if wanted.args.is_err() => {
@@ -371,7 +376,15 @@ impl AccountsState {
             }
             return;
         };
-        let Ok(args) = &wanted.args else { return };
+        let args = match &wanted.args {
+            Ok(args) => args,
+            Err(refused) => {
+                // An edit that came meanwhile says why it cannot go on.
+                let refused = refused.clone();
+                self.roster.finished();
+                return self.refuse(&name, &refused);
+            }
+        };
         let (progress, policy): (std::sync::Arc<dyn Progress>, _) =
             (std::sync::Arc::clone(&args.progress), args.rules.settings.policy);
         progress.failed(&name, failure);

@@ -10,6 +10,7 @@ use crate::supervision::accounts::{AccountsArgs, AccountsMsg, AccountsSupervisor
 use crate::supervision::exit::failure_of;
 use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
+use postrider_core::account::follow::Begin;
 use postrider_core::account::summary::Summary;
 use postrider_core::failure::Failure;
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -202,6 +203,21 @@ impl Actor for Root {
     }
 }
 
+/// An account as it stands now: what it began with is long past, for whoever died above it.
+fn as_now(registry: &Registry, mut wanted: Wanted) -> Wanted {
+    if let Some(line) = registry.find(&wanted.name) {
+        wanted.begin = match line.state {
+            "paused" => Begin::Paused,
+            "needs_reauth" => Begin::Parked("needs_reauth", line.reason),
+            _ => Begin::Run,
+        };
+        if line.runs.0 > 0 {
+            wanted.history = line.history;
+        }
+    }
+    wanted
+}
+
 impl RootState {
     async fn restart(
         &mut self,
@@ -246,7 +262,8 @@ impl RootState {
                 .await?;
                 self.children.insert(accounts.get_id(), Child::Accounts);
                 self.accounts.repoint(accounts);
-                self.accounts.send(AccountsMsg::Follow(self.wanted.values().cloned().collect()));
+                let wanted = self.wanted.values().cloned().map(|wanted| as_now(&self.args.registry, wanted)).collect();
+                self.accounts.send(AccountsMsg::Follow(wanted));
             }
             Child::Face(kind, spawn) => {
                 let cell = spawn(me.get_cell()).await?;

@@ -1,7 +1,7 @@
 //! Edits of the config while the server runs, and commands.
 
 use crate::support::binary::{Postrider, account};
-use crate::support::check::{ask, rows, state};
+use crate::support::check::{ask, locked, rows, state};
 use crate::support::mail::{blocking, note, seed, serve};
 use crate::support::served::{head, until, wait_until};
 use std::fs;
@@ -78,6 +78,37 @@ async fn accounts_come_go_and_change_while_it_runs() {
         served.stop();
         let missing = postrider.run(&["account", "purge", "c", "--yes"]).exits(2);
         assert!(missing.stderr.contains("there is no account c"), "{}", missing.stderr);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_waits_for_its_rename_is_not_begun() {
+    let mailbox = seed::mailbox(67, 10);
+    let server = serve(&[("b", &mailbox)], |_, _| None).await;
+    let b = account("b", server.port(), "pw");
+    let postrider = Postrider::new(&format!("{}{b}", head()));
+    blocking(move || {
+        let served = postrider.serve(&[]);
+        let database = postrider.database();
+        served.settle(&postrider, "b", &mailbox);
+        let created = "SELECT count(*) AS x FROM event WHERE kind = 'message.created'";
+        let before = ask(&database, created);
+        let mut refused = false;
+        locked(&database, || {
+            write(&postrider, &format!("{}was = \"b\"\n", b.replace("id = \"b\"", "id = \"c\"")));
+            wait_until("the edit", || served.running.stderr().contains("the file has changed: in force"));
+            wait_until("the refusal", || {
+                let (status, told) = served.ask("POST", "/v1/accounts/c/sync-now");
+                refused |= told["detail"].as_str().is_some_and(|d| d.contains("new id is being stored"));
+                status == 409 && refused
+            });
+        });
+        served.wait_for_state("c", "idle");
+        served.settle(&postrider, "c", &mailbox);
+        assert_eq!(rows(&database, "SELECT name AS x FROM account"), ["c"], "one mailbox, one mirror");
+        assert_eq!(ask(&database, created), before);
+        served.stop();
     })
     .await;
 }

@@ -18,7 +18,7 @@ async fn survives(kind: &'static str) {
             assert_eq!(ran.code, Some(0), "{fault}\n{}\n{}", ran.stdout, ran.stderr);
             equal(&postrider, "a", &one);
             equal(&postrider, "b", &two);
-            if hit && kind != "session" {
+            if hit && !matches!(kind, "session" | "reader") {
                 let metrics = std::fs::read_to_string(postrider.path("metrics")).unwrap();
                 let restarts = format!("postrider_actor_restarts_total{{kind=\"{kind}\"");
                 assert!(metrics.contains(&restarts), "{metrics}");
@@ -47,6 +47,11 @@ async fn a_session_dies() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_dies() {
     survives("account").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_of_rows_dies() {
+    survives("reader").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

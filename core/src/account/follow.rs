@@ -14,6 +14,7 @@
 
 mod command;
 mod follower;
+mod seen;
 mod vocabulary;
 mod watch;
 

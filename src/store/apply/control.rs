@@ -19,6 +19,8 @@ pub enum Done {
     Changed,
     /// Nothing: it was so already.
     Same,
+    /// Nothing: another account has the id.
+    Taken,
     /// There is no such account.
     Missing,
 }
@@ -80,7 +82,7 @@ pub(in crate::store) async fn control(
         Control::Rename { account, .. } => {
             let taken = read(db, "SELECT 1 FROM account WHERE name = ?1", vec![account.clone().into()]).await?;
             if !taken.is_empty() {
-                return Ok(over(Done::Same));
+                return Ok(over(Done::Taken));
             }
             let sql = "UPDATE account SET name = ?2, incarnation = incarnation + 1 WHERE id = ?1";
             write(db, sql, vec![id.into(), account.clone().into()]).await?;

@@ -2,9 +2,10 @@
 
 use super::{AccountsMsg, AccountsState, Wanted};
 use crate::reply::ReplyTo;
+use crate::store::Done;
 use crate::store::actor::{Control, StoreMsg};
 use crate::telemetry::names;
-use postrider_core::failure::Failure;
+use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use ractor::ActorRef;
 use std::time::Duration;
 
@@ -61,8 +62,8 @@ impl AccountsState {
         let (me, account, old) = (me.clone(), name.clone(), was.clone());
         let reply = ReplyTo::new(move |answer| {
             // A supervisor that is gone begins nobody.
-            if matches!(answer, Some(Ok(_))) {
-                drop(me.cast(AccountsMsg::Renamed(name)));
+            if let Some(Ok(done)) = answer {
+                drop(me.cast(AccountsMsg::Renamed(name, done)));
             } else {
                 tracing::warn!(account.id = %name, "its new id cannot be stored now; tried again");
                 me.send_after(RENAME_AGAIN, move || AccountsMsg::Rename(old, name));
@@ -71,22 +72,46 @@ impl AccountsState {
         self.args.store.send(StoreMsg::Control(Control::Rename { was, account }, reply));
     }
 
+    /// The store has answered: its rows bear the new id, or bore it already (there are none under the old one).
+    pub(super) fn renamed(&mut self, name: &str, done: Done) {
+        if done != Done::Taken {
+            return self.begin(name);
+        }
+        let text = "the database holds another account of this id: take `was` out, or purge that one first";
+        let failure = Failure::new(Class::Config, Reach::Account, Provenance::Local, text);
+        if let Some(wanted) = self.wanted.get_mut(name) {
+            wanted.args = Err(failure.clone());
+        }
+        // That one's rows stay as they are: only what is seen here says so.
+        self.refuse_here(name, &failure);
+    }
+
     /// It cannot be followed before something changes: its state says why.
     pub(super) fn refuse(&self, name: &str, failure: &Failure) {
+        self.refuse_here(name, failure);
+        self.fail(name, failure);
+    }
+
+    fn refuse_here(&self, name: &str, failure: &Failure) {
         tracing::error!(account.id = %name, failure.class = failure.class.as_str(), "{}", failure.chain());
         metrics::counter!(names::FAILURES, "class" => failure.class.as_str(), "reach" => failure.reach.as_str())
             .increment(1);
-        self.fail(name, failure);
+        self.show_failed(name, failure);
+    }
+
+    fn show_failed(&self, name: &str, failure: &Failure) {
+        self.args.registry.account(name, |line| {
+            line.state = "failed";
+            line.reason = failure.to_string();
+            line.class = Some(failure.class);
+            line.next_attempt_at = None;
+            line.run = None;
+        });
     }
 
     pub(super) fn fail(&self, name: &str, failure: &Failure) {
         let reason = failure.to_string();
-        self.args.registry.account(name, |line| {
-            line.state = "failed";
-            line.reason.clone_from(&reason);
-            line.next_attempt_at = None;
-            line.run = None;
-        });
+        self.show_failed(name, failure);
         let event = Some("account.failed");
         let control = Control::State { account: name.to_owned(), state: "failed", reason, event, parked_for: None };
         self.args.store.send(StoreMsg::Control(control, ReplyTo::new(|_| ())));

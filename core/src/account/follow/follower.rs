@@ -1,10 +1,10 @@
 //! The follower: stages, runs, commands.
 
 use crate::account::event::{Action, Event, Scope};
-use crate::account::follow::vocabulary::{Begin, Input, Output, Rules, Status, Which};
+use crate::account::follow::vocabulary::{Begin, Input, Output, Rules, Which};
 use crate::account::machine::Machine;
 use crate::account::schedule::{COOL_AFTER, Schedule};
-use crate::account::summary::{Counts, FolderLine, Outcome, Summary};
+use crate::account::summary::{FolderLine, Outcome, Summary};
 use crate::failure::{Class, Failure};
 use crate::mail::id::{FolderId, SessionId};
 use crate::recovery::history::{History, SURVIVAL};
@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// A run that lasts longer gets a watch beside it.
 const BESIDE_AFTER: Duration = Duration::from_secs(2);
+/// An account whose config cannot be used is looked at so often.
+const HOURLY: Duration = Duration::from_secs(3600);
 /// Second looks in a row that are not left to the schedule.
 const SECOND_LOOKS: u8 = 3;
 
@@ -71,6 +73,8 @@ pub struct Follower {
     pub(super) connected_once: bool,
     pub(super) held: Option<(Failure, Duration)>,
     pub(super) trouble: Option<Failure>,
+    /// What kind of failure it is parked with.
+    pub(super) parked_for: Option<Class>,
     pub(super) wakes: Option<Duration>,
     pub(super) armed: Option<Duration>,
     pub(super) proved: Option<Duration>,
@@ -115,6 +119,7 @@ impl Follower {
             connected_once: false,
             held: None,
             trouble: None,
+            parked_for: None,
             wakes: None,
             armed: None,
             proved: None,
@@ -144,67 +149,6 @@ impl Follower {
         match &self.stage {
             Stage::Working(machine) => machine.history(),
             _ => self.history.clone(),
-        }
-    }
-
-    /// Counters of the run that is under way.
-    #[must_use]
-    pub fn counts(&self) -> Option<Counts> {
-        if let Stage::Working(machine) = &self.stage { Some(machine.counts()) } else { None }
-    }
-
-    /// When the live end was last proved: a run that looked at INBOX, or a sign of life from a watch.
-    #[must_use]
-    pub fn proved(&self) -> Option<Duration> {
-        self.proved
-    }
-
-    /// The folders as the last run left them.
-    #[must_use]
-    pub fn folders(&self) -> &[FolderLine] {
-        &self.folders
-    }
-
-    /// How new mail is noticed: `idle`, or `poll`.
-    #[must_use]
-    pub fn push(&self) -> &'static str {
-        let watching = |held: &Option<Held>| held.is_some_and(|h| h.watch.is_some());
-        if watching(&self.main) || watching(&self.beside) { "idle" } else { "poll" }
-    }
-
-    /// What the account is doing.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        let told = |state, reason: String, next| Status { state, reason, next };
-        match &self.stage {
-            Stage::Paused => told("paused", "paused by an operator".into(), None),
-            Stage::Parked(state, reason) => told(state, reason.clone(), None),
-            Stage::Ended => told("idle", "the server has stopped".into(), None),
-            Stage::Resting { next, .. } => match &self.trouble {
-                Some(failure) => told(waiting(failure), failure.to_string(), Some(*next)),
-                None => told("idle", self.standing(), Some(*next)),
-            },
-            Stage::Working(machine) => match (machine.phase(), &self.held, &self.trouble) {
-                ("connecting", Some((failure, next)), _) => told("waiting", failure.to_string(), Some(*next)),
-                ("waiting" | "reopening", _, Some(failure)) => told(waiting(failure), failure.to_string(), self.wakes),
-                // What was lost is not back before somebody has logged in.
-                ("opening" | "connecting", _, Some(failure)) if self.main.is_none() => {
-                    told(waiting(failure), failure.to_string(), None)
-                }
-                ("opening" | "reopening" | "connecting" | "waiting", ..) if !self.connected_once => {
-                    told("starting", "logging in".into(), None)
-                }
-                ("connecting", ..) => told("running", "logging in".into(), None),
-                _ => told("running", String::new(), None),
-            },
-        }
-    }
-
-    /// How many folders stand still, in words; empty when none does.
-    fn standing(&self) -> String {
-        match self.folders.iter().filter(|f| !f.excluded && (f.standing || f.shut)).count() {
-            0 => String::new(),
-            n => format!("{n} folder(s) stand still"),
         }
     }
 
@@ -375,9 +319,14 @@ impl Follower {
 
     pub(super) fn next_stage(&mut self, summary: &Summary, now: Now) -> Stage {
         let reason = || summary.failure.as_ref().map(Failure::to_string).unwrap_or_default();
+        self.parked_for = summary.failure.as_ref().map(|failure| failure.class);
         match summary.outcome {
             Outcome::Failed if summary.parked && summary.class == Some(Class::Auth) => {
                 Stage::Parked("needs_reauth", reason())
+            }
+            // Names, certificates and files mend without a word to us.
+            Outcome::Failed if summary.parked && summary.class == Some(Class::Config) => {
+                Stage::Resting { next: now.mono + HOURLY, scope: None }
             }
             Outcome::Failed if summary.parked => Stage::Parked("failed", reason()),
             Outcome::Failed => {
@@ -477,10 +426,6 @@ impl Follower {
 
 pub(super) fn is_inbox(folder: &FolderLine) -> bool {
     folder.path.eq_ignore_ascii_case("INBOX")
-}
-
-fn waiting(failure: &Failure) -> &'static str {
-    if matches!(failure.class, Class::RateLimit | Class::Quota) { "throttled" } else { "waiting" }
 }
 
 #[cfg(test)]

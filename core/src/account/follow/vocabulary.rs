@@ -4,7 +4,7 @@ use crate::account::event::{Action, Event};
 use crate::account::run::Settings;
 use crate::account::schedule::Mode;
 use crate::account::summary::Summary;
-use crate::failure::Failure;
+use crate::failure::{Class, Failure};
 use crate::mail::change::{Hint, Unwatched};
 use crate::mail::id::SessionId;
 use std::time::Duration;
@@ -139,6 +139,10 @@ pub struct Status {
     pub state: &'static str,
     /// Why.
     pub reason: String,
+    /// What kind of failure that is.
+    pub class: Option<Class>,
+    /// A folder or a mail stands still.
+    pub stands: bool,
     /// When something happens next, monotonic.
     pub next: Option<Duration>,
 }

@@ -1,0 +1,82 @@
+//! What happens next to an account, and what a human can do about it: one line for each state and class. The table in
+//! docs/operations.md holds the same words.
+
+use crate::failure::Class;
+
+/// What an operator wants to know beside what went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Advice {
+    /// What happens by itself.
+    pub next: &'static str,
+    /// What a human can do.
+    pub to_do: &'static str,
+}
+
+/// The public states that an account can have.
+pub const STATES: &[&str] =
+    &["starting", "running", "idle", "waiting", "throttled", "paused", "needs_reauth", "failed", "removed"];
+
+const AGAIN: &str = "it is tried again by itself";
+
+/// The advice for a state. `class` is that of the failure which it is in for; `stands`: a folder or a mail stands still.
+#[must_use]
+pub fn advice(state: &str, class: Option<Class>, stands: bool) -> Advice {
+    let told = |next, to_do| Advice { next, to_do };
+    match (state, class) {
+        ("idle" | "running", _) if stands => told(
+            "the folders and mails named by `failures` are tried again by themselves; all others go on",
+            "read their `text`; the provider's own web access often shows what is wrong with one mail or folder",
+        ),
+        ("starting" | "running", _) => told("the run under way goes on", "nothing"),
+        ("idle", _) => told("it looks on schedule, and at once when the server tells of new mail", "nothing"),
+        ("paused", _) => told("nothing before it is resumed", "`postrider resume ACCOUNT` when it is to go on"),
+        ("removed", _) => told(
+            "nothing: the config does not name it, its rows and mail stay",
+            "name it in the config again, or `postrider account purge ACCOUNT --yes` deletes its mail",
+        ),
+        ("needs_reauth", _) => told(
+            "nothing before the secret or the config changes",
+            "give it a new password (an edit of password_file or config is noticed within a second), or `postrider sync-now \
+             ACCOUNT` to try the one it has",
+        ),
+        ("failed", Some(Class::Bug)) => told(
+            "nothing before the next start",
+            "`postrider reset-errors ACCOUNT` tries again; please report it with the log line",
+        ),
+        ("failed", _) => told(
+            "nothing before the config or a certificate changes",
+            "mend what `why` names; `postrider check` tries it, `postrider reset-errors ACCOUNT` starts it again",
+        ),
+        ("throttled", _) => told(AGAIN, "nothing: the server asked for less, and it is left in peace until then"),
+        (_, Some(Class::Network | Class::Timeout)) => told(
+            AGAIN,
+            "nothing if the server is down; else see whether host, port and the way there are right: `postrider check`",
+        ),
+        (_, Some(Class::Auth)) => {
+            told(AGAIN, "see whether the password is right: a login that is refused again parks it")
+        }
+        (_, Some(Class::Storage)) => told(AGAIN, "make room on the disk, or see who holds the database"),
+        (_, Some(Class::Config)) => told(AGAIN, "mend what `why` names; `postrider check` tries it"),
+        (_, Some(Class::Provider)) => told(AGAIN, "nothing if it passes; else tell the provider what `why` says"),
+        (_, Some(Class::StateLost | Class::InvalidData)) => {
+            told(AGAIN, "`postrider failures ACCOUNT` names what it is about; all else goes on")
+        }
+        _ => told(AGAIN, "read `why`; `postrider sync-now ACCOUNT` tries at once"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_has_its_own_word() {
+        for state in STATES {
+            let plain = advice(state, None, false);
+            assert!(!plain.next.is_empty() && !plain.to_do.is_empty(), "{state}");
+        }
+        assert_ne!(advice("idle", None, true), advice("idle", None, false));
+        assert_eq!(advice("waiting", Some(Class::RateLimit), false).next, AGAIN);
+        assert!(advice("needs_reauth", Some(Class::Auth), false).to_do.contains("password"));
+    }
+}
