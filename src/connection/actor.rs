@@ -242,6 +242,10 @@ impl ConnectionState {
     /// A session could not be had: the endpoint's fault is waited for here, any other is told.
     fn refused(&mut self, id: SessionId, request: Box<LeaseRequest>, failure: Failure, mono: Duration) {
         self.args.registry.failed(&self.session_path(id), &failure);
+        if failure.class == Class::Config && !request.known {
+            // A place where this account never was: nothing says that waiting would help.
+            return request.refuse(failure);
+        }
         let was_up = self.health.down().is_none();
         let (failure, waits) = self.health.failed(&request.account, failure, mono);
         if was_up && waits {

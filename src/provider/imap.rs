@@ -7,7 +7,9 @@ mod login;
 mod questions;
 mod session;
 mod stream;
+mod trust;
 pub mod wire;
 
 pub use session::{Ask, Leash, NoSink, Session, probe};
-pub use stream::{Endpoint, Secret, Security, Timeouts, Tls};
+pub use stream::{Endpoint, Secret, Security, Timeouts};
+pub use trust::Tls;

@@ -143,8 +143,34 @@ async fn over_tls_and_starttls() {
         .join("\n");
     let postrider = Postrider::new(&untrusted);
     blocking(move || {
-        let ran = postrider.sync().exits(5);
-        assert!(ran.stdout.contains("TLS handshake failed"), "{}", ran.stdout);
+        // Told at once, with what to do.
+        let began = std::time::Instant::now();
+        let ran = postrider.sync().exits(2);
+        assert!(ran.stdout.contains("TLS handshake failed") && ran.stdout.contains("ca_file"), "{}", ran.stdout);
+        assert!(began.elapsed() < std::time::Duration::from_secs(10), "it waited");
+    })
+    .await;
+    // TLS spoken to a plain port.
+    let postrider = Postrider::new(&config(&server, "implicit", server.port));
+    blocking(move || {
+        let ran = postrider.sync().exits(2);
+        assert!(ran.stdout.contains("starttls"), "{}", ran.stdout);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_signed_itself_is_believed_when_it_is_listed() {
+    let (server, another) = (Dovecot::start_with("CA:TRUE"), Dovecot::start_with("CA:TRUE"));
+    let mut other = client(&server, "u").await;
+    fill(&mut other, 6).await;
+    let want = truth(&mut other).await;
+    mirrored(Postrider::new(&config(&server, "implicit", server.tls_port)), want).await;
+    // Another one that calls itself the same is not it.
+    let stranger = config(&server, "implicit", another.tls_port);
+    blocking(move || {
+        let ran = Postrider::new(&stranger).sync().exits(2);
+        assert!(ran.stdout.contains("is not believed"), "{}", ran.stdout);
     })
     .await;
 }

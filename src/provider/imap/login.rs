@@ -65,7 +65,14 @@ impl Conn {
             Class::Network | Class::Timeout => Failure { reach: Reach::Endpoint, ..e },
             _ => e,
         };
-        greeted.unwrap_or_else(|_| Err(late("the greeting", deadline))).map_err(of_all)?;
+        // A port that waits for TLS says nothing either.
+        let mute = match endpoint.security {
+            Security::Implicit => "the greeting",
+            Security::StartTls | Security::Plain => {
+                "the greeting (is this a TLS port? then write tls = \"implicit\"): it"
+            }
+        };
+        greeted.unwrap_or_else(|_| Err(late(mute, deadline))).map_err(of_all)?;
         Ok(conn)
     }
 

@@ -1,11 +1,10 @@
 //! The stream to a server: TCP, TLS, and the handshake's deadlines.
 
-use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
-use rustls_platform_verifier::BuilderVerifierExt;
+use crate::provider::imap::trust::{Tls, config};
+use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use secrecy::SecretString;
 use std::io;
 use std::net::IpAddr;
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -14,9 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{CertificateError, Error as TlsError};
 
 /// Addresses of a host that are tried.
 const ADDRESSES: usize = 6;
@@ -49,52 +47,6 @@ pub struct Timeouts {
     pub idle: Duration,
 }
 
-/// TLS settings, made once.
-#[derive(Clone)]
-pub struct Tls(Arc<ClientConfig>);
-
-impl std::fmt::Debug for Tls {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Tls")
-    }
-}
-
-impl Tls {
-    /// The system's roots.
-    ///
-    /// # Errors
-    /// Class config when the system has none.
-    pub fn system() -> Result<Self, Failure> {
-        let builder = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|e| config("TLS cannot be set up").caused_by(e))?;
-        let builder = builder
-            .with_platform_verifier()
-            .map_err(|e| config("the system's TLS roots cannot be read").caused_by(e))?;
-        Ok(Self(Arc::new(builder.with_no_client_auth())))
-    }
-
-    /// The roots in a PEM file alone.
-    ///
-    /// # Errors
-    /// Class config when the file cannot be read or holds no certificate.
-    pub fn from_file(path: &Path) -> Result<Self, Failure> {
-        let bad = |what: &str| config(format!("ca_file {}: {what}", path.display()));
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_file_iter(path).map_err(|e| bad("cannot be read").caused_by(e))? {
-            let certificate = certificate.map_err(|e| bad("is not PEM").caused_by(e))?;
-            roots.add(certificate).map_err(|e| bad("holds a certificate that cannot be used").caused_by(e))?;
-        }
-        if roots.is_empty() {
-            return Err(bad("holds no certificate"));
-        }
-        let builder = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|e| config("TLS cannot be set up").caused_by(e))?;
-        Ok(Self(Arc::new(builder.with_root_certificates(roots).with_no_client_auth())))
-    }
-}
-
 /// Who logs in.
 #[derive(Clone, Debug)]
 pub struct Secret {
@@ -117,10 +69,6 @@ pub struct Endpoint {
     pub tls: Option<Tls>,
     /// Deadlines.
     pub timeouts: Timeouts,
-}
-
-fn config(text: impl Into<String>) -> Failure {
-    Failure::new(Class::Config, Reach::Account, Provenance::Local, text).when(When::AfterChange)
 }
 
 fn network(text: impl Into<String>) -> Failure {
@@ -155,9 +103,7 @@ impl Endpoint {
     async fn dial(&self) -> Result<TcpStream, Failure> {
         let deadline = self.timeouts.connect;
         let found = tokio::time::timeout(deadline, tokio::net::lookup_host((self.host.as_str(), self.port))).await;
-        let addresses = found
-            .map_err(|_| late("looking up the host", deadline))?
-            .map_err(|e| network(format!("the host {} is not known", self.host)).caused_by(e))?;
+        let addresses = found.map_err(|_| late("looking up the host", deadline))?.map_err(|e| self.unknown(e))?;
         let mut last = network(format!("the host {} has no address", self.host));
         for address in addresses.take(ADDRESSES) {
             match tokio::time::timeout(deadline, TcpStream::connect(address)).await {
@@ -171,7 +117,9 @@ impl Endpoint {
 
     /// Shakes hands on a connected stream.
     pub(super) async fn handshake(&self, tcp: TcpStream) -> Result<Stream, Failure> {
-        let Some(Tls(settings)) = &self.tls else { return Err(Failure::bug("TLS without settings")) };
+        let Some(settings) = self.tls.as_ref().map(Tls::settings) else {
+            return Err(Failure::bug("TLS without settings"));
+        };
         let name = match self.host.parse::<IpAddr>() {
             Ok(address) => ServerName::from(address),
             Err(_) => {
@@ -181,13 +129,54 @@ impl Endpoint {
         let shaken =
             tokio::time::timeout(self.timeouts.greeting, TlsConnector::from(Arc::clone(settings)).connect(name, tcp))
                 .await;
-        let stream = shaken.map_err(|_| late("the TLS handshake", self.timeouts.greeting))?.map_err(|e| {
-            // A certificate that is not trusted will not become so by waiting, but it may be the network's doing (a
-            // captive portal): it is retried like the network.
-            network("the TLS handshake failed").caused_by(e)
-        })?;
+        let stream =
+            shaken.map_err(|_| late("the TLS handshake", self.timeouts.greeting))?.map_err(|e| self.unshaken(e))?;
         Ok(Stream::Tls(Box::new(stream)))
     }
+
+    /// A name that does not exist is told at once; a name server that does not answer is the network.
+    fn unknown(&self, e: io::Error) -> Failure {
+        let text = format!("the host {} is not known", self.host);
+        if e.to_string().contains("emporary failure") {
+            return network(text).caused_by(e);
+        }
+        of_all(&format!("{text}: see whether `host` is right")).caused_by(e)
+    }
+
+    /// Why a handshake failed, and what to do: waiting mends neither a certificate nor a wrong `tls`. It may be the network's
+    /// doing all the same (a captive portal): whoever has logged in there before waits.
+    fn unshaken(&self, e: io::Error) -> Failure {
+        let place = format!("{}:{}", self.host, self.port);
+        let text = match e.get_ref().and_then(|e| e.downcast_ref::<TlsError>()) {
+            Some(TlsError::InvalidMessage(_)) => {
+                format!("{place} speaks no TLS from the first octet: write tls = \"starttls\", or its TLS port (993)")
+            }
+            Some(TlsError::InvalidCertificate(why)) => {
+                let cure = match why {
+                    CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                        "it is made out to another name: write in `host` a name that it bears"
+                    }
+                    CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                        "it has expired: the server needs a new one"
+                    }
+                    CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                        "it is not valid yet: see whether the clock here is right"
+                    }
+                    _ => {
+                        "put this very certificate, or the CA that signed it, into a PEM file and name that in `ca_file`"
+                    }
+                };
+                format!("the TLS handshake failed: the certificate of {place} is not believed; {cure}")
+            }
+            _ => return network("the TLS handshake failed").caused_by(e),
+        };
+        of_all(&text).caused_by(e)
+    }
+}
+
+/// What is wrong with a server's place, for every account there.
+fn of_all(text: &str) -> Failure {
+    Failure { reach: Reach::Endpoint, ..config(text) }
 }
 
 impl AsyncRead for Stream {

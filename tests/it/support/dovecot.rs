@@ -35,6 +35,11 @@ fn succeed(command: &mut Command) -> Output {
 
 impl Dovecot {
     pub(crate) fn start() -> Self {
+        Self::start_with("CA:FALSE")
+    }
+
+    /// One whose certificate has these basic constraints.
+    pub(crate) fn start_with(constraints: &str) -> Self {
         let dir = tempfile::Builder::new().prefix("postrider-dovecot").tempdir().unwrap();
         let root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
         let user = root.then_some("nobody");
@@ -42,7 +47,7 @@ impl Dovecot {
         if server.port == server.tls_port {
             server.tls_port = free_port();
         }
-        server.prepare();
+        server.prepare(constraints);
         // The daemon keeps its outputs open: a pipe would never end.
         let mut start = server.as_user(&program("dovecot"), &["-c", &server.file("dovecot.conf")]);
         let started = start.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
@@ -90,7 +95,7 @@ impl Dovecot {
         command
     }
 
-    fn prepare(&self) {
+    fn prepare(&self, constraints: &str) {
         let me = String::from_utf8(succeed(Command::new("id").arg("-un")).stdout).unwrap();
         let user = self.user.unwrap_or(me.trim());
         let group = String::from_utf8(succeed(Command::new("id").args(["-gn", user])).stdout).unwrap();
@@ -100,7 +105,7 @@ impl Dovecot {
                 .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=localhost"])
                 .args([
                     "-addext",
-                    "basicConstraints=critical,CA:FALSE",
+                    &format!("basicConstraints=critical,{constraints}"),
                     "-addext",
                     "subjectAltName=DNS:localhost,IP:127.0.0.1",
                     "-keyout",
