@@ -43,6 +43,14 @@ pub enum Misbehaviour {
     MoreExists(u32),
     /// Sends the bodies of these UIDs as NIL.
     Hollow(Vec<u32>),
+    /// Closes the connection in the middle of the first body that holds this text.
+    CutAt(String),
+    /// Closes the connection after so many octets of data.
+    CutAfter(usize),
+    /// Announces every body this much longer than it is.
+    TooLong(usize),
+    /// Says an RFC822.SIZE that is too high by this.
+    Estimate(usize),
 }
 
 /// A command line with its literals filled in.

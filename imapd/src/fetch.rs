@@ -15,14 +15,14 @@ pub(crate) fn holds(set: &str, uid: u32, last: u32) -> bool {
     })
 }
 
-/// Writes the FETCH lines for `set` and `items` into `out`; returns how many.
+/// Writes the FETCH lines for `set` and `items` into `out`; false when the last one is half, and the connection is to end.
 pub(crate) fn lines(
     folder: &Folder,
     set: &str,
     items: &str,
     misbehaviour: Option<&Misbehaviour>,
     out: &mut Vec<u8>,
-) -> usize {
+) -> bool {
     let last = folder.mail.keys().next_back().copied().unwrap_or(0);
     let upper = items.to_ascii_uppercase();
     let wants = |item: &str| upper.contains(item);
@@ -46,21 +46,28 @@ pub(crate) fn lines(
             line.push_str(&format!(" INTERNALDATE {date}"));
         }
         if wants("RFC822.SIZE") {
-            line.push_str(&format!(" RFC822.SIZE {}", mail.raw.len()));
+            let more = if let Some(Misbehaviour::Estimate(more)) = misbehaviour { *more } else { 0 };
+            line.push_str(&format!(" RFC822.SIZE {}", mail.raw.len() + more));
         }
         out.extend_from_slice(line.as_bytes());
         if wants("BODY.PEEK[]") {
             match misbehaviour {
                 Some(Misbehaviour::Hollow(uids)) if uids.contains(uid) => out.extend_from_slice(b" BODY[] NIL"),
-                _ => {
+                Some(Misbehaviour::CutAt(text)) if mail.raw.windows(text.len()).any(|w| w == text.as_bytes()) => {
                     out.extend_from_slice(format!(" BODY[] {{{}}}\r\n", mail.raw.len()).as_bytes());
+                    out.extend_from_slice(mail.raw.get(..mail.raw.len() / 2).unwrap_or_default());
+                    return false;
+                }
+                _ => {
+                    let more = if let Some(Misbehaviour::TooLong(more)) = misbehaviour { *more } else { 0 };
+                    out.extend_from_slice(format!(" BODY[] {{{}}}\r\n", mail.raw.len() + more).as_bytes());
                     out.extend_from_slice(&mail.raw);
                 }
             }
         }
         out.extend_from_slice(b")\r\n");
     }
-    told
+    true
 }
 
 #[cfg(test)]

@@ -118,6 +118,10 @@ pub(crate) struct Connection {
     /// The open folder as the client knows it.
     pub(crate) view: View,
     zero: bool,
+    /// The answer is to end where it does, and the connection with it.
+    cut: bool,
+    /// Octets of data sent under `CutAfter`.
+    sent: usize,
 }
 
 pub(crate) enum After {
@@ -135,6 +139,8 @@ impl Connection {
             folder: None,
             view: View::new(),
             zero: false,
+            cut: false,
+            sent: 0,
         }
     }
 
@@ -302,7 +308,7 @@ impl Connection {
         (format!("* STATUS \"{}\" ({counters})\r\n", utf7::encode(name)).into_bytes(), "OK".into())
     }
 
-    fn fetch(&self, command: &Command, misbehaviour: Option<&Misbehaviour>) -> (Vec<u8>, String) {
+    fn fetch(&mut self, command: &Command, misbehaviour: Option<&Misbehaviour>) -> (Vec<u8>, String) {
         let mut out = Vec::new();
         let folders = self.mailbox.as_ref().map(Mailbox::lock);
         let folder = self.folder.as_ref().and_then(|name| folders.as_ref()?.get(name));
@@ -310,7 +316,7 @@ impl Connection {
             return (out, "BAD no mailbox is open".into());
         };
         if !self.zero {
-            fetch::lines(folder, set, items, misbehaviour, &mut out);
+            self.cut = !fetch::lines(folder, set, items, misbehaviour, &mut out);
         }
         (out, "OK".into())
     }
@@ -352,6 +358,15 @@ impl Connection {
                     self.send(block.as_bytes()).await?;
                 }
             }
+            Some(Misbehaviour::CutAt(_)) if self.cut => {
+                self.send(&data).await?;
+                return Ok(After::Close);
+            }
+            Some(Misbehaviour::CutAfter(octets)) if self.sent + data.len() > octets => {
+                self.send(data.get(..octets.saturating_sub(self.sent)).unwrap_or_default()).await?;
+                return Ok(After::Close);
+            }
+            Some(Misbehaviour::CutAfter(_)) => self.sent += data.len(),
             Some(Misbehaviour::Announce(octets)) => {
                 self.send(format!("* 1 FETCH (UID 1 BODY[] {{{octets}}}\r\n").as_bytes()).await?;
                 return Ok(After::Close);

@@ -10,6 +10,7 @@ mod edits;
 mod faults;
 mod hostile;
 mod migration;
+mod poison;
 mod power_loss;
 mod secrets;
 mod serve;
