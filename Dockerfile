@@ -2,6 +2,7 @@
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
+ARG BUILD_COMMIT
 RUN cargo build --release --locked --package postrider
 
 FROM debian:bookworm-slim
@@ -15,5 +16,7 @@ USER 10001
 VOLUME /data
 # data_dir = "/data"; the admin API stays on the container's loopback unless the config says otherwise.
 STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s \
+    CMD ["/usr/local/bin/postrider", "status", "--check", "--config", "/etc/postrider/config.toml"]
 ENTRYPOINT ["/usr/local/bin/postrider"]
 CMD ["serve", "--config", "/etc/postrider/config.toml"]

@@ -7,6 +7,7 @@ mod events;
 mod exit;
 mod export;
 mod names;
+mod offline;
 pub(crate) mod out;
 mod progress;
 mod purge;

@@ -166,13 +166,16 @@ pub(crate) struct Failures {
 
 /// The open rows of the ledger: what could not be done, why, and when it is tried again.
 #[utoipa::path(get, path = "/v1/failures", tag = "failures", params(Failures), responses(
-    (status = 200, body = Page<FailureView>), (status = 400, body = Problem, content_type = "application/problem+json"), (status = 401, body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
+    (status = 200, body = Page<FailureView>), (status = 400, body = Problem, content_type = "application/problem+json"), (status = 404, body = Problem, content_type = "application/problem+json"), (status = 401, body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn failures(
     State(shared): State<Shared>,
     Asked(asked): Asked<Failures>,
 ) -> Result<Json<Page<FailureView>>, Problem> {
     let limit = limited(asked.limit)?;
     let after = number(asked.cursor.as_ref())?.unwrap_or(0);
+    if let Some(id) = asked.account.as_deref().filter(|id| shared.registry.find(id).is_none()) {
+        row(&shared, id).await?;
+    }
     let rows = shared.reader.stored_failures(asked.account.as_deref(), after, limit).await?;
     let items: Vec<FailureView> = rows.iter().map(FailureView::from).collect();
     let full = items.len() >= usize::try_from(limit).unwrap_or(usize::MAX);

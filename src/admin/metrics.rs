@@ -19,13 +19,14 @@ const QUANTILES: [(&str, f64); 4] = [("0.5", 0.5), ("0.9", 0.9), ("0.99", 0.99),
 /// All metrics, in Prometheus' text format.
 #[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, body = String, content_type = "text/plain"), (status = 401, body = crate::admin::problem::Problem)))]
 pub(super) async fn metrics(State(shared): State<Shared>) -> Response {
-    measure(&shared).await;
-    let text = shared.metrics.render();
+    let summaries = measure(&shared).await;
+    metrics_process::Collector::default().collect();
+    let text = shared.metrics.render() + &summaries;
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "gauges are floating point")]
-async fn measure(shared: &Shared) {
+async fn measure(shared: &Shared) -> String {
     let accounts = shared.registry.accounts();
     let mono = shared.registry.clock().now().mono;
     for state in STATES {
@@ -33,9 +34,11 @@ async fn measure(shared: &Shared) {
         gauge!(names::ACCOUNTS, "state" => state).set(n as f64);
     }
     let followed = || accounts.values().filter(|line| line.is_wanted());
-    told(names::SYNC_LAG, None, followed().map(|line| line.lag(mono)).collect());
-    let watched = followed().filter(|line| line.push == "idle");
-    told(names::PUSH_PROOF_AGE, Some("idle"), watched.map(|line| line.lag(mono)).collect());
+    let ages = followed().map(|line| line.lag(mono)).collect();
+    let mut summaries = summary(names::SYNC_LAG, "Seconds since the live end was last proved, over accounts", "", ages);
+    let watched = followed().filter(|line| line.push == "idle").map(|line| line.lag(mono)).collect();
+    let help = "Seconds since a push channel last proved itself, over accounts that have one";
+    summaries += &summary(names::PUSH_PROOF_AGE, help, "kind=\"idle\",", watched);
     if shared.per_account {
         for (id, line) in &accounts {
             gauge!(names::ACCOUNT_LAG, "account" => id.clone()).set(line.lag(mono).as_secs_f64());
@@ -59,18 +62,22 @@ async fn measure(shared: &Shared) {
         // The others are told all the same; readiness says what is wrong with the database.
         Err(failure) => tracing::warn!("the ledger cannot be counted: {}", failure.chain()),
     }
+    summaries
 }
 
-fn told(name: &'static str, kind: Option<&'static str>, mut ages: Vec<Duration>) {
+/// A summary as Prometheus reads it: quantiles over the accounts as they are now.
+fn summary(name: &str, help: &str, labels: &str, mut ages: Vec<Duration>) -> String {
     ages.sort_unstable();
+    let mut text = format!("# HELP {name} {help}\n# TYPE {name} summary\n");
     for (label, quantile) in QUANTILES {
         let at = rank(ages.len(), quantile);
         let value = at.and_then(|at| ages.get(at)).map_or(0.0, Duration::as_secs_f64);
-        match kind {
-            Some(kind) => gauge!(name, "kind" => kind, "quantile" => label).set(value),
-            None => gauge!(name, "quantile" => label).set(value),
-        }
+        text += &format!("{name}{{{labels}quantile=\"{label}\"}} {value}\n");
     }
+    let own = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.trim_end_matches(',')) };
+    let sum: f64 = ages.iter().map(Duration::as_secs_f64).sum();
+    text += &format!("{name}_sum{own} {sum}\n{name}_count{own} {}\n", ages.len());
+    text
 }
 
 /// The nearest rank of a quantile among `n` sorted values.

@@ -2,7 +2,9 @@
 
 use crate::store::{StoredAccount, StoredEvent, StoredFailure, StoredFolder, StoredRun};
 use crate::telemetry::registry::{AccountLine, ActorLine, Trouble};
+use postrider_core::account::advice::advice;
 use postrider_core::account::schedule::{Mode, Tier};
+use postrider_core::failure::Class;
 use postrider_core::mail::change::Role;
 use postrider_core::mail::cursor::{self, Backfill};
 use postrider_core::time::{Micros, Now};
@@ -114,6 +116,12 @@ pub(crate) struct AccountView {
     /// `starting`, `running`, `idle`, `waiting`, `throttled`, `paused`, `needs_reauth`, `failed`, `removed`.
     pub(crate) state: String,
     reason: String,
+    /// What kind of failure `reason` is: `network`, `auth`, `storage` …
+    class: Option<&'static str>,
+    /// What happens by itself.
+    what_next: &'static str,
+    /// What a human can do.
+    to_do: &'static str,
     since: String,
     next_attempt_at: Option<String>,
     /// Seconds since the live end was last proved; nothing for an account that is not followed here.
@@ -125,6 +133,8 @@ pub(crate) struct AccountView {
     messages: i64,
     /// Octets of those.
     octets: i64,
+    /// Folders and mails that stand still: open rows of the ledger.
+    failures: i64,
     /// Messages stored since this process started.
     stored: u64,
     /// Failures handled since this process started, by class.
@@ -136,16 +146,24 @@ pub(crate) struct AccountView {
 }
 
 impl AccountView {
-    pub(crate) fn of(row: &StoredAccount, live: Option<&AccountLine>, mode: Mode, now: Now) -> Self {
-        let mut view = Self {
+    /// An account as it is stored, with nobody who follows it.
+    pub(crate) fn stored(row: &StoredAccount) -> Self {
+        let class = row.class.as_deref().and_then(Class::from_word);
+        let class = class.filter(|_| !matches!(row.state.as_str(), "idle" | "paused" | "removed"));
+        let advice = advice(&row.state, class, row.failures > 0);
+        Self {
             id: row.name.clone(),
             provider: row.provider.clone(),
             state: row.state.clone(),
             reason: row.reason.clone(),
+            class: class.map(Class::as_str),
+            what_next: advice.next,
+            to_do: advice.to_do,
+            failures: row.failures,
             since: instant(row.since),
             next_attempt_at: None,
             lag_seconds: None,
-            last_success_at: None,
+            last_success_at: row.proved_at.map(instant),
             progress: None,
             messages: row.messages,
             octets: row.octets,
@@ -154,9 +172,13 @@ impl AccountView {
             push: "poll",
             runs_ended: 0,
             folders: Vec::new(),
-        };
+        }
+    }
+
+    pub(crate) fn of(row: &StoredAccount, live: Option<&AccountLine>, mode: Mode, now: Now) -> Self {
+        let mut view = Self::stored(row);
         if let Some(line) = live {
-            view.take(line, mode, now);
+            view.take(row, line, mode, now);
         }
         view
     }
@@ -175,17 +197,26 @@ impl AccountView {
             parked_for: None,
             messages: 0,
             octets: 0,
+            class: None,
+            failures: 0,
+            looked_at: None,
+            proved_at: None,
         };
         Self::of(&row, Some(line), mode, now)
     }
 
-    fn take(&mut self, line: &AccountLine, mode: Mode, now: Now) {
+    fn take(&mut self, row: &StoredAccount, line: &AccountLine, mode: Mode, now: Now) {
         line.state.clone_into(&mut self.state);
         self.reason.clone_from(&line.reason);
-        self.since = instant(line.since);
+        // What was so before this process began is so since then.
+        let as_before = row.state == line.state && row.since.0 > 0;
+        self.since = instant(if as_before { line.since.min(row.since) } else { line.since });
+        self.class = line.class.map(Class::as_str);
+        let advice = advice(line.state, line.class, line.stands || self.failures > 0);
+        (self.what_next, self.to_do) = (advice.next, advice.to_do);
         self.next_attempt_at = line.next_attempt_at.map(instant);
         self.lag_seconds = line.is_wanted().then(|| line.lag(now.mono).as_secs_f64());
-        self.last_success_at = line.last_success.map(instant);
+        self.last_success_at = line.last_success.or(row.proved_at).map(instant);
         self.progress = line.run.map(|c| ProgressView {
             stored: c.stored,
             octets: c.octets,
@@ -414,6 +445,6 @@ pub(crate) struct HealthView {
     pub(crate) status: &'static str,
     /// What keeps it from working.
     pub(crate) reasons: Vec<String>,
-    /// Accounts that are in trouble, with their state and reason.
-    pub(crate) troubled: BTreeMap<String, String>,
+    /// How many accounts are in trouble, by state; which ones, `/v1/accounts` says.
+    pub(crate) troubled: BTreeMap<&'static str, usize>,
 }

@@ -130,6 +130,10 @@ mod tests {
             parked_for: Some("ab12".into()),
             messages: 0,
             octets: 0,
+            class: None,
+            failures: 0,
+            looked_at: None,
+            proved_at: None,
         }
     }
 

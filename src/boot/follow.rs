@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// Looks (one a second) after which a secret that could not be had is asked for again.
@@ -138,7 +139,13 @@ impl Followed {
         let mut wanted = Vec::new();
         for id in &edit.changed {
             // It is seen from now on, whenever it is admitted.
-            engine.registry().account(id, |_| ());
+            let row = config.accounts.iter().find(|a| a.id == *id).and_then(|account| row_of(account, &stored));
+            let wall = engine.registry().clock().now().wall;
+            engine.registry().account(id, |line| {
+                let Some(row) = row.filter(|_| line.proved.is_none()) else { return };
+                line.stale = row.looked_at.map_or(Duration::ZERO, |at| wall.since(at));
+                line.last_success = line.last_success.or(row.proved_at);
+            });
         }
         for account in config.accounts.iter().filter(|a| edit.changed.contains(&a.id)) {
             let Some(args) = ready.remove(&account.id) else { continue };

@@ -4,6 +4,7 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Why the data folder is not ours.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +53,27 @@ fn private(dir: &Path) -> io::Result<Result<(), LockError>> {
     Ok(Err(LockError::Open { dir: dir.to_owned(), mode }))
 }
 
+/// Whoever only looks whether somebody has the folder has it for a moment.
+const GLANCE: Duration = Duration::from_millis(20);
+
+fn patiently(file: &File) -> Result<(), TryLockError> {
+    let mut tries = 0;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if tries < 10 => std::thread::sleep(GLANCE),
+            other => return other,
+        }
+        tries += 1;
+    }
+}
+
+/// Whether a process has the data folder: what stands there of a server is true only while one has.
+#[must_use]
+pub fn is_held(dir: &Path) -> bool {
+    let Ok(file) = File::open(dir.join("lock")) else { return false };
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
 /// Holds the data folder until it is dropped, or the process ends however it ends.
 #[derive(Debug)]
 pub struct DataLock {
@@ -77,7 +99,7 @@ impl DataLock {
             .custom_flags(NO_LINKS)
             .open(dir.join("lock"))
             .map_err(broken)?;
-        match file.try_lock() {
+        match patiently(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();

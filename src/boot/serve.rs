@@ -12,6 +12,7 @@ use crate::config::{Config, Problem};
 use crate::store::actor::Control;
 use crate::store::{Done, Reader};
 use crate::supervision::root::RootMsg;
+use crate::telemetry::names;
 use crate::telemetry::wire::WireLog;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use postrider_core::account::follow::Command;
@@ -158,7 +159,9 @@ impl Signals {
 /// # Errors
 /// When a recorder is installed already.
 pub fn recorder() -> Result<PrometheusHandle, String> {
-    PrometheusBuilder::new().install_recorder().map_err(|e| e.to_string())
+    let handle = PrometheusBuilder::new().install_recorder().map_err(|e| e.to_string())?;
+    names::describe();
+    Ok(handle)
 }
 
 impl Server {
@@ -301,6 +304,7 @@ impl Server {
         match applied {
             Ok(edit) => {
                 self.engine.registry().does("root/config", "running", "", None);
+                metrics::gauge!(names::CONFIG_IN_FORCE).set(1.0);
                 let (changed, gone) = (edit.changed.len(), edit.gone.len());
                 tracing::info!(
                     "{why}: in force; {changed} account(s) new or changed{}, {gone} gone{}",
@@ -326,6 +330,7 @@ impl Server {
         tracing::error!("the config is refused with {} error(s); the old one stays in force", problems.len());
         let first = problems.first().map(ToString::to_string).unwrap_or_default();
         self.engine.registry().does("root/config", "refused", &first, None);
+        metrics::gauge!(names::CONFIG_IN_FORCE).set(0.0);
     }
 
     /// Tells systemd that the tree is alive: the database can be read, and the root answers.

@@ -2,6 +2,7 @@
 
 use crate::bodies::PackDir;
 use crate::config::Config;
+use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use std::path::Path;
@@ -18,9 +19,12 @@ fn free(dir: &Path) -> Option<u64> {
 /// Looks, and opens or closes the intake.
 pub(super) fn look(config: &Config, packs: &PackDir, registry: &Registry) {
     let database = config.database.parent().unwrap_or(&config.data_dir);
-    let scarce = [packs.dir(), database]
-        .into_iter()
-        .find_map(|dir| Some((dir, free(dir)?)).filter(|(_, n)| *n < config.min_free));
+    let found: Vec<_> = [packs.dir(), database].into_iter().filter_map(|dir| Some((dir, free(dir)?))).collect();
+    if let Some(least) = found.iter().map(|(_, n)| *n).min() {
+        #[expect(clippy::cast_precision_loss, reason = "gauges are floating point")]
+        metrics::gauge!(names::FREE_BYTES).set(least as f64);
+    }
+    let scarce = found.into_iter().find(|(_, n)| *n < config.min_free);
     let was_full = packs.room().is_err();
     match scarce {
         None => {

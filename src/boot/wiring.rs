@@ -131,6 +131,7 @@ impl Engine {
         let packs = PackDir::open(&config.bodies, Arc::new(RealDisk), highest).map_err(StartError::Failure)?;
         packs.keep_free(config.min_free);
         packs.spare(crate::store::mark_bodies(&db, &config.bodies, &instance, packs.highest()).await?);
+        db.is_started().await.map_err(Disagreement::Database)?;
         // What no row names is what a cut or a crash left behind; nobody holds it now.
         packs.unlink_unnamed(&named).map_err(StartError::Failure)?;
         let clock = Clock::start();

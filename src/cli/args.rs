@@ -3,9 +3,12 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
+/// Version and commit of this program.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BUILD_COMMIT"), ")");
+
 /// An always-on email sync server: a faithful, provable mirror of every mailbox in a database you own.
 #[derive(Debug, Parser)]
-#[command(name = "postrider", version, about, arg_required_else_help = true)]
+#[command(name = "postrider", version = VERSION, about, arg_required_else_help = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -87,12 +90,17 @@ pub struct ClientArgs {
 /// `status`
 #[derive(Clone, Debug, Args)]
 pub struct StatusArgs {
+    /// Everything about this one: since when, why, what happens next, what to do.
+    pub account: Option<String>,
     /// Which server.
     #[command(flatten)]
     pub client: ClientArgs,
     /// Show it again every two seconds.
     #[arg(long, conflicts_with = "json")]
     pub watch: bool,
+    /// Say nothing while a server runs and is ready; else why not, and exit 5 (for containers).
+    #[arg(long, conflicts_with_all = ["json", "watch", "account"])]
+    pub check: bool,
 }
 
 /// `pause`, `resume`, `cancel`, `reset-errors`
@@ -113,6 +121,9 @@ pub struct SyncNowArgs {
     /// Wait until it is done.
     #[arg(long)]
     pub wait: bool,
+    /// Seconds that it is waited for at most.
+    #[arg(long, value_name = "SECONDS", requires = "wait", default_value_t = 600)]
+    pub timeout: u64,
     /// Which server.
     #[command(flatten)]
     pub client: ClientArgs,

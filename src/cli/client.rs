@@ -1,6 +1,7 @@
 //! Speaking to the server of a data folder: where it is and with which token stand in the folder.
 
 use crate::admin::{address, token};
+use crate::boot::lock::is_held;
 use crate::cli::args::{ClientArgs, Mirror};
 use crate::cli::exit::Exit;
 use crate::cli::names::places;
@@ -43,6 +44,10 @@ impl Client {
     /// The client of the server that runs on this config's data folder.
     pub(super) fn of(config: &Config) -> Result<Self, Trouble> {
         let dir = &config.data_dir;
+        // What an earlier server left there is not asked: somebody else may listen by now, and would get the token.
+        if !is_held(dir) {
+            return Err(Trouble::NoServer);
+        }
         let url = address::find(dir).map_err(|e| said(&format!("{}/admin.url: {e}", dir.display()), Exit::Storage))?;
         let url = url.ok_or(Trouble::NoServer)?;
         let token =
@@ -89,15 +94,39 @@ impl Client {
 
     /// A request; what goes wrong is said.
     pub(super) async fn call(&self, method: Method, path: &str, query: &[(&str, String)]) -> Result<Value, Trouble> {
-        self.ask(method, path, query).await.map_err(|(status, text)| match status {
-            None => said(&format!("the server at {} does not answer: {text}", self.url), Exit::Network),
+        self.ask(method, path, query).await.map_err(|(status, text)| Self::refused(&self.url, status, &text))
+    }
+
+    /// Whether the server calls itself ready; else why not.
+    pub(super) async fn ready(&self) -> Result<(), String> {
+        let response = self.http.get(format!("{}/readyz", self.url)).send().await.map_err(|e| format!("{e:#}"))?;
+        let is_ready = response.status().is_success();
+        let body: Value = response.json().await.map_err(|e| e.to_string())?;
+        let reasons = body.get("reasons").and_then(Value::as_array).cloned().unwrap_or_default();
+        let told: Vec<&str> = reasons.iter().filter_map(Value::as_str).collect();
+        if is_ready { Ok(()) } else { Err(told.join("; ")) }
+    }
+
+    /// A GET that outlives a restart of the server: `None` while none answers.
+    pub(super) async fn patient(&self, path: &str, query: &[(&str, String)]) -> Result<Option<Value>, Trouble> {
+        match self.ask(Method::GET, path, query).await {
+            Ok(value) => Ok(Some(value)),
+            // It is going, or coming.
+            Err((None | Some(StatusCode::SERVICE_UNAVAILABLE), _)) => Ok(None),
+            Err((Some(status), text)) => Err(Self::refused(&self.url, Some(status), &text)),
+        }
+    }
+
+    fn refused(url: &str, status: Option<StatusCode>, text: &str) -> Trouble {
+        match status {
+            None => said(&format!("the server at {url} does not answer: {text}"), Exit::Network),
             Some(StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::BAD_REQUEST | StatusCode::GONE) => {
-                said(&text, Exit::Usage)
+                said(text, Exit::Usage)
             }
-            Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => said(&text, Exit::Auth),
-            Some(StatusCode::SERVICE_UNAVAILABLE) => said(&text, Exit::Storage),
+            Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => said(text, Exit::Auth),
+            Some(StatusCode::SERVICE_UNAVAILABLE) => said(text, Exit::Storage),
             Some(status) => said(&format!("the server answered {status}: {text}"), Exit::Bug),
-        })
+        }
     }
 
     /// Every item of a list, page by page.
@@ -128,6 +157,15 @@ pub(super) fn in_path(id: &str) -> String {
             }
         })
         .collect()
+}
+
+/// The client of the server, or `None` while none runs: then the database is asked.
+pub(super) fn near_or_none(config: &Config) -> Result<Option<Client>, Exit> {
+    match Client::of(config) {
+        Ok(client) => Ok(Some(client)),
+        Err(Trouble::NoServer) => Ok(None),
+        Err(Trouble::Said(exit)) => Err(exit),
+    }
 }
 
 /// How a command ends that needs a server.

@@ -1,12 +1,18 @@
 //! `events`: the feed, a JSON object a line.
 
 use crate::cli::args::EventsArgs;
-use crate::cli::client::{Client, config_of, exit_of};
+use crate::cli::client::{Client, Trouble, config_of, exit_of, near_or_none};
 use crate::cli::exit::Exit;
+use crate::cli::offline::Stored;
 use crate::cli::out::say_line;
 use crate::cli::sync::interrupted;
+use crate::config::Config;
 use reqwest::Method;
 use serde_json::Value;
+use std::time::Duration;
+
+/// How often a server that is away is looked for.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Runs the command.
 pub(super) async fn run(args: EventsArgs) -> Exit {
@@ -14,31 +20,68 @@ pub(super) async fn run(args: EventsArgs) -> Exit {
         Ok(config) => config,
         Err(exit) => return exit,
     };
-    let client = match Client::of(&config) {
+    let client = match near_or_none(&config) {
         Ok(client) => client,
-        Err(trouble) => return exit_of(trouble, &config),
+        Err(exit) => return exit,
     };
-    let mut after = args.after;
-    let feed = async {
-        loop {
-            let wait = if args.follow { "25" } else { "0" };
-            let query = [("after", after.to_string()), ("limit", "1000".into()), ("wait", wait.into())];
-            let page = client.call(Method::GET, "/v1/events", &query).await?;
-            let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
-            for item in &items {
-                say_line(&item.to_string());
-                after = item.get("seq").and_then(Value::as_i64).unwrap_or(after);
-            }
-            if items.is_empty() && !args.follow {
-                return Ok(());
-            }
+    let told = async {
+        match client {
+            Some(client) => from_server(&args, &config, client).await,
+            None if args.follow => Err(exit_of(Trouble::NoServer, &config)),
+            None => from_database(args.after, &config).await,
         }
     };
     tokio::select! {
-        ended = feed => match ended {
-            Ok(()) => Exit::Success,
-            Err(trouble) => exit_of(trouble, &config),
-        },
+        ended = told => ended.err().unwrap_or(Exit::Success),
         () = interrupted(false) => Exit::Success,
+    }
+}
+
+/// Prints a page of the feed; returns the number of its last event.
+fn print(items: &[Value]) -> Option<i64> {
+    for item in items {
+        say_line(&item.to_string());
+    }
+    items.last().and_then(|item| item.get("seq")).and_then(Value::as_i64)
+}
+
+async fn from_server(args: &EventsArgs, config: &Config, client: Client) -> Result<(), Exit> {
+    let (mut client, mut after, mut away) = (Some(client), args.after, false);
+    loop {
+        let wait = if args.follow { "25" } else { "0" };
+        let query = [("after", after.to_string()), ("limit", "1000".into()), ("wait", wait.into())];
+        let page = match &client {
+            Some(client) if args.follow => client.patient("/v1/events", &query).await,
+            Some(client) => client.call(Method::GET, "/v1/events", &query).await.map(Some),
+            None => Ok(None),
+        };
+        let Some(page) = page.map_err(|trouble| exit_of(trouble, config))? else {
+            // Whoever follows does so across a restart; another server has another address.
+            if !std::mem::replace(&mut away, true) {
+                eprintln!("the server is away; waiting for it");
+            }
+            tokio::time::sleep(AGAIN).await;
+            client = near_or_none(config)?;
+            continue;
+        };
+        away = false;
+        let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+        after = print(&items).unwrap_or(after);
+        if items.is_empty() && !args.follow {
+            return Ok(());
+        }
+    }
+}
+
+async fn from_database(mut after: i64, config: &Config) -> Result<(), Exit> {
+    let stored = Stored::open(config).await?;
+    loop {
+        match print(&stored.events(after).await?) {
+            Some(last) => after = last,
+            None => {
+                stored.close().await;
+                return Ok(());
+            }
+        }
     }
 }

@@ -63,7 +63,7 @@ impl Exit {
         match error {
             StartError::Lock(LockError::InUse { .. }) => Self::InUse,
             StartError::Lock(LockError::Io { .. } | LockError::Open { .. }) | StartError::Database(_) => Self::Storage,
-            StartError::Instance(Disagreement::Bodies(_)) => Self::Storage,
+            StartError::Instance(Disagreement::Bodies(_) | Disagreement::Database(_)) => Self::Storage,
             StartError::Instance(_) => Self::Usage,
             StartError::Failure(failure) => Self::of_class(failure.class),
         }

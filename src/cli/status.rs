@@ -1,19 +1,23 @@
-//! `status` and `accounts`: a table from the server, or, while none runs, from the database.
+//! `status` and `accounts`: a table from the server, or, while none runs, from the database; and one account in full.
 
 use crate::cli::args::{ClientArgs, StatusArgs};
-use crate::cli::client::{Client, Trouble, config_of, exit_of};
+use crate::cli::client::{Client, Trouble, config_of, exit_of, in_path, near_or_none};
 use crate::cli::exit::Exit;
-use crate::cli::out::{say, say_line};
+use crate::cli::offline::Stored;
+use crate::cli::out::{say, say_line, say_raw};
 use crate::cli::sync::interrupted;
-use crate::cli::table::{lay_out, octets};
+use crate::cli::table::{fitting, lay_out, octets};
 use crate::cli::verbs::text;
 use crate::config::Config;
-use crate::store::{Reader, StoredAccount, open_for_reading};
+use reqwest::Method;
 use serde_json::Value;
 use std::time::Duration;
 
 /// How often `--watch` looks.
 const WATCH: Duration = Duration::from_secs(2);
+
+/// Failures that one account's page shows.
+const SHOWN: usize = 20;
 
 /// Runs `status`.
 pub(super) async fn run(args: StatusArgs) -> Exit {
@@ -21,61 +25,169 @@ pub(super) async fn run(args: StatusArgs) -> Exit {
         Ok(config) => config,
         Err(exit) => return exit,
     };
-    let client = match Client::of(&config) {
+    let client = match near_or_none(&config) {
         Ok(client) => client,
-        Err(Trouble::NoServer) if !args.watch => return offline(&config, args.client.json).await,
-        Err(trouble) => return exit_of(trouble, &config),
+        Err(exit) => return exit,
     };
-    let watching = async {
-        loop {
-            let items = client.all("/v1/accounts", &[("limit", "1000".into())]).await?;
-            if args.client.json {
-                say_line(&Value::Array(items).to_string());
-                return Ok(());
+    if args.check {
+        return check(client.as_ref(), &config).await;
+    }
+    let shown = async {
+        match (client, args.watch) {
+            (Some(client), false) => {
+                let (items, failures) =
+                    live(&client, args.account.as_deref()).await.map_err(|t| exit_of(t, &config))?;
+                show(&args, &items, &failures);
+                Ok(())
             }
-            let table = live_table(&items);
-            if !args.watch {
-                say(&table);
-                return Ok(());
+            (None, false) => {
+                let stored = Stored::open(&config).await?;
+                let items = stored.accounts(args.account.as_deref()).await?;
+                let failures = match &args.account {
+                    Some(account) => stored.failures(Some(account)).await?,
+                    None => Vec::new(),
+                };
+                stored.close().await;
+                show(&args, &items, &failures);
+                Ok(())
             }
-            // From the top of a cleared screen.
-            crate::cli::out::say_raw(&format!("\x1b[H\x1b[2J{table}"));
-            tokio::time::sleep(WATCH).await;
+            (client, true) => watch(&args, &config, client).await,
         }
     };
     tokio::select! {
-        ended = watching => match ended {
-            Ok(()) => Exit::Success,
-            Err(trouble) => exit_of(trouble, &config),
-        },
+        ended = shown => ended.err().unwrap_or(Exit::Success),
         () = interrupted(false) => Exit::Success,
+    }
+}
+
+/// Whether a server runs here and calls itself ready.
+async fn check(client: Option<&Client>, config: &Config) -> Exit {
+    let Some(client) = client else {
+        eprintln!("no server runs on {}", config.data_dir.display());
+        return Exit::Network;
+    };
+    match client.ready().await {
+        Ok(()) => Exit::Success,
+        Err(why) => {
+            eprintln!("not ready: {why}");
+            Exit::Network
+        }
+    }
+}
+
+async fn live(client: &Client, account: Option<&str>) -> Result<(Vec<Value>, Vec<Value>), Trouble> {
+    let Some(account) = account else {
+        return Ok((client.all("/v1/accounts", &[("limit", "1000".into())]).await?, Vec::new()));
+    };
+    let item = client.call(Method::GET, &format!("/v1/accounts/{}", in_path(account)), &[]).await?;
+    Ok((vec![item], client.all("/v1/failures", &[("account", account.to_owned())]).await?))
+}
+
+/// Again and again; a server that is restarted is waited for.
+async fn watch(args: &StatusArgs, config: &Config, mut client: Option<Client>) -> Result<(), Exit> {
+    loop {
+        let shown = match &client {
+            Some(near) if args.account.is_none() => {
+                let page = near.patient("/v1/accounts", &[("limit", "1000".into())]).await;
+                let page = page.map_err(|trouble| exit_of(trouble, config))?;
+                page.and_then(|page| page.get("items").and_then(Value::as_array).cloned()).map(|items| table(&items))
+            }
+            Some(near) => {
+                let path = format!("/v1/accounts/{}", in_path(args.account.as_deref().unwrap_or_default()));
+                let item = near.patient(&path, &[]).await.map_err(|trouble| exit_of(trouble, config))?;
+                item.map(|item| in_full(&item, &[]))
+            }
+            None => None,
+        };
+        let told =
+            shown.unwrap_or_else(|| format!("no server runs on {}; waiting for it\n", config.data_dir.display()));
+        // From the top of a cleared screen.
+        say_raw("\x1b[H\x1b[2J");
+        say(&told);
+        tokio::time::sleep(WATCH).await;
+        // Another server has another address.
+        client = near_or_none(config)?;
+    }
+}
+
+fn show(args: &StatusArgs, items: &[Value], failures: &[Value]) {
+    match (args.client.json, &args.account, items.first()) {
+        (true, Some(_), Some(item)) => say_line(&item.to_string()),
+        (true, ..) => say_line(&Value::Array(items.to_vec()).to_string()),
+        (false, Some(_), Some(item)) => say(&in_full(item, failures)),
+        (false, ..) => say(&table(items)),
     }
 }
 
 /// Runs `accounts`.
 pub(super) async fn accounts(args: ClientArgs) -> Exit {
-    run(StatusArgs { client: args, watch: false }).await
+    run(StatusArgs { client: args, account: None, check: false, watch: false }).await
 }
 
-/// The accounts as the server tells them.
-pub(crate) fn live_table(items: &[Value]) -> String {
-    let head = ["account", "state", "lag", "messages", "to read", "push", "next", "why"];
+/// The accounts as the API tells them, as wide as the terminal.
+pub(crate) fn table(items: &[Value]) -> String {
+    let head = ["account", "state", "lag", "messages", "to read", "stuck", "push", "next", "why"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for item in items {
         let lag = item.get("lag_seconds").and_then(Value::as_f64);
         let remaining = item.get("progress").and_then(|p| p.get("remaining")).and_then(Value::as_u64);
+        let stuck = item.get("failures").and_then(Value::as_u64).filter(|n| *n > 0);
         rows.push(vec![
             text(item, "id"),
             text(item, "state"),
             lag.map(seconds).unwrap_or_default(),
             text(item, "messages"),
             remaining.map(|n| n.to_string()).unwrap_or_default(),
+            stuck.map(|n| n.to_string()).unwrap_or_default(),
             text(item, "push"),
             time_of_day(&text(item, "next_attempt_at")),
-            shortened(&text(item, "reason")),
+            text(item, "reason"),
         ]);
     }
-    lay_out(&rows)
+    fitting(&rows)
+}
+
+/// Everything that is known of one account.
+fn in_full(item: &Value, failures: &[Value]) -> String {
+    let mut lines: Vec<(&str, String)> = Vec::new();
+    let mut line = |name, value: String| {
+        if !value.is_empty() {
+            lines.push((name, value));
+        }
+    };
+    line("account", text(item, "id"));
+    line("state", text(item, "state"));
+    line("since", text(item, "since"));
+    line("why", text(item, "reason"));
+    line("what next", text(item, "what_next"));
+    line("next try", text(item, "next_attempt_at"));
+    line("what to do", text(item, "to_do").replace("ACCOUNT", &text(item, "id")));
+    let lag = item.get("lag_seconds").and_then(Value::as_f64);
+    line("last looked", lag.map(|lag| format!("{} ago", seconds(lag))).unwrap_or_default());
+    line("all well at", text(item, "last_success_at"));
+    let bytes = octets(item.get("octets").and_then(Value::as_u64).unwrap_or(0));
+    line("messages", format!("{} ({bytes})", text(item, "messages")));
+    let progress = item.get("progress").filter(|p| p.is_object());
+    line("to read", progress.map(|p| text(p, "remaining")).unwrap_or_default());
+    line("new mail by", text(item, "push"));
+    let mut out = String::new();
+    for (name, value) in &lines {
+        out.push_str(&format!("{name:<12}  {}\n", value.replace('\n', " ")));
+    }
+    if !failures.is_empty() {
+        out.push_str(&format!("\nleft undone: {}\n", failures.len()));
+        let head = ["folder", "uid", "class", "since", "tries", "next try", "text"];
+        let mut rows = vec![head.map(str::to_owned).to_vec()];
+        for failure in failures.iter().take(SHOWN) {
+            let cells = ["folder", "uid", "class", "first_at", "attempts", "next_try_at", "text"];
+            rows.push(cells.map(|key| text(failure, key)).to_vec());
+        }
+        out.push_str(&lay_out(&rows));
+        if failures.len() > SHOWN {
+            out.push_str("all of them: postrider failures\n");
+        }
+    }
+    out
 }
 
 /// A span for people.
@@ -90,46 +202,4 @@ fn seconds(seconds: f64) -> String {
 /// The hours, minutes and seconds of an instant.
 fn time_of_day(instant: &str) -> String {
     instant.get(11..19).unwrap_or_default().to_owned()
-}
-
-fn shortened(text: &str) -> String {
-    if text.chars().count() <= 60 { text.to_owned() } else { text.chars().take(59).collect::<String>() + "…" }
-}
-
-async fn offline(config: &Config, json: bool) -> Exit {
-    let db = match open_for_reading(&config.database).await {
-        Ok(db) => db,
-        Err(e) => {
-            eprintln!("{e}");
-            return Exit::Storage;
-        }
-    };
-    let stored = Reader::new(&db).stored_accounts(None).await;
-    let exit = match stored {
-        Ok(rows) if json => {
-            let item = |row: &StoredAccount| {
-                serde_json::json!({ "id": row.name, "provider": row.provider, "state": row.state, "reason": row.reason,
-                    "messages": row.messages, "octets": row.octets })
-            };
-            say_line(&Value::Array(rows.iter().map(item).collect()).to_string());
-            Exit::Success
-        }
-        Ok(rows) => {
-            eprintln!("no server runs on {}; this is what the database says", config.data_dir.display());
-            let head = ["account", "state", "messages", "bytes", "why"];
-            let mut table = vec![head.map(str::to_owned).to_vec()];
-            for row in rows {
-                let bytes = octets(u64::try_from(row.octets).unwrap_or(0));
-                table.push(vec![row.name, row.state, row.messages.to_string(), bytes, shortened(&row.reason)]);
-            }
-            say(&lay_out(&table));
-            Exit::Success
-        }
-        Err(failure) => {
-            eprintln!("{failure}");
-            Exit::of_class(failure.class)
-        }
-    };
-    db.close().await;
-    exit
 }

@@ -1,8 +1,9 @@
 //! Verbs: pause, resume, cancel, reset errors, sync now; and the ledger. Thin clients of the admin API.
 
 use crate::cli::args::{ClientArgs, FailuresArgs, SyncNowArgs, VerbArgs};
-use crate::cli::client::{Client, Trouble, config_of, exit_of, in_path};
+use crate::cli::client::{Client, Trouble, config_of, exit_of, in_path, near_or_none};
 use crate::cli::exit::Exit;
+use crate::cli::offline::Stored;
 use crate::cli::out::{say, say_line};
 use crate::cli::table::lay_out;
 use reqwest::Method;
@@ -59,6 +60,8 @@ pub(super) async fn sync_now(args: SyncNowArgs) -> Exit {
             return Ok(told);
         }
         let mut told_why = String::new();
+        let patience = Duration::from_secs(args.timeout);
+        let until = tokio::time::Instant::now() + patience;
         loop {
             let now = client.call(Method::GET, &path, &[]).await?;
             // Whoever waits is told what for.
@@ -72,6 +75,10 @@ pub(super) async fn sync_now(args: SyncNowArgs) -> Exit {
             if ended >= run || stuck {
                 return Ok(now);
             }
+            if tokio::time::Instant::now() >= until {
+                eprintln!("it is not done after {} s; the server goes on with it", args.timeout);
+                return Ok(now);
+            }
             tokio::time::sleep(LOOK).await;
         }
     });
@@ -80,6 +87,7 @@ pub(super) async fn sync_now(args: SyncNowArgs) -> Exit {
             tell(&args.client, &told);
             match text(&told, "state").as_str() {
                 "needs_reauth" if args.wait => Exit::Auth,
+                "running" if args.wait => Exit::Network,
                 "waiting" | "throttled" | "failed" if args.wait => Exit::Network,
                 _ => Exit::Success,
             }
@@ -88,12 +96,40 @@ pub(super) async fn sync_now(args: SyncNowArgs) -> Exit {
     }
 }
 
+/// The open rows of the ledger, and the accounts that are in trouble as a whole.
+async fn ledger(args: &FailuresArgs) -> Result<(Vec<Value>, Vec<String>), Exit> {
+    let config = config_of(&args.client)?;
+    let account = args.account.as_deref();
+    let (items, accounts) = match near_or_none(&config)? {
+        Some(client) => {
+            let said = |trouble| exit_of(trouble, &config);
+            let query: Vec<(&str, String)> = account.iter().map(|account| ("account", (*account).to_owned())).collect();
+            let accounts = match account {
+                Some(id) => {
+                    let path = format!("/v1/accounts/{}", in_path(id));
+                    vec![client.call(Method::GET, &path, &[]).await.map_err(said)?]
+                }
+                None => client.all("/v1/accounts", &[("limit", "1000".into())]).await.map_err(said)?,
+            };
+            (client.all("/v1/failures", &query).await.map_err(said)?, accounts)
+        }
+        None => {
+            let stored = Stored::open(&config).await?;
+            let accounts = stored.accounts(account).await?;
+            let items = stored.failures(account).await?;
+            stored.close().await;
+            (items, accounts)
+        }
+    };
+    let is_troubled =
+        |item: &&Value| matches!(text(item, "state").as_str(), "waiting" | "throttled" | "needs_reauth" | "failed");
+    Ok((items, accounts.iter().filter(is_troubled).map(|item| text(item, "id")).collect()))
+}
+
 /// Runs `failures`.
 pub(super) async fn failures(args: FailuresArgs) -> Exit {
-    let query: Vec<(&str, String)> = args.account.iter().map(|account| ("account", account.clone())).collect();
-    let items = with(&args.client, async |client| client.all("/v1/failures", &query).await);
-    let items = match items.await {
-        Ok(items) => items,
+    let (items, troubled) = match ledger(&args).await {
+        Ok(found) => found,
         Err(exit) => return exit,
     };
     if args.client.json {
@@ -101,7 +137,11 @@ pub(super) async fn failures(args: FailuresArgs) -> Exit {
         return Exit::Success;
     }
     if items.is_empty() {
-        say_line("nothing is left undone");
+        let others = "no folder and no mail is left undone; but see `postrider status`, in trouble: ";
+        match troubled.is_empty() {
+            true => say_line("nothing is left undone"),
+            false => say_line(&format!("{others}{}", troubled.join(", "))),
+        }
         return Exit::Success;
     }
     let head = ["account", "folder", "uid", "class", "attempts", "next try", "text"];

@@ -68,8 +68,17 @@ impl Database {
     /// in: it is closed, and whatever it had open is rolled back.
     pub(super) async fn renew_writer(&mut self) -> Result<(), DbErr> {
         let fresh = connect(&self.path, "rw", 1).await?;
+        brisk(&fresh).await?;
         let old = std::mem::replace(&mut self.writer, fresh);
         old.close().await
+    }
+
+    /// The start is over: a transaction waits for another process only as long as pages may wait for it.
+    ///
+    /// # Errors
+    /// Whatever the database says.
+    pub async fn is_started(&self) -> Result<(), DbErr> {
+        brisk(&self.writer).await
     }
 
     /// Its file.
@@ -86,6 +95,13 @@ impl Database {
     }
 }
 
+/// Waits for another process that holds the database: at the start, and after it.
+const BUSY: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(5)];
+
+async fn brisk(db: &DatabaseConnection) -> Result<(), DbErr> {
+    db.execute_unprepared(&format!("PRAGMA busy_timeout = {}", BUSY[1].as_millis())).await.map(|_| ())
+}
+
 async fn connect(path: &Path, mode: &str, connections: u32) -> Result<DatabaseConnection, DbErr> {
     // The path stands in a URL: what has a meaning there is encoded.
     let place = path.display().to_string().replace('%', "%25").replace('?', "%3F").replace('#', "%23");
@@ -97,7 +113,7 @@ async fn connect(path: &Path, mode: &str, connections: u32) -> Result<DatabaseCo
         .acquire_timeout(Duration::from_secs(30))
         .sqlx_logging(false)
         .map_sqlx_sqlite_opts(move |o| {
-            let o = o.busy_timeout(Duration::from_secs(5)).statement_cache_capacity(256).read_only(reads_only);
+            let o = o.busy_timeout(BUSY[0]).statement_cache_capacity(256).read_only(reads_only);
             let o = o.pragma("cache_size", "-16384").pragma("temp_store", "MEMORY");
             if reads_only {
                 return o;

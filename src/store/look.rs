@@ -32,6 +32,14 @@ pub struct StoredAccount {
     pub messages: i64,
     /// Octets of those.
     pub octets: i64,
+    /// What kind of failure the account is in, if it is in one.
+    pub class: Option<String>,
+    /// Open rows of the ledger about its folders and mails.
+    pub failures: i64,
+    /// Start of the last complete pass over INBOX.
+    pub looked_at: Option<Micros>,
+    /// When all its folders were last proved whole; nothing while one never was.
+    pub proved_at: Option<Micros>,
 }
 
 /// A folder.
@@ -149,7 +157,14 @@ impl Reader {
         let sql = "SELECT a.id, a.name, a.provider, a.username, a.state, a.reason, a.since, a.history, a.parked_for, \
                    (SELECT count(*) FROM message m WHERE m.account = a.id AND m.deleted_at IS NULL AND m.limbo_since IS NULL), \
                    (SELECT COALESCE(SUM(size), 0) FROM message m WHERE m.account = a.id AND m.deleted_at IS NULL \
-                    AND m.limbo_since IS NULL) \
+                    AND m.limbo_since IS NULL), \
+                   (SELECT x.class FROM failure x WHERE x.account = a.id AND x.closed_at IS NULL AND x.folder IS NULL \
+                    AND x.uid IS NULL AND x.remote_id IS NULL ORDER BY x.last_at DESC LIMIT 1), \
+                   (SELECT count(*) FROM failure x WHERE x.account = a.id AND x.closed_at IS NULL \
+                    AND (x.folder IS NOT NULL OR x.remote_id IS NOT NULL)), \
+                   (SELECT max(f.passed_at) FROM folder f WHERE f.account = a.id AND f.deleted_at IS NULL AND f.path = 'INBOX'), \
+                   (SELECT CASE WHEN count(*) = count(f.proved_at) THEN min(f.proved_at) END FROM folder f \
+                    WHERE f.account = a.id AND f.deleted_at IS NULL AND NOT f.excluded) \
                    FROM account a WHERE ?1 IS NULL OR a.name = ?1 ORDER BY a.name";
         let rows = self.rows(sql, vec![name.into()]).await.map_err(failed)?;
         all(&rows, |row| {
@@ -165,6 +180,10 @@ impl Reader {
                 parked_for: get(row, 8)?,
                 messages: get(row, 9)?,
                 octets: get(row, 10)?,
+                class: get(row, 11)?,
+                failures: get(row, 12)?,
+                looked_at: micros(row, 13)?,
+                proved_at: micros(row, 14)?,
             })
         })
     }
@@ -238,7 +257,7 @@ impl Reader {
         after: i64,
         limit: u32,
     ) -> Result<Vec<StoredFailure>, Failure> {
-        let sql = "SELECT x.id, a.name, f.path, x.uid, x.reach, x.class, x.attempts, x.next_try_at, x.text, x.first_at, x.last_at \
+        let sql = "SELECT x.id, a.name, COALESCE(f.path, x.path), x.uid, x.reach, x.class, x.attempts, x.next_try_at, x.text, x.first_at, x.last_at \
                    FROM failure x JOIN account a ON a.id = x.account LEFT JOIN folder f ON f.id = x.folder \
                    WHERE x.closed_at IS NULL AND (?1 IS NULL OR a.name = ?1) AND x.id > ?2 ORDER BY x.id LIMIT ?3";
         let rows = self.rows(sql, vec![account.into(), after.into(), limit.into()]).await.map_err(failed)?;

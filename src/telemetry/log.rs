@@ -21,8 +21,12 @@ pub fn start(filter: &str, format: Format) -> Result<(), String> {
     // The migrator's own lines say nothing that ours do not.
     let quiet = format!("sea_orm_migration=warn,{filter}");
     let filter = EnvFilter::try_new(quiet).map_err(|e| e.to_string())?;
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_span_events(FmtSpan::NONE);
+    // Whoever read stderr may go away: that is no reason to end.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_span_events(FmtSpan::NONE)
+        .log_internal_errors(false);
     let started = match format {
         Format::Text => builder.with_ansi(false).with_target(false).try_init(),
         Format::Json => builder.json().with_current_span(true).with_span_list(false).try_init(),

@@ -1,4 +1,8 @@
-//! Every metric's name, once. Labels come from closed sets; there is no account label.
+//! Every metric's name, once, with the words that Prometheus shows for it. Labels come from closed sets; an account is a label
+//! only where the operator asks for it.
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
+use postrider_core::failure::{Class, Reach};
 
 /// Messages whose pages were committed.
 pub const MESSAGES_STORED: &str = "postrider_messages_stored_total";
@@ -30,3 +34,43 @@ pub const LEDGER_OPEN: &str = "postrider_ledger_open";
 pub const UNPROVED_FOLDERS: &str = "postrider_unproved_folders";
 /// Time that accounts were told to wait, or chose to because they were asked for less.
 pub const THROTTLE_WAIT: &str = "postrider_throttle_wait_seconds_total";
+/// Octets free where bodies and database lie (the smaller number).
+pub const FREE_BYTES: &str = "postrider_free_bytes";
+/// 1 while the config in force is the file's.
+pub const CONFIG_IN_FORCE: &str = "postrider_config_last_reload_successful";
+/// Always 1; its labels say what runs.
+pub const BUILD_INFO: &str = "postrider_build_info";
+
+/// The kinds of actor that are started again.
+const KINDS: [&str; 6] = ["store", "endpoint", "accounts", "account", "admin", "session"];
+
+/// Says what each metric is, and brings those counters into being whose first step an alert would miss.
+pub fn describe() {
+    describe_counter!(MESSAGES_STORED, "Messages whose pages were committed");
+    describe_counter!(BYTES_FETCHED, "Raw octets of messages that were fetched, by provider");
+    describe_counter!(RUNS, "Runs that have ended, by outcome");
+    describe_counter!(FAILURES, "Failures that were handled, by class and reach");
+    describe_counter!(ACTOR_RESTARTS, "Actors that were started again, by kind and class");
+    describe_counter!(THROTTLE_WAIT, "Seconds that accounts waited because a server asked for less");
+    describe_histogram!(STORE_COMMIT, "Seconds that a transaction took");
+    describe_gauge!(ACCOUNTS, "Accounts by public state");
+    describe_gauge!(ACCOUNT_LAG, "Seconds since the live end of an account was last proved");
+    describe_gauge!(BACKFILL_REMAINING, "Messages that the runs under way still have to read");
+    describe_gauge!(SESSIONS, "Sessions by what they do");
+    describe_gauge!(LEDGER_OPEN, "Open rows of the ledger by class");
+    describe_gauge!(UNPROVED_FOLDERS, "Folders that are not proved");
+    describe_gauge!(FREE_BYTES, "Octets free where bodies and database lie");
+    describe_gauge!(CONFIG_IN_FORCE, "1 while the config in force is the file's, 0 while an edit is refused");
+    describe_gauge!(BUILD_INFO, "Version and commit of what runs; always 1");
+    gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION"), "commit" => env!("BUILD_COMMIT")).set(1.0);
+    gauge!(CONFIG_IN_FORCE).set(1.0);
+    for class in Class::ALL {
+        for reach in Reach::ALL {
+            counter!(FAILURES, "class" => class.as_str(), "reach" => reach.as_str()).increment(0);
+        }
+    }
+    for kind in KINDS {
+        counter!(ACTOR_RESTARTS, "kind" => kind, "class" => Class::Bug.as_str()).increment(0);
+    }
+    metrics_process::Collector::default().describe();
+}

@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use crate::handle::Depth;
 use dashmap::DashMap;
 use postrider_core::account::summary::{Counts, FolderLine};
-use postrider_core::failure::Failure;
+use postrider_core::failure::{Class, Failure};
 use postrider_core::recovery::history::History;
 use postrider_core::time::Micros;
 use std::collections::BTreeMap;
@@ -55,6 +55,10 @@ pub struct AccountLine {
     pub state: &'static str,
     /// Why.
     pub reason: String,
+    /// What kind of failure that is.
+    pub class: Option<Class>,
+    /// A folder or a mail stands still.
+    pub stands: bool,
     /// Since when.
     pub since: Micros,
     /// When something happens next.
@@ -69,6 +73,8 @@ pub struct AccountLine {
     pub proved: Option<Duration>,
     /// Since when this process follows it, on the monotonic clock.
     pub followed: Duration,
+    /// How old the last proof was then, as it is stored: a restart forgets nothing.
+    pub stale: Duration,
     /// End of the last run that left nothing undone.
     pub last_success: Option<Micros>,
     /// Failures handled, by class.
@@ -85,7 +91,10 @@ impl AccountLine {
     /// Time since the live end was last proved; an account that never was counts from when it began to be followed.
     #[must_use]
     pub fn lag(&self, mono: Duration) -> Duration {
-        mono.saturating_sub(self.proved.unwrap_or(self.followed))
+        match self.proved {
+            Some(proved) => mono.saturating_sub(proved),
+            None => self.stale + mono.saturating_sub(self.followed),
+        }
     }
 
     /// Whether it is meant to be followed: a paused or removed one is not.
@@ -238,6 +247,8 @@ impl Registry {
         let mut line = self.accounts.entry(name.to_owned()).or_insert_with(|| AccountLine {
             state: "starting",
             reason: String::new(),
+            class: None,
+            stands: false,
             since: now.wall,
             next_attempt_at: None,
             run: None,
@@ -245,6 +256,7 @@ impl Registry {
             runs: (0, 1),
             proved: None,
             followed: now.mono,
+            stale: Duration::ZERO,
             last_success: None,
             errors: BTreeMap::new(),
             push: "poll",

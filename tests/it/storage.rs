@@ -1,7 +1,7 @@
-//! A disk that is full: nothing is acknowledged that is not there, and there is no half-done mirror afterwards.
+//! A disk that is full, a database that another process holds: nothing is acknowledged that is not there, and there is no half-done mirror afterwards.
 
 use crate::support::binary::{Postrider, SHORT, account};
-use crate::support::check::{consistent, equal};
+use crate::support::check::{ask, consistent, equal, locked};
 use crate::support::mail::{blocking, seed, serve_well};
 
 /// File sizes, in blocks of 512 octets, at which the system refuses more: in the packs, in the log, in the database.
@@ -38,4 +38,40 @@ async fn a_full_disk_ends_the_run_and_loses_nothing() {
         .await;
     }
     assert!(refused >= 3, "the disk was hardly ever full: {refused}");
+}
+
+/// Commits of a first sync that are held up, by how many rows are there then.
+const HELD_AT: [u32; 6] = [0, 1, 2, 3, 60, 200];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_held_for_six_seconds_stops_no_folder() {
+    let mailbox = seed::mailbox(42, 300);
+    let server = serve_well("u", &mailbox).await;
+    let config = format!("{SHORT}{}", account("u", server.port(), "pw"));
+    let trials = HELD_AT.map(|rows| {
+        let (config, mailbox) = (config.clone(), mailbox.clone());
+        tokio::spawn(blocking(move || {
+            let postrider = Postrider::new(&config);
+            let running = postrider.start(&["sync", "--once"], &[]);
+            let counted = "SELECT (SELECT count(*) FROM folder) + (SELECT count(*) FROM message) AS x";
+            let is_there = || {
+                let database = postrider.database();
+                let made = "SELECT count(*) AS x FROM sqlite_master WHERE name IN ('folder', 'message', 'leap')";
+                database.exists()
+                    && std::fs::metadata(&database).is_ok_and(|meta| meta.len() > 0)
+                    && ask(&database, made) == "3"
+                    && ask(&database, counted).parse::<u32>().unwrap() >= rows
+            };
+            crate::support::served::wait_until("rows", is_there);
+            locked(&postrider.database(), || std::thread::sleep(std::time::Duration::from_secs(6)));
+            let ran = running.wait(std::time::Duration::from_secs(60));
+            assert_eq!(ran.code, Some(0), "held at {rows}\n{}\n{}", ran.stdout, ran.stderr);
+            equal(&postrider, "u", &mailbox);
+            let standing = "SELECT count(*) AS x FROM failure WHERE folder IS NOT NULL AND closed_at IS NULL";
+            assert_eq!(ask(&postrider.database(), standing), "0", "held at {rows}: a folder stands still");
+        }))
+    });
+    for trial in trials {
+        trial.await.unwrap();
+    }
 }

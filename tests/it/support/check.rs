@@ -60,6 +60,32 @@ pub(crate) fn change(database: &Path, sql: &'static str) {
     std::thread::spawn(run).join().unwrap();
 }
 
+/// Holds the database locked, as another process would, while `work` is done.
+pub(crate) fn locked<T>(database: &Path, work: impl FnOnce() -> T) -> T {
+    let url = format!("sqlite://{}?mode=rw", database.display());
+    let (held, is_held) = std::sync::mpsc::channel();
+    let (done, is_done) = std::sync::mpsc::channel::<()>();
+    let holder = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut options = sea_orm::ConnectOptions::new(url);
+            options.max_connections(1).map_sqlx_sqlite_opts(|o| o.busy_timeout(std::time::Duration::from_secs(30)));
+            let db = Database::connect(options).await.unwrap();
+            db.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
+            held.send(()).unwrap();
+            // Dropped by who is done, or who panicked.
+            let _ended = is_done.recv();
+            db.execute_unprepared("ROLLBACK").await.unwrap();
+            db.close().await.unwrap();
+        });
+    });
+    is_held.recv().unwrap();
+    let told = work();
+    drop(done);
+    holder.join().unwrap();
+    told
+}
+
 /// The numbers that must not move when nothing has changed.
 pub(crate) fn state(database: &Path) -> Vec<String> {
     [

@@ -1,0 +1,70 @@
+//! What the database says while no server runs: the same shapes as the API's, from the same views.
+
+use crate::admin::view::{AccountView, EventView, FailureView};
+use crate::cli::exit::Exit;
+use crate::config::Config;
+use crate::store::{Database, Reader, open_for_reading};
+use postrider_core::failure::Failure;
+use serde_json::Value;
+
+/// Rows that are read at a time.
+const PAGE: u32 = 1000;
+
+/// A database that is only looked into.
+pub(super) struct Stored {
+    db: Database,
+    reader: Reader,
+}
+
+fn said(failure: &Failure) -> Exit {
+    eprintln!("{failure}");
+    Exit::of_class(failure.class)
+}
+
+fn values<T: serde::Serialize>(items: impl Iterator<Item = T>) -> Result<Vec<Value>, Exit> {
+    items.map(serde_json::to_value).collect::<Result<_, _>>().map_err(|e| said(&Failure::bug(e.to_string())))
+}
+
+impl Stored {
+    /// Opens the database of a config, and says that it is the one who speaks.
+    pub(super) async fn open(config: &Config) -> Result<Self, Exit> {
+        let db = open_for_reading(&config.database).await.map_err(|e| {
+            eprintln!("{e}");
+            Exit::Storage
+        })?;
+        eprintln!("no server runs on {}; this is what the database says", config.data_dir.display());
+        Ok(Self { reader: Reader::new(&db), db })
+    }
+
+    /// Every account, or the one of this name.
+    pub(super) async fn accounts(&self, name: Option<&str>) -> Result<Vec<Value>, Exit> {
+        let rows = self.reader.stored_accounts(name).await.map_err(|e| said(&e))?;
+        if let (Some(name), true) = (name, rows.is_empty()) {
+            eprintln!("there is no account {name}");
+            return Err(Exit::Usage);
+        }
+        values(rows.iter().map(AccountView::stored))
+    }
+
+    /// What could not be done.
+    pub(super) async fn failures(&self, account: Option<&str>) -> Result<Vec<Value>, Exit> {
+        let (mut items, mut after) = (Vec::new(), 0);
+        loop {
+            let rows = self.reader.stored_failures(account, after, PAGE).await.map_err(|e| said(&e))?;
+            let Some(last) = rows.last() else { return Ok(items) };
+            after = last.id;
+            items.extend(values(rows.iter().map(FailureView::from))?);
+        }
+    }
+
+    /// Some events after a number.
+    pub(super) async fn events(&self, after: i64) -> Result<Vec<Value>, Exit> {
+        let rows = self.reader.stored_events(after, PAGE).await.map_err(|e| said(&e))?;
+        values(rows.iter().map(EventView::from))
+    }
+
+    /// Done.
+    pub(super) async fn close(self) {
+        self.db.close().await;
+    }
+}
