@@ -4,7 +4,7 @@ use crate::account::actor::{AccountArgs, Progress, path_of};
 use crate::clock::Clock;
 use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
-use postrider_core::account::follow::Follower;
+use postrider_core::account::follow::{Follower, Status};
 use postrider_core::account::summary::{Counts, Outcome, Summary};
 use postrider_core::failure::{Class, Failure};
 use postrider_core::recovery::history::History;
@@ -31,6 +31,10 @@ pub(super) struct Voice {
     runs: u64,
     /// The failure that was handled last asked for less.
     throttled: bool,
+    /// Since when it is in trouble that was told.
+    trouble: Option<Duration>,
+    /// Folders or mails stand still, and it was told.
+    stands: bool,
 }
 
 impl Voice {
@@ -46,6 +50,8 @@ impl Voice {
             kept: (History::default(), None),
             runs: 0,
             throttled: false,
+            trouble: None,
+            stands: false,
         }
     }
 
@@ -56,6 +62,7 @@ impl Voice {
         if let Some(counts) = counts {
             self.count(counts);
         }
+        self.tell_turns(&status, now.mono);
         self.progress.step(&self.name, status.state, counts.unwrap_or(self.before));
         let next = status.next.map(|at| now.wall.plus(at.saturating_sub(now.mono)));
         let (before, folders) = (self.before, follower.folders());
@@ -85,6 +92,30 @@ impl Voice {
         };
         self.registry.does(&self.path, status.state, step, next);
         self.registry.in_flight(&self.path, sessions);
+    }
+
+    /// What begins and what ends is said, each once.
+    fn tell_turns(&mut self, status: &Status, mono: Duration) {
+        match status.state {
+            "waiting" | "throttled" | "needs_reauth" | "failed" => {
+                self.trouble.get_or_insert(mono);
+            }
+            "idle" => {
+                if let Some(since) = self.trouble.take() {
+                    let seconds = mono.saturating_sub(since).as_secs();
+                    tracing::info!(account.id = %self.name, "well again, after {seconds} s of trouble");
+                }
+            }
+            _ => {}
+        }
+        if status.stands != self.stands && status.state == "idle" {
+            self.stands = status.stands;
+            if status.stands {
+                tracing::warn!(account.id = %self.name, "{}: `postrider failures {}` names them", status.reason, self.name);
+            } else {
+                tracing::info!(account.id = %self.name, "nothing stands still any more");
+            }
+        }
     }
 
     fn count(&mut self, counts: Counts) {

@@ -27,6 +27,8 @@ const CONNECTIONS: usize = 256;
 const SILENCE: Duration = Duration::from_secs(90);
 /// The head of a request takes no longer.
 const HEAD: Duration = Duration::from_secs(10);
+/// Octets that a head of a request may take.
+const BUFFER: usize = 32 * 1024;
 /// A TLS handshake takes no longer.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
@@ -154,6 +156,7 @@ pub(super) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, servi
             let serving = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD)
+                .max_buf_size(BUFFER)
                 .serve_connection(io, TowerToHyperService::new(service));
             // A client that goes away in the middle is none of our trouble.
             drop(serving.await);

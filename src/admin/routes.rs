@@ -2,7 +2,8 @@
 
 use crate::admin::token::Role;
 use crate::admin::{Shared, commands, events, guard, health, lists, metrics, problem::Problem};
-use axum::http::{Method, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::Response;
 use axum::routing::get;
 use axum::{Router, middleware};
 use std::time::Duration;
@@ -127,7 +128,26 @@ pub(super) fn service(shared: Shared) -> Router {
         .layer(RequestBodyLimitLayer::new(BODY_LIMIT))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, TIME_LIMIT))
         .layer(CatchPanicLayer::new())
+        .layer(middleware::map_response(guarded))
         .with_state(shared)
+}
+
+/// What every answer says to a browser: it is what it calls itself, nobody keeps it, nobody frames it, and the page of the
+/// document loads nothing from elsewhere.
+async fn guarded(mut response: Response) -> Response {
+    let told = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
+        ),
+    ];
+    for (name, value) in told {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use crate::support::served::{Served, head, request, wait_until};
 use postrider::admin::routes::ROUTES;
 use postrider::admin::token::Role;
 use std::fs;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 const READ: &str = "read-read-read-read-read-read-read-1234";
 const OPERATE: &str = "oper-oper-oper-oper-oper-oper-oper-1234";
@@ -85,7 +87,7 @@ async fn strange_hosts_long_bodies_and_secrets_stay_out() {
         let rebound = format!("GET /v1/accounts HTTP/1.1\r\nHost: evil.example:8025\r\nAuthorization: Bearer {token}\r\n");
         assert_eq!(request(&address, &rebound, "").0, 421);
         assert_eq!(request(&address, "GET /metrics HTTP/1.1\r\nHost: evil.example\r\n", "").0, 421);
-        let long = "x".repeat(1_000_000);
+        let long = "x".repeat(20_000);
         let flood = format!(
             "POST /v1/accounts/u/pause HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n",
             long.len()
@@ -136,8 +138,60 @@ async fn the_document_is_whole_and_its_page_is_our_own() {
         for file in ["swagger-ui.css", "swagger-ui-bundle.js", "swagger-initializer.js"] {
             assert_eq!(ask(&served, "GET", &format!("/docs/{file}"), None), 200, "{file}");
         }
+        let (_, head, _) =
+            request(&served.address, &format!("GET /docs/ HTTP/1.1\r\nHost: {}\r\n", served.address), "");
+        for told in ["nosniff", "no-store", "frame-ancestors 'none'", "default-src 'self'"] {
+            assert!(head.contains(told), "{told}: {head}");
+        }
         wait_until("health", || ask(&served, "GET", "/healthz", None) == 200);
         served.stop();
+    })
+    .await;
+}
+
+/// The page and the rules are what Prometheus takes; where promtool is at hand it is asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn prometheus_reads_the_page_and_the_rules() {
+    let (_server, _postrider, served) = served().await;
+    blocking(move || {
+        let (_, _, page) =
+            request(&served.address, &format!("GET /metrics HTTP/1.1\r\nHost: {}\r\n", served.address), "");
+        served.stop();
+        let mut told = std::collections::BTreeSet::new();
+        for line in page.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let name = line.split(['{', ' ']).next().unwrap();
+            let family = ["_sum", "_count", "_bucket"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+            for what in ["HELP", "TYPE"] {
+                let says = |name: &str| page.contains(&format!("# {what} {name} "));
+                assert!(says(family) || says(name), "{name} has no {what}");
+            }
+            told.insert(family.to_owned());
+        }
+        assert!(page.contains("# TYPE postrider_sync_lag_seconds summary"), "{page}");
+        for name in ["process_start_time_seconds", "process_open_fds", "postrider_build_info", "postrider_free_bytes"] {
+            assert!(told.contains(name), "{name} is missing: {told:?}");
+        }
+        let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/alerts.yml");
+        let text = std::fs::read_to_string(rules).unwrap();
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let asked = text.split(|c| !is_word(c)).filter(|w| w.starts_with("postrider_") || w.starts_with("process_"));
+        for name in asked {
+            assert!(told.contains(name), "the rules ask for {name}, which is not told");
+        }
+        let Ok(mut promtool) = Command::new("promtool")
+            .args(["check", "metrics"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+        else {
+            return;
+        };
+        promtool.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
+        let said = promtool.wait_with_output().unwrap();
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        let said = Command::new("promtool").args(["check", "rules", rules]).output().unwrap();
+        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stdout));
     })
     .await;
 }
