@@ -1,5 +1,7 @@
 //! The layout does not lie: arrows point down, no cycles, files stay small, the core stays pure.
 
+use postrider_core::account::advice;
+use postrider_core::failure::Class;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -175,6 +177,23 @@ fn invariants_are_one_list() {
                 "{}: {number}",
                 path.display()
             );
+        }
+    }
+}
+
+/// Every advice that the server can give stands in the operators' table, in the row of its state.
+#[test]
+fn every_symptom_is_in_the_table() {
+    let text = fs::read_to_string(root().join("docs/operations.md")).unwrap();
+    for state in advice::STATES {
+        let rows: Vec<&str> = text.lines().filter(|line| line.starts_with(&format!("| `{state}` |"))).collect();
+        assert!(!rows.is_empty(), "{state} has no row");
+        for class in Class::ALL.iter().copied().map(Some).chain([None]) {
+            for stands in [false, true] {
+                let told = advice::advice(state, class, stands);
+                let is_there = rows.iter().any(|row| row.contains(told.next) && row.contains(told.to_do));
+                assert!(is_there, "{state} {class:?}: {told:?}");
+            }
         }
     }
 }
