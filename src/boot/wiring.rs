@@ -118,11 +118,13 @@ impl Engine {
     /// [`StartError`], by variant.
     pub async fn start(config: &Config, purpose: &str, wire: WireLog, fresh: bool) -> Result<Self, StartError> {
         let lock = DataLock::take(&config.data_dir, purpose)?;
+        // Where an earlier server listened that was killed: somebody else may by now, and no client is to ask there.
+        crate::admin::address::withdraw(&config.data_dir);
         let db = crate::store::open(&config.database).await?;
         let reader = Reader::new(&db);
         let named = reader.named_packs().await.map_err(StartError::Failure)?;
-        let instance = if fresh {
-            adopt(&db, &config.data_dir).await?
+        let (instance, is_older) = if fresh {
+            (adopt(&db, &config.data_dir).await?, true)
         } else {
             crate::store::own_bodies(&db, &config.data_dir, &config.bodies, &named).await?;
             agree(&db, &config.data_dir).await?
@@ -130,7 +132,8 @@ impl Engine {
         let highest = reader.highest_pack().await.map_err(StartError::Failure)?;
         let packs = PackDir::open(&config.bodies, Arc::new(RealDisk), highest).map_err(StartError::Failure)?;
         packs.keep_free(config.min_free);
-        packs.spare(crate::store::mark_bodies(&db, &config.bodies, &instance, packs.highest()).await?);
+        // The packs that a newer copy of this database names are not ours to judge.
+        packs.spare(crate::store::mark_bodies(&db, &config.bodies, &instance, packs.highest(), is_older).await?);
         db.is_started().await.map_err(Disagreement::Database)?;
         // What no row names is what a cut or a crash left behind; nobody holds it now.
         packs.unlink_unnamed(&named).map_err(StartError::Failure)?;

@@ -79,7 +79,11 @@ impl Client {
         let request = self.http.request(method, format!("{}{path}", self.url)).query(query).bearer_auth(&self.token);
         let response = request.send().await.map_err(|e| (None, format!("{e:#}")))?;
         let status = response.status();
-        let body: Value = response.json().await.map_err(|e| (Some(status), e.to_string()))?;
+        let body: Value = response.json().await.map_err(|e| {
+            // An answer that broke off is none; one that is no JSON is somebody else's.
+            let is_cut = e.is_body() || e.is_timeout() || (status.is_success() && e.is_decode());
+            (Some(status).filter(|_| !is_cut), e.to_string())
+        })?;
         if status.is_success() {
             return Ok(body);
         }

@@ -86,14 +86,15 @@ const NO_LINKS: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
 
 /// Counts this start. A database that is behind the data folder is an older copy that was put back in place: its event
 /// numbers leap, since those that follow are taken.
-async fn count_start(db: &Database, data_dir: &Path) -> Result<(), Disagreement> {
+async fn count_start(db: &Database, data_dir: &Path) -> Result<bool, Disagreement> {
     let (starts, event) = read_starts(data_dir);
     let tx = db.writer.begin().await?;
     let known: i64 = stored(&tx, "starts").await?.and_then(|n| n.parse().ok()).unwrap_or(0);
     let row =
         tx.query_one_raw(Statement::from_string(DbBackend::Sqlite, "SELECT next FROM counter WHERE name = 'event'"));
     let next: i64 = row.await?.map_or(Ok(1), |row| row.try_get_by_index(0))?;
-    if starts > known || event > next {
+    let is_older = starts > known || event > next;
+    if is_older {
         tracing::warn!(
             "the database is an older copy than the one this data folder had: event numbers go on further up"
         );
@@ -103,7 +104,8 @@ async fn count_start(db: &Database, data_dir: &Path) -> Result<(), Disagreement>
     let sql = "INSERT INTO setting (name, value) VALUES ('starts', ?1) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
     run(&tx, sql, vec![starts.to_string().into()]).await?;
     tx.commit().await?;
-    write_durably(data_dir, "starts", &format!("{starts} {event}"))
+    write_durably(data_dir, "starts", &format!("{starts} {event}"))?;
+    Ok(is_older)
 }
 
 /// A clean stop: the data folder learns how far event numbers have come.
@@ -149,13 +151,20 @@ pub async fn own_bodies(
     Ok(())
 }
 
-/// Writes whose bodies they are. What lay there before is not ours to unlink: returns the highest number of those packs.
+/// Writes whose bodies they are. What lay there before is not ours to unlink, nor is what a newer copy of the database may
+/// name: returns the highest number of those packs.
 ///
 /// # Errors
 /// [`Disagreement`], by variant.
-pub async fn mark_bodies(db: &Database, bodies: &Path, id: &str, highest: i64) -> Result<i64, Disagreement> {
+pub async fn mark_bodies(
+    db: &Database,
+    bodies: &Path,
+    id: &str,
+    highest: i64,
+    is_older: bool,
+) -> Result<i64, Disagreement> {
     let known = std::fs::read_to_string(bodies.join("instance")).is_ok_and(|text| text.trim() == id);
-    if known {
+    if known && !is_older {
         return Ok(stored(&db.writer, "bodies_from").await?.and_then(|n| n.parse().ok()).unwrap_or(0));
     }
     let sql = "INSERT INTO setting (name, value) VALUES ('bodies_from', ?1) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
@@ -187,11 +196,11 @@ async fn settle(db: &Database, data_dir: &Path, id: &str) -> Result<(), Disagree
     Ok(())
 }
 
-/// Makes sure that database and folder belong together; returns the id.
+/// Makes sure that database and folder belong together; returns the id, and whether the database is an older copy.
 ///
 /// # Errors
 /// [`Disagreement`], by variant; nothing has changed.
-pub async fn agree(db: &Database, data_dir: &Path) -> Result<String, Disagreement> {
+pub async fn agree(db: &Database, data_dir: &Path) -> Result<(String, bool), Disagreement> {
     let file = data_dir.join("instance");
     let ours = match std::fs::read_to_string(&file) {
         Ok(text) => Some(text.trim().to_owned()),
@@ -207,8 +216,8 @@ pub async fn agree(db: &Database, data_dir: &Path) -> Result<String, Disagreemen
         }
         _ => return Err(Disagreement::Differ { database: db.path().to_owned(), folder: data_dir.to_owned() }),
     };
-    count_start(db, data_dir).await?;
-    Ok(id)
+    let is_older = count_start(db, data_dir).await?;
+    Ok((id, is_older))
 }
 
 /// Makes a copy a mirror of its own: a new id, and event numbers that leap.

@@ -110,10 +110,12 @@ impl Run {
         let missing: BTreeSet<FolderId> =
             self.folders.values().filter(|f| !names.contains_key(&f.row.remote_id)).map(|f| f.row.id).collect();
         let mut work = Work { started, complete: true, ..Work::default() };
-        if unreadable.is_none() {
-            let shut = self.account.shut.keys();
-            work.unlisted = shut.filter(|name| !names.contains_key(*name)).cloned().collect();
-        }
+        // A shut name that is listed no more, or that the config leaves out, is no trouble any more.
+        let is_over = |name: &Vec<u8>| match names.get(name) {
+            Some(folder) => !self.settings.folders.wants(&folder.path),
+            None => unreadable.is_none(),
+        };
+        work.unlisted = self.account.shut.keys().filter(|name| is_over(name)).cloned().collect();
         // A mailbox without INBOX is none: that answer is not believed.
         let has_inbox = names.values().any(is_inbox) || self.folders.values().any(|f| f.is_inbox());
         if !has_inbox && unreadable.is_none() {
@@ -143,6 +145,8 @@ impl Run {
             },
         );
         work.fresh = easy;
+        // A new name at which sessions end may hold whatever is missing elsewhere.
+        work.complete &= hard.iter().all(|folder| self.account.shut.contains_key(&folder.remote_id));
         self.late = self.in_turn(hard, now);
         let nothing = work.fresh.is_empty() && self.late.is_empty();
         if shown > 0 && nothing && self.account.shut.is_empty() && self.folders.values().all(|f| f.row.excluded) {
@@ -175,8 +179,7 @@ impl Run {
 
     /// Whether sessions have ended at this folder's EXAMINE or index.
     pub(super) fn ends_sessions(&self, remote_id: &[u8]) -> bool {
-        let noted = |about| self.notes.get(&about).is_some_and(|count| *count >= GOES_LAST);
-        noted(Poison::Examine(remote_id.to_vec())) || noted(Poison::Index(remote_id.to_vec()))
+        self.is_noted(&Poison::Examine(remote_id.to_vec())) || self.is_noted(&Poison::Index(remote_id.to_vec()))
     }
 
     /// Names that are due, those that wait longest first.
@@ -195,9 +198,8 @@ impl Run {
                 continue;
             };
             let remote_id = folder.row.remote_id.clone();
-            let waits = self.account.shut.get(&remote_id).is_some_and(|shut| shut.due_at > now.wall);
-            if waits && self.ends_sessions(&remote_id) {
-                // Nobody knows: the question would end the session.
+            if self.is_noted(&Poison::Examine(remote_id.clone())) {
+                // Nobody knows: the question would end the session. It is put last of all, with the folder's pass.
                 asking.todo.pop_front();
                 asking.missing.remove(&id);
                 continue;
@@ -352,8 +354,10 @@ impl Run {
             }
         };
         let Some(fresh) = work.fresh.front() else { return self.next_folder(work, now, out) };
+        // A date that cannot be had bounds nothing.
+        let ends = self.ends_sessions(&fresh.remote_id);
         match answer {
-            Ok(examined) if self.account.opened_at.is_none() && is_inbox(fresh) && examined.exists > 0 => {
+            Ok(examined) if self.account.opened_at.is_none() && is_inbox(fresh) && examined.exists > 0 && !ends => {
                 let (remote_id, uidvalidity) = (fresh.remote_id.clone(), examined.uidvalidity);
                 self.listing = Listing::Dating(work, examined);
                 self.ask(self.owner(), Request::Newest { remote_id, uidvalidity }, out);

@@ -325,7 +325,7 @@ impl Run {
         for id in self.folders.unproven() {
             let Some(folder) = self.folders.get_mut(&id) else { continue };
             // What is to be asked for again in this run is its history, too.
-            let retries = !folder.suspects.is_empty() || !folder.due.intersect(&folder.row.failures).is_empty();
+            let retries = folder.open_suspects() > 0 || !folder.due.intersect(&folder.row.failures).is_empty();
             let read = folder.row.backfill.remaining.is_empty() && folder.fills.is_empty() && folder.pass.is_none();
             let read = read && !retries;
             if read {

@@ -176,6 +176,11 @@ impl Run {
         true
     }
 
+    /// Whether sessions have ended at it often enough that it is asked last.
+    pub(super) fn is_noted(&self, about: &Poison) -> bool {
+        self.notes.get(about).is_some_and(|count| *count >= GOES_LAST)
+    }
+
     /// Something answered: its note goes.
     pub(super) fn forget_note(&mut self, about: &Poison, now: Now, out: &mut Vec<Action>) {
         if self.notes.remove(about).is_some_and(|count| count >= GOES_LAST) {

@@ -357,6 +357,7 @@ impl Run {
             folder.index = None;
             folder.due = UidSet::new();
             folder.lone = UidSet::new();
+            folder.suspects.clear();
             folder.standing = Some(failure);
         }
     }

@@ -162,6 +162,8 @@ fn note_answered(run: &mut Run, request: Option<&Request>, now: Now, out: &mut V
         }
         _ => {
             run.indexed.insert(name.to_vec());
+            // Opening it was a part of the question.
+            run.forget_note(&Poison::Examine(name.to_vec()), now, out);
             Poison::Index(name.to_vec())
         }
     };
@@ -237,6 +239,10 @@ pub(super) fn answered(
         (Owner::Page(id, _), Err(failure)) if Run::is_folder_trouble(&failure) => {
             out.push(Action::Report(failure.clone()));
             run.drop_fill(id, token);
+            // Opening it was a part of the question, and no session ended at that.
+            if let Some(name) = run.folders.get(&id).map(|folder| folder.row.remote_id.clone()) {
+                run.forget_note(&Poison::Examine(name), now, out);
+            }
             run.folder_trouble(id, failure, false, now, out);
             Ok(())
         }

@@ -5,7 +5,7 @@
 //! kept bytes are committed as they are, and nothing is asked twice any more.
 
 use crate::account::machine::Action;
-use crate::account::run::{Owner, Run};
+use crate::account::run::{Folder, Owner, Run};
 use crate::commit::request::Change;
 use crate::failure::Class;
 use crate::mail::id::FolderId;
@@ -79,8 +79,8 @@ impl Run {
     /// Whether suspects are to be asked for before anything else is.
     pub(super) fn has_many_suspects(&self) -> bool {
         self.suspicious.is_some() && {
-            let kept: usize = self.folders.values().map(|f| f.suspects.len()).sum();
-            kept >= EQUAL as usize
+            let kept: u64 = self.folders.values().map(Folder::open_suspects).sum();
+            kept >= u64::from(EQUAL)
         }
     }
 
@@ -97,6 +97,14 @@ impl Run {
         let rows = uids.iter().filter_map(|uid| folder.suspects.remove(&uid)).map(as_announced).collect();
         folder.lone = folder.lone.minus(&uids);
         Some(Page { rows, ..Page::default() })
+    }
+}
+
+impl Folder {
+    /// Suspects that can still be asked for: what was expunged meanwhile is none.
+    pub(super) fn open_suspects(&self) -> u64 {
+        let kept: UidSet = self.suspects.keys().copied().collect();
+        kept.intersect(&self.lone).intersect(&self.row.failures).len()
     }
 }
 

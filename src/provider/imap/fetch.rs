@@ -4,7 +4,7 @@ use crate::provider::imap::failure::{During, refusal, telling};
 use crate::provider::imap::session::{Ask, Conn, PACE, Session};
 use crate::provider::imap::wire::frame::Head;
 use crate::provider::imap::wire::response::{BodySeen, FetchLine, Response, Status, Told};
-use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::mail::body::BodySink;
 use postrider_core::mail::change::{Answer, Request};
 use postrider_core::mail::id::Identity;
@@ -380,6 +380,9 @@ impl<S: BodySink> Session<S> {
             // Were this to fail, the messages would be fetched again: nothing is lost.
             drop(self.hand_over_part(pages, unsealed).await);
         }
+        // Too little room for what is coming ends the session, unlike too little room to begin: nobody is to ask it again.
+        let ends = failure.class == Class::Storage && matches!(failure.when, When::After(_));
+        let failure = if ends { failure.when(When::BackOff) } else { failure };
         for page in pages.iter_mut() {
             (page.ask.answer)(Err(failure.clone()));
         }

@@ -24,6 +24,8 @@ const FRUITLESS_WAIT: Duration = Duration::from_secs(30);
 /// The longest wait before a watch that was cut is begun anew.
 const WATCH_WAIT: Duration = Duration::from_secs(90);
 /// A watch that was cut sooner tells nothing about how long one lives.
+const RENEW_FLOOR: Duration = Duration::from_secs(60);
+/// A watch that was cut sooner says nothing of idle connections.
 const RENEW_LEAST: Duration = Duration::from_secs(5);
 
 impl Follower {
@@ -174,8 +176,10 @@ impl Follower {
         let life = now.mono.saturating_sub(since);
         if life >= SURVIVAL {
             self.history.survived();
+            self.renew = None;
         } else if life >= RENEW_LEAST {
-            let renew = life * 4 / 5;
+            // One cut proves little: IDLE is never begun anew more often than this.
+            let renew = (life * 4 / 5).max(RENEW_FLOOR);
             self.renew = Some(self.renew.map_or(renew, |before| before.min(renew)));
         }
         self.history.failed(&failure, now.wall);
