@@ -163,7 +163,7 @@ fn in_full(item: &Value, failures: &[Value]) -> String {
     line("next try", text(item, "next_attempt_at"));
     line("what to do", text(item, "to_do").replace("ACCOUNT", &text(item, "id")));
     let lag = item.get("lag_seconds").and_then(Value::as_f64);
-    line("last looked", lag.map(|lag| format!("{} ago", seconds(lag))).unwrap_or_default());
+    line("unproved for", lag.map(seconds).unwrap_or_default());
     line("all well at", text(item, "last_success_at"));
     let bytes = octets(item.get("octets").and_then(Value::as_u64).unwrap_or(0));
     line("messages", format!("{} ({bytes})", text(item, "messages")));
