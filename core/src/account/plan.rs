@@ -112,6 +112,10 @@ impl Run {
         if !self.wants_probe(id) {
             return false;
         }
+        // A folder whose opening ends sessions is opened by its pass, last of all: nobody is kept waiting for its mail.
+        if self.folders.get(&id).is_some_and(|folder| self.is_last(folder)) {
+            return true;
+        }
         let probing = self.asks.values().any(|(owner, _)| *owner == Owner::Probe(id));
         if !probing && let Some(folder) = self.folders.get(&id) {
             let request = Request::Examine { remote_id: folder.row.remote_id.clone() };
