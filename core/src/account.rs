@@ -11,6 +11,7 @@ mod folders;
 pub mod follow;
 mod listing;
 pub mod machine;
+mod opening;
 mod pass;
 mod plan;
 mod poison;

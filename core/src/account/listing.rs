@@ -6,12 +6,10 @@
 use crate::account::evidence::{Sight, judge_list};
 use crate::account::machine::Action;
 use crate::account::rename::Matching;
-use crate::account::run::{Folder, Owner, Run, leave};
+use crate::account::run::{Owner, Run, leave};
 use crate::commit::request::{Change, Poison};
-use crate::commit::rows::FolderRow;
 use crate::failure::{Class, Failure, Reach};
-use crate::mail::change::{Examined, ListedFolder, Request, Sampled};
-use crate::mail::cursor::Mark;
+use crate::mail::change::{Examined, ListedFolder, Request};
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::time::{Micros, Now};
@@ -34,7 +32,7 @@ pub(super) struct Work {
     /// Nothing was missing, and there is an INBOX.
     complete: bool,
     /// INBOX was opened: its newest page goes before the other folders.
-    inbox: bool,
+    pub(super) inbox: bool,
     /// A single name, asked when all else was done.
     late: bool,
 }
@@ -80,7 +78,7 @@ pub(super) enum Listing {
     Done,
 }
 
-fn is_inbox(folder: &ListedFolder) -> bool {
+pub(super) fn is_inbox(folder: &ListedFolder) -> bool {
     folder.path.eq_ignore_ascii_case("INBOX")
 }
 
@@ -212,7 +210,7 @@ impl Run {
     }
 
     /// A name that LIST lacks: where it can be opened, LIST has lied.
-    fn on_missing_asked(&mut self, mut asking: Asking, opens: bool, now: Now, out: &mut Vec<Action>) {
+    pub(super) fn on_missing_asked(&mut self, mut asking: Asking, opens: bool, now: Now, out: &mut Vec<Action>) {
         if let Some(id) = asking.todo.pop_front()
             && opens
         {
@@ -264,7 +262,7 @@ impl Run {
         }
     }
 
-    fn next_folder(&mut self, work: Work, now: Now, out: &mut Vec<Action>) {
+    pub(super) fn next_folder(&mut self, work: Work, now: Now, out: &mut Vec<Action>) {
         if let Some(id) = work.lost.front().copied() {
             if let Some(folder) = self.folders.get_mut(&id) {
                 folder.looked = true;
@@ -341,64 +339,6 @@ impl Run {
         self.commit(self.owner(), Change::DropFolder { folder, uids, last }, now, out);
     }
 
-    pub(super) fn on_listing_examined(&mut self, answer: Result<Examined, Failure>, now: Now, out: &mut Vec<Action>) {
-        let mut work = match std::mem::replace(&mut self.listing, Listing::Done) {
-            Listing::Examining(work) => work,
-            Listing::Asking(asking) => return self.on_missing_asked(*asking, answer.is_ok(), now, out),
-            Listing::Matching(matching) => return self.on_match_examined(*matching, answer.ok(), now, out),
-            // A newest mail that cannot be told bounds nothing.
-            Listing::Dating(work, examined) => return self.open_next(work, examined, None, now, out),
-            other => {
-                self.listing = other;
-                return;
-            }
-        };
-        let Some(fresh) = work.fresh.front() else { return self.next_folder(work, now, out) };
-        // A date that cannot be had bounds nothing.
-        let ends = self.ends_sessions(&fresh.remote_id);
-        match answer {
-            Ok(examined) if self.account.opened_at.is_none() && is_inbox(fresh) && examined.exists > 0 && !ends => {
-                let (remote_id, uidvalidity) = (fresh.remote_id.clone(), examined.uidvalidity);
-                self.listing = Listing::Dating(work, examined);
-                self.ask(self.owner(), Request::Newest { remote_id, uidvalidity }, out);
-            }
-            Ok(examined) => self.open_next(work, examined, None, now, out),
-            Err(failure) => {
-                if let Some(fresh) = work.fresh.pop_front() {
-                    self.shut(&fresh.remote_id, &fresh.path, None, &failure, now, out);
-                }
-                self.next_folder(work, now, out);
-            }
-        }
-    }
-
-    /// The newest mail of the account's first folder, for a clock that is ahead.
-    pub(super) fn on_dated(&mut self, newest: &[Sampled], now: Now, out: &mut Vec<Action>) {
-        match std::mem::replace(&mut self.listing, Listing::Done) {
-            Listing::Dating(work, examined) => {
-                let date = newest.iter().filter_map(|row| row.internal_date).max();
-                self.open_next(work, examined, date, now, out);
-            }
-            other => self.listing = other,
-        }
-    }
-
-    fn open_next(
-        &mut self,
-        mut work: Work,
-        examined: Examined,
-        newest: Option<Micros>,
-        now: Now,
-        out: &mut Vec<Action>,
-    ) {
-        let Some(folder) = work.fresh.pop_front() else { return self.next_folder(work, now, out) };
-        work.inbox |= is_inbox(&folder);
-        let mark = Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
-        let (uidvalidity, started) = (examined.uidvalidity, work.started);
-        self.listing = Listing::Opening(work);
-        self.commit(self.owner(), Change::Open { folder, uidvalidity, mark, started, newest }, now, out);
-    }
-
     /// A folder is listed and cannot be opened: its ledger row, and the run goes on.
     pub(super) fn shut(
         &mut self,
@@ -445,13 +385,6 @@ impl Run {
             | Listing::Dating(..)
             | Listing::Holding(_)
             | Listing::Done) => self.listing = other,
-        }
-    }
-
-    /// A folder row that this run did not know.
-    pub(super) fn adopt_folder(&mut self, row: FolderRow) {
-        if !self.folders.contains(row.id) {
-            self.folders.insert(Folder::new(row));
         }
     }
 

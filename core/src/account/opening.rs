@@ -1,0 +1,78 @@
+//! A name that is new: EXAMINE, the date of the account's newest mail, and the commit that opens the folder.
+
+use crate::account::listing::{Listing, Work, is_inbox};
+use crate::account::machine::Action;
+use crate::account::run::{Folder, Run};
+use crate::commit::request::Change;
+use crate::commit::rows::FolderRow;
+use crate::failure::Failure;
+use crate::mail::change::{Examined, Request, Sampled};
+use crate::mail::cursor::Mark;
+use crate::time::{Micros, Now};
+
+impl Run {
+    pub(super) fn on_listing_examined(&mut self, answer: Result<Examined, Failure>, now: Now, out: &mut Vec<Action>) {
+        let mut work = match std::mem::replace(&mut self.listing, Listing::Done) {
+            Listing::Examining(work) => work,
+            Listing::Asking(asking) => return self.on_missing_asked(*asking, answer.is_ok(), now, out),
+            Listing::Matching(matching) => return self.on_match_examined(*matching, answer.ok(), now, out),
+            // A newest mail that cannot be told bounds nothing.
+            Listing::Dating(work, examined) => return self.open_next(work, examined, None, now, out),
+            other => {
+                self.listing = other;
+                return;
+            }
+        };
+        let Some(fresh) = work.fresh.front() else { return self.next_folder(work, now, out) };
+        // A date that cannot be had bounds nothing.
+        let ends = self.ends_sessions(&fresh.remote_id);
+        match answer {
+            Ok(examined) if self.account.opened_at.is_none() && is_inbox(fresh) && examined.exists > 0 && !ends => {
+                let (remote_id, uidvalidity) = (fresh.remote_id.clone(), examined.uidvalidity);
+                self.listing = Listing::Dating(work, examined);
+                self.ask(self.owner(), Request::Newest { remote_id, uidvalidity }, out);
+            }
+            Ok(examined) => self.open_next(work, examined, None, now, out),
+            Err(failure) => {
+                if let Some(fresh) = work.fresh.pop_front() {
+                    self.shut(&fresh.remote_id, &fresh.path, None, &failure, now, out);
+                }
+                self.next_folder(work, now, out);
+            }
+        }
+    }
+
+    /// The newest mail of the account's first folder, for a clock that is ahead.
+    pub(super) fn on_dated(&mut self, newest: &[Sampled], now: Now, out: &mut Vec<Action>) {
+        match std::mem::replace(&mut self.listing, Listing::Done) {
+            Listing::Dating(work, examined) => {
+                let date = newest.iter().filter_map(|row| row.internal_date).max();
+                self.open_next(work, examined, date, now, out);
+            }
+            other => self.listing = other,
+        }
+    }
+
+    fn open_next(
+        &mut self,
+        mut work: Work,
+        examined: Examined,
+        newest: Option<Micros>,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(folder) = work.fresh.pop_front() else { return self.next_folder(work, now, out) };
+        work.inbox |= is_inbox(&folder);
+        let mark = Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
+        let (uidvalidity, started) = (examined.uidvalidity, work.started);
+        self.listing = Listing::Opening(work);
+        self.commit(self.owner(), Change::Open { folder, uidvalidity, mark, started, newest }, now, out);
+    }
+
+    /// A folder row that this run did not know.
+    pub(super) fn adopt_folder(&mut self, row: FolderRow) {
+        if !self.folders.contains(row.id) {
+            self.folders.insert(Folder::new(row));
+        }
+    }
+}
