@@ -17,6 +17,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Locations that one commit ends when a folder is gone.
 const DROP_CHUNK: usize = 2000;
+/// Folders whose opening is being stored.
+pub(super) const OPENINGS: u8 = 32;
 /// Sessions that end at a folder's name before it is asked last of all.
 pub(super) const GOES_LAST: u32 = 2;
 
@@ -35,6 +37,8 @@ pub(super) struct Work {
     pub(super) inbox: bool,
     /// A single name, asked when all else was done.
     late: bool,
+    /// Openings that were sent and not acknowledged.
+    pub(super) unacked: u8,
 }
 
 /// What LIST lacks is asked by name.
@@ -68,7 +72,7 @@ pub(super) enum Listing {
     Examining(Work),
     /// The newest mail of the account's first folder is asked for its date.
     Dating(Work, Examined),
-    /// And opened.
+    /// What was examined is being opened: nothing more is asked meanwhile.
     Opening(Work),
     /// The other folders wait for INBOX's newest page.
     Holding(Work),
@@ -284,6 +288,9 @@ impl Run {
             let request = Request::Examine { remote_id: fresh.remote_id.clone() };
             self.listing = Listing::Examining(work);
             self.ask(self.owner(), request, out);
+        } else if work.unacked > 0 {
+            // That the LIST was complete is not said before every folder of it is durable.
+            self.listing = Listing::Opening(work);
         } else if work.complete && !work.late {
             self.listing = Listing::Closing;
             let Work { started, excluded, unlisted, .. } = work;
@@ -367,11 +374,13 @@ impl Run {
                 self.next_folder(work, now, out);
             }
             Listing::Dropping { work, left } => self.drop_chunk(work, left, now, out),
-            Listing::Opening(work) => {
-                if opened.is_some() {
-                    self.counts.folder_changes += 1;
-                }
+            Listing::Opening(mut work) => {
+                self.on_opened(&mut work, opened);
                 self.next_folder(work, now, out);
+            }
+            Listing::Examining(mut work) => {
+                self.on_opened(&mut work, opened);
+                self.listing = Listing::Examining(work);
             }
             Listing::Closing => self.listing = Listing::Done,
             Listing::Matching(matching) => self.on_match_committed(*matching, now, out),
@@ -381,7 +390,6 @@ impl Run {
             | Listing::Asking(_)
             | Listing::Draining(_)
             | Listing::Reading(_)
-            | Listing::Examining(_)
             | Listing::Dating(..)
             | Listing::Holding(_)
             | Listing::Done) => self.listing = other,

@@ -1,6 +1,6 @@
 //! A name that is new: EXAMINE, the date of the account's newest mail, and the commit that opens the folder.
 
-use crate::account::listing::{Listing, Work, is_inbox};
+use crate::account::listing::{Listing, OPENINGS, Work, is_inbox};
 use crate::account::machine::Action;
 use crate::account::run::{Folder, Run};
 use crate::commit::request::Change;
@@ -8,6 +8,7 @@ use crate::commit::rows::FolderRow;
 use crate::failure::Failure;
 use crate::mail::change::{Examined, Request, Sampled};
 use crate::mail::cursor::Mark;
+use crate::mail::id::FolderId;
 use crate::time::{Micros, Now};
 
 impl Run {
@@ -62,11 +63,24 @@ impl Run {
         out: &mut Vec<Action>,
     ) {
         let Some(folder) = work.fresh.pop_front() else { return self.next_folder(work, now, out) };
+        // What comes after the first folder does not wait for it to be durable, INBOX apart: its mail is fetched first.
+        let waits = is_inbox(&folder) || self.account.opened_at.is_none();
         work.inbox |= is_inbox(&folder);
+        work.unacked += 1;
         let mark = Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
         let (uidvalidity, started) = (examined.uidvalidity, work.started);
-        self.listing = Listing::Opening(work);
         self.commit(self.owner(), Change::Open { folder, uidvalidity, mark, started, newest }, now, out);
+        if waits || work.unacked >= OPENINGS {
+            self.listing = Listing::Opening(work);
+        } else {
+            self.next_folder(work, now, out);
+        }
+    }
+
+    /// An opening was acknowledged; `opened` is the stored row, unless it was refused.
+    pub(super) fn on_opened(&mut self, work: &mut Work, opened: Option<FolderId>) {
+        work.unacked = work.unacked.saturating_sub(1);
+        self.counts.folder_changes += u64::from(opened.is_some());
     }
 
     /// A folder row that this run did not know.

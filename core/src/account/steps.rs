@@ -326,7 +326,7 @@ pub(super) fn committed(
         run.not_taken(token, *commit);
         return failed(run, failure, Cut::Unnoted, now, out);
     }
-    let opening = matches!(run.listing, Listing::Opening(_));
+    let opening = matches!(run.listing, Listing::Opening(_) | Listing::Examining(_));
     let current = owner == run.owner();
     let opened = match &answer {
         CommitAnswer::Done(rows) if current => rows.folder.as_ref().map(|f| f.id),
