@@ -20,7 +20,7 @@ use postrider_core::commit::event::SHOWN;
 use postrider_core::commit::lane::{Admitted, admit};
 use postrider_core::commit::ledger::Ledger;
 use postrider_core::commit::request::{Change, Commit, Refusal, StoredRows};
-use postrider_core::commit::rows::FolderRow;
+use postrider_core::commit::rows::{AccountRow, FolderRow};
 use postrider_core::failure::Class;
 use postrider_core::mail::cursor;
 use postrider_core::mail::id::{AccountId, FolderId};
@@ -38,6 +38,12 @@ pub(super) struct Counters {
     message: i64,
     event: i64,
     folder: i64,
+}
+
+/// The rows as they are stored before a commit.
+struct Before {
+    account: AccountRow,
+    folder: Option<FolderRow>,
 }
 
 /// What came of a commit inside a transaction.
@@ -67,9 +73,8 @@ fn text(json: &impl serde::Serialize) -> Result<Value, DbErr> {
     Ok(text.into())
 }
 
-fn lane(state: &impl serde::Serialize) -> Result<Value, DbErr> {
-    let text = cursor::to_text(state).map_err(|e| DbErr::Custom(e.to_string()))?;
-    Ok(text.into())
+fn lane(state: &impl serde::Serialize) -> Result<String, DbErr> {
+    cursor::to_text(state).map_err(|e| DbErr::Custom(e.to_string()))
 }
 
 impl Counters {
@@ -155,7 +160,8 @@ async fn inside(db: &DatabaseTransaction, counters: &mut Counters, commit: &Comm
         // Never used twice, not even after a purge.
         counters.folder += 1;
     }
-    let admitted = write_change(db, counters, account, before.as_ref(), admitted, &commit.change, at).await?;
+    let before = Before { account: stored, folder: before };
+    let admitted = write_change(db, counters, account, &before, admitted, &commit.change, at).await?;
     tracing::debug!("rows written");
     fault::pass("store.rows_written");
     Ok(Applied::Done(Box::new(StoredRows { account: admitted.account, folder: admitted.folder })))
@@ -177,14 +183,15 @@ async fn write_change(
     db: &DatabaseTransaction,
     counters: &mut Counters,
     account: AccountId,
-    before: Option<&FolderRow>,
+    rows: &Before,
     mut admitted: Admitted,
     change: &Change,
     at: Micros,
 ) -> Result<Admitted, DbErr> {
-    let first_opening = matches!(change, Change::Open { .. }) && is_first(db, account).await?;
+    let before = rows.folder.as_ref();
+    let first_opening = matches!(change, Change::Open { .. }) && rows.account.opened_at.is_none();
     let sweeps = may_end_limbo(change, &admitted);
-    write_own_rows(db, counters, account, before, &admitted, change, at).await?;
+    write_own_rows(db, counters, rows, &admitted, change, at).await?;
     match (before, change) {
         (Some(folder), Change::Arrivals { page, .. } | Change::Backfill { page, .. } | Change::Retry { page, .. }) => {
             let refused = write_page(db, counters, account, folder, &admitted, page, at).await?;
@@ -226,11 +233,6 @@ async fn write_change(
         sweep(db, counters, account, at).await?;
     }
     Ok(admitted)
-}
-
-async fn is_first(db: &DatabaseTransaction, account: AccountId) -> Result<bool, DbErr> {
-    let rows = read(db, "SELECT 1 FROM folder WHERE account = ?1 LIMIT 1", vec![account.0.into()]).await?;
-    Ok(rows.is_empty())
 }
 
 /// Writes a page; what the database refuses for its content is halved down to the one message, which becomes a failure.

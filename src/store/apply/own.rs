@@ -1,6 +1,6 @@
 //! Everything of a change that is not a message: lanes, folder, account, ledger, state, run.
 
-use super::{Counters, lane, text, write};
+use super::{Before, Counters, lane, text, write};
 use postrider_core::commit::lane::Admitted;
 use postrider_core::commit::request::{Change, Note, Poison, RunRecord};
 use postrider_core::commit::rows::FolderRow;
@@ -19,22 +19,23 @@ const CLOSED_KEPT: i64 = 30 * 86_400_000_000;
 pub(super) async fn write_own_rows(
     db: &DatabaseTransaction,
     counters: &mut Counters,
-    account: AccountId,
-    before: Option<&FolderRow>,
+    rows: &Before,
     admitted: &Admitted,
     change: &Change,
     at: Micros,
 ) -> Result<(), DbErr> {
+    let (account, before) = (rows.account.id, rows.folder.as_ref());
     let (id, at) = (account.0, at.0);
     match change {
         Change::Open { folder, .. } => {
             if let Some(row) = &admitted.folder {
                 insert_folder(db, account, row, folder.delimiter).await?;
             }
-            let opened_at = admitted.account.opened_at.map(|at| at.0);
-            let sql = "UPDATE account SET opened_at = COALESCE(opened_at, ?2) WHERE id = ?1";
-            write(db, sql, vec![id.into(), opened_at.into()]).await?;
-            close_shut(db, account, &[&folder.remote_id], at).await?;
+            if rows.account.opened_at.is_none() {
+                let opened_at = admitted.account.opened_at.map(|at| at.0);
+                write(db, "UPDATE account SET opened_at = ?2 WHERE id = ?1", vec![id.into(), opened_at.into()]).await?;
+            }
+            close_shut(db, rows, &[&folder.remote_id], at).await?;
         }
         Change::Reopen { .. } => {
             if let Some(row) = &admitted.folder {
@@ -73,7 +74,7 @@ pub(super) async fn write_own_rows(
             }
         }
         Change::Rename { folder, from, to, .. } => {
-            close_shut(db, account, &[from, &to.remote_id], at).await?;
+            close_shut(db, rows, &[from, &to.remote_id], at).await?;
             let sql = "UPDATE folder SET remote_id = ?2, path = ?3, delimiter = ?4, role = ?5, look = NULL, misfit = NULL \
                        WHERE id = ?1";
             let values = vec![
@@ -111,9 +112,12 @@ pub(super) async fn write_own_rows(
                            misfit = NULL, surplus = ?6, grown_at = ?7 WHERE id = ?1";
                 write(db, sql, values).await?;
                 // What reached the folder is settled by its clean pass.
-                let sql = "UPDATE failure SET closed_at = ?2 WHERE folder = ?1 AND closed_at IS NULL AND uid IS NULL";
-                write(db, sql, vec![row.id.0.into(), at.into()]).await?;
-                close_shut(db, account, &[&row.remote_id], at).await?;
+                if before.is_some_and(|before| before.stands) {
+                    let sql =
+                        "UPDATE failure SET closed_at = ?2 WHERE folder = ?1 AND closed_at IS NULL AND uid IS NULL";
+                    write(db, sql, vec![row.id.0.into(), at.into()]).await?;
+                }
+                close_shut(db, rows, &[&row.remote_id], at).await?;
             }
         }
         Change::ListLook(_) => write_list_look(db, admitted).await?,
@@ -125,7 +129,7 @@ pub(super) async fn write_own_rows(
                        AND remote_id IS NULL";
             write(db, sql, vec![id.into(), at.into()]).await?;
             let names: Vec<&Vec<u8>> = unlisted.iter().collect();
-            close_shut(db, account, &names, at).await?;
+            close_shut(db, rows, &names, at).await?;
             let sql = "DELETE FROM failure WHERE closed_at < ?1 AND account = ?2";
             write(db, sql, vec![(at - CLOSED_KEPT).into(), id.into()]).await?;
             let sql = "UPDATE folder SET excluded = (id IN (SELECT value FROM json_each(?2))) \
@@ -179,14 +183,15 @@ pub(super) async fn write_own_rows(
 }
 
 /// Closes the ledger rows of names that open, or are gone.
-async fn close_shut(db: &DatabaseTransaction, account: AccountId, names: &[&Vec<u8>], at: i64) -> Result<(), DbErr> {
-    if names.is_empty() {
+async fn close_shut(db: &DatabaseTransaction, rows: &Before, names: &[&Vec<u8>], at: i64) -> Result<(), DbErr> {
+    let shut: Vec<_> = names.iter().filter(|name| rows.account.shut.contains_key(**name)).collect();
+    if shut.is_empty() {
         return Ok(());
     }
-    let hex: Vec<String> = names.iter().map(|name| name.iter().map(|b| format!("{b:02X}")).collect()).collect();
+    let hex: Vec<String> = shut.iter().map(|name| name.iter().map(|b| format!("{b:02X}")).collect()).collect();
     let sql = "UPDATE failure SET closed_at = ?3 WHERE account = ?1 AND closed_at IS NULL AND remote_id IS NOT NULL \
                AND hex(remote_id) IN (SELECT value FROM json_each(?2))";
-    write(db, sql, vec![account.0.into(), text(&hex)?, at.into()]).await.map(|_| ())
+    write(db, sql, vec![rows.account.id.0.into(), text(&hex)?, at.into()]).await.map(|_| ())
 }
 
 /// A note of poison, or its end.
@@ -248,15 +253,19 @@ async fn insert_folder(
 
 /// Writes the lanes that changed.
 async fn write_lanes(db: &DatabaseTransaction, before: Option<&FolderRow>, row: &FolderRow) -> Result<(), DbErr> {
-    let sql = "INSERT INTO cursor (folder, lane, state) VALUES (?1, ?2, ?3) \
-               ON CONFLICT (folder, lane) DO UPDATE SET state = excluded.state";
+    let mut lanes = Vec::new();
     if before.is_none_or(|b| b.live != row.live) {
-        write(db, sql, vec![row.id.0.into(), "live".into(), lane(&row.live)?]).await?;
+        lanes.push(json!(["live", lane(&row.live)?]));
     }
     if before.is_none_or(|b| b.backfill != row.backfill) {
-        write(db, sql, vec![row.id.0.into(), "backfill".into(), lane(&row.backfill)?]).await?;
+        lanes.push(json!(["backfill", lane(&row.backfill)?]));
     }
-    Ok(())
+    if lanes.is_empty() {
+        return Ok(());
+    }
+    let sql = "INSERT INTO cursor (folder, lane, state) SELECT ?1, value->>0, value->>1 FROM json_each(?2) WHERE TRUE \
+               ON CONFLICT (folder, lane) DO UPDATE SET state = excluded.state";
+    write(db, sql, vec![row.id.0.into(), text(&lanes)?]).await.map(|_| ())
 }
 
 pub(super) async fn close_failures(
