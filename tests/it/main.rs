@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod admin;
+mod bounds;
 mod config;
 mod crash_at_every_step;
 mod dovecot;
+mod durable;
 mod edits;
 mod faults;
 mod hostile;

@@ -18,9 +18,9 @@ const LIST_OCTETS: usize = 16 * 1024 * 1024;
 const INDEX_ROWS: usize = 5_000_000;
 const FLAG_OCTETS: usize = 16 * 1024 * 1024;
 
-/// An answer is larger than we keep, whatever the server announced.
-fn too_large(what: &str, reach: Reach) -> Failure {
-    Failure::new(Class::InvalidData, reach, Provenance::Server, format!("{what} is larger than is kept"))
+/// Rows that an index may have, of a folder of so many messages.
+fn rows_of(exists: u32) -> usize {
+    (exists as usize * 2).min(INDEX_ROWS) + 10_000
 }
 
 impl Conn {
@@ -31,25 +31,23 @@ impl Conn {
         let tag = self.send(command.as_bytes(), false).await?;
         let (mut folders, mut unreadable, mut lines, mut octets) = (Vec::new(), None, 0_usize, 0_usize);
         let told = self
-            .until(&tag, |response| match response {
-                Response::List { attributes, delimiter, name } => {
-                    lines += 1;
-                    octets += name.len() * 2 + 200;
-                    if lines <= FOLDERS && octets <= LIST_OCTETS {
+            .until_more(&tag, |response| {
+                match response {
+                    Response::List { attributes, delimiter, name } => {
+                        lines += 1;
+                        octets += name.len() * 2 + 200;
                         folders.extend(listed(&attributes, delimiter, name));
                     }
+                    // A name that cannot be read is a folder without one.
+                    Response::BadList => {
+                        lines += 1;
+                        unreadable.get_or_insert_with(|| format!("line {lines}"));
+                    }
+                    _ => {}
                 }
-                // A name that cannot be read is a folder without one.
-                Response::BadList => {
-                    lines += 1;
-                    unreadable.get_or_insert_with(|| format!("line {lines}"));
-                }
-                _ => {}
+                lines <= FOLDERS && octets <= LIST_OCTETS
             })
             .await?;
-        if lines > FOLDERS || octets > LIST_OCTETS {
-            return Err(too_large("LIST", Reach::Account));
-        }
         if told.status == Status::Ok {
             Ok(Answer::Listed { folders, unreadable })
         } else {
@@ -149,23 +147,24 @@ impl Conn {
         self.select(remote_id, uidvalidity).await?;
         let tag = self.send(b"UID FETCH 1:* (UID FLAGS)", false).await?;
         let mut rows = UidFlags::default();
-        let limit = self.selected.as_ref().map_or(0, |s| s.exists as usize).min(INDEX_ROWS) * 2 + 10_000;
-        let (mut bare, mut over, mut flags_seen) = (Vec::new(), false, 0_usize);
+        let limit = rows_of(self.selected.as_ref().map_or(0, |s| s.exists));
+        let (mut bare, mut stray, mut flags_seen) = (Vec::new(), 0_usize, 0_usize);
         let told = self
-            .until(&tag, |response| {
-                let Response::Fetch(FetchLine { uid: Some(uid), flags, closed, .. }) = response else { return };
-                over |= rows.len() + bare.len() >= limit || flags_seen > FLAG_OCTETS;
-                match flags.filter(|_| closed) {
-                    _ if over => {}
-                    Some(flags) => flags_seen += rows.push(uid, flags),
-                    None => bare.push(uid),
+            .until_more(&tag, |response| {
+                match response {
+                    Response::Fetch(FetchLine { uid: Some(uid), flags, closed, .. }) => {
+                        match flags.filter(|_| closed) {
+                            Some(flags) => flags_seen += rows.push(uid, flags),
+                            None => bare.push(uid),
+                        }
+                    }
+                    Response::Fetch(_) | Response::List { .. } => stray += 1,
+                    _ => {}
                 }
+                rows.len() + bare.len() + stray <= limit && flags_seen <= FLAG_OCTETS
             })
             .await?;
         whole(&told)?;
-        if over {
-            return Err(too_large("the index", Reach::Folder));
-        }
         let rows = rows.finished();
         // "Not told" is never "not there": a UID without readable flags makes the answer useless as evidence.
         if bare.iter().any(|uid| rows.get(*uid).is_none()) {
@@ -225,25 +224,21 @@ impl Conn {
     pub(super) async fn sizes(&mut self, remote_id: &[u8], uidvalidity: UidValidity) -> Result<Answer, Failure> {
         self.select(remote_id, uidvalidity).await?;
         let tag = self.send(b"UID FETCH 1:* (UID RFC822.SIZE)", false).await?;
-        let limit = self.selected.as_ref().map_or(0, |s| s.exists as usize).min(INDEX_ROWS) * 2 + 10_000;
-        let (mut sizes, mut over) = (BTreeMap::new(), false);
+        let limit = rows_of(self.selected.as_ref().map_or(0, |s| s.exists));
+        let (mut sizes, mut rows) = (BTreeMap::new(), 0_usize);
         let told = self
-            .until(&tag, |response| {
+            .until_more(&tag, |response| {
+                rows += usize::from(matches!(response, Response::Fetch(_) | Response::List { .. }));
                 if let Response::Fetch(line) = response
                     && let (Some(uid), Some(size)) = (line.uid, line.size)
                     && line.closed
                 {
-                    over |= sizes.len() >= limit;
-                    if !over {
-                        sizes.insert(uid, size);
-                    }
+                    sizes.insert(uid, size);
                 }
+                rows <= limit
             })
             .await?;
         whole(&told)?;
-        if over {
-            return Err(too_large("the list of sizes", Reach::Folder));
-        }
         Ok(Answer::Sized(sizes))
     }
 }

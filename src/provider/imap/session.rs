@@ -20,6 +20,8 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 
 /// Octets a second that a long answer must bring to go on beyond the deadline.
 pub(super) const PACE: u64 = 1024;
+/// Rows that a server may show beside a short answer: what happens in a mailbox meanwhile.
+const STRAY_ROWS: usize = 100_000;
 /// How long a LOGOUT is waited for.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -258,6 +260,21 @@ impl Conn {
 
     /// Reads to the command's end, handing every response to `each`.
     pub(super) async fn until(&mut self, tag: &str, mut each: impl FnMut(Response)) -> Result<Told, Failure> {
+        let mut rows = 0_usize;
+        let each = |response: Response| {
+            rows += usize::from(matches!(response, Response::List { .. } | Response::Fetch(_)));
+            each(response);
+            rows <= STRAY_ROWS
+        };
+        self.until_more(tag, each).await
+    }
+
+    /// The same; `each` says whether there may be more. An answer that does not end is not read to its end.
+    pub(super) async fn until_more(
+        &mut self,
+        tag: &str,
+        mut each: impl FnMut(Response) -> bool,
+    ) -> Result<Told, Failure> {
         let deadline = self.timeouts.command;
         let counter = self.useful();
         let mut seen = counter.load(Ordering::Relaxed);
@@ -265,7 +282,11 @@ impl Conn {
             loop {
                 match self.next(None::<&mut NoSink>).await? {
                     Response::Tagged(of, told) if of == tag => return Ok(told),
-                    other => each(other),
+                    other => {
+                        if !each(other) {
+                            return Err(endless());
+                        }
+                    }
                 }
             }
         };
@@ -304,6 +325,11 @@ impl Conn {
         // However it ends, the connection is closed next.
         drop(tokio::time::timeout(FAREWELL, farewell).await);
     }
+}
+
+fn endless() -> Failure {
+    let text = "an answer that is larger than is kept is not read to its end";
+    Failure::new(Class::InvalidData, Reach::Session, Provenance::Server, text)
 }
 
 fn too_long(deadline: Duration) -> Failure {

@@ -1,0 +1,174 @@
+//! Answers that do not end: memory stays small, other accounts go on, and the server stops when it is told to.
+
+use crate::support::binary::account;
+use crate::support::check::equal;
+use crate::support::mail::{blocking, seed, serve_well};
+use crate::support::{binary::Postrider, served::wait_until};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Resident memory that nothing a server says may need.
+const PEAK_KIB: u64 = 128 * 1024;
+/// Octets after which what is no answer has shown what it costs, and after which an answer must have been given up.
+const ENOUGH: [u64; 2] = [32 * 1024 * 1024, 300 * 1024 * 1024];
+
+/// What is said without an end, and to which command.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Endless {
+    /// Counters, in IDLE.
+    Exists,
+    /// LIST of names of a megabyte.
+    LongNames,
+    /// LIST of short names.
+    Names,
+    /// An index, after an EXISTS of four billion.
+    Index,
+    /// The same with a flag set of its own for each message.
+    Flags,
+    /// Messages that nobody asked for, in answer to a question about one.
+    Strangers,
+}
+
+/// One connection of a server that says one thing without an end; octets said so are counted.
+fn talk(stream: TcpStream, what: Endless, said: &AtomicU64) -> std::io::Result<()> {
+    let mut out = stream.try_clone()?;
+    let mut lines = BufReader::new(stream).lines();
+    let flood = |out: &mut TcpStream, line: &dyn Fn(u64) -> String| -> std::io::Result<()> {
+        for n in 0.. {
+            let block: String = (0..1000).map(|m| line(n * 1000 + m)).collect();
+            out.write_all(block.as_bytes())?;
+            said.fetch_add(block.len() as u64, Ordering::SeqCst);
+        }
+        Ok(())
+    };
+    let (exists, uidnext) = match what {
+        Endless::Index | Endless::Flags => (u32::MAX, u32::MAX),
+        _ => (3, 4),
+    };
+    out.write_all(b"* OK [CAPABILITY IMAP4rev1 IDLE] ready\r\n")?;
+    while let Some(line) = lines.next() {
+        let line = line?;
+        let (tag, command) = line.split_once(' ').unwrap_or((&line, ""));
+        let word = command.split(' ').next().unwrap_or_default().to_ascii_uppercase();
+        match (word.as_str(), what) {
+            ("LIST", Endless::LongNames) => {
+                let name = "n".repeat(1024 * 1024);
+                // A thousand of these are a block too many.
+                loop {
+                    let line = format!("* LIST () \"/\" \"{name}\"\r\n");
+                    out.write_all(line.as_bytes())?;
+                    said.fetch_add(line.len() as u64, Ordering::SeqCst);
+                }
+            }
+            ("LIST", Endless::Names) => flood(&mut out, &|n| format!("* LIST () \"/\" \"folder {n}\"\r\n"))?,
+            ("CAPABILITY", _) => out.write_all(b"* CAPABILITY IMAP4rev1 IDLE\r\n")?,
+            ("LIST", _) => out.write_all(b"* LIST () \"/\" INBOX\r\n")?,
+            ("EXAMINE", _) => {
+                let told = format!("* {exists} EXISTS\r\n* OK [UIDVALIDITY 9] x\r\n* OK [UIDNEXT {uidnext}] x\r\n");
+                out.write_all(told.as_bytes())?;
+            }
+            ("UID", Endless::Strangers) => {
+                flood(&mut out, &|n| format!("* {n} FETCH (UID {} RFC822.SIZE 10)\r\n", n + 100))?;
+            }
+            ("UID", Endless::Index) if command.contains("FLAGS") && !command.contains("BODY") => {
+                flood(&mut out, &|n| format!("* {} FETCH (UID {} FLAGS (\\Seen))\r\n", n + 1, n * 2 + 1))?;
+            }
+            ("UID", Endless::Flags) if command.contains("FLAGS") && !command.contains("BODY") => {
+                let long = "k".repeat(1000);
+                flood(&mut out, &|n| format!("* {} FETCH (UID {} FLAGS ({long}{n}))\r\n", n + 1, n + 1))?;
+            }
+            ("UID", _) if !command.contains("BODY") => {
+                for uid in 1..=3 {
+                    let line = format!("* {uid} FETCH (UID {uid} FLAGS () RFC822.SIZE 12)\r\n");
+                    out.write_all(line.as_bytes())?;
+                }
+            }
+            ("UID", _) => {
+                for uid in 1..=3 {
+                    let line = format!(
+                        "* {uid} FETCH (UID {uid} FLAGS () RFC822.SIZE 12 BODY[] {{12}}\r\nA: b\r\n\r\nmai{uid})\r\n"
+                    );
+                    out.write_all(line.as_bytes())?;
+                }
+            }
+            ("IDLE", Endless::Exists) => {
+                out.write_all(b"+ idling\r\n")?;
+                flood(&mut out, &|_| "* 1 EXISTS\r\n".into())?;
+            }
+            ("IDLE", _) => {
+                out.write_all(b"+ idling\r\n")?;
+                lines.next().transpose()?;
+            }
+            _ => {}
+        }
+        out.write_all(format!("{tag} OK done\r\n").as_bytes())?;
+    }
+    Ok(())
+}
+
+fn serve_endless(what: Endless) -> (u16, Arc<AtomicU64>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (port, said) = (listener.local_addr().unwrap().port(), Arc::new(AtomicU64::new(0)));
+    let counter = Arc::clone(&said);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let said = Arc::clone(&counter);
+            // The client goes away in the middle: that is what is tested.
+            std::thread::spawn(move || drop(talk(stream, what, &said)));
+        }
+    });
+    (port, said)
+}
+
+async fn does_not_end(what: Endless) {
+    let mailbox = seed::mailbox(91, 40);
+    let server = serve_well("good", &mailbox).await;
+    let (port, said) = serve_endless(what);
+    let head = "[admin]\nlisten = \"127.0.0.1:0\"\n";
+    let postrider =
+        Postrider::new(&format!("{head}{}{}", account("bad", port, "pw"), account("good", server.port(), "pw")));
+    blocking(move || {
+        let served = postrider.serve(&[]);
+        served.wait_for_state("good", "idle");
+        // Small talk is heard until its deadline; what looks like an answer is not.
+        let talk = matches!(what, Endless::Exists | Endless::LongNames);
+        let (enough, mut reported) = (ENOUGH[usize::from(!talk)], false);
+        wait_until("the flood, or its end", || {
+            let reason = served.account("bad")["reason"].as_str().unwrap_or_default().to_owned();
+            reported |= reason.contains("not read to its end");
+            reported || said.load(Ordering::SeqCst) > enough
+        });
+        assert!(reported || talk, "{what:?} was read and read");
+        mailbox.append("INBOX", crate::support::mail::note("meanwhile"));
+        served.settle(&postrider, "good", &mailbox);
+        equal(&postrider, "good", &mailbox);
+        let status = std::fs::read_to_string(format!("/proc/{}/status", served.running.child.id())).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let peak: u64 = peak.split_whitespace().next().unwrap().parse().unwrap();
+        assert!(peak < PEAK_KIB, "{what:?}: {peak} KiB");
+        served.stop();
+    })
+    .await;
+}
+
+macro_rules! endless {
+    ($($test:ident => $what:ident;)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                does_not_end(Endless::$what).await;
+            }
+        )*
+    };
+}
+
+endless! {
+    counters_in_idle => Exists;
+    names_of_a_megabyte => LongNames;
+    names => Names;
+    an_index => Index;
+    an_index_of_flags => Flags;
+    messages_that_nobody_asked_for => Strangers;
+}
