@@ -3,6 +3,7 @@
 mod screen;
 
 use crate::admin::token;
+use crate::bodies::disk::{RealDisk, make_dir};
 use crate::boot::serve::{Server as Follower, Start, recorder};
 use crate::cli::args::DemoArgs;
 use crate::cli::client::Client;
@@ -19,7 +20,7 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -178,7 +179,7 @@ struct Diary {
 
 impl Diary {
     fn open(data: &Path) -> io::Result<Self> {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data)?;
+        make_dir(&RealDisk, data)?;
         let path = data.join("life");
         let text = match std::fs::read_to_string(&path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),

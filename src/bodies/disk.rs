@@ -1,7 +1,8 @@
 //! What the body store asks of a disk; behind a trait so that a test can be a disk that forgets.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 /// A disk. All calls block; they are made from a pack's own thread.
@@ -30,6 +31,20 @@ pub trait DiskFile: Send {
     /// # Errors
     /// Whatever the system says; what was appended since the last success must not be used then.
     fn sync_data(&mut self) -> io::Result<()>;
+}
+
+/// Makes a folder (mode 0700) with those above it that are missing; their names are durable then.
+///
+/// # Errors
+/// Whatever the system says.
+pub fn make_dir(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists()).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    for made in missing.iter().rev() {
+        let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty());
+        disk.sync_dir(parent.unwrap_or(Path::new(".")))?;
+    }
+    Ok(())
 }
 
 /// The machine's file system.

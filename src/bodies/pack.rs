@@ -1,13 +1,11 @@
 //! The folder of packs, and the thread behind a leased pack that writes and syncs it.
 
-use crate::bodies::disk::{Disk, DiskFile};
+use crate::bodies::disk::{Disk, DiskFile, make_dir};
 use crate::bodies::sink::PackSink;
 use crate::fault;
 use postrider_core::failure::{Failure, Reach, When};
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::DirBuilder;
+use std::collections::BTreeMap;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -55,14 +53,7 @@ impl PackDir {
     /// Class storage when the folder cannot be made or read.
     pub fn open(dir: &Path, disk: Arc<dyn Disk>, highest: i64) -> Result<Self, Failure> {
         let storage = |what: &str, e: io::Error| Failure::storage(format!("{what} {}", dir.display())).caused_by(e);
-        let existed = dir.exists();
-        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|e| storage("cannot make", e))?;
-        if !existed {
-            // A new folder's own name must survive a power cut too.
-            for parent in dir.ancestors().skip(1).take(2).filter(|p| p.is_dir()) {
-                disk.sync_dir(parent).map_err(|e| storage("cannot sync the parent of", e))?;
-            }
-        }
+        make_dir(&*disk, dir).map_err(|e| storage("cannot make", e))?;
         let mut last = highest;
         for entry in std::fs::read_dir(dir).map_err(|e| storage("cannot read", e))? {
             let name = entry.map_err(|e| storage("cannot read", e))?.file_name();
@@ -150,11 +141,12 @@ impl PackDir {
         full.clone().map_or(Ok(()), Err)
     }
 
-    /// Unlinks the packs that no row names any more and that no session of this process can hold; returns their octets.
+    /// Gives back what no row names, of packs that no session of this process can hold: whole packs, and what lies behind
+    /// the `named` end of others. Returns the octets.
     ///
     /// # Errors
-    /// Class storage; packs that were unlinked before are gone.
-    pub fn unlink_unnamed(&self, named: &BTreeSet<i64>) -> Result<u64, Failure> {
+    /// Class storage; what was given back before is gone.
+    pub fn clear_unnamed(&self, named: &BTreeMap<i64, u64>) -> Result<u64, Failure> {
         let storage = |e: io::Error| Failure::storage(format!("cannot clear {}", self.dir.display())).caused_by(e);
         let mut freed = 0;
         for entry in std::fs::read_dir(&self.dir).map_err(storage)? {
@@ -162,9 +154,19 @@ impl PackDir {
             let name = entry.file_name();
             let number = name.to_str().and_then(|n| n.strip_suffix(".pack")).and_then(|n| n.parse::<i64>().ok());
             let ours = self.foreign.load(Ordering::Relaxed) + 1..self.first;
-            if number.is_some_and(|n| ours.contains(&n) && !named.contains(&n)) {
-                freed += entry.metadata().map_err(storage)?.len();
-                std::fs::remove_file(entry.path()).map_err(storage)?;
+            let Some(number) = number.filter(|n| ours.contains(n)) else { continue };
+            let length = entry.metadata().map_err(storage)?.len();
+            match named.get(&number) {
+                None => {
+                    freed += length;
+                    std::fs::remove_file(entry.path()).map_err(storage)?;
+                }
+                Some(end) if *end < length => {
+                    let file = std::fs::OpenOptions::new().write(true).open(entry.path()).map_err(storage)?;
+                    file.set_len(*end).map_err(storage)?;
+                    freed += length - end;
+                }
+                Some(_) => {}
             }
         }
         Ok(freed)

@@ -168,8 +168,19 @@ impl BodySink for PackSink {
     }
 
     fn abandon(&mut self) {
-        // What was written of it in a pack stays there as garbage that no row names; a file of its own goes.
-        if let Some(body) = self.body.take().filter(|body| body.large) {
+        let Some(body) = self.body.take() else { return };
+        if !body.large {
+            // What is still in hand goes. What was written is the end of its pack: the next body begins another, and the
+            // next start cuts that end off.
+            let copied = usize::try_from(self.regular.offset - body.place.offset).unwrap_or(usize::MAX);
+            let in_hand = copied.min(self.block.len());
+            self.block.truncate(self.block.len() - in_hand);
+            self.regular.offset = body.place.offset;
+            if copied > in_hand {
+                self.regular = Place { pack: self.packs.next_number(), offset: 0 };
+            }
+        } else {
+            // A file of its own goes.
             if self.block_pack == body.place.pack {
                 self.block.clear();
             }

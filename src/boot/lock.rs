@@ -1,8 +1,9 @@
 //! The data folder's lock: one process writes, and the second learns who the first is.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use crate::bodies::disk::{RealDisk, make_dir};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -87,7 +88,7 @@ impl DataLock {
     /// [`LockError`], by variant.
     pub fn take(dir: &Path, purpose: &str) -> Result<Self, LockError> {
         let broken = |source| LockError::Io { dir: dir.to_owned(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(broken)?;
+        make_dir(&RealDisk, dir).map_err(broken)?;
         private(dir).map_err(broken)??;
         let mut options = OpenOptions::new();
         let mut file = options

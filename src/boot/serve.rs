@@ -486,6 +486,6 @@ impl Operator for Live {
 pub(crate) async fn unlink(packs: &Arc<PackDir>, reader: &Reader) -> Result<u64, postrider_core::failure::Failure> {
     let named = reader.named_packs().await?;
     let packs = Arc::clone(packs);
-    let unlinked = tokio::task::spawn_blocking(move || packs.unlink_unnamed(&named)).await;
+    let unlinked = tokio::task::spawn_blocking(move || packs.clear_unnamed(&named)).await;
     unlinked.map_err(|_| postrider_core::failure::Failure::bug("unlinking packs panicked"))?
 }

@@ -136,7 +136,7 @@ impl Engine {
         packs.spare(crate::store::mark_bodies(&db, &config.bodies, &instance, packs.highest(), is_older).await?);
         db.is_started().await.map_err(Disagreement::Database)?;
         // What no row names is what a cut or a crash left behind; nobody holds it now.
-        packs.unlink_unnamed(&named).map_err(StartError::Failure)?;
+        packs.clear_unnamed(&named).map_err(StartError::Failure)?;
         let clock = Clock::start();
         let registry = Registry::new(clock);
         let permits = usize::try_from(config.inflight_bytes.div_ceil(PAGE_COST)).unwrap_or(1).clamp(1, 10_000);

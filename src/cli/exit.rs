@@ -63,8 +63,8 @@ impl Exit {
         match error {
             StartError::Lock(LockError::InUse { .. }) => Self::InUse,
             StartError::Lock(LockError::Io { .. } | LockError::Open { .. }) | StartError::Database(_) => Self::Storage,
-            StartError::Instance(Disagreement::Bodies(_) | Disagreement::Database(_)) => Self::Storage,
-            StartError::Instance(_) => Self::Usage,
+            StartError::Instance(Disagreement::Differ { .. }) => Self::Usage,
+            StartError::Instance(_) => Self::Storage,
             StartError::Failure(failure) => Self::of_class(failure.class),
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::store::connect::Database;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, TransactionTrait, Value};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -61,11 +61,22 @@ async fn leap_over(db: &impl ConnectionTrait, by: i64) -> Result<(), DbErr> {
     run(db, "UPDATE counter SET next = next + ?1 WHERE name = 'event'", vec![by.into()]).await
 }
 
+/// A small file of ours; `None` where there is none. One that cannot be read is not one that is not there.
+fn read(file: PathBuf) -> Result<Option<String>, Disagreement> {
+    match std::fs::read_to_string(&file) {
+        Ok(text) => Ok(Some(text.trim().to_owned())),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(Disagreement::Io { file, source }),
+    }
+}
+
 /// What the data folder knows of earlier starts: how many there were, and the event counter at the last clean stop.
-fn read_starts(data_dir: &Path) -> (i64, i64) {
-    let text = std::fs::read_to_string(data_dir.join("starts")).unwrap_or_default();
-    let mut numbers = text.split_whitespace().map(|word| word.parse().unwrap_or(0));
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+fn read_starts(data_dir: &Path) -> Result<(i64, i64), Disagreement> {
+    let file = data_dir.join("starts");
+    let Some(text) = read(file.clone())? else { return Ok((0, 0)) };
+    let numbers = text.split_once(' ').and_then(|(starts, event)| Some((starts.parse().ok()?, event.parse().ok()?)));
+    let damaged = || io::Error::new(io::ErrorKind::InvalidData, "it should hold two numbers: restore it, or delete it");
+    numbers.ok_or_else(|| Disagreement::Io { file, source: damaged() })
 }
 
 fn write_durably(dir: &Path, name: &str, text: &str) -> Result<(), Disagreement> {
@@ -87,7 +98,7 @@ const NO_LINKS: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
 /// Counts this start. A database that is behind the data folder is an older copy that was put back in place: its event
 /// numbers leap, since those that follow are taken.
 async fn count_start(db: &Database, data_dir: &Path) -> Result<bool, Disagreement> {
-    let (starts, event) = read_starts(data_dir);
+    let (starts, event) = read_starts(data_dir)?;
     let tx = db.writer.begin().await?;
     let known: i64 = stored(&tx, "starts").await?.and_then(|n| n.parse().ok()).unwrap_or(0);
     let row =
@@ -115,7 +126,7 @@ async fn count_start(db: &Database, data_dir: &Path) -> Result<bool, Disagreemen
 pub async fn note_stop(db: &Database, data_dir: &Path) -> Result<(), Disagreement> {
     let row = Statement::from_string(DbBackend::Sqlite, "SELECT next FROM counter WHERE name = 'event'");
     let next: i64 = db.readers.query_one_raw(row).await?.map_or(Ok(1), |row| row.try_get_by_index(0))?;
-    let (starts, _) = read_starts(data_dir);
+    let (starts, _) = read_starts(data_dir)?;
     write_durably(data_dir, "starts", &format!("{starts} {next}"))
 }
 
@@ -128,20 +139,22 @@ pub async fn own_bodies(
     db: &Database,
     data_dir: &Path,
     bodies: &Path,
-    named: &BTreeSet<i64>,
+    named: &BTreeMap<i64, u64>,
 ) -> Result<(), Disagreement> {
     let cure =
         "To go on all the same, start it once with --adopt; to only look into it, use `postrider serve --no-sync`";
-    let id_in = |dir: &Path| std::fs::read_to_string(dir.join("instance")).ok().map(|text| text.trim().to_owned());
     // Either will do here: whether these two agree is a question of its own.
-    let ours = [id_in(data_dir), stored(&db.writer, "instance").await?];
-    let theirs = id_in(bodies);
+    let ours = [read(data_dir.join("instance"))?, stored(&db.writer, "instance").await?];
+    let theirs = read(bodies.join("instance"))?;
     if theirs.is_some() && !ours.contains(&theirs) {
         let text = format!("the bodies folder {} is another mirror's: give each its own. {cure}", bodies.display());
         return Err(Disagreement::Bodies(text));
     }
-    let lacking = |pack: &&i64| !bodies.join(format!("{pack:010}.pack")).exists();
-    if let Some(pack) = named.iter().find(lacking) {
+    for pack in named.keys() {
+        let file = bodies.join(format!("{pack:010}.pack"));
+        if file.try_exists().map_err(|source| Disagreement::Io { file, source })? {
+            continue;
+        }
         let text = format!(
             "pack {pack}, which the database names, is not in {}: is it mounted, and is the restore whole? {cure}",
             bodies.display()
@@ -163,8 +176,8 @@ pub async fn mark_bodies(
     highest: i64,
     is_older: bool,
 ) -> Result<i64, Disagreement> {
-    let known = std::fs::read_to_string(bodies.join("instance")).is_ok_and(|text| text.trim() == id);
-    if known && !is_older {
+    let known = read(bodies.join("instance"))?;
+    if known.is_some_and(|known| known == id) && !is_older {
         return Ok(stored(&db.writer, "bodies_from").await?.and_then(|n| n.parse().ok()).unwrap_or(0));
     }
     let sql = "INSERT INTO setting (name, value) VALUES ('bodies_from', ?1) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
@@ -201,12 +214,7 @@ async fn settle(db: &Database, data_dir: &Path, id: &str) -> Result<(), Disagree
 /// # Errors
 /// [`Disagreement`], by variant; nothing has changed.
 pub async fn agree(db: &Database, data_dir: &Path) -> Result<(String, bool), Disagreement> {
-    let file = data_dir.join("instance");
-    let ours = match std::fs::read_to_string(&file) {
-        Ok(text) => Some(text.trim().to_owned()),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-        Err(source) => return Err(Disagreement::Io { file, source }),
-    };
+    let ours = read(data_dir.join("instance"))?;
     let id = match (stored(&db.writer, "instance").await?, ours) {
         (Some(theirs), Some(ours)) if theirs == ours => theirs,
         (None, None) => write(db, data_dir, 0).await?,

@@ -5,7 +5,7 @@ use crate::store::rows::get;
 use postrider_core::failure::Failure;
 use postrider_core::time::Micros;
 use sea_orm::{DbErr, QueryResult};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// An account's row.
 #[derive(Clone, Debug)]
@@ -326,12 +326,15 @@ impl Reader {
         Ok((by_class.into_iter().collect(), unproved))
     }
 
-    /// The packs that body rows name.
+    /// The packs that body rows name, and where the last body in each ends.
     ///
     /// # Errors
     /// Class storage.
-    pub async fn named_packs(&self) -> Result<BTreeSet<i64>, Failure> {
-        let rows = self.rows("SELECT DISTINCT pack FROM body", vec![]).await.map_err(failed)?;
-        Ok(all(&rows, |row| get(row, 0))?.into_iter().collect())
+    pub async fn named_packs(&self) -> Result<BTreeMap<i64, u64>, Failure> {
+        let sql = "SELECT pack, MAX(\"offset\" + length) FROM body GROUP BY pack";
+        let rows = self.rows(sql, vec![]).await.map_err(failed)?;
+        // An end that is none keeps the whole pack.
+        let end = |row: &_| Ok((get(row, 0)?, u64::try_from(get::<i64>(row, 1)?).unwrap_or(u64::MAX)));
+        Ok(all(&rows, end)?.into_iter().collect())
     }
 }

@@ -1,7 +1,8 @@
-//! The process is aborted at each named durable step in turn and started again: the same mirror, nothing twice.
+//! The process is aborted at each named durable step in turn and started again: the same mirror, and what was told is what
+//! a process tells that nobody aborted.
 
 use crate::support::binary::{Postrider, SHORT, account};
-use crate::support::check::{equal, state};
+use crate::support::check::{equal, state, told};
 use crate::support::mail::{blocking, note, seed, serve_well};
 
 /// Passings of a step at which the process is aborted: the first ones, then further and further apart.
@@ -16,7 +17,7 @@ async fn crash_at(point: &'static str) {
     let config = format!("{SHORT}{}", account("u", server.port(), "pw"));
     let mut aborted = 0;
     for nth in PASSINGS {
-        let postrider = Postrider::new(&config);
+        let (postrider, unhurt) = (Postrider::new(&config), Postrider::new(&config));
         let mailbox = mailbox.clone();
         let fault = format!("{point}:{nth}");
         let hit = blocking(move || {
@@ -26,6 +27,12 @@ async fn crash_at(point: &'static str) {
             assert_eq!(ran.code, if hit { None } else { Some(0) }, "{fault}\n{}\n{}", ran.stdout, ran.stderr);
             postrider.sync().exits(0);
             equal(&postrider, "u", &mailbox);
+            let alike = |when: &str| {
+                unhurt.sync().exits(0);
+                let (got, want) = (told(&postrider.database()), told(&unhurt.database()));
+                assert_eq!(got, want, "{fault}: told otherwise {when}");
+            };
+            alike("at first");
             let before = state(&postrider.database());
             postrider.sync().exits(0);
             assert_eq!(state(&postrider.database()), before, "{fault}: the third run changed something");
@@ -37,6 +44,7 @@ async fn crash_at(point: &'static str) {
             postrider.run_with(&["sync", "--once"], &env);
             postrider.sync().exits(0);
             equal(&postrider, "u", &mailbox);
+            alike("after changes");
             hit
         })
         .await;

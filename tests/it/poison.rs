@@ -112,6 +112,46 @@ async fn a_line_that_is_cut_every_200_kb() {
     .await;
 }
 
+/// Octets of all packs.
+fn packed(postrider: &Postrider) -> u64 {
+    let packs = std::fs::read_dir(postrider.path("data/bodies")).unwrap().map(|entry| entry.unwrap());
+    packs.filter(|p| p.path().extension().is_some_and(|e| e == "pack")).map(|p| p.metadata().unwrap().len()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_cut_ten_times_leaves_no_octet_behind() {
+    let mailbox = seed::mailbox(85, 0);
+    folders(&mailbox, 10);
+    // One that shares a pack with others, and one that has a file of its own.
+    for octets in [1_600_000, 9_000_000] {
+        mailbox.append("INBOX", Mail::new(format!("Subject: big\r\n\r\n{}", "x".repeat(octets))));
+    }
+    folders_tail(&mailbox);
+    let (server, postrider, on) =
+        sick(&mailbox, |command| command.contains("BODY.PEEK[]").then_some(Misbehaviour::CutAfter(900_000))).await;
+    blocking(move || {
+        let alone = |line: &&String| line.contains("BODY.PEEK[]") && (line.contains(" 11 ") || line.contains(" 12 "));
+        for _ in 0..30 {
+            postrider.sync().exits(3);
+            change(&postrider.database(), "UPDATE failure SET next_try_at = 0");
+            if server.log().iter().filter(alone).count() >= 10 {
+                break;
+            }
+        }
+        assert!(server.log().iter().filter(alone).count() >= 10, "{:#?}", server.log());
+        let named =
+            |database: &std::path::Path| ask(database, "SELECT sum(length) AS x FROM body").parse::<u64>().unwrap();
+        // What a cut left is given back by the next start, beside what it leaves itself.
+        on.store(false, Ordering::SeqCst);
+        change(&postrider.database(), "UPDATE failure SET next_try_at = unixepoch() * 2000000");
+        postrider.sync().exits(3);
+        assert_eq!(packed(&postrider), named(&postrider.database()));
+        well_again(&postrider, &mailbox, &on);
+        assert_eq!(packed(&postrider), named(&postrider.database()));
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_literal_one_octet_too_long_stores_no_neighbours_octet() {
     let mailbox = seed::mailbox(83, 0);

@@ -5,6 +5,7 @@ use postrider_core::mail::flags::Flags;
 use postrider_imapd::{Mail, Mailbox};
 use sea_orm::{ConnectionTrait, Database, DbBackend, Statement};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {
@@ -96,6 +97,25 @@ pub(crate) fn state(database: &Path) -> Vec<String> {
     ]
     .map(|sql| ask(database, sql))
     .to_vec()
+}
+
+/// What was told, but for runs: of each message, by its body, in its order; of folders and the account, sorted.
+pub(crate) fn told(database: &Path) -> BTreeMap<String, Vec<String>> {
+    let sql = "SELECT COALESCE(hex(m.body), '') || ' ' || e.kind || ' ' || COALESCE(f.path, '') || ' backfill ' || e.backfill \
+               || ' ' || COALESCE(e.data->>'what', '') || ' count ' || COALESCE(e.data->>'count', '') || ' ' || COALESCE(\
+               (SELECT group_concat(c.path || '/' || (j.value->>'uid') || '/' || (j.value->>'flags'), ', ') \
+               FROM json_each(e.data, '$.changed') j JOIN folder c ON c.id = j.value->>'folder'), '') AS x \
+               FROM event e LEFT JOIN message m ON m.id = e.message LEFT JOIN folder f ON f.id = e.folder \
+               WHERE e.kind <> 'run.finished' ORDER BY e.seq";
+    let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for line in rows(database, sql) {
+        let (of, event) = line.split_once(' ').unwrap();
+        told.entry(of.to_owned()).or_default().push(event.to_owned());
+    }
+    if let Some(others) = told.get_mut("") {
+        others.sort();
+    }
+    told
 }
 
 /// The mirror is the mailbox; every body hashes to its name; events are without gaps, and no message was created twice.
