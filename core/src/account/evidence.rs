@@ -130,6 +130,14 @@ mod tests {
         for early in [sight(1, 100), sight(2, 59)] {
             let again = judge_folder(V, UidSet::range(1, 51), 60, 9, 50, Some(&look), early);
             assert_eq!((again.ends.is_empty(), again.look), (true, None));
+            // Where it lacks more, that is a first look of its own.
+            let more = judge_folder(V, UidSet::range(1, 52), 60, 8, 50, Some(&look), early);
+            assert_eq!((more.ends.is_empty(), more.look.map(|look| look.ends.len())), (true, Some(52)));
+        }
+        // What a second look lacks beyond the first is held where it is many, and ends where it is few.
+        for (beyond, held) in [(50, 0), (51, 51)] {
+            let wider = judge_folder(V, UidSet::range(1, 51 + beyond), 200, 9, 50, Some(&look), sight(2, 60));
+            assert_eq!(wider.held.len(), held, "{beyond} beyond");
         }
         let second = judge_folder(V, UidSet::range(1, 51), 60, 9, 50, Some(&look), sight(2, 60));
         assert_eq!((second.ends.len(), second.held.len()), (51, 0));
@@ -152,7 +160,14 @@ mod tests {
         assert!(first.ends.is_empty());
         let look = first.look.unwrap();
         for early in [sight(1, 100), sight(2, 59)] {
-            assert!(judge_list(ids(0..3), Some(&look), early).ends.is_empty(), "the same session, or too early");
+            let again = judge_list(ids(0..3), Some(&look), early);
+            assert_eq!(
+                (again.ends.len(), again.held.len(), again.look),
+                (0, 3, None),
+                "the same session, or too early"
+            );
+            let more = judge_list(ids(0..4), Some(&look), early);
+            assert_eq!((more.ends.len(), more.look.map(|look| look.missing)), (0, Some(ids(0..4))));
         }
         let second = judge_list(ids(1..5), Some(&look), sight(2, 61));
         assert_eq!((second.ends, second.held), (ids(1..3), ids(3..5)));

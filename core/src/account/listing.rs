@@ -312,6 +312,22 @@ impl Run {
         }
     }
 
+    /// Nothing is under way, so INBOX's newest page will not come now: the other folders wait no longer. Returns whether they
+    /// did.
+    pub(super) fn stop_holding(&mut self, now: Now, out: &mut Vec<Action>) -> bool {
+        match std::mem::replace(&mut self.listing, Listing::Done) {
+            Listing::Holding(mut work) => {
+                work.inbox = false;
+                self.next_folder(work, now, out);
+                true
+            }
+            other => {
+                self.listing = other;
+                false
+            }
+        }
+    }
+
     fn is_inbox_settled(&self) -> bool {
         self.folders.inbox().and_then(|id| self.folders.get(&id)).is_none_or(|inbox| {
             let idle = inbox.pass.is_none() && !inbox.wanted && inbox.fills.is_empty();

@@ -25,9 +25,10 @@ enum Tier {
 impl Run {
     /// Starts whatever there is room for. Returns whether the round is over: nothing is left to start or to wait for.
     pub(super) fn plan(&mut self, now: Now, out: &mut Vec<Action>) -> bool {
-        self.resume_listing(now, out);
         self.folders.refresh();
         self.advance_passes(now, out);
+        self.folders.refresh();
+        self.resume_listing(now, out);
         self.folders.refresh();
         let over = self.session.is_some() && self.start_what_fits(now, out);
         self.folders.refresh();
@@ -48,6 +49,9 @@ impl Run {
         self.folders.refresh();
         self.plan_pages(now, out);
         self.folders.refresh();
+        if self.is_idle() && !self.folders.is_passing() && self.stop_holding(now, out) {
+            return false;
+        }
         if self.is_idle() && self.plan_last(now, out) {
             return false;
         }

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod check;
+mod order;
 mod owner;
 mod remembered;
 mod scheduler;

@@ -19,7 +19,7 @@ impl World {
             self.server.next_cid
         };
         self.now += 1;
-        let flags = u8::try_from(self.dice.roll(4)).unwrap();
+        let flags = u8::try_from(self.dice.roll(8)).unwrap();
         let (hollow, refused) = (self.dice.chance(2), self.dice.chance(4));
         let cut = self.cfg.cut_mail && cid % 6 == 0;
         let mail = Mail { cid, date: self.now, flags, hollow, refused, cut, born: self.now };
@@ -91,7 +91,7 @@ impl World {
                 }
             }
             "flag" => {
-                let flags = u8::try_from(self.dice.roll(4)).unwrap();
+                let flags = u8::try_from(self.dice.roll(8)).unwrap();
                 self.server.folders.get_mut(&name).unwrap().mail.get_mut(&uid).unwrap().flags = flags;
                 *self.flagged.entry(mail.cid).or_default() += 1;
                 self.note(|| format!("SERVER flag {name} {uid} {flags}"));

@@ -6,7 +6,7 @@ use postrider_core::commit::event::EventKind;
 use postrider_core::mail::id::FolderId;
 
 impl World {
-    fn mail(&mut self, folder: &str, cid: u32) -> u32 {
+    pub(crate) fn mail(&mut self, folder: &str, cid: u32) -> u32 {
         self.now += 1;
         let (date, born) = (self.now, self.now);
         let mail = Mail { cid, date, flags: 0, hollow: false, refused: false, cut: false, born };

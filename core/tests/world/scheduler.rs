@@ -152,6 +152,8 @@ pub(crate) struct World {
     pub(crate) touched: BTreeMap<u32, u32>,
     pub(crate) moves: Vec<Move>,
     pub(crate) settings: Settings,
+    /// What sessions were asked, for scripts.
+    pub(crate) asked: Option<Vec<String>>,
     pub(crate) last_outcome: Option<Outcome>,
 }
 
@@ -225,6 +227,7 @@ impl World {
             touched: BTreeMap::new(),
             moves: Vec::new(),
             settings,
+            asked: None,
             last_outcome: None,
             dice,
         };
@@ -290,8 +293,12 @@ impl World {
                     self.connecting = false;
                 }
                 Action::Ask { token, request } => {
+                    if let Some(asked) = &mut self.asked {
+                        asked.push(question(&request));
+                    }
                     if let Some(session) = &mut self.session {
                         session.work.push_back(Work::Ask(token, request));
+                        self.check_asked();
                     } else {
                         let failure =
                             Failure::new(Class::Network, Reach::Session, Provenance::Local, "the session is gone");
@@ -396,6 +403,22 @@ impl World {
                 };
                 Some((epoch, Event::Committed { token, answer }))
             }
+        }
+    }
+
+    /// Questions are bounded: so many pages, and few beside them (whether a folder opens is asked for each that holds poison).
+    fn check_asked(&mut self) {
+        let Some(session) = &self.session else { return };
+        let (mut pages, mut opens, mut others) = (0, 0, 0);
+        for work in &session.work {
+            match work {
+                Work::Page { .. } | Work::Ask(_, Request::Fetch { .. }) => pages += 1,
+                Work::Ask(_, Request::Examine { .. }) => opens += 1,
+                Work::Ask(..) => others += 1,
+            }
+        }
+        if pages > self.settings.pages_in_flight || others > 2 || opens > 6 {
+            self.store.rash.push(format!("a session is asked for {pages} pages, {opens} folders and {others} answers"));
         }
     }
 
@@ -679,7 +702,7 @@ pub(crate) fn gone() -> Failure {
 }
 
 pub(crate) fn flags(bits: u8) -> Flags {
-    let names = [(1, "\\Seen"), (2, "work")];
+    let names = [(1, "\\Seen"), (2, "work"), (4, "\\Flagged")];
     Flags::new(names.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| *name))
 }
 
@@ -708,4 +731,18 @@ pub(crate) fn fetched(uid: u32, mail: &Mail, short: bool) -> Fetched {
 /// Octets of a mail.
 pub(crate) fn length(mail: &Mail) -> u64 {
     10 + u64::from(mail.cid % 7)
+}
+
+/// A question in words.
+fn question(request: &Request) -> String {
+    let name = request.remote_id().map(|name| String::from_utf8_lossy(name).into_owned()).unwrap_or_default();
+    match request {
+        Request::List => "list".into(),
+        Request::Examine { .. } => format!("examine {name}"),
+        Request::Index { .. } => format!("index {name}"),
+        Request::Fetch { uids, .. } => format!("fetch {name} {uids}"),
+        Request::Newest { .. } => format!("newest {name}"),
+        Request::Sample { .. } => format!("sample {name}"),
+        Request::Sizes { .. } | Request::Watch { .. } => "something else".into(),
+    }
 }
