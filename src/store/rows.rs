@@ -24,7 +24,7 @@ macro_rules! account_and_folder {
      WHERE account = a.id AND remote_id IS NOT NULL AND closed_at IS NULL), \
      f.misfit, f.surplus, f.grown_at, \
      EXISTS (SELECT 1 FROM location WHERE folder = f.id AND uidvalidity = f.uidvalidity), \
-     EXISTS (SELECT 1 FROM failure WHERE folder = f.id AND uid IS NULL AND closed_at IS NULL), a.keep "
+     (SELECT MAX(last_at) FROM failure WHERE folder = f.id AND uid IS NULL AND closed_at IS NULL), a.keep "
     };
 }
 
@@ -107,7 +107,7 @@ pub(super) fn guard(account: AccountId, row: &QueryResult) -> Result<(AccountRow
         surplus: get(row, 20)?,
         grown_at: micros(row, 21)?,
         held: get::<bool>(row, 22)? || !failures.is_empty(),
-        stands: get(row, 23)?,
+        stands: micros(row, 23)?,
         excluded: get(row, 13)?,
         live: cursor::from_text(&lane(14)?).map_err(|e| damaged("a live lane", &e))?,
         backfill: cursor::from_text(&lane(15)?).map_err(|e| damaged("a backfill lane", &e))?,

@@ -109,7 +109,8 @@ fn last_words(run: &mut Run, end: &End, now: Now, out: &mut Vec<Action>) {
     let told = end.failure.as_ref().map(Failure::chain).or_else(|| inbox.clone());
     let reason = told.or_else(|| run.left.first().cloned()).unwrap_or_default();
     if let Some(failure) = &end.failure {
-        let change = Change::Fail { folder: None, class: failure.class, text: failure.chain() };
+        let at = run.stamp(now);
+        let change = Change::Fail { folder: None, class: failure.class, text: failure.chain(), at };
         run.commit(Owner::Nobody, change, now, out);
     }
     let was_down = matches!(run.stored_state.0.as_str(), "needs_reauth" | "failed");

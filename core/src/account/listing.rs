@@ -8,6 +8,7 @@ use crate::account::machine::Action;
 use crate::account::rename::Matching;
 use crate::account::run::{Owner, Run, leave};
 use crate::commit::request::{Change, Poison};
+use crate::commit::rows::Shut;
 use crate::failure::{Class, Failure, Reach};
 use crate::mail::change::{Examined, ListedFolder, Request};
 use crate::mail::id::FolderId;
@@ -113,11 +114,13 @@ impl Run {
             self.folders.values().filter(|f| !names.contains_key(&f.row.remote_id)).map(|f| f.row.id).collect();
         let mut work = Work { started, complete: true, ..Work::default() };
         // A shut name that is listed no more, or that the config leaves out, is no trouble any more.
-        let is_over = |name: &Vec<u8>| match names.get(name) {
+        let is_over = |name: &Vec<u8>, shut: &Shut| match names.get(name) {
             Some(folder) => !self.settings.folders.wants(&folder.path),
-            None => unreadable.is_none(),
+            // Behind a line that cannot be read it cannot be asked either: that line's own row stands for it.
+            None => unreadable.is_none() || (!name.is_empty() && shut.due_at <= now.wall),
         };
-        work.unlisted = self.account.shut.keys().filter(|name| is_over(name)).cloned().collect();
+        let over = self.account.shut.iter().filter(|(name, shut)| is_over(name, shut));
+        work.unlisted = over.map(|(name, _)| name.clone()).collect();
         // A mailbox without INBOX is none: that answer is not believed.
         let has_inbox = names.values().any(is_inbox) || self.folders.values().any(|f| f.is_inbox());
         if !has_inbox && unreadable.is_none() {

@@ -334,7 +334,8 @@ impl Run {
     pub(super) fn stand_still(&mut self, id: FolderId, failure: Failure, now: Now, out: &mut Vec<Action>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         leave(&mut self.left, format!("folder {} stands still: {failure}", folder.row.path));
-        let change = Change::Fail { folder: Some(id), class: failure.class, text: failure.chain() };
+        let at = self.stamp(now);
+        let change = Change::Fail { folder: Some(id), class: failure.class, text: failure.chain(), at };
         self.set_standing(id, failure);
         self.commit(Owner::Nobody, change, now, out);
     }

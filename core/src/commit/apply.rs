@@ -12,6 +12,9 @@ use crate::time::Micros;
 pub fn may_end_limbo(change: &Change, admitted: &Admitted) -> bool {
     match change {
         Change::Pass { .. } | Change::Listed { .. } => true,
+        // What refuses again is waited for no longer.
+        Change::Shut { .. } => true,
+        Change::Fail { folder, .. } => folder.is_some(),
         Change::Backfill { .. } => admitted.folder.as_ref().is_none_or(|f| f.backfill.remaining.is_empty()),
         Change::DropFolder { last, .. } => *last,
         Change::Open { .. }
@@ -23,10 +26,8 @@ pub fn may_end_limbo(change: &Change, admitted: &Admitted) -> bool {
         | Change::Misfit { .. }
         | Change::Rename { .. }
         | Change::ListLook(_)
-        | Change::Shut { .. }
         | Change::Note(_)
         | Change::SizesEstimated
-        | Change::Fail { .. }
         | Change::State { .. }
         | Change::Finish(_) => false,
     }

@@ -72,7 +72,7 @@ pub fn admit(
                 grown_at: None,
                 failures: UidSet::new(),
                 held: false,
-                stands: false,
+                stands: None,
                 excluded: false,
             });
             // A clock that is ahead would hide new mail for as long as it is.
@@ -149,7 +149,7 @@ pub fn admit(
             }
             (row.look, row.misfit, row.surplus) = (None, None, *surplus);
             account.shut.remove(&row.remote_id);
-            row.stands = false;
+            row.stands = None;
             row.passed_at = Some(*started);
             row.unproved = unproved.clone();
             if unproved.is_none() && row.backfill.remaining.is_empty() {
@@ -199,16 +199,16 @@ pub fn admit(
             };
             account.shut.insert(remote_id.clone(), shut);
             if let Some(row) = &mut folder {
-                row.stands = true;
+                row.stands = Some(*at);
             }
         }
         Change::SizesEstimated => account.sizes_estimated = true,
-        Change::Fail { folder: about, .. } => {
+        Change::Fail { folder: about, at, .. } => {
             if about.is_some() && folder.is_none() {
                 return Err(Refusal::Missing);
             }
             if let Some(row) = &mut folder {
-                row.stands = true;
+                row.stands = Some(*at);
             }
         }
         Change::Note(_) | Change::State { .. } | Change::Finish(_) => {}

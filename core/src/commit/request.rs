@@ -194,6 +194,8 @@ pub enum Change {
         class: Class,
         /// The raw words.
         text: String,
+        /// When it was noticed.
+        at: Micros,
     },
     /// What the account is doing now, for people.
     State {

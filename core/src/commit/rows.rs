@@ -134,8 +134,8 @@ pub struct FolderRow {
     pub failures: UidSet,
     /// Something was stored of it under this UIDVALIDITY: a location, or a failure.
     pub held: bool,
-    /// It has an open ledger row of its own: it is shut, or stands still.
-    pub stands: bool,
+    /// When it was last refused, while it has an open ledger row of its own: it is shut, or stands still.
+    pub stands: Option<Micros>,
     /// The config leaves it out: its rows stay, it is not looked at, and nobody waits for it.
     pub excluded: bool,
 }

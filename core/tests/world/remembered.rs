@@ -213,3 +213,38 @@ fn a_shut_folder_costs_itself() {
     world.converges(3);
     assert!(world.store.account.shut.is_empty());
 }
+
+/// A mail moves into a folder that cannot be looked at; whoever was away longer than limbo waits asks that folder first.
+#[test]
+fn a_pause_is_no_patience() {
+    for (shut, mended) in [(true, true), (false, true), (false, false)] {
+        let mut world = World::tame(2);
+        for cid in 1..=2 {
+            world.mail("INBOX", cid);
+        }
+        world.mail("B", 3);
+        world.clean_run().unwrap();
+        let spoil = |world: &mut World, is_spoilt: bool| {
+            let folder = world.server.folders.get_mut("B").unwrap();
+            if shut {
+                folder.shut = if is_spoilt { i64::MAX } else { 0 };
+            } else {
+                folder.uidvalidity = if is_spoilt { 8 } else { 7 };
+            }
+        };
+        spoil(&mut world, true);
+        world.clean_run().unwrap();
+        world.shift("INBOX", 1, "B");
+        world.now += 10;
+        world.clean_run().unwrap();
+        spoil(&mut world, !mended);
+        world.now += 5000;
+        world.clean_run().unwrap();
+        world.now += 700;
+        world.clean_run().unwrap();
+        let kinds = world.store.events.iter().filter(|e| e.message.is_some()).map(|e| e.kind);
+        let kinds: Vec<EventKind> = kinds.filter(|kind| *kind != EventKind::MessageCreated).collect();
+        let last = if mended { EventKind::MessageMoved } else { EventKind::MessageDeleted };
+        assert_eq!(kinds, [last], "shut {shut}, mended {mended}");
+    }
+}

@@ -112,7 +112,7 @@ pub(super) async fn write_own_rows(
                            misfit = NULL, surplus = ?6, grown_at = ?7 WHERE id = ?1";
                 write(db, sql, values).await?;
                 // What reached the folder is settled by its clean pass.
-                if before.is_some_and(|before| before.stands) {
+                if before.is_some_and(|before| before.stands.is_some()) {
                     let sql =
                         "UPDATE failure SET closed_at = ?2 WHERE folder = ?1 AND closed_at IS NULL AND uid IS NULL";
                     write(db, sql, vec![row.id.0.into(), at.into()]).await?;
@@ -166,7 +166,7 @@ pub(super) async fn write_own_rows(
         Change::SizesEstimated => {
             write(db, "UPDATE account SET sizes_estimated = TRUE WHERE id = ?1", vec![id.into()]).await?;
         }
-        Change::Fail { folder, class, text } => fail(db, account, *folder, *class, text, at).await?,
+        Change::Fail { folder, class, text, .. } => fail(db, account, *folder, *class, text, at).await?,
         Change::State { state, reason, next_attempt_at, event } => {
             let sql = "UPDATE account SET state = ?2, reason = ?3, since = ?4, next_attempt_at = ?5 \
                        WHERE id = ?1 AND (state <> ?2 OR reason <> ?3)";
