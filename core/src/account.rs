@@ -1,6 +1,7 @@
 //! The account machine: owns a mailbox's cursor and decides what happens next; never does I/O itself.
 
 pub mod advice;
+mod compare;
 mod conclude;
 mod ending;
 pub mod event;

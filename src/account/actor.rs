@@ -320,9 +320,13 @@ impl AccountState {
                     Event::RowsRead { token, rows: within(reader.folder_rows(folder)).await }
                 });
             }
-            Action::ReadSample { token, folder } => {
+            Action::ReadSample { token, folder, all } => {
                 let reader = self.args.reader.clone();
-                self.read(me, run, async move { Event::Sampled { token, rows: within(reader.sample(folder)).await } });
+                self.read(
+                    me,
+                    run,
+                    async move { Event::Sampled { token, rows: within(reader.sample(folder, all)).await } },
+                );
             }
             Action::CountLimbo => {
                 let (reader, account) = (self.args.reader.clone(), self.account.unwrap_or_default());

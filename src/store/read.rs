@@ -154,18 +154,19 @@ impl Reader {
         }
     }
 
-    /// Twenty of a folder's living locations, spread over its UIDs: whether it is another one under a new name.
+    /// Size and INTERNALDATE of a folder's living locations: all, or twenty that are spread over its UIDs.
     ///
     /// # Errors
     /// Class storage.
-    pub async fn sample(&self, folder: FolderId) -> Result<Vec<Sampled>, Failure> {
+    pub async fn sample(&self, folder: FolderId, all: bool) -> Result<Vec<Sampled>, Failure> {
         let sql = "WITH living AS (SELECT l.uid, l.message, l.internal_date, row_number() OVER (ORDER BY l.uid) AS n, \
                    count(*) OVER () AS total FROM folder f \
                    JOIN location l ON l.folder = f.id AND l.uidvalidity = f.uidvalidity \
                    WHERE f.id = ?1 AND l.ended_at IS NULL) \
                    SELECT living.uid, m.size, living.internal_date FROM living JOIN message m ON m.id = living.message \
                    WHERE (n - 1) % MAX(total / ?2, 1) = 0 LIMIT ?2";
-        let rows = self.rows(sql, vec![folder.0.into(), SAMPLE.into()]).await.map_err(failed)?;
+        let rows =
+            self.rows(sql, vec![folder.0.into(), if all { i64::MAX } else { SAMPLE }.into()]).await.map_err(failed)?;
         let sampled = |row: &QueryResult| {
             let size: i64 = get(row, 1)?;
             let internal_date = get::<Option<i64>>(row, 2)?.map(Micros);

@@ -326,3 +326,35 @@ fn logs_in_the_old_way_where_there_is_no_other() {
         assert!(!wire.contains(password), "{wire}");
     }
 }
+
+/// A backup is put back on the server: UIDNEXT falls, and other mail comes under UIDs that the mirror holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_was_put_back_is_mirrored() {
+    let mailbox = seed::mailbox(95, 0);
+    for n in 0..40 {
+        mailbox.append("INBOX", note(&format!("before {n}")).dated("01-Feb-2024 10:00:00 +0000"));
+    }
+    let server = crate::support::mail::serve_well("u", &mailbox).await;
+    let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
+    blocking(move || {
+        postrider.sync().exits(0);
+        equal(&postrider, "u", &mailbox);
+        {
+            let mut folders = mailbox.lock();
+            let inbox = folders.get_mut("INBOX").unwrap();
+            inbox.mail.retain(|uid, _| *uid <= 30);
+            inbox.uidnext = 31;
+        }
+        // The same length as what lay there, and another date.
+        for n in 30..35 {
+            mailbox.append("INBOX", note(&format!("behind {n}")).dated("02-Feb-2024 10:00:00 +0000"));
+        }
+        postrider.sync();
+        postrider.sync().exits(0);
+        equal(&postrider, "u", &mailbox);
+        let told =
+            |kind: &str| ask(&postrider.database(), &format!("SELECT count(*) AS x FROM event WHERE kind = '{kind}'"));
+        assert_eq!((told("message.created"), told("message.deleted")), ("46".into(), "11".into()));
+    })
+    .await;
+}

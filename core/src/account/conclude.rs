@@ -99,7 +99,8 @@ impl Run {
         let mut flags = BTreeMap::new();
         for (uid, told) in seen.rows.iter() {
             let differs = rows.living.get(uid).map_or_else(|| on_their_way.contains(uid), |held| held != told);
-            if differs && !folder.fresher.contains(uid) {
+            // The flags of another mail are not ours.
+            if differs && !folder.fresher.contains(uid) && !seen.used_again.contains(uid) {
                 flags.insert(uid, told.clone());
             }
         }
@@ -108,6 +109,8 @@ impl Run {
         let absent =
             living.union(&rows.failures).union(&on_their_way).minus(&listed).minus(&folder.fresher).intersect(&below);
         let absent = if seen.misfit.is_some() { UidSet::new() } else { absent.minus(&seen.kept) };
+        // A mail under whose UID another one lies is not there.
+        let absent = absent.union(&seen.used_again.intersect(&living).minus(&folder.fresher).minus(&on_their_way));
         // A page on its way may be rows by the time that its absence is committed: it counts like them.
         let ours = living.union(&on_their_way);
         let sight = Sight { session, at: seen.started, confirm_after };
@@ -145,7 +148,7 @@ impl Run {
         let gone = absent.minus(&ruling.held);
         let unacked = usize::from(ruling.look.is_some()) + usize::from(misfit.is_some());
         let rewind = seen.fell.then(|| {
-            let top = listed.union(&known).last().map_or(1, |uid| uid.saturating_add(1));
+            let top = listed.union(&known.minus(&gone)).last().map_or(1, |uid| uid.saturating_add(1));
             Rewind { from: folder.row.live.uidnext, to: top }
         });
         let held = !ruling.held.is_empty() || misfit.is_some();
@@ -193,7 +196,8 @@ impl Run {
         for (flags, gone) in facts {
             pass.unacked += 1;
             self.counts.facts += flags.len() as u64 + gone.len();
-            let change = Change::Facts { folder: id, uidvalidity, flags, gone };
+            let (again, started) = (gone.intersect(&pass.seen.used_again), pass.seen.started);
+            let change = Change::Facts { folder: id, uidvalidity, flags, gone, again, started };
             let owner = self.pass_owner(id);
             self.commit(owner, change, now, out);
         }

@@ -170,12 +170,14 @@ pub enum Action {
         /// The folder.
         folder: FolderId,
     },
-    /// Read a sample of a folder's living locations.
+    /// Read size and INTERNALDATE of a folder's living locations.
     ReadSample {
         /// Comes back with the answer.
         token: Token,
         /// The folder.
         folder: FolderId,
+        /// All of them, or a sample.
+        all: bool,
     },
     /// A pass that changed nothing: to be written with the next page, or within a minute.
     Proved {

@@ -276,8 +276,13 @@ impl Machine {
                 out.push(Action::Disconnect);
                 Phase::Opening { start, run: Some(run) }
             }
+            // What was counted for another session is counted again when all is done.
+            (Phase::Connecting(mut run), Event::LimboCounted(_)) => {
+                run.counting = false;
+                Phase::Connecting(run)
+            }
             // Answers that come too late, and hints that a start will see by itself: nothing to do.
-            (phase @ Phase::Connecting(_), Event::Answered { .. } | Event::LimboCounted(_) | Event::Woke)
+            (phase @ Phase::Connecting(_), Event::Answered { .. } | Event::Woke)
             | (
                 phase @ Phase::Waiting { .. },
                 Event::Answered { .. } | Event::LimboCounted(_) | Event::Connected(_) | Event::ConnectFailed(_),

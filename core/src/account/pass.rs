@@ -1,5 +1,6 @@
 //! The pass of a folder: EXAMINE, the whole index, arrivals, facts with the evidence rule, repair, and the mark last.
 
+use crate::account::compare::Comparing;
 use crate::account::conclude::{Marked, Settling};
 use crate::account::event::Depth;
 use crate::account::evidence::{Fit, judge_fit};
@@ -29,6 +30,8 @@ pub(super) struct Seen {
     pub(super) surplus: i64,
     /// UIDNEXT has fallen below what it was: the lanes go back.
     pub(super) fell: bool,
+    /// UIDs that we hold, under which another mail lies now.
+    pub(super) used_again: UidSet,
 }
 
 impl Seen {
@@ -51,6 +54,8 @@ pub(super) enum Pass {
     Counting { started: Micros, examined: Examined, todo: UidSet },
     /// The index asked.
     Indexing { started: Micros, misses: u8, examined: Examined, fell: bool },
+    /// What we hold is compared with what lies there.
+    Comparing(Box<Comparing>),
     /// Arrivals are fetched.
     Arriving { seen: Seen, todo: UidSet },
     /// Our rows are read.
@@ -123,6 +128,7 @@ impl Run {
         folder.generation += 1;
         folder.wanted = false;
         folder.unproven = false;
+        folder.settles_first = false;
         let depth = if misses > 0 { Depth::Full } else { std::mem::take(&mut folder.depth) };
         folder.pass = Some(Pass::Examining { started, misses, depth });
         let request = Request::Examine { remote_id: folder.row.remote_id.clone() };
@@ -148,7 +154,16 @@ impl Run {
         }
         // What was told once was too high, or the server was put back: a whole listing says what is there.
         let fell = examined.uidnext < live.mark.uidnext.max(live.uidnext);
+        if fell && !folder.fills.is_empty() {
+            // What a page on its way takes for a hole may be mail by now: it is settled first.
+            (folder.wanted, folder.depth, folder.settles_first) = (true, Depth::Full, true);
+            return;
+        }
         folder.fresher = UidSet::new();
+        if fell {
+            // Bytes that were kept may be of a mail that is no more under that UID.
+            folder.suspects.clear();
+        }
         if depth == Depth::Quick
             && let Some(arrived) = counted(folder, &examined)
         {
@@ -216,8 +231,9 @@ impl Run {
         }
         folder.chain = folder.row.live.uidnext;
         let arrived: UidSet = listed.minus(&UidSet::range(1, folder.chain.saturating_sub(1)));
-        let seen = Seen { started, examined, rows, unproved, misfit, kept, surplus, fell };
-        folder.pass = Some(Pass::Arriving { seen, todo: arrived });
+        let used_again = UidSet::new();
+        let seen = Seen { started, examined, rows, unproved, misfit, kept, surplus, fell, used_again };
+        self.compare_or_go_on(id, seen, arrived, out);
     }
 
     /// Nothing was ever stored of the folder, and it shows another UIDVALIDITY: what it was opened under was a lie.
@@ -349,6 +365,7 @@ impl Run {
                 Pass::Examining { .. }
                     | Pass::Counting { .. }
                     | Pass::Indexing { .. }
+                    | Pass::Comparing(_)
                     | Pass::Arriving { .. }
                     | Pass::Reading { .. }
             )

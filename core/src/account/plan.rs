@@ -157,7 +157,8 @@ impl Run {
 
     /// The folder that is to be passed next: INBOX alone while the others wait for it.
     fn next_pass(&self, holding: bool) -> Option<FolderId> {
-        let free = |f: &Folder| f.pass.is_none() && !f.fills.values().any(|fill| fill.kind == FillKind::Arrivals);
+        let arrives = |f: &Folder| f.fills.values().any(|fill| fill.kind == FillKind::Arrivals);
+        let free = |f: &Folder| f.pass.is_none() && !arrives(f) && (!f.settles_first || f.fills.is_empty());
         let fits = |id: &FolderId| self.folders.get(id).is_some_and(free);
         let wanting = || self.folders.wanting().filter(fits);
         if holding {

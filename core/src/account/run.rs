@@ -128,6 +128,8 @@ pub(super) struct Folder {
     pub(super) suspects: BTreeMap<u32, Suspect>,
     /// Messages in a page, where sessions have ended.
     pub(super) page: Option<usize>,
+    /// Its pages on their way are settled before it is passed again.
+    pub(super) settles_first: bool,
     /// It has refused, and may have another name by now: LIST is asked before it is asked again.
     pub(super) doubted: bool,
     /// Refusals of its EXAMINE in this run.
@@ -167,6 +169,7 @@ impl Folder {
             canaries: UidSet::new(),
             suspects: BTreeMap::new(),
             page: None,
+            settles_first: false,
             doubted: false,
             refusals: 0,
             paged: false,
@@ -198,7 +201,6 @@ impl Folder {
     }
 }
 
-/// A run.
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) settings: Settings,
@@ -222,7 +224,6 @@ pub(super) struct Run {
     pub(super) answered: BTreeSet<Vec<u8>>,
     /// Wire names that were opened, and those whose index was told, in this run.
     pub(super) opened: BTreeSet<Vec<u8>>,
-    /// See `opened`.
     pub(super) indexed: BTreeSet<Vec<u8>>,
     /// The session that told suspicious lengths: another one is asked.
     pub(super) suspicious: Option<SessionId>,
@@ -425,10 +426,10 @@ impl Run {
         out.push(Action::ReadRows { token, folder });
     }
 
-    pub(super) fn read_sample(&mut self, folder: FolderId, out: &mut Vec<Action>) -> Token {
+    pub(super) fn read_sample(&mut self, owner: Owner, folder: FolderId, all: bool, out: &mut Vec<Action>) -> Token {
         let token = self.token();
-        self.commits.insert(token, Owner::Listing(self.generation));
-        out.push(Action::ReadSample { token, folder });
+        self.commits.insert(token, owner);
+        out.push(Action::ReadSample { token, folder, all });
         token
     }
 

@@ -223,6 +223,10 @@ pub(super) fn answered(
             run.on_dated(&rows, now, out);
             Ok(())
         }
+        (Owner::Pass(id, _), Ok(Answer::Sampled { rows, .. })) => {
+            run.on_compared(id, &rows, out);
+            Ok(())
+        }
         (Owner::Listing(_), Ok(Answer::Sampled { rows, .. })) => {
             run.on_match_sampled(&rows, now, out);
             Ok(())
@@ -307,8 +311,18 @@ pub(super) fn sampled(
     out: &mut Vec<Action>,
 ) -> Phase {
     match (run.commits.remove(&token), rows) {
+        (Some(Owner::Pass(id, generation)), Ok(ours)) => {
+            if run.is_current(id, generation) {
+                run.on_compare_rows(id, ours, out);
+            }
+        }
         (Some(_), Ok(ours)) => run.on_match_rows(token, ours, now, out),
-        (Some(_), Err(failure)) => return failed(run, failure, Cut::Unnoted, now, out),
+        (Some(owner), Err(failure)) => {
+            if let Owner::Pass(id, _) = owner {
+                run.break_off_pass(id, false);
+            }
+            return failed(run, failure, Cut::Unnoted, now, out);
+        }
         (None, _) => {}
     }
     work(run, now, out)

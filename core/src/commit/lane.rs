@@ -119,10 +119,14 @@ pub fn admit(
             }
             settle_failures(row, page);
         }
-        Change::Facts { uidvalidity, gone, .. } => {
+        Change::Facts { uidvalidity, gone, again, started, .. } => {
             let row = same_uidvalidity(folder.as_mut(), *uidvalidity)?;
             row.failures = row.failures.minus(gone);
             row.live.ended |= !gone.is_empty();
+            if !again.is_empty() {
+                row.backfill.remaining = row.backfill.remaining.union(again);
+                row.grown_at = Some(*started);
+            }
         }
         Change::Look { look, .. } => {
             let row = same_uidvalidity(folder.as_mut(), look.uidvalidity)?;

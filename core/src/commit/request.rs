@@ -96,8 +96,12 @@ pub enum Change {
         uidvalidity: UidValidity,
         /// Flags by UID.
         flags: Vec<(u32, Flags)>,
-        /// UIDs that a complete answer lacks.
+        /// UIDs that a complete answer lacks, or under which another mail lies now.
         gone: UidSet,
+        /// The latter: they are to be read.
+        again: UidSet,
+        /// When the pass began.
+        started: Micros,
     },
     /// A listing that does not fit EXISTS, seen for the first time.
     Misfit {

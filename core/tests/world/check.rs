@@ -118,7 +118,9 @@ impl World {
             let theirs = self.truth.get(&folder).and_then(|id| self.server.by_id(*id));
             let Some(theirs) = theirs.filter(|f| f.mail.contains_key(&uid)) else { continue };
             // The lie of one folder is no excuse for another; a folder that LIST or a rename hid is judged as a folder.
-            let moved = self.deleted.contains(&theirs.id) || self.list_lied || self.odd.contains(&theirs.id);
+            // What lies there now may be another mail, in a folder that was put back.
+            let moved =
+                self.deleted.contains(&theirs.id) || self.list_lied || self.odd.contains(&theirs.id) || theirs.restored;
             if !self.lies_on.contains(&theirs.id) && !moved {
                 return Err(format!("INV-1: {folder}/{uid} was ended while alive"));
             }
@@ -127,7 +129,9 @@ impl World {
         // it lacks: until then its mark is cleared.
         for row in self.store.folders.values().filter(|row| row.live.mark != Mark::CLEARED) {
             let Some(folder) = self.truth.get(&row.id).and_then(|id| self.server.by_id(*id)) else { continue };
-            if self.lies_on.contains(&folder.id) {
+            // What came under UIDs that were used before is seen by the pass that sees that UIDNEXT has fallen.
+            let unseen = folder.restored && row.live.uidnext.max(row.live.mark.uidnext) > folder.uidnext;
+            if self.lies_on.contains(&folder.id) || unseen {
                 continue;
             }
             let living = self.store.rows(row.id).living;

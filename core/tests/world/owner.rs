@@ -5,7 +5,7 @@ use crate::server::{EVER, Mail};
 
 impl World {
     pub(crate) fn append(&mut self) {
-        let names: Vec<String> = self.server.folders.keys().cloned().collect();
+        let names: Vec<String> = self.server.folders.keys().filter(|name| self.takes_mail(name)).cloned().collect();
         if names.is_empty() || self.server.total() >= self.most {
             return;
         }
@@ -97,7 +97,7 @@ impl World {
                 self.note(|| format!("SERVER flag {name} {uid} {flags}"));
             }
             "move" | "copy" => {
-                let others: Vec<String> = names.into_iter().filter(|n| *n != name).collect();
+                let others: Vec<String> = names.into_iter().filter(|n| *n != name && self.takes_mail(n)).collect();
                 if others.is_empty() || (kind == "copy" && self.server.total() >= self.most) {
                     return;
                 }
@@ -114,7 +114,9 @@ impl World {
                     .truth
                     .iter()
                     .any(|(ours, theirs)| *theirs == from && self.store.rows(*ours).living.get(uid).is_some());
-                *self.touched.entry(mail.cid).or_default() += 1;
+                // What we hold under a UID that was used again is not this mail.
+                let restored = self.server.folders[&name].restored;
+                *self.touched.entry(mail.cid).or_default() += if restored { 10 } else { 1 };
                 self.server.folders.get_mut(&name).unwrap().mail.remove(&uid);
                 if held && !mail.hollow && !mail.refused && !mail.cut {
                     let came = self.server.folders[&to].id;
@@ -122,6 +124,55 @@ impl World {
                 }
             }
             other => panic!("unknown operation {other}"),
+        }
+    }
+
+    /// The highest UIDNEXT that our store knows of a folder of the server.
+    fn known(&self, name: &str) -> u32 {
+        let id = self.server.folders[name].id;
+        let ours = self.store.folders.values().filter(|row| self.truth.get(&row.id) == Some(&id));
+        ours.map(|row| row.live.uidnext.max(row.live.mark.uidnext)).max().unwrap_or(0)
+    }
+
+    /// Whether mail may come into a folder. One that was put back has less room until we have seen that: UIDs that are used
+    /// again are noticed while UIDNEXT is lower than it was.
+    fn takes_mail(&self, name: &str) -> bool {
+        let folder = &self.server.folders[name];
+        let known = self.known(name);
+        !folder.restored || known <= folder.uidnext || folder.uidnext + 4 < known
+    }
+
+    /// A folder is put back from a backup: its newest mail is gone, and other mail comes under those UIDs.
+    pub(crate) fn restore(&mut self) {
+        let names: Vec<String> = self.server.folders.keys().cloned().collect();
+        let name = self.dice.pick(&names).clone();
+        let known = self.known(&name);
+        let folder = self.server.folders.get_mut(&name).unwrap();
+        let room = folder.uidnext.min(known).saturating_sub(1);
+        if room < 2 || folder.uidnext < known {
+            return;
+        }
+        let cut = room - u32::try_from(self.dice.roll(u64::from(room.min(4)))).unwrap();
+        let lost = folder.mail.split_off(&cut);
+        (folder.uidnext, folder.restored) = (cut, true);
+        for mail in lost.values() {
+            *self.touched.entry(mail.cid).or_default() += 10;
+        }
+        self.note(|| format!("SERVER restore {name} to {cut}, lost {:?}", lost.keys()));
+        for _ in 0..self.dice.roll(4) {
+            let folder = self.server.folders.get_mut(&name).unwrap();
+            if folder.uidnext + 1 >= known {
+                break;
+            }
+            self.server.next_cid += 1;
+            self.now += 1;
+            let (cid, flags) = (self.server.next_cid, u8::try_from(self.dice.roll(8)).unwrap());
+            let mail = Mail { cid, date: self.now, flags, hollow: false, refused: false, cut: false, born: self.now };
+            let folder = self.server.folders.get_mut(&name).unwrap();
+            let uid = folder.uidnext;
+            folder.mail.insert(uid, mail);
+            folder.uidnext += 1;
+            self.note(|| format!("SERVER append {name} {uid} cid {cid}, used again"));
         }
     }
 

@@ -248,3 +248,31 @@ fn a_pause_is_no_patience() {
         assert_eq!(kinds, [last], "shut {shut}, mended {mended}");
     }
 }
+
+/// A backup was put back: what lies under UIDs that we hold is other mail. The old mail ends, the other one is read.
+#[test]
+fn uids_that_are_used_again_hold_other_mail() {
+    let mut world = World::tame(1);
+    for cid in 1..=6 {
+        world.mail("INBOX", cid);
+    }
+    world.clean_run().unwrap();
+    let inbox = world.server.folders.get_mut("INBOX").unwrap();
+    inbox.mail.split_off(&3);
+    (inbox.uidnext, inbox.restored) = (3, true);
+    for cid in 11..=12 {
+        world.mail("INBOX", cid);
+    }
+    for cid in 3..=6 {
+        world.touched.insert(cid, 10);
+    }
+    world.asked = Some(Vec::new());
+    world.now += 700;
+    world.converges(6);
+    let asked = world.asked.take().unwrap();
+    let fetched: Vec<&String> = asked.iter().filter(|asked| asked.starts_with("fetch")).collect();
+    assert!(fetched.iter().all(|asked| !asked.ends_with(" 1") && !asked.ends_with(" 2")), "{fetched:?}");
+    let ended = world.store.events.iter().filter(|e| e.kind == EventKind::MessageDeleted).count();
+    let created = world.store.events.iter().filter(|e| e.kind == EventKind::MessageCreated).count();
+    assert_eq!((ended, created), (4, 8));
+}

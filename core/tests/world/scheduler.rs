@@ -35,6 +35,8 @@ pub(crate) struct Session {
     pub(crate) lie: Lie,
     pub(crate) work: VecDeque<Work>,
     pub(crate) delivered: bool,
+    /// The store has failed since: the machine has forgotten what it asked.
+    pub(crate) stale: bool,
 }
 
 pub(crate) struct Config {
@@ -65,6 +67,8 @@ pub(crate) struct Config {
     pub(crate) short: bool,
     /// The wall clock jumps.
     pub(crate) jumps: bool,
+    /// Folders are put back from a backup.
+    pub(crate) restores: bool,
 }
 
 impl Config {
@@ -90,6 +94,7 @@ impl Config {
             estimates: false,
             short: false,
             jumps: false,
+            restores: false,
         }
     }
 }
@@ -117,7 +122,7 @@ pub(crate) struct World {
     queue: VecDeque<Queued>,
     pub(crate) answers: VecDeque<(u64, Event)>,
     reads: Vec<(u64, Token, FolderId)>,
-    samples: Vec<(u64, Token, FolderId)>,
+    samples: Vec<(u64, Token, FolderId, bool)>,
     /// The server's folders that were deleted or renamed: a mail that moved out of one before, to the same UID of a new
     /// folder, may look like all of it under a new name. That is as true, and loses nothing.
     pub(crate) deleted: Vec<u32>,
@@ -180,6 +185,7 @@ impl World {
             estimates: dice.chance(10),
             short: dice.chance(10),
             jumps: dice.chance(15),
+            restores: dice.chance(15),
         };
         let misfit = dice.chance(12);
         let settings = Settings {
@@ -307,7 +313,7 @@ impl World {
                 }
                 Action::Commit { token, commit } => self.queue.push_back(Queued::Commit(self.epoch, token, commit)),
                 Action::ReadRows { token, folder } => self.reads.push((self.epoch, token, folder)),
-                Action::ReadSample { token, folder } => self.samples.push((self.epoch, token, folder)),
+                Action::ReadSample { token, folder, all } => self.samples.push((self.epoch, token, folder, all)),
                 Action::Proved { folder, started, whole } => {
                     self.queue.push_back(Queued::Proved(folder, started, whole));
                 }
@@ -371,6 +377,9 @@ impl World {
                 self.refuse = told.saturating_sub(1);
                 let answer = if full || busy || told > 0 {
                     self.note(|| format!("-- the store cannot take {} {:?}", token.0, commit.change));
+                    if let Some(session) = &mut self.session {
+                        session.stale = true;
+                    }
                     CommitAnswer::Failed(Failure::storage("scripted: disk full"), commit)
                 } else {
                     self.judge_ends(&commit.change);
@@ -381,6 +390,11 @@ impl World {
                     if let Change::Open { .. } = &commit.change {
                         self.first_open.get_or_insert(self.now);
                     }
+                    // Its boundary goes back too: what was told before by the old one is not judged.
+                    let rewound = match &commit.change {
+                        Change::Pass { folder, rewind: Some(_), .. } => Some(*folder),
+                        _ => None,
+                    };
                     let account = &self.store.account;
                     let boundary = match &commit.change {
                         Change::Open { mark, folder, .. } => {
@@ -399,6 +413,9 @@ impl World {
                             self.boundaries.insert(row.id, boundary);
                         }
                     }
+                    if let (Some(folder), CommitAnswer::Done(_)) = (rewound, &answer) {
+                        self.boundaries.remove(&folder);
+                    }
                     answer
                 };
                 Some((epoch, Event::Committed { token, answer }))
@@ -408,7 +425,8 @@ impl World {
 
     /// Questions are bounded: so many pages, and few beside them (whether a folder opens is asked for each that holds poison).
     fn check_asked(&mut self) {
-        let Some(session) = &self.session else { return };
+        // What was asked before the store failed is answered to nobody, and does not count.
+        let Some(session) = self.session.as_ref().filter(|session| !session.stale) else { return };
         let (mut pages, mut opens, mut others) = (0, 0, 0);
         for work in &session.work {
             match work {
@@ -417,7 +435,7 @@ impl World {
                 Work::Ask(..) => others += 1,
             }
         }
-        if pages > self.settings.pages_in_flight || others > 2 || opens > 6 {
+        if pages > self.settings.pages_in_flight || others > 3 || opens > 6 {
             self.store.rash.push(format!("a session is asked for {pages} pages, {opens} folders and {others} answers"));
         }
     }
@@ -496,9 +514,9 @@ impl World {
             }
         }
         if !self.samples.is_empty() && self.dice.chance(60) {
-            let (epoch, token, folder) = self.samples.remove(0);
+            let (epoch, token, folder, all) = self.samples.remove(0);
             if epoch == self.epoch {
-                let rows = Ok(self.store.sample(folder));
+                let rows = Ok(self.store.sample(folder, all));
                 self.answers.push_back((epoch, Event::Sampled { token, rows }));
             }
         }
@@ -569,6 +587,9 @@ impl World {
         self.operate(kind);
         if self.dice.chance(8) {
             self.operate("odd");
+        }
+        if self.cfg.restores && self.dice.chance(8) {
+            self.restore();
         }
         if self.cfg.jumps && self.dice.chance(10) {
             self.off = i64::try_from(self.dice.roll(8000)).unwrap() - 4000;

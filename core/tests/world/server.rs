@@ -54,6 +54,8 @@ pub(crate) struct Folder {
     pub(crate) surplus: u32,
     /// Until when UIDNEXT lies upwards, and what it says.
     pub(crate) ahead: Option<(i64, u32)>,
+    /// It was put back from a backup: UIDs are used again.
+    pub(crate) restored: bool,
 }
 
 /// How a session lies.
@@ -103,6 +105,7 @@ impl Server {
             unreadable: false,
             surplus: 0,
             ahead: None,
+            restored: false,
         };
         self.folders.insert((*name).to_owned(), folder);
         Some((*name).to_owned())

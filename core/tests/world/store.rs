@@ -85,10 +85,14 @@ impl Store {
     }
 
     /// A sample of a folder's living locations.
-    pub(crate) fn sample(&self, folder: FolderId) -> Vec<Sampled> {
+    pub(crate) fn sample(&self, folder: FolderId, all: bool) -> Vec<Sampled> {
         let living = self.ledger.locations().filter(|l| l.folder == folder && l.ended_at.is_none());
         let size = |id| self.ledger.messages().find(|m| m.id == id).map_or(0, |m| u64::from(m.body.0[3]));
-        living.take(20).map(|l| Sampled { uid: l.uid, size: size(l.message), internal_date: l.internal_date }).collect()
+        let most = if all { usize::MAX } else { 20 };
+        living
+            .take(most)
+            .map(|l| Sampled { uid: l.uid, size: size(l.message), internal_date: l.internal_date })
+            .collect()
     }
 
     pub(crate) fn rows(&self, folder: FolderId) -> FolderRows {

@@ -41,7 +41,7 @@ impl World {
     pub(crate) fn open_session(&mut self, lie: Lie) {
         self.sessions += 1;
         let id = SessionId(self.sessions);
-        self.session = Some(Session { id, lie, work: VecDeque::new(), delivered: false });
+        self.session = Some(Session { id, lie, work: VecDeque::new(), delivered: false, stale: false });
         self.note(|| format!("-- session {id} {lie:?}"));
         self.deliver(Event::Connected(id));
     }

@@ -62,6 +62,11 @@ pub(super) async fn write_own_rows(
                 close_failures(db, before.id, &before.failures.intersect(gone), at).await?;
                 if let Some(row) = &admitted.folder {
                     write_lanes(db, Some(before), row).await?;
+                    if row.grown_at != before.grown_at {
+                        let grown_at = row.grown_at.map(|at| at.0);
+                        let sql = "UPDATE folder SET grown_at = ?2 WHERE id = ?1";
+                        write(db, sql, vec![row.id.0.into(), grown_at.into()]).await?;
+                    }
                 }
             }
             if let (Change::DropFolder { last: true, .. }, Some(before)) = (change, before) {
