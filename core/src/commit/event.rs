@@ -100,3 +100,28 @@ pub struct EventDraft {
     /// The server has deleted it, and it is kept for ever.
     pub kept: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words are the public contract.
+    #[test]
+    fn words() {
+        use EventKind as K;
+        let kinds = [
+            (K::MessageCreated, "message.created"),
+            (K::MessageUpdated, "message.updated"),
+            (K::MessageMoved, "message.moved"),
+            (K::MessageDeleted, "message.deleted"),
+            (K::MessageRestored, "message.restored"),
+            (K::FolderCreated, "folder.created"),
+            (K::FolderRenamed, "folder.renamed"),
+            (K::FolderDeleted, "folder.deleted"),
+            (K::AccountStarted, "account.started"),
+        ];
+        assert!(kinds.iter().all(|(kind, word)| kind.as_str() == *word));
+        let whats = [(What::State, "state"), (What::Began, "began"), (What::Ended, "ended"), (What::Flags, "flags")];
+        assert!(whats.iter().all(|(what, word)| what.as_str() == *word));
+    }
+}

@@ -34,3 +34,112 @@ pub fn is_over(message: &MessageRow, account: &AccountRow, folders: &[FolderRow]
         looked && (folder.backfill.remaining.is_empty() || !message.last_sight.is_none_or(is_new))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commit::lane::admit;
+    use crate::commit::request::Change;
+    use crate::mail::body::BodyHash;
+    use crate::mail::change::ListedFolder;
+    use crate::mail::cursor::Mark;
+    use crate::mail::id::{AccountId, FolderId, Identity, Incarnation, MessageId, UidValidity};
+    use crate::mail::uid_set::UidSet;
+    use crate::time::Micros;
+
+    const SINCE: Micros = Micros(1_000_000_000);
+
+    fn at(seconds: i64) -> Micros {
+        Micros::from_seconds(seconds)
+    }
+
+    fn message() -> MessageRow {
+        MessageRow {
+            id: MessageId(1),
+            identity: Identity("h:1".into()),
+            body: BodyHash([1; 32]),
+            places: 0,
+            limbo_since: Some(SINCE),
+            last_folder: Some(FolderId(1)),
+            last_sight: Some(at(900)),
+            deleted_at: None,
+        }
+    }
+
+    fn folder(id: i64) -> FolderRow {
+        let (remote_id, path) = (format!("f{id}").into_bytes(), format!("f{id}"));
+        let listed = ListedFolder { remote_id, path, delimiter: None, role: None };
+        let mark = Mark { uidnext: 1, exists: 0, modseq: 0 };
+        let open = Change::Open { folder: listed, uidvalidity: UidValidity(7), mark, started: at(1), newest: None };
+        let account = AccountRow::fresh(AccountId(1), Incarnation(1));
+        let row = admit(&account, None, Incarnation(1), &open, FolderId(id)).unwrap().folder.unwrap();
+        FolderRow { passed_at: Some(at(1001)), ..row }
+    }
+
+    fn account(listed: i64) -> AccountRow {
+        AccountRow { listed_at: Some(at(listed)), ..AccountRow::fresh(AccountId(1), Incarnation(1)) }
+    }
+
+    fn over(account: &AccountRow, folders: &[FolderRow]) -> bool {
+        is_over(&message(), account, folders)
+    }
+
+    #[test]
+    fn everything_has_been_looked_at_since() {
+        assert!(over(&account(1001), &[folder(1), folder(2)]));
+        assert!(!over(&account(1000), &[folder(1)]), "LIST must have begun since");
+        assert!(!over(&AccountRow::fresh(AccountId(1), Incarnation(1)), &[folder(1)]), "there was no LIST");
+        for passed in [None, Some(SINCE)] {
+            let late = FolderRow { passed_at: passed, ..folder(2) };
+            assert!(!over(&account(5000), &[folder(1), late.clone()]), "a pass must have begun since: {passed:?}");
+            assert!(over(&account(1001), &[folder(1), FolderRow { excluded: true, ..late }]), "it is left out");
+        }
+        let found = MessageRow { limbo_since: None, ..message() };
+        assert!(!is_over(&found, &account(1001), &[folder(1)]));
+        let told = MessageRow { deleted_at: Some(at(1)), ..message() };
+        assert!(!is_over(&told, &account(1001), &[folder(1)]), "it is told once");
+    }
+
+    #[test]
+    fn what_may_hold_it_unread_is_read_first() {
+        let unread = |opened: i64, grown: Option<i64>| {
+            let mut row = FolderRow { opened_at: at(opened), grown_at: grown.map(at), ..folder(2) };
+            row.backfill.remaining = UidSet::one(5);
+            over(&account(1001), &[folder(1), row])
+        };
+        assert!(unread(899, None), "opened before it was seen last: it came from elsewhere");
+        assert!(!unread(900, None), "opened since");
+        assert!(!unread(899, Some(900)), "put back since");
+        assert!(unread(899, Some(899)));
+        let never = MessageRow { last_sight: None, ..message() };
+        let mut row = folder(2);
+        row.backfill.remaining = UidSet::one(5);
+        assert!(!is_over(&never, &account(1001), &[row]), "nobody knows when it was seen");
+    }
+
+    #[test]
+    fn what_stands_still_is_waited_for_until_it_refuses_again() {
+        let stands = |refused| FolderRow { stands: Some(at(refused)), passed_at: Some(SINCE), ..folder(2) };
+        assert!(!over(&account(1599), &[folder(1), stands(1600)]), "its patience is not over");
+        assert!(!over(&account(1600), &[folder(1), stands(1599)]), "it is asked once more first");
+        assert!(over(&account(1600), &[folder(1), stands(1600)]));
+        assert!(over(&account(1001), &[FolderRow { passed_at: Some(at(1001)), ..stands(1000) }]), "it was passed");
+    }
+
+    #[test]
+    fn what_is_shut_is_waited_for_while_it_may_open() {
+        let shut = |listed: i64, due: i64, name: &[u8]| {
+            let row = Shut { first_at: at(1), attempts: 1, due_at: at(due) };
+            AccountRow { shut: [(name.to_vec(), row)].into(), ..account(listed) }
+        };
+        for name in [&b"f2"[..], b"other"] {
+            let folders = [folder(1), FolderRow { stands: Some(at(1)), passed_at: Some(SINCE), ..folder(2) }];
+            let folders = if name == b"f2" { &folders[..] } else { &folders[..1] };
+            assert!(!over(&shut(1599, 9000, name), folders), "its patience is not over");
+            assert!(over(&shut(1600, 9000, name), folders));
+            assert!(!over(&shut(1600, 1600, name), folders), "it is due, and asked in this run");
+        }
+        // One that is held and was passed since opens after all.
+        assert!(over(&shut(1001, 9000, b"f1"), &[folder(1)]));
+    }
+}

@@ -236,4 +236,38 @@ mod tests {
         history.survived();
         assert_eq!(history.tries, 0);
     }
+
+    /// Refusals that are believed although the wall clock jumped back, and how far apart the looks are.
+    #[test]
+    fn a_clock_that_jumped_back_costs_no_logins() {
+        let policy = Policy::default().staying();
+        let at = |seconds: i64| Now { wall: Micros::from_seconds(seconds), mono: Duration::ZERO };
+        let refused = Failure::new(Class::Auth, Reach::Account, Provenance::Server, "x");
+        for (has_logged_in, most, apart) in [(false, 4, 60), (true, 5, 450)] {
+            let mut history = History { has_logged_in, ..History::default() };
+            history.failed(&refused, at(100_000).wall);
+            for n in 2..=most {
+                let Verdict::Wait(wait) = decide(&refused, &history, &policy, at(0)) else { panic!("{n}") };
+                assert!((apart..apart + apart / 10).contains(&wait.as_secs()), "{n}: {wait:?}");
+                history.failed(&refused, at(0).wall);
+            }
+            assert_eq!(decide(&refused, &history, &policy, at(0)), Verdict::Park);
+        }
+    }
+
+    #[test]
+    fn tries_are_counted_for_restarts_too() {
+        let bug = Failure::bug("x");
+        for (tries, gives_up) in [(5, false), (6, true)] {
+            let history = History { tries, ..History::default() };
+            let verdict = decide(&bug, &history, &Policy::default(), Now::default());
+            assert_eq!(verdict == Verdict::GiveUp, gives_up, "{tries}");
+        }
+        // Only a disk is waited for without an end, and only by who stays.
+        let policy = Policy::default().staying();
+        let history = History { tries: 6, ..History::default() };
+        let lost = Failure::new(Class::Network, Reach::Session, Provenance::Local, "x");
+        assert_eq!(decide(&lost, &history, &policy, Now::default()), Verdict::GiveUp);
+        assert_eq!(decide(&Failure::storage("x"), &history, &Policy::default(), Now::default()), Verdict::GiveUp);
+    }
 }

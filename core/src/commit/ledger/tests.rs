@@ -1,0 +1,168 @@
+//! What a ledger does to messages and locations, and what it tells.
+
+use super::*;
+use crate::commit::lane::admit;
+use crate::commit::request::Change;
+use crate::mail::change::ListedFolder;
+use crate::mail::cursor::Mark;
+use crate::mail::id::{AccountId, Incarnation};
+
+fn folder() -> (AccountRow, FolderRow) {
+    let account = AccountRow::fresh(AccountId(1), Incarnation(1));
+    let folder = ListedFolder { remote_id: b"INBOX".to_vec(), path: "INBOX".into(), delimiter: None, role: None };
+    let mark = Mark { uidnext: 10, exists: 9, modseq: 0 };
+    let uidvalidity = UidValidity(7);
+    let open = Change::Open { folder, uidvalidity, mark, started: Micros::from_seconds(1000), newest: None };
+    let admitted = admit(&account, None, Incarnation(1), &open, FolderId(1)).unwrap();
+    (admitted.account, admitted.folder.unwrap())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test's bodies are durable by definition")]
+fn mail(uid: u32, body: u8, modseq: i64) -> Fetched {
+    let hash = crate::mail::body::BodyHash([body; 32]);
+    Fetched {
+        uid,
+        identity: Identity(format!("h:{hash}")),
+        body: BodyRef::sealed(hash, 1, 0, 5),
+        flags: Flags::default(),
+        modseq: Some(modseq),
+        internal_date: Some(Micros::from_seconds(2000)),
+        header: HeaderFacts::default(),
+        announced: None,
+    }
+}
+
+fn kinds(ledger: &mut Ledger) -> Vec<(EventKind, What, bool)> {
+    ledger.take_writes().events.iter().map(|e| (e.kind, e.what, e.backfill)).collect()
+}
+
+#[test]
+fn a_lower_modseq_never_overwrites() {
+    let (account, folder) = folder();
+    let mut ledger = Ledger::new(1);
+    ledger.begin(&folder, &account, &mail(10, 1, 8), Micros(1));
+    kinds(&mut ledger);
+    for (modseq, told) in [(7, false), (8, true), (9, true), (8, false)] {
+        ledger.set_flags(&folder, 10, Flags::new([format!("k{modseq}").as_str()]), Some(modseq));
+        assert_eq!(!kinds(&mut ledger).is_empty(), told, "modseq {modseq}");
+    }
+}
+
+#[test]
+fn a_copy_is_old_by_its_own_place() {
+    let (account, mut folder) = folder();
+    let mut ledger = Ledger::new(1);
+    ledger.begin(&folder, &account, &mail(3, 1, 1), Micros(1));
+    assert_eq!(kinds(&mut ledger), [(EventKind::MessageCreated, What::State, true)]);
+    ledger.begin(&folder, &account, &mail(4, 1, 1), Micros(2));
+    assert_eq!(kinds(&mut ledger), [(EventKind::MessageUpdated, What::Began, true)], "below the boundary");
+    ledger.begin(&folder, &account, &mail(12, 1, 1), Micros(3));
+    assert_eq!(kinds(&mut ledger), [(EventKind::MessageUpdated, What::Began, false)], "made since");
+    folder.backfill.old_before = Some(Micros(5));
+    ledger.begin(&folder, &account, &mail(5, 1, 1), Micros(4));
+    assert_eq!(kinds(&mut ledger), [(EventKind::MessageUpdated, What::Began, false)], "not of the first LIST");
+}
+
+#[test]
+fn n_copies_cost_n() {
+    let (account, folder) = folder();
+    let mut ledger = Ledger::new(1);
+    for uid in 10..200 {
+        ledger.begin(&folder, &account, &mail(uid, 1, 1), Micros(1));
+    }
+    let events = ledger.take_writes().events;
+    assert_eq!((events.len(), events[189].count), (190, 190));
+    assert!(events.iter().all(|e| e.locations.len() <= SHOWN && e.changed.len() == 1));
+    assert_eq!(events[189].locations[0].1, 199, "what changed comes first");
+    ledger.end(&folder, 50, Micros(2));
+    let event = ledger.take_writes().events.remove(0);
+    assert_eq!((event.kind, event.what, event.count), (EventKind::MessageUpdated, What::Ended, 189));
+    assert!(event.locations.iter().all(|(_, uid, _)| *uid != 50));
+}
+
+#[test]
+fn a_uid_that_was_used_again_is_another_mail() {
+    let (account, folder) = folder();
+    let mut ledger = Ledger::new(1);
+    ledger.begin(&folder, &account, &mail(10, 1, 1), Micros(1));
+    ledger.begin(&folder, &account, &mail(10, 2, 1), Micros(2));
+    let message = |body: u8| ledger.messages().find(|m| m.body.0[0] == body).unwrap();
+    assert_eq!((message(1).places, message(1).limbo_since), (0, Some(Micros(2))));
+    assert_eq!(message(2).places, 1);
+}
+
+#[test]
+fn the_same_flags_with_a_higher_modseq_are_written_and_not_told() {
+    let (account, folder) = folder();
+    let mut ledger = Ledger::new(1);
+    ledger.begin(&folder, &account, &mail(10, 1, 8), Micros(1));
+    ledger.take_writes();
+    ledger.set_flags(&folder, 10, Flags::default(), Some(9));
+    let writes = ledger.take_writes();
+    assert_eq!((writes.locations.len(), writes.events.len()), (1, 0));
+    ledger.set_flags(&folder, 10, Flags::default(), Some(9));
+    ledger.set_flags(&folder, 10, Flags::default(), None);
+    let writes = ledger.take_writes();
+    assert_eq!((writes.locations.len(), writes.messages.len(), writes.events.len()), (0, 0, 0), "nothing changed");
+}
+
+#[test]
+fn found_again_in_the_folder_it_left() {
+    let (account, folder) = folder();
+    for (flags, told) in
+        [(Flags::default(), vec![]), (Flags::new(["x"]), vec![(EventKind::MessageUpdated, What::State, false)])]
+    {
+        let mut ledger = Ledger::new(1);
+        ledger.begin(&folder, &account, &mail(10, 1, 1), Micros(1));
+        ledger.end(&folder, 10, Micros(2));
+        let writes = ledger.take_writes();
+        assert_eq!((writes.created.len(), writes.messages.len()), (1, 0), "a new one is written once");
+        ledger.begin(&folder, &account, &Fetched { flags, ..mail(11, 1, 1) }, Micros(3));
+        assert_eq!(kinds(&mut ledger), told);
+    }
+}
+
+#[test]
+fn a_copy_seen_first_is_a_move() {
+    let (account, mut folder) = folder();
+    folder.passed_at = Some(Micros(5));
+    let other = FolderRow { id: FolderId(2), ..folder.clone() };
+    for (began, kind) in [(5, EventKind::MessageUpdated), (6, EventKind::MessageMoved)] {
+        let mut ledger = Ledger::new(1);
+        ledger.begin(&folder, &account, &mail(10, 1, 1), Micros(1));
+        ledger.begin(&other, &account, &mail(10, 1, 1), Micros(began));
+        ledger.take_writes();
+        ledger.end(&folder, 10, Micros(9));
+        assert_eq!(kinds(&mut ledger), [(kind, What::Ended, false)], "it began at {began}");
+    }
+}
+
+#[test]
+fn the_next_number_is_above_every_message() {
+    let (account, folder) = folder();
+    let mut ledger = Ledger::new(7);
+    assert_eq!(ledger.next_message(), 7);
+    ledger.begin(&folder, &account, &mail(10, 1, 1), Micros(1));
+    ledger.begin(&folder, &account, &mail(11, 2, 1), Micros(1));
+    assert_eq!(ledger.next_message(), 9);
+    let ids: Vec<i64> = ledger.take_writes().created.iter().map(|m| m.row.id.0).collect();
+    assert_eq!(ids, [7, 8]);
+}
+
+#[test]
+fn old_mail_is_below_the_boundary_or_older_than_the_first_opening() {
+    let (account, mut folder) = folder();
+    let at = |seconds| Some(Micros::from_seconds(seconds));
+    // Opened at 1000 s, the boundary is 10; INTERNALDATE counts whole seconds.
+    for (uid, date, old) in
+        [(9, at(2000), true), (10, at(2000), false), (10, at(999), true), (10, at(1000), false), (10, None, false)]
+    {
+        assert_eq!(is_old(&folder, &account, uid, date), old, "{uid} {date:?}");
+    }
+    folder.backfill.old_before = at(3000);
+    for (uid, date, old) in
+        [(9, at(2999), true), (9, at(3000), false), (9, None, true), (10, at(2999), false), (10, None, false)]
+    {
+        assert_eq!(is_old(&folder, &account, uid, date), old, "{uid} {date:?} in a folder that came later");
+    }
+}
