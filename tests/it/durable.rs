@@ -2,7 +2,7 @@
 //! and lets single fsyncs fail.
 
 use crate::support::binary::{Postrider, Ran, SHORT, account};
-use crate::support::check::{change, consistent, equal};
+use crate::support::check::{change, consistent, equal, expected};
 use crate::support::mail::{blocking, seed, serve_well};
 use std::process::Command;
 
@@ -130,4 +130,63 @@ fn the_copy_is_durable_before_a_migration_begins() {
     assert!(renames_are_durable(&lines).iter().any(|name| copy(&name)), "{lines:#?}");
     let copied = lines.iter().position(|line| line.starts_with("rename ") && line.contains(".before-"));
     assert!(copied < at(&lines, &format!("write {WAL}")), "the migration began before the copy was there\n{lines:#?}");
+}
+
+/// The database of yesterday is put back beside the bodies of today: what a newer copy of it may name stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_database_takes_nothing_from_the_bodies() {
+    let mailbox = seed::mailbox(45, 30);
+    let server = serve_well("u", &mailbox).await;
+    let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
+    blocking(move || {
+        postrider.sync().exits(0);
+        std::fs::copy(postrider.database(), postrider.path("yesterday.db")).unwrap();
+        mailbox.append("INBOX", crate::support::mail::note("today"));
+        postrider.sync().exits(0);
+        let newest = || {
+            let packs = std::fs::read_dir(postrider.path("data/bodies")).unwrap().map(|entry| entry.unwrap().path());
+            packs.filter(|path| path.extension().is_some_and(|e| e == "pack")).max().unwrap()
+        };
+        let (today, bytes) = (newest(), std::fs::read(newest()).unwrap());
+        std::fs::copy(postrider.path("yesterday.db"), postrider.database()).unwrap();
+        for _ in 0..2 {
+            postrider.sync().exits(0);
+            assert_eq!(postrider.manifest("u"), expected(&mailbox));
+            assert_eq!(std::fs::read(&today).unwrap(), bytes, "a pack that a newer copy names");
+        }
+        assert!(newest() > today, "an old pack is never appended to");
+    })
+    .await;
+}
+
+/// A file that cannot be read is not one that is not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn small_files_that_cannot_be_read_are_named() {
+    let mailbox = seed::mailbox(46, 3);
+    let server = serve_well("u", &mailbox).await;
+    let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
+    blocking(move || {
+        postrider.sync().exits(0);
+        std::fs::write(postrider.path("data/admin.url"), "http://127.0.0.1:1").unwrap();
+        postrider.sync().exits(0);
+        assert!(!postrider.path("data/admin.url").exists(), "who has the lock withdraws an older server's address");
+        for file in ["data/instance", "data/bodies/instance", "data/starts"] {
+            let (path, kept) = (postrider.path(file), postrider.path("kept"));
+            std::fs::rename(&path, &kept).unwrap();
+            std::fs::create_dir(&path).unwrap();
+            let ran = postrider.sync().exits(7);
+            assert!(ran.stderr.contains(file), "{}", ran.stderr);
+            std::fs::remove_dir(&path).unwrap();
+            std::fs::rename(&kept, &path).unwrap();
+        }
+        let starts = postrider.path("data/starts");
+        let kept = std::fs::read(&starts).unwrap();
+        std::fs::write(&starts, "three\n").unwrap();
+        let ran = postrider.sync().exits(7);
+        assert!(ran.stderr.contains("data/starts") && ran.stderr.contains("two numbers"), "{}", ran.stderr);
+        std::fs::write(&starts, kept).unwrap();
+        postrider.sync().exits(0);
+        equal(&postrider, "u", &mailbox);
+    })
+    .await;
 }

@@ -2,6 +2,7 @@
 
 mod dovecot;
 mod fuzz;
+mod mutants;
 
 use std::env;
 use std::process::{Command, ExitCode};
@@ -16,6 +17,10 @@ const TASKS: &[(&str, &str)] = &[
         "fresh seeds: model world, crashes, a storm with kills, the fuzz: cargo xtask soak [RUNS [SECONDS [KILLS]]]",
     ),
     ("fuzz", "ask the admin API what nobody would (schemathesis, in a venv of its own): cargo xtask fuzz [SECONDS]"),
+    (
+        "mutants",
+        "break the core's rules line by line; what no test notices is shown: cargo xtask mutants [cargo-mutants' own arguments]",
+    ),
     ("dovecot", "install Dovecot for the tests, if it is missing"),
 ];
 
@@ -29,6 +34,7 @@ fn main() -> ExitCode {
         "bench" => dovecot::ensure() && cargo(&["bench", "--bench", "sync", "--bench", "serve"], &[]),
         "soak" => soak(&rest),
         "fuzz" => fuzz::fuzz(rest.first().map_or("120", String::as_str)),
+        "mutants" => mutants::mutants(&rest),
         "dovecot" => dovecot::ensure(),
         _ => {
             for (name, what) in TASKS {

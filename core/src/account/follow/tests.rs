@@ -237,3 +237,84 @@ fn failed_runs_stretch_the_schedule() {
     }
     assert_eq!(f.status().state, "waiting");
 }
+
+/// What a watch beside a run tells while the run is asking the store, or ending, is looked at right after it.
+#[test]
+fn hints_while_a_run_opens_or_ends_are_not_lost() {
+    for phase in ["opening", "reopening", "closing"] {
+        for (hint, depth) in [(Hint::Counts, Depth::Quick), (Hint::Flags, Depth::Full)] {
+            let mut f = resting();
+            f.step(Input::Command(Command::SyncNow), at(5));
+            f.beside = Some(Held { id: SessionId(2), since: at(5).mono, watch: Some(70) });
+            match phase {
+                "reopening" => {
+                    drop(f.step(Input::Machine(f.run(), Event::OpenFailed(Failure::storage("busy"))), at(6)))
+                }
+                "closing" => {
+                    f.step(Input::Machine(f.run(), snapshot()), at(6));
+                    f.step(Input::Machine(f.run(), Event::Stop), at(6));
+                }
+                _ => {}
+            }
+            let Stage::Working(machine) = &f.stage else { panic!("{phase}: {:?}", f.stage) };
+            assert_eq!(machine.phase(), phase);
+            assert!(!begins(&f.step(Input::Hinted(70, hint), at(7))), "{phase}: the run under way goes on");
+            // Asked twice, the closer look counts.
+            f.step(Input::Hinted(70, Hint::Counts), at(7));
+            let wanted = [(FolderId(1), depth)].into_iter().collect();
+            assert_eq!(f.again, Some(Scope::Some { list: false, folders: wanted }), "{phase}");
+            let mut out = Vec::new();
+            let summary = Summary { folders: vec![inbox()], ..Summary::of(Outcome::Success, History::default()) };
+            f.finished(summary, at(8), &mut out);
+            assert!(begins(&out) && f.again.is_none(), "{phase}: {out:?}");
+        }
+    }
+}
+
+/// A hint that comes while the account is being paused begins nothing afterwards.
+#[test]
+fn hints_do_not_undo_a_pause() {
+    let mut f = resting();
+    f.step(Input::Command(Command::SyncNow), at(5));
+    f.beside = Some(Held { id: SessionId(2), since: at(5).mono, watch: Some(70) });
+    f.step(Input::Machine(f.run(), snapshot()), at(6));
+    f.step(Input::Command(Command::Pause), at(6));
+    f.step(Input::Hinted(70, Hint::Counts), at(7));
+    let mut out = Vec::new();
+    if matches!(f.stage, Stage::Working(_)) {
+        f.finished(Summary::of(Outcome::Cancelled, History::default()), at(8), &mut out);
+    }
+    assert!(!begins(&out) && f.status().state == "paused", "{:?} {out:?}", f.status());
+}
+
+/// Where watches are cut, IDLE is begun anew before that, but never more often than once a minute; one that lives proves
+/// that it need not.
+#[test]
+fn a_watch_that_is_cut_is_renewed_before_that() {
+    let cut = || Failure::new(Class::Network, Reach::Session, Provenance::Server, "bye");
+    let after = |seconds: u64| {
+        let mut f = resting();
+        f.renew = Some(Duration::from_secs(1000));
+        f.step(Input::Unwatched(1, Err(cut())), at(seconds));
+        f.renew.map(|renew| renew.as_secs())
+    };
+    assert_eq!(after(4), Some(1000), "too soon to tell");
+    assert_eq!(after(5), Some(60), "never more often");
+    assert_eq!(after(60), Some(60));
+    assert_eq!(after(200), Some(160));
+    assert_eq!(after(299), Some(239));
+    assert_eq!(after(300), None, "it lived");
+}
+
+/// A folder that the config leaves out is not what proves the account, and is not watched.
+#[test]
+fn an_inbox_that_is_left_out_is_not_watched() {
+    let mut f = follower(Begin::Run);
+    f.step(Input::Start, at(0));
+    f.main = Some(Held { id: SessionId(1), since: at(0).mono, watch: None });
+    let left_out = FolderLine { excluded: true, ..inbox() };
+    let summary = Summary { folders: vec![left_out], ..Summary::of(Outcome::Success, History::default()) };
+    let mut out = Vec::new();
+    f.finished(summary, at(1), &mut out);
+    assert!(f.live_end().is_none() && f.push() == "poll", "{out:?}");
+}
