@@ -243,3 +243,40 @@ async fn a_refused_message_is_tried_again_and_then_kept() {
     })
     .await;
 }
+
+/// Every regular file below a folder.
+fn files(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+/// Names that a disk takes for one, and nothing that others may read, whatever the umask.
+#[tokio::test(flavor = "multi_thread")]
+async fn exported_files_are_as_many_as_locations_and_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let mailbox = seed::mailbox(7, 5);
+    let long = "n".repeat(210);
+    let long = |end: &str| format!("{long}{end}");
+    let names = ["Foo", "foo", "x//y", "x/_/y", "x/%_/y", "con:", "con%3A", "a.eml", "1.1.eml", "..", "%2E."];
+    for name in names.map(str::to_owned).into_iter().chain([long("a"), long("b"), long("A")]) {
+        mailbox.create(&name, "");
+        mailbox.append(&name, note(&name));
+        mailbox.append(&name, note("the same in all"));
+    }
+    let server = serve_well("u", &mailbox).await;
+    let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
+    blocking(move || {
+        postrider.shell("umask 000; exec \"$0\" sync --once").exits(0);
+        equal(&postrider, "u", &mailbox);
+        let told = postrider.shell("umask 000; exec \"$0\" export u --format eml --out files").exits(0);
+        let count = mailbox.all().len();
+        let written = files(&postrider.path("files"));
+        assert_eq!(written.len(), count, "{}\n{written:#?}", told.stderr);
+        assert!(told.stderr.contains(&format!("{count} files")), "{}", told.stderr);
+        for path in files(&postrider.path("data")).into_iter().chain(written) {
+            let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode & 0o077, 0, "{} has mode {mode:o}", path.display());
+        }
+    })
+    .await;
+}
