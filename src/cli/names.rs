@@ -52,10 +52,16 @@ fn say(problems: &[Problem]) -> Exit {
     Exit::Usage
 }
 
-/// Reads a config file, starts the log, says the warnings.
-pub(super) fn from_file(file: &Path) -> Result<Config, Exit> {
+/// Reads a config file and starts the log.
+fn read(file: &Path) -> Result<Config, Exit> {
     let config = config::load(file, variables()).map_err(|problems| say(&problems))?;
     start_log(&config)?;
+    Ok(config)
+}
+
+/// The same, and says the warnings: for who works with the accounts, not for who only asks.
+pub(super) fn from_file(file: &Path) -> Result<Config, Exit> {
+    let config = read(file)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
@@ -102,9 +108,9 @@ pub(super) fn resolve(file: Option<&PathBuf>, data: Option<&PathBuf>, direct: &D
 pub(super) fn places(mirror: &Mirror) -> Result<Config, Exit> {
     let default = PathBuf::from("config.toml");
     match (&mirror.config, &mirror.data) {
-        (Some(file), _) => from_file(file),
+        (Some(file), _) => read(file),
         (None, Some(dir)) => Ok(without_file(dir)),
-        (None, None) if default.exists() => from_file(&default),
+        (None, None) if default.exists() => read(&default),
         (None, None) => Ok(without_file(Path::new("data"))),
     }
 }
