@@ -33,6 +33,12 @@ pub struct Model {
     pub last_at: i64,
     /// When it was settled.
     pub closed_at: Option<i64>,
+    /// Wire name of a folder that cannot be opened; empty: a line of LIST that cannot be read.
+    pub remote_id: Option<Vec<u8>>,
+    /// Its name for people.
+    pub path: Option<String>,
+    /// It came in a burst: as soon as another of them comes, it is tried again.
+    pub burst: bool,
 }
 
 /// Tables are joined by hand where they are read.

@@ -37,6 +37,12 @@ pub struct Model {
     pub excluded: bool,
     /// When it was gone from LIST.
     pub deleted_at: Option<i64>,
+    /// First look at a listing that does not fit EXISTS, JSON.
+    pub misfit: Option<String>,
+    /// By how much EXISTS is known never to fit its listing.
+    pub surplus: i64,
+    /// Start of the last pass that put something back into its history.
+    pub grown_at: Option<i64>,
 }
 
 /// Tables are joined by hand where they are read.

@@ -43,6 +43,10 @@ pub struct Model {
     pub last_sight: Option<i64>,
     /// When it was declared deleted.
     pub deleted_at: Option<i64>,
+    /// Its living locations.
+    pub places: i64,
+    /// RFC822.SIZE, where it is another length.
+    pub announced: Option<i64>,
 }
 
 /// Tables are joined by hand where they are read.
