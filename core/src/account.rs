@@ -19,6 +19,7 @@ mod poison;
 mod rename;
 mod run;
 pub mod schedule;
+mod settings;
 mod steps;
 pub mod summary;
 mod suspects;

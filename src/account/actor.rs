@@ -320,12 +320,12 @@ impl AccountState {
                     Event::RowsRead { token, rows: within(reader.folder_rows(folder)).await }
                 });
             }
-            Action::ReadSample { token, folder, all } => {
+            Action::ReadSample { token, folder, part } => {
                 let reader = self.args.reader.clone();
                 self.read(
                     me,
                     run,
-                    async move { Event::Sampled { token, rows: within(reader.sample(folder, all)).await } },
+                    async move { Event::Sampled { token, rows: within(reader.sample(folder, part)).await } },
                 );
             }
             Action::CountLimbo => {

@@ -201,7 +201,7 @@ impl PackDir {
 pub(super) enum Order {
     /// Append a block to a pack, creating it if it is new.
     Write { pack: i64, block: Vec<u8>, back: mpsc::UnboundedSender<Vec<u8>> },
-    /// Unlink a file that holds one body, which nobody will name.
+    /// Unlink a file in which nothing lies that anybody will name.
     Forget { pack: i64 },
     /// Make everything durable; keep only `keep` open.
     Seal { keep: i64, reply: oneshot::Sender<Result<(), Failure>> },

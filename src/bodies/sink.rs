@@ -78,6 +78,16 @@ impl PackSink {
         }
     }
 
+    /// Gives a file back that nobody will name.
+    fn forget(&self, pack: i64) {
+        if let Some(orders) = self.orders.clone() {
+            // The writer may be behind; whoever abandons does not wait for it.
+            if let Err(mpsc::error::TrySendError::Full(order)) = orders.try_send(Order::Forget { pack }) {
+                tokio::spawn(async move { drop(orders.send(order).await) });
+            }
+        }
+    }
+
     async fn flush(&mut self) -> Result<(), Failure> {
         if self.block.is_empty() {
             return Ok(());
@@ -178,19 +188,17 @@ impl BodySink for PackSink {
             self.regular.offset = body.place.offset;
             if copied > in_hand {
                 self.regular = Place { pack: self.packs.next_number(), offset: 0 };
+                // Where nothing else lies in it, it goes at once.
+                if !self.finished.iter().any(|(_, pack, _, _)| *pack == body.place.pack) && body.place.offset == 0 {
+                    self.forget(body.place.pack);
+                }
             }
         } else {
             // A file of its own goes.
             if self.block_pack == body.place.pack {
                 self.block.clear();
             }
-            if let Some(orders) = &self.orders {
-                let (orders, pack) = (orders.clone(), body.place.pack);
-                // The writer may be behind; whoever abandons does not wait for it.
-                if let Err(mpsc::error::TrySendError::Full(order)) = orders.try_send(Order::Forget { pack }) {
-                    tokio::spawn(async move { drop(orders.send(order).await) });
-                }
-            }
+            self.forget(body.place.pack);
         }
     }
 

@@ -16,7 +16,7 @@ use postrider_core::failure::Failure;
 use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::time::Micros;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use sea_orm::{DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait};
+use sea_orm::DbErr;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -384,11 +384,7 @@ impl StoreState {
             self.db.renew_writer().await?;
             self.unsure = false;
         }
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        self.db.writer.begin_with_options(options).await
+        self.db.begin().await
     }
 
     /// One transaction of about [`Batch`] of work.

@@ -2,7 +2,10 @@
 
 use migration::Migrator;
 use postrider_migration as migration;
-use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbErr, Statement};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait,
+};
 use sea_orm_migration::MigratorTrait;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -71,6 +74,15 @@ impl Database {
         brisk(&fresh).await?;
         let old = std::mem::replace(&mut self.writer, fresh);
         old.close().await
+    }
+
+    /// A transaction that writes from the beginning: one that first reads would not wait for another process.
+    pub(super) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        self.writer.begin_with_options(options).await
     }
 
     /// The start is over: a transaction waits for another process only as long as pages may wait for it.

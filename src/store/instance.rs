@@ -1,7 +1,7 @@
 //! A copy does not sync by accident: database and data folder hold the same random id.
 
 use crate::store::connect::Database;
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, TransactionTrait, Value};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, Value};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -99,7 +99,7 @@ const NO_LINKS: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
 /// numbers leap, since those that follow are taken.
 async fn count_start(db: &Database, data_dir: &Path) -> Result<bool, Disagreement> {
     let (starts, event) = read_starts(data_dir)?;
-    let tx = db.writer.begin().await?;
+    let tx = db.begin().await?;
     let known: i64 = stored(&tx, "starts").await?.and_then(|n| n.parse().ok()).unwrap_or(0);
     let row =
         tx.query_one_raw(Statement::from_string(DbBackend::Sqlite, "SELECT next FROM counter WHERE name = 'event'"));
@@ -189,7 +189,7 @@ pub async fn mark_bodies(
 /// Writes the id into both. The database says `pending` until the file is durable, so that a cut in between is no copy.
 async fn write(db: &Database, data_dir: &Path, leap: i64) -> Result<String, Disagreement> {
     let id = uuid::Uuid::new_v4().to_string();
-    let tx = db.writer.begin().await?;
+    let tx = db.begin().await?;
     for (name, value) in [("instance", id.as_str()), ("instance_pending", "1")] {
         let sql =
             "INSERT INTO setting (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";

@@ -331,7 +331,8 @@ impl Reader {
     /// # Errors
     /// Class storage.
     pub async fn named_packs(&self) -> Result<BTreeMap<i64, u64>, Failure> {
-        let sql = "SELECT pack, MAX(\"offset\" + length) FROM body GROUP BY pack";
+        // A body of no octets needs no file.
+        let sql = "SELECT pack, MAX(\"offset\" + length) FROM body WHERE length > 0 GROUP BY pack";
         let rows = self.rows(sql, vec![]).await.map_err(failed)?;
         // An end that is none keeps the whole pack.
         let end = |row: &_| Ok((get(row, 0)?, u64::try_from(get::<i64>(row, 1)?).unwrap_or(u64::MAX)));

@@ -154,25 +154,35 @@ impl Reader {
         }
     }
 
-    /// Size and INTERNALDATE of a folder's living locations: all, or twenty that are spread over its UIDs.
+    /// Size, as the server announces it, and INTERNALDATE of living locations of a folder: all from one UID to another, or
+    /// twenty that are spread over its UIDs.
     ///
     /// # Errors
     /// Class storage.
-    pub async fn sample(&self, folder: FolderId, all: bool) -> Result<Vec<Sampled>, Failure> {
-        let sql = "WITH living AS (SELECT l.uid, l.message, l.internal_date, row_number() OVER (ORDER BY l.uid) AS n, \
-                   count(*) OVER () AS total FROM folder f \
-                   JOIN location l ON l.folder = f.id AND l.uidvalidity = f.uidvalidity \
-                   WHERE f.id = ?1 AND l.ended_at IS NULL) \
-                   SELECT living.uid, m.size, living.internal_date FROM living JOIN message m ON m.id = living.message \
-                   WHERE (n - 1) % MAX(total / ?2, 1) = 0 LIMIT ?2";
-        let rows =
-            self.rows(sql, vec![folder.0.into(), if all { i64::MAX } else { SAMPLE }.into()]).await.map_err(failed)?;
+    pub async fn sample(&self, folder: FolderId, part: Option<(u32, u32)>) -> Result<Vec<Sampled>, Failure> {
+        let rows = match part {
+            Some((first, last)) => {
+                let sql = "SELECT l.uid, COALESCE(m.announced, m.size), l.internal_date FROM folder f \
+                           JOIN location l ON l.folder = f.id AND l.uidvalidity = f.uidvalidity JOIN message m ON m.id = l.message \
+                           WHERE f.id = ?1 AND l.uid BETWEEN ?2 AND ?3 AND l.ended_at IS NULL";
+                self.rows(sql, vec![folder.0.into(), i64::from(first).into(), i64::from(last).into()]).await
+            }
+            None => {
+                let sql = "WITH living AS (SELECT l.uid, l.message, l.internal_date, row_number() OVER (ORDER BY l.uid) AS n, \
+                           count(*) OVER () AS total FROM folder f \
+                           JOIN location l ON l.folder = f.id AND l.uidvalidity = f.uidvalidity \
+                           WHERE f.id = ?1 AND l.ended_at IS NULL) \
+                           SELECT living.uid, COALESCE(m.announced, m.size), living.internal_date FROM living \
+                           JOIN message m ON m.id = living.message WHERE (n - 1) % MAX(total / ?2, 1) = 0 LIMIT ?2";
+                self.rows(sql, vec![folder.0.into(), SAMPLE.into()]).await
+            }
+        };
         let sampled = |row: &QueryResult| {
             let size: i64 = get(row, 1)?;
             let internal_date = get::<Option<i64>>(row, 2)?.map(Micros);
             Ok(Sampled { uid: uid(row, 0)?, size: u64::try_from(size).unwrap_or(0), internal_date })
         };
-        rows.iter().map(sampled).collect::<Result<_, DbErr>>().map_err(failed)
+        rows.map_err(failed)?.iter().map(sampled).collect::<Result<_, DbErr>>().map_err(failed)
     }
 
     /// How many messages of the account are in limbo.

@@ -1,13 +1,17 @@
 //! Answers that do not end: memory stays small, other accounts go on, and the server stops when it is told to.
 
 use crate::support::binary::account;
-use crate::support::check::equal;
+use crate::support::check::{ask, equal};
 use crate::support::mail::{blocking, seed, serve_well};
-use crate::support::{binary::Postrider, served::wait_until};
+use crate::support::{
+    binary::Postrider,
+    served::{wait_until, wait_within},
+};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Resident memory that nothing a server says may need.
 const PEAK_KIB: u64 = 128 * 1024;
@@ -27,8 +31,10 @@ enum Endless {
     Index,
     /// The same with a flag set of its own for each message.
     Flags,
-    /// Messages that nobody asked for, in answer to a question about one.
+    /// Messages that nobody asked for, in answer to a question about others.
     Strangers,
+    /// The same, where mail was asked for.
+    Page,
 }
 
 /// One connection of a server that says one thing without an end; octets said so are counted.
@@ -43,10 +49,8 @@ fn talk(stream: TcpStream, what: Endless, said: &AtomicU64) -> std::io::Result<(
         }
         Ok(())
     };
-    let (exists, uidnext) = match what {
-        Endless::Index | Endless::Flags => (u32::MAX, u32::MAX),
-        _ => (3, 4),
-    };
+    // Only one folder is ill; in IDLE it is the server.
+    let mut ill = false;
     out.write_all(b"* OK [CAPABILITY IMAP4rev1 IDLE] ready\r\n")?;
     while let Some(line) = lines.next() {
         let line = line?;
@@ -64,18 +68,26 @@ fn talk(stream: TcpStream, what: Endless, said: &AtomicU64) -> std::io::Result<(
             }
             ("LIST", Endless::Names) => flood(&mut out, &|n| format!("* LIST () \"/\" \"folder {n}\"\r\n"))?,
             ("CAPABILITY", _) => out.write_all(b"* CAPABILITY IMAP4rev1 IDLE\r\n")?,
-            ("LIST", _) => out.write_all(b"* LIST () \"/\" INBOX\r\n")?,
+            ("LIST", _) => {
+                out.write_all(b"* LIST () \"/\" INBOX\r\n* LIST () \"/\" Ill\r\n* LIST () \"/\" Well\r\n")?
+            }
             ("EXAMINE", _) => {
+                ill = command.contains("Ill");
+                let large = ill && matches!(what, Endless::Index | Endless::Flags);
+                let (exists, uidnext) = if large { (u32::MAX, u32::MAX) } else { (3, 4) };
                 let told = format!("* {exists} EXISTS\r\n* OK [UIDVALIDITY 9] x\r\n* OK [UIDNEXT {uidnext}] x\r\n");
                 out.write_all(told.as_bytes())?;
             }
-            ("UID", Endless::Strangers) => {
+            ("UID", Endless::Strangers) if ill => {
                 flood(&mut out, &|n| format!("* {n} FETCH (UID {} RFC822.SIZE 10)\r\n", n + 100))?;
             }
-            ("UID", Endless::Index) if command.contains("FLAGS") && !command.contains("BODY") => {
+            ("UID", Endless::Page) if ill && command.contains("BODY") => {
+                flood(&mut out, &|n| format!("* {n} FETCH (UID {} FLAGS ())\r\n", n + 100))?;
+            }
+            ("UID", Endless::Index) if ill && command.contains("FLAGS") && !command.contains("BODY") => {
                 flood(&mut out, &|n| format!("* {} FETCH (UID {} FLAGS (\\Seen))\r\n", n + 1, n * 2 + 1))?;
             }
-            ("UID", Endless::Flags) if command.contains("FLAGS") && !command.contains("BODY") => {
+            ("UID", Endless::Flags) if ill && command.contains("FLAGS") && !command.contains("BODY") => {
                 let long = "k".repeat(1000);
                 flood(&mut out, &|n| format!("* {} FETCH (UID {} FLAGS ({long}{n}))\r\n", n + 1, n + 1))?;
             }
@@ -126,7 +138,7 @@ async fn does_not_end(what: Endless) {
     let mailbox = seed::mailbox(91, 40);
     let server = serve_well("good", &mailbox).await;
     let (port, said) = serve_endless(what);
-    let head = "[admin]\nlisten = \"127.0.0.1:0\"\n";
+    let head = "[admin]\nlisten = \"127.0.0.1:0\"\n[recovery]\nfirst_wait = \"20ms\"\n";
     let postrider =
         Postrider::new(&format!("{head}{}{}", account("bad", port, "pw"), account("good", server.port(), "pw")));
     blocking(move || {
@@ -141,6 +153,12 @@ async fn does_not_end(what: Endless) {
             reported || said.load(Ordering::SeqCst) > enough
         });
         assert!(reported || talk, "{what:?} was read and read");
+        // Where one folder is ill, the others of that account are mirrored, too.
+        if !matches!(what, Endless::LongNames | Endless::Names) {
+            let well = "SELECT count(*) AS x FROM location l JOIN folder f ON f.id = l.folder JOIN account a ON a.id = f.account \
+                        WHERE a.name = 'bad' AND f.path IN ('INBOX', 'Well')";
+            wait_within(Duration::from_secs(120), "the other folders", || ask(&postrider.database(), well) == "6");
+        }
         mailbox.append("INBOX", crate::support::mail::note("meanwhile"));
         served.settle(&postrider, "good", &mailbox);
         equal(&postrider, "good", &mailbox);
@@ -171,4 +189,5 @@ endless! {
     an_index => Index;
     an_index_of_flags => Flags;
     messages_that_nobody_asked_for => Strangers;
+    messages_that_nobody_asked_for_in_a_page => Page;
 }

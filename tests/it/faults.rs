@@ -45,7 +45,10 @@ async fn dies(kind: &'static str, path: &'static str, passings: [u32; 2]) {
             all_commit(&postrider, &served, &boxes, "after");
             let path = path.replace("PORT", &server.port().to_string());
             if !path.is_empty() {
-                let actor = served.actor(&path).unwrap_or_else(|| panic!("{path} is not in the tree"));
+                let actor = || served.actor(&path).unwrap_or_else(|| panic!("{path} is not in the tree"));
+                // What the panic left behind may still answer before its supervisor has counted.
+                wait_until("the restart", || actor()["restarts"] != 0);
+                let actor = actor();
                 assert_eq!(actor["restarts"], 1, "{actor}");
                 assert_eq!(actor["last_failure"]["class"], "bug", "{actor}");
                 assert!(actor["last_failure"]["reach"].is_string() && actor["state"] != "down", "{actor}");

@@ -1,5 +1,5 @@
 //! UIDs that were used again: where UIDNEXT has fallen (a backup was put back), what is listed under UIDs that we hold may be
-//! other mail. Size and INTERNALDATE tell; what differs ends, and its UID is read again.
+//! other mail. Size and INTERNALDATE tell, a part of the folder at a time; what differs ends, and its UID is read again.
 
 use crate::account::machine::Action;
 use crate::account::pass::{Pass, Seen};
@@ -9,17 +9,20 @@ use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use std::collections::{BTreeMap, VecDeque};
 
-/// Messages that one question compares.
-const AT_ONCE: usize = 5000;
+/// Listed messages in a part.
+const PART: usize = 5000;
 
 /// A comparison that is under way.
 #[derive(Debug)]
 pub(super) struct Comparing {
     seen: Seen,
     arrived: UidSet,
+    /// The part that is being compared, from its first UID to its last.
+    part: (u32, u32),
+    /// What we hold of it.
     ours: BTreeMap<u32, Sampled>,
-    /// What is still to be asked.
-    left: VecDeque<UidSet>,
+    /// The parts behind it.
+    left: VecDeque<(u32, u32)>,
 }
 
 /// Whether two are the same mail, as far as both are told. Sizes that are estimates say nothing.
@@ -28,49 +31,68 @@ fn differs(ours: &Sampled, theirs: &Sampled, estimated: bool) -> bool {
     (!estimated && ours.size != theirs.size) || dates.is_some_and(|(ours, theirs)| ours != theirs)
 }
 
+/// The listed UIDs in parts. Each is a question of two numbers, and has no more rows than it names.
+fn parts(listed: &UidSet) -> VecDeque<(u32, u32)> {
+    let (mut parts, mut first, mut count) = (VecDeque::new(), None, 0_usize);
+    let mut last = 0;
+    for uid in listed.iter() {
+        first.get_or_insert(uid);
+        (last, count) = (uid, count + 1);
+        if count == PART {
+            parts.extend(first.take().map(|first| (first, uid)));
+            count = 0;
+        }
+    }
+    parts.extend(first.map(|first| (first, last)));
+    parts
+}
+
 impl Run {
-    /// The index came. Where UIDNEXT has fallen, what we hold is compared first.
+    /// The index came. Where UIDNEXT has fallen, and where an earlier look has found other mail, what we hold is compared.
     pub(super) fn compare_or_go_on(&mut self, id: FolderId, seen: Seen, arrived: UidSet, out: &mut Vec<Action>) {
-        let owner = self.pass_owner(id);
         let Some(folder) = self.folders.get_mut(&id) else { return };
-        if !seen.fell || !folder.row.held || seen.rows.uids().is_empty() {
+        let listed = seen.rows.uids();
+        let looked = folder.row.look.as_ref().is_some_and(|look| !look.ends.intersect(&listed).is_empty());
+        if !(seen.fell || looked) || !folder.row.held {
             folder.pass = Some(Pass::Arriving { seen, todo: arrived });
             return;
         }
-        let (ours, left) = (BTreeMap::new(), VecDeque::new());
-        folder.pass = Some(Pass::Comparing(Box::new(Comparing { seen, arrived, ours, left })));
-        self.read_sample(owner, id, true, out);
+        let left = parts(&listed);
+        self.compare_next(id, Box::new(Comparing { seen, arrived, part: (0, 0), ours: BTreeMap::new(), left }), out);
     }
 
-    /// Our rows: those that are listed too are asked for.
-    pub(super) fn on_compare_rows(&mut self, id: FolderId, ours: Vec<Sampled>, out: &mut Vec<Action>) {
-        let Some(mut comparing) = self.take_comparing(id) else { return };
-        let listed = comparing.seen.rows.uids();
-        comparing.ours = ours.into_iter().filter(|row| listed.contains(row.uid)).map(|row| (row.uid, row)).collect();
-        let uids: Vec<u32> = comparing.ours.keys().copied().collect();
-        // As ranges: a question names two numbers, however many lie between them.
-        let range = |part: &[u32]| Some(UidSet::range(*part.first()?, *part.last()?));
-        comparing.left = uids.chunks(AT_ONCE).filter_map(range).collect();
-        self.compare_next(id, comparing, out);
-    }
-
+    /// The next part: our rows first.
     fn compare_next(&mut self, id: FolderId, mut comparing: Box<Comparing>, out: &mut Vec<Action>) {
         let owner = self.pass_owner(id);
+        let next = comparing.left.pop_front();
         let Some(folder) = self.folders.get_mut(&id) else { return };
-        match comparing.left.pop_front() {
-            Some(uids) => {
-                let (remote_id, uidvalidity) = (folder.row.remote_id.clone(), comparing.seen.examined.uidvalidity);
-                folder.pass = Some(Pass::Comparing(comparing));
-                self.ask(owner, Request::Sample { remote_id, uidvalidity, uids }, out);
-            }
-            None => {
-                let Comparing { seen, arrived, .. } = *comparing;
-                folder.pass = Some(Pass::Arriving { seen, todo: arrived });
-            }
-        }
+        let Some(part) = next else {
+            let Comparing { seen, arrived, .. } = *comparing;
+            folder.pass = Some(Pass::Arriving { seen, todo: arrived });
+            return;
+        };
+        comparing.part = part;
+        folder.pass = Some(Pass::Comparing(comparing));
+        self.read_sample(owner, id, Some(part), out);
     }
 
-    /// The server's rows of one part.
+    /// Our rows of the part: where there are some, the server's are asked.
+    pub(super) fn on_compare_rows(&mut self, id: FolderId, ours: Vec<Sampled>, out: &mut Vec<Action>) {
+        let owner = self.pass_owner(id);
+        let Some(mut comparing) = self.take_comparing(id) else { return };
+        if ours.is_empty() {
+            return self.compare_next(id, comparing, out);
+        }
+        comparing.ours = ours.into_iter().map(|row| (row.uid, row)).collect();
+        let (uidvalidity, uids) =
+            (comparing.seen.examined.uidvalidity, UidSet::range(comparing.part.0, comparing.part.1));
+        let Some(folder) = self.folders.get_mut(&id) else { return };
+        let remote_id = folder.row.remote_id.clone();
+        folder.pass = Some(Pass::Comparing(comparing));
+        self.ask(owner, Request::Sample { remote_id, uidvalidity, uids }, out);
+    }
+
+    /// The server's rows of the part.
     pub(super) fn on_compared(&mut self, id: FolderId, theirs: &[Sampled], out: &mut Vec<Action>) {
         let estimated = self.account.sizes_estimated;
         let Some(mut comparing) = self.take_comparing(id) else { return };
@@ -79,6 +101,7 @@ impl Run {
                 comparing.seen.used_again.insert(row.uid);
             }
         }
+        comparing.ours.clear();
         self.compare_next(id, comparing, out);
     }
 
@@ -91,5 +114,29 @@ impl Run {
                 None
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Micros;
+
+    #[test]
+    fn parts_hold_every_uid_once() {
+        assert!(parts(&UidSet::new()).is_empty());
+        assert_eq!(parts(&UidSet::range(7, 9)), [(7, 9)]);
+        let sparse: UidSet = (0..12_001).map(|n| n * 3 + 1).collect();
+        assert_eq!(parts(&sparse), [(1, 14_998), (15_001, 29_998), (30_001, 36_001)]);
+    }
+
+    #[test]
+    fn what_is_told_of_both_must_agree() {
+        let row = |size, date: Option<i64>| Sampled { uid: 1, size, internal_date: date.map(Micros) };
+        assert!(!differs(&row(5, Some(1)), &row(5, Some(1)), false));
+        assert!(differs(&row(5, Some(1)), &row(5, Some(2)), false));
+        assert!(differs(&row(5, Some(1)), &row(6, Some(1)), false));
+        assert!(!differs(&row(5, Some(1)), &row(6, Some(1)), true), "the sizes are estimates");
+        assert!(!differs(&row(5, None), &row(5, Some(2)), false), "a date that is not told says nothing");
     }
 }

@@ -170,14 +170,14 @@ pub enum Action {
         /// The folder.
         folder: FolderId,
     },
-    /// Read size and INTERNALDATE of a folder's living locations.
+    /// Read size (as the server announces it) and INTERNALDATE of some of a folder's living locations.
     ReadSample {
         /// Comes back with the answer.
         token: Token,
         /// The folder.
         folder: FolderId,
-        /// All of them, or a sample.
-        all: bool,
+        /// All from one UID to another, or a sample.
+        part: Option<(u32, u32)>,
     },
     /// A pass that changed nothing: to be written with the next page, or within a minute.
     Proved {

@@ -157,7 +157,8 @@ impl Run {
         if shown > 0 && nothing && self.account.shut.is_empty() && self.folders.values().all(|f| f.row.excluded) {
             leave(&mut self.left, format!("the folder filter matches none of the {shown} folders"));
         }
-        // INBOX first: its newest page is what people wait for.
+        // INBOX first: its newest page is what people wait for, also where an earlier session has opened it.
+        work.inbox = self.account.listed_at.is_none() && self.folders.inbox().is_some() && !self.is_inbox_settled();
         work.fresh.make_contiguous().sort_by_key(|f| !is_inbox(f));
         if let Some(line) = unreadable {
             self.shut_line(line, started, now, out);
@@ -337,6 +338,7 @@ impl Run {
             inbox.row.excluded
                 || inbox.standing.is_some()
                 || inbox.doubted
+                || self.ends_sessions(&inbox.row.remote_id)
                 || (idle && (inbox.paged || inbox.has_read_all()))
         })
     }

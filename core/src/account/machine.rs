@@ -30,7 +30,7 @@ use crate::time::{Micros, Now};
 
 pub use crate::account::event::{AccountSnapshot, Action, Depth, Event, Scope, Token};
 pub use crate::account::pass::FolderRows;
-pub use crate::account::run::Settings;
+pub use crate::account::settings::Settings;
 
 #[derive(Debug)]
 pub(super) struct End {

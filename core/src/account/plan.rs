@@ -49,7 +49,7 @@ impl Run {
         self.folders.refresh();
         self.plan_pages(now, out);
         self.folders.refresh();
-        if self.is_idle() && !self.folders.is_passing() && self.stop_holding(now, out) {
+        if self.is_idle() && self.folders.passing().is_empty() && self.stop_holding(now, out) {
             return false;
         }
         if self.is_idle() && self.plan_last(now, out) {
@@ -174,7 +174,7 @@ impl Run {
     }
 
     fn plan_pages(&mut self, now: Now, out: &mut Vec<Action>) {
-        let newest = |f: &Folder| f.fills.is_empty() && f.row.passed_at.is_some();
+        let newest = |f: &Folder| f.fills.is_empty() && f.pass.is_none() && f.row.passed_at.is_some();
         if let Some(inbox) = self.folders.inbox()
             && self.folders.get(&inbox).is_some_and(newest)
             && self.fill_one(inbox, Tier::Newest, now, out)

@@ -8,7 +8,7 @@ use crate::account::listing::GOES_LAST;
 use crate::account::machine::{Action, Token};
 use crate::account::run::{Fill, FillKind, Owner, Run};
 use crate::commit::request::{Change, Note, Poison};
-use crate::failure::{Class, Failure};
+use crate::failure::{Class, Failure, Reach};
 use crate::mail::change::Request;
 use crate::mail::id::FolderId;
 use crate::mail::page::{Again, Page, Unfetched};
@@ -35,7 +35,9 @@ pub(super) enum Cut {
 impl Run {
     /// Whether a session that ended with this failure may have ended at what it was asked.
     fn is_cut(failure: &Failure) -> bool {
-        matches!(failure.class, Class::Network | Class::Timeout | Class::Provider | Class::Unknown)
+        // An answer that is not read to its end takes its session with it.
+        let endless = failure.class == Class::InvalidData && failure.reach == Reach::Session;
+        endless || matches!(failure.class, Class::Network | Class::Timeout | Class::Provider | Class::Unknown)
     }
 
     /// A session has ended; `token` is a question that it did not answer. Notes what its oldest question was about.

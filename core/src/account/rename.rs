@@ -101,7 +101,7 @@ impl Run {
     fn match_next(&mut self, mut matching: Matching, candidates: Candidates, now: Now, out: &mut Vec<Action>) {
         match candidates.folders.last().copied() {
             Some(folder) => {
-                let token = self.read_sample(self.owner(), folder, false, out);
+                let token = self.read_sample(self.owner(), folder, None, out);
                 matching.at = At::Reading(candidates, token);
                 self.listing = Listing::Matching(Box::new(matching));
             }

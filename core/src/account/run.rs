@@ -1,11 +1,11 @@
 //! A run's memory: the rows as last acknowledged, what is asked and sent, and what has been done.
 
 use crate::account::event::{Depth, Scope};
-use crate::account::filter::FolderFilter;
 use crate::account::folders::Folders;
 use crate::account::listing::Listing;
 use crate::account::machine::{Action, Start, Token};
 use crate::account::pass::Pass;
+use crate::account::settings::Settings;
 use crate::account::summary::{Counts, FolderLine};
 use crate::commit::request::{Change, Commit, Poison};
 use crate::commit::rows::{AccountRow, FolderRow};
@@ -14,44 +14,9 @@ use crate::mail::change::{ListedFolder, Request};
 use crate::mail::id::{FolderId, SessionId};
 use crate::mail::page::Suspect;
 use crate::mail::uid_set::UidSet;
-use crate::recovery::decide::Policy;
 use crate::recovery::history::History;
 use crate::time::{Micros, Now};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
-
-/// What a run may know of the config.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Retries and waits.
-    pub policy: Policy,
-    /// How long a first look waits for its second.
-    pub confirm_after: Duration,
-    /// Absences up to this number need no second look (20 % of a folder beside it).
-    pub guard_floor: u64,
-    /// Messages in a page.
-    pub page_messages: usize,
-    /// Pages being read, or sealed and not acknowledged: two beside the one being read.
-    pub pages_in_flight: usize,
-    /// The newest messages of each folder that come before history.
-    pub recent_messages: u64,
-    /// The folders wanted.
-    pub folders: FolderFilter,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            policy: Policy::default(),
-            confirm_after: Duration::from_secs(60),
-            guard_floor: 50,
-            page_messages: 500,
-            pages_in_flight: 3,
-            recent_messages: 1000,
-            folders: FolderFilter::default(),
-        }
-    }
-}
 
 /// Whom an answer belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -426,10 +391,16 @@ impl Run {
         out.push(Action::ReadRows { token, folder });
     }
 
-    pub(super) fn read_sample(&mut self, owner: Owner, folder: FolderId, all: bool, out: &mut Vec<Action>) -> Token {
+    pub(super) fn read_sample(
+        &mut self,
+        owner: Owner,
+        folder: FolderId,
+        part: Option<(u32, u32)>,
+        out: &mut Vec<Action>,
+    ) -> Token {
         let token = self.token();
         self.commits.insert(token, owner);
-        out.push(Action::ReadSample { token, folder, all });
+        out.push(Action::ReadSample { token, folder, part });
         token
     }
 
@@ -491,7 +462,7 @@ mod tests {
         let (settings, history, scope) = (Settings::default(), History::default(), Scope::Everything);
         let start = Start { settings, history, scope };
         let mut run = Run::new(start, AccountRow::fresh(AccountId(1), Incarnation(1)));
-        let at = |seconds| Now { wall: Micros::from_seconds(seconds), mono: Duration::ZERO };
+        let at = |seconds| Now { wall: Micros::from_seconds(seconds), mono: std::time::Duration::ZERO };
         let stamps = [run.stamp(at(100)), run.stamp(at(40)), run.stamp(at(99)), run.stamp(at(101))];
         assert!(stamps.windows(2).all(|w| w[0] < w[1]), "{stamps:?}");
         run.stamp_after(Some(Micros::from_seconds(500)));

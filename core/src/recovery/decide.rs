@@ -90,13 +90,17 @@ pub fn after_cut(policy: &Policy) -> Verdict {
 /// A refused login may be the host's trouble: it is believed when it has lasted.
 fn believe(history: &History, policy: &Policy, now: Now) -> Verdict {
     let (times, span) = policy.belief(history.has_logged_in);
-    let apart = span / times.saturating_sub(1).max(1);
     let lasted = history.first_refusal.is_some_and(|first| now.wall >= first.plus(span));
     // The waits between are monotonic: a wall clock that jumped back must not cost logins for as long as it jumped.
     if history.refusals >= times && (lasted || history.refusals > times + 1) {
         Verdict::Park
     } else {
-        Verdict::Wait(apart + apart / 50)
+        // A hiccup of seconds costs a minute; the last look is when the refusal has lasted.
+        let (_, soon) = policy.belief(false);
+        let left = history.first_refusal.map_or(0, |first| first.plus(span).0.saturating_sub(now.wall.0));
+        let left = Duration::from_micros(u64::try_from(left).unwrap_or(0)).clamp(soon, span);
+        let wait = if history.refusals > 1 { left } else { soon };
+        Verdict::Wait(wait + wait / 50)
     }
 }
 
@@ -198,7 +202,7 @@ mod tests {
         let refused = Failure::new(Class::Auth, Reach::Account, Provenance::Server, "x");
         for (has_logged_in, looks) in [
             (false, vec![(0, false), (30, false), (61, true)]),
-            (true, vec![(0, false), (460, false), (899, false), (901, true)]),
+            (true, vec![(0, false), (61, false), (899, false), (901, true)]),
         ] {
             let mut history = History { has_logged_in, ..History::default() };
             for (second, parked) in looks {
@@ -243,11 +247,12 @@ mod tests {
         let policy = Policy::default().staying();
         let at = |seconds: i64| Now { wall: Micros::from_seconds(seconds), mono: Duration::ZERO };
         let refused = Failure::new(Class::Auth, Reach::Account, Provenance::Server, "x");
-        for (has_logged_in, most, apart) in [(false, 4, 60), (true, 5, 450)] {
+        for (has_logged_in, most, last) in [(false, 4, 60), (true, 5, 900)] {
             let mut history = History { has_logged_in, ..History::default() };
             history.failed(&refused, at(100_000).wall);
             for n in 2..=most {
                 let Verdict::Wait(wait) = decide(&refused, &history, &policy, at(0)) else { panic!("{n}") };
+                let apart = if n == 2 { 60 } else { last };
                 assert!((apart..apart + apart / 10).contains(&wait.as_secs()), "{n}: {wait:?}");
                 history.failed(&refused, at(0).wall);
             }

@@ -130,7 +130,9 @@ impl World {
         for row in self.store.folders.values().filter(|row| row.live.mark != Mark::CLEARED) {
             let Some(folder) = self.truth.get(&row.id).and_then(|id| self.server.by_id(*id)) else { continue };
             // What came under UIDs that were used before is seen by the pass that sees that UIDNEXT has fallen.
-            let unseen = folder.restored && row.live.uidnext.max(row.live.mark.uidnext) > folder.uidnext;
+            let renamed = self.server.folders.get(&row.path).is_none_or(|theirs| theirs.id != folder.id);
+            let behind = row.live.uidnext.max(row.live.mark.uidnext) > folder.uidnext;
+            let unseen = folder.restored && (behind || renamed);
             if self.lies_on.contains(&folder.id) || unseen {
                 continue;
             }

@@ -19,6 +19,9 @@ use postrider_core::time::{Micros, Now};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+/// A sample that is to be read: for whom, of which folder, of which part of it.
+type Sample = (u64, Token, FolderId, Option<(u32, u32)>);
+
 enum Queued {
     Commit(u64, Token, Box<Commit>),
     Open(u64),
@@ -122,7 +125,7 @@ pub(crate) struct World {
     queue: VecDeque<Queued>,
     pub(crate) answers: VecDeque<(u64, Event)>,
     reads: Vec<(u64, Token, FolderId)>,
-    samples: Vec<(u64, Token, FolderId, bool)>,
+    samples: Vec<Sample>,
     /// The server's folders that were deleted or renamed: a mail that moved out of one before, to the same UID of a new
     /// folder, may look like all of it under a new name. That is as true, and loses nothing.
     pub(crate) deleted: Vec<u32>,
@@ -313,7 +316,7 @@ impl World {
                 }
                 Action::Commit { token, commit } => self.queue.push_back(Queued::Commit(self.epoch, token, commit)),
                 Action::ReadRows { token, folder } => self.reads.push((self.epoch, token, folder)),
-                Action::ReadSample { token, folder, all } => self.samples.push((self.epoch, token, folder, all)),
+                Action::ReadSample { token, folder, part } => self.samples.push((self.epoch, token, folder, part)),
                 Action::Proved { folder, started, whole } => {
                     self.queue.push_back(Queued::Proved(folder, started, whole));
                 }
@@ -514,9 +517,9 @@ impl World {
             }
         }
         if !self.samples.is_empty() && self.dice.chance(60) {
-            let (epoch, token, folder, all) = self.samples.remove(0);
+            let (epoch, token, folder, part) = self.samples.remove(0);
             if epoch == self.epoch {
-                let rows = Ok(self.store.sample(folder, all));
+                let rows = Ok(self.store.sample(folder, part));
                 self.answers.push_back((epoch, Event::Sampled { token, rows }));
             }
         }

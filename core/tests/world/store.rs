@@ -85,10 +85,11 @@ impl Store {
     }
 
     /// A sample of a folder's living locations.
-    pub(crate) fn sample(&self, folder: FolderId, all: bool) -> Vec<Sampled> {
-        let living = self.ledger.locations().filter(|l| l.folder == folder && l.ended_at.is_none());
+    pub(crate) fn sample(&self, folder: FolderId, part: Option<(u32, u32)>) -> Vec<Sampled> {
+        let is_in = |uid| part.is_none_or(|(first, last)| (first..=last).contains(&uid));
+        let living = self.ledger.locations().filter(|l| l.folder == folder && l.ended_at.is_none() && is_in(l.uid));
         let size = |id| self.ledger.messages().find(|m| m.id == id).map_or(0, |m| u64::from(m.body.0[3]));
-        let most = if all { usize::MAX } else { 20 };
+        let most = if part.is_some() { usize::MAX } else { 20 };
         living
             .take(most)
             .map(|l| Sampled { uid: l.uid, size: size(l.message), internal_date: l.internal_date })

@@ -1,7 +1,7 @@
 //! Pages of messages: pipelined FETCHes, bodies streamed and sealed, each UID settled.
 
 use crate::provider::imap::failure::{During, refusal, telling};
-use crate::provider::imap::session::{Ask, Conn, PACE, Session};
+use crate::provider::imap::session::{Ask, Conn, PACE, STRAY_ROWS, Session, endless};
 use crate::provider::imap::wire::frame::Head;
 use crate::provider::imap::wire::response::{BodySeen, FetchLine, Response, Status, Told};
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
@@ -28,12 +28,21 @@ const ITEMS: &str = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])";
 /// What has come is handed over as a part at the latest after this.
 const PART_TIME: Duration = Duration::from_secs(2);
 
+/// A row that brings no message nearer: only so many may come with a page.
+fn stray(pages: &mut VecDeque<Active>) -> Result<Option<Meta>, Failure> {
+    let Some(front) = pages.front_mut() else { return Ok(None) };
+    front.strays += 1;
+    if front.strays > STRAY_ROWS { Err(endless()) } else { Ok(None) }
+}
+
 /// A page being fetched.
 struct Active {
     ask: Ask,
     page: Settlement,
     /// RFC822.SIZE is an estimate there.
     estimated: bool,
+    /// Rows that nobody asked for, while it was the oldest.
+    strays: usize,
     /// Tags of FETCHes that are not answered.
     open: Vec<String>,
     /// The folder cannot even tell its index: the page is answered so.
@@ -191,7 +200,8 @@ impl<S: BodySink> Session<S> {
         let octets = self.conn.useful().load(Ordering::Relaxed);
         let page = Settlement::new(uids, self.delivered);
         let (broken, alone, told, began) = (None, None, BTreeMap::new(), Instant::now());
-        Ok(Some(Active { ask, page, estimated, open, broken, alone, told, began, octets, _credit: credit }))
+        let strays = 0;
+        Ok(Some(Active { ask, page, estimated, strays, open, broken, alone, told, began, octets, _credit: credit }))
     }
 
     /// Reads one response; returns a message that came with its octets.
@@ -234,13 +244,13 @@ impl<S: BodySink> Session<S> {
         // A line that does not end as it must tells nothing: its message is asked for alone.
         let Some(uid) = wanted else {
             self.sink.abandon();
-            return Ok(None);
+            return stray(pages);
         };
         if let Some(before) = unsealed.iter_mut().find(|meta| meta.uid == uid) {
             // Its bytes are here: what this line adds is taken, bytes once more are not.
             self.sink.abandon();
             merge(&mut before.line, line);
-            return Ok(None);
+            return stray(pages);
         }
         for page in pages.iter_mut() {
             if let Some(alone) = page.alone.as_mut().filter(|alone| alone.uid == uid) {
@@ -253,7 +263,7 @@ impl<S: BodySink> Session<S> {
             let told = page.told.remove(&uid).unwrap_or_default();
             merge(&mut line, told);
             page.told.insert(uid, line);
-            return Ok(None);
+            return stray(pages);
         }
         for page in pages.iter_mut() {
             if let Some(told) = page.told.remove(&uid) {

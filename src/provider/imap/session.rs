@@ -21,7 +21,7 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 /// Octets a second that a long answer must bring to go on beyond the deadline.
 pub(super) const PACE: u64 = 1024;
 /// Rows that a server may show beside a short answer: what happens in a mailbox meanwhile.
-const STRAY_ROWS: usize = 100_000;
+pub(super) const STRAY_ROWS: usize = 100_000;
 /// How long a LOGOUT is waited for.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -327,7 +327,7 @@ impl Conn {
     }
 }
 
-fn endless() -> Failure {
+pub(super) fn endless() -> Failure {
     let text = "an answer that is larger than is kept is not read to its end";
     Failure::new(Class::InvalidData, Reach::Session, Provenance::Server, text)
 }

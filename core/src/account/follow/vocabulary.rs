@@ -1,8 +1,8 @@
 //! What a follower is told, and what it tells its shell.
 
 use crate::account::event::{Action, Event};
-use crate::account::run::Settings;
 use crate::account::schedule::Mode;
+use crate::account::settings::Settings;
 use crate::account::summary::Summary;
 use crate::failure::{Class, Failure};
 use crate::mail::change::{Hint, Unwatched};

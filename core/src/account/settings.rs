@@ -1,0 +1,38 @@
+//! What a run may know of the config.
+
+use crate::account::filter::FolderFilter;
+use crate::recovery::decide::Policy;
+use std::time::Duration;
+
+/// What a run may know of the config.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Retries and waits.
+    pub policy: Policy,
+    /// How long a first look waits for its second.
+    pub confirm_after: Duration,
+    /// Absences up to this number need no second look (20 % of a folder beside it).
+    pub guard_floor: u64,
+    /// Messages in a page.
+    pub page_messages: usize,
+    /// Pages being read, or sealed and not acknowledged: two beside the one being read.
+    pub pages_in_flight: usize,
+    /// The newest messages of each folder that come before history.
+    pub recent_messages: u64,
+    /// The folders wanted.
+    pub folders: FolderFilter,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            policy: Policy::default(),
+            confirm_after: Duration::from_secs(60),
+            guard_floor: 50,
+            page_messages: 500,
+            pages_in_flight: 3,
+            recent_messages: 1000,
+            folders: FolderFilter::default(),
+        }
+    }
+}
