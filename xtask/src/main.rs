@@ -21,6 +21,7 @@ const TASKS: &[(&str, &str)] = &[
         "mutants",
         "break the core's rules line by line; what no test notices is shown: cargo xtask mutants [cargo-mutants' own arguments]",
     ),
+    ("deny", "licences, advisories and sources of what we depend on (cargo-deny)"),
     ("dovecot", "install Dovecot for the tests, if it is missing"),
 ];
 
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         "soak" => soak(&rest),
         "fuzz" => fuzz::fuzz(rest.first().map_or("120", String::as_str)),
         "mutants" => mutants::mutants(&rest),
+        "deny" => ensure("deny") && cargo(&["deny", "check"], &[]),
         "dovecot" => dovecot::ensure(),
         _ => {
             for (name, what) in TASKS {
@@ -61,6 +63,16 @@ fn run(command: &mut Command) -> bool {
 fn cargo(arguments: &[&str], variables: &[(&str, &str)]) -> bool {
     let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     run(Command::new(cargo).args(arguments).envs(variables.iter().copied()))
+}
+
+/// Makes sure that `cargo TOOL` is there; installs `cargo-TOOL` when it is missing.
+fn ensure(tool: &str) -> bool {
+    let installed = Command::new("cargo").args([tool, "--version"]).output().is_ok_and(|o| o.status.success());
+    let there = installed || cargo(&["install", &format!("cargo-{tool}"), "--locked"], &[]);
+    if !there {
+        eprintln!("cargo-{tool} could not be installed");
+    }
+    there
 }
 
 /// With nextest where there is one, else with the runner that comes with Rust.

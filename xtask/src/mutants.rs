@@ -1,16 +1,13 @@
 //! Breaks the rules of the core line by line (cargo-mutants) and shows which breaks no test notices.
 
-use crate::cargo;
-use std::process::Command;
+use crate::{cargo, ensure};
 
 /// Seeds of the model world for each mutant: enough to notice what it can notice at all.
 const RUNS: &str = "2000";
 
 /// Runs cargo-mutants, installing it when it is missing. What may survive, and why, stands in `.cargo/mutants.toml`.
 pub(crate) fn mutants(rest: &[String]) -> bool {
-    let installed = Command::new("cargo").args(["mutants", "--version"]).output().is_ok_and(|o| o.status.success());
-    if !installed && !cargo(&["install", "cargo-mutants", "--locked"], &[]) {
-        eprintln!("cargo-mutants could not be installed");
+    if !ensure("mutants") {
         return false;
     }
     let mut arguments = vec!["mutants", "--package", "postrider-core", "--timeout", "90", "--output", "target"];
