@@ -149,8 +149,10 @@ impl Voice {
         for (said, again) in std::mem::take(&mut self.said).into_iter().filter(|(_, again)| *again > 0) {
             tracing::warn!(account.id = %self.name, failure.repeated = again, "again: {said}");
         }
-        for left in &summary.left {
-            tracing::info!(account.id = %self.name, "left undone: {left}");
+        // One line, and no names of folders: those are for who asks.
+        if !summary.left.is_empty() {
+            let (name, left) = (&self.name, summary.left.len());
+            tracing::info!(account.id = %name, left, "left something undone; `postrider status {name}` says what");
         }
         let at = self.clock.now().wall;
         self.registry.account(&self.name, |line| {
