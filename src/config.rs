@@ -9,4 +9,4 @@ pub mod validate;
 
 pub(crate) use account::is_loopback;
 pub use raw::{Place, Problem};
-pub use validate::{Account, Admin, Config, SecretFrom, load};
+pub use validate::{Account, Admin, Config, SecretFrom, load, places};

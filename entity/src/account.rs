@@ -30,7 +30,7 @@ pub struct Model {
     pub next_attempt_at: Option<i64>,
     /// Raised whenever the cursors are handed out.
     pub incarnation: i64,
-    /// Start of the LIST under which the first folder was opened.
+    /// When the EXAMINE was asked for that opened its first folder.
     pub opened_at: Option<i64>,
     /// Start of the last LIST that lacked nothing.
     pub listed_at: Option<i64>,

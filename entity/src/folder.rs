@@ -23,7 +23,7 @@ pub struct Model {
     pub uidvalidity: i64,
     /// EXISTS of the mark.
     pub exists_count: i64,
-    /// Start of the LIST under which it was opened.
+    /// When its EXAMINE was asked for that opened it.
     pub opened_at: i64,
     /// Start of the last complete pass.
     pub passed_at: Option<i64>,

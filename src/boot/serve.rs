@@ -79,6 +79,9 @@ pub struct Server {
     signals: Signals,
 }
 
+/// Why a config is applied that has not changed.
+const SECRETS: &str = "secrets are read again";
+
 /// A config file that is watched.
 #[derive(Debug)]
 struct Watched {
@@ -247,7 +250,7 @@ impl Server {
                     let ended = if self.file.as_mut().is_some_and(Watched::has_settled) {
                         self.reload("the file has changed").await
                     } else if self.followed.has_new_secret() {
-                        self.apply(self.followed.config().clone(), "secrets are read again").await
+                        self.apply(self.followed.config().clone(), SECRETS).await
                     } else {
                         false
                     };
@@ -306,6 +309,10 @@ impl Server {
                 self.engine.registry().does("root/config", "running", "", None);
                 metrics::gauge!(names::CONFIG_IN_FORCE).set(1.0);
                 let (changed, gone) = (edit.changed.len(), edit.gone.len());
+                // A secret that is missing is looked for again and again.
+                if why == SECRETS && changed + gone == 0 {
+                    return false;
+                }
                 tracing::info!(
                     "{why}: in force; {changed} account(s) new or changed{}, {gone} gone{}",
                     named(&edit.changed),

@@ -52,16 +52,10 @@ fn say(problems: &[Problem]) -> Exit {
     Exit::Usage
 }
 
-/// Reads a config file and starts the log.
-fn read(file: &Path) -> Result<Config, Exit> {
+/// Reads a config file, starts the log, says the warnings.
+pub(super) fn from_file(file: &Path) -> Result<Config, Exit> {
     let config = config::load(file, variables()).map_err(|problems| say(&problems))?;
     start_log(&config)?;
-    Ok(config)
-}
-
-/// The same, and says the warnings: for who works with the accounts, not for who only asks.
-pub(super) fn from_file(file: &Path) -> Result<Config, Exit> {
-    let config = read(file)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
@@ -104,13 +98,32 @@ pub(super) fn resolve(file: Option<&PathBuf>, data: Option<&PathBuf>, direct: &D
     Ok(config)
 }
 
+/// The config for looking at a mirror: only its places matter, and an edit that is refused is no reason not to look.
+fn read_places(file: &Path) -> Result<Config, Exit> {
+    let config = match config::load(file, variables()) {
+        Ok(config) => config,
+        Err(problems) if !file.exists() => return Err(say(&problems)),
+        Err(problems) => {
+            say(&problems);
+            let config = config::places(file, variables());
+            eprintln!(
+                "this config is refused, and a server goes on with the one it had; this is about {}",
+                config.data_dir.display()
+            );
+            config
+        }
+    };
+    start_log(&config)?;
+    Ok(config)
+}
+
 /// The config for reading a mirror: only its places matter.
 pub(super) fn places(mirror: &Mirror) -> Result<Config, Exit> {
     let default = PathBuf::from("config.toml");
     match (&mirror.config, &mirror.data) {
-        (Some(file), _) => read(file),
+        (Some(file), _) => read_places(file),
         (None, Some(dir)) => Ok(without_file(dir)),
-        (None, None) if default.exists() => read(&default),
+        (None, None) if default.exists() => read_places(&default),
         (None, None) => Ok(without_file(Path::new("data"))),
     }
 }

@@ -43,7 +43,17 @@ impl Stored {
             eprintln!("there is no account {name}");
             return Err(Exit::Usage);
         }
-        values(rows.iter().map(AccountView::stored))
+        let mut accounts = values(rows.iter().map(AccountView::stored))?;
+        for account in accounts.iter_mut().filter_map(Value::as_object_mut) {
+            // What would happen next does not, while nobody runs.
+            if !matches!(account.get("state").and_then(Value::as_str), Some("paused" | "removed")) {
+                account.insert("what_next".into(), "nothing while no server runs".into());
+            }
+            if account.get("to_do").and_then(Value::as_str) == Some("nothing") {
+                account.insert("to_do".into(), "`postrider serve` goes on with it".into());
+            }
+        }
+        Ok(accounts)
     }
 
     /// What could not be done.

@@ -146,6 +146,16 @@ const SETTINGS: &[&str] = &[
     "recovery.first_wait",
 ];
 
+/// As much of a config that [`load`] refuses as says where the mirror is: what cannot be read has its default.
+#[must_use]
+pub fn places(file: &Path, variables: impl Iterator<Item = (String, String)>) -> Config {
+    // Whoever asks has been told already why it is refused.
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let mut raw = Raw::read(file, &text);
+    raw.environment(SETTINGS, variables);
+    settings(&raw, file, file.parent().unwrap_or(Path::new("")), &mut Vec::new())
+}
+
 /// Reads and checks a config file and the environment.
 ///
 /// # Errors

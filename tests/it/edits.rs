@@ -2,7 +2,7 @@
 
 use crate::support::binary::{Postrider, account};
 use crate::support::check::{ask, locked, rows, state};
-use crate::support::mail::{blocking, note, seed, serve};
+use crate::support::mail::{blocking, note, seed, serve, serve_well};
 use crate::support::served::{head, until, wait_until};
 use std::fs;
 
@@ -267,6 +267,32 @@ async fn too_little_room_stops_the_intake_and_is_said() {
         let served = postrider.serve(&[]);
         served.settle(&postrider, "u", &mailbox);
         served.stop();
+    })
+    .await;
+}
+
+/// After a stop the database still says what an account waits for; a config that is refused does not keep anybody from looking.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_looks_after_a_stop_is_told_the_truth() {
+    let mailbox = seed::mailbox(61, 3);
+    let server = serve_well("u", &mailbox).await;
+    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let config = format!("{}{}{}", head(), account("u", server.port(), "pw"), account("gone", dead, "pw"));
+    let postrider = Postrider::new(&config);
+    blocking(move || {
+        let served = postrider.serve(&[]);
+        served.wait_for_state("u", "idle");
+        served.wait_for_state("gone", "waiting");
+        std::fs::write(postrider.path("config.toml"), format!("{config}[unknown]\nkey = 1\n")).unwrap();
+        let told = postrider.run(&["status", "u"]).exits(0);
+        assert!(told.stderr.contains("config.toml:") && told.stderr.contains("is refused"), "{}", told.stderr);
+        assert!(told.stdout.contains("idle"), "{}", told.stdout);
+        served.stop();
+        std::fs::write(postrider.path("config.toml"), &config).unwrap();
+        let told = postrider.run(&["status", "gone"]).exits(0).stdout;
+        assert!(told.contains("waiting") && told.contains("refused"), "{told}");
+        let told = postrider.run(&["status", "u"]).exits(0).stdout;
+        assert!(told.contains("nothing while no server runs") && told.contains("postrider serve"), "{told}");
     })
     .await;
 }

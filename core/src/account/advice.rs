@@ -44,8 +44,8 @@ pub fn advice(state: &str, class: Option<Class>, stands: bool) -> Advice {
             "`postrider reset-errors ACCOUNT` tries again; please report it with the log line",
         ),
         ("failed", _) => told(
-            "nothing before the config or a certificate changes",
-            "mend what `why` names; `postrider check` tries it, `postrider reset-errors ACCOUNT` starts it again",
+            "it is looked at hourly, and at once when the config or a password file changes",
+            "mend what `why` names; `postrider check` tries it, `postrider sync-now ACCOUNT` looks at once",
         ),
         ("throttled", _) => told(AGAIN, "nothing: the server asked for less, and it is left in peace until then"),
         (_, Some(Class::Network | Class::Timeout)) => told(

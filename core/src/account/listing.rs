@@ -27,6 +27,8 @@ pub(super) const GOES_LAST: u32 = 2;
 #[derive(Debug, Default)]
 pub(super) struct Work {
     pub(super) started: Micros,
+    /// When the new folder was asked for that is being opened.
+    pub(super) asked: Micros,
     lost: VecDeque<FolderId>,
     pub(super) fresh: VecDeque<ListedFolder>,
     excluded: BTreeSet<FolderId>,
@@ -270,7 +272,7 @@ impl Run {
         }
     }
 
-    pub(super) fn next_folder(&mut self, work: Work, now: Now, out: &mut Vec<Action>) {
+    pub(super) fn next_folder(&mut self, mut work: Work, now: Now, out: &mut Vec<Action>) {
         if let Some(id) = work.lost.front().copied() {
             if let Some(folder) = self.folders.get_mut(&id) {
                 folder.looked = true;
@@ -290,6 +292,7 @@ impl Run {
                 return;
             }
             let request = Request::Examine { remote_id: fresh.remote_id.clone() };
+            work.asked = self.stamp(now);
             self.listing = Listing::Examining(work);
             self.ask(self.owner(), request, out);
         } else if work.unacked > 0 {

@@ -68,7 +68,8 @@ impl Run {
         work.inbox |= is_inbox(&folder);
         work.unacked += 1;
         let mark = Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
-        let (uidvalidity, started) = (examined.uidvalidity, work.started);
+        // Not the LIST's begin: what another folder still showed since may have come here before this was asked.
+        let (uidvalidity, started) = (examined.uidvalidity, work.asked);
         self.commit(self.owner(), Change::Open { folder, uidvalidity, mark, started, newest }, now, out);
         if waits || work.unacked >= OPENINGS {
             self.listing = Listing::Opening(work);

@@ -177,6 +177,7 @@ impl Ledger {
         self.changed_messages.insert(id);
         let (was_deleted, was_limbo, last_folder) =
             (row.deleted_at.is_some(), row.limbo_since.is_some(), row.last_folder);
+        let forgotten = row.last_sight.is_none();
         if was_deleted || was_limbo {
             row.deleted_at = None;
             row.limbo_since = None;
@@ -185,7 +186,7 @@ impl Ledger {
             self.tell(EventKind::MessageRestored, What::State, place, id, false);
         } else if was_limbo && last_folder != Some(folder.id) {
             self.tell(EventKind::MessageMoved, What::State, place, id, false);
-        } else if was_limbo && last_flags.as_ref() != Some(&fetched.flags) {
+        } else if was_limbo && (forgotten || last_flags.as_ref() != Some(&fetched.flags)) {
             self.tell(EventKind::MessageUpdated, What::State, place, id, false);
         } else if !was_limbo {
             // A copy is old by its own place: what lay in a folder of the first LIST when it was opened.
@@ -223,9 +224,16 @@ impl Ledger {
         let place = (row.folder, row.uidvalidity, row.uid);
         if let Some(old) = self.locations.get(&place)
             && old.message != row.message
-            && let Some(places) = self.places.get_mut(&old.message)
         {
-            places.remove(&place);
+            let before = old.message;
+            if let Some(places) = self.places.get_mut(&before) {
+                places.remove(&place);
+            }
+            // What was told of it there goes with the row: nobody knows it any more, and when it is found again it is told.
+            if let Some(message) = self.messages.get_mut(&before).filter(|m| m.limbo_since.is_some()) {
+                message.last_sight = None;
+                self.changed_messages.insert(before);
+            }
         }
         self.changed_locations.insert(place);
         self.load_location(row);

@@ -17,7 +17,7 @@ pub struct AccountRow {
     pub id: AccountId,
     /// Raised whenever the cursors are handed out.
     pub incarnation: Incarnation,
-    /// Start of the LIST under which the first folder was opened.
+    /// When the EXAMINE was asked for that opened its first folder.
     pub opened_at: Option<Micros>,
     /// Start of the last LIST that was complete and lacked nothing.
     pub listed_at: Option<Micros>,
@@ -114,7 +114,7 @@ pub struct FolderRow {
     pub live: Live,
     /// The backfill lane.
     pub backfill: Backfill,
-    /// Start of the LIST under which it was opened.
+    /// When its EXAMINE was asked for that opened it.
     pub opened_at: Micros,
     /// Start of the last complete pass.
     pub passed_at: Option<Micros>,

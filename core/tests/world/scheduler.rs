@@ -438,7 +438,7 @@ impl World {
                 Work::Ask(..) => others += 1,
             }
         }
-        if pages > self.settings.pages_in_flight || others > 3 || opens > 6 {
+        if pages > 2 * self.settings.pages_in_flight || others > 3 || opens > 6 {
             self.store.rash.push(format!("a session is asked for {pages} pages, {opens} folders and {others} answers"));
         }
     }

@@ -30,7 +30,14 @@ impl Follower {
     pub(super) fn command(&mut self, command: Command, now: Now, out: &mut Vec<Output>) {
         let working = matches!(self.stage, Stage::Working(_));
         match command {
-            Command::Stop if working => self.end_run(After::End, now, out),
+            Command::Stop if working => {
+                // What it waits for is not forgotten with the process.
+                let status = self.status();
+                if matches!(status.state, "waiting" | "throttled") && !self.rules.once {
+                    out.push(Output::Persist { state: status.state, reason: status.reason, event: None });
+                }
+                self.end_run(After::End, now, out);
+            }
             Command::Stop => self.end(out),
             Command::Pause if working => {
                 // Durable before the run has settled: a crash in between must not forget it.

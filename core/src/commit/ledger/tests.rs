@@ -166,3 +166,18 @@ fn old_mail_is_below_the_boundary_or_older_than_the_first_opening() {
         assert_eq!(is_old(&folder, &account, uid, date), old, "{uid} {date:?} in a folder that came later");
     }
 }
+
+/// Two copies ended, one of their UIDs was used again: what was told last of the mail is not known any more.
+#[test]
+fn what_was_told_of_a_used_uid_is_told_anew() {
+    let (account, folder) = folder();
+    let mut ledger = Ledger::new(1);
+    ledger.begin(&folder, &account, &Fetched { flags: Flags::new(["x"]), ..mail(10, 1, 1) }, Micros(1));
+    ledger.begin(&folder, &account, &mail(11, 1, 1), Micros(1));
+    ledger.end(&folder, 10, Micros(2));
+    ledger.end(&folder, 11, Micros(2));
+    ledger.begin(&folder, &account, &mail(11, 2, 1), Micros(3));
+    ledger.take_writes();
+    ledger.begin(&folder, &account, &Fetched { flags: Flags::new(["x"]), ..mail(12, 1, 1) }, Micros(4));
+    assert_eq!(kinds(&mut ledger), [(EventKind::MessageUpdated, What::State, false)]);
+}
