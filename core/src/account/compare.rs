@@ -97,11 +97,12 @@ impl Run {
         let estimated = self.account.sizes_estimated;
         let Some(mut comparing) = self.take_comparing(id) else { return };
         for row in theirs {
-            if comparing.ours.get(&row.uid).is_some_and(|ours| differs(ours, row, estimated)) {
+            if comparing.ours.remove(&row.uid).is_some_and(|ours| differs(&ours, row, estimated)) {
                 comparing.seen.used_again.insert(row.uid);
             }
         }
-        comparing.ours.clear();
+        // What was listed and is not told now: nobody knows whose it was.
+        comparing.seen.unsure.extend(std::mem::take(&mut comparing.ours).into_keys());
         self.compare_next(id, comparing, out);
     }
 

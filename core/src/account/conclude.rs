@@ -100,7 +100,8 @@ impl Run {
         for (uid, told) in seen.rows.iter() {
             let differs = rows.living.get(uid).map_or_else(|| on_their_way.contains(uid), |held| held != told);
             // The flags of another mail are not ours.
-            if differs && !folder.fresher.contains(uid) && !seen.used_again.contains(uid) {
+            let other = seen.used_again.contains(uid) || seen.unsure.contains(&uid);
+            if differs && !folder.fresher.contains(uid) && !other {
                 flags.insert(uid, told.clone());
             }
         }
@@ -151,7 +152,14 @@ impl Run {
             let top = listed.union(&known.minus(&gone)).last().map_or(1, |uid| uid.saturating_add(1));
             Rewind { from: folder.row.live.uidnext, to: top }
         });
-        let held = !ruling.held.is_empty() || misfit.is_some();
+        let held = !ruling.held.is_empty() || misfit.is_some() || !seen.unsure.is_empty();
+        if !seen.unsure.is_empty() {
+            self.second_look = true;
+            let n = seen.unsure.len();
+            let text =
+                format!("folder {}: {n} messages could not be compared; looked at again next time", folder.row.path);
+            leave(&mut self.left, text);
+        }
         folder.pass = Some(Pass::Settling(Box::new(Settling {
             seen,
             flags: Pending::new(flags),

@@ -14,6 +14,7 @@ use crate::mail::cursor::Mark;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::time::{Micros, Now};
+use std::collections::BTreeSet;
 
 /// What a pass saw.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub(super) struct Seen {
     pub(super) fell: bool,
     /// UIDs that we hold, under which another mail lies now.
     pub(super) used_again: UidSet,
+    /// UIDs that we hold, of which it is not known what lies there: the folder is looked at again.
+    pub(super) unsure: BTreeSet<u32>,
 }
 
 impl Seen {
@@ -231,8 +234,8 @@ impl Run {
         }
         folder.chain = folder.row.live.uidnext;
         let arrived: UidSet = listed.minus(&UidSet::range(1, folder.chain.saturating_sub(1)));
-        let used_again = UidSet::new();
-        let seen = Seen { started, examined, rows, unproved, misfit, kept, surplus, fell, used_again };
+        let (used_again, unsure) = (UidSet::new(), BTreeSet::new());
+        let seen = Seen { started, examined, rows, unproved, misfit, kept, surplus, fell, used_again, unsure };
         self.compare_or_go_on(id, seen, arrived, out);
     }
 
