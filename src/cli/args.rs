@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Version and commit of this program.
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BUILD_COMMIT"), ")");
+pub(super) const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BUILD_COMMIT"), ")");
 
 /// An always-on email sync server: a faithful, provable mirror of every mailbox in a database you own.
 #[derive(Debug, Parser)]
@@ -53,6 +53,7 @@ pub enum Command {
     /// Print a config to begin with.
     ConfigExample,
     /// Print the names of the fault points (test builds abort there).
+    #[command(hide = true)]
     Faults,
 }
 

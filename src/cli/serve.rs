@@ -2,7 +2,7 @@
 
 use crate::boot::look::look;
 use crate::boot::serve::{ServeError, Server, Start, recorder};
-use crate::cli::args::ServeArgs;
+use crate::cli::args::{ServeArgs, VERSION};
 use crate::cli::exit::Exit;
 use crate::cli::names::from_file;
 use crate::cli::sync::interrupted;
@@ -38,7 +38,7 @@ pub(super) async fn run(args: ServeArgs) -> Exit {
     match Server::start(start, metrics).await {
         Ok(server) => {
             tracing::info!(
-                "{accounts} account(s); the admin API is at {}, its token in {data}/admin.token",
+                "postrider {VERSION} on {data}: {accounts} account(s); the admin API is at {}, its token in {data}/admin.token",
                 server.url()
             );
             ended(server.run(at_once).await)
