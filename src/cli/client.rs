@@ -4,7 +4,7 @@ use crate::admin::{address, token};
 use crate::boot::lock::is_held;
 use crate::cli::args::{ClientArgs, Mirror};
 use crate::cli::exit::Exit;
-use crate::cli::names::places;
+use crate::cli::names::{acting, places};
 use crate::config::Config;
 use reqwest::{Certificate, Method, StatusCode};
 use serde_json::Value;
@@ -30,9 +30,18 @@ pub(super) enum Trouble {
     Said(Exit),
 }
 
-/// The config that a client command is about.
+fn mirror_of(args: &ClientArgs) -> Mirror {
+    Mirror { config: args.config.clone(), data: args.data.clone() }
+}
+
+/// The config that a command is about which changes something.
 pub(super) fn config_of(args: &ClientArgs) -> Result<Config, Exit> {
-    places(&Mirror { config: args.config.clone(), data: args.data.clone() })
+    acting(&mirror_of(args))
+}
+
+/// The config that a command is about which only looks.
+pub(super) fn seen_by(args: &ClientArgs) -> Result<Config, Exit> {
+    places(&mirror_of(args))
 }
 
 fn said(text: &str, exit: Exit) -> Trouble {

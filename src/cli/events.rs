@@ -1,7 +1,7 @@
 //! `events`: the feed, a JSON object a line.
 
 use crate::cli::args::EventsArgs;
-use crate::cli::client::{Client, Trouble, config_of, exit_of, near_or_none};
+use crate::cli::client::{Client, Trouble, exit_of, near_or_none, seen_by};
 use crate::cli::exit::Exit;
 use crate::cli::offline::Stored;
 use crate::cli::out::say_line;
@@ -16,7 +16,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// Runs the command.
 pub(super) async fn run(args: EventsArgs) -> Exit {
-    let config = match config_of(&args.client) {
+    let config = match seen_by(&args.client) {
         Ok(config) => config,
         Err(exit) => return exit,
     };

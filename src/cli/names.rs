@@ -98,7 +98,14 @@ pub(super) fn resolve(file: Option<&PathBuf>, data: Option<&PathBuf>, direct: &D
     Ok(config)
 }
 
-/// The config for looking at a mirror: only its places matter, and an edit that is refused is no reason not to look.
+/// A config that must be whole: who acts does so on the mirror that it names, and on no other.
+fn read_whole(file: &Path) -> Result<Config, Exit> {
+    let config = config::load(file, variables()).map_err(|problems| say(&problems))?;
+    start_log(&config)?;
+    Ok(config)
+}
+
+/// The config for looking at a mirror: an edit that is refused is no reason not to look.
 fn read_places(file: &Path) -> Result<Config, Exit> {
     let config = match config::load(file, variables()) {
         Ok(config) => config,
@@ -117,15 +124,24 @@ fn read_places(file: &Path) -> Result<Config, Exit> {
     Ok(config)
 }
 
-/// The config for reading a mirror: only its places matter.
-pub(super) fn places(mirror: &Mirror) -> Result<Config, Exit> {
-    let default = PathBuf::from("config.toml");
+fn of(mirror: &Mirror, read: impl Fn(&Path) -> Result<Config, Exit>) -> Result<Config, Exit> {
+    let default = Path::new("config.toml");
     match (&mirror.config, &mirror.data) {
-        (Some(file), _) => read_places(file),
+        (Some(file), _) => read(file),
         (None, Some(dir)) => Ok(without_file(dir)),
-        (None, None) if default.exists() => read_places(&default),
+        (None, None) if default.exists() => read(default),
         (None, None) => Ok(without_file(Path::new("data"))),
     }
+}
+
+/// The config for reading a mirror: only its places matter.
+pub(super) fn places(mirror: &Mirror) -> Result<Config, Exit> {
+    of(mirror, read_places)
+}
+
+/// The config for acting on a mirror through its server.
+pub(super) fn acting(mirror: &Mirror) -> Result<Config, Exit> {
+    of(mirror, read_whole)
 }
 
 /// `imaps://user@host[:port]`; `imap://` is plain on loopback, STARTTLS elsewhere.

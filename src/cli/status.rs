@@ -1,7 +1,7 @@
 //! `status` and `accounts`: a table from the server, or, while none runs, from the database; and one account in full.
 
 use crate::cli::args::{ClientArgs, StatusArgs};
-use crate::cli::client::{Client, Trouble, config_of, exit_of, in_path, near_or_none};
+use crate::cli::client::{Client, Trouble, exit_of, in_path, near_or_none, seen_by};
 use crate::cli::exit::Exit;
 use crate::cli::offline::Stored;
 use crate::cli::out::{say, say_line, say_raw};
@@ -21,7 +21,7 @@ const SHOWN: usize = 20;
 
 /// Runs `status`.
 pub(super) async fn run(args: StatusArgs) -> Exit {
-    let config = match config_of(&args.client) {
+    let config = match seen_by(&args.client) {
         Ok(config) => config,
         Err(exit) => return exit,
     };

@@ -1,7 +1,7 @@
 //! Verbs: pause, resume, cancel, reset errors, sync now; and the ledger. Thin clients of the admin API.
 
 use crate::cli::args::{ClientArgs, FailuresArgs, SyncNowArgs, VerbArgs};
-use crate::cli::client::{Client, Trouble, config_of, exit_of, in_path, near_or_none};
+use crate::cli::client::{Client, Trouble, config_of, exit_of, in_path, near_or_none, seen_by};
 use crate::cli::exit::Exit;
 use crate::cli::offline::Stored;
 use crate::cli::out::{say, say_line};
@@ -98,7 +98,7 @@ pub(super) async fn sync_now(args: SyncNowArgs) -> Exit {
 
 /// The open rows of the ledger, and the accounts that are in trouble as a whole.
 async fn ledger(args: &FailuresArgs) -> Result<(Vec<Value>, Vec<String>), Exit> {
-    let config = config_of(&args.client)?;
+    let config = seen_by(&args.client)?;
     let account = args.account.as_deref();
     let (items, accounts) = match near_or_none(&config)? {
         Some(client) => {

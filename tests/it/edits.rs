@@ -287,6 +287,10 @@ async fn who_looks_after_a_stop_is_told_the_truth() {
         let told = postrider.run(&["status", "u"]).exits(0);
         assert!(told.stderr.contains("config.toml:") && told.stderr.contains("is refused"), "{}", told.stderr);
         assert!(told.stdout.contains("idle"), "{}", told.stdout);
+        // To look is one thing; nothing is done on a mirror that a refused config may not name.
+        postrider.run(&["pause", "u"]).exits(2);
+        postrider.run(&["account", "purge", "u", "--yes"]).exits(2);
+        assert_eq!(served.state("u"), "idle");
         served.stop();
         std::fs::write(postrider.path("config.toml"), &config).unwrap();
         let told = postrider.run(&["status", "gone"]).exits(0).stdout;

@@ -31,7 +31,7 @@ impl Follower {
         let working = matches!(self.stage, Stage::Working(_));
         match command {
             Command::Stop if working => {
-                // What it waits for is not forgotten with the process.
+                // What it waits for is not forgotten with the process. A run that is being ended waits for nothing.
                 let status = self.status();
                 if matches!(status.state, "waiting" | "throttled") && !self.rules.once {
                     out.push(Output::Persist { state: status.state, reason: status.reason, event: None });

@@ -322,19 +322,26 @@ fn an_inbox_that_is_left_out_is_not_watched() {
 /// What an account waits for outlives the process: else nobody could tell after a stop.
 #[test]
 fn a_stop_keeps_what_is_waited_for() {
-    let mut f = resting();
-    f.step(Input::Command(Command::SyncNow), at(5));
-    f.step(Input::Machine(f.run(), snapshot()), at(5));
-    f.main = None;
-    let refused = || Failure::new(Class::Network, Reach::Endpoint, Provenance::Local, "connection refused");
-    f.step(
-        Input::Machine(f.run(), Event::Answered { token: crate::account::machine::Token(1), answer: Err(refused()) }),
-        at(6),
-    );
-    assert_eq!(f.status().state, "waiting");
+    let waiting = || {
+        let mut f = resting();
+        f.step(Input::Command(Command::SyncNow), at(5));
+        f.step(Input::Machine(f.run(), snapshot()), at(5));
+        f.main = None;
+        let refused = Failure::new(Class::Network, Reach::Endpoint, Provenance::Local, "connection refused");
+        let token = crate::account::machine::Token(1);
+        f.step(Input::Machine(f.run(), Event::Answered { token, answer: Err(refused) }), at(6));
+        assert_eq!(f.status().state, "waiting");
+        f
+    };
+    let mut f = waiting();
     let out = f.step(Input::Command(Command::Stop), at(7));
     let kept = |o: &Output| matches!(o, Output::Persist { state: "waiting", reason, .. } if reason.contains("refused"));
     assert!(out.iter().any(kept), "{out:?}");
+    // A pause that is settling has the last word.
+    let mut f = waiting();
+    f.step(Input::Command(Command::Pause), at(7));
+    let out = f.step(Input::Command(Command::Stop), at(7));
+    assert!(!out.iter().any(kept), "{out:?}");
     let out = resting().step(Input::Command(Command::Stop), at(7));
     assert!(!out.iter().any(|o| matches!(o, Output::Persist { .. })), "who is well has nothing to keep: {out:?}");
 }
