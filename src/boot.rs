@@ -1,5 +1,6 @@
 //! Putting parts together: the lock of the data folder, the engine, the server around it, edits of the config.
 
+mod drift;
 pub mod edit;
 mod follow;
 pub mod lock;

@@ -414,8 +414,14 @@ impl AccountState {
         self.requests += 1;
         let (number, account) = (self.requests, me.clone());
         let reply = ReplyTo::new(move |answer: Option<Result<SessionLease, Failure>>| {
-            let gone =
-                || Failure::new(Class::Network, Reach::Session, Provenance::Local, "the session ended before it began");
+            let gone = || {
+                Failure::new(
+                    Class::Network,
+                    Reach::Session,
+                    Provenance::Local,
+                    "the session broke off inside postrider before it began (the log tells of a panic; please report it)",
+                )
+            };
             let leased = answer.unwrap_or_else(|| Err(gone()));
             drop(account.cast(AccountMsg::Leased(number, leased)));
         });

@@ -6,8 +6,8 @@ use crate::admin::token::{TokenError, Tokens};
 use crate::admin::{Door, NotPurged, Operator, Shared, Soon, address};
 use crate::bodies::PackDir;
 use crate::boot::follow::{Followed, Look, Refused, look_at};
-use crate::boot::space;
 use crate::boot::wiring::{Engine, StartError, Switchboard};
+use crate::boot::{drift::Drift, space};
 use crate::config::{Config, Problem};
 use crate::store::actor::Control;
 use crate::store::{Done, Reader};
@@ -226,7 +226,7 @@ impl Server {
     /// When the tree ended by itself.
     pub async fn run(mut self, at_once: impl FnOnce() + Send + 'static) -> Result<(), ServeError> {
         tell_systemd(&[sd_notify::NotifyState::Ready]);
-        let mut looks = 0_u32;
+        let (mut looks, mut drift) = (0_u32, Drift::new(self.engine.registry().clock().now()));
         let ended = loop {
             let heard = tokio::select! {
                 heard = self.signals.hear() => heard,
@@ -247,6 +247,7 @@ impl Server {
                 }
                 Heard::Look => {
                     looks = looks.wrapping_add(1);
+                    drift.look(self.engine.registry().clock().now());
                     let ended = if self.file.as_mut().is_some_and(Watched::has_settled) {
                         self.reload("the file has changed").await
                     } else if self.followed.has_new_secret() {

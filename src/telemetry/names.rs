@@ -36,6 +36,8 @@ pub const UNPROVED_FOLDERS: &str = "postrider_unproved_folders";
 pub const THROTTLE_WAIT: &str = "postrider_throttle_wait_seconds_total";
 /// Octets free where bodies and database lie (the smaller number).
 pub const FREE_BYTES: &str = "postrider_free_bytes";
+/// Jumps of the wall clock.
+pub const CLOCK_JUMPS: &str = "postrider_clock_jumps_total";
 /// 1 while the config in force is the file's.
 pub const CONFIG_IN_FORCE: &str = "postrider_config_last_reload_successful";
 /// Always 1; its labels say what runs.
@@ -53,6 +55,7 @@ pub fn describe() {
     describe_counter!(ACTOR_RESTARTS, "Actors that were started again, by kind and class");
     describe_counter!(THROTTLE_WAIT, "Seconds that accounts waited because a server asked for less");
     describe_histogram!(STORE_COMMIT, "Seconds that a transaction took");
+    describe_counter!(CLOCK_JUMPS, "Jumps of the wall clock by a minute or more");
     describe_gauge!(ACCOUNTS, "Accounts by public state");
     describe_gauge!(ACCOUNT_LAG, "Seconds since the live end of an account was last proved");
     describe_gauge!(BACKFILL_REMAINING, "Messages that the runs under way still have to read");
@@ -64,6 +67,7 @@ pub fn describe() {
     describe_gauge!(BUILD_INFO, "Version and commit of what runs; always 1");
     gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION"), "commit" => env!("BUILD_COMMIT")).set(1.0);
     gauge!(CONFIG_IN_FORCE).set(1.0);
+    counter!(CLOCK_JUMPS).increment(0);
     for class in Class::ALL {
         for reach in Reach::ALL {
             counter!(FAILURES, "class" => class.as_str(), "reach" => reach.as_str()).increment(0);

@@ -137,9 +137,11 @@ async fn a_clock_that_jumps_causes_no_storm() {
         let served = postrider.serve(&[("POSTRIDER_CLOCK", file.to_str().unwrap())]);
         served.settle(&postrider, "u", &mailbox);
         wait_until("a watch", || served.account("u")["push"] == "idle" && served.state("u") == "idle");
-        for (n, jump) in ["86400", "82800", "0"].into_iter().enumerate() {
+        let jumps = [("86400", "+86400 s"), ("82800", "-3600 s"), ("0", "-82800 s")];
+        for (n, (jump, said)) in jumps.into_iter().enumerate() {
             let before = server.log().len();
             std::fs::write(&file, jump).unwrap();
+            wait_until("its line in the log", || served.running.stderr().contains(&format!("jumped by {said}")));
             mailbox.append("INBOX", note(&format!("jump {n}")).dated("01-Feb-2031 10:00:00 +0000"));
             until(&postrider.database(), &format!("SELECT count(*) AS x FROM message WHERE subject = 'jump {n}'"), "1");
             let uid = *mailbox.lock()["INBOX"].mail.keys().last().unwrap();
@@ -153,6 +155,7 @@ async fn a_clock_that_jumps_causes_no_storm() {
         }
         let logins = server.log().iter().filter(|l| l.starts_with("AUTHENTICATE")).count();
         assert!(logins <= 2, "{logins} logins");
+        assert!(served.metric("postrider_clock_jumps_total") >= 3.0);
         served.stop();
         equal(&postrider, "u", &mailbox);
     })
