@@ -3,6 +3,9 @@
 //! No runtime, no network, no database, no clock, no randomness: the manifest has none of them. The shells around it
 //! pass time and answers in and carry out the actions that come back.
 
+#[macro_use]
+mod words;
+
 pub mod account;
 pub mod batch;
 pub mod commit;
@@ -14,4 +17,5 @@ pub mod mime;
 pub mod pool;
 pub mod recovery;
 pub mod roster;
+pub mod standing;
 pub mod time;

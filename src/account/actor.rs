@@ -19,6 +19,7 @@ use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::change::{Answer, Request};
 use postrider_core::mail::id::AccountId;
 use postrider_core::recovery::history::History;
+use postrider_core::standing::{EventKind, Standing};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,7 +59,7 @@ pub struct AccountArgs {
 /// Who watches accounts work.
 pub trait Progress: Send + Sync + std::fmt::Debug {
     /// An account's counters and state now.
-    fn step(&self, account: &str, phase: &'static str, counts: Counts);
+    fn step(&self, account: &str, standing: Standing, counts: Counts);
     /// An account waits before its next try.
     fn waits(&self, account: &str, wait: Duration);
     /// A failure was handled.
@@ -70,7 +71,7 @@ pub trait Progress: Send + Sync + std::fmt::Debug {
 pub struct Unwatched;
 
 impl Progress for Unwatched {
-    fn step(&self, _account: &str, _phase: &'static str, _counts: Counts) {}
+    fn step(&self, _account: &str, _standing: Standing, _counts: Counts) {}
     fn waits(&self, _account: &str, _wait: Duration) {}
     fn failed(&self, _account: &str, _failure: &Failure) {}
 }
@@ -262,7 +263,7 @@ impl AccountState {
                 let number = self.ticks;
                 me.send_after(wait, move || AccountMsg::Ticked(number));
             }
-            Output::Persist { state, reason, event } => self.persist(state, reason, event),
+            Output::Persist { standing, reason, event } => self.persist(standing, reason, event),
             Output::Ended(summary) => {
                 self.voice.ended(&summary, self.follower.history());
                 self.keep_history(&summary);
@@ -276,8 +277,7 @@ impl AccountState {
                 self.last = Some(*summary);
             }
             Output::Done => {
-                let nothing =
-                    || Summary::of(postrider_core::account::summary::Outcome::Cancelled, self.follower.history());
+                let nothing = || Summary::of(postrider_core::standing::Outcome::Cancelled, self.follower.history());
                 let summary = self.last.take().unwrap_or_else(nothing);
                 self.answer();
                 self.done = true;
@@ -349,10 +349,10 @@ impl AccountState {
     }
 
     /// Writes a state that no run writes; a command that asked for it is answered when it is durable.
-    fn persist(&mut self, state: &'static str, reason: String, event: Option<&'static str>) {
+    fn persist(&mut self, standing: Standing, reason: String, event: Option<EventKind>) {
         let account = self.args.name.clone();
         let asked = std::mem::take(&mut self.obeyed);
-        let status = Status { state, reason: reason.clone(), class: None, stands: false, next: None };
+        let status = Status { standing, reason: reason.clone(), class: None, stalled: false, next: None };
         let told = (status, self.follower.runs().1);
         let reply = ReplyTo::new(move |answer| {
             let done = matches!(answer, Some(Ok(_)));
@@ -361,7 +361,7 @@ impl AccountState {
                 reply.send(if done { Ok(told.clone()) } else { refused() });
             }
         });
-        let control = Control::State { account, state, reason, event, parked_for: None };
+        let control = Control::Stand { account, standing, reason, event, parked_for: None };
         self.args.store.send(StoreMsg::Control(control, reply));
     }
 

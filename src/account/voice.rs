@@ -5,9 +5,10 @@ use crate::clock::Clock;
 use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
 use postrider_core::account::follow::{Follower, Status};
-use postrider_core::account::summary::{Counts, Outcome, Summary};
+use postrider_core::account::summary::{Counts, Summary};
 use postrider_core::failure::{Class, Failure};
 use postrider_core::recovery::history::History;
+use postrider_core::standing::{Outcome, Push, Standing};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +35,7 @@ pub(super) struct Voice {
     /// Since when it is in trouble that was told.
     trouble: Option<Duration>,
     /// Folders or mails stand still, and it was told.
-    stands: bool,
+    stalled: bool,
 }
 
 impl Voice {
@@ -51,7 +52,7 @@ impl Voice {
             runs: 0,
             throttled: false,
             trouble: None,
-            stands: false,
+            stalled: false,
         }
     }
 
@@ -63,16 +64,16 @@ impl Voice {
             self.count(counts);
         }
         self.tell_turns(&status, now.mono);
-        self.progress.step(&self.name, status.state, counts.unwrap_or(self.before));
+        self.progress.step(&self.name, status.standing, counts.unwrap_or(self.before));
         let next = status.next.map(|at| now.wall.plus(at.saturating_sub(now.mono)));
         let (before, folders) = (self.before, follower.folders());
         let ended = follower.runs().0;
         let fresh = std::mem::replace(&mut self.runs, ended) != ended;
         self.registry.account(&self.name, |line| {
-            line.state = status.state;
+            line.standing = status.standing;
             status.reason.clone_into(&mut line.reason);
             line.class = status.class;
-            line.stands = status.stands;
+            line.stalled = status.stalled;
             line.next_attempt_at = next;
             line.run = counts.map(|_| before);
             line.runs = follower.runs();
@@ -83,34 +84,34 @@ impl Voice {
                 line.folders = Arc::new(folders.to_vec());
             }
         });
-        let step = match (status.state, follower.push()) {
-            ("idle", "idle") => "look when told, or on schedule",
-            ("idle", _) => "look on schedule",
-            ("waiting" | "throttled", _) => "try again",
-            ("paused" | "needs_reauth" | "failed", _) => "none before something changes",
-            _ => "",
+        let step = match (status.standing, follower.push()) {
+            (Standing::Idle, Push::Idle) => "look when told, or on schedule",
+            (Standing::Idle, Push::Poll) => "look on schedule",
+            (Standing::Waiting | Standing::Throttled, _) => "try again",
+            (Standing::Paused | Standing::NeedsReauth | Standing::Failed, _) => "none before something changes",
+            (Standing::Starting | Standing::Running | Standing::Removed, _) => "",
         };
-        self.registry.does(&self.path, status.state, step, next);
+        self.registry.does(&self.path, status.standing.as_str(), step, next);
         self.registry.in_flight(&self.path, sessions);
     }
 
     /// What begins and what ends is said, each once.
     fn tell_turns(&mut self, status: &Status, mono: Duration) {
-        match status.state {
-            "waiting" | "throttled" | "needs_reauth" | "failed" => {
+        match status.standing {
+            Standing::Waiting | Standing::Throttled | Standing::NeedsReauth | Standing::Failed => {
                 self.trouble.get_or_insert(mono);
             }
-            "idle" => {
+            Standing::Idle => {
                 if let Some(since) = self.trouble.take() {
                     let seconds = mono.saturating_sub(since).as_secs();
                     tracing::info!(account.id = %self.name, "well again, after {seconds} s of trouble");
                 }
             }
-            _ => {}
+            Standing::Starting | Standing::Running | Standing::Paused | Standing::Removed => {}
         }
-        if status.stands != self.stands && status.state == "idle" {
-            self.stands = status.stands;
-            if status.stands {
+        if status.stalled != self.stalled && status.standing == Standing::Idle {
+            self.stalled = status.stalled;
+            if status.stalled {
                 tracing::warn!(account.id = %self.name, "{}: `postrider failures {}` names them", status.reason, self.name);
             } else {
                 tracing::info!(account.id = %self.name, "nothing stands still any more");

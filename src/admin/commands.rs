@@ -17,7 +17,7 @@ async fn obey(shared: &Shared, id: String, command: Command) -> Told {
     }
     match shared.operator.command(&id, command).await {
         Ok((status, run)) => {
-            let view = StateView { id, state: status.state, reason: status.reason, run };
+            let view = StateView { id, state: status.standing.as_str(), reason: status.reason, run };
             Ok((StatusCode::ACCEPTED, Json(view)))
         }
         Err(Conflict(why)) => Err(Problem::conflict(why)),

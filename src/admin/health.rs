@@ -23,7 +23,7 @@ pub(super) async fn readyz(State(shared): State<Shared>) -> (StatusCode, Json<He
     // No token is asked for here: neither an account nor a server's words are told, only how many are in which state.
     let mut troubled: BTreeMap<&'static str, usize> = BTreeMap::new();
     for (_, line) in wanted.iter().filter(|(_, line)| !line.is_well()) {
-        *troubled.entry(line.state).or_default() += 1;
+        *troubled.entry(line.standing.as_str()).or_default() += 1;
     }
     if !wanted.is_empty() && troubled.values().sum::<usize>() == wanted.len() && !shared.no_sync {
         reasons.push(format!("no account is followed now: all {} are in trouble or starting", wanted.len()));

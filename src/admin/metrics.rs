@@ -7,12 +7,9 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use metrics::gauge;
 use postrider_core::failure::Class;
+use postrider_core::standing::{Activity, Push, Standing};
 use std::time::Duration;
 
-/// Public states of an account.
-const STATES: [&str; 8] = ["starting", "running", "idle", "waiting", "throttled", "paused", "needs_reauth", "failed"];
-/// States of a session.
-const SESSIONS: [&str; 4] = ["connecting", "working", "watching", "leaving"];
 /// Quantiles that are told.
 const QUANTILES: [(&str, f64); 4] = [("0.5", 0.5), ("0.9", 0.9), ("0.99", 0.99), ("1", 1.0)];
 
@@ -29,14 +26,15 @@ pub(super) async fn metrics(State(shared): State<Shared>) -> Response {
 async fn measure(shared: &Shared) -> String {
     let accounts = shared.registry.accounts();
     let mono = shared.registry.clock().now().mono;
-    for state in STATES {
-        let n = accounts.values().filter(|line| line.state == state).count();
-        gauge!(names::ACCOUNTS, "state" => state).set(n as f64);
+    // Who is removed is in no registry.
+    for standing in Standing::ALL.iter().copied().filter(|standing| *standing != Standing::Removed) {
+        let n = accounts.values().filter(|line| line.standing == standing).count();
+        gauge!(names::ACCOUNTS, "state" => standing.as_str()).set(n as f64);
     }
     let followed = || accounts.values().filter(|line| line.is_wanted());
     let ages = followed().map(|line| line.lag(mono)).collect();
     let mut summaries = summary(names::SYNC_LAG, "Seconds since the live end was last proved, over accounts", "", ages);
-    let watched = followed().filter(|line| line.push == "idle").map(|line| line.lag(mono)).collect();
+    let watched = followed().filter(|line| line.push == Push::Idle).map(|line| line.lag(mono)).collect();
     let help = "Seconds since a push channel last proved itself, over accounts that have one";
     summaries += &summary(names::PUSH_PROOF_AGE, help, "kind=\"idle\",", watched);
     if shared.per_account {
@@ -47,7 +45,7 @@ async fn measure(shared: &Shared) -> String {
     let remaining: u64 = accounts.values().filter_map(|line| line.run).map(|run| run.remaining).sum();
     gauge!(names::BACKFILL_REMAINING).set(remaining as f64);
     let actors = shared.registry.actors();
-    for state in SESSIONS {
+    for state in Activity::OF_SESSIONS.map(Activity::as_str) {
         let n = actors.values().filter(|actor| actor.kind == "session" && actor.state == state).count();
         gauge!(names::SESSIONS, "state" => state).set(n as f64);
     }

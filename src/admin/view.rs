@@ -7,6 +7,7 @@ use postrider_core::account::schedule::{Mode, Tier};
 use postrider_core::failure::Class;
 use postrider_core::mail::change::Role;
 use postrider_core::mail::cursor::{self, Backfill};
+use postrider_core::standing::{Push, Standing};
 use postrider_core::time::{Micros, Now};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -51,7 +52,7 @@ pub(crate) struct ActorView {
     /// Its place in the tree.
     pub(crate) path: String,
     kind: &'static str,
-    state: String,
+    state: &'static str,
     since: String,
     /// Messages that wait for it.
     depth: usize,
@@ -68,7 +69,7 @@ impl ActorView {
         Self {
             path,
             kind: line.kind,
-            state: line.state.clone(),
+            state: line.state,
             since: instant(line.since),
             depth: line.depth.get(),
             in_flight: line.in_flight,
@@ -114,7 +115,7 @@ pub(crate) struct AccountView {
     pub(crate) id: String,
     provider: String,
     /// `starting`, `running`, `idle`, `waiting`, `throttled`, `paused`, `needs_reauth`, `failed`, `removed`.
-    pub(crate) state: String,
+    pub(crate) state: &'static str,
     reason: String,
     /// What kind of failure `reason` is: `network`, `auth`, `storage` …
     class: Option<&'static str>,
@@ -149,12 +150,12 @@ impl AccountView {
     /// An account as it is stored, with nobody who follows it.
     pub(crate) fn stored(row: &StoredAccount) -> Self {
         let class = row.class.as_deref().and_then(Class::from_word);
-        let class = class.filter(|_| !matches!(row.state.as_str(), "idle" | "paused" | "removed"));
-        let advice = advice(&row.state, class, row.failures > 0);
+        let class = class.filter(|_| !matches!(row.standing, Standing::Idle | Standing::Paused | Standing::Removed));
+        let advice = advice(row.standing, class, row.failures > 0);
         Self {
             id: row.name.clone(),
             provider: row.provider.clone(),
-            state: row.state.clone(),
+            state: row.standing.as_str(),
             reason: row.reason.clone(),
             class: class.map(Class::as_str),
             what_next: advice.next,
@@ -169,7 +170,7 @@ impl AccountView {
             octets: row.octets,
             stored: 0,
             errors: BTreeMap::new(),
-            push: "poll",
+            push: Push::Poll.as_str(),
             runs_ended: 0,
             folders: Vec::new(),
         }
@@ -190,7 +191,7 @@ impl AccountView {
             name: id.to_owned(),
             provider: "imap".into(),
             username: String::new(),
-            state: String::new(),
+            standing: Standing::Starting,
             reason: String::new(),
             since: line.since,
             history: None,
@@ -206,13 +207,13 @@ impl AccountView {
     }
 
     fn take(&mut self, row: &StoredAccount, line: &AccountLine, mode: Mode, now: Now) {
-        line.state.clone_into(&mut self.state);
+        self.state = line.standing.as_str();
         self.reason.clone_from(&line.reason);
         // What was so before this process began is so since then.
-        let as_before = row.state == line.state && row.since.0 > 0;
+        let as_before = row.standing == line.standing && row.since.0 > 0;
         self.since = instant(if as_before { line.since.min(row.since) } else { line.since });
         self.class = line.class.map(Class::as_str);
-        let advice = advice(line.state, line.class, line.stands || self.failures > 0);
+        let advice = advice(line.standing, line.class, line.stalled || self.failures > 0);
         (self.what_next, self.to_do) = (advice.next, advice.to_do);
         self.next_attempt_at = line.next_attempt_at.map(instant);
         self.lag_seconds = line.is_wanted().then(|| line.lag(now.mono).as_secs_f64());
@@ -226,7 +227,7 @@ impl AccountView {
         });
         self.stored = line.totals.stored;
         self.errors.clone_from(&line.errors);
-        self.push = line.push;
+        self.push = line.push.as_str();
         self.runs_ended = line.runs.0;
         self.folders = line
             .folders
@@ -238,13 +239,13 @@ impl AccountView {
 }
 
 impl TierView {
-    fn of(path: &str, role: Option<Role>, push: &'static str, mode: Mode) -> Self {
+    fn of(path: &str, role: Option<Role>, push: Push, mode: Mode) -> Self {
         let tier = Tier::of(role, path);
         Self {
             path: path.to_owned(),
             tier: tier.as_str(),
             interval_seconds: mode.shortest().max(tier.floor()).as_secs(),
-            push: if tier == Tier::Inbox { push } else { "poll" },
+            push: if tier == Tier::Inbox { push } else { Push::Poll }.as_str(),
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::config::{Account, Config, Problem};
 use crate::store::StoredAccount;
 use postrider_core::account::follow::Begin;
 use postrider_core::recovery::history::History;
+use postrider_core::standing::Standing;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the database and the config say against each other: another provider or username under a known id would be another
@@ -40,12 +41,14 @@ pub fn begin_of(row: Option<&StoredAccount>, mark: &str) -> (Begin, History) {
         row.history.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     // Waits are of the process that began them; what outlives it is what was learned.
     history.tries = 0;
-    let begin = match row.state.as_str() {
-        "paused" => Begin::Paused,
-        "needs_reauth" if row.parked_for.as_deref() == Some(mark) => Begin::Parked("needs_reauth", row.reason.clone()),
+    let begin = match row.standing {
+        Standing::Paused => Begin::Paused,
+        standing @ Standing::NeedsReauth if row.parked_for.as_deref() == Some(mark) => {
+            Begin::Parked(standing, row.reason.clone())
+        }
         _ => Begin::Run,
     };
-    if begin == Begin::Run && matches!(row.state.as_str(), "needs_reauth" | "failed") {
+    if begin == Begin::Run && row.standing.is_stuck() {
         history = History { has_logged_in: history.has_logged_in, ..History::default() };
     }
     (begin, history)
@@ -117,13 +120,13 @@ mod tests {
         }
     }
 
-    fn row(name: &str, username: &str, state: &str) -> StoredAccount {
+    fn row(name: &str, username: &str, standing: Standing) -> StoredAccount {
         StoredAccount {
             id: 1,
             name: name.into(),
             provider: "imap".into(),
             username: username.into(),
-            state: state.into(),
+            standing,
             reason: "why".into(),
             since: Micros(0),
             history: Some("{\"has_logged_in\":true,\"tries\":3}".into()),
@@ -143,7 +146,7 @@ mod tests {
 
     #[test]
     fn another_mailbox_under_a_known_id_is_refused() {
-        let rows = [row("a", "somebody else", "idle")];
+        let rows = [row("a", "somebody else", Standing::Idle)];
         let problems = conflicts(&config(vec![account("a", None)]), &rows);
         assert!(problems[0].to_string().starts_with("config.toml:7: username: account \"a\" is the mirror of another"));
         assert_eq!(conflicts(&config(vec![account("b", Some("a"))]), &rows).len(), 1, "under another id too");
@@ -152,15 +155,15 @@ mod tests {
 
     #[test]
     fn what_an_account_begins_with() {
-        let begin = |state: &str, mark: &str| begin_of(Some(&row("a", "u", state)), mark).0;
-        assert_eq!(begin("paused", "x"), Begin::Paused);
-        assert_eq!(begin("needs_reauth", "ab12"), Begin::Parked("needs_reauth", "why".into()));
-        assert_eq!(begin("needs_reauth", "cd34"), Begin::Run, "the secret has changed");
+        let begin = |standing, mark: &str| begin_of(Some(&row("a", "u", standing)), mark).0;
+        assert_eq!(begin(Standing::Paused, "x"), Begin::Paused);
+        assert_eq!(begin(Standing::NeedsReauth, "ab12"), Begin::Parked(Standing::NeedsReauth, "why".into()));
+        assert_eq!(begin(Standing::NeedsReauth, "cd34"), Begin::Run, "the secret has changed");
         assert_eq!(
-            (begin("idle", "x"), begin("removed", "x"), begin("failed", "x")),
+            (begin(Standing::Idle, "x"), begin(Standing::Removed, "x"), begin(Standing::Failed, "x")),
             (Begin::Run, Begin::Run, Begin::Run)
         );
-        let (_, history) = begin_of(Some(&row("a", "u", "idle")), "x");
+        let (_, history) = begin_of(Some(&row("a", "u", Standing::Idle)), "x");
         assert!(history.has_logged_in && history.tries == 0);
     }
 

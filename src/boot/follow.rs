@@ -7,6 +7,7 @@ use crate::config::{Account, Config, Problem, SecretFrom};
 use crate::supervision::accounts::Wanted;
 use crate::supervision::root::RootMsg;
 use postrider_core::failure::Failure;
+use postrider_core::standing::Standing;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -131,7 +132,7 @@ impl Followed {
         // At the start: who is in the database and no longer in the config.
         let known =
             |name: &str| prints.contains_key(name) || config.accounts.iter().any(|a| a.was.as_deref() == Some(name));
-        for row in stored.iter().filter(|row| row.state != "removed" && !known(&row.name)) {
+        for row in stored.iter().filter(|row| row.standing != Standing::Removed && !known(&row.name)) {
             if !edit.gone.contains(&row.name) {
                 edit.gone.push(row.name.clone());
             }

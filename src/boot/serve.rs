@@ -16,6 +16,7 @@ use crate::telemetry::names;
 use crate::telemetry::wire::WireLog;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use postrider_core::account::follow::Command;
+use postrider_core::standing::Activity;
 use ractor::Actor;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -307,7 +308,7 @@ impl Server {
         };
         match applied {
             Ok(edit) => {
-                self.engine.registry().does("root/config", "running", "", None);
+                self.engine.registry().does("root/config", Activity::Running.as_str(), "", None);
                 metrics::gauge!(names::CONFIG_IN_FORCE).set(1.0);
                 let (changed, gone) = (edit.changed.len(), edit.gone.len());
                 // A secret that is missing is looked for again and again.
@@ -337,7 +338,7 @@ impl Server {
         }
         tracing::error!("the config is refused with {} error(s); the old one stays in force", problems.len());
         let first = problems.first().map(ToString::to_string).unwrap_or_default();
-        self.engine.registry().does("root/config", "refused", &first, None);
+        self.engine.registry().does("root/config", Activity::Refused.as_str(), &first, None);
         metrics::gauge!(names::CONFIG_IN_FORCE).set(0.0);
     }
 

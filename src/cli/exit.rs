@@ -3,8 +3,9 @@
 use crate::boot::lock::LockError;
 use crate::boot::wiring::StartError;
 use crate::store::Disagreement;
-use postrider_core::account::summary::{Outcome, Summary};
+use postrider_core::account::summary::Summary;
 use postrider_core::failure::Class;
+use postrider_core::standing::Outcome;
 
 /// How the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,6 +5,7 @@ use crate::cli::exit::Exit;
 use crate::config::Config;
 use crate::store::{Database, Reader, open_for_reading};
 use postrider_core::failure::Failure;
+use postrider_core::standing::Standing;
 use serde_json::Value;
 
 /// Rows that are read at a time.
@@ -46,7 +47,8 @@ impl Stored {
         let mut accounts = values(rows.iter().map(AccountView::stored))?;
         for account in accounts.iter_mut().filter_map(Value::as_object_mut) {
             // What would happen next does not, while nobody runs.
-            if !matches!(account.get("state").and_then(Value::as_str), Some("paused" | "removed")) {
+            let standing = account.get("state").and_then(Value::as_str).and_then(Standing::from_word);
+            if standing.is_none_or(Standing::is_wanted) {
                 account.insert("what_next".into(), "nothing while no server runs".into());
             }
             if account.get("to_do").and_then(Value::as_str) == Some("nothing") {

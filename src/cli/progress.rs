@@ -7,6 +7,7 @@ use dashmap::DashMap;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use postrider_core::account::summary::Counts;
 use postrider_core::failure::Failure;
+use postrider_core::standing::Standing;
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ const LINE: Duration = Duration::from_secs(5);
 /// What an account does now.
 #[derive(Clone, Debug)]
 struct Live {
-    phase: &'static str,
+    standing: Standing,
     counts: Counts,
     trouble: Option<String>,
 }
@@ -33,12 +34,12 @@ pub(super) struct Board {
 }
 
 impl Progress for Board {
-    fn step(&self, account: &str, phase: &'static str, counts: Counts) {
-        let mut live = self.accounts.entry(account.to_owned()).or_insert(Live { phase, counts, trouble: None });
+    fn step(&self, account: &str, standing: Standing, counts: Counts) {
+        let mut live = self.accounts.entry(account.to_owned()).or_insert(Live { standing, counts, trouble: None });
         if counts.stored > live.counts.stored {
             live.trouble = None;
         }
-        live.phase = phase;
+        live.standing = standing;
         live.counts = counts;
     }
 
@@ -50,7 +51,7 @@ impl Progress for Board {
     }
 
     fn failed(&self, account: &str, failure: &Failure) {
-        let live = Live { phase: "waiting", counts: Counts::default(), trouble: None };
+        let live = Live { standing: Standing::Waiting, counts: Counts::default(), trouble: None };
         self.accounts.entry(account.to_owned()).or_insert(live).trouble = Some(failure.class.to_string());
     }
 }
@@ -83,7 +84,7 @@ impl Painter {
 
 fn said(live: &Live) -> String {
     let trouble = live.trouble.as_ref().map(|t| format!(", {t}")).unwrap_or_default();
-    format!("{}, {}{trouble}", octets(live.counts.octets), live.phase)
+    format!("{}, {}{trouble}", octets(live.counts.octets), live.standing)
 }
 
 async fn draw(board: Arc<Board>, bars: MultiProgress) {

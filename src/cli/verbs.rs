@@ -6,6 +6,7 @@ use crate::cli::exit::Exit;
 use crate::cli::offline::Stored;
 use crate::cli::out::{say, say_line};
 use crate::cli::table::lay_out;
+use postrider_core::standing::Standing;
 use reqwest::Method;
 use serde_json::Value;
 use std::time::Duration;
@@ -50,6 +51,11 @@ pub(super) async fn run(verb: &str, args: VerbArgs) -> Exit {
     }
 }
 
+/// How an account of an answer stands; a newer server may have words that this client does not know.
+fn standing(account: &Value) -> Option<Standing> {
+    Standing::from_word(&text(account, "state"))
+}
+
 /// Runs `sync-now`.
 pub(super) async fn sync_now(args: SyncNowArgs) -> Exit {
     let path = format!("/v1/accounts/{}", in_path(&args.account));
@@ -66,12 +72,12 @@ pub(super) async fn sync_now(args: SyncNowArgs) -> Exit {
             let now = client.call(Method::GET, &path, &[]).await?;
             // Whoever waits is told what for.
             let why = format!("{}: {}", text(&now, "state"), text(&now, "reason"));
-            if matches!(text(&now, "state").as_str(), "waiting" | "throttled") && why != told_why {
+            if standing(&now).is_some_and(Standing::tries_again) && why != told_why {
                 eprintln!("{why}; it is tried again, Ctrl-C leaves it to the server");
                 told_why = why;
             }
             let ended = now.get("runs_ended").and_then(Value::as_u64).unwrap_or(0);
-            let stuck = matches!(text(&now, "state").as_str(), "paused" | "needs_reauth" | "failed");
+            let stuck = standing(&now).is_some_and(|s| s.is_stuck() || s == Standing::Paused);
             if ended >= run || stuck {
                 return Ok(now);
             }
@@ -85,10 +91,9 @@ pub(super) async fn sync_now(args: SyncNowArgs) -> Exit {
     match done.await {
         Ok(told) => {
             tell(&args.client, &told);
-            match text(&told, "state").as_str() {
-                "needs_reauth" if args.wait => Exit::Auth,
-                "running" if args.wait => Exit::Network,
-                "waiting" | "throttled" | "failed" if args.wait => Exit::Network,
+            match standing(&told) {
+                Some(Standing::NeedsReauth) if args.wait => Exit::Auth,
+                Some(s) if args.wait && (s == Standing::Running || s.is_troubled()) => Exit::Network,
                 _ => Exit::Success,
             }
         }
@@ -121,8 +126,7 @@ async fn ledger(args: &FailuresArgs) -> Result<(Vec<Value>, Vec<String>), Exit> 
             (items, accounts)
         }
     };
-    let is_troubled =
-        |item: &&Value| matches!(text(item, "state").as_str(), "waiting" | "throttled" | "needs_reauth" | "failed");
+    let is_troubled = |item: &&Value| standing(item).is_some_and(Standing::is_troubled);
     Ok((items, accounts.iter().filter(is_troubled).map(|item| text(item, "id")).collect()))
 }
 

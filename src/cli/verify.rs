@@ -108,7 +108,7 @@ async fn local(opened: &Opened, folders: &[FolderRow]) -> Result<Reports, Exit> 
         if folder.look.is_some() {
             report.unproved.push("a large loss waits for its second look".into());
         }
-        if folder.stands.is_some() {
+        if folder.stalled_at.is_some() {
             report.unproved.push("it stands still; see `postrider failures`".into());
         }
         reports.insert(folder.id.0, report);

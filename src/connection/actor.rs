@@ -13,6 +13,7 @@ use postrider_core::endpoint::{Health, Probe};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::id::SessionId;
 use postrider_core::pool::{Limits, Next, Pool};
+use postrider_core::standing::Activity;
 use postrider_core::time::Micros;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use std::collections::{BTreeMap, BTreeSet};
@@ -165,17 +166,17 @@ impl Actor for ConnectionActor {
                     state.health.logged_in(&child.account);
                     child.seen = (0, mono);
                     child.leash = Some(leash);
-                    state.args.registry.does(&state.session_path(id), "working", "", None);
+                    state.args.registry.does(&state.session_path(id), Activity::Working.as_str(), "", None);
                 }
             }
             ConnectionMsg::Refused(id, request, failure) => state.refused(id, request, failure, mono),
             ConnectionMsg::Watching(id, watching) => {
                 state.pool.watches(id, watching.then_some(mono));
-                let what = if watching { "watching" } else { "working" };
-                state.args.registry.does(&state.session_path(id), what, "", None);
+                let what = if watching { Activity::Watching } else { Activity::Working };
+                state.args.registry.does(&state.session_path(id), what.as_str(), "", None);
             }
             ConnectionMsg::Returned(id) => {
-                state.args.registry.does(&state.session_path(id), "leaving", "log out", None);
+                state.args.registry.does(&state.session_path(id), Activity::Leaving.as_str(), "log out", None);
                 me.send_after(FAREWELL, move || ConnectionMsg::Overdue(id));
             }
             ConnectionMsg::Overdue(id) => state.kill(id),
@@ -367,10 +368,10 @@ impl ConnectionState {
         match self.health.down() {
             Some((failure, next)) => {
                 registry.failed(&self.args.path, failure);
-                registry.does(&self.args.path, "down", "probe", Some(self.wall(next)));
+                registry.does(&self.args.path, Activity::Down.as_str(), "probe", Some(self.wall(next)));
             }
-            None if waiting > 0 => registry.does(&self.args.path, "running", "pace logins", None),
-            None => registry.does(&self.args.path, "running", "", None),
+            None if waiting > 0 => registry.does(&self.args.path, Activity::Running.as_str(), "pace logins", None),
+            None => registry.does(&self.args.path, Activity::Running.as_str(), "", None),
         }
         registry.in_flight(&self.args.path, live);
     }
@@ -390,7 +391,7 @@ impl ConnectionState {
         self.children.insert(id, Child { actor: child.clone(), account, leash: None, patience, seen });
         let path = self.session_path(id);
         self.args.registry.started(&path, "session");
-        self.args.registry.does(&path, "connecting", &format!("log in for {}", request.account), None);
+        self.args.registry.does(&path, Activity::Connecting.as_str(), &format!("log in for {}", request.account), None);
         let start = Start {
             id,
             request,

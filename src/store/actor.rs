@@ -14,6 +14,7 @@ use postrider_core::batch::Batch;
 use postrider_core::commit::request::{Commit, CommitAnswer};
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::{AccountId, FolderId};
+use postrider_core::standing::{EventKind, Standing};
 use postrider_core::time::Micros;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use sea_orm::DbErr;
@@ -47,15 +48,15 @@ const QUIET: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub enum Control {
     /// An account's public state.
-    State {
+    Stand {
         /// Its id in the config.
         account: String,
-        /// The word.
-        state: &'static str,
+        /// How it stands.
+        standing: Standing,
         /// Why.
         reason: String,
         /// The event that tells it.
-        event: Option<&'static str>,
+        event: Option<EventKind>,
         /// A mark of the secret and place it is parked with.
         parked_for: Option<String>,
     },

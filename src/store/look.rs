@@ -1,8 +1,9 @@
 //! Reads for people: what admin, terminal and feed show. Short queries, bounded answers.
 
 use crate::store::read::{Reader, failed};
-use crate::store::rows::get;
+use crate::store::rows::{get, standing};
 use postrider_core::failure::Failure;
+use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
 use sea_orm::{DbErr, QueryResult};
 use std::collections::BTreeMap;
@@ -18,8 +19,8 @@ pub struct StoredAccount {
     pub provider: String,
     /// Who logs in.
     pub username: String,
-    /// Public state.
-    pub state: String,
+    /// How it stands.
+    pub standing: Standing,
     /// Why.
     pub reason: String,
     /// Since when.
@@ -173,7 +174,7 @@ impl Reader {
                 name: get(row, 1)?,
                 provider: get(row, 2)?,
                 username: get(row, 3)?,
-                state: get(row, 4)?,
+                standing: standing(row, 4)?,
                 reason: get(row, 5)?,
                 since: Micros(get(row, 6)?),
                 history: get(row, 7)?,
@@ -320,8 +321,8 @@ impl Reader {
         let rows = self.rows(sql, vec![]).await.map_err(failed)?;
         let by_class = all(&rows, |row| Ok((get::<String>(row, 0)?, get::<i64>(row, 1)?)))?;
         let sql = "SELECT count(*) FROM folder f JOIN account a ON a.id = f.account \
-                   WHERE f.deleted_at IS NULL AND f.excluded = FALSE AND f.proved_at IS NULL AND a.state <> 'removed'";
-        let rows = self.rows(sql, vec![]).await.map_err(failed)?;
+                   WHERE f.deleted_at IS NULL AND f.excluded = FALSE AND f.proved_at IS NULL AND a.state <> ?1";
+        let rows = self.rows(sql, vec![Standing::Removed.as_str().into()]).await.map_err(failed)?;
         let unproved = rows.first().map_or(Ok(0), |row| get(row, 0)).map_err(failed)?;
         Ok((by_class.into_iter().collect(), unproved))
     }

@@ -1,7 +1,7 @@
 //! Reads, all of them; through the pool of readers, in pieces, so that no read transaction stays open for long.
 
 use crate::store::connect::Database;
-use crate::store::rows::{ALL_FOLDERS, get, guard, hash, uid};
+use crate::store::rows::{ALL_FOLDERS, get, guard, hash, standing_from, uid};
 use postrider_core::account::machine::FolderRows;
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Failure;
@@ -9,6 +9,7 @@ use postrider_core::mail::body::StoredBody;
 use postrider_core::mail::change::Sampled;
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::{AccountId, FolderId};
+use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
 use postrider_entity::account;
 use sea_orm::{
@@ -33,8 +34,8 @@ pub struct AccountInfo {
     pub id: AccountId,
     /// Its id in the config.
     pub name: String,
-    /// Public state.
-    pub state: String,
+    /// How it stands.
+    pub standing: Standing,
 }
 
 /// A location with its body: a line of the manifest.
@@ -97,7 +98,7 @@ impl Reader {
         let rows = account::Entity::find().order_by_asc(account::Column::Name).all(&self.db).await.map_err(failed)?;
         Ok(rows
             .into_iter()
-            .map(|row| AccountInfo { id: AccountId(row.id), name: row.name, state: row.state })
+            .map(|row| AccountInfo { id: AccountId(row.id), name: row.name, standing: standing_from(&row.state) })
             .collect())
     }
 

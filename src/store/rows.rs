@@ -7,6 +7,7 @@ use postrider_core::mail::cursor;
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::{AccountId, FolderId, Identity, Incarnation, MessageId, UidValidity};
 use postrider_core::mail::uid_set::UidSet;
+use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
 use sea_orm::{DbErr, QueryResult, TryGetable};
 use serde::de::DeserializeOwned;
@@ -62,6 +63,15 @@ fn json<T: DeserializeOwned>(row: &QueryResult, at: usize) -> Result<Option<T>, 
     text.map(|text| serde_json::from_str(&text).map_err(|e| damaged("a stored look", &e))).transpose()
 }
 
+/// How an account stands. A word of a newer binary is one that no run has had yet: the next run writes its own.
+pub(super) fn standing_from(word: &str) -> Standing {
+    Standing::from_word(word).unwrap_or(Standing::Starting)
+}
+
+pub(super) fn standing(row: &QueryResult, at: usize) -> Result<Standing, DbErr> {
+    get::<String>(row, at).map(|word| standing_from(&word))
+}
+
 fn damaged(what: &str, e: &dyn std::error::Error) -> DbErr {
     DbErr::Custom(format!("{what} is damaged: {e}"))
 }
@@ -107,7 +117,7 @@ pub(super) fn guard(account: AccountId, row: &QueryResult) -> Result<(AccountRow
         surplus: get(row, 20)?,
         grown_at: micros(row, 21)?,
         held: get::<bool>(row, 22)? || !failures.is_empty(),
-        stands: micros(row, 23)?,
+        stalled_at: micros(row, 23)?,
         excluded: get(row, 13)?,
         live: cursor::from_text(&lane(14)?).map_err(|e| damaged("a live lane", &e))?,
         backfill: cursor::from_text(&lane(15)?).map_err(|e| damaged("a backfill lane", &e))?,

@@ -13,11 +13,12 @@ use crate::supervision::exit::failure_of;
 use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
 use postrider_core::account::follow::{Begin, Command, Conflict};
-use postrider_core::account::summary::{Outcome, Summary};
+use postrider_core::account::summary::Summary;
 use postrider_core::failure::Failure;
 use postrider_core::recovery::decide::Verdict;
 use postrider_core::recovery::history::History;
 use postrider_core::roster::{Admission, Admitted, Roster};
+use postrider_core::standing::{Outcome, Standing};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -403,7 +404,7 @@ impl AccountsState {
                 let at = now.wall.plus(wait);
                 self.args.registry.restarts(&path, failure, Some(at));
                 self.args.registry.account(&name, |line| {
-                    line.state = "waiting";
+                    line.standing = Standing::Waiting;
                     line.reason = failure.to_string();
                     line.next_attempt_at = Some(at);
                 });

@@ -13,6 +13,7 @@ use crate::telemetry::registry::Registry;
 use postrider_core::account::follow::Begin;
 use postrider_core::account::summary::Summary;
 use postrider_core::failure::Failure;
+use postrider_core::standing::Standing;
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -206,9 +207,9 @@ impl Actor for Root {
 /// An account as it stands now: what it began with is long past, for whoever died above it.
 fn as_now(registry: &Registry, mut wanted: Wanted) -> Wanted {
     if let Some(line) = registry.find(&wanted.name) {
-        wanted.begin = match line.state {
-            "paused" => Begin::Paused,
-            "needs_reauth" => Begin::Parked("needs_reauth", line.reason),
+        wanted.begin = match line.standing {
+            Standing::Paused => Begin::Paused,
+            standing @ Standing::NeedsReauth => Begin::Parked(standing, line.reason),
             _ => Begin::Run,
         };
         if line.runs.0 > 0 {

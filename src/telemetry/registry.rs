@@ -7,6 +7,7 @@ use dashmap::DashMap;
 use postrider_core::account::summary::{Counts, FolderLine};
 use postrider_core::failure::{Class, Failure};
 use postrider_core::recovery::history::History;
+use postrider_core::standing::{Activity, Push, Standing};
 use postrider_core::time::Micros;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ pub struct ActorLine {
     /// `root`, `store`, `endpoint`, `session`, `accounts`, `account`, `admin`, `config`.
     pub kind: &'static str,
     /// What it is doing.
-    pub state: String,
+    pub state: &'static str,
     /// Since when.
     pub since: Micros,
     /// Messages that wait for it.
@@ -51,14 +52,14 @@ pub struct ActorLine {
 /// An account.
 #[derive(Clone, Debug)]
 pub struct AccountLine {
-    /// Public state.
-    pub state: &'static str,
+    /// How it stands.
+    pub standing: Standing,
     /// Why.
     pub reason: String,
     /// What kind of failure that is.
     pub class: Option<Class>,
     /// A folder or a mail stands still.
-    pub stands: bool,
+    pub stalled: bool,
     /// Since when.
     pub since: Micros,
     /// When something happens next.
@@ -79,8 +80,8 @@ pub struct AccountLine {
     pub last_success: Option<Micros>,
     /// Failures handled, by class.
     pub errors: BTreeMap<&'static str, u64>,
-    /// How new mail is noticed: `idle` or `poll`.
-    pub push: &'static str,
+    /// How new mail is noticed.
+    pub push: Push,
     /// What it went through, as its last run left it: known here when its actor dies.
     pub history: History,
     /// Folders as the last run left them.
@@ -100,13 +101,13 @@ impl AccountLine {
     /// Whether it is meant to be followed: a paused or removed one is not.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
-        !matches!(self.state, "paused" | "removed")
+        self.standing.is_wanted()
     }
 
     /// Whether it follows its mailbox now.
     #[must_use]
     pub fn is_well(&self) -> bool {
-        matches!(self.state, "running" | "idle")
+        self.standing.is_well()
     }
 }
 
@@ -152,7 +153,7 @@ impl Registry {
         let now = self.clock.now().wall;
         let mut line = self.actors.entry(path.to_owned()).or_insert_with(|| ActorLine {
             kind,
-            state: String::new(),
+            state: Activity::Running.as_str(),
             since: now,
             depth: Depth::default(),
             in_flight: 0,
@@ -161,7 +162,7 @@ impl Registry {
             next_step: String::new(),
             next_at: None,
         });
-        line.state = "running".into();
+        line.state = Activity::Running.as_str();
         line.since = now;
         line.next_step = String::new();
         line.next_at = None;
@@ -170,11 +171,11 @@ impl Registry {
     }
 
     /// An actor does something else now.
-    pub fn does(&self, path: &str, state: &str, next_step: &str, next_at: Option<Micros>) {
+    pub fn does(&self, path: &str, state: &'static str, next_step: &str, next_at: Option<Micros>) {
         let now = self.clock.now().wall;
         if let Some(mut line) = self.actors.get_mut(path) {
             if line.state != state {
-                state.clone_into(&mut line.state);
+                line.state = state;
                 line.since = now;
             }
             if line.next_step != next_step {
@@ -206,7 +207,7 @@ impl Registry {
         if let Some(mut line) = self.actors.get_mut(path) {
             line.restarts += 1;
             line.last_failure = Some(trouble);
-            line.state = if at.is_some() { "restarting".into() } else { "down".into() };
+            line.state = if at.is_some() { Activity::Restarting } else { Activity::Down }.as_str();
             line.since = now;
             line.next_step = if at.is_some() { "start again".into() } else { "none before something changes".into() };
             line.next_at = at;
@@ -245,10 +246,10 @@ impl Registry {
     pub fn account(&self, name: &str, change: impl FnOnce(&mut AccountLine)) {
         let now = self.clock.now();
         let mut line = self.accounts.entry(name.to_owned()).or_insert_with(|| AccountLine {
-            state: "starting",
+            standing: Standing::Starting,
             reason: String::new(),
             class: None,
-            stands: false,
+            stalled: false,
             since: now.wall,
             next_attempt_at: None,
             run: None,
@@ -259,13 +260,13 @@ impl Registry {
             stale: Duration::ZERO,
             last_success: None,
             errors: BTreeMap::new(),
-            push: "poll",
+            push: Push::Poll,
             history: History::default(),
             folders: Arc::default(),
         });
-        let before = line.state;
+        let before = line.standing;
         change(&mut line);
-        if line.state != before {
+        if line.standing != before {
             line.since = now.wall;
         }
     }

@@ -2,6 +2,7 @@
 
 use postrider_core::account::advice;
 use postrider_core::failure::Class;
+use postrider_core::standing::{EventKind, Outcome, Phase, Standing};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -181,19 +182,52 @@ fn invariants_are_one_list() {
     }
 }
 
-/// Every advice that the server can give stands in the operators' table, in the row of its state.
+/// Every advice that the server can give stalled in the operators' table, in the row of its state.
 #[test]
 fn every_symptom_is_in_the_table() {
     let text = fs::read_to_string(root().join("docs/operations.md")).unwrap();
-    for state in advice::STATES {
+    for state in Standing::ALL {
         let rows: Vec<&str> = text.lines().filter(|line| line.starts_with(&format!("| `{state}` |"))).collect();
         assert!(!rows.is_empty(), "{state} has no row");
         for class in Class::ALL.iter().copied().map(Some).chain([None]) {
-            for stands in [false, true] {
-                let told = advice::advice(state, class, stands);
+            for stalled in [false, true] {
+                let told = advice::advice(*state, class, stalled);
                 let is_there = rows.iter().any(|row| row.contains(told.next) && row.contains(told.to_do));
                 assert!(is_there, "{state} {class:?}: {told:?}");
             }
         }
     }
+}
+
+/// Places where one of the public words means something else.
+const OTHER_IDEAS: &[(&str, &str)] = &[
+    // How far a mail's header could be read.
+    ("core/src/mail/message.rs", "failed"),
+    // What a deadline was for.
+    ("src/provider/imap/stream.rs", "connecting"),
+    // Counts: a column, a field of `run.finished`.
+    ("src/cli/sync.rs", "failed"),
+    ("src/store/apply/own.rs", "failed"),
+];
+
+/// The words of states, outcomes, phases and events are written in one file.
+#[test]
+fn public_words_have_one_owner() {
+    let mut words: BTreeSet<&str> = BTreeSet::new();
+    words.extend(Standing::ALL.iter().map(|word| word.as_str()));
+    words.extend(Outcome::ALL.iter().map(|word| word.as_str()));
+    words.extend(Phase::ALL.iter().map(|word| word.as_str()));
+    words.extend(EventKind::ALL.iter().map(|word| word.as_str()));
+    let written = |text: &str, word: &str| text.contains(&format!("\"{word}\"")) || text.contains(&format!("'{word}'"));
+    let mut unused: BTreeSet<_> = OTHER_IDEAS.iter().collect();
+    for path in files(&root().join("src")).into_iter().chain(files(&root().join("core/src"))) {
+        let text = fs::read_to_string(&path).unwrap();
+        let name = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+        for word in words.iter().filter(|word| written(&text, word)) {
+            let excused = OTHER_IDEAS.iter().find(|(file, other)| *file == name && other == word);
+            assert!(excused.is_some() || name == "core/src/standing.rs", "{name} writes \"{word}\"");
+            excused.map(|row| unused.remove(row));
+        }
+    }
+    assert!(unused.is_empty(), "excused for nothing: {unused:?}");
 }

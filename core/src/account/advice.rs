@@ -2,6 +2,7 @@
 //! docs/operations.md holds the same words.
 
 use crate::failure::Class;
+use crate::standing::Standing;
 
 /// What an operator wants to know beside what went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,42 +13,40 @@ pub struct Advice {
     pub to_do: &'static str,
 }
 
-/// The public states that an account can have.
-pub const STATES: &[&str] =
-    &["starting", "running", "idle", "waiting", "throttled", "paused", "needs_reauth", "failed", "removed"];
-
 const AGAIN: &str = "it is tried again by itself";
 
-/// The advice for a state. `class` is that of the failure which it is in for; `stands`: a folder or a mail stands still.
+/// The advice for how an account stands. `class` is that of the failure which it is in for; `stalled`: a folder or a mail stands still.
 #[must_use]
-pub fn advice(state: &str, class: Option<Class>, stands: bool) -> Advice {
+pub fn advice(standing: Standing, class: Option<Class>, stalled: bool) -> Advice {
     let told = |next, to_do| Advice { next, to_do };
-    match (state, class) {
-        ("idle" | "running", _) if stands => told(
+    match (standing, class) {
+        (Standing::Idle | Standing::Running, _) if stalled => told(
             "the folders and mails named by `failures` are tried again by themselves; all others go on",
             "read their `text`; the provider's own web access often shows what is wrong with one mail or folder",
         ),
-        ("starting" | "running", _) => told("the run under way goes on", "nothing"),
-        ("idle", _) => told("it looks on schedule, and at once when the server tells of new mail", "nothing"),
-        ("paused", _) => told("nothing before it is resumed", "`postrider resume ACCOUNT` when it is to go on"),
-        ("removed", _) => told(
+        (Standing::Starting | Standing::Running, _) => told("the run under way goes on", "nothing"),
+        (Standing::Idle, _) => told("it looks on schedule, and at once when the server tells of new mail", "nothing"),
+        (Standing::Paused, _) => told("nothing before it is resumed", "`postrider resume ACCOUNT` when it is to go on"),
+        (Standing::Removed, _) => told(
             "nothing: the config does not name it, its rows and mail stay",
             "name it in the config again, or `postrider account purge ACCOUNT --yes` deletes its mail",
         ),
-        ("needs_reauth", _) => told(
+        (Standing::NeedsReauth, _) => told(
             "nothing before the secret or the config changes",
             "give it a new password (an edit of password_file or config is noticed within a second), or `postrider sync-now \
              ACCOUNT` to try the one it has",
         ),
-        ("failed", Some(Class::Bug)) => told(
+        (Standing::Failed, Some(Class::Bug)) => told(
             "nothing before the next start",
             "`postrider reset-errors ACCOUNT` tries again; please report it with the log line",
         ),
-        ("failed", _) => told(
+        (Standing::Failed, _) => told(
             "it is looked at hourly, and at once when the config or a password file changes",
             "mend what `why` names; `postrider check` tries it, `postrider sync-now ACCOUNT` looks at once",
         ),
-        ("throttled", _) => told(AGAIN, "nothing: the server asked for less, and it is left in peace until then"),
+        (Standing::Throttled, _) => {
+            told(AGAIN, "nothing: the server asked for less, and it is left in peace until then")
+        }
         (_, Some(Class::Network | Class::Timeout)) => told(
             AGAIN,
             "nothing if the server is down; else see whether host, port and the way there are right: `postrider check`",
@@ -71,12 +70,12 @@ mod tests {
 
     #[test]
     fn every_state_has_its_own_word() {
-        for state in STATES {
-            let plain = advice(state, None, false);
-            assert!(!plain.next.is_empty() && !plain.to_do.is_empty(), "{state}");
+        for standing in Standing::ALL {
+            let plain = advice(*standing, None, false);
+            assert!(!plain.next.is_empty() && !plain.to_do.is_empty(), "{standing}");
         }
-        assert_ne!(advice("idle", None, true), advice("idle", None, false));
-        assert_eq!(advice("waiting", Some(Class::RateLimit), false).next, AGAIN);
-        assert!(advice("needs_reauth", Some(Class::Auth), false).to_do.contains("password"));
+        assert_ne!(advice(Standing::Idle, None, true), advice(Standing::Idle, None, false));
+        assert_eq!(advice(Standing::Waiting, Some(Class::RateLimit), false).next, AGAIN);
+        assert!(advice(Standing::NeedsReauth, Some(Class::Auth), false).to_do.contains("password"));
     }
 }

@@ -243,7 +243,7 @@ impl Run {
             && !row.live.ended
             && put_back.is_empty()
             && (row.unproved == unproved && row.surplus == surplus)
-            && (row.look.is_none() && row.misfit.is_none() && row.stands.is_none() && rewind.is_none())
+            && (row.look.is_none() && row.misfit.is_none() && row.stalled_at.is_none() && rewind.is_none())
             && row.passed_at.is_some()
             && (row.proved_at.is_some() || unproved.is_some() || !whole);
         let proves = whole && unproved.is_none();

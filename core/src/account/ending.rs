@@ -1,11 +1,12 @@
 //! The end of a run: what is still on its way is settled, then the last words are stored.
 
 use crate::account::event::Action;
-use crate::account::machine::{End, Phase};
+use crate::account::machine::{End, State};
 use crate::account::run::{Owner, Run, leave};
-use crate::account::summary::{Outcome, Summary};
+use crate::account::summary::Summary;
 use crate::commit::request::{Change, RunRecord};
 use crate::failure::{Class, Failure, Reach};
+use crate::standing::{EventKind, Outcome, Standing};
 use crate::time::Now;
 
 pub(super) fn close(
@@ -15,7 +16,7 @@ pub(super) fn close(
     parked: bool,
     now: Now,
     out: &mut Vec<Action>,
-) -> Phase {
+) -> State {
     // A session on which everything went well is left to whoever began the run.
     if run.session.take().is_some() && outcome != Outcome::Success {
         out.push(Action::Disconnect);
@@ -48,11 +49,11 @@ pub(super) fn close(
 /// All folders refused alike are no trouble of each: it is the server's.
 fn refused_alike(run: &Run) -> Option<Failure> {
     let mut ours = run.folders.values().filter(|f| !f.row.excluded);
-    let first = ours.next()?.standing.clone().filter(|f| f.class != Class::StateLost)?;
+    let first = ours.next()?.stalled.clone().filter(|f| f.class != Class::StateLost)?;
     let mut others = 0;
     for folder in ours {
         others += 1;
-        if folder.standing.as_ref().is_none_or(|f| f.class != first.class) {
+        if folder.stalled.as_ref().is_none_or(|f| f.class != first.class) {
             return None;
         }
     }
@@ -64,27 +65,27 @@ fn refused_alike(run: &Run) -> Option<Failure> {
 }
 
 /// Why INBOX stands still, if it does.
-fn inbox_stands(run: &Run) -> Option<Failure> {
+fn inbox_stalled(run: &Run) -> Option<Failure> {
     let inbox = run.folders.inbox().and_then(|id| run.folders.get(&id)).filter(|f| !f.row.excluded)?;
-    let standing = inbox.standing.clone()?;
-    Some(Failure { text: format!("INBOX stands still: {}", standing.text), ..standing })
+    let stalled = inbox.stalled.clone()?;
+    Some(Failure { text: format!("INBOX stands still: {}", stalled.text), ..stalled })
 }
 
-pub(super) fn closing(mut run: Box<Run>, mut end: End, now: Now, out: &mut Vec<Action>) -> Phase {
+pub(super) fn closing(mut run: Box<Run>, mut end: End, now: Now, out: &mut Vec<Action>) -> State {
     if !run.commits.is_empty() {
-        return Phase::Closing(run, end);
+        return State::Closing(run, end);
     }
     let storage = end.failure.as_ref().is_some_and(|f| f.class == Class::Storage);
     if !end.sent && !storage {
         end.sent = true;
         last_words(&mut run, &end, now, out);
         if !run.commits.is_empty() {
-            return Phase::Closing(run, end);
+            return State::Closing(run, end);
         }
     }
     let class = end.failure.as_ref().map(|f| f.class);
     run.folders.refresh();
-    let inbox = inbox_stands(&run);
+    let inbox = inbox_stalled(&run);
     let (counts, folders) = (run.totals(), run.lines());
     let summary = Summary {
         outcome: end.outcome,
@@ -99,13 +100,13 @@ pub(super) fn closing(mut run: Box<Run>, mut end: End, now: Now, out: &mut Vec<A
         history: run.history,
     };
     out.push(Action::Finish(Box::new(summary)));
-    Phase::Finished
+    State::Finished
 }
 
 /// The run's row, the account's state, and the ledger row of what ended it.
 fn last_words(run: &mut Run, end: &End, now: Now, out: &mut Vec<Action>) {
     run.folders.refresh();
-    let inbox = inbox_stands(run).map(|f| f.chain());
+    let inbox = inbox_stalled(run).map(|f| f.chain());
     let told = end.failure.as_ref().map(Failure::chain).or_else(|| inbox.clone());
     let reason = told.or_else(|| run.left.first().cloned()).unwrap_or_default();
     if let Some(failure) = &end.failure {
@@ -113,25 +114,25 @@ fn last_words(run: &mut Run, end: &End, now: Now, out: &mut Vec<Action>) {
         let change = Change::Fail { folder: None, class: failure.class, text: failure.chain(), at };
         run.commit(Owner::Nobody, change, now, out);
     }
-    let was_down = matches!(run.stored_state.0.as_str(), "needs_reauth" | "failed");
-    let (state, event) = match end.failure.as_ref().map(|f| f.class) {
-        Some(Class::Auth) if end.parked => ("needs_reauth", Some("account.needs_reauth")),
-        Some(Class::Config | Class::Bug) if end.parked => ("failed", Some("account.failed")),
-        Some(Class::RateLimit | Class::Quota) => ("throttled", None),
-        Some(_) => ("waiting", None),
-        None if inbox.is_some() => ("waiting", None),
-        None => ("idle", was_down.then_some("account.recovered")),
+    let was_down = run.stood.as_ref().is_some_and(|(standing, _)| standing.is_stuck());
+    let (standing, event) = match end.failure.as_ref().map(|f| f.class) {
+        Some(Class::Auth) if end.parked => (Standing::NeedsReauth, Some(EventKind::AccountNeedsReauth)),
+        Some(Class::Config | Class::Bug) if end.parked => (Standing::Failed, Some(EventKind::AccountFailed)),
+        Some(Class::RateLimit | Class::Quota) => (Standing::Throttled, None),
+        Some(_) => (Standing::Waiting, None),
+        None if inbox.is_some() => (Standing::Waiting, None),
+        None => (Standing::Idle, was_down.then_some(EventKind::AccountRecovered)),
     };
     // Who is stopped or paused keeps the state it has; what is stored already is not written again.
-    let keeps = end.outcome == Outcome::Cancelled || run.stored_state.0 == "paused";
-    if !keeps && (run.stored_state.0 != state || run.stored_state.1 != reason) {
-        let change = Change::State { state, reason: reason.clone(), next_attempt_at: None, event };
+    let keeps = end.outcome == Outcome::Cancelled || matches!(run.stood, Some((Standing::Paused, _)));
+    if !keeps && run.stood != Some((standing, reason.clone())) {
+        let change = Change::Stand { standing, reason: reason.clone(), next_attempt_at: None, event };
         run.commit(Owner::Nobody, change, now, out);
     }
     if run.counts.changed() || end.outcome != Outcome::Success {
         let record = RunRecord {
             started: run.started,
-            outcome: end.outcome.as_str(),
+            outcome: end.outcome,
             reason,
             stored: run.counts.stored,
             octets: run.counts.octets,

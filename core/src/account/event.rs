@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::mail::change::{Answer, Request, Sampled};
 use crate::mail::id::{FolderId, SessionId};
 use crate::mail::uid_set::UidSet;
+use crate::standing::Standing;
 use crate::time::Micros;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -36,8 +37,8 @@ pub struct AccountSnapshot {
     pub burst: BTreeMap<FolderId, UidSet>,
     /// Things at which two sessions have ended, or more.
     pub notes: Vec<Note>,
-    /// The public state and its reason, as stored.
-    pub state: (String, String),
+    /// How it stands, and why, as stored.
+    pub stood: Option<(Standing, String)>,
 }
 
 impl AccountSnapshot {
@@ -51,7 +52,7 @@ impl AccountSnapshot {
             lone: BTreeMap::new(),
             burst: BTreeMap::new(),
             notes: Vec::new(),
-            state: Default::default(),
+            stood: None,
         }
     }
 }

@@ -43,7 +43,7 @@ struct Traits {
 impl Traits {
     fn of(folder: &Folder) -> Self {
         let ours = !folder.row.excluded;
-        let free = ours && folder.standing.is_none();
+        let free = ours && folder.stalled.is_none();
         let unread = folder.index.as_ref().map_or(0, |index| index.intersect(&folder.row.backfill.remaining).len());
         let retries = !folder.due.is_empty() || !folder.lone.is_empty() || !folder.suspects.is_empty();
         Self {

@@ -339,7 +339,7 @@ impl Run {
         self.folders.inbox().and_then(|id| self.folders.get(&id)).is_none_or(|inbox| {
             let idle = inbox.pass.is_none() && !inbox.wanted && inbox.fills.is_empty();
             inbox.row.excluded
-                || inbox.standing.is_some()
+                || inbox.stalled.is_some()
                 || inbox.doubted
                 || self.ends_sessions(&inbox.row.remote_id)
                 || (idle && (inbox.paged || inbox.has_read_all()))

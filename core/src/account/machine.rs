@@ -21,11 +21,12 @@ use crate::account::steps::{
     abandon, answered, committed, failed, impossible, note_answer, open_failed, opened, reopen, resume, rows_read,
     rows_too_late, sampled, work,
 };
-use crate::account::summary::{Counts, FolderLine, Outcome, Summary};
+use crate::account::summary::{Counts, FolderLine, Summary};
 use crate::commit::request::CommitAnswer;
 use crate::failure::Failure;
 use crate::mail::id::FolderId;
 use crate::recovery::history::History;
+use crate::standing::{Outcome, Phase};
 use crate::time::{Micros, Now};
 
 pub use crate::account::event::{AccountSnapshot, Action, Depth, Event, Scope, Token};
@@ -50,7 +51,7 @@ pub(super) struct Start {
 }
 
 #[derive(Debug)]
-pub(super) enum Phase {
+pub(super) enum State {
     Dormant { settings: Settings, history: History },
     Opening { start: Start, run: Option<Box<Run>> },
     Reopening { start: Start, run: Option<Box<Run>> },
@@ -64,50 +65,50 @@ pub(super) enum Phase {
 /// The machine of one account.
 #[derive(Debug)]
 pub struct Machine {
-    phase: Phase,
+    state: State,
 }
 
 impl Machine {
     /// A machine that waits for `Begin`.
     #[must_use]
     pub fn new(settings: Settings, history: History) -> Self {
-        Self { phase: Phase::Dormant { settings, history } }
+        Self { state: State::Dormant { settings, history } }
     }
 
-    /// The phase's name.
+    /// What it waits for.
     #[must_use]
-    pub fn phase(&self) -> &'static str {
-        match &self.phase {
-            Phase::Dormant { .. } => "dormant",
-            Phase::Opening { .. } => "opening",
-            Phase::Reopening { .. } => "reopening",
-            Phase::Connecting(_) => "connecting",
-            Phase::Working(_) => "working",
-            Phase::Waiting { .. } => "waiting",
-            Phase::Closing(..) => "closing",
-            Phase::Finished => "finished",
+    pub fn phase(&self) -> Phase {
+        match &self.state {
+            State::Dormant { .. } => Phase::Dormant,
+            State::Opening { .. } => Phase::Opening,
+            State::Reopening { .. } => Phase::Reopening,
+            State::Connecting(_) => Phase::Connecting,
+            State::Working(_) => Phase::Working,
+            State::Waiting { .. } => Phase::Waiting,
+            State::Closing(..) => Phase::Closing,
+            State::Finished => Phase::Finished,
         }
     }
 
     /// The account's history, for the incarnation after this one.
     #[must_use]
     pub fn history(&self) -> History {
-        match &self.phase {
-            Phase::Dormant { history, .. } => history.clone(),
-            Phase::Opening { start, .. } | Phase::Reopening { start, .. } => start.history.clone(),
-            Phase::Connecting(run) | Phase::Working(run) | Phase::Closing(run, _) | Phase::Waiting { run, .. } => {
+        match &self.state {
+            State::Dormant { history, .. } => history.clone(),
+            State::Opening { start, .. } | State::Reopening { start, .. } => start.history.clone(),
+            State::Connecting(run) | State::Working(run) | State::Closing(run, _) | State::Waiting { run, .. } => {
                 run.history.clone()
             }
-            Phase::Finished => History::default(),
+            State::Finished => History::default(),
         }
     }
 
     /// When the last durable pass of a folder began, and whether nothing more is wanted of it now.
     #[must_use]
     pub fn passed(&self, folder: FolderId) -> Option<(Option<Micros>, bool)> {
-        let run = match &self.phase {
-            Phase::Connecting(run) | Phase::Working(run) | Phase::Closing(run, _) | Phase::Waiting { run, .. } => run,
-            Phase::Dormant { .. } | Phase::Opening { .. } | Phase::Reopening { .. } | Phase::Finished => return None,
+        let run = match &self.state {
+            State::Connecting(run) | State::Working(run) | State::Closing(run, _) | State::Waiting { run, .. } => run,
+            State::Dormant { .. } | State::Opening { .. } | State::Reopening { .. } | State::Finished => return None,
         };
         run.folders.get(&folder).map(|f| (f.row.passed_at, !f.wanted && f.pass.is_none()))
     }
@@ -115,23 +116,23 @@ impl Machine {
     /// The folders of the run that is under way.
     #[must_use]
     pub fn lines(&self) -> Option<Vec<FolderLine>> {
-        match &self.phase {
-            Phase::Connecting(run) | Phase::Working(run) | Phase::Closing(run, _) | Phase::Waiting { run, .. } => {
+        match &self.state {
+            State::Connecting(run) | State::Working(run) | State::Closing(run, _) | State::Waiting { run, .. } => {
                 Some(run.lines())
             }
-            Phase::Dormant { .. } | Phase::Opening { .. } | Phase::Reopening { .. } | Phase::Finished => None,
+            State::Dormant { .. } | State::Opening { .. } | State::Reopening { .. } | State::Finished => None,
         }
     }
 
     /// What has been done, and what remains as far as is known.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        match &self.phase {
-            Phase::Connecting(run) | Phase::Working(run) | Phase::Closing(run, _) | Phase::Waiting { run, .. } => {
+        match &self.state {
+            State::Connecting(run) | State::Working(run) | State::Closing(run, _) | State::Waiting { run, .. } => {
                 run.totals()
             }
-            Phase::Opening { run: Some(run), .. } | Phase::Reopening { run: Some(run), .. } => run.totals(),
-            Phase::Dormant { .. } | Phase::Opening { .. } | Phase::Reopening { .. } | Phase::Finished => {
+            State::Opening { run: Some(run), .. } | State::Reopening { run: Some(run), .. } => run.totals(),
+            State::Dormant { .. } | State::Opening { .. } | State::Reopening { .. } | State::Finished => {
                 Counts::default()
             }
         }
@@ -141,48 +142,48 @@ impl Machine {
     #[must_use]
     pub fn step(self, event: Event, now: Now) -> (Self, Vec<Action>) {
         let mut out = Vec::new();
-        let phase = match (self.phase, event) {
-            (Phase::Dormant { settings, history }, Event::Begin(scope)) => {
+        let state = match (self.state, event) {
+            (State::Dormant { settings, history }, Event::Begin(scope)) => {
                 out.push(Action::Open);
-                Phase::Opening { start: Start { settings, history, scope }, run: None }
+                State::Opening { start: Start { settings, history, scope }, run: None }
             }
-            (Phase::Dormant { history, .. }, Event::Stop) => {
+            (State::Dormant { history, .. }, Event::Stop) => {
                 out.push(Action::Finish(Box::new(Summary::of(Outcome::Cancelled, history))));
-                Phase::Finished
+                State::Finished
             }
-            (Phase::Opening { start, run }, Event::Opened(snapshot)) => opened(start, run, *snapshot, now, &mut out),
-            (Phase::Opening { start, run }, Event::OpenFailed(failure)) => {
+            (State::Opening { start, run }, Event::Opened(snapshot)) => opened(start, run, *snapshot, now, &mut out),
+            (State::Opening { start, run }, Event::OpenFailed(failure)) => {
                 open_failed(start, run, failure, now, &mut out)
             }
-            (Phase::Reopening { start, run }, Event::Woke) => {
+            (State::Reopening { start, run }, Event::Woke) => {
                 out.push(Action::Open);
-                Phase::Opening { start, run }
+                State::Opening { start, run }
             }
-            (Phase::Opening { start, .. } | Phase::Reopening { start, .. }, Event::Stop) => {
+            (State::Opening { start, .. } | State::Reopening { start, .. }, Event::Stop) => {
                 out.push(Action::Disconnect);
                 out.push(Action::Finish(Box::new(Summary::of(Outcome::Cancelled, start.history))));
-                Phase::Finished
+                State::Finished
             }
-            (Phase::Connecting(mut run), Event::Connected(session)) => {
+            (State::Connecting(mut run), Event::Connected(session)) => {
                 run.session = Some(session);
                 run.answered.clear();
                 run.history.logged_in();
                 work(run, now, &mut out)
             }
-            (Phase::Connecting(run), Event::ConnectFailed(failure)) => {
+            (State::Connecting(run), Event::ConnectFailed(failure)) => {
                 failed(run, failure, Cut::Unnoted, now, &mut out)
             }
-            (Phase::Working(mut run), Event::Answered { token, answer }) => match run.asks.remove(&token) {
+            (State::Working(mut run), Event::Answered { token, answer }) => match run.asks.remove(&token) {
                 Some((owner, page)) => answered(run, token, owner, page, answer, now, &mut out),
-                None => Phase::Working(run),
+                None => State::Working(run),
             },
-            (Phase::Working(run), Event::Committed { token, answer }) => committed(run, token, answer, now, &mut out),
-            (Phase::Working(run), Event::RowsRead { token, rows }) => rows_read(run, token, rows, now, &mut out),
-            (Phase::Working(mut run), Event::LimboCounted(count)) => {
+            (State::Working(run), Event::Committed { token, answer }) => committed(run, token, answer, now, &mut out),
+            (State::Working(run), Event::RowsRead { token, rows }) => rows_read(run, token, rows, now, &mut out),
+            (State::Working(mut run), Event::LimboCounted(count)) => {
                 run.counting = false;
                 match count {
                     // A nudge may have come in between.
-                    Ok(_) if !run.plan(now, &mut out) => Phase::Working(run),
+                    Ok(_) if !run.plan(now, &mut out) => State::Working(run),
                     Ok(0) => close(run, Outcome::Success, None, false, now, &mut out),
                     Ok(_) if run.rounds == 0 => {
                         run.next_round();
@@ -197,36 +198,36 @@ impl Machine {
                     Err(failure) => failed(run, failure, Cut::Unnoted, now, &mut out),
                 }
             }
-            (Phase::Working(mut run), Event::Nudged(folder, depth)) => {
+            (State::Working(mut run), Event::Nudged(folder, depth)) => {
                 run.want(folder, depth);
                 work(run, now, &mut out)
             }
-            (Phase::Working(run), Event::Sampled { token, rows }) => sampled(run, token, rows, now, &mut out),
+            (State::Working(run), Event::Sampled { token, rows }) => sampled(run, token, rows, now, &mut out),
             // A hint that comes while the session is away is looked at when it is back.
-            (Phase::Connecting(mut run), Event::Nudged(folder, depth)) => {
+            (State::Connecting(mut run), Event::Nudged(folder, depth)) => {
                 run.want(folder, depth);
-                Phase::Connecting(run)
+                State::Connecting(run)
             }
-            (Phase::Waiting { mut run, reopen }, Event::Nudged(folder, depth)) => {
+            (State::Waiting { mut run, reopen }, Event::Nudged(folder, depth)) => {
                 run.want(folder, depth);
-                Phase::Waiting { run, reopen }
+                State::Waiting { run, reopen }
             }
-            (Phase::Working(run), Event::Lost { .. }) => reopen(run, &mut out),
-            (Phase::Working(run), Event::ConnectFailed(failure)) => failed(run, failure, Cut::Unnoted, now, &mut out),
+            (State::Working(run), Event::Lost { .. }) => reopen(run, &mut out),
+            (State::Working(run), Event::ConnectFailed(failure)) => failed(run, failure, Cut::Unnoted, now, &mut out),
             // While waiting, what the store still answers is noted; what it could not take is kept for later.
-            (Phase::Waiting { mut run, reopen }, Event::Committed { token, answer }) => {
+            (State::Waiting { mut run, reopen }, Event::Committed { token, answer }) => {
                 let superseded = note_answer(&mut run, token, answer);
-                if superseded { abandon(run.history, &mut out) } else { Phase::Waiting { run, reopen } }
+                if superseded { abandon(run.history, &mut out) } else { State::Waiting { run, reopen } }
             }
-            (Phase::Waiting { mut run, .. }, Event::Lost { token }) => {
+            (State::Waiting { mut run, .. }, Event::Lost { token }) => {
                 run.commits.remove(&token);
-                Phase::Waiting { run, reopen: true }
+                State::Waiting { run, reopen: true }
             }
-            (Phase::Waiting { mut run, reopen }, Event::RowsRead { token, .. } | Event::Sampled { token, .. }) => {
+            (State::Waiting { mut run, reopen }, Event::RowsRead { token, .. } | Event::Sampled { token, .. }) => {
                 rows_too_late(&mut run, token);
-                Phase::Waiting { run, reopen }
+                State::Waiting { run, reopen }
             }
-            (Phase::Waiting { run, reopen: again }, Event::Woke) => {
+            (State::Waiting { run, reopen: again }, Event::Woke) => {
                 if again {
                     reopen(run, &mut out)
                 } else {
@@ -235,7 +236,7 @@ impl Machine {
             }
             // The run is over: what the store cannot take now is not waited for; its cursor has not moved.
             (
-                Phase::Closing(mut run, mut end),
+                State::Closing(mut run, mut end),
                 Event::Committed { token, answer: CommitAnswer::Failed(failure, _) },
             ) => {
                 run.commits.remove(&token);
@@ -243,52 +244,52 @@ impl Machine {
                 end.failure.get_or_insert(failure);
                 closing(run, end, now, &mut out)
             }
-            (Phase::Closing(mut run, end), Event::Committed { token, answer }) => {
+            (State::Closing(mut run, end), Event::Committed { token, answer }) => {
                 let superseded = note_answer(&mut run, token, answer);
                 if superseded { abandon(run.history, &mut out) } else { closing(run, end, now, &mut out) }
             }
             (
-                Phase::Closing(mut run, end),
+                State::Closing(mut run, end),
                 Event::Lost { token } | Event::RowsRead { token, .. } | Event::Sampled { token, .. },
             ) => {
                 run.commits.remove(&token);
                 closing(run, end, now, &mut out)
             }
-            (Phase::Connecting(run) | Phase::Working(run) | Phase::Waiting { run, .. }, Event::Stop) => {
+            (State::Connecting(run) | State::Working(run) | State::Waiting { run, .. }, Event::Stop) => {
                 close(run, Outcome::Cancelled, None, false, now, &mut out)
             }
-            (Phase::Connecting(mut run), Event::Committed { token, answer: CommitAnswer::Failed(failure, commit) }) => {
+            (State::Connecting(mut run), Event::Committed { token, answer: CommitAnswer::Failed(failure, commit) }) => {
                 run.not_taken(token, *commit);
                 failed(run, failure, Cut::Unnoted, now, &mut out)
             }
-            (Phase::Connecting(mut run), Event::Committed { token, answer }) => {
+            (State::Connecting(mut run), Event::Committed { token, answer }) => {
                 let superseded = note_answer(&mut run, token, answer);
-                if superseded { abandon(run.history, &mut out) } else { Phase::Connecting(run) }
+                if superseded { abandon(run.history, &mut out) } else { State::Connecting(run) }
             }
-            (Phase::Connecting(mut run), Event::RowsRead { token, .. } | Event::Sampled { token, .. }) => {
+            (State::Connecting(mut run), Event::RowsRead { token, .. } | Event::Sampled { token, .. }) => {
                 rows_too_late(&mut run, token);
-                Phase::Connecting(run)
+                State::Connecting(run)
             }
-            (Phase::Connecting(run), Event::Lost { .. }) => reopen(run, &mut out),
+            (State::Connecting(run), Event::Lost { .. }) => reopen(run, &mut out),
             // The session died while the store was asked: the next question needs another.
-            (Phase::Opening { start, run: Some(mut run) }, Event::Answered { answer: Err(_), .. }) => {
+            (State::Opening { start, run: Some(mut run) }, Event::Answered { answer: Err(_), .. }) => {
                 run.session = None;
                 out.push(Action::Disconnect);
-                Phase::Opening { start, run: Some(run) }
+                State::Opening { start, run: Some(run) }
             }
             // What was counted for another session is counted again when all is done.
-            (Phase::Connecting(mut run), Event::LimboCounted(_)) => {
+            (State::Connecting(mut run), Event::LimboCounted(_)) => {
                 run.counting = false;
-                Phase::Connecting(run)
+                State::Connecting(run)
             }
             // Answers that come too late, and hints that a start will see by itself: nothing to do.
-            (phase @ Phase::Connecting(_), Event::Answered { .. } | Event::Woke)
+            (phase @ State::Connecting(_), Event::Answered { .. } | Event::Woke)
             | (
-                phase @ Phase::Waiting { .. },
+                phase @ State::Waiting { .. },
                 Event::Answered { .. } | Event::LimboCounted(_) | Event::Connected(_) | Event::ConnectFailed(_),
             )
             | (
-                phase @ Phase::Opening { .. },
+                phase @ State::Opening { .. },
                 Event::Answered { .. }
                 | Event::Committed { .. }
                 | Event::Lost { .. }
@@ -301,7 +302,7 @@ impl Machine {
                 | Event::ConnectFailed(_),
             )
             | (
-                phase @ Phase::Reopening { .. },
+                phase @ State::Reopening { .. },
                 Event::Answered { .. }
                 | Event::Committed { .. }
                 | Event::Lost { .. }
@@ -313,7 +314,7 @@ impl Machine {
                 | Event::ConnectFailed(_),
             )
             | (
-                phase @ Phase::Closing(..),
+                phase @ State::Closing(..),
                 Event::Answered { .. }
                 | Event::LimboCounted(_)
                 | Event::Nudged(..)
@@ -322,12 +323,12 @@ impl Machine {
                 | Event::ConnectFailed(_)
                 | Event::Stop,
             )
-            | (phase @ Phase::Working(_), Event::Woke)
-            | (phase @ Phase::Dormant { .. }, Event::Nudged(..) | Event::Woke)
-            | (phase @ Phase::Finished, _) => phase,
+            | (phase @ State::Working(_), Event::Woke)
+            | (phase @ State::Dormant { .. }, Event::Nudged(..) | Event::Woke)
+            | (phase @ State::Finished, _) => phase,
             // Pairs that cannot be: an answer to a question that was never put.
             (
-                Phase::Dormant { .. },
+                State::Dormant { .. },
                 Event::Opened(_)
                 | Event::OpenFailed(_)
                 | Event::Connected(_)
@@ -339,29 +340,29 @@ impl Machine {
                 | Event::Sampled { .. }
                 | Event::LimboCounted(_),
             )
-            | (Phase::Opening { .. }, Event::Begin(_))
-            | (Phase::Reopening { .. }, Event::Begin(_) | Event::Opened(_) | Event::OpenFailed(_)) => {
+            | (State::Opening { .. }, Event::Begin(_))
+            | (State::Reopening { .. }, Event::Begin(_) | Event::Opened(_) | Event::OpenFailed(_)) => {
                 impossible(&mut out)
             }
-            (Phase::Connecting(_), Event::Begin(_) | Event::Opened(_) | Event::OpenFailed(_)) => impossible(&mut out),
-            (Phase::Working(_), Event::Begin(_) | Event::Opened(_) | Event::OpenFailed(_) | Event::Connected(_)) => {
+            (State::Connecting(_), Event::Begin(_) | Event::Opened(_) | Event::OpenFailed(_)) => impossible(&mut out),
+            (State::Working(_), Event::Begin(_) | Event::Opened(_) | Event::OpenFailed(_) | Event::Connected(_)) => {
                 impossible(&mut out)
             }
-            (Phase::Waiting { .. } | Phase::Closing(..), Event::Begin(_) | Event::Opened(_) | Event::OpenFailed(_)) => {
+            (State::Waiting { .. } | State::Closing(..), Event::Begin(_) | Event::Opened(_) | Event::OpenFailed(_)) => {
                 impossible(&mut out)
             }
         };
-        (Self { phase }, out)
+        (Self { state }, out)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::summary::Outcome;
     use crate::commit::rows::AccountRow;
     use crate::failure::Class;
     use crate::mail::id::{AccountId, Incarnation, SessionId};
+    use crate::standing::Outcome;
 
     fn snapshot() -> Box<AccountSnapshot> {
         let (id, incarnation) = (AccountId(1), Incarnation(1));
@@ -377,17 +378,16 @@ mod tests {
     }
 
     /// A machine brought into a phase by the shortest way.
-    fn brought_to(phase: &str) -> Machine {
+    fn brought_to(phase: Phase) -> Machine {
         let way: Vec<Event> = match phase {
-            "dormant" => vec![],
-            "opening" => vec![begin()],
-            "reopening" => vec![begin(), Event::OpenFailed(failure())],
-            "connecting" => vec![begin(), Event::Opened(snapshot())],
-            "working" => vec![begin(), Event::Opened(snapshot()), Event::Connected(SessionId(1))],
-            "waiting" => vec![begin(), Event::Opened(snapshot()), Event::ConnectFailed(failure())],
-            "closing" => vec![begin(), Event::Opened(snapshot()), Event::Stop],
-            "finished" => vec![Event::Stop],
-            other => panic!("no such phase: {other}"),
+            Phase::Dormant => vec![],
+            Phase::Opening => vec![begin()],
+            Phase::Reopening => vec![begin(), Event::OpenFailed(failure())],
+            Phase::Connecting => vec![begin(), Event::Opened(snapshot())],
+            Phase::Working => vec![begin(), Event::Opened(snapshot()), Event::Connected(SessionId(1))],
+            Phase::Waiting => vec![begin(), Event::Opened(snapshot()), Event::ConnectFailed(failure())],
+            Phase::Closing => vec![begin(), Event::Opened(snapshot()), Event::Stop],
+            Phase::Finished => vec![Event::Stop],
         };
         way.into_iter().fold(Machine::new(Settings::default(), History::default()), |machine, event| {
             machine.step(event, Now::default()).0
@@ -425,40 +425,40 @@ mod tests {
         for event in [begin(), Event::Opened(snapshot()), Event::Connected(SessionId(1))] {
             machine = machine.step(event, Now::default()).0;
         }
-        assert_eq!((machine.phase(), machine.history().tries), ("working", 4));
+        assert_eq!((machine.phase(), machine.history().tries), (Phase::Working, 4));
     }
 
     /// Every phase with every event: where it leads. `bug` marks answers to questions that were never put.
     #[test]
     fn every_pair_is_decided() {
         let table = [
-            ("dormant", "opening bug bug bug bug bug bug bug bug bug dormant bug dormant finished"),
+            (Phase::Dormant, "opening bug bug bug bug bug bug bug bug bug dormant bug dormant finished"),
             (
-                "opening",
+                Phase::Opening,
                 "bug connecting reopening opening opening opening opening opening opening opening opening opening opening finished",
             ),
             (
-                "reopening",
+                Phase::Reopening,
                 "bug bug bug reopening reopening reopening reopening reopening reopening reopening reopening reopening opening finished",
             ),
             (
-                "connecting",
+                Phase::Connecting,
                 "bug bug bug working waiting connecting connecting opening connecting connecting connecting connecting connecting closing",
             ),
             (
-                "working",
+                Phase::Working,
                 "bug bug bug bug waiting working working opening working working working working working closing",
             ),
             (
-                "waiting",
+                Phase::Waiting,
                 "bug bug bug waiting waiting waiting waiting waiting waiting waiting waiting waiting connecting closing",
             ),
             (
-                "closing",
+                Phase::Closing,
                 "bug bug bug closing closing closing closing closing closing closing closing closing closing closing",
             ),
             (
-                "finished",
+                Phase::Finished,
                 "finished finished finished finished finished finished finished finished finished finished finished finished finished finished",
             ),
         ];
@@ -470,7 +470,7 @@ mod tests {
                 let bug = actions.iter().any(
                     |a| matches!(a, Action::Finish(s) if s.outcome == Outcome::Failed && s.class == Some(Class::Bug)),
                 );
-                let got = if bug { "bug" } else { machine.phase() };
+                let got = if bug { "bug" } else { machine.phase().as_str() };
                 assert_eq!(got, want, "{phase} x {name}");
             }
         }

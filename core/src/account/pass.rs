@@ -375,7 +375,7 @@ impl Run {
         );
         if folder.pass.is_some() && (needs_session || !session_lost) {
             folder.pass = None;
-            folder.wanted = folder.standing.is_none();
+            folder.wanted = folder.stalled.is_none();
             folder.depth = Depth::Full;
         }
     }

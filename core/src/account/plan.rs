@@ -214,7 +214,7 @@ impl Run {
     fn plan_alone(&mut self, hungry: &[FolderId], out: &mut Vec<Action>) {
         for id in hungry {
             let aside = self.aside(*id);
-            let Some(folder) = self.folders.get(id).filter(|f| f.standing.is_none()) else { continue };
+            let Some(folder) = self.folders.get(id).filter(|f| f.stalled.is_none()) else { continue };
             let seen = folder.index.clone().unwrap_or_default();
             if let Some(uid) = aside.intersect(&folder.row.backfill.remaining).intersect(&seen).first() {
                 return self.ask_alone(*id, FillKind::Backfill, uid, out);
@@ -232,7 +232,7 @@ impl Run {
         }
         let same = self.suspicious.is_some() && self.suspicious == self.session;
         for id in hungry {
-            let Some(folder) = self.folders.get(id).filter(|f| f.standing.is_none()) else { continue };
+            let Some(folder) = self.folders.get(id).filter(|f| f.stalled.is_none()) else { continue };
             let lone = folder.lone.intersect(&folder.row.failures);
             let kept: UidSet = folder.suspects.keys().copied().collect();
             // Who told the length is not asked again.
@@ -275,7 +275,7 @@ impl Run {
         let (size, recent) = (self.settings.page_messages, self.settings.recent_messages);
         let aside = self.aside(id);
         let Some(folder) = self.folders.get(&id) else { return false };
-        let Some(index) = folder.index.as_ref().filter(|_| folder.standing.is_none()) else { return false };
+        let Some(index) = folder.index.as_ref().filter(|_| folder.stalled.is_none()) else { return false };
         let size = folder.page.unwrap_or(size);
         let free = folder.row.backfill.remaining.minus(&folder.claimed()).minus(&aside.intersect(index));
         let todo = index.intersect(&free);
@@ -311,7 +311,7 @@ impl Run {
     fn retry_one(&mut self, id: FolderId, out: &mut Vec<Action>) -> bool {
         let size = self.settings.page_messages;
         let aside = self.aside(id);
-        let Some(folder) = self.folders.get(&id).filter(|f| f.standing.is_none()) else { return false };
+        let Some(folder) = self.folders.get(&id).filter(|f| f.stalled.is_none()) else { return false };
         let free = folder.due.intersect(&folder.row.failures).minus(&aside);
         let uids: UidSet = free.iter().take(folder.page.unwrap_or(size)).collect();
         // One of a burst shows whether the fault has gone.
@@ -366,7 +366,7 @@ impl Run {
         self.rounds += 1;
         self.listing = Listing::Wanted;
         for folder in self.folders.values_mut() {
-            folder.wanted = folder.standing.is_none();
+            folder.wanted = folder.stalled.is_none();
             // A message that only moved raises UIDNEXT where it went.
             folder.depth = Depth::Quick;
             folder.looked = false;

@@ -15,6 +15,7 @@ use crate::mail::id::{FolderId, SessionId};
 use crate::mail::page::Suspect;
 use crate::mail::uid_set::UidSet;
 use crate::recovery::history::History;
+use crate::standing::Standing;
 use crate::time::{Micros, Now};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -72,7 +73,7 @@ pub(super) struct Folder {
     /// How closely this run has looked at it, at most.
     pub(super) seen: Option<Depth>,
     /// Why it stands still in this run.
-    pub(super) standing: Option<Failure>,
+    pub(super) stalled: Option<Failure>,
     /// Pages on their way, by the token of their fetch.
     pub(super) fills: BTreeMap<Token, Fill>,
     /// UIDs asked for since the pass under way asked for its index: their pages are fresher than it.
@@ -123,7 +124,7 @@ impl Folder {
             depth: Depth::Full,
             looked: false,
             seen: None,
-            standing: None,
+            stalled: None,
             fills: BTreeMap::new(),
             fresher: UidSet::new(),
             index: None,
@@ -171,7 +172,7 @@ pub(super) struct Run {
     pub(super) settings: Settings,
     pub(super) scope: Scope,
     /// The public state and its reason, as stored.
-    pub(super) stored_state: (String, String),
+    pub(super) stood: Option<(Standing, String)>,
     pub(super) account: AccountRow,
     pub(super) folders: Folders,
     pub(super) listing: Listing,
@@ -225,7 +226,7 @@ impl Run {
         Self {
             settings,
             scope,
-            stored_state: Default::default(),
+            stood: None,
             account,
             folders: Folders::default(),
             listing: Listing::Wanted,
@@ -324,14 +325,14 @@ impl Run {
             folder.due = UidSet::new();
             folder.lone = UidSet::new();
             folder.suspects.clear();
-            folder.standing = Some(failure);
+            folder.stalled = Some(failure);
         }
     }
 
     /// A folder is to be passed (again).
     pub(super) fn want(&mut self, folder: FolderId, depth: Depth) {
         if let Some(folder) = self.folders.get_mut(&folder)
-            && folder.standing.is_none()
+            && folder.stalled.is_none()
         {
             folder.depth = if folder.wanted { folder.depth.max(depth) } else { depth };
             folder.wanted = true;
@@ -346,7 +347,7 @@ impl Run {
             path: f.row.path.clone(),
             role: f.row.role,
             excluded: f.row.excluded,
-            standing: f.standing.is_some(),
+            stalled: f.stalled.is_some(),
             shut: self.account.shut.contains_key(&f.row.remote_id),
             looked: f.seen,
             mark: f.row.live.mark,

@@ -108,7 +108,7 @@ pub struct Schedule {
     runs: u64,
     due: BTreeMap<FolderId, Duration>,
     /// Folders that stand still, and how often in a row.
-    standing: BTreeMap<FolderId, usize>,
+    stalled: BTreeMap<FolderId, usize>,
     unread: bool,
 }
 
@@ -119,7 +119,7 @@ impl Schedule {
     /// A schedule that knows no folder yet. `salt` spreads accounts.
     #[must_use]
     pub fn new(mode: Mode, salt: u64) -> Self {
-        Self { mode, salt, runs: 0, due: BTreeMap::new(), standing: BTreeMap::new(), unread: false }
+        Self { mode, salt, runs: 0, due: BTreeMap::new(), stalled: BTreeMap::new(), unread: false }
     }
 
     /// A duration by up to 10 % shorter, so that accounts that began together drift apart.
@@ -132,7 +132,7 @@ impl Schedule {
     pub fn looked(&mut self, folders: &[FolderLine], mono: Duration) {
         self.runs += 1;
         self.unread = folders.iter().any(|f| !f.excluded && f.unread);
-        let (mut due, mut standing) = (BTreeMap::new(), BTreeMap::new());
+        let (mut due, mut stalled) = (BTreeMap::new(), BTreeMap::new());
         for folder in folders.iter().filter(|f| !f.excluded) {
             let interval = self.mode.shortest().max(Tier::of(folder.role, &folder.path).floor());
             let before = self.due.get(&folder.id).copied();
@@ -141,9 +141,9 @@ impl Schedule {
             let next = match folder.looked {
                 // What is shut has a time of its own.
                 _ if folder.shut => again(),
-                _ if folder.standing => {
-                    let times = self.standing.get(&folder.id).copied().unwrap_or(0);
-                    standing.insert(folder.id, times + 1);
+                _ if folder.stalled => {
+                    let times = self.stalled.get(&folder.id).copied().unwrap_or(0);
+                    stalled.insert(folder.id, times + 1);
                     mono + STANDING.get(times).copied().unwrap_or(STANDING[2]).min(interval)
                 }
                 Some(Depth::Full) => mono + self.spread(interval),
@@ -152,7 +152,7 @@ impl Schedule {
             due.insert(folder.id, next);
         }
         self.due = due;
-        self.standing = standing;
+        self.stalled = stalled;
     }
 
     /// When something is due next.
@@ -194,7 +194,7 @@ mod tests {
             path,
             role,
             excluded: false,
-            standing: false,
+            stalled: false,
             shut: false,
             looked,
             mark: Mark::CLEARED,
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn what_stands_still_is_looked_at_soon() {
         let mut schedule = Schedule::new(Mode::Conservative, 1);
-        let odd = |standing, shut| FolderLine { standing, shut, ..line(2, "Odd", None, None) };
+        let odd = |stalled, shut| FolderLine { stalled, shut, ..line(2, "Odd", None, None) };
         let inbox = || line(1, "INBOX", None, Some(Depth::Full));
         let mut at = Duration::ZERO;
         for minutes in [1, 5, 15, 15] {

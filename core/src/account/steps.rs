@@ -3,11 +3,11 @@
 use crate::account::ending::close;
 use crate::account::event::{AccountSnapshot, Action, Token};
 use crate::account::listing::Listing;
-use crate::account::machine::{Phase, Start};
+use crate::account::machine::{Start, State};
 use crate::account::pass::FolderRows;
 use crate::account::poison::{CUTS, Cut};
 use crate::account::run::{Folder, Owner, Run, leave};
-use crate::account::summary::{Outcome, Summary};
+use crate::account::summary::Summary;
 use crate::commit::request::Poison;
 use crate::commit::request::{CommitAnswer, Refusal};
 use crate::failure::{Class, Failure, When};
@@ -16,24 +16,25 @@ use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::recovery::decide::{Verdict, after_cut, decide};
 use crate::recovery::history::History;
+use crate::standing::Outcome;
 use crate::time::Now;
 
 /// Commits of a run that may be refused: more means that it plans the same for ever.
 const REFUSALS: u32 = 1000;
 
-pub(super) fn impossible(out: &mut Vec<Action>) -> Phase {
+pub(super) fn impossible(out: &mut Vec<Action>) -> State {
     let failure = Failure::bug("an answer came to a question that was never put");
     out.push(Action::Report(failure.clone()));
     out.push(Action::Finish(Box::new(Summary::failed(failure, History::default()))));
-    Phase::Finished
+    State::Finished
 }
 
 /// Another incarnation has the account: this one stops and touches nothing.
-pub(super) fn abandon(history: History, out: &mut Vec<Action>) -> Phase {
+pub(super) fn abandon(history: History, out: &mut Vec<Action>) -> State {
     out.push(Action::Disconnect);
     let failure = Failure::bug("a later incarnation holds the account");
     out.push(Action::Finish(Box::new(Summary::failed(failure, history))));
-    Phase::Finished
+    State::Finished
 }
 
 pub(super) fn opened(
@@ -42,9 +43,9 @@ pub(super) fn opened(
     snapshot: AccountSnapshot,
     now: Now,
     out: &mut Vec<Action>,
-) -> Phase {
+) -> State {
     let mut run = Run::new(start, snapshot.account);
-    run.stored_state = snapshot.state;
+    run.stood = snapshot.stood;
     if let Some(before) = before {
         run.counts = before.counts;
         run.left = before.left;
@@ -89,7 +90,7 @@ pub(super) fn opened(
         return work(Box::new(run), now, out);
     }
     out.push(Action::Connect);
-    Phase::Connecting(Box::new(run))
+    State::Connecting(Box::new(run))
 }
 
 pub(super) fn open_failed(
@@ -98,20 +99,20 @@ pub(super) fn open_failed(
     failure: Failure,
     now: Now,
     out: &mut Vec<Action>,
-) -> Phase {
+) -> State {
     start.history.failed(&failure, now.wall);
     out.push(Action::Report(failure.clone()));
     let verdict = decide(&failure, &start.history, &start.settings.policy, now);
     match verdict {
         Verdict::Wait(wait) | Verdict::Restart(wait) => {
             out.push(Action::WakeAfter(wait));
-            Phase::Reopening { start, run }
+            State::Reopening { start, run }
         }
         Verdict::Park | Verdict::Quarantine | Verdict::SkipFolder | Verdict::GiveUp => {
             out.push(Action::Disconnect);
             let parked = verdict == Verdict::Park;
             out.push(Action::Finish(Box::new(Summary { parked, ..Summary::failed(failure, start.history) })));
-            Phase::Finished
+            State::Finished
         }
     }
 }
@@ -126,19 +127,19 @@ pub(super) fn rows_too_late(run: &mut Run, token: Token) {
 }
 
 /// Plans, and ends the round when nothing is left.
-pub(super) fn work(mut run: Box<Run>, now: Now, out: &mut Vec<Action>) -> Phase {
+pub(super) fn work(mut run: Box<Run>, now: Now, out: &mut Vec<Action>) -> State {
     let over = run.plan(now, out);
     if run.wants_other_session(over) {
         out.push(Action::Disconnect);
         out.push(Action::Connect);
         run.session = None;
-        return Phase::Connecting(run);
+        return State::Connecting(run);
     }
     if over && !run.counting {
         run.counting = true;
         out.push(Action::CountLimbo);
     }
-    Phase::Working(run)
+    State::Working(run)
 }
 
 /// The name that an answer repeats is the name that was asked about.
@@ -179,7 +180,7 @@ pub(super) fn answered(
     answer: Result<Answer, Failure>,
     now: Now,
     out: &mut Vec<Action>,
-) -> Phase {
+) -> State {
     let request = run.about.remove(&token);
     match &answer {
         Ok(answer) if !is_about(request.as_ref(), answer) => {
@@ -283,7 +284,7 @@ pub(super) fn rows_read(
     rows: Result<FolderRows, Failure>,
     now: Now,
     out: &mut Vec<Action>,
-) -> Phase {
+) -> State {
     let owner = run.commits.remove(&token);
     match (owner, rows) {
         (Some(Owner::Pass(id, generation)), Ok(rows)) if run.is_current(id, generation) => {
@@ -309,7 +310,7 @@ pub(super) fn sampled(
     rows: Result<Vec<Sampled>, Failure>,
     now: Now,
     out: &mut Vec<Action>,
-) -> Phase {
+) -> State {
     match (run.commits.remove(&token), rows) {
         (Some(Owner::Pass(id, generation)), Ok(ours)) => {
             if run.is_current(id, generation) {
@@ -334,8 +335,8 @@ pub(super) fn committed(
     answer: CommitAnswer,
     now: Now,
     out: &mut Vec<Action>,
-) -> Phase {
-    let Some(owner) = run.commits.get(&token).copied() else { return Phase::Working(run) };
+) -> State {
+    let Some(owner) = run.commits.get(&token).copied() else { return State::Working(run) };
     if let CommitAnswer::Failed(failure, commit) = answer {
         run.not_taken(token, *commit);
         return failed(run, failure, Cut::Unnoted, now, out);
@@ -421,7 +422,7 @@ pub(super) fn note_answer(run: &mut Run, token: Token, answer: CommitAnswer) -> 
 }
 
 /// The outcome of a commit is unknown: ask the store, whose answer is final, and go on from there.
-pub(super) fn reopen(mut run: Box<Run>, out: &mut Vec<Action>) -> Phase {
+pub(super) fn reopen(mut run: Box<Run>, out: &mut Vec<Action>) -> State {
     // Everything that was asked or sent is read anew; a lease that is still on its way is not waited for.
     run.asks.clear();
     run.about.clear();
@@ -433,10 +434,10 @@ pub(super) fn reopen(mut run: Box<Run>, out: &mut Vec<Action>) -> Phase {
     }
     out.push(Action::Open);
     let start = Start { settings: run.settings.clone(), history: run.history.clone(), scope: run.scope.clone() };
-    Phase::Opening { start, run: Some(run) }
+    State::Opening { start, run: Some(run) }
 }
 
-pub(super) fn resume(mut run: Box<Run>, now: Now, out: &mut Vec<Action>) -> Phase {
+pub(super) fn resume(mut run: Box<Run>, now: Now, out: &mut Vec<Action>) -> State {
     for (token, commit) in std::mem::take(&mut run.parked) {
         out.push(Action::Commit { token, commit: Box::new(commit) });
     }
@@ -445,10 +446,10 @@ pub(super) fn resume(mut run: Box<Run>, now: Now, out: &mut Vec<Action>) -> Phas
         return work(run, now, out);
     }
     out.push(Action::Connect);
-    Phase::Connecting(run)
+    State::Connecting(run)
 }
 
-pub(super) fn failed(mut run: Box<Run>, failure: Failure, cut: Cut, now: Now, out: &mut Vec<Action>) -> Phase {
+pub(super) fn failed(mut run: Box<Run>, failure: Failure, cut: Cut, now: Now, out: &mut Vec<Action>) -> State {
     let verdict = if cut == Cut::AtOneThing {
         after_cut(&run.settings.policy)
     } else {
@@ -477,11 +478,11 @@ pub(super) fn failed(mut run: Box<Run>, failure: Failure, cut: Cut, now: Now, ou
     match verdict {
         Verdict::Wait(wait) => {
             out.push(Action::WakeAfter(wait));
-            Phase::Waiting { run, reopen: false }
+            State::Waiting { run, reopen: false }
         }
         Verdict::Restart(wait) => {
             out.push(Action::WakeAfter(wait));
-            Phase::Waiting { run, reopen: true }
+            State::Waiting { run, reopen: true }
         }
         Verdict::Park | Verdict::GiveUp | Verdict::Quarantine | Verdict::SkipFolder => {
             close(run, Outcome::Failed, Some(failure), verdict == Verdict::Park, now, out)

@@ -6,32 +6,7 @@ use crate::mail::change::Role;
 use crate::mail::cursor::Mark;
 use crate::mail::id::FolderId;
 use crate::recovery::history::History;
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Everything that there was to do is done.
-    Success,
-    /// It ran to its end, and something was left.
-    Partial,
-    /// It ended before its end.
-    Failed,
-    /// Somebody stopped it.
-    Cancelled,
-}
-
-impl Outcome {
-    /// The stored word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Partial => "partial",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
+use crate::standing::Outcome;
 
 /// Counters of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,7 +74,7 @@ pub struct FolderLine {
     /// The config leaves it out.
     pub excluded: bool,
     /// It was left alone, and why stands in the ledger.
-    pub standing: bool,
+    pub stalled: bool,
     /// It is listed and cannot be opened: it is asked again in its own time.
     pub shut: bool,
     /// How closely this run has looked at it.

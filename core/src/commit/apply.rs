@@ -1,10 +1,10 @@
 //! Carries an admitted commit out on the ledger: the one place that says which verb a change means.
 
-use crate::commit::event::EventKind;
 use crate::commit::lane::Admitted;
 use crate::commit::ledger::Ledger;
 use crate::commit::request::Change;
 use crate::commit::rows::FolderRow;
+use crate::standing::EventKind;
 use crate::time::Micros;
 
 /// Whether a commit of this kind can end limbo: history does where nothing of it is left.
@@ -28,7 +28,7 @@ pub fn may_end_limbo(change: &Change, admitted: &Admitted) -> bool {
         | Change::ListLook(_)
         | Change::Note(_)
         | Change::SizesEstimated
-        | Change::State { .. }
+        | Change::Stand { .. }
         | Change::Finish(_) => false,
     }
 }
@@ -94,7 +94,7 @@ pub fn apply(
         | Change::ListLook(_)
         | Change::Listed { .. }
         | Change::Fail { .. }
-        | Change::State { .. }
+        | Change::Stand { .. }
         | Change::Finish(_) => {}
     }
 }

@@ -2,71 +2,19 @@
 
 use crate::mail::flags::Flags;
 use crate::mail::id::{FolderId, MessageId};
+use crate::standing::EventKind;
 
-/// The kinds of event that a commit can write; the word is what is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum EventKind {
-    /// A message we did not hold.
-    MessageCreated,
-    /// Flags or the number of locations changed.
-    MessageUpdated,
-    /// It left one folder and is in another.
-    MessageMoved,
-    /// It is gone from every folder.
-    MessageDeleted,
-    /// It was deleted and is back.
-    MessageRestored,
-    /// A folder was opened.
-    FolderCreated,
-    /// A folder has another name.
-    FolderRenamed,
-    /// A folder is gone.
-    FolderDeleted,
-    /// The account's first opening.
-    AccountStarted,
-}
-
-impl EventKind {
-    /// The stored word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::MessageCreated => "message.created",
-            Self::MessageUpdated => "message.updated",
-            Self::MessageMoved => "message.moved",
-            Self::MessageDeleted => "message.deleted",
-            Self::MessageRestored => "message.restored",
-            Self::FolderCreated => "folder.created",
-            Self::FolderRenamed => "folder.renamed",
-            Self::FolderDeleted => "folder.deleted",
-            Self::AccountStarted => "account.started",
-        }
-    }
-}
-
-/// What an event says of a message's locations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
-    /// `changed` is all of them.
-    State,
-    /// Those in `changed` began.
-    Began,
-    /// Those in `changed` ended.
-    Ended,
-    /// Those in `changed` have other flags.
-    Flags,
-}
-
-impl What {
-    /// The stored word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::State => "state",
-            Self::Began => "began",
-            Self::Ended => "ended",
-            Self::Flags => "flags",
-        }
+words! {
+    /// What an event says of a message's locations.
+    What {
+        /// `changed` is all of them.
+        State => "state",
+        /// Those in `changed` began.
+        Began => "began",
+        /// Those in `changed` ended.
+        Ended => "ended",
+        /// Those in `changed` have other flags.
+        Flags => "flags",
     }
 }
 
@@ -108,20 +56,7 @@ mod tests {
     /// The words are the public contract.
     #[test]
     fn words() {
-        use EventKind as K;
-        let kinds = [
-            (K::MessageCreated, "message.created"),
-            (K::MessageUpdated, "message.updated"),
-            (K::MessageMoved, "message.moved"),
-            (K::MessageDeleted, "message.deleted"),
-            (K::MessageRestored, "message.restored"),
-            (K::FolderCreated, "folder.created"),
-            (K::FolderRenamed, "folder.renamed"),
-            (K::FolderDeleted, "folder.deleted"),
-            (K::AccountStarted, "account.started"),
-        ];
-        assert!(kinds.iter().all(|(kind, word)| kind.as_str() == *word));
-        let whats = [(What::State, "state"), (What::Began, "began"), (What::Ended, "ended"), (What::Flags, "flags")];
-        assert!(whats.iter().all(|(what, word)| what.as_str() == *word));
+        let words: Vec<&str> = What::ALL.iter().map(|what| what.as_str()).collect();
+        assert_eq!(words, ["state", "began", "ended", "flags"]);
     }
 }

@@ -72,7 +72,7 @@ pub fn admit(
                 grown_at: None,
                 failures: UidSet::new(),
                 held: false,
-                stands: None,
+                stalled_at: None,
                 excluded: false,
             });
             // A clock that is ahead would hide new mail for as long as it is.
@@ -153,7 +153,7 @@ pub fn admit(
             }
             (row.look, row.misfit, row.surplus) = (None, None, *surplus);
             account.shut.remove(&row.remote_id);
-            row.stands = None;
+            row.stalled_at = None;
             row.passed_at = Some(*started);
             row.unproved = unproved.clone();
             if unproved.is_none() && row.backfill.remaining.is_empty() {
@@ -203,7 +203,7 @@ pub fn admit(
             };
             account.shut.insert(remote_id.clone(), shut);
             if let Some(row) = &mut folder {
-                row.stands = Some(*at);
+                row.stalled_at = Some(*at);
             }
         }
         Change::SizesEstimated => account.sizes_estimated = true,
@@ -212,10 +212,10 @@ pub fn admit(
                 return Err(Refusal::Missing);
             }
             if let Some(row) = &mut folder {
-                row.stands = Some(*at);
+                row.stalled_at = Some(*at);
             }
         }
-        Change::Note(_) | Change::State { .. } | Change::Finish(_) => {}
+        Change::Note(_) | Change::Stand { .. } | Change::Finish(_) => {}
     }
     Ok(Admitted { account, folder })
 }
@@ -467,7 +467,7 @@ mod tests {
         };
         for change in [fail(Some(FolderId(1))), shut(Some(FolderId(1)))] {
             assert_eq!(admit_on(None, &change), Err(Refusal::Missing));
-            assert_eq!(admit_on(Some(&opened()), &change).unwrap().unwrap().stands, Some(at));
+            assert_eq!(admit_on(Some(&opened()), &change).unwrap().unwrap().stalled_at, Some(at));
         }
         for change in [fail(None), shut(None)] {
             assert_eq!(admit_on(None, &change), Ok(None));

@@ -3,13 +3,14 @@
 //! The store loads the rows that a commit touches (every location of every message named), calls the verbs here and
 //! writes what [`Ledger::take_writes`] returns. The tests' model store keeps everything loaded and calls the same verbs.
 
-use crate::commit::event::{EventDraft, EventKind, SHOWN, Told, What};
+use crate::commit::event::{EventDraft, SHOWN, Told, What};
 use crate::commit::limbo;
 use crate::commit::rows::{AccountRow, FolderRow, LocationRow, MessageRow};
 use crate::mail::body::BodyRef;
 use crate::mail::flags::Flags;
 use crate::mail::id::{FolderId, Identity, MessageId, UidValidity};
 use crate::mail::message::{Fetched, HeaderFacts};
+use crate::standing::EventKind;
 use crate::time::Micros;
 use std::collections::{BTreeMap, BTreeSet};
 

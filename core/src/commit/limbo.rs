@@ -26,7 +26,7 @@ pub fn is_over(message: &MessageRow, account: &AccountRow, folders: &[FolderRow]
     }
     let is_away = |folder: &FolderRow| match account.shut.get(&folder.remote_id) {
         Some(shut) => is_given_up(shut),
-        None => folder.stands.is_some_and(|refused| late && refused >= since.plus(PATIENCE)),
+        None => folder.stalled_at.is_some_and(|refused| late && refused >= since.plus(PATIENCE)),
     };
     folders.iter().filter(|folder| !folder.excluded && !is_away(folder)).all(|folder| {
         let looked = folder.passed_at.is_some_and(|at| at > since);
@@ -119,11 +119,11 @@ mod tests {
 
     #[test]
     fn what_stands_still_is_waited_for_until_it_refuses_again() {
-        let stands = |refused| FolderRow { stands: Some(at(refused)), passed_at: Some(SINCE), ..folder(2) };
-        assert!(!over(&account(1599), &[folder(1), stands(1600)]), "its patience is not over");
-        assert!(!over(&account(1600), &[folder(1), stands(1599)]), "it is asked once more first");
-        assert!(over(&account(1600), &[folder(1), stands(1600)]));
-        assert!(over(&account(1001), &[FolderRow { passed_at: Some(at(1001)), ..stands(1000) }]), "it was passed");
+        let stalled = |refused| FolderRow { stalled_at: Some(at(refused)), passed_at: Some(SINCE), ..folder(2) };
+        assert!(!over(&account(1599), &[folder(1), stalled(1600)]), "its patience is not over");
+        assert!(!over(&account(1600), &[folder(1), stalled(1599)]), "it is asked once more first");
+        assert!(over(&account(1600), &[folder(1), stalled(1600)]));
+        assert!(over(&account(1001), &[FolderRow { passed_at: Some(at(1001)), ..stalled(1000) }]), "it was passed");
     }
 
     #[test]
@@ -133,7 +133,7 @@ mod tests {
             AccountRow { shut: [(name.to_vec(), row)].into(), ..account(listed) }
         };
         for name in [&b"f2"[..], b"other"] {
-            let folders = [folder(1), FolderRow { stands: Some(at(1)), passed_at: Some(SINCE), ..folder(2) }];
+            let folders = [folder(1), FolderRow { stalled_at: Some(at(1)), passed_at: Some(SINCE), ..folder(2) }];
             let folders = if name == b"f2" { &folders[..] } else { &folders[..1] };
             assert!(!over(&shut(1599, 9000, name), folders), "its patience is not over");
             assert!(over(&shut(1600, 9000, name), folders));

@@ -8,6 +8,7 @@ use crate::mail::flags::Flags;
 use crate::mail::id::{AccountId, FolderId, Incarnation, UidValidity};
 use crate::mail::page::Page;
 use crate::mail::uid_set::UidSet;
+use crate::standing::{EventKind, Outcome, Standing};
 use crate::time::Micros;
 use std::collections::BTreeSet;
 
@@ -202,15 +203,15 @@ pub enum Change {
         at: Micros,
     },
     /// What the account is doing now, for people.
-    State {
-        /// The state's word.
-        state: &'static str,
+    Stand {
+        /// How it stands.
+        standing: Standing,
         /// Why.
         reason: String,
         /// When something happens next.
         next_attempt_at: Option<Micros>,
         /// The event that tells it, if any.
-        event: Option<&'static str>,
+        event: Option<EventKind>,
     },
     /// The end of a run that changed something or failed.
     Finish(RunRecord),
@@ -248,12 +249,12 @@ pub struct Note {
 }
 
 /// A run's row.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunRecord {
     /// When it began.
     pub started: Micros,
-    /// `success`, `partial`, `failed` or `cancelled`.
-    pub outcome: &'static str,
+    /// How it ended.
+    pub outcome: Outcome,
     /// Why it is not a success.
     pub reason: String,
     /// Messages stored.
@@ -287,7 +288,7 @@ impl Change {
             | Self::Listed { .. }
             | Self::Note(_)
             | Self::SizesEstimated
-            | Self::State { .. }
+            | Self::Stand { .. }
             | Self::Finish(_) => None,
         }
     }

@@ -135,7 +135,7 @@ pub struct FolderRow {
     /// Something was stored of it under this UIDVALIDITY: a location, or a failure.
     pub held: bool,
     /// When it was last refused, while it has an open ledger row of its own: it is shut, or stands still.
-    pub stands: Option<Micros>,
+    pub stalled_at: Option<Micros>,
     /// The config leaves it out: its rows stay, it is not looked at, and nobody waits for it.
     pub excluded: bool,
 }

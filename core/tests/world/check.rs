@@ -6,10 +6,11 @@
 
 use crate::scheduler::{World, flags, hash};
 use crate::server::{EVER, Folder};
-use postrider_core::commit::event::{EventDraft, EventKind, SHOWN, Told, What};
+use postrider_core::commit::event::{EventDraft, SHOWN, Told, What};
 use postrider_core::mail::cursor::Mark;
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::{FolderId, MessageId};
+use postrider_core::standing::EventKind;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Does to a reader's copy of a message's places what an event says.

@@ -14,7 +14,7 @@ mod server;
 mod store;
 mod talk;
 
-use postrider_core::commit::event::EventKind;
+use postrider_core::standing::EventKind;
 use scheduler::World;
 
 fn number(name: &str) -> Option<u64> {

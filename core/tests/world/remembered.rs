@@ -2,8 +2,8 @@
 
 use crate::scheduler::World;
 use crate::server::{Lie, Mail};
-use postrider_core::commit::event::EventKind;
 use postrider_core::mail::id::FolderId;
+use postrider_core::standing::EventKind;
 
 impl World {
     pub(crate) fn mail(&mut self, folder: &str, cid: u32) -> u32 {

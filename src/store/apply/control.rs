@@ -3,8 +3,9 @@
 use super::own::announce;
 use super::{Counters, read, write};
 use crate::store::actor::Control;
-use crate::store::rows::get;
+use crate::store::rows::{get, standing};
 use postrider_core::mail::id::AccountId;
+use postrider_core::standing::{EventKind, Standing};
 use postrider_core::time::Micros;
 use sea_orm::{DatabaseTransaction, DbErr, Value};
 use serde_json::json;
@@ -43,7 +44,7 @@ pub(in crate::store) async fn control(
 ) -> Result<Progress, DbErr> {
     let over = Progress::Over;
     let name = match control {
-        Control::State { account, .. }
+        Control::Stand { account, .. }
         | Control::History { account, .. }
         | Control::Remove { account }
         | Control::Purge { account } => account,
@@ -51,18 +52,23 @@ pub(in crate::store) async fn control(
     };
     let found = read(db, "SELECT id, state FROM account WHERE name = ?1", vec![name.clone().into()]).await?;
     let Some(row) = found.first() else { return Ok(over(Done::Missing)) };
-    let (id, state): (i64, String) = (get(row, 0)?, get(row, 1)?);
+    let (id, stood) = (get::<i64>(row, 0)?, standing(row, 1)?);
     match control {
-        Control::State { state, reason, event, parked_for, .. } => {
+        Control::Stand { standing, reason, event, parked_for, .. } => {
             let sql = "UPDATE account SET state = ?2, reason = ?3, since = ?4, next_attempt_at = NULL, parked_for = ?5 \
                        WHERE id = ?1 AND (state <> ?2 OR reason <> ?3 OR parked_for IS NOT ?5)";
-            let values =
-                vec![id.into(), (*state).into(), reason.clone().into(), at.0.into(), parked_for.clone().into()];
+            let values = vec![
+                id.into(),
+                standing.as_str().into(),
+                reason.clone().into(),
+                at.0.into(),
+                parked_for.clone().into(),
+            ];
             if write(db, sql, values).await?.rows_affected() == 0 {
                 return Ok(over(Done::Same));
             }
             if let Some(kind) = event {
-                announce(db, counters, AccountId(id), kind, &json!({ "reason": reason }), at.0).await?;
+                announce(db, counters, AccountId(id), *kind, &json!({ "reason": reason }), at.0).await?;
             }
         }
         Control::History { history, parked_for, .. } => {
@@ -70,14 +76,14 @@ pub(in crate::store) async fn control(
             write(db, sql, vec![id.into(), history.clone().into(), parked_for.clone().into()]).await?;
         }
         Control::Remove { .. } => {
-            if state == "removed" {
+            if stood == Standing::Removed {
                 return Ok(over(Done::Same));
             }
             // Whoever still holds the account's cursors is fenced off.
-            let sql = "UPDATE account SET state = 'removed', reason = 'the config does not name it', since = ?2, \
+            let sql = "UPDATE account SET state = ?3, reason = 'the config does not name it', since = ?2, \
                        next_attempt_at = NULL, incarnation = incarnation + 1 WHERE id = ?1";
-            write(db, sql, vec![id.into(), at.0.into()]).await?;
-            announce(db, counters, AccountId(id), "account.removed", &json!({}), at.0).await?;
+            write(db, sql, vec![id.into(), at.0.into(), Standing::Removed.as_str().into()]).await?;
+            announce(db, counters, AccountId(id), EventKind::AccountRemoved, &json!({}), at.0).await?;
         }
         Control::Rename { account, .. } => {
             let taken = read(db, "SELECT 1 FROM account WHERE name = ?1", vec![account.clone().into()]).await?;
@@ -96,7 +102,8 @@ pub(in crate::store) async fn control(
 async fn purge(db: &DatabaseTransaction, id: i64) -> Result<Progress, DbErr> {
     let account = || vec![Value::from(id)];
     // Fenced off first: no page may come behind it.
-    write(db, "UPDATE account SET incarnation = incarnation + 1, state = 'removed' WHERE id = ?1", account()).await?;
+    let sql = "UPDATE account SET incarnation = incarnation + 1, state = ?2 WHERE id = ?1";
+    write(db, sql, vec![id.into(), Standing::Removed.as_str().into()]).await?;
     let chunk = "SELECT id FROM message WHERE account = ?1 ORDER BY id LIMIT ?2";
     let values = || vec![Value::from(id), Value::from(PURGE_CHUNK)];
     write(db, &format!("DELETE FROM location WHERE message IN ({chunk})"), values()).await?;

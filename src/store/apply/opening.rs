@@ -2,12 +2,13 @@
 
 use super::{read, write};
 use crate::store::actor::OpenAccount;
-use crate::store::rows::{ALL_FOLDERS, get, guard, uid};
+use crate::store::rows::{ALL_FOLDERS, get, guard, standing, uid};
 use postrider_core::account::machine::AccountSnapshot;
 use postrider_core::commit::request::{Note, Poison};
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::mail::id::{AccountId, FolderId, UidValidity};
 use postrider_core::mail::uid_set::UidSet;
+use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
 use sea_orm::{DatabaseTransaction, DbErr, Value};
 use std::collections::BTreeMap;
@@ -32,9 +33,9 @@ pub(in crate::store) async fn open_account(
         }
     }
     let sql = "INSERT INTO account (name, provider, host, username, identity_kind, state, reason, since, incarnation, \
-               keep) VALUES (?1, ?2, ?3, ?4, 'hash', 'starting', '', ?5, 1, ?6) \
+               keep) VALUES (?1, ?2, ?3, ?4, 'hash', ?7, '', ?5, 1, ?6) \
                ON CONFLICT (name) DO UPDATE SET host = excluded.host, keep = excluded.keep, incarnation = account.incarnation + 1, \
-               state = CASE account.state WHEN 'removed' THEN 'starting' ELSE account.state END";
+               state = CASE account.state WHEN ?8 THEN ?7 ELSE account.state END";
     let values = vec![
         name(),
         open.provider.into(),
@@ -42,6 +43,8 @@ pub(in crate::store) async fn open_account(
         open.username.clone().into(),
         at.0.into(),
         open.keep.into(),
+        Standing::Starting.as_str().into(),
+        Standing::Removed.as_str().into(),
     ];
     write(db, sql, values).await?;
     let rows = read(db, "SELECT id FROM account WHERE name = ?1", vec![name()]).await?;
@@ -81,6 +84,8 @@ pub(in crate::store) async fn open_account(
         snapshot.notes.push(Note { about, count: uid(&row, 5)?, text: get(&row, 6)? });
     }
     let rows = read(db, "SELECT state, reason FROM account WHERE id = ?1", vec![id.0.into()]).await?;
-    snapshot.state = rows.first().map_or(Ok(Default::default()), |row| Ok::<_, DbErr>((get(row, 0)?, get(row, 1)?)))?;
+    if let Some(row) = rows.first() {
+        snapshot.stood = Some((standing(row, 0)?, get(row, 1)?));
+    }
     Ok(Ok(snapshot))
 }

@@ -8,6 +8,7 @@ use postrider_core::failure::Class;
 use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::mail::page::{Again, Unfetched};
 use postrider_core::mail::uid_set::UidSet;
+use postrider_core::standing::EventKind;
 use postrider_core::time::Micros;
 use sea_orm::{DatabaseTransaction, DbErr, Value};
 use serde_json::{Value as Json, json};
@@ -117,7 +118,7 @@ pub(super) async fn write_own_rows(
                            misfit = NULL, surplus = ?6, grown_at = ?7 WHERE id = ?1";
                 write(db, sql, values).await?;
                 // What reached the folder is settled by its clean pass.
-                if before.is_some_and(|before| before.stands.is_some()) {
+                if before.is_some_and(|before| before.stalled_at.is_some()) {
                     let sql =
                         "UPDATE failure SET closed_at = ?2 WHERE folder = ?1 AND closed_at IS NULL AND uid IS NULL";
                     write(db, sql, vec![row.id.0.into(), at.into()]).await?;
@@ -172,11 +173,11 @@ pub(super) async fn write_own_rows(
             write(db, "UPDATE account SET sizes_estimated = TRUE WHERE id = ?1", vec![id.into()]).await?;
         }
         Change::Fail { folder, class, text, .. } => fail(db, account, *folder, *class, text, at).await?,
-        Change::State { state, reason, next_attempt_at, event } => {
+        Change::Stand { standing, reason, next_attempt_at, event } => {
             let sql = "UPDATE account SET state = ?2, reason = ?3, since = ?4, next_attempt_at = ?5 \
                        WHERE id = ?1 AND (state <> ?2 OR reason <> ?3)";
             let next = next_attempt_at.map(|at| at.0);
-            let values = vec![id.into(), (*state).into(), reason.clone().into(), at.into(), next.into()];
+            let values = vec![id.into(), standing.as_str().into(), reason.clone().into(), at.into(), next.into()];
             let changed = write(db, sql, values).await?.rows_affected() > 0;
             if let Some(kind) = event.filter(|_| changed) {
                 announce(db, counters, account, kind, &json!({ "reason": reason }), at).await?;
@@ -364,7 +365,7 @@ async fn finish(
         account.0.into(),
         run.started.0.into(),
         at.into(),
-        run.outcome.into(),
+        run.outcome.as_str().into(),
         run.reason.clone().into(),
         count(run.stored),
         count(run.octets),
@@ -373,7 +374,7 @@ async fn finish(
     ];
     write(db, sql, values).await?;
     let data = json!({ "outcome": run.outcome, "reason": run.reason, "stored": run.stored, "failed": run.failed });
-    announce(db, counters, account, "run.finished", &data, at).await
+    announce(db, counters, account, EventKind::RunFinished, &data, at).await
 }
 
 /// An event that is not about a message, numbered on the spot.
@@ -381,7 +382,7 @@ pub(super) async fn announce(
     db: &DatabaseTransaction,
     counters: &mut Counters,
     account: AccountId,
-    kind: &str,
+    kind: EventKind,
     data: &Json,
     at: i64,
 ) -> Result<(), DbErr> {
@@ -389,6 +390,7 @@ pub(super) async fn announce(
     let id = uuid::Uuid::now_v7().to_string();
     let seq = counters.event;
     counters.event += 1;
-    let values = vec![seq.into(), id.into(), at.into(), kind.into(), account.0.into(), data.to_string().into()];
+    let values =
+        vec![seq.into(), id.into(), at.into(), kind.as_str().into(), account.0.into(), data.to_string().into()];
     write(db, sql, values).await.map(|_| ())
 }

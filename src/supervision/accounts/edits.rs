@@ -6,6 +6,7 @@ use crate::store::Done;
 use crate::store::actor::{Control, StoreMsg};
 use crate::telemetry::names;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::standing::{EventKind, Standing};
 use ractor::ActorRef;
 use std::time::Duration;
 
@@ -101,7 +102,7 @@ impl AccountsState {
 
     fn show_failed(&self, name: &str, failure: &Failure) {
         self.args.registry.account(name, |line| {
-            line.state = "failed";
+            line.standing = Standing::Failed;
             line.reason = failure.to_string();
             line.class = Some(failure.class);
             line.next_attempt_at = None;
@@ -112,8 +113,9 @@ impl AccountsState {
     pub(super) fn fail(&self, name: &str, failure: &Failure) {
         let reason = failure.to_string();
         self.show_failed(name, failure);
-        let event = Some("account.failed");
-        let control = Control::State { account: name.to_owned(), state: "failed", reason, event, parked_for: None };
+        let event = Some(EventKind::AccountFailed);
+        let control =
+            Control::Stand { account: name.to_owned(), standing: Standing::Failed, reason, event, parked_for: None };
         self.args.store.send(StoreMsg::Control(control, ReplyTo::new(|_| ())));
     }
 

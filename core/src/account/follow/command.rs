@@ -4,6 +4,7 @@ use crate::account::event::{Event, Scope};
 use crate::account::follow::follower::{After, Follower, Stage};
 use crate::account::follow::vocabulary::{Command, Conflict, Output};
 use crate::recovery::history::History;
+use crate::standing::{EventKind, Phase, Standing};
 use crate::time::Now;
 
 const PAUSED: &str = "paused by an operator";
@@ -33,28 +34,36 @@ impl Follower {
             Command::Stop if working => {
                 // What it waits for is not forgotten with the process. A run that is being ended waits for nothing.
                 let status = self.status();
-                if matches!(status.state, "waiting" | "throttled") && !self.rules.once {
-                    out.push(Output::Persist { state: status.state, reason: status.reason, event: None });
+                if status.standing.tries_again() && !self.rules.once {
+                    out.push(Output::Persist { standing: status.standing, reason: status.reason, event: None });
                 }
                 self.end_run(After::End, now, out);
             }
             Command::Stop => self.end(out),
             Command::Pause if working => {
                 // Durable before the run has settled: a crash in between must not forget it.
-                let event = (self.after < After::Pause).then_some("account.paused");
-                out.push(Output::Persist { state: "paused", reason: PAUSED.into(), event });
+                let event = (self.after < After::Pause).then_some(EventKind::AccountPaused);
+                out.push(Output::Persist { standing: Standing::Paused, reason: PAUSED.into(), event });
                 self.end_run(After::Pause, now, out);
             }
             Command::Pause => self.pause(out),
             Command::Cancel if working => self.end_run(After::Rest, now, out),
             Command::Cancel => {}
             Command::Resume if matches!(self.stage, Stage::Paused) => {
-                out.push(Output::Persist { state: "starting", reason: "resumed by an operator".into(), event: None });
+                out.push(Output::Persist {
+                    standing: Standing::Starting,
+                    reason: "resumed by an operator".into(),
+                    event: None,
+                });
                 self.begin_run(Scope::Everything, now, out);
             }
             // The pause is still settling: it is taken back, and followed by a look at everything.
             Command::Resume if self.after == After::Pause => {
-                out.push(Output::Persist { state: "starting", reason: "resumed by an operator".into(), event: None });
+                out.push(Output::Persist {
+                    standing: Standing::Starting,
+                    reason: "resumed by an operator".into(),
+                    event: None,
+                });
                 self.after = After::Rest;
                 self.again = Some(Scope::Everything);
             }
@@ -86,7 +95,7 @@ impl Follower {
     pub(super) fn run_now(&mut self, now: Now, out: &mut Vec<Output>) {
         if let Stage::Working(machine) = &self.stage {
             self.again = Some(Scope::Insist);
-            if matches!(machine.phase(), "waiting" | "reopening") {
+            if matches!(machine.phase(), Phase::Waiting | Phase::Reopening) {
                 self.drive(Event::Woke, now, out);
             }
             return;
@@ -101,10 +110,10 @@ impl Follower {
     }
 
     pub(super) fn pause(&mut self, out: &mut Vec<Output>) {
-        let event = (!matches!(self.stage, Stage::Paused)).then_some("account.paused");
+        let event = (!matches!(self.stage, Stage::Paused)).then_some(EventKind::AccountPaused);
         self.stage = Stage::Paused;
         self.trouble = None;
         self.release_all(out);
-        out.push(Output::Persist { state: "paused", reason: PAUSED.into(), event });
+        out.push(Output::Persist { standing: Standing::Paused, reason: PAUSED.into(), event });
     }
 }

@@ -4,10 +4,11 @@ use crate::account::event::{Action, Event, Scope};
 use crate::account::follow::vocabulary::{Begin, Input, Output, Rules, Which};
 use crate::account::machine::Machine;
 use crate::account::schedule::{COOL_AFTER, Schedule};
-use crate::account::summary::{FolderLine, Outcome, Summary};
+use crate::account::summary::{FolderLine, Summary};
 use crate::failure::{Class, Failure};
 use crate::mail::id::{FolderId, SessionId};
 use crate::recovery::history::{History, SURVIVAL};
+use crate::standing::{Outcome, Standing};
 use crate::time::{Micros, Now};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -23,7 +24,7 @@ const SECOND_LOOKS: u8 = 3;
 pub(super) enum Stage {
     Working(Box<Machine>),
     Resting { next: Duration, scope: Option<Scope> },
-    Parked(&'static str, String),
+    Parked(Standing, String),
     Paused,
     Ended,
 }
@@ -159,7 +160,7 @@ impl Follower {
             Input::Start => self.start(now, &mut out),
             // Whatever began this run, a human who paused the account has the last word.
             Input::Machine(run, Event::Opened(snapshot))
-                if run == self.run && snapshot.state.0 == "paused" && !self.rules.once =>
+                if run == self.run && matches!(snapshot.stood, Some((Standing::Paused, _))) && !self.rules.once =>
             {
                 self.end_run(After::Pause, now, &mut out);
             }
@@ -197,7 +198,7 @@ impl Follower {
         match std::mem::take(&mut self.begin) {
             Begin::Run => self.begin_run(Scope::Everything, now, out),
             Begin::Paused => self.stage = Stage::Paused,
-            Begin::Parked(state, reason) => self.stage = Stage::Parked(state, reason),
+            Begin::Parked(standing, reason) => self.stage = Stage::Parked(standing, reason),
         }
     }
 
@@ -322,13 +323,13 @@ impl Follower {
         self.parked_for = summary.failure.as_ref().map(|failure| failure.class);
         match summary.outcome {
             Outcome::Failed if summary.parked && summary.class == Some(Class::Auth) => {
-                Stage::Parked("needs_reauth", reason())
+                Stage::Parked(Standing::NeedsReauth, reason())
             }
             // Names, certificates and files mend without a word to us.
             Outcome::Failed if summary.parked && summary.class == Some(Class::Config) => {
                 Stage::Resting { next: now.mono + HOURLY, scope: None }
             }
-            Outcome::Failed if summary.parked => Stage::Parked("failed", reason()),
+            Outcome::Failed if summary.parked => Stage::Parked(Standing::Failed, reason()),
             Outcome::Failed => {
                 Stage::Resting { next: self.schedule.after_failure(self.history.failed_runs, now.mono), scope: None }
             }

@@ -5,6 +5,7 @@ use super::vocabulary::Status;
 use crate::account::follow::follower::{Held, Stage};
 use crate::account::summary::{Counts, FolderLine};
 use crate::failure::{Class, Failure};
+use crate::standing::{Phase, Push, Standing};
 use std::time::Duration;
 
 impl Follower {
@@ -26,66 +27,70 @@ impl Follower {
         &self.folders
     }
 
-    /// How new mail is noticed: `idle`, or `poll`.
+    /// How new mail is noticed.
     #[must_use]
-    pub fn push(&self) -> &'static str {
+    pub fn push(&self) -> Push {
         let watching = |held: &Option<Held>| held.is_some_and(|h| h.watch.is_some());
-        if watching(&self.main) || watching(&self.beside) { "idle" } else { "poll" }
+        if watching(&self.main) || watching(&self.beside) { Push::Idle } else { Push::Poll }
     }
 
     /// What the account is doing.
     #[must_use]
     pub fn status(&self) -> Status {
-        let stands = self.stand_still() > 0;
-        let told = |state, reason: String, next| Status { state, reason, class: None, stands, next };
-        let failed = |state, failure: &Failure, next| Status {
-            state,
+        let stalled = self.stalled_folders() > 0;
+        let told = |standing, reason: String, next| Status { standing, reason, class: None, stalled, next };
+        let failed = |standing, failure: &Failure, next| Status {
+            standing,
             reason: failure.to_string(),
             class: Some(failure.class),
-            stands,
+            stalled,
             next,
         };
         match &self.stage {
-            Stage::Paused => told("paused", "paused by an operator".into(), None),
-            Stage::Parked(state, reason) => Status { class: self.parked_for, ..told(state, reason.clone(), None) },
-            Stage::Ended => told("idle", "the server has stopped".into(), None),
+            Stage::Paused => told(Standing::Paused, "paused by an operator".into(), None),
+            Stage::Parked(standing, reason) => {
+                Status { class: self.parked_for, ..told(*standing, reason.clone(), None) }
+            }
+            Stage::Ended => told(Standing::Idle, "the server has stopped".into(), None),
             Stage::Resting { next, .. } => match &self.trouble {
                 Some(failure) => failed(waiting(failure), failure, Some(*next)),
-                None => told("idle", self.standing(), Some(*next)),
+                None => told(Standing::Idle, self.stalled_in_words(), Some(*next)),
             },
             Stage::Working(machine) => match (machine.phase(), &self.held, &self.trouble) {
-                ("connecting", Some((failure, next)), _) => failed("waiting", failure, Some(*next)),
-                ("waiting" | "reopening", _, Some(failure)) => failed(waiting(failure), failure, self.wakes),
+                (Phase::Connecting, Some((failure, next)), _) => failed(Standing::Waiting, failure, Some(*next)),
+                (Phase::Waiting | Phase::Reopening, _, Some(failure)) => failed(waiting(failure), failure, self.wakes),
                 // What was lost is not back before somebody has logged in.
-                ("opening" | "connecting", _, Some(failure)) if self.main.is_none() => {
+                (Phase::Opening | Phase::Connecting, _, Some(failure)) if self.main.is_none() => {
                     failed(waiting(failure), failure, None)
                 }
-                ("opening" | "reopening" | "connecting" | "waiting", ..) if !self.connected_once => {
-                    told("starting", "logging in".into(), None)
+                (Phase::Opening | Phase::Reopening | Phase::Connecting | Phase::Waiting, ..)
+                    if !self.connected_once =>
+                {
+                    told(Standing::Starting, "logging in".into(), None)
                 }
-                ("connecting", ..) => told("running", "logging in".into(), None),
-                _ => told("running", String::new(), None),
+                (Phase::Connecting, ..) => told(Standing::Running, "logging in".into(), None),
+                _ => told(Standing::Running, String::new(), None),
             },
         }
     }
 
     /// How many folders stand still, in words; empty when none does.
-    fn standing(&self) -> String {
-        match self.stand_still() {
+    fn stalled_in_words(&self) -> String {
+        match self.stalled_folders() {
             0 => String::new(),
             n => format!("{n} folder(s) stand still"),
         }
     }
 
-    fn stand_still(&self) -> usize {
-        self.folders.iter().filter(|f| !f.excluded && (f.standing || f.shut)).count()
+    fn stalled_folders(&self) -> usize {
+        self.folders.iter().filter(|f| !f.excluded && (f.stalled || f.shut)).count()
     }
 }
 
-fn waiting(failure: &Failure) -> &'static str {
+fn waiting(failure: &Failure) -> Standing {
     match failure.class {
-        Class::RateLimit | Class::Quota => "throttled",
-        Class::Config => "failed",
-        _ => "waiting",
+        Class::RateLimit | Class::Quota => Standing::Throttled,
+        Class::Config => Standing::Failed,
+        _ => Standing::Waiting,
     }
 }

@@ -12,6 +12,7 @@ use crate::mail::change::{Hint, Unwatched};
 use crate::mail::cursor::Mark;
 use crate::mail::id::{AccountId, Incarnation};
 use crate::recovery::history::History;
+use crate::standing::{EventKind, Phase, Push, Standing};
 
 fn at(seconds: u64) -> Now {
     Now { wall: Micros::from_seconds(i64::try_from(seconds).unwrap() + 1_000_000), mono: Duration::from_secs(seconds) }
@@ -33,7 +34,7 @@ fn inbox() -> FolderLine {
         path: "INBOX".into(),
         role: None,
         excluded: false,
-        standing: false,
+        stalled: false,
         shut: false,
         looked: Some(Depth::Full),
         mark: Mark { uidnext: 5, exists: 4, modseq: 0 },
@@ -50,7 +51,7 @@ fn resting() -> Follower {
     let mut out = Vec::new();
     f.finished(summary, at(1), &mut out);
     assert!(out.iter().any(|o| matches!(o, Output::Watch { number: 1, seen: (5, 4), .. })), "{out:?}");
-    assert_eq!((f.status().state, f.push()), ("idle", "idle"));
+    assert_eq!((f.status().standing, f.push()), (Standing::Idle, Push::Idle));
     f
 }
 
@@ -74,10 +75,10 @@ fn late_answers_do_not_end_the_follower() {
     let mut f = resting();
     let late = || Event::Woke;
     assert!(!begins(&f.step(Input::Machine(f.run(), late()), at(5))));
-    assert_eq!(f.status().state, "idle");
+    assert_eq!(f.status().standing, Standing::Idle);
     f.step(Input::Command(Command::Pause), at(6));
     f.step(Input::Machine(f.run(), late()), at(7));
-    assert_eq!(f.status().state, "paused");
+    assert_eq!(f.status().standing, Standing::Paused);
     assert!(begins(&f.step(Input::Command(Command::Resume), at(8))));
 }
 
@@ -89,7 +90,10 @@ fn commands_during_the_end_of_a_run() {
         f.step(Input::Command(Command::SyncNow), at(5));
         f.step(Input::Machine(f.run(), snapshot()), at(5));
         let out = f.step(Input::Command(Command::Pause), at(6));
-        assert!(out.iter().any(|o| matches!(o, Output::Persist { state: "paused", .. })), "durable at once: {out:?}");
+        assert!(
+            out.iter().any(|o| matches!(o, Output::Persist { standing: Standing::Paused, .. })),
+            "durable at once: {out:?}"
+        );
         f
     };
     let mut f = ending();
@@ -157,7 +161,7 @@ fn a_lost_watch_is_backed_off_from() {
     let mut f = resting();
     let cut = || Failure::new(Class::Network, Reach::Session, Provenance::Server, "bye");
     let out = f.step(Input::Unwatched(1, Err(cut())), at(20));
-    assert_eq!((f.status().state, f.push()), ("waiting", "poll"));
+    assert_eq!((f.status().standing, f.push()), (Standing::Waiting, Push::Poll));
     let wait = out.iter().find_map(|o| if let Output::TickAfter(wait) = o { Some(*wait) } else { None }).unwrap();
     assert!(wait >= Duration::from_secs(4) && wait <= Duration::from_secs(6), "{wait:?}");
     assert_eq!(f.history().tries, 1);
@@ -171,7 +175,10 @@ fn a_lost_watch_is_backed_off_from() {
 fn pause_cancel_resume_and_stop() {
     let mut f = resting();
     let out = f.step(Input::Command(Command::Pause), at(5));
-    assert!(out.iter().any(|o| matches!(o, Output::Persist { state: "paused", event: Some("account.paused"), .. })));
+    assert!(out.iter().any(|o| matches!(
+        o,
+        Output::Persist { standing: Standing::Paused, event: Some(EventKind::AccountPaused), .. }
+    )));
     assert!(out.iter().any(|o| matches!(o, Output::Release(Which::Main))));
     assert!(f.accepts(Command::SyncNow).is_err() && f.accepts(Command::Pause).is_ok());
     assert!(!begins(&f.step(Input::Tick, at(5000))), "paused is paused");
@@ -186,10 +193,10 @@ fn pause_cancel_resume_and_stop() {
 
 #[test]
 fn who_is_parked_waits_for_something_outside() {
-    let mut f = follower(Begin::Parked("needs_reauth", "auth".into()));
+    let mut f = follower(Begin::Parked(Standing::NeedsReauth, "auth".into()));
     assert!(!begins(&f.step(Input::Start, at(0))));
     assert!(!begins(&f.step(Input::Tick, at(90_000))));
-    assert_eq!(f.status().state, "needs_reauth");
+    assert_eq!(f.status().standing, Standing::NeedsReauth);
     assert!(begins(&f.step(Input::Command(Command::Woken), at(90_001))));
     let mut f = resting();
     assert!(!begins(&f.step(Input::Command(Command::Woken), at(2))), "who is well needs no waking");
@@ -235,22 +242,22 @@ fn failed_runs_stretch_the_schedule() {
         let least = [13, 13, 40, 80, 160][n as usize - 1];
         assert!(wait >= Duration::from_secs(least * 60), "{n}: {wait:?}");
     }
-    assert_eq!(f.status().state, "waiting");
+    assert_eq!(f.status().standing, Standing::Waiting);
 }
 
 /// What a watch beside a run tells while the run is asking the store, or ending, is looked at right after it.
 #[test]
 fn hints_while_a_run_opens_or_ends_are_not_lost() {
-    for phase in ["opening", "reopening", "closing"] {
+    for phase in [Phase::Opening, Phase::Reopening, Phase::Closing] {
         for (hint, depth) in [(Hint::Counts, Depth::Quick), (Hint::Flags, Depth::Full)] {
             let mut f = resting();
             f.step(Input::Command(Command::SyncNow), at(5));
             f.beside = Some(Held { id: SessionId(2), since: at(5).mono, watch: Some(70) });
             match phase {
-                "reopening" => {
+                Phase::Reopening => {
                     drop(f.step(Input::Machine(f.run(), Event::OpenFailed(Failure::storage("busy"))), at(6)))
                 }
-                "closing" => {
+                Phase::Closing => {
                     f.step(Input::Machine(f.run(), snapshot()), at(6));
                     f.step(Input::Machine(f.run(), Event::Stop), at(6));
                 }
@@ -284,7 +291,7 @@ fn hints_do_not_undo_a_pause() {
     if matches!(f.stage, Stage::Working(_)) {
         f.finished(Summary::of(Outcome::Cancelled, History::default()), at(8), &mut out);
     }
-    assert!(!begins(&out) && f.status().state == "paused", "{:?} {out:?}", f.status());
+    assert!(!begins(&out) && f.status().standing == Standing::Paused, "{:?} {out:?}", f.status());
 }
 
 /// Where watches are cut, IDLE is begun anew before that, but never more often than once a minute; one that lives proves
@@ -316,7 +323,7 @@ fn an_inbox_that_is_left_out_is_not_watched() {
     let summary = Summary { folders: vec![left_out], ..Summary::of(Outcome::Success, History::default()) };
     let mut out = Vec::new();
     f.finished(summary, at(1), &mut out);
-    assert!(f.live_end().is_none() && f.push() == "poll", "{out:?}");
+    assert!(f.live_end().is_none() && f.push() == Push::Poll, "{out:?}");
 }
 
 /// What an account waits for outlives the process: else nobody could tell after a stop.
@@ -330,12 +337,12 @@ fn a_stop_keeps_what_is_waited_for() {
         let refused = Failure::new(Class::Network, Reach::Endpoint, Provenance::Local, "connection refused");
         let token = crate::account::machine::Token(1);
         f.step(Input::Machine(f.run(), Event::Answered { token, answer: Err(refused) }), at(6));
-        assert_eq!(f.status().state, "waiting");
+        assert_eq!(f.status().standing, Standing::Waiting);
         f
     };
     let mut f = waiting();
     let out = f.step(Input::Command(Command::Stop), at(7));
-    let kept = |o: &Output| matches!(o, Output::Persist { state: "waiting", reason, .. } if reason.contains("refused"));
+    let kept = |o: &Output| matches!(o, Output::Persist { standing: Standing::Waiting, reason, .. } if reason.contains("refused"));
     assert!(out.iter().any(kept), "{out:?}");
     // A pause that is settling has the last word.
     let mut f = waiting();

@@ -7,6 +7,7 @@ use crate::account::summary::Summary;
 use crate::failure::{Class, Failure};
 use crate::mail::change::{Hint, Unwatched};
 use crate::mail::id::SessionId;
+use crate::standing::{EventKind, Standing};
 use std::time::Duration;
 
 /// What the follower may know of the config.
@@ -29,7 +30,7 @@ pub enum Begin {
     /// A human paused it before the restart.
     Paused,
     /// It waits for something outside, for this reason.
-    Parked(&'static str, String),
+    Parked(Standing, String),
 }
 
 /// What a human wants.
@@ -119,12 +120,12 @@ pub enum Output {
     TickAfter(Duration),
     /// Store the account's state.
     Persist {
-        /// The word.
-        state: &'static str,
+        /// How it stands.
+        standing: Standing,
         /// Why.
         reason: String,
         /// The event that tells it.
-        event: Option<&'static str>,
+        event: Option<EventKind>,
     },
     /// A run ended.
     Ended(Box<Summary>),
@@ -135,14 +136,14 @@ pub enum Output {
 /// What the account is doing, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// The public state.
-    pub state: &'static str,
+    /// How it stands.
+    pub standing: Standing,
     /// Why.
     pub reason: String,
     /// What kind of failure that is.
     pub class: Option<Class>,
     /// A folder or a mail stands still.
-    pub stands: bool,
+    pub stalled: bool,
     /// When something happens next, monotonic.
     pub next: Option<Duration>,
 }

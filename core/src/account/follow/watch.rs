@@ -10,6 +10,7 @@ use crate::mail::change::{Hint, Unwatched};
 use crate::mail::id::{FolderId, SessionId};
 use crate::recovery::decide::{Verdict, decide};
 use crate::recovery::history::SURVIVAL;
+use crate::standing::Phase;
 use crate::time::Now;
 use std::time::Duration;
 
@@ -43,7 +44,7 @@ impl Follower {
 
     pub(super) fn watch_on(&mut self, which: Which, out: &mut Vec<Output>) -> bool {
         // A folder that stands still cannot be looked at: a hint of it would lead nowhere, again and again.
-        let fit = |f: &&FolderLine| is_inbox(f) && !f.excluded && !f.standing;
+        let fit = |f: &&FolderLine| is_inbox(f) && !f.excluded && !f.stalled;
         let Some(inbox) = self.folders.iter().find(fit) else { return false };
         let (remote_id, seen) = (inbox.remote_id.clone(), (inbox.mark.uidnext, inbox.mark.exists));
         let held = match which {
@@ -102,7 +103,9 @@ impl Follower {
         let Some(inbox) = self.live_end() else { return };
         match &self.stage {
             // A run that is only beginning or ending takes no hints: they are looked at right after it.
-            Stage::Working(machine) if matches!(machine.phase(), "opening" | "reopening" | "closing") => {
+            Stage::Working(machine)
+                if matches!(machine.phase(), Phase::Opening | Phase::Reopening | Phase::Closing) =>
+            {
                 if self.after == After::Rest {
                     self.look_again(inbox, depth);
                 }
