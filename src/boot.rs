@@ -1,10 +1,10 @@
 //! Putting parts together: the lock of the data folder, the engine, the server around it, edits of the config.
 
 mod drift;
-pub mod edit;
+pub mod edits;
 mod follow;
 pub mod lock;
-pub mod look;
+pub mod no_sync;
 pub mod process;
 pub mod serve;
 mod space;

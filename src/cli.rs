@@ -19,7 +19,7 @@ mod verbs;
 mod verify;
 
 use crate::cli::out::{say, say_line};
-use args::{Cli, Command};
+use args::{Cli, Verb};
 use clap::Parser;
 pub use exit::Exit;
 
@@ -30,27 +30,27 @@ const EXAMPLE: &str = include_str!("../config.toml");
 pub async fn run() -> Exit {
     match Cli::try_parse() {
         Ok(cli) => match cli.command {
-            Command::Serve(args) => serve::run(args).await,
-            Command::Status(args) => status::run(args).await,
-            Command::Accounts(args) => status::accounts(args).await,
-            Command::Pause(args) => verbs::run("pause", args).await,
-            Command::Resume(args) => verbs::run("resume", args).await,
-            Command::Cancel(args) => verbs::run("cancel", args).await,
-            Command::ResetErrors(args) => verbs::run("reset-errors", args).await,
-            Command::SyncNow(args) => verbs::sync_now(args).await,
-            Command::Failures(args) => verbs::failures(args).await,
-            Command::Events(args) => events::run(args).await,
-            Command::Account(args) => purge::run(args).await,
-            Command::Sync(args) => sync::run(args).await,
-            Command::Demo(args) => crate::demo::run(args).await,
-            Command::Export(args) => export::run(args).await,
-            Command::Verify(args) => verify::run(args).await,
-            Command::Check(args) => check::run(args).await,
-            Command::ConfigExample => {
+            Verb::Serve(args) => serve::run(args).await,
+            Verb::Status(args) => status::run(args).await,
+            Verb::Accounts(args) => status::accounts(args).await,
+            Verb::Pause(args) => verbs::run("pause", args).await,
+            Verb::Resume(args) => verbs::run("resume", args).await,
+            Verb::Cancel(args) => verbs::run("cancel", args).await,
+            Verb::ResetErrors(args) => verbs::run("reset-errors", args).await,
+            Verb::SyncNow(args) => verbs::sync_now(args).await,
+            Verb::Failures(args) => verbs::failures(args).await,
+            Verb::Events(args) => events::run(args).await,
+            Verb::Account(args) => purge::run(args).await,
+            Verb::Sync(args) => sync::run(args).await,
+            Verb::Demo(args) => crate::demo::run(args).await,
+            Verb::Export(args) => export::run(args).await,
+            Verb::Verify(args) => verify::run(args).await,
+            Verb::Check(args) => check::run(args).await,
+            Verb::ConfigExample => {
                 say(EXAMPLE);
                 Exit::Success
             }
-            Command::Faults => {
+            Verb::Faults => {
                 for point in crate::fault::POINTS {
                     say_line(point);
                 }

@@ -8,5 +8,5 @@ mod units;
 pub mod validate;
 
 pub(crate) use account::is_loopback;
-pub use raw::{Place, Problem};
+pub use raw::{Flaw, Origin};
 pub use validate::{Account, Admin, Config, SecretFrom, load, places};

@@ -4,4 +4,4 @@ pub mod actor;
 mod lease;
 mod session;
 
-pub use lease::{Held, LeaseRequest, SessionLease};
+pub use lease::{LeaseRequest, OnHeld, SessionLease};

@@ -4,13 +4,13 @@ mod screen;
 
 use crate::admin::token;
 use crate::bodies::disk::{RealDisk, make_dir};
-use crate::boot::serve::{Server as Follower, Start, recorder};
+use crate::boot::serve::{Server as Follower, ServerStart, recorder};
 use crate::cli::args::DemoArgs;
 use crate::cli::client::Client;
 use crate::cli::out::say_line;
 use crate::cli::serve::{at_once, ended};
 use crate::cli::{Exit, Outputs, sync_once, without_file};
-use crate::config::raw::Place;
+use crate::config::raw::Origin;
 use crate::config::{Account, Config, SecretFrom};
 use crate::provider::imap::Security;
 use postrider_core::account::filter::FolderFilter;
@@ -93,10 +93,10 @@ fn config(data: &Path, port: u16) -> Config {
         security: Security::Plain,
         ca_file: None,
         username: "demo".into(),
-        username_at: Place::Argument,
+        username_at: Origin::Argument,
         secret: SecretFrom::Inline("demo".to_owned().into()),
         folders: FolderFilter::default(),
-        secret_at: (Place::Argument, "password"),
+        secret_at: (Origin::Argument, "password"),
     });
     config
 }
@@ -136,7 +136,7 @@ async fn follow(args: DemoArgs, mut config: Config) -> Exit {
         }
     };
     let data = args.data.clone();
-    let start = Start { config, file: None, purpose: "demo", wire: outputs.wire(), fresh: false };
+    let start = ServerStart { config, file: None, purpose: "demo", wire: outputs.wire(), fresh: false };
     let server = match Follower::start(start, metrics).await {
         Ok(server) => server,
         Err(e) => return ended(Err(e)),

@@ -6,9 +6,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 /// Messages that wait in an actor's mailbox; counted by us, since mailboxes are unbounded.
 #[derive(Clone, Debug, Default)]
-pub struct Depth(Arc<AtomicUsize>);
+pub struct Backlog(Arc<AtomicUsize>);
 
-impl Depth {
+impl Backlog {
     /// One more waits.
     pub fn enter(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
@@ -36,7 +36,7 @@ impl Depth {
 #[derive(Debug)]
 pub struct Handle<M> {
     actor: Arc<RwLock<ActorRef<M>>>,
-    depth: Depth,
+    depth: Backlog,
 }
 
 impl<M> Clone for Handle<M> {
@@ -48,7 +48,7 @@ impl<M> Clone for Handle<M> {
 impl<M: ractor::Message> Handle<M> {
     /// A handle to `actor`, whose mailbox `depth` counts.
     #[must_use]
-    pub fn new(actor: ActorRef<M>, depth: Depth) -> Self {
+    pub fn new(actor: ActorRef<M>, depth: Backlog) -> Self {
         Self { actor: Arc::new(RwLock::new(actor)), depth }
     }
 

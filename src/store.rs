@@ -4,12 +4,12 @@ pub mod actor;
 mod apply;
 mod connect;
 mod instance;
-mod look;
 mod read;
 mod rows;
+mod shown;
 
 pub use apply::Done;
 pub use connect::{Database, OpenError, open, open_for_reading};
 pub use instance::{Disagreement, adopt, agree, mark_bodies, note_stop, own_bodies};
-pub use look::{StoredAccount, StoredEvent, StoredFailure, StoredFolder, StoredRun};
-pub use read::{AccountInfo, ManifestFolder, ManifestRow, Reader, Which};
+pub use read::{AccountInfo, Chosen, ManifestFolder, ManifestRow, Reader};
+pub use shown::{StoredAccount, StoredEvent, StoredFailure, StoredFolder, StoredRun};

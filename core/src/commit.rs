@@ -2,9 +2,9 @@
 //! [`lane::admit`] and the [`ledger::Ledger`], and writes what they say in the same transaction.
 
 pub mod apply;
+pub mod change;
 pub mod event;
 pub mod lane;
 pub mod ledger;
 pub mod limbo;
-pub mod request;
 pub mod rows;

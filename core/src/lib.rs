@@ -15,6 +15,7 @@ pub mod invariant;
 pub mod mail;
 pub mod mime;
 pub mod pool;
+pub mod provider;
 pub mod recovery;
 pub mod roster;
 pub mod standing;

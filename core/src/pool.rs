@@ -16,7 +16,7 @@ pub struct Limits {
 }
 
 #[derive(Debug)]
-struct Live<A> {
+struct LiveSession<A> {
     account: A,
     /// Since when it does nothing but watch.
     watching: Option<Duration>,
@@ -28,7 +28,7 @@ struct Live<A> {
 #[derive(Debug)]
 pub struct Pool<K, A> {
     limits: Limits,
-    live: BTreeMap<K, Live<A>>,
+    live: BTreeMap<K, LiveSession<A>>,
     waiting: VecDeque<(K, A)>,
     next_login: Duration,
 }
@@ -102,7 +102,7 @@ impl<K: Ord + Copy, A: Ord + Clone> Pool<K, A> {
         }
         let Some((key, account)) = self.waiting.remove(at) else { return Next::Idle };
         self.next_login = mono + Duration::from_secs(1) / self.limits.logins_per_second.max(1);
-        self.live.insert(key, Live { account, watching: None, retiring: false });
+        self.live.insert(key, LiveSession { account, watching: None, retiring: false });
         Next::Grant(key)
     }
 

@@ -18,7 +18,7 @@ pub struct Admission {
 
 /// What the roster says to who wants to start somebody.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Admitted {
+pub enum NextStart {
     /// Start this account, with its history.
     Start(String, History),
     /// Ask again after this.
@@ -68,18 +68,18 @@ impl Roster {
     }
 
     /// The next account that may start, if there is room.
-    pub fn admit(&mut self, mono: Duration) -> Admitted {
+    pub fn admit(&mut self, mono: Duration) -> NextStart {
         if self.running >= self.admission.at_a_time || self.waiting.is_empty() {
-            return Admitted::Nobody;
+            return NextStart::Nobody;
         }
         if mono < self.next_start {
-            return Admitted::After(self.next_start - mono);
+            return NextStart::After(self.next_start - mono);
         }
-        let Some(account) = self.waiting.pop_front() else { return Admitted::Nobody };
+        let Some(account) = self.waiting.pop_front() else { return NextStart::Nobody };
         self.running += 1;
         self.next_start = mono + Duration::from_secs(1) / self.admission.starts_per_second.max(1);
         let history = self.histories.get(&account).cloned().unwrap_or_default();
-        Admitted::Start(account, history)
+        NextStart::Start(account, history)
     }
 
     /// An account has ended.
@@ -105,8 +105,8 @@ mod tests {
         roster.enqueue("a".into());
         roster.enqueue("b".into());
         let at = Duration::from_secs;
-        assert!(matches!(roster.admit(at(0)), Admitted::Start(name, _) if name == "a"));
-        assert_eq!(roster.admit(at(1)), Admitted::Nobody);
+        assert!(matches!(roster.admit(at(0)), NextStart::Start(name, _) if name == "a"));
+        assert_eq!(roster.admit(at(1)), NextStart::Nobody);
         let bug = Failure::bug("here");
         for n in 1..=3 {
             let (verdict, history) = roster.died("a", &bug, &Policy::default(), Now::default());
@@ -114,7 +114,7 @@ mod tests {
             assert_eq!(verdict == Verdict::Park, n == 3);
         }
         roster.finished();
-        assert!(matches!(roster.admit(at(2)), Admitted::Start(name, _) if name == "b"));
+        assert!(matches!(roster.admit(at(2)), NextStart::Start(name, _) if name == "b"));
     }
 
     #[test]
@@ -125,8 +125,8 @@ mod tests {
         }
         assert!(roster.withdraw("b") && !roster.withdraw("b"));
         let ms = Duration::from_millis;
-        assert!(matches!(roster.admit(ms(0)), Admitted::Start(..)));
-        assert_eq!(roster.admit(ms(30)), Admitted::After(ms(70)));
-        assert!(matches!(roster.admit(ms(100)), Admitted::Start(name, _) if name == "c"));
+        assert!(matches!(roster.admit(ms(0)), NextStart::Start(..)));
+        assert_eq!(roster.admit(ms(30)), NextStart::After(ms(70)));
+        assert!(matches!(roster.admit(ms(100)), NextStart::Start(name, _) if name == "c"));
     }
 }

@@ -1,23 +1,23 @@
 //! The AccountActor: carries out its follower's outputs and brings the answers back. It has no opinion about mail.
 
-use crate::account::question::Question;
+use crate::account::question::PendingQuestion;
 use crate::account::voice::Voice;
 use crate::clock::Clock;
 use crate::connection::actor::ConnectionMsg;
 use crate::connection::{LeaseRequest, SessionLease};
 use crate::fault;
-use crate::handle::{Depth, Handle};
+use crate::handle::{Backlog, Handle};
 use crate::provider::imap::{Ask, Endpoint, Secret};
 use crate::reply::ReplyTo;
 use crate::store::Reader;
 use crate::store::actor::{Control, OpenAccount, StoreMsg};
 use crate::telemetry::registry::Registry;
-use postrider_core::account::follow::{Begin, Command, Conflict, Follower, Input, Output, Rules, Status, Which};
+use postrider_core::account::follow::{Begin, Command, Conflict, Follower, Input, Output, Rules, Slot, Status};
 use postrider_core::account::machine::{Action, Event};
 use postrider_core::account::summary::{Counts, Summary};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
-use postrider_core::mail::change::{Answer, Request};
 use postrider_core::mail::id::AccountId;
+use postrider_core::provider::folders::{Answer, Request};
 use postrider_core::recovery::history::History;
 use postrider_core::standing::{EventKind, Standing};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -68,9 +68,9 @@ pub trait Progress: Send + Sync + std::fmt::Debug {
 
 /// Nobody watches.
 #[derive(Debug)]
-pub struct Unwatched;
+pub struct Unseen;
 
-impl Progress for Unwatched {
+impl Progress for Unseen {
     fn step(&self, _account: &str, _standing: Standing, _counts: Counts) {}
     fn waits(&self, _account: &str, _wait: Duration) {}
     fn failed(&self, _account: &str, _failure: &Failure) {}
@@ -110,7 +110,7 @@ pub struct AccountState {
     account: Option<AccountId>,
     main: Option<SessionLease>,
     beside: Option<SessionLease>,
-    depth: Depth,
+    depth: Backlog,
     requests: u64,
     wishes: u64,
     wakes: u64,
@@ -242,20 +242,20 @@ impl AccountState {
             Output::Run(run, action) => self.act(me, run, action),
             Output::Connect => self.connect(me),
             Output::Wish => self.wish(me),
-            Output::Release(Which::Main) => {
+            Output::Release(Slot::Main) => {
                 self.requests += 1;
                 if self.main.take().is_none() {
                     self.args.pool.send(ConnectionMsg::Withdraw(self.args.name.clone()));
                 }
             }
-            Output::Release(Which::Beside) => {
+            Output::Release(Slot::Beside) => {
                 self.wishes += 1;
                 self.beside = None;
             }
             Output::Promote => self.main = self.beside.take(),
             Output::Watch { number, which, remote_id, seen, renew } => {
-                let question = Question::watch(me, &self.depth, number);
-                let lease = if which == Which::Main { &self.main } else { &self.beside };
+                let question = PendingQuestion::watch(me, &self.depth, number);
+                let lease = if which == Slot::Main { &self.main } else { &self.beside };
                 ask(lease.as_ref(), Request::Watch { remote_id, seen, renew }, question);
             }
             Output::TickAfter(wait) => {
@@ -300,7 +300,7 @@ impl AccountState {
                 self.args.store.send(StoreMsg::Open(self.args.open.clone(), reply));
             }
             Action::Ask { token, request } => {
-                let question = Question::run(me, &self.depth, run, token);
+                let question = PendingQuestion::run(me, &self.depth, run, token);
                 ask(self.main.as_ref(), request, question);
             }
             Action::Commit { token, commit } => {
@@ -452,7 +452,7 @@ impl AccountState {
     }
 }
 
-fn ask(lease: Option<&SessionLease>, request: Request, mut question: Question) {
+fn ask(lease: Option<&SessionLease>, request: Request, mut question: PendingQuestion) {
     let answer = Box::new(move |answer: Result<Answer, Failure>| question.answered(answer));
     match lease {
         Some(lease) => lease.ask(Ask { request, answer }),

@@ -1,16 +1,16 @@
 //! A question that is open: dropped before its last answer, it says that none will come.
 
 use crate::account::actor::AccountMsg;
-use crate::handle::Depth;
+use crate::handle::Backlog;
 use postrider_core::account::follow::Input;
 use postrider_core::account::machine::{Event, Token};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
-use postrider_core::mail::change::Answer;
+use postrider_core::provider::folders::Answer;
 use ractor::ActorRef;
 
 /// What the answers belong to.
 #[derive(Clone, Copy, Debug)]
-enum Owner {
+enum Waiter {
     /// A question of a run.
     Run(u64, Token),
     /// A watch.
@@ -19,34 +19,34 @@ enum Owner {
 
 /// An open question.
 #[derive(Debug)]
-pub(super) struct Question {
+pub(super) struct PendingQuestion {
     account: ActorRef<AccountMsg>,
-    depth: Depth,
-    owner: Owner,
+    depth: Backlog,
+    owner: Waiter,
     open: bool,
 }
 
-impl Question {
+impl PendingQuestion {
     /// A question that the run of this number put.
-    pub(super) fn run(account: &ActorRef<AccountMsg>, depth: &Depth, run: u64, token: Token) -> Self {
-        Self { account: account.clone(), depth: depth.clone(), owner: Owner::Run(run, token), open: true }
+    pub(super) fn run(account: &ActorRef<AccountMsg>, depth: &Backlog, run: u64, token: Token) -> Self {
+        Self { account: account.clone(), depth: depth.clone(), owner: Waiter::Run(run, token), open: true }
     }
 
     /// A watch of this number.
-    pub(super) fn watch(account: &ActorRef<AccountMsg>, depth: &Depth, number: u64) -> Self {
-        Self { account: account.clone(), depth: depth.clone(), owner: Owner::Watch(number), open: true }
+    pub(super) fn watch(account: &ActorRef<AccountMsg>, depth: &Backlog, number: u64) -> Self {
+        Self { account: account.clone(), depth: depth.clone(), owner: Waiter::Watch(number), open: true }
     }
 
     pub(super) fn answered(&mut self, answer: Result<Answer, Failure>) {
         self.open = matches!(answer, Ok(Answer::Fetched { last: false, .. } | Answer::Hinted(_)));
         let input = match (self.owner, answer) {
-            (Owner::Run(run, token), answer) => Input::Machine(run, Event::Answered { token, answer }),
-            (Owner::Watch(number), Ok(Answer::Hinted(hint))) => Input::Hinted(number, hint),
-            (Owner::Watch(number), Ok(Answer::Unwatched(end))) => Input::Unwatched(number, Ok(end)),
-            (Owner::Watch(number), Ok(_)) => {
+            (Waiter::Run(run, token), answer) => Input::Machine(run, Event::Answered { token, answer }),
+            (Waiter::Watch(number), Ok(Answer::Hinted(hint))) => Input::Hinted(number, hint),
+            (Waiter::Watch(number), Ok(Answer::Unwatched(end))) => Input::Unwatched(number, Ok(end)),
+            (Waiter::Watch(number), Ok(_)) => {
                 Input::Unwatched(number, Err(Failure::bug("a session answered another question than it was asked")))
             }
-            (Owner::Watch(number), Err(failure)) => Input::Unwatched(number, Err(failure)),
+            (Waiter::Watch(number), Err(failure)) => Input::Unwatched(number, Err(failure)),
         };
         self.depth.enter();
         // An account that is gone needs no answers.
@@ -54,7 +54,7 @@ impl Question {
     }
 }
 
-impl Drop for Question {
+impl Drop for PendingQuestion {
     fn drop(&mut self) {
         if self.open {
             let gone =

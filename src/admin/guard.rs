@@ -3,7 +3,7 @@
 
 use crate::admin::problem::Problem;
 use crate::admin::routes::role_needed;
-use crate::admin::token::Role;
+use crate::admin::token::Access;
 use crate::admin::{Door, Shared};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -29,7 +29,7 @@ fn judge(shared: &Shared, request: &Request) -> Result<(), Problem> {
         let text = "this path is not asked that way";
         return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text));
     };
-    if needed == Role::Open {
+    if needed == Access::Open {
         return Ok(());
     }
     match bearer(request.headers()).and_then(|token| shared.tokens.role_of(token)) {

@@ -64,20 +64,20 @@ pub fn tls(cert: &Path, key: &Path) -> Result<TlsAcceptor, TlsError> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-enum Stream {
+enum Peer {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
 /// A connection; closed when nothing moves on it.
 struct Guarded {
-    stream: Stream,
+    stream: Peer,
     deadline: Pin<Box<Sleep>>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Guarded {
-    fn new(stream: Stream, permit: OwnedSemaphorePermit) -> Self {
+    fn new(stream: Peer, permit: OwnedSemaphorePermit) -> Self {
         Self { stream, deadline: Box::pin(tokio::time::sleep(SILENCE)), _permit: permit }
     }
 
@@ -97,8 +97,8 @@ impl AsyncRead for Guarded {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let polled = match &mut this.stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Peer::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Peer::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
         };
         this.watched(cx, polled)
     }
@@ -108,23 +108,23 @@ impl AsyncWrite for Guarded {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let polled = match &mut this.stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
-            Stream::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+            Peer::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Peer::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
         };
         this.watched(cx, polled)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Peer::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Peer::Tls(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.get_mut().stream {
-            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Peer::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Peer::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }
@@ -145,9 +145,9 @@ pub(super) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, servi
         let (tls, service) = (tls.clone(), service.clone());
         connections.spawn(async move {
             let stream = match tls {
-                None => Stream::Plain(stream),
+                None => Peer::Plain(stream),
                 Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => Stream::Tls(Box::new(stream)),
+                    Ok(Ok(stream)) => Peer::Tls(Box::new(stream)),
                     // Somebody who speaks no TLS, or none of ours.
                     Ok(Err(_)) | Err(_) => return,
                 },

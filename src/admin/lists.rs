@@ -33,7 +33,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Part {
+pub(crate) struct ListQuery {
     /// Items at most (100; at most 1000).
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
@@ -60,11 +60,11 @@ async fn row(shared: &Shared, id: &str) -> Result<StoredAccount, Problem> {
 }
 
 /// Every account: what it is doing, why, and what is next.
-#[utoipa::path(get, path = "/v1/accounts", tag = "accounts", params(Part), responses(
+#[utoipa::path(get, path = "/v1/accounts", tag = "accounts", params(ListQuery), responses(
     (status = 200, body = Page<AccountView>), (status = 400, body = Problem, content_type = "application/problem+json"), (status = 401, body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn accounts(
     State(shared): State<Shared>,
-    Asked(part): Asked<Part>,
+    Asked(part): Asked<ListQuery>,
 ) -> Result<Json<Page<AccountView>>, Problem> {
     let limit = usize::try_from(limited(part.limit)?).unwrap_or(usize::MAX);
     let (mode, now) = (*shared.mode.borrow(), shared.registry.clock().now());
@@ -119,7 +119,7 @@ pub(super) async fn cursors(
     Ok(Json(Page { items: folders.iter().map(CursorView::from).collect(), next: None }))
 }
 
-async fn run_page(shared: &Shared, account: Option<&str>, part: Part) -> Result<Json<Page<RunView>>, Problem> {
+async fn run_page(shared: &Shared, account: Option<&str>, part: ListQuery) -> Result<Json<Page<RunView>>, Problem> {
     let limit = limited(part.limit)?;
     let rows = shared.reader.stored_runs(account, number(part.cursor.as_ref())?, limit).await?;
     let items: Vec<RunView> = rows.iter().map(RunView::from).collect();
@@ -129,23 +129,23 @@ async fn run_page(shared: &Shared, account: Option<&str>, part: Part) -> Result<
 }
 
 /// An account's runs that changed something or failed, the newest first.
-#[utoipa::path(get, path = "/v1/accounts/{id}/runs", tag = "accounts", params(("id" = String, Path, description = "Its id in the config"), Part), responses(
+#[utoipa::path(get, path = "/v1/accounts/{id}/runs", tag = "accounts", params(("id" = String, Path, description = "Its id in the config"), ListQuery), responses(
     (status = 200, body = Page<RunView>), (status = 400, body = Problem, content_type = "application/problem+json"), (status = 401, body = Problem, content_type = "application/problem+json"), (status = 404, body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn account_runs(
     State(shared): State<Shared>,
     Path(id): Path<String>,
-    Asked(part): Asked<Part>,
+    Asked(part): Asked<ListQuery>,
 ) -> Result<Json<Page<RunView>>, Problem> {
     row(&shared, &id).await?;
     run_page(&shared, Some(&id), part).await
 }
 
 /// Runs that changed something or failed, the newest first.
-#[utoipa::path(get, path = "/v1/runs", tag = "runs", params(Part), responses(
+#[utoipa::path(get, path = "/v1/runs", tag = "runs", params(ListQuery), responses(
     (status = 200, body = Page<RunView>), (status = 400, body = Problem, content_type = "application/problem+json"), (status = 401, body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn runs(
     State(shared): State<Shared>,
-    Asked(part): Asked<Part>,
+    Asked(part): Asked<ListQuery>,
 ) -> Result<Json<Page<RunView>>, Problem> {
     run_page(&shared, None, part).await
 }

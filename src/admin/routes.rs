@@ -1,6 +1,6 @@
 //! Every route, in one table with the role that it needs; what is not in the table is not there.
 
-use crate::admin::token::Role;
+use crate::admin::token::Access;
 use crate::admin::{Shared, commands, events, guard, health, lists, metrics, problem::Problem};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
@@ -28,46 +28,46 @@ pub struct Route {
     /// Path, with `{id}` where an account's id stands.
     pub path: &'static str,
     /// What a token must allow.
-    pub role: Role,
+    pub role: Access,
 }
 
-const fn route(method: &'static str, path: &'static str, role: Role) -> Route {
+const fn route(method: &'static str, path: &'static str, role: Access) -> Route {
     Route { method, path, role }
 }
 
 /// The table.
 pub const ROUTES: &[Route] = &[
-    route("GET", "/healthz", Role::Open),
-    route("GET", "/readyz", Role::Open),
+    route("GET", "/healthz", Access::Open),
+    route("GET", "/readyz", Access::Open),
     // Open on loopback, else with a token.
-    route("GET", "/metrics", Role::Read),
-    route("GET", "/openapi.json", Role::Open),
-    route("GET", "/docs", Role::Open),
-    route("GET", "/docs/", Role::Open),
-    route("GET", "/docs/{*rest}", Role::Open),
-    route("GET", "/", Role::Open),
-    route("GET", "/v1/accounts", Role::Read),
-    route("GET", "/v1/accounts/{id}", Role::Read),
-    route("GET", "/v1/accounts/{id}/folders", Role::Read),
-    route("GET", "/v1/accounts/{id}/cursors", Role::Read),
-    route("GET", "/v1/accounts/{id}/runs", Role::Read),
-    route("GET", "/v1/actors", Role::Read),
-    route("GET", "/v1/runs", Role::Read),
-    route("GET", "/v1/failures", Role::Read),
-    route("GET", "/v1/events", Role::Read),
-    route("POST", "/v1/accounts/{id}/pause", Role::Operate),
-    route("POST", "/v1/accounts/{id}/resume", Role::Operate),
-    route("POST", "/v1/accounts/{id}/cancel", Role::Operate),
-    route("POST", "/v1/accounts/{id}/sync-now", Role::Operate),
-    route("POST", "/v1/accounts/{id}/reset-errors", Role::Operate),
-    route("POST", "/v1/accounts/{id}/purge", Role::Admin),
+    route("GET", "/metrics", Access::Read),
+    route("GET", "/openapi.json", Access::Open),
+    route("GET", "/docs", Access::Open),
+    route("GET", "/docs/", Access::Open),
+    route("GET", "/docs/{*rest}", Access::Open),
+    route("GET", "/", Access::Open),
+    route("GET", "/v1/accounts", Access::Read),
+    route("GET", "/v1/accounts/{id}", Access::Read),
+    route("GET", "/v1/accounts/{id}/folders", Access::Read),
+    route("GET", "/v1/accounts/{id}/cursors", Access::Read),
+    route("GET", "/v1/accounts/{id}/runs", Access::Read),
+    route("GET", "/v1/actors", Access::Read),
+    route("GET", "/v1/runs", Access::Read),
+    route("GET", "/v1/failures", Access::Read),
+    route("GET", "/v1/events", Access::Read),
+    route("POST", "/v1/accounts/{id}/pause", Access::Operate),
+    route("POST", "/v1/accounts/{id}/resume", Access::Operate),
+    route("POST", "/v1/accounts/{id}/cancel", Access::Operate),
+    route("POST", "/v1/accounts/{id}/sync-now", Access::Operate),
+    route("POST", "/v1/accounts/{id}/reset-errors", Access::Operate),
+    route("POST", "/v1/accounts/{id}/purge", Access::Admin),
 ];
 
 /// The role that a request needs; `None` when there is no such route.
-pub(super) fn role_needed(method: &Method, path: &str, loopback: bool) -> Option<Role> {
+pub(super) fn role_needed(method: &Method, path: &str, loopback: bool) -> Option<Access> {
     let asked = if *method == Method::HEAD { "GET" } else { method.as_str() };
     let found = ROUTES.iter().find(|route| route.method == asked && route.path == path)?;
-    if found.path == "/metrics" && loopback { Some(Role::Open) } else { Some(found.role) }
+    if found.path == "/metrics" && loopback { Some(Access::Open) } else { Some(found.role) }
 }
 
 #[derive(OpenApi)]

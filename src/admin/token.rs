@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq;
 /// What a token allows; each includes the ones before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Role {
+pub enum Access {
     /// Nothing is needed.
     Open,
     /// Look.
@@ -22,7 +22,7 @@ pub enum Role {
     Admin,
 }
 
-impl Role {
+impl Access {
     fn from_word(word: &str) -> Option<Self> {
         match word {
             "read" => Some(Self::Read),
@@ -77,7 +77,7 @@ pub enum TokenError {
 
 /// The tokens: only their hashes are kept.
 #[derive(Debug)]
-pub struct Tokens(Vec<(Role, [u8; 32])>);
+pub struct Tokens(Vec<(Access, [u8; 32])>);
 
 /// The file of a data folder.
 #[must_use]
@@ -112,8 +112,8 @@ impl Tokens {
         let mut tokens = Vec::new();
         for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let (role, token) = match line.trim().split_once(' ') {
-                Some((word, token)) => (Role::from_word(word), token.trim()),
-                None => (Some(Role::Admin), line.trim()),
+                Some((word, token)) => (Access::from_word(word), token.trim()),
+                None => (Some(Access::Admin), line.trim()),
             };
             match role {
                 Some(role) if token.len() >= 32 && !token.contains(' ') => tokens.push((role, hash(token))),
@@ -125,7 +125,7 @@ impl Tokens {
 
     /// What this token allows, compared in constant time.
     #[must_use]
-    pub fn role_of(&self, token: &str) -> Option<Role> {
+    pub fn role_of(&self, token: &str) -> Option<Access> {
         let given = hash(token);
         let mut found = None;
         for (role, known) in &self.0 {
@@ -160,13 +160,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let first = Tokens::open(dir.path()).unwrap();
         let token = own(dir.path()).unwrap();
-        assert_eq!((token.len(), first.role_of(&token)), (64, Some(Role::Admin)));
-        assert_eq!(Tokens::open(dir.path()).unwrap().role_of(&token), Some(Role::Admin), "it stays");
+        assert_eq!((token.len(), first.role_of(&token)), (64, Some(Access::Admin)));
+        assert_eq!(Tokens::open(dir.path()).unwrap().role_of(&token), Some(Access::Admin), "it stays");
         assert_eq!(std::fs::metadata(file_of(dir.path())).unwrap().permissions().mode() & 0o777, 0o600);
         let reader = "r".repeat(40);
         std::fs::write(file_of(dir.path()), format!("{token}\nread {reader}\n")).unwrap();
         let tokens = Tokens::open(dir.path()).unwrap();
-        assert_eq!((tokens.role_of(&reader), tokens.role_of("x"), tokens.role_of("")), (Some(Role::Read), None, None));
+        assert_eq!(
+            (tokens.role_of(&reader), tokens.role_of("x"), tokens.role_of("")),
+            (Some(Access::Read), None, None)
+        );
         std::fs::write(file_of(dir.path()), "short\n").unwrap();
         assert!(matches!(Tokens::open(dir.path()), Err(TokenError::Line { line: 1, .. })));
         std::fs::set_permissions(file_of(dir.path()), Permissions::from_mode(0o644)).unwrap();

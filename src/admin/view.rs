@@ -1,12 +1,12 @@
 //! What the API answers: its own types, so that rows and registry may change without it.
 
 use crate::store::{StoredAccount, StoredEvent, StoredFailure, StoredFolder, StoredRun};
-use crate::telemetry::registry::{AccountLine, ActorLine, Trouble};
+use crate::telemetry::registry::{AccountLine, ActorLine, ShownFailure};
 use postrider_core::account::advice::advice;
 use postrider_core::account::schedule::{Mode, Tier};
 use postrider_core::failure::Class;
-use postrider_core::mail::change::Role;
 use postrider_core::mail::cursor::{self, Backfill};
+use postrider_core::mail::folder::Role;
 use postrider_core::standing::{Push, Standing};
 use postrider_core::time::{Micros, Now};
 use serde::Serialize;
@@ -40,8 +40,8 @@ pub(crate) struct TroubleView {
     at: String,
 }
 
-impl From<&Trouble> for TroubleView {
-    fn from(t: &Trouble) -> Self {
+impl From<&ShownFailure> for TroubleView {
+    fn from(t: &ShownFailure) -> Self {
         Self { class: t.class, reach: t.reach, text: t.text.clone(), at: instant(t.at) }
     }
 }

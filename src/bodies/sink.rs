@@ -18,13 +18,13 @@ const CHECK: u64 = 16 * 1024 * 1024;
 const LARGE: u64 = 8 * 1024 * 1024;
 
 #[derive(Debug)]
-struct Place {
+struct InPack {
     pack: i64,
     offset: u64,
 }
 
 struct Body {
-    place: Place,
+    place: InPack,
     length: u64,
     large: bool,
     hash: Sha256,
@@ -35,7 +35,7 @@ pub struct PackSink {
     packs: Arc<PackDir>,
     /// The pack's thread, from the first body on.
     orders: Option<mpsc::Sender<Order>>,
-    regular: Place,
+    regular: InPack,
     body: Option<Body>,
     block: Vec<u8>,
     block_pack: i64,
@@ -69,7 +69,7 @@ impl PackSink {
             packs,
             orders: None,
             block_pack: 0,
-            regular: Place { pack: 0, offset: 0 },
+            regular: InPack { pack: 0, offset: 0 },
             body: None,
             block: Vec::new(),
             finished: Vec::new(),
@@ -126,17 +126,17 @@ impl BodySink for PackSink {
         self.unchecked = 0;
         if self.orders.is_none() {
             self.orders = Some(self.packs.writer()?);
-            self.regular = Place { pack: self.packs.next_number(), offset: 0 };
+            self.regular = InPack { pack: self.packs.next_number(), offset: 0 };
             self.block_pack = self.regular.pack;
         }
         let large = announced > LARGE;
         if !large && self.regular.offset >= PACK_LIMIT {
-            self.regular = Place { pack: self.packs.next_number(), offset: 0 };
+            self.regular = InPack { pack: self.packs.next_number(), offset: 0 };
         }
         let place = if large {
-            Place { pack: self.packs.next_number(), offset: 0 }
+            InPack { pack: self.packs.next_number(), offset: 0 }
         } else {
-            Place { pack: self.regular.pack, offset: self.regular.offset }
+            InPack { pack: self.regular.pack, offset: self.regular.offset }
         };
         self.turn_to(place.pack).await?;
         self.body = Some(Body { place, length: 0, large, hash: Sha256::new() });
@@ -187,7 +187,7 @@ impl BodySink for PackSink {
             self.block.truncate(self.block.len() - in_hand);
             self.regular.offset = body.place.offset;
             if copied > in_hand {
-                self.regular = Place { pack: self.packs.next_number(), offset: 0 };
+                self.regular = InPack { pack: self.packs.next_number(), offset: 0 };
                 // Where nothing else lies in it, it goes at once.
                 if !self.finished.iter().any(|(_, pack, _, _)| *pack == body.place.pack) && body.place.offset == 0 {
                     self.forget(body.place.pack);

@@ -1,9 +1,9 @@
 //! Brings config and tree together: at the start, and after every edit of the file or of a secret.
 
-use crate::account::actor::Unwatched;
-use crate::boot::edit::{Edit, begin_of, compare, conflicts, needs_restart, row_of};
+use crate::account::actor::Unseen;
+use crate::boot::edits::{Edit, begin_of, compare, conflicts, needs_restart, row_of};
 use crate::boot::wiring::Engine;
-use crate::config::{Account, Config, Problem, SecretFrom};
+use crate::config::{Account, Config, Flaw, SecretFrom};
 use crate::supervision::accounts::Wanted;
 use crate::supervision::root::RootMsg;
 use postrider_core::failure::Failure;
@@ -20,10 +20,10 @@ use tokio::sync::watch;
 const AGAIN: u32 = 60;
 
 /// What a file looked like: inode, length, time of change.
-pub(super) type Look = Option<(u64, u64, i64, i64)>;
+pub(super) type Stamp = Option<(u64, u64, i64, i64)>;
 
 /// How a file looks now; `None` when there is none.
-pub(super) fn look_at(file: &Path) -> Look {
+pub(super) fn stamp_of(file: &Path) -> Stamp {
     let meta = std::fs::metadata(file).ok()?;
     Some((meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec()))
 }
@@ -33,7 +33,7 @@ pub(super) fn look_at(file: &Path) -> Look {
 pub(super) struct Followed {
     config: Config,
     prints: BTreeMap<String, String>,
-    secrets: BTreeMap<String, Look>,
+    secrets: BTreeMap<String, Stamp>,
     /// Accounts whose secret could not be had: asked for again after a while.
     lacking: bool,
     looks: u32,
@@ -79,7 +79,7 @@ impl Followed {
             return true;
         }
         let changed = |account: &Account| match &account.secret {
-            SecretFrom::File(file) => self.secrets.get(&account.id) != Some(&look_at(file)),
+            SecretFrom::File(file) => self.secrets.get(&account.id) != Some(&stamp_of(file)),
             SecretFrom::Variable(_) | SecretFrom::Command(_) | SecretFrom::Inline(_) => false,
         };
         self.config.accounts.iter().any(changed)
@@ -105,9 +105,9 @@ impl Followed {
         for account in &config.accounts {
             if let SecretFrom::File(file) = &account.secret {
                 // Before it is read: a change in between is seen the next time.
-                secrets.insert(account.id.clone(), look_at(file));
+                secrets.insert(account.id.clone(), stamp_of(file));
             }
-            let args = engine.account_args(account, &config, false, Arc::new(Unwatched)).await;
+            let args = engine.account_args(account, &config, false, Arc::new(Unseen)).await;
             let settings = settings_print(account, &config);
             lacking |= args.is_err();
             // Who is followed goes on with the secret it has, when only getting it anew fails.
@@ -177,7 +177,7 @@ impl Followed {
 #[derive(Debug)]
 pub(super) enum Refused {
     /// What is wrong, and where.
-    Problems(Vec<Problem>),
+    Problems(Vec<Flaw>),
     /// The database cannot be asked, or the tree is gone.
     Failure(Failure),
 }

@@ -5,10 +5,10 @@ use crate::admin::actor::{AdminActor, AdminArgs, TlsError, tls};
 use crate::admin::token::{TokenError, Tokens};
 use crate::admin::{Door, NotPurged, Operator, Shared, Soon, address};
 use crate::bodies::PackDir;
-use crate::boot::follow::{Followed, Look, Refused, look_at};
+use crate::boot::follow::{Followed, Refused, Stamp, stamp_of};
 use crate::boot::wiring::{Engine, StartError, Switchboard};
 use crate::boot::{drift::Drift, space};
-use crate::config::{Config, Problem};
+use crate::config::{Config, Flaw};
 use crate::store::actor::Control;
 use crate::store::{Done, Reader};
 use crate::supervision::root::RootMsg;
@@ -38,7 +38,7 @@ pub enum ServeError {
     Start(#[from] StartError),
     /// What config and database say against each other.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-    Config(Vec<Problem>),
+    Config(Vec<Flaw>),
     /// The token file.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -88,15 +88,15 @@ const SECRETS: &str = "secrets are read again";
 struct Watched {
     file: PathBuf,
     /// What it looked like when it was read.
-    read: Look,
+    read: Stamp,
     /// What it looked like a moment ago: a file that is still being written is not read yet.
-    seen: Look,
+    seen: Stamp,
 }
 
 impl Watched {
     /// Whether it has changed, and is quiet.
     fn has_settled(&mut self) -> bool {
-        let now = look_at(&self.file);
+        let now = stamp_of(&self.file);
         let quiet = std::mem::replace(&mut self.seen, now) == now;
         quiet && now != self.read
     }
@@ -104,7 +104,7 @@ impl Watched {
 
 /// How a server is started.
 #[derive(Debug)]
-pub struct Start {
+pub struct ServerStart {
     /// What the config says.
     pub config: Config,
     /// Where it says so; watched.
@@ -173,10 +173,10 @@ impl Server {
     ///
     /// # Errors
     /// [`ServeError`], by variant; nothing is left running.
-    pub async fn start(start: Start, metrics: PrometheusHandle) -> Result<Self, ServeError> {
-        let Start { config, file, purpose, wire, fresh } = start;
+    pub async fn start(start: ServerStart, metrics: PrometheusHandle) -> Result<Self, ServeError> {
+        let ServerStart { config, file, purpose, wire, fresh } = start;
         let file = file.map(|file| {
-            let look = look_at(&file);
+            let look = stamp_of(&file);
             Watched { file, read: look, seen: look }
         });
         let mut signals = Signals::new()?;
@@ -284,7 +284,7 @@ impl Server {
     /// Reads the file again. A broken one changes nothing. Says whether a signal to stop came meanwhile.
     async fn reload(&mut self, why: &str) -> bool {
         let Some(watched) = &mut self.file else { return false };
-        watched.read = look_at(&watched.file);
+        watched.read = stamp_of(&watched.file);
         let file = watched.file.clone();
         match crate::config::load(&file, crate::cli::variables()) {
             Ok(config) => {
@@ -332,7 +332,7 @@ impl Server {
         false
     }
 
-    fn refuse(&self, problems: &[Problem]) {
+    fn refuse(&self, problems: &[Flaw]) {
         for problem in problems {
             tracing::error!("{problem}");
         }
@@ -379,7 +379,7 @@ fn bind(config: &Config) -> Result<std::net::TcpListener, ServeError> {
 }
 
 /// Everything that the admin API needs of the system.
-pub(super) struct Opened {
+pub(super) struct OpenDoor {
     listener: std::net::TcpListener,
     tls: Option<tokio_rustls::TlsAcceptor>,
     tokens: Tokens,
@@ -387,16 +387,16 @@ pub(super) struct Opened {
 }
 
 /// Opens the admin API's door: address, certificate, tokens.
-pub(super) fn open_door(config: &Config) -> Result<Opened, ServeError> {
+pub(super) fn open_door(config: &Config) -> Result<OpenDoor, ServeError> {
     let listener = bind(config)?;
     let address =
         listener.local_addr().map_err(|source| ServeError::System { what: "the admin API's address", source })?;
     let door = Door { address, tls: config.admin.tls.is_some(), behind_proxy: config.admin.behind_proxy };
     let tls = config.admin.tls.as_ref().map(|(cert, key)| tls(cert, key)).transpose()?;
-    Ok(Opened { listener, tls, tokens: Tokens::open(&config.data_dir)?, door })
+    Ok(OpenDoor { listener, tls, tokens: Tokens::open(&config.data_dir)?, door })
 }
 
-impl Opened {
+impl OpenDoor {
     /// What the AdminActor is made with.
     pub(super) fn args(self, shared: impl FnOnce(Arc<Tokens>) -> Shared) -> AdminArgs {
         AdminArgs { listener: Arc::new(self.listener), tls: self.tls, shared: shared(Arc::new(self.tokens)) }
@@ -409,9 +409,9 @@ fn face(
     config: &Config,
     followed: &Followed,
     metrics: PrometheusHandle,
-    opened: Opened,
+    opened: OpenDoor,
 ) -> Result<String, ServeError> {
-    let operator = Live {
+    let operator = Switch {
         switchboard: engine.switchboard(),
         ids: Arc::clone(&followed.ids),
         packs: Arc::clone(engine.packs()),
@@ -460,14 +460,14 @@ pub(super) fn url_of(door: Door) -> String {
 }
 
 /// Carries commands out in this process.
-struct Live {
+struct Switch {
     switchboard: Switchboard,
     ids: Arc<Mutex<Vec<String>>>,
     packs: Arc<PackDir>,
     reader: Reader,
 }
 
-impl Operator for Live {
+impl Operator for Switch {
     fn command(&self, account: &str, command: Command) -> Soon<Obeyed> {
         let (switchboard, account) = (self.switchboard.clone(), account.to_owned());
         Box::pin(async move { switchboard.command(&account, command).await })

@@ -7,7 +7,7 @@ use crate::boot::lock::{DataLock, LockError};
 use crate::clock::Clock;
 use crate::config::{Account, Config};
 use crate::connection::actor::ConnectionArgs;
-use crate::handle::{Depth, Handle};
+use crate::handle::{Backlog, Handle};
 use crate::provider::imap::{Endpoint, Secret, Security, Tls};
 use crate::reply::ReplyTo;
 use crate::store::actor::{Control, OpenAccount, StoreArgs, StoreMsg};
@@ -149,7 +149,7 @@ impl Engine {
             wire,
             credits: Arc::new(Semaphore::new(permits)),
             registry: registry.clone(),
-            depth: Depth::default(),
+            depth: Backlog::default(),
         };
         let (_, last) = reader.event_span().await.map_err(StartError::Failure)?;
         let (told, events) = watch::channel(last);
@@ -157,7 +157,7 @@ impl Engine {
             db: db.clone(),
             clock,
             events: told,
-            depth: Depth::default(),
+            depth: Backlog::default(),
             registry: registry.clone(),
             restarted: false,
         };

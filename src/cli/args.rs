@@ -12,12 +12,12 @@ pub(super) const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Verb,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum Verb {
     /// Follow every account of a config until stopped.
     Serve(ServeArgs),
     /// Follow a built-in mailbox that lives: no account anywhere is needed.
@@ -43,7 +43,7 @@ pub enum Command {
     /// Print events, a JSON object a line.
     Events(EventsArgs),
     /// Delete an account that the config no longer names.
-    Account(AccountArgs),
+    Account(RowsArgs),
     /// Write a mirror out: a manifest, or a file for each message.
     Export(ExportArgs),
     /// Compare a mirror with its server, and every body with its hash.
@@ -156,7 +156,7 @@ pub struct EventsArgs {
 
 /// `account`
 #[derive(Clone, Debug, Args)]
-pub struct AccountArgs {
+pub struct RowsArgs {
     /// What to do with it.
     #[command(subcommand)]
     pub verb: AccountVerb,

@@ -5,11 +5,11 @@ use crate::cli::args::CheckArgs;
 use crate::cli::exit::Exit;
 use crate::cli::names::from_file;
 use crate::cli::out::say_line;
-use crate::config::{Account, Config, Problem};
+use crate::config::{Account, Config, Flaw};
 use crate::provider::imap::{NoSink, Session};
 use crate::telemetry::wire::WireLog;
 use postrider_core::failure::Failure;
-use postrider_core::mail::change::{Answer, Request};
+use postrider_core::provider::folders::{Answer, Request};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -47,9 +47,9 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
 }
 
 /// What keeps an account from being reached, at the place of its secret (the usual reason).
-pub(super) fn secret_problem(account: &Account, failure: &Failure) -> Problem {
+pub(super) fn secret_problem(account: &Account, failure: &Failure) -> Flaw {
     let (place, key) = account.secret_at.clone();
-    Problem { place, key: format!("account {}: {key}", account.id), text: failure.chain() }
+    Flaw { place, key: format!("account {}: {key}", account.id), text: failure.chain() }
 }
 
 async fn folders(account: &Account, config: &Config) -> Result<(usize, usize), Failure> {

@@ -23,7 +23,7 @@ pub(crate) struct Client {
 
 /// Why there is no answer.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum CallError {
     /// No server runs on this data folder.
     NoServer,
     /// It was said; this is how to end.
@@ -44,21 +44,21 @@ pub(super) fn seen_by(args: &ClientArgs) -> Result<Config, Exit> {
     places(&mirror_of(args))
 }
 
-fn said(text: &str, exit: Exit) -> Trouble {
+fn said(text: &str, exit: Exit) -> CallError {
     eprintln!("{text}");
-    Trouble::Said(exit)
+    CallError::Said(exit)
 }
 
 impl Client {
     /// The client of the server that runs on this config's data folder.
-    pub(super) fn of(config: &Config) -> Result<Self, Trouble> {
+    pub(super) fn of(config: &Config) -> Result<Self, CallError> {
         let dir = &config.data_dir;
         // What an earlier server left there is not asked: somebody else may listen by now, and would get the token.
         if !is_held(dir) {
-            return Err(Trouble::NoServer);
+            return Err(CallError::NoServer);
         }
         let url = address::find(dir).map_err(|e| said(&format!("{}/admin.url: {e}", dir.display()), Exit::Storage))?;
-        let url = url.ok_or(Trouble::NoServer)?;
+        let url = url.ok_or(CallError::NoServer)?;
         let token =
             token::own(dir).map_err(|e| said(&format!("{}: {e}", token::file_of(dir).display()), Exit::Storage))?;
         let mut builder =
@@ -106,7 +106,7 @@ impl Client {
     }
 
     /// A request; what goes wrong is said.
-    pub(super) async fn call(&self, method: Method, path: &str, query: &[(&str, String)]) -> Result<Value, Trouble> {
+    pub(super) async fn call(&self, method: Method, path: &str, query: &[(&str, String)]) -> Result<Value, CallError> {
         self.ask(method, path, query).await.map_err(|(status, text)| Self::refused(&self.url, status, &text))
     }
 
@@ -121,7 +121,7 @@ impl Client {
     }
 
     /// A GET that outlives a restart of the server: `None` while none answers.
-    pub(super) async fn patient(&self, path: &str, query: &[(&str, String)]) -> Result<Option<Value>, Trouble> {
+    pub(super) async fn patient(&self, path: &str, query: &[(&str, String)]) -> Result<Option<Value>, CallError> {
         match self.ask(Method::GET, path, query).await {
             Ok(value) => Ok(Some(value)),
             // It is going, or coming.
@@ -130,7 +130,7 @@ impl Client {
         }
     }
 
-    fn refused(url: &str, status: Option<StatusCode>, text: &str) -> Trouble {
+    fn refused(url: &str, status: Option<StatusCode>, text: &str) -> CallError {
         match status {
             None => said(&format!("the server at {url} does not answer: {text}"), Exit::Network),
             Some(StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::BAD_REQUEST | StatusCode::GONE) => {
@@ -143,7 +143,7 @@ impl Client {
     }
 
     /// Every item of a list, page by page.
-    pub(super) async fn all(&self, path: &str, query: &[(&str, String)]) -> Result<Vec<Value>, Trouble> {
+    pub(super) async fn all(&self, path: &str, query: &[(&str, String)]) -> Result<Vec<Value>, CallError> {
         let mut items = Vec::new();
         let mut cursor: Option<String> = None;
         loop {
@@ -176,16 +176,16 @@ pub(super) fn in_path(id: &str) -> String {
 pub(super) fn near_or_none(config: &Config) -> Result<Option<Client>, Exit> {
     match Client::of(config) {
         Ok(client) => Ok(Some(client)),
-        Err(Trouble::NoServer) => Ok(None),
-        Err(Trouble::Said(exit)) => Err(exit),
+        Err(CallError::NoServer) => Ok(None),
+        Err(CallError::Said(exit)) => Err(exit),
     }
 }
 
 /// How a command ends that needs a server.
-pub(super) fn exit_of(trouble: Trouble, config: &Config) -> Exit {
+pub(super) fn exit_of(trouble: CallError, config: &Config) -> Exit {
     match trouble {
-        Trouble::Said(exit) => exit,
-        Trouble::NoServer => {
+        CallError::Said(exit) => exit,
+        CallError::NoServer => {
             eprintln!("no server runs on {}; start it with `postrider serve`", config.data_dir.display());
             Exit::Network
         }

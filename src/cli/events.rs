@@ -1,9 +1,9 @@
 //! `events`: the feed, a JSON object a line.
 
 use crate::cli::args::EventsArgs;
-use crate::cli::client::{Client, Trouble, exit_of, near_or_none, seen_by};
+use crate::cli::client::{CallError, Client, exit_of, near_or_none, seen_by};
 use crate::cli::exit::Exit;
-use crate::cli::offline::Stored;
+use crate::cli::offline::StoredMirror;
 use crate::cli::out::say_line;
 use crate::cli::sync::interrupted;
 use crate::config::Config;
@@ -27,7 +27,7 @@ pub(super) async fn run(args: EventsArgs) -> Exit {
     let told = async {
         match client {
             Some(client) => from_server(&args, &config, client).await,
-            None if args.follow => Err(exit_of(Trouble::NoServer, &config)),
+            None if args.follow => Err(exit_of(CallError::NoServer, &config)),
             None => from_database(args.after, &config).await,
         }
     };
@@ -74,7 +74,7 @@ async fn from_server(args: &EventsArgs, config: &Config, client: Client) -> Resu
 }
 
 async fn from_database(mut after: i64, config: &Config) -> Result<(), Exit> {
-    let stored = Stored::open(config).await?;
+    let stored = StoredMirror::open(config).await?;
     loop {
         match print(&stored.events(after).await?) {
             Some(last) => after = last,

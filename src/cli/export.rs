@@ -6,7 +6,7 @@ use crate::cli::exit::Exit;
 use crate::cli::names::places;
 use crate::cli::out::clean;
 use crate::config::Config;
-use crate::store::{ManifestFolder, ManifestRow, Reader, Which, open_for_reading};
+use crate::store::{Chosen, ManifestFolder, ManifestRow, Reader, open_for_reading};
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::{AccountId, FolderId};
 use sha2::{Digest, Sha256};
@@ -16,14 +16,14 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// A mirror that is open for reading.
-pub(super) struct Opened {
+pub(super) struct OpenMirror {
     pub(super) config: Config,
     pub(super) reader: Reader,
     pub(super) account: AccountId,
 }
 
 /// Opens the mirror of an account, or says why not.
-pub(super) async fn open(config: Config, account: &str) -> Result<Opened, Exit> {
+pub(super) async fn open(config: Config, account: &str) -> Result<OpenMirror, Exit> {
     let db = open_for_reading(&config.database).await.map_err(|e| {
         eprintln!("{e}");
         Exit::Storage
@@ -34,7 +34,7 @@ pub(super) async fn open(config: Config, account: &str) -> Result<Opened, Exit> 
         Exit::Storage
     })?;
     match accounts.iter().find(|a| a.name == account) {
-        Some(found) => Ok(Opened { config, reader, account: found.id }),
+        Some(found) => Ok(OpenMirror { config, reader, account: found.id }),
         None => {
             let names: Vec<&str> = accounts.iter().map(|a| a.name.as_str()).collect();
             eprintln!("there is no account {account} in {}; there is: {}", config.database.display(), names.join(", "));
@@ -43,9 +43,9 @@ pub(super) async fn open(config: Config, account: &str) -> Result<Opened, Exit> 
     }
 }
 
-impl Opened {
+impl OpenMirror {
     /// The folders of the manifest.
-    pub(super) async fn folders(&self, which: Which) -> Result<Vec<ManifestFolder>, Exit> {
+    pub(super) async fn folders(&self, which: Chosen) -> Result<Vec<ManifestFolder>, Exit> {
         self.reader.manifest_folders(self.account, which).await.map_err(|e| unreadable(&e))
     }
 
@@ -53,7 +53,7 @@ impl Opened {
     pub(super) async fn each(
         &self,
         folder: FolderId,
-        which: Which,
+        which: Chosen,
         mut each: impl FnMut(&ManifestRow) -> Result<(), Exit>,
     ) -> Result<(), Exit> {
         let mut after = (0, 0);
@@ -75,7 +75,7 @@ fn unreadable(e: &Failure) -> Exit {
 pub(super) async fn run(args: ExportArgs) -> Exit {
     let written = async {
         let opened = open(places(&args.mirror)?, &args.account).await?;
-        let which = if args.deleted { Which::Deleted } else { Which::Living };
+        let which = if args.deleted { Chosen::Deleted } else { Chosen::Living };
         match (args.format, &args.out) {
             (ExportFormat::Eml, Some(out)) => files(&opened, which, out).await,
             (ExportFormat::Eml, None) => Err(Exit::Usage),
@@ -89,7 +89,7 @@ pub(super) async fn run(args: ExportArgs) -> Exit {
     written.await.err().unwrap_or(Exit::Success)
 }
 
-async fn manifest(opened: &Opened, which: Which) -> Result<(), Exit> {
+async fn manifest(opened: &OpenMirror, which: Chosen) -> Result<(), Exit> {
     let mut out = BufWriter::new(io::stdout().lock());
     let mut lines = Vec::new();
     for folder in opened.folders(which).await? {
@@ -147,7 +147,7 @@ fn line_safe(text: &str) -> String {
 
 /// A file for each message, a directory of its own for each folder. A folder that cannot be written is said, and the others
 /// go on.
-async fn files(opened: &Opened, which: Which, out: &Path) -> Result<(), Exit> {
+async fn files(opened: &OpenMirror, which: Chosen, out: &Path) -> Result<(), Exit> {
     let mut bodies = BodyReader::new(&opened.config.bodies);
     let (mut taken, mut count, mut left) = (BTreeSet::new(), 0_u64, 0_u64);
     for folder in opened.folders(which).await? {

@@ -3,7 +3,7 @@
 use crate::cli::args::{Direct, Mirror};
 use crate::cli::exit::Exit;
 use crate::config::is_loopback;
-use crate::config::raw::{Place, Problem};
+use crate::config::raw::{Flaw, Origin};
 use crate::config::validate::{Account, Admin, Config, SecretFrom};
 use crate::config::{self};
 use crate::provider::imap::{Security, Timeouts};
@@ -45,7 +45,7 @@ pub(crate) fn without_file(data_dir: &Path) -> Config {
     }
 }
 
-fn say(problems: &[Problem]) -> Exit {
+fn say(problems: &[Flaw]) -> Exit {
     for problem in problems {
         eprintln!("{problem}");
     }
@@ -178,7 +178,7 @@ fn account_of(url: &str, variable: Option<&str>) -> Result<Account, String> {
         was: None,
         owner: None,
         provider: "imap",
-        username_at: Place::Argument,
+        username_at: Origin::Argument,
         host: host.to_owned(),
         port: port.unwrap_or(default),
         security,
@@ -186,7 +186,7 @@ fn account_of(url: &str, variable: Option<&str>) -> Result<Account, String> {
         username: user,
         secret: SecretFrom::Variable(variable.to_owned()),
         folders: FolderFilter::default(),
-        secret_at: (Place::Argument, "--password-env"),
+        secret_at: (Origin::Argument, "--password-env"),
     })
 }
 

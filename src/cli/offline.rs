@@ -12,7 +12,7 @@ use serde_json::Value;
 const PAGE: u32 = 1000;
 
 /// A database that is only looked into.
-pub(super) struct Stored {
+pub(super) struct StoredMirror {
     db: Database,
     reader: Reader,
 }
@@ -26,7 +26,7 @@ fn values<T: serde::Serialize>(items: impl Iterator<Item = T>) -> Result<Vec<Val
     items.map(serde_json::to_value).collect::<Result<_, _>>().map_err(|e| said(&Failure::bug(e.to_string())))
 }
 
-impl Stored {
+impl StoredMirror {
     /// Opens the database of a config, and says that it is the one who speaks.
     pub(super) async fn open(config: &Config) -> Result<Self, Exit> {
         let db = open_for_reading(&config.database).await.map_err(|e| {

@@ -21,7 +21,7 @@ const LINE: Duration = Duration::from_secs(5);
 
 /// What an account does now.
 #[derive(Clone, Debug)]
-struct Live {
+struct BoardLine {
     standing: Standing,
     counts: Counts,
     trouble: Option<String>,
@@ -30,12 +30,12 @@ struct Live {
 /// The live registry.
 #[derive(Debug, Default)]
 pub(super) struct Board {
-    accounts: DashMap<String, Live>,
+    accounts: DashMap<String, BoardLine>,
 }
 
 impl Progress for Board {
     fn step(&self, account: &str, standing: Standing, counts: Counts) {
-        let mut live = self.accounts.entry(account.to_owned()).or_insert(Live { standing, counts, trouble: None });
+        let mut live = self.accounts.entry(account.to_owned()).or_insert(BoardLine { standing, counts, trouble: None });
         if counts.stored > live.counts.stored {
             live.trouble = None;
         }
@@ -51,7 +51,7 @@ impl Progress for Board {
     }
 
     fn failed(&self, account: &str, failure: &Failure) {
-        let live = Live { standing: Standing::Waiting, counts: Counts::default(), trouble: None };
+        let live = BoardLine { standing: Standing::Waiting, counts: Counts::default(), trouble: None };
         self.accounts.entry(account.to_owned()).or_insert(live).trouble = Some(failure.class.to_string());
     }
 }
@@ -82,7 +82,7 @@ impl Painter {
     }
 }
 
-fn said(live: &Live) -> String {
+fn said(live: &BoardLine) -> String {
     let trouble = live.trouble.as_ref().map(|t| format!(", {t}")).unwrap_or_default();
     format!("{}, {}{trouble}", octets(live.counts.octets), live.standing)
 }

@@ -1,8 +1,8 @@
 //! `account purge`: through the server if one runs, else with the data folder's lock in hand.
 
 use crate::boot::wiring::Engine;
-use crate::cli::args::{AccountArgs, AccountVerb, PurgeArgs};
-use crate::cli::client::{Client, Trouble, config_of, exit_of, in_path};
+use crate::cli::args::{AccountVerb, PurgeArgs, RowsArgs};
+use crate::cli::client::{CallError, Client, config_of, exit_of, in_path};
 use crate::cli::exit::Exit;
 use crate::cli::out::say_line;
 use crate::cli::table::octets;
@@ -18,7 +18,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// Runs the command.
-pub(super) async fn run(args: AccountArgs) -> Exit {
+pub(super) async fn run(args: RowsArgs) -> Exit {
     let AccountVerb::Purge(args) = args.verb;
     let config = match config_of(&args.client) {
         Ok(config) => config,
@@ -39,7 +39,7 @@ pub(super) async fn run(args: AccountArgs) -> Exit {
                 Err(trouble) => exit_of(trouble, &config),
             }
         }
-        Err(Trouble::NoServer) => alone(&args, &config).await,
+        Err(CallError::NoServer) => alone(&args, &config).await,
         Err(trouble) => exit_of(trouble, &config),
     }
 }

@@ -1,9 +1,9 @@
 //! `status` and `accounts`: a table from the server, or, while none runs, from the database; and one account in full.
 
 use crate::cli::args::{ClientArgs, StatusArgs};
-use crate::cli::client::{Client, Trouble, exit_of, in_path, near_or_none, seen_by};
+use crate::cli::client::{CallError, Client, exit_of, in_path, near_or_none, seen_by};
 use crate::cli::exit::Exit;
-use crate::cli::offline::Stored;
+use crate::cli::offline::StoredMirror;
 use crate::cli::out::{say, say_line, say_raw};
 use crate::cli::sync::interrupted;
 use crate::cli::table::{fitting, lay_out, octets};
@@ -41,7 +41,7 @@ pub(super) async fn run(args: StatusArgs) -> Exit {
                 Ok(())
             }
             (None, false) => {
-                let stored = Stored::open(&config).await?;
+                let stored = StoredMirror::open(&config).await?;
                 let items = stored.accounts(args.account.as_deref()).await?;
                 let failures = match &args.account {
                     Some(account) => stored.failures(Some(account)).await?,
@@ -75,7 +75,7 @@ async fn check(client: Option<&Client>, config: &Config) -> Exit {
     }
 }
 
-async fn live(client: &Client, account: Option<&str>) -> Result<(Vec<Value>, Vec<Value>), Trouble> {
+async fn live(client: &Client, account: Option<&str>) -> Result<(Vec<Value>, Vec<Value>), CallError> {
     let Some(account) = account else {
         return Ok((client.all("/v1/accounts", &[("limit", "1000".into())]).await?, Vec::new()));
     };

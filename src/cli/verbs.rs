@@ -1,9 +1,9 @@
 //! Verbs: pause, resume, cancel, reset errors, sync now; and the ledger. Thin clients of the admin API.
 
 use crate::cli::args::{ClientArgs, FailuresArgs, SyncNowArgs, VerbArgs};
-use crate::cli::client::{Client, Trouble, config_of, exit_of, in_path, near_or_none, seen_by};
+use crate::cli::client::{CallError, Client, config_of, exit_of, in_path, near_or_none, seen_by};
 use crate::cli::exit::Exit;
-use crate::cli::offline::Stored;
+use crate::cli::offline::StoredMirror;
 use crate::cli::out::{say, say_line};
 use crate::cli::table::lay_out;
 use postrider_core::standing::Standing;
@@ -23,7 +23,7 @@ pub(super) fn text(value: &Value, key: &str) -> String {
     }
 }
 
-async fn with<T>(args: &ClientArgs, work: impl AsyncFnOnce(&Client) -> Result<T, Trouble>) -> Result<T, Exit> {
+async fn with<T>(args: &ClientArgs, work: impl AsyncFnOnce(&Client) -> Result<T, CallError>) -> Result<T, Exit> {
     let config = config_of(args)?;
     let client = Client::of(&config).map_err(|trouble| exit_of(trouble, &config))?;
     work(&client).await.map_err(|trouble| exit_of(trouble, &config))
@@ -119,7 +119,7 @@ async fn ledger(args: &FailuresArgs) -> Result<(Vec<Value>, Vec<String>), Exit> 
             (client.all("/v1/failures", &query).await.map_err(said)?, accounts)
         }
         None => {
-            let stored = Stored::open(&config).await?;
+            let stored = StoredMirror::open(&config).await?;
             let accounts = stored.accounts(account).await?;
             let items = stored.failures(account).await?;
             stored.close().await;

@@ -5,19 +5,19 @@ use crate::bodies::BodyReader;
 use crate::boot::wiring::reach;
 use crate::cli::args::VerifyArgs;
 use crate::cli::exit::Exit;
-use crate::cli::export::{Opened, open};
+use crate::cli::export::{OpenMirror, open};
 use crate::cli::names::{places, resolve};
 use crate::cli::out::{say, say_line};
 use crate::config::Config;
 use crate::provider::imap::{NoSink, Session};
-use crate::store::{ManifestRow, Which};
+use crate::store::{Chosen, ManifestRow};
 use crate::telemetry::wire::WireLog;
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::BodyHash;
-use postrider_core::mail::change::{Answer, Request};
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::uid_set::UidSet;
+use postrider_core::provider::folders::{Answer, Request};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -95,7 +95,7 @@ fn told(failure: &Failure) -> Exit {
 }
 
 /// Hashes every body and resolves every reference.
-async fn local(opened: &Opened, folders: &[FolderRow]) -> Result<Reports, Exit> {
+async fn local(opened: &OpenMirror, folders: &[FolderRow]) -> Result<Reports, Exit> {
     let mut reports = Reports::new();
     for folder in folders {
         let mut report =
@@ -137,7 +137,7 @@ async fn local(opened: &Opened, folders: &[FolderRow]) -> Result<Reports, Exit> 
             }
             Ok(())
         };
-        opened.each(folder.id, Which::Living, each).await?;
+        opened.each(folder.id, Chosen::Living, each).await?;
     }
     Ok(reports)
 }

@@ -1,6 +1,6 @@
 //! One `[[account]]`: from what the file says to a mailbox that can be reached, or to all that is wrong with it.
 
-use crate::config::raw::{Place, Value};
+use crate::config::raw::{Origin, RawValue};
 use crate::config::taker::Taker;
 use crate::config::validate::{Account, SecretFrom};
 use crate::provider::imap::Security;
@@ -28,7 +28,7 @@ const ACCOUNT: &[&str] = &[
     "folders.exclude",
 ];
 
-pub(super) fn account(t: &mut Taker<'_>, base: &Path, place: &Place, warnings: &mut Vec<String>) -> Option<Account> {
+pub(super) fn account(t: &mut Taker<'_>, base: &Path, place: &Origin, warnings: &mut Vec<String>) -> Option<Account> {
     let before = t.problems.len();
     t.unknown(ACCOUNT);
     let required = |t: &mut Taker<'_>, key: &str, example: &str| {
@@ -152,11 +152,11 @@ fn secret(t: &mut Taker<'_>, base: &Path, id: &str, before: usize, warnings: &mu
     // Never through `take`: its message would print the value.
     if let Some(item) = t.item("password") {
         match item.value {
-            Value::Text(text) if text.is_empty() => t.wrong(item.place, "password", "it is empty"),
-            Value::Text(text) if text.contains('\0') => {
+            RawValue::Text(text) if text.is_empty() => t.wrong(item.place, "password", "it is empty"),
+            RawValue::Text(text) if text.contains('\0') => {
                 t.wrong(item.place, "password", "it has a NUL, which no login can carry");
             }
-            Value::Text(text) => {
+            RawValue::Text(text) => {
                 warnings.push(format!(
                     "{}: account {id} has its password in the config; password_file is safer",
                     item.place

@@ -8,7 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 /// Where something was said.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
+pub enum Origin {
     /// A line of a file.
     Line(PathBuf, usize),
     /// An environment variable.
@@ -19,7 +19,7 @@ pub enum Place {
     Argument,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Line(file, line) | Self::Missing(file, line) => write!(f, "{}:{line}", file.display()),
@@ -31,16 +31,16 @@ impl fmt::Display for Place {
 
 /// An error in the config: where, which key, what is wrong, what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Problem {
+pub struct Flaw {
     /// Where.
-    pub place: Place,
+    pub place: Origin,
     /// Which key.
     pub key: String,
     /// What is wrong, and what to write instead.
     pub text: String,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for Flaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.key.is_empty() {
             return write!(f, "{}: {}", self.place, self.text);
@@ -51,14 +51,14 @@ impl fmt::Display for Problem {
 
 /// A value, with its place.
 #[derive(Clone, Debug)]
-pub struct Item {
-    pub(super) value: Value,
-    pub(super) place: Place,
+pub struct RawItem {
+    pub(super) value: RawValue,
+    pub(super) place: Origin,
 }
 
 /// A value as far as this config needs them.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
+pub(super) enum RawValue {
     Text(String),
     Number(i64),
     Bool(bool),
@@ -68,14 +68,14 @@ pub(super) enum Value {
 }
 
 /// Keys by their path (`sync.mode`).
-pub(super) type Items = BTreeMap<String, Item>;
+pub(super) type Items = BTreeMap<String, RawItem>;
 
 /// A file, taken apart.
 #[derive(Debug, Default)]
 pub(super) struct Raw {
     pub(super) settings: Items,
-    pub(super) accounts: Vec<(Place, Items)>,
-    pub(super) problems: Vec<Problem>,
+    pub(super) accounts: Vec<(Origin, Items)>,
+    pub(super) problems: Vec<Flaw>,
 }
 
 impl Raw {
@@ -89,12 +89,12 @@ impl Raw {
         for error in errors {
             let at = error.span().map_or(1, |span| line(span.start));
             let text = format!("this is not TOML: {}", error.message());
-            raw.problems.push(Problem { place: Place::Line(file.to_owned(), at), key: String::new(), text });
+            raw.problems.push(Flaw { place: Origin::Line(file.to_owned(), at), key: String::new(), text });
         }
         if !raw.problems.is_empty() {
             return raw;
         }
-        let place = |at: usize| Place::Line(file.to_owned(), line(at));
+        let place = |at: usize| Origin::Line(file.to_owned(), line(at));
         for (key, value) in table.get_ref() {
             let name = key.get_ref().to_string();
             match (name.as_str(), value.get_ref()) {
@@ -109,7 +109,7 @@ impl Raw {
                 }
                 ("account", _) => {
                     let text = "accounts are a list: write [[account]]".to_owned();
-                    raw.problems.push(Problem { place: place(key.span().start), key: name, text });
+                    raw.problems.push(Flaw { place: place(key.span().start), key: name, text });
                 }
                 (_, DeValue::Table(table)) => flatten(&name, table, &place, &mut raw.settings),
                 _ => {
@@ -132,12 +132,12 @@ impl Raw {
             let path = rest.to_ascii_lowercase().replace("__", ".");
             if known.contains(&path.as_str()) {
                 let value = match (text.parse::<i64>(), text.as_str()) {
-                    (Ok(number), _) => Value::Number(number),
-                    (_, "true") => Value::Bool(true),
-                    (_, "false") => Value::Bool(false),
-                    _ => Value::Text(text),
+                    (Ok(number), _) => RawValue::Number(number),
+                    (_, "true") => RawValue::Bool(true),
+                    (_, "false") => RawValue::Bool(false),
+                    _ => RawValue::Text(text),
                 };
-                self.settings.insert(path, Item { value, place: Place::Variable(name) });
+                self.settings.insert(path, RawItem { value, place: Origin::Variable(name) });
             } else if !matches!(rest, "FAULT" | "CLOCK" | "CONFIG") {
                 unknown.push(name);
             }
@@ -146,7 +146,7 @@ impl Raw {
     }
 }
 
-fn flatten(prefix: &str, table: &DeTable<'_>, place: &impl Fn(usize) -> Place, items: &mut Items) {
+fn flatten(prefix: &str, table: &DeTable<'_>, place: &impl Fn(usize) -> Origin, items: &mut Items) {
     for (key, value) in table {
         let path = if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{}", key.get_ref()) };
         match value.get_ref() {
@@ -158,22 +158,22 @@ fn flatten(prefix: &str, table: &DeTable<'_>, place: &impl Fn(usize) -> Place, i
     }
 }
 
-fn item(value: &Spanned<DeValue<'_>>, place: &impl Fn(usize) -> Place) -> Item {
+fn item(value: &Spanned<DeValue<'_>>, place: &impl Fn(usize) -> Origin) -> RawItem {
     let plain = match value.get_ref() {
-        DeValue::String(text) => Value::Text(text.to_string()),
+        DeValue::String(text) => RawValue::Text(text.to_string()),
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
-            .map_or(Value::Other("a number that is too large"), Value::Number),
-        DeValue::Boolean(flag) => Value::Bool(*flag),
+            .map_or(RawValue::Other("a number that is too large"), RawValue::Number),
+        DeValue::Boolean(flag) => RawValue::Bool(*flag),
         DeValue::Array(list) => {
             let texts: Option<Vec<String>> = list
                 .iter()
                 .map(|v| if let DeValue::String(text) = v.get_ref() { Some(text.to_string()) } else { None })
                 .collect();
-            texts.map_or(Value::Other("a list of other things than strings"), Value::List)
+            texts.map_or(RawValue::Other("a list of other things than strings"), RawValue::List)
         }
-        DeValue::Float(_) => Value::Other("a fraction"),
-        DeValue::Datetime(_) => Value::Other("a date"),
-        DeValue::Table(_) => Value::Other("a table"),
+        DeValue::Float(_) => RawValue::Other("a fraction"),
+        DeValue::Datetime(_) => RawValue::Other("a date"),
+        DeValue::Table(_) => RawValue::Other("a table"),
     };
-    Item { value: plain, place: place(value.span().start) }
+    RawItem { value: plain, place: place(value.span().start) }
 }

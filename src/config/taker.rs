@@ -1,27 +1,27 @@
 //! Typed values out of raw items: what is wrong with one is gathered, with what to write instead.
 
-use crate::config::raw::{Item, Items, Place, Problem, Value};
+use crate::config::raw::{Flaw, Items, Origin, RawItem, RawValue};
 use crate::config::units;
 use std::time::Duration;
 
 /// Takes typed values out of items and gathers what is wrong with them.
 pub(super) struct Taker<'a> {
     pub(super) items: &'a Items,
-    pub(super) missing: Place,
-    pub(super) problems: &'a mut Vec<Problem>,
+    pub(super) missing: Origin,
+    pub(super) problems: &'a mut Vec<Flaw>,
 }
 
 impl Taker<'_> {
-    pub(super) fn wrong(&mut self, place: Place, key: &str, text: impl Into<String>) {
-        self.problems.push(Problem { place, key: key.to_owned(), text: text.into() });
+    pub(super) fn wrong(&mut self, place: Origin, key: &str, text: impl Into<String>) {
+        self.problems.push(Flaw { place, key: key.to_owned(), text: text.into() });
     }
 
-    pub(super) fn item(&self, key: &str) -> Option<Item> {
+    pub(super) fn item(&self, key: &str) -> Option<RawItem> {
         self.items.get(key).cloned()
     }
 
     /// A value through `read`, or the default; what `read` refuses becomes a problem that says what to write.
-    pub(super) fn take<T>(&mut self, key: &str, default: T, want: &str, read: impl Fn(&Value) -> Option<T>) -> T {
+    pub(super) fn take<T>(&mut self, key: &str, default: T, want: &str, read: impl Fn(&RawValue) -> Option<T>) -> T {
         let Some(item) = self.item(key) else { return default };
         if let Some(value) = read(&item.value) {
             return value;
@@ -37,19 +37,24 @@ impl Taker<'_> {
             None,
             "a string",
             |value| {
-                if let Value::Text(text) = value { Some(Some(text.clone())) } else { None }
+                if let RawValue::Text(text) = value { Some(Some(text.clone())) } else { None }
             },
         )
     }
 
     pub(super) fn flag(&mut self, key: &str) -> bool {
-        self.take(key, false, "true or false", |value| if let Value::Bool(flag) = value { Some(*flag) } else { None })
+        self.take(
+            key,
+            false,
+            "true or false",
+            |value| if let RawValue::Bool(flag) = value { Some(*flag) } else { None },
+        )
     }
 
     pub(super) fn number(&mut self, key: &str, default: u64, from: u64, to: u64) -> u64 {
         let want = format!("a number from {from} to {to}");
         self.take(key, default, &want, |value| match value {
-            Value::Number(n) => u64::try_from(*n).ok().filter(|n| (from..=to).contains(n)),
+            RawValue::Number(n) => u64::try_from(*n).ok().filter(|n| (from..=to).contains(n)),
             _ => None,
         })
     }
@@ -57,14 +62,14 @@ impl Taker<'_> {
     pub(super) fn duration(&mut self, key: &str, default: Duration) -> Duration {
         let want = "a duration like \"500ms\", \"60s\", \"10m\" or \"2h\"";
         self.take(key, default, want, |value| match value {
-            Value::Text(text) => units::duration(text).filter(|d| !d.is_zero()),
+            RawValue::Text(text) => units::duration(text).filter(|d| !d.is_zero()),
             _ => None,
         })
     }
 
     pub(super) fn size(&mut self, key: &str, default: u64) -> u64 {
         self.take(key, default, "a size like \"64MiB\" or \"1GiB\"", |value| match value {
-            Value::Text(text) => units::size(text),
+            RawValue::Text(text) => units::size(text),
             _ => None,
         })
     }
@@ -73,19 +78,19 @@ impl Taker<'_> {
         let words: Vec<String> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
         let want = words.join(" or ");
         self.take(key, default, &want, |value| match value {
-            Value::Text(text) => choices.iter().find(|(word, _)| word == text).map(|(_, choice)| *choice),
+            RawValue::Text(text) => choices.iter().find(|(word, _)| word == text).map(|(_, choice)| *choice),
             _ => None,
         })
     }
 
     pub(super) fn list(&mut self, key: &str, default: Vec<String>) -> Vec<String> {
         self.take(key, default, "a list of strings like [\"*\"]", |value| {
-            if let Value::List(list) = value { Some(list.clone()) } else { None }
+            if let RawValue::List(list) = value { Some(list.clone()) } else { None }
         })
     }
 
     pub(super) fn unknown(&mut self, known: &[&str]) {
-        let strangers: Vec<(String, Place)> = self
+        let strangers: Vec<(String, Origin)> = self
             .items
             .iter()
             .filter(|(key, _)| !known.contains(&key.as_str()))
@@ -100,13 +105,13 @@ impl Taker<'_> {
     }
 }
 
-pub(super) fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &RawValue) -> String {
     match value {
-        Value::Text(text) => format!("\"{text}\""),
-        Value::Number(number) => number.to_string(),
-        Value::Bool(flag) => flag.to_string(),
-        Value::List(_) => "a list".into(),
-        Value::Other(what) => (*what).into(),
+        RawValue::Text(text) => format!("\"{text}\""),
+        RawValue::Number(number) => number.to_string(),
+        RawValue::Bool(flag) => flag.to_string(),
+        RawValue::List(_) => "a list".into(),
+        RawValue::Other(what) => (*what).into(),
     }
 }
 

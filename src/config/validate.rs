@@ -1,7 +1,7 @@
 //! From what the file says to types that cannot be wrong, or to all problems at once.
 
 use crate::config::account::account;
-use crate::config::raw::{Place, Problem, Raw, Value};
+use crate::config::raw::{Flaw, Origin, Raw, RawValue};
 use crate::config::taker::{Taker, shown};
 use crate::provider::imap::{Security, Timeouts};
 use crate::telemetry::log::Format;
@@ -96,9 +96,9 @@ pub struct Account {
     /// Folders wanted.
     pub folders: FolderFilter,
     /// Where that was said, and by which key.
-    pub secret_at: (Place, &'static str),
+    pub secret_at: (Origin, &'static str),
     /// Where its username was said.
-    pub username_at: Place,
+    pub username_at: Origin,
 }
 
 /// Where a password comes from.
@@ -160,11 +160,11 @@ pub fn places(file: &Path, variables: impl Iterator<Item = (String, String)>) ->
 ///
 /// # Errors
 /// All problems at once, in the order of their places.
-pub fn load(file: &Path, variables: impl Iterator<Item = (String, String)>) -> Result<Config, Vec<Problem>> {
+pub fn load(file: &Path, variables: impl Iterator<Item = (String, String)>) -> Result<Config, Vec<Flaw>> {
     let text = std::fs::read_to_string(file).map_err(|e| {
-        let place = Place::Missing(file.to_owned(), 1);
+        let place = Origin::Missing(file.to_owned(), 1);
         let text = format!("cannot be read: {e}; `postrider config-example` prints one to begin with");
-        vec![Problem { place, key: String::new(), text }]
+        vec![Flaw { place, key: String::new(), text }]
     })?;
     let mut raw = Raw::read(file, &text);
     if !raw.problems.is_empty() {
@@ -177,7 +177,7 @@ pub fn load(file: &Path, variables: impl Iterator<Item = (String, String)>) -> R
     config.warnings.extend(unknown.into_iter().map(|name| format!("environment {name} is no setting and is ignored")));
     if raw.accounts.is_empty() {
         let text = "there is no account; write [[account]] with id, host, username and password_file".into();
-        problems.push(Problem { place: Place::Missing(file.to_owned(), 1), key: "account".into(), text });
+        problems.push(Flaw { place: Origin::Missing(file.to_owned(), 1), key: "account".into(), text });
     }
     let mut ids = BTreeSet::new();
     for (place, items) in &raw.accounts {
@@ -186,7 +186,7 @@ pub fn load(file: &Path, variables: impl Iterator<Item = (String, String)>) -> R
         if let Some(account) = account {
             if !ids.insert(account.id.clone()) {
                 let text = format!("another account is called \"{}\" already; give each its own id", account.id);
-                problems.push(Problem { place: place.clone(), key: "id".into(), text });
+                problems.push(Flaw { place: place.clone(), key: "id".into(), text });
             }
             config.accounts.push(account);
         }
@@ -194,15 +194,15 @@ pub fn load(file: &Path, variables: impl Iterator<Item = (String, String)>) -> R
     for account in &config.accounts {
         if let Some(was) = account.was.as_ref().filter(|was| ids.contains(*was)) {
             let text = format!("another account is called \"{was}\" now; leave this out, or give that one another id");
-            problems.push(Problem { place: account.username_at.clone(), key: "was".into(), text });
+            problems.push(Flaw { place: account.username_at.clone(), key: "was".into(), text });
         }
     }
     problems.sort();
     if problems.is_empty() { Ok(config) } else { Err(problems) }
 }
 
-fn settings(raw: &Raw, file: &Path, base: &Path, problems: &mut Vec<Problem>) -> Config {
-    let mut t = Taker { items: &raw.settings, missing: Place::Missing(file.to_owned(), 1), problems };
+fn settings(raw: &Raw, file: &Path, base: &Path, problems: &mut Vec<Flaw>) -> Config {
+    let mut t = Taker { items: &raw.settings, missing: Origin::Missing(file.to_owned(), 1), problems };
     t.unknown(SETTINGS);
     let data_dir = base.join(t.text("data_dir").unwrap_or_else(|| "data".into()));
     let database = database(&mut t, base, &data_dir);
@@ -276,7 +276,7 @@ fn database(t: &mut Taker<'_>, base: &Path, data_dir: &Path) -> PathBuf {
     let default = data_dir.join("postrider.db");
     let Some(item) = t.item("store.url") else { return default };
     match &item.value {
-        Value::Text(url) => match url.strip_prefix("sqlite://") {
+        RawValue::Text(url) => match url.strip_prefix("sqlite://") {
             Some(path) if !path.is_empty() => return base.join(path),
             _ if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
                 t.wrong(
@@ -334,7 +334,7 @@ fn admin(t: &mut Taker<'_>, base: &Path) -> Admin {
 fn listen(t: &mut Taker<'_>, key: &str) -> Option<SocketAddr> {
     let item = t.item(key)?;
     let address = match &item.value {
-        Value::Text(text) => text.parse::<std::net::SocketAddr>().ok(),
+        RawValue::Text(text) => text.parse::<std::net::SocketAddr>().ok(),
         _ => None,
     };
     if address.is_none() {
@@ -352,7 +352,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("config.toml");
         std::fs::write(&file, text).unwrap();
-        let strip = |p: &Problem| p.to_string().replace(&format!("{}/", dir.path().display()), "");
+        let strip = |p: &Flaw| p.to_string().replace(&format!("{}/", dir.path().display()), "");
         load(&file, std::iter::empty()).map_err(|problems| problems.iter().map(strip).collect())
     }
 

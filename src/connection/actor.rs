@@ -3,9 +3,9 @@
 use crate::bodies::PackDir;
 use crate::clock::Clock;
 use crate::connection::lease::LeaseRequest;
-use crate::connection::session::{SessionActor, SessionMsg, Start};
+use crate::connection::session::{SessionActor, SessionMsg, SessionStart};
 use crate::fault;
-use crate::handle::Depth;
+use crate::handle::Backlog;
 use crate::provider::imap::{Endpoint, Leash, probe};
 use crate::telemetry::registry::Registry;
 use crate::telemetry::wire::WireLog;
@@ -72,7 +72,7 @@ pub struct ConnectionArgs {
     /// Where it is seen.
     pub registry: Registry,
     /// Messages that wait for it.
-    pub depth: Depth,
+    pub depth: Backlog,
 }
 
 /// The actor.
@@ -80,7 +80,7 @@ pub struct ConnectionArgs {
 pub struct ConnectionActor;
 
 #[derive(Debug)]
-struct Child {
+struct SessionChild {
     actor: ActorRef<SessionMsg>,
     account: String,
     /// Set once it has logged in.
@@ -98,7 +98,7 @@ pub struct ConnectionState {
     pool: Pool<SessionId, String>,
     health: Health<String>,
     requests: BTreeMap<SessionId, Box<LeaseRequest>>,
-    children: BTreeMap<SessionId, Child>,
+    children: BTreeMap<SessionId, SessionChild>,
     by_actor: BTreeMap<ActorId, SessionId>,
     /// Where a probe goes: to the server as the last request described it.
     endpoint: Option<Arc<Endpoint>>,
@@ -154,7 +154,8 @@ impl Actor for ConnectionActor {
                 state.args.depth.leave();
                 let mine: Vec<SessionId> =
                     state.requests.iter().filter(|(_, r)| r.account == account).map(|(id, _)| *id).collect();
-                let connecting = |(_, child): &(&SessionId, &Child)| child.account == account && child.leash.is_none();
+                let connecting =
+                    |(_, child): &(&SessionId, &SessionChild)| child.account == account && child.leash.is_none();
                 state.withdrawn.extend(state.children.iter().filter(connecting).map(|(id, _)| *id));
                 for id in mine {
                     state.requests.remove(&id);
@@ -388,11 +389,11 @@ impl ConnectionState {
         let t = request.endpoint.timeouts;
         let patience = t.connect * 8 + t.greeting * 3 + t.login + t.command + t.silence * 2 + GRACE.min(t.silence * 2);
         let (account, seen) = (request.account.clone(), (0, self.args.clock.now().mono));
-        self.children.insert(id, Child { actor: child.clone(), account, leash: None, patience, seen });
+        self.children.insert(id, SessionChild { actor: child.clone(), account, leash: None, patience, seen });
         let path = self.session_path(id);
         self.args.registry.started(&path, "session");
         self.args.registry.does(&path, Activity::Connecting.as_str(), &format!("log in for {}", request.account), None);
-        let start = Start {
+        let start = SessionStart {
             id,
             request,
             sink,

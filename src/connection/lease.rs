@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Told that the endpoint is down, and when it is probed next (monotonic).
-pub type Held = Arc<dyn Fn(Failure, Duration) + Send + Sync>;
+pub type OnHeld = Arc<dyn Fn(Failure, Duration) + Send + Sync>;
 
 /// A session is wanted.
 pub struct LeaseRequest {
@@ -30,7 +30,7 @@ pub struct LeaseRequest {
     /// The lease, or why there is none.
     pub reply: ReplyTo<Result<SessionLease, Failure>>,
     /// Told while it waits for an endpoint that is down.
-    pub held: Held,
+    pub held: OnHeld,
 }
 
 impl std::fmt::Debug for LeaseRequest {

@@ -22,14 +22,14 @@ pub(super) struct SessionActor;
 #[derive(Debug)]
 pub(super) enum SessionMsg {
     /// Connect.
-    Start(Box<Start>),
+    Start(Box<SessionStart>),
     /// The task has ended.
     Ended(Result<(), Failure>),
 }
 
 /// What a session needs.
 #[derive(Debug)]
-pub(super) struct Start {
+pub(super) struct SessionStart {
     pub(super) id: SessionId,
     pub(super) request: Box<LeaseRequest>,
     pub(super) sink: PackSink,
@@ -73,7 +73,7 @@ impl Actor for SessionActor {
                     account.id = %start.request.account,
                     session.id = start.id.0,
                 );
-                let end = End(Some(me.clone()));
+                let end = Farewell(Some(me.clone()));
                 let running = tokio::spawn(async move { end.tell(live(*start).instrument(span).await) });
                 task.0 = Some(running.abort_handle());
                 Ok(())
@@ -88,9 +88,9 @@ impl Actor for SessionActor {
 }
 
 /// Tells the actor how its task ended, also when it panicked: a slot is never leaked.
-struct End(Option<ActorRef<SessionMsg>>);
+struct Farewell(Option<ActorRef<SessionMsg>>);
 
-impl End {
+impl Farewell {
     fn tell(mut self, ended: Result<(), Failure>) {
         if let Some(actor) = self.0.take() {
             // An actor that is gone has aborted this task.
@@ -99,7 +99,7 @@ impl End {
     }
 }
 
-impl Drop for End {
+impl Drop for Farewell {
     fn drop(&mut self) {
         if let Some(actor) = self.0.take() {
             drop(actor.cast(SessionMsg::Ended(Err(Failure::bug("a session's task ended without a word")))));
@@ -107,8 +107,8 @@ impl Drop for End {
     }
 }
 
-async fn live(start: Start) -> Result<(), Failure> {
-    let Start { id, request, sink, wire, credits, pool } = start;
+async fn live(start: SessionStart) -> Result<(), Failure> {
+    let SessionStart { id, request, sink, wire, credits, pool } = start;
     let opened = Session::open(&request.endpoint, &request.secret, &request.account, wire, sink, credits).await;
     match opened {
         Ok(session) => {

@@ -3,15 +3,15 @@
 
 use crate::clock::Clock;
 use crate::fault;
-use crate::handle::Depth;
+use crate::handle::Backlog;
 use crate::reply::ReplyTo;
-use crate::store::apply::{Applied, Counters, Done, Progress, Quiet, commit, control, open_account, write_quiet};
+use crate::store::apply::{Applied, Counters, Done, Portion, Quiet, commit, control, open_account, write_quiet};
 use crate::store::connect::Database;
 use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
 use postrider_core::account::machine::AccountSnapshot;
 use postrider_core::batch::Batch;
-use postrider_core::commit::request::{Commit, CommitAnswer};
+use postrider_core::commit::change::{Commit, CommitAnswer};
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::standing::{EventKind, Standing};
@@ -137,7 +137,7 @@ pub struct StoreState {
     quiet_timer: bool,
     /// Told the number of the last durable event.
     events: watch::Sender<i64>,
-    depth: Depth,
+    depth: Backlog,
     registry: Registry,
     flushing: bool,
     /// What transaction the writing connection is in is not known.
@@ -162,7 +162,7 @@ pub struct StoreArgs {
     /// Told the number of the last durable event.
     pub events: watch::Sender<i64>,
     /// Messages that wait for it.
-    pub depth: Depth,
+    pub depth: Backlog,
     /// Where it is seen.
     pub registry: Registry,
     /// An earlier incarnation may have left a transaction open.
@@ -316,8 +316,8 @@ impl StoreState {
     async fn work_control(&mut self) {
         let Some((change, reply)) = self.controls.pop_front() else { return };
         match within(DEADLINE, self.control(&change)).await {
-            Ok(Progress::Over(done)) => reply.send(Ok(done)),
-            Ok(Progress::More) => self.controls.push_back((change, reply)),
+            Ok(Portion::Over(done)) => reply.send(Ok(done)),
+            Ok(Portion::More) => self.controls.push_back((change, reply)),
             Err(e) => {
                 self.unsure = true;
                 reply.send(Err(storage(&e)));
@@ -325,7 +325,7 @@ impl StoreState {
         }
     }
 
-    async fn control(&mut self, change: &Control) -> Result<Progress, DbErr> {
+    async fn control(&mut self, change: &Control) -> Result<Portion, DbErr> {
         let at = self.clock.now().wall;
         let tx = self.begin().await?;
         let mut counters = Counters::load(&tx).await?;

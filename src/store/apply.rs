@@ -7,7 +7,7 @@ mod own;
 mod quiet;
 
 pub use control::Done;
-pub(super) use control::{Progress, control};
+pub(super) use control::{Portion, control};
 pub(super) use opening::open_account;
 pub(super) use quiet::{Quiet, write_quiet};
 
@@ -16,10 +16,10 @@ use crate::store::rows::{ALL_FOLDERS, GUARD, LOCATION, MESSAGE, get, guard, loca
 use messages::save;
 use own::{close_failures, open_failures, write_own_rows};
 use postrider_core::commit::apply::{apply as change_rows, may_end_limbo};
+use postrider_core::commit::change::{Change, Commit, Refusal, StoredRows};
 use postrider_core::commit::event::SHOWN;
 use postrider_core::commit::lane::{Admitted, admit};
 use postrider_core::commit::ledger::Ledger;
-use postrider_core::commit::request::{Change, Commit, Refusal, StoredRows};
 use postrider_core::commit::rows::{AccountRow, FolderRow};
 use postrider_core::failure::Class;
 use postrider_core::mail::cursor;

@@ -6,9 +6,9 @@ use postrider_core::account::machine::FolderRows;
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::StoredBody;
-use postrider_core::mail::change::Sampled;
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::{AccountId, FolderId};
+use postrider_core::provider::folders::Sampled;
 use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
 use postrider_entity::account;
@@ -68,7 +68,7 @@ pub struct ManifestFolder {
 
 /// Which locations a manifest lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
+pub enum Chosen {
     /// Those the server has.
     Living,
     /// The last place of each message that the server has deleted and we still hold.
@@ -210,10 +210,10 @@ impl Reader {
     ///
     /// # Errors
     /// Class storage.
-    pub async fn manifest_folders(&self, account: AccountId, which: Which) -> Result<Vec<ManifestFolder>, Failure> {
+    pub async fn manifest_folders(&self, account: AccountId, which: Chosen) -> Result<Vec<ManifestFolder>, Failure> {
         let wanted = match which {
-            Which::Living => "deleted_at IS NULL AND excluded = FALSE",
-            Which::Deleted => "TRUE",
+            Chosen::Living => "deleted_at IS NULL AND excluded = FALSE",
+            Chosen::Deleted => "TRUE",
         };
         let sql = format!("SELECT id, path, delimiter FROM folder WHERE account = ?1 AND {wanted} ORDER BY path, id");
         let rows = self.rows(&sql, vec![account.0.into()]).await.map_err(failed)?;
@@ -230,16 +230,16 @@ impl Reader {
     pub async fn manifest(
         &self,
         folder: FolderId,
-        which: Which,
+        which: Chosen,
         after: (u32, u32),
     ) -> Result<Vec<ManifestRow>, Failure> {
         let columns =
             "l.uidvalidity, l.uid, l.flags, l.keywords, m.size, m.announced, m.body, b.pack, b.\"offset\", b.length";
         let wanted = match which {
-            Which::Living => {
+            Chosen::Living => {
                 "l.ended_at IS NULL AND l.uidvalidity = (SELECT uidvalidity FROM folder WHERE id = l.folder)"
             }
-            Which::Deleted => {
+            Chosen::Deleted => {
                 "m.deleted_at IS NOT NULL AND l.folder = m.last_folder \
                  AND l.ended_at = (SELECT MAX(x.ended_at) FROM location x WHERE x.message = m.id)"
             }

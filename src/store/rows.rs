@@ -2,9 +2,9 @@
 
 use postrider_core::commit::rows::{AccountRow, FolderRow, LocationRow, MessageRow, Shut};
 use postrider_core::mail::body::BodyHash;
-use postrider_core::mail::change::Role;
 use postrider_core::mail::cursor;
 use postrider_core::mail::flags::Flags;
+use postrider_core::mail::folder::Role;
 use postrider_core::mail::id::{AccountId, FolderId, Identity, Incarnation, MessageId, UidValidity};
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::standing::Standing;
@@ -81,12 +81,6 @@ pub(super) fn uid(row: &QueryResult, at: usize) -> Result<u32, DbErr> {
     u32::try_from(get::<i64>(row, at)?).map_err(|e| damaged("a stored UID", &e))
 }
 
-pub(super) fn role_from(word: &str) -> Option<Role> {
-    [Role::Inbox, Role::All, Role::Archive, Role::Drafts, Role::Flagged, Role::Junk, Role::Sent, Role::Trash]
-        .into_iter()
-        .find(|role| role.as_str() == word)
-}
-
 /// Reads a row of [`GUARD`] or [`ALL_FOLDERS`].
 pub(super) fn guard(account: AccountId, row: &QueryResult) -> Result<(AccountRow, Option<FolderRow>), DbErr> {
     let account = AccountRow {
@@ -107,7 +101,7 @@ pub(super) fn guard(account: AccountId, row: &QueryResult) -> Result<(AccountRow
         id: FolderId(id),
         remote_id: get(row, 5)?,
         path: get(row, 6)?,
-        role: get::<Option<String>>(row, 7)?.as_deref().and_then(role_from),
+        role: get::<Option<String>>(row, 7)?.as_deref().and_then(Role::from_word),
         opened_at: Micros(get(row, 8)?),
         passed_at: micros(row, 9)?,
         proved_at: micros(row, 10)?,

@@ -5,7 +5,7 @@ mod edits;
 
 use crate::account::actor::{AccountActor, AccountArgs, AccountMsg, Obeyed, Progress};
 use crate::clock::Clock;
-use crate::handle::{Depth, Handle};
+use crate::handle::{Backlog, Handle};
 use crate::reply::ReplyTo;
 use crate::store::Done;
 use crate::store::actor::StoreMsg;
@@ -17,7 +17,7 @@ use postrider_core::account::summary::Summary;
 use postrider_core::failure::Failure;
 use postrider_core::recovery::decide::Verdict;
 use postrider_core::recovery::history::History;
-use postrider_core::roster::{Admission, Admitted, Roster};
+use postrider_core::roster::{Admission, NextStart, Roster};
 use postrider_core::standing::{Outcome, Standing};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,7 +77,7 @@ pub struct AccountsArgs {
     /// Where accounts are seen.
     pub registry: Registry,
     /// Messages that wait for it.
-    pub depth: Depth,
+    pub depth: Backlog,
 }
 
 /// The supervisor.
@@ -85,14 +85,14 @@ pub struct AccountsArgs {
 pub struct AccountsSupervisor;
 
 #[derive(Debug)]
-struct Child {
+struct AccountChild {
     /// Numbers the starts: what an earlier incarnation says is known by it.
     number: u64,
     id: ActorId,
     actor: ActorRef<AccountMsg>,
 }
 
-impl Child {
+impl AccountChild {
     /// It settles what it has in hand, and ends.
     fn stop(&self) {
         // One that has ended already needs no telling: its end is on its way here.
@@ -106,7 +106,7 @@ pub struct AccountsState {
     args: AccountsArgs,
     roster: Roster,
     wanted: BTreeMap<String, Wanted>,
-    children: BTreeMap<String, Child>,
+    children: BTreeMap<String, AccountChild>,
     starts: u64,
     /// Accounts whose rows are to say `removed` once their actor has ended.
     removing: BTreeSet<String>,
@@ -309,14 +309,14 @@ impl AccountsState {
     async fn go_on(&mut self, me: &ActorRef<AccountsMsg>) -> Result<(), ActorProcessingErr> {
         while !self.stopped {
             match self.roster.admit(self.args.clock.now().mono) {
-                Admitted::Start(name, _) => self.start(me, &name).await?,
-                Admitted::After(wait) => {
+                NextStart::Start(name, _) => self.start(me, &name).await?,
+                NextStart::After(wait) => {
                     if !std::mem::replace(&mut self.admitting, true) {
                         me.send_after(wait, || AccountsMsg::Admit);
                     }
                     break;
                 }
-                Admitted::Nobody => break,
+                NextStart::Nobody => break,
             }
         }
         self.args.registry.in_flight("root/accounts", self.children.len());
@@ -355,7 +355,7 @@ impl AccountsState {
         let (child, _) =
             AccountActor::spawn_linked(None, AccountActor, (*args, history, begin, finished), me.get_cell()).await?;
         let id = child.get_id();
-        self.children.insert(name.to_owned(), Child { number, id, actor: child });
+        self.children.insert(name.to_owned(), AccountChild { number, id, actor: child });
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use crate::account::actor::AccountArgs;
 use crate::clock::Clock;
 use crate::connection::actor::{ConnectionActor, ConnectionArgs, ConnectionMsg};
-use crate::handle::{Depth, Handle};
+use crate::handle::{Backlog, Handle};
 use crate::reply::ReplyTo;
 use crate::store::actor::{StoreActor, StoreArgs, StoreMsg};
 use crate::supervision::accounts::{AccountsArgs, AccountsMsg, AccountsSupervisor, Wanted};
@@ -58,7 +58,7 @@ impl std::fmt::Debug for RootMsg {
 #[derive(Debug)]
 pub struct Root;
 
-enum Child {
+enum Service {
     Store,
     Pool(String),
     Accounts,
@@ -86,7 +86,7 @@ pub struct RootState {
     /// Who is to be followed, should the accounts' supervisor have to be started again.
     wanted: BTreeMap<String, Wanted>,
     once: bool,
-    children: BTreeMap<ActorId, Child>,
+    children: BTreeMap<ActorId, Service>,
     deaths: VecDeque<Duration>,
 }
 
@@ -106,13 +106,13 @@ impl Actor for Root {
         registry.started("root", "root");
         args.store.depth = registry.started("root/store", "store");
         let (store, _) = StoreActor::spawn_linked(None, StoreActor, args.store.clone(), me.get_cell()).await?;
-        let mut children = BTreeMap::from([(store.get_id(), Child::Store)]);
+        let mut children = BTreeMap::from([(store.get_id(), Service::Store)]);
         let store = Handle::new(store, args.store.depth.clone());
-        let depth = Depth::default();
+        let depth = Backlog::default();
         let accounts_args = AccountsArgs { clock: args.clock, store: store.clone(), registry, depth: depth.clone() };
         let (accounts, _) =
             AccountsSupervisor::spawn_linked(None, AccountsSupervisor, accounts_args.clone(), me.get_cell()).await?;
-        children.insert(accounts.get_id(), Child::Accounts);
+        children.insert(accounts.get_id(), Service::Accounts);
         let accounts = Handle::new(accounts, depth);
         Ok(RootState {
             args,
@@ -144,7 +144,7 @@ impl Actor for Root {
                     let depth = args.depth.clone();
                     let (pool, _) =
                         ConnectionActor::spawn_linked(None, ConnectionActor, args.clone(), me.get_cell()).await?;
-                    state.children.insert(pool.get_id(), Child::Pool(name.clone()));
+                    state.children.insert(pool.get_id(), Service::Pool(name.clone()));
                     state.pools.insert(name.clone(), (Handle::new(pool, depth), args));
                 }
                 if let Some((handle, _)) = state.pools.get(&name) {
@@ -169,7 +169,7 @@ impl Actor for Root {
             RootMsg::Face(kind, spawn) => {
                 let cell = spawn(me.get_cell()).await?;
                 state.args.registry.started(&format!("root/{kind}"), kind);
-                state.children.insert(cell.get_id(), Child::Face(kind, spawn));
+                state.children.insert(cell.get_id(), Service::Face(kind, spawn));
             }
             RootMsg::Stop(reply) => {
                 state.wanted.clear();
@@ -223,37 +223,37 @@ impl RootState {
     async fn restart(
         &mut self,
         me: &ActorRef<RootMsg>,
-        child: Child,
+        child: Service,
         failure: &Failure,
     ) -> Result<(), ActorProcessingErr> {
         let (kind, path) = match &child {
-            Child::Store => ("store", "root/store".to_owned()),
-            Child::Pool(name) => ("endpoint", name.clone()),
-            Child::Accounts => ("accounts", "root/accounts".to_owned()),
-            Child::Face(kind, _) => (*kind, format!("root/{kind}")),
+            Service::Store => ("store", "root/store".to_owned()),
+            Service::Pool(name) => ("endpoint", name.clone()),
+            Service::Accounts => ("accounts", "root/accounts".to_owned()),
+            Service::Face(kind, _) => (*kind, format!("root/{kind}")),
         };
         self.args.registry.restarts(&path, failure, Some(self.args.clock.now().wall));
         match child {
-            Child::Store => {
+            Service::Store => {
                 let args = StoreArgs { restarted: true, ..self.args.store.clone() };
                 self.args.registry.started(&path, "store");
                 let (store, _) = StoreActor::spawn_linked(None, StoreActor, args, me.get_cell()).await?;
-                self.children.insert(store.get_id(), Child::Store);
+                self.children.insert(store.get_id(), Service::Store);
                 self.store.repoint(store);
             }
-            Child::Pool(name) => {
+            Service::Pool(name) => {
                 if let Some((handle, args)) = self.pools.get(&name) {
                     self.args.registry.gone_under(&path);
                     self.args.registry.started(&path, "endpoint");
                     let (pool, _) =
                         ConnectionActor::spawn_linked(None, ConnectionActor, args.clone(), me.get_cell()).await?;
-                    self.children.insert(pool.get_id(), Child::Pool(name));
+                    self.children.insert(pool.get_id(), Service::Pool(name));
                     handle.repoint(pool);
                 }
             }
             // The runs it held cannot be answered any more: the process ends, and says why.
-            Child::Accounts if self.once => return Err(failure.clone().into()),
-            Child::Accounts => {
+            Service::Accounts if self.once => return Err(failure.clone().into()),
+            Service::Accounts => {
                 let (accounts, _) = AccountsSupervisor::spawn_linked(
                     None,
                     AccountsSupervisor,
@@ -261,15 +261,15 @@ impl RootState {
                     me.get_cell(),
                 )
                 .await?;
-                self.children.insert(accounts.get_id(), Child::Accounts);
+                self.children.insert(accounts.get_id(), Service::Accounts);
                 self.accounts.repoint(accounts);
                 let wanted = self.wanted.values().cloned().map(|wanted| as_now(&self.args.registry, wanted)).collect();
                 self.accounts.send(AccountsMsg::Follow(wanted));
             }
-            Child::Face(kind, spawn) => {
+            Service::Face(kind, spawn) => {
                 let cell = spawn(me.get_cell()).await?;
                 self.args.registry.started(&path, kind);
-                self.children.insert(cell.get_id(), Child::Face(kind, spawn));
+                self.children.insert(cell.get_id(), Service::Face(kind, spawn));
             }
         }
         tracing::error!(actor.kind = kind, "an actor died and was started again: {}", failure.chain());

@@ -2,7 +2,7 @@
 //! terminal read. Nothing here is stored, and nothing waits for it.
 
 use crate::clock::Clock;
-use crate::handle::Depth;
+use crate::handle::Backlog;
 use dashmap::DashMap;
 use postrider_core::account::summary::{Counts, FolderLine};
 use postrider_core::failure::{Class, Failure};
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// A failure as it is shown: never a secret, an address or a subject.
 #[derive(Clone, Debug)]
-pub struct Trouble {
+pub struct ShownFailure {
     /// Class.
     pub class: &'static str,
     /// Reach.
@@ -36,13 +36,13 @@ pub struct ActorLine {
     /// Since when.
     pub since: Micros,
     /// Messages that wait for it.
-    pub depth: Depth,
+    pub depth: Backlog,
     /// Work it has given away and waits for.
     pub in_flight: usize,
     /// How often it was started again.
     pub restarts: u32,
     /// Why, or what it met last.
-    pub last_failure: Option<Trouble>,
+    pub last_failure: Option<ShownFailure>,
     /// What it does next.
     pub next_step: String,
     /// And when.
@@ -149,13 +149,13 @@ impl Registry {
     }
 
     /// An actor was started; returns the counter of its mailbox. Restarts keep their count and the last failure.
-    pub fn started(&self, path: &str, kind: &'static str) -> Depth {
+    pub fn started(&self, path: &str, kind: &'static str) -> Backlog {
         let now = self.clock.now().wall;
         let mut line = self.actors.entry(path.to_owned()).or_insert_with(|| ActorLine {
             kind,
             state: Activity::Running.as_str(),
             since: now,
-            depth: Depth::default(),
+            depth: Backlog::default(),
             in_flight: 0,
             restarts: 0,
             last_failure: None,
@@ -216,8 +216,8 @@ impl Registry {
 
     /// A failure as it is shown.
     #[must_use]
-    pub fn trouble(&self, failure: &Failure) -> Trouble {
-        Trouble {
+    pub fn trouble(&self, failure: &Failure) -> ShownFailure {
+        ShownFailure {
             class: failure.class.as_str(),
             reach: failure.reach.as_str(),
             text: failure.chain(),

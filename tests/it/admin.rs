@@ -4,7 +4,7 @@ use crate::support::binary::{Postrider, account};
 use crate::support::mail::{blocking, seed, serve};
 use crate::support::served::{Served, head, request, wait_until};
 use postrider::admin::routes::ROUTES;
-use postrider::admin::token::Role;
+use postrider::admin::token::Access;
 use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -45,22 +45,22 @@ async fn every_route_asks_for_its_role() {
     let (_server, _postrider, served) = served().await;
     blocking(move || {
         let tokens = [
-            (Role::Open, None),
-            (Role::Open, Some("wrong-wrong-wrong-wrong-wrong-wrong-wrong")),
-            (Role::Read, Some(READ)),
-            (Role::Operate, Some(OPERATE)),
-            (Role::Admin, Some(served.token.as_str())),
+            (Access::Open, None),
+            (Access::Open, Some("wrong-wrong-wrong-wrong-wrong-wrong-wrong")),
+            (Access::Read, Some(READ)),
+            (Access::Operate, Some(OPERATE)),
+            (Access::Admin, Some(served.token.as_str())),
         ];
         for route in ROUTES {
             // On loopback the metrics are open. A purge is tried on an account that there is not.
-            let needed = if route.path == "/metrics" { Role::Open } else { route.role };
+            let needed = if route.path == "/metrics" { Access::Open } else { route.role };
             let id = if route.path.ends_with("purge") { "nobody" } else { "u" };
             let path = route.path.replace("{id}", id).replace("{*rest}", "index.html");
             for (role, token) in tokens {
                 let status = ask(&served, route.method, &path, token);
                 let want = match (role >= needed, token) {
                     (true, _) => [200, 202, 303, 307, 404, 409].contains(&status),
-                    (false, Some(_)) if role > Role::Open => status == 403,
+                    (false, Some(_)) if role > Access::Open => status == 403,
                     (false, _) => status == 401,
                 };
                 assert!(want, "{} {path} as {role:?} (needs {needed:?}): {status}", route.method);

@@ -231,3 +231,41 @@ fn public_words_have_one_owner() {
     }
     assert!(unused.is_empty(), "excused for nothing: {unused:?}");
 }
+
+/// Names of types that stand for two things, and why they may.
+const DOUBLES: &[(&str, &str)] = &[("Page", "a page of mail, and a page of a list: both are the field's own word")];
+
+/// The types that a text defines: not those of its tests, and not those that a trait asks for.
+fn types(text: &str) -> Vec<String> {
+    let own = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+    let mut found = Vec::new();
+    let mut in_words = false;
+    for line in own.lines() {
+        let words: Vec<&str> = line.split([' ', '<', '(', ';', '{']).filter(|word| !word.is_empty()).collect();
+        if in_words && line.starts_with("    ") && line.ends_with('{') {
+            found.push(words[0].to_owned());
+        }
+        in_words = line.starts_with("words! {") || (in_words && line.starts_with("    /// "));
+        let keyword = words.iter().position(|word| ["struct", "enum", "trait", "type"].contains(word));
+        if let (Some(at), false) = (keyword, line.starts_with([' ', '/'])) {
+            found.push(words[at + 1].trim_end_matches(':').to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn one_word_for_one_idea() {
+    assert_eq!(types("pub(super) struct A<T>(T);\nwords! {\n    /// B.\n    B {\n"), ["A", "B"]);
+    let mut seen: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for path in files(&root().join("src")).into_iter().chain(files(&root().join("core/src"))) {
+        for name in types(&fs::read_to_string(&path).unwrap()) {
+            seen.entry(name).or_default().push(path.clone());
+        }
+    }
+    assert!(seen.contains_key("Standing") && seen.len() > 200, "the parser sees types");
+    for (name, places) in &seen {
+        let allowed = DOUBLES.iter().any(|(double, _)| double == name);
+        assert_eq!(places.len() > 1, allowed, "{name} is defined in {places:?}");
+    }
+}

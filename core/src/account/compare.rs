@@ -4,9 +4,9 @@
 use crate::account::machine::Action;
 use crate::account::pass::{Pass, Seen};
 use crate::account::run::Run;
-use crate::mail::change::{Request, Sampled};
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
+use crate::provider::folders::{Request, Sampled};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Listed messages in a part.

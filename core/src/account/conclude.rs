@@ -6,13 +6,13 @@ use crate::account::evidence::{Sight, judge_folder};
 use crate::account::machine::Action;
 use crate::account::pass::{FolderRows, Pass, Seen};
 use crate::account::run::{Folder, Run, leave};
-use crate::commit::request::{Change, Rewind};
+use crate::commit::change::{Change, Rewind};
 use crate::commit::rows::Misfit;
-use crate::mail::change::Examined;
 use crate::mail::cursor::Mark;
 use crate::mail::flags::Flags;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
+use crate::provider::folders::Examined;
 use crate::time::{Micros, Now};
 use std::collections::{BTreeMap, VecDeque};
 

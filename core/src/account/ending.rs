@@ -1,10 +1,10 @@
 //! The end of a run: what is still on its way is settled, then the last words are stored.
 
 use crate::account::event::Action;
-use crate::account::machine::{End, State};
+use crate::account::machine::{Ending, State};
 use crate::account::run::{Owner, Run, leave};
 use crate::account::summary::Summary;
-use crate::commit::request::{Change, RunRecord};
+use crate::commit::change::{Change, RunRecord};
 use crate::failure::{Class, Failure, Reach};
 use crate::standing::{EventKind, Outcome, Standing};
 use crate::time::Now;
@@ -43,7 +43,7 @@ pub(super) fn close(
         (Outcome::Partial, Some(failure)) => (Outcome::Failed, Some(failure)),
         (outcome, _) => (outcome, failure),
     };
-    closing(run, End { outcome, failure, parked, sent: false }, now, out)
+    closing(run, Ending { outcome, failure, parked, sent: false }, now, out)
 }
 
 /// All folders refused alike are no trouble of each: it is the server's.
@@ -71,7 +71,7 @@ fn inbox_stalled(run: &Run) -> Option<Failure> {
     Some(Failure { text: format!("INBOX stands still: {}", stalled.text), ..stalled })
 }
 
-pub(super) fn closing(mut run: Box<Run>, mut end: End, now: Now, out: &mut Vec<Action>) -> State {
+pub(super) fn closing(mut run: Box<Run>, mut end: Ending, now: Now, out: &mut Vec<Action>) -> State {
     if !run.commits.is_empty() {
         return State::Closing(run, end);
     }
@@ -104,7 +104,7 @@ pub(super) fn closing(mut run: Box<Run>, mut end: End, now: Now, out: &mut Vec<A
 }
 
 /// The run's row, the account's state, and the ledger row of what ended it.
-fn last_words(run: &mut Run, end: &End, now: Now, out: &mut Vec<Action>) {
+fn last_words(run: &mut Run, end: &Ending, now: Now, out: &mut Vec<Action>) {
     run.folders.refresh();
     let inbox = inbox_stalled(run).map(|f| f.chain());
     let told = end.failure.as_ref().map(Failure::chain).or_else(|| inbox.clone());

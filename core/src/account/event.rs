@@ -2,12 +2,12 @@
 
 use crate::account::pass::FolderRows;
 use crate::account::summary::Summary;
-use crate::commit::request::{Commit, CommitAnswer, Note};
+use crate::commit::change::{Commit, CommitAnswer, Note};
 use crate::commit::rows::{AccountRow, FolderRow};
 use crate::failure::Failure;
-use crate::mail::change::{Answer, Request, Sampled};
 use crate::mail::id::{FolderId, SessionId};
 use crate::mail::uid_set::UidSet;
+use crate::provider::folders::{Answer, Request, Sampled};
 use crate::standing::Standing;
 use crate::time::Micros;
 use std::collections::BTreeMap;

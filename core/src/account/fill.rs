@@ -2,12 +2,12 @@
 
 use crate::account::machine::{Action, Token};
 use crate::account::run::{Fill, FillKind, Owner, Run};
-use crate::commit::request::{Change, Poison};
+use crate::commit::change::{Change, Poison};
 use crate::failure::Failure;
-use crate::mail::change::Request;
 use crate::mail::id::FolderId;
 use crate::mail::page::{Again, Page};
 use crate::mail::uid_set::UidSet;
+use crate::provider::folders::Request;
 use crate::time::Now;
 use std::collections::VecDeque;
 

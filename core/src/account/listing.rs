@@ -7,12 +7,13 @@ use crate::account::evidence::{Sight, judge_list};
 use crate::account::machine::Action;
 use crate::account::rename::Matching;
 use crate::account::run::{Owner, Run, leave};
-use crate::commit::request::{Change, Poison};
+use crate::commit::change::{Change, Poison};
 use crate::commit::rows::Shut;
 use crate::failure::{Class, Failure, Reach};
-use crate::mail::change::{Examined, ListedFolder, Request};
+use crate::mail::folder::ListedFolder;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
+use crate::provider::folders::{Examined, Request};
 use crate::time::{Micros, Now};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -22,7 +22,7 @@ use crate::account::steps::{
     rows_too_late, sampled, work,
 };
 use crate::account::summary::{Counts, FolderLine, Summary};
-use crate::commit::request::CommitAnswer;
+use crate::commit::change::CommitAnswer;
 use crate::failure::Failure;
 use crate::mail::id::FolderId;
 use crate::recovery::history::History;
@@ -34,7 +34,7 @@ pub use crate::account::pass::FolderRows;
 pub use crate::account::settings::Settings;
 
 #[derive(Debug)]
-pub(super) struct End {
+pub(super) struct Ending {
     pub(super) outcome: Outcome,
     pub(super) failure: Option<Failure>,
     /// Nothing is tried again before something outside changes.
@@ -44,7 +44,7 @@ pub(super) struct End {
 
 /// What a run begins with.
 #[derive(Debug)]
-pub(super) struct Start {
+pub(super) struct RunStart {
     pub(super) settings: Settings,
     pub(super) history: History,
     pub(super) scope: Scope,
@@ -53,12 +53,12 @@ pub(super) struct Start {
 #[derive(Debug)]
 pub(super) enum State {
     Dormant { settings: Settings, history: History },
-    Opening { start: Start, run: Option<Box<Run>> },
-    Reopening { start: Start, run: Option<Box<Run>> },
+    Opening { start: RunStart, run: Option<Box<Run>> },
+    Reopening { start: RunStart, run: Option<Box<Run>> },
     Connecting(Box<Run>),
     Working(Box<Run>),
     Waiting { run: Box<Run>, reopen: bool },
-    Closing(Box<Run>, End),
+    Closing(Box<Run>, Ending),
     Finished,
 }
 
@@ -145,7 +145,7 @@ impl Machine {
         let state = match (self.state, event) {
             (State::Dormant { settings, history }, Event::Begin(scope)) => {
                 out.push(Action::Open);
-                State::Opening { start: Start { settings, history, scope }, run: None }
+                State::Opening { start: RunStart { settings, history, scope }, run: None }
             }
             (State::Dormant { history, .. }, Event::Stop) => {
                 out.push(Action::Finish(Box::new(Summary::of(Outcome::Cancelled, history))));
@@ -405,7 +405,7 @@ mod tests {
             ("Answered", Event::Answered { token, answer: Err(failure()) }),
             (
                 "Committed",
-                Event::Committed { token, answer: CommitAnswer::Refused(crate::commit::request::Refusal::Chain, None) },
+                Event::Committed { token, answer: CommitAnswer::Refused(crate::commit::change::Refusal::Chain, None) },
             ),
             ("Lost", Event::Lost { token }),
             ("RowsRead", Event::RowsRead { token, rows: Ok(FolderRows::default()) }),

@@ -3,12 +3,12 @@
 use crate::account::listing::{Listing, OPENINGS, Work, is_inbox};
 use crate::account::machine::Action;
 use crate::account::run::{Folder, Run};
-use crate::commit::request::Change;
+use crate::commit::change::Change;
 use crate::commit::rows::FolderRow;
 use crate::failure::Failure;
-use crate::mail::change::{Examined, Request, Sampled};
 use crate::mail::cursor::Mark;
 use crate::mail::id::FolderId;
+use crate::provider::folders::{Examined, Request, Sampled};
 use crate::time::{Micros, Now};
 
 impl Run {

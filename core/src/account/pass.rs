@@ -6,13 +6,14 @@ use crate::account::event::Depth;
 use crate::account::evidence::{Fit, judge_fit};
 use crate::account::machine::Action;
 use crate::account::run::{FillKind, Folder, Owner, Run, leave};
-use crate::commit::request::Change;
+use crate::commit::change::Change;
 use crate::commit::rows::Misfit;
 use crate::failure::{Class, Failure, Provenance, Reach};
-use crate::mail::change::{Examined, Request, UidFlags};
 use crate::mail::cursor::Mark;
 use crate::mail::id::FolderId;
+use crate::mail::uid_flags::UidFlags;
 use crate::mail::uid_set::UidSet;
+use crate::provider::folders::{Examined, Request};
 use crate::time::{Micros, Now};
 use std::collections::BTreeSet;
 

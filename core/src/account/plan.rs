@@ -5,10 +5,10 @@ use crate::account::event::Depth;
 use crate::account::listing::Listing;
 use crate::account::machine::Action;
 use crate::account::run::{FillKind, Folder, Owner, Run, leave};
-use crate::commit::request::Poison;
-use crate::mail::change::Request;
+use crate::commit::change::Poison;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
+use crate::provider::folders::Request;
 use crate::time::Now;
 
 /// Passes of a folder in a run that prove what was read since the one before.
@@ -16,7 +16,7 @@ const PROOFS: u8 = 3;
 
 /// How far into a folder's past a page may reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tier {
+enum Layer {
     Flagged,
     Newest,
     History,
@@ -177,7 +177,7 @@ impl Run {
         let newest = |f: &Folder| f.fills.is_empty() && f.pass.is_none() && f.row.passed_at.is_some();
         if let Some(inbox) = self.folders.inbox()
             && self.folders.get(&inbox).is_some_and(newest)
-            && self.fill_one(inbox, Tier::Newest, now, out)
+            && self.fill_one(inbox, Layer::Newest, now, out)
             && let Some(folder) = self.folders.get_mut(&inbox)
         {
             folder.paged = true;
@@ -192,7 +192,7 @@ impl Run {
         if self.has_many_suspects() {
             return self.plan_suspects(&hungry, out);
         }
-        for tier in [Tier::Flagged, Tier::Newest, Tier::History] {
+        for tier in [Layer::Flagged, Layer::Newest, Layer::History] {
             for id in &hungry {
                 while self.has_room() && self.fill_one(*id, tier, now, out) {
                     self.folders.refresh();
@@ -268,7 +268,7 @@ impl Run {
     }
 
     /// Starts one page of a folder's past; says whether there was one.
-    fn fill_one(&mut self, id: FolderId, tier: Tier, now: Now, out: &mut Vec<Action>) -> bool {
+    fn fill_one(&mut self, id: FolderId, tier: Layer, now: Now, out: &mut Vec<Action>) -> bool {
         if !self.has_room() {
             return false;
         }
@@ -280,23 +280,23 @@ impl Run {
         let free = folder.row.backfill.remaining.minus(&folder.claimed()).minus(&aside.intersect(index));
         let todo = index.intersect(&free);
         if todo.is_empty() {
-            if !free.is_empty() && folder.whole && tier == Tier::History && folder.fills.is_empty() {
+            if !free.is_empty() && folder.whole && tier == Layer::History && folder.fills.is_empty() {
                 self.close_holes(id, free, now, out);
                 return true;
             }
             return false;
         }
         let uids: UidSet = match tier {
-            Tier::Flagged => folder.flagged.intersect(&free).iter_down().take(size).collect(),
-            Tier::Newest => newest(folder, recent).intersect(&free).iter_down().take(size).collect(),
-            Tier::History => todo.iter_down().take(size).collect(),
+            Layer::Flagged => folder.flagged.intersect(&free).iter_down().take(size).collect(),
+            Layer::Newest => newest(folder, recent).intersect(&free).iter_down().take(size).collect(),
+            Layer::History => todo.iter_down().take(size).collect(),
         };
         let (Some(low), Some(high)) = (uids.first(), uids.last()) else { return false };
         if self.probes_first(id, out) {
             return false;
         }
         let Some(folder) = self.folders.get(&id) else { return false };
-        let open = if tier == Tier::Flagged || !folder.whole {
+        let open = if tier == Layer::Flagged || !folder.whole {
             uids.clone()
         } else {
             // The holes around the UIDs go with them: up to the top if nothing is above, to the bottom if nothing is below.

@@ -7,12 +7,12 @@
 use crate::account::listing::GOES_LAST;
 use crate::account::machine::{Action, Token};
 use crate::account::run::{Fill, FillKind, Owner, Run};
-use crate::commit::request::{Change, Note, Poison};
+use crate::commit::change::{Change, Note, Poison};
 use crate::failure::{Class, Failure, Reach};
-use crate::mail::change::Request;
 use crate::mail::id::FolderId;
 use crate::mail::page::{Again, Page, Unfetched};
 use crate::mail::uid_set::UidSet;
+use crate::provider::folders::Request;
 use crate::time::Now;
 use std::collections::VecDeque;
 

@@ -4,10 +4,11 @@
 use crate::account::event::{Action, Token};
 use crate::account::listing::{Listing, Work};
 use crate::account::run::Run;
-use crate::commit::request::Change;
-use crate::mail::change::{Examined, ListedFolder, Request, Sampled};
+use crate::commit::change::Change;
+use crate::mail::folder::ListedFolder;
 use crate::mail::id::{FolderId, UidValidity};
 use crate::mail::uid_set::UidSet;
+use crate::provider::folders::{Examined, Request, Sampled};
 use crate::time::Now;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

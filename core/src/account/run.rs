@@ -3,17 +3,18 @@
 use crate::account::event::{Depth, Scope};
 use crate::account::folders::Folders;
 use crate::account::listing::Listing;
-use crate::account::machine::{Action, Start, Token};
+use crate::account::machine::{Action, RunStart, Token};
 use crate::account::pass::Pass;
 use crate::account::settings::Settings;
 use crate::account::summary::{Counts, FolderLine};
-use crate::commit::request::{Change, Commit, Poison};
+use crate::commit::change::{Change, Commit, Poison};
 use crate::commit::rows::{AccountRow, FolderRow};
 use crate::failure::{Class, Failure, Provenance, Reach};
-use crate::mail::change::{ListedFolder, Request};
+use crate::mail::folder::ListedFolder;
 use crate::mail::id::{FolderId, SessionId};
 use crate::mail::page::Suspect;
 use crate::mail::uid_set::UidSet;
+use crate::provider::folders::Request;
 use crate::recovery::history::History;
 use crate::standing::Standing;
 use crate::time::{Micros, Now};
@@ -221,8 +222,8 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(start: Start, account: AccountRow) -> Self {
-        let Start { settings, history, scope } = start;
+    pub(super) fn new(start: RunStart, account: AccountRow) -> Self {
+        let RunStart { settings, history, scope } = start;
         Self {
             settings,
             scope,
@@ -461,7 +462,7 @@ mod tests {
     #[test]
     fn stamps_never_go_back() {
         let (settings, history, scope) = (Settings::default(), History::default(), Scope::Everything);
-        let start = Start { settings, history, scope };
+        let start = RunStart { settings, history, scope };
         let mut run = Run::new(start, AccountRow::fresh(AccountId(1), Incarnation(1)));
         let at = |seconds| Now { wall: Micros::from_seconds(seconds), mono: std::time::Duration::ZERO };
         let stamps = [run.stamp(at(100)), run.stamp(at(40)), run.stamp(at(99)), run.stamp(at(101))];

@@ -3,7 +3,7 @@
 
 use crate::account::event::{Depth, Scope};
 use crate::account::summary::FolderLine;
-use crate::mail::change::Role;
+use crate::mail::folder::Role;
 use crate::mail::id::FolderId;
 use crate::recovery::backoff::mix;
 use serde::Serialize;

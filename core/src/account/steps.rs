@@ -3,17 +3,17 @@
 use crate::account::ending::close;
 use crate::account::event::{AccountSnapshot, Action, Token};
 use crate::account::listing::Listing;
-use crate::account::machine::{Start, State};
+use crate::account::machine::{RunStart, State};
 use crate::account::pass::FolderRows;
 use crate::account::poison::{CUTS, Cut};
 use crate::account::run::{Folder, Owner, Run, leave};
 use crate::account::summary::Summary;
-use crate::commit::request::Poison;
-use crate::commit::request::{CommitAnswer, Refusal};
+use crate::commit::change::Poison;
+use crate::commit::change::{CommitAnswer, Refusal};
 use crate::failure::{Class, Failure, When};
-use crate::mail::change::{Answer, Request, Sampled};
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
+use crate::provider::folders::{Answer, Request, Sampled};
 use crate::recovery::decide::{Verdict, after_cut, decide};
 use crate::recovery::history::History;
 use crate::standing::Outcome;
@@ -38,7 +38,7 @@ pub(super) fn abandon(history: History, out: &mut Vec<Action>) -> State {
 }
 
 pub(super) fn opened(
-    start: Start,
+    start: RunStart,
     before: Option<Box<Run>>,
     snapshot: AccountSnapshot,
     now: Now,
@@ -94,7 +94,7 @@ pub(super) fn opened(
 }
 
 pub(super) fn open_failed(
-    mut start: Start,
+    mut start: RunStart,
     run: Option<Box<Run>>,
     failure: Failure,
     now: Now,
@@ -433,7 +433,7 @@ pub(super) fn reopen(mut run: Box<Run>, out: &mut Vec<Action>) -> State {
         out.push(Action::Disconnect);
     }
     out.push(Action::Open);
-    let start = Start { settings: run.settings.clone(), history: run.history.clone(), scope: run.scope.clone() };
+    let start = RunStart { settings: run.settings.clone(), history: run.history.clone(), scope: run.scope.clone() };
     State::Opening { start, run: Some(run) }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::account::event::Depth;
 use crate::failure::{Class, Failure};
-use crate::mail::change::Role;
 use crate::mail::cursor::Mark;
+use crate::mail::folder::Role;
 use crate::mail::id::FolderId;
 use crate::recovery::history::History;
 use crate::standing::Outcome;

@@ -6,7 +6,7 @@
 
 use crate::account::machine::Action;
 use crate::account::run::{Folder, Owner, Run};
-use crate::commit::request::Change;
+use crate::commit::change::Change;
 use crate::failure::Class;
 use crate::mail::id::FolderId;
 use crate::mail::message::Fetched;

@@ -1,8 +1,8 @@
 //! Carries an admitted commit out on the ledger: the one place that says which verb a change means.
 
+use crate::commit::change::Change;
 use crate::commit::lane::Admitted;
 use crate::commit::ledger::Ledger;
-use crate::commit::request::Change;
 use crate::commit::rows::FolderRow;
 use crate::standing::EventKind;
 use crate::time::Micros;

@@ -19,7 +19,7 @@ words! {
 }
 
 /// A location as an event tells it: folder, UID, flags.
-pub type Told = (FolderId, u32, Flags);
+pub type ToldPlace = (FolderId, u32, Flags);
 
 /// Locations that an event shows at most: n copies of a mail cost n, not n².
 pub const SHOWN: usize = 20;
@@ -38,9 +38,9 @@ pub struct EventDraft {
     /// What `changed` says.
     pub what: What,
     /// What changed.
-    pub changed: Vec<Told>,
+    pub changed: Vec<ToldPlace>,
     /// Locations after it, those that changed first; all of them if `count` is not more than [`SHOWN`].
-    pub locations: Vec<Told>,
+    pub locations: Vec<ToldPlace>,
     /// Locations after it.
     pub count: u64,
     /// The folder's path, where the event is about a folder.

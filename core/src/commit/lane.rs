@@ -1,6 +1,6 @@
 //! The commit rules: whether a commit follows from the stored rows, and which rows it leaves.
 
-use crate::commit::request::{Change, Refusal};
+use crate::commit::change::{Change, Refusal};
 use crate::commit::rows::{AccountRow, FolderRow, Shut};
 use crate::mail::cursor::{Backfill, Live, Mark};
 use crate::mail::id::{FolderId, Incarnation};
@@ -273,7 +273,7 @@ mod tests {
     }
 
     fn open() -> Change {
-        let folder = crate::mail::change::ListedFolder {
+        let folder = crate::mail::folder::ListedFolder {
             remote_id: b"INBOX".to_vec(),
             path: "INBOX".into(),
             delimiter: None,
@@ -430,7 +430,7 @@ mod tests {
     #[test]
     fn a_uidnext_that_was_too_high_is_taken_back() {
         let back = |row: &FolderRow, from: u32, to: u32| {
-            let rewind = Some(crate::commit::request::Rewind { from, to });
+            let rewind = Some(crate::commit::change::Rewind { from, to });
             let (uidvalidity, started, unproved) = (V, Micros(7), None);
             let (put_back, surplus) = (UidSet::new(), 0);
             let (folder, from, to) = (FolderId(1), row.live.mark, mark(to));

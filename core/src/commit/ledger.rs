@@ -3,7 +3,7 @@
 //! The store loads the rows that a commit touches (every location of every message named), calls the verbs here and
 //! writes what [`Ledger::take_writes`] returns. The tests' model store keeps everything loaded and calls the same verbs.
 
-use crate::commit::event::{EventDraft, SHOWN, Told, What};
+use crate::commit::event::{EventDraft, SHOWN, ToldPlace, What};
 use crate::commit::limbo;
 use crate::commit::rows::{AccountRow, FolderRow, LocationRow, MessageRow};
 use crate::mail::body::BodyRef;
@@ -105,10 +105,10 @@ impl Ledger {
     fn tell(&mut self, kind: EventKind, what: What, place: Place, message: MessageId, backfill: bool) {
         let count = self.messages.get(&message).map_or(0, |m| m.places);
         let told = |l: &LocationRow| (l.folder, l.uid, l.flags.clone());
-        let changed: Vec<Told> = self.locations.get(&place).map(told).into_iter().collect();
+        let changed: Vec<ToldPlace> = self.locations.get(&place).map(told).into_iter().collect();
         let is_there = |l: &LocationRow| (l.folder, l.uidvalidity, l.uid) == place;
         let here = self.locations.get(&place).filter(|l| l.ended_at.is_none());
-        let mut locations: Vec<Told> = here.map(told).into_iter().collect();
+        let mut locations: Vec<ToldPlace> = here.map(told).into_iter().collect();
         let others = self.living(message).filter(|l| !is_there(l)).map(told);
         locations.extend(others.take(SHOWN - locations.len()));
         let folder = Some(place.0);

@@ -38,11 +38,11 @@ pub fn is_over(message: &MessageRow, account: &AccountRow, folders: &[FolderRow]
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commit::change::Change;
     use crate::commit::lane::admit;
-    use crate::commit::request::Change;
     use crate::mail::body::BodyHash;
-    use crate::mail::change::ListedFolder;
     use crate::mail::cursor::Mark;
+    use crate::mail::folder::ListedFolder;
     use crate::mail::id::{AccountId, FolderId, Identity, Incarnation, MessageId, UidValidity};
     use crate::mail::uid_set::UidSet;
     use crate::time::Micros;

@@ -1,9 +1,9 @@
 //! The rows that commits compare with and change, as the core sees them.
 
 use crate::mail::body::BodyHash;
-use crate::mail::change::Role;
 use crate::mail::cursor::{Backfill, Live};
 use crate::mail::flags::Flags;
+use crate::mail::folder::Role;
 use crate::mail::id::{AccountId, FolderId, Identity, Incarnation, MessageId, SessionId, UidValidity};
 use crate::mail::uid_set::UidSet;
 use crate::time::Micros;

@@ -71,7 +71,7 @@ pub enum BadLane {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Stored<T> {
+struct Versioned<T> {
     format: u32,
     state: T,
 }
@@ -81,7 +81,7 @@ struct Stored<T> {
 /// # Errors
 /// Never in practice: lanes are plain data.
 pub fn to_text<T: Serialize>(state: &T) -> Result<String, BadLane> {
-    Ok(serde_json::to_string(&Stored { format: LANE_FORMAT, state })?)
+    Ok(serde_json::to_string(&Versioned { format: LANE_FORMAT, state })?)
 }
 
 /// Reads a stored lane.
@@ -97,7 +97,7 @@ pub fn from_text<T: for<'a> Deserialize<'a>>(text: &str) -> Result<T, BadLane> {
     if format != LANE_FORMAT {
         return Err(BadLane::Format { found: format });
     }
-    Ok(serde_json::from_str::<Stored<T>>(text)?.state)
+    Ok(serde_json::from_str::<Versioned<T>>(text)?.state)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 use crate::scheduler::{World, flags, hash};
 use crate::server::{EVER, Folder};
-use postrider_core::commit::event::{EventDraft, SHOWN, Told, What};
+use postrider_core::commit::event::{EventDraft, SHOWN, ToldPlace, What};
 use postrider_core::mail::cursor::Mark;
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::{FolderId, MessageId};
@@ -14,8 +14,8 @@ use postrider_core::standing::EventKind;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Does to a reader's copy of a message's places what an event says.
-fn replay(places: &mut Vec<Told>, event: &EventDraft) {
-    let is = |told: &Told, other: &Told| told.0 == other.0 && told.1 == other.1;
+fn replay(places: &mut Vec<ToldPlace>, event: &EventDraft) {
+    let is = |told: &ToldPlace, other: &ToldPlace| told.0 == other.0 && told.1 == other.1;
     match event.what {
         What::State => places.clone_from(&event.changed),
         What::Began => places.extend(event.changed.iter().cloned()),
@@ -150,7 +150,7 @@ impl World {
 
     /// At the end of a run that has converged.
     pub(crate) fn check_end(&self) -> Result<(), String> {
-        let mut mirror: BTreeMap<MessageId, Vec<Told>> = BTreeMap::new();
+        let mut mirror: BTreeMap<MessageId, Vec<ToldPlace>> = BTreeMap::new();
         let mut created = BTreeMap::new();
         let cid = |id: MessageId| {
             let message = self.store.ledger.messages().find(|m| m.id == id);
@@ -172,7 +172,7 @@ impl World {
                 .map(|l| (l.folder, l.uid, l.flags.clone()))
                 .collect();
             // UIDs may change without an event: a mail taken out of a folder and put back is the same to a reader.
-            let plain = |state: &[Told]| {
+            let plain = |state: &[ToldPlace]| {
                 let mut plain: Vec<(FolderId, Flags)> = state.iter().map(|(f, _, flags)| (*f, flags.clone())).collect();
                 plain.sort();
                 plain

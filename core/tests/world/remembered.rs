@@ -185,7 +185,7 @@ fn a_rename_that_is_sent_again_is_refused() {
     world.clean_run().unwrap();
     // Another client of the store sends the very same again.
     let again = world.store.commit(first, 50);
-    assert!(matches!(again, postrider_core::commit::request::CommitAnswer::Refused(..)), "{again:?}");
+    assert!(matches!(again, postrider_core::commit::change::CommitAnswer::Refused(..)), "{again:?}");
     assert_eq!(world.store.events.iter().filter(|e| e.kind == EventKind::FolderRenamed).count(), 1);
 }
 

@@ -3,15 +3,15 @@
 use crate::server::{Dice, EVER, Lie, Mail, Server};
 use crate::store::Store;
 use postrider_core::account::machine::{Action, Depth, Event, Machine, Scope, Settings, Token};
-use postrider_core::commit::request::{Change, Commit, CommitAnswer};
+use postrider_core::commit::change::{Change, Commit, CommitAnswer};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::{BodyHash, BodyRef};
-use postrider_core::mail::change::Request;
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::{FolderId, Identity, SessionId};
 use postrider_core::mail::message::{Fetched, HeaderFacts};
 use postrider_core::mail::settle::Settlement;
 use postrider_core::mail::uid_set::UidSet;
+use postrider_core::provider::folders::Request;
 use postrider_core::recovery::decide::Policy;
 use postrider_core::recovery::history::History;
 use postrider_core::standing::Outcome;

@@ -2,16 +2,17 @@
 
 use postrider_core::account::machine::{AccountSnapshot, FolderRows};
 use postrider_core::commit::apply::{apply, may_end_limbo};
+use postrider_core::commit::change::{Change, Commit, CommitAnswer, Note, Poison, Refusal, StoredRows};
 use postrider_core::commit::event::EventDraft;
 use postrider_core::commit::lane::admit;
 use postrider_core::commit::ledger::Ledger;
-use postrider_core::commit::request::{Change, Commit, CommitAnswer, Note, Poison, Refusal, StoredRows};
 use postrider_core::commit::rows::{AccountRow, FolderRow};
 use postrider_core::failure::Class;
-use postrider_core::mail::change::{Sampled, UidFlags};
 use postrider_core::mail::id::{AccountId, FolderId, Incarnation};
 use postrider_core::mail::page::Again;
+use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
+use postrider_core::provider::folders::Sampled;
 use postrider_core::time::Micros;
 use std::collections::{BTreeMap, BTreeSet};
 

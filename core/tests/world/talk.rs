@@ -4,10 +4,12 @@ use crate::scheduler::{Session, Work, World, fetched, flags, gone, length};
 use crate::server::{Folder, Lie, Mail};
 use postrider_core::account::machine::{Event, Token};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
-use postrider_core::mail::change::{Answer, Examined, ListedFolder, Request, Sampled, UidFlags, Unwatched};
+use postrider_core::mail::folder::ListedFolder;
 use postrider_core::mail::id::{SessionId, UidValidity};
 use postrider_core::mail::settle::{Question, Settlement};
+use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
+use postrider_core::provider::folders::{Answer, Examined, Request, Sampled, Unwatched};
 use postrider_core::time::Micros;
 use std::collections::VecDeque;
 

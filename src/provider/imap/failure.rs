@@ -1,6 +1,6 @@
 //! The table from what IMAP servers say to failures: the one place that matches server texts.
 
-use crate::provider::imap::wire::response::{Status, Told};
+use crate::provider::imap::wire::response::{Condition, Told};
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use std::time::Duration;
 
@@ -106,15 +106,15 @@ pub(super) fn refusal(told: &Told, during: During) -> Failure {
     let failure = telling(told).unwrap_or_else(|| untelling(told, during));
     let reach = match (told.status, during, failure.reach) {
         // Whatever it says, the connection is over.
-        (Status::Bye, _, Reach::Folder | Reach::Message) => Reach::Session,
+        (Condition::Bye, _, Reach::Folder | Reach::Message) => Reach::Session,
         // A folder that the server cannot open (`[SERVERBUG]`, `[UNAVAILABLE]`) is not the whole server's trouble.
-        (Status::No | Status::Bad, During::Folder, Reach::Endpoint | Reach::Session)
+        (Condition::No | Condition::Bad, During::Folder, Reach::Endpoint | Reach::Session)
             if !matches!(failure.class, Class::RateLimit | Class::Quota | Class::Auth) =>
         {
             Reach::Folder
         }
         // One account's words are its own: of the endpoint speak its greeting, a BYE before login, or a crowd.
-        (Status::No | Status::Bad, During::Login, Reach::Endpoint) => Reach::Account,
+        (Condition::No | Condition::Bad, During::Login, Reach::Endpoint) => Reach::Account,
         // Outside a folder there is none to stand still.
         (_, During::Login, Reach::Folder | Reach::Message) => Reach::Account,
         (_, During::Other, Reach::Folder | Reach::Message) => Reach::Session,
@@ -127,8 +127,8 @@ fn untelling(told: &Told, during: During) -> Failure {
     let code = told.code.as_ref().map(|c| format!("[{c}] ")).unwrap_or_default();
     let text = format!("the server said {:?} {code}{}", told.status, told.text);
     let (class, reach, when) = match (told.status, during) {
-        (Status::Bye, _) => (Class::Network, Reach::Session, When::BackOff),
-        (Status::No, During::Login) => (Class::Auth, Reach::Account, When::AfterChange),
+        (Condition::Bye, _) => (Class::Network, Reach::Session, When::BackOff),
+        (Condition::No, During::Login) => (Class::Auth, Reach::Account, When::AfterChange),
         (_, During::Folder) => (Class::Provider, Reach::Folder, When::BackOff),
         _ => (Class::Unknown, Reach::Session, When::BackOff),
     };

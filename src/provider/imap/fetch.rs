@@ -3,14 +3,14 @@
 use crate::provider::imap::failure::{During, refusal, telling};
 use crate::provider::imap::session::{Ask, Conn, PACE, STRAY_ROWS, Session, endless};
 use crate::provider::imap::wire::frame::Head;
-use crate::provider::imap::wire::response::{BodySeen, FetchLine, Response, Status, Told};
+use crate::provider::imap::wire::response::{BodySeen, Condition, FetchLine, Response, Told};
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::mail::body::BodySink;
-use postrider_core::mail::change::{Answer, Request};
 use postrider_core::mail::id::Identity;
 use postrider_core::mail::message::{Fetched, HeaderFacts};
 use postrider_core::mail::settle::{Question, Settlement};
 use postrider_core::mime;
+use postrider_core::provider::folders::{Answer, Request};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -429,18 +429,18 @@ fn same_folder(request: &Request, other: &Request) -> bool {
 fn tagged(pages: &mut VecDeque<Active>, tag: &str, told: &Told) -> Result<(), Failure> {
     let Some(page) = pages.iter_mut().find(|p| p.open.iter().any(|t| t == tag)) else { return Ok(()) };
     page.open.retain(|t| t != tag);
-    if told.status != Status::Ok
+    if told.status != Condition::Ok
         && let Some(failure) = telling(told).filter(|f| ends_session(f.class))
     {
         return Err(failure);
     }
     let Some(alone) = page.alone.take() else { return Ok(()) };
     match (alone.index, told.status) {
-        (true, Status::Ok) => page.page.indexed(alone.uid, alone.shown),
+        (true, Condition::Ok) => page.page.indexed(alone.uid, alone.shown),
         // Not even its index is told: this says nothing about the message.
         (true, _) => page.broken = Some(refusal(told, During::Folder)),
         (false, _) if alone.came => {}
-        (false, Status::Ok) => page.page.missed(alone.uid, None),
+        (false, Condition::Ok) => page.page.missed(alone.uid, None),
         (false, _) => page.page.missed(alone.uid, Some(message_refusal(told))),
     }
     Ok(())

@@ -3,10 +3,10 @@
 
 use crate::provider::imap::failure::{During, refusal};
 use crate::provider::imap::session::{Ask, Conn, NoSink, Session};
-use crate::provider::imap::wire::response::{Response, Status};
+use crate::provider::imap::wire::response::{Condition, Response};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::BodySink;
-use postrider_core::mail::change::{Answer, Hint, Request, Unwatched};
+use postrider_core::provider::folders::{Answer, Hint, Request, Unwatched};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -24,7 +24,7 @@ const QUICK_ENDS: u32 = 3;
 const BREATH: u32 = 256;
 
 /// How one IDLE ended.
-enum End {
+enum WatchEnd {
     /// Another question came.
     Asked(Ask),
     /// Nobody asks any more.
@@ -83,7 +83,7 @@ impl<S: BodySink> Session<S> {
             if let Some(told) = self.conn.continued(&tag).await? {
                 let failure = refusal(&told, During::Other);
                 // BAD: it offers what it has not. Any other word is about now.
-                return if told.status == Status::Bad { Ok((Unwatched::Unable, None)) } else { Err(failure) };
+                return if told.status == Condition::Bad { Ok((Unwatched::Unable, None)) } else { Err(failure) };
             }
             self.conn.rest();
             self.leash.busy.store(false, Ordering::Relaxed);
@@ -101,11 +101,11 @@ impl<S: BodySink> Session<S> {
                 return Ok((Unwatched::Unable, None));
             }
             match end {
-                End::Asked(next) => return Ok((Unwatched::Asked, Some(next))),
-                End::Closed => return Ok((Unwatched::Asked, None)),
-                End::Retired => return Ok((Unwatched::Retired, None)),
-                End::Again if quick > 0 => {}
-                End::Again => (ask.answer)(Ok(Answer::Hinted(Hint::Alive))),
+                WatchEnd::Asked(next) => return Ok((Unwatched::Asked, Some(next))),
+                WatchEnd::Closed => return Ok((Unwatched::Asked, None)),
+                WatchEnd::Retired => return Ok((Unwatched::Retired, None)),
+                WatchEnd::Again if quick > 0 => {}
+                WatchEnd::Again => (ask.answer)(Ok(Answer::Hinted(Hint::Alive))),
             }
         }
     }
@@ -134,7 +134,7 @@ impl<S: BodySink> Session<S> {
         asks: &mut mpsc::UnboundedReceiver<Ask>,
         hints: &mut Hints,
         renew: Option<Duration>,
-    ) -> Result<(End, bool), Failure> {
+    ) -> Result<(WatchEnd, bool), Failure> {
         let began = Instant::now();
         let mut heard = began;
         let renewed = began + renew.unwrap_or(LONGEST);
@@ -144,14 +144,14 @@ impl<S: BodySink> Session<S> {
             let due = hints.due();
             tokio::select! {
                 biased;
-                next = asks.recv() => return Ok((next.map_or(End::Closed, End::Asked), false)),
-                () = self.leash.retire.notified() => return Ok((End::Retired, false)),
+                next = asks.recv() => return Ok((next.map_or(WatchEnd::Closed, WatchEnd::Asked), false)),
+                () = self.leash.retire.notified() => return Ok((WatchEnd::Retired, false)),
                 () = tokio::time::sleep_until(due.unwrap_or(until)), if due.is_some() => {
                     hints.flush(ask);
                     continue;
                 }
                 ready = self.conn.ready() => ready?,
-                () = tokio::time::sleep_until(until) => return Ok((End::Again, false)),
+                () = tokio::time::sleep_until(until) => return Ok((WatchEnd::Again, false)),
             }
             // A server that talks without a pause does not hold a worker.
             lines = lines.wrapping_add(1);
@@ -167,8 +167,8 @@ impl<S: BodySink> Session<S> {
             };
             match response.map_err(|_| slow())?? {
                 Response::Tagged(of, told) if of == tag => {
-                    return if told.status == Status::Ok {
-                        Ok((End::Again, true))
+                    return if told.status == Condition::Ok {
+                        Ok((WatchEnd::Again, true))
                     } else {
                         Err(refusal(&told, During::Other))
                     };
@@ -230,5 +230,5 @@ async fn finish(conn: &mut Conn, tag: &str, hints: &mut Hints) -> Result<(), Fai
         let text = format!("the end of an IDLE was not answered within {} s", silence.as_secs_f32());
         Failure::new(Class::Timeout, Reach::Session, Provenance::Deadline, text)
     })??;
-    if told.status == Status::Ok { Ok(()) } else { Err(refusal(&told, During::Other)) }
+    if told.status == Condition::Ok { Ok(()) } else { Err(refusal(&told, During::Other)) }
 }

@@ -4,7 +4,7 @@ use crate::provider::imap::failure::{During, refusal};
 use crate::provider::imap::session::{Conn, NoSink};
 use crate::provider::imap::stream::{Endpoint, Secret, Security, Stream, late};
 use crate::provider::imap::wire::quote::{Said, say};
-use crate::provider::imap::wire::response::{Response, Status, Told, capabilities_of};
+use crate::provider::imap::wire::response::{Condition, Response, Told, capabilities_of};
 use crate::telemetry::wire::WireLog;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -79,12 +79,12 @@ impl Conn {
     async fn greeting(&mut self) -> Result<(), Failure> {
         loop {
             match self.next(None::<&mut NoSink>).await? {
-                Response::Status(told) if told.status == Status::Ok => {
+                Response::Status(told) if told.status == Condition::Ok => {
                     self.learn(&told);
                     return Ok(());
                 }
                 // PREAUTH would let whoever stripped the TLS choose the mailbox.
-                Response::Status(told) if told.status == Status::Preauth => {
+                Response::Status(told) if told.status == Condition::Preauth => {
                     return Err(config("the server greets with PREAUTH, which is refused"));
                 }
                 Response::Status(told) => return Err(refusal(&told, During::Other)),
@@ -122,7 +122,7 @@ impl Conn {
         } else {
             self.login(secret).await?
         };
-        if told.status != Status::Ok {
+        if told.status != Condition::Ok {
             return Err(refusal(&told, During::Login));
         }
         // Capabilities differ after login, and only these count.

@@ -3,12 +3,14 @@
 use crate::provider::imap::failure::{During, refusal};
 use crate::provider::imap::session::{Conn, Selected};
 use crate::provider::imap::wire::quote::{Said, say};
-use crate::provider::imap::wire::response::{FetchLine, Response, Status, Told};
+use crate::provider::imap::wire::response::{Condition, FetchLine, Response, Told};
 use crate::provider::imap::wire::utf7;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
-use postrider_core::mail::change::{Answer, Examined, ListedFolder, Role, Sampled, UidFlags};
+use postrider_core::mail::folder::{ListedFolder, Role};
 use postrider_core::mail::id::UidValidity;
+use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
+use postrider_core::provider::folders::{Answer, Examined, Sampled};
 use std::collections::BTreeMap;
 
 /// Folders that a LIST may show, and octets of it that are kept.
@@ -48,7 +50,7 @@ impl Conn {
                 lines <= FOLDERS && octets <= LIST_OCTETS
             })
             .await?;
-        if told.status == Status::Ok {
+        if told.status == Condition::Ok {
             Ok(Answer::Listed { folders, unreadable })
         } else {
             Err(refusal(&told, During::Other))
@@ -94,7 +96,7 @@ impl Conn {
                 _ => {}
             })
             .await?;
-        if told.status != Status::Ok {
+        if told.status != Condition::Ok {
             return Err(refusal(&told, During::Folder));
         }
         let lacks = |what: &str| Failure::new(Class::InvalidData, Reach::Folder, Provenance::Server, what);
@@ -126,7 +128,7 @@ impl Conn {
                 }
             })
             .await?;
-        if told.status == Status::Ok { Ok(last) } else { Err(refusal(&told, During::Folder)) }
+        if told.status == Condition::Ok { Ok(last) } else { Err(refusal(&told, During::Folder)) }
     }
 
     /// Makes sure that the folder is open under the UIDVALIDITY that a question is about.
@@ -245,7 +247,7 @@ impl Conn {
 
 /// OK, and not only for a part (RFC 9738 MESSAGELIMIT): else what an answer lacks would be taken for gone.
 fn whole(told: &Told) -> Result<(), Failure> {
-    if told.status != Status::Ok {
+    if told.status != Condition::Ok {
         return Err(refusal(told, During::Folder));
     }
     let word = told.code.as_deref().and_then(|code| code.split(' ').next()).unwrap_or_default();

@@ -5,11 +5,11 @@
 use crate::provider::imap::failure::{During, refusal};
 use crate::provider::imap::stream::{Endpoint, Secret, Security, Stream, Timeouts};
 use crate::provider::imap::wire::frame::FrameReader;
-use crate::provider::imap::wire::response::{Response, Status, Told, read};
+use crate::provider::imap::wire::response::{Condition, Response, Told, read};
 use crate::telemetry::wire::WireLog;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::{BodyRef, BodySink};
-use postrider_core::mail::change::{Answer, Examined, Hint, Request};
+use postrider_core::provider::folders::{Answer, Examined, Hint, Request};
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -220,7 +220,7 @@ impl Conn {
             _ => {}
         }
         match &response {
-            Response::Status(told) if told.status == Status::Bye => return Err(refusal(told, During::Other)),
+            Response::Status(told) if told.status == Condition::Bye => return Err(refusal(told, During::Other)),
             Response::Capability(capabilities) => self.capabilities.clone_from(capabilities),
             Response::Exists(n) => {
                 if let Some(selected) = &mut self.selected {
@@ -312,7 +312,7 @@ impl Conn {
     pub(super) async fn command(&mut self, command: &str, during: During) -> Result<Told, Failure> {
         let tag = self.send(command.as_bytes(), false).await?;
         let told = self.tagged(&tag).await?;
-        if told.status == Status::Ok { Ok(told) } else { Err(refusal(&told, during)) }
+        if told.status == Condition::Ok { Ok(told) } else { Err(refusal(&told, during)) }
     }
 
     /// Says goodbye; half-open sessions count against a server's limits.

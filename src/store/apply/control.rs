@@ -28,7 +28,7 @@ pub enum Done {
 
 /// Whether a control write is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::store) enum Progress {
+pub(in crate::store) enum Portion {
     /// Yes.
     Over(Done),
     /// A part is; the rest comes in further transactions, so that pages are not held up.
@@ -41,8 +41,8 @@ pub(in crate::store) async fn control(
     counters: &mut Counters,
     control: &Control,
     at: Micros,
-) -> Result<Progress, DbErr> {
-    let over = Progress::Over;
+) -> Result<Portion, DbErr> {
+    let over = Portion::Over;
     let name = match control {
         Control::Stand { account, .. }
         | Control::History { account, .. }
@@ -99,7 +99,7 @@ pub(in crate::store) async fn control(
 }
 
 /// Deletes a part of an account; its own row goes last, so that a purge that was cut off can be begun again.
-async fn purge(db: &DatabaseTransaction, id: i64) -> Result<Progress, DbErr> {
+async fn purge(db: &DatabaseTransaction, id: i64) -> Result<Portion, DbErr> {
     let account = || vec![Value::from(id)];
     // Fenced off first: no page may come behind it.
     let sql = "UPDATE account SET incarnation = incarnation + 1, state = ?2 WHERE id = ?1";
@@ -114,7 +114,7 @@ async fn purge(db: &DatabaseTransaction, id: i64) -> Result<Progress, DbErr> {
                AND NOT EXISTS (SELECT 1 FROM message m WHERE m.body = body.hash)";
     write(db, sql, vec![super::text(&bodies)?]).await?;
     if deleted > 0 {
-        return Ok(Progress::More);
+        return Ok(Portion::More);
     }
     for sql in [
         "DELETE FROM location WHERE folder IN (SELECT id FROM folder WHERE account = ?1)",
@@ -130,5 +130,5 @@ async fn purge(db: &DatabaseTransaction, id: i64) -> Result<Progress, DbErr> {
     ] {
         write(db, sql, account()).await?;
     }
-    Ok(Progress::Over(Done::Changed))
+    Ok(Portion::Over(Done::Changed))
 }

@@ -1,7 +1,7 @@
 //! What the ledger says is written: bodies, messages, locations, events; one document a table.
 
 use super::{Counters, text, write};
-use postrider_core::commit::event::Told;
+use postrider_core::commit::event::ToldPlace;
 use postrider_core::commit::ledger::{Ledger, NewMessage, Writes};
 use postrider_core::commit::rows::{LocationRow, MessageRow};
 use postrider_core::mail::id::AccountId;
@@ -96,8 +96,8 @@ async fn save_writes(
     Ok(())
 }
 
-fn told(locations: &[Told]) -> Vec<Json> {
-    let row = |(folder, uid, flags): &Told| json!({ "folder": folder.0, "uid": uid, "flags": flags.as_str() });
+fn told(locations: &[ToldPlace]) -> Vec<Json> {
+    let row = |(folder, uid, flags): &ToldPlace| json!({ "folder": folder.0, "uid": uid, "flags": flags.as_str() });
     locations.iter().map(row).collect()
 }
 

@@ -4,7 +4,7 @@ use super::{read, write};
 use crate::store::actor::OpenAccount;
 use crate::store::rows::{ALL_FOLDERS, get, guard, standing, uid};
 use postrider_core::account::machine::AccountSnapshot;
-use postrider_core::commit::request::{Note, Poison};
+use postrider_core::commit::change::{Note, Poison};
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::mail::id::{AccountId, FolderId, UidValidity};
 use postrider_core::mail::uid_set::UidSet;

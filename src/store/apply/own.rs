@@ -1,8 +1,8 @@
 //! Everything of a change that is not a message: lanes, folder, account, ledger, state, run.
 
 use super::{Before, Counters, lane, text, write};
+use postrider_core::commit::change::{Change, Note, Poison, RunRecord};
 use postrider_core::commit::lane::Admitted;
-use postrider_core::commit::request::{Change, Note, Poison, RunRecord};
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Class;
 use postrider_core::mail::id::{AccountId, FolderId};

@@ -1,7 +1,7 @@
 //! The follower: stages, runs, commands.
 
 use crate::account::event::{Action, Event, Scope};
-use crate::account::follow::vocabulary::{Begin, Input, Output, Rules, Which};
+use crate::account::follow::vocabulary::{Begin, Input, Output, Rules, Slot};
 use crate::account::machine::Machine;
 use crate::account::schedule::{COOL_AFTER, Schedule};
 use crate::account::summary::{FolderLine, Summary};
@@ -38,7 +38,7 @@ pub(super) enum After {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Held {
+pub(super) struct SessionHeld {
     pub(super) id: SessionId,
     pub(super) since: Duration,
     /// The watch that goes on there.
@@ -54,8 +54,8 @@ pub struct Follower {
     pub(super) schedule: Schedule,
     pub(super) history: History,
     pub(super) folders: Vec<FolderLine>,
-    pub(super) main: Option<Held>,
-    pub(super) beside: Option<Held>,
+    pub(super) main: Option<SessionHeld>,
+    pub(super) beside: Option<SessionHeld>,
     pub(super) wished: bool,
     pub(super) run: u64,
     pub(super) runs_ended: u64,
@@ -167,12 +167,12 @@ impl Follower {
             Input::Machine(run, event) if run == self.run => self.drive(event, now, &mut out),
             Input::Machine(..) => {}
             Input::Connected(id) => {
-                self.main = Some(Held { id, since: now.mono, watch: None });
+                self.main = Some(SessionHeld { id, since: now.mono, watch: None });
                 self.connected_once = true;
                 self.held = None;
                 match &self.stage {
                     Stage::Working(_) => self.drive(Event::Connected(id), now, &mut out),
-                    _ => self.release(Which::Main, &mut out),
+                    _ => self.release(Slot::Main, &mut out),
                 }
             }
             Input::ConnectFailed(failure) => {
@@ -234,7 +234,7 @@ impl Follower {
                         Some(main) => events.push_back(Event::Connected(main.id)),
                         None => out.push(Output::Connect),
                     },
-                    Action::Disconnect => self.release(Which::Main, out),
+                    Action::Disconnect => self.release(Slot::Main, out),
                     Action::Finish(summary) => finished = Some(summary),
                     Action::Report(failure) => {
                         self.trouble = Some(failure.clone());
@@ -381,20 +381,20 @@ impl Follower {
         out.push(Output::Done);
     }
 
-    pub(super) fn release(&mut self, which: Which, out: &mut Vec<Output>) {
+    pub(super) fn release(&mut self, which: Slot, out: &mut Vec<Output>) {
         let held = match which {
-            Which::Main => self.main.take(),
-            Which::Beside => self.beside.take(),
+            Slot::Main => self.main.take(),
+            Slot::Beside => self.beside.take(),
         };
         // A session that is only on its way is given up too.
-        if held.is_some() || which == Which::Main {
+        if held.is_some() || which == Slot::Main {
             out.push(Output::Release(which));
         }
     }
 
     pub(super) fn release_all(&mut self, out: &mut Vec<Output>) {
-        self.release(Which::Main, out);
-        self.release(Which::Beside, out);
+        self.release(Slot::Main, out);
+        self.release(Slot::Beside, out);
     }
 
     pub(super) fn is_cooling(&self) -> bool {

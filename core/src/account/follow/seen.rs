@@ -2,7 +2,7 @@
 
 use super::Follower;
 use super::vocabulary::Status;
-use crate::account::follow::follower::{Held, Stage};
+use crate::account::follow::follower::{SessionHeld, Stage};
 use crate::account::summary::{Counts, FolderLine};
 use crate::failure::{Class, Failure};
 use crate::standing::{Phase, Push, Standing};
@@ -30,7 +30,7 @@ impl Follower {
     /// How new mail is noticed.
     #[must_use]
     pub fn push(&self) -> Push {
-        let watching = |held: &Option<Held>| held.is_some_and(|h| h.watch.is_some());
+        let watching = |held: &Option<SessionHeld>| held.is_some_and(|h| h.watch.is_some());
         if watching(&self.main) || watching(&self.beside) { Push::Idle } else { Push::Poll }
     }
 

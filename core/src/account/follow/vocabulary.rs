@@ -5,8 +5,8 @@ use crate::account::schedule::Mode;
 use crate::account::settings::Settings;
 use crate::account::summary::Summary;
 use crate::failure::{Class, Failure};
-use crate::mail::change::{Hint, Unwatched};
 use crate::mail::id::SessionId;
+use crate::provider::folders::{Hint, Unwatched};
 use crate::standing::{EventKind, Standing};
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ pub struct Conflict(pub &'static str);
 
 /// Which of the two sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
+pub enum Slot {
     /// The one that runs work on.
     Main,
     /// The one that only watches beside a long run.
@@ -100,7 +100,7 @@ pub enum Output {
     /// Get one more, if one is to spare.
     Wish,
     /// Give a session back.
-    Release(Which),
+    Release(Slot),
     /// The session beside becomes the one for runs; that one is given back.
     Promote,
     /// Watch this folder.
@@ -108,7 +108,7 @@ pub enum Output {
         /// Comes back with hints.
         number: u64,
         /// On which session.
-        which: Which,
+        which: Slot,
         /// Wire name.
         remote_id: Vec<u8>,
         /// UIDNEXT and EXISTS as the last pass saw them.

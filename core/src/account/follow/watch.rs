@@ -1,13 +1,13 @@
 //! Watching INBOX: between runs on the session in hand, beside a long run on one to spare.
 
 use crate::account::event::{Depth, Event, Scope};
-use crate::account::follow::follower::{After, Follower, Held, Stage, is_inbox};
-use crate::account::follow::vocabulary::{Output, Which};
+use crate::account::follow::follower::{After, Follower, SessionHeld, Stage, is_inbox};
+use crate::account::follow::vocabulary::{Output, Slot};
 use crate::account::machine::Action;
 use crate::account::summary::FolderLine;
 use crate::failure::Failure;
-use crate::mail::change::{Hint, Unwatched};
 use crate::mail::id::{FolderId, SessionId};
+use crate::provider::folders::{Hint, Unwatched};
 use crate::recovery::decide::{Verdict, decide};
 use crate::recovery::history::SURVIVAL;
 use crate::standing::Phase;
@@ -36,20 +36,20 @@ impl Follower {
             self.main = self.beside.take();
             return out.push(Output::Promote);
         }
-        self.release(Which::Beside, out);
-        if self.unable || !self.watch_on(Which::Main, out) {
-            self.release(Which::Main, out);
+        self.release(Slot::Beside, out);
+        if self.unable || !self.watch_on(Slot::Main, out) {
+            self.release(Slot::Main, out);
         }
     }
 
-    pub(super) fn watch_on(&mut self, which: Which, out: &mut Vec<Output>) -> bool {
+    pub(super) fn watch_on(&mut self, which: Slot, out: &mut Vec<Output>) -> bool {
         // A folder that stands still cannot be looked at: a hint of it would lead nowhere, again and again.
         let fit = |f: &&FolderLine| is_inbox(f) && !f.excluded && !f.stalled;
         let Some(inbox) = self.folders.iter().find(fit) else { return false };
         let (remote_id, seen) = (inbox.remote_id.clone(), (inbox.mark.uidnext, inbox.mark.exists));
         let held = match which {
-            Which::Main => &mut self.main,
-            Which::Beside => &mut self.beside,
+            Slot::Main => &mut self.main,
+            Slot::Beside => &mut self.beside,
         };
         let Some(held) = held else { return false };
         self.watches += 1;
@@ -61,12 +61,12 @@ impl Follower {
     pub(super) fn on_beside(&mut self, id: Option<SessionId>, now: Now, out: &mut Vec<Output>) {
         match (id, &self.stage) {
             (Some(id), Stage::Working(_)) if self.beside.is_none() => {
-                self.beside = Some(Held { id, since: now.mono, watch: None });
-                if !self.watch_on(Which::Beside, out) {
-                    self.release(Which::Beside, out);
+                self.beside = Some(SessionHeld { id, since: now.mono, watch: None });
+                if !self.watch_on(Slot::Beside, out) {
+                    self.release(Slot::Beside, out);
                 }
             }
-            (Some(_), _) => out.push(Output::Release(Which::Beside)),
+            (Some(_), _) => out.push(Output::Release(Slot::Beside)),
             (None, _) => self.beside_at = now.mono + BESIDE_AGAIN,
         }
         self.wished = self.beside.is_some();
@@ -149,7 +149,7 @@ impl Follower {
         if !is_main && !is_beside {
             return;
         }
-        let which = if is_main { Which::Main } else { Which::Beside };
+        let which = if is_main { Slot::Main } else { Slot::Beside };
         let since = if is_main { self.main } else { self.beside }.map_or(now.mono, |held| held.since);
         match end {
             // What came with the last hint has been heard by now.

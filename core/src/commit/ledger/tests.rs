@@ -1,10 +1,10 @@
 //! What a ledger does to messages and locations, and what it tells.
 
 use super::*;
+use crate::commit::change::Change;
 use crate::commit::lane::admit;
-use crate::commit::request::Change;
-use crate::mail::change::ListedFolder;
 use crate::mail::cursor::Mark;
+use crate::mail::folder::ListedFolder;
 use crate::mail::id::{AccountId, Incarnation};
 
 fn folder() -> (AccountRow, FolderRow) {

@@ -2,7 +2,7 @@
 
 use crate::provider::imap::wire::date;
 use crate::provider::imap::wire::frame::{Frame, Part};
-use crate::provider::imap::wire::token::{Token, Tokens};
+use crate::provider::imap::wire::token::{Lexeme, Lexemes};
 use postrider_core::mail::flags::Flags;
 use postrider_core::time::Micros;
 
@@ -17,7 +17,7 @@ const CAPABILITIES: (usize, usize) = (1000, 64);
 
 /// The word of a status response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
+pub enum Condition {
     /// OK
     Ok,
     /// NO
@@ -34,7 +34,7 @@ pub enum Status {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
     /// The word.
-    pub status: Status,
+    pub status: Condition,
     /// What stands in brackets, without them.
     pub code: Option<String>,
     /// The text after it.
@@ -119,9 +119,9 @@ pub fn read(frame: &Frame) -> Response {
         let list = matches!(frame.parts.first(), Some(Part::Text(text)) if text.get(..7) == Some(b"* LIST "));
         return if list { Response::BadList } else { Response::Other };
     }
-    let mut tokens = Tokens::new(frame);
+    let mut tokens = Lexemes::new(frame);
     // Leading NULs were seen in front of responses.
-    let Some(Token::Atom(first)) = tokens.next() else { return Response::Other };
+    let Some(Lexeme::Atom(first)) = tokens.next() else { return Response::Other };
     let first = first.trim_ascii();
     let start = first.iter().position(|b| *b != 0).unwrap_or(first.len());
     let first = first.get(start..).unwrap_or_default();
@@ -139,16 +139,22 @@ fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn status_word(token: Option<Token<'_>>) -> Option<Status> {
-    let Some(Token::Atom(word)) = token else { return None };
-    [("OK", Status::Ok), ("NO", Status::No), ("BAD", Status::Bad), ("BYE", Status::Bye), ("PREAUTH", Status::Preauth)]
-        .into_iter()
-        .find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes()))
-        .map(|(_, status)| status)
+fn status_word(token: Option<Lexeme<'_>>) -> Option<Condition> {
+    let Some(Lexeme::Atom(word)) = token else { return None };
+    [
+        ("OK", Condition::Ok),
+        ("NO", Condition::No),
+        ("BAD", Condition::Bad),
+        ("BYE", Condition::Bye),
+        ("PREAUTH", Condition::Preauth),
+    ]
+    .into_iter()
+    .find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes()))
+    .map(|(_, status)| status)
 }
 
 /// Code and text. The text after a code may be missing (Gmail's HIGHESTMODSEQ).
-fn told(status: Status, tokens: &mut Tokens<'_>) -> Told {
+fn told(status: Condition, tokens: &mut Lexemes<'_>) -> Told {
     let whole = lossy(tokens.rest());
     // Bounded, and free of control characters: it is shown to people.
     let rest: String = whole.chars().map(|c| if c.is_control() { ' ' } else { c }).take(TEXT_LIMIT).collect();
@@ -158,9 +164,9 @@ fn told(status: Status, tokens: &mut Tokens<'_>) -> Told {
     }
 }
 
-fn untagged(tokens: &mut Tokens<'_>) -> Response {
-    let Some(Token::Atom(word)) = tokens.next() else { return Response::Other };
-    if let Some(status) = status_word(Some(Token::Atom(word))) {
+fn untagged(tokens: &mut Lexemes<'_>) -> Response {
+    let Some(Lexeme::Atom(word)) = tokens.next() else { return Response::Other };
+    if let Some(status) = status_word(Some(Lexeme::Atom(word))) {
         return Response::Status(told(status, tokens));
     }
     let upper = word.to_ascii_uppercase();
@@ -168,11 +174,11 @@ fn untagged(tokens: &mut Tokens<'_>) -> Response {
         b"CAPABILITY" => Response::Capability(atoms(tokens)),
         b"LIST" => list(tokens).unwrap_or(Response::BadList),
         _ => {
-            let Some(number) = Token::Atom(word).number::<u32>() else { return Response::Other };
+            let Some(number) = Lexeme::Atom(word).number::<u32>() else { return Response::Other };
             match tokens.next() {
-                Some(Token::Atom(word)) if word.eq_ignore_ascii_case(b"EXISTS") => Response::Exists(number),
-                Some(Token::Atom(word)) if word.eq_ignore_ascii_case(b"EXPUNGE") => Response::Expunge(number),
-                Some(Token::Atom(word)) if word.eq_ignore_ascii_case(b"FETCH") => fetch(tokens),
+                Some(Lexeme::Atom(word)) if word.eq_ignore_ascii_case(b"EXISTS") => Response::Exists(number),
+                Some(Lexeme::Atom(word)) if word.eq_ignore_ascii_case(b"EXPUNGE") => Response::Expunge(number),
+                Some(Lexeme::Atom(word)) if word.eq_ignore_ascii_case(b"FETCH") => fetch(tokens),
                 _ => Response::Other,
             }
         }
@@ -187,38 +193,38 @@ pub fn capabilities_of(code: &str) -> Option<Vec<String>> {
         .then(|| rest.split_ascii_whitespace().map(str::to_ascii_uppercase).collect())
 }
 
-fn atoms(tokens: &mut Tokens<'_>) -> Vec<String> {
+fn atoms(tokens: &mut Lexemes<'_>) -> Vec<String> {
     let name = |token| {
-        if let Token::Atom(atom) = token { Some(lossy(atom).to_ascii_uppercase()) } else { None }
+        if let Lexeme::Atom(atom) = token { Some(lossy(atom).to_ascii_uppercase()) } else { None }
     };
     tokens.filter_map(name).filter(|word| word.len() <= CAPABILITIES.1).take(CAPABILITIES.0).collect()
 }
 
-fn list(tokens: &mut Tokens<'_>) -> Option<Response> {
+fn list(tokens: &mut Lexemes<'_>) -> Option<Response> {
     let mut attributes = Vec::new();
-    if tokens.next()? != Token::Open {
+    if tokens.next()? != Lexeme::Open {
         return None;
     }
     loop {
         match tokens.next()? {
-            Token::Close => break,
-            Token::Atom(atom) => attributes.push(lossy(atom).to_ascii_lowercase()),
+            Lexeme::Close => break,
+            Lexeme::Atom(atom) => attributes.push(lossy(atom).to_ascii_lowercase()),
             _ => return None,
         }
     }
     let delimiter = match tokens.next()? {
-        delimiter @ (Token::Quoted(_) | Token::Atom(_)) => delimiter.string().and_then(|d| lossy(&d).chars().next()),
+        delimiter @ (Lexeme::Quoted(_) | Lexeme::Atom(_)) => delimiter.string().and_then(|d| lossy(&d).chars().next()),
         _ => return None,
     };
     let name = match tokens.next()? {
         // A folder may be called NIL.
-        Token::Atom(atom) => atom.to_vec(),
+        Lexeme::Atom(atom) => atom.to_vec(),
         other => other.string()?,
     };
     // What follows may be the list of extended data, which begins with a string; anything else was a part of the name.
     let ends = match tokens.next() {
         None => true,
-        Some(Token::Open) => matches!(tokens.next(), Some(Token::Quoted(_) | Token::Literal(_))),
+        Some(Lexeme::Open) => matches!(tokens.next(), Some(Lexeme::Quoted(_) | Lexeme::Literal(_))),
         Some(_) => false,
     };
     if name.is_empty() || name.len() > NAME_LIMIT || !ends {
@@ -227,15 +233,15 @@ fn list(tokens: &mut Tokens<'_>) -> Option<Response> {
     Some(Response::List { attributes, delimiter, name })
 }
 
-fn fetch(tokens: &mut Tokens<'_>) -> Response {
+fn fetch(tokens: &mut Lexemes<'_>) -> Response {
     let mut line = FetchLine::default();
-    if tokens.next() != Some(Token::Open) {
+    if tokens.next() != Some(Lexeme::Open) {
         return Response::Other;
     }
     while let Some(token) = tokens.next() {
         let name = match token {
-            Token::Atom(name) => name.to_ascii_uppercase(),
-            Token::Close => {
+            Lexeme::Atom(name) => name.to_ascii_uppercase(),
+            Lexeme::Close => {
                 line.closed = tokens.next().is_none();
                 break;
             }
@@ -245,19 +251,19 @@ fn fetch(tokens: &mut Tokens<'_>) -> Response {
         // One value is taken whole, whatever its shape; then it is judged.
         let Some(value) = value(tokens) else { break };
         match (name.as_slice(), value) {
-            (b"UID", Value::One(token)) => line.uid = token.number().filter(|uid| *uid > 0),
-            (b"RFC822.SIZE", Value::One(token)) => line.size = token.number(),
-            (b"INTERNALDATE", Value::One(token)) => {
+            (b"UID", ItemValue::One(token)) => line.uid = token.number().filter(|uid| *uid > 0),
+            (b"RFC822.SIZE", ItemValue::One(token)) => line.size = token.number(),
+            (b"INTERNALDATE", ItemValue::One(token)) => {
                 line.internal_date = token.string().and_then(|date| date::parse(&lossy(&date)));
             }
-            (b"FLAGS", Value::List(tokens)) => line.flags = flags(tokens),
-            (b"MODSEQ", Value::One(token)) => line.modseq = token.number(),
-            (b"MODSEQ", Value::List(tokens)) => line.modseq = tokens.first().and_then(Token::number),
-            (b"BODY[]" | b"BODY[]<0>", Value::One(token)) => {
+            (b"FLAGS", ItemValue::List(tokens)) => line.flags = flags(tokens),
+            (b"MODSEQ", ItemValue::One(token)) => line.modseq = token.number(),
+            (b"MODSEQ", ItemValue::List(tokens)) => line.modseq = tokens.first().and_then(Lexeme::number),
+            (b"BODY[]" | b"BODY[]<0>", ItemValue::One(token)) => {
                 line.body = match token {
-                    Token::Body(head, length) => Some(BodySeen::Streamed { head: head.to_vec(), length }),
-                    Token::Atom(_) => Some(BodySeen::Nil),
-                    Token::Refused(why) => Some(BodySeen::Refused(why.to_owned())),
+                    Lexeme::Body(head, length) => Some(BodySeen::Streamed { head: head.to_vec(), length }),
+                    Lexeme::Atom(_) => Some(BodySeen::Nil),
+                    Lexeme::Refused(why) => Some(BodySeen::Refused(why.to_owned())),
                     other => other.string().map(BodySeen::Inline),
                 };
             }
@@ -268,40 +274,40 @@ fn fetch(tokens: &mut Tokens<'_>) -> Response {
 }
 
 /// The value of an item.
-enum Value<'a> {
-    One(Token<'a>),
+enum ItemValue<'a> {
+    One(Lexeme<'a>),
     /// A list, without its parentheses.
-    List(Vec<Token<'a>>),
+    List(Vec<Lexeme<'a>>),
 }
 
 /// Takes one value, a list however deep; `None` when it never ends.
-fn value<'a>(tokens: &mut Tokens<'a>) -> Option<Value<'a>> {
+fn value<'a>(tokens: &mut Lexemes<'a>) -> Option<ItemValue<'a>> {
     match tokens.next()? {
-        Token::Close => None,
-        Token::Open => {
+        Lexeme::Close => None,
+        Lexeme::Open => {
             let (mut list, mut depth) = (Vec::new(), 1_usize);
             loop {
                 match tokens.next()? {
-                    Token::Open => depth += 1,
-                    Token::Close => depth -= 1,
+                    Lexeme::Open => depth += 1,
+                    Lexeme::Close => depth -= 1,
                     token => list.push(token),
                 }
                 if depth == 0 {
-                    return Some(Value::List(list));
+                    return Some(ItemValue::List(list));
                 }
             }
         }
-        token => Some(Value::One(token)),
+        token => Some(ItemValue::One(token)),
     }
 }
 
 /// Flags that cannot be read, or are too many, are not told: never "no flags".
-fn flags(tokens: Vec<Token<'_>>) -> Option<Flags> {
+fn flags(tokens: Vec<Lexeme<'_>>) -> Option<Flags> {
     let (mut names, mut octets) = (Vec::new(), 0);
     for token in tokens {
         match token {
-            Token::Atom(atom) => names.push(lossy(atom)),
-            Token::Quoted(name) => names.push(lossy(&name).replace(' ', "_")),
+            Lexeme::Atom(atom) => names.push(lossy(atom)),
+            Lexeme::Quoted(name) => names.push(lossy(&name).replace(' ', "_")),
             _ => return None,
         }
         octets += names.last().map_or(0, String::len);
@@ -325,7 +331,7 @@ mod tests {
         let Response::Tagged(tag, told) = text("a1 NO [LIMIT] Too many") else { panic!() };
         assert_eq!(
             (tag.as_str(), told.status, told.code.as_deref(), told.text.as_str()),
-            ("a1", Status::No, Some("LIMIT"), "Too many")
+            ("a1", Condition::No, Some("LIMIT"), "Too many")
         );
         let Response::Status(told) = text("* OK [HIGHESTMODSEQ 12]") else { panic!() };
         assert_eq!(told.code.as_deref(), Some("HIGHESTMODSEQ 12"));

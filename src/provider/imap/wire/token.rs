@@ -4,7 +4,7 @@ use crate::provider::imap::wire::frame::{Frame, Part};
 
 /// A token of a response.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Token<'a> {
+pub enum Lexeme<'a> {
     /// `(`
     Open,
     /// `)`
@@ -23,7 +23,7 @@ pub enum Token<'a> {
     Refused(&'a str),
 }
 
-impl Token<'_> {
+impl Lexeme<'_> {
     /// The string that it stands for; `None` for NIL and for what is no string.
     #[must_use]
     pub fn string(&self) -> Option<Vec<u8>> {
@@ -47,12 +47,12 @@ impl Token<'_> {
 
 /// Walks a frame's tokens.
 #[derive(Debug)]
-pub struct Tokens<'a> {
+pub struct Lexemes<'a> {
     parts: &'a [Part],
     text: &'a [u8],
 }
 
-impl<'a> Tokens<'a> {
+impl<'a> Lexemes<'a> {
     /// Begins at the frame's first token.
     #[must_use]
     pub fn new(frame: &'a Frame) -> Self {
@@ -81,7 +81,7 @@ impl<'a> Tokens<'a> {
         taken
     }
 
-    fn quoted(&mut self) -> Token<'a> {
+    fn quoted(&mut self) -> Lexeme<'a> {
         self.take(1);
         let mut string = Vec::new();
         while let Some((b, rest)) = self.text.split_first() {
@@ -97,7 +97,7 @@ impl<'a> Tokens<'a> {
                 other => string.push(*other),
             }
         }
-        Token::Quoted(string)
+        Lexeme::Quoted(string)
     }
 
     /// Steps over one value: an atom, a string, or a whole list however deep.
@@ -105,8 +105,8 @@ impl<'a> Tokens<'a> {
         let mut depth = 0_usize;
         for token in self.by_ref() {
             match token {
-                Token::Open => depth += 1,
-                Token::Close => depth = depth.saturating_sub(1),
+                Lexeme::Open => depth += 1,
+                Lexeme::Close => depth = depth.saturating_sub(1),
                 _ => {}
             }
             if depth == 0 {
@@ -116,10 +116,10 @@ impl<'a> Tokens<'a> {
     }
 }
 
-impl<'a> Iterator for Tokens<'a> {
-    type Item = Token<'a>;
+impl<'a> Iterator for Lexemes<'a> {
+    type Item = Lexeme<'a>;
 
-    fn next(&mut self) -> Option<Token<'a>> {
+    fn next(&mut self) -> Option<Lexeme<'a>> {
         loop {
             self.text = self.text.trim_ascii_start();
             let Some(first) = self.text.first() else {
@@ -127,21 +127,21 @@ impl<'a> Iterator for Tokens<'a> {
                 self.parts = rest;
                 match part {
                     Part::Text(text) => self.text = text,
-                    Part::Literal(bytes) => return Some(Token::Literal(bytes)),
-                    Part::Body { head, length } => return Some(Token::Body(head, *length)),
-                    Part::Skipped => return Some(Token::Skipped),
-                    Part::Refused(why) => return Some(Token::Refused(why)),
+                    Part::Literal(bytes) => return Some(Lexeme::Literal(bytes)),
+                    Part::Body { head, length } => return Some(Lexeme::Body(head, *length)),
+                    Part::Skipped => return Some(Lexeme::Skipped),
+                    Part::Refused(why) => return Some(Lexeme::Refused(why)),
                 }
                 continue;
             };
             return Some(match first {
                 b'(' => {
                     self.take(1);
-                    Token::Open
+                    Lexeme::Open
                 }
                 b')' => {
                     self.take(1);
-                    Token::Close
+                    Lexeme::Close
                 }
                 b'"' => self.quoted(),
                 _ => {
@@ -162,7 +162,7 @@ impl<'a> Iterator for Tokens<'a> {
                         b'(' | b')' | b' ' | b'"' => brackets == 0,
                         _ => false,
                     });
-                    Token::Atom(self.take(end.unwrap_or(self.text.len())))
+                    Lexeme::Atom(self.take(end.unwrap_or(self.text.len())))
                 }
             });
         }
@@ -180,33 +180,33 @@ mod tests {
     #[test]
     fn walks_and_steps_over() {
         let frame = frame(r#"* 1 FETCH (X ((a (b)) "c\"d") BODY[HEADER.FIELDS (A B)] NIL UID 7)"#);
-        let mut tokens = Tokens::new(&frame);
+        let mut tokens = Lexemes::new(&frame);
         for _ in 0..3 {
             tokens.next();
         }
-        assert_eq!(tokens.next(), Some(Token::Open));
-        assert_eq!(tokens.next(), Some(Token::Atom(b"X")));
+        assert_eq!(tokens.next(), Some(Lexeme::Open));
+        assert_eq!(tokens.next(), Some(Lexeme::Atom(b"X")));
         tokens.skip_value();
-        assert_eq!(tokens.next(), Some(Token::Atom(b"BODY[HEADER.FIELDS (A B)]")));
+        assert_eq!(tokens.next(), Some(Lexeme::Atom(b"BODY[HEADER.FIELDS (A B)]")));
         assert_eq!(tokens.next().unwrap().string(), None);
-        assert_eq!(tokens.next(), Some(Token::Atom(b"UID")));
+        assert_eq!(tokens.next(), Some(Lexeme::Atom(b"UID")));
         assert_eq!(tokens.next().unwrap().number::<u32>(), Some(7));
     }
 
     #[test]
     fn a_bracket_in_a_keyword_is_a_letter() {
         let frame = frame("(\\Seen [work) UID 9");
-        let atoms: Vec<Token<'_>> = Tokens::new(&frame).collect();
-        assert_eq!(atoms[2..], [Token::Atom(b"[work"), Token::Close, Token::Atom(b"UID"), Token::Atom(b"9")]);
+        let atoms: Vec<Lexeme<'_>> = Lexemes::new(&frame).collect();
+        assert_eq!(atoms[2..], [Lexeme::Atom(b"[work"), Lexeme::Close, Lexeme::Atom(b"UID"), Lexeme::Atom(b"9")]);
     }
 
     #[test]
     fn depth_costs_nothing() {
         let deep = frame(&format!("{}{} x", "(".repeat(100_000), ")".repeat(100_000)));
-        let mut tokens = Tokens::new(&deep);
+        let mut tokens = Lexemes::new(&deep);
         tokens.skip_value();
-        assert_eq!(tokens.next(), Some(Token::Atom(b"x")));
+        assert_eq!(tokens.next(), Some(Lexeme::Atom(b"x")));
         let unclosed = frame(&"(".repeat(500));
-        Tokens::new(&unclosed).skip_value();
+        Lexemes::new(&unclosed).skip_value();
     }
 }

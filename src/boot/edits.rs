@@ -1,6 +1,6 @@
 //! An edit of the config: which accounts are new, changed, renamed or gone, and what of it cannot be.
 
-use crate::config::{Account, Config, Problem};
+use crate::config::{Account, Config, Flaw};
 use crate::store::StoredAccount;
 use postrider_core::account::follow::Begin;
 use postrider_core::recovery::history::History;
@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What the database and the config say against each other: another provider or username under a known id would be another
 /// mailbox, and every location would end.
 #[must_use]
-pub fn conflicts(config: &Config, stored: &[StoredAccount]) -> Vec<Problem> {
+pub fn conflicts(config: &Config, stored: &[StoredAccount]) -> Vec<Flaw> {
     let mut problems = Vec::new();
     for account in &config.accounts {
         let Some(row) = row_of(account, stored) else { continue };
@@ -20,7 +20,7 @@ pub fn conflicts(config: &Config, stored: &[StoredAccount]) -> Vec<Problem> {
                  or delete the old mirror with `postrider account purge {} --yes`",
                 account.id, row.name
             );
-            problems.push(Problem { place: account.username_at.clone(), key: "username".into(), text });
+            problems.push(Flaw { place: account.username_at.clone(), key: "username".into(), text });
         }
     }
     problems
@@ -96,7 +96,7 @@ pub fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
 mod tests {
     use super::*;
     use crate::cli::without_file;
-    use crate::config::Place;
+    use crate::config::Origin;
     use crate::config::SecretFrom;
     use crate::provider::imap::Security;
     use postrider_core::time::Micros;
@@ -115,8 +115,8 @@ mod tests {
             username: "u".into(),
             secret: SecretFrom::Variable("P".into()),
             folders: Default::default(),
-            secret_at: (Place::Argument, "password_env"),
-            username_at: Place::Line("config.toml".into(), 7),
+            secret_at: (Origin::Argument, "password_env"),
+            username_at: Origin::Line("config.toml".into(), 7),
         }
     }
 

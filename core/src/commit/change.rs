@@ -2,9 +2,9 @@
 
 use crate::commit::rows::{AccountRow, FolderLook, FolderRow, ListLook, Misfit};
 use crate::failure::{Class, Failure};
-use crate::mail::change::ListedFolder;
 use crate::mail::cursor::Mark;
 use crate::mail::flags::Flags;
+use crate::mail::folder::ListedFolder;
 use crate::mail::id::{AccountId, FolderId, Incarnation, UidValidity};
 use crate::mail::page::Page;
 use crate::mail::uid_set::UidSet;
