@@ -126,8 +126,8 @@ fn wait(failure: &Failure, history: &History, policy: &Policy, now: Now) -> Verd
         When::BackOff | When::AfterChange => match failure.class {
             // The disk is looked at every few seconds: it goes on by itself at most 10 s after there is room.
             Class::Storage => own.min(Duration::from_secs(10)),
-            Class::Quota if policy.stays => backoff::LONGEST,
-            Class::Quota => return Verdict::GiveUp,
+            // Longer than `sync --once` has patience for.
+            Class::Quota => backoff::LONGEST,
             Class::Provider if policy.stays => own.max(policy.first_wait.saturating_mul(60)),
             Class::Provider => own.max(policy.first_wait.saturating_mul(2)),
             _ => own,
@@ -218,6 +218,28 @@ mod tests {
             .when(When::After(Duration::from_secs(7200)));
         let history = History { tries: 1, ..History::default() };
         assert_eq!(decide(&told, &history, &policy, at(0)), Verdict::Wait(Duration::from_secs(7200)));
+        let broken = Failure::new(Class::Provider, Reach::Account, Provenance::Server, "x");
+        let quota = Failure::new(Class::Quota, Reach::Account, Provenance::Server, "x");
+        assert_eq!(
+            decide(&broken, &history, &policy, at(0)),
+            Verdict::Wait(policy.first_wait * 60),
+            "minutes, not seconds"
+        );
+        assert_eq!(decide(&quota, &history, &policy, at(0)), Verdict::Wait(backoff::LONGEST));
+    }
+
+    /// What the server asks for is waited for up to the end of the patience, and not a moment longer.
+    #[test]
+    fn patience_has_an_end() {
+        let policy = Policy::default();
+        let history = History { tries: 1, ..History::default() };
+        let told = |wait| {
+            let failure =
+                Failure::new(Class::RateLimit, Reach::Account, Provenance::Server, "x").when(When::After(wait));
+            decide(&failure, &history, &policy, Now::default())
+        };
+        assert_eq!(told(policy.patience), Verdict::Wait(policy.patience));
+        assert_eq!(told(policy.patience + Duration::from_millis(1)), Verdict::GiveUp);
     }
 
     #[test]
@@ -225,6 +247,10 @@ mod tests {
         let failure = Failure::new(Class::Auth, Reach::Account, Provenance::Inferred, "x");
         let history = History { tries: 1, ..History::default() };
         assert!(matches!(decide(&failure, &history, &Policy::default(), Now::default()), Verdict::Wait(_)));
+        // Not even by who doubts, however often and long.
+        let history = History { tries: 1, refusals: 99, first_refusal: Some(Micros(0)), ..History::default() };
+        let late = Now { wall: Micros::from_seconds(1_000_000), mono: Duration::ZERO };
+        assert!(matches!(decide(&failure, &history, &Policy::default().staying(), late), Verdict::Wait(_)));
     }
 
     #[test]
