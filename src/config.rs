@@ -7,6 +7,7 @@ mod taker;
 mod units;
 pub mod validate;
 
+pub use account::IMAP;
 pub(crate) use account::is_loopback;
 pub use raw::{Flaw, Origin};
 pub use validate::{Account, Admin, Config, SecretFrom, load, places};

@@ -4,7 +4,7 @@ mod screen;
 
 use crate::admin::token;
 use crate::bodies::disk::{RealDisk, make_dir};
-use crate::boot::serve::{Server as Follower, ServerStart, recorder};
+use crate::boot::serve::{RunningServer, ServerStart, recorder};
 use crate::cli::args::DemoArgs;
 use crate::cli::client::Client;
 use crate::cli::out::say_line;
@@ -12,8 +12,8 @@ use crate::cli::serve::{at_once, ended};
 use crate::cli::{Exit, Outputs, sync_once, without_file};
 use crate::config::raw::Origin;
 use crate::config::{Account, Config, SecretFrom};
-use crate::provider::imap::Security;
 use postrider_core::account::filter::FolderFilter;
+use postrider_core::provider::server::Security;
 use postrider_imapd::life::Life;
 use postrider_imapd::{Mailbox, Server, User, seed};
 use std::collections::BTreeMap;
@@ -137,7 +137,7 @@ async fn follow(args: DemoArgs, mut config: Config) -> Exit {
     };
     let data = args.data.clone();
     let start = ServerStart { config, file: None, purpose: "demo", wire: outputs.wire(), fresh: false };
-    let server = match Follower::start(start, metrics).await {
+    let server = match RunningServer::start(start, metrics).await {
         Ok(server) => server,
         Err(e) => return ended(Err(e)),
     };

@@ -1,3 +1,145 @@
-//! What speaks to servers. A provider is one directory; its wire types never leave it.
+//! The door to servers. Whoever wants a session says where, who and with which secret, and gets one whose kind it does not
+//! know: nothing outside `provider/` names a provider. One is a directory; its wire types never leave it.
 
 pub mod imap;
+mod sink;
+
+pub use sink::Sink;
+
+use crate::telemetry::wire::WireLog;
+use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
+use postrider_core::provider::Capabilities;
+use postrider_core::provider::folders::{Answer, Request};
+use postrider_core::provider::server::Server;
+use secrecy::SecretString;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::Duration;
+use tokio::sync::{Notify, Semaphore, mpsc};
+
+/// What is on its way, of a kind that is known only when it runs.
+pub type Coming<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Who logs in.
+#[derive(Clone, Debug)]
+pub struct Secret {
+    /// User name.
+    pub username: String,
+    /// Password; never printed.
+    pub password: SecretString,
+}
+
+/// What a session is opened with.
+#[derive(Debug)]
+pub struct Opening {
+    /// For which account (its id in the config).
+    pub account: String,
+    /// Where commands are noted.
+    pub wire: WireLog,
+    /// Where bodies go.
+    pub sink: Sink,
+    /// Pages being read, in the whole process.
+    pub credits: Arc<Semaphore>,
+}
+
+impl Opening {
+    /// For questions that bring no bodies, beside the engine: nothing is kept, nothing is noted.
+    #[must_use]
+    pub fn to_look(account: &str) -> Self {
+        let credits = Arc::new(Semaphore::new(1));
+        Self { account: account.to_owned(), wire: WireLog::default(), sink: Sink::none(), credits }
+    }
+}
+
+/// A server that speaks one protocol.
+pub trait Endpoint: std::fmt::Debug + Send + Sync {
+    /// The protocol's word, as config and rows have it.
+    fn kind(&self) -> &'static str;
+
+    /// Longest time without a sign of life that its own deadlines allow; a session that hangs longer is killed.
+    fn patience(&self) -> Duration;
+
+    /// Connects and logs in.
+    ///
+    /// # Errors
+    /// Network and timeout (reach endpoint), auth, config, and whatever the server's words mean.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection.
+    fn open<'a>(&'a self, secret: &'a Secret, opening: Opening) -> Coming<'a, Result<Box<dyn Session>, Failure>>;
+
+    /// Whether the server is there: connects, hears its greeting, says goodbye.
+    ///
+    /// # Errors
+    /// Network and timeout (reach endpoint), or what the greeting said.
+    fn probe(&self) -> Coming<'_, Result<(), Failure>>;
+}
+
+/// A logged-in session. One that saw an error of a reach beyond the folder is never used again.
+pub trait Session: Send {
+    /// What the server can do on it.
+    fn capabilities(&self) -> Capabilities;
+
+    /// What its owner sees of it.
+    fn leash(&self) -> Leash;
+
+    /// Answers one question that is not about bodies.
+    ///
+    /// # Errors
+    /// Whatever the server's words mean.
+    fn answer<'a>(&'a mut self, request: &'a Request) -> Coming<'a, Result<Answer, Failure>>;
+
+    /// Answers questions in their order until their sender is dropped (then it logs out), or until the first failure that
+    /// ends the session; that failure is the answer to the question it met. `watching` is told when a watch begins and ends.
+    fn run(
+        self: Box<Self>,
+        asks: mpsc::UnboundedReceiver<Ask>,
+        watching: Watching,
+    ) -> Coming<'static, Result<(), Failure>>;
+
+    /// Logs out.
+    fn close(self: Box<Self>) -> Coming<'static, ()>;
+}
+
+/// Told when a watch begins and ends.
+pub type Watching = Box<dyn Fn(bool) + Send>;
+
+/// A question on its way to a session.
+pub struct Ask {
+    /// The question.
+    pub request: Request,
+    /// Takes each answer; the last one consumes it.
+    pub answer: Box<dyn FnMut(Result<Answer, Failure>) + Send>,
+}
+
+impl std::fmt::Debug for Ask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ask").field("request", &self.request).finish_non_exhaustive()
+    }
+}
+
+/// What a session's owner may see of it, and ask of it, from outside.
+#[derive(Clone, Debug, Default)]
+pub struct Leash {
+    /// It works on a question (and does not wait for a credit of the process).
+    pub busy: Arc<AtomicBool>,
+    /// Octets read so far.
+    pub octets: Arc<AtomicU64>,
+    /// Somebody else needs the session: a watch ends, and the session logs out.
+    pub retire: Arc<Notify>,
+}
+
+/// A server of this kind (the config's word) at this place.
+///
+/// # Errors
+/// Class config when TLS roots cannot be had, or no provider has this word.
+pub fn endpoint(kind: &str, server: Server) -> Result<Arc<dyn Endpoint>, Failure> {
+    match kind {
+        imap::KIND => Ok(Arc::new(imap::ImapEndpoint::of(server)?)),
+        other => {
+            let text = format!("there is no provider \"{other}\"");
+            Err(Failure::new(Class::Config, Reach::Account, Provenance::Local, text).when(When::AfterChange))
+        }
+    }
+}

@@ -7,7 +7,7 @@ use crate::connection::actor::ConnectionMsg;
 use crate::connection::{LeaseRequest, SessionLease};
 use crate::fault;
 use crate::handle::{Backlog, Handle};
-use crate::provider::imap::{Ask, Endpoint, Secret};
+use crate::provider::{Ask, Endpoint, Secret};
 use crate::reply::ReplyTo;
 use crate::store::Reader;
 use crate::store::actor::{Control, OpenAccount, StoreMsg};
@@ -35,7 +35,7 @@ pub struct AccountArgs {
     /// Who it is, for the store.
     pub open: OpenAccount,
     /// Where its server is.
-    pub endpoint: Arc<Endpoint>,
+    pub endpoint: Arc<dyn Endpoint>,
     /// Its secret.
     pub secret: Arc<Secret>,
     /// A mark of secret and place: another one wakes who was parked.
@@ -172,16 +172,16 @@ impl Actor for AccountActor {
             // A lease that is no longer wanted returns by being dropped.
             AccountMsg::Leased(number, _) if number != state.requests => return Ok(()),
             AccountMsg::Leased(_, Ok(lease)) => {
-                let id = lease.id();
+                let connected = lease.connected();
                 state.main = Some(lease);
-                Input::Connected(id)
+                Input::Connected(connected)
             }
             AccountMsg::Leased(_, Err(failure)) => Input::ConnectFailed(failure),
             AccountMsg::Spared(number, _) if number != state.wishes => return Ok(()),
             AccountMsg::Spared(_, lease) => {
-                let id = lease.as_ref().map(SessionLease::id);
+                let connected = lease.as_ref().map(SessionLease::connected);
                 state.beside = lease;
-                Input::Beside(id)
+                Input::Beside(connected)
             }
             AccountMsg::Woke(number) if number != state.wakes => return Ok(()),
             AccountMsg::Woke(_) => Input::Machine(state.follower.run(), Event::Woke),

@@ -20,6 +20,7 @@ const CAUSES: usize = 200;
 #[derive(Debug)]
 pub(super) struct Voice {
     name: String,
+    provider: &'static str,
     path: String,
     clock: Clock,
     registry: Registry,
@@ -42,6 +43,7 @@ impl Voice {
     pub(super) fn new(args: &AccountArgs) -> Self {
         Self {
             name: args.name.clone(),
+            provider: args.endpoint.kind(),
             path: path_of(&args.name),
             clock: args.clock,
             registry: args.registry.clone(),
@@ -129,7 +131,7 @@ impl Voice {
         let failed = counts.failed.saturating_sub(self.before.failed);
         if stored > 0 || octets > 0 {
             metrics::counter!(names::MESSAGES_STORED).increment(stored);
-            metrics::counter!(names::BYTES_FETCHED, "provider" => "imap").increment(octets);
+            metrics::counter!(names::BYTES_FETCHED, "provider" => self.provider).increment(octets);
         }
         if stored + octets + facts + failed > 0 {
             self.registry.account(&self.name, |line| {

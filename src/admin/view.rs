@@ -189,7 +189,7 @@ impl AccountView {
         let row = StoredAccount {
             id: 0,
             name: id.to_owned(),
-            provider: "imap".into(),
+            provider: line.provider.into(),
             username: String::new(),
             standing: Standing::Starting,
             reason: String::new(),

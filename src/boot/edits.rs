@@ -98,7 +98,7 @@ mod tests {
     use crate::cli::without_file;
     use crate::config::Origin;
     use crate::config::SecretFrom;
-    use crate::provider::imap::Security;
+    use postrider_core::provider::server::Security;
     use postrider_core::time::Micros;
     use std::path::Path;
 

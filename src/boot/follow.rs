@@ -140,9 +140,11 @@ impl Followed {
         let mut wanted = Vec::new();
         for id in &edit.changed {
             // It is seen from now on, whenever it is admitted.
-            let row = config.accounts.iter().find(|a| a.id == *id).and_then(|account| row_of(account, &stored));
+            let account = config.accounts.iter().find(|a| a.id == *id);
+            let row = account.and_then(|account| row_of(account, &stored));
             let wall = engine.registry().clock().now().wall;
             engine.registry().account(id, |line| {
+                line.provider = account.map_or("", |account| account.provider);
                 let Some(row) = row.filter(|_| line.proved.is_none()) else { return };
                 line.stale = row.looked_at.map_or(Duration::ZERO, |at| wall.since(at));
                 line.last_success = line.last_success.or(row.proved_at);

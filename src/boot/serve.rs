@@ -71,7 +71,7 @@ pub enum ServeError {
 
 /// A server that runs.
 #[derive(Debug)]
-pub struct Server {
+pub struct RunningServer {
     engine: Engine,
     followed: Followed,
     file: Option<Watched>,
@@ -168,7 +168,7 @@ pub fn recorder() -> Result<PrometheusHandle, String> {
     Ok(handle)
 }
 
-impl Server {
+impl RunningServer {
     /// Starts engine, admin API and accounts.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::config::{Account, Config};
 use crate::connection::actor::ConnectionArgs;
 use crate::handle::{Backlog, Handle};
-use crate::provider::imap::{Endpoint, Secret, Security, Tls};
+use crate::provider::{Endpoint, Secret};
 use crate::reply::ReplyTo;
 use crate::store::actor::{Control, OpenAccount, StoreArgs, StoreMsg};
 use crate::store::{Database, Disagreement, Done, OpenError, Reader, adopt, agree};
@@ -20,6 +20,7 @@ use postrider_core::account::follow::{Command, Conflict, Rules};
 use postrider_core::account::machine::Settings;
 use postrider_core::account::summary::Summary;
 use postrider_core::failure::Failure;
+use postrider_core::provider::server::{Security, Server};
 use postrider_core::recovery::decide::Policy;
 use postrider_core::recovery::history::History;
 use postrider_core::standing::Outcome;
@@ -83,19 +84,15 @@ pub struct Engine {
 ///
 /// # Errors
 /// Class config when TLS roots or the secret cannot be had.
-pub fn reach(account: &Account, config: &Config) -> Result<(Endpoint, Secret), Failure> {
-    let tls = match (account.security, &account.ca_file) {
-        (Security::Plain, _) => None,
-        (_, Some(file)) => Some(Tls::from_file(file)?),
-        (_, None) => Some(Tls::system()?),
-    };
-    let endpoint = Endpoint {
+pub fn reach(account: &Account, config: &Config) -> Result<(Arc<dyn Endpoint>, Secret), Failure> {
+    let server = Server {
         host: account.host.clone(),
         port: account.port,
         security: account.security,
-        tls,
+        ca_file: account.ca_file.clone(),
         timeouts: config.timeouts,
     };
+    let endpoint = crate::provider::endpoint(account.provider, server)?;
     Ok((endpoint, Secret { username: account.username.clone(), password: account.secret.get()? }))
 }
 
@@ -258,7 +255,7 @@ impl Engine {
             Security::StartTls => " starttls".into(),
         };
         let trust = account.ca_file.as_ref().map(|file| format!(" ({})", file.display())).unwrap_or_default();
-        let path = format!("root/endpoints/imap {}:{}{protection}{trust}", account.host, account.port);
+        let path = format!("root/endpoints/{} {}:{}{protection}{trust}", account.provider, account.host, account.port);
         let (reply, pool) = oneshot::channel();
         let args = ConnectionArgs { path, ..self.connection.clone() };
         self.root.cast(RootMsg::Pool(Box::new(args), reply)).map_err(|_| gone())?;
@@ -271,7 +268,7 @@ impl Engine {
                 username: account.username.clone(),
                 keep: config.keep,
             },
-            endpoint: Arc::new(endpoint),
+            endpoint,
             mark: self.mark(account, &secret),
             secret: Arc::new(secret),
             rules: Rules { settings: settings(account, config, once), mode: config.mode, once },

@@ -6,12 +6,9 @@ use crate::cli::exit::Exit;
 use crate::cli::names::from_file;
 use crate::cli::out::say_line;
 use crate::config::{Account, Config, Flaw};
-use crate::provider::imap::{NoSink, Session};
-use crate::telemetry::wire::WireLog;
+use crate::provider::Opening;
 use postrider_core::failure::Failure;
 use postrider_core::provider::folders::{Answer, Request};
-use std::sync::Arc;
-use tokio::sync::Semaphore;
 
 /// Runs the command.
 pub(super) async fn run(args: CheckArgs) -> Exit {
@@ -54,8 +51,7 @@ pub(super) fn secret_problem(account: &Account, failure: &Failure) -> Flaw {
 
 async fn folders(account: &Account, config: &Config) -> Result<(usize, usize), Failure> {
     let (endpoint, secret) = reach(account, config)?;
-    let credits = Arc::new(Semaphore::new(1));
-    let mut session = Session::open(&endpoint, &secret, &account.id, WireLog::default(), NoSink, credits).await?;
+    let mut session = endpoint.open(&secret, Opening::to_look(&account.id)).await?;
     let Answer::Listed { folders: listed, .. } = session.answer(&Request::List).await? else {
         return Err(Failure::bug("another answer than asked for"));
     };

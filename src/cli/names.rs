@@ -2,15 +2,15 @@
 
 use crate::cli::args::{Direct, Mirror};
 use crate::cli::exit::Exit;
-use crate::config::is_loopback;
 use crate::config::raw::{Flaw, Origin};
 use crate::config::validate::{Account, Admin, Config, SecretFrom};
 use crate::config::{self};
-use crate::provider::imap::{Security, Timeouts};
+use crate::config::{IMAP, is_loopback};
 use crate::telemetry::log::{self, Format};
 use postrider_core::account::filter::FolderFilter;
 use postrider_core::account::schedule::Mode;
 use postrider_core::pool::Limits;
+use postrider_core::provider::server::{Security, Timeouts};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -165,10 +165,10 @@ fn account_of(url: &str, variable: Option<&str>) -> Result<Account, String> {
     if user.is_empty() || host.is_empty() {
         return Err(want.into());
     }
-    let security = match scheme {
-        "imaps" => Security::Implicit,
-        "imap" if is_loopback(host) => Security::Plain,
-        "imap" => Security::StartTls,
+    let security = match scheme.strip_prefix(IMAP) {
+        Some("s") => Security::Implicit,
+        Some("") if is_loopback(host) => Security::Plain,
+        Some("") => Security::StartTls,
         _ => return Err(want.into()),
     };
     let default = if security == Security::Implicit { 993 } else { 143 };
@@ -177,7 +177,7 @@ fn account_of(url: &str, variable: Option<&str>) -> Result<Account, String> {
         id: format!("{user}@{host}"),
         was: None,
         owner: None,
-        provider: "imap",
+        provider: IMAP,
         username_at: Origin::Argument,
         host: host.to_owned(),
         port: port.unwrap_or(default),

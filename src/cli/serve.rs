@@ -1,7 +1,7 @@
 //! `serve`.
 
 use crate::boot::no_sync::look;
-use crate::boot::serve::{ServeError, Server, ServerStart, recorder};
+use crate::boot::serve::{RunningServer, ServeError, ServerStart, recorder};
 use crate::cli::args::{ServeArgs, VERSION};
 use crate::cli::exit::Exit;
 use crate::cli::names::from_file;
@@ -35,7 +35,7 @@ pub(super) async fn run(args: ServeArgs) -> Exit {
     let data = config.data_dir.display().to_string();
     let accounts = config.accounts.len();
     let start = ServerStart { config, file: Some(args.config), purpose: "serve", wire, fresh: args.adopt };
-    match Server::start(start, metrics).await {
+    match RunningServer::start(start, metrics).await {
         Ok(server) => {
             tracing::info!(
                 "postrider {VERSION} on {data}: {accounts} account(s); the admin API is at {}, its token in {data}/admin.token",

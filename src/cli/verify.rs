@@ -9,9 +9,8 @@ use crate::cli::export::{OpenMirror, open};
 use crate::cli::names::{places, resolve};
 use crate::cli::out::{say, say_line};
 use crate::config::Config;
-use crate::provider::imap::{NoSink, Session};
+use crate::provider::{Opening, Session};
 use crate::store::{Chosen, ManifestRow};
-use crate::telemetry::wire::WireLog;
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::BodyHash;
@@ -19,8 +18,6 @@ use postrider_core::mail::flags::Flags;
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::provider::folders::{Answer, Request};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use tokio::sync::Semaphore;
 
 /// Differences of a folder that are printed one by one.
 const SHOWN: usize = 10;
@@ -155,8 +152,7 @@ async fn online(
         return Err(Exit::Usage);
     };
     let (endpoint, secret) = reach(account, config).map_err(|e| told(&e))?;
-    let credits = Arc::new(Semaphore::new(1));
-    let opened = Session::open(&endpoint, &secret, &account.id, WireLog::default(), NoSink, credits).await;
+    let opened = endpoint.open(&secret, Opening::to_look(&account.id)).await;
     let mut session = opened.map_err(|e| told(&e))?;
     let listed = match session.answer(&Request::List).await.map_err(|e| told(&e))? {
         Answer::Listed { folders, .. } => folders,
@@ -175,7 +171,7 @@ async fn online(
             report.differences.push("we have this folder, the server does not list it".into());
             continue;
         }
-        if let Err(failure) = compare(&mut session, folder, estimated, report).await {
+        if let Err(failure) = compare(session.as_mut(), folder, estimated, report).await {
             report.differences.push(format!("cannot be compared: {failure}"));
             if failure.reach != postrider_core::failure::Reach::Folder {
                 return Err(told(&failure));
@@ -188,7 +184,7 @@ async fn online(
 
 /// `estimated`: the server is known to estimate RFC822.SIZE; a size that differs says nothing then.
 async fn compare(
-    session: &mut Session<NoSink>,
+    session: &mut dyn Session,
     folder: &FolderRow,
     estimated: bool,
     report: &mut Report,

@@ -3,10 +3,13 @@
 use crate::config::raw::{Origin, RawValue};
 use crate::config::taker::Taker;
 use crate::config::validate::{Account, SecretFrom};
-use crate::provider::imap::Security;
 use postrider_core::account::filter::FolderFilter;
+use postrider_core::provider::server::Security;
 use std::net::IpAddr;
 use std::path::Path;
+
+/// The provider that is meant where none is written.
+pub const IMAP: &str = "imap";
 
 /// Every key of an account.
 const ACCOUNT: &[&str] = &[
@@ -40,11 +43,11 @@ pub(super) fn account(t: &mut Taker<'_>, base: &Path, place: &Origin, warnings: 
         text
     };
     let id = required(t, "id", "work");
-    let provider = t.text("provider").unwrap_or_else(|| "imap".into());
-    if provider != "imap"
+    let provider = t.text("provider").unwrap_or_else(|| IMAP.into());
+    if provider != IMAP
         && let Some(item) = t.item("provider")
     {
-        t.wrong(item.place, "provider", format!("\"{provider}\" is not supported yet; write \"imap\""));
+        t.wrong(item.place, "provider", format!("\"{provider}\" is not supported yet; write \"{IMAP}\""));
     }
     let host = required(t, "host", "imap.example.org");
     let username = required(t, "username", "me@example.org");
@@ -93,7 +96,7 @@ pub(super) fn account(t: &mut Taker<'_>, base: &Path, place: &Origin, warnings: 
         id,
         was,
         owner,
-        provider: "imap",
+        provider: IMAP,
         host,
         port,
         security,

@@ -3,11 +3,11 @@
 use crate::config::account::account;
 use crate::config::raw::{Flaw, Origin, Raw, RawValue};
 use crate::config::taker::{Taker, shown};
-use crate::provider::imap::{Security, Timeouts};
 use crate::telemetry::log::Format;
 use postrider_core::account::filter::FolderFilter;
 use postrider_core::account::schedule::Mode;
 use postrider_core::pool::Limits;
+use postrider_core::provider::server::{Security, Timeouts};
 use secrecy::SecretString;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

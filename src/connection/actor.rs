@@ -6,7 +6,7 @@ use crate::connection::lease::LeaseRequest;
 use crate::connection::session::{SessionActor, SessionMsg, SessionStart};
 use crate::fault;
 use crate::handle::Backlog;
-use crate::provider::imap::{Endpoint, Leash, probe};
+use crate::provider::{Endpoint, Leash};
 use crate::telemetry::registry::Registry;
 use crate::telemetry::wire::WireLog;
 use postrider_core::endpoint::{Health, Probe};
@@ -26,8 +26,6 @@ use tokio::sync::Semaphore;
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How often sessions are looked at, and a server that is down.
 const TICK: Duration = Duration::from_secs(1);
-/// Beyond the sum of its own deadlines, this long until a session that hangs is killed.
-const GRACE: Duration = Duration::from_secs(30);
 
 /// What the actor is told.
 #[derive(Debug)]
@@ -101,7 +99,7 @@ pub struct ConnectionState {
     children: BTreeMap<SessionId, SessionChild>,
     by_actor: BTreeMap<ActorId, SessionId>,
     /// Where a probe goes: to the server as the last request described it.
-    endpoint: Option<Arc<Endpoint>>,
+    endpoint: Option<Arc<dyn Endpoint>>,
     /// Sessions that are connecting for somebody who no longer wants them.
     withdrawn: BTreeSet<SessionId>,
     /// The request whose login is tried although the server is down.
@@ -299,7 +297,7 @@ impl ConnectionState {
                 let (me, endpoint) = (me.clone(), Arc::clone(endpoint));
                 tokio::spawn(async move {
                     // A pool that is gone probes nobody.
-                    drop(me.cast(ConnectionMsg::Probed(probe(&endpoint).await)));
+                    drop(me.cast(ConnectionMsg::Probed(endpoint.probe().await)));
                 });
             }
             (Some(Probe::Login), _) => self.login_probe(mono),
@@ -386,8 +384,7 @@ impl ConnectionState {
         let sink = self.args.packs.lease();
         let (child, _) = SessionActor::spawn_linked(None, SessionActor, (), me.get_cell()).await?;
         self.by_actor.insert(child.get_id(), id);
-        let t = request.endpoint.timeouts;
-        let patience = t.connect * 8 + t.greeting * 3 + t.login + t.command + t.silence * 2 + GRACE.min(t.silence * 2);
+        let patience = request.endpoint.patience();
         let (account, seen) = (request.account.clone(), (0, self.args.clock.now().mono));
         self.children.insert(id, SessionChild { actor: child.clone(), account, leash: None, patience, seen });
         let path = self.session_path(id);

@@ -1,10 +1,11 @@
 //! A wish for a session, and the session that comes of it. A lease returns by `Drop`, however its holder ends.
 
 use crate::connection::actor::ConnectionMsg;
-use crate::provider::imap::{Ask, Endpoint, Secret};
+use crate::provider::{Ask, Endpoint, Secret};
 use crate::reply::ReplyTo;
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::SessionId;
+use postrider_core::provider::Connected;
 use ractor::ActorRef;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ pub struct LeaseRequest {
     /// For which account (its id in the config).
     pub account: String,
     /// Where.
-    pub endpoint: Arc<Endpoint>,
+    pub endpoint: Arc<dyn Endpoint>,
     /// As whom.
     pub secret: Arc<Secret>,
     /// While the endpoint is down it waits, instead of being told.
@@ -40,8 +41,8 @@ impl std::fmt::Debug for LeaseRequest {
 }
 
 impl LeaseRequest {
-    pub(super) fn grant(self, id: SessionId, asks: mpsc::UnboundedSender<Ask>, pool: ActorRef<ConnectionMsg>) {
-        self.reply.send(Ok(SessionLease { id, asks, pool }));
+    pub(super) fn grant(self, at: Connected, asks: mpsc::UnboundedSender<Ask>, pool: ActorRef<ConnectionMsg>) {
+        self.reply.send(Ok(SessionLease { at, asks, pool }));
     }
 
     pub(super) fn refuse(self, failure: Failure) {
@@ -56,7 +57,7 @@ impl LeaseRequest {
 /// A logged-in session, held by one account.
 #[derive(Debug)]
 pub struct SessionLease {
-    pub(super) id: SessionId,
+    pub(super) at: Connected,
     pub(super) asks: mpsc::UnboundedSender<Ask>,
     pub(super) pool: ActorRef<ConnectionMsg>,
 }
@@ -65,7 +66,13 @@ impl SessionLease {
     /// The session.
     #[must_use]
     pub fn id(&self) -> SessionId {
-        self.id
+        self.at.session
+    }
+
+    /// The session, with what the server can do there.
+    #[must_use]
+    pub fn connected(&self) -> Connected {
+        self.at
     }
 
     /// Puts a question. Its answers, or the news that there will be none, come through the question itself.
@@ -78,6 +85,6 @@ impl SessionLease {
 impl Drop for SessionLease {
     fn drop(&mut self) {
         // A pool that is gone has taken its sessions with it.
-        drop(self.pool.cast(ConnectionMsg::Returned(self.id)));
+        drop(self.pool.cast(ConnectionMsg::Returned(self.id())));
     }
 }

@@ -4,10 +4,11 @@ use crate::bodies::PackSink;
 use crate::connection::actor::ConnectionMsg;
 use crate::connection::lease::LeaseRequest;
 use crate::fault;
-use crate::provider::imap::{Ask, Session};
+use crate::provider::{Ask, Opening, Sink};
 use crate::telemetry::wire::WireLog;
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::SessionId;
+use postrider_core::provider::Connected;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
@@ -109,14 +110,16 @@ impl Drop for Farewell {
 
 async fn live(start: SessionStart) -> Result<(), Failure> {
     let SessionStart { id, request, sink, wire, credits, pool } = start;
-    let opened = Session::open(&request.endpoint, &request.secret, &request.account, wire, sink, credits).await;
+    let opening = Opening { account: request.account.clone(), wire, sink: Sink::new(sink), credits };
+    let opened = request.endpoint.open(&request.secret, opening).await;
     match opened {
         Ok(session) => {
             let (asks, questions) = mpsc::unbounded_channel::<Ask>();
             // A pool that is gone has aborted this task.
             drop(pool.cast(ConnectionMsg::Opened(id, session.leash())));
-            request.grant(id, asks, pool.clone());
-            session.run(questions, |watching| drop(pool.cast(ConnectionMsg::Watching(id, watching)))).await
+            request.grant(Connected { session: id, capabilities: session.capabilities() }, asks, pool.clone());
+            let watching = move |watching| drop(pool.cast(ConnectionMsg::Watching(id, watching)));
+            session.run(questions, Box::new(watching)).await
         }
         Err(failure) => {
             // The pool says what is to be believed of it.

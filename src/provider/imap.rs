@@ -10,6 +10,7 @@ mod stream;
 mod trust;
 pub mod wire;
 
-pub use session::{Ask, Leash, NoSink, Session, probe};
-pub use stream::{Endpoint, Secret, Security, Timeouts};
-pub use trust::Tls;
+pub(super) use stream::ImapEndpoint;
+
+/// The provider's word.
+pub(super) const KIND: &str = "imap";

@@ -80,6 +80,8 @@ pub struct AccountLine {
     pub last_success: Option<Micros>,
     /// Failures handled, by class.
     pub errors: BTreeMap<&'static str, u64>,
+    /// Which protocol; nothing before it is followed.
+    pub provider: &'static str,
     /// How new mail is noticed.
     pub push: Push,
     /// What it went through, as its last run left it: known here when its actor dies.
@@ -260,6 +262,7 @@ impl Registry {
             stale: Duration::ZERO,
             last_success: None,
             errors: BTreeMap::new(),
+            provider: "",
             push: Push::Poll,
             history: History::default(),
             folders: Arc::default(),

@@ -6,6 +6,7 @@ mod admin;
 mod bounds;
 mod config;
 mod crash_at_every_step;
+mod door;
 mod dovecot;
 mod durable;
 mod edits;

@@ -12,8 +12,7 @@ const ROWS: &[&[&str]] = &[
     &["fault", "handle", "reply"],
     &["clock"],
     &["telemetry"],
-    &["provider", "bodies"],
-    &["config"],
+    &["provider", "bodies", "config"],
     &["connection", "store"],
     &["account"],
     &["supervision"],
@@ -230,6 +229,23 @@ fn public_words_have_one_owner() {
         }
     }
     assert!(unused.is_empty(), "excused for nothing: {unused:?}");
+}
+
+/// Nobody but the door knows which protocol is spoken; the config has the word, and the demo plays its server.
+#[test]
+fn only_the_door_names_a_provider() {
+    for path in files(&root().join("src")) {
+        let text = fs::read_to_string(&path).unwrap();
+        let own = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        let name = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+        if name.starts_with("src/provider") || name == "src/config/account.rs" || name.starts_with("src/demo") {
+            continue;
+        }
+        assert!(!own.contains("provider::imap"), "{name} names a provider");
+        // `--imap` is a flag of ours.
+        let own = own.replace("requires = \"imap\"", "");
+        assert!(!own.contains("\"imap\""), "{name} writes a provider's word");
+    }
 }
 
 /// Names of types that stand for two things, and why they may.

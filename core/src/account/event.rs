@@ -5,8 +5,9 @@ use crate::account::summary::Summary;
 use crate::commit::change::{Commit, CommitAnswer, Note};
 use crate::commit::rows::{AccountRow, FolderRow};
 use crate::failure::Failure;
-use crate::mail::id::{FolderId, SessionId};
+use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
+use crate::provider::Connected;
 use crate::provider::folders::{Answer, Request, Sampled};
 use crate::standing::Standing;
 use crate::time::Micros;
@@ -95,7 +96,7 @@ pub enum Event {
     /// It could not.
     OpenFailed(Failure),
     /// A session is logged in.
-    Connected(SessionId),
+    Connected(Connected),
     /// None could be had.
     ConnectFailed(Failure),
     /// A session's answer.

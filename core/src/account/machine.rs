@@ -164,8 +164,8 @@ impl Machine {
                 out.push(Action::Finish(Box::new(Summary::of(Outcome::Cancelled, start.history))));
                 State::Finished
             }
-            (State::Connecting(mut run), Event::Connected(session)) => {
-                run.session = Some(session);
+            (State::Connecting(mut run), Event::Connected(connected)) => {
+                run.session = Some(connected.session);
                 run.answered.clear();
                 run.history.logged_in();
                 work(run, now, &mut out)
@@ -362,6 +362,7 @@ mod tests {
     use crate::commit::rows::AccountRow;
     use crate::failure::Class;
     use crate::mail::id::{AccountId, Incarnation, SessionId};
+    use crate::provider::{Capabilities, Connected};
     use crate::standing::Outcome;
 
     fn snapshot() -> Box<AccountSnapshot> {
@@ -371,6 +372,10 @@ mod tests {
 
     fn failure() -> Failure {
         Failure::storage("scripted")
+    }
+
+    fn connected(number: i64) -> Connected {
+        Connected { session: SessionId(number), capabilities: Capabilities::default() }
     }
 
     fn begin() -> Event {
@@ -384,7 +389,7 @@ mod tests {
             Phase::Opening => vec![begin()],
             Phase::Reopening => vec![begin(), Event::OpenFailed(failure())],
             Phase::Connecting => vec![begin(), Event::Opened(snapshot())],
-            Phase::Working => vec![begin(), Event::Opened(snapshot()), Event::Connected(SessionId(1))],
+            Phase::Working => vec![begin(), Event::Opened(snapshot()), Event::Connected(connected(1))],
             Phase::Waiting => vec![begin(), Event::Opened(snapshot()), Event::ConnectFailed(failure())],
             Phase::Closing => vec![begin(), Event::Opened(snapshot()), Event::Stop],
             Phase::Finished => vec![Event::Stop],
@@ -400,7 +405,7 @@ mod tests {
             ("Begin", begin()),
             ("Opened", Event::Opened(snapshot())),
             ("OpenFailed", Event::OpenFailed(failure())),
-            ("Connected", Event::Connected(SessionId(2))),
+            ("Connected", Event::Connected(connected(2))),
             ("ConnectFailed", Event::ConnectFailed(failure())),
             ("Answered", Event::Answered { token, answer: Err(failure()) }),
             (
@@ -422,7 +427,7 @@ mod tests {
     fn a_login_resets_no_backoff() {
         let history = History { tries: 4, ..History::default() };
         let mut machine = Machine::new(Settings::default(), history);
-        for event in [begin(), Event::Opened(snapshot()), Event::Connected(SessionId(1))] {
+        for event in [begin(), Event::Opened(snapshot()), Event::Connected(connected(1))] {
             machine = machine.step(event, Now::default()).0;
         }
         assert_eq!((machine.phase(), machine.history().tries), (Phase::Working, 4));

@@ -10,6 +10,7 @@ use postrider_core::mail::settle::{Question, Settlement};
 use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::provider::folders::{Answer, Examined, Request, Sampled, Unwatched};
+use postrider_core::provider::{Capabilities, Connected};
 use postrider_core::time::Micros;
 use std::collections::VecDeque;
 
@@ -45,7 +46,7 @@ impl World {
         let id = SessionId(self.sessions);
         self.session = Some(Session { id, lie, work: VecDeque::new(), delivered: false, stale: false });
         self.note(|| format!("-- session {id} {lie:?}"));
-        self.deliver(Event::Connected(id));
+        self.deliver(Event::Connected(Connected { session: id, capabilities: Capabilities::default() }));
     }
 
     fn lose_line(&mut self, folder: u32) -> bool {

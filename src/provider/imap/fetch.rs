@@ -1,7 +1,8 @@
 //! Pages of messages: pipelined FETCHes, bodies streamed and sealed, each UID settled.
 
+use crate::provider::Ask;
 use crate::provider::imap::failure::{During, refusal, telling};
-use crate::provider::imap::session::{Ask, Conn, PACE, STRAY_ROWS, Session, endless};
+use crate::provider::imap::session::{Conn, ImapSession, PACE, STRAY_ROWS, endless};
 use crate::provider::imap::wire::frame::Head;
 use crate::provider::imap::wire::response::{BodySeen, Condition, FetchLine, Response, Told};
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
@@ -95,7 +96,7 @@ fn merge(line: &mut FetchLine, other: FetchLine) {
     line.modseq = line.modseq.or(other.modseq);
 }
 
-impl<S: BodySink> Session<S> {
+impl ImapSession {
     /// Fetches a page, and, pipelined behind it, the pages of the same folder that are asked for meanwhile.
     ///
     /// # Errors

@@ -1,9 +1,11 @@
 //! IDLE: a session that waits for hints. Re-issued by our own deadline, so that a dead connection is noticed; what was
 //! noticed is a hint, and a pass looks. Source: RFC 2177.
 
+use crate::provider::Ask;
 use crate::provider::imap::failure::{During, refusal};
-use crate::provider::imap::session::{Ask, Conn, NoSink, Session};
+use crate::provider::imap::session::{Conn, ImapSession};
 use crate::provider::imap::wire::response::{Condition, Response};
+use crate::provider::sink::NoSink;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::BodySink;
 use postrider_core::provider::folders::{Answer, Hint, Request, Unwatched};
@@ -35,7 +37,7 @@ enum WatchEnd {
     Again,
 }
 
-impl<S: BodySink> Session<S> {
+impl ImapSession {
     /// Watches until another question comes, which is returned; `None` when the session is to log out.
     ///
     /// # Errors

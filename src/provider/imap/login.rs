@@ -1,14 +1,17 @@
 //! From a connected stream to a logged-in session.
 
+use crate::provider::Secret;
 use crate::provider::imap::failure::{During, refusal};
-use crate::provider::imap::session::{Conn, NoSink};
-use crate::provider::imap::stream::{Endpoint, Secret, Security, Stream, late};
+use crate::provider::imap::session::Conn;
+use crate::provider::imap::stream::{ImapEndpoint, Stream, late};
 use crate::provider::imap::wire::quote::{Said, say};
 use crate::provider::imap::wire::response::{Condition, Response, Told, capabilities_of};
+use crate::provider::sink::NoSink;
 use crate::telemetry::wire::WireLog;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
+use postrider_core::provider::server::Security;
 use secrecy::{ExposeSecret, SecretString};
 
 fn config(text: &str) -> Failure {
@@ -36,17 +39,17 @@ impl Conn {
     /// # Errors
     /// Network and timeout (reach endpoint), auth, config, and whatever the server's words mean.
     pub(super) async fn open(
-        endpoint: &Endpoint,
+        endpoint: &ImapEndpoint,
         secret: &Secret,
         account: &str,
         wire: WireLog,
     ) -> Result<Self, Failure> {
         let mut conn = Self::greeted(endpoint, account, wire).await?;
-        if endpoint.security == Security::StartTls {
+        if endpoint.server.security == Security::StartTls {
             conn = conn.start_tls(endpoint).await?;
         }
         conn.keep_quiet_about(needles(secret));
-        let deadline = endpoint.timeouts.login;
+        let deadline = endpoint.server.timeouts.login;
         let logged_in = tokio::time::timeout(deadline, conn.log_in(secret)).await;
         // The server is there: this login hangs, and nobody else's need.
         let alone = |_| Failure { reach: Reach::Session, ..late("logging in", deadline) };
@@ -55,10 +58,10 @@ impl Conn {
     }
 
     /// Connects, and hears the greeting.
-    pub(super) async fn greeted(endpoint: &Endpoint, account: &str, wire: WireLog) -> Result<Self, Failure> {
+    pub(super) async fn greeted(endpoint: &ImapEndpoint, account: &str, wire: WireLog) -> Result<Self, Failure> {
         let stream = endpoint.connect().await?;
-        let mut conn = Self::new(stream, endpoint.timeouts, account.to_owned(), wire);
-        let deadline = endpoint.timeouts.greeting;
+        let mut conn = Self::new(stream, endpoint.server.timeouts, account.to_owned(), wire);
+        let deadline = endpoint.server.timeouts.greeting;
         let greeted = tokio::time::timeout(deadline, conn.greeting()).await;
         // Who does not even greet is not there for anybody.
         let of_all = |e: Failure| match e.class {
@@ -66,7 +69,7 @@ impl Conn {
             _ => e,
         };
         // A port that waits for TLS says nothing either.
-        let mute = match endpoint.security {
+        let mute = match endpoint.server.security {
             Security::Implicit => "the greeting",
             Security::StartTls | Security::Plain => {
                 "the greeting (is this a TLS port? then write tls = \"implicit\"): it"
@@ -93,7 +96,7 @@ impl Conn {
         }
     }
 
-    pub(super) async fn start_tls(mut self, endpoint: &Endpoint) -> Result<Self, Failure> {
+    pub(super) async fn start_tls(mut self, endpoint: &ImapEndpoint) -> Result<Self, Failure> {
         self.command("STARTTLS", During::Other).await.map_err(|e| match e.class {
             Class::Unknown => config("the server refuses STARTTLS"),
             _ => e,

@@ -2,21 +2,27 @@
 //!
 //! Every command returns its tagged status; "empty" exists only under OK. A session that saw an error is never used again.
 
+use crate::provider::imap::KIND;
 use crate::provider::imap::failure::{During, refusal};
-use crate::provider::imap::stream::{Endpoint, Secret, Security, Stream, Timeouts};
+use crate::provider::imap::stream::{ImapEndpoint, Stream};
 use crate::provider::imap::wire::frame::FrameReader;
 use crate::provider::imap::wire::response::{Condition, Response, Told, read};
+use crate::provider::sink::NoSink;
+use crate::provider::{Ask, Coming, Endpoint, Leash, Opening, Secret, Session, Sink, Watching};
 use crate::telemetry::wire::WireLog;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
-use postrider_core::mail::body::{BodyRef, BodySink};
+use postrider_core::mail::body::BodySink;
+use postrider_core::provider::Capabilities;
 use postrider_core::provider::folders::{Answer, Examined, Hint, Request};
+use postrider_core::provider::server::{Security, Timeouts};
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 /// Octets a second that a long answer must bring to go on beyond the deadline.
 pub(super) const PACE: u64 = 1024;
@@ -24,55 +30,6 @@ pub(super) const PACE: u64 = 1024;
 pub(super) const STRAY_ROWS: usize = 100_000;
 /// How long a LOGOUT is waited for.
 const FAREWELL: Duration = Duration::from_secs(2);
-
-/// A question on its way to a session.
-pub struct Ask {
-    /// The question.
-    pub request: Request,
-    /// Takes each answer; the last one consumes it.
-    pub answer: Box<dyn FnMut(Result<Answer, Failure>) + Send>,
-}
-
-impl std::fmt::Debug for Ask {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ask").field("request", &self.request).finish_non_exhaustive()
-    }
-}
-
-/// What a session's owner may see of it, and ask of it, from outside.
-#[derive(Clone, Debug, Default)]
-pub struct Leash {
-    /// It works on a question (and does not wait for a credit of the process).
-    pub busy: Arc<AtomicBool>,
-    /// Octets read so far.
-    pub octets: Arc<AtomicU64>,
-    /// Somebody else needs the session: a watch ends, and the session logs out.
-    pub retire: Arc<Notify>,
-}
-
-/// A sink for where no body is expected: it keeps nothing and seals nothing.
-#[derive(Clone, Copy, Debug)]
-pub struct NoSink;
-
-impl BodySink for NoSink {
-    async fn begin(&mut self, _announced: u64) -> Result<(), Failure> {
-        Ok(())
-    }
-    async fn write(&mut self, _bytes: &[u8]) -> Result<(), Failure> {
-        Ok(())
-    }
-    async fn finish(&mut self) -> Result<(), Failure> {
-        Ok(())
-    }
-    fn abandon(&mut self) {}
-    fn rest(&mut self) {}
-    fn room(&self) -> Result<(), Failure> {
-        Ok(())
-    }
-    async fn seal(&mut self) -> Result<Vec<BodyRef>, Failure> {
-        Ok(Vec::new())
-    }
-}
 
 /// The folder that is open.
 #[derive(Debug)]
@@ -337,24 +294,46 @@ fn too_long(deadline: Duration) -> Failure {
     Failure::new(Class::Timeout, Reach::Session, Provenance::Deadline, text)
 }
 
-/// Whether a server is there: connects, hears the greeting, protects, says goodbye.
-///
-/// # Errors
-/// Network and timeout (reach endpoint), or what the greeting said.
-pub async fn probe(endpoint: &Endpoint) -> Result<(), Failure> {
-    let mut conn = Conn::greeted(endpoint, "prober", WireLog::default()).await?;
-    if endpoint.security == Security::StartTls {
-        conn = conn.start_tls(endpoint).await?;
+/// Beyond the sum of its own deadlines, this long until a session that hangs is killed.
+const GRACE: Duration = Duration::from_secs(30);
+
+impl Endpoint for ImapEndpoint {
+    fn kind(&self) -> &'static str {
+        KIND
     }
-    conn.log_out().await;
-    Ok(())
+
+    fn patience(&self) -> Duration {
+        let t = self.server.timeouts;
+        t.connect * 8 + t.greeting * 3 + t.login + t.command + t.silence * 2 + GRACE.min(t.silence * 2)
+    }
+
+    fn open<'a>(&'a self, secret: &'a Secret, opening: Opening) -> Coming<'a, Result<Box<dyn Session>, Failure>> {
+        Box::pin(async move {
+            let Opening { account, wire, sink, credits } = opening;
+            let conn = Conn::open(self, secret, &account, wire).await?;
+            let leash = Leash { octets: conn.counter(), ..Leash::default() };
+            let session: Box<dyn Session> = Box::new(ImapSession { conn, sink, delivered: false, credits, leash });
+            Ok(session)
+        })
+    }
+
+    fn probe(&self) -> Coming<'_, Result<(), Failure>> {
+        Box::pin(async move {
+            let mut conn = Conn::greeted(self, "prober", WireLog::default()).await?;
+            if self.server.security == Security::StartTls {
+                conn = conn.start_tls(self).await?;
+            }
+            conn.log_out().await;
+            Ok(())
+        })
+    }
 }
 
 /// A logged-in session with its sink.
 #[derive(Debug)]
-pub struct Session<S> {
+pub(super) struct ImapSession {
     pub(super) conn: Conn,
-    pub(super) sink: S,
+    pub(super) sink: Sink,
     /// Whether a body has come on this session.
     pub(super) delivered: bool,
     /// Pages being read, in the whole process.
@@ -362,32 +341,30 @@ pub struct Session<S> {
     pub(super) leash: Leash,
 }
 
-impl<S: BodySink> Session<S> {
-    /// Connects and logs in.
-    ///
-    /// # Errors
-    /// Network and timeout (reach endpoint), auth, config, and whatever the server's words mean.
-    ///
-    /// # Cancel safety
-    /// Dropping the future closes the connection.
-    pub async fn open(
-        endpoint: &Endpoint,
-        secret: &Secret,
-        account: &str,
-        wire: WireLog,
-        sink: S,
-        credits: Arc<Semaphore>,
-    ) -> Result<Self, Failure> {
-        let conn = Conn::open(endpoint, secret, account, wire).await?;
-        let leash = Leash { octets: conn.counter(), ..Leash::default() };
-        Ok(Self { conn, sink, delivered: false, credits, leash })
+impl Session for ImapSession {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { push: self.conn.has("IDLE") }
     }
 
-    /// Answers one question that is not about bodies.
-    ///
-    /// # Errors
-    /// Whatever the server's words mean; after a failure of a reach beyond the folder the session must not be used.
-    pub async fn answer(&mut self, request: &Request) -> Result<Answer, Failure> {
+    fn leash(&self) -> Leash {
+        self.leash.clone()
+    }
+
+    fn answer<'a>(&'a mut self, request: &'a Request) -> Coming<'a, Result<Answer, Failure>> {
+        Box::pin(self.answer_one(request))
+    }
+
+    fn run(self: Box<Self>, asks: UnboundedReceiver<Ask>, watching: Watching) -> Coming<'static, Result<(), Failure>> {
+        Box::pin(self.serve(asks, watching))
+    }
+
+    fn close(self: Box<Self>) -> Coming<'static, ()> {
+        Box::pin(self.conn.log_out())
+    }
+}
+
+impl ImapSession {
+    async fn answer_one(&mut self, request: &Request) -> Result<Answer, Failure> {
         match request {
             Request::List => self.conn.list().await,
             Request::Examine { remote_id } => {
@@ -402,24 +379,7 @@ impl<S: BodySink> Session<S> {
         }
     }
 
-    /// What its owner sees of it.
-    #[must_use]
-    pub fn leash(&self) -> Leash {
-        self.leash.clone()
-    }
-
-    /// Logs out.
-    pub async fn close(self) {
-        self.conn.log_out().await;
-    }
-
-    /// Answers questions in their order until their sender is dropped (then it logs out), or until the first failure
-    /// that ends the session; that failure is the answer to the question it met. `watching` is told when a watch begins and ends.
-    pub async fn run(
-        mut self,
-        mut asks: mpsc::UnboundedReceiver<Ask>,
-        watching: impl Fn(bool) + Send,
-    ) -> Result<(), Failure> {
+    async fn serve(mut self: Box<Self>, mut asks: UnboundedReceiver<Ask>, watching: Watching) -> Result<(), Failure> {
         let mut queue = VecDeque::new();
         loop {
             if queue.is_empty() {
@@ -446,7 +406,7 @@ impl<S: BodySink> Session<S> {
                 self.fetch(ask, &mut queue, &mut asks).await?;
                 continue;
             }
-            let result = self.answer(&ask.request).await;
+            let result = self.answer_one(&ask.request).await;
             let fatal = result.as_ref().err().filter(|e| e.reach != Reach::Folder).cloned();
             (ask.answer)(result);
             if let Some(failure) = fatal {

@@ -2,7 +2,7 @@
 
 use crate::provider::imap::trust::{Tls, config};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
-use secrecy::SecretString;
+use postrider_core::provider::server::{Security, Server};
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -19,56 +19,27 @@ use tokio_rustls::rustls::{CertificateError, Error as TlsError};
 /// Addresses of a host that are tried.
 const ADDRESSES: usize = 6;
 
-/// How the connection is protected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Security {
-    /// TLS from the first octet.
-    Implicit,
-    /// STARTTLS after the greeting.
-    StartTls,
-    /// None: loopback, or allowed by name.
-    Plain,
-}
-
-/// The deadlines of a session.
-#[derive(Clone, Copy, Debug)]
-pub struct Timeouts {
-    /// TCP connect.
-    pub connect: Duration,
-    /// TLS and greeting.
-    pub greeting: Duration,
-    /// LOGIN or AUTHENTICATE.
-    pub login: Duration,
-    /// Longest time without an octet.
-    pub silence: Duration,
-    /// Longest time of a command, unless a literal keeps coming.
-    pub command: Duration,
-    /// An IDLE without a sign of life is ended and begun anew after this; below the 29 minutes of RFC 2177.
-    pub idle: Duration,
-}
-
-/// Who logs in.
+/// An IMAP server, with what TLS needs there.
 #[derive(Clone, Debug)]
-pub struct Secret {
-    /// User name.
-    pub username: String,
-    /// Password; never printed.
-    pub password: SecretString,
+pub(in crate::provider) struct ImapEndpoint {
+    pub(super) server: Server,
+    /// `None` for plain.
+    tls: Option<Tls>,
 }
 
-/// Where a server is, and how it is reached.
-#[derive(Clone, Debug)]
-pub struct Endpoint {
-    /// Host name or address.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-    /// Protection.
-    pub security: Security,
-    /// TLS settings; `None` for plain.
-    pub tls: Option<Tls>,
-    /// Deadlines.
-    pub timeouts: Timeouts,
+impl ImapEndpoint {
+    /// The server at this place.
+    ///
+    /// # Errors
+    /// Class config when TLS roots cannot be had.
+    pub(in crate::provider) fn of(server: Server) -> Result<Self, Failure> {
+        let tls = match (server.security, &server.ca_file) {
+            (Security::Plain, _) => None,
+            (_, Some(file)) => Some(Tls::from_file(file)?),
+            (_, None) => Some(Tls::system()?),
+        };
+        Ok(Self { server, tls })
+    }
 }
 
 fn network(text: impl Into<String>) -> Failure {
@@ -88,12 +59,12 @@ pub(super) enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-impl Endpoint {
+impl ImapEndpoint {
     /// Connects; with implicit TLS also shakes hands.
     pub(super) async fn connect(&self) -> Result<Stream, Failure> {
         let tcp = self.dial().await?;
         tcp.set_nodelay(true).map_err(|e| network("cannot set TCP_NODELAY").caused_by(e))?;
-        match self.security {
+        match self.server.security {
             Security::Implicit => self.handshake(tcp).await,
             Security::StartTls | Security::Plain => Ok(Stream::Plain(tcp)),
         }
@@ -101,14 +72,18 @@ impl Endpoint {
 
     /// Tries each address of the host, each with its own deadline: a network without IPv6 must not hide IPv4.
     async fn dial(&self) -> Result<TcpStream, Failure> {
-        let deadline = self.timeouts.connect;
-        let found = tokio::time::timeout(deadline, tokio::net::lookup_host((self.host.as_str(), self.port))).await;
+        let deadline = self.server.timeouts.connect;
+        let found =
+            tokio::time::timeout(deadline, tokio::net::lookup_host((self.server.host.as_str(), self.server.port)))
+                .await;
         let addresses = found.map_err(|_| late("looking up the host", deadline))?.map_err(|e| self.unknown(e))?;
-        let mut last = network(format!("the host {} has no address", self.host));
+        let mut last = network(format!("the host {} has no address", self.server.host));
         for address in addresses.take(ADDRESSES) {
             match tokio::time::timeout(deadline, TcpStream::connect(address)).await {
                 Ok(Ok(tcp)) => return Ok(tcp),
-                Ok(Err(e)) => last = network(format!("cannot connect to {}:{}", self.host, self.port)).caused_by(e),
+                Ok(Err(e)) => {
+                    last = network(format!("cannot connect to {}:{}", self.server.host, self.server.port)).caused_by(e)
+                }
                 Err(_) => last = late("connecting", deadline),
             }
         }
@@ -120,23 +95,25 @@ impl Endpoint {
         let Some(settings) = self.tls.as_ref().map(Tls::settings) else {
             return Err(Failure::bug("TLS without settings"));
         };
-        let name = match self.host.parse::<IpAddr>() {
+        let name = match self.server.host.parse::<IpAddr>() {
             Ok(address) => ServerName::from(address),
-            Err(_) => {
-                ServerName::try_from(self.host.clone()).map_err(|e| config("the host is no TLS name").caused_by(e))?
-            }
+            Err(_) => ServerName::try_from(self.server.host.clone())
+                .map_err(|e| config("the host is no TLS name").caused_by(e))?,
         };
-        let shaken =
-            tokio::time::timeout(self.timeouts.greeting, TlsConnector::from(Arc::clone(settings)).connect(name, tcp))
-                .await;
-        let stream =
-            shaken.map_err(|_| late("the TLS handshake", self.timeouts.greeting))?.map_err(|e| self.unshaken(e))?;
+        let shaken = tokio::time::timeout(
+            self.server.timeouts.greeting,
+            TlsConnector::from(Arc::clone(settings)).connect(name, tcp),
+        )
+        .await;
+        let stream = shaken
+            .map_err(|_| late("the TLS handshake", self.server.timeouts.greeting))?
+            .map_err(|e| self.unshaken(e))?;
         Ok(Stream::Tls(Box::new(stream)))
     }
 
     /// A name that does not exist is told at once; a name server that does not answer is the network.
     fn unknown(&self, e: io::Error) -> Failure {
-        let text = format!("the host {} is not known", self.host);
+        let text = format!("the host {} is not known", self.server.host);
         if e.to_string().contains("emporary failure") {
             return network(text).caused_by(e);
         }
@@ -146,7 +123,7 @@ impl Endpoint {
     /// Why a handshake failed, and what to do: waiting mends neither a certificate nor a wrong `tls`. It may be the network's
     /// doing all the same (a captive portal): whoever has logged in there before waits.
     fn unshaken(&self, e: io::Error) -> Failure {
-        let place = format!("{}:{}", self.host, self.port);
+        let place = format!("{}:{}", self.server.host, self.server.port);
         let text = match e.get_ref().and_then(|e| e.downcast_ref::<TlsError>()) {
             Some(TlsError::InvalidMessage(_)) => {
                 format!("{place} speaks no TLS from the first octet: write tls = \"starttls\", or its TLS port (993)")

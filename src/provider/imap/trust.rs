@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertS
 
 /// TLS settings. Clones share them, and so do accounts with the same roots: they are large.
 #[derive(Clone)]
-pub struct Tls(Arc<ClientConfig>);
+pub(super) struct Tls(Arc<ClientConfig>);
 
 impl std::fmt::Debug for Tls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -40,7 +40,7 @@ impl Tls {
     ///
     /// # Errors
     /// Class config when the system has none.
-    pub fn system() -> Result<Self, Failure> {
+    pub(super) fn system() -> Result<Self, Failure> {
         static SYSTEM: Mutex<Option<Tls>> = Mutex::new(None);
         let mut known = SYSTEM.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(tls) = known.as_ref() {
@@ -61,7 +61,7 @@ impl Tls {
     ///
     /// # Errors
     /// Class config when the file cannot be read or holds no certificate.
-    pub fn from_file(path: &Path) -> Result<Self, Failure> {
+    pub(super) fn from_file(path: &Path) -> Result<Self, Failure> {
         static FILES: Mutex<Known> = Mutex::new(BTreeMap::new());
         let bad = |what: &str| config(format!("ca_file {}: {what}", path.display()));
         let changed = std::fs::metadata(path).and_then(|meta| meta.modified()).ok();

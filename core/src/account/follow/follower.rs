@@ -6,7 +6,8 @@ use crate::account::machine::Machine;
 use crate::account::schedule::{COOL_AFTER, Schedule};
 use crate::account::summary::{FolderLine, Summary};
 use crate::failure::{Class, Failure};
-use crate::mail::id::{FolderId, SessionId};
+use crate::mail::id::FolderId;
+use crate::provider::Connected;
 use crate::recovery::history::{History, SURVIVAL};
 use crate::standing::{Outcome, Standing};
 use crate::time::{Micros, Now};
@@ -39,7 +40,7 @@ pub(super) enum After {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SessionHeld {
-    pub(super) id: SessionId,
+    pub(super) at: Connected,
     pub(super) since: Duration,
     /// The watch that goes on there.
     pub(super) watch: Option<u64>,
@@ -166,12 +167,14 @@ impl Follower {
             }
             Input::Machine(run, event) if run == self.run => self.drive(event, now, &mut out),
             Input::Machine(..) => {}
-            Input::Connected(id) => {
-                self.main = Some(SessionHeld { id, since: now.mono, watch: None });
+            Input::Connected(at) => {
+                self.main = Some(SessionHeld { at, since: now.mono, watch: None });
+                // What a server cannot do at all is not asked of it.
+                self.unable |= !at.capabilities.push;
                 self.connected_once = true;
                 self.held = None;
                 match &self.stage {
-                    Stage::Working(_) => self.drive(Event::Connected(id), now, &mut out),
+                    Stage::Working(_) => self.drive(Event::Connected(at), now, &mut out),
                     _ => self.release(Slot::Main, &mut out),
                 }
             }
@@ -231,7 +234,7 @@ impl Follower {
             for action in actions {
                 match action {
                     Action::Connect => match self.main {
-                        Some(main) => events.push_back(Event::Connected(main.id)),
+                        Some(main) => events.push_back(Event::Connected(main.at)),
                         None => out.push(Output::Connect),
                     },
                     Action::Disconnect => self.release(Slot::Main, out),

@@ -9,7 +9,8 @@ use crate::account::settings::Settings;
 use crate::commit::rows::AccountRow;
 use crate::failure::{Provenance, Reach};
 use crate::mail::cursor::Mark;
-use crate::mail::id::{AccountId, Incarnation};
+use crate::mail::id::{AccountId, Incarnation, SessionId};
+use crate::provider::Capabilities;
 use crate::provider::folders::{Hint, Unwatched};
 use crate::recovery::history::History;
 use crate::standing::{EventKind, Phase, Push, Standing};
@@ -21,6 +22,10 @@ fn at(seconds: u64) -> Now {
 fn follower(begin: Begin) -> Follower {
     let settings = Settings { policy: crate::recovery::decide::Policy::default().staying(), ..Settings::default() };
     Follower::new(Rules { settings, mode: Mode::Balanced, once: false }, History::default(), begin)
+}
+
+fn session(number: i64) -> Connected {
+    Connected { session: SessionId(number), capabilities: Capabilities { push: true } }
 }
 
 fn snapshot() -> Event {
@@ -46,7 +51,7 @@ fn inbox() -> FolderLine {
 fn resting() -> Follower {
     let mut f = follower(Begin::Run);
     f.step(Input::Start, at(0));
-    f.main = Some(SessionHeld { id: SessionId(1), since: at(0).mono, watch: None });
+    f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None });
     let summary = Summary { folders: vec![inbox()], ..Summary::of(Outcome::Success, History::default()) };
     let mut out = Vec::new();
     f.finished(summary, at(1), &mut out);
@@ -118,7 +123,7 @@ fn fruitless_hints_are_slowed_down() {
         let watch = f.watches;
         if begins(&f.step(Input::Hinted(watch, Hint::Counts), at(10 + n))) {
             begun += 1;
-            f.main = Some(SessionHeld { id: SessionId(1), since: at(0).mono, watch: None });
+            f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None });
             let summary = Summary { folders: vec![inbox()], ..Summary::of(Outcome::Success, History::default()) };
             f.finished(summary, at(10 + n), &mut Vec::new());
         }
@@ -131,7 +136,7 @@ fn fruitless_hints_are_slowed_down() {
 fn a_stale_watch_is_caught_up_with_once() {
     let mut f = resting();
     assert!(begins(&f.step(Input::Hinted(1, Hint::Stale), at(10))));
-    f.main = Some(SessionHeld { id: SessionId(1), since: at(0).mono, watch: None });
+    f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None });
     let summary = Summary { folders: vec![inbox()], ..Summary::of(Outcome::Success, History::default()) };
     f.finished(summary, at(11), &mut Vec::new());
     assert!(!begins(&f.step(Input::Hinted(2, Hint::Stale), at(12))));
@@ -206,7 +211,7 @@ fn who_is_parked_waits_for_something_outside() {
 fn a_second_look_takes_another_session() {
     let mut f = follower(Begin::Run);
     f.step(Input::Start, at(0));
-    f.main = Some(SessionHeld { id: SessionId(1), since: at(0).mono, watch: None });
+    f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None });
     let partial =
         || Summary { second_look: true, folders: vec![inbox()], ..Summary::of(Outcome::Partial, History::default()) };
     let mut out = Vec::new();
@@ -252,7 +257,7 @@ fn hints_while_a_run_opens_or_ends_are_not_lost() {
         for (hint, depth) in [(Hint::Counts, Depth::Quick), (Hint::Flags, Depth::Full)] {
             let mut f = resting();
             f.step(Input::Command(Command::SyncNow), at(5));
-            f.beside = Some(SessionHeld { id: SessionId(2), since: at(5).mono, watch: Some(70) });
+            f.beside = Some(SessionHeld { at: session(2), since: at(5).mono, watch: Some(70) });
             match phase {
                 Phase::Reopening => {
                     drop(f.step(Input::Machine(f.run(), Event::OpenFailed(Failure::storage("busy"))), at(6)))
@@ -283,7 +288,7 @@ fn hints_while_a_run_opens_or_ends_are_not_lost() {
 fn hints_do_not_undo_a_pause() {
     let mut f = resting();
     f.step(Input::Command(Command::SyncNow), at(5));
-    f.beside = Some(SessionHeld { id: SessionId(2), since: at(5).mono, watch: Some(70) });
+    f.beside = Some(SessionHeld { at: session(2), since: at(5).mono, watch: Some(70) });
     f.step(Input::Machine(f.run(), snapshot()), at(6));
     f.step(Input::Command(Command::Pause), at(6));
     f.step(Input::Hinted(70, Hint::Counts), at(7));
@@ -318,7 +323,7 @@ fn a_watch_that_is_cut_is_renewed_before_that() {
 fn an_inbox_that_is_left_out_is_not_watched() {
     let mut f = follower(Begin::Run);
     f.step(Input::Start, at(0));
-    f.main = Some(SessionHeld { id: SessionId(1), since: at(0).mono, watch: None });
+    f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None });
     let left_out = FolderLine { excluded: true, ..inbox() };
     let summary = Summary { folders: vec![left_out], ..Summary::of(Outcome::Success, History::default()) };
     let mut out = Vec::new();

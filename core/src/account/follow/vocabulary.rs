@@ -5,7 +5,7 @@ use crate::account::schedule::Mode;
 use crate::account::settings::Settings;
 use crate::account::summary::Summary;
 use crate::failure::{Class, Failure};
-use crate::mail::id::SessionId;
+use crate::provider::Connected;
 use crate::provider::folders::{Hint, Unwatched};
 use crate::standing::{EventKind, Standing};
 use std::time::Duration;
@@ -73,11 +73,11 @@ pub enum Input {
     /// Something for the machine of the run with this number.
     Machine(u64, Event),
     /// A session for runs is logged in.
-    Connected(SessionId),
+    Connected(Connected),
     /// None could be had.
     ConnectFailed(Failure),
     /// The session that was wished for, if there was one.
-    Beside(Option<SessionId>),
+    Beside(Option<Connected>),
     /// The endpoint is down and probed: the session comes later, at the earliest at this monotonic time.
     Held(Failure, Duration),
     /// A hint of the watch of this number.

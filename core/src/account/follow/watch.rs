@@ -6,7 +6,8 @@ use crate::account::follow::vocabulary::{Output, Slot};
 use crate::account::machine::Action;
 use crate::account::summary::FolderLine;
 use crate::failure::Failure;
-use crate::mail::id::{FolderId, SessionId};
+use crate::mail::id::FolderId;
+use crate::provider::Connected;
 use crate::provider::folders::{Hint, Unwatched};
 use crate::recovery::decide::{Verdict, decide};
 use crate::recovery::history::SURVIVAL;
@@ -58,10 +59,10 @@ impl Follower {
         true
     }
 
-    pub(super) fn on_beside(&mut self, id: Option<SessionId>, now: Now, out: &mut Vec<Output>) {
-        match (id, &self.stage) {
-            (Some(id), Stage::Working(_)) if self.beside.is_none() => {
-                self.beside = Some(SessionHeld { id, since: now.mono, watch: None });
+    pub(super) fn on_beside(&mut self, at: Option<Connected>, now: Now, out: &mut Vec<Output>) {
+        match (at, &self.stage) {
+            (Some(at), Stage::Working(_)) if self.beside.is_none() => {
+                self.beside = Some(SessionHeld { at, since: now.mono, watch: None });
                 if !self.watch_on(Slot::Beside, out) {
                     self.release(Slot::Beside, out);
                 }

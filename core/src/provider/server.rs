@@ -1,0 +1,47 @@
+//! Where a server is, and how it is reached: what the config says and a provider needs.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How the connection is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// TLS from the first octet.
+    Implicit,
+    /// STARTTLS after the greeting.
+    StartTls,
+    /// None: loopback, or allowed by name.
+    Plain,
+}
+
+/// The deadlines of a session.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// TCP connect.
+    pub connect: Duration,
+    /// TLS and greeting.
+    pub greeting: Duration,
+    /// LOGIN or AUTHENTICATE.
+    pub login: Duration,
+    /// Longest time without an octet.
+    pub silence: Duration,
+    /// Longest time of a command, unless a literal keeps coming.
+    pub command: Duration,
+    /// An IDLE without a sign of life is ended and begun anew after this; below the 29 minutes of RFC 2177.
+    pub idle: Duration,
+}
+
+/// Where a server is, and how it is to be reached.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Protection.
+    pub security: Security,
+    /// The certificates of this PEM file are believed, instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Deadlines.
+    pub timeouts: Timeouts,
+}

@@ -1,0 +1,110 @@
+//! Where a session puts bodies, of a kind that it does not know.
+
+use crate::provider::Coming;
+use postrider_core::failure::Failure;
+use postrider_core::mail::body::{BodyRef, BodySink};
+
+/// Any [`BodySink`].
+pub struct Sink(Box<dyn Boxed>);
+
+impl Sink {
+    /// This one.
+    pub fn new(sink: impl BodySink + 'static) -> Self {
+        Self(Box::new(sink))
+    }
+
+    /// One for where no body is expected: it keeps nothing and seals nothing.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::new(NoSink)
+    }
+}
+
+impl std::fmt::Debug for Sink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sink")
+    }
+}
+
+/// [`BodySink`] with its futures in boxes.
+trait Boxed: Send {
+    fn begin(&mut self, announced: u64) -> Coming<'_, Result<(), Failure>>;
+    fn write<'a>(&'a mut self, bytes: &'a [u8]) -> Coming<'a, Result<(), Failure>>;
+    fn finish(&mut self) -> Coming<'_, Result<(), Failure>>;
+    fn abandon(&mut self);
+    fn room(&self) -> Result<(), Failure>;
+    fn rest(&mut self);
+    fn seal(&mut self) -> Coming<'_, Result<Vec<BodyRef>, Failure>>;
+}
+
+impl<S: BodySink> Boxed for S {
+    fn begin(&mut self, announced: u64) -> Coming<'_, Result<(), Failure>> {
+        Box::pin(BodySink::begin(self, announced))
+    }
+    fn write<'a>(&'a mut self, bytes: &'a [u8]) -> Coming<'a, Result<(), Failure>> {
+        Box::pin(BodySink::write(self, bytes))
+    }
+    fn finish(&mut self) -> Coming<'_, Result<(), Failure>> {
+        Box::pin(BodySink::finish(self))
+    }
+    fn abandon(&mut self) {
+        BodySink::abandon(self);
+    }
+    fn room(&self) -> Result<(), Failure> {
+        BodySink::room(self)
+    }
+    fn rest(&mut self) {
+        BodySink::rest(self);
+    }
+    fn seal(&mut self) -> Coming<'_, Result<Vec<BodyRef>, Failure>> {
+        Box::pin(BodySink::seal(self))
+    }
+}
+
+impl BodySink for Sink {
+    async fn begin(&mut self, announced: u64) -> Result<(), Failure> {
+        self.0.begin(announced).await
+    }
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.0.write(bytes).await
+    }
+    async fn finish(&mut self) -> Result<(), Failure> {
+        self.0.finish().await
+    }
+    fn abandon(&mut self) {
+        self.0.abandon();
+    }
+    fn room(&self) -> Result<(), Failure> {
+        self.0.room()
+    }
+    fn rest(&mut self) {
+        self.0.rest();
+    }
+    async fn seal(&mut self) -> Result<Vec<BodyRef>, Failure> {
+        self.0.seal().await
+    }
+}
+
+/// Keeps nothing and seals nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NoSink;
+
+impl BodySink for NoSink {
+    async fn begin(&mut self, _announced: u64) -> Result<(), Failure> {
+        Ok(())
+    }
+    async fn write(&mut self, _bytes: &[u8]) -> Result<(), Failure> {
+        Ok(())
+    }
+    async fn finish(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+    fn abandon(&mut self) {}
+    fn rest(&mut self) {}
+    fn room(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+    async fn seal(&mut self) -> Result<Vec<BodyRef>, Failure> {
+        Ok(Vec::new())
+    }
+}
