@@ -18,5 +18,6 @@ pub mod pool;
 pub mod provider;
 pub mod recovery;
 pub mod roster;
+pub mod run;
 pub mod standing;
 pub mod time;

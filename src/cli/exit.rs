@@ -3,8 +3,8 @@
 use crate::boot::lock::LockError;
 use crate::boot::wiring::StartError;
 use crate::store::Disagreement;
-use postrider_core::account::summary::Summary;
 use postrider_core::failure::Class;
+use postrider_core::run::summary::Summary;
 use postrider_core::standing::Outcome;
 
 /// How the process ends.

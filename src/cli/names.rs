@@ -7,10 +7,10 @@ use crate::config::validate::{Account, Admin, Config, SecretFrom};
 use crate::config::{self};
 use crate::config::{IMAP, is_loopback};
 use crate::telemetry::log::{self, Format};
-use postrider_core::account::filter::FolderFilter;
 use postrider_core::account::schedule::Mode;
 use postrider_core::pool::Limits;
 use postrider_core::provider::server::{Security, Timeouts};
+use postrider_core::run::filter::FolderFilter;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

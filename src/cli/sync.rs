@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::telemetry::wire::WireLog;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use postrider_core::account::summary::Summary;
+use postrider_core::run::summary::Summary;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;

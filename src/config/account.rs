@@ -3,8 +3,8 @@
 use crate::config::raw::{Origin, RawValue};
 use crate::config::taker::Taker;
 use crate::config::validate::{Account, SecretFrom};
-use postrider_core::account::filter::FolderFilter;
 use postrider_core::provider::server::Security;
+use postrider_core::run::filter::FolderFilter;
 use std::net::IpAddr;
 use std::path::Path;
 

@@ -9,11 +9,11 @@ use crate::store::apply::{Applied, Counters, Done, Portion, Quiet, commit, contr
 use crate::store::connect::Database;
 use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
-use postrider_core::account::machine::AccountSnapshot;
 use postrider_core::batch::Batch;
 use postrider_core::commit::change::{Commit, CommitAnswer};
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::{AccountId, FolderId};
+use postrider_core::run::machine::AccountSnapshot;
 use postrider_core::standing::{EventKind, Standing};
 use postrider_core::time::Micros;
 use ractor::{Actor, ActorProcessingErr, ActorRef};

@@ -2,13 +2,13 @@
 
 use crate::store::connect::Database;
 use crate::store::rows::{ALL_FOLDERS, get, guard, hash, standing_from, uid};
-use postrider_core::account::machine::FolderRows;
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::StoredBody;
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::provider::folders::Sampled;
+use postrider_core::run::machine::FolderRows;
 use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
 use postrider_entity::account;

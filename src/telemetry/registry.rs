@@ -4,9 +4,9 @@
 use crate::clock::Clock;
 use crate::handle::Backlog;
 use dashmap::DashMap;
-use postrider_core::account::summary::{Counts, FolderLine};
 use postrider_core::failure::{Class, Failure};
 use postrider_core::recovery::history::History;
+use postrider_core::run::summary::{Counts, FolderLine};
 use postrider_core::standing::{Activity, Push, Standing};
 use postrider_core::time::Micros;
 use std::collections::BTreeMap;

@@ -1,11 +1,11 @@
 //! When a folder is looked at: interval(folder) = max(mode's interval, folder's floor), stretched after failed runs. Pure;
 //! every time here is monotonic, so a wall clock that jumps moves nothing.
 
-use crate::account::event::{Depth, Scope};
-use crate::account::summary::FolderLine;
 use crate::mail::folder::Role;
 use crate::mail::id::FolderId;
 use crate::recovery::backoff::mix;
+use crate::run::event::{Depth, Scope};
+use crate::run::summary::FolderLine;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,6 +1,5 @@
 //! The model store: the core's own commit rules over rows in memory.
 
-use postrider_core::account::machine::{AccountSnapshot, FolderRows};
 use postrider_core::commit::apply::{apply, may_end_limbo};
 use postrider_core::commit::change::{Change, Commit, CommitAnswer, Note, Poison, Refusal, StoredRows};
 use postrider_core::commit::event::EventDraft;
@@ -13,6 +12,7 @@ use postrider_core::mail::page::Again;
 use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::provider::folders::Sampled;
+use postrider_core::run::machine::{AccountSnapshot, FolderRows};
 use postrider_core::time::Micros;
 use std::collections::{BTreeMap, BTreeSet};
 

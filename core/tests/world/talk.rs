@@ -2,7 +2,6 @@
 
 use crate::scheduler::{Session, Work, World, fetched, flags, gone, length};
 use crate::server::{Folder, Lie, Mail};
-use postrider_core::account::machine::{Event, Token};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::folder::ListedFolder;
 use postrider_core::mail::id::{SessionId, UidValidity};
@@ -11,6 +10,7 @@ use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::provider::folders::{Answer, Examined, Request, Sampled, Unwatched};
 use postrider_core::provider::{Capabilities, Connected};
+use postrider_core::run::machine::{Event, Token};
 use postrider_core::time::Micros;
 use std::collections::VecDeque;
 

@@ -1,9 +1,9 @@
 //! What a human wants of an account.
 
-use crate::account::event::{Event, Scope};
 use crate::account::follow::follower::{After, Follower, Stage};
 use crate::account::follow::vocabulary::{Command, Conflict, Output};
 use crate::recovery::history::History;
+use crate::run::event::{Event, Scope};
 use crate::standing::{EventKind, Phase, Standing};
 use crate::time::Now;
 

@@ -3,8 +3,8 @@
 use super::Follower;
 use super::vocabulary::Status;
 use crate::account::follow::follower::{SessionHeld, Stage};
-use crate::account::summary::{Counts, FolderLine};
 use crate::failure::{Class, Failure};
+use crate::run::summary::{Counts, FolderLine};
 use crate::standing::{Phase, Push, Standing};
 use std::time::Duration;
 

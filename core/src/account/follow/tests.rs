@@ -1,11 +1,8 @@
 //! A follower's ways, one by one.
 
 use super::*;
-use crate::account::event::AccountSnapshot;
-use crate::account::event::Depth;
 use crate::account::follow::vocabulary::Command;
 use crate::account::schedule::Mode;
-use crate::account::settings::Settings;
 use crate::commit::rows::AccountRow;
 use crate::failure::{Provenance, Reach};
 use crate::mail::cursor::Mark;
@@ -13,6 +10,9 @@ use crate::mail::id::{AccountId, Incarnation, SessionId};
 use crate::provider::Capabilities;
 use crate::provider::folders::{Hint, Unwatched};
 use crate::recovery::history::History;
+use crate::run::event::AccountSnapshot;
+use crate::run::event::Depth;
+use crate::run::settings::Settings;
 use crate::standing::{EventKind, Phase, Push, Standing};
 
 fn at(seconds: u64) -> Now {
@@ -340,7 +340,7 @@ fn a_stop_keeps_what_is_waited_for() {
         f.step(Input::Machine(f.run(), snapshot()), at(5));
         f.main = None;
         let refused = Failure::new(Class::Network, Reach::Endpoint, Provenance::Local, "connection refused");
-        let token = crate::account::machine::Token(1);
+        let token = crate::run::machine::Token(1);
         f.step(Input::Machine(f.run(), Event::Answered { token, answer: Err(refused) }), at(6));
         assert_eq!(f.status().standing, Standing::Waiting);
         f

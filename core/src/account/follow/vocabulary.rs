@@ -1,12 +1,12 @@
 //! What a follower is told, and what it tells its shell.
 
-use crate::account::event::{Action, Event};
 use crate::account::schedule::Mode;
-use crate::account::settings::Settings;
-use crate::account::summary::Summary;
 use crate::failure::{Class, Failure};
 use crate::provider::Connected;
 use crate::provider::folders::{Hint, Unwatched};
+use crate::run::event::{Action, Event};
+use crate::run::settings::Settings;
+use crate::run::summary::Summary;
 use crate::standing::{EventKind, Standing};
 use std::time::Duration;
 

@@ -1,16 +1,16 @@
 //! Watching INBOX: between runs on the session in hand, beside a long run on one to spare.
 
-use crate::account::event::{Depth, Event, Scope};
 use crate::account::follow::follower::{After, Follower, SessionHeld, Stage, is_inbox};
 use crate::account::follow::vocabulary::{Output, Slot};
-use crate::account::machine::Action;
-use crate::account::summary::FolderLine;
 use crate::failure::Failure;
 use crate::mail::id::FolderId;
 use crate::provider::Connected;
 use crate::provider::folders::{Hint, Unwatched};
 use crate::recovery::decide::{Verdict, decide};
 use crate::recovery::history::SURVIVAL;
+use crate::run::event::{Depth, Event, Scope};
+use crate::run::machine::Action;
+use crate::run::summary::FolderLine;
 use crate::standing::Phase;
 use crate::time::Now;
 use std::time::Duration;

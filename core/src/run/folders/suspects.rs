@@ -4,14 +4,14 @@
 //! length of RFC822.SIZE or the same length twice is the mail. After three equal ones the server is known to estimate: the
 //! kept bytes are committed as they are, and nothing is asked twice any more.
 
-use crate::account::machine::Action;
-use crate::account::run::{Folder, Owner, Run};
 use crate::commit::change::Change;
 use crate::failure::Class;
 use crate::mail::id::FolderId;
 use crate::mail::message::Fetched;
 use crate::mail::page::{Again, Page, Suspect, Unfetched};
 use crate::mail::uid_set::UidSet;
+use crate::run::machine::Action;
+use crate::run::state::{Folder, Owner, Run};
 use crate::time::Now;
 
 /// Suspects of a folder whose bytes are kept; what is beyond is fetched again.
@@ -21,7 +21,7 @@ const EQUAL: u32 = 3;
 
 impl Run {
     /// Takes the suspects out of a page that is no retry: they become failure rows, to be tried elsewhere.
-    pub(super) fn suspect(&mut self, id: FolderId, page: &mut Page) {
+    pub(in crate::run) fn suspect(&mut self, id: FolderId, page: &mut Page) {
         let session = self.session;
         let Some(folder) = self.folders.get_mut(&id) else { return };
         for suspect in std::mem::take(&mut page.suspects) {
@@ -36,7 +36,7 @@ impl Run {
     }
 
     /// Judges what another session says of a suspect that was asked for alone.
-    pub(super) fn judge_suspects(&mut self, id: FolderId, page: &mut Page, now: Now, out: &mut Vec<Action>) {
+    pub(in crate::run) fn judge_suspects(&mut self, id: FolderId, page: &mut Page, now: Now, out: &mut Vec<Action>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let mut right = false;
         for row in &page.rows {
@@ -77,7 +77,7 @@ impl Run {
     }
 
     /// Whether suspects are to be asked for before anything else is.
-    pub(super) fn has_many_suspects(&self) -> bool {
+    pub(in crate::run) fn has_many_suspects(&self) -> bool {
         self.suspicious.is_some() && {
             let kept: u64 = self.folders.values().map(Folder::open_suspects).sum();
             kept >= u64::from(EQUAL)
@@ -85,7 +85,7 @@ impl Run {
     }
 
     /// What is kept and need not be asked for: the server estimates. One page of it, if there is some.
-    pub(super) fn believed(&mut self, id: FolderId, size: usize) -> Option<Page> {
+    pub(in crate::run) fn believed(&mut self, id: FolderId, size: usize) -> Option<Page> {
         if !self.account.sizes_estimated {
             return None;
         }
@@ -102,7 +102,7 @@ impl Run {
 
 impl Folder {
     /// Suspects that can still be asked for: what was expunged meanwhile is none.
-    pub(super) fn open_suspects(&self) -> u64 {
+    pub(in crate::run) fn open_suspects(&self) -> u64 {
         let kept: UidSet = self.suspects.keys().copied().collect();
         kept.intersect(&self.lone).intersect(&self.row.failures).len()
     }

@@ -4,26 +4,26 @@
 //! note nothing changes. At the second (it is a row now) a mail is set aside and asked for alone after all else, a folder goes
 //! last; at the third it is a ledger row and the run goes on.
 
-use crate::account::listing::GOES_LAST;
-use crate::account::machine::{Action, Token};
-use crate::account::run::{Fill, FillKind, Owner, Run};
 use crate::commit::change::{Change, Note, Poison};
 use crate::failure::{Class, Failure, Reach};
 use crate::mail::id::FolderId;
 use crate::mail::page::{Again, Page, Unfetched};
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Request;
+use crate::run::folders::listing::GOES_LAST;
+use crate::run::machine::{Action, Token};
+use crate::run::state::{Fill, FillKind, Owner, Run};
 use crate::time::Now;
 use std::collections::VecDeque;
 
 /// Sessions that may end so in a run; what is left is the next one's.
-pub(super) const CUTS: u32 = 30;
+pub(in crate::run) const CUTS: u32 = 30;
 /// Notes at which a thing is left alone.
 const LEFT_ALONE: u32 = 3;
 
 /// What a session's end came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cut {
+pub(in crate::run) enum Cut {
     /// Nothing was asked that could be at fault.
     Unnoted,
     /// It is noted, and the session had answered nothing else: it may be the session's own trouble.
@@ -41,7 +41,7 @@ impl Run {
     }
 
     /// A session has ended; `token` is a question that it did not answer. Notes what its oldest question was about.
-    pub(super) fn note_cut(
+    pub(in crate::run) fn note_cut(
         &mut self,
         token: Token,
         owner: Owner,
@@ -179,12 +179,12 @@ impl Run {
     }
 
     /// Whether sessions have ended at it often enough that it is asked last.
-    pub(super) fn is_noted(&self, about: &Poison) -> bool {
+    pub(in crate::run) fn is_noted(&self, about: &Poison) -> bool {
         self.notes.get(about).is_some_and(|count| *count >= GOES_LAST)
     }
 
     /// Something answered: its note goes.
-    pub(super) fn forget_note(&mut self, about: &Poison, now: Now, out: &mut Vec<Action>) {
+    pub(in crate::run) fn forget_note(&mut self, about: &Poison, now: Now, out: &mut Vec<Action>) {
         if self.notes.remove(about).is_some_and(|count| count >= GOES_LAST) {
             let note = Note { about: about.clone(), count: 0, text: String::new() };
             self.commit(Owner::Nobody, Change::Note(note), now, out);
@@ -192,7 +192,7 @@ impl Run {
     }
 
     /// Mails of a folder that are set aside.
-    pub(super) fn aside(&self, id: FolderId) -> UidSet {
+    pub(in crate::run) fn aside(&self, id: FolderId) -> UidSet {
         if self.notes.is_empty() {
             return UidSet::new();
         }
@@ -204,7 +204,7 @@ impl Run {
     }
 
     /// Whether a mail of this folder has a note, and this session has not shown that it can open the folder.
-    pub(super) fn wants_probe(&self, id: FolderId) -> bool {
+    pub(in crate::run) fn wants_probe(&self, id: FolderId) -> bool {
         let noted = self.notes.keys().any(|about| matches!(about, Poison::Mail(folder, ..) if *folder == id));
         noted && self.folders.get(&id).is_some_and(|f| !self.answered.contains(&f.row.remote_id))
     }

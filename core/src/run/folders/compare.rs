@@ -1,12 +1,12 @@
 //! UIDs that were used again: where UIDNEXT has fallen (a backup was put back), what is listed under UIDs that we hold may be
 //! other mail. Size and INTERNALDATE tell, a part of the folder at a time; what differs ends, and its UID is read again.
 
-use crate::account::machine::Action;
-use crate::account::pass::{Pass, Seen};
-use crate::account::run::Run;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Request, Sampled};
+use crate::run::folders::pass::{Pass, Seen};
+use crate::run::machine::Action;
+use crate::run::state::Run;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Listed messages in a part.
@@ -14,7 +14,7 @@ const PART: usize = 5000;
 
 /// A comparison that is under way.
 #[derive(Debug)]
-pub(super) struct Comparing {
+pub(in crate::run) struct Comparing {
     seen: Seen,
     arrived: UidSet,
     /// The part that is being compared, from its first UID to its last.
@@ -49,7 +49,13 @@ fn parts(listed: &UidSet) -> VecDeque<(u32, u32)> {
 
 impl Run {
     /// The index came. Where UIDNEXT has fallen, and where an earlier look has found other mail, what we hold is compared.
-    pub(super) fn compare_or_go_on(&mut self, id: FolderId, seen: Seen, arrived: UidSet, out: &mut Vec<Action>) {
+    pub(in crate::run) fn compare_or_go_on(
+        &mut self,
+        id: FolderId,
+        seen: Seen,
+        arrived: UidSet,
+        out: &mut Vec<Action>,
+    ) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let listed = seen.rows.uids();
         let looked = folder.row.look.as_ref().is_some_and(|look| !look.ends.intersect(&listed).is_empty());
@@ -77,7 +83,7 @@ impl Run {
     }
 
     /// Our rows of the part: where there are some, the server's are asked.
-    pub(super) fn on_compare_rows(&mut self, id: FolderId, ours: Vec<Sampled>, out: &mut Vec<Action>) {
+    pub(in crate::run) fn on_compare_rows(&mut self, id: FolderId, ours: Vec<Sampled>, out: &mut Vec<Action>) {
         let owner = self.pass_owner(id);
         let Some(mut comparing) = self.take_comparing(id) else { return };
         if ours.is_empty() {
@@ -93,7 +99,7 @@ impl Run {
     }
 
     /// The server's rows of the part.
-    pub(super) fn on_compared(&mut self, id: FolderId, theirs: &[Sampled], out: &mut Vec<Action>) {
+    pub(in crate::run) fn on_compared(&mut self, id: FolderId, theirs: &[Sampled], out: &mut Vec<Action>) {
         let estimated = self.account.sizes_estimated;
         let Some(mut comparing) = self.take_comparing(id) else { return };
         for row in theirs {

@@ -1,7 +1,5 @@
 //! What happens to a machine, and what its shell is to do.
 
-use crate::account::pass::FolderRows;
-use crate::account::summary::Summary;
 use crate::commit::change::{Commit, CommitAnswer, Note};
 use crate::commit::rows::{AccountRow, FolderRow};
 use crate::failure::Failure;
@@ -9,6 +7,8 @@ use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::Connected;
 use crate::provider::folders::{Answer, Request, Sampled};
+use crate::run::folders::pass::FolderRows;
+use crate::run::summary::Summary;
 use crate::standing::Standing;
 use crate::time::Micros;
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ pub struct Token(pub u64);
 
 impl Token {
     /// Stands for the page without a fetch that takes holes out of `remaining` (one a folder at a time).
-    pub(in crate::account) const HOLES: Self = Self(0);
+    pub(in crate::run) const HOLES: Self = Self(0);
 }
 
 /// An account as the store hands it out.

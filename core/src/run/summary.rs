@@ -1,11 +1,11 @@
 //! What a run came to, for people, exit codes and the run's row.
 
-use crate::account::event::Depth;
 use crate::failure::{Class, Failure};
 use crate::mail::cursor::Mark;
 use crate::mail::folder::Role;
 use crate::mail::id::FolderId;
 use crate::recovery::history::History;
+use crate::run::event::Depth;
 use crate::standing::Outcome;
 
 /// Counters of a run.

@@ -1,7 +1,7 @@
 //! What a run may know of the config.
 
-use crate::account::filter::FolderFilter;
 use crate::recovery::decide::Policy;
+use crate::run::filter::FolderFilter;
 use std::time::Duration;
 
 /// What a run may know of the config.

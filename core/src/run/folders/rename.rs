@@ -1,20 +1,20 @@
 //! A missing folder under a new name: equal UIDVALIDITY and, of a sample of our rows, most are there and all those agree in
 //! UID, size and INTERNALDATE. Decided before a new name is opened.
 
-use crate::account::event::{Action, Token};
-use crate::account::listing::{Listing, Work};
-use crate::account::run::Run;
 use crate::commit::change::Change;
 use crate::mail::folder::ListedFolder;
 use crate::mail::id::{FolderId, UidValidity};
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Examined, Request, Sampled};
+use crate::run::event::{Action, Token};
+use crate::run::folders::listing::{Listing, Work};
+use crate::run::state::Run;
 use crate::time::Now;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What of a LIST waits while names are matched.
 #[derive(Debug)]
-pub(super) struct Matching {
+pub(in crate::run) struct Matching {
     work: Work,
     missing: BTreeSet<FolderId>,
     /// New names that are not compared yet.
@@ -42,7 +42,7 @@ struct Candidates {
 }
 
 impl Matching {
-    pub(super) fn new(work: Work, missing: BTreeSet<FolderId>) -> Self {
+    pub(in crate::run) fn new(work: Work, missing: BTreeSet<FolderId>) -> Self {
         // Without a missing folder every new name is new.
         let todo = if missing.is_empty() { VecDeque::new() } else { work.fresh.clone() };
         Self { work, missing, todo, at: At::Start }
@@ -65,7 +65,7 @@ fn agrees(ours: &[Sampled], theirs: &[Sampled]) -> bool {
 
 impl Run {
     /// Goes on with the next new name, or, when all are compared, with what is still missing.
-    pub(super) fn match_folders(&mut self, mut matching: Matching, now: Now, out: &mut Vec<Action>) {
+    pub(in crate::run) fn match_folders(&mut self, mut matching: Matching, now: Now, out: &mut Vec<Action>) {
         match matching.todo.pop_front().filter(|_| !matching.missing.is_empty()) {
             Some(name) => {
                 let request = Request::Examine { remote_id: name.remote_id.clone() };
@@ -78,7 +78,7 @@ impl Run {
     }
 
     /// `None`: the new name cannot be opened, or not be sampled. What is missing may be there: it takes two looks to end it.
-    pub(super) fn on_match_examined(
+    pub(in crate::run) fn on_match_examined(
         &mut self,
         mut matching: Matching,
         examined: Option<Examined>,
@@ -110,7 +110,7 @@ impl Run {
         }
     }
 
-    pub(super) fn on_match_rows(&mut self, token: Token, ours: Vec<Sampled>, now: Now, out: &mut Vec<Action>) {
+    pub(in crate::run) fn on_match_rows(&mut self, token: Token, ours: Vec<Sampled>, now: Now, out: &mut Vec<Action>) {
         // A sample of a LIST that was broken off is another folder's.
         let awaited = matches!(&self.listing, Listing::Matching(m) if matches!(m.at, At::Reading(_, t) if t == token));
         if !awaited {
@@ -129,7 +129,7 @@ impl Run {
         self.ask(self.owner(), Request::Sample { remote_id, uidvalidity, uids }, out);
     }
 
-    pub(super) fn on_match_sampled(&mut self, theirs: &[Sampled], now: Now, out: &mut Vec<Action>) {
+    pub(in crate::run) fn on_match_sampled(&mut self, theirs: &[Sampled], now: Now, out: &mut Vec<Action>) {
         if !matches!(&self.listing, Listing::Matching(m) if matches!(m.at, At::Sampling(..))) {
             return;
         }
@@ -146,14 +146,14 @@ impl Run {
     }
 
     /// The rename is stored, or refused: then the folder is still missing, and its new name new.
-    pub(super) fn on_match_committed(&mut self, mut matching: Matching, now: Now, out: &mut Vec<Action>) {
+    pub(in crate::run) fn on_match_committed(&mut self, mut matching: Matching, now: Now, out: &mut Vec<Action>) {
         if let At::Renaming(name, folder) = std::mem::replace(&mut matching.at, At::Start)
             && self.folders.get(&folder).is_some_and(|f| f.row.remote_id == name.remote_id)
         {
             matching.missing.remove(&folder);
             matching.work.fresh.retain(|fresh| fresh.remote_id != name.remote_id);
             self.counts.folder_changes += 1;
-            self.want(folder, crate::account::event::Depth::Full);
+            self.want(folder, crate::run::event::Depth::Full);
         }
         self.match_folders(matching, now, out);
     }

@@ -1,19 +1,19 @@
 //! Pages of mail: what is fetched, what each part commits, and what becomes of pages that are dropped.
 
-use crate::account::machine::{Action, Token};
-use crate::account::run::{Fill, FillKind, Owner, Run};
 use crate::commit::change::{Change, Poison};
 use crate::failure::Failure;
 use crate::mail::id::FolderId;
 use crate::mail::page::{Again, Page};
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Request;
+use crate::run::machine::{Action, Token};
+use crate::run::state::{Fill, FillKind, Owner, Run};
 use crate::time::Now;
 use std::collections::VecDeque;
 
 impl Run {
     /// Asks for a page. `open` is what it is to settle: the UIDs asked for, and for history the holes around them.
-    pub(super) fn start_fill(
+    pub(in crate::run) fn start_fill(
         &mut self,
         id: FolderId,
         kind: FillKind,
@@ -38,7 +38,7 @@ impl Run {
     }
 
     /// Takes UIDs that do not exist (the index does not show them) out of `remaining`.
-    pub(super) fn close_holes(&mut self, id: FolderId, range: UidSet, now: Now, out: &mut Vec<Action>) {
+    pub(in crate::run) fn close_holes(&mut self, id: FolderId, range: UidSet, now: Now, out: &mut Vec<Action>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let uidvalidity = folder.row.live.uidvalidity;
         let token = Token::HOLES;
@@ -63,7 +63,7 @@ impl Run {
     ///
     /// # Errors
     /// A bug when the session settled what nobody asked for, or ended without settling all of it.
-    pub(super) fn on_page(
+    pub(in crate::run) fn on_page(
         &mut self,
         id: FolderId,
         token: Token,
@@ -136,7 +136,7 @@ impl Run {
     }
 
     /// What is kept of messages whose length another session would tell alike is committed as it is.
-    pub(super) fn commit_believed(&mut self, id: FolderId, now: Now, out: &mut Vec<Action>) {
+    pub(in crate::run) fn commit_believed(&mut self, id: FolderId, now: Now, out: &mut Vec<Action>) {
         while let Some(page) = self.believed(id, self.settings.page_messages) {
             let Some(folder) = self.folders.get(&id) else { return };
             let uids = page.settled();
@@ -154,7 +154,7 @@ impl Run {
     }
 
     /// A page's commit was answered.
-    pub(super) fn on_page_answered(&mut self, id: FolderId, token: Token, refused: bool) {
+    pub(in crate::run) fn on_page_answered(&mut self, id: FolderId, token: Token, refused: bool) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let mut arrivals = false;
         if let Some(fill) = folder.fills.get_mut(&token) {
@@ -191,7 +191,7 @@ impl Run {
     }
 
     /// A page will not come: what it has not settled stays in `remaining`.
-    pub(super) fn drop_fill(&mut self, id: FolderId, token: Token) {
+    pub(in crate::run) fn drop_fill(&mut self, id: FolderId, token: Token) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         if let Some(fill) = folder.fills.get_mut(&token) {
             fill.fetching = false;
@@ -207,7 +207,7 @@ impl Run {
     }
 
     /// The session is gone: so are the pages it still owed.
-    pub(super) fn drop_fetching(&mut self) {
+    pub(in crate::run) fn drop_fetching(&mut self) {
         let owed: Vec<(FolderId, Token)> = self
             .folders
             .values()

@@ -1,11 +1,5 @@
 //! The pass of a folder: EXAMINE, the whole index, arrivals, facts with the evidence rule, repair, and the mark last.
 
-use crate::account::compare::Comparing;
-use crate::account::conclude::{Marked, Settling};
-use crate::account::event::Depth;
-use crate::account::evidence::{Fit, judge_fit};
-use crate::account::machine::Action;
-use crate::account::run::{FillKind, Folder, Owner, Run, leave};
 use crate::commit::change::Change;
 use crate::commit::rows::Misfit;
 use crate::failure::{Class, Failure, Provenance, Reach};
@@ -14,33 +8,39 @@ use crate::mail::id::FolderId;
 use crate::mail::uid_flags::UidFlags;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Examined, Request};
+use crate::run::event::Depth;
+use crate::run::folders::compare::Comparing;
+use crate::run::folders::conclude::{Marked, Settling};
+use crate::run::folders::evidence::{Fit, judge_fit};
+use crate::run::machine::Action;
+use crate::run::state::{FillKind, Folder, Owner, Run, leave};
 use crate::time::{Micros, Now};
 use std::collections::BTreeSet;
 
 /// What a pass saw.
 #[derive(Debug)]
-pub(super) struct Seen {
-    pub(super) started: Micros,
-    pub(super) examined: Examined,
-    pub(super) rows: UidFlags,
-    pub(super) unproved: Option<String>,
+pub(in crate::run) struct Seen {
+    pub(in crate::run) started: Micros,
+    pub(in crate::run) examined: Examined,
+    pub(in crate::run) rows: UidFlags,
+    pub(in crate::run) unproved: Option<String>,
     /// A listing that does not fit EXISTS: what it shows is there, what it lacks is unknown.
-    pub(super) misfit: Option<Misfit>,
+    pub(in crate::run) misfit: Option<Misfit>,
     /// What the first of two such listings showed and this one lacks: it is looked at again.
-    pub(super) kept: UidSet,
+    pub(in crate::run) kept: UidSet,
     /// By how much EXISTS never fits the listing.
-    pub(super) surplus: i64,
+    pub(in crate::run) surplus: i64,
     /// UIDNEXT has fallen below what it was: the lanes go back.
-    pub(super) fell: bool,
+    pub(in crate::run) fell: bool,
     /// UIDs that we hold, under which another mail lies now.
-    pub(super) used_again: UidSet,
+    pub(in crate::run) used_again: UidSet,
     /// UIDs that we hold, of which it is not known what lies there: the folder is looked at again.
-    pub(super) unsure: BTreeSet<u32>,
+    pub(in crate::run) unsure: BTreeSet<u32>,
 }
 
 impl Seen {
     /// UIDs below this one are what the listing speaks of.
-    pub(super) fn horizon(&self, uidnext: u32) -> u32 {
+    pub(in crate::run) fn horizon(&self, uidnext: u32) -> u32 {
         if !self.fell {
             return self.examined.uidnext;
         }
@@ -51,7 +51,7 @@ impl Seen {
 
 /// Where a pass stands.
 #[derive(Debug)]
-pub(super) enum Pass {
+pub(in crate::run) enum Pass {
     /// EXAMINE asked.
     Examining { started: Micros, misses: u8, depth: Depth },
     /// Only mail came, as counting proves: it is fetched.
@@ -93,7 +93,7 @@ fn counted(folder: &Folder, examined: &Examined) -> Option<UidSet> {
 
 impl Folder {
     /// A pass is over.
-    pub(super) fn saw(&mut self, seen: Option<&Seen>) {
+    pub(in crate::run) fn saw(&mut self, seen: Option<&Seen>) {
         if let Some(seen) = seen {
             self.see(seen, true);
         }
@@ -103,7 +103,7 @@ impl Folder {
     }
 
     /// Notes what a pass saw of the history that is still to be read.
-    pub(super) fn see(&mut self, seen: &Seen, whole: bool) {
+    pub(in crate::run) fn see(&mut self, seen: &Seen, whole: bool) {
         let index = seen.rows.uids().intersect(&self.row.backfill.remaining);
         let flagged = seen.rows.iter().filter(|(_, flags)| flags.is_flagged()).map(|(uid, _)| uid);
         self.flagged = flagged.collect::<UidSet>().intersect(&index);
@@ -122,7 +122,7 @@ pub struct FolderRows {
 }
 
 impl Run {
-    pub(super) fn start_pass(&mut self, id: FolderId, now: Now, out: &mut Vec<Action>) {
+    pub(in crate::run) fn start_pass(&mut self, id: FolderId, now: Now, out: &mut Vec<Action>) {
         let started = self.stamp(now);
         self.examine(id, started, 0, out);
     }
@@ -140,7 +140,13 @@ impl Run {
         self.ask(owner, request, out);
     }
 
-    pub(super) fn on_pass_examined(&mut self, id: FolderId, mut examined: Examined, now: Now, out: &mut Vec<Action>) {
+    pub(in crate::run) fn on_pass_examined(
+        &mut self,
+        id: FolderId,
+        mut examined: Examined,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let Some(Pass::Examining { started, misses, depth }) = folder.pass.take() else { return };
         let live = &folder.row.live;
@@ -190,7 +196,7 @@ impl Run {
     }
 
     /// The whole index came; `exists` is what EXISTS was when it was complete.
-    pub(super) fn on_pass_indexed(&mut self, id: FolderId, rows: UidFlags, exists: u32, out: &mut Vec<Action>) {
+    pub(in crate::run) fn on_pass_indexed(&mut self, id: FolderId, rows: UidFlags, exists: u32, out: &mut Vec<Action>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let Some(Pass::Indexing { started, misses, mut examined, fell }) = folder.pass.take() else { return };
         let Some(session) = self.session else { return };
@@ -251,7 +257,7 @@ impl Run {
     }
 
     /// Takes the next arrivals to fetch, if the folder's pass has some.
-    pub(super) fn take_arrivals(&mut self, id: FolderId) -> Option<UidSet> {
+    pub(in crate::run) fn take_arrivals(&mut self, id: FolderId) -> Option<UidSet> {
         let aside = self.aside(id);
         let size = self.settings.page_messages;
         let folder = self.folders.get_mut(&id)?;
@@ -274,7 +280,7 @@ impl Run {
     }
 
     /// Moves on every pass that waited for pages or acknowledgements.
-    pub(super) fn advance_passes(&mut self, now: Now, out: &mut Vec<Action>) {
+    pub(in crate::run) fn advance_passes(&mut self, now: Now, out: &mut Vec<Action>) {
         for id in self.folders.passing() {
             self.advance_pass(id, now, out);
         }
@@ -303,7 +309,7 @@ impl Run {
     }
 
     /// A commit of the pass is durable.
-    pub(super) fn on_pass_committed(&mut self, id: FolderId) {
+    pub(in crate::run) fn on_pass_committed(&mut self, id: FolderId) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         match folder.pass.take() {
             Some(Pass::Settling(mut settling)) => {
@@ -324,7 +330,7 @@ impl Run {
 
     /// A folder's own trouble. It may have another name by now, so LIST is asked first, whatever it said before; where that
     /// still shows the folder and `opening` it is refused again, it is shut.
-    pub(super) fn folder_trouble(
+    pub(in crate::run) fn folder_trouble(
         &mut self,
         id: FolderId,
         failure: Failure,
@@ -351,7 +357,7 @@ impl Run {
     }
 
     /// The folder is left alone for the rest of the run; its rows and cursor stay as they are.
-    pub(super) fn stand_still(&mut self, id: FolderId, failure: Failure, now: Now, out: &mut Vec<Action>) {
+    pub(in crate::run) fn stand_still(&mut self, id: FolderId, failure: Failure, now: Now, out: &mut Vec<Action>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         leave(&mut self.left, format!("folder {} stands still: {failure}", folder.row.path));
         let at = self.stamp(now);
@@ -361,7 +367,7 @@ impl Run {
     }
 
     /// Forgets a pass that needs its session, or whose ground has moved; it is begun anew.
-    pub(super) fn break_off_pass(&mut self, id: FolderId, session_lost: bool) {
+    pub(in crate::run) fn break_off_pass(&mut self, id: FolderId, session_lost: bool) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let needs_session = matches!(
             folder.pass,

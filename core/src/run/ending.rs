@@ -1,11 +1,11 @@
 //! The end of a run: what is still on its way is settled, then the last words are stored.
 
-use crate::account::event::Action;
-use crate::account::machine::{Ending, State};
-use crate::account::run::{Owner, Run, leave};
-use crate::account::summary::Summary;
 use crate::commit::change::{Change, RunRecord};
 use crate::failure::{Class, Failure, Reach};
+use crate::run::event::Action;
+use crate::run::machine::{Ending, State};
+use crate::run::state::{Owner, Run, leave};
+use crate::run::summary::Summary;
 use crate::standing::{EventKind, Outcome, Standing};
 use crate::time::Now;
 

@@ -1,11 +1,6 @@
 //! The end of a pass: what it saw is compared with our rows, facts are committed (those about UIDs on their way wait), and
 //! the mark goes last.
 
-use crate::account::event::Depth;
-use crate::account::evidence::{Sight, judge_folder};
-use crate::account::machine::Action;
-use crate::account::pass::{FolderRows, Pass, Seen};
-use crate::account::run::{Folder, Run, leave};
 use crate::commit::change::{Change, Rewind};
 use crate::commit::rows::Misfit;
 use crate::mail::cursor::Mark;
@@ -13,6 +8,11 @@ use crate::mail::flags::Flags;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Examined;
+use crate::run::event::Depth;
+use crate::run::folders::evidence::{Sight, judge_folder};
+use crate::run::folders::pass::{FolderRows, Pass, Seen};
+use crate::run::machine::Action;
+use crate::run::state::{Folder, Run, leave};
 use crate::time::{Micros, Now};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -23,15 +23,15 @@ const FACTS_IN_FLIGHT: usize = 2;
 
 /// What a pass concluded and has not committed.
 #[derive(Debug)]
-pub(super) struct Settling {
-    pub(super) seen: Seen,
+pub(in crate::run) struct Settling {
+    pub(in crate::run) seen: Seen,
     flags: Pending,
     gone: UidSet,
     put_back: UidSet,
     /// Something is a first look only: the mark stays.
     held: bool,
     rewind: Option<Rewind>,
-    pub(super) unacked: usize,
+    pub(in crate::run) unacked: usize,
 }
 
 /// Flags that are to be committed, in the order of their UIDs. What waits for its page goes to the end of the line, so that
@@ -65,7 +65,7 @@ impl Pending {
 
 /// What the end of a pass says.
 #[derive(Debug)]
-pub(super) struct Marked {
+pub(in crate::run) struct Marked {
     started: Micros,
     examined: Examined,
     put_back: UidSet,
@@ -76,14 +76,14 @@ pub(super) struct Marked {
 
 impl Marked {
     /// Counting leaves what is known of the folder's surplus as it is.
-    pub(super) fn counted(started: Micros, examined: Examined, folder: &Folder) -> Self {
+    pub(in crate::run) fn counted(started: Micros, examined: Examined, folder: &Folder) -> Self {
         let (unproved, surplus) = (folder.row.unproved.clone(), folder.row.surplus);
         Self { started, examined, put_back: UidSet::new(), unproved, surplus, rewind: None }
     }
 }
 
 impl Run {
-    pub(super) fn on_pass_rows(&mut self, id: FolderId, rows: &FolderRows, now: Now, out: &mut Vec<Action>) {
+    pub(in crate::run) fn on_pass_rows(&mut self, id: FolderId, rows: &FolderRows, now: Now, out: &mut Vec<Action>) {
         let sight = self.session.map(|session| (session, self.settings.confirm_after, self.settings.guard_floor));
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let Some(Pass::Reading { seen, busy }) = folder.pass.take() else { return };
@@ -179,7 +179,7 @@ impl Run {
     }
 
     /// Sends the facts that need not wait; sends the mark when none are left.
-    pub(super) fn settle(&mut self, id: FolderId, mut pass: Box<Settling>, now: Now, out: &mut Vec<Action>) {
+    pub(in crate::run) fn settle(&mut self, id: FolderId, mut pass: Box<Settling>, now: Now, out: &mut Vec<Action>) {
         let Some(folder) = self.folders.get(&id) else { return };
         let busy = folder.in_flight();
         let uidvalidity = pass.seen.examined.uidvalidity;
@@ -230,7 +230,14 @@ impl Run {
     }
 
     /// The end of a pass: the mark is committed, or, where nothing changed, the proof is left to be written later.
-    pub(super) fn mark(&mut self, id: FolderId, marked: Marked, seen: Option<Seen>, now: Now, out: &mut Vec<Action>) {
+    pub(in crate::run) fn mark(
+        &mut self,
+        id: FolderId,
+        marked: Marked,
+        seen: Option<Seen>,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
         let Marked { started, examined, put_back, unproved, surplus, rewind } = marked;
         let (rounds, owner) = (self.rounds, self.pass_owner(id));
         let Some(folder) = self.folders.get_mut(&id) else { return };

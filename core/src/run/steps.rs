@@ -1,13 +1,5 @@
 //! What each event does to a run: the work behind the machine's table.
 
-use crate::account::ending::close;
-use crate::account::event::{AccountSnapshot, Action, Token};
-use crate::account::listing::Listing;
-use crate::account::machine::{RunStart, State};
-use crate::account::pass::FolderRows;
-use crate::account::poison::{CUTS, Cut};
-use crate::account::run::{Folder, Owner, Run, leave};
-use crate::account::summary::Summary;
 use crate::commit::change::Poison;
 use crate::commit::change::{CommitAnswer, Refusal};
 use crate::failure::{Class, Failure, When};
@@ -16,6 +8,14 @@ use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Answer, Request, Sampled};
 use crate::recovery::decide::{Verdict, after_cut, decide};
 use crate::recovery::history::History;
+use crate::run::ending::close;
+use crate::run::event::{AccountSnapshot, Action, Token};
+use crate::run::folders::listing::Listing;
+use crate::run::folders::pass::FolderRows;
+use crate::run::folders::poison::{CUTS, Cut};
+use crate::run::machine::{RunStart, State};
+use crate::run::state::{Folder, Owner, Run, leave};
+use crate::run::summary::Summary;
 use crate::standing::Outcome;
 use crate::time::Now;
 

@@ -1,14 +1,14 @@
 //! What comes next. The order: LIST; INBOX's pass and its newest page; the other passes; flagged mail; the newest of each
 //! folder; history downwards; due retries. Arrivals always go first.
 
-use crate::account::event::Depth;
-use crate::account::listing::Listing;
-use crate::account::machine::Action;
-use crate::account::run::{FillKind, Folder, Owner, Run, leave};
 use crate::commit::change::Poison;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Request;
+use crate::run::event::Depth;
+use crate::run::folders::listing::Listing;
+use crate::run::machine::Action;
+use crate::run::state::{FillKind, Folder, Owner, Run, leave};
 use crate::time::Now;
 
 /// Passes of a folder in a run that prove what was read since the one before.
@@ -24,7 +24,7 @@ enum Layer {
 
 impl Run {
     /// Starts whatever there is room for. Returns whether the round is over: nothing is left to start or to wait for.
-    pub(super) fn plan(&mut self, now: Now, out: &mut Vec<Action>) -> bool {
+    pub(in crate::run) fn plan(&mut self, now: Now, out: &mut Vec<Action>) -> bool {
         self.folders.refresh();
         self.advance_passes(now, out);
         self.folders.refresh();
@@ -256,7 +256,7 @@ impl Run {
     }
 
     /// Whether the suspects need another session than this one, and nothing else does.
-    pub(super) fn wants_other_session(&self, over: bool) -> bool {
+    pub(in crate::run) fn wants_other_session(&self, over: bool) -> bool {
         let same = self.suspicious.is_some() && self.suspicious == self.session;
         let quiet = self.asks.is_empty() && self.commits.is_empty() && self.parked.is_empty();
         let kept = |f: &Folder| f.lone.iter().any(|uid| f.suspects.contains_key(&uid) && f.row.failures.contains(uid));
@@ -362,7 +362,7 @@ impl Run {
     }
 
     /// Begins another LIST and pass of every folder.
-    pub(super) fn next_round(&mut self) {
+    pub(in crate::run) fn next_round(&mut self) {
         self.rounds += 1;
         self.listing = Listing::Wanted;
         for folder in self.folders.values_mut() {

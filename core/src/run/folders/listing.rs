@@ -3,10 +3,6 @@
 //! What LIST lacks is asked by name; what the server refuses to open too is a look, and two looks on two sessions end a folder.
 //! A folder that is listed and cannot be opened is *shut*: a ledger row, and the run goes on without it.
 
-use crate::account::evidence::{Sight, judge_list};
-use crate::account::machine::Action;
-use crate::account::rename::Matching;
-use crate::account::run::{Owner, Run, leave};
 use crate::commit::change::{Change, Poison};
 use crate::commit::rows::Shut;
 use crate::failure::{Class, Failure, Reach};
@@ -14,40 +10,44 @@ use crate::mail::folder::ListedFolder;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Examined, Request};
+use crate::run::folders::evidence::{Sight, judge_list};
+use crate::run::folders::rename::Matching;
+use crate::run::machine::Action;
+use crate::run::state::{Owner, Run, leave};
 use crate::time::{Micros, Now};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Locations that one commit ends when a folder is gone.
 const DROP_CHUNK: usize = 2000;
 /// Folders whose opening is being stored.
-pub(super) const OPENINGS: u8 = 32;
+pub(in crate::run) const OPENINGS: u8 = 32;
 /// Sessions that end at a folder's name before it is asked last of all.
-pub(super) const GOES_LAST: u32 = 2;
+pub(in crate::run) const GOES_LAST: u32 = 2;
 
 /// What a LIST leaves to do.
 #[derive(Debug, Default)]
-pub(super) struct Work {
-    pub(super) started: Micros,
+pub(in crate::run) struct Work {
+    pub(in crate::run) started: Micros,
     /// When the new folder was asked for that is being opened.
-    pub(super) asked: Micros,
+    pub(in crate::run) asked: Micros,
     lost: VecDeque<FolderId>,
-    pub(super) fresh: VecDeque<ListedFolder>,
+    pub(in crate::run) fresh: VecDeque<ListedFolder>,
     excluded: BTreeSet<FolderId>,
     /// Names that were shut and that this LIST does not show.
     unlisted: BTreeSet<Vec<u8>>,
     /// Nothing was missing, and there is an INBOX.
     complete: bool,
     /// INBOX was opened: its newest page goes before the other folders.
-    pub(super) inbox: bool,
+    pub(in crate::run) inbox: bool,
     /// A single name, asked when all else was done.
     late: bool,
     /// Openings that were sent and not acknowledged.
-    pub(super) unacked: u8,
+    pub(in crate::run) unacked: u8,
 }
 
 /// What LIST lacks is asked by name.
 #[derive(Debug)]
-pub(super) struct Asking {
+pub(in crate::run) struct Asking {
     work: Work,
     missing: BTreeSet<FolderId>,
     todo: VecDeque<FolderId>,
@@ -55,7 +55,7 @@ pub(super) struct Asking {
 
 /// Where the LIST stands.
 #[derive(Debug)]
-pub(super) enum Listing {
+pub(in crate::run) enum Listing {
     /// To be asked.
     Wanted,
     /// Asked.
@@ -86,23 +86,23 @@ pub(super) enum Listing {
     Done,
 }
 
-pub(super) fn is_inbox(folder: &ListedFolder) -> bool {
+pub(in crate::run) fn is_inbox(folder: &ListedFolder) -> bool {
     folder.path.eq_ignore_ascii_case("INBOX")
 }
 
 impl Run {
-    pub(super) fn owner(&self) -> Owner {
+    pub(in crate::run) fn owner(&self) -> Owner {
         Owner::Listing(self.generation)
     }
 
-    pub(super) fn start_listing(&mut self, now: Now, out: &mut Vec<Action>) {
+    pub(in crate::run) fn start_listing(&mut self, now: Now, out: &mut Vec<Action>) {
         self.generation += 1;
         self.listing = Listing::Asked { started: self.stamp(now) };
         self.listed = true;
         self.ask(self.owner(), Request::List, out);
     }
 
-    pub(super) fn on_listed(
+    pub(in crate::run) fn on_listed(
         &mut self,
         listed: Vec<ListedFolder>,
         unreadable: Option<String>,
@@ -187,7 +187,7 @@ impl Run {
     }
 
     /// Whether sessions have ended at this folder's EXAMINE or index.
-    pub(super) fn ends_sessions(&self, remote_id: &[u8]) -> bool {
+    pub(in crate::run) fn ends_sessions(&self, remote_id: &[u8]) -> bool {
         self.is_noted(&Poison::Examine(remote_id.to_vec())) || self.is_noted(&Poison::Index(remote_id.to_vec()))
     }
 
@@ -221,7 +221,13 @@ impl Run {
     }
 
     /// A name that LIST lacks: where it can be opened, LIST has lied.
-    pub(super) fn on_missing_asked(&mut self, mut asking: Asking, opens: bool, now: Now, out: &mut Vec<Action>) {
+    pub(in crate::run) fn on_missing_asked(
+        &mut self,
+        mut asking: Asking,
+        opens: bool,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
         if let Some(id) = asking.todo.pop_front()
             && opens
         {
@@ -231,7 +237,7 @@ impl Run {
     }
 
     /// Renames are known: judges what is still missing, and goes on with the rest.
-    pub(super) fn judge_missing(
+    pub(in crate::run) fn judge_missing(
         &mut self,
         mut work: Work,
         missing: BTreeSet<FolderId>,
@@ -273,7 +279,7 @@ impl Run {
         }
     }
 
-    pub(super) fn next_folder(&mut self, mut work: Work, now: Now, out: &mut Vec<Action>) {
+    pub(in crate::run) fn next_folder(&mut self, mut work: Work, now: Now, out: &mut Vec<Action>) {
         if let Some(id) = work.lost.front().copied() {
             if let Some(folder) = self.folders.get_mut(&id) {
                 folder.looked = true;
@@ -309,7 +315,7 @@ impl Run {
     }
 
     /// Goes on where the LIST waited for pages: of a folder that is gone, or INBOX's newest.
-    pub(super) fn resume_listing(&mut self, now: Now, out: &mut Vec<Action>) {
+    pub(in crate::run) fn resume_listing(&mut self, now: Now, out: &mut Vec<Action>) {
         match std::mem::replace(&mut self.listing, Listing::Done) {
             Listing::Draining(work) => self.next_folder(work, now, out),
             Listing::Holding(mut work) if self.is_inbox_settled() => {
@@ -322,7 +328,7 @@ impl Run {
 
     /// Nothing is under way, so INBOX's newest page will not come now: the other folders wait no longer. Returns whether they
     /// did.
-    pub(super) fn stop_holding(&mut self, now: Now, out: &mut Vec<Action>) -> bool {
+    pub(in crate::run) fn stop_holding(&mut self, now: Now, out: &mut Vec<Action>) -> bool {
         match std::mem::replace(&mut self.listing, Listing::Done) {
             Listing::Holding(mut work) => {
                 work.inbox = false;
@@ -348,14 +354,14 @@ impl Run {
     }
 
     /// Asks one of the names that are asked when all else is done. Returns whether there was one.
-    pub(super) fn start_late(&mut self, now: Now, out: &mut Vec<Action>) -> bool {
+    pub(in crate::run) fn start_late(&mut self, now: Now, out: &mut Vec<Action>) -> bool {
         let Some(name) = self.late.pop_front() else { return false };
         let fresh = VecDeque::from([name]);
         self.next_folder(Work { started: self.listed_from, fresh, late: true, ..Work::default() }, now, out);
         true
     }
 
-    pub(super) fn on_listing_rows(&mut self, living: &UidSet, now: Now, out: &mut Vec<Action>) {
+    pub(in crate::run) fn on_listing_rows(&mut self, living: &UidSet, now: Now, out: &mut Vec<Action>) {
         match std::mem::replace(&mut self.listing, Listing::Done) {
             Listing::Reading(work) => self.drop_chunk(work, living.clone(), now, out),
             other => self.listing = other,
@@ -372,7 +378,7 @@ impl Run {
     }
 
     /// A folder is listed and cannot be opened: its ledger row, and the run goes on.
-    pub(super) fn shut(
+    pub(in crate::run) fn shut(
         &mut self,
         remote_id: &[u8],
         path: &str,
@@ -388,7 +394,7 @@ impl Run {
     }
 
     /// A commit of the LIST was answered: `folder` is the stored row it left, if there is one.
-    pub(super) fn on_listing_committed(&mut self, opened: Option<FolderId>, now: Now, out: &mut Vec<Action>) {
+    pub(in crate::run) fn on_listing_committed(&mut self, opened: Option<FolderId>, now: Now, out: &mut Vec<Action>) {
         match std::mem::replace(&mut self.listing, Listing::Done) {
             Listing::Looking(work) => self.next_folder(work, now, out),
             Listing::Dropping { mut work, left } if left.is_empty() => {
@@ -423,7 +429,7 @@ impl Run {
 
     /// What the store did not take, or a session did not answer: the LIST is asked again, and nothing of this one is sent
     /// twice. A name that was asked late is asked later.
-    pub(super) fn break_off_listing(&mut self) {
+    pub(in crate::run) fn break_off_listing(&mut self) {
         self.listing = match std::mem::replace(&mut self.listing, Listing::Done) {
             Listing::Done => return,
             Listing::Closing => {
@@ -440,7 +446,7 @@ impl Run {
     }
 
     /// Takes a new name out of what is still to be asked; returns its path.
-    pub(super) fn drop_name(&mut self, name: &[u8]) -> Option<String> {
+    pub(in crate::run) fn drop_name(&mut self, name: &[u8]) -> Option<String> {
         let mut path = None;
         let mut keep = |f: &ListedFolder| {
             let is_it = f.remote_id == name;
@@ -457,7 +463,7 @@ impl Run {
     }
 
     /// Whether a folder's failure lets the LIST go on without it.
-    pub(super) fn is_folder_trouble(failure: &Failure) -> bool {
+    pub(in crate::run) fn is_folder_trouble(failure: &Failure) -> bool {
         failure.reach == Reach::Folder
     }
 }

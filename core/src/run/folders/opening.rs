@@ -1,18 +1,23 @@
 //! A name that is new: EXAMINE, the date of the account's newest mail, and the commit that opens the folder.
 
-use crate::account::listing::{Listing, OPENINGS, Work, is_inbox};
-use crate::account::machine::Action;
-use crate::account::run::{Folder, Run};
 use crate::commit::change::Change;
 use crate::commit::rows::FolderRow;
 use crate::failure::Failure;
 use crate::mail::cursor::Mark;
 use crate::mail::id::FolderId;
 use crate::provider::folders::{Examined, Request, Sampled};
+use crate::run::folders::listing::{Listing, OPENINGS, Work, is_inbox};
+use crate::run::machine::Action;
+use crate::run::state::{Folder, Run};
 use crate::time::{Micros, Now};
 
 impl Run {
-    pub(super) fn on_listing_examined(&mut self, answer: Result<Examined, Failure>, now: Now, out: &mut Vec<Action>) {
+    pub(in crate::run) fn on_listing_examined(
+        &mut self,
+        answer: Result<Examined, Failure>,
+        now: Now,
+        out: &mut Vec<Action>,
+    ) {
         let mut work = match std::mem::replace(&mut self.listing, Listing::Done) {
             Listing::Examining(work) => work,
             Listing::Asking(asking) => return self.on_missing_asked(*asking, answer.is_ok(), now, out),
@@ -44,7 +49,7 @@ impl Run {
     }
 
     /// The newest mail of the account's first folder, for a clock that is ahead.
-    pub(super) fn on_dated(&mut self, newest: &[Sampled], now: Now, out: &mut Vec<Action>) {
+    pub(in crate::run) fn on_dated(&mut self, newest: &[Sampled], now: Now, out: &mut Vec<Action>) {
         match std::mem::replace(&mut self.listing, Listing::Done) {
             Listing::Dating(work, examined) => {
                 let date = newest.iter().filter_map(|row| row.internal_date).max();
@@ -79,13 +84,13 @@ impl Run {
     }
 
     /// An opening was acknowledged; `opened` is the stored row, unless it was refused.
-    pub(super) fn on_opened(&mut self, work: &mut Work, opened: Option<FolderId>) {
+    pub(in crate::run) fn on_opened(&mut self, work: &mut Work, opened: Option<FolderId>) {
         work.unacked = work.unacked.saturating_sub(1);
         self.counts.folder_changes += u64::from(opened.is_some());
     }
 
     /// A folder row that this run did not know.
-    pub(super) fn adopt_folder(&mut self, row: FolderRow) {
+    pub(in crate::run) fn adopt_folder(&mut self, row: FolderRow) {
         if !self.folders.contains(row.id) {
             self.folders.insert(Folder::new(row));
         }

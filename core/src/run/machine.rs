@@ -14,24 +14,24 @@
 //! | Closing | the last acknowledgements | all of them |
 //! | Finished | nothing | – |
 
-use crate::account::ending::{close, closing};
-use crate::account::poison::Cut;
-use crate::account::run::{Run, leave};
-use crate::account::steps::{
-    abandon, answered, committed, failed, impossible, note_answer, open_failed, opened, reopen, resume, rows_read,
-    rows_too_late, sampled, work,
-};
-use crate::account::summary::{Counts, FolderLine, Summary};
 use crate::commit::change::CommitAnswer;
 use crate::failure::Failure;
 use crate::mail::id::FolderId;
 use crate::recovery::history::History;
+use crate::run::ending::{close, closing};
+use crate::run::folders::poison::Cut;
+use crate::run::state::{Run, leave};
+use crate::run::steps::{
+    abandon, answered, committed, failed, impossible, note_answer, open_failed, opened, reopen, resume, rows_read,
+    rows_too_late, sampled, work,
+};
+use crate::run::summary::{Counts, FolderLine, Summary};
 use crate::standing::{Outcome, Phase};
 use crate::time::{Micros, Now};
 
-pub use crate::account::event::{AccountSnapshot, Action, Depth, Event, Scope, Token};
-pub use crate::account::pass::FolderRows;
-pub use crate::account::settings::Settings;
+pub use crate::run::event::{AccountSnapshot, Action, Depth, Event, Scope, Token};
+pub use crate::run::folders::pass::FolderRows;
+pub use crate::run::settings::Settings;
 
 #[derive(Debug)]
 pub(super) struct Ending {

@@ -1,12 +1,5 @@
 //! A run's memory: the rows as last acknowledged, what is asked and sent, and what has been done.
 
-use crate::account::event::{Depth, Scope};
-use crate::account::folders::Folders;
-use crate::account::listing::Listing;
-use crate::account::machine::{Action, RunStart, Token};
-use crate::account::pass::Pass;
-use crate::account::settings::Settings;
-use crate::account::summary::{Counts, FolderLine};
 use crate::commit::change::{Change, Commit, Poison};
 use crate::commit::rows::{AccountRow, FolderRow};
 use crate::failure::{Class, Failure, Provenance, Reach};
@@ -16,6 +9,13 @@ use crate::mail::page::Suspect;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Request;
 use crate::recovery::history::History;
+use crate::run::event::{Depth, Scope};
+use crate::run::folders::listing::Listing;
+use crate::run::folders::pass::Pass;
+use crate::run::folders::roll::Folders;
+use crate::run::machine::{Action, RunStart, Token};
+use crate::run::settings::Settings;
+use crate::run::summary::{Counts, FolderLine};
 use crate::standing::Standing;
 use crate::time::{Micros, Now};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
