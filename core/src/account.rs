@@ -2,4 +2,5 @@
 
 pub mod advice;
 pub mod follow;
+pub mod machine;
 pub mod schedule;

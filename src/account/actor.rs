@@ -17,7 +17,7 @@ use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::id::AccountId;
 use postrider_core::provider::folders::{Answer, Request};
 use postrider_core::recovery::history::History;
-use postrider_core::run::machine::{Action, Event};
+use postrider_core::run::event::{Action, Event};
 use postrider_core::run::summary::{Counts, Summary};
 use postrider_core::standing::{EventKind, Standing};
 use ractor::{Actor, ActorProcessingErr, ActorRef};

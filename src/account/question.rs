@@ -5,7 +5,7 @@ use crate::handle::Backlog;
 use postrider_core::account::follow::Input;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::provider::folders::Answer;
-use postrider_core::run::machine::{Event, Token};
+use postrider_core::run::event::{Event, Token};
 use ractor::ActorRef;
 
 /// What the answers belong to.

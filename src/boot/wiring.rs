@@ -21,7 +21,7 @@ use postrider_core::failure::Failure;
 use postrider_core::provider::server::{Security, Server};
 use postrider_core::recovery::decide::Policy;
 use postrider_core::recovery::history::History;
-use postrider_core::run::machine::Settings;
+use postrider_core::run::settings::Settings;
 use postrider_core::run::summary::Summary;
 use postrider_core::standing::Outcome;
 use ractor::{Actor, ActorRef};

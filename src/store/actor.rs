@@ -13,7 +13,7 @@ use postrider_core::batch::Batch;
 use postrider_core::commit::change::{Commit, CommitAnswer};
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::{AccountId, FolderId};
-use postrider_core::run::machine::AccountSnapshot;
+use postrider_core::run::event::AccountSnapshot;
 use postrider_core::standing::{EventKind, Standing};
 use postrider_core::time::Micros;
 use ractor::{Actor, ActorProcessingErr, ActorRef};

@@ -8,7 +8,7 @@ use postrider_core::mail::body::StoredBody;
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::provider::folders::Sampled;
-use postrider_core::run::machine::FolderRows;
+use postrider_core::run::event::FolderRows;
 use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
 use postrider_entity::account;

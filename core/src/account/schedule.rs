@@ -4,7 +4,7 @@
 use crate::mail::folder::Role;
 use crate::mail::id::FolderId;
 use crate::recovery::backoff::mix;
-use crate::run::event::{Depth, Scope};
+use crate::run::scope::{Depth, Scope};
 use crate::run::summary::FolderLine;
 use serde::Serialize;
 use std::collections::BTreeMap;

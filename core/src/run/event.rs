@@ -4,10 +4,11 @@ use crate::commit::change::{Commit, CommitAnswer, Note};
 use crate::commit::rows::{AccountRow, FolderRow};
 use crate::failure::Failure;
 use crate::mail::id::FolderId;
+use crate::mail::uid_flags::UidFlags;
 use crate::mail::uid_set::UidSet;
 use crate::provider::Connected;
 use crate::provider::folders::{Answer, Request, Sampled};
-use crate::run::folders::pass::FolderRows;
+use crate::run::scope::{Depth, Scope};
 use crate::run::summary::Summary;
 use crate::standing::Standing;
 use crate::time::Micros;
@@ -20,7 +21,7 @@ pub struct Token(pub u64);
 
 impl Token {
     /// Stands for the page without a fetch that takes holes out of `remaining` (one a folder at a time).
-    pub(in crate::run) const HOLES: Self = Self(0);
+    pub(crate) const HOLES: Self = Self(0);
 }
 
 /// An account as the store hands it out.
@@ -58,32 +59,13 @@ impl AccountSnapshot {
     }
 }
 
-/// How closely a pass looks. A quick one proves by counting that nothing left and fetches what arrived; where the count does
-/// not fit, or flags are in question, it becomes a full one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Depth {
-    /// EXAMINE, and the arrivals.
-    Quick,
-    /// The whole index with its flags.
-    #[default]
-    Full,
-}
-
-/// What a run is to look at.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Scope {
-    /// LIST and every folder, fully.
-    #[default]
-    Everything,
-    /// The same, because a human asks: what is shut, or failed and is not due, is looked at too.
-    Insist,
-    /// These folders; LIST only if `list`.
-    Some {
-        /// Whether folders that appeared, left or were renamed are looked for.
-        list: bool,
-        /// Folders, and how closely.
-        folders: BTreeMap<FolderId, Depth>,
-    },
+/// The rows of a folder as the store has them.
+#[derive(Debug, Default)]
+pub struct FolderRows {
+    /// Living locations with their flags.
+    pub living: UidFlags,
+    /// UIDs with an open failure.
+    pub failures: UidSet,
 }
 
 /// What happens to a machine.

@@ -1,4 +1,4 @@
-//! The account machine: `step(state, event, now) -> (state, actions)`. No clock, no I/O, no randomness.
+//! The machine of a run, whatever its work: `step(state, event, now) -> (state, actions)`. No clock, no I/O, no randomness.
 //!
 //! The shell carries out the actions and brings their answers back as events, each with the token of what it answers.
 //! Answers to tokens that the machine no longer knows are dropped.
@@ -15,69 +15,38 @@
 //! | Finished | nothing | – |
 
 use crate::commit::change::CommitAnswer;
-use crate::failure::Failure;
 use crate::mail::id::FolderId;
 use crate::recovery::history::History;
+use crate::run::desk::RunStart;
 use crate::run::ending::{close, closing};
-use crate::run::folders::poison::Cut;
-use crate::run::state::{Run, leave};
+use crate::run::event::{Action, Event};
+use crate::run::settings::Settings;
+use crate::run::state::State;
 use crate::run::steps::{
-    abandon, answered, committed, failed, impossible, note_answer, open_failed, opened, reopen, resume, rows_read,
-    rows_too_late, sampled, work,
+    Noted, abandon, answered, committed, failed, go_on, impossible, limbo_counted, note_answer, open_failed, opened,
+    reopen, resume, rows_read, rows_too_late,
 };
 use crate::run::summary::{Counts, FolderLine, Summary};
+use crate::run::work::{Cut, Rows, Work};
 use crate::standing::{Outcome, Phase};
 use crate::time::{Micros, Now};
 
-pub use crate::run::event::{AccountSnapshot, Action, Depth, Event, Scope, Token};
-pub use crate::run::folders::pass::FolderRows;
-pub use crate::run::settings::Settings;
-
+/// The machine of one run.
 #[derive(Debug)]
-pub(super) struct Ending {
-    pub(super) outcome: Outcome,
-    pub(super) failure: Option<Failure>,
-    /// Nothing is tried again before something outside changes.
-    pub(super) parked: bool,
-    pub(super) sent: bool,
+pub(crate) struct RunMachine<W: Work> {
+    state: State<W>,
 }
 
-/// What a run begins with.
-#[derive(Debug)]
-pub(super) struct RunStart {
-    pub(super) settings: Settings,
-    pub(super) history: History,
-    pub(super) scope: Scope,
-}
-
-#[derive(Debug)]
-pub(super) enum State {
-    Dormant { settings: Settings, history: History },
-    Opening { start: RunStart, run: Option<Box<Run>> },
-    Reopening { start: RunStart, run: Option<Box<Run>> },
-    Connecting(Box<Run>),
-    Working(Box<Run>),
-    Waiting { run: Box<Run>, reopen: bool },
-    Closing(Box<Run>, Ending),
-    Finished,
-}
-
-/// The machine of one account.
-#[derive(Debug)]
-pub struct Machine {
-    state: State,
-}
-
-impl Machine {
+impl<W: Work> RunMachine<W> {
     /// A machine that waits for `Begin`.
     #[must_use]
-    pub fn new(settings: Settings, history: History) -> Self {
+    pub(crate) fn new(settings: Settings, history: History) -> Self {
         Self { state: State::Dormant { settings, history } }
     }
 
     /// What it waits for.
     #[must_use]
-    pub fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         match &self.state {
             State::Dormant { .. } => Phase::Dormant,
             State::Opening { .. } => Phase::Opening,
@@ -92,12 +61,12 @@ impl Machine {
 
     /// The account's history, for the incarnation after this one.
     #[must_use]
-    pub fn history(&self) -> History {
+    pub(crate) fn history(&self) -> History {
         match &self.state {
             State::Dormant { history, .. } => history.clone(),
             State::Opening { start, .. } | State::Reopening { start, .. } => start.history.clone(),
             State::Connecting(run) | State::Working(run) | State::Closing(run, _) | State::Waiting { run, .. } => {
-                run.history.clone()
+                run.shared.history.clone()
             }
             State::Finished => History::default(),
         }
@@ -105,20 +74,20 @@ impl Machine {
 
     /// When the last durable pass of a folder began, and whether nothing more is wanted of it now.
     #[must_use]
-    pub fn passed(&self, folder: FolderId) -> Option<(Option<Micros>, bool)> {
+    pub(crate) fn passed(&self, folder: FolderId) -> Option<(Option<Micros>, bool)> {
         let run = match &self.state {
             State::Connecting(run) | State::Working(run) | State::Closing(run, _) | State::Waiting { run, .. } => run,
             State::Dormant { .. } | State::Opening { .. } | State::Reopening { .. } | State::Finished => return None,
         };
-        run.folders.get(&folder).map(|f| (f.row.passed_at, !f.wanted && f.pass.is_none()))
+        run.work.passed(folder)
     }
 
     /// The folders of the run that is under way.
     #[must_use]
-    pub fn lines(&self) -> Option<Vec<FolderLine>> {
+    pub(crate) fn lines(&self) -> Option<Vec<FolderLine>> {
         match &self.state {
             State::Connecting(run) | State::Working(run) | State::Closing(run, _) | State::Waiting { run, .. } => {
-                Some(run.lines())
+                Some(run.work.lines(&run.shared.account))
             }
             State::Dormant { .. } | State::Opening { .. } | State::Reopening { .. } | State::Finished => None,
         }
@@ -126,12 +95,14 @@ impl Machine {
 
     /// What has been done, and what remains as far as is known.
     #[must_use]
-    pub fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts {
         match &self.state {
             State::Connecting(run) | State::Working(run) | State::Closing(run, _) | State::Waiting { run, .. } => {
-                run.totals()
+                run.work.totals(run.shared.counts)
             }
-            State::Opening { run: Some(run), .. } | State::Reopening { run: Some(run), .. } => run.totals(),
+            State::Opening { run: Some(run), .. } | State::Reopening { run: Some(run), .. } => {
+                run.work.totals(run.shared.counts)
+            }
             State::Dormant { .. } | State::Opening { .. } | State::Reopening { .. } | State::Finished => {
                 Counts::default()
             }
@@ -140,7 +111,7 @@ impl Machine {
 
     /// Takes one event.
     #[must_use]
-    pub fn step(self, event: Event, now: Now) -> (Self, Vec<Action>) {
+    pub(crate) fn step(self, event: Event, now: Now) -> (Self, Vec<Action>) {
         let mut out = Vec::new();
         let state = match (self.state, event) {
             (State::Dormant { settings, history }, Event::Begin(scope)) => {
@@ -165,62 +136,50 @@ impl Machine {
                 State::Finished
             }
             (State::Connecting(mut run), Event::Connected(connected)) => {
-                run.session = Some(connected.session);
-                run.answered.clear();
-                run.history.logged_in();
-                work(run, now, &mut out)
+                run.shared.session = Some(connected.session);
+                run.shared.history.logged_in();
+                run.work.connected();
+                go_on(run, now, &mut out)
             }
             (State::Connecting(run), Event::ConnectFailed(failure)) => {
                 failed(run, failure, Cut::Unnoted, now, &mut out)
             }
-            (State::Working(mut run), Event::Answered { token, answer }) => match run.asks.remove(&token) {
-                Some((owner, page)) => answered(run, token, owner, page, answer, now, &mut out),
+            (State::Working(mut run), Event::Answered { token, answer }) => match run.shared.book.asks.remove(&token) {
+                Some(asked) => answered(run, token, asked, answer, now, &mut out),
                 None => State::Working(run),
             },
             (State::Working(run), Event::Committed { token, answer }) => committed(run, token, answer, now, &mut out),
-            (State::Working(run), Event::RowsRead { token, rows }) => rows_read(run, token, rows, now, &mut out),
-            (State::Working(mut run), Event::LimboCounted(count)) => {
-                run.counting = false;
-                match count {
-                    // A nudge may have come in between.
-                    Ok(_) if !run.plan(now, &mut out) => State::Working(run),
-                    Ok(0) => close(run, Outcome::Success, None, false, now, &mut out),
-                    Ok(_) if run.rounds == 0 => {
-                        run.next_round();
-                        work(run, now, &mut out)
-                    }
-                    Ok(left) => {
-                        if run.left.is_empty() {
-                            leave(&mut run.left, format!("{left} message(s) without a folder are still looked for"));
-                        }
-                        close(run, Outcome::Success, None, false, now, &mut out)
-                    }
-                    Err(failure) => failed(run, failure, Cut::Unnoted, now, &mut out),
-                }
+            (State::Working(run), Event::RowsRead { token, rows }) => {
+                rows_read(run, token, rows.map(Rows::Folder), now, &mut out)
             }
+            (State::Working(run), Event::LimboCounted(count)) => limbo_counted(run, count, now, &mut out),
             (State::Working(mut run), Event::Nudged(folder, depth)) => {
-                run.want(folder, depth);
-                work(run, now, &mut out)
+                run.work.want(folder, depth);
+                go_on(run, now, &mut out)
             }
-            (State::Working(run), Event::Sampled { token, rows }) => sampled(run, token, rows, now, &mut out),
+            (State::Working(run), Event::Sampled { token, rows }) => {
+                rows_read(run, token, rows.map(Rows::Sample), now, &mut out)
+            }
             // A hint that comes while the session is away is looked at when it is back.
             (State::Connecting(mut run), Event::Nudged(folder, depth)) => {
-                run.want(folder, depth);
+                run.work.want(folder, depth);
                 State::Connecting(run)
             }
             (State::Waiting { mut run, reopen }, Event::Nudged(folder, depth)) => {
-                run.want(folder, depth);
+                run.work.want(folder, depth);
                 State::Waiting { run, reopen }
             }
             (State::Working(run), Event::Lost { .. }) => reopen(run, &mut out),
             (State::Working(run), Event::ConnectFailed(failure)) => failed(run, failure, Cut::Unnoted, now, &mut out),
             // While waiting, what the store still answers is noted; what it could not take is kept for later.
             (State::Waiting { mut run, reopen }, Event::Committed { token, answer }) => {
-                let superseded = note_answer(&mut run, token, answer);
-                if superseded { abandon(run.history, &mut out) } else { State::Waiting { run, reopen } }
+                match note_answer(&mut run, token, answer, false, now, &mut out) {
+                    Noted::Superseded => abandon(*run, &mut out),
+                    Noted::Taken | Noted::NotTaken(_) => State::Waiting { run, reopen },
+                }
             }
             (State::Waiting { mut run, .. }, Event::Lost { token }) => {
-                run.commits.remove(&token);
+                run.shared.book.commits.remove(&token);
                 State::Waiting { run, reopen: true }
             }
             (State::Waiting { mut run, reopen }, Event::RowsRead { token, .. } | Event::Sampled { token, .. }) => {
@@ -239,32 +198,33 @@ impl Machine {
                 State::Closing(mut run, mut end),
                 Event::Committed { token, answer: CommitAnswer::Failed(failure, _) },
             ) => {
-                run.commits.remove(&token);
+                run.shared.book.commits.remove(&token);
                 end.outcome = Outcome::Failed;
                 end.failure.get_or_insert(failure);
                 closing(run, end, now, &mut out)
             }
             (State::Closing(mut run, end), Event::Committed { token, answer }) => {
-                let superseded = note_answer(&mut run, token, answer);
-                if superseded { abandon(run.history, &mut out) } else { closing(run, end, now, &mut out) }
+                match note_answer(&mut run, token, answer, false, now, &mut out) {
+                    Noted::Superseded => abandon(*run, &mut out),
+                    Noted::Taken | Noted::NotTaken(_) => closing(run, end, now, &mut out),
+                }
             }
             (
                 State::Closing(mut run, end),
                 Event::Lost { token } | Event::RowsRead { token, .. } | Event::Sampled { token, .. },
             ) => {
-                run.commits.remove(&token);
+                run.shared.book.commits.remove(&token);
                 closing(run, end, now, &mut out)
             }
             (State::Connecting(run) | State::Working(run) | State::Waiting { run, .. }, Event::Stop) => {
                 close(run, Outcome::Cancelled, None, false, now, &mut out)
             }
-            (State::Connecting(mut run), Event::Committed { token, answer: CommitAnswer::Failed(failure, commit) }) => {
-                run.not_taken(token, *commit);
-                failed(run, failure, Cut::Unnoted, now, &mut out)
-            }
             (State::Connecting(mut run), Event::Committed { token, answer }) => {
-                let superseded = note_answer(&mut run, token, answer);
-                if superseded { abandon(run.history, &mut out) } else { State::Connecting(run) }
+                match note_answer(&mut run, token, answer, false, now, &mut out) {
+                    Noted::Superseded => abandon(*run, &mut out),
+                    Noted::NotTaken(failure) => failed(run, failure, Cut::Unnoted, now, &mut out),
+                    Noted::Taken => State::Connecting(run),
+                }
             }
             (State::Connecting(mut run), Event::RowsRead { token, .. } | Event::Sampled { token, .. }) => {
                 rows_too_late(&mut run, token);
@@ -273,13 +233,13 @@ impl Machine {
             (State::Connecting(run), Event::Lost { .. }) => reopen(run, &mut out),
             // The session died while the store was asked: the next question needs another.
             (State::Opening { start, run: Some(mut run) }, Event::Answered { answer: Err(_), .. }) => {
-                run.session = None;
+                run.shared.session = None;
                 out.push(Action::Disconnect);
                 State::Opening { start, run: Some(run) }
             }
             // What was counted for another session is counted again when all is done.
             (State::Connecting(mut run), Event::LimboCounted(_)) => {
-                run.counting = false;
+                run.shared.counting = false;
                 State::Connecting(run)
             }
             // Answers that come too late, and hints that a start will see by itself: nothing to do.
@@ -359,6 +319,12 @@ impl Machine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Failure;
+    use crate::run::event::{AccountSnapshot, FolderRows, Token};
+    use crate::run::folders::FolderWork;
+    use crate::run::scope::{Depth, Scope};
+
+    type Machine = RunMachine<FolderWork>;
     use crate::commit::rows::AccountRow;
     use crate::failure::Class;
     use crate::mail::id::{AccountId, Incarnation, SessionId};

@@ -5,7 +5,7 @@ use crate::mail::cursor::Mark;
 use crate::mail::folder::Role;
 use crate::mail::id::FolderId;
 use crate::recovery::history::History;
-use crate::run::event::Depth;
+use crate::run::scope::Depth;
 use crate::standing::Outcome;
 
 /// Counters of a run.

@@ -2,6 +2,7 @@
 
 use crate::server::{Dice, EVER, Lie, Mail, Server};
 use crate::store::Store;
+use postrider_core::account::machine::Machine;
 use postrider_core::commit::change::{Change, Commit, CommitAnswer};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::{BodyHash, BodyRef};
@@ -13,7 +14,9 @@ use postrider_core::mail::uid_set::UidSet;
 use postrider_core::provider::folders::Request;
 use postrider_core::recovery::decide::Policy;
 use postrider_core::recovery::history::History;
-use postrider_core::run::machine::{Action, Depth, Event, Machine, Scope, Settings, Token};
+use postrider_core::run::event::{Action, Event, Token};
+use postrider_core::run::scope::{Depth, Scope};
+use postrider_core::run::settings::Settings;
 use postrider_core::standing::Outcome;
 use postrider_core::time::{Micros, Now};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -12,7 +12,7 @@ use postrider_core::mail::page::Again;
 use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::provider::folders::Sampled;
-use postrider_core::run::machine::{AccountSnapshot, FolderRows};
+use postrider_core::run::event::{AccountSnapshot, FolderRows};
 use postrider_core::time::Micros;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -10,7 +10,7 @@ use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::provider::folders::{Answer, Examined, Request, Sampled, Unwatched};
 use postrider_core::provider::{Capabilities, Connected};
-use postrider_core::run::machine::{Event, Token};
+use postrider_core::run::event::{Event, Token};
 use postrider_core::time::Micros;
 use std::collections::VecDeque;
 

@@ -7,7 +7,7 @@ use postrider_core::commit::change::{Note, Poison};
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::mail::id::{AccountId, FolderId, UidValidity};
 use postrider_core::mail::uid_set::UidSet;
-use postrider_core::run::machine::AccountSnapshot;
+use postrider_core::run::event::AccountSnapshot;
 use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
 use sea_orm::{DatabaseTransaction, DbErr, Value};

@@ -3,7 +3,8 @@
 use crate::account::follow::follower::{After, Follower, Stage};
 use crate::account::follow::vocabulary::{Command, Conflict, Output};
 use crate::recovery::history::History;
-use crate::run::event::{Event, Scope};
+use crate::run::event::Event;
+use crate::run::scope::Scope;
 use crate::standing::{EventKind, Phase, Standing};
 use crate::time::Now;
 

@@ -1,13 +1,14 @@
 //! The follower: stages, runs, commands.
 
 use crate::account::follow::vocabulary::{Begin, Input, Output, Rules, Slot};
+use crate::account::machine::Machine;
 use crate::account::schedule::{COOL_AFTER, Schedule};
 use crate::failure::{Class, Failure};
 use crate::mail::id::FolderId;
 use crate::provider::Connected;
 use crate::recovery::history::{History, SURVIVAL};
-use crate::run::event::{Action, Event, Scope};
-use crate::run::machine::Machine;
+use crate::run::event::{Action, Event};
+use crate::run::scope::Scope;
 use crate::run::summary::{FolderLine, Summary};
 use crate::standing::{Outcome, Standing};
 use crate::time::{Micros, Now};

@@ -11,7 +11,7 @@ use crate::provider::Capabilities;
 use crate::provider::folders::{Hint, Unwatched};
 use crate::recovery::history::History;
 use crate::run::event::AccountSnapshot;
-use crate::run::event::Depth;
+use crate::run::scope::Depth;
 use crate::run::settings::Settings;
 use crate::standing::{EventKind, Phase, Push, Standing};
 
@@ -340,7 +340,7 @@ fn a_stop_keeps_what_is_waited_for() {
         f.step(Input::Machine(f.run(), snapshot()), at(5));
         f.main = None;
         let refused = Failure::new(Class::Network, Reach::Endpoint, Provenance::Local, "connection refused");
-        let token = crate::run::machine::Token(1);
+        let token = crate::run::event::Token(1);
         f.step(Input::Machine(f.run(), Event::Answered { token, answer: Err(refused) }), at(6));
         assert_eq!(f.status().standing, Standing::Waiting);
         f

@@ -4,26 +4,12 @@
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Request, Sampled};
-use crate::run::folders::pass::{Pass, Seen};
-use crate::run::machine::Action;
-use crate::run::state::Run;
+use crate::run::folders::sight::{Comparing, Pass, Seen};
+use crate::run::folders::state::{Desk, FolderWork};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Listed messages in a part.
 const PART: usize = 5000;
-
-/// A comparison that is under way.
-#[derive(Debug)]
-pub(in crate::run) struct Comparing {
-    seen: Seen,
-    arrived: UidSet,
-    /// The part that is being compared, from its first UID to its last.
-    part: (u32, u32),
-    /// What we hold of it.
-    ours: BTreeMap<u32, Sampled>,
-    /// The parts behind it.
-    left: VecDeque<(u32, u32)>,
-}
 
 /// Whether two are the same mail, as far as both are told. Sizes that are estimates say nothing.
 fn differs(ours: &Sampled, theirs: &Sampled, estimated: bool) -> bool {
@@ -47,15 +33,9 @@ fn parts(listed: &UidSet) -> VecDeque<(u32, u32)> {
     parts
 }
 
-impl Run {
+impl FolderWork {
     /// The index came. Where UIDNEXT has fallen, and where an earlier look has found other mail, what we hold is compared.
-    pub(in crate::run) fn compare_or_go_on(
-        &mut self,
-        id: FolderId,
-        seen: Seen,
-        arrived: UidSet,
-        out: &mut Vec<Action>,
-    ) {
+    pub(super) fn compare_or_go_on(&mut self, id: FolderId, seen: Seen, arrived: UidSet, desk: &mut Desk<'_>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let listed = seen.rows.uids();
         let looked = folder.row.look.as_ref().is_some_and(|look| !look.ends.intersect(&listed).is_empty());
@@ -64,11 +44,11 @@ impl Run {
             return;
         }
         let left = parts(&listed);
-        self.compare_next(id, Box::new(Comparing { seen, arrived, part: (0, 0), ours: BTreeMap::new(), left }), out);
+        self.compare_next(id, Box::new(Comparing { seen, arrived, part: (0, 0), ours: BTreeMap::new(), left }), desk);
     }
 
     /// The next part: our rows first.
-    fn compare_next(&mut self, id: FolderId, mut comparing: Box<Comparing>, out: &mut Vec<Action>) {
+    fn compare_next(&mut self, id: FolderId, mut comparing: Box<Comparing>, desk: &mut Desk<'_>) {
         let owner = self.pass_owner(id);
         let next = comparing.left.pop_front();
         let Some(folder) = self.folders.get_mut(&id) else { return };
@@ -79,15 +59,15 @@ impl Run {
         };
         comparing.part = part;
         folder.pass = Some(Pass::Comparing(comparing));
-        self.read_sample(owner, id, Some(part), out);
+        desk.read_sample(owner, id, Some(part));
     }
 
     /// Our rows of the part: where there are some, the server's are asked.
-    pub(in crate::run) fn on_compare_rows(&mut self, id: FolderId, ours: Vec<Sampled>, out: &mut Vec<Action>) {
+    pub(super) fn on_compare_rows(&mut self, id: FolderId, ours: Vec<Sampled>, desk: &mut Desk<'_>) {
         let owner = self.pass_owner(id);
         let Some(mut comparing) = self.take_comparing(id) else { return };
         if ours.is_empty() {
-            return self.compare_next(id, comparing, out);
+            return self.compare_next(id, comparing, desk);
         }
         comparing.ours = ours.into_iter().map(|row| (row.uid, row)).collect();
         let (uidvalidity, uids) =
@@ -95,12 +75,12 @@ impl Run {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let remote_id = folder.row.remote_id.clone();
         folder.pass = Some(Pass::Comparing(comparing));
-        self.ask(owner, Request::Sample { remote_id, uidvalidity, uids }, out);
+        desk.ask(owner, Request::Sample { remote_id, uidvalidity, uids });
     }
 
     /// The server's rows of the part.
-    pub(in crate::run) fn on_compared(&mut self, id: FolderId, theirs: &[Sampled], out: &mut Vec<Action>) {
-        let estimated = self.account.sizes_estimated;
+    pub(super) fn on_compared(&mut self, id: FolderId, theirs: &[Sampled], desk: &mut Desk<'_>) {
+        let estimated = desk.account.sizes_estimated;
         let Some(mut comparing) = self.take_comparing(id) else { return };
         for row in theirs {
             if comparing.ours.remove(&row.uid).is_some_and(|ours| differs(&ours, row, estimated)) {
@@ -109,7 +89,7 @@ impl Run {
         }
         // What was listed and is not told now: nobody knows whose it was.
         comparing.seen.unsure.extend(std::mem::take(&mut comparing.ours).into_keys());
-        self.compare_next(id, comparing, out);
+        self.compare_next(id, comparing, desk);
     }
 
     fn take_comparing(&mut self, id: FolderId) -> Option<Box<Comparing>> {

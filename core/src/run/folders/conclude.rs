@@ -4,87 +4,32 @@
 use crate::commit::change::{Change, Rewind};
 use crate::commit::rows::Misfit;
 use crate::mail::cursor::Mark;
-use crate::mail::flags::Flags;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Examined;
-use crate::run::event::Depth;
+use crate::run::event::{Action, FolderRows};
 use crate::run::folders::evidence::{Sight, judge_folder};
-use crate::run::folders::pass::{FolderRows, Pass, Seen};
-use crate::run::machine::Action;
-use crate::run::state::{Folder, Run, leave};
-use crate::time::{Micros, Now};
-use std::collections::{BTreeMap, VecDeque};
+use crate::run::folders::folder::Folder;
+use crate::run::folders::sight::{Marked, Pass, Pending, Seen, Settling};
+use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::scope::Depth;
+use crate::time::Micros;
+use std::collections::BTreeMap;
 
 /// Facts in one commit.
 const FACTS_CHUNK: usize = 2000;
 /// Commits of facts that are not acknowledged.
 const FACTS_IN_FLIGHT: usize = 2;
 
-/// What a pass concluded and has not committed.
-#[derive(Debug)]
-pub(in crate::run) struct Settling {
-    pub(in crate::run) seen: Seen,
-    flags: Pending,
-    gone: UidSet,
-    put_back: UidSet,
-    /// Something is a first look only: the mark stays.
-    held: bool,
-    rewind: Option<Rewind>,
-    pub(in crate::run) unacked: usize,
+/// What a pass that only counted says: it leaves what is known of the folder's surplus as it is.
+pub(super) fn counted_mark(started: Micros, examined: Examined, folder: &Folder) -> Marked {
+    let (unproved, surplus) = (folder.row.unproved.clone(), folder.row.surplus);
+    Marked { started, examined, put_back: UidSet::new(), unproved, surplus, rewind: None }
 }
 
-/// Flags that are to be committed, in the order of their UIDs. What waits for its page goes to the end of the line, so that
-/// each is looked at a few times and not at every step.
-#[derive(Debug)]
-struct Pending {
-    flags: VecDeque<(u32, Flags)>,
-}
-
-impl Pending {
-    fn new(flags: BTreeMap<u32, Flags>) -> Self {
-        Self { flags: flags.into_iter().collect() }
-    }
-
-    /// The next ones that are not about a UID on its way.
-    fn take(&mut self, most: usize, busy: &UidSet) -> Vec<(u32, Flags)> {
-        let (mut taken, mut waiting) = (Vec::new(), VecDeque::new());
-        while taken.len() < most
-            && let Some((uid, flags)) = self.flags.pop_front()
-        {
-            if busy.contains(uid) {
-                waiting.push_back((uid, flags));
-            } else {
-                taken.push((uid, flags));
-            }
-        }
-        self.flags.extend(waiting);
-        taken
-    }
-}
-
-/// What the end of a pass says.
-#[derive(Debug)]
-pub(in crate::run) struct Marked {
-    started: Micros,
-    examined: Examined,
-    put_back: UidSet,
-    unproved: Option<String>,
-    surplus: i64,
-    rewind: Option<Rewind>,
-}
-
-impl Marked {
-    /// Counting leaves what is known of the folder's surplus as it is.
-    pub(in crate::run) fn counted(started: Micros, examined: Examined, folder: &Folder) -> Self {
-        let (unproved, surplus) = (folder.row.unproved.clone(), folder.row.surplus);
-        Self { started, examined, put_back: UidSet::new(), unproved, surplus, rewind: None }
-    }
-}
-
-impl Run {
-    pub(in crate::run) fn on_pass_rows(&mut self, id: FolderId, rows: &FolderRows, now: Now, out: &mut Vec<Action>) {
-        let sight = self.session.map(|session| (session, self.settings.confirm_after, self.settings.guard_floor));
+impl FolderWork {
+    pub(super) fn on_pass_rows(&mut self, id: FolderId, rows: &FolderRows, desk: &mut Desk<'_>) {
+        let sight = desk.session.map(|session| (session, desk.settings.confirm_after, desk.settings.guard_floor));
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let Some(Pass::Reading { seen, busy }) = folder.pass.take() else { return };
         let Some((session, confirm_after, floor)) = sight else {
@@ -128,10 +73,8 @@ impl Run {
         let arrived = UidSet::range(1, limit.saturating_sub(1));
         let put_back = listed.intersect(&arrived).minus(&known).minus(&folder.row.backfill.remaining);
         if !ruling.held.is_empty() {
-            self.second_look = true;
-            leave(
-                &mut self.left,
-                format!(
+            desk.second_look = true;
+            desk.leave(format!(
                     "folder {}: {} of {} messages would end at once; a second look, {} s later on a new session, must agree",
                     folder.row.path,
                     ruling.held.len(),
@@ -145,7 +88,7 @@ impl Run {
         let (uidvalidity, surplus, at) = (seen.examined.uidvalidity, seen.surplus, seen.started);
         let again = again.then(|| Misfit { uidvalidity, listed: listed.clone(), surplus, session, at });
         let misfit = seen.misfit.clone().or(again);
-        self.second_look |= misfit.is_some();
+        desk.second_look |= misfit.is_some();
         let gone = absent.minus(&ruling.held);
         let unacked = usize::from(ruling.look.is_some()) + usize::from(misfit.is_some());
         let rewind = seen.fell.then(|| {
@@ -154,11 +97,11 @@ impl Run {
         });
         let held = !ruling.held.is_empty() || misfit.is_some() || !seen.unsure.is_empty();
         if !seen.unsure.is_empty() {
-            self.second_look = true;
+            desk.second_look = true;
             let n = seen.unsure.len();
             let text =
                 format!("folder {}: {n} messages could not be compared; looked at again next time", folder.row.path);
-            leave(&mut self.left, text);
+            desk.leave(text);
         }
         folder.pass = Some(Pass::Settling(Box::new(Settling {
             seen,
@@ -171,15 +114,15 @@ impl Run {
         })));
         let owner = self.pass_owner(id);
         if let Some(look) = ruling.look {
-            self.commit(owner, Change::Look { folder: id, look }, now, out);
+            desk.commit(owner, Change::Look { folder: id, look });
         }
         if let Some(misfit) = misfit {
-            self.commit(owner, Change::Misfit { folder: id, misfit }, now, out);
+            desk.commit(owner, Change::Misfit { folder: id, misfit });
         }
     }
 
     /// Sends the facts that need not wait; sends the mark when none are left.
-    pub(in crate::run) fn settle(&mut self, id: FolderId, mut pass: Box<Settling>, now: Now, out: &mut Vec<Action>) {
+    pub(super) fn settle(&mut self, id: FolderId, mut pass: Box<Settling>, desk: &mut Desk<'_>) {
         let Some(folder) = self.folders.get(&id) else { return };
         let busy = folder.in_flight();
         let uidvalidity = pass.seen.examined.uidvalidity;
@@ -203,11 +146,11 @@ impl Run {
         pass.gone = pass.gone.union(&gone);
         for (flags, gone) in facts {
             pass.unacked += 1;
-            self.counts.facts += flags.len() as u64 + gone.len();
+            desk.counts.facts += flags.len() as u64 + gone.len();
             let (again, started) = (gone.intersect(&pass.seen.used_again), pass.seen.started);
             let change = Change::Facts { folder: id, uidvalidity, flags, gone, again, started };
             let owner = self.pass_owner(id);
-            self.commit(owner, change, now, out);
+            desk.commit(owner, change);
         }
         if pass.unacked > 0 || !pass.flags.flags.is_empty() || !pass.gone.is_empty() {
             self.set_pass(id, Some(Pass::Settling(pass)));
@@ -226,20 +169,13 @@ impl Run {
         let (unproved, surplus) = (seen.unproved.clone(), seen.surplus);
         let (started, examined) = (seen.started, seen.examined);
         let marked = Marked { started, examined, put_back, unproved, surplus, rewind };
-        self.mark(id, marked, Some(seen), now, out);
+        self.mark(id, marked, Some(seen), desk);
     }
 
     /// The end of a pass: the mark is committed, or, where nothing changed, the proof is left to be written later.
-    pub(in crate::run) fn mark(
-        &mut self,
-        id: FolderId,
-        marked: Marked,
-        seen: Option<Seen>,
-        now: Now,
-        out: &mut Vec<Action>,
-    ) {
+    pub(super) fn mark(&mut self, id: FolderId, marked: Marked, seen: Option<Seen>, desk: &mut Desk<'_>) {
         let Marked { started, examined, put_back, unproved, surplus, rewind } = marked;
-        let (rounds, owner) = (self.rounds, self.pass_owner(id));
+        let (rounds, owner) = (desk.rounds, self.pass_owner(id));
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let row = &mut folder.row;
         let (from, uidvalidity) = (row.live.mark, examined.uidvalidity);
@@ -259,12 +195,12 @@ impl Run {
             row.passed_at = Some(started);
             row.proved_at = if proves { Some(started) } else { row.proved_at };
             folder.saw(seen.as_ref());
-            out.push(Action::Proved { folder: id, started, whole: proves });
+            desk.out.push(Action::Proved { folder: id, started, whole: proves });
             return;
         }
         folder.pass = Some(Pass::Marking { seen });
         let change = Change::Pass { folder: id, uidvalidity, from, to, put_back, started, unproved, surplus, rewind };
-        self.commit(owner, change, now, out);
+        desk.commit(owner, change);
     }
 
     fn set_pass(&mut self, id: FolderId, pass: Option<Pass>) {

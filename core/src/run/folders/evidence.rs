@@ -9,10 +9,10 @@ use std::time::Duration;
 
 /// The session and the instant of the look that is being taken.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::run) struct Sight {
-    pub(in crate::run) session: SessionId,
-    pub(in crate::run) at: Micros,
-    pub(in crate::run) confirm_after: Duration,
+pub(super) struct Sight {
+    pub(super) session: SessionId,
+    pub(super) at: Micros,
+    pub(super) confirm_after: Duration,
 }
 
 impl Sight {
@@ -23,14 +23,14 @@ impl Sight {
 
 /// What may end now, what is held back, and the look to be stored (none when the stored one still stands).
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::run) struct Ruling<T, L> {
-    pub(in crate::run) ends: T,
-    pub(in crate::run) held: T,
-    pub(in crate::run) look: Option<L>,
+pub(super) struct Ruling<T, L> {
+    pub(super) ends: T,
+    pub(super) held: T,
+    pub(super) look: Option<L>,
 }
 
 /// Judges the absence of `ends` out of `living` locations of a folder.
-pub(in crate::run) fn judge_folder(
+pub(super) fn judge_folder(
     uidvalidity: UidValidity,
     ends: UidSet,
     living: u64,
@@ -59,7 +59,7 @@ pub(in crate::run) fn judge_folder(
 
 /// Judges the absence of folders from a LIST, whose names the server refuses to open too. It always takes two looks: a
 /// namespace that is away for a while is neither listed nor opened.
-pub(in crate::run) fn judge_list(
+pub(super) fn judge_list(
     missing: BTreeSet<FolderId>,
     look: Option<&ListLook>,
     sight: Sight,
@@ -81,7 +81,7 @@ pub(in crate::run) fn judge_list(
 
 /// What a listing is worth that does not fit EXISTS by `surplus`.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::run) enum Fit {
+pub(super) enum Fit {
     /// It fits, or misses by what is known of this folder: what it lacks is not there.
     Whole,
     /// Two looks with the same surplus are believed: what both lack ends, what only the first showed is kept, and then this
@@ -92,7 +92,7 @@ pub(in crate::run) enum Fit {
 }
 
 /// Judges a listing that misses EXISTS by `surplus`, where `known` is the surplus that the folder is known for.
-pub(in crate::run) fn judge_fit(
+pub(super) fn judge_fit(
     uidvalidity: UidValidity,
     listed: &UidSet,
     surplus: i64,

@@ -6,29 +6,29 @@ use crate::mail::id::FolderId;
 use crate::mail::page::{Again, Page};
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Request;
-use crate::run::machine::{Action, Token};
-use crate::run::state::{Fill, FillKind, Owner, Run};
-use crate::time::Now;
+use crate::run::event::Token;
+use crate::run::folders::folder::{Fill, FillKind, Owner};
+use crate::run::folders::state::{Desk, FolderWork};
 use std::collections::VecDeque;
 
-impl Run {
+impl FolderWork {
     /// Asks for a page. `open` is what it is to settle: the UIDs asked for, and for history the holes around them.
-    pub(in crate::run) fn start_fill(
+    pub(super) fn start_fill(
         &mut self,
         id: FolderId,
         kind: FillKind,
         asked: UidSet,
         open: UidSet,
-        out: &mut Vec<Action>,
+        desk: &mut Desk<'_>,
     ) {
         let Some(folder) = self.folders.get(&id) else { return };
         let request = Request::Fetch {
             remote_id: folder.row.remote_id.clone(),
             uidvalidity: folder.row.live.uidvalidity,
             uids: asked.clone(),
-            estimated: self.account.sizes_estimated,
+            estimated: desk.account.sizes_estimated,
         };
-        let token = self.ask_page(id, request, out);
+        let token = desk.ask_page(|token| Owner::Page(id, token), request);
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.fresher = folder.fresher.union(&asked);
             folder
@@ -38,7 +38,7 @@ impl Run {
     }
 
     /// Takes UIDs that do not exist (the index does not show them) out of `remaining`.
-    pub(in crate::run) fn close_holes(&mut self, id: FolderId, range: UidSet, now: Now, out: &mut Vec<Action>) {
+    pub(super) fn close_holes(&mut self, id: FolderId, range: UidSet, desk: &mut Desk<'_>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let uidvalidity = folder.row.live.uidvalidity;
         let token = Token::HOLES;
@@ -53,9 +53,9 @@ impl Run {
         folder.fills.insert(token, fill);
         let noted = self.aside(id).intersect(&range);
         let change = Change::Backfill { folder: id, uidvalidity, range, page: Page::default() };
-        self.commit(Owner::Page(id, token), change, now, out);
+        desk.commit(Owner::Page(id, token), change);
         for uid in noted.iter() {
-            self.forget_note(&Poison::Mail(id, uidvalidity, uid), now, out);
+            self.forget_note(&Poison::Mail(id, uidvalidity, uid), desk);
         }
     }
 
@@ -63,14 +63,13 @@ impl Run {
     ///
     /// # Errors
     /// A bug when the session settled what nobody asked for, or ended without settling all of it.
-    pub(in crate::run) fn on_page(
+    pub(super) fn on_page(
         &mut self,
         id: FolderId,
         token: Token,
         mut page: Page,
         last: bool,
-        now: Now,
-        out: &mut Vec<Action>,
+        desk: &mut Desk<'_>,
     ) -> Result<(), Failure> {
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
         let Some(fill) = folder.fills.get_mut(&token) else { return Ok(()) };
@@ -81,8 +80,8 @@ impl Run {
         let (kind, dead, alone) = (fill.kind, fill.dead, fill.asked.len() == 1);
         match kind {
             _ if dead => page.suspects.clear(),
-            FillKind::Retry if alone => self.judge_suspects(id, &mut page, now, out),
-            FillKind::Retry | FillKind::Backfill | FillKind::Arrivals => self.suspect(id, &mut page),
+            FillKind::Retry if alone => self.judge_suspects(id, &mut page, desk),
+            FillKind::Retry | FillKind::Backfill | FillKind::Arrivals => self.suspect(id, &mut page, desk),
         }
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
         let Some(fill) = folder.fills.get_mut(&token) else { return Ok(()) };
@@ -127,43 +126,43 @@ impl Run {
                 Change::Retry { folder: id, uidvalidity, uids: settled.clone(), page }
             }
         };
-        self.commit(Owner::Page(id, token), change, now, out);
+        desk.commit(Owner::Page(id, token), change);
         let noted = !self.notes.is_empty();
         for uid in settled.iter().filter(|_| noted) {
-            self.forget_note(&Poison::Mail(id, uidvalidity, uid), now, out);
+            self.forget_note(&Poison::Mail(id, uidvalidity, uid), desk);
         }
         Ok(())
     }
 
     /// What is kept of messages whose length another session would tell alike is committed as it is.
-    pub(in crate::run) fn commit_believed(&mut self, id: FolderId, now: Now, out: &mut Vec<Action>) {
-        while let Some(page) = self.believed(id, self.settings.page_messages) {
+    pub(super) fn commit_believed(&mut self, id: FolderId, desk: &mut Desk<'_>) {
+        while let Some(page) = self.believed(id, desk.settings.page_messages, desk) {
             let Some(folder) = self.folders.get(&id) else { return };
             let uids = page.settled();
             let uidvalidity = folder.row.live.uidvalidity;
             let unacked = VecDeque::from([(page.rows.len() as u64, page.octets(), 0)]);
             let kind = FillKind::Retry;
             let fill = Fill { kind, asked: uids.clone(), open: UidSet::new(), fetching: false, dead: false, unacked };
-            let token = self.token();
+            let token = desk.token();
             if let Some(folder) = self.folders.get_mut(&id) {
                 folder.fills.insert(token, fill);
             }
             let change = Change::Retry { folder: id, uidvalidity, uids, page };
-            self.commit(Owner::Page(id, token), change, now, out);
+            desk.commit(Owner::Page(id, token), change);
         }
     }
 
     /// A page's commit was answered.
-    pub(in crate::run) fn on_page_answered(&mut self, id: FolderId, token: Token, refused: bool) {
+    pub(super) fn on_page_answered(&mut self, id: FolderId, token: Token, refused: bool, desk: &mut Desk<'_>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let mut arrivals = false;
         if let Some(fill) = folder.fills.get_mut(&token) {
             arrivals = fill.kind == FillKind::Arrivals;
             let (stored, octets, failed) = fill.unacked.pop_front().unwrap_or_default();
             if !refused {
-                self.counts.stored += stored;
-                self.counts.octets += octets;
-                self.counts.failed += failed;
+                desk.counts.stored += stored;
+                desk.counts.octets += octets;
+                desk.counts.failed += failed;
             }
             if !fill.fetching && fill.unacked.is_empty() {
                 folder.fills.remove(&token);
@@ -191,7 +190,7 @@ impl Run {
     }
 
     /// A page will not come: what it has not settled stays in `remaining`.
-    pub(in crate::run) fn drop_fill(&mut self, id: FolderId, token: Token) {
+    pub(super) fn drop_fill(&mut self, id: FolderId, token: Token) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         if let Some(fill) = folder.fills.get_mut(&token) {
             fill.fetching = false;
@@ -207,7 +206,7 @@ impl Run {
     }
 
     /// The session is gone: so are the pages it still owed.
-    pub(in crate::run) fn drop_fetching(&mut self) {
+    pub(super) fn drop_fetching(&mut self) {
         let owed: Vec<(FolderId, Token)> = self
             .folders
             .values()

@@ -6,93 +6,84 @@ use crate::failure::Failure;
 use crate::mail::cursor::Mark;
 use crate::mail::id::FolderId;
 use crate::provider::folders::{Examined, Request, Sampled};
-use crate::run::folders::listing::{Listing, OPENINGS, Work, is_inbox};
-use crate::run::machine::Action;
-use crate::run::state::{Folder, Run};
-use crate::time::{Micros, Now};
+use crate::run::folders::folder::Folder;
+use crate::run::folders::listed::{Listing, Todo, is_inbox};
+use crate::run::folders::state::{Desk, FolderWork};
+use crate::time::Micros;
 
-impl Run {
-    pub(in crate::run) fn on_listing_examined(
-        &mut self,
-        answer: Result<Examined, Failure>,
-        now: Now,
-        out: &mut Vec<Action>,
-    ) {
+/// Folders whose opening is being stored.
+const OPENINGS: u8 = 32;
+
+impl FolderWork {
+    pub(super) fn on_listing_examined(&mut self, answer: Result<Examined, Failure>, desk: &mut Desk<'_>) {
         let mut work = match std::mem::replace(&mut self.listing, Listing::Done) {
             Listing::Examining(work) => work,
-            Listing::Asking(asking) => return self.on_missing_asked(*asking, answer.is_ok(), now, out),
-            Listing::Matching(matching) => return self.on_match_examined(*matching, answer.ok(), now, out),
+            Listing::Asking(asking) => return self.on_missing_asked(*asking, answer.is_ok(), desk),
+            Listing::Matching(matching) => return self.on_match_examined(*matching, answer.ok(), desk),
             // A newest mail that cannot be told bounds nothing.
-            Listing::Dating(work, examined) => return self.open_next(work, examined, None, now, out),
+            Listing::Dating(work, examined) => return self.open_next(work, examined, None, desk),
             other => {
                 self.listing = other;
                 return;
             }
         };
-        let Some(fresh) = work.fresh.front() else { return self.next_folder(work, now, out) };
+        let Some(fresh) = work.fresh.front() else { return self.next_folder(work, desk) };
         // A date that cannot be had bounds nothing.
         let ends = self.ends_sessions(&fresh.remote_id);
         match answer {
-            Ok(examined) if self.account.opened_at.is_none() && is_inbox(fresh) && examined.exists > 0 && !ends => {
+            Ok(examined) if desk.account.opened_at.is_none() && is_inbox(fresh) && examined.exists > 0 && !ends => {
                 let (remote_id, uidvalidity) = (fresh.remote_id.clone(), examined.uidvalidity);
                 self.listing = Listing::Dating(work, examined);
-                self.ask(self.owner(), Request::Newest { remote_id, uidvalidity }, out);
+                desk.ask(self.list_owner(), Request::Newest { remote_id, uidvalidity });
             }
-            Ok(examined) => self.open_next(work, examined, None, now, out),
+            Ok(examined) => self.open_next(work, examined, None, desk),
             Err(failure) => {
                 if let Some(fresh) = work.fresh.pop_front() {
-                    self.shut(&fresh.remote_id, &fresh.path, None, &failure, now, out);
+                    self.shut(&fresh.remote_id, &fresh.path, None, &failure, desk);
                 }
-                self.next_folder(work, now, out);
+                self.next_folder(work, desk);
             }
         }
     }
 
     /// The newest mail of the account's first folder, for a clock that is ahead.
-    pub(in crate::run) fn on_dated(&mut self, newest: &[Sampled], now: Now, out: &mut Vec<Action>) {
+    pub(super) fn on_dated(&mut self, newest: &[Sampled], desk: &mut Desk<'_>) {
         match std::mem::replace(&mut self.listing, Listing::Done) {
             Listing::Dating(work, examined) => {
                 let date = newest.iter().filter_map(|row| row.internal_date).max();
-                self.open_next(work, examined, date, now, out);
+                self.open_next(work, examined, date, desk);
             }
             other => self.listing = other,
         }
     }
 
-    fn open_next(
-        &mut self,
-        mut work: Work,
-        examined: Examined,
-        newest: Option<Micros>,
-        now: Now,
-        out: &mut Vec<Action>,
-    ) {
-        let Some(folder) = work.fresh.pop_front() else { return self.next_folder(work, now, out) };
+    fn open_next(&mut self, mut work: Todo, examined: Examined, newest: Option<Micros>, desk: &mut Desk<'_>) {
+        let Some(folder) = work.fresh.pop_front() else { return self.next_folder(work, desk) };
         // What comes after the first folder does not wait for it to be durable, INBOX apart: its mail is fetched first.
-        let waits = is_inbox(&folder) || self.account.opened_at.is_none();
+        let waits = is_inbox(&folder) || desk.account.opened_at.is_none();
         work.inbox |= is_inbox(&folder);
         work.unacked += 1;
         let mark = Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
         // Not the LIST's begin: what another folder still showed since may have come here before this was asked.
         let (uidvalidity, started) = (examined.uidvalidity, work.asked);
-        self.commit(self.owner(), Change::Open { folder, uidvalidity, mark, started, newest }, now, out);
+        desk.commit(self.list_owner(), Change::Open { folder, uidvalidity, mark, started, newest });
         if waits || work.unacked >= OPENINGS {
             self.listing = Listing::Opening(work);
         } else {
-            self.next_folder(work, now, out);
+            self.next_folder(work, desk);
         }
     }
 
-    /// An opening was acknowledged; `opened` is the stored row, unless it was refused.
-    pub(in crate::run) fn on_opened(&mut self, work: &mut Work, opened: Option<FolderId>) {
-        work.unacked = work.unacked.saturating_sub(1);
-        self.counts.folder_changes += u64::from(opened.is_some());
-    }
-
     /// A folder row that this run did not know.
-    pub(in crate::run) fn adopt_folder(&mut self, row: FolderRow) {
+    pub(super) fn adopt_folder(&mut self, row: FolderRow) {
         if !self.folders.contains(row.id) {
             self.folders.insert(Folder::new(row));
         }
     }
+}
+
+/// An opening was acknowledged; `opened` is the stored row, unless it was refused.
+pub(super) fn on_opened(work: &mut Todo, opened: Option<FolderId>, desk: &mut Desk<'_>) {
+    work.unacked = work.unacked.saturating_sub(1);
+    desk.counts.folder_changes += u64::from(opened.is_some());
 }

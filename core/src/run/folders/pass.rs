@@ -8,69 +8,14 @@ use crate::mail::id::FolderId;
 use crate::mail::uid_flags::UidFlags;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Examined, Request};
-use crate::run::event::Depth;
-use crate::run::folders::compare::Comparing;
-use crate::run::folders::conclude::{Marked, Settling};
+use crate::run::folders::conclude::counted_mark;
 use crate::run::folders::evidence::{Fit, judge_fit};
-use crate::run::machine::Action;
-use crate::run::state::{FillKind, Folder, Owner, Run, leave};
-use crate::time::{Micros, Now};
+use crate::run::folders::folder::{FillKind, Folder, Owner};
+use crate::run::folders::sight::{Pass, Seen};
+use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::scope::Depth;
+use crate::time::Micros;
 use std::collections::BTreeSet;
-
-/// What a pass saw.
-#[derive(Debug)]
-pub(in crate::run) struct Seen {
-    pub(in crate::run) started: Micros,
-    pub(in crate::run) examined: Examined,
-    pub(in crate::run) rows: UidFlags,
-    pub(in crate::run) unproved: Option<String>,
-    /// A listing that does not fit EXISTS: what it shows is there, what it lacks is unknown.
-    pub(in crate::run) misfit: Option<Misfit>,
-    /// What the first of two such listings showed and this one lacks: it is looked at again.
-    pub(in crate::run) kept: UidSet,
-    /// By how much EXISTS never fits the listing.
-    pub(in crate::run) surplus: i64,
-    /// UIDNEXT has fallen below what it was: the lanes go back.
-    pub(in crate::run) fell: bool,
-    /// UIDs that we hold, under which another mail lies now.
-    pub(in crate::run) used_again: UidSet,
-    /// UIDs that we hold, of which it is not known what lies there: the folder is looked at again.
-    pub(in crate::run) unsure: BTreeSet<u32>,
-}
-
-impl Seen {
-    /// UIDs below this one are what the listing speaks of.
-    pub(in crate::run) fn horizon(&self, uidnext: u32) -> u32 {
-        if !self.fell {
-            return self.examined.uidnext;
-        }
-        let listed = self.rows.uids().last().map_or(1, |uid| uid.saturating_add(1));
-        uidnext.max(self.examined.uidnext).max(listed)
-    }
-}
-
-/// Where a pass stands.
-#[derive(Debug)]
-pub(in crate::run) enum Pass {
-    /// EXAMINE asked.
-    Examining { started: Micros, misses: u8, depth: Depth },
-    /// Only mail came, as counting proves: it is fetched.
-    Counting { started: Micros, examined: Examined, todo: UidSet },
-    /// The index asked.
-    Indexing { started: Micros, misses: u8, examined: Examined, fell: bool },
-    /// What we hold is compared with what lies there.
-    Comparing(Box<Comparing>),
-    /// Arrivals are fetched.
-    Arriving { seen: Seen, todo: UidSet },
-    /// Our rows are read.
-    Reading { seen: Seen, busy: UidSet },
-    /// Facts are committed; those about UIDs on their way wait.
-    Settling(Box<Settling>),
-    /// The mark is sent; a pass that only counted has no index.
-    Marking { seen: Option<Seen> },
-    /// The folder is being opened anew, under another UIDVALIDITY.
-    Reopening,
-}
 
 /// What arrived, if counting alone proves that nothing else happened: each UID from the mark's UIDNEXT on is a message, and
 /// EXISTS rose by just as many. A UID that is a hole, or one message gone, and the numbers differ.
@@ -93,7 +38,7 @@ fn counted(folder: &Folder, examined: &Examined) -> Option<UidSet> {
 
 impl Folder {
     /// A pass is over.
-    pub(in crate::run) fn saw(&mut self, seen: Option<&Seen>) {
+    pub(super) fn saw(&mut self, seen: Option<&Seen>) {
         if let Some(seen) = seen {
             self.see(seen, true);
         }
@@ -103,7 +48,7 @@ impl Folder {
     }
 
     /// Notes what a pass saw of the history that is still to be read.
-    pub(in crate::run) fn see(&mut self, seen: &Seen, whole: bool) {
+    pub(super) fn see(&mut self, seen: &Seen, whole: bool) {
         let index = seen.rows.uids().intersect(&self.row.backfill.remaining);
         let flagged = seen.rows.iter().filter(|(_, flags)| flags.is_flagged()).map(|(uid, _)| uid);
         self.flagged = flagged.collect::<UidSet>().intersect(&index);
@@ -112,22 +57,13 @@ impl Folder {
     }
 }
 
-/// The rows of a folder as the store has them.
-#[derive(Debug, Default)]
-pub struct FolderRows {
-    /// Living locations with their flags.
-    pub living: UidFlags,
-    /// UIDs with an open failure.
-    pub failures: UidSet,
-}
-
-impl Run {
-    pub(in crate::run) fn start_pass(&mut self, id: FolderId, now: Now, out: &mut Vec<Action>) {
-        let started = self.stamp(now);
-        self.examine(id, started, 0, out);
+impl FolderWork {
+    pub(super) fn start_pass(&mut self, id: FolderId, desk: &mut Desk<'_>) {
+        let started = desk.stamp();
+        self.examine(id, started, 0, desk);
     }
 
-    fn examine(&mut self, id: FolderId, started: Micros, misses: u8, out: &mut Vec<Action>) {
+    fn examine(&mut self, id: FolderId, started: Micros, misses: u8, desk: &mut Desk<'_>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         folder.generation += 1;
         folder.wanted = false;
@@ -137,16 +73,10 @@ impl Run {
         folder.pass = Some(Pass::Examining { started, misses, depth });
         let request = Request::Examine { remote_id: folder.row.remote_id.clone() };
         let owner = self.pass_owner(id);
-        self.ask(owner, request, out);
+        desk.ask(owner, request);
     }
 
-    pub(in crate::run) fn on_pass_examined(
-        &mut self,
-        id: FolderId,
-        mut examined: Examined,
-        now: Now,
-        out: &mut Vec<Action>,
-    ) {
+    pub(super) fn on_pass_examined(&mut self, id: FolderId, mut examined: Examined, desk: &mut Desk<'_>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let Some(Pass::Examining { started, misses, depth }) = folder.pass.take() else { return };
         let live = &folder.row.live;
@@ -155,12 +85,12 @@ impl Run {
             examined.uidnext = examined.uidnext.max(live.mark.uidnext).max(live.uidnext);
         }
         if examined.uidvalidity != live.uidvalidity && !folder.row.held && folder.row.failures.is_empty() {
-            return self.open_anew(id, started, examined, now, out);
+            return self.open_anew(id, started, examined, desk);
         }
         if examined.uidvalidity != live.uidvalidity {
             let text = format!("UIDVALIDITY changed from {} to {}", live.uidvalidity, examined.uidvalidity);
             let failure = Failure::new(Class::StateLost, Reach::Folder, Provenance::Server, text);
-            return self.stand_still(id, failure, now, out);
+            return self.stand_still(id, failure, desk);
         }
         // What was told once was too high, or the server was put back: a whole listing says what is there.
         let fell = examined.uidnext < live.mark.uidnext.max(live.uidnext);
@@ -179,27 +109,27 @@ impl Run {
         {
             folder.chain = folder.row.live.uidnext;
             if arrived.is_empty() {
-                let marked = Marked::counted(started, examined, folder);
-                return self.mark(id, marked, None, now, out);
+                let marked = counted_mark(started, examined, folder);
+                return self.mark(id, marked, None, desk);
             }
             folder.pass = Some(Pass::Counting { started, examined, todo: arrived });
             return;
         }
         if examined.exists == 0 {
             folder.pass = Some(Pass::Indexing { started, misses, examined, fell });
-            return self.on_pass_indexed(id, UidFlags::default(), 0, out);
+            return self.on_pass_indexed(id, UidFlags::default(), 0, desk);
         }
         let request = Request::Index { remote_id: folder.row.remote_id.clone(), uidvalidity: examined.uidvalidity };
         folder.pass = Some(Pass::Indexing { started, misses, examined, fell });
         let owner = self.pass_owner(id);
-        self.ask(owner, request, out);
+        desk.ask(owner, request);
     }
 
     /// The whole index came; `exists` is what EXISTS was when it was complete.
-    pub(in crate::run) fn on_pass_indexed(&mut self, id: FolderId, rows: UidFlags, exists: u32, out: &mut Vec<Action>) {
+    pub(super) fn on_pass_indexed(&mut self, id: FolderId, rows: UidFlags, exists: u32, desk: &mut Desk<'_>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let Some(Pass::Indexing { started, misses, mut examined, fell }) = folder.pass.take() else { return };
-        let Some(session) = self.session else { return };
+        let Some(session) = desk.session else { return };
         let listed = rows.uids();
         let below = if fell {
             listed.len()
@@ -214,7 +144,7 @@ impl Run {
         let (known, look) = (folder.row.surplus, folder.row.misfit.as_ref());
         let fit = judge_fit(examined.uidvalidity, &listed, surplus, known, look, session);
         if fit != Fit::Whole && misses == 0 {
-            return self.examine(id, started, 1, out);
+            return self.examine(id, started, 1, desk);
         }
         // Two in a row: either the answer lost lines, or this server's EXISTS never fits.
         let (mut misfit, mut kept) = (None, UidSet::new());
@@ -228,8 +158,8 @@ impl Run {
                     "folder {}: the listing shows {below} messages where EXISTS says {}; looked at again next time",
                     folder.row.path, examined.exists
                 );
-                leave(&mut self.left, text);
-                self.second_look = true;
+                desk.leave(text);
+                desk.second_look = true;
                 misfit = Some(first());
             }
         }
@@ -237,29 +167,29 @@ impl Run {
         let unproved = believed.then(|| format!("EXISTS says {}, its listings show {below}", examined.exists));
         if believed {
             let text = format!("folder {} is not proved: EXISTS never fits its listing", folder.row.path);
-            leave(&mut self.left, text);
+            desk.leave(text);
         }
         folder.chain = folder.row.live.uidnext;
         let arrived: UidSet = listed.minus(&UidSet::range(1, folder.chain.saturating_sub(1)));
         let (used_again, unsure) = (UidSet::new(), BTreeSet::new());
         let seen = Seen { started, examined, rows, unproved, misfit, kept, surplus, fell, used_again, unsure };
-        self.compare_or_go_on(id, seen, arrived, out);
+        self.compare_or_go_on(id, seen, arrived, desk);
     }
 
     /// Nothing was ever stored of the folder, and it shows another UIDVALIDITY: what it was opened under was a lie.
-    fn open_anew(&mut self, id: FolderId, started: Micros, examined: Examined, now: Now, out: &mut Vec<Action>) {
+    fn open_anew(&mut self, id: FolderId, started: Micros, examined: Examined, desk: &mut Desk<'_>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         folder.pass = Some(Pass::Reopening);
         let (from, uidvalidity) = (folder.row.live.uidvalidity, examined.uidvalidity);
         let mark = Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
         let owner = self.pass_owner(id);
-        self.commit(owner, Change::Reopen { folder: id, from, uidvalidity, mark, started }, now, out);
+        desk.commit(owner, Change::Reopen { folder: id, from, uidvalidity, mark, started });
     }
 
     /// Takes the next arrivals to fetch, if the folder's pass has some.
-    pub(in crate::run) fn take_arrivals(&mut self, id: FolderId) -> Option<UidSet> {
+    pub(super) fn take_arrivals(&mut self, id: FolderId, desk: &Desk<'_>) -> Option<UidSet> {
         let aside = self.aside(id);
-        let size = self.settings.page_messages;
+        let size = desk.settings.page_messages;
         let folder = self.folders.get_mut(&id)?;
         let size = folder.page.unwrap_or(size);
         match &mut folder.pass {
@@ -280,13 +210,13 @@ impl Run {
     }
 
     /// Moves on every pass that waited for pages or acknowledgements.
-    pub(in crate::run) fn advance_passes(&mut self, now: Now, out: &mut Vec<Action>) {
+    pub(super) fn advance_passes(&mut self, desk: &mut Desk<'_>) {
         for id in self.folders.passing() {
-            self.advance_pass(id, now, out);
+            self.advance_pass(id, desk);
         }
     }
 
-    fn advance_pass(&mut self, id: FolderId, now: Now, out: &mut Vec<Action>) {
+    fn advance_pass(&mut self, id: FolderId, desk: &mut Desk<'_>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         match folder.pass.take() {
             Some(Pass::Arriving { seen, todo })
@@ -295,21 +225,21 @@ impl Run {
                 let busy = folder.in_flight();
                 folder.pass = Some(Pass::Reading { seen, busy });
                 let owner = self.pass_owner(id);
-                self.read_rows(owner, id, out);
+                desk.read_rows(owner, id);
             }
             Some(Pass::Counting { started, examined, todo })
                 if todo.is_empty() && !folder.fills.values().any(|f| f.kind == FillKind::Arrivals) =>
             {
-                let marked = Marked::counted(started, examined, folder);
-                self.mark(id, marked, None, now, out);
+                let marked = counted_mark(started, examined, folder);
+                self.mark(id, marked, None, desk);
             }
-            Some(Pass::Settling(settling)) => self.settle(id, settling, now, out),
+            Some(Pass::Settling(settling)) => self.settle(id, settling, desk),
             other => folder.pass = other,
         }
     }
 
     /// A commit of the pass is durable.
-    pub(in crate::run) fn on_pass_committed(&mut self, id: FolderId) {
+    pub(super) fn on_pass_committed(&mut self, id: FolderId) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         match folder.pass.take() {
             Some(Pass::Settling(mut settling)) => {
@@ -330,24 +260,17 @@ impl Run {
 
     /// A folder's own trouble. It may have another name by now, so LIST is asked first, whatever it said before; where that
     /// still shows the folder and `opening` it is refused again, it is shut.
-    pub(in crate::run) fn folder_trouble(
-        &mut self,
-        id: FolderId,
-        failure: Failure,
-        opening: bool,
-        now: Now,
-        out: &mut Vec<Action>,
-    ) {
+    pub(super) fn folder_trouble(&mut self, id: FolderId, failure: Failure, opening: bool, desk: &mut Desk<'_>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         folder.refusals += u8::from(opening);
         let (remote_id, path, again) = (folder.row.remote_id.clone(), folder.row.path.clone(), folder.refusals > 1);
         if again && opening {
-            self.set_standing(id, failure.clone());
-            return self.shut(&remote_id, &path, Some(id), &failure, now, out);
+            self.stall(id, failure.clone());
+            return self.shut(&remote_id, &path, Some(id), &failure, desk);
         }
         let first = opening || !self.listed;
         if !first || failure.class == Class::StateLost {
-            return self.stand_still(id, failure, now, out);
+            return self.stand_still(id, failure, desk);
         }
         self.break_off_pass(id, false);
         if let Some(folder) = self.folders.get_mut(&id) {
@@ -357,17 +280,17 @@ impl Run {
     }
 
     /// The folder is left alone for the rest of the run; its rows and cursor stay as they are.
-    pub(in crate::run) fn stand_still(&mut self, id: FolderId, failure: Failure, now: Now, out: &mut Vec<Action>) {
+    pub(super) fn stand_still(&mut self, id: FolderId, failure: Failure, desk: &mut Desk<'_>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
-        leave(&mut self.left, format!("folder {} stands still: {failure}", folder.row.path));
-        let at = self.stamp(now);
+        desk.leave(format!("folder {} stands still: {failure}", folder.row.path));
+        let at = desk.stamp();
         let change = Change::Fail { folder: Some(id), class: failure.class, text: failure.chain(), at };
-        self.set_standing(id, failure);
-        self.commit(Owner::Nobody, change, now, out);
+        self.stall(id, failure);
+        desk.commit(Owner::Nobody, change);
     }
 
     /// Forgets a pass that needs its session, or whose ground has moved; it is begun anew.
-    pub(in crate::run) fn break_off_pass(&mut self, id: FolderId, session_lost: bool) {
+    pub(super) fn break_off_pass(&mut self, id: FolderId, session_lost: bool) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let needs_session = matches!(
             folder.pass,

@@ -5,11 +5,10 @@ use crate::commit::change::Poison;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Request;
-use crate::run::event::Depth;
-use crate::run::folders::listing::Listing;
-use crate::run::machine::Action;
-use crate::run::state::{FillKind, Folder, Owner, Run, leave};
-use crate::time::Now;
+use crate::run::folders::folder::{FillKind, Folder, Owner};
+use crate::run::folders::listed::Listing;
+use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::scope::Depth;
 
 /// Passes of a folder in a run that prove what was read since the one before.
 const PROOFS: u8 = 3;
@@ -22,49 +21,49 @@ enum Layer {
     History,
 }
 
-impl Run {
+impl FolderWork {
     /// Starts whatever there is room for. Returns whether the round is over: nothing is left to start or to wait for.
-    pub(in crate::run) fn plan(&mut self, now: Now, out: &mut Vec<Action>) -> bool {
+    pub(super) fn plan_all(&mut self, desk: &mut Desk<'_>) -> bool {
         self.folders.refresh();
-        self.advance_passes(now, out);
+        self.advance_passes(desk);
         self.folders.refresh();
-        self.resume_listing(now, out);
+        self.resume_listing(desk);
         self.folders.refresh();
-        let over = self.session.is_some() && self.start_what_fits(now, out);
+        let over = desk.session.is_some() && self.start_what_fits(desk);
         self.folders.refresh();
         over
     }
 
-    fn start_what_fits(&mut self, now: Now, out: &mut Vec<Action>) -> bool {
+    fn start_what_fits(&mut self, desk: &mut Desk<'_>) -> bool {
         if matches!(self.listing, Listing::Wanted) {
-            if !self.is_asking() {
-                self.start_listing(now, out);
+            if !desk.book.is_asking() {
+                self.start_listing(desk);
             }
             return false;
         }
-        self.plan_arrivals(out);
-        self.plan_proofs();
+        self.plan_arrivals(desk);
+        self.plan_proofs(desk);
         self.folders.refresh();
-        self.plan_passes(now, out);
+        self.plan_passes(desk);
         self.folders.refresh();
-        self.plan_pages(now, out);
+        self.plan_pages(desk);
         self.folders.refresh();
-        if self.is_idle() && self.folders.passing().is_empty() && self.stop_holding(now, out) {
+        if self.is_idle(desk) && self.folders.passing().is_empty() && self.stop_holding(desk) {
             return false;
         }
-        if self.is_idle() && self.plan_last(now, out) {
+        if self.is_idle(desk) && self.plan_last(desk) {
             return false;
         }
-        self.is_round_over()
+        self.is_round_over(desk)
     }
 
     /// Nothing is asked, and nothing waits to be answered.
-    fn is_idle(&self) -> bool {
-        self.asks.is_empty() && self.commits.is_empty() && self.parked.is_empty() && !self.folders.is_filling()
+    fn is_idle(&self, desk: &Desk<'_>) -> bool {
+        desk.book.is_closed() && !self.folders.is_filling()
     }
 
     /// What ends sessions, and what was shut, is asked when all else is done: where fewest sessions have ended first.
-    fn plan_last(&mut self, now: Now, out: &mut Vec<Action>) -> bool {
+    fn plan_last(&mut self, desk: &mut Desk<'_>) -> bool {
         if !matches!(self.listing, Listing::Done) || self.passes_left() {
             return false;
         }
@@ -77,10 +76,10 @@ impl Run {
         let late = self.late.front().map(|name| count(&name.remote_id));
         match last {
             Some((cuts, id)) if late.is_none_or(|late| cuts <= late) => {
-                self.start_pass(id, now, out);
+                self.start_pass(id, desk);
                 true
             }
-            _ => self.start_late(now, out),
+            _ => self.start_late(desk),
         }
     }
 
@@ -92,19 +91,15 @@ impl Run {
             || self.folders.wanting().any(|id| !is_last(id))
     }
 
-    fn is_asking(&self) -> bool {
-        self.asks.values().any(|(_, page)| !*page)
+    fn has_room(&self, desk: &Desk<'_>) -> bool {
+        self.pages_in_flight(desk) < desk.settings.pages_in_flight
     }
 
-    fn has_room(&self) -> bool {
-        self.pages_in_flight() < self.settings.pages_in_flight
-    }
-
-    fn plan_arrivals(&mut self, out: &mut Vec<Action>) {
+    fn plan_arrivals(&mut self, desk: &mut Desk<'_>) {
         for id in self.folders.passing() {
-            while self.has_room() && !self.probes_first(id, out) {
-                let Some(uids) = self.take_arrivals(id) else { break };
-                self.start_fill(id, FillKind::Arrivals, uids.clone(), uids, out);
+            while self.has_room(desk) && !self.probes_first(id, desk) {
+                let Some(uids) = self.take_arrivals(id, desk) else { break };
+                self.start_fill(id, FillKind::Arrivals, uids.clone(), uids, desk);
                 self.folders.refresh();
             }
         }
@@ -112,7 +107,7 @@ impl Run {
 
     /// Before a mail is asked for at which sessions end, the session shows that it can open the folder. Returns whether that
     /// is under way.
-    fn probes_first(&mut self, id: FolderId, out: &mut Vec<Action>) -> bool {
+    fn probes_first(&mut self, id: FolderId, desk: &mut Desk<'_>) -> bool {
         if !self.wants_probe(id) {
             return false;
         }
@@ -120,24 +115,24 @@ impl Run {
         if self.folders.get(&id).is_some_and(|folder| self.is_last(folder)) {
             return true;
         }
-        let probing = self.asks.values().any(|(owner, _)| *owner == Owner::Probe(id));
+        let probing = desk.book.asks.values().any(|(owner, _)| *owner == Owner::Probe(id));
         if !probing && let Some(folder) = self.folders.get(&id) {
             let request = Request::Examine { remote_id: folder.row.remote_id.clone() };
-            self.ask(Owner::Probe(id), request, out);
+            desk.ask(Owner::Probe(id), request);
         }
         true
     }
 
-    fn plan_passes(&mut self, now: Now, out: &mut Vec<Action>) {
+    fn plan_passes(&mut self, desk: &mut Desk<'_>) {
         let inbox = self.folders.inbox();
         let holding = matches!(self.listing, Listing::Holding(_));
-        if self.is_asking() || !(holding || matches!(self.listing, Listing::Done)) {
+        if desk.book.is_asking() || !(holding || matches!(self.listing, Listing::Done)) {
             return;
         }
         // INBOX's newest page goes before the other folders.
         let inbox_first = inbox.and_then(|id| self.folders.get(&id)).is_some_and(|f| f.pass.is_some());
         match self.next_pass(holding) {
-            Some(id) if !inbox_first || Some(id) == inbox => self.start_pass(id, now, out),
+            Some(id) if !inbox_first || Some(id) == inbox => self.start_pass(id, desk),
             Some(_) => {}
             None if !holding && self.folders.passing().is_empty() => {
                 let doubted = self.folders.doubted();
@@ -148,7 +143,7 @@ impl Run {
                 }
                 if !doubted.is_empty() {
                     self.listing = Listing::Wanted;
-                    self.start_listing(now, out);
+                    self.start_listing(desk);
                 }
             }
             None => {}
@@ -173,11 +168,11 @@ impl Run {
         !self.notes.is_empty() && self.ends_sessions(&folder.row.remote_id)
     }
 
-    fn plan_pages(&mut self, now: Now, out: &mut Vec<Action>) {
+    fn plan_pages(&mut self, desk: &mut Desk<'_>) {
         let newest = |f: &Folder| f.fills.is_empty() && f.pass.is_none() && f.row.passed_at.is_some();
         if let Some(inbox) = self.folders.inbox()
             && self.folders.get(&inbox).is_some_and(newest)
-            && self.fill_one(inbox, Layer::Newest, now, out)
+            && self.fill_one(inbox, Layer::Newest, desk)
             && let Some(folder) = self.folders.get_mut(&inbox)
         {
             folder.paged = true;
@@ -187,50 +182,50 @@ impl Run {
         }
         let hungry = self.folders.hungry();
         for id in &hungry {
-            self.commit_believed(*id, now, out);
+            self.commit_believed(*id, desk);
         }
         if self.has_many_suspects() {
-            return self.plan_suspects(&hungry, out);
+            return self.plan_suspects(&hungry, desk);
         }
         for tier in [Layer::Flagged, Layer::Newest, Layer::History] {
             for id in &hungry {
-                while self.has_room() && self.fill_one(*id, tier, now, out) {
+                while self.has_room(desk) && self.fill_one(*id, tier, desk) {
                     self.folders.refresh();
                 }
             }
         }
         for id in &hungry {
-            while self.has_room() && self.retry_one(*id, out) {
+            while self.has_room(desk) && self.retry_one(*id, desk) {
                 self.folders.refresh();
             }
         }
         self.folders.refresh();
-        if self.pages_in_flight() == 0 && !self.folders.is_filling() {
-            self.plan_alone(&hungry, out);
+        if self.pages_in_flight(desk) == 0 && !self.folders.is_filling() {
+            self.plan_alone(&hungry, desk);
         }
     }
 
     /// One mail that is asked for alone, after all else: at which sessions have ended, or of another length than announced.
-    fn plan_alone(&mut self, hungry: &[FolderId], out: &mut Vec<Action>) {
+    fn plan_alone(&mut self, hungry: &[FolderId], desk: &mut Desk<'_>) {
         for id in hungry {
             let aside = self.aside(*id);
             let Some(folder) = self.folders.get(id).filter(|f| f.stalled.is_none()) else { continue };
             let seen = folder.index.clone().unwrap_or_default();
             if let Some(uid) = aside.intersect(&folder.row.backfill.remaining).intersect(&seen).first() {
-                return self.ask_alone(*id, FillKind::Backfill, uid, out);
+                return self.ask_alone(*id, FillKind::Backfill, uid, desk);
             }
             if let Some(uid) = aside.intersect(&folder.due).intersect(&folder.row.failures).first() {
-                return self.ask_alone(*id, FillKind::Retry, uid, out);
+                return self.ask_alone(*id, FillKind::Retry, uid, desk);
             }
         }
-        self.plan_suspects(hungry, out);
+        self.plan_suspects(hungry, desk);
     }
 
-    fn plan_suspects(&mut self, hungry: &[FolderId], out: &mut Vec<Action>) {
-        if self.pages_in_flight() > 0 || self.folders.is_filling() {
+    fn plan_suspects(&mut self, hungry: &[FolderId], desk: &mut Desk<'_>) {
+        if self.pages_in_flight(desk) > 0 || self.folders.is_filling() {
             return;
         }
-        let same = self.suspicious.is_some() && self.suspicious == self.session;
+        let same = self.suspicious.is_some() && self.suspicious == desk.session;
         for id in hungry {
             let Some(folder) = self.folders.get(id).filter(|f| f.stalled.is_none()) else { continue };
             let lone = folder.lone.intersect(&folder.row.failures);
@@ -238,13 +233,13 @@ impl Run {
             // Who told the length is not asked again.
             let next = if same { lone.minus(&kept).first() } else { lone.intersect(&kept).first().or(lone.first()) };
             if let Some(uid) = next {
-                return self.ask_alone(*id, FillKind::Retry, uid, out);
+                return self.ask_alone(*id, FillKind::Retry, uid, desk);
             }
         }
     }
 
-    fn ask_alone(&mut self, id: FolderId, kind: FillKind, uid: u32, out: &mut Vec<Action>) {
-        if self.probes_first(id, out) {
+    fn ask_alone(&mut self, id: FolderId, kind: FillKind, uid: u32, desk: &mut Desk<'_>) {
+        if self.probes_first(id, desk) {
             return;
         }
         let one = UidSet::one(uid);
@@ -252,15 +247,14 @@ impl Run {
             folder.due = folder.due.minus(&one);
             folder.lone = folder.lone.minus(&one);
         }
-        self.start_fill(id, kind, one.clone(), one, out);
+        self.start_fill(id, kind, one.clone(), one, desk);
     }
 
     /// Whether the suspects need another session than this one, and nothing else does.
-    pub(in crate::run) fn wants_other_session(&self, over: bool) -> bool {
-        let same = self.suspicious.is_some() && self.suspicious == self.session;
-        let quiet = self.asks.is_empty() && self.commits.is_empty() && self.parked.is_empty();
+    pub(super) fn has_suspects_of(&self, over: bool, desk: &Desk<'_>) -> bool {
+        let same = self.suspicious.is_some() && self.suspicious == desk.session;
         let kept = |f: &Folder| f.lone.iter().any(|uid| f.suspects.contains_key(&uid) && f.row.failures.contains(uid));
-        same && quiet
+        same && desk.book.is_closed()
             && !self.passes_left()
             && matches!(self.listing, Listing::Done)
             && (over || self.has_many_suspects())
@@ -268,11 +262,11 @@ impl Run {
     }
 
     /// Starts one page of a folder's past; says whether there was one.
-    fn fill_one(&mut self, id: FolderId, tier: Layer, now: Now, out: &mut Vec<Action>) -> bool {
-        if !self.has_room() {
+    fn fill_one(&mut self, id: FolderId, tier: Layer, desk: &mut Desk<'_>) -> bool {
+        if !self.has_room(desk) {
             return false;
         }
-        let (size, recent) = (self.settings.page_messages, self.settings.recent_messages);
+        let (size, recent) = (desk.settings.page_messages, desk.settings.recent_messages);
         let aside = self.aside(id);
         let Some(folder) = self.folders.get(&id) else { return false };
         let Some(index) = folder.index.as_ref().filter(|_| folder.stalled.is_none()) else { return false };
@@ -281,7 +275,7 @@ impl Run {
         let todo = index.intersect(&free);
         if todo.is_empty() {
             if !free.is_empty() && folder.whole && tier == Layer::History && folder.fills.is_empty() {
-                self.close_holes(id, free, now, out);
+                self.close_holes(id, free, desk);
                 return true;
             }
             return false;
@@ -292,7 +286,7 @@ impl Run {
             Layer::History => todo.iter_down().take(size).collect(),
         };
         let (Some(low), Some(high)) = (uids.first(), uids.last()) else { return false };
-        if self.probes_first(id, out) {
+        if self.probes_first(id, desk) {
             return false;
         }
         let Some(folder) = self.folders.get(&id) else { return false };
@@ -304,19 +298,19 @@ impl Run {
             let bottom = if todo.first() == Some(low) { 1 } else { low };
             free.intersect(&UidSet::range(bottom, top)).minus(&todo.minus(&uids))
         };
-        self.start_fill(id, FillKind::Backfill, uids, open, out);
+        self.start_fill(id, FillKind::Backfill, uids, open, desk);
         true
     }
 
-    fn retry_one(&mut self, id: FolderId, out: &mut Vec<Action>) -> bool {
-        let size = self.settings.page_messages;
+    fn retry_one(&mut self, id: FolderId, desk: &mut Desk<'_>) -> bool {
+        let size = desk.settings.page_messages;
         let aside = self.aside(id);
         let Some(folder) = self.folders.get(&id).filter(|f| f.stalled.is_none()) else { return false };
         let free = folder.due.intersect(&folder.row.failures).minus(&aside);
         let uids: UidSet = free.iter().take(folder.page.unwrap_or(size)).collect();
         // One of a burst shows whether the fault has gone.
         let uids = if uids.is_empty() { folder.burst.first().into_iter().collect() } else { uids };
-        if uids.is_empty() || self.probes_first(id, out) {
+        if uids.is_empty() || self.probes_first(id, desk) {
             return false;
         }
         if let Some(folder) = self.folders.get_mut(&id) {
@@ -325,12 +319,12 @@ impl Run {
                 folder.canaries = std::mem::take(&mut folder.burst);
             }
         }
-        self.start_fill(id, FillKind::Retry, uids.clone(), uids, out);
+        self.start_fill(id, FillKind::Retry, uids.clone(), uids, desk);
         true
     }
 
     /// A folder whose history has just been read to its end is passed once more: only that pass proves it.
-    fn plan_proofs(&mut self) {
+    fn plan_proofs(&mut self, desk: &mut Desk<'_>) {
         for id in self.folders.unproven() {
             let Some(folder) = self.folders.get_mut(&id) else { continue };
             // What is to be asked for again in this run is its history, too.
@@ -346,31 +340,17 @@ impl Run {
                 } else {
                     // It lists what it does not deliver, again and again: the next run goes on from here.
                     let text = format!("folder {} is not proved: its listing keeps changing", folder.row.path);
-                    leave(&mut self.left, text);
+                    desk.leave(text);
                 }
             }
         }
     }
 
-    fn is_round_over(&self) -> bool {
+    fn is_round_over(&self, desk: &Desk<'_>) -> bool {
         matches!(self.listing, Listing::Done)
-            && self.asks.is_empty()
-            && self.commits.is_empty()
-            && self.parked.is_empty()
+            && desk.book.is_closed()
             && !self.folders.is_passing()
             && !self.folders.is_filling()
-    }
-
-    /// Begins another LIST and pass of every folder.
-    pub(in crate::run) fn next_round(&mut self) {
-        self.rounds += 1;
-        self.listing = Listing::Wanted;
-        for folder in self.folders.values_mut() {
-            folder.wanted = folder.stalled.is_none();
-            // A message that only moved raises UIDNEXT where it went.
-            folder.depth = Depth::Quick;
-            folder.looked = false;
-        }
     }
 }
 

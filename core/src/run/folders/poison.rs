@@ -10,29 +10,17 @@ use crate::mail::id::FolderId;
 use crate::mail::page::{Again, Page, Unfetched};
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Request;
-use crate::run::folders::listing::GOES_LAST;
-use crate::run::machine::{Action, Token};
-use crate::run::state::{Fill, FillKind, Owner, Run};
-use crate::time::Now;
+use crate::run::event::Token;
+use crate::run::folders::folder::{Fill, FillKind, Owner};
+use crate::run::folders::listed::GOES_LAST;
+use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::work::{CUTS, Cut};
 use std::collections::VecDeque;
 
-/// Sessions that may end so in a run; what is left is the next one's.
-pub(in crate::run) const CUTS: u32 = 30;
 /// Notes at which a thing is left alone.
 const LEFT_ALONE: u32 = 3;
 
-/// What a session's end came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::run) enum Cut {
-    /// Nothing was asked that could be at fault.
-    Unnoted,
-    /// It is noted, and the session had answered nothing else: it may be the session's own trouble.
-    Noted,
-    /// It is noted, and that session worked otherwise: no try of the run.
-    AtOneThing,
-}
-
-impl Run {
+impl FolderWork {
     /// Whether a session that ended with this failure may have ended at what it was asked.
     fn is_cut(failure: &Failure) -> bool {
         // An answer that is not read to its end takes its session with it.
@@ -41,25 +29,18 @@ impl Run {
     }
 
     /// A session has ended; `token` is a question that it did not answer. Notes what its oldest question was about.
-    pub(in crate::run) fn note_cut(
-        &mut self,
-        token: Token,
-        owner: Owner,
-        failure: &Failure,
-        now: Now,
-        out: &mut Vec<Action>,
-    ) -> Cut {
-        if !Self::is_cut(failure) || self.session.is_none() {
+    pub(super) fn note_cut(&mut self, token: Token, owner: Owner, failure: &Failure, desk: &mut Desk<'_>) -> Cut {
+        if !Self::is_cut(failure) || desk.session.is_none() {
             return Cut::Unnoted;
         }
-        let first = self.asks.iter().next().map(|(token, (owner, _))| (*token, *owner));
+        let first = desk.book.asks.iter().next().map(|(token, (owner, _))| (*token, *owner));
         let (token, owner) = first.filter(|(first, _)| *first < token).unwrap_or((token, owner));
         let (about, worked) = match owner {
             Owner::Page(id, fill) => match self.poisoned_mail(id, fill) {
                 Some(found) => found,
                 None => return Cut::Unnoted,
             },
-            _ => match self.about.get(&token) {
+            _ => match desk.book.about.get(&token) {
                 Some(Request::Examine { remote_id }) => {
                     self.poisoned_folder(Poison::Examine(remote_id.clone()), remote_id)
                 }
@@ -74,20 +55,24 @@ impl Run {
         let count = self.notes.get(&about).copied().unwrap_or(0) + 1;
         let settled = match (&about, owner) {
             (Poison::Mail(id, _, uid), Owner::Page(_, fill)) => {
-                self.settle_poison(*id, fill, *uid, count, failure, now, out)
+                self.settle_poison(*id, fill, *uid, count, failure, desk)
             }
-            _ => count >= LEFT_ALONE && self.is_alone_in_it(&about) && self.leave_folder(&about, failure, now, out),
+            _ => count >= LEFT_ALONE && self.is_alone_in_it(&about) && self.leave_folder(&about, failure, desk),
         };
         if settled {
-            self.forget_note(&about, now, out);
+            self.forget_note(&about, desk);
         } else {
             self.notes.insert(about.clone(), count);
             if count >= GOES_LAST {
                 let note = Note { about, count, text: failure.chain() };
-                self.commit(Owner::Nobody, Change::Note(note), now, out);
+                desk.commit(Owner::Nobody, Change::Note(note));
             }
         }
-        if worked { Cut::AtOneThing } else { Cut::Noted }
+        match worked {
+            worked if self.cuts >= CUTS => Cut::Enough { worked },
+            true => Cut::AtOneThing,
+            false => Cut::Noted,
+        }
     }
 
     fn poisoned_folder(&self, about: Poison, name: &[u8]) -> (Poison, bool) {
@@ -115,7 +100,6 @@ impl Run {
 
     /// At the third note, or when a row is tried again, the mail is a row of the ledger. At the second it is set aside, and
     /// the rest of its page comes in halves.
-    #[expect(clippy::too_many_arguments, reason = "what ended, where, how often, and the step's own two")]
     fn settle_poison(
         &mut self,
         id: FolderId,
@@ -123,10 +107,9 @@ impl Run {
         uid: u32,
         count: u32,
         failure: &Failure,
-        now: Now,
-        out: &mut Vec<Action>,
+        desk: &mut Desk<'_>,
     ) -> bool {
-        let size = self.settings.page_messages;
+        let size = desk.settings.page_messages;
         let Some(folder) = self.folders.get_mut(&id) else { return false };
         let Some(fill) = folder.fills.get(&token) else { return false };
         let (kind, alone) = (fill.kind, fill.asked.len() == 1);
@@ -151,48 +134,48 @@ impl Run {
             }
         };
         folder.lone = folder.lone.minus(&uids);
-        let mine = self.token();
+        let mine = desk.token();
         let unacked = VecDeque::from([(0, 0, 1)]);
         let fill = Fill { kind, asked: uids, open: UidSet::new(), fetching: false, dead: false, unacked };
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.fills.insert(mine, fill);
         }
-        self.commit(Owner::Page(id, mine), change, now, out);
+        desk.commit(Owner::Page(id, mine), change);
         true
     }
 
     /// A folder at which three sessions have ended is shut.
-    fn leave_folder(&mut self, about: &Poison, failure: &Failure, now: Now, out: &mut Vec<Action>) -> bool {
+    fn leave_folder(&mut self, about: &Poison, failure: &Failure, desk: &mut Desk<'_>) -> bool {
         let (Poison::Examine(name) | Poison::Index(name)) = about else { return false };
         let name = name.clone();
         match self.folders.named(&name).map(|f| (f.row.id, f.row.path.clone())) {
             Some((id, path)) => {
-                self.set_standing(id, failure.clone());
-                self.shut(&name, &path, Some(id), failure, now, out);
+                self.stall(id, failure.clone());
+                self.shut(&name, &path, Some(id), failure, desk);
             }
             None => {
                 let path = self.drop_name(&name).unwrap_or_else(|| String::from_utf8_lossy(&name).into_owned());
-                self.shut(&name, &path, None, failure, now, out);
+                self.shut(&name, &path, None, failure, desk);
             }
         }
         true
     }
 
     /// Whether sessions have ended at it often enough that it is asked last.
-    pub(in crate::run) fn is_noted(&self, about: &Poison) -> bool {
+    pub(super) fn is_noted(&self, about: &Poison) -> bool {
         self.notes.get(about).is_some_and(|count| *count >= GOES_LAST)
     }
 
     /// Something answered: its note goes.
-    pub(in crate::run) fn forget_note(&mut self, about: &Poison, now: Now, out: &mut Vec<Action>) {
+    pub(super) fn forget_note(&mut self, about: &Poison, desk: &mut Desk<'_>) {
         if self.notes.remove(about).is_some_and(|count| count >= GOES_LAST) {
             let note = Note { about: about.clone(), count: 0, text: String::new() };
-            self.commit(Owner::Nobody, Change::Note(note), now, out);
+            desk.commit(Owner::Nobody, Change::Note(note));
         }
     }
 
     /// Mails of a folder that are set aside.
-    pub(in crate::run) fn aside(&self, id: FolderId) -> UidSet {
+    pub(super) fn aside(&self, id: FolderId) -> UidSet {
         if self.notes.is_empty() {
             return UidSet::new();
         }
@@ -204,7 +187,7 @@ impl Run {
     }
 
     /// Whether a mail of this folder has a note, and this session has not shown that it can open the folder.
-    pub(in crate::run) fn wants_probe(&self, id: FolderId) -> bool {
+    pub(super) fn wants_probe(&self, id: FolderId) -> bool {
         let noted = self.notes.keys().any(|about| matches!(about, Poison::Mail(folder, ..) if *folder == id));
         noted && self.folders.get(&id).is_some_and(|f| !self.answered.contains(&f.row.remote_id))
     }

@@ -1,7 +1,7 @@
 //! The folders of a run, with what a plan asks of all of them kept at hand: nothing that is asked at every step walks them.
 
 use crate::mail::id::FolderId;
-use crate::run::state::Folder;
+use crate::run::folders::folder::Folder;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Orders folders: INBOX first, then by number.
@@ -9,7 +9,7 @@ type Rank = (bool, FolderId);
 
 /// The folders, and sets that are brought up to date before they are asked.
 #[derive(Debug, Default)]
-pub(in crate::run) struct Folders {
+pub(super) struct Folders {
     map: BTreeMap<FolderId, Folder>,
     changed: BTreeSet<FolderId>,
     traits: BTreeMap<FolderId, Traits>,
@@ -62,50 +62,50 @@ impl Traits {
 }
 
 impl Folders {
-    pub(in crate::run) fn get(&self, id: &FolderId) -> Option<&Folder> {
+    pub(super) fn get(&self, id: &FolderId) -> Option<&Folder> {
         self.map.get(id)
     }
 
-    pub(in crate::run) fn get_mut(&mut self, id: &FolderId) -> Option<&mut Folder> {
+    pub(super) fn get_mut(&mut self, id: &FolderId) -> Option<&mut Folder> {
         self.changed.insert(*id);
         self.map.get_mut(id)
     }
 
-    pub(in crate::run) fn insert(&mut self, folder: Folder) {
+    pub(super) fn insert(&mut self, folder: Folder) {
         let id = folder.row.id;
         self.changed.insert(id);
         self.map.insert(id, folder);
     }
 
-    pub(in crate::run) fn remove(&mut self, id: &FolderId) {
+    pub(super) fn remove(&mut self, id: &FolderId) {
         self.changed.insert(*id);
         self.map.remove(id);
     }
 
-    pub(in crate::run) fn contains(&self, id: FolderId) -> bool {
+    pub(super) fn contains(&self, id: FolderId) -> bool {
         self.map.contains_key(&id)
     }
 
-    pub(in crate::run) fn ids(&self) -> Vec<FolderId> {
+    pub(super) fn ids(&self) -> Vec<FolderId> {
         self.map.keys().copied().collect()
     }
 
-    pub(in crate::run) fn values(&self) -> impl Iterator<Item = &Folder> {
+    pub(super) fn values(&self) -> impl Iterator<Item = &Folder> {
         self.map.values()
     }
 
-    pub(in crate::run) fn values_mut(&mut self) -> impl Iterator<Item = &mut Folder> {
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Folder> {
         self.changed.extend(self.map.keys());
         self.map.values_mut()
     }
 
     /// The folder of this wire name.
-    pub(in crate::run) fn named(&self, remote_id: &[u8]) -> Option<&Folder> {
+    pub(super) fn named(&self, remote_id: &[u8]) -> Option<&Folder> {
         self.map.values().find(|f| f.row.remote_id == remote_id)
     }
 
     /// Brings the sets up to date: costs what has changed.
-    pub(in crate::run) fn refresh(&mut self) {
+    pub(super) fn refresh(&mut self) {
         for id in std::mem::take(&mut self.changed) {
             let before = self.traits.remove(&id).unwrap_or_default();
             let now = self.map.get(&id).map(Traits::of);
@@ -140,57 +140,57 @@ impl Folders {
     }
 
     /// Those that a pass is wanted of, INBOX first. As of the last [`Folders::refresh`], like everything below.
-    pub(in crate::run) fn wanting(&self) -> impl Iterator<Item = FolderId> {
+    pub(super) fn wanting(&self) -> impl Iterator<Item = FolderId> {
         self.wanting.iter().map(|(_, id)| *id)
     }
 
     /// Those whose pass is under way.
-    pub(in crate::run) fn passing(&self) -> Vec<FolderId> {
+    pub(super) fn passing(&self) -> Vec<FolderId> {
         Self::in_order(&self.passing)
     }
 
     /// Those that may have something to fetch.
-    pub(in crate::run) fn hungry(&self) -> Vec<FolderId> {
+    pub(super) fn hungry(&self) -> Vec<FolderId> {
         Self::in_order(&self.hungry)
     }
 
     /// Those whose history was read in this run and is not proved.
-    pub(in crate::run) fn unproven(&self) -> Vec<FolderId> {
+    pub(super) fn unproven(&self) -> Vec<FolderId> {
         Self::in_order(&self.unproven)
     }
 
     /// Those that have refused, and wait for a LIST.
-    pub(in crate::run) fn doubted(&self) -> Vec<FolderId> {
+    pub(super) fn doubted(&self) -> Vec<FolderId> {
         Self::in_order(&self.doubted)
     }
 
     /// Whether a pass is wanted or under way anywhere.
-    pub(in crate::run) fn is_passing(&self) -> bool {
+    pub(super) fn is_passing(&self) -> bool {
         !self.wanting.is_empty() || !self.passing.is_empty() || !self.doubted.is_empty()
     }
 
     /// Whether pages are on their way.
-    pub(in crate::run) fn is_filling(&self) -> bool {
+    pub(super) fn is_filling(&self) -> bool {
         !self.filling.is_empty()
     }
 
     /// INBOX, if there is one.
-    pub(in crate::run) fn inbox(&self) -> Option<FolderId> {
+    pub(super) fn inbox(&self) -> Option<FolderId> {
         self.inbox
     }
 
     /// UIDs that are still to be read, as far as is known.
-    pub(in crate::run) fn unread(&self) -> u64 {
+    pub(super) fn unread(&self) -> u64 {
         self.unread
     }
 
     /// Folders that were looked at.
-    pub(in crate::run) fn looked(&self) -> u64 {
+    pub(super) fn looked(&self) -> u64 {
         self.looked
     }
 
     /// Parts of pages that are sent and not acknowledged.
-    pub(in crate::run) fn sealed(&self) -> usize {
+    pub(super) fn sealed(&self) -> usize {
         self.sealed
     }
 }

@@ -10,19 +10,18 @@ use crate::mail::id::FolderId;
 use crate::mail::message::Fetched;
 use crate::mail::page::{Again, Page, Suspect, Unfetched};
 use crate::mail::uid_set::UidSet;
-use crate::run::machine::Action;
-use crate::run::state::{Folder, Owner, Run};
-use crate::time::Now;
+use crate::run::folders::folder::{Folder, Owner};
+use crate::run::folders::state::{Desk, FolderWork};
 
 /// Suspects of a folder whose bytes are kept; what is beyond is fetched again.
 const KEPT: usize = 2000;
 /// Equal lengths after which a server is known to estimate; so many suspects are not left to the end of the run.
 const EQUAL: u32 = 3;
 
-impl Run {
+impl FolderWork {
     /// Takes the suspects out of a page that is no retry: they become failure rows, to be tried elsewhere.
-    pub(in crate::run) fn suspect(&mut self, id: FolderId, page: &mut Page) {
-        let session = self.session;
+    pub(super) fn suspect(&mut self, id: FolderId, page: &mut Page, desk: &Desk<'_>) {
+        let session = desk.session;
         let Some(folder) = self.folders.get_mut(&id) else { return };
         for suspect in std::mem::take(&mut page.suspects) {
             let uid = suspect.fetched.uid;
@@ -36,7 +35,7 @@ impl Run {
     }
 
     /// Judges what another session says of a suspect that was asked for alone.
-    pub(in crate::run) fn judge_suspects(&mut self, id: FolderId, page: &mut Page, now: Now, out: &mut Vec<Action>) {
+    pub(super) fn judge_suspects(&mut self, id: FolderId, page: &mut Page, desk: &mut Desk<'_>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let mut right = false;
         for row in &page.rows {
@@ -54,7 +53,7 @@ impl Run {
                     page.failed.push(unequal(uid, &suspect, Again::Elsewhere));
                     folder.lone.insert(uid);
                     folder.suspects.insert(uid, suspect);
-                    self.suspicious = self.session;
+                    self.suspicious = desk.session;
                 }
                 Some(_) => page.failed.push(unequal(uid, &suspect, Again::Spaced)),
             }
@@ -70,14 +69,14 @@ impl Run {
         if self.folders.values().all(|f| f.suspects.is_empty()) {
             self.suspicious = None;
         }
-        if self.equal_sizes >= EQUAL && !self.account.sizes_estimated {
-            self.account.sizes_estimated = true;
-            self.commit(Owner::Nobody, Change::SizesEstimated, now, out);
+        if self.equal_sizes >= EQUAL && !desk.account.sizes_estimated {
+            desk.account.sizes_estimated = true;
+            desk.commit(Owner::Nobody, Change::SizesEstimated);
         }
     }
 
     /// Whether suspects are to be asked for before anything else is.
-    pub(in crate::run) fn has_many_suspects(&self) -> bool {
+    pub(super) fn has_many_suspects(&self) -> bool {
         self.suspicious.is_some() && {
             let kept: u64 = self.folders.values().map(Folder::open_suspects).sum();
             kept >= u64::from(EQUAL)
@@ -85,8 +84,8 @@ impl Run {
     }
 
     /// What is kept and need not be asked for: the server estimates. One page of it, if there is some.
-    pub(in crate::run) fn believed(&mut self, id: FolderId, size: usize) -> Option<Page> {
-        if !self.account.sizes_estimated {
+    pub(super) fn believed(&mut self, id: FolderId, size: usize, desk: &Desk<'_>) -> Option<Page> {
+        if !desk.account.sizes_estimated {
             return None;
         }
         let folder = self.folders.get_mut(&id)?;
@@ -102,7 +101,7 @@ impl Run {
 
 impl Folder {
     /// Suspects that can still be asked for: what was expunged meanwhile is none.
-    pub(in crate::run) fn open_suspects(&self) -> u64 {
+    pub(super) fn open_suspects(&self) -> u64 {
         let kept: UidSet = self.suspects.keys().copied().collect();
         kept.intersect(&self.lone).intersect(&self.row.failures).len()
     }

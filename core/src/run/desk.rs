@@ -1,0 +1,171 @@
+//! What a run knows whatever its work is, and the desk at which a step works: that, the time, and the actions to be done.
+
+use crate::commit::change::{Change, Commit};
+use crate::commit::rows::AccountRow;
+use crate::failure::Failure;
+use crate::mail::id::{FolderId, SessionId};
+use crate::provider::folders::Request;
+use crate::recovery::history::History;
+use crate::run::book::Book;
+use crate::run::event::{Action, Token};
+use crate::run::scope::Scope;
+use crate::run::settings::Settings;
+use crate::run::summary::Counts;
+use crate::standing::Standing;
+use crate::time::{Micros, Now};
+use std::ops::{Deref, DerefMut};
+
+/// What a run begins with.
+#[derive(Debug)]
+pub(crate) struct RunStart {
+    pub(crate) settings: Settings,
+    pub(crate) history: History,
+    pub(crate) scope: Scope,
+}
+
+/// What a run knows whatever its work is.
+#[derive(Debug)]
+pub(crate) struct Shared<O> {
+    pub(crate) settings: Settings,
+    pub(crate) scope: Scope,
+    /// How the account stands and why, as stored.
+    pub(crate) stood: Option<(Standing, String)>,
+    pub(crate) account: AccountRow,
+    pub(crate) book: Book<O>,
+    pub(crate) session: Option<SessionId>,
+    pub(crate) counts: Counts,
+    /// What it leaves undone, a line each.
+    pub(crate) left: Vec<String>,
+    pub(crate) history: History,
+    pub(crate) started: Micros,
+    pub(crate) rounds: u8,
+    /// Commits that were refused.
+    pub(crate) refusals: u32,
+    /// Asked how much is in limbo.
+    pub(crate) counting: bool,
+    /// A large absence waits for a second look.
+    pub(crate) second_look: bool,
+}
+
+impl<O> Shared<O> {
+    /// At its beginning, or, behind `before`, where the store was asked anew.
+    pub(super) fn new(start: RunStart, account: AccountRow, before: Option<Self>) -> Self {
+        let RunStart { settings, history, scope } = start;
+        let book = Book::new(before.as_ref().map(|before| &before.book));
+        let fresh = Self {
+            settings,
+            scope,
+            stood: None,
+            account,
+            book,
+            session: None,
+            counts: Counts::default(),
+            left: Vec::new(),
+            history,
+            started: Micros::default(),
+            rounds: 0,
+            refusals: 0,
+            counting: false,
+            second_look: false,
+        };
+        let Some(before) = before else { return fresh };
+        let Self { session, counts, left, started, rounds, second_look, .. } = before;
+        Self { session, counts, left, started, rounds, second_look, ..fresh }
+    }
+
+    /// Whether a human asks: then what is shut, or waits for another try, is looked at now.
+    pub(crate) fn insists(&self) -> bool {
+        self.scope == Scope::Insist
+    }
+
+    /// Notes what the run leaves undone, once.
+    pub(crate) fn leave(&mut self, text: String) {
+        if !self.left.contains(&text) {
+            self.left.push(text);
+        }
+    }
+}
+
+/// Where a step works.
+#[derive(Debug)]
+pub(crate) struct Desk<'a, O> {
+    shared: &'a mut Shared<O>,
+    pub(crate) now: Now,
+    pub(crate) out: &'a mut Vec<Action>,
+}
+
+impl<O> Deref for Desk<'_, O> {
+    type Target = Shared<O>;
+
+    fn deref(&self) -> &Shared<O> {
+        self.shared
+    }
+}
+
+impl<O> DerefMut for Desk<'_, O> {
+    fn deref_mut(&mut self) -> &mut Shared<O> {
+        self.shared
+    }
+}
+
+impl<'a, O> Desk<'a, O> {
+    pub(super) fn new(shared: &'a mut Shared<O>, now: Now, out: &'a mut Vec<Action>) -> Self {
+        Self { shared, now, out }
+    }
+
+    /// An instant later than every earlier one of this account.
+    pub(crate) fn stamp(&mut self) -> Micros {
+        let now = self.now;
+        self.book.stamp(now)
+    }
+
+    /// A token that nothing has yet.
+    pub(crate) fn token(&mut self) -> Token {
+        self.book.token()
+    }
+
+    /// Asks the session.
+    pub(crate) fn ask(&mut self, owner: O, request: Request) {
+        let token = self.token();
+        self.book.asks.insert(token, (owner, false));
+        self.book.about.insert(token, request.clone());
+        self.out.push(Action::Ask { token, request });
+    }
+
+    /// Asks for a page; its owner knows its token.
+    pub(crate) fn ask_page(&mut self, owner: impl FnOnce(Token) -> O, request: Request) -> Token {
+        let token = self.token();
+        self.book.asks.insert(token, (owner(token), true));
+        self.out.push(Action::Ask { token, request });
+        token
+    }
+
+    /// Says that a failure was handled here.
+    pub(crate) fn report(&mut self, failure: &Failure) {
+        self.out.push(Action::Report(failure.clone()));
+    }
+
+    /// Reads a folder's rows.
+    pub(crate) fn read_rows(&mut self, owner: O, folder: FolderId) {
+        let token = self.token();
+        self.book.commits.insert(token, owner);
+        self.out.push(Action::ReadRows { token, folder });
+    }
+
+    /// Reads some of a folder's rows: size and INTERNALDATE.
+    pub(crate) fn read_sample(&mut self, owner: O, folder: FolderId, part: Option<(u32, u32)>) -> Token {
+        let token = self.token();
+        self.book.commits.insert(token, owner);
+        self.out.push(Action::ReadSample { token, folder, part });
+        token
+    }
+
+    /// Commits.
+    pub(crate) fn commit(&mut self, owner: O, change: Change) {
+        let token = self.token();
+        let at = self.stamp();
+        let commit = Commit { account: self.account.id, incarnation: self.account.incarnation, at, change };
+        self.book.commits.insert(token, owner);
+        self.out.push(Action::Commit { token, commit: Box::new(commit) });
+    }
+}

@@ -1,0 +1,159 @@
+//! A folder in a run, and the pages of it that are on their way.
+
+use crate::commit::rows::FolderRow;
+use crate::failure::Failure;
+use crate::mail::id::FolderId;
+use crate::mail::page::Suspect;
+use crate::mail::uid_set::UidSet;
+use crate::run::event::Token;
+use crate::run::folders::sight::Pass;
+use crate::run::scope::Depth;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Whom an answer belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// The LIST of this generation, and what follows from it.
+    Listing(u32),
+    /// The pass of a folder.
+    Pass(FolderId, u32),
+    /// A page of a folder; the token is the fetch's.
+    Page(FolderId, Token),
+    /// Whether a folder can be opened, before a mail in it is asked for that sessions end at.
+    Probe(FolderId),
+    /// A commit that nobody waits for but the end of the run.
+    Nobody,
+}
+
+/// Why a page is fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FillKind {
+    Backfill,
+    Arrivals,
+    Retry,
+}
+
+/// A page on its way: from its FETCH on until it is committed or dropped.
+#[derive(Debug)]
+pub(super) struct Fill {
+    pub(super) kind: FillKind,
+    /// Every UID asked for.
+    pub(super) asked: UidSet,
+    /// What the page still has to settle (backfill: holes included).
+    pub(super) open: UidSet,
+    /// Whether the session still owes parts.
+    pub(super) fetching: bool,
+    /// A link before it in the chain was refused or dropped: what still comes of it is not committed.
+    pub(super) dead: bool,
+    /// Commits sent and not acknowledged, with the messages, octets and failures in each.
+    pub(super) unacked: VecDeque<(u64, u64, u64)>,
+}
+
+/// A folder in a run.
+#[derive(Debug)]
+pub(super) struct Folder {
+    pub(super) row: FolderRow,
+    /// The pass that is under way.
+    pub(super) pass: Option<Pass>,
+    /// Passes asked for and not begun.
+    pub(super) wanted: bool,
+    /// How closely the next pass looks.
+    pub(super) depth: Depth,
+    /// Whether this round's pass has ended (well, or held back).
+    pub(super) looked: bool,
+    /// How closely this run has looked at it, at most.
+    pub(super) seen: Option<Depth>,
+    /// Why it stands still in this run.
+    pub(super) stalled: Option<Failure>,
+    /// Pages on their way, by the token of their fetch.
+    pub(super) fills: BTreeMap<Token, Fill>,
+    /// UIDs asked for since the pass under way asked for its index: their pages are fresher than it.
+    pub(super) fresher: UidSet,
+    /// What the last pass saw in `remaining`; `None` before this run's first pass.
+    pub(super) index: Option<UidSet>,
+    /// The flagged ones of those.
+    pub(super) flagged: UidSet,
+    /// Failures that are due for another try.
+    pub(super) due: UidSet,
+    /// Failures that are due and are asked for alone: the mail, or its line, ended sessions.
+    pub(super) lone: UidSet,
+    /// Failures that came in a burst and are not due: as soon as one of them comes, they are.
+    pub(super) burst: UidSet,
+    /// The rest of a burst, while one of it is tried.
+    pub(super) canaries: UidSet,
+    /// Messages of another length than was announced, their bytes sealed: another session is to say the same.
+    pub(super) suspects: BTreeMap<u32, Suspect>,
+    /// Messages in a page, where sessions have ended.
+    pub(super) page: Option<usize>,
+    /// Its pages on their way are settled before it is passed again.
+    pub(super) settles_first: bool,
+    /// It has refused, and may have another name by now: LIST is asked before it is asked again.
+    pub(super) doubted: bool,
+    /// Refusals of its EXAMINE in this run.
+    pub(super) refusals: u8,
+    /// A page of its newest mail was asked for before other folders were opened.
+    pub(super) paged: bool,
+    /// Whether that pass saw a whole listing: only then are UIDs that it did not show holes.
+    pub(super) whole: bool,
+    /// The `uidnext` that the last arrivals page sent will leave.
+    pub(super) chain: u32,
+    /// Numbers the passes, so that answers to an earlier one are known.
+    pub(super) generation: u32,
+    /// History was read in this run: another pass proves it.
+    pub(super) unproven: bool,
+    /// Passes that were to prove what had just been read.
+    pub(super) proofs: u8,
+}
+
+impl Folder {
+    pub(super) fn new(row: FolderRow) -> Self {
+        Self {
+            chain: row.live.uidnext,
+            row,
+            pass: None,
+            wanted: true,
+            depth: Depth::Full,
+            looked: false,
+            seen: None,
+            stalled: None,
+            fills: BTreeMap::new(),
+            fresher: UidSet::new(),
+            index: None,
+            flagged: UidSet::new(),
+            due: UidSet::new(),
+            lone: UidSet::new(),
+            burst: UidSet::new(),
+            canaries: UidSet::new(),
+            suspects: BTreeMap::new(),
+            page: None,
+            settles_first: false,
+            doubted: false,
+            refusals: 0,
+            paged: false,
+            whole: false,
+            generation: 0,
+            unproven: false,
+            proofs: 0,
+        }
+    }
+
+    pub(super) fn is_inbox(&self) -> bool {
+        self.row.path.eq_ignore_ascii_case("INBOX")
+    }
+
+    /// Nothing of what the last pass saw is left to read.
+    pub(super) fn has_read_all(&self) -> bool {
+        self.index.as_ref().is_none_or(|index| index.intersect(&self.row.backfill.remaining).is_empty())
+    }
+
+    /// UIDs whose page is on its way.
+    pub(super) fn in_flight(&self) -> UidSet {
+        self.fills.values().fold(UidSet::new(), |all, fill| all.union(&fill.asked))
+    }
+
+    /// The parts of `remaining` that pages on their way will take out.
+    pub(super) fn claimed(&self) -> UidSet {
+        let backfill = self.fills.values().filter(|f| f.kind == FillKind::Backfill);
+        backfill.fold(UidSet::new(), |all, fill| all.union(&fill.open).union(&fill.asked))
+    }
+}

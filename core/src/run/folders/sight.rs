@@ -1,0 +1,132 @@
+//! What a pass of a folder has seen so far, and where it stands.
+
+use crate::commit::change::Rewind;
+use crate::commit::rows::Misfit;
+use crate::mail::flags::Flags;
+use crate::mail::uid_flags::UidFlags;
+use crate::mail::uid_set::UidSet;
+use crate::provider::folders::{Examined, Sampled};
+use crate::run::scope::Depth;
+use crate::time::Micros;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// What a pass saw.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) started: Micros,
+    pub(super) examined: Examined,
+    pub(super) rows: UidFlags,
+    pub(super) unproved: Option<String>,
+    /// A listing that does not fit EXISTS: what it shows is there, what it lacks is unknown.
+    pub(super) misfit: Option<Misfit>,
+    /// What the first of two such listings showed and this one lacks: it is looked at again.
+    pub(super) kept: UidSet,
+    /// By how much EXISTS never fits the listing.
+    pub(super) surplus: i64,
+    /// UIDNEXT has fallen below what it was: the lanes go back.
+    pub(super) fell: bool,
+    /// UIDs that we hold, under which another mail lies now.
+    pub(super) used_again: UidSet,
+    /// UIDs that we hold, of which it is not known what lies there: the folder is looked at again.
+    pub(super) unsure: BTreeSet<u32>,
+}
+
+impl Seen {
+    /// UIDs below this one are what the listing speaks of.
+    pub(super) fn horizon(&self, uidnext: u32) -> u32 {
+        if !self.fell {
+            return self.examined.uidnext;
+        }
+        let listed = self.rows.uids().last().map_or(1, |uid| uid.saturating_add(1));
+        uidnext.max(self.examined.uidnext).max(listed)
+    }
+}
+
+/// Where a pass stands.
+#[derive(Debug)]
+pub(super) enum Pass {
+    /// EXAMINE asked.
+    Examining { started: Micros, misses: u8, depth: Depth },
+    /// Only mail came, as counting proves: it is fetched.
+    Counting { started: Micros, examined: Examined, todo: UidSet },
+    /// The index asked.
+    Indexing { started: Micros, misses: u8, examined: Examined, fell: bool },
+    /// What we hold is compared with what lies there.
+    Comparing(Box<Comparing>),
+    /// Arrivals are fetched.
+    Arriving { seen: Seen, todo: UidSet },
+    /// Our rows are read.
+    Reading { seen: Seen, busy: UidSet },
+    /// Facts are committed; those about UIDs on their way wait.
+    Settling(Box<Settling>),
+    /// The mark is sent; a pass that only counted has no index.
+    Marking { seen: Option<Seen> },
+    /// The folder is being opened anew, under another UIDVALIDITY.
+    Reopening,
+}
+
+/// A comparison that is under way.
+#[derive(Debug)]
+pub(super) struct Comparing {
+    pub(super) seen: Seen,
+    pub(super) arrived: UidSet,
+    /// The part that is being compared, from its first UID to its last.
+    pub(super) part: (u32, u32),
+    /// What we hold of it.
+    pub(super) ours: BTreeMap<u32, Sampled>,
+    /// The parts behind it.
+    pub(super) left: VecDeque<(u32, u32)>,
+}
+
+/// What a pass concluded and has not committed.
+#[derive(Debug)]
+pub(super) struct Settling {
+    pub(super) seen: Seen,
+    pub(super) flags: Pending,
+    pub(super) gone: UidSet,
+    pub(super) put_back: UidSet,
+    /// Something is a first look only: the mark stays.
+    pub(super) held: bool,
+    pub(super) rewind: Option<Rewind>,
+    pub(super) unacked: usize,
+}
+
+/// Flags that are to be committed, in the order of their UIDs. What waits for its page goes to the end of the line, so that
+/// each is looked at a few times and not at every step.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) flags: VecDeque<(u32, Flags)>,
+}
+
+impl Pending {
+    pub(super) fn new(flags: BTreeMap<u32, Flags>) -> Self {
+        Self { flags: flags.into_iter().collect() }
+    }
+
+    /// The next ones that are not about a UID on its way.
+    pub(super) fn take(&mut self, most: usize, busy: &UidSet) -> Vec<(u32, Flags)> {
+        let (mut taken, mut waiting) = (Vec::new(), VecDeque::new());
+        while taken.len() < most
+            && let Some((uid, flags)) = self.flags.pop_front()
+        {
+            if busy.contains(uid) {
+                waiting.push_back((uid, flags));
+            } else {
+                taken.push((uid, flags));
+            }
+        }
+        self.flags.extend(waiting);
+        taken
+    }
+}
+
+/// What the end of a pass says.
+#[derive(Debug)]
+pub(super) struct Marked {
+    pub(super) started: Micros,
+    pub(super) examined: Examined,
+    pub(super) put_back: UidSet,
+    pub(super) unproved: Option<String>,
+    pub(super) surplus: i64,
+    pub(super) rewind: Option<Rewind>,
+}

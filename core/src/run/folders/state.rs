@@ -1,0 +1,189 @@
+//! What a run of folders remembers: the rows as last acknowledged, the LIST, what ended sessions.
+
+use crate::commit::change::Poison;
+use crate::commit::rows::{AccountRow, FolderRow};
+use crate::failure::{Class, Failure, Provenance, Reach};
+use crate::mail::folder::ListedFolder;
+use crate::mail::id::{FolderId, SessionId};
+use crate::mail::uid_set::UidSet;
+use crate::run::event::AccountSnapshot;
+use crate::run::folders::folder::{Folder, Owner};
+use crate::run::folders::listed::Listing;
+use crate::run::folders::roll::Folders;
+use crate::run::scope::{Depth, Scope};
+use crate::run::summary::FolderLine;
+use crate::time::Micros;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Where a step of this work is done.
+pub(super) type Desk<'a> = crate::run::desk::Desk<'a, Owner>;
+
+/// The work of a run where mail lies in folders and has UIDs.
+#[derive(Debug)]
+pub(crate) struct FolderWork {
+    pub(super) folders: Folders,
+    pub(super) listing: Listing,
+    /// Numbers the LISTs, so that acknowledgements of an earlier one are known.
+    pub(super) generation: u32,
+    /// Names that are asked when all else is done: shut ones that are due, and those at which sessions have ended.
+    pub(super) late: VecDeque<ListedFolder>,
+    /// When the last LIST of this run began.
+    pub(super) listed_from: Micros,
+    /// Things at which sessions have ended, and how many.
+    pub(super) notes: BTreeMap<Poison, u32>,
+    /// Sessions that ended so in this run.
+    pub(super) cuts: u32,
+    /// Wire names about which this session has answered something.
+    pub(super) answered: BTreeSet<Vec<u8>>,
+    /// Wire names that were opened, and those whose index was told, in this run.
+    pub(super) opened: BTreeSet<Vec<u8>>,
+    pub(super) indexed: BTreeSet<Vec<u8>>,
+    /// The session that told suspicious lengths: another one is asked.
+    pub(super) suspicious: Option<SessionId>,
+    /// Lengths that two sessions told alike, against RFC822.SIZE.
+    pub(super) equal_sizes: u32,
+    /// LIST was asked in this run.
+    pub(super) listed: bool,
+}
+
+impl FolderWork {
+    /// From the store's rows. Of the same work before the store was asked anew, what sessions have shown is still true.
+    pub(super) fn of(before: Option<Self>, snapshot: AccountSnapshot, desk: &mut Desk<'_>) -> Self {
+        let mut work = Self {
+            folders: Folders::default(),
+            listing: Listing::Wanted,
+            generation: 0,
+            late: VecDeque::new(),
+            listed_from: Micros::default(),
+            notes: BTreeMap::new(),
+            cuts: 0,
+            answered: BTreeSet::new(),
+            opened: BTreeSet::new(),
+            indexed: BTreeSet::new(),
+            suspicious: None,
+            equal_sizes: 0,
+            listed: false,
+        };
+        if let Some(before) = before {
+            let Self { notes, cuts, answered, equal_sizes, .. } = before;
+            work = Self { notes, cuts, answered, equal_sizes, ..work };
+        }
+        work.notes.extend(snapshot.notes.into_iter().map(|note| (note.about, note.count)));
+        let (mut due, mut lone, mut burst) = (snapshot.due, snapshot.lone, snapshot.burst);
+        for row in snapshot.folders {
+            for instant in [Some(row.opened_at), row.passed_at, row.look.as_ref().map(|look| look.at)] {
+                desk.book.stamp_after(instant);
+            }
+            let id = row.id;
+            let mut folder = Folder::new(row);
+            let of = |rows: &mut BTreeMap<FolderId, UidSet>| rows.remove(&id).unwrap_or_default();
+            let (due, lone, burst) = (of(&mut due), of(&mut lone), of(&mut burst));
+            let due = if desk.insists() { folder.row.failures.clone() } else { due };
+            folder.lone = due.intersect(&lone);
+            folder.due = due.minus(&lone);
+            folder.burst = burst.minus(&due);
+            work.folders.insert(folder);
+        }
+        work.narrow(desk);
+        work.leave_shut(desk);
+        work
+    }
+
+    /// Leaves out what the run is not to look at. Before an account's first LIST there is nothing to leave out.
+    fn narrow(&mut self, desk: &Desk<'_>) {
+        let Scope::Some { list, folders } = &desk.scope else { return };
+        if desk.account.listed_at.is_none() {
+            return;
+        }
+        for folder in self.folders.values_mut() {
+            folder.wanted = folders.contains_key(&folder.row.id);
+            folder.depth = folders.get(&folder.row.id).copied().unwrap_or_default();
+        }
+        if !list {
+            self.listing = Listing::Done;
+        }
+    }
+
+    /// What is shut and not due is left alone from the beginning.
+    fn leave_shut(&mut self, desk: &Desk<'_>) {
+        if desk.insists() {
+            return;
+        }
+        for (name, shut) in &desk.account.shut {
+            let id = self.folders.named(name).map(|f| f.row.id).filter(|_| shut.due_at > desk.now.wall);
+            if let Some(id) = id {
+                let text = "it could not be opened, and is asked again later";
+                let failure = Failure::new(Class::Provider, Reach::Folder, Provenance::Server, text);
+                self.stall(id, failure);
+            }
+        }
+    }
+
+    /// The folder is left alone for the rest of the run.
+    pub(super) fn stall(&mut self, id: FolderId, failure: Failure) {
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.pass = None;
+            folder.wanted = false;
+            folder.looked = true;
+            folder.index = None;
+            folder.due = UidSet::new();
+            folder.lone = UidSet::new();
+            folder.suspects.clear();
+            folder.stalled = Some(failure);
+        }
+    }
+
+    /// A folder is to be passed (again).
+    pub(super) fn want_pass(&mut self, folder: FolderId, depth: Depth) {
+        if let Some(folder) = self.folders.get_mut(&folder)
+            && folder.stalled.is_none()
+        {
+            folder.depth = if folder.wanted { folder.depth.max(depth) } else { depth };
+            folder.wanted = true;
+        }
+    }
+
+    pub(super) fn lines_of(&self, account: &AccountRow) -> Vec<FolderLine> {
+        let line = |f: &Folder| FolderLine {
+            id: f.row.id,
+            remote_id: f.row.remote_id.clone(),
+            path: f.row.path.clone(),
+            role: f.row.role,
+            excluded: f.row.excluded,
+            stalled: f.stalled.is_some(),
+            shut: account.shut.contains_key(&f.row.remote_id),
+            looked: f.seen,
+            mark: f.row.live.mark,
+            unread: !f.row.backfill.remaining.is_empty(),
+        };
+        self.folders.values().map(line).collect()
+    }
+
+    /// Fetches under way and pages not acknowledged.
+    pub(super) fn pages_in_flight(&self, desk: &Desk<'_>) -> usize {
+        desk.book.pages() + self.folders.sealed()
+    }
+
+    /// The LIST that is under way, as the owner of what it asks and sends.
+    pub(super) fn list_owner(&self) -> Owner {
+        Owner::Listing(self.generation)
+    }
+
+    /// The pass of a folder that is under way, likewise.
+    pub(super) fn pass_owner(&self, folder: FolderId) -> Owner {
+        Owner::Pass(folder, self.folders.get(&folder).map_or(0, |f| f.generation))
+    }
+
+    /// Whether an answer belongs to the pass that is under way.
+    pub(super) fn is_current(&self, folder: FolderId, generation: u32) -> bool {
+        self.folders.get(&folder).is_some_and(|f| f.generation == generation)
+    }
+
+    /// Replaces the folder's row by what the store says.
+    pub(super) fn stored(&mut self, row: FolderRow) {
+        if let Some(known) = self.folders.get_mut(&row.id) {
+            // What the config wants is known here first.
+            known.row = FolderRow { excluded: known.row.excluded, ..row };
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! The work of folders as the machine sees it: which step of it each answer moves on.
+
+use crate::commit::change::{Poison, Refusal};
+use crate::commit::rows::AccountRow;
+use crate::failure::{Class, Failure, Reach};
+use crate::mail::id::FolderId;
+use crate::provider::folders::{Answer, Request};
+use crate::run::event::{AccountSnapshot, Token};
+use crate::run::folders::folder::Owner;
+use crate::run::folders::listed::Listing;
+use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::scope::Depth;
+use crate::run::summary::{Counts, FolderLine};
+use crate::run::work::{Cut, Question, Rows, Taken, Work};
+use crate::time::Micros;
+
+impl Work for FolderWork {
+    type Owner = Owner;
+
+    const NOBODY: Owner = Owner::Nobody;
+
+    fn opened(before: Option<Self>, snapshot: AccountSnapshot, desk: &mut Desk<'_>) -> Self {
+        Self::of(before, snapshot, desk)
+    }
+
+    fn connected(&mut self) {
+        self.answered.clear();
+    }
+
+    fn plan(&mut self, desk: &mut Desk<'_>) -> bool {
+        self.plan_all(desk)
+    }
+
+    fn wants_other_session(&self, over: bool, desk: &Desk<'_>) -> bool {
+        self.has_suspects_of(over, desk)
+    }
+
+    fn answered(
+        &mut self,
+        question: Question<Owner>,
+        answer: Result<Answer, Failure>,
+        desk: &mut Desk<'_>,
+    ) -> Result<(), Failure> {
+        let request = question.request.as_ref();
+        match &answer {
+            Ok(answer) if !is_about(request, answer) => {
+                // It is nobody's fault but ours: nothing is noted.
+                desk.book.about.clear();
+                return Err(Failure::bug("an answer is about another folder than its question"));
+            }
+            Ok(_) => self.note_answered(request, desk),
+            Err(failure) if Self::is_folder_trouble(failure) => self.note_answered(request, desk),
+            Err(_) => {}
+        }
+        match answer {
+            Ok(answer) => self.on_answer(&question, answer, desk),
+            Err(failure) => self.on_failure(question, failure, desk),
+        }
+    }
+
+    fn cut(&mut self, token: Token, owner: Owner, failure: &Failure, desk: &mut Desk<'_>) -> Cut {
+        self.note_cut(token, owner, failure, desk)
+    }
+
+    fn rows(&mut self, token: Token, owner: Owner, rows: Rows, desk: &mut Desk<'_>) {
+        match (owner, rows) {
+            (Owner::Pass(id, generation), Rows::Folder(rows)) if self.is_current(id, generation) => {
+                self.on_pass_rows(id, &rows, desk);
+            }
+            (Owner::Pass(id, generation), Rows::Sample(ours)) if self.is_current(id, generation) => {
+                self.on_compare_rows(id, ours, desk);
+            }
+            (Owner::Pass(..), _) => {}
+            (Owner::Listing(generation), Rows::Folder(rows)) if generation == self.generation => {
+                self.on_listing_rows(&rows.living.uids(), desk);
+            }
+            (_, Rows::Folder(_)) => {}
+            (_, Rows::Sample(ours)) => self.on_match_rows(token, ours, desk),
+        }
+    }
+
+    fn unread(&mut self, owner: Owner) {
+        if let Owner::Pass(id, generation) = owner
+            && self.is_current(id, generation)
+        {
+            self.break_off_pass(id, false);
+        }
+    }
+
+    fn committed(&mut self, owner: Owner, taken: Taken, goes_on: bool, desk: &mut Desk<'_>) {
+        let opening = matches!(self.listing, Listing::Opening(_) | Listing::Examining(_));
+        let mut opened = None;
+        match taken {
+            Taken::Done(rows) => {
+                opened = rows.folder.as_ref().map(|f| f.id);
+                self.on_done(owner, rows.folder, desk);
+            }
+            Taken::Refused(refusal, rows) => self.on_refused(owner, refusal, rows.and_then(|rows| rows.folder), desk),
+        }
+        // An acknowledgement of an earlier LIST has been noted; it moves nothing in this one.
+        if goes_on && owner == self.list_owner() {
+            self.on_listing_committed(opened.filter(|_| opening), desk);
+        }
+    }
+
+    fn not_taken(&mut self, owner: Owner) -> bool {
+        // A page is sent again; what a LIST concluded is not: the next one decides.
+        let Owner::Listing(generation) = owner else { return true };
+        if generation == self.generation {
+            if matches!(self.listing, Listing::Closing) {
+                self.listing = Listing::Wanted;
+            }
+            self.break_off_listing();
+        }
+        false
+    }
+
+    fn cut_off(&mut self) {
+        self.drop_fetching();
+        self.break_off_listing();
+        for id in self.folders.ids() {
+            self.break_off_pass(id, true);
+        }
+    }
+
+    fn want(&mut self, folder: FolderId, depth: Depth) {
+        self.want_pass(folder, depth);
+    }
+
+    fn next_round(&mut self) {
+        self.listing = Listing::Wanted;
+        for folder in self.folders.values_mut() {
+            folder.wanted = folder.stalled.is_none();
+            // A message that only moved raises UIDNEXT where it went.
+            folder.depth = Depth::Quick;
+            folder.looked = false;
+        }
+    }
+
+    fn refresh(&mut self) {
+        self.folders.refresh();
+    }
+
+    fn leave_undone(&mut self, desk: &mut Desk<'_>) {
+        let open: u64 = self.folders.values().filter(|f| !f.row.excluded).map(|f| f.row.failures.len()).sum();
+        if open > 0 {
+            desk.leave(format!("{open} message(s) could not be fetched; they are in the ledger and are tried again"));
+        }
+        let held = |name: &Vec<u8>| self.folders.values().any(|f| f.row.excluded && f.row.remote_id == *name);
+        let shut = desk.account.shut.keys().filter(|name| !held(name)).count();
+        if shut > 0 {
+            desk.leave(format!(
+                "{shut} folder(s) are listed and cannot be opened; they are asked again in their own time"
+            ));
+        }
+    }
+
+    fn refused_alike(&self) -> Option<Failure> {
+        let mut ours = self.folders.values().filter(|f| !f.row.excluded);
+        let first = ours.next()?.stalled.clone().filter(|f| f.class != Class::StateLost)?;
+        let mut others = 0;
+        for folder in ours {
+            others += 1;
+            if folder.stalled.as_ref().is_none_or(|f| f.class != first.class) {
+                return None;
+            }
+        }
+        (others > 0).then(|| Failure {
+            reach: Reach::Account,
+            text: format!("every folder is refused: {}", first.text),
+            ..first
+        })
+    }
+
+    fn live_end_stalled(&self) -> Option<Failure> {
+        let inbox = self.folders.inbox().and_then(|id| self.folders.get(&id)).filter(|f| !f.row.excluded)?;
+        let stalled = inbox.stalled.clone()?;
+        Some(Failure { text: format!("INBOX stands still: {}", stalled.text), ..stalled })
+    }
+
+    fn passed(&self, folder: FolderId) -> Option<(Option<Micros>, bool)> {
+        self.folders.get(&folder).map(|f| (f.row.passed_at, !f.wanted && f.pass.is_none()))
+    }
+
+    fn lines(&self, account: &AccountRow) -> Vec<FolderLine> {
+        self.lines_of(account)
+    }
+
+    fn totals(&self, counts: Counts) -> Counts {
+        Counts { folders: self.folders.looked(), remaining: self.folders.unread(), ..counts }
+    }
+}
+
+/// The name that an answer repeats is the name that was asked about.
+fn is_about(request: Option<&Request>, answer: &Answer) -> bool {
+    let asked = request.and_then(Request::remote_id);
+    match answer {
+        Answer::Examined { remote_id, .. } | Answer::Indexed { remote_id, .. } | Answer::Sampled { remote_id, .. } => {
+            asked == Some(remote_id.as_slice())
+        }
+        _ => true,
+    }
+}
+
+impl FolderWork {
+    /// Takes the notes away of what has answered, and remembers that the session works for it.
+    fn note_answered(&mut self, request: Option<&Request>, desk: &mut Desk<'_>) {
+        let Some(name) = request.and_then(Request::remote_id) else { return };
+        let about = match request {
+            Some(Request::Examine { .. }) => {
+                self.opened.insert(name.to_vec());
+                Poison::Examine(name.to_vec())
+            }
+            _ => {
+                self.indexed.insert(name.to_vec());
+                // Opening it was a part of the question.
+                self.forget_note(&Poison::Examine(name.to_vec()), desk);
+                Poison::Index(name.to_vec())
+            }
+        };
+        self.answered.insert(name.to_vec());
+        self.forget_note(&about, desk);
+    }
+
+    fn on_answer(&mut self, question: &Question<Owner>, answer: Answer, desk: &mut Desk<'_>) -> Result<(), Failure> {
+        match (question.owner, answer) {
+            (Owner::Listing(_), Answer::Listed { folders, unreadable }) => self.on_listed(folders, unreadable, desk),
+            (Owner::Listing(_), Answer::Examined { examined, .. }) => self.on_listing_examined(Ok(examined), desk),
+            (Owner::Listing(_), Answer::Sampled { rows, .. }) if matches!(self.listing, Listing::Dating(..)) => {
+                self.on_dated(&rows, desk);
+            }
+            (Owner::Listing(_), Answer::Sampled { rows, .. }) => self.on_match_sampled(&rows, desk),
+            (Owner::Pass(id, _), Answer::Examined { examined, .. }) => self.on_pass_examined(id, examined, desk),
+            (Owner::Pass(id, _), Answer::Indexed { rows, exists, .. }) => self.on_pass_indexed(id, rows, exists, desk),
+            (Owner::Pass(id, _), Answer::Sampled { rows, .. }) => self.on_compared(id, &rows, desk),
+            // Whether it opens or not: the session has answered.
+            (Owner::Probe(_), Answer::Examined { .. }) => {}
+            (Owner::Page(id, _), Answer::Fetched { page, last }) => {
+                if !last {
+                    desk.book.asks.insert(question.token, (question.owner, question.page));
+                }
+                return self.on_page(id, question.token, page, last, desk);
+            }
+            _ => return Err(Failure::bug("a session answered another question than it was asked")),
+        }
+        Ok(())
+    }
+
+    /// What is one folder's trouble is its alone; anything else is the run's.
+    fn on_failure(&mut self, question: Question<Owner>, failure: Failure, desk: &mut Desk<'_>) -> Result<(), Failure> {
+        let Question { token, owner, request, .. } = question;
+        if !Self::is_folder_trouble(&failure) {
+            // The question is open still, for who looks which was the oldest.
+            desk.book.about.extend(request.map(|request| (token, request)));
+            return Err(failure);
+        }
+        match owner {
+            Owner::Listing(_) if !matches!(self.listing, Listing::Asked { .. }) => {
+                desk.report(&failure);
+                self.on_listing_examined(Err(failure), desk);
+            }
+            Owner::Probe(_) => {}
+            Owner::Page(id, _) => {
+                desk.report(&failure);
+                self.drop_fill(id, token);
+                // Opening it was a part of the question, and no session ended at that.
+                if let Some(name) = self.folders.get(&id).map(|folder| folder.row.remote_id.clone()) {
+                    self.forget_note(&Poison::Examine(name), desk);
+                }
+                self.folder_trouble(id, failure, false, desk);
+            }
+            Owner::Pass(id, _) => {
+                desk.report(&failure);
+                let opening = matches!(request, Some(Request::Examine { .. }));
+                self.folder_trouble(id, failure, opening, desk);
+            }
+            Owner::Listing(_) | Owner::Nobody => {
+                desk.book.about.extend(request.map(|request| (token, request)));
+                return Err(failure);
+            }
+        }
+        Ok(())
+    }
+
+    fn on_done(&mut self, owner: Owner, row: Option<crate::commit::rows::FolderRow>, desk: &mut Desk<'_>) {
+        if let Some(row) = &row {
+            self.stored(row.clone());
+        }
+        match owner {
+            Owner::Listing(generation) => {
+                if generation == self.generation && matches!(self.listing, Listing::Closing) {
+                    self.listing = Listing::Done;
+                }
+                if let Some(row) = row {
+                    self.adopt_folder(row);
+                }
+            }
+            Owner::Pass(id, generation) if self.is_current(id, generation) => self.on_pass_committed(id),
+            Owner::Page(id, fill) => {
+                // Holes are closed without a word from the server: they prove nothing about it.
+                if fill != Token::HOLES {
+                    desk.history.survived();
+                }
+                self.on_page_answered(id, fill, false, desk);
+            }
+            Owner::Pass(..) | Owner::Probe(_) | Owner::Nobody => {}
+        }
+    }
+
+    fn on_refused(
+        &mut self,
+        owner: Owner,
+        refusal: Refusal,
+        row: Option<crate::commit::rows::FolderRow>,
+        desk: &mut Desk<'_>,
+    ) {
+        if let Some(row) = row {
+            self.stored(row.clone());
+            // An `Open` whose first answer was lost: the folder is there already.
+            if let Owner::Listing(_) = owner {
+                self.adopt_folder(row);
+            }
+        }
+        match owner {
+            Owner::Pass(id, generation) if self.is_current(id, generation) => self.break_off_pass(id, false),
+            Owner::Page(id, fill) => self.on_page_answered(id, fill, true, desk),
+            Owner::Pass(..) | Owner::Listing(_) | Owner::Probe(_) | Owner::Nobody => {}
+        }
+        if let (Refusal::Missing, Owner::Pass(id, _) | Owner::Page(id, _)) = (refusal, owner) {
+            // It was dropped by a commit that this run no longer waited for. If the server has it, it is a new one.
+            self.folders.remove(&id);
+            if matches!(self.listing, Listing::Done) {
+                self.listing = Listing::Wanted;
+            }
+        }
+    }
+
+    /// Whether a failure lets the run go on without the folder.
+    pub(super) fn is_folder_trouble(failure: &Failure) -> bool {
+        failure.reach == Reach::Folder
+    }
+}

@@ -1,0 +1,32 @@
+//! What a run is to look at, and how closely.
+
+use crate::mail::id::FolderId;
+use std::collections::BTreeMap;
+
+/// How closely a pass looks. A quick one proves by counting that nothing left and fetches what arrived; where the count does
+/// not fit, or flags are in question, it becomes a full one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Depth {
+    /// EXAMINE, and the arrivals.
+    Quick,
+    /// The whole index with its flags.
+    #[default]
+    Full,
+}
+
+/// What a run is to look at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// LIST and every folder, fully.
+    #[default]
+    Everything,
+    /// The same, because a human asks: what is shut, or failed and is not due, is looked at too.
+    Insist,
+    /// These folders; LIST only if `list`.
+    Some {
+        /// Whether folders that appeared, left or were renamed are looked for.
+        list: bool,
+        /// Folders, and how closely.
+        folders: BTreeMap<FolderId, Depth>,
+    },
+}
