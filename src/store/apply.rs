@@ -15,7 +15,7 @@ use crate::fault;
 use crate::store::rows::{ALL_FOLDERS, GUARD, LOCATION, MESSAGE, get, guard, location, message};
 use messages::save;
 use own::{close_failures, open_failures, write_own_rows};
-use postrider_core::commit::apply::{apply as change_rows, may_end_limbo};
+use postrider_core::commit::apply::{apply as change_rows, begin, may_end_limbo};
 use postrider_core::commit::change::{Change, Commit, Refusal, StoredRows};
 use postrider_core::commit::event::SHOWN;
 use postrider_core::commit::lane::{Admitted, admit};
@@ -189,7 +189,6 @@ async fn write_change(
     at: Micros,
 ) -> Result<Admitted, DbErr> {
     let before = rows.folder.as_ref();
-    let first_opening = matches!(change, Change::Open { .. }) && rows.account.opened_at.is_none();
     let sweeps = may_end_limbo(change, &admitted);
     write_own_rows(db, counters, rows, &admitted, change, at).await?;
     match (before, change) {
@@ -201,14 +200,9 @@ async fn write_change(
                 close_failures(db, row.id, &folder.failures.minus(&row.failures), at.0).await?;
             }
         }
-        (_, Change::Open { .. }) => {
+        (_, Change::Open { .. } | Change::Rename { .. }) => {
             let mut ledger = Ledger::new(counters.message);
-            change_rows(change, before, &admitted, first_opening, at, &mut ledger);
-            save(db, counters, account, &mut ledger, at).await?;
-        }
-        (_, Change::Rename { .. }) => {
-            let mut ledger = Ledger::new(counters.message);
-            change_rows(change, before, &admitted, first_opening, at, &mut ledger);
+            change_rows(change, before, &admitted, at, &mut ledger);
             save(db, counters, account, &mut ledger, at).await?;
         }
         (_, Change::Facts { .. } | Change::DropFolder { .. }) => {
@@ -224,7 +218,7 @@ async fn write_change(
             if let (Change::DropFolder { last: true, .. }, Some(folder)) = (change, before) {
                 load_left(db, &mut ledger, folder).await?;
             }
-            change_rows(change, before, &admitted, first_opening, at, &mut ledger);
+            change_rows(change, before, &admitted, at, &mut ledger);
             save(db, counters, account, &mut ledger, at).await?;
         }
         _ => {}
@@ -255,9 +249,7 @@ async fn write_page(
         let uids: UidSet = rows.iter().map(|r| r.uid).collect();
         let identities: Vec<&str> = rows.iter().map(|r| r.identity.0.as_str()).collect();
         let mut ledger = load(db, counters, account, Some(folder), &uids, &identities).await?;
-        for fetched in rows {
-            ledger.begin(folder, &admitted.account, fetched, at);
-        }
+        begin(rows, folder, &admitted.account, at, &mut ledger);
         let mut next = *counters;
         let savepoint = db.begin().await?;
         match save(&savepoint, &mut next, account, &mut ledger, at).await {

@@ -3,7 +3,8 @@
 use crate::commit::change::Change;
 use crate::commit::lane::Admitted;
 use crate::commit::ledger::Ledger;
-use crate::commit::rows::FolderRow;
+use crate::commit::rows::{AccountRow, FolderRow};
+use crate::mail::message::Fetched;
 use crate::standing::EventKind;
 use crate::time::Micros;
 
@@ -33,29 +34,27 @@ pub fn may_end_limbo(change: &Change, admitted: &Admitted) -> bool {
     }
 }
 
+/// Begins the locations of messages that were read: a page, or a part of one where the store takes it in parts.
+pub fn begin(rows: &[Fetched], folder: &FolderRow, account: &AccountRow, at: Micros, ledger: &mut Ledger) {
+    for fetched in rows {
+        ledger.begin(folder, account, fetched, at);
+    }
+}
+
 /// Does to messages and locations what the change means. `before` is the folder's row before the commit (absences are
-/// judged by its last pass), `first_opening` whether the account had no folder yet.
-pub fn apply(
-    change: &Change,
-    before: Option<&FolderRow>,
-    admitted: &Admitted,
-    first_opening: bool,
-    at: Micros,
-    ledger: &mut Ledger,
-) {
+/// judged by its last pass).
+pub fn apply(change: &Change, before: Option<&FolderRow>, admitted: &Admitted, at: Micros, ledger: &mut Ledger) {
     let account = &admitted.account;
     match change {
         Change::Open { .. } => {
-            if first_opening {
+            if admitted.first_opening {
                 ledger.announce(EventKind::AccountStarted, None);
             }
             ledger.announce(EventKind::FolderCreated, admitted.folder.as_ref());
         }
         Change::Arrivals { page, .. } | Change::Backfill { page, .. } | Change::Retry { page, .. } => {
             let Some(folder) = before else { return };
-            for fetched in &page.rows {
-                ledger.begin(folder, account, fetched, at);
-            }
+            begin(&page.rows, folder, account, at, ledger);
         }
         Change::Facts { flags, gone, .. } => {
             let Some(folder) = before else { return };

@@ -21,6 +21,8 @@ pub struct Admitted {
     pub account: AccountRow,
     /// The folder row; `None` when the commit is not about one, or has dropped it.
     pub folder: Option<FolderRow>,
+    /// It is the account's first: from here on its events are told.
+    pub first_opening: bool,
 }
 
 /// Applies the rules. `new_folder` is the number a folder gets when this opens one.
@@ -41,6 +43,7 @@ pub fn admit(
     if account.incarnation != incarnation {
         return Err(Refusal::Incarnation);
     }
+    let first_opening = matches!(change, Change::Open { .. }) && account.opened_at.is_none();
     let mut account = account.clone();
     let mut folder = folder.cloned();
     match change {
@@ -217,7 +220,7 @@ pub fn admit(
         }
         Change::Note(_) | Change::Stand { .. } | Change::Finish(_) => {}
     }
-    Ok(Admitted { account, folder })
+    Ok(Admitted { account, folder, first_opening })
 }
 
 fn same_uidvalidity(

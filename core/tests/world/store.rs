@@ -180,9 +180,8 @@ impl Store {
                 self.rows.insert((id, failed.uid), (failed.class, failed.again));
             }
         }
-        let first = self.account.opened_at.is_none();
         let sweep = may_end_limbo(&commit.change, &admitted);
-        apply(&commit.change, before.as_ref(), &admitted, first, commit.at, &mut self.ledger);
+        apply(&commit.change, before.as_ref(), &admitted, commit.at, &mut self.ledger);
         self.account = admitted.account.clone();
         match (&admitted.folder, id) {
             (Some(row), _) => {
