@@ -106,6 +106,10 @@ trials! {
     };
     silence_in_the_greeting_has_a_deadline => trial("silent greeting", true, first(1, "LIST", Misbehaviour::Silence), 0);
     bye_without_a_telling_text_is_the_network => trial("bye", false, first(2, "BODY", Misbehaviour::Bye("so long".into())), 0);
+    // It is said at a folder and is not about it: the session is over, and no folder is shut.
+    words_of_a_session_cost_no_folder => trial(
+        "autologout", true, first(2, "Archive", Misbehaviour::Refuse("NO Autologout; idle for too long".into())), 0
+    );
     bye_that_tells_is_believed => Trial {
         ledger: Some("rate_limit"),
         ..trial("bye, too many", false, always("LIST", Misbehaviour::Bye("Too many connections".into())), 6)

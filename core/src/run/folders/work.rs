@@ -5,6 +5,7 @@ use crate::commit::rows::AccountRow;
 use crate::failure::{Class, Failure, Reach};
 use crate::mail::id::FolderId;
 use crate::provider::folders::{Answer, Request};
+use crate::recovery::decide::{Verdict, decide};
 use crate::run::event::{AccountSnapshot, Token};
 use crate::run::folders::folder::Owner;
 use crate::run::folders::listed::Listing;
@@ -49,7 +50,7 @@ impl Work for FolderWork {
                 return Err(Failure::bug("an answer is about another folder than its question"));
             }
             Ok(_) => self.note_answered(request, desk),
-            Err(failure) if Self::is_folder_trouble(failure) => self.note_answered(request, desk),
+            Err(failure) if is_the_folders(failure, desk) => self.note_answered(request, desk),
             Err(_) => {}
         }
         match answer {
@@ -249,7 +250,7 @@ impl FolderWork {
     /// What is one folder's trouble is its alone; anything else is the run's.
     fn on_failure(&mut self, question: Question<Owner>, failure: Failure, desk: &mut Desk<'_>) -> Result<(), Failure> {
         let Question { token, owner, request, .. } = question;
-        if !Self::is_folder_trouble(&failure) {
+        if !is_the_folders(&failure, desk) {
             // The question is open still, for who looks which was the oldest.
             desk.book.about.extend(request.map(|request| (token, request)));
             return Err(failure);
@@ -334,9 +335,9 @@ impl FolderWork {
             }
         }
     }
+}
 
-    /// Whether a failure lets the run go on without the folder.
-    pub(super) fn is_folder_trouble(failure: &Failure) -> bool {
-        failure.reach == Reach::Folder
-    }
+/// Whether the run goes on without the folder: what `decide` says is obeyed.
+fn is_the_folders(failure: &Failure, desk: &Desk<'_>) -> bool {
+    decide(failure, &desk.history, &desk.settings.policy, desk.now) == Verdict::SkipFolder
 }
