@@ -170,7 +170,7 @@ pub struct StoreArgs {
 }
 
 /// A commit in a transaction.
-struct Taken {
+struct InHand {
     commit: Box<Commit>,
     reply: ReplyTo<CommitAnswer>,
     answer: Option<CommitAnswer>,
@@ -299,7 +299,7 @@ impl StoreState {
             self.troubled = failure.is_some();
             self.registry.condition("database", failure.as_ref().map(Failure::chain));
         }
-        for Taken { commit, reply, answer, broken } in taken {
+        for InHand { commit, reply, answer, broken } in taken {
             reply.send(match (&failure, answer) {
                 (None, Some(answer)) => answer,
                 (None, None) => {
@@ -389,7 +389,7 @@ impl StoreState {
     }
 
     /// One transaction of about [`Batch`] of work.
-    async fn transaction(&mut self, taken: &mut Vec<Taken>) -> Result<(), DbErr> {
+    async fn transaction(&mut self, taken: &mut Vec<InHand>) -> Result<(), DbErr> {
         let batch = Batch::begin(self.clock.now().mono);
         let mut tx = None;
         while batch.has_room(self.clock.now().mono) {
@@ -397,7 +397,7 @@ impl StoreState {
                 break;
             }
             let Some(Waiting::Commit(change, reply)) = self.waiting.pop_front() else { break };
-            taken.push(Taken { commit: change, reply, answer: None, broken: None });
+            taken.push(InHand { commit: change, reply, answer: None, broken: None });
             let Some(last) = taken.last_mut() else { break };
             if tx.is_none() {
                 let begun = self.begin().await?;

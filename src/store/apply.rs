@@ -14,9 +14,9 @@ pub(super) use quiet::{Quiet, write_quiet};
 use crate::fault;
 use crate::store::rows::{ALL_FOLDERS, GUARD, LOCATION, MESSAGE, get, guard, location, message};
 use messages::save;
-use own::{close_failures, open_failures, write_own_rows};
+use own::{close_failures, open_failures, write_account_rows, write_folder_rows};
 use postrider_core::commit::apply::{apply as change_rows, begin, may_end_limbo};
-use postrider_core::commit::change::{Change, Commit, Refusal, StoredRows};
+use postrider_core::commit::change::{Change, Commit, FolderChange, Refusal, StoredRows};
 use postrider_core::commit::event::SHOWN;
 use postrider_core::commit::lane::{Admitted, admit};
 use postrider_core::commit::ledger::Ledger;
@@ -135,7 +135,7 @@ pub(super) async fn commit(
 async fn inside(db: &DatabaseTransaction, counters: &mut Counters, commit: &Commit) -> Result<Applied, DbErr> {
     let (account, at) = (commit.account, commit.at);
     let remote_id: Value = match &commit.change {
-        Change::Open { folder, .. } => folder.remote_id.clone().into(),
+        Change::Folder(FolderChange::Open { folder, .. }) => folder.remote_id.clone().into(),
         _ => Value::Bytes(None),
     };
     let folder_id = commit.change.folder().map(|f| f.0);
@@ -143,7 +143,7 @@ async fn inside(db: &DatabaseTransaction, counters: &mut Counters, commit: &Comm
     let Some(row) = rows.first() else { return Ok(Applied::Refused(Refusal::Missing, None)) };
     let (stored, before) = guard(account, row)?;
     let new_folder = FolderId(counters.folder);
-    if let Change::Rename { folder, to, .. } = &commit.change
+    if let Change::Folder(FolderChange::Rename { folder, to, .. }) = &commit.change
         && is_taken(db, account, *folder, &to.remote_id).await?
     {
         let rows = StoredRows { account: stored, folder: before };
@@ -156,7 +156,7 @@ async fn inside(db: &DatabaseTransaction, counters: &mut Counters, commit: &Comm
             return Ok(Applied::Refused(refusal, (refusal != Refusal::Incarnation).then(|| Box::new(rows))));
         }
     };
-    if let Change::Open { .. } = &commit.change {
+    if let Change::Folder(FolderChange::Open { .. }) = &commit.change {
         // Never used twice, not even after a purge.
         counters.folder += 1;
     }
@@ -190,43 +190,52 @@ async fn write_change(
 ) -> Result<Admitted, DbErr> {
     let before = rows.folder.as_ref();
     let sweeps = may_end_limbo(change, &admitted);
-    write_own_rows(db, counters, rows, &admitted, change, at).await?;
-    match (before, change) {
-        (Some(folder), Change::Arrivals { page, .. } | Change::Backfill { page, .. } | Change::Retry { page, .. }) => {
-            let refused = write_page(db, counters, account, folder, &admitted, page, at).await?;
-            if let Some(row) = &mut admitted.folder {
-                // What the database refused stays open, and counts its tries.
-                row.failures = row.failures.union(&refused);
-                close_failures(db, row.id, &folder.failures.minus(&row.failures), at.0).await?;
+    match change {
+        Change::Folder(change) => {
+            write_folder_rows(db, rows, &admitted, change, at).await?;
+            if let Some(page) = change.page() {
+                let Some(folder) = before else { return Ok(admitted) };
+                let refused = write_page(db, counters, account, folder, &admitted, page, at).await?;
+                if let Some(row) = &mut admitted.folder {
+                    // What the database refused stays open, and counts its tries.
+                    row.failures = row.failures.union(&refused);
+                    close_failures(db, row.id, &folder.failures.minus(&row.failures), at.0).await?;
+                }
+            } else {
+                let mut ledger = loaded(db, counters, account, before, change).await?;
+                change_rows(change, before, &admitted, at, &mut ledger);
+                save(db, counters, account, &mut ledger, at).await?;
             }
         }
-        (_, Change::Open { .. } | Change::Rename { .. }) => {
-            let mut ledger = Ledger::new(counters.message);
-            change_rows(change, before, &admitted, at, &mut ledger);
-            save(db, counters, account, &mut ledger, at).await?;
-        }
-        (_, Change::Facts { .. } | Change::DropFolder { .. }) => {
-            let touched = match change {
-                Change::Facts { gone, flags, .. } => gone.union(&flags.iter().map(|(uid, _)| *uid).collect()),
-                Change::DropFolder { uids, .. } => uids.clone(),
-                _ => UidSet::new(),
-            };
-            let mut ledger = load(db, counters, account, before, &touched, &[]).await?;
-            if let (Some(folder), Change::Facts { .. } | Change::DropFolder { .. }) = (before, change) {
-                load_elsewhere(db, &mut ledger, folder).await?;
-            }
-            if let (Change::DropFolder { last: true, .. }, Some(folder)) = (change, before) {
-                load_left(db, &mut ledger, folder).await?;
-            }
-            change_rows(change, before, &admitted, at, &mut ledger);
-            save(db, counters, account, &mut ledger, at).await?;
-        }
-        _ => {}
+        Change::Account(change) => write_account_rows(db, counters, rows, &admitted, change, at).await?,
     }
     if sweeps {
         sweep(db, counters, account, at).await?;
     }
     Ok(admitted)
+}
+
+/// The rows that a change other than a page touches.
+async fn loaded(
+    db: &DatabaseTransaction,
+    counters: &Counters,
+    account: AccountId,
+    before: Option<&FolderRow>,
+    change: &FolderChange,
+) -> Result<Ledger, DbErr> {
+    let touched = match change {
+        FolderChange::Facts { gone, flags, .. } => gone.union(&flags.iter().map(|(uid, _)| *uid).collect()),
+        FolderChange::DropFolder { uids, .. } => uids.clone(),
+        _ => return Ok(Ledger::new(counters.message)),
+    };
+    let mut ledger = load(db, counters, account, before, &touched, &[]).await?;
+    if let Some(folder) = before {
+        load_elsewhere(db, &mut ledger, folder).await?;
+        if let FolderChange::DropFolder { last: true, .. } = change {
+            load_left(db, &mut ledger, folder).await?;
+        }
+    }
+    Ok(ledger)
 }
 
 /// Writes a page; what the database refuses for its content is halved down to the one message, which becomes a failure.

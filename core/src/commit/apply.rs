@@ -1,6 +1,6 @@
 //! Carries an admitted commit out on the ledger: the one place that says which verb a change means.
 
-use crate::commit::change::Change;
+use crate::commit::change::{AccountChange, Change, FolderChange};
 use crate::commit::lane::Admitted;
 use crate::commit::ledger::Ledger;
 use crate::commit::rows::{AccountRow, FolderRow};
@@ -12,25 +12,31 @@ use crate::time::Micros;
 #[must_use]
 pub fn may_end_limbo(change: &Change, admitted: &Admitted) -> bool {
     match change {
-        Change::Pass { .. } | Change::Listed { .. } => true,
+        Change::Folder(FolderChange::Pass { .. }) => true,
+        Change::Folder(FolderChange::Backfill { .. }) => {
+            admitted.folder.as_ref().is_none_or(|f| f.backfill.remaining.is_empty())
+        }
+        Change::Folder(FolderChange::DropFolder { last, .. }) => *last,
+        Change::Folder(
+            FolderChange::Open { .. }
+            | FolderChange::Reopen { .. }
+            | FolderChange::Arrivals { .. }
+            | FolderChange::Retry { .. }
+            | FolderChange::Facts { .. }
+            | FolderChange::Look { .. }
+            | FolderChange::Misfit { .. }
+            | FolderChange::Rename { .. },
+        ) => false,
         // What refuses again is waited for no longer.
-        Change::Shut { .. } => true,
-        Change::Fail { folder, .. } => folder.is_some(),
-        Change::Backfill { .. } => admitted.folder.as_ref().is_none_or(|f| f.backfill.remaining.is_empty()),
-        Change::DropFolder { last, .. } => *last,
-        Change::Open { .. }
-        | Change::Reopen { .. }
-        | Change::Arrivals { .. }
-        | Change::Retry { .. }
-        | Change::Facts { .. }
-        | Change::Look { .. }
-        | Change::Misfit { .. }
-        | Change::Rename { .. }
-        | Change::ListLook(_)
-        | Change::Note(_)
-        | Change::SizesEstimated
-        | Change::Stand { .. }
-        | Change::Finish(_) => false,
+        Change::Account(AccountChange::Listed { .. } | AccountChange::Shut { .. }) => true,
+        Change::Account(AccountChange::Fail { folder, .. }) => folder.is_some(),
+        Change::Account(
+            AccountChange::ListLook(_)
+            | AccountChange::Note(_)
+            | AccountChange::SizesEstimated
+            | AccountChange::Stand { .. }
+            | AccountChange::Finish(_),
+        ) => false,
     }
 }
 
@@ -43,20 +49,22 @@ pub fn begin(rows: &[Fetched], folder: &FolderRow, account: &AccountRow, at: Mic
 
 /// Does to messages and locations what the change means. `before` is the folder's row before the commit (absences are
 /// judged by its last pass).
-pub fn apply(change: &Change, before: Option<&FolderRow>, admitted: &Admitted, at: Micros, ledger: &mut Ledger) {
+pub fn apply(change: &FolderChange, before: Option<&FolderRow>, admitted: &Admitted, at: Micros, ledger: &mut Ledger) {
     let account = &admitted.account;
     match change {
-        Change::Open { .. } => {
+        FolderChange::Open { .. } => {
             if admitted.first_opening {
                 ledger.announce(EventKind::AccountStarted, None);
             }
             ledger.announce(EventKind::FolderCreated, admitted.folder.as_ref());
         }
-        Change::Arrivals { page, .. } | Change::Backfill { page, .. } | Change::Retry { page, .. } => {
+        FolderChange::Arrivals { page, .. }
+        | FolderChange::Backfill { page, .. }
+        | FolderChange::Retry { page, .. } => {
             let Some(folder) = before else { return };
             begin(&page.rows, folder, account, at, ledger);
         }
-        Change::Facts { flags, gone, .. } => {
+        FolderChange::Facts { flags, gone, .. } => {
             let Some(folder) = before else { return };
             for (uid, flags) in flags {
                 ledger.set_flags(folder, *uid, flags.clone(), None);
@@ -65,7 +73,7 @@ pub fn apply(change: &Change, before: Option<&FolderRow>, admitted: &Admitted, a
                 ledger.end(folder, uid, at);
             }
         }
-        Change::DropFolder { uids, last, .. } => {
+        FolderChange::DropFolder { uids, last, .. } => {
             let Some(folder) = before else { return };
             for uid in uids.iter() {
                 ledger.end(folder, uid, at);
@@ -82,18 +90,10 @@ pub fn apply(change: &Change, before: Option<&FolderRow>, admitted: &Admitted, a
                 ledger.announce(EventKind::FolderDeleted, Some(folder));
             }
         }
-        Change::Rename { .. } => ledger.announce(EventKind::FolderRenamed, admitted.folder.as_ref()),
-        Change::Look { .. }
-        | Change::Misfit { .. }
-        | Change::Reopen { .. }
-        | Change::Shut { .. }
-        | Change::Note(_)
-        | Change::SizesEstimated
-        | Change::Pass { .. }
-        | Change::ListLook(_)
-        | Change::Listed { .. }
-        | Change::Fail { .. }
-        | Change::Stand { .. }
-        | Change::Finish(_) => {}
+        FolderChange::Rename { .. } => ledger.announce(EventKind::FolderRenamed, admitted.folder.as_ref()),
+        FolderChange::Look { .. }
+        | FolderChange::Misfit { .. }
+        | FolderChange::Reopen { .. }
+        | FolderChange::Pass { .. } => {}
     }
 }

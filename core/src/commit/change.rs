@@ -25,9 +25,30 @@ pub struct Commit {
     pub change: Change,
 }
 
-/// What a commit changes. Every variant says what it starts from; the store compares that in the same transaction.
+/// What a commit changes.
 #[derive(Debug)]
 pub enum Change {
+    /// A folder and the mail in it.
+    Folder(FolderChange),
+    /// The account, or what is told of it.
+    Account(AccountChange),
+}
+
+impl From<FolderChange> for Change {
+    fn from(change: FolderChange) -> Self {
+        Self::Folder(change)
+    }
+}
+
+impl From<AccountChange> for Change {
+    fn from(change: AccountChange) -> Self {
+        Self::Account(change)
+    }
+}
+
+/// A change of a folder. Every variant says what it starts from; the store compares that in the same transaction.
+#[derive(Debug)]
+pub enum FolderChange {
     /// Folder row and both lanes from one EXAMINE, before any page.
     Open {
         /// As listed.
@@ -150,8 +171,6 @@ pub enum Change {
         /// As listed now.
         to: ListedFolder,
     },
-    /// A LIST that lacks folders, seen for the first time.
-    ListLook(ListLook),
     /// Ends locations of a folder that is gone; with `last`, the folder too.
     DropFolder {
         /// The folder.
@@ -161,6 +180,13 @@ pub enum Change {
         /// Whether none are left after this.
         last: bool,
     },
+}
+
+/// A change of an account. What is about a name that may have no folder yet is here, too.
+#[derive(Debug)]
+pub enum AccountChange {
+    /// A LIST that lacks folders, seen for the first time.
+    ListLook(ListLook),
     /// A LIST that was complete and lacked nothing.
     Listed {
         /// When it began.
@@ -272,6 +298,25 @@ impl Change {
     #[must_use]
     pub fn folder(&self) -> Option<FolderId> {
         match self {
+            Self::Folder(change) => change.folder(),
+            Self::Account(AccountChange::Fail { folder, .. } | AccountChange::Shut { folder, .. }) => *folder,
+            Self::Account(_) => None,
+        }
+    }
+
+    /// The page it carries.
+    #[must_use]
+    pub fn page(&self) -> Option<&Page> {
+        match self {
+            Self::Folder(change) => change.page(),
+            Self::Account(_) => None,
+        }
+    }
+}
+
+impl FolderChange {
+    fn folder(&self) -> Option<FolderId> {
+        match self {
             Self::Arrivals { folder, .. }
             | Self::Backfill { folder, .. }
             | Self::Retry { folder, .. }
@@ -282,14 +327,8 @@ impl Change {
             | Self::Pass { folder, .. }
             | Self::Rename { folder, .. }
             | Self::DropFolder { folder, .. } => Some(*folder),
-            Self::Fail { folder, .. } | Self::Shut { folder, .. } => *folder,
-            Self::Open { .. }
-            | Self::ListLook(_)
-            | Self::Listed { .. }
-            | Self::Note(_)
-            | Self::SizesEstimated
-            | Self::Stand { .. }
-            | Self::Finish(_) => None,
+            // It gets its number when it is admitted.
+            Self::Open { .. } => None,
         }
     }
 

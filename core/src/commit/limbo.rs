@@ -38,7 +38,7 @@ pub fn is_over(message: &MessageRow, account: &AccountRow, folders: &[FolderRow]
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commit::change::Change;
+    use crate::commit::change::{Change, FolderChange};
     use crate::commit::lane::admit;
     use crate::mail::body::BodyHash;
     use crate::mail::cursor::Mark;
@@ -70,7 +70,13 @@ mod tests {
         let (remote_id, path) = (format!("f{id}").into_bytes(), format!("f{id}"));
         let listed = ListedFolder { remote_id, path, delimiter: None, role: None };
         let mark = Mark { uidnext: 1, exists: 0, modseq: 0 };
-        let open = Change::Open { folder: listed, uidvalidity: UidValidity(7), mark, started: at(1), newest: None };
+        let open = Change::Folder(FolderChange::Open {
+            folder: listed,
+            uidvalidity: UidValidity(7),
+            mark,
+            started: at(1),
+            newest: None,
+        });
         let account = AccountRow::fresh(AccountId(1), Incarnation(1));
         let row = admit(&account, None, Incarnation(1), &open, FolderId(id)).unwrap().folder.unwrap();
         FolderRow { passed_at: Some(at(1001)), ..row }

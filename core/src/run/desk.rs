@@ -25,7 +25,7 @@ pub(crate) struct RunStart {
 
 /// What a run knows whatever its work is.
 #[derive(Debug)]
-pub(crate) struct Shared<O> {
+pub(crate) struct Common<O> {
     pub(crate) settings: Settings,
     pub(crate) scope: Scope,
     /// How the account stands and why, as stored.
@@ -47,7 +47,7 @@ pub(crate) struct Shared<O> {
     pub(crate) second_look: bool,
 }
 
-impl<O> Shared<O> {
+impl<O> Common<O> {
     /// At its beginning, or, behind `before`, where the store was asked anew.
     pub(super) fn new(start: RunStart, account: AccountRow, before: Option<Self>) -> Self {
         let RunStart { settings, history, scope } = start;
@@ -89,27 +89,27 @@ impl<O> Shared<O> {
 /// Where a step works.
 #[derive(Debug)]
 pub(crate) struct Desk<'a, O> {
-    shared: &'a mut Shared<O>,
+    shared: &'a mut Common<O>,
     pub(crate) now: Now,
     pub(crate) out: &'a mut Vec<Action>,
 }
 
 impl<O> Deref for Desk<'_, O> {
-    type Target = Shared<O>;
+    type Target = Common<O>;
 
-    fn deref(&self) -> &Shared<O> {
+    fn deref(&self) -> &Common<O> {
         self.shared
     }
 }
 
 impl<O> DerefMut for Desk<'_, O> {
-    fn deref_mut(&mut self) -> &mut Shared<O> {
+    fn deref_mut(&mut self) -> &mut Common<O> {
         self.shared
     }
 }
 
 impl<'a, O> Desk<'a, O> {
-    pub(super) fn new(shared: &'a mut Shared<O>, now: Now, out: &'a mut Vec<Action>) -> Self {
+    pub(super) fn new(shared: &'a mut Common<O>, now: Now, out: &'a mut Vec<Action>) -> Self {
         Self { shared, now, out }
     }
 
@@ -161,10 +161,11 @@ impl<'a, O> Desk<'a, O> {
     }
 
     /// Commits.
-    pub(crate) fn commit(&mut self, owner: O, change: Change) {
+    pub(crate) fn commit(&mut self, owner: O, change: impl Into<Change>) {
         let token = self.token();
         let at = self.stamp();
-        let commit = Commit { account: self.account.id, incarnation: self.account.incarnation, at, change };
+        let commit =
+            Commit { account: self.account.id, incarnation: self.account.incarnation, at, change: change.into() };
         self.book.commits.insert(token, owner);
         self.out.push(Action::Commit { token, commit: Box::new(commit) });
     }

@@ -1,6 +1,6 @@
 //! The end of a run: what is still on its way is settled, then the last words are stored.
 
-use crate::commit::change::{Change, RunRecord};
+use crate::commit::change::{AccountChange, RunRecord};
 use crate::failure::{Class, Failure};
 use crate::run::event::Action;
 use crate::run::state::{Ending, Run, State};
@@ -77,7 +77,7 @@ fn last_words<W: Work>(run: &mut Run<W>, end: &Ending, now: Now, out: &mut Vec<A
     let reason = told.or_else(|| desk.left.first().cloned()).unwrap_or_default();
     if let Some(failure) = &end.failure {
         let at = desk.stamp();
-        let change = Change::Fail { folder: None, class: failure.class, text: failure.chain(), at };
+        let change = AccountChange::Fail { folder: None, class: failure.class, text: failure.chain(), at };
         desk.commit(W::NOBODY, change);
     }
     let was_down = desk.stood.as_ref().is_some_and(|(standing, _)| standing.is_stuck());
@@ -92,7 +92,7 @@ fn last_words<W: Work>(run: &mut Run<W>, end: &Ending, now: Now, out: &mut Vec<A
     // Who is stopped or paused keeps the state it has; what is stored already is not written again.
     let keeps = end.outcome == Outcome::Cancelled || matches!(desk.stood, Some((Standing::Paused, _)));
     if !keeps && desk.stood != Some((standing, reason.clone())) {
-        let change = Change::Stand { standing, reason: reason.clone(), next_attempt_at: None, event };
+        let change = AccountChange::Stand { standing, reason: reason.clone(), next_attempt_at: None, event };
         desk.commit(W::NOBODY, change);
     }
     if desk.counts.changed() || end.outcome != Outcome::Success {
@@ -105,6 +105,6 @@ fn last_words<W: Work>(run: &mut Run<W>, end: &Ending, now: Now, out: &mut Vec<A
             facts: desk.counts.facts,
             failed: desk.counts.failed,
         };
-        desk.commit(W::NOBODY, Change::Finish(record));
+        desk.commit(W::NOBODY, AccountChange::Finish(record));
     }
 }

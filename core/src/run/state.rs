@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::recovery::history::History;
-use crate::run::desk::{Desk, RunStart, Shared};
+use crate::run::desk::{Common, Desk, RunStart};
 use crate::run::event::Action;
 use crate::run::settings::Settings;
 use crate::run::work::Work;
@@ -12,7 +12,7 @@ use crate::time::Now;
 /// A run that is under way.
 #[derive(Debug)]
 pub(super) struct Run<W: Work> {
-    pub(super) shared: Shared<W::Owner>,
+    pub(super) shared: Common<W::Owner>,
     pub(super) work: W,
 }
 

@@ -5,12 +5,12 @@ use crate::failure::{Class, Failure, When};
 use crate::provider::folders::Answer;
 use crate::recovery::decide::{Verdict, after_cut, decide};
 use crate::recovery::history::History;
-use crate::run::desk::{RunStart, Shared};
+use crate::run::desk::{Common, RunStart};
 use crate::run::ending::close;
 use crate::run::event::{AccountSnapshot, Action, Token};
 use crate::run::state::{Run, State};
 use crate::run::summary::Summary;
-use crate::run::work::{CUTS, Cut, Question, Rows, Taken, Work};
+use crate::run::work::{CUTS, Cut, OpenQuestion, Rows, Taken, Work};
 use crate::standing::Outcome;
 use crate::time::Now;
 
@@ -40,7 +40,7 @@ pub(super) fn opened<W: Work>(
     out: &mut Vec<Action>,
 ) -> State<W> {
     let (shared, work) = before.map_or((None, None), |before| (Some(before.shared), Some(before.work)));
-    let mut shared = Shared::new(start, snapshot.account.clone(), shared);
+    let mut shared = Common::new(start, snapshot.account.clone(), shared);
     shared.stood = snapshot.stood.take();
     let look = shared.account.list_look.as_ref().map(|look| look.at);
     for instant in [shared.account.opened_at, shared.account.listed_at, look] {
@@ -110,7 +110,7 @@ pub(super) fn answered<W: Work>(
 ) -> State<W> {
     let request = run.shared.book.about.remove(&token);
     let (work, mut desk) = run.at(now, out);
-    let Err(failure) = work.answered(Question { token, owner, page, request }, answer, &mut desk) else {
+    let Err(failure) = work.answered(OpenQuestion { token, owner, page, request }, answer, &mut desk) else {
         return go_on(run, now, out);
     };
     // A disk that failed has taken the session with it; one that is merely too full has refused the question.

@@ -30,7 +30,7 @@ pub(crate) enum Cut {
 
 /// A question that is answered now, and is no longer in the book.
 #[derive(Debug)]
-pub(crate) struct Question<O> {
+pub(crate) struct OpenQuestion<O> {
     pub(crate) token: Token,
     pub(crate) owner: O,
     /// It may have more answers.
@@ -79,7 +79,7 @@ pub(crate) trait Work: std::fmt::Debug + Sized {
     /// What is more than the trouble of one thing.
     fn answered(
         &mut self,
-        question: Question<Self::Owner>,
+        question: OpenQuestion<Self::Owner>,
         answer: Result<Answer, Failure>,
         desk: &mut Desk<'_, Self::Owner>,
     ) -> Result<(), Failure>;

@@ -3,7 +3,7 @@
 use crate::server::{Dice, EVER, Lie, Mail, Server};
 use crate::store::Store;
 use postrider_core::account::machine::Machine;
-use postrider_core::commit::change::{Change, Commit, CommitAnswer};
+use postrider_core::commit::change::{Change, Commit, CommitAnswer, FolderChange};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::{BodyHash, BodyRef};
 use postrider_core::mail::flags::Flags;
@@ -390,20 +390,21 @@ impl World {
                 } else {
                     self.judge_ends(&commit.change);
                     let opening = match &commit.change {
-                        Change::Open { folder: to, .. } | Change::Rename { to, .. } => Some(to.path.clone()),
+                        Change::Folder(FolderChange::Open { folder: to, .. })
+                        | Change::Folder(FolderChange::Rename { to, .. }) => Some(to.path.clone()),
                         _ => None,
                     };
-                    if let Change::Open { .. } = &commit.change {
+                    if let Change::Folder(FolderChange::Open { .. }) = &commit.change {
                         self.first_open.get_or_insert(self.now);
                     }
                     // Its boundary goes back too: what was told before by the old one is not judged.
                     let rewound = match &commit.change {
-                        Change::Pass { folder, rewind: Some(_), .. } => Some(*folder),
+                        Change::Folder(FolderChange::Pass { folder, rewind: Some(_), .. }) => Some(*folder),
                         _ => None,
                     };
                     let account = &self.store.account;
                     let boundary = match &commit.change {
-                        Change::Open { mark, folder, .. } => {
+                        Change::Folder(FolderChange::Open { mark, folder, .. }) => {
                             let first = account.listed_at.is_none() && !account.shut.contains_key(&folder.remote_id);
                             first.then_some(mark.uidnext)
                         }
@@ -448,7 +449,7 @@ impl World {
 
     /// Before a commit: a folder that ends although it is there, under the name that we know, and nobody lied.
     fn judge_ends(&mut self, change: &Change) {
-        if let Change::DropFolder { folder, .. } = change
+        if let Change::Folder(FolderChange::DropFolder { folder, .. }) = change
             && let Some(row) = self.store.folders.get(folder)
             && let Some(theirs) = self.server.folders.get(&row.path)
             && self.truth.get(folder) == Some(&theirs.id)
@@ -470,8 +471,15 @@ impl World {
     /// The commit that is next, once more.
     pub(crate) fn queued_commit(&self) -> Commit {
         let Some(Queued::Commit(_, _, commit)) = self.queue.front() else { panic!("no commit is next") };
-        let Change::Rename { folder, uidvalidity, from, to } = &commit.change else { panic!("not a rename") };
-        let change = Change::Rename { folder: *folder, uidvalidity: *uidvalidity, from: from.clone(), to: to.clone() };
+        let Change::Folder(FolderChange::Rename { folder, uidvalidity, from, to }) = &commit.change else {
+            panic!("not a rename")
+        };
+        let change = Change::Folder(FolderChange::Rename {
+            folder: *folder,
+            uidvalidity: *uidvalidity,
+            from: from.clone(),
+            to: to.clone(),
+        });
         Commit { account: commit.account, incarnation: commit.incarnation, at: commit.at, change }
     }
 

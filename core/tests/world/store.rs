@@ -1,7 +1,9 @@
 //! The model store: the core's own commit rules over rows in memory.
 
 use postrider_core::commit::apply::{apply, may_end_limbo};
-use postrider_core::commit::change::{Change, Commit, CommitAnswer, Note, Poison, Refusal, StoredRows};
+use postrider_core::commit::change::{
+    AccountChange, Change, Commit, CommitAnswer, FolderChange, Note, Poison, Refusal, StoredRows,
+};
 use postrider_core::commit::event::EventDraft;
 use postrider_core::commit::lane::admit;
 use postrider_core::commit::ledger::Ledger;
@@ -132,7 +134,7 @@ impl Store {
     pub(crate) fn commit(&mut self, commit: Commit, guard_floor: u64) -> CommitAnswer {
         let id = commit.change.folder();
         let before = match (&commit.change, id) {
-            (Change::Open { folder, .. }, _) => {
+            (Change::Folder(FolderChange::Open { folder, .. }), _) => {
                 self.folders.values().find(|f| f.remote_id == folder.remote_id).cloned()
             }
             (_, Some(id)) => self.folders.get(&id).cloned(),
@@ -150,25 +152,27 @@ impl Store {
             };
         self.commits += 1;
         match &commit.change {
-            Change::Open { .. } => self.next_folder += 1,
-            Change::Facts { folder, gone, .. } if self.is_rash(*folder, gone, guard_floor) => {
+            Change::Folder(FolderChange::Open { .. }) => self.next_folder += 1,
+            Change::Folder(FolderChange::Facts { folder, gone, .. }) if self.is_rash(*folder, gone, guard_floor) => {
                 self.rash.push(format!("{folder} lost {gone} on one look"));
             }
-            Change::Facts { folder, gone, .. } => self.ended.extend(gone.iter().map(|uid| (*folder, uid))),
-            Change::DropFolder { folder, uids, .. } => {
+            Change::Folder(FolderChange::Facts { folder, gone, .. }) => {
+                self.ended.extend(gone.iter().map(|uid| (*folder, uid)))
+            }
+            Change::Folder(FolderChange::DropFolder { folder, uids, .. }) => {
                 if !self.list_looked.contains(folder) {
                     self.rash.push(format!("folder {folder} was dropped on one look"));
                 }
                 self.ended.extend(uids.iter().map(|uid| (*folder, uid)));
             }
-            Change::ListLook(look) => self.list_looked.extend(&look.missing),
-            Change::Note(note) if note.count == 0 => drop(self.notes.remove(&note.about)),
-            Change::Note(note) => drop(self.notes.insert(note.about.clone(), note.clone())),
-            Change::Look { folder, look } => {
+            Change::Account(AccountChange::ListLook(look)) => self.list_looked.extend(&look.missing),
+            Change::Account(AccountChange::Note(note)) if note.count == 0 => drop(self.notes.remove(&note.about)),
+            Change::Account(AccountChange::Note(note)) => drop(self.notes.insert(note.about.clone(), note.clone())),
+            Change::Folder(FolderChange::Look { folder, look }) => {
                 let looked = self.looked.entry(*folder).or_default();
                 *looked = looked.union(&look.ends);
             }
-            Change::Listed { excluded, .. } => {
+            Change::Account(AccountChange::Listed { excluded, .. }) => {
                 for folder in self.folders.values_mut() {
                     folder.excluded = excluded.contains(&folder.id);
                 }
@@ -181,7 +185,9 @@ impl Store {
             }
         }
         let sweep = may_end_limbo(&commit.change, &admitted);
-        apply(&commit.change, before.as_ref(), &admitted, commit.at, &mut self.ledger);
+        if let Change::Folder(change) = &commit.change {
+            apply(change, before.as_ref(), &admitted, commit.at, &mut self.ledger);
+        }
         self.account = admitted.account.clone();
         match (&admitted.folder, id) {
             (Some(row), _) => {

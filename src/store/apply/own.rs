@@ -1,7 +1,7 @@
 //! Everything of a change that is not a message: lanes, folder, account, ledger, state, run.
 
 use super::{Before, Counters, lane, text, write};
-use postrider_core::commit::change::{Change, Note, Poison, RunRecord};
+use postrider_core::commit::change::{AccountChange, FolderChange, Note, Poison, RunRecord};
 use postrider_core::commit::lane::Admitted;
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Class;
@@ -16,19 +16,18 @@ use serde_json::{Value as Json, json};
 /// Closed rows of the ledger are kept for so long.
 const CLOSED_KEPT: i64 = 30 * 86_400_000_000;
 
-/// Everything of a change that is not a message: lanes, folder, account, ledger, state, run.
-pub(super) async fn write_own_rows(
+/// Everything of a folder's change that is not a message: lanes, folder, ledger.
+pub(super) async fn write_folder_rows(
     db: &DatabaseTransaction,
-    counters: &mut Counters,
     rows: &Before,
     admitted: &Admitted,
-    change: &Change,
+    change: &FolderChange,
     at: Micros,
 ) -> Result<(), DbErr> {
     let (account, before) = (rows.account.id, rows.folder.as_ref());
     let (id, at) = (account.0, at.0);
     match change {
-        Change::Open { folder, .. } => {
+        FolderChange::Open { folder, .. } => {
             if let Some(row) = &admitted.folder {
                 insert_folder(db, account, row, folder.delimiter).await?;
             }
@@ -38,7 +37,7 @@ pub(super) async fn write_own_rows(
             }
             close_shut(db, rows, &[&folder.remote_id], at).await?;
         }
-        Change::Reopen { .. } => {
+        FolderChange::Reopen { .. } => {
             if let Some(row) = &admitted.folder {
                 write_lanes(db, before, row).await?;
                 let sql = "UPDATE folder SET uidvalidity = ?2, exists_count = ?3, opened_at = ?4, grown_at = ?4, passed_at = NULL, \
@@ -52,13 +51,15 @@ pub(super) async fn write_own_rows(
                 write(db, sql, values).await?;
             }
         }
-        Change::Arrivals { page, .. } | Change::Backfill { page, .. } | Change::Retry { page, .. } => {
+        FolderChange::Arrivals { page, .. }
+        | FolderChange::Backfill { page, .. }
+        | FolderChange::Retry { page, .. } => {
             if let (Some(before), Some(row)) = (before, &admitted.folder) {
                 write_lanes(db, Some(before), row).await?;
                 open_failures(db, account, row.id, &page.failed, at).await?;
             }
         }
-        Change::Facts { gone, .. } | Change::DropFolder { uids: gone, .. } => {
+        FolderChange::Facts { gone, .. } | FolderChange::DropFolder { uids: gone, .. } => {
             if let Some(before) = before {
                 close_failures(db, before.id, &before.failures.intersect(gone), at).await?;
                 if let Some(row) = &admitted.folder {
@@ -70,7 +71,7 @@ pub(super) async fn write_own_rows(
                     }
                 }
             }
-            if let (Change::DropFolder { last: true, .. }, Some(before)) = (change, before) {
+            if let (FolderChange::DropFolder { last: true, .. }, Some(before)) = (change, before) {
                 write(db, "DELETE FROM note WHERE folder = ?1", vec![before.id.0.into()]).await?;
                 let sql = "UPDATE folder SET deleted_at = ?2, look = NULL, misfit = NULL WHERE id = ?1";
                 write(db, sql, vec![before.id.0.into(), at.into()]).await?;
@@ -79,7 +80,7 @@ pub(super) async fn write_own_rows(
                 write_list_look(db, admitted).await?;
             }
         }
-        Change::Rename { folder, from, to, .. } => {
+        FolderChange::Rename { folder, from, to, .. } => {
             close_shut(db, rows, &[from, &to.remote_id], at).await?;
             let sql = "UPDATE folder SET remote_id = ?2, path = ?3, delimiter = ?4, role = ?5, look = NULL, misfit = NULL \
                        WHERE id = ?1";
@@ -95,13 +96,13 @@ pub(super) async fn write_own_rows(
                 write_lanes(db, before, row).await?;
             }
         }
-        Change::Look { folder, look } => {
+        FolderChange::Look { folder, look } => {
             write(db, "UPDATE folder SET look = ?2 WHERE id = ?1", vec![folder.0.into(), text(look)?]).await?;
         }
-        Change::Misfit { folder, misfit } => {
+        FolderChange::Misfit { folder, misfit } => {
             write(db, "UPDATE folder SET misfit = ?2 WHERE id = ?1", vec![folder.0.into(), text(misfit)?]).await?;
         }
-        Change::Pass { started, to, unproved, .. } => {
+        FolderChange::Pass { started, to, unproved, .. } => {
             if let Some(row) = &admitted.folder {
                 write_lanes(db, before, row).await?;
                 let proved = row.proved_at.map(|at| at.0);
@@ -126,8 +127,24 @@ pub(super) async fn write_own_rows(
                 close_shut(db, rows, &[&row.remote_id], at).await?;
             }
         }
-        Change::ListLook(_) => write_list_look(db, admitted).await?,
-        Change::Listed { started, excluded, unlisted } => {
+    }
+    Ok(())
+}
+
+/// Everything of an account's change: account, ledger, notes, run, and what is told of them.
+pub(super) async fn write_account_rows(
+    db: &DatabaseTransaction,
+    counters: &mut Counters,
+    rows: &Before,
+    admitted: &Admitted,
+    change: &AccountChange,
+    at: Micros,
+) -> Result<(), DbErr> {
+    let account = rows.account.id;
+    let (id, at) = (account.0, at.0);
+    match change {
+        AccountChange::ListLook(_) => write_list_look(db, admitted).await?,
+        AccountChange::Listed { started, excluded, unlisted } => {
             let sql = "UPDATE account SET listed_at = ?2, list_look = NULL WHERE id = ?1";
             write(db, sql, vec![id.into(), started.0.into()]).await?;
             // What reached the account is settled by a LIST that lacks nothing.
@@ -143,7 +160,7 @@ pub(super) async fn write_own_rows(
             let ids: Vec<i64> = excluded.iter().map(|f| f.0).collect();
             write(db, sql, vec![id.into(), text(&ids)?]).await?;
         }
-        Change::Shut { remote_id, path, folder, class, text, .. } => {
+        AccountChange::Shut { remote_id, path, folder, class, text, .. } => {
             if let Some(shut) = admitted.account.shut.get(remote_id) {
                 let folder = folder.map(|f| f.0);
                 let sql = "INSERT INTO failure (account, folder, remote_id, path, reach, class, attempts, next_try_at, version, \
@@ -168,12 +185,12 @@ pub(super) async fn write_own_rows(
                 write(db, sql, values).await?;
             }
         }
-        Change::Note(note) => write_note(db, account, note, at).await?,
-        Change::SizesEstimated => {
+        AccountChange::Note(note) => write_note(db, account, note, at).await?,
+        AccountChange::SizesEstimated => {
             write(db, "UPDATE account SET sizes_estimated = TRUE WHERE id = ?1", vec![id.into()]).await?;
         }
-        Change::Fail { folder, class, text, .. } => fail(db, account, *folder, *class, text, at).await?,
-        Change::Stand { standing, reason, next_attempt_at, event } => {
+        AccountChange::Fail { folder, class, text, .. } => fail(db, account, *folder, *class, text, at).await?,
+        AccountChange::Stand { standing, reason, next_attempt_at, event } => {
             let sql = "UPDATE account SET state = ?2, reason = ?3, since = ?4, next_attempt_at = ?5 \
                        WHERE id = ?1 AND (state <> ?2 OR reason <> ?3)";
             let next = next_attempt_at.map(|at| at.0);
@@ -183,7 +200,7 @@ pub(super) async fn write_own_rows(
                 announce(db, counters, account, kind, &json!({ "reason": reason }), at).await?;
             }
         }
-        Change::Finish(run) => finish(db, counters, account, run, at).await?,
+        AccountChange::Finish(run) => finish(db, counters, account, run, at).await?,
     }
     Ok(())
 }

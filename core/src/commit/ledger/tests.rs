@@ -1,7 +1,7 @@
 //! What a ledger does to messages and locations, and what it tells.
 
 use super::*;
-use crate::commit::change::Change;
+use crate::commit::change::{Change, FolderChange};
 use crate::commit::lane::admit;
 use crate::mail::cursor::Mark;
 use crate::mail::folder::ListedFolder;
@@ -12,7 +12,13 @@ fn folder() -> (AccountRow, FolderRow) {
     let folder = ListedFolder { remote_id: b"INBOX".to_vec(), path: "INBOX".into(), delimiter: None, role: None };
     let mark = Mark { uidnext: 10, exists: 9, modseq: 0 };
     let uidvalidity = UidValidity(7);
-    let open = Change::Open { folder, uidvalidity, mark, started: Micros::from_seconds(1000), newest: None };
+    let open = Change::Folder(FolderChange::Open {
+        folder,
+        uidvalidity,
+        mark,
+        started: Micros::from_seconds(1000),
+        newest: None,
+    });
     let admitted = admit(&account, None, Incarnation(1), &open, FolderId(1)).unwrap();
     (admitted.account, admitted.folder.unwrap())
 }

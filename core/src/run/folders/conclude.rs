@@ -1,7 +1,7 @@
 //! The end of a pass: what it saw is compared with our rows, facts are committed (those about UIDs on their way wait), and
 //! the mark goes last.
 
-use crate::commit::change::{Change, Rewind};
+use crate::commit::change::{FolderChange, Rewind};
 use crate::commit::rows::Misfit;
 use crate::mail::cursor::Mark;
 use crate::mail::id::FolderId;
@@ -114,10 +114,10 @@ impl FolderWork {
         })));
         let owner = self.pass_owner(id);
         if let Some(look) = ruling.look {
-            desk.commit(owner, Change::Look { folder: id, look });
+            desk.commit(owner, FolderChange::Look { folder: id, look });
         }
         if let Some(misfit) = misfit {
-            desk.commit(owner, Change::Misfit { folder: id, misfit });
+            desk.commit(owner, FolderChange::Misfit { folder: id, misfit });
         }
     }
 
@@ -148,7 +148,7 @@ impl FolderWork {
             pass.unacked += 1;
             desk.counts.facts += flags.len() as u64 + gone.len();
             let (again, started) = (gone.intersect(&pass.seen.used_again), pass.seen.started);
-            let change = Change::Facts { folder: id, uidvalidity, flags, gone, again, started };
+            let change = FolderChange::Facts { folder: id, uidvalidity, flags, gone, again, started };
             let owner = self.pass_owner(id);
             desk.commit(owner, change);
         }
@@ -199,7 +199,8 @@ impl FolderWork {
             return;
         }
         folder.pass = Some(Pass::Marking { seen });
-        let change = Change::Pass { folder: id, uidvalidity, from, to, put_back, started, unproved, surplus, rewind };
+        let change =
+            FolderChange::Pass { folder: id, uidvalidity, from, to, put_back, started, unproved, surplus, rewind };
         desk.commit(owner, change);
     }
 

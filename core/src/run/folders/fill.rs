@@ -1,6 +1,6 @@
 //! Pages of mail: what is fetched, what each part commits, and what becomes of pages that are dropped.
 
-use crate::commit::change::{Change, Poison};
+use crate::commit::change::{FolderChange, Poison};
 use crate::failure::Failure;
 use crate::mail::id::FolderId;
 use crate::mail::page::{Again, Page};
@@ -52,7 +52,7 @@ impl FolderWork {
         };
         folder.fills.insert(token, fill);
         let noted = self.aside(id).intersect(&range);
-        let change = Change::Backfill { folder: id, uidvalidity, range, page: Page::default() };
+        let change = FolderChange::Backfill { folder: id, uidvalidity, range, page: Page::default() };
         desk.commit(Owner::Page(id, token), change);
         for uid in noted.iter() {
             self.forget_note(&Poison::Mail(id, uidvalidity, uid), desk);
@@ -113,17 +113,17 @@ impl FolderWork {
             FillKind::Backfill => {
                 let range = if last { fill.open.clone() } else { fill.open.intersect(&UidSet::range(1, reached)) };
                 fill.open = fill.open.minus(&range);
-                Change::Backfill { folder: id, uidvalidity, range, page }
+                FolderChange::Backfill { folder: id, uidvalidity, range, page }
             }
             FillKind::Arrivals => {
                 let from = folder.chain;
                 folder.chain = from.max(reached.saturating_add(1));
                 fill.open = fill.open.minus(&settled);
-                Change::Arrivals { folder: id, uidvalidity, from, to: folder.chain, page }
+                FolderChange::Arrivals { folder: id, uidvalidity, from, to: folder.chain, page }
             }
             FillKind::Retry => {
                 fill.open = fill.open.minus(&settled);
-                Change::Retry { folder: id, uidvalidity, uids: settled.clone(), page }
+                FolderChange::Retry { folder: id, uidvalidity, uids: settled.clone(), page }
             }
         };
         desk.commit(Owner::Page(id, token), change);
@@ -147,7 +147,7 @@ impl FolderWork {
             if let Some(folder) = self.folders.get_mut(&id) {
                 folder.fills.insert(token, fill);
             }
-            let change = Change::Retry { folder: id, uidvalidity, uids, page };
+            let change = FolderChange::Retry { folder: id, uidvalidity, uids, page };
             desk.commit(Owner::Page(id, token), change);
         }
     }

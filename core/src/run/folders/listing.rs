@@ -3,7 +3,7 @@
 //! What LIST lacks is asked by name; what the server refuses to open too is a look, and two looks on two sessions end a folder.
 //! A folder that is listed and cannot be opened is *shut*: a ledger row, and the run goes on without it.
 
-use crate::commit::change::{Change, Poison};
+use crate::commit::change::{AccountChange, FolderChange, Poison};
 use crate::commit::rows::Shut;
 use crate::failure::{Class, Failure};
 use crate::mail::folder::ListedFolder;
@@ -97,7 +97,7 @@ impl FolderWork {
         if due {
             let (remote_id, path, class) = (Vec::new(), String::new(), Class::InvalidData);
             let text = format!("a line of LIST cannot be read: {line}");
-            let change = Change::Shut { remote_id, path, folder: None, class, text, seen, at: desk.now.wall };
+            let change = AccountChange::Shut { remote_id, path, folder: None, class, text, seen, at: desk.now.wall };
             desk.commit(Owner::Nobody, change);
         }
     }
@@ -180,7 +180,7 @@ impl FolderWork {
         match ruling.look {
             Some(look) => {
                 self.listing = Listing::Looking(work);
-                desk.commit(self.list_owner(), Change::ListLook(look));
+                desk.commit(self.list_owner(), AccountChange::ListLook(look));
             }
             None => self.next_folder(work, desk),
         }
@@ -215,7 +215,7 @@ impl FolderWork {
         } else if work.complete && !work.late {
             self.listing = Listing::Closing;
             let Todo { started, excluded, unlisted, .. } = work;
-            desk.commit(self.list_owner(), Change::Listed { started, excluded, unlisted });
+            desk.commit(self.list_owner(), AccountChange::Listed { started, excluded, unlisted });
         } else {
             self.listing = Listing::Done;
         }
@@ -281,7 +281,7 @@ impl FolderWork {
         let left = left.minus(&uids);
         let last = left.is_empty();
         self.listing = Listing::Dropping { work, left };
-        desk.commit(self.list_owner(), Change::DropFolder { folder, uids, last });
+        desk.commit(self.list_owner(), FolderChange::DropFolder { folder, uids, last });
     }
 
     /// A folder is listed and cannot be opened: its ledger row, and the run goes on.
@@ -296,7 +296,7 @@ impl FolderWork {
         desk.leave(format!("folder {path} cannot be opened: {failure}"));
         let (remote_id, path, class, text) = (remote_id.to_vec(), path.to_owned(), failure.class, failure.chain());
         let (seen, at) = (self.listed_from, desk.now.wall);
-        desk.commit(Owner::Nobody, Change::Shut { remote_id, path, folder, class, text, seen, at });
+        desk.commit(Owner::Nobody, AccountChange::Shut { remote_id, path, folder, class, text, seen, at });
     }
 
     /// A commit of the LIST was answered: `folder` is the stored row it left, if there is one.

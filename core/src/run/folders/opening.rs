@@ -1,6 +1,6 @@
 //! A name that is new: EXAMINE, the date of the account's newest mail, and the commit that opens the folder.
 
-use crate::commit::change::Change;
+use crate::commit::change::FolderChange;
 use crate::commit::rows::FolderRow;
 use crate::failure::Failure;
 use crate::mail::cursor::Mark;
@@ -66,7 +66,7 @@ impl FolderWork {
         let mark = Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
         // Not the LIST's begin: what another folder still showed since may have come here before this was asked.
         let (uidvalidity, started) = (examined.uidvalidity, work.asked);
-        desk.commit(self.list_owner(), Change::Open { folder, uidvalidity, mark, started, newest });
+        desk.commit(self.list_owner(), FolderChange::Open { folder, uidvalidity, mark, started, newest });
         if waits || work.unacked >= OPENINGS {
             self.listing = Listing::Opening(work);
         } else {

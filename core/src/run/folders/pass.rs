@@ -1,6 +1,6 @@
 //! The pass of a folder: EXAMINE, the whole index, arrivals, facts with the evidence rule, repair, and the mark last.
 
-use crate::commit::change::Change;
+use crate::commit::change::{AccountChange, FolderChange};
 use crate::commit::rows::Misfit;
 use crate::failure::{Class, Failure, Provenance, Reach};
 use crate::mail::cursor::Mark;
@@ -183,7 +183,7 @@ impl FolderWork {
         let (from, uidvalidity) = (folder.row.live.uidvalidity, examined.uidvalidity);
         let mark = Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
         let owner = self.pass_owner(id);
-        desk.commit(owner, Change::Reopen { folder: id, from, uidvalidity, mark, started });
+        desk.commit(owner, FolderChange::Reopen { folder: id, from, uidvalidity, mark, started });
     }
 
     /// Takes the next arrivals to fetch, if the folder's pass has some.
@@ -284,7 +284,7 @@ impl FolderWork {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         desk.leave(format!("folder {} stands still: {failure}", folder.row.path));
         let at = desk.stamp();
-        let change = Change::Fail { folder: Some(id), class: failure.class, text: failure.chain(), at };
+        let change = AccountChange::Fail { folder: Some(id), class: failure.class, text: failure.chain(), at };
         self.stall(id, failure);
         desk.commit(Owner::Nobody, change);
     }

@@ -4,7 +4,7 @@
 //! note nothing changes. At the second (it is a row now) a mail is set aside and asked for alone after all else, a folder goes
 //! last; at the third it is a ledger row and the run goes on.
 
-use crate::commit::change::{Change, Note, Poison};
+use crate::commit::change::{AccountChange, FolderChange, Note, Poison};
 use crate::failure::{Class, Failure, Reach};
 use crate::mail::id::FolderId;
 use crate::mail::page::{Again, Page, Unfetched};
@@ -65,7 +65,7 @@ impl FolderWork {
             self.notes.insert(about.clone(), count);
             if count >= GOES_LAST {
                 let note = Note { about, count, text: failure.chain() };
-                desk.commit(Owner::Nobody, Change::Note(note));
+                desk.commit(Owner::Nobody, AccountChange::Note(note));
             }
         }
         match worked {
@@ -125,12 +125,12 @@ impl FolderWork {
         let page = Page { failed: vec![row], ..Page::default() };
         let uids = UidSet::one(uid);
         let change = match kind {
-            FillKind::Backfill => Change::Backfill { folder: id, uidvalidity, range: uids.clone(), page },
-            FillKind::Retry => Change::Retry { folder: id, uidvalidity, uids: uids.clone(), page },
+            FillKind::Backfill => FolderChange::Backfill { folder: id, uidvalidity, range: uids.clone(), page },
+            FillKind::Retry => FolderChange::Retry { folder: id, uidvalidity, uids: uids.clone(), page },
             FillKind::Arrivals => {
                 let from = folder.chain;
                 folder.chain = from.max(uid.saturating_add(1));
-                Change::Arrivals { folder: id, uidvalidity, from, to: folder.chain, page }
+                FolderChange::Arrivals { folder: id, uidvalidity, from, to: folder.chain, page }
             }
         };
         folder.lone = folder.lone.minus(&uids);
@@ -170,7 +170,7 @@ impl FolderWork {
     pub(super) fn forget_note(&mut self, about: &Poison, desk: &mut Desk<'_>) {
         if self.notes.remove(about).is_some_and(|count| count >= GOES_LAST) {
             let note = Note { about: about.clone(), count: 0, text: String::new() };
-            desk.commit(Owner::Nobody, Change::Note(note));
+            desk.commit(Owner::Nobody, AccountChange::Note(note));
         }
     }
 

@@ -1,7 +1,7 @@
 //! A missing folder under a new name: equal UIDVALIDITY and, of a sample of our rows, most are there and all those agree in
 //! UID, size and INTERNALDATE. Decided before a new name is opened.
 
-use crate::commit::change::Change;
+use crate::commit::change::FolderChange;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Examined, Request, Sampled};
@@ -103,7 +103,7 @@ impl FolderWork {
         matching.at = At::Renaming(name.clone(), folder);
         self.listing = Listing::Matching(Box::new(matching));
         let from = self.folders.get(&folder).map(|f| f.row.remote_id.clone()).unwrap_or_default();
-        desk.commit(self.list_owner(), Change::Rename { folder, uidvalidity, from, to: name });
+        desk.commit(self.list_owner(), FolderChange::Rename { folder, uidvalidity, from, to: name });
     }
 
     /// The rename is stored, or refused: then the folder is still missing, and its new name new.

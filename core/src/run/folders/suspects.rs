@@ -4,7 +4,7 @@
 //! length of RFC822.SIZE or the same length twice is the mail. After three equal ones the server is known to estimate: the
 //! kept bytes are committed as they are, and nothing is asked twice any more.
 
-use crate::commit::change::Change;
+use crate::commit::change::AccountChange;
 use crate::failure::Class;
 use crate::mail::id::FolderId;
 use crate::mail::message::Fetched;
@@ -71,7 +71,7 @@ impl FolderWork {
         }
         if self.equal_sizes >= EQUAL && !desk.account.sizes_estimated {
             desk.account.sizes_estimated = true;
-            desk.commit(Owner::Nobody, Change::SizesEstimated);
+            desk.commit(Owner::Nobody, AccountChange::SizesEstimated);
         }
     }
 

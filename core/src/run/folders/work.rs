@@ -12,7 +12,7 @@ use crate::run::folders::listed::Listing;
 use crate::run::folders::state::{Desk, FolderWork};
 use crate::run::scope::Depth;
 use crate::run::summary::{Counts, FolderLine};
-use crate::run::work::{Cut, Question, Rows, Taken, Work};
+use crate::run::work::{Cut, OpenQuestion, Rows, Taken, Work};
 use crate::time::Micros;
 
 impl Work for FolderWork {
@@ -38,7 +38,7 @@ impl Work for FolderWork {
 
     fn answered(
         &mut self,
-        question: Question<Owner>,
+        question: OpenQuestion<Owner>,
         answer: Result<Answer, Failure>,
         desk: &mut Desk<'_>,
     ) -> Result<(), Failure> {
@@ -223,7 +223,12 @@ impl FolderWork {
         self.forget_note(&about, desk);
     }
 
-    fn on_answer(&mut self, question: &Question<Owner>, answer: Answer, desk: &mut Desk<'_>) -> Result<(), Failure> {
+    fn on_answer(
+        &mut self,
+        question: &OpenQuestion<Owner>,
+        answer: Answer,
+        desk: &mut Desk<'_>,
+    ) -> Result<(), Failure> {
         match (question.owner, answer) {
             (Owner::Listing(_), Answer::Listed { folders, unreadable }) => self.on_listed(folders, unreadable, desk),
             (Owner::Listing(_), Answer::Examined { examined, .. }) => self.on_listing_examined(Ok(examined), desk),
@@ -248,8 +253,13 @@ impl FolderWork {
     }
 
     /// What is one folder's trouble is its alone; anything else is the run's.
-    fn on_failure(&mut self, question: Question<Owner>, failure: Failure, desk: &mut Desk<'_>) -> Result<(), Failure> {
-        let Question { token, owner, request, .. } = question;
+    fn on_failure(
+        &mut self,
+        question: OpenQuestion<Owner>,
+        failure: Failure,
+        desk: &mut Desk<'_>,
+    ) -> Result<(), Failure> {
+        let OpenQuestion { token, owner, request, .. } = question;
         if !is_the_folders(&failure, desk) {
             // The question is open still, for who looks which was the oldest.
             desk.book.about.extend(request.map(|request| (token, request)));

@@ -1,0 +1,251 @@
+//! The rules of the lanes, line by line.
+
+use super::*;
+use crate::mail::cursor::Mark;
+use crate::mail::id::{AccountId, UidValidity};
+use crate::mail::page::Page;
+use crate::time::Micros;
+
+const V: UidValidity = UidValidity(9);
+
+fn mark(uidnext: u32) -> Mark {
+    Mark { uidnext, exists: uidnext - 1, modseq: 0 }
+}
+
+fn account() -> AccountRow {
+    AccountRow::fresh(AccountId(1), Incarnation(3))
+}
+
+fn open() -> Change {
+    let folder = crate::mail::folder::ListedFolder {
+        remote_id: b"INBOX".to_vec(),
+        path: "INBOX".into(),
+        delimiter: None,
+        role: None,
+    };
+    Change::Folder(FolderChange::Open { folder, uidvalidity: V, mark: mark(11), started: Micros(5), newest: None })
+}
+
+fn admit_on(folder: Option<&FolderRow>, change: &Change) -> Result<Option<FolderRow>, Refusal> {
+    admit(&account(), folder, Incarnation(3), change, FolderId(1)).map(|a| a.folder)
+}
+
+fn opened() -> FolderRow {
+    admit_on(None, &open()).unwrap().unwrap()
+}
+
+fn arrivals(uidvalidity: UidValidity, from: u32, to: u32) -> Change {
+    Change::Folder(FolderChange::Arrivals { folder: FolderId(1), uidvalidity, from, to, page: Page::default() })
+}
+
+fn backfill(a: u32, b: u32) -> Change {
+    Change::Folder(FolderChange::Backfill {
+        folder: FolderId(1),
+        uidvalidity: V,
+        range: UidSet::range(a, b),
+        page: Page::default(),
+    })
+}
+
+fn pass(from: u32, to: u32, put_back: UidSet) -> Change {
+    Change::Folder(FolderChange::Pass {
+        folder: FolderId(1),
+        uidvalidity: V,
+        from: mark(from),
+        to: mark(to),
+        put_back,
+        started: Micros(7),
+        unproved: None,
+        surplus: 0,
+        rewind: None,
+    })
+}
+
+#[test]
+fn opening_fixes_the_boundary_and_happens_once() {
+    let row = opened();
+    assert_eq!(
+        (row.live.uidnext, row.backfill.boundary, row.backfill.remaining.to_string()),
+        (11, 11, "1:10".to_owned())
+    );
+    assert_eq!(admit_on(Some(&row), &open()), Err(Refusal::Open));
+}
+
+#[test]
+fn an_old_incarnation_changes_nothing() {
+    let answer = admit(&account(), Some(&opened()), Incarnation(2), &arrivals(V, 11, 12), FolderId(1));
+    assert_eq!(answer, Err(Refusal::Incarnation));
+}
+
+#[test]
+fn live_is_a_chain() {
+    let row = opened();
+    let next = admit_on(Some(&row), &arrivals(V, 11, 15)).unwrap().unwrap();
+    assert_eq!(next.live.uidnext, 15);
+    assert_eq!(admit_on(Some(&next), &arrivals(V, 11, 15)), Err(Refusal::Chain));
+    assert_eq!(admit_on(Some(&next), &arrivals(V, 16, 17)), Err(Refusal::Chain));
+    assert_eq!(admit_on(Some(&next), &arrivals(UidValidity(8), 15, 17)), Err(Refusal::UidValidity));
+    assert_eq!(admit_on(None, &arrivals(V, 15, 17)), Err(Refusal::Missing));
+}
+
+#[test]
+fn backfill_is_a_set_and_twice_is_impossible() {
+    let row = opened();
+    let upper = admit_on(Some(&row), &backfill(6, 10)).unwrap().unwrap();
+    let both = admit_on(Some(&upper), &backfill(1, 5)).unwrap().unwrap();
+    assert!(both.backfill.remaining.is_empty());
+    assert_eq!(admit_on(Some(&upper), &backfill(5, 6)), Err(Refusal::Range));
+}
+
+#[test]
+fn the_mark_is_compared_and_raises_uidnext() {
+    let row = opened();
+    assert_eq!(admit_on(Some(&row), &pass(10, 12, UidSet::new())), Err(Refusal::Chain));
+    let next = admit_on(Some(&row), &pass(11, 14, UidSet::new())).unwrap().unwrap();
+    assert_eq!((next.live.uidnext, next.live.mark, next.proved_at), (14, mark(14), None));
+    let all = admit_on(Some(&next), &backfill(1, 10)).unwrap().unwrap();
+    let proved = admit_on(Some(&all), &pass(14, 14, UidSet::new())).unwrap().unwrap();
+    assert_eq!(proved.proved_at, Some(Micros(7)));
+    let hole = admit_on(Some(&proved), &pass(14, 14, UidSet::one(3))).unwrap().unwrap();
+    assert_eq!(hole.backfill.remaining.to_string(), "3");
+}
+
+#[test]
+fn a_retry_takes_its_failures() {
+    let mut row = opened();
+    row.failures = UidSet::one(4);
+    let retry = |uids| {
+        Change::Folder(FolderChange::Retry {
+            folder: FolderId(1),
+            uidvalidity: V,
+            uids,
+            page: Page { gone: UidSet::one(4), ..Page::default() },
+        })
+    };
+    assert_eq!(admit_on(Some(&row), &retry(UidSet::range(4, 5))), Err(Refusal::Failures));
+    assert!(admit_on(Some(&row), &retry(UidSet::one(4))).unwrap().unwrap().failures.is_empty());
+}
+
+#[test]
+fn another_uidvalidity_is_taken_only_where_nothing_is_held() {
+    let row = opened();
+    let reopen = || {
+        let (from, uidvalidity, started) = (V, UidValidity(10), Micros(9));
+        Change::Folder(FolderChange::Reopen { folder: FolderId(1), from, uidvalidity, mark: mark(21), started })
+    };
+    let anew = admit_on(Some(&row), &reopen()).unwrap().unwrap();
+    assert_eq!((anew.live.uidvalidity, anew.backfill.boundary, anew.opened_at), (UidValidity(10), 21, Micros(9)));
+    assert_eq!(anew.backfill.old_before, Some(Micros(5)), "mail that came since the first opening is new");
+    let held = FolderRow { held: true, ..row.clone() };
+    assert_eq!(admit_on(Some(&held), &reopen()), Err(Refusal::UidValidity));
+    let failed = FolderRow { failures: UidSet::one(3), ..row };
+    assert_eq!(admit_on(Some(&failed), &reopen()), Err(Refusal::UidValidity));
+}
+
+#[test]
+fn arrivals_go_upwards() {
+    let row = opened();
+    assert_eq!(admit_on(Some(&row), &arrivals(V, 11, 10)), Err(Refusal::Chain), "backwards");
+    assert_eq!(admit_on(Some(&row), &arrivals(V, 11, 11)).unwrap().unwrap().live.uidnext, 11, "none came");
+    assert!(!admit_on(Some(&row), &arrivals(V, 11, 13)).unwrap().unwrap().held, "holes are nothing held");
+    let failed = crate::mail::page::Unfetched {
+        uid: 12,
+        class: crate::failure::Class::InvalidData,
+        text: String::new(),
+        again: crate::mail::page::Again::Spaced,
+    };
+    let page = Page { failed: vec![failed], ..Page::default() };
+    let change = Change::Folder(FolderChange::Arrivals { folder: FolderId(1), uidvalidity: V, from: 11, to: 13, page });
+    let row = admit_on(Some(&row), &change).unwrap().unwrap();
+    assert!(row.held && row.failures.contains(12));
+}
+
+#[test]
+fn what_ended_clears_the_way_to_count() {
+    let facts = |gone, again| {
+        let (uidvalidity, flags, started) = (V, Vec::new(), Micros(8));
+        Change::Folder(FolderChange::Facts { folder: FolderId(1), uidvalidity, flags, gone, again, started })
+    };
+    let row = opened();
+    let told = admit_on(Some(&row), &facts(UidSet::new(), UidSet::new())).unwrap().unwrap();
+    assert!(!told.live.ended && told.grown_at.is_none());
+    let ended = admit_on(Some(&row), &facts(UidSet::one(3), UidSet::new())).unwrap().unwrap();
+    assert!(ended.live.ended && ended.grown_at.is_none());
+    let still = admit_on(Some(&ended), &facts(UidSet::new(), UidSet::new())).unwrap().unwrap();
+    assert!(still.live.ended, "until a pass has marked it");
+    let read = admit_on(Some(&row), &backfill(1, 10)).unwrap().unwrap();
+    let again = admit_on(Some(&read), &facts(UidSet::range(3, 4), UidSet::one(4))).unwrap().unwrap();
+    assert_eq!((again.backfill.remaining.to_string(), again.grown_at), ("4".into(), Some(Micros(8))));
+}
+
+#[test]
+fn a_uidnext_that_was_too_high_is_taken_back() {
+    let back = |row: &FolderRow, from: u32, to: u32| {
+        let rewind = Some(crate::commit::change::Rewind { from, to });
+        let (uidvalidity, started, unproved) = (V, Micros(7), None);
+        let (put_back, surplus) = (UidSet::new(), 0);
+        let (folder, from, to) = (FolderId(1), row.live.mark, mark(to));
+        admit_on(
+            Some(row),
+            &Change::Folder(FolderChange::Pass {
+                folder,
+                uidvalidity,
+                from,
+                to,
+                put_back,
+                started,
+                unproved,
+                surplus,
+                rewind,
+            }),
+        )
+    };
+    let row = opened();
+    assert_eq!(back(&row, 12, 6), Err(Refusal::Chain), "it starts from another");
+    let lower = back(&row, 11, 6).unwrap().unwrap();
+    assert_eq!((lower.live.uidnext, lower.backfill.boundary), (6, 6));
+    assert_eq!((lower.backfill.remaining.to_string(), lower.backfill.old_before), ("1:5".into(), Some(Micros(5))));
+    // The boundary itself was right: what lies below it stays old.
+    let high = admit_on(Some(&row), &arrivals(V, 11, 40)).unwrap().unwrap();
+    let same = back(&high, 40, 11).unwrap().unwrap();
+    assert_eq!((same.live.uidnext, same.backfill.boundary, same.backfill.old_before), (11, 11, None));
+}
+
+#[test]
+fn the_earlier_of_two_instants() {
+    let (early, late) = (Some(Micros(1)), Some(Micros(2)));
+    assert_eq!((earlier(early, late), earlier(late, early)), (early, early));
+    assert_eq!((earlier(None, late), earlier(early, None), earlier(None, None)), (late, early, None));
+}
+
+#[test]
+fn a_refusal_is_about_a_folder_that_is_there() {
+    let (class, text, at) = (crate::failure::Class::Provider, String::new(), Micros(9));
+    let fail = |folder| Change::Account(AccountChange::Fail { folder, class, text: text.clone(), at });
+    let shut = |folder| {
+        let (remote_id, path, text, seen) = (b"X".to_vec(), String::new(), String::new(), Micros(1));
+        Change::Account(AccountChange::Shut { remote_id, path, folder, class, text, seen, at })
+    };
+    for change in [fail(Some(FolderId(1))), shut(Some(FolderId(1)))] {
+        assert_eq!(admit_on(None, &change), Err(Refusal::Missing));
+        assert_eq!(admit_on(Some(&opened()), &change).unwrap().unwrap().stalled_at, Some(at));
+    }
+    for change in [fail(None), shut(None)] {
+        assert_eq!(admit_on(None, &change), Ok(None));
+    }
+}
+
+#[test]
+fn a_folder_that_is_gone_leaves_the_look() {
+    let look = |ids: &[i64]| crate::commit::rows::ListLook {
+        missing: ids.iter().copied().map(FolderId).collect(),
+        session: crate::mail::id::SessionId(1),
+        at: Micros(1),
+    };
+    let drop = Change::Folder(FolderChange::DropFolder { folder: FolderId(1), uids: UidSet::new(), last: true });
+    for (looked, left) in [(look(&[1]), None), (look(&[1, 2]), Some(look(&[2])))] {
+        let account = AccountRow { list_look: Some(looked), ..account() };
+        let admitted = admit(&account, Some(&opened()), Incarnation(3), &drop, FolderId(9)).unwrap();
+        assert_eq!((admitted.account.list_look, admitted.folder), (left, None));
+    }
+}
