@@ -163,7 +163,7 @@ pub(super) fn location(row: &QueryResult) -> Result<LocationRow, DbErr> {
     Ok(LocationRow {
         folder: FolderId(get(row, 0)?),
         uidvalidity: UidValidity(uid(row, 1)?),
-        uid: uid(row, 2)?,
+        uid: u64::from(uid(row, 2)?),
         message: MessageId(get(row, 3)?),
         flags: Flags::from_columns(&flags, &keywords),
         modseq: get(row, 6)?,

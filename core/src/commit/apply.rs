@@ -67,19 +67,19 @@ pub fn apply(change: &FolderChange, before: Option<&FolderRow>, admitted: &Admit
         FolderChange::Facts { flags, gone, .. } => {
             let Some(folder) = before else { return };
             for (uid, flags) in flags {
-                ledger.set_flags(folder, *uid, flags.clone(), None);
+                ledger.set_flags(folder, u64::from(*uid), flags.clone(), None);
             }
             for uid in gone.iter() {
-                ledger.end(folder, uid, at);
+                ledger.end(folder, u64::from(uid), at);
             }
         }
         FolderChange::DropFolder { uids, last, .. } => {
             let Some(folder) = before else { return };
             for uid in uids.iter() {
-                ledger.end(folder, uid, at);
+                ledger.end(folder, u64::from(uid), at);
             }
             if *last {
-                let left: Vec<u32> = ledger
+                let left: Vec<u64> = ledger
                     .locations()
                     .filter(|l| l.folder == folder.id && l.ended_at.is_none())
                     .map(|l| l.uid)

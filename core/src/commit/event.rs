@@ -19,7 +19,7 @@ words! {
 }
 
 /// A location as an event tells it: folder, UID, flags.
-pub type ToldPlace = (FolderId, u32, Flags);
+pub type ToldPlace = (FolderId, u64, Flags);
 
 /// Locations that an event shows at most: n copies of a mail cost n, not n².
 pub const SHOWN: usize = 20;

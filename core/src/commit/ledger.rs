@@ -42,7 +42,8 @@ pub struct Writes {
     pub events: Vec<EventDraft>,
 }
 
-type Place = (FolderId, UidValidity, u32);
+/// Where a location is. Wide enough for the numbers of providers that count without UIDs.
+type Place = (FolderId, UidValidity, u64);
 
 /// The rows that a commit touches, and what has been done to them.
 #[derive(Debug, Default)]
@@ -146,23 +147,23 @@ impl Ledger {
 
     /// A message was read: its location begins, or comes back.
     pub fn begin(&mut self, folder: &FolderRow, account: &AccountRow, fetched: &Fetched, at: Micros) {
-        let uidvalidity = folder.live.uidvalidity;
-        let place = (folder.id, uidvalidity, fetched.uid);
+        let (uidvalidity, uid) = (folder.live.uidvalidity, u64::from(fetched.uid));
+        let place = (folder.id, uidvalidity, uid);
         let known = self.by_identity.get(&fetched.identity).copied();
         if let Some(living) = self.locations.get(&place).filter(|l| l.ended_at.is_none()) {
             if Some(living.message) == known {
-                self.set_flags(folder, fetched.uid, fetched.flags.clone(), fetched.modseq);
+                self.set_flags(folder, uid, fetched.flags.clone(), fetched.modseq);
                 return;
             }
             // The UID was used again, for another mail.
-            self.end(folder, fetched.uid, at);
+            self.end(folder, uid, at);
         }
         let id = known.unwrap_or(MessageId(self.next_message));
         let last_flags = self.last_ended(id).map(|l| l.flags.clone());
         self.place(LocationRow {
             folder: folder.id,
             uidvalidity,
-            uid: fetched.uid,
+            uid,
             message: id,
             flags: fetched.flags.clone(),
             modseq: fetched.modseq,
@@ -246,7 +247,7 @@ impl Ledger {
     }
 
     /// Flags of a location as the server tells them now. A lower modseq never overwrites a higher one.
-    pub fn set_flags(&mut self, folder: &FolderRow, uid: u32, flags: Flags, modseq: Option<i64>) {
+    pub fn set_flags(&mut self, folder: &FolderRow, uid: u64, flags: Flags, modseq: Option<i64>) {
         let place = (folder.id, folder.live.uidvalidity, uid);
         let Some(row) = self.locations.get_mut(&place).filter(|l| l.ended_at.is_none()) else { return };
         if modseq.zip(row.modseq).is_some_and(|(new, old)| new < old) {
@@ -265,7 +266,7 @@ impl Ledger {
     }
 
     /// A location ended. If it was the message's last, the message is in limbo.
-    pub fn end(&mut self, folder: &FolderRow, uid: u32, at: Micros) {
+    pub fn end(&mut self, folder: &FolderRow, uid: u64, at: Micros) {
         let place = (folder.id, folder.live.uidvalidity, uid);
         let Some(row) = self.locations.get_mut(&place).filter(|l| l.ended_at.is_none()) else { return };
         row.ended_at = Some(at);

@@ -168,8 +168,8 @@ pub struct LocationRow {
     pub folder: FolderId,
     /// The folder's UIDVALIDITY.
     pub uidvalidity: UidValidity,
-    /// The UID.
-    pub uid: u32,
+    /// The UID, or what numbers it where there is none.
+    pub uid: u64,
     /// The message.
     pub message: MessageId,
     /// Flags and keywords.

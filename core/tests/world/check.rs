@@ -6,6 +6,7 @@
 
 use crate::scheduler::{World, flags, hash};
 use crate::server::{EVER, Folder};
+use crate::store::narrow;
 use postrider_core::commit::event::{EventDraft, SHOWN, ToldPlace, What};
 use postrider_core::mail::cursor::Mark;
 use postrider_core::mail::flags::Flags;
@@ -63,7 +64,7 @@ impl World {
                 .ledger
                 .locations()
                 .filter(|l| l.folder == row.id && l.ended_at.is_none())
-                .map(|l| (l.uid, l))
+                .map(|l| (narrow(l.uid), l))
                 .collect();
             for (uid, mail) in &folder.mail {
                 let Some(location) = held.get(uid) else {
@@ -164,7 +165,7 @@ impl World {
             }
         }
         for message in self.store.ledger.messages() {
-            let living: Vec<(FolderId, u32, Flags)> = self
+            let living: Vec<ToldPlace> = self
                 .store
                 .ledger
                 .locations()
@@ -280,7 +281,7 @@ impl World {
                 continue;
             }
             if let Some(boundary) = self.boundaries.get(folder)
-                && event.backfill != (uid < boundary)
+                && event.backfill != (*uid < u64::from(*boundary))
             {
                 return Err(format!("INV-6: a copy at {folder}/{uid} was told with backfill {}", event.backfill));
             }

@@ -90,19 +90,20 @@ impl Store {
     /// A sample of a folder's living locations.
     pub(crate) fn sample(&self, folder: FolderId, part: Option<(u32, u32)>) -> Vec<Sampled> {
         let is_in = |uid| part.is_none_or(|(first, last)| (first..=last).contains(&uid));
-        let living = self.ledger.locations().filter(|l| l.folder == folder && l.ended_at.is_none() && is_in(l.uid));
+        let living =
+            self.ledger.locations().filter(|l| l.folder == folder && l.ended_at.is_none() && is_in(narrow(l.uid)));
         let size = |id| self.ledger.messages().find(|m| m.id == id).map_or(0, |m| u64::from(m.body.0[3]));
         let most = if part.is_some() { usize::MAX } else { 20 };
         living
             .take(most)
-            .map(|l| Sampled { uid: l.uid, size: size(l.message), internal_date: l.internal_date })
+            .map(|l| Sampled { uid: narrow(l.uid), size: size(l.message), internal_date: l.internal_date })
             .collect()
     }
 
     pub(crate) fn rows(&self, folder: FolderId) -> FolderRows {
         let mut living = UidFlags::default();
         for l in self.ledger.locations().filter(|l| l.folder == folder && l.ended_at.is_none()) {
-            living.push(l.uid, l.flags.clone());
+            living.push(narrow(l.uid), l.flags.clone());
         }
         let failures = self.folders.get(&folder).map(|f| f.failures.clone()).unwrap_or_default();
         FolderRows { living: living.finished(), failures }
@@ -205,4 +206,9 @@ impl Store {
         self.events.extend(self.ledger.take_writes().events);
         CommitAnswer::Done(Box::new(StoredRows { account: admitted.account, folder: admitted.folder }))
     }
+}
+
+/// A UID is one wherever there are folders.
+pub(crate) fn narrow(uid: u64) -> u32 {
+    u32::try_from(uid).unwrap()
 }
