@@ -3,6 +3,7 @@
 pub mod actor;
 mod apply;
 mod connect;
+mod failure;
 mod instance;
 mod read;
 mod rows;

@@ -7,6 +7,7 @@ use crate::handle::Backlog;
 use crate::reply::ReplyTo;
 use crate::store::apply::{Applied, Counters, Done, Portion, Quiet, commit, control, open_account, write_quiet};
 use crate::store::connect::Database;
+use crate::store::failure::Trouble;
 use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
 use postrider_core::batch::Batch;
@@ -17,7 +18,6 @@ use postrider_core::run::event::AccountSnapshot;
 use postrider_core::standing::{EventKind, Standing};
 use postrider_core::time::Micros;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use sea_orm::DbErr;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -275,7 +275,7 @@ impl StoreState {
             if let Some(Waiting::Open(open, reply)) = self.waiting.pop_front() {
                 let answer = within(DEADLINE, self.open(&open)).await;
                 self.unsure |= answer.is_err();
-                reply.send(answer.unwrap_or_else(|e| Err(storage(&e))));
+                reply.send(answer.unwrap_or_else(|e| Err(e.of_write())));
             }
             return;
         }
@@ -292,7 +292,7 @@ impl StoreState {
             // outcome of the COMMIT be unknown: sent twice, the lanes refuse the second.)
             Err(e) => {
                 self.unsure = true;
-                Some(storage(&e))
+                Some(e.of_write())
             }
         };
         if failure.is_some() || self.troubled {
@@ -320,12 +320,12 @@ impl StoreState {
             Ok(Portion::More) => self.controls.push_back((change, reply)),
             Err(e) => {
                 self.unsure = true;
-                reply.send(Err(storage(&e)));
+                reply.send(Err(e.of_write()));
             }
         }
     }
 
-    async fn control(&mut self, change: &Control) -> Result<Portion, DbErr> {
+    async fn control(&mut self, change: &Control) -> Result<Portion, Trouble> {
         let at = self.clock.now().wall;
         let tx = self.begin().await?;
         let mut counters = Counters::load(&tx).await?;
@@ -337,7 +337,7 @@ impl StoreState {
     }
 
     /// Writes what passes that changed nothing have left.
-    async fn write_quiet(&mut self) -> Result<(), DbErr> {
+    async fn write_quiet(&mut self) -> Result<(), Trouble> {
         if self.quiet.is_empty() {
             return Ok(());
         }
@@ -351,10 +351,10 @@ impl StoreState {
         written
     }
 
-    async fn quiet_transaction(&mut self, quiet: &Quiet) -> Result<(), DbErr> {
+    async fn quiet_transaction(&mut self, quiet: &Quiet) -> Result<(), Trouble> {
         let tx = self.begin().await?;
         write_quiet(&tx, quiet).await?;
-        tx.commit().await
+        Ok(tx.commit().await?)
     }
 
     fn tell(&self, counters: Counters) {
@@ -366,7 +366,7 @@ impl StoreState {
         });
     }
 
-    async fn open(&mut self, open: &OpenAccount) -> Result<Result<AccountSnapshot, Failure>, DbErr> {
+    async fn open(&mut self, open: &OpenAccount) -> Result<Result<AccountSnapshot, Failure>, Trouble> {
         let tx = self.begin().await?;
         write_quiet(&tx, &self.quiet).await?;
         let snapshot = open_account(&tx, open, self.clock.now().wall).await?;
@@ -380,16 +380,16 @@ impl StoreState {
         Ok(snapshot)
     }
 
-    async fn begin(&mut self) -> Result<sea_orm::DatabaseTransaction, DbErr> {
+    async fn begin(&mut self) -> Result<sea_orm::DatabaseTransaction, Trouble> {
         if self.unsure {
             self.db.renew_writer().await?;
             self.unsure = false;
         }
-        self.db.begin().await
+        Ok(self.db.begin().await?)
     }
 
     /// One transaction of about [`Batch`] of work.
-    async fn transaction(&mut self, taken: &mut Vec<InHand>) -> Result<(), DbErr> {
+    async fn transaction(&mut self, taken: &mut Vec<InHand>) -> Result<(), Trouble> {
         let batch = Batch::begin(self.clock.now().mono);
         let mut tx = None;
         while batch.has_room(self.clock.now().mono) {
@@ -420,7 +420,7 @@ impl StoreState {
                 Ok(Applied::Refused(refusal, rows)) => Some(CommitAnswer::Refused(refusal, rows)),
                 // A row that cannot be read is this account's trouble, not that of the others in the transaction; its
                 // savepoint is rolled back.
-                Err(DbErr::Custom(text)) => {
+                Err(Trouble::Damaged(text)) => {
                     last.broken = Some(Failure::bug(text));
                     None
                 }
@@ -437,13 +437,9 @@ impl StoreState {
     }
 }
 
-async fn within<T>(deadline: Duration, work: impl Future<Output = Result<T, DbErr>>) -> Result<T, DbErr> {
+async fn within<T>(deadline: Duration, work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
     match tokio::time::timeout(deadline, work).await {
         Ok(result) => result,
-        Err(_) => Err(DbErr::Custom(format!("the database did not answer within {} s", deadline.as_secs()))),
+        Err(_) => Err(Trouble::Late(deadline)),
     }
-}
-
-fn storage(e: &DbErr) -> Failure {
-    Failure::storage(format!("the database could not commit: {e}"))
 }

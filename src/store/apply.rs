@@ -12,6 +12,7 @@ pub(super) use opening::open_account;
 pub(super) use quiet::{Quiet, write_quiet};
 
 use crate::fault;
+use crate::store::failure::Trouble;
 use crate::store::rows::{ALL_FOLDERS, GUARD, LOCATION, MESSAGE, get, guard, location, message};
 use messages::save;
 use own::{close_failures, open_failures, write_account_rows, write_folder_rows};
@@ -28,9 +29,7 @@ use postrider_core::mail::message::Fetched;
 use postrider_core::mail::page::{Again, Page, Unfetched};
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::time::Micros;
-use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbErr, ExecResult, QueryResult, Statement, TransactionTrait, Value,
-};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, ExecResult, QueryResult, Statement, TransactionTrait, Value};
 
 /// Numbers handed out in a transaction; they are written back with it.
 #[derive(Clone, Copy, Debug)]
@@ -60,21 +59,21 @@ fn statement(sql: &str, values: Vec<Value>) -> Statement {
     Statement::from_sql_and_values(sea_orm::DbBackend::Sqlite, sql, values)
 }
 
-async fn write(db: &impl ConnectionTrait, sql: &str, values: Vec<Value>) -> Result<ExecResult, DbErr> {
-    db.execute_raw(statement(sql, values)).await
+async fn write(db: &impl ConnectionTrait, sql: &str, values: Vec<Value>) -> Result<ExecResult, Trouble> {
+    Ok(db.execute_raw(statement(sql, values)).await?)
 }
 
-async fn read(db: &impl ConnectionTrait, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>, DbErr> {
-    db.query_all_raw(statement(sql, values)).await
+async fn read(db: &impl ConnectionTrait, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>, Trouble> {
+    Ok(db.query_all_raw(statement(sql, values)).await?)
 }
 
-fn text(json: &impl serde::Serialize) -> Result<Value, DbErr> {
-    let text = serde_json::to_string(json).map_err(|e| DbErr::Custom(format!("cannot write JSON: {e}")))?;
+fn text(json: &impl serde::Serialize) -> Result<Value, Trouble> {
+    let text = serde_json::to_string(json).map_err(|e| Trouble::Damaged(format!("cannot write JSON: {e}")))?;
     Ok(text.into())
 }
 
-fn lane(state: &impl serde::Serialize) -> Result<String, DbErr> {
-    cursor::to_text(state).map_err(|e| DbErr::Custom(e.to_string()))
+fn lane(state: &impl serde::Serialize) -> Result<String, Trouble> {
+    cursor::to_text(state).map_err(|e| Trouble::Damaged(e.to_string()))
 }
 
 impl Counters {
@@ -83,7 +82,7 @@ impl Counters {
         self.event - 1
     }
 
-    pub(super) async fn load(db: &DatabaseTransaction) -> Result<Self, DbErr> {
+    pub(super) async fn load(db: &DatabaseTransaction) -> Result<Self, Trouble> {
         let rows = read(db, "SELECT name, next FROM counter", vec![]).await?;
         let mut counters = Self { message: 1, event: 1, folder: 1 };
         for row in rows {
@@ -98,18 +97,11 @@ impl Counters {
         Ok(counters)
     }
 
-    pub(super) async fn save(self, db: &DatabaseTransaction) -> Result<(), DbErr> {
+    pub(super) async fn save(self, db: &DatabaseTransaction) -> Result<(), Trouble> {
         let sql = "UPDATE counter SET next = CASE name WHEN 'message' THEN ?1 WHEN 'event' THEN ?2 ELSE ?3 END \
                    WHERE name IN ('message', 'event', 'folder')";
         write(db, sql, vec![self.message.into(), self.event.into(), self.folder.into()]).await.map(|_| ())
     }
-}
-
-/// Whether the database refuses the content, rather than the work: too big, CHECK, NOT NULL, a trigger, a wrong type. A
-/// UNIQUE that is broken is our own mistake, and no mail is put aside for it.
-fn is_content(e: &DbErr) -> bool {
-    let text = e.to_string();
-    ["(code: 18)", "(code: 20)", "(code: 275)", "(code: 1299)", "(code: 1811)"].iter().any(|code| text.contains(code))
 }
 
 /// Applies a commit in a savepoint of `outer`. On `Err` or a refusal nothing of it remains.
@@ -117,7 +109,7 @@ pub(super) async fn commit(
     outer: &DatabaseTransaction,
     counters: &mut Counters,
     commit: &Commit,
-) -> Result<Applied, DbErr> {
+) -> Result<Applied, Trouble> {
     let db = outer.begin().await?;
     let mut next = *counters;
     let applied = inside(&db, &mut next, commit).await;
@@ -132,7 +124,7 @@ pub(super) async fn commit(
     applied
 }
 
-async fn inside(db: &DatabaseTransaction, counters: &mut Counters, commit: &Commit) -> Result<Applied, DbErr> {
+async fn inside(db: &DatabaseTransaction, counters: &mut Counters, commit: &Commit) -> Result<Applied, Trouble> {
     let (account, at) = (commit.account, commit.at);
     let remote_id: Value = match &commit.change {
         Change::Folder(FolderChange::Open { folder, .. }) => folder.remote_id.clone().into(),
@@ -173,7 +165,7 @@ async fn is_taken(
     account: AccountId,
     folder: FolderId,
     remote_id: &[u8],
-) -> Result<bool, DbErr> {
+) -> Result<bool, Trouble> {
     let sql = "SELECT 1 FROM folder WHERE account = ?1 AND remote_id = ?2 AND deleted_at IS NULL AND id <> ?3";
     let values = vec![account.0.into(), remote_id.to_vec().into(), folder.0.into()];
     Ok(!read(db, sql, values).await?.is_empty())
@@ -187,7 +179,7 @@ async fn write_change(
     mut admitted: Admitted,
     change: &Change,
     at: Micros,
-) -> Result<Admitted, DbErr> {
+) -> Result<Admitted, Trouble> {
     let before = rows.folder.as_ref();
     let sweeps = may_end_limbo(change, &admitted);
     match change {
@@ -222,7 +214,7 @@ async fn loaded(
     account: AccountId,
     before: Option<&FolderRow>,
     change: &FolderChange,
-) -> Result<Ledger, DbErr> {
+) -> Result<Ledger, Trouble> {
     let touched = match change {
         FolderChange::Facts { gone, flags, .. } => gone.union(&flags.iter().map(|(uid, _)| *uid).collect()),
         FolderChange::DropFolder { uids, .. } => uids.clone(),
@@ -248,7 +240,7 @@ async fn write_page(
     admitted: &Admitted,
     page: &Page,
     at: Micros,
-) -> Result<UidSet, DbErr> {
+) -> Result<UidSet, Trouble> {
     let mut refused = UidSet::new();
     let mut parts: Vec<&[Fetched]> = vec![&page.rows];
     while let Some(rows) = parts.pop() {
@@ -268,19 +260,19 @@ async fn write_page(
             }
             Err(e) => {
                 savepoint.rollback().await?;
-                match (is_content(&e), rows) {
-                    (true, [poison]) => {
+                match (&e, rows) {
+                    (Trouble::Refused(_), [poison]) => {
                         let (uid, class, text) = (poison.uid, Class::InvalidData, e.to_string());
                         let failed = Unfetched { uid, class, text, again: Again::Spaced };
                         open_failures(db, account, folder.id, &[failed], at.0).await?;
                         refused.insert(poison.uid);
                     }
-                    (true, _) => {
+                    (Trouble::Refused(_), _) => {
                         let (lower, upper) = rows.split_at(rows.len() / 2);
                         parts.push(upper);
                         parts.push(lower);
                     }
-                    (false, _) => return Err(e),
+                    _ => return Err(e),
                 }
             }
         }
@@ -296,7 +288,7 @@ async fn load(
     folder: Option<&FolderRow>,
     uids: &UidSet,
     identities: &[&str],
-) -> Result<Ledger, DbErr> {
+) -> Result<Ledger, Trouble> {
     let mut ledger = Ledger::new(counters.message);
     let Some(folder) = folder else { return Ok(ledger) };
     let sql = format!(
@@ -327,7 +319,7 @@ async fn load(
 
 /// Loads what the ledger needs of the locations of messages: those that are named, some of the living, the one that ended
 /// last. A mail of a thousand copies costs no more than one of twenty.
-async fn load_locations(db: &DatabaseTransaction, ledger: &mut Ledger, values: Vec<Value>) -> Result<(), DbErr> {
+async fn load_locations(db: &DatabaseTransaction, ledger: &mut Ledger, values: Vec<Value>) -> Result<(), Trouble> {
     let some = SHOWN + 1;
     let sql = format!(
         "SELECT {LOCATION} FROM location l WHERE l.folder = ?2 AND l.uidvalidity = ?3 AND l.uid IN (SELECT value FROM json_each(?4)) \
@@ -345,7 +337,7 @@ async fn load_locations(db: &DatabaseTransaction, ledger: &mut Ledger, values: V
 }
 
 /// Of messages with more copies than are loaded: one in another folder that began since this one was passed last.
-async fn load_elsewhere(db: &DatabaseTransaction, ledger: &mut Ledger, folder: &FolderRow) -> Result<(), DbErr> {
+async fn load_elsewhere(db: &DatabaseTransaction, ledger: &mut Ledger, folder: &FolderRow) -> Result<(), Trouble> {
     let ids: Vec<i64> = ledger.messages().filter(|m| m.places > SHOWN as u64).map(|m| m.id.0).collect();
     if ids.is_empty() {
         return Ok(());
@@ -362,7 +354,7 @@ async fn load_elsewhere(db: &DatabaseTransaction, ledger: &mut Ledger, folder: &
 }
 
 /// Loads what is still living in a folder that is dropped.
-async fn load_left(db: &DatabaseTransaction, ledger: &mut Ledger, folder: &FolderRow) -> Result<(), DbErr> {
+async fn load_left(db: &DatabaseTransaction, ledger: &mut Ledger, folder: &FolderRow) -> Result<(), Trouble> {
     let sql = format!(
         "SELECT {MESSAGE} FROM message m WHERE m.id IN (SELECT message FROM location WHERE folder = ?1 AND ended_at IS NULL)"
     );
@@ -385,7 +377,7 @@ async fn load_left(db: &DatabaseTransaction, ledger: &mut Ledger, folder: &Folde
 
 /// Whether any message's limbo may be over: a LIST and a pass of every folder that can be passed have begun since the first
 /// of them vanished. Cheap, where reading all of limbo is not.
-async fn may_be_over(db: &DatabaseTransaction, account: AccountId) -> Result<bool, DbErr> {
+async fn may_be_over(db: &DatabaseTransaction, account: AccountId) -> Result<bool, Trouble> {
     let sql = "WITH first AS (SELECT MIN(limbo_since) AS at FROM message WHERE account = ?1 AND limbo_since IS NOT NULL) \
                SELECT 1 FROM account a, first WHERE a.id = ?1 AND first.at IS NOT NULL AND a.listed_at > first.at \
                AND NOT EXISTS (SELECT 1 FROM folder f WHERE f.account = ?1 AND f.deleted_at IS NULL AND NOT f.excluded \
@@ -395,7 +387,12 @@ async fn may_be_over(db: &DatabaseTransaction, account: AccountId) -> Result<boo
 }
 
 /// Ends the limbo of messages for which everything has been looked at.
-async fn sweep(db: &DatabaseTransaction, counters: &mut Counters, account: AccountId, at: Micros) -> Result<(), DbErr> {
+async fn sweep(
+    db: &DatabaseTransaction,
+    counters: &mut Counters,
+    account: AccountId,
+    at: Micros,
+) -> Result<(), Trouble> {
     let sql = format!(
         "SELECT {MESSAGE} FROM message m WHERE m.account = ?1 AND m.limbo_since IS NOT NULL AND m.id > ?2 ORDER BY m.id LIMIT ?3"
     );

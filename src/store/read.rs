@@ -1,6 +1,7 @@
 //! Reads, all of them; through the pool of readers, in pieces, so that no read transaction stays open for long.
 
 use crate::store::connect::Database;
+use crate::store::failure::Trouble;
 use crate::store::rows::{ALL_FOLDERS, get, guard, hash, standing_from, uid};
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Failure;
@@ -12,9 +13,7 @@ use postrider_core::run::event::FolderRows;
 use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
 use postrider_entity::account;
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, QueryOrder, QueryResult, Statement, Value,
-};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, QueryOrder, QueryResult, Statement, Value};
 
 /// Rows of a sample.
 const SAMPLE: i64 = 20;
@@ -75,7 +74,7 @@ pub enum Chosen {
     Deleted,
 }
 
-pub(super) fn failed(e: DbErr) -> Failure {
+pub(super) fn failed(e: Trouble) -> Failure {
     Failure::storage("cannot read the database").caused_by(e)
 }
 
@@ -86,8 +85,8 @@ impl Reader {
         Self { db: db.readers.clone() }
     }
 
-    pub(super) async fn rows(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>, DbErr> {
-        self.db.query_all_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)).await
+    pub(super) async fn rows(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>, Trouble> {
+        Ok(self.db.query_all_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)).await?)
     }
 
     /// All accounts, by name.
@@ -95,7 +94,11 @@ impl Reader {
     /// # Errors
     /// Class storage.
     pub async fn accounts(&self) -> Result<Vec<AccountInfo>, Failure> {
-        let rows = account::Entity::find().order_by_asc(account::Column::Name).all(&self.db).await.map_err(failed)?;
+        let rows = account::Entity::find()
+            .order_by_asc(account::Column::Name)
+            .all(&self.db)
+            .await
+            .map_err(|e| failed(e.into()))?;
         Ok(rows
             .into_iter()
             .map(|row| AccountInfo { id: AccountId(row.id), name: row.name, standing: standing_from(&row.state) })
@@ -109,7 +112,7 @@ impl Reader {
     pub async fn folders(&self, account: AccountId) -> Result<Vec<FolderRow>, Failure> {
         let rows = self.rows(ALL_FOLDERS, vec![account.0.into()]).await.map_err(failed)?;
         let read = |row: &QueryResult| guard(account, row).map(|(_, folder)| folder);
-        let folders = rows.iter().map(read).collect::<Result<Vec<_>, DbErr>>().map_err(failed)?;
+        let folders = rows.iter().map(read).collect::<Result<Vec<_>, Trouble>>().map_err(failed)?;
         Ok(folders.into_iter().flatten().collect())
     }
 
@@ -130,7 +133,7 @@ impl Reader {
         self.read_folder(folder).await.map_err(failed)
     }
 
-    async fn read_folder(&self, folder: FolderId) -> Result<FolderRows, DbErr> {
+    async fn read_folder(&self, folder: FolderId) -> Result<FolderRows, Trouble> {
         let mut read = FolderRows::default();
         let sql = "SELECT uid FROM failure WHERE folder = ?1 AND uid IS NOT NULL AND closed_at IS NULL ORDER BY uid";
         for row in self.rows(sql, vec![folder.0.into()]).await? {
@@ -183,7 +186,7 @@ impl Reader {
             let internal_date = get::<Option<i64>>(row, 2)?.map(Micros);
             Ok(Sampled { uid: uid(row, 0)?, size: u64::try_from(size).unwrap_or(0), internal_date })
         };
-        rows.map_err(failed)?.iter().map(sampled).collect::<Result<_, DbErr>>().map_err(failed)
+        rows.map_err(failed)?.iter().map(sampled).collect::<Result<_, Trouble>>().map_err(failed)
     }
 
     /// How many messages of the account are in limbo.
@@ -220,7 +223,7 @@ impl Reader {
         let read = |row: &QueryResult| {
             Ok(ManifestFolder { id: FolderId(get(row, 0)?), path: get(row, 1)?, delimiter: get(row, 2)? })
         };
-        rows.iter().map(read).collect::<Result<_, DbErr>>().map_err(failed)
+        rows.iter().map(read).collect::<Result<_, Trouble>>().map_err(failed)
     }
 
     /// A piece of a folder's manifest after (`uidvalidity`, `uid`), in that order; empty at the end.
@@ -251,7 +254,7 @@ impl Reader {
         );
         let values = vec![folder.0.into(), i64::from(after.0).into(), i64::from(after.1).into(), PIECE.into()];
         let rows = self.rows(&sql, values).await.map_err(failed)?;
-        rows.iter().map(manifest_row).collect::<Result<_, DbErr>>().map_err(failed)
+        rows.iter().map(manifest_row).collect::<Result<_, Trouble>>().map_err(failed)
     }
 
     /// Event numbers that are missing although no leap says so.
@@ -266,14 +269,13 @@ impl Reader {
     }
 }
 
-fn manifest_row(row: &QueryResult) -> Result<ManifestRow, DbErr> {
+fn manifest_row(row: &QueryResult) -> Result<ManifestRow, Trouble> {
     let (flags, keywords): (String, String) = (get(row, 2)?, get(row, 3)?);
     let pack: Option<i64> = get(row, 7)?;
     let body = match pack {
         Some(pack) => {
             let (offset, length): (i64, i64) = (get(row, 8)?, get(row, 9)?);
-            let unsigned =
-                |n: i64| u64::try_from(n).map_err(|e| DbErr::Custom(format!("a stored offset is damaged: {e}")));
+            let unsigned = |n: i64| u64::try_from(n).map_err(|e| Trouble::damaged("a stored offset", &e));
             Some(StoredBody { hash: hash(row, 6)?, pack, offset: unsigned(offset)?, length: unsigned(length)? })
         }
         None => None,

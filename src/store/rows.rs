@@ -1,5 +1,6 @@
 //! Between the database's rows and the core's: shared by the writer and the readers.
 
+use crate::store::failure::Trouble;
 use postrider_core::commit::rows::{AccountRow, FolderRow, LocationRow, MessageRow, Shut};
 use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::cursor;
@@ -9,7 +10,7 @@ use postrider_core::mail::id::{AccountId, FolderId, Identity, Incarnation, Messa
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
-use sea_orm::{DbErr, QueryResult, TryGetable};
+use sea_orm::{QueryResult, TryGetable};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 
@@ -50,17 +51,17 @@ pub(super) const MESSAGE: &str =
 pub(super) const LOCATION: &str =
     "l.folder, l.uidvalidity, l.uid, l.message, l.flags, l.keywords, l.modseq, l.internal_date, l.began_at, l.ended_at";
 
-pub(super) fn get<T: TryGetable>(row: &QueryResult, at: usize) -> Result<T, DbErr> {
-    row.try_get_by_index(at)
+pub(super) fn get<T: TryGetable>(row: &QueryResult, at: usize) -> Result<T, Trouble> {
+    Ok(row.try_get_by_index(at)?)
 }
 
-fn micros(row: &QueryResult, at: usize) -> Result<Option<Micros>, DbErr> {
+fn micros(row: &QueryResult, at: usize) -> Result<Option<Micros>, Trouble> {
     Ok(get::<Option<i64>>(row, at)?.map(Micros))
 }
 
-fn json<T: DeserializeOwned>(row: &QueryResult, at: usize) -> Result<Option<T>, DbErr> {
+fn json<T: DeserializeOwned>(row: &QueryResult, at: usize) -> Result<Option<T>, Trouble> {
     let text: Option<String> = get(row, at)?;
-    text.map(|text| serde_json::from_str(&text).map_err(|e| damaged("a stored look", &e))).transpose()
+    text.map(|text| serde_json::from_str(&text).map_err(|e| Trouble::damaged("a stored look", &e))).transpose()
 }
 
 /// How an account stands. A word of a newer binary is one that no run has had yet: the next run writes its own.
@@ -68,21 +69,17 @@ pub(super) fn standing_from(word: &str) -> Standing {
     Standing::from_word(word).unwrap_or(Standing::Starting)
 }
 
-pub(super) fn standing(row: &QueryResult, at: usize) -> Result<Standing, DbErr> {
+pub(super) fn standing(row: &QueryResult, at: usize) -> Result<Standing, Trouble> {
     get::<String>(row, at).map(|word| standing_from(&word))
 }
 
-fn damaged(what: &str, e: &dyn std::error::Error) -> DbErr {
-    DbErr::Custom(format!("{what} is damaged: {e}"))
-}
-
 /// A UID column. UIDs are stored as BIGINT and come from nowhere but `u32`.
-pub(super) fn uid(row: &QueryResult, at: usize) -> Result<u32, DbErr> {
-    u32::try_from(get::<i64>(row, at)?).map_err(|e| damaged("a stored UID", &e))
+pub(super) fn uid(row: &QueryResult, at: usize) -> Result<u32, Trouble> {
+    u32::try_from(get::<i64>(row, at)?).map_err(|e| Trouble::damaged("a stored UID", &e))
 }
 
 /// Reads a row of [`GUARD`] or [`ALL_FOLDERS`].
-pub(super) fn guard(account: AccountId, row: &QueryResult) -> Result<(AccountRow, Option<FolderRow>), DbErr> {
+pub(super) fn guard(account: AccountId, row: &QueryResult) -> Result<(AccountRow, Option<FolderRow>), Trouble> {
     let account = AccountRow {
         id: account,
         incarnation: Incarnation(get(row, 0)?),
@@ -113,18 +110,18 @@ pub(super) fn guard(account: AccountId, row: &QueryResult) -> Result<(AccountRow
         held: get::<bool>(row, 22)? || !failures.is_empty(),
         stalled_at: micros(row, 23)?,
         excluded: get(row, 13)?,
-        live: cursor::from_text(&lane(14)?).map_err(|e| damaged("a live lane", &e))?,
-        backfill: cursor::from_text(&lane(15)?).map_err(|e| damaged("a backfill lane", &e))?,
+        live: cursor::from_text(&lane(14)?).map_err(|e| Trouble::damaged("a live lane", &e))?,
+        backfill: cursor::from_text(&lane(15)?).map_err(|e| Trouble::damaged("a backfill lane", &e))?,
         failures,
     };
     Ok((account, Some(folder)))
 }
 
 /// Reads the open rows of folders that cannot be opened.
-fn shut(row: &QueryResult, at: usize) -> Result<BTreeMap<Vec<u8>, Shut>, DbErr> {
+fn shut(row: &QueryResult, at: usize) -> Result<BTreeMap<Vec<u8>, Shut>, Trouble> {
     let rows: Vec<(String, i64, u32, Option<i64>)> = json(row, at)?.unwrap_or_default();
     let read = |(name, first_at, attempts, due_at): (String, i64, u32, Option<i64>)| {
-        let name = unhex(&name).ok_or_else(|| DbErr::Custom("a stored wire name is damaged".into()))?;
+        let name = unhex(&name).ok_or_else(|| Trouble::Damaged("a stored wire name is damaged".into()))?;
         let due_at = Micros(due_at.unwrap_or_default());
         Ok((name, Shut { first_at: Micros(first_at), attempts, due_at }))
     };
@@ -137,7 +134,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Reads the columns of [`MESSAGE`].
-pub(super) fn message(row: &QueryResult) -> Result<MessageRow, DbErr> {
+pub(super) fn message(row: &QueryResult) -> Result<MessageRow, Trouble> {
     Ok(MessageRow {
         id: MessageId(get(row, 0)?),
         identity: Identity(get(row, 1)?),
@@ -150,14 +147,14 @@ pub(super) fn message(row: &QueryResult) -> Result<MessageRow, DbErr> {
     })
 }
 
-pub(super) fn hash(row: &QueryResult, at: usize) -> Result<BodyHash, DbErr> {
+pub(super) fn hash(row: &QueryResult, at: usize) -> Result<BodyHash, Trouble> {
     let bytes: Vec<u8> = get(row, at)?;
-    let bytes: [u8; 32] = bytes.try_into().map_err(|_| DbErr::Custom("a stored hash is damaged".into()))?;
+    let bytes: [u8; 32] = bytes.try_into().map_err(|_| Trouble::Damaged("a stored hash is damaged".into()))?;
     Ok(BodyHash(bytes))
 }
 
 /// Reads the columns of [`LOCATION`].
-pub(super) fn location(row: &QueryResult) -> Result<LocationRow, DbErr> {
+pub(super) fn location(row: &QueryResult) -> Result<LocationRow, Trouble> {
     let flags: String = get(row, 4)?;
     let keywords: String = get(row, 5)?;
     Ok(LocationRow {

@@ -1,11 +1,12 @@
 //! Reads for people: what admin, terminal and feed show. Short queries, bounded answers.
 
+use crate::store::failure::Trouble;
 use crate::store::read::{Reader, failed};
 use crate::store::rows::{get, standing};
 use postrider_core::failure::Failure;
 use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
-use sea_orm::{DbErr, QueryResult};
+use sea_orm::QueryResult;
 use std::collections::BTreeMap;
 
 /// An account's row.
@@ -141,12 +142,12 @@ pub struct StoredEvent {
     pub data: String,
 }
 
-fn micros(row: &QueryResult, at: usize) -> Result<Option<Micros>, DbErr> {
+fn micros(row: &QueryResult, at: usize) -> Result<Option<Micros>, Trouble> {
     Ok(get::<Option<i64>>(row, at)?.map(Micros))
 }
 
-fn all<T>(rows: &[QueryResult], read: impl Fn(&QueryResult) -> Result<T, DbErr>) -> Result<Vec<T>, Failure> {
-    rows.iter().map(read).collect::<Result<_, DbErr>>().map_err(failed)
+fn all<T>(rows: &[QueryResult], read: impl Fn(&QueryResult) -> Result<T, Trouble>) -> Result<Vec<T>, Failure> {
+    rows.iter().map(read).collect::<Result<_, Trouble>>().map_err(failed)
 }
 
 impl Reader {

@@ -3,11 +3,12 @@
 use super::own::announce;
 use super::{Counters, read, write};
 use crate::store::actor::Control;
+use crate::store::failure::Trouble;
 use crate::store::rows::{get, standing};
 use postrider_core::mail::id::AccountId;
 use postrider_core::standing::{EventKind, Standing};
 use postrider_core::time::Micros;
-use sea_orm::{DatabaseTransaction, DbErr, Value};
+use sea_orm::{DatabaseTransaction, Value};
 use serde_json::json;
 
 /// Messages that one transaction of a purge deletes.
@@ -41,7 +42,7 @@ pub(in crate::store) async fn control(
     counters: &mut Counters,
     control: &Control,
     at: Micros,
-) -> Result<Portion, DbErr> {
+) -> Result<Portion, Trouble> {
     let over = Portion::Over;
     let name = match control {
         Control::Stand { account, .. }
@@ -99,7 +100,7 @@ pub(in crate::store) async fn control(
 }
 
 /// Deletes a part of an account; its own row goes last, so that a purge that was cut off can be begun again.
-async fn purge(db: &DatabaseTransaction, id: i64) -> Result<Portion, DbErr> {
+async fn purge(db: &DatabaseTransaction, id: i64) -> Result<Portion, Trouble> {
     let account = || vec![Value::from(id)];
     // Fenced off first: no page may come behind it.
     let sql = "UPDATE account SET incarnation = incarnation + 1, state = ?2 WHERE id = ?1";
@@ -109,7 +110,7 @@ async fn purge(db: &DatabaseTransaction, id: i64) -> Result<Portion, DbErr> {
     write(db, &format!("DELETE FROM location WHERE message IN ({chunk})"), values()).await?;
     let bodies = read(db, &format!("SELECT DISTINCT hex(body) FROM message WHERE id IN ({chunk})"), values()).await?;
     let deleted = write(db, &format!("DELETE FROM message WHERE id IN ({chunk})"), values()).await?.rows_affected();
-    let bodies = bodies.iter().map(|row| get::<String>(row, 0)).collect::<Result<Vec<_>, DbErr>>()?;
+    let bodies = bodies.iter().map(|row| get::<String>(row, 0)).collect::<Result<Vec<_>, Trouble>>()?;
     let sql = "DELETE FROM body WHERE hash IN (SELECT unhex(value) FROM json_each(?1)) \
                AND NOT EXISTS (SELECT 1 FROM message m WHERE m.body = body.hash)";
     write(db, sql, vec![super::text(&bodies)?]).await?;

@@ -1,12 +1,13 @@
 //! What the ledger says is written: bodies, messages, locations, events; one document a table.
 
 use super::{Counters, text, write};
+use crate::store::failure::Trouble;
 use postrider_core::commit::event::ToldPlace;
 use postrider_core::commit::ledger::{Ledger, NewMessage, Writes};
 use postrider_core::commit::rows::{LocationRow, MessageRow};
 use postrider_core::mail::id::AccountId;
 use postrider_core::time::Micros;
-use sea_orm::{DatabaseTransaction, DbErr};
+use sea_orm::DatabaseTransaction;
 use serde_json::{Value as Json, json};
 
 pub(super) async fn save(
@@ -15,7 +16,7 @@ pub(super) async fn save(
     account: AccountId,
     ledger: &mut Ledger,
     at: Micros,
-) -> Result<(), DbErr> {
+) -> Result<(), Trouble> {
     let writes = ledger.take_writes();
     counters.message = ledger.next_message();
     save_writes(db, counters, account, &writes, at).await
@@ -27,7 +28,7 @@ async fn save_writes(
     account: AccountId,
     writes: &Writes,
     at: Micros,
-) -> Result<(), DbErr> {
+) -> Result<(), Trouble> {
     if !writes.created.is_empty() {
         let rows: Vec<Json> = writes.created.iter().map(|m| body_row(m, at)).collect();
         let sql = "INSERT INTO body (hash, pack, \"offset\", length, stored_at) \

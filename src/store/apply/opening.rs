@@ -2,6 +2,7 @@
 
 use super::{read, write};
 use crate::store::actor::OpenAccount;
+use crate::store::failure::Trouble;
 use crate::store::rows::{ALL_FOLDERS, get, guard, standing, uid};
 use postrider_core::commit::change::{Note, Poison};
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
@@ -10,7 +11,7 @@ use postrider_core::mail::uid_set::UidSet;
 use postrider_core::run::event::AccountSnapshot;
 use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
-use sea_orm::{DatabaseTransaction, DbErr, Value};
+use sea_orm::{DatabaseTransaction, Value};
 use std::collections::BTreeMap;
 
 /// Raises the account's incarnation, making its row if need be, and reads it whole. Another provider or username under a
@@ -19,7 +20,7 @@ pub(in crate::store) async fn open_account(
     db: &DatabaseTransaction,
     open: &OpenAccount,
     at: Micros,
-) -> Result<Result<AccountSnapshot, Failure>, DbErr> {
+) -> Result<Result<AccountSnapshot, Failure>, Trouble> {
     let name = || Value::from(open.name.clone());
     if let Some(row) = read(db, "SELECT provider, username FROM account WHERE name = ?1", vec![name()]).await?.first() {
         let (provider, username): (String, String) = (get(row, 0)?, get(row, 1)?);
@@ -56,7 +57,7 @@ pub(in crate::store) async fn open_account(
         account = Some(stored);
         folders.extend(folder);
     }
-    let account = account.ok_or_else(|| DbErr::RecordNotFound(format!("account {}", open.name)))?;
+    let account = account.ok_or_else(|| Trouble::Damaged(format!("account {} has no row", open.name)))?;
     let mut snapshot = AccountSnapshot { folders, ..AccountSnapshot::of(account) };
     let sql = "SELECT folder, uid, next_try_at <= ?2 OR version <> ?3, class <> 'invalid_data' OR attempts = 0, burst \
                FROM failure WHERE account = ?1 AND closed_at IS NULL AND uid IS NOT NULL ORDER BY uid";

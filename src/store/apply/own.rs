@@ -1,6 +1,7 @@
 //! Everything of a change that is not a message: lanes, folder, account, ledger, state, run.
 
 use super::{Before, Counters, lane, text, write};
+use crate::store::failure::Trouble;
 use postrider_core::commit::change::{AccountChange, FolderChange, Note, Poison, RunRecord};
 use postrider_core::commit::lane::Admitted;
 use postrider_core::commit::rows::FolderRow;
@@ -10,7 +11,7 @@ use postrider_core::mail::page::{Again, Unfetched};
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::standing::EventKind;
 use postrider_core::time::Micros;
-use sea_orm::{DatabaseTransaction, DbErr, Value};
+use sea_orm::{DatabaseTransaction, Value};
 use serde_json::{Value as Json, json};
 
 /// Closed rows of the ledger are kept for so long.
@@ -23,7 +24,7 @@ pub(super) async fn write_folder_rows(
     admitted: &Admitted,
     change: &FolderChange,
     at: Micros,
-) -> Result<(), DbErr> {
+) -> Result<(), Trouble> {
     let (account, before) = (rows.account.id, rows.folder.as_ref());
     let (id, at) = (account.0, at.0);
     match change {
@@ -139,7 +140,7 @@ pub(super) async fn write_account_rows(
     admitted: &Admitted,
     change: &AccountChange,
     at: Micros,
-) -> Result<(), DbErr> {
+) -> Result<(), Trouble> {
     let account = rows.account.id;
     let (id, at) = (account.0, at.0);
     match change {
@@ -206,7 +207,7 @@ pub(super) async fn write_account_rows(
 }
 
 /// Closes the ledger rows of names that open, or are gone.
-async fn close_shut(db: &DatabaseTransaction, rows: &Before, names: &[&Vec<u8>], at: i64) -> Result<(), DbErr> {
+async fn close_shut(db: &DatabaseTransaction, rows: &Before, names: &[&Vec<u8>], at: i64) -> Result<(), Trouble> {
     let shut: Vec<_> = names.iter().filter(|name| rows.account.shut.contains_key(**name)).collect();
     if shut.is_empty() {
         return Ok(());
@@ -218,7 +219,7 @@ async fn close_shut(db: &DatabaseTransaction, rows: &Before, names: &[&Vec<u8>],
 }
 
 /// A note of poison, or its end.
-async fn write_note(db: &DatabaseTransaction, account: AccountId, note: &Note, at: i64) -> Result<(), DbErr> {
+async fn write_note(db: &DatabaseTransaction, account: AccountId, note: &Note, at: i64) -> Result<(), Trouble> {
     let (about, folder, remote_id, uidvalidity, uid) = match &note.about {
         Poison::Examine(name) => ("examine", 0, name.clone(), 0, 0),
         Poison::Index(name) => ("index", 0, name.clone(), 0, 0),
@@ -245,7 +246,7 @@ async fn write_note(db: &DatabaseTransaction, account: AccountId, note: &Note, a
     write(db, sql, values).await.map(|_| ())
 }
 
-async fn write_list_look(db: &DatabaseTransaction, admitted: &Admitted) -> Result<(), DbErr> {
+async fn write_list_look(db: &DatabaseTransaction, admitted: &Admitted) -> Result<(), Trouble> {
     let look = admitted.account.list_look.as_ref().map(text).transpose()?.unwrap_or(Value::String(None));
     let sql = "UPDATE account SET list_look = ?2 WHERE id = ?1";
     write(db, sql, vec![admitted.account.id.0.into(), look]).await.map(|_| ())
@@ -256,7 +257,7 @@ async fn insert_folder(
     account: AccountId,
     row: &FolderRow,
     delimiter: Option<char>,
-) -> Result<(), DbErr> {
+) -> Result<(), Trouble> {
     let sql = "INSERT INTO folder (id, account, remote_id, path, delimiter, role, uidvalidity, exists_count, opened_at, excluded) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, FALSE)";
     let values = vec![
@@ -275,7 +276,7 @@ async fn insert_folder(
 }
 
 /// Writes the lanes that changed.
-async fn write_lanes(db: &DatabaseTransaction, before: Option<&FolderRow>, row: &FolderRow) -> Result<(), DbErr> {
+async fn write_lanes(db: &DatabaseTransaction, before: Option<&FolderRow>, row: &FolderRow) -> Result<(), Trouble> {
     let mut lanes = Vec::new();
     if before.is_none_or(|b| b.live != row.live) {
         lanes.push(json!(["live", lane(&row.live)?]));
@@ -296,7 +297,7 @@ pub(super) async fn close_failures(
     folder: FolderId,
     uids: &UidSet,
     at: i64,
-) -> Result<(), DbErr> {
+) -> Result<(), Trouble> {
     if uids.is_empty() {
         return Ok(());
     }
@@ -314,7 +315,7 @@ pub(super) async fn open_failures(
     folder: FolderId,
     failed: &[Unfetched],
     at: i64,
-) -> Result<(), DbErr> {
+) -> Result<(), Trouble> {
     if failed.is_empty() {
         return Ok(());
     }
@@ -344,7 +345,7 @@ async fn fail(
     class: Class,
     words: &str,
     at: i64,
-) -> Result<(), DbErr> {
+) -> Result<(), Trouble> {
     let folder_id = folder.map(|f| f.0);
     let sql = "UPDATE failure SET attempts = attempts + 1, last_at = ?4, text = ?5 WHERE account = ?1 \
                AND folder IS ?2 AND uid IS NULL AND class = ?3 AND closed_at IS NULL";
@@ -374,7 +375,7 @@ async fn finish(
     account: AccountId,
     run: &RunRecord,
     at: i64,
-) -> Result<(), DbErr> {
+) -> Result<(), Trouble> {
     let sql = "INSERT INTO run (account, started_at, finished_at, outcome, reason, stored, octets, facts, failed) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     let count = |n: u64| Value::from(i64::try_from(n).unwrap_or(i64::MAX));
@@ -402,7 +403,7 @@ pub(super) async fn announce(
     kind: EventKind,
     data: &Json,
     at: i64,
-) -> Result<(), DbErr> {
+) -> Result<(), Trouble> {
     let sql = "INSERT INTO event (seq, id, at, kind, account, backfill, data) VALUES (?1, ?2, ?3, ?4, ?5, FALSE, ?6)";
     let id = uuid::Uuid::now_v7().to_string();
     let seq = counters.event;

@@ -1,9 +1,10 @@
 //! What passes that changed nothing leave behind: written with the next page, or once a minute, one statement for all.
 
 use super::{text, write};
+use crate::store::failure::Trouble;
 use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::time::Micros;
-use sea_orm::{DatabaseTransaction, DbErr};
+use sea_orm::DatabaseTransaction;
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -53,7 +54,7 @@ impl Quiet {
 }
 
 /// Writes them; never an instant older than the stored one.
-pub(in crate::store) async fn write_quiet(db: &DatabaseTransaction, quiet: &Quiet) -> Result<(), DbErr> {
+pub(in crate::store) async fn write_quiet(db: &DatabaseTransaction, quiet: &Quiet) -> Result<(), Trouble> {
     if !quiet.folders.is_empty() {
         let rows: Vec<_> = quiet.folders.iter().map(|(id, (passed, proved))| json!([id.0, passed, proved])).collect();
         let sql = "UPDATE folder SET passed_at = MAX(COALESCE(passed_at, 0), j.value->>1), \

@@ -1,0 +1,93 @@
+//! What keeps the database from doing what it is asked: told by codes and by kind, never by a text.
+
+use postrider_core::failure::Failure;
+use sea_orm::{DbErr, RuntimeErr, SqlxError};
+use std::time::Duration;
+
+/// Codes by which SQLite refuses content, rather than work (<https://sqlite.org/rescode.html>): too big, a wrong type, CHECK,
+/// NOT NULL, a trigger. A UNIQUE that is broken is our own mistake, and no mail is put aside for it.
+const CONTENT: &[&str] = &[
+    "18",   // SQLITE_TOOBIG
+    "20",   // SQLITE_MISMATCH
+    "275",  // SQLITE_CONSTRAINT_CHECK
+    "1299", // SQLITE_CONSTRAINT_NOTNULL
+    "1811", // SQLITE_CONSTRAINT_TRIGGER
+];
+
+/// What keeps the database from doing what it is asked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    /// It did not answer in time.
+    #[error("the database did not answer within {} s", .0.as_secs())]
+    Late(Duration),
+    /// A value that cannot be read, or be written, as what it is: one account's trouble, not that of others.
+    #[error("{0}")]
+    Damaged(String),
+    /// It refuses the content.
+    #[error(transparent)]
+    Refused(DbErr),
+    /// Anything else.
+    #[error(transparent)]
+    Database(DbErr),
+}
+
+impl Trouble {
+    /// Something stored is damaged.
+    pub(super) fn damaged(what: &str, why: &dyn std::error::Error) -> Self {
+        Self::Damaged(format!("{what} is damaged: {why}"))
+    }
+
+    /// As the failure of a write.
+    pub(super) fn of_write(&self) -> Failure {
+        Failure::storage(format!("the database could not commit: {self}"))
+    }
+}
+
+impl From<DbErr> for Trouble {
+    fn from(e: DbErr) -> Self {
+        if code(&e).is_some_and(|code| CONTENT.contains(&code.as_str())) { Self::Refused(e) } else { Self::Database(e) }
+    }
+}
+
+/// The extended code that the database gave.
+fn code(e: &DbErr) -> Option<String> {
+    match e {
+        DbErr::Conn(RuntimeErr::SqlxError(e))
+        | DbErr::Exec(RuntimeErr::SqlxError(e))
+        | DbErr::Query(RuntimeErr::SqlxError(e)) => match e.as_ref() {
+            SqlxError::Database(e) => e.code().map(std::borrow::Cow::into_owned),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sea_orm::ConnectionTrait;
+
+    /// Real refusals of a real database: what is content, and what is not.
+    #[tokio::test]
+    async fn content_is_told_from_work() {
+        let db = sea_orm::Database::connect("sqlite::memory:").await.unwrap();
+        for sql in [
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER NOT NULL CHECK (n < 10), u TEXT UNIQUE) STRICT",
+            "CREATE TRIGGER no BEFORE INSERT ON t WHEN NEW.n = 7 BEGIN SELECT RAISE(ABORT, 'no'); END",
+            "INSERT INTO t VALUES (1, 1, 'a')",
+        ] {
+            db.execute_unprepared(sql).await.unwrap();
+        }
+        for (sql, is_content) in [
+            ("INSERT INTO t VALUES (2, 11, 'b')", true),
+            ("INSERT INTO t VALUES (2, NULL, 'b')", true),
+            ("INSERT INTO t VALUES (2, 7, 'b')", true),
+            ("INSERT INTO t VALUES ('x', 1, 'b')", true),
+            ("INSERT INTO t VALUES (2, 2, 'a')", false),
+            ("INSERT INTO nowhere VALUES (1)", false),
+        ] {
+            let trouble = Trouble::from(db.execute_unprepared(sql).await.unwrap_err());
+            assert_eq!(matches!(trouble, Trouble::Refused(_)), is_content, "{sql}: {trouble:?}");
+        }
+    }
+}
