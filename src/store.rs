@@ -8,6 +8,7 @@ mod instance;
 mod read;
 mod rows;
 mod shown;
+mod sql;
 
 pub use apply::Done;
 pub use connect::{Database, OpenError, open, open_for_reading};

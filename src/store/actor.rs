@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use crate::fault;
 use crate::handle::Backlog;
 use crate::reply::ReplyTo;
-use crate::store::apply::{Applied, Counters, Done, Portion, Quiet, commit, control, open_account, write_quiet};
+use crate::store::apply::{Applied, Done, Numbers, Portion, Quiet, commit, control, open_account, write_quiet};
 use crate::store::connect::Database;
 use crate::store::failure::Trouble;
 use crate::telemetry::names;
@@ -328,11 +328,11 @@ impl StoreState {
     async fn control(&mut self, change: &Control) -> Result<Portion, Trouble> {
         let at = self.clock.now().wall;
         let tx = self.begin().await?;
-        let mut counters = Counters::load(&tx).await?;
-        let progress = control(&tx, &mut counters, change, at).await?;
-        counters.save(&tx).await?;
+        let mut numbers = Numbers::load(&tx).await?;
+        let progress = control(&tx, &mut numbers, change, at).await?;
+        numbers.save(&tx).await?;
         tx.commit().await?;
-        self.tell(counters);
+        self.tell(numbers);
         Ok(progress)
     }
 
@@ -357,8 +357,8 @@ impl StoreState {
         Ok(tx.commit().await?)
     }
 
-    fn tell(&self, counters: Counters) {
-        let last = counters.last_event();
+    fn tell(&self, numbers: Numbers) {
+        let last = numbers.last_event();
         self.events.send_if_modified(|told| {
             let news = *told != last;
             *told = last;
@@ -402,12 +402,12 @@ impl StoreState {
             if tx.is_none() {
                 let begun = self.begin().await?;
                 fault::pass("store.begun");
-                let counters = Counters::load(&begun).await?;
+                let numbers = Numbers::load(&begun).await?;
                 // What passes proved before is there before what follows from it.
                 write_quiet(&begun, &self.quiet).await?;
-                tx = Some((begun, counters));
+                tx = Some((begun, numbers));
             }
-            let Some((tx, counters)) = &mut tx else { break };
+            let Some((tx, numbers)) = &mut tx else { break };
             let span = tracing::debug_span!(
                 "postrider.store.commit",
                 account.id = last.commit.account.0,
@@ -415,7 +415,7 @@ impl StoreState {
                 page.messages = last.commit.change.page().map(|p| p.rows.len()),
                 size_bytes = last.commit.change.page().map(postrider_core::mail::page::Page::octets),
             );
-            last.answer = match commit(tx, counters, &last.commit).instrument(span).await {
+            last.answer = match commit(tx, numbers, &last.commit).instrument(span).await {
                 Ok(Applied::Done(rows)) => Some(CommitAnswer::Done(rows)),
                 Ok(Applied::Refused(refusal, rows)) => Some(CommitAnswer::Refused(refusal, rows)),
                 // A row that cannot be read is this account's trouble, not that of the others in the transaction; its
@@ -427,11 +427,11 @@ impl StoreState {
                 Err(e) => return Err(e),
             };
         }
-        if let Some((tx, counters)) = tx {
-            counters.save(&tx).await?;
+        if let Some((tx, numbers)) = tx {
+            numbers.save(&tx).await?;
             tx.commit().await?;
             self.quiet = Quiet::default();
-            self.tell(counters);
+            self.tell(numbers);
         }
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! A copy does not sync by accident: database and data folder hold the same random id.
 
 use crate::store::connect::Database;
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, Value};
+use crate::store::sql::{Text, statement};
+use sea_orm::{ConnectionTrait, DbErr, Value};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -44,21 +45,18 @@ pub enum Disagreement {
 }
 
 async fn stored(db: &impl ConnectionTrait, name: &str) -> Result<Option<String>, DbErr> {
-    let sql = "SELECT value FROM setting WHERE name = ?1";
-    let row = db.query_one_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, vec![name.into()])).await?;
+    let row = db.query_one_raw(statement(db, Text::Setting, vec![name.into()])).await?;
     row.map(|row| row.try_get_by_index(0)).transpose()
 }
 
-async fn run(db: &impl ConnectionTrait, sql: &str, values: Vec<Value>) -> Result<(), DbErr> {
-    db.execute_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)).await.map(|_| ())
+async fn run(db: &impl ConnectionTrait, text: Text, values: Vec<Value>) -> Result<(), DbErr> {
+    db.execute_raw(statement(db, text, values)).await.map(|_| ())
 }
 
 /// Event numbers go on further up; where they leap is a row.
 async fn leap_over(db: &impl ConnectionTrait, by: i64) -> Result<(), DbErr> {
-    let sql = "INSERT INTO leap (at, after, next) SELECT CAST(strftime('%s', 'now') AS INTEGER) * 1000000, next - 1, next + ?1 \
-               FROM counter WHERE name = 'event'";
-    run(db, sql, vec![by.into()]).await?;
-    run(db, "UPDATE counter SET next = next + ?1 WHERE name = 'event'", vec![by.into()]).await
+    run(db, Text::LeapRow, vec![by.into()]).await?;
+    run(db, Text::LeapCounter, vec![by.into()]).await
 }
 
 /// A small file of ours; `None` where there is none. One that cannot be read is not one that is not there.
@@ -101,8 +99,7 @@ async fn count_start(db: &Database, data_dir: &Path) -> Result<bool, Disagreemen
     let (starts, event) = read_starts(data_dir)?;
     let tx = db.begin().await?;
     let known: i64 = stored(&tx, "starts").await?.and_then(|n| n.parse().ok()).unwrap_or(0);
-    let row =
-        tx.query_one_raw(Statement::from_string(DbBackend::Sqlite, "SELECT next FROM counter WHERE name = 'event'"));
+    let row = tx.query_one_raw(statement(&tx, Text::NextEvent, vec![]));
     let next: i64 = row.await?.map_or(Ok(1), |row| row.try_get_by_index(0))?;
     let is_older = starts > known || event > next;
     if is_older {
@@ -112,8 +109,7 @@ async fn count_start(db: &Database, data_dir: &Path) -> Result<bool, Disagreemen
         leap_over(&tx, LEAP + (event - next).max(0)).await?;
     }
     let starts = starts.max(known) + 1;
-    let sql = "INSERT INTO setting (name, value) VALUES ('starts', ?1) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-    run(&tx, sql, vec![starts.to_string().into()]).await?;
+    run(&tx, Text::PutSetting, vec!["starts".into(), starts.to_string().into()]).await?;
     tx.commit().await?;
     write_durably(data_dir, "starts", &format!("{starts} {event}"))?;
     Ok(is_older)
@@ -124,7 +120,7 @@ async fn count_start(db: &Database, data_dir: &Path) -> Result<bool, Disagreemen
 /// # Errors
 /// [`Disagreement`], by variant: the next start knows less.
 pub async fn note_stop(db: &Database, data_dir: &Path) -> Result<(), Disagreement> {
-    let row = Statement::from_string(DbBackend::Sqlite, "SELECT next FROM counter WHERE name = 'event'");
+    let row = statement(&db.readers, Text::NextEvent, vec![]);
     let next: i64 = db.readers.query_one_raw(row).await?.map_or(Ok(1), |row| row.try_get_by_index(0))?;
     let (starts, _) = read_starts(data_dir)?;
     write_durably(data_dir, "starts", &format!("{starts} {next}"))
@@ -180,8 +176,7 @@ pub async fn mark_bodies(
     if known.is_some_and(|known| known == id) && !is_older {
         return Ok(stored(&db.writer, "bodies_from").await?.and_then(|n| n.parse().ok()).unwrap_or(0));
     }
-    let sql = "INSERT INTO setting (name, value) VALUES ('bodies_from', ?1) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-    run(&db.writer, sql, vec![highest.to_string().into()]).await?;
+    run(&db.writer, Text::PutSetting, vec!["bodies_from".into(), highest.to_string().into()]).await?;
     write_durably(bodies, "instance", id)?;
     Ok(highest)
 }
@@ -191,9 +186,7 @@ async fn write(db: &Database, data_dir: &Path, leap: i64) -> Result<String, Disa
     let id = uuid::Uuid::new_v4().to_string();
     let tx = db.begin().await?;
     for (name, value) in [("instance", id.as_str()), ("instance_pending", "1")] {
-        let sql =
-            "INSERT INTO setting (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-        run(&tx, sql, vec![name.into(), value.into()]).await?;
+        run(&tx, Text::PutSetting, vec![name.into(), value.into()]).await?;
     }
     if leap > 0 {
         leap_over(&tx, leap).await?;
@@ -205,7 +198,7 @@ async fn write(db: &Database, data_dir: &Path, leap: i64) -> Result<String, Disa
 
 async fn settle(db: &Database, data_dir: &Path, id: &str) -> Result<(), Disagreement> {
     write_durably(data_dir, "instance", id)?;
-    run(&db.writer, "DELETE FROM setting WHERE name = 'instance_pending'", vec![]).await?;
+    run(&db.writer, Text::ForgetSetting, vec!["instance_pending".into()]).await?;
     Ok(())
 }
 

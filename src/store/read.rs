@@ -2,7 +2,8 @@
 
 use crate::store::connect::Database;
 use crate::store::failure::Trouble;
-use crate::store::rows::{ALL_FOLDERS, get, guard, hash, standing_from, uid};
+use crate::store::rows::{get, guard, hash, standing_from, uid};
+use crate::store::sql::{Text, statement};
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::StoredBody;
@@ -13,7 +14,7 @@ use postrider_core::run::event::FolderRows;
 use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
 use postrider_entity::account;
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, QueryOrder, QueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait, QueryOrder, QueryResult, Value};
 
 /// Rows of a sample.
 const SAMPLE: i64 = 20;
@@ -85,8 +86,8 @@ impl Reader {
         Self { db: db.readers.clone() }
     }
 
-    pub(super) async fn rows(&self, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>, Trouble> {
-        Ok(self.db.query_all_raw(Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)).await?)
+    pub(super) async fn rows(&self, text: Text, values: Vec<Value>) -> Result<Vec<QueryResult>, Trouble> {
+        Ok(self.db.query_all_raw(statement(&self.db, text, values)).await?)
     }
 
     /// All accounts, by name.
@@ -110,7 +111,7 @@ impl Reader {
     /// # Errors
     /// Class storage.
     pub async fn folders(&self, account: AccountId) -> Result<Vec<FolderRow>, Failure> {
-        let rows = self.rows(ALL_FOLDERS, vec![account.0.into()]).await.map_err(failed)?;
+        let rows = self.rows(Text::AllFolders, vec![account.0.into()]).await.map_err(failed)?;
         let read = |row: &QueryResult| guard(account, row).map(|(_, folder)| folder);
         let folders = rows.iter().map(read).collect::<Result<Vec<_>, Trouble>>().map_err(failed)?;
         Ok(folders.into_iter().flatten().collect())
@@ -121,7 +122,7 @@ impl Reader {
     /// # Errors
     /// Class storage.
     pub async fn estimates_sizes(&self, account: AccountId) -> Result<bool, Failure> {
-        let rows = self.rows("SELECT sizes_estimated FROM account WHERE id = ?1", vec![account.0.into()]).await;
+        let rows = self.rows(Text::EstimatesSizes, vec![account.0.into()]).await;
         rows.map_err(failed)?.first().map_or(Ok(false), |row| get(row, 0)).map_err(failed)
     }
 
@@ -135,16 +136,12 @@ impl Reader {
 
     async fn read_folder(&self, folder: FolderId) -> Result<FolderRows, Trouble> {
         let mut read = FolderRows::default();
-        let sql = "SELECT uid FROM failure WHERE folder = ?1 AND uid IS NOT NULL AND closed_at IS NULL ORDER BY uid";
-        for row in self.rows(sql, vec![folder.0.into()]).await? {
+        for row in self.rows(Text::FailedUids, vec![folder.0.into()]).await? {
             read.failures.insert(uid(&row, 0)?);
         }
-        let sql = "SELECT l.uid, l.flags, l.keywords FROM folder f \
-                   JOIN location l ON l.folder = f.id AND l.uidvalidity = f.uidvalidity \
-                   WHERE f.id = ?1 AND l.uid > ?2 AND l.ended_at IS NULL ORDER BY l.uid LIMIT ?3";
         let mut after = 0_i64;
         loop {
-            let rows = self.rows(sql, vec![folder.0.into(), after.into(), PIECE.into()]).await?;
+            let rows = self.rows(Text::LivingRows, vec![folder.0.into(), after.into(), PIECE.into()]).await?;
             for row in &rows {
                 let uid = uid(row, 0)?;
                 after = i64::from(uid);
@@ -166,20 +163,10 @@ impl Reader {
     pub async fn sample(&self, folder: FolderId, part: Option<(u32, u32)>) -> Result<Vec<Sampled>, Failure> {
         let rows = match part {
             Some((first, last)) => {
-                let sql = "SELECT l.uid, COALESCE(m.announced, m.size), l.internal_date FROM folder f \
-                           JOIN location l ON l.folder = f.id AND l.uidvalidity = f.uidvalidity JOIN message m ON m.id = l.message \
-                           WHERE f.id = ?1 AND l.uid BETWEEN ?2 AND ?3 AND l.ended_at IS NULL";
-                self.rows(sql, vec![folder.0.into(), i64::from(first).into(), i64::from(last).into()]).await
+                self.rows(Text::SampleOfPart, vec![folder.0.into(), i64::from(first).into(), i64::from(last).into()])
+                    .await
             }
-            None => {
-                let sql = "WITH living AS (SELECT l.uid, l.message, l.internal_date, row_number() OVER (ORDER BY l.uid) AS n, \
-                           count(*) OVER () AS total FROM folder f \
-                           JOIN location l ON l.folder = f.id AND l.uidvalidity = f.uidvalidity \
-                           WHERE f.id = ?1 AND l.ended_at IS NULL) \
-                           SELECT living.uid, COALESCE(m.announced, m.size), living.internal_date FROM living \
-                           JOIN message m ON m.id = living.message WHERE (n - 1) % MAX(total / ?2, 1) = 0 LIMIT ?2";
-                self.rows(sql, vec![folder.0.into(), SAMPLE.into()]).await
-            }
+            None => self.rows(Text::Sample, vec![folder.0.into(), SAMPLE.into()]).await,
         };
         let sampled = |row: &QueryResult| {
             let size: i64 = get(row, 1)?;
@@ -194,8 +181,7 @@ impl Reader {
     /// # Errors
     /// Class storage.
     pub async fn limbo(&self, account: AccountId) -> Result<u64, Failure> {
-        let sql = "SELECT count(*) FROM message WHERE account = ?1 AND limbo_since IS NOT NULL";
-        let rows = self.rows(sql, vec![account.0.into()]).await.map_err(failed)?;
+        let rows = self.rows(Text::LimboCount, vec![account.0.into()]).await.map_err(failed)?;
         let count: i64 = rows.first().map_or(Ok(0), |row| get(row, 0)).map_err(failed)?;
         Ok(u64::try_from(count).unwrap_or(0))
     }
@@ -205,7 +191,7 @@ impl Reader {
     /// # Errors
     /// Class storage.
     pub async fn highest_pack(&self) -> Result<i64, Failure> {
-        let rows = self.rows("SELECT COALESCE(MAX(pack), 0) FROM body", vec![]).await.map_err(failed)?;
+        let rows = self.rows(Text::HighestPack, vec![]).await.map_err(failed)?;
         rows.first().map_or(Ok(0), |row| get(row, 0)).map_err(failed)
     }
 
@@ -214,12 +200,11 @@ impl Reader {
     /// # Errors
     /// Class storage.
     pub async fn manifest_folders(&self, account: AccountId, which: Chosen) -> Result<Vec<ManifestFolder>, Failure> {
-        let wanted = match which {
-            Chosen::Living => "deleted_at IS NULL AND excluded = FALSE",
-            Chosen::Deleted => "TRUE",
+        let text = match which {
+            Chosen::Living => Text::ManifestFolders,
+            Chosen::Deleted => Text::AllManifestFolders,
         };
-        let sql = format!("SELECT id, path, delimiter FROM folder WHERE account = ?1 AND {wanted} ORDER BY path, id");
-        let rows = self.rows(&sql, vec![account.0.into()]).await.map_err(failed)?;
+        let rows = self.rows(text, vec![account.0.into()]).await.map_err(failed)?;
         let read = |row: &QueryResult| {
             Ok(ManifestFolder { id: FolderId(get(row, 0)?), path: get(row, 1)?, delimiter: get(row, 2)? })
         };
@@ -236,24 +221,12 @@ impl Reader {
         which: Chosen,
         after: (u32, u32),
     ) -> Result<Vec<ManifestRow>, Failure> {
-        let columns =
-            "l.uidvalidity, l.uid, l.flags, l.keywords, m.size, m.announced, m.body, b.pack, b.\"offset\", b.length";
-        let wanted = match which {
-            Chosen::Living => {
-                "l.ended_at IS NULL AND l.uidvalidity = (SELECT uidvalidity FROM folder WHERE id = l.folder)"
-            }
-            Chosen::Deleted => {
-                "m.deleted_at IS NOT NULL AND l.folder = m.last_folder \
-                 AND l.ended_at = (SELECT MAX(x.ended_at) FROM location x WHERE x.message = m.id)"
-            }
+        let text = match which {
+            Chosen::Living => Text::Manifest,
+            Chosen::Deleted => Text::DeletedManifest,
         };
-        let sql = format!(
-            "SELECT {columns} FROM location l JOIN message m ON m.id = l.message LEFT JOIN body b ON b.hash = m.body \
-             WHERE l.folder = ?1 AND (l.uidvalidity, l.uid) > (?2, ?3) AND {wanted} \
-             ORDER BY l.folder, l.uidvalidity, l.uid LIMIT ?4"
-        );
         let values = vec![folder.0.into(), i64::from(after.0).into(), i64::from(after.1).into(), PIECE.into()];
-        let rows = self.rows(&sql, values).await.map_err(failed)?;
+        let rows = self.rows(text, values).await.map_err(failed)?;
         rows.iter().map(manifest_row).collect::<Result<_, Trouble>>().map_err(failed)
     }
 
@@ -262,9 +235,7 @@ impl Reader {
     /// # Errors
     /// Class storage.
     pub async fn event_gaps(&self) -> Result<i64, Failure> {
-        let sql = "SELECT COALESCE((SELECT MAX(seq) - MIN(seq) + 1 - COUNT(*) FROM event), 0) - COALESCE((SELECT SUM(next - after - 1) \
-                   FROM leap WHERE after >= (SELECT MIN(seq) FROM event) AND next <= (SELECT MAX(seq) FROM event)), 0)";
-        let rows = self.rows(sql, vec![]).await.map_err(failed)?;
+        let rows = self.rows(Text::EventGaps, vec![]).await.map_err(failed)?;
         rows.first().map_or(Ok(0), |row| get(row, 0)).map_err(failed)
     }
 }

@@ -14,43 +14,6 @@ use sea_orm::{QueryResult, TryGetable};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 
-/// An account and a folder of it, in the order in which they are read; the FROM that follows says which.
-macro_rules! account_and_folder {
-    () => {
-        "SELECT a.incarnation, a.opened_at, a.listed_at, a.list_look, \
-     f.id, f.remote_id, f.path, f.role, f.opened_at, f.passed_at, f.proved_at, f.unproved, f.look, f.excluded, \
-     (SELECT state FROM cursor WHERE folder = f.id AND lane = 'live'), \
-     (SELECT state FROM cursor WHERE folder = f.id AND lane = 'backfill'), \
-     (SELECT group_concat(uid) FROM failure WHERE folder = f.id AND uid IS NOT NULL AND closed_at IS NULL), \
-     a.sizes_estimated, (SELECT json_group_array(json_array(hex(remote_id), first_at, attempts, next_try_at)) FROM failure \
-     WHERE account = a.id AND remote_id IS NOT NULL AND closed_at IS NULL), \
-     f.misfit, f.surplus, f.grown_at, \
-     EXISTS (SELECT 1 FROM location WHERE folder = f.id AND uidvalidity = f.uidvalidity), \
-     (SELECT MAX(last_at) FROM failure WHERE folder = f.id AND uid IS NULL AND closed_at IS NULL), a.keep "
-    };
-}
-
-/// The account and one folder of it, or none: what every commit compares with.
-pub(super) const GUARD: &str = concat!(
-    account_and_folder!(),
-    "FROM account a LEFT JOIN folder f ON f.account = a.id AND f.deleted_at IS NULL AND (f.id = ?2 OR f.remote_id = ?3) \
-     WHERE a.id = ?1"
-);
-
-/// The account and every folder of it.
-pub(super) const ALL_FOLDERS: &str = concat!(
-    account_and_folder!(),
-    "FROM account a LEFT JOIN folder f ON f.account = a.id AND f.deleted_at IS NULL WHERE a.id = ?1 ORDER BY f.id"
-);
-
-/// Columns of a message as the core sees it.
-pub(super) const MESSAGE: &str =
-    "m.id, m.identity, m.body, m.limbo_since, m.last_folder, m.last_sight, m.deleted_at, m.places";
-
-/// Columns of a location.
-pub(super) const LOCATION: &str =
-    "l.folder, l.uidvalidity, l.uid, l.message, l.flags, l.keywords, l.modseq, l.internal_date, l.began_at, l.ended_at";
-
 pub(super) fn get<T: TryGetable>(row: &QueryResult, at: usize) -> Result<T, Trouble> {
     Ok(row.try_get_by_index(at)?)
 }

@@ -3,6 +3,7 @@
 use crate::store::failure::Trouble;
 use crate::store::read::{Reader, failed};
 use crate::store::rows::{get, standing};
+use crate::store::sql::Text;
 use postrider_core::failure::Failure;
 use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
@@ -156,19 +157,7 @@ impl Reader {
     /// # Errors
     /// Class storage.
     pub async fn stored_accounts(&self, name: Option<&str>) -> Result<Vec<StoredAccount>, Failure> {
-        let sql = "SELECT a.id, a.name, a.provider, a.username, a.state, a.reason, a.since, a.history, a.parked_for, \
-                   (SELECT count(*) FROM message m WHERE m.account = a.id AND m.deleted_at IS NULL AND m.limbo_since IS NULL), \
-                   (SELECT COALESCE(SUM(size), 0) FROM message m WHERE m.account = a.id AND m.deleted_at IS NULL \
-                    AND m.limbo_since IS NULL), \
-                   (SELECT x.class FROM failure x WHERE x.account = a.id AND x.closed_at IS NULL AND x.folder IS NULL \
-                    AND x.uid IS NULL AND x.remote_id IS NULL ORDER BY x.last_at DESC LIMIT 1), \
-                   (SELECT count(*) FROM failure x WHERE x.account = a.id AND x.closed_at IS NULL \
-                    AND (x.folder IS NOT NULL OR x.remote_id IS NOT NULL)), \
-                   (SELECT max(f.passed_at) FROM folder f WHERE f.account = a.id AND f.deleted_at IS NULL AND f.path = 'INBOX'), \
-                   (SELECT CASE WHEN count(*) = count(f.proved_at) THEN min(f.proved_at) END FROM folder f \
-                    WHERE f.account = a.id AND f.deleted_at IS NULL AND NOT f.excluded) \
-                   FROM account a WHERE ?1 IS NULL OR a.name = ?1 ORDER BY a.name";
-        let rows = self.rows(sql, vec![name.into()]).await.map_err(failed)?;
+        let rows = self.rows(Text::StoredAccounts, vec![name.into()]).await.map_err(failed)?;
         all(&rows, |row| {
             Ok(StoredAccount {
                 id: get(row, 0)?,
@@ -195,14 +184,7 @@ impl Reader {
     /// # Errors
     /// Class storage.
     pub async fn stored_folders(&self, account: i64) -> Result<Vec<StoredFolder>, Failure> {
-        let sql = "SELECT f.id, f.path, f.role, f.uidvalidity, f.exists_count, \
-                   (SELECT count(*) FROM location l WHERE l.folder = f.id AND l.uidvalidity = f.uidvalidity AND l.ended_at IS NULL), \
-                   (SELECT count(*) FROM failure x WHERE x.folder = f.id AND x.closed_at IS NULL), \
-                   f.passed_at, f.proved_at, f.unproved, f.excluded, \
-                   COALESCE((SELECT state FROM cursor WHERE folder = f.id AND lane = 'live'), ''), \
-                   COALESCE((SELECT state FROM cursor WHERE folder = f.id AND lane = 'backfill'), '') \
-                   FROM folder f WHERE f.account = ?1 AND f.deleted_at IS NULL ORDER BY f.path";
-        let rows = self.rows(sql, vec![account.into()]).await.map_err(failed)?;
+        let rows = self.rows(Text::StoredFolders, vec![account.into()]).await.map_err(failed)?;
         all(&rows, |row| {
             Ok(StoredFolder {
                 id: get(row, 0)?,
@@ -232,10 +214,8 @@ impl Reader {
         before: Option<i64>,
         limit: u32,
     ) -> Result<Vec<StoredRun>, Failure> {
-        let sql = "SELECT r.id, a.name, r.started_at, r.finished_at, r.outcome, r.reason, r.stored, r.octets, r.facts, r.failed \
-                   FROM run r JOIN account a ON a.id = r.account WHERE (?1 IS NULL OR a.name = ?1) AND (?2 IS NULL OR r.id < ?2) \
-                   ORDER BY r.id DESC LIMIT ?3";
-        let rows = self.rows(sql, vec![account.into(), before.into(), limit.into()]).await.map_err(failed)?;
+        let rows =
+            self.rows(Text::StoredRuns, vec![account.into(), before.into(), limit.into()]).await.map_err(failed)?;
         all(&rows, |row| {
             Ok(StoredRun {
                 id: get(row, 0)?,
@@ -259,10 +239,8 @@ impl Reader {
         after: i64,
         limit: u32,
     ) -> Result<Vec<StoredFailure>, Failure> {
-        let sql = "SELECT x.id, a.name, COALESCE(f.path, x.path), x.uid, x.reach, x.class, x.attempts, x.next_try_at, x.text, x.first_at, x.last_at \
-                   FROM failure x JOIN account a ON a.id = x.account LEFT JOIN folder f ON f.id = x.folder \
-                   WHERE x.closed_at IS NULL AND (?1 IS NULL OR a.name = ?1) AND x.id > ?2 ORDER BY x.id LIMIT ?3";
-        let rows = self.rows(sql, vec![account.into(), after.into(), limit.into()]).await.map_err(failed)?;
+        let rows =
+            self.rows(Text::StoredFailures, vec![account.into(), after.into(), limit.into()]).await.map_err(failed)?;
         all(&rows, |row| {
             Ok(StoredFailure {
                 id: get(row, 0)?,
@@ -284,9 +262,7 @@ impl Reader {
     /// # Errors
     /// Class storage.
     pub async fn stored_events(&self, after: i64, limit: u32) -> Result<Vec<StoredEvent>, Failure> {
-        let sql = "SELECT e.seq, e.id, e.at, e.kind, a.name, e.folder, e.message, e.backfill, e.data \
-                   FROM event e LEFT JOIN account a ON a.id = e.account WHERE e.seq > ?1 ORDER BY e.seq LIMIT ?2";
-        let rows = self.rows(sql, vec![after.into(), limit.into()]).await.map_err(failed)?;
+        let rows = self.rows(Text::StoredEvents, vec![after.into(), limit.into()]).await.map_err(failed)?;
         all(&rows, |row| {
             Ok(StoredEvent {
                 seq: get(row, 0)?,
@@ -307,9 +283,7 @@ impl Reader {
     /// # Errors
     /// Class storage.
     pub async fn event_span(&self) -> Result<(i64, i64), Failure> {
-        let sql = "SELECT COALESCE((SELECT MIN(seq) FROM event), 1), \
-                   COALESCE((SELECT next - 1 FROM counter WHERE name = 'event'), 0)";
-        let rows = self.rows(sql, vec![]).await.map_err(failed)?;
+        let rows = self.rows(Text::EventSpan, vec![]).await.map_err(failed)?;
         rows.first().map_or(Ok((1, 0)), |row| Ok((get(row, 0)?, get(row, 1)?))).map_err(failed)
     }
 
@@ -318,12 +292,9 @@ impl Reader {
     /// # Errors
     /// Class storage.
     pub async fn ledger_counts(&self) -> Result<(BTreeMap<String, i64>, i64), Failure> {
-        let sql = "SELECT class, count(*) FROM failure WHERE closed_at IS NULL GROUP BY class";
-        let rows = self.rows(sql, vec![]).await.map_err(failed)?;
+        let rows = self.rows(Text::LedgerByClass, vec![]).await.map_err(failed)?;
         let by_class = all(&rows, |row| Ok((get::<String>(row, 0)?, get::<i64>(row, 1)?)))?;
-        let sql = "SELECT count(*) FROM folder f JOIN account a ON a.id = f.account \
-                   WHERE f.deleted_at IS NULL AND f.excluded = FALSE AND f.proved_at IS NULL AND a.state <> ?1";
-        let rows = self.rows(sql, vec![Standing::Removed.as_str().into()]).await.map_err(failed)?;
+        let rows = self.rows(Text::UnprovedFolders, vec![Standing::Removed.as_str().into()]).await.map_err(failed)?;
         let unproved = rows.first().map_or(Ok(0), |row| get(row, 0)).map_err(failed)?;
         Ok((by_class.into_iter().collect(), unproved))
     }
@@ -334,8 +305,7 @@ impl Reader {
     /// Class storage.
     pub async fn named_packs(&self) -> Result<BTreeMap<i64, u64>, Failure> {
         // A body of no octets needs no file.
-        let sql = "SELECT pack, MAX(\"offset\" + length) FROM body WHERE length > 0 GROUP BY pack";
-        let rows = self.rows(sql, vec![]).await.map_err(failed)?;
+        let rows = self.rows(Text::NamedPacks, vec![]).await.map_err(failed)?;
         // An end that is none keeps the whole pack.
         let end = |row: &_| Ok((get(row, 0)?, u64::try_from(get::<i64>(row, 1)?).unwrap_or(u64::MAX)));
         Ok(all(&rows, end)?.into_iter().collect())

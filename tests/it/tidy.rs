@@ -288,3 +288,19 @@ fn one_word_for_one_idea() {
         assert_eq!(places.len() > 1, allowed, "{name} is defined in {places:?}");
     }
 }
+
+/// SQL stands by name under `store/sql`; where a database is opened, its own words are spoken.
+#[test]
+fn sql_has_one_place() {
+    let mut seen = 0;
+    for path in files(&root().join("src")) {
+        let name = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).unwrap();
+        let own = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+        let words = ["SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM "];
+        let found = words.iter().any(|word| own.contains(&format!("\"{word}")));
+        seen += u32::from(found);
+        assert!(!found || name.starts_with("src/store/sql/") || name == "src/store/connect.rs", "{name} writes SQL");
+    }
+    assert_eq!(seen, 2, "the check sees SQL");
+}

@@ -3,7 +3,8 @@
 use super::{read, write};
 use crate::store::actor::OpenAccount;
 use crate::store::failure::Trouble;
-use crate::store::rows::{ALL_FOLDERS, get, guard, standing, uid};
+use crate::store::rows::{get, guard, standing, uid};
+use crate::store::sql::Text;
 use postrider_core::commit::change::{Note, Poison};
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::mail::id::{AccountId, FolderId, UidValidity};
@@ -22,7 +23,7 @@ pub(in crate::store) async fn open_account(
     at: Micros,
 ) -> Result<Result<AccountSnapshot, Failure>, Trouble> {
     let name = || Value::from(open.name.clone());
-    if let Some(row) = read(db, "SELECT provider, username FROM account WHERE name = ?1", vec![name()]).await?.first() {
+    if let Some(row) = read(db, Text::AccountOrigin, vec![name()]).await?.first() {
         let (provider, username): (String, String) = (get(row, 0)?, get(row, 1)?);
         if provider != open.provider || username != open.username {
             let text = format!(
@@ -33,10 +34,6 @@ pub(in crate::store) async fn open_account(
             return Ok(Err(failure));
         }
     }
-    let sql = "INSERT INTO account (name, provider, host, username, identity_kind, state, reason, since, incarnation, \
-               keep) VALUES (?1, ?2, ?3, ?4, 'hash', ?7, '', ?5, 1, ?6) \
-               ON CONFLICT (name) DO UPDATE SET host = excluded.host, keep = excluded.keep, incarnation = account.incarnation + 1, \
-               state = CASE account.state WHEN ?8 THEN ?7 ELSE account.state END";
     let values = vec![
         name(),
         open.provider.into(),
@@ -47,21 +44,20 @@ pub(in crate::store) async fn open_account(
         Standing::Starting.as_str().into(),
         Standing::Removed.as_str().into(),
     ];
-    write(db, sql, values).await?;
-    let rows = read(db, "SELECT id FROM account WHERE name = ?1", vec![name()]).await?;
+    write(db, Text::HandOutAccount, values).await?;
+    let rows = read(db, Text::AccountNumber, vec![name()]).await?;
     let id = rows.first().map_or(Ok(0), |row| get(row, 0)).map(AccountId)?;
     let mut account = None;
     let mut folders = Vec::new();
-    for row in read(db, ALL_FOLDERS, vec![id.0.into()]).await? {
+    for row in read(db, Text::AllFolders, vec![id.0.into()]).await? {
         let (stored, folder) = guard(id, &row)?;
         account = Some(stored);
         folders.extend(folder);
     }
     let account = account.ok_or_else(|| Trouble::Damaged(format!("account {} has no row", open.name)))?;
     let mut snapshot = AccountSnapshot { folders, ..AccountSnapshot::of(account) };
-    let sql = "SELECT folder, uid, next_try_at <= ?2 OR version <> ?3, class <> 'invalid_data' OR attempts = 0, burst \
-               FROM failure WHERE account = ?1 AND closed_at IS NULL AND uid IS NOT NULL ORDER BY uid";
-    for row in read(db, sql, vec![id.0.into(), at.0.into(), env!("CARGO_PKG_VERSION").into()]).await? {
+    for row in read(db, Text::FailuresToRetry, vec![id.0.into(), at.0.into(), env!("CARGO_PKG_VERSION").into()]).await?
+    {
         let (folder, uid) = (FolderId(get(&row, 0)?), uid(&row, 1)?);
         let into = |rows: &mut BTreeMap<FolderId, UidSet>| rows.entry(folder).or_default().insert(uid);
         let is_due = get::<Option<bool>>(&row, 2)?.unwrap_or(false);
@@ -75,8 +71,7 @@ pub(in crate::store) async fn open_account(
             into(&mut snapshot.burst);
         }
     }
-    let sql = "SELECT about, folder, remote_id, uidvalidity, uid, count, text FROM note WHERE account = ?1";
-    for row in read(db, sql, vec![id.0.into()]).await? {
+    for row in read(db, Text::Notes, vec![id.0.into()]).await? {
         let about = match get::<String>(&row, 0)?.as_str() {
             "examine" => Poison::Examine(get(&row, 2)?),
             "index" => Poison::Index(get(&row, 2)?),
@@ -84,7 +79,7 @@ pub(in crate::store) async fn open_account(
         };
         snapshot.notes.push(Note { about, count: uid(&row, 5)?, text: get(&row, 6)? });
     }
-    let rows = read(db, "SELECT state, reason FROM account WHERE id = ?1", vec![id.0.into()]).await?;
+    let rows = read(db, Text::HowItStood, vec![id.0.into()]).await?;
     if let Some(row) = rows.first() {
         snapshot.stood = Some((standing(row, 0)?, get(row, 1)?));
     }

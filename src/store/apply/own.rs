@@ -1,7 +1,8 @@
 //! Everything of a change that is not a message: lanes, folder, account, ledger, state, run.
 
-use super::{Before, Counters, lane, text, write};
+use super::{Before, Numbers, lane, text, write};
 use crate::store::failure::Trouble;
+use crate::store::sql::Text;
 use postrider_core::commit::change::{AccountChange, FolderChange, Note, Poison, RunRecord};
 use postrider_core::commit::lane::Admitted;
 use postrider_core::commit::rows::FolderRow;
@@ -34,22 +35,20 @@ pub(super) async fn write_folder_rows(
             }
             if rows.account.opened_at.is_none() {
                 let opened_at = admitted.account.opened_at.map(|at| at.0);
-                write(db, "UPDATE account SET opened_at = ?2 WHERE id = ?1", vec![id.into(), opened_at.into()]).await?;
+                write(db, Text::AccountOpened, vec![id.into(), opened_at.into()]).await?;
             }
             close_shut(db, rows, &[&folder.remote_id], at).await?;
         }
         FolderChange::Reopen { .. } => {
             if let Some(row) = &admitted.folder {
                 write_lanes(db, before, row).await?;
-                let sql = "UPDATE folder SET uidvalidity = ?2, exists_count = ?3, opened_at = ?4, grown_at = ?4, passed_at = NULL, \
-                           proved_at = NULL, unproved = NULL, look = NULL, misfit = NULL, surplus = 0 WHERE id = ?1";
                 let values = vec![
                     row.id.0.into(),
                     i64::from(row.live.uidvalidity.0).into(),
                     i64::from(row.live.mark.exists).into(),
                     row.opened_at.0.into(),
                 ];
-                write(db, sql, values).await?;
+                write(db, Text::ReopenFolder, values).await?;
             }
         }
         FolderChange::Arrivals { page, .. }
@@ -67,24 +66,19 @@ pub(super) async fn write_folder_rows(
                     write_lanes(db, Some(before), row).await?;
                     if row.grown_at != before.grown_at {
                         let grown_at = row.grown_at.map(|at| at.0);
-                        let sql = "UPDATE folder SET grown_at = ?2 WHERE id = ?1";
-                        write(db, sql, vec![row.id.0.into(), grown_at.into()]).await?;
+                        write(db, Text::FolderGrew, vec![row.id.0.into(), grown_at.into()]).await?;
                     }
                 }
             }
             if let (FolderChange::DropFolder { last: true, .. }, Some(before)) = (change, before) {
-                write(db, "DELETE FROM note WHERE folder = ?1", vec![before.id.0.into()]).await?;
-                let sql = "UPDATE folder SET deleted_at = ?2, look = NULL, misfit = NULL WHERE id = ?1";
-                write(db, sql, vec![before.id.0.into(), at.into()]).await?;
-                let sql = "UPDATE failure SET closed_at = ?2 WHERE folder = ?1 AND closed_at IS NULL";
-                write(db, sql, vec![before.id.0.into(), at.into()]).await?;
+                write(db, Text::DropNotes, vec![before.id.0.into()]).await?;
+                write(db, Text::DropFolder, vec![before.id.0.into(), at.into()]).await?;
+                write(db, Text::CloseFailuresOfFolder, vec![before.id.0.into(), at.into()]).await?;
                 write_list_look(db, admitted).await?;
             }
         }
         FolderChange::Rename { folder, from, to, .. } => {
             close_shut(db, rows, &[from, &to.remote_id], at).await?;
-            let sql = "UPDATE folder SET remote_id = ?2, path = ?3, delimiter = ?4, role = ?5, look = NULL, misfit = NULL \
-                       WHERE id = ?1";
             let values = vec![
                 folder.0.into(),
                 to.remote_id.clone().into(),
@@ -92,16 +86,16 @@ pub(super) async fn write_folder_rows(
                 to.delimiter.map(String::from).into(),
                 to.role.map(|r| r.as_str().to_owned()).into(),
             ];
-            write(db, sql, values).await?;
+            write(db, Text::RenameFolder, values).await?;
             if let Some(row) = &admitted.folder {
                 write_lanes(db, before, row).await?;
             }
         }
         FolderChange::Look { folder, look } => {
-            write(db, "UPDATE folder SET look = ?2 WHERE id = ?1", vec![folder.0.into(), text(look)?]).await?;
+            write(db, Text::FolderLook, vec![folder.0.into(), text(look)?]).await?;
         }
         FolderChange::Misfit { folder, misfit } => {
-            write(db, "UPDATE folder SET misfit = ?2 WHERE id = ?1", vec![folder.0.into(), text(misfit)?]).await?;
+            write(db, Text::FolderMisfit, vec![folder.0.into(), text(misfit)?]).await?;
         }
         FolderChange::Pass { started, to, unproved, .. } => {
             if let Some(row) = &admitted.folder {
@@ -116,14 +110,10 @@ pub(super) async fn write_folder_rows(
                     row.surplus.into(),
                     row.grown_at.map(|at| at.0).into(),
                 ];
-                let sql = "UPDATE folder SET passed_at = ?2, proved_at = ?3, unproved = ?4, exists_count = ?5, look = NULL, \
-                           misfit = NULL, surplus = ?6, grown_at = ?7 WHERE id = ?1";
-                write(db, sql, values).await?;
+                write(db, Text::FolderPassed, values).await?;
                 // What reached the folder is settled by its clean pass.
                 if before.is_some_and(|before| before.stalled_at.is_some()) {
-                    let sql =
-                        "UPDATE failure SET closed_at = ?2 WHERE folder = ?1 AND closed_at IS NULL AND uid IS NULL";
-                    write(db, sql, vec![row.id.0.into(), at.into()]).await?;
+                    write(db, Text::SettleFolder, vec![row.id.0.into(), at.into()]).await?;
                 }
                 close_shut(db, rows, &[&row.remote_id], at).await?;
             }
@@ -135,7 +125,7 @@ pub(super) async fn write_folder_rows(
 /// Everything of an account's change: account, ledger, notes, run, and what is told of them.
 pub(super) async fn write_account_rows(
     db: &DatabaseTransaction,
-    counters: &mut Counters,
+    numbers: &mut Numbers,
     rows: &Before,
     admitted: &Admitted,
     change: &AccountChange,
@@ -146,30 +136,18 @@ pub(super) async fn write_account_rows(
     match change {
         AccountChange::ListLook(_) => write_list_look(db, admitted).await?,
         AccountChange::Listed { started, excluded, unlisted } => {
-            let sql = "UPDATE account SET listed_at = ?2, list_look = NULL WHERE id = ?1";
-            write(db, sql, vec![id.into(), started.0.into()]).await?;
+            write(db, Text::AccountListed, vec![id.into(), started.0.into()]).await?;
             // What reached the account is settled by a LIST that lacks nothing.
-            let sql = "UPDATE failure SET closed_at = ?2 WHERE account = ?1 AND closed_at IS NULL AND folder IS NULL \
-                       AND remote_id IS NULL";
-            write(db, sql, vec![id.into(), at.into()]).await?;
+            write(db, Text::SettleAccount, vec![id.into(), at.into()]).await?;
             let names: Vec<&Vec<u8>> = unlisted.iter().collect();
             close_shut(db, rows, &names, at).await?;
-            let sql = "DELETE FROM failure WHERE closed_at < ?1 AND account = ?2";
-            write(db, sql, vec![(at - CLOSED_KEPT).into(), id.into()]).await?;
-            let sql = "UPDATE folder SET excluded = (id IN (SELECT value FROM json_each(?2))) \
-                       WHERE account = ?1 AND excluded <> (id IN (SELECT value FROM json_each(?2)))";
+            write(db, Text::ForgetClosed, vec![(at - CLOSED_KEPT).into(), id.into()]).await?;
             let ids: Vec<i64> = excluded.iter().map(|f| f.0).collect();
-            write(db, sql, vec![id.into(), text(&ids)?]).await?;
+            write(db, Text::ExcludeFolders, vec![id.into(), text(&ids)?]).await?;
         }
         AccountChange::Shut { remote_id, path, folder, class, text, .. } => {
             if let Some(shut) = admitted.account.shut.get(remote_id) {
                 let folder = folder.map(|f| f.0);
-                let sql = "INSERT INTO failure (account, folder, remote_id, path, reach, class, attempts, next_try_at, version, \
-                           text, first_at, last_at) VALUES (?1, ?2, ?3, ?4, 'folder', ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
-                           ON CONFLICT (account, remote_id) WHERE closed_at IS NULL AND remote_id IS NOT NULL DO UPDATE SET \
-                           folder = excluded.folder, class = excluded.class, attempts = excluded.attempts, \
-                           next_try_at = excluded.next_try_at, version = excluded.version, text = excluded.text, \
-                           last_at = excluded.last_at";
                 let values = vec![
                     id.into(),
                     folder.into(),
@@ -183,25 +161,23 @@ pub(super) async fn write_account_rows(
                     shut.first_at.0.into(),
                     at.into(),
                 ];
-                write(db, sql, values).await?;
+                write(db, Text::PutShut, values).await?;
             }
         }
         AccountChange::Note(note) => write_note(db, account, note, at).await?,
         AccountChange::SizesEstimated => {
-            write(db, "UPDATE account SET sizes_estimated = TRUE WHERE id = ?1", vec![id.into()]).await?;
+            write(db, Text::SizesEstimated, vec![id.into()]).await?;
         }
         AccountChange::Fail { folder, class, text, .. } => fail(db, account, *folder, *class, text, at).await?,
         AccountChange::Stand { standing, reason, next_attempt_at, event } => {
-            let sql = "UPDATE account SET state = ?2, reason = ?3, since = ?4, next_attempt_at = ?5 \
-                       WHERE id = ?1 AND (state <> ?2 OR reason <> ?3)";
             let next = next_attempt_at.map(|at| at.0);
             let values = vec![id.into(), standing.as_str().into(), reason.clone().into(), at.into(), next.into()];
-            let changed = write(db, sql, values).await?.rows_affected() > 0;
+            let changed = write(db, Text::Stand, values).await?.rows_affected() > 0;
             if let Some(kind) = event.filter(|_| changed) {
-                announce(db, counters, account, kind, &json!({ "reason": reason }), at).await?;
+                announce(db, numbers, account, kind, &json!({ "reason": reason }), at).await?;
             }
         }
-        AccountChange::Finish(run) => finish(db, counters, account, run, at).await?,
+        AccountChange::Finish(run) => finish(db, numbers, account, run, at).await?,
     }
     Ok(())
 }
@@ -213,9 +189,7 @@ async fn close_shut(db: &DatabaseTransaction, rows: &Before, names: &[&Vec<u8>],
         return Ok(());
     }
     let hex: Vec<String> = shut.iter().map(|name| name.iter().map(|b| format!("{b:02X}")).collect()).collect();
-    let sql = "UPDATE failure SET closed_at = ?3 WHERE account = ?1 AND closed_at IS NULL AND remote_id IS NOT NULL \
-               AND hex(remote_id) IN (SELECT value FROM json_each(?2))";
-    write(db, sql, vec![rows.account.id.0.into(), text(&hex)?, at.into()]).await.map(|_| ())
+    write(db, Text::CloseShut, vec![rows.account.id.0.into(), text(&hex)?, at.into()]).await.map(|_| ())
 }
 
 /// A note of poison, or its end.
@@ -234,22 +208,15 @@ async fn write_note(db: &DatabaseTransaction, account: AccountId, note: &Note, a
         i64::from(uid).into(),
     ];
     if note.count == 0 {
-        let sql = "DELETE FROM note WHERE account = ?1 AND about = ?2 AND folder = ?3 AND remote_id = ?4 \
-                   AND uidvalidity = ?5 AND uid = ?6";
-        return write(db, sql, values).await.map(|_| ());
+        return write(db, Text::ForgetNote, values).await.map(|_| ());
     }
     values.extend([i64::from(note.count).into(), note.text.clone().into(), at.into()]);
-    let sql = "INSERT INTO note (account, about, folder, remote_id, uidvalidity, uid, count, text, at) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
-               ON CONFLICT (account, about, folder, remote_id, uidvalidity, uid) DO UPDATE SET count = excluded.count, \
-               text = excluded.text, at = excluded.at";
-    write(db, sql, values).await.map(|_| ())
+    write(db, Text::PutNote, values).await.map(|_| ())
 }
 
 async fn write_list_look(db: &DatabaseTransaction, admitted: &Admitted) -> Result<(), Trouble> {
     let look = admitted.account.list_look.as_ref().map(text).transpose()?.unwrap_or(Value::String(None));
-    let sql = "UPDATE account SET list_look = ?2 WHERE id = ?1";
-    write(db, sql, vec![admitted.account.id.0.into(), look]).await.map(|_| ())
+    write(db, Text::ListLook, vec![admitted.account.id.0.into(), look]).await.map(|_| ())
 }
 
 async fn insert_folder(
@@ -258,8 +225,6 @@ async fn insert_folder(
     row: &FolderRow,
     delimiter: Option<char>,
 ) -> Result<(), Trouble> {
-    let sql = "INSERT INTO folder (id, account, remote_id, path, delimiter, role, uidvalidity, exists_count, opened_at, excluded) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, FALSE)";
     let values = vec![
         row.id.0.into(),
         account.0.into(),
@@ -271,7 +236,7 @@ async fn insert_folder(
         i64::from(row.live.mark.exists).into(),
         row.opened_at.0.into(),
     ];
-    write(db, sql, values).await?;
+    write(db, Text::InsertFolder, values).await?;
     write_lanes(db, None, row).await
 }
 
@@ -287,9 +252,7 @@ async fn write_lanes(db: &DatabaseTransaction, before: Option<&FolderRow>, row: 
     if lanes.is_empty() {
         return Ok(());
     }
-    let sql = "INSERT INTO cursor (folder, lane, state) SELECT ?1, value->>0, value->>1 FROM json_each(?2) WHERE TRUE \
-               ON CONFLICT (folder, lane) DO UPDATE SET state = excluded.state";
-    write(db, sql, vec![row.id.0.into(), text(&lanes)?]).await.map(|_| ())
+    write(db, Text::PutLanes, vec![row.id.0.into(), text(&lanes)?]).await.map(|_| ())
 }
 
 pub(super) async fn close_failures(
@@ -301,10 +264,8 @@ pub(super) async fn close_failures(
     if uids.is_empty() {
         return Ok(());
     }
-    let sql = "UPDATE failure SET closed_at = ?3 WHERE folder = ?1 AND closed_at IS NULL \
-               AND uid IN (SELECT value FROM json_each(?2))";
     let uids: Vec<u32> = uids.iter().collect();
-    write(db, sql, vec![folder.0.into(), text(&uids)?, at.into()]).await.map(|_| ())
+    write(db, Text::CloseFailures, vec![folder.0.into(), text(&uids)?, at.into()]).await.map(|_| ())
 }
 
 /// Ledger rows of messages: tried again after an hour, after a day, then on a new version; where the mail itself is not at
@@ -319,22 +280,15 @@ pub(super) async fn open_failures(
     if failed.is_empty() {
         return Ok(());
     }
-    let sql = "INSERT INTO failure (account, folder, uid, reach, class, attempts, next_try_at, version, text, first_at, last_at, \
-               burst) \
-               SELECT ?1, ?2, value->>0, 'message', value->>1, value->>3, ?3 + value->>3 * 3600000000, ?4, value->>2, ?3, ?3, \
-               value->>4 FROM json_each(?5) \
-               WHERE TRUE ON CONFLICT (folder, uid) WHERE closed_at IS NULL AND uid IS NOT NULL DO UPDATE SET \
-               attempts = failure.attempts + excluded.attempts, class = excluded.class, text = excluded.text, \
-               version = excluded.version, last_at = excluded.last_at, burst = FALSE, \
-               next_try_at = CASE WHEN excluded.attempts = 0 OR failure.attempts = 0 THEN excluded.next_try_at \
-               WHEN failure.attempts = 1 OR excluded.class <> 'invalid_data' THEN excluded.last_at + 86400000000 ELSE NULL END";
     let row = |f: &Unfetched| {
         let tries = i64::from(f.again != Again::Elsewhere);
         json!([f.uid, f.class.as_str(), f.text, tries, i64::from(f.again == Again::WithBurst)])
     };
     let rows: Vec<Json> = failed.iter().map(row).collect();
     let version = env!("CARGO_PKG_VERSION");
-    write(db, sql, vec![account.0.into(), folder.0.into(), at.into(), version.into(), text(&rows)?]).await.map(|_| ())
+    write(db, Text::PutFailures, vec![account.0.into(), folder.0.into(), at.into(), version.into(), text(&rows)?])
+        .await
+        .map(|_| ())
 }
 
 /// A ledger row of reach folder or account; an open one of the same class counts up.
@@ -347,15 +301,11 @@ async fn fail(
     at: i64,
 ) -> Result<(), Trouble> {
     let folder_id = folder.map(|f| f.0);
-    let sql = "UPDATE failure SET attempts = attempts + 1, last_at = ?4, text = ?5 WHERE account = ?1 \
-               AND folder IS ?2 AND uid IS NULL AND class = ?3 AND closed_at IS NULL";
     let values = vec![account.0.into(), folder_id.into(), class.as_str().into(), at.into(), words.into()];
-    if write(db, sql, values).await?.rows_affected() > 0 {
+    if write(db, Text::FailAgain, values).await?.rows_affected() > 0 {
         return Ok(());
     }
     let reach = if folder.is_some() { "folder" } else { "account" };
-    let sql = "INSERT INTO failure (account, folder, reach, class, attempts, version, text, first_at, last_at) \
-               VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?7)";
     let version = env!("CARGO_PKG_VERSION");
     let values = vec![
         account.0.into(),
@@ -366,18 +316,16 @@ async fn fail(
         words.into(),
         at.into(),
     ];
-    write(db, sql, values).await.map(|_| ())
+    write(db, Text::InsertFailure, values).await.map(|_| ())
 }
 
 async fn finish(
     db: &DatabaseTransaction,
-    counters: &mut Counters,
+    numbers: &mut Numbers,
     account: AccountId,
     run: &RunRecord,
     at: i64,
 ) -> Result<(), Trouble> {
-    let sql = "INSERT INTO run (account, started_at, finished_at, outcome, reason, stored, octets, facts, failed) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     let count = |n: u64| Value::from(i64::try_from(n).unwrap_or(i64::MAX));
     let values = vec![
         account.0.into(),
@@ -390,25 +338,23 @@ async fn finish(
         count(run.facts),
         count(run.failed),
     ];
-    write(db, sql, values).await?;
+    write(db, Text::InsertRun, values).await?;
     let data = json!({ "outcome": run.outcome, "reason": run.reason, "stored": run.stored, "failed": run.failed });
-    announce(db, counters, account, EventKind::RunFinished, &data, at).await
+    announce(db, numbers, account, EventKind::RunFinished, &data, at).await
 }
 
 /// An event that is not about a message, numbered on the spot.
 pub(super) async fn announce(
     db: &DatabaseTransaction,
-    counters: &mut Counters,
+    numbers: &mut Numbers,
     account: AccountId,
     kind: EventKind,
     data: &Json,
     at: i64,
 ) -> Result<(), Trouble> {
-    let sql = "INSERT INTO event (seq, id, at, kind, account, backfill, data) VALUES (?1, ?2, ?3, ?4, ?5, FALSE, ?6)";
     let id = uuid::Uuid::now_v7().to_string();
-    let seq = counters.event;
-    counters.event += 1;
+    let seq = numbers.event();
     let values =
         vec![seq.into(), id.into(), at.into(), kind.as_str().into(), account.0.into(), data.to_string().into()];
-    write(db, sql, values).await.map(|_| ())
+    write(db, Text::InsertEvent, values).await.map(|_| ())
 }

@@ -2,6 +2,7 @@
 
 use super::{text, write};
 use crate::store::failure::Trouble;
+use crate::store::sql::Text;
 use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::time::Micros;
 use sea_orm::DatabaseTransaction;
@@ -57,14 +58,9 @@ impl Quiet {
 pub(in crate::store) async fn write_quiet(db: &DatabaseTransaction, quiet: &Quiet) -> Result<(), Trouble> {
     if !quiet.folders.is_empty() {
         let rows: Vec<_> = quiet.folders.iter().map(|(id, (passed, proved))| json!([id.0, passed, proved])).collect();
-        let sql = "UPDATE folder SET passed_at = MAX(COALESCE(passed_at, 0), j.value->>1), \
-                   proved_at = CASE WHEN j.value->>2 IS NULL THEN proved_at ELSE MAX(COALESCE(proved_at, 0), j.value->>2) END \
-                   FROM json_each(?1) j WHERE folder.id = j.value->>0 AND passed_at IS NOT NULL";
-        write(db, sql, vec![text(&rows)?]).await?;
+        write(db, Text::QuietPasses, vec![text(&rows)?]).await?;
         // What reached the folder is settled by its clean pass.
-        let sql = "UPDATE failure SET closed_at = j.value->>1 FROM json_each(?1) j WHERE failure.folder = j.value->>0 \
-                   AND failure.uid IS NULL AND failure.closed_at IS NULL AND failure.last_at < j.value->>1";
-        write(db, sql, vec![text(&rows)?]).await?;
+        write(db, Text::QuietSettle, vec![text(&rows)?]).await?;
     }
     if !quiet.hours.is_empty() {
         let rows: Vec<_> = quiet
@@ -72,11 +68,7 @@ pub(in crate::store) async fn write_quiet(db: &DatabaseTransaction, quiet: &Quie
             .iter()
             .map(|((account, hour), (runs, passes))| json!([account.0, hour, runs, passes]))
             .collect();
-        let sql = "INSERT INTO run_hour (account, hour, runs, passes) \
-                   SELECT value->>0, value->>1, value->>2, value->>3 FROM json_each(?1) WHERE TRUE \
-                   ON CONFLICT (account, hour) DO UPDATE SET runs = run_hour.runs + excluded.runs, \
-                   passes = run_hour.passes + excluded.passes";
-        write(db, sql, vec![text(&rows)?]).await?;
+        write(db, Text::QuietRuns, vec![text(&rows)?]).await?;
     }
     Ok(())
 }

@@ -1,0 +1,73 @@
+//! Numbers of messages, events and folders: handed out here alone, and never twice, not even after a purge. A transaction
+//! takes them from its counters; a database with sequences would take them from those.
+
+use super::{read, write};
+use crate::store::failure::Trouble;
+use crate::store::rows::get;
+use crate::store::sql::Text;
+use postrider_core::commit::ledger::Ledger;
+use postrider_core::mail::id::FolderId;
+use sea_orm::DatabaseTransaction;
+
+/// The numbers of a transaction; they are written back with it.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::store) struct Numbers {
+    message: i64,
+    event: i64,
+    folder: i64,
+}
+
+impl Numbers {
+    /// As the transaction finds them.
+    pub(in crate::store) async fn load(db: &DatabaseTransaction) -> Result<Self, Trouble> {
+        let rows = read(db, Text::Counters, vec![]).await?;
+        let mut numbers = Self { message: 1, event: 1, folder: 1 };
+        for row in rows {
+            let next = get(&row, 1)?;
+            match get::<String>(&row, 0)?.as_str() {
+                "message" => numbers.message = next,
+                "event" => numbers.event = next,
+                "folder" => numbers.folder = next,
+                _ => {}
+            }
+        }
+        Ok(numbers)
+    }
+
+    /// As the transaction leaves them.
+    pub(in crate::store) async fn save(self, db: &DatabaseTransaction) -> Result<(), Trouble> {
+        let values = vec![self.message.into(), self.event.into(), self.folder.into()];
+        write(db, Text::SaveCounters, values).await.map(|_| ())
+    }
+
+    /// The number of the last event.
+    pub(in crate::store) fn last_event(self) -> i64 {
+        self.event - 1
+    }
+
+    /// The next event's.
+    pub(super) fn event(&mut self) -> i64 {
+        self.event += 1;
+        self.event - 1
+    }
+
+    /// The one that the next folder would get.
+    pub(super) fn next_folder(self) -> FolderId {
+        FolderId(self.folder)
+    }
+
+    /// It has got it.
+    pub(super) fn take_folder(&mut self) {
+        self.folder += 1;
+    }
+
+    /// A ledger that numbers new messages from here on.
+    pub(super) fn ledger(self) -> Ledger {
+        Ledger::new(self.message)
+    }
+
+    /// That ledger has numbered so far.
+    pub(super) fn take_messages(&mut self, ledger: &Ledger) {
+        self.message = ledger.next_message();
+    }
+}

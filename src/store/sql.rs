@@ -1,0 +1,159 @@
+//! The texts that are put to the database, by name: no caller knows its dialect, and numbers of parameters are the same in all.
+
+mod sqlite;
+
+use sea_orm::{ConnectionTrait, Statement, Value};
+
+macro_rules! texts {
+    ($($name:ident,)*) => {
+        /// A text. What its parameters and columns are stands where it is used.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum Text {
+            $($name,)*
+        }
+
+        impl Text {
+            #[cfg(test)]
+            const ALL: &[Self] = &[$(Self::$name,)*];
+        }
+    };
+}
+
+texts! {
+    // What every commit compares with, and the rows that it touches.
+    Guard,
+    AllFolders,
+    Counters,
+    SaveCounters,
+    NameIsTaken,
+    MessagesTouched,
+    LocationsNeeded,
+    LocationElsewhere,
+    MessagesLeft,
+    LocationsLeft,
+    LimboMayBeOver,
+    LimboAfter,
+    // What operators and the config change.
+    StoodByName,
+    StandByHand,
+    SaveHistory,
+    RemoveAccount,
+    AccountExists,
+    RenameAccount,
+    FenceOff,
+    PurgeLocations,
+    PurgedBodies,
+    PurgeMessages,
+    PurgeBodies,
+    PurgeFolderLocations,
+    PurgeCursors,
+    PurgeFolders,
+    PurgeFailures,
+    PurgeNotes,
+    PurgeRuns,
+    PurgeRunHours,
+    PurgeEventData,
+    PurgeAccount,
+    // Bodies, messages, locations, events: one document a table.
+    PutBodies,
+    InsertMessages,
+    UpdateMessages,
+    PutLocations,
+    InsertEvents,
+    // Handing out an account.
+    AccountOrigin,
+    HandOutAccount,
+    AccountNumber,
+    FailuresToRetry,
+    Notes,
+    HowItStood,
+    // Everything of a change that is not a message.
+    AccountOpened,
+    ReopenFolder,
+    FolderGrew,
+    DropNotes,
+    DropFolder,
+    CloseFailuresOfFolder,
+    RenameFolder,
+    FolderLook,
+    FolderMisfit,
+    FolderPassed,
+    SettleFolder,
+    AccountListed,
+    SettleAccount,
+    ForgetClosed,
+    ExcludeFolders,
+    PutShut,
+    SizesEstimated,
+    Stand,
+    CloseShut,
+    ForgetNote,
+    PutNote,
+    ListLook,
+    InsertFolder,
+    PutLanes,
+    CloseFailures,
+    PutFailures,
+    FailAgain,
+    InsertFailure,
+    InsertRun,
+    InsertEvent,
+    // What passes that changed nothing leave behind.
+    QuietPasses,
+    QuietSettle,
+    QuietRuns,
+    // That database and data folder belong together.
+    Setting,
+    LeapRow,
+    LeapCounter,
+    NextEvent,
+    PutSetting,
+    ForgetSetting,
+    // Reading for runs, manifests and verification.
+    ManifestFolders,
+    AllManifestFolders,
+    Manifest,
+    DeletedManifest,
+    EstimatesSizes,
+    FailedUids,
+    LivingRows,
+    SampleOfPart,
+    Sample,
+    LimboCount,
+    HighestPack,
+    EventGaps,
+    // Reading for faces.
+    StoredAccounts,
+    StoredFolders,
+    StoredRuns,
+    StoredFailures,
+    StoredEvents,
+    EventSpan,
+    LedgerByClass,
+    UnprovedFolders,
+    NamedPacks,
+}
+
+/// The statement of this name, in the words of this database. One is spoken; another's words would be chosen here.
+pub(super) fn statement(db: &impl ConnectionTrait, text: Text, values: Vec<Value>) -> Statement {
+    Statement::from_sql_and_values(db.get_database_backend(), sqlite::words(text), values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each is understood by a database of today's schema.
+    #[tokio::test]
+    async fn every_text_is_understood() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = crate::store::open(&dir.path().join("x.db")).await.unwrap();
+        for text in Text::ALL {
+            let sql = format!("EXPLAIN {}", sqlite::words(*text));
+            let explained =
+                db.writer.query_all_raw(Statement::from_string(db.writer.get_database_backend(), sql)).await;
+            assert!(explained.is_ok_and(|rows| !rows.is_empty()), "{text:?}");
+        }
+        db.close().await;
+    }
+}
