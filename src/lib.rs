@@ -8,6 +8,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod connection;
+pub mod credentials;
 pub mod demo;
 pub mod fault;
 pub mod handle;

@@ -21,13 +21,28 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 /// What is on its way, of a kind that is known only when it runs.
 pub type Coming<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Who logs in.
+/// Who logs in, at the moment of a login.
 #[derive(Clone, Debug)]
 pub struct Secret {
     /// User name.
     pub username: String,
     /// Password; never printed.
     pub password: SecretString,
+}
+
+/// What an account logs in with.
+pub trait Credential: std::fmt::Debug + Send + Sync {
+    /// As whom.
+    fn username(&self) -> &str;
+
+    /// Tells the secret of now, and its place, from others, and nothing else about it: another one wakes who was parked.
+    fn mark(&self) -> String;
+
+    /// The secret of now; asked at each login.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being had.
+    fn secret(&self) -> Coming<'_, Result<SecretString, Failure>>;
 }
 
 /// What a session is opened with.
@@ -67,7 +82,11 @@ pub trait Endpoint: std::fmt::Debug + Send + Sync {
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection.
-    fn open<'a>(&'a self, secret: &'a Secret, opening: Opening) -> Coming<'a, Result<Box<dyn Session>, Failure>>;
+    fn open<'a>(
+        &'a self,
+        credential: &'a dyn Credential,
+        opening: Opening,
+    ) -> Coming<'a, Result<Box<dyn Session>, Failure>>;
 
     /// Whether the server is there: connects, hears its greeting, says goodbye.
     ///

@@ -7,7 +7,7 @@ use crate::connection::actor::ConnectionMsg;
 use crate::connection::{LeaseRequest, SessionLease};
 use crate::fault;
 use crate::handle::{Backlog, Handle};
-use crate::provider::{Ask, Endpoint, Secret};
+use crate::provider::{Ask, Credential, Endpoint};
 use crate::reply::ReplyTo;
 use crate::store::Reader;
 use crate::store::actor::{Control, OpenAccount, StoreMsg};
@@ -36,10 +36,8 @@ pub struct AccountArgs {
     pub open: OpenAccount,
     /// Where its server is.
     pub endpoint: Arc<dyn Endpoint>,
-    /// Its secret.
-    pub secret: Arc<Secret>,
-    /// A mark of secret and place: another one wakes who was parked.
-    pub mark: String,
+    /// What it logs in with.
+    pub credential: Arc<dyn Credential>,
     /// What its follower may know.
     pub rules: Rules,
     /// The store.
@@ -367,7 +365,7 @@ impl AccountState {
 
     /// What outlives the process: failures so far, and what it is parked with.
     fn keep_history(&mut self, summary: &Summary) {
-        let parked_for = summary.parked.then(|| self.args.mark.clone());
+        let parked_for = summary.parked.then(|| self.args.credential.mark());
         if let Some(history) = self.voice.changed_history(&self.follower.history(), parked_for.as_ref()) {
             let control = Control::History { account: self.args.name.clone(), history, parked_for };
             // It is a snapshot: the next one holds what this one says.
@@ -397,7 +395,7 @@ impl AccountState {
         let request = LeaseRequest {
             account: self.args.name.clone(),
             endpoint: Arc::clone(&self.args.endpoint),
-            secret: Arc::clone(&self.args.secret),
+            credential: Arc::clone(&self.args.credential),
             patient: !self.args.rules.once,
             wish,
             known: self.follower.history().has_logged_in && !self.args.rules.once,

@@ -4,11 +4,12 @@ use crate::account::actor::Unseen;
 use crate::boot::edits::{Edit, begin_of, compare, conflicts, needs_restart, row_of};
 use crate::boot::wiring::Engine;
 use crate::config::{Account, Config, Flaw, SecretFrom};
+use crate::credentials::Password;
 use crate::supervision::accounts::Wanted;
 use crate::supervision::root::RootMsg;
+use postrider_core::account::follow::Command;
 use postrider_core::failure::Failure;
 use postrider_core::standing::Standing;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -34,6 +35,8 @@ pub(super) struct Followed {
     config: Config,
     prints: BTreeMap<String, String>,
     secrets: BTreeMap<String, Stamp>,
+    /// What they log in with: exchanged in place when the secret is another.
+    passwords: BTreeMap<String, Arc<Password>>,
     /// Accounts whose secret could not be had: asked for again after a while.
     lacking: bool,
     looks: u32,
@@ -59,6 +62,7 @@ impl Followed {
             config: Config { accounts: Vec::new(), ..config.clone() },
             prints: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            passwords: BTreeMap::new(),
             lacking: false,
             looks: 0,
             ids: Arc::default(),
@@ -101,31 +105,41 @@ impl Followed {
         let mut lacking = false;
         let mut prints: BTreeMap<String, String> = BTreeMap::new();
         let mut ready = BTreeMap::new();
-        let mut secrets = BTreeMap::new();
+        let (mut secrets, mut passwords, mut fresh) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         for account in &config.accounts {
             if let SecretFrom::File(file) = &account.secret {
                 // Before it is read: a change in between is seen the next time.
                 secrets.insert(account.id.clone(), stamp_of(file));
             }
-            let args = engine.account_args(account, &config, false, Arc::new(Unseen)).await;
             let settings = settings_print(account, &config);
-            lacking |= args.is_err();
-            // Who is followed goes on with the secret it has, when only getting it anew fails.
-            if let (Err(failure), Some(before)) = (&args, self.prints.get(&account.id))
-                && before.starts_with(&format!("{settings} ["))
-            {
-                tracing::warn!(account.id = %account.id, "its secret cannot be had now; it goes on with the one it has: {}", failure.chain());
-                prints.insert(account.id.clone(), before.clone());
+            let password = engine.password(account).await;
+            lacking |= password.is_err();
+            let held = self.passwords.get(&account.id).filter(|_| self.prints.get(&account.id) == Some(&settings));
+            if let Some(held) = held {
+                match &password {
+                    // It goes on; the next login uses the new one.
+                    Ok(new) if held.exchange(new) => fresh.push(account.id.clone()),
+                    Ok(_) => {}
+                    Err(failure) => tracing::warn!(
+                        account.id = %account.id,
+                        "its secret cannot be had now; it goes on with the one it has: {}",
+                        failure.chain()
+                    ),
+                }
+                passwords.insert(account.id.clone(), Arc::clone(held));
+                prints.insert(account.id.clone(), settings);
                 continue;
             }
-            let secret = match &args {
-                Ok(args) => {
-                    use secrecy::ExposeSecret;
-                    format!("{:x?}", Sha256::digest(args.secret.password.expose_secret()))
+            let args = match password {
+                Ok(password) => {
+                    passwords.insert(account.id.clone(), Arc::clone(&password));
+                    engine.account_args(account, &config, false, Arc::new(Unseen), password).await
                 }
-                Err(failure) => failure.to_string(),
+                Err(failure) => Err(failure),
             };
-            prints.insert(account.id.clone(), format!("{settings} {secret}"));
+            lacking |= args.is_err();
+            let why = args.as_ref().err().map(|failure| format!(" {failure}")).unwrap_or_default();
+            prints.insert(account.id.clone(), settings + &why);
             ready.insert(account.id.clone(), args);
         }
         let mut edit = compare(&self.prints, &prints, &config);
@@ -152,7 +166,7 @@ impl Followed {
         }
         for account in config.accounts.iter().filter(|a| edit.changed.contains(&a.id)) {
             let Some(args) = ready.remove(&account.id) else { continue };
-            let mark = args.as_ref().map(|args| args.mark.clone()).unwrap_or_default();
+            let mark = args.as_ref().map(|args| args.credential.mark()).unwrap_or_default();
             let (begin, history) = begin_of(row_of(account, &stored), &mark);
             wanted.push(Wanted {
                 name: account.id.clone(),
@@ -169,8 +183,14 @@ impl Followed {
         engine.root().cast(follow).map_err(|_| Refused::Failure(Failure::bug("the tree has ended")))?;
         self.prints = prints;
         self.secrets = secrets;
+        self.passwords = passwords;
         self.lacking = lacking;
         self.config = config;
+        for id in fresh {
+            tracing::info!(account.id = %id, "it has a new secret; the next login uses it");
+            // Who waited for one tries again; to anybody else it is no news.
+            drop(engine.switchboard().command(&id, Command::Woken).await);
+        }
         Ok(edit)
     }
 }

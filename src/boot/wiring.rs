@@ -7,8 +7,9 @@ use crate::boot::lock::{DataLock, LockError};
 use crate::clock::Clock;
 use crate::config::{Account, Config};
 use crate::connection::actor::ConnectionArgs;
+use crate::credentials::Password;
 use crate::handle::{Backlog, Handle};
-use crate::provider::{Endpoint, Secret};
+use crate::provider::{Credential, Endpoint};
 use crate::reply::ReplyTo;
 use crate::store::actor::{Control, OpenAccount, StoreArgs, StoreMsg};
 use crate::store::{Database, Disagreement, Done, OpenError, Reader, adopt, agree};
@@ -83,8 +84,8 @@ pub struct Engine {
 /// A server as an account is told of it.
 ///
 /// # Errors
-/// Class config when TLS roots or the secret cannot be had.
-pub fn reach(account: &Account, config: &Config) -> Result<(Arc<dyn Endpoint>, Secret), Failure> {
+/// Class config when TLS roots cannot be had.
+pub fn endpoint(account: &Account, config: &Config) -> Result<Arc<dyn Endpoint>, Failure> {
     let server = Server {
         host: account.host.clone(),
         port: account.port,
@@ -92,8 +93,15 @@ pub fn reach(account: &Account, config: &Config) -> Result<(Arc<dyn Endpoint>, S
         ca_file: account.ca_file.clone(),
         timeouts: config.timeouts,
     };
-    let endpoint = crate::provider::endpoint(account.provider, server)?;
-    Ok((endpoint, Secret { username: account.username.clone(), password: account.secret.get()? }))
+    crate::provider::endpoint(account.provider, server)
+}
+
+/// What an account logs in with, for who is not the engine.
+///
+/// # Errors
+/// Class config when the secret cannot be had.
+pub fn password(account: &Account) -> Result<Password, Failure> {
+    Ok(Password::new(account.username.clone(), account.secret.get()?, String::new()))
 }
 
 /// TLS on 993, none on a loopback port: what needs no word in the tree.
@@ -222,31 +230,39 @@ impl Engine {
         Switchboard { store: self.store.clone(), accounts: self.accounts.clone() }
     }
 
-    /// A mark of an account's secret and place: 16 bits, salted, so that it tells that they changed, and nothing else.
-    #[must_use]
-    pub fn mark(&self, account: &Account, secret: &Secret) -> String {
+    /// What an account logs in with. Its mark is of secret and place, 16 bits and salted: it tells that they changed.
+    ///
+    /// # Errors
+    /// Class config when the secret cannot be had.
+    pub async fn password(&self, account: &Account) -> Result<Arc<Password>, Failure> {
+        let wanted = account.clone();
+        // A command that prints a password takes its time.
+        let got = tokio::task::spawn_blocking(move || wanted.secret.get()).await;
+        let secret = got.map_err(|_| Failure::bug("reading the secret panicked"))??;
         let mut hash = Sha256::new();
         let place = (&self.instance, &account.host, account.port, &account.username);
         hash.update(format!("{place:?} {:?}", account.security));
-        hash.update(secret.password.expose_secret());
-        hash.finalize().iter().take(2).map(|b| format!("{b:02x}")).collect()
+        hash.update(secret.expose_secret());
+        let mark = hash.finalize().iter().take(2).map(|b| format!("{b:02x}")).collect();
+        Ok(Arc::new(Password::new(account.username.clone(), secret, mark)))
     }
 
     /// Everything an account needs.
     ///
     /// # Errors
-    /// Class config when TLS roots or the secret cannot be had; bug when the tree is gone.
+    /// Class config when TLS roots cannot be had; bug when the tree is gone.
     pub async fn account_args(
         &self,
         account: &Account,
         config: &Config,
         once: bool,
         progress: Arc<dyn Progress>,
+        credential: Arc<dyn Credential>,
     ) -> Result<AccountArgs, Failure> {
         let (wanted, of) = (account.clone(), config.clone());
-        // A command that prints a password takes its time.
-        let reached = tokio::task::spawn_blocking(move || reach(&wanted, &of)).await;
-        let (endpoint, secret) = reached.map_err(|_| Failure::bug("reading the secret panicked"))??;
+        // Roots are read from the disk.
+        let found = tokio::task::spawn_blocking(move || endpoint(&wanted, &of)).await;
+        let endpoint = found.map_err(|_| Failure::bug("reading the roots panicked"))??;
         // Who speaks another protection, or trusts other roots, must not be waited for by the others.
         let protection = match account.security {
             Security::Plain | Security::Implicit if is_usual(account) => String::new(),
@@ -269,8 +285,7 @@ impl Engine {
                 keep: config.keep,
             },
             endpoint,
-            mark: self.mark(account, &secret),
-            secret: Arc::new(secret),
+            credential,
             rules: Rules { settings: settings(account, config, once), mode: config.mode, once },
             store: self.store.clone(),
             pool: pool.await.map_err(|_| gone())?,
@@ -294,7 +309,11 @@ impl Engine {
         let mut accounts = Vec::new();
         let mut summaries = Vec::new();
         for account in &config.accounts {
-            match self.account_args(account, config, true, Arc::clone(&progress)).await {
+            let ready = async {
+                let password = self.password(account).await?;
+                self.account_args(account, config, true, Arc::clone(&progress), password).await
+            };
+            match ready.await {
                 Ok(args) => accounts.push(args),
                 Err(failure) => {
                     progress.failed(&account.id, &failure);

@@ -1,6 +1,6 @@
 //! `check`: the config, then each account's login and folder list.
 
-use crate::boot::wiring::reach;
+use crate::boot::wiring::{endpoint, password};
 use crate::cli::args::CheckArgs;
 use crate::cli::exit::Exit;
 use crate::cli::names::from_file;
@@ -18,7 +18,7 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
     };
     let mut missing = false;
     for account in &config.accounts {
-        if let Err(failure) = reach(account, &config) {
+        if let Err(failure) = reachable(account, &config) {
             missing = true;
             eprintln!("{}", secret_problem(account, &failure));
         }
@@ -43,6 +43,12 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
     worst
 }
 
+/// Whether an account has what it takes to be reached.
+pub(super) fn reachable(account: &Account, config: &Config) -> Result<(), Failure> {
+    endpoint(account, config)?;
+    password(account).map(|_| ())
+}
+
 /// What keeps an account from being reached, at the place of its secret (the usual reason).
 pub(super) fn secret_problem(account: &Account, failure: &Failure) -> Flaw {
     let (place, key) = account.secret_at.clone();
@@ -50,8 +56,8 @@ pub(super) fn secret_problem(account: &Account, failure: &Failure) -> Flaw {
 }
 
 async fn folders(account: &Account, config: &Config) -> Result<(usize, usize), Failure> {
-    let (endpoint, secret) = reach(account, config)?;
-    let mut session = endpoint.open(&secret, Opening::to_look(&account.id)).await?;
+    let (endpoint, password) = (endpoint(account, config)?, password(account)?);
+    let mut session = endpoint.open(&password, Opening::to_look(&account.id)).await?;
     let Answer::Listed { folders: listed, .. } = session.answer(&Request::List).await? else {
         return Err(Failure::bug("another answer than asked for"));
     };

@@ -1,8 +1,8 @@
 //! `sync --once`: a run of every account, a summary, an exit code.
 
-use crate::boot::wiring::{Engine, reach};
+use crate::boot::wiring::Engine;
 use crate::cli::args::{OutputArgs, SyncArgs};
-use crate::cli::check::secret_problem;
+use crate::cli::check::{reachable, secret_problem};
 use crate::cli::exit::Exit;
 use crate::cli::names::resolve;
 use crate::cli::out::{say, say_line};
@@ -90,7 +90,7 @@ pub(super) async fn run(args: SyncArgs) -> Exit {
 /// Runs every account of the config once, shows progress, prints the summary.
 pub async fn sync_once(config: &Config, purpose: &str, outputs: &Outputs, fresh: bool) -> Exit {
     // When nobody can log in, nothing is begun, and nothing is left behind.
-    let refused: Vec<_> = config.accounts.iter().filter_map(|a| Some((a, reach(a, config).err()?))).collect();
+    let refused: Vec<_> = config.accounts.iter().filter_map(|a| Some((a, reachable(a, config).err()?))).collect();
     if !refused.is_empty() && refused.len() == config.accounts.len() {
         for (account, failure) in refused {
             eprintln!("{}", secret_problem(account, &failure));

@@ -2,7 +2,7 @@
 //! and flags compared with ours.
 
 use crate::bodies::BodyReader;
-use crate::boot::wiring::reach;
+use crate::boot::wiring::{endpoint, password};
 use crate::cli::args::VerifyArgs;
 use crate::cli::exit::Exit;
 use crate::cli::export::{OpenMirror, open};
@@ -151,8 +151,9 @@ async fn online(
         eprintln!("the server of {account} is not known here: give --config FILE, or --imap URL, or --offline");
         return Err(Exit::Usage);
     };
-    let (endpoint, secret) = reach(account, config).map_err(|e| told(&e))?;
-    let opened = endpoint.open(&secret, Opening::to_look(&account.id)).await;
+    let endpoint = endpoint(account, config).map_err(|e| told(&e))?;
+    let password = password(account).map_err(|e| told(&e))?;
+    let opened = endpoint.open(&password, Opening::to_look(&account.id)).await;
     let mut session = opened.map_err(|e| told(&e))?;
     let listed = match session.answer(&Request::List).await.map_err(|e| told(&e))? {
         Answer::Listed { folders, .. } => folders,

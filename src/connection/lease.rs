@@ -1,7 +1,7 @@
 //! A wish for a session, and the session that comes of it. A lease returns by `Drop`, however its holder ends.
 
 use crate::connection::actor::ConnectionMsg;
-use crate::provider::{Ask, Endpoint, Secret};
+use crate::provider::{Ask, Credential, Endpoint};
 use crate::reply::ReplyTo;
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::SessionId;
@@ -21,7 +21,7 @@ pub struct LeaseRequest {
     /// Where.
     pub endpoint: Arc<dyn Endpoint>,
     /// As whom.
-    pub secret: Arc<Secret>,
+    pub credential: Arc<dyn Credential>,
     /// While the endpoint is down it waits, instead of being told.
     pub patient: bool,
     /// Only if one is to spare.

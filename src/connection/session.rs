@@ -111,7 +111,7 @@ impl Drop for Farewell {
 async fn live(start: SessionStart) -> Result<(), Failure> {
     let SessionStart { id, request, sink, wire, credits, pool } = start;
     let opening = Opening { account: request.account.clone(), wire, sink: Sink::new(sink), credits };
-    let opened = request.endpoint.open(&request.secret, opening).await;
+    let opened = request.endpoint.open(request.credential.as_ref(), opening).await;
     match opened {
         Ok(session) => {
             let (asks, questions) = mpsc::unbounded_channel::<Ask>();

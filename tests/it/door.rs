@@ -7,7 +7,7 @@ use crate::support::mail::{Mail, Mailbox, note, seed, serve_well};
 use postrider::account::actor::Unseen;
 use postrider::boot::wiring::Engine;
 use postrider::config::{Config, load};
-use postrider::provider::{Ask, Coming, Endpoint, Leash, Opening, Secret, Session, Sink, Watching};
+use postrider::provider::{Ask, Coming, Credential, Endpoint, Leash, Opening, Session, Sink, Watching};
 use postrider::reply::ReplyTo;
 use postrider::supervision::root::RootMsg;
 use postrider::telemetry::wire::WireLog;
@@ -52,8 +52,12 @@ impl Endpoint for Shelf {
         Duration::from_secs(10)
     }
 
-    fn open<'a>(&'a self, secret: &'a Secret, opening: Opening) -> Coming<'a, Result<Box<dyn Session>, Failure>> {
-        let known = secret.username == "u";
+    fn open<'a>(
+        &'a self,
+        credential: &'a dyn Credential,
+        opening: Opening,
+    ) -> Coming<'a, Result<Box<dyn Session>, Failure>> {
+        let known = credential.username() == "u";
         let session: Box<dyn Session> = Box::new(Reading { shelf: self.clone(), sink: opening.sink });
         let refused = || Failure::new(Class::Auth, Reach::Account, Provenance::Server, "nobody of this name");
         Box::pin(async move { if known { Ok(session) } else { Err(refused()) } })
@@ -206,7 +210,8 @@ impl Reading {
 /// One run of the only account of a config, its endpoint replaced by another, if so.
 async fn run(config: &Config, endpoint: Option<Arc<dyn Endpoint>>) -> Outcome {
     let engine = Engine::start(config, "a test", WireLog::default(), false).await.unwrap();
-    let mut args = engine.account_args(&config.accounts[0], config, true, Arc::new(Unseen)).await.unwrap();
+    let password = engine.password(&config.accounts[0]).await.unwrap();
+    let mut args = engine.account_args(&config.accounts[0], config, true, Arc::new(Unseen), password).await.unwrap();
     if let Some(endpoint) = endpoint {
         args.endpoint = endpoint;
     }

@@ -148,6 +148,39 @@ async fn wrong_passwords_are_not_hammered_and_a_new_secret_wakes() {
     .await;
 }
 
+/// A secret that is exchanged costs nobody a session: the next login uses it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_secret_restarts_nobody() {
+    let mailbox = seed::mailbox(66, 20);
+    let server = serve(&[("u", &mailbox)], |_, _| None).await;
+    let account = account("u", server.port(), "x").replace("password = \"x\"", "password_file = \"secret\"");
+    let postrider = Postrider::new(&format!("{}{account}", head()));
+    fs::write(postrider.path("secret"), "pw\n").unwrap();
+    blocking(move || {
+        let logins = || server.log().iter().filter(|l| l.starts_with("AUTHENTICATE")).count();
+        let served = postrider.serve(&[]);
+        served.settle(&postrider, "u", &mailbox);
+        served.wait_for_state("u", "idle");
+        wait_until("a watch", || served.account("u")["push"] == "idle");
+        let before = logins();
+        // This one is wrong: were it used now, the account would be in trouble.
+        fs::write(postrider.path("secret"), "wrong\n").unwrap();
+        wait_until("the exchange", || served.running.stderr().contains("it has a new secret"));
+        mailbox.append("INBOX", note("on the same session"));
+        served.settle(&postrider, "u", &mailbox);
+        assert_eq!((logins(), served.state("u").as_str()), (before, "idle"));
+        assert_eq!(served.actor("root/accounts/u").unwrap()["restarts"], 0);
+        // The next login does use it, and the one after it the right one again, without a wait.
+        served.stop();
+        let served = postrider.serve(&[]);
+        wait_until("a refusal", || served.account("u")["class"] == "auth");
+        fs::write(postrider.path("secret"), "pw\n").unwrap();
+        served.settle(&postrider, "u", &mailbox);
+        served.stop();
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_are_obeyed_and_survive_a_restart() {
     let mailbox = seed::mailbox(64, 30);

@@ -13,7 +13,7 @@ const ROWS: &[&[&str]] = &[
     &["clock"],
     &["telemetry"],
     &["provider", "bodies", "config"],
-    &["connection", "store"],
+    &["connection", "store", "credentials"],
     &["account"],
     &["supervision"],
     &["admin"],

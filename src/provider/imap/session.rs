@@ -8,7 +8,7 @@ use crate::provider::imap::stream::{ImapEndpoint, Stream};
 use crate::provider::imap::wire::frame::FrameReader;
 use crate::provider::imap::wire::response::{Condition, Response, Told, read};
 use crate::provider::sink::NoSink;
-use crate::provider::{Ask, Coming, Endpoint, Leash, Opening, Secret, Session, Sink, Watching};
+use crate::provider::{Ask, Coming, Credential, Endpoint, Leash, Opening, Secret, Session, Sink, Watching};
 use crate::telemetry::wire::WireLog;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::BodySink;
@@ -307,10 +307,16 @@ impl Endpoint for ImapEndpoint {
         t.connect * 8 + t.greeting * 3 + t.login + t.command + t.silence * 2 + GRACE.min(t.silence * 2)
     }
 
-    fn open<'a>(&'a self, secret: &'a Secret, opening: Opening) -> Coming<'a, Result<Box<dyn Session>, Failure>> {
+    fn open<'a>(
+        &'a self,
+        credential: &'a dyn Credential,
+        opening: Opening,
+    ) -> Coming<'a, Result<Box<dyn Session>, Failure>> {
         Box::pin(async move {
             let Opening { account, wire, sink, credits } = opening;
-            let conn = Conn::open(self, secret, &account, wire).await?;
+            let password = credential.secret().await?;
+            let secret = Secret { username: credential.username().to_owned(), password };
+            let conn = Conn::open(self, &secret, &account, wire).await?;
             let leash = Leash { octets: conn.counter(), ..Leash::default() };
             let session: Box<dyn Session> = Box::new(ImapSession { conn, sink, delivered: false, credits, leash });
             Ok(session)

@@ -2,6 +2,7 @@
 
 use crate::account::follow::follower::{After, Follower, Stage};
 use crate::account::follow::vocabulary::{Command, Conflict, Output};
+use crate::failure::Class;
 use crate::recovery::history::History;
 use crate::run::event::Event;
 use crate::run::scope::Scope;
@@ -77,13 +78,24 @@ impl Follower {
                 }
                 self.run_now(now, out);
             }
-            Command::Woken => {
-                if matches!(self.stage, Stage::Parked(..)) {
-                    self.history.refusals = 0;
-                    self.history.first_refusal = None;
-                    self.run_now(now, out);
-                }
+            Command::Woken => self.woken(now, out),
+        }
+    }
+
+    /// The secret is another: who was refused with the one before tries again at once. To anybody else it is no news.
+    fn woken(&mut self, now: Now, out: &mut Vec<Output>) {
+        let refused = self.trouble.as_ref().is_some_and(|failure| failure.class == Class::Auth);
+        match &self.stage {
+            Stage::Parked(..) => {
+                self.history.refusals = 0;
+                self.history.first_refusal = None;
+                self.run_now(now, out);
             }
+            Stage::Resting { .. } if refused => self.run_now(now, out),
+            Stage::Working(machine) if refused && machine.phase() == Phase::Waiting => {
+                self.drive(Event::Woke, now, out);
+            }
+            Stage::Working(_) | Stage::Resting { .. } | Stage::Paused | Stage::Ended => {}
         }
     }
 

@@ -205,6 +205,17 @@ fn who_is_parked_waits_for_something_outside() {
     assert!(begins(&f.step(Input::Command(Command::Woken), at(90_001))));
     let mut f = resting();
     assert!(!begins(&f.step(Input::Command(Command::Woken), at(2))), "who is well needs no waking");
+
+    // One that doubts its refusal and waits in its run does not wait for the rest; one that waits for a server does.
+    for (class, wakes) in [(Class::Auth, true), (Class::Network, false)] {
+        let mut f = follower(Begin::Run);
+        f.step(Input::Start, at(0));
+        f.step(Input::Machine(f.run(), snapshot()), at(0));
+        let refused = Failure::new(class, Reach::Account, Provenance::Server, "x");
+        f.step(Input::ConnectFailed(refused), at(1));
+        let woken = f.step(Input::Command(Command::Woken), at(2));
+        assert_eq!(woken.iter().any(|o| matches!(o, Output::Connect)), wakes, "{class}: {woken:?}");
+    }
 }
 
 #[test]
