@@ -12,10 +12,11 @@ mod lists;
 mod metrics;
 mod problem;
 pub mod routes;
+pub mod table;
 pub mod token;
 pub mod view;
 
-use crate::account::actor::Obeyed;
+use crate::account::message::Obeyed;
 use crate::store::Reader;
 use crate::telemetry::registry::Registry;
 use metrics_exporter_prometheus::PrometheusHandle;

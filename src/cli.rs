@@ -4,16 +4,16 @@ pub mod args;
 mod check;
 pub(crate) mod client;
 mod events;
-mod exit;
+pub(crate) mod exit;
 mod export;
-mod names;
+pub(crate) mod names;
 mod offline;
 pub(crate) mod out;
 mod progress;
 mod purge;
 pub(crate) mod serve;
 mod status;
-mod sync;
+pub(crate) mod sync;
 pub(crate) mod table;
 mod verbs;
 mod verify;
@@ -26,8 +26,8 @@ pub use exit::Exit;
 /// The repository's config.toml.
 const EXAMPLE: &str = include_str!("../config.toml");
 
-/// Reads the arguments and runs the command.
-pub async fn run() -> Exit {
+/// Reads the arguments and runs the command; `demo` is the one that stands above this module.
+pub async fn run(demo: impl AsyncFnOnce(args::DemoArgs) -> Exit) -> Exit {
     match Cli::try_parse() {
         Ok(cli) => match cli.command {
             Verb::Serve(args) => serve::run(args).await,
@@ -42,7 +42,7 @@ pub async fn run() -> Exit {
             Verb::Events(args) => events::run(args).await,
             Verb::Account(args) => purge::run(args).await,
             Verb::Sync(args) => sync::run(args).await,
-            Verb::Demo(args) => crate::demo::run(args).await,
+            Verb::Demo(args) => demo(args).await,
             Verb::Export(args) => export::run(args).await,
             Verb::Verify(args) => verify::run(args).await,
             Verb::Check(args) => check::run(args).await,
@@ -68,5 +68,4 @@ pub async fn run() -> Exit {
     }
 }
 
-pub(crate) use names::{start_log, variables, without_file};
 pub use sync::{Outputs, sync_once};

@@ -1,6 +1,7 @@
 //! `config.toml`: what the file says ([`raw`]), and types that cannot be wrong ([`validate`]).
 
 mod account;
+mod mailbox;
 pub mod raw;
 pub mod secret;
 mod taker;
@@ -9,5 +10,11 @@ pub mod validate;
 
 pub use account::IMAP;
 pub(crate) use account::is_loopback;
+pub use mailbox::{Account, SecretFrom};
 pub use raw::{Flaw, Origin};
-pub use validate::{Account, Admin, Config, SecretFrom, load, places};
+pub use validate::{Admin, Config, load, places};
+
+/// The environment; what is no UTF-8 is no setting of ours.
+pub(crate) fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}

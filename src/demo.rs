@@ -7,9 +7,11 @@ use crate::bodies::disk::{RealDisk, make_dir};
 use crate::boot::serve::{RunningServer, ServerStart, recorder};
 use crate::cli::args::DemoArgs;
 use crate::cli::client::Client;
+use crate::cli::exit::Exit;
+use crate::cli::names::{start_log, without_file};
 use crate::cli::out::say_line;
 use crate::cli::serve::{at_once, ended};
-use crate::cli::{Exit, Outputs, sync_once, without_file};
+use crate::cli::sync::{Outputs, sync_once};
 use crate::config::raw::Origin;
 use crate::config::{Account, Config, SecretFrom};
 use postrider_core::provider::server::Security;
@@ -124,7 +126,7 @@ async fn follow(args: DemoArgs, mut config: Config) -> Exit {
         Ok(outputs) => outputs,
         Err(exit) => return exit,
     };
-    if let Err(exit) = crate::cli::start_log(&config) {
+    if let Err(exit) = start_log(&config) {
         return exit;
     }
     config.admin.listen = args.listen.unwrap_or_else(free);

@@ -1,9 +1,11 @@
 //! The door to servers. Whoever wants a session says where, who and with which secret, and gets one whose kind it does not
 //! know: nothing outside `provider/` names a provider. One is a directory; its wire types never leave it.
 
+mod coming;
 pub mod imap;
 mod sink;
 
+pub use coming::Coming;
 pub use sink::Sink;
 
 use crate::telemetry::wire::WireLog;
@@ -12,14 +14,10 @@ use postrider_core::provider::Capabilities;
 use postrider_core::provider::folders::{Answer, Request};
 use postrider_core::provider::server::Server;
 use secrecy::SecretString;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, mpsc};
-
-/// What is on its way, of a kind that is known only when it runs.
-pub type Coming<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Who logs in, at the moment of a login.
 #[derive(Clone, Debug)]

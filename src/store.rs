@@ -5,6 +5,7 @@ mod apply;
 mod connect;
 mod failure;
 mod instance;
+pub mod orders;
 mod read;
 mod rows;
 mod shown;

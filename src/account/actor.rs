@@ -1,24 +1,24 @@
 //! The AccountActor: carries out its follower's outputs and brings the answers back. It has no opinion about mail.
 
+use crate::account::args::{AccountArgs, path_of};
+use crate::account::message::{AccountMsg, Obeyed};
 use crate::account::question::PendingQuestion;
 use crate::account::voice::Voice;
-use crate::clock::Clock;
-use crate::connection::actor::ConnectionMsg;
+use crate::connection::message::ConnectionMsg;
 use crate::connection::{LeaseRequest, SessionLease};
 use crate::fault;
-use crate::handle::{Backlog, Handle};
-use crate::provider::{Ask, Credential, Endpoint};
+use crate::handle::Backlog;
+use crate::provider::Ask;
 use crate::reply::ReplyTo;
-use crate::store::Reader;
-use crate::store::actor::{Control, OpenAccount, StoreMsg};
-use crate::telemetry::registry::Registry;
-use postrider_core::account::follow::{Begin, Command, Conflict, Follower, Input, Output, Rules, Slot, Status};
+use crate::store::actor::StoreMsg;
+use crate::store::orders::Control;
+use postrider_core::account::follow::{Begin, Conflict, Follower, Input, Output, Slot, Status};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::id::AccountId;
 use postrider_core::provider::folders::{Answer, Request};
 use postrider_core::recovery::history::History;
 use postrider_core::run::event::{Action, Event};
-use postrider_core::run::summary::{Counts, Summary};
+use postrider_core::run::summary::Summary;
 use postrider_core::standing::{EventKind, Standing};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::sync::Arc;
@@ -26,75 +26,6 @@ use std::time::Duration;
 
 /// Longest read of a folder's rows.
 const READ_DEADLINE: Duration = Duration::from_secs(60);
-
-/// Everything an account needs; the same for every incarnation.
-#[derive(Clone, Debug)]
-pub struct AccountArgs {
-    /// Its id in the config.
-    pub name: String,
-    /// Who it is, for the store.
-    pub open: OpenAccount,
-    /// Where its server is.
-    pub endpoint: Arc<dyn Endpoint>,
-    /// What it logs in with.
-    pub credential: Arc<dyn Credential>,
-    /// What its follower may know.
-    pub rules: Rules,
-    /// The store.
-    pub store: Handle<StoreMsg>,
-    /// The pool of its endpoint.
-    pub pool: Handle<ConnectionMsg>,
-    /// The readers.
-    pub reader: Reader,
-    /// Time.
-    pub clock: Clock,
-    /// Told after every step.
-    pub progress: Arc<dyn Progress>,
-    /// Where it is seen.
-    pub registry: Registry,
-}
-
-/// Who watches accounts work.
-pub trait Progress: Send + Sync + std::fmt::Debug {
-    /// An account's counters and state now.
-    fn step(&self, account: &str, standing: Standing, counts: Counts);
-    /// An account waits before its next try.
-    fn waits(&self, account: &str, wait: Duration);
-    /// A failure was handled.
-    fn failed(&self, account: &str, failure: &Failure);
-}
-
-/// Nobody watches.
-#[derive(Debug)]
-pub struct Unseen;
-
-impl Progress for Unseen {
-    fn step(&self, _account: &str, _standing: Standing, _counts: Counts) {}
-    fn waits(&self, _account: &str, _wait: Duration) {}
-    fn failed(&self, _account: &str, _failure: &Failure) {}
-}
-
-/// What came of a command: what the account does now, and the number of the run that it will have ended with.
-pub type Obeyed = Result<(Status, u64), Conflict>;
-
-/// What the actor is told.
-#[derive(Debug)]
-pub enum AccountMsg {
-    /// Something for the follower.
-    Input(Input),
-    /// A lease, for the request of this number.
-    Leased(u64, Result<SessionLease, Failure>),
-    /// The session that was wished for, if there was one to spare.
-    Spared(u64, Option<SessionLease>),
-    /// The timer of a run.
-    Woke(u64),
-    /// The follower's timer.
-    Ticked(u64),
-    /// Something that worked for it panicked: it ends with this, and is started again.
-    Died(Failure),
-    /// A command; answered when what it changed is durable.
-    Command(Command, ReplyTo<Obeyed>),
-}
 
 /// The actor. Its last run's summary goes to `finished` when it has ended.
 #[derive(Debug)]
@@ -208,11 +139,6 @@ impl Actor for AccountActor {
         span.in_scope(|| state.step(&me, input));
         Ok(())
     }
-}
-
-/// An account's place in the tree.
-pub(crate) fn path_of(name: &str) -> String {
-    format!("root/accounts/{name}")
 }
 
 impl AccountState {

@@ -1,6 +1,6 @@
 //! A question that is open: dropped before its last answer, it says that none will come.
 
-use crate::account::actor::AccountMsg;
+use crate::account::message::AccountMsg;
 use crate::handle::Backlog;
 use postrider_core::account::follow::Input;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};

@@ -1,6 +1,6 @@
 //! What an account tells about itself: log lines, counters, its line in the registry.
 
-use crate::account::actor::{AccountArgs, Progress, path_of};
+use crate::account::args::{AccountArgs, Progress, path_of};
 use crate::clock::Clock;
 use crate::telemetry::names;
 use crate::telemetry::registry::Registry;

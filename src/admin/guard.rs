@@ -2,7 +2,7 @@
 //! there.
 
 use crate::admin::problem::Problem;
-use crate::admin::routes::role_needed;
+use crate::admin::table::role_needed;
 use crate::admin::token::Access;
 use crate::admin::{Door, Shared};
 use axum::extract::{MatchedPath, Request, State};

@@ -1,8 +1,7 @@
-//! Every route, in one table with the role that it needs; what is not in the table is not there.
+//! The router: a handler for each route of the table.
 
-use crate::admin::token::Access;
 use crate::admin::{Shared, commands, events, guard, health, lists, metrics, problem::Problem};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Router, middleware};
@@ -19,56 +18,6 @@ use utoipa_axum::routes;
 const BODY_LIMIT: usize = 16 * 1024;
 /// No request takes longer; the feed waits 25 s.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
-
-/// A route.
-#[derive(Clone, Copy, Debug)]
-pub struct Route {
-    /// GET or POST.
-    pub method: &'static str,
-    /// Path, with `{id}` where an account's id stands.
-    pub path: &'static str,
-    /// What a token must allow.
-    pub role: Access,
-}
-
-const fn route(method: &'static str, path: &'static str, role: Access) -> Route {
-    Route { method, path, role }
-}
-
-/// The table.
-pub const ROUTES: &[Route] = &[
-    route("GET", "/healthz", Access::Open),
-    route("GET", "/readyz", Access::Open),
-    // Open on loopback, else with a token.
-    route("GET", "/metrics", Access::Read),
-    route("GET", "/openapi.json", Access::Open),
-    route("GET", "/docs", Access::Open),
-    route("GET", "/docs/", Access::Open),
-    route("GET", "/docs/{*rest}", Access::Open),
-    route("GET", "/", Access::Open),
-    route("GET", "/v1/accounts", Access::Read),
-    route("GET", "/v1/accounts/{id}", Access::Read),
-    route("GET", "/v1/accounts/{id}/folders", Access::Read),
-    route("GET", "/v1/accounts/{id}/cursors", Access::Read),
-    route("GET", "/v1/accounts/{id}/runs", Access::Read),
-    route("GET", "/v1/actors", Access::Read),
-    route("GET", "/v1/runs", Access::Read),
-    route("GET", "/v1/failures", Access::Read),
-    route("GET", "/v1/events", Access::Read),
-    route("POST", "/v1/accounts/{id}/pause", Access::Operate),
-    route("POST", "/v1/accounts/{id}/resume", Access::Operate),
-    route("POST", "/v1/accounts/{id}/cancel", Access::Operate),
-    route("POST", "/v1/accounts/{id}/sync-now", Access::Operate),
-    route("POST", "/v1/accounts/{id}/reset-errors", Access::Operate),
-    route("POST", "/v1/accounts/{id}/purge", Access::Admin),
-];
-
-/// The role that a request needs; `None` when there is no such route.
-pub(super) fn role_needed(method: &Method, path: &str, loopback: bool) -> Option<Access> {
-    let asked = if *method == Method::HEAD { "GET" } else { method.as_str() };
-    let found = ROUTES.iter().find(|route| route.method == asked && route.path == path)?;
-    if found.path == "/metrics" && loopback { Some(Access::Open) } else { Some(found.role) }
-}
 
 #[derive(OpenApi)]
 #[openapi(
@@ -153,6 +102,7 @@ async fn guarded(mut response: Response) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::table::ROUTES;
 
     /// What is described is in the table, and the other way round.
     #[test]

@@ -1,7 +1,6 @@
 //! The folder of packs, and the thread behind a leased pack that writes and syncs it.
 
 use crate::bodies::disk::{Disk, DiskFile, make_dir};
-use crate::bodies::sink::PackSink;
 use crate::fault;
 use postrider_core::failure::{Failure, Reach, When};
 use std::collections::BTreeMap;
@@ -170,12 +169,6 @@ impl PackDir {
             }
         }
         Ok(freed)
-    }
-
-    /// Leases a sink. It takes a pack with its first body.
-    #[must_use]
-    pub fn lease(self: &Arc<Self>) -> PackSink {
-        PackSink::new(Arc::clone(self))
     }
 
     /// A thread that writes packs. It ends when the sender is dropped.

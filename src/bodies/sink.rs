@@ -64,7 +64,9 @@ fn thread_gone() -> Failure {
 }
 
 impl PackSink {
-    pub(super) fn new(packs: Arc<PackDir>) -> Self {
+    /// A sink into these packs; it takes one when the first body comes.
+    #[must_use]
+    pub fn new(packs: Arc<PackDir>) -> Self {
         Self {
             packs,
             orders: None,

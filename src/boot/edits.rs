@@ -95,7 +95,7 @@ pub fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::without_file;
+    use crate::cli::names::without_file;
     use crate::config::Origin;
     use crate::config::SecretFrom;
     use postrider_core::provider::server::Security;

@@ -1,6 +1,6 @@
 //! Brings config and tree together: at the start, and after every edit of the file or of a secret.
 
-use crate::account::actor::Unseen;
+use crate::account::args::Unseen;
 use crate::boot::edits::{Edit, begin_of, compare, conflicts, needs_restart, row_of};
 use crate::boot::wiring::Engine;
 use crate::config::{Account, Config, Flaw, SecretFrom};

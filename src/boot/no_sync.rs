@@ -1,6 +1,6 @@
 //! `serve --no-sync`: looking into any copy. Faces up; no login, nothing written into the database.
 
-use crate::account::actor::Obeyed;
+use crate::account::message::Obeyed;
 use crate::admin::actor::AdminActor;
 use crate::admin::{NotPurged, Operator, Shared, Soon};
 use crate::boot::serve::{ServeError, open_door, url_of};

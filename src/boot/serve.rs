@@ -1,6 +1,6 @@
 //! `serve`: starts everything, watches config, secrets, space and signals, and stops everything in order.
 
-use crate::account::actor::Obeyed;
+use crate::account::message::Obeyed;
 use crate::admin::actor::{AdminActor, AdminArgs, TlsError, tls};
 use crate::admin::token::{TokenError, Tokens};
 use crate::admin::{Door, NotPurged, Operator, Shared, Soon, address};
@@ -9,7 +9,7 @@ use crate::boot::follow::{Followed, Refused, Stamp, stamp_of};
 use crate::boot::wiring::{Engine, StartError, Switchboard};
 use crate::boot::{drift::Drift, space};
 use crate::config::{Config, Flaw};
-use crate::store::actor::Control;
+use crate::store::orders::Control;
 use crate::store::{Done, Reader};
 use crate::supervision::root::RootMsg;
 use crate::telemetry::names;
@@ -286,7 +286,7 @@ impl RunningServer {
         let Some(watched) = &mut self.file else { return false };
         watched.read = stamp_of(&watched.file);
         let file = watched.file.clone();
-        match crate::config::load(&file, crate::cli::variables()) {
+        match crate::config::load(&file, crate::config::variables()) {
             Ok(config) => {
                 for warning in &config.warnings {
                     tracing::warn!("{warning}");

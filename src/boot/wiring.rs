@@ -1,6 +1,7 @@
 //! Puts the parts together: lock, database, bodies, the tree.
 
-use crate::account::actor::{AccountArgs, Obeyed, Progress};
+use crate::account::args::{AccountArgs, Progress};
+use crate::account::message::Obeyed;
 use crate::bodies::PackDir;
 use crate::bodies::disk::RealDisk;
 use crate::boot::lock::{DataLock, LockError};
@@ -11,7 +12,8 @@ use crate::credentials::Password;
 use crate::handle::{Backlog, Handle};
 use crate::provider::{Credential, Endpoint};
 use crate::reply::ReplyTo;
-use crate::store::actor::{Control, OpenAccount, StoreArgs, StoreMsg};
+use crate::store::actor::{StoreArgs, StoreMsg};
+use crate::store::orders::{Control, OpenAccount};
 use crate::store::{Database, Disagreement, Done, OpenError, Reader, adopt, agree};
 use crate::supervision::accounts::AccountsMsg;
 use crate::supervision::root::{Root, RootArgs, RootMsg};

@@ -3,8 +3,9 @@
 use crate::cli::args::{Direct, Mirror};
 use crate::cli::exit::Exit;
 use crate::config::raw::{Flaw, Origin};
-use crate::config::validate::{Account, Admin, Config, SecretFrom};
+use crate::config::validate::{Admin, Config};
 use crate::config::{self};
+use crate::config::{Account, SecretFrom};
 use crate::config::{IMAP, is_loopback};
 use crate::telemetry::log::{self, Format};
 use postrider_core::account::schedule::Mode;
@@ -54,17 +55,12 @@ fn say(problems: &[Flaw]) -> Exit {
 
 /// Reads a config file, starts the log, says the warnings.
 pub(super) fn from_file(file: &Path) -> Result<Config, Exit> {
-    let config = config::load(file, variables()).map_err(|problems| say(&problems))?;
+    let config = config::load(file, config::variables()).map_err(|problems| say(&problems))?;
     start_log(&config)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
     Ok(config)
-}
-
-/// The environment; what is no UTF-8 is no setting of ours.
-pub(crate) fn variables() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 pub(crate) fn start_log(config: &Config) -> Result<(), Exit> {
@@ -100,19 +96,19 @@ pub(super) fn resolve(file: Option<&PathBuf>, data: Option<&PathBuf>, direct: &D
 
 /// A config that must be whole: who acts does so on the mirror that it names, and on no other.
 fn read_whole(file: &Path) -> Result<Config, Exit> {
-    let config = config::load(file, variables()).map_err(|problems| say(&problems))?;
+    let config = config::load(file, config::variables()).map_err(|problems| say(&problems))?;
     start_log(&config)?;
     Ok(config)
 }
 
 /// The config for looking at a mirror: an edit that is refused is no reason not to look.
 fn read_places(file: &Path) -> Result<Config, Exit> {
-    let config = match config::load(file, variables()) {
+    let config = match config::load(file, config::variables()) {
         Ok(config) => config,
         Err(problems) if !file.exists() => return Err(say(&problems)),
         Err(problems) => {
             say(&problems);
-            let config = config::places(file, variables());
+            let config = config::places(file, config::variables());
             eprintln!(
                 "this config is refused, and a server goes on with the one it had; this is about {}",
                 config.data_dir.display()

@@ -1,7 +1,7 @@
 //! Progress: a bar for each account on a terminal, plain lines elsewhere. The accounts write into a shared map, one task
 //! draws.
 
-use crate::account::actor::Progress;
+use crate::account::args::Progress;
 use crate::cli::table::octets;
 use dashmap::DashMap;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};

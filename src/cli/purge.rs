@@ -8,7 +8,7 @@ use crate::cli::out::say_line;
 use crate::cli::table::octets;
 use crate::config::Config;
 use crate::store::Done;
-use crate::store::actor::Control;
+use crate::store::orders::Control;
 use crate::telemetry::wire::WireLog;
 use reqwest::Method;
 use serde_json::Value;

@@ -1,8 +1,8 @@
 //! One `[[account]]`: from what the file says to a mailbox that can be reached, or to all that is wrong with it.
 
+use crate::config::mailbox::{Account, SecretFrom};
 use crate::config::raw::{Origin, RawValue};
 use crate::config::taker::Taker;
-use crate::config::validate::{Account, SecretFrom};
 use postrider_core::provider::server::Security;
 use postrider_core::run::filter::FolderFilter;
 use std::net::IpAddr;

@@ -1,6 +1,6 @@
 //! Getting a password from where the config says it is.
 
-use crate::config::validate::SecretFrom;
+use crate::config::mailbox::SecretFrom;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use secrecy::SecretString;
 use std::io::Read;

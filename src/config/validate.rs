@@ -1,14 +1,13 @@
 //! From what the file says to types that cannot be wrong, or to all problems at once.
 
 use crate::config::account::account;
+use crate::config::mailbox::Account;
 use crate::config::raw::{Flaw, Origin, Raw, RawValue};
 use crate::config::taker::{Taker, shown};
 use crate::telemetry::log::Format;
 use postrider_core::account::schedule::Mode;
 use postrider_core::pool::Limits;
-use postrider_core::provider::server::{Security, Timeouts};
-use postrider_core::run::filter::FolderFilter;
-use secrecy::SecretString;
+use postrider_core::provider::server::Timeouts;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -68,50 +67,6 @@ impl Default for Admin {
     fn default() -> Self {
         Self { listen: SocketAddr::from(([127, 0, 0, 1], 8025)), tls: None, behind_proxy: false }
     }
-}
-
-/// A mailbox.
-#[derive(Clone, Debug)]
-pub struct Account {
-    /// Its id.
-    pub id: String,
-    /// The id it had before.
-    pub was: Option<String>,
-    /// Whose it is.
-    pub owner: Option<String>,
-    /// `imap`.
-    pub provider: &'static str,
-    /// Host.
-    pub host: String,
-    /// Port.
-    pub port: u16,
-    /// Protection.
-    pub security: Security,
-    /// Roots of its own.
-    pub ca_file: Option<PathBuf>,
-    /// Who logs in.
-    pub username: String,
-    /// Where the password comes from.
-    pub secret: SecretFrom,
-    /// Folders wanted.
-    pub folders: FolderFilter,
-    /// Where that was said, and by which key.
-    pub secret_at: (Origin, &'static str),
-    /// Where its username was said.
-    pub username_at: Origin,
-}
-
-/// Where a password comes from.
-#[derive(Clone, Debug)]
-pub enum SecretFrom {
-    /// A file; its last line end is left out.
-    File(PathBuf),
-    /// An environment variable.
-    Variable(String),
-    /// The output of a command, run by `sh -c`.
-    Command(String),
-    /// The config itself.
-    Inline(SecretString),
 }
 
 /// Every key outside `[[account]]`.
@@ -347,6 +302,7 @@ fn listen(t: &mut Taker<'_>, key: &str) -> Option<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use postrider_core::provider::server::Security;
 
     fn check(text: &str) -> Result<Config, Vec<String>> {
         let dir = tempfile::tempdir().unwrap();

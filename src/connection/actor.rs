@@ -1,9 +1,11 @@
 //! The ConnectionActor of an endpoint: paces logins, keeps the limits, waits for a server that is down, parents the sessions.
 
-use crate::bodies::PackDir;
+use crate::bodies::{PackDir, PackSink};
 use crate::clock::Clock;
 use crate::connection::lease::LeaseRequest;
-use crate::connection::session::{SessionActor, SessionMsg, SessionStart};
+use crate::connection::message::ConnectionMsg;
+use crate::connection::message::{SessionMsg, SessionStart};
+use crate::connection::session::SessionActor;
 use crate::fault;
 use crate::handle::Backlog;
 use crate::provider::{Endpoint, Leash};
@@ -26,31 +28,6 @@ use tokio::sync::Semaphore;
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How often sessions are looked at, and a server that is down.
 const TICK: Duration = Duration::from_secs(1);
-
-/// What the actor is told.
-#[derive(Debug)]
-pub enum ConnectionMsg {
-    /// A session is wanted.
-    Lease(Box<LeaseRequest>),
-    /// An account no longer wants the sessions that it waits for.
-    Withdraw(String),
-    /// A session has logged in.
-    Opened(SessionId, Leash),
-    /// A session could not be had.
-    Refused(SessionId, Box<LeaseRequest>, Failure),
-    /// A session began to watch, or stopped.
-    Watching(SessionId, bool),
-    /// A lease was dropped.
-    Returned(SessionId),
-    /// A returned session has had its time.
-    Overdue(SessionId),
-    /// What a bare connection met.
-    Probed(Result<(), Failure>),
-    /// Look at the queue again: logins are paced.
-    Pace,
-    /// Look at the sessions.
-    Tick,
-}
 
 /// What it is made with.
 #[derive(Clone, Debug)]
@@ -381,7 +358,7 @@ impl ConnectionState {
         request: Box<LeaseRequest>,
         me: &ActorRef<ConnectionMsg>,
     ) -> Result<(), ActorProcessingErr> {
-        let sink = self.args.packs.lease();
+        let sink = PackSink::new(Arc::clone(&self.args.packs));
         let (child, _) = SessionActor::spawn_linked(None, SessionActor, (), me.get_cell()).await?;
         self.by_actor.insert(child.get_id(), id);
         let patience = request.endpoint.patience();

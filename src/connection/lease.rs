@@ -1,12 +1,10 @@
 //! A wish for a session, and the session that comes of it. A lease returns by `Drop`, however its holder ends.
 
-use crate::connection::actor::ConnectionMsg;
 use crate::provider::{Ask, Credential, Endpoint};
 use crate::reply::ReplyTo;
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::SessionId;
 use postrider_core::provider::Connected;
-use ractor::ActorRef;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -41,8 +39,8 @@ impl std::fmt::Debug for LeaseRequest {
 }
 
 impl LeaseRequest {
-    pub(super) fn grant(self, at: Connected, asks: mpsc::UnboundedSender<Ask>, pool: ActorRef<ConnectionMsg>) {
-        self.reply.send(Ok(SessionLease { at, asks, pool }));
+    pub(super) fn grant(self, at: Connected, asks: mpsc::UnboundedSender<Ask>, returned: Returned) {
+        self.reply.send(Ok(SessionLease { at, asks, returned }));
     }
 
     pub(super) fn refuse(self, failure: Failure) {
@@ -54,12 +52,14 @@ impl LeaseRequest {
     }
 }
 
+/// Told that a lease is over.
+pub(super) type Returned = Box<dyn Fn(SessionId) + Send + Sync>;
+
 /// A logged-in session, held by one account.
-#[derive(Debug)]
 pub struct SessionLease {
-    pub(super) at: Connected,
-    pub(super) asks: mpsc::UnboundedSender<Ask>,
-    pub(super) pool: ActorRef<ConnectionMsg>,
+    at: Connected,
+    asks: mpsc::UnboundedSender<Ask>,
+    returned: Returned,
 }
 
 impl SessionLease {
@@ -82,9 +82,14 @@ impl SessionLease {
     }
 }
 
+impl std::fmt::Debug for SessionLease {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionLease").field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
 impl Drop for SessionLease {
     fn drop(&mut self) {
-        // A pool that is gone has taken its sessions with it.
-        drop(self.pool.cast(ConnectionMsg::Returned(self.id())));
+        (self.returned)(self.id());
     }
 }

@@ -1,43 +1,20 @@
 //! One child per live session: it holds the task that connects, logs in and answers questions.
 
-use crate::bodies::PackSink;
-use crate::connection::actor::ConnectionMsg;
-use crate::connection::lease::LeaseRequest;
+use crate::connection::message::ConnectionMsg;
+use crate::connection::message::SessionMsg;
+use crate::connection::message::SessionStart;
 use crate::fault;
 use crate::provider::{Ask, Opening, Sink};
-use crate::telemetry::wire::WireLog;
 use postrider_core::failure::Failure;
-use postrider_core::mail::id::SessionId;
 use postrider_core::provider::Connected;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use std::sync::Arc;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tracing::Instrument;
 
 /// The child.
 #[derive(Debug)]
 pub(super) struct SessionActor;
-
-/// What it is told.
-#[derive(Debug)]
-pub(super) enum SessionMsg {
-    /// Connect.
-    Start(Box<SessionStart>),
-    /// The task has ended.
-    Ended(Result<(), Failure>),
-}
-
-/// What a session needs.
-#[derive(Debug)]
-pub(super) struct SessionStart {
-    pub(super) id: SessionId,
-    pub(super) request: Box<LeaseRequest>,
-    pub(super) sink: PackSink,
-    pub(super) wire: WireLog,
-    pub(super) credits: Arc<Semaphore>,
-    pub(super) pool: ActorRef<ConnectionMsg>,
-}
 
 /// Ends the task with its actor.
 #[derive(Debug, Default)]
@@ -117,7 +94,10 @@ async fn live(start: SessionStart) -> Result<(), Failure> {
             let (asks, questions) = mpsc::unbounded_channel::<Ask>();
             // A pool that is gone has aborted this task.
             drop(pool.cast(ConnectionMsg::Opened(id, session.leash())));
-            request.grant(Connected { session: id, capabilities: session.capabilities() }, asks, pool.clone());
+            let connected = Connected { session: id, capabilities: session.capabilities() };
+            let back = pool.clone();
+            // A pool that is gone has taken its sessions with it.
+            request.grant(connected, asks, Box::new(move |id| drop(back.cast(ConnectionMsg::Returned(id)))));
             let watching = move |watching| drop(pool.cast(ConnectionMsg::Watching(id, watching)));
             session.run(questions, Box::new(watching)).await
         }

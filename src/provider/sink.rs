@@ -1,6 +1,6 @@
 //! Where a session puts bodies, of a kind that it does not know.
 
-use crate::provider::Coming;
+use crate::provider::coming::Coming;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::{BodyRef, BodySink};
 

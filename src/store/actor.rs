@@ -8,6 +8,7 @@ use crate::reply::ReplyTo;
 use crate::store::apply::{Applied, Done, Numbers, Portion, Quiet, commit, control, open_account, write_quiet};
 use crate::store::connect::Database;
 use crate::store::failure::Trouble;
+use crate::store::orders::{Control, OpenAccount};
 use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
 use postrider_core::batch::Batch;
@@ -15,7 +16,6 @@ use postrider_core::commit::change::{Commit, CommitAnswer};
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::run::event::AccountSnapshot;
-use postrider_core::standing::{EventKind, Standing};
 use postrider_core::time::Micros;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::VecDeque;
@@ -26,67 +26,8 @@ use tracing::Instrument;
 /// Longest wait for the database: then the pages are kept and tried again.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Which account to open.
-#[derive(Clone, Debug)]
-pub struct OpenAccount {
-    /// Its id in the config.
-    pub name: String,
-    /// `imap`.
-    pub provider: &'static str,
-    /// Where it is reached.
-    pub host: String,
-    /// Who logs in.
-    pub username: String,
-    /// What the server deletes is kept for ever.
-    pub keep: bool,
-}
-
 /// Proofs of quiet passes wait no longer than this to be written.
 const QUIET: Duration = Duration::from_secs(60);
-
-/// Writes of operators and of the config; served between transactions of pages.
-#[derive(Clone, Debug)]
-pub enum Control {
-    /// An account's public state.
-    Stand {
-        /// Its id in the config.
-        account: String,
-        /// How it stands.
-        standing: Standing,
-        /// Why.
-        reason: String,
-        /// The event that tells it.
-        event: Option<EventKind>,
-        /// A mark of the secret and place it is parked with.
-        parked_for: Option<String>,
-    },
-    /// An account's failures so far.
-    History {
-        /// Its id in the config.
-        account: String,
-        /// JSON.
-        history: String,
-        /// A mark of the secret and place it is parked with.
-        parked_for: Option<String>,
-    },
-    /// The config no longer names it: every row stays.
-    Remove {
-        /// Its id in the config.
-        account: String,
-    },
-    /// It has another id now.
-    Rename {
-        /// The id it had.
-        was: String,
-        /// Its id now.
-        account: String,
-    },
-    /// Deletes every row of it.
-    Purge {
-        /// Its id in the config.
-        account: String,
-    },
-}
 
 /// What the store is asked.
 #[derive(Debug)]

@@ -6,6 +6,7 @@ mod numbers;
 mod opening;
 mod own;
 mod quiet;
+mod words;
 
 pub use control::Done;
 pub(super) use control::{Portion, control};
@@ -16,29 +17,23 @@ pub(super) use quiet::{Quiet, write_quiet};
 use crate::fault;
 use crate::store::failure::Trouble;
 use crate::store::rows::{guard, location, message};
-use crate::store::sql::{Text, statement};
+use crate::store::sql::Text;
 use messages::save;
-use own::{close_failures, open_failures, write_account_rows, write_folder_rows};
+use own::{Before, close_failures, open_failures, write_account_rows, write_folder_rows};
 use postrider_core::commit::apply::{apply as change_rows, begin, may_end_limbo};
 use postrider_core::commit::change::{Change, Commit, FolderChange, Refusal, StoredRows};
 use postrider_core::commit::event::SHOWN;
 use postrider_core::commit::lane::{Admitted, admit};
 use postrider_core::commit::ledger::Ledger;
-use postrider_core::commit::rows::{AccountRow, FolderRow};
+use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Class;
-use postrider_core::mail::cursor;
 use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::mail::message::Fetched;
 use postrider_core::mail::page::{Again, Page, Unfetched};
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::time::Micros;
-use sea_orm::{ConnectionTrait, DatabaseTransaction, ExecResult, QueryResult, TransactionTrait, Value};
-
-/// The rows as they are stored before a commit.
-struct Before {
-    account: AccountRow,
-    folder: Option<FolderRow>,
-}
+use sea_orm::{DatabaseTransaction, TransactionTrait, Value};
+use words::{read, text};
 
 /// What came of a commit inside a transaction.
 #[derive(Debug)]
@@ -49,23 +44,6 @@ pub(super) enum Applied {
 
 /// Messages in limbo that are judged at a time.
 const SWEEP: i64 = 5000;
-
-async fn write(db: &impl ConnectionTrait, text: Text, values: Vec<Value>) -> Result<ExecResult, Trouble> {
-    Ok(db.execute_raw(statement(db, text, values)).await?)
-}
-
-async fn read(db: &impl ConnectionTrait, text: Text, values: Vec<Value>) -> Result<Vec<QueryResult>, Trouble> {
-    Ok(db.query_all_raw(statement(db, text, values)).await?)
-}
-
-fn text(json: &impl serde::Serialize) -> Result<Value, Trouble> {
-    let text = serde_json::to_string(json).map_err(|e| Trouble::Damaged(format!("cannot write JSON: {e}")))?;
-    Ok(text.into())
-}
-
-fn lane(state: &impl serde::Serialize) -> Result<String, Trouble> {
-    cursor::to_text(state).map_err(|e| Trouble::Damaged(e.to_string()))
-}
 
 /// Applies a commit in a savepoint of `outer`. On `Err` or a refusal nothing of it remains.
 pub(super) async fn commit(

@@ -3,7 +3,9 @@
 
 mod edits;
 
-use crate::account::actor::{AccountActor, AccountArgs, AccountMsg, Obeyed, Progress};
+use crate::account::actor::AccountActor;
+use crate::account::args::{AccountArgs, Progress};
+use crate::account::message::{AccountMsg, Obeyed};
 use crate::clock::Clock;
 use crate::handle::{Backlog, Handle};
 use crate::reply::ReplyTo;

@@ -1,8 +1,9 @@
 //! The root of the tree: store, endpoints, accounts, faces. A service that dies is started again and its handle re-pointed.
 
-use crate::account::actor::AccountArgs;
+use crate::account::args::AccountArgs;
 use crate::clock::Clock;
-use crate::connection::actor::{ConnectionActor, ConnectionArgs, ConnectionMsg};
+use crate::connection::actor::{ConnectionActor, ConnectionArgs};
+use crate::connection::message::ConnectionMsg;
 use crate::handle::{Backlog, Handle};
 use crate::reply::ReplyTo;
 use crate::store::actor::{StoreActor, StoreArgs, StoreMsg};

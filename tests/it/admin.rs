@@ -3,7 +3,7 @@
 use crate::support::binary::{Postrider, account};
 use crate::support::mail::{blocking, seed, serve};
 use crate::support::served::{Served, head, request, wait_until};
-use postrider::admin::routes::ROUTES;
+use postrider::admin::table::ROUTES;
 use postrider::admin::token::Access;
 use std::fs;
 use std::io::Write;

@@ -4,7 +4,7 @@
 use crate::support::binary::{Postrider, SHORT, account};
 use crate::support::check::{ask, equal, state};
 use crate::support::mail::{Mail, Mailbox, note, seed, serve_well};
-use postrider::account::actor::Unseen;
+use postrider::account::args::Unseen;
 use postrider::boot::wiring::Engine;
 use postrider::config::{Config, load};
 use postrider::provider::{Ask, Coming, Credential, Endpoint, Leash, Opening, Session, Sink, Watching};

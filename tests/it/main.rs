@@ -4,6 +4,7 @@
 
 mod admin;
 mod bounds;
+mod circles;
 mod config;
 mod crash_at_every_step;
 mod door;

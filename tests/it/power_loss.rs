@@ -2,6 +2,7 @@
 
 use crate::support::check::sha256;
 use postrider::bodies::PackDir;
+use postrider::bodies::PackSink;
 use postrider::bodies::disk::{Disk, DiskFile};
 use postrider_core::mail::body::{BodyRef, BodySink};
 use postrider_imapd::seed::Dice;
@@ -81,7 +82,7 @@ async fn write_pages(disk: &Forgetful, dir: &Path, seed: u64) -> Vec<(BodyRef, V
     let packs = Arc::new(PackDir::open(dir, Arc::new(disk.clone()), 0).unwrap());
     let mut dice = Dice::new(seed);
     let mut acknowledged = Vec::new();
-    let mut sink = packs.lease();
+    let mut sink = PackSink::new(Arc::clone(&packs));
     for number in 0..4 {
         let mut page = Vec::new();
         for _ in 0..1 + dice.below(4) {
@@ -157,7 +158,7 @@ async fn bodies_are_synced_before_they_can_be_named() {
     let disk = Forgetful::default();
     let dir = tempfile::tempdir().unwrap();
     let packs = Arc::new(PackDir::open(dir.path(), Arc::new(disk.clone()), 41).unwrap());
-    let mut sink = packs.lease();
+    let mut sink = PackSink::new(Arc::clone(&packs));
     for n in 0..2 {
         sink.begin(3).await.unwrap();
         sink.write(b"abc").await.unwrap();

@@ -1,9 +1,10 @@
 //! What operators and the config change: states, names, removal, purging. Each is one short transaction; purging is many.
 
+use super::numbers::Numbers;
 use super::own::announce;
-use super::{Numbers, read, write};
-use crate::store::actor::Control;
+use super::words::{read, text, write};
 use crate::store::failure::Trouble;
+use crate::store::orders::Control;
 use crate::store::rows::{get, standing};
 use crate::store::sql::Text;
 use postrider_core::mail::id::AccountId;
@@ -104,7 +105,7 @@ async fn purge(db: &DatabaseTransaction, id: i64) -> Result<Portion, Trouble> {
     let bodies = read(db, Text::PurgedBodies, values()).await?;
     let deleted = write(db, Text::PurgeMessages, values()).await?.rows_affected();
     let bodies = bodies.iter().map(|row| get::<String>(row, 0)).collect::<Result<Vec<_>, Trouble>>()?;
-    write(db, Text::PurgeBodies, vec![super::text(&bodies)?]).await?;
+    write(db, Text::PurgeBodies, vec![text(&bodies)?]).await?;
     if deleted > 0 {
         return Ok(Portion::More);
     }

@@ -1,6 +1,7 @@
 //! What the ledger says is written: bodies, messages, locations, events; one document a table.
 
-use super::{Numbers, text, write};
+use super::numbers::Numbers;
+use super::words::{text, write};
 use crate::store::failure::Trouble;
 use crate::store::sql::Text;
 use postrider_core::commit::event::ToldPlace;

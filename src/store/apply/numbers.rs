@@ -1,7 +1,7 @@
 //! Numbers of messages, events and folders: handed out here alone, and never twice, not even after a purge. A transaction
 //! takes them from its counters; a database with sequences would take them from those.
 
-use super::{read, write};
+use super::words::{read, write};
 use crate::store::failure::Trouble;
 use crate::store::rows::get;
 use crate::store::sql::Text;

@@ -1,8 +1,8 @@
 //! Handing out an account: its incarnation is raised in the transaction that reads its cursors.
 
-use super::{read, write};
-use crate::store::actor::OpenAccount;
+use super::words::{read, write};
 use crate::store::failure::Trouble;
+use crate::store::orders::OpenAccount;
 use crate::store::rows::{get, guard, standing, uid};
 use crate::store::sql::Text;
 use postrider_core::commit::change::{Note, Poison};

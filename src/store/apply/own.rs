@@ -1,11 +1,12 @@
 //! Everything of a change that is not a message: lanes, folder, account, ledger, state, run.
 
-use super::{Before, Numbers, lane, text, write};
+use super::numbers::Numbers;
+use super::words::{lane, text, write};
 use crate::store::failure::Trouble;
 use crate::store::sql::Text;
 use postrider_core::commit::change::{AccountChange, FolderChange, Note, Poison, RunRecord};
 use postrider_core::commit::lane::Admitted;
-use postrider_core::commit::rows::FolderRow;
+use postrider_core::commit::rows::{AccountRow, FolderRow};
 use postrider_core::failure::Class;
 use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::mail::page::{Again, Unfetched};
@@ -17,6 +18,12 @@ use serde_json::{Value as Json, json};
 
 /// Closed rows of the ledger are kept for so long.
 const CLOSED_KEPT: i64 = 30 * 86_400_000_000;
+
+/// The rows as they are stored before a commit.
+pub(super) struct Before {
+    pub(super) account: AccountRow,
+    pub(super) folder: Option<FolderRow>,
+}
 
 /// Everything of a folder's change that is not a message: lanes, folder, ledger.
 pub(super) async fn write_folder_rows(

@@ -1,6 +1,6 @@
 //! What passes that changed nothing leave behind: written with the next page, or once a minute, one statement for all.
 
-use super::{text, write};
+use super::words::{text, write};
 use crate::store::failure::Trouble;
 use crate::store::sql::Text;
 use postrider_core::mail::id::{AccountId, FolderId};

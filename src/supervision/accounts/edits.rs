@@ -3,7 +3,8 @@
 use super::{AccountsMsg, AccountsState, Wanted};
 use crate::reply::ReplyTo;
 use crate::store::Done;
-use crate::store::actor::{Control, StoreMsg};
+use crate::store::actor::StoreMsg;
+use crate::store::orders::Control;
 use crate::telemetry::names;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::standing::{EventKind, Standing};

@@ -1,0 +1,68 @@
+//! What an account's actor is made with, and who watches it work.
+
+use crate::clock::Clock;
+use crate::connection::message::ConnectionMsg;
+use crate::handle::Handle;
+use crate::provider::{Credential, Endpoint};
+use crate::store::Reader;
+use crate::store::actor::StoreMsg;
+use crate::store::orders::OpenAccount;
+use crate::telemetry::registry::Registry;
+use postrider_core::account::follow::Rules;
+use postrider_core::failure::Failure;
+use postrider_core::run::summary::Counts;
+use postrider_core::standing::Standing;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Everything an account needs; the same for every incarnation.
+#[derive(Clone, Debug)]
+pub struct AccountArgs {
+    /// Its id in the config.
+    pub name: String,
+    /// Who it is, for the store.
+    pub open: OpenAccount,
+    /// Where its server is.
+    pub endpoint: Arc<dyn Endpoint>,
+    /// What it logs in with.
+    pub credential: Arc<dyn Credential>,
+    /// What its follower may know.
+    pub rules: Rules,
+    /// The store.
+    pub store: Handle<StoreMsg>,
+    /// The pool of its endpoint.
+    pub pool: Handle<ConnectionMsg>,
+    /// The readers.
+    pub reader: Reader,
+    /// Time.
+    pub clock: Clock,
+    /// Told after every step.
+    pub progress: Arc<dyn Progress>,
+    /// Where it is seen.
+    pub registry: Registry,
+}
+
+/// Who watches accounts work.
+pub trait Progress: Send + Sync + std::fmt::Debug {
+    /// An account's counters and state now.
+    fn step(&self, account: &str, standing: Standing, counts: Counts);
+    /// An account waits before its next try.
+    fn waits(&self, account: &str, wait: Duration);
+    /// A failure was handled.
+    fn failed(&self, account: &str, failure: &Failure);
+}
+
+/// Nobody watches.
+#[derive(Debug)]
+pub struct Unseen;
+
+impl Progress for Unseen {
+    fn step(&self, _account: &str, _standing: Standing, _counts: Counts) {}
+    fn waits(&self, _account: &str, _wait: Duration) {}
+    fn failed(&self, _account: &str, _failure: &Failure) {}
+}
+
+/// An account's place in the tree.
+pub(crate) fn path_of(name: &str) -> String {
+    format!("root/accounts/{name}")
+}

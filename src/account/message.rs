@@ -1,0 +1,28 @@
+//! What an account's actor is told.
+
+use crate::connection::lease::SessionLease;
+use crate::reply::ReplyTo;
+use postrider_core::account::follow::{Command, Conflict, Input, Status};
+use postrider_core::failure::Failure;
+
+/// What came of a command: what the account does now, and the number of the run that it will have ended with.
+pub type Obeyed = Result<(Status, u64), Conflict>;
+
+/// What the actor is told.
+#[derive(Debug)]
+pub enum AccountMsg {
+    /// Something for the follower.
+    Input(Input),
+    /// A lease, for the request of this number.
+    Leased(u64, Result<SessionLease, Failure>),
+    /// The session that was wished for, if there was one to spare.
+    Spared(u64, Option<SessionLease>),
+    /// The timer of a run.
+    Woke(u64),
+    /// The follower's timer.
+    Ticked(u64),
+    /// Something that worked for it panicked: it ends with this, and is started again.
+    Died(Failure),
+    /// A command; answered when what it changed is durable.
+    Command(Command, ReplyTo<Obeyed>),
+}

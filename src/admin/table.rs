@@ -1,0 +1,54 @@
+//! Every route with the role that it needs; what is not in the table is not there.
+
+use crate::admin::token::Access;
+use axum::http::Method;
+
+/// A route.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// GET or POST.
+    pub method: &'static str,
+    /// Path, with `{id}` where an account's id stands.
+    pub path: &'static str,
+    /// What a token must allow.
+    pub role: Access,
+}
+
+const fn route(method: &'static str, path: &'static str, role: Access) -> Route {
+    Route { method, path, role }
+}
+
+/// The table.
+pub const ROUTES: &[Route] = &[
+    route("GET", "/healthz", Access::Open),
+    route("GET", "/readyz", Access::Open),
+    // Open on loopback, else with a token.
+    route("GET", "/metrics", Access::Read),
+    route("GET", "/openapi.json", Access::Open),
+    route("GET", "/docs", Access::Open),
+    route("GET", "/docs/", Access::Open),
+    route("GET", "/docs/{*rest}", Access::Open),
+    route("GET", "/", Access::Open),
+    route("GET", "/v1/accounts", Access::Read),
+    route("GET", "/v1/accounts/{id}", Access::Read),
+    route("GET", "/v1/accounts/{id}/folders", Access::Read),
+    route("GET", "/v1/accounts/{id}/cursors", Access::Read),
+    route("GET", "/v1/accounts/{id}/runs", Access::Read),
+    route("GET", "/v1/actors", Access::Read),
+    route("GET", "/v1/runs", Access::Read),
+    route("GET", "/v1/failures", Access::Read),
+    route("GET", "/v1/events", Access::Read),
+    route("POST", "/v1/accounts/{id}/pause", Access::Operate),
+    route("POST", "/v1/accounts/{id}/resume", Access::Operate),
+    route("POST", "/v1/accounts/{id}/cancel", Access::Operate),
+    route("POST", "/v1/accounts/{id}/sync-now", Access::Operate),
+    route("POST", "/v1/accounts/{id}/reset-errors", Access::Operate),
+    route("POST", "/v1/accounts/{id}/purge", Access::Admin),
+];
+
+/// The role that a request needs; `None` when there is no such route.
+pub(super) fn role_needed(method: &Method, path: &str, loopback: bool) -> Option<Access> {
+    let asked = if *method == Method::HEAD { "GET" } else { method.as_str() };
+    let found = ROUTES.iter().find(|route| route.method == asked && route.path == path)?;
+    if found.path == "/metrics" && loopback { Some(Access::Open) } else { Some(found.role) }
+}

@@ -1,0 +1,51 @@
+//! An account as the config has it.
+
+use crate::config::raw::Origin;
+use postrider_core::provider::server::Security;
+use postrider_core::run::filter::FolderFilter;
+use secrecy::SecretString;
+use std::path::PathBuf;
+
+/// A mailbox.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Its id.
+    pub id: String,
+    /// The id it had before.
+    pub was: Option<String>,
+    /// Whose it is.
+    pub owner: Option<String>,
+    /// `imap`.
+    pub provider: &'static str,
+    /// Host.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Protection.
+    pub security: Security,
+    /// Roots of its own.
+    pub ca_file: Option<PathBuf>,
+    /// Who logs in.
+    pub username: String,
+    /// Where the password comes from.
+    pub secret: SecretFrom,
+    /// Folders wanted.
+    pub folders: FolderFilter,
+    /// Where that was said, and by which key.
+    pub secret_at: (Origin, &'static str),
+    /// Where its username was said.
+    pub username_at: Origin,
+}
+
+/// Where a password comes from.
+#[derive(Clone, Debug)]
+pub enum SecretFrom {
+    /// A file; its last line end is left out.
+    File(PathBuf),
+    /// An environment variable.
+    Variable(String),
+    /// The output of a command, run by `sh -c`.
+    Command(String),
+    /// The config itself.
+    Inline(SecretString),
+}

@@ -1,0 +1,62 @@
+//! What the store is asked beside commits: handing out an account, and what operators and the config change.
+
+use postrider_core::standing::{EventKind, Standing};
+
+/// Which account to open.
+#[derive(Clone, Debug)]
+pub struct OpenAccount {
+    /// Its id in the config.
+    pub name: String,
+    /// `imap`.
+    pub provider: &'static str,
+    /// Where it is reached.
+    pub host: String,
+    /// Who logs in.
+    pub username: String,
+    /// What the server deletes is kept for ever.
+    pub keep: bool,
+}
+
+/// Writes of operators and of the config; served between transactions of pages.
+#[derive(Clone, Debug)]
+pub enum Control {
+    /// An account's public state.
+    Stand {
+        /// Its id in the config.
+        account: String,
+        /// How it stands.
+        standing: Standing,
+        /// Why.
+        reason: String,
+        /// The event that tells it.
+        event: Option<EventKind>,
+        /// A mark of the secret and place it is parked with.
+        parked_for: Option<String>,
+    },
+    /// An account's failures so far.
+    History {
+        /// Its id in the config.
+        account: String,
+        /// JSON.
+        history: String,
+        /// A mark of the secret and place it is parked with.
+        parked_for: Option<String>,
+    },
+    /// The config no longer names it: every row stays.
+    Remove {
+        /// Its id in the config.
+        account: String,
+    },
+    /// It has another id now.
+    Rename {
+        /// The id it had.
+        was: String,
+        /// Its id now.
+        account: String,
+    },
+    /// Deletes every row of it.
+    Purge {
+        /// Its id in the config.
+        account: String,
+    },
+}
