@@ -41,7 +41,7 @@ pub(super) fn uid(row: &QueryResult, at: usize) -> Result<u32, Trouble> {
     u32::try_from(get::<i64>(row, at)?).map_err(|e| Trouble::damaged("a stored UID", &e))
 }
 
-/// Reads a row of [`GUARD`] or [`ALL_FOLDERS`].
+/// Reads a row of `Text::Guard` or `Text::AllFolders`.
 pub(super) fn guard(account: AccountId, row: &QueryResult) -> Result<(AccountRow, Option<FolderRow>), Trouble> {
     let account = AccountRow {
         id: account,
@@ -96,7 +96,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
     digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
-/// Reads the columns of [`MESSAGE`].
+/// Reads the columns of a message.
 pub(super) fn message(row: &QueryResult) -> Result<MessageRow, Trouble> {
     Ok(MessageRow {
         id: MessageId(get(row, 0)?),
@@ -116,7 +116,7 @@ pub(super) fn hash(row: &QueryResult, at: usize) -> Result<BodyHash, Trouble> {
     Ok(BodyHash(bytes))
 }
 
-/// Reads the columns of [`LOCATION`].
+/// Reads the columns of a location.
 pub(super) fn location(row: &QueryResult) -> Result<LocationRow, Trouble> {
     let flags: String = get(row, 4)?;
     let keywords: String = get(row, 5)?;

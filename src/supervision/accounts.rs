@@ -251,6 +251,13 @@ impl AccountsState {
     }
 
     fn command(&mut self, name: &str, command: Command, reply: ReplyTo<Obeyed>) {
+        if command == Command::Woken
+            && let Some(wanted) = self.wanted.get_mut(name)
+            && matches!(wanted.begin, Begin::Parked(..))
+        {
+            // Who has yet to begin was to begin parked with the secret before.
+            wanted.begin = Begin::Run;
+        }
         if self.renaming.contains(name) || self.renames.values().any(|new| new == name) {
             // Begun now, it would open a second mirror under the id that its rows are about to get.
             return reply.send(Err(Conflict("the account's new id is being stored; ask again")));
@@ -260,9 +267,10 @@ impl AccountsState {
             (None, Some(wanted)) if wanted.args.is_err() => {
                 reply.send(Err(Conflict("the account cannot be followed before its config or secret changes")));
             }
-            (None, Some(_)) if matches!(command, Command::ResetErrors | Command::SyncNow) => {
+            (None, Some(_)) if matches!(command, Command::ResetErrors | Command::SyncNow | Command::Woken) => {
                 // It had failed for good, or waits to be started again.
-                self.roster.remember(name, History::default());
+                let has_logged_in = self.roster.history(name).has_logged_in;
+                self.roster.remember(name, History { has_logged_in, ..History::default() });
                 self.restarting.remove(name);
                 self.roster.withdraw(name);
                 self.roster.enqueue(name.to_owned());
