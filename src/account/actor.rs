@@ -48,6 +48,8 @@ pub struct AccountState {
     voice: Voice,
     last: Option<Summary>,
     finished: Option<ReplyTo<Summary>>,
+    /// The mark of the secret that it asked for a session with last.
+    asked_with: String,
     /// Commands that are answered when what they changed is durable.
     obeyed: Vec<ReplyTo<Obeyed>>,
     done: bool,
@@ -67,6 +69,7 @@ impl Actor for AccountActor {
         let follower = Follower::new(args.rules.clone(), history, begin);
         me.cast(AccountMsg::Input(Input::Start))?;
         let voice = Voice::new(&args);
+        let asked_with = args.credential.mark();
         Ok(AccountState {
             args,
             follower,
@@ -82,6 +85,7 @@ impl Actor for AccountActor {
             voice,
             last: None,
             finished: Some(finished),
+            asked_with,
             obeyed: Vec::new(),
             done: false,
         })
@@ -291,7 +295,7 @@ impl AccountState {
 
     /// What outlives the process: failures so far, and what it is parked with.
     fn keep_history(&mut self, summary: &Summary) {
-        let parked_for = summary.parked.then(|| self.args.credential.mark());
+        let parked_for = summary.parked.then(|| self.asked_with.clone());
         if let Some(history) = self.voice.changed_history(&self.follower.history(), parked_for.as_ref()) {
             let control = Control::History { account: self.args.name.clone(), history, parked_for };
             // It is a snapshot: the next one holds what this one says.
@@ -335,6 +339,8 @@ impl AccountState {
     }
 
     fn connect(&mut self, me: &ActorRef<AccountMsg>) {
+        // Should it be exchanged before the login, that one is tried once more after a restart: better than never.
+        self.asked_with = self.args.credential.mark();
         self.requests += 1;
         let (number, account) = (self.requests, me.clone());
         let reply = ReplyTo::new(move |answer: Option<Result<SessionLease, Failure>>| {
@@ -343,7 +349,7 @@ impl AccountState {
                     Class::Network,
                     Reach::Session,
                     Provenance::Local,
-                    "the session broke off inside postrider before it began (the log tells of a panic; please report it)",
+                    "the session broke off inside postrider before it began; the log says why (please report it)",
                 )
             };
             let leased = answer.unwrap_or_else(|| Err(gone()));

@@ -189,7 +189,7 @@ impl Followed {
         for id in fresh {
             tracing::info!(account.id = %id, "it has a new secret; the next login uses it");
             // Who waited for one tries again; to anybody else it is no news.
-            drop(engine.switchboard().command(&id, Command::Woken).await);
+            engine.switchboard().tell(&id, Command::Woken);
         }
         Ok(edit)
     }

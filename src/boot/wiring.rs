@@ -418,6 +418,11 @@ impl Switchboard {
         }
     }
 
+    /// The same, for who needs no answer.
+    pub fn tell(&self, account: &str, command: Command) {
+        self.accounts.send(AccountsMsg::Command(account.to_owned(), command, ReplyTo::new(|_| ())));
+    }
+
     /// Writes something of an operator.
     ///
     /// # Errors

@@ -82,21 +82,43 @@ impl Follower {
         }
     }
 
-    /// The secret is another: who was refused with the one before tries again at once. To anybody else it is no news.
+    /// The secret is another: who was refused with the one before tries again at once. To anybody else it is no news, but for
+    /// a run whose login may be on its way with the old one: it is remembered until that is answered.
     fn woken(&mut self, now: Now, out: &mut Vec<Output>) {
-        let refused = self.trouble.as_ref().is_some_and(|failure| failure.class == Class::Auth);
         match &self.stage {
             Stage::Parked(..) => {
-                self.history.refusals = 0;
-                self.history.first_refusal = None;
+                self.forget();
                 self.run_now(now, out);
             }
-            Stage::Resting { .. } if refused => self.run_now(now, out),
-            Stage::Working(machine) if refused && machine.phase() == Phase::Waiting => {
-                self.drive(Event::Woke, now, out);
+            Stage::Resting { .. } if self.is_refused() => {
+                self.forget();
+                self.run_now(now, out);
             }
-            Stage::Working(_) | Stage::Resting { .. } | Stage::Paused | Stage::Ended => {}
+            Stage::Working(_) => {
+                self.woken = true;
+                self.try_anew(now, out);
+            }
+            Stage::Resting { .. } | Stage::Paused | Stage::Ended => {}
         }
+    }
+
+    /// Whether what it is in trouble for may be the secret's.
+    fn is_refused(&self) -> bool {
+        self.trouble.as_ref().is_some_and(|failure| matches!(failure.class, Class::Auth | Class::Config))
+    }
+
+    /// A run that waits, refused with the secret before, waits no longer.
+    pub(super) fn try_anew(&mut self, now: Now, out: &mut Vec<Output>) {
+        let waits = matches!(&self.stage, Stage::Working(machine) if machine.phase() == Phase::Waiting);
+        if self.woken && waits && self.is_refused() {
+            self.woken = false;
+            self.drive(Event::Woke, now, out);
+        }
+    }
+
+    /// A run has ended, refused: with the secret before, if there is another since.
+    pub(super) fn was_woken(&mut self) -> bool {
+        std::mem::take(&mut self.woken) && self.is_refused()
     }
 
     pub(super) fn forget(&mut self) {

@@ -89,6 +89,8 @@ pub struct Follower {
     pub(super) fruitless: u8,
     /// Failures are to be forgotten when the run under way has ended.
     pub(super) forgets: bool,
+    /// The secret was exchanged while the run under way may have been logging in.
+    pub(super) woken: bool,
     /// The last pass of INBOX that is known to be durable.
     pub(super) passed: Option<Micros>,
 }
@@ -130,6 +132,7 @@ impl Follower {
             hinted: false,
             fruitless: 0,
             forgets: false,
+            woken: false,
             passed: None,
         }
     }
@@ -174,6 +177,7 @@ impl Follower {
                 self.unable |= !at.capabilities.push;
                 self.connected_once = true;
                 self.held = None;
+                self.woken = false;
                 match &self.stage {
                     Stage::Working(_) => self.drive(Event::Connected(at), now, &mut out),
                     _ => self.release(Slot::Main, &mut out),
@@ -193,6 +197,7 @@ impl Follower {
             }
             Input::Command(command) => self.command(command, now, &mut out),
         }
+        self.try_anew(now, &mut out);
         self.survive(now);
         self.arm(now, &mut out);
         out
@@ -309,6 +314,10 @@ impl Follower {
             }
         }
         self.stage = self.next_stage(&summary, now);
+        if summary.outcome != Outcome::Cancelled && self.was_woken() {
+            self.forget();
+            self.stage = Stage::Resting { next: now.mono, scope: None };
+        }
         out.push(Output::Ended(Box::new(summary)));
         match (self.after, &self.stage) {
             _ if self.rules.once => self.end(out),

@@ -208,13 +208,42 @@ fn who_is_parked_waits_for_something_outside() {
 
     // One that doubts its refusal and waits in its run does not wait for the rest; one that waits for a server does.
     for (class, wakes) in [(Class::Auth, true), (Class::Network, false)] {
-        let mut f = follower(Begin::Run);
-        f.step(Input::Start, at(0));
-        f.step(Input::Machine(f.run(), snapshot()), at(0));
-        let refused = Failure::new(class, Reach::Account, Provenance::Server, "x");
-        f.step(Input::ConnectFailed(refused), at(1));
-        let woken = f.step(Input::Command(Command::Woken), at(2));
-        assert_eq!(woken.iter().any(|o| matches!(o, Output::Connect)), wakes, "{class}: {woken:?}");
+        let refused = || Event::ConnectFailed(Failure::new(class, Reach::Account, Provenance::Server, "x"));
+        let begun = || {
+            let mut f = follower(Begin::Run);
+            f.step(Input::Start, at(0));
+            f.step(Input::Machine(f.run(), snapshot()), at(0));
+            f
+        };
+        let tries = |out: &[Output]| out.iter().any(|o| matches!(o, Output::Connect));
+        let mut f = begun();
+        f.step(Input::Machine(f.run(), refused()), at(1));
+        assert_eq!(tries(&f.step(Input::Command(Command::Woken), at(2))), wakes, "{class}");
+        // The login that is refused now may have been on its way with the secret before: that, once.
+        let mut f = begun();
+        assert!(!tries(&f.step(Input::Command(Command::Woken), at(1))));
+        assert_eq!(tries(&f.step(Input::Machine(f.run(), refused()), at(2))), wakes, "{class}");
+        assert!(!tries(&f.step(Input::Machine(f.run(), refused()), at(3))), "{class}");
+    }
+    // Where the run ended refused, the next begins at once: parked, or after an hour.
+    for class in [Class::Auth, Class::Config] {
+        let failure = Failure::new(class, Reach::Account, Provenance::Server, "x");
+        let ended = || Summary { parked: true, ..Summary::failed(failure.clone(), History::default()) };
+        for woken_first in [true, false] {
+            let mut f = follower(Begin::Run);
+            f.step(Input::Start, at(0));
+            let mut out = Vec::new();
+            if woken_first {
+                f.step(Input::Command(Command::Woken), at(1));
+                f.finished(ended(), at(2), &mut out);
+                out.extend(f.step(Input::Tick, at(2)));
+            } else {
+                f.finished(ended(), at(1), &mut out);
+                assert!(!begins(&f.step(Input::Tick, at(2))));
+                out = f.step(Input::Command(Command::Woken), at(2));
+            }
+            assert!(begins(&out), "{class} {woken_first}: {out:?}");
+        }
     }
 }
 
