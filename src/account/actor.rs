@@ -19,7 +19,7 @@ use postrider_core::provider::folders::{Answer, Request};
 use postrider_core::recovery::history::History;
 use postrider_core::run::event::{Action, Event};
 use postrider_core::run::summary::Summary;
-use postrider_core::standing::{EventKind, Standing};
+use postrider_core::standing::{EventKind, Outcome, Standing};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::sync::Arc;
 use std::time::Duration;
@@ -205,7 +205,7 @@ impl AccountState {
                 self.last = Some(*summary);
             }
             Output::Done => {
-                let nothing = || Summary::of(postrider_core::standing::Outcome::Cancelled, self.follower.history());
+                let nothing = || Summary::of(Outcome::Cancelled, self.follower.history());
                 let summary = self.last.take().unwrap_or_else(nothing);
                 self.answer();
                 self.done = true;

@@ -3,8 +3,7 @@
 use crate::bodies::{PackDir, PackSink};
 use crate::clock::Clock;
 use crate::connection::lease::LeaseRequest;
-use crate::connection::message::ConnectionMsg;
-use crate::connection::message::{SessionMsg, SessionStart};
+use crate::connection::message::{ConnectionMsg, SessionMsg, SessionStart};
 use crate::connection::session::SessionActor;
 use crate::fault;
 use crate::handle::Backlog;

@@ -1,8 +1,6 @@
 //! One child per live session: it holds the task that connects, logs in and answers questions.
 
-use crate::connection::message::ConnectionMsg;
-use crate::connection::message::SessionMsg;
-use crate::connection::message::SessionStart;
+use crate::connection::message::{ConnectionMsg, SessionMsg, SessionStart};
 use crate::fault;
 use crate::provider::{Ask, Opening, Sink};
 use postrider_core::failure::Failure;

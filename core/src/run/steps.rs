@@ -5,7 +5,7 @@ use crate::failure::{Class, Failure, When};
 use crate::provider::folders::Answer;
 use crate::recovery::decide::{Verdict, after_cut, decide};
 use crate::recovery::history::History;
-use crate::run::desk::{Common, RunStart};
+use crate::run::desk::{Common, Desk, RunStart};
 use crate::run::ending::close;
 use crate::run::event::{AccountSnapshot, Action, Token};
 use crate::run::state::{Run, State};
@@ -46,7 +46,7 @@ pub(super) fn opened<W: Work>(
     for instant in [shared.account.opened_at, shared.account.listed_at, look] {
         shared.book.stamp_after(instant);
     }
-    let mut desk = crate::run::desk::Desk::new(&mut shared, now, out);
+    let mut desk = Desk::new(&mut shared, now, out);
     let work = W::opened(work, snapshot, &mut desk);
     if desk.started.0 == 0 {
         desk.started = desk.stamp();

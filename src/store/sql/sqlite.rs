@@ -84,9 +84,7 @@ pub(super) const fn words(text: Text) -> &'static str {
                  json_each(?4)) UNION SELECT ",
             location!(),
             " FROM json_each(?1) j JOIN location l ON l.rowid IN (SELECT x.rowid FROM location x WHERE x.message = \
-                 j.value AND x.ended_at IS NULL LIMIT ",
-            "?5",
-            ") UNION SELECT ",
+                 j.value AND x.ended_at IS NULL LIMIT ?5) UNION SELECT ",
             location!(),
             " FROM json_each(?1) j JOIN location l ON l.rowid = (SELECT x.rowid FROM location x WHERE x.message = \
                  j.value AND x.ended_at IS NOT NULL ORDER BY x.ended_at DESC LIMIT 1)"

@@ -219,6 +219,7 @@ impl Follower {
         self.wished = false;
         self.caught_up = false;
         self.hinted = false;
+        self.woken = false;
         let machine = Machine::new(self.rules.settings.clone(), self.history.clone());
         self.stage = Stage::Working(Box::new(machine));
         self.drive(Event::Begin(scope), now, out);

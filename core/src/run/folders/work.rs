@@ -1,7 +1,7 @@
 //! The work of folders as the machine sees it: which step of it each answer moves on.
 
 use crate::commit::change::{Poison, Refusal};
-use crate::commit::rows::AccountRow;
+use crate::commit::rows::{AccountRow, FolderRow};
 use crate::failure::{Class, Failure, Reach};
 use crate::mail::id::FolderId;
 use crate::provider::folders::{Answer, Request};
@@ -45,8 +45,6 @@ impl Work for FolderWork {
         let request = question.request.as_ref();
         match &answer {
             Ok(answer) if !is_about(request, answer) => {
-                // It is nobody's fault but ours: nothing is noted.
-                desk.book.about.clear();
                 return Err(Failure::bug("an answer is about another folder than its question"));
             }
             Ok(_) => self.note_answered(request, desk),
@@ -293,7 +291,7 @@ impl FolderWork {
         Ok(())
     }
 
-    fn on_done(&mut self, owner: Owner, row: Option<crate::commit::rows::FolderRow>, desk: &mut Desk<'_>) {
+    fn on_done(&mut self, owner: Owner, row: Option<FolderRow>, desk: &mut Desk<'_>) {
         if let Some(row) = &row {
             self.stored(row.clone());
         }
@@ -318,13 +316,7 @@ impl FolderWork {
         }
     }
 
-    fn on_refused(
-        &mut self,
-        owner: Owner,
-        refusal: Refusal,
-        row: Option<crate::commit::rows::FolderRow>,
-        desk: &mut Desk<'_>,
-    ) {
+    fn on_refused(&mut self, owner: Owner, refusal: Refusal, row: Option<FolderRow>, desk: &mut Desk<'_>) {
         if let Some(row) = row {
             self.stored(row.clone());
             // An `Open` whose first answer was lost: the folder is there already.
