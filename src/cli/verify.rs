@@ -95,11 +95,11 @@ fn told(failure: &Failure) -> Exit {
 async fn local(opened: &OpenMirror, folders: &[FolderRow]) -> Result<Reports, Exit> {
     let mut reports = Reports::new();
     for folder in folders {
-        let mut report =
-            Report { failures: folder.failures.len(), remaining: folder.backfill.remaining.len(), ..Report::default() };
+        let remaining = folder.lanes.as_ref().map_or(0, |lanes| lanes.backfill.remaining.len());
+        let mut report = Report { failures: folder.failures.len(), remaining, ..Report::default() };
         report.path.clone_from(&folder.path);
-        if !folder.backfill.remaining.is_empty() {
-            report.unproved.push(format!("{} UIDs are still to be read", folder.backfill.remaining.len()));
+        if remaining > 0 {
+            report.unproved.push(format!("{remaining} UIDs are still to be read"));
         }
         report.unproved.extend(folder.unproved.clone());
         if folder.look.is_some() {
@@ -190,7 +190,7 @@ async fn compare(
     estimated: bool,
     report: &mut Report,
 ) -> Result<(), Failure> {
-    let (remote_id, uidvalidity) = (folder.remote_id.clone(), folder.live.uidvalidity);
+    let (remote_id, uidvalidity) = (folder.remote_id.clone(), folder.uidvalidity());
     session.answer(&Request::Examine { remote_id: remote_id.clone() }).await?;
     let Answer::Indexed { rows, .. } =
         session.answer(&Request::Index { remote_id: remote_id.clone(), uidvalidity }).await?

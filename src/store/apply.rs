@@ -235,7 +235,7 @@ async fn load(
     let values = vec![
         account.0.into(),
         folder.id.0.into(),
-        i64::from(folder.live.uidvalidity.0).into(),
+        i64::from(folder.uidvalidity().0).into(),
         text(&uids)?,
         text(&identities)?,
     ];
@@ -246,7 +246,7 @@ async fn load(
         ledger.load_message(message);
     }
     if !ids.is_empty() {
-        let values = vec![text(&ids)?, folder.id.0.into(), i64::from(folder.live.uidvalidity.0).into(), text(&uids)?];
+        let values = vec![text(&ids)?, folder.id.0.into(), i64::from(folder.uidvalidity().0).into(), text(&uids)?];
         load_locations(db, &mut ledger, values).await?;
     }
     Ok(ledger)
@@ -289,7 +289,7 @@ async fn load_left(db: &DatabaseTransaction, ledger: &mut Ledger, folder: &Folde
     if ids.is_empty() {
         return Ok(());
     }
-    let values = vec![text(&ids)?, folder.id.0.into(), i64::from(folder.live.uidvalidity.0).into(), "[]".into()];
+    let values = vec![text(&ids)?, folder.id.0.into(), i64::from(folder.uidvalidity().0).into(), "[]".into()];
     load_locations(db, ledger, values).await
 }
 

@@ -3,7 +3,7 @@
 use crate::store::failure::Trouble;
 use postrider_core::commit::rows::{AccountRow, FolderRow, LocationRow, MessageRow, Shut};
 use postrider_core::mail::body::BodyHash;
-use postrider_core::mail::cursor;
+use postrider_core::mail::cursor::{self, Lanes};
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::folder::Role;
 use postrider_core::mail::id::{AccountId, FolderId, Identity, Incarnation, MessageId, UidValidity};
@@ -54,7 +54,6 @@ pub(super) fn guard(account: AccountId, row: &QueryResult) -> Result<(AccountRow
         keep: get(row, 24)?,
     };
     let Some(id) = get::<Option<i64>>(row, 4)? else { return Ok((account, None)) };
-    let lane = |at: usize| get::<String>(row, at);
     let uids: Option<String> = get(row, 16)?;
     let failures: UidSet = uids.unwrap_or_default().split(',').filter_map(|uid| uid.parse::<u32>().ok()).collect();
     let folder = FolderRow {
@@ -73,11 +72,23 @@ pub(super) fn guard(account: AccountId, row: &QueryResult) -> Result<(AccountRow
         held: get::<bool>(row, 22)? || !failures.is_empty(),
         stalled_at: micros(row, 23)?,
         excluded: get(row, 13)?,
-        live: cursor::from_text(&lane(14)?).map_err(|e| Trouble::damaged("a live lane", &e))?,
-        backfill: cursor::from_text(&lane(15)?).map_err(|e| Trouble::damaged("a backfill lane", &e))?,
+        lanes: lanes(get(row, 14)?, get(row, 15)?)?,
         failures,
     };
     Ok((account, Some(folder)))
+}
+
+/// Reads both lanes of a folder. One without the other is damage.
+fn lanes(live: Option<String>, backfill: Option<String>) -> Result<Option<Lanes>, Trouble> {
+    let (live, backfill) = match (live, backfill) {
+        (Some(live), Some(backfill)) => (live, backfill),
+        (None, None) => return Ok(None),
+        _ => return Err(Trouble::Damaged("a folder has one lane of its two".into())),
+    };
+    Ok(Some(Lanes {
+        live: cursor::from_text(&live).map_err(|e| Trouble::damaged("a live lane", &e))?,
+        backfill: cursor::from_text(&backfill).map_err(|e| Trouble::damaged("a backfill lane", &e))?,
+    }))
 }
 
 /// Reads the open rows of folders that cannot be opened.

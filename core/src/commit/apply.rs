@@ -13,9 +13,7 @@ use crate::time::Micros;
 pub fn may_end_limbo(change: &Change, admitted: &Admitted) -> bool {
     match change {
         Change::Folder(FolderChange::Pass { .. }) => true,
-        Change::Folder(FolderChange::Backfill { .. }) => {
-            admitted.folder.as_ref().is_none_or(|f| f.backfill.remaining.is_empty())
-        }
+        Change::Folder(FolderChange::Backfill { .. }) => admitted.folder.as_ref().is_none_or(|f| f.is_read()),
         Change::Folder(FolderChange::DropFolder { last, .. }) => *last,
         Change::Folder(
             FolderChange::Open { .. }

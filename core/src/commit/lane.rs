@@ -2,7 +2,7 @@
 
 use crate::commit::change::{AccountChange, Change, FolderChange, Refusal};
 use crate::commit::rows::{AccountRow, FolderRow, Shut};
-use crate::mail::cursor::{Backfill, Live, Mark};
+use crate::mail::cursor::{Lanes, Mark};
 use crate::mail::id::{FolderId, Incarnation};
 use crate::mail::uid_set::UidSet;
 use crate::time::Micros;
@@ -72,13 +72,7 @@ fn admit_folder(
                 remote_id: listed.remote_id.clone(),
                 path: listed.path.clone(),
                 role: listed.role,
-                live: Live { uidvalidity: *uidvalidity, uidnext: mark.uidnext, mark: *mark, ended: false },
-                backfill: Backfill {
-                    uidvalidity: *uidvalidity,
-                    boundary: mark.uidnext,
-                    remaining: UidSet::range(1, mark.uidnext.saturating_sub(1)),
-                    old_before: earlier(account.listed_at, shut),
-                },
+                lanes: Some(Lanes::opened(*uidvalidity, *mark, earlier(account.listed_at, shut))),
                 opened_at: *started,
                 passed_at: None,
                 proved_at: None,
@@ -101,13 +95,8 @@ fn admit_folder(
             if row.held || !row.failures.is_empty() {
                 return Err(Refusal::UidValidity);
             }
-            row.live = Live { uidvalidity: *uidvalidity, uidnext: mark.uidnext, mark: *mark, ended: false };
-            row.backfill = Backfill {
-                uidvalidity: *uidvalidity,
-                boundary: mark.uidnext,
-                remaining: UidSet::range(1, mark.uidnext.saturating_sub(1)),
-                old_before: Some(row.backfill.old_before.map_or(row.opened_at, |old| old.min(row.opened_at))),
-            };
+            let before = lanes(&mut row.lanes)?.backfill.old_before;
+            row.lanes = Some(Lanes::opened(*uidvalidity, *mark, earlier(before, Some(row.opened_at))));
             row.opened_at = *started;
             row.grown_at = Some(*started);
             (row.passed_at, row.proved_at, row.unproved) = (None, None, None);
@@ -115,18 +104,20 @@ fn admit_folder(
         }
         FolderChange::Arrivals { uidvalidity, from, to, page, .. } => {
             let row = same_uidvalidity(folder.as_mut(), *uidvalidity)?;
-            if row.live.uidnext != *from || *to < *from {
+            let live = &mut lanes(&mut row.lanes)?.live;
+            if live.uidnext != *from || *to < *from {
                 return Err(Refusal::Chain);
             }
-            row.live.uidnext = *to;
+            live.uidnext = *to;
             settle_failures(row, page);
         }
         FolderChange::Backfill { uidvalidity, range, page, .. } => {
             let row = same_uidvalidity(folder.as_mut(), *uidvalidity)?;
-            if !row.backfill.remaining.contains_all(range) {
+            let remaining = &mut lanes(&mut row.lanes)?.backfill.remaining;
+            if !remaining.contains_all(range) {
                 return Err(Refusal::Range);
             }
-            row.backfill.remaining = row.backfill.remaining.minus(range);
+            *remaining = remaining.minus(range);
             settle_failures(row, page);
         }
         FolderChange::Retry { uidvalidity, uids, page, .. } => {
@@ -138,10 +129,11 @@ fn admit_folder(
         }
         FolderChange::Facts { uidvalidity, gone, again, started, .. } => {
             let row = same_uidvalidity(folder.as_mut(), *uidvalidity)?;
+            let lanes = lanes(&mut row.lanes)?;
             row.failures = row.failures.minus(gone);
-            row.live.ended |= !gone.is_empty();
+            lanes.live.ended |= !gone.is_empty();
             if !again.is_empty() {
-                row.backfill.remaining = row.backfill.remaining.union(again);
+                lanes.backfill.remaining = lanes.backfill.remaining.union(again);
                 row.grown_at = Some(*started);
             }
         }
@@ -155,17 +147,18 @@ fn admit_folder(
         }
         FolderChange::Pass { uidvalidity, from, to, put_back, started, unproved, surplus, rewind, .. } => {
             let row = same_uidvalidity(folder.as_mut(), *uidvalidity)?;
-            if row.live.mark != *from || rewind.is_some_and(|rewind| rewind.from != row.live.uidnext) {
+            let lanes = lanes(&mut row.lanes)?;
+            if lanes.live.mark != *from || rewind.is_some_and(|rewind| rewind.from != lanes.live.uidnext) {
                 return Err(Refusal::Chain);
             }
-            row.live.mark = *to;
-            row.live.ended = false;
+            lanes.live.mark = *to;
+            lanes.live.ended = false;
             match rewind {
-                Some(rewind) => take_back(row, rewind.to),
-                None => row.live.uidnext = row.live.uidnext.max(to.uidnext),
+                Some(rewind) => lanes.take_back(rewind.to, row.opened_at),
+                None => lanes.live.uidnext = lanes.live.uidnext.max(to.uidnext),
             }
             if !put_back.is_empty() {
-                row.backfill.remaining = row.backfill.remaining.union(put_back);
+                lanes.backfill.remaining = lanes.backfill.remaining.union(put_back);
                 row.grown_at = Some(*started);
             }
             (row.look, row.misfit, row.surplus) = (None, None, *surplus);
@@ -173,7 +166,7 @@ fn admit_folder(
             row.stalled_at = None;
             row.passed_at = Some(*started);
             row.unproved = unproved.clone();
-            if unproved.is_none() && row.backfill.remaining.is_empty() {
+            if unproved.is_none() && row.is_read() {
                 row.proved_at = Some(*started);
             }
         }
@@ -187,7 +180,7 @@ fn admit_folder(
             row.remote_id.clone_from(&to.remote_id);
             row.path.clone_from(&to.path);
             row.role = to.role;
-            row.live.mark = Mark::CLEARED;
+            lanes(&mut row.lanes)?.live.mark = Mark::CLEARED;
             (row.look, row.misfit) = (None, None);
         }
         FolderChange::DropFolder { uids, last, .. } => {
@@ -253,25 +246,18 @@ fn same_uidvalidity(
     uidvalidity: crate::mail::id::UidValidity,
 ) -> Result<&mut FolderRow, Refusal> {
     let row = folder.ok_or(Refusal::Missing)?;
-    if row.live.uidvalidity == uidvalidity { Ok(row) } else { Err(Refusal::UidValidity) }
+    if row.uidvalidity() == uidvalidity { Ok(row) } else { Err(Refusal::UidValidity) }
+}
+
+/// What has no lanes has no UIDs that a commit could name.
+fn lanes(lanes: &mut Option<Lanes>) -> Result<&mut Lanes, Refusal> {
+    lanes.as_mut().ok_or(Refusal::UidValidity)
 }
 
 fn earlier(a: Option<Micros>, b: Option<Micros>) -> Option<Micros> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
-    }
-}
-
-/// UIDNEXT has fallen, and a whole listing says what is there: `uidnext` goes to one above the highest UID that is held or
-/// listed. It never goes below what we have seen, so that a wrong one loses nothing. A boundary that was a lie goes with it:
-/// below it only mail older than the folder's opening is old.
-fn take_back(row: &mut FolderRow, top: u32) {
-    row.live.uidnext = top;
-    row.backfill.remaining = row.backfill.remaining.intersect(&UidSet::range(1, top.saturating_sub(1)));
-    if row.backfill.boundary > top {
-        row.backfill.boundary = top;
-        row.backfill.old_before = earlier(row.backfill.old_before, Some(row.opened_at));
     }
 }
 

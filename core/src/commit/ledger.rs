@@ -7,6 +7,7 @@ use crate::commit::event::{EventDraft, SHOWN, ToldPlace, What};
 use crate::commit::limbo;
 use crate::commit::rows::{AccountRow, FolderRow, LocationRow, MessageRow};
 use crate::mail::body::BodyRef;
+use crate::mail::cursor::Lanes;
 use crate::mail::flags::Flags;
 use crate::mail::id::{FolderId, Identity, MessageId, UidValidity};
 use crate::mail::message::{Fetched, HeaderFacts};
@@ -147,7 +148,7 @@ impl Ledger {
 
     /// A message was read: its location begins, or comes back.
     pub fn begin(&mut self, folder: &FolderRow, account: &AccountRow, fetched: &Fetched, at: Micros) {
-        let (uidvalidity, uid) = (folder.live.uidvalidity, u64::from(fetched.uid));
+        let (uidvalidity, uid) = (folder.uidvalidity(), u64::from(fetched.uid));
         let place = (folder.id, uidvalidity, uid);
         let known = self.by_identity.get(&fetched.identity).copied();
         if let Some(living) = self.locations.get(&place).filter(|l| l.ended_at.is_none()) {
@@ -192,7 +193,9 @@ impl Ledger {
             self.tell(EventKind::MessageUpdated, What::State, place, id, false);
         } else if !was_limbo {
             // A copy is old by its own place: what lay in a folder of the first LIST when it was opened.
-            let old = fetched.uid < folder.backfill.boundary && folder.backfill.old_before.is_none();
+            let is_history =
+                |lanes: &Lanes| fetched.uid < lanes.backfill.boundary && lanes.backfill.old_before.is_none();
+            let old = folder.lanes.as_ref().is_some_and(is_history);
             self.tell(EventKind::MessageUpdated, What::Began, place, id, old);
         }
     }
@@ -248,7 +251,7 @@ impl Ledger {
 
     /// Flags of a location as the server tells them now. A lower modseq never overwrites a higher one.
     pub fn set_flags(&mut self, folder: &FolderRow, uid: u64, flags: Flags, modseq: Option<i64>) {
-        let place = (folder.id, folder.live.uidvalidity, uid);
+        let place = (folder.id, folder.uidvalidity(), uid);
         let Some(row) = self.locations.get_mut(&place).filter(|l| l.ended_at.is_none()) else { return };
         if modseq.zip(row.modseq).is_some_and(|(new, old)| new < old) {
             return;
@@ -267,7 +270,7 @@ impl Ledger {
 
     /// A location ended. If it was the message's last, the message is in limbo.
     pub fn end(&mut self, folder: &FolderRow, uid: u64, at: Micros) {
-        let place = (folder.id, folder.live.uidvalidity, uid);
+        let place = (folder.id, folder.uidvalidity(), uid);
         let Some(row) = self.locations.get_mut(&place).filter(|l| l.ended_at.is_none()) else { return };
         row.ended_at = Some(at);
         let (id, began) = (row.message, row.began_at);
@@ -343,8 +346,10 @@ fn is_old(folder: &FolderRow, account: &AccountRow, uid: u32, internal_date: Opt
     if account.opened_at.is_some_and(older) {
         return true;
     }
-    let below = uid < folder.backfill.boundary;
-    match folder.backfill.old_before {
+    // Where nothing is numbered, age alone tells.
+    let Some(Lanes { backfill, .. }) = &folder.lanes else { return false };
+    let below = uid < backfill.boundary;
+    match backfill.old_before {
         Some(before) => below && (internal_date.is_none() || older(before)),
         None => below,
     }

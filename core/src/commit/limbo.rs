@@ -31,7 +31,7 @@ pub fn is_over(message: &MessageRow, account: &AccountRow, folders: &[FolderRow]
     folders.iter().filter(|folder| !folder.excluded && !is_away(folder)).all(|folder| {
         let looked = folder.passed_at.is_some_and(|at| at > since);
         let is_new = |seen| folder.opened_at >= seen || folder.grown_at.is_some_and(|grown| grown >= seen);
-        looked && (folder.backfill.remaining.is_empty() || !message.last_sight.is_none_or(is_new))
+        looked && (folder.is_read() || !message.last_sight.is_none_or(is_new))
     })
 }
 
@@ -110,7 +110,7 @@ mod tests {
     fn what_may_hold_it_unread_is_read_first() {
         let unread = |opened: i64, grown: Option<i64>| {
             let mut row = FolderRow { opened_at: at(opened), grown_at: grown.map(at), ..folder(2) };
-            row.backfill.remaining = UidSet::one(5);
+            row.lanes.as_mut().unwrap().backfill.remaining = UidSet::one(5);
             over(&account(1001), &[folder(1), row])
         };
         assert!(unread(899, None), "opened before it was seen last: it came from elsewhere");
@@ -119,7 +119,7 @@ mod tests {
         assert!(unread(899, Some(899)));
         let never = MessageRow { last_sight: None, ..message() };
         let mut row = folder(2);
-        row.backfill.remaining = UidSet::one(5);
+        row.lanes.as_mut().unwrap().backfill.remaining = UidSet::one(5);
         assert!(!is_over(&never, &account(1001), &[row]), "nobody knows when it was seen");
     }
 

@@ -1,7 +1,7 @@
 //! The rows that commits compare with and change, as the core sees them.
 
 use crate::mail::body::BodyHash;
-use crate::mail::cursor::{Backfill, Live};
+use crate::mail::cursor::Lanes;
 use crate::mail::flags::Flags;
 use crate::mail::folder::Role;
 use crate::mail::id::{AccountId, FolderId, Identity, Incarnation, MessageId, SessionId, UidValidity};
@@ -99,7 +99,7 @@ pub struct Misfit {
     pub at: Micros,
 }
 
-/// A folder with both lanes.
+/// A folder, or another place where messages lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FolderRow {
     /// Row number.
@@ -110,10 +110,8 @@ pub struct FolderRow {
     pub path: String,
     /// Role.
     pub role: Option<Role>,
-    /// The live lane.
-    pub live: Live,
-    /// The backfill lane.
-    pub backfill: Backfill,
+    /// How far it is read, where its messages have UIDs; the place of a feed has no cursor of its own.
+    pub lanes: Option<Lanes>,
     /// When its EXAMINE was asked for that opened it.
     pub opened_at: Micros,
     /// Start of the last complete pass.
@@ -138,6 +136,20 @@ pub struct FolderRow {
     pub stalled_at: Option<Micros>,
     /// The config leaves it out: its rows stay, it is not looked at, and nobody waits for it.
     pub excluded: bool,
+}
+
+impl FolderRow {
+    /// What its messages' numbers belong to; 0 where they are not UIDs.
+    #[must_use]
+    pub fn uidvalidity(&self) -> UidValidity {
+        self.lanes.as_ref().map_or(UidValidity(0), |lanes| lanes.live.uidvalidity)
+    }
+
+    /// Nothing of its history is left to be read.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        self.lanes.as_ref().is_none_or(|lanes| lanes.backfill.remaining.is_empty())
+    }
 }
 
 /// A message, as far as commits decide on it.

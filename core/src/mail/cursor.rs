@@ -53,6 +53,40 @@ pub struct Backfill {
     pub old_before: Option<Micros>,
 }
 
+/// Both lanes of a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lanes {
+    /// The live lane.
+    pub live: Live,
+    /// The backfill lane.
+    pub backfill: Backfill,
+}
+
+impl Lanes {
+    /// The lanes of a folder that is opened as the server shows it now: everything below UIDNEXT is history.
+    #[must_use]
+    pub fn opened(uidvalidity: UidValidity, mark: Mark, old_before: Option<Micros>) -> Self {
+        let remaining = UidSet::range(1, mark.uidnext.saturating_sub(1));
+        Self {
+            live: Live { uidvalidity, uidnext: mark.uidnext, mark, ended: false },
+            backfill: Backfill { uidvalidity, boundary: mark.uidnext, remaining, old_before },
+        }
+    }
+
+    /// UIDNEXT has fallen, and a whole listing says what is there: `uidnext` goes to `top`, one above the highest UID that is
+    /// held or listed. It never goes below what we have seen, so that a wrong one loses nothing. A boundary that was a lie goes
+    /// with it: below it only mail older than the folder's opening is old.
+    pub fn take_back(&mut self, top: u32, opened_at: Micros) {
+        self.live.uidnext = top;
+        let backfill = &mut self.backfill;
+        backfill.remaining = backfill.remaining.intersect(&UidSet::range(1, top.saturating_sub(1)));
+        if backfill.boundary > top {
+            backfill.boundary = top;
+            backfill.old_before = Some(backfill.old_before.map_or(opened_at, |old| old.min(opened_at)));
+        }
+    }
+}
+
 /// The number of the stored format of both lanes.
 pub const LANE_FORMAT: u32 = 1;
 

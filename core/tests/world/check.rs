@@ -102,7 +102,7 @@ impl World {
                 .folders
                 .values()
                 .filter(|f| open(&f.path))
-                .all(|f| f.backfill.remaining.is_empty() && f.look.is_none() && f.misfit.is_none())
+                .all(|f| f.is_read() && f.look.is_none() && f.misfit.is_none())
     }
 
     /// Sessions end at the only folder that opens.
@@ -129,18 +129,22 @@ impl World {
         }
         // A folder that was taken for another one's new name (few messages, all alike) is listed next, which puts back what
         // it lacks: until then its mark is cleared.
-        for row in self.store.folders.values().filter(|row| row.live.mark != Mark::CLEARED) {
+        for row in self.store.folders.values() {
+            let lanes = row.lanes.as_ref().ok_or("INV-5: a folder without lanes")?;
+            if lanes.live.mark == Mark::CLEARED {
+                continue;
+            }
             let Some(folder) = self.truth.get(&row.id).and_then(|id| self.server.by_id(*id)) else { continue };
             // What came under UIDs that were used before is seen by the pass that sees that UIDNEXT has fallen.
             let renamed = self.server.folders.get(&row.path).is_none_or(|theirs| theirs.id != folder.id);
-            let behind = row.live.uidnext.max(row.live.mark.uidnext) > folder.uidnext;
+            let behind = lanes.live.uidnext.max(lanes.live.mark.uidnext) > folder.uidnext;
             let unseen = folder.restored && (behind || renamed);
             if self.lies_on.contains(&folder.id) || unseen {
                 continue;
             }
             let living = self.store.rows(row.id).living;
             for (uid, mail) in &folder.mail {
-                let coming = *uid >= row.live.uidnext || row.backfill.remaining.contains(*uid);
+                let coming = *uid >= lanes.live.uidnext || lanes.backfill.remaining.contains(*uid);
                 if !coming && living.get(*uid).is_none() && !row.failures.contains(*uid) && !mail.hollow {
                     return Err(format!("INV-5: {}/{uid} is neither stored nor going to be fetched", row.path));
                 }

@@ -131,7 +131,7 @@ impl World {
     fn known(&self, name: &str) -> u32 {
         let id = self.server.folders[name].id;
         let ours = self.store.folders.values().filter(|row| self.truth.get(&row.id) == Some(&id));
-        ours.map(|row| row.live.uidnext.max(row.live.mark.uidnext)).max().unwrap_or(0)
+        ours.filter_map(|row| row.lanes.as_ref()).map(|l| l.live.uidnext.max(l.live.mark.uidnext)).max().unwrap_or(0)
     }
 
     /// Whether mail may come into a folder. One that was put back has less room until we have seen that: UIDs that are used

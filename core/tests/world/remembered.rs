@@ -140,7 +140,7 @@ fn a_list_that_was_broken_off_moves_nothing_in_the_next() {
         world.clean_run().unwrap();
         for row in world.store.folders.values() {
             let theirs = world.server.folders.get(&row.path).map(|f| f.uidvalidity);
-            assert!(theirs.is_none_or(|v| v == row.live.uidvalidity.0), "{busy}: {} has another's", row.path);
+            assert!(theirs.is_none_or(|v| v == row.uidvalidity().0), "{busy}: {} has another's", row.path);
         }
         world.converges(8);
         let told = world.store.events.iter().filter(|e| e.kind == EventKind::FolderRenamed).count();

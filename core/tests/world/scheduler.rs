@@ -697,8 +697,7 @@ impl World {
             self.now += if rounds < 2 { 10 } else { 90_000 };
             self.clean_run()?;
         }
-        let open: Vec<_> =
-            self.store.folders.values().map(|f| (&f.path, &f.backfill.remaining, &f.look, f.excluded)).collect();
+        let open: Vec<_> = self.store.folders.values().map(|f| (&f.path, &f.lanes, &f.look, f.excluded)).collect();
         let limbo = self.store.limbo();
         Err(format!("INV-4: no convergence in 12 clean rounds: {:?}; limbo {limbo}, open {open:?}", self.difference()))
     }

@@ -111,10 +111,10 @@ impl Store {
 
     /// A lie in the past: the folder's cursor has passed over this UID.
     pub(crate) fn skip(&mut self, folder: FolderId, uid: u32) {
-        let row = self.folders.get_mut(&folder).unwrap();
-        row.live.uidnext = uid + 1;
-        row.live.mark.uidnext = uid + 1;
-        row.live.mark.exists += 1;
+        let live = &mut self.folders.get_mut(&folder).unwrap().lanes.as_mut().unwrap().live;
+        live.uidnext = uid + 1;
+        live.mark.uidnext = uid + 1;
+        live.mark.exists += 1;
     }
 
     pub(crate) fn limbo(&self) -> u64 {

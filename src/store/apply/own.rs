@@ -8,6 +8,7 @@ use postrider_core::commit::change::{AccountChange, FolderChange, Note, Poison, 
 use postrider_core::commit::lane::Admitted;
 use postrider_core::commit::rows::{AccountRow, FolderRow};
 use postrider_core::failure::Class;
+use postrider_core::mail::cursor::Lanes;
 use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::mail::page::{Again, Unfetched};
 use postrider_core::mail::uid_set::UidSet;
@@ -51,8 +52,8 @@ pub(super) async fn write_folder_rows(
                 write_lanes(db, before, row).await?;
                 let values = vec![
                     row.id.0.into(),
-                    i64::from(row.live.uidvalidity.0).into(),
-                    i64::from(row.live.mark.exists).into(),
+                    i64::from(row.uidvalidity().0).into(),
+                    i64::from(row.lanes.as_ref().map_or(0, |lanes| lanes.live.mark.exists)).into(),
                     row.opened_at.0.into(),
                 ];
                 write(db, Text::ReopenFolder, values).await?;
@@ -239,8 +240,8 @@ async fn insert_folder(
         row.path.clone().into(),
         delimiter.map(String::from).into(),
         row.role.map(|r| r.as_str().to_owned()).into(),
-        i64::from(row.live.uidvalidity.0).into(),
-        i64::from(row.live.mark.exists).into(),
+        i64::from(row.uidvalidity().0).into(),
+        i64::from(row.lanes.as_ref().map_or(0, |lanes| lanes.live.mark.exists)).into(),
         row.opened_at.0.into(),
     ];
     write(db, Text::InsertFolder, values).await?;
@@ -249,12 +250,14 @@ async fn insert_folder(
 
 /// Writes the lanes that changed.
 async fn write_lanes(db: &DatabaseTransaction, before: Option<&FolderRow>, row: &FolderRow) -> Result<(), Trouble> {
+    let Some(Lanes { live, backfill }) = &row.lanes else { return Ok(()) };
+    let before = before.and_then(|before| before.lanes.as_ref());
     let mut lanes = Vec::new();
-    if before.is_none_or(|b| b.live != row.live) {
-        lanes.push(json!(["live", lane(&row.live)?]));
+    if before.is_none_or(|before| before.live != *live) {
+        lanes.push(json!(["live", lane(live)?]));
     }
-    if before.is_none_or(|b| b.backfill != row.backfill) {
-        lanes.push(json!(["backfill", lane(&row.backfill)?]));
+    if before.is_none_or(|before| before.backfill != *backfill) {
+        lanes.push(json!(["backfill", lane(backfill)?]));
     }
     if lanes.is_empty() {
         return Ok(());

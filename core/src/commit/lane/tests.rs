@@ -30,6 +30,10 @@ fn admit_on(folder: Option<&FolderRow>, change: &Change) -> Result<Option<Folder
     admit(&account(), folder, Incarnation(3), change, FolderId(1)).map(|a| a.folder)
 }
 
+fn lanes_of(row: &FolderRow) -> &Lanes {
+    row.lanes.as_ref().unwrap()
+}
+
 fn opened() -> FolderRow {
     admit_on(None, &open()).unwrap().unwrap()
 }
@@ -65,7 +69,7 @@ fn pass(from: u32, to: u32, put_back: UidSet) -> Change {
 fn opening_fixes_the_boundary_and_happens_once() {
     let row = opened();
     assert_eq!(
-        (row.live.uidnext, row.backfill.boundary, row.backfill.remaining.to_string()),
+        (lanes_of(&row).live.uidnext, lanes_of(&row).backfill.boundary, lanes_of(&row).backfill.remaining.to_string()),
         (11, 11, "1:10".to_owned())
     );
     assert_eq!(admit_on(Some(&row), &open()), Err(Refusal::Open));
@@ -81,7 +85,7 @@ fn an_old_incarnation_changes_nothing() {
 fn live_is_a_chain() {
     let row = opened();
     let next = admit_on(Some(&row), &arrivals(V, 11, 15)).unwrap().unwrap();
-    assert_eq!(next.live.uidnext, 15);
+    assert_eq!(lanes_of(&next).live.uidnext, 15);
     assert_eq!(admit_on(Some(&next), &arrivals(V, 11, 15)), Err(Refusal::Chain));
     assert_eq!(admit_on(Some(&next), &arrivals(V, 16, 17)), Err(Refusal::Chain));
     assert_eq!(admit_on(Some(&next), &arrivals(UidValidity(8), 15, 17)), Err(Refusal::UidValidity));
@@ -93,7 +97,7 @@ fn backfill_is_a_set_and_twice_is_impossible() {
     let row = opened();
     let upper = admit_on(Some(&row), &backfill(6, 10)).unwrap().unwrap();
     let both = admit_on(Some(&upper), &backfill(1, 5)).unwrap().unwrap();
-    assert!(both.backfill.remaining.is_empty());
+    assert!(lanes_of(&both).backfill.remaining.is_empty());
     assert_eq!(admit_on(Some(&upper), &backfill(5, 6)), Err(Refusal::Range));
 }
 
@@ -102,12 +106,12 @@ fn the_mark_is_compared_and_raises_uidnext() {
     let row = opened();
     assert_eq!(admit_on(Some(&row), &pass(10, 12, UidSet::new())), Err(Refusal::Chain));
     let next = admit_on(Some(&row), &pass(11, 14, UidSet::new())).unwrap().unwrap();
-    assert_eq!((next.live.uidnext, next.live.mark, next.proved_at), (14, mark(14), None));
+    assert_eq!((lanes_of(&next).live.uidnext, lanes_of(&next).live.mark, next.proved_at), (14, mark(14), None));
     let all = admit_on(Some(&next), &backfill(1, 10)).unwrap().unwrap();
     let proved = admit_on(Some(&all), &pass(14, 14, UidSet::new())).unwrap().unwrap();
     assert_eq!(proved.proved_at, Some(Micros(7)));
     let hole = admit_on(Some(&proved), &pass(14, 14, UidSet::one(3))).unwrap().unwrap();
-    assert_eq!(hole.backfill.remaining.to_string(), "3");
+    assert_eq!(lanes_of(&hole).backfill.remaining.to_string(), "3");
 }
 
 #[test]
@@ -134,8 +138,11 @@ fn another_uidvalidity_is_taken_only_where_nothing_is_held() {
         Change::Folder(FolderChange::Reopen { folder: FolderId(1), from, uidvalidity, mark: mark(21), started })
     };
     let anew = admit_on(Some(&row), &reopen()).unwrap().unwrap();
-    assert_eq!((anew.live.uidvalidity, anew.backfill.boundary, anew.opened_at), (UidValidity(10), 21, Micros(9)));
-    assert_eq!(anew.backfill.old_before, Some(Micros(5)), "mail that came since the first opening is new");
+    assert_eq!(
+        (lanes_of(&anew).live.uidvalidity, lanes_of(&anew).backfill.boundary, anew.opened_at),
+        (UidValidity(10), 21, Micros(9))
+    );
+    assert_eq!(lanes_of(&anew).backfill.old_before, Some(Micros(5)), "mail that came since the first opening is new");
     let held = FolderRow { held: true, ..row.clone() };
     assert_eq!(admit_on(Some(&held), &reopen()), Err(Refusal::UidValidity));
     let failed = FolderRow { failures: UidSet::one(3), ..row };
@@ -146,7 +153,8 @@ fn another_uidvalidity_is_taken_only_where_nothing_is_held() {
 fn arrivals_go_upwards() {
     let row = opened();
     assert_eq!(admit_on(Some(&row), &arrivals(V, 11, 10)), Err(Refusal::Chain), "backwards");
-    assert_eq!(admit_on(Some(&row), &arrivals(V, 11, 11)).unwrap().unwrap().live.uidnext, 11, "none came");
+    let none = admit_on(Some(&row), &arrivals(V, 11, 11)).unwrap().unwrap();
+    assert_eq!(lanes_of(&none).live.uidnext, 11, "none came");
     assert!(!admit_on(Some(&row), &arrivals(V, 11, 13)).unwrap().unwrap().held, "holes are nothing held");
     let failed = crate::mail::page::Unfetched {
         uid: 12,
@@ -168,14 +176,14 @@ fn what_ended_clears_the_way_to_count() {
     };
     let row = opened();
     let told = admit_on(Some(&row), &facts(UidSet::new(), UidSet::new())).unwrap().unwrap();
-    assert!(!told.live.ended && told.grown_at.is_none());
+    assert!(!lanes_of(&told).live.ended && told.grown_at.is_none());
     let ended = admit_on(Some(&row), &facts(UidSet::one(3), UidSet::new())).unwrap().unwrap();
-    assert!(ended.live.ended && ended.grown_at.is_none());
+    assert!(lanes_of(&ended).live.ended && ended.grown_at.is_none());
     let still = admit_on(Some(&ended), &facts(UidSet::new(), UidSet::new())).unwrap().unwrap();
-    assert!(still.live.ended, "until a pass has marked it");
+    assert!(lanes_of(&still).live.ended, "until a pass has marked it");
     let read = admit_on(Some(&row), &backfill(1, 10)).unwrap().unwrap();
     let again = admit_on(Some(&read), &facts(UidSet::range(3, 4), UidSet::one(4))).unwrap().unwrap();
-    assert_eq!((again.backfill.remaining.to_string(), again.grown_at), ("4".into(), Some(Micros(8))));
+    assert_eq!((lanes_of(&again).backfill.remaining.to_string(), again.grown_at), ("4".into(), Some(Micros(8))));
 }
 
 #[test]
@@ -184,7 +192,7 @@ fn a_uidnext_that_was_too_high_is_taken_back() {
         let rewind = Some(crate::commit::change::Rewind { from, to });
         let (uidvalidity, started, unproved) = (V, Micros(7), None);
         let (put_back, surplus) = (UidSet::new(), 0);
-        let (folder, from, to) = (FolderId(1), row.live.mark, mark(to));
+        let (folder, from, to) = (FolderId(1), lanes_of(row).live.mark, mark(to));
         admit_on(
             Some(row),
             &Change::Folder(FolderChange::Pass {
@@ -203,12 +211,18 @@ fn a_uidnext_that_was_too_high_is_taken_back() {
     let row = opened();
     assert_eq!(back(&row, 12, 6), Err(Refusal::Chain), "it starts from another");
     let lower = back(&row, 11, 6).unwrap().unwrap();
-    assert_eq!((lower.live.uidnext, lower.backfill.boundary), (6, 6));
-    assert_eq!((lower.backfill.remaining.to_string(), lower.backfill.old_before), ("1:5".into(), Some(Micros(5))));
+    assert_eq!((lanes_of(&lower).live.uidnext, lanes_of(&lower).backfill.boundary), (6, 6));
+    assert_eq!(
+        (lanes_of(&lower).backfill.remaining.to_string(), lanes_of(&lower).backfill.old_before),
+        ("1:5".into(), Some(Micros(5)))
+    );
     // The boundary itself was right: what lies below it stays old.
     let high = admit_on(Some(&row), &arrivals(V, 11, 40)).unwrap().unwrap();
     let same = back(&high, 40, 11).unwrap().unwrap();
-    assert_eq!((same.live.uidnext, same.backfill.boundary, same.backfill.old_before), (11, 11, None));
+    assert_eq!(
+        (lanes_of(&same).live.uidnext, lanes_of(&same).backfill.boundary, lanes_of(&same).backfill.old_before),
+        (11, 11, None)
+    );
 }
 
 #[test]
@@ -248,4 +262,15 @@ fn a_folder_that_is_gone_leaves_the_look() {
         let admitted = admit(&account, Some(&opened()), Incarnation(3), &drop, FolderId(9)).unwrap();
         assert_eq!((admitted.account.list_look, admitted.folder), (left, None));
     }
+}
+
+/// The place of a feed has no UIDs: no commit that names one fits, whatever number it claims.
+#[test]
+fn without_lanes_nothing_that_names_uids_fits() {
+    let row = FolderRow { lanes: None, ..opened() };
+    for zero in [V, UidValidity(0)] {
+        assert_eq!(admit_on(Some(&row), &arrivals(zero, 11, 12)), Err(Refusal::UidValidity));
+    }
+    assert_eq!(admit_on(Some(&row), &backfill(1, 1)), Err(Refusal::UidValidity));
+    assert!(row.is_read() && row.uidvalidity() == UidValidity(0));
 }

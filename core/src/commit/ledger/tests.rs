@@ -64,7 +64,7 @@ fn a_copy_is_old_by_its_own_place() {
     assert_eq!(kinds(&mut ledger), [(EventKind::MessageUpdated, What::Began, true)], "below the boundary");
     ledger.begin(&folder, &account, &mail(12, 1, 1), Micros(3));
     assert_eq!(kinds(&mut ledger), [(EventKind::MessageUpdated, What::Began, false)], "made since");
-    folder.backfill.old_before = Some(Micros(5));
+    folder.lanes.as_mut().unwrap().backfill.old_before = Some(Micros(5));
     ledger.begin(&folder, &account, &mail(5, 1, 1), Micros(4));
     assert_eq!(kinds(&mut ledger), [(EventKind::MessageUpdated, What::Began, false)], "not of the first LIST");
 }
@@ -165,7 +165,7 @@ fn old_mail_is_below_the_boundary_or_older_than_the_first_opening() {
     {
         assert_eq!(is_old(&folder, &account, uid, date), old, "{uid} {date:?}");
     }
-    folder.backfill.old_before = at(3000);
+    folder.lanes.as_mut().unwrap().backfill.old_before = at(3000);
     for (uid, date, old) in
         [(9, at(2999), true), (9, at(3000), false), (9, None, true), (10, at(2999), false), (10, None, false)]
     {
@@ -186,4 +186,23 @@ fn what_was_told_of_a_used_uid_is_told_anew() {
     ledger.take_writes();
     ledger.begin(&folder, &account, &Fetched { flags: Flags::new(["x"]), ..mail(12, 1, 1) }, Micros(4));
     assert_eq!(kinds(&mut ledger), [(EventKind::MessageUpdated, What::State, false)]);
+}
+
+/// In the place of a feed no number says what is old: the account's first opening does.
+#[test]
+fn without_lanes_age_alone_tells_old_mail() {
+    let (mut account, folder) = folder();
+    let folder = FolderRow { lanes: None, ..folder };
+    let mut ledger = Ledger::new(1);
+    ledger.begin(&folder, &account, &mail(3, 1, 1), Micros(1));
+    account.opened_at = Some(Micros::from_seconds(3000));
+    ledger.begin(&folder, &account, &mail(4, 2, 1), Micros(2));
+    ledger.begin(&folder, &account, &mail(5, 2, 1), Micros(3));
+    let told = [
+        (EventKind::MessageCreated, What::State, false),
+        (EventKind::MessageCreated, What::State, true),
+        (EventKind::MessageUpdated, What::Began, false),
+    ];
+    assert_eq!(kinds(&mut ledger), told);
+    assert!(ledger.locations().all(|l| l.uidvalidity == UidValidity(0)));
 }

@@ -50,7 +50,7 @@ impl FolderWork {
                 flags.insert(uid, told.clone());
             }
         }
-        let horizon = seen.horizon(folder.row.live.uidnext);
+        let horizon = seen.horizon(folder.lanes.live.uidnext);
         let below = UidSet::range(1, horizon.saturating_sub(1));
         let absent =
             living.union(&rows.failures).union(&on_their_way).minus(&listed).minus(&folder.fresher).intersect(&below);
@@ -69,9 +69,9 @@ impl FolderWork {
             folder.row.look.as_ref(),
             sight,
         );
-        let limit = folder.row.live.uidnext.min(horizon);
+        let limit = folder.lanes.live.uidnext.min(horizon);
         let arrived = UidSet::range(1, limit.saturating_sub(1));
-        let put_back = listed.intersect(&arrived).minus(&known).minus(&folder.row.backfill.remaining);
+        let put_back = listed.intersect(&arrived).minus(&known).minus(&folder.lanes.backfill.remaining);
         if !ruling.held.is_empty() {
             desk.second_look = true;
             desk.leave(format!(
@@ -93,7 +93,7 @@ impl FolderWork {
         let unacked = usize::from(ruling.look.is_some()) + usize::from(misfit.is_some());
         let rewind = seen.fell.then(|| {
             let top = listed.union(&known.minus(&gone)).last().map_or(1, |uid| uid.saturating_add(1));
-            Rewind { from: folder.row.live.uidnext, to: top }
+            Rewind { from: folder.lanes.live.uidnext, to: top }
         });
         let held = !ruling.held.is_empty() || misfit.is_some() || !seen.unsure.is_empty();
         if !seen.unsure.is_empty() {
@@ -177,13 +177,13 @@ impl FolderWork {
         let Marked { started, examined, put_back, unproved, surplus, rewind } = marked;
         let (rounds, owner) = (desk.rounds, self.pass_owner(id));
         let Some(folder) = self.folders.get_mut(&id) else { return };
-        let row = &mut folder.row;
-        let (from, uidvalidity) = (row.live.mark, examined.uidvalidity);
+        let (row, lanes) = (&mut folder.row, &folder.lanes);
+        let (from, uidvalidity) = (lanes.live.mark, examined.uidvalidity);
         let to = Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
-        let whole = row.backfill.remaining.is_empty();
+        let whole = lanes.backfill.remaining.is_empty();
         let same = from == to
-            && row.live.uidnext == to.uidnext
-            && !row.live.ended
+            && lanes.live.uidnext == to.uidnext
+            && !lanes.live.ended
             && put_back.is_empty()
             && (row.unproved == unproved && row.surplus == surplus)
             && (row.look.is_none() && row.misfit.is_none() && row.stalled_at.is_none() && rewind.is_none())

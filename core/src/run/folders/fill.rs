@@ -24,7 +24,7 @@ impl FolderWork {
         let Some(folder) = self.folders.get(&id) else { return };
         let request = Request::Fetch {
             remote_id: folder.row.remote_id.clone(),
-            uidvalidity: folder.row.live.uidvalidity,
+            uidvalidity: folder.lanes.live.uidvalidity,
             uids: asked.clone(),
             estimated: desk.account.sizes_estimated,
         };
@@ -40,7 +40,7 @@ impl FolderWork {
     /// Takes UIDs that do not exist (the index does not show them) out of `remaining`.
     pub(super) fn close_holes(&mut self, id: FolderId, range: UidSet, desk: &mut Desk<'_>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
-        let uidvalidity = folder.row.live.uidvalidity;
+        let uidvalidity = folder.lanes.live.uidvalidity;
         let token = Token::HOLES;
         let fill = Fill {
             kind: FillKind::Backfill,
@@ -99,7 +99,7 @@ impl FolderWork {
         if !last && unsettled.first().is_some_and(|uid| uid < reached) {
             return Err(Failure::bug("a page's parts did not come in order"));
         }
-        let uidvalidity = folder.row.live.uidvalidity;
+        let uidvalidity = folder.lanes.live.uidvalidity;
         fill.fetching = !last;
         let elsewhere = page.failed.iter().filter(|f| f.again == Again::Elsewhere).count();
         let failed = page.failed.len() - elsewhere;
@@ -139,7 +139,7 @@ impl FolderWork {
         while let Some(page) = self.believed(id, desk.settings.page_messages, desk) {
             let Some(folder) = self.folders.get(&id) else { return };
             let uids = page.settled();
-            let uidvalidity = folder.row.live.uidvalidity;
+            let uidvalidity = folder.lanes.live.uidvalidity;
             let unacked = VecDeque::from([(page.rows.len() as u64, page.octets(), 0)]);
             let kind = FillKind::Retry;
             let fill = Fill { kind, asked: uids.clone(), open: UidSet::new(), fetching: false, dead: false, unacked };

@@ -2,6 +2,7 @@
 
 use crate::commit::rows::FolderRow;
 use crate::failure::Failure;
+use crate::mail::cursor::Lanes;
 use crate::mail::id::FolderId;
 use crate::mail::page::Suspect;
 use crate::mail::uid_set::UidSet;
@@ -52,7 +53,9 @@ pub(super) struct Fill {
 /// A folder in a run.
 #[derive(Debug)]
 pub(super) struct Folder {
+    /// As stored, but for its lanes.
     pub(super) row: FolderRow,
+    pub(super) lanes: Lanes,
     /// The pass that is under way.
     pub(super) pass: Option<Pass>,
     /// Passes asked for and not begun.
@@ -106,10 +109,13 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    pub(super) fn new(row: FolderRow) -> Self {
-        Self {
-            chain: row.live.uidnext,
+    /// Of a row without lanes there is nothing to do here: its messages have no UIDs.
+    pub(super) fn new(mut row: FolderRow) -> Option<Self> {
+        let lanes = row.lanes.take()?;
+        Some(Self {
+            chain: lanes.live.uidnext,
             row,
+            lanes,
             pass: None,
             wanted: true,
             depth: Depth::Full,
@@ -134,6 +140,15 @@ impl Folder {
             generation: 0,
             unproven: false,
             proofs: 0,
+        })
+    }
+
+    /// Replaces what is known of it by what the store says.
+    pub(super) fn stored(&mut self, mut row: FolderRow) {
+        if let Some(lanes) = row.lanes.take() {
+            self.lanes = lanes;
+            // What the config wants is known here first.
+            self.row = FolderRow { excluded: self.row.excluded, ..row };
         }
     }
 
@@ -143,7 +158,7 @@ impl Folder {
 
     /// Nothing of what the last pass saw is left to read.
     pub(super) fn has_read_all(&self) -> bool {
-        self.index.as_ref().is_none_or(|index| index.intersect(&self.row.backfill.remaining).is_empty())
+        self.index.as_ref().is_none_or(|index| index.intersect(&self.lanes.backfill.remaining).is_empty())
     }
 
     /// UIDs whose page is on its way.

@@ -76,8 +76,8 @@ impl FolderWork {
 
     /// A folder row that this run did not know.
     pub(super) fn adopt_folder(&mut self, row: FolderRow) {
-        if !self.folders.contains(row.id) {
-            self.folders.insert(Folder::new(row));
+        if let Some(folder) = Folder::new(row).filter(|folder| !self.folders.contains(folder.row.id)) {
+            self.folders.insert(folder);
         }
     }
 }

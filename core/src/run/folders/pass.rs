@@ -20,18 +20,18 @@ use std::collections::BTreeSet;
 /// What arrived, if counting alone proves that nothing else happened: each UID from the mark's UIDNEXT on is a message, and
 /// EXISTS rose by just as many. A UID that is a hole, or one message gone, and the numbers differ.
 fn counted(folder: &Folder, examined: &Examined) -> Option<UidSet> {
-    let (row, mark) = (&folder.row, folder.row.live.mark);
+    let (row, lanes, mark) = (&folder.row, &folder.lanes, folder.lanes.live.mark);
     let arrived = examined.uidnext.checked_sub(mark.uidnext)?;
     let sure = mark != Mark::CLEARED
         && !examined.inferred
-        && !row.live.ended
+        && !lanes.live.ended
         && row.passed_at.is_some()
-        && row.live.uidnext == mark.uidnext
+        && lanes.live.uidnext == mark.uidnext
         && row.look.is_none()
         && row.misfit.is_none()
         && folder.fills.is_empty()
         // Only a listing proves a folder for the first time.
-        && (row.proved_at.is_some() || row.unproved.is_some() || !row.backfill.remaining.is_empty())
+        && (row.proved_at.is_some() || row.unproved.is_some() || !lanes.backfill.remaining.is_empty())
         && examined.exists.checked_sub(mark.exists) == Some(arrived);
     sure.then(|| if arrived == 0 { UidSet::new() } else { UidSet::range(mark.uidnext, examined.uidnext - 1) })
 }
@@ -49,7 +49,7 @@ impl Folder {
 
     /// Notes what a pass saw of the history that is still to be read.
     pub(super) fn see(&mut self, seen: &Seen, whole: bool) {
-        let index = seen.rows.uids().intersect(&self.row.backfill.remaining);
+        let index = seen.rows.uids().intersect(&self.lanes.backfill.remaining);
         let flagged = seen.rows.iter().filter(|(_, flags)| flags.is_flagged()).map(|(uid, _)| uid);
         self.flagged = flagged.collect::<UidSet>().intersect(&index);
         self.index = Some(index);
@@ -79,7 +79,7 @@ impl FolderWork {
     pub(super) fn on_pass_examined(&mut self, id: FolderId, mut examined: Examined, desk: &mut Desk<'_>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let Some(Pass::Examining { started, misses, depth }) = folder.pass.take() else { return };
-        let live = &folder.row.live;
+        let live = &folder.lanes.live;
         if examined.inferred {
             // The highest UID falls when the newest mail is deleted; UIDNEXT itself never does.
             examined.uidnext = examined.uidnext.max(live.mark.uidnext).max(live.uidnext);
@@ -107,7 +107,7 @@ impl FolderWork {
         if depth == Depth::Quick
             && let Some(arrived) = counted(folder, &examined)
         {
-            folder.chain = folder.row.live.uidnext;
+            folder.chain = folder.lanes.live.uidnext;
             if arrived.is_empty() {
                 let marked = counted_mark(started, examined, folder);
                 return self.mark(id, marked, None, desk);
@@ -169,7 +169,7 @@ impl FolderWork {
             let text = format!("folder {} is not proved: EXISTS never fits its listing", folder.row.path);
             desk.leave(text);
         }
-        folder.chain = folder.row.live.uidnext;
+        folder.chain = folder.lanes.live.uidnext;
         let arrived: UidSet = listed.minus(&UidSet::range(1, folder.chain.saturating_sub(1)));
         let (used_again, unsure) = (UidSet::new(), BTreeSet::new());
         let seen = Seen { started, examined, rows, unproved, misfit, kept, surplus, fell, used_again, unsure };
@@ -180,7 +180,7 @@ impl FolderWork {
     fn open_anew(&mut self, id: FolderId, started: Micros, examined: Examined, desk: &mut Desk<'_>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         folder.pass = Some(Pass::Reopening);
-        let (from, uidvalidity) = (folder.row.live.uidvalidity, examined.uidvalidity);
+        let (from, uidvalidity) = (folder.lanes.live.uidvalidity, examined.uidvalidity);
         let mark = Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
         let owner = self.pass_owner(id);
         desk.commit(owner, FolderChange::Reopen { folder: id, from, uidvalidity, mark, started });

@@ -211,7 +211,7 @@ impl FolderWork {
             let aside = self.aside(*id);
             let Some(folder) = self.folders.get(id).filter(|f| f.stalled.is_none()) else { continue };
             let seen = folder.index.clone().unwrap_or_default();
-            if let Some(uid) = aside.intersect(&folder.row.backfill.remaining).intersect(&seen).first() {
+            if let Some(uid) = aside.intersect(&folder.lanes.backfill.remaining).intersect(&seen).first() {
                 return self.ask_alone(*id, FillKind::Backfill, uid, desk);
             }
             if let Some(uid) = aside.intersect(&folder.due).intersect(&folder.row.failures).first() {
@@ -271,7 +271,7 @@ impl FolderWork {
         let Some(folder) = self.folders.get(&id) else { return false };
         let Some(index) = folder.index.as_ref().filter(|_| folder.stalled.is_none()) else { return false };
         let size = folder.page.unwrap_or(size);
-        let free = folder.row.backfill.remaining.minus(&folder.claimed()).minus(&aside.intersect(index));
+        let free = folder.lanes.backfill.remaining.minus(&folder.claimed()).minus(&aside.intersect(index));
         let todo = index.intersect(&free);
         if todo.is_empty() {
             if !free.is_empty() && folder.whole && tier == Layer::History && folder.fills.is_empty() {
@@ -329,7 +329,7 @@ impl FolderWork {
             let Some(folder) = self.folders.get_mut(&id) else { continue };
             // What is to be asked for again in this run is its history, too.
             let retries = folder.open_suspects() > 0 || !folder.due.intersect(&folder.row.failures).is_empty();
-            let read = folder.row.backfill.remaining.is_empty() && folder.fills.is_empty() && folder.pass.is_none();
+            let read = folder.lanes.backfill.remaining.is_empty() && folder.fills.is_empty() && folder.pass.is_none();
             let read = read && !retries;
             if read {
                 folder.unproven = false;

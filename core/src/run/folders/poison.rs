@@ -95,7 +95,7 @@ impl FolderWork {
         let fill = folder.fills.get(&fill)?;
         let uid = fill.open.intersect(&fill.asked).first()?;
         let worked = self.answered.contains(&folder.row.remote_id);
-        Some((Poison::Mail(id, folder.row.live.uidvalidity, uid), worked))
+        Some((Poison::Mail(id, folder.lanes.live.uidvalidity, uid), worked))
     }
 
     /// At the third note, or when a row is tried again, the mail is a row of the ledger. At the second it is set aside, and
@@ -120,7 +120,7 @@ impl FolderWork {
             }
             return false;
         }
-        let uidvalidity = folder.row.live.uidvalidity;
+        let uidvalidity = folder.lanes.live.uidvalidity;
         let row = Unfetched { uid, class: failure.class, text: failure.chain(), again: Again::Spaced };
         let page = Page { failed: vec![row], ..Page::default() };
         let uids = UidSet::one(uid);

@@ -52,7 +52,7 @@ impl FolderWork {
         let Some(examined) = examined else { return self.match_folders(matching, desk) };
         let same = |id: &&FolderId| {
             self.folders.get(id).is_some_and(|f| {
-                let live = &f.row.live;
+                let live = &f.lanes.live;
                 !f.row.excluded && live.uidvalidity == examined.uidvalidity && examined.uidnext >= live.mark.uidnext
             })
         };

@@ -44,7 +44,7 @@ impl Traits {
     fn of(folder: &Folder) -> Self {
         let ours = !folder.row.excluded;
         let free = ours && folder.stalled.is_none();
-        let unread = folder.index.as_ref().map_or(0, |index| index.intersect(&folder.row.backfill.remaining).len());
+        let unread = folder.index.as_ref().map_or(0, |index| index.intersect(&folder.lanes.backfill.remaining).len());
         let retries = !folder.due.is_empty() || !folder.lone.is_empty() || !folder.suspects.is_empty();
         Self {
             is_inbox: folder.is_inbox(),
@@ -52,7 +52,7 @@ impl Traits {
             doubted: free && folder.doubted,
             passing: ours && folder.pass.is_some(),
             filling: !folder.fills.is_empty(),
-            hungry: free && ((folder.index.is_some() && !folder.row.backfill.remaining.is_empty()) || retries),
+            hungry: free && ((folder.index.is_some() && !folder.lanes.backfill.remaining.is_empty()) || retries),
             unproven: free && folder.unproven,
             unread,
             looked: ours && folder.looked,

@@ -75,7 +75,7 @@ impl FolderWork {
                 desk.book.stamp_after(instant);
             }
             let id = row.id;
-            let mut folder = Folder::new(row);
+            let Some(mut folder) = Folder::new(row) else { continue };
             let of = |rows: &mut BTreeMap<FolderId, UidSet>| rows.remove(&id).unwrap_or_default();
             let (due, lone, burst) = (of(&mut due), of(&mut lone), of(&mut burst));
             let due = if desk.insists() { folder.row.failures.clone() } else { due };
@@ -153,8 +153,8 @@ impl FolderWork {
             stalled: f.stalled.is_some(),
             shut: account.shut.contains_key(&f.row.remote_id),
             looked: f.seen,
-            mark: f.row.live.mark,
-            unread: !f.row.backfill.remaining.is_empty(),
+            mark: f.lanes.live.mark,
+            unread: !f.lanes.backfill.remaining.is_empty(),
         };
         self.folders.values().map(line).collect()
     }
@@ -182,8 +182,7 @@ impl FolderWork {
     /// Replaces the folder's row by what the store says.
     pub(super) fn stored(&mut self, row: FolderRow) {
         if let Some(known) = self.folders.get_mut(&row.id) {
-            // What the config wants is known here first.
-            known.row = FolderRow { excluded: known.row.excluded, ..row };
+            known.stored(row);
         }
     }
 }
