@@ -271,8 +271,12 @@ impl Ledger {
     /// A location ended. If it was the message's last, the message is in limbo.
     pub fn end(&mut self, folder: &FolderRow, uid: u64, at: Micros) {
         let place = (folder.id, folder.uidvalidity(), uid);
-        let Some(row) = self.locations.get_mut(&place).filter(|l| l.ended_at.is_none()) else { return };
-        row.ended_at = Some(at);
+        let Some(row) = self.locations.get(&place).filter(|l| l.ended_at.is_none()) else { return };
+        // Which of its locations ended last is told by this alone: a clock that was set back must not turn their order.
+        let before = self.last_ended(row.message).and_then(|last| last.ended_at);
+        let ended = before.map_or(at, |before| at.max(Micros(before.0.saturating_add(1))));
+        let Some(row) = self.locations.get_mut(&place) else { return };
+        row.ended_at = Some(ended);
         let (id, began) = (row.message, row.began_at);
         self.changed_locations.insert(place);
         self.changed_messages.insert(id);

@@ -206,3 +206,22 @@ fn without_lanes_age_alone_tells_old_mail() {
     assert_eq!(kinds(&mut ledger), told);
     assert!(ledger.locations().all(|l| l.uidvalidity == UidValidity(0)));
 }
+
+/// What a message looked like when it was lost is what its last location said, whatever the clock did in between.
+#[test]
+fn a_clock_set_back_does_not_hide_a_change() {
+    let (account, folder) = folder();
+    let mut ledger = Ledger::new(1);
+    let flagged = |uid, flag: &str| Fetched { flags: Flags::new([flag]), ..mail(uid, 1, 1) };
+    ledger.begin(&folder, &account, &flagged(10, "work"), Micros(1));
+    ledger.begin(&folder, &account, &flagged(11, "home"), Micros(1));
+    ledger.end(&folder, 11, Micros(9000));
+    ledger.end(&folder, 10, Micros(5000));
+    kinds(&mut ledger);
+    ledger.begin(&folder, &account, &flagged(12, "home"), Micros(5001));
+    assert_eq!(kinds(&mut ledger), [(EventKind::MessageUpdated, What::State, false)], "it was lost as work");
+    ledger.end(&folder, 12, Micros(5002));
+    kinds(&mut ledger);
+    ledger.begin(&folder, &account, &flagged(13, "home"), Micros(5003));
+    assert_eq!(kinds(&mut ledger), [], "nothing of it has changed");
+}
