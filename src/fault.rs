@@ -17,6 +17,7 @@ pub const POINTS: &[&str] = &[
     "panic.endpoint",
     "panic.session",
     "panic.account",
+    "panic.accounts",
     "panic.reader",
     "panic.admin",
     "hang.session",

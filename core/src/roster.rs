@@ -1,132 +1,421 @@
-//! Who runs and who waits, and each account's history: what outlives an actor. Pure.
+//! The lives of a process's accounts: who waits to be started, who runs, who leaves and what becomes of it then, and what each
+//! went through. What outlives an account's actor is here. Pure.
+//!
+//! | seat | what it waits for | leaves by |
+//! |---|---|---|
+//! | Waiting | its turn | Running |
+//! | Running | its actor's end | Leaving, Restarting, Fallen |
+//! | Leaving | its actor's end | Waiting, Renaming of another, gone |
+//! | Renaming | its new id to be durable | Waiting, Refused |
+//! | Restarting | the wait after its actor's death | Running |
+//! | Refused | another config or secret | Waiting |
+//! | Fallen | a human, or the next start | Waiting |
 
-use crate::failure::Failure;
+mod vocabulary;
+
+pub use vocabulary::{Admission, Enrolled, Owns, RosterAction, RosterEvent};
+
+use crate::account::follow::{Begin, Command, Past};
+use crate::failure::{Class, Failure, Provenance, Reach};
 use crate::recovery::decide::{Policy, Verdict, decide};
 use crate::recovery::history::History;
-use crate::time::Now;
+use crate::time::{Micros, Now};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-/// How many may run, and how fast they may be started: no herd after a restart.
-#[derive(Clone, Copy, Debug)]
-pub struct Admission {
-    /// Accounts that run at a time.
-    pub at_a_time: usize,
-    /// Starts in a second.
-    pub starts_per_second: u32,
+/// A new id that could not be stored is tried again after this.
+const RENAME_AGAIN: Duration = Duration::from_secs(5);
+
+/// What becomes of an account that leaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Then {
+    /// The process ends.
+    Nothing,
+    /// It begins anew, with another config.
+    Replace,
+    /// The config no longer names it.
+    Remove,
+    /// Its rows get this id, under which it begins anew.
+    Rename(String),
 }
 
-/// What the roster says to who wants to start somebody.
-#[derive(Debug, PartialEq, Eq)]
-pub enum NextStart {
-    /// Start this account, with its history.
-    Start(String, History),
-    /// Ask again after this.
-    After(Duration),
-    /// Nobody waits, or nobody may start before another ends.
-    Nobody,
+#[derive(Clone, Debug)]
+enum Seat {
+    Waiting,
+    Running { number: u64 },
+    Leaving { number: u64, then: Then },
+    Renaming { was: String },
+    Restarting { number: u64, failure: Failure, at: Micros },
+    Refused,
+    Fallen,
+}
+
+impl Seat {
+    /// It takes one of the places that [`Admission`] counts; who waits to be started again keeps it.
+    fn is_taken(&self) -> bool {
+        matches!(self, Self::Running { .. } | Self::Leaving { .. } | Self::Restarting { .. })
+    }
+
+    /// Its actor, if it has one.
+    fn actor(&self) -> Option<u64> {
+        match self {
+            Self::Running { number } | Self::Leaving { number, .. } => Some(*number),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Seated {
+    seat: Seat,
+    past: Past,
+    refused: Option<Failure>,
 }
 
 /// The accounts of a process.
 #[derive(Debug)]
 pub struct Roster {
     admission: Admission,
-    running: usize,
-    waiting: VecDeque<String>,
+    /// Each account runs once.
+    once: bool,
+    accounts: BTreeMap<String, Seated>,
+    /// Whose turn is next. A name whose seat is not `Waiting` is passed over.
+    queue: VecDeque<String>,
+    taken: usize,
+    started: u64,
     next_start: Duration,
-    histories: BTreeMap<String, History>,
+    /// An `Admit` is on its way.
+    admitting: bool,
+    stopped: bool,
 }
 
 impl Roster {
     /// An empty roster.
     #[must_use]
-    pub fn new(admission: Admission) -> Self {
-        Self { admission, running: 0, waiting: VecDeque::new(), next_start: Duration::ZERO, histories: BTreeMap::new() }
-    }
-
-    /// An account wants to run.
-    pub fn enqueue(&mut self, account: String) {
-        self.waiting.push_back(account);
-    }
-
-    /// An account no longer wants to run; says whether it was waiting.
-    pub fn withdraw(&mut self, account: &str) -> bool {
-        let before = self.waiting.len();
-        self.waiting.retain(|name| name != account);
-        self.waiting.len() < before
-    }
-
-    /// What is known of an account from before.
-    pub fn remember(&mut self, account: &str, history: History) {
-        self.histories.insert(account.to_owned(), history);
-    }
-
-    /// What an account went through.
-    #[must_use]
-    pub fn history(&self, account: &str) -> History {
-        self.histories.get(account).cloned().unwrap_or_default()
-    }
-
-    /// The next account that may start, if there is room.
-    pub fn admit(&mut self, mono: Duration) -> NextStart {
-        if self.running >= self.admission.at_a_time || self.waiting.is_empty() {
-            return NextStart::Nobody;
+    pub fn new(admission: Admission, once: bool) -> Self {
+        Self {
+            admission,
+            once,
+            accounts: BTreeMap::new(),
+            queue: VecDeque::new(),
+            taken: 0,
+            started: 0,
+            next_start: Duration::ZERO,
+            admitting: false,
+            stopped: false,
         }
-        if mono < self.next_start {
-            return NextStart::After(self.next_start - mono);
+    }
+
+    /// The accounts that are known.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.accounts.keys().map(String::as_str)
+    }
+
+    /// Takes one event.
+    pub fn step(&mut self, event: RosterEvent, now: Now) -> Vec<RosterAction> {
+        let mut out = Vec::new();
+        match event {
+            RosterEvent::Enrolled(enrolled) => self.enrolled(*enrolled, &mut out),
+            RosterEvent::Dropped(name) => self.dropped(name, &mut out),
+            RosterEvent::Commanded(name, command) => self.commanded(&name, command, &mut out),
+            RosterEvent::Went(name, number, past) => self.went(name, number, past, &mut out),
+            RosterEvent::Ended(name, number, history) => self.ended(name, number, history, &mut out),
+            RosterEvent::Died(name, number, failure, policy) => {
+                self.died(name, number, failure, &policy, now, &mut out)
+            }
+            RosterEvent::RestartDue(name, after) => self.restart_due(&name, after, &mut out),
+            RosterEvent::Renamed(name) => self.renamed(name, &mut out),
+            RosterEvent::RenameTaken(name) => self.rename_taken(name, &mut out),
+            RosterEvent::RenameFailed(name) => {
+                if self.is_renaming(&name) {
+                    out.push(RosterAction::RenameAfter(name, RENAME_AGAIN));
+                }
+            }
+            RosterEvent::RenameDue(name) => {
+                if let Some(Seat::Renaming { was }) = self.seat_of(&name) {
+                    out.push(RosterAction::Rename(was.clone(), name));
+                }
+            }
+            RosterEvent::Admit => self.admitting = false,
+            RosterEvent::Stop => self.stop(&mut out),
         }
-        let Some(account) = self.waiting.pop_front() else { return NextStart::Nobody };
-        self.running += 1;
-        self.next_start = mono + Duration::from_secs(1) / self.admission.starts_per_second.max(1);
-        let history = self.histories.get(&account).cloned().unwrap_or_default();
-        NextStart::Start(account, history)
+        self.admit(now.mono, &mut out);
+        out
     }
 
-    /// An account has ended.
-    pub fn finished(&mut self) {
-        self.running = self.running.saturating_sub(1);
+    fn seat_of(&self, name: &str) -> Option<&Seat> {
+        self.accounts.get(name).map(|account| &account.seat)
     }
 
-    /// An account's actor died of `failure`: what is to be done. It keeps its place.
-    pub fn died(&mut self, account: &str, failure: &Failure, policy: &Policy, now: Now) -> (Verdict, History) {
-        let history = self.histories.entry(account.to_owned()).or_default();
-        history.failed(failure, now.wall);
-        (decide(failure, history, policy, now), history.clone())
+    fn is_waiting(&self, name: &str) -> bool {
+        matches!(self.seat_of(name), Some(Seat::Waiting))
+    }
+
+    fn is_renaming(&self, name: &str) -> bool {
+        matches!(self.seat_of(name), Some(Seat::Renaming { .. }))
+    }
+
+    fn seat(&mut self, name: &str, seat: Seat) {
+        let Some(account) = self.accounts.get_mut(name) else { return };
+        self.taken = self.taken + usize::from(seat.is_taken()) - usize::from(account.seat.is_taken());
+        account.seat = seat;
+    }
+
+    fn leave(&mut self, name: &str) -> Option<Seated> {
+        let account = self.accounts.remove(name)?;
+        self.taken -= usize::from(account.seat.is_taken());
+        Some(account)
+    }
+
+    fn enrolled(&mut self, enrolled: Enrolled, out: &mut Vec<RosterAction>) {
+        let Enrolled { name, was, refused, past } = enrolled;
+        let known = self.accounts.entry(name.clone());
+        let account = known.or_insert_with(|| Seated { seat: Seat::Fallen, past: Past::default(), refused: None });
+        (account.past, account.refused) = (past, refused);
+        if let Some(number) = account.seat.actor() {
+            // The one that is followed now settles what it has in hand first. Whatever was to come of it is over: this is
+            // what is wanted now.
+            let then = if self.stopped { Then::Nothing } else { Then::Replace };
+            self.seat(&name, Seat::Leaving { number, then });
+            out.push(RosterAction::Stop(name));
+            return;
+        }
+        let Some(was) = was else { return self.begin(&name, out) };
+        match self.seat_of(&was).and_then(Seat::actor) {
+            // It still runs under the id it had.
+            Some(number) => {
+                self.seat(&was, Seat::Leaving { number, then: Then::Rename(name.clone()) });
+                self.seat(&name, Seat::Renaming { was: was.clone() });
+                out.push(RosterAction::Stop(was));
+            }
+            None => self.rename(was, name, out),
+        }
+    }
+
+    /// Lets an account begin, or says why it cannot.
+    fn begin(&mut self, name: &str, out: &mut Vec<RosterAction>) {
+        let Some(account) = self.accounts.get(name) else { return };
+        match account.refused.clone() {
+            Some(failure) => {
+                self.seat(name, Seat::Refused);
+                out.push(RosterAction::Refused(name.to_owned(), failure, Owns::Its));
+            }
+            None => self.wait(name),
+        }
+    }
+
+    /// To the end of the queue.
+    fn wait(&mut self, name: &str) {
+        if self.is_waiting(name) {
+            self.queue.retain(|waiting| waiting != name);
+        }
+        self.seat(name, Seat::Waiting);
+        self.queue.push_back(name.to_owned());
+    }
+
+    /// Stores an account's new id; it begins when that is durable.
+    fn rename(&mut self, was: String, name: String, out: &mut Vec<RosterAction>) {
+        self.leave(&was);
+        self.seat(&name, Seat::Renaming { was: was.clone() });
+        out.push(RosterAction::Forget(was.clone()));
+        out.push(RosterAction::Rename(was, name));
+    }
+
+    fn renamed(&mut self, name: String, out: &mut Vec<RosterAction>) {
+        if self.is_renaming(&name) {
+            self.begin(&name, out);
+        }
+    }
+
+    fn rename_taken(&mut self, name: String, out: &mut Vec<RosterAction>) {
+        if !self.is_renaming(&name) {
+            return;
+        }
+        let text = "the database holds another account of this id: take `was` out, or purge that one first";
+        let failure = Failure::new(Class::Config, Reach::Account, Provenance::Local, text);
+        self.seat(&name, Seat::Refused);
+        if let Some(account) = self.accounts.get_mut(&name) {
+            account.refused = Some(failure.clone());
+        }
+        out.push(RosterAction::Refused(name, failure, Owns::Another));
+    }
+
+    fn dropped(&mut self, name: String, out: &mut Vec<RosterAction>) {
+        match self.seat_of(&name) {
+            Some(Seat::Running { number } | Seat::Leaving { number, .. }) => {
+                let number = *number;
+                self.seat(&name, Seat::Leaving { number, then: Then::Remove });
+                out.push(RosterAction::Stop(name));
+            }
+            // Who still runs under the id before is not followed under either.
+            Some(Seat::Renaming { was }) => {
+                let was = was.clone();
+                if let Some(number) = self.seat_of(&was).and_then(Seat::actor) {
+                    self.seat(&was, Seat::Leaving { number, then: Then::Remove });
+                }
+                self.leave(&name);
+                out.push(RosterAction::Removed(name));
+            }
+            _ => {
+                self.leave(&name);
+                out.push(RosterAction::Removed(name));
+            }
+        }
+    }
+
+    fn commanded(&mut self, name: &str, command: Command, out: &mut Vec<RosterAction>) {
+        const STARTING: &str = "the account is being started; ask again";
+        let conflict = match self.accounts.get_mut(name) {
+            None => "the config does not name this account",
+            Some(Seated { seat: Seat::Running { .. } | Seat::Leaving { .. }, .. }) => {
+                return out.push(RosterAction::Obey(name.to_owned()));
+            }
+            // Begun now, it would open a second mirror under the id that its rows are about to get.
+            Some(Seated { seat: Seat::Renaming { .. }, .. }) => "the account's new id is being stored; ask again",
+            Some(Seated { seat: Seat::Refused, .. }) => {
+                "the account cannot be followed before its config or secret changes"
+            }
+            Some(account) if matches!(command, Command::ResetErrors | Command::SyncNow | Command::Woken) => {
+                // It had failed for good, or waits to be started (again).
+                let has_logged_in = account.past.history.has_logged_in;
+                account.past.history = History { has_logged_in, ..History::default() };
+                if command == Command::Woken && matches!(account.past.begin, Begin::Parked(..)) {
+                    // It was to begin parked with the secret before.
+                    account.past.begin = Begin::Run;
+                }
+                self.wait(name);
+                "the account was not running and is started now; ask again"
+            }
+            Some(_) => STARTING,
+        };
+        out.push(RosterAction::Conflict(conflict));
+    }
+
+    fn went(&mut self, name: String, number: u64, past: Past, out: &mut Vec<RosterAction>) {
+        let Some(account) = self.accounts.get_mut(&name) else { return };
+        match &account.seat {
+            Seat::Running { number: current } if *current == number => account.past = past,
+            // Said before it died, and heard after it: that it died is still to be counted.
+            Seat::Restarting { number: current, failure, at } if *current == number => {
+                account.past = past;
+                account.past.history.failed(failure, *at);
+            }
+            // Who is to begin anew was enrolled with what the database knows.
+            _ => return,
+        }
+        out.push(RosterAction::Keep(name, account.past.clone()));
+    }
+
+    fn ended(&mut self, name: String, number: u64, history: History, out: &mut Vec<RosterAction>) {
+        let Some(account) = self.accounts.get_mut(&name).filter(|a| a.seat.actor() == Some(number)) else { return };
+        let then = match &account.seat {
+            Seat::Leaving { then, .. } => then.clone(),
+            _ => Then::Nothing,
+        };
+        if then != Then::Replace {
+            account.past.history = history;
+        }
+        self.seat(&name, Seat::Fallen);
+        self.left(name, then, out);
+    }
+
+    /// Its actor is gone.
+    fn left(&mut self, name: String, then: Then, out: &mut Vec<RosterAction>) {
+        match then {
+            Then::Rename(new) => self.rename(name, new, out),
+            Then::Remove => {
+                self.leave(&name);
+                out.push(RosterAction::Removed(name));
+            }
+            Then::Replace | Then::Nothing if self.stopped || self.once => {}
+            Then::Replace | Then::Nothing => self.begin(&name, out),
+        }
+    }
+
+    fn died(
+        &mut self,
+        name: String,
+        number: u64,
+        failure: Failure,
+        policy: &Policy,
+        now: Now,
+        out: &mut Vec<RosterAction>,
+    ) {
+        let Some(account) = self.accounts.get_mut(&name).filter(|a| a.seat.actor() == Some(number)) else { return };
+        let goes = match &account.seat {
+            Seat::Leaving { then: then @ (Then::Rename(_) | Then::Remove), .. } => Some(then.clone()),
+            // An edit that came meanwhile says why it cannot go on.
+            Seat::Leaving { then: Then::Replace, .. } if account.refused.is_some() => Some(Then::Replace),
+            _ => None,
+        };
+        if let Some(then) = goes {
+            self.seat(&name, Seat::Fallen);
+            return self.left(name, then, out);
+        }
+        let history = &mut account.past.history;
+        history.failed(&failure, now.wall);
+        match decide(&failure, history, policy, now) {
+            Verdict::Wait(wait) | Verdict::Restart(wait) if !self.stopped => {
+                self.seat(&name, Seat::Restarting { number, failure: failure.clone(), at: now.wall });
+                out.push(RosterAction::Restarting(name, number, failure, wait));
+            }
+            _ => {
+                self.seat(&name, Seat::Fallen);
+                out.push(RosterAction::Fallen(name, failure));
+            }
+        }
+    }
+
+    fn restart_due(&mut self, name: &str, after: u64, out: &mut Vec<RosterAction>) {
+        let waits = matches!(self.seat_of(name), Some(Seat::Restarting { number, .. }) if *number == after);
+        if waits && !self.stopped {
+            self.start(name, out);
+        }
+    }
+
+    fn start(&mut self, name: &str, out: &mut Vec<RosterAction>) {
+        self.started += 1;
+        let number = self.started;
+        self.seat(name, Seat::Running { number });
+        if let Some(account) = self.accounts.get(name) {
+            out.push(RosterAction::Start(name.to_owned(), number, account.past.clone()));
+        }
+    }
+
+    fn admit(&mut self, mono: Duration, out: &mut Vec<RosterAction>) {
+        while !self.stopped && self.taken < self.admission.at_a_time {
+            while self.queue.front().is_some_and(|name| !self.is_waiting(name)) {
+                self.queue.pop_front();
+            }
+            if self.queue.is_empty() {
+                return;
+            }
+            if mono < self.next_start {
+                if !std::mem::replace(&mut self.admitting, true) {
+                    out.push(RosterAction::AdmitAfter(self.next_start - mono));
+                }
+                return;
+            }
+            let Some(name) = self.queue.pop_front() else { return };
+            self.next_start = mono + Duration::from_secs(1) / self.admission.starts_per_second.max(1);
+            self.start(&name, out);
+        }
+    }
+
+    fn stop(&mut self, out: &mut Vec<RosterAction>) {
+        self.stopped = true;
+        for (name, account) in &mut self.accounts {
+            match &mut account.seat {
+                Seat::Running { number } => {
+                    account.seat = Seat::Leaving { number: *number, then: Then::Nothing };
+                    out.push(RosterAction::Stop(name.clone()));
+                }
+                Seat::Leaving { then, .. } if *then == Then::Replace => *then = Then::Nothing,
+                _ => {}
+            }
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn admits_in_order_and_remembers() {
-        let mut roster = Roster::new(Admission { at_a_time: 1, starts_per_second: 1000 });
-        roster.enqueue("a".into());
-        roster.enqueue("b".into());
-        let at = Duration::from_secs;
-        assert!(matches!(roster.admit(at(0)), NextStart::Start(name, _) if name == "a"));
-        assert_eq!(roster.admit(at(1)), NextStart::Nobody);
-        let bug = Failure::bug("here");
-        for n in 1..=3 {
-            let (verdict, history) = roster.died("a", &bug, &Policy::default(), Now::default());
-            assert_eq!(history.panics, n);
-            assert_eq!(verdict == Verdict::Park, n == 3);
-        }
-        roster.finished();
-        assert!(matches!(roster.admit(at(2)), NextStart::Start(name, _) if name == "b"));
-    }
-
-    #[test]
-    fn starts_are_spread() {
-        let mut roster = Roster::new(Admission { at_a_time: 9, starts_per_second: 10 });
-        for name in ["a", "b", "c"] {
-            roster.enqueue(name.into());
-        }
-        assert!(roster.withdraw("b") && !roster.withdraw("b"));
-        let ms = Duration::from_millis;
-        assert!(matches!(roster.admit(ms(0)), NextStart::Start(..)));
-        assert_eq!(roster.admit(ms(30)), NextStart::After(ms(70)));
-        assert!(matches!(roster.admit(ms(100)), NextStart::Start(name, _) if name == "c"));
-    }
-}
+mod tests;

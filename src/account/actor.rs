@@ -1,6 +1,6 @@
 //! The AccountActor: carries out its follower's outputs and brings the answers back. It has no opinion about mail.
 
-use crate::account::args::{AccountArgs, path_of};
+use crate::account::args::{AccountArgs, Incarnation, path_of};
 use crate::account::message::{AccountMsg, Obeyed};
 use crate::account::question::PendingQuestion;
 use crate::account::voice::Voice;
@@ -12,11 +12,10 @@ use crate::provider::Ask;
 use crate::reply::ReplyTo;
 use crate::store::actor::StoreMsg;
 use crate::store::orders::Control;
-use postrider_core::account::follow::{Begin, Conflict, Follower, Input, Output, Slot, Status};
+use postrider_core::account::follow::{Begin, Conflict, Follower, Input, Output, Past, Slot, Status};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::id::AccountId;
 use postrider_core::provider::folders::{Answer, Request};
-use postrider_core::recovery::history::History;
 use postrider_core::run::event::{Action, Event};
 use postrider_core::run::summary::Summary;
 use postrider_core::standing::{EventKind, Outcome, Standing};
@@ -27,12 +26,11 @@ use std::time::Duration;
 /// Longest read of a folder's rows.
 const READ_DEADLINE: Duration = Duration::from_secs(60);
 
-/// The actor. Its last run's summary goes to `finished` when it has ended.
+/// The actor.
 #[derive(Debug)]
 pub struct AccountActor;
 
 /// What it holds.
-#[derive(Debug)]
 pub struct AccountState {
     args: AccountArgs,
     follower: Follower,
@@ -47,6 +45,9 @@ pub struct AccountState {
     passes: u64,
     voice: Voice,
     last: Option<Summary>,
+    /// Runs ended, and what it would begin with, as told last to whoever starts the next incarnation.
+    told: (u64, Begin),
+    went: Box<dyn Fn(Past) + Send + Sync>,
     finished: Option<ReplyTo<Summary>>,
     /// The mark of the secret that it asked for a session with last.
     asked_with: String,
@@ -55,18 +56,24 @@ pub struct AccountState {
     done: bool,
 }
 
+impl std::fmt::Debug for AccountState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AccountState").field("account", &self.args.name).finish_non_exhaustive()
+    }
+}
+
 impl Actor for AccountActor {
     type Msg = AccountMsg;
     type State = AccountState;
-    type Arguments = (AccountArgs, History, Begin, ReplyTo<Summary>);
+    type Arguments = Incarnation;
 
     async fn pre_start(
         &self,
         me: ActorRef<AccountMsg>,
-        (args, history, begin, finished): Self::Arguments,
+        Incarnation { args, past, went, finished }: Incarnation,
     ) -> Result<AccountState, ActorProcessingErr> {
         let depth = args.registry.started(&path_of(&args.name), "account");
-        let follower = Follower::new(args.rules.clone(), history, begin);
+        let follower = Follower::new(args.rules.clone(), past.clone());
         me.cast(AccountMsg::Input(Input::Start))?;
         let voice = Voice::new(&args);
         let asked_with = args.credential.mark();
@@ -84,6 +91,8 @@ impl Actor for AccountActor {
             passes: 0,
             voice,
             last: None,
+            told: (0, past.begin),
+            went,
             finished: Some(finished),
             asked_with,
             obeyed: Vec::new(),
@@ -151,6 +160,12 @@ impl AccountState {
         for output in outputs {
             self.perform(me, output);
         }
+        let past = self.follower.past();
+        let now = (self.follower.runs().0, past.begin.clone());
+        if self.told != now {
+            self.told = now;
+            (self.went)(past);
+        }
         if self.done {
             return;
         }
@@ -193,7 +208,7 @@ impl AccountState {
             }
             Output::Persist { standing, reason, event } => self.persist(standing, reason, event),
             Output::Ended(summary) => {
-                self.voice.ended(&summary, self.follower.history());
+                self.voice.ended(&summary);
                 self.keep_history(&summary);
                 if let Some(account) = self.account
                     && summary.failure.is_none()

@@ -4,13 +4,14 @@ use crate::clock::Clock;
 use crate::connection::message::ConnectionMsg;
 use crate::handle::Handle;
 use crate::provider::{Credential, Endpoint};
+use crate::reply::ReplyTo;
 use crate::store::Reader;
 use crate::store::actor::StoreMsg;
 use crate::store::orders::OpenAccount;
 use crate::telemetry::registry::Registry;
-use postrider_core::account::follow::Rules;
+use postrider_core::account::follow::{Past, Rules};
 use postrider_core::failure::Failure;
-use postrider_core::run::summary::Counts;
+use postrider_core::run::summary::{Counts, Summary};
 use postrider_core::standing::Standing;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,24 @@ pub struct AccountArgs {
     pub progress: Arc<dyn Progress>,
     /// Where it is seen.
     pub registry: Registry,
+}
+
+/// One life of an account's actor.
+pub struct Incarnation {
+    /// What every incarnation needs.
+    pub args: AccountArgs,
+    /// What the ones before went through.
+    pub past: Past,
+    /// Told what the next one is to know, whenever that is something else.
+    pub went: Box<dyn Fn(Past) + Send + Sync>,
+    /// Gets its last run's summary when it has ended of its own will.
+    pub finished: ReplyTo<Summary>,
+}
+
+impl std::fmt::Debug for Incarnation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Incarnation").field("account", &self.args.name).finish_non_exhaustive()
+    }
 }
 
 /// Who watches accounts work.

@@ -145,7 +145,7 @@ impl Voice {
     }
 
     /// A run has ended.
-    pub(super) fn ended(&mut self, summary: &Summary, history: History) {
+    pub(super) fn ended(&mut self, summary: &Summary) {
         self.count(summary.counts);
         self.before = Counts::default();
         metrics::counter!(names::RUNS, "outcome" => summary.outcome.as_str()).increment(1);
@@ -160,7 +160,6 @@ impl Voice {
         let at = self.clock.now().wall;
         self.registry.account(&self.name, |line| {
             line.run = None;
-            line.history = history;
             if summary.outcome == Outcome::Success {
                 line.last_success = Some(at);
             }

@@ -2,7 +2,7 @@
 
 use crate::config::{Account, Config, Flaw};
 use crate::store::StoredAccount;
-use postrider_core::account::follow::Begin;
+use postrider_core::account::follow::{Begin, Past};
 use postrider_core::recovery::history::History;
 use postrider_core::standing::Standing;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,8 +35,8 @@ pub fn row_of<'a>(account: &Account, stored: &'a [StoredAccount]) -> Option<&'a 
 
 /// What an account begins with: who is paused stays so, who waits for a new secret waits for another than this.
 #[must_use]
-pub fn begin_of(row: Option<&StoredAccount>, mark: &str) -> (Begin, History) {
-    let Some(row) = row else { return (Begin::Run, History::default()) };
+pub fn begin_of(row: Option<&StoredAccount>, mark: &str) -> Past {
+    let Some(row) = row else { return Past::default() };
     let mut history: History =
         row.history.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     // Waits are of the process that began them; what outlives it is what was learned.
@@ -51,7 +51,7 @@ pub fn begin_of(row: Option<&StoredAccount>, mark: &str) -> (Begin, History) {
     if begin == Begin::Run && row.standing.is_stuck() {
         history = History { has_logged_in: history.has_logged_in, ..History::default() };
     }
-    (begin, history)
+    Past { history, begin }
 }
 
 /// What an edit changes.
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn what_an_account_begins_with() {
-        let begin = |standing, mark: &str| begin_of(Some(&row("a", "u", standing)), mark).0;
+        let begin = |standing, mark: &str| begin_of(Some(&row("a", "u", standing)), mark).begin;
         assert_eq!(begin(Standing::Paused, "x"), Begin::Paused);
         assert_eq!(begin(Standing::NeedsReauth, "ab12"), Begin::Parked(Standing::NeedsReauth, "why".into()));
         assert_eq!(begin(Standing::NeedsReauth, "cd34"), Begin::Run, "the secret has changed");
@@ -163,7 +163,7 @@ mod tests {
             (begin(Standing::Idle, "x"), begin(Standing::Removed, "x"), begin(Standing::Failed, "x")),
             (Begin::Run, Begin::Run, Begin::Run)
         );
-        let (_, history) = begin_of(Some(&row("a", "u", Standing::Idle)), "x");
+        let Past { history, .. } = begin_of(Some(&row("a", "u", Standing::Idle)), "x");
         assert!(history.has_logged_in && history.tries == 0);
     }
 

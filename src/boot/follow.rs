@@ -167,14 +167,8 @@ impl Followed {
         for account in config.accounts.iter().filter(|a| edit.changed.contains(&a.id)) {
             let Some(args) = ready.remove(&account.id) else { continue };
             let mark = args.as_ref().map(|args| args.credential.mark()).unwrap_or_default();
-            let (begin, history) = begin_of(row_of(account, &stored), &mark);
-            wanted.push(Wanted {
-                name: account.id.clone(),
-                was: account.was.clone(),
-                args: args.map(Box::new),
-                history,
-                begin,
-            });
+            let past = begin_of(row_of(account, &stored), &mark);
+            wanted.push(Wanted { name: account.id.clone(), was: account.was.clone(), args: args.map(Box::new), past });
         }
         *self.ids.lock().unwrap_or_else(PoisonError::into_inner) =
             prints.keys().cloned().chain(config.accounts.iter().filter_map(|a| a.was.clone())).collect();

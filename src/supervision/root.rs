@@ -7,14 +7,13 @@ use crate::connection::message::ConnectionMsg;
 use crate::handle::{Backlog, Handle};
 use crate::reply::ReplyTo;
 use crate::store::actor::{StoreActor, StoreArgs, StoreMsg};
-use crate::supervision::accounts::{AccountsArgs, AccountsMsg, AccountsSupervisor, Wanted};
+use crate::supervision::accounts::{Above, AccountsArgs, AccountsMsg, AccountsSupervisor, Wanted};
 use crate::supervision::exit::failure_of;
 use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
-use postrider_core::account::follow::Begin;
+use postrider_core::account::follow::Past;
 use postrider_core::failure::Failure;
 use postrider_core::run::summary::Summary;
-use postrider_core::standing::Standing;
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -43,6 +42,8 @@ pub enum RootMsg {
     RunOnce(Vec<AccountArgs>, ReplyTo<Vec<(String, Summary)>>),
     /// Follow these accounts, no longer follow those.
     Follow(Vec<Wanted>, Vec<String>),
+    /// What an account went through: who follows it next is to know.
+    Went(String, Past),
     /// Start a face of this kind, and keep it alive.
     Face(&'static str, Spawn),
     /// End all accounts.
@@ -109,8 +110,11 @@ impl Actor for Root {
         let (store, _) = StoreActor::spawn_linked(None, StoreActor, args.store.clone(), me.get_cell()).await?;
         let mut children = BTreeMap::from([(store.get_id(), Service::Store)]);
         let store = Handle::new(store, args.store.depth.clone());
-        let depth = Backlog::default();
-        let accounts_args = AccountsArgs { clock: args.clock, store: store.clone(), registry, depth: depth.clone() };
+        let root = me.clone();
+        // A root that is gone starts nobody again.
+        let above = Above(Arc::new(move |name, past| drop(root.cast(RootMsg::Went(name, past)))));
+        let (clock, depth) = (args.clock, Backlog::default());
+        let accounts_args = AccountsArgs { clock, store: store.clone(), registry, depth: depth.clone(), above };
         let (accounts, _) =
             AccountsSupervisor::spawn_linked(None, AccountsSupervisor, accounts_args.clone(), me.get_cell()).await?;
         children.insert(accounts.get_id(), Service::Accounts);
@@ -167,6 +171,11 @@ impl Actor for Root {
                 state.accounts.send(AccountsMsg::Remove(removed));
                 state.accounts.send(AccountsMsg::Follow(wanted));
             }
+            RootMsg::Went(name, past) => {
+                if let Some(wanted) = state.wanted.get_mut(&name) {
+                    wanted.past = past;
+                }
+            }
             RootMsg::Face(kind, spawn) => {
                 let cell = spawn(me.get_cell()).await?;
                 state.args.registry.started(&format!("root/{kind}"), kind);
@@ -203,21 +212,6 @@ impl Actor for Root {
         }
         state.restart(&me, child, &failure).await
     }
-}
-
-/// An account as it stands now: what it began with is long past, for whoever died above it.
-fn as_now(registry: &Registry, mut wanted: Wanted) -> Wanted {
-    if let Some(line) = registry.find(&wanted.name) {
-        wanted.begin = match line.standing {
-            Standing::Paused => Begin::Paused,
-            standing @ Standing::NeedsReauth => Begin::Parked(standing, line.reason),
-            _ => Begin::Run,
-        };
-        if line.runs.0 > 0 {
-            wanted.history = line.history;
-        }
-    }
-    wanted
 }
 
 impl RootState {
@@ -264,7 +258,7 @@ impl RootState {
                 .await?;
                 self.children.insert(accounts.get_id(), Service::Accounts);
                 self.accounts.repoint(accounts);
-                let wanted = self.wanted.values().cloned().map(|wanted| as_now(&self.args.registry, wanted)).collect();
+                let wanted = self.wanted.values().cloned().collect();
                 self.accounts.send(AccountsMsg::Follow(wanted));
             }
             Service::Face(kind, spawn) => {

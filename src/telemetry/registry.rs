@@ -5,7 +5,6 @@ use crate::clock::Clock;
 use crate::handle::Backlog;
 use dashmap::DashMap;
 use postrider_core::failure::{Class, Failure};
-use postrider_core::recovery::history::History;
 use postrider_core::run::summary::{Counts, FolderLine};
 use postrider_core::standing::{Activity, Push, Standing};
 use postrider_core::time::Micros;
@@ -84,8 +83,6 @@ pub struct AccountLine {
     pub provider: &'static str,
     /// How new mail is noticed.
     pub push: Push,
-    /// What it went through, as its last run left it: known here when its actor dies.
-    pub history: History,
     /// Folders as the last run left them.
     pub folders: Arc<Vec<FolderLine>>,
 }
@@ -264,7 +261,6 @@ impl Registry {
             errors: BTreeMap::new(),
             provider: "",
             push: Push::Poll,
-            history: History::default(),
             folders: Arc::default(),
         });
         let before = line.standing;

@@ -1,7 +1,7 @@
 //! Actors that die or hang while a server runs: the tree starts them again, every account goes on, nobody else is touched.
 
 use crate::support::binary::{Postrider, account};
-use crate::support::check::{consistent, equal};
+use crate::support::check::{ask, consistent, equal};
 use crate::support::mail::{Mailbox, blocking, note, seed, serve};
 use crate::support::served::{Served, head, until, wait_until, wait_within};
 use postrider_imapd::{Misbehaviour, Server};
@@ -87,6 +87,36 @@ async fn an_account() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_admin_api() {
     dies("admin", "root/admin", [1, 1]).await;
+}
+
+/// The supervisor of the accounts: each begins again as it stood, and who was paused stays so.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_accounts_supervisor() {
+    let (_server, boxes, postrider) = two().await;
+    blocking(move || {
+        let served = postrider.serve(&[("POSTRIDER_FAULT", "panic.accounts:2")]);
+        for (name, mailbox) in &boxes {
+            served.settle(&postrider, name, mailbox);
+        }
+        postrider.run(&["pause", "a"]).exits(0);
+        let died = postrider.run(&["sync-now", "b"]);
+        assert_ne!(died.code, Some(0), "nobody is left to obey: {died:?}");
+        let restarts = || served.actor("root/accounts").unwrap()["restarts"].clone();
+        wait_until("the restart", || restarts() == 1);
+        boxes[0].1.append("INBOX", note("unseen").dated("01-Feb-2031 10:00:00 +0000"));
+        all_commit(&postrider, &served, &boxes[1..], "after");
+        assert_eq!(served.state("a"), "paused");
+        assert_eq!(ask(&postrider.database(), "SELECT count(*) AS x FROM message WHERE subject = 'unseen'"), "0");
+        let cancelled = served.metric("postrider_runs_total{outcome=\"cancelled\"}");
+        assert!(cancelled < 0.5, "it did not even begin");
+        postrider.run(&["resume", "a"]).exits(0);
+        served.settle(&postrider, "a", &boxes[0].1);
+        served.stop();
+        for (name, mailbox) in &boxes {
+            equal(&postrider, name, mailbox);
+        }
+    })
+    .await;
 }
 
 /// However often sessions die, no lease is left behind.

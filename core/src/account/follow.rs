@@ -19,4 +19,4 @@ mod vocabulary;
 mod watch;
 
 pub use follower::Follower;
-pub use vocabulary::{Begin, Command, Conflict, Input, Output, Rules, Slot, Status};
+pub use vocabulary::{Begin, Command, Conflict, Input, Output, Past, Rules, Slot, Status};

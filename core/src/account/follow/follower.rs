@@ -1,6 +1,6 @@
 //! The follower: stages, runs, commands.
 
-use crate::account::follow::vocabulary::{Begin, Input, Output, Rules, Slot};
+use crate::account::follow::vocabulary::{Begin, Input, Output, Past, Rules, Slot};
 use crate::account::machine::Machine;
 use crate::account::schedule::{COOL_AFTER, Schedule};
 use crate::failure::{Class, Failure};
@@ -98,7 +98,8 @@ pub struct Follower {
 impl Follower {
     /// A follower that waits for `Start`.
     #[must_use]
-    pub fn new(rules: Rules, history: History, begin: Begin) -> Self {
+    pub fn new(rules: Rules, past: Past) -> Self {
+        let Past { history, begin } = past;
         let schedule = Schedule::new(rules.mode, rules.settings.policy.salt);
         Self {
             rules,
@@ -156,6 +157,18 @@ impl Follower {
             Stage::Working(machine) => machine.history(),
             _ => self.history.clone(),
         }
+    }
+
+    /// What the next incarnation is to know, should this one die now.
+    #[must_use]
+    pub fn past(&self) -> Past {
+        let begin = match &self.stage {
+            Stage::Paused => Begin::Paused,
+            Stage::Working(_) if self.after == After::Pause => Begin::Paused,
+            Stage::Parked(standing, reason) => Begin::Parked(*standing, reason.clone()),
+            Stage::Working(_) | Stage::Resting { .. } | Stage::Ended => Begin::Run,
+        };
+        Past { history: self.history(), begin }
     }
 
     /// Takes one input.

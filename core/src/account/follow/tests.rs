@@ -21,7 +21,7 @@ fn at(seconds: u64) -> Now {
 
 fn follower(begin: Begin) -> Follower {
     let settings = Settings { policy: crate::recovery::decide::Policy::default().staying(), ..Settings::default() };
-    Follower::new(Rules { settings, mode: Mode::Balanced, once: false }, History::default(), begin)
+    Follower::new(Rules { settings, mode: Mode::Balanced, once: false }, Past { begin, ..Past::default() })
 }
 
 fn session(number: i64) -> Connected {
@@ -396,4 +396,25 @@ fn a_stop_keeps_what_is_waited_for() {
     assert!(!out.iter().any(kept), "{out:?}");
     let out = resting().step(Input::Command(Command::Stop), at(7));
     assert!(!out.iter().any(|o| matches!(o, Output::Persist { .. })), "who is well has nothing to keep: {out:?}");
+}
+
+/// What the next incarnation is told: a pause that is still settling is a pause, and what it is parked with stays.
+#[test]
+fn the_past_is_what_the_next_one_begins_with() {
+    let mut f = resting();
+    assert_eq!(f.past().begin, Begin::Run);
+    f.step(Input::Command(Command::SyncNow), at(5));
+    f.step(Input::Machine(f.run(), snapshot()), at(5));
+    f.step(Input::Command(Command::Pause), at(6));
+    assert!(matches!(f.stage, Stage::Working(_)), "it settles");
+    assert_eq!(f.past().begin, Begin::Paused);
+    f.step(Input::Command(Command::Resume), at(7));
+    assert_eq!(f.past().begin, Begin::Run, "taken back");
+    let mut f = resting();
+    f.step(Input::Command(Command::Pause), at(6));
+    assert_eq!((f.status().standing, f.past().begin), (Standing::Paused, Begin::Paused));
+    let parked = Begin::Parked(Standing::NeedsReauth, "refused".into());
+    let mut f = follower(parked.clone());
+    f.step(Input::Start, at(0));
+    assert_eq!(f.past().begin, parked);
 }

@@ -4,6 +4,7 @@ use crate::account::schedule::Mode;
 use crate::failure::{Class, Failure};
 use crate::provider::Connected;
 use crate::provider::folders::{Hint, Unwatched};
+use crate::recovery::history::History;
 use crate::run::event::{Action, Event};
 use crate::run::settings::Settings;
 use crate::run::summary::Summary;
@@ -31,6 +32,15 @@ pub enum Begin {
     Paused,
     /// It waits for something outside, for this reason.
     Parked(Standing, String),
+}
+
+/// What an account went through, and what its next incarnation begins with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Past {
+    /// Failures so far.
+    pub history: History,
+    /// How it begins.
+    pub begin: Begin,
 }
 
 /// What a human wants.

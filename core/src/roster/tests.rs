@@ -1,0 +1,229 @@
+//! The seats of a roster, one by one.
+
+use super::*;
+
+fn at(ms: u64) -> Now {
+    Now { wall: Micros::from_seconds(1_000), mono: Duration::from_millis(ms) }
+}
+
+fn bug() -> Failure {
+    Failure::bug("here")
+}
+
+fn refusal() -> Failure {
+    Failure::new(Class::Config, Reach::Account, Provenance::Local, "no password")
+}
+
+fn enrolled(name: &str) -> Enrolled {
+    Enrolled { name: name.into(), was: None, refused: None, past: Past::default() }
+}
+
+fn want(one: Enrolled) -> RosterEvent {
+    RosterEvent::Enrolled(Box::new(one))
+}
+
+fn roster() -> Roster {
+    Roster::new(Admission { at_a_time: usize::MAX, starts_per_second: 1_000_000 }, false)
+}
+
+/// A roster in which `a` runs as number 1.
+fn running() -> Roster {
+    let mut roster = roster();
+    let out = roster.step(want(enrolled("a")), at(0));
+    assert_eq!(starts(&out), [("a", 1)]);
+    roster
+}
+
+fn starts(out: &[RosterAction]) -> Vec<(&str, u64)> {
+    out.iter()
+        .filter_map(|a| if let RosterAction::Start(name, n, _) = a { Some((name.as_str(), *n)) } else { None })
+        .collect()
+}
+
+fn ended(name: &str, number: u64) -> RosterEvent {
+    RosterEvent::Ended(name.into(), number, History::default())
+}
+
+fn died(name: &str, number: u64) -> RosterEvent {
+    RosterEvent::Died(name.into(), number, bug(), Policy::default())
+}
+
+/// Whether just that is to be done.
+fn does(out: &[RosterAction], wanted: &[RosterAction]) -> bool {
+    format!("{out:?}") == format!("{wanted:?}")
+}
+
+fn is_stop(action: &RosterAction, of: &str) -> bool {
+    matches!(action, RosterAction::Stop(name) if name == of)
+}
+
+#[test]
+fn so_many_at_a_time_and_in_order() {
+    let mut roster = Roster::new(Admission { at_a_time: 1, starts_per_second: 1000 }, true);
+    assert_eq!(starts(&roster.step(want(enrolled("b")), at(0))), [("b", 1)]);
+    assert_eq!(starts(&roster.step(want(enrolled("a")), at(1))), []);
+    let out = roster.step(died("b", 1), at(2));
+    assert!(matches!(&out[..], [RosterAction::Restarting(_, 1, _, _)]), "it keeps its place: {out:?}");
+    assert_eq!(starts(&roster.step(RosterEvent::RestartDue("b".into(), 1), at(3))), [("b", 2)]);
+    assert_eq!(starts(&roster.step(ended("b", 2), at(4))), [("a", 3)], "once, and not again");
+}
+
+#[test]
+fn starts_are_spread() {
+    let mut roster = Roster::new(Admission { at_a_time: 9, starts_per_second: 10 }, false);
+    let mut started = Vec::new();
+    for name in ["a", "b", "c"] {
+        let out = roster.step(want(enrolled(name)), at(0));
+        started.extend(starts(&out).into_iter().map(|(name, _)| name.to_owned()));
+        let waits = matches!(&out[..], [.., RosterAction::AdmitAfter(wait)] if *wait == Duration::from_millis(100));
+        assert_eq!(waits, name == "b", "asked to come again once: {out:?}");
+    }
+    assert_eq!(started, ["a"]);
+    let out = roster.step(RosterEvent::Dropped("b".into()), at(50));
+    assert!(matches!(&out[..], [RosterAction::Removed(name)] if name == "b"));
+    assert!(does(&roster.step(RosterEvent::Admit, at(60)), &[RosterAction::AdmitAfter(Duration::from_millis(40))]));
+    assert_eq!(starts(&roster.step(RosterEvent::Admit, at(100))), [("c", 2)]);
+}
+
+#[test]
+fn deaths_are_counted_to_the_end() {
+    let mut roster = running();
+    for number in 1..=2 {
+        let out = roster.step(died("a", number), at(0));
+        assert!(matches!(&out[..], [RosterAction::Restarting(_, n, _, _)] if *n == number), "{out:?}");
+        assert!(does(&roster.step(died("a", number), at(1)), &[]), "nobody dies twice");
+        assert_eq!(starts(&roster.step(RosterEvent::RestartDue("a".into(), number), at(2))), [("a", number + 1)]);
+        assert!(does(&roster.step(RosterEvent::RestartDue("a".into(), number), at(3)), &[]), "nor is started twice");
+    }
+    assert!(matches!(&roster.step(died("a", 3), at(4))[..], [RosterAction::Fallen(..)]), "the third is one too many");
+    let out = roster.step(RosterEvent::Commanded("a".into(), Command::ResetErrors), at(5));
+    assert!(
+        matches!(&out[..], [RosterAction::Conflict(_), RosterAction::Start(_, 4, past)] if past.history.panics == 0)
+    );
+}
+
+/// A run that ended well is told before the death and heard after it: the death still counts, and so does the run.
+#[test]
+fn what_is_heard_late_is_not_lost() {
+    let survived = || Past { history: History { has_logged_in: true, ..History::default() }, begin: Begin::Paused };
+    let mut roster = running();
+    let out = roster.step(RosterEvent::Went("a".into(), 1, survived()), at(0));
+    assert!(does(&out, &[RosterAction::Keep("a".into(), survived())]));
+    roster.step(died("a", 1), at(1));
+    roster.step(RosterEvent::Went("a".into(), 1, survived()), at(2));
+    let out = roster.step(RosterEvent::RestartDue("a".into(), 1), at(3));
+    let [RosterAction::Start(_, 2, past)] = &out[..] else { panic!("{out:?}") };
+    assert_eq!((past.history.panics, past.history.has_logged_in, &past.begin), (1, true, &Begin::Paused));
+    assert!(does(&roster.step(RosterEvent::Went("a".into(), 1, Past::default()), at(4)), &[]));
+    roster.step(died("a", 2), at(5));
+    let out = roster.step(RosterEvent::RestartDue("a".into(), 2), at(6));
+    let [RosterAction::Start(_, 3, past)] = &out[..] else { panic!("{out:?}") };
+    assert_eq!(past.history.panics, 2, "what an earlier one says changes nothing");
+}
+
+#[test]
+fn another_config_replaces_who_runs() {
+    let mut roster = running();
+    let logged_in = Past { history: History { has_logged_in: true, ..History::default() }, begin: Begin::Run };
+    let out = roster.step(want(Enrolled { past: logged_in.clone(), ..enrolled("a") }), at(1));
+    assert!(is_stop(&out[0], "a") && out.len() == 1);
+    assert!(does(&roster.step(ended("a", 7), at(2)), &[]), "not the one that runs");
+    let out = roster.step(ended("a", 1), at(2));
+    assert!(does(&out, &[RosterAction::Start("a".into(), 2, logged_in)]), "it begins with what it was enrolled with");
+    let refused = Enrolled { refused: Some(refusal()), ..enrolled("a") };
+    roster.step(want(refused), at(3));
+    let out = roster.step(died("a", 2), at(4));
+    assert!(matches!(&out[..], [RosterAction::Refused(_, _, Owns::Its)]), "the edit says why: {out:?}");
+    let out = roster.step(RosterEvent::Commanded("a".into(), Command::SyncNow), at(5));
+    assert!(matches!(&out[..], [RosterAction::Conflict(text)] if text.contains("config or secret")), "{out:?}");
+    assert_eq!(starts(&roster.step(want(enrolled("a")), at(6))), [("a", 3)]);
+}
+
+#[test]
+fn who_is_removed_settles_first() {
+    let mut roster = running();
+    assert!(is_stop(&roster.step(RosterEvent::Dropped("a".into()), at(1))[0], "a"));
+    assert!(does(&roster.step(ended("a", 1), at(2)), &[RosterAction::Removed("a".into())]));
+    assert_eq!(roster.names().count(), 0);
+    let out = roster.step(RosterEvent::Commanded("a".into(), Command::Pause), at(3));
+    assert!(matches!(&out[..], [RosterAction::Conflict(text)] if text.contains("does not name")));
+    // Put back while it leaves, it begins again.
+    let mut roster = running();
+    roster.step(RosterEvent::Dropped("a".into()), at(1));
+    roster.step(want(enrolled("a")), at(2));
+    assert_eq!(starts(&roster.step(died("a", 1), at(3))), [], "it died: it waits first");
+    assert_eq!(starts(&roster.step(RosterEvent::RestartDue("a".into(), 1), at(4))), [("a", 2)]);
+}
+
+fn renaming() -> Roster {
+    let mut roster = running();
+    let out = roster.step(want(Enrolled { was: Some("a".into()), ..enrolled("b") }), at(1));
+    assert!(is_stop(&out[0], "a") && out.len() == 1);
+    roster
+}
+
+#[test]
+fn a_new_id_is_durable_before_its_account_begins() {
+    let store = [RosterAction::Forget("a".into()), RosterAction::Rename("a".into(), "b".into())];
+    for end in [ended("a", 1), died("a", 1)] {
+        let mut roster = renaming();
+        assert!(does(&roster.step(end, at(2)), &store));
+        let out = roster.step(RosterEvent::Commanded("b".into(), Command::SyncNow), at(3));
+        assert!(matches!(&out[..], [RosterAction::Conflict(text)] if text.contains("being stored")), "{out:?}");
+        let out = roster.step(RosterEvent::RenameFailed("b".into()), at(3));
+        assert!(does(&out, &[RosterAction::RenameAfter("b".into(), RENAME_AGAIN)]));
+        assert!(does(&roster.step(RosterEvent::RenameDue("b".into()), at(4)), &store[1..]));
+        assert_eq!(starts(&roster.step(RosterEvent::Renamed("b".into()), at(5))), [("b", 2)]);
+        assert!(does(&roster.step(RosterEvent::RenameDue("b".into()), at(6)), &[]));
+        assert!(does(&roster.step(RosterEvent::Renamed("b".into()), at(6)), &[]));
+        assert_eq!(roster.names().collect::<Vec<_>>(), ["b"]);
+    }
+    // Who does not run has nothing to settle; an id that is taken is said, and nobody's rows are touched.
+    let mut roster = roster();
+    let out = roster.step(want(Enrolled { was: Some("a".into()), ..enrolled("b") }), at(1));
+    assert!(does(&out, &store));
+    let out = roster.step(RosterEvent::RenameTaken("b".into()), at(2));
+    assert!(matches!(&out[..], [RosterAction::Refused(name, _, Owns::Another)] if name == "b"));
+    assert!(does(&roster.step(RosterEvent::Renamed("b".into()), at(3)), &[]));
+}
+
+/// The edit that renames is taken back before the account has left: its rows are its own again, whoever is named now.
+#[test]
+fn a_rename_that_is_taken_back() {
+    let mut roster = renaming();
+    assert!(does(&roster.step(RosterEvent::Dropped("b".into()), at(2)), &[RosterAction::Removed("b".into())]));
+    roster.step(want(enrolled("a")), at(2));
+    assert_eq!(starts(&roster.step(ended("a", 1), at(3))), [("a", 2)]);
+    let mut roster = renaming();
+    roster.step(RosterEvent::Dropped("b".into()), at(2));
+    assert!(
+        does(&roster.step(ended("a", 1), at(3)), &[RosterAction::Removed("a".into())]),
+        "named no more under either"
+    );
+}
+
+#[test]
+fn the_end_begins_nobody() {
+    let mut roster = running();
+    roster.step(want(enrolled("b")), at(0));
+    roster.step(died("b", 2), at(0));
+    let out = roster.step(RosterEvent::Stop, at(1));
+    assert!(out.len() == 1 && is_stop(&out[0], "a"), "{out:?}");
+    assert!(does(&roster.step(RosterEvent::RestartDue("b".into(), 2), at(2)), &[]));
+    assert!(does(&roster.step(ended("a", 1), at(2)), &[]));
+    assert!(does(&roster.step(want(enrolled("c")), at(3)), &[]));
+}
+
+#[test]
+fn a_new_secret_wakes_who_has_yet_to_begin_parked() {
+    use crate::standing::Standing;
+    let mut roster = Roster::new(Admission { at_a_time: 1, starts_per_second: 1000 }, false);
+    roster.step(want(enrolled("a")), at(0));
+    let parked = Begin::Parked(Standing::NeedsReauth, "refused".into());
+    roster.step(want(Enrolled { past: Past { begin: parked, ..Past::default() }, ..enrolled("b") }), at(0));
+    roster.step(RosterEvent::Commanded("b".into(), Command::Woken), at(1));
+    roster.step(RosterEvent::Dropped("a".into()), at(2));
+    let out = roster.step(ended("a", 1), at(5));
+    let [.., RosterAction::Start(name, 2, past)] = &out[..] else { panic!("{out:?}") };
+    assert_eq!((name.as_str(), past), ("b", &Past::default()));
+}
