@@ -183,6 +183,11 @@ impl AccountState {
     fn perform(&mut self, me: &ActorRef<AccountMsg>, output: Output) {
         match output {
             Output::Run(run, action) => self.act(me, run, action),
+            // Every run may begin at once.
+            Output::AskSlot(run) => {
+                self.depth.enter();
+                drop(me.cast(AccountMsg::Input(Input::Granted(run))));
+            }
             Output::Connect => self.connect(me),
             Output::Wish => self.wish(me),
             Output::Release(Slot::Main) => {

@@ -3,10 +3,12 @@
 //!
 //! | stage | what it waits for | leaves by |
 //! |---|---|---|
-//! | Working | the end of a run | Finish: Resting, Parked, Paused, Ended |
-//! | Resting | a hint, the schedule, a command | begins a run |
-//! | Parked | something outside: a command, a new secret, another config | begins a run |
-//! | Paused | a human | begins a run |
+//! | New | `Start` | Asking, Parked, Paused |
+//! | Asking | a slot for a run | Working |
+//! | Working | the end of a run | Finish: Resting, Parked, Paused, Ended, Asking once more |
+//! | Resting | a hint, the schedule, a command | Asking |
+//! | Parked | something outside: a command, a new secret, another config | Asking |
+//! | Paused | a human | Asking |
 //! | Ended | nothing | – |
 //!
 //! While a run reads history for long, a second session watches INBOX beside it, where there is one to spare. A watch is a
@@ -15,6 +17,7 @@
 mod command;
 mod follower;
 mod seen;
+mod stage;
 mod vocabulary;
 mod watch;
 

@@ -1,6 +1,7 @@
 //! What a human wants of an account.
 
-use crate::account::follow::follower::{After, Follower, Stage};
+use crate::account::follow::follower::Follower;
+use crate::account::follow::stage::{After, Cause, Resting, Stage};
 use crate::account::follow::vocabulary::{Command, Conflict, Output};
 use crate::failure::Class;
 use crate::recovery::history::History;
@@ -23,7 +24,7 @@ impl Follower {
             (Command::SyncNow | Command::ResetErrors, Stage::Paused) => {
                 Err(Conflict("the account is paused: resume it first"))
             }
-            (Command::Cancel, Stage::Resting { .. } | Stage::Parked(..) | Stage::Paused) => {
+            (Command::Cancel, Stage::New(_) | Stage::Resting(_) | Stage::Parked(_) | Stage::Paused) => {
                 Err(Conflict("no run is under way"))
             }
             _ => Ok(()),
@@ -31,94 +32,111 @@ impl Follower {
     }
 
     pub(super) fn command(&mut self, command: Command, now: Now, out: &mut Vec<Output>) {
-        let working = matches!(self.stage, Stage::Working(_));
         match command {
-            Command::Stop if working => {
-                // What it waits for is not forgotten with the process. A run that is being ended waits for nothing.
-                let status = self.status();
-                if status.standing.tries_again() && !self.rules.once {
-                    out.push(Output::Persist { standing: status.standing, reason: status.reason, event: None });
+            Command::Stop => self.stop(now, out),
+            Command::Pause => match self.stage.working() {
+                Some(working) => {
+                    // Durable before the run has settled: a crash in between must not forget it.
+                    let event = (working.after < After::Pause).then_some(EventKind::AccountPaused);
+                    out.push(Output::Persist { standing: Standing::Paused, reason: PAUSED.into(), event });
+                    self.end_run(After::Pause, now, out);
                 }
-                self.end_run(After::End, now, out);
-            }
-            Command::Stop => self.end(out),
-            Command::Pause if working => {
-                // Durable before the run has settled: a crash in between must not forget it.
-                let event = (self.after < After::Pause).then_some(EventKind::AccountPaused);
-                out.push(Output::Persist { standing: Standing::Paused, reason: PAUSED.into(), event });
-                self.end_run(After::Pause, now, out);
-            }
-            Command::Pause => self.pause(out),
-            Command::Cancel if working => self.end_run(After::Rest, now, out),
-            Command::Cancel => {}
-            Command::Resume if matches!(self.stage, Stage::Paused) => {
-                out.push(Output::Persist {
-                    standing: Standing::Starting,
-                    reason: "resumed by an operator".into(),
-                    event: None,
-                });
-                self.begin_run(Scope::Everything, now, out);
-            }
-            // The pause is still settling: it is taken back, and followed by a look at everything.
-            Command::Resume if self.after == After::Pause => {
-                out.push(Output::Persist {
-                    standing: Standing::Starting,
-                    reason: "resumed by an operator".into(),
-                    event: None,
-                });
-                self.after = After::Rest;
-                self.again = Some(Scope::Everything);
-            }
-            Command::Resume => {}
-            Command::SyncNow | Command::ResetErrors if matches!(self.stage, Stage::Ended | Stage::Paused) => {}
-            Command::SyncNow | Command::ResetErrors => {
-                if command == Command::ResetErrors {
-                    self.forget();
-                    self.forgets = working;
+                None => self.pause(out),
+            },
+            Command::Cancel => match &self.stage {
+                Stage::Working(_) => self.end_run(After::Rest, now, out),
+                Stage::Asking(_) => self.withdraw(now, out),
+                _ => {}
+            },
+            Command::Resume => self.resume(out),
+            Command::SyncNow => self.run_now(now, out),
+            Command::ResetErrors => {
+                match &mut self.stage {
+                    Stage::Ended | Stage::Paused => return,
+                    Stage::Working(working) => working.forgets = true,
+                    _ => {}
                 }
+                self.forget();
                 self.run_now(now, out);
             }
             Command::Woken => self.woken(now, out),
         }
     }
 
+    fn stop(&mut self, now: Now, out: &mut Vec<Output>) {
+        if !matches!(self.stage, Stage::Working(_)) {
+            return self.end(out);
+        }
+        // What it waits for is not forgotten with the process. A run that is being ended waits for nothing.
+        let status = self.status();
+        if status.standing.tries_again() && !self.rules.once {
+            out.push(Output::Persist { standing: status.standing, reason: status.reason, event: None });
+        }
+        self.end_run(After::End, now, out);
+    }
+
+    fn resume(&mut self, out: &mut Vec<Output>) {
+        let resumed =
+            || Output::Persist { standing: Standing::Starting, reason: "resumed by an operator".into(), event: None };
+        match &mut self.stage {
+            Stage::Paused => {
+                out.push(resumed());
+                self.ask(Scope::Everything, Cause::Plan, out);
+            }
+            // The pause is still settling: it is taken back, and followed by a look at everything.
+            Stage::Working(working) if working.after == After::Pause => {
+                out.push(resumed());
+                working.after = After::Rest;
+                working.again = Some(Scope::Everything);
+            }
+            _ => {}
+        }
+    }
+
+    /// The run that waits for a slot is no longer wanted.
+    fn withdraw(&mut self, now: Now, out: &mut Vec<Output>) {
+        self.runs_ended = self.run;
+        self.stage = Stage::Resting(Resting { next: self.schedule.next(now.mono), scope: None, caught_up: false });
+        if self.main.is_none_or(|held| held.watch.is_none()) {
+            self.watch(out);
+        }
+    }
+
     /// The secret is another: who was refused with the one before tries again at once. To anybody else it is no news, but for
     /// a run whose login may be on its way with the old one: it is remembered until that is answered.
     fn woken(&mut self, now: Now, out: &mut Vec<Output>) {
-        match &self.stage {
-            Stage::Parked(..) => {
+        let refused = self.is_refused();
+        match &mut self.stage {
+            Stage::Parked(_) => {
                 self.forget();
                 self.run_now(now, out);
             }
-            Stage::Resting { .. } if self.is_refused() => {
+            Stage::Resting(_) if refused => {
                 self.forget();
                 self.run_now(now, out);
             }
-            Stage::Working(_) => {
-                self.woken = true;
+            Stage::Asking(_) if refused => self.forget(),
+            Stage::Working(working) => {
+                working.woken = true;
                 self.try_anew(now, out);
             }
-            Stage::Resting { .. } | Stage::Paused | Stage::Ended => {}
+            _ => {}
         }
     }
 
     /// Whether what it is in trouble for may be the secret's.
-    fn is_refused(&self) -> bool {
+    pub(super) fn is_refused(&self) -> bool {
         self.trouble.as_ref().is_some_and(|failure| matches!(failure.class, Class::Auth | Class::Config))
     }
 
     /// A run that waits, refused with the secret before, waits no longer.
     pub(super) fn try_anew(&mut self, now: Now, out: &mut Vec<Output>) {
-        let waits = matches!(&self.stage, Stage::Working(machine) if machine.phase() == Phase::Waiting);
-        if self.woken && waits && self.is_refused() {
-            self.woken = false;
+        let refused = self.is_refused();
+        let Some(working) = self.stage.working() else { return };
+        if working.woken && refused && working.machine.phase() == Phase::Waiting {
+            working.woken = false;
             self.drive(Event::Woke, now, out);
         }
-    }
-
-    /// A run has ended, refused: with the secret before, if there is another since.
-    pub(super) fn was_woken(&mut self) -> bool {
-        std::mem::take(&mut self.woken) && self.is_refused()
     }
 
     pub(super) fn forget(&mut self) {
@@ -127,25 +145,31 @@ impl Follower {
     }
 
     /// A run of everything, now or right after the one that is under way; a wait inside that one is cut short.
-    pub(super) fn run_now(&mut self, now: Now, out: &mut Vec<Output>) {
-        if let Stage::Working(machine) = &self.stage {
-            self.again = Some(Scope::Insist);
-            if matches!(machine.phase(), Phase::Waiting | Phase::Reopening) {
-                self.drive(Event::Woke, now, out);
+    fn run_now(&mut self, now: Now, out: &mut Vec<Output>) {
+        match &mut self.stage {
+            Stage::Ended | Stage::Paused => {}
+            Stage::Asking(wanted) => wanted.scope = Scope::Insist,
+            Stage::Working(working) => {
+                working.again = Some(Scope::Insist);
+                if matches!(working.machine.phase(), Phase::Waiting | Phase::Reopening) {
+                    self.drive(Event::Woke, now, out);
+                }
             }
-            return;
+            Stage::New(_) | Stage::Resting(_) | Stage::Parked(_) => self.ask(Scope::Insist, Cause::Plan, out),
         }
-        self.begin_run(Scope::Insist, now, out);
     }
 
     pub(super) fn end_run(&mut self, after: After, now: Now, out: &mut Vec<Output>) {
-        self.after = self.after.max(after);
-        self.again = None;
+        if let Some(working) = self.stage.working() {
+            working.after = working.after.max(after);
+            working.again = None;
+        }
         self.drive(Event::Stop, now, out);
     }
 
     pub(super) fn pause(&mut self, out: &mut Vec<Output>) {
         let event = (!matches!(self.stage, Stage::Paused)).then_some(EventKind::AccountPaused);
+        self.runs_ended = self.run;
         self.stage = Stage::Paused;
         self.trouble = None;
         self.release_all(out);

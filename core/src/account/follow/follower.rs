@@ -1,5 +1,6 @@
 //! The follower: stages, runs, commands.
 
+use crate::account::follow::stage::{After, BESIDE_AFTER, Cause, NextRun, Parked, Resting, Stage, Working};
 use crate::account::follow::vocabulary::{Begin, Input, Output, Past, Rules, Slot};
 use crate::account::machine::Machine;
 use crate::account::schedule::{COOL_AFTER, Schedule};
@@ -15,29 +16,10 @@ use crate::time::{Micros, Now};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// A run that lasts longer gets a watch beside it.
-const BESIDE_AFTER: Duration = Duration::from_secs(2);
 /// An account whose config cannot be used is looked at so often.
 const HOURLY: Duration = Duration::from_secs(3600);
 /// Second looks in a row that are not left to the schedule.
 const SECOND_LOOKS: u8 = 3;
-
-#[derive(Debug)]
-pub(super) enum Stage {
-    Working(Box<Machine>),
-    Resting { next: Duration, scope: Option<Scope> },
-    Parked(Standing, String),
-    Paused,
-    Ended,
-}
-
-/// What is to follow the run that is being ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum After {
-    Rest,
-    Pause,
-    End,
-}
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SessionHeld {
@@ -47,50 +29,49 @@ pub(super) struct SessionHeld {
     pub(super) watch: Option<u64>,
 }
 
+/// What is known of watching this mailbox's server.
+#[derive(Debug, Default)]
+pub(super) struct Watches {
+    /// Numbers the watches.
+    pub(super) number: u64,
+    /// The server has no IDLE.
+    pub(super) unable: bool,
+    /// Watches were cut early: IDLE is begun anew before the time at which that happened.
+    pub(super) renew: Option<Duration>,
+    /// Runs in a row that a hint began and that found nothing.
+    pub(super) fruitless: u8,
+}
+
+/// Large absences that are looked at again, on another session.
+#[derive(Debug, Default)]
+pub(super) struct SecondLook {
+    /// In a row.
+    pub(super) taken: u8,
+    pub(super) due: Option<Duration>,
+}
+
 /// Follows one mailbox.
 #[derive(Debug)]
 pub struct Follower {
     pub(super) rules: Rules,
     pub(super) stage: Stage,
-    pub(super) begin: Begin,
     pub(super) schedule: Schedule,
     pub(super) history: History,
+    /// As the last run left them.
     pub(super) folders: Vec<FolderLine>,
     pub(super) main: Option<SessionHeld>,
     pub(super) beside: Option<SessionHeld>,
-    pub(super) wished: bool,
+    /// The run that was asked for last.
     pub(super) run: u64,
     pub(super) runs_ended: u64,
-    pub(super) watches: u64,
-    pub(super) began: Duration,
-    pub(super) beside_at: Duration,
-    pub(super) after: After,
-    pub(super) again: Option<Scope>,
-    pub(super) second_looks: u8,
-    /// When a large absence is looked at again, on another session.
-    pub(super) second_at: Option<Duration>,
-    /// The server has no IDLE.
-    pub(super) unable: bool,
-    /// Watches were cut early: IDLE is begun anew before the time at which that happened.
-    pub(super) renew: Option<Duration>,
+    pub(super) watching: Watches,
+    pub(super) second: SecondLook,
     pub(super) connected_once: bool,
-    pub(super) held: Option<(Failure, Duration)>,
+    /// What went wrong last, while it is not mended.
     pub(super) trouble: Option<Failure>,
-    /// What kind of failure it is parked with.
-    pub(super) parked_for: Option<Class>,
-    pub(super) wakes: Option<Duration>,
     pub(super) armed: Option<Duration>,
+    /// When the live end was last proved.
     pub(super) proved: Option<Duration>,
-    /// The last run was begun to see what happened to flags between a pass and its watch.
-    pub(super) caught_up: bool,
-    /// The run under way was begun by a hint.
-    pub(super) hinted: bool,
-    /// Runs in a row that a hint began and that found nothing.
-    pub(super) fruitless: u8,
-    /// Failures are to be forgotten when the run under way has ended.
-    pub(super) forgets: bool,
-    /// The secret was exchanged while the run under way may have been logging in.
-    pub(super) woken: bool,
     /// The last pass of INBOX that is known to be durable.
     pub(super) passed: Option<Micros>,
 }
@@ -99,41 +80,23 @@ impl Follower {
     /// A follower that waits for `Start`.
     #[must_use]
     pub fn new(rules: Rules, past: Past) -> Self {
-        let Past { history, begin } = past;
         let schedule = Schedule::new(rules.mode, rules.settings.policy.salt);
         Self {
             rules,
-            stage: Stage::Resting { next: Duration::ZERO, scope: None },
-            begin,
+            stage: Stage::New(past.begin),
             schedule,
-            history,
+            history: past.history,
             folders: Vec::new(),
             main: None,
             beside: None,
-            wished: false,
             run: 0,
             runs_ended: 0,
-            watches: 0,
-            began: Duration::ZERO,
-            beside_at: Duration::ZERO,
-            after: After::Rest,
-            again: None,
-            second_looks: 0,
-            second_at: None,
-            unable: false,
-            renew: None,
+            watching: Watches::default(),
+            second: SecondLook::default(),
             connected_once: false,
-            held: None,
             trouble: None,
-            parked_for: None,
-            wakes: None,
             armed: None,
             proved: None,
-            caught_up: false,
-            hinted: false,
-            fruitless: 0,
-            forgets: false,
-            woken: false,
             passed: None,
         }
     }
@@ -147,14 +110,15 @@ impl Follower {
     /// Runs that have ended, and the number of the run that will have looked at everything that is asked for now.
     #[must_use]
     pub fn runs(&self) -> (u64, u64) {
-        (self.runs_ended, self.run + u64::from(self.again.is_some()))
+        let again = matches!(&self.stage, Stage::Working(working) if working.again.is_some());
+        (self.runs_ended, self.run + u64::from(again))
     }
 
     /// Failures so far, for the next incarnation.
     #[must_use]
     pub fn history(&self) -> History {
         match &self.stage {
-            Stage::Working(machine) => machine.history(),
+            Stage::Working(working) => working.machine.history(),
             _ => self.history.clone(),
         }
     }
@@ -163,10 +127,11 @@ impl Follower {
     #[must_use]
     pub fn past(&self) -> Past {
         let begin = match &self.stage {
+            Stage::New(begin) => begin.clone(),
             Stage::Paused => Begin::Paused,
-            Stage::Working(_) if self.after == After::Pause => Begin::Paused,
-            Stage::Parked(standing, reason) => Begin::Parked(*standing, reason.clone()),
-            Stage::Working(_) | Stage::Resting { .. } | Stage::Ended => Begin::Run,
+            Stage::Working(working) if working.after == After::Pause => Begin::Paused,
+            Stage::Parked(parked) => Begin::Parked(parked.standing, parked.reason.clone()),
+            Stage::Asking(_) | Stage::Working(_) | Stage::Resting(_) | Stage::Ended => Begin::Run,
         };
         Past { history: self.history(), begin }
     }
@@ -175,7 +140,10 @@ impl Follower {
     pub fn step(&mut self, input: Input, now: Now) -> Vec<Output> {
         let mut out = Vec::new();
         match input {
-            Input::Start => self.start(now, &mut out),
+            Input::Start => self.start(&mut out),
+            Input::Granted(run) if run == self.run => self.granted(now, &mut out),
+            // It is no longer wanted.
+            Input::Granted(_) => {}
             // Whatever began this run, a human who paused the account has the last word.
             Input::Machine(run, Event::Opened(snapshot))
                 if run == self.run && matches!(snapshot.stood, Some((Standing::Paused, _))) && !self.rules.once =>
@@ -184,23 +152,18 @@ impl Follower {
             }
             Input::Machine(run, event) if run == self.run => self.drive(event, now, &mut out),
             Input::Machine(..) => {}
-            Input::Connected(at) => {
-                self.main = Some(SessionHeld { at, since: now.mono, watch: None });
-                // What a server cannot do at all is not asked of it.
-                self.unable |= !at.capabilities.push;
-                self.connected_once = true;
-                self.held = None;
-                self.woken = false;
-                match &self.stage {
-                    Stage::Working(_) => self.drive(Event::Connected(at), now, &mut out),
-                    _ => self.release(Slot::Main, &mut out),
-                }
-            }
+            Input::Connected(at) => self.connected(at, now, &mut out),
             Input::ConnectFailed(failure) => {
-                self.held = None;
+                if let Some(working) = self.stage.working() {
+                    working.held = None;
+                }
                 self.drive(Event::ConnectFailed(failure), now, &mut out);
             }
-            Input::Held(failure, next) => self.held = Some((failure, next)),
+            Input::Held(failure, next) => {
+                if let Some(working) = self.stage.working() {
+                    working.held = Some((failure, next));
+                }
+            }
             Input::Beside(id) => self.on_beside(id, now, &mut out),
             Input::Hinted(number, hint) => self.on_hint(number, hint, now, &mut out),
             Input::Unwatched(number, end) => self.on_unwatched(number, end, now, &mut out),
@@ -216,26 +179,48 @@ impl Follower {
         out
     }
 
-    pub(super) fn start(&mut self, now: Now, out: &mut Vec<Output>) {
-        match std::mem::take(&mut self.begin) {
-            Begin::Run => self.begin_run(Scope::Everything, now, out),
-            Begin::Paused => self.stage = Stage::Paused,
-            Begin::Parked(standing, reason) => self.stage = Stage::Parked(standing, reason),
+    fn start(&mut self, out: &mut Vec<Output>) {
+        match std::mem::replace(&mut self.stage, Stage::Ended) {
+            Stage::New(Begin::Run) => self.ask(Scope::Everything, Cause::Plan, out),
+            Stage::New(Begin::Paused) => self.stage = Stage::Paused,
+            Stage::New(Begin::Parked(standing, reason)) => {
+                self.stage = Stage::Parked(Parked { standing, reason, class: None });
+            }
+            // It has begun already.
+            stage => self.stage = stage,
         }
     }
 
-    pub(super) fn begin_run(&mut self, scope: Scope, now: Now, out: &mut Vec<Output>) {
+    /// A run is wanted: it asks for a slot. What it watches goes on meanwhile.
+    pub(super) fn ask(&mut self, scope: Scope, cause: Cause, out: &mut Vec<Output>) {
         self.run += 1;
-        self.began = now.mono;
-        self.beside_at = now.mono + BESIDE_AFTER;
-        self.after = After::Rest;
-        self.wished = false;
-        self.caught_up = false;
-        self.hinted = false;
-        self.woken = false;
+        self.stage = Stage::Asking(NextRun { scope, cause });
+        out.push(Output::AskSlot(self.run));
+    }
+
+    /// The run that is wanted begins.
+    fn granted(&mut self, now: Now, out: &mut Vec<Output>) {
+        let Stage::Asking(wanted) = &mut self.stage else { return };
+        let (scope, cause) = (std::mem::replace(&mut wanted.scope, Scope::Everything), wanted.cause);
         let machine = Machine::new(self.rules.settings.clone(), self.history.clone());
-        self.stage = Stage::Working(Box::new(machine));
+        self.stage = Stage::Working(Box::new(Working::new(machine, cause, now.mono)));
         self.drive(Event::Begin(scope), now, out);
+    }
+
+    /// A session for runs is logged in.
+    fn connected(&mut self, at: Connected, now: Now, out: &mut Vec<Output>) {
+        self.main = Some(SessionHeld { at, since: now.mono, watch: None });
+        // What a server cannot do at all is not asked of it.
+        self.watching.unable |= !at.capabilities.push;
+        self.connected_once = true;
+        match self.stage.working() {
+            Some(working) => {
+                working.held = None;
+                working.woken = false;
+                self.drive(Event::Connected(at), now, out);
+            }
+            None => self.release(Slot::Main, out),
+        }
     }
 
     /// Gives an event to the machine, and carries out what concerns sessions.
@@ -247,10 +232,11 @@ impl Follower {
             if !matches!(self.stage, Stage::Working(_)) {
                 return;
             }
-            let Stage::Working(machine) = std::mem::replace(&mut self.stage, Stage::Ended) else { return };
-            let (machine, actions) = machine.step(event, now);
-            self.note_pass(&machine, now);
-            self.stage = Stage::Working(Box::new(machine));
+            let Stage::Working(working) = std::mem::replace(&mut self.stage, Stage::Ended) else { return };
+            let working = *working;
+            let (machine, actions) = working.machine.step(event, now);
+            self.note_pass(&machine, working.began, now);
+            self.stage = Stage::Working(Box::new(Working { machine, ..working }));
             for action in actions {
                 match action {
                     Action::Connect => match self.main {
@@ -264,7 +250,9 @@ impl Follower {
                         out.push(Output::Run(self.run, Action::Report(failure)));
                     }
                     Action::WakeAfter(wait) => {
-                        self.wakes = Some(now.mono.saturating_add(wait));
+                        if let Some(working) = self.stage.working() {
+                            working.wakes = Some(now.mono.saturating_add(wait));
+                        }
                         out.push(Output::Run(self.run, Action::WakeAfter(wait)));
                     }
                     other => out.push(Output::Run(self.run, other)),
@@ -277,19 +265,15 @@ impl Follower {
     }
 
     /// A pass of INBOX proves the live end as it was when the pass began.
-    pub(super) fn note_pass(&mut self, machine: &Machine, now: Now) {
+    fn note_pass(&mut self, machine: &Machine, began: Duration, now: Now) {
         if let Some((Some(passed), _)) = self.live_end().and_then(|id| machine.passed(id))
             && self.passed != Some(passed)
         {
             self.passed = Some(passed);
             let ago = u64::try_from(now.wall.0.saturating_sub(passed.0)).unwrap_or(0);
-            let since = self.run_time(now);
+            let since = now.mono.saturating_sub(began);
             self.proved = Some(now.mono.saturating_sub(Duration::from_micros(ago).min(since)));
         }
-    }
-
-    pub(super) fn run_time(&self, now: Now) -> Duration {
-        now.mono.saturating_sub(self.began)
     }
 
     /// The folder whose proof is the account's: INBOX.
@@ -297,16 +281,39 @@ impl Follower {
         self.folders.iter().find(|f| is_inbox(f) && !f.excluded).map(|f| f.id)
     }
 
+    /// The run under way has ended.
     pub(super) fn finished(&mut self, summary: Summary, now: Now, out: &mut Vec<Output>) {
+        let Stage::Working(working) = std::mem::replace(&mut self.stage, Stage::Ended) else { return };
         self.runs_ended = self.run;
-        self.wakes = None;
-        self.held = None;
         self.history = summary.history.clone();
-        if std::mem::take(&mut self.forgets) {
+        if working.forgets {
             self.forget();
         }
-        let nothing = self.hinted && summary.failure.is_none() && !summary.counts.changed();
-        self.fruitless = if nothing { self.fruitless.saturating_add(1) } else { 0 };
+        let nothing = working.cause != Cause::Plan && summary.failure.is_none() && !summary.counts.changed();
+        self.watching.fruitless = if nothing { self.watching.fruitless.saturating_add(1) } else { 0 };
+        self.learn(&summary, working.began, now);
+        let caught_up = working.cause == Cause::Stale;
+        self.stage = self.next_stage(&summary, caught_up, now);
+        // Refused with the secret before, while there is another.
+        if summary.outcome != Outcome::Cancelled && working.woken && self.is_refused() {
+            self.forget();
+            self.stage = Stage::Resting(Resting { next: now.mono, scope: None, caught_up });
+        }
+        out.push(Output::Ended(Box::new(summary)));
+        match (working.after, &self.stage) {
+            _ if self.rules.once => self.end(out),
+            (After::End, _) => self.end(out),
+            (After::Pause, _) => self.pause(out),
+            (After::Rest, Stage::Resting(_)) => match working.again {
+                Some(scope) => self.ask(scope, Cause::Plan, out),
+                None => self.watch(out),
+            },
+            (After::Rest, _) => self.release_all(out),
+        }
+    }
+
+    /// What a run's end tells of the account and its folders.
+    fn learn(&mut self, summary: &Summary, began: Duration, now: Now) {
         match summary.outcome {
             Outcome::Failed => {
                 self.history.failed_runs = self.history.failed_runs.saturating_add(1);
@@ -318,87 +325,72 @@ impl Follower {
             }
             Outcome::Cancelled => self.trouble = None,
         }
-        if !summary.folders.is_empty() {
-            self.folders.clone_from(&summary.folders);
-            self.schedule.looked(&summary.folders, now.mono);
-            // A first run learns only here which folder is INBOX; where there is none, every folder is the live end.
-            let live = |f: &&FolderLine| !f.excluded && (is_inbox(f) || self.live_end().is_none());
-            if self.proved.is_none() && summary.folders.iter().filter(live).any(|f| f.looked.is_some()) {
-                self.proved = Some(self.began);
-            }
+        if summary.folders.is_empty() {
+            return;
         }
-        self.stage = self.next_stage(&summary, now);
-        if summary.outcome != Outcome::Cancelled && self.was_woken() {
-            self.forget();
-            self.stage = Stage::Resting { next: now.mono, scope: None };
-        }
-        out.push(Output::Ended(Box::new(summary)));
-        match (self.after, &self.stage) {
-            _ if self.rules.once => self.end(out),
-            (After::End, _) => self.end(out),
-            (After::Pause, _) => self.pause(out),
-            (After::Rest, Stage::Resting { .. }) => match self.again.take() {
-                Some(scope) => self.begin_run(scope, now, out),
-                None => self.watch(out),
-            },
-            (After::Rest, _) => self.release_all(out),
+        self.folders.clone_from(&summary.folders);
+        self.schedule.looked(&summary.folders, now.mono);
+        // A first run learns only here which folder is INBOX; where there is none, every folder is the live end.
+        let live = |f: &&FolderLine| !f.excluded && (is_inbox(f) || self.live_end().is_none());
+        if self.proved.is_none() && summary.folders.iter().filter(live).any(|f| f.looked.is_some()) {
+            self.proved = Some(began);
         }
     }
 
-    pub(super) fn next_stage(&mut self, summary: &Summary, now: Now) -> Stage {
-        let reason = || summary.failure.as_ref().map(Failure::to_string).unwrap_or_default();
-        self.parked_for = summary.failure.as_ref().map(|failure| failure.class);
-        match summary.outcome {
+    fn next_stage(&mut self, summary: &Summary, caught_up: bool, now: Now) -> Stage {
+        let parked = |standing| {
+            let reason = summary.failure.as_ref().map(Failure::to_string).unwrap_or_default();
+            Stage::Parked(Parked { standing, reason, class: summary.failure.as_ref().map(|failure| failure.class) })
+        };
+        let next = match summary.outcome {
             Outcome::Failed if summary.parked && summary.class == Some(Class::Auth) => {
-                Stage::Parked(Standing::NeedsReauth, reason())
+                return parked(Standing::NeedsReauth);
             }
             // Names, certificates and files mend without a word to us.
-            Outcome::Failed if summary.parked && summary.class == Some(Class::Config) => {
-                Stage::Resting { next: now.mono + HOURLY, scope: None }
-            }
-            Outcome::Failed if summary.parked => Stage::Parked(Standing::Failed, reason()),
-            Outcome::Failed => {
-                Stage::Resting { next: self.schedule.after_failure(self.history.failed_runs, now.mono), scope: None }
-            }
+            Outcome::Failed if summary.parked && summary.class == Some(Class::Config) => now.mono + HOURLY,
+            Outcome::Failed if summary.parked => return parked(Standing::Failed),
+            Outcome::Failed => self.schedule.after_failure(self.history.failed_runs, now.mono),
             _ => {
-                if summary.second_look && self.second_looks < SECOND_LOOKS {
+                if summary.second_look && self.second.taken < SECOND_LOOKS {
                     // INBOX is watched meanwhile; what that begins does not put this off.
                     let due = now.mono + self.rules.settings.confirm_after + Duration::from_secs(1);
-                    self.second_at.get_or_insert(due);
-                } else if !summary.second_look && self.second_at.is_none() {
-                    self.second_looks = 0;
+                    self.second.due.get_or_insert(due);
+                } else if !summary.second_look && self.second.due.is_none() {
+                    self.second.taken = 0;
                 }
                 let next = self.schedule.next(now.mono);
-                Stage::Resting { next: self.second_at.map_or(next, |due| next.min(due)), scope: None }
+                self.second.due.map_or(next, |due| next.min(due))
             }
-        }
+        };
+        Stage::Resting(Resting { next, scope: None, caught_up })
     }
 
-    pub(super) fn on_tick(&mut self, now: Now, out: &mut Vec<Output>) {
-        match &self.stage {
-            Stage::Resting { next, .. } if now.mono >= *next && self.second_at.is_some_and(|due| now.mono >= due) => {
-                self.second_at = None;
-                self.second_looks += 1;
+    fn on_tick(&mut self, now: Now, out: &mut Vec<Output>) {
+        let wants_beside = self.wants_beside();
+        match &mut self.stage {
+            Stage::Resting(rest) if now.mono >= rest.next && self.second.due.is_some_and(|due| now.mono >= due) => {
+                self.second.due = None;
+                self.second.taken += 1;
                 self.release_all(out);
-                self.begin_run(Scope::Everything, now, out);
+                self.ask(Scope::Everything, Cause::Plan, out);
             }
-            Stage::Resting { next, scope } if now.mono >= *next => {
-                let scope = scope.clone().unwrap_or_else(|| self.schedule.scope(now.mono));
-                self.begin_run(scope, now, out);
+            Stage::Resting(rest) if now.mono >= rest.next => {
+                let scope = rest.scope.take().unwrap_or_else(|| self.schedule.scope(now.mono));
+                self.ask(scope, Cause::Plan, out);
             }
-            Stage::Working(machine) if self.wants_beside() && now.mono >= self.beside_at => {
-                if let Some(lines) = machine.lines().filter(|_| self.folders.is_empty()) {
+            Stage::Working(working) if wants_beside && now.mono >= working.beside_at => {
+                if let Some(lines) = working.machine.lines().filter(|_| self.folders.is_empty()) {
                     self.folders = lines;
                 }
                 // Without a session of its own a run has nothing to stand beside.
                 if self.main.is_some() && !self.folders.is_empty() {
-                    self.wished = true;
+                    working.wished = true;
                     out.push(Output::Wish);
                 } else {
-                    self.beside_at = now.mono + BESIDE_AFTER;
+                    working.beside_at = now.mono + BESIDE_AFTER;
                 }
             }
-            Stage::Resting { .. } | Stage::Working(_) | Stage::Parked(..) | Stage::Paused | Stage::Ended => {}
+            _ => {}
         }
     }
 
@@ -430,7 +422,7 @@ impl Follower {
 
     /// A session that has lived long enough proves that the account is well.
     pub(super) fn survive(&mut self, now: Now) {
-        if let Stage::Resting { .. } = self.stage
+        if let Stage::Resting(_) = self.stage
             && self.main.is_some_and(|held| now.mono.saturating_sub(held.since) >= SURVIVAL)
         {
             self.history.survived();
@@ -441,9 +433,9 @@ impl Follower {
     /// Sets the timer for what comes next.
     pub(super) fn arm(&mut self, now: Now, out: &mut Vec<Output>) {
         let at = match &self.stage {
-            Stage::Resting { next, .. } => Some(*next),
-            Stage::Working(_) if self.wants_beside() => Some(self.beside_at),
-            Stage::Working(_) | Stage::Parked(..) | Stage::Paused | Stage::Ended => None,
+            Stage::Resting(rest) => Some(rest.next),
+            Stage::Working(working) if self.wants_beside() => Some(working.beside_at),
+            _ => None,
         };
         if let Some(at) = at.filter(|at| self.armed != Some(*at)) {
             self.armed = Some(at);

@@ -2,7 +2,8 @@
 
 use super::Follower;
 use super::vocabulary::Status;
-use crate::account::follow::follower::{SessionHeld, Stage};
+use crate::account::follow::follower::SessionHeld;
+use crate::account::follow::stage::Stage;
 use crate::failure::{Class, Failure};
 use crate::run::summary::{Counts, FolderLine};
 use crate::standing::{Phase, Push, Standing};
@@ -12,7 +13,7 @@ impl Follower {
     /// Counters of the run that is under way.
     #[must_use]
     pub fn counts(&self) -> Option<Counts> {
-        if let Stage::Working(machine) = &self.stage { Some(machine.counts()) } else { None }
+        if let Stage::Working(working) = &self.stage { Some(working.machine.counts()) } else { None }
     }
 
     /// When the live end was last proved: a run that looked at INBOX, or a sign of life from a watch.
@@ -47,18 +48,26 @@ impl Follower {
             next,
         };
         match &self.stage {
+            Stage::New(_) => told(Standing::Starting, String::new(), None),
             Stage::Paused => told(Standing::Paused, "paused by an operator".into(), None),
-            Stage::Parked(standing, reason) => {
-                Status { class: self.parked_for, ..told(*standing, reason.clone(), None) }
+            Stage::Parked(parked) => {
+                Status { class: parked.class, ..told(parked.standing, parked.reason.clone(), None) }
             }
             Stage::Ended => told(Standing::Idle, "the server has stopped".into(), None),
-            Stage::Resting { next, .. } => match &self.trouble {
-                Some(failure) => failed(waiting(failure), failure, Some(*next)),
-                None => told(Standing::Idle, self.stalled_in_words(), Some(*next)),
+            Stage::Resting(rest) => match &self.trouble {
+                Some(failure) => failed(waiting(failure), failure, Some(rest.next)),
+                None => told(Standing::Idle, self.stalled_in_words(), Some(rest.next)),
             },
-            Stage::Working(machine) => match (machine.phase(), &self.held, &self.trouble) {
+            Stage::Asking(_) => match &self.trouble {
+                Some(failure) => failed(waiting(failure), failure, None),
+                None if !self.connected_once => told(Standing::Starting, "waits for its turn".into(), None),
+                None => told(Standing::Running, "waits for its turn".into(), None),
+            },
+            Stage::Working(working) => match (working.machine.phase(), &working.held, &self.trouble) {
                 (Phase::Connecting, Some((failure, next)), _) => failed(Standing::Waiting, failure, Some(*next)),
-                (Phase::Waiting | Phase::Reopening, _, Some(failure)) => failed(waiting(failure), failure, self.wakes),
+                (Phase::Waiting | Phase::Reopening, _, Some(failure)) => {
+                    failed(waiting(failure), failure, working.wakes)
+                }
                 // What was lost is not back before somebody has logged in.
                 (Phase::Opening | Phase::Connecting, _, Some(failure)) if self.main.is_none() => {
                     failed(waiting(failure), failure, None)

@@ -24,6 +24,30 @@ fn follower(begin: Begin) -> Follower {
     Follower::new(Rules { settings, mode: Mode::Balanced, once: false }, Past { begin, ..Past::default() })
 }
 
+impl Follower {
+    /// Takes an input; every run gets its slot at once.
+    fn take(&mut self, input: Input, now: Now) -> Vec<Output> {
+        let out = self.step(input, now);
+        self.grant(out, now)
+    }
+
+    fn grant(&mut self, mut out: Vec<Output>, now: Now) -> Vec<Output> {
+        let asked = out.iter().find_map(|o| if let Output::AskSlot(run) = o { Some(*run) } else { None });
+        if let Some(run) = asked {
+            assert!(matches!(self.stage, Stage::Asking(_)), "{:?}", self.stage);
+            out.extend(self.step(Input::Granted(run), now));
+        }
+        out
+    }
+
+    /// The run under way ends so.
+    fn end_with(&mut self, summary: Summary, now: Now) -> Vec<Output> {
+        let mut out = Vec::new();
+        self.finished(summary, now, &mut out);
+        self.grant(out, now)
+    }
+}
+
 fn session(number: i64) -> Connected {
     Connected { session: SessionId(number), capabilities: Capabilities { push: true } }
 }
@@ -50,11 +74,10 @@ fn inbox() -> FolderLine {
 /// A follower that rests after a run, its session in IDLE as watch 1.
 fn resting() -> Follower {
     let mut f = follower(Begin::Run);
-    f.step(Input::Start, at(0));
+    f.take(Input::Start, at(0));
     f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None });
     let summary = Summary { folders: vec![inbox()], ..Summary::of(Outcome::Success, History::default()) };
-    let mut out = Vec::new();
-    f.finished(summary, at(1), &mut out);
+    let out = f.end_with(summary, at(1));
     assert!(out.iter().any(|o| matches!(o, Output::Watch { number: 1, seen: (5, 4), .. })), "{out:?}");
     assert_eq!((f.status().standing, f.push()), (Standing::Idle, Push::Idle));
     f
@@ -67,11 +90,11 @@ fn begins(out: &[Output]) -> bool {
 #[test]
 fn a_hint_begins_a_run_on_the_session_in_hand() {
     let mut f = resting();
-    let out = f.step(Input::Hinted(1, Hint::Counts), at(10));
+    let out = f.take(Input::Hinted(1, Hint::Counts), at(10));
     assert!(begins(&out) && !out.iter().any(|o| matches!(o, Output::Connect)), "{out:?}");
-    let out = f.step(Input::Machine(f.run(), snapshot()), at(10));
+    let out = f.take(Input::Machine(f.run(), snapshot()), at(10));
     assert!(!out.iter().any(|o| matches!(o, Output::Connect)), "the session is in hand: {out:?}");
-    assert!(f.step(Input::Hinted(1, Hint::Counts), at(11)).is_empty(), "the watch is over");
+    assert!(f.take(Input::Hinted(1, Hint::Counts), at(11)).is_empty(), "the watch is over");
 }
 
 /// What a session still says when its run has ended changes nothing.
@@ -79,12 +102,12 @@ fn a_hint_begins_a_run_on_the_session_in_hand() {
 fn late_answers_do_not_end_the_follower() {
     let mut f = resting();
     let late = || Event::Woke;
-    assert!(!begins(&f.step(Input::Machine(f.run(), late()), at(5))));
+    assert!(!begins(&f.take(Input::Machine(f.run(), late()), at(5))));
     assert_eq!(f.status().standing, Standing::Idle);
-    f.step(Input::Command(Command::Pause), at(6));
-    f.step(Input::Machine(f.run(), late()), at(7));
+    f.take(Input::Command(Command::Pause), at(6));
+    f.take(Input::Machine(f.run(), late()), at(7));
     assert_eq!(f.status().standing, Standing::Paused);
-    assert!(begins(&f.step(Input::Command(Command::Resume), at(8))));
+    assert!(begins(&f.take(Input::Command(Command::Resume), at(8))));
 }
 
 /// Commands that come while a run is being ended: the strongest counts, and a resume takes a pause back.
@@ -92,9 +115,9 @@ fn late_answers_do_not_end_the_follower() {
 fn commands_during_the_end_of_a_run() {
     let ending = || {
         let mut f = resting();
-        f.step(Input::Command(Command::SyncNow), at(5));
-        f.step(Input::Machine(f.run(), snapshot()), at(5));
-        let out = f.step(Input::Command(Command::Pause), at(6));
+        f.take(Input::Command(Command::SyncNow), at(5));
+        f.take(Input::Machine(f.run(), snapshot()), at(5));
+        let out = f.take(Input::Command(Command::Pause), at(6));
         assert!(
             out.iter().any(|o| matches!(o, Output::Persist { standing: Standing::Paused, .. })),
             "durable at once: {out:?}"
@@ -103,15 +126,15 @@ fn commands_during_the_end_of_a_run() {
     };
     let mut f = ending();
     if matches!(f.stage, Stage::Working(_)) {
-        f.step(Input::Command(Command::Cancel), at(7));
-        assert_eq!(f.after, After::Pause);
-        f.step(Input::Command(Command::Stop), at(7));
-        f.step(Input::Command(Command::Pause), at(7));
-        assert_eq!(f.after, After::End);
+        f.take(Input::Command(Command::Cancel), at(7));
+        assert_eq!(f.stage.working().unwrap().after, After::Pause);
+        f.take(Input::Command(Command::Stop), at(7));
+        f.take(Input::Command(Command::Pause), at(7));
+        assert_eq!(f.stage.working().unwrap().after, After::End);
     }
     let mut f = ending();
-    f.step(Input::Command(Command::Resume), at(7));
-    assert!(f.after == After::Rest || matches!(f.stage, Stage::Working(_)));
+    f.take(Input::Command(Command::Resume), at(7));
+    assert!(f.stage.working().is_none_or(|working| working.after == After::Rest), "{:?}", f.stage);
 }
 
 /// Hints that lead to nothing, again and again, are not run after.
@@ -120,12 +143,12 @@ fn fruitless_hints_are_slowed_down() {
     let mut f = resting();
     let mut begun = 0;
     for n in 0..50 {
-        let watch = f.watches;
-        if begins(&f.step(Input::Hinted(watch, Hint::Counts), at(10 + n))) {
+        let watch = f.watching.number;
+        if begins(&f.take(Input::Hinted(watch, Hint::Counts), at(10 + n))) {
             begun += 1;
             f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None });
             let summary = Summary { folders: vec![inbox()], ..Summary::of(Outcome::Success, History::default()) };
-            f.finished(summary, at(10 + n), &mut Vec::new());
+            f.end_with(summary, at(10 + n));
         }
     }
     assert!(begun <= 8, "{begun} runs for nothing in 50 s");
@@ -135,29 +158,29 @@ fn fruitless_hints_are_slowed_down() {
 #[test]
 fn a_stale_watch_is_caught_up_with_once() {
     let mut f = resting();
-    assert!(begins(&f.step(Input::Hinted(1, Hint::Stale), at(10))));
+    assert!(begins(&f.take(Input::Hinted(1, Hint::Stale), at(10))));
     f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None });
     let summary = Summary { folders: vec![inbox()], ..Summary::of(Outcome::Success, History::default()) };
-    f.finished(summary, at(11), &mut Vec::new());
-    assert!(!begins(&f.step(Input::Hinted(2, Hint::Stale), at(12))));
+    f.end_with(summary, at(11));
+    assert!(!begins(&f.take(Input::Hinted(2, Hint::Stale), at(12))));
     assert_eq!(f.proved(), Some(at(12).mono));
-    assert!(begins(&f.step(Input::Hinted(2, Hint::Flags), at(13))), "what the server tells is looked at");
+    assert!(begins(&f.take(Input::Hinted(2, Hint::Flags), at(13))), "what the server tells is looked at");
 }
 
 #[test]
 fn the_schedule_stands_behind_the_watch() {
     let mut f = resting();
-    assert!(!begins(&f.step(Input::Tick, at(700))));
-    assert!(begins(&f.step(Input::Tick, at(901))));
+    assert!(!begins(&f.take(Input::Tick, at(700))));
+    assert!(begins(&f.take(Input::Tick, at(901))));
 }
 
 #[test]
 fn a_sign_of_life_proves_the_live_end() {
     let mut f = resting();
     assert_eq!(f.proved(), Some(Duration::ZERO), "as the run began");
-    f.step(Input::Hinted(1, Hint::Alive), at(300));
+    f.take(Input::Hinted(1, Hint::Alive), at(300));
     assert_eq!(f.proved(), Some(at(300).mono));
-    f.step(Input::Hinted(9, Hint::Alive), at(400));
+    f.take(Input::Hinted(9, Hint::Alive), at(400));
     assert_eq!(f.proved(), Some(at(300).mono), "another watch proves nothing");
 }
 
@@ -165,33 +188,33 @@ fn a_sign_of_life_proves_the_live_end() {
 fn a_lost_watch_is_backed_off_from() {
     let mut f = resting();
     let cut = || Failure::new(Class::Network, Reach::Session, Provenance::Server, "bye");
-    let out = f.step(Input::Unwatched(1, Err(cut())), at(20));
+    let out = f.take(Input::Unwatched(1, Err(cut())), at(20));
     assert_eq!((f.status().standing, f.push()), (Standing::Waiting, Push::Poll));
     let wait = out.iter().find_map(|o| if let Output::TickAfter(wait) = o { Some(*wait) } else { None }).unwrap();
     assert!(wait >= Duration::from_secs(4) && wait <= Duration::from_secs(6), "{wait:?}");
     assert_eq!(f.history().tries, 1);
     let mut f = resting();
-    f.step(Input::Unwatched(1, Err(cut())), at(1000));
+    f.take(Input::Unwatched(1, Err(cut())), at(1000));
     assert_eq!(f.history().tries, 1, "what came before does not count after five minutes");
-    assert!(f.step(Input::Unwatched(1, Ok(Unwatched::Asked)), at(1000)).is_empty());
+    assert!(f.take(Input::Unwatched(1, Ok(Unwatched::Asked)), at(1000)).is_empty());
 }
 
 #[test]
 fn pause_cancel_resume_and_stop() {
     let mut f = resting();
-    let out = f.step(Input::Command(Command::Pause), at(5));
+    let out = f.take(Input::Command(Command::Pause), at(5));
     assert!(out.iter().any(|o| matches!(
         o,
         Output::Persist { standing: Standing::Paused, event: Some(EventKind::AccountPaused), .. }
     )));
     assert!(out.iter().any(|o| matches!(o, Output::Release(Slot::Main))));
     assert!(f.accepts(Command::SyncNow).is_err() && f.accepts(Command::Pause).is_ok());
-    assert!(!begins(&f.step(Input::Tick, at(5000))), "paused is paused");
-    assert!(begins(&f.step(Input::Command(Command::Resume), at(5001))));
-    let out = f.step(Input::Command(Command::Cancel), at(5002));
+    assert!(!begins(&f.take(Input::Tick, at(5000))), "paused is paused");
+    assert!(begins(&f.take(Input::Command(Command::Resume), at(5001))));
+    let out = f.take(Input::Command(Command::Cancel), at(5002));
     assert!(out.iter().any(|o| matches!(o, Output::Ended(s) if s.outcome == Outcome::Cancelled)), "{out:?}");
     assert!(f.accepts(Command::Cancel).is_err());
-    let out = f.step(Input::Command(Command::Stop), at(5003));
+    let out = f.take(Input::Command(Command::Stop), at(5003));
     assert!(out.iter().any(|o| matches!(o, Output::Done)));
     assert!(f.accepts(Command::SyncNow).is_err());
 }
@@ -199,31 +222,31 @@ fn pause_cancel_resume_and_stop() {
 #[test]
 fn who_is_parked_waits_for_something_outside() {
     let mut f = follower(Begin::Parked(Standing::NeedsReauth, "auth".into()));
-    assert!(!begins(&f.step(Input::Start, at(0))));
-    assert!(!begins(&f.step(Input::Tick, at(90_000))));
+    assert!(!begins(&f.take(Input::Start, at(0))));
+    assert!(!begins(&f.take(Input::Tick, at(90_000))));
     assert_eq!(f.status().standing, Standing::NeedsReauth);
-    assert!(begins(&f.step(Input::Command(Command::Woken), at(90_001))));
+    assert!(begins(&f.take(Input::Command(Command::Woken), at(90_001))));
     let mut f = resting();
-    assert!(!begins(&f.step(Input::Command(Command::Woken), at(2))), "who is well needs no waking");
+    assert!(!begins(&f.take(Input::Command(Command::Woken), at(2))), "who is well needs no waking");
 
     // One that doubts its refusal and waits in its run does not wait for the rest; one that waits for a server does.
     for (class, wakes) in [(Class::Auth, true), (Class::Network, false)] {
         let refused = || Event::ConnectFailed(Failure::new(class, Reach::Account, Provenance::Server, "x"));
         let begun = || {
             let mut f = follower(Begin::Run);
-            f.step(Input::Start, at(0));
-            f.step(Input::Machine(f.run(), snapshot()), at(0));
+            f.take(Input::Start, at(0));
+            f.take(Input::Machine(f.run(), snapshot()), at(0));
             f
         };
         let tries = |out: &[Output]| out.iter().any(|o| matches!(o, Output::Connect));
         let mut f = begun();
-        f.step(Input::Machine(f.run(), refused()), at(1));
-        assert_eq!(tries(&f.step(Input::Command(Command::Woken), at(2))), wakes, "{class}");
+        f.take(Input::Machine(f.run(), refused()), at(1));
+        assert_eq!(tries(&f.take(Input::Command(Command::Woken), at(2))), wakes, "{class}");
         // The login that is refused now may have been on its way with the secret before: that, once.
         let mut f = begun();
-        assert!(!tries(&f.step(Input::Command(Command::Woken), at(1))));
-        assert_eq!(tries(&f.step(Input::Machine(f.run(), refused()), at(2))), wakes, "{class}");
-        assert!(!tries(&f.step(Input::Machine(f.run(), refused()), at(3))), "{class}");
+        assert!(!tries(&f.take(Input::Command(Command::Woken), at(1))));
+        assert_eq!(tries(&f.take(Input::Machine(f.run(), refused()), at(2))), wakes, "{class}");
+        assert!(!tries(&f.take(Input::Machine(f.run(), refused()), at(3))), "{class}");
     }
     // Where the run ended refused, the next begins at once: parked, or after an hour.
     for class in [Class::Auth, Class::Config] {
@@ -231,17 +254,16 @@ fn who_is_parked_waits_for_something_outside() {
         let ended = || Summary { parked: true, ..Summary::failed(failure.clone(), History::default()) };
         for woken_first in [true, false] {
             let mut f = follower(Begin::Run);
-            f.step(Input::Start, at(0));
-            let mut out = Vec::new();
-            if woken_first {
-                f.step(Input::Command(Command::Woken), at(1));
-                f.finished(ended(), at(2), &mut out);
-                out.extend(f.step(Input::Tick, at(2)));
+            f.take(Input::Start, at(0));
+            let out = if woken_first {
+                f.take(Input::Command(Command::Woken), at(1));
+                f.end_with(ended(), at(2));
+                f.take(Input::Tick, at(2))
             } else {
-                f.finished(ended(), at(1), &mut out);
-                assert!(!begins(&f.step(Input::Tick, at(2))));
-                out = f.step(Input::Command(Command::Woken), at(2));
-            }
+                f.end_with(ended(), at(1));
+                assert!(!begins(&f.take(Input::Tick, at(2))));
+                f.take(Input::Command(Command::Woken), at(2))
+            };
             assert!(begins(&out), "{class} {woken_first}: {out:?}");
         }
     }
@@ -250,27 +272,29 @@ fn who_is_parked_waits_for_something_outside() {
 #[test]
 fn a_second_look_takes_another_session() {
     let mut f = follower(Begin::Run);
-    f.step(Input::Start, at(0));
+    f.take(Input::Start, at(0));
     f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None });
     let partial =
         || Summary { second_look: true, folders: vec![inbox()], ..Summary::of(Outcome::Partial, History::default()) };
-    let mut out = Vec::new();
-    f.finished(partial(), at(1), &mut out);
+    let out = f.end_with(partial(), at(1));
     // New mail is still heard of meanwhile, and looking at it puts nothing off.
     let Some(Output::Watch { number, .. }) = out.iter().find(|o| matches!(o, Output::Watch { .. })) else {
         panic!("{out:?}")
     };
-    assert!(begins(&f.step(Input::Hinted(*number, Hint::Counts), at(30))));
+    assert!(begins(&f.take(Input::Hinted(*number, Hint::Counts), at(30))));
     let summary = Summary { folders: vec![inbox()], ..Summary::of(Outcome::Success, History::default()) };
-    f.finished(summary, at(31), &mut Vec::new());
-    assert!(!begins(&f.step(Input::Tick, at(60))));
-    let out = f.step(Input::Tick, at(63));
+    f.end_with(summary, at(31));
+    assert!(!begins(&f.take(Input::Tick, at(60))));
+    let out = f.take(Input::Tick, at(63));
     assert!(begins(&out) && out.iter().any(|o| matches!(o, Output::Release(Slot::Main))), "{out:?}");
     assert!(f.main.is_none(), "another session");
     // It is the schedule's business again after three of them.
     for n in 0..4 {
-        f.finished(partial(), at(100 * n + 100), &mut Vec::new());
-        assert_eq!(begins(&f.step(Input::Tick, at(100 * n + 162))), n < 2, "{n}");
+        if f.stage.working().is_none() {
+            f.take(Input::Command(Command::SyncNow), at(100 * n + 100));
+        }
+        f.end_with(partial(), at(100 * n + 100));
+        assert_eq!(begins(&f.take(Input::Tick, at(100 * n + 162))), n < 2, "{n}");
     }
 }
 
@@ -278,10 +302,10 @@ fn a_second_look_takes_another_session() {
 fn failed_runs_stretch_the_schedule() {
     let mut f = resting();
     for n in 1..=5_u32 {
-        f.step(Input::Command(Command::SyncNow), at(100));
+        f.take(Input::Command(Command::SyncNow), at(100));
         let failure = Failure::new(Class::Network, Reach::Session, Provenance::Local, "x");
         let history = f.history.clone();
-        f.finished(Summary::failed(failure, history), at(100), &mut Vec::new());
+        f.end_with(Summary::failed(failure, history), at(100));
         assert_eq!(f.history().failed_runs, n);
         let wait = f.status().next.unwrap() - at(100).mono;
         let least = [13, 13, 40, 80, 160][n as usize - 1];
@@ -296,29 +320,29 @@ fn hints_while_a_run_opens_or_ends_are_not_lost() {
     for phase in [Phase::Opening, Phase::Reopening, Phase::Closing] {
         for (hint, depth) in [(Hint::Counts, Depth::Quick), (Hint::Flags, Depth::Full)] {
             let mut f = resting();
-            f.step(Input::Command(Command::SyncNow), at(5));
+            f.take(Input::Command(Command::SyncNow), at(5));
             f.beside = Some(SessionHeld { at: session(2), since: at(5).mono, watch: Some(70) });
             match phase {
                 Phase::Reopening => {
-                    drop(f.step(Input::Machine(f.run(), Event::OpenFailed(Failure::storage("busy"))), at(6)))
+                    drop(f.take(Input::Machine(f.run(), Event::OpenFailed(Failure::storage("busy"))), at(6)))
                 }
                 Phase::Closing => {
-                    f.step(Input::Machine(f.run(), snapshot()), at(6));
-                    f.step(Input::Machine(f.run(), Event::Stop), at(6));
+                    f.take(Input::Machine(f.run(), snapshot()), at(6));
+                    f.take(Input::Machine(f.run(), Event::Stop), at(6));
                 }
                 _ => {}
             }
-            let Stage::Working(machine) = &f.stage else { panic!("{phase}: {:?}", f.stage) };
-            assert_eq!(machine.phase(), phase);
-            assert!(!begins(&f.step(Input::Hinted(70, hint), at(7))), "{phase}: the run under way goes on");
+            assert_eq!(f.stage.working().unwrap().machine.phase(), phase);
+            assert!(!begins(&f.take(Input::Hinted(70, hint), at(7))), "{phase}: the run under way goes on");
             // Asked twice, the closer look counts.
-            f.step(Input::Hinted(70, Hint::Counts), at(7));
+            f.take(Input::Hinted(70, Hint::Counts), at(7));
             let wanted = [(FolderId(1), depth)].into_iter().collect();
-            assert_eq!(f.again, Some(Scope::Some { list: false, folders: wanted }), "{phase}");
-            let mut out = Vec::new();
+            let again = f.stage.working().unwrap().again.clone();
+            assert_eq!(again, Some(Scope::Some { list: false, folders: wanted }), "{phase}");
+
             let summary = Summary { folders: vec![inbox()], ..Summary::of(Outcome::Success, History::default()) };
-            f.finished(summary, at(8), &mut out);
-            assert!(begins(&out) && f.again.is_none(), "{phase}: {out:?}");
+            let out = f.end_with(summary, at(8));
+            assert!(begins(&out) && f.stage.working().unwrap().again.is_none(), "{phase}: {out:?}");
         }
     }
 }
@@ -327,14 +351,14 @@ fn hints_while_a_run_opens_or_ends_are_not_lost() {
 #[test]
 fn hints_do_not_undo_a_pause() {
     let mut f = resting();
-    f.step(Input::Command(Command::SyncNow), at(5));
+    f.take(Input::Command(Command::SyncNow), at(5));
     f.beside = Some(SessionHeld { at: session(2), since: at(5).mono, watch: Some(70) });
-    f.step(Input::Machine(f.run(), snapshot()), at(6));
-    f.step(Input::Command(Command::Pause), at(6));
-    f.step(Input::Hinted(70, Hint::Counts), at(7));
+    f.take(Input::Machine(f.run(), snapshot()), at(6));
+    f.take(Input::Command(Command::Pause), at(6));
+    f.take(Input::Hinted(70, Hint::Counts), at(7));
     let mut out = Vec::new();
     if matches!(f.stage, Stage::Working(_)) {
-        f.finished(Summary::of(Outcome::Cancelled, History::default()), at(8), &mut out);
+        out = f.end_with(Summary::of(Outcome::Cancelled, History::default()), at(8));
     }
     assert!(!begins(&out) && f.status().standing == Standing::Paused, "{:?} {out:?}", f.status());
 }
@@ -346,9 +370,9 @@ fn a_watch_that_is_cut_is_renewed_before_that() {
     let cut = || Failure::new(Class::Network, Reach::Session, Provenance::Server, "bye");
     let after = |seconds: u64| {
         let mut f = resting();
-        f.renew = Some(Duration::from_secs(1000));
-        f.step(Input::Unwatched(1, Err(cut())), at(seconds));
-        f.renew.map(|renew| renew.as_secs())
+        f.watching.renew = Some(Duration::from_secs(1000));
+        f.take(Input::Unwatched(1, Err(cut())), at(seconds));
+        f.watching.renew.map(|renew| renew.as_secs())
     };
     assert_eq!(after(4), Some(1000), "too soon to tell");
     assert_eq!(after(5), Some(60), "never more often");
@@ -362,12 +386,11 @@ fn a_watch_that_is_cut_is_renewed_before_that() {
 #[test]
 fn an_inbox_that_is_left_out_is_not_watched() {
     let mut f = follower(Begin::Run);
-    f.step(Input::Start, at(0));
+    f.take(Input::Start, at(0));
     f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None });
     let left_out = FolderLine { excluded: true, ..inbox() };
     let summary = Summary { folders: vec![left_out], ..Summary::of(Outcome::Success, History::default()) };
-    let mut out = Vec::new();
-    f.finished(summary, at(1), &mut out);
+    let out = f.end_with(summary, at(1));
     assert!(f.live_end().is_none() && f.push() == Push::Poll, "{out:?}");
 }
 
@@ -376,25 +399,25 @@ fn an_inbox_that_is_left_out_is_not_watched() {
 fn a_stop_keeps_what_is_waited_for() {
     let waiting = || {
         let mut f = resting();
-        f.step(Input::Command(Command::SyncNow), at(5));
-        f.step(Input::Machine(f.run(), snapshot()), at(5));
+        f.take(Input::Command(Command::SyncNow), at(5));
+        f.take(Input::Machine(f.run(), snapshot()), at(5));
         f.main = None;
         let refused = Failure::new(Class::Network, Reach::Endpoint, Provenance::Local, "connection refused");
         let token = crate::run::event::Token(1);
-        f.step(Input::Machine(f.run(), Event::Answered { token, answer: Err(refused) }), at(6));
+        f.take(Input::Machine(f.run(), Event::Answered { token, answer: Err(refused) }), at(6));
         assert_eq!(f.status().standing, Standing::Waiting);
         f
     };
     let mut f = waiting();
-    let out = f.step(Input::Command(Command::Stop), at(7));
+    let out = f.take(Input::Command(Command::Stop), at(7));
     let kept = |o: &Output| matches!(o, Output::Persist { standing: Standing::Waiting, reason, .. } if reason.contains("refused"));
     assert!(out.iter().any(kept), "{out:?}");
     // A pause that is settling has the last word.
     let mut f = waiting();
-    f.step(Input::Command(Command::Pause), at(7));
-    let out = f.step(Input::Command(Command::Stop), at(7));
+    f.take(Input::Command(Command::Pause), at(7));
+    let out = f.take(Input::Command(Command::Stop), at(7));
     assert!(!out.iter().any(kept), "{out:?}");
-    let out = resting().step(Input::Command(Command::Stop), at(7));
+    let out = resting().take(Input::Command(Command::Stop), at(7));
     assert!(!out.iter().any(|o| matches!(o, Output::Persist { .. })), "who is well has nothing to keep: {out:?}");
 }
 
@@ -403,18 +426,55 @@ fn a_stop_keeps_what_is_waited_for() {
 fn the_past_is_what_the_next_one_begins_with() {
     let mut f = resting();
     assert_eq!(f.past().begin, Begin::Run);
-    f.step(Input::Command(Command::SyncNow), at(5));
-    f.step(Input::Machine(f.run(), snapshot()), at(5));
-    f.step(Input::Command(Command::Pause), at(6));
+    f.take(Input::Command(Command::SyncNow), at(5));
+    f.take(Input::Machine(f.run(), snapshot()), at(5));
+    f.take(Input::Command(Command::Pause), at(6));
     assert!(matches!(f.stage, Stage::Working(_)), "it settles");
     assert_eq!(f.past().begin, Begin::Paused);
-    f.step(Input::Command(Command::Resume), at(7));
+    f.take(Input::Command(Command::Resume), at(7));
     assert_eq!(f.past().begin, Begin::Run, "taken back");
     let mut f = resting();
-    f.step(Input::Command(Command::Pause), at(6));
+    f.take(Input::Command(Command::Pause), at(6));
     assert_eq!((f.status().standing, f.past().begin), (Standing::Paused, Begin::Paused));
     let parked = Begin::Parked(Standing::NeedsReauth, "refused".into());
     let mut f = follower(parked.clone());
-    f.step(Input::Start, at(0));
+    f.take(Input::Start, at(0));
     assert_eq!(f.past().begin, parked);
+}
+
+/// A run that waits for its slot begins once, with all that was asked for meanwhile; whoever takes it back, takes it back.
+#[test]
+fn a_run_waits_for_its_slot() {
+    let asking = || {
+        let mut f = resting();
+        f.connected_once = true;
+        let out = f.step(Input::Tick, at(901));
+        assert!(!begins(&out) && out.iter().any(|o| matches!(o, Output::AskSlot(2))), "{out:?}");
+        assert_eq!((f.status().standing, f.push()), (Standing::Running, Push::Idle), "it is watched meanwhile");
+        assert_eq!(f.runs(), (1, 2));
+        f
+    };
+    let mut f = asking();
+    f.step(Input::Hinted(1, Hint::Flags), at(902));
+    let Stage::Asking(NextRun { scope: Scope::Some { folders, .. }, .. }) = &f.stage else { panic!("{:?}", f.stage) };
+    assert_eq!(folders.get(&FolderId(1)), Some(&Depth::Full));
+    assert!(!begins(&f.step(Input::Granted(1), at(903))), "another run's");
+    assert!(begins(&f.step(Input::Granted(2), at(904))) && !begins(&f.step(Input::Granted(2), at(905))));
+    let mut f = asking();
+    assert!(f.accepts(Command::SyncNow).is_ok());
+    f.step(Input::Command(Command::SyncNow), at(902));
+    assert!(matches!(&f.stage, Stage::Asking(NextRun { scope: Scope::Insist, .. })), "{:?}", f.stage);
+    // What was in trouble with the secret before is forgotten with it; a run that has not begun has not used it.
+    let mut f = asking();
+    f.trouble = Some(Failure::new(Class::Auth, Reach::Account, Provenance::Server, "refused"));
+    f.history.tries = 3;
+    f.step(Input::Command(Command::Woken), at(902));
+    assert_eq!(f.history.tries, 0);
+    for (command, standing) in [(Command::Cancel, Standing::Idle), (Command::Pause, Standing::Paused)] {
+        let mut f = asking();
+        assert!(f.accepts(command).is_ok());
+        f.step(Input::Command(command), at(902));
+        assert_eq!((f.status().standing, f.runs()), (standing, (2, 2)), "nobody waits for it for ever");
+        assert!(!begins(&f.step(Input::Granted(2), at(903))));
+    }
 }

@@ -80,6 +80,8 @@ pub enum Slot {
 pub enum Input {
     /// Begin.
     Start,
+    /// The run of this number has got its slot.
+    Granted(u64),
     /// Something for the machine of the run with this number.
     Machine(u64, Event),
     /// A session for runs is logged in.
@@ -105,6 +107,8 @@ pub enum Input {
 pub enum Output {
     /// Carry an action of the run of this number out. `Connect`, `Disconnect` and `Finish` never come this way.
     Run(u64, Action),
+    /// Get a slot for the run of this number: `Granted` when it may begin.
+    AskSlot(u64),
     /// Get a session for runs.
     Connect,
     /// Get one more, if one is to spare.

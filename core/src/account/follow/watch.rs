@@ -1,9 +1,9 @@
 //! Watching INBOX: between runs on the session in hand, beside a long run on one to spare.
 
-use crate::account::follow::follower::{After, Follower, SessionHeld, Stage, is_inbox};
+use crate::account::follow::follower::{Follower, SessionHeld, is_inbox};
+use crate::account::follow::stage::{After, Cause, Stage, widen};
 use crate::account::follow::vocabulary::{Output, Slot};
 use crate::failure::Failure;
-use crate::mail::id::FolderId;
 use crate::provider::Connected;
 use crate::provider::folders::{Hint, Unwatched};
 use crate::recovery::decide::{Verdict, decide};
@@ -38,7 +38,7 @@ impl Follower {
             return out.push(Output::Promote);
         }
         self.release(Slot::Beside, out);
-        if self.unable || !self.watch_on(Slot::Main, out) {
+        if self.watching.unable || !self.watch_on(Slot::Main, out) {
             self.release(Slot::Main, out);
         }
     }
@@ -53,14 +53,15 @@ impl Follower {
             Slot::Beside => &mut self.beside,
         };
         let Some(held) = held else { return false };
-        self.watches += 1;
-        held.watch = Some(self.watches);
-        out.push(Output::Watch { number: self.watches, which, remote_id, seen, renew: self.renew });
+        self.watching.number += 1;
+        let (number, renew) = (self.watching.number, self.watching.renew);
+        held.watch = Some(number);
+        out.push(Output::Watch { number, which, remote_id, seen, renew });
         true
     }
 
     pub(super) fn on_beside(&mut self, at: Option<Connected>, now: Now, out: &mut Vec<Output>) {
-        match (at, &self.stage) {
+        match (at, &mut self.stage) {
             (Some(at), Stage::Working(_)) if self.beside.is_none() => {
                 self.beside = Some(SessionHeld { at, since: now.mono, watch: None });
                 if !self.watch_on(Slot::Beside, out) {
@@ -68,9 +69,33 @@ impl Follower {
                 }
             }
             (Some(_), _) => out.push(Output::Release(Slot::Beside)),
-            (None, _) => self.beside_at = now.mono + BESIDE_AGAIN,
+            (None, Stage::Working(working)) => working.beside_at = now.mono + BESIDE_AGAIN,
+            (None, _) => {}
         }
-        self.wished = self.beside.is_some();
+        let has_it = self.beside.is_some();
+        if let Some(working) = self.stage.working() {
+            working.wished = has_it;
+        }
+    }
+
+    /// The last look closed the gap before its watch: it is closed once.
+    fn has_caught_up(&self) -> bool {
+        match &self.stage {
+            Stage::Working(working) => working.cause == Cause::Stale,
+            Stage::Resting(rest) => rest.caught_up,
+            _ => false,
+        }
+    }
+
+    /// Nothing has come since the last look: a server that lives would have said so.
+    fn is_settled(&self) -> bool {
+        match &self.stage {
+            Stage::Working(working) => {
+                self.live_end().and_then(|id| working.machine.passed(id)).is_some_and(|(_, settled)| settled)
+            }
+            Stage::Resting(_) => !self.is_cooling(),
+            _ => false,
+        }
     }
 
     pub(super) fn on_hint(&mut self, number: u64, hint: Hint, now: Now, out: &mut Vec<Output>) {
@@ -80,21 +105,13 @@ impl Follower {
         }
         let depth = match hint {
             Hint::Alive => {
-                // Nothing has come since the last look, and the server would have said so.
-                let settled = match &self.stage {
-                    Stage::Working(machine) => {
-                        self.live_end().and_then(|id| machine.passed(id)).is_some_and(|(_, settled)| settled)
-                    }
-                    Stage::Resting { .. } => !self.is_cooling(),
-                    Stage::Parked(..) | Stage::Paused | Stage::Ended => false,
-                };
-                if settled {
+                if self.is_settled() {
                     self.proved = Some(now.mono);
                 }
                 return;
             }
             // One look closes that gap; were it to open it again, the schedule stands behind.
-            Hint::Stale if self.caught_up => {
+            Hint::Stale if self.has_caught_up() => {
                 self.proved = Some(now.mono);
                 return;
             }
@@ -102,39 +119,34 @@ impl Follower {
             Hint::Flags | Hint::Stale => Depth::Full,
         };
         let Some(inbox) = self.live_end() else { return };
-        match &self.stage {
-            // A run that is only beginning or ending takes no hints: they are looked at right after it.
-            Stage::Working(machine)
-                if matches!(machine.phase(), Phase::Opening | Phase::Reopening | Phase::Closing) =>
-            {
-                if self.after == After::Rest {
-                    self.look_again(inbox, depth);
+        let is_cooling = self.is_cooling();
+        match &mut self.stage {
+            Stage::Asking(wanted) => widen(&mut wanted.scope, inbox, depth),
+            Stage::Working(working) => match working.machine.phase() {
+                // A run that is only beginning or ending takes no hints: they are looked at right after it.
+                Phase::Opening | Phase::Reopening | Phase::Closing => {
+                    if working.after == After::Rest {
+                        let nothing = || Scope::Some { list: false, folders: Default::default() };
+                        widen(working.again.get_or_insert_with(nothing), inbox, depth);
+                    }
                 }
-            }
-            Stage::Working(_) => self.drive(Event::Nudged(inbox, depth), now, out),
-            Stage::Resting { next, .. } if self.fruitless >= FRUITLESS => {
-                let (next, again) = (*next, now.mono + FRUITLESS_WAIT);
-                if again < next {
+                _ => {
+                    self.drive(Event::Nudged(inbox, depth), now, out);
+                }
+            },
+            Stage::Resting(rest) if self.watching.fruitless >= FRUITLESS => {
+                let again = now.mono + FRUITLESS_WAIT;
+                if again < rest.next {
                     let folders = [(inbox, Depth::Full)].into_iter().collect();
-                    self.stage = Stage::Resting { next: again, scope: Some(Scope::Some { list: true, folders }) };
+                    (rest.next, rest.scope) = (again, Some(Scope::Some { list: true, folders }));
                 }
             }
-            Stage::Resting { .. } if !self.is_cooling() => {
+            Stage::Resting(_) if !is_cooling => {
                 let folders = [(inbox, depth)].into_iter().collect();
-                self.begin_run(Scope::Some { list: false, folders }, now, out);
-                self.caught_up = hint == Hint::Stale;
-                self.hinted = true;
+                let cause = if hint == Hint::Stale { Cause::Stale } else { Cause::Hint };
+                self.ask(Scope::Some { list: false, folders }, cause, out);
             }
-            Stage::Resting { .. } | Stage::Parked(..) | Stage::Paused | Stage::Ended => {}
-        }
-    }
-
-    /// Adds a folder to what is looked at right after the run; the closest look that was asked for counts.
-    fn look_again(&mut self, folder: FolderId, depth: Depth) {
-        let nothing = || Scope::Some { list: false, folders: Default::default() };
-        if let Scope::Some { folders, .. } = self.again.get_or_insert_with(nothing) {
-            let wanted = folders.entry(folder).or_insert(depth);
-            *wanted = (*wanted).max(depth);
+            _ => {}
         }
     }
 
@@ -160,7 +172,7 @@ impl Follower {
                 }
             }
             Ok(Unwatched::Unable) => {
-                self.unable = true;
+                self.watching.unable = true;
                 self.release(which, out);
             }
             Ok(Unwatched::Retired) => self.release(which, out),
@@ -174,18 +186,11 @@ impl Follower {
     }
 
     /// The watching session ended by itself: what it would have told is looked for after a wait that grows.
-    pub(super) fn lost(&mut self, failure: Failure, since: Duration, now: Now, out: &mut Vec<Output>) {
-        let Stage::Resting { next, .. } = &self.stage else { return };
-        let next = *next;
-        let life = now.mono.saturating_sub(since);
-        if life >= SURVIVAL {
-            self.history.survived();
-            self.renew = None;
-        } else if life >= RENEW_LEAST {
-            // One cut proves little: IDLE is never begun anew more often than this.
-            let renew = (life * 4 / 5).max(RENEW_FLOOR);
-            self.renew = Some(self.renew.map_or(renew, |before| before.min(renew)));
+    fn lost(&mut self, failure: Failure, since: Duration, now: Now, out: &mut Vec<Output>) {
+        if !matches!(self.stage, Stage::Resting(_)) {
+            return;
         }
+        self.learn_from_cut(now.mono.saturating_sub(since));
         self.history.failed(&failure, now.wall);
         out.push(Output::Run(self.run, Action::Report(failure.clone())));
         // It is never given up for the schedule: at the longest wait it is kept up.
@@ -194,20 +199,31 @@ impl Follower {
             Verdict::GiveUp if !self.is_cooling() => Some(WATCH_WAIT),
             _ => None,
         };
-        if let Some(wait) = wait {
-            let inbox = self.live_end().map(|id| (id, Depth::Quick));
-            let scope = Scope::Some { list: false, folders: inbox.into_iter().collect() };
+        let inbox = self.live_end().map(|id| (id, Depth::Quick));
+        if let (Stage::Resting(rest), Some(wait)) = (&mut self.stage, wait) {
             let again = now.mono.saturating_add(wait);
-            self.stage = if again < next {
-                Stage::Resting { next: again, scope: Some(scope) }
-            } else {
-                Stage::Resting { next, scope: None }
-            };
+            let scope = Scope::Some { list: false, folders: inbox.into_iter().collect() };
+            // What the schedule looks at sooner is all of it.
+            rest.scope = (again < rest.next).then_some(scope);
+            rest.next = rest.next.min(again);
         }
         self.trouble = Some(failure);
     }
 
+    /// How long a watch lived until it was cut tells how long one may be kept up.
+    fn learn_from_cut(&mut self, life: Duration) {
+        if life >= SURVIVAL {
+            self.history.survived();
+            self.watching.renew = None;
+        } else if life >= RENEW_LEAST {
+            // One cut proves little: IDLE is never begun anew more often than this.
+            let renew = (life * 4 / 5).max(RENEW_FLOOR);
+            self.watching.renew = Some(self.watching.renew.map_or(renew, |before| before.min(renew)));
+        }
+    }
+
     pub(super) fn wants_beside(&self) -> bool {
-        !self.rules.once && !self.unable && !self.wished && self.beside.is_none()
+        let wished = matches!(&self.stage, Stage::Working(working) if working.wished);
+        !self.rules.once && !self.watching.unable && !wished && self.beside.is_none()
     }
 }

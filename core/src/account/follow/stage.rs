@@ -1,0 +1,125 @@
+//! The stages of a follower's life, and what is true in each.
+
+use crate::account::follow::vocabulary::Begin;
+use crate::account::machine::Machine;
+use crate::failure::{Class, Failure};
+use crate::mail::id::FolderId;
+use crate::run::scope::{Depth, Scope};
+use crate::standing::Standing;
+use std::time::Duration;
+
+/// A run that lasts longer gets a watch beside it.
+pub(super) const BESIDE_AFTER: Duration = Duration::from_secs(2);
+
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// It has not begun.
+    New(Begin),
+    /// A run is wanted, and waits for a slot.
+    Asking(NextRun),
+    Working(Box<Working>),
+    Resting(Resting),
+    Parked(Parked),
+    Paused,
+    Ended,
+}
+
+impl Stage {
+    pub(super) fn working(&mut self) -> Option<&mut Working> {
+        if let Self::Working(working) = self { Some(working) } else { None }
+    }
+}
+
+/// Why a run is begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The schedule, a command, the start.
+    Plan,
+    /// A watch told something.
+    Hint,
+    /// A watch began after what it was to see.
+    Stale,
+}
+
+/// The run that is wanted next.
+#[derive(Debug)]
+pub(super) struct NextRun {
+    pub(super) scope: Scope,
+    pub(super) cause: Cause,
+}
+
+/// What is to follow the run that is being ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum After {
+    Rest,
+    Pause,
+    End,
+}
+
+/// A run is under way.
+#[derive(Debug)]
+pub(super) struct Working {
+    pub(super) machine: Machine,
+    pub(super) cause: Cause,
+    pub(super) began: Duration,
+    /// When a second session is asked for next, to watch beside the run.
+    pub(super) beside_at: Duration,
+    /// It has been asked for.
+    pub(super) wished: bool,
+    pub(super) after: After,
+    /// What is looked at right after it.
+    pub(super) again: Option<Scope>,
+    /// Failures are to be forgotten when it has ended.
+    pub(super) forgets: bool,
+    /// The secret was exchanged while it may have been logging in.
+    pub(super) woken: bool,
+    /// Why its endpoint keeps it waiting, and until when at least.
+    pub(super) held: Option<(Failure, Duration)>,
+    /// When its timer rings.
+    pub(super) wakes: Option<Duration>,
+}
+
+impl Working {
+    pub(super) fn new(machine: Machine, cause: Cause, now: Duration) -> Self {
+        Self {
+            machine,
+            cause,
+            began: now,
+            beside_at: now + BESIDE_AFTER,
+            wished: false,
+            after: After::Rest,
+            again: None,
+            forgets: false,
+            woken: false,
+            held: None,
+            wakes: None,
+        }
+    }
+}
+
+/// Nothing is to be done before `next`, or a hint.
+#[derive(Debug)]
+pub(super) struct Resting {
+    pub(super) next: Duration,
+    /// What is looked at then; the schedule says what is due where nothing is named.
+    pub(super) scope: Option<Scope>,
+    /// The last run was begun to see what happened to flags between a pass and its watch.
+    pub(super) caught_up: bool,
+}
+
+/// It waits for something outside.
+#[derive(Debug)]
+pub(super) struct Parked {
+    pub(super) standing: Standing,
+    pub(super) reason: String,
+    /// What kind of failure it is; unknown of what was stored.
+    pub(super) class: Option<Class>,
+}
+
+/// Adds a folder to what is looked at; the closest look that was asked for counts.
+pub(super) fn widen(scope: &mut Scope, folder: FolderId, depth: Depth) {
+    if let Scope::Some { folders, .. } = scope {
+        let wanted = folders.entry(folder).or_insert(depth);
+        *wanted = (*wanted).max(depth);
+    }
+}
