@@ -2,7 +2,7 @@
 
 use crate::account::follow::follower::Follower;
 use crate::account::follow::stage::{After, Cause, Resting, Stage};
-use crate::account::follow::vocabulary::{Command, Conflict, Output};
+use crate::account::follow::vocabulary::{Command, Conflict, Output, Status};
 use crate::failure::Class;
 use crate::recovery::history::History;
 use crate::run::event::Event;
@@ -89,7 +89,13 @@ impl Follower {
                 working.after = After::Rest;
                 working.again = Some(Scope::Everything);
             }
-            _ => {}
+            Stage::Working(_) | Stage::Asking(_) | Stage::New(_) => out.push(resumed()),
+            // It works; what is stored may still be a pause, if the store was away when that was taken back.
+            Stage::Resting(_) | Stage::Parked(_) => {
+                let Status { standing, reason, .. } = self.status();
+                out.push(Output::Persist { standing, reason, event: None });
+            }
+            Stage::Ended => {}
         }
     }
 

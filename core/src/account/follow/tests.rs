@@ -478,3 +478,15 @@ fn a_run_waits_for_its_slot() {
         assert!(!begins(&f.step(Input::Granted(2), at(903))));
     }
 }
+
+/// A resume that could not be stored is stored when it is asked for again, though the account works: else the next run would
+/// find the pause, and take it up.
+#[test]
+fn a_resume_is_stored_whenever_it_is_asked_for() {
+    let mut f = resting();
+    let out = f.take(Input::Command(Command::Resume), at(5));
+    assert!(matches!(&out[..], [Output::Persist { standing: Standing::Idle, event: None, .. }, ..]), "{out:?}");
+    f.take(Input::Command(Command::SyncNow), at(6));
+    let out = f.take(Input::Command(Command::Resume), at(7));
+    assert!(matches!(&out[..], [Output::Persist { standing: Standing::Starting, event: None, .. }, ..]), "{out:?}");
+}
