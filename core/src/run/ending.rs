@@ -72,6 +72,7 @@ pub(super) fn closing<W: Work>(mut run: Box<Run<W>>, mut end: Ending, now: Now, 
 fn last_words<W: Work>(run: &mut Run<W>, end: &Ending, now: Now, out: &mut Vec<Action>) {
     let (work, mut desk) = run.at(now, out);
     work.refresh();
+    work.keep(&mut desk);
     let inbox = work.live_end_stalled().map(|f| f.chain());
     let told = end.failure.as_ref().map(Failure::chain).or_else(|| inbox.clone());
     let reason = told.or_else(|| desk.left.first().cloned()).unwrap_or_default();

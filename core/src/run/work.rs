@@ -111,6 +111,9 @@ pub(crate) trait Work: std::fmt::Debug + Sized {
     /// Brings the counts up to date.
     fn refresh(&mut self);
 
+    /// Writes what the next run is to know of this one.
+    fn keep(&mut self, desk: &mut Desk<'_, Self::Owner>);
+
     /// Says what the run leaves undone.
     fn leave_undone(&mut self, desk: &mut Desk<'_, Self::Owner>);
 

@@ -68,7 +68,7 @@ impl FolderWork {
             return false;
         }
         let count = |name: &[u8]| {
-            let of = |about| self.notes.get(&about).copied().unwrap_or(0);
+            let of = |about| self.notes.get(&about).map_or(0, |noted| noted.count);
             of(Poison::Examine(name.to_vec())).max(of(Poison::Index(name.to_vec())))
         };
         let wanting = self.folders.wanting().filter_map(|id| Some((count(&self.folders.get(&id)?.row.remote_id), id)));
@@ -108,12 +108,13 @@ impl FolderWork {
     /// Before a mail is asked for at which sessions end, the session shows that it can open the folder. Returns whether that
     /// is under way.
     fn probes_first(&mut self, id: FolderId, desk: &mut Desk<'_>) -> bool {
+        // A folder whose opening ends sessions is opened by its pass, last of all: nobody is kept waiting for its mail.
+        let opens_last = |f: &Folder| self.is_last(f) && !self.answered.contains(&f.row.remote_id);
+        if self.folders.get(&id).is_some_and(opens_last) {
+            return true;
+        }
         if !self.wants_probe(id) {
             return false;
-        }
-        // A folder whose opening ends sessions is opened by its pass, last of all: nobody is kept waiting for its mail.
-        if self.folders.get(&id).is_some_and(|folder| self.is_last(folder)) {
-            return true;
         }
         let probing = desk.book.asks.values().any(|(owner, _)| *owner == Owner::Probe(id));
         if !probing && let Some(folder) = self.folders.get(&id) {

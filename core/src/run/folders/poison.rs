@@ -2,7 +2,7 @@
 //!
 //! When a session ends, what its oldest open question was about gets a note, and an answer takes the note away. At the first
 //! note nothing changes. At the second (it is a row now) a mail is set aside and asked for alone after all else, a folder goes
-//! last; at the third it is a ledger row and the run goes on.
+//! last; at the third it is a ledger row and the run goes on. What is shut and asked again starts at the second.
 
 use crate::commit::change::{AccountChange, FolderChange, Note, Poison};
 use crate::failure::{Class, Failure, Reach};
@@ -19,6 +19,23 @@ use std::collections::VecDeque;
 
 /// Notes at which a thing is left alone.
 const LEFT_ALONE: u32 = 3;
+
+/// How often sessions have ended at a thing.
+#[derive(Clone, Debug)]
+pub(super) struct Noted {
+    pub(super) count: u32,
+    /// What ended the last one.
+    pub(super) text: String,
+    /// It is a row.
+    pub(super) stored: bool,
+}
+
+impl Noted {
+    /// A row, as this run takes it up.
+    pub(super) fn of(note: Note) -> (Poison, Self) {
+        (note.about, Self { count: note.count, text: note.text, stored: true })
+    }
+}
 
 impl FolderWork {
     /// Whether a session that ended with this failure may have ended at what it was asked.
@@ -52,7 +69,7 @@ impl FolderWork {
             },
         };
         self.cuts += 1;
-        let count = self.notes.get(&about).copied().unwrap_or(0) + 1;
+        let count = self.notes.get(&about).map_or(0, |noted| noted.count) + 1;
         let settled = match (&about, owner) {
             (Poison::Mail(id, _, uid), Owner::Page(_, fill)) => {
                 self.settle_poison(*id, fill, *uid, count, failure, desk)
@@ -62,10 +79,10 @@ impl FolderWork {
         if settled {
             self.forget_note(&about, desk);
         } else {
-            self.notes.insert(about.clone(), count);
+            let noted = Noted { count, text: failure.chain(), stored: false };
+            self.notes.insert(about.clone(), noted);
             if count >= GOES_LAST {
-                let note = Note { about, count, text: failure.chain() };
-                desk.commit(Owner::Nobody, AccountChange::Note(note));
+                self.store_note(&about, desk);
             }
         }
         match worked {
@@ -163,12 +180,33 @@ impl FolderWork {
 
     /// Whether sessions have ended at it often enough that it is asked last.
     pub(super) fn is_noted(&self, about: &Poison) -> bool {
-        self.notes.get(about).is_some_and(|count| *count >= GOES_LAST)
+        self.notes.get(about).is_some_and(|noted| noted.count >= GOES_LAST)
+    }
+
+    fn store_note(&mut self, about: &Poison, desk: &mut Desk<'_>) {
+        let Some(noted) = self.notes.get_mut(about) else { return };
+        noted.stored = true;
+        let note = Note { about: about.clone(), count: noted.count, text: noted.text.clone() };
+        desk.commit(Owner::Nobody, AccountChange::Note(note));
+    }
+
+    /// The run ends before what ended a session was asked once more: the next one is to know. Else each run that has one try
+    /// would end at it anew.
+    pub(super) fn store_first_notes(&mut self, desk: &mut Desk<'_>) {
+        let first: Vec<Poison> = self
+            .notes
+            .iter()
+            .filter(|(_, noted)| noted.count == 1 && !noted.stored)
+            .map(|(about, _)| about.clone())
+            .collect();
+        for about in first {
+            self.store_note(&about, desk);
+        }
     }
 
     /// Something answered: its note goes.
     pub(super) fn forget_note(&mut self, about: &Poison, desk: &mut Desk<'_>) {
-        if self.notes.remove(about).is_some_and(|count| count >= GOES_LAST) {
+        if self.notes.remove(about).is_some_and(|noted| noted.stored) {
             let note = Note { about: about.clone(), count: 0, text: String::new() };
             desk.commit(Owner::Nobody, AccountChange::Note(note));
         }
@@ -183,7 +221,7 @@ impl FolderWork {
             Poison::Mail(folder, _, uid) if *folder == id => Some(*uid),
             _ => None,
         };
-        self.notes.iter().filter(|(_, count)| **count >= GOES_LAST).filter_map(|(about, _)| mine(about)).collect()
+        self.notes.iter().filter(|(_, noted)| noted.count >= GOES_LAST).filter_map(|(about, _)| mine(about)).collect()
     }
 
     /// Whether a mail of this folder has a note, and this session has not shown that it can open the folder.

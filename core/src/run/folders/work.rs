@@ -140,6 +140,10 @@ impl Work for FolderWork {
         self.folders.refresh();
     }
 
+    fn keep(&mut self, desk: &mut Desk<'_>) {
+        self.store_first_notes(desk);
+    }
+
     fn leave_undone(&mut self, desk: &mut Desk<'_>) {
         let open: u64 = self.folders.values().filter(|f| !f.row.excluded).map(|f| f.row.failures.len()).sum();
         if open > 0 {
