@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod check;
+mod life;
 mod order;
 mod owner;
 mod remembered;
@@ -57,4 +58,32 @@ fn every_interleaving_ends_proved() {
         refused > 0 && commits > runs && renamed > 0 && proofs > 0,
         "the world has become too tame to prove anything"
     );
+}
+
+/// The same with a follower around the runs: it watches, rests, is paused, dies and is begun again.
+#[test]
+fn every_life_ends_proved() {
+    if let Some(seed) = number("LIFE_SEED") {
+        let mut world = World::followed(seed);
+        world.trace = true;
+        world.live().unwrap_or_else(|violation| panic!("seed {seed}: {violation}\n{}", world.log.join("\n")));
+        return;
+    }
+    let first = number("LIFE_FIRST").unwrap_or(1);
+    let lives = number("LIFE_RUNS").unwrap_or(3000);
+    let (mut commits, mut rounds) = (0, [0; 14]);
+    let mut broken = Vec::new();
+    for seed in first..first + lives {
+        let mut world = World::followed(seed);
+        match world.live() {
+            Ok(n) => rounds[n] += 1,
+            Err(violation) => broken.push((world.steps, seed, violation)),
+        }
+        commits += world.store.commits;
+    }
+    println!("{lives} lives from seed {first}: {commits} commits; clean rounds needed {rounds:?}");
+    broken.sort_by_key(|b| b.0);
+    let shown: Vec<String> =
+        broken.iter().take(5).map(|(steps, seed, v)| format!("seed {seed} ({steps} steps): {v}")).collect();
+    assert!(broken.is_empty(), "{} of {lives} lives broke an invariant\n{}", broken.len(), shown.join("\n"));
 }

@@ -1,9 +1,10 @@
 //! Cases that have found something, as scripts of events: they outlive a change of the scheduler, as seeds do not.
 
 use crate::scheduler::World;
-use crate::server::{Lie, Mail};
+use crate::server::{EVER, Lie, Mail};
 use postrider_core::mail::id::FolderId;
-use postrider_core::standing::EventKind;
+use postrider_core::recovery::history::History;
+use postrider_core::standing::{EventKind, Outcome};
 
 impl World {
     pub(crate) fn mail(&mut self, folder: &str, cid: u32) -> u32 {
@@ -275,4 +276,36 @@ fn uids_that_are_used_again_hold_other_mail() {
     let ended = world.store.events.iter().filter(|e| e.kind == EventKind::MessageDeleted).count();
     let created = world.store.events.iter().filter(|e| e.kind == EventKind::MessageCreated).count();
     assert_eq!((ended, created), (4, 8));
+}
+
+/// Once an account's tries were used up, each run had one, and ended at the same folder: nothing else was ever looked at. What a
+/// run ends at is known to the next one, and a folder that is shut costs no run.
+#[test]
+fn a_folder_that_ends_sessions_costs_itself_where_runs_have_one_try() {
+    let mut world = World::tame(3);
+    world.history = History { tries: 9, has_logged_in: true, ..History::default() };
+    for (n, folder) in ["INBOX", "B", "C"].into_iter().enumerate() {
+        world.mail(folder, u32::try_from(n).unwrap() + 1);
+    }
+    world.clean_run().unwrap();
+    world.server.folders.get_mut("INBOX").unwrap().cut = EVER;
+    world.mail("B", 11);
+    let mut failed = 0;
+    for _ in 0..5 {
+        world.now += 700;
+        world.clean_run().unwrap();
+        failed += u32::from(world.last_outcome == Some(Outcome::Failed));
+    }
+    assert_eq!((world.difference(), failed), (None, 2), "{}", world.log.join("\n"));
+    // It is asked again when it is due, and that is all.
+    for cid in 12..16 {
+        world.now += 90_000;
+        world.mail("C", cid);
+        world.clean_run().unwrap();
+        assert_eq!((world.difference(), world.last_outcome), (None, Some(Outcome::Partial)));
+    }
+    world.server.folders.get_mut("INBOX").unwrap().cut = 0;
+    world.mail("INBOX", 20);
+    world.now += 90_000;
+    world.converges(2);
 }

@@ -1,5 +1,6 @@
 //! The random scheduler: carries out the machine's actions late, in pieces, or not at all.
 
+use crate::life::{Life, View, Watch};
 use crate::server::{Dice, EVER, Lie, Mail, Server};
 use crate::store::Store;
 use postrider_core::account::machine::Machine;
@@ -17,7 +18,7 @@ use postrider_core::recovery::history::History;
 use postrider_core::run::event::{Action, Event, Token};
 use postrider_core::run::scope::{Depth, Scope};
 use postrider_core::run::settings::Settings;
-use postrider_core::standing::Outcome;
+use postrider_core::standing::{Outcome, Standing};
 use postrider_core::time::{Micros, Now};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -25,7 +26,8 @@ use std::time::Duration;
 /// A sample that is to be read: for whom, of which folder, of which part of it.
 type Sample = (u64, Token, FolderId, Option<(u32, u32)>);
 
-enum Queued {
+pub(crate) enum Queued {
+    Stand(Standing, String),
     Commit(u64, Token, Box<Commit>),
     Open(u64),
     Proved(FolderId, Micros, bool),
@@ -43,6 +45,9 @@ pub(crate) struct Session {
     pub(crate) delivered: bool,
     /// The store has failed since: the machine has forgotten what it asked.
     pub(crate) stale: bool,
+    /// The folder that is open, as it was then (for a follower's watches).
+    pub(crate) selected: Option<(String, View)>,
+    pub(crate) watch: Option<Watch>,
 }
 
 pub(crate) struct Config {
@@ -122,18 +127,18 @@ pub(crate) struct World {
     pub(crate) store: Store,
     machine: Option<Machine>,
     pub(crate) epoch: u64,
-    connecting: bool,
+    pub(crate) connecting: bool,
     pub(crate) session: Option<Session>,
     pub(crate) sessions: i64,
-    queue: VecDeque<Queued>,
+    pub(crate) queue: VecDeque<Queued>,
     pub(crate) answers: VecDeque<(u64, Event)>,
     reads: Vec<(u64, Token, FolderId)>,
     samples: Vec<Sample>,
     /// The server's folders that were deleted or renamed: a mail that moved out of one before, to the same UID of a new
     /// folder, may look like all of it under a new name. That is as true, and loses nothing.
     pub(crate) deleted: Vec<u32>,
-    counting: bool,
-    timer: bool,
+    pub(crate) counting: bool,
+    pub(crate) timer: bool,
     pub(crate) faults: bool,
     /// The server's folders that were lied about.
     pub(crate) lies_on: BTreeSet<u32>,
@@ -166,6 +171,12 @@ pub(crate) struct World {
     /// What sessions were asked, for scripts.
     pub(crate) asked: Option<Vec<String>>,
     pub(crate) last_outcome: Option<Outcome>,
+    /// The follower that begins the runs, where one does.
+    pub(crate) life: Option<Life>,
+    /// What the account went through before each run.
+    pub(crate) history: History,
+    /// Sessions have IDLE.
+    pub(crate) push: bool,
 }
 
 impl World {
@@ -241,6 +252,9 @@ impl World {
             settings,
             asked: None,
             last_outcome: None,
+            life: None,
+            history: History::default(),
+            push: false,
             dice,
         };
         let folders = if world.cfg.many { 5 + world.dice.roll(3) } else { 1 + world.dice.roll(4) };
@@ -289,51 +303,66 @@ impl World {
 
     // ------------------------------------------------------------------ machine and store
 
+    pub(crate) fn instant(&self) -> Now {
+        let since = u64::try_from(self.now).unwrap();
+        // A follower's schedule is of minutes; a run's own waits are of no length here.
+        let mono = if self.life.is_some() { Duration::from_secs(since) } else { Duration::from_micros(since) };
+        Now { wall: Micros::from_seconds(self.now + self.off), mono }
+    }
+
     pub(crate) fn deliver(&mut self, event: Event) {
+        if self.life.is_some() {
+            return self.follow_run(self.epoch, event);
+        }
+        let now = self.instant();
         let Some(machine) = self.machine.take() else { return };
-        let mono = Duration::from_micros(u64::try_from(self.now).unwrap());
-        let now = Now { wall: Micros::from_seconds(self.now + self.off), mono };
         let (machine, actions) = machine.step(event, now);
         self.machine = Some(machine);
         for action in actions {
             self.note(|| format!("  action {action:?}"));
-            match action {
-                Action::Open => self.queue.push_back(Queued::Open(self.epoch)),
-                Action::Connect => self.connecting = true,
-                Action::Disconnect => {
-                    self.session = None;
-                    self.connecting = false;
+            self.act(action);
+        }
+    }
+
+    pub(crate) fn act(&mut self, action: Action) {
+        match action {
+            Action::Open => self.queue.push_back(Queued::Open(self.epoch)),
+            Action::Connect => self.connecting = true,
+            Action::Disconnect => {
+                self.session = None;
+                self.connecting = false;
+            }
+            Action::Ask { token, request } => {
+                if let Some(asked) = &mut self.asked {
+                    asked.push(question(&request));
                 }
-                Action::Ask { token, request } => {
-                    if let Some(asked) = &mut self.asked {
-                        asked.push(question(&request));
-                    }
-                    if let Some(session) = &mut self.session {
-                        session.work.push_back(Work::Ask(token, request));
-                        self.check_asked();
-                    } else {
-                        let failure =
-                            Failure::new(Class::Network, Reach::Session, Provenance::Local, "the session is gone");
-                        self.answers.push_back((self.epoch, Event::Answered { token, answer: Err(failure) }));
-                    }
+                let token = self.token(token);
+                self.unwatch();
+                if let Some(session) = &mut self.session {
+                    session.work.push_back(Work::Ask(token, request));
+                    self.check_asked();
+                } else {
+                    let failure =
+                        Failure::new(Class::Network, Reach::Session, Provenance::Local, "the session is gone");
+                    self.answers.push_back((self.epoch, Event::Answered { token, answer: Err(failure) }));
                 }
-                Action::Commit { token, commit } => self.queue.push_back(Queued::Commit(self.epoch, token, commit)),
-                Action::ReadRows { token, folder } => self.reads.push((self.epoch, token, folder)),
-                Action::ReadSample { token, folder, part } => self.samples.push((self.epoch, token, folder, part)),
-                Action::Proved { folder, started, whole } => {
-                    self.queue.push_back(Queued::Proved(folder, started, whole));
-                }
-                Action::CountLimbo => self.counting = true,
-                Action::WakeAfter(_) => self.timer = true,
-                Action::Report(_) => {}
-                Action::Finish(summary) => {
-                    self.last_outcome = Some(summary.outcome);
-                    self.machine = None;
-                    self.session = None;
-                    self.connecting = false;
-                    self.timer = false;
-                    self.counting = false;
-                }
+            }
+            Action::Commit { token, commit } => self.queue.push_back(Queued::Commit(self.epoch, token, commit)),
+            Action::ReadRows { token, folder } => self.reads.push((self.epoch, token, folder)),
+            Action::ReadSample { token, folder, part } => self.samples.push((self.epoch, token, folder, part)),
+            Action::Proved { folder, started, whole } => {
+                self.queue.push_back(Queued::Proved(folder, started, whole));
+            }
+            Action::CountLimbo => self.counting = true,
+            Action::WakeAfter(_) => self.timer = true,
+            Action::Report(_) => {}
+            Action::Finish(summary) => {
+                self.last_outcome = Some(summary.outcome);
+                self.machine = None;
+                self.session = None;
+                self.connecting = false;
+                self.timer = false;
+                self.counting = false;
             }
         }
     }
@@ -364,7 +393,7 @@ impl World {
         self.connecting = false;
         self.timer = false;
         self.counting = false;
-        self.machine = Some(Machine::new(self.settings.clone(), History::default()));
+        self.machine = Some(Machine::new(self.settings.clone(), self.history.clone()));
         self.note(|| format!("== run {scope:?}"));
         self.deliver(Event::Begin(scope));
     }
@@ -373,6 +402,11 @@ impl World {
         match self.queue.pop_front()? {
             Queued::Proved(folder, started, whole) => {
                 self.store.prove(folder, started, whole);
+                None
+            }
+            Queued::Stand(standing, reason) => {
+                self.note(|| format!("stands {standing}"));
+                self.store.stood = Some((standing, reason));
                 None
             }
             Queued::Open(epoch) => Some((epoch, Event::Opened(Box::new(self.store.open())))),
@@ -503,10 +537,10 @@ impl World {
     }
 
     pub(crate) fn answer_step(&mut self) {
-        if let Some((epoch, event)) = self.answers.pop_front()
-            && epoch == self.epoch
-        {
-            self.deliver(event);
+        match self.answers.pop_front() {
+            Some((epoch, event)) if self.life.is_some() => self.follow_run(epoch, event),
+            Some((epoch, event)) if epoch == self.epoch => self.deliver(event),
+            _ => {}
         }
     }
 
@@ -523,13 +557,13 @@ impl World {
         if !self.reads.is_empty() && self.dice.chance(60) {
             let (epoch, token, folder) = self.reads.remove(0);
             let rows = self.store.rows(folder);
-            if epoch == self.epoch {
+            if epoch == self.epoch || self.life.is_some() {
                 self.answers.push_back((epoch, Event::RowsRead { token, rows: Ok(rows) }));
             }
         }
         if !self.samples.is_empty() && self.dice.chance(60) {
             let (epoch, token, folder, part) = self.samples.remove(0);
-            if epoch == self.epoch {
+            if epoch == self.epoch || self.life.is_some() {
                 let rows = Ok(self.store.sample(folder, part));
                 self.answers.push_back((epoch, Event::Sampled { token, rows }));
             }
@@ -544,7 +578,12 @@ impl World {
         }
     }
 
-    fn crash(&mut self) {
+    /// No question to the store's readers, no timer of a run, no login is on its way.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.reads.is_empty() && self.samples.is_empty() && !self.counting && !self.timer && !self.connecting
+    }
+
+    pub(crate) fn crash(&mut self) {
         match self.dice.roll(4) {
             0 | 1 => {
                 let n = self.dice.roll(self.queue.len() as u64 + 1);
@@ -556,11 +595,11 @@ impl World {
                 self.reads.clear();
                 self.samples.clear();
                 self.note(|| "== crash".into());
-                self.start_run();
+                self.restart(true);
             }
             2 => {
                 self.note(|| "== the account's actor restarts; the store's queue lives on".into());
-                self.start_run();
+                self.restart(false);
             }
             _ => {
                 let n = self.dice.roll(self.queue.len() as u64 + 1);
@@ -570,6 +609,11 @@ impl World {
                         None => break,
                         Some(Queued::Proved(..)) => {
                             self.queue.pop_front();
+                            continue;
+                        }
+                        Some(Queued::Stand(..)) => {
+                            self.queue.pop_front();
+                            self.stand_lost();
                             continue;
                         }
                         Some(Queued::Commit(epoch, token, _)) => (*epoch, Event::Lost { token: *token }),
@@ -586,7 +630,12 @@ impl World {
         }
     }
 
-    fn server_step(&mut self) {
+    /// The process begins again, or the account's actor alone.
+    fn restart(&mut self, process: bool) {
+        if self.life.is_some() { self.life_after(process) } else { self.start_run() }
+    }
+
+    pub(crate) fn server_step(&mut self) {
         let mut operations = vec!["append", "append", "append", "expunge", "flag", "flag"];
         if self.cfg.moves {
             operations.extend(["move", "move"]);

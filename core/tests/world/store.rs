@@ -15,6 +15,7 @@ use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::provider::folders::Sampled;
 use postrider_core::run::event::{AccountSnapshot, FolderRows};
+use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +28,8 @@ pub(crate) struct Store {
     pub(crate) refused: u64,
     pub(crate) commits: u64,
     pub(crate) proofs: u64,
+    /// How the account stands, as it was written last; unknown where no follower writes it.
+    pub(crate) stood: Option<(Standing, String)>,
     /// Ends: folder and UID, for the scheduler to judge.
     pub(crate) ended: Vec<(FolderId, u32)>,
     /// Commits that ended more than they had evidence for.
@@ -51,6 +54,7 @@ impl Store {
             refused: 0,
             commits: 0,
             proofs: 0,
+            stood: None,
             ended: Vec::new(),
             rash: Vec::new(),
             looked: BTreeMap::new(),
@@ -75,6 +79,7 @@ impl Store {
             burst: of(&|_, again| again == Again::WithBurst),
             folders: self.folders.values().cloned().collect(),
             notes: self.notes.values().cloned().collect(),
+            stood: self.stood.clone(),
             ..AccountSnapshot::of(self.account.clone())
         }
     }
@@ -165,6 +170,9 @@ impl Store {
                     self.rash.push(format!("folder {folder} was dropped on one look"));
                 }
                 self.ended.extend(uids.iter().map(|uid| (*folder, uid)));
+            }
+            Change::Account(AccountChange::Stand { standing, reason, .. }) if self.stood.is_some() => {
+                self.stood = Some((*standing, reason.clone()));
             }
             Change::Account(AccountChange::ListLook(look)) => self.list_looked.extend(&look.missing),
             Change::Account(AccountChange::Note(note)) if note.count == 0 => drop(self.notes.remove(&note.about)),

@@ -12,7 +12,7 @@ use postrider_core::provider::folders::{Answer, Examined, Request, Sampled, Unwa
 use postrider_core::provider::{Capabilities, Connected};
 use postrider_core::run::event::{Event, Token};
 use postrider_core::time::Micros;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// What ended a question: a refusal, or the session itself.
 enum Ended {
@@ -22,6 +22,17 @@ enum Ended {
 
 impl World {
     pub(crate) fn new_session(&mut self) {
+        let lie = self.a_lie();
+        self.open_session(lie);
+    }
+
+    /// One more session, as likely to lie.
+    pub(crate) fn make_session(&mut self) -> Session {
+        let lie = self.a_lie();
+        self.session_of(lie)
+    }
+
+    fn a_lie(&mut self) -> Lie {
         let mut lies = vec![Lie::ZeroExists, Lie::HalfFolder, Lie::EmptyList, Lie::ShortList];
         if self.cfg.many {
             lies.extend([Lie::BigList; 2]);
@@ -38,15 +49,25 @@ impl World {
         }
         let lie = if self.faults && self.cfg.lies && self.dice.chance(20) { *self.dice.pick(&lies) } else { Lie::None };
         self.cut_short |= lie == Lie::Short;
-        self.open_session(lie);
+        lie
+    }
+
+    fn session_of(&mut self, lie: Lie) -> Session {
+        self.sessions += 1;
+        let id = SessionId(self.sessions);
+        self.note(|| format!("-- session {id} {lie:?}"));
+        Session { id, lie, work: VecDeque::new(), delivered: false, stale: false, selected: None, watch: None }
+    }
+
+    pub(crate) fn connected(&self, session: SessionId) -> Connected {
+        Connected { session, capabilities: Capabilities { push: self.push } }
     }
 
     pub(crate) fn open_session(&mut self, lie: Lie) {
-        self.sessions += 1;
-        let id = SessionId(self.sessions);
-        self.session = Some(Session { id, lie, work: VecDeque::new(), delivered: false, stale: false });
-        self.note(|| format!("-- session {id} {lie:?}"));
-        self.deliver(Event::Connected(Connected { session: id, capabilities: Capabilities::default() }));
+        let session = self.session_of(lie);
+        let connected = self.connected(session.id);
+        self.session = Some(session);
+        self.deliver(Event::Connected(connected));
     }
 
     fn lose_line(&mut self, folder: u32) -> bool {
@@ -109,6 +130,9 @@ impl World {
 
     /// One command of the session, at one instant of the server.
     pub(crate) fn session_step(&mut self) {
+        if self.hear() {
+            return;
+        }
         let Some(mut session) = self.session.take() else { return };
         let Some(work) = session.work.pop_front() else {
             self.session = Some(session);
@@ -134,7 +158,13 @@ impl World {
                     }
                 }
             }
-            Work::Ask(_, request) => self.plain(lie, &request).map(Some),
+            Work::Ask(_, request) => {
+                let answer = self.plain(lie, &request).map(Some);
+                if self.life.is_some() {
+                    session.selected = self.selected(&request).or(session.selected.take());
+                }
+                answer
+            }
             Work::Page { folder, page, uids, bulk, estimated, .. } => {
                 self.page(&mut session, token, folder, page, uids, bulk, estimated)
             }
@@ -152,6 +182,13 @@ impl World {
             }
             Err(Ended::Cut(class)) => self.lose_session(session, token, class),
         }
+    }
+
+    /// The folder that a question opens, as it is now.
+    fn selected(&self, request: &Request) -> Option<(String, BTreeMap<u32, u8>)> {
+        let name = String::from_utf8(request.remote_id()?.to_vec()).unwrap();
+        let folder = self.server.folders.get(&name)?;
+        Some((name, folder.mail.iter().map(|(uid, mail)| (*uid, mail.flags)).collect()))
     }
 
     /// A question that is not about bodies.

@@ -1,0 +1,497 @@
+//! A follower in the world: the schedule, hints and commands begin its runs, and between them it watches, rests, is paused.
+
+use crate::scheduler::{Queued, Session, World, gone};
+use crate::server::EVER;
+use postrider_core::account::follow::{Begin, Command, Follower, Input, Output, Past, Rules, Slot};
+use postrider_core::account::schedule::Mode;
+use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::provider::folders::{Hint, Unwatched};
+use postrider_core::run::event::{Event, Token};
+use postrider_core::standing::{Push, Standing};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Tokens count from one in each run; the session's outlive it.
+const RUN: u64 = 1_000_000;
+/// Epochs of one incarnation of the follower.
+const LIVES: u64 = 10_000;
+
+/// UIDs and flags.
+pub(crate) type View = BTreeMap<u32, u8>;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Watch {
+    number: u64,
+    /// What the server has told.
+    told: View,
+}
+
+pub(crate) struct Life {
+    pub(crate) follower: Option<Follower>,
+    incarnation: u64,
+    /// What comes to it from elsewhere.
+    inputs: VecDeque<Input>,
+    /// What its sessions have said, in order, before anything they are asked later.
+    said: VecDeque<Input>,
+    beside: Option<Session>,
+    wishing: bool,
+    tick_at: Option<i64>,
+    /// A human wants it paused.
+    paused: bool,
+    /// What was to be stored was not, and whoever asked for it has heard so.
+    unstored: bool,
+}
+
+impl World {
+    /// A world in which a follower begins the runs.
+    pub(crate) fn followed(seed: u64) -> Self {
+        let mut world = Self::new(seed);
+        world.settings.policy = world.settings.policy.staying();
+        world.push = world.dice.chance(80);
+        world.life = Some(Life {
+            follower: None,
+            incarnation: 0,
+            inputs: VecDeque::new(),
+            said: VecDeque::new(),
+            beside: None,
+            wishing: false,
+            tick_at: None,
+            paused: false,
+            unstored: false,
+        });
+        world.store.stood = Some((Standing::Starting, String::new()));
+        world.born(Past::default());
+        world
+    }
+
+    /// How the account stands, as stored.
+    fn stands(&self) -> Standing {
+        self.store.stood.as_ref().map_or(Standing::Starting, |(standing, _)| *standing)
+    }
+
+    fn life(&mut self) -> &mut Life {
+        self.life.as_mut().unwrap()
+    }
+
+    /// The next incarnation begins.
+    fn born(&mut self, past: Past) {
+        self.note(|| format!("== begins {past:?}"));
+        let rules = Rules { settings: self.settings.clone(), mode: Mode::Aggressive, once: false };
+        self.session = None;
+        self.connecting = false;
+        let life = self.life();
+        life.incarnation += 1;
+        (life.beside, life.wishing, life.tick_at) = (None, false, None);
+        life.inputs.clear();
+        life.said.clear();
+        life.follower = Some(Follower::new(rules, past));
+        self.take_epoch();
+        self.follow(Input::Start);
+    }
+
+    /// Answers to an earlier run still come, and say of which they are.
+    fn take_epoch(&mut self) {
+        let life = self.life();
+        let epoch = life.incarnation * LIVES + life.follower.as_ref().map_or(0, Follower::run);
+        if epoch != self.epoch {
+            self.epoch = epoch;
+            self.timer = false;
+            self.counting = false;
+        }
+    }
+
+    pub(crate) fn follow(&mut self, input: Input) {
+        let now = self.instant();
+        self.note(|| format!("  input {input:?}"));
+        let Some(follower) = &mut self.life().follower else { return };
+        let outputs = follower.step(input, now);
+        self.take_epoch();
+        for output in outputs {
+            self.perform(output);
+        }
+    }
+
+    /// An event for the run that the epoch names.
+    pub(crate) fn follow_run(&mut self, epoch: u64, event: Event) {
+        if epoch / LIVES != self.life().incarnation {
+            return;
+        }
+        let run = epoch % LIVES;
+        match event {
+            Event::Answered { token: Token(token), answer } => {
+                self.follow(Input::Machine(token / RUN, Event::Answered { token: Token(token % RUN), answer }));
+            }
+            Event::Connected(at) => self.follow(Input::Connected(at)),
+            Event::ConnectFailed(failure) => self.follow(Input::ConnectFailed(failure)),
+            event => self.follow(Input::Machine(run, event)),
+        }
+    }
+
+    /// The token under which a session is asked.
+    pub(crate) fn token(&self, token: Token) -> Token {
+        if self.life.is_some() { Token(self.epoch % LIVES * RUN + token.0) } else { token }
+    }
+
+    fn perform(&mut self, output: Output) {
+        self.note(|| format!("  output {output:?}"));
+        match output {
+            Output::Run(_, action) => self.act(action),
+            Output::AskSlot(run) => self.life().inputs.push_back(Input::Granted(run)),
+            Output::Connect => self.connecting = true,
+            Output::Wish => self.life().wishing = true,
+            Output::Release(Slot::Main) => {
+                self.session = None;
+                self.connecting = false;
+            }
+            Output::Release(Slot::Beside) => {
+                let life = self.life();
+                (life.beside, life.wishing) = (None, false);
+            }
+            Output::Promote => self.session = self.life().beside.take(),
+            Output::Watch { number, which, seen, .. } => self.watch(number, which, seen),
+            Output::TickAfter(wait) => {
+                let at = self.now + i64::try_from(wait.as_secs()).unwrap() + 1;
+                self.life().tick_at = Some(at);
+            }
+            Output::Persist { standing, reason, .. } => self.queue.push_back(Queued::Stand(standing, reason)),
+            Output::Ended(summary) => self.last_outcome = Some(summary.outcome),
+            Output::Done => {
+                let life = self.life();
+                (life.follower, life.beside) = (None, None);
+                self.session = None;
+            }
+        }
+    }
+
+    /// INBOX as it is now, if it opens.
+    fn inbox(&self) -> Option<View> {
+        let inbox = self.server.folders.get("INBOX").filter(|f| f.shut <= self.now && f.cut <= self.now)?;
+        Some(inbox.mail.iter().map(|(uid, mail)| (*uid, mail.flags)).collect())
+    }
+
+    fn held(&mut self, which: Slot) -> &mut Option<Session> {
+        match which {
+            Slot::Main => &mut self.session,
+            Slot::Beside => &mut self.life().beside,
+        }
+    }
+
+    /// A session begins to watch INBOX: what changed since it had it open is told, and so is a gap.
+    fn watch(&mut self, number: u64, which: Slot, seen: (u32, u32)) {
+        let inbox = self.inbox();
+        let counts = self.server.folders.get("INBOX").map(|f| (f.uidnext, u32::try_from(f.mail.len()).unwrap()));
+        let Some(view) = inbox.filter(|_| self.held(which).is_some()) else {
+            *self.held(which) = None;
+            return self.life().said.push_back(Input::Unwatched(number, Err(gone())));
+        };
+        let Some(session) = self.held(which) else { return };
+        let open = session.selected.take().filter(|(name, _)| name == "INBOX");
+        let told = open.as_ref().map_or_else(|| view.clone(), |(_, then)| then.clone());
+        session.watch = Some(Watch { number, told });
+        if open.is_none() {
+            let hint = if counts == Some(seen) { Hint::Stale } else { Hint::Counts };
+            self.life().said.push_back(Input::Hinted(number, hint));
+        }
+    }
+
+    /// What a watch has yet to tell.
+    fn news(&self, session: &Session) -> Option<Input> {
+        let watch = session.watch.as_ref()?;
+        let view = self.inbox()?;
+        let uids = |view: &View| view.keys().copied().collect::<Vec<_>>();
+        match &watch.told {
+            told if *told == view => None,
+            told if uids(told) == uids(&view) => Some(Input::Hinted(watch.number, Hint::Flags)),
+            _ => Some(Input::Hinted(watch.number, Hint::Counts)),
+        }
+    }
+
+    /// A question ends the watch; what came with it is told first.
+    pub(crate) fn unwatch(&mut self) {
+        let Some(session) = &self.session else { return };
+        let news = self.news(session);
+        let Some(watch) = self.session.as_mut().and_then(|session| session.watch.take()) else { return };
+        let asked = Input::Unwatched(watch.number, Ok(Unwatched::Asked));
+        self.life().said.extend(news.into_iter().chain([asked]));
+    }
+
+    fn watch_step(&mut self, which: Slot) {
+        let Some(session) = self.held(which).take() else { return };
+        let news = self.news(&session);
+        let mut session = session;
+        if let Some(watch) = &mut session.watch {
+            let number = watch.number;
+            if self.faults && self.cfg.drops && self.dice.chance(3) {
+                let cut = Failure::new(Class::Network, Reach::Session, Provenance::Server, "scripted: cut in IDLE");
+                return self.life().said.push_back(Input::Unwatched(number, Err(cut)));
+            }
+            if self.faults && self.dice.chance(1) {
+                return self.life().said.push_back(Input::Unwatched(number, Ok(Unwatched::Retired)));
+            }
+            if let Some(news) = news.filter(|_| self.dice.chance(60)) {
+                if let Some(view) = self.inbox() {
+                    watch.told = view;
+                }
+                self.life().said.push_back(news);
+            } else if self.dice.chance(5) {
+                self.life().said.push_back(Input::Hinted(number, Hint::Alive));
+            }
+        }
+        *self.held(which) = Some(session);
+    }
+
+    /// What its sessions said is heard before what they answer.
+    pub(crate) fn hear(&mut self) -> bool {
+        let said = self.life.as_mut().and_then(|life| life.said.pop_front());
+        let heard = said.is_some();
+        if let Some(input) = said {
+            self.follow(input);
+        }
+        heard
+    }
+
+    /// What comes to a follower beside the answers.
+    pub(crate) fn life_step(&mut self) {
+        self.hear();
+        self.watch_step(Slot::Main);
+        self.watch_step(Slot::Beside);
+        if self.dice.chance(60)
+            && let Some(input) = self.life().inputs.pop_front()
+        {
+            self.follow(input);
+        }
+        if self.life().wishing && self.dice.chance(60) {
+            self.life().wishing = false;
+            let spare = self.dice.chance(70).then(|| self.make_session());
+            let connected = spare.as_ref().map(|session| self.connected(session.id));
+            self.life().beside = spare;
+            self.follow(Input::Beside(connected));
+        }
+        if self.life().tick_at.is_some_and(|at| at <= self.now) {
+            self.life().tick_at = None;
+            self.follow(Input::Tick);
+        }
+        // One that has ended is begun by the next start of the process.
+        if self.life().follower.is_none() && self.queue.is_empty() {
+            self.process_starts();
+        }
+    }
+
+    fn process_starts(&mut self) {
+        let paused = self.stands() == Standing::Paused;
+        self.life().paused = paused;
+        let begin = if paused { Begin::Paused } else { Begin::Run };
+        self.born(Past { begin, ..Past::default() });
+    }
+
+    /// The process has crashed, or the account's actor.
+    pub(crate) fn life_after(&mut self, process: bool) {
+        if process {
+            return self.process_starts();
+        }
+        let past = self.life().follower.as_ref().map(Follower::past);
+        if let Some(past) = past {
+            self.born(past);
+        }
+    }
+
+    pub(crate) fn stand_lost(&mut self) {
+        self.life().unstored = true;
+    }
+
+    fn order(&mut self, command: Command) -> bool {
+        let Some(follower) = &self.life().follower else { return false };
+        if follower.accepts(command).is_err() {
+            return false;
+        }
+        match command {
+            Command::Pause => (self.life().paused, self.life().unstored) = (true, false),
+            Command::Resume => self.life().paused = false,
+            _ => {}
+        }
+        self.follow(Input::Command(command));
+        true
+    }
+
+    pub(crate) fn command_step(&mut self) {
+        let all = [Command::Pause, Command::Resume, Command::Resume, Command::SyncNow, Command::Cancel];
+        let command = match self.dice.roll(10) {
+            n @ 0..5 => all[usize::try_from(n).unwrap()],
+            5 => Command::ResetErrors,
+            6 => Command::Woken,
+            7 => Command::Stop,
+            _ => {
+                self.now += i64::try_from(self.dice.roll(1200)).unwrap();
+                return;
+            }
+        };
+        self.order(command);
+    }
+
+    /// Nothing is on its way any more.
+    fn is_drained(&self) -> bool {
+        let life = self.life.as_ref().unwrap();
+        let idle = |session: &Option<Session>| {
+            session.as_ref().is_none_or(|session| session.work.is_empty() && self.news(session).is_none())
+        };
+        self.queue.is_empty()
+            && self.answers.is_empty()
+            && self.is_answered()
+            && life.inputs.is_empty()
+            && life.said.is_empty()
+            && !life.wishing
+            && life.follower.is_some()
+            && life.tick_at.is_none_or(|at| at > self.now)
+            && idle(&self.session)
+            && idle(&life.beside)
+    }
+
+    /// Takes everything on its way to its end, without faults and without changes.
+    fn drain(&mut self) -> Result<(), String> {
+        for _ in 0..20_000 {
+            if self.is_drained() {
+                return self.check_rest();
+            }
+            self.now += 1;
+            match self.dice.roll(5) {
+                0 => self.session_step(),
+                1 => self.store_step()?,
+                2 => self.answer_step(),
+                3 => self.life_step(),
+                _ => self.other_step(),
+            }
+            self.check_step()?;
+        }
+        let status = self.life().follower.as_ref().map(Follower::status);
+        Err(format!("INV-9: it does not come to rest: {status:?}"))
+    }
+
+    /// At rest it waits for something: a time, or a human.
+    fn check_rest(&mut self) -> Result<(), String> {
+        let (session, stored) = (self.session.is_some(), self.stands());
+        let life = self.life();
+        let Some(follower) = &life.follower else { return Ok(()) };
+        let status = follower.status();
+        let held = session || life.beside.is_some();
+        match status.standing {
+            Standing::Paused if held => Err("INV-9: it is paused, and holds a session".to_owned()),
+            Standing::Paused if stored != Standing::Paused && !life.unstored => {
+                Err(format!("INV-9: it is paused, and stored as {stored}"))
+            }
+            Standing::Paused => Ok(()),
+            _ if life.paused => Err(format!("INV-9: it was paused, and is {status:?}")),
+            Standing::NeedsReauth | Standing::Failed if status.next.is_none() => Ok(()),
+            _ if status.next.is_none() || life.tick_at.is_none() => {
+                Err(format!("INV-9: it waits for nothing: {status:?}, tick {:?}", life.tick_at))
+            }
+            _ if session && follower.push() == Push::Poll => {
+                Err("INV-9: it holds a session that does not watch".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// One more round: a human asks, or (later) the schedule.
+    fn life_round(&mut self, nth: usize) -> Result<(), String> {
+        if nth < 2 {
+            self.now += 10;
+            self.order(Command::SyncNow);
+        } else {
+            self.now += 90_000;
+        }
+        self.drain()
+    }
+
+    /// Lives; returns the clean rounds it needed.
+    pub(crate) fn live(&mut self) -> Result<usize, String> {
+        if self.dice.chance(70) {
+            let faults = std::mem::replace(&mut self.faults, false);
+            self.drain()?;
+            self.faults = faults;
+        }
+        for _ in 0..self.steps {
+            self.live_step()?;
+        }
+        self.stop_faults();
+        for session in [&mut self.session, &mut self.life.as_mut().unwrap().beside].into_iter().flatten() {
+            session.lie = crate::server::Lie::None;
+        }
+        self.drain()?;
+        self.order(Command::Resume);
+        self.drain()?;
+        for rounds in 0..14 {
+            if self.difference().is_none() && self.is_quiet() {
+                self.check_idle_life()?;
+                self.check_watch()?;
+                self.check_pause()?;
+                self.check_end()?;
+                return Ok(rounds);
+            }
+            self.life_round(rounds)?;
+        }
+        Err(format!("INV-4: no convergence: {:?}; limbo {}", self.difference(), self.store.limbo()))
+    }
+
+    fn live_step(&mut self) -> Result<(), String> {
+        self.now += 1;
+        let (server, session) = if self.cfg.race { (10, 45) } else { (6, 60) };
+        match self.dice.roll(100) {
+            n if n < server => self.server_step(),
+            n if n < server + 2 && self.cfg.crashes => self.crash(),
+            n if n < server + 4 => self.command_step(),
+            n if n < session => self.session_step(),
+            n if n < session + 10 => self.store_step()?,
+            n if n < session + 22 => self.answer_step(),
+            n if n < session + 32 => self.life_step(),
+            _ => self.other_step(),
+        }
+        self.check_step()
+    }
+
+    fn check_idle_life(&mut self) -> Result<(), String> {
+        for _ in 0..2 {
+            self.life_round(2)?;
+        }
+        let before = (self.store.events.len(), self.fetched);
+        self.life_round(2)?;
+        let after = (self.store.events.len(), self.fetched);
+        if before == after { Ok(()) } else { Err(format!("INV-8: not idle: {before:?} -> {after:?}")) }
+    }
+
+    /// Where INBOX can be watched it is, and what comes there is seen without the schedule.
+    fn check_watch(&mut self) -> Result<(), String> {
+        let Some(follower) = &self.life().follower else { return Ok(()) };
+        let push = follower.push();
+        let opens = self.server.folders.get("INBOX").is_some_and(|f| f.shut != EVER && f.cut != EVER && !f.unreadable);
+        let calm = !self.cfg.cut_mail && !self.cfg.cut_folder && opens;
+        if !(self.push && calm) {
+            return if self.push || push == Push::Poll { Ok(()) } else { Err("INV-9: it watches without IDLE".into()) };
+        }
+        if push == Push::Poll {
+            return Err("INV-9: INBOX opens, and is not watched".into());
+        }
+        self.server.next_cid += 1;
+        self.mail("INBOX", self.server.next_cid);
+        self.drain()?;
+        // Runs for nothing have made it slow.
+        self.now += 35;
+        self.drain()?;
+        self.difference().map_or(Ok(()), |difference| Err(format!("INV-9: a hint led to nothing: {difference}")))
+    }
+
+    /// Who is paused does nothing, whatever time passes, through a restart too.
+    fn check_pause(&mut self) -> Result<(), String> {
+        self.order(Command::Pause);
+        self.drain()?;
+        let before = (self.sessions, self.store.commits);
+        self.now += 90_000;
+        self.drain()?;
+        self.process_starts();
+        self.drain()?;
+        let after = (self.sessions, self.store.commits);
+        if before != after {
+            return Err(format!("INV-9: paused, it worked: {before:?} -> {after:?}"));
+        }
+        self.order(Command::Resume);
+        self.drain()
+    }
+}
