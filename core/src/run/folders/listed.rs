@@ -1,5 +1,6 @@
 //! Where the LIST of a run stands, and what it leaves to do.
 
+use crate::commit::change::{Note, Poison};
 use crate::mail::folder::ListedFolder;
 use crate::mail::id::{FolderId, UidValidity};
 use crate::mail::uid_set::UidSet;
@@ -111,5 +112,22 @@ impl Matching {
         // Without a missing folder every new name is new.
         let todo = if missing.is_empty() { VecDeque::new() } else { work.fresh.clone() };
         Self { work, missing, todo, at: At::Start }
+    }
+}
+
+/// How often sessions have ended at a thing.
+#[derive(Clone, Debug)]
+pub(super) struct CutNote {
+    pub(super) count: u32,
+    /// What ended the last one.
+    pub(super) text: String,
+    /// It is a row.
+    pub(super) stored: bool,
+}
+
+impl CutNote {
+    /// A row, as this run takes it up.
+    pub(super) fn of(note: Note) -> (Poison, Self) {
+        (note.about, Self { count: note.count, text: note.text, stored: true })
     }
 }

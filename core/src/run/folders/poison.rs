@@ -12,30 +12,13 @@ use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Request;
 use crate::run::event::Token;
 use crate::run::folders::folder::{Fill, FillKind, Owner};
-use crate::run::folders::listed::GOES_LAST;
+use crate::run::folders::listed::{CutNote, GOES_LAST};
 use crate::run::folders::state::{Desk, FolderWork};
 use crate::run::work::{CUTS, Cut};
 use std::collections::VecDeque;
 
 /// Notes at which a thing is left alone.
 const LEFT_ALONE: u32 = 3;
-
-/// How often sessions have ended at a thing.
-#[derive(Clone, Debug)]
-pub(super) struct Noted {
-    pub(super) count: u32,
-    /// What ended the last one.
-    pub(super) text: String,
-    /// It is a row.
-    pub(super) stored: bool,
-}
-
-impl Noted {
-    /// A row, as this run takes it up.
-    pub(super) fn of(note: Note) -> (Poison, Self) {
-        (note.about, Self { count: note.count, text: note.text, stored: true })
-    }
-}
 
 impl FolderWork {
     /// Whether a session that ended with this failure may have ended at what it was asked.
@@ -79,7 +62,7 @@ impl FolderWork {
         if settled {
             self.forget_note(&about, desk);
         } else {
-            let noted = Noted { count, text: failure.chain(), stored: false };
+            let noted = CutNote { count, text: failure.chain(), stored: false };
             self.notes.insert(about.clone(), noted);
             if count >= GOES_LAST {
                 self.store_note(&about, desk);

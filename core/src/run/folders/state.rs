@@ -8,8 +8,7 @@ use crate::mail::id::{FolderId, SessionId};
 use crate::mail::uid_set::UidSet;
 use crate::run::event::AccountSnapshot;
 use crate::run::folders::folder::{Folder, Owner};
-use crate::run::folders::listed::{GOES_LAST, Listing};
-use crate::run::folders::poison::Noted;
+use crate::run::folders::listed::{CutNote, GOES_LAST, Listing};
 use crate::run::folders::roll::Folders;
 use crate::run::scope::{Depth, Scope};
 use crate::run::summary::FolderLine;
@@ -31,7 +30,7 @@ pub(crate) struct FolderWork {
     /// When the last LIST of this run began.
     pub(super) listed_from: Micros,
     /// Things at which sessions have ended, and how many.
-    pub(super) notes: BTreeMap<Poison, Noted>,
+    pub(super) notes: BTreeMap<Poison, CutNote>,
     /// Sessions that ended so in this run.
     pub(super) cuts: u32,
     /// Wire names about which this session has answered something.
@@ -71,10 +70,10 @@ impl FolderWork {
         }
         // What is shut is asked last: should a session end at it again, that alone is the third time, and no try of the run.
         for name in desk.account.shut.keys().filter(|name| !name.is_empty()) {
-            let noted = Noted { count: GOES_LAST, text: String::new(), stored: false };
+            let noted = CutNote { count: GOES_LAST, text: String::new(), stored: false };
             work.notes.entry(Poison::Examine(name.clone())).or_insert(noted);
         }
-        work.notes.extend(snapshot.notes.into_iter().map(Noted::of));
+        work.notes.extend(snapshot.notes.into_iter().map(CutNote::of));
         let (mut due, mut lone, mut burst) = (snapshot.due, snapshot.lone, snapshot.burst);
         for row in snapshot.folders {
             for instant in [Some(row.opened_at), row.passed_at, row.look.as_ref().map(|look| look.at)] {
