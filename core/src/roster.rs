@@ -11,20 +11,18 @@
 //! | Refused | another config or secret | Waiting |
 //! | Fallen | a human, or the next start | Waiting |
 
+mod edits;
 mod vocabulary;
 
 pub use vocabulary::{Admission, Enrolled, Owns, RosterAction, RosterEvent};
 
 use crate::account::follow::{Begin, Command, Past};
-use crate::failure::{Class, Failure, Provenance, Reach};
+use crate::failure::Failure;
 use crate::recovery::decide::{Policy, Verdict, decide};
 use crate::recovery::history::History;
 use crate::time::{Micros, Now};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
-
-/// A new id that could not be stored is tried again after this.
-const RENAME_AGAIN: Duration = Duration::from_secs(5);
 
 /// What becomes of an account that leaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,12 +37,23 @@ enum Then {
     Rename(String),
 }
 
+/// How far a new id is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stored {
+    /// The account still runs under the one before.
+    NotYet,
+    /// The store has been asked.
+    Asked,
+    /// It could not: it is asked again.
+    Again,
+}
+
 #[derive(Clone, Debug)]
 enum Seat {
     Waiting,
     Running { number: u64 },
     Leaving { number: u64, then: Then },
-    Renaming { was: String },
+    Renaming { was: String, stage: Stored, dropped: bool },
     Restarting { number: u64, failure: Failure, at: Micros },
     Refused,
     Fallen,
@@ -81,6 +90,8 @@ pub struct Roster {
     accounts: BTreeMap<String, Seated>,
     /// Whose turn is next. A name whose seat is not `Waiting` is passed over.
     queue: VecDeque<String>,
+    /// Edits about ids that are still being stored: taken up, in their order, when those are settled.
+    later: VecDeque<RosterEvent>,
     taken: usize,
     started: u64,
     next_start: Duration,
@@ -98,6 +109,7 @@ impl Roster {
             once,
             accounts: BTreeMap::new(),
             queue: VecDeque::new(),
+            later: VecDeque::new(),
             taken: 0,
             started: 0,
             next_start: Duration::ZERO,
@@ -114,33 +126,42 @@ impl Roster {
     /// Takes one event.
     pub fn step(&mut self, event: RosterEvent, now: Now) -> Vec<RosterAction> {
         let mut out = Vec::new();
-        match event {
-            RosterEvent::Enrolled(enrolled) => self.enrolled(*enrolled, &mut out),
-            RosterEvent::Dropped(name) => self.dropped(name, &mut out),
-            RosterEvent::Commanded(name, command) => self.commanded(&name, command, &mut out),
-            RosterEvent::Went(name, number, past) => self.went(name, number, past, &mut out),
-            RosterEvent::Ended(name, number, history) => self.ended(name, number, history, &mut out),
-            RosterEvent::Died(name, number, failure, policy) => {
-                self.died(name, number, failure, &policy, now, &mut out)
+        let mut due = VecDeque::from([event]);
+        while let Some(event) = due.pop_front() {
+            if self.is_early(&event) {
+                self.later.push_back(event);
+                continue;
             }
-            RosterEvent::RestartDue(name, after) => self.restart_due(&name, after, &mut out),
-            RosterEvent::Renamed(name) => self.renamed(name, &mut out),
-            RosterEvent::RenameTaken(name) => self.rename_taken(name, &mut out),
-            RosterEvent::RenameFailed(name) => {
-                if self.is_renaming(&name) {
-                    out.push(RosterAction::RenameAfter(name, RENAME_AGAIN));
-                }
+            self.take(event, now, &mut out);
+            // What was taken may be what those before it wait for.
+            for event in std::mem::take(&mut self.later).into_iter().rev() {
+                due.push_front(event);
             }
-            RosterEvent::RenameDue(name) => {
-                if let Some(Seat::Renaming { was }) = self.seat_of(&name) {
-                    out.push(RosterAction::Rename(was.clone(), name));
-                }
-            }
-            RosterEvent::Admit => self.admitting = false,
-            RosterEvent::Stop => self.stop(&mut out),
         }
         self.admit(now.mono, &mut out);
         out
+    }
+
+    fn take(&mut self, event: RosterEvent, now: Now, out: &mut Vec<RosterAction>) {
+        match event {
+            RosterEvent::Enrolled(enrolled) => self.enrolled(*enrolled, out),
+            RosterEvent::Dropped(name) => self.dropped(name, out),
+            RosterEvent::Commanded(name, command) => self.commanded(&name, command, out),
+            RosterEvent::Went(name, number, past) => self.went(name, number, past, out),
+            RosterEvent::Ended(name, number, history) => self.ended(name, number, history, out),
+            RosterEvent::Died(name, number, failure, policy) => self.died(name, number, failure, &policy, now, out),
+            RosterEvent::RestartDue(name, after) => self.restart_due(&name, after, out),
+            RosterEvent::Renamed(name) => self.renamed(name, out),
+            RosterEvent::RenameTaken(name) => self.rename_taken(name, out),
+            RosterEvent::RenameFailed(name) => self.rename_failed(name, out),
+            RosterEvent::RenameDue(name) => {
+                if let Some((was, Stored::Again, _)) = self.renaming(&name) {
+                    self.rename(was, name, out);
+                }
+            }
+            RosterEvent::Admit => self.admitting = false,
+            RosterEvent::Stop => self.stop(out),
+        }
     }
 
     fn seat_of(&self, name: &str) -> Option<&Seat> {
@@ -151,8 +172,12 @@ impl Roster {
         matches!(self.seat_of(name), Some(Seat::Waiting))
     }
 
-    fn is_renaming(&self, name: &str) -> bool {
-        matches!(self.seat_of(name), Some(Seat::Renaming { .. }))
+    /// The id that an account gets its rows from, how far that is, and whether the config names it no more.
+    fn renaming(&self, name: &str) -> Option<(String, Stored, bool)> {
+        match self.seat_of(name)? {
+            Seat::Renaming { was, stage, dropped } => Some((was.clone(), *stage, *dropped)),
+            _ => None,
+        }
     }
 
     fn seat(&mut self, name: &str, seat: Seat) {
@@ -165,31 +190,6 @@ impl Roster {
         let account = self.accounts.remove(name)?;
         self.taken -= usize::from(account.seat.is_taken());
         Some(account)
-    }
-
-    fn enrolled(&mut self, enrolled: Enrolled, out: &mut Vec<RosterAction>) {
-        let Enrolled { name, was, refused, past } = enrolled;
-        let known = self.accounts.entry(name.clone());
-        let account = known.or_insert_with(|| Seated { seat: Seat::Fallen, past: Past::default(), refused: None });
-        (account.past, account.refused) = (past, refused);
-        if let Some(number) = account.seat.actor() {
-            // The one that is followed now settles what it has in hand first. Whatever was to come of it is over: this is
-            // what is wanted now.
-            let then = if self.stopped { Then::Nothing } else { Then::Replace };
-            self.seat(&name, Seat::Leaving { number, then });
-            out.push(RosterAction::Stop(name));
-            return;
-        }
-        let Some(was) = was else { return self.begin(&name, out) };
-        match self.seat_of(&was).and_then(Seat::actor) {
-            // It still runs under the id it had.
-            Some(number) => {
-                self.seat(&was, Seat::Leaving { number, then: Then::Rename(name.clone()) });
-                self.seat(&name, Seat::Renaming { was: was.clone() });
-                out.push(RosterAction::Stop(was));
-            }
-            None => self.rename(was, name, out),
-        }
     }
 
     /// Lets an account begin, or says why it cannot.
@@ -213,60 +213,12 @@ impl Roster {
         self.queue.push_back(name.to_owned());
     }
 
-    /// Stores an account's new id; it begins when that is durable.
-    fn rename(&mut self, was: String, name: String, out: &mut Vec<RosterAction>) {
-        self.leave(&was);
-        self.seat(&name, Seat::Renaming { was: was.clone() });
-        out.push(RosterAction::Forget(was.clone()));
-        out.push(RosterAction::Rename(was, name));
-    }
-
-    fn renamed(&mut self, name: String, out: &mut Vec<RosterAction>) {
-        if self.is_renaming(&name) {
-            self.begin(&name, out);
-        }
-    }
-
-    fn rename_taken(&mut self, name: String, out: &mut Vec<RosterAction>) {
-        if !self.is_renaming(&name) {
-            return;
-        }
-        let text = "the database holds another account of this id: take `was` out, or purge that one first";
-        let failure = Failure::new(Class::Config, Reach::Account, Provenance::Local, text);
-        self.seat(&name, Seat::Refused);
-        if let Some(account) = self.accounts.get_mut(&name) {
-            account.refused = Some(failure.clone());
-        }
-        out.push(RosterAction::Refused(name, failure, Owns::Another));
-    }
-
-    fn dropped(&mut self, name: String, out: &mut Vec<RosterAction>) {
-        match self.seat_of(&name) {
-            Some(Seat::Running { number } | Seat::Leaving { number, .. }) => {
-                let number = *number;
-                self.seat(&name, Seat::Leaving { number, then: Then::Remove });
-                out.push(RosterAction::Stop(name));
-            }
-            // Who still runs under the id before is not followed under either.
-            Some(Seat::Renaming { was }) => {
-                let was = was.clone();
-                if let Some(number) = self.seat_of(&was).and_then(Seat::actor) {
-                    self.seat(&was, Seat::Leaving { number, then: Then::Remove });
-                }
-                self.leave(&name);
-                out.push(RosterAction::Removed(name));
-            }
-            _ => {
-                self.leave(&name);
-                out.push(RosterAction::Removed(name));
-            }
-        }
-    }
-
     fn commanded(&mut self, name: &str, command: Command, out: &mut Vec<RosterAction>) {
         const STARTING: &str = "the account is being started; ask again";
         let conflict = match self.accounts.get_mut(name) {
+            None if self.later.iter().any(|event| event.edits(name)) => STARTING,
             None => "the config does not name this account",
+            Some(Seated { seat: Seat::Renaming { dropped: true, .. }, .. }) => "the config does not name this account",
             Some(Seated { seat: Seat::Running { .. } | Seat::Leaving { .. }, .. }) => {
                 return out.push(RosterAction::Obey(name.to_owned()));
             }

@@ -98,8 +98,11 @@ fn soak(rest: &[String]) -> bool {
         return false;
     };
     let given = |n: usize, default: &'static str| rest.get(n).map_or(default, String::as_str);
-    let variables = [("WORLD_FIRST", first.as_str()), ("WORLD_RUNS", given(0, "100000"))];
-    let seed = ("POSTRIDER_TEST_SEED", first.as_str());
+    let first = first.as_str();
+    let runs = given(0, "100000");
+    let worlds = ["WORLD", "LIFE", "TOWN"].map(|of| [(format!("{of}_FIRST"), first), (format!("{of}_RUNS"), runs)]);
+    let variables: Vec<(&str, &str)> = worlds.iter().flatten().map(|(name, value)| (name.as_str(), *value)).collect();
+    let seed = ("POSTRIDER_TEST_SEED", first);
     let storm = [seed, ("STORM_SECONDS", given(1, "600")), ("STORM_KILLS", given(2, "20"))];
     eprintln!("seeds from {first}");
     let it = |tests: &[&str], variables: &[(&str, &str)]| {

@@ -1,6 +1,8 @@
 //! The seats of a roster, one by one.
 
 use super::*;
+use crate::failure::{Class, Provenance, Reach};
+use crate::roster::edits::RENAME_AGAIN;
 
 fn at(ms: u64) -> Now {
     Now { wall: Micros::from_seconds(1_000), mono: Duration::from_millis(ms) }
@@ -226,4 +228,57 @@ fn a_new_secret_wakes_who_has_yet_to_begin_parked() {
     let out = roster.step(ended("a", 1), at(5));
     let [.., RosterAction::Start(name, 2, past)] = &out[..] else { panic!("{out:?}") };
     assert_eq!((name.as_str(), past), ("b", &Past::default()));
+}
+
+/// `was` is taken out of the file while the new id is on its way: the account begins when that is durable, as before.
+#[test]
+fn what_is_being_renamed_begins_once_that_is_durable() {
+    let mut roster = renaming();
+    roster.step(ended("a", 1), at(2));
+    assert!(does(&roster.step(want(enrolled("b")), at(3)), &[]));
+    assert_eq!(starts(&roster.step(RosterEvent::Renamed("b".into()), at(4))), [("b", 2)]);
+}
+
+/// Whoever is to have an id whose rows another account is about to take along waits until they are gone.
+#[test]
+fn edits_about_an_id_that_is_being_stored_wait() {
+    let mut roster = renaming();
+    roster.step(ended("a", 1), at(2));
+    assert!(does(&roster.step(want(enrolled("a")), at(3)), &[]), "its rows are still there");
+    let out = roster.step(RosterEvent::Commanded("a".into(), Command::Pause), at(3));
+    assert!(matches!(&out[..], [RosterAction::Conflict(text)] if text.contains("being started")), "{out:?}");
+    let next = Enrolled { was: Some("a".into()), ..enrolled("c") };
+    assert!(does(&roster.step(want(next), at(4)), &[]), "in their order");
+    let out = roster.step(RosterEvent::Renamed("b".into()), at(5));
+    assert_eq!(starts(&out), [("b", 2)]);
+    assert!(
+        out.iter().any(|a| is_stop(a, "a"))
+            || out.iter().any(|a| matches!(a, RosterAction::Rename(was, _) if was == "a"))
+    );
+}
+
+#[test]
+fn who_is_dropped_while_the_store_is_asked_leaves_no_rows_unsaid() {
+    for answer in
+        [RosterEvent::Renamed("b".into()), RosterEvent::RenameFailed("b".into()), RosterEvent::RenameTaken("b".into())]
+    {
+        let mut roster = renaming();
+        roster.step(ended("a", 1), at(2));
+        assert!(does(&roster.step(RosterEvent::Dropped("b".into()), at(3)), &[RosterAction::Forget("b".into())]));
+        let both = [RosterAction::Removed("a".into()), RosterAction::Removed("b".into())];
+        assert!(does(&roster.step(answer, at(4)), &both), "whichever of the two they bear");
+        assert_eq!(roster.names().count(), 0);
+    }
+}
+
+/// An account that runs has rows of its own: another one cannot become it, and is named no more.
+#[test]
+fn nobody_becomes_who_runs() {
+    let mut roster = running();
+    roster.step(want(enrolled("b")), at(1));
+    let out = roster.step(want(Enrolled { was: Some("b".into()), ..enrolled("a") }), at(2));
+    assert!(is_stop(&out[0], "a") && is_stop(&out[1], "b") && out.len() == 2, "{out:?}");
+    let out = roster.step(ended("a", 1), at(3));
+    assert!(matches!(&out[..], [RosterAction::Refused(_, failure, _)] if failure.text.contains("`was`")), "{out:?}");
+    assert!(does(&roster.step(ended("b", 2), at(4)), &[RosterAction::Removed("b".into())]));
 }

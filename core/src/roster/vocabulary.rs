@@ -59,6 +59,17 @@ pub enum RosterEvent {
     Stop,
 }
 
+impl RosterEvent {
+    /// Whether this is an edit about an account of this id, or about one that had it.
+    pub(super) fn edits(&self, name: &str) -> bool {
+        match self {
+            Self::Enrolled(enrolled) => enrolled.name == name || enrolled.was.as_deref() == Some(name),
+            Self::Dropped(dropped) => dropped == name,
+            _ => false,
+        }
+    }
+}
+
 /// What the shell is to do.
 #[derive(Debug)]
 pub enum RosterAction {

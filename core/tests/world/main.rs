@@ -14,9 +14,11 @@ mod scheduler;
 mod server;
 mod store;
 mod talk;
+mod town;
 
 use postrider_core::standing::EventKind;
 use scheduler::World;
+use town::Town;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number")))
@@ -86,4 +88,31 @@ fn every_life_ends_proved() {
     let shown: Vec<String> =
         broken.iter().take(5).map(|(steps, seed, v)| format!("seed {seed} ({steps} steps): {v}")).collect();
     assert!(broken.is_empty(), "{} of {lives} lives broke an invariant\n{}", broken.len(), shown.join("\n"));
+}
+
+/// The roster around followers.
+#[test]
+fn every_town_ends_as_its_config_says() {
+    if let Some(seed) = number("TOWN_SEED") {
+        let mut town = Town::new(seed);
+        town.trace = Some(Vec::new());
+        let done = town.run();
+        done.unwrap_or_else(|broken| panic!("seed {seed}: {broken}\n{}", town.trace.unwrap_or_default().join("\n")));
+        return;
+    }
+    let (first, towns) = (number("TOWN_FIRST").unwrap_or(1), number("TOWN_RUNS").unwrap_or(3000));
+    let (mut broken, mut starts) = (Vec::new(), 0);
+    for seed in first..first + towns {
+        let mut town = Town::new(seed);
+        broken.extend(town.run().err().map(|text| format!("seed {seed}: {text}")));
+        starts += town.starts;
+    }
+    println!("{towns} towns from seed {first}: {starts} starts");
+    assert!(
+        broken.is_empty(),
+        "{} of {towns} towns broke an invariant\n{}",
+        broken.len(),
+        broken[..5.min(broken.len())].join("\n")
+    );
+    assert!(starts > towns, "the town has become too quiet to prove anything");
 }
