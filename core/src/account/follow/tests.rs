@@ -490,3 +490,6 @@ fn a_resume_is_stored_whenever_it_is_asked_for() {
     let out = f.take(Input::Command(Command::Resume), at(7));
     assert!(matches!(&out[..], [Output::Persist { standing: Standing::Starting, event: None, .. }, ..]), "{out:?}");
 }
+
+#[path = "tests/orders.rs"]
+mod orders;

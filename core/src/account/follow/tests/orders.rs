@@ -1,0 +1,161 @@
+//! Commands and watches where they meet: what is told once, forgotten, proved, and whose end is whose.
+
+use super::*;
+
+fn bye() -> Failure {
+    Failure::new(Class::Network, Reach::Session, Provenance::Server, "bye")
+}
+
+/// A run under way on session 1, its store asked.
+fn working() -> Follower {
+    let mut f = resting();
+    f.take(Input::Command(Command::SyncNow), at(5));
+    f.take(Input::Machine(f.run(), snapshot()), at(5));
+    assert!(matches!(f.stage, Stage::Working(_)), "{:?}", f.stage);
+    f
+}
+
+#[test]
+fn who_has_ended_can_be_ended_again() {
+    let mut f = resting();
+    f.take(Input::Command(Command::Stop), at(2));
+    assert!(f.accepts(Command::Stop).is_ok() && f.accepts(Command::Pause).is_err());
+    let mut f = resting();
+    f.history.tries = 4;
+    f.take(Input::Command(Command::Pause), at(2));
+    f.take(Input::Command(Command::ResetErrors), at(3));
+    assert_eq!(f.history.tries, 4, "paused: nothing is forgotten, and nothing begins");
+}
+
+/// That it is paused is told once, and not at all where the process ends anyway.
+#[test]
+fn a_pause_is_told_once() {
+    let told = |out: &[Output]| out.iter().filter(|o| matches!(o, Output::Persist { event: Some(_), .. })).count();
+    let mut f = working();
+    let mut out = f.take(Input::Command(Command::Pause), at(6));
+    assert_eq!((told(&out), f.past().begin), (1, Begin::Paused));
+    out = f.take(Input::Command(Command::Pause), at(7));
+    assert_eq!(told(&out), 0);
+    let mut f = working();
+    f.take(Input::Command(Command::Stop), at(6));
+    assert_eq!(told(&f.take(Input::Command(Command::Pause), at(7))), 0);
+}
+
+#[test]
+fn a_resume_without_a_pause_asks_for_nothing_more() {
+    let mut f = working();
+    f.take(Input::Command(Command::Resume), at(6));
+    assert!(f.stage.working().unwrap().again.is_none());
+}
+
+/// Failures are forgotten by command, that the account has ever logged in is not; a run under way forgets at its end.
+#[test]
+fn what_is_forgotten() {
+    let failed = History { tries: 4, has_logged_in: true, refusals: 2, ..History::default() };
+    let mut f = working();
+    f.take(Input::Command(Command::ResetErrors), at(6));
+    f.end_with(Summary { folders: vec![inbox()], ..Summary::of(Outcome::Partial, failed.clone()) }, at(7));
+    assert_eq!(f.history, History { has_logged_in: true, ..History::default() });
+    // A new secret is no news to who was not refused.
+    let mut f = resting();
+    f.history = failed.clone();
+    f.step(Input::Tick, at(901));
+    f.step(Input::Command(Command::Woken), at(902));
+    assert_eq!(f.history, failed);
+}
+
+#[test]
+fn one_session_beside_a_run_is_enough() {
+    let mut f = working();
+    f.folders = vec![inbox()];
+    f.take(Input::Beside(Some(session(2))), at(8));
+    let out = f.take(Input::Beside(Some(session(3))), at(9));
+    assert!(matches!(&out[..], [Output::Release(Slot::Beside)]), "{out:?}");
+    assert_eq!(f.beside.map(|held| held.at.session), Some(SessionId(2)));
+    // Where none is to spare, it is asked for again in a minute.
+    let mut f = working();
+    f.folders = vec![inbox()];
+    assert!(f.take(Input::Tick, at(8)).iter().any(|o| matches!(o, Output::Wish)));
+    f.take(Input::Beside(None), at(9));
+    assert!(!f.take(Input::Tick, at(68)).iter().any(|o| matches!(o, Output::Wish)));
+    assert!(f.take(Input::Tick, at(69)).iter().any(|o| matches!(o, Output::Wish)));
+}
+
+/// A sign of life proves the live end while nothing is left to look at: in a run that has yet to pass INBOX it does not, nor
+/// where failures have made the account wait.
+#[test]
+fn a_sign_of_life_proves_only_what_was_looked_at() {
+    let mut f = working();
+    f.beside = Some(SessionHeld { at: session(2), since: at(5).mono, watch: Some(70) });
+    let before = f.proved();
+    f.take(Input::Hinted(70, Hint::Alive), at(9));
+    assert_eq!(f.proved(), before);
+    let mut f = resting();
+    f.history.failed_runs = COOL_AFTER;
+    let before = f.proved();
+    f.take(Input::Hinted(1, Hint::Alive), at(9));
+    assert_eq!(f.proved(), before);
+    assert!(!begins(&f.take(Input::Hinted(1, Hint::Counts), at(10))), "nor does a hint begin a run then");
+}
+
+/// A run that was begun to catch up with its watch does so once; one that was not, again.
+#[test]
+fn a_stale_hint_in_a_run() {
+    let run = |hint| {
+        let mut f = resting();
+        f.take(Input::Hinted(1, hint), at(6));
+        f.beside = Some(SessionHeld { at: session(2), since: at(6).mono, watch: Some(70) });
+        f.take(Input::Hinted(70, Hint::Stale), at(7));
+        let again = f.stage.working().unwrap().again.is_some();
+        (again, f.proved() == Some(at(7).mono))
+    };
+    assert_eq!((run(Hint::Stale), run(Hint::Counts)), ((false, true), (true, false)));
+}
+
+#[test]
+fn what_is_heard_while_a_run_waits_for_its_slot_is_looked_at_in_it() {
+    let mut f = resting();
+    f.step(Input::Hinted(1, Hint::Counts), at(6));
+    let depth = |f: &Follower| match &f.stage {
+        Stage::Asking(NextRun { scope: Scope::Some { folders, .. }, .. }) => folders.get(&FolderId(1)).copied(),
+        stage => panic!("{stage:?}"),
+    };
+    assert_eq!(depth(&f), Some(Depth::Quick));
+    f.step(Input::Hinted(1, Hint::Flags), at(7));
+    assert_eq!(depth(&f), Some(Depth::Full));
+}
+
+/// Gathered hints never put off what the schedule wants sooner.
+#[test]
+fn fruitless_hints_wait_for_the_schedule_at_most() {
+    for (heard, next) in [(100, 130), (880, 900)] {
+        let mut f = resting();
+        let Stage::Resting(rest) = &mut f.stage else { panic!("{:?}", f.stage) };
+        rest.next = at(900).mono;
+        f.watching.fruitless = 5;
+        assert!(!begins(&f.take(Input::Hinted(1, Hint::Counts), at(heard))));
+        assert_eq!(f.status().next, Some(at(next).mono));
+    }
+}
+
+/// The end of one session's watch is no other session's.
+#[test]
+fn watches_end_each_for_itself() {
+    let both = || {
+        let mut f = working();
+        f.main = Some(SessionHeld { at: session(1), since: at(5).mono, watch: Some(60) });
+        f.beside = Some(SessionHeld { at: session(2), since: at(5).mono, watch: Some(70) });
+        f
+    };
+    let mut f = both();
+    let out = f.take(Input::Unwatched(70, Err(bye())), at(7));
+    assert!(f.main.is_some() && f.beside.is_none() && out.iter().any(|o| matches!(o, Output::Release(Slot::Beside))));
+    let mut f = both();
+    f.take(Input::Unwatched(60, Err(bye())), at(7));
+    assert!(f.main.is_none() && f.beside.is_some());
+    let mut f = both();
+    f.take(Input::Unwatched(60, Ok(Unwatched::Asked)), at(7));
+    let watches = [f.main, f.beside].map(|held| held.and_then(|held| held.watch));
+    assert_eq!(watches, [None, Some(70)]);
+    assert!(f.take(Input::Unwatched(99, Err(bye())), at(8)).is_empty(), "nobody's");
+}
