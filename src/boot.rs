@@ -2,10 +2,14 @@
 
 mod drift;
 pub mod edits;
+mod face;
 mod follow;
+mod hear;
 pub mod lock;
 pub mod no_sync;
+pub(crate) mod operator;
 pub mod process;
 pub mod serve;
+pub mod serve_error;
 mod space;
 pub mod wiring;

@@ -3,7 +3,8 @@
 use crate::account::message::Obeyed;
 use crate::admin::actor::AdminActor;
 use crate::admin::{NotPurged, Operator, Shared, Soon};
-use crate::boot::serve::{ServeError, open_door, url_of};
+use crate::boot::face::{open_door, url_of};
+use crate::boot::serve_error::ServeError;
 use crate::boot::wiring::StartError;
 use crate::clock::Clock;
 use crate::config::Config;

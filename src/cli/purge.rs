@@ -72,7 +72,7 @@ async fn alone(args: &PurgeArgs, config: &Config) -> Exit {
             Exit::Usage
         }
         Ok(Done::Changed | Done::Same | Done::Taken) => {
-            match crate::boot::serve::unlink(engine.packs(), engine.reader()).await {
+            match crate::boot::operator::unlink(engine.packs(), engine.reader()).await {
                 Ok(freed) => {
                     tell(args, freed);
                     Exit::Success

@@ -1,7 +1,8 @@
 //! `serve`.
 
 use crate::boot::no_sync::look;
-use crate::boot::serve::{RunningServer, ServeError, ServerStart, recorder};
+use crate::boot::serve::{RunningServer, ServerStart, recorder};
+use crate::boot::serve_error::ServeError;
 use crate::cli::args::{ServeArgs, VERSION};
 use crate::cli::exit::Exit;
 use crate::cli::names::from_file;

@@ -1,0 +1,130 @@
+//! A run's life, one turn at a time.
+
+use super::*;
+use crate::failure::Failure;
+use crate::run::event::{AccountSnapshot, FolderRows, Token};
+use crate::run::folders::FolderWork;
+use crate::run::scope::{Depth, Scope};
+
+type Machine = RunMachine<FolderWork>;
+use crate::commit::rows::AccountRow;
+use crate::failure::Class;
+use crate::mail::id::{AccountId, Incarnation, SessionId};
+use crate::provider::{Capabilities, Connected};
+use crate::standing::Outcome;
+
+fn snapshot() -> Box<AccountSnapshot> {
+    let (id, incarnation) = (AccountId(1), Incarnation(1));
+    Box::new(AccountSnapshot::of(AccountRow::fresh(id, incarnation)))
+}
+
+fn failure() -> Failure {
+    Failure::storage("scripted")
+}
+
+fn connected(number: i64) -> Connected {
+    Connected { session: SessionId(number), capabilities: Capabilities::default() }
+}
+
+fn begin() -> Event {
+    Event::Begin(Scope::Everything)
+}
+
+/// A machine brought into a phase by the shortest way.
+fn brought_to(phase: Phase) -> Machine {
+    let way: Vec<Event> = match phase {
+        Phase::Dormant => vec![],
+        Phase::Opening => vec![begin()],
+        Phase::Reopening => vec![begin(), Event::OpenFailed(failure())],
+        Phase::Connecting => vec![begin(), Event::Opened(snapshot())],
+        Phase::Working => vec![begin(), Event::Opened(snapshot()), Event::Connected(connected(1))],
+        Phase::Waiting => vec![begin(), Event::Opened(snapshot()), Event::ConnectFailed(failure())],
+        Phase::Closing => vec![begin(), Event::Opened(snapshot()), Event::Stop],
+        Phase::Finished => vec![Event::Stop],
+    };
+    way.into_iter().fold(Machine::new(Settings::default(), History::default()), |machine, event| {
+        machine.step(event, Now::default()).0
+    })
+}
+
+fn events() -> Vec<(&'static str, Event)> {
+    let token = Token(99);
+    vec![
+        ("Begin", begin()),
+        ("Opened", Event::Opened(snapshot())),
+        ("OpenFailed", Event::OpenFailed(failure())),
+        ("Connected", Event::Connected(connected(2))),
+        ("ConnectFailed", Event::ConnectFailed(failure())),
+        ("Answered", Event::Answered { token, answer: Err(failure()) }),
+        (
+            "Committed",
+            Event::Committed { token, answer: CommitAnswer::Refused(crate::commit::change::Refusal::Chain, None) },
+        ),
+        ("Lost", Event::Lost { token }),
+        ("RowsRead", Event::RowsRead { token, rows: Ok(FolderRows::default()) }),
+        ("LimboCounted", Event::LimboCounted(Ok(0))),
+        ("Nudged", Event::Nudged(FolderId(1), Depth::Quick)),
+        ("Sampled", Event::Sampled { token, rows: Ok(Vec::new()) }),
+        ("Woke", Event::Woke),
+        ("Stop", Event::Stop),
+    ]
+}
+
+/// A server that accepts logins and drops them is backed off from: a mere login resets nothing.
+#[test]
+fn a_login_resets_no_backoff() {
+    let history = History { tries: 4, ..History::default() };
+    let mut machine = Machine::new(Settings::default(), history);
+    for event in [begin(), Event::Opened(snapshot()), Event::Connected(connected(1))] {
+        machine = machine.step(event, Now::default()).0;
+    }
+    assert_eq!((machine.phase(), machine.history().tries), (Phase::Working, 4));
+}
+
+/// Every phase with every event: where it leads. `bug` marks answers to questions that were never put.
+#[test]
+fn every_pair_is_decided() {
+    let table = [
+        (Phase::Dormant, "opening bug bug bug bug bug bug bug bug bug dormant bug dormant finished"),
+        (
+            Phase::Opening,
+            "bug connecting reopening opening opening opening opening opening opening opening opening opening opening finished",
+        ),
+        (
+            Phase::Reopening,
+            "bug bug bug reopening reopening reopening reopening reopening reopening reopening reopening reopening opening finished",
+        ),
+        (
+            Phase::Connecting,
+            "bug bug bug working waiting connecting connecting opening connecting connecting connecting connecting connecting closing",
+        ),
+        (
+            Phase::Working,
+            "bug bug bug bug waiting working working opening working working working working working closing",
+        ),
+        (
+            Phase::Waiting,
+            "bug bug bug waiting waiting waiting waiting waiting waiting waiting waiting waiting connecting closing",
+        ),
+        (
+            Phase::Closing,
+            "bug bug bug closing closing closing closing closing closing closing closing closing closing closing",
+        ),
+        (
+            Phase::Finished,
+            "finished finished finished finished finished finished finished finished finished finished finished finished finished finished",
+        ),
+    ];
+    for (phase, row) in table {
+        let want: Vec<&str> = row.split(' ').collect();
+        assert_eq!(want.len(), events().len(), "{phase}");
+        for ((name, event), want) in events().into_iter().zip(want) {
+            let (machine, actions) = brought_to(phase).step(event, Now::default());
+            let bug = actions
+                .iter()
+                .any(|a| matches!(a, Action::Finish(s) if s.outcome == Outcome::Failed && s.class == Some(Class::Bug)));
+            let got = if bug { "bug" } else { machine.phase().as_str() };
+            assert_eq!(got, want, "{phase} x {name}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What the admin API may have done in this process: commands, and a purge.
+
+use crate::account::message::Obeyed;
+use crate::admin::{NotPurged, Operator, Soon};
+use crate::bodies::PackDir;
+use crate::boot::wiring::{Engine, Switchboard};
+use crate::store::orders::Control;
+use crate::store::{Done, Reader};
+use postrider_core::account::follow::Command;
+use postrider_core::failure::Failure;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Longest time of a purge.
+const PURGE: Duration = Duration::from_secs(50);
+
+/// Carries commands out in this process.
+pub(super) struct Switch {
+    switchboard: Switchboard,
+    ids: Arc<Mutex<Vec<String>>>,
+    packs: Arc<PackDir>,
+    reader: Reader,
+}
+
+impl Switch {
+    pub(super) fn new(engine: &Engine, ids: Arc<Mutex<Vec<String>>>) -> Self {
+        let (packs, reader) = (Arc::clone(engine.packs()), engine.reader().clone());
+        Self { switchboard: engine.switchboard(), ids, packs, reader }
+    }
+}
+
+impl Operator for Switch {
+    fn command(&self, account: &str, command: Command) -> Soon<Obeyed> {
+        let (switchboard, account) = (self.switchboard.clone(), account.to_owned());
+        Box::pin(async move { switchboard.command(&account, command).await })
+    }
+
+    fn purge(&self, account: &str) -> Soon<Result<u64, NotPurged>> {
+        let is_named = self.ids.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|id| id == account);
+        let (switchboard, account) = (self.switchboard.clone(), account.to_owned());
+        let (packs, reader) = (Arc::clone(&self.packs), self.reader.clone());
+        Box::pin(async move {
+            if is_named {
+                let text = format!("the config names {account}: take it out there first");
+                return Err(NotPurged::Refused(text));
+            }
+            let done = switchboard.control(Control::Purge { account }, PURGE).await.map_err(NotPurged::Failed)?;
+            if done == Done::Missing {
+                return Err(NotPurged::Missing);
+            }
+            unlink(&packs, &reader).await.map_err(NotPurged::Failed)
+        })
+    }
+}
+
+/// Gives back the packs that no message needs any more.
+pub(crate) async fn unlink(packs: &Arc<PackDir>, reader: &Reader) -> Result<u64, Failure> {
+    let named = reader.named_packs().await?;
+    let packs = Arc::clone(packs);
+    let unlinked = tokio::task::spawn_blocking(move || packs.clear_unnamed(&named)).await;
+    unlinked.map_err(|_| Failure::bug("unlinking packs panicked"))?
+}

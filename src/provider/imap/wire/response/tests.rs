@@ -1,0 +1,76 @@
+//! Answers as servers write them.
+
+use super::*;
+
+fn text(text: &str) -> Response {
+    read(&Frame { parts: vec![Part::Text(text.into())], truncated: false })
+}
+
+#[test]
+fn statuses_and_codes() {
+    let Response::Tagged(tag, told) = text("a1 NO [LIMIT] Too many") else { panic!() };
+    assert_eq!(
+        (tag.as_str(), told.status, told.code.as_deref(), told.text.as_str()),
+        ("a1", Condition::No, Some("LIMIT"), "Too many")
+    );
+    let Response::Status(told) = text("* OK [HIGHESTMODSEQ 12]") else { panic!() };
+    assert_eq!(told.code.as_deref(), Some("HIGHESTMODSEQ 12"));
+    assert_eq!(text("+"), Response::Continue);
+    assert_eq!(text("*  1688 EXISTS"), Response::Exists(1688));
+    assert_eq!(capabilities_of("CAPABILITY IMAP4rev1 idle"), Some(vec!["IMAP4REV1".into(), "IDLE".into()]));
+}
+
+#[test]
+fn lists() {
+    let want = |name: &str, delimiter| Response::List {
+        attributes: vec!["\\hasnochildren".into()],
+        delimiter,
+        name: name.into(),
+    };
+    assert_eq!(text("* LIST (\\HasNoChildren) \"/\" INBOX"), want("INBOX", Some('/')));
+    assert_eq!(text("* LIST (\\HasNoChildren) NIL \"a \\\"b\""), want("a \"b", None));
+    assert_eq!(text("* LIST (\\HasNoChildren) \"/\" x (\"OLDNAME\" (\"y\"))"), want("x", Some('/')));
+    let long = format!("* LIST () \"/\" {}", "x".repeat(NAME_LIMIT + 1));
+    for bad in [
+        "* LIST (",
+        "* LIST (\\X (a b)) \"/\" x",
+        "* LIST () \"/\" Sent Items",
+        "* LIST () \"/\" Foo(bar)",
+        "* LIST () \"/\" \"\"",
+        "* LIST () x",
+        &long,
+    ] {
+        assert_eq!(text(bad), Response::BadList, "{bad}");
+    }
+}
+
+#[test]
+fn fetch_lines_whatever_they_carry() {
+    let Response::Fetch(line) =
+        text("* 1 FETCH (ENVELOPE ((\"x\" NIL)) FLAGS (\\Seen) UID 9 INTERNALDATE NIL X-Y (a) RFC822.SIZE -1)")
+    else {
+        panic!()
+    };
+    assert_eq!(
+        (line.uid, line.flags.unwrap().as_str(), line.internal_date, line.size),
+        (Some(9), "\\Seen", None, None)
+    );
+    let Response::Fetch(line) = text("* 1 FETCH (UID 9 FLAGS (\\Seen") else { panic!() };
+    assert_eq!((line.uid, line.flags, line.closed), (Some(9), None, false));
+    let Response::Fetch(line) = text("* 1 FETCH (UID 9 FLAGS (a)") else { panic!() };
+    assert_eq!((line.uid, line.closed), (Some(9), false), "a line without its end tells nothing");
+    for odd in ["INTERNALDATE (x (y) z)", "FLAGS NIL", "MODSEQ 9", "RFC822.SIZE (1)", "BODYSTRUCTURE (a \"b\" (c))"] {
+        let Response::Fetch(line) = text(&format!("* 1 FETCH ({odd} UID 9)")) else { panic!() };
+        assert_eq!((line.uid, line.closed), (Some(9), true), "{odd}");
+    }
+    let Response::Fetch(line) = text("* 1 FETCH (UID 4294967296 FLAGS ())") else { panic!() };
+    assert_eq!((line.uid, line.flags), (None, Some(Flags::default())));
+    let Response::Fetch(line) = text("* 1 FETCH (UID 1 BODY[] NIL MODSEQ (12) FLAGS (a))") else { panic!() };
+    assert_eq!((line.body, line.modseq, line.flags.unwrap().as_str()), (Some(BodySeen::Nil), Some(12), "a"));
+    for junk in
+        ["", "*", "* 1 FETCH", "* 1 FETCH UID 1", "* FLAGS (", "a1", "* VANISHED 1:3", "* ESEARCH (TAG \"x\") UID"]
+    {
+        let read = text(junk);
+        assert!(matches!(read, Response::Other | Response::Fetch(_)), "{junk}: {read:?}");
+    }
+}
