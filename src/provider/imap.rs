@@ -4,6 +4,7 @@ mod failure;
 mod fetch;
 mod idle;
 mod login;
+mod page;
 mod questions;
 mod session;
 mod stream;

@@ -4,9 +4,10 @@
 //! server is stored, failed, remaining or still to arrive · INV-6 replaying the events gives the store; created once; a move
 //! is exactly one `moved`; old mail is never announced as new · INV-7 nothing large ends on one look · INV-8 idle means idle · INV-9 runs end.
 
-use crate::scheduler::{World, flags, hash};
+use crate::scheduler::World;
 use crate::server::{EVER, Folder};
 use crate::store::narrow;
+use crate::words::{flags, hash};
 use postrider_core::commit::event::{EventDraft, SHOWN, ToldPlace, What};
 use postrider_core::mail::cursor::Mark;
 use postrider_core::mail::flags::Flags;

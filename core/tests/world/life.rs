@@ -1,13 +1,13 @@
 //! A follower in the world: the schedule, hints and commands begin its runs, and between them it watches, rests, is paused.
 
-use crate::scheduler::{Queued, Session, World, gone};
-use crate::server::EVER;
+use crate::scheduler::{Queued, Session, World};
+use crate::words::gone;
 use postrider_core::account::follow::{Begin, Command, Follower, Input, Output, Past, Rules, Slot};
 use postrider_core::account::schedule::Mode;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::provider::folders::{Hint, Unwatched};
 use postrider_core::run::event::{Event, Token};
-use postrider_core::standing::{Push, Standing};
+use postrider_core::standing::Standing;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Tokens count from one in each run; the session's outlive it.
@@ -27,18 +27,18 @@ pub(crate) struct Watch {
 
 pub(crate) struct Life {
     pub(crate) follower: Option<Follower>,
-    incarnation: u64,
+    pub(crate) incarnation: u64,
     /// What comes to it from elsewhere.
-    inputs: VecDeque<Input>,
+    pub(crate) inputs: VecDeque<Input>,
     /// What its sessions have said, in order, before anything they are asked later.
-    said: VecDeque<Input>,
-    beside: Option<Session>,
-    wishing: bool,
-    tick_at: Option<i64>,
+    pub(crate) said: VecDeque<Input>,
+    pub(crate) beside: Option<Session>,
+    pub(crate) wishing: bool,
+    pub(crate) tick_at: Option<i64>,
     /// A human wants it paused.
-    paused: bool,
+    pub(crate) paused: bool,
     /// What was to be stored was not, and whoever asked for it has heard so.
-    unstored: bool,
+    pub(crate) unstored: bool,
 }
 
 impl World {
@@ -64,11 +64,11 @@ impl World {
     }
 
     /// How the account stands, as stored.
-    fn stands(&self) -> Standing {
+    pub(crate) fn stands(&self) -> Standing {
         self.store.stood.as_ref().map_or(Standing::Starting, |(standing, _)| *standing)
     }
 
-    fn life(&mut self) -> &mut Life {
+    pub(crate) fn life(&mut self) -> &mut Life {
         self.life.as_mut().unwrap()
     }
 
@@ -194,7 +194,7 @@ impl World {
     }
 
     /// What a watch has yet to tell.
-    fn news(&self, session: &Session) -> Option<Input> {
+    pub(crate) fn news(&self, session: &Session) -> Option<Input> {
         let watch = session.watch.as_ref()?;
         let view = self.inbox()?;
         let uids = |view: &View| view.keys().copied().collect::<Vec<_>>();
@@ -276,7 +276,7 @@ impl World {
         }
     }
 
-    fn process_starts(&mut self) {
+    pub(crate) fn process_starts(&mut self) {
         let paused = self.stands() == Standing::Paused;
         self.life().paused = paused;
         let begin = if paused { Begin::Paused } else { Begin::Run };
@@ -298,7 +298,7 @@ impl World {
         self.life().unstored = true;
     }
 
-    fn order(&mut self, command: Command) -> bool {
+    pub(crate) fn order(&mut self, command: Command) -> bool {
         let Some(follower) = &self.life().follower else { return false };
         if follower.accepts(command).is_err() {
             return false;
@@ -327,71 +327,8 @@ impl World {
         self.order(command);
     }
 
-    /// Nothing is on its way any more.
-    fn is_drained(&self) -> bool {
-        let life = self.life.as_ref().unwrap();
-        let idle = |session: &Option<Session>| {
-            session.as_ref().is_none_or(|session| session.work.is_empty() && self.news(session).is_none())
-        };
-        self.queue.is_empty()
-            && self.answers.is_empty()
-            && self.is_answered()
-            && life.inputs.is_empty()
-            && life.said.is_empty()
-            && !life.wishing
-            && life.follower.is_some()
-            && life.tick_at.is_none_or(|at| at > self.now)
-            && idle(&self.session)
-            && idle(&life.beside)
-    }
-
-    /// Takes everything on its way to its end, without faults and without changes.
-    fn drain(&mut self) -> Result<(), String> {
-        for _ in 0..20_000 {
-            if self.is_drained() {
-                return self.check_rest();
-            }
-            self.now += 1;
-            match self.dice.roll(5) {
-                0 => self.session_step(),
-                1 => self.store_step()?,
-                2 => self.answer_step(),
-                3 => self.life_step(),
-                _ => self.other_step(),
-            }
-            self.check_step()?;
-        }
-        let status = self.life().follower.as_ref().map(Follower::status);
-        Err(format!("INV-9: it does not come to rest: {status:?}"))
-    }
-
-    /// At rest it waits for something: a time, or a human.
-    fn check_rest(&mut self) -> Result<(), String> {
-        let (session, stored) = (self.session.is_some(), self.stands());
-        let life = self.life();
-        let Some(follower) = &life.follower else { return Ok(()) };
-        let status = follower.status();
-        let held = session || life.beside.is_some();
-        match status.standing {
-            Standing::Paused if held => Err("INV-9: it is paused, and holds a session".to_owned()),
-            Standing::Paused if stored != Standing::Paused && !life.unstored => {
-                Err(format!("INV-9: it is paused, and stored as {stored}"))
-            }
-            Standing::Paused => Ok(()),
-            _ if life.paused => Err(format!("INV-9: it was paused, and is {status:?}")),
-            Standing::NeedsReauth | Standing::Failed if status.next.is_none() => Ok(()),
-            _ if status.next.is_none() || life.tick_at.is_none() => {
-                Err(format!("INV-9: it waits for nothing: {status:?}, tick {:?}", life.tick_at))
-            }
-            _ if session && follower.push() == Push::Poll => {
-                Err("INV-9: it holds a session that does not watch".to_owned())
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// One more round: a human asks, or (later) the schedule.
-    fn life_round(&mut self, nth: usize) -> Result<(), String> {
+    pub(crate) fn life_round(&mut self, nth: usize) -> Result<(), String> {
         if nth < 2 {
             self.now += 10;
             self.order(Command::SyncNow);
@@ -445,53 +382,5 @@ impl World {
             _ => self.other_step(),
         }
         self.check_step()
-    }
-
-    fn check_idle_life(&mut self) -> Result<(), String> {
-        for _ in 0..2 {
-            self.life_round(2)?;
-        }
-        let before = (self.store.events.len(), self.fetched);
-        self.life_round(2)?;
-        let after = (self.store.events.len(), self.fetched);
-        if before == after { Ok(()) } else { Err(format!("INV-8: not idle: {before:?} -> {after:?}")) }
-    }
-
-    /// Where INBOX can be watched it is, and what comes there is seen without the schedule.
-    fn check_watch(&mut self) -> Result<(), String> {
-        let Some(follower) = &self.life().follower else { return Ok(()) };
-        let push = follower.push();
-        let opens = self.server.folders.get("INBOX").is_some_and(|f| f.shut != EVER && f.cut != EVER && !f.unreadable);
-        let calm = !self.cfg.cut_mail && !self.cfg.cut_folder && opens;
-        if !(self.push && calm) {
-            return if self.push || push == Push::Poll { Ok(()) } else { Err("INV-9: it watches without IDLE".into()) };
-        }
-        if push == Push::Poll {
-            return Err("INV-9: INBOX opens, and is not watched".into());
-        }
-        self.server.next_cid += 1;
-        self.mail("INBOX", self.server.next_cid);
-        self.drain()?;
-        // Runs for nothing have made it slow.
-        self.now += 35;
-        self.drain()?;
-        self.difference().map_or(Ok(()), |difference| Err(format!("INV-9: a hint led to nothing: {difference}")))
-    }
-
-    /// Who is paused does nothing, whatever time passes, through a restart too.
-    fn check_pause(&mut self) -> Result<(), String> {
-        self.order(Command::Pause);
-        self.drain()?;
-        let before = (self.sessions, self.store.commits);
-        self.now += 90_000;
-        self.drain()?;
-        self.process_starts();
-        self.drain()?;
-        let after = (self.sessions, self.store.commits);
-        if before != after {
-            return Err(format!("INV-9: paused, it worked: {before:?} -> {after:?}"));
-        }
-        self.order(Command::Resume);
-        self.drain()
     }
 }

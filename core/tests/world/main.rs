@@ -6,15 +6,20 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod check;
+mod config;
 mod life;
+mod making;
 mod order;
 mod owner;
 mod remembered;
+mod rest;
 mod scheduler;
 mod server;
 mod store;
 mod talk;
 mod town;
+mod words;
+mod writing;
 
 use postrider_core::standing::EventKind;
 use scheduler::World;

@@ -1,7 +1,8 @@
 //! One session of the model server: it answers late, in pieces, wrong, or not at all.
 
-use crate::scheduler::{Session, Work, World, fetched, flags, gone, length};
+use crate::scheduler::{Session, Work, World};
 use crate::server::{Folder, Lie, Mail};
+use crate::words::{fetched, flags, gone, length};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::folder::ListedFolder;
 use postrider_core::mail::id::{SessionId, UidValidity};

@@ -1,14 +1,14 @@
 //! Pages of messages: pipelined FETCHes, bodies streamed and sealed, each UID settled.
 
 use crate::provider::Ask;
-use crate::provider::imap::failure::{During, refusal, telling};
-use crate::provider::imap::session::{Conn, ImapSession, PACE, STRAY_ROWS, endless};
+use crate::provider::imap::page::{Active, Alone, Meta, merge, stray, tagged};
+use crate::provider::imap::session::{Conn, ImapSession, PACE};
 use crate::provider::imap::wire::frame::Head;
-use crate::provider::imap::wire::response::{BodySeen, Condition, FetchLine, Response, Told};
+use crate::provider::imap::wire::response::{BodySeen, FetchLine, Response};
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::mail::body::BodySink;
 use postrider_core::mail::id::Identity;
-use postrider_core::mail::message::{Fetched, HeaderFacts};
+use postrider_core::mail::message::Fetched;
 use postrider_core::mail::settle::{Question, Settlement};
 use postrider_core::mime;
 use postrider_core::provider::folders::{Answer, Request};
@@ -28,73 +28,6 @@ const ITEMS: &str = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])";
 
 /// What has come is handed over as a part at the latest after this.
 const PART_TIME: Duration = Duration::from_secs(2);
-
-/// A row that brings no message nearer: only so many may come with a page.
-fn stray(pages: &mut VecDeque<Active>) -> Result<Option<Meta>, Failure> {
-    let Some(front) = pages.front_mut() else { return Ok(None) };
-    front.strays += 1;
-    if front.strays > STRAY_ROWS { Err(endless()) } else { Ok(None) }
-}
-
-/// A page being fetched.
-struct Active {
-    ask: Ask,
-    page: Settlement,
-    /// RFC822.SIZE is an estimate there.
-    estimated: bool,
-    /// Rows that nobody asked for, while it was the oldest.
-    strays: usize,
-    /// Tags of FETCHes that are not answered.
-    open: Vec<String>,
-    /// The folder cannot even tell its index: the page is answered so.
-    broken: Option<Failure>,
-    /// The lone question that is open.
-    alone: Option<Alone>,
-    /// Lines about its messages that came without a body: another line has it (RFC 3501 allows to tell in parts).
-    told: BTreeMap<u32, FetchLine>,
-    /// Useful octets that the session had read then.
-    octets: u64,
-    /// When its FETCH was sent, or when it last was seen to keep the pace.
-    began: Instant,
-    /// Held while the page is being read.
-    _credit: Option<OwnedSemaphorePermit>,
-}
-
-struct Alone {
-    uid: u32,
-    index: bool,
-    /// The UID was told, with whatever items.
-    shown: bool,
-    /// Its bytes came.
-    came: bool,
-}
-
-/// A message whose bytes are in the sink and not sealed.
-struct Meta {
-    uid: u32,
-    line: FetchLine,
-    length: u64,
-    header: HeaderFacts,
-}
-
-impl Meta {
-    /// Octets that its row costs.
-    fn cost(&self) -> u64 {
-        let text = |t: &Option<String>| t.as_ref().map_or(0, String::len);
-        let h = &self.header;
-        let header = text(&h.message_id) + text(&h.subject) + text(&h.from) + text(&h.to) + text(&h.cc);
-        let flags = self.line.flags.as_ref().map_or(0, |flags| flags.as_str().len());
-        (header + flags) as u64 + 4096
-    }
-}
-
-/// Adds to a line what another one about the same message told.
-fn merge(line: &mut FetchLine, other: FetchLine) {
-    line.flags = line.flags.take().or(other.flags);
-    line.internal_date = line.internal_date.or(other.internal_date);
-    line.size = line.size.or(other.size);
-    line.modseq = line.modseq.or(other.modseq);
-}
 
 impl ImapSession {
     /// Fetches a page, and, pipelined behind it, the pages of the same folder that are asked for meanwhile.
@@ -404,19 +337,6 @@ impl ImapSession {
     }
 }
 
-/// What the refusal of one message means: a telling one keeps its class, another says that these bytes cannot be had.
-fn message_refusal(told: &Told) -> Failure {
-    let class = telling(told).map_or(Class::InvalidData, |failure| failure.class);
-    let code = told.code.as_ref().map(|c| format!("[{c}] ")).unwrap_or_default();
-    let text = format!("the server said {code}{}", told.text);
-    Failure::new(class, Reach::Message, Provenance::Server, text)
-}
-
-/// Which refusals of a FETCH end its session; after the others its UIDs are asked for alone.
-fn ends_session(class: Class) -> bool {
-    matches!(class, Class::RateLimit | Class::Quota | Class::Auth)
-}
-
 fn same_folder(request: &Request, other: &Request) -> bool {
     match (request, other) {
         (Request::Fetch { remote_id: a, uidvalidity: v, .. }, Request::Fetch { remote_id: b, uidvalidity: w, .. }) => {
@@ -424,27 +344,6 @@ fn same_folder(request: &Request, other: &Request) -> bool {
         }
         _ => false,
     }
-}
-
-/// A command's end. A refusal without a telling text leaves its UIDs to be asked alone; a telling one ends the session.
-fn tagged(pages: &mut VecDeque<Active>, tag: &str, told: &Told) -> Result<(), Failure> {
-    let Some(page) = pages.iter_mut().find(|p| p.open.iter().any(|t| t == tag)) else { return Ok(()) };
-    page.open.retain(|t| t != tag);
-    if told.status != Condition::Ok
-        && let Some(failure) = telling(told).filter(|f| ends_session(f.class))
-    {
-        return Err(failure);
-    }
-    let Some(alone) = page.alone.take() else { return Ok(()) };
-    match (alone.index, told.status) {
-        (true, Condition::Ok) => page.page.indexed(alone.uid, alone.shown),
-        // Not even its index is told: this says nothing about the message.
-        (true, _) => page.broken = Some(refusal(told, During::Folder)),
-        (false, _) if alone.came => {}
-        (false, Condition::Ok) => page.page.missed(alone.uid, None),
-        (false, _) => page.page.missed(alone.uid, Some(message_refusal(told))),
-    }
-    Ok(())
 }
 
 /// The next response, within the command's deadline, or longer while octets keep coming at a pace.

@@ -1,0 +1,89 @@
+//! What goes wrong in a world.
+
+use crate::server::Dice;
+
+pub(crate) struct Config {
+    pub(crate) lies: bool,
+    pub(crate) drops: bool,
+    pub(crate) crashes: bool,
+    pub(crate) folder_ops: bool,
+    pub(crate) moves: bool,
+    pub(crate) dups: bool,
+    pub(crate) keep_date: bool,
+    pub(crate) race: bool,
+    /// The store is busy at 15 % of its commits, a LIST's too.
+    pub(crate) busy: bool,
+    /// Five folders and more, and LIST lacks the largest.
+    pub(crate) many: bool,
+    /// Folders are listed and do not open: for a while, or (true) for ever.
+    pub(crate) shut: Option<bool>,
+    /// A namespace is away for a session.
+    pub(crate) away: bool,
+    pub(crate) bad_line: bool,
+    /// UIDNEXT lies upwards, UIDVALIDITY is another for a session.
+    pub(crate) ahead: bool,
+    pub(crate) cut_mail: bool,
+    pub(crate) cut_folder: bool,
+    /// Every RFC822.SIZE is an estimate.
+    pub(crate) estimates: bool,
+    /// Sessions that cut literals short.
+    pub(crate) short: bool,
+    /// The wall clock jumps.
+    pub(crate) jumps: bool,
+    /// Folders are put back from a backup.
+    pub(crate) restores: bool,
+}
+
+impl Config {
+    /// What a seed draws.
+    pub(crate) fn drawn(dice: &mut Dice) -> Self {
+        Self {
+            lies: dice.chance(50),
+            drops: dice.chance(60),
+            crashes: dice.chance(60),
+            folder_ops: dice.chance(40),
+            moves: dice.chance(80),
+            dups: dice.chance(50),
+            keep_date: dice.chance(90),
+            race: dice.chance(40),
+            busy: dice.chance(20),
+            many: dice.chance(20),
+            shut: dice.chance(25).then(|| dice.chance(50)),
+            away: dice.chance(15),
+            bad_line: dice.chance(10),
+            ahead: dice.chance(15),
+            cut_mail: dice.chance(15),
+            cut_folder: dice.chance(15),
+            estimates: dice.chance(10),
+            short: dice.chance(10),
+            jumps: dice.chance(15),
+            restores: dice.chance(15),
+        }
+    }
+
+    /// No faults at all, for scripts.
+    pub(crate) fn tame() -> Self {
+        Self {
+            lies: false,
+            drops: false,
+            crashes: false,
+            folder_ops: true,
+            moves: true,
+            dups: false,
+            keep_date: true,
+            race: false,
+            busy: false,
+            many: false,
+            shut: None,
+            away: false,
+            bad_line: false,
+            ahead: false,
+            cut_mail: false,
+            cut_folder: false,
+            estimates: false,
+            short: false,
+            jumps: false,
+            restores: false,
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! How a world begins: what its seed draws, or nothing that goes wrong.
+
+use crate::config::Config;
+use crate::scheduler::World;
+use crate::server::{Dice, Server};
+use crate::store::Store;
+use postrider_core::recovery::decide::Policy;
+use postrider_core::recovery::history::History;
+use postrider_core::run::settings::Settings;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+impl World {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut dice = Dice(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x5151);
+        let cfg = Config::drawn(&mut dice);
+        let misfit = dice.chance(12);
+        let settings = Settings {
+            confirm_after: Duration::ZERO,
+            guard_floor: *dice.pick(&[1, 2, 50]),
+            page_messages: usize::try_from(1 + dice.roll(3)).unwrap(),
+            recent_messages: 1 + dice.roll(5),
+            policy: Policy { first_wait: Duration::from_millis(1), ..Policy::default() },
+            ..Settings::default()
+        };
+        let mut world = Self {
+            cfg,
+            now: 1_000,
+            server: Server::default(),
+            store: Store::new(),
+            machine: None,
+            epoch: 0,
+            connecting: false,
+            session: None,
+            sessions: 0,
+            queue: VecDeque::new(),
+            answers: VecDeque::new(),
+            reads: Vec::new(),
+            samples: Vec::new(),
+            deleted: Vec::new(),
+            counting: false,
+            timer: false,
+            faults: true,
+            lies_on: BTreeSet::new(),
+            list_lied: false,
+            odd: BTreeSet::new(),
+            flagged: BTreeMap::new(),
+            most: 14,
+            off: 0,
+            refuse: 0,
+            first_open: None,
+            cut_short: false,
+            boundaries: BTreeMap::new(),
+            fetched: 0,
+            steps: 60 + dice.roll(400),
+            trace: false,
+            log: Vec::new(),
+            truth: BTreeMap::new(),
+            old: Vec::new(),
+            touched: BTreeMap::new(),
+            moves: Vec::new(),
+            settings,
+            asked: None,
+            last_outcome: None,
+            life: None,
+            history: History::default(),
+            push: false,
+            dice,
+        };
+        let folders = if world.cfg.many { 5 + world.dice.roll(3) } else { 1 + world.dice.roll(4) };
+        for _ in 0..folders {
+            world.server.create();
+        }
+        world.most = if world.cfg.many { 24 } else { 14 };
+        for _ in 0..world.dice.roll(9) {
+            world.append();
+        }
+        if world.dice.chance(30) {
+            world.operate("expunge");
+        }
+        if misfit {
+            let names: Vec<String> = world.server.folders.keys().cloned().collect();
+            let name = world.dice.pick(&names).clone();
+            let folder = world.server.folders.get_mut(&name).unwrap();
+            folder.surplus = 1 + u32::try_from(world.dice.roll(2)).unwrap();
+        }
+        world.old = world.server.folders.values().flat_map(|f| f.mail.values()).map(|m| m.cid).collect();
+        world.now += 10;
+        world
+    }
+
+    /// A world without faults, with these folders, for a script.
+    pub(crate) fn tame(folders: usize) -> Self {
+        let mut world = Self::new(1);
+        world.cfg = Config::tame();
+        world.server = Server::default();
+        for _ in 0..folders {
+            world.server.create();
+        }
+        world.old.clear();
+        world.settings.guard_floor = 50;
+        world.faults = false;
+        world.trace = true;
+        world
+    }
+}

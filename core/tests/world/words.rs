@@ -1,0 +1,60 @@
+//! The model server's mail in the core's words.
+
+use crate::server::Mail;
+use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::mail::body::{BodyHash, BodyRef};
+use postrider_core::mail::flags::Flags;
+use postrider_core::mail::id::Identity;
+use postrider_core::mail::message::{Fetched, HeaderFacts};
+use postrider_core::provider::folders::Request;
+use postrider_core::time::Micros;
+
+pub(crate) fn gone() -> Failure {
+    Failure::new(Class::InvalidData, Reach::Folder, Provenance::Server, "no such folder")
+}
+
+pub(crate) fn flags(bits: u8) -> Flags {
+    let names = [(1, "\\Seen"), (2, "work"), (4, "\\Flagged")];
+    Flags::new(names.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| *name))
+}
+
+pub(crate) fn hash(cid: u32) -> BodyHash {
+    let mut bytes = [0; 32];
+    bytes[..4].copy_from_slice(&cid.to_be_bytes());
+    BodyHash(bytes)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the model server's bodies are durable by definition")]
+pub(crate) fn fetched(uid: u32, mail: &Mail, short: bool) -> Fetched {
+    let (cid, length) = if short { (mail.cid | 1 << 31, length(mail) - 1) } else { (mail.cid, length(mail)) };
+    let body = BodyRef::sealed(hash(cid), 1, 0, length);
+    Fetched {
+        uid,
+        identity: Identity(format!("h:{}", body.hash())),
+        body,
+        flags: flags(mail.flags),
+        modseq: None,
+        internal_date: Some(Micros::from_seconds(mail.date)),
+        header: HeaderFacts::default(),
+        announced: None,
+    }
+}
+
+/// Octets of a mail.
+pub(crate) fn length(mail: &Mail) -> u64 {
+    10 + u64::from(mail.cid % 7)
+}
+
+/// A question in words.
+pub(crate) fn question(request: &Request) -> String {
+    let name = request.remote_id().map(|name| String::from_utf8_lossy(name).into_owned()).unwrap_or_default();
+    match request {
+        Request::List => "list".into(),
+        Request::Examine { .. } => format!("examine {name}"),
+        Request::Index { .. } => format!("index {name}"),
+        Request::Fetch { uids, .. } => format!("fetch {name} {uids}"),
+        Request::Newest { .. } => format!("newest {name}"),
+        Request::Sample { .. } => format!("sample {name}"),
+        Request::Sizes { .. } | Request::Watch { .. } => "something else".into(),
+    }
+}

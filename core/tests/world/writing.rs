@@ -1,0 +1,194 @@
+//! The store's side of a world: what is queued for it, late, refused, lost in a crash.
+
+use crate::scheduler::{Queued, Work, World};
+use postrider_core::commit::change::{Change, Commit, CommitAnswer, FolderChange};
+use postrider_core::failure::Failure;
+use postrider_core::provider::folders::Request;
+use postrider_core::run::event::Event;
+
+impl World {
+    pub(crate) fn apply_one(&mut self) -> Option<(u64, Event)> {
+        match self.queue.pop_front()? {
+            Queued::Proved(folder, started, whole) => {
+                self.store.prove(folder, started, whole);
+                None
+            }
+            Queued::Stand(standing, reason) => {
+                self.note(|| format!("stands {standing}"));
+                self.store.stood = Some((standing, reason));
+                None
+            }
+            Queued::Open(epoch) => Some((epoch, Event::Opened(Box::new(self.store.open())))),
+            Queued::Commit(epoch, token, commit) => {
+                let full = self.faults && self.cfg.drops && self.dice.chance(2);
+                let busy = self.faults && self.cfg.busy && self.dice.chance(15);
+                let told = std::mem::take(&mut self.refuse);
+                self.refuse = told.saturating_sub(1);
+                let answer = if full || busy || told > 0 {
+                    self.note(|| format!("-- the store cannot take {} {:?}", token.0, commit.change));
+                    if let Some(session) = &mut self.session {
+                        session.stale = true;
+                    }
+                    CommitAnswer::Failed(Failure::storage("scripted: disk full"), commit)
+                } else {
+                    self.judge_ends(&commit.change);
+                    let opening = match &commit.change {
+                        Change::Folder(FolderChange::Open { folder: to, .. })
+                        | Change::Folder(FolderChange::Rename { to, .. }) => Some(to.path.clone()),
+                        _ => None,
+                    };
+                    if let Change::Folder(FolderChange::Open { .. }) = &commit.change {
+                        self.first_open.get_or_insert(self.now);
+                    }
+                    // Its boundary goes back too: what was told before by the old one is not judged.
+                    let rewound = match &commit.change {
+                        Change::Folder(FolderChange::Pass { folder, rewind: Some(_), .. }) => Some(*folder),
+                        _ => None,
+                    };
+                    let account = &self.store.account;
+                    let boundary = match &commit.change {
+                        Change::Folder(FolderChange::Open { mark, folder, .. }) => {
+                            let first = account.listed_at.is_none() && !account.shut.contains_key(&folder.remote_id);
+                            first.then_some(mark.uidnext)
+                        }
+                        _ => None,
+                    };
+                    self.note(|| format!("commit {} {:?}", token.0, commit.change));
+                    let answer = self.store.commit(*commit, self.settings.guard_floor);
+                    if let (Some(path), CommitAnswer::Done(rows)) = (opening, &answer)
+                        && let (Some(row), Some(truth)) = (&rows.folder, self.server.folders.get(&path))
+                    {
+                        self.truth.insert(row.id, truth.id);
+                        if let Some(boundary) = boundary {
+                            self.boundaries.insert(row.id, boundary);
+                        }
+                    }
+                    if let (Some(folder), CommitAnswer::Done(_)) = (rewound, &answer) {
+                        self.boundaries.remove(&folder);
+                    }
+                    answer
+                };
+                Some((epoch, Event::Committed { token, answer }))
+            }
+        }
+    }
+
+    /// Questions are bounded: so many pages, and few beside them (whether a folder opens is asked for each that holds poison).
+    pub(crate) fn check_asked(&mut self) {
+        // What was asked before the store failed is answered to nobody, and does not count.
+        let Some(session) = self.session.as_ref().filter(|session| !session.stale) else { return };
+        let (mut pages, mut opens, mut others) = (0, 0, 0);
+        for work in &session.work {
+            match work {
+                Work::Page { .. } | Work::Ask(_, Request::Fetch { .. }) => pages += 1,
+                Work::Ask(_, Request::Examine { .. }) => opens += 1,
+                Work::Ask(..) => others += 1,
+            }
+        }
+        if pages > 2 * self.settings.pages_in_flight || others > 3 || opens > 6 {
+            self.store.rash.push(format!("a session is asked for {pages} pages, {opens} folders and {others} answers"));
+        }
+    }
+
+    /// Before a commit: a folder that ends although it is there, under the name that we know, and nobody lied.
+    fn judge_ends(&mut self, change: &Change) {
+        if let Change::Folder(FolderChange::DropFolder { folder, .. }) = change
+            && let Some(row) = self.store.folders.get(folder)
+            && let Some(theirs) = self.server.folders.get(&row.path)
+            && self.truth.get(folder) == Some(&theirs.id)
+            && !self.list_lied
+            && !self.odd.contains(&theirs.id)
+        {
+            self.store.rash.push(format!("folder {} was dropped, and is there", row.path));
+        }
+    }
+
+    /// The change that the store is to commit next, in words.
+    pub(crate) fn queued(&self) -> Option<String> {
+        match self.queue.front()? {
+            Queued::Commit(_, _, commit) => Some(format!("{:?}", commit.change)),
+            _ => None,
+        }
+    }
+
+    /// The commit that is next, once more.
+    pub(crate) fn queued_commit(&self) -> Commit {
+        let Some(Queued::Commit(_, _, commit)) = self.queue.front() else { panic!("no commit is next") };
+        let Change::Folder(FolderChange::Rename { folder, uidvalidity, from, to }) = &commit.change else {
+            panic!("not a rename")
+        };
+        let change = Change::Folder(FolderChange::Rename {
+            folder: *folder,
+            uidvalidity: *uidvalidity,
+            from: from.clone(),
+            to: to.clone(),
+        });
+        Commit { account: commit.account, incarnation: commit.incarnation, at: commit.at, change }
+    }
+
+    /// Does what is queued first.
+    pub(crate) fn store_one(&mut self) {
+        if let Some(answer) = self.apply_one() {
+            self.answers.push_back(answer);
+        }
+    }
+
+    /// Commits some of what is queued; the acknowledgements arrive later.
+    pub(crate) fn store_step(&mut self) -> Result<(), String> {
+        for _ in 0..=self.dice.roll(3) {
+            if let Some(answer) = self.apply_one() {
+                self.note(|| format!("store: {:?}", answer.1));
+                self.answers.push_back(answer);
+            }
+            self.check_step()?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn crash(&mut self) {
+        match self.dice.roll(4) {
+            0 | 1 => {
+                let n = self.dice.roll(self.queue.len() as u64 + 1);
+                for _ in 0..n {
+                    self.apply_one();
+                }
+                self.queue.clear();
+                self.answers.clear();
+                self.reads.clear();
+                self.samples.clear();
+                self.note(|| "== crash".into());
+                self.restart(true);
+            }
+            2 => {
+                self.note(|| "== the account's actor restarts; the store's queue lives on".into());
+                self.restart(false);
+            }
+            _ => {
+                let n = self.dice.roll(self.queue.len() as u64 + 1);
+                self.note(|| format!("== the store restarts; {n} committed, answers lost"));
+                for k in 0.. {
+                    let lost = match self.queue.front() {
+                        None => break,
+                        Some(Queued::Proved(..)) => {
+                            self.queue.pop_front();
+                            continue;
+                        }
+                        Some(Queued::Stand(..)) => {
+                            self.queue.pop_front();
+                            self.stand_lost();
+                            continue;
+                        }
+                        Some(Queued::Commit(epoch, token, _)) => (*epoch, Event::Lost { token: *token }),
+                        Some(Queued::Open(epoch)) => (*epoch, Event::OpenFailed(Failure::storage("scripted: restart"))),
+                    };
+                    if k < n {
+                        self.apply_one();
+                    } else {
+                        self.queue.pop_front();
+                    }
+                    self.answers.push_back(lost);
+                }
+            }
+        }
+    }
+}

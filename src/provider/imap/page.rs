@@ -1,0 +1,113 @@
+//! A page that is being fetched: what it still waits for, and what each answer settles of it.
+
+use crate::provider::Ask;
+use crate::provider::imap::failure::{During, refusal, telling};
+use crate::provider::imap::session::{STRAY_ROWS, endless};
+use crate::provider::imap::wire::response::{Condition, FetchLine, Told};
+use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::mail::message::HeaderFacts;
+use postrider_core::mail::settle::Settlement;
+use std::collections::{BTreeMap, VecDeque};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+/// A row that brings no message nearer: only so many may come with a page.
+pub(super) fn stray(pages: &mut VecDeque<Active>) -> Result<Option<Meta>, Failure> {
+    let Some(front) = pages.front_mut() else { return Ok(None) };
+    front.strays += 1;
+    if front.strays > STRAY_ROWS { Err(endless()) } else { Ok(None) }
+}
+
+/// A page being fetched.
+pub(super) struct Active {
+    pub(super) ask: Ask,
+    pub(super) page: Settlement,
+    /// RFC822.SIZE is an estimate there.
+    pub(super) estimated: bool,
+    /// Rows that nobody asked for, while it was the oldest.
+    pub(super) strays: usize,
+    /// Tags of FETCHes that are not answered.
+    pub(super) open: Vec<String>,
+    /// The folder cannot even tell its index: the page is answered so.
+    pub(super) broken: Option<Failure>,
+    /// The lone question that is open.
+    pub(super) alone: Option<Alone>,
+    /// Lines about its messages that came without a body: another line has it (RFC 3501 allows to tell in parts).
+    pub(super) told: BTreeMap<u32, FetchLine>,
+    /// Useful octets that the session had read then.
+    pub(super) octets: u64,
+    /// When its FETCH was sent, or when it last was seen to keep the pace.
+    pub(super) began: Instant,
+    /// Held while the page is being read.
+    pub(super) _credit: Option<OwnedSemaphorePermit>,
+}
+
+pub(super) struct Alone {
+    pub(super) uid: u32,
+    pub(super) index: bool,
+    /// The UID was told, with whatever items.
+    pub(super) shown: bool,
+    /// Its bytes came.
+    pub(super) came: bool,
+}
+
+/// A message whose bytes are in the sink and not sealed.
+pub(super) struct Meta {
+    pub(super) uid: u32,
+    pub(super) line: FetchLine,
+    pub(super) length: u64,
+    pub(super) header: HeaderFacts,
+}
+
+impl Meta {
+    /// Octets that its row costs.
+    pub(super) fn cost(&self) -> u64 {
+        let text = |t: &Option<String>| t.as_ref().map_or(0, String::len);
+        let h = &self.header;
+        let header = text(&h.message_id) + text(&h.subject) + text(&h.from) + text(&h.to) + text(&h.cc);
+        let flags = self.line.flags.as_ref().map_or(0, |flags| flags.as_str().len());
+        (header + flags) as u64 + 4096
+    }
+}
+
+/// Adds to a line what another one about the same message told.
+pub(super) fn merge(line: &mut FetchLine, other: FetchLine) {
+    line.flags = line.flags.take().or(other.flags);
+    line.internal_date = line.internal_date.or(other.internal_date);
+    line.size = line.size.or(other.size);
+    line.modseq = line.modseq.or(other.modseq);
+}
+
+/// What the refusal of one message means: a telling one keeps its class, another says that these bytes cannot be had.
+fn message_refusal(told: &Told) -> Failure {
+    let class = telling(told).map_or(Class::InvalidData, |failure| failure.class);
+    let code = told.code.as_ref().map(|c| format!("[{c}] ")).unwrap_or_default();
+    let text = format!("the server said {code}{}", told.text);
+    Failure::new(class, Reach::Message, Provenance::Server, text)
+}
+
+/// Which refusals of a FETCH end its session; after the others its UIDs are asked for alone.
+pub(super) fn ends_session(class: Class) -> bool {
+    matches!(class, Class::RateLimit | Class::Quota | Class::Auth)
+}
+
+/// A command's end. A refusal without a telling text leaves its UIDs to be asked alone; a telling one ends the session.
+pub(super) fn tagged(pages: &mut VecDeque<Active>, tag: &str, told: &Told) -> Result<(), Failure> {
+    let Some(page) = pages.iter_mut().find(|p| p.open.iter().any(|t| t == tag)) else { return Ok(()) };
+    page.open.retain(|t| t != tag);
+    if told.status != Condition::Ok
+        && let Some(failure) = telling(told).filter(|f| ends_session(f.class))
+    {
+        return Err(failure);
+    }
+    let Some(alone) = page.alone.take() else { return Ok(()) };
+    match (alone.index, told.status) {
+        (true, Condition::Ok) => page.page.indexed(alone.uid, alone.shown),
+        // Not even its index is told: this says nothing about the message.
+        (true, _) => page.broken = Some(refusal(told, During::Folder)),
+        (false, _) if alone.came => {}
+        (false, Condition::Ok) => page.page.missed(alone.uid, None),
+        (false, _) => page.page.missed(alone.uid, Some(message_refusal(told))),
+    }
+    Ok(())
+}
