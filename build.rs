@@ -1,4 +1,5 @@
-//! Names the commit that is built: from `BUILD_COMMIT` (a container build has no repository), else from git.
+//! Names the commit that is built: from `BUILD_COMMIT` (a container build has no repository), else
+//! from git.
 
 use std::process::Command;
 

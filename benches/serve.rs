@@ -1,5 +1,6 @@
-//! The server at work, in one run: how long new mail of 50 mailboxes takes while another one's 100,000 messages are fetched,
-//! against the same without it; and what a mailbox at rest costs in memory. Prints ratios, never a verdict.
+//! The server at work, in one run: how long new mail of 50 mailboxes takes while another one's
+//! 100,000 messages are fetched, against the same without it; and what a mailbox at rest costs in
+//! memory. Prints ratios, never a verdict.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures time")]
 
@@ -34,8 +35,7 @@ const PACE: Duration = Duration::from_millis(100);
 const QUIET: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_secs(900);
 
-const HEAD: &str =
-    "[admin]\nlisten = \"127.0.0.1:0\"\n[limits]\nlogins_per_second = 200\nsessions_per_endpoint = 1500\n";
+const HEAD: &str = "[admin]\nlisten = \"127.0.0.1:0\"\n[limits]\nlogins_per_second = 200\nsessions_per_endpoint = 1500\n";
 
 fn now() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros()).unwrap()
@@ -76,8 +76,14 @@ fn percentile(sorted: &[i64], of: usize) -> i64 {
     sorted[(sorted.len() * of / 100).min(sorted.len() - 1)]
 }
 
-/// Delivers to one mailbox after the other until it is enough; microseconds from the file's arrival to the event's commit.
-fn deliver(server: &Dovecot, postrider: &Postrider, n: &mut usize, mut enough: impl FnMut() -> bool) -> Vec<i64> {
+/// Delivers to one mailbox after the other until it is enough; microseconds from the file's arrival
+/// to the event's commit.
+fn deliver(
+    server: &Dovecot,
+    postrider: &Postrider,
+    n: &mut usize,
+    mut enough: impl FnMut() -> bool,
+) -> Vec<i64> {
     let first = ask(&postrider.database(), "SELECT coalesce(max(seq), 0) AS x FROM event");
     let mut sent: BTreeMap<String, i64> = BTreeMap::new();
     while !enough() {
@@ -114,14 +120,22 @@ fn fairness() {
     let mut dice = seed::Dice::new(1);
     let big = maildir(&server, "big");
     for n in 0..BIG {
-        fs::write(big.join(format!("cur/{n:06}.bench:2,S")), seed::message(&mut dice, n).raw.as_slice()).unwrap();
+        fs::write(
+            big.join(format!("cur/{n:06}.bench:2,S")),
+            seed::message(&mut dice, n).raw.as_slice(),
+        )
+        .unwrap();
     }
     let mut config = HEAD.to_owned();
     for n in 0..OTHERS {
         let user = format!("other{n:02}");
         let dir = maildir(&server, &user);
         for m in 0..20 {
-            fs::write(dir.join(format!("cur/{m:02}.old:2,S")), seed::message(&mut dice, m).raw.as_slice()).unwrap();
+            fs::write(
+                dir.join(format!("cur/{m:02}.old:2,S")),
+                seed::message(&mut dice, m).raw.as_slice(),
+            )
+            .unwrap();
         }
         config += &account(&user, server.port, "pw");
     }
@@ -172,9 +186,11 @@ fn fairness() {
 }
 
 fn at_rest(count: usize) -> (u64, u64) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let user = |n| User { password: "pw".into(), mailbox: seed::mailbox(n, 3) };
-    let users: BTreeMap<String, User> = (0..count as u64).map(|n| (format!("rest{n:04}"), user(n))).collect();
+    let users: BTreeMap<String, User> =
+        (0..count as u64).map(|n| (format!("rest{n:04}"), user(n))).collect();
     let mut config = HEAD.to_owned();
     let names: Vec<String> = users.keys().cloned().collect();
     let server = runtime.block_on(Server::start(users, |_, _| None)).unwrap();
@@ -186,7 +202,9 @@ fn at_rest(count: usize) -> (u64, u64) {
     wait("rest", || idle(&served) == count);
     wait("every watch", || {
         let accounts = served.get(&format!("/v1/accounts?limit={count}"));
-        accounts["items"].as_array().is_none_or(|items| items.iter().all(|account| account["push"] == "idle"))
+        accounts["items"]
+            .as_array()
+            .is_none_or(|items| items.iter().all(|account| account["push"] == "idle"))
     });
     let memory = memory(&served);
     served.stop();

@@ -1,7 +1,8 @@
-//! A first sync against a raw drain of the same mailbox, alternately, in one run. Prints medians and ratios, never a verdict.
+//! A first sync against a raw drain of the same mailbox, alternately, in one run. Prints medians
+//! and ratios, never a verdict.
 //!
-//! The drain is the lower bound: one connection, everything pipelined, bytes thrown away. Nothing here needs more than
-//! Dovecot: the mail is seeded.
+//! The drain is the lower bound: one connection, everything pipelined, bytes thrown away. Nothing
+//! here needs more than Dovecot: the mail is seeded.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures time")]
 
@@ -33,7 +34,9 @@ fn drain(port: u16, folders: &[&str]) -> u64 {
     for folder in folders {
         let name = folder.trim_start_matches('.').replace('.', "/");
         let name = if name.is_empty() { "INBOX".to_owned() } else { name };
-        commands += &format!("b EXAMINE \"{name}\"\r\nc UID FETCH 1:* (UID FLAGS INTERNALDATE BODY.PEEK[])\r\n");
+        commands += &format!(
+            "b EXAMINE \"{name}\"\r\nc UID FETCH 1:* (UID FLAGS INTERNALDATE BODY.PEEK[])\r\n"
+        );
     }
     commands += "z LOGOUT\r\n";
     writer.write_all(commands.as_bytes()).unwrap();
@@ -44,10 +47,13 @@ fn drain(port: u16, folders: &[&str]) -> u64 {
         if reader.read_until(b'\n', &mut raw).unwrap() == 0 || raw.starts_with(b"z ") {
             return octets;
         }
-        assert!(!raw.starts_with(b"a NO") && !raw.starts_with(b"c NO") && !raw.starts_with(b"c BAD"));
+        assert!(
+            !raw.starts_with(b"a NO") && !raw.starts_with(b"c NO") && !raw.starts_with(b"c BAD")
+        );
         let text = raw.trim_ascii_end();
         let literal = text.strip_suffix(b"}").and_then(|t| t.rsplit(|b| *b == b'{').next());
-        let length = literal.and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u64>().ok());
+        let length =
+            literal.and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u64>().ok());
         if let Some(mut left) = length {
             octets += left;
             while left > 0 {
@@ -109,8 +115,14 @@ fn main() {
     for n in 0..MESSAGES {
         let raw = seed::message(&mut dice, n).raw;
         let text: Vec<u8> = raw.iter().copied().filter(|b| *b != b'\r').collect();
-        fs::write(maildir.join(FOLDERS[n % 4]).join("cur").join(format!("{}.M{n}.bench:2,S", 1_700_000_000 + n)), text)
-            .unwrap();
+        fs::write(
+            maildir
+                .join(FOLDERS[n % 4])
+                .join("cur")
+                .join(format!("{}.M{n}.bench:2,S", 1_700_000_000 + n)),
+            text,
+        )
+        .unwrap();
     }
     server.own(Path::new(&server.file("mail/u")));
     let octets = drain(server.port, &FOLDERS);
@@ -119,7 +131,8 @@ fn main() {
         "[telemetry]\nlog = \"error\"\n[[account]]\nid = \"u\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nusername = \"u\"\npassword = \"pw\"\n",
         server.port
     );
-    let (mut drains, mut syncs, mut cpus, mut peaks, mut idles) = (Vec::new(), Vec::new(), Vec::new(), 0, Vec::new());
+    let (mut drains, mut syncs, mut cpus, mut peaks, mut idles) =
+        (Vec::new(), Vec::new(), Vec::new(), 0, Vec::new());
     for _ in 0..ROUNDS {
         let began = Instant::now();
         assert_eq!(drain(server.port, &FOLDERS), octets);

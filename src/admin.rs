@@ -1,5 +1,5 @@
-//! The admin API: looking in and commanding over HTTP. It reads the registry and the database, and commands through
-//! [`Operator`]; it never touches an account itself.
+//! The admin API: looking in and commanding over HTTP. It reads the registry and the database, and
+//! commands through [`Operator`]; it never touches an account itself.
 
 pub mod actor;
 pub mod address;
@@ -46,7 +46,8 @@ pub enum NotPurged {
 pub trait Operator: Send + Sync {
     /// Gives an account a command.
     fn command(&self, account: &str, command: Command) -> Soon<Obeyed>;
-    /// Deletes every row of an account that the config does not name; answers with the octets that were freed.
+    /// Deletes every row of an account that the config does not name; answers with the octets that
+    /// were freed.
     fn purge(&self, account: &str) -> Soon<Result<u64, NotPurged>>;
 }
 

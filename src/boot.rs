@@ -1,4 +1,5 @@
-//! Putting parts together: the lock of the data folder, the engine, the server around it, edits of the config.
+//! Putting parts together: the lock of the data folder, the engine, the server around it, edits of
+//! the config.
 
 mod drift;
 pub mod edits;

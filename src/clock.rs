@@ -23,7 +23,9 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     pub fn now(&self) -> Now {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let wall = Micros(i64::try_from(wall.as_micros()).unwrap_or(i64::MAX).saturating_add(fault::clock_skew()));
+        let wall = Micros(
+            i64::try_from(wall.as_micros()).unwrap_or(i64::MAX).saturating_add(fault::clock_skew()),
+        );
         Now { wall, mono: self.started.elapsed() }
     }
 }

@@ -16,5 +16,6 @@ pub use validate::{Admin, Config, load, places};
 
 /// The environment; what is no UTF-8 is no setting of ours.
 pub(crate) fn variables() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }

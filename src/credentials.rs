@@ -5,7 +5,8 @@ use postrider_core::failure::Failure;
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::{Mutex, PoisonError};
 
-/// A password that may be exchanged: sessions go on with the one they logged in with, the next login uses the new one.
+/// A password that may be exchanged: sessions go on with the one they logged in with, the next
+/// login uses the new one.
 #[derive(Debug)]
 pub struct Password {
     username: String,
@@ -60,11 +61,16 @@ mod tests {
 
     #[tokio::test]
     async fn an_exchange_is_seen_by_whoever_holds_it() {
-        let of = |secret: &str, mark: &str| Password::new("u".into(), secret.to_owned().into(), mark.into());
+        let of = |secret: &str, mark: &str| {
+            Password::new("u".into(), secret.to_owned().into(), mark.into())
+        };
         let held = of("old", "1");
         assert!(!held.exchange(&of("old", "1")));
         assert!(held.exchange(&of("new", "2")));
-        assert_eq!((held.secret().await.unwrap().expose_secret(), held.mark().as_str()), ("new", "2"));
+        assert_eq!(
+            (held.secret().await.unwrap().expose_secret(), held.mark().as_str()),
+            ("new", "2")
+        );
         assert!(!format!("{held:?}").contains("new"), "it is never printed");
     }
 }

@@ -36,7 +36,9 @@ const PULSE: Duration = Duration::from_secs(3);
 /// Runs the command.
 pub async fn run(args: DemoArgs) -> Exit {
     if let Some(open) = args.listen.filter(|address| !address.ip().is_loopback()) {
-        eprintln!("--listen {open}: the demo's API has no TLS; choose an address of loopback, like 127.0.0.1:8025");
+        eprintln!(
+            "--listen {open}: the demo's API has no TLS; choose an address of loopback, like 127.0.0.1:8025"
+        );
         return Exit::Usage;
     }
     let mailbox = seed::mailbox(SEED, MESSAGES);
@@ -53,7 +55,8 @@ pub async fn run(args: DemoArgs) -> Exit {
         life.step(&mailbox, *unix);
     }
     let user = User { password: "demo".into(), mailbox: mailbox.clone() };
-    let server = match Server::start(BTreeMap::from([("demo".to_owned(), user)]), |_, _| None).await {
+    let server = match Server::start(BTreeMap::from([("demo".to_owned(), user)]), |_, _| None).await
+    {
         Ok(server) => server,
         Err(e) => {
             eprintln!("the demo's mail server cannot listen on 127.0.0.1: {e}");
@@ -117,7 +120,9 @@ async fn once(args: &DemoArgs, config: &Config) -> Exit {
 
 fn look_at(data: &Path) -> String {
     let data = data.display();
-    format!("look at it: postrider export demo --data {data}, postrider verify demo --offline --data {data}")
+    format!(
+        "look at it: postrider export demo --data {data}, postrider verify demo --offline --data {data}"
+    )
 }
 
 /// Follows the mailbox until a signal, showing a table.
@@ -138,14 +143,16 @@ async fn follow(args: DemoArgs, mut config: Config) -> Exit {
         }
     };
     let data = args.data.clone();
-    let start = ServerStart { config, file: None, purpose: "demo", wire: outputs.wire(), fresh: false };
+    let start =
+        ServerStart { config, file: None, purpose: "demo", wire: outputs.wire(), fresh: false };
     let server = match RunningServer::start(start, metrics).await {
         Ok(server) => server,
         Err(e) => return ended(Err(e)),
     };
     let token = token::own(&data).unwrap_or_default();
     say_line(&screen::where_to_look(server.url(), &data));
-    let painter = Client::near(server.url(), token).map(|client| tokio::spawn(screen::draw(client)));
+    let painter =
+        Client::near(server.url(), token).map(|client| tokio::spawn(screen::draw(client)));
     let exit = ended(server.run(at_once).await);
     if let Some(painter) = painter {
         painter.abort();
@@ -195,7 +202,8 @@ impl Diary {
         Ok(Self { file, past })
     }
 
-    /// Something happens now: noted before it does, so that a mirror never knows more than the diary.
+    /// Something happens now: noted before it does, so that a mirror never knows more than the
+    /// diary.
     fn note(&mut self) -> io::Result<i64> {
         let now = crate::clock::Clock::start().now().wall.0 / 1_000_000;
         writeln!(self.file, "{now}")?;

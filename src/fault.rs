@@ -1,6 +1,8 @@
-//! Named steps at which the tests kill the process. Without the `faults` feature a passing costs nothing.
+//! Named steps at which the tests kill the process. Without the `faults` feature a passing costs
+//! nothing.
 
-/// The durable steps, in the order in which a page meets them; `panic.KIND` panics in an actor instead of aborting.
+/// The durable steps, in the order in which a page meets them; `panic.KIND` panics in an actor
+/// instead of aborting.
 pub const POINTS: &[&str] = &[
     "bodies.pack_created",
     "bodies.block_written",
@@ -23,7 +25,8 @@ pub const POINTS: &[&str] = &[
     "hang.session",
 ];
 
-/// How far a test has moved the wall clock, in microseconds: the seconds in the file that `POSTRIDER_CLOCK` names.
+/// How far a test has moved the wall clock, in microseconds: the seconds in the file that
+/// `POSTRIDER_CLOCK` names.
 #[cfg(feature = "faults")]
 pub fn clock_skew() -> i64 {
     use std::sync::OnceLock;
@@ -55,8 +58,8 @@ pub fn hang(_name: &'static str) -> std::future::Ready<()> {
     std::future::ready(())
 }
 
-/// Passes a named step. With the feature and `POSTRIDER_FAULT=NAME:N` the N-th passing of NAME ends the process
-/// (or, for `panic.KIND`, panics).
+/// Passes a named step. With the feature and `POSTRIDER_FAULT=NAME:N` the N-th passing of NAME ends
+/// the process (or, for `panic.KIND`, panics).
 #[cfg(feature = "faults")]
 pub fn pass(name: &'static str) {
     if !armed(name) {
@@ -69,7 +72,8 @@ pub fn pass(name: &'static str) {
     std::process::abort();
 }
 
-/// Whether this passing of `name` is the one that a test waits for: `POSTRIDER_FAULT=NAME:N`, or `NAME:N-M` for several.
+/// Whether this passing of `name` is the one that a test waits for: `POSTRIDER_FAULT=NAME:N`, or
+/// `NAME:N-M` for several.
 #[cfg(feature = "faults")]
 fn armed(name: &'static str) -> bool {
     use std::sync::OnceLock;

@@ -1,4 +1,5 @@
-//! A service's address that survives the service: its supervisor re-points it, and counts what waits for it.
+//! A service's address that survives the service: its supervisor re-points it, and counts what
+//! waits for it.
 
 use ractor::ActorRef;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,7 +33,8 @@ impl Backlog {
     }
 }
 
-/// A service that its supervisor re-points when it restarts. A send to a dead actor is lost, and its reply says so.
+/// A service that its supervisor re-points when it restarts. A send to a dead actor is lost, and
+/// its reply says so.
 #[derive(Debug)]
 pub struct Handle<M> {
     actor: Arc<RwLock<ActorRef<M>>>,

@@ -1,4 +1,5 @@
-//! Postrider: an always-on email sync server. A faithful, provable mirror of every mailbox in a database you own.
+//! Postrider: an always-on email sync server. A faithful, provable mirror of every mailbox in a
+//! database you own.
 
 pub mod account;
 pub mod admin;

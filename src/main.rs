@@ -4,15 +4,17 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     postrider::boot::process::harden();
-    // One TLS provider for the whole process; a second installation (there is none) would keep the first.
+    // One TLS provider for the whole process; a second installation (there is none) would keep the
+    // first.
     tokio_rustls::rustls::crypto::ring::default_provider().install_default().ok();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(e) => {
-            eprintln!("postrider cannot start its threads: {e}");
-            return ExitCode::from(postrider::cli::Exit::Bug as u8);
-        }
-    };
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(e) => {
+                eprintln!("postrider cannot start its threads: {e}");
+                return ExitCode::from(postrider::cli::Exit::Bug as u8);
+            }
+        };
     let exit = runtime.block_on(postrider::cli::run(postrider::demo::run));
     // A name lookup that hangs must not hold the exit.
     runtime.shutdown_background();

@@ -1,5 +1,6 @@
-//! The door to servers. Whoever wants a session says where, who and with which secret, and gets one whose kind it does not
-//! know: nothing outside `provider/` names a provider. One is a directory; its wire types never leave it.
+//! The door to servers. Whoever wants a session says where, who and with which secret, and gets one
+//! whose kind it does not know: nothing outside `provider/` names a provider. One is a directory;
+//! its wire types never leave it.
 
 mod coming;
 pub mod imap;
@@ -33,7 +34,8 @@ pub trait Credential: std::fmt::Debug + Send + Sync {
     /// As whom.
     fn username(&self) -> &str;
 
-    /// Tells the secret of now, and its place, from others, and nothing else about it: another one wakes who was parked.
+    /// Tells the secret of now, and its place, from others, and nothing else about it: another one
+    /// wakes who was parked.
     fn mark(&self) -> String;
 
     /// The secret of now; asked at each login.
@@ -70,7 +72,8 @@ pub trait Endpoint: std::fmt::Debug + Send + Sync {
     /// The protocol's word, as config and rows have it.
     fn kind(&self) -> &'static str;
 
-    /// Longest time without a sign of life that its own deadlines allow; a session that hangs longer is killed.
+    /// Longest time without a sign of life that its own deadlines allow; a session that hangs
+    /// longer is killed.
     fn patience(&self) -> Duration;
 
     /// Connects and logs in.
@@ -107,8 +110,9 @@ pub trait Session: Send {
     /// Whatever the server's words mean.
     fn answer<'a>(&'a mut self, request: &'a Request) -> Coming<'a, Result<Answer, Failure>>;
 
-    /// Answers questions in their order until their sender is dropped (then it logs out), or until the first failure that
-    /// ends the session; that failure is the answer to the question it met. `watching` is told when a watch begins and ends.
+    /// Answers questions in their order until their sender is dropped (then it logs out), or until
+    /// the first failure that ends the session; that failure is the answer to the question it met.
+    /// `watching` is told when a watch begins and ends.
     fn run(
         self: Box<Self>,
         asks: mpsc::UnboundedReceiver<Ask>,
@@ -156,7 +160,8 @@ pub fn endpoint(kind: &str, server: Server) -> Result<Arc<dyn Endpoint>, Failure
         imap::KIND => Ok(Arc::new(imap::ImapEndpoint::of(server)?)),
         other => {
             let text = format!("there is no provider \"{other}\"");
-            Err(Failure::new(Class::Config, Reach::Account, Provenance::Local, text).when(When::AfterChange))
+            Err(Failure::new(Class::Config, Reach::Account, Provenance::Local, text)
+                .when(When::AfterChange))
         }
     }
 }

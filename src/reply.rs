@@ -1,12 +1,15 @@
-//! Answers between actors: a closure that is called exactly once, with the answer or with the news that none will come.
+//! Answers between actors: a closure that is called exactly once, with the answer or with the news
+//! that none will come.
 
-/// Where an answer goes. Dropped without an answer it says so: a dead actor's callers never wait for ever.
+/// Where an answer goes. Dropped without an answer it says so: a dead actor's callers never wait
+/// for ever.
 pub struct ReplyTo<T> {
     deliver: Option<Box<dyn FnOnce(Option<T>) + Send + Sync>>,
 }
 
 impl<T> ReplyTo<T> {
-    /// Delivers through `deliver`: `Some(answer)`, or `None` when the answerer died first (outcome unknown).
+    /// Delivers through `deliver`: `Some(answer)`, or `None` when the answerer died first (outcome
+    /// unknown).
     pub fn new(deliver: impl FnOnce(Option<T>) + Send + Sync + 'static) -> Self {
         Self { deliver: Some(Box::new(deliver)) }
     }

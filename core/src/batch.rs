@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Work in a transaction before it is committed: long enough to share a sync, short enough for control writes behind it.
+/// Work in a transaction before it is committed: long enough to share a sync, short enough for
+/// control writes behind it.
 pub const TRANSACTION: Duration = Duration::from_millis(25);
 
 /// A transaction that is being filled.
@@ -32,7 +33,9 @@ mod tests {
     #[test]
     fn is_bounded_by_time() {
         let batch = Batch::begin(Duration::from_secs(1));
-        assert!(batch.has_room(Duration::from_secs(1)) && batch.has_room(Duration::from_millis(1024)));
+        assert!(
+            batch.has_room(Duration::from_secs(1)) && batch.has_room(Duration::from_millis(1024))
+        );
         assert!(!batch.has_room(Duration::from_millis(1025)));
     }
 }

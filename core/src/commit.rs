@@ -1,5 +1,6 @@
-//! What may be committed, and what a commit does to the rows. Pure: the store loads the rows a commit touches, calls
-//! [`lane::admit`] and the [`ledger::Ledger`], and writes what they say in the same transaction.
+//! What may be committed, and what a commit does to the rows. Pure: the store loads the rows a
+//! commit touches, calls [`lane::admit`] and the [`ledger::Ledger`], and writes what they say in
+//! the same transaction.
 
 pub mod apply;
 pub mod change;

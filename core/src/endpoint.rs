@@ -1,4 +1,5 @@
-//! The health of one endpoint: its faults are waited for by one prober, and refusals that come in a crowd are its own. Pure.
+//! The health of one endpoint: its faults are waited for by one prober, and refusals that come in a
+//! crowd are its own. Pure.
 
 use crate::failure::{Class, Failure, Provenance, Reach, When};
 use std::collections::BTreeMap;
@@ -73,7 +74,8 @@ impl<A: Ord + Clone> Health<A> {
         }
     }
 
-    /// An attempt failed. Returns the failure as it is to be believed, and whether the account waits for the prober.
+    /// An attempt failed. Returns the failure as it is to be believed, and whether the account
+    /// waits for the prober.
     pub fn failed(&mut self, account: &A, failure: Failure, mono: Duration) -> (Failure, bool) {
         let failure = self.judge(account, failure, mono);
         if failure.reach != Reach::Endpoint {
@@ -83,8 +85,14 @@ impl<A: Ord + Clone> Health<A> {
             Class::Network | Class::Timeout | Class::Config => Probe::Connect,
             _ => Probe::Login,
         };
-        let since = self.down.as_ref().filter(|down| down.probe == probe).map_or(mono, |down| down.since);
-        self.down = Some(Down { probe, failure: failure.clone(), since, next: mono + pace(probe, mono - since) });
+        let since =
+            self.down.as_ref().filter(|down| down.probe == probe).map_or(mono, |down| down.since);
+        self.down = Some(Down {
+            probe,
+            failure: failure.clone(),
+            since,
+            next: mono + pace(probe, mono - since),
+        });
         (failure, true)
     }
 
@@ -95,20 +103,25 @@ impl<A: Ord + Clone> Health<A> {
         Some(down.probe)
     }
 
-    /// If, of at least five accounts that have logged in before, 30 % are refused within five minutes, it is the host.
+    /// If, of at least five accounts that have logged in before, 30 % are refused within five
+    /// minutes, it is the host.
     fn judge(&mut self, account: &A, failure: Failure, mono: Duration) -> Failure {
         if failure.class != Class::Auth || failure.provenance != Provenance::Server {
             return failure;
         }
         let Some(refused) = self.known.get_mut(account) else { return failure };
         *refused = Some(mono);
-        let crowd = self.known.values().flatten().filter(|at| mono.saturating_sub(**at) < CROWD).count();
-        let lasting = self.down.as_ref().is_some_and(|down| mono.saturating_sub(down.since) >= CROWD_FOR);
+        let crowd =
+            self.known.values().flatten().filter(|at| mono.saturating_sub(**at) < CROWD).count();
+        let lasting =
+            self.down.as_ref().is_some_and(|down| mono.saturating_sub(down.since) >= CROWD_FOR);
         if self.known.len() < CROWD_OF || crowd * 10 < self.known.len() * 3 || lasting {
             return failure;
         }
-        let text = format!("{crowd} of {} accounts were refused: {}", self.known.len(), failure.text);
-        Failure::new(Class::Provider, Reach::Endpoint, Provenance::Inferred, text).when(When::BackOff)
+        let text =
+            format!("{crowd} of {} accounts were refused: {}", self.known.len(), failure.text);
+        Failure::new(Class::Provider, Reach::Endpoint, Provenance::Inferred, text)
+            .when(When::BackOff)
     }
 }
 
@@ -133,9 +146,16 @@ mod tests {
         let mut health = Health::new();
         let cut = Failure::new(Class::Network, Reach::Endpoint, Provenance::Local, "no route");
         assert!(health.failed(&"a", cut.clone(), s(100)).1);
-        assert_eq!((health.due(s(104)), health.due(s(105)), health.due(s(106))), (None, Some(Probe::Connect), None));
+        assert_eq!(
+            (health.due(s(104)), health.due(s(105)), health.due(s(106))),
+            (None, Some(Probe::Connect), None)
+        );
         assert_eq!(health.due(s(701)), Some(Probe::Connect));
-        assert_eq!((health.due(s(760)), health.due(s(761))), (None, Some(Probe::Connect)), "every 60 s after 10 min");
+        assert_eq!(
+            (health.due(s(760)), health.due(s(761))),
+            (None, Some(Probe::Connect)),
+            "every 60 s after 10 min"
+        );
         health.greeted();
         assert!(health.down().is_none());
         let session = Failure::new(Class::Network, Reach::Session, Provenance::Server, "bye");
@@ -145,7 +165,8 @@ mod tests {
     #[test]
     fn a_broken_login_is_tried_by_one() {
         let mut health = Health::new();
-        let broken = Failure::new(Class::Provider, Reach::Endpoint, Provenance::Server, "[UNAVAILABLE]");
+        let broken =
+            Failure::new(Class::Provider, Reach::Endpoint, Provenance::Server, "[UNAVAILABLE]");
         assert!(health.failed(&"a", broken, s(0)).1);
         health.greeted();
         assert!(health.down().is_some(), "a greeting proves no login");
@@ -162,10 +183,18 @@ mod tests {
         }
         assert_eq!(health.failed(&0, refused(), s(0)).0.class, Class::Auth);
         assert_eq!(health.failed(&1, refused(), s(1)).0.class, Class::Auth);
-        assert_eq!(health.failed(&77, refused(), s(2)).0.class, Class::Auth, "who never logged in is no witness");
+        assert_eq!(
+            health.failed(&77, refused(), s(2)).0.class,
+            Class::Auth,
+            "who never logged in is no witness"
+        );
         let (third, waits) = health.failed(&2, refused(), s(3));
         assert_eq!((third.class, waits), (Class::Provider, true));
         health.logged_in(&2);
-        assert_eq!(health.failed(&3, refused(), s(400)).0.class, Class::Auth, "the others are long ago");
+        assert_eq!(
+            health.failed(&3, refused(), s(400)).0.class,
+            Class::Auth,
+            "the others are long ago"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! `Failure`: class × reach × when × provenance. Every error that leaves a module is one; texts are for people only.
+//! `Failure`: class × reach × when × provenance. Every error that leaves a module is one; texts are
+//! for people only.
 
 use crate::time::Micros;
 use std::fmt;
@@ -95,7 +96,8 @@ pub struct Failure {
     pub when: When,
     /// Who said so.
     pub provenance: Provenance,
-    /// One lower-case fragment for people: the operation and what it met. Never a secret, an address or a subject.
+    /// One lower-case fragment for people: the operation and what it met. Never a secret, an
+    /// address or a subject.
     pub text: String,
     /// What caused it.
     pub source: Option<Arc<dyn std::error::Error + Send + Sync>>,
@@ -103,7 +105,12 @@ pub struct Failure {
 
 impl Failure {
     /// A failure that backs off.
-    pub fn new(class: Class, reach: Reach, provenance: Provenance, text: impl Into<String>) -> Self {
+    pub fn new(
+        class: Class,
+        reach: Reach,
+        provenance: Provenance,
+        text: impl Into<String>,
+    ) -> Self {
         Self { class, reach, when: When::BackOff, provenance, text: text.into(), source: None }
     }
 
@@ -174,7 +181,11 @@ mod tests {
     fn chain_prints_every_cause() {
         let cause = std::io::Error::other("connection reset");
         let failure =
-            Failure::new(Class::Network, Reach::Session, Provenance::Local, "reading a response").caused_by(cause);
-        assert_eq!(failure.to_string(), "network (session, local): reading a response: connection reset");
+            Failure::new(Class::Network, Reach::Session, Provenance::Local, "reading a response")
+                .caused_by(cause);
+        assert_eq!(
+            failure.to_string(),
+            "network (session, local): reading a response: connection reset"
+        );
     }
 }

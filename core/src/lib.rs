@@ -1,7 +1,8 @@
-//! Postrider's pure logic: what mail is, what may be committed, what an account does next, what a failure leads to.
+//! Postrider's pure logic: what mail is, what may be committed, what an account does next, what a
+//! failure leads to.
 //!
-//! No runtime, no network, no database, no clock, no randomness: the manifest has none of them. The shells around it
-//! pass time and answers in and carry out the actions that come back.
+//! No runtime, no network, no database, no clock, no randomness: the manifest has none of them. The
+//! shells around it pass time and answers in and carry out the actions that come back.
 
 #[macro_use]
 mod words;

@@ -42,10 +42,10 @@ fn read(raw: &[u8]) -> HeaderFacts {
 }
 
 fn raw_eight_bit(message: &mail_parser::Message<'_>) -> bool {
-    message
-        .headers()
-        .iter()
-        .any(|h| h.name == HeaderName::Subject && matches!(&h.value, HeaderValue::Text(t) if t.contains('\u{fffd}')))
+    message.headers().iter().any(|h| {
+        h.name == HeaderName::Subject
+            && matches!(&h.value, HeaderValue::Text(t) if t.contains('\u{fffd}'))
+    })
 }
 
 fn addresses(list: &Address<'_>) -> Option<String> {
@@ -107,7 +107,8 @@ mod tests {
             let facts = header_facts(raw);
             assert!(facts.subject.is_none_or(|s| !s.contains('\0')), "{raw:?}");
         }
-        let nested = format!("Content-Type: multipart/mixed; boundary={}\r\n\r\n", "(".repeat(100_000));
+        let nested =
+            format!("Content-Type: multipart/mixed; boundary={}\r\n\r\n", "(".repeat(100_000));
         assert_ne!(header_facts(nested.as_bytes()).parse, Parse::Ok);
         let long = format!("Subject: {}\r\n\r\n", "x".repeat(1_000_000));
         assert!(header_facts(long.as_bytes()).subject.unwrap_or_default().len() <= TEXT_LIMIT);

@@ -1,5 +1,5 @@
-//! The sessions of one endpoint: how many may live, who waits, how fast logins may follow each other, and whose watching
-//! session gives way when others wait. Pure.
+//! The sessions of one endpoint: how many may live, who waits, how fast logins may follow each
+//! other, and whose watching session gives way when others wait. Pure.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -58,7 +58,8 @@ impl<K: Ord + Copy, A: Ord + Clone> Pool<K, A> {
         self.waiting.push_back((key, account));
     }
 
-    /// Whether a slot is free for this account with nobody waiting for it: who merely wishes for a session gets no other.
+    /// Whether a slot is free for this account with nobody waiting for it: who merely wishes for a
+    /// session gets no other.
     #[must_use]
     pub fn has_spare(&self, account: &A) -> bool {
         self.waiting.is_empty()
@@ -89,9 +90,12 @@ impl<K: Ord + Copy, A: Ord + Clone> Pool<K, A> {
         self.live.values().filter(|live| live.account == *account).count()
     }
 
-    /// Who may log in at `mono`. First come, first served, but for accounts that have all their sessions.
+    /// Who may log in at `mono`. First come, first served, but for accounts that have all their
+    /// sessions.
     pub fn next(&mut self, mono: Duration) -> Next<K> {
-        let Some(at) = self.waiting.iter().position(|(_, account)| self.of(account) < self.limits.per_account) else {
+        let Some(at) =
+            self.waiting.iter().position(|(_, account)| self.of(account) < self.limits.per_account)
+        else {
             return Next::Idle;
         };
         if self.live.len() >= self.limits.per_endpoint {
@@ -149,7 +153,8 @@ mod tests {
 
     #[test]
     fn who_watches_longest_gives_way_to_who_waits() {
-        let mut pool = Pool::new(Limits { per_endpoint: 2, per_account: 2, logins_per_second: 1000 });
+        let mut pool =
+            Pool::new(Limits { per_endpoint: 2, per_account: 2, logins_per_second: 1000 });
         for (key, account) in [(1, "a"), (2, "b")] {
             pool.request(key, account);
         }

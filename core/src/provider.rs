@@ -1,5 +1,5 @@
-//! The vocabulary of providers: where a server is, questions of runs, answers of sessions. A provider speaks it in
-//! `src/provider`.
+//! The vocabulary of providers: where a server is, questions of runs, answers of sessions. A
+//! provider speaks it in `src/provider`.
 
 pub mod folders;
 pub mod server;

@@ -1,4 +1,5 @@
-//! One decider for every failure: what happened, what happened before, and the time give a [`decide::Verdict`].
+//! One decider for every failure: what happened, what happened before, and the time give a
+//! [`decide::Verdict`].
 
 pub mod backoff;
 pub mod decide;

@@ -1,5 +1,5 @@
-//! The lives of a process's accounts: who waits to be started, who runs, who leaves and what becomes of it then, and what each
-//! went through. What outlives an account's actor is here. Pure.
+//! The lives of a process's accounts: who waits to be started, who runs, who leaves and what
+//! becomes of it then, and what each went through. What outlives an account's actor is here. Pure.
 //!
 //! | seat | what it waits for | leaves by |
 //! |---|---|---|
@@ -60,7 +60,8 @@ enum Seat {
 }
 
 impl Seat {
-    /// It takes one of the places that [`Admission`] counts; who waits to be started again keeps it.
+    /// It takes one of the places that [`Admission`] counts; who waits to be started again keeps
+    /// it.
     fn is_taken(&self) -> bool {
         matches!(self, Self::Running { .. } | Self::Leaving { .. } | Self::Restarting { .. })
     }
@@ -90,7 +91,8 @@ pub struct Roster {
     accounts: BTreeMap<String, Seated>,
     /// Whose turn is next. A name whose seat is not `Waiting` is passed over.
     queue: VecDeque<String>,
-    /// Edits about ids that are still being stored: taken up, in their order, when those are settled.
+    /// Edits about ids that are still being stored: taken up, in their order, when those are
+    /// settled.
     later: VecDeque<RosterEvent>,
     taken: usize,
     started: u64,
@@ -149,7 +151,9 @@ impl Roster {
             RosterEvent::Commanded(name, command) => self.commanded(&name, command, out),
             RosterEvent::Went(name, number, past) => self.went(name, number, past, out),
             RosterEvent::Ended(name, number, history) => self.ended(name, number, history, out),
-            RosterEvent::Died(name, number, failure, policy) => self.died(name, number, failure, &policy, now, out),
+            RosterEvent::Died(name, number, failure, policy) => {
+                self.died(name, number, failure, &policy, now, out)
+            }
             RosterEvent::RestartDue(name, after) => self.restart_due(&name, after, out),
             RosterEvent::Renamed(name) => self.renamed(name, out),
             RosterEvent::RenameTaken(name) => self.rename_taken(name, out),
@@ -172,7 +176,8 @@ impl Roster {
         matches!(self.seat_of(name), Some(Seat::Waiting))
     }
 
-    /// The id that an account gets its rows from, how far that is, and whether the config names it no more.
+    /// The id that an account gets its rows from, how far that is, and whether the config names it
+    /// no more.
     fn renaming(&self, name: &str) -> Option<(String, Stored, bool)> {
         match self.seat_of(name)? {
             Seat::Renaming { was, stage, dropped } => Some((was.clone(), *stage, *dropped)),
@@ -182,7 +187,8 @@ impl Roster {
 
     fn seat(&mut self, name: &str, seat: Seat) {
         let Some(account) = self.accounts.get_mut(name) else { return };
-        self.taken = self.taken + usize::from(seat.is_taken()) - usize::from(account.seat.is_taken());
+        self.taken =
+            self.taken + usize::from(seat.is_taken()) - usize::from(account.seat.is_taken());
         account.seat = seat;
     }
 
@@ -218,16 +224,22 @@ impl Roster {
         let conflict = match self.accounts.get_mut(name) {
             None if self.later.iter().any(|event| event.edits(name)) => STARTING,
             None => "the config does not name this account",
-            Some(Seated { seat: Seat::Renaming { dropped: true, .. }, .. }) => "the config does not name this account",
+            Some(Seated { seat: Seat::Renaming { dropped: true, .. }, .. }) => {
+                "the config does not name this account"
+            }
             Some(Seated { seat: Seat::Running { .. } | Seat::Leaving { .. }, .. }) => {
                 return out.push(RosterAction::Obey(name.to_owned()));
             }
             // Begun now, it would open a second mirror under the id that its rows are about to get.
-            Some(Seated { seat: Seat::Renaming { .. }, .. }) => "the account's new id is being stored; ask again",
+            Some(Seated { seat: Seat::Renaming { .. }, .. }) => {
+                "the account's new id is being stored; ask again"
+            }
             Some(Seated { seat: Seat::Refused, .. }) => {
                 "the account cannot be followed before its config or secret changes"
             }
-            Some(account) if matches!(command, Command::ResetErrors | Command::SyncNow | Command::Woken) => {
+            Some(account)
+                if matches!(command, Command::ResetErrors | Command::SyncNow | Command::Woken) =>
+            {
                 // It had failed for good, or waits to be started (again).
                 let has_logged_in = account.past.history.has_logged_in;
                 account.past.history = History { has_logged_in, ..History::default() };
@@ -259,7 +271,10 @@ impl Roster {
     }
 
     fn ended(&mut self, name: String, number: u64, history: History, out: &mut Vec<RosterAction>) {
-        let Some(account) = self.accounts.get_mut(&name).filter(|a| a.seat.actor() == Some(number)) else { return };
+        let Some(account) = self.accounts.get_mut(&name).filter(|a| a.seat.actor() == Some(number))
+        else {
+            return;
+        };
         let then = match &account.seat {
             Seat::Leaving { then, .. } => then.clone(),
             _ => Then::Nothing,
@@ -293,11 +308,18 @@ impl Roster {
         now: Now,
         out: &mut Vec<RosterAction>,
     ) {
-        let Some(account) = self.accounts.get_mut(&name).filter(|a| a.seat.actor() == Some(number)) else { return };
+        let Some(account) = self.accounts.get_mut(&name).filter(|a| a.seat.actor() == Some(number))
+        else {
+            return;
+        };
         let goes = match &account.seat {
-            Seat::Leaving { then: then @ (Then::Rename(_) | Then::Remove), .. } => Some(then.clone()),
+            Seat::Leaving { then: then @ (Then::Rename(_) | Then::Remove), .. } => {
+                Some(then.clone())
+            }
             // An edit that came meanwhile says why it cannot go on.
-            Seat::Leaving { then: Then::Replace, .. } if account.refused.is_some() => Some(Then::Replace),
+            Seat::Leaving { then: Then::Replace, .. } if account.refused.is_some() => {
+                Some(Then::Replace)
+            }
             _ => None,
         };
         if let Some(then) = goes {
@@ -308,7 +330,10 @@ impl Roster {
         history.failed(&failure, now.wall);
         match decide(&failure, history, policy, now) {
             Verdict::Wait(wait) | Verdict::Restart(wait) if !self.stopped => {
-                self.seat(&name, Seat::Restarting { number, failure: failure.clone(), at: now.wall });
+                self.seat(
+                    &name,
+                    Seat::Restarting { number, failure: failure.clone(), at: now.wall },
+                );
                 out.push(RosterAction::Restarting(name, number, failure, wait));
             }
             _ => {
@@ -319,7 +344,8 @@ impl Roster {
     }
 
     fn restart_due(&mut self, name: &str, after: u64, out: &mut Vec<RosterAction>) {
-        let waits = matches!(self.seat_of(name), Some(Seat::Restarting { number, .. }) if *number == after);
+        let waits =
+            matches!(self.seat_of(name), Some(Seat::Restarting { number, .. }) if *number == after);
         if waits && !self.stopped {
             self.start(name, out);
         }
@@ -349,7 +375,8 @@ impl Roster {
                 return;
             }
             let Some(name) = self.queue.pop_front() else { return };
-            self.next_start = mono + Duration::from_secs(1) / self.admission.starts_per_second.max(1);
+            self.next_start =
+                mono + Duration::from_secs(1) / self.admission.starts_per_second.max(1);
             self.start(&name, out);
         }
     }

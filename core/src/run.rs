@@ -1,5 +1,6 @@
-//! One run: from the store's rows to a summary. Owns a mailbox's cursor and decides what happens next; never does I/O itself.
-//! The machine is what every run shares; its work is of one family of providers.
+//! One run: from the store's rows to a summary. Owns a mailbox's cursor and decides what happens
+//! next; never does I/O itself. The machine is what every run shares; its work is of one family of
+//! providers.
 
 mod book;
 mod desk;

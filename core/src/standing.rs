@@ -1,5 +1,6 @@
-//! The public words: what an account, a run, a machine, a session, an event is called in rows, answers, metrics and logs. They
-//! are a contract with whoever reads them; no other file writes one out.
+//! The public words: what an account, a run, a machine, a session, an event is called in rows,
+//! answers, metrics and logs. They are a contract with whoever reads them; no other file writes one
+//! out.
 
 words! {
     /// How an account stands.
@@ -127,7 +128,8 @@ words! {
 
 impl Activity {
     /// Those of sessions.
-    pub const OF_SESSIONS: [Self; 4] = [Self::Connecting, Self::Working, Self::Watching, Self::Leaving];
+    pub const OF_SESSIONS: [Self; 4] =
+        [Self::Connecting, Self::Working, Self::Watching, Self::Leaving];
 }
 
 words! {
@@ -174,7 +176,8 @@ mod tests {
         all.iter().copied().map(word).collect::<Vec<_>>().join(" ")
     }
 
-    /// The words are the public contract: whoever changes one changes the API, the rows and the metrics.
+    /// The words are the public contract: whoever changes one changes the API, the rows and the
+    /// metrics.
     #[test]
     fn the_words_are_a_contract() {
         assert_eq!(

@@ -1,4 +1,5 @@
-//! `words!`: an enum of public words, each written once. The word is what rows, logs, metrics and answers hold.
+//! `words!`: an enum of public words, each written once. The word is what rows, logs, metrics and
+//! answers hold.
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident => $word:literal,)* }) => {

@@ -1,4 +1,5 @@
-//! Postrider's tables, one a file. Instants are microseconds UTC; text from headers has NULs stripped.
+//! Postrider's tables, one a file. Instants are microseconds UTC; text from headers has NULs
+//! stripped.
 
 pub mod account;
 pub mod body;

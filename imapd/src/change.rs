@@ -1,4 +1,5 @@
-//! What another mail client may do to the mailbox: APPEND, STORE, COPY, MOVE, EXPUNGE, with the UIDs told (RFC 4315 UIDPLUS).
+//! What another mail client may do to the mailbox: APPEND, STORE, COPY, MOVE, EXPUNGE, with the
+//! UIDs told (RFC 4315 UIDPLUS).
 
 use crate::command::Command;
 use crate::fetch::holds;
@@ -20,12 +21,15 @@ impl Connection {
             "UID STORE" => self.store(&mailbox, command),
             "UID COPY" => self.copy(&mailbox, command, false),
             "UID MOVE" => self.copy(&mailbox, command, true),
-            "UID EXPUNGE" => self.expunge(&mailbox, command.arguments.first().map_or("", String::as_str)),
+            "UID EXPUNGE" => {
+                self.expunge(&mailbox, command.arguments.first().map_or("", String::as_str))
+            }
             "EXPUNGE" => self.expunge(&mailbox, "1:*"),
             "CREATE" => self.with_name(command, |name| mailbox.create(name, "")),
             "DELETE" => self.with_name(command, |name| mailbox.delete(name)),
             "RENAME" => {
-                let names: Vec<String> = command.arguments.iter().map(|name| utf7::decode(name)).collect();
+                let names: Vec<String> =
+                    command.arguments.iter().map(|name| utf7::decode(name)).collect();
                 match names.as_slice() {
                     [from, to] => {
                         mailbox.rename(from, to);
@@ -46,7 +50,9 @@ impl Connection {
     }
 
     fn append(&self, mailbox: &Mailbox, command: &Command) -> String {
-        let Some(name) = self.named(command.arguments.first()) else { return "NO [TRYCREATE] no such mailbox".into() };
+        let Some(name) = self.named(command.arguments.first()) else {
+            return "NO [TRYCREATE] no such mailbox".into();
+        };
         let Some(raw) = command.arguments.last().filter(|_| command.arguments.len() > 1) else {
             return "BAD a message is needed".into();
         };
@@ -65,7 +71,9 @@ impl Connection {
     /// The UIDs of the open folder that a set holds.
     fn chosen(&self, mailbox: &Mailbox, set: &str) -> Vec<u32> {
         let folders = mailbox.lock();
-        let Some(folder) = self.folder.as_ref().and_then(|name| folders.get(name)) else { return Vec::new() };
+        let Some(folder) = self.folder.as_ref().and_then(|name| folders.get(name)) else {
+            return Vec::new();
+        };
         let last = folder.mail.keys().next_back().copied().unwrap_or(0);
         folder.mail.keys().copied().filter(|uid| holds(set, *uid, last)).collect()
     }
@@ -74,10 +82,14 @@ impl Connection {
         let (Some(name), [uids, how, flags]) = (&self.folder, command.arguments.as_slice()) else {
             return "BAD what is to be stored?".into();
         };
-        let words: Vec<String> = flags.trim_matches(['(', ')']).split_whitespace().map(str::to_owned).collect();
+        let words: Vec<String> =
+            flags.trim_matches(['(', ')']).split_whitespace().map(str::to_owned).collect();
         for uid in self.chosen(mailbox, uids) {
-            let held =
-                mailbox.lock().get(name).and_then(|f| f.mail.get(&uid).map(|m| m.flags.clone())).unwrap_or_default();
+            let held = mailbox
+                .lock()
+                .get(name)
+                .and_then(|f| f.mail.get(&uid).map(|m| m.flags.clone()))
+                .unwrap_or_default();
             let mut now: Vec<String> = match how.get(..1) {
                 Some("+") => held.into_iter().chain(words.iter().cloned()).collect(),
                 Some("-") => held.into_iter().filter(|flag| !words.contains(flag)).collect(),
@@ -106,7 +118,11 @@ impl Connection {
             }
         }
         let uidvalidity = mailbox.lock().get(&to).map_or(0, |f| f.uidvalidity);
-        if new.is_empty() { "OK".into() } else { format!("OK [COPYUID {uidvalidity} {} {}]", set(&uids), set(&new)) }
+        if new.is_empty() {
+            "OK".into()
+        } else {
+            format!("OK [COPYUID {uidvalidity} {} {}]", set(&uids), set(&new))
+        }
     }
 
     fn expunge(&self, mailbox: &Mailbox, uids: &str) -> String {

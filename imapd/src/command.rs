@@ -77,7 +77,8 @@ impl Command {
 /// Splits at spaces, outside quotes, parentheses and brackets.
 fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
-    let (mut word, mut quoted, mut depth, mut escaped, mut was_quoted) = (String::new(), false, 0_usize, false, false);
+    let (mut word, mut quoted, mut depth, mut escaped, mut was_quoted) =
+        (String::new(), false, 0_usize, false, false);
     for c in line.chars() {
         match c {
             _ if escaped => {
@@ -121,7 +122,8 @@ mod tests {
 
     #[test]
     fn lines() {
-        let command = Command::parse(r#"a1 uid fetch 1:5,7 (UID BODY.PEEK[HEADER.FIELDS (A B)])"#).unwrap();
+        let command =
+            Command::parse(r#"a1 uid fetch 1:5,7 (UID BODY.PEEK[HEADER.FIELDS (A B)])"#).unwrap();
         assert_eq!((command.name.as_str(), command.arguments.len()), ("UID FETCH", 2));
         let command = Command::parse(r#"a2 LOGIN "me \"x\"" """#).unwrap();
         assert_eq!(command.arguments, ["me \"x\"", ""]);

@@ -15,7 +15,8 @@ pub(crate) fn holds(set: &str, uid: u32, last: u32) -> bool {
     })
 }
 
-/// Writes the FETCH lines for `set` and `items` into `out`; false when the last one is half, and the connection is to end.
+/// Writes the FETCH lines for `set` and `items` into `out`; false when the last one is half, and
+/// the connection is to end.
 pub(crate) fn lines(
     folder: &Folder,
     set: &str,
@@ -27,7 +28,9 @@ pub(crate) fn lines(
     let upper = items.to_ascii_uppercase();
     let wants = |item: &str| upper.contains(item);
     let mut told = 0;
-    for (n, (uid, mail)) in folder.mail.iter().enumerate().filter(|(_, (uid, _))| holds(set, **uid, last)) {
+    for (n, (uid, mail)) in
+        folder.mail.iter().enumerate().filter(|(_, (uid, _))| holds(set, **uid, last))
+    {
         told += 1;
         if let Some(Misbehaviour::LoseEvery(every)) = misbehaviour
             && told % every == 0
@@ -42,25 +45,37 @@ pub(crate) fn lines(
             line.push_str(&format!(" FLAGS ({})", mail.flags.join(" ")));
         }
         if wants("INTERNALDATE") {
-            let date = if mail.date.is_empty() { "NIL".to_owned() } else { format!("\"{}\"", mail.date) };
+            let date =
+                if mail.date.is_empty() { "NIL".to_owned() } else { format!("\"{}\"", mail.date) };
             line.push_str(&format!(" INTERNALDATE {date}"));
         }
         if wants("RFC822.SIZE") {
-            let more = if let Some(Misbehaviour::Estimate(more)) = misbehaviour { *more } else { 0 };
+            let more =
+                if let Some(Misbehaviour::Estimate(more)) = misbehaviour { *more } else { 0 };
             line.push_str(&format!(" RFC822.SIZE {}", mail.raw.len() + more));
         }
         out.extend_from_slice(line.as_bytes());
         if wants("BODY.PEEK[]") {
             match misbehaviour {
-                Some(Misbehaviour::Hollow(uids)) if uids.contains(uid) => out.extend_from_slice(b" BODY[] NIL"),
-                Some(Misbehaviour::CutAt(text)) if mail.raw.windows(text.len()).any(|w| w == text.as_bytes()) => {
+                Some(Misbehaviour::Hollow(uids)) if uids.contains(uid) => {
+                    out.extend_from_slice(b" BODY[] NIL")
+                }
+                Some(Misbehaviour::CutAt(text))
+                    if mail.raw.windows(text.len()).any(|w| w == text.as_bytes()) =>
+                {
                     out.extend_from_slice(format!(" BODY[] {{{}}}\r\n", mail.raw.len()).as_bytes());
                     out.extend_from_slice(mail.raw.get(..mail.raw.len() / 2).unwrap_or_default());
                     return false;
                 }
                 _ => {
-                    let more = if let Some(Misbehaviour::TooLong(more)) = misbehaviour { *more } else { 0 };
-                    out.extend_from_slice(format!(" BODY[] {{{}}}\r\n", mail.raw.len() + more).as_bytes());
+                    let more = if let Some(Misbehaviour::TooLong(more)) = misbehaviour {
+                        *more
+                    } else {
+                        0
+                    };
+                    out.extend_from_slice(
+                        format!(" BODY[] {{{}}}\r\n", mail.raw.len() + more).as_bytes(),
+                    );
                     out.extend_from_slice(&mail.raw);
                 }
             }
@@ -76,7 +91,9 @@ mod tests {
 
     #[test]
     fn sets() {
-        assert!(holds("1:3,7", 7, 9) && holds("5:*", 9, 9) && holds("*", 9, 9) && holds("20:*", 9, 9));
+        assert!(
+            holds("1:3,7", 7, 9) && holds("5:*", 9, 9) && holds("*", 9, 9) && holds("20:*", 9, 9)
+        );
         assert!(!holds("1:3", 4, 9));
     }
 }

@@ -1,10 +1,12 @@
-//! A mailbox that lives: mail comes, is read, is moved, is deleted, a folder gets another name. The same seed and the same
-//! instants give the same life, so that a mailbox that is kept in memory can be lived again after a restart.
+//! A mailbox that lives: mail comes, is read, is moved, is deleted, a folder gets another name. The
+//! same seed and the same instants give the same life, so that a mailbox that is kept in memory can
+//! be lived again after a restart.
 
 use crate::mailbox::Mailbox;
 use crate::seed::{Dice, message};
 
-const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// The life of one mailbox.
 #[derive(Clone, Debug)]
@@ -42,8 +44,14 @@ fn dated(unix: i64) -> String {
     let mp = (5 * doy + 2) / 153;
     let (day, month) = (doy - (153 * mp + 2) / 5 + 1, if mp < 10 { mp + 3 } else { mp - 9 });
     let year = yoe + era * 400 + i64::from(month <= 2);
-    let name = usize::try_from(month - 1).ok().and_then(|m| MONTHS.get(m)).copied().unwrap_or("Jan");
-    format!("{day:02}-{name}-{year} {:02}:{:02}:{:02} +0000", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    let name =
+        usize::try_from(month - 1).ok().and_then(|m| MONTHS.get(m)).copied().unwrap_or("Jan");
+    format!(
+        "{day:02}-{name}-{year} {:02}:{:02}:{:02} +0000",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
 }
 
 impl Life {
@@ -65,7 +73,8 @@ impl Life {
         self.n += 1;
         match self.dice.below(100) {
             0..55 => {
-                let mail = message(&mut self.dice, 1_000_000 + self.n).flagged(&[]).dated(&dated(unix));
+                let mail =
+                    message(&mut self.dice, 1_000_000 + self.n).flagged(&[]).dated(&dated(unix));
                 mailbox.append("INBOX", mail);
                 Happening::Arrived
             }
@@ -90,8 +99,11 @@ impl Life {
             }
             _ => {
                 let there = mailbox.lock().contains_key("Projects/Alpha");
-                let (from, to) =
-                    if there { ("Projects/Alpha", "Projects/Beta") } else { ("Projects/Beta", "Projects/Alpha") };
+                let (from, to) = if there {
+                    ("Projects/Alpha", "Projects/Beta")
+                } else {
+                    ("Projects/Beta", "Projects/Alpha")
+                };
                 mailbox.rename(from, to);
                 Happening::Renamed
             }
@@ -115,10 +127,14 @@ mod tests {
         let mut all = Vec::new();
         for _ in 0..2 {
             let (mailbox, mut life) = (seed::mailbox(1, 60), Life::new(2));
-            let told: Vec<Happening> = (0..200).map(|n| life.step(&mailbox, 1_700_000_000 + n)).collect();
+            let told: Vec<Happening> =
+                (0..200).map(|n| life.step(&mailbox, 1_700_000_000 + n)).collect();
             assert!(told.contains(&Happening::Moved) && told.contains(&Happening::Renamed));
-            let state: Vec<(String, u32, Vec<String>)> =
-                mailbox.all().into_iter().map(|(folder, uid, mail)| (folder, uid, mail.flags)).collect();
+            let state: Vec<(String, u32, Vec<String>)> = mailbox
+                .all()
+                .into_iter()
+                .map(|(folder, uid, mail)| (folder, uid, mail.flags))
+                .collect();
             all.push((told, state));
         }
         assert_eq!(all.first(), all.last());

@@ -19,7 +19,11 @@ impl Mail {
     /// A message without flags.
     #[must_use]
     pub fn new(raw: impl Into<Vec<u8>>) -> Self {
-        Self { raw: Arc::new(raw.into()), flags: Vec::new(), date: "01-Feb-2024 10:00:00 +0000".into() }
+        Self {
+            raw: Arc::new(raw.into()),
+            flags: Vec::new(),
+            date: "01-Feb-2024 10:00:00 +0000".into(),
+        }
     }
 
     /// Sets the flags.
@@ -76,18 +80,21 @@ impl Mailbox {
         self.changed.subscribe()
     }
 
-    /// The folders, locked: for changes that must be seen together ([`Mailbox::touch`] tells of them).
+    /// The folders, locked: for changes that must be seen together ([`Mailbox::touch`] tells of
+    /// them).
     pub fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Folder>> {
         self.folders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes a folder, if there is none of that name.
     pub fn create(&self, name: &str, role: &str) {
-        let folder = Folder { uidvalidity: 1000, uidnext: 1, role: role.into(), mail: BTreeMap::new() };
+        let folder =
+            Folder { uidvalidity: 1000, uidnext: 1, role: role.into(), mail: BTreeMap::new() };
         self.lock().entry(name.into()).or_insert(folder);
     }
 
-    /// Renames a folder; its messages keep their UIDs. Nothing happens when there is no such folder, or one of that name.
+    /// Renames a folder; its messages keep their UIDs. Nothing happens when there is no such
+    /// folder, or one of that name.
     pub fn rename(&self, from: &str, to: &str) {
         let mut folders = self.lock();
         if !folders.contains_key(to)
@@ -141,7 +148,11 @@ impl Mailbox {
     pub fn all(&self) -> Vec<(String, u32, Mail)> {
         let folders = self.lock();
         let each = |(name, folder): (&String, &Folder)| {
-            folder.mail.iter().map(|(uid, mail)| (name.clone(), *uid, mail.clone())).collect::<Vec<_>>()
+            folder
+                .mail
+                .iter()
+                .map(|(uid, mail)| (name.clone(), *uid, mail.clone()))
+                .collect::<Vec<_>>()
         };
         folders.iter().flat_map(each).collect()
     }

@@ -31,11 +31,14 @@ impl Dice {
 }
 
 const WORDS: &[&str] = &[
-    "invoice", "meeting", "tomorrow", "release", "question", "Größe", "draft", "order", "holiday", "review", "status",
-    "会議", "contract", "lunch", "report", "ticket", "travel", "photos", "update", "plan",
+    "invoice", "meeting", "tomorrow", "release", "question", "Größe", "draft", "order", "holiday",
+    "review", "status", "会議", "contract", "lunch", "report", "ticket", "travel", "photos",
+    "update", "plan",
 ];
-const NAMES: &[&str] = &["Ada", "Grace", "Edsger", "Barbara", "Radia", "Jürgen", "Zoë", "太郎", "Łukasz", "Margaret"];
-const MONTHS: &[&str] = &["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const NAMES: &[&str] =
+    &["Ada", "Grace", "Edsger", "Barbara", "Radia", "Jürgen", "Zoë", "太郎", "Łukasz", "Margaret"];
+const MONTHS: &[&str] =
+    &["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// Folders with their roles and weights.
 const FOLDERS: &[(&str, &str, usize)] = &[
@@ -56,7 +59,8 @@ fn encoded(text: &str) -> String {
 #[must_use]
 pub fn message(dice: &mut Dice, n: usize) -> Mail {
     let (from, to) = (dice.pick(NAMES), dice.pick(NAMES));
-    let (day, month, hour, minute) = (1 + dice.below(28), dice.pick(MONTHS), dice.below(24), dice.below(60));
+    let (day, month, hour, minute) =
+        (1 + dice.below(28), dice.pick(MONTHS), dice.below(24), dice.below(60));
     let year = 2022 + dice.below(4);
     let subject: Vec<&str> = (0..2 + dice.below(4)).map(|_| dice.pick(WORDS)).collect();
     let mut text = format!(
@@ -73,8 +77,9 @@ pub fn message(dice: &mut Dice, n: usize) -> Mail {
     };
     match dice.below(12) {
         0 => {
-            let octets: Vec<u8> =
-                (0..2000 + dice.below(60_000)).map(|_| u8::try_from(dice.below(256)).unwrap_or(0)).collect();
+            let octets: Vec<u8> = (0..2000 + dice.below(60_000))
+                .map(|_| u8::try_from(dice.below(256)).unwrap_or(0))
+                .collect();
             let file: Vec<String> = STANDARD
                 .encode(octets)
                 .as_bytes()
@@ -94,7 +99,9 @@ pub fn message(dice: &mut Dice, n: usize) -> Mail {
         }
     }
     let mut flags = Vec::new();
-    for (flag, percent) in [("\\Seen", 60), ("\\Answered", 15), ("\\Flagged", 6), ("$Forwarded", 5), ("work", 8)] {
+    for (flag, percent) in
+        [("\\Seen", 60), ("\\Answered", 15), ("\\Flagged", 6), ("$Forwarded", 5), ("work", 8)]
+    {
         if dice.below(100) < percent {
             flags.push(flag);
         }
@@ -111,7 +118,8 @@ pub fn broken() -> Mail {
     )
 }
 
-/// A mailbox of `count` messages in several folders, with a broken one and a mail that lies in two folders.
+/// A mailbox of `count` messages in several folders, with a broken one and a mail that lies in two
+/// folders.
 #[must_use]
 pub fn mailbox(seed: u64, count: usize) -> Mailbox {
     let mut dice = Dice::new(seed);

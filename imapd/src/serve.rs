@@ -52,8 +52,9 @@ impl Drop for Server {
 }
 
 impl Server {
-    /// Starts on a free port of loopback. The script is asked for every command: user, and the command without its tag
-    /// (`UID FETCH 1:5 (…)`; the greeting is the command `GREETING`); it may keep state of its own.
+    /// Starts on a free port of loopback. The script is asked for every command: user, and the
+    /// command without its tag (`UID FETCH 1:5 (…)`; the greeting is the command `GREETING`); it
+    /// may keep state of its own.
     ///
     /// # Errors
     /// Whatever the system says about the port.
@@ -65,8 +66,12 @@ impl Server {
         let address = listener.local_addr()?;
         let log = Arc::new(Mutex::new(Vec::new()));
         let frozen = Arc::new(watch::Sender::new(false));
-        let shared =
-            Arc::new(Shared { users, script: Arc::new(script), log: Arc::clone(&log), frozen: Arc::clone(&frozen) });
+        let shared = Arc::new(Shared {
+            users,
+            script: Arc::new(script),
+            log: Arc::clone(&log),
+            frozen: Arc::clone(&frozen),
+        });
         let task = tokio::spawn(async move {
             // The connections live in here: they end with the server.
             let mut connections = tokio::task::JoinSet::new();
@@ -183,8 +188,10 @@ impl Connection {
                 return Ok(None);
             }
             let text = String::from_utf8_lossy(&line).trim_end().to_owned();
-            let literal =
-                text.strip_suffix('}').and_then(|t| t.rsplit_once('{')).map(|(a, n)| (a.to_owned(), n.to_owned()));
+            let literal = text
+                .strip_suffix('}')
+                .and_then(|t| t.rsplit_once('{'))
+                .map(|(a, n)| (a.to_owned(), n.to_owned()));
             let Some((before, Ok(length))) = literal.map(|(a, n)| (a, n.parse::<usize>())) else {
                 whole.push_str(&text);
                 return Ok(Some(whole));
@@ -194,7 +201,9 @@ impl Connection {
             self.stream.read_exact(&mut bytes).await?;
             whole.push_str(&before);
             whole.push('"');
-            whole.push_str(&String::from_utf8_lossy(&bytes).replace('\\', "\\\\").replace('"', "\\\""));
+            whole.push_str(
+                &String::from_utf8_lossy(&bytes).replace('\\', "\\\\").replace('"', "\\\""),
+            );
             whole.push('"');
         }
     }
@@ -211,14 +220,18 @@ impl Connection {
         let line = self.log(&command);
         let misbehaviour = (self.shared.script)(&self.user, &line);
         let (data, status) = match command.name.as_str() {
-            "CAPABILITY" => (format!("* CAPABILITY {CAPABILITIES}\r\n").into_bytes(), "OK".to_owned()),
+            "CAPABILITY" => {
+                (format!("* CAPABILITY {CAPABILITIES}\r\n").into_bytes(), "OK".to_owned())
+            }
             "NOOP" => (Vec::new(), "OK".into()),
             "LOGOUT" => {
                 let bye = format!("* BYE\r\n{} OK\r\n", command.tag);
                 self.send(bye.as_bytes()).await?;
                 return Ok(After::Close);
             }
-            "LOGIN" => (Vec::new(), self.log_in(command.arguments.first(), command.arguments.get(1))),
+            "LOGIN" => {
+                (Vec::new(), self.log_in(command.arguments.first(), command.arguments.get(1)))
+            }
             "AUTHENTICATE" => {
                 let response = match command.arguments.get(1) {
                     Some(response) => response.clone(),
@@ -235,14 +248,19 @@ impl Connection {
             "IDLE" if misbehaviour.is_none() => return self.idle(&command.tag).await,
             "STATUS" => self.status(&command),
             "UID FETCH" => self.fetch(&command, misbehaviour.as_ref()),
-            _ => self.change(&command).unwrap_or_else(|| (Vec::new(), "BAD unknown command".into())),
+            _ => {
+                self.change(&command).unwrap_or_else(|| (Vec::new(), "BAD unknown command".into()))
+            }
         };
         self.respond(&command.tag, data, &status, misbehaviour).await
     }
 
     fn log_in(&mut self, user: Option<&String>, password: Option<&String>) -> String {
-        let known = user.and_then(|name| self.shared.users.get(name).filter(|u| Some(&u.password) == password));
-        let Some(known) = known else { return "NO [AUTHENTICATIONFAILED] wrong user or password".into() };
+        let known = user
+            .and_then(|name| self.shared.users.get(name).filter(|u| Some(&u.password) == password));
+        let Some(known) = known else {
+            return "NO [AUTHENTICATIONFAILED] wrong user or password".into();
+        };
         self.mailbox = Some(known.mailbox.clone());
         self.user = user.cloned().unwrap_or_default();
         "OK".into()
@@ -257,11 +275,14 @@ impl Connection {
 
     fn list(&self, misbehaviour: Option<&Misbehaviour>) -> Vec<u8> {
         let mut out = String::new();
-        let Some(mailbox) = self.mailbox.as_ref().filter(|_| misbehaviour != Some(&Misbehaviour::EmptyList)) else {
+        let Some(mailbox) =
+            self.mailbox.as_ref().filter(|_| misbehaviour != Some(&Misbehaviour::EmptyList))
+        else {
             return Vec::new();
         };
         for (n, (name, folder)) in mailbox.lock().iter().enumerate() {
-            if matches!(misbehaviour, Some(Misbehaviour::LoseEvery(every)) if (n + 1) % every == 0) {
+            if matches!(misbehaviour, Some(Misbehaviour::LoseEvery(every)) if (n + 1) % every == 0)
+            {
                 continue;
             }
             let wire = utf7::encode(name).replace('\\', "\\\\").replace('"', "\\\"");
@@ -275,7 +296,11 @@ impl Connection {
         folders.keys().find(|name| Some(&utf7::encode(name)) == wire).cloned()
     }
 
-    fn examine(&mut self, command: &Command, misbehaviour: Option<&Misbehaviour>) -> (Vec<u8>, String) {
+    fn examine(
+        &mut self,
+        command: &Command,
+        misbehaviour: Option<&Misbehaviour>,
+    ) -> (Vec<u8>, String) {
         self.folder = self.named(command.arguments.first());
         self.zero = misbehaviour == Some(&Misbehaviour::ZeroExists);
         let folders = self.mailbox.as_ref().map(|m| m.lock().clone()).unwrap_or_default();
@@ -284,31 +309,56 @@ impl Connection {
         };
         let exists = match misbehaviour {
             Some(Misbehaviour::ZeroExists) => 0,
-            Some(Misbehaviour::MoreExists(n)) => folder.mail.len() + usize::try_from(*n).unwrap_or(0),
+            Some(Misbehaviour::MoreExists(n)) => {
+                folder.mail.len() + usize::try_from(*n).unwrap_or(0)
+            }
             _ => folder.mail.len(),
         };
-        let uidvalidity = if let Some(Misbehaviour::UidValidity(v)) = misbehaviour { *v } else { folder.uidvalidity };
-        let uidnext = if let Some(Misbehaviour::UidNext(n)) = misbehaviour { *n } else { folder.uidnext };
-        let mut out = format!("* FLAGS ()\r\n* {exists} EXISTS\r\n* 0 RECENT\r\n* OK [UIDVALIDITY {uidvalidity}]\r\n");
+        let uidvalidity = if let Some(Misbehaviour::UidValidity(v)) = misbehaviour {
+            *v
+        } else {
+            folder.uidvalidity
+        };
+        let uidnext =
+            if let Some(Misbehaviour::UidNext(n)) = misbehaviour { *n } else { folder.uidnext };
+        let mut out = format!(
+            "* FLAGS ()\r\n* {exists} EXISTS\r\n* 0 RECENT\r\n* OK [UIDVALIDITY {uidvalidity}]\r\n"
+        );
         if misbehaviour != Some(&Misbehaviour::NoUidNext) {
             out.push_str(&format!("* OK [UIDNEXT {uidnext}] next\r\n"));
         }
         self.view = self.look();
-        (out.into_bytes(), if command.name == "SELECT" { "OK [READ-WRITE]".into() } else { "OK [READ-ONLY]".into() })
+        (
+            out.into_bytes(),
+            if command.name == "SELECT" {
+                "OK [READ-WRITE]".into()
+            } else {
+                "OK [READ-ONLY]".into()
+            },
+        )
     }
 
     fn status(&self, command: &Command) -> (Vec<u8>, String) {
         let folders = self.mailbox.as_ref().map(|m| m.lock().clone()).unwrap_or_default();
         let name = self.named(command.arguments.first());
-        let Some((name, folder)) = name.as_ref().and_then(|n| folders.get(n).map(|f| (n, f))) else {
+        let Some((name, folder)) = name.as_ref().and_then(|n| folders.get(n).map(|f| (n, f)))
+        else {
             return (Vec::new(), "NO [NONEXISTENT] no such mailbox".into());
         };
-        let counters =
-            format!("MESSAGES {} UIDNEXT {} UIDVALIDITY {}", folder.mail.len(), folder.uidnext, folder.uidvalidity);
+        let counters = format!(
+            "MESSAGES {} UIDNEXT {} UIDVALIDITY {}",
+            folder.mail.len(),
+            folder.uidnext,
+            folder.uidvalidity
+        );
         (format!("* STATUS \"{}\" ({counters})\r\n", utf7::encode(name)).into_bytes(), "OK".into())
     }
 
-    fn fetch(&mut self, command: &Command, misbehaviour: Option<&Misbehaviour>) -> (Vec<u8>, String) {
+    fn fetch(
+        &mut self,
+        command: &Command,
+        misbehaviour: Option<&Misbehaviour>,
+    ) -> (Vec<u8>, String) {
         let mut out = Vec::new();
         let folders = self.mailbox.as_ref().map(Mailbox::lock);
         let folder = self.folder.as_ref().and_then(|name| folders.as_ref()?.get(name));

@@ -50,10 +50,19 @@ pub(crate) fn decode(wire: &str) -> String {
         let Ok(bytes) = ENGINE.decode(run) else { break };
         let units: Vec<u16> = bytes
             .chunks_exact(2)
-            .map(|pair| u16::from_be_bytes([pair.first().copied().unwrap_or(0), pair.last().copied().unwrap_or(0)]))
+            .map(|pair| {
+                u16::from_be_bytes([
+                    pair.first().copied().unwrap_or(0),
+                    pair.last().copied().unwrap_or(0),
+                ])
+            })
             .collect();
         out.push_str(before);
-        out.push_str(&if run.is_empty() { "&".to_owned() } else { String::from_utf16_lossy(&units) });
+        out.push_str(&if run.is_empty() {
+            "&".to_owned()
+        } else {
+            String::from_utf16_lossy(&units)
+        });
         rest = tail;
     }
     out + rest

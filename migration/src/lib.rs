@@ -1,6 +1,9 @@
 //! Postrider's schema, one step a file. Steps are only ever added.
 
-#![expect(elided_lifetimes_in_paths, reason = "async_trait refuses '_ where the trait's lifetime is late-bound")]
+#![expect(
+    elided_lifetimes_in_paths,
+    reason = "async_trait refuses '_ where the trait's lifetime is late-bound"
+)]
 
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait};
 
@@ -14,6 +17,10 @@ pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_mirror::Migration), Box::new(m0002_server::Migration), Box::new(m0003_mend::Migration)]
+        vec![
+            Box::new(m0001_mirror::Migration),
+            Box::new(m0002_server::Migration),
+            Box::new(m0003_mend::Migration),
+        ]
     }
 }

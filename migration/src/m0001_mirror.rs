@@ -7,8 +7,10 @@ use sea_orm_migration::prelude::*;
 pub(crate) struct Migration;
 
 /// Tables in the order of their creation.
-const TABLES: &[&str] =
-    &["account", "folder", "cursor", "message", "location", "body", "run", "failure", "event", "counter"];
+const TABLES: &[&str] = &[
+    "account", "folder", "cursor", "message", "location", "body", "run", "failure", "event",
+    "counter",
+];
 
 fn table(name: &str, columns: &[ColumnDef], key: &[&str]) -> TableCreateStatement {
     let mut table = Table::create();
@@ -140,7 +142,11 @@ fn statements() -> Vec<TableCreateStatement> {
             ],
             &["folder", "uidvalidity", "uid"],
         ),
-        table("body", &[octets("hash"), int("pack"), int("offset"), int("length"), int("stored_at")], &["hash"]),
+        table(
+            "body",
+            &[octets("hash"), int("pack"), int("offset"), int("length"), int("stored_at")],
+            &["hash"],
+        ),
         table(
             "run",
             &[

@@ -1,4 +1,5 @@
-//! What a server that stays needs: quiet hours, settings of the whole database, what an account was through.
+//! What a server that stays needs: quiet hours, settings of the whole database, what an account was
+//! through.
 
 use sea_orm_migration::prelude::*;
 
@@ -6,7 +7,8 @@ use sea_orm_migration::prelude::*;
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
 
-/// Columns of `account`: failures so far as JSON; what it was parked with, so that another secret or place wakes it.
+/// Columns of `account`: failures so far as JSON; what it was parked with, so that another secret
+/// or place wakes it.
 const COLUMNS: &[&str] = &["history", "parked_for"];
 
 const TABLES: &[&str] = &[

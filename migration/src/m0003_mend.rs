@@ -1,4 +1,5 @@
-//! What misbehaving servers need: shut folders, notes of poison, looks kept apart, numbers that are never used twice.
+//! What misbehaving servers need: shut folders, notes of poison, looks kept apart, numbers that are
+//! never used twice.
 
 use sea_orm_migration::prelude::*;
 
@@ -12,14 +13,16 @@ const COLUMNS: &[(&str, &str, &str)] = &[
     ("account", "sizes_estimated", "BOOLEAN NOT NULL DEFAULT FALSE"),
     // What the server deletes is kept for ever.
     ("account", "keep", "BOOLEAN NOT NULL DEFAULT FALSE"),
-    // The first look at a listing that does not fit EXISTS; by how much it is known never to fit; when history last grew.
+    // The first look at a listing that does not fit EXISTS; by how much it is known never to fit;
+    // when history last grew.
     ("folder", "misfit", "TEXT"),
     ("folder", "surplus", "BIGINT NOT NULL DEFAULT 0"),
     ("folder", "grown_at", "BIGINT"),
     // Living locations; RFC822.SIZE where it is another length.
     ("message", "places", "BIGINT NOT NULL DEFAULT 0"),
     ("message", "announced", "BIGINT"),
-    // Of a folder that cannot be opened, by wire name; the empty name is a line of LIST that cannot be read.
+    // Of a folder that cannot be opened, by wire name; the empty name is a line of LIST that cannot
+    // be read.
     ("failure", "remote_id", "BLOB"),
     ("failure", "path", "TEXT"),
     // It came in a burst: as soon as another of them comes, it is tried again.
@@ -27,7 +30,8 @@ const COLUMNS: &[(&str, &str, &str)] = &[
 ];
 
 const STATEMENTS: &[&str] = &[
-    // Things at which sessions end: `about` is examine or index (by wire name) or mail (by folder, UIDVALIDITY, UID).
+    // Things at which sessions end: `about` is examine or index (by wire name) or mail (by folder,
+    // UIDVALIDITY, UID).
     "CREATE TABLE IF NOT EXISTS note (account BIGINT NOT NULL, about TEXT NOT NULL, folder BIGINT NOT NULL, \
      remote_id BLOB NOT NULL, uidvalidity BIGINT NOT NULL, uid BIGINT NOT NULL, count BIGINT NOT NULL, text TEXT NOT NULL, \
      at BIGINT NOT NULL, PRIMARY KEY (account, about, folder, remote_id, uidvalidity, uid))",

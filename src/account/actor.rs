@@ -1,4 +1,5 @@
-//! The AccountActor: carries out its follower's outputs and brings the answers back. It has no opinion about mail.
+//! The AccountActor: carries out its follower's outputs and brings the answers back. It has no
+//! opinion about mail.
 
 use crate::account::args::{AccountArgs, Incarnation, path_of};
 use crate::account::message::{AccountMsg, Obeyed};
@@ -12,7 +13,9 @@ use crate::provider::Ask;
 use crate::reply::ReplyTo;
 use crate::store::actor::StoreMsg;
 use crate::store::orders::Control;
-use postrider_core::account::follow::{Begin, Conflict, Follower, Input, Output, Past, Slot, Status};
+use postrider_core::account::follow::{
+    Begin, Conflict, Follower, Input, Output, Past, Slot, Status,
+};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::id::AccountId;
 use postrider_core::provider::folders::{Answer, Request};
@@ -45,7 +48,8 @@ pub struct AccountState {
     passes: u64,
     voice: Voice,
     last: Option<Summary>,
-    /// Runs ended, and what it would begin with, as told last to whoever starts the next incarnation.
+    /// Runs ended, and what it would begin with, as told last to whoever starts the next
+    /// incarnation.
     told: (u64, Begin),
     went: Box<dyn Fn(Past) + Send + Sync>,
     finished: Option<ReplyTo<Summary>>,
@@ -169,7 +173,10 @@ impl AccountState {
         if self.done {
             return;
         }
-        self.voice.show(&self.follower, usize::from(self.main.is_some()) + usize::from(self.beside.is_some()));
+        self.voice.show(
+            &self.follower,
+            usize::from(self.main.is_some()) + usize::from(self.beside.is_some()),
+        );
         self.answer();
     }
 
@@ -219,7 +226,9 @@ impl AccountState {
                     && summary.failure.is_none()
                     && !summary.counts.changed()
                 {
-                    self.args.store.send(StoreMsg::Ran { account, passes: std::mem::take(&mut self.passes) });
+                    self.args
+                        .store
+                        .send(StoreMsg::Ran { account, passes: std::mem::take(&mut self.passes) });
                 }
                 self.passes = 0;
                 self.last = Some(*summary);
@@ -243,7 +252,9 @@ impl AccountState {
                 let reply = self.tell(me, run, |answer| match answer {
                     Some(Ok(snapshot)) => Event::Opened(Box::new(snapshot)),
                     Some(Err(failure)) => Event::OpenFailed(failure),
-                    None => Event::OpenFailed(Failure::storage("the store ended before it answered")),
+                    None => {
+                        Event::OpenFailed(Failure::storage("the store ended before it answered"))
+                    }
                 });
                 self.args.store.send(StoreMsg::Open(self.args.open.clone(), reply));
             }
@@ -270,15 +281,16 @@ impl AccountState {
             }
             Action::ReadSample { token, folder, part } => {
                 let reader = self.args.reader.clone();
-                self.read(
-                    me,
-                    run,
-                    async move { Event::Sampled { token, rows: within(reader.sample(folder, part)).await } },
-                );
+                self.read(me, run, async move {
+                    Event::Sampled { token, rows: within(reader.sample(folder, part)).await }
+                });
             }
             Action::CountLimbo => {
-                let (reader, account) = (self.args.reader.clone(), self.account.unwrap_or_default());
-                self.read(me, run, async move { Event::LimboCounted(within(reader.limbo(account)).await) });
+                let (reader, account) =
+                    (self.args.reader.clone(), self.account.unwrap_or_default());
+                self.read(me, run, async move {
+                    Event::LimboCounted(within(reader.limbo(account)).await)
+                });
             }
             Action::Proved { folder, started, whole } => {
                 self.passes += 1;
@@ -296,11 +308,13 @@ impl AccountState {
         }
     }
 
-    /// Writes a state that no run writes; a command that asked for it is answered when it is durable.
+    /// Writes a state that no run writes; a command that asked for it is answered when it is
+    /// durable.
     fn persist(&mut self, standing: Standing, reason: String, event: Option<EventKind>) {
         let account = self.args.name.clone();
         let asked = std::mem::take(&mut self.obeyed);
-        let status = Status { standing, reason: reason.clone(), class: None, stalled: false, next: None };
+        let status =
+            Status { standing, reason: reason.clone(), class: None, stalled: false, next: None };
         let told = (status, self.follower.runs().1);
         let reply = ReplyTo::new(move |answer| {
             let done = matches!(answer, Some(Ok(_)));
@@ -316,14 +330,21 @@ impl AccountState {
     /// What outlives the process: failures so far, and what it is parked with.
     fn keep_history(&mut self, summary: &Summary) {
         let parked_for = summary.parked.then(|| self.asked_with.clone());
-        if let Some(history) = self.voice.changed_history(&self.follower.history(), parked_for.as_ref()) {
+        if let Some(history) =
+            self.voice.changed_history(&self.follower.history(), parked_for.as_ref())
+        {
             let control = Control::History { account: self.args.name.clone(), history, parked_for };
             // It is a snapshot: the next one holds what this one says.
             self.args.store.send(StoreMsg::Control(control, ReplyTo::new(|_| ())));
         }
     }
 
-    fn read(&self, me: &ActorRef<AccountMsg>, run: u64, read: impl Future<Output = Event> + Send + 'static) {
+    fn read(
+        &self,
+        me: &ActorRef<AccountMsg>,
+        run: u64,
+        read: impl Future<Output = Event> + Send + 'static,
+    ) {
         let (me, depth) = (me.clone(), self.depth.clone());
         let reading = tokio::spawn(read);
         tokio::spawn(async move {
@@ -340,7 +361,12 @@ impl AccountState {
         });
     }
 
-    fn request(&self, wish: bool, me: &ActorRef<AccountMsg>, reply: ReplyTo<Result<SessionLease, Failure>>) {
+    fn request(
+        &self,
+        wish: bool,
+        me: &ActorRef<AccountMsg>,
+        reply: ReplyTo<Result<SessionLease, Failure>>,
+    ) {
         let (account, depth) = (me.clone(), self.depth.clone());
         let request = LeaseRequest {
             account: self.args.name.clone(),
@@ -359,7 +385,8 @@ impl AccountState {
     }
 
     fn connect(&mut self, me: &ActorRef<AccountMsg>) {
-        // Should it be exchanged before the login, that one is tried once more after a restart: better than never.
+        // Should it be exchanged before the login, that one is tried once more after a restart:
+        // better than never.
         self.asked_with = self.args.credential.mark();
         self.requests += 1;
         let (number, account) = (self.requests, me.clone());
@@ -412,6 +439,11 @@ fn ask(lease: Option<&SessionLease>, request: Request, mut question: PendingQues
 }
 
 async fn within<T>(read: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let late = || Failure::storage(format!("the database did not answer a read within {} s", READ_DEADLINE.as_secs()));
+    let late = || {
+        Failure::storage(format!(
+            "the database did not answer a read within {} s",
+            READ_DEADLINE.as_secs()
+        ))
+    };
     tokio::time::timeout(READ_DEADLINE, read).await.unwrap_or_else(|_| Err(late()))
 }

@@ -5,7 +5,8 @@ use crate::reply::ReplyTo;
 use postrider_core::account::follow::{Command, Conflict, Input, Status};
 use postrider_core::failure::Failure;
 
-/// What came of a command: what the account does now, and the number of the run that it will have ended with.
+/// What came of a command: what the account does now, and the number of the run that it will have
+/// ended with.
 pub type Obeyed = Result<(Status, u64), Conflict>;
 
 /// What the actor is told.

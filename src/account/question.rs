@@ -28,24 +28,44 @@ pub(super) struct PendingQuestion {
 
 impl PendingQuestion {
     /// A question that the run of this number put.
-    pub(super) fn run(account: &ActorRef<AccountMsg>, depth: &Backlog, run: u64, token: Token) -> Self {
-        Self { account: account.clone(), depth: depth.clone(), owner: Waiter::Run(run, token), open: true }
+    pub(super) fn run(
+        account: &ActorRef<AccountMsg>,
+        depth: &Backlog,
+        run: u64,
+        token: Token,
+    ) -> Self {
+        Self {
+            account: account.clone(),
+            depth: depth.clone(),
+            owner: Waiter::Run(run, token),
+            open: true,
+        }
     }
 
     /// A watch of this number.
     pub(super) fn watch(account: &ActorRef<AccountMsg>, depth: &Backlog, number: u64) -> Self {
-        Self { account: account.clone(), depth: depth.clone(), owner: Waiter::Watch(number), open: true }
+        Self {
+            account: account.clone(),
+            depth: depth.clone(),
+            owner: Waiter::Watch(number),
+            open: true,
+        }
     }
 
     pub(super) fn answered(&mut self, answer: Result<Answer, Failure>) {
         self.open = matches!(answer, Ok(Answer::Fetched { last: false, .. } | Answer::Hinted(_)));
         let input = match (self.owner, answer) {
-            (Waiter::Run(run, token), answer) => Input::Machine(run, Event::Answered { token, answer }),
-            (Waiter::Watch(number), Ok(Answer::Hinted(hint))) => Input::Hinted(number, hint),
-            (Waiter::Watch(number), Ok(Answer::Unwatched(end))) => Input::Unwatched(number, Ok(end)),
-            (Waiter::Watch(number), Ok(_)) => {
-                Input::Unwatched(number, Err(Failure::bug("a session answered another question than it was asked")))
+            (Waiter::Run(run, token), answer) => {
+                Input::Machine(run, Event::Answered { token, answer })
             }
+            (Waiter::Watch(number), Ok(Answer::Hinted(hint))) => Input::Hinted(number, hint),
+            (Waiter::Watch(number), Ok(Answer::Unwatched(end))) => {
+                Input::Unwatched(number, Ok(end))
+            }
+            (Waiter::Watch(number), Ok(_)) => Input::Unwatched(
+                number,
+                Err(Failure::bug("a session answered another question than it was asked")),
+            ),
             (Waiter::Watch(number), Err(failure)) => Input::Unwatched(number, Err(failure)),
         };
         self.depth.enter();
@@ -57,8 +77,12 @@ impl PendingQuestion {
 impl Drop for PendingQuestion {
     fn drop(&mut self) {
         if self.open {
-            let gone =
-                Failure::new(Class::Network, Reach::Session, Provenance::Local, "the session ended without an answer");
+            let gone = Failure::new(
+                Class::Network,
+                Reach::Session,
+                Provenance::Local,
+                "the session ended without an answer",
+            );
             self.answered(Err(gone));
         }
     }

@@ -90,7 +90,9 @@ impl Voice {
             (Standing::Idle, Push::Idle) => "look when told, or on schedule",
             (Standing::Idle, Push::Poll) => "look on schedule",
             (Standing::Waiting | Standing::Throttled, _) => "try again",
-            (Standing::Paused | Standing::NeedsReauth | Standing::Failed, _) => "none before something changes",
+            (Standing::Paused | Standing::NeedsReauth | Standing::Failed, _) => {
+                "none before something changes"
+            }
             (Standing::Starting | Standing::Running | Standing::Removed, _) => "",
         };
         self.registry.does(&self.path, status.standing.as_str(), step, next);
@@ -126,7 +128,8 @@ impl Voice {
         if counts.stored < self.before.stored || counts.octets < self.before.octets {
             return;
         }
-        let (stored, octets) = (counts.stored - self.before.stored, counts.octets - self.before.octets);
+        let (stored, octets) =
+            (counts.stored - self.before.stored, counts.octets - self.before.octets);
         let facts = counts.facts.saturating_sub(self.before.facts);
         let failed = counts.failed.saturating_sub(self.before.failed);
         if stored > 0 || octets > 0 {
@@ -149,7 +152,9 @@ impl Voice {
         self.count(summary.counts);
         self.before = Counts::default();
         metrics::counter!(names::RUNS, "outcome" => summary.outcome.as_str()).increment(1);
-        for (said, again) in std::mem::take(&mut self.said).into_iter().filter(|(_, again)| *again > 0) {
+        for (said, again) in
+            std::mem::take(&mut self.said).into_iter().filter(|(_, again)| *again > 0)
+        {
             tracing::warn!(account.id = %self.name, failure.repeated = again, "again: {said}");
         }
         // One line, and no names of folders: those are for who asks.
@@ -174,14 +179,17 @@ impl Voice {
         self.progress.waits(&self.name, wait);
     }
 
-    /// A failure was handled: one line for each cause; its repetitions are counted, and told at the end of the run.
+    /// A failure was handled: one line for each cause; its repetitions are counted, and told at the
+    /// end of the run.
     pub(super) fn failed(&mut self, failure: &Failure) {
         metrics::counter!(names::FAILURES, "class" => failure.class.as_str(), "reach" => failure.reach.as_str())
             .increment(1);
         self.throttled = matches!(failure.class, Class::RateLimit | Class::Quota);
         self.progress.failed(&self.name, failure);
         self.registry.failed(&self.path, failure);
-        self.registry.account(&self.name, |line| *line.errors.entry(failure.class.as_str()).or_default() += 1);
+        self.registry.account(&self.name, |line| {
+            *line.errors.entry(failure.class.as_str()).or_default() += 1
+        });
         let text = failure.to_string();
         if let Some(again) = self.said.get_mut(&text) {
             *again += 1;
@@ -199,8 +207,13 @@ impl Voice {
         }
     }
 
-    /// The history as JSON, if it (or what the account is parked with) is another than the one kept last.
-    pub(super) fn changed_history(&mut self, history: &History, parked_for: Option<&String>) -> Option<String> {
+    /// The history as JSON, if it (or what the account is parked with) is another than the one kept
+    /// last.
+    pub(super) fn changed_history(
+        &mut self,
+        history: &History,
+        parked_for: Option<&String>,
+    ) -> Option<String> {
         let now = (history.clone(), parked_for.cloned());
         if self.kept == now {
             return None;

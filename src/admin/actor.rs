@@ -57,8 +57,13 @@ impl Actor for AdminActor {
     type State = AdminState;
     type Arguments = AdminArgs;
 
-    async fn pre_start(&self, me: ActorRef<AdminMsg>, args: AdminArgs) -> Result<AdminState, ActorProcessingErr> {
-        let failed = |e: std::io::Error| Failure::storage("the admin API cannot listen").caused_by(e);
+    async fn pre_start(
+        &self,
+        me: ActorRef<AdminMsg>,
+        args: AdminArgs,
+    ) -> Result<AdminState, ActorProcessingErr> {
+        let failed =
+            |e: std::io::Error| Failure::storage("the admin API cannot listen").caused_by(e);
         let listener = args.listener.try_clone().map_err(failed)?;
         let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
         let (tls, service) = (args.tls.clone(), service(args.shared.clone()));

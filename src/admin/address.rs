@@ -1,4 +1,5 @@
-//! Where the clients of this machine find the API: `DATA_DIR/admin.url`, there while a server listens.
+//! Where the clients of this machine find the API: `DATA_DIR/admin.url`, there while a server
+//! listens.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -15,7 +16,8 @@ fn file_of(data_dir: &Path) -> PathBuf {
 /// Whatever the system says.
 pub fn announce(data_dir: &Path, url: &str) -> io::Result<()> {
     let half = data_dir.join("admin.url.half");
-    let mut out = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&half)?;
+    let mut out =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&half)?;
     writeln!(out, "{url}")?;
     std::fs::rename(half, file_of(data_dir))
 }

@@ -1,4 +1,5 @@
-//! Commanding: pause, resume, cancel, sync now, reset errors, purge. Idempotent; answered when durable.
+//! Commanding: pause, resume, cancel, sync now, reset errors, purge. Idempotent; answered when
+//! durable.
 
 use crate::admin::problem::Problem;
 use crate::admin::view::{PurgedView, StateView};
@@ -17,7 +18,8 @@ async fn obey(shared: &Shared, id: String, command: Command) -> Obedience {
     }
     match shared.operator.command(&id, command).await {
         Ok((status, run)) => {
-            let view = StateView { id, state: status.standing.as_str(), reason: status.reason, run };
+            let view =
+                StateView { id, state: status.standing.as_str(), reason: status.reason, run };
             Ok((StatusCode::ACCEPTED, Json(view)))
         }
         Err(Conflict(why)) => Err(Problem::conflict(why)),
@@ -55,14 +57,20 @@ pub(super) async fn sync_now(State(shared): State<Shared>, Path(id): Path<String
 /// Forgets an account's failures, and tries.
 #[utoipa::path(post, path = "/v1/accounts/{id}/reset-errors", tag = "accounts", params(("id" = String, Path, description = "Its id in the config")), responses(
     (status = 202, body = StateView), (status = 401, body = Problem, content_type = "application/problem+json"), (status = 403, body = Problem, content_type = "application/problem+json"), (status = 404, body = Problem, content_type = "application/problem+json"), (status = 409, body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn reset_errors(State(shared): State<Shared>, Path(id): Path<String>) -> Obedience {
+pub(super) async fn reset_errors(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+) -> Obedience {
     obey(&shared, id, Command::ResetErrors).await
 }
 
 /// Deletes every row of an account that the config no longer names. There is no way back.
 #[utoipa::path(post, path = "/v1/accounts/{id}/purge", tag = "accounts", params(("id" = String, Path, description = "The id it had in the config")), responses(
     (status = 200, body = PurgedView), (status = 401, body = Problem, content_type = "application/problem+json"), (status = 403, body = Problem, content_type = "application/problem+json"), (status = 404, body = Problem, content_type = "application/problem+json"), (status = 409, body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn purge(State(shared): State<Shared>, Path(id): Path<String>) -> Result<Json<PurgedView>, Problem> {
+pub(super) async fn purge(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<Json<PurgedView>, Problem> {
     match shared.operator.purge(&id).await {
         Ok(freed) => Ok(Json(PurgedView { id, freed })),
         Err(NotPurged::Refused(why)) => Err(Problem::conflict(why)),

@@ -1,4 +1,5 @@
-//! The feed: events in the order of their numbers, from any number on; waits for the next one if asked to.
+//! The feed: events in the order of their numbers, from any number on; waits for the next one if
+//! asked to.
 
 use crate::admin::Shared;
 use crate::admin::lists::{Asked, limited};
@@ -41,7 +42,9 @@ pub(super) async fn events(
     let after = feed.after.unwrap_or(0);
     let wait = feed.wait.unwrap_or(0);
     if after < 0 || wait > WAIT_MOST {
-        return Err(Problem::bad(format!("after: a number from 0; wait: seconds from 0 to {WAIT_MOST}")));
+        return Err(Problem::bad(format!(
+            "after: a number from 0; wait: seconds from 0 to {WAIT_MOST}"
+        )));
     }
     // Registered before the look, so that no event falls between.
     let mut news = shared.events.clone();

@@ -1,5 +1,5 @@
-//! The door: Host names (DNS rebinding), tokens and roles, before any route is reached. A route that is not in the table is not
-//! there.
+//! The door: Host names (DNS rebinding), tokens and roles, before any route is reached. A route
+//! that is not in the table is not there.
 
 use crate::admin::problem::Problem;
 use crate::admin::table::role_needed;
@@ -24,8 +24,11 @@ fn judge(shared: &Shared, request: &Request) -> Result<(), Problem> {
         let text = "this Host is not served; use the address that the server listens on";
         return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "unknown_host", text));
     }
-    let Some(path) = request.extensions().get::<MatchedPath>() else { return Err(Problem::missing("path")) };
-    let Some(needed) = role_needed(request.method(), path.as_str(), shared.door.is_private()) else {
+    let Some(path) = request.extensions().get::<MatchedPath>() else {
+        return Err(Problem::missing("path"));
+    };
+    let Some(needed) = role_needed(request.method(), path.as_str(), shared.door.is_private())
+    else {
         let text = "this path is not asked that way";
         return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text));
     };
@@ -51,18 +54,22 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Whether a Host is ours. A page of somebody else that resolves its name to this machine would send its own name; under TLS
-/// the browser has checked that, and behind a proxy the proxy has.
+/// Whether a Host is ours. A page of somebody else that resolves its name to this machine would
+/// send its own name; under TLS the browser has checked that, and behind a proxy the proxy has.
 fn is_known(door: Door, host: &str) -> bool {
     if door.tls || door.behind_proxy {
         return true;
     }
     let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, _)) => address,
-        None => host.rsplit_once(':').map_or(host, |(name, port)| if port.contains(']') { host } else { name }),
+        None => host
+            .rsplit_once(':')
+            .map_or(host, |(name, port)| if port.contains(']') { host } else { name }),
     };
     name.eq_ignore_ascii_case("localhost")
-        || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback() || ip == door.address.ip())
+        || name
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback() || ip == door.address.ip())
 }
 
 #[cfg(test)]
@@ -71,11 +78,19 @@ mod tests {
 
     #[test]
     fn only_our_own_names() {
-        let door = Door { address: "127.0.0.1:8025".parse().unwrap(), tls: false, behind_proxy: false };
+        let door =
+            Door { address: "127.0.0.1:8025".parse().unwrap(), tls: false, behind_proxy: false };
         for host in ["localhost", "localhost:8025", "127.0.0.1:8025", "[::1]:8025", "LOCALHOST:1"] {
             assert!(is_known(door, host), "{host}");
         }
-        for host in ["evil.example", "evil.example:8025", "", "10.0.0.1", "127.0.0.1.evil.example", "localhost.evil"] {
+        for host in [
+            "evil.example",
+            "evil.example:8025",
+            "",
+            "10.0.0.1",
+            "127.0.0.1.evil.example",
+            "localhost.evil",
+        ] {
             assert!(!is_known(door, host), "{host}");
         }
         assert!(is_known(Door { behind_proxy: true, ..door }, "mail.example.org"));

@@ -1,4 +1,5 @@
-//! Accepting: a bounded number of connections, each with a deadline on silence; TLS when the config has a certificate.
+//! Accepting: a bounded number of connections, each with a deadline on silence; TLS when the config
+//! has a certificate.
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -81,7 +82,11 @@ impl Guarded {
         Self { stream, deadline: Box::pin(tokio::time::sleep(SILENCE)), _permit: permit }
     }
 
-    fn watched<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn watched<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if polled.is_ready() {
             self.deadline.as_mut().reset(Instant::now() + SILENCE);
             return polled;
@@ -94,7 +99,11 @@ impl Guarded {
 }
 
 impl AsyncRead for Guarded {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let polled = match &mut this.stream {
             Peer::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
@@ -105,7 +114,11 @@ impl AsyncRead for Guarded {
 }
 
 impl AsyncWrite for Guarded {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let polled = match &mut this.stream {
             Peer::Plain(stream) => Pin::new(stream).poll_write(cx, buf),

@@ -2,7 +2,9 @@
 
 use crate::admin::Shared;
 use crate::admin::problem::Problem;
-use crate::admin::view::{AccountView, ActorView, CursorView, FailureView, FolderView, Page, RunView};
+use crate::admin::view::{
+    AccountView, ActorView, CursorView, FailureView, FolderView, Page, RunView,
+};
 use crate::store::StoredAccount;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -49,8 +51,9 @@ pub(super) fn limited(limit: Option<u32>) -> Result<u32, Problem> {
 }
 
 fn number(cursor: Option<&String>) -> Result<Option<i64>, Problem> {
-    let read =
-        |text: &String| text.parse::<i64>().map_err(|_| Problem::bad("cursor: write the `next` of a page before"));
+    let read = |text: &String| {
+        text.parse::<i64>().map_err(|_| Problem::bad("cursor: write the `next` of a page before"))
+    };
     cursor.map(read).transpose()
 }
 
@@ -70,12 +73,16 @@ pub(super) async fn accounts(
     let (mode, now) = (*shared.mode.borrow(), shared.registry.clock().now());
     let rows = shared.reader.stored_accounts(None).await?;
     let mut live = shared.registry.accounts();
-    let mut items: Vec<AccountView> =
-        rows.iter().map(|row| AccountView::of(row, live.remove(&row.name).as_ref(), mode, now)).collect();
+    let mut items: Vec<AccountView> = rows
+        .iter()
+        .map(|row| AccountView::of(row, live.remove(&row.name).as_ref(), mode, now))
+        .collect();
     items.extend(live.iter().map(|(id, line)| AccountView::unborn(id, line, mode, now)));
     items.sort_by(|a, b| a.id.cmp(&b.id));
-    let mut items: Vec<AccountView> =
-        items.into_iter().filter(|a| part.cursor.as_ref().is_none_or(|after| a.id > *after)).collect();
+    let mut items: Vec<AccountView> = items
+        .into_iter()
+        .filter(|a| part.cursor.as_ref().is_none_or(|after| a.id > *after))
+        .collect();
     let next = (items.len() > limit).then(|| items.get(limit - 1).map(|a| a.id.clone())).flatten();
     items.truncate(limit);
     Ok(Json(Page { items, next }))
@@ -119,7 +126,11 @@ pub(super) async fn cursors(
     Ok(Json(Page { items: folders.iter().map(CursorView::from).collect(), next: None }))
 }
 
-async fn run_page(shared: &Shared, account: Option<&str>, part: ListQuery) -> Result<Json<Page<RunView>>, Problem> {
+async fn run_page(
+    shared: &Shared,
+    account: Option<&str>,
+    part: ListQuery,
+) -> Result<Json<Page<RunView>>, Problem> {
     let limit = limited(part.limit)?;
     let rows = shared.reader.stored_runs(account, number(part.cursor.as_ref())?, limit).await?;
     let items: Vec<RunView> = rows.iter().map(RunView::from).collect();
@@ -188,5 +199,8 @@ pub(super) async fn failures(
     (status = 200, body = Page<ActorView>), (status = 401, body = Problem, content_type = "application/problem+json")))]
 pub(super) async fn actors(State(shared): State<Shared>) -> Json<Page<ActorView>> {
     let actors = shared.registry.actors();
-    Json(Page { items: actors.into_iter().map(|(path, line)| ActorView::of(path, &line)).collect(), next: None })
+    Json(Page {
+        items: actors.into_iter().map(|(path, line)| ActorView::of(path, &line)).collect(),
+        next: None,
+    })
 }

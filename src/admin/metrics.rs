@@ -27,14 +27,21 @@ async fn measure(shared: &Shared) -> String {
     let accounts = shared.registry.accounts();
     let mono = shared.registry.clock().now().mono;
     // Who is removed is in no registry.
-    for standing in Standing::ALL.iter().copied().filter(|standing| *standing != Standing::Removed) {
+    for standing in Standing::ALL.iter().copied().filter(|standing| *standing != Standing::Removed)
+    {
         let n = accounts.values().filter(|line| line.standing == standing).count();
         gauge!(names::ACCOUNTS, "state" => standing.as_str()).set(n as f64);
     }
     let followed = || accounts.values().filter(|line| line.is_wanted());
     let ages = followed().map(|line| line.lag(mono)).collect();
-    let mut summaries = summary(names::SYNC_LAG, "Seconds since the live end was last proved, over accounts", "", ages);
-    let watched = followed().filter(|line| line.push == Push::Idle).map(|line| line.lag(mono)).collect();
+    let mut summaries = summary(
+        names::SYNC_LAG,
+        "Seconds since the live end was last proved, over accounts",
+        "",
+        ages,
+    );
+    let watched =
+        followed().filter(|line| line.push == Push::Idle).map(|line| line.lag(mono)).collect();
     let help = "Seconds since a push channel last proved itself, over accounts that have one";
     summaries += &summary(names::PUSH_PROOF_AGE, help, "kind=\"idle\",", watched);
     if shared.per_account {
@@ -42,11 +49,13 @@ async fn measure(shared: &Shared) -> String {
             gauge!(names::ACCOUNT_LAG, "account" => id.clone()).set(line.lag(mono).as_secs_f64());
         }
     }
-    let remaining: u64 = accounts.values().filter_map(|line| line.run).map(|run| run.remaining).sum();
+    let remaining: u64 =
+        accounts.values().filter_map(|line| line.run).map(|run| run.remaining).sum();
     gauge!(names::BACKFILL_REMAINING).set(remaining as f64);
     let actors = shared.registry.actors();
     for state in Activity::OF_SESSIONS.map(Activity::as_str) {
-        let n = actors.values().filter(|actor| actor.kind == "session" && actor.state == state).count();
+        let n =
+            actors.values().filter(|actor| actor.kind == "session" && actor.state == state).count();
         gauge!(names::SESSIONS, "state" => state).set(n as f64);
     }
     match shared.reader.ledger_counts().await {
@@ -72,14 +81,23 @@ fn summary(name: &str, help: &str, labels: &str, mut ages: Vec<Duration>) -> Str
         let value = at.and_then(|at| ages.get(at)).map_or(0.0, Duration::as_secs_f64);
         text += &format!("{name}{{{labels}quantile=\"{label}\"}} {value}\n");
     }
-    let own = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.trim_end_matches(',')) };
+    let own = if labels.is_empty() {
+        String::new()
+    } else {
+        format!("{{{}}}", labels.trim_end_matches(','))
+    };
     let sum: f64 = ages.iter().map(Duration::as_secs_f64).sum();
     text += &format!("{name}_sum{own} {sum}\n{name}_count{own} {}\n", ages.len());
     text
 }
 
 /// The nearest rank of a quantile among `n` sorted values.
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rank")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rank"
+)]
 fn rank(n: usize, quantile: f64) -> Option<usize> {
     let rank = (quantile * n as f64).ceil() as usize;
     (n > 0).then(|| rank.clamp(1, n) - 1)
@@ -91,6 +109,9 @@ mod tests {
 
     #[test]
     fn nearest_rank() {
-        assert_eq!((rank(0, 0.5), rank(1, 0.99), rank(100, 0.5), rank(100, 1.0)), (None, Some(0), Some(49), Some(99)));
+        assert_eq!(
+            (rank(0, 0.5), rank(1, 0.99), rank(100, 0.5), rank(100, 1.0)),
+            (None, Some(0), Some(49), Some(99))
+        );
     }
 }

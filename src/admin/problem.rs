@@ -45,8 +45,16 @@ impl Problem {
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         // The database cannot be asked now; the log has the details.
-        tracing::warn!(failure.class = failure.class.as_str(), "a request could not be answered: {}", failure.chain());
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage", "the database cannot be read now; try again")
+        tracing::warn!(
+            failure.class = failure.class.as_str(),
+            "a request could not be answered: {}",
+            failure.chain()
+        );
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "storage",
+            "the database cannot be read now; try again",
+        )
     }
 }
 
@@ -57,7 +65,9 @@ impl IntoResponse for Problem {
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         if status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }

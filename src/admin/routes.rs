@@ -30,10 +30,14 @@ struct Protection;
 
 impl utoipa::Modify for Protection {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let scheme = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
+        let scheme =
+            SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
         document.components.get_or_insert_default().add_security_scheme("token", scheme);
-        document.security =
-            Some(vec![utoipa::openapi::security::SecurityRequirement::new::<_, [&str; 0], &str>("token", [])]);
+        document.security = Some(vec![utoipa::openapi::security::SecurityRequirement::new::<
+            _,
+            [&str; 0],
+            &str,
+        >("token", [])]);
     }
 }
 
@@ -81,8 +85,8 @@ pub(super) fn service(shared: Shared) -> Router {
         .with_state(shared)
 }
 
-/// What every answer says to a browser: it is what it calls itself, nobody keeps it, nobody frames it, and the page of the
-/// document loads nothing from elsewhere.
+/// What every answer says to a browser: it is what it calls itself, nobody keeps it, nobody frames
+/// it, and the page of the document loads nothing from elsewhere.
 async fn guarded(mut response: Response) -> Response {
     let told = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -111,7 +115,9 @@ mod tests {
         let mut paths: Vec<String> = document.paths.paths.keys().cloned().collect();
         let mut table: Vec<String> = ROUTES
             .iter()
-            .filter(|r| r.path.starts_with("/v1") || matches!(r.path, "/healthz" | "/readyz" | "/metrics"))
+            .filter(|r| {
+                r.path.starts_with("/v1") || matches!(r.path, "/healthz" | "/readyz" | "/metrics")
+            })
             .map(|r| r.path.to_owned())
             .collect();
         paths.sort();

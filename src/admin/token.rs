@@ -86,7 +86,8 @@ pub fn file_of(data_dir: &Path) -> PathBuf {
 }
 
 impl Tokens {
-    /// Reads the file, making it with a fresh token if need be. A line is a token of role admin, or a role and its token.
+    /// Reads the file, making it with a fresh token if need be. A line is a token of role admin, or
+    /// a role and its token.
     ///
     /// # Errors
     /// [`TokenError`], by variant.
@@ -94,10 +95,16 @@ impl Tokens {
         let file = file_of(data_dir);
         let io = |source| TokenError::Io { file: file.clone(), source };
         if !file.try_exists().map_err(io)? {
-            let token = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+            let token =
+                format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
             let half = data_dir.join("admin.token.half");
-            let mut out =
-                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&half).map_err(io)?;
+            let mut out = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&half)
+                .map_err(io)?;
             // A file that was there already keeps its mode.
             out.set_permissions(Permissions::from_mode(0o600)).map_err(io)?;
             writeln!(out, "{token}").and_then(|()| out.sync_all()).map_err(io)?;
@@ -116,7 +123,9 @@ impl Tokens {
                 None => (Some(Access::Admin), line.trim()),
             };
             match role {
-                Some(role) if token.len() >= 32 && !token.contains(' ') => tokens.push((role, hash(token))),
+                Some(role) if token.len() >= 32 && !token.contains(' ') => {
+                    tokens.push((role, hash(token)))
+                }
                 _ => return Err(TokenError::Line { file, line: n + 1 }),
             }
         }
@@ -161,8 +170,15 @@ mod tests {
         let first = Tokens::open(dir.path()).unwrap();
         let token = own(dir.path()).unwrap();
         assert_eq!((token.len(), first.role_of(&token)), (64, Some(Access::Admin)));
-        assert_eq!(Tokens::open(dir.path()).unwrap().role_of(&token), Some(Access::Admin), "it stays");
-        assert_eq!(std::fs::metadata(file_of(dir.path())).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            Tokens::open(dir.path()).unwrap().role_of(&token),
+            Some(Access::Admin),
+            "it stays"
+        );
+        assert_eq!(
+            std::fs::metadata(file_of(dir.path())).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         let reader = "r".repeat(40);
         std::fs::write(file_of(dir.path()), format!("{token}\nread {reader}\n")).unwrap();
         let tokens = Tokens::open(dir.path()).unwrap();

@@ -18,7 +18,8 @@ use utoipa::ToSchema;
 /// An instant for people and programs: RFC 3339, UTC, to the microsecond.
 fn instant(at: Micros) -> String {
     let nanos = i128::from(at.0) * 1000;
-    let told = OffsetDateTime::from_unix_timestamp_nanos(nanos).ok().and_then(|t| t.format(&Rfc3339).ok());
+    let told =
+        OffsetDateTime::from_unix_timestamp_nanos(nanos).ok().and_then(|t| t.format(&Rfc3339).ok());
     told.unwrap_or_else(|| at.0.to_string())
 }
 
@@ -114,7 +115,8 @@ pub(crate) struct AccountView {
     /// Its id in the config.
     pub(crate) id: String,
     provider: String,
-    /// `starting`, `running`, `idle`, `waiting`, `throttled`, `paused`, `needs_reauth`, `failed`, `removed`.
+    /// `starting`, `running`, `idle`, `waiting`, `throttled`, `paused`, `needs_reauth`, `failed`,
+    /// `removed`.
     pub(crate) state: &'static str,
     reason: String,
     /// What kind of failure `reason` is: `network`, `auth`, `storage` …
@@ -125,7 +127,8 @@ pub(crate) struct AccountView {
     to_do: &'static str,
     since: String,
     next_attempt_at: Option<String>,
-    /// Seconds since the live end was last proved; nothing for an account that is not followed here.
+    /// Seconds since the live end was last proved; nothing for an account that is not followed
+    /// here.
     lag_seconds: Option<f64>,
     last_success_at: Option<String>,
     /// The run that is under way.
@@ -150,7 +153,9 @@ impl AccountView {
     /// An account as it is stored, with nobody who follows it.
     pub(crate) fn stored(row: &StoredAccount) -> Self {
         let class = row.class.as_deref().and_then(Class::from_word);
-        let class = class.filter(|_| !matches!(row.standing, Standing::Idle | Standing::Paused | Standing::Removed));
+        let class = class.filter(|_| {
+            !matches!(row.standing, Standing::Idle | Standing::Paused | Standing::Removed)
+        });
         let advice = advice(row.standing, class, row.failures > 0);
         Self {
             id: row.name.clone(),
@@ -176,7 +181,12 @@ impl AccountView {
         }
     }
 
-    pub(crate) fn of(row: &StoredAccount, live: Option<&AccountLine>, mode: Mode, now: Now) -> Self {
+    pub(crate) fn of(
+        row: &StoredAccount,
+        live: Option<&AccountLine>,
+        mode: Mode,
+        now: Now,
+    ) -> Self {
         let mut view = Self::stored(row);
         if let Some(line) = live {
             view.take(row, line, mode, now);
@@ -277,7 +287,8 @@ pub(crate) struct FolderView {
 
 impl From<&StoredFolder> for FolderView {
     fn from(row: &StoredFolder) -> Self {
-        let remaining = cursor::from_text::<Backfill>(&row.backfill).map_or(0, |lane| lane.remaining.len());
+        let remaining =
+            cursor::from_text::<Backfill>(&row.backfill).map_or(0, |lane| lane.remaining.len());
         Self {
             id: row.id,
             path: row.path.clone(),
@@ -310,8 +321,14 @@ pub(crate) struct CursorView {
 
 impl From<&StoredFolder> for CursorView {
     fn from(row: &StoredFolder) -> Self {
-        let read = |text: &str| serde_json::from_str(text).unwrap_or_else(|_| serde_json::json!({}));
-        Self { folder: row.id, path: row.path.clone(), live: read(&row.live), backfill: read(&row.backfill) }
+        let read =
+            |text: &str| serde_json::from_str(text).unwrap_or_else(|_| serde_json::json!({}));
+        Self {
+            folder: row.id,
+            path: row.path.clone(),
+            live: read(&row.live),
+            backfill: read(&row.backfill),
+        }
     }
 }
 

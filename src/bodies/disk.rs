@@ -38,7 +38,8 @@ pub trait DiskFile: Send {
 /// # Errors
 /// Whatever the system says.
 pub fn make_dir(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
-    let missing: Vec<&Path> = dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists()).collect();
+    let missing: Vec<&Path> =
+        dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists()).collect();
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     for made in missing.iter().rev() {
         let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty());

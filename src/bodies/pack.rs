@@ -11,11 +11,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
-/// Blocks on their way to the disk, a pack: what bounds a sink's memory beside the block being filled.
+/// Blocks on their way to the disk, a pack: what bounds a sink's memory beside the block being
+/// filled.
 const BLOCKS_AHEAD: usize = 4;
 /// How soon who was refused for want of room asks again.
 const AGAIN: Duration = Duration::from_secs(5);
-/// A message beyond this that does not fit is left alone; a smaller one means that the disk is full.
+/// A message beyond this that does not fit is left alone; a smaller one means that the disk is
+/// full.
 const LARGE_ALONE: u64 = 16 * 1024 * 1024;
 
 /// The folder that packs live in; hands out their numbers.
@@ -45,18 +47,21 @@ pub(super) fn path_of(dir: &Path, pack: i64) -> PathBuf {
 }
 
 impl PackDir {
-    /// Opens the folder, making it if need be. Numbers go on after the highest file and after `highest`, the highest
-    /// number that a row names: an old pack is never appended to.
+    /// Opens the folder, making it if need be. Numbers go on after the highest file and after
+    /// `highest`, the highest number that a row names: an old pack is never appended to.
     ///
     /// # Errors
     /// Class storage when the folder cannot be made or read.
     pub fn open(dir: &Path, disk: Arc<dyn Disk>, highest: i64) -> Result<Self, Failure> {
-        let storage = |what: &str, e: io::Error| Failure::storage(format!("{what} {}", dir.display())).caused_by(e);
+        let storage = |what: &str, e: io::Error| {
+            Failure::storage(format!("{what} {}", dir.display())).caused_by(e)
+        };
         make_dir(&*disk, dir).map_err(|e| storage("cannot make", e))?;
         let mut last = highest;
         for entry in std::fs::read_dir(dir).map_err(|e| storage("cannot read", e))? {
             let name = entry.map_err(|e| storage("cannot read", e))?.file_name();
-            let number = name.to_str().and_then(|n| n.strip_suffix(".pack")).and_then(|n| n.parse().ok());
+            let number =
+                name.to_str().and_then(|n| n.strip_suffix(".pack")).and_then(|n| n.parse().ok());
             last = last.max(number.unwrap_or(0));
         }
         let next = AtomicI64::new(last + 1);
@@ -96,7 +101,8 @@ impl PackDir {
     /// Whether another `octets` may be written.
     ///
     /// # Errors
-    /// Class storage: of the process, when space is scarce; of the message, when it alone is too large for what is left.
+    /// Class storage: of the process, when space is scarce; of the message, when it alone is too
+    /// large for what is left.
     pub(super) fn room_for(&self, octets: u64) -> Result<(), Failure> {
         let min = self.min_free.load(Ordering::Relaxed);
         if min == 0 {
@@ -107,8 +113,12 @@ impl PackDir {
         let free = stat.f_bavail.saturating_mul(stat.f_frsize);
         let mib = |octets: u64| octets.div_ceil(1 << 20);
         if free < min {
-            let text =
-                format!("{} has {} MiB free, below bodies.min_free ({} MiB)", self.dir.display(), mib(free), mib(min));
+            let text = format!(
+                "{} has {} MiB free, below bodies.min_free ({} MiB)",
+                self.dir.display(),
+                mib(free),
+                mib(min)
+            );
             return Err(Failure::storage(text).when(When::After(AGAIN)));
         }
         if octets <= free - min {
@@ -140,18 +150,23 @@ impl PackDir {
         full.clone().map_or(Ok(()), Err)
     }
 
-    /// Gives back what no row names, of packs that no session of this process can hold: whole packs, and what lies behind
-    /// the `named` end of others. Returns the octets.
+    /// Gives back what no row names, of packs that no session of this process can hold: whole
+    /// packs, and what lies behind the `named` end of others. Returns the octets.
     ///
     /// # Errors
     /// Class storage; what was given back before is gone.
     pub fn clear_unnamed(&self, named: &BTreeMap<i64, u64>) -> Result<u64, Failure> {
-        let storage = |e: io::Error| Failure::storage(format!("cannot clear {}", self.dir.display())).caused_by(e);
+        let storage = |e: io::Error| {
+            Failure::storage(format!("cannot clear {}", self.dir.display())).caused_by(e)
+        };
         let mut freed = 0;
         for entry in std::fs::read_dir(&self.dir).map_err(storage)? {
             let entry = entry.map_err(storage)?;
             let name = entry.file_name();
-            let number = name.to_str().and_then(|n| n.strip_suffix(".pack")).and_then(|n| n.parse::<i64>().ok());
+            let number = name
+                .to_str()
+                .and_then(|n| n.strip_suffix(".pack"))
+                .and_then(|n| n.parse::<i64>().ok());
             let ours = self.foreign.load(Ordering::Relaxed) + 1..self.first;
             let Some(number) = number.filter(|n| ours.contains(n)) else { continue };
             let length = entry.metadata().map_err(storage)?.len();
@@ -161,7 +176,10 @@ impl PackDir {
                     std::fs::remove_file(entry.path()).map_err(storage)?;
                 }
                 Some(end) if *end < length => {
-                    let file = std::fs::OpenOptions::new().write(true).open(entry.path()).map_err(storage)?;
+                    let file = std::fs::OpenOptions::new()
+                        .write(true)
+                        .open(entry.path())
+                        .map_err(storage)?;
                     file.set_len(*end).map_err(storage)?;
                     freed += length - end;
                 }
@@ -180,7 +198,10 @@ impl PackDir {
         let (dir, disk) = (self.dir.clone(), Arc::clone(&self.disk));
         std::thread::Builder::new()
             .name("pack".into())
-            .spawn(move || Writer { dir, disk, files: BTreeMap::new(), created: false, broken: None }.run(receiver))
+            .spawn(move || {
+                Writer { dir, disk, files: BTreeMap::new(), created: false, broken: None }
+                    .run(receiver)
+            })
             .map_err(|e| Failure::storage("cannot start a pack's thread").caused_by(e))?;
         Ok(sender)
     }
@@ -231,8 +252,8 @@ impl Writer {
                     }
                 }
                 Order::Seal { keep, reply } => {
-                    // A disk that failed once keeps failing for this lease: after a failed fdatasync nothing can be
-                    // known about what was written before it.
+                    // A disk that failed once keeps failing for this lease: after a failed
+                    // fdatasync nothing can be known about what was written before it.
                     let result = match self.broken.clone() {
                         Some(failure) => Err(failure),
                         None => self.seal(keep),
@@ -276,9 +297,9 @@ impl Writer {
         }
         if std::mem::take(&mut self.created) {
             let dir = self.dir.clone();
-            self.disk
-                .sync_dir(&dir)
-                .map_err(|e| Failure::storage(format!("cannot sync {}", dir.display())).caused_by(e))?;
+            self.disk.sync_dir(&dir).map_err(|e| {
+                Failure::storage(format!("cannot sync {}", dir.display())).caused_by(e)
+            })?;
             fault::pass("bodies.dir_synced");
         }
         self.files.retain(|pack, _| *pack == keep);

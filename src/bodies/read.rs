@@ -49,24 +49,31 @@ impl BodyReader {
         Self { dir: dir.to_owned(), open: None, buffer: vec![0; 64 * 1024] }
     }
 
-    /// Copies a body out in pieces of 64 KiB, checking its hash; whatever was written before an error is to be thrown
-    /// away.
+    /// Copies a body out in pieces of 64 KiB, checking its hash; whatever was written before an
+    /// error is to be thrown away.
     ///
     /// # Errors
     /// [`Damage`], by variant.
     pub fn copy(&mut self, body: &StoredBody, out: &mut impl Write) -> Result<(), Damage> {
         let (pack, mut offset) = (body.pack, body.offset);
-        let unreadable = |offset: u64, source: io::Error| Damage::Unreadable { pack, offset, source };
+        let unreadable =
+            |offset: u64, source: io::Error| Damage::Unreadable { pack, offset, source };
         // One of no octets may lie in a pack that was never begun.
         if body.length == 0 {
             let found = BodyHash(Sha256::new().finalize().into());
-            return if found == body.hash { Ok(()) } else { Err(Damage::Hash { wanted: body.hash, found }) };
+            return if found == body.hash {
+                Ok(())
+            } else {
+                Err(Damage::Hash { wanted: body.hash, found })
+            };
         }
         if self.open.as_ref().is_none_or(|(open, _)| *open != pack) {
             let file = File::open(path_of(&self.dir, pack)).map_err(|e| unreadable(offset, e))?;
             self.open = Some((pack, file));
         }
-        let Some((_, file)) = &self.open else { return Err(unreadable(offset, io::ErrorKind::NotFound.into())) };
+        let Some((_, file)) = &self.open else {
+            return Err(unreadable(offset, io::ErrorKind::NotFound.into()));
+        };
         let mut hash = Sha256::new();
         let end = offset.saturating_add(body.length);
         while offset < end {

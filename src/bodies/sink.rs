@@ -1,4 +1,5 @@
-//! The sink that a session streams bodies into: hashes on the way, hands blocks to the pack's thread.
+//! The sink that a session streams bodies into: hashes on the way, hands blocks to the pack's
+//! thread.
 
 use crate::bodies::pack::{Order, PackDir};
 use postrider_core::failure::Failure;
@@ -55,7 +56,8 @@ impl std::fmt::Debug for PackSink {
 const DEADLINE: Duration = Duration::from_secs(60);
 
 async fn within<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
-    let late = || Failure::storage(format!("the disk did not answer within {} s", DEADLINE.as_secs()));
+    let late =
+        || Failure::storage(format!("the disk did not answer within {} s", DEADLINE.as_secs()));
     tokio::time::timeout(DEADLINE, work).await.map_err(|_| late())
 }
 
@@ -84,7 +86,9 @@ impl PackSink {
     fn forget(&self, pack: i64) {
         if let Some(orders) = self.orders.clone() {
             // The writer may be behind; whoever abandons does not wait for it.
-            if let Err(mpsc::error::TrySendError::Full(order)) = orders.try_send(Order::Forget { pack }) {
+            if let Err(mpsc::error::TrySendError::Full(order)) =
+                orders.try_send(Order::Forget { pack })
+            {
                 tokio::spawn(async move { drop(orders.send(order).await) });
             }
         }
@@ -182,16 +186,19 @@ impl BodySink for PackSink {
     fn abandon(&mut self) {
         let Some(body) = self.body.take() else { return };
         if !body.large {
-            // What is still in hand goes. What was written is the end of its pack: the next body begins another, and the
-            // next start cuts that end off.
-            let copied = usize::try_from(self.regular.offset - body.place.offset).unwrap_or(usize::MAX);
+            // What is still in hand goes. What was written is the end of its pack: the next body
+            // begins another, and the next start cuts that end off.
+            let copied =
+                usize::try_from(self.regular.offset - body.place.offset).unwrap_or(usize::MAX);
             let in_hand = copied.min(self.block.len());
             self.block.truncate(self.block.len() - in_hand);
             self.regular.offset = body.place.offset;
             if copied > in_hand {
                 self.regular = InPack { pack: self.packs.next_number(), offset: 0 };
                 // Where nothing else lies in it, it goes at once.
-                if !self.finished.iter().any(|(_, pack, _, _)| *pack == body.place.pack) && body.place.offset == 0 {
+                if !self.finished.iter().any(|(_, pack, _, _)| *pack == body.place.pack)
+                    && body.place.offset == 0
+                {
                     self.forget(body.place.pack);
                 }
             }
@@ -218,7 +225,10 @@ impl BodySink for PackSink {
         self.orders = None;
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is seal(): the one place that may vouch for durability")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is seal(): the one place that may vouch for durability"
+    )]
     async fn seal(&mut self) -> Result<Vec<BodyRef>, Failure> {
         if self.finished.is_empty() {
             return Ok(Vec::new());
@@ -230,6 +240,9 @@ impl BodySink for PackSink {
         within(orders.send(order)).await?.map_err(|_| thread_gone())?;
         within(sealed).await?.map_err(|_| thread_gone())??;
         let finished = std::mem::take(&mut self.finished);
-        Ok(finished.into_iter().map(|(hash, pack, at, length)| BodyRef::sealed(hash, pack, at, length)).collect())
+        Ok(finished
+            .into_iter()
+            .map(|(hash, pack, at, length)| BodyRef::sealed(hash, pack, at, length))
+            .collect())
     }
 }

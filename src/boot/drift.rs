@@ -1,5 +1,5 @@
-//! A wall clock that jumps (it was set, or the machine slept) is said. Waits follow the time that passed, so nothing else
-//! happens.
+//! A wall clock that jumps (it was set, or the machine slept) is said. Waits follow the time that
+//! passed, so nothing else happens.
 
 use crate::telemetry::names;
 use postrider_core::time::Now;

@@ -1,4 +1,5 @@
-//! An edit of the config: which accounts are new, changed, renamed or gone, and what of it cannot be.
+//! An edit of the config: which accounts are new, changed, renamed or gone, and what of it cannot
+//! be.
 
 use crate::config::{Account, Config, Flaw};
 use crate::store::StoredAccount;
@@ -7,8 +8,8 @@ use postrider_core::recovery::history::History;
 use postrider_core::standing::Standing;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the database and the config say against each other: another provider or username under a known id would be another
-/// mailbox, and every location would end.
+/// What the database and the config say against each other: another provider or username under a
+/// known id would be another mailbox, and every location would end.
 #[must_use]
 pub fn conflicts(config: &Config, stored: &[StoredAccount]) -> Vec<Flaw> {
     let mut problems = Vec::new();
@@ -20,7 +21,11 @@ pub fn conflicts(config: &Config, stored: &[StoredAccount]) -> Vec<Flaw> {
                  or delete the old mirror with `postrider account purge {} --yes`",
                 account.id, row.name
             );
-            problems.push(Flaw { place: account.username_at.clone(), key: "username".into(), text });
+            problems.push(Flaw {
+                place: account.username_at.clone(),
+                key: "username".into(),
+                text,
+            });
         }
     }
     problems
@@ -33,7 +38,8 @@ pub fn row_of<'a>(account: &Account, stored: &'a [StoredAccount]) -> Option<&'a 
     named(&account.id).or_else(|| account.was.as_deref().and_then(named))
 }
 
-/// What an account begins with: who is paused stays so, who waits for a new secret waits for another than this.
+/// What an account begins with: who is paused stays so, who waits for a new secret waits for
+/// another than this.
 #[must_use]
 pub fn begin_of(row: Option<&StoredAccount>, mark: &str) -> Past {
     let Some(row) = row else { return Past::default() };
@@ -65,10 +71,22 @@ pub struct Edit {
 
 /// Compares fingerprints. Who goes on under another id is not gone.
 #[must_use]
-pub fn compare(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>, config: &Config) -> Edit {
+pub fn compare(
+    before: &BTreeMap<String, String>,
+    after: &BTreeMap<String, String>,
+    config: &Config,
+) -> Edit {
     let renamed: BTreeSet<&str> = config.accounts.iter().filter_map(|a| a.was.as_deref()).collect();
-    let changed = after.iter().filter(|(id, print)| before.get(*id) != Some(print)).map(|(id, _)| id.clone()).collect();
-    let gone = before.keys().filter(|id| !after.contains_key(*id) && !renamed.contains(id.as_str())).cloned().collect();
+    let changed = after
+        .iter()
+        .filter(|(id, print)| before.get(*id) != Some(print))
+        .map(|(id, _)| id.clone())
+        .collect();
+    let gone = before
+        .keys()
+        .filter(|id| !after.contains_key(*id) && !renamed.contains(id.as_str()))
+        .cloned()
+        .collect();
     Edit { changed, gone }
 }
 
@@ -148,8 +166,16 @@ mod tests {
     fn another_mailbox_under_a_known_id_is_refused() {
         let rows = [row("a", "somebody else", Standing::Idle)];
         let problems = conflicts(&config(vec![account("a", None)]), &rows);
-        assert!(problems[0].to_string().starts_with("config.toml:7: username: account \"a\" is the mirror of another"));
-        assert_eq!(conflicts(&config(vec![account("b", Some("a"))]), &rows).len(), 1, "under another id too");
+        assert!(
+            problems[0]
+                .to_string()
+                .starts_with("config.toml:7: username: account \"a\" is the mirror of another")
+        );
+        assert_eq!(
+            conflicts(&config(vec![account("b", Some("a"))]), &rows).len(),
+            1,
+            "under another id too"
+        );
         assert!(conflicts(&config(vec![account("c", None)]), &rows).is_empty());
     }
 
@@ -157,10 +183,17 @@ mod tests {
     fn what_an_account_begins_with() {
         let begin = |standing, mark: &str| begin_of(Some(&row("a", "u", standing)), mark).begin;
         assert_eq!(begin(Standing::Paused, "x"), Begin::Paused);
-        assert_eq!(begin(Standing::NeedsReauth, "ab12"), Begin::Parked(Standing::NeedsReauth, "why".into()));
+        assert_eq!(
+            begin(Standing::NeedsReauth, "ab12"),
+            Begin::Parked(Standing::NeedsReauth, "why".into())
+        );
         assert_eq!(begin(Standing::NeedsReauth, "cd34"), Begin::Run, "the secret has changed");
         assert_eq!(
-            (begin(Standing::Idle, "x"), begin(Standing::Removed, "x"), begin(Standing::Failed, "x")),
+            (
+                begin(Standing::Idle, "x"),
+                begin(Standing::Removed, "x"),
+                begin(Standing::Failed, "x")
+            ),
             (Begin::Run, Begin::Run, Begin::Run)
         );
         let Past { history, .. } = begin_of(Some(&row("a", "u", Standing::Idle)), "x");
@@ -169,8 +202,9 @@ mod tests {
 
     #[test]
     fn an_edit_is_what_differs() {
-        let prints =
-            |all: &[(&str, &str)]| all.iter().map(|(id, p)| ((*id).into(), (*p).into())).collect::<BTreeMap<_, _>>();
+        let prints = |all: &[(&str, &str)]| {
+            all.iter().map(|(id, p)| ((*id).into(), (*p).into())).collect::<BTreeMap<_, _>>()
+        };
         let before = prints(&[("a", "1"), ("b", "1"), ("c", "1")]);
         let after = prints(&[("a", "1"), ("b", "2"), ("d", "1")]);
         let edit = compare(&before, &after, &config(vec![account("d", Some("c"))]));

@@ -33,9 +33,11 @@ pub(super) struct OpenDoor {
 /// Opens the admin API's door: address, certificate, tokens.
 pub(super) fn open_door(config: &Config) -> Result<OpenDoor, ServeError> {
     let listener = bind(config)?;
-    let address =
-        listener.local_addr().map_err(|source| ServeError::System { what: "the admin API's address", source })?;
-    let door = Door { address, tls: config.admin.tls.is_some(), behind_proxy: config.admin.behind_proxy };
+    let address = listener
+        .local_addr()
+        .map_err(|source| ServeError::System { what: "the admin API's address", source })?;
+    let door =
+        Door { address, tls: config.admin.tls.is_some(), behind_proxy: config.admin.behind_proxy };
     let tls = config.admin.tls.as_ref().map(|(cert, key)| tls(cert, key)).transpose()?;
     Ok(OpenDoor { listener, tls, tokens: Tokens::open(&config.data_dir)?, door })
 }
@@ -43,7 +45,11 @@ pub(super) fn open_door(config: &Config) -> Result<OpenDoor, ServeError> {
 impl OpenDoor {
     /// What the AdminActor is made with.
     pub(super) fn args(self, shared: impl FnOnce(Arc<Tokens>) -> Shared) -> AdminArgs {
-        AdminArgs { listener: Arc::new(self.listener), tls: self.tls, shared: shared(Arc::new(self.tokens)) }
+        AdminArgs {
+            listener: Arc::new(self.listener),
+            tls: self.tls,
+            shared: shared(Arc::new(self.tokens)),
+        }
     }
 }
 

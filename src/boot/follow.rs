@@ -48,9 +48,23 @@ pub(super) struct Followed {
 /// Everything of the config that an account is followed with, but its secret.
 fn settings_print(account: &Account, config: &Config) -> String {
     let ca = account.ca_file.as_ref().map(|file| std::fs::read(file).unwrap_or_default());
-    let place = (&account.host, account.port, account.security, ca, &account.username, &account.folders, &account.was);
-    let rules =
-        (config.mode, config.timeouts, config.confirm_after, config.recent_messages, config.first_wait, config.keep);
+    let place = (
+        &account.host,
+        account.port,
+        account.security,
+        ca,
+        &account.username,
+        &account.folders,
+        &account.was,
+    );
+    let rules = (
+        config.mode,
+        config.timeouts,
+        config.confirm_after,
+        config.recent_messages,
+        config.first_wait,
+        config.keep,
+    );
     format!("{place:?} {rules:?}")
 }
 
@@ -76,7 +90,8 @@ impl Followed {
         &self.config
     }
 
-    /// Whether a password file of an account has changed since it was read, or one that could not be had is to be tried again.
+    /// Whether a password file of an account has changed since it was read, or one that could not
+    /// be had is to be tried again.
     pub(super) fn has_new_secret(&mut self) -> bool {
         self.looks = self.looks.wrapping_add(1);
         if self.lacking && self.looks.is_multiple_of(AGAIN) {
@@ -92,7 +107,8 @@ impl Followed {
     /// Follows what this config says. Refused, nothing has changed.
     ///
     /// # Errors
-    /// What config and database say against each other, or that the database cannot be asked (a problem without a place).
+    /// What config and database say against each other, or that the database cannot be asked (a
+    /// problem without a place).
     pub(super) async fn apply(&mut self, engine: &Engine, config: Config) -> Result<Edit, Refused> {
         let stored = engine.reader().stored_accounts(None).await.map_err(Refused::Failure)?;
         let problems = conflicts(&config, &stored);
@@ -105,7 +121,8 @@ impl Followed {
         let mut lacking = false;
         let mut prints: BTreeMap<String, String> = BTreeMap::new();
         let mut ready = BTreeMap::new();
-        let (mut secrets, mut passwords, mut fresh) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let (mut secrets, mut passwords, mut fresh) =
+            (BTreeMap::new(), BTreeMap::new(), Vec::new());
         for account in &config.accounts {
             if let SecretFrom::File(file) = &account.secret {
                 // Before it is read: a change in between is seen the next time.
@@ -114,7 +131,10 @@ impl Followed {
             let settings = settings_print(account, &config);
             let password = engine.password(account).await;
             lacking |= password.is_err();
-            let held = self.passwords.get(&account.id).filter(|_| self.prints.get(&account.id) == Some(&settings));
+            let held = self
+                .passwords
+                .get(&account.id)
+                .filter(|_| self.prints.get(&account.id) == Some(&settings));
             if let Some(held) = held {
                 match &password {
                     // It goes on; the next login uses the new one.
@@ -144,9 +164,13 @@ impl Followed {
         }
         let mut edit = compare(&self.prints, &prints, &config);
         // At the start: who is in the database and no longer in the config.
-        let known =
-            |name: &str| prints.contains_key(name) || config.accounts.iter().any(|a| a.was.as_deref() == Some(name));
-        for row in stored.iter().filter(|row| row.standing != Standing::Removed && !known(&row.name)) {
+        let known = |name: &str| {
+            prints.contains_key(name)
+                || config.accounts.iter().any(|a| a.was.as_deref() == Some(name))
+        };
+        for row in
+            stored.iter().filter(|row| row.standing != Standing::Removed && !known(&row.name))
+        {
             if !edit.gone.contains(&row.name) {
                 edit.gone.push(row.name.clone());
             }
@@ -168,13 +192,24 @@ impl Followed {
             let Some(args) = ready.remove(&account.id) else { continue };
             let mark = args.as_ref().map(|args| args.credential.mark()).unwrap_or_default();
             let past = begin_of(row_of(account, &stored), &mark);
-            wanted.push(Wanted { name: account.id.clone(), was: account.was.clone(), args: args.map(Box::new), past });
+            wanted.push(Wanted {
+                name: account.id.clone(),
+                was: account.was.clone(),
+                args: args.map(Box::new),
+                past,
+            });
         }
-        *self.ids.lock().unwrap_or_else(PoisonError::into_inner) =
-            prints.keys().cloned().chain(config.accounts.iter().filter_map(|a| a.was.clone())).collect();
+        *self.ids.lock().unwrap_or_else(PoisonError::into_inner) = prints
+            .keys()
+            .cloned()
+            .chain(config.accounts.iter().filter_map(|a| a.was.clone()))
+            .collect();
         self.mode.send_replace(config.mode);
         let follow = RootMsg::Follow(wanted, edit.gone.clone());
-        engine.root().cast(follow).map_err(|_| Refused::Failure(Failure::bug("the tree has ended")))?;
+        engine
+            .root()
+            .cast(follow)
+            .map_err(|_| Refused::Failure(Failure::bug("the tree has ended")))?;
         self.prints = prints;
         self.secrets = secrets;
         self.passwords = passwords;

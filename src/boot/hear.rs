@@ -50,7 +50,10 @@ pub(super) enum Heard {
 
 impl Signals {
     pub(super) fn new() -> Result<Self, ServeError> {
-        let on = |kind| signal(kind).map_err(|source| ServeError::System { what: "listening for signals", source });
+        let on = |kind| {
+            signal(kind)
+                .map_err(|source| ServeError::System { what: "listening for signals", source })
+        };
         Ok(Self {
             interrupt: on(SignalKind::interrupt())?,
             terminate: on(SignalKind::terminate())?,

@@ -19,7 +19,9 @@ pub enum LockError {
         holder: String,
     },
     /// Others may look into it.
-    #[error("the data folder {dir} is open to others (mode {mode:o}): its mail would be, too; run chmod 700 {dir}")]
+    #[error(
+        "the data folder {dir} is open to others (mode {mode:o}): its mail would be, too; run chmod 700 {dir}"
+    )]
     Open {
         /// The folder.
         dir: PathBuf,
@@ -39,8 +41,8 @@ pub enum LockError {
 /// `O_NOFOLLOW`: a link in its place is not followed.
 const NO_LINKS: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
 
-/// Makes sure that nobody else can look into the data folder. One that is empty is closed; one with something in it is not
-/// changed behind its owner's back.
+/// Makes sure that nobody else can look into the data folder. One that is empty is closed; one with
+/// something in it is not changed behind its owner's back.
 fn private(dir: &Path) -> io::Result<Result<(), LockError>> {
     let meta = std::fs::metadata(dir)?;
     let mode = meta.permissions().mode() & 0o777;
@@ -82,7 +84,8 @@ pub struct DataLock {
 }
 
 impl DataLock {
-    /// Makes the folder (mode 0700) if need be and locks it. `purpose` tells the next one what this process is doing.
+    /// Makes the folder (mode 0700) if need be and locks it. `purpose` tells the next one what this
+    /// process is doing.
     ///
     /// # Errors
     /// [`LockError`], by variant.
@@ -105,7 +108,10 @@ impl DataLock {
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 file.read_to_string(&mut holder).map_err(broken)?;
-                return Err(LockError::InUse { dir: dir.to_owned(), holder: holder.trim().to_owned() });
+                return Err(LockError::InUse {
+                    dir: dir.to_owned(),
+                    holder: holder.trim().to_owned(),
+                });
             }
             Err(TryLockError::Error(source)) => return Err(broken(source)),
         }

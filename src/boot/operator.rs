@@ -36,7 +36,8 @@ impl Operator for Switch {
     }
 
     fn purge(&self, account: &str) -> Soon<Result<u64, NotPurged>> {
-        let is_named = self.ids.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|id| id == account);
+        let is_named =
+            self.ids.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|id| id == account);
         let (switchboard, account) = (self.switchboard.clone(), account.to_owned());
         let (packs, reader) = (Arc::clone(&self.packs), self.reader.clone());
         Box::pin(async move {
@@ -44,7 +45,10 @@ impl Operator for Switch {
                 let text = format!("the config names {account}: take it out there first");
                 return Err(NotPurged::Refused(text));
             }
-            let done = switchboard.control(Control::Purge { account }, PURGE).await.map_err(NotPurged::Failed)?;
+            let done = switchboard
+                .control(Control::Purge { account }, PURGE)
+                .await
+                .map_err(NotPurged::Failed)?;
             if done == Done::Missing {
                 return Err(NotPurged::Missing);
             }

@@ -1,4 +1,5 @@
-//! `serve`: starts everything, watches config, secrets, space and signals, and stops everything in order.
+//! `serve`: starts everything, watches config, secrets, space and signals, and stops everything in
+//! order.
 
 use crate::admin::address;
 use crate::boot::face::{face, open_door};
@@ -105,8 +106,8 @@ impl RunningServer {
         &self.engine
     }
 
-    /// Serves until a signal, then stops: pages in hand are settled, sessions log out, the database is closed. A second
-    /// signal ends the process at once.
+    /// Serves until a signal, then stops: pages in hand are settled, sessions log out, the database
+    /// is closed. A second signal ends the process at once.
     ///
     /// # Errors
     /// When the tree ended by itself.
@@ -145,7 +146,11 @@ impl RunningServer {
                         break Ok(());
                     }
                     if looks.is_multiple_of(SPACE) {
-                        space::look(self.followed.config(), self.engine.packs(), self.engine.registry());
+                        space::look(
+                            self.followed.config(),
+                            self.engine.packs(),
+                            self.engine.registry(),
+                        );
                     }
                     self.watchdog().await;
                 }
@@ -166,7 +171,8 @@ impl RunningServer {
         ended
     }
 
-    /// Reads the file again. A broken one changes nothing. Says whether a signal to stop came meanwhile.
+    /// Reads the file again. A broken one changes nothing. Says whether a signal to stop came
+    /// meanwhile.
     async fn reload(&mut self, why: &str) -> bool {
         let Some(watched) = &mut self.file else { return false };
         watched.read = stamp_of(&watched.file);
@@ -185,7 +191,8 @@ impl RunningServer {
         }
     }
 
-    /// Brings a config into force. Says whether a signal to stop came meanwhile: then nothing has changed.
+    /// Brings a config into force. Says whether a signal to stop came meanwhile: then nothing has
+    /// changed.
     async fn apply(&mut self, config: Config, why: &str) -> bool {
         let applied = tokio::select! {
             applied = self.followed.apply(&self.engine, config) => applied,
@@ -208,7 +215,10 @@ impl RunningServer {
             }
             Err(Refused::Problems(problems)) => self.refuse(&problems),
             Err(Refused::Failure(failure)) => {
-                tracing::error!("the edit is not in force, and is tried again: {}", failure.chain());
+                tracing::error!(
+                    "the edit is not in force, and is tried again: {}",
+                    failure.chain()
+                );
                 if let Some(watched) = &mut self.file {
                     watched.read = None;
                 }
@@ -221,7 +231,10 @@ impl RunningServer {
         for problem in problems {
             tracing::error!("{problem}");
         }
-        tracing::error!("the config is refused with {} error(s); the old one stays in force", problems.len());
+        tracing::error!(
+            "the config is refused with {} error(s); the old one stays in force",
+            problems.len()
+        );
         let first = problems.first().map(ToString::to_string).unwrap_or_default();
         self.engine.registry().does("root/config", Activity::Refused.as_str(), &first, None);
         metrics::gauge!(names::CONFIG_IN_FORCE).set(0.0);

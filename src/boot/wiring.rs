@@ -124,9 +124,15 @@ impl Engine {
     ///
     /// # Errors
     /// [`StartError`], by variant.
-    pub async fn start(config: &Config, purpose: &str, wire: WireLog, fresh: bool) -> Result<Self, StartError> {
+    pub async fn start(
+        config: &Config,
+        purpose: &str,
+        wire: WireLog,
+        fresh: bool,
+    ) -> Result<Self, StartError> {
         let lock = DataLock::take(&config.data_dir, purpose)?;
-        // Where an earlier server listened that was killed: somebody else may by now, and no client is to ask there.
+        // Where an earlier server listened that was killed: somebody else may by now, and no client
+        // is to ask there.
         crate::admin::address::withdraw(&config.data_dir);
         let db = crate::store::open(&config.database).await?;
         let reader = Reader::new(&db);
@@ -138,16 +144,22 @@ impl Engine {
             agree(&db, &config.data_dir).await?
         };
         let highest = reader.highest_pack().await.map_err(StartError::Failure)?;
-        let packs = PackDir::open(&config.bodies, Arc::new(RealDisk), highest).map_err(StartError::Failure)?;
+        let packs = PackDir::open(&config.bodies, Arc::new(RealDisk), highest)
+            .map_err(StartError::Failure)?;
         packs.keep_free(config.min_free);
         // The packs that a newer copy of this database names are not ours to judge.
-        packs.spare(crate::store::mark_bodies(&db, &config.bodies, &instance, packs.highest(), is_older).await?);
+        packs.spare(
+            crate::store::mark_bodies(&db, &config.bodies, &instance, packs.highest(), is_older)
+                .await?,
+        );
         db.is_started().await.map_err(Disagreement::Database)?;
         // What no row names is what a cut or a crash left behind; nobody holds it now.
         packs.clear_unnamed(&named).map_err(StartError::Failure)?;
         let clock = Clock::start();
         let registry = Registry::new(clock);
-        let permits = usize::try_from(config.inflight_bytes.div_ceil(PAGE_COST)).unwrap_or(1).clamp(1, 10_000);
+        let permits = usize::try_from(config.inflight_bytes.div_ceil(PAGE_COST))
+            .unwrap_or(1)
+            .clamp(1, 10_000);
         let connection = ConnectionArgs {
             path: String::new(),
             limits: config.limits,
@@ -169,9 +181,9 @@ impl Engine {
             restarted: false,
         };
         let args = RootArgs { store, clock, registry: registry.clone() };
-        let (root, task) = Root::spawn(None, Root, args)
-            .await
-            .map_err(|e| StartError::Failure(Failure::bug(format!("the tree did not start: {e}"))))?;
+        let (root, task) = Root::spawn(None, Root, args).await.map_err(|e| {
+            StartError::Failure(Failure::bug(format!("the tree did not start: {e}")))
+        })?;
         let ask = async {
             let (reply, store) = oneshot::channel();
             root.cast(RootMsg::Store(reply)).map_err(|_| gone())?;
@@ -226,13 +238,15 @@ impl Engine {
         &self.root
     }
 
-    /// What commands and control writes go through; usable when the engine itself is borrowed elsewhere.
+    /// What commands and control writes go through; usable when the engine itself is borrowed
+    /// elsewhere.
     #[must_use]
     pub fn switchboard(&self) -> Switchboard {
         Switchboard { store: self.store.clone(), accounts: self.accounts.clone() }
     }
 
-    /// What an account logs in with. Its mark is of secret and place, 16 bits and salted: it tells that they changed.
+    /// What an account logs in with. Its mark is of secret and place, 16 bits and salted: it tells
+    /// that they changed.
     ///
     /// # Errors
     /// Class config when the secret cannot be had.
@@ -265,15 +279,23 @@ impl Engine {
         // Roots are read from the disk.
         let found = tokio::task::spawn_blocking(move || endpoint(&wanted, &of)).await;
         let endpoint = found.map_err(|_| Failure::bug("reading the roots panicked"))??;
-        // Who speaks another protection, or trusts other roots, must not be waited for by the others.
+        // Who speaks another protection, or trusts other roots, must not be waited for by the
+        // others.
         let protection = match account.security {
             Security::Plain | Security::Implicit if is_usual(account) => String::new(),
             Security::Plain => " plain".into(),
             Security::Implicit => " tls".into(),
             Security::StartTls => " starttls".into(),
         };
-        let trust = account.ca_file.as_ref().map(|file| format!(" ({})", file.display())).unwrap_or_default();
-        let path = format!("root/endpoints/{} {}:{}{protection}{trust}", account.provider, account.host, account.port);
+        let trust = account
+            .ca_file
+            .as_ref()
+            .map(|file| format!(" ({})", file.display()))
+            .unwrap_or_default();
+        let path = format!(
+            "root/endpoints/{} {}:{}{protection}{trust}",
+            account.provider, account.host, account.port
+        );
         let (reply, pool) = oneshot::channel();
         let args = ConnectionArgs { path, ..self.connection.clone() };
         self.root.cast(RootMsg::Pool(Box::new(args), reply)).map_err(|_| gone())?;
@@ -319,7 +341,8 @@ impl Engine {
                 Ok(args) => accounts.push(args),
                 Err(failure) => {
                     progress.failed(&account.id, &failure);
-                    summaries.push((account.id.clone(), Summary::failed(failure, History::default())));
+                    summaries
+                        .push((account.id.clone(), Summary::failed(failure, History::default())));
                 }
             }
         }
@@ -328,7 +351,8 @@ impl Engine {
         }
         let names: Vec<String> = accounts.iter().map(|a| a.name.clone()).collect();
         let (done, finished) = oneshot::channel();
-        let reply = ReplyTo::new(move |answer: Option<Vec<(String, Summary)>>| drop(done.send(answer)));
+        let reply =
+            ReplyTo::new(move |answer: Option<Vec<(String, Summary)>>| drop(done.send(answer)));
         self.root.cast(RootMsg::RunOnce(accounts, reply)).map_err(|_| gone())?;
         let mut finished = std::pin::pin!(finished);
         let mut stop = std::pin::pin!(stop);
@@ -339,7 +363,8 @@ impl Engine {
                 match tokio::time::timeout(SETTLE, finished).await {
                     Ok(answer) => answer,
                     Err(_) => {
-                        // Whoever has not ended by now is cut off; its cursor has not passed what is not durable.
+                        // Whoever has not ended by now is cut off; its cursor has not passed what
+                        // is not durable.
                         let cancelled = || Summary::of(Outcome::Cancelled, History::default());
                         summaries.extend(names.into_iter().map(|name| (name, cancelled())));
                         return Ok(summaries);
@@ -366,7 +391,9 @@ impl Engine {
         let reply = ReplyTo::new(move |_| {
             done.send(()).ok();
         });
-        if self.root.cast(RootMsg::Stop(reply)).is_ok() && tokio::time::timeout(SETTLE, settled).await.is_err() {
+        if self.root.cast(RootMsg::Stop(reply)).is_ok()
+            && tokio::time::timeout(SETTLE, settled).await.is_err()
+        {
             tracing::warn!(
                 "not every account has settled within {} s; their cursors stay where they are",
                 SETTLE.as_secs()
@@ -389,7 +416,8 @@ impl Engine {
         {
             self.root.kill();
         }
-        let noted = tokio::time::timeout(CLOSE, crate::store::note_stop(&self.db, &self.data_dir)).await;
+        let noted =
+            tokio::time::timeout(CLOSE, crate::store::note_stop(&self.db, &self.data_dir)).await;
         if let Ok(Err(e)) = noted {
             tracing::warn!("{e}");
         }
@@ -429,18 +457,23 @@ impl Switchboard {
     /// Class storage.
     pub async fn control(&self, control: Control, deadline: Duration) -> Result<Done, Failure> {
         let (done, answer) = oneshot::channel();
-        let reply = ReplyTo::new(move |answer: Option<Result<Done, Failure>>| drop(done.send(answer)));
+        let reply =
+            ReplyTo::new(move |answer: Option<Result<Done, Failure>>| drop(done.send(answer)));
         self.store.send(StoreMsg::Control(control, reply));
         let late = || Failure::storage("the database did not answer in time");
         let answer = tokio::time::timeout(deadline, answer).await.map_err(|_| late())?;
-        answer.ok().flatten().unwrap_or_else(|| Err(Failure::storage("the store ended before it answered")))
+        answer
+            .ok()
+            .flatten()
+            .unwrap_or_else(|| Err(Failure::storage("the store ended before it answered")))
     }
 }
 
 fn settings(account: &Account, config: &Config, once: bool) -> Settings {
     let mut hasher = DefaultHasher::new();
     account.id.hash(&mut hasher);
-    let policy = Policy { first_wait: config.first_wait, salt: hasher.finish(), ..Policy::default() };
+    let policy =
+        Policy { first_wait: config.first_wait, salt: hasher.finish(), ..Policy::default() };
     Settings {
         policy: if once { policy } else { policy.staying() },
         confirm_after: config.confirm_after,

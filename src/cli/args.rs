@@ -4,9 +4,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Version and commit of this program.
-pub(super) const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("BUILD_COMMIT"), ")");
+pub(super) const VERSION: &str =
+    concat!(env!("CARGO_PKG_VERSION"), " (", env!("BUILD_COMMIT"), ")");
 
-/// An always-on email sync server: a faithful, provable mirror of every mailbox in a database you own.
+/// An always-on email sync server: a faithful, provable mirror of every mailbox in a database you
+/// own.
 #[derive(Debug, Parser)]
 #[command(name = "postrider", version = VERSION, about, arg_required_else_help = true)]
 pub struct Cli {
@@ -165,7 +167,8 @@ pub struct RowsArgs {
 /// `account …`
 #[derive(Clone, Debug, Subcommand)]
 pub enum AccountVerb {
-    /// Delete every row of an account that the config no longer names, and its mail. There is no way back.
+    /// Delete every row of an account that the config no longer names, and its mail. There is no
+    /// way back.
     Purge(PurgeArgs),
 }
 
@@ -185,8 +188,8 @@ pub struct PurgeArgs {
 /// A mailbox without a config.
 #[derive(Clone, Debug, Args)]
 pub struct Direct {
-    /// A mailbox without a config: `imaps://user@host:port` (the port may be left out), or `imap://` (plain on loopback,
-    /// STARTTLS elsewhere).
+    /// A mailbox without a config: `imaps://user@host:port` (the port may be left out), or
+    /// `imap://` (plain on loopback, STARTTLS elsewhere).
     #[arg(long, value_name = "URL", conflicts_with = "config")]
     pub imap: Option<String>,
     /// The environment variable that holds its password.
@@ -234,7 +237,8 @@ pub struct DemoArgs {
     /// Sync once and end, instead of following.
     #[arg(long)]
     pub once: bool,
-    /// Where the admin API listens, on loopback [default: 127.0.0.1:8025, or a free port when that is taken].
+    /// Where the admin API listens, on loopback [default: 127.0.0.1:8025, or a free port when that
+    /// is taken].
     #[arg(long, value_name = "ADDRESS", conflicts_with = "once")]
     pub listen: Option<std::net::SocketAddr>,
     /// The data folder.

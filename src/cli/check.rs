@@ -26,14 +26,21 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
     if missing {
         return Exit::Usage;
     }
-    say_line(&format!("{}: {} account(s), no errors", args.config.display(), config.accounts.len()));
+    say_line(&format!(
+        "{}: {} account(s), no errors",
+        args.config.display(),
+        config.accounts.len()
+    ));
     if args.offline {
         return Exit::Success;
     }
     let mut worst = Exit::Success;
     for account in &config.accounts {
         match folders(account, &config).await {
-            Ok((all, wanted)) => say_line(&format!("{}: logged in; {all} folders, {wanted} to be synced", account.id)),
+            Ok((all, wanted)) => say_line(&format!(
+                "{}: logged in; {all} folders, {wanted} to be synced",
+                account.id
+            )),
             Err(failure) => {
                 eprintln!("{}: {failure}", account.id);
                 worst = worst.max(Exit::of_class(failure.class));

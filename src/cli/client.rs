@@ -53,20 +53,25 @@ impl Client {
     /// The client of the server that runs on this config's data folder.
     pub(super) fn of(config: &Config) -> Result<Self, CallError> {
         let dir = &config.data_dir;
-        // What an earlier server left there is not asked: somebody else may listen by now, and would get the token.
+        // What an earlier server left there is not asked: somebody else may listen by now, and
+        // would get the token.
         if !is_held(dir) {
             return Err(CallError::NoServer);
         }
-        let url = address::find(dir).map_err(|e| said(&format!("{}/admin.url: {e}", dir.display()), Exit::Storage))?;
+        let url = address::find(dir)
+            .map_err(|e| said(&format!("{}/admin.url: {e}", dir.display()), Exit::Storage))?;
         let url = url.ok_or(CallError::NoServer)?;
-        let token =
-            token::own(dir).map_err(|e| said(&format!("{}: {e}", token::file_of(dir).display()), Exit::Storage))?;
-        let mut builder =
-            reqwest::Client::builder().timeout(PATIENCE).connect_timeout(Duration::from_secs(5)).no_proxy();
+        let token = token::own(dir)
+            .map_err(|e| said(&format!("{}: {e}", token::file_of(dir).display()), Exit::Storage))?;
+        let mut builder = reqwest::Client::builder()
+            .timeout(PATIENCE)
+            .connect_timeout(Duration::from_secs(5))
+            .no_proxy();
         if let Some((cert, _)) = &config.admin.tls {
-            let pem = std::fs::read(cert).map_err(|e| said(&format!("admin.tls_cert: {e}"), Exit::Usage))?;
-            let roots =
-                Certificate::from_pem_bundle(&pem).map_err(|e| said(&format!("admin.tls_cert: {e}"), Exit::Usage))?;
+            let pem = std::fs::read(cert)
+                .map_err(|e| said(&format!("admin.tls_cert: {e}"), Exit::Usage))?;
+            let roots = Certificate::from_pem_bundle(&pem)
+                .map_err(|e| said(&format!("admin.tls_cert: {e}"), Exit::Usage))?;
             builder = builder.tls_certs_merge(roots);
         }
         let http = builder.build().map_err(|e| said(&format!("no HTTP client: {e}"), Exit::Bug))?;
@@ -85,7 +90,11 @@ impl Client {
         path: &str,
         query: &[(&str, String)],
     ) -> Result<Value, (Option<StatusCode>, String)> {
-        let request = self.http.request(method, format!("{}{path}", self.url)).query(query).bearer_auth(&self.token);
+        let request = self
+            .http
+            .request(method, format!("{}{path}", self.url))
+            .query(query)
+            .bearer_auth(&self.token);
         let response = request.send().await.map_err(|e| (None, format!("{e:#}")))?;
         let status = response.status();
         let body: Value = response.json().await.map_err(|e| {
@@ -96,7 +105,8 @@ impl Client {
         if status.is_success() {
             return Ok(body);
         }
-        let detail = body.get("detail").and_then(Value::as_str).unwrap_or("no reason was given").to_owned();
+        let detail =
+            body.get("detail").and_then(Value::as_str).unwrap_or("no reason was given").to_owned();
         Err((Some(status), detail))
     }
 
@@ -106,13 +116,25 @@ impl Client {
     }
 
     /// A request; what goes wrong is said.
-    pub(super) async fn call(&self, method: Method, path: &str, query: &[(&str, String)]) -> Result<Value, CallError> {
-        self.ask(method, path, query).await.map_err(|(status, text)| Self::refused(&self.url, status, &text))
+    pub(super) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<Value, CallError> {
+        self.ask(method, path, query)
+            .await
+            .map_err(|(status, text)| Self::refused(&self.url, status, &text))
     }
 
     /// Whether the server calls itself ready; else why not.
     pub(super) async fn ready(&self) -> Result<(), String> {
-        let response = self.http.get(format!("{}/readyz", self.url)).send().await.map_err(|e| format!("{e:#}"))?;
+        let response = self
+            .http
+            .get(format!("{}/readyz", self.url))
+            .send()
+            .await
+            .map_err(|e| format!("{e:#}"))?;
         let is_ready = response.status().is_success();
         let body: Value = response.json().await.map_err(|e| e.to_string())?;
         let reasons = body.get("reasons").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -121,7 +143,11 @@ impl Client {
     }
 
     /// A GET that outlives a restart of the server: `None` while none answers.
-    pub(super) async fn patient(&self, path: &str, query: &[(&str, String)]) -> Result<Option<Value>, CallError> {
+    pub(super) async fn patient(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<Option<Value>, CallError> {
         match self.ask(Method::GET, path, query).await {
             Ok(value) => Ok(Some(value)),
             // It is going, or coming.
@@ -133,9 +159,12 @@ impl Client {
     fn refused(url: &str, status: Option<StatusCode>, text: &str) -> CallError {
         match status {
             None => said(&format!("the server at {url} does not answer: {text}"), Exit::Network),
-            Some(StatusCode::NOT_FOUND | StatusCode::CONFLICT | StatusCode::BAD_REQUEST | StatusCode::GONE) => {
-                said(text, Exit::Usage)
-            }
+            Some(
+                StatusCode::NOT_FOUND
+                | StatusCode::CONFLICT
+                | StatusCode::BAD_REQUEST
+                | StatusCode::GONE,
+            ) => said(text, Exit::Usage),
             Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => said(text, Exit::Auth),
             Some(StatusCode::SERVICE_UNAVAILABLE) => said(text, Exit::Storage),
             Some(status) => said(&format!("the server answered {status}: {text}"), Exit::Bug),
@@ -143,7 +172,11 @@ impl Client {
     }
 
     /// Every item of a list, page by page.
-    pub(super) async fn all(&self, path: &str, query: &[(&str, String)]) -> Result<Vec<Value>, CallError> {
+    pub(super) async fn all(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<Vec<Value>, CallError> {
         let mut items = Vec::new();
         let mut cursor: Option<String> = None;
         loop {
@@ -186,7 +219,10 @@ pub(super) fn exit_of(trouble: CallError, config: &Config) -> Exit {
     match trouble {
         CallError::Said(exit) => exit,
         CallError::NoServer => {
-            eprintln!("no server runs on {}; start it with `postrider serve`", config.data_dir.display());
+            eprintln!(
+                "no server runs on {}; start it with `postrider serve`",
+                config.data_dir.display()
+            );
             Exit::Network
         }
     }

@@ -63,7 +63,8 @@ impl Exit {
     pub(super) fn of_start(error: &StartError) -> Self {
         match error {
             StartError::Lock(LockError::InUse { .. }) => Self::InUse,
-            StartError::Lock(LockError::Io { .. } | LockError::Open { .. }) | StartError::Database(_) => Self::Storage,
+            StartError::Lock(LockError::Io { .. } | LockError::Open { .. })
+            | StartError::Database(_) => Self::Storage,
             StartError::Instance(Disagreement::Differ { .. }) => Self::Usage,
             StartError::Instance(_) => Self::Storage,
             StartError::Failure(failure) => Self::of_class(failure.class),

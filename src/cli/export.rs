@@ -37,7 +37,11 @@ pub(super) async fn open(config: Config, account: &str) -> Result<OpenMirror, Ex
         Some(found) => Ok(OpenMirror { config, reader, account: found.id }),
         None => {
             let names: Vec<&str> = accounts.iter().map(|a| a.name.as_str()).collect();
-            eprintln!("there is no account {account} in {}; there is: {}", config.database.display(), names.join(", "));
+            eprintln!(
+                "there is no account {account} in {}; there is: {}",
+                config.database.display(),
+                names.join(", ")
+            );
             Err(Exit::Usage)
         }
     }
@@ -58,7 +62,8 @@ impl OpenMirror {
     ) -> Result<(), Exit> {
         let mut after = (0, 0);
         loop {
-            let rows = self.reader.manifest(folder, which, after).await.map_err(|e| unreadable(&e))?;
+            let rows =
+                self.reader.manifest(folder, which, after).await.map_err(|e| unreadable(&e))?;
             let Some(last) = rows.last() else { return Ok(()) };
             after = (last.uidvalidity, last.uid);
             rows.iter().try_for_each(&mut each)?;
@@ -81,7 +86,9 @@ pub(super) async fn run(args: ExportArgs) -> Exit {
             (ExportFormat::Eml, None) => Err(Exit::Usage),
             (ExportFormat::Manifest, None) => manifest(&opened, which).await,
             (ExportFormat::Manifest, Some(_)) => {
-                eprintln!("--out is for files: say --format eml with it; the manifest goes to stdout");
+                eprintln!(
+                    "--out is for files: say --format eml with it; the manifest goes to stdout"
+                );
                 Err(Exit::Usage)
             }
         }
@@ -96,7 +103,11 @@ async fn manifest(opened: &OpenMirror, which: Chosen) -> Result<(), Exit> {
         let path = line_safe(&folder.path);
         let each = |row: &ManifestRow| {
             let Some(body) = &row.body else {
-                eprintln!("{}/{}: its body row is missing; run `postrider verify`", clean(&folder.path), row.uid);
+                eprintln!(
+                    "{}/{}: its body row is missing; run `postrider verify`",
+                    clean(&folder.path),
+                    row.uid
+                );
                 return Err(Exit::Storage);
             };
             lines.push(format!("{path}\t{}\t{}\n", body.hash, column_safe(&row.flags.to_string())));
@@ -124,12 +135,17 @@ fn broken_pipe(e: &io::Error) -> Exit {
     Exit::Storage
 }
 
-/// Flags in one column: their backslashes are theirs, only what would end the column is spelled out.
+/// Flags in one column: their backslashes are theirs, only what would end the column is spelled
+/// out.
 fn column_safe(flags: &str) -> String {
-    flags.chars().flat_map(|c| if c.is_control() { c.escape_unicode().collect() } else { vec![c] }).collect()
+    flags
+        .chars()
+        .flat_map(|c| if c.is_control() { c.escape_unicode().collect() } else { vec![c] })
+        .collect()
 }
 
-/// A name on one line and in one column: what would end either is spelled out, and so is what spells it.
+/// A name on one line and in one column: what would end either is spelled out, and so is what
+/// spells it.
 fn line_safe(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -145,8 +161,8 @@ fn line_safe(text: &str) -> String {
     out
 }
 
-/// A file for each message, a directory of its own for each folder. A folder that cannot be written is said, and the others
-/// go on.
+/// A file for each message, a directory of its own for each folder. A folder that cannot be written
+/// is said, and the others go on.
 async fn files(opened: &OpenMirror, which: Chosen, out: &Path) -> Result<(), Exit> {
     let mut bodies = BodyReader::new(&opened.config.bodies);
     let (mut taken, mut count, mut left) = (BTreeSet::new(), 0_u64, 0_u64);
@@ -186,7 +202,8 @@ fn write_file(bodies: &mut BodyReader, row: &ManifestRow, dir: &Path) -> Result<
     fs::rename(&half, &path).map_err(|e| format!("{}: {e}", path.display()))
 }
 
-/// A directory that no other folder of this export has, not even where a disk takes `Foo` and `foo` for one.
+/// A directory that no other folder of this export has, not even where a disk takes `Foo` and `foo`
+/// for one.
 fn own_directory(folder: &ManifestFolder, taken: &mut BTreeSet<String>) -> PathBuf {
     let mut names: Vec<String> = match folder.delimiter.as_deref().filter(|d| !d.is_empty()) {
         Some(delimiter) => folder.path.split(delimiter).map(safe).collect(),
@@ -209,7 +226,10 @@ fn safe(name: &str) -> String {
     let mut out = String::new();
     for (n, c) in name.chars().enumerate() {
         let dot = c == '.' && n == 0;
-        if dot || c.is_control() || matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' | '%') {
+        if dot
+            || c.is_control()
+            || matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' | '%')
+        {
             let mut buffer = [0; 4];
             for byte in c.encode_utf8(&mut buffer).bytes() {
                 out.push_str(&format!("%{byte:02X}"));
@@ -226,7 +246,8 @@ fn safe(name: &str) -> String {
     }
     // Most file systems allow 255 octets in a name; what is cut off still tells names apart.
     if out.len() > 200 {
-        let mark: String = Sha256::digest(name).iter().take(4).map(|b| format!("{b:02x}")).collect();
+        let mark: String =
+            Sha256::digest(name).iter().take(4).map(|b| format!("{b:02x}")).collect();
         while out.len() > 190 {
             out.pop();
         }
@@ -252,7 +273,8 @@ mod tests {
         ] {
             assert_eq!(safe(name), want);
         }
-        let (a, b) = (safe(&format!("{}a", "x".repeat(300))), safe(&format!("{}b", "x".repeat(300))));
+        let (a, b) =
+            (safe(&format!("{}a", "x".repeat(300))), safe(&format!("{}b", "x".repeat(300))));
         assert!(a != b && a.len() <= 200);
     }
 
@@ -260,7 +282,8 @@ mod tests {
     fn every_folder_has_a_directory_of_its_own() {
         let mut taken = BTreeSet::new();
         let mut dir = |path: &str| {
-            let folder = ManifestFolder { id: FolderId(1), path: path.into(), delimiter: Some("/".into()) };
+            let folder =
+                ManifestFolder { id: FolderId(1), path: path.into(), delimiter: Some("/".into()) };
             own_directory(&folder, &mut taken).display().to_string()
         };
         let dirs = ["a", "a", "A", "a//b", "a/_/b", "a/%_/b", "a ~2"].map(&mut dir);

@@ -71,7 +71,11 @@ pub(crate) fn start_log(config: &Config) -> Result<(), Exit> {
 }
 
 /// The config that a command is about: a file, or a mailbox on the command line.
-pub(super) fn resolve(file: Option<&PathBuf>, data: Option<&PathBuf>, direct: &Direct) -> Result<Config, Exit> {
+pub(super) fn resolve(
+    file: Option<&PathBuf>,
+    data: Option<&PathBuf>,
+    direct: &Direct,
+) -> Result<Config, Exit> {
     if let Some(file) = file {
         return from_file(file);
     }
@@ -147,16 +151,25 @@ fn account_of(url: &str, variable: Option<&str>) -> Result<Account, String> {
     let rest = rest.trim_end_matches('/');
     let (user, place) = rest.rsplit_once('@').ok_or("there is no user; write imaps://user@host")?;
     if user.contains(':') {
-        return Err("a password on the command line is seen by every process; use --password-env VAR".into());
+        return Err(
+            "a password on the command line is seen by every process; use --password-env VAR"
+                .into(),
+        );
     }
     let user = percent_decoded(user).ok_or("the user's % signs are no percent-encoding")?;
-    let (host, port) = match place.rsplit_once(':') {
-        Some((host, port)) if !host.ends_with(':') => {
-            let number = port.parse::<u16>().ok().filter(|n| *n > 0);
-            (host, Some(number.ok_or_else(|| format!("{port} is no port; write a number from 1 to 65535"))?))
-        }
-        _ => (place, None),
-    };
+    let (host, port) =
+        match place.rsplit_once(':') {
+            Some((host, port)) if !host.ends_with(':') => {
+                let number = port.parse::<u16>().ok().filter(|n| *n > 0);
+                (
+                    host,
+                    Some(number.ok_or_else(|| {
+                        format!("{port} is no port; write a number from 1 to 65535")
+                    })?),
+                )
+            }
+            _ => (place, None),
+        };
     let host = host.trim_start_matches('[').trim_end_matches(']');
     if user.is_empty() || host.is_empty() {
         return Err(want.into());
@@ -210,12 +223,22 @@ mod tests {
     fn urls() {
         let of = |url: &str| account_of(url, Some("P"));
         let a = of("imaps://me%40example.org@imap.example.org").unwrap();
-        assert_eq!((a.username.as_str(), a.port, a.security), ("me@example.org", 993, Security::Implicit));
+        assert_eq!(
+            (a.username.as_str(), a.port, a.security),
+            ("me@example.org", 993, Security::Implicit)
+        );
         assert_eq!(a.id, "me@example.org@imap.example.org");
         let a = of("imap://u@127.0.0.1:1143/").unwrap();
         assert_eq!((a.port, a.security), (1143, Security::Plain));
         assert_eq!(of("imap://u@mail.example.org").unwrap().security, Security::StartTls);
-        for bad in ["x", "imaps://host", "imaps://u:secret@h", "http://u@h", "imaps://u@h:99999", "imaps://@h"] {
+        for bad in [
+            "x",
+            "imaps://host",
+            "imaps://u:secret@h",
+            "http://u@h",
+            "imaps://u@h:99999",
+            "imaps://@h",
+        ] {
             assert!(of(bad).is_err(), "{bad}");
         }
         assert!(account_of("imaps://u@h", None).unwrap_err().contains("--password-env"));

@@ -23,7 +23,10 @@ fn said(failure: &Failure) -> Exit {
 }
 
 fn values<T: serde::Serialize>(items: impl Iterator<Item = T>) -> Result<Vec<Value>, Exit> {
-    items.map(serde_json::to_value).collect::<Result<_, _>>().map_err(|e| said(&Failure::bug(e.to_string())))
+    items
+        .map(serde_json::to_value)
+        .collect::<Result<_, _>>()
+        .map_err(|e| said(&Failure::bug(e.to_string())))
 }
 
 impl StoredMirror {
@@ -33,7 +36,10 @@ impl StoredMirror {
             eprintln!("{e}");
             Exit::Storage
         })?;
-        eprintln!("no server runs on {}; this is what the database says", config.data_dir.display());
+        eprintln!(
+            "no server runs on {}; this is what the database says",
+            config.data_dir.display()
+        );
         Ok(Self { reader: Reader::new(&db), db })
     }
 
@@ -47,7 +53,8 @@ impl StoredMirror {
         let mut accounts = values(rows.iter().map(AccountView::stored))?;
         for account in accounts.iter_mut().filter_map(Value::as_object_mut) {
             // What would happen next does not, while nobody runs.
-            let standing = account.get("state").and_then(Value::as_str).and_then(Standing::from_word);
+            let standing =
+                account.get("state").and_then(Value::as_str).and_then(Standing::from_word);
             if standing.is_none_or(Standing::is_wanted) {
                 account.insert("what_next".into(), "nothing while no server runs".into());
             }
@@ -62,7 +69,8 @@ impl StoredMirror {
     pub(super) async fn failures(&self, account: Option<&str>) -> Result<Vec<Value>, Exit> {
         let (mut items, mut after) = (Vec::new(), 0);
         loop {
-            let rows = self.reader.stored_failures(account, after, PAGE).await.map_err(|e| said(&e))?;
+            let rows =
+                self.reader.stored_failures(account, after, PAGE).await.map_err(|e| said(&e))?;
             let Some(last) = rows.last() else { return Ok(items) };
             after = last.id;
             items.extend(values(rows.iter().map(FailureView::from))?);

@@ -2,8 +2,8 @@
 
 use std::io::{ErrorKind, Write};
 
-/// A text for people: what a terminal would obey, or what turns the direction of writing round, is spelled out. Folder names
-/// and servers' words are somebody else's.
+/// A text for people: what a terminal would obey, or what turns the direction of writing round, is
+/// spelled out. Folder names and servers' words are somebody else's.
 pub(crate) fn clean(text: &str) -> String {
     let is_bidi = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let mut out = String::with_capacity(text.len());
@@ -43,6 +43,9 @@ mod tests {
 
     #[test]
     fn a_terminal_obeys_no_folder_name() {
-        assert_eq!(clean("a\u{1b}]0;x\u{7}\u{9b}2J\u{202e}b\n日本"), "a\\u{1b}]0;x\\u{7}\\u{9b}2J\\u{202e}b\n日本");
+        assert_eq!(
+            clean("a\u{1b}]0;x\u{7}\u{9b}2J\u{202e}b\n日本"),
+            "a\\u{1b}]0;x\\u{7}\\u{9b}2J\\u{202e}b\n日本"
+        );
     }
 }

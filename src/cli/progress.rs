@@ -1,5 +1,5 @@
-//! Progress: a bar for each account on a terminal, plain lines elsewhere. The accounts write into a shared map, one task
-//! draws.
+//! Progress: a bar for each account on a terminal, plain lines elsewhere. The accounts write into a
+//! shared map, one task draws.
 
 use crate::account::args::Progress;
 use crate::cli::table::octets;
@@ -35,7 +35,11 @@ pub(super) struct Board {
 
 impl Progress for Board {
     fn step(&self, account: &str, standing: Standing, counts: Counts) {
-        let mut live = self.accounts.entry(account.to_owned()).or_insert(BoardLine { standing, counts, trouble: None });
+        let mut live = self.accounts.entry(account.to_owned()).or_insert(BoardLine {
+            standing,
+            counts,
+            trouble: None,
+        });
         if counts.stored > live.counts.stored {
             live.trouble = None;
         }
@@ -51,8 +55,10 @@ impl Progress for Board {
     }
 
     fn failed(&self, account: &str, failure: &Failure) {
-        let live = BoardLine { standing: Standing::Waiting, counts: Counts::default(), trouble: None };
-        self.accounts.entry(account.to_owned()).or_insert(live).trouble = Some(failure.class.to_string());
+        let live =
+            BoardLine { standing: Standing::Waiting, counts: Counts::default(), trouble: None };
+        self.accounts.entry(account.to_owned()).or_insert(live).trouble =
+            Some(failure.class.to_string());
     }
 }
 
@@ -88,8 +94,10 @@ fn said(live: &BoardLine) -> String {
 }
 
 async fn draw(board: Arc<Board>, bars: MultiProgress) {
-    let style = ProgressStyle::with_template("{prefix:20} {bar:24} {pos}/{len} messages, {per_sec}, {eta} left, {msg}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style = ProgressStyle::with_template(
+        "{prefix:20} {bar:24} {pos}/{len} messages, {per_sec}, {eta} left, {msg}",
+    )
+    .unwrap_or_else(|_| ProgressStyle::default_bar());
     let mut known: BTreeMap<String, ProgressBar> = BTreeMap::new();
     loop {
         for live in &board.accounts {
@@ -115,8 +123,17 @@ async fn write_lines(board: Arc<Board>) {
             let last = before.insert(live.key().clone(), stored).unwrap_or(0);
             let rate = stored.saturating_sub(last) / LINE.as_secs();
             let total = stored + live.counts.remaining;
-            let eta = live.counts.remaining.checked_div(rate).map(|s| format!(", {s} s left")).unwrap_or_default();
-            eprintln!("{}: {stored} of {total} messages, {rate}/s{eta}, {}", live.key(), said(&live));
+            let eta = live
+                .counts
+                .remaining
+                .checked_div(rate)
+                .map(|s| format!(", {s} s left"))
+                .unwrap_or_default();
+            eprintln!(
+                "{}: {stored} of {total} messages, {rate}/s{eta}, {}",
+                live.key(),
+                said(&live)
+            );
         }
     }
 }

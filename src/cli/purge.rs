@@ -25,7 +25,10 @@ pub(super) async fn run(args: RowsArgs) -> Exit {
         Err(exit) => return exit,
     };
     if !args.yes {
-        eprintln!("this deletes every row and all mail of {} here, for good; say --yes to do it", args.account);
+        eprintln!(
+            "this deletes every row and all mail of {} here, for good; say --yes to do it",
+            args.account
+        );
         return Exit::Usage;
     }
     match Client::of(&config) {
@@ -49,7 +52,8 @@ fn tell(args: &PurgeArgs, freed: u64) {
 }
 
 async fn alone(args: &PurgeArgs, config: &Config) -> Exit {
-    if config.accounts.iter().any(|a| a.id == args.account || a.was.as_ref() == Some(&args.account)) {
+    if config.accounts.iter().any(|a| a.id == args.account || a.was.as_ref() == Some(&args.account))
+    {
         eprintln!("the config names {}: take it out there first", args.account);
         return Exit::Usage;
     }

@@ -23,10 +23,17 @@ pub(super) async fn run(args: ServeArgs) -> Exit {
         }
     };
     if args.no_sync {
-        let listening = |url: &str| tracing::info!("looking only: the admin API is at {url}, nothing is synced");
+        let listening = |url: &str| {
+            tracing::info!("looking only: the admin API is at {url}, nothing is synced")
+        };
         return ended(look(&config, metrics, listening, interrupted(true)).await);
     }
-    let wire = match args.wire_log.as_ref().map(|file| WireLog::create(file).map_err(|e| (file, e))).transpose() {
+    let wire = match args
+        .wire_log
+        .as_ref()
+        .map(|file| WireLog::create(file).map_err(|e| (file, e)))
+        .transpose()
+    {
         Ok(wire) => wire.unwrap_or_default(),
         Err((file, e)) => {
             eprintln!("--wire-log {}: {e}", file.display());
@@ -35,7 +42,8 @@ pub(super) async fn run(args: ServeArgs) -> Exit {
     };
     let data = config.data_dir.display().to_string();
     let accounts = config.accounts.len();
-    let start = ServerStart { config, file: Some(args.config), purpose: "serve", wire, fresh: args.adopt };
+    let start =
+        ServerStart { config, file: Some(args.config), purpose: "serve", wire, fresh: args.adopt };
     match RunningServer::start(start, metrics).await {
         Ok(server) => {
             tracing::info!(
@@ -59,7 +67,10 @@ pub(crate) fn ended(ended: Result<(), ServeError>) -> Exit {
     eprintln!("{e}");
     match &e {
         ServeError::Start(e) => Exit::of_start(e),
-        ServeError::Config(_) | ServeError::Token(_) | ServeError::Tls(_) | ServeError::Listen { .. } => Exit::Usage,
+        ServeError::Config(_)
+        | ServeError::Token(_)
+        | ServeError::Tls(_)
+        | ServeError::Listen { .. } => Exit::Usage,
         ServeError::System { .. } => Exit::Storage,
         ServeError::Stopped => Exit::Interrupted,
         ServeError::Ended => Exit::Bug,

@@ -1,4 +1,5 @@
-//! `status` and `accounts`: a table from the server, or, while none runs, from the database; and one account in full.
+//! `status` and `accounts`: a table from the server, or, while none runs, from the database; and
+//! one account in full.
 
 use crate::cli::args::{ClientArgs, StatusArgs};
 use crate::cli::client::{CallError, Client, exit_of, in_path, near_or_none, seen_by};
@@ -35,8 +36,9 @@ pub(super) async fn run(args: StatusArgs) -> Exit {
     let shown = async {
         match (client, args.watch) {
             (Some(client), false) => {
-                let (items, failures) =
-                    live(&client, args.account.as_deref()).await.map_err(|t| exit_of(t, &config))?;
+                let (items, failures) = live(&client, args.account.as_deref())
+                    .await
+                    .map_err(|t| exit_of(t, &config))?;
                 show(&args, &items, &failures);
                 Ok(())
             }
@@ -75,7 +77,10 @@ async fn check(client: Option<&Client>, config: &Config) -> Exit {
     }
 }
 
-async fn live(client: &Client, account: Option<&str>) -> Result<(Vec<Value>, Vec<Value>), CallError> {
+async fn live(
+    client: &Client,
+    account: Option<&str>,
+) -> Result<(Vec<Value>, Vec<Value>), CallError> {
     let Some(account) = account else {
         return Ok((client.all("/v1/accounts", &[("limit", "1000".into())]).await?, Vec::new()));
     };
@@ -90,17 +95,23 @@ async fn watch(args: &StatusArgs, config: &Config, mut client: Option<Client>) -
             Some(near) if args.account.is_none() => {
                 let page = near.patient("/v1/accounts", &[("limit", "1000".into())]).await;
                 let page = page.map_err(|trouble| exit_of(trouble, config))?;
-                page.and_then(|page| page.get("items").and_then(Value::as_array).cloned()).map(|items| table(&items))
+                page.and_then(|page| page.get("items").and_then(Value::as_array).cloned())
+                    .map(|items| table(&items))
             }
             Some(near) => {
-                let path = format!("/v1/accounts/{}", in_path(args.account.as_deref().unwrap_or_default()));
-                let item = near.patient(&path, &[]).await.map_err(|trouble| exit_of(trouble, config))?;
+                let path = format!(
+                    "/v1/accounts/{}",
+                    in_path(args.account.as_deref().unwrap_or_default())
+                );
+                let item =
+                    near.patient(&path, &[]).await.map_err(|trouble| exit_of(trouble, config))?;
                 item.map(|item| in_full(&item, &[]))
             }
             None => None,
         };
-        let told =
-            shown.unwrap_or_else(|| format!("no server runs on {}; waiting for it\n", config.data_dir.display()));
+        let told = shown.unwrap_or_else(|| {
+            format!("no server runs on {}; waiting for it\n", config.data_dir.display())
+        });
         // From the top of a cleared screen.
         say_raw("\x1b[H\x1b[2J");
         say(&told);
@@ -130,7 +141,8 @@ pub(crate) fn table(items: &[Value]) -> String {
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for item in items {
         let lag = item.get("lag_seconds").and_then(Value::as_f64);
-        let remaining = item.get("progress").and_then(|p| p.get("remaining")).and_then(Value::as_u64);
+        let remaining =
+            item.get("progress").and_then(|p| p.get("remaining")).and_then(Value::as_u64);
         let stuck = item.get("failures").and_then(Value::as_u64).filter(|n| *n > 0);
         rows.push(vec![
             text(item, "id"),

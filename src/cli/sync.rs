@@ -74,7 +74,9 @@ impl Outputs {
 /// Runs the command.
 pub(super) async fn run(args: SyncArgs) -> Exit {
     if !args.once {
-        eprintln!("say `postrider sync --once`, or `postrider serve` to follow mailboxes as they change");
+        eprintln!(
+            "say `postrider sync --once`, or `postrider serve` to follow mailboxes as they change"
+        );
         return Exit::Usage;
     }
     let config = match resolve(args.config.as_ref(), args.data.as_ref(), &args.direct) {
@@ -90,7 +92,8 @@ pub(super) async fn run(args: SyncArgs) -> Exit {
 /// Runs every account of the config once, shows progress, prints the summary.
 pub async fn sync_once(config: &Config, purpose: &str, outputs: &Outputs, fresh: bool) -> Exit {
     // When nobody can log in, nothing is begun, and nothing is left behind.
-    let refused: Vec<_> = config.accounts.iter().filter_map(|a| Some((a, reachable(a, config).err()?))).collect();
+    let refused: Vec<_> =
+        config.accounts.iter().filter_map(|a| Some((a, reachable(a, config).err()?))).collect();
     if !refused.is_empty() && refused.len() == config.accounts.len() {
         for (account, failure) in refused {
             eprintln!("{}", secret_problem(account, &failure));
@@ -124,9 +127,11 @@ pub async fn sync_once(config: &Config, purpose: &str, outputs: &Outputs, fresh:
     }
 }
 
-/// Ends at the first SIGINT or SIGTERM. `settles`: there is something to settle, and a second one ends the process at once.
+/// Ends at the first SIGINT or SIGTERM. `settles`: there is something to settle, and a second one
+/// ends the process at once.
 pub(crate) async fn interrupted(settles: bool) {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         return std::future::pending().await;
     };

@@ -1,6 +1,7 @@
 //! Plain tables for terminals.
 
-/// A table that fits the terminal: its last column, which is words, is cut there; elsewhere it stands in full.
+/// A table that fits the terminal: its last column, which is words, is cut there; elsewhere it
+/// stands in full.
 pub(crate) fn fitting(rows: &[Vec<String>]) -> String {
     let table = lay_out(rows);
     match width() {
@@ -21,14 +22,20 @@ fn width() -> Option<usize> {
     (size.ws_col >= 40).then_some(usize::from(size.ws_col))
 }
 
-/// Lays rows out in columns: numbers to the right, words to the left, each row on a line of its own.
+/// Lays rows out in columns: numbers to the right, words to the left, each row on a line of its
+/// own.
 pub(crate) fn lay_out(rows: &[Vec<String>]) -> String {
-    let rows: Vec<Vec<String>> =
-        rows.iter().map(|row| row.iter().map(|cell| cell.replace(['\n', '\r', '\t'], " ")).collect()).collect();
-    let is_number = |cell: &String| cell.is_empty() || cell.starts_with(|c: char| c.is_ascii_digit());
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| cell.replace(['\n', '\r', '\t'], " ")).collect())
+        .collect();
+    let is_number =
+        |cell: &String| cell.is_empty() || cell.starts_with(|c: char| c.is_ascii_digit());
     let to_right = |n: usize| rows.iter().skip(1).filter_map(|row| row.get(n)).all(is_number);
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |n: usize| rows.iter().filter_map(|row| row.get(n)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+    let width = |n: usize| {
+        rows.iter().filter_map(|row| row.get(n)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut out = String::new();
     for row in &rows {
@@ -68,8 +75,11 @@ mod tests {
     fn columns_and_octets() {
         let rows = [vec!["a".to_owned(), "1".into()], vec!["long".into(), "10".into()]];
         assert_eq!(lay_out(&rows), "a      1\nlong  10\n");
-        let words =
-            [vec!["a".to_owned(), "why".into()], vec!["b".into(), "x\ny".into()], vec!["c".into(), "long".into()]];
+        let words = [
+            vec!["a".to_owned(), "why".into()],
+            vec!["b".into(), "x\ny".into()],
+            vec!["c".into(), "long".into()],
+        ];
         assert_eq!(lay_out(&words), "a  why\nb  x y\nc  long\n");
         assert_eq!(
             (octets(1023), octets(1536), octets(3 << 20)),

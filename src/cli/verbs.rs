@@ -1,4 +1,5 @@
-//! Verbs: pause, resume, cancel, reset errors, sync now; and the ledger. Thin clients of the admin API.
+//! Verbs: pause, resume, cancel, reset errors, sync now; and the ledger. Thin clients of the admin
+//! API.
 
 use crate::cli::args::{ClientArgs, FailuresArgs, SyncNowArgs, VerbArgs};
 use crate::cli::client::{CallError, Client, config_of, exit_of, in_path, near_or_none, seen_by};
@@ -23,7 +24,10 @@ pub(super) fn text(value: &Value, key: &str) -> String {
     }
 }
 
-async fn with<T>(args: &ClientArgs, work: impl AsyncFnOnce(&Client) -> Result<T, CallError>) -> Result<T, Exit> {
+async fn with<T>(
+    args: &ClientArgs,
+    work: impl AsyncFnOnce(&Client) -> Result<T, CallError>,
+) -> Result<T, Exit> {
     let config = config_of(args)?;
     let client = Client::of(&config).map_err(|trouble| exit_of(trouble, &config))?;
     work(&client).await.map_err(|trouble| exit_of(trouble, &config))
@@ -51,7 +55,8 @@ pub(super) async fn run(verb: &str, args: VerbArgs) -> Exit {
     }
 }
 
-/// How an account of an answer stands; a newer server may have words that this client does not know.
+/// How an account of an answer stands; a newer server may have words that this client does not
+/// know.
 fn standing(account: &Value) -> Option<Standing> {
     Standing::from_word(&text(account, "state"))
 }
@@ -93,7 +98,9 @@ pub(super) async fn sync_now(args: SyncNowArgs) -> Exit {
             tell(&args.client, &told);
             match standing(&told) {
                 Some(Standing::NeedsReauth) if args.wait => Exit::Auth,
-                Some(s) if args.wait && (s == Standing::Running || s.is_troubled()) => Exit::Network,
+                Some(s) if args.wait && (s == Standing::Running || s.is_troubled()) => {
+                    Exit::Network
+                }
                 _ => Exit::Success,
             }
         }
@@ -108,13 +115,16 @@ async fn ledger(args: &FailuresArgs) -> Result<(Vec<Value>, Vec<String>), Exit> 
     let (items, accounts) = match near_or_none(&config)? {
         Some(client) => {
             let said = |trouble| exit_of(trouble, &config);
-            let query: Vec<(&str, String)> = account.iter().map(|account| ("account", (*account).to_owned())).collect();
+            let query: Vec<(&str, String)> =
+                account.iter().map(|account| ("account", (*account).to_owned())).collect();
             let accounts = match account {
                 Some(id) => {
                     let path = format!("/v1/accounts/{}", in_path(id));
                     vec![client.call(Method::GET, &path, &[]).await.map_err(said)?]
                 }
-                None => client.all("/v1/accounts", &[("limit", "1000".into())]).await.map_err(said)?,
+                None => {
+                    client.all("/v1/accounts", &[("limit", "1000".into())]).await.map_err(said)?
+                }
             };
             (client.all("/v1/failures", &query).await.map_err(said)?, accounts)
         }
@@ -141,7 +151,8 @@ pub(super) async fn failures(args: FailuresArgs) -> Exit {
         return Exit::Success;
     }
     if items.is_empty() {
-        let others = "no folder and no mail is left undone; but see `postrider status`, in trouble: ";
+        let others =
+            "no folder and no mail is left undone; but see `postrider status`, in trouble: ";
         match troubled.is_empty() {
             true => say_line("nothing is left undone"),
             false => say_line(&format!("{others}{}", troubled.join(", "))),

@@ -1,5 +1,5 @@
-//! `verify`: what is proved and what is not. Bodies are hashed, references resolved, and (online) the server's UIDs, sizes
-//! and flags compared with ours.
+//! `verify`: what is proved and what is not. Bodies are hashed, references resolved, and (online)
+//! the server's UIDs, sizes and flags compared with ours.
 
 use crate::bodies::BodyReader;
 use crate::boot::wiring::{endpoint, password};
@@ -47,7 +47,8 @@ type Reports = BTreeMap<i64, Report>;
 /// Runs the command.
 pub(super) async fn run(args: VerifyArgs) -> Exit {
     let verified = async {
-        let config = if args.offline || (args.mirror.config.is_none() && args.direct.imap.is_none()) {
+        let config = if args.offline || (args.mirror.config.is_none() && args.direct.imap.is_none())
+        {
             places(&args.mirror)?
         } else {
             resolve(args.mirror.config.as_ref(), args.mirror.data.as_ref(), &args.direct)?
@@ -61,7 +62,8 @@ pub(super) async fn run(args: VerifyArgs) -> Exit {
             report.differences.push(format!("{gaps} numbers are missing in the feed"));
         }
         if !args.offline {
-            let estimated = opened.reader.estimates_sizes(opened.account).await.map_err(|e| told(&e))?;
+            let estimated =
+                opened.reader.estimates_sizes(opened.account).await.map_err(|e| told(&e))?;
             online(&opened.config, &args.account, &folders, estimated, &mut reports).await?;
         }
         if reports.is_empty() {
@@ -117,13 +119,18 @@ async fn local(opened: &OpenMirror, folders: &[FolderRow]) -> Result<Reports, Ex
         let each = |row: &ManifestRow| {
             report.messages += 1;
             match &row.body {
-                None => report.differences.push(format!("UID {}: its body row is missing", row.uid)),
+                None => {
+                    report.differences.push(format!("UID {}: its body row is missing", row.uid))
+                }
                 Some(body) => {
-                    report.rows.insert(row.uid, (row.announced.unwrap_or(row.size), row.flags.clone()));
+                    report
+                        .rows
+                        .insert(row.uid, (row.announced.unwrap_or(row.size), row.flags.clone()));
                     if i64::try_from(body.length).ok() != Some(row.size) {
-                        report
-                            .differences
-                            .push(format!("UID {}: {} octets, the message says {}", row.uid, body.length, row.size));
+                        report.differences.push(format!(
+                            "UID {}: {} octets, the message says {}",
+                            row.uid, body.length, row.size
+                        ));
                     }
                     if hashed.insert(body.hash)
                         && let Err(damage) = bodies.check(body)
@@ -148,7 +155,9 @@ async fn online(
     reports: &mut Reports,
 ) -> Result<(), Exit> {
     let Some(account) = config.accounts.iter().find(|a| a.id == account) else {
-        eprintln!("the server of {account} is not known here: give --config FILE, or --imap URL, or --offline");
+        eprintln!(
+            "the server of {account} is not known here: give --config FILE, or --imap URL, or --offline"
+        );
         return Err(Exit::Usage);
     };
     let endpoint = endpoint(account, config).map_err(|e| told(&e))?;
@@ -159,12 +168,13 @@ async fn online(
         Answer::Listed { folders, .. } => folders,
         _ => Vec::new(),
     };
-    for fresh in
-        listed.iter().filter(|l| account.folders.wants(&l.path) && !folders.iter().any(|f| f.remote_id == l.remote_id))
-    {
+    for fresh in listed.iter().filter(|l| {
+        account.folders.wants(&l.path) && !folders.iter().any(|f| f.remote_id == l.remote_id)
+    }) {
         let number = -1 - i64::try_from(reports.len()).unwrap_or(0);
         let differences = vec!["the server has this folder, we do not".into()];
-        reports.insert(number, Report { path: fresh.path.clone(), differences, ..Report::default() });
+        reports
+            .insert(number, Report { path: fresh.path.clone(), differences, ..Report::default() });
     }
     for folder in folders {
         let Some(report) = reports.get_mut(&folder.id.0) else { continue };
@@ -197,7 +207,8 @@ async fn compare(
     else {
         return Err(Failure::bug("another answer than asked for"));
     };
-    let Answer::Sized(sizes) = session.answer(&Request::Sizes { remote_id, uidvalidity }).await? else {
+    let Answer::Sized(sizes) = session.answer(&Request::Sizes { remote_id, uidvalidity }).await?
+    else {
         return Err(Failure::bug("another answer than asked for"));
     };
     let ours: UidSet = report.rows.keys().copied().collect();
@@ -211,7 +222,9 @@ async fn compare(
     for (uid, told) in rows.iter() {
         let Some((size, flags)) = report.rows.get(&uid) else { continue };
         if flags != told {
-            report.differences.push(format!("UID {uid}: flags [{flags}], the server says [{told}]"));
+            report
+                .differences
+                .push(format!("UID {uid}: flags [{flags}], the server says [{told}]"));
         }
         if let Some(theirs) = sizes.get(&uid)
             && u64::try_from(*size).ok() != Some(*theirs)
@@ -233,18 +246,25 @@ fn text(reports: &Reports, offline: bool) -> String {
             (true, true, true) => "bodies proved",
             (true, true, false) => "proved",
         };
-        out.push_str(&format!("{path}: {verdict}; {} messages, {} failures in the ledger\n", r.messages, r.failures));
+        out.push_str(&format!(
+            "{path}: {verdict}; {} messages, {} failures in the ledger\n",
+            r.messages, r.failures
+        ));
         for line in r.unproved.iter().chain(r.differences.iter().take(SHOWN)) {
             out.push_str(&format!("  {line}\n"));
         }
         if !r.notes.is_empty() {
-            out.push_str(&format!("  the server estimates sizes: {} differ, which says nothing\n", r.notes.len()));
+            out.push_str(&format!(
+                "  the server estimates sizes: {} differ, which says nothing\n",
+                r.notes.len()
+            ));
         }
         if r.differences.len() > SHOWN {
             out.push_str(&format!("  and {} more differences\n", r.differences.len() - SHOWN));
         }
     }
-    let (messages, differences) = reports.values().fold((0, 0), |(m, d), r| (m + r.messages, d + r.differences.len()));
+    let (messages, differences) =
+        reports.values().fold((0, 0), |(m, d), r| (m + r.messages, d + r.differences.len()));
     let proved = reports.values().filter(|r| r.is_proved()).count();
     out.push_str(&format!(
         "{messages} messages, {proved} of {} folders proved, {differences} differences\n",

@@ -1,4 +1,5 @@
-//! One `[[account]]`: from what the file says to a mailbox that can be reached, or to all that is wrong with it.
+//! One `[[account]]`: from what the file says to a mailbox that can be reached, or to all that is
+//! wrong with it.
 
 use crate::config::mailbox::{Account, SecretFrom};
 use crate::config::raw::{Origin, RawValue};
@@ -31,7 +32,12 @@ const ACCOUNT: &[&str] = &[
     "folders.exclude",
 ];
 
-pub(super) fn account(t: &mut Taker<'_>, base: &Path, place: &Origin, warnings: &mut Vec<String>) -> Option<Account> {
+pub(super) fn account(
+    t: &mut Taker<'_>,
+    base: &Path,
+    place: &Origin,
+    warnings: &mut Vec<String>,
+) -> Option<Account> {
     let before = t.problems.len();
     t.unknown(ACCOUNT);
     let required = |t: &mut Taker<'_>, key: &str, example: &str| {
@@ -47,11 +53,19 @@ pub(super) fn account(t: &mut Taker<'_>, base: &Path, place: &Origin, warnings: 
     if provider != IMAP
         && let Some(item) = t.item("provider")
     {
-        t.wrong(item.place, "provider", format!("\"{provider}\" is not supported yet; write \"{IMAP}\""));
+        t.wrong(
+            item.place,
+            "provider",
+            format!("\"{provider}\" is not supported yet; write \"{IMAP}\""),
+        );
     }
     let host = required(t, "host", "imap.example.org");
     let username = required(t, "username", "me@example.org");
-    let choices = [("implicit", Security::Implicit), ("starttls", Security::StartTls), ("none", Security::Plain)];
+    let choices = [
+        ("implicit", Security::Implicit),
+        ("starttls", Security::StartTls),
+        ("none", Security::Plain),
+    ];
     let security = t.choice("tls", &choices, Security::Implicit);
     let default_port = if security == Security::Implicit { 993 } else { 143 };
     let port = u16::try_from(t.number("port", default_port, 1, 65_535)).unwrap_or(993);
@@ -67,11 +81,17 @@ pub(super) fn account(t: &mut Taker<'_>, base: &Path, place: &Origin, warnings: 
     if was.as_deref() == Some(id.as_str())
         && let Some(item) = t.item("was")
     {
-        t.wrong(item.place, "was", "it names the account itself; write the id it had before, or leave it out");
+        t.wrong(
+            item.place,
+            "was",
+            "it names the account itself; write the id it had before, or leave it out",
+        );
     }
-    let secret_key =
-        ["password_file", "password_env", "password_command", "password"].into_iter().find(|key| t.item(key).is_some());
-    let secret_place = secret_key.and_then(|key| t.item(key)).map_or_else(|| place.clone(), |item| item.place);
+    let secret_key = ["password_file", "password_env", "password_command", "password"]
+        .into_iter()
+        .find(|key| t.item(key).is_some());
+    let secret_place =
+        secret_key.and_then(|key| t.item(key)).map_or_else(|| place.clone(), |item| item.place);
     let folders = FolderFilter {
         include: t.list("folders.include", vec!["*".into()]),
         exclude: t.list("folders.exclude", Vec::new()),
@@ -86,7 +106,11 @@ pub(super) fn account(t: &mut Taker<'_>, base: &Path, place: &Origin, warnings: 
     if folders.include.is_empty()
         && let Some(item) = t.item("folders.include")
     {
-        t.wrong(item.place, "folders.include", "an empty list leaves nothing to sync; write [\"*\"] for every folder");
+        t.wrong(
+            item.place,
+            "folders.include",
+            "an empty list leaves nothing to sync; write [\"*\"] for every folder",
+        );
     }
     let secret = secret(t, base, &id, before, warnings);
     if t.problems.len() > before {
@@ -116,7 +140,9 @@ fn unfit(key: &str, text: &str) -> Option<&'static str> {
         "host" if !is_address && text.contains([':', '/', '@', ' ']) => {
             Some("write the bare name, like \"imap.example.org\", and the port as port = 993")
         }
-        "username" if text.contains(char::is_control) => Some("write it without line breaks and control characters"),
+        "username" if text.contains(char::is_control) => {
+            Some("write it without line breaks and control characters")
+        }
         "id" if text.contains(|c: char| c.is_control() || matches!(c, '/' | '\\' | ' ')) => {
             Some("write a name without spaces and slashes, like \"work\"")
         }
@@ -135,13 +161,21 @@ pub(crate) fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn secret(t: &mut Taker<'_>, base: &Path, id: &str, before: usize, warnings: &mut Vec<String>) -> Option<SecretFrom> {
+fn secret(
+    t: &mut Taker<'_>,
+    base: &Path,
+    id: &str,
+    before: usize,
+    warnings: &mut Vec<String>,
+) -> Option<SecretFrom> {
     let mut found = Vec::new();
     if let Some(file) = t.text("password_file") {
         let file = base.join(file);
         if is_open(&file) {
-            let (shown, place) =
-                (file.display(), t.item("password_file").map_or_else(|| t.missing.clone(), |i| i.place));
+            let (shown, place) = (
+                file.display(),
+                t.item("password_file").map_or_else(|| t.missing.clone(), |i| i.place),
+            );
             warnings.push(format!("{place}: {shown} can be read by others: chmod 600 {shown}"));
         }
         found.push(("password_file", SecretFrom::File(file)));
@@ -155,7 +189,9 @@ fn secret(t: &mut Taker<'_>, base: &Path, id: &str, before: usize, warnings: &mu
     // Never through `take`: its message would print the value.
     if let Some(item) = t.item("password") {
         match item.value {
-            RawValue::Text(text) if text.is_empty() => t.wrong(item.place, "password", "it is empty"),
+            RawValue::Text(text) if text.is_empty() => {
+                t.wrong(item.place, "password", "it is empty")
+            }
             RawValue::Text(text) if text.contains('\0') => {
                 t.wrong(item.place, "password", "it has a NUL, which no login can carry");
             }
@@ -171,11 +207,19 @@ fn secret(t: &mut Taker<'_>, base: &Path, id: &str, before: usize, warnings: &mu
     }
     if found.len() > 1 {
         let keys: Vec<&str> = found.iter().map(|(key, _)| *key).collect();
-        t.wrong(t.missing.clone(), "password", format!("there are several ({}); keep one", keys.join(", ")));
+        t.wrong(
+            t.missing.clone(),
+            "password",
+            format!("there are several ({}); keep one", keys.join(", ")),
+        );
         return None;
     }
     if found.is_empty() && !t.problems.iter().skip(before).any(|p| p.key.starts_with("password")) {
-        t.wrong(t.missing.clone(), "password_file", "there is no password; write password_file = \"secrets/NAME\"");
+        t.wrong(
+            t.missing.clone(),
+            "password_file",
+            "there is no password; write password_file = \"secrets/NAME\"",
+        );
     }
     found.pop().map(|(_, secret)| secret)
 }

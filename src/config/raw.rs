@@ -22,7 +22,9 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Line(file, line) | Self::Missing(file, line) => write!(f, "{}:{line}", file.display()),
+            Self::Line(file, line) | Self::Missing(file, line) => {
+                write!(f, "{}:{line}", file.display())
+            }
             Self::Variable(name) => write!(f, "environment {name}"),
             Self::Argument => f.write_str("command line"),
         }
@@ -81,7 +83,8 @@ pub(super) struct Raw {
 impl Raw {
     /// Reads a file's text.
     pub(super) fn read(file: &std::path::Path, text: &str) -> Self {
-        // Where lines end, once for all places: a file of ten thousand accounts is read in one pass.
+        // Where lines end, once for all places: a file of ten thousand accounts is read in one
+        // pass.
         let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
         let line = |at: usize| ends.partition_point(|end| *end < at) + 1;
         let (table, errors) = DeTable::parse_recoverable(text);
@@ -89,7 +92,11 @@ impl Raw {
         for error in errors {
             let at = error.span().map_or(1, |span| line(span.start));
             let text = format!("this is not TOML: {}", error.message());
-            raw.problems.push(Flaw { place: Origin::Line(file.to_owned(), at), key: String::new(), text });
+            raw.problems.push(Flaw {
+                place: Origin::Line(file.to_owned(), at),
+                key: String::new(),
+                text,
+            });
         }
         if !raw.problems.is_empty() {
             return raw;
@@ -120,7 +127,8 @@ impl Raw {
         raw
     }
 
-    /// Lets the environment speak: `POSTRIDER_` and a path joined by `__`. Names that are no key are returned.
+    /// Lets the environment speak: `POSTRIDER_` and a path joined by `__`. Names that are no key
+    /// are returned.
     pub(super) fn environment(
         &mut self,
         known: &[&str],
@@ -148,7 +156,11 @@ impl Raw {
 
 fn flatten(prefix: &str, table: &DeTable<'_>, place: &impl Fn(usize) -> Origin, items: &mut Items) {
     for (key, value) in table {
-        let path = if prefix.is_empty() { key.get_ref().to_string() } else { format!("{prefix}.{}", key.get_ref()) };
+        let path = if prefix.is_empty() {
+            key.get_ref().to_string()
+        } else {
+            format!("{prefix}.{}", key.get_ref())
+        };
         match value.get_ref() {
             DeValue::Table(inner) => flatten(&path, inner, place, items),
             _ => {
@@ -167,7 +179,13 @@ fn item(value: &Spanned<DeValue<'_>>, place: &impl Fn(usize) -> Origin) -> RawIt
         DeValue::Array(list) => {
             let texts: Option<Vec<String>> = list
                 .iter()
-                .map(|v| if let DeValue::String(text) = v.get_ref() { Some(text.to_string()) } else { None })
+                .map(|v| {
+                    if let DeValue::String(text) = v.get_ref() {
+                        Some(text.to_string())
+                    } else {
+                        None
+                    }
+                })
                 .collect();
             texts.map_or(RawValue::Other("a list of other things than strings"), RawValue::List)
         }

@@ -19,14 +19,16 @@ impl SecretFrom {
     /// # Errors
     /// Class config: what is missing, never the secret.
     pub fn get(&self) -> Result<SecretString, Failure> {
-        let missing =
-            |text: String| Failure::new(Class::Config, Reach::Account, Provenance::Local, text).when(When::AfterChange);
+        let missing = |text: String| {
+            Failure::new(Class::Config, Reach::Account, Provenance::Local, text)
+                .when(When::AfterChange)
+        };
         let text = match self {
-            Self::File(file) => std::fs::read_to_string(file)
-                .map_err(|e| missing(format!("password_file {} cannot be read", file.display())).caused_by(e))?,
-            Self::Variable(name) => {
-                std::env::var(name).map_err(|_| missing(format!("the environment has no {name} (password_env)")))?
-            }
+            Self::File(file) => std::fs::read_to_string(file).map_err(|e| {
+                missing(format!("password_file {} cannot be read", file.display())).caused_by(e)
+            })?,
+            Self::Variable(name) => std::env::var(name)
+                .map_err(|_| missing(format!("the environment has no {name} (password_env)")))?,
             Self::Command(command) => {
                 let mut child = Command::new("sh")
                     .args(["-c", command])
@@ -45,13 +47,19 @@ impl SecretFrom {
                 });
                 let mut waited = Duration::ZERO;
                 let status = loop {
-                    match child.try_wait().map_err(|e| missing("password_command was lost".into()).caused_by(e))? {
+                    match child
+                        .try_wait()
+                        .map_err(|e| missing("password_command was lost".into()).caused_by(e))?
+                    {
                         Some(status) => break status,
                         None if waited >= COMMAND => {
                             // It may have ended by itself in between.
                             drop(child.kill());
                             drop(child.wait());
-                            return Err(missing(format!("password_command took longer than {} s", COMMAND.as_secs())));
+                            return Err(missing(format!(
+                                "password_command took longer than {} s",
+                                COMMAND.as_secs()
+                            )));
                         }
                         None => {
                             std::thread::sleep(LOOK);
@@ -66,7 +74,9 @@ impl SecretFrom {
                 let left = COMMAND.saturating_sub(waited).max(LOOK);
                 printed
                     .recv_timeout(left)
-                    .map_err(|_| missing("password_command has ended, but its output goes on".into()))?
+                    .map_err(|_| {
+                        missing("password_command has ended, but its output goes on".into())
+                    })?
                     .map_err(|e| missing("password_command printed no UTF-8".into()).caused_by(e))?
             }
             Self::Inline(secret) => return Ok(secret.clone()),
@@ -78,7 +88,9 @@ impl SecretFrom {
             return Err(missing("the password is empty".into()));
         }
         if secret.contains(['\n', '\r', '\0']) {
-            return Err(missing("the password has a line break or a NUL in it: keep one line".into()));
+            return Err(missing(
+                "the password has a line break or a NUL in it: keep one line".into(),
+            ));
         }
         Ok(secret.into())
     }

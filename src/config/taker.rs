@@ -20,8 +20,15 @@ impl Taker<'_> {
         self.items.get(key).cloned()
     }
 
-    /// A value through `read`, or the default; what `read` refuses becomes a problem that says what to write.
-    pub(super) fn take<T>(&mut self, key: &str, default: T, want: &str, read: impl Fn(&RawValue) -> Option<T>) -> T {
+    /// A value through `read`, or the default; what `read` refuses becomes a problem that says what
+    /// to write.
+    pub(super) fn take<T>(
+        &mut self,
+        key: &str,
+        default: T,
+        want: &str,
+        read: impl Fn(&RawValue) -> Option<T>,
+    ) -> T {
         let Some(item) = self.item(key) else { return default };
         if let Some(value) = read(&item.value) {
             return value;
@@ -32,23 +39,15 @@ impl Taker<'_> {
     }
 
     pub(super) fn text(&mut self, key: &str) -> Option<String> {
-        self.take(
-            key,
-            None,
-            "a string",
-            |value| {
-                if let RawValue::Text(text) = value { Some(Some(text.clone())) } else { None }
-            },
-        )
+        self.take(key, None, "a string", |value| {
+            if let RawValue::Text(text) = value { Some(Some(text.clone())) } else { None }
+        })
     }
 
     pub(super) fn flag(&mut self, key: &str) -> bool {
-        self.take(
-            key,
-            false,
-            "true or false",
-            |value| if let RawValue::Bool(flag) = value { Some(*flag) } else { None },
-        )
+        self.take(key, false, "true or false", |value| {
+            if let RawValue::Bool(flag) = value { Some(*flag) } else { None }
+        })
     }
 
     pub(super) fn number(&mut self, key: &str, default: u64, from: u64, to: u64) -> u64 {
@@ -78,7 +77,9 @@ impl Taker<'_> {
         let words: Vec<String> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
         let want = words.join(" or ");
         self.take(key, default, &want, |value| match value {
-            RawValue::Text(text) => choices.iter().find(|(word, _)| word == text).map(|(_, choice)| *choice),
+            RawValue::Text(text) => {
+                choices.iter().find(|(word, _)| word == text).map(|(_, choice)| *choice)
+            }
             _ => None,
         })
     }
@@ -97,9 +98,14 @@ impl Taker<'_> {
             .map(|(k, i)| (k.clone(), i.place.clone()))
             .collect();
         for (key, place) in strangers {
-            let near = known.iter().min_by_key(|word| distance(word, &key)).filter(|word| distance(word, &key) <= 3);
-            let hint = near
-                .map_or_else(|| "see `postrider config-example`".to_owned(), |word| format!("did you mean {word}?"));
+            let near = known
+                .iter()
+                .min_by_key(|word| distance(word, &key))
+                .filter(|word| distance(word, &key) <= 3);
+            let hint = near.map_or_else(
+                || "see `postrider config-example`".to_owned(),
+                |word| format!("did you mean {word}?"),
+            );
             self.wrong(place, &key, format!("there is no such key; {hint}"));
         }
     }

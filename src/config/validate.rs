@@ -101,7 +101,8 @@ const SETTINGS: &[&str] = &[
     "recovery.first_wait",
 ];
 
-/// As much of a config that [`load`] refuses as says where the mirror is: what cannot be read has its default.
+/// As much of a config that [`load`] refuses as says where the mirror is: what cannot be read has
+/// its default.
 #[must_use]
 pub fn places(file: &Path, variables: impl Iterator<Item = (String, String)>) -> Config {
     // Whoever asks has been told already why it is refused.
@@ -115,10 +116,14 @@ pub fn places(file: &Path, variables: impl Iterator<Item = (String, String)>) ->
 ///
 /// # Errors
 /// All problems at once, in the order of their places.
-pub fn load(file: &Path, variables: impl Iterator<Item = (String, String)>) -> Result<Config, Vec<Flaw>> {
+pub fn load(
+    file: &Path,
+    variables: impl Iterator<Item = (String, String)>,
+) -> Result<Config, Vec<Flaw>> {
     let text = std::fs::read_to_string(file).map_err(|e| {
         let place = Origin::Missing(file.to_owned(), 1);
-        let text = format!("cannot be read: {e}; `postrider config-example` prints one to begin with");
+        let text =
+            format!("cannot be read: {e}; `postrider config-example` prints one to begin with");
         vec![Flaw { place, key: String::new(), text }]
     })?;
     let mut raw = Raw::read(file, &text);
@@ -129,10 +134,18 @@ pub fn load(file: &Path, variables: impl Iterator<Item = (String, String)>) -> R
     let mut problems = Vec::new();
     let base = file.parent().unwrap_or(Path::new(""));
     let mut config = settings(&raw, file, base, &mut problems);
-    config.warnings.extend(unknown.into_iter().map(|name| format!("environment {name} is no setting and is ignored")));
+    config.warnings.extend(
+        unknown.into_iter().map(|name| format!("environment {name} is no setting and is ignored")),
+    );
     if raw.accounts.is_empty() {
-        let text = "there is no account; write [[account]] with id, host, username and password_file".into();
-        problems.push(Flaw { place: Origin::Missing(file.to_owned(), 1), key: "account".into(), text });
+        let text =
+            "there is no account; write [[account]] with id, host, username and password_file"
+                .into();
+        problems.push(Flaw {
+            place: Origin::Missing(file.to_owned(), 1),
+            key: "account".into(),
+            text,
+        });
     }
     let mut ids = BTreeSet::new();
     for (place, items) in &raw.accounts {
@@ -140,7 +153,10 @@ pub fn load(file: &Path, variables: impl Iterator<Item = (String, String)>) -> R
         let account = account(&mut taker, base, place, &mut config.warnings);
         if let Some(account) = account {
             if !ids.insert(account.id.clone()) {
-                let text = format!("another account is called \"{}\" already; give each its own id", account.id);
+                let text = format!(
+                    "another account is called \"{}\" already; give each its own id",
+                    account.id
+                );
                 problems.push(Flaw { place: place.clone(), key: "id".into(), text });
             }
             config.accounts.push(account);
@@ -148,7 +164,9 @@ pub fn load(file: &Path, variables: impl Iterator<Item = (String, String)>) -> R
     }
     for account in &config.accounts {
         if let Some(was) = account.was.as_ref().filter(|was| ids.contains(*was)) {
-            let text = format!("another account is called \"{was}\" now; leave this out, or give that one another id");
+            let text = format!(
+                "another account is called \"{was}\" now; leave this out, or give that one another id"
+            );
             problems.push(Flaw { place: account.username_at.clone(), key: "was".into(), text });
         }
     }
@@ -157,7 +175,8 @@ pub fn load(file: &Path, variables: impl Iterator<Item = (String, String)>) -> R
 }
 
 fn settings(raw: &Raw, file: &Path, base: &Path, problems: &mut Vec<Flaw>) -> Config {
-    let mut t = Taker { items: &raw.settings, missing: Origin::Missing(file.to_owned(), 1), problems };
+    let mut t =
+        Taker { items: &raw.settings, missing: Origin::Missing(file.to_owned(), 1), problems };
     t.unknown(SETTINGS);
     let data_dir = base.join(t.text("data_dir").unwrap_or_else(|| "data".into()));
     let database = database(&mut t, base, &data_dir);
@@ -165,7 +184,11 @@ fn settings(raw: &Raw, file: &Path, base: &Path, problems: &mut Vec<Flaw>) -> Co
     let min_free = t.size("bodies.min_free", 1 << 30);
     let admin = admin(&mut t, base);
     let per_account = t.flag("telemetry.per_account");
-    let modes = [("aggressive", Mode::Aggressive), ("balanced", Mode::Balanced), ("conservative", Mode::Conservative)];
+    let modes = [
+        ("aggressive", Mode::Aggressive),
+        ("balanced", Mode::Balanced),
+        ("conservative", Mode::Conservative),
+    ];
     let mode = t.choice("sync.mode", &modes, Mode::Balanced);
     for key in ["webhooks.listen", "sync.recent_days"] {
         if let Some(item) = t.item(key) {
@@ -183,7 +206,11 @@ fn settings(raw: &Raw, file: &Path, base: &Path, problems: &mut Vec<Flaw>) -> Co
             format!("\"{log}\" is no log filter; write \"info\" or \"warn,postrider=debug\""),
         );
     }
-    let format = t.choice("telemetry.log_format", &[("text", Format::Text), ("json", Format::Json)], Format::Text);
+    let format = t.choice(
+        "telemetry.log_format",
+        &[("text", Format::Text), ("json", Format::Json)],
+        Format::Text,
+    );
     let seconds = Duration::from_secs;
     let small = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
     Config {
@@ -202,7 +229,8 @@ fn settings(raw: &Raw, file: &Path, base: &Path, problems: &mut Vec<Flaw>) -> Co
         limits: Limits {
             per_account: small(t.number("limits.sessions_per_account", 2, 1, 100)),
             per_endpoint: small(t.number("limits.sessions_per_endpoint", 200, 1, 100_000)),
-            logins_per_second: u32::try_from(t.number("limits.logins_per_second", 5, 1, 1000)).unwrap_or(5),
+            logins_per_second: u32::try_from(t.number("limits.logins_per_second", 5, 1, 1000))
+                .unwrap_or(5),
         },
         timeouts: Timeouts {
             connect: t.duration("timeouts.connect", seconds(5)),
@@ -221,10 +249,13 @@ fn settings(raw: &Raw, file: &Path, base: &Path, problems: &mut Vec<Flaw>) -> Co
 /// A word without `=` must be a level: as a target it would silence everything else.
 fn is_filter(log: &str) -> bool {
     let is_level = |word: &str| {
-        ["off", "error", "warn", "info", "debug", "trace"].iter().any(|level| word.eq_ignore_ascii_case(level))
+        ["off", "error", "warn", "info", "debug", "trace"]
+            .iter()
+            .any(|level| word.eq_ignore_ascii_case(level))
     };
     let mut words = log.split(',').map(str::trim);
-    words.all(|word| word.contains('=') || is_level(word)) && tracing_subscriber::EnvFilter::try_new(log).is_ok()
+    words.all(|word| word.contains('=') || is_level(word))
+        && tracing_subscriber::EnvFilter::try_new(log).is_ok()
 }
 
 fn database(t: &mut Taker<'_>, base: &Path, data_dir: &Path) -> PathBuf {
@@ -247,7 +278,8 @@ fn database(t: &mut Taker<'_>, base: &Path, data_dir: &Path) -> PathBuf {
             ),
         },
         other => {
-            let text = format!("{} will not do; write \"sqlite://data/postrider.db\"", shown(other));
+            let text =
+                format!("{} will not do; write \"sqlite://data/postrider.db\"", shown(other));
             t.wrong(item.place, "store.url", text);
         }
     }
@@ -261,7 +293,11 @@ fn idle(t: &mut Taker<'_>) -> Duration {
     if idle > longest
         && let Some(item) = t.item("timeouts.idle")
     {
-        t.wrong(item.place, "timeouts.idle", "servers may end an IDLE after 29 minutes; write at most \"25m\"");
+        t.wrong(
+            item.place,
+            "timeouts.idle",
+            "servers may end an IDLE after 29 minutes; write at most \"25m\"",
+        );
     }
     idle.min(longest)
 }
@@ -273,14 +309,20 @@ fn admin(t: &mut Taker<'_>, base: &Path) -> Admin {
     let behind_proxy = t.flag("admin.behind_proxy");
     let (cert, key) = (t.text("admin.tls_cert"), t.text("admin.tls_key"));
     if cert.is_some() != key.is_some() {
-        let (has, lacks) = if cert.is_some() { ("tls_cert", "tls_key") } else { ("tls_key", "tls_cert") };
-        let place = t.item(&format!("admin.{has}")).map_or_else(|| t.missing.clone(), |item| item.place);
+        let (has, lacks) =
+            if cert.is_some() { ("tls_cert", "tls_key") } else { ("tls_key", "tls_cert") };
+        let place =
+            t.item(&format!("admin.{has}")).map_or_else(|| t.missing.clone(), |item| item.place);
         t.wrong(place, &format!("admin.{has}"), format!("it needs {lacks} beside it"));
     }
     let tls = cert.zip(key).map(|(cert, key)| (base.join(cert), base.join(key)));
     if !listen.ip().is_loopback() && tls.is_none() && !behind_proxy {
         let place = t.item("admin.listen").map_or_else(|| t.missing.clone(), |item| item.place);
-        t.wrong(place, "admin.listen", "off loopback this needs tls_cert and tls_key, or behind_proxy = true");
+        t.wrong(
+            place,
+            "admin.listen",
+            "off loopback this needs tls_cert and tls_key, or behind_proxy = true",
+        );
     }
     Admin { listen, tls, behind_proxy }
 }
@@ -293,7 +335,8 @@ fn listen(t: &mut Taker<'_>, key: &str) -> Option<SocketAddr> {
         _ => None,
     };
     if address.is_none() {
-        let text = format!("{} will not do; write an address like \"127.0.0.1:8025\"", shown(&item.value));
+        let text =
+            format!("{} will not do; write an address like \"127.0.0.1:8025\"", shown(&item.value));
         t.wrong(item.place, key, text);
     }
     address

@@ -1,4 +1,5 @@
-//! The ConnectionActor of an endpoint: paces logins, keeps the limits, waits for a server that is down, parents the sessions.
+//! The ConnectionActor of an endpoint: paces logins, keeps the limits, waits for a server that is
+//! down, parents the sessions.
 
 use crate::bodies::{PackDir, PackSink};
 use crate::clock::Clock;
@@ -126,10 +127,15 @@ impl Actor for ConnectionActor {
             }
             ConnectionMsg::Withdraw(account) => {
                 state.args.depth.leave();
-                let mine: Vec<SessionId> =
-                    state.requests.iter().filter(|(_, r)| r.account == account).map(|(id, _)| *id).collect();
-                let connecting =
-                    |(_, child): &(&SessionId, &SessionChild)| child.account == account && child.leash.is_none();
+                let mine: Vec<SessionId> = state
+                    .requests
+                    .iter()
+                    .filter(|(_, r)| r.account == account)
+                    .map(|(id, _)| *id)
+                    .collect();
+                let connecting = |(_, child): &(&SessionId, &SessionChild)| {
+                    child.account == account && child.leash.is_none()
+                };
                 state.withdrawn.extend(state.children.iter().filter(connecting).map(|(id, _)| *id));
                 for id in mine {
                     state.requests.remove(&id);
@@ -141,17 +147,29 @@ impl Actor for ConnectionActor {
                     state.health.logged_in(&child.account);
                     child.seen = (0, mono);
                     child.leash = Some(leash);
-                    state.args.registry.does(&state.session_path(id), Activity::Working.as_str(), "", None);
+                    state.args.registry.does(
+                        &state.session_path(id),
+                        Activity::Working.as_str(),
+                        "",
+                        None,
+                    );
                 }
             }
-            ConnectionMsg::Refused(id, request, failure) => state.refused(id, request, failure, mono),
+            ConnectionMsg::Refused(id, request, failure) => {
+                state.refused(id, request, failure, mono)
+            }
             ConnectionMsg::Watching(id, watching) => {
                 state.pool.watches(id, watching.then_some(mono));
                 let what = if watching { Activity::Watching } else { Activity::Working };
                 state.args.registry.does(&state.session_path(id), what.as_str(), "", None);
             }
             ConnectionMsg::Returned(id) => {
-                state.args.registry.does(&state.session_path(id), Activity::Leaving.as_str(), "log out", None);
+                state.args.registry.does(
+                    &state.session_path(id),
+                    Activity::Leaving.as_str(),
+                    "log out",
+                    None,
+                );
                 me.send_after(FAREWELL, move || ConnectionMsg::Overdue(id));
             }
             ConnectionMsg::Overdue(id) => state.kill(id),
@@ -176,8 +194,10 @@ impl Actor for ConnectionActor {
         event: SupervisionEvent,
         state: &mut ConnectionState,
     ) -> Result<(), ActorProcessingErr> {
-        // However a session ended, its slot is free again. Its account has been told by the session's own questions.
-        if let SupervisionEvent::ActorTerminated(cell, ..) | SupervisionEvent::ActorFailed(cell, _) = &event
+        // However a session ended, its slot is free again. Its account has been told by the
+        // session's own questions.
+        if let SupervisionEvent::ActorTerminated(cell, ..) | SupervisionEvent::ActorFailed(cell, _) =
+            &event
             && let Some(id) = state.by_actor.remove(&cell.get_id())
         {
             state.children.remove(&id);
@@ -200,7 +220,8 @@ impl ConnectionState {
             self.health.knows(&request.account);
         }
         // Who merely wishes for a session is told at once.
-        if request.wish && (self.health.down().is_some() || !self.pool.has_spare(&request.account)) {
+        if request.wish && (self.health.down().is_some() || !self.pool.has_spare(&request.account))
+        {
             let text = "there is no session to spare";
             request.refuse(Failure::new(Class::RateLimit, Reach::Session, Provenance::Local, text));
             return;
@@ -216,7 +237,13 @@ impl ConnectionState {
     }
 
     /// A session could not be had: the endpoint's fault is waited for here, any other is told.
-    fn refused(&mut self, id: SessionId, request: Box<LeaseRequest>, failure: Failure, mono: Duration) {
+    fn refused(
+        &mut self,
+        id: SessionId,
+        request: Box<LeaseRequest>,
+        failure: Failure,
+        mono: Duration,
+    ) {
         self.args.registry.failed(&self.session_path(id), &failure);
         if failure.class == Class::Config && !request.known {
             // A place where this account never was: nothing says that waiting would help.
@@ -249,7 +276,9 @@ impl ConnectionState {
         let mut hung = Vec::new();
         for (id, child) in &mut self.children {
             let (busy, octets) = match &child.leash {
-                Some(leash) => (leash.busy.load(Ordering::Relaxed), leash.octets.load(Ordering::Relaxed)),
+                Some(leash) => {
+                    (leash.busy.load(Ordering::Relaxed), leash.octets.load(Ordering::Relaxed))
+                }
                 None => (true, 0),
             };
             if !busy || octets != child.seen.0 {
@@ -316,7 +345,9 @@ impl ConnectionState {
                     self.start(id, request, me).await?;
                 }
                 Next::Retire(id) => {
-                    if let Some(leash) = self.children.get(&id).and_then(|child| child.leash.as_ref()) {
+                    if let Some(leash) =
+                        self.children.get(&id).and_then(|child| child.leash.as_ref())
+                    {
                         leash.retire.notify_one();
                     }
                 }
@@ -343,9 +374,16 @@ impl ConnectionState {
         match self.health.down() {
             Some((failure, next)) => {
                 registry.failed(&self.args.path, failure);
-                registry.does(&self.args.path, Activity::Down.as_str(), "probe", Some(self.wall(next)));
+                registry.does(
+                    &self.args.path,
+                    Activity::Down.as_str(),
+                    "probe",
+                    Some(self.wall(next)),
+                );
             }
-            None if waiting > 0 => registry.does(&self.args.path, Activity::Running.as_str(), "pace logins", None),
+            None if waiting > 0 => {
+                registry.does(&self.args.path, Activity::Running.as_str(), "pace logins", None)
+            }
             None => registry.does(&self.args.path, Activity::Running.as_str(), "", None),
         }
         registry.in_flight(&self.args.path, live);
@@ -362,10 +400,18 @@ impl ConnectionState {
         self.by_actor.insert(child.get_id(), id);
         let patience = request.endpoint.patience();
         let (account, seen) = (request.account.clone(), (0, self.args.clock.now().mono));
-        self.children.insert(id, SessionChild { actor: child.clone(), account, leash: None, patience, seen });
+        self.children.insert(
+            id,
+            SessionChild { actor: child.clone(), account, leash: None, patience, seen },
+        );
         let path = self.session_path(id);
         self.args.registry.started(&path, "session");
-        self.args.registry.does(&path, Activity::Connecting.as_str(), &format!("log in for {}", request.account), None);
+        self.args.registry.does(
+            &path,
+            Activity::Connecting.as_str(),
+            &format!("log in for {}", request.account),
+            None,
+        );
         let start = SessionStart {
             id,
             request,

@@ -1,4 +1,5 @@
-//! A wish for a session, and the session that comes of it. A lease returns by `Drop`, however its holder ends.
+//! A wish for a session, and the session that comes of it. A lease returns by `Drop`, however its
+//! holder ends.
 
 use crate::provider::{Ask, Credential, Endpoint};
 use crate::reply::ReplyTo;
@@ -34,7 +35,10 @@ pub struct LeaseRequest {
 
 impl std::fmt::Debug for LeaseRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LeaseRequest").field("account", &self.account).field("wish", &self.wish).finish_non_exhaustive()
+        f.debug_struct("LeaseRequest")
+            .field("account", &self.account)
+            .field("wish", &self.wish)
+            .finish_non_exhaustive()
     }
 }
 
@@ -75,7 +79,8 @@ impl SessionLease {
         self.at
     }
 
-    /// Puts a question. Its answers, or the news that there will be none, come through the question itself.
+    /// Puts a question. Its answers, or the news that there will be none, come through the question
+    /// itself.
     pub fn ask(&self, ask: Ask) {
         // A session that has ended drops the question, and the question says so.
         drop(self.asks.send(ask));

@@ -31,7 +31,11 @@ impl Actor for SessionActor {
     type State = Task;
     type Arguments = ();
 
-    async fn pre_start(&self, _me: ActorRef<SessionMsg>, (): ()) -> Result<Task, ActorProcessingErr> {
+    async fn pre_start(
+        &self,
+        _me: ActorRef<SessionMsg>,
+        (): (),
+    ) -> Result<Task, ActorProcessingErr> {
         Ok(Task::default())
     }
 
@@ -50,7 +54,8 @@ impl Actor for SessionActor {
                     session.id = start.id.0,
                 );
                 let end = Farewell(Some(me.clone()));
-                let running = tokio::spawn(async move { end.tell(live(*start).instrument(span).await) });
+                let running =
+                    tokio::spawn(async move { end.tell(live(*start).instrument(span).await) });
                 task.0 = Some(running.abort_handle());
                 Ok(())
             }
@@ -78,14 +83,17 @@ impl Farewell {
 impl Drop for Farewell {
     fn drop(&mut self) {
         if let Some(actor) = self.0.take() {
-            drop(actor.cast(SessionMsg::Ended(Err(Failure::bug("a session's task ended without a word")))));
+            drop(actor.cast(SessionMsg::Ended(Err(Failure::bug(
+                "a session's task ended without a word",
+            )))));
         }
     }
 }
 
 async fn live(start: SessionStart) -> Result<(), Failure> {
     let SessionStart { id, request, sink, wire, credits, pool } = start;
-    let opening = Opening { account: request.account.clone(), wire, sink: Sink::new(sink), credits };
+    let opening =
+        Opening { account: request.account.clone(), wire, sink: Sink::new(sink), credits };
     let opened = request.endpoint.open(request.credential.as_ref(), opening).await;
     match opened {
         Ok(session) => {
@@ -95,7 +103,11 @@ async fn live(start: SessionStart) -> Result<(), Failure> {
             let connected = Connected { session: id, capabilities: session.capabilities() };
             let back = pool.clone();
             // A pool that is gone has taken its sessions with it.
-            request.grant(connected, asks, Box::new(move |id| drop(back.cast(ConnectionMsg::Returned(id)))));
+            request.grant(
+                connected,
+                asks,
+                Box::new(move |id| drop(back.cast(ConnectionMsg::Returned(id)))),
+            );
             let watching = move |watching| drop(pool.cast(ConnectionMsg::Watching(id, watching)));
             session.run(questions, Box::new(watching)).await
         }

@@ -62,9 +62,13 @@ pub(super) async fn draw(client: Client) {
         tokio::time::sleep(DRAW).await;
         let Some(page) = client.quiet("/v1/accounts").await else { continue };
         let items = page.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
-        let stored: Vec<u64> = items.iter().map(|i| i.get("stored").and_then(Value::as_u64).unwrap_or(0)).collect();
-        let rates: Vec<u64> =
-            stored.iter().enumerate().map(|(n, now)| now.saturating_sub(before.get(n).copied().unwrap_or(0))).collect();
+        let stored: Vec<u64> =
+            items.iter().map(|i| i.get("stored").and_then(Value::as_u64).unwrap_or(0)).collect();
+        let rates: Vec<u64> = stored
+            .iter()
+            .enumerate()
+            .map(|(n, now)| now.saturating_sub(before.get(n).copied().unwrap_or(0)))
+            .collect();
         before = stored;
         let text = table(&items, &rates);
         ticks = ticks.wrapping_add(1);

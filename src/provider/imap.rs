@@ -1,4 +1,5 @@
-//! IMAP4rev1 (RFC 3501), reading only: EXAMINE, never SELECT; nothing that changes a mailbox is ever sent.
+//! IMAP4rev1 (RFC 3501), reading only: EXAMINE, never SELECT; nothing that changes a mailbox is
+//! ever sent.
 
 mod failure;
 mod fetch;

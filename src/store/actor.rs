@@ -1,11 +1,14 @@
-//! The StoreActor: the only writer. Commits that wait together share a transaction, each under its own savepoint; answers
-//! go out after the outer COMMIT. Control writes are served between transactions.
+//! The StoreActor: the only writer. Commits that wait together share a transaction, each under its
+//! own savepoint; answers go out after the outer COMMIT. Control writes are served between
+//! transactions.
 
 use crate::clock::Clock;
 use crate::fault;
 use crate::handle::Backlog;
 use crate::reply::ReplyTo;
-use crate::store::apply::{Applied, Done, Numbers, Portion, Quiet, commit, control, open_account, write_quiet};
+use crate::store::apply::{
+    Applied, Done, Numbers, Portion, Quiet, commit, control, open_account, write_quiet,
+};
 use crate::store::connect::Database;
 use crate::store::failure::Trouble;
 use crate::store::orders::{Control, OpenAccount};
@@ -34,7 +37,8 @@ const QUIET: Duration = Duration::from_secs(60);
 pub enum StoreMsg {
     /// Commit; answered after the outer COMMIT.
     Commit(Box<Commit>, ReplyTo<CommitAnswer>),
-    /// Raise the incarnation and read the account: behind every commit sent before it, so its answer is final.
+    /// Raise the incarnation and read the account: behind every commit sent before it, so its
+    /// answer is final.
     Open(OpenAccount, ReplyTo<Result<AccountSnapshot, Failure>>),
     /// A control write.
     Control(Control, ReplyTo<Result<Done, Failure>>),
@@ -123,7 +127,11 @@ impl Actor for StoreActor {
     type State = StoreState;
     type Arguments = StoreArgs;
 
-    async fn pre_start(&self, _me: ActorRef<StoreMsg>, args: StoreArgs) -> Result<StoreState, ActorProcessingErr> {
+    async fn pre_start(
+        &self,
+        _me: ActorRef<StoreMsg>,
+        args: StoreArgs,
+    ) -> Result<StoreState, ActorProcessingErr> {
         let StoreArgs { db, clock, events, depth, registry, restarted } = args;
         Ok(StoreState {
             db,
@@ -204,8 +212,8 @@ impl Actor for StoreActor {
 
 impl StoreState {
     async fn work(&mut self) {
-        // Each once: a long purge goes on behind the pages, and nothing that was said before an account is handed out is
-        // done after it.
+        // Each once: a long purge goes on behind the pages, and nothing that was said before an
+        // account is handed out is done after it.
         for _ in 0..self.controls.len() {
             self.work_control().await;
         }
@@ -223,14 +231,16 @@ impl StoreState {
         let mut taken = Vec::new();
         let started = self.clock.now().mono;
         let committed = within(DEADLINE, self.transaction(&mut taken)).await;
-        metrics::histogram!(names::STORE_COMMIT).record((self.clock.now().mono - started).as_secs_f64());
+        metrics::histogram!(names::STORE_COMMIT)
+            .record((self.clock.now().mono - started).as_secs_f64());
         let failure = match committed {
             Ok(()) => {
                 fault::pass("store.committed");
                 None
             }
-            // Nothing of the transaction remains: every commit in it goes back whole, to be sent again. (Should the
-            // outcome of the COMMIT be unknown: sent twice, the lanes refuse the second.)
+            // Nothing of the transaction remains: every commit in it goes back whole, to be sent
+            // again. (Should the outcome of the COMMIT be unknown: sent twice, the lanes refuse the
+            // second.)
             Err(e) => {
                 self.unsure = true;
                 Some(e.of_write())
@@ -307,7 +317,10 @@ impl StoreState {
         });
     }
 
-    async fn open(&mut self, open: &OpenAccount) -> Result<Result<AccountSnapshot, Failure>, Trouble> {
+    async fn open(
+        &mut self,
+        open: &OpenAccount,
+    ) -> Result<Result<AccountSnapshot, Failure>, Trouble> {
         let tx = self.begin().await?;
         write_quiet(&tx, &self.quiet).await?;
         let snapshot = open_account(&tx, open, self.clock.now().wall).await?;
@@ -354,13 +367,14 @@ impl StoreState {
                 account.id = last.commit.account.0,
                 folder.id = last.commit.change.folder().map(|f| f.0),
                 page.messages = last.commit.change.page().map(|p| p.rows.len()),
-                size_bytes = last.commit.change.page().map(postrider_core::mail::page::Page::octets),
+                size_bytes =
+                    last.commit.change.page().map(postrider_core::mail::page::Page::octets),
             );
             last.answer = match commit(tx, numbers, &last.commit).instrument(span).await {
                 Ok(Applied::Done(rows)) => Some(CommitAnswer::Done(rows)),
                 Ok(Applied::Refused(refusal, rows)) => Some(CommitAnswer::Refused(refusal, rows)),
-                // A row that cannot be read is this account's trouble, not that of the others in the transaction; its
-                // savepoint is rolled back.
+                // A row that cannot be read is this account's trouble, not that of the others in
+                // the transaction; its savepoint is rolled back.
                 Err(Trouble::Damaged(text)) => {
                     last.broken = Some(Failure::bug(text));
                     None
@@ -378,7 +392,10 @@ impl StoreState {
     }
 }
 
-async fn within<T>(deadline: Duration, work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+async fn within<T>(
+    deadline: Duration,
+    work: impl Future<Output = Result<T, Trouble>>,
+) -> Result<T, Trouble> {
     match tokio::time::timeout(deadline, work).await {
         Ok(result) => result,
         Err(_) => Err(Trouble::Late(deadline)),

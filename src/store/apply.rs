@@ -1,4 +1,5 @@
-//! The only SQL that writes. A page costs a constant number of statements: one text and one JSON document a table.
+//! The only SQL that writes. A page costs a constant number of statements: one text and one JSON
+//! document a table.
 
 mod control;
 mod messages;
@@ -65,7 +66,11 @@ pub(super) async fn commit(
     applied
 }
 
-async fn inside(db: &DatabaseTransaction, numbers: &mut Numbers, commit: &Commit) -> Result<Applied, Trouble> {
+async fn inside(
+    db: &DatabaseTransaction,
+    numbers: &mut Numbers,
+    commit: &Commit,
+) -> Result<Applied, Trouble> {
     let (account, at) = (commit.account, commit.at);
     let remote_id: Value = match &commit.change {
         Change::Folder(FolderChange::Open { folder, .. }) => folder.remote_id.clone().into(),
@@ -82,19 +87,24 @@ async fn inside(db: &DatabaseTransaction, numbers: &mut Numbers, commit: &Commit
         let rows = StoredRows { account: stored, folder: before };
         return Ok(Applied::Refused(Refusal::Open, Some(Box::new(rows))));
     }
-    let admitted = match admit(&stored, before.as_ref(), commit.incarnation, &commit.change, new_folder) {
-        Ok(admitted) => admitted,
-        Err(refusal) => {
-            let rows = StoredRows { account: stored, folder: before };
-            return Ok(Applied::Refused(refusal, (refusal != Refusal::Incarnation).then(|| Box::new(rows))));
-        }
-    };
+    let admitted =
+        match admit(&stored, before.as_ref(), commit.incarnation, &commit.change, new_folder) {
+            Ok(admitted) => admitted,
+            Err(refusal) => {
+                let rows = StoredRows { account: stored, folder: before };
+                return Ok(Applied::Refused(
+                    refusal,
+                    (refusal != Refusal::Incarnation).then(|| Box::new(rows)),
+                ));
+            }
+        };
     if let Change::Folder(FolderChange::Open { .. }) = &commit.change {
         // Never used twice, not even after a purge.
         numbers.take_folder();
     }
     let before = Before { account: stored, folder: before };
-    let admitted = write_change(db, numbers, account, &before, admitted, &commit.change, at).await?;
+    let admitted =
+        write_change(db, numbers, account, &before, admitted, &commit.change, at).await?;
     tracing::debug!("rows written");
     fault::pass("store.rows_written");
     Ok(Applied::Done(Box::new(StoredRows { account: admitted.account, folder: admitted.folder })))
@@ -139,7 +149,9 @@ async fn write_change(
                 save(db, numbers, account, &mut ledger, at).await?;
             }
         }
-        Change::Account(change) => write_account_rows(db, numbers, rows, &admitted, change, at).await?,
+        Change::Account(change) => {
+            write_account_rows(db, numbers, rows, &admitted, change, at).await?
+        }
     }
     if sweeps {
         sweep(db, numbers, account, at).await?;
@@ -156,7 +168,9 @@ async fn loaded(
     change: &FolderChange,
 ) -> Result<Ledger, Trouble> {
     let touched = match change {
-        FolderChange::Facts { gone, flags, .. } => gone.union(&flags.iter().map(|(uid, _)| *uid).collect()),
+        FolderChange::Facts { gone, flags, .. } => {
+            gone.union(&flags.iter().map(|(uid, _)| *uid).collect())
+        }
         FolderChange::DropFolder { uids, .. } => uids.clone(),
         _ => return Ok(numbers.ledger()),
     };
@@ -170,8 +184,8 @@ async fn loaded(
     Ok(ledger)
 }
 
-/// Writes a page; what the database refuses for its content is halved down to the one message, which becomes a failure.
-/// Returns the UIDs that were refused.
+/// Writes a page; what the database refuses for its content is halved down to the one message,
+/// which becomes a failure. Returns the UIDs that were refused.
 async fn write_page(
     db: &DatabaseTransaction,
     numbers: &mut Numbers,
@@ -246,15 +260,24 @@ async fn load(
         ledger.load_message(message);
     }
     if !ids.is_empty() {
-        let values = vec![text(&ids)?, folder.id.0.into(), i64::from(folder.uidvalidity().0).into(), text(&uids)?];
+        let values = vec![
+            text(&ids)?,
+            folder.id.0.into(),
+            i64::from(folder.uidvalidity().0).into(),
+            text(&uids)?,
+        ];
         load_locations(db, &mut ledger, values).await?;
     }
     Ok(ledger)
 }
 
-/// Loads what the ledger needs of the locations of messages: those that are named, some of the living, the one that ended
-/// last. A mail of a thousand copies costs no more than one of twenty.
-async fn load_locations(db: &DatabaseTransaction, ledger: &mut Ledger, mut values: Vec<Value>) -> Result<(), Trouble> {
+/// Loads what the ledger needs of the locations of messages: those that are named, some of the
+/// living, the one that ended last. A mail of a thousand copies costs no more than one of twenty.
+async fn load_locations(
+    db: &DatabaseTransaction,
+    ledger: &mut Ledger,
+    mut values: Vec<Value>,
+) -> Result<(), Trouble> {
     values.push(i64::try_from(SHOWN + 1).unwrap_or(i64::MAX).into());
     for row in read(db, Text::LocationsNeeded, values).await? {
         ledger.load_location(location(&row)?);
@@ -262,21 +285,34 @@ async fn load_locations(db: &DatabaseTransaction, ledger: &mut Ledger, mut value
     Ok(())
 }
 
-/// Of messages with more copies than are loaded: one in another folder that began since this one was passed last.
-async fn load_elsewhere(db: &DatabaseTransaction, ledger: &mut Ledger, folder: &FolderRow) -> Result<(), Trouble> {
-    let ids: Vec<i64> = ledger.messages().filter(|m| m.places > SHOWN as u64).map(|m| m.id.0).collect();
+/// Of messages with more copies than are loaded: one in another folder that began since this one
+/// was passed last.
+async fn load_elsewhere(
+    db: &DatabaseTransaction,
+    ledger: &mut Ledger,
+    folder: &FolderRow,
+) -> Result<(), Trouble> {
+    let ids: Vec<i64> =
+        ledger.messages().filter(|m| m.places > SHOWN as u64).map(|m| m.id.0).collect();
     if ids.is_empty() {
         return Ok(());
     }
     let since = folder.passed_at.unwrap_or_default();
-    for row in read(db, Text::LocationElsewhere, vec![text(&ids)?, folder.id.0.into(), since.0.into()]).await? {
+    for row in
+        read(db, Text::LocationElsewhere, vec![text(&ids)?, folder.id.0.into(), since.0.into()])
+            .await?
+    {
         ledger.load_location(location(&row)?);
     }
     Ok(())
 }
 
 /// Loads what is still living in a folder that is dropped.
-async fn load_left(db: &DatabaseTransaction, ledger: &mut Ledger, folder: &FolderRow) -> Result<(), Trouble> {
+async fn load_left(
+    db: &DatabaseTransaction,
+    ledger: &mut Ledger,
+    folder: &FolderRow,
+) -> Result<(), Trouble> {
     let mut ids = Vec::new();
     for row in read(db, Text::MessagesLeft, vec![folder.id.0.into()]).await? {
         let message = message(&row)?;
@@ -289,24 +325,35 @@ async fn load_left(db: &DatabaseTransaction, ledger: &mut Ledger, folder: &Folde
     if ids.is_empty() {
         return Ok(());
     }
-    let values = vec![text(&ids)?, folder.id.0.into(), i64::from(folder.uidvalidity().0).into(), "[]".into()];
+    let values = vec![
+        text(&ids)?,
+        folder.id.0.into(),
+        i64::from(folder.uidvalidity().0).into(),
+        "[]".into(),
+    ];
     load_locations(db, ledger, values).await
 }
 
-/// Whether any message's limbo may be over: a LIST and a pass of every folder that can be passed have begun since the first
-/// of them vanished. Cheap, where reading all of limbo is not.
+/// Whether any message's limbo may be over: a LIST and a pass of every folder that can be passed
+/// have begun since the first of them vanished. Cheap, where reading all of limbo is not.
 async fn may_be_over(db: &DatabaseTransaction, account: AccountId) -> Result<bool, Trouble> {
     Ok(!read(db, Text::LimboMayBeOver, vec![account.0.into()]).await?.is_empty())
 }
 
 /// Ends the limbo of messages for which everything has been looked at.
-async fn sweep(db: &DatabaseTransaction, numbers: &mut Numbers, account: AccountId, at: Micros) -> Result<(), Trouble> {
+async fn sweep(
+    db: &DatabaseTransaction,
+    numbers: &mut Numbers,
+    account: AccountId,
+    at: Micros,
+) -> Result<(), Trouble> {
     let mut after = 0_i64;
     if !may_be_over(db, account).await? {
         return Ok(());
     }
     loop {
-        let rows = read(db, Text::LimboAfter, vec![account.0.into(), after.into(), SWEEP.into()]).await?;
+        let rows =
+            read(db, Text::LimboAfter, vec![account.0.into(), after.into(), SWEEP.into()]).await?;
         if rows.is_empty() {
             return Ok(());
         }

@@ -1,10 +1,11 @@
-//! Opening the database: durability is asserted, a newer schema is refused, a copy is set aside before a migration.
+//! Opening the database: durability is asserted, a newer schema is refused, a copy is set aside
+//! before a migration.
 
 use migration::Migrator;
 use postrider_migration as migration;
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
+    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
 };
 use sea_orm_migration::MigratorTrait;
 use std::path::{Path, PathBuf};
@@ -67,8 +68,8 @@ pub struct Database {
 }
 
 impl Database {
-    /// Replaces the writing connection. After a failed COMMIT or ROLLBACK nobody can say what transaction the old one is
-    /// in: it is closed, and whatever it had open is rolled back.
+    /// Replaces the writing connection. After a failed COMMIT or ROLLBACK nobody can say what
+    /// transaction the old one is in: it is closed, and whatever it had open is rolled back.
     pub(super) async fn renew_writer(&mut self) -> Result<(), DbErr> {
         let fresh = connect(&self.path, "rw", 1).await?;
         brisk(&fresh).await?;
@@ -76,7 +77,8 @@ impl Database {
         old.close().await
     }
 
-    /// A transaction that writes from the beginning: one that first reads would not wait for another process.
+    /// A transaction that writes from the beginning: one that first reads would not wait for
+    /// another process.
     pub(super) async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
         let options = TransactionOptions {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
@@ -85,7 +87,8 @@ impl Database {
         self.writer.begin_with_options(options).await
     }
 
-    /// The start is over: a transaction waits for another process only as long as pages may wait for it.
+    /// The start is over: a transaction waits for another process only as long as pages may wait
+    /// for it.
     ///
     /// # Errors
     /// Whatever the database says.
@@ -111,12 +114,15 @@ impl Database {
 const BUSY: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(5)];
 
 async fn brisk(db: &DatabaseConnection) -> Result<(), DbErr> {
-    db.execute_unprepared(&format!("PRAGMA busy_timeout = {}", BUSY[1].as_millis())).await.map(|_| ())
+    db.execute_unprepared(&format!("PRAGMA busy_timeout = {}", BUSY[1].as_millis()))
+        .await
+        .map(|_| ())
 }
 
 async fn connect(path: &Path, mode: &str, connections: u32) -> Result<DatabaseConnection, DbErr> {
     // The path stands in a URL: what has a meaning there is encoded.
-    let place = path.display().to_string().replace('%', "%25").replace('?', "%3F").replace('#', "%23");
+    let place =
+        path.display().to_string().replace('%', "%25").replace('?', "%3F").replace('#', "%23");
     let mut options = ConnectOptions::new(format!("sqlite://{place}?mode={mode}"));
     let reads_only = mode == "ro";
     options
@@ -130,7 +136,9 @@ async fn connect(path: &Path, mode: &str, connections: u32) -> Result<DatabaseCo
             if reads_only {
                 return o;
             }
-            o.pragma("journal_mode", "WAL").pragma("synchronous", "FULL").pragma("wal_autocheckpoint", "8000")
+            o.pragma("journal_mode", "WAL")
+                .pragma("synchronous", "FULL")
+                .pragma("wal_autocheckpoint", "8000")
         });
     sea_orm::Database::connect(options).await
 }
@@ -138,14 +146,15 @@ async fn connect(path: &Path, mode: &str, connections: u32) -> Result<DatabaseCo
 async fn ask(db: &DatabaseConnection, sql: &str) -> Result<String, DbErr> {
     let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), sql)).await?;
     let Some(row) = row else { return Ok(String::new()) };
-    row.try_get_by_index::<String>(0).or_else(|_| row.try_get_by_index::<i64>(0).map(|n| n.to_string()))
+    row.try_get_by_index::<String>(0)
+        .or_else(|_| row.try_get_by_index::<i64>(0).map(|n| n.to_string()))
 }
 
 /// Opens the database for writing, making or migrating it.
 ///
 /// # Errors
-/// [`OpenError`], by variant; nothing has changed but, for a migration that failed, what its steps before had done (and
-/// the copy beside the file is whole).
+/// [`OpenError`], by variant; nothing has changed but, for a migration that failed, what its steps
+/// before had done (and the copy beside the file is whole).
 pub async fn open(path: &Path) -> Result<Database, OpenError> {
     let broken = |source| OpenError::Database { path: path.to_owned(), source };
     let existed = path.exists();
@@ -153,7 +162,12 @@ pub async fn open(path: &Path) -> Result<Database, OpenError> {
     for (setting, wanted, means) in [("journal_mode", "wal", "wal"), ("synchronous", "2", "FULL")] {
         let found = ask(&writer, &format!("PRAGMA {setting}")).await.map_err(broken)?;
         if found != wanted {
-            return Err(OpenError::NotDurable { path: path.to_owned(), setting, found, wanted: means });
+            return Err(OpenError::NotDurable {
+                path: path.to_owned(),
+                setting,
+                found,
+                wanted: means,
+            });
         }
     }
     let pending = pending(&writer, path).await?;
@@ -176,7 +190,8 @@ pub async fn open(path: &Path) -> Result<Database, OpenError> {
 /// Opens the database for reading alone, beside a server or a copy of it.
 ///
 /// # Errors
-/// [`OpenError`]; a database whose schema is older than this binary's is refused too, since only a writer may migrate it.
+/// [`OpenError`]; a database whose schema is older than this binary's is refused too, since only a
+/// writer may migrate it.
 pub async fn open_for_reading(path: &Path) -> Result<Database, OpenError> {
     let broken = |source| OpenError::Database { path: path.to_owned(), source };
     match path.try_exists() {
@@ -187,7 +202,9 @@ pub async fn open_for_reading(path: &Path) -> Result<Database, OpenError> {
     let readers = connect(path, "ro", 4).await.map_err(broken)?;
     let missing = pending(&readers, path).await?;
     if let Some(step) = missing.first() {
-        let source = DbErr::Custom(format!("it lacks schema step {step}; run `postrider sync --once` first"));
+        let source = DbErr::Custom(format!(
+            "it lacks schema step {step}; run `postrider sync --once` first"
+        ));
         return Err(broken(source));
     }
     Ok(Database { writer: readers.clone(), readers, path: path.to_owned() })
@@ -220,7 +237,10 @@ async fn applied(db: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
         return Ok(Vec::new());
     }
     let rows = db
-        .query_all_raw(Statement::from_string(backend, "SELECT version FROM seaql_migrations ORDER BY version"))
+        .query_all_raw(Statement::from_string(
+            backend,
+            "SELECT version FROM seaql_migrations ORDER BY version",
+        ))
         .await?;
     rows.iter().map(|row| row.try_get_by_index(0)).collect()
 }
@@ -228,7 +248,8 @@ async fn applied(db: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
 /// The steps that the database lacks; refuses one that has steps this binary does not know.
 async fn pending(db: &DatabaseConnection, path: &Path) -> Result<Vec<String>, OpenError> {
     let broken = |source| OpenError::Database { path: path.to_owned(), source };
-    let known: Vec<String> = Migrator::migrations().iter().map(|step| step.name().to_owned()).collect();
+    let known: Vec<String> =
+        Migrator::migrations().iter().map(|step| step.name().to_owned()).collect();
     let applied = applied(db).await.map_err(broken)?;
     if let Some(found) = applied.iter().rev().find(|step| !known.contains(step)) {
         return Err(OpenError::Newer {

@@ -4,8 +4,9 @@ use postrider_core::failure::Failure;
 use sea_orm::{DbErr, RuntimeErr, SqlxError};
 use std::time::Duration;
 
-/// Codes by which SQLite refuses content, rather than work (<https://sqlite.org/rescode.html>): too big, a wrong type, CHECK,
-/// NOT NULL, a trigger. A UNIQUE that is broken is our own mistake, and no mail is put aside for it.
+/// Codes by which SQLite refuses content, rather than work (<https://sqlite.org/rescode.html>): too
+/// big, a wrong type, CHECK, NOT NULL, a trigger. A UNIQUE that is broken is our own mistake, and
+/// no mail is put aside for it.
 const CONTENT: &[&str] = &[
     "18",   // SQLITE_TOOBIG
     "20",   // SQLITE_MISMATCH
@@ -20,7 +21,8 @@ pub(super) enum Trouble {
     /// It did not answer in time.
     #[error("the database did not answer within {} s", .0.as_secs())]
     Late(Duration),
-    /// A value that cannot be read, or be written, as what it is: one account's trouble, not that of others.
+    /// A value that cannot be read, or be written, as what it is: one account's trouble, not that
+    /// of others.
     #[error("{0}")]
     Damaged(String),
     /// It refuses the content.
@@ -45,7 +47,11 @@ impl Trouble {
 
 impl From<DbErr> for Trouble {
     fn from(e: DbErr) -> Self {
-        if code(&e).is_some_and(|code| CONTENT.contains(&code.as_str())) { Self::Refused(e) } else { Self::Database(e) }
+        if code(&e).is_some_and(|code| CONTENT.contains(&code.as_str())) {
+            Self::Refused(e)
+        } else {
+            Self::Database(e)
+        }
     }
 }
 

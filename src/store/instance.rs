@@ -9,8 +9,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// How far event numbers leap when a copy becomes a mirror of its own, or an older database was put back: no number is ever
-/// used twice.
+/// How far event numbers leap when a copy becomes a mirror of its own, or an older database was put
+/// back: no number is ever used twice.
 const LEAP: i64 = 1 << 32;
 
 /// Why database and data folder may not be used together.
@@ -59,7 +59,8 @@ async fn leap_over(db: &impl ConnectionTrait, by: i64) -> Result<(), DbErr> {
     run(db, Text::LeapCounter, vec![by.into()]).await
 }
 
-/// A small file of ours; `None` where there is none. One that cannot be read is not one that is not there.
+/// A small file of ours; `None` where there is none. One that cannot be read is not one that is not
+/// there.
 fn read(file: PathBuf) -> Result<Option<String>, Disagreement> {
     match std::fs::read_to_string(&file) {
         Ok(text) => Ok(Some(text.trim().to_owned())),
@@ -68,12 +69,20 @@ fn read(file: PathBuf) -> Result<Option<String>, Disagreement> {
     }
 }
 
-/// What the data folder knows of earlier starts: how many there were, and the event counter at the last clean stop.
+/// What the data folder knows of earlier starts: how many there were, and the event counter at the
+/// last clean stop.
 fn read_starts(data_dir: &Path) -> Result<(i64, i64), Disagreement> {
     let file = data_dir.join("starts");
     let Some(text) = read(file.clone())? else { return Ok((0, 0)) };
-    let numbers = text.split_once(' ').and_then(|(starts, event)| Some((starts.parse().ok()?, event.parse().ok()?)));
-    let damaged = || io::Error::new(io::ErrorKind::InvalidData, "it should hold two numbers: restore it, or delete it");
+    let numbers = text
+        .split_once(' ')
+        .and_then(|(starts, event)| Some((starts.parse().ok()?, event.parse().ok()?)));
+    let damaged = || {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it should hold two numbers: restore it, or delete it",
+        )
+    };
     numbers.ok_or_else(|| Disagreement::Io { file, source: damaged() })
 }
 
@@ -81,7 +90,13 @@ fn write_durably(dir: &Path, name: &str, text: &str) -> Result<(), Disagreement>
     let (file, half) = (dir.join(name), dir.join(format!("{name}.half")));
     let put = || -> io::Result<()> {
         let mut options = OpenOptions::new();
-        let mut out = options.write(true).create(true).truncate(true).mode(0o600).custom_flags(NO_LINKS).open(&half)?;
+        let mut out = options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .custom_flags(NO_LINKS)
+            .open(&half)?;
         writeln!(out, "{text}")?;
         out.sync_all()?;
         std::fs::rename(&half, &file)?;
@@ -90,11 +105,12 @@ fn write_durably(dir: &Path, name: &str, text: &str) -> Result<(), Disagreement>
     put().map_err(|source| Disagreement::Io { file: file.clone(), source })
 }
 
-/// `O_NOFOLLOW`: a link that somebody laid in a data folder that others may write to is not followed.
+/// `O_NOFOLLOW`: a link that somebody laid in a data folder that others may write to is not
+/// followed.
 const NO_LINKS: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
 
-/// Counts this start. A database that is behind the data folder is an older copy that was put back in place: its event
-/// numbers leap, since those that follow are taken.
+/// Counts this start. A database that is behind the data folder is an older copy that was put back
+/// in place: its event numbers leap, since those that follow are taken.
 async fn count_start(db: &Database, data_dir: &Path) -> Result<bool, Disagreement> {
     let (starts, event) = read_starts(data_dir)?;
     let tx = db.begin().await?;
@@ -121,13 +137,14 @@ async fn count_start(db: &Database, data_dir: &Path) -> Result<bool, Disagreemen
 /// [`Disagreement`], by variant: the next start knows less.
 pub async fn note_stop(db: &Database, data_dir: &Path) -> Result<(), Disagreement> {
     let row = statement(&db.readers, Text::NextEvent, vec![]);
-    let next: i64 = db.readers.query_one_raw(row).await?.map_or(Ok(1), |row| row.try_get_by_index(0))?;
+    let next: i64 =
+        db.readers.query_one_raw(row).await?.map_or(Ok(1), |row| row.try_get_by_index(0))?;
     let (starts, _) = read_starts(data_dir)?;
     write_durably(data_dir, "starts", &format!("{starts} {next}"))
 }
 
-/// Refuses a bodies folder that is another mirror's, or that lacks packs which the database names: a volume that is not
-/// mounted, half a restore.
+/// Refuses a bodies folder that is another mirror's, or that lacks packs which the database names:
+/// a volume that is not mounted, half a restore.
 ///
 /// # Errors
 /// [`Disagreement`], by variant; nothing has changed.
@@ -137,13 +154,15 @@ pub async fn own_bodies(
     bodies: &Path,
     named: &BTreeMap<i64, u64>,
 ) -> Result<(), Disagreement> {
-    let cure =
-        "To go on all the same, start it once with --adopt; to only look into it, use `postrider serve --no-sync`";
+    let cure = "To go on all the same, start it once with --adopt; to only look into it, use `postrider serve --no-sync`";
     // Either will do here: whether these two agree is a question of its own.
     let ours = [read(data_dir.join("instance"))?, stored(&db.writer, "instance").await?];
     let theirs = read(bodies.join("instance"))?;
     if theirs.is_some() && !ours.contains(&theirs) {
-        let text = format!("the bodies folder {} is another mirror's: give each its own. {cure}", bodies.display());
+        let text = format!(
+            "the bodies folder {} is another mirror's: give each its own. {cure}",
+            bodies.display()
+        );
         return Err(Disagreement::Bodies(text));
     }
     for pack in named.keys() {
@@ -160,8 +179,8 @@ pub async fn own_bodies(
     Ok(())
 }
 
-/// Writes whose bodies they are. What lay there before is not ours to unlink, nor is what a newer copy of the database may
-/// name: returns the highest number of those packs.
+/// Writes whose bodies they are. What lay there before is not ours to unlink, nor is what a newer
+/// copy of the database may name: returns the highest number of those packs.
 ///
 /// # Errors
 /// [`Disagreement`], by variant.
@@ -174,14 +193,19 @@ pub async fn mark_bodies(
 ) -> Result<i64, Disagreement> {
     let known = read(bodies.join("instance"))?;
     if known.is_some_and(|known| known == id) && !is_older {
-        return Ok(stored(&db.writer, "bodies_from").await?.and_then(|n| n.parse().ok()).unwrap_or(0));
+        return Ok(stored(&db.writer, "bodies_from")
+            .await?
+            .and_then(|n| n.parse().ok())
+            .unwrap_or(0));
     }
-    run(&db.writer, Text::PutSetting, vec!["bodies_from".into(), highest.to_string().into()]).await?;
+    run(&db.writer, Text::PutSetting, vec!["bodies_from".into(), highest.to_string().into()])
+        .await?;
     write_durably(bodies, "instance", id)?;
     Ok(highest)
 }
 
-/// Writes the id into both. The database says `pending` until the file is durable, so that a cut in between is no copy.
+/// Writes the id into both. The database says `pending` until the file is durable, so that a cut in
+/// between is no copy.
 async fn write(db: &Database, data_dir: &Path, leap: i64) -> Result<String, Disagreement> {
     let id = uuid::Uuid::new_v4().to_string();
     let tx = db.begin().await?;
@@ -202,7 +226,8 @@ async fn settle(db: &Database, data_dir: &Path, id: &str) -> Result<(), Disagree
     Ok(())
 }
 
-/// Makes sure that database and folder belong together; returns the id, and whether the database is an older copy.
+/// Makes sure that database and folder belong together; returns the id, and whether the database is
+/// an older copy.
 ///
 /// # Errors
 /// [`Disagreement`], by variant; nothing has changed.
@@ -215,7 +240,12 @@ pub async fn agree(db: &Database, data_dir: &Path) -> Result<(String, bool), Dis
             settle(db, data_dir, &theirs).await?;
             theirs
         }
-        _ => return Err(Disagreement::Differ { database: db.path().to_owned(), folder: data_dir.to_owned() }),
+        _ => {
+            return Err(Disagreement::Differ {
+                database: db.path().to_owned(),
+                folder: data_dir.to_owned(),
+            });
+        }
     };
     let is_older = count_start(db, data_dir).await?;
     Ok((id, is_older))

@@ -1,4 +1,5 @@
-//! What the store is asked beside commits: handing out an account, and what operators and the config change.
+//! What the store is asked beside commits: handing out an account, and what operators and the
+//! config change.
 
 use postrider_core::standing::{EventKind, Standing};
 

@@ -1,4 +1,5 @@
-//! Reads, all of them; through the pool of readers, in pieces, so that no read transaction stays open for long.
+//! Reads, all of them; through the pool of readers, in pieces, so that no read transaction stays
+//! open for long.
 
 use crate::store::connect::Database;
 use crate::store::failure::Trouble;
@@ -86,7 +87,11 @@ impl Reader {
         Self { db: db.readers.clone() }
     }
 
-    pub(super) async fn rows(&self, text: Text, values: Vec<Value>) -> Result<Vec<QueryResult>, Trouble> {
+    pub(super) async fn rows(
+        &self,
+        text: Text,
+        values: Vec<Value>,
+    ) -> Result<Vec<QueryResult>, Trouble> {
         Ok(self.db.query_all_raw(statement(&self.db, text, values)).await?)
     }
 
@@ -102,7 +107,11 @@ impl Reader {
             .map_err(|e| failed(e.into()))?;
         Ok(rows
             .into_iter()
-            .map(|row| AccountInfo { id: AccountId(row.id), name: row.name, standing: standing_from(&row.state) })
+            .map(|row| AccountInfo {
+                id: AccountId(row.id),
+                name: row.name,
+                standing: standing_from(&row.state),
+            })
             .collect())
     }
 
@@ -141,7 +150,9 @@ impl Reader {
         }
         let mut after = 0_i64;
         loop {
-            let rows = self.rows(Text::LivingRows, vec![folder.0.into(), after.into(), PIECE.into()]).await?;
+            let rows = self
+                .rows(Text::LivingRows, vec![folder.0.into(), after.into(), PIECE.into()])
+                .await?;
             for row in &rows {
                 let uid = uid(row, 0)?;
                 after = i64::from(uid);
@@ -155,16 +166,23 @@ impl Reader {
         }
     }
 
-    /// Size, as the server announces it, and INTERNALDATE of living locations of a folder: all from one UID to another, or
-    /// twenty that are spread over its UIDs.
+    /// Size, as the server announces it, and INTERNALDATE of living locations of a folder: all from
+    /// one UID to another, or twenty that are spread over its UIDs.
     ///
     /// # Errors
     /// Class storage.
-    pub async fn sample(&self, folder: FolderId, part: Option<(u32, u32)>) -> Result<Vec<Sampled>, Failure> {
+    pub async fn sample(
+        &self,
+        folder: FolderId,
+        part: Option<(u32, u32)>,
+    ) -> Result<Vec<Sampled>, Failure> {
         let rows = match part {
             Some((first, last)) => {
-                self.rows(Text::SampleOfPart, vec![folder.0.into(), i64::from(first).into(), i64::from(last).into()])
-                    .await
+                self.rows(
+                    Text::SampleOfPart,
+                    vec![folder.0.into(), i64::from(first).into(), i64::from(last).into()],
+                )
+                .await
             }
             None => self.rows(Text::Sample, vec![folder.0.into(), SAMPLE.into()]).await,
         };
@@ -199,19 +217,28 @@ impl Reader {
     ///
     /// # Errors
     /// Class storage.
-    pub async fn manifest_folders(&self, account: AccountId, which: Chosen) -> Result<Vec<ManifestFolder>, Failure> {
+    pub async fn manifest_folders(
+        &self,
+        account: AccountId,
+        which: Chosen,
+    ) -> Result<Vec<ManifestFolder>, Failure> {
         let text = match which {
             Chosen::Living => Text::ManifestFolders,
             Chosen::Deleted => Text::AllManifestFolders,
         };
         let rows = self.rows(text, vec![account.0.into()]).await.map_err(failed)?;
         let read = |row: &QueryResult| {
-            Ok(ManifestFolder { id: FolderId(get(row, 0)?), path: get(row, 1)?, delimiter: get(row, 2)? })
+            Ok(ManifestFolder {
+                id: FolderId(get(row, 0)?),
+                path: get(row, 1)?,
+                delimiter: get(row, 2)?,
+            })
         };
         rows.iter().map(read).collect::<Result<_, Trouble>>().map_err(failed)
     }
 
-    /// A piece of a folder's manifest after (`uidvalidity`, `uid`), in that order; empty at the end.
+    /// A piece of a folder's manifest after (`uidvalidity`, `uid`), in that order; empty at the
+    /// end.
     ///
     /// # Errors
     /// Class storage.
@@ -225,7 +252,12 @@ impl Reader {
             Chosen::Living => Text::Manifest,
             Chosen::Deleted => Text::DeletedManifest,
         };
-        let values = vec![folder.0.into(), i64::from(after.0).into(), i64::from(after.1).into(), PIECE.into()];
+        let values = vec![
+            folder.0.into(),
+            i64::from(after.0).into(),
+            i64::from(after.1).into(),
+            PIECE.into(),
+        ];
         let rows = self.rows(text, values).await.map_err(failed)?;
         rows.iter().map(manifest_row).collect::<Result<_, Trouble>>().map_err(failed)
     }
@@ -246,8 +278,14 @@ fn manifest_row(row: &QueryResult) -> Result<ManifestRow, Trouble> {
     let body = match pack {
         Some(pack) => {
             let (offset, length): (i64, i64) = (get(row, 8)?, get(row, 9)?);
-            let unsigned = |n: i64| u64::try_from(n).map_err(|e| Trouble::damaged("a stored offset", &e));
-            Some(StoredBody { hash: hash(row, 6)?, pack, offset: unsigned(offset)?, length: unsigned(length)? })
+            let unsigned =
+                |n: i64| u64::try_from(n).map_err(|e| Trouble::damaged("a stored offset", &e));
+            Some(StoredBody {
+                hash: hash(row, 6)?,
+                pack,
+                offset: unsigned(offset)?,
+                length: unsigned(length)?,
+            })
         }
         None => None,
     };

@@ -6,7 +6,9 @@ use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::cursor::{self, Lanes};
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::folder::Role;
-use postrider_core::mail::id::{AccountId, FolderId, Identity, Incarnation, MessageId, UidValidity};
+use postrider_core::mail::id::{
+    AccountId, FolderId, Identity, Incarnation, MessageId, UidValidity,
+};
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
@@ -24,10 +26,12 @@ fn micros(row: &QueryResult, at: usize) -> Result<Option<Micros>, Trouble> {
 
 fn json<T: DeserializeOwned>(row: &QueryResult, at: usize) -> Result<Option<T>, Trouble> {
     let text: Option<String> = get(row, at)?;
-    text.map(|text| serde_json::from_str(&text).map_err(|e| Trouble::damaged("a stored look", &e))).transpose()
+    text.map(|text| serde_json::from_str(&text).map_err(|e| Trouble::damaged("a stored look", &e)))
+        .transpose()
 }
 
-/// How an account stands. A word of a newer binary is one that no run has had yet: the next run writes its own.
+/// How an account stands. A word of a newer binary is one that no run has had yet: the next run
+/// writes its own.
 pub(super) fn standing_from(word: &str) -> Standing {
     Standing::from_word(word).unwrap_or(Standing::Starting)
 }
@@ -42,7 +46,10 @@ pub(super) fn uid(row: &QueryResult, at: usize) -> Result<u32, Trouble> {
 }
 
 /// Reads a row of `Text::Guard` or `Text::AllFolders`.
-pub(super) fn guard(account: AccountId, row: &QueryResult) -> Result<(AccountRow, Option<FolderRow>), Trouble> {
+pub(super) fn guard(
+    account: AccountId,
+    row: &QueryResult,
+) -> Result<(AccountRow, Option<FolderRow>), Trouble> {
     let account = AccountRow {
         id: account,
         incarnation: Incarnation(get(row, 0)?),
@@ -55,7 +62,8 @@ pub(super) fn guard(account: AccountId, row: &QueryResult) -> Result<(AccountRow
     };
     let Some(id) = get::<Option<i64>>(row, 4)? else { return Ok((account, None)) };
     let uids: Option<String> = get(row, 16)?;
-    let failures: UidSet = uids.unwrap_or_default().split(',').filter_map(|uid| uid.parse::<u32>().ok()).collect();
+    let failures: UidSet =
+        uids.unwrap_or_default().split(',').filter_map(|uid| uid.parse::<u32>().ok()).collect();
     let folder = FolderRow {
         id: FolderId(id),
         remote_id: get(row, 5)?,
@@ -87,7 +95,8 @@ fn lanes(live: Option<String>, backfill: Option<String>) -> Result<Option<Lanes>
     };
     Ok(Some(Lanes {
         live: cursor::from_text(&live).map_err(|e| Trouble::damaged("a live lane", &e))?,
-        backfill: cursor::from_text(&backfill).map_err(|e| Trouble::damaged("a backfill lane", &e))?,
+        backfill: cursor::from_text(&backfill)
+            .map_err(|e| Trouble::damaged("a backfill lane", &e))?,
     }))
 }
 
@@ -95,7 +104,8 @@ fn lanes(live: Option<String>, backfill: Option<String>) -> Result<Option<Lanes>
 fn shut(row: &QueryResult, at: usize) -> Result<BTreeMap<Vec<u8>, Shut>, Trouble> {
     let rows: Vec<(String, i64, u32, Option<i64>)> = json(row, at)?.unwrap_or_default();
     let read = |(name, first_at, attempts, due_at): (String, i64, u32, Option<i64>)| {
-        let name = unhex(&name).ok_or_else(|| Trouble::Damaged("a stored wire name is damaged".into()))?;
+        let name =
+            unhex(&name).ok_or_else(|| Trouble::Damaged("a stored wire name is damaged".into()))?;
         let due_at = Micros(due_at.unwrap_or_default());
         Ok((name, Shut { first_at: Micros(first_at), attempts, due_at }))
     };
@@ -123,7 +133,8 @@ pub(super) fn message(row: &QueryResult) -> Result<MessageRow, Trouble> {
 
 pub(super) fn hash(row: &QueryResult, at: usize) -> Result<BodyHash, Trouble> {
     let bytes: Vec<u8> = get(row, at)?;
-    let bytes: [u8; 32] = bytes.try_into().map_err(|_| Trouble::Damaged("a stored hash is damaged".into()))?;
+    let bytes: [u8; 32] =
+        bytes.try_into().map_err(|_| Trouble::Damaged("a stored hash is damaged".into()))?;
     Ok(BodyHash(bytes))
 }
 

@@ -147,7 +147,10 @@ fn micros(row: &QueryResult, at: usize) -> Result<Option<Micros>, Trouble> {
     Ok(get::<Option<i64>>(row, at)?.map(Micros))
 }
 
-fn all<T>(rows: &[QueryResult], read: impl Fn(&QueryResult) -> Result<T, Trouble>) -> Result<Vec<T>, Failure> {
+fn all<T>(
+    rows: &[QueryResult],
+    read: impl Fn(&QueryResult) -> Result<T, Trouble>,
+) -> Result<Vec<T>, Failure> {
     rows.iter().map(read).collect::<Result<_, Trouble>>().map_err(failed)
 }
 
@@ -214,8 +217,10 @@ impl Reader {
         before: Option<i64>,
         limit: u32,
     ) -> Result<Vec<StoredRun>, Failure> {
-        let rows =
-            self.rows(Text::StoredRuns, vec![account.into(), before.into(), limit.into()]).await.map_err(failed)?;
+        let rows = self
+            .rows(Text::StoredRuns, vec![account.into(), before.into(), limit.into()])
+            .await
+            .map_err(failed)?;
         all(&rows, |row| {
             Ok(StoredRun {
                 id: get(row, 0)?,
@@ -239,8 +244,10 @@ impl Reader {
         after: i64,
         limit: u32,
     ) -> Result<Vec<StoredFailure>, Failure> {
-        let rows =
-            self.rows(Text::StoredFailures, vec![account.into(), after.into(), limit.into()]).await.map_err(failed)?;
+        let rows = self
+            .rows(Text::StoredFailures, vec![account.into(), after.into(), limit.into()])
+            .await
+            .map_err(failed)?;
         all(&rows, |row| {
             Ok(StoredFailure {
                 id: get(row, 0)?,
@@ -262,7 +269,10 @@ impl Reader {
     /// # Errors
     /// Class storage.
     pub async fn stored_events(&self, after: i64, limit: u32) -> Result<Vec<StoredEvent>, Failure> {
-        let rows = self.rows(Text::StoredEvents, vec![after.into(), limit.into()]).await.map_err(failed)?;
+        let rows = self
+            .rows(Text::StoredEvents, vec![after.into(), limit.into()])
+            .await
+            .map_err(failed)?;
         all(&rows, |row| {
             Ok(StoredEvent {
                 seq: get(row, 0)?,
@@ -294,7 +304,10 @@ impl Reader {
     pub async fn ledger_counts(&self) -> Result<(BTreeMap<String, i64>, i64), Failure> {
         let rows = self.rows(Text::LedgerByClass, vec![]).await.map_err(failed)?;
         let by_class = all(&rows, |row| Ok((get::<String>(row, 0)?, get::<i64>(row, 1)?)))?;
-        let rows = self.rows(Text::UnprovedFolders, vec![Standing::Removed.as_str().into()]).await.map_err(failed)?;
+        let rows = self
+            .rows(Text::UnprovedFolders, vec![Standing::Removed.as_str().into()])
+            .await
+            .map_err(failed)?;
         let unproved = rows.first().map_or(Ok(0), |row| get(row, 0)).map_err(failed)?;
         Ok((by_class.into_iter().collect(), unproved))
     }
@@ -307,7 +320,8 @@ impl Reader {
         // A body of no octets needs no file.
         let rows = self.rows(Text::NamedPacks, vec![]).await.map_err(failed)?;
         // An end that is none keeps the whole pack.
-        let end = |row: &_| Ok((get(row, 0)?, u64::try_from(get::<i64>(row, 1)?).unwrap_or(u64::MAX)));
+        let end =
+            |row: &_| Ok((get(row, 0)?, u64::try_from(get::<i64>(row, 1)?).unwrap_or(u64::MAX)));
         Ok(all(&rows, end)?.into_iter().collect())
     }
 }

@@ -1,4 +1,5 @@
-//! The texts that are put to the database, by name: no caller knows its dialect, and numbers of parameters are the same in all.
+//! The texts that are put to the database, by name: no caller knows its dialect, and numbers of
+//! parameters are the same in all.
 
 mod sqlite;
 
@@ -134,7 +135,8 @@ texts! {
     NamedPacks,
 }
 
-/// The statement of this name, in the words of this database. One is spoken; another's words would be chosen here.
+/// The statement of this name, in the words of this database. One is spoken; another's words would
+/// be chosen here.
 pub(super) fn statement(db: &impl ConnectionTrait, text: Text, values: Vec<Value>) -> Statement {
     Statement::from_sql_and_values(db.get_database_backend(), sqlite::words(text), values)
 }
@@ -150,8 +152,10 @@ mod tests {
         let db = crate::store::open(&dir.path().join("x.db")).await.unwrap();
         for text in Text::ALL {
             let sql = format!("EXPLAIN {}", sqlite::words(*text));
-            let explained =
-                db.writer.query_all_raw(Statement::from_string(db.writer.get_database_backend(), sql)).await;
+            let explained = db
+                .writer
+                .query_all_raw(Statement::from_string(db.writer.get_database_backend(), sql))
+                .await;
             assert!(explained.is_ok_and(|rows| !rows.is_empty()), "{text:?}");
         }
         db.close().await;

@@ -1,4 +1,5 @@
-//! The AccountsSupervisor: one AccountActor per mailbox, started, replaced, renamed and restarted as the roster says.
+//! The AccountsSupervisor: one AccountActor per mailbox, started, replaced, renamed and restarted
+//! as the roster says.
 
 mod perform;
 
@@ -23,7 +24,8 @@ use std::sync::Arc;
 
 /// Accounts that run at a time in `sync --once`.
 const AT_A_TIME: usize = 16;
-/// Accounts that a server starts in a second: each reads its rows; logins are paced by the endpoint.
+/// Accounts that a server starts in a second: each reads its rows; logins are paced by the
+/// endpoint.
 const STARTS: u32 = 50;
 
 /// An account that is wanted.
@@ -127,7 +129,10 @@ impl Actor for AccountsSupervisor {
         args.registry.started("root/accounts", "accounts");
         Ok(AccountsState {
             args,
-            roster: Roster::new(Admission { at_a_time: usize::MAX, starts_per_second: STARTS }, false),
+            roster: Roster::new(
+                Admission { at_a_time: usize::MAX, starts_per_second: STARTS },
+                false,
+            ),
             followed: BTreeMap::new(),
             children: BTreeMap::new(),
             once: None,
@@ -160,7 +165,9 @@ impl Actor for AccountsSupervisor {
                 fault::pass("panic.accounts");
                 state.command(&me, name, command, reply).await?;
             }
-            AccountsMsg::Finished(number, name, summary) => state.finished(&me, number, name, *summary).await?,
+            AccountsMsg::Finished(number, name, summary) => {
+                state.finished(&me, number, name, *summary).await?
+            }
             AccountsMsg::Roster(event) => state.tell(&me, event).await?,
             AccountsMsg::Stop(reply) => {
                 state.stopping = Some(reply);
@@ -178,10 +185,16 @@ impl Actor for AccountsSupervisor {
         state: &mut AccountsState,
     ) -> Result<(), ActorProcessingErr> {
         match event {
-            SupervisionEvent::ActorFailed(cell, error) => state.died(&me, cell.get_id(), failure_of(&error)).await?,
+            SupervisionEvent::ActorFailed(cell, error) => {
+                state.died(&me, cell.get_id(), failure_of(&error)).await?
+            }
             // Whoever ended of its own will has said so; a kill comes without words.
-            SupervisionEvent::ActorTerminated(cell, _, reason) if reason.as_deref() == Some("killed") => {
-                state.died(&me, cell.get_id(), Failure::bug("the account's actor was killed")).await?;
+            SupervisionEvent::ActorTerminated(cell, _, reason)
+                if reason.as_deref() == Some("killed") =>
+            {
+                state
+                    .died(&me, cell.get_id(), Failure::bug("the account's actor was killed"))
+                    .await?;
             }
             _ => {}
         }
@@ -192,14 +205,22 @@ impl Actor for AccountsSupervisor {
 
 impl AccountsState {
     /// Lets the roster decide, and does what it says.
-    async fn tell(&mut self, me: &ActorRef<AccountsMsg>, event: RosterEvent) -> Result<(), ActorProcessingErr> {
+    async fn tell(
+        &mut self,
+        me: &ActorRef<AccountsMsg>,
+        event: RosterEvent,
+    ) -> Result<(), ActorProcessingErr> {
         for action in self.roster.step(event, self.args.clock.now()) {
             self.perform(me, action).await?;
         }
         Ok(())
     }
 
-    async fn enrol(&mut self, me: &ActorRef<AccountsMsg>, wanted: Wanted) -> Result<(), ActorProcessingErr> {
+    async fn enrol(
+        &mut self,
+        me: &ActorRef<AccountsMsg>,
+        wanted: Wanted,
+    ) -> Result<(), ActorProcessingErr> {
         let Wanted { name, was, args, past } = wanted;
         let refused = match args {
             Ok(args) => {
@@ -220,12 +241,17 @@ impl AccountsState {
         accounts: Vec<AccountArgs>,
         reply: ReplyTo<Vec<(String, Summary)>>,
     ) -> Result<(), ActorProcessingErr> {
-        self.roster = Roster::new(Admission { at_a_time: AT_A_TIME, starts_per_second: 1_000_000 }, true);
+        self.roster =
+            Roster::new(Admission { at_a_time: AT_A_TIME, starts_per_second: 1_000_000 }, true);
         let names = accounts.iter().map(|args| args.name.clone()).collect();
         self.once = Some(Once { names, summaries: BTreeMap::new(), reply: Some(reply) });
         for args in accounts {
             let name = args.name.clone();
-            self.enrol(me, Wanted { name, was: None, args: Ok(Box::new(args)), past: Past::default() }).await?;
+            self.enrol(
+                me,
+                Wanted { name, was: None, args: Ok(Box::new(args)), past: Past::default() },
+            )
+            .await?;
         }
         Ok(())
     }
@@ -238,11 +264,13 @@ impl AccountsState {
         reply: ReplyTo<Obeyed>,
     ) -> Result<(), ActorProcessingErr> {
         let mut reply = Some(reply);
-        for action in self.roster.step(RosterEvent::Commanded(name, command), self.args.clock.now()) {
+        for action in self.roster.step(RosterEvent::Commanded(name, command), self.args.clock.now())
+        {
             match action {
                 RosterAction::Obey(name) => {
                     if let (Some(child), Some(reply)) = (self.children.get(&name), reply.take()) {
-                        // Dropped with an actor that has just died, it says that there will be no answer.
+                        // Dropped with an actor that has just died, it says that there will be no
+                        // answer.
                         drop(child.actor.cast(AccountMsg::Command(command, reply)));
                     }
                 }
@@ -282,9 +310,12 @@ impl AccountsState {
         failure: Failure,
     ) -> Result<(), ActorProcessingErr> {
         let child = self.children.iter().find(|(_, child)| child.id == id);
-        let Some((name, number)) = child.map(|(name, child)| (name.clone(), child.number)) else { return Ok(()) };
+        let Some((name, number)) = child.map(|(name, child)| (name.clone(), child.number)) else {
+            return Ok(());
+        };
         self.children.remove(&name);
-        let policy = self.followed.get(&name).map(|args| args.rules.settings.policy).unwrap_or_default();
+        let policy =
+            self.followed.get(&name).map(|args| args.rules.settings.policy).unwrap_or_default();
         self.tell(me, RosterEvent::Died(name, number, failure, policy)).await
     }
 
@@ -292,8 +323,8 @@ impl AccountsState {
     fn settle(&mut self) {
         self.args.registry.in_flight("root/accounts", self.children.len());
         if let Some(once) = &mut self.once {
-            let over =
-                once.summaries.len() == once.names.len() || (self.stopping.is_some() && self.children.is_empty());
+            let over = once.summaries.len() == once.names.len()
+                || (self.stopping.is_some() && self.children.is_empty());
             if over && let Some(reply) = once.reply.take() {
                 let mut summaries = std::mem::take(&mut once.summaries);
                 for name in &once.names {

@@ -1,4 +1,5 @@
-//! The root of the tree: store, endpoints, accounts, faces. A service that dies is started again and its handle re-pointed.
+//! The root of the tree: store, endpoints, accounts, faces. A service that dies is started again
+//! and its handle re-pointed.
 
 use crate::account::args::AccountArgs;
 use crate::clock::Clock;
@@ -20,7 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// Deaths of services within [`WINDOW`] after which the process gives up: whoever started it starts it anew.
+/// Deaths of services within [`WINDOW`] after which the process gives up: whoever started it starts
+/// it anew.
 const DEATHS: usize = 10;
 /// See [`DEATHS`].
 const WINDOW: Duration = Duration::from_secs(60);
@@ -28,7 +30,8 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// Starts a face (an actor above this row) under the root.
 pub type Spawn = Arc<dyn Fn(ActorCell) -> Spawning + Send + Sync>;
 /// The face that is being started.
-pub type Spawning = std::pin::Pin<Box<dyn Future<Output = Result<ActorCell, ActorProcessingErr>> + Send>>;
+pub type Spawning =
+    std::pin::Pin<Box<dyn Future<Output = Result<ActorCell, ActorProcessingErr>> + Send>>;
 
 /// What the root is told.
 pub enum RootMsg {
@@ -103,20 +106,31 @@ impl Actor for Root {
     type State = RootState;
     type Arguments = RootArgs;
 
-    async fn pre_start(&self, me: ActorRef<RootMsg>, mut args: RootArgs) -> Result<RootState, ActorProcessingErr> {
+    async fn pre_start(
+        &self,
+        me: ActorRef<RootMsg>,
+        mut args: RootArgs,
+    ) -> Result<RootState, ActorProcessingErr> {
         let registry = args.registry.clone();
         registry.started("root", "root");
         args.store.depth = registry.started("root/store", "store");
-        let (store, _) = StoreActor::spawn_linked(None, StoreActor, args.store.clone(), me.get_cell()).await?;
+        let (store, _) =
+            StoreActor::spawn_linked(None, StoreActor, args.store.clone(), me.get_cell()).await?;
         let mut children = BTreeMap::from([(store.get_id(), Service::Store)]);
         let store = Handle::new(store, args.store.depth.clone());
         let root = me.clone();
         // A root that is gone starts nobody again.
         let above = Above(Arc::new(move |name, past| drop(root.cast(RootMsg::Went(name, past)))));
         let (clock, depth) = (args.clock, Backlog::default());
-        let accounts_args = AccountsArgs { clock, store: store.clone(), registry, depth: depth.clone(), above };
-        let (accounts, _) =
-            AccountsSupervisor::spawn_linked(None, AccountsSupervisor, accounts_args.clone(), me.get_cell()).await?;
+        let accounts_args =
+            AccountsArgs { clock, store: store.clone(), registry, depth: depth.clone(), above };
+        let (accounts, _) = AccountsSupervisor::spawn_linked(
+            None,
+            AccountsSupervisor,
+            accounts_args.clone(),
+            me.get_cell(),
+        )
+        .await?;
         children.insert(accounts.get_id(), Service::Accounts);
         let accounts = Handle::new(accounts, depth);
         Ok(RootState {
@@ -147,8 +161,13 @@ impl Actor for Root {
                     let mut args = *args;
                     args.depth = args.registry.started(&name, "endpoint");
                     let depth = args.depth.clone();
-                    let (pool, _) =
-                        ConnectionActor::spawn_linked(None, ConnectionActor, args.clone(), me.get_cell()).await?;
+                    let (pool, _) = ConnectionActor::spawn_linked(
+                        None,
+                        ConnectionActor,
+                        args.clone(),
+                        me.get_cell(),
+                    )
+                    .await?;
                     state.children.insert(pool.get_id(), Service::Pool(name.clone()));
                     state.pools.insert(name.clone(), (Handle::new(pool, depth), args));
                 }
@@ -232,7 +251,8 @@ impl RootState {
             Service::Store => {
                 let args = StoreArgs { restarted: true, ..self.args.store.clone() };
                 self.args.registry.started(&path, "store");
-                let (store, _) = StoreActor::spawn_linked(None, StoreActor, args, me.get_cell()).await?;
+                let (store, _) =
+                    StoreActor::spawn_linked(None, StoreActor, args, me.get_cell()).await?;
                 self.children.insert(store.get_id(), Service::Store);
                 self.store.repoint(store);
             }
@@ -240,8 +260,13 @@ impl RootState {
                 if let Some((handle, args)) = self.pools.get(&name) {
                     self.args.registry.gone_under(&path);
                     self.args.registry.started(&path, "endpoint");
-                    let (pool, _) =
-                        ConnectionActor::spawn_linked(None, ConnectionActor, args.clone(), me.get_cell()).await?;
+                    let (pool, _) = ConnectionActor::spawn_linked(
+                        None,
+                        ConnectionActor,
+                        args.clone(),
+                        me.get_cell(),
+                    )
+                    .await?;
                     self.children.insert(pool.get_id(), Service::Pool(name));
                     handle.repoint(pool);
                 }
@@ -267,8 +292,13 @@ impl RootState {
                 self.children.insert(cell.get_id(), Service::Face(kind, spawn));
             }
         }
-        tracing::error!(actor.kind = kind, "an actor died and was started again: {}", failure.chain());
-        metrics::counter!(names::ACTOR_RESTARTS, "kind" => kind, "class" => failure.class.as_str()).increment(1);
+        tracing::error!(
+            actor.kind = kind,
+            "an actor died and was started again: {}",
+            failure.chain()
+        );
+        metrics::counter!(names::ACTOR_RESTARTS, "kind" => kind, "class" => failure.class.as_str())
+            .increment(1);
         Ok(())
     }
 }

@@ -18,7 +18,8 @@ pub enum Format {
 /// # Errors
 /// When the filter is no filter.
 pub fn start(filter: &str, format: Format) -> Result<(), String> {
-    // What the migrator says, and how the actors' library numbers them, says nothing that our own lines do not.
+    // What the migrator says, and how the actors' library numbers them, says nothing that our own
+    // lines do not.
     let quiet = format!("sea_orm_migration=warn,ractor=warn,{filter}");
     let filter = EnvFilter::try_new(quiet).map_err(|e| e.to_string())?;
     // Whoever read stderr may go away: that is no reason to end.

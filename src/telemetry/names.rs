@@ -1,5 +1,5 @@
-//! Every metric's name, once, with the words that Prometheus shows for it. Labels come from closed sets; an account is a label
-//! only where the operator asks for it.
+//! Every metric's name, once, with the words that Prometheus shows for it. Labels come from closed
+//! sets; an account is a label only where the operator asks for it.
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use postrider_core::failure::{Class, Reach};
@@ -46,14 +46,18 @@ pub const BUILD_INFO: &str = "postrider_build_info";
 /// The kinds of actor that are started again.
 const KINDS: [&str; 6] = ["store", "endpoint", "accounts", "account", "admin", "session"];
 
-/// Says what each metric is, and brings those counters into being whose first step an alert would miss.
+/// Says what each metric is, and brings those counters into being whose first step an alert would
+/// miss.
 pub fn describe() {
     describe_counter!(MESSAGES_STORED, "Messages whose pages were committed");
     describe_counter!(BYTES_FETCHED, "Raw octets of messages that were fetched, by provider");
     describe_counter!(RUNS, "Runs that have ended, by outcome");
     describe_counter!(FAILURES, "Failures that were handled, by class and reach");
     describe_counter!(ACTOR_RESTARTS, "Actors that were started again, by kind and class");
-    describe_counter!(THROTTLE_WAIT, "Seconds that accounts waited because a server asked for less");
+    describe_counter!(
+        THROTTLE_WAIT,
+        "Seconds that accounts waited because a server asked for less"
+    );
     describe_histogram!(STORE_COMMIT, "Seconds that a transaction took");
     describe_counter!(CLOCK_JUMPS, "Jumps of the wall clock by a minute or more");
     describe_gauge!(ACCOUNTS, "Accounts by public state");
@@ -63,9 +67,13 @@ pub fn describe() {
     describe_gauge!(LEDGER_OPEN, "Open rows of the ledger by class");
     describe_gauge!(UNPROVED_FOLDERS, "Folders that are not proved");
     describe_gauge!(FREE_BYTES, "Octets free where bodies and database lie");
-    describe_gauge!(CONFIG_IN_FORCE, "1 while the config in force is the file's, 0 while an edit is refused");
+    describe_gauge!(
+        CONFIG_IN_FORCE,
+        "1 while the config in force is the file's, 0 while an edit is refused"
+    );
     describe_gauge!(BUILD_INFO, "Version and commit of what runs; always 1");
-    gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION"), "commit" => env!("BUILD_COMMIT")).set(1.0);
+    gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION"), "commit" => env!("BUILD_COMMIT"))
+        .set(1.0);
     gauge!(CONFIG_IN_FORCE).set(1.0);
     counter!(CLOCK_JUMPS).increment(0);
     for class in Class::ALL {

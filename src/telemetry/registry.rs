@@ -1,5 +1,5 @@
-//! The live registry: what every actor and every account is doing now. Actors write their own line; admin, metrics and the
-//! terminal read. Nothing here is stored, and nothing waits for it.
+//! The live registry: what every actor and every account is doing now. Actors write their own line;
+//! admin, metrics and the terminal read. Nothing here is stored, and nothing waits for it.
 
 use crate::clock::Clock;
 use crate::handle::Backlog;
@@ -88,7 +88,8 @@ pub struct AccountLine {
 }
 
 impl AccountLine {
-    /// Time since the live end was last proved; an account that never was counts from when it began to be followed.
+    /// Time since the live end was last proved; an account that never was counts from when it began
+    /// to be followed.
     #[must_use]
     pub fn lag(&self, mono: Duration) -> Duration {
         match self.proved {
@@ -147,7 +148,8 @@ impl Registry {
         self.clock
     }
 
-    /// An actor was started; returns the counter of its mailbox. Restarts keep their count and the last failure.
+    /// An actor was started; returns the counter of its mailbox. Restarts keep their count and the
+    /// last failure.
     pub fn started(&self, path: &str, kind: &'static str) -> Backlog {
         let now = self.clock.now().wall;
         let mut line = self.actors.entry(path.to_owned()).or_insert_with(|| ActorLine {
@@ -208,7 +210,11 @@ impl Registry {
             line.last_failure = Some(trouble);
             line.state = if at.is_some() { Activity::Restarting } else { Activity::Down }.as_str();
             line.since = now;
-            line.next_step = if at.is_some() { "start again".into() } else { "none before something changes".into() };
+            line.next_step = if at.is_some() {
+                "start again".into()
+            } else {
+                "none before something changes".into()
+            };
             line.next_at = at;
         }
     }

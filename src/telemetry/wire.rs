@@ -1,4 +1,5 @@
-//! The wire log: every command that was sent, secrets cut. A proof, for people and tests, that nothing changes a mailbox.
+//! The wire log: every command that was sent, secrets cut. A proof, for people and tests, that
+//! nothing changes a mailbox.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -24,8 +25,11 @@ impl WireLog {
     pub fn sent(&self, account: &str, line: &[u8], secret: bool) {
         let Some(file) = &self.file else { return };
         let text = String::from_utf8_lossy(line);
-        let shown =
-            if secret { text.split(' ').take(2).collect::<Vec<_>>().join(" ") + " …" } else { text.into_owned() };
+        let shown = if secret {
+            text.split(' ').take(2).collect::<Vec<_>>().join(" ") + " …"
+        } else {
+            text.into_owned()
+        };
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(e) = writeln!(file, "{account} {shown}").and_then(|()| file.flush()) {
             tracing::warn!("the wire log cannot be written: {e}");

@@ -34,8 +34,12 @@ async fn served() -> (postrider_imapd::Server, Postrider, Served) {
 }
 
 fn ask(served: &Served, method: &str, path: &str, token: Option<&str>) -> u16 {
-    let bearer = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
-    let head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\n{bearer}", served.address);
+    let bearer =
+        token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\n{bearer}",
+        served.address
+    );
     request(&served.address, &head, "").0
 }
 
@@ -128,18 +132,25 @@ async fn the_document_is_whole_and_its_page_is_our_own() {
         // Every problem is told under its own type, as the document says.
         let refused = &document["paths"]["/v1/accounts/{id}"]["get"]["responses"]["404"]["content"];
         assert!(refused["application/problem+json"].is_object(), "{refused}");
-        let (_, head, _) =
-            request(&served.address, &format!("GET /v1/runs HTTP/1.1\r\nHost: {}\r\n", served.address), "");
+        let (_, head, _) = request(
+            &served.address,
+            &format!("GET /v1/runs HTTP/1.1\r\nHost: {}\r\n", served.address),
+            "",
+        );
         assert!(head.contains("application/problem+json"), "{head}");
         let (_, page) = served.ask("GET", "/docs/");
         let page = page.as_str().unwrap().to_owned();
-        let elsewhere: Vec<&str> = page.split(['"', '\'']).filter(|part| part.contains("//")).collect();
+        let elsewhere: Vec<&str> =
+            page.split(['"', '\'']).filter(|part| part.contains("//")).collect();
         assert!(elsewhere.is_empty(), "the page asks elsewhere: {elsewhere:?}");
         for file in ["swagger-ui.css", "swagger-ui-bundle.js", "swagger-initializer.js"] {
             assert_eq!(ask(&served, "GET", &format!("/docs/{file}"), None), 200, "{file}");
         }
-        let (_, head, _) =
-            request(&served.address, &format!("GET /docs/ HTTP/1.1\r\nHost: {}\r\n", served.address), "");
+        let (_, head, _) = request(
+            &served.address,
+            &format!("GET /docs/ HTTP/1.1\r\nHost: {}\r\n", served.address),
+            "",
+        );
         for told in ["nosniff", "no-store", "frame-ancestors 'none'", "default-src 'self'"] {
             assert!(head.contains(told), "{told}: {head}");
         }
@@ -154,13 +165,19 @@ async fn the_document_is_whole_and_its_page_is_our_own() {
 async fn prometheus_reads_the_page_and_the_rules() {
     let (_server, _postrider, served) = served().await;
     blocking(move || {
-        let (_, _, page) =
-            request(&served.address, &format!("GET /metrics HTTP/1.1\r\nHost: {}\r\n", served.address), "");
+        let (_, _, page) = request(
+            &served.address,
+            &format!("GET /metrics HTTP/1.1\r\nHost: {}\r\n", served.address),
+            "",
+        );
         served.stop();
         let mut told = std::collections::BTreeSet::new();
         for line in page.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let name = line.split(['{', ' ']).next().unwrap();
-            let family = ["_sum", "_count", "_bucket"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+            let family = ["_sum", "_count", "_bucket"]
+                .iter()
+                .find_map(|end| name.strip_suffix(end))
+                .unwrap_or(name);
             for what in ["HELP", "TYPE"] {
                 let says = |name: &str| page.contains(&format!("# {what} {name} "));
                 assert!(says(family) || says(name), "{name} has no {what}");
@@ -168,13 +185,20 @@ async fn prometheus_reads_the_page_and_the_rules() {
             told.insert(family.to_owned());
         }
         assert!(page.contains("# TYPE postrider_sync_lag_seconds summary"), "{page}");
-        for name in ["process_start_time_seconds", "process_open_fds", "postrider_build_info", "postrider_free_bytes"] {
+        for name in [
+            "process_start_time_seconds",
+            "process_open_fds",
+            "postrider_build_info",
+            "postrider_free_bytes",
+        ] {
             assert!(told.contains(name), "{name} is missing: {told:?}");
         }
         let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/alerts.yml");
         let text = std::fs::read_to_string(rules).unwrap();
         let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let asked = text.split(|c| !is_word(c)).filter(|w| w.starts_with("postrider_") || w.starts_with("process_"));
+        let asked = text
+            .split(|c| !is_word(c))
+            .filter(|w| w.starts_with("postrider_") || w.starts_with("process_"));
         for name in asked {
             assert!(told.contains(name), "the rules ask for {name}, which is not told");
         }
@@ -202,11 +226,18 @@ async fn the_feed_pages_and_waits() {
     let (_server, postrider, served) = served().await;
     blocking(move || {
         let first = served.get("/v1/events?limit=5");
-        assert_eq!((first["items"].as_array().unwrap().len(), &first["next"]), (5, &serde_json::json!("5")));
-        let last = crate::support::check::ask(&postrider.database(), "SELECT max(seq) AS x FROM event");
+        assert_eq!(
+            (first["items"].as_array().unwrap().len(), &first["next"]),
+            (5, &serde_json::json!("5"))
+        );
+        let last =
+            crate::support::check::ask(&postrider.database(), "SELECT max(seq) AS x FROM event");
         let began = std::time::Instant::now();
         let none = served.get(&format!("/v1/events?after={last}&wait=1"));
-        assert!(none["items"].as_array().unwrap().is_empty() && began.elapsed().as_millis() >= 900, "{none}");
+        assert!(
+            none["items"].as_array().unwrap().is_empty() && began.elapsed().as_millis() >= 900,
+            "{none}"
+        );
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| served.get(&format!("/v1/events?after={last}&wait=20")));
             assert_eq!(ask(&served, "POST", "/v1/accounts/u/pause", Some(OPERATE)), 202);

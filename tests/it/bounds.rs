@@ -1,4 +1,5 @@
-//! Answers that do not end: memory stays small, other accounts go on, and the server stops when it is told to.
+//! Answers that do not end: memory stays small, other accounts go on, and the server stops when it
+//! is told to.
 
 use crate::support::binary::account;
 use crate::support::check::{ask, equal};
@@ -15,7 +16,8 @@ use std::time::Duration;
 
 /// Resident memory that nothing a server says may need.
 const PEAK_KIB: u64 = 128 * 1024;
-/// Octets after which what is no answer has shown what it costs, and after which an answer must have been given up.
+/// Octets after which what is no answer has shown what it costs, and after which an answer must
+/// have been given up.
 const ENOUGH: [u64; 2] = [32 * 1024 * 1024, 300 * 1024 * 1024];
 
 /// What is said without an end, and to which command.
@@ -66,16 +68,20 @@ fn talk(stream: TcpStream, what: Endless, said: &AtomicU64) -> std::io::Result<(
                     said.fetch_add(line.len() as u64, Ordering::SeqCst);
                 }
             }
-            ("LIST", Endless::Names) => flood(&mut out, &|n| format!("* LIST () \"/\" \"folder {n}\"\r\n"))?,
-            ("CAPABILITY", _) => out.write_all(b"* CAPABILITY IMAP4rev1 IDLE\r\n")?,
-            ("LIST", _) => {
-                out.write_all(b"* LIST () \"/\" INBOX\r\n* LIST () \"/\" Ill\r\n* LIST () \"/\" Well\r\n")?
+            ("LIST", Endless::Names) => {
+                flood(&mut out, &|n| format!("* LIST () \"/\" \"folder {n}\"\r\n"))?
             }
+            ("CAPABILITY", _) => out.write_all(b"* CAPABILITY IMAP4rev1 IDLE\r\n")?,
+            ("LIST", _) => out.write_all(
+                b"* LIST () \"/\" INBOX\r\n* LIST () \"/\" Ill\r\n* LIST () \"/\" Well\r\n",
+            )?,
             ("EXAMINE", _) => {
                 ill = command.contains("Ill");
                 let large = ill && matches!(what, Endless::Index | Endless::Flags);
                 let (exists, uidnext) = if large { (u32::MAX, u32::MAX) } else { (3, 4) };
-                let told = format!("* {exists} EXISTS\r\n* OK [UIDVALIDITY 9] x\r\n* OK [UIDNEXT {uidnext}] x\r\n");
+                let told = format!(
+                    "* {exists} EXISTS\r\n* OK [UIDVALIDITY 9] x\r\n* OK [UIDNEXT {uidnext}] x\r\n"
+                );
                 out.write_all(told.as_bytes())?;
             }
             ("UID", Endless::Strangers) if ill => {
@@ -84,12 +90,20 @@ fn talk(stream: TcpStream, what: Endless, said: &AtomicU64) -> std::io::Result<(
             ("UID", Endless::Page) if ill && command.contains("BODY") => {
                 flood(&mut out, &|n| format!("* {n} FETCH (UID {} FLAGS ())\r\n", n + 100))?;
             }
-            ("UID", Endless::Index) if ill && command.contains("FLAGS") && !command.contains("BODY") => {
-                flood(&mut out, &|n| format!("* {} FETCH (UID {} FLAGS (\\Seen))\r\n", n + 1, n * 2 + 1))?;
+            ("UID", Endless::Index)
+                if ill && command.contains("FLAGS") && !command.contains("BODY") =>
+            {
+                flood(&mut out, &|n| {
+                    format!("* {} FETCH (UID {} FLAGS (\\Seen))\r\n", n + 1, n * 2 + 1)
+                })?;
             }
-            ("UID", Endless::Flags) if ill && command.contains("FLAGS") && !command.contains("BODY") => {
+            ("UID", Endless::Flags)
+                if ill && command.contains("FLAGS") && !command.contains("BODY") =>
+            {
                 let long = "k".repeat(1000);
-                flood(&mut out, &|n| format!("* {} FETCH (UID {} FLAGS ({long}{n}))\r\n", n + 1, n + 1))?;
+                flood(&mut out, &|n| {
+                    format!("* {} FETCH (UID {} FLAGS ({long}{n}))\r\n", n + 1, n + 1)
+                })?;
             }
             ("UID", _) if !command.contains("BODY") => {
                 for uid in 1..=3 {
@@ -139,8 +153,11 @@ async fn does_not_end(what: Endless) {
     let server = serve_well("good", &mailbox).await;
     let (port, said) = serve_endless(what);
     let head = "[admin]\nlisten = \"127.0.0.1:0\"\n[recovery]\nfirst_wait = \"20ms\"\n";
-    let postrider =
-        Postrider::new(&format!("{head}{}{}", account("bad", port, "pw"), account("good", server.port(), "pw")));
+    let postrider = Postrider::new(&format!(
+        "{head}{}{}",
+        account("bad", port, "pw"),
+        account("good", server.port(), "pw")
+    ));
     blocking(move || {
         let served = postrider.serve(&[]);
         served.wait_for_state("good", "idle");

@@ -7,7 +7,8 @@ use std::path::Path;
 
 type Arrows = BTreeMap<String, BTreeSet<String>>;
 
-/// The paths that a text names: `crate::a::b`, `super::b` and, of a module that has files of its own, `b::…`.
+/// The paths that a text names: `crate::a::b`, `super::b` and, of a module that has files of its
+/// own, `b::…`.
 fn paths(module: &str, text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let parent = module.rsplit_once("::").map_or("", |(parent, _)| parent);
@@ -31,11 +32,14 @@ fn paths(module: &str, text: &str) -> Vec<String> {
 
 /// What `a::{b, c::d}` names, below `base`.
 fn named(base: &str, rest: &str) -> Vec<String> {
-    let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(rest.len());
+    let end =
+        rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(rest.len());
     let (stem, after) = rest.split_at(end);
     let full = |path: &str| format!("{base}::{path}").trim_matches(':').to_owned();
     match after.strip_prefix('{').and_then(|inner| inner.split('}').next()) {
-        Some(inner) => inner.split(',').map(|name| full(&format!("{stem}{}", name.trim()))).collect(),
+        Some(inner) => {
+            inner.split(',').map(|name| full(&format!("{stem}{}", name.trim()))).collect()
+        }
         None => vec![full(stem)],
     }
 }
@@ -57,7 +61,11 @@ fn arrows(dir: &Path) -> Arrows {
         }
     };
     let to = |(name, text): (&String, &String)| {
-        let found = paths(name, own(text)).iter().filter_map(|path| file_of(path)).filter(|to| to != name).collect();
+        let found = paths(name, own(text))
+            .iter()
+            .filter_map(|path| file_of(path))
+            .filter(|to| to != name)
+            .collect();
         (name.clone(), found)
     };
     texts.iter().map(to).collect()
@@ -96,6 +104,10 @@ fn the_check_of_circles_can_fail() {
     assert_eq!(paths("a::b", "use super::c::D;\nuse e::F;"), ["a::c::D", "a::b::e::F"]);
     assert_eq!(paths("a", "pub(in crate::x) struct Y; use crate::{b::C, d};"), ["b::C", "d"]);
     let to = |to: &[&str]| to.iter().map(|t| (*t).to_owned()).collect::<BTreeSet<_>>();
-    let arrows = Arrows::from([("a".into(), to(&["b"])), ("b".into(), to(&["c"])), ("c".into(), to(&["b"]))]);
+    let arrows = Arrows::from([
+        ("a".into(), to(&["b"])),
+        ("b".into(), to(&["c"])),
+        ("c".into(), to(&["b"])),
+    ]);
     assert_eq!(circles(&arrows), ["b", "c"]);
 }

@@ -25,7 +25,11 @@ fn the_example_is_accepted_once_its_secret_is_there() {
     assert_eq!(example, include_str!("../../config.toml"));
     let postrider = Postrider::new(&example);
     let ran = postrider.run(&["check", "--offline"]).exits(2);
-    assert!(ran.stderr.contains("password_file") && ran.stderr.contains("secrets/work"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("password_file") && ran.stderr.contains("secrets/work"),
+        "{}",
+        ran.stderr
+    );
     std::fs::create_dir(postrider.path("secrets")).unwrap();
     std::fs::write(postrider.path("secrets/work"), "x\n").unwrap();
     postrider.run(&["check", "--offline"]).exits(0);
@@ -39,7 +43,9 @@ fn usage_is_told() {
     postrider.run(&["--version"]).exits(0);
     let ran = postrider.run(&["export", "nobody", "--data", "nowhere"]).exits(7);
     assert!(ran.stderr.contains("there is no database at nowhere/postrider.db"), "{}", ran.stderr);
-    let ran = postrider.run(&["sync", "--once", "--imap", "imaps://u:pw@h", "--password-env", "P"]).exits(2);
+    let ran = postrider
+        .run(&["sync", "--once", "--imap", "imaps://u:pw@h", "--password-env", "P"])
+        .exits(2);
     assert!(ran.stderr.contains("--password-env"), "{}", ran.stderr);
 }
 
@@ -60,12 +66,17 @@ async fn a_mailbox_needs_no_config() {
         assert_eq!(lines.lines().count(), mailbox.all().len());
         let ran = postrider.run(&["export", "you"]).exits(2);
         assert!(ran.stderr.contains("there is: me@127.0.0.1"), "{}", ran.stderr);
-        let verify = ["verify", "me@127.0.0.1", "--json", "--imap", url.as_str(), "--password-env", "PW"];
+        let verify =
+            ["verify", "me@127.0.0.1", "--json", "--imap", url.as_str(), "--password-env", "PW"];
         let ran = postrider.run_with(&verify, &[("PW", "pw")]).exits(0);
         assert!(ran.stdout.contains("\"proved\":true"), "{}", ran.stdout);
         let uid = mailbox.append("INBOX", crate::support::mail::note("behind our back"));
         let ran = postrider.run_with(&verify, &[("PW", "pw")]).exits(1);
-        assert!(ran.stdout.contains(&format!("UID {uid}: the server has it, we do not")), "{}", ran.stdout);
+        assert!(
+            ran.stdout.contains(&format!("UID {uid}: the server has it, we do not")),
+            "{}",
+            ran.stdout
+        );
     })
     .await;
 }
@@ -73,7 +84,8 @@ async fn a_mailbox_needs_no_config() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_mailbox_under_a_known_id_is_refused() {
     let mailbox = seed::mailbox(2, 10);
-    let server = crate::support::mail::serve(&[("one", &mailbox), ("two", &mailbox)], |_, _| None).await;
+    let server =
+        crate::support::mail::serve(&[("one", &mailbox), ("two", &mailbox)], |_, _| None).await;
     let port = server.port();
     let config = move |user: &str| {
         format!(
@@ -97,13 +109,17 @@ async fn check_logs_in_and_counts_folders() {
     let mailbox = seed::mailbox(2, 10);
     let server = serve_well("me", &mailbox).await;
     let account = crate::support::binary::account("me", server.port(), "pw");
-    let postrider = Postrider::new(&format!("{account}folders = {{ exclude = [\"Junk\", \"Pro*\"] }}\n"));
+    let postrider =
+        Postrider::new(&format!("{account}folders = {{ exclude = [\"Junk\", \"Pro*\"] }}\n"));
     blocking(move || {
         let ran = postrider.run(&["check"]).exits(0);
         assert!(ran.stdout.contains("me: logged in; 7 folders, 5 to be synced"), "{}", ran.stdout);
         postrider.sync().exits(0);
         let lines = postrider.manifest("me");
-        assert!(!lines.is_empty() && !lines.iter().any(|l| l.starts_with("Junk") || l.starts_with("Pro")));
+        assert!(
+            !lines.is_empty()
+                && !lines.iter().any(|l| l.starts_with("Junk") || l.starts_with("Pro"))
+        );
     })
     .await;
 }

@@ -1,16 +1,18 @@
-//! The process is aborted at each named durable step in turn and started again: the same mirror, and what was told is what
-//! a process tells that nobody aborted.
+//! The process is aborted at each named durable step in turn and started again: the same mirror,
+//! and what was told is what a process tells that nobody aborted.
 
 use crate::support::binary::{Postrider, SHORT, account};
 use crate::support::check::{equal, state, told};
 use crate::support::mail::{blocking, note, seed, serve_well};
 
-/// Passings of a step at which the process is aborted: the first ones, then further and further apart.
+/// Passings of a step at which the process is aborted: the first ones, then further and further
+/// apart.
 const PASSINGS: [u32; 8] = [1, 2, 3, 5, 8, 13, 21, 34];
 
 async fn crash_at(point: &'static str) {
     // `cargo xtask soak` brings seeds that no run has seen.
-    let seed: u64 = std::env::var("POSTRIDER_TEST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(21);
+    let seed: u64 =
+        std::env::var("POSTRIDER_TEST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(21);
     println!("seed {seed}");
     let mailbox = seed::mailbox(seed, 120);
     let server = serve_well("u", &mailbox).await;
@@ -24,7 +26,13 @@ async fn crash_at(point: &'static str) {
             let env = [("POSTRIDER_FAULT", fault.as_str())];
             let ran = postrider.run_with(&["sync", "--once"], &env);
             let hit = ran.stderr.contains("scripted fault");
-            assert_eq!(ran.code, if hit { None } else { Some(0) }, "{fault}\n{}\n{}", ran.stdout, ran.stderr);
+            assert_eq!(
+                ran.code,
+                if hit { None } else { Some(0) },
+                "{fault}\n{}\n{}",
+                ran.stdout,
+                ran.stderr
+            );
             postrider.sync().exits(0);
             equal(&postrider, "u", &mailbox);
             let alike = |when: &str| {
@@ -35,7 +43,11 @@ async fn crash_at(point: &'static str) {
             alike("at first");
             let before = state(&postrider.database());
             postrider.sync().exits(0);
-            assert_eq!(state(&postrider.database()), before, "{fault}: the third run changed something");
+            assert_eq!(
+                state(&postrider.database()),
+                before,
+                "{fault}: the third run changed something"
+            );
             // The same while following changes.
             let uid = mailbox.append("INBOX", note(&fault));
             mailbox.relocate("INBOX", uid, "Trash");

@@ -1,5 +1,5 @@
-//! The door to providers: a second provider, without a network, gives the mirror that IMAP gives. Whatever either has, a run,
-//! a lease, a pool or a page cannot tell which it is.
+//! The door to providers: a second provider, without a network, gives the mirror that IMAP gives.
+//! Whatever either has, a run, a lease, a pool or a page cannot tell which it is.
 
 use crate::support::binary::{Postrider, SHORT, account};
 use crate::support::check::{ask, equal, state};
@@ -7,7 +7,9 @@ use crate::support::mail::{Mail, Mailbox, note, seed, serve_well};
 use postrider::account::args::Unseen;
 use postrider::boot::wiring::Engine;
 use postrider::config::{Config, load};
-use postrider::provider::{Ask, Coming, Credential, Endpoint, Leash, Opening, Session, Sink, Watching};
+use postrider::provider::{
+    Ask, Coming, Credential, Endpoint, Leash, Opening, Session, Sink, Watching,
+};
 use postrider::reply::ReplyTo;
 use postrider::supervision::root::RootMsg;
 use postrider::telemetry::wire::WireLog;
@@ -58,8 +60,10 @@ impl Endpoint for Shelf {
         opening: Opening,
     ) -> Coming<'a, Result<Box<dyn Session>, Failure>> {
         let known = credential.username() == "u";
-        let session: Box<dyn Session> = Box::new(Reading { shelf: self.clone(), sink: opening.sink });
-        let refused = || Failure::new(Class::Auth, Reach::Account, Provenance::Server, "nobody of this name");
+        let session: Box<dyn Session> =
+            Box::new(Reading { shelf: self.clone(), sink: opening.sink });
+        let refused =
+            || Failure::new(Class::Auth, Reach::Account, Provenance::Server, "nobody of this name");
         Box::pin(async move { if known { Ok(session) } else { Err(refused()) } })
     }
 
@@ -154,17 +158,24 @@ impl Reading {
                 Ok(Answer::Indexed { remote_id, rows: rows.finished(), exists })
             }
             Request::Sizes { .. } => {
-                let sizes =
-                    self.folder(&remote_id)?.mail.iter().map(|(uid, mail)| (*uid, mail.raw.len() as u64)).collect();
+                let sizes = self
+                    .folder(&remote_id)?
+                    .mail
+                    .iter()
+                    .map(|(uid, mail)| (*uid, mail.raw.len() as u64))
+                    .collect();
                 Ok(Answer::Sized(sizes))
             }
             Request::Sample { uids, .. } => self.sampled(remote_id, uids),
             Request::Newest { .. } => {
-                let newest = self.folder(&remote_id)?.mail.keys().last().copied().into_iter().collect();
+                let newest =
+                    self.folder(&remote_id)?.mail.keys().last().copied().into_iter().collect();
                 self.sampled(remote_id, &newest)
             }
             Request::Fetch { uids, .. } => self.page(&remote_id, uids).await,
-            Request::Watch { .. } => Err(Failure::bug("a server without push is not asked to watch")),
+            Request::Watch { .. } => {
+                Err(Failure::bug("a server without push is not asked to watch"))
+            }
         }
     }
 
@@ -183,7 +194,8 @@ impl Reading {
 
     async fn page(&mut self, remote_id: &[u8], uids: &UidSet) -> Result<Answer, Failure> {
         let folder = self.folder(remote_id)?;
-        let found: Vec<(u32, &Mail)> = uids.iter().filter_map(|uid| Some((uid, folder.mail.get(&uid)?))).collect();
+        let found: Vec<(u32, &Mail)> =
+            uids.iter().filter_map(|uid| Some((uid, folder.mail.get(&uid)?))).collect();
         for (_, mail) in &found {
             self.sink.begin(mail.raw.len() as u64).await?;
             self.sink.write(&mail.raw).await?;
@@ -191,16 +203,17 @@ impl Reading {
         }
         self.shelf.bodies.fetch_add(found.len(), Ordering::SeqCst);
         let bodies = self.sink.seal().await?;
-        let row = |((uid, mail), body): (&(u32, &Mail), postrider_core::mail::body::BodyRef)| Fetched {
-            uid: *uid,
-            identity: Identity(format!("h:{}", body.hash())),
-            body,
-            flags: Flags::new(mail.flags.iter().map(String::as_str)),
-            modseq: None,
-            internal_date: Some(date(mail)),
-            header: header_facts(&mail.raw),
-            announced: None,
-        };
+        let row =
+            |((uid, mail), body): (&(u32, &Mail), postrider_core::mail::body::BodyRef)| Fetched {
+                uid: *uid,
+                identity: Identity(format!("h:{}", body.hash())),
+                body,
+                flags: Flags::new(mail.flags.iter().map(String::as_str)),
+                modseq: None,
+                internal_date: Some(date(mail)),
+                header: header_facts(&mail.raw),
+                announced: None,
+            };
         let rows: Vec<Fetched> = found.iter().zip(bodies).map(row).collect();
         let gone = uids.minus(&found.iter().map(|(uid, _)| *uid).collect());
         Ok(Answer::Fetched { page: Page { rows, gone, ..Page::default() }, last: true })
@@ -211,14 +224,18 @@ impl Reading {
 async fn run(config: &Config, endpoint: Option<Arc<dyn Endpoint>>) -> Outcome {
     let engine = Engine::start(config, "a test", WireLog::default(), false).await.unwrap();
     let password = engine.password(&config.accounts[0]).await.unwrap();
-    let mut args = engine.account_args(&config.accounts[0], config, true, Arc::new(Unseen), password).await.unwrap();
+    let mut args = engine
+        .account_args(&config.accounts[0], config, true, Arc::new(Unseen), password)
+        .await
+        .unwrap();
     if let Some(endpoint) = endpoint {
         args.endpoint = endpoint;
     }
     let (done, finished) = oneshot::channel();
     let reply = ReplyTo::new(move |summaries: Option<Vec<_>>| drop(done.send(summaries)));
     engine.root().cast(RootMsg::RunOnce(vec![args], reply)).unwrap();
-    let summaries = tokio::time::timeout(Duration::from_secs(60), finished).await.unwrap().unwrap().unwrap();
+    let summaries =
+        tokio::time::timeout(Duration::from_secs(60), finished).await.unwrap().unwrap().unwrap();
     engine.stop().await;
     let (_, summary) = summaries.into_iter().next().unwrap();
     summary.outcome
@@ -248,9 +265,18 @@ async fn mirrors(mailbox: Mailbox, port: u16, endpoint: Option<Arc<dyn Endpoint>
     assert_eq!(go().await, Outcome::Success);
     equal(&postrider, "u", &mailbox);
     let kinds = |kind: &str| {
-        ask(&database, &format!("SELECT count(*) AS x FROM event WHERE kind = 'message.{kind}' AND NOT backfill"))
+        ask(
+            &database,
+            &format!(
+                "SELECT count(*) AS x FROM event WHERE kind = 'message.{kind}' AND NOT backfill"
+            ),
+        )
     };
-    assert_eq!((kinds("moved").as_str(), kinds("created").as_str()), ("1", "1"), "a move is a move");
+    assert_eq!(
+        (kinds("moved").as_str(), kinds("created").as_str()),
+        ("1", "1"),
+        "a move is a move"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

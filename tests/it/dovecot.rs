@@ -44,7 +44,8 @@ pub(crate) async fn truth(client: &mut Client) -> Vec<String> {
         if mailbox.exists == 0 {
             continue;
         }
-        let fetched: Vec<_> = client.fetch("1:*", "(FLAGS BODY.PEEK[])").await.unwrap().try_collect().await.unwrap();
+        let fetched: Vec<_> =
+            client.fetch("1:*", "(FLAGS BODY.PEEK[])").await.unwrap().try_collect().await.unwrap();
         assert_eq!(fetched.len(), usize::try_from(mailbox.exists).unwrap());
         for one in fetched {
             let mut flags: Vec<String> = one
@@ -56,7 +57,10 @@ pub(crate) async fn truth(client: &mut Client) -> Vec<String> {
                     async_imap::types::Flag::Flagged => "\\Flagged".into(),
                     async_imap::types::Flag::Deleted => "\\Deleted".into(),
                     async_imap::types::Flag::Draft => "\\Draft".into(),
-                    other => format!("{other:?}").trim_start_matches("Custom(\"").trim_end_matches("\")").to_owned(),
+                    other => format!("{other:?}")
+                        .trim_start_matches("Custom(\"")
+                        .trim_end_matches("\")")
+                        .to_owned(),
                 })
                 .collect();
             flags.sort();
@@ -85,7 +89,9 @@ async fn mirrored(postrider: Postrider, want: Vec<String>) -> Postrider {
         postrider.run(&["sync", "--once", "--wire-log", "wire"]).exits(0);
         assert_eq!(state(&postrider.database()), before);
         let wire = std::fs::read_to_string(postrider.path("wire")).unwrap();
-        for word in ["BODY", "SELECT", "STORE", "COPY", "MOVE", "APPEND", "EXPUNGE", "CLOSE", "CREATE"] {
+        for word in
+            ["BODY", "SELECT", "STORE", "COPY", "MOVE", "APPEND", "EXPUNGE", "CLOSE", "CREATE"]
+        {
             assert!(!wire.contains(word), "{word} in\n{wire}");
         }
         postrider
@@ -103,11 +109,13 @@ async fn follows_another_client() {
     let last = ask(&postrider.database(), "SELECT max(seq) AS x FROM event");
 
     other.select("INBOX").await.unwrap();
-    let stored: Vec<_> = other.store("1:3", "+FLAGS (\\Flagged later)").await.unwrap().try_collect().await.unwrap();
+    let stored: Vec<_> =
+        other.store("1:3", "+FLAGS (\\Flagged later)").await.unwrap().try_collect().await.unwrap();
     assert_eq!(stored.len(), 3);
     other.uid_mv("5:7", "Archive").await.unwrap();
     other.uid_copy("8", "Archive").await.unwrap();
-    let _: Vec<_> = other.store("10", "+FLAGS (\\Deleted)").await.unwrap().try_collect().await.unwrap();
+    let _: Vec<_> =
+        other.store("10", "+FLAGS (\\Deleted)").await.unwrap().try_collect().await.unwrap();
     let _: Vec<_> = other.expunge().await.unwrap().try_collect().await.unwrap();
     other.append("INBOX", None, None, b"Subject: new\r\n\r\nnew\r\n").await.unwrap();
     other.create("Later").await.unwrap();
@@ -146,7 +154,11 @@ async fn over_tls_and_starttls() {
         // Told at once, with what to do.
         let began = std::time::Instant::now();
         let ran = postrider.sync().exits(2);
-        assert!(ran.stdout.contains("TLS handshake failed") && ran.stdout.contains("ca_file"), "{}", ran.stdout);
+        assert!(
+            ran.stdout.contains("TLS handshake failed") && ran.stdout.contains("ca_file"),
+            "{}",
+            ran.stdout
+        );
         assert!(began.elapsed() < std::time::Duration::from_secs(10), "it waited");
     })
     .await;

@@ -1,5 +1,5 @@
-//! What the server does to the disk, seen from below: a library between it and the system writes down what is made durable,
-//! and lets single fsyncs fail.
+//! What the server does to the disk, seen from below: a library between it and the system writes
+//! down what is made durable, and lets single fsyncs fail.
 
 use crate::support::binary::{Postrider, Ran, SHORT, account};
 use crate::support::check::{change, consistent, equal, expected};
@@ -13,9 +13,15 @@ fn watched(postrider: &Postrider, args: &[&str], fail: Option<u32>) -> (Ran, Vec
     let (library, log) = (postrider.path("shim.so"), postrider.path("shim.log"));
     if !library.exists() {
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/support/shim.c");
-        let built =
-            Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).args([source, "-ldl"]).status();
-        assert!(built.unwrap().success(), "the C compiler that Rust links with cannot build {source}");
+        let built = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .arg(&library)
+            .args([source, "-ldl"])
+            .status();
+        assert!(
+            built.unwrap().success(),
+            "the C compiler that Rust links with cannot build {source}"
+        );
     }
     std::fs::write(&log, "").unwrap();
     let dir = std::fs::canonicalize(postrider.path(".")).unwrap();
@@ -43,11 +49,17 @@ fn last(lines: &[String], line: &str) -> Option<usize> {
 fn renames_are_durable(lines: &[String]) -> Vec<String> {
     let mut renamed = Vec::new();
     for (n, line) in lines.iter().enumerate() {
-        let Some((from, to)) = line.strip_prefix("rename ").and_then(|rest| rest.split_once(' ')) else { continue };
+        let Some((from, to)) = line.strip_prefix("rename ").and_then(|rest| rest.split_once(' '))
+        else {
+            continue;
+        };
         let dir = from.rsplit_once('/').map_or(".", |(dir, _)| dir);
         let (before, after) = lines.split_at(n);
         let written = last(before, &format!("write {from}"));
-        assert!(written < last(before, &format!("sync {from}")), "{from} was not durable\n{lines:#?}");
+        assert!(
+            written < last(before, &format!("sync {from}")),
+            "{from} was not durable\n{lines:#?}"
+        );
         let named = at(after, &format!("sync {dir}")).unwrap_or(usize::MAX);
         // Nothing that rests on it is written meanwhile.
         let next = at(after, &format!("write {WAL}")).unwrap_or(usize::MAX - 1);
@@ -72,7 +84,9 @@ async fn a_failing_fsync_is_no_success_and_loses_nothing() {
         for fail in chosen.map(|n| u32::try_from(n).unwrap() + 1) {
             let postrider = Postrider::new(&config);
             let (ran, lines) = watched(&postrider, &["sync", "--once"], Some(fail));
-            let Some(failed) = lines.iter().position(|line| line.starts_with("failed ")) else { break };
+            let Some(failed) = lines.iter().position(|line| line.starts_with("failed ")) else {
+                break;
+            };
             in_log += u32::from(lines[failed].ends_with(WAL));
             in_pack += u32::from(lines[failed].ends_with(".pack"));
             if ran.code == Some(0) {
@@ -81,7 +95,8 @@ async fn a_failing_fsync_is_no_success_and_loses_nothing() {
                 assert_eq!(ran.code, Some(7), "fsync {fail}: {}\n{}", ran.stdout, ran.stderr);
             }
             // Whatever wrote to the log afterwards made it durable as well, or ended there.
-            let asked = last(&lines, &format!("sync {WAL}")).max(last(&lines, &format!("failed {WAL}")));
+            let asked =
+                last(&lines, &format!("sync {WAL}")).max(last(&lines, &format!("failed {WAL}")));
             assert!(last(&lines, &format!("write {WAL}")) <= asked, "fsync {fail}");
             postrider.sync().exits(0);
             equal(&postrider, "u", &mailbox);
@@ -107,11 +122,18 @@ async fn a_first_start_rests_on_nothing_that_a_power_cut_takes() {
         // The folders themselves are there after a power cut, before any pack is.
         let pack = lines.iter().position(|line| line.ends_with(".pack")).unwrap();
         for dir in [".", "data"] {
-            assert!(at(&lines, &format!("sync {dir}")).is_some_and(|synced| synced < pack), "{dir}\n{lines:#?}");
+            assert!(
+                at(&lines, &format!("sync {dir}")).is_some_and(|synced| synced < pack),
+                "{dir}\n{lines:#?}"
+            );
         }
-        let packs = lines.iter().filter(|line| line.starts_with("write ") && line.ends_with(".pack"));
+        let packs =
+            lines.iter().filter(|line| line.starts_with("write ") && line.ends_with(".pack"));
         for line in packs {
-            assert!(last(&lines, line) < last(&lines, &line.replacen("write", "sync", 1)), "{line}");
+            assert!(
+                last(&lines, line) < last(&lines, &line.replacen("write", "sync", 1)),
+                "{line}"
+            );
         }
         let commits = lines.iter().filter(|line| **line == format!("sync {WAL}")).count();
         assert!(commits > 10, "the log was made durable {commits} times");
@@ -128,11 +150,16 @@ fn the_copy_is_durable_before_a_migration_begins() {
     ran.exits(0);
     let copy = |name: &&String| name.contains(".before-");
     assert!(renames_are_durable(&lines).iter().any(|name| copy(&name)), "{lines:#?}");
-    let copied = lines.iter().position(|line| line.starts_with("rename ") && line.contains(".before-"));
-    assert!(copied < at(&lines, &format!("write {WAL}")), "the migration began before the copy was there\n{lines:#?}");
+    let copied =
+        lines.iter().position(|line| line.starts_with("rename ") && line.contains(".before-"));
+    assert!(
+        copied < at(&lines, &format!("write {WAL}")),
+        "the migration began before the copy was there\n{lines:#?}"
+    );
 }
 
-/// The database of yesterday is put back beside the bodies of today: what a newer copy of it may name stays.
+/// The database of yesterday is put back beside the bodies of today: what a newer copy of it may
+/// name stays.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_database_takes_nothing_from_the_bodies() {
     let mailbox = seed::mailbox(45, 30);
@@ -146,7 +173,9 @@ async fn an_older_database_takes_nothing_from_the_bodies() {
         mailbox.append("INBOX", crate::support::mail::note("today"));
         postrider.sync().exits(0);
         let newest = || {
-            let packs = std::fs::read_dir(postrider.path("data/bodies")).unwrap().map(|entry| entry.unwrap().path());
+            let packs = std::fs::read_dir(postrider.path("data/bodies"))
+                .unwrap()
+                .map(|entry| entry.unwrap().path());
             packs.filter(|path| path.extension().is_some_and(|e| e == "pack")).max().unwrap()
         };
         let (today, bytes) = (newest(), std::fs::read(newest()).unwrap());
@@ -174,7 +203,10 @@ async fn small_files_that_cannot_be_read_are_named() {
         postrider.sync().exits(0);
         std::fs::write(postrider.path("data/admin.url"), "http://127.0.0.1:1").unwrap();
         postrider.sync().exits(0);
-        assert!(!postrider.path("data/admin.url").exists(), "who has the lock withdraws an older server's address");
+        assert!(
+            !postrider.path("data/admin.url").exists(),
+            "who has the lock withdraws an older server's address"
+        );
         for file in ["data/instance", "data/bodies/instance", "data/starts"] {
             let (path, kept) = (postrider.path(file), postrider.path("kept"));
             std::fs::rename(&path, &kept).unwrap();
@@ -188,7 +220,11 @@ async fn small_files_that_cannot_be_read_are_named() {
         let kept = std::fs::read(&starts).unwrap();
         std::fs::write(&starts, "three\n").unwrap();
         let ran = postrider.sync().exits(7);
-        assert!(ran.stderr.contains("data/starts") && ran.stderr.contains("two numbers"), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("data/starts") && ran.stderr.contains("two numbers"),
+            "{}",
+            ran.stderr
+        );
         std::fs::write(&starts, kept).unwrap();
         postrider.sync().exits(0);
         equal(&postrider, "u", &mailbox);

@@ -97,16 +97,23 @@ async fn a_name_that_waits_for_its_rename_is_not_begun() {
         let mut refused = false;
         locked(&database, || {
             write(&postrider, &format!("{}was = \"b\"\n", b.replace("id = \"b\"", "id = \"c\"")));
-            wait_until("the edit", || served.running.stderr().contains("the file has changed: in force"));
+            wait_until("the edit", || {
+                served.running.stderr().contains("the file has changed: in force")
+            });
             wait_until("the refusal", || {
                 let (status, told) = served.ask("POST", "/v1/accounts/c/sync-now");
-                refused |= told["detail"].as_str().is_some_and(|d| d.contains("new id is being stored"));
+                refused |=
+                    told["detail"].as_str().is_some_and(|d| d.contains("new id is being stored"));
                 status == 409 && refused
             });
         });
         served.wait_for_state("c", "idle");
         served.settle(&postrider, "c", &mailbox);
-        assert_eq!(rows(&database, "SELECT name AS x FROM account"), ["c"], "one mailbox, one mirror");
+        assert_eq!(
+            rows(&database, "SELECT name AS x FROM account"),
+            ["c"],
+            "one mailbox, one mirror"
+        );
         assert_eq!(ask(&database, created), before);
         served.stop();
     })
@@ -118,7 +125,8 @@ async fn wrong_passwords_are_not_hammered_and_a_new_secret_wakes() {
     let mailbox = seed::mailbox(63, 20);
     let server = serve(&[("u", &mailbox)], |_, _| None).await;
     let config = head().replace("first_wait = \"20ms\"", "first_wait = \"100ms\"");
-    let account = account("u", server.port(), "x").replace("password = \"x\"", "password_file = \"secret\"");
+    let account =
+        account("u", server.port(), "x").replace("password = \"x\"", "password_file = \"secret\"");
     let postrider = Postrider::new(&format!("{config}{account}"));
     fs::write(postrider.path("secret"), "wrong\n").unwrap();
     blocking(move || {
@@ -153,7 +161,8 @@ async fn wrong_passwords_are_not_hammered_and_a_new_secret_wakes() {
 async fn a_new_secret_restarts_nobody() {
     let mailbox = seed::mailbox(66, 20);
     let server = serve(&[("u", &mailbox)], |_, _| None).await;
-    let account = account("u", server.port(), "x").replace("password = \"x\"", "password_file = \"secret\"");
+    let account =
+        account("u", server.port(), "x").replace("password = \"x\"", "password_file = \"secret\"");
     let postrider = Postrider::new(&format!("{}{account}", head()));
     fs::write(postrider.path("secret"), "pw\n").unwrap();
     blocking(move || {
@@ -197,14 +206,26 @@ async fn commands_are_obeyed_and_survive_a_restart() {
         postrider.run(&["pause", "u"]).exits(0);
         postrider.run(&["pause", "u"]).exits(0);
         assert_eq!(served.state("u"), "paused");
-        assert_eq!(rows(&postrider.database(), "SELECT kind AS x FROM event WHERE kind = 'account.paused'").len(), 1);
+        assert_eq!(
+            rows(
+                &postrider.database(),
+                "SELECT kind AS x FROM event WHERE kind = 'account.paused'"
+            )
+            .len(),
+            1
+        );
         postrider.run(&["sync-now", "u"]).exits(2);
-        wait_until("the session's end", || served.metric("postrider_sessions{state=\"watching\"}") < 0.5);
+        wait_until("the session's end", || {
+            served.metric("postrider_sessions{state=\"watching\"}") < 0.5
+        });
         mailbox.append("INBOX", note("later").dated("01-Feb-2031 10:00:00 +0000"));
         served.stop();
 
         let offline = postrider.run(&["status"]).exits(0);
-        assert!(offline.stdout.contains("paused") && offline.stderr.contains("no server runs"), "{offline:?}");
+        assert!(
+            offline.stdout.contains("paused") && offline.stderr.contains("no server runs"),
+            "{offline:?}"
+        );
         let served = postrider.serve(&[]);
         served.wait_for_state("u", "paused");
         let shown = postrider.run(&["status"]).exits(0);
@@ -223,7 +244,10 @@ async fn commands_are_obeyed_and_survive_a_restart() {
             .map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["seq"].as_i64().unwrap())
             .collect();
         assert!(seqs.windows(2).all(|w| w[1] == w[0] + 1) && seqs[0] == 1, "{seqs:?}");
-        assert_eq!(seqs.last().unwrap().to_string(), ask(&postrider.database(), "SELECT max(seq) AS x FROM event"));
+        assert_eq!(
+            seqs.last().unwrap().to_string(),
+            ask(&postrider.database(), "SELECT max(seq) AS x FROM event")
+        );
         // Following prints what happens, and ends at a signal.
         let after = seqs.last().unwrap().to_string();
         let following = postrider.start(&["events", "--follow", "--after", &after], &[]);
@@ -287,7 +311,11 @@ async fn a_copy_is_not_synced_by_accident() {
 async fn too_little_room_stops_the_intake_and_is_said() {
     let mailbox = seed::mailbox(66, 25);
     let server = serve(&[("u", &mailbox)], |_, _| None).await;
-    let full = format!("{}[bodies]\nmin_free = \"900000GiB\"\n{}", head(), account("u", server.port(), "pw"));
+    let full = format!(
+        "{}[bodies]\nmin_free = \"900000GiB\"\n{}",
+        head(),
+        account("u", server.port(), "pw")
+    );
     let postrider = Postrider::new(&full);
     blocking(move || {
         let served = postrider.serve(&[]);
@@ -304,21 +332,28 @@ async fn too_little_room_stops_the_intake_and_is_said() {
     .await;
 }
 
-/// After a stop the database still says what an account waits for; a config that is refused does not keep anybody from looking.
+/// After a stop the database still says what an account waits for; a config that is refused does
+/// not keep anybody from looking.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_looks_after_a_stop_is_told_the_truth() {
     let mailbox = seed::mailbox(61, 3);
     let server = serve_well("u", &mailbox).await;
     let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let config = format!("{}{}{}", head(), account("u", server.port(), "pw"), account("gone", dead, "pw"));
+    let config =
+        format!("{}{}{}", head(), account("u", server.port(), "pw"), account("gone", dead, "pw"));
     let postrider = Postrider::new(&config);
     blocking(move || {
         let served = postrider.serve(&[]);
         served.wait_for_state("u", "idle");
         served.wait_for_state("gone", "waiting");
-        std::fs::write(postrider.path("config.toml"), format!("{config}[unknown]\nkey = 1\n")).unwrap();
+        std::fs::write(postrider.path("config.toml"), format!("{config}[unknown]\nkey = 1\n"))
+            .unwrap();
         let told = postrider.run(&["status", "u"]).exits(0);
-        assert!(told.stderr.contains("config.toml:") && told.stderr.contains("is refused"), "{}", told.stderr);
+        assert!(
+            told.stderr.contains("config.toml:") && told.stderr.contains("is refused"),
+            "{}",
+            told.stderr
+        );
         // It may be looking once more at what came between its first pass and its watch.
         wait_until("rest", || postrider.run(&["status", "u"]).exits(0).stdout.contains("idle"));
         // To look is one thing; nothing is done on a mirror that a refused config may not name.
@@ -330,7 +365,10 @@ async fn who_looks_after_a_stop_is_told_the_truth() {
         let told = postrider.run(&["status", "gone"]).exits(0).stdout;
         assert!(told.contains("waiting") && told.contains("refused"), "{told}");
         let told = postrider.run(&["status", "u"]).exits(0).stdout;
-        assert!(told.contains("nothing while no server runs") && told.contains("postrider serve"), "{told}");
+        assert!(
+            told.contains("nothing while no server runs") && told.contains("postrider serve"),
+            "{told}"
+        );
     })
     .await;
 }

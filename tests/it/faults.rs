@@ -1,4 +1,5 @@
-//! Actors that die or hang while a server runs: the tree starts them again, every account goes on, nobody else is touched.
+//! Actors that die or hang while a server runs: the tree starts them again, every account goes on,
+//! nobody else is touched.
 
 use crate::support::binary::{Postrider, account};
 use crate::support::check::{ask, consistent, equal};
@@ -13,7 +14,8 @@ const AGAIN: Duration = Duration::from_secs(10);
 /// Mail for every account is committed within ten seconds.
 fn all_commit(postrider: &Postrider, served: &Served, boxes: &[(&str, Mailbox)], word: &str) {
     for (name, mailbox) in boxes {
-        mailbox.append("INBOX", note(&format!("{word}-{name}")).dated("01-Feb-2031 10:00:00 +0000"));
+        mailbox
+            .append("INBOX", note(&format!("{word}-{name}")).dated("01-Feb-2031 10:00:00 +0000"));
     }
     for (name, _) in boxes {
         let sql = format!("SELECT count(*) AS x FROM message WHERE subject = '{word}-{name}'");
@@ -25,7 +27,12 @@ fn all_commit(postrider: &Postrider, served: &Served, boxes: &[(&str, Mailbox)],
 async fn two() -> (Server, [(&'static str, Mailbox); 2], Postrider) {
     let boxes = [("a", seed::mailbox(71, 60)), ("b", seed::mailbox(72, 40))];
     let server = serve(&[("a", &boxes[0].1), ("b", &boxes[1].1)], |_, _| None).await;
-    let config = format!("{}{}{}", head(), account("a", server.port(), "pw"), account("b", server.port(), "pw"));
+    let config = format!(
+        "{}{}{}",
+        head(),
+        account("a", server.port(), "pw"),
+        account("b", server.port(), "pw")
+    );
     (server, boxes, Postrider::new(&config))
 }
 
@@ -41,18 +48,25 @@ async fn dies(kind: &'static str, path: &'static str, passings: [u32; 2]) {
             for round in 0..4 {
                 all_commit(&postrider, &served, &boxes, &format!("round{round}"));
             }
-            wait_until("the fault", || served.running.stderr().contains(&format!("scripted fault panic.{kind}")));
+            wait_until("the fault", || {
+                served.running.stderr().contains(&format!("scripted fault panic.{kind}"))
+            });
             all_commit(&postrider, &served, &boxes, "after");
             let path = path.replace("PORT", &server.port().to_string());
             if !path.is_empty() {
-                let actor = || served.actor(&path).unwrap_or_else(|| panic!("{path} is not in the tree"));
+                let actor =
+                    || served.actor(&path).unwrap_or_else(|| panic!("{path} is not in the tree"));
                 // What the panic left behind may still answer before its supervisor has counted.
                 wait_until("the restart", || actor()["restarts"] != 0);
                 let actor = actor();
                 assert_eq!(actor["restarts"], 1, "{actor}");
                 assert_eq!(actor["last_failure"]["class"], "bug", "{actor}");
-                assert!(actor["last_failure"]["reach"].is_string() && actor["state"] != "down", "{actor}");
-                let metric = format!("postrider_actor_restarts_total{{kind=\"{kind}\",class=\"bug\"}}");
+                assert!(
+                    actor["last_failure"]["reach"].is_string() && actor["state"] != "down",
+                    "{actor}"
+                );
+                let metric =
+                    format!("postrider_actor_restarts_total{{kind=\"{kind}\",class=\"bug\"}}");
                 assert!(served.metric(&metric) > 0.9, "{metric}");
             }
             served.stop();
@@ -106,7 +120,13 @@ async fn the_accounts_supervisor() {
         boxes[0].1.append("INBOX", note("unseen").dated("01-Feb-2031 10:00:00 +0000"));
         all_commit(&postrider, &served, &boxes[1..], "after");
         assert_eq!(served.state("a"), "paused");
-        assert_eq!(ask(&postrider.database(), "SELECT count(*) AS x FROM message WHERE subject = 'unseen'"), "0");
+        assert_eq!(
+            ask(
+                &postrider.database(),
+                "SELECT count(*) AS x FROM message WHERE subject = 'unseen'"
+            ),
+            "0"
+        );
         let cancelled = served.metric("postrider_runs_total{outcome=\"cancelled\"}");
         assert!(cancelled < 0.5, "it did not even begin");
         postrider.run(&["resume", "a"]).exits(0);
@@ -126,8 +146,11 @@ async fn sessions_die_a_thousand_times_and_none_is_leaked() {
     blocking(move || {
         // The first ones die; logins are not paced here, and waits are short.
         let config = std::fs::read_to_string(postrider.path("config.toml")).unwrap();
-        std::fs::write(postrider.path("config.toml"), config.replace("first_wait = \"20ms\"", "first_wait = \"1ms\""))
-            .unwrap();
+        std::fs::write(
+            postrider.path("config.toml"),
+            config.replace("first_wait = \"20ms\"", "first_wait = \"1ms\""),
+        )
+        .unwrap();
         let served = postrider.serve(&[("POSTRIDER_FAULT", "panic.session:1-1000")]);
         let path = format!("root/endpoints/imap 127.0.0.1:{}", server.port());
         let deaths = || served.running.stderr().matches("scripted fault panic.session").count();
@@ -147,7 +170,10 @@ async fn sessions_die_a_thousand_times_and_none_is_leaked() {
         }
         wait_until("every session's end", || served.actor(&path).unwrap()["in_flight"] == 0);
         let tree = served.get("/v1/actors");
-        assert!(!tree["items"].as_array().unwrap().iter().any(|a| a["kind"] == "session"), "{tree}");
+        assert!(
+            !tree["items"].as_array().unwrap().iter().any(|a| a["kind"] == "session"),
+            "{tree}"
+        );
         served.stop();
         consistent(&postrider.database());
     })
@@ -170,7 +196,9 @@ async fn a_session_that_hangs_is_killed_alone() {
         wait_until("the hang", || served.running.stderr().contains("scripted fault hang.session"));
         // One of them hangs; the other is followed meanwhile.
         wait_until("the other", || boxes.iter().any(|(name, _)| served.state(name) == "idle"));
-        wait_until("the kill", || served.running.stderr().contains("a session hangs and is killed"));
+        wait_until("the kill", || {
+            served.running.stderr().contains("a session hangs and is killed")
+        });
         for (name, mailbox) in &boxes {
             served.settle(&postrider, name, mailbox);
         }
@@ -193,7 +221,9 @@ async fn one_prober_waits_for_a_server_that_is_down() {
         let path = format!("root/endpoints/imap 127.0.0.1:{}", server.port());
         wait_until("the prober", || {
             let endpoint = served.actor(&path).unwrap();
-            endpoint["state"] == "down" && endpoint["next_step"] == "probe" && endpoint["next_at"].is_string()
+            endpoint["state"] == "down"
+                && endpoint["next_step"] == "probe"
+                && endpoint["next_at"].is_string()
         });
         assert!(served.account("a")["next_attempt_at"].is_string());
         server.freeze(false);
@@ -201,25 +231,32 @@ async fn one_prober_waits_for_a_server_that_is_down() {
             served.settle(&postrider, name, mailbox);
         }
         let failed = served.get("/v1/runs");
-        assert!(!failed["items"].as_array().unwrap().iter().any(|run| run["outcome"] == "failed"), "{failed}");
+        assert!(
+            !failed["items"].as_array().unwrap().iter().any(|run| run["outcome"] == "failed"),
+            "{failed}"
+        );
         served.stop();
     })
     .await;
 }
 
-/// Many of a host's accounts are refused at once, though they have logged in before: that is the host's fault.
+/// Many of a host's accounts are refused at once, though they have logged in before: that is the
+/// host's fault.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crowd_of_refusals_flags_nobody() {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
     let names = ["a", "b", "c", "d", "e", "f"];
-    let boxes: Vec<(&str, Mailbox)> = names.iter().map(|name| (*name, seed::mailbox(73, 8))).collect();
-    let users: Vec<(&str, &Mailbox)> = boxes.iter().map(|(name, mailbox)| (*name, mailbox)).collect();
+    let boxes: Vec<(&str, Mailbox)> =
+        names.iter().map(|name| (*name, seed::mailbox(73, 8))).collect();
+    let users: Vec<(&str, &Mailbox)> =
+        boxes.iter().map(|(name, mailbox)| (*name, mailbox)).collect();
     let broken = Arc::new(AtomicBool::new(false));
     let switch = Arc::clone(&broken);
     let server = serve(&users, move |_, command| {
         let login = command.starts_with("AUTHENTICATE") && switch.load(Ordering::SeqCst);
-        login.then(|| Misbehaviour::Refuse("NO [AUTHENTICATIONFAILED] the directory is down".into()))
+        login
+            .then(|| Misbehaviour::Refuse("NO [AUTHENTICATIONFAILED] the directory is down".into()))
     })
     .await;
     let accounts: String = names.iter().map(|name| account(name, server.port(), "pw")).collect();

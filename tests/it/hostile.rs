@@ -1,4 +1,5 @@
-//! Servers that misbehave: each way ends in its verdict, another account goes on, nothing is lost or deleted for it.
+//! Servers that misbehave: each way ends in its verdict, another account goes on, nothing is lost
+//! or deleted for it.
 
 use crate::support::binary::{Postrider, SHORT, account};
 use crate::support::check::{ask, change, consistent, equal, rows};
@@ -9,7 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 type Script = Box<dyn Fn(&str) -> Option<Misbehaviour> + Send + Sync>;
 
-/// Two mailboxes on one server: `bad` is misbehaved to, `good` is not. `known`: the mirror is made before it begins.
+/// Two mailboxes on one server: `bad` is misbehaved to, `good` is not. `known`: the mirror is made
+/// before it begins.
 struct Trial {
     name: &'static str,
     known: bool,
@@ -30,7 +32,11 @@ async fn check(trial: Trial) {
         if user == "good" || !switch.load(Ordering::SeqCst) { None } else { script(command) }
     };
     let server = serve(&[("bad", &bad), ("good", &good)], scripted).await;
-    let config = format!("{SHORT}{}{}", account("bad", server.port(), "pw"), account("good", server.port(), "pw"));
+    let config = format!(
+        "{SHORT}{}{}",
+        account("bad", server.port(), "pw"),
+        account("good", server.port(), "pw")
+    );
     let postrider = Postrider::new(&config);
     blocking(move || {
         if trial.known {
@@ -46,7 +52,10 @@ async fn check(trial: Trial) {
             let ledger = rows(&postrider.database(), "SELECT class AS x FROM failure");
             assert!(ledger.iter().any(|c| c == class), "{name}: {ledger:?}\n{}", ran.stdout);
         }
-        let deleted = ask(&postrider.database(), "SELECT count(*) AS x FROM event WHERE kind = 'message.deleted'");
+        let deleted = ask(
+            &postrider.database(),
+            "SELECT count(*) AS x FROM event WHERE kind = 'message.deleted'",
+        );
         assert_eq!(deleted, "0", "{name}: something was deleted because of a lie");
         on.store(false, Ordering::SeqCst);
         change(&postrider.database(), "UPDATE failure SET next_try_at = 0");
@@ -58,7 +67,11 @@ async fn check(trial: Trial) {
         // Nor was it afterwards: a lie that ends and restores is one, too.
         for kind in ["message.deleted", "message.restored", "folder.deleted"] {
             let sql = format!("SELECT count(*) AS x FROM event WHERE kind = '{kind}'");
-            assert_eq!(ask(&postrider.database(), &sql), "0", "{name}: {kind} was told because of a lie");
+            assert_eq!(
+                ask(&postrider.database(), &sql),
+                "0",
+                "{name}: {kind} was told because of a lie"
+            );
         }
     })
     .await;
@@ -127,7 +140,8 @@ trials! {
         ..trial("quota", false, always("BODY", Misbehaviour::Refuse("NO [OVERQUOTA] bandwidth limits".into())), 6)
     };
     a_bad_answer_to_list_is_no_empty_list => trial("bad list", true, always("LIST", Misbehaviour::Refuse("BAD no".into())), 5);
-    // What LIST lacks is asked by name, and opens: it was a lie, and nothing is left to be looked at again.
+    // What LIST lacks is asked by name, and opens: it was a lie, and nothing is left to be looked
+    // at again.
     an_empty_list_deletes_nothing => trial("empty list", true, always("LIST", Misbehaviour::EmptyList), 0);
     an_empty_first_list_is_no_success => trial("empty first list", false, always("LIST", Misbehaviour::EmptyList), 3);
     a_short_list_deletes_nothing => trial("short list", true, always("LIST", Misbehaviour::LoseEvery(2)), 0);
@@ -180,7 +194,9 @@ impl Trial {
         self.code = 4;
         // The user is not known yet when the login is judged: the script sees it as the empty name.
         self.script = Box::new(|command| {
-            command.starts_with("LIST").then(|| Misbehaviour::Refuse("NO [AUTHENTICATIONFAILED] revoked".into()))
+            command
+                .starts_with("LIST")
+                .then(|| Misbehaviour::Refuse("NO [AUTHENTICATIONFAILED] revoked".into()))
         });
         self
     }
@@ -192,7 +208,8 @@ async fn a_hollow_mail_is_in_the_ledger_until_it_comes() {
     let on = Arc::new(AtomicBool::new(true));
     let switch = Arc::clone(&on);
     let script = move |_: &str, command: &str| {
-        (switch.load(Ordering::SeqCst) && command.contains("BODY")).then(|| Misbehaviour::Hollow(vec![2]))
+        (switch.load(Ordering::SeqCst) && command.contains("BODY"))
+            .then(|| Misbehaviour::Hollow(vec![2]))
     };
     let server = serve(&[("u", &mailbox)], script).await;
     let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
@@ -235,13 +252,24 @@ async fn odd_mail_is_kept_exactly() {
     let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
     blocking(move || {
         postrider.sync().exits(0);
-        let tab = |lines: Vec<String>| lines.into_iter().filter(|l| !l.starts_with("a\"b")).collect::<Vec<_>>();
+        let tab = |lines: Vec<String>| {
+            lines.into_iter().filter(|l| !l.starts_with("a\"b")).collect::<Vec<_>>()
+        };
         assert_eq!(tab(postrider.manifest("u")), tab(crate::support::check::expected(&mailbox)));
         assert_eq!(postrider.manifest("u").len(), 15);
         postrider.run(&["verify", "u", "--offline"]).exits(0);
-        assert_eq!(ask(&postrider.database(), "SELECT count(*) AS x FROM location WHERE internal_date IS NULL"), "7");
         assert_eq!(
-            ask(&postrider.database(), "SELECT count(*) AS x FROM message WHERE instr(subject, char(0)) > 0"),
+            ask(
+                &postrider.database(),
+                "SELECT count(*) AS x FROM location WHERE internal_date IS NULL"
+            ),
+            "7"
+        );
+        assert_eq!(
+            ask(
+                &postrider.database(),
+                "SELECT count(*) AS x FROM message WHERE instr(subject, char(0)) > 0"
+            ),
             "0"
         );
     })
@@ -260,12 +288,18 @@ async fn a_dead_port_and_a_wrong_password_have_their_exit_codes() {
         assert!(ran.stdout.contains("auth"), "{}", ran.stdout);
         assert_eq!(ask(&refused.database(), "SELECT state AS x FROM account"), "needs_reauth");
         assert_eq!(
-            ask(&refused.database(), "SELECT count(*) AS x FROM event WHERE kind = 'account.needs_reauth'"),
+            ask(
+                &refused.database(),
+                "SELECT count(*) AS x FROM event WHERE kind = 'account.needs_reauth'"
+            ),
             "1"
         );
         refused.sync().exits(4);
         assert_eq!(
-            ask(&refused.database(), "SELECT count(*) AS x FROM event WHERE kind = 'account.needs_reauth'"),
+            ask(
+                &refused.database(),
+                "SELECT count(*) AS x FROM event WHERE kind = 'account.needs_reauth'"
+            ),
             "1"
         );
         gone.sync().exits(5);
@@ -297,7 +331,10 @@ fn recite(lines: &'static [&'static str]) -> u16 {
 #[test]
 fn nothing_that_came_before_the_handshake_is_believed() {
     let told = [
-        (recite(&["* OK hello\r\n", "a1 OK go on\r\n* 5 EXISTS\r\n", ""]), "before the TLS handshake"),
+        (
+            recite(&["* OK hello\r\n", "a1 OK go on\r\n* 5 EXISTS\r\n", ""]),
+            "before the TLS handshake",
+        ),
         (recite(&["* PREAUTH come in\r\n", ""]), "PREAUTH"),
         (recite(&["* OK hello\r\n", "a1 NO not here\r\n", ""]), "refuses STARTTLS"),
     ];
@@ -311,18 +348,28 @@ fn nothing_that_came_before_the_handshake_is_believed() {
 
 #[test]
 fn logs_in_the_old_way_where_there_is_no_other() {
-    let plain: &'static [&'static str] =
-        &["* OK hello\r\n", "* CAPABILITY IMAP4rev1\r\na1 OK\r\n", "a2 NO [AUTHENTICATIONFAILED] not you\r\n", ""];
+    let plain: &'static [&'static str] = &[
+        "* OK hello\r\n",
+        "* CAPABILITY IMAP4rev1\r\na1 OK\r\n",
+        "a2 NO [AUTHENTICATIONFAILED] not you\r\n",
+        "",
+    ];
     // A password that is not ASCII goes as a literal; the server echoes what it must not.
-    let literal: &'static [&'static str] =
-        &["* OK [CAPABILITY IMAP4rev1] hello\r\n", "+ go on\r\n", "a1 NO unknown command pässword\r\n", ""];
-    let disabled: &'static [&'static str] = &["* OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hello\r\n", ""];
+    let literal: &'static [&'static str] = &[
+        "* OK [CAPABILITY IMAP4rev1] hello\r\n",
+        "+ go on\r\n",
+        "a1 NO unknown command pässword\r\n",
+        "",
+    ];
+    let disabled: &'static [&'static str] =
+        &["* OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hello\r\n", ""];
     for (lines, password, code, want) in [
         (plain, "pw", 4, "not you"),
         (literal, "pässword", 4, "(the server repeated the command)"),
         (disabled, "pw", 2, "LOGINDISABLED"),
     ] {
-        let postrider = Postrider::new(&format!("{SHORT}{}", account("u", recite(lines), password)));
+        let postrider =
+            Postrider::new(&format!("{SHORT}{}", account("u", recite(lines), password)));
         let ran = postrider.run(&["sync", "--once", "--wire-log", "wire"]);
         assert_eq!(ran.code, Some(code), "{}\n{}", ran.stdout, ran.stderr);
         assert!(ran.stdout.contains(want), "{want}: {}", ran.stdout);
@@ -331,7 +378,8 @@ fn logs_in_the_old_way_where_there_is_no_other() {
     }
 }
 
-/// A backup is put back on the server: UIDNEXT falls, and other mail comes under UIDs that the mirror holds.
+/// A backup is put back on the server: UIDNEXT falls, and other mail comes under UIDs that the
+/// mirror holds.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_that_was_put_back_is_mirrored() {
     let mailbox = seed::mailbox(95, 0);
@@ -351,13 +399,18 @@ async fn a_backup_that_was_put_back_is_mirrored() {
         }
         // The same length as what lay there, and another date.
         for n in 30..35 {
-            mailbox.append("INBOX", note(&format!("behind {n}")).dated("02-Feb-2024 10:00:00 +0000"));
+            mailbox
+                .append("INBOX", note(&format!("behind {n}")).dated("02-Feb-2024 10:00:00 +0000"));
         }
         postrider.sync();
         postrider.sync().exits(0);
         equal(&postrider, "u", &mailbox);
-        let told =
-            |kind: &str| ask(&postrider.database(), &format!("SELECT count(*) AS x FROM event WHERE kind = '{kind}'"));
+        let told = |kind: &str| {
+            ask(
+                &postrider.database(),
+                &format!("SELECT count(*) AS x FROM event WHERE kind = '{kind}'"),
+            )
+        };
         assert_eq!((told("message.created"), told("message.deleted")), ("46".into(), "11".into()));
     })
     .await;

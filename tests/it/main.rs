@@ -18,6 +18,7 @@ mod poison;
 mod power_loss;
 mod secrets;
 mod serve;
+mod sizes;
 mod storage;
 mod storm;
 mod supervision;

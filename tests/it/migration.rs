@@ -14,10 +14,17 @@ async fn a_newer_schema_is_refused_with_both_versions() {
     let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
     blocking(move || {
         postrider.sync().exits(0);
-        change(&postrider.database(), "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_future', 0)");
+        change(
+            &postrider.database(),
+            "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m9999_future', 0)",
+        );
         for args in [&["sync", "--once"][..], &["export", "u"], &["verify", "u", "--offline"]] {
             let ran = postrider.run(args).exits(7);
-            assert!(ran.stderr.contains("m9999_future") && ran.stderr.contains("m0003_mend"), "{}", ran.stderr);
+            assert!(
+                ran.stderr.contains("m9999_future") && ran.stderr.contains("m0003_mend"),
+                "{}",
+                ran.stderr
+            );
         }
     })
     .await;
@@ -34,7 +41,10 @@ fn the_database_is_copied_aside_before_a_migration() {
     change(&database, "DROP INDEX body_pack");
     postrider.run(&["demo", "--once"]).exits(0);
     assert_eq!(state(&database), before);
-    assert_eq!(ask(&database, "SELECT count(*) AS x FROM sqlite_master WHERE name = 'body_pack'"), "1");
+    assert_eq!(
+        ask(&database, "SELECT count(*) AS x FROM sqlite_master WHERE name = 'body_pack'"),
+        "1"
+    );
     let copy = postrider.path("demo-data/postrider.before-m0001_mirror-m0002_server-m0003_mend.db");
     assert_eq!(state(&copy), before);
     assert_eq!(ask(&copy, "SELECT count(*) AS x FROM sqlite_master WHERE name = 'body_pack'"), "0");

@@ -1,4 +1,5 @@
-//! Mails and folders at which the connection ends, and servers whose lengths are wrong: each costs itself.
+//! Mails and folders at which the connection ends, and servers whose lengths are wrong: each costs
+//! itself.
 
 use crate::support::binary::{Postrider, SHORT, account};
 use crate::support::check::{ask, change, consistent, equal, rows};
@@ -16,7 +17,8 @@ fn folders(mailbox: &Mailbox, each: usize) {
             mailbox.create(folder, "");
         }
         for n in 0..each {
-            mailbox.append(folder, note(&format!("{folder} {n}")).dated("01-Feb-2024 10:00:00 +0000"));
+            mailbox
+                .append(folder, note(&format!("{folder} {n}")).dated("01-Feb-2024 10:00:00 +0000"));
         }
     }
 }
@@ -28,7 +30,9 @@ async fn sick(
 ) -> (postrider_imapd::Server, Postrider, Arc<AtomicBool>) {
     let on = Arc::new(AtomicBool::new(true));
     let switch = Arc::clone(&on);
-    let scripted = move |_: &str, command: &str| if switch.load(Ordering::SeqCst) { script(command) } else { None };
+    let scripted = move |_: &str, command: &str| {
+        if switch.load(Ordering::SeqCst) { script(command) } else { None }
+    };
     let server = serve(&[("u", mailbox)], scripted).await;
     let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
     (server, postrider, on)
@@ -90,13 +94,16 @@ fn folders_tail(mailbox: &Mailbox) {
 async fn a_line_that_is_cut_every_200_kb() {
     let mailbox = seed::mailbox(82, 0);
     folders(&mailbox, 50);
-    let big = || Mail::new(format!("Subject: big\r\n\r\n{}", "0123456789abcdef\r\n".repeat(90_000)));
+    let big =
+        || Mail::new(format!("Subject: big\r\n\r\n{}", "0123456789abcdef\r\n".repeat(90_000)));
     for folder in ["INBOX", "Work", "Zoo"] {
         mailbox.append(folder, big());
     }
     folders_tail(&mailbox);
-    let (_server, postrider, on) =
-        sick(&mailbox, |command| command.contains("BODY.PEEK[]").then_some(Misbehaviour::CutAfter(200_000))).await;
+    let (_server, postrider, on) = sick(&mailbox, |command| {
+        command.contains("BODY.PEEK[]").then_some(Misbehaviour::CutAfter(200_000))
+    })
+    .await;
     blocking(move || {
         postrider.sync().exits(3);
         postrider.sync().exits(3);
@@ -114,8 +121,12 @@ async fn a_line_that_is_cut_every_200_kb() {
 
 /// Octets of all packs.
 fn packed(postrider: &Postrider) -> u64 {
-    let packs = std::fs::read_dir(postrider.path("data/bodies")).unwrap().map(|entry| entry.unwrap());
-    packs.filter(|p| p.path().extension().is_some_and(|e| e == "pack")).map(|p| p.metadata().unwrap().len()).sum()
+    let packs =
+        std::fs::read_dir(postrider.path("data/bodies")).unwrap().map(|entry| entry.unwrap());
+    packs
+        .filter(|p| p.path().extension().is_some_and(|e| e == "pack"))
+        .map(|p| p.metadata().unwrap().len())
+        .sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,10 +138,14 @@ async fn a_body_that_is_cut_ten_times_leaves_no_octet_behind() {
         mailbox.append("INBOX", Mail::new(format!("Subject: big\r\n\r\n{}", "x".repeat(octets))));
     }
     folders_tail(&mailbox);
-    let (server, postrider, on) =
-        sick(&mailbox, |command| command.contains("BODY.PEEK[]").then_some(Misbehaviour::CutAfter(900_000))).await;
+    let (server, postrider, on) = sick(&mailbox, |command| {
+        command.contains("BODY.PEEK[]").then_some(Misbehaviour::CutAfter(900_000))
+    })
+    .await;
     blocking(move || {
-        let alone = |line: &&String| line.contains("BODY.PEEK[]") && (line.contains(" 11 ") || line.contains(" 12 "));
+        let alone = |line: &&String| {
+            line.contains("BODY.PEEK[]") && (line.contains(" 11 ") || line.contains(" 12 "))
+        };
         for _ in 0..30 {
             postrider.sync().exits(3);
             change(&postrider.database(), "UPDATE failure SET next_try_at = 0");
@@ -139,8 +154,9 @@ async fn a_body_that_is_cut_ten_times_leaves_no_octet_behind() {
             }
         }
         assert!(server.log().iter().filter(alone).count() >= 10, "{:#?}", server.log());
-        let named =
-            |database: &std::path::Path| ask(database, "SELECT sum(length) AS x FROM body").parse::<u64>().unwrap();
+        let named = |database: &std::path::Path| {
+            ask(database, "SELECT sum(length) AS x FROM body").parse::<u64>().unwrap()
+        };
         // What a cut left is given back by the next start, beside what it leaves itself.
         on.store(false, Ordering::SeqCst);
         change(&postrider.database(), "UPDATE failure SET next_try_at = unixepoch() * 2000000");
@@ -156,12 +172,18 @@ async fn a_body_that_is_cut_ten_times_leaves_no_octet_behind() {
 async fn a_literal_one_octet_too_long_stores_no_neighbours_octet() {
     let mailbox = seed::mailbox(83, 0);
     folders(&mailbox, 10);
-    let (_server, postrider, on) =
-        sick(&mailbox, |command| command.contains("BODY.PEEK[]").then_some(Misbehaviour::TooLong(1))).await;
+    let (_server, postrider, on) = sick(&mailbox, |command| {
+        command.contains("BODY.PEEK[]").then_some(Misbehaviour::TooLong(1))
+    })
+    .await;
     blocking(move || {
         let ran = postrider.sync();
         assert!(matches!(ran.code, Some(3 | 6)), "{:?}\n{}\n{}", ran.code, ran.stdout, ran.stderr);
-        assert_eq!(ask(&postrider.database(), "SELECT count(*) AS x FROM message"), "0", "none of them is a mail");
+        assert_eq!(
+            ask(&postrider.database(), "SELECT count(*) AS x FROM message"),
+            "0",
+            "none of them is a mail"
+        );
         well_again(&postrider, &mailbox, &on);
     })
     .await;
@@ -171,8 +193,10 @@ async fn a_literal_one_octet_too_long_stores_no_neighbours_octet() {
 async fn estimated_sizes_are_believed_to_be_estimates() {
     let mailbox = seed::mailbox(84, 0);
     folders(&mailbox, 30);
-    let (server, postrider, _on) =
-        sick(&mailbox, |command| command.contains("RFC822.SIZE").then_some(Misbehaviour::Estimate(7))).await;
+    let (server, postrider, _on) = sick(&mailbox, |command| {
+        command.contains("RFC822.SIZE").then_some(Misbehaviour::Estimate(7))
+    })
+    .await;
     blocking(move || {
         postrider.sync().exits(0);
         equal(&postrider, "u", &mailbox);

@@ -142,11 +142,20 @@ async fn nothing_acknowledged_is_lost_wherever_the_power_goes() {
             let platters = disk.0.lock().unwrap();
             for (body, bytes) in acknowledged {
                 let path = dir.path().join(format!("{:010}.pack", body.pack()));
-                assert!(platters.entries.contains(&path), "seed {seed}, step {left}: the file's name is gone");
-                let (from, to) =
-                    (usize::try_from(body.offset()).unwrap(), usize::try_from(body.offset() + body.length()).unwrap());
+                assert!(
+                    platters.entries.contains(&path),
+                    "seed {seed}, step {left}: the file's name is gone"
+                );
+                let (from, to) = (
+                    usize::try_from(body.offset()).unwrap(),
+                    usize::try_from(body.offset() + body.length()).unwrap(),
+                );
                 let durable = platters.synced[&path].get(from..to);
-                assert_eq!(durable, Some(bytes.as_slice()), "seed {seed}, step {left}: acknowledged bytes are gone");
+                assert_eq!(
+                    durable,
+                    Some(bytes.as_slice()),
+                    "seed {seed}, step {left}: acknowledged bytes are gone"
+                );
                 assert_eq!(body.hash().to_string(), sha256(&bytes));
             }
         }

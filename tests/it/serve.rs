@@ -7,7 +7,8 @@ use crate::support::served::{head, until, wait_until};
 use postrider_imapd::Misbehaviour;
 use std::time::{Duration, Instant};
 
-const MESSAGES: &str = "SELECT count(*) AS x FROM message WHERE deleted_at IS NULL AND limbo_since IS NULL";
+const MESSAGES: &str =
+    "SELECT count(*) AS x FROM message WHERE deleted_at IS NULL AND limbo_since IS NULL";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn follows_mail_flags_moves_renames_and_deletions() {
@@ -52,9 +53,15 @@ async fn follows_mail_flags_moves_renames_and_deletions() {
         let kinds = rows(&database, &sql);
         let count = |kind: &str| kinds.iter().filter(|k| *k == kind).count();
         assert_eq!((count("message.created"), count("message.moved")), (1, 1), "{kinds:?}");
-        assert_eq!((count("folder.renamed"), count("folder.created"), count("folder.deleted")), (1, 0, 1), "{kinds:?}");
-        let paths =
-            rows(&database, "SELECT json_extract(data, '$.path') AS x FROM event WHERE kind = 'folder.renamed'");
+        assert_eq!(
+            (count("folder.renamed"), count("folder.created"), count("folder.deleted")),
+            (1, 0, 1),
+            "{kinds:?}"
+        );
+        let paths = rows(
+            &database,
+            "SELECT json_extract(data, '$.path') AS x FROM event WHERE kind = 'folder.renamed'",
+        );
         assert_eq!(paths, ["Projects/Beta"]);
         served.stop();
         assert!(server.log().iter().filter(|l| l.starts_with("LOGOUT")).count() >= 1);
@@ -63,7 +70,10 @@ async fn follows_mail_flags_moves_renames_and_deletions() {
     .await
     .0;
     for word in ["SELECT", "STORE", "COPY", "MOVE", "APPEND", "EXPUNGE", "CLOSE", "CREATE"] {
-        assert!(!log.iter().any(|l| l.starts_with(word) || l.starts_with(&format!("UID {word}"))), "{word} was sent");
+        assert!(
+            !log.iter().any(|l| l.starts_with(word) || l.starts_with(&format!("UID {word}"))),
+            "{word} was sent"
+        );
     }
 }
 
@@ -83,8 +93,10 @@ async fn a_quiet_look_writes_nothing_but_its_hour() {
         assert_eq!(state(&postrider.database()), before, "no message, location, event or run row");
         served.stop();
         assert_eq!(state(&postrider.database()), before);
-        let hours =
-            ask(&postrider.database(), "SELECT sum(runs) || ' ' || (sum(passes) > sum(runs)) AS x FROM run_hour");
+        let hours = ask(
+            &postrider.database(),
+            "SELECT sum(runs) || ' ' || (sum(passes) > sum(runs)) AS x FROM run_hour",
+        );
         let (runs, more_passes) = hours.split_once(' ').unwrap();
         assert!(runs.parse::<u32>().unwrap() >= 3 && more_passes == "1", "{hours}");
     })
@@ -102,7 +114,9 @@ async fn a_feed_that_stops_is_seen_everywhere_and_healed() {
         wait_until("a watch", || served.account("u")["push"] == "idle");
         wait_until("a proof", || served.metric("postrider_sync_lag_seconds{quantile=\"1\"}") < 1.0);
         assert_eq!(served.ask("GET", "/readyz").0, 200);
-        wait_until("idle", || (served.metric("postrider_accounts{state=\"idle\"}") - 1.0).abs() < 0.1);
+        wait_until("idle", || {
+            (served.metric("postrider_accounts{state=\"idle\"}") - 1.0).abs() < 0.1
+        });
 
         server.freeze(true);
         mailbox.append("INBOX", note("unseen").dated("01-Feb-2031 10:00:00 +0000"));
@@ -112,7 +126,11 @@ async fn a_feed_that_stops_is_seen_everywhere_and_healed() {
         let (status, body) = served.ask("GET", "/readyz");
         assert_eq!(status, 503, "{body}");
         assert_eq!(body["troubled"]["waiting"], 1, "{body}");
-        assert!(served.account("u")["reason"].as_str().unwrap().starts_with("timeout"), "{}", served.account("u"));
+        assert!(
+            served.account("u")["reason"].as_str().unwrap().starts_with("timeout"),
+            "{}",
+            served.account("u")
+        );
         wait_until("a next attempt", || served.account("u")["next_attempt_at"].is_string());
         assert!(served.account("u")["errors"]["timeout"].as_u64() > Some(0));
 
@@ -136,14 +154,22 @@ async fn a_clock_that_jumps_causes_no_storm() {
         std::fs::write(&file, "0").unwrap();
         let served = postrider.serve(&[("POSTRIDER_CLOCK", file.to_str().unwrap())]);
         served.settle(&postrider, "u", &mailbox);
-        wait_until("a watch", || served.account("u")["push"] == "idle" && served.state("u") == "idle");
+        wait_until("a watch", || {
+            served.account("u")["push"] == "idle" && served.state("u") == "idle"
+        });
         let jumps = [("86400", "+86400 s"), ("82800", "-3600 s"), ("0", "-82800 s")];
         for (n, (jump, said)) in jumps.into_iter().enumerate() {
             let before = server.log().len();
             std::fs::write(&file, jump).unwrap();
-            wait_until("its line in the log", || served.running.stderr().contains(&format!("jumped by {said}")));
+            wait_until("its line in the log", || {
+                served.running.stderr().contains(&format!("jumped by {said}"))
+            });
             mailbox.append("INBOX", note(&format!("jump {n}")).dated("01-Feb-2031 10:00:00 +0000"));
-            until(&postrider.database(), &format!("SELECT count(*) AS x FROM message WHERE subject = 'jump {n}'"), "1");
+            until(
+                &postrider.database(),
+                &format!("SELECT count(*) AS x FROM message WHERE subject = 'jump {n}'"),
+                "1",
+            );
             let uid = *mailbox.lock()["INBOX"].mail.keys().last().unwrap();
             mailbox.set_flags("INBOX", uid, &["\\Seen"]);
             served.settle(&postrider, "u", &mailbox);
@@ -179,7 +205,8 @@ async fn new_mail_comes_beside_a_long_backfill() {
             served.account("u")["push"] == "idle" && served.state("u") == "running"
         });
         let sessions = served.get("/v1/actors");
-        let sessions = sessions["items"].as_array().unwrap().iter().filter(|a| a["kind"] == "session").count();
+        let sessions =
+            sessions["items"].as_array().unwrap().iter().filter(|a| a["kind"] == "session").count();
         assert_eq!(sessions, 2, "one works, one watches");
         let before = served.account("u")["progress"]["remaining"].as_u64().unwrap_or(0);
         assert!(before > 0, "the history is read too fast for this test");
@@ -202,8 +229,9 @@ async fn stops_within_ten_seconds_even_if_the_server_does_not_answer() {
     let mailbox = seed::mailbox(55, 300);
     let slow = |_: &str, command: &str| command.contains("BODY").then_some(Misbehaviour::Silence);
     let server = serve(&[("u", &mailbox)], slow).await;
-    let config =
-        head().replace("silence = \"500ms\"", "silence = \"60s\"").replace("command = \"5s\"", "command = \"60s\"");
+    let config = head()
+        .replace("silence = \"500ms\"", "silence = \"60s\"")
+        .replace("command = \"5s\"", "command = \"60s\"");
     let postrider = Postrider::new(&format!("{config}{}", account("u", server.port(), "pw")));
     blocking(move || {
         let served = postrider.serve(&[]);
@@ -212,23 +240,32 @@ async fn stops_within_ten_seconds_even_if_the_server_does_not_answer() {
         // And at once at the second signal.
         let served = postrider.serve(&[]);
         let pages = server.log().iter().filter(|l| l.contains("BODY")).count();
-        wait_until("a page that hangs", || server.log().iter().filter(|l| l.contains("BODY")).count() > pages);
+        wait_until("a page that hangs", || {
+            server.log().iter().filter(|l| l.contains("BODY")).count() > pages
+        });
         served.running.signal("INT");
         wait_until("the first signal", || served.running.stderr().contains("stopping"));
         served.running.signal("INT");
         let began = Instant::now();
         let ran = served.running.wait(Duration::from_secs(5));
-        assert!(ran.code == Some(130) || began.elapsed() < Duration::from_secs(5), "{:?}", ran.code);
+        assert!(
+            ran.code == Some(130) || began.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            ran.code
+        );
     })
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_accounts_start_without_a_storm_and_end_equal() {
-    let boxes: Vec<(String, Mailbox)> = (0..30).map(|n| (format!("user{n:02}"), seed::mailbox(700 + n, 12))).collect();
-    let users: Vec<(&str, &Mailbox)> = boxes.iter().map(|(name, mailbox)| (name.as_str(), mailbox)).collect();
+    let boxes: Vec<(String, Mailbox)> =
+        (0..30).map(|n| (format!("user{n:02}"), seed::mailbox(700 + n, 12))).collect();
+    let users: Vec<(&str, &Mailbox)> =
+        boxes.iter().map(|(name, mailbox)| (name.as_str(), mailbox)).collect();
     let server = serve(&users, |_, _| None).await;
-    let mut config = head().replace("logins_per_second = 1000", "logins_per_second = 20\nsessions_per_endpoint = 12");
+    let mut config = head()
+        .replace("logins_per_second = 1000", "logins_per_second = 20\nsessions_per_endpoint = 12");
     for (name, _) in &boxes {
         config.push_str(&account(name, server.port(), "pw"));
     }
@@ -242,7 +279,8 @@ async fn many_accounts_start_without_a_storm_and_end_equal() {
         let logins = server.log().iter().filter(|l| l.starts_with("AUTHENTICATE")).count();
         let paced = began.elapsed().as_secs_f64() * 20.0 + 21.0;
         assert!((logins as f64) < paced, "{logins} logins in {:?}", began.elapsed());
-        let live = served.actor(&format!("root/endpoints/imap 127.0.0.1:{}", server.port())).unwrap();
+        let live =
+            served.actor(&format!("root/endpoints/imap 127.0.0.1:{}", server.port())).unwrap();
         assert!(live["in_flight"].as_u64() <= Some(12), "{live}");
         served.stop();
         for (name, mailbox) in boxes.iter().take(3) {

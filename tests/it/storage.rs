@@ -1,10 +1,12 @@
-//! A disk that is full, a database that another process holds: nothing is acknowledged that is not there, and there is no half-done mirror afterwards.
+//! A disk that is full, a database that another process holds: nothing is acknowledged that is not
+//! there, and there is no half-done mirror afterwards.
 
 use crate::support::binary::{Postrider, SHORT, account};
 use crate::support::check::{ask, consistent, equal, locked};
 use crate::support::mail::{blocking, seed, serve_well};
 
-/// File sizes, in blocks of 512 octets, at which the system refuses more: in the packs, in the log, in the database.
+/// File sizes, in blocks of 512 octets, at which the system refuses more: in the packs, in the log,
+/// in the database.
 const LIMITS: [u32; 8] = [64, 200, 400, 700, 1000, 1500, 2500, 4000];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -17,10 +19,17 @@ async fn a_full_disk_ends_the_run_and_loses_nothing() {
         let postrider = Postrider::new(&config);
         let mailbox = mailbox.clone();
         refused += blocking(move || {
-            // The limit holds for every file; the signal that comes with it is ignored, so that writes fail instead.
+            // The limit holds for every file; the signal that comes with it is ignored, so that
+            // writes fail instead.
             let command = format!("trap '' XFSZ; ulimit -f {limit}; exec \"$0\" sync --once");
             let ran = postrider.shell(&command);
-            assert!(matches!(ran.code, Some(0 | 7)), "{limit}: {:?}\n{}\n{}", ran.code, ran.stdout, ran.stderr);
+            assert!(
+                matches!(ran.code, Some(0 | 7)),
+                "{limit}: {:?}\n{}\n{}",
+                ran.code,
+                ran.stdout,
+                ran.stderr
+            );
             let refused = ran.code == Some(7);
             if refused {
                 assert!(

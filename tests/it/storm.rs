@@ -1,7 +1,9 @@
-//! A storm: another mail client appends, flags, moves, deletes and renames in a real Dovecot while the server follows, and is
-//! killed. In the end the mirror is the mailbox, and the feed replayed is the mirror.
+//! A storm: another mail client appends, flags, moves, deletes and renames in a real Dovecot while
+//! the server follows, and is killed. In the end the mirror is the mailbox, and the feed replayed
+//! is the mirror.
 //!
-//! STORM_SECONDS and STORM_KILLS say how long and how often (`cargo xtask soak` says more); POSTRIDER_TEST_SEED replays.
+//! STORM_SECONDS and STORM_KILLS say how long and how often (`cargo xtask soak` says more);
+//! POSTRIDER_TEST_SEED replays.
 
 use crate::dovecot::{Client, client, fill, truth};
 use crate::support::binary::Postrider;
@@ -40,8 +42,11 @@ async fn happens(other: &mut Client, dice: &mut seed::Dice, n: usize) {
         return;
     }
     if kind >= 95 {
-        let (from, to) =
-            if dice.below(2) == 0 { ("Projects/Alpha", "Projects/Beta") } else { ("Projects/Beta", "Projects/Alpha") };
+        let (from, to) = if dice.below(2) == 0 {
+            ("Projects/Alpha", "Projects/Beta")
+        } else {
+            ("Projects/Beta", "Projects/Alpha")
+        };
         drop(other.rename(from, to).await);
         return;
     }
@@ -52,7 +57,8 @@ async fn happens(other: &mut Client, dice: &mut seed::Dice, n: usize) {
     let one = (1 + dice.below(usize::try_from(mailbox.exists).unwrap())).to_string();
     match kind {
         40..60 => {
-            let flags = ["+FLAGS (\\Seen)", "+FLAGS (\\Flagged)", "-FLAGS (\\Seen)", "+FLAGS (storm)"];
+            let flags =
+                ["+FLAGS (\\Seen)", "+FLAGS (\\Flagged)", "-FLAGS (\\Seen)", "+FLAGS (storm)"];
             if let Ok(stored) = other.store(&one, flags[dice.below(4)]).await {
                 drop(stored.try_collect::<Vec<_>>().await);
             }
@@ -69,7 +75,8 @@ async fn happens(other: &mut Client, dice: &mut seed::Dice, n: usize) {
     }
 }
 
-/// The feed replayed: each message's last told places and flags; nothing is created twice, no number is missing.
+/// The feed replayed: each message's last told places and flags; nothing is created twice, no
+/// number is missing.
 fn replayed(served: &Served) -> BTreeMap<i64, Vec<(i64, String)>> {
     let mut state: BTreeMap<i64, Vec<(i64, String)>> = BTreeMap::new();
     let mut created = BTreeMap::new();
@@ -81,7 +88,11 @@ fn replayed(served: &Served) -> BTreeMap<i64, Vec<(i64, String)>> {
             return state;
         }
         for event in items {
-            assert_eq!(event["seq"].as_i64().unwrap(), after + 1, "a number is missing before {event}");
+            assert_eq!(
+                event["seq"].as_i64().unwrap(),
+                after + 1,
+                "a number is missing before {event}"
+            );
             after += 1;
             let Some(message) = event["message"].as_i64() else { continue };
             if event["kind"] == "message.created" {
@@ -105,7 +116,8 @@ fn held(postrider: &Postrider) -> BTreeMap<i64, Vec<(i64, String)>> {
     let mut state: BTreeMap<i64, Vec<(i64, String)>> = BTreeMap::new();
     for row in rows(&postrider.database(), sql) {
         let mut parts = row.splitn(3, '|');
-        let (message, folder) = (parts.next().unwrap().parse().unwrap(), parts.next().unwrap().parse().unwrap());
+        let (message, folder) =
+            (parts.next().unwrap().parse().unwrap(), parts.next().unwrap().parse().unwrap());
         let flags = Flags::new(parts.next().unwrap().split_whitespace()).to_string();
         state.entry(message).or_default().push((folder, flags));
     }

@@ -7,13 +7,20 @@ use crate::support::mail::{blocking, seed, serve_well};
 async fn survives(kind: &'static str) {
     let (one, two) = (seed::mailbox(31, 150), seed::mailbox(32, 60));
     let server = crate::support::mail::serve(&[("a", &one), ("b", &two)], |_, _| None).await;
-    let config = format!("{SHORT}{}{}", account("a", server.port(), "pw"), account("b", server.port(), "pw"));
+    let config = format!(
+        "{SHORT}{}{}",
+        account("a", server.port(), "pw"),
+        account("b", server.port(), "pw")
+    );
     for nth in [1, 2, 5] {
         let postrider = Postrider::new(&config);
         let (one, two) = (one.clone(), two.clone());
         blocking(move || {
             let fault = format!("panic.{kind}:{nth}");
-            let ran = postrider.run_with(&["sync", "--once", "--metrics", "metrics"], &[("POSTRIDER_FAULT", &fault)]);
+            let ran = postrider.run_with(
+                &["sync", "--once", "--metrics", "metrics"],
+                &[("POSTRIDER_FAULT", &fault)],
+            );
             let hit = ran.stderr.contains("scripted fault");
             assert_eq!(ran.code, Some(0), "{fault}\n{}\n{}", ran.stdout, ran.stderr);
             equal(&postrider, "a", &one);
@@ -63,10 +70,18 @@ async fn metrics_and_wire_log_tell_the_truth() {
         postrider.run(&["sync", "--once", "--metrics", "metrics", "--wire-log", "wire"]).exits(0);
         let metrics = std::fs::read_to_string(postrider.path("metrics")).unwrap();
         let stored = mailbox.all().len();
-        assert!(metrics.contains(&format!("postrider_messages_stored_total {stored}")), "{metrics}");
+        assert!(
+            metrics.contains(&format!("postrider_messages_stored_total {stored}")),
+            "{metrics}"
+        );
         assert!(metrics.contains("postrider_runs_total{outcome=\"success\"} 1"), "{metrics}");
         let wire = std::fs::read_to_string(postrider.path("wire")).unwrap();
-        assert!(wire.contains("AUTHENTICATE …") && wire.contains("BODY.PEEK[]") && !wire.contains("BODY[]"), "{wire}");
+        assert!(
+            wire.contains("AUTHENTICATE …")
+                && wire.contains("BODY.PEEK[]")
+                && !wire.contains("BODY[]"),
+            "{wire}"
+        );
     })
     .await;
 }

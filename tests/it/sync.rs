@@ -84,7 +84,10 @@ async fn exports_exact_bytes_under_safe_names() {
         postrider.run(&["export", "u", "--format", "eml", "--out", "files"]).exits(0);
         let escaped = postrider.path("files/%2E./up/%2E./1000.1.eml");
         assert_eq!(std::fs::read(escaped).unwrap(), *note("escape").raw);
-        assert_eq!(std::fs::read(postrider.path("files/INBOX/1000.1.eml")).unwrap(), *seed::broken().raw);
+        assert_eq!(
+            std::fs::read(postrider.path("files/INBOX/1000.1.eml")).unwrap(),
+            *seed::broken().raw
+        );
         assert_eq!(std::fs::read(postrider.path("files/INBOX/1000.2.eml")).unwrap(), b"");
     })
     .await;
@@ -93,8 +96,9 @@ async fn exports_exact_bytes_under_safe_names() {
 #[tokio::test(flavor = "multi_thread")]
 async fn stops_at_a_signal_and_goes_on_where_it_was() {
     let mailbox = seed::mailbox(3, 700);
-    let slow =
-        |_: &str, command: &str| command.contains("BODY").then(|| Misbehaviour::Delay(Duration::from_millis(150)));
+    let slow = |_: &str, command: &str| {
+        command.contains("BODY").then(|| Misbehaviour::Delay(Duration::from_millis(150)))
+    };
     let server = serve(&[("u", &mailbox)], slow).await;
     let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
     let log = blocking(move || {
@@ -103,7 +107,11 @@ async fn stops_at_a_signal_and_goes_on_where_it_was() {
             std::thread::sleep(Duration::from_millis(20));
         }
         let second = postrider.sync().exits(8);
-        assert!(second.stderr.contains(&format!("process {}", running.child.id())), "{}", second.stderr);
+        assert!(
+            second.stderr.contains(&format!("process {}", running.child.id())),
+            "{}",
+            second.stderr
+        );
         running.signal("INT");
         let ran = running.wait(Duration::from_secs(10)).exits(130);
         assert!(ran.stdout.contains("cancelled"), "{}", ran.stdout);
@@ -127,7 +135,10 @@ async fn stops_at_a_signal_and_goes_on_where_it_was() {
 
 fn ask_stored(postrider: &Postrider) -> u64 {
     // The tables may not be there yet.
-    let tables = ask(&postrider.database(), "SELECT count(*) AS x FROM sqlite_master WHERE name = 'counter'");
+    let tables = ask(
+        &postrider.database(),
+        "SELECT count(*) AS x FROM sqlite_master WHERE name = 'counter'",
+    );
     if tables != "1" {
         return 0;
     }
@@ -146,7 +157,11 @@ async fn a_large_message_streams() {
     let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
     blocking(move || {
         let ran = postrider.sync().exits(0);
-        assert!(ran.peak_kib > 0 && ran.peak_kib < 60 << 10, "peak {} KiB for a message of 60 MiB", ran.peak_kib);
+        assert!(
+            ran.peak_kib > 0 && ran.peak_kib < 60 << 10,
+            "peak {} KiB for a message of 60 MiB",
+            ran.peak_kib
+        );
         assert!(postrider.manifest("u").iter().any(|line| line.contains(&hash)));
         postrider.run(&["verify", "u", "--offline"]).exits(0);
     })
@@ -171,7 +186,13 @@ async fn a_large_loss_needs_two_looks() {
         assert_eq!(postrider.manifest("u").len(), 120, "one look ends nothing");
         postrider.sync().exits(0);
         equal(&postrider, "u", &mailbox);
-        assert_eq!(ask(&postrider.database(), "SELECT count(*) AS x FROM event WHERE kind = 'message.deleted'"), "100");
+        assert_eq!(
+            ask(
+                &postrider.database(),
+                "SELECT count(*) AS x FROM event WHERE kind = 'message.deleted'"
+            ),
+            "100"
+        );
     })
     .await;
 }
@@ -257,7 +278,9 @@ async fn exported_files_are_as_many_as_locations_and_private() {
     let mailbox = seed::mailbox(7, 5);
     let long = "n".repeat(210);
     let long = |end: &str| format!("{long}{end}");
-    let names = ["Foo", "foo", "x//y", "x/_/y", "x/%_/y", "con:", "con%3A", "a.eml", "1.1.eml", "..", "%2E."];
+    let names = [
+        "Foo", "foo", "x//y", "x/_/y", "x/%_/y", "con:", "con%3A", "a.eml", "1.1.eml", "..", "%2E.",
+    ];
     for name in names.map(str::to_owned).into_iter().chain([long("a"), long("b"), long("A")]) {
         mailbox.create(&name, "");
         mailbox.append(&name, note(&name));
@@ -268,7 +291,8 @@ async fn exported_files_are_as_many_as_locations_and_private() {
     blocking(move || {
         postrider.shell("umask 000; exec \"$0\" sync --once").exits(0);
         equal(&postrider, "u", &mailbox);
-        let told = postrider.shell("umask 000; exec \"$0\" export u --format eml --out files").exits(0);
+        let told =
+            postrider.shell("umask 000; exec \"$0\" export u --format eml --out files").exits(0);
         let count = mailbox.all().len();
         let written = files(&postrider.path("files"));
         assert_eq!(written.len(), count, "{}\n{written:#?}", told.stderr);

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::Command;
 
 /// Programs that the tests start, and the Debian packages that they are in.
-const NEEDED: &[(&str, &str)] = &[("dovecot", "dovecot-imapd"), ("openssl", "openssl"), ("setpriv", "util-linux")];
+const NEEDED: &[(&str, &str)] =
+    &[("dovecot", "dovecot-imapd"), ("openssl", "openssl"), ("setpriv", "util-linux")];
 
 fn is_here(program: &str) -> bool {
     let path = env::var("PATH").unwrap_or_default() + ":/usr/sbin:/sbin:/usr/local/sbin";
@@ -16,10 +17,14 @@ fn is_here(program: &str) -> bool {
 
 /// Makes sure that everything the tests start is here; says what to do when it cannot be.
 pub(crate) fn ensure() -> bool {
-    let missing: Vec<&str> =
-        NEEDED.iter().filter(|(program, _)| !is_here(program)).map(|(_, package)| *package).collect();
+    let missing: Vec<&str> = NEEDED
+        .iter()
+        .filter(|(program, _)| !is_here(program))
+        .map(|(_, package)| *package)
+        .collect();
     // Dovecot may be there without its IMAP part.
-    let imap = ["/usr/lib/dovecot/imap", "/usr/libexec/dovecot/imap", "/usr/local/libexec/dovecot/imap"];
+    let imap =
+        ["/usr/lib/dovecot/imap", "/usr/libexec/dovecot/imap", "/usr/local/libexec/dovecot/imap"];
     let no_imap = is_here("dovecot") && !imap.iter().any(|file| Path::new(file).exists());
     if missing.is_empty() && !no_imap {
         return true;
@@ -39,7 +44,10 @@ pub(crate) fn ensure() -> bool {
     prefix.push("apt-get");
     let apt = |arguments: &[&str]| {
         let (program, before) = prefix.split_first().unwrap_or((&"apt-get", &[]));
-        run(Command::new(program).args(before).args(arguments).env("DEBIAN_FRONTEND", "noninteractive"))
+        run(Command::new(program)
+            .args(before)
+            .args(arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive"))
     };
     let mut install = vec!["install", "-y", "--no-install-recommends"];
     install.extend(&packages);

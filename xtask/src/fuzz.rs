@@ -1,4 +1,5 @@
-//! The admin API against its own description: schemathesis asks what nobody would, of a living demo.
+//! The admin API against its own description: schemathesis asks what nobody would, of a living
+//! demo.
 
 use crate::{cargo, run};
 use std::fs;
@@ -12,7 +13,11 @@ const CHECKS: &str = "not_a_server_error,response_schema_conformance,status_code
 
 /// Fuzzes for so many seconds. Without Python nothing is done, and that is said.
 pub(crate) fn fuzz(seconds: &str) -> bool {
-    if !Command::new("python3").args(["-m", "venv", "--help"]).output().is_ok_and(|o| o.status.success()) {
+    if !Command::new("python3")
+        .args(["-m", "venv", "--help"])
+        .output()
+        .is_ok_and(|o| o.status.success())
+    {
         eprintln!("NOT RUN: the fuzz of the admin API needs python3 with venv, and it is not here");
         return true;
     }
@@ -42,8 +47,20 @@ pub(crate) fn fuzz(seconds: &str) -> bool {
         Some((url, token)) => run(Command::new(program)
             // It leaves what it has learned where it runs.
             .current_dir(&dir)
-            .args(["run", &format!("{url}/openapi.json"), "--checks", CHECKS, "--max-time", seconds])
-            .args(["--request-timeout", "40", "--header", &format!("Authorization: Bearer {token}")])
+            .args([
+                "run",
+                &format!("{url}/openapi.json"),
+                "--checks",
+                CHECKS,
+                "--max-time",
+                seconds,
+            ])
+            .args([
+                "--request-timeout",
+                "40",
+                "--header",
+                &format!("Authorization: Bearer {token}"),
+            ])
             .env("PYTHONDONTWRITEBYTECODE", "1")),
         None => {
             eprintln!("the demo's admin API did not come up");
@@ -57,7 +74,11 @@ fn schemathesis(dir: &Path) -> Option<PathBuf> {
     let program = dir.join("venv/bin/schemathesis");
     let ready = program.exists()
         || (run(Command::new("python3").args(["-m", "venv"]).arg(dir.join("venv")))
-            && run(Command::new(dir.join("venv/bin/pip")).args(["install", "--quiet", SCHEMATHESIS])));
+            && run(Command::new(dir.join("venv/bin/pip")).args([
+                "install",
+                "--quiet",
+                SCHEMATHESIS,
+            ])));
     if !ready {
         eprintln!("schemathesis cannot be installed");
     }
@@ -68,7 +89,9 @@ fn schemathesis(dir: &Path) -> Option<PathBuf> {
 fn reached(data: &Path) -> Option<(String, String)> {
     // Half a minute.
     for _ in 0..600 {
-        let read = |name: &str| fs::read_to_string(data.join(name)).ok().map(|text| text.trim().to_owned());
+        let read = |name: &str| {
+            fs::read_to_string(data.join(name)).ok().map(|text| text.trim().to_owned())
+        };
         if let (Some(url), Some(token)) = (read("admin.url"), read("admin.token")) {
             return Some((url, token));
         }

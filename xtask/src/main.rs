@@ -1,4 +1,5 @@
-//! Postrider's tasks: `cargo xtask TASK`. Nothing to install: this is plain Rust without dependencies.
+//! Postrider's tasks: `cargo xtask TASK`. Nothing to install: this is plain Rust without
+//! dependencies.
 
 mod dovecot;
 mod fuzz;
@@ -9,14 +10,23 @@ use std::process::{Command, ExitCode};
 
 /// The tasks and what they do, a line each.
 const TASKS: &[(&str, &str)] = &[
-    ("test", "run every test; installs Dovecot if it is missing (Debian and its kin), starts real servers privately"),
+    (
+        "test",
+        "run every test; installs Dovecot if it is missing (Debian and its kin), starts real servers privately",
+    ),
     ("check", "format, lints, documentation; changes nothing"),
-    ("bench", "a first sync against a raw drain, new mail beside a large mailbox, memory at rest; prints ratios"),
+    (
+        "bench",
+        "a first sync against a raw drain, new mail beside a large mailbox, memory at rest; prints ratios",
+    ),
     (
         "soak",
         "fresh seeds: model world, crashes, a storm with kills, the fuzz: cargo xtask soak [RUNS [SECONDS [KILLS]]]",
     ),
-    ("fuzz", "ask the admin API what nobody would (schemathesis, in a venv of its own): cargo xtask fuzz [SECONDS]"),
+    (
+        "fuzz",
+        "ask the admin API what nobody would (schemathesis, in a venv of its own): cargo xtask fuzz [SECONDS]",
+    ),
     (
         "mutants",
         "break the core's rules line by line; what no test notices is shown: cargo xtask mutants [cargo-mutants' own arguments]",
@@ -32,7 +42,9 @@ fn main() -> ExitCode {
     let done = match task.as_str() {
         "test" => dovecot::ensure() && test(&rest),
         "check" => check(),
-        "bench" => dovecot::ensure() && cargo(&["bench", "--bench", "sync", "--bench", "serve"], &[]),
+        "bench" => {
+            dovecot::ensure() && cargo(&["bench", "--bench", "sync", "--bench", "serve"], &[])
+        }
         "soak" => soak(&rest),
         "fuzz" => fuzz::fuzz(rest.first().map_or("120", String::as_str)),
         "mutants" => mutants::mutants(&rest),
@@ -67,7 +79,8 @@ fn cargo(arguments: &[&str], variables: &[(&str, &str)]) -> bool {
 
 /// Makes sure that `cargo TOOL` is there; installs `cargo-TOOL` when it is missing.
 fn ensure(tool: &str) -> bool {
-    let installed = Command::new("cargo").args([tool, "--version"]).output().is_ok_and(|o| o.status.success());
+    let installed =
+        Command::new("cargo").args([tool, "--version"]).output().is_ok_and(|o| o.status.success());
     let there = installed || cargo(&["install", &format!("cargo-{tool}"), "--locked"], &[]);
     if !there {
         eprintln!("cargo-{tool} could not be installed");
@@ -77,7 +90,10 @@ fn ensure(tool: &str) -> bool {
 
 /// With nextest where there is one, else with the runner that comes with Rust.
 fn test(rest: &[String]) -> bool {
-    let nextest = Command::new("cargo").args(["nextest", "--version"]).output().is_ok_and(|o| o.status.success());
+    let nextest = Command::new("cargo")
+        .args(["nextest", "--version"])
+        .output()
+        .is_ok_and(|o| o.status.success());
     let mut arguments = if nextest { vec!["nextest", "run"] } else { vec!["test"] };
     arguments.extend(["--workspace", "--features", "faults"]);
     arguments.extend(rest.iter().map(String::as_str));
@@ -86,13 +102,31 @@ fn test(rest: &[String]) -> bool {
 
 fn check() -> bool {
     cargo(&["fmt", "--all", "--", "--check"], &[])
-        && cargo(&["clippy", "--workspace", "--all-targets", "--features", "faults", "--", "-D", "warnings"], &[])
-        && cargo(&["doc", "--workspace", "--no-deps", "--document-private-items"], &[("RUSTDOCFLAGS", "-D warnings")])
+        && cargo(
+            &[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--features",
+                "faults",
+                "--",
+                "-D",
+                "warnings",
+            ],
+            &[],
+        )
+        && cargo(
+            &["doc", "--workspace", "--no-deps", "--document-private-items"],
+            &[("RUSTDOCFLAGS", "-D warnings")],
+        )
 }
 
 /// Seeds that no run has seen: they begin at the clock, and are printed.
 fn soak(rest: &[String]) -> bool {
-    let clock = Command::new("date").arg("+%s").output().map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned());
+    let clock = Command::new("date")
+        .arg("+%s")
+        .output()
+        .map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned());
     let Ok(first) = clock else {
         eprintln!("there is no clock to take seeds from");
         return false;
@@ -100,17 +134,31 @@ fn soak(rest: &[String]) -> bool {
     let given = |n: usize, default: &'static str| rest.get(n).map_or(default, String::as_str);
     let first = first.as_str();
     let runs = given(0, "100000");
-    let worlds = ["WORLD", "LIFE", "TOWN"].map(|of| [(format!("{of}_FIRST"), first), (format!("{of}_RUNS"), runs)]);
-    let variables: Vec<(&str, &str)> = worlds.iter().flatten().map(|(name, value)| (name.as_str(), *value)).collect();
+    let worlds = ["WORLD", "LIFE", "TOWN"]
+        .map(|of| [(format!("{of}_FIRST"), first), (format!("{of}_RUNS"), runs)]);
+    let variables: Vec<(&str, &str)> =
+        worlds.iter().flatten().map(|(name, value)| (name.as_str(), *value)).collect();
     let seed = ("POSTRIDER_TEST_SEED", first);
     let storm = [seed, ("STORM_SECONDS", given(1, "600")), ("STORM_KILLS", given(2, "20"))];
     eprintln!("seeds from {first}");
     let it = |tests: &[&str], variables: &[(&str, &str)]| {
-        let test = ["test", "--features", "faults", "--test", "it", "--", "--nocapture", "--test-threads", "2"];
+        let test = [
+            "test",
+            "--features",
+            "faults",
+            "--test",
+            "it",
+            "--",
+            "--nocapture",
+            "--test-threads",
+            "2",
+        ];
         cargo(&[&test, tests].concat(), variables)
     };
-    cargo(&["test", "--release", "-p", "postrider-core", "--test", "world", "--", "--nocapture"], &variables)
-        && dovecot::ensure()
+    cargo(
+        &["test", "--release", "-p", "postrider-core", "--test", "world", "--", "--nocapture"],
+        &variables,
+    ) && dovecot::ensure()
         && it(&["crash_at_every_step", "faults::", "supervision::"], &[seed])
         && it(&["storm::"], &storm)
         && fuzz::fuzz("180")

@@ -1,5 +1,5 @@
-//! What happens next to an account, and what a human can do about it: one line for each state and class. The table in
-//! docs/operations.md holds the same words.
+//! What happens next to an account, and what a human can do about it: one line for each state and
+//! class. The table in docs/operations.md holds the same words.
 
 use crate::failure::Class;
 use crate::standing::Standing;
@@ -15,7 +15,8 @@ pub struct Advice {
 
 const AGAIN: &str = "it is tried again by itself";
 
-/// The advice for how an account stands. `class` is that of the failure which it is in for; `stalled`: a folder or a mail stands still.
+/// The advice for how an account stands. `class` is that of the failure which it is in for;
+/// `stalled`: a folder or a mail stands still.
 #[must_use]
 pub fn advice(standing: Standing, class: Option<Class>, stalled: bool) -> Advice {
     let told = |next, to_do| Advice { next, to_do };
@@ -25,8 +26,12 @@ pub fn advice(standing: Standing, class: Option<Class>, stalled: bool) -> Advice
             "read their `text`; the provider's own web access often shows what is wrong with one mail or folder",
         ),
         (Standing::Starting | Standing::Running, _) => told("the run under way goes on", "nothing"),
-        (Standing::Idle, _) => told("it looks on schedule, and at once when the server tells of new mail", "nothing"),
-        (Standing::Paused, _) => told("nothing before it is resumed", "`postrider resume ACCOUNT` when it is to go on"),
+        (Standing::Idle, _) => {
+            told("it looks on schedule, and at once when the server tells of new mail", "nothing")
+        }
+        (Standing::Paused, _) => {
+            told("nothing before it is resumed", "`postrider resume ACCOUNT` when it is to go on")
+        }
         (Standing::Removed, _) => told(
             "nothing: the config does not name it, its rows and mail stay",
             "name it in the config again, or `postrider account purge ACCOUNT --yes` deletes its mail",
@@ -54,9 +59,15 @@ pub fn advice(standing: Standing, class: Option<Class>, stalled: bool) -> Advice
         (_, Some(Class::Auth)) => {
             told(AGAIN, "see whether the password is right: a login that is refused again parks it")
         }
-        (_, Some(Class::Storage)) => told(AGAIN, "make room on the disk, or see who holds the database"),
-        (_, Some(Class::Config)) => told(AGAIN, "mend what `why` names; `postrider check` tries it"),
-        (_, Some(Class::Provider)) => told(AGAIN, "nothing if it passes; else tell the provider what `why` says"),
+        (_, Some(Class::Storage)) => {
+            told(AGAIN, "make room on the disk, or see who holds the database")
+        }
+        (_, Some(Class::Config)) => {
+            told(AGAIN, "mend what `why` names; `postrider check` tries it")
+        }
+        (_, Some(Class::Provider)) => {
+            told(AGAIN, "nothing if it passes; else tell the provider what `why` says")
+        }
         (_, Some(Class::StateLost | Class::InvalidData)) => {
             told(AGAIN, "`postrider failures ACCOUNT` names what it is about; all else goes on")
         }

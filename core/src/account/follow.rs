@@ -1,5 +1,6 @@
-//! Follows one mailbox for as long as a server runs: begins runs as schedule, hints and commands want them, keeps the session
-//! in IDLE between them, and says what the account is doing. Pure, like the machine of a run inside it.
+//! Follows one mailbox for as long as a server runs: begins runs as schedule, hints and commands
+//! want them, keeps the session in IDLE between them, and says what the account is doing. Pure,
+//! like the machine of a run inside it.
 //!
 //! | stage | what it waits for | leaves by |
 //! |---|---|---|
@@ -11,8 +12,8 @@
 //! | Paused | a human | Asking |
 //! | Ended | nothing | – |
 //!
-//! While a run reads history for long, a second session watches INBOX beside it, where there is one to spare. A watch is a
-//! hint; behind it stands the schedule.
+//! While a run reads history for long, a second session watches INBOX beside it, where there is one
+//! to spare. A watch is a hint; behind it stands the schedule.
 
 mod command;
 mod follower;

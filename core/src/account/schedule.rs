@@ -1,5 +1,5 @@
-//! When a folder is looked at: interval(folder) = max(mode's interval, folder's floor), stretched after failed runs. Pure;
-//! every time here is monotonic, so a wall clock that jumps moves nothing.
+//! When a folder is looked at: interval(folder) = max(mode's interval, folder's floor), stretched
+//! after failed runs. Pure; every time here is monotonic, so a wall clock that jumps moves nothing.
 
 use crate::mail::folder::Role;
 use crate::mail::id::FolderId;
@@ -92,7 +92,9 @@ pub fn stretch(failed_runs: u32) -> Duration {
     if failed_runs < 3 {
         return Duration::ZERO;
     }
-    (5 * MINUTE).saturating_mul(1_u32.checked_shl(failed_runs.min(16)).unwrap_or(u32::MAX)).min(240 * MINUTE)
+    (5 * MINUTE)
+        .saturating_mul(1_u32.checked_shl(failed_runs.min(16)).unwrap_or(u32::MAX))
+        .min(240 * MINUTE)
 }
 
 /// After five failed runs, every trigger but an operator's is blocked for so long.
@@ -128,7 +130,8 @@ impl Schedule {
         interval - interval / 1000 * u32::try_from(permille).unwrap_or(0)
     }
 
-    /// A run ended at `mono`: what it looked at fully is due an interval later, what it did not stays due.
+    /// A run ended at `mono`: what it looked at fully is due an interval later, what it did not
+    /// stays due.
     pub fn looked(&mut self, folders: &[FolderLine], mono: Duration) {
         self.runs += 1;
         self.unread = folders.iter().any(|f| !f.excluded && f.unread);
@@ -136,7 +139,8 @@ impl Schedule {
         for folder in folders.iter().filter(|f| !f.excluded) {
             let interval = self.mode.shortest().max(Tier::of(folder.role, &folder.path).floor());
             let before = self.due.get(&folder.id).copied();
-            // Only a full look earns the interval; what was left alone, or not come to, is due again after the shortest.
+            // Only a full look earns the interval; what was left alone, or not come to, is due
+            // again after the shortest.
             let again = || mono + self.spread(self.mode.shortest());
             let next = match folder.looked {
                 // What is shut has a time of its own.
@@ -147,7 +151,9 @@ impl Schedule {
                     mono + STANDING.get(times).copied().unwrap_or(STANDING[2]).min(interval)
                 }
                 Some(Depth::Full) => mono + self.spread(interval),
-                Some(Depth::Quick) | None => before.filter(|before| *before > mono).unwrap_or_else(again),
+                Some(Depth::Quick) | None => {
+                    before.filter(|before| *before > mono).unwrap_or_else(again)
+                }
             };
             due.insert(folder.id, next);
         }
@@ -223,10 +229,19 @@ mod tests {
         for (mode, looks) in [
             (
                 Mode::Aggressive,
-                vec![(4, vec![]), (6, vec![1]), (16, vec![1, 2]), (31, vec![1, 2, 3]), (1441, vec![1, 2, 3, 4])],
+                vec![
+                    (4, vec![]),
+                    (6, vec![1]),
+                    (16, vec![1, 2]),
+                    (31, vec![1, 2, 3]),
+                    (1441, vec![1, 2, 3, 4]),
+                ],
             ),
             (Mode::Balanced, vec![(10, vec![]), (16, vec![1, 2]), (31, vec![1, 2, 3])]),
-            (Mode::Conservative, vec![(90, vec![]), (121, vec![1, 2, 3]), (1441, vec![1, 2, 3, 4])]),
+            (
+                Mode::Conservative,
+                vec![(90, vec![]), (121, vec![1, 2, 3]), (1441, vec![1, 2, 3, 4])],
+            ),
         ] {
             let mut schedule = Schedule::new(mode, 7);
             assert_eq!(due(&schedule, Duration::ZERO), [-1], "the first run looks at everything");
@@ -235,7 +250,10 @@ mod tests {
                 assert_eq!(due(&schedule, minutes * MINUTE), want, "{mode:?} {minutes} min");
             }
             let next = schedule.next(Duration::ZERO);
-            assert!(next <= mode.shortest() && next >= mode.shortest() * 9 / 10, "{mode:?} {next:?}");
+            assert!(
+                next <= mode.shortest() && next >= mode.shortest() * 9 / 10,
+                "{mode:?} {next:?}"
+            );
             // A quick look at INBOX, for a hint, does not put off the full one.
             schedule.looked(&all(Some(Depth::Quick)), MINUTE);
             assert_eq!(schedule.next(MINUTE), next);
@@ -246,9 +264,15 @@ mod tests {
     #[test]
     fn what_was_not_looked_at_is_due_again_and_not_at_once() {
         let mut schedule = Schedule::new(Mode::Balanced, 3);
-        schedule.looked(&[line(1, "INBOX", None, Some(Depth::Full)), line(2, "Odd", None, None)], Duration::ZERO);
+        schedule.looked(
+            &[line(1, "INBOX", None, Some(Depth::Full)), line(2, "Odd", None, None)],
+            Duration::ZERO,
+        );
         assert_eq!(due(&schedule, 16 * MINUTE), [1, 2], "soon, though nobody has looked");
-        schedule.looked(&[line(1, "INBOX", None, Some(Depth::Full)), line(2, "Odd", None, None)], 16 * MINUTE);
+        schedule.looked(
+            &[line(1, "INBOX", None, Some(Depth::Full)), line(2, "Odd", None, None)],
+            16 * MINUTE,
+        );
         assert!(schedule.next(16 * MINUTE) > 28 * MINUTE);
     }
 

@@ -13,7 +13,9 @@ use crate::time::Micros;
 pub fn may_end_limbo(change: &Change, admitted: &Admitted) -> bool {
     match change {
         Change::Folder(FolderChange::Pass { .. }) => true,
-        Change::Folder(FolderChange::Backfill { .. }) => admitted.folder.as_ref().is_none_or(|f| f.is_read()),
+        Change::Folder(FolderChange::Backfill { .. }) => {
+            admitted.folder.as_ref().is_none_or(|f| f.is_read())
+        }
         Change::Folder(FolderChange::DropFolder { last, .. }) => *last,
         Change::Folder(
             FolderChange::Open { .. }
@@ -38,16 +40,29 @@ pub fn may_end_limbo(change: &Change, admitted: &Admitted) -> bool {
     }
 }
 
-/// Begins the locations of messages that were read: a page, or a part of one where the store takes it in parts.
-pub fn begin(rows: &[Fetched], folder: &FolderRow, account: &AccountRow, at: Micros, ledger: &mut Ledger) {
+/// Begins the locations of messages that were read: a page, or a part of one where the store takes
+/// it in parts.
+pub fn begin(
+    rows: &[Fetched],
+    folder: &FolderRow,
+    account: &AccountRow,
+    at: Micros,
+    ledger: &mut Ledger,
+) {
     for fetched in rows {
         ledger.begin(folder, account, fetched, at);
     }
 }
 
-/// Does to messages and locations what the change means. `before` is the folder's row before the commit (absences are
-/// judged by its last pass).
-pub fn apply(change: &FolderChange, before: Option<&FolderRow>, admitted: &Admitted, at: Micros, ledger: &mut Ledger) {
+/// Does to messages and locations what the change means. `before` is the folder's row before the
+/// commit (absences are judged by its last pass).
+pub fn apply(
+    change: &FolderChange,
+    before: Option<&FolderRow>,
+    admitted: &Admitted,
+    at: Micros,
+    ledger: &mut Ledger,
+) {
     let account = &admitted.account;
     match change {
         FolderChange::Open { .. } => {
@@ -88,7 +103,9 @@ pub fn apply(change: &FolderChange, before: Option<&FolderRow>, admitted: &Admit
                 ledger.announce(EventKind::FolderDeleted, Some(folder));
             }
         }
-        FolderChange::Rename { .. } => ledger.announce(EventKind::FolderRenamed, admitted.folder.as_ref()),
+        FolderChange::Rename { .. } => {
+            ledger.announce(EventKind::FolderRenamed, admitted.folder.as_ref())
+        }
         FolderChange::Look { .. }
         | FolderChange::Misfit { .. }
         | FolderChange::Reopen { .. }

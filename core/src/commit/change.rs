@@ -46,7 +46,8 @@ impl From<AccountChange> for Change {
     }
 }
 
-/// A change of a folder. Every variant says what it starts from; the store compares that in the same transaction.
+/// A change of a folder. Every variant says what it starts from; the store compares that in the
+/// same transaction.
 #[derive(Debug)]
 pub enum FolderChange {
     /// Folder row and both lanes from one EXAMINE, before any page.
@@ -110,7 +111,8 @@ pub enum FolderChange {
         /// What was read.
         page: Page,
     },
-    /// Flags and absences. Names nothing: applied where there is a row or a failure, ignored elsewhere.
+    /// Flags and absences. Names nothing: applied where there is a row or a failure, ignored
+    /// elsewhere.
     Facts {
         /// The folder.
         folder: FolderId,
@@ -196,7 +198,8 @@ pub enum AccountChange {
         /// Names that were shut and are no longer listed.
         unlisted: BTreeSet<Vec<u8>>,
     },
-    /// A folder is listed and cannot be opened, or a line of LIST cannot be read (then the name is empty).
+    /// A folder is listed and cannot be opened, or a line of LIST cannot be read (then the name is
+    /// empty).
     Shut {
         /// Wire name.
         remote_id: Vec<u8>,
@@ -299,7 +302,9 @@ impl Change {
     pub fn folder(&self) -> Option<FolderId> {
         match self {
             Self::Folder(change) => change.folder(),
-            Self::Account(AccountChange::Fail { folder, .. } | AccountChange::Shut { folder, .. }) => *folder,
+            Self::Account(
+                AccountChange::Fail { folder, .. } | AccountChange::Shut { folder, .. },
+            ) => *folder,
             Self::Account(_) => None,
         }
     }
@@ -336,7 +341,9 @@ impl FolderChange {
     #[must_use]
     pub fn page(&self) -> Option<&Page> {
         match self {
-            Self::Arrivals { page, .. } | Self::Backfill { page, .. } | Self::Retry { page, .. } => Some(page),
+            Self::Arrivals { page, .. }
+            | Self::Backfill { page, .. }
+            | Self::Retry { page, .. } => Some(page),
             _ => None,
         }
     }

@@ -39,7 +39,8 @@ pub struct EventDraft {
     pub what: What,
     /// What changed.
     pub changed: Vec<ToldPlace>,
-    /// Locations after it, those that changed first; all of them if `count` is not more than [`SHOWN`].
+    /// Locations after it, those that changed first; all of them if `count` is not more than
+    /// [`SHOWN`].
     pub locations: Vec<ToldPlace>,
     /// Locations after it.
     pub count: u64,

@@ -31,8 +31,8 @@ pub struct Admitted {
 /// [`Refusal`] when the commit does not follow; nothing is to be written then.
 ///
 /// # Invariants
-/// INV-1 a cursor never passes what is not in the same commit · INV-2 a range leaves `remaining` once ·
-/// INV-3 the chain has no gaps and no forks.
+/// INV-1 a cursor never passes what is not in the same commit · INV-2 a range leaves `remaining`
+/// once · INV-3 the chain has no gaps and no forks.
 pub fn admit(
     account: &AccountRow,
     folder: Option<&FolderRow>,
@@ -43,7 +43,8 @@ pub fn admit(
     if account.incarnation != incarnation {
         return Err(Refusal::Incarnation);
     }
-    let first_opening = matches!(change, Change::Folder(FolderChange::Open { .. })) && account.opened_at.is_none();
+    let first_opening =
+        matches!(change, Change::Folder(FolderChange::Open { .. })) && account.opened_at.is_none();
     let mut account = account.clone();
     let folder = folder.cloned();
     let folder = match change {
@@ -96,7 +97,8 @@ fn admit_folder(
                 return Err(Refusal::UidValidity);
             }
             let before = lanes(&mut row.lanes)?.backfill.old_before;
-            row.lanes = Some(Lanes::opened(*uidvalidity, *mark, earlier(before, Some(row.opened_at))));
+            row.lanes =
+                Some(Lanes::opened(*uidvalidity, *mark, earlier(before, Some(row.opened_at))));
             row.opened_at = *started;
             row.grown_at = Some(*started);
             (row.passed_at, row.proved_at, row.unproved) = (None, None, None);
@@ -145,10 +147,22 @@ fn admit_folder(
             let row = same_uidvalidity(folder.as_mut(), misfit.uidvalidity)?;
             row.misfit = Some(misfit.clone());
         }
-        FolderChange::Pass { uidvalidity, from, to, put_back, started, unproved, surplus, rewind, .. } => {
+        FolderChange::Pass {
+            uidvalidity,
+            from,
+            to,
+            put_back,
+            started,
+            unproved,
+            surplus,
+            rewind,
+            ..
+        } => {
             let row = same_uidvalidity(folder.as_mut(), *uidvalidity)?;
             let lanes = lanes(&mut row.lanes)?;
-            if lanes.live.mark != *from || rewind.is_some_and(|rewind| rewind.from != lanes.live.uidnext) {
+            if lanes.live.mark != *from
+                || rewind.is_some_and(|rewind| rewind.from != lanes.live.uidnext)
+            {
                 return Err(Refusal::Chain);
             }
             lanes.live.mark = *to;

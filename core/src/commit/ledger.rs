@@ -1,7 +1,8 @@
 //! What a commit does to messages and locations, and which events tell it.
 //!
-//! The store loads the rows that a commit touches (every location of every message named), calls the verbs here and
-//! writes what [`Ledger::take_writes`] returns. The tests' model store keeps everything loaded and calls the same verbs.
+//! The store loads the rows that a commit touches (every location of every message named), calls
+//! the verbs here and writes what [`Ledger::take_writes`] returns. The tests' model store keeps
+//! everything loaded and calls the same verbs.
 
 use crate::commit::event::{EventDraft, SHOWN, ToldPlace, What};
 use crate::commit::limbo;
@@ -79,8 +80,9 @@ impl Ledger {
         self.messages.insert(row.id, row);
     }
 
-    /// Loads a stored location. Of a loaded message must be loaded: the locations that the commit names; [`SHOWN`] + 1 of the
-    /// living ones, or all, and among them the one that began last in another folder; the one that ended last.
+    /// Loads a stored location. Of a loaded message must be loaded: the locations that the commit
+    /// names; [`SHOWN`] + 1 of the living ones, or all, and among them the one that began last in
+    /// another folder; the one that ended last.
     pub fn load_location(&mut self, row: LocationRow) {
         let place = (row.folder, row.uidvalidity, row.uid);
         self.places.entry(row.message).or_default().insert(place);
@@ -103,8 +105,16 @@ impl Ledger {
         places.filter_map(|place| self.locations.get(place)).filter(|l| l.ended_at.is_none())
     }
 
-    /// Tells a change of the location at `place`; as the whole state where the message had none before.
-    fn tell(&mut self, kind: EventKind, what: What, place: Place, message: MessageId, backfill: bool) {
+    /// Tells a change of the location at `place`; as the whole state where the message had none
+    /// before.
+    fn tell(
+        &mut self,
+        kind: EventKind,
+        what: What,
+        place: Place,
+        message: MessageId,
+        backfill: bool,
+    ) {
         let count = self.messages.get(&message).map_or(0, |m| m.places);
         let told = |l: &LocationRow| (l.folder, l.uid, l.flags.clone());
         let changed: Vec<ToldPlace> = self.locations.get(&place).map(told).into_iter().collect();
@@ -147,7 +157,13 @@ impl Ledger {
     }
 
     /// A message was read: its location begins, or comes back.
-    pub fn begin(&mut self, folder: &FolderRow, account: &AccountRow, fetched: &Fetched, at: Micros) {
+    pub fn begin(
+        &mut self,
+        folder: &FolderRow,
+        account: &AccountRow,
+        fetched: &Fetched,
+        at: Micros,
+    ) {
         let (uidvalidity, uid) = (folder.uidvalidity(), u64::from(fetched.uid));
         let place = (folder.id, uidvalidity, uid);
         let known = self.by_identity.get(&fetched.identity).copied();
@@ -192,15 +208,24 @@ impl Ledger {
         } else if was_limbo && (forgotten || last_flags.as_ref() != Some(&fetched.flags)) {
             self.tell(EventKind::MessageUpdated, What::State, place, id, false);
         } else if !was_limbo {
-            // A copy is old by its own place: what lay in a folder of the first LIST when it was opened.
-            let is_history =
-                |lanes: &Lanes| fetched.uid < lanes.backfill.boundary && lanes.backfill.old_before.is_none();
+            // A copy is old by its own place: what lay in a folder of the first LIST when it was
+            // opened.
+            let is_history = |lanes: &Lanes| {
+                fetched.uid < lanes.backfill.boundary && lanes.backfill.old_before.is_none()
+            };
             let old = folder.lanes.as_ref().is_some_and(is_history);
             self.tell(EventKind::MessageUpdated, What::Began, place, id, old);
         }
     }
 
-    fn create(&mut self, id: MessageId, place: Place, folder: &FolderRow, account: &AccountRow, fetched: &Fetched) {
+    fn create(
+        &mut self,
+        id: MessageId,
+        place: Place,
+        folder: &FolderRow,
+        account: &AccountRow,
+        fetched: &Fetched,
+    ) {
         self.next_message += 1;
         let backfill = is_old(folder, account, fetched.uid, fetched.internal_date);
         let row = MessageRow {
@@ -234,8 +259,11 @@ impl Ledger {
             if let Some(places) = self.places.get_mut(&before) {
                 places.remove(&place);
             }
-            // What was told of it there goes with the row: nobody knows it any more, and when it is found again it is told.
-            if let Some(message) = self.messages.get_mut(&before).filter(|m| m.limbo_since.is_some()) {
+            // What was told of it there goes with the row: nobody knows it any more, and when it is
+            // found again it is told.
+            if let Some(message) =
+                self.messages.get_mut(&before).filter(|m| m.limbo_since.is_some())
+            {
                 message.last_sight = None;
                 self.changed_messages.insert(before);
             }
@@ -246,13 +274,20 @@ impl Ledger {
 
     fn last_ended(&self, message: MessageId) -> Option<&LocationRow> {
         let places = self.places.get(&message)?;
-        places.iter().filter_map(|p| self.locations.get(p)).filter(|l| l.ended_at.is_some()).max_by_key(|l| l.ended_at)
+        places
+            .iter()
+            .filter_map(|p| self.locations.get(p))
+            .filter(|l| l.ended_at.is_some())
+            .max_by_key(|l| l.ended_at)
     }
 
-    /// Flags of a location as the server tells them now. A lower modseq never overwrites a higher one.
+    /// Flags of a location as the server tells them now. A lower modseq never overwrites a higher
+    /// one.
     pub fn set_flags(&mut self, folder: &FolderRow, uid: u64, flags: Flags, modseq: Option<i64>) {
         let place = (folder.id, folder.uidvalidity(), uid);
-        let Some(row) = self.locations.get_mut(&place).filter(|l| l.ended_at.is_none()) else { return };
+        let Some(row) = self.locations.get_mut(&place).filter(|l| l.ended_at.is_none()) else {
+            return;
+        };
         if modseq.zip(row.modseq).is_some_and(|(new, old)| new < old) {
             return;
         }
@@ -272,7 +307,8 @@ impl Ledger {
     pub fn end(&mut self, folder: &FolderRow, uid: u64, at: Micros) {
         let place = (folder.id, folder.uidvalidity(), uid);
         let Some(row) = self.locations.get(&place).filter(|l| l.ended_at.is_none()) else { return };
-        // Which of its locations ended last is told by this alone: a clock that was set back must not turn their order.
+        // Which of its locations ended last is told by this alone: a clock that was set back must
+        // not turn their order.
         let before = self.last_ended(row.message).and_then(|last| last.ended_at);
         let ended = before.map_or(at, |before| at.max(Micros(before.0.saturating_add(1))));
         let Some(row) = self.locations.get_mut(&place) else { return };
@@ -284,7 +320,9 @@ impl Ledger {
         let Some(row) = self.messages.get_mut(&id) else { return };
         row.places = row.places.saturating_sub(1);
         if row.places > 0 {
-            let moved = self.living(id).any(|l| l.folder != folder.id && since.is_none_or(|since| l.began_at > since));
+            let moved = self
+                .living(id)
+                .any(|l| l.folder != folder.id && since.is_none_or(|since| l.began_at > since));
             let kind = if moved { EventKind::MessageMoved } else { EventKind::MessageUpdated };
             self.tell(kind, What::Ended, place, id, false);
             return;
@@ -296,8 +334,12 @@ impl Ledger {
 
     /// Ends the limbo of every loaded message for which everything has been looked at.
     pub fn sweep(&mut self, account: &AccountRow, folders: &[FolderRow], at: Micros) {
-        let over: Vec<MessageId> =
-            self.messages.values().filter(|m| limbo::is_over(m, account, folders)).map(|m| m.id).collect();
+        let over: Vec<MessageId> = self
+            .messages
+            .values()
+            .filter(|m| limbo::is_over(m, account, folders))
+            .map(|m| m.id)
+            .collect();
         for id in over {
             let Some(row) = self.messages.get_mut(&id) else { continue };
             row.limbo_since = None;
@@ -341,11 +383,17 @@ impl Ledger {
     }
 }
 
-/// Whether a message that we did not hold is old mail: below the folder's boundary (in a folder that appeared later, only
-/// what is older than the LIST before), or older than the account's first opening (old mail moved before we read it).
+/// Whether a message that we did not hold is old mail: below the folder's boundary (in a folder
+/// that appeared later, only what is older than the LIST before), or older than the account's first
+/// opening (old mail moved before we read it).
 ///
 /// INTERNALDATE counts whole seconds: a mail of the very second is taken for new.
-fn is_old(folder: &FolderRow, account: &AccountRow, uid: u32, internal_date: Option<Micros>) -> bool {
+fn is_old(
+    folder: &FolderRow,
+    account: &AccountRow,
+    uid: u32,
+    internal_date: Option<Micros>,
+) -> bool {
     let older = |than: Micros| internal_date.is_some_and(|date| date < than.second());
     if account.opened_at.is_some_and(older) {
         return true;

@@ -3,17 +3,22 @@
 use crate::commit::rows::{AccountRow, FolderRow, MessageRow, Shut};
 use std::time::Duration;
 
-/// What cannot be looked at is waited for at least so long: who was away in the meantime asks it once more first.
+/// What cannot be looked at is waited for at least so long: who was away in the meantime asks it
+/// once more first.
 pub const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Whether everything that could still show the message has been looked at since it lost its last location.
+/// Whether everything that could still show the message has been looked at since it lost its last
+/// location.
 ///
-/// All must have begun since: a complete LIST and a pass of every folder. A folder opened after the message was last seen
-/// may hold it in what it has not read yet, and so may one into whose history something was put back. Folders that cannot be
-/// looked at (shut, or standing still) are waited for while they may still open.
+/// All must have begun since: a complete LIST and a pass of every folder. A folder opened after the
+/// message was last seen may hold it in what it has not read yet, and so may one into whose history
+/// something was put back. Folders that cannot be looked at (shut, or standing still) are waited
+/// for while they may still open.
 #[must_use]
 pub fn is_over(message: &MessageRow, account: &AccountRow, folders: &[FolderRow]) -> bool {
-    let (Some(since), Some(listed)) = (message.limbo_since, account.listed_at) else { return false };
+    let (Some(since), Some(listed)) = (message.limbo_since, account.listed_at) else {
+        return false;
+    };
     if message.deleted_at.is_some() || listed <= since {
         return false;
     }
@@ -30,7 +35,8 @@ pub fn is_over(message: &MessageRow, account: &AccountRow, folders: &[FolderRow]
     };
     folders.iter().filter(|folder| !folder.excluded && !is_away(folder)).all(|folder| {
         let looked = folder.passed_at.is_some_and(|at| at > since);
-        let is_new = |seen| folder.opened_at >= seen || folder.grown_at.is_some_and(|grown| grown >= seen);
+        let is_new =
+            |seen| folder.opened_at >= seen || folder.grown_at.is_some_and(|grown| grown >= seen);
         looked && (folder.is_read() || !message.last_sight.is_none_or(is_new))
     })
 }
@@ -78,12 +84,16 @@ mod tests {
             newest: None,
         });
         let account = AccountRow::fresh(AccountId(1), Incarnation(1));
-        let row = admit(&account, None, Incarnation(1), &open, FolderId(id)).unwrap().folder.unwrap();
+        let row =
+            admit(&account, None, Incarnation(1), &open, FolderId(id)).unwrap().folder.unwrap();
         FolderRow { passed_at: Some(at(1001)), ..row }
     }
 
     fn account(listed: i64) -> AccountRow {
-        AccountRow { listed_at: Some(at(listed)), ..AccountRow::fresh(AccountId(1), Incarnation(1)) }
+        AccountRow {
+            listed_at: Some(at(listed)),
+            ..AccountRow::fresh(AccountId(1), Incarnation(1))
+        }
     }
 
     fn over(account: &AccountRow, folders: &[FolderRow]) -> bool {
@@ -94,11 +104,20 @@ mod tests {
     fn everything_has_been_looked_at_since() {
         assert!(over(&account(1001), &[folder(1), folder(2)]));
         assert!(!over(&account(1000), &[folder(1)]), "LIST must have begun since");
-        assert!(!over(&AccountRow::fresh(AccountId(1), Incarnation(1)), &[folder(1)]), "there was no LIST");
+        assert!(
+            !over(&AccountRow::fresh(AccountId(1), Incarnation(1)), &[folder(1)]),
+            "there was no LIST"
+        );
         for passed in [None, Some(SINCE)] {
             let late = FolderRow { passed_at: passed, ..folder(2) };
-            assert!(!over(&account(5000), &[folder(1), late.clone()]), "a pass must have begun since: {passed:?}");
-            assert!(over(&account(1001), &[folder(1), FolderRow { excluded: true, ..late }]), "it is left out");
+            assert!(
+                !over(&account(5000), &[folder(1), late.clone()]),
+                "a pass must have begun since: {passed:?}"
+            );
+            assert!(
+                over(&account(1001), &[folder(1), FolderRow { excluded: true, ..late }]),
+                "it is left out"
+            );
         }
         let found = MessageRow { limbo_since: None, ..message() };
         assert!(!is_over(&found, &account(1001), &[folder(1)]));
@@ -125,11 +144,18 @@ mod tests {
 
     #[test]
     fn what_stands_still_is_waited_for_until_it_refuses_again() {
-        let stalled = |refused| FolderRow { stalled_at: Some(at(refused)), passed_at: Some(SINCE), ..folder(2) };
+        let stalled = |refused| FolderRow {
+            stalled_at: Some(at(refused)),
+            passed_at: Some(SINCE),
+            ..folder(2)
+        };
         assert!(!over(&account(1599), &[folder(1), stalled(1600)]), "its patience is not over");
         assert!(!over(&account(1600), &[folder(1), stalled(1599)]), "it is asked once more first");
         assert!(over(&account(1600), &[folder(1), stalled(1600)]));
-        assert!(over(&account(1001), &[FolderRow { passed_at: Some(at(1001)), ..stalled(1000) }]), "it was passed");
+        assert!(
+            over(&account(1001), &[FolderRow { passed_at: Some(at(1001)), ..stalled(1000) }]),
+            "it was passed"
+        );
     }
 
     #[test]
@@ -139,7 +165,10 @@ mod tests {
             AccountRow { shut: [(name.to_vec(), row)].into(), ..account(listed) }
         };
         for name in [&b"f2"[..], b"other"] {
-            let folders = [folder(1), FolderRow { stalled_at: Some(at(1)), passed_at: Some(SINCE), ..folder(2) }];
+            let folders = [
+                folder(1),
+                FolderRow { stalled_at: Some(at(1)), passed_at: Some(SINCE), ..folder(2) },
+            ];
             let folders = if name == b"f2" { &folders[..] } else { &folders[..1] };
             assert!(!over(&shut(1599, 9000, name), folders), "its patience is not over");
             assert!(over(&shut(1600, 9000, name), folders));

@@ -4,7 +4,9 @@ use crate::mail::body::BodyHash;
 use crate::mail::cursor::Lanes;
 use crate::mail::flags::Flags;
 use crate::mail::folder::Role;
-use crate::mail::id::{AccountId, FolderId, Identity, Incarnation, MessageId, SessionId, UidValidity};
+use crate::mail::id::{
+    AccountId, FolderId, Identity, Incarnation, MessageId, SessionId, UidValidity,
+};
 use crate::mail::uid_set::UidSet;
 use crate::time::Micros;
 use serde::{Deserialize, Serialize};
@@ -23,10 +25,11 @@ pub struct AccountRow {
     pub listed_at: Option<Micros>,
     /// Folders that one LIST lacked and a second must lack too.
     pub list_look: Option<ListLook>,
-    /// Folders that are listed and cannot be opened, by wire name. The empty name stands for lines of LIST that cannot be
-    /// read.
+    /// Folders that are listed and cannot be opened, by wire name. The empty name stands for lines
+    /// of LIST that cannot be read.
     pub shut: BTreeMap<Vec<u8>, Shut>,
-    /// The server's RFC822.SIZE is an estimate (Exchange): a length that differs from it says nothing.
+    /// The server's RFC822.SIZE is an estimate (Exchange): a length that differs from it says
+    /// nothing.
     pub sizes_estimated: bool,
     /// What the server deletes is kept for ever, and told so.
     pub keep: bool,
@@ -84,7 +87,8 @@ pub struct FolderLook {
     pub at: Micros,
 }
 
-/// The first look at a listing that does not fit EXISTS. Kept apart from [`FolderLook`]: neither overwrites the other.
+/// The first look at a listing that does not fit EXISTS. Kept apart from [`FolderLook`]: neither
+/// overwrites the other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Misfit {
     /// The UIDVALIDITY it was seen under.
@@ -110,7 +114,8 @@ pub struct FolderRow {
     pub path: String,
     /// Role.
     pub role: Option<Role>,
-    /// How far it is read, where its messages have UIDs; the place of a feed has no cursor of its own.
+    /// How far it is read, where its messages have UIDs; the place of a feed has no cursor of its
+    /// own.
     pub lanes: Option<Lanes>,
     /// When its EXAMINE was asked for that opened it.
     pub opened_at: Micros,
@@ -132,7 +137,8 @@ pub struct FolderRow {
     pub failures: UidSet,
     /// Something was stored of it under this UIDVALIDITY: a location, or a failure.
     pub held: bool,
-    /// When it was last refused, while it has an open ledger row of its own: it is shut, or stands still.
+    /// When it was last refused, while it has an open ledger row of its own: it is shut, or stands
+    /// still.
     pub stalled_at: Option<Micros>,
     /// The config leaves it out: its rows stay, it is not looked at, and nobody waits for it.
     pub excluded: bool,

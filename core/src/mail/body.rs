@@ -37,7 +37,8 @@ impl fmt::Debug for BodyHash {
 
 /// A body that is durable on disk: the promise that a commit may rest on.
 ///
-/// Only the body store's `seal()` makes one, after the pack's fdatasync (clippy refuses [`BodyRef::sealed`] elsewhere).
+/// Only the body store's `seal()` makes one, after the pack's fdatasync (clippy refuses
+/// [`BodyRef::sealed`] elsewhere).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BodyRef {
     hash: BodyHash,
@@ -91,10 +92,12 @@ pub struct StoredBody {
     pub length: u64,
 }
 
-/// What a session streams message bytes into, one body after the other; given to the session by value.
+/// What a session streams message bytes into, one body after the other; given to the session by
+/// value.
 ///
 /// # Cancel safety
-/// Dropping any of the futures leaves the sink unusable: drop it too. Nothing unsealed is ever referred to.
+/// Dropping any of the futures leaves the sink unusable: drop it too. Nothing unsealed is ever
+/// referred to.
 pub trait BodySink: Send {
     /// Begins a body whose length the server announced (a literal's `{n}`).
     fn begin(&mut self, announced: u64) -> impl Future<Output = Result<(), Failure>> + Send;

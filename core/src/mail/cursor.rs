@@ -1,14 +1,15 @@
 //! The two lanes of a folder's cursor, as they are stored.
 //!
-//! *live* is a chain: who commits names the value it starts from. *backfill* is a set: who commits takes out a range that
-//! must still be in it. Both are JSON with the number of their format.
+//! *live* is a chain: who commits names the value it starts from. *backfill* is a set: who commits
+//! takes out a range that must still be in it. Both are JSON with the number of their format.
 
 use crate::mail::id::UidValidity;
 use crate::mail::uid_set::UidSet;
 use crate::time::Micros;
 use serde::{Deserialize, Serialize};
 
-/// What the server said of a folder at one instant (an EXAMINE). Cheap proofs compare with it alone.
+/// What the server said of a folder at one instant (an EXAMINE). Cheap proofs compare with it
+/// alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     /// UIDNEXT.
@@ -34,7 +35,8 @@ pub struct Live {
     pub uidnext: u32,
     /// What the last complete pass saw.
     pub mark: Mark,
-    /// Something below the mark has ended since: its EXISTS is no longer what counting compares with.
+    /// Something below the mark has ended since: its EXISTS is no longer what counting compares
+    /// with.
     #[serde(default)]
     pub ended: bool,
 }
@@ -49,7 +51,8 @@ pub struct Backfill {
     pub boundary: u32,
     /// UIDs still to be settled, holes included.
     pub remaining: UidSet,
-    /// For a folder that appeared after the account's first LIST: only mail older than this is old mail.
+    /// For a folder that appeared after the account's first LIST: only mail older than this is old
+    /// mail.
     pub old_before: Option<Micros>,
 }
 
@@ -63,7 +66,8 @@ pub struct Lanes {
 }
 
 impl Lanes {
-    /// The lanes of a folder that is opened as the server shows it now: everything below UIDNEXT is history.
+    /// The lanes of a folder that is opened as the server shows it now: everything below UIDNEXT is
+    /// history.
     #[must_use]
     pub fn opened(uidvalidity: UidValidity, mark: Mark, old_before: Option<Micros>) -> Self {
         let remaining = UidSet::range(1, mark.uidnext.saturating_sub(1));
@@ -73,16 +77,18 @@ impl Lanes {
         }
     }
 
-    /// UIDNEXT has fallen, and a whole listing says what is there: `uidnext` goes to `top`, one above the highest UID that is
-    /// held or listed. It never goes below what we have seen, so that a wrong one loses nothing. A boundary that was a lie goes
-    /// with it: below it only mail older than the folder's opening is old.
+    /// UIDNEXT has fallen, and a whole listing says what is there: `uidnext` goes to `top`, one
+    /// above the highest UID that is held or listed. It never goes below what we have seen, so that
+    /// a wrong one loses nothing. A boundary that was a lie goes with it: below it only mail older
+    /// than the folder's opening is old.
     pub fn take_back(&mut self, top: u32, opened_at: Micros) {
         self.live.uidnext = top;
         let backfill = &mut self.backfill;
         backfill.remaining = backfill.remaining.intersect(&UidSet::range(1, top.saturating_sub(1)));
         if backfill.boundary > top {
             backfill.boundary = top;
-            backfill.old_before = Some(backfill.old_before.map_or(opened_at, |old| old.min(opened_at)));
+            backfill.old_before =
+                Some(backfill.old_before.map_or(opened_at, |old| old.min(opened_at)));
         }
     }
 }
@@ -140,8 +146,12 @@ mod tests {
 
     #[test]
     fn lanes_round_trip_and_refuse_other_formats() {
-        let lane =
-            Backfill { uidvalidity: UidValidity(7), boundary: 10, remaining: UidSet::range(1, 9), old_before: None };
+        let lane = Backfill {
+            uidvalidity: UidValidity(7),
+            boundary: 10,
+            remaining: UidSet::range(1, 9),
+            old_before: None,
+        };
         let text = to_text(&lane).unwrap();
         assert_eq!(from_text::<Backfill>(&text).unwrap(), lane);
         let newer = text.replace("\"format\":1", "\"format\":2");

@@ -2,19 +2,23 @@
 
 use std::fmt;
 
-/// A canonical set of IMAP flags: sorted, space-separated, `\Recent` left out, system flags in their usual spelling.
+/// A canonical set of IMAP flags: sorted, space-separated, `\Recent` left out, system flags in
+/// their usual spelling.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Flags(Box<str>);
 
 const SYSTEM: [&str; 5] = ["\\Answered", "\\Deleted", "\\Draft", "\\Flagged", "\\Seen"];
 
 impl Flags {
-    /// Builds the canonical form. Flag names are case-insensitive (RFC 3501 §2.3.2); keywords keep the server's spelling.
+    /// Builds the canonical form. Flag names are case-insensitive (RFC 3501 §2.3.2); keywords keep
+    /// the server's spelling.
     pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         let mut all: Vec<&str> = names
             .into_iter()
             .filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case("\\Recent"))
-            .map(|name| SYSTEM.iter().copied().find(|s| s.eq_ignore_ascii_case(name)).unwrap_or(name))
+            .map(|name| {
+                SYSTEM.iter().copied().find(|s| s.eq_ignore_ascii_case(name)).unwrap_or(name)
+            })
             .collect();
         all.sort_unstable();
         all.dedup();

@@ -25,15 +25,18 @@ number! {
     FolderId(i64);
     /// Row number of a message.
     MessageId(i64);
-    /// Raised by the store whenever an account's cursors are handed out; a commit under an older one is refused.
+    /// Raised by the store whenever an account's cursors are handed out; a commit under an older
+    /// one is refused.
     Incarnation(i64);
     /// IMAP UIDVALIDITY (RFC 3501 §2.3.1.1).
     UidValidity(u32);
-    /// Names one live session of a process, and (being made from the wall clock) differs between processes too.
+    /// Names one live session of a process, and (being made from the wall clock) differs between
+    /// processes too.
     SessionId(i64);
 }
 
-/// A message's identity inside its account: `h:` and the SHA-256 of its bytes here; `em:`, `gm:`, `ny:` where a provider has ids.
+/// A message's identity inside its account: `h:` and the SHA-256 of its bytes here; `em:`, `gm:`,
+/// `ny:` where a provider has ids.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Identity(pub String);

@@ -31,7 +31,8 @@ impl Parse {
     }
 }
 
-/// What the header says: attributes for people and searches, never identity. All text is free of NUL and bounded.
+/// What the header says: attributes for people and searches, never identity. All text is free of
+/// NUL and bounded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeaderFacts {
     /// How well it could be read.

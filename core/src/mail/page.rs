@@ -20,16 +20,19 @@ pub struct Unfetched {
 /// When a failure row is tried again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Again {
-    /// After an hour, after a day; then on a new version, or daily if the mail itself is not at fault.
+    /// After an hour, after a day; then on a new version, or daily if the mail itself is not at
+    /// fault.
     #[default]
     Spaced,
-    /// The same, and as soon as another of its burst has come: a fault of seconds does not keep good mail for an hour.
+    /// The same, and as soon as another of its burst has come: a fault of seconds does not keep
+    /// good mail for an hour.
     WithBurst,
     /// On another session: this try does not count.
     Elsewhere,
 }
 
-/// A message whose length is not the one that the server announced: believed when another session says the same.
+/// A message whose length is not the one that the server announced: believed when another session
+/// says the same.
 #[derive(Debug)]
 pub struct Suspect {
     /// The message, its bytes sealed.

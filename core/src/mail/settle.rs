@@ -1,7 +1,9 @@
-//! How a page settles its range: what a FETCH did not bring is asked for alone, then its index is asked.
+//! How a page settles its range: what a FETCH did not bring is asked for alone, then its index is
+//! asked.
 //!
-//! Pure bookkeeping for a session: it says the next question, the session puts it on the wire. Not in the index under a
-//! tagged OK = gone; shown without bytes = a failure, or repair would ask for it for ever.
+//! Pure bookkeeping for a session: it says the next question, the session puts it on the wire. Not
+//! in the index under a tagged OK = gone; shown without bytes = a failure, or repair would ask for
+//! it for ever.
 
 use crate::failure::{Class, Failure, Provenance, Reach};
 use crate::mail::message::Fetched;
@@ -39,7 +41,8 @@ pub struct Settlement {
 const BURST: usize = 5;
 
 impl Settlement {
-    /// Begins: the bulk FETCH for `asked` is on its way. `delivered`: whether other mail has come on this session.
+    /// Begins: the bulk FETCH for `asked` is on its way. `delivered`: whether other mail has come
+    /// on this session.
     #[must_use]
     pub fn new(asked: UidSet, delivered: bool) -> Self {
         Self {
@@ -139,8 +142,8 @@ impl Settlement {
     /// The settled page.
     ///
     /// # Errors
-    /// Class provider, reach folder, when every message of several was refused and no other mail has come on this
-    /// session: then it is the server that is broken, not the mail.
+    /// Class provider, reach folder, when every message of several was refused and no other mail
+    /// has come on this session: then it is the server that is broken, not the mail.
     pub fn finish(mut self) -> Result<Page, Failure> {
         let nothing = self.rows.is_empty() && self.suspects.is_empty() && !self.delivered;
         if self.refusals > 1 && nothing {
@@ -179,7 +182,8 @@ mod tests {
 
     #[test]
     fn five_failures_that_are_over_a_tenth_are_a_burst() {
-        for (asked, failures, want) in [(40, 5, true), (50, 5, false), (4, 4, false), (5, 5, true)] {
+        for (asked, failures, want) in [(40, 5, true), (50, 5, false), (4, 4, false), (5, 5, true)]
+        {
             let mut page = Settlement::new(UidSet::range(1, asked), true);
             for uid in 1..=failures {
                 page.missed(uid, None);

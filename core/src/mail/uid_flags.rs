@@ -14,8 +14,8 @@ pub struct UidFlags {
 }
 
 impl UidFlags {
-    /// Adds a UID. A UID told twice counts once; the later word wins. Returns the octets that its flags cost: none where
-    /// another UID has the same.
+    /// Adds a UID. A UID told twice counts once; the later word wins. Returns the octets that its
+    /// flags cost: none where another UID has the same.
     pub fn push(&mut self, uid: u32, flags: Flags) -> usize {
         let next = u32::try_from(self.sets.len()).unwrap_or(u32::MAX);
         let mut octets = 0;
@@ -24,7 +24,8 @@ impl UidFlags {
             self.sets.push(flags.clone());
             next
         });
-        self.sorted = self.rows.last().is_none_or(|last| self.sorted && last.0 < uid) || self.rows.is_empty();
+        self.sorted =
+            self.rows.last().is_none_or(|last| self.sorted && last.0 < uid) || self.rows.is_empty();
         self.rows.push((uid, set));
         octets
     }

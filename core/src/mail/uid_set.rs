@@ -1,9 +1,11 @@
-//! A set of UIDs as sorted, disjoint, inclusive ranges: small for a million UIDs in a row, and what the wire speaks.
+//! A set of UIDs as sorted, disjoint, inclusive ranges: small for a million UIDs in a row, and what
+//! the wire speaks.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
-/// A set of UIDs. Text form: `1:5,9` (RFC 3501 `sequence-set` without `*`), always ascending and disjoint.
+/// A set of UIDs. Text form: `1:5,9` (RFC 3501 `sequence-set` without `*`), always ascending and
+/// disjoint.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct UidSet {
     ranges: Vec<(u32, u32)>,
@@ -21,7 +23,8 @@ impl UidSet {
         Self::default()
     }
 
-    /// All UIDs from `low` to `high`, both included; empty if `low > high`. UID 0 does not exist and is left out.
+    /// All UIDs from `low` to `high`, both included; empty if `low > high`. UID 0 does not exist
+    /// and is left out.
     #[must_use]
     pub fn range(low: u32, high: u32) -> Self {
         let low = low.max(1);
@@ -157,7 +160,8 @@ impl UidSet {
         self.ranges.iter().rev().flat_map(|&(a, b)| (a..=b).rev())
     }
 
-    /// Splits the set so that the text of each part has at most `octets` octets (RFC 7162 §6 asks for lines below 8,192).
+    /// Splits the set so that the text of each part has at most `octets` octets (RFC 7162 §6 asks
+    /// for lines below 8,192).
     #[must_use]
     pub fn chunks(&self, octets: usize) -> Vec<Self> {
         let mut parts = Vec::new();
@@ -266,7 +270,10 @@ mod tests {
             assert!(UidSet::parse(bad).is_err(), "{bad}");
         }
         assert_eq!(UidSet::range(4_294_967_294, u32::MAX).len(), 2);
-        assert_eq!(UidSet::range(1, u32::MAX).minus(&UidSet::one(u32::MAX)).last(), Some(u32::MAX - 1));
+        assert_eq!(
+            UidSet::range(1, u32::MAX).minus(&UidSet::one(u32::MAX)).last(),
+            Some(u32::MAX - 1)
+        );
     }
 
     #[test]

@@ -24,7 +24,8 @@ pub struct Examined {
     pub modseq: u64,
 }
 
-/// A question to a session. Folder questions name the folder by its wire name and the UIDVALIDITY they are about.
+/// A question to a session. Folder questions name the folder by its wire name and the UIDVALIDITY
+/// they are about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// All folders that can be opened.
@@ -57,8 +58,8 @@ pub enum Request {
         /// The UIDs.
         uids: UidSet,
     },
-    /// IDLE in this folder until another question comes. `seen` is what the last pass saw: where the folder is another now,
-    /// that is the first hint.
+    /// IDLE in this folder until another question comes. `seen` is what the last pass saw: where
+    /// the folder is another now, that is the first hint.
     Watch {
         /// Wire name.
         remote_id: Vec<u8>,
@@ -139,8 +140,8 @@ pub enum Unwatched {
     Retired,
 }
 
-/// A session's answer. There is one per request, but for `Fetch`, which may come in several parts, and `Watch`, whose hints
-/// are followed by `Unwatched`.
+/// A session's answer. There is one per request, but for `Fetch`, which may come in several parts,
+/// and `Watch`, whose hints are followed by `Unwatched`.
 #[derive(Debug)]
 pub enum Answer {
     /// To `List`.
@@ -179,7 +180,8 @@ pub enum Answer {
     Hinted(Hint),
     /// To `Watch`: it is over.
     Unwatched(Unwatched),
-    /// To `Fetch`: a part settles the next UIDs of those asked for, ascending; `last` when none are left.
+    /// To `Fetch`: a part settles the next UIDs of those asked for, ascending; `last` when none are
+    /// left.
     Fetched {
         /// What was settled.
         page: Page,

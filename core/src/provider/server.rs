@@ -27,7 +27,8 @@ pub struct Timeouts {
     pub silence: Duration,
     /// Longest time of a command, unless a literal keeps coming.
     pub command: Duration,
-    /// An IDLE without a sign of life is ended and begun anew after this; below the 29 minutes of RFC 2177.
+    /// An IDLE without a sign of life is ended and begun anew after this; below the 29 minutes of
+    /// RFC 2177.
     pub idle: Duration,
 }
 

@@ -7,11 +7,13 @@ pub const LONGEST: Duration = Duration::from_secs(3600);
 
 /// The wait before try number `tries + 1`, `tries` counted from 1.
 ///
-/// `salt` spreads accounts that fail together: the same salt and try give the same wait, so a run can be replayed.
+/// `salt` spreads accounts that fail together: the same salt and try give the same wait, so a run
+/// can be replayed.
 #[must_use]
 pub fn wait(first: Duration, tries: u32, salt: u64) -> Duration {
-    let doubled =
-        first.saturating_mul(1_u32.checked_shl(tries.saturating_sub(1).min(20)).unwrap_or(u32::MAX)).min(LONGEST);
+    let doubled = first
+        .saturating_mul(1_u32.checked_shl(tries.saturating_sub(1).min(20)).unwrap_or(u32::MAX))
+        .min(LONGEST);
     let permille = 800 + mix(salt ^ u64::from(tries)) % 401;
     let micros = u64::try_from(doubled.as_micros()).unwrap_or(u64::MAX);
     Duration::from_micros((micros / 1000).saturating_mul(permille))
@@ -33,9 +35,14 @@ mod tests {
     #[test]
     fn doubles_within_twenty_percent_and_stops_at_an_hour() {
         for salt in 0..200 {
-            for (tries, seconds) in [(1, 5.0), (2, 10.0), (3, 20.0), (4, 40.0), (5, 80.0), (30, 3600.0)] {
+            for (tries, seconds) in
+                [(1, 5.0), (2, 10.0), (3, 20.0), (4, 40.0), (5, 80.0), (30, 3600.0)]
+            {
                 let got = wait(Duration::from_secs(5), tries, salt).as_secs_f64();
-                assert!((seconds * 0.8 - 0.01..=seconds * 1.2 + 0.01).contains(&got), "try {tries}: {got}");
+                assert!(
+                    (seconds * 0.8 - 0.01..=seconds * 1.2 + 0.01).contains(&got),
+                    "try {tries}: {got}"
+                );
             }
         }
         assert_ne!(wait(Duration::from_secs(5), 1, 1), wait(Duration::from_secs(5), 1, 2));

@@ -35,7 +35,8 @@ pub struct Policy {
     pub tries: u32,
     /// The longest wait that a run sits out (`sync --once` has no schedule to hand over to).
     pub patience: Duration,
-    /// A server that stays: it waits as long as it is told, and doubts a refused login before it asks a human.
+    /// A server that stays: it waits as long as it is told, and doubts a refused login before it
+    /// asks a human.
     pub stays: bool,
 }
 
@@ -46,17 +47,28 @@ impl Policy {
         Self { patience: Duration::MAX, stays: true, ..self }
     }
 
-    /// How far apart the first and the last refusal must be, and how many there must be, before they are believed: two in
-    /// 60 s for an account that never logged in, three in 15 min for one that did (scaled with the first wait).
+    /// How far apart the first and the last refusal must be, and how many there must be, before
+    /// they are believed: two in 60 s for an account that never logged in, three in 15 min for one
+    /// that did (scaled with the first wait).
     #[must_use]
     pub fn belief(&self, has_logged_in: bool) -> (u32, Duration) {
-        if has_logged_in { (3, self.first_wait.saturating_mul(180)) } else { (2, self.first_wait.saturating_mul(12)) }
+        if has_logged_in {
+            (3, self.first_wait.saturating_mul(180))
+        } else {
+            (2, self.first_wait.saturating_mul(12))
+        }
     }
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { first_wait: Duration::from_secs(5), salt: 0, tries: 5, patience: Duration::from_secs(120), stays: false }
+        Self {
+            first_wait: Duration::from_secs(5),
+            salt: 0,
+            tries: 5,
+            patience: Duration::from_secs(120),
+            stays: false,
+        }
     }
 }
 
@@ -65,16 +77,23 @@ pub const SAME_PLACE: u32 = 3;
 
 /// Chooses. `history` already counts this failure.
 ///
-/// A wrong "permanent" loses mail, a wrong "transient" costs a few capped tries: so what is unknown backs off.
+/// A wrong "permanent" loses mail, a wrong "transient" costs a few capped tries: so what is unknown
+/// backs off.
 pub fn decide(failure: &Failure, history: &History, policy: &Policy, now: Now) -> Verdict {
     match (failure.class, failure.reach) {
         (Class::InvalidData, Reach::Message) => Verdict::Quarantine,
-        (Class::StateLost | Class::InvalidData | Class::Provider | Class::Unknown, Reach::Folder) => {
-            Verdict::SkipFolder
+        (
+            Class::StateLost | Class::InvalidData | Class::Provider | Class::Unknown,
+            Reach::Folder,
+        ) => Verdict::SkipFolder,
+        // `sync --once` and `check` believe the first refusal; what we merely inferred is never
+        // believed.
+        (Class::Auth, _) if failure.provenance == Provenance::Server && !policy.stays => {
+            Verdict::Park
         }
-        // `sync --once` and `check` believe the first refusal; what we merely inferred is never believed.
-        (Class::Auth, _) if failure.provenance == Provenance::Server && !policy.stays => Verdict::Park,
-        (Class::Auth, _) if failure.provenance == Provenance::Server => believe(history, policy, now),
+        (Class::Auth, _) if failure.provenance == Provenance::Server => {
+            believe(history, policy, now)
+        }
         (Class::Config, _) => Verdict::Park,
         (Class::Bug, _) if history.panics >= SAME_PLACE => Verdict::Park,
         (Class::Bug, _) => restart(history, policy),
@@ -82,7 +101,8 @@ pub fn decide(failure: &Failure, history: &History, policy: &Policy, now: Now) -
     }
 }
 
-/// A session ended at one thing and worked otherwise: that is no try of the run, and waits the first wait only.
+/// A session ended at one thing and worked otherwise: that is no try of the run, and waits the
+/// first wait only.
 pub fn after_cut(policy: &Policy) -> Verdict {
     Verdict::Wait(backoff::wait(policy.first_wait, 1, policy.salt))
 }
@@ -91,13 +111,15 @@ pub fn after_cut(policy: &Policy) -> Verdict {
 fn believe(history: &History, policy: &Policy, now: Now) -> Verdict {
     let (times, span) = policy.belief(history.has_logged_in);
     let lasted = history.first_refusal.is_some_and(|first| now.wall >= first.plus(span));
-    // The waits between are monotonic: a wall clock that jumped back must not cost logins for as long as it jumped.
+    // The waits between are monotonic: a wall clock that jumped back must not cost logins for as
+    // long as it jumped.
     if history.refusals >= times && (lasted || history.refusals > times + 1) {
         Verdict::Park
     } else {
         // A hiccup of seconds costs a minute; the last look is when the refusal has lasted.
         let (_, soon) = policy.belief(false);
-        let left = history.first_refusal.map_or(0, |first| first.plus(span).0.saturating_sub(now.wall.0));
+        let left =
+            history.first_refusal.map_or(0, |first| first.plus(span).0.saturating_sub(now.wall.0));
         let left = Duration::from_micros(u64::try_from(left).unwrap_or(0)).clamp(soon, span);
         let wait = if history.refusals > 1 { left } else { soon };
         Verdict::Wait(wait + wait / 50)
@@ -121,10 +143,13 @@ fn wait(failure: &Failure, history: &History, policy: &Policy, now: Now) -> Verd
     let wait = match failure.when {
         When::Now => Duration::ZERO,
         When::After(told) => told,
-        When::At(instant) => Duration::from_micros(u64::try_from(instant.0.saturating_sub(now.wall.0)).unwrap_or(0)),
+        When::At(instant) => {
+            Duration::from_micros(u64::try_from(instant.0.saturating_sub(now.wall.0)).unwrap_or(0))
+        }
         When::Never => return Verdict::GiveUp,
         When::BackOff | When::AfterChange => match failure.class {
-            // The disk is looked at every few seconds: it goes on by itself at most 10 s after there is room.
+            // The disk is looked at every few seconds: it goes on by itself at most 10 s after
+            // there is room.
             Class::Storage => own.min(Duration::from_secs(10)),
             // Longer than `sync --once` has patience for.
             Class::Quota => backoff::LONGEST,

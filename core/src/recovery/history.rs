@@ -1,11 +1,13 @@
-//! What an account went through. It outlives the actor: the roster keeps it and hands it to the next incarnation.
+//! What an account went through. It outlives the actor: the roster keeps it and hands it to the
+//! next incarnation.
 
 use crate::failure::{Class, Failure};
 use crate::time::Micros;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Only proven survival resets backoff: this long connected, or a page that moved a cursor. Never a mere login.
+/// Only proven survival resets backoff: this long connected, or a page that moved a cursor. Never a
+/// mere login.
 pub const SURVIVAL: Duration = Duration::from_secs(300);
 
 /// The failures of one account in a row.
@@ -46,7 +48,8 @@ impl History {
         }
     }
 
-    /// A login was accepted. This is no survival: a server that accepts and drops is backed off from all the same.
+    /// A login was accepted. This is no survival: a server that accepts and drops is backed off
+    /// from all the same.
     pub fn logged_in(&mut self) {
         self.has_logged_in = true;
         self.refusals = 0;

@@ -1,5 +1,6 @@
-//! What edits of the config do to accounts: begun, replaced, refused, dropped; and how one gets another id. Its new id is
-//! durable before it begins, and what is edited about either id meanwhile waits.
+//! What edits of the config do to accounts: begun, replaced, refused, dropped; and how one gets
+//! another id. Its new id is durable before it begins, and what is edited about either id meanwhile
+//! waits.
 
 use super::{Roster, Seat, Seated, Stored, Then};
 use crate::account::follow::Past;
@@ -11,10 +12,13 @@ use std::time::Duration;
 pub(super) const RENAME_AGAIN: Duration = Duration::from_secs(5);
 
 impl Roster {
-    /// Whether an edit is about an id that another account's rows still bear, or about what an earlier such edit is.
+    /// Whether an edit is about an id that another account's rows still bear, or about what an
+    /// earlier such edit is.
     pub(super) fn is_early(&self, event: &RosterEvent) -> bool {
         let is_leaving = |name: &str| {
-            self.accounts.values().any(|account| matches!(&account.seat, Seat::Renaming { was, .. } if was == name))
+            self.accounts
+                .values()
+                .any(|account| matches!(&account.seat, Seat::Renaming { was, .. } if was == name))
         };
         let is_awaited = |name: &str| self.later.iter().any(|event| event.edits(name));
         match event {
@@ -23,8 +27,13 @@ impl Roster {
                 let is_early = |name: &str| is_leaving(name) || is_awaited(name);
                 match self.renaming(name) {
                     // It gets its rows from elsewhere; or that was given up, which is not over yet.
-                    Some((from, _, dropped)) => dropped || was.is_some_and(|was| was != from) || is_awaited(name),
-                    None => is_early(name) || was.is_some_and(|was| is_early(was) || self.renaming(was).is_some()),
+                    Some((from, _, dropped)) => {
+                        dropped || was.is_some_and(|was| was != from) || is_awaited(name)
+                    }
+                    None => {
+                        is_early(name)
+                            || was.is_some_and(|was| is_early(was) || self.renaming(was).is_some())
+                    }
                 }
             }
             RosterEvent::Dropped(name) => is_leaving(name) || is_awaited(name),
@@ -35,11 +44,15 @@ impl Roster {
     pub(super) fn enrolled(&mut self, enrolled: Enrolled, out: &mut Vec<RosterAction>) {
         let Enrolled { name, was, refused, past } = enrolled;
         let known = self.accounts.entry(name.clone());
-        let account = known.or_insert_with(|| Seated { seat: Seat::Fallen, past: Past::default(), refused: None });
+        let account = known.or_insert_with(|| Seated {
+            seat: Seat::Fallen,
+            past: Past::default(),
+            refused: None,
+        });
         (account.past, account.refused) = (past, refused);
         if let Some(number) = account.seat.actor() {
-            // The one that is followed now settles what it has in hand first. Whatever was to come of it is over: this is
-            // what is wanted now.
+            // The one that is followed now settles what it has in hand first. Whatever was to come
+            // of it is over: this is what is wanted now.
             let then = if self.stopped { Then::Nothing } else { Then::Replace };
             self.seat(&name, Seat::Leaving { number, then });
             out.push(RosterAction::Stop(name.clone()));
@@ -62,7 +75,10 @@ impl Roster {
             // It still runs under the id it had.
             Some(number) => {
                 self.seat(&was, Seat::Leaving { number, then: Then::Rename(name.clone()) });
-                self.seat(&name, Seat::Renaming { was: was.clone(), stage: Stored::NotYet, dropped: false });
+                self.seat(
+                    &name,
+                    Seat::Renaming { was: was.clone(), stage: Stored::NotYet, dropped: false },
+                );
                 out.push(RosterAction::Stop(was));
             }
             None => self.rename(was, name, out),
@@ -98,7 +114,8 @@ impl Roster {
         }
     }
 
-    /// The config names neither any more: nobody follows the rows, whichever of the two ids they bear.
+    /// The config names neither any more: nobody follows the rows, whichever of the two ids they
+    /// bear.
     fn drop_renaming(&mut self, was: String, name: String, out: &mut Vec<RosterAction>) {
         self.leave(&name);
         out.push(RosterAction::Removed(was));
@@ -154,6 +171,7 @@ impl Roster {
 }
 
 fn taken() -> Failure {
-    let text = "the database holds another account of this id: take `was` out, or purge that one first";
+    let text =
+        "the database holds another account of this id: take `was` out, or purge that one first";
     Failure::new(Class::Config, Reach::Account, Provenance::Local, text)
 }

@@ -38,7 +38,9 @@ fn running() -> Roster {
 
 fn starts(out: &[RosterAction]) -> Vec<(&str, u64)> {
     out.iter()
-        .filter_map(|a| if let RosterAction::Start(name, n, _) = a { Some((name.as_str(), *n)) } else { None })
+        .filter_map(|a| {
+            if let RosterAction::Start(name, n, _) = a { Some((name.as_str(), *n)) } else { None }
+        })
         .collect()
 }
 
@@ -65,7 +67,10 @@ fn so_many_at_a_time_and_in_order() {
     assert_eq!(starts(&roster.step(want(enrolled("b")), at(0))), [("b", 1)]);
     assert_eq!(starts(&roster.step(want(enrolled("a")), at(1))), []);
     let out = roster.step(died("b", 1), at(2));
-    assert!(matches!(&out[..], [RosterAction::Restarting(_, 1, _, _)]), "it keeps its place: {out:?}");
+    assert!(
+        matches!(&out[..], [RosterAction::Restarting(_, 1, _, _)]),
+        "it keeps its place: {out:?}"
+    );
     assert_eq!(starts(&roster.step(RosterEvent::RestartDue("b".into(), 1), at(3))), [("b", 2)]);
     assert_eq!(starts(&roster.step(ended("b", 2), at(4))), [("a", 3)], "once, and not again");
 }
@@ -83,7 +88,10 @@ fn starts_are_spread() {
     assert_eq!(started, ["a"]);
     let out = roster.step(RosterEvent::Dropped("b".into()), at(50));
     assert!(matches!(&out[..], [RosterAction::Removed(name)] if name == "b"));
-    assert!(does(&roster.step(RosterEvent::Admit, at(60)), &[RosterAction::AdmitAfter(Duration::from_millis(40))]));
+    assert!(does(
+        &roster.step(RosterEvent::Admit, at(60)),
+        &[RosterAction::AdmitAfter(Duration::from_millis(40))]
+    ));
     assert_eq!(starts(&roster.step(RosterEvent::Admit, at(100))), [("c", 2)]);
 }
 
@@ -92,22 +100,38 @@ fn deaths_are_counted_to_the_end() {
     let mut roster = running();
     for number in 1..=2 {
         let out = roster.step(died("a", number), at(0));
-        assert!(matches!(&out[..], [RosterAction::Restarting(_, n, _, _)] if *n == number), "{out:?}");
+        assert!(
+            matches!(&out[..], [RosterAction::Restarting(_, n, _, _)] if *n == number),
+            "{out:?}"
+        );
         assert!(does(&roster.step(died("a", number), at(1)), &[]), "nobody dies twice");
-        assert_eq!(starts(&roster.step(RosterEvent::RestartDue("a".into(), number), at(2))), [("a", number + 1)]);
-        assert!(does(&roster.step(RosterEvent::RestartDue("a".into(), number), at(3)), &[]), "nor is started twice");
+        assert_eq!(
+            starts(&roster.step(RosterEvent::RestartDue("a".into(), number), at(2))),
+            [("a", number + 1)]
+        );
+        assert!(
+            does(&roster.step(RosterEvent::RestartDue("a".into(), number), at(3)), &[]),
+            "nor is started twice"
+        );
     }
-    assert!(matches!(&roster.step(died("a", 3), at(4))[..], [RosterAction::Fallen(..)]), "the third is one too many");
+    assert!(
+        matches!(&roster.step(died("a", 3), at(4))[..], [RosterAction::Fallen(..)]),
+        "the third is one too many"
+    );
     let out = roster.step(RosterEvent::Commanded("a".into(), Command::ResetErrors), at(5));
     assert!(
         matches!(&out[..], [RosterAction::Conflict(_), RosterAction::Start(_, 4, past)] if past.history.panics == 0)
     );
 }
 
-/// A run that ended well is told before the death and heard after it: the death still counts, and so does the run.
+/// A run that ended well is told before the death and heard after it: the death still counts, and
+/// so does the run.
 #[test]
 fn what_is_heard_late_is_not_lost() {
-    let survived = || Past { history: History { has_logged_in: true, ..History::default() }, begin: Begin::Paused };
+    let survived = || Past {
+        history: History { has_logged_in: true, ..History::default() },
+        begin: Begin::Paused,
+    };
     let mut roster = running();
     let out = roster.step(RosterEvent::Went("a".into(), 1, survived()), at(0));
     assert!(does(&out, &[RosterAction::Keep("a".into(), survived())]));
@@ -115,7 +139,10 @@ fn what_is_heard_late_is_not_lost() {
     roster.step(RosterEvent::Went("a".into(), 1, survived()), at(2));
     let out = roster.step(RosterEvent::RestartDue("a".into(), 1), at(3));
     let [RosterAction::Start(_, 2, past)] = &out[..] else { panic!("{out:?}") };
-    assert_eq!((past.history.panics, past.history.has_logged_in, &past.begin), (1, true, &Begin::Paused));
+    assert_eq!(
+        (past.history.panics, past.history.has_logged_in, &past.begin),
+        (1, true, &Begin::Paused)
+    );
     assert!(does(&roster.step(RosterEvent::Went("a".into(), 1, Past::default()), at(4)), &[]));
     roster.step(died("a", 2), at(5));
     let out = roster.step(RosterEvent::RestartDue("a".into(), 2), at(6));
@@ -126,18 +153,28 @@ fn what_is_heard_late_is_not_lost() {
 #[test]
 fn another_config_replaces_who_runs() {
     let mut roster = running();
-    let logged_in = Past { history: History { has_logged_in: true, ..History::default() }, begin: Begin::Run };
+    let logged_in =
+        Past { history: History { has_logged_in: true, ..History::default() }, begin: Begin::Run };
     let out = roster.step(want(Enrolled { past: logged_in.clone(), ..enrolled("a") }), at(1));
     assert!(is_stop(&out[0], "a") && out.len() == 1);
     assert!(does(&roster.step(ended("a", 7), at(2)), &[]), "not the one that runs");
     let out = roster.step(ended("a", 1), at(2));
-    assert!(does(&out, &[RosterAction::Start("a".into(), 2, logged_in)]), "it begins with what it was enrolled with");
+    assert!(
+        does(&out, &[RosterAction::Start("a".into(), 2, logged_in)]),
+        "it begins with what it was enrolled with"
+    );
     let refused = Enrolled { refused: Some(refusal()), ..enrolled("a") };
     roster.step(want(refused), at(3));
     let out = roster.step(died("a", 2), at(4));
-    assert!(matches!(&out[..], [RosterAction::Refused(_, _, Owns::Its)]), "the edit says why: {out:?}");
+    assert!(
+        matches!(&out[..], [RosterAction::Refused(_, _, Owns::Its)]),
+        "the edit says why: {out:?}"
+    );
     let out = roster.step(RosterEvent::Commanded("a".into(), Command::SyncNow), at(5));
-    assert!(matches!(&out[..], [RosterAction::Conflict(text)] if text.contains("config or secret")), "{out:?}");
+    assert!(
+        matches!(&out[..], [RosterAction::Conflict(text)] if text.contains("config or secret")),
+        "{out:?}"
+    );
     assert_eq!(starts(&roster.step(want(enrolled("a")), at(6))), [("a", 3)]);
 }
 
@@ -171,7 +208,10 @@ fn a_new_id_is_durable_before_its_account_begins() {
         let mut roster = renaming();
         assert!(does(&roster.step(end, at(2)), &store));
         let out = roster.step(RosterEvent::Commanded("b".into(), Command::SyncNow), at(3));
-        assert!(matches!(&out[..], [RosterAction::Conflict(text)] if text.contains("being stored")), "{out:?}");
+        assert!(
+            matches!(&out[..], [RosterAction::Conflict(text)] if text.contains("being stored")),
+            "{out:?}"
+        );
         let out = roster.step(RosterEvent::RenameFailed("b".into()), at(3));
         assert!(does(&out, &[RosterAction::RenameAfter("b".into(), RENAME_AGAIN)]));
         assert!(does(&roster.step(RosterEvent::RenameDue("b".into()), at(4)), &store[1..]));
@@ -180,7 +220,8 @@ fn a_new_id_is_durable_before_its_account_begins() {
         assert!(does(&roster.step(RosterEvent::Renamed("b".into()), at(6)), &[]));
         assert_eq!(roster.names().collect::<Vec<_>>(), ["b"]);
     }
-    // Who does not run has nothing to settle; an id that is taken is said, and nobody's rows are touched.
+    // Who does not run has nothing to settle; an id that is taken is said, and nobody's rows are
+    // touched.
     let mut roster = roster();
     let out = roster.step(want(Enrolled { was: Some("a".into()), ..enrolled("b") }), at(1));
     assert!(does(&out, &store));
@@ -189,11 +230,15 @@ fn a_new_id_is_durable_before_its_account_begins() {
     assert!(does(&roster.step(RosterEvent::Renamed("b".into()), at(3)), &[]));
 }
 
-/// The edit that renames is taken back before the account has left: its rows are its own again, whoever is named now.
+/// The edit that renames is taken back before the account has left: its rows are its own again,
+/// whoever is named now.
 #[test]
 fn a_rename_that_is_taken_back() {
     let mut roster = renaming();
-    assert!(does(&roster.step(RosterEvent::Dropped("b".into()), at(2)), &[RosterAction::Removed("b".into())]));
+    assert!(does(
+        &roster.step(RosterEvent::Dropped("b".into()), at(2)),
+        &[RosterAction::Removed("b".into())]
+    ));
     roster.step(want(enrolled("a")), at(2));
     assert_eq!(starts(&roster.step(ended("a", 1), at(3))), [("a", 2)]);
     let mut roster = renaming();
@@ -222,7 +267,10 @@ fn a_new_secret_wakes_who_has_yet_to_begin_parked() {
     let mut roster = Roster::new(Admission { at_a_time: 1, starts_per_second: 1000 }, false);
     roster.step(want(enrolled("a")), at(0));
     let parked = Begin::Parked(Standing::NeedsReauth, "refused".into());
-    roster.step(want(Enrolled { past: Past { begin: parked, ..Past::default() }, ..enrolled("b") }), at(0));
+    roster.step(
+        want(Enrolled { past: Past { begin: parked, ..Past::default() }, ..enrolled("b") }),
+        at(0),
+    );
     roster.step(RosterEvent::Commanded("b".into(), Command::Woken), at(1));
     roster.step(RosterEvent::Dropped("a".into()), at(2));
     let out = roster.step(ended("a", 1), at(5));
@@ -230,7 +278,8 @@ fn a_new_secret_wakes_who_has_yet_to_begin_parked() {
     assert_eq!((name.as_str(), past), ("b", &Past::default()));
 }
 
-/// `was` is taken out of the file while the new id is on its way: the account begins when that is durable, as before.
+/// `was` is taken out of the file while the new id is on its way: the account begins when that is
+/// durable, as before.
 #[test]
 fn what_is_being_renamed_begins_once_that_is_durable() {
     let mut roster = renaming();
@@ -239,14 +288,18 @@ fn what_is_being_renamed_begins_once_that_is_durable() {
     assert_eq!(starts(&roster.step(RosterEvent::Renamed("b".into()), at(4))), [("b", 2)]);
 }
 
-/// Whoever is to have an id whose rows another account is about to take along waits until they are gone.
+/// Whoever is to have an id whose rows another account is about to take along waits until they are
+/// gone.
 #[test]
 fn edits_about_an_id_that_is_being_stored_wait() {
     let mut roster = renaming();
     roster.step(ended("a", 1), at(2));
     assert!(does(&roster.step(want(enrolled("a")), at(3)), &[]), "its rows are still there");
     let out = roster.step(RosterEvent::Commanded("a".into(), Command::Pause), at(3));
-    assert!(matches!(&out[..], [RosterAction::Conflict(text)] if text.contains("being started")), "{out:?}");
+    assert!(
+        matches!(&out[..], [RosterAction::Conflict(text)] if text.contains("being started")),
+        "{out:?}"
+    );
     let next = Enrolled { was: Some("a".into()), ..enrolled("c") };
     assert!(does(&roster.step(want(next), at(4)), &[]), "in their order");
     let out = roster.step(RosterEvent::Renamed("b".into()), at(5));
@@ -259,12 +312,17 @@ fn edits_about_an_id_that_is_being_stored_wait() {
 
 #[test]
 fn who_is_dropped_while_the_store_is_asked_leaves_no_rows_unsaid() {
-    for answer in
-        [RosterEvent::Renamed("b".into()), RosterEvent::RenameFailed("b".into()), RosterEvent::RenameTaken("b".into())]
-    {
+    for answer in [
+        RosterEvent::Renamed("b".into()),
+        RosterEvent::RenameFailed("b".into()),
+        RosterEvent::RenameTaken("b".into()),
+    ] {
         let mut roster = renaming();
         roster.step(ended("a", 1), at(2));
-        assert!(does(&roster.step(RosterEvent::Dropped("b".into()), at(3)), &[RosterAction::Forget("b".into())]));
+        assert!(does(
+            &roster.step(RosterEvent::Dropped("b".into()), at(3)),
+            &[RosterAction::Forget("b".into())]
+        ));
         let both = [RosterAction::Removed("a".into()), RosterAction::Removed("b".into())];
         assert!(does(&roster.step(answer, at(4)), &both), "whichever of the two they bear");
         assert_eq!(roster.names().count(), 0);
@@ -279,6 +337,9 @@ fn nobody_becomes_who_runs() {
     let out = roster.step(want(Enrolled { was: Some("b".into()), ..enrolled("a") }), at(2));
     assert!(is_stop(&out[0], "a") && is_stop(&out[1], "b") && out.len() == 2, "{out:?}");
     let out = roster.step(ended("a", 1), at(3));
-    assert!(matches!(&out[..], [RosterAction::Refused(_, failure, _)] if failure.text.contains("`was`")), "{out:?}");
+    assert!(
+        matches!(&out[..], [RosterAction::Refused(_, failure, _)] if failure.text.contains("`was`")),
+        "{out:?}"
+    );
     assert!(does(&roster.step(ended("b", 2), at(4)), &[RosterAction::Removed("b".into())]));
 }

@@ -63,7 +63,9 @@ impl RosterEvent {
     /// Whether this is an edit about an account of this id, or about one that had it.
     pub(super) fn edits(&self, name: &str) -> bool {
         match self {
-            Self::Enrolled(enrolled) => enrolled.name == name || enrolled.was.as_deref() == Some(name),
+            Self::Enrolled(enrolled) => {
+                enrolled.name == name || enrolled.was.as_deref() == Some(name)
+            }
             Self::Dropped(dropped) => dropped == name,
             _ => false,
         }
@@ -89,7 +91,8 @@ pub enum RosterAction {
     Forget(String),
     /// Store that the account is no longer followed.
     Removed(String),
-    /// It cannot be followed before something changes: show it; its rows are to say so, too, if they are its own.
+    /// It cannot be followed before something changes: show it; its rows are to say so, too, if
+    /// they are its own.
     Refused(String, Failure, Owns),
     /// Its actor died of this. Send [`RosterEvent::RestartDue`] after the wait.
     Restarting(String, u64, Failure, Duration),

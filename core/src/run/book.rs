@@ -1,4 +1,5 @@
-//! What a run has asked and sent, and for whom: tokens, questions, commits. Knows nothing of what they are about.
+//! What a run has asked and sent, and for whom: tokens, questions, commits. Knows nothing of what
+//! they are about.
 
 use crate::commit::change::Commit;
 use crate::provider::folders::Request;
@@ -34,7 +35,8 @@ impl<O> Book<O> {
         }
     }
 
-    /// An instant later than every earlier one of this account, also across a wall clock that jumps back.
+    /// An instant later than every earlier one of this account, also across a wall clock that jumps
+    /// back.
     pub(super) fn stamp(&mut self, now: Now) -> Micros {
         self.stamp = Micros(now.wall.0.max(self.stamp.0.saturating_add(1)));
         self.stamp
@@ -86,8 +88,10 @@ mod tests {
     #[test]
     fn stamps_never_go_back() {
         let mut book: Book<()> = Book::new(None);
-        let at = |seconds| Now { wall: Micros::from_seconds(seconds), mono: std::time::Duration::ZERO };
-        let stamps = [book.stamp(at(100)), book.stamp(at(40)), book.stamp(at(99)), book.stamp(at(101))];
+        let at =
+            |seconds| Now { wall: Micros::from_seconds(seconds), mono: std::time::Duration::ZERO };
+        let stamps =
+            [book.stamp(at(100)), book.stamp(at(40)), book.stamp(at(99)), book.stamp(at(101))];
         assert!(stamps.windows(2).all(|w| w[0] < w[1]), "{stamps:?}");
         book.stamp_after(Some(Micros::from_seconds(500)));
         assert!(book.stamp(at(102)) > Micros::from_seconds(500));

@@ -1,4 +1,5 @@
-//! What a run knows whatever its work is, and the desk at which a step works: that, the time, and the actions to be done.
+//! What a run knows whatever its work is, and the desk at which a step works: that, the time, and
+//! the actions to be done.
 
 use crate::commit::change::{Change, Commit};
 use crate::commit::rows::AccountRow;
@@ -153,7 +154,12 @@ impl<'a, O> Desk<'a, O> {
     }
 
     /// Reads some of a folder's rows: size and INTERNALDATE.
-    pub(crate) fn read_sample(&mut self, owner: O, folder: FolderId, part: Option<(u32, u32)>) -> Token {
+    pub(crate) fn read_sample(
+        &mut self,
+        owner: O,
+        folder: FolderId,
+        part: Option<(u32, u32)>,
+    ) -> Token {
         let token = self.token();
         self.book.commits.insert(token, owner);
         self.out.push(Action::ReadSample { token, folder, part });
@@ -164,8 +170,12 @@ impl<'a, O> Desk<'a, O> {
     pub(crate) fn commit(&mut self, owner: O, change: impl Into<Change>) {
         let token = self.token();
         let at = self.stamp();
-        let commit =
-            Commit { account: self.account.id, incarnation: self.account.incarnation, at, change: change.into() };
+        let commit = Commit {
+            account: self.account.id,
+            incarnation: self.account.incarnation,
+            at,
+            change: change.into(),
+        };
         self.book.commits.insert(token, owner);
         self.out.push(Action::Commit { token, commit: Box::new(commit) });
     }

@@ -28,7 +28,11 @@ pub(super) fn close<W: Work>(
     }
     let (work, mut desk) = run.at(now, out);
     work.leave_undone(&mut desk);
-    let outcome = if outcome == Outcome::Success && !desk.left.is_empty() { Outcome::Partial } else { outcome };
+    let outcome = if outcome == Outcome::Success && !desk.left.is_empty() {
+        Outcome::Partial
+    } else {
+        outcome
+    };
     let (outcome, failure) = match (outcome, work.refused_alike()) {
         (Outcome::Partial, Some(failure)) => (Outcome::Failed, Some(failure)),
         (outcome, _) => (outcome, failure),
@@ -36,7 +40,12 @@ pub(super) fn close<W: Work>(
     closing(run, Ending { outcome, failure, parked, sent: false }, now, out)
 }
 
-pub(super) fn closing<W: Work>(mut run: Box<Run<W>>, mut end: Ending, now: Now, out: &mut Vec<Action>) -> State<W> {
+pub(super) fn closing<W: Work>(
+    mut run: Box<Run<W>>,
+    mut end: Ending,
+    now: Now,
+    out: &mut Vec<Action>,
+) -> State<W> {
     if !run.shared.book.commits.is_empty() {
         return State::Closing(run, end);
     }
@@ -51,7 +60,8 @@ pub(super) fn closing<W: Work>(mut run: Box<Run<W>>, mut end: Ending, now: Now, 
     let class = end.failure.as_ref().map(|f| f.class);
     run.work.refresh();
     let inbox = run.work.live_end_stalled();
-    let (counts, folders) = (run.work.totals(run.shared.counts), run.work.lines(&run.shared.account));
+    let (counts, folders) =
+        (run.work.totals(run.shared.counts), run.work.lines(&run.shared.account));
     let summary = Summary {
         outcome: end.outcome,
         counts,
@@ -78,22 +88,29 @@ fn last_words<W: Work>(run: &mut Run<W>, end: &Ending, now: Now, out: &mut Vec<A
     let reason = told.or_else(|| desk.left.first().cloned()).unwrap_or_default();
     if let Some(failure) = &end.failure {
         let at = desk.stamp();
-        let change = AccountChange::Fail { folder: None, class: failure.class, text: failure.chain(), at };
+        let change =
+            AccountChange::Fail { folder: None, class: failure.class, text: failure.chain(), at };
         desk.commit(W::NOBODY, change);
     }
     let was_down = desk.stood.as_ref().is_some_and(|(standing, _)| standing.is_stuck());
     let (standing, event) = match end.failure.as_ref().map(|f| f.class) {
-        Some(Class::Auth) if end.parked => (Standing::NeedsReauth, Some(EventKind::AccountNeedsReauth)),
-        Some(Class::Config | Class::Bug) if end.parked => (Standing::Failed, Some(EventKind::AccountFailed)),
+        Some(Class::Auth) if end.parked => {
+            (Standing::NeedsReauth, Some(EventKind::AccountNeedsReauth))
+        }
+        Some(Class::Config | Class::Bug) if end.parked => {
+            (Standing::Failed, Some(EventKind::AccountFailed))
+        }
         Some(Class::RateLimit | Class::Quota) => (Standing::Throttled, None),
         Some(_) => (Standing::Waiting, None),
         None if inbox.is_some() => (Standing::Waiting, None),
         None => (Standing::Idle, was_down.then_some(EventKind::AccountRecovered)),
     };
     // Who is stopped or paused keeps the state it has; what is stored already is not written again.
-    let keeps = end.outcome == Outcome::Cancelled || matches!(desk.stood, Some((Standing::Paused, _)));
+    let keeps =
+        end.outcome == Outcome::Cancelled || matches!(desk.stood, Some((Standing::Paused, _)));
     if !keeps && desk.stood != Some((standing, reason.clone())) {
-        let change = AccountChange::Stand { standing, reason: reason.clone(), next_attempt_at: None, event };
+        let change =
+            AccountChange::Stand { standing, reason: reason.clone(), next_attempt_at: None, event };
         desk.commit(W::NOBODY, change);
     }
     if desk.counts.changed() || end.outcome != Outcome::Success {

@@ -20,7 +20,8 @@ use std::time::Duration;
 pub struct Token(pub u64);
 
 impl Token {
-    /// Stands for the page without a fetch that takes holes out of `remaining` (one a folder at a time).
+    /// Stands for the page without a fetch that takes holes out of `remaining` (one a folder at a
+    /// time).
     pub(crate) const HOLES: Self = Self(0);
 }
 
@@ -154,7 +155,8 @@ pub enum Action {
         /// The folder.
         folder: FolderId,
     },
-    /// Read size (as the server announces it) and INTERNALDATE of some of a folder's living locations.
+    /// Read size (as the server announces it) and INTERNALDATE of some of a folder's living
+    /// locations.
     ReadSample {
         /// Comes back with the answer.
         token: Token,

@@ -29,7 +29,9 @@ fn matches(pattern: &str, path: &str) -> bool {
         return path.eq_ignore_ascii_case("INBOX");
     }
     let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| path.strip_prefix(first)) else { return false };
+    let Some(mut rest) = parts.next().and_then(|first| path.strip_prefix(first)) else {
+        return false;
+    };
     let mut parts = parts.peekable();
     if parts.peek().is_none() {
         return rest.is_empty();

@@ -1,7 +1,8 @@
-//! The machine of a run, whatever its work: `step(state, event, now) -> (state, actions)`. No clock, no I/O, no randomness.
+//! The machine of a run, whatever its work: `step(state, event, now) -> (state, actions)`. No
+//! clock, no I/O, no randomness.
 //!
-//! The shell carries out the actions and brings their answers back as events, each with the token of what it answers.
-//! Answers to tokens that the machine no longer knows are dropped.
+//! The shell carries out the actions and brings their answers back as events, each with the token
+//! of what it answers. Answers to tokens that the machine no longer knows are dropped.
 //!
 //! | phase | what it waits for | leaves by |
 //! |---|---|---|
@@ -23,8 +24,8 @@ use crate::run::event::{Action, Event};
 use crate::run::settings::Settings;
 use crate::run::state::State;
 use crate::run::steps::{
-    Noted, abandon, answered, committed, failed, go_on, impossible, limbo_counted, note_answer, open_failed, opened,
-    reopen, resume, rows_read, rows_too_late,
+    Noted, abandon, answered, committed, failed, go_on, impossible, limbo_counted, note_answer,
+    open_failed, opened, reopen, resume, rows_read, rows_too_late,
 };
 use crate::run::summary::{Counts, FolderLine, Summary};
 use crate::run::work::{Cut, Rows, Work};
@@ -65,9 +66,10 @@ impl<W: Work> RunMachine<W> {
         match &self.state {
             State::Dormant { history, .. } => history.clone(),
             State::Opening { start, .. } | State::Reopening { start, .. } => start.history.clone(),
-            State::Connecting(run) | State::Working(run) | State::Closing(run, _) | State::Waiting { run, .. } => {
-                run.shared.history.clone()
-            }
+            State::Connecting(run)
+            | State::Working(run)
+            | State::Closing(run, _)
+            | State::Waiting { run, .. } => run.shared.history.clone(),
             State::Finished => History::default(),
         }
     }
@@ -76,8 +78,14 @@ impl<W: Work> RunMachine<W> {
     #[must_use]
     pub(crate) fn passed(&self, folder: FolderId) -> Option<(Option<Micros>, bool)> {
         let run = match &self.state {
-            State::Connecting(run) | State::Working(run) | State::Closing(run, _) | State::Waiting { run, .. } => run,
-            State::Dormant { .. } | State::Opening { .. } | State::Reopening { .. } | State::Finished => return None,
+            State::Connecting(run)
+            | State::Working(run)
+            | State::Closing(run, _)
+            | State::Waiting { run, .. } => run,
+            State::Dormant { .. }
+            | State::Opening { .. }
+            | State::Reopening { .. }
+            | State::Finished => return None,
         };
         run.work.passed(folder)
     }
@@ -86,10 +94,14 @@ impl<W: Work> RunMachine<W> {
     #[must_use]
     pub(crate) fn lines(&self) -> Option<Vec<FolderLine>> {
         match &self.state {
-            State::Connecting(run) | State::Working(run) | State::Closing(run, _) | State::Waiting { run, .. } => {
-                Some(run.work.lines(&run.shared.account))
-            }
-            State::Dormant { .. } | State::Opening { .. } | State::Reopening { .. } | State::Finished => None,
+            State::Connecting(run)
+            | State::Working(run)
+            | State::Closing(run, _)
+            | State::Waiting { run, .. } => Some(run.work.lines(&run.shared.account)),
+            State::Dormant { .. }
+            | State::Opening { .. }
+            | State::Reopening { .. }
+            | State::Finished => None,
         }
     }
 
@@ -97,15 +109,17 @@ impl<W: Work> RunMachine<W> {
     #[must_use]
     pub(crate) fn counts(&self) -> Counts {
         match &self.state {
-            State::Connecting(run) | State::Working(run) | State::Closing(run, _) | State::Waiting { run, .. } => {
-                run.work.totals(run.shared.counts)
-            }
+            State::Connecting(run)
+            | State::Working(run)
+            | State::Closing(run, _)
+            | State::Waiting { run, .. } => run.work.totals(run.shared.counts),
             State::Opening { run: Some(run), .. } | State::Reopening { run: Some(run), .. } => {
                 run.work.totals(run.shared.counts)
             }
-            State::Dormant { .. } | State::Opening { .. } | State::Reopening { .. } | State::Finished => {
-                Counts::default()
-            }
+            State::Dormant { .. }
+            | State::Opening { .. }
+            | State::Reopening { .. }
+            | State::Finished => Counts::default(),
         }
     }
 
@@ -122,7 +136,9 @@ impl<W: Work> RunMachine<W> {
                 out.push(Action::Finish(Box::new(Summary::of(Outcome::Cancelled, history))));
                 State::Finished
             }
-            (State::Opening { start, run }, Event::Opened(snapshot)) => opened(start, run, *snapshot, now, &mut out),
+            (State::Opening { start, run }, Event::Opened(snapshot)) => {
+                opened(start, run, *snapshot, now, &mut out)
+            }
             (State::Opening { start, run }, Event::OpenFailed(failure)) => {
                 open_failed(start, run, failure, now, &mut out)
             }
@@ -144,15 +160,21 @@ impl<W: Work> RunMachine<W> {
             (State::Connecting(run), Event::ConnectFailed(failure)) => {
                 failed(run, failure, Cut::Unnoted, now, &mut out)
             }
-            (State::Working(mut run), Event::Answered { token, answer }) => match run.shared.book.asks.remove(&token) {
-                Some(asked) => answered(run, token, asked, answer, now, &mut out),
-                None => State::Working(run),
-            },
-            (State::Working(run), Event::Committed { token, answer }) => committed(run, token, answer, now, &mut out),
+            (State::Working(mut run), Event::Answered { token, answer }) => {
+                match run.shared.book.asks.remove(&token) {
+                    Some(asked) => answered(run, token, asked, answer, now, &mut out),
+                    None => State::Working(run),
+                }
+            }
+            (State::Working(run), Event::Committed { token, answer }) => {
+                committed(run, token, answer, now, &mut out)
+            }
             (State::Working(run), Event::RowsRead { token, rows }) => {
                 rows_read(run, token, rows.map(Rows::Folder), now, &mut out)
             }
-            (State::Working(run), Event::LimboCounted(count)) => limbo_counted(run, count, now, &mut out),
+            (State::Working(run), Event::LimboCounted(count)) => {
+                limbo_counted(run, count, now, &mut out)
+            }
             (State::Working(mut run), Event::Nudged(folder, depth)) => {
                 run.work.want(folder, depth);
                 go_on(run, now, &mut out)
@@ -170,8 +192,11 @@ impl<W: Work> RunMachine<W> {
                 State::Waiting { run, reopen }
             }
             (State::Working(run), Event::Lost { .. }) => reopen(run, &mut out),
-            (State::Working(run), Event::ConnectFailed(failure)) => failed(run, failure, Cut::Unnoted, now, &mut out),
-            // While waiting, what the store still answers is noted; what it could not take is kept for later.
+            (State::Working(run), Event::ConnectFailed(failure)) => {
+                failed(run, failure, Cut::Unnoted, now, &mut out)
+            }
+            // While waiting, what the store still answers is noted; what it could not take is kept
+            // for later.
             (State::Waiting { mut run, reopen }, Event::Committed { token, answer }) => {
                 match note_answer(&mut run, token, answer, false, now, &mut out) {
                     Noted::Superseded => abandon(*run, &mut out),
@@ -182,7 +207,10 @@ impl<W: Work> RunMachine<W> {
                 run.shared.book.commits.remove(&token);
                 State::Waiting { run, reopen: true }
             }
-            (State::Waiting { mut run, reopen }, Event::RowsRead { token, .. } | Event::Sampled { token, .. }) => {
+            (
+                State::Waiting { mut run, reopen },
+                Event::RowsRead { token, .. } | Event::Sampled { token, .. },
+            ) => {
                 rows_too_late(&mut run, token);
                 State::Waiting { run, reopen }
             }
@@ -193,7 +221,8 @@ impl<W: Work> RunMachine<W> {
                     resume(run, now, &mut out)
                 }
             }
-            // The run is over: what the store cannot take now is not waited for; its cursor has not moved.
+            // The run is over: what the store cannot take now is not waited for; its cursor has not
+            // moved.
             (
                 State::Closing(mut run, mut end),
                 Event::Committed { token, answer: CommitAnswer::Failed(failure, _) },
@@ -211,14 +240,17 @@ impl<W: Work> RunMachine<W> {
             }
             (
                 State::Closing(mut run, end),
-                Event::Lost { token } | Event::RowsRead { token, .. } | Event::Sampled { token, .. },
+                Event::Lost { token }
+                | Event::RowsRead { token, .. }
+                | Event::Sampled { token, .. },
             ) => {
                 run.shared.book.commits.remove(&token);
                 closing(run, end, now, &mut out)
             }
-            (State::Connecting(run) | State::Working(run) | State::Waiting { run, .. }, Event::Stop) => {
-                close(run, Outcome::Cancelled, None, false, now, &mut out)
-            }
+            (
+                State::Connecting(run) | State::Working(run) | State::Waiting { run, .. },
+                Event::Stop,
+            ) => close(run, Outcome::Cancelled, None, false, now, &mut out),
             (State::Connecting(mut run), Event::Committed { token, answer }) => {
                 match note_answer(&mut run, token, answer, false, now, &mut out) {
                     Noted::Superseded => abandon(*run, &mut out),
@@ -226,13 +258,19 @@ impl<W: Work> RunMachine<W> {
                     Noted::Taken => State::Connecting(run),
                 }
             }
-            (State::Connecting(mut run), Event::RowsRead { token, .. } | Event::Sampled { token, .. }) => {
+            (
+                State::Connecting(mut run),
+                Event::RowsRead { token, .. } | Event::Sampled { token, .. },
+            ) => {
                 rows_too_late(&mut run, token);
                 State::Connecting(run)
             }
             (State::Connecting(run), Event::Lost { .. }) => reopen(run, &mut out),
             // The session died while the store was asked: the next question needs another.
-            (State::Opening { start, run: Some(mut run) }, Event::Answered { answer: Err(_), .. }) => {
+            (
+                State::Opening { start, run: Some(mut run) },
+                Event::Answered { answer: Err(_), .. },
+            ) => {
                 run.shared.session = None;
                 out.push(Action::Disconnect);
                 State::Opening { start, run: Some(run) }
@@ -246,7 +284,10 @@ impl<W: Work> RunMachine<W> {
             (phase @ State::Connecting(_), Event::Answered { .. } | Event::Woke)
             | (
                 phase @ State::Waiting { .. },
-                Event::Answered { .. } | Event::LimboCounted(_) | Event::Connected(_) | Event::ConnectFailed(_),
+                Event::Answered { .. }
+                | Event::LimboCounted(_)
+                | Event::Connected(_)
+                | Event::ConnectFailed(_),
             )
             | (
                 phase @ State::Opening { .. },
@@ -301,16 +342,21 @@ impl<W: Work> RunMachine<W> {
                 | Event::LimboCounted(_),
             )
             | (State::Opening { .. }, Event::Begin(_))
-            | (State::Reopening { .. }, Event::Begin(_) | Event::Opened(_) | Event::OpenFailed(_)) => {
+            | (
+                State::Reopening { .. },
+                Event::Begin(_) | Event::Opened(_) | Event::OpenFailed(_),
+            ) => impossible(&mut out),
+            (State::Connecting(_), Event::Begin(_) | Event::Opened(_) | Event::OpenFailed(_)) => {
                 impossible(&mut out)
             }
-            (State::Connecting(_), Event::Begin(_) | Event::Opened(_) | Event::OpenFailed(_)) => impossible(&mut out),
-            (State::Working(_), Event::Begin(_) | Event::Opened(_) | Event::OpenFailed(_) | Event::Connected(_)) => {
-                impossible(&mut out)
-            }
-            (State::Waiting { .. } | State::Closing(..), Event::Begin(_) | Event::Opened(_) | Event::OpenFailed(_)) => {
-                impossible(&mut out)
-            }
+            (
+                State::Working(_),
+                Event::Begin(_) | Event::Opened(_) | Event::OpenFailed(_) | Event::Connected(_),
+            ) => impossible(&mut out),
+            (
+                State::Waiting { .. } | State::Closing(..),
+                Event::Begin(_) | Event::Opened(_) | Event::OpenFailed(_),
+            ) => impossible(&mut out),
         };
         (Self { state }, out)
     }

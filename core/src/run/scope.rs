@@ -3,8 +3,8 @@
 use crate::mail::id::FolderId;
 use std::collections::BTreeMap;
 
-/// How closely a pass looks. A quick one proves by counting that nothing left and fetches what arrived; where the count does
-/// not fit, or flags are in question, it becomes a full one.
+/// How closely a pass looks. A quick one proves by counting that nothing left and fetches what
+/// arrived; where the count does not fit, or flags are in question, it becomes a full one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Depth {
     /// EXAMINE, and the arrivals.

@@ -18,7 +18,11 @@ pub(super) struct Run<W: Work> {
 
 impl<W: Work> Run<W> {
     /// The work, and the desk for one step of it.
-    pub(super) fn at<'a>(&'a mut self, now: Now, out: &'a mut Vec<Action>) -> (&'a mut W, Desk<'a, W::Owner>) {
+    pub(super) fn at<'a>(
+        &'a mut self,
+        now: Now,
+        out: &'a mut Vec<Action>,
+    ) -> (&'a mut W, Desk<'a, W::Owner>) {
         (&mut self.work, Desk::new(&mut self.shared, now, out))
     }
 }

@@ -39,7 +39,8 @@ pub(super) fn opened<W: Work>(
     now: Now,
     out: &mut Vec<Action>,
 ) -> State<W> {
-    let (shared, work) = before.map_or((None, None), |before| (Some(before.shared), Some(before.work)));
+    let (shared, work) =
+        before.map_or((None, None), |before| (Some(before.shared), Some(before.work)));
     let mut shared = Common::new(start, snapshot.account.clone(), shared);
     shared.stood = snapshot.stood.take();
     let look = shared.account.list_look.as_ref().map(|look| look.at);
@@ -77,7 +78,10 @@ pub(super) fn open_failed<W: Work>(
         Verdict::Park | Verdict::Quarantine | Verdict::SkipFolder | Verdict::GiveUp => {
             out.push(Action::Disconnect);
             let parked = verdict == Verdict::Park;
-            out.push(Action::Finish(Box::new(Summary { parked, ..Summary::failed(failure, start.history) })));
+            out.push(Action::Finish(Box::new(Summary {
+                parked,
+                ..Summary::failed(failure, start.history)
+            })));
             State::Finished
         }
     }
@@ -110,10 +114,13 @@ pub(super) fn answered<W: Work>(
 ) -> State<W> {
     let request = run.shared.book.about.remove(&token);
     let (work, mut desk) = run.at(now, out);
-    let Err(failure) = work.answered(OpenQuestion { token, owner, page, request }, answer, &mut desk) else {
+    let Err(failure) =
+        work.answered(OpenQuestion { token, owner, page, request }, answer, &mut desk)
+    else {
         return go_on(run, now, out);
     };
-    // A disk that failed has taken the session with it; one that is merely too full has refused the question.
+    // A disk that failed has taken the session with it; one that is merely too full has refused the
+    // question.
     if failure.class == Class::Storage && !matches!(failure.when, When::After(_)) {
         desk.out.push(Action::Disconnect);
         desk.session = None;
@@ -219,7 +226,8 @@ fn not_taken<W: Work>(run: &mut Run<W>, token: Token, owner: W::Owner, commit: C
 
 /// The outcome of a commit is unknown: ask the store, whose answer is final, and go on from there.
 pub(super) fn reopen<W: Work>(mut run: Box<Run<W>>, out: &mut Vec<Action>) -> State<W> {
-    // Everything that was asked or sent is read anew; a lease that is still on its way is not waited for.
+    // Everything that was asked or sent is read anew; a lease that is still on its way is not
+    // waited for.
     let shared = &mut run.shared;
     shared.book.forget();
     shared.counting = false;
@@ -227,7 +235,8 @@ pub(super) fn reopen<W: Work>(mut run: Box<Run<W>>, out: &mut Vec<Action>) -> St
         out.push(Action::Disconnect);
     }
     out.push(Action::Open);
-    let (settings, history, scope) = (shared.settings.clone(), shared.history.clone(), shared.scope.clone());
+    let (settings, history, scope) =
+        (shared.settings.clone(), shared.history.clone(), shared.scope.clone());
     State::Opening { start: RunStart { settings, history, scope }, run: Some(run) }
 }
 
@@ -266,10 +275,13 @@ pub(super) fn failed<W: Work>(
     shared.counting = false;
     run.work.cut_off();
     if let Cut::Enough { .. } = cut {
-        let text = format!("{CUTS} sessions have ended at single messages or folders; the next run goes on");
+        let text = format!(
+            "{CUTS} sessions have ended at single messages or folders; the next run goes on"
+        );
         run.shared.leave(text);
         let nothing = run.shared.counts.stored == 0;
-        let (outcome, failure) = if nothing { (Outcome::Failed, Some(failure)) } else { (Outcome::Partial, None) };
+        let (outcome, failure) =
+            if nothing { (Outcome::Failed, Some(failure)) } else { (Outcome::Partial, None) };
         return close(run, outcome, failure, false, now, out);
     }
     match verdict {
@@ -287,7 +299,8 @@ pub(super) fn failed<W: Work>(
     }
 }
 
-/// How much is in limbo is known: nothing, and the run is over; something, and everything is looked at once more.
+/// How much is in limbo is known: nothing, and the run is over; something, and everything is looked
+/// at once more.
 pub(super) fn limbo_counted<W: Work>(
     mut run: Box<Run<W>>,
     count: Result<u64, Failure>,

@@ -1,5 +1,6 @@
-//! What a run does, as the machine sees it: the machine owns phases, waits, sessions and the end; the work knows what is asked
-//! and committed, and why. There is one kind for each family of providers.
+//! What a run does, as the machine sees it: the machine owns phases, waits, sessions and the end;
+//! the work knows what is asked and committed, and why. There is one kind for each family of
+//! providers.
 
 use crate::commit::change::{Refusal, StoredRows};
 use crate::commit::rows::AccountRow;
@@ -24,7 +25,8 @@ pub(crate) enum Cut {
     Noted,
     /// It is noted, and that session worked otherwise: no try of the run.
     AtOneThing,
-    /// So many have ended so in this run that the next one is to go on; `worked`: this one did otherwise.
+    /// So many have ended so in this run that the next one is to go on; `worked`: this one did
+    /// otherwise.
     Enough { worked: bool },
 }
 
@@ -62,12 +64,17 @@ pub(crate) trait Work: std::fmt::Debug + Sized {
     const NOBODY: Self::Owner;
 
     /// From the store's rows; `before` is the same work before the store was asked anew.
-    fn opened(before: Option<Self>, snapshot: AccountSnapshot, desk: &mut Desk<'_, Self::Owner>) -> Self;
+    fn opened(
+        before: Option<Self>,
+        snapshot: AccountSnapshot,
+        desk: &mut Desk<'_, Self::Owner>,
+    ) -> Self;
 
     /// A session has come: it has answered nothing yet.
     fn connected(&mut self);
 
-    /// Starts whatever there is room for. Returns whether the round is over: nothing is left to start or to wait for.
+    /// Starts whatever there is room for. Returns whether the round is over: nothing is left to
+    /// start or to wait for.
     fn plan(&mut self, desk: &mut Desk<'_, Self::Owner>) -> bool;
 
     /// Whether what is left needs another session than this one.
@@ -85,16 +92,35 @@ pub(crate) trait Work: std::fmt::Debug + Sized {
     ) -> Result<(), Failure>;
 
     /// The session has ended; `token` is a question that it did not answer.
-    fn cut(&mut self, token: Token, owner: Self::Owner, failure: &Failure, desk: &mut Desk<'_, Self::Owner>) -> Cut;
+    fn cut(
+        &mut self,
+        token: Token,
+        owner: Self::Owner,
+        failure: &Failure,
+        desk: &mut Desk<'_, Self::Owner>,
+    ) -> Cut;
 
     /// Rows came that were asked for.
-    fn rows(&mut self, token: Token, owner: Self::Owner, rows: Rows, desk: &mut Desk<'_, Self::Owner>);
+    fn rows(
+        &mut self,
+        token: Token,
+        owner: Self::Owner,
+        rows: Rows,
+        desk: &mut Desk<'_, Self::Owner>,
+    );
 
     /// Rows that were asked for will not come, or came too late to be used.
     fn unread(&mut self, owner: Self::Owner);
 
-    /// The store has answered a commit; its rows are the account's now. `goes_on`: more may be asked and sent.
-    fn committed(&mut self, owner: Self::Owner, taken: Taken, goes_on: bool, desk: &mut Desk<'_, Self::Owner>);
+    /// The store has answered a commit; its rows are the account's now. `goes_on`: more may be
+    /// asked and sent.
+    fn committed(
+        &mut self,
+        owner: Self::Owner,
+        taken: Taken,
+        goes_on: bool,
+        desk: &mut Desk<'_, Self::Owner>,
+    );
 
     /// The store could not take a commit now. Returns whether it is to be sent again as it is.
     fn not_taken(&mut self, owner: Self::Owner) -> bool;

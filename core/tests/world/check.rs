@@ -1,8 +1,10 @@
 //! The invariants, each with its number.
 //!
-//! INV-1 nothing alive ends without a lie · INV-4 the mirror is the server after clean rounds · INV-5 every UID of the
-//! server is stored, failed, remaining or still to arrive · INV-6 replaying the events gives the store; created once; a move
-//! is exactly one `moved`; old mail is never announced as new · INV-7 nothing large ends on one look · INV-8 idle means idle · INV-9 runs end.
+//! INV-1 nothing alive ends without a lie · INV-4 the mirror is the server after clean rounds ·
+//! INV-5 every UID of the server is stored, failed, remaining or still to arrive · INV-6 replaying
+//! the events gives the store; created once; a move is exactly one `moved`; old mail is never
+//! announced as new · INV-7 nothing large ends on one look · INV-8 idle means idle · INV-9 runs
+//! end.
 
 use crate::scheduler::World;
 use crate::server::{EVER, Folder};
@@ -36,7 +38,8 @@ fn replay(places: &mut Vec<ToldPlace>, event: &EventDraft) {
     }
 }
 
-/// What never opens, however long one waits; a folder that we hold is asked by name, whatever LIST shows.
+/// What never opens, however long one waits; a folder that we hold is asked by name, whatever LIST
+/// shows.
 fn is_hidden(folder: &Folder, held: bool) -> bool {
     folder.shut == EVER || folder.cut == EVER || (folder.unreadable && !held)
 }
@@ -44,7 +47,8 @@ fn is_hidden(folder: &Folder, held: bool) -> bool {
 impl World {
     /// What keeps the mirror from being the server.
     pub(crate) fn difference(&self) -> Option<String> {
-        let ours: BTreeMap<&str, FolderId> = self.store.folders.values().map(|f| (f.path.as_str(), f.id)).collect();
+        let ours: BTreeMap<&str, FolderId> =
+            self.store.folders.values().map(|f| (f.path.as_str(), f.id)).collect();
         let hidden: BTreeSet<&str> = self
             .server
             .folders
@@ -54,7 +58,8 @@ impl World {
             .map(|(name, _)| name)
             .collect();
         let open = |name: &&str| !hidden.contains(name);
-        let theirs: BTreeSet<&str> = self.server.folders.keys().map(String::as_str).filter(open).collect();
+        let theirs: BTreeSet<&str> =
+            self.server.folders.keys().map(String::as_str).filter(open).collect();
         if theirs != ours.keys().copied().filter(open).collect() {
             return Some(format!("folders {:?} and {:?}", ours.keys(), self.server.folders.keys()));
         }
@@ -79,7 +84,11 @@ impl World {
                     return Some(format!("{name}/{uid} has wrong bytes"));
                 }
                 if location.flags != flags(mail.flags) {
-                    return Some(format!("{name}/{uid} has flags {} instead of {}", location.flags, flags(mail.flags)));
+                    return Some(format!(
+                        "{name}/{uid} has flags {} instead of {}",
+                        location.flags,
+                        flags(mail.flags)
+                    ));
                 }
             }
             if let Some(uid) = held.keys().find(|uid| !folder.mail.contains_key(uid)) {
@@ -95,7 +104,8 @@ impl World {
     /// Nothing is open: no limbo, no history to read, no first look.
     pub(crate) fn is_quiet(&self) -> bool {
         let open = |path: &str| self.server.folders.get(path).is_none_or(|f| !is_hidden(f, true));
-        // Where sessions end at the only folder there is, nobody can tell it from a server that is ill.
+        // Where sessions end at the only folder there is, nobody can tell it from a server that is
+        // ill.
         (self.store.limbo() == 0 || self.is_hopeless())
             && self.store.account.list_look.is_none()
             && self
@@ -120,24 +130,31 @@ impl World {
         for (folder, uid) in std::mem::take(&mut self.store.ended) {
             let theirs = self.truth.get(&folder).and_then(|id| self.server.by_id(*id));
             let Some(theirs) = theirs.filter(|f| f.mail.contains_key(&uid)) else { continue };
-            // The lie of one folder is no excuse for another; a folder that LIST or a rename hid is judged as a folder.
-            // What lies there now may be another mail, in a folder that was put back.
-            let moved =
-                self.deleted.contains(&theirs.id) || self.list_lied || self.odd.contains(&theirs.id) || theirs.restored;
+            // The lie of one folder is no excuse for another; a folder that LIST or a rename hid is
+            // judged as a folder. What lies there now may be another mail, in a folder that was put
+            // back.
+            let moved = self.deleted.contains(&theirs.id)
+                || self.list_lied
+                || self.odd.contains(&theirs.id)
+                || theirs.restored;
             if !self.lies_on.contains(&theirs.id) && !moved {
                 return Err(format!("INV-1: {folder}/{uid} was ended while alive"));
             }
         }
-        // A folder that was taken for another one's new name (few messages, all alike) is listed next, which puts back what
-        // it lacks: until then its mark is cleared.
+        // A folder that was taken for another one's new name (few messages, all alike) is listed
+        // next, which puts back what it lacks: until then its mark is cleared.
         for row in self.store.folders.values() {
             let lanes = row.lanes.as_ref().ok_or("INV-5: a folder without lanes")?;
             if lanes.live.mark == Mark::CLEARED {
                 continue;
             }
-            let Some(folder) = self.truth.get(&row.id).and_then(|id| self.server.by_id(*id)) else { continue };
-            // What came under UIDs that were used before is seen by the pass that sees that UIDNEXT has fallen.
-            let renamed = self.server.folders.get(&row.path).is_none_or(|theirs| theirs.id != folder.id);
+            let Some(folder) = self.truth.get(&row.id).and_then(|id| self.server.by_id(*id)) else {
+                continue;
+            };
+            // What came under UIDs that were used before is seen by the pass that sees that UIDNEXT
+            // has fallen.
+            let renamed =
+                self.server.folders.get(&row.path).is_none_or(|theirs| theirs.id != folder.id);
             let behind = lanes.live.uidnext.max(lanes.live.mark.uidnext) > folder.uidnext;
             let unseen = folder.restored && (behind || renamed);
             if self.lies_on.contains(&folder.id) || unseen {
@@ -146,8 +163,15 @@ impl World {
             let living = self.store.rows(row.id).living;
             for (uid, mail) in &folder.mail {
                 let coming = *uid >= lanes.live.uidnext || lanes.backfill.remaining.contains(*uid);
-                if !coming && living.get(*uid).is_none() && !row.failures.contains(*uid) && !mail.hollow {
-                    return Err(format!("INV-5: {}/{uid} is neither stored nor going to be fetched", row.path));
+                if !coming
+                    && living.get(*uid).is_none()
+                    && !row.failures.contains(*uid)
+                    && !mail.hollow
+                {
+                    return Err(format!(
+                        "INV-5: {}/{uid} is neither stored nor going to be fetched",
+                        row.path
+                    ));
                 }
             }
         }
@@ -160,12 +184,16 @@ impl World {
         let mut created = BTreeMap::new();
         let cid = |id: MessageId| {
             let message = self.store.ledger.messages().find(|m| m.id == id);
-            message.map_or(0, |m| u32::from_be_bytes([m.body.0[0], m.body.0[1], m.body.0[2], m.body.0[3]]))
+            message.map_or(0, |m| {
+                u32::from_be_bytes([m.body.0[0], m.body.0[1], m.body.0[2], m.body.0[3]])
+            })
         };
         for event in &self.store.events {
             let Some(message) = event.message else { continue };
             replay(mirror.entry(message).or_default(), event);
-            if event.kind == EventKind::MessageCreated && created.insert(message, event.backfill).is_some() {
+            if event.kind == EventKind::MessageCreated
+                && created.insert(message, event.backfill).is_some()
+            {
                 return Err(format!("INV-6: message {message} was created twice"));
             }
         }
@@ -177,14 +205,18 @@ impl World {
                 .filter(|l| l.message == message.id && l.ended_at.is_none())
                 .map(|l| (l.folder, l.uid, l.flags.clone()))
                 .collect();
-            // UIDs may change without an event: a mail taken out of a folder and put back is the same to a reader.
+            // UIDs may change without an event: a mail taken out of a folder and put back is the
+            // same to a reader.
             let plain = |state: &[ToldPlace]| {
-                let mut plain: Vec<(FolderId, Flags)> = state.iter().map(|(f, _, flags)| (*f, flags.clone())).collect();
+                let mut plain: Vec<(FolderId, Flags)> =
+                    state.iter().map(|(f, _, flags)| (*f, flags.clone())).collect();
                 plain.sort();
                 plain
             };
             let told = mirror.get(&message.id).map(Vec::as_slice).unwrap_or_default();
-            if plain(told) != plain(&living) && !(message.limbo_since.is_some() && self.is_hopeless()) {
+            if plain(told) != plain(&living)
+                && !(message.limbo_since.is_some() && self.is_hopeless())
+            {
                 return Err(format!(
                     "INV-6: the events leave message {} at {told:?}, the store has {living:?}",
                     message.id
@@ -194,13 +226,19 @@ impl World {
         for (message, backfill) in &created {
             let cid = cid(*message);
             let touched = self.touched.get(&cid).copied().unwrap_or(0) >= 10;
-            if self.old.contains(&cid) && !backfill && !touched && self.cfg.keep_date && !self.cfg.jumps {
+            if self.old.contains(&cid)
+                && !backfill
+                && !touched
+                && self.cfg.keep_date
+                && !self.cfg.jumps
+            {
                 return Err(format!("INV-6: old mail (cid {cid}) was announced as new"));
             }
         }
         for told in &self.moves {
             let lied = |id: &u32| self.lies_on.contains(id) || self.odd.contains(id);
-            // A mail that waits in the ledger for another session is not found yet, and limbo does not wait for the ledger.
+            // A mail that waits in the ledger for another session is not found yet, and limbo does
+            // not wait for the ledger.
             let waits = self.cfg.estimates || self.cfg.short;
             if lied(&told.left) || lied(&told.came) || self.list_lied || waits {
                 continue;
@@ -214,7 +252,10 @@ impl World {
                 .map(|e| e.kind)
                 .collect();
             let moved = kinds.iter().filter(|k| **k == EventKind::MessageMoved).count();
-            if moved != 1 || kinds.contains(&EventKind::MessageDeleted) || kinds.contains(&EventKind::MessageCreated) {
+            if moved != 1
+                || kinds.contains(&EventKind::MessageDeleted)
+                || kinds.contains(&EventKind::MessageCreated)
+            {
                 return Err(format!("INV-6: the move of cid {} was told as {kinds:?}", told.cid));
             }
         }
@@ -239,14 +280,17 @@ impl World {
                 && (alive || kinds.last() == Some(&EventKind::FolderDeleted));
             let twice = told.windows(2).any(|w| w[0] == w[1]);
             if !ordered || twice {
-                return Err(format!("INV-6: folder {folder} (alive: {alive}) was told as {told:?}"));
+                return Err(format!(
+                    "INV-6: folder {folder} (alive: {alive}) was told as {told:?}"
+                ));
             }
         }
         Ok(())
     }
 
-    /// A mail that nobody moved, copied or removed is told as an unlied, uncrashed run would: created once, and at most one
-    /// `updated` for each change of its flags. New mail is told as new.
+    /// A mail that nobody moved, copied or removed is told as an unlied, uncrashed run would:
+    /// created once, and at most one `updated` for each change of its flags. New mail is told as
+    /// new.
     fn check_untouched(
         &self,
         created: &BTreeMap<MessageId, bool>,
@@ -259,7 +303,9 @@ impl World {
                 Some((f, *uid, mail))
             });
             let Some((folder, uid, mail)) = theirs else { continue };
-            let lied = self.lies_on.contains(&folder.id) || self.odd.contains(&folder.id) || self.list_lied;
+            let lied = self.lies_on.contains(&folder.id)
+                || self.odd.contains(&folder.id)
+                || self.list_lied;
             if lied || self.touched.contains_key(&cid) || self.deleted.contains(&folder.id) {
                 continue;
             }
@@ -269,12 +315,17 @@ impl World {
             let flagged = self.flagged.get(&cid).copied().unwrap_or(0);
             let others = kinds.len() - updates;
             if others != 1 || kinds[0] != EventKind::MessageCreated || updates > flagged as usize {
-                return Err(format!("INV-6: cid {cid}, untouched, {flagged} flag changes, was told as {kinds:?}"));
+                return Err(format!(
+                    "INV-6: cid {cid}, untouched, {flagged} flag changes, was told as {kinds:?}"
+                ));
             }
-            let row = self.truth.iter().find(|(ours, id)| **id == folder.id && self.store.folders.contains_key(ours));
+            let row = self
+                .truth
+                .iter()
+                .find(|(ours, id)| **id == folder.id && self.store.folders.contains_key(ours));
             let boundary = row.and_then(|(ours, _)| self.boundaries.get(ours)).copied();
-            let new =
-                boundary.is_some_and(|boundary| uid >= boundary) && self.first_open.is_some_and(|at| mail.born > at);
+            let new = boundary.is_some_and(|boundary| uid >= boundary)
+                && self.first_open.is_some_and(|at| mail.born > at);
             if new && *backfill && !self.cfg.jumps {
                 return Err(format!("INV-6: new mail (cid {cid}) was told as old"));
             }
@@ -288,7 +339,10 @@ impl World {
             if let Some(boundary) = self.boundaries.get(folder)
                 && event.backfill != (*uid < u64::from(*boundary))
             {
-                return Err(format!("INV-6: a copy at {folder}/{uid} was told with backfill {}", event.backfill));
+                return Err(format!(
+                    "INV-6: a copy at {folder}/{uid} was told with backfill {}",
+                    event.backfill
+                ));
             }
         }
         Ok(())

@@ -1,4 +1,5 @@
-//! A follower in the world: the schedule, hints and commands begin its runs, and between them it watches, rests, is paused.
+//! A follower in the world: the schedule, hints and commands begin its runs, and between them it
+//! watches, rests, is paused.
 
 use crate::scheduler::{Queued, Session, World};
 use crate::words::gone;
@@ -118,7 +119,10 @@ impl World {
         let run = epoch % LIVES;
         match event {
             Event::Answered { token: Token(token), answer } => {
-                self.follow(Input::Machine(token / RUN, Event::Answered { token: Token(token % RUN), answer }));
+                self.follow(Input::Machine(
+                    token / RUN,
+                    Event::Answered { token: Token(token % RUN), answer },
+                ));
             }
             Event::Connected(at) => self.follow(Input::Connected(at)),
             Event::ConnectFailed(failure) => self.follow(Input::ConnectFailed(failure)),
@@ -152,7 +156,9 @@ impl World {
                 let at = self.now + i64::try_from(wait.as_secs()).unwrap() + 1;
                 self.life().tick_at = Some(at);
             }
-            Output::Persist { standing, reason, .. } => self.queue.push_back(Queued::Stand(standing, reason)),
+            Output::Persist { standing, reason, .. } => {
+                self.queue.push_back(Queued::Stand(standing, reason))
+            }
             Output::Ended(summary) => self.last_outcome = Some(summary.outcome),
             Output::Done => {
                 let life = self.life();
@@ -164,7 +170,8 @@ impl World {
 
     /// INBOX as it is now, if it opens.
     fn inbox(&self) -> Option<View> {
-        let inbox = self.server.folders.get("INBOX").filter(|f| f.shut <= self.now && f.cut <= self.now)?;
+        let inbox =
+            self.server.folders.get("INBOX").filter(|f| f.shut <= self.now && f.cut <= self.now)?;
         Some(inbox.mail.iter().map(|(uid, mail)| (*uid, mail.flags)).collect())
     }
 
@@ -178,7 +185,11 @@ impl World {
     /// A session begins to watch INBOX: what changed since it had it open is told, and so is a gap.
     fn watch(&mut self, number: u64, which: Slot, seen: (u32, u32)) {
         let inbox = self.inbox();
-        let counts = self.server.folders.get("INBOX").map(|f| (f.uidnext, u32::try_from(f.mail.len()).unwrap()));
+        let counts = self
+            .server
+            .folders
+            .get("INBOX")
+            .map(|f| (f.uidnext, u32::try_from(f.mail.len()).unwrap()));
         let Some(view) = inbox.filter(|_| self.held(which).is_some()) else {
             *self.held(which) = None;
             return self.life().said.push_back(Input::Unwatched(number, Err(gone())));
@@ -209,7 +220,9 @@ impl World {
     pub(crate) fn unwatch(&mut self) {
         let Some(session) = &self.session else { return };
         let news = self.news(session);
-        let Some(watch) = self.session.as_mut().and_then(|session| session.watch.take()) else { return };
+        let Some(watch) = self.session.as_mut().and_then(|session| session.watch.take()) else {
+            return;
+        };
         let asked = Input::Unwatched(watch.number, Ok(Unwatched::Asked));
         self.life().said.extend(news.into_iter().chain([asked]));
     }
@@ -221,11 +234,19 @@ impl World {
         if let Some(watch) = &mut session.watch {
             let number = watch.number;
             if self.faults && self.cfg.drops && self.dice.chance(3) {
-                let cut = Failure::new(Class::Network, Reach::Session, Provenance::Server, "scripted: cut in IDLE");
+                let cut = Failure::new(
+                    Class::Network,
+                    Reach::Session,
+                    Provenance::Server,
+                    "scripted: cut in IDLE",
+                );
                 return self.life().said.push_back(Input::Unwatched(number, Err(cut)));
             }
             if self.faults && self.dice.chance(1) {
-                return self.life().said.push_back(Input::Unwatched(number, Ok(Unwatched::Retired)));
+                return self
+                    .life()
+                    .said
+                    .push_back(Input::Unwatched(number, Ok(Unwatched::Retired)));
             }
             if let Some(news) = news.filter(|_| self.dice.chance(60)) {
                 if let Some(view) = self.inbox() {
@@ -313,7 +334,8 @@ impl World {
     }
 
     pub(crate) fn command_step(&mut self) {
-        let all = [Command::Pause, Command::Resume, Command::Resume, Command::SyncNow, Command::Cancel];
+        let all =
+            [Command::Pause, Command::Resume, Command::Resume, Command::SyncNow, Command::Cancel];
         let command = match self.dice.roll(10) {
             n @ 0..5 => all[usize::try_from(n).unwrap()],
             5 => Command::ResetErrors,
@@ -349,7 +371,9 @@ impl World {
             self.live_step()?;
         }
         self.stop_faults();
-        for session in [&mut self.session, &mut self.life.as_mut().unwrap().beside].into_iter().flatten() {
+        for session in
+            [&mut self.session, &mut self.life.as_mut().unwrap().beside].into_iter().flatten()
+        {
             session.lie = crate::server::Lie::None;
         }
         self.drain()?;

@@ -1,8 +1,9 @@
 //! The real core against a model server, a model store and a random scheduler.
 //!
-//! A run is one seed: faults for a while, then clean rounds. Whatever the interleaving of lanes, pipelined pages,
-//! refusals, crashes, restarts and lies: nothing is lost, nothing doubled, and it ends proved. A failing seed is printed
-//! and replays the same: `WORLD_SEED=n cargo test -p postrider-core --test world`. `WORLD_RUNS=n` sets how many.
+//! A run is one seed: faults for a while, then clean rounds. Whatever the interleaving of lanes,
+//! pipelined pages, refusals, crashes, restarts and lies: nothing is lost, nothing doubled, and it
+//! ends proved. A failing seed is printed and replays the same: `WORLD_SEED=n cargo test -p
+//! postrider-core --test world`. `WORLD_RUNS=n` sets how many.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod check;
@@ -26,7 +27,9 @@ use scheduler::World;
 use town::Town;
 
 fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number")))
+    std::env::var(name)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number")))
 }
 
 #[test]
@@ -34,7 +37,9 @@ fn every_interleaving_ends_proved() {
     if let Some(seed) = number("WORLD_SEED") {
         let mut world = World::new(seed);
         world.trace = true;
-        world.run().unwrap_or_else(|violation| panic!("seed {seed}: {violation}\n{}", world.log.join("\n")));
+        world.run().unwrap_or_else(|violation| {
+            panic!("seed {seed}: {violation}\n{}", world.log.join("\n"))
+        });
         return;
     }
     let first = number("WORLD_FIRST").unwrap_or(1);
@@ -58,9 +63,17 @@ fn every_interleaving_ends_proved() {
         "{runs} runs from seed {first}: {commits} commits, {refused} refused, {fetches} bodies, {renamed} renames, {proofs} passes without a change; clean rounds needed {rounds:?}"
     );
     broken.sort_by_key(|b| b.0);
-    let shown: Vec<String> =
-        broken.iter().take(5).map(|(steps, seed, v)| format!("seed {seed} ({steps} steps): {v}")).collect();
-    assert!(broken.is_empty(), "{} of {runs} runs broke an invariant\n{}", broken.len(), shown.join("\n"));
+    let shown: Vec<String> = broken
+        .iter()
+        .take(5)
+        .map(|(steps, seed, v)| format!("seed {seed} ({steps} steps): {v}"))
+        .collect();
+    assert!(
+        broken.is_empty(),
+        "{} of {runs} runs broke an invariant\n{}",
+        broken.len(),
+        shown.join("\n")
+    );
     assert!(
         refused > 0 && commits > runs && renamed > 0 && proofs > 0,
         "the world has become too tame to prove anything"
@@ -73,7 +86,9 @@ fn every_life_ends_proved() {
     if let Some(seed) = number("LIFE_SEED") {
         let mut world = World::followed(seed);
         world.trace = true;
-        world.live().unwrap_or_else(|violation| panic!("seed {seed}: {violation}\n{}", world.log.join("\n")));
+        world.live().unwrap_or_else(|violation| {
+            panic!("seed {seed}: {violation}\n{}", world.log.join("\n"))
+        });
         return;
     }
     let first = number("LIFE_FIRST").unwrap_or(1);
@@ -90,9 +105,17 @@ fn every_life_ends_proved() {
     }
     println!("{lives} lives from seed {first}: {commits} commits; clean rounds needed {rounds:?}");
     broken.sort_by_key(|b| b.0);
-    let shown: Vec<String> =
-        broken.iter().take(5).map(|(steps, seed, v)| format!("seed {seed} ({steps} steps): {v}")).collect();
-    assert!(broken.is_empty(), "{} of {lives} lives broke an invariant\n{}", broken.len(), shown.join("\n"));
+    let shown: Vec<String> = broken
+        .iter()
+        .take(5)
+        .map(|(steps, seed, v)| format!("seed {seed} ({steps} steps): {v}"))
+        .collect();
+    assert!(
+        broken.is_empty(),
+        "{} of {lives} lives broke an invariant\n{}",
+        broken.len(),
+        shown.join("\n")
+    );
 }
 
 /// The roster around followers.
@@ -102,7 +125,9 @@ fn every_town_ends_as_its_config_says() {
         let mut town = Town::new(seed);
         town.trace = Some(Vec::new());
         let done = town.run();
-        done.unwrap_or_else(|broken| panic!("seed {seed}: {broken}\n{}", town.trace.unwrap_or_default().join("\n")));
+        done.unwrap_or_else(|broken| {
+            panic!("seed {seed}: {broken}\n{}", town.trace.unwrap_or_default().join("\n"))
+        });
         return;
     }
     let (first, towns) = (number("TOWN_FIRST").unwrap_or(1), number("TOWN_RUNS").unwrap_or(3000));

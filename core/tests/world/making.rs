@@ -84,7 +84,8 @@ impl World {
             let folder = world.server.folders.get_mut(&name).unwrap();
             folder.surplus = 1 + u32::try_from(world.dice.roll(2)).unwrap();
         }
-        world.old = world.server.folders.values().flat_map(|f| f.mail.values()).map(|m| m.cid).collect();
+        world.old =
+            world.server.folders.values().flat_map(|f| f.mail.values()).map(|m| m.cid).collect();
         world.now += 10;
         world
     }

@@ -42,7 +42,14 @@ fn a_first_run() {
         }
     };
     // INBOX is opened, and its newest page is there, before another folder is opened.
-    in_order(&["list", "examine INBOX", "newest INBOX", "index INBOX", "fetch INBOX 4:5", "examine B"]);
+    in_order(&[
+        "list",
+        "examine INBOX",
+        "newest INBOX",
+        "index INBOX",
+        "fetch INBOX 4:5",
+        "examine B",
+    ]);
     // All passes; what is flagged; the newest of each folder; history.
     for pass in ["index B", "index C"] {
         in_order(&[pass, "fetch B 2", "fetch B 5:6", "fetch INBOX 2:3"]);

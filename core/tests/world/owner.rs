@@ -5,7 +5,8 @@ use crate::server::{EVER, Mail};
 
 impl World {
     pub(crate) fn append(&mut self) {
-        let names: Vec<String> = self.server.folders.keys().filter(|name| self.takes_mail(name)).cloned().collect();
+        let names: Vec<String> =
+            self.server.folders.keys().filter(|name| self.takes_mail(name)).cloned().collect();
         if names.is_empty() || self.server.total() >= self.most {
             return;
         }
@@ -44,10 +45,12 @@ impl World {
                 if !others.is_empty() {
                     let from = self.dice.pick(&others).clone();
                     let empty = self.server.folders[&from].mail.is_empty();
-                    let cids: Vec<u32> = self.server.folders[&from].mail.values().map(|m| m.cid).collect();
+                    let cids: Vec<u32> =
+                        self.server.folders[&from].mail.values().map(|m| m.cid).collect();
                     self.deleted.push(self.server.folders[&from].id);
                     if let Some(name) = self.server.rename(&from) {
-                        // Without rows to compare, or with rows that changed since, it is another folder.
+                        // Without rows to compare, or with rows that changed since, it is another
+                        // folder.
                         for cid in cids {
                             *self.touched.entry(cid).or_default() += 10;
                         }
@@ -72,7 +75,8 @@ impl World {
             "odd" => return self.turn_odd(&names),
             _ => {}
         }
-        let full: Vec<String> = names.iter().filter(|n| !self.server.folders[*n].mail.is_empty()).cloned().collect();
+        let full: Vec<String> =
+            names.iter().filter(|n| !self.server.folders[*n].mail.is_empty()).cloned().collect();
         if full.is_empty() {
             return;
         }
@@ -85,42 +89,53 @@ impl World {
                 let all = self.dice.chance(20);
                 let gone = if all { uids } else { vec![uid] };
                 for uid in gone {
-                    let cid = self.server.folders.get_mut(&name).unwrap().mail.remove(&uid).unwrap().cid;
+                    let cid =
+                        self.server.folders.get_mut(&name).unwrap().mail.remove(&uid).unwrap().cid;
                     *self.touched.entry(cid).or_default() += 10;
                     self.note(|| format!("SERVER expunge {name} {uid} cid {cid}"));
                 }
             }
             "flag" => {
                 let flags = u8::try_from(self.dice.roll(8)).unwrap();
-                self.server.folders.get_mut(&name).unwrap().mail.get_mut(&uid).unwrap().flags = flags;
+                self.server.folders.get_mut(&name).unwrap().mail.get_mut(&uid).unwrap().flags =
+                    flags;
                 *self.flagged.entry(mail.cid).or_default() += 1;
                 self.note(|| format!("SERVER flag {name} {uid} {flags}"));
             }
             "move" | "copy" => {
-                let others: Vec<String> = names.into_iter().filter(|n| *n != name && self.takes_mail(n)).collect();
+                let others: Vec<String> =
+                    names.into_iter().filter(|n| *n != name && self.takes_mail(n)).collect();
                 if others.is_empty() || (kind == "copy" && self.server.total() >= self.most) {
                     return;
                 }
                 let to = self.dice.pick(&others).clone();
                 let date = if self.cfg.keep_date { mail.date } else { self.now };
-                let new = self.server.put(&to, Mail { date, born: self.now, ..mail.clone() }, &mut self.dice);
+                let new = self.server.put(
+                    &to,
+                    Mail { date, born: self.now, ..mail.clone() },
+                    &mut self.dice,
+                );
                 self.note(|| format!("SERVER {kind} {name} {uid} -> {to} {new} cid {}", mail.cid));
                 if kind == "copy" {
                     *self.touched.entry(mail.cid).or_default() += 10;
                     return;
                 }
                 let from = self.server.folders[&name].id;
-                let held = self
-                    .truth
-                    .iter()
-                    .any(|(ours, theirs)| *theirs == from && self.store.rows(*ours).living.get(uid).is_some());
+                let held = self.truth.iter().any(|(ours, theirs)| {
+                    *theirs == from && self.store.rows(*ours).living.get(uid).is_some()
+                });
                 // What we hold under a UID that was used again is not this mail.
                 let restored = self.server.folders[&name].restored;
                 *self.touched.entry(mail.cid).or_default() += if restored { 10 } else { 1 };
                 self.server.folders.get_mut(&name).unwrap().mail.remove(&uid);
                 if held && !mail.hollow && !mail.refused && !mail.cut {
                     let came = self.server.folders[&to].id;
-                    self.moves.push(Move { cid: mail.cid, from_event: self.store.events.len(), left: from, came });
+                    self.moves.push(Move {
+                        cid: mail.cid,
+                        from_event: self.store.events.len(),
+                        left: from,
+                        came,
+                    });
                 }
             }
             other => panic!("unknown operation {other}"),
@@ -131,18 +146,22 @@ impl World {
     fn known(&self, name: &str) -> u32 {
         let id = self.server.folders[name].id;
         let ours = self.store.folders.values().filter(|row| self.truth.get(&row.id) == Some(&id));
-        ours.filter_map(|row| row.lanes.as_ref()).map(|l| l.live.uidnext.max(l.live.mark.uidnext)).max().unwrap_or(0)
+        ours.filter_map(|row| row.lanes.as_ref())
+            .map(|l| l.live.uidnext.max(l.live.mark.uidnext))
+            .max()
+            .unwrap_or(0)
     }
 
-    /// Whether mail may come into a folder. One that was put back has less room until we have seen that: UIDs that are used
-    /// again are noticed while UIDNEXT is lower than it was.
+    /// Whether mail may come into a folder. One that was put back has less room until we have seen
+    /// that: UIDs that are used again are noticed while UIDNEXT is lower than it was.
     fn takes_mail(&self, name: &str) -> bool {
         let folder = &self.server.folders[name];
         let known = self.known(name);
         !folder.restored || known <= folder.uidnext || folder.uidnext + 4 < known
     }
 
-    /// A folder is put back from a backup: its newest mail is gone, and other mail comes under those UIDs.
+    /// A folder is put back from a backup: its newest mail is gone, and other mail comes under
+    /// those UIDs.
     pub(crate) fn restore(&mut self) {
         let names: Vec<String> = self.server.folders.keys().cloned().collect();
         let name = self.dice.pick(&names).clone();
@@ -167,7 +186,15 @@ impl World {
             self.server.next_cid += 1;
             self.now += 1;
             let (cid, flags) = (self.server.next_cid, u8::try_from(self.dice.roll(8)).unwrap());
-            let mail = Mail { cid, date: self.now, flags, hollow: false, refused: false, cut: false, born: self.now };
+            let mail = Mail {
+                cid,
+                date: self.now,
+                flags,
+                hollow: false,
+                refused: false,
+                cut: false,
+                born: self.now,
+            };
             let folder = self.server.folders.get_mut(&name).unwrap();
             let uid = folder.uidnext;
             folder.mail.insert(uid, mail);
@@ -193,7 +220,8 @@ impl World {
         let (way, name) = (*self.dice.pick(&ways), self.dice.pick(names).clone());
         let until = self.now + 5 + i64::try_from(self.dice.roll(200)).unwrap();
         let ever = self.dice.chance(30);
-        let spoilt = self.server.folders.values().any(|f| f.shut == EVER || f.cut == EVER || f.unreadable);
+        let spoilt =
+            self.server.folders.values().any(|f| f.shut == EVER || f.cut == EVER || f.unreadable);
         let folder = self.server.folders.get_mut(&name).unwrap();
         let id = folder.id;
         match way {

@@ -1,4 +1,5 @@
-//! Cases that have found something, as scripts of events: they outlive a change of the scheduler, as seeds do not.
+//! Cases that have found something, as scripts of events: they outlive a change of the scheduler,
+//! as seeds do not.
 
 use crate::scheduler::World;
 use crate::server::{EVER, Lie, Mail};
@@ -106,8 +107,9 @@ fn a_folder_dropped_behind_the_runs_back_is_listed_again() {
     world.converges(6);
 }
 
-/// A commit of a LIST that was broken off was sent again while the next LIST was asked, and its acknowledgement was taken for
-/// one of that: a folder was opened with another folder's UIDVALIDITY.
+/// A commit of a LIST that was broken off was sent again while the next LIST was asked, and its
+/// acknowledgement was taken for one of that: a folder was opened with another folder's
+/// UIDVALIDITY.
 #[test]
 fn a_list_that_was_broken_off_moves_nothing_in_the_next() {
     for busy in ["Open", "ListLook", "Rename", "DropFolder"] {
@@ -141,7 +143,11 @@ fn a_list_that_was_broken_off_moves_nothing_in_the_next() {
         world.clean_run().unwrap();
         for row in world.store.folders.values() {
             let theirs = world.server.folders.get(&row.path).map(|f| f.uidvalidity);
-            assert!(theirs.is_none_or(|v| v == row.uidvalidity().0), "{busy}: {} has another's", row.path);
+            assert!(
+                theirs.is_none_or(|v| v == row.uidvalidity().0),
+                "{busy}: {} has another's",
+                row.path
+            );
         }
         world.converges(8);
         let told = world.store.events.iter().filter(|e| e.kind == EventKind::FolderRenamed).count();
@@ -149,7 +155,8 @@ fn a_list_that_was_broken_off_moves_nothing_in_the_next() {
     }
 }
 
-/// A pass that puts something back into a folder's history ended, in that very commit, the limbo of the mail that lies there.
+/// A pass that puts something back into a folder's history ended, in that very commit, the limbo of
+/// the mail that lies there.
 #[test]
 fn limbo_waits_for_what_was_put_back() {
     let mut world = World::tame(2);
@@ -166,8 +173,13 @@ fn limbo_waits_for_what_was_put_back() {
     world.now += 10;
     world.clean_run().unwrap();
     world.converges(4);
-    let kinds: Vec<EventKind> =
-        world.store.events.iter().filter(|e| e.message.is_some_and(|m| m.0 == 1)).map(|e| e.kind).collect();
+    let kinds: Vec<EventKind> = world
+        .store
+        .events
+        .iter()
+        .filter(|e| e.message.is_some_and(|m| m.0 == 1))
+        .map(|e| e.kind)
+        .collect();
     assert!(!kinds.contains(&EventKind::MessageDeleted), "{kinds:?}\n{}", world.log.join("\n"));
 }
 
@@ -186,11 +198,15 @@ fn a_rename_that_is_sent_again_is_refused() {
     world.clean_run().unwrap();
     // Another client of the store sends the very same again.
     let again = world.store.commit(first, 50);
-    assert!(matches!(again, postrider_core::commit::change::CommitAnswer::Refused(..)), "{again:?}");
+    assert!(
+        matches!(again, postrider_core::commit::change::CommitAnswer::Refused(..)),
+        "{again:?}"
+    );
     assert_eq!(world.store.events.iter().filter(|e| e.kind == EventKind::FolderRenamed).count(), 1);
 }
 
-/// One account, one folder that never opens: the others are mirrored, it costs no more than a question when it is due.
+/// One account, one folder that never opens: the others are mirrored, it costs no more than a
+/// question when it is due.
 #[test]
 fn a_shut_folder_costs_itself() {
     let mut world = World::tame(4);
@@ -207,7 +223,11 @@ fn a_shut_folder_costs_itself() {
     world.server.folders.get_mut("B").unwrap().mail.clear();
     world.converges(6);
     assert!(world.store.events.iter().any(|e| e.kind == EventKind::MessageDeleted));
-    assert_eq!(world.store.account.shut[&b"C".to_vec()].attempts, 2, "asked again after an hour, not at every run");
+    assert_eq!(
+        world.store.account.shut[&b"C".to_vec()].attempts,
+        2,
+        "asked again after an hour, not at every run"
+    );
     world.server.folders.get_mut("C").unwrap().shut = 0;
     world.now += 90_000;
     world.clean_run().unwrap();
@@ -215,7 +235,8 @@ fn a_shut_folder_costs_itself() {
     assert!(world.store.account.shut.is_empty());
 }
 
-/// A mail moves into a folder that cannot be looked at; whoever was away longer than limbo waits asks that folder first.
+/// A mail moves into a folder that cannot be looked at; whoever was away longer than limbo waits
+/// asks that folder first.
 #[test]
 fn a_pause_is_no_patience() {
     for (shut, mended) in [(true, true), (false, true), (false, false)] {
@@ -244,13 +265,15 @@ fn a_pause_is_no_patience() {
         world.now += 700;
         world.clean_run().unwrap();
         let kinds = world.store.events.iter().filter(|e| e.message.is_some()).map(|e| e.kind);
-        let kinds: Vec<EventKind> = kinds.filter(|kind| *kind != EventKind::MessageCreated).collect();
+        let kinds: Vec<EventKind> =
+            kinds.filter(|kind| *kind != EventKind::MessageCreated).collect();
         let last = if mended { EventKind::MessageMoved } else { EventKind::MessageDeleted };
         assert_eq!(kinds, [last], "shut {shut}, mended {mended}");
     }
 }
 
-/// A backup was put back: what lies under UIDs that we hold is other mail. The old mail ends, the other one is read.
+/// A backup was put back: what lies under UIDs that we hold is other mail. The old mail ends, the
+/// other one is read.
 #[test]
 fn uids_that_are_used_again_hold_other_mail() {
     let mut world = World::tame(1);
@@ -272,14 +295,18 @@ fn uids_that_are_used_again_hold_other_mail() {
     world.converges(6);
     let asked = world.asked.take().unwrap();
     let fetched: Vec<&String> = asked.iter().filter(|asked| asked.starts_with("fetch")).collect();
-    assert!(fetched.iter().all(|asked| !asked.ends_with(" 1") && !asked.ends_with(" 2")), "{fetched:?}");
+    assert!(
+        fetched.iter().all(|asked| !asked.ends_with(" 1") && !asked.ends_with(" 2")),
+        "{fetched:?}"
+    );
     let ended = world.store.events.iter().filter(|e| e.kind == EventKind::MessageDeleted).count();
     let created = world.store.events.iter().filter(|e| e.kind == EventKind::MessageCreated).count();
     assert_eq!((ended, created), (4, 8));
 }
 
-/// Once an account's tries were used up, each run had one, and ended at the same folder: nothing else was ever looked at. What a
-/// run ends at is known to the next one, and a folder that is shut costs no run.
+/// Once an account's tries were used up, each run had one, and ended at the same folder: nothing
+/// else was ever looked at. What a run ends at is known to the next one, and a folder that is shut
+/// costs no run.
 #[test]
 fn a_folder_that_ends_sessions_costs_itself_where_runs_have_one_try() {
     let mut world = World::tame(3);

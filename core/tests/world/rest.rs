@@ -10,7 +10,9 @@ impl World {
     pub(crate) fn is_drained(&self) -> bool {
         let life = self.life.as_ref().unwrap();
         let idle = |session: &Option<Session>| {
-            session.as_ref().is_none_or(|session| session.work.is_empty() && self.news(session).is_none())
+            session
+                .as_ref()
+                .is_none_or(|session| session.work.is_empty() && self.news(session).is_none())
         };
         self.queue.is_empty()
             && self.answers.is_empty()
@@ -76,17 +78,29 @@ impl World {
         let before = (self.store.events.len(), self.fetched);
         self.life_round(2)?;
         let after = (self.store.events.len(), self.fetched);
-        if before == after { Ok(()) } else { Err(format!("INV-8: not idle: {before:?} -> {after:?}")) }
+        if before == after {
+            Ok(())
+        } else {
+            Err(format!("INV-8: not idle: {before:?} -> {after:?}"))
+        }
     }
 
     /// Where INBOX can be watched it is, and what comes there is seen without the schedule.
     pub(crate) fn check_watch(&mut self) -> Result<(), String> {
         let Some(follower) = &self.life().follower else { return Ok(()) };
         let push = follower.push();
-        let opens = self.server.folders.get("INBOX").is_some_and(|f| f.shut != EVER && f.cut != EVER && !f.unreadable);
+        let opens = self
+            .server
+            .folders
+            .get("INBOX")
+            .is_some_and(|f| f.shut != EVER && f.cut != EVER && !f.unreadable);
         let calm = !self.cfg.cut_mail && !self.cfg.cut_folder && opens;
         if !(self.push && calm) {
-            return if self.push || push == Push::Poll { Ok(()) } else { Err("INV-9: it watches without IDLE".into()) };
+            return if self.push || push == Push::Poll {
+                Ok(())
+            } else {
+                Err("INV-9: it watches without IDLE".into())
+            };
         }
         if push == Push::Poll {
             return Err("INV-9: INBOX opens, and is not watched".into());
@@ -97,7 +111,8 @@ impl World {
         // Runs for nothing have made it slow.
         self.now += 35;
         self.drain()?;
-        self.difference().map_or(Ok(()), |difference| Err(format!("INV-9: a hint led to nothing: {difference}")))
+        self.difference()
+            .map_or(Ok(()), |difference| Err(format!("INV-9: a hint led to nothing: {difference}")))
     }
 
     /// Who is paused does nothing, whatever time passes, through a restart too.

@@ -33,7 +33,14 @@ pub(crate) enum Queued {
 
 pub(crate) enum Work {
     Ask(Token, Request),
-    Page { token: Token, folder: Vec<u8>, page: Box<Settlement>, uids: UidSet, bulk: bool, estimated: bool },
+    Page {
+        token: Token,
+        folder: Vec<u8>,
+        page: Box<Settlement>,
+        uids: UidSet,
+        bulk: bool,
+        estimated: bool,
+    },
 }
 
 pub(crate) struct Session {
@@ -72,8 +79,9 @@ pub(crate) struct World {
     pub(crate) answers: VecDeque<(u64, Event)>,
     pub(crate) reads: Vec<(u64, Token, FolderId)>,
     pub(crate) samples: Vec<Sample>,
-    /// The server's folders that were deleted or renamed: a mail that moved out of one before, to the same UID of a new
-    /// folder, may look like all of it under a new name. That is as true, and loses nothing.
+    /// The server's folders that were deleted or renamed: a mail that moved out of one before, to
+    /// the same UID of a new folder, may look like all of it under a new name. That is as true, and
+    /// loses nothing.
     pub(crate) deleted: Vec<u32>,
     pub(crate) counting: bool,
     pub(crate) timer: bool,
@@ -130,7 +138,11 @@ impl World {
     pub(crate) fn instant(&self) -> Now {
         let since = u64::try_from(self.now).unwrap();
         // A follower's schedule is of minutes; a run's own waits are of no length here.
-        let mono = if self.life.is_some() { Duration::from_secs(since) } else { Duration::from_micros(since) };
+        let mono = if self.life.is_some() {
+            Duration::from_secs(since)
+        } else {
+            Duration::from_micros(since)
+        };
         Now { wall: Micros::from_seconds(self.now + self.off), mono }
     }
 
@@ -166,14 +178,23 @@ impl World {
                     session.work.push_back(Work::Ask(token, request));
                     self.check_asked();
                 } else {
-                    let failure =
-                        Failure::new(Class::Network, Reach::Session, Provenance::Local, "the session is gone");
-                    self.answers.push_back((self.epoch, Event::Answered { token, answer: Err(failure) }));
+                    let failure = Failure::new(
+                        Class::Network,
+                        Reach::Session,
+                        Provenance::Local,
+                        "the session is gone",
+                    );
+                    self.answers
+                        .push_back((self.epoch, Event::Answered { token, answer: Err(failure) }));
                 }
             }
-            Action::Commit { token, commit } => self.queue.push_back(Queued::Commit(self.epoch, token, commit)),
+            Action::Commit { token, commit } => {
+                self.queue.push_back(Queued::Commit(self.epoch, token, commit))
+            }
             Action::ReadRows { token, folder } => self.reads.push((self.epoch, token, folder)),
-            Action::ReadSample { token, folder, part } => self.samples.push((self.epoch, token, folder, part)),
+            Action::ReadSample { token, folder, part } => {
+                self.samples.push((self.epoch, token, folder, part))
+            }
             Action::Proved { folder, started, whole } => {
                 self.queue.push_back(Queued::Proved(folder, started, whole));
             }
@@ -234,7 +255,12 @@ impl World {
         if self.connecting && self.dice.chance(60) {
             self.connecting = false;
             if self.faults && self.cfg.drops && self.dice.chance(10) {
-                let failure = Failure::new(Class::Network, Reach::Endpoint, Provenance::Local, "scripted: refused");
+                let failure = Failure::new(
+                    Class::Network,
+                    Reach::Endpoint,
+                    Provenance::Local,
+                    "scripted: refused",
+                );
                 self.deliver(Event::ConnectFailed(failure));
             } else {
                 self.new_session();
@@ -266,7 +292,11 @@ impl World {
 
     /// No question to the store's readers, no timer of a run, no login is on its way.
     pub(crate) fn is_answered(&self) -> bool {
-        self.reads.is_empty() && self.samples.is_empty() && !self.counting && !self.timer && !self.connecting
+        self.reads.is_empty()
+            && self.samples.is_empty()
+            && !self.counting
+            && !self.timer
+            && !self.connecting
     }
 
     /// The process begins again, or the account's actor alone.
@@ -385,9 +415,13 @@ impl World {
             self.now += if rounds < 2 { 10 } else { 90_000 };
             self.clean_run()?;
         }
-        let open: Vec<_> = self.store.folders.values().map(|f| (&f.path, &f.lanes, &f.look, f.excluded)).collect();
+        let open: Vec<_> =
+            self.store.folders.values().map(|f| (&f.path, &f.lanes, &f.look, f.excluded)).collect();
         let limbo = self.store.limbo();
-        Err(format!("INV-4: no convergence in 12 clean rounds: {:?}; limbo {limbo}, open {open:?}", self.difference()))
+        Err(format!(
+            "INV-4: no convergence in 12 clean rounds: {:?}; limbo {limbo}, open {open:?}",
+            self.difference()
+        ))
     }
 
     /// From now on the server misbehaves only as it always does.

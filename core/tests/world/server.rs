@@ -88,7 +88,8 @@ pub(crate) struct Server {
     pub(crate) next_cid: u32,
 }
 
-const NAMES: [&str; 14] = ["INBOX", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K", "L", "M", "N"];
+const NAMES: [&str; 14] =
+    ["INBOX", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K", "L", "M", "N"];
 
 impl Server {
     pub(crate) fn create(&mut self) -> Option<String> {

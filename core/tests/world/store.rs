@@ -68,7 +68,9 @@ impl Store {
         self.account.incarnation.0 += 1;
         let of = |is: &dyn Fn(Class, Again) -> bool| {
             let rows = |f: &FolderRow| {
-                let is_it = |uid: &u32| self.rows.get(&(f.id, *uid)).is_some_and(|(class, again)| is(*class, *again));
+                let is_it = |uid: &u32| {
+                    self.rows.get(&(f.id, *uid)).is_some_and(|(class, again)| is(*class, *again))
+                };
                 (f.id, f.failures.iter().filter(is_it).collect())
             };
             self.folders.values().map(rows).collect()
@@ -95,13 +97,20 @@ impl Store {
     /// A sample of a folder's living locations.
     pub(crate) fn sample(&self, folder: FolderId, part: Option<(u32, u32)>) -> Vec<Sampled> {
         let is_in = |uid| part.is_none_or(|(first, last)| (first..=last).contains(&uid));
-        let living =
-            self.ledger.locations().filter(|l| l.folder == folder && l.ended_at.is_none() && is_in(narrow(l.uid)));
-        let size = |id| self.ledger.messages().find(|m| m.id == id).map_or(0, |m| u64::from(m.body.0[3]));
+        let living = self
+            .ledger
+            .locations()
+            .filter(|l| l.folder == folder && l.ended_at.is_none() && is_in(narrow(l.uid)));
+        let size =
+            |id| self.ledger.messages().find(|m| m.id == id).map_or(0, |m| u64::from(m.body.0[3]));
         let most = if part.is_some() { usize::MAX } else { 20 };
         living
             .take(most)
-            .map(|l| Sampled { uid: narrow(l.uid), size: size(l.message), internal_date: l.internal_date })
+            .map(|l| Sampled {
+                uid: narrow(l.uid),
+                size: size(l.message),
+                internal_date: l.internal_date,
+            })
             .collect()
     }
 
@@ -131,7 +140,8 @@ impl Store {
         let living = self.rows(folder).living.uids();
         let ends = gone.intersect(&living);
         let looked = self.looked.get(&folder).cloned().unwrap_or_default();
-        // A page on its way counted like rows when this was judged; it may have become rows of the ledger since.
+        // A page on its way counted like rows when this was judged; it may have become rows of the
+        // ledger since.
         let failed = self.folders.get(&folder).map_or(0, |row| row.failures.minus(&living).len());
         let limit = floor.max((living.len() + failed) / 5);
         ends.len() > limit && ends.minus(&looked).len() > limit
@@ -146,20 +156,29 @@ impl Store {
             (_, Some(id)) => self.folders.get(&id).cloned(),
             _ => None,
         };
-        let admitted =
-            match admit(&self.account, before.as_ref(), commit.incarnation, &commit.change, FolderId(self.next_folder))
-            {
-                Ok(admitted) => admitted,
-                Err(refusal) => {
-                    self.refused += 1;
-                    let rows = StoredRows { account: self.account.clone(), folder: before };
-                    return CommitAnswer::Refused(refusal, (refusal != Refusal::Incarnation).then(|| Box::new(rows)));
-                }
-            };
+        let admitted = match admit(
+            &self.account,
+            before.as_ref(),
+            commit.incarnation,
+            &commit.change,
+            FolderId(self.next_folder),
+        ) {
+            Ok(admitted) => admitted,
+            Err(refusal) => {
+                self.refused += 1;
+                let rows = StoredRows { account: self.account.clone(), folder: before };
+                return CommitAnswer::Refused(
+                    refusal,
+                    (refusal != Refusal::Incarnation).then(|| Box::new(rows)),
+                );
+            }
+        };
         self.commits += 1;
         match &commit.change {
             Change::Folder(FolderChange::Open { .. }) => self.next_folder += 1,
-            Change::Folder(FolderChange::Facts { folder, gone, .. }) if self.is_rash(*folder, gone, guard_floor) => {
+            Change::Folder(FolderChange::Facts { folder, gone, .. })
+                if self.is_rash(*folder, gone, guard_floor) =>
+            {
                 self.rash.push(format!("{folder} lost {gone} on one look"));
             }
             Change::Folder(FolderChange::Facts { folder, gone, .. }) => {
@@ -171,12 +190,20 @@ impl Store {
                 }
                 self.ended.extend(uids.iter().map(|uid| (*folder, uid)));
             }
-            Change::Account(AccountChange::Stand { standing, reason, .. }) if self.stood.is_some() => {
+            Change::Account(AccountChange::Stand { standing, reason, .. })
+                if self.stood.is_some() =>
+            {
                 self.stood = Some((*standing, reason.clone()));
             }
-            Change::Account(AccountChange::ListLook(look)) => self.list_looked.extend(&look.missing),
-            Change::Account(AccountChange::Note(note)) if note.count == 0 => drop(self.notes.remove(&note.about)),
-            Change::Account(AccountChange::Note(note)) => drop(self.notes.insert(note.about.clone(), note.clone())),
+            Change::Account(AccountChange::ListLook(look)) => {
+                self.list_looked.extend(&look.missing)
+            }
+            Change::Account(AccountChange::Note(note)) if note.count == 0 => {
+                drop(self.notes.remove(&note.about))
+            }
+            Change::Account(AccountChange::Note(note)) => {
+                drop(self.notes.insert(note.about.clone(), note.clone()))
+            }
             Change::Folder(FolderChange::Look { folder, look }) => {
                 let looked = self.looked.entry(*folder).or_default();
                 *looked = looked.union(&look.ends);
@@ -212,7 +239,10 @@ impl Store {
             self.ledger.sweep(&self.account, &folders, commit.at);
         }
         self.events.extend(self.ledger.take_writes().events);
-        CommitAnswer::Done(Box::new(StoredRows { account: admitted.account, folder: admitted.folder }))
+        CommitAnswer::Done(Box::new(StoredRows {
+            account: admitted.account,
+            folder: admitted.folder,
+        }))
     }
 }
 

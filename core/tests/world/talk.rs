@@ -42,13 +42,20 @@ impl World {
             lies.extend([Lie::Ahead, Lie::OtherValidity]);
         }
         lies.extend(self.cfg.bad_line.then_some(Lie::BadLine));
-        // Two sessions that cut alike are believed, and one where sizes are estimates: nothing tells them from the truth.
-        lies.extend((self.cfg.short && !self.cfg.estimates && !self.cut_short).then_some(Lie::Short));
+        // Two sessions that cut alike are believed, and one where sizes are estimates: nothing
+        // tells them from the truth.
+        lies.extend(
+            (self.cfg.short && !self.cfg.estimates && !self.cut_short).then_some(Lie::Short),
+        );
         if self.cfg.away && !self.server.folders.is_empty() {
             let ids: Vec<u32> = self.server.folders.values().map(|f| f.id).collect();
             lies.push(Lie::Away(*self.dice.pick(&ids)));
         }
-        let lie = if self.faults && self.cfg.lies && self.dice.chance(20) { *self.dice.pick(&lies) } else { Lie::None };
+        let lie = if self.faults && self.cfg.lies && self.dice.chance(20) {
+            *self.dice.pick(&lies)
+        } else {
+            Lie::None
+        };
         self.cut_short |= lie == Lie::Short;
         lie
     }
@@ -57,7 +64,15 @@ impl World {
         self.sessions += 1;
         let id = SessionId(self.sessions);
         self.note(|| format!("-- session {id} {lie:?}"));
-        Session { id, lie, work: VecDeque::new(), delivered: false, stale: false, selected: None, watch: None }
+        Session {
+            id,
+            lie,
+            work: VecDeque::new(),
+            delivered: false,
+            stale: false,
+            selected: None,
+            watch: None,
+        }
     }
 
     pub(crate) fn connected(&self, session: SessionId) -> Connected {
@@ -96,16 +111,24 @@ impl World {
     }
 
     /// The folder, if it opens under the UIDVALIDITY that a question is about.
-    fn select(&mut self, lie: Lie, name: &[u8], uidvalidity: Option<UidValidity>) -> Result<Folder, Ended> {
+    fn select(
+        &mut self,
+        lie: Lie,
+        name: &[u8],
+        uidvalidity: Option<UidValidity>,
+    ) -> Result<Folder, Ended> {
         let name = String::from_utf8(name.to_vec()).unwrap();
-        let Some(folder) = self.server.folders.get(&name).cloned() else { return Err(Ended::Refused(gone())) };
+        let Some(folder) = self.server.folders.get(&name).cloned() else {
+            return Err(Ended::Refused(gone()));
+        };
         if lie == Lie::Away(folder.id) || folder.shut > self.now {
             return Err(Ended::Refused(gone()));
         }
         if folder.cut > self.now {
             return Err(Ended::Cut(Class::Network));
         }
-        // What is stored under a UIDVALIDITY that was a lie needs the re-match, which is still to come.
+        // What is stored under a UIDVALIDITY that was a lie needs the re-match, which is still to
+        // come.
         if uidvalidity.is_some() && lie == Lie::OtherValidity {
             return Err(Ended::Cut(Class::Network));
         }
@@ -153,7 +176,14 @@ impl World {
                     Err(ended) => Err(ended),
                     Ok(_) => {
                         let page = Box::new(Settlement::new(uids.clone(), session.delivered));
-                        let work = Work::Page { token, folder: remote_id, page, uids, bulk: true, estimated };
+                        let work = Work::Page {
+                            token,
+                            folder: remote_id,
+                            page,
+                            uids,
+                            bulk: true,
+                            estimated,
+                        };
                         session.work.push_front(work);
                         Ok(None)
                     }
@@ -200,7 +230,9 @@ impl World {
                 let (folders, unreadable) = self.list(lie);
                 Answer::Listed { folders, unreadable }
             }
-            Request::Examine { .. } => Answer::Examined { examined: self.examine(lie, &remote_id)?, remote_id },
+            Request::Examine { .. } => {
+                Answer::Examined { examined: self.examine(lie, &remote_id)?, remote_id }
+            }
             Request::Index { uidvalidity, .. } => self.index(lie, remote_id, *uidvalidity)?,
             Request::Sample { uids, uidvalidity, .. } => {
                 let folder = self.select(lie, &remote_id, Some(*uidvalidity))?;
@@ -232,7 +264,10 @@ impl World {
             // What came whole is handed over first.
             Err(Ended::Cut(class)) => {
                 if let Some(part) = page.take_part() {
-                    self.deliver(Event::Answered { token, answer: Ok(Answer::Fetched { page: part, last: false }) });
+                    self.deliver(Event::Answered {
+                        token,
+                        answer: Ok(Answer::Fetched { page: part, last: false }),
+                    });
                 }
                 return Err(Ended::Cut(class));
             }
@@ -299,7 +334,8 @@ impl World {
         if let (false, [uid]) = (bulk, ask.as_slice())
             && page.wants(*uid)
         {
-            let refusal = || Failure::new(Class::InvalidData, Reach::Message, Provenance::Server, "NO");
+            let refusal =
+                || Failure::new(Class::InvalidData, Reach::Message, Provenance::Server, "NO");
             page.missed(*uid, refused.then(refusal));
         }
         Ok(())
@@ -308,7 +344,12 @@ impl World {
     fn list(&mut self, lie: Lie) -> (Vec<ListedFolder>, Option<String>) {
         let mut names: Vec<String> = self.server.folders.keys().cloned().collect();
         let any = !names.is_empty();
-        let largest = self.server.folders.iter().max_by_key(|(_, f)| f.mail.len()).map(|(name, _)| name.clone());
+        let largest = self
+            .server
+            .folders
+            .iter()
+            .max_by_key(|(_, f)| f.mail.len())
+            .map(|(name, _)| name.clone());
         match lie {
             Lie::EmptyList if any => names.clear(),
             Lie::ShortList if any => drop(names.remove(0)),
@@ -317,7 +358,8 @@ impl World {
             _ => {}
         }
         self.list_lied |= names.len() < self.server.folders.len();
-        let mut bad: Vec<String> = names.iter().filter(|n| self.server.folders[*n].unreadable).cloned().collect();
+        let mut bad: Vec<String> =
+            names.iter().filter(|n| self.server.folders[*n].unreadable).cloned().collect();
         if lie == Lie::BadLine && any {
             bad.push(self.dice.pick(&names).clone());
         }
@@ -342,16 +384,28 @@ impl World {
         if lie == Lie::Ahead {
             uidnext += 100;
         }
-        if let Some((_, told)) = folder.ahead.filter(|(until, _)| *until > self.now && self.faults) {
+        if let Some((_, told)) = folder.ahead.filter(|(until, _)| *until > self.now && self.faults)
+        {
             uidnext = told;
         }
         if uidnext != folder.uidnext || lie == Lie::OtherValidity {
             self.lies_on.insert(folder.id);
         }
-        Ok(Examined { uidvalidity: shown(&folder, lie), uidnext, exists, inferred: false, modseq: 0 })
+        Ok(Examined {
+            uidvalidity: shown(&folder, lie),
+            uidnext,
+            exists,
+            inferred: false,
+            modseq: 0,
+        })
     }
 
-    fn index(&mut self, lie: Lie, remote_id: Vec<u8>, uidvalidity: UidValidity) -> Result<Answer, Ended> {
+    fn index(
+        &mut self,
+        lie: Lie,
+        remote_id: Vec<u8>,
+        uidvalidity: UidValidity,
+    ) -> Result<Answer, Ended> {
         let folder = self.select(lie, &remote_id, Some(uidvalidity))?;
         let mut rows = UidFlags::default();
         let seen = self.view(&folder, lie);

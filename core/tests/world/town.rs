@@ -1,7 +1,10 @@
-//! The roster around followers: accounts come, go, change, are renamed and refused, die, and the supervisor dies above them.
+//! The roster around followers: accounts come, go, change, are renamed and refused, die, and the
+//! supervisor dies above them.
 //!
-//! INV-2 one actor at a time works on an account's rows, and none while they get another id · INV-9 what the config wants is so
-//! in the end, with the settings it has now.
+//! INV-2 one actor at a time works on an account's rows, and none while they get another id · INV-9
+//! what the config wants is so in the end, with the settings it has now.
+
+mod edits;
 
 use crate::server::Dice;
 use postrider_core::account::follow::{Command, Follower, Input, Output, Past, Rules};
@@ -66,14 +69,6 @@ pub(crate) struct Town {
     pub(crate) trace: Option<Vec<String>>,
 }
 
-fn refusal() -> Failure {
-    Failure::new(Class::Config, Reach::Account, Provenance::Local, "scripted: no secret")
-}
-
-fn row() -> AccountRow {
-    AccountRow::fresh(AccountId(1), Incarnation(1))
-}
-
 impl Town {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
@@ -114,7 +109,9 @@ impl Town {
         self.note(|| format!("{event:?}"));
         let asked = matches!(event, RosterEvent::Commanded(..));
         let actions = self.roster.step(event, self.instant());
-        let answers = actions.iter().filter(|a| matches!(a, RosterAction::Obey(_) | RosterAction::Conflict(_)));
+        let answers = actions
+            .iter()
+            .filter(|a| matches!(a, RosterAction::Obey(_) | RosterAction::Conflict(_)));
         if answers.count() != usize::from(asked) {
             self.broken = Some(format!("INV-9: a command has one answer: {actions:?}"));
         }
@@ -142,10 +139,15 @@ impl Town {
                     self.taken.insert(name);
                 }
             }
-            RosterAction::Restarting(name, number, _, wait) => self.after(wait, RosterEvent::RestartDue(name, number)),
+            RosterAction::Restarting(name, number, _, wait) => {
+                self.after(wait, RosterEvent::RestartDue(name, number))
+            }
             RosterAction::RenameAfter(name, wait) => self.after(wait, RosterEvent::RenameDue(name)),
             RosterAction::AdmitAfter(wait) => self.after(wait, RosterEvent::Admit),
-            RosterAction::Forget(_) | RosterAction::Obey(_) | RosterAction::Conflict(_) | RosterAction::Fallen(..) => {}
+            RosterAction::Forget(_)
+            | RosterAction::Obey(_)
+            | RosterAction::Conflict(_)
+            | RosterAction::Fallen(..) => {}
         }
     }
 
@@ -176,14 +178,19 @@ impl Town {
         let rules = Rules { settings: Settings::default(), mode: Mode::Balanced, once: false };
         let version = self.config.get(&name).map_or(0, |named| named.version);
         let follower = Follower::new(rules, past.clone());
-        let actor = Actor { follower, version, row, inputs: VecDeque::from([Input::Start]), told: past };
+        let actor =
+            Actor { follower, version, row, inputs: VecDeque::from([Input::Start]), told: past };
         self.actors.insert((name, number), actor);
     }
 
     /// One input of one actor.
     fn actor_step(&mut self) {
-        let waiting: Vec<(String, u64)> =
-            self.actors.iter().filter(|(_, actor)| !actor.inputs.is_empty()).map(|(key, _)| key.clone()).collect();
+        let waiting: Vec<(String, u64)> = self
+            .actors
+            .iter()
+            .filter(|(_, actor)| !actor.inputs.is_empty())
+            .map(|(key, _)| key.clone())
+            .collect();
         if waiting.is_empty() {
             return;
         }
@@ -197,17 +204,25 @@ impl Town {
             match output {
                 Output::AskSlot(run) => actor.inputs.push_back(Input::Granted(run)),
                 Output::Run(run, Action::Open) => {
-                    let opened = Event::Opened(Box::new(AccountSnapshot::of(row())));
+                    let opened = Event::Opened(Box::new(AccountSnapshot::of(account())));
                     actor.inputs.push_back(Input::Machine(run, opened));
                 }
                 Output::Run(run, Action::Commit { token, .. }) => {
-                    let answer = CommitAnswer::Done(Box::new(StoredRows { account: row(), folder: None }));
+                    let answer = CommitAnswer::Done(Box::new(StoredRows {
+                        account: account(),
+                        folder: None,
+                    }));
                     actor.inputs.push_back(Input::Machine(run, Event::Committed { token, answer }));
                 }
                 // No server is there; now and then one that refuses.
                 Output::Connect => {
                     let class = if refused { Class::Auth } else { Class::Network };
-                    let failure = Failure::new(class, Reach::Account, Provenance::Server, "scripted: no server");
+                    let failure = Failure::new(
+                        class,
+                        Reach::Account,
+                        Provenance::Server,
+                        "scripted: no server",
+                    );
                     actor.inputs.push_back(Input::ConnectFailed(failure));
                 }
                 Output::Done => done = true,
@@ -236,90 +251,13 @@ impl Town {
         }
     }
 
-    /// The supervisor dies, and all below it; what is on its way to it is lost.
-    fn supervisor_dies(&mut self) {
-        // Ids that are still being stored, with edits about them behind, are not known above it: the next start asks anew.
-        let is_rename = |event: &RosterEvent| matches!(event, RosterEvent::RenameDue(_) | RosterEvent::RenameFailed(_));
-        let asked = self.orders.iter().any(|order| matches!(order, Order::Rename(..)));
-        if asked || self.timers.iter().map(|(_, event)| event).chain(&self.messages).any(is_rename) {
-            return;
-        }
-        self.note(|| "== the supervisor dies".into());
-        self.supervisors += 1;
-        self.roster = roster();
-        self.actors.clear();
-        self.timers.clear();
-        self.messages.clear();
-        self.taken.clear();
-        for name in self.config.keys().cloned().collect::<Vec<_>>() {
-            self.enrol(&name);
-        }
-    }
-
-    fn enrol(&mut self, name: &str) {
-        let Some(named) = self.config.get(name).cloned() else { return };
-        self.taken.remove(name);
-        let past = self.kept.get(name).cloned().unwrap_or_default();
-        let refused = named.refused.then(refusal);
-        self.tell(RosterEvent::Enrolled(Box::new(Enrolled { name: name.to_owned(), was: named.was, refused, past })));
-    }
-
-    /// An edit of the config: one account comes, goes, changes, or has another id.
-    fn edit(&mut self) {
-        self.versions += 1;
-        let version = self.versions;
-        let used: Vec<String> = self.config.keys().cloned().collect();
-        let is_was = |name: &str| self.config.values().any(|named| named.was.as_deref() == Some(name));
-        let free: Vec<String> =
-            NAMES.iter().map(|n| (*n).to_owned()).filter(|n| !used.contains(n) && !is_was(n)).collect();
-        let one = if used.is_empty() { String::new() } else { self.dice.pick(&used).clone() };
-        let edited = match self.dice.roll(6) {
-            0 | 1 if !free.is_empty() => {
-                let name = self.dice.pick(&free).clone();
-                let refused = self.dice.chance(15);
-                self.config.insert(name.clone(), Named { was: None, version, refused });
-                name
-            }
-            2 if !one.is_empty() => {
-                self.config.remove(&one);
-                self.kept.remove(&one);
-                self.tell(RosterEvent::Dropped(one));
-                String::new()
-            }
-            3 if !one.is_empty() && !free.is_empty() => {
-                let name = self.dice.pick(&free).clone();
-                let before = self.config.remove(&one).unwrap();
-                self.config.insert(name.clone(), Named { was: Some(one), version, ..before });
-                name
-            }
-            _ if !one.is_empty() => {
-                let refused = self.dice.chance(15);
-                let forgets = self.dice.chance(50);
-                if let Some(named) = self.config.get_mut(&one) {
-                    (named.version, named.refused) = (version, refused);
-                    named.was = named.was.take().filter(|_| !forgets);
-                }
-                one
-            }
-            _ => String::new(),
-        };
-        // Whoever has rows and is not in the config is dropped first.
-        let is_known = |name: &String| {
-            self.config.contains_key(name) || self.config.values().any(|named| named.was.as_ref() == Some(name))
-        };
-        let followed = self.rows.iter().filter(|(_, row)| !self.removed.contains(row));
-        let gone: Vec<String> = followed.map(|(name, _)| name.clone()).filter(|name| !is_known(name)).collect();
-        for name in gone {
-            self.tell(RosterEvent::Dropped(name));
-        }
-        self.enrol(&edited);
-    }
-
     fn store_step(&mut self) {
         match self.orders.pop_front() {
             Some(Order::Rename(of, was, name)) => {
-                if self.actors.iter().any(|((_, _), actor)| Some(&actor.row) == self.rows.get(&was)) {
-                    self.broken = Some(format!("INV-2: the rows of {was} get another id under its actor"));
+                if self.actors.iter().any(|((_, _), actor)| Some(&actor.row) == self.rows.get(&was))
+                {
+                    self.broken =
+                        Some(format!("INV-2: the rows of {was} get another id under its actor"));
                 }
                 let both = self.rows.contains_key(&was) && self.rows.contains_key(&name);
                 let answer = if self.dice.chance(20) {
@@ -367,8 +305,12 @@ impl Town {
             1 if self.dice.chance(4) => self.supervisor_dies(),
             2 => {
                 let name = (*self.dice.pick(&NAMES)).to_owned();
-                let command =
-                    *self.dice.pick(&[Command::Pause, Command::SyncNow, Command::ResetErrors, Command::Woken]);
+                let command = *self.dice.pick(&[
+                    Command::Pause,
+                    Command::SyncNow,
+                    Command::ResetErrors,
+                    Command::Woken,
+                ]);
                 self.tell(RosterEvent::Commanded(name, command));
             }
             3 => self.now += self.dice.roll(8_000),
@@ -431,19 +373,27 @@ impl Town {
             return Err(broken);
         }
         for name in NAMES {
-            let of_it: Vec<u64> =
-                self.actors.iter().filter(|((of, _), _)| of == name).map(|(_, a)| a.version).collect();
+            let of_it: Vec<u64> = self
+                .actors
+                .iter()
+                .filter(|((of, _), _)| of == name)
+                .map(|(_, a)| a.version)
+                .collect();
             let wanted: Vec<u64> = match self.config.get(name) {
                 Some(named) if !named.refused && !self.taken.contains(name) => vec![named.version],
                 _ => Vec::new(),
             };
             if of_it != wanted {
-                return Err(format!("INV-9: {name} runs as {of_it:?}, the config wants {wanted:?}"));
+                return Err(format!(
+                    "INV-9: {name} runs as {of_it:?}, the config wants {wanted:?}"
+                ));
             }
             let (row, is_named) = (self.rows.get(name), self.config.contains_key(name));
             let is_was = self.config.values().any(|named| named.was.as_deref() == Some(name));
             if row.is_some_and(|row| !is_named && !is_was && !self.removed.contains(row)) {
-                return Err(format!("INV-9: the rows of {name} do not say that nobody follows them"));
+                return Err(format!(
+                    "INV-9: the rows of {name} do not say that nobody follows them"
+                ));
             }
         }
         Ok(())
@@ -452,4 +402,8 @@ impl Town {
 
 fn roster() -> Roster {
     Roster::new(Admission { at_a_time: usize::MAX, starts_per_second: 50 }, false)
+}
+
+fn account() -> AccountRow {
+    AccountRow::fresh(AccountId(1), Incarnation(1))
 }

@@ -24,9 +24,13 @@ pub(crate) fn hash(cid: u32) -> BodyHash {
     BodyHash(bytes)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the model server's bodies are durable by definition")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the model server's bodies are durable by definition"
+)]
 pub(crate) fn fetched(uid: u32, mail: &Mail, short: bool) -> Fetched {
-    let (cid, length) = if short { (mail.cid | 1 << 31, length(mail) - 1) } else { (mail.cid, length(mail)) };
+    let (cid, length) =
+        if short { (mail.cid | 1 << 31, length(mail) - 1) } else { (mail.cid, length(mail)) };
     let body = BodyRef::sealed(hash(cid), 1, 0, length);
     Fetched {
         uid,
@@ -47,7 +51,10 @@ pub(crate) fn length(mail: &Mail) -> u64 {
 
 /// A question in words.
 pub(crate) fn question(request: &Request) -> String {
-    let name = request.remote_id().map(|name| String::from_utf8_lossy(name).into_owned()).unwrap_or_default();
+    let name = request
+        .remote_id()
+        .map(|name| String::from_utf8_lossy(name).into_owned())
+        .unwrap_or_default();
     match request {
         Request::List => "list".into(),
         Request::Examine { .. } => format!("examine {name}"),

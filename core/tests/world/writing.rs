@@ -25,7 +25,9 @@ impl World {
                 let told = std::mem::take(&mut self.refuse);
                 self.refuse = told.saturating_sub(1);
                 let answer = if full || busy || told > 0 {
-                    self.note(|| format!("-- the store cannot take {} {:?}", token.0, commit.change));
+                    self.note(|| {
+                        format!("-- the store cannot take {} {:?}", token.0, commit.change)
+                    });
                     if let Some(session) = &mut self.session {
                         session.stale = true;
                     }
@@ -40,15 +42,19 @@ impl World {
                     if let Change::Folder(FolderChange::Open { .. }) = &commit.change {
                         self.first_open.get_or_insert(self.now);
                     }
-                    // Its boundary goes back too: what was told before by the old one is not judged.
+                    // Its boundary goes back too: what was told before by the old one is not
+                    // judged.
                     let rewound = match &commit.change {
-                        Change::Folder(FolderChange::Pass { folder, rewind: Some(_), .. }) => Some(*folder),
+                        Change::Folder(FolderChange::Pass { folder, rewind: Some(_), .. }) => {
+                            Some(*folder)
+                        }
                         _ => None,
                     };
                     let account = &self.store.account;
                     let boundary = match &commit.change {
                         Change::Folder(FolderChange::Open { mark, folder, .. }) => {
-                            let first = account.listed_at.is_none() && !account.shut.contains_key(&folder.remote_id);
+                            let first = account.listed_at.is_none()
+                                && !account.shut.contains_key(&folder.remote_id);
                             first.then_some(mark.uidnext)
                         }
                         _ => None,
@@ -56,7 +62,8 @@ impl World {
                     self.note(|| format!("commit {} {:?}", token.0, commit.change));
                     let answer = self.store.commit(*commit, self.settings.guard_floor);
                     if let (Some(path), CommitAnswer::Done(rows)) = (opening, &answer)
-                        && let (Some(row), Some(truth)) = (&rows.folder, self.server.folders.get(&path))
+                        && let (Some(row), Some(truth)) =
+                            (&rows.folder, self.server.folders.get(&path))
                     {
                         self.truth.insert(row.id, truth.id);
                         if let Some(boundary) = boundary {
@@ -73,7 +80,8 @@ impl World {
         }
     }
 
-    /// Questions are bounded: so many pages, and few beside them (whether a folder opens is asked for each that holds poison).
+    /// Questions are bounded: so many pages, and few beside them (whether a folder opens is asked
+    /// for each that holds poison).
     pub(crate) fn check_asked(&mut self) {
         // What was asked before the store failed is answered to nobody, and does not count.
         let Some(session) = self.session.as_ref().filter(|session| !session.stale) else { return };
@@ -86,11 +94,14 @@ impl World {
             }
         }
         if pages > 2 * self.settings.pages_in_flight || others > 3 || opens > 6 {
-            self.store.rash.push(format!("a session is asked for {pages} pages, {opens} folders and {others} answers"));
+            self.store.rash.push(format!(
+                "a session is asked for {pages} pages, {opens} folders and {others} answers"
+            ));
         }
     }
 
-    /// Before a commit: a folder that ends although it is there, under the name that we know, and nobody lied.
+    /// Before a commit: a folder that ends although it is there, under the name that we know, and
+    /// nobody lied.
     fn judge_ends(&mut self, change: &Change) {
         if let Change::Folder(FolderChange::DropFolder { folder, .. }) = change
             && let Some(row) = self.store.folders.get(folder)
@@ -113,8 +124,11 @@ impl World {
 
     /// The commit that is next, once more.
     pub(crate) fn queued_commit(&self) -> Commit {
-        let Some(Queued::Commit(_, _, commit)) = self.queue.front() else { panic!("no commit is next") };
-        let Change::Folder(FolderChange::Rename { folder, uidvalidity, from, to }) = &commit.change else {
+        let Some(Queued::Commit(_, _, commit)) = self.queue.front() else {
+            panic!("no commit is next")
+        };
+        let Change::Folder(FolderChange::Rename { folder, uidvalidity, from, to }) = &commit.change
+        else {
             panic!("not a rename")
         };
         let change = Change::Folder(FolderChange::Rename {
@@ -178,8 +192,12 @@ impl World {
                             self.stand_lost();
                             continue;
                         }
-                        Some(Queued::Commit(epoch, token, _)) => (*epoch, Event::Lost { token: *token }),
-                        Some(Queued::Open(epoch)) => (*epoch, Event::OpenFailed(Failure::storage("scripted: restart"))),
+                        Some(Queued::Commit(epoch, token, _)) => {
+                            (*epoch, Event::Lost { token: *token })
+                        }
+                        Some(Queued::Open(epoch)) => {
+                            (*epoch, Event::OpenFailed(Failure::storage("scripted: restart")))
+                        }
                     };
                     if k < n {
                         self.apply_one();

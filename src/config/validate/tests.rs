@@ -11,14 +11,17 @@ fn check(text: &str) -> Result<Config, Vec<String>> {
     load(&file, std::iter::empty()).map_err(|problems| problems.iter().map(strip).collect())
 }
 
-const GOOD: &str = "[[account]]\nid = \"a\"\nhost = \"h\"\nusername = \"u\"\npassword_env = \"P\"\n";
+const GOOD: &str =
+    "[[account]]\nid = \"a\"\nhost = \"h\"\nusername = \"u\"\npassword_env = \"P\"\n";
 
 #[test]
 fn the_least_is_enough() {
     let config = check(GOOD).unwrap();
     let account = &config.accounts[0];
     assert_eq!((account.port, account.security), (993, Security::Implicit));
-    assert!(config.database.ends_with("data/postrider.db") && config.bodies.ends_with("data/bodies"));
+    assert!(
+        config.database.ends_with("data/postrider.db") && config.bodies.ends_with("data/bodies")
+    );
 }
 
 #[test]
@@ -63,7 +66,8 @@ fn the_environment_speaks_last() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("config.toml");
     std::fs::write(&file, GOOD).unwrap();
-    let variables = [("POSTRIDER_SYNC__RECENT_MESSAGES", "7"), ("POSTRIDER_SYNC__MODUS", "x"), ("HOME", "/")];
+    let variables =
+        [("POSTRIDER_SYNC__RECENT_MESSAGES", "7"), ("POSTRIDER_SYNC__MODUS", "x"), ("HOME", "/")];
     let variables = variables.map(|(k, v)| (k.to_owned(), v.to_owned()));
     let config = load(&file, variables.clone().into_iter()).unwrap();
     assert_eq!(config.recent_messages, 7);

@@ -17,8 +17,8 @@ pub(super) enum During {
 
 /// Response codes (RFC 5530, RFC 3501, Gmail).
 ///
-/// A wrong "permanent" loses mail, a wrong "transient" costs a few capped tries: what is not here is judged by its text,
-/// then backs off.
+/// A wrong "permanent" loses mail, a wrong "transient" costs a few capped tries: what is not here
+/// is judged by its text, then backs off.
 const CODES: &[(&str, Class, Reach, When)] = &[
     ("AUTHENTICATIONFAILED", Class::Auth, Reach::Account, When::AfterChange),
     ("AUTHORIZATIONFAILED", Class::Auth, Reach::Account, When::AfterChange),
@@ -37,8 +37,8 @@ const CODES: &[(&str, Class, Reach, When)] = &[
     ("CORRUPTION", Class::InvalidData, Reach::Folder, When::BackOff),
 ];
 
-/// Texts, lower case, matched anywhere; the first that fits decides. They outweigh codes: a connection limit comes with
-/// `[UNAVAILABLE]`, a throttle with `[AUTHENTICATIONFAILED]`.
+/// Texts, lower case, matched anywhere; the first that fits decides. They outweigh codes: a
+/// connection limit comes with `[UNAVAILABLE]`, a throttle with `[AUTHENTICATIONFAILED]`.
 const TEXTS: &[(&str, Class, Reach, When)] = &[
     ("number of connections", Class::RateLimit, Reach::Account, When::BackOff),
     ("too many", Class::RateLimit, Reach::Account, When::BackOff),
@@ -62,12 +62,18 @@ pub(super) fn telling(told: &Told) -> Option<Failure> {
     let lower = unquoted(&told.text).to_ascii_lowercase();
     let said = |class, reach, when| {
         let code = told.code.as_ref().map(|c| format!("[{c}] ")).unwrap_or_default();
-        let failure = Failure::new(class, reach, Provenance::Server, format!("the server said {code}{}", told.text));
+        let failure = Failure::new(
+            class,
+            reach,
+            Provenance::Server,
+            format!("the server said {code}{}", told.text),
+        );
         failure.when(named_wait(&lower).unwrap_or(when))
     };
     let word = told.code.as_deref().and_then(|code| code.split(' ').next()).unwrap_or_default();
     let coded = CODES.iter().find(|(code, ..)| word.eq_ignore_ascii_case(code));
-    // A folder's code decides before any text: the text may echo the folder's name. So does a quota's.
+    // A folder's code decides before any text: the text may echo the folder's name. So does a
+    // quota's.
     if let Some((_, class, reach, when)) = coded
         && (*reach == Reach::Folder || *class == Class::Quota)
     {
@@ -107,13 +113,15 @@ pub(super) fn refusal(told: &Told, during: During) -> Failure {
     let reach = match (told.status, during, failure.reach) {
         // Whatever it says, the connection is over.
         (Condition::Bye, _, Reach::Folder | Reach::Message) => Reach::Session,
-        // A folder that the server cannot open (`[SERVERBUG]`, `[UNAVAILABLE]`) is not the whole server's trouble.
+        // A folder that the server cannot open (`[SERVERBUG]`, `[UNAVAILABLE]`) is not the whole
+        // server's trouble.
         (Condition::No | Condition::Bad, During::Folder, Reach::Endpoint | Reach::Session)
             if !matches!(failure.class, Class::RateLimit | Class::Quota | Class::Auth) =>
         {
             Reach::Folder
         }
-        // One account's words are its own: of the endpoint speak its greeting, a BYE before login, or a crowd.
+        // One account's words are its own: of the endpoint speak its greeting, a BYE before login,
+        // or a crowd.
         (Condition::No | Condition::Bad, During::Login, Reach::Endpoint) => Reach::Account,
         // Outside a folder there is none to stand still.
         (_, During::Login, Reach::Folder | Reach::Message) => Reach::Account,
@@ -143,7 +151,9 @@ mod tests {
 
     fn judge(line: &str, during: During) -> (Class, Reach, When) {
         let frame = Frame { parts: vec![Part::Text(line.into())], truncated: false };
-        let (Response::Tagged(_, told) | Response::Status(told)) = read(&frame) else { panic!("{line}") };
+        let (Response::Tagged(_, told) | Response::Status(told)) = read(&frame) else {
+            panic!("{line}")
+        };
         let failure = refusal(&told, during);
         (failure.class, failure.reach, failure.when)
     }
@@ -160,14 +170,26 @@ mod tests {
                 (Class::Auth, Reach::Account, When::AfterChange),
             ),
             ("a NO LOGIN failed.", Login, (Class::Auth, Reach::Account, When::AfterChange)),
-            ("a NO [UNAVAILABLE] Temporary authentication failure.", Login, (Class::Provider, Reach::Account, back)),
+            (
+                "a NO [UNAVAILABLE] Temporary authentication failure.",
+                Login,
+                (Class::Provider, Reach::Account, back),
+            ),
             (
                 "a NO [AUTHENTICATIONFAILED] Account is temporarily locked",
                 Login,
                 (Class::Provider, Reach::Account, back),
             ),
-            ("* BYE [UNAVAILABLE] System maintenance", Other, (Class::Provider, Reach::Endpoint, back)),
-            ("a NO Mailbox \"Too many secrets\" does not exist", Folder, (Class::Provider, Reach::Folder, back)),
+            (
+                "* BYE [UNAVAILABLE] System maintenance",
+                Other,
+                (Class::Provider, Reach::Endpoint, back),
+            ),
+            (
+                "a NO Mailbox \"Too many secrets\" does not exist",
+                Folder,
+                (Class::Provider, Reach::Folder, back),
+            ),
             (
                 "a NO [UNAVAILABLE] Maximum number of connections from user+IP exceeded (mail_max_userip_connections=16)",
                 Login,
@@ -189,14 +211,30 @@ mod tests {
                 Folder,
                 (Class::RateLimit, Reach::Account, When::After(Duration::from_millis(89117))),
             ),
-            ("a BAD User is authenticated but not connected.", Folder, (Class::Provider, Reach::Account, back)),
-            ("a NO [NONEXISTENT] Unknown Mailbox", Folder, (Class::InvalidData, Reach::Folder, back)),
+            (
+                "a BAD User is authenticated but not connected.",
+                Folder,
+                (Class::Provider, Reach::Account, back),
+            ),
+            (
+                "a NO [NONEXISTENT] Unknown Mailbox",
+                Folder,
+                (Class::InvalidData, Reach::Folder, back),
+            ),
             ("a NO something else", Folder, (Class::Provider, Reach::Folder, back)),
             ("a BAD what", Folder, (Class::Provider, Reach::Folder, back)),
             ("a BAD what", Other, (Class::Unknown, Reach::Session, back)),
             ("a BAD what", Login, (Class::Unknown, Reach::Session, back)),
-            ("a NO [SERVERBUG] Internal error occurred", Folder, (Class::Provider, Reach::Folder, back)),
-            ("a NO [NONEXISTENT] Unknown Mailbox: Temporary Items", Folder, (Class::InvalidData, Reach::Folder, back)),
+            (
+                "a NO [SERVERBUG] Internal error occurred",
+                Folder,
+                (Class::Provider, Reach::Folder, back),
+            ),
+            (
+                "a NO [NONEXISTENT] Unknown Mailbox: Temporary Items",
+                Folder,
+                (Class::InvalidData, Reach::Folder, back),
+            ),
             ("a NO [INUSE] locked", Login, (Class::Provider, Reach::Account, back)),
             ("* BYE [INUSE] bye", Other, (Class::Provider, Reach::Session, back)),
             ("* BYE Autologout; idle for too long", Other, (Class::Network, Reach::Session, back)),

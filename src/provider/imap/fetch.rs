@@ -30,7 +30,8 @@ const ITEMS: &str = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])";
 const PART_TIME: Duration = Duration::from_secs(2);
 
 impl ImapSession {
-    /// Fetches a page, and, pipelined behind it, the pages of the same folder that are asked for meanwhile.
+    /// Fetches a page, and, pipelined behind it, the pages of the same folder that are asked for
+    /// meanwhile.
     ///
     /// # Errors
     /// What ended the session; the pages it met have been told.
@@ -61,7 +62,8 @@ impl ImapSession {
                 while let Ok(ask) = asks.try_recv() {
                     queue.push_back(ask);
                 }
-                // Without a credit at hand it waits its turn: who holds one must not wait for another.
+                // Without a credit at hand it waits its turn: who holds one must not wait for
+                // another.
                 if let (Some(ask), Some(page)) = (queue.front(), pages.front())
                     && same_folder(&ask.request, &page.ask.request)
                     && let Ok(credit) = Arc::clone(&self.credits).try_acquire_owned()
@@ -83,7 +85,9 @@ impl ImapSession {
             if front.open.is_empty() {
                 match self.settle_front(&mut pages, &mut unsealed).await {
                     Ok(()) => (octets, since) = (0, Instant::now()),
-                    Err(failure) => return self.fail(&mut pages, &mut unsealed, None, failure).await,
+                    Err(failure) => {
+                        return self.fail(&mut pages, &mut unsealed, None, failure).await;
+                    }
                 }
                 continue;
             }
@@ -107,7 +111,8 @@ impl ImapSession {
         }
     }
 
-    /// Opens the folder and sends the FETCHes of a page. A folder's own trouble is answered, and ends nothing.
+    /// Opens the folder and sends the FETCHes of a page. A folder's own trouble is answered, and
+    /// ends nothing.
     async fn start_page(
         &mut self,
         mut ask: Ask,
@@ -135,22 +140,44 @@ impl ImapSession {
         let page = Settlement::new(uids, self.delivered);
         let (broken, alone, told, began) = (None, None, BTreeMap::new(), Instant::now());
         let strays = 0;
-        Ok(Some(Active { ask, page, estimated, strays, open, broken, alone, told, began, octets, _credit: credit }))
+        Ok(Some(Active {
+            ask,
+            page,
+            estimated,
+            strays,
+            open,
+            broken,
+            alone,
+            told,
+            began,
+            octets,
+            _credit: credit,
+        }))
     }
 
     /// Reads one response; returns a message that came with its octets.
-    async fn read_one(&mut self, pages: &mut VecDeque<Active>, unsealed: &mut [Meta]) -> Result<Option<Meta>, Failure> {
+    async fn read_one(
+        &mut self,
+        pages: &mut VecDeque<Active>,
+        unsealed: &mut [Meta],
+    ) -> Result<Option<Meta>, Failure> {
         let deadline = self.conn.command_deadline();
         let (counter, began) = (self.conn.useful(), pages.front().map(|page| page.began));
         let read = patiently(&mut self.conn, &mut self.sink).await?;
-        // Small talk does not count as an answer: a command that brings less than the pace has had its time.
+        // Small talk does not count as an answer: a command that brings less than the pace has had
+        // its time.
         if let Some(front) = pages.front_mut()
             && began.is_some_and(|began| began.elapsed() > deadline)
         {
             let octets = counter.load(Ordering::Relaxed) - front.octets;
             if octets < PACE.saturating_mul(deadline.as_secs().max(1)) {
                 let text = format!("a FETCH took longer than {} s", deadline.as_secs());
-                return Err(Failure::new(Class::Timeout, Reach::Session, Provenance::Deadline, text));
+                return Err(Failure::new(
+                    Class::Timeout,
+                    Reach::Session,
+                    Provenance::Deadline,
+                    text,
+                ));
             }
             (front.began, front.octets) = (Instant::now(), counter.load(Ordering::Relaxed));
         }
@@ -243,7 +270,11 @@ impl ImapSession {
     }
 
     /// Seals what has come and gives each message to the page that wants it.
-    async fn seal(&mut self, pages: &mut VecDeque<Active>, unsealed: &mut Vec<Meta>) -> Result<(), Failure> {
+    async fn seal(
+        &mut self,
+        pages: &mut VecDeque<Active>,
+        unsealed: &mut Vec<Meta>,
+    ) -> Result<(), Failure> {
         let bodies = self.sink.seal().await?;
         let metas = std::mem::take(unsealed);
         if bodies.len() != metas.len() {
@@ -257,7 +288,16 @@ impl ImapSession {
             let identity = Identity(format!("h:{}", body.hash()));
             let (modseq, internal_date) = (line.modseq, line.internal_date);
             let announced = line.size.filter(|size| *size != body.length());
-            let fetched = Fetched { uid, identity, body, flags, modseq, internal_date, header, announced: None };
+            let fetched = Fetched {
+                uid,
+                identity,
+                body,
+                flags,
+                modseq,
+                internal_date,
+                header,
+                announced: None,
+            };
             match announced {
                 None => page.page.got(fetched),
                 Some(announced) if page.estimated => {
@@ -270,7 +310,11 @@ impl ImapSession {
     }
 
     /// Hands over what has come of the front page, if it is the next of it in order.
-    async fn hand_over_part(&mut self, pages: &mut VecDeque<Active>, unsealed: &mut Vec<Meta>) -> Result<(), Failure> {
+    async fn hand_over_part(
+        &mut self,
+        pages: &mut VecDeque<Active>,
+        unsealed: &mut Vec<Meta>,
+    ) -> Result<(), Failure> {
         self.seal(pages, unsealed).await?;
         if let Some(front) = pages.front_mut()
             && let Some(page) = front.page.take_part()
@@ -281,7 +325,11 @@ impl ImapSession {
     }
 
     /// All FETCHes of the front page are answered: asks what is left, or answers.
-    async fn settle_front(&mut self, pages: &mut VecDeque<Active>, unsealed: &mut Vec<Meta>) -> Result<(), Failure> {
+    async fn settle_front(
+        &mut self,
+        pages: &mut VecDeque<Active>,
+        unsealed: &mut Vec<Meta>,
+    ) -> Result<(), Failure> {
         self.seal(pages, unsealed).await?;
         let Some(front) = pages.front_mut() else { return Ok(()) };
         if let Some(failure) = front.broken.take() {
@@ -297,7 +345,9 @@ impl ImapSession {
                 let Some(Active { mut ask, page, .. }) = pages.pop_front() else { return Ok(()) };
                 let page = page.finish();
                 // "Other mail still comes" is judged by the page before.
-                self.delivered = page.as_ref().is_ok_and(|page| !page.rows.is_empty() || !page.suspects.is_empty());
+                self.delivered = page
+                    .as_ref()
+                    .is_ok_and(|page| !page.rows.is_empty() || !page.suspects.is_empty());
                 (ask.answer)(page.map(|page| Answer::Fetched { page, last: true }));
                 return Ok(());
             }
@@ -319,12 +369,14 @@ impl ImapSession {
         failure: Failure,
     ) -> Result<(), Failure> {
         self.sink.abandon();
-        // Not after a deadline of our own: it may have cut the sink's work, and the sink is not to be used then.
+        // Not after a deadline of our own: it may have cut the sink's work, and the sink is not to
+        // be used then.
         if failure.class != Class::Storage && failure.provenance != Provenance::Deadline {
             // Were this to fail, the messages would be fetched again: nothing is lost.
             drop(self.hand_over_part(pages, unsealed).await);
         }
-        // Too little room for what is coming ends the session, unlike too little room to begin: nobody is to ask it again.
+        // Too little room for what is coming ends the session, unlike too little room to begin:
+        // nobody is to ask it again.
         let ends = failure.class == Class::Storage && matches!(failure.when, When::After(_));
         let failure = if ends { failure.when(When::BackOff) } else { failure };
         for page in pages.iter_mut() {
@@ -339,9 +391,10 @@ impl ImapSession {
 
 fn same_folder(request: &Request, other: &Request) -> bool {
     match (request, other) {
-        (Request::Fetch { remote_id: a, uidvalidity: v, .. }, Request::Fetch { remote_id: b, uidvalidity: w, .. }) => {
-            a == b && v == w
-        }
+        (
+            Request::Fetch { remote_id: a, uidvalidity: v, .. },
+            Request::Fetch { remote_id: b, uidvalidity: w, .. },
+        ) => a == b && v == w,
         _ => false,
     }
 }

@@ -1,5 +1,5 @@
-//! IDLE: a session that waits for hints. Re-issued by our own deadline, so that a dead connection is noticed; what was
-//! noticed is a hint, and a pass looks. Source: RFC 2177.
+//! IDLE: a session that waits for hints. Re-issued by our own deadline, so that a dead connection
+//! is noticed; what was noticed is a hint, and a pass looks. Source: RFC 2177.
 
 use crate::provider::Ask;
 use crate::provider::imap::failure::{During, refusal};
@@ -14,7 +14,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// Servers may log a client out after 30 minutes of IDLE: it never lasts longer than this, whatever comes meanwhile.
+/// Servers may log a client out after 30 minutes of IDLE: it never lasts longer than this, whatever
+/// comes meanwhile.
 const LONGEST: Duration = Duration::from_secs(25 * 60);
 
 /// Hints are told at most so often.
@@ -38,7 +39,8 @@ enum WatchEnd {
 }
 
 impl ImapSession {
-    /// Watches until another question comes, which is returned; `None` when the session is to log out.
+    /// Watches until another question comes, which is returned; `None` when the session is to log
+    /// out.
     ///
     /// # Errors
     /// What ended the session; the watch has been told.
@@ -85,7 +87,11 @@ impl ImapSession {
             if let Some(told) = self.conn.continued(&tag).await? {
                 let failure = refusal(&told, During::Other);
                 // BAD: it offers what it has not. Any other word is about now.
-                return if told.status == Condition::Bad { Ok((Unwatched::Unable, None)) } else { Err(failure) };
+                return if told.status == Condition::Bad {
+                    Ok((Unwatched::Unable, None))
+                } else {
+                    Err(failure)
+                };
             }
             self.conn.rest();
             self.leash.busy.store(false, Ordering::Relaxed);
@@ -112,8 +118,9 @@ impl ImapSession {
         }
     }
 
-    /// What may have changed between the last pass and now. In the folder that is open still, the server tells all of it; in one
-    /// that has to be opened anew, nobody tells what happened to flags.
+    /// What may have changed between the last pass and now. In the folder that is open still, the
+    /// server tells all of it; in one that has to be opened anew, nobody tells what happened to
+    /// flags.
     async fn since_seen(&mut self, remote_id: &[u8], seen: (u32, u32)) -> Result<Hint, Failure> {
         let open = self.conn.selected.as_ref().filter(|selected| selected.remote_id == remote_id);
         if let Some(selected) = open
@@ -124,7 +131,8 @@ impl ImapSession {
         }
         let examined = self.conn.examine(remote_id).await?;
         // A UIDNEXT that we had to infer falls when the newest mail goes; ours does not.
-        let uidnext = if examined.inferred { examined.uidnext.max(seen.0) } else { examined.uidnext };
+        let uidnext =
+            if examined.inferred { examined.uidnext.max(seen.0) } else { examined.uidnext };
         Ok(if (uidnext, examined.exists) == seen { Hint::Stale } else { Hint::Counts })
     }
 
@@ -162,7 +170,8 @@ impl ImapSession {
             }
             heard = Instant::now();
             let deadline = self.conn.command_deadline();
-            let response = tokio::time::timeout(deadline, self.conn.next(None::<&mut NoSink>)).await;
+            let response =
+                tokio::time::timeout(deadline, self.conn.next(None::<&mut NoSink>)).await;
             let slow = || {
                 let text = format!("a line took longer than {} s", deadline.as_secs_f32());
                 Failure::new(Class::Timeout, Reach::Session, Provenance::Deadline, text)
@@ -181,7 +190,8 @@ impl ImapSession {
     }
 }
 
-/// Hints that are gathered: the strongest one that was not told yet; the first at once, then at most four a second.
+/// Hints that are gathered: the strongest one that was not told yet; the first at once, then at
+/// most four a second.
 #[derive(Default)]
 struct Hints {
     waiting: Option<Hint>,
@@ -224,12 +234,15 @@ impl Hints {
     }
 }
 
-/// Reads to the end of an IDLE that we have ended. A server that says nothing to DONE is not there any more.
+/// Reads to the end of an IDLE that we have ended. A server that says nothing to DONE is not there
+/// any more.
 async fn finish(conn: &mut Conn, tag: &str, hints: &mut Hints) -> Result<(), Failure> {
     let silence = conn.timeouts().silence;
-    let ended = tokio::time::timeout(silence, conn.until(tag, |response| hints.gather(&response))).await;
+    let ended =
+        tokio::time::timeout(silence, conn.until(tag, |response| hints.gather(&response))).await;
     let told = ended.map_err(|_| {
-        let text = format!("the end of an IDLE was not answered within {} s", silence.as_secs_f32());
+        let text =
+            format!("the end of an IDLE was not answered within {} s", silence.as_secs_f32());
         Failure::new(Class::Timeout, Reach::Session, Provenance::Deadline, text)
     })??;
     if told.status == Condition::Ok { Ok(()) } else { Err(refusal(&told, During::Other)) }

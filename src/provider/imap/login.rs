@@ -58,7 +58,11 @@ impl Conn {
     }
 
     /// Connects, and hears the greeting.
-    pub(super) async fn greeted(endpoint: &ImapEndpoint, account: &str, wire: WireLog) -> Result<Self, Failure> {
+    pub(super) async fn greeted(
+        endpoint: &ImapEndpoint,
+        account: &str,
+        wire: WireLog,
+    ) -> Result<Self, Failure> {
         let stream = endpoint.connect().await?;
         let mut conn = Self::new(stream, endpoint.server.timeouts, account.to_owned(), wire);
         let deadline = endpoint.server.timeouts.greeting;
@@ -102,7 +106,9 @@ impl Conn {
             _ => e,
         })?;
         if self.has_leftover() {
-            return Err(config("the server sent data before the TLS handshake: somebody is in between"));
+            return Err(config(
+                "the server sent data before the TLS handshake: somebody is in between",
+            ));
         }
         let (stream, timeouts, account, wire) = self.into_parts();
         let Stream::Plain(tcp) = stream else { return Err(Failure::bug("STARTTLS inside TLS")) };
@@ -121,7 +127,9 @@ impl Conn {
                 "this server takes only OAuth2, which is not supported yet: give it an app password if it has them",
             ));
         } else if self.has("LOGINDISABLED") {
-            return Err(config("the server allows no login on this connection (LOGINDISABLED): use TLS"));
+            return Err(config(
+                "the server allows no login on this connection (LOGINDISABLED): use TLS",
+            ));
         } else {
             self.login(secret).await?
         };
@@ -135,7 +143,10 @@ impl Conn {
             self.command("CAPABILITY", During::Other).await?;
         }
         if self.has("ID") {
-            let id = format!("ID (\"name\" \"postrider\" \"version\" \"{}\")", env!("CARGO_PKG_VERSION"));
+            let id = format!(
+                "ID (\"name\" \"postrider\" \"version\" \"{}\")",
+                env!("CARGO_PKG_VERSION")
+            );
             match self.command(&id, During::Other).await {
                 // A server that refuses ID is used without.
                 Err(e) if e.class == Class::Unknown => {}
@@ -161,7 +172,8 @@ impl Conn {
         let response = STANDARD.encode(clear);
         if self.has("SASL-IR") {
             let tag = self.send(format!("AUTHENTICATE PLAIN {response}").as_bytes(), true).await?;
-            // A server that asks on after the whole answer is told that there is no more (RFC 3501 §6.2.2).
+            // A server that asks on after the whole answer is told that there is no more (RFC 3501
+            // §6.2.2).
             return match self.continued(&tag).await? {
                 Some(told) => Ok(told),
                 None => {

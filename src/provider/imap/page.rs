@@ -32,7 +32,8 @@ pub(super) struct Active {
     pub(super) broken: Option<Failure>,
     /// The lone question that is open.
     pub(super) alone: Option<Alone>,
-    /// Lines about its messages that came without a body: another line has it (RFC 3501 allows to tell in parts).
+    /// Lines about its messages that came without a body: another line has it (RFC 3501 allows to
+    /// tell in parts).
     pub(super) told: BTreeMap<u32, FetchLine>,
     /// Useful octets that the session had read then.
     pub(super) octets: u64,
@@ -64,7 +65,8 @@ impl Meta {
     pub(super) fn cost(&self) -> u64 {
         let text = |t: &Option<String>| t.as_ref().map_or(0, String::len);
         let h = &self.header;
-        let header = text(&h.message_id) + text(&h.subject) + text(&h.from) + text(&h.to) + text(&h.cc);
+        let header =
+            text(&h.message_id) + text(&h.subject) + text(&h.from) + text(&h.to) + text(&h.cc);
         let flags = self.line.flags.as_ref().map_or(0, |flags| flags.as_str().len());
         (header + flags) as u64 + 4096
     }
@@ -78,7 +80,8 @@ pub(super) fn merge(line: &mut FetchLine, other: FetchLine) {
     line.modseq = line.modseq.or(other.modseq);
 }
 
-/// What the refusal of one message means: a telling one keeps its class, another says that these bytes cannot be had.
+/// What the refusal of one message means: a telling one keeps its class, another says that these
+/// bytes cannot be had.
 fn message_refusal(told: &Told) -> Failure {
     let class = telling(told).map_or(Class::InvalidData, |failure| failure.class);
     let code = told.code.as_ref().map(|c| format!("[{c}] ")).unwrap_or_default();
@@ -91,9 +94,12 @@ pub(super) fn ends_session(class: Class) -> bool {
     matches!(class, Class::RateLimit | Class::Quota | Class::Auth)
 }
 
-/// A command's end. A refusal without a telling text leaves its UIDs to be asked alone; a telling one ends the session.
+/// A command's end. A refusal without a telling text leaves its UIDs to be asked alone; a telling
+/// one ends the session.
 pub(super) fn tagged(pages: &mut VecDeque<Active>, tag: &str, told: &Told) -> Result<(), Failure> {
-    let Some(page) = pages.iter_mut().find(|p| p.open.iter().any(|t| t == tag)) else { return Ok(()) };
+    let Some(page) = pages.iter_mut().find(|p| p.open.iter().any(|t| t == tag)) else {
+        return Ok(());
+    };
     page.open.retain(|t| t != tag);
     if told.status != Condition::Ok
         && let Some(failure) = telling(told).filter(|f| ends_session(f.class))

@@ -29,9 +29,11 @@ impl Conn {
     /// LIST: every folder that can be opened. Source: RFC 3501 §6.3.8, RFC 6154.
     pub(super) async fn list(&mut self) -> Result<Answer, Failure> {
         let extended = self.has("LIST-EXTENDED") && self.has("SPECIAL-USE");
-        let command = if extended { "LIST \"\" \"*\" RETURN (SPECIAL-USE)" } else { "LIST \"\" \"*\"" };
+        let command =
+            if extended { "LIST \"\" \"*\" RETURN (SPECIAL-USE)" } else { "LIST \"\" \"*\"" };
         let tag = self.send(command.as_bytes(), false).await?;
-        let (mut folders, mut unreadable, mut lines, mut octets) = (Vec::new(), None, 0_usize, 0_usize);
+        let (mut folders, mut unreadable, mut lines, mut octets) =
+            (Vec::new(), None, 0_usize, 0_usize);
         let told = self
             .until_more(&tag, |response| {
                 match response {
@@ -77,14 +79,16 @@ impl Conn {
                 tag
             }
         };
-        let (mut exists, mut uidvalidity, mut uidnext, mut modseq, mut sticky) = (None, None, None, 0, true);
+        let (mut exists, mut uidvalidity, mut uidnext, mut modseq, mut sticky) =
+            (None, None, None, 0, true);
         let told = self
             .until(&tag, |response| match response {
                 Response::Exists(n) => exists = Some(n),
                 Response::Status(told) => {
                     let code = told.code.unwrap_or_default();
                     let mut words = code.split(' ');
-                    let (name, value) = (words.next().unwrap_or_default().to_ascii_uppercase(), words.next());
+                    let (name, value) =
+                        (words.next().unwrap_or_default().to_ascii_uppercase(), words.next());
                     match name.as_str() {
                         "UIDVALIDITY" => uidvalidity = value.and_then(|v| v.parse::<u32>().ok()),
                         "UIDNEXT" => uidnext = value.and_then(|v| v.parse::<u32>().ok()),
@@ -99,9 +103,11 @@ impl Conn {
         if told.status != Condition::Ok {
             return Err(refusal(&told, During::Folder));
         }
-        let lacks = |what: &str| Failure::new(Class::InvalidData, Reach::Folder, Provenance::Server, what);
+        let lacks =
+            |what: &str| Failure::new(Class::InvalidData, Reach::Folder, Provenance::Server, what);
         let exists = exists.ok_or_else(|| lacks("EXAMINE was answered without EXISTS"))?;
-        let uidvalidity = uidvalidity.filter(|v| *v > 0).ok_or_else(|| lacks("the folder has no UIDVALIDITY"))?;
+        let uidvalidity =
+            uidvalidity.filter(|v| *v > 0).ok_or_else(|| lacks("the folder has no UIDVALIDITY"))?;
         if !sticky {
             return Err(lacks("the folder's UIDs are not persistent (UIDNOTSTICKY)"));
         }
@@ -110,7 +116,8 @@ impl Conn {
             _ if exists == 0 => (1, true),
             _ => (self.last_uid().await?.saturating_add(1), true),
         };
-        let examined = Examined { uidvalidity: UidValidity(uidvalidity), uidnext, inferred, exists, modseq };
+        let examined =
+            Examined { uidvalidity: UidValidity(uidvalidity), uidnext, inferred, exists, modseq };
         self.selected = Some(Selected { remote_id: remote_id.to_vec(), examined, exists });
         Ok(examined)
     }
@@ -132,7 +139,11 @@ impl Conn {
     }
 
     /// Makes sure that the folder is open under the UIDVALIDITY that a question is about.
-    pub(super) async fn select(&mut self, remote_id: &[u8], uidvalidity: UidValidity) -> Result<(), Failure> {
+    pub(super) async fn select(
+        &mut self,
+        remote_id: &[u8],
+        uidvalidity: UidValidity,
+    ) -> Result<(), Failure> {
         let examined = match &self.selected {
             Some(selected) if selected.remote_id == remote_id => selected.examined,
             _ => self.examine(remote_id).await?,
@@ -145,7 +156,11 @@ impl Conn {
     }
 
     /// UIDs and flags of the whole folder. Source: RFC 3501 §6.4.8.
-    pub(super) async fn index(&mut self, remote_id: &[u8], uidvalidity: UidValidity) -> Result<Answer, Failure> {
+    pub(super) async fn index(
+        &mut self,
+        remote_id: &[u8],
+        uidvalidity: UidValidity,
+    ) -> Result<Answer, Failure> {
         self.select(remote_id, uidvalidity).await?;
         let tag = self.send(b"UID FETCH 1:* (UID FLAGS)", false).await?;
         let mut rows = UidFlags::default();
@@ -168,7 +183,8 @@ impl Conn {
             .await?;
         whole(&told)?;
         let rows = rows.finished();
-        // "Not told" is never "not there": a UID without readable flags makes the answer useless as evidence.
+        // "Not told" is never "not there": a UID without readable flags makes the answer useless as
+        // evidence.
         if bare.iter().any(|uid| rows.get(*uid).is_none()) {
             let text = "the index cannot be read: it shows UIDs without flags";
             return Err(Failure::new(Class::InvalidData, Reach::Folder, Provenance::Server, text));
@@ -185,12 +201,18 @@ impl Conn {
         uids: &UidSet,
     ) -> Result<Answer, Failure> {
         self.select(remote_id, uidvalidity).await?;
-        let tag = self.send(format!("UID FETCH {uids} (UID RFC822.SIZE INTERNALDATE)").as_bytes(), false).await?;
+        let tag = self
+            .send(format!("UID FETCH {uids} (UID RFC822.SIZE INTERNALDATE)").as_bytes(), false)
+            .await?;
         let mut rows = BTreeMap::new();
         let told = self
             .until(&tag, |response| {
                 if let Response::Fetch(FetchLine {
-                    uid: Some(uid), size: Some(size), internal_date, closed: true, ..
+                    uid: Some(uid),
+                    size: Some(size),
+                    internal_date,
+                    closed: true,
+                    ..
                 }) = response
                     && uids.contains(uid)
                 {
@@ -203,14 +225,22 @@ impl Conn {
     }
 
     /// Size and INTERNALDATE of the newest message. Source: RFC 3501 §6.4.5.
-    pub(super) async fn newest(&mut self, remote_id: &[u8], uidvalidity: UidValidity) -> Result<Answer, Failure> {
+    pub(super) async fn newest(
+        &mut self,
+        remote_id: &[u8],
+        uidvalidity: UidValidity,
+    ) -> Result<Answer, Failure> {
         self.select(remote_id, uidvalidity).await?;
         let tag = self.send(b"UID FETCH * (UID RFC822.SIZE INTERNALDATE)", false).await?;
         let mut newest: Option<Sampled> = None;
         let told = self
             .until(&tag, |response| {
                 if let Response::Fetch(FetchLine {
-                    uid: Some(uid), size: Some(size), internal_date, closed: true, ..
+                    uid: Some(uid),
+                    size: Some(size),
+                    internal_date,
+                    closed: true,
+                    ..
                 }) = response
                     && newest.is_none_or(|seen| seen.uid < uid)
                 {
@@ -223,7 +253,11 @@ impl Conn {
     }
 
     /// RFC822.SIZE of every message. Source: RFC 3501 §6.4.5.
-    pub(super) async fn sizes(&mut self, remote_id: &[u8], uidvalidity: UidValidity) -> Result<Answer, Failure> {
+    pub(super) async fn sizes(
+        &mut self,
+        remote_id: &[u8],
+        uidvalidity: UidValidity,
+    ) -> Result<Answer, Failure> {
         self.select(remote_id, uidvalidity).await?;
         let tag = self.send(b"UID FETCH 1:* (UID RFC822.SIZE)", false).await?;
         let limit = rows_of(self.selected.as_ref().map_or(0, |s| s.exists));
@@ -245,7 +279,8 @@ impl Conn {
     }
 }
 
-/// OK, and not only for a part (RFC 9738 MESSAGELIMIT): else what an answer lacks would be taken for gone.
+/// OK, and not only for a part (RFC 9738 MESSAGELIMIT): else what an answer lacks would be taken
+/// for gone.
 fn whole(told: &Told) -> Result<(), Failure> {
     if told.status != Condition::Ok {
         return Err(refusal(told, During::Folder));

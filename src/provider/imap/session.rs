@@ -1,6 +1,7 @@
 //! A session: one connection, one folder at a time, questions answered in their order.
 //!
-//! Every command returns its tagged status; "empty" exists only under OK. A session that saw an error is never used again.
+//! Every command returns its tagged status; "empty" exists only under OK. A session that saw an
+//! error is never used again.
 
 use crate::provider::imap::KIND;
 use crate::provider::imap::failure::{During, refusal};
@@ -8,7 +9,9 @@ use crate::provider::imap::stream::{ImapEndpoint, Stream};
 use crate::provider::imap::wire::frame::FrameReader;
 use crate::provider::imap::wire::response::{Condition, Response, Told, read};
 use crate::provider::sink::NoSink;
-use crate::provider::{Ask, Coming, Credential, Endpoint, Leash, Opening, Secret, Session, Sink, Watching};
+use crate::provider::{
+    Ask, Coming, Credential, Endpoint, Leash, Opening, Secret, Session, Sink, Watching,
+};
 use crate::telemetry::wire::WireLog;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::BodySink;
@@ -52,7 +55,8 @@ pub(super) struct Conn {
     pub(super) selected: Option<Selected>,
     /// What was told of the open folder without being asked for.
     pub(super) unasked: Option<Hint>,
-    /// The forms in which a server could repeat the password: none of them reaches a log, a row or an answer.
+    /// The forms in which a server could repeat the password: none of them reaches a log, a row or
+    /// an answer.
     needles: Vec<SecretString>,
 }
 
@@ -78,7 +82,8 @@ impl Conn {
         self.needles = needles;
     }
 
-    /// A response without our secret: some servers echo the command that they refuse, in whatever form and place.
+    /// A response without our secret: some servers echo the command that they refuse, in whatever
+    /// form and place.
     fn discreet(&self, response: Response) -> Response {
         let tells = |told: &Told| {
             let code = told.code.as_deref().unwrap_or_default();
@@ -89,7 +94,12 @@ impl Conn {
         };
         let hushed = |told: Told| {
             let whole = String::new();
-            Told { status: told.status, code: None, text: "(the server repeated the command)".into(), whole }
+            Told {
+                status: told.status,
+                code: None,
+                text: "(the server repeated the command)".into(),
+                whole,
+            }
         };
         match response {
             Response::Tagged(tag, told) if tells(&told) => Response::Tagged(tag, hushed(told)),
@@ -160,7 +170,10 @@ impl Conn {
         };
         match tokio::time::timeout(silence, write).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(e)) => Err(Failure::new(Class::Network, Reach::Session, Provenance::Local, "sending").caused_by(e)),
+            Ok(Err(e)) => {
+                Err(Failure::new(Class::Network, Reach::Session, Provenance::Local, "sending")
+                    .caused_by(e))
+            }
             Err(_) => {
                 let text = format!("the server took no octet for {} s", silence.as_secs());
                 Err(Failure::new(Class::Timeout, Reach::Session, Provenance::Deadline, text))
@@ -169,7 +182,10 @@ impl Conn {
     }
 
     /// The next response. A BYE ends the session.
-    pub(super) async fn next<S: BodySink>(&mut self, sink: Option<&mut S>) -> Result<Response, Failure> {
+    pub(super) async fn next<S: BodySink>(
+        &mut self,
+        sink: Option<&mut S>,
+    ) -> Result<Response, Failure> {
         let frame = self.reader.frame(&mut self.stream, sink).await?;
         let response = self.discreet(read(&frame));
         match &response {
@@ -177,7 +193,9 @@ impl Conn {
             _ => {}
         }
         match &response {
-            Response::Status(told) if told.status == Condition::Bye => return Err(refusal(told, During::Other)),
+            Response::Status(told) if told.status == Condition::Bye => {
+                return Err(refusal(told, During::Other));
+            }
             Response::Capability(capabilities) => self.capabilities.clone_from(capabilities),
             Response::Exists(n) => {
                 if let Some(selected) = &mut self.selected {
@@ -216,7 +234,11 @@ impl Conn {
     }
 
     /// Reads to the command's end, handing every response to `each`.
-    pub(super) async fn until(&mut self, tag: &str, mut each: impl FnMut(Response)) -> Result<Told, Failure> {
+    pub(super) async fn until(
+        &mut self,
+        tag: &str,
+        mut each: impl FnMut(Response),
+    ) -> Result<Told, Failure> {
         let mut rows = 0_usize;
         let each = |response: Response| {
             rows += usize::from(matches!(response, Response::List { .. } | Response::Fetch(_)));
@@ -226,7 +248,8 @@ impl Conn {
         self.until_more(tag, each).await
     }
 
-    /// The same; `each` says whether there may be more. An answer that does not end is not read to its end.
+    /// The same; `each` says whether there may be more. An answer that does not end is not read to
+    /// its end.
     pub(super) async fn until_more(
         &mut self,
         tag: &str,
@@ -252,7 +275,8 @@ impl Conn {
             if let Ok(result) = tokio::time::timeout(deadline, &mut reading).await {
                 return result;
             }
-            // A long answer may take longer, as long as what was asked for keeps a pace; small talk does not count.
+            // A long answer may take longer, as long as what was asked for keeps a pace; small talk
+            // does not count.
             let now = counter.load(Ordering::Relaxed);
             if now - seen < PACE.saturating_mul(deadline.as_secs().max(1)) {
                 return Err(too_long(deadline));
@@ -304,7 +328,12 @@ impl Endpoint for ImapEndpoint {
 
     fn patience(&self) -> Duration {
         let t = self.server.timeouts;
-        t.connect * 8 + t.greeting * 3 + t.login + t.command + t.silence * 2 + GRACE.min(t.silence * 2)
+        t.connect * 8
+            + t.greeting * 3
+            + t.login
+            + t.command
+            + t.silence * 2
+            + GRACE.min(t.silence * 2)
     }
 
     fn open<'a>(
@@ -318,7 +347,8 @@ impl Endpoint for ImapEndpoint {
             let secret = Secret { username: credential.username().to_owned(), password };
             let conn = Conn::open(self, &secret, &account, wire).await?;
             let leash = Leash { octets: conn.counter(), ..Leash::default() };
-            let session: Box<dyn Session> = Box::new(ImapSession { conn, sink, delivered: false, credits, leash });
+            let session: Box<dyn Session> =
+                Box::new(ImapSession { conn, sink, delivered: false, credits, leash });
             Ok(session)
         })
     }
@@ -360,7 +390,11 @@ impl Session for ImapSession {
         Box::pin(self.answer_one(request))
     }
 
-    fn run(self: Box<Self>, asks: UnboundedReceiver<Ask>, watching: Watching) -> Coming<'static, Result<(), Failure>> {
+    fn run(
+        self: Box<Self>,
+        asks: UnboundedReceiver<Ask>,
+        watching: Watching,
+    ) -> Coming<'static, Result<(), Failure>> {
         Box::pin(self.serve(asks, watching))
     }
 
@@ -377,15 +411,29 @@ impl ImapSession {
                 let examined = self.conn.examine(remote_id).await?;
                 Ok(Answer::Examined { remote_id: remote_id.clone(), examined })
             }
-            Request::Newest { remote_id, uidvalidity } => self.conn.newest(remote_id, *uidvalidity).await,
-            Request::Index { remote_id, uidvalidity } => self.conn.index(remote_id, *uidvalidity).await,
-            Request::Sizes { remote_id, uidvalidity } => self.conn.sizes(remote_id, *uidvalidity).await,
-            Request::Sample { remote_id, uidvalidity, uids } => self.conn.sample(remote_id, *uidvalidity, uids).await,
-            Request::Fetch { .. } | Request::Watch { .. } => Err(Failure::bug("this is not asked for one by one")),
+            Request::Newest { remote_id, uidvalidity } => {
+                self.conn.newest(remote_id, *uidvalidity).await
+            }
+            Request::Index { remote_id, uidvalidity } => {
+                self.conn.index(remote_id, *uidvalidity).await
+            }
+            Request::Sizes { remote_id, uidvalidity } => {
+                self.conn.sizes(remote_id, *uidvalidity).await
+            }
+            Request::Sample { remote_id, uidvalidity, uids } => {
+                self.conn.sample(remote_id, *uidvalidity, uids).await
+            }
+            Request::Fetch { .. } | Request::Watch { .. } => {
+                Err(Failure::bug("this is not asked for one by one"))
+            }
         }
     }
 
-    async fn serve(mut self: Box<Self>, mut asks: UnboundedReceiver<Ask>, watching: Watching) -> Result<(), Failure> {
+    async fn serve(
+        mut self: Box<Self>,
+        mut asks: UnboundedReceiver<Ask>,
+        watching: Watching,
+    ) -> Result<(), Failure> {
         let mut queue = VecDeque::new();
         loop {
             if queue.is_empty() {

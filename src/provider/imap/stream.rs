@@ -70,19 +70,28 @@ impl ImapEndpoint {
         }
     }
 
-    /// Tries each address of the host, each with its own deadline: a network without IPv6 must not hide IPv4.
+    /// Tries each address of the host, each with its own deadline: a network without IPv6 must not
+    /// hide IPv4.
     async fn dial(&self) -> Result<TcpStream, Failure> {
         let deadline = self.server.timeouts.connect;
-        let found =
-            tokio::time::timeout(deadline, tokio::net::lookup_host((self.server.host.as_str(), self.server.port)))
-                .await;
-        let addresses = found.map_err(|_| late("looking up the host", deadline))?.map_err(|e| self.unknown(e))?;
+        let found = tokio::time::timeout(
+            deadline,
+            tokio::net::lookup_host((self.server.host.as_str(), self.server.port)),
+        )
+        .await;
+        let addresses = found
+            .map_err(|_| late("looking up the host", deadline))?
+            .map_err(|e| self.unknown(e))?;
         let mut last = network(format!("the host {} has no address", self.server.host));
         for address in addresses.take(ADDRESSES) {
             match tokio::time::timeout(deadline, TcpStream::connect(address)).await {
                 Ok(Ok(tcp)) => return Ok(tcp),
                 Ok(Err(e)) => {
-                    last = network(format!("cannot connect to {}:{}", self.server.host, self.server.port)).caused_by(e)
+                    last = network(format!(
+                        "cannot connect to {}:{}",
+                        self.server.host, self.server.port
+                    ))
+                    .caused_by(e)
                 }
                 Err(_) => last = late("connecting", deadline),
             }
@@ -111,7 +120,8 @@ impl ImapEndpoint {
         Ok(Stream::Tls(Box::new(stream)))
     }
 
-    /// A name that does not exist is told at once; a name server that does not answer is the network.
+    /// A name that does not exist is told at once; a name server that does not answer is the
+    /// network.
     fn unknown(&self, e: io::Error) -> Failure {
         let text = format!("the host {} is not known", self.server.host);
         if e.to_string().contains("emporary failure") {
@@ -120,17 +130,21 @@ impl ImapEndpoint {
         of_all(&format!("{text}: see whether `host` is right")).caused_by(e)
     }
 
-    /// Why a handshake failed, and what to do: waiting mends neither a certificate nor a wrong `tls`. It may be the network's
-    /// doing all the same (a captive portal): whoever has logged in there before waits.
+    /// Why a handshake failed, and what to do: waiting mends neither a certificate nor a wrong
+    /// `tls`. It may be the network's doing all the same (a captive portal): whoever has logged in
+    /// there before waits.
     fn unshaken(&self, e: io::Error) -> Failure {
         let place = format!("{}:{}", self.server.host, self.server.port);
         let text = match e.get_ref().and_then(|e| e.downcast_ref::<TlsError>()) {
             Some(TlsError::InvalidMessage(_)) => {
-                format!("{place} speaks no TLS from the first octet: write tls = \"starttls\", or its TLS port (993)")
+                format!(
+                    "{place} speaks no TLS from the first octet: write tls = \"starttls\", or its TLS port (993)"
+                )
             }
             Some(TlsError::InvalidCertificate(why)) => {
                 let cure = match why {
-                    CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                    CertificateError::NotValidForName
+                    | CertificateError::NotValidForNameContext { .. } => {
                         "it is made out to another name: write in `host` a name that it bears"
                     }
                     CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
@@ -143,7 +157,9 @@ impl ImapEndpoint {
                         "put this very certificate, or the CA that signed it, into a PEM file and name that in `ca_file`"
                     }
                 };
-                format!("the TLS handshake failed: the certificate of {place} is not believed; {cure}")
+                format!(
+                    "the TLS handshake failed: the certificate of {place} is not believed; {cure}"
+                )
             }
             _ => return network("the TLS handshake failed").caused_by(e),
         };
@@ -157,7 +173,11 @@ fn of_all(text: &str) -> Failure {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
@@ -166,7 +186,11 @@ impl AsyncRead for Stream {
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),

@@ -7,11 +7,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 use tokio_rustls::rustls::client::WebPkiServerVerifier;
-use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use tokio_rustls::rustls::client::danger::{
+    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
+};
 use tokio_rustls::rustls::crypto::{self, CryptoProvider};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use tokio_rustls::rustls::{
+    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
 
 /// TLS settings. Clones share them, and so do accounts with the same roots: they are large.
 #[derive(Clone)]
@@ -57,7 +61,8 @@ impl Tls {
         Ok(tls)
     }
 
-    /// The certificates in a PEM file alone: as roots, and each as itself. Read again when the file has changed.
+    /// The certificates in a PEM file alone: as roots, and each as itself. Read again when the file
+    /// has changed.
     ///
     /// # Errors
     /// Class config when the file cannot be read or holds no certificate.
@@ -70,9 +75,13 @@ impl Tls {
             return Ok(tls.clone());
         }
         let (mut roots, mut listed) = (RootCertStore::empty(), Vec::new());
-        for certificate in CertificateDer::pem_file_iter(path).map_err(|e| bad("cannot be read").caused_by(e))? {
+        for certificate in
+            CertificateDer::pem_file_iter(path).map_err(|e| bad("cannot be read").caused_by(e))?
+        {
             let certificate = certificate.map_err(|e| bad("is not PEM").caused_by(e))?;
-            roots.add(certificate.clone()).map_err(|e| bad("holds a certificate that cannot be used").caused_by(e))?;
+            roots
+                .add(certificate.clone())
+                .map_err(|e| bad("holds a certificate that cannot be used").caused_by(e))?;
             listed.push(certificate);
         }
         if listed.is_empty() {
@@ -98,8 +107,9 @@ impl Tls {
     }
 }
 
-/// Believes a server that shows a listed certificate itself, octet for octet (one that signed itself is a CA, which no chain
-/// may end in), and else what the listed roots vouch for. That the server has the certificate's key is checked either way.
+/// Believes a server that shows a listed certificate itself, octet for octet (one that signed
+/// itself is a CA, which no chain may end in), and else what the listed roots vouch for. That the
+/// server has the certificate's key is checked either way.
 #[derive(Debug)]
 struct Listed {
     listed: Vec<CertificateDer<'static>>,

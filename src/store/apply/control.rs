@@ -1,4 +1,5 @@
-//! What operators and the config change: states, names, removal, purging. Each is one short transaction; purging is many.
+//! What operators and the config change: states, names, removal, purging. Each is one short
+//! transaction; purging is many.
 
 use super::numbers::Numbers;
 use super::own::announce;
@@ -69,19 +70,31 @@ pub(in crate::store) async fn control(
                 return Ok(over(Done::Same));
             }
             if let Some(kind) = event {
-                announce(db, numbers, AccountId(id), *kind, &json!({ "reason": reason }), at.0).await?;
+                announce(db, numbers, AccountId(id), *kind, &json!({ "reason": reason }), at.0)
+                    .await?;
             }
         }
         Control::History { history, parked_for, .. } => {
-            write(db, Text::SaveHistory, vec![id.into(), history.clone().into(), parked_for.clone().into()]).await?;
+            write(
+                db,
+                Text::SaveHistory,
+                vec![id.into(), history.clone().into(), parked_for.clone().into()],
+            )
+            .await?;
         }
         Control::Remove { .. } => {
             if stood == Standing::Removed {
                 return Ok(over(Done::Same));
             }
             // Whoever still holds the account's cursors is fenced off.
-            write(db, Text::RemoveAccount, vec![id.into(), at.0.into(), Standing::Removed.as_str().into()]).await?;
-            announce(db, numbers, AccountId(id), EventKind::AccountRemoved, &json!({}), at.0).await?;
+            write(
+                db,
+                Text::RemoveAccount,
+                vec![id.into(), at.0.into(), Standing::Removed.as_str().into()],
+            )
+            .await?;
+            announce(db, numbers, AccountId(id), EventKind::AccountRemoved, &json!({}), at.0)
+                .await?;
         }
         Control::Rename { account, .. } => {
             let taken = read(db, Text::AccountExists, vec![account.clone().into()]).await?;
@@ -95,7 +108,8 @@ pub(in crate::store) async fn control(
     Ok(over(Done::Changed))
 }
 
-/// Deletes a part of an account; its own row goes last, so that a purge that was cut off can be begun again.
+/// Deletes a part of an account; its own row goes last, so that a purge that was cut off can be
+/// begun again.
 async fn purge(db: &DatabaseTransaction, id: i64) -> Result<Portion, Trouble> {
     let account = || vec![Value::from(id)];
     // Fenced off first: no page may come behind it.
@@ -104,7 +118,8 @@ async fn purge(db: &DatabaseTransaction, id: i64) -> Result<Portion, Trouble> {
     write(db, Text::PurgeLocations, values()).await?;
     let bodies = read(db, Text::PurgedBodies, values()).await?;
     let deleted = write(db, Text::PurgeMessages, values()).await?.rows_affected();
-    let bodies = bodies.iter().map(|row| get::<String>(row, 0)).collect::<Result<Vec<_>, Trouble>>()?;
+    let bodies =
+        bodies.iter().map(|row| get::<String>(row, 0)).collect::<Result<Vec<_>, Trouble>>()?;
     write(db, Text::PurgeBodies, vec![text(&bodies)?]).await?;
     if deleted > 0 {
         return Ok(Portion::More);

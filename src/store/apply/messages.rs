@@ -39,7 +39,14 @@ async fn save_writes(
     }
     if !writes.messages.is_empty() {
         let row = |m: &MessageRow| {
-            json!([m.id.0, m.limbo_since, m.last_folder.map(|f| f.0), m.last_sight, m.deleted_at, m.places])
+            json!([
+                m.id.0,
+                m.limbo_since,
+                m.last_folder.map(|f| f.0),
+                m.last_sight,
+                m.deleted_at,
+                m.places
+            ])
         };
         let rows: Vec<Json> = writes.messages.iter().map(row).collect();
         write(db, Text::UpdateMessages, vec![text(&rows)?]).await?;

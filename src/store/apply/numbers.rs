@@ -1,5 +1,6 @@
-//! Numbers of messages, events and folders: handed out here alone, and never twice, not even after a purge. A transaction
-//! takes them from its counters; a database with sequences would take them from those.
+//! Numbers of messages, events and folders: handed out here alone, and never twice, not even after
+//! a purge. A transaction takes them from its counters; a database with sequences would take them
+//! from those.
 
 use super::words::{read, write};
 use crate::store::failure::Trouble;

@@ -15,8 +15,9 @@ use postrider_core::time::Micros;
 use sea_orm::{DatabaseTransaction, Value};
 use std::collections::BTreeMap;
 
-/// Raises the account's incarnation, making its row if need be, and reads it whole. Another provider or username under a
-/// known name is refused: it would be another mailbox, and every location would end.
+/// Raises the account's incarnation, making its row if need be, and reads it whole. Another
+/// provider or username under a known name is refused: it would be another mailbox, and every
+/// location would end.
 pub(in crate::store) async fn open_account(
     db: &DatabaseTransaction,
     open: &OpenAccount,
@@ -30,7 +31,8 @@ pub(in crate::store) async fn open_account(
                 "account {} is the mirror of another mailbox (another provider or username); give the new one another id",
                 open.name
             );
-            let failure = Failure::new(Class::Config, Reach::Account, Provenance::Local, text).when(When::AfterChange);
+            let failure = Failure::new(Class::Config, Reach::Account, Provenance::Local, text)
+                .when(When::AfterChange);
             return Ok(Err(failure));
         }
     }
@@ -54,12 +56,19 @@ pub(in crate::store) async fn open_account(
         account = Some(stored);
         folders.extend(folder);
     }
-    let account = account.ok_or_else(|| Trouble::Damaged(format!("account {} has no row", open.name)))?;
+    let account =
+        account.ok_or_else(|| Trouble::Damaged(format!("account {} has no row", open.name)))?;
     let mut snapshot = AccountSnapshot { folders, ..AccountSnapshot::of(account) };
-    for row in read(db, Text::FailuresToRetry, vec![id.0.into(), at.0.into(), env!("CARGO_PKG_VERSION").into()]).await?
+    for row in read(
+        db,
+        Text::FailuresToRetry,
+        vec![id.0.into(), at.0.into(), env!("CARGO_PKG_VERSION").into()],
+    )
+    .await?
     {
         let (folder, uid) = (FolderId(get(&row, 0)?), uid(&row, 1)?);
-        let into = |rows: &mut BTreeMap<FolderId, UidSet>| rows.entry(folder).or_default().insert(uid);
+        let into =
+            |rows: &mut BTreeMap<FolderId, UidSet>| rows.entry(folder).or_default().insert(uid);
         let is_due = get::<Option<bool>>(&row, 2)?.unwrap_or(false);
         if is_due {
             into(&mut snapshot.due);

@@ -176,10 +176,18 @@ pub(super) async fn write_account_rows(
         AccountChange::SizesEstimated => {
             write(db, Text::SizesEstimated, vec![id.into()]).await?;
         }
-        AccountChange::Fail { folder, class, text, .. } => fail(db, account, *folder, *class, text, at).await?,
+        AccountChange::Fail { folder, class, text, .. } => {
+            fail(db, account, *folder, *class, text, at).await?
+        }
         AccountChange::Stand { standing, reason, next_attempt_at, event } => {
             let next = next_attempt_at.map(|at| at.0);
-            let values = vec![id.into(), standing.as_str().into(), reason.clone().into(), at.into(), next.into()];
+            let values = vec![
+                id.into(),
+                standing.as_str().into(),
+                reason.clone().into(),
+                at.into(),
+                next.into(),
+            ];
             let changed = write(db, Text::Stand, values).await?.rows_affected() > 0;
             if let Some(kind) = event.filter(|_| changed) {
                 announce(db, numbers, account, kind, &json!({ "reason": reason }), at).await?;
@@ -191,21 +199,36 @@ pub(super) async fn write_account_rows(
 }
 
 /// Closes the ledger rows of names that open, or are gone.
-async fn close_shut(db: &DatabaseTransaction, rows: &Before, names: &[&Vec<u8>], at: i64) -> Result<(), Trouble> {
+async fn close_shut(
+    db: &DatabaseTransaction,
+    rows: &Before,
+    names: &[&Vec<u8>],
+    at: i64,
+) -> Result<(), Trouble> {
     let shut: Vec<_> = names.iter().filter(|name| rows.account.shut.contains_key(**name)).collect();
     if shut.is_empty() {
         return Ok(());
     }
-    let hex: Vec<String> = shut.iter().map(|name| name.iter().map(|b| format!("{b:02X}")).collect()).collect();
-    write(db, Text::CloseShut, vec![rows.account.id.0.into(), text(&hex)?, at.into()]).await.map(|_| ())
+    let hex: Vec<String> =
+        shut.iter().map(|name| name.iter().map(|b| format!("{b:02X}")).collect()).collect();
+    write(db, Text::CloseShut, vec![rows.account.id.0.into(), text(&hex)?, at.into()])
+        .await
+        .map(|_| ())
 }
 
 /// A note of poison, or its end.
-async fn write_note(db: &DatabaseTransaction, account: AccountId, note: &Note, at: i64) -> Result<(), Trouble> {
+async fn write_note(
+    db: &DatabaseTransaction,
+    account: AccountId,
+    note: &Note,
+    at: i64,
+) -> Result<(), Trouble> {
     let (about, folder, remote_id, uidvalidity, uid) = match &note.about {
         Poison::Examine(name) => ("examine", 0, name.clone(), 0, 0),
         Poison::Index(name) => ("index", 0, name.clone(), 0, 0),
-        Poison::Mail(folder, uidvalidity, uid) => ("mail", folder.0, Vec::new(), uidvalidity.0, *uid),
+        Poison::Mail(folder, uidvalidity, uid) => {
+            ("mail", folder.0, Vec::new(), uidvalidity.0, *uid)
+        }
     };
     let mut values = vec![
         account.0.into(),
@@ -223,7 +246,8 @@ async fn write_note(db: &DatabaseTransaction, account: AccountId, note: &Note, a
 }
 
 async fn write_list_look(db: &DatabaseTransaction, admitted: &Admitted) -> Result<(), Trouble> {
-    let look = admitted.account.list_look.as_ref().map(text).transpose()?.unwrap_or(Value::String(None));
+    let look =
+        admitted.account.list_look.as_ref().map(text).transpose()?.unwrap_or(Value::String(None));
     write(db, Text::ListLook, vec![admitted.account.id.0.into(), look]).await.map(|_| ())
 }
 
@@ -249,7 +273,11 @@ async fn insert_folder(
 }
 
 /// Writes the lanes that changed.
-async fn write_lanes(db: &DatabaseTransaction, before: Option<&FolderRow>, row: &FolderRow) -> Result<(), Trouble> {
+async fn write_lanes(
+    db: &DatabaseTransaction,
+    before: Option<&FolderRow>,
+    row: &FolderRow,
+) -> Result<(), Trouble> {
     let Some(Lanes { live, backfill }) = &row.lanes else { return Ok(()) };
     let before = before.and_then(|before| before.lanes.as_ref());
     let mut lanes = Vec::new();
@@ -278,8 +306,9 @@ pub(super) async fn close_failures(
     write(db, Text::CloseFailures, vec![folder.0.into(), text(&uids)?, at.into()]).await.map(|_| ())
 }
 
-/// Ledger rows of messages: tried again after an hour, after a day, then on a new version; where the mail itself is not at
-/// fault, daily for ever. What is to be tried elsewhere is due now, and that try does not count.
+/// Ledger rows of messages: tried again after an hour, after a day, then on a new version; where
+/// the mail itself is not at fault, daily for ever. What is to be tried elsewhere is due now, and
+/// that try does not count.
 pub(super) async fn open_failures(
     db: &DatabaseTransaction,
     account: AccountId,
@@ -296,9 +325,13 @@ pub(super) async fn open_failures(
     };
     let rows: Vec<Json> = failed.iter().map(row).collect();
     let version = env!("CARGO_PKG_VERSION");
-    write(db, Text::PutFailures, vec![account.0.into(), folder.0.into(), at.into(), version.into(), text(&rows)?])
-        .await
-        .map(|_| ())
+    write(
+        db,
+        Text::PutFailures,
+        vec![account.0.into(), folder.0.into(), at.into(), version.into(), text(&rows)?],
+    )
+    .await
+    .map(|_| ())
 }
 
 /// A ledger row of reach folder or account; an open one of the same class counts up.
@@ -311,7 +344,8 @@ async fn fail(
     at: i64,
 ) -> Result<(), Trouble> {
     let folder_id = folder.map(|f| f.0);
-    let values = vec![account.0.into(), folder_id.into(), class.as_str().into(), at.into(), words.into()];
+    let values =
+        vec![account.0.into(), folder_id.into(), class.as_str().into(), at.into(), words.into()];
     if write(db, Text::FailAgain, values).await?.rows_affected() > 0 {
         return Ok(());
     }
@@ -364,7 +398,13 @@ pub(super) async fn announce(
 ) -> Result<(), Trouble> {
     let id = uuid::Uuid::now_v7().to_string();
     let seq = numbers.event();
-    let values =
-        vec![seq.into(), id.into(), at.into(), kind.as_str().into(), account.0.into(), data.to_string().into()];
+    let values = vec![
+        seq.into(),
+        id.into(),
+        at.into(),
+        kind.as_str().into(),
+        account.0.into(),
+        data.to_string().into(),
+    ];
     write(db, Text::InsertEvent, values).await.map(|_| ())
 }

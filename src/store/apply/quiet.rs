@@ -1,4 +1,5 @@
-//! What passes that changed nothing leave behind: written with the next page, or once a minute, one statement for all.
+//! What passes that changed nothing leave behind: written with the next page, or once a minute, one
+//! statement for all.
 
 use super::words::{text, write};
 use crate::store::failure::Trouble;
@@ -55,9 +56,16 @@ impl Quiet {
 }
 
 /// Writes them; never an instant older than the stored one.
-pub(in crate::store) async fn write_quiet(db: &DatabaseTransaction, quiet: &Quiet) -> Result<(), Trouble> {
+pub(in crate::store) async fn write_quiet(
+    db: &DatabaseTransaction,
+    quiet: &Quiet,
+) -> Result<(), Trouble> {
     if !quiet.folders.is_empty() {
-        let rows: Vec<_> = quiet.folders.iter().map(|(id, (passed, proved))| json!([id.0, passed, proved])).collect();
+        let rows: Vec<_> = quiet
+            .folders
+            .iter()
+            .map(|(id, (passed, proved))| json!([id.0, passed, proved]))
+            .collect();
         write(db, Text::QuietPasses, vec![text(&rows)?]).await?;
         // What reached the folder is settled by its clean pass.
         write(db, Text::QuietSettle, vec![text(&rows)?]).await?;

@@ -5,7 +5,11 @@ use crate::store::sql::{Text, statement};
 use postrider_core::mail::cursor;
 use sea_orm::{ConnectionTrait, ExecResult, QueryResult, Value};
 
-pub(super) async fn write(db: &impl ConnectionTrait, text: Text, values: Vec<Value>) -> Result<ExecResult, Trouble> {
+pub(super) async fn write(
+    db: &impl ConnectionTrait,
+    text: Text,
+    values: Vec<Value>,
+) -> Result<ExecResult, Trouble> {
     Ok(db.execute_raw(statement(db, text, values)).await?)
 }
 
@@ -18,7 +22,8 @@ pub(super) async fn read(
 }
 
 pub(super) fn text(json: &impl serde::Serialize) -> Result<Value, Trouble> {
-    let text = serde_json::to_string(json).map_err(|e| Trouble::Damaged(format!("cannot write JSON: {e}")))?;
+    let text = serde_json::to_string(json)
+        .map_err(|e| Trouble::Damaged(format!("cannot write JSON: {e}")))?;
     Ok(text.into())
 }
 

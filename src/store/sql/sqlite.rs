@@ -2,7 +2,8 @@
 
 use crate::store::sql::Text;
 
-/// An account and a folder of it, in the order in which they are read; the FROM that follows says which.
+/// An account and a folder of it, in the order in which they are read; the FROM that follows says
+/// which.
 macro_rules! account_and_folder {
     () => {
         "SELECT a.incarnation, a.opened_at, a.listed_at, a.list_look, \
@@ -101,7 +102,11 @@ pub(super) const fn words(text: Text) -> &'static str {
             " FROM message m WHERE m.id IN (SELECT message FROM location WHERE folder = ?1 AND ended_at IS NULL)"
         ),
         Text::LocationsLeft => {
-            concat!("SELECT ", location!(), " FROM location l WHERE l.folder = ?1 AND l.ended_at IS NULL")
+            concat!(
+                "SELECT ",
+                location!(),
+                " FROM location l WHERE l.folder = ?1 AND l.ended_at IS NULL"
+            )
         }
         Text::LimboMayBeOver => {
             "WITH first AS (SELECT MIN(limbo_since) AS at FROM message WHERE account = ?1 AND limbo_since IS NOT \
@@ -127,17 +132,27 @@ pub(super) const fn words(text: Text) -> &'static str {
              NULL, incarnation = incarnation + 1 WHERE id = ?1"
         }
         Text::AccountExists => "SELECT 1 FROM account WHERE name = ?1",
-        Text::RenameAccount => "UPDATE account SET name = ?2, incarnation = incarnation + 1 WHERE id = ?1",
-        Text::FenceOff => "UPDATE account SET incarnation = incarnation + 1, state = ?2 WHERE id = ?1",
+        Text::RenameAccount => {
+            "UPDATE account SET name = ?2, incarnation = incarnation + 1 WHERE id = ?1"
+        }
+        Text::FenceOff => {
+            "UPDATE account SET incarnation = incarnation + 1, state = ?2 WHERE id = ?1"
+        }
         Text::PurgeLocations => concat!("DELETE FROM location WHERE message IN (", chunk!(), ")"),
-        Text::PurgedBodies => concat!("SELECT DISTINCT hex(body) FROM message WHERE id IN (", chunk!(), ")"),
+        Text::PurgedBodies => {
+            concat!("SELECT DISTINCT hex(body) FROM message WHERE id IN (", chunk!(), ")")
+        }
         Text::PurgeMessages => concat!("DELETE FROM message WHERE id IN (", chunk!(), ")"),
         Text::PurgeBodies => {
             "DELETE FROM body WHERE hash IN (SELECT unhex(value) FROM json_each(?1)) AND NOT EXISTS (SELECT 1 FROM \
              message m WHERE m.body = body.hash)"
         }
-        Text::PurgeFolderLocations => "DELETE FROM location WHERE folder IN (SELECT id FROM folder WHERE account = ?1)",
-        Text::PurgeCursors => "DELETE FROM cursor WHERE folder IN (SELECT id FROM folder WHERE account = ?1)",
+        Text::PurgeFolderLocations => {
+            "DELETE FROM location WHERE folder IN (SELECT id FROM folder WHERE account = ?1)"
+        }
+        Text::PurgeCursors => {
+            "DELETE FROM cursor WHERE folder IN (SELECT id FROM folder WHERE account = ?1)"
+        }
         Text::PurgeFolders => "DELETE FROM folder WHERE account = ?1",
         Text::PurgeFailures => "DELETE FROM failure WHERE account = ?1",
         Text::PurgeNotes => "DELETE FROM note WHERE account = ?1",
@@ -185,7 +200,9 @@ pub(super) const fn words(text: Text) -> &'static str {
             "SELECT folder, uid, next_try_at <= ?2 OR version <> ?3, class <> 'invalid_data' OR attempts = 0, burst \
              FROM failure WHERE account = ?1 AND closed_at IS NULL AND uid IS NOT NULL ORDER BY uid"
         }
-        Text::Notes => "SELECT about, folder, remote_id, uidvalidity, uid, count, text FROM note WHERE account = ?1",
+        Text::Notes => {
+            "SELECT about, folder, remote_id, uidvalidity, uid, count, text FROM note WHERE account = ?1"
+        }
         Text::HowItStood => "SELECT state, reason FROM account WHERE id = ?1",
         // Everything of a change that is not a message.
         Text::AccountOpened => "UPDATE account SET opened_at = ?2 WHERE id = ?1",
@@ -195,8 +212,12 @@ pub(super) const fn words(text: Text) -> &'static str {
         }
         Text::FolderGrew => "UPDATE folder SET grown_at = ?2 WHERE id = ?1",
         Text::DropNotes => "DELETE FROM note WHERE folder = ?1",
-        Text::DropFolder => "UPDATE folder SET deleted_at = ?2, look = NULL, misfit = NULL WHERE id = ?1",
-        Text::CloseFailuresOfFolder => "UPDATE failure SET closed_at = ?2 WHERE folder = ?1 AND closed_at IS NULL",
+        Text::DropFolder => {
+            "UPDATE folder SET deleted_at = ?2, look = NULL, misfit = NULL WHERE id = ?1"
+        }
+        Text::CloseFailuresOfFolder => {
+            "UPDATE failure SET closed_at = ?2 WHERE folder = ?1 AND closed_at IS NULL"
+        }
         Text::RenameFolder => {
             "UPDATE folder SET remote_id = ?2, path = ?3, delimiter = ?4, role = ?5, look = NULL, misfit = NULL WHERE \
              id = ?1"
@@ -316,7 +337,9 @@ pub(super) const fn words(text: Text) -> &'static str {
             "SELECT id, path, delimiter FROM folder WHERE account = ?1 AND deleted_at IS NULL AND excluded = FALSE \
              ORDER BY path, id"
         }
-        Text::AllManifestFolders => "SELECT id, path, delimiter FROM folder WHERE account = ?1 ORDER BY path, id",
+        Text::AllManifestFolders => {
+            "SELECT id, path, delimiter FROM folder WHERE account = ?1 ORDER BY path, id"
+        }
         Text::Manifest => concat!(
             manifest!(),
             "l.ended_at IS NULL AND l.uidvalidity = (SELECT uidvalidity FROM folder WHERE id = l.folder) ",
@@ -348,7 +371,9 @@ pub(super) const fn words(text: Text) -> &'static str {
              living.internal_date FROM living JOIN message m ON m.id = living.message WHERE (n - 1) % MAX(total / ?2, \
              1) = 0 LIMIT ?2"
         }
-        Text::LimboCount => "SELECT count(*) FROM message WHERE account = ?1 AND limbo_since IS NOT NULL",
+        Text::LimboCount => {
+            "SELECT count(*) FROM message WHERE account = ?1 AND limbo_since IS NOT NULL"
+        }
         Text::HighestPack => "SELECT COALESCE(MAX(pack), 0) FROM body",
         Text::EventGaps => {
             "SELECT COALESCE((SELECT MAX(seq) - MIN(seq) + 1 - COUNT(*) FROM event), 0) - COALESCE((SELECT SUM(next - \
@@ -395,11 +420,15 @@ pub(super) const fn words(text: Text) -> &'static str {
             "SELECT COALESCE((SELECT MIN(seq) FROM event), 1), COALESCE((SELECT next - 1 FROM counter WHERE name = \
              'event'), 0)"
         }
-        Text::LedgerByClass => "SELECT class, count(*) FROM failure WHERE closed_at IS NULL GROUP BY class",
+        Text::LedgerByClass => {
+            "SELECT class, count(*) FROM failure WHERE closed_at IS NULL GROUP BY class"
+        }
         Text::UnprovedFolders => {
             "SELECT count(*) FROM folder f JOIN account a ON a.id = f.account WHERE f.deleted_at IS NULL AND \
              f.excluded = FALSE AND f.proved_at IS NULL AND a.state <> ?1"
         }
-        Text::NamedPacks => "SELECT pack, MAX(\"offset\" + length) FROM body WHERE length > 0 GROUP BY pack",
+        Text::NamedPacks => {
+            "SELECT pack, MAX(\"offset\" + length) FROM body WHERE length > 0 GROUP BY pack"
+        }
     }
 }

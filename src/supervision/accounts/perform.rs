@@ -29,7 +29,9 @@ impl AccountsState {
             RosterAction::Stop(name) => {
                 if let Some(child) = self.children.get(&name) {
                     // One that has ended already needs no telling: its end is on its way here.
-                    drop(child.actor.cast(AccountMsg::Command(Command::Stop, ReplyTo::new(|_| ()))));
+                    drop(
+                        child.actor.cast(AccountMsg::Command(Command::Stop, ReplyTo::new(|_| ()))),
+                    );
                 }
             }
             RosterAction::Keep(name, past) => (self.args.above.0)(name, past),
@@ -37,7 +39,10 @@ impl AccountsState {
             RosterAction::Forget(name) => self.forget(&name),
             RosterAction::Removed(name) => {
                 self.forget(&name);
-                self.args.store.send(StoreMsg::Control(Control::Remove { account: name }, ReplyTo::new(|_| ())));
+                self.args.store.send(StoreMsg::Control(
+                    Control::Remove { account: name },
+                    ReplyTo::new(|_| ()),
+                ));
             }
             RosterAction::Refused(name, failure, owns) => {
                 tracing::error!(account.id = %name, failure.class = failure.class.as_str(), "{}", failure.chain());
@@ -84,7 +89,11 @@ impl AccountsState {
         let (supervisor, account) = (me.clone(), name.clone());
         let went = Box::new(move |past| {
             // A supervisor that is gone remembers nothing.
-            drop(supervisor.cast(AccountsMsg::Roster(RosterEvent::Went(account.clone(), number, past))));
+            drop(supervisor.cast(AccountsMsg::Roster(RosterEvent::Went(
+                account.clone(),
+                number,
+                past,
+            ))));
         });
         let (supervisor, account) = (me.clone(), name.clone());
         let finished = ReplyTo::new(move |summary| {
@@ -94,7 +103,8 @@ impl AccountsState {
             }
         });
         let incarnation = Incarnation { args: (**args).clone(), past, went, finished };
-        let (actor, _) = AccountActor::spawn_linked(None, AccountActor, incarnation, me.get_cell()).await?;
+        let (actor, _) =
+            AccountActor::spawn_linked(None, AccountActor, incarnation, me.get_cell()).await?;
         let id = actor.get_id();
         self.children.insert(name, AccountChild { number, id, actor });
         Ok(())
@@ -152,7 +162,8 @@ impl AccountsState {
 
     fn store_failed(&self, account: String, failure: &Failure) {
         let (reason, event) = (failure.to_string(), Some(EventKind::AccountFailed));
-        let control = Control::Stand { account, standing: Standing::Failed, reason, event, parked_for: None };
+        let control =
+            Control::Stand { account, standing: Standing::Failed, reason, event, parked_for: None };
         self.args.store.send(StoreMsg::Control(control, ReplyTo::new(|_| ())));
     }
 }

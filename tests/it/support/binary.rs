@@ -77,7 +77,9 @@ impl Postrider {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let n = STARTED.fetch_add(1, Ordering::Relaxed);
         let (out, err) = (self.path(&format!("stdout.{n}")), self.path(&format!("stderr.{n}")));
-        command.stdout(std::fs::File::create(&out).unwrap()).stderr(std::fs::File::create(&err).unwrap());
+        command
+            .stdout(std::fs::File::create(&out).unwrap())
+            .stderr(std::fs::File::create(&err).unwrap());
         Running { child: command.spawn().unwrap(), out, err, peak_kib: 0 }
     }
 
@@ -113,7 +115,8 @@ pub(crate) struct Running {
 
 impl Running {
     fn look(&mut self) {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))
+            .unwrap_or_default();
         let peak = status
             .lines()
             .find_map(|l| l.strip_prefix("VmHWM:"))
@@ -132,7 +135,10 @@ impl Running {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .status()
+            .unwrap();
         assert!(sent.success());
     }
 
@@ -149,7 +155,8 @@ impl Running {
                 None => std::thread::sleep(Duration::from_millis(5)),
             }
         };
-        let read = |path: &Path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
+        let read =
+            |path: &Path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
         Ran { code, stdout: read(&self.out), stderr: read(&self.err), peak_kib: self.peak_kib }
     }
 }

@@ -36,9 +36,12 @@ pub(crate) fn rows(database: &Path, sql: &str) -> Vec<String> {
     let read = move || {
         runtime.block_on(async {
             let db = Database::connect(url).await.unwrap();
-            let rows = db.query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.unwrap();
-            let texts =
-                rows.iter().map(|row| row.try_get_by_index::<Option<String>>(0).unwrap().unwrap_or_default()).collect();
+            let rows =
+                db.query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.unwrap();
+            let texts = rows
+                .iter()
+                .map(|row| row.try_get_by_index::<Option<String>>(0).unwrap().unwrap_or_default())
+                .collect();
             db.close().await.unwrap();
             texts
         })
@@ -70,7 +73,9 @@ pub(crate) fn locked<T>(database: &Path, work: impl FnOnce() -> T) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let mut options = sea_orm::ConnectOptions::new(url);
-            options.max_connections(1).map_sqlx_sqlite_opts(|o| o.busy_timeout(std::time::Duration::from_secs(30)));
+            options
+                .max_connections(1)
+                .map_sqlx_sqlite_opts(|o| o.busy_timeout(std::time::Duration::from_secs(30)));
             let db = Database::connect(options).await.unwrap();
             db.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
             held.send(()).unwrap();
@@ -99,7 +104,8 @@ pub(crate) fn state(database: &Path) -> Vec<String> {
     .to_vec()
 }
 
-/// What was told, but for runs: of each message, by its body, in its order; of folders and the account, sorted.
+/// What was told, but for runs: of each message, by its body, in its order; of folders and the
+/// account, sorted.
 pub(crate) fn told(database: &Path) -> BTreeMap<String, Vec<String>> {
     let sql = "SELECT COALESCE(hex(m.body), '') || ' ' || e.kind || ' ' || COALESCE(f.path, '') || ' backfill ' || e.backfill \
                || ' ' || COALESCE(e.data->>'what', '') || ' count ' || COALESCE(e.data->>'count', '') || ' ' || COALESCE(\
@@ -118,7 +124,8 @@ pub(crate) fn told(database: &Path) -> BTreeMap<String, Vec<String>> {
     told
 }
 
-/// The mirror is the mailbox; every body hashes to its name; events are without gaps, and no message was created twice.
+/// The mirror is the mailbox; every body hashes to its name; events are without gaps, and no
+/// message was created twice.
 pub(crate) fn equal(postrider: &Postrider, account: &str, mailbox: &Mailbox) {
     let (got, want) = (postrider.manifest(account), expected(mailbox));
     let missing: Vec<&String> = want.iter().filter(|l| !got.contains(l)).take(3).collect();

@@ -50,7 +50,12 @@ impl Dovecot {
         server.prepare(constraints);
         // The daemon keeps its outputs open: a pipe would never end.
         let mut start = server.as_user(&program("dovecot"), &["-c", &server.file("dovecot.conf")]);
-        let started = start.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+        let started = start
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .unwrap();
         assert!(
             started.success(),
             "Dovecot does not start: {}",
@@ -76,8 +81,11 @@ impl Dovecot {
     /// Gives a folder to whom the server runs as.
     pub(crate) fn own(&self, path: &Path) {
         if let Some(user) = self.user {
-            let group = String::from_utf8(succeed(Command::new("id").args(["-gn", user])).stdout).unwrap();
-            succeed(Command::new("chown").args(["-R", &format!("{user}:{}", group.trim())]).arg(path));
+            let group =
+                String::from_utf8(succeed(Command::new("id").args(["-gn", user])).stdout).unwrap();
+            succeed(
+                Command::new("chown").args(["-R", &format!("{user}:{}", group.trim())]).arg(path),
+            );
         }
     }
 
@@ -87,7 +95,9 @@ impl Dovecot {
             command = Command::new("setpriv");
             let group = succeed(Command::new("id").args(["-gn", user])).stdout;
             let group = String::from_utf8(group).unwrap();
-            command.args(["--reuid", user, "--regid", group.trim(), "--clear-groups", "--"]).arg(program);
+            command
+                .args(["--reuid", user, "--regid", group.trim(), "--clear-groups", "--"])
+                .arg(program);
         } else {
             command = Command::new(program);
         }
@@ -98,11 +108,22 @@ impl Dovecot {
     fn prepare(&self, constraints: &str) {
         let me = String::from_utf8(succeed(Command::new("id").arg("-un")).stdout).unwrap();
         let user = self.user.unwrap_or(me.trim());
-        let group = String::from_utf8(succeed(Command::new("id").args(["-gn", user])).stdout).unwrap();
+        let group =
+            String::from_utf8(succeed(Command::new("id").args(["-gn", user])).stdout).unwrap();
         let (group, dir) = (group.trim(), self.dir.path().display());
         succeed(
             Command::new("openssl")
-                .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=localhost"])
+                .args([
+                    "req",
+                    "-x509",
+                    "-newkey",
+                    "rsa:2048",
+                    "-nodes",
+                    "-days",
+                    "30",
+                    "-subj",
+                    "/CN=localhost",
+                ])
                 .args([
                     "-addext",
                     &format!("basicConstraints=critical,{constraints}"),

@@ -24,7 +24,8 @@ pub(crate) struct Served {
 pub(crate) fn head() -> String {
     format!(
         "{}[admin]\nlisten = \"127.0.0.1:0\"\n",
-        crate::support::binary::SHORT.replace("command = \"5s\"", "command = \"5s\"\nidle = \"1s\"")
+        crate::support::binary::SHORT
+            .replace("command = \"5s\"", "command = \"5s\"\nidle = \"1s\"")
     )
 }
 
@@ -75,7 +76,8 @@ impl Postrider {
             assert!(Instant::now() < deadline, "no API: {}", running.stderr());
             std::thread::sleep(Duration::from_millis(5));
         };
-        let token = std::fs::read_to_string(self.path("data/admin.token")).unwrap().trim().to_owned();
+        let token =
+            std::fs::read_to_string(self.path("data/admin.token")).unwrap().trim().to_owned();
         Served { running, address, token }
     }
 }
@@ -110,7 +112,11 @@ impl Served {
         let deadline = Instant::now() + PATIENCE;
         while self.state(id) != state {
             let last = self.ask("GET", &format!("/v1/accounts/{id}")).1;
-            assert!(Instant::now() < deadline, "{id} is not {state}: {last}\n{}", self.running.stderr());
+            assert!(
+                Instant::now() < deadline,
+                "{id} is not {state}: {last}\n{}",
+                self.running.stderr()
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -126,7 +132,8 @@ impl Served {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let want = expected(mailbox);
-            let mut got: Vec<String> = postrider.run(&["export", account]).stdout.lines().map(str::to_owned).collect();
+            let mut got: Vec<String> =
+                postrider.run(&["export", account]).stdout.lines().map(str::to_owned).collect();
             got.sort();
             if got == want {
                 return;
@@ -145,7 +152,11 @@ impl Served {
 
     /// The value of a metric; the name with its labels.
     pub(crate) fn metric(&self, name: &str) -> f64 {
-        let (_, _, text) = request(&self.address, &format!("GET /metrics HTTP/1.1\r\nHost: {}\r\n", self.address), "");
+        let (_, _, text) = request(
+            &self.address,
+            &format!("GET /metrics HTTP/1.1\r\nHost: {}\r\n", self.address),
+            "",
+        );
         let line = text.lines().find(|line| line.split(' ').next() == Some(name));
         line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(-1.0)
     }

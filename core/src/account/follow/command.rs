@@ -24,9 +24,10 @@ impl Follower {
             (Command::SyncNow | Command::ResetErrors, Stage::Paused) => {
                 Err(Conflict("the account is paused: resume it first"))
             }
-            (Command::Cancel, Stage::New(_) | Stage::Resting(_) | Stage::Parked(_) | Stage::Paused) => {
-                Err(Conflict("no run is under way"))
-            }
+            (
+                Command::Cancel,
+                Stage::New(_) | Stage::Resting(_) | Stage::Parked(_) | Stage::Paused,
+            ) => Err(Conflict("no run is under way")),
             _ => Ok(()),
         }
     }
@@ -38,7 +39,11 @@ impl Follower {
                 Some(working) => {
                     // Durable before the run has settled: a crash in between must not forget it.
                     let event = (working.after < After::Pause).then_some(EventKind::AccountPaused);
-                    out.push(Output::Persist { standing: Standing::Paused, reason: PAUSED.into(), event });
+                    out.push(Output::Persist {
+                        standing: Standing::Paused,
+                        reason: PAUSED.into(),
+                        event,
+                    });
                     self.end_run(After::Pause, now, out);
                 }
                 None => self.pause(out),
@@ -67,17 +72,25 @@ impl Follower {
         if !matches!(self.stage, Stage::Working(_)) {
             return self.end(out);
         }
-        // What it waits for is not forgotten with the process. A run that is being ended waits for nothing.
+        // What it waits for is not forgotten with the process. A run that is being ended waits for
+        // nothing.
         let status = self.status();
         if status.standing.tries_again() && !self.rules.once {
-            out.push(Output::Persist { standing: status.standing, reason: status.reason, event: None });
+            out.push(Output::Persist {
+                standing: status.standing,
+                reason: status.reason,
+                event: None,
+            });
         }
         self.end_run(After::End, now, out);
     }
 
     fn resume(&mut self, out: &mut Vec<Output>) {
-        let resumed =
-            || Output::Persist { standing: Standing::Starting, reason: "resumed by an operator".into(), event: None };
+        let resumed = || Output::Persist {
+            standing: Standing::Starting,
+            reason: "resumed by an operator".into(),
+            event: None,
+        };
         match &mut self.stage {
             Stage::Paused => {
                 out.push(resumed());
@@ -90,7 +103,8 @@ impl Follower {
                 working.again = Some(Scope::Everything);
             }
             Stage::Working(_) | Stage::Asking(_) | Stage::New(_) => out.push(resumed()),
-            // It works; what is stored may still be a pause, if the store was away when that was taken back.
+            // It works; what is stored may still be a pause, if the store was away when that was
+            // taken back.
             Stage::Resting(_) | Stage::Parked(_) => {
                 let Status { standing, reason, .. } = self.status();
                 out.push(Output::Persist { standing, reason, event: None });
@@ -102,14 +116,19 @@ impl Follower {
     /// The run that waits for a slot is no longer wanted.
     fn withdraw(&mut self, now: Now, out: &mut Vec<Output>) {
         self.runs_ended = self.run;
-        self.stage = Stage::Resting(Resting { next: self.schedule.next(now.mono), scope: None, caught_up: false });
+        self.stage = Stage::Resting(Resting {
+            next: self.schedule.next(now.mono),
+            scope: None,
+            caught_up: false,
+        });
         if self.main.is_none_or(|held| held.watch.is_none()) {
             self.watch(out);
         }
     }
 
-    /// The secret is another: who was refused with the one before tries again at once. To anybody else it is no news, but for
-    /// a run whose login may be on its way with the old one: it is remembered until that is answered.
+    /// The secret is another: who was refused with the one before tries again at once. To anybody
+    /// else it is no news, but for a run whose login may be on its way with the old one: it is
+    /// remembered until that is answered.
     fn woken(&mut self, now: Now, out: &mut Vec<Output>) {
         let refused = self.is_refused();
         match &mut self.stage {
@@ -132,7 +151,9 @@ impl Follower {
 
     /// Whether what it is in trouble for may be the secret's.
     pub(super) fn is_refused(&self) -> bool {
-        self.trouble.as_ref().is_some_and(|failure| matches!(failure.class, Class::Auth | Class::Config))
+        self.trouble
+            .as_ref()
+            .is_some_and(|failure| matches!(failure.class, Class::Auth | Class::Config))
     }
 
     /// A run that waits, refused with the secret before, waits no longer.
@@ -150,7 +171,8 @@ impl Follower {
         self.history = History { has_logged_in, ..History::default() };
     }
 
-    /// A run of everything, now or right after the one that is under way; a wait inside that one is cut short.
+    /// A run of everything, now or right after the one that is under way; a wait inside that one is
+    /// cut short.
     fn run_now(&mut self, now: Now, out: &mut Vec<Output>) {
         match &mut self.stage {
             Stage::Ended | Stage::Paused => {}
@@ -161,7 +183,9 @@ impl Follower {
                     self.drive(Event::Woke, now, out);
                 }
             }
-            Stage::New(_) | Stage::Resting(_) | Stage::Parked(_) => self.ask(Scope::Insist, Cause::Plan, out),
+            Stage::New(_) | Stage::Resting(_) | Stage::Parked(_) => {
+                self.ask(Scope::Insist, Cause::Plan, out)
+            }
         }
     }
 

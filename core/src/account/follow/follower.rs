@@ -1,6 +1,8 @@
 //! The follower: stages, runs, commands.
 
-use crate::account::follow::stage::{After, BESIDE_AFTER, Cause, NextRun, Parked, Resting, Stage, Working};
+use crate::account::follow::stage::{
+    After, BESIDE_AFTER, Cause, NextRun, Parked, Resting, Stage, Working,
+};
 use crate::account::follow::vocabulary::{Begin, Input, Output, Past, Rules, Slot};
 use crate::account::machine::Machine;
 use crate::account::schedule::{COOL_AFTER, Schedule};
@@ -107,7 +109,8 @@ impl Follower {
         self.run
     }
 
-    /// Runs that have ended, and the number of the run that will have looked at everything that is asked for now.
+    /// Runs that have ended, and the number of the run that will have looked at everything that is
+    /// asked for now.
     #[must_use]
     pub fn runs(&self) -> (u64, u64) {
         let again = matches!(&self.stage, Stage::Working(working) if working.again.is_some());
@@ -146,7 +149,9 @@ impl Follower {
             Input::Granted(_) => {}
             // Whatever began this run, a human who paused the account has the last word.
             Input::Machine(run, Event::Opened(snapshot))
-                if run == self.run && matches!(snapshot.stood, Some((Standing::Paused, _))) && !self.rules.once =>
+                if run == self.run
+                    && matches!(snapshot.stood, Some((Standing::Paused, _)))
+                    && !self.rules.once =>
             {
                 self.end_run(After::Pause, now, &mut out);
             }
@@ -201,7 +206,8 @@ impl Follower {
     /// The run that is wanted begins.
     fn granted(&mut self, now: Now, out: &mut Vec<Output>) {
         let Stage::Asking(wanted) = &mut self.stage else { return };
-        let (scope, cause) = (std::mem::replace(&mut wanted.scope, Scope::Everything), wanted.cause);
+        let (scope, cause) =
+            (std::mem::replace(&mut wanted.scope, Scope::Everything), wanted.cause);
         let machine = Machine::new(self.rules.settings.clone(), self.history.clone());
         self.stage = Stage::Working(Box::new(Working::new(machine, cause, now.mono)));
         self.drive(Event::Begin(scope), now, out);
@@ -232,7 +238,9 @@ impl Follower {
             if !matches!(self.stage, Stage::Working(_)) {
                 return;
             }
-            let Stage::Working(working) = std::mem::replace(&mut self.stage, Stage::Ended) else { return };
+            let Stage::Working(working) = std::mem::replace(&mut self.stage, Stage::Ended) else {
+                return;
+            };
             let working = *working;
             let (machine, actions) = working.machine.step(event, now);
             self.note_pass(&machine, working.began, now);
@@ -283,14 +291,18 @@ impl Follower {
 
     /// The run under way has ended.
     pub(super) fn finished(&mut self, summary: Summary, now: Now, out: &mut Vec<Output>) {
-        let Stage::Working(working) = std::mem::replace(&mut self.stage, Stage::Ended) else { return };
+        let Stage::Working(working) = std::mem::replace(&mut self.stage, Stage::Ended) else {
+            return;
+        };
         self.runs_ended = self.run;
         self.history = summary.history.clone();
         if working.forgets {
             self.forget();
         }
-        let nothing = working.cause != Cause::Plan && summary.failure.is_none() && !summary.counts.changed();
-        self.watching.fruitless = if nothing { self.watching.fruitless.saturating_add(1) } else { 0 };
+        let nothing =
+            working.cause != Cause::Plan && summary.failure.is_none() && !summary.counts.changed();
+        self.watching.fruitless =
+            if nothing { self.watching.fruitless.saturating_add(1) } else { 0 };
         self.learn(&summary, working.began, now);
         let caught_up = working.cause == Cause::Stale;
         self.stage = self.next_stage(&summary, caught_up, now);
@@ -330,9 +342,11 @@ impl Follower {
         }
         self.folders.clone_from(&summary.folders);
         self.schedule.looked(&summary.folders, now.mono);
-        // A first run learns only here which folder is INBOX; where there is none, every folder is the live end.
+        // A first run learns only here which folder is INBOX; where there is none, every folder is
+        // the live end.
         let live = |f: &&FolderLine| !f.excluded && (is_inbox(f) || self.live_end().is_none());
-        if self.proved.is_none() && summary.folders.iter().filter(live).any(|f| f.looked.is_some()) {
+        if self.proved.is_none() && summary.folders.iter().filter(live).any(|f| f.looked.is_some())
+        {
             self.proved = Some(began);
         }
     }
@@ -340,14 +354,20 @@ impl Follower {
     fn next_stage(&mut self, summary: &Summary, caught_up: bool, now: Now) -> Stage {
         let parked = |standing| {
             let reason = summary.failure.as_ref().map(Failure::to_string).unwrap_or_default();
-            Stage::Parked(Parked { standing, reason, class: summary.failure.as_ref().map(|failure| failure.class) })
+            Stage::Parked(Parked {
+                standing,
+                reason,
+                class: summary.failure.as_ref().map(|failure| failure.class),
+            })
         };
         let next = match summary.outcome {
             Outcome::Failed if summary.parked && summary.class == Some(Class::Auth) => {
                 return parked(Standing::NeedsReauth);
             }
             // Names, certificates and files mend without a word to us.
-            Outcome::Failed if summary.parked && summary.class == Some(Class::Config) => now.mono + HOURLY,
+            Outcome::Failed if summary.parked && summary.class == Some(Class::Config) => {
+                now.mono + HOURLY
+            }
             Outcome::Failed if summary.parked => return parked(Standing::Failed),
             Outcome::Failed => self.schedule.after_failure(self.history.failed_runs, now.mono),
             _ => {
@@ -368,7 +388,9 @@ impl Follower {
     fn on_tick(&mut self, now: Now, out: &mut Vec<Output>) {
         let wants_beside = self.wants_beside();
         match &mut self.stage {
-            Stage::Resting(rest) if now.mono >= rest.next && self.second.due.is_some_and(|due| now.mono >= due) => {
+            Stage::Resting(rest)
+                if now.mono >= rest.next && self.second.due.is_some_and(|due| now.mono >= due) =>
+            {
                 self.second.due = None;
                 self.second.taken += 1;
                 self.release_all(out);

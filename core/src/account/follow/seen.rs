@@ -13,10 +13,15 @@ impl Follower {
     /// Counters of the run that is under way.
     #[must_use]
     pub fn counts(&self) -> Option<Counts> {
-        if let Stage::Working(working) = &self.stage { Some(working.machine.counts()) } else { None }
+        if let Stage::Working(working) = &self.stage {
+            Some(working.machine.counts())
+        } else {
+            None
+        }
     }
 
-    /// When the live end was last proved: a run that looked at INBOX, or a sign of life from a watch.
+    /// When the live end was last proved: a run that looked at INBOX, or a sign of life from a
+    /// watch.
     #[must_use]
     pub fn proved(&self) -> Option<Duration> {
         self.proved
@@ -39,7 +44,13 @@ impl Follower {
     #[must_use]
     pub fn status(&self) -> Status {
         let stalled = self.stalled_folders() > 0;
-        let told = |standing, reason: String, next| Status { standing, reason, class: None, stalled, next };
+        let told = |standing, reason: String, next| Status {
+            standing,
+            reason,
+            class: None,
+            stalled,
+            next,
+        };
         let failed = |standing, failure: &Failure, next| Status {
             standing,
             reason: failure.to_string(),
@@ -60,26 +71,35 @@ impl Follower {
             },
             Stage::Asking(_) => match &self.trouble {
                 Some(failure) => failed(waiting(failure), failure, None),
-                None if !self.connected_once => told(Standing::Starting, "waits for its turn".into(), None),
+                None if !self.connected_once => {
+                    told(Standing::Starting, "waits for its turn".into(), None)
+                }
                 None => told(Standing::Running, "waits for its turn".into(), None),
             },
-            Stage::Working(working) => match (working.machine.phase(), &working.held, &self.trouble) {
-                (Phase::Connecting, Some((failure, next)), _) => failed(Standing::Waiting, failure, Some(*next)),
-                (Phase::Waiting | Phase::Reopening, _, Some(failure)) => {
-                    failed(waiting(failure), failure, working.wakes)
+            Stage::Working(working) => {
+                match (working.machine.phase(), &working.held, &self.trouble) {
+                    (Phase::Connecting, Some((failure, next)), _) => {
+                        failed(Standing::Waiting, failure, Some(*next))
+                    }
+                    (Phase::Waiting | Phase::Reopening, _, Some(failure)) => {
+                        failed(waiting(failure), failure, working.wakes)
+                    }
+                    // What was lost is not back before somebody has logged in.
+                    (Phase::Opening | Phase::Connecting, _, Some(failure))
+                        if self.main.is_none() =>
+                    {
+                        failed(waiting(failure), failure, None)
+                    }
+                    (
+                        Phase::Opening | Phase::Reopening | Phase::Connecting | Phase::Waiting,
+                        ..,
+                    ) if !self.connected_once => {
+                        told(Standing::Starting, "logging in".into(), None)
+                    }
+                    (Phase::Connecting, ..) => told(Standing::Running, "logging in".into(), None),
+                    _ => told(Standing::Running, String::new(), None),
                 }
-                // What was lost is not back before somebody has logged in.
-                (Phase::Opening | Phase::Connecting, _, Some(failure)) if self.main.is_none() => {
-                    failed(waiting(failure), failure, None)
-                }
-                (Phase::Opening | Phase::Reopening | Phase::Connecting | Phase::Waiting, ..)
-                    if !self.connected_once =>
-                {
-                    told(Standing::Starting, "logging in".into(), None)
-                }
-                (Phase::Connecting, ..) => told(Standing::Running, "logging in".into(), None),
-                _ => told(Standing::Running, String::new(), None),
-            },
+            }
         }
     }
 

@@ -16,12 +16,21 @@ use crate::run::settings::Settings;
 use crate::standing::{EventKind, Phase, Push, Standing};
 
 fn at(seconds: u64) -> Now {
-    Now { wall: Micros::from_seconds(i64::try_from(seconds).unwrap() + 1_000_000), mono: Duration::from_secs(seconds) }
+    Now {
+        wall: Micros::from_seconds(i64::try_from(seconds).unwrap() + 1_000_000),
+        mono: Duration::from_secs(seconds),
+    }
 }
 
 fn follower(begin: Begin) -> Follower {
-    let settings = Settings { policy: crate::recovery::decide::Policy::default().staying(), ..Settings::default() };
-    Follower::new(Rules { settings, mode: Mode::Balanced, once: false }, Past { begin, ..Past::default() })
+    let settings = Settings {
+        policy: crate::recovery::decide::Policy::default().staying(),
+        ..Settings::default()
+    };
+    Follower::new(
+        Rules { settings, mode: Mode::Balanced, once: false },
+        Past { begin, ..Past::default() },
+    )
 }
 
 impl Follower {
@@ -32,7 +41,8 @@ impl Follower {
     }
 
     fn grant(&mut self, mut out: Vec<Output>, now: Now) -> Vec<Output> {
-        let asked = out.iter().find_map(|o| if let Output::AskSlot(run) = o { Some(*run) } else { None });
+        let asked =
+            out.iter().find_map(|o| if let Output::AskSlot(run) = o { Some(*run) } else { None });
         if let Some(run) = asked {
             assert!(matches!(self.stage, Stage::Asking(_)), "{:?}", self.stage);
             out.extend(self.step(Input::Granted(run), now));
@@ -76,9 +86,13 @@ fn resting() -> Follower {
     let mut f = follower(Begin::Run);
     f.take(Input::Start, at(0));
     f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None });
-    let summary = Summary { folders: vec![inbox()], ..Summary::of(Outcome::Success, History::default()) };
+    let summary =
+        Summary { folders: vec![inbox()], ..Summary::of(Outcome::Success, History::default()) };
     let out = f.end_with(summary, at(1));
-    assert!(out.iter().any(|o| matches!(o, Output::Watch { number: 1, seen: (5, 4), .. })), "{out:?}");
+    assert!(
+        out.iter().any(|o| matches!(o, Output::Watch { number: 1, seen: (5, 4), .. })),
+        "{out:?}"
+    );
     assert_eq!((f.status().standing, f.push()), (Standing::Idle, Push::Idle));
     f
 }
@@ -120,24 +134,32 @@ fn fruitless_hints_are_slowed_down() {
         if begins(&f.take(Input::Hinted(watch, Hint::Counts), at(10 + n))) {
             begun += 1;
             f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None });
-            let summary = Summary { folders: vec![inbox()], ..Summary::of(Outcome::Success, History::default()) };
+            let summary = Summary {
+                folders: vec![inbox()],
+                ..Summary::of(Outcome::Success, History::default())
+            };
             f.end_with(summary, at(10 + n));
         }
     }
     assert!(begun <= 8, "{begun} runs for nothing in 50 s");
 }
 
-/// A look that ends with another folder open leaves a gap for flags; it is closed once, not for ever.
+/// A look that ends with another folder open leaves a gap for flags; it is closed once, not for
+/// ever.
 #[test]
 fn a_stale_watch_is_caught_up_with_once() {
     let mut f = resting();
     assert!(begins(&f.take(Input::Hinted(1, Hint::Stale), at(10))));
     f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None });
-    let summary = Summary { folders: vec![inbox()], ..Summary::of(Outcome::Success, History::default()) };
+    let summary =
+        Summary { folders: vec![inbox()], ..Summary::of(Outcome::Success, History::default()) };
     f.end_with(summary, at(11));
     assert!(!begins(&f.take(Input::Hinted(2, Hint::Stale), at(12))));
     assert_eq!(f.proved(), Some(at(12).mono));
-    assert!(begins(&f.take(Input::Hinted(2, Hint::Flags), at(13))), "what the server tells is looked at");
+    assert!(
+        begins(&f.take(Input::Hinted(2, Hint::Flags), at(13))),
+        "what the server tells is looked at"
+    );
 }
 
 #[test]
@@ -163,7 +185,10 @@ fn a_lost_watch_is_backed_off_from() {
     let cut = || Failure::new(Class::Network, Reach::Session, Provenance::Server, "bye");
     let out = f.take(Input::Unwatched(1, Err(cut())), at(20));
     assert_eq!((f.status().standing, f.push()), (Standing::Waiting, Push::Poll));
-    let wait = out.iter().find_map(|o| if let Output::TickAfter(wait) = o { Some(*wait) } else { None }).unwrap();
+    let wait = out
+        .iter()
+        .find_map(|o| if let Output::TickAfter(wait) = o { Some(*wait) } else { None })
+        .unwrap();
     assert!(wait >= Duration::from_secs(4) && wait <= Duration::from_secs(6), "{wait:?}");
     assert_eq!(f.history().tries, 1);
     let mut f = resting();
@@ -177,19 +202,27 @@ fn a_second_look_takes_another_session() {
     let mut f = follower(Begin::Run);
     f.take(Input::Start, at(0));
     f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None });
-    let partial =
-        || Summary { second_look: true, folders: vec![inbox()], ..Summary::of(Outcome::Partial, History::default()) };
+    let partial = || Summary {
+        second_look: true,
+        folders: vec![inbox()],
+        ..Summary::of(Outcome::Partial, History::default())
+    };
     let out = f.end_with(partial(), at(1));
     // New mail is still heard of meanwhile, and looking at it puts nothing off.
-    let Some(Output::Watch { number, .. }) = out.iter().find(|o| matches!(o, Output::Watch { .. })) else {
+    let Some(Output::Watch { number, .. }) = out.iter().find(|o| matches!(o, Output::Watch { .. }))
+    else {
         panic!("{out:?}")
     };
     assert!(begins(&f.take(Input::Hinted(*number, Hint::Counts), at(30))));
-    let summary = Summary { folders: vec![inbox()], ..Summary::of(Outcome::Success, History::default()) };
+    let summary =
+        Summary { folders: vec![inbox()], ..Summary::of(Outcome::Success, History::default()) };
     f.end_with(summary, at(31));
     assert!(!begins(&f.take(Input::Tick, at(60))));
     let out = f.take(Input::Tick, at(63));
-    assert!(begins(&out) && out.iter().any(|o| matches!(o, Output::Release(Slot::Main))), "{out:?}");
+    assert!(
+        begins(&out) && out.iter().any(|o| matches!(o, Output::Release(Slot::Main))),
+        "{out:?}"
+    );
     assert!(f.main.is_none(), "another session");
     // It is the schedule's business again after three of them.
     for n in 0..4 {
@@ -217,7 +250,8 @@ fn failed_runs_stretch_the_schedule() {
     assert_eq!(f.status().standing, Standing::Waiting);
 }
 
-/// What a watch beside a run tells while the run is asking the store, or ending, is looked at right after it.
+/// What a watch beside a run tells while the run is asking the store, or ending, is looked at right
+/// after it.
 #[test]
 fn hints_while_a_run_opens_or_ends_are_not_lost() {
     for phase in [Phase::Opening, Phase::Reopening, Phase::Closing] {
@@ -226,9 +260,10 @@ fn hints_while_a_run_opens_or_ends_are_not_lost() {
             f.take(Input::Command(Command::SyncNow), at(5));
             f.beside = Some(SessionHeld { at: session(2), since: at(5).mono, watch: Some(70) });
             match phase {
-                Phase::Reopening => {
-                    drop(f.take(Input::Machine(f.run(), Event::OpenFailed(Failure::storage("busy"))), at(6)))
-                }
+                Phase::Reopening => drop(f.take(
+                    Input::Machine(f.run(), Event::OpenFailed(Failure::storage("busy"))),
+                    at(6),
+                )),
                 Phase::Closing => {
                     f.take(Input::Machine(f.run(), snapshot()), at(6));
                     f.take(Input::Machine(f.run(), Event::Stop), at(6));
@@ -236,14 +271,20 @@ fn hints_while_a_run_opens_or_ends_are_not_lost() {
                 _ => {}
             }
             assert_eq!(f.stage.working().unwrap().machine.phase(), phase);
-            assert!(!begins(&f.take(Input::Hinted(70, hint), at(7))), "{phase}: the run under way goes on");
+            assert!(
+                !begins(&f.take(Input::Hinted(70, hint), at(7))),
+                "{phase}: the run under way goes on"
+            );
             // Asked twice, the closer look counts.
             f.take(Input::Hinted(70, Hint::Counts), at(7));
             let wanted = [(FolderId(1), depth)].into_iter().collect();
             let again = f.stage.working().unwrap().again.clone();
             assert_eq!(again, Some(Scope::Some { list: false, folders: wanted }), "{phase}");
 
-            let summary = Summary { folders: vec![inbox()], ..Summary::of(Outcome::Success, History::default()) };
+            let summary = Summary {
+                folders: vec![inbox()],
+                ..Summary::of(Outcome::Success, History::default())
+            };
             let out = f.end_with(summary, at(8));
             assert!(begins(&out) && f.stage.working().unwrap().again.is_none(), "{phase}: {out:?}");
         }
@@ -266,8 +307,8 @@ fn hints_do_not_undo_a_pause() {
     assert!(!begins(&out) && f.status().standing == Standing::Paused, "{:?} {out:?}", f.status());
 }
 
-/// Where watches are cut, IDLE is begun anew before that, but never more often than once a minute; one that lives proves
-/// that it need not.
+/// Where watches are cut, IDLE is begun anew before that, but never more often than once a minute;
+/// one that lives proves that it need not.
 #[test]
 fn a_watch_that_is_cut_is_renewed_before_that() {
     let cut = || Failure::new(Class::Network, Reach::Session, Provenance::Server, "bye");
@@ -292,7 +333,8 @@ fn an_inbox_that_is_left_out_is_not_watched() {
     f.take(Input::Start, at(0));
     f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None });
     let left_out = FolderLine { excluded: true, ..inbox() };
-    let summary = Summary { folders: vec![left_out], ..Summary::of(Outcome::Success, History::default()) };
+    let summary =
+        Summary { folders: vec![left_out], ..Summary::of(Outcome::Success, History::default()) };
     let out = f.end_with(summary, at(1));
     assert!(f.live_end().is_none() && f.push() == Push::Poll, "{out:?}");
 }

@@ -90,7 +90,8 @@ pub enum Input {
     ConnectFailed(Failure),
     /// The session that was wished for, if there was one.
     Beside(Option<Connected>),
-    /// The endpoint is down and probed: the session comes later, at the earliest at this monotonic time.
+    /// The endpoint is down and probed: the session comes later, at the earliest at this monotonic
+    /// time.
     Held(Failure, Duration),
     /// A hint of the watch of this number.
     Hinted(u64, Hint),
@@ -105,7 +106,8 @@ pub enum Input {
 /// What the shell is to do.
 #[derive(Debug)]
 pub enum Output {
-    /// Carry an action of the run of this number out. `Connect`, `Disconnect` and `Finish` never come this way.
+    /// Carry an action of the run of this number out. `Connect`, `Disconnect` and `Finish` never
+    /// come this way.
     Run(u64, Action),
     /// Get a slot for the run of this number: `Granted` when it may begin.
     AskSlot(u64),

@@ -18,7 +18,8 @@ use std::time::Duration;
 /// When there was no session to spare beside a run, the next one is asked for after this.
 const BESIDE_AGAIN: Duration = Duration::from_secs(60);
 
-/// Runs in a row that hints began and that found nothing, after which hints are gathered for a while.
+/// Runs in a row that hints began and that found nothing, after which hints are gathered for a
+/// while.
 const FRUITLESS: u8 = 5;
 /// For so long.
 const FRUITLESS_WAIT: Duration = Duration::from_secs(30);
@@ -44,7 +45,8 @@ impl Follower {
     }
 
     pub(super) fn watch_on(&mut self, which: Slot, out: &mut Vec<Output>) -> bool {
-        // A folder that stands still cannot be looked at: a hint of it would lead nowhere, again and again.
+        // A folder that stands still cannot be looked at: a hint of it would lead nowhere, again
+        // and again.
         let fit = |f: &&FolderLine| is_inbox(f) && !f.excluded && !f.stalled;
         let Some(inbox) = self.folders.iter().find(fit) else { return false };
         let (remote_id, seen) = (inbox.remote_id.clone(), (inbox.mark.uidnext, inbox.mark.exists));
@@ -90,16 +92,18 @@ impl Follower {
     /// Nothing has come since the last look: a server that lives would have said so.
     fn is_settled(&self) -> bool {
         match &self.stage {
-            Stage::Working(working) => {
-                self.live_end().and_then(|id| working.machine.passed(id)).is_some_and(|(_, settled)| settled)
-            }
+            Stage::Working(working) => self
+                .live_end()
+                .and_then(|id| working.machine.passed(id))
+                .is_some_and(|(_, settled)| settled),
             Stage::Resting(_) => !self.is_cooling(),
             _ => false,
         }
     }
 
     pub(super) fn on_hint(&mut self, number: u64, hint: Hint, now: Now, out: &mut Vec<Output>) {
-        let current = [self.main, self.beside].into_iter().flatten().any(|held| held.watch == Some(number));
+        let current =
+            [self.main, self.beside].into_iter().flatten().any(|held| held.watch == Some(number));
         if !current {
             return;
         }
@@ -123,7 +127,8 @@ impl Follower {
         match &mut self.stage {
             Stage::Asking(wanted) => widen(&mut wanted.scope, inbox, depth),
             Stage::Working(working) => match working.machine.phase() {
-                // A run that is only beginning or ending takes no hints: they are looked at right after it.
+                // A run that is only beginning or ending takes no hints: they are looked at right
+                // after it.
                 Phase::Opening | Phase::Reopening | Phase::Closing => {
                     if working.after == After::Rest {
                         let nothing = || Scope::Some { list: false, folders: Default::default() };
@@ -163,7 +168,8 @@ impl Follower {
             return;
         }
         let which = if is_main { Slot::Main } else { Slot::Beside };
-        let since = if is_main { self.main } else { self.beside }.map_or(now.mono, |held| held.since);
+        let since =
+            if is_main { self.main } else { self.beside }.map_or(now.mono, |held| held.since);
         match end {
             // What came with the last hint has been heard by now.
             Ok(Unwatched::Asked) => {
@@ -185,7 +191,8 @@ impl Follower {
         }
     }
 
-    /// The watching session ended by itself: what it would have told is looked for after a wait that grows.
+    /// The watching session ended by itself: what it would have told is looked for after a wait
+    /// that grows.
     fn lost(&mut self, failure: Failure, since: Duration, now: Now, out: &mut Vec<Output>) {
         if !matches!(self.stage, Stage::Resting(_)) {
             return;
@@ -218,7 +225,8 @@ impl Follower {
         } else if life >= RENEW_LEAST {
             // One cut proves little: IDLE is never begun anew more often than this.
             let renew = (life * 4 / 5).max(RENEW_FLOOR);
-            self.watching.renew = Some(self.watching.renew.map_or(renew, |before| before.min(renew)));
+            self.watching.renew =
+                Some(self.watching.renew.map_or(renew, |before| before.min(renew)));
         }
     }
 

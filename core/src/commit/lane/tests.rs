@@ -23,7 +23,13 @@ fn open() -> Change {
         delimiter: None,
         role: None,
     };
-    Change::Folder(FolderChange::Open { folder, uidvalidity: V, mark: mark(11), started: Micros(5), newest: None })
+    Change::Folder(FolderChange::Open {
+        folder,
+        uidvalidity: V,
+        mark: mark(11),
+        started: Micros(5),
+        newest: None,
+    })
 }
 
 fn admit_on(folder: Option<&FolderRow>, change: &Change) -> Result<Option<FolderRow>, Refusal> {
@@ -39,7 +45,13 @@ fn opened() -> FolderRow {
 }
 
 fn arrivals(uidvalidity: UidValidity, from: u32, to: u32) -> Change {
-    Change::Folder(FolderChange::Arrivals { folder: FolderId(1), uidvalidity, from, to, page: Page::default() })
+    Change::Folder(FolderChange::Arrivals {
+        folder: FolderId(1),
+        uidvalidity,
+        from,
+        to,
+        page: Page::default(),
+    })
 }
 
 fn backfill(a: u32, b: u32) -> Change {
@@ -69,7 +81,11 @@ fn pass(from: u32, to: u32, put_back: UidSet) -> Change {
 fn opening_fixes_the_boundary_and_happens_once() {
     let row = opened();
     assert_eq!(
-        (lanes_of(&row).live.uidnext, lanes_of(&row).backfill.boundary, lanes_of(&row).backfill.remaining.to_string()),
+        (
+            lanes_of(&row).live.uidnext,
+            lanes_of(&row).backfill.boundary,
+            lanes_of(&row).backfill.remaining.to_string()
+        ),
         (11, 11, "1:10".to_owned())
     );
     assert_eq!(admit_on(Some(&row), &open()), Err(Refusal::Open));
@@ -77,7 +93,8 @@ fn opening_fixes_the_boundary_and_happens_once() {
 
 #[test]
 fn an_old_incarnation_changes_nothing() {
-    let answer = admit(&account(), Some(&opened()), Incarnation(2), &arrivals(V, 11, 12), FolderId(1));
+    let answer =
+        admit(&account(), Some(&opened()), Incarnation(2), &arrivals(V, 11, 12), FolderId(1));
     assert_eq!(answer, Err(Refusal::Incarnation));
 }
 
@@ -106,7 +123,10 @@ fn the_mark_is_compared_and_raises_uidnext() {
     let row = opened();
     assert_eq!(admit_on(Some(&row), &pass(10, 12, UidSet::new())), Err(Refusal::Chain));
     let next = admit_on(Some(&row), &pass(11, 14, UidSet::new())).unwrap().unwrap();
-    assert_eq!((lanes_of(&next).live.uidnext, lanes_of(&next).live.mark, next.proved_at), (14, mark(14), None));
+    assert_eq!(
+        (lanes_of(&next).live.uidnext, lanes_of(&next).live.mark, next.proved_at),
+        (14, mark(14), None)
+    );
     let all = admit_on(Some(&next), &backfill(1, 10)).unwrap().unwrap();
     let proved = admit_on(Some(&all), &pass(14, 14, UidSet::new())).unwrap().unwrap();
     assert_eq!(proved.proved_at, Some(Micros(7)));
@@ -135,14 +155,24 @@ fn another_uidvalidity_is_taken_only_where_nothing_is_held() {
     let row = opened();
     let reopen = || {
         let (from, uidvalidity, started) = (V, UidValidity(10), Micros(9));
-        Change::Folder(FolderChange::Reopen { folder: FolderId(1), from, uidvalidity, mark: mark(21), started })
+        Change::Folder(FolderChange::Reopen {
+            folder: FolderId(1),
+            from,
+            uidvalidity,
+            mark: mark(21),
+            started,
+        })
     };
     let anew = admit_on(Some(&row), &reopen()).unwrap().unwrap();
     assert_eq!(
         (lanes_of(&anew).live.uidvalidity, lanes_of(&anew).backfill.boundary, anew.opened_at),
         (UidValidity(10), 21, Micros(9))
     );
-    assert_eq!(lanes_of(&anew).backfill.old_before, Some(Micros(5)), "mail that came since the first opening is new");
+    assert_eq!(
+        lanes_of(&anew).backfill.old_before,
+        Some(Micros(5)),
+        "mail that came since the first opening is new"
+    );
     let held = FolderRow { held: true, ..row.clone() };
     assert_eq!(admit_on(Some(&held), &reopen()), Err(Refusal::UidValidity));
     let failed = FolderRow { failures: UidSet::one(3), ..row };
@@ -155,7 +185,10 @@ fn arrivals_go_upwards() {
     assert_eq!(admit_on(Some(&row), &arrivals(V, 11, 10)), Err(Refusal::Chain), "backwards");
     let none = admit_on(Some(&row), &arrivals(V, 11, 11)).unwrap().unwrap();
     assert_eq!(lanes_of(&none).live.uidnext, 11, "none came");
-    assert!(!admit_on(Some(&row), &arrivals(V, 11, 13)).unwrap().unwrap().held, "holes are nothing held");
+    assert!(
+        !admit_on(Some(&row), &arrivals(V, 11, 13)).unwrap().unwrap().held,
+        "holes are nothing held"
+    );
     let failed = crate::mail::page::Unfetched {
         uid: 12,
         class: crate::failure::Class::InvalidData,
@@ -163,7 +196,13 @@ fn arrivals_go_upwards() {
         again: crate::mail::page::Again::Spaced,
     };
     let page = Page { failed: vec![failed], ..Page::default() };
-    let change = Change::Folder(FolderChange::Arrivals { folder: FolderId(1), uidvalidity: V, from: 11, to: 13, page });
+    let change = Change::Folder(FolderChange::Arrivals {
+        folder: FolderId(1),
+        uidvalidity: V,
+        from: 11,
+        to: 13,
+        page,
+    });
     let row = admit_on(Some(&row), &change).unwrap().unwrap();
     assert!(row.held && row.failures.contains(12));
 }
@@ -172,7 +211,14 @@ fn arrivals_go_upwards() {
 fn what_ended_clears_the_way_to_count() {
     let facts = |gone, again| {
         let (uidvalidity, flags, started) = (V, Vec::new(), Micros(8));
-        Change::Folder(FolderChange::Facts { folder: FolderId(1), uidvalidity, flags, gone, again, started })
+        Change::Folder(FolderChange::Facts {
+            folder: FolderId(1),
+            uidvalidity,
+            flags,
+            gone,
+            again,
+            started,
+        })
     };
     let row = opened();
     let told = admit_on(Some(&row), &facts(UidSet::new(), UidSet::new())).unwrap().unwrap();
@@ -182,8 +228,12 @@ fn what_ended_clears_the_way_to_count() {
     let still = admit_on(Some(&ended), &facts(UidSet::new(), UidSet::new())).unwrap().unwrap();
     assert!(lanes_of(&still).live.ended, "until a pass has marked it");
     let read = admit_on(Some(&row), &backfill(1, 10)).unwrap().unwrap();
-    let again = admit_on(Some(&read), &facts(UidSet::range(3, 4), UidSet::one(4))).unwrap().unwrap();
-    assert_eq!((lanes_of(&again).backfill.remaining.to_string(), again.grown_at), ("4".into(), Some(Micros(8))));
+    let again =
+        admit_on(Some(&read), &facts(UidSet::range(3, 4), UidSet::one(4))).unwrap().unwrap();
+    assert_eq!(
+        (lanes_of(&again).backfill.remaining.to_string(), again.grown_at),
+        ("4".into(), Some(Micros(8)))
+    );
 }
 
 #[test]
@@ -220,7 +270,11 @@ fn a_uidnext_that_was_too_high_is_taken_back() {
     let high = admit_on(Some(&row), &arrivals(V, 11, 40)).unwrap().unwrap();
     let same = back(&high, 40, 11).unwrap().unwrap();
     assert_eq!(
-        (lanes_of(&same).live.uidnext, lanes_of(&same).backfill.boundary, lanes_of(&same).backfill.old_before),
+        (
+            lanes_of(&same).live.uidnext,
+            lanes_of(&same).backfill.boundary,
+            lanes_of(&same).backfill.old_before
+        ),
         (11, 11, None)
     );
 }
@@ -229,15 +283,20 @@ fn a_uidnext_that_was_too_high_is_taken_back() {
 fn the_earlier_of_two_instants() {
     let (early, late) = (Some(Micros(1)), Some(Micros(2)));
     assert_eq!((earlier(early, late), earlier(late, early)), (early, early));
-    assert_eq!((earlier(None, late), earlier(early, None), earlier(None, None)), (late, early, None));
+    assert_eq!(
+        (earlier(None, late), earlier(early, None), earlier(None, None)),
+        (late, early, None)
+    );
 }
 
 #[test]
 fn a_refusal_is_about_a_folder_that_is_there() {
     let (class, text, at) = (crate::failure::Class::Provider, String::new(), Micros(9));
-    let fail = |folder| Change::Account(AccountChange::Fail { folder, class, text: text.clone(), at });
+    let fail =
+        |folder| Change::Account(AccountChange::Fail { folder, class, text: text.clone(), at });
     let shut = |folder| {
-        let (remote_id, path, text, seen) = (b"X".to_vec(), String::new(), String::new(), Micros(1));
+        let (remote_id, path, text, seen) =
+            (b"X".to_vec(), String::new(), String::new(), Micros(1));
         Change::Account(AccountChange::Shut { remote_id, path, folder, class, text, seen, at })
     };
     for change in [fail(Some(FolderId(1))), shut(Some(FolderId(1)))] {
@@ -256,10 +315,15 @@ fn a_folder_that_is_gone_leaves_the_look() {
         session: crate::mail::id::SessionId(1),
         at: Micros(1),
     };
-    let drop = Change::Folder(FolderChange::DropFolder { folder: FolderId(1), uids: UidSet::new(), last: true });
+    let drop = Change::Folder(FolderChange::DropFolder {
+        folder: FolderId(1),
+        uids: UidSet::new(),
+        last: true,
+    });
     for (looked, left) in [(look(&[1]), None), (look(&[1, 2]), Some(look(&[2])))] {
         let account = AccountRow { list_look: Some(looked), ..account() };
-        let admitted = admit(&account, Some(&opened()), Incarnation(3), &drop, FolderId(9)).unwrap();
+        let admitted =
+            admit(&account, Some(&opened()), Incarnation(3), &drop, FolderId(9)).unwrap();
         assert_eq!((admitted.account.list_look, admitted.folder), (left, None));
     }
 }

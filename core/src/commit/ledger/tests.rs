@@ -9,7 +9,12 @@ use crate::mail::id::{AccountId, Incarnation};
 
 fn folder() -> (AccountRow, FolderRow) {
     let account = AccountRow::fresh(AccountId(1), Incarnation(1));
-    let folder = ListedFolder { remote_id: b"INBOX".to_vec(), path: "INBOX".into(), delimiter: None, role: None };
+    let folder = ListedFolder {
+        remote_id: b"INBOX".to_vec(),
+        path: "INBOX".into(),
+        delimiter: None,
+        role: None,
+    };
     let mark = Mark { uidnext: 10, exists: 9, modseq: 0 };
     let uidvalidity = UidValidity(7);
     let open = Change::Folder(FolderChange::Open {
@@ -61,12 +66,20 @@ fn a_copy_is_old_by_its_own_place() {
     ledger.begin(&folder, &account, &mail(3, 1, 1), Micros(1));
     assert_eq!(kinds(&mut ledger), [(EventKind::MessageCreated, What::State, true)]);
     ledger.begin(&folder, &account, &mail(4, 1, 1), Micros(2));
-    assert_eq!(kinds(&mut ledger), [(EventKind::MessageUpdated, What::Began, true)], "below the boundary");
+    assert_eq!(
+        kinds(&mut ledger),
+        [(EventKind::MessageUpdated, What::Began, true)],
+        "below the boundary"
+    );
     ledger.begin(&folder, &account, &mail(12, 1, 1), Micros(3));
     assert_eq!(kinds(&mut ledger), [(EventKind::MessageUpdated, What::Began, false)], "made since");
     folder.lanes.as_mut().unwrap().backfill.old_before = Some(Micros(5));
     ledger.begin(&folder, &account, &mail(5, 1, 1), Micros(4));
-    assert_eq!(kinds(&mut ledger), [(EventKind::MessageUpdated, What::Began, false)], "not of the first LIST");
+    assert_eq!(
+        kinds(&mut ledger),
+        [(EventKind::MessageUpdated, What::Began, false)],
+        "not of the first LIST"
+    );
 }
 
 #[test]
@@ -82,7 +95,10 @@ fn n_copies_cost_n() {
     assert_eq!(events[189].locations[0].1, 199, "what changed comes first");
     ledger.end(&folder, 50, Micros(2));
     let event = ledger.take_writes().events.remove(0);
-    assert_eq!((event.kind, event.what, event.count), (EventKind::MessageUpdated, What::Ended, 189));
+    assert_eq!(
+        (event.kind, event.what, event.count),
+        (EventKind::MessageUpdated, What::Ended, 189)
+    );
     assert!(event.locations.iter().all(|(_, uid, _)| *uid != 50));
 }
 
@@ -109,20 +125,29 @@ fn the_same_flags_with_a_higher_modseq_are_written_and_not_told() {
     ledger.set_flags(&folder, 10, Flags::default(), Some(9));
     ledger.set_flags(&folder, 10, Flags::default(), None);
     let writes = ledger.take_writes();
-    assert_eq!((writes.locations.len(), writes.messages.len(), writes.events.len()), (0, 0, 0), "nothing changed");
+    assert_eq!(
+        (writes.locations.len(), writes.messages.len(), writes.events.len()),
+        (0, 0, 0),
+        "nothing changed"
+    );
 }
 
 #[test]
 fn found_again_in_the_folder_it_left() {
     let (account, folder) = folder();
-    for (flags, told) in
-        [(Flags::default(), vec![]), (Flags::new(["x"]), vec![(EventKind::MessageUpdated, What::State, false)])]
-    {
+    for (flags, told) in [
+        (Flags::default(), vec![]),
+        (Flags::new(["x"]), vec![(EventKind::MessageUpdated, What::State, false)]),
+    ] {
         let mut ledger = Ledger::new(1);
         ledger.begin(&folder, &account, &mail(10, 1, 1), Micros(1));
         ledger.end(&folder, 10, Micros(2));
         let writes = ledger.take_writes();
-        assert_eq!((writes.created.len(), writes.messages.len()), (1, 0), "a new one is written once");
+        assert_eq!(
+            (writes.created.len(), writes.messages.len()),
+            (1, 0),
+            "a new one is written once"
+        );
         ledger.begin(&folder, &account, &Fetched { flags, ..mail(11, 1, 1) }, Micros(3));
         assert_eq!(kinds(&mut ledger), told);
     }
@@ -160,31 +185,54 @@ fn old_mail_is_below_the_boundary_or_older_than_the_first_opening() {
     let (account, mut folder) = folder();
     let at = |seconds| Some(Micros::from_seconds(seconds));
     // Opened at 1000 s, the boundary is 10; INTERNALDATE counts whole seconds.
-    for (uid, date, old) in
-        [(9, at(2000), true), (10, at(2000), false), (10, at(999), true), (10, at(1000), false), (10, None, false)]
-    {
+    for (uid, date, old) in [
+        (9, at(2000), true),
+        (10, at(2000), false),
+        (10, at(999), true),
+        (10, at(1000), false),
+        (10, None, false),
+    ] {
         assert_eq!(is_old(&folder, &account, uid, date), old, "{uid} {date:?}");
     }
     folder.lanes.as_mut().unwrap().backfill.old_before = at(3000);
-    for (uid, date, old) in
-        [(9, at(2999), true), (9, at(3000), false), (9, None, true), (10, at(2999), false), (10, None, false)]
-    {
-        assert_eq!(is_old(&folder, &account, uid, date), old, "{uid} {date:?} in a folder that came later");
+    for (uid, date, old) in [
+        (9, at(2999), true),
+        (9, at(3000), false),
+        (9, None, true),
+        (10, at(2999), false),
+        (10, None, false),
+    ] {
+        assert_eq!(
+            is_old(&folder, &account, uid, date),
+            old,
+            "{uid} {date:?} in a folder that came later"
+        );
     }
 }
 
-/// Two copies ended, one of their UIDs was used again: what was told last of the mail is not known any more.
+/// Two copies ended, one of their UIDs was used again: what was told last of the mail is not known
+/// any more.
 #[test]
 fn what_was_told_of_a_used_uid_is_told_anew() {
     let (account, folder) = folder();
     let mut ledger = Ledger::new(1);
-    ledger.begin(&folder, &account, &Fetched { flags: Flags::new(["x"]), ..mail(10, 1, 1) }, Micros(1));
+    ledger.begin(
+        &folder,
+        &account,
+        &Fetched { flags: Flags::new(["x"]), ..mail(10, 1, 1) },
+        Micros(1),
+    );
     ledger.begin(&folder, &account, &mail(11, 1, 1), Micros(1));
     ledger.end(&folder, 10, Micros(2));
     ledger.end(&folder, 11, Micros(2));
     ledger.begin(&folder, &account, &mail(11, 2, 1), Micros(3));
     ledger.take_writes();
-    ledger.begin(&folder, &account, &Fetched { flags: Flags::new(["x"]), ..mail(12, 1, 1) }, Micros(4));
+    ledger.begin(
+        &folder,
+        &account,
+        &Fetched { flags: Flags::new(["x"]), ..mail(12, 1, 1) },
+        Micros(4),
+    );
     assert_eq!(kinds(&mut ledger), [(EventKind::MessageUpdated, What::State, false)]);
 }
 
@@ -207,7 +255,8 @@ fn without_lanes_age_alone_tells_old_mail() {
     assert!(ledger.locations().all(|l| l.uidvalidity == UidValidity(0)));
 }
 
-/// What a message looked like when it was lost is what its last location said, whatever the clock did in between.
+/// What a message looked like when it was lost is what its last location said, whatever the clock
+/// did in between.
 #[test]
 fn a_clock_set_back_does_not_hide_a_change() {
     let (account, folder) = folder();
@@ -219,7 +268,11 @@ fn a_clock_set_back_does_not_hide_a_change() {
     ledger.end(&folder, 10, Micros(5000));
     kinds(&mut ledger);
     ledger.begin(&folder, &account, &flagged(12, "home"), Micros(5001));
-    assert_eq!(kinds(&mut ledger), [(EventKind::MessageUpdated, What::State, false)], "it was lost as work");
+    assert_eq!(
+        kinds(&mut ledger),
+        [(EventKind::MessageUpdated, What::State, false)],
+        "it was lost as work"
+    );
     ledger.end(&folder, 12, Micros(5002));
     kinds(&mut ledger);
     ledger.begin(&folder, &account, &flagged(13, "home"), Micros(5003));

@@ -5,8 +5,17 @@ use crate::time::Micros;
 
 fn verdict(class: Class, reach: Reach, when: When, tries: u32) -> &'static str {
     let failure = Failure::new(class, reach, Provenance::Server, "x").when(when);
-    let history = History { tries, panics: if class == Class::Bug { tries } else { 0 }, ..History::default() };
-    match decide(&failure, &history, &Policy::default(), Now { wall: Micros(0), mono: Duration::ZERO }) {
+    let history = History {
+        tries,
+        panics: if class == Class::Bug { tries } else { 0 },
+        ..History::default()
+    };
+    match decide(
+        &failure,
+        &history,
+        &Policy::default(),
+        Now { wall: Micros(0), mono: Duration::ZERO },
+    ) {
         Verdict::Wait(d) if d.is_zero() => "now",
         Verdict::Wait(d) if d <= Duration::from_secs(6) => "wait 5s",
         Verdict::Wait(d) if d <= Duration::from_secs(12) => "wait 10s",
@@ -78,7 +87,9 @@ fn a_server_that_stays() {
     }
     let full = Failure::storage("x");
     let history = History { tries: 99, ..History::default() };
-    assert!(matches!(decide(&full, &history, &policy, at(0)), Verdict::Wait(d) if d <= Duration::from_secs(10)));
+    assert!(
+        matches!(decide(&full, &history, &policy, at(0)), Verdict::Wait(d) if d <= Duration::from_secs(10))
+    );
     let told = Failure::new(Class::RateLimit, Reach::Account, Provenance::Server, "x")
         .when(When::After(Duration::from_secs(7200)));
     let history = History { tries: 1, ..History::default() };
@@ -99,7 +110,8 @@ fn patience_has_an_end() {
     let policy = Policy::default();
     let history = History { tries: 1, ..History::default() };
     let told = |wait| {
-        let failure = Failure::new(Class::RateLimit, Reach::Account, Provenance::Server, "x").when(When::After(wait));
+        let failure = Failure::new(Class::RateLimit, Reach::Account, Provenance::Server, "x")
+            .when(When::After(wait));
         decide(&failure, &history, &policy, Now::default())
     };
     assert_eq!(told(policy.patience), Verdict::Wait(policy.patience));
@@ -110,11 +122,18 @@ fn patience_has_an_end() {
 fn an_inferred_refusal_is_not_believed() {
     let failure = Failure::new(Class::Auth, Reach::Account, Provenance::Inferred, "x");
     let history = History { tries: 1, ..History::default() };
-    assert!(matches!(decide(&failure, &history, &Policy::default(), Now::default()), Verdict::Wait(_)));
+    assert!(matches!(
+        decide(&failure, &history, &Policy::default(), Now::default()),
+        Verdict::Wait(_)
+    ));
     // Not even by who doubts, however often and long.
-    let history = History { tries: 1, refusals: 99, first_refusal: Some(Micros(0)), ..History::default() };
+    let history =
+        History { tries: 1, refusals: 99, first_refusal: Some(Micros(0)), ..History::default() };
     let late = Now { wall: Micros::from_seconds(1_000_000), mono: Duration::ZERO };
-    assert!(matches!(decide(&failure, &history, &Policy::default().staying(), late), Verdict::Wait(_)));
+    assert!(matches!(
+        decide(&failure, &history, &Policy::default().staying(), late),
+        Verdict::Wait(_)
+    ));
 }
 
 #[test]
@@ -141,7 +160,9 @@ fn a_clock_that_jumped_back_costs_no_logins() {
         let mut history = History { has_logged_in, ..History::default() };
         history.failed(&refused, at(100_000).wall);
         for n in 2..=most {
-            let Verdict::Wait(wait) = decide(&refused, &history, &policy, at(0)) else { panic!("{n}") };
+            let Verdict::Wait(wait) = decide(&refused, &history, &policy, at(0)) else {
+                panic!("{n}")
+            };
             let apart = if n == 2 { 60 } else { last };
             assert!((apart..apart + apart / 10).contains(&wait.as_secs()), "{n}: {wait:?}");
             history.failed(&refused, at(0).wall);
@@ -163,5 +184,8 @@ fn tries_are_counted_for_restarts_too() {
     let history = History { tries: 6, ..History::default() };
     let lost = Failure::new(Class::Network, Reach::Session, Provenance::Local, "x");
     assert_eq!(decide(&lost, &history, &policy, Now::default()), Verdict::GiveUp);
-    assert_eq!(decide(&Failure::storage("x"), &history, &Policy::default(), Now::default()), Verdict::GiveUp);
+    assert_eq!(
+        decide(&Failure::storage("x"), &history, &Policy::default(), Now::default()),
+        Verdict::GiveUp
+    );
 }

@@ -1,5 +1,6 @@
-//! UIDs that were used again: where UIDNEXT has fallen (a backup was put back), what is listed under UIDs that we hold may be
-//! other mail. Size and INTERNALDATE tell, a part of the folder at a time; what differs ends, and its UID is read again.
+//! UIDs that were used again: where UIDNEXT has fallen (a backup was put back), what is listed
+//! under UIDs that we hold may be other mail. Size and INTERNALDATE tell, a part of the folder at a
+//! time; what differs ends, and its UID is read again.
 
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
@@ -34,17 +35,29 @@ fn parts(listed: &UidSet) -> VecDeque<(u32, u32)> {
 }
 
 impl FolderWork {
-    /// The index came. Where UIDNEXT has fallen, and where an earlier look has found other mail, what we hold is compared.
-    pub(super) fn compare_or_go_on(&mut self, id: FolderId, seen: Seen, arrived: UidSet, desk: &mut Desk<'_>) {
+    /// The index came. Where UIDNEXT has fallen, and where an earlier look has found other mail,
+    /// what we hold is compared.
+    pub(super) fn compare_or_go_on(
+        &mut self,
+        id: FolderId,
+        seen: Seen,
+        arrived: UidSet,
+        desk: &mut Desk<'_>,
+    ) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let listed = seen.rows.uids();
-        let looked = folder.row.look.as_ref().is_some_and(|look| !look.ends.intersect(&listed).is_empty());
+        let looked =
+            folder.row.look.as_ref().is_some_and(|look| !look.ends.intersect(&listed).is_empty());
         if !(seen.fell || looked) || !folder.row.held {
             folder.pass = Some(Pass::Arriving { seen, todo: arrived });
             return;
         }
         let left = parts(&listed);
-        self.compare_next(id, Box::new(Comparing { seen, arrived, part: (0, 0), ours: BTreeMap::new(), left }), desk);
+        self.compare_next(
+            id,
+            Box::new(Comparing { seen, arrived, part: (0, 0), ours: BTreeMap::new(), left }),
+            desk,
+        );
     }
 
     /// The next part: our rows first.
@@ -63,15 +76,22 @@ impl FolderWork {
     }
 
     /// Our rows of the part: where there are some, the server's are asked.
-    pub(super) fn on_compare_rows(&mut self, id: FolderId, ours: Vec<Sampled>, desk: &mut Desk<'_>) {
+    pub(super) fn on_compare_rows(
+        &mut self,
+        id: FolderId,
+        ours: Vec<Sampled>,
+        desk: &mut Desk<'_>,
+    ) {
         let owner = self.pass_owner(id);
         let Some(mut comparing) = self.take_comparing(id) else { return };
         if ours.is_empty() {
             return self.compare_next(id, comparing, desk);
         }
         comparing.ours = ours.into_iter().map(|row| (row.uid, row)).collect();
-        let (uidvalidity, uids) =
-            (comparing.seen.examined.uidvalidity, UidSet::range(comparing.part.0, comparing.part.1));
+        let (uidvalidity, uids) = (
+            comparing.seen.examined.uidvalidity,
+            UidSet::range(comparing.part.0, comparing.part.1),
+        );
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let remote_id = folder.row.remote_id.clone();
         folder.pass = Some(Pass::Comparing(comparing));
@@ -119,11 +139,15 @@ mod tests {
 
     #[test]
     fn what_is_told_of_both_must_agree() {
-        let row = |size, date: Option<i64>| Sampled { uid: 1, size, internal_date: date.map(Micros) };
+        let row =
+            |size, date: Option<i64>| Sampled { uid: 1, size, internal_date: date.map(Micros) };
         assert!(!differs(&row(5, Some(1)), &row(5, Some(1)), false));
         assert!(differs(&row(5, Some(1)), &row(5, Some(2)), false));
         assert!(differs(&row(5, Some(1)), &row(6, Some(1)), false));
         assert!(!differs(&row(5, Some(1)), &row(6, Some(1)), true), "the sizes are estimates");
-        assert!(!differs(&row(5, None), &row(5, Some(2)), false), "a date that is not told says nothing");
+        assert!(
+            !differs(&row(5, None), &row(5, Some(2)), false),
+            "a date that is not told says nothing"
+        );
     }
 }

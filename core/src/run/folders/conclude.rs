@@ -1,5 +1,5 @@
-//! The end of a pass: what it saw is compared with our rows, facts are committed (those about UIDs on their way wait), and
-//! the mark goes last.
+//! The end of a pass: what it saw is compared with our rows, facts are committed (those about UIDs
+//! on their way wait), and the mark goes last.
 
 use crate::commit::change::{FolderChange, Rewind};
 use crate::commit::rows::Misfit;
@@ -29,7 +29,9 @@ pub(super) fn counted_mark(started: Micros, examined: Examined, folder: &Folder)
 
 impl FolderWork {
     pub(super) fn on_pass_rows(&mut self, id: FolderId, rows: &FolderRows, desk: &mut Desk<'_>) {
-        let sight = desk.session.map(|session| (session, desk.settings.confirm_after, desk.settings.guard_floor));
+        let sight = desk
+            .session
+            .map(|session| (session, desk.settings.confirm_after, desk.settings.guard_floor));
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let Some(Pass::Reading { seen, busy }) = folder.pass.take() else { return };
         let Some((session, confirm_after, floor)) = sight else {
@@ -39,11 +41,18 @@ impl FolderWork {
         let on_their_way = busy.union(&folder.in_flight()).minus(&folder.fresher);
         let living = rows.living.uids();
         let listed = seen.rows.uids();
-        let known = living.union(&rows.failures).union(&busy).union(&folder.in_flight()).union(&folder.fresher);
+        let known = living
+            .union(&rows.failures)
+            .union(&busy)
+            .union(&folder.in_flight())
+            .union(&folder.fresher);
 
         let mut flags = BTreeMap::new();
         for (uid, told) in seen.rows.iter() {
-            let differs = rows.living.get(uid).map_or_else(|| on_their_way.contains(uid), |held| held != told);
+            let differs = rows
+                .living
+                .get(uid)
+                .map_or_else(|| on_their_way.contains(uid), |held| held != told);
             // The flags of another mail are not ours.
             let other = seen.used_again.contains(uid) || seen.unsure.contains(&uid);
             if differs && !folder.fresher.contains(uid) && !other {
@@ -52,12 +61,18 @@ impl FolderWork {
         }
         let horizon = seen.horizon(folder.lanes.live.uidnext);
         let below = UidSet::range(1, horizon.saturating_sub(1));
-        let absent =
-            living.union(&rows.failures).union(&on_their_way).minus(&listed).minus(&folder.fresher).intersect(&below);
+        let absent = living
+            .union(&rows.failures)
+            .union(&on_their_way)
+            .minus(&listed)
+            .minus(&folder.fresher)
+            .intersect(&below);
         let absent = if seen.misfit.is_some() { UidSet::new() } else { absent.minus(&seen.kept) };
         // A mail under whose UID another one lies is not there.
-        let absent = absent.union(&seen.used_again.intersect(&living).minus(&folder.fresher).minus(&on_their_way));
-        // A page on its way may be rows by the time that its absence is committed: it counts like them.
+        let absent = absent
+            .union(&seen.used_again.intersect(&living).minus(&folder.fresher).minus(&on_their_way));
+        // A page on its way may be rows by the time that its absence is committed: it counts like
+        // them.
         let ours = living.union(&on_their_way);
         let sight = Sight { session, at: seen.started, confirm_after };
         let ruling = judge_folder(
@@ -71,7 +86,8 @@ impl FolderWork {
         );
         let limit = folder.lanes.live.uidnext.min(horizon);
         let arrived = UidSet::range(1, limit.saturating_sub(1));
-        let put_back = listed.intersect(&arrived).minus(&known).minus(&folder.lanes.backfill.remaining);
+        let put_back =
+            listed.intersect(&arrived).minus(&known).minus(&folder.lanes.backfill.remaining);
         if !ruling.held.is_empty() {
             desk.second_look = true;
             desk.leave(format!(
@@ -86,21 +102,25 @@ impl FolderWork {
         // What only one of two looks lacks is looked at again; until then the mark stays.
         let again = !seen.kept.intersect(&living).is_empty();
         let (uidvalidity, surplus, at) = (seen.examined.uidvalidity, seen.surplus, seen.started);
-        let again = again.then(|| Misfit { uidvalidity, listed: listed.clone(), surplus, session, at });
+        let again =
+            again.then(|| Misfit { uidvalidity, listed: listed.clone(), surplus, session, at });
         let misfit = seen.misfit.clone().or(again);
         desk.second_look |= misfit.is_some();
         let gone = absent.minus(&ruling.held);
         let unacked = usize::from(ruling.look.is_some()) + usize::from(misfit.is_some());
         let rewind = seen.fell.then(|| {
-            let top = listed.union(&known.minus(&gone)).last().map_or(1, |uid| uid.saturating_add(1));
+            let top =
+                listed.union(&known.minus(&gone)).last().map_or(1, |uid| uid.saturating_add(1));
             Rewind { from: folder.lanes.live.uidnext, to: top }
         });
         let held = !ruling.held.is_empty() || misfit.is_some() || !seen.unsure.is_empty();
         if !seen.unsure.is_empty() {
             desk.second_look = true;
             let n = seen.unsure.len();
-            let text =
-                format!("folder {}: {n} messages could not be compared; looked at again next time", folder.row.path);
+            let text = format!(
+                "folder {}: {n} messages could not be compared; looked at again next time",
+                folder.row.path
+            );
             desk.leave(text);
         }
         folder.pass = Some(Pass::Settling(Box::new(Settling {
@@ -148,7 +168,8 @@ impl FolderWork {
             pass.unacked += 1;
             desk.counts.facts += flags.len() as u64 + gone.len();
             let (again, started) = (gone.intersect(&pass.seen.used_again), pass.seen.started);
-            let change = FolderChange::Facts { folder: id, uidvalidity, flags, gone, again, started };
+            let change =
+                FolderChange::Facts { folder: id, uidvalidity, flags, gone, again, started };
             let owner = self.pass_owner(id);
             desk.commit(owner, change);
         }
@@ -172,21 +193,32 @@ impl FolderWork {
         self.mark(id, marked, Some(seen), desk);
     }
 
-    /// The end of a pass: the mark is committed, or, where nothing changed, the proof is left to be written later.
-    pub(super) fn mark(&mut self, id: FolderId, marked: Marked, seen: Option<Seen>, desk: &mut Desk<'_>) {
+    /// The end of a pass: the mark is committed, or, where nothing changed, the proof is left to be
+    /// written later.
+    pub(super) fn mark(
+        &mut self,
+        id: FolderId,
+        marked: Marked,
+        seen: Option<Seen>,
+        desk: &mut Desk<'_>,
+    ) {
         let Marked { started, examined, put_back, unproved, surplus, rewind } = marked;
         let (rounds, owner) = (desk.rounds, self.pass_owner(id));
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let (row, lanes) = (&mut folder.row, &folder.lanes);
         let (from, uidvalidity) = (lanes.live.mark, examined.uidvalidity);
-        let to = Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
+        let to =
+            Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
         let whole = lanes.backfill.remaining.is_empty();
         let same = from == to
             && lanes.live.uidnext == to.uidnext
             && !lanes.live.ended
             && put_back.is_empty()
             && (row.unproved == unproved && row.surplus == surplus)
-            && (row.look.is_none() && row.misfit.is_none() && row.stalled_at.is_none() && rewind.is_none())
+            && (row.look.is_none()
+                && row.misfit.is_none()
+                && row.stalled_at.is_none()
+                && rewind.is_none())
             && row.passed_at.is_some()
             && (row.proved_at.is_some() || unproved.is_some() || !whole);
         let proves = whole && unproved.is_none();
@@ -199,8 +231,17 @@ impl FolderWork {
             return;
         }
         folder.pass = Some(Pass::Marking { seen });
-        let change =
-            FolderChange::Pass { folder: id, uidvalidity, from, to, put_back, started, unproved, surplus, rewind };
+        let change = FolderChange::Pass {
+            folder: id,
+            uidvalidity,
+            from,
+            to,
+            put_back,
+            started,
+            unproved,
+            surplus,
+            rewind,
+        };
         desk.commit(owner, change);
     }
 

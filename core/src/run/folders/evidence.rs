@@ -1,4 +1,5 @@
-//! Absence needs evidence: when a complete answer may end what it lacks, and when it is only a first look.
+//! Absence needs evidence: when a complete answer may end what it lacks, and when it is only a
+//! first look.
 
 use crate::commit::rows::{FolderLook, ListLook, Misfit};
 use crate::mail::id::{FolderId, SessionId, UidValidity};
@@ -21,7 +22,8 @@ impl Sight {
     }
 }
 
-/// What may end now, what is held back, and the look to be stored (none when the stored one still stands).
+/// What may end now, what is held back, and the look to be stored (none when the stored one still
+/// stands).
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Ruling<T, L> {
     pub(super) ends: T,
@@ -43,7 +45,8 @@ pub(super) fn judge_folder(
     if ends.is_empty() || (ends.len() <= limit && exists > 0) {
         return Ruling { ends, held: UidSet::new(), look: None };
     }
-    let first = |held: UidSet| FolderLook { uidvalidity, ends: held, session: sight.session, at: sight.at };
+    let first =
+        |held: UidSet| FolderLook { uidvalidity, ends: held, session: sight.session, at: sight.at };
     match look.filter(|look| look.uidvalidity == uidvalidity) {
         Some(look) if sight.is_second_to(look.session, look.at) => {
             let rest = ends.minus(&look.ends);
@@ -52,13 +55,15 @@ pub(super) fn judge_folder(
             let look = (!held.is_empty()).then(|| first(held.clone()));
             Ruling { ends: ends.minus(&held), held, look }
         }
-        Some(look) if look.ends.contains_all(&ends) => Ruling { ends: UidSet::new(), held: ends, look: None },
+        Some(look) if look.ends.contains_all(&ends) => {
+            Ruling { ends: UidSet::new(), held: ends, look: None }
+        }
         _ => Ruling { ends: UidSet::new(), look: Some(first(ends.clone())), held: ends },
     }
 }
 
-/// Judges the absence of folders from a LIST, whose names the server refuses to open too. It always takes two looks: a
-/// namespace that is away for a while is neither listed nor opened.
+/// Judges the absence of folders from a LIST, whose names the server refuses to open too. It always
+/// takes two looks: a namespace that is away for a while is neither listed nor opened.
 pub(super) fn judge_list(
     missing: BTreeSet<FolderId>,
     look: Option<&ListLook>,
@@ -67,14 +72,20 @@ pub(super) fn judge_list(
     if missing.is_empty() {
         return Ruling { ends: missing, held: BTreeSet::new(), look: None };
     }
-    let first = |held: &BTreeSet<FolderId>| ListLook { missing: held.clone(), session: sight.session, at: sight.at };
+    let first = |held: &BTreeSet<FolderId>| ListLook {
+        missing: held.clone(),
+        session: sight.session,
+        at: sight.at,
+    };
     match look {
         Some(look) if sight.is_second_to(look.session, look.at) => {
             let held: BTreeSet<FolderId> = missing.difference(&look.missing).copied().collect();
             let ends = missing.difference(&held).copied().collect();
             Ruling { ends, look: (!held.is_empty()).then(|| first(&held)), held }
         }
-        Some(look) if missing.is_subset(&look.missing) => Ruling { ends: BTreeSet::new(), held: missing, look: None },
+        Some(look) if missing.is_subset(&look.missing) => {
+            Ruling { ends: BTreeSet::new(), held: missing, look: None }
+        }
         _ => Ruling { ends: BTreeSet::new(), look: Some(first(&missing)), held: missing },
     }
 }
@@ -84,14 +95,15 @@ pub(super) fn judge_list(
 pub(super) enum Fit {
     /// It fits, or misses by what is known of this folder: what it lacks is not there.
     Whole,
-    /// Two looks with the same surplus are believed: what both lack ends, what only the first showed is kept, and then this
-    /// listing is a first look again.
+    /// Two looks with the same surplus are believed: what both lack ends, what only the first
+    /// showed is kept, and then this listing is a first look again.
     Believed(UidSet),
     /// A first look: what it lacks is unknown.
     First,
 }
 
-/// Judges a listing that misses EXISTS by `surplus`, where `known` is the surplus that the folder is known for.
+/// Judges a listing that misses EXISTS by `surplus`, where `known` is the surplus that the folder
+/// is known for.
 pub(super) fn judge_fit(
     uidvalidity: UidValidity,
     listed: &UidSet,
@@ -104,7 +116,9 @@ pub(super) fn judge_fit(
         return Fit::Whole;
     }
     match look.filter(|look| look.uidvalidity == uidvalidity) {
-        Some(look) if look.session != session && look.surplus == surplus => Fit::Believed(look.listed.minus(listed)),
+        Some(look) if look.session != session && look.surplus == surplus => {
+            Fit::Believed(look.listed.minus(listed))
+        }
         _ => Fit::First,
     }
 }
@@ -116,7 +130,11 @@ mod tests {
     const V: UidValidity = UidValidity(1);
 
     fn sight(session: i64, seconds: i64) -> Sight {
-        Sight { session: SessionId(session), at: Micros::from_seconds(seconds), confirm_after: Duration::from_secs(60) }
+        Sight {
+            session: SessionId(session),
+            at: Micros::from_seconds(seconds),
+            confirm_after: Duration::from_secs(60),
+        }
     }
 
     #[test]
@@ -132,11 +150,23 @@ mod tests {
             assert_eq!((again.ends.is_empty(), again.look), (true, None));
             // Where it lacks more, that is a first look of its own.
             let more = judge_folder(V, UidSet::range(1, 52), 60, 8, 50, Some(&look), early);
-            assert_eq!((more.ends.is_empty(), more.look.map(|look| look.ends.len())), (true, Some(52)));
+            assert_eq!(
+                (more.ends.is_empty(), more.look.map(|look| look.ends.len())),
+                (true, Some(52))
+            );
         }
-        // What a second look lacks beyond the first is held where it is many, and ends where it is few.
+        // What a second look lacks beyond the first is held where it is many, and ends where it is
+        // few.
         for (beyond, held) in [(50, 0), (51, 51)] {
-            let wider = judge_folder(V, UidSet::range(1, 51 + beyond), 200, 9, 50, Some(&look), sight(2, 60));
+            let wider = judge_folder(
+                V,
+                UidSet::range(1, 51 + beyond),
+                200,
+                9,
+                50,
+                Some(&look),
+                sight(2, 60),
+            );
             assert_eq!(wider.held.len(), held, "{beyond} beyond");
         }
         let second = judge_folder(V, UidSet::range(1, 51), 60, 9, 50, Some(&look), sight(2, 60));
@@ -189,6 +219,10 @@ mod tests {
         assert_eq!(fit(UidSet::range(1, 8), 3, 0, Some(&look), 2), Fit::First, "another surplus");
         assert_eq!(fit(UidSet::range(2, 12), 2, 0, Some(&look), 2), Fit::Believed(UidSet::one(1)));
         let other = Misfit { uidvalidity: UidValidity(7), ..look };
-        assert_eq!(fit(UidSet::range(1, 9), 2, 0, Some(&other), 2), Fit::First, "another UIDVALIDITY");
+        assert_eq!(
+            fit(UidSet::range(1, 9), 2, 0, Some(&other), 2),
+            Fit::First,
+            "another UIDVALIDITY"
+        );
     }
 }

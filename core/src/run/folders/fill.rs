@@ -1,4 +1,5 @@
-//! Pages of mail: what is fetched, what each part commits, and what becomes of pages that are dropped.
+//! Pages of mail: what is fetched, what each part commits, and what becomes of pages that are
+//! dropped.
 
 use crate::commit::change::{FolderChange, Poison};
 use crate::failure::Failure;
@@ -12,7 +13,8 @@ use crate::run::folders::state::{Desk, FolderWork};
 use std::collections::VecDeque;
 
 impl FolderWork {
-    /// Asks for a page. `open` is what it is to settle: the UIDs asked for, and for history the holes around them.
+    /// Asks for a page. `open` is what it is to settle: the UIDs asked for, and for history the
+    /// holes around them.
     pub(super) fn start_fill(
         &mut self,
         id: FolderId,
@@ -31,9 +33,10 @@ impl FolderWork {
         let token = desk.ask_page(|token| Owner::Page(id, token), request);
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.fresher = folder.fresher.union(&asked);
-            folder
-                .fills
-                .insert(token, Fill { kind, asked, open, fetching: true, dead: false, unacked: VecDeque::new() });
+            folder.fills.insert(
+                token,
+                Fill { kind, asked, open, fetching: true, dead: false, unacked: VecDeque::new() },
+            );
         }
     }
 
@@ -52,7 +55,8 @@ impl FolderWork {
         };
         folder.fills.insert(token, fill);
         let noted = self.aside(id).intersect(&range);
-        let change = FolderChange::Backfill { folder: id, uidvalidity, range, page: Page::default() };
+        let change =
+            FolderChange::Backfill { folder: id, uidvalidity, range, page: Page::default() };
         desk.commit(Owner::Page(id, token), change);
         for uid in noted.iter() {
             self.forget_note(&Poison::Mail(id, uidvalidity, uid), desk);
@@ -81,7 +85,9 @@ impl FolderWork {
         match kind {
             _ if dead => page.suspects.clear(),
             FillKind::Retry if alone => self.judge_suspects(id, &mut page, desk),
-            FillKind::Retry | FillKind::Backfill | FillKind::Arrivals => self.suspect(id, &mut page, desk),
+            FillKind::Retry | FillKind::Backfill | FillKind::Arrivals => {
+                self.suspect(id, &mut page, desk)
+            }
         }
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
         let Some(fill) = folder.fills.get_mut(&token) else { return Ok(()) };
@@ -111,7 +117,11 @@ impl FolderWork {
         }
         let change = match fill.kind {
             FillKind::Backfill => {
-                let range = if last { fill.open.clone() } else { fill.open.intersect(&UidSet::range(1, reached)) };
+                let range = if last {
+                    fill.open.clone()
+                } else {
+                    fill.open.intersect(&UidSet::range(1, reached))
+                };
                 fill.open = fill.open.minus(&range);
                 FolderChange::Backfill { folder: id, uidvalidity, range, page }
             }
@@ -134,7 +144,8 @@ impl FolderWork {
         Ok(())
     }
 
-    /// What is kept of messages whose length another session would tell alike is committed as it is.
+    /// What is kept of messages whose length another session would tell alike is committed as it
+    /// is.
     pub(super) fn commit_believed(&mut self, id: FolderId, desk: &mut Desk<'_>) {
         while let Some(page) = self.believed(id, desk.settings.page_messages, desk) {
             let Some(folder) = self.folders.get(&id) else { return };
@@ -142,7 +153,14 @@ impl FolderWork {
             let uidvalidity = folder.lanes.live.uidvalidity;
             let unacked = VecDeque::from([(page.rows.len() as u64, page.octets(), 0)]);
             let kind = FillKind::Retry;
-            let fill = Fill { kind, asked: uids.clone(), open: UidSet::new(), fetching: false, dead: false, unacked };
+            let fill = Fill {
+                kind,
+                asked: uids.clone(),
+                open: UidSet::new(),
+                fetching: false,
+                dead: false,
+                unacked,
+            };
             let token = desk.token();
             if let Some(folder) = self.folders.get_mut(&id) {
                 folder.fills.insert(token, fill);
@@ -153,7 +171,13 @@ impl FolderWork {
     }
 
     /// A page's commit was answered.
-    pub(super) fn on_page_answered(&mut self, id: FolderId, token: Token, refused: bool, desk: &mut Desk<'_>) {
+    pub(super) fn on_page_answered(
+        &mut self,
+        id: FolderId,
+        token: Token,
+        refused: bool,
+        desk: &mut Desk<'_>,
+    ) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let mut arrivals = false;
         if let Some(fill) = folder.fills.get_mut(&token) {
@@ -179,7 +203,8 @@ impl FolderWork {
         }
     }
 
-    /// A link of the live chain is missing: nothing that was to follow it may be committed. The pass begins anew.
+    /// A link of the live chain is missing: nothing that was to follow it may be committed. The
+    /// pass begins anew.
     fn break_chain(&mut self, id: FolderId) {
         if let Some(folder) = self.folders.get_mut(&id) {
             for fill in folder.fills.values_mut().filter(|fill| fill.kind == FillKind::Arrivals) {
@@ -210,7 +235,12 @@ impl FolderWork {
         let owed: Vec<(FolderId, Token)> = self
             .folders
             .values()
-            .flat_map(|f| f.fills.iter().filter(|(_, fill)| fill.fetching).map(|(token, _)| (f.row.id, *token)))
+            .flat_map(|f| {
+                f.fills
+                    .iter()
+                    .filter(|(_, fill)| fill.fetching)
+                    .map(|(token, _)| (f.row.id, *token))
+            })
             .collect();
         for (id, token) in owed {
             self.drop_fill(id, token);

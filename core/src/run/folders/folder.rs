@@ -44,7 +44,8 @@ pub(super) struct Fill {
     pub(super) open: UidSet,
     /// Whether the session still owes parts.
     pub(super) fetching: bool,
-    /// A link before it in the chain was refused or dropped: what still comes of it is not committed.
+    /// A link before it in the chain was refused or dropped: what still comes of it is not
+    /// committed.
     pub(super) dead: bool,
     /// Commits sent and not acknowledged, with the messages, octets and failures in each.
     pub(super) unacked: VecDeque<(u64, u64, u64)>,
@@ -70,7 +71,8 @@ pub(super) struct Folder {
     pub(super) stalled: Option<Failure>,
     /// Pages on their way, by the token of their fetch.
     pub(super) fills: BTreeMap<Token, Fill>,
-    /// UIDs asked for since the pass under way asked for its index: their pages are fresher than it.
+    /// UIDs asked for since the pass under way asked for its index: their pages are fresher than
+    /// it.
     pub(super) fresher: UidSet,
     /// What the last pass saw in `remaining`; `None` before this run's first pass.
     pub(super) index: Option<UidSet>,
@@ -84,7 +86,8 @@ pub(super) struct Folder {
     pub(super) burst: UidSet,
     /// The rest of a burst, while one of it is tried.
     pub(super) canaries: UidSet,
-    /// Messages of another length than was announced, their bytes sealed: another session is to say the same.
+    /// Messages of another length than was announced, their bytes sealed: another session is to say
+    /// the same.
     pub(super) suspects: BTreeMap<u32, Suspect>,
     /// Messages in a page, where sessions have ended.
     pub(super) page: Option<usize>,
@@ -158,7 +161,9 @@ impl Folder {
 
     /// Nothing of what the last pass saw is left to read.
     pub(super) fn has_read_all(&self) -> bool {
-        self.index.as_ref().is_none_or(|index| index.intersect(&self.lanes.backfill.remaining).is_empty())
+        self.index
+            .as_ref()
+            .is_none_or(|index| index.intersect(&self.lanes.backfill.remaining).is_empty())
     }
 
     /// UIDs whose page is on its way.

@@ -1,7 +1,8 @@
 //! LIST and what follows from it: folders that are gone, folders that are new.
 //!
-//! What LIST lacks is asked by name; what the server refuses to open too is a look, and two looks on two sessions end a folder.
-//! A folder that is listed and cannot be opened is *shut*: a ledger row, and the run goes on without it.
+//! What LIST lacks is asked by name; what the server refuses to open too is a look, and two looks
+//! on two sessions end a folder. A folder that is listed and cannot be opened is *shut*: a ledger
+//! row, and the run goes on without it.
 
 use crate::commit::change::{AccountChange, FolderChange, Poison};
 use crate::commit::rows::Shut;
@@ -29,18 +30,30 @@ impl FolderWork {
         desk.ask(self.list_owner(), Request::List);
     }
 
-    pub(super) fn on_listed(&mut self, listed: Vec<ListedFolder>, unreadable: Option<String>, desk: &mut Desk<'_>) {
+    pub(super) fn on_listed(
+        &mut self,
+        listed: Vec<ListedFolder>,
+        unreadable: Option<String>,
+        desk: &mut Desk<'_>,
+    ) {
         let Listing::Asked { started } = self.listing else { return };
         self.listed_from = started;
         let shown = listed.len();
-        let mut names: BTreeMap<Vec<u8>, ListedFolder> = listed.into_iter().map(|f| (f.remote_id.clone(), f)).collect();
-        let missing: BTreeSet<FolderId> =
-            self.folders.values().filter(|f| !names.contains_key(&f.row.remote_id)).map(|f| f.row.id).collect();
+        let mut names: BTreeMap<Vec<u8>, ListedFolder> =
+            listed.into_iter().map(|f| (f.remote_id.clone(), f)).collect();
+        let missing: BTreeSet<FolderId> = self
+            .folders
+            .values()
+            .filter(|f| !names.contains_key(&f.row.remote_id))
+            .map(|f| f.row.id)
+            .collect();
         let mut work = Todo { started, complete: true, ..Todo::default() };
-        // A shut name that is listed no more, or that the config leaves out, is no trouble any more.
+        // A shut name that is listed no more, or that the config leaves out, is no trouble any
+        // more.
         let is_over = |name: &Vec<u8>, shut: &Shut| match names.get(name) {
             Some(folder) => !desk.settings.folders.wants(&folder.path),
-            // Behind a line that cannot be read it cannot be asked either: that line's own row stands for it.
+            // Behind a line that cannot be read it cannot be asked either: that line's own row
+            // stands for it.
             None => unreadable.is_none() || (!name.is_empty() && shut.due_at <= desk.now.wall),
         };
         let over = desk.account.shut.iter().filter(|(name, shut)| is_over(name, shut));
@@ -49,7 +62,9 @@ impl FolderWork {
         let has_inbox = names.values().any(is_inbox) || self.folders.values().any(|f| f.is_inbox());
         if !has_inbox && unreadable.is_none() {
             work.complete = false;
-            let text = format!("LIST shows {shown} folder(s) and no INBOX: this is not believed, and looked at again");
+            let text = format!(
+                "LIST shows {shown} folder(s) and no INBOX: this is not believed, and looked at again"
+            );
             desk.leave(text);
         }
         for folder in self.folders.values_mut() {
@@ -64,7 +79,8 @@ impl FolderWork {
         let wanted = names.into_values().filter(|f| desk.settings.folders.wants(&f.path));
         let (easy, hard): (VecDeque<_>, Vec<_>) = wanted.map(|f| (self.is_hard(&f, desk), f)).fold(
             Default::default(),
-            |(mut easy, mut hard): (VecDeque<ListedFolder>, Vec<ListedFolder>), (is_hard, folder)| {
+            |(mut easy, mut hard): (VecDeque<ListedFolder>, Vec<ListedFolder>),
+             (is_hard, folder)| {
                 if is_hard {
                     hard.push(folder)
                 } else {
@@ -75,14 +91,22 @@ impl FolderWork {
         );
         work.fresh = easy;
         // A new name at which sessions end may hold whatever is missing elsewhere.
-        work.complete &= hard.iter().all(|folder| desk.account.shut.contains_key(&folder.remote_id));
+        work.complete &=
+            hard.iter().all(|folder| desk.account.shut.contains_key(&folder.remote_id));
         self.late = self.in_turn(hard, desk);
         let nothing = work.fresh.is_empty() && self.late.is_empty();
-        if shown > 0 && nothing && desk.account.shut.is_empty() && self.folders.values().all(|f| f.row.excluded) {
+        if shown > 0
+            && nothing
+            && desk.account.shut.is_empty()
+            && self.folders.values().all(|f| f.row.excluded)
+        {
             desk.leave(format!("the folder filter matches none of the {shown} folders"));
         }
-        // INBOX first: its newest page is what people wait for, also where an earlier session has opened it.
-        work.inbox = desk.account.listed_at.is_none() && self.folders.inbox().is_some() && !self.is_inbox_settled();
+        // INBOX first: its newest page is what people wait for, also where an earlier session has
+        // opened it.
+        work.inbox = desk.account.listed_at.is_none()
+            && self.folders.inbox().is_some()
+            && !self.is_inbox_settled();
         work.fresh.make_contiguous().sort_by_key(|f| !is_inbox(f));
         if let Some(line) = unreadable {
             self.shut_line(line, started, desk);
@@ -91,13 +115,23 @@ impl FolderWork {
         self.ask_missing(Asking { work, missing, todo }, desk);
     }
 
-    /// A line of LIST that cannot be read is a shut folder without a name: a ledger row when it is new, and daily.
+    /// A line of LIST that cannot be read is a shut folder without a name: a ledger row when it is
+    /// new, and daily.
     fn shut_line(&mut self, line: String, seen: Micros, desk: &mut Desk<'_>) {
-        let due = desk.account.shut.get(&Vec::new()).is_none_or(|shut| shut.due_at <= desk.now.wall);
+        let due =
+            desk.account.shut.get(&Vec::new()).is_none_or(|shut| shut.due_at <= desk.now.wall);
         if due {
             let (remote_id, path, class) = (Vec::new(), String::new(), Class::InvalidData);
             let text = format!("a line of LIST cannot be read: {line}");
-            let change = AccountChange::Shut { remote_id, path, folder: None, class, text, seen, at: desk.now.wall };
+            let change = AccountChange::Shut {
+                remote_id,
+                path,
+                folder: None,
+                class,
+                text,
+                seen,
+                at: desk.now.wall,
+            };
             desk.commit(Owner::Nobody, change);
         }
     }
@@ -109,7 +143,8 @@ impl FolderWork {
 
     /// Whether sessions have ended at this folder's EXAMINE or index.
     pub(super) fn ends_sessions(&self, remote_id: &[u8]) -> bool {
-        self.is_noted(&Poison::Examine(remote_id.to_vec())) || self.is_noted(&Poison::Index(remote_id.to_vec()))
+        self.is_noted(&Poison::Examine(remote_id.to_vec()))
+            || self.is_noted(&Poison::Index(remote_id.to_vec()))
     }
 
     /// Names that are due, those that wait longest first.
@@ -129,7 +164,8 @@ impl FolderWork {
             };
             let remote_id = folder.row.remote_id.clone();
             if self.is_noted(&Poison::Examine(remote_id.clone())) {
-                // Nobody knows: the question would end the session. It is put last of all, with the folder's pass.
+                // Nobody knows: the question would end the session. It is put last of all, with the
+                // folder's pass.
                 asking.todo.pop_front();
                 asking.missing.remove(&id);
                 continue;
@@ -142,7 +178,12 @@ impl FolderWork {
     }
 
     /// A name that LIST lacks: where it can be opened, LIST has lied.
-    pub(super) fn on_missing_asked(&mut self, mut asking: Asking, opens: bool, desk: &mut Desk<'_>) {
+    pub(super) fn on_missing_asked(
+        &mut self,
+        mut asking: Asking,
+        opens: bool,
+        desk: &mut Desk<'_>,
+    ) {
         if let Some(id) = asking.todo.pop_front()
             && opens
         {
@@ -152,15 +193,24 @@ impl FolderWork {
     }
 
     /// Renames are known: judges what is still missing, and goes on with the rest.
-    pub(super) fn judge_missing(&mut self, mut work: Todo, missing: BTreeSet<FolderId>, desk: &mut Desk<'_>) {
+    pub(super) fn judge_missing(
+        &mut self,
+        mut work: Todo,
+        missing: BTreeSet<FolderId>,
+        desk: &mut Desk<'_>,
+    ) {
         work.complete &= missing.is_empty();
         let Some(session) = desk.session else { return };
         let sight = Sight { session, at: work.started, confirm_after: desk.settings.confirm_after };
         let ruling = judge_list(missing, desk.account.list_look.as_ref(), sight);
         if !ruling.held.is_empty() {
             desk.second_look = true;
-            let names: Vec<&str> =
-                ruling.held.iter().filter_map(|id| self.folders.get(id)).map(|f| f.row.path.as_str()).collect();
+            let names: Vec<&str> = ruling
+                .held
+                .iter()
+                .filter_map(|id| self.folders.get(id))
+                .map(|f| f.row.path.as_str())
+                .collect();
             let text = format!(
                 "LIST lacks {} folder(s) ({}): a second look, {} s later on a new session, must agree",
                 names.len(),
@@ -233,8 +283,8 @@ impl FolderWork {
         }
     }
 
-    /// Nothing is under way, so INBOX's newest page will not come now: the other folders wait no longer. Returns whether they
-    /// did.
+    /// Nothing is under way, so INBOX's newest page will not come now: the other folders wait no
+    /// longer. Returns whether they did.
     pub(super) fn stop_holding(&mut self, desk: &mut Desk<'_>) -> bool {
         match std::mem::replace(&mut self.listing, Listing::Done) {
             Listing::Holding(mut work) => {
@@ -264,7 +314,10 @@ impl FolderWork {
     pub(super) fn start_late(&mut self, desk: &mut Desk<'_>) -> bool {
         let Some(name) = self.late.pop_front() else { return false };
         let fresh = VecDeque::from([name]);
-        self.next_folder(Todo { started: self.listed_from, fresh, late: true, ..Todo::default() }, desk);
+        self.next_folder(
+            Todo { started: self.listed_from, fresh, late: true, ..Todo::default() },
+            desk,
+        );
         true
     }
 
@@ -294,9 +347,13 @@ impl FolderWork {
         desk: &mut Desk<'_>,
     ) {
         desk.leave(format!("folder {path} cannot be opened: {failure}"));
-        let (remote_id, path, class, text) = (remote_id.to_vec(), path.to_owned(), failure.class, failure.chain());
+        let (remote_id, path, class, text) =
+            (remote_id.to_vec(), path.to_owned(), failure.class, failure.chain());
         let (seen, at) = (self.listed_from, desk.now.wall);
-        desk.commit(Owner::Nobody, AccountChange::Shut { remote_id, path, folder, class, text, seen, at });
+        desk.commit(
+            Owner::Nobody,
+            AccountChange::Shut { remote_id, path, folder, class, text, seen, at },
+        );
     }
 
     /// A commit of the LIST was answered: `folder` is the stored row it left, if there is one.
@@ -333,8 +390,8 @@ impl FolderWork {
         }
     }
 
-    /// What the store did not take, or a session did not answer: the LIST is asked again, and nothing of this one is sent
-    /// twice. A name that was asked late is asked later.
+    /// What the store did not take, or a session did not answer: the LIST is asked again, and
+    /// nothing of this one is sent twice. A name that was asked late is asked later.
     pub(super) fn break_off_listing(&mut self) {
         self.listing = match std::mem::replace(&mut self.listing, Listing::Done) {
             Listing::Done => return,
@@ -342,7 +399,11 @@ impl FolderWork {
                 self.listing = Listing::Closing;
                 return;
             }
-            Listing::Examining(mut work) | Listing::Dating(mut work, _) | Listing::Opening(mut work) if work.late => {
+            Listing::Examining(mut work)
+            | Listing::Dating(mut work, _)
+            | Listing::Opening(mut work)
+                if work.late =>
+            {
                 self.late.extend(work.fresh.pop_front());
                 Listing::Done
             }

@@ -1,4 +1,5 @@
-//! A name that is new: EXAMINE, the date of the account's newest mail, and the commit that opens the folder.
+//! A name that is new: EXAMINE, the date of the account's newest mail, and the commit that opens
+//! the folder.
 
 use crate::commit::change::FolderChange;
 use crate::commit::rows::FolderRow;
@@ -15,11 +16,17 @@ use crate::time::Micros;
 const OPENINGS: u8 = 32;
 
 impl FolderWork {
-    pub(super) fn on_listing_examined(&mut self, answer: Result<Examined, Failure>, desk: &mut Desk<'_>) {
+    pub(super) fn on_listing_examined(
+        &mut self,
+        answer: Result<Examined, Failure>,
+        desk: &mut Desk<'_>,
+    ) {
         let mut work = match std::mem::replace(&mut self.listing, Listing::Done) {
             Listing::Examining(work) => work,
             Listing::Asking(asking) => return self.on_missing_asked(*asking, answer.is_ok(), desk),
-            Listing::Matching(matching) => return self.on_match_examined(*matching, answer.ok(), desk),
+            Listing::Matching(matching) => {
+                return self.on_match_examined(*matching, answer.ok(), desk);
+            }
             // A newest mail that cannot be told bounds nothing.
             Listing::Dating(work, examined) => return self.open_next(work, examined, None, desk),
             other => {
@@ -31,7 +38,12 @@ impl FolderWork {
         // A date that cannot be had bounds nothing.
         let ends = self.ends_sessions(&fresh.remote_id);
         match answer {
-            Ok(examined) if desk.account.opened_at.is_none() && is_inbox(fresh) && examined.exists > 0 && !ends => {
+            Ok(examined)
+                if desk.account.opened_at.is_none()
+                    && is_inbox(fresh)
+                    && examined.exists > 0
+                    && !ends =>
+            {
                 let (remote_id, uidvalidity) = (fresh.remote_id.clone(), examined.uidvalidity);
                 self.listing = Listing::Dating(work, examined);
                 desk.ask(self.list_owner(), Request::Newest { remote_id, uidvalidity });
@@ -57,16 +69,28 @@ impl FolderWork {
         }
     }
 
-    fn open_next(&mut self, mut work: Todo, examined: Examined, newest: Option<Micros>, desk: &mut Desk<'_>) {
+    fn open_next(
+        &mut self,
+        mut work: Todo,
+        examined: Examined,
+        newest: Option<Micros>,
+        desk: &mut Desk<'_>,
+    ) {
         let Some(folder) = work.fresh.pop_front() else { return self.next_folder(work, desk) };
-        // What comes after the first folder does not wait for it to be durable, INBOX apart: its mail is fetched first.
+        // What comes after the first folder does not wait for it to be durable, INBOX apart: its
+        // mail is fetched first.
         let waits = is_inbox(&folder) || desk.account.opened_at.is_none();
         work.inbox |= is_inbox(&folder);
         work.unacked += 1;
-        let mark = Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
-        // Not the LIST's begin: what another folder still showed since may have come here before this was asked.
+        let mark =
+            Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
+        // Not the LIST's begin: what another folder still showed since may have come here before
+        // this was asked.
         let (uidvalidity, started) = (examined.uidvalidity, work.asked);
-        desk.commit(self.list_owner(), FolderChange::Open { folder, uidvalidity, mark, started, newest });
+        desk.commit(
+            self.list_owner(),
+            FolderChange::Open { folder, uidvalidity, mark, started, newest },
+        );
         if waits || work.unacked >= OPENINGS {
             self.listing = Listing::Opening(work);
         } else {
@@ -76,7 +100,9 @@ impl FolderWork {
 
     /// A folder row that this run did not know.
     pub(super) fn adopt_folder(&mut self, row: FolderRow) {
-        if let Some(folder) = Folder::new(row).filter(|folder| !self.folders.contains(folder.row.id)) {
+        if let Some(folder) =
+            Folder::new(row).filter(|folder| !self.folders.contains(folder.row.id))
+        {
             self.folders.insert(folder);
         }
     }

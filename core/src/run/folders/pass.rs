@@ -1,4 +1,5 @@
-//! The pass of a folder: EXAMINE, the whole index, arrivals, facts with the evidence rule, repair, and the mark last.
+//! The pass of a folder: EXAMINE, the whole index, arrivals, facts with the evidence rule, repair,
+//! and the mark last.
 
 use crate::commit::change::{AccountChange, FolderChange};
 use crate::commit::rows::Misfit;
@@ -17,8 +18,9 @@ use crate::run::scope::Depth;
 use crate::time::Micros;
 use std::collections::BTreeSet;
 
-/// What arrived, if counting alone proves that nothing else happened: each UID from the mark's UIDNEXT on is a message, and
-/// EXISTS rose by just as many. A UID that is a hole, or one message gone, and the numbers differ.
+/// What arrived, if counting alone proves that nothing else happened: each UID from the mark's
+/// UIDNEXT on is a message, and EXISTS rose by just as many. A UID that is a hole, or one message
+/// gone, and the numbers differ.
 fn counted(folder: &Folder, examined: &Examined) -> Option<UidSet> {
     let (row, lanes, mark) = (&folder.row, &folder.lanes, folder.lanes.live.mark);
     let arrived = examined.uidnext.checked_sub(mark.uidnext)?;
@@ -33,7 +35,9 @@ fn counted(folder: &Folder, examined: &Examined) -> Option<UidSet> {
         // Only a listing proves a folder for the first time.
         && (row.proved_at.is_some() || row.unproved.is_some() || !lanes.backfill.remaining.is_empty())
         && examined.exists.checked_sub(mark.exists) == Some(arrived);
-    sure.then(|| if arrived == 0 { UidSet::new() } else { UidSet::range(mark.uidnext, examined.uidnext - 1) })
+    sure.then(|| {
+        if arrived == 0 { UidSet::new() } else { UidSet::range(mark.uidnext, examined.uidnext - 1) }
+    })
 }
 
 impl Folder {
@@ -76,7 +80,12 @@ impl FolderWork {
         desk.ask(owner, request);
     }
 
-    pub(super) fn on_pass_examined(&mut self, id: FolderId, mut examined: Examined, desk: &mut Desk<'_>) {
+    pub(super) fn on_pass_examined(
+        &mut self,
+        id: FolderId,
+        mut examined: Examined,
+        desk: &mut Desk<'_>,
+    ) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let Some(Pass::Examining { started, misses, depth }) = folder.pass.take() else { return };
         let live = &folder.lanes.live;
@@ -84,15 +93,22 @@ impl FolderWork {
             // The highest UID falls when the newest mail is deleted; UIDNEXT itself never does.
             examined.uidnext = examined.uidnext.max(live.mark.uidnext).max(live.uidnext);
         }
-        if examined.uidvalidity != live.uidvalidity && !folder.row.held && folder.row.failures.is_empty() {
+        if examined.uidvalidity != live.uidvalidity
+            && !folder.row.held
+            && folder.row.failures.is_empty()
+        {
             return self.open_anew(id, started, examined, desk);
         }
         if examined.uidvalidity != live.uidvalidity {
-            let text = format!("UIDVALIDITY changed from {} to {}", live.uidvalidity, examined.uidvalidity);
+            let text = format!(
+                "UIDVALIDITY changed from {} to {}",
+                live.uidvalidity, examined.uidvalidity
+            );
             let failure = Failure::new(Class::StateLost, Reach::Folder, Provenance::Server, text);
             return self.stand_still(id, failure, desk);
         }
-        // What was told once was too high, or the server was put back: a whole listing says what is there.
+        // What was told once was too high, or the server was put back: a whole listing says what is
+        // there.
         let fell = examined.uidnext < live.mark.uidnext.max(live.uidnext);
         if fell && !folder.fills.is_empty() {
             // What a page on its way takes for a hole may be mail by now: it is settled first.
@@ -119,16 +135,28 @@ impl FolderWork {
             folder.pass = Some(Pass::Indexing { started, misses, examined, fell });
             return self.on_pass_indexed(id, UidFlags::default(), 0, desk);
         }
-        let request = Request::Index { remote_id: folder.row.remote_id.clone(), uidvalidity: examined.uidvalidity };
+        let request = Request::Index {
+            remote_id: folder.row.remote_id.clone(),
+            uidvalidity: examined.uidvalidity,
+        };
         folder.pass = Some(Pass::Indexing { started, misses, examined, fell });
         let owner = self.pass_owner(id);
         desk.ask(owner, request);
     }
 
     /// The whole index came; `exists` is what EXISTS was when it was complete.
-    pub(super) fn on_pass_indexed(&mut self, id: FolderId, rows: UidFlags, exists: u32, desk: &mut Desk<'_>) {
+    pub(super) fn on_pass_indexed(
+        &mut self,
+        id: FolderId,
+        rows: UidFlags,
+        exists: u32,
+        desk: &mut Desk<'_>,
+    ) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
-        let Some(Pass::Indexing { started, misses, mut examined, fell }) = folder.pass.take() else { return };
+        let Some(Pass::Indexing { started, misses, mut examined, fell }) = folder.pass.take()
+        else {
+            return;
+        };
         let Some(session) = desk.session else { return };
         let listed = rows.uids();
         let below = if fell {
@@ -148,8 +176,13 @@ impl FolderWork {
         }
         // Two in a row: either the answer lost lines, or this server's EXISTS never fits.
         let (mut misfit, mut kept) = (None, UidSet::new());
-        let first =
-            || Misfit { uidvalidity: examined.uidvalidity, listed: listed.clone(), surplus, session, at: started };
+        let first = || Misfit {
+            uidvalidity: examined.uidvalidity,
+            listed: listed.clone(),
+            surplus,
+            session,
+            at: started,
+        };
         match fit {
             Fit::Whole => {}
             Fit::Believed(rest) => kept = rest,
@@ -164,24 +197,45 @@ impl FolderWork {
             }
         }
         let believed = surplus != 0 && misfit.is_none();
-        let unproved = believed.then(|| format!("EXISTS says {}, its listings show {below}", examined.exists));
+        let unproved =
+            believed.then(|| format!("EXISTS says {}, its listings show {below}", examined.exists));
         if believed {
-            let text = format!("folder {} is not proved: EXISTS never fits its listing", folder.row.path);
+            let text =
+                format!("folder {} is not proved: EXISTS never fits its listing", folder.row.path);
             desk.leave(text);
         }
         folder.chain = folder.lanes.live.uidnext;
         let arrived: UidSet = listed.minus(&UidSet::range(1, folder.chain.saturating_sub(1)));
         let (used_again, unsure) = (UidSet::new(), BTreeSet::new());
-        let seen = Seen { started, examined, rows, unproved, misfit, kept, surplus, fell, used_again, unsure };
+        let seen = Seen {
+            started,
+            examined,
+            rows,
+            unproved,
+            misfit,
+            kept,
+            surplus,
+            fell,
+            used_again,
+            unsure,
+        };
         self.compare_or_go_on(id, seen, arrived, desk);
     }
 
-    /// Nothing was ever stored of the folder, and it shows another UIDVALIDITY: what it was opened under was a lie.
-    fn open_anew(&mut self, id: FolderId, started: Micros, examined: Examined, desk: &mut Desk<'_>) {
+    /// Nothing was ever stored of the folder, and it shows another UIDVALIDITY: what it was opened
+    /// under was a lie.
+    fn open_anew(
+        &mut self,
+        id: FolderId,
+        started: Micros,
+        examined: Examined,
+        desk: &mut Desk<'_>,
+    ) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         folder.pass = Some(Pass::Reopening);
         let (from, uidvalidity) = (folder.lanes.live.uidvalidity, examined.uidvalidity);
-        let mark = Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
+        let mark =
+            Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
         let owner = self.pass_owner(id);
         desk.commit(owner, FolderChange::Reopen { folder: id, from, uidvalidity, mark, started });
     }
@@ -220,7 +274,8 @@ impl FolderWork {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         match folder.pass.take() {
             Some(Pass::Arriving { seen, todo })
-                if todo.is_empty() && !folder.fills.values().any(|f| f.kind == FillKind::Arrivals) =>
+                if todo.is_empty()
+                    && !folder.fills.values().any(|f| f.kind == FillKind::Arrivals) =>
             {
                 let busy = folder.in_flight();
                 folder.pass = Some(Pass::Reading { seen, busy });
@@ -228,7 +283,8 @@ impl FolderWork {
                 desk.read_rows(owner, id);
             }
             Some(Pass::Counting { started, examined, todo })
-                if todo.is_empty() && !folder.fills.values().any(|f| f.kind == FillKind::Arrivals) =>
+                if todo.is_empty()
+                    && !folder.fills.values().any(|f| f.kind == FillKind::Arrivals) =>
             {
                 let marked = counted_mark(started, examined, folder);
                 self.mark(id, marked, None, desk);
@@ -258,12 +314,20 @@ impl FolderWork {
         }
     }
 
-    /// A folder's own trouble. It may have another name by now, so LIST is asked first, whatever it said before; where that
-    /// still shows the folder and `opening` it is refused again, it is shut.
-    pub(super) fn folder_trouble(&mut self, id: FolderId, failure: Failure, opening: bool, desk: &mut Desk<'_>) {
+    /// A folder's own trouble. It may have another name by now, so LIST is asked first, whatever it
+    /// said before; where that still shows the folder and `opening` it is refused again, it is
+    /// shut.
+    pub(super) fn folder_trouble(
+        &mut self,
+        id: FolderId,
+        failure: Failure,
+        opening: bool,
+        desk: &mut Desk<'_>,
+    ) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         folder.refusals += u8::from(opening);
-        let (remote_id, path, again) = (folder.row.remote_id.clone(), folder.row.path.clone(), folder.refusals > 1);
+        let (remote_id, path, again) =
+            (folder.row.remote_id.clone(), folder.row.path.clone(), folder.refusals > 1);
         if again && opening {
             self.stall(id, failure.clone());
             return self.shut(&remote_id, &path, Some(id), &failure, desk);
@@ -284,7 +348,12 @@ impl FolderWork {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         desk.leave(format!("folder {} stands still: {failure}", folder.row.path));
         let at = desk.stamp();
-        let change = AccountChange::Fail { folder: Some(id), class: failure.class, text: failure.chain(), at };
+        let change = AccountChange::Fail {
+            folder: Some(id),
+            class: failure.class,
+            text: failure.chain(),
+            at,
+        };
         self.stall(id, failure);
         desk.commit(Owner::Nobody, change);
     }

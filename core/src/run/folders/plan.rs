@@ -1,5 +1,5 @@
-//! What comes next. The order: LIST; INBOX's pass and its newest page; the other passes; flagged mail; the newest of each
-//! folder; history downwards; due retries. Arrivals always go first.
+//! What comes next. The order: LIST; INBOX's pass and its newest page; the other passes; flagged
+//! mail; the newest of each folder; history downwards; due retries. Arrivals always go first.
 
 use crate::commit::change::Poison;
 use crate::mail::id::FolderId;
@@ -22,7 +22,8 @@ enum Layer {
 }
 
 impl FolderWork {
-    /// Starts whatever there is room for. Returns whether the round is over: nothing is left to start or to wait for.
+    /// Starts whatever there is room for. Returns whether the round is over: nothing is left to
+    /// start or to wait for.
     pub(super) fn plan_all(&mut self, desk: &mut Desk<'_>) -> bool {
         self.folders.refresh();
         self.advance_passes(desk);
@@ -62,7 +63,8 @@ impl FolderWork {
         desk.book.is_closed() && !self.folders.is_filling()
     }
 
-    /// What ends sessions, and what was shut, is asked when all else is done: where fewest sessions have ended first.
+    /// What ends sessions, and what was shut, is asked when all else is done: where fewest sessions
+    /// have ended first.
     fn plan_last(&mut self, desk: &mut Desk<'_>) -> bool {
         if !matches!(self.listing, Listing::Done) || self.passes_left() {
             return false;
@@ -71,7 +73,10 @@ impl FolderWork {
             let of = |about| self.notes.get(&about).map_or(0, |noted| noted.count);
             of(Poison::Examine(name.to_vec())).max(of(Poison::Index(name.to_vec())))
         };
-        let wanting = self.folders.wanting().filter_map(|id| Some((count(&self.folders.get(&id)?.row.remote_id), id)));
+        let wanting = self
+            .folders
+            .wanting()
+            .filter_map(|id| Some((count(&self.folders.get(&id)?.row.remote_id), id)));
         let last = wanting.min();
         let late = self.late.front().map(|name| count(&name.remote_id));
         match last {
@@ -105,10 +110,11 @@ impl FolderWork {
         }
     }
 
-    /// Before a mail is asked for at which sessions end, the session shows that it can open the folder. Returns whether that
-    /// is under way.
+    /// Before a mail is asked for at which sessions end, the session shows that it can open the
+    /// folder. Returns whether that is under way.
     fn probes_first(&mut self, id: FolderId, desk: &mut Desk<'_>) -> bool {
-        // A folder whose opening ends sessions is opened by its pass, last of all: nobody is kept waiting for its mail.
+        // A folder whose opening ends sessions is opened by its pass, last of all: nobody is kept
+        // waiting for its mail.
         let opens_last = |f: &Folder| self.is_last(f) && !self.answered.contains(&f.row.remote_id);
         if self.folders.get(&id).is_some_and(opens_last) {
             return true;
@@ -131,7 +137,8 @@ impl FolderWork {
             return;
         }
         // INBOX's newest page goes before the other folders.
-        let inbox_first = inbox.and_then(|id| self.folders.get(&id)).is_some_and(|f| f.pass.is_some());
+        let inbox_first =
+            inbox.and_then(|id| self.folders.get(&id)).is_some_and(|f| f.pass.is_some());
         match self.next_pass(holding) {
             Some(id) if !inbox_first || Some(id) == inbox => self.start_pass(id, desk),
             Some(_) => {}
@@ -154,7 +161,9 @@ impl FolderWork {
     /// The folder that is to be passed next: INBOX alone while the others wait for it.
     fn next_pass(&self, holding: bool) -> Option<FolderId> {
         let arrives = |f: &Folder| f.fills.values().any(|fill| fill.kind == FillKind::Arrivals);
-        let free = |f: &Folder| f.pass.is_none() && !arrives(f) && (!f.settles_first || f.fills.is_empty());
+        let free = |f: &Folder| {
+            f.pass.is_none() && !arrives(f) && (!f.settles_first || f.fills.is_empty())
+        };
         let fits = |id: &FolderId| self.folders.get(id).is_some_and(free);
         let wanting = || self.folders.wanting().filter(fits);
         if holding {
@@ -170,7 +179,8 @@ impl FolderWork {
     }
 
     fn plan_pages(&mut self, desk: &mut Desk<'_>) {
-        let newest = |f: &Folder| f.fills.is_empty() && f.pass.is_none() && f.row.passed_at.is_some();
+        let newest =
+            |f: &Folder| f.fills.is_empty() && f.pass.is_none() && f.row.passed_at.is_some();
         if let Some(inbox) = self.folders.inbox()
             && self.folders.get(&inbox).is_some_and(newest)
             && self.fill_one(inbox, Layer::Newest, desk)
@@ -206,16 +216,22 @@ impl FolderWork {
         }
     }
 
-    /// One mail that is asked for alone, after all else: at which sessions have ended, or of another length than announced.
+    /// One mail that is asked for alone, after all else: at which sessions have ended, or of
+    /// another length than announced.
     fn plan_alone(&mut self, hungry: &[FolderId], desk: &mut Desk<'_>) {
         for id in hungry {
             let aside = self.aside(*id);
-            let Some(folder) = self.folders.get(id).filter(|f| f.stalled.is_none()) else { continue };
+            let Some(folder) = self.folders.get(id).filter(|f| f.stalled.is_none()) else {
+                continue;
+            };
             let seen = folder.index.clone().unwrap_or_default();
-            if let Some(uid) = aside.intersect(&folder.lanes.backfill.remaining).intersect(&seen).first() {
+            if let Some(uid) =
+                aside.intersect(&folder.lanes.backfill.remaining).intersect(&seen).first()
+            {
                 return self.ask_alone(*id, FillKind::Backfill, uid, desk);
             }
-            if let Some(uid) = aside.intersect(&folder.due).intersect(&folder.row.failures).first() {
+            if let Some(uid) = aside.intersect(&folder.due).intersect(&folder.row.failures).first()
+            {
                 return self.ask_alone(*id, FillKind::Retry, uid, desk);
             }
         }
@@ -228,11 +244,17 @@ impl FolderWork {
         }
         let same = self.suspicious.is_some() && self.suspicious == desk.session;
         for id in hungry {
-            let Some(folder) = self.folders.get(id).filter(|f| f.stalled.is_none()) else { continue };
+            let Some(folder) = self.folders.get(id).filter(|f| f.stalled.is_none()) else {
+                continue;
+            };
             let lone = folder.lone.intersect(&folder.row.failures);
             let kept: UidSet = folder.suspects.keys().copied().collect();
             // Who told the length is not asked again.
-            let next = if same { lone.minus(&kept).first() } else { lone.intersect(&kept).first().or(lone.first()) };
+            let next = if same {
+                lone.minus(&kept).first()
+            } else {
+                lone.intersect(&kept).first().or(lone.first())
+            };
             if let Some(uid) = next {
                 return self.ask_alone(*id, FillKind::Retry, uid, desk);
             }
@@ -254,7 +276,9 @@ impl FolderWork {
     /// Whether the suspects need another session than this one, and nothing else does.
     pub(super) fn has_suspects_of(&self, over: bool, desk: &Desk<'_>) -> bool {
         let same = self.suspicious.is_some() && self.suspicious == desk.session;
-        let kept = |f: &Folder| f.lone.iter().any(|uid| f.suspects.contains_key(&uid) && f.row.failures.contains(uid));
+        let kept = |f: &Folder| {
+            f.lone.iter().any(|uid| f.suspects.contains_key(&uid) && f.row.failures.contains(uid))
+        };
         same && desk.book.is_closed()
             && !self.passes_left()
             && matches!(self.listing, Listing::Done)
@@ -270,12 +294,16 @@ impl FolderWork {
         let (size, recent) = (desk.settings.page_messages, desk.settings.recent_messages);
         let aside = self.aside(id);
         let Some(folder) = self.folders.get(&id) else { return false };
-        let Some(index) = folder.index.as_ref().filter(|_| folder.stalled.is_none()) else { return false };
+        let Some(index) = folder.index.as_ref().filter(|_| folder.stalled.is_none()) else {
+            return false;
+        };
         let size = folder.page.unwrap_or(size);
-        let free = folder.lanes.backfill.remaining.minus(&folder.claimed()).minus(&aside.intersect(index));
+        let free =
+            folder.lanes.backfill.remaining.minus(&folder.claimed()).minus(&aside.intersect(index));
         let todo = index.intersect(&free);
         if todo.is_empty() {
-            if !free.is_empty() && folder.whole && tier == Layer::History && folder.fills.is_empty() {
+            if !free.is_empty() && folder.whole && tier == Layer::History && folder.fills.is_empty()
+            {
                 self.close_holes(id, free, desk);
                 return true;
             }
@@ -283,7 +311,9 @@ impl FolderWork {
         }
         let uids: UidSet = match tier {
             Layer::Flagged => folder.flagged.intersect(&free).iter_down().take(size).collect(),
-            Layer::Newest => newest(folder, recent).intersect(&free).iter_down().take(size).collect(),
+            Layer::Newest => {
+                newest(folder, recent).intersect(&free).iter_down().take(size).collect()
+            }
             Layer::History => todo.iter_down().take(size).collect(),
         };
         let (Some(low), Some(high)) = (uids.first(), uids.last()) else { return false };
@@ -294,7 +324,8 @@ impl FolderWork {
         let open = if tier == Layer::Flagged || !folder.whole {
             uids.clone()
         } else {
-            // The holes around the UIDs go with them: up to the top if nothing is above, to the bottom if nothing is below.
+            // The holes around the UIDs go with them: up to the top if nothing is above, to the
+            // bottom if nothing is below.
             let top = if todo.last() == Some(high) { u32::MAX } else { high };
             let bottom = if todo.first() == Some(low) { 1 } else { low };
             free.intersect(&UidSet::range(bottom, top)).minus(&todo.minus(&uids))
@@ -306,7 +337,9 @@ impl FolderWork {
     fn retry_one(&mut self, id: FolderId, desk: &mut Desk<'_>) -> bool {
         let size = desk.settings.page_messages;
         let aside = self.aside(id);
-        let Some(folder) = self.folders.get(&id).filter(|f| f.stalled.is_none()) else { return false };
+        let Some(folder) = self.folders.get(&id).filter(|f| f.stalled.is_none()) else {
+            return false;
+        };
         let free = folder.due.intersect(&folder.row.failures).minus(&aside);
         let uids: UidSet = free.iter().take(folder.page.unwrap_or(size)).collect();
         // One of a burst shows whether the fault has gone.
@@ -324,13 +357,17 @@ impl FolderWork {
         true
     }
 
-    /// A folder whose history has just been read to its end is passed once more: only that pass proves it.
+    /// A folder whose history has just been read to its end is passed once more: only that pass
+    /// proves it.
     fn plan_proofs(&mut self, desk: &mut Desk<'_>) {
         for id in self.folders.unproven() {
             let Some(folder) = self.folders.get_mut(&id) else { continue };
             // What is to be asked for again in this run is its history, too.
-            let retries = folder.open_suspects() > 0 || !folder.due.intersect(&folder.row.failures).is_empty();
-            let read = folder.lanes.backfill.remaining.is_empty() && folder.fills.is_empty() && folder.pass.is_none();
+            let retries = folder.open_suspects() > 0
+                || !folder.due.intersect(&folder.row.failures).is_empty();
+            let read = folder.lanes.backfill.remaining.is_empty()
+                && folder.fills.is_empty()
+                && folder.pass.is_none();
             let read = read && !retries;
             if read {
                 folder.unproven = false;
@@ -339,8 +376,12 @@ impl FolderWork {
                     folder.wanted = true;
                     folder.depth = Depth::Full;
                 } else {
-                    // It lists what it does not deliver, again and again: the next run goes on from here.
-                    let text = format!("folder {} is not proved: its listing keeps changing", folder.row.path);
+                    // It lists what it does not deliver, again and again: the next run goes on from
+                    // here.
+                    let text = format!(
+                        "folder {} is not proved: its listing keeps changing",
+                        folder.row.path
+                    );
                     desk.leave(text);
                 }
             }

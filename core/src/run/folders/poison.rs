@@ -1,8 +1,9 @@
 //! Poison by cut: a mail or a folder at which sessions end costs itself, not the run.
 //!
-//! When a session ends, what its oldest open question was about gets a note, and an answer takes the note away. At the first
-//! note nothing changes. At the second (it is a row now) a mail is set aside and asked for alone after all else, a folder goes
-//! last; at the third it is a ledger row and the run goes on. What is shut and asked again starts at the second.
+//! When a session ends, what its oldest open question was about gets a note, and an answer takes
+//! the note away. At the first note nothing changes. At the second (it is a row now) a mail is set
+//! aside and asked for alone after all else, a folder goes last; at the third it is a ledger row
+//! and the run goes on. What is shut and asked again starts at the second.
 
 use crate::commit::change::{AccountChange, FolderChange, Note, Poison};
 use crate::failure::{Class, Failure, Reach};
@@ -25,11 +26,22 @@ impl FolderWork {
     fn is_cut(failure: &Failure) -> bool {
         // An answer that is not read to its end takes its session with it.
         let endless = failure.class == Class::InvalidData && failure.reach == Reach::Session;
-        endless || matches!(failure.class, Class::Network | Class::Timeout | Class::Provider | Class::Unknown)
+        endless
+            || matches!(
+                failure.class,
+                Class::Network | Class::Timeout | Class::Provider | Class::Unknown
+            )
     }
 
-    /// A session has ended; `token` is a question that it did not answer. Notes what its oldest question was about.
-    pub(super) fn note_cut(&mut self, token: Token, owner: Owner, failure: &Failure, desk: &mut Desk<'_>) -> Cut {
+    /// A session has ended; `token` is a question that it did not answer. Notes what its oldest
+    /// question was about.
+    pub(super) fn note_cut(
+        &mut self,
+        token: Token,
+        owner: Owner,
+        failure: &Failure,
+        desk: &mut Desk<'_>,
+    ) -> Cut {
         if !Self::is_cut(failure) || desk.session.is_none() {
             return Cut::Unnoted;
         }
@@ -57,7 +69,11 @@ impl FolderWork {
             (Poison::Mail(id, _, uid), Owner::Page(_, fill)) => {
                 self.settle_poison(*id, fill, *uid, count, failure, desk)
             }
-            _ => count >= LEFT_ALONE && self.is_alone_in_it(&about) && self.leave_folder(&about, failure, desk),
+            _ => {
+                count >= LEFT_ALONE
+                    && self.is_alone_in_it(&about)
+                    && self.leave_folder(&about, failure, desk)
+            }
         };
         if settled {
             self.forget_note(&about, desk);
@@ -80,7 +96,8 @@ impl FolderWork {
         (about, worked)
     }
 
-    /// Whether the same question was answered about another folder in this run: else it may be the server that is ill.
+    /// Whether the same question was answered about another folder in this run: else it may be the
+    /// server that is ill.
     fn is_alone_in_it(&self, about: &Poison) -> bool {
         match about {
             Poison::Examine(name) => self.opened.iter().any(|opened| opened != name),
@@ -98,8 +115,8 @@ impl FolderWork {
         Some((Poison::Mail(id, folder.lanes.live.uidvalidity, uid), worked))
     }
 
-    /// At the third note, or when a row is tried again, the mail is a row of the ledger. At the second it is set aside, and
-    /// the rest of its page comes in halves.
+    /// At the third note, or when a row is tried again, the mail is a row of the ledger. At the
+    /// second it is set aside, and the rest of its page comes in halves.
     fn settle_poison(
         &mut self,
         id: FolderId,
@@ -121,12 +138,17 @@ impl FolderWork {
             return false;
         }
         let uidvalidity = folder.lanes.live.uidvalidity;
-        let row = Unfetched { uid, class: failure.class, text: failure.chain(), again: Again::Spaced };
+        let row =
+            Unfetched { uid, class: failure.class, text: failure.chain(), again: Again::Spaced };
         let page = Page { failed: vec![row], ..Page::default() };
         let uids = UidSet::one(uid);
         let change = match kind {
-            FillKind::Backfill => FolderChange::Backfill { folder: id, uidvalidity, range: uids.clone(), page },
-            FillKind::Retry => FolderChange::Retry { folder: id, uidvalidity, uids: uids.clone(), page },
+            FillKind::Backfill => {
+                FolderChange::Backfill { folder: id, uidvalidity, range: uids.clone(), page }
+            }
+            FillKind::Retry => {
+                FolderChange::Retry { folder: id, uidvalidity, uids: uids.clone(), page }
+            }
             FillKind::Arrivals => {
                 let from = folder.chain;
                 folder.chain = from.max(uid.saturating_add(1));
@@ -136,7 +158,8 @@ impl FolderWork {
         folder.lone = folder.lone.minus(&uids);
         let mine = desk.token();
         let unacked = VecDeque::from([(0, 0, 1)]);
-        let fill = Fill { kind, asked: uids, open: UidSet::new(), fetching: false, dead: false, unacked };
+        let fill =
+            Fill { kind, asked: uids, open: UidSet::new(), fetching: false, dead: false, unacked };
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.fills.insert(mine, fill);
         }
@@ -154,7 +177,9 @@ impl FolderWork {
                 self.shut(&name, &path, Some(id), failure, desk);
             }
             None => {
-                let path = self.drop_name(&name).unwrap_or_else(|| String::from_utf8_lossy(&name).into_owned());
+                let path = self
+                    .drop_name(&name)
+                    .unwrap_or_else(|| String::from_utf8_lossy(&name).into_owned());
                 self.shut(&name, &path, None, failure, desk);
             }
         }
@@ -173,8 +198,8 @@ impl FolderWork {
         desk.commit(Owner::Nobody, AccountChange::Note(note));
     }
 
-    /// The run ends before what ended a session was asked once more: the next one is to know. Else each run that has one try
-    /// would end at it anew.
+    /// The run ends before what ended a session was asked once more: the next one is to know. Else
+    /// each run that has one try would end at it anew.
     pub(super) fn store_first_notes(&mut self, desk: &mut Desk<'_>) {
         let first: Vec<Poison> = self
             .notes
@@ -204,12 +229,20 @@ impl FolderWork {
             Poison::Mail(folder, _, uid) if *folder == id => Some(*uid),
             _ => None,
         };
-        self.notes.iter().filter(|(_, noted)| noted.count >= GOES_LAST).filter_map(|(about, _)| mine(about)).collect()
+        self.notes
+            .iter()
+            .filter(|(_, noted)| noted.count >= GOES_LAST)
+            .filter_map(|(about, _)| mine(about))
+            .collect()
     }
 
-    /// Whether a mail of this folder has a note, and this session has not shown that it can open the folder.
+    /// Whether a mail of this folder has a note, and this session has not shown that it can open
+    /// the folder.
     pub(super) fn wants_probe(&self, id: FolderId) -> bool {
-        let noted = self.notes.keys().any(|about| matches!(about, Poison::Mail(folder, ..) if *folder == id));
+        let noted = self
+            .notes
+            .keys()
+            .any(|about| matches!(about, Poison::Mail(folder, ..) if *folder == id));
         noted && self.folders.get(&id).is_some_and(|f| !self.answered.contains(&f.row.remote_id))
     }
 }

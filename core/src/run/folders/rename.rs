@@ -1,5 +1,5 @@
-//! A missing folder under a new name: equal UIDVALIDITY and, of a sample of our rows, most are there and all those agree in
-//! UID, size and INTERNALDATE. Decided before a new name is opened.
+//! A missing folder under a new name: equal UIDVALIDITY and, of a sample of our rows, most are
+//! there and all those agree in UID, size and INTERNALDATE. Decided before a new name is opened.
 
 use crate::commit::change::FolderChange;
 use crate::mail::id::FolderId;
@@ -39,7 +39,8 @@ impl FolderWork {
         }
     }
 
-    /// `None`: the new name cannot be opened, or not be sampled. What is missing may be there: it takes two looks to end it.
+    /// `None`: the new name cannot be opened, or not be sampled. What is missing may be there: it
+    /// takes two looks to end it.
     pub(super) fn on_match_examined(
         &mut self,
         mut matching: Matching,
@@ -53,11 +54,17 @@ impl FolderWork {
         let same = |id: &&FolderId| {
             self.folders.get(id).is_some_and(|f| {
                 let live = &f.lanes.live;
-                !f.row.excluded && live.uidvalidity == examined.uidvalidity && examined.uidnext >= live.mark.uidnext
+                !f.row.excluded
+                    && live.uidvalidity == examined.uidvalidity
+                    && examined.uidnext >= live.mark.uidnext
             })
         };
         let folders = matching.missing.iter().filter(same).copied().collect();
-        self.match_next(matching, Candidates { name, uidvalidity: examined.uidvalidity, folders }, desk);
+        self.match_next(
+            matching,
+            Candidates { name, uidvalidity: examined.uidvalidity, folders },
+            desk,
+        );
     }
 
     fn match_next(&mut self, mut matching: Matching, candidates: Candidates, desk: &mut Desk<'_>) {
@@ -77,7 +84,9 @@ impl FolderWork {
         if !awaited {
             return;
         }
-        let Some((mut matching, At::Reading(mut candidates, _))) = self.take_matching() else { return };
+        let Some((mut matching, At::Reading(mut candidates, _))) = self.take_matching() else {
+            return;
+        };
         if ours.is_empty() {
             // No rows to compare: deleted and new.
             candidates.folders.pop();
@@ -94,8 +103,12 @@ impl FolderWork {
         if !matches!(&self.listing, Listing::Matching(m) if matches!(m.at, At::Sampling(..))) {
             return;
         }
-        let Some((mut matching, At::Sampling(mut candidates, ours))) = self.take_matching() else { return };
-        let Some(folder) = candidates.folders.pop() else { return self.match_folders(matching, desk) };
+        let Some((mut matching, At::Sampling(mut candidates, ours))) = self.take_matching() else {
+            return;
+        };
+        let Some(folder) = candidates.folders.pop() else {
+            return self.match_folders(matching, desk);
+        };
         if !agrees(&ours, theirs) {
             return self.match_next(matching, candidates, desk);
         }
@@ -103,7 +116,10 @@ impl FolderWork {
         matching.at = At::Renaming(name.clone(), folder);
         self.listing = Listing::Matching(Box::new(matching));
         let from = self.folders.get(&folder).map(|f| f.row.remote_id.clone()).unwrap_or_default();
-        desk.commit(self.list_owner(), FolderChange::Rename { folder, uidvalidity, from, to: name });
+        desk.commit(
+            self.list_owner(),
+            FolderChange::Rename { folder, uidvalidity, from, to: name },
+        );
     }
 
     /// The rename is stored, or refused: then the folder is still missing, and its new name new.
@@ -140,8 +156,9 @@ mod tests {
 
     #[test]
     fn most_must_be_there_and_all_of_those_agree() {
-        let rows =
-            |n: std::ops::Range<u32>, size| n.map(|uid| Sampled { uid, size, internal_date: None }).collect::<Vec<_>>();
+        let rows = |n: std::ops::Range<u32>, size| {
+            n.map(|uid| Sampled { uid, size, internal_date: None }).collect::<Vec<_>>()
+        };
         assert!(agrees(&rows(1..21, 5), &rows(1..21, 5)));
         assert!(agrees(&rows(1..21, 5), &rows(1..12, 5)), "11 of 20");
         assert!(!agrees(&rows(1..21, 5), &rows(1..11, 5)), "half is not most");

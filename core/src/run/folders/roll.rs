@@ -1,4 +1,5 @@
-//! The folders of a run, with what a plan asks of all of them kept at hand: nothing that is asked at every step walks them.
+//! The folders of a run, with what a plan asks of all of them kept at hand: nothing that is asked
+//! at every step walks them.
 
 use crate::mail::id::FolderId;
 use crate::run::folders::folder::Folder;
@@ -44,15 +45,21 @@ impl Traits {
     fn of(folder: &Folder) -> Self {
         let ours = !folder.row.excluded;
         let free = ours && folder.stalled.is_none();
-        let unread = folder.index.as_ref().map_or(0, |index| index.intersect(&folder.lanes.backfill.remaining).len());
-        let retries = !folder.due.is_empty() || !folder.lone.is_empty() || !folder.suspects.is_empty();
+        let unread = folder
+            .index
+            .as_ref()
+            .map_or(0, |index| index.intersect(&folder.lanes.backfill.remaining).len());
+        let retries =
+            !folder.due.is_empty() || !folder.lone.is_empty() || !folder.suspects.is_empty();
         Self {
             is_inbox: folder.is_inbox(),
             wanting: free && folder.wanted && !folder.doubted,
             doubted: free && folder.doubted,
             passing: ours && folder.pass.is_some(),
             filling: !folder.fills.is_empty(),
-            hungry: free && ((folder.index.is_some() && !folder.lanes.backfill.remaining.is_empty()) || retries),
+            hungry: free
+                && ((folder.index.is_some() && !folder.lanes.backfill.remaining.is_empty())
+                    || retries),
             unproven: free && folder.unproven,
             unread,
             looked: ours && folder.looked,
@@ -124,10 +131,15 @@ impl Folders {
             }
             let now_in = now.unwrap_or_default();
             if before.is_inbox != now_in.is_inbox {
-                self.inbox = if now_in.is_inbox { Some(id) } else { self.inbox.filter(|inbox| *inbox != id) };
+                self.inbox = if now_in.is_inbox {
+                    Some(id)
+                } else {
+                    self.inbox.filter(|inbox| *inbox != id)
+                };
             }
             self.unread = (self.unread + now_in.unread).saturating_sub(before.unread);
-            self.looked = (self.looked + u64::from(now_in.looked)).saturating_sub(u64::from(before.looked));
+            self.looked =
+                (self.looked + u64::from(now_in.looked)).saturating_sub(u64::from(before.looked));
             self.sealed = (self.sealed + now_in.sealed).saturating_sub(before.sealed);
             if now.is_some() {
                 self.traits.insert(id, now_in);
@@ -139,7 +151,8 @@ impl Folders {
         set.iter().map(|(_, id)| *id).collect()
     }
 
-    /// Those that a pass is wanted of, INBOX first. As of the last [`Folders::refresh`], like everything below.
+    /// Those that a pass is wanted of, INBOX first. As of the last [`Folders::refresh`], like
+    /// everything below.
     pub(super) fn wanting(&self) -> impl Iterator<Item = FolderId> {
         self.wanting.iter().map(|(_, id)| *id)
     }

@@ -91,8 +91,8 @@ pub(super) struct Settling {
     pub(super) unacked: usize,
 }
 
-/// Flags that are to be committed, in the order of their UIDs. What waits for its page goes to the end of the line, so that
-/// each is looked at a few times and not at every step.
+/// Flags that are to be committed, in the order of their UIDs. What waits for its page goes to the
+/// end of the line, so that each is looked at a few times and not at every step.
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) flags: VecDeque<(u32, Flags)>,

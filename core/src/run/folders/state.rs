@@ -25,7 +25,8 @@ pub(crate) struct FolderWork {
     pub(super) listing: Listing,
     /// Numbers the LISTs, so that acknowledgements of an earlier one are known.
     pub(super) generation: u32,
-    /// Names that are asked when all else is done: shut ones that are due, and those at which sessions have ended.
+    /// Names that are asked when all else is done: shut ones that are due, and those at which
+    /// sessions have ended.
     pub(super) late: VecDeque<ListedFolder>,
     /// When the last LIST of this run began.
     pub(super) listed_from: Micros,
@@ -47,7 +48,8 @@ pub(crate) struct FolderWork {
 }
 
 impl FolderWork {
-    /// From the store's rows. Of the same work before the store was asked anew, what sessions have shown is still true.
+    /// From the store's rows. Of the same work before the store was asked anew, what sessions have
+    /// shown is still true.
     pub(super) fn of(before: Option<Self>, snapshot: AccountSnapshot, desk: &mut Desk<'_>) -> Self {
         let mut work = Self {
             folders: Folders::default(),
@@ -68,7 +70,8 @@ impl FolderWork {
             let Self { notes, cuts, answered, equal_sizes, .. } = before;
             work = Self { notes, cuts, answered, equal_sizes, ..work };
         }
-        // What is shut is asked last: should a session end at it again, that alone is the third time, and no try of the run.
+        // What is shut is asked last: should a session end at it again, that alone is the third
+        // time, and no try of the run.
         for name in desk.account.shut.keys().filter(|name| !name.is_empty()) {
             let noted = CutNote { count: GOES_LAST, text: String::new(), stored: false };
             work.notes.entry(Poison::Examine(name.clone())).or_insert(noted);
@@ -76,7 +79,9 @@ impl FolderWork {
         work.notes.extend(snapshot.notes.into_iter().map(CutNote::of));
         let (mut due, mut lone, mut burst) = (snapshot.due, snapshot.lone, snapshot.burst);
         for row in snapshot.folders {
-            for instant in [Some(row.opened_at), row.passed_at, row.look.as_ref().map(|look| look.at)] {
+            for instant in
+                [Some(row.opened_at), row.passed_at, row.look.as_ref().map(|look| look.at)]
+            {
                 desk.book.stamp_after(instant);
             }
             let id = row.id;
@@ -94,7 +99,8 @@ impl FolderWork {
         work
     }
 
-    /// Leaves out what the run is not to look at. Before an account's first LIST there is nothing to leave out.
+    /// Leaves out what the run is not to look at. Before an account's first LIST there is nothing
+    /// to leave out.
     fn narrow(&mut self, desk: &Desk<'_>) {
         let Scope::Some { list, folders } = &desk.scope else { return };
         if desk.account.listed_at.is_none() {
@@ -115,10 +121,12 @@ impl FolderWork {
             return;
         }
         for (name, shut) in &desk.account.shut {
-            let id = self.folders.named(name).map(|f| f.row.id).filter(|_| shut.due_at > desk.now.wall);
+            let id =
+                self.folders.named(name).map(|f| f.row.id).filter(|_| shut.due_at > desk.now.wall);
             if let Some(id) = id {
                 let text = "it could not be opened, and is asked again later";
-                let failure = Failure::new(Class::Provider, Reach::Folder, Provenance::Server, text);
+                let failure =
+                    Failure::new(Class::Provider, Reach::Folder, Provenance::Server, text);
                 self.stall(id, failure);
             }
         }

@@ -1,8 +1,9 @@
 //! Messages of another length than RFC822.SIZE announced: another session is to say the same.
 //!
-//! A suspect is a failure row that is due at once, and its sealed bytes are kept. Asked for alone on another session, the
-//! length of RFC822.SIZE or the same length twice is the mail. After three equal ones the server is known to estimate: the
-//! kept bytes are committed as they are, and nothing is asked twice any more.
+//! A suspect is a failure row that is due at once, and its sealed bytes are kept. Asked for alone
+//! on another session, the length of RFC822.SIZE or the same length twice is the mail. After three
+//! equal ones the server is known to estimate: the kept bytes are committed as they are, and
+//! nothing is asked twice any more.
 
 use crate::commit::change::AccountChange;
 use crate::failure::Class;
@@ -15,11 +16,13 @@ use crate::run::folders::state::{Desk, FolderWork};
 
 /// Suspects of a folder whose bytes are kept; what is beyond is fetched again.
 const KEPT: usize = 2000;
-/// Equal lengths after which a server is known to estimate; so many suspects are not left to the end of the run.
+/// Equal lengths after which a server is known to estimate; so many suspects are not left to the
+/// end of the run.
 const EQUAL: u32 = 3;
 
 impl FolderWork {
-    /// Takes the suspects out of a page that is no retry: they become failure rows, to be tried elsewhere.
+    /// Takes the suspects out of a page that is no retry: they become failure rows, to be tried
+    /// elsewhere.
     pub(super) fn suspect(&mut self, id: FolderId, page: &mut Page, desk: &Desk<'_>) {
         let session = desk.session;
         let Some(folder) = self.folders.get_mut(&id) else { return };
@@ -61,7 +64,9 @@ impl FolderWork {
         if right {
             // It was the other session that cut them: what it said of the others is not kept.
             for folder in self.folders.values_mut() {
-                folder.due = folder.due.union(&folder.lone.intersect(&folder.suspects.keys().copied().collect()));
+                folder.due = folder
+                    .due
+                    .union(&folder.lone.intersect(&folder.suspects.keys().copied().collect()));
                 folder.suspects.clear();
             }
             self.suspicious = None;
@@ -83,7 +88,8 @@ impl FolderWork {
         }
     }
 
-    /// What is kept and need not be asked for: the server estimates. One page of it, if there is some.
+    /// What is kept and need not be asked for: the server estimates. One page of it, if there is
+    /// some.
     pub(super) fn believed(&mut self, id: FolderId, size: usize, desk: &Desk<'_>) -> Option<Page> {
         if !desk.account.sizes_estimated {
             return None;
@@ -93,7 +99,8 @@ impl FolderWork {
         if uids.is_empty() {
             return None;
         }
-        let rows = uids.iter().filter_map(|uid| folder.suspects.remove(&uid)).map(as_announced).collect();
+        let rows =
+            uids.iter().filter_map(|uid| folder.suspects.remove(&uid)).map(as_announced).collect();
         folder.lone = folder.lone.minus(&uids);
         Some(Page { rows, ..Page::default() })
     }

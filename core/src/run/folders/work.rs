@@ -63,10 +63,14 @@ impl Work for FolderWork {
 
     fn rows(&mut self, token: Token, owner: Owner, rows: Rows, desk: &mut Desk<'_>) {
         match (owner, rows) {
-            (Owner::Pass(id, generation), Rows::Folder(rows)) if self.is_current(id, generation) => {
+            (Owner::Pass(id, generation), Rows::Folder(rows))
+                if self.is_current(id, generation) =>
+            {
                 self.on_pass_rows(id, &rows, desk);
             }
-            (Owner::Pass(id, generation), Rows::Sample(ours)) if self.is_current(id, generation) => {
+            (Owner::Pass(id, generation), Rows::Sample(ours))
+                if self.is_current(id, generation) =>
+            {
                 self.on_compare_rows(id, ours, desk);
             }
             (Owner::Pass(..), _) => {}
@@ -94,7 +98,9 @@ impl Work for FolderWork {
                 opened = rows.folder.as_ref().map(|f| f.id);
                 self.on_done(owner, rows.folder, desk);
             }
-            Taken::Refused(refusal, rows) => self.on_refused(owner, refusal, rows.and_then(|rows| rows.folder), desk),
+            Taken::Refused(refusal, rows) => {
+                self.on_refused(owner, refusal, rows.and_then(|rows| rows.folder), desk)
+            }
         }
         // An acknowledgement of an earlier LIST has been noted; it moves nothing in this one.
         if goes_on && owner == self.list_owner() {
@@ -145,11 +151,16 @@ impl Work for FolderWork {
     }
 
     fn leave_undone(&mut self, desk: &mut Desk<'_>) {
-        let open: u64 = self.folders.values().filter(|f| !f.row.excluded).map(|f| f.row.failures.len()).sum();
+        let open: u64 =
+            self.folders.values().filter(|f| !f.row.excluded).map(|f| f.row.failures.len()).sum();
         if open > 0 {
-            desk.leave(format!("{open} message(s) could not be fetched; they are in the ledger and are tried again"));
+            desk.leave(format!(
+                "{open} message(s) could not be fetched; they are in the ledger and are tried again"
+            ));
         }
-        let held = |name: &Vec<u8>| self.folders.values().any(|f| f.row.excluded && f.row.remote_id == *name);
+        let held = |name: &Vec<u8>| {
+            self.folders.values().any(|f| f.row.excluded && f.row.remote_id == *name)
+        };
         let shut = desk.account.shut.keys().filter(|name| !held(name)).count();
         if shut > 0 {
             desk.leave(format!(
@@ -176,7 +187,11 @@ impl Work for FolderWork {
     }
 
     fn live_end_stalled(&self) -> Option<Failure> {
-        let inbox = self.folders.inbox().and_then(|id| self.folders.get(&id)).filter(|f| !f.row.excluded)?;
+        let inbox = self
+            .folders
+            .inbox()
+            .and_then(|id| self.folders.get(&id))
+            .filter(|f| !f.row.excluded)?;
         let stalled = inbox.stalled.clone()?;
         Some(Failure { text: format!("INBOX stands still: {}", stalled.text), ..stalled })
     }
@@ -198,9 +213,9 @@ impl Work for FolderWork {
 fn is_about(request: Option<&Request>, answer: &Answer) -> bool {
     let asked = request.and_then(Request::remote_id);
     match answer {
-        Answer::Examined { remote_id, .. } | Answer::Indexed { remote_id, .. } | Answer::Sampled { remote_id, .. } => {
-            asked == Some(remote_id.as_slice())
-        }
+        Answer::Examined { remote_id, .. }
+        | Answer::Indexed { remote_id, .. }
+        | Answer::Sampled { remote_id, .. } => asked == Some(remote_id.as_slice()),
         _ => true,
     }
 }
@@ -232,14 +247,24 @@ impl FolderWork {
         desk: &mut Desk<'_>,
     ) -> Result<(), Failure> {
         match (question.owner, answer) {
-            (Owner::Listing(_), Answer::Listed { folders, unreadable }) => self.on_listed(folders, unreadable, desk),
-            (Owner::Listing(_), Answer::Examined { examined, .. }) => self.on_listing_examined(Ok(examined), desk),
-            (Owner::Listing(_), Answer::Sampled { rows, .. }) if matches!(self.listing, Listing::Dating(..)) => {
+            (Owner::Listing(_), Answer::Listed { folders, unreadable }) => {
+                self.on_listed(folders, unreadable, desk)
+            }
+            (Owner::Listing(_), Answer::Examined { examined, .. }) => {
+                self.on_listing_examined(Ok(examined), desk)
+            }
+            (Owner::Listing(_), Answer::Sampled { rows, .. })
+                if matches!(self.listing, Listing::Dating(..)) =>
+            {
                 self.on_dated(&rows, desk);
             }
             (Owner::Listing(_), Answer::Sampled { rows, .. }) => self.on_match_sampled(&rows, desk),
-            (Owner::Pass(id, _), Answer::Examined { examined, .. }) => self.on_pass_examined(id, examined, desk),
-            (Owner::Pass(id, _), Answer::Indexed { rows, exists, .. }) => self.on_pass_indexed(id, rows, exists, desk),
+            (Owner::Pass(id, _), Answer::Examined { examined, .. }) => {
+                self.on_pass_examined(id, examined, desk)
+            }
+            (Owner::Pass(id, _), Answer::Indexed { rows, exists, .. }) => {
+                self.on_pass_indexed(id, rows, exists, desk)
+            }
             (Owner::Pass(id, _), Answer::Sampled { rows, .. }) => self.on_compared(id, &rows, desk),
             // Whether it opens or not: the session has answered.
             (Owner::Probe(_), Answer::Examined { .. }) => {}
@@ -277,7 +302,8 @@ impl FolderWork {
                 desk.report(&failure);
                 self.drop_fill(id, token);
                 // Opening it was a part of the question, and no session ended at that.
-                if let Some(name) = self.folders.get(&id).map(|folder| folder.row.remote_id.clone()) {
+                if let Some(name) = self.folders.get(&id).map(|folder| folder.row.remote_id.clone())
+                {
                     self.forget_note(&Poison::Examine(name), desk);
                 }
                 self.folder_trouble(id, failure, false, desk);
@@ -308,7 +334,9 @@ impl FolderWork {
                     self.adopt_folder(row);
                 }
             }
-            Owner::Pass(id, generation) if self.is_current(id, generation) => self.on_pass_committed(id),
+            Owner::Pass(id, generation) if self.is_current(id, generation) => {
+                self.on_pass_committed(id)
+            }
             Owner::Page(id, fill) => {
                 // Holes are closed without a word from the server: they prove nothing about it.
                 if fill != Token::HOLES {
@@ -320,7 +348,13 @@ impl FolderWork {
         }
     }
 
-    fn on_refused(&mut self, owner: Owner, refusal: Refusal, row: Option<FolderRow>, desk: &mut Desk<'_>) {
+    fn on_refused(
+        &mut self,
+        owner: Owner,
+        refusal: Refusal,
+        row: Option<FolderRow>,
+        desk: &mut Desk<'_>,
+    ) {
         if let Some(row) = row {
             self.stored(row.clone());
             // An `Open` whose first answer was lost: the folder is there already.
@@ -329,12 +363,15 @@ impl FolderWork {
             }
         }
         match owner {
-            Owner::Pass(id, generation) if self.is_current(id, generation) => self.break_off_pass(id, false),
+            Owner::Pass(id, generation) if self.is_current(id, generation) => {
+                self.break_off_pass(id, false)
+            }
             Owner::Page(id, fill) => self.on_page_answered(id, fill, true, desk),
             Owner::Pass(..) | Owner::Listing(_) | Owner::Probe(_) | Owner::Nobody => {}
         }
         if let (Refusal::Missing, Owner::Pass(id, _) | Owner::Page(id, _)) = (refusal, owner) {
-            // It was dropped by a commit that this run no longer waited for. If the server has it, it is a new one.
+            // It was dropped by a commit that this run no longer waited for. If the server has it,
+            // it is a new one.
             self.folders.remove(&id);
             if matches!(self.listing, Listing::Done) {
                 self.listing = Listing::Wanted;

@@ -6,7 +6,7 @@ use crate::run::event::{AccountSnapshot, FolderRows, Token};
 use crate::run::folders::FolderWork;
 use crate::run::scope::{Depth, Scope};
 
-type Machine = RunMachine<FolderWork>;
+type TestedRun = RunMachine<FolderWork>;
 use crate::commit::rows::AccountRow;
 use crate::failure::Class;
 use crate::mail::id::{AccountId, Incarnation, SessionId};
@@ -31,7 +31,7 @@ fn begin() -> Event {
 }
 
 /// A machine brought into a phase by the shortest way.
-fn brought_to(phase: Phase) -> Machine {
+fn brought_to(phase: Phase) -> TestedRun {
     let way: Vec<Event> = match phase {
         Phase::Dormant => vec![],
         Phase::Opening => vec![begin()],
@@ -42,9 +42,10 @@ fn brought_to(phase: Phase) -> Machine {
         Phase::Closing => vec![begin(), Event::Opened(snapshot()), Event::Stop],
         Phase::Finished => vec![Event::Stop],
     };
-    way.into_iter().fold(Machine::new(Settings::default(), History::default()), |machine, event| {
-        machine.step(event, Now::default()).0
-    })
+    way.into_iter()
+        .fold(TestedRun::new(Settings::default(), History::default()), |machine, event| {
+            machine.step(event, Now::default()).0
+        })
 }
 
 fn events() -> Vec<(&'static str, Event)> {
@@ -58,7 +59,10 @@ fn events() -> Vec<(&'static str, Event)> {
         ("Answered", Event::Answered { token, answer: Err(failure()) }),
         (
             "Committed",
-            Event::Committed { token, answer: CommitAnswer::Refused(crate::commit::change::Refusal::Chain, None) },
+            Event::Committed {
+                token,
+                answer: CommitAnswer::Refused(crate::commit::change::Refusal::Chain, None),
+            },
         ),
         ("Lost", Event::Lost { token }),
         ("RowsRead", Event::RowsRead { token, rows: Ok(FolderRows::default()) }),
@@ -74,18 +78,22 @@ fn events() -> Vec<(&'static str, Event)> {
 #[test]
 fn a_login_resets_no_backoff() {
     let history = History { tries: 4, ..History::default() };
-    let mut machine = Machine::new(Settings::default(), history);
+    let mut machine = TestedRun::new(Settings::default(), history);
     for event in [begin(), Event::Opened(snapshot()), Event::Connected(connected(1))] {
         machine = machine.step(event, Now::default()).0;
     }
     assert_eq!((machine.phase(), machine.history().tries), (Phase::Working, 4));
 }
 
-/// Every phase with every event: where it leads. `bug` marks answers to questions that were never put.
+/// Every phase with every event: where it leads. `bug` marks answers to questions that were never
+/// put.
 #[test]
 fn every_pair_is_decided() {
     let table = [
-        (Phase::Dormant, "opening bug bug bug bug bug bug bug bug bug dormant bug dormant finished"),
+        (
+            Phase::Dormant,
+            "opening bug bug bug bug bug bug bug bug bug dormant bug dormant finished",
+        ),
         (
             Phase::Opening,
             "bug connecting reopening opening opening opening opening opening opening opening opening opening opening finished",

@@ -1,5 +1,5 @@
-//! The framer: cuts the stream into responses. A body literal is streamed into the sink, another one is kept if it is
-//! small, and skipped if it is not.
+//! The framer: cuts the stream into responses. A body literal is streamed into the sink, another
+//! one is kept if it is small, and skipped if it is not.
 
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::BodySink;
@@ -60,7 +60,8 @@ pub struct FrameReader {
     silence: Duration,
     /// Octets read so far.
     pub octets: Arc<AtomicU64>,
-    /// Octets that a question wants: of bodies, and of the lines that [`FrameReader::count_useful`] names.
+    /// Octets that a question wants: of bodies, and of the lines that [`FrameReader::count_useful`]
+    /// names.
     pub useful: Arc<AtomicU64>,
     /// Octets of the last frame's lines.
     last: u64,
@@ -90,7 +91,8 @@ impl FrameReader {
         self.start < self.buffer.len()
     }
 
-    /// The last frame was what a question wants: its octets may extend a deadline, as small talk never does.
+    /// The last frame was what a question wants: its octets may extend a deadline, as small talk
+    /// never does.
     pub fn count_useful(&mut self) {
         self.useful.fetch_add(std::mem::take(&mut self.last), Ordering::Relaxed);
     }
@@ -155,7 +157,8 @@ impl FrameReader {
         }
     }
 
-    /// Takes text up to the end of the line into `text`, without it; returns whether some was thrown away.
+    /// Takes text up to the end of the line into `text`, without it; returns whether some was
+    /// thrown away.
     async fn line(
         &mut self,
         stream: &mut (impl AsyncRead + Unpin),
@@ -169,8 +172,11 @@ impl FrameReader {
             let take = waiting.get(..end.unwrap_or(waiting.len())).unwrap_or_default();
             if text.len() + take.len() > room {
                 truncated = true;
-                // The end of a line may announce a literal: that much is always kept, however the line was cut into pieces.
-                text.extend_from_slice(take.get(take.len().saturating_sub(KEPT)..).unwrap_or_default());
+                // The end of a line may announce a literal: that much is always kept, however the
+                // line was cut into pieces.
+                text.extend_from_slice(
+                    take.get(take.len().saturating_sub(KEPT)..).unwrap_or_default(),
+                );
                 let cut = text.len().saturating_sub(KEPT);
                 text.drain(..cut);
             } else {
@@ -188,7 +194,8 @@ impl FrameReader {
         }
     }
 
-    /// Reads the next response. Body literals (of `BODY[]`) go into `sink`; without one they are skipped.
+    /// Reads the next response. Body literals (of `BODY[]`) go into `sink`; without one they are
+    /// skipped.
     ///
     /// # Errors
     /// Network, timeout (reach session): the stream is unusable. Storage: the sink refused.
@@ -205,14 +212,16 @@ impl FrameReader {
         let mut has_body = false;
         loop {
             let mut text = Vec::new();
-            frame.truncated |= self.line(stream, &mut text, TEXT_LIMIT.saturating_sub(used)).await?;
+            frame.truncated |=
+                self.line(stream, &mut text, TEXT_LIMIT.saturating_sub(used)).await?;
             used += text.len();
             self.last = if frame.parts.is_empty() { 0 } else { self.last } + text.len() as u64;
             // Every part costs memory, also an empty one.
             if frame.parts.len() > PARTS {
                 return Err(broken("a response of too many literals"));
             }
-            let literal = if frame.parts.is_empty() && is_status(&text) { None } else { announced(&text)? };
+            let literal =
+                if frame.parts.is_empty() && is_status(&text) { None } else { announced(&text)? };
             let Some((length, marker)) = literal else {
                 frame.parts.push(Part::Text(text));
                 return Ok(frame);
@@ -239,7 +248,11 @@ impl FrameReader {
         }
     }
 
-    async fn literal(&mut self, stream: &mut (impl AsyncRead + Unpin), length: u64) -> Result<Part, Failure> {
+    async fn literal(
+        &mut self,
+        stream: &mut (impl AsyncRead + Unpin),
+        length: u64,
+    ) -> Result<Part, Failure> {
         let mut left = usize::try_from(length).unwrap_or(usize::MAX);
         let mut bytes = Vec::with_capacity(left);
         while left > 0 {
@@ -255,7 +268,11 @@ impl FrameReader {
         Ok(Part::Literal(bytes))
     }
 
-    async fn skip(&mut self, stream: &mut (impl AsyncRead + Unpin), length: u64) -> Result<(), Failure> {
+    async fn skip(
+        &mut self,
+        stream: &mut (impl AsyncRead + Unpin),
+        length: u64,
+    ) -> Result<(), Failure> {
         let mut left = length;
         while left > 0 {
             let n = self.waiting().len().min(usize::try_from(left).unwrap_or(usize::MAX));
@@ -335,7 +352,8 @@ impl Head {
     }
 }
 
-/// The literal that a line announces at its end (`{n}`, `{n+}`, `~{n}`), and how long the announcement is.
+/// The literal that a line announces at its end (`{n}`, `{n+}`, `~{n}`), and how long the
+/// announcement is.
 fn announced(text: &[u8]) -> Result<Option<(u64, usize)>, Failure> {
     let Some(inner) = text.strip_suffix(b"}") else { return Ok(None) };
     let Some(open) = inner.iter().rposition(|b| *b == b'{') else { return Ok(None) };
@@ -345,7 +363,9 @@ fn announced(text: &[u8]) -> Result<Option<(u64, usize)>, Failure> {
         return Ok(None);
     }
     let length = std::str::from_utf8(digits).ok().and_then(|d| d.parse().ok());
-    let Some(length) = length else { return Err(broken("a literal of an impossible length was announced")) };
+    let Some(length) = length else {
+        return Err(broken("a literal of an impossible length was announced"));
+    };
     let marker = text.len() - open;
     let tilde = usize::from(open > 0 && text.get(open - 1) == Some(&b'~'));
     Ok(Some((length, marker + tilde)))
@@ -354,7 +374,9 @@ fn announced(text: &[u8]) -> Result<Option<(u64, usize)>, Failure> {
 /// Whether a line is a status response: its text is for people, and announces nothing.
 fn is_status(text: &[u8]) -> bool {
     let word = text.split(|b| *b == b' ').nth(1).unwrap_or_default();
-    [&b"OK"[..], b"NO", b"BAD", b"BYE", b"PREAUTH"].iter().any(|status| word.eq_ignore_ascii_case(status))
+    [&b"OK"[..], b"NO", b"BAD", b"BYE", b"PREAUTH"]
+        .iter()
+        .any(|status| word.eq_ignore_ascii_case(status))
 }
 
 /// Whether the text before a literal names the whole message: `BODY[]`, also `BODY[]<0>`.

@@ -157,9 +157,12 @@ fn status_word(token: Option<Lexeme<'_>>) -> Option<Condition> {
 fn told(status: Condition, tokens: &mut Lexemes<'_>) -> Told {
     let whole = lossy(tokens.rest());
     // Bounded, and free of control characters: it is shown to people.
-    let rest: String = whole.chars().map(|c| if c.is_control() { ' ' } else { c }).take(TEXT_LIMIT).collect();
+    let rest: String =
+        whole.chars().map(|c| if c.is_control() { ' ' } else { c }).take(TEXT_LIMIT).collect();
     match rest.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
-        Some((code, text)) => Told { status, code: Some(code.to_owned()), text: text.trim().to_owned(), whole },
+        Some((code, text)) => {
+            Told { status, code: Some(code.to_owned()), text: text.trim().to_owned(), whole }
+        }
         None => Told { status, code: None, text: rest, whole },
     }
 }
@@ -176,8 +179,12 @@ fn untagged(tokens: &mut Lexemes<'_>) -> Response {
         _ => {
             let Some(number) = Lexeme::Atom(word).number::<u32>() else { return Response::Other };
             match tokens.next() {
-                Some(Lexeme::Atom(word)) if word.eq_ignore_ascii_case(b"EXISTS") => Response::Exists(number),
-                Some(Lexeme::Atom(word)) if word.eq_ignore_ascii_case(b"EXPUNGE") => Response::Expunge(number),
+                Some(Lexeme::Atom(word)) if word.eq_ignore_ascii_case(b"EXISTS") => {
+                    Response::Exists(number)
+                }
+                Some(Lexeme::Atom(word)) if word.eq_ignore_ascii_case(b"EXPUNGE") => {
+                    Response::Expunge(number)
+                }
                 Some(Lexeme::Atom(word)) if word.eq_ignore_ascii_case(b"FETCH") => fetch(tokens),
                 _ => Response::Other,
             }
@@ -197,7 +204,11 @@ fn atoms(tokens: &mut Lexemes<'_>) -> Vec<String> {
     let name = |token| {
         if let Lexeme::Atom(atom) = token { Some(lossy(atom).to_ascii_uppercase()) } else { None }
     };
-    tokens.filter_map(name).filter(|word| word.len() <= CAPABILITIES.1).take(CAPABILITIES.0).collect()
+    tokens
+        .filter_map(name)
+        .filter(|word| word.len() <= CAPABILITIES.1)
+        .take(CAPABILITIES.0)
+        .collect()
 }
 
 fn list(tokens: &mut Lexemes<'_>) -> Option<Response> {
@@ -213,7 +224,9 @@ fn list(tokens: &mut Lexemes<'_>) -> Option<Response> {
         }
     }
     let delimiter = match tokens.next()? {
-        delimiter @ (Lexeme::Quoted(_) | Lexeme::Atom(_)) => delimiter.string().and_then(|d| lossy(&d).chars().next()),
+        delimiter @ (Lexeme::Quoted(_) | Lexeme::Atom(_)) => {
+            delimiter.string().and_then(|d| lossy(&d).chars().next())
+        }
         _ => return None,
     };
     let name = match tokens.next()? {
@@ -221,7 +234,8 @@ fn list(tokens: &mut Lexemes<'_>) -> Option<Response> {
         Lexeme::Atom(atom) => atom.to_vec(),
         other => other.string()?,
     };
-    // What follows may be the list of extended data, which begins with a string; anything else was a part of the name.
+    // What follows may be the list of extended data, which begins with a string; anything else was
+    // a part of the name.
     let ends = match tokens.next() {
         None => true,
         Some(Lexeme::Open) => matches!(tokens.next(), Some(Lexeme::Quoted(_) | Lexeme::Literal(_))),
@@ -258,10 +272,14 @@ fn fetch(tokens: &mut Lexemes<'_>) -> Response {
             }
             (b"FLAGS", ItemValue::List(tokens)) => line.flags = flags(tokens),
             (b"MODSEQ", ItemValue::One(token)) => line.modseq = token.number(),
-            (b"MODSEQ", ItemValue::List(tokens)) => line.modseq = tokens.first().and_then(Lexeme::number),
+            (b"MODSEQ", ItemValue::List(tokens)) => {
+                line.modseq = tokens.first().and_then(Lexeme::number)
+            }
             (b"BODY[]" | b"BODY[]<0>", ItemValue::One(token)) => {
                 line.body = match token {
-                    Lexeme::Body(head, length) => Some(BodySeen::Streamed { head: head.to_vec(), length }),
+                    Lexeme::Body(head, length) => {
+                        Some(BodySeen::Streamed { head: head.to_vec(), length })
+                    }
                     Lexeme::Atom(_) => Some(BodySeen::Nil),
                     Lexeme::Refused(why) => Some(BodySeen::Refused(why.to_owned())),
                     other => other.string().map(BodySeen::Inline),

@@ -145,10 +145,15 @@ impl<'a> Iterator for Lexemes<'a> {
                 }
                 b'"' => self.quoted(),
                 _ => {
-                    // Only these have a section; elsewhere `[` is a letter like others (a keyword may begin with it).
+                    // Only these have a section; elsewhere `[` is a letter like others (a keyword
+                    // may begin with it).
                     let sectioned = [&b"BODY["[..], b"BODY.PEEK[", b"BINARY[", b"BINARY.SIZE["]
                         .iter()
-                        .any(|name| self.text.get(..name.len()).is_some_and(|text| text.eq_ignore_ascii_case(name)));
+                        .any(|name| {
+                            self.text
+                                .get(..name.len())
+                                .is_some_and(|text| text.eq_ignore_ascii_case(name))
+                        });
                     let mut brackets = 0_usize;
                     let end = self.text.iter().position(|b| match b {
                         b'[' if sectioned || brackets > 0 => {
@@ -197,7 +202,10 @@ mod tests {
     fn a_bracket_in_a_keyword_is_a_letter() {
         let frame = frame("(\\Seen [work) UID 9");
         let atoms: Vec<Lexeme<'_>> = Lexemes::new(&frame).collect();
-        assert_eq!(atoms[2..], [Lexeme::Atom(b"[work"), Lexeme::Close, Lexeme::Atom(b"UID"), Lexeme::Atom(b"9")]);
+        assert_eq!(
+            atoms[2..],
+            [Lexeme::Atom(b"[work"), Lexeme::Close, Lexeme::Atom(b"UID"), Lexeme::Atom(b"9")]
+        );
     }
 
     #[test]

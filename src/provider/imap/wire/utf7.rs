@@ -1,4 +1,5 @@
-//! Modified UTF-7 of folder names (RFC 3501 §5.1.3): decoded for people; the wire name itself is never re-encoded.
+//! Modified UTF-7 of folder names (RFC 3501 §5.1.3): decoded for people; the wire name itself is
+//! never re-encoded.
 
 use base64::Engine;
 use base64::alphabet::IMAP_MUTF7;
@@ -12,7 +13,8 @@ const ENGINE: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// Decodes a wire name for people. What is not modified UTF-7 (raw UTF-8, a broken run) is shown as it came.
+/// Decodes a wire name for people. What is not modified UTF-7 (raw UTF-8, a broken run) is shown as
+/// it came.
 #[must_use]
 pub fn decode(wire: &[u8]) -> String {
     let text = String::from_utf8_lossy(wire);
@@ -44,8 +46,10 @@ fn decode_run(run: &str) -> Option<String> {
         return Some("&".into());
     }
     let bytes = ENGINE.decode(run).ok()?;
-    let units: Vec<u16> =
-        bytes.chunks_exact(2).map(|pair| pair.iter().fold(0, |n, b| n << 8 | u16::from(*b))).collect();
+    let units: Vec<u16> = bytes
+        .chunks_exact(2)
+        .map(|pair| pair.iter().fold(0, |n, b| n << 8 | u16::from(*b)))
+        .collect();
     (bytes.len() % 2 == 0).then(|| String::from_utf16(&units).ok()).flatten()
 }
 

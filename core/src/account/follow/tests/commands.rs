@@ -15,7 +15,10 @@ fn pause_cancel_resume_and_stop() {
     assert!(!begins(&f.take(Input::Tick, at(5000))), "paused is paused");
     assert!(begins(&f.take(Input::Command(Command::Resume), at(5001))));
     let out = f.take(Input::Command(Command::Cancel), at(5002));
-    assert!(out.iter().any(|o| matches!(o, Output::Ended(s) if s.outcome == Outcome::Cancelled)), "{out:?}");
+    assert!(
+        out.iter().any(|o| matches!(o, Output::Ended(s) if s.outcome == Outcome::Cancelled)),
+        "{out:?}"
+    );
     assert!(f.accepts(Command::Cancel).is_err());
     let out = f.take(Input::Command(Command::Stop), at(5003));
     assert!(out.iter().any(|o| matches!(o, Output::Done)));
@@ -32,9 +35,11 @@ fn who_is_parked_waits_for_something_outside() {
     let mut f = resting();
     assert!(!begins(&f.take(Input::Command(Command::Woken), at(2))), "who is well needs no waking");
 
-    // One that doubts its refusal and waits in its run does not wait for the rest; one that waits for a server does.
+    // One that doubts its refusal and waits in its run does not wait for the rest; one that waits
+    // for a server does.
     for (class, wakes) in [(Class::Auth, true), (Class::Network, false)] {
-        let refused = || Event::ConnectFailed(Failure::new(class, Reach::Account, Provenance::Server, "x"));
+        let refused =
+            || Event::ConnectFailed(Failure::new(class, Reach::Account, Provenance::Server, "x"));
         let begun = || {
             let mut f = follower(Begin::Run);
             f.take(Input::Start, at(0));
@@ -45,7 +50,8 @@ fn who_is_parked_waits_for_something_outside() {
         let mut f = begun();
         f.take(Input::Machine(f.run(), refused()), at(1));
         assert_eq!(tries(&f.take(Input::Command(Command::Woken), at(2))), wakes, "{class}");
-        // The login that is refused now may have been on its way with the secret before: that, once.
+        // The login that is refused now may have been on its way with the secret before: that,
+        // once.
         let mut f = begun();
         assert!(!tries(&f.take(Input::Command(Command::Woken), at(1))));
         assert_eq!(tries(&f.take(Input::Machine(f.run(), refused()), at(2))), wakes, "{class}");
@@ -54,7 +60,8 @@ fn who_is_parked_waits_for_something_outside() {
     // Where the run ended refused, the next begins at once: parked, or after an hour.
     for class in [Class::Auth, Class::Config] {
         let failure = Failure::new(class, Reach::Account, Provenance::Server, "x");
-        let ended = || Summary { parked: true, ..Summary::failed(failure.clone(), History::default()) };
+        let ended =
+            || Summary { parked: true, ..Summary::failed(failure.clone(), History::default()) };
         for woken_first in [true, false] {
             let mut f = follower(Begin::Run);
             f.take(Input::Start, at(0));
@@ -72,7 +79,8 @@ fn who_is_parked_waits_for_something_outside() {
     }
 }
 
-/// Commands that come while a run is being ended: the strongest counts, and a resume takes a pause back.
+/// Commands that come while a run is being ended: the strongest counts, and a resume takes a pause
+/// back.
 #[test]
 fn commands_during_the_end_of_a_run() {
     let ending = || {
@@ -107,7 +115,8 @@ fn a_stop_keeps_what_is_waited_for() {
         f.take(Input::Command(Command::SyncNow), at(5));
         f.take(Input::Machine(f.run(), snapshot()), at(5));
         f.main = None;
-        let refused = Failure::new(Class::Network, Reach::Endpoint, Provenance::Local, "connection refused");
+        let refused =
+            Failure::new(Class::Network, Reach::Endpoint, Provenance::Local, "connection refused");
         let token = crate::run::event::Token(1);
         f.take(Input::Machine(f.run(), Event::Answered { token, answer: Err(refused) }), at(6));
         assert_eq!(f.status().standing, Standing::Waiting);
@@ -123,10 +132,14 @@ fn a_stop_keeps_what_is_waited_for() {
     let out = f.take(Input::Command(Command::Stop), at(7));
     assert!(!out.iter().any(kept), "{out:?}");
     let out = resting().take(Input::Command(Command::Stop), at(7));
-    assert!(!out.iter().any(|o| matches!(o, Output::Persist { .. })), "who is well has nothing to keep: {out:?}");
+    assert!(
+        !out.iter().any(|o| matches!(o, Output::Persist { .. })),
+        "who is well has nothing to keep: {out:?}"
+    );
 }
 
-/// What the next incarnation is told: a pause that is still settling is a pause, and what it is parked with stays.
+/// What the next incarnation is told: a pause that is still settling is a pause, and what it is
+/// parked with stays.
 #[test]
 fn the_past_is_what_the_next_one_begins_with() {
     let mut f = resting();
@@ -147,7 +160,8 @@ fn the_past_is_what_the_next_one_begins_with() {
     assert_eq!(f.past().begin, parked);
 }
 
-/// A run that waits for its slot begins once, with all that was asked for meanwhile; whoever takes it back, takes it back.
+/// A run that waits for its slot begins once, with all that was asked for meanwhile; whoever takes
+/// it back, takes it back.
 #[test]
 fn a_run_waits_for_its_slot() {
     let asking = || {
@@ -155,43 +169,68 @@ fn a_run_waits_for_its_slot() {
         f.connected_once = true;
         let out = f.step(Input::Tick, at(901));
         assert!(!begins(&out) && out.iter().any(|o| matches!(o, Output::AskSlot(2))), "{out:?}");
-        assert_eq!((f.status().standing, f.push()), (Standing::Running, Push::Idle), "it is watched meanwhile");
+        assert_eq!(
+            (f.status().standing, f.push()),
+            (Standing::Running, Push::Idle),
+            "it is watched meanwhile"
+        );
         assert_eq!(f.runs(), (1, 2));
         f
     };
     let mut f = asking();
     f.step(Input::Hinted(1, Hint::Flags), at(902));
-    let Stage::Asking(NextRun { scope: Scope::Some { folders, .. }, .. }) = &f.stage else { panic!("{:?}", f.stage) };
+    let Stage::Asking(NextRun { scope: Scope::Some { folders, .. }, .. }) = &f.stage else {
+        panic!("{:?}", f.stage)
+    };
     assert_eq!(folders.get(&FolderId(1)), Some(&Depth::Full));
     assert!(!begins(&f.step(Input::Granted(1), at(903))), "another run's");
-    assert!(begins(&f.step(Input::Granted(2), at(904))) && !begins(&f.step(Input::Granted(2), at(905))));
+    assert!(
+        begins(&f.step(Input::Granted(2), at(904))) && !begins(&f.step(Input::Granted(2), at(905)))
+    );
     let mut f = asking();
     assert!(f.accepts(Command::SyncNow).is_ok());
     f.step(Input::Command(Command::SyncNow), at(902));
-    assert!(matches!(&f.stage, Stage::Asking(NextRun { scope: Scope::Insist, .. })), "{:?}", f.stage);
-    // What was in trouble with the secret before is forgotten with it; a run that has not begun has not used it.
+    assert!(
+        matches!(&f.stage, Stage::Asking(NextRun { scope: Scope::Insist, .. })),
+        "{:?}",
+        f.stage
+    );
+    // What was in trouble with the secret before is forgotten with it; a run that has not begun has
+    // not used it.
     let mut f = asking();
     f.trouble = Some(Failure::new(Class::Auth, Reach::Account, Provenance::Server, "refused"));
     f.history.tries = 3;
     f.step(Input::Command(Command::Woken), at(902));
     assert_eq!(f.history.tries, 0);
-    for (command, standing) in [(Command::Cancel, Standing::Idle), (Command::Pause, Standing::Paused)] {
+    for (command, standing) in
+        [(Command::Cancel, Standing::Idle), (Command::Pause, Standing::Paused)]
+    {
         let mut f = asking();
         assert!(f.accepts(command).is_ok());
         f.step(Input::Command(command), at(902));
-        assert_eq!((f.status().standing, f.runs()), (standing, (2, 2)), "nobody waits for it for ever");
+        assert_eq!(
+            (f.status().standing, f.runs()),
+            (standing, (2, 2)),
+            "nobody waits for it for ever"
+        );
         assert!(!begins(&f.step(Input::Granted(2), at(903))));
     }
 }
 
-/// A resume that could not be stored is stored when it is asked for again, though the account works: else the next run would
-/// find the pause, and take it up.
+/// A resume that could not be stored is stored when it is asked for again, though the account
+/// works: else the next run would find the pause, and take it up.
 #[test]
 fn a_resume_is_stored_whenever_it_is_asked_for() {
     let mut f = resting();
     let out = f.take(Input::Command(Command::Resume), at(5));
-    assert!(matches!(&out[..], [Output::Persist { standing: Standing::Idle, event: None, .. }, ..]), "{out:?}");
+    assert!(
+        matches!(&out[..], [Output::Persist { standing: Standing::Idle, event: None, .. }, ..]),
+        "{out:?}"
+    );
     f.take(Input::Command(Command::SyncNow), at(6));
     let out = f.take(Input::Command(Command::Resume), at(7));
-    assert!(matches!(&out[..], [Output::Persist { standing: Standing::Starting, event: None, .. }, ..]), "{out:?}");
+    assert!(
+        matches!(&out[..], [Output::Persist { standing: Standing::Starting, event: None, .. }, ..]),
+        "{out:?}"
+    );
 }

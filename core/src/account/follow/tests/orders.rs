@@ -1,4 +1,5 @@
-//! Commands and watches where they meet: what is told once, forgotten, proved, and whose end is whose.
+//! Commands and watches where they meet: what is told once, forgotten, proved, and whose end is
+//! whose.
 
 use super::*;
 
@@ -30,7 +31,9 @@ fn who_has_ended_can_be_ended_again() {
 /// That it is paused is told once, and not at all where the process ends anyway.
 #[test]
 fn a_pause_is_told_once() {
-    let told = |out: &[Output]| out.iter().filter(|o| matches!(o, Output::Persist { event: Some(_), .. })).count();
+    let told = |out: &[Output]| {
+        out.iter().filter(|o| matches!(o, Output::Persist { event: Some(_), .. })).count()
+    };
     let mut f = working();
     let mut out = f.take(Input::Command(Command::Pause), at(6));
     assert_eq!((told(&out), f.past().begin), (1, Begin::Paused));
@@ -48,13 +51,17 @@ fn a_resume_without_a_pause_asks_for_nothing_more() {
     assert!(f.stage.working().unwrap().again.is_none());
 }
 
-/// Failures are forgotten by command, that the account has ever logged in is not; a run under way forgets at its end.
+/// Failures are forgotten by command, that the account has ever logged in is not; a run under way
+/// forgets at its end.
 #[test]
 fn what_is_forgotten() {
     let failed = History { tries: 4, has_logged_in: true, refusals: 2, ..History::default() };
     let mut f = working();
     f.take(Input::Command(Command::ResetErrors), at(6));
-    f.end_with(Summary { folders: vec![inbox()], ..Summary::of(Outcome::Partial, failed.clone()) }, at(7));
+    f.end_with(
+        Summary { folders: vec![inbox()], ..Summary::of(Outcome::Partial, failed.clone()) },
+        at(7),
+    );
     assert_eq!(f.history, History { has_logged_in: true, ..History::default() });
     // A new secret is no news to who was not refused.
     let mut f = resting();
@@ -81,8 +88,8 @@ fn one_session_beside_a_run_is_enough() {
     assert!(f.take(Input::Tick, at(69)).iter().any(|o| matches!(o, Output::Wish)));
 }
 
-/// A sign of life proves the live end while nothing is left to look at: in a run that has yet to pass INBOX it does not, nor
-/// where failures have made the account wait.
+/// A sign of life proves the live end while nothing is left to look at: in a run that has yet to
+/// pass INBOX it does not, nor where failures have made the account wait.
 #[test]
 fn a_sign_of_life_proves_only_what_was_looked_at() {
     let mut f = working();
@@ -95,7 +102,10 @@ fn a_sign_of_life_proves_only_what_was_looked_at() {
     let before = f.proved();
     f.take(Input::Hinted(1, Hint::Alive), at(9));
     assert_eq!(f.proved(), before);
-    assert!(!begins(&f.take(Input::Hinted(1, Hint::Counts), at(10))), "nor does a hint begin a run then");
+    assert!(
+        !begins(&f.take(Input::Hinted(1, Hint::Counts), at(10))),
+        "nor does a hint begin a run then"
+    );
 }
 
 /// A run that was begun to catch up with its watch does so once; one that was not, again.
@@ -117,7 +127,9 @@ fn what_is_heard_while_a_run_waits_for_its_slot_is_looked_at_in_it() {
     let mut f = resting();
     f.step(Input::Hinted(1, Hint::Counts), at(6));
     let depth = |f: &Follower| match &f.stage {
-        Stage::Asking(NextRun { scope: Scope::Some { folders, .. }, .. }) => folders.get(&FolderId(1)).copied(),
+        Stage::Asking(NextRun { scope: Scope::Some { folders, .. }, .. }) => {
+            folders.get(&FolderId(1)).copied()
+        }
         stage => panic!("{stage:?}"),
     };
     assert_eq!(depth(&f), Some(Depth::Quick));
@@ -149,7 +161,11 @@ fn watches_end_each_for_itself() {
     };
     let mut f = both();
     let out = f.take(Input::Unwatched(70, Err(bye())), at(7));
-    assert!(f.main.is_some() && f.beside.is_none() && out.iter().any(|o| matches!(o, Output::Release(Slot::Beside))));
+    assert!(
+        f.main.is_some()
+            && f.beside.is_none()
+            && out.iter().any(|o| matches!(o, Output::Release(Slot::Beside)))
+    );
     let mut f = both();
     f.take(Input::Unwatched(60, Err(bye())), at(7));
     assert!(f.main.is_none() && f.beside.is_some());

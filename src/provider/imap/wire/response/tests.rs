@@ -17,7 +17,10 @@ fn statuses_and_codes() {
     assert_eq!(told.code.as_deref(), Some("HIGHESTMODSEQ 12"));
     assert_eq!(text("+"), Response::Continue);
     assert_eq!(text("*  1688 EXISTS"), Response::Exists(1688));
-    assert_eq!(capabilities_of("CAPABILITY IMAP4rev1 idle"), Some(vec!["IMAP4REV1".into(), "IDLE".into()]));
+    assert_eq!(
+        capabilities_of("CAPABILITY IMAP4rev1 idle"),
+        Some(vec!["IMAP4REV1".into(), "IDLE".into()])
+    );
 }
 
 #[test]
@@ -29,7 +32,10 @@ fn lists() {
     };
     assert_eq!(text("* LIST (\\HasNoChildren) \"/\" INBOX"), want("INBOX", Some('/')));
     assert_eq!(text("* LIST (\\HasNoChildren) NIL \"a \\\"b\""), want("a \"b", None));
-    assert_eq!(text("* LIST (\\HasNoChildren) \"/\" x (\"OLDNAME\" (\"y\"))"), want("x", Some('/')));
+    assert_eq!(
+        text("* LIST (\\HasNoChildren) \"/\" x (\"OLDNAME\" (\"y\"))"),
+        want("x", Some('/'))
+    );
     let long = format!("* LIST () \"/\" {}", "x".repeat(NAME_LIMIT + 1));
     for bad in [
         "* LIST (",
@@ -46,9 +52,9 @@ fn lists() {
 
 #[test]
 fn fetch_lines_whatever_they_carry() {
-    let Response::Fetch(line) =
-        text("* 1 FETCH (ENVELOPE ((\"x\" NIL)) FLAGS (\\Seen) UID 9 INTERNALDATE NIL X-Y (a) RFC822.SIZE -1)")
-    else {
+    let Response::Fetch(line) = text(
+        "* 1 FETCH (ENVELOPE ((\"x\" NIL)) FLAGS (\\Seen) UID 9 INTERNALDATE NIL X-Y (a) RFC822.SIZE -1)",
+    ) else {
         panic!()
     };
     assert_eq!(
@@ -59,17 +65,35 @@ fn fetch_lines_whatever_they_carry() {
     assert_eq!((line.uid, line.flags, line.closed), (Some(9), None, false));
     let Response::Fetch(line) = text("* 1 FETCH (UID 9 FLAGS (a)") else { panic!() };
     assert_eq!((line.uid, line.closed), (Some(9), false), "a line without its end tells nothing");
-    for odd in ["INTERNALDATE (x (y) z)", "FLAGS NIL", "MODSEQ 9", "RFC822.SIZE (1)", "BODYSTRUCTURE (a \"b\" (c))"] {
+    for odd in [
+        "INTERNALDATE (x (y) z)",
+        "FLAGS NIL",
+        "MODSEQ 9",
+        "RFC822.SIZE (1)",
+        "BODYSTRUCTURE (a \"b\" (c))",
+    ] {
         let Response::Fetch(line) = text(&format!("* 1 FETCH ({odd} UID 9)")) else { panic!() };
         assert_eq!((line.uid, line.closed), (Some(9), true), "{odd}");
     }
     let Response::Fetch(line) = text("* 1 FETCH (UID 4294967296 FLAGS ())") else { panic!() };
     assert_eq!((line.uid, line.flags), (None, Some(Flags::default())));
-    let Response::Fetch(line) = text("* 1 FETCH (UID 1 BODY[] NIL MODSEQ (12) FLAGS (a))") else { panic!() };
-    assert_eq!((line.body, line.modseq, line.flags.unwrap().as_str()), (Some(BodySeen::Nil), Some(12), "a"));
-    for junk in
-        ["", "*", "* 1 FETCH", "* 1 FETCH UID 1", "* FLAGS (", "a1", "* VANISHED 1:3", "* ESEARCH (TAG \"x\") UID"]
-    {
+    let Response::Fetch(line) = text("* 1 FETCH (UID 1 BODY[] NIL MODSEQ (12) FLAGS (a))") else {
+        panic!()
+    };
+    assert_eq!(
+        (line.body, line.modseq, line.flags.unwrap().as_str()),
+        (Some(BodySeen::Nil), Some(12), "a")
+    );
+    for junk in [
+        "",
+        "*",
+        "* 1 FETCH",
+        "* 1 FETCH UID 1",
+        "* FLAGS (",
+        "a1",
+        "* VANISHED 1:3",
+        "* ESEARCH (TAG \"x\") UID",
+    ] {
         let read = text(junk);
         assert!(matches!(read, Response::Other | Response::Fetch(_)), "{junk}: {read:?}");
     }
