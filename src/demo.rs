@@ -1,4 +1,5 @@
 //! The demo: a built-in mailbox on loopback that lives, followed over real TCP.
+#![expect(clippy::disallowed_methods, reason = "the demo's mailbox lives at its own pace")]
 
 mod screen;
 

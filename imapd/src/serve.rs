@@ -1,4 +1,8 @@
 //! Connections: greeting, login, one command after the other.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a connection's task, and answers that come late on purpose"
+)]
 
 use crate::command::{Command, Misbehaviour};
 use crate::fetch;

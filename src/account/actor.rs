@@ -1,5 +1,9 @@
 //! The AccountActor: carries out its follower's outputs and brings the answers back. It has no
 //! opinion about mail.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "reads run beside the actor; one that panics ends it"
+)]
 
 use crate::account::args::{AccountArgs, Incarnation, path_of};
 use crate::account::message::{AccountMsg, Obeyed};

@@ -1,4 +1,8 @@
 //! The AdminActor: holds the task that serves HTTP, and ends with it.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the listener's task ends with the actor that holds it"
+)]
 
 use crate::admin::Shared;
 use crate::admin::listen::serve;

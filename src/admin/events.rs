@@ -1,5 +1,6 @@
 //! The feed: events in the order of their numbers, from any number on; waits for the next one if
 //! asked to.
+#![expect(clippy::disallowed_methods, reason = "a long poll waits for as long as its client asked")]
 
 use crate::admin::Shared;
 use crate::admin::lists::{Asked, limited};

@@ -1,5 +1,6 @@
 //! Accepting: a bounded number of connections, each with a deadline on silence; TLS when the config
 //! has a certificate.
+#![expect(clippy::disallowed_methods, reason = "silent clients have a deadline")]
 
 use axum::Router;
 use hyper::server::conn::http1;

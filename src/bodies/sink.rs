@@ -1,5 +1,9 @@
 //! The sink that a session streams bodies into: hashes on the way, hands blocks to the pack's
 //! thread.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a dropped sink gives its block back, and cannot wait for it"
+)]
 
 use crate::bodies::pack::{Order, PackDir};
 use postrider_core::failure::Failure;

@@ -1,4 +1,8 @@
 //! What a server listens to beside its accounts: signals, and its config file.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "config, secrets and space are looked at every second"
+)]
 
 use crate::boot::follow::{Stamp, stamp_of};
 use crate::boot::serve_error::ServeError;

@@ -1,4 +1,8 @@
 //! What the admin API may have done in this process: commands, and a purge.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "files are unlinked off the runtime, and waited for"
+)]
 
 use crate::account::message::Obeyed;
 use crate::admin::{NotPurged, Operator, Soon};

@@ -1,5 +1,6 @@
 //! `serve`: starts everything, watches config, secrets, space and signals, and stops everything in
 //! order.
+#![expect(clippy::disallowed_methods, reason = "a second signal is heard while everything stops")]
 
 use crate::admin::address;
 use crate::boot::face::{face, open_door};

@@ -1,4 +1,8 @@
 //! Puts the parts together: lock, database, bodies, the tree.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "secrets and certificates are read off the runtime, and waited for"
+)]
 
 use crate::account::args::{AccountArgs, Progress};
 use crate::account::message::Obeyed;

@@ -1,4 +1,5 @@
 //! `events`: the feed, a JSON object a line.
+#![expect(clippy::disallowed_methods, reason = "a server that restarts is asked again")]
 
 use crate::cli::args::EventsArgs;
 use crate::cli::client::{CallError, Client, exit_of, near_or_none, seen_by};

@@ -1,5 +1,6 @@
 //! Progress: a bar for each account on a terminal, plain lines elsewhere. The accounts write into a
 //! shared map, one task draws.
+#![expect(clippy::disallowed_methods, reason = "a person sees so many pictures a second")]
 
 use crate::account::args::Progress;
 use crate::cli::table::octets;

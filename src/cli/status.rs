@@ -1,5 +1,6 @@
 //! `status` and `accounts`: a table from the server, or, while none runs, from the database; and
 //! one account in full.
+#![expect(clippy::disallowed_methods, reason = "a person sees so many pictures a second")]
 
 use crate::cli::args::{ClientArgs, StatusArgs};
 use crate::cli::client::{CallError, Client, exit_of, in_path, near_or_none, seen_by};

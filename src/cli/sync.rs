@@ -1,4 +1,5 @@
 //! `sync --once`: a run of every account, a summary, an exit code.
+#![expect(clippy::disallowed_methods, reason = "signals are heard while accounts run")]
 
 use crate::boot::wiring::Engine;
 use crate::cli::args::{OutputArgs, SyncArgs};

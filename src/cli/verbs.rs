@@ -1,5 +1,9 @@
 //! Verbs: pause, resume, cancel, reset errors, sync now; and the ledger. Thin clients of the admin
 //! API.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a command waits for what it asked for, and says so"
+)]
 
 use crate::cli::args::{ClientArgs, FailuresArgs, SyncNowArgs, VerbArgs};
 use crate::cli::client::{CallError, Client, config_of, exit_of, in_path, near_or_none, seen_by};

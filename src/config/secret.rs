@@ -1,4 +1,5 @@
 //! Getting a password from where the config says it is.
+#![expect(clippy::disallowed_methods, reason = "a command that prints a secret has a deadline")]
 
 use crate::config::mailbox::SecretFrom;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};

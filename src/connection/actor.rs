@@ -1,5 +1,6 @@
 //! The ConnectionActor of an endpoint: paces logins, keeps the limits, waits for a server that is
 //! down, parents the sessions.
+#![expect(clippy::disallowed_methods, reason = "a probe runs beside the actor, and answers it")]
 
 use crate::bodies::{PackDir, PackSink};
 use crate::clock::Clock;

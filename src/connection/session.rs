@@ -1,4 +1,8 @@
 //! One child per live session: it holds the task that connects, logs in and answers questions.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a session's task is owned by its actor, and ends it"
+)]
 
 use crate::connection::message::{ConnectionMsg, SessionMsg, SessionStart};
 use crate::fault;

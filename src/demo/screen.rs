@@ -1,4 +1,5 @@
 //! What the demo shows: a live table on a terminal, a line now and then elsewhere.
+#![expect(clippy::disallowed_methods, reason = "a person sees so many pictures a second")]
 
 use crate::cli::client::Client;
 use crate::cli::out::say;

@@ -1,5 +1,6 @@
 //! The admin API against its own description: schemathesis asks what nobody would, of a living
 //! demo.
+#![expect(clippy::disallowed_methods, reason = "waits for the demo to come up")]
 
 use crate::{cargo, run};
 use std::fs;

@@ -1,4 +1,8 @@
 //! Pages of messages: pipelined FETCHes, bodies streamed and sealed, each UID settled.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a session's deadlines are its own: the pace of a page"
+)]
 
 use crate::provider::Ask;
 use crate::provider::imap::page::{Active, Alone, Meta, merge, stray, tagged};

@@ -1,5 +1,9 @@
 //! IDLE: a session that waits for hints. Re-issued by our own deadline, so that a dead connection
 //! is noticed; what was noticed is a hint, and a pass looks. Source: RFC 2177.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a session's deadlines are its own: IDLE and its proofs of life"
+)]
 
 use crate::provider::Ask;
 use crate::provider::imap::failure::{During, refusal};

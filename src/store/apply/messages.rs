@@ -1,6 +1,6 @@
 //! What the ledger says is written: bodies, messages, locations, events; one document a table.
 
-use super::numbers::Numbers;
+use super::numbers::{Numbers, event_id};
 use super::words::{text, write};
 use crate::store::failure::Trouble;
 use crate::store::sql::Text;
@@ -58,7 +58,7 @@ async fn save_writes(
     if !writes.events.is_empty() {
         let mut rows = Vec::with_capacity(writes.events.len());
         for event in &writes.events {
-            let id = uuid::Uuid::now_v7().to_string();
+            let id = event_id(at.0);
             rows.push(json!([
                 numbers.event(),
                 id,

@@ -72,3 +72,12 @@ impl Numbers {
         self.message = ledger.next_message();
     }
 }
+
+/// The id of an event at this time (Unix microseconds): UUIDv7, so that ids sort as events came.
+pub(super) fn event_id(at: i64) -> String {
+    let (seconds, micros) = (at.div_euclid(1_000_000), at.rem_euclid(1_000_000));
+    let nanos = u32::try_from(micros * 1000).unwrap_or(0);
+    let stamp =
+        uuid::Timestamp::from_unix(uuid::NoContext, u64::try_from(seconds).unwrap_or(0), nanos);
+    uuid::Uuid::new_v7(stamp).to_string()
+}

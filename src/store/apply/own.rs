@@ -1,6 +1,6 @@
 //! Everything of a change that is not a message: lanes, folder, account, ledger, state, run.
 
-use super::numbers::Numbers;
+use super::numbers::{Numbers, event_id};
 use super::words::{lane, text, write};
 use crate::store::failure::Trouble;
 use crate::store::sql::Text;
@@ -396,7 +396,7 @@ pub(super) async fn announce(
     data: &Json,
     at: i64,
 ) -> Result<(), Trouble> {
-    let id = uuid::Uuid::now_v7().to_string();
+    let id = event_id(at);
     let seq = numbers.event();
     let values = vec![
         seq.into(),
