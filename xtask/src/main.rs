@@ -4,6 +4,7 @@
 mod dovecot;
 mod fuzz;
 mod mutants;
+mod supply;
 
 use std::env;
 use std::process::{Command, ExitCode};
@@ -14,7 +15,7 @@ const TASKS: &[(&str, &str)] = &[
         "test",
         "run every test; installs Dovecot if it is missing (Debian and its kin), starts real servers privately",
     ),
-    ("check", "format, lints, documentation; changes nothing"),
+    ("check", "format, lints, documentation, licences, versions that come twice; changes nothing"),
     (
         "bench",
         "a first sync against a raw drain, new mail beside a large mailbox, memory at rest; prints ratios",
@@ -31,7 +32,7 @@ const TASKS: &[(&str, &str)] = &[
         "mutants",
         "break the core's rules line by line; what no test notices is shown: cargo xtask mutants [cargo-mutants' own arguments]",
     ),
-    ("deny", "licences, advisories and sources of what we depend on (cargo-deny)"),
+    ("audit", "licences, advisories, sources of what we depend on; a build with the oldest Rust"),
     ("dovecot", "install Dovecot for the tests, if it is missing"),
 ];
 
@@ -48,7 +49,7 @@ fn main() -> ExitCode {
         "soak" => soak(&rest),
         "fuzz" => fuzz::fuzz(rest.first().map_or("120", String::as_str)),
         "mutants" => mutants::mutants(&rest),
-        "deny" => ensure("deny") && cargo(&["deny", "check"], &[]),
+        "audit" => supply::audit(),
         "dovecot" => dovecot::ensure(),
         _ => {
             for (name, what) in TASKS {
@@ -119,6 +120,7 @@ fn check() -> bool {
             &["doc", "--workspace", "--no-deps", "--document-private-items"],
             &[("RUSTDOCFLAGS", "-D warnings")],
         )
+        && supply::check()
 }
 
 /// Seeds that no run has seen: they begin at the clock, and are printed.
