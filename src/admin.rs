@@ -14,6 +14,7 @@ mod problem;
 pub mod routes;
 pub mod table;
 pub mod token;
+pub mod verbs;
 pub mod view;
 
 use crate::account::message::Obeyed;

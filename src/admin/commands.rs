@@ -1,15 +1,62 @@
-//! Commanding: pause, resume, cancel, sync now, reset errors, purge. Idempotent; answered when
-//! durable.
+//! Commanding: the verbs of the table, and a purge. Idempotent; answered when durable.
 
-use crate::admin::problem::Problem;
+use crate::admin::problem::{Problem, ProblemOf};
+use crate::admin::verbs::{VERBS, VerbRow};
 use crate::admin::view::{PurgedView, StateView};
 use crate::admin::{NotPurged, Shared};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::routing::post;
 use postrider_core::account::follow::{Command, Conflict};
+use std::collections::BTreeMap;
+use utoipa::openapi::path::{
+    HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn,
+};
+use utoipa::openapi::{ContentBuilder, Ref, Required, ResponseBuilder};
+use utoipa::{IntoResponses, PartialSchema};
+use utoipa_axum::router::OpenApiRouter;
 
 type Obedience = Result<(StatusCode, Json<StateView>), Problem>;
+
+/// A route for each verb, with its description.
+pub(super) fn routes() -> OpenApiRouter<Shared> {
+    let mut router = OpenApiRouter::new();
+    for verb in VERBS {
+        let handler = move |State(shared): State<Shared>, Path(id): Path<String>| async move {
+            obey(&shared, id, verb.command).await
+        };
+        router = router.route(&verb.path(), post(handler));
+        let paths = &mut router.get_openapi_mut().paths;
+        paths.add_path_operation(verb.path(), vec![HttpMethod::Post], described(verb));
+    }
+    router
+}
+
+fn described(verb: &VerbRow) -> Operation {
+    let id = ParameterBuilder::new()
+        .name("id")
+        .parameter_in(ParameterIn::Path)
+        .description(Some("Its id in the config"))
+        .required(Required::True)
+        .schema(Some(String::schema()));
+    let told = ContentBuilder::new().schema(Some(Ref::from_schema_name("StateView"))).build();
+    let told = ResponseBuilder::new().content("application/json", told).build();
+    let mut responses = BTreeMap::from([("202".to_owned(), told.into())]);
+    responses.extend(ProblemOf::<401>::responses());
+    responses.extend(ProblemOf::<403>::responses());
+    responses.extend(ProblemOf::<404>::responses());
+    responses.extend(ProblemOf::<409>::responses());
+    responses.extend(ProblemOf::<503>::responses());
+    let mut operation = OperationBuilder::new()
+        .tag("accounts")
+        .summary(Some(verb.help))
+        .operation_id(Some(verb.name.replace('-', "_")))
+        .parameter(id)
+        .build();
+    operation.responses.responses = responses;
+    operation
+}
 
 async fn obey(shared: &Shared, id: String, command: Command) -> Obedience {
     let is_known = shared.registry.find(&id).is_some();
@@ -26,47 +73,9 @@ async fn obey(shared: &Shared, id: String, command: Command) -> Obedience {
     }
 }
 
-/// Stops working on an account until it is resumed; survives restarts.
-#[utoipa::path(post, path = "/v1/accounts/{id}/pause", tag = "accounts", params(("id" = String, Path, description = "Its id in the config")), responses(
-    (status = 202, body = StateView), (status = 401, body = Problem, content_type = "application/problem+json"), (status = 403, body = Problem, content_type = "application/problem+json"), (status = 404, body = Problem, content_type = "application/problem+json"), (status = 409, body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn pause(State(shared): State<Shared>, Path(id): Path<String>) -> Obedience {
-    obey(&shared, id, Command::Pause).await
-}
-
-/// Works on a paused account again.
-#[utoipa::path(post, path = "/v1/accounts/{id}/resume", tag = "accounts", params(("id" = String, Path, description = "Its id in the config")), responses(
-    (status = 202, body = StateView), (status = 401, body = Problem, content_type = "application/problem+json"), (status = 403, body = Problem, content_type = "application/problem+json"), (status = 404, body = Problem, content_type = "application/problem+json"), (status = 409, body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn resume(State(shared): State<Shared>, Path(id): Path<String>) -> Obedience {
-    obey(&shared, id, Command::Resume).await
-}
-
-/// Ends the run that is under way; the schedule goes on.
-#[utoipa::path(post, path = "/v1/accounts/{id}/cancel", tag = "accounts", params(("id" = String, Path, description = "Its id in the config")), responses(
-    (status = 202, body = StateView), (status = 401, body = Problem, content_type = "application/problem+json"), (status = 403, body = Problem, content_type = "application/problem+json"), (status = 404, body = Problem, content_type = "application/problem+json"), (status = 409, body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn cancel(State(shared): State<Shared>, Path(id): Path<String>) -> Obedience {
-    obey(&shared, id, Command::Cancel).await
-}
-
-/// Looks at every folder now, whatever failed before.
-#[utoipa::path(post, path = "/v1/accounts/{id}/sync-now", tag = "accounts", params(("id" = String, Path, description = "Its id in the config")), responses(
-    (status = 202, body = StateView), (status = 401, body = Problem, content_type = "application/problem+json"), (status = 403, body = Problem, content_type = "application/problem+json"), (status = 404, body = Problem, content_type = "application/problem+json"), (status = 409, body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn sync_now(State(shared): State<Shared>, Path(id): Path<String>) -> Obedience {
-    obey(&shared, id, Command::SyncNow).await
-}
-
-/// Forgets an account's failures, and tries.
-#[utoipa::path(post, path = "/v1/accounts/{id}/reset-errors", tag = "accounts", params(("id" = String, Path, description = "Its id in the config")), responses(
-    (status = 202, body = StateView), (status = 401, body = Problem, content_type = "application/problem+json"), (status = 403, body = Problem, content_type = "application/problem+json"), (status = 404, body = Problem, content_type = "application/problem+json"), (status = 409, body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
-pub(super) async fn reset_errors(
-    State(shared): State<Shared>,
-    Path(id): Path<String>,
-) -> Obedience {
-    obey(&shared, id, Command::ResetErrors).await
-}
-
 /// Deletes every row of an account that the config no longer names. There is no way back.
 #[utoipa::path(post, path = "/v1/accounts/{id}/purge", tag = "accounts", params(("id" = String, Path, description = "The id it had in the config")), responses(
-    (status = 200, body = PurgedView), (status = 401, body = Problem, content_type = "application/problem+json"), (status = 403, body = Problem, content_type = "application/problem+json"), (status = 404, body = Problem, content_type = "application/problem+json"), (status = 409, body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
+    (status = 200, body = PurgedView), ProblemOf<401>, ProblemOf<403>, ProblemOf<404>, ProblemOf<409>, ProblemOf<503>))]
 pub(super) async fn purge(
     State(shared): State<Shared>,
     Path(id): Path<String>,

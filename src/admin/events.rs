@@ -4,7 +4,7 @@
 
 use crate::admin::Shared;
 use crate::admin::lists::{Asked, limited};
-use crate::admin::problem::Problem;
+use crate::admin::problem::{Problem, ProblemOf};
 use crate::admin::view::{EventView, Page};
 use axum::Json;
 use axum::extract::State;
@@ -34,7 +34,7 @@ pub(crate) struct Feed {
 
 /// Events after a number. `next` is the number to ask from the next time.
 #[utoipa::path(get, path = "/v1/events", tag = "events", params(Feed), responses(
-    (status = 200, body = Page<EventView>), (status = 400, body = Problem, content_type = "application/problem+json"), (status = 401, body = Problem, content_type = "application/problem+json"), (status = 410, body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
+    (status = 200, body = Page<EventView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<410>, ProblemOf<503>))]
 pub(super) async fn events(
     State(shared): State<Shared>,
     Asked(feed): Asked<Feed>,

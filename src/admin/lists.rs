@@ -1,7 +1,7 @@
 //! Looking: accounts, folders, cursors, runs, failures, actors.
 
 use crate::admin::Shared;
-use crate::admin::problem::Problem;
+use crate::admin::problem::{Problem, ProblemOf};
 use crate::admin::view::{
     AccountView, ActorView, CursorView, FailureView, FolderView, Page, RunView,
 };
@@ -64,7 +64,7 @@ async fn row(shared: &Shared, id: &str) -> Result<StoredAccount, Problem> {
 
 /// Every account: what it is doing, why, and what is next.
 #[utoipa::path(get, path = "/v1/accounts", tag = "accounts", params(ListQuery), responses(
-    (status = 200, body = Page<AccountView>), (status = 400, body = Problem, content_type = "application/problem+json"), (status = 401, body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
+    (status = 200, body = Page<AccountView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<503>))]
 pub(super) async fn accounts(
     State(shared): State<Shared>,
     Asked(part): Asked<ListQuery>,
@@ -90,7 +90,7 @@ pub(super) async fn accounts(
 
 /// One account.
 #[utoipa::path(get, path = "/v1/accounts/{id}", tag = "accounts", params(("id" = String, Path, description = "Its id in the config")), responses(
-    (status = 200, body = AccountView), (status = 401, body = Problem, content_type = "application/problem+json"), (status = 404, body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
+    (status = 200, body = AccountView), ProblemOf<401>, ProblemOf<404>, ProblemOf<503>))]
 pub(super) async fn account(
     State(shared): State<Shared>,
     Path(id): Path<String>,
@@ -106,7 +106,7 @@ pub(super) async fn account(
 
 /// An account's folders, as they are stored.
 #[utoipa::path(get, path = "/v1/accounts/{id}/folders", tag = "accounts", params(("id" = String, Path, description = "Its id in the config")), responses(
-    (status = 200, body = Page<FolderView>), (status = 401, body = Problem, content_type = "application/problem+json"), (status = 404, body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
+    (status = 200, body = Page<FolderView>), ProblemOf<401>, ProblemOf<404>, ProblemOf<503>))]
 pub(super) async fn folders(
     State(shared): State<Shared>,
     Path(id): Path<String>,
@@ -117,7 +117,7 @@ pub(super) async fn folders(
 
 /// An account's cursors, as they are stored.
 #[utoipa::path(get, path = "/v1/accounts/{id}/cursors", tag = "accounts", params(("id" = String, Path, description = "Its id in the config")), responses(
-    (status = 200, body = Page<CursorView>), (status = 401, body = Problem, content_type = "application/problem+json"), (status = 404, body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
+    (status = 200, body = Page<CursorView>), ProblemOf<401>, ProblemOf<404>, ProblemOf<503>))]
 pub(super) async fn cursors(
     State(shared): State<Shared>,
     Path(id): Path<String>,
@@ -141,7 +141,7 @@ async fn run_page(
 
 /// An account's runs that changed something or failed, the newest first.
 #[utoipa::path(get, path = "/v1/accounts/{id}/runs", tag = "accounts", params(("id" = String, Path, description = "Its id in the config"), ListQuery), responses(
-    (status = 200, body = Page<RunView>), (status = 400, body = Problem, content_type = "application/problem+json"), (status = 401, body = Problem, content_type = "application/problem+json"), (status = 404, body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
+    (status = 200, body = Page<RunView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<404>, ProblemOf<503>))]
 pub(super) async fn account_runs(
     State(shared): State<Shared>,
     Path(id): Path<String>,
@@ -153,7 +153,7 @@ pub(super) async fn account_runs(
 
 /// Runs that changed something or failed, the newest first.
 #[utoipa::path(get, path = "/v1/runs", tag = "runs", params(ListQuery), responses(
-    (status = 200, body = Page<RunView>), (status = 400, body = Problem, content_type = "application/problem+json"), (status = 401, body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
+    (status = 200, body = Page<RunView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<503>))]
 pub(super) async fn runs(
     State(shared): State<Shared>,
     Asked(part): Asked<ListQuery>,
@@ -177,7 +177,7 @@ pub(crate) struct Failures {
 
 /// The open rows of the ledger: what could not be done, why, and when it is tried again.
 #[utoipa::path(get, path = "/v1/failures", tag = "failures", params(Failures), responses(
-    (status = 200, body = Page<FailureView>), (status = 400, body = Problem, content_type = "application/problem+json"), (status = 404, body = Problem, content_type = "application/problem+json"), (status = 401, body = Problem, content_type = "application/problem+json"), (status = 503, body = Problem, content_type = "application/problem+json")))]
+    (status = 200, body = Page<FailureView>), ProblemOf<400>, ProblemOf<404>, ProblemOf<401>, ProblemOf<503>))]
 pub(super) async fn failures(
     State(shared): State<Shared>,
     Asked(asked): Asked<Failures>,
@@ -196,7 +196,7 @@ pub(super) async fn failures(
 
 /// The live tree: every actor with what it does, what waits for it, and what it met.
 #[utoipa::path(get, path = "/v1/actors", tag = "actors", responses(
-    (status = 200, body = Page<ActorView>), (status = 401, body = Problem, content_type = "application/problem+json")))]
+    (status = 200, body = Page<ActorView>), ProblemOf<401>))]
 pub(super) async fn actors(State(shared): State<Shared>) -> Json<Page<ActorView>> {
     let actors = shared.registry.actors();
     Json(Page {

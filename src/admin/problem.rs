@@ -4,7 +4,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use postrider_core::failure::Failure;
 use serde::Serialize;
-use utoipa::ToSchema;
+use std::collections::BTreeMap;
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response as Described, ResponseBuilder};
+use utoipa::{IntoResponses, ToSchema};
 
 /// What went wrong, and what to do.
 #[derive(Debug, Serialize, ToSchema)]
@@ -21,6 +23,17 @@ pub(crate) struct Problem {
     /// For `events_gone`: the oldest number that is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) oldest: Option<i64>,
+}
+
+/// In the document: a request may be refused with this status, and a problem says why.
+pub(crate) struct ProblemOf<const STATUS: u16>;
+
+impl<const STATUS: u16> IntoResponses for ProblemOf<STATUS> {
+    fn responses() -> BTreeMap<String, RefOr<Described>> {
+        let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+        let told = ResponseBuilder::new().content("application/problem+json", problem).build();
+        BTreeMap::from([(STATUS.to_string(), told.into())])
+    }
 }
 
 impl Problem {

@@ -1,5 +1,6 @@
 //! The router: a handler for each route of the table.
 
+use crate::admin::view::StateView;
 use crate::admin::{Shared, commands, events, guard, health, lists, metrics, problem::Problem};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -21,6 +22,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 #[derive(OpenApi)]
 #[openapi(
+    components(schemas(StateView)),
     info(title = "Postrider admin API", description = "Look into a Postrider server, and command it."),
     modifiers(&Protection)
 )]
@@ -56,11 +58,7 @@ fn described() -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .routes(routes!(lists::runs))
         .routes(routes!(lists::failures))
         .routes(routes!(events::events))
-        .routes(routes!(commands::pause))
-        .routes(routes!(commands::resume))
-        .routes(routes!(commands::cancel))
-        .routes(routes!(commands::sync_now))
-        .routes(routes!(commands::reset_errors))
+        .merge(commands::routes())
         .routes(routes!(commands::purge))
         .split_for_parts()
 }
@@ -106,19 +104,19 @@ async fn guarded(mut response: Response) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::table::ROUTES;
+    use crate::admin::table;
 
     /// What is described is in the table, and the other way round.
     #[test]
     fn the_table_is_the_document() {
         let (_, document) = described();
         let mut paths: Vec<String> = document.paths.paths.keys().cloned().collect();
-        let mut table: Vec<String> = ROUTES
-            .iter()
+        let mut table: Vec<String> = table::routes()
+            .into_iter()
             .filter(|r| {
-                r.path.starts_with("/v1") || matches!(r.path, "/healthz" | "/readyz" | "/metrics")
+                r.path.starts_with("/v1") || matches!(&*r.path, "/healthz" | "/readyz" | "/metrics")
             })
-            .map(|r| r.path.to_owned())
+            .map(|r| r.path.into_owned())
             .collect();
         paths.sort();
         table.sort();

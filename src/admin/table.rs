@@ -1,25 +1,27 @@
 //! Every route with the role that it needs; what is not in the table is not there.
 
 use crate::admin::token::Access;
+use crate::admin::verbs::{VERBS, VerbRow};
 use axum::http::Method;
+use std::borrow::Cow;
 
 /// A route.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Route {
     /// GET or POST.
     pub method: &'static str,
     /// Path, with `{id}` where an account's id stands.
-    pub path: &'static str,
+    pub path: Cow<'static, str>,
     /// What a token must allow.
     pub role: Access,
 }
 
 const fn route(method: &'static str, path: &'static str, role: Access) -> Route {
-    Route { method, path, role }
+    Route { method, path: Cow::Borrowed(path), role }
 }
 
-/// The table.
-pub const ROUTES: &[Route] = &[
+/// The table, but for the verbs of accounts, which have one of their own.
+const ROUTES: &[Route] = &[
     route("GET", "/healthz", Access::Open),
     route("GET", "/readyz", Access::Open),
     // Open on loopback, else with a token.
@@ -38,17 +40,20 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/v1/runs", Access::Read),
     route("GET", "/v1/failures", Access::Read),
     route("GET", "/v1/events", Access::Read),
-    route("POST", "/v1/accounts/{id}/pause", Access::Operate),
-    route("POST", "/v1/accounts/{id}/resume", Access::Operate),
-    route("POST", "/v1/accounts/{id}/cancel", Access::Operate),
-    route("POST", "/v1/accounts/{id}/sync-now", Access::Operate),
-    route("POST", "/v1/accounts/{id}/reset-errors", Access::Operate),
     route("POST", "/v1/accounts/{id}/purge", Access::Admin),
 ];
+
+/// Every route.
+#[must_use]
+pub fn routes() -> Vec<Route> {
+    let of =
+        |verb: &VerbRow| Route { path: verb.path().into(), ..route("POST", "", Access::Operate) };
+    ROUTES.iter().cloned().chain(VERBS.iter().map(of)).collect()
+}
 
 /// The role that a request needs; `None` when there is no such route.
 pub(super) fn role_needed(method: &Method, path: &str, loopback: bool) -> Option<Access> {
     let asked = if *method == Method::HEAD { "GET" } else { method.as_str() };
-    let found = ROUTES.iter().find(|route| route.method == asked && route.path == path)?;
+    let found = routes().into_iter().find(|route| route.method == asked && route.path == path)?;
     if found.path == "/metrics" && loopback { Some(Access::Open) } else { Some(found.role) }
 }

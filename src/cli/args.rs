@@ -1,6 +1,8 @@
 //! What can be written behind `postrider`.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use crate::admin::verbs::{VERBS, VerbRow, verb_named};
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Version and commit of this program.
@@ -30,16 +32,12 @@ pub enum Verb {
     Status(StatusArgs),
     /// List the accounts, also those that the config no longer names.
     Accounts(ClientArgs),
-    /// Stop working on an account until it is resumed.
-    Pause(VerbArgs),
-    /// Work on a paused account again.
-    Resume(VerbArgs),
-    /// End the run of an account that is under way.
-    Cancel(VerbArgs),
-    /// Look at every folder of an account now.
+    /// A verb of the table.
+    #[command(flatten)]
+    Ask(AskedVerb),
+    /// The one that can be waited for.
+    #[command(about = verb_named("sync-now").map(|verb| verb.help), long_about = None)]
     SyncNow(SyncNowArgs),
-    /// Forget an account's failures, and try.
-    ResetErrors(VerbArgs),
     /// Show what could not be done, why, and when it is tried again.
     Failures(FailuresArgs),
     /// Print events, a JSON object a line.
@@ -106,7 +104,53 @@ pub struct StatusArgs {
     pub check: bool,
 }
 
-/// `pause`, `resume`, `cancel`, `reset-errors`
+/// A verb of the table that takes nothing but an account.
+#[derive(Clone, Debug)]
+pub struct AskedVerb {
+    /// Which.
+    pub verb: &'static VerbRow,
+    /// Of whom.
+    pub args: VerbArgs,
+}
+
+/// The verbs that need no arguments of their own.
+fn plain() -> impl Iterator<Item = &'static VerbRow> {
+    VERBS.iter().filter(|verb| verb.name != "sync-now")
+}
+
+impl FromArgMatches for AskedVerb {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let asked = matches.subcommand();
+        let found =
+            asked.and_then(|(name, args)| Some((plain().find(|verb| verb.name == name)?, args)));
+        let (verb, args) = found.ok_or_else(|| clap::Error::new(ErrorKind::InvalidSubcommand))?;
+        Ok(Self { verb, args: VerbArgs::from_arg_matches(args)? })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Subcommand for AskedVerb {
+    fn augment_subcommands(cli: clap::Command) -> clap::Command {
+        let command = |verb: &VerbRow| {
+            VerbArgs::augment_args(clap::Command::new(verb.name)).about(verb.help).long_about(None)
+        };
+        plain().fold(cli, |cli, verb| cli.subcommand(command(verb)))
+    }
+
+    fn augment_subcommands_for_update(cli: clap::Command) -> clap::Command {
+        Self::augment_subcommands(cli)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        plain().any(|verb| verb.name == name)
+    }
+}
+
+/// The verbs of the table
 #[derive(Clone, Debug, Args)]
 pub struct VerbArgs {
     /// The account's id.

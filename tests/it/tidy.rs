@@ -296,3 +296,57 @@ fn sql_has_one_place() {
     }
     assert_eq!(seen, 2, "the check sees SQL");
 }
+
+/// Every verb of the table is told to operators, as a command and as a route.
+#[test]
+fn verbs_are_documented() {
+    let document = fs::read_to_string(root().join("docs/operations.md")).unwrap();
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    for verb in postrider::admin::verbs::VERBS {
+        let named = |text: &str| {
+            text.contains(&format!("`{}`", verb.name)) || text.contains(&format!("/{}`", verb.name))
+        };
+        assert!(named(&document), "docs/operations.md does not name {}", verb.name);
+        assert!(readme.contains(verb.name), "README.md does not name {}", verb.name);
+    }
+}
+
+/// A file that no module names is not compiled, and nobody notices.
+#[test]
+fn every_file_is_a_module() {
+    for (dir, top) in [
+        ("src", "lib"),
+        ("core/src", "lib"),
+        ("entity/src", "lib"),
+        ("migration/src", "lib"),
+        ("imapd/src", "lib"),
+        ("xtask/src", "main"),
+        ("tests/it", "main"),
+        ("core/tests/world", "main"),
+    ] {
+        let dir = root().join(dir);
+        for path in files(&dir)
+            .into_iter()
+            .filter(|path| !path.ends_with("src/main.rs") && !path.ends_with("src/bin/imapd.rs"))
+        {
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            let folder = path.parent().unwrap();
+            if folder == dir && name == top {
+                continue;
+            }
+            let near =
+                |folder: &Path| [folder.with_extension("rs"), folder.join(format!("{top}.rs"))];
+            let above = near(folder).into_iter().chain(
+                files(folder.parent().unwrap())
+                    .into_iter()
+                    .filter(|file| file.parent() == folder.parent()),
+            );
+            let declared = [format!("mod {name};"), format!("mod {name} {{")];
+            let named = above
+                .chain(files(folder))
+                .filter_map(|file| fs::read_to_string(file).ok())
+                .any(|text| declared.iter().any(|d| text.contains(d.as_str())));
+            assert!(named, "{} is no module of anything", path.display());
+        }
+    }
+}
