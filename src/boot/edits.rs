@@ -113,9 +113,9 @@ pub fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::names::without_file;
     use crate::config::Origin;
     use crate::config::SecretFrom;
+    use crate::config::validate::without_file;
     use postrider_core::provider::server::Security;
     use postrider_core::time::Micros;
     use std::path::Path;

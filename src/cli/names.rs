@@ -3,48 +3,14 @@
 use crate::cli::args::{Direct, Mirror};
 use crate::cli::exit::Exit;
 use crate::config::raw::{Flaw, Origin};
-use crate::config::validate::{Admin, Config};
+use crate::config::validate::{Config, without_file};
 use crate::config::{self};
 use crate::config::{Account, SecretFrom};
 use crate::config::{IMAP, is_loopback};
-use crate::telemetry::log::{self, Format};
-use postrider_core::account::schedule::Mode;
-use postrider_core::pool::Limits;
-use postrider_core::provider::server::{Security, Timeouts};
+use crate::telemetry::log::{self};
+use postrider_core::provider::server::Security;
 use postrider_core::run::filter::FolderFilter;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// A config without a file: the defaults, and a data folder.
-pub(crate) fn without_file(data_dir: &Path) -> Config {
-    let seconds = Duration::from_secs;
-    Config {
-        data_dir: data_dir.to_owned(),
-        database: data_dir.join("postrider.db"),
-        bodies: data_dir.join("bodies"),
-        log: ("warn".into(), Format::Text),
-        mode: Mode::default(),
-        keep: false,
-        min_free: 1 << 30,
-        admin: Admin::default(),
-        per_account: false,
-        recent_messages: 1000,
-        confirm_after: seconds(60),
-        inflight_bytes: 64 << 20,
-        limits: Limits { per_account: 2, per_endpoint: 200, logins_per_second: 5 },
-        timeouts: Timeouts {
-            connect: seconds(5),
-            greeting: seconds(10),
-            login: seconds(30),
-            silence: seconds(30),
-            command: seconds(600),
-            idle: seconds(300),
-        },
-        first_wait: seconds(5),
-        accounts: Vec::new(),
-        warnings: Vec::new(),
-    }
-}
 
 fn say(problems: &[Flaw]) -> Exit {
     for problem in problems {

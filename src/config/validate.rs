@@ -8,6 +8,7 @@ use crate::telemetry::log::Format;
 use postrider_core::account::schedule::Mode;
 use postrider_core::pool::Limits;
 use postrider_core::provider::server::Timeouts;
+use postrider_core::run::settings::Settings;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -109,7 +110,17 @@ pub fn places(file: &Path, variables: impl Iterator<Item = (String, String)>) ->
     let text = std::fs::read_to_string(file).unwrap_or_default();
     let mut raw = Raw::read(file, &text);
     raw.environment(SETTINGS, variables);
-    settings(&raw, file, file.parent().unwrap_or(Path::new("")), &mut Vec::new())
+    let base = file.parent().unwrap_or(Path::new(""));
+    settings(&raw, file, base, &base.join("data"), &mut Vec::new())
+}
+
+/// A config without a file: every value is its default but the data folder, and that what is said
+/// on a terminal is trouble only.
+#[must_use]
+pub fn without_file(data_dir: &Path) -> Config {
+    let nowhere = Path::new("");
+    let config = settings(&Raw::default(), nowhere, nowhere, data_dir, &mut Vec::new());
+    Config { log: ("warn".into(), Format::Text), ..config }
 }
 
 /// Reads and checks a config file and the environment.
@@ -133,7 +144,7 @@ pub fn load(
     let unknown = raw.environment(SETTINGS, variables);
     let mut problems = Vec::new();
     let base = file.parent().unwrap_or(Path::new(""));
-    let mut config = settings(&raw, file, base, &mut problems);
+    let mut config = settings(&raw, file, base, &base.join("data"), &mut problems);
     config.warnings.extend(
         unknown.into_iter().map(|name| format!("environment {name} is no setting and is ignored")),
     );
@@ -174,11 +185,11 @@ pub fn load(
     if problems.is_empty() { Ok(config) } else { Err(problems) }
 }
 
-fn settings(raw: &Raw, file: &Path, base: &Path, problems: &mut Vec<Flaw>) -> Config {
+fn settings(raw: &Raw, file: &Path, base: &Path, data: &Path, problems: &mut Vec<Flaw>) -> Config {
     let mut t =
         Taker { items: &raw.settings, missing: Origin::Missing(file.to_owned(), 1), problems };
     t.unknown(SETTINGS);
-    let data_dir = base.join(t.text("data_dir").unwrap_or_else(|| "data".into()));
+    let data_dir = t.text("data_dir").map_or_else(|| data.to_owned(), |dir| base.join(dir));
     let database = database(&mut t, base, &data_dir);
     let bodies = t.text("bodies.dir").map_or_else(|| data_dir.join("bodies"), |dir| base.join(dir));
     let min_free = t.size("bodies.min_free", 1 << 30);
@@ -211,7 +222,7 @@ fn settings(raw: &Raw, file: &Path, base: &Path, problems: &mut Vec<Flaw>) -> Co
         &[("text", Format::Text), ("json", Format::Json)],
         Format::Text,
     );
-    let seconds = Duration::from_secs;
+    let (seconds, run) = (Duration::from_secs, Settings::default());
     let small = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
     Config {
         database,
@@ -223,8 +234,8 @@ fn settings(raw: &Raw, file: &Path, base: &Path, problems: &mut Vec<Flaw>) -> Co
         min_free,
         admin,
         per_account,
-        recent_messages: t.number("sync.recent_messages", 1000, 0, 1_000_000),
-        confirm_after: t.duration("sync.confirm_after", seconds(60)),
+        recent_messages: t.number("sync.recent_messages", run.recent_messages, 0, 1_000_000),
+        confirm_after: t.duration("sync.confirm_after", run.confirm_after),
         inflight_bytes: t.size("limits.inflight_bytes", 64 << 20).max(1 << 20),
         limits: Limits {
             per_account: small(t.number("limits.sessions_per_account", 2, 1, 100)),
@@ -240,7 +251,7 @@ fn settings(raw: &Raw, file: &Path, base: &Path, problems: &mut Vec<Flaw>) -> Co
             command: t.duration("timeouts.command", seconds(600)),
             idle: idle(&mut t),
         },
-        first_wait: t.duration("recovery.first_wait", seconds(5)),
+        first_wait: t.duration("recovery.first_wait", run.policy.first_wait),
         accounts: Vec::new(),
         warnings: Vec::new(),
     }

@@ -343,3 +343,50 @@ fn nobody_becomes_who_runs() {
     );
     assert!(does(&roster.step(ended("b", 2), at(4)), &[RosterAction::Removed("b".into())]));
 }
+
+/// Places are given back by whoever leaves them, however.
+#[test]
+fn places_are_counted() {
+    let mut roster = Roster::new(Admission { at_a_time: 1, starts_per_second: 1_000_000 }, false);
+    roster.step(want(enrolled("a")), at(0));
+    roster.step(want(enrolled("b")), at(1));
+    roster.step(RosterEvent::Dropped("a".into()), at(2));
+    assert_eq!(starts(&roster.step(ended("a", 1), at(3))), [("b", 2)]);
+    roster.step(died("b", 2), at(4));
+    roster.step(want(enrolled("c")), at(5));
+    let out = roster.step(RosterEvent::Dropped("b".into()), at(6));
+    assert_eq!(starts(&out), [("c", 3)], "who waited to be started again had a place");
+}
+
+/// What is asked of who does not run: it is started by what asks for work, with a clean slate.
+#[test]
+fn commands_to_who_does_not_run() {
+    let known = Past {
+        history: History { tries: 4, has_logged_in: true, ..History::default() },
+        begin: Begin::Paused,
+    };
+    for (command, begins) in
+        [(Command::Pause, false), (Command::Resume, false), (Command::SyncNow, true)]
+    {
+        let mut roster = Roster::new(Admission { at_a_time: 1, starts_per_second: 1000 }, false);
+        roster.step(want(enrolled("a")), at(0));
+        roster.step(want(Enrolled { past: known.clone(), ..enrolled("b") }), at(0));
+        roster.step(RosterEvent::Commanded("b".into(), command), at(1));
+        roster.step(RosterEvent::Dropped("a".into()), at(2));
+        let out = roster.step(ended("a", 1), at(5));
+        let [.., RosterAction::Start(_, 2, past)] = &out[..] else { panic!("{out:?}") };
+        let tries = if begins { 0 } else { 4 };
+        assert_eq!((past.history.tries, past.history.has_logged_in), (tries, true), "{command:?}");
+        assert_eq!(past.begin, Begin::Paused, "who is paused stays so: {command:?}");
+    }
+}
+
+/// What an actor tells counts while it is the one that runs.
+#[test]
+fn only_who_runs_is_heard() {
+    let told = Past { begin: Begin::Paused, ..Past::default() };
+    let mut roster = running();
+    assert!(does(&roster.step(RosterEvent::Went("a".into(), 2, told.clone()), at(1)), &[]));
+    let out = roster.step(RosterEvent::Went("a".into(), 1, told.clone()), at(1));
+    assert!(does(&out, &[RosterAction::Keep("a".into(), told)]));
+}
