@@ -1,8 +1,41 @@
 //! Header facts from raw octets. Tolerant: whatever comes, the mail is kept and the process lives.
 
-use crate::mail::message::{HeaderFacts, Parse};
 use crate::time::Micros;
 use mail_parser::{Address, HeaderName, HeaderValue, MessageParser};
+use serde::{Deserialize, Serialize};
+
+/// How well a header could be read. A mail that does not parse is stored and is not a failure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Parse {
+    /// Read as it should be.
+    #[default]
+    Ok,
+    /// Read, with something missing or repaired.
+    Lenient,
+    /// Not read: only the bytes are kept.
+    Failed,
+}
+
+/// What the header says: attributes for people and searches, never identity. All text is free of
+/// NUL and bounded. The store takes it as JSON, by these names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct HeaderFacts {
+    /// How well it could be read.
+    pub parse: Parse,
+    /// Message-ID without angle brackets.
+    pub message_id: Option<String>,
+    /// Subject, decoded.
+    pub subject: Option<String>,
+    /// From, as `Name <address>` joined by commas.
+    pub from: Option<String>,
+    /// To, likewise.
+    pub to: Option<String>,
+    /// Cc, likewise.
+    pub cc: Option<String>,
+    /// Date header.
+    pub date: Option<Micros>,
+}
 
 /// More of a header than this is not looked at.
 pub const HEADER_LIMIT: usize = 256 * 1024;

@@ -145,6 +145,36 @@ fn ask_stored(postrider: &Postrider) -> u64 {
     ask(&postrider.database(), "SELECT count(*) AS x FROM message").parse().unwrap()
 }
 
+/// What a header says stands in the columns that are named after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_are_stored_under_their_names() {
+    let mailbox = Mailbox::new();
+    mailbox.append(
+        "INBOX",
+        Mail::new(
+            "Message-ID: <one@example.org>\r\nSubject: =?utf-8?q?caf=C3=A9?=\r\nFrom: Ann <a@example.org>\r\n\
+             To: b@example.org, Bo <c@example.org>\r\nCc: d@example.org\r\n\
+             Date: Thu, 1 Feb 2024 10:00:00 +0000\r\n\r\nbody\r\n",
+        )
+        .dated("02-Feb-2024 11:00:00 +0000"),
+    );
+    let server = serve_well("u", &mailbox).await;
+    let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
+    blocking(move || {
+        postrider.run(&["sync", "--once"]).exits(0);
+        let columns = "message_id, subject, from_text, to_text, cc_text, date, parse, internal_date, announced IS NULL, places, size";
+        let each = columns.split(", ").map(|c| format!("COALESCE({c}, 'NULL')")).collect::<Vec<_>>().join(" || ' | ' || ");
+        let stored = ask(&postrider.database(), &format!("SELECT {each} AS x FROM message"));
+        let size = mailbox.all()[0].2.raw.len();
+        let want = format!(
+            "one@example.org | café | Ann <a@example.org> | b@example.org, Bo <c@example.org> | d@example.org | \
+             1706781600000000 | ok | 1706871600000000 | 1 | 1 | {size}"
+        );
+        assert_eq!(stored, want);
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_message_streams() {
     let mailbox = Mailbox::new();

@@ -5,7 +5,8 @@ use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::{BodyHash, BodyRef};
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::Identity;
-use postrider_core::mail::message::{Fetched, HeaderFacts};
+use postrider_core::mail::message::Fetched;
+use postrider_core::mime::HeaderFacts;
 use postrider_core::provider::folders::Request;
 use postrider_core::time::Micros;
 

@@ -97,24 +97,18 @@ fn body_row(m: &NewMessage, at: Micros) -> Json {
     json!([m.body.hash().to_string(), m.body.pack(), m.body.offset(), m.body.length(), at])
 }
 
+/// Its header goes as it is: the text names what of it is stored.
 fn message_row(m: &NewMessage, at: Micros) -> Json {
-    let h = &m.header;
     json!([
         m.row.id.0,
         m.row.identity.0,
         m.body.hash().to_string(),
         m.body.length(),
-        h.message_id,
-        h.subject,
-        h.from,
-        h.to,
-        h.cc,
-        h.date,
         m.internal_date,
         at,
-        h.parse.as_str(),
         m.row.places,
-        m.announced
+        m.announced,
+        m.header
     ])
 }
 

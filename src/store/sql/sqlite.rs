@@ -166,10 +166,11 @@ pub(super) const fn words(text: Text) -> &'static str {
              value->>2, value->>3, value->>4 FROM json_each(?1) WHERE TRUE ON CONFLICT (hash) DO NOTHING"
         }
         Text::InsertMessages => {
-            "INSERT INTO message (id, account, identity, body, size, message_id, subject, from_text, to_text, \
-             cc_text, date, internal_date, stored_at, parse, places, announced) SELECT value->>0, ?1, value->>1, \
-             unhex(value->>2), value->>3, value->>4, value->>5, value->>6, value->>7, value->>8, value->>9, \
-             value->>10, value->>11, value->>12, value->>13, value->>14 FROM json_each(?2)"
+            "INSERT INTO message (account, id, identity, body, size, internal_date, stored_at, places, announced, \
+             message_id, subject, from_text, to_text, cc_text, date, parse) SELECT ?1, value->>0, value->>1, \
+             unhex(value->>2), value->>3, value->>4, value->>5, value->>6, value->>7, value->8->>'message_id', \
+             value->8->>'subject', value->8->>'from', value->8->>'to', value->8->>'cc', value->8->>'date', \
+             value->8->>'parse' FROM json_each(?2)"
         }
         Text::UpdateMessages => {
             "UPDATE message SET limbo_since = j.value->>1, last_folder = j.value->>2, last_sight = j.value->>3, \
