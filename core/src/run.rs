@@ -6,6 +6,7 @@ mod book;
 mod desk;
 mod ending;
 pub mod event;
+mod evidence;
 pub mod filter;
 pub(crate) mod folders;
 pub(crate) mod machine;

@@ -2,7 +2,6 @@
 
 mod compare;
 mod conclude;
-mod evidence;
 mod fill;
 mod folder;
 mod listed;

@@ -8,7 +8,7 @@ use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Examined;
 use crate::run::event::{Action, FolderRows};
-use crate::run::folders::evidence::{Sight, judge_folder};
+use crate::run::evidence::{Sight, judge_folder};
 use crate::run::folders::folder::Folder;
 use crate::run::folders::sight::{Marked, Pass, Pending, Seen, Settling};
 use crate::run::folders::state::{Desk, FolderWork};

@@ -11,7 +11,7 @@ use crate::mail::folder::ListedFolder;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Request;
-use crate::run::folders::evidence::{Sight, judge_list};
+use crate::run::evidence::{Sight, judge_list};
 use crate::run::folders::folder::Owner;
 use crate::run::folders::listed::{Asking, Listing, Matching, Todo, is_inbox};
 use crate::run::folders::opening::on_opened;

@@ -401,3 +401,6 @@ fn newest(folder: &Folder, recent: u64) -> UidSet {
     let Some(index) = folder.index.as_ref() else { return UidSet::new() };
     index.iter_down().take(usize::try_from(recent).unwrap_or(usize::MAX)).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 /// The session and the instant of the look that is being taken.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sight {
-    pub(super) session: SessionId,
-    pub(super) at: Micros,
-    pub(super) confirm_after: Duration,
+pub(crate) struct Sight {
+    pub(crate) session: SessionId,
+    pub(crate) at: Micros,
+    pub(crate) confirm_after: Duration,
 }
 
 impl Sight {
@@ -25,14 +25,14 @@ impl Sight {
 /// What may end now, what is held back, and the look to be stored (none when the stored one still
 /// stands).
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Ruling<T, L> {
-    pub(super) ends: T,
-    pub(super) held: T,
-    pub(super) look: Option<L>,
+pub(crate) struct Ruling<T, L> {
+    pub(crate) ends: T,
+    pub(crate) held: T,
+    pub(crate) look: Option<L>,
 }
 
 /// Judges the absence of `ends` out of `living` locations of a folder.
-pub(super) fn judge_folder(
+pub(crate) fn judge_folder(
     uidvalidity: UidValidity,
     ends: UidSet,
     living: u64,
@@ -64,7 +64,7 @@ pub(super) fn judge_folder(
 
 /// Judges the absence of folders from a LIST, whose names the server refuses to open too. It always
 /// takes two looks: a namespace that is away for a while is neither listed nor opened.
-pub(super) fn judge_list(
+pub(crate) fn judge_list(
     missing: BTreeSet<FolderId>,
     look: Option<&ListLook>,
     sight: Sight,
@@ -92,7 +92,7 @@ pub(super) fn judge_list(
 
 /// What a listing is worth that does not fit EXISTS by `surplus`.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Fit {
+pub(crate) enum Fit {
     /// It fits, or misses by what is known of this folder: what it lacks is not there.
     Whole,
     /// Two looks with the same surplus are believed: what both lack ends, what only the first
@@ -104,7 +104,7 @@ pub(super) enum Fit {
 
 /// Judges a listing that misses EXISTS by `surplus`, where `known` is the surplus that the folder
 /// is known for.
-pub(super) fn judge_fit(
+pub(crate) fn judge_fit(
     uidvalidity: UidValidity,
     listed: &UidSet,
     surplus: i64,

@@ -1,0 +1,191 @@
+//! In which order a folder's past is asked for, and that every UID of it is settled once.
+
+use super::*;
+use crate::commit::change::{Change, FolderChange};
+use crate::commit::lane::admit;
+use crate::commit::rows::AccountRow;
+use crate::mail::cursor::Mark;
+use crate::mail::folder::ListedFolder;
+use crate::mail::id::{AccountId, Incarnation, SessionId, UidValidity};
+use crate::recovery::history::History;
+use crate::run::desk::{Common, RunStart};
+use crate::run::event::{AccountSnapshot, Action};
+use crate::run::scope::Scope;
+use crate::run::settings::Settings;
+use crate::run::work::Work;
+use crate::time::{Micros, Now};
+use proptest::prelude::*;
+use std::collections::VecDeque;
+
+/// An account with one folder, passed once: its index is what the pass saw.
+struct Table {
+    shared: Common<Owner>,
+    work: FolderWork,
+}
+
+/// What is asked for, and what the page is to take out of `remaining`.
+type AskedPage = (String, String);
+
+impl Table {
+    fn new(top: u32, index: &UidSet, page_messages: usize, recent_messages: u64) -> Self {
+        let settings =
+            Settings { page_messages, recent_messages, pages_in_flight: 1, ..Settings::default() };
+        let account = AccountRow {
+            listed_at: Some(Micros(2)),
+            ..AccountRow::fresh(AccountId(1), Incarnation(1))
+        };
+        let folder = ListedFolder {
+            remote_id: b"B".to_vec(),
+            path: "B".into(),
+            delimiter: None,
+            role: None,
+        };
+        let mark = Mark { uidnext: top + 1, exists: 0, modseq: 0 };
+        let (uidvalidity, started, newest) = (UidValidity(7), Micros(1), None);
+        let open =
+            Change::Folder(FolderChange::Open { folder, uidvalidity, mark, started, newest });
+        let row = admit(&account, None, Incarnation(1), &open, FolderId(1)).unwrap().folder;
+        let start = RunStart { settings, history: History::default(), scope: Scope::Everything };
+        let mut shared = Common::new(start, account.clone(), None);
+        shared.session = Some(SessionId(1));
+        let snapshot =
+            AccountSnapshot { folders: row.into_iter().collect(), ..AccountSnapshot::of(account) };
+        let mut out = Vec::new();
+        let mut work = FolderWork::opened(
+            None,
+            snapshot,
+            &mut Desk::new(&mut shared, Now::default(), &mut out),
+        );
+        work.listing = Listing::Done;
+        let folder = work.folders.get_mut(&FolderId(1)).unwrap();
+        (folder.wanted, folder.looked, folder.whole) = (false, true, true);
+        folder.index = Some(index.clone());
+        Self { shared, work }
+    }
+
+    fn folder(&mut self) -> &mut Folder {
+        self.work.folders.get_mut(&FolderId(1)).unwrap()
+    }
+
+    /// Plans, and lets what was asked for be read and committed whole.
+    fn turn(&mut self) -> Vec<AskedPage> {
+        let mut out = Vec::new();
+        self.work.plan_all(&mut Desk::new(&mut self.shared, Now::default(), &mut out));
+        let asked = out.iter().filter_map(|action| match action {
+            Action::Ask { request: Request::Fetch { uids, .. }, .. } => Some(uids.to_string()),
+            _ => None,
+        });
+        let mut asked: VecDeque<String> = asked.collect();
+        self.shared.book.asks.clear();
+        self.shared.book.commits.clear();
+        let folder = self.work.folders.get_mut(&FolderId(1)).unwrap();
+        let mut told = Vec::new();
+        for fill in std::mem::take(&mut folder.fills).into_values() {
+            let uids = if fill.asked.is_empty() { None } else { asked.pop_front() };
+            told.push((uids.unwrap_or_default(), fill.open.to_string()));
+            let remaining = &mut folder.lanes.backfill.remaining;
+            assert!(remaining.contains_all(&fill.open), "{} is not in {remaining}", fill.open);
+            *remaining = remaining.minus(&fill.open);
+        }
+        told
+    }
+
+    fn all(&mut self) -> Vec<AskedPage> {
+        let mut told = Vec::new();
+        for _ in 0..200 {
+            let turn = self.turn();
+            if turn.is_empty() {
+                return told;
+            }
+            told.extend(turn);
+        }
+        panic!("it plans for ever: {told:?}");
+    }
+}
+
+fn set(text: &str) -> UidSet {
+    let one = |uid: &str| uid.parse::<u32>().unwrap();
+    text.split_whitespace().map(one).collect()
+}
+
+fn told(asked: &[AskedPage]) -> Vec<(&str, &str)> {
+    asked.iter().map(|(uids, open)| (uids.as_str(), open.as_str())).collect()
+}
+
+/// The newest come first, then history downwards; a page takes the holes around its UIDs along.
+#[test]
+fn history_is_read_downwards_with_its_holes() {
+    let mut table = Table::new(10, &set("2 3 5 8 9"), 2, 2);
+    let want = [("8:9", "8:10"), ("3,5", "3:7"), ("2", "1:2")];
+    assert_eq!(told(&table.all()), want);
+    // Nothing is there: the holes alone are closed.
+    let mut table = Table::new(4, &UidSet::new(), 2, 2);
+    assert_eq!(told(&table.all()), [("", "1:4")]);
+    // All in one page.
+    let mut table = Table::new(3, &set("2"), 5, 1);
+    assert_eq!(told(&table.all()), [("2", "1:3")]);
+}
+
+/// Flagged mail comes before all else, alone: the holes around it stay for history.
+#[test]
+fn flagged_mail_comes_first() {
+    let mut table = Table::new(9, &set("1 4 7 9"), 1, 1);
+    table.folder().flagged = set("4");
+    assert_eq!(told(&table.all()), [("4", "4"), ("9", "9"), ("7", "7:8"), ("1", "1:3,5:6")]);
+}
+
+/// What the pass did not list whole has no holes that could be known: only what was seen is taken.
+#[test]
+fn without_a_whole_listing_nothing_is_taken_for_a_hole() {
+    let mut table = Table::new(9, &set("4 7"), 5, 5);
+    table.folder().whole = false;
+    assert_eq!(told(&table.all()), [("4,7", "4,7")]);
+    assert_eq!(table.folder().lanes.backfill.remaining.to_string(), "1:3,5:6,8:9");
+}
+
+/// Failures that are due come after history, in pages; what is not due is left alone.
+#[test]
+fn due_failures_come_last() {
+    let mut table = Table::new(9, &set("9"), 2, 1);
+    let folder = table.folder();
+    (folder.row.failures, folder.due) = (set("2 3 4 6"), set("2 3 4"));
+    folder.lanes.backfill.remaining = set("9");
+    let mut asked: Vec<String> = Vec::new();
+    for _ in 0..6 {
+        let mut out = Vec::new();
+        table.work.plan_all(&mut Desk::new(&mut table.shared, Now::default(), &mut out));
+        asked.extend(out.iter().filter_map(|action| match action {
+            Action::Ask { request: Request::Fetch { uids, .. }, .. } => Some(uids.to_string()),
+            _ => None,
+        }));
+        table.shared.book.asks.clear();
+        table.shared.book.commits.clear();
+        let folder = table.folder();
+        for fill in std::mem::take(&mut folder.fills).into_values() {
+            folder.lanes.backfill.remaining = folder.lanes.backfill.remaining.minus(&fill.open);
+            folder.row.failures = folder.row.failures.minus(&fill.asked);
+        }
+    }
+    assert_eq!(asked, ["9", "2:3", "4"]);
+}
+
+proptest! {
+    /// Whatever is there and whatever is flagged: the pages are disjoint, settle the whole past,
+    /// and ask for each mail once.
+    #[test]
+    fn every_uid_is_settled_once(
+        top in 1_u32..40,
+        seen in prop::collection::btree_set(1_u32..40, 0..30),
+        flagged in prop::collection::btree_set(1_u32..40, 0..6),
+        page in 1_usize..6,
+        recent in 0_u64..8,
+    ) {
+        let index: UidSet = seen.into_iter().filter(|uid| *uid <= top).collect();
+        let mut table = Table::new(top, &index, page, recent);
+        table.folder().flagged = flagged.into_iter().collect::<UidSet>().intersect(&index);
+        let pages = table.all();
+        prop_assert!(table.folder().lanes.backfill.remaining.is_empty());
+        let asked: usize = pages.iter().filter(|(uids, _)| !uids.is_empty()).count();
+        prop_assert!(asked <= usize::try_from(index.len()).unwrap());
+    }
+}
