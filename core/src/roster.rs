@@ -120,6 +120,12 @@ impl Roster {
         }
     }
 
+    /// Whether an account of this id is known, or an edit about it waits.
+    #[must_use]
+    pub fn knows(&self, name: &str) -> bool {
+        self.accounts.contains_key(name) || self.later.iter().any(|event| event.edits(name))
+    }
+
     /// The accounts that are known.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.accounts.keys().map(String::as_str)
@@ -221,6 +227,9 @@ impl Roster {
 
     fn commanded(&mut self, name: &str, command: Command, out: &mut Vec<RosterAction>) {
         const STARTING: &str = "the account is being started; ask again";
+        if command == Command::Woken {
+            self.wake(name);
+        }
         let conflict = match self.accounts.get_mut(name) {
             None if self.later.iter().any(|event| event.edits(name)) => STARTING,
             None => "the config does not name this account",
@@ -243,16 +252,26 @@ impl Roster {
                 // It had failed for good, or waits to be started (again).
                 let has_logged_in = account.past.history.has_logged_in;
                 account.past.history = History { has_logged_in, ..History::default() };
-                if command == Command::Woken && matches!(account.past.begin, Begin::Parked(..)) {
-                    // It was to begin parked with the secret before.
-                    account.past.begin = Begin::Run;
-                }
                 self.wait(name);
                 "the account was not running and is started now; ask again"
             }
             Some(_) => STARTING,
         };
         out.push(RosterAction::Conflict(conflict));
+    }
+
+    /// The secret is another: who has yet to begin does not begin parked with the one before.
+    fn wake(&mut self, name: &str) {
+        let later = self.later.iter_mut().filter_map(|event| match event {
+            RosterEvent::Enrolled(enrolled) if enrolled.name == name => Some(&mut enrolled.past),
+            _ => None,
+        });
+        let known = self.accounts.get_mut(name).map(|account| &mut account.past);
+        for past in later.chain(known) {
+            if matches!(past.begin, Begin::Parked(..)) {
+                past.begin = Begin::Run;
+            }
+        }
     }
 
     fn went(&mut self, name: String, number: u64, past: Past, out: &mut Vec<RosterAction>) {

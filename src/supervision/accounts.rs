@@ -227,10 +227,8 @@ impl AccountsState {
                 self.followed.insert(name.clone(), args);
                 None
             }
-            Err(failure) => {
-                self.followed.remove(&name);
-                Some(failure)
-            }
+            // Who runs under this id may still be started with what it had.
+            Err(failure) => Some(failure),
         };
         self.tell(me, RosterEvent::Enrolled(Box::new(Enrolled { name, was, refused, past }))).await
     }

@@ -390,3 +390,28 @@ fn only_who_runs_is_heard() {
     let out = roster.step(RosterEvent::Went("a".into(), 1, told.clone()), at(1));
     assert!(does(&out, &[RosterAction::Keep("a".into(), told)]));
 }
+
+/// A secret that is exchanged while the account's id is being stored wakes it all the same.
+#[test]
+fn a_new_secret_is_not_lost_on_the_way_to_a_new_id() {
+    use crate::standing::Standing;
+    let parked = || Past {
+        begin: Begin::Parked(Standing::NeedsReauth, "refused".into()),
+        ..Past::default()
+    };
+    let mut roster = running();
+    let wanted = Enrolled { was: Some("a".into()), past: parked(), ..enrolled("b") };
+    roster.step(want(wanted), at(1));
+    roster.step(want(Enrolled { past: parked(), ..enrolled("a") }), at(1));
+    roster.step(ended("a", 1), at(2));
+    for name in ["a", "b"] {
+        roster.step(RosterEvent::Commanded(name.into(), Command::Woken), at(3));
+    }
+    let out = roster.step(RosterEvent::Renamed("b".into()), at(4));
+    let begun: Vec<&Past> = out
+        .iter()
+        .filter_map(|a| if let RosterAction::Start(_, _, past) = a { Some(past) } else { None })
+        .collect();
+    assert!(!begun.is_empty() && begun.iter().all(|past| past.begin == Begin::Run), "{out:?}");
+    assert!(roster.knows("a") && roster.knows("b") && !roster.knows("c"));
+}

@@ -309,13 +309,15 @@ fn uids_that_are_used_again_hold_other_mail() {
 /// costs no run.
 #[test]
 fn a_folder_that_ends_sessions_costs_itself_where_runs_have_one_try() {
-    let mut world = World::tame(3);
+    let mut world = World::tame(4);
     world.history = History { tries: 9, has_logged_in: true, ..History::default() };
-    for (n, folder) in ["INBOX", "B", "C"].into_iter().enumerate() {
+    for (n, folder) in ["INBOX", "B", "C", "D"].into_iter().enumerate() {
         world.mail(folder, u32::try_from(n).unwrap() + 1);
     }
     world.clean_run().unwrap();
-    world.server.folders.get_mut("INBOX").unwrap().cut = EVER;
+    for folder in ["INBOX", "D"] {
+        world.server.folders.get_mut(folder).unwrap().cut = EVER;
+    }
     world.mail("B", 11);
     let mut failed = 0;
     for _ in 0..5 {
@@ -331,7 +333,9 @@ fn a_folder_that_ends_sessions_costs_itself_where_runs_have_one_try() {
         world.clean_run().unwrap();
         assert_eq!((world.difference(), world.last_outcome), (None, Some(Outcome::Partial)));
     }
-    world.server.folders.get_mut("INBOX").unwrap().cut = 0;
+    for folder in ["INBOX", "D"] {
+        world.server.folders.get_mut(folder).unwrap().cut = 0;
+    }
     world.mail("INBOX", 20);
     world.now += 90_000;
     world.converges(2);

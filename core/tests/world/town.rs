@@ -58,6 +58,8 @@ pub(crate) struct Town {
     timers: Vec<(u64, RosterEvent)>,
     messages: VecDeque<RosterEvent>,
     actors: BTreeMap<(String, u64), Actor>,
+    /// Whose settings the shell holds.
+    followed: BTreeSet<String>,
     /// What would be begun with, should the supervisor die.
     kept: BTreeMap<String, Past>,
     /// Accounts that cannot be followed because another one's rows bear their id.
@@ -83,6 +85,7 @@ impl Town {
             timers: Vec::new(),
             messages: VecDeque::new(),
             actors: BTreeMap::new(),
+            followed: BTreeSet::new(),
             kept: BTreeMap::new(),
             taken: BTreeSet::new(),
             supervisors: 0,
@@ -133,7 +136,11 @@ impl Town {
             RosterAction::Rename(was, name) => {
                 self.orders.push_back(Order::Rename(self.supervisors, was, name));
             }
-            RosterAction::Removed(name) => self.orders.push_back(Order::Removed(name)),
+            RosterAction::Removed(name) => {
+                self.forget(&name);
+                self.orders.push_back(Order::Removed(name));
+            }
+            RosterAction::Forget(name) => self.forget(&name),
             RosterAction::Refused(name, failure, _) => {
                 if failure.text.contains("another account of this id") {
                     self.taken.insert(name);
@@ -144,10 +151,13 @@ impl Town {
             }
             RosterAction::RenameAfter(name, wait) => self.after(wait, RosterEvent::RenameDue(name)),
             RosterAction::AdmitAfter(wait) => self.after(wait, RosterEvent::Admit),
-            RosterAction::Forget(_)
-            | RosterAction::Obey(_)
-            | RosterAction::Conflict(_)
-            | RosterAction::Fallen(..) => {}
+            RosterAction::Obey(_) | RosterAction::Conflict(_) | RosterAction::Fallen(..) => {}
+        }
+    }
+
+    fn forget(&mut self, name: &str) {
+        if !self.roster.knows(name) {
+            self.followed.remove(name);
         }
     }
 
@@ -165,6 +175,8 @@ impl Town {
         let moves = |order: &Order| matches!(order, Order::Rename(_, was, to) if *was == name || *to == name);
         let wrong = if self.stopped {
             Some("after the end")
+        } else if !self.followed.contains(&name) {
+            Some("and nobody knows its settings")
         } else if self.actors.iter().any(|((of, _), actor)| *of == name || actor.row == row) {
             Some("beside another of the same rows")
         } else if self.orders.iter().any(moves) {

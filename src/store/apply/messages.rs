@@ -58,10 +58,10 @@ async fn save_writes(
     if !writes.events.is_empty() {
         let mut rows = Vec::with_capacity(writes.events.len());
         for event in &writes.events {
-            let id = event_id(at.0);
+            let seq = numbers.event();
             rows.push(json!([
-                numbers.event(),
-                id,
+                seq,
+                event_id(at.0, seq),
                 event.kind.as_str(),
                 event.folder.map(|f| f.0),
                 event.message.map(|m| m.0),

@@ -73,11 +73,13 @@ impl Numbers {
     }
 }
 
-/// The id of an event at this time (Unix microseconds): UUIDv7, so that ids sort as events came.
-pub(super) fn event_id(at: i64) -> String {
+/// The id of the event of this number at this time (Unix microseconds): UUIDv7. Ids sort by time,
+/// and within a millisecond as the events came.
+pub(super) fn event_id(at: i64, seq: i64) -> String {
     let (seconds, micros) = (at.div_euclid(1_000_000), at.rem_euclid(1_000_000));
     let nanos = u32::try_from(micros * 1000).unwrap_or(0);
-    let stamp =
-        uuid::Timestamp::from_unix(uuid::NoContext, u64::try_from(seconds).unwrap_or(0), nanos);
+    let seconds = u64::try_from(seconds).unwrap_or(0);
+    let counter = u128::try_from(seq).unwrap_or(0);
+    let stamp = uuid::Timestamp::from_unix_time(seconds, nanos, counter, 42);
     uuid::Uuid::new_v7(stamp).to_string()
 }

@@ -396,8 +396,8 @@ pub(super) async fn announce(
     data: &Json,
     at: i64,
 ) -> Result<(), Trouble> {
-    let id = event_id(at);
     let seq = numbers.event();
+    let id = event_id(at, seq);
     let values = vec![
         seq.into(),
         id.into(),

@@ -11,6 +11,7 @@ use crate::store::orders::Control;
 use crate::telemetry::names;
 use postrider_core::account::follow::{Command, Past};
 use postrider_core::failure::Failure;
+use postrider_core::recovery::decide::Policy;
 use postrider_core::recovery::history::History;
 use postrider_core::roster::{Owns, RosterAction, RosterEvent};
 use postrider_core::run::summary::Summary;
@@ -85,7 +86,12 @@ impl AccountsState {
         number: u64,
         past: Past,
     ) -> Result<(), ActorProcessingErr> {
-        let Some(args) = self.followed.get(&name) else { return Ok(()) };
+        let Some(args) = self.followed.get(&name) else {
+            let failure = Failure::bug("an account is to start that nobody knows the settings of");
+            let died = RosterEvent::Died(name, number, failure, Policy::default());
+            me.cast(AccountsMsg::Roster(died))?;
+            return Ok(());
+        };
         let (supervisor, account) = (me.clone(), name.clone());
         let went = Box::new(move |past| {
             // A supervisor that is gone remembers nothing.
@@ -126,7 +132,10 @@ impl AccountsState {
     }
 
     fn forget(&mut self, name: &str) {
-        self.followed.remove(name);
+        // An edit about this id may have come meanwhile.
+        if !self.roster.knows(name) {
+            self.followed.remove(name);
+        }
         self.args.registry.forget(name);
         self.args.registry.gone(&path_of(name));
     }

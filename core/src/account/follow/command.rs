@@ -102,13 +102,19 @@ impl Follower {
                 working.after = After::Rest;
                 working.again = Some(Scope::Everything);
             }
-            Stage::Working(_) | Stage::Asking(_) | Stage::New(_) => out.push(resumed()),
             // It works; what is stored may still be a pause, if the store was away when that was
-            // taken back.
-            Stage::Resting(_) | Stage::Parked(_) => {
+            // taken back. A run that has read its rows has found none.
+            Stage::Working(working)
+                if matches!(working.machine.phase(), Phase::Opening | Phase::Reopening) =>
+            {
+                out.push(resumed());
+            }
+            Stage::Asking(_) | Stage::New(_) => out.push(resumed()),
+            Stage::Resting(_) => {
                 let Status { standing, reason, .. } = self.status();
                 out.push(Output::Persist { standing, reason, event: None });
             }
+            Stage::Working(_) | Stage::Parked(_) => {}
             Stage::Ended => {}
         }
     }

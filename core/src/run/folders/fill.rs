@@ -54,7 +54,7 @@ impl FolderWork {
             unacked: VecDeque::from([(0, 0, 0)]),
         };
         folder.fills.insert(token, fill);
-        let noted = self.aside(id).intersect(&range);
+        let noted = self.noted_mail(id).intersect(&range);
         let change =
             FolderChange::Backfill { folder: id, uidvalidity, range, page: Page::default() };
         desk.commit(Owner::Page(id, token), change);

@@ -1,9 +1,10 @@
 //! Poison by cut: a mail or a folder at which sessions end costs itself, not the run.
 //!
 //! When a session ends, what its oldest open question was about gets a note, and an answer takes
-//! the note away. At the first note nothing changes. At the second (it is a row now) a mail is set
-//! aside and asked for alone after all else, a folder goes last; at the third it is a ledger row
-//! and the run goes on. What is shut and asked again starts at the second.
+//! the note away. At the first note nothing changes (it is a row if the run ends with it). At the
+//! second (it is a row at once) a mail is set aside and asked for alone after all else, a folder
+//! goes last; at the third it is a ledger row and the run goes on. What is shut and asked again
+//! starts at the second.
 
 use crate::commit::change::{AccountChange, FolderChange, Note, Poison};
 use crate::failure::{Class, Failure, Reach};
@@ -84,7 +85,9 @@ impl FolderWork {
                 self.store_note(&about, desk);
             }
         }
-        match worked {
+        // A folder that is shut now ends no other session of this run.
+        let is_done = settled && !matches!(owner, Owner::Page(..));
+        match worked || is_done {
             worked if self.cuts >= CUTS => Cut::Enough { worked },
             true => Cut::AtOneThing,
             false => Cut::Noted,
@@ -218,6 +221,15 @@ impl FolderWork {
             let note = Note { about: about.clone(), count: 0, text: String::new() };
             desk.commit(Owner::Nobody, AccountChange::Note(note));
         }
+    }
+
+    /// Mails of a folder at which a session has ended.
+    pub(super) fn noted_mail(&self, id: FolderId) -> UidSet {
+        let mine = |about: &Poison| match about {
+            Poison::Mail(folder, _, uid) if *folder == id => Some(*uid),
+            _ => None,
+        };
+        self.notes.keys().filter_map(mine).collect()
     }
 
     /// Mails of a folder that are set aside.

@@ -85,7 +85,13 @@ impl FolderWork {
                 desk.book.stamp_after(instant);
             }
             let id = row.id;
-            let Some(mut folder) = Folder::new(row) else { continue };
+            let path = row.path.clone();
+            let Some(mut folder) = Folder::new(row) else {
+                desk.leave(format!(
+                    "folder {path} has no cursor in the database, which is damaged"
+                ));
+                continue;
+            };
             let of = |rows: &mut BTreeMap<FolderId, UidSet>| rows.remove(&id).unwrap_or_default();
             let (due, lone, burst) = (of(&mut due), of(&mut lone), of(&mut burst));
             let due = if desk.insists() { folder.row.failures.clone() } else { due };

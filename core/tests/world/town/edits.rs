@@ -19,6 +19,7 @@ impl Town {
         self.supervisors += 1;
         self.roster = roster();
         self.actors.clear();
+        self.followed.clear();
         self.timers.clear();
         self.messages.clear();
         self.taken.clear();
@@ -32,6 +33,9 @@ impl Town {
         self.taken.remove(name);
         let past = self.kept.get(name).cloned().unwrap_or_default();
         let refused = named.refused.then(refusal);
+        if refused.is_none() {
+            self.followed.insert(name.to_owned());
+        }
         self.tell(RosterEvent::Enrolled(Box::new(Enrolled {
             name: name.to_owned(),
             was: named.was,

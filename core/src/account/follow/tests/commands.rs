@@ -233,4 +233,10 @@ fn a_resume_is_stored_whenever_it_is_asked_for() {
         matches!(&out[..], [Output::Persist { standing: Standing::Starting, event: None, .. }, ..]),
         "{out:?}"
     );
+    f.take(Input::Machine(f.run(), snapshot()), at(8));
+    assert!(f.take(Input::Command(Command::Resume), at(9)).is_empty(), "its rows are read");
+    // What it is parked with stays as it is stored: the mark of the secret that was refused.
+    let mut f = follower(Begin::Parked(Standing::NeedsReauth, "refused".into()));
+    f.take(Input::Start, at(0));
+    assert!(f.take(Input::Command(Command::Resume), at(1)).is_empty());
 }
