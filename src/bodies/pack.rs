@@ -41,7 +41,6 @@ impl std::fmt::Debug for PackDir {
     }
 }
 
-/// The path of a pack.
 pub(super) fn path_of(dir: &Path, pack: i64) -> PathBuf {
     dir.join(format!("{pack:010}.pack"))
 }

@@ -26,7 +26,6 @@ pub enum LockError {
     Open {
         /// The folder.
         dir: PathBuf,
-        /// Its mode.
         mode: u32,
     },
     /// It cannot be made or locked.

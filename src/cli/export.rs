@@ -48,7 +48,6 @@ pub(super) async fn open(config: Config, account: &str) -> Result<OpenMirror, Ex
 }
 
 impl OpenMirror {
-    /// The folders of the manifest.
     pub(super) async fn folders(&self, which: Chosen) -> Result<Vec<ManifestFolder>, Exit> {
         self.reader.manifest_folders(self.account, which).await.map_err(|e| unreadable(&e))
     }

@@ -21,7 +21,6 @@ const WATCH: Duration = Duration::from_secs(2);
 /// Failures that one account's page shows.
 const SHOWN: usize = 20;
 
-/// Runs `status`.
 pub(super) async fn run(args: StatusArgs) -> Exit {
     let config = match seen_by(&args.client) {
         Ok(config) => config,

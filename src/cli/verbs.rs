@@ -46,7 +46,6 @@ fn tell(args: &ClientArgs, told: &Value) {
     say_line(&format!("{}: {}{why}", text(told, "id"), text(told, "state")));
 }
 
-/// Runs a verb.
 pub(super) async fn run(verb: &str, args: VerbArgs) -> Exit {
     let path = format!("/v1/accounts/{}/{verb}", in_path(&args.account));
     let told = with(&args.client, async |client| client.call(Method::POST, &path, &[]).await).await;

@@ -166,7 +166,6 @@ impl<'a, O> Desk<'a, O> {
         token
     }
 
-    /// Commits.
     pub(crate) fn commit(&mut self, owner: O, change: impl Into<Change>) {
         let token = self.token();
         let at = self.stamp();

@@ -101,7 +101,6 @@ impl Tls {
         Ok(tls)
     }
 
-    /// The settings.
     pub(super) fn settings(&self) -> &Arc<ClientConfig> {
         &self.0
     }

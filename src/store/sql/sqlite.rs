@@ -49,7 +49,6 @@ macro_rules! manifest {
     };
 }
 
-/// The words of a text.
 pub(super) const fn words(text: Text) -> &'static str {
     match text {
         // What every commit compares with, and the rows that it touches.

@@ -291,7 +291,6 @@ fn fetch(tokens: &mut Lexemes<'_>) -> Response {
     Response::Fetch(line)
 }
 
-/// The value of an item.
 enum ItemValue<'a> {
     One(Lexeme<'a>),
     /// A list, without its parentheses.
