@@ -26,6 +26,7 @@ pub enum LockError {
     Open {
         /// The folder.
         dir: PathBuf,
+        /// Its mode.
         mode: u32,
     },
     /// It cannot be made or locked.

@@ -72,7 +72,8 @@ fn so_many_at_a_time_and_in_order() {
         "it keeps its place: {out:?}"
     );
     assert_eq!(starts(&roster.step(RosterEvent::RestartDue("b".into(), 1), at(3))), [("b", 2)]);
-    assert_eq!(starts(&roster.step(ended("b", 2), at(4))), [("a", 3)], "once, and not again");
+    assert_eq!(starts(&roster.step(ended("b", 2), at(4))), [("a", 3)]);
+    assert!(does(&roster.step(ended("a", 3), at(5)), &[]), "once, and not again");
 }
 
 #[test]
@@ -414,4 +415,31 @@ fn a_new_secret_is_not_lost_on_the_way_to_a_new_id() {
         .collect();
     assert!(!begun.is_empty() && begun.iter().all(|past| past.begin == Begin::Run), "{out:?}");
     assert!(roster.knows("a") && roster.knows("b") && !roster.knows("c"));
+}
+
+/// What was to become of who leaves still does when the process ends; nobody is waited for.
+#[test]
+fn the_end_keeps_what_was_to_come() {
+    let mut roster = running();
+    roster.step(RosterEvent::Dropped("a".into()), at(1));
+    roster.step(RosterEvent::Stop, at(2));
+    assert!(does(&roster.step(ended("a", 1), at(3)), &[RosterAction::Removed("a".into())]));
+    let mut roster = running();
+    roster.step(RosterEvent::Stop, at(2));
+    let out = roster.step(died("a", 1), at(3));
+    assert!(
+        matches!(&out[..], [RosterAction::Fallen(..)]),
+        "no wait outlives the process: {out:?}"
+    );
+}
+
+/// Dropped while its id waits to be asked for again: nothing is on its way, nothing is waited for.
+#[test]
+fn who_is_dropped_between_two_tries_leaves_at_once() {
+    let mut roster = renaming();
+    roster.step(ended("a", 1), at(2));
+    roster.step(RosterEvent::RenameFailed("b".into()), at(3));
+    let out = roster.step(RosterEvent::Dropped("b".into()), at(4));
+    assert!(does(&out, &[RosterAction::Removed("a".into()), RosterAction::Removed("b".into())]));
+    assert!(does(&roster.step(RosterEvent::RenameDue("b".into()), at(5)), &[]));
 }
