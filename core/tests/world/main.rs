@@ -32,6 +32,22 @@ fn number(name: &str) -> Option<u64> {
         .map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number")))
 }
 
+/// Fails with the shortest runs that broke an invariant: steps, seed, what.
+fn none_broke(runs: u64, mut broken: Vec<(u64, u64, String)>) {
+    broken.sort_by_key(|b| b.0);
+    let shown: Vec<String> = broken
+        .iter()
+        .take(5)
+        .map(|(steps, seed, v)| format!("seed {seed} ({steps} steps): {v}"))
+        .collect();
+    assert!(
+        broken.is_empty(),
+        "{} of {runs} broke an invariant\n{}",
+        broken.len(),
+        shown.join("\n")
+    );
+}
+
 #[test]
 fn every_interleaving_ends_proved() {
     if let Some(seed) = number("WORLD_SEED") {
@@ -62,18 +78,7 @@ fn every_interleaving_ends_proved() {
     println!(
         "{runs} runs from seed {first}: {commits} commits, {refused} refused, {fetches} bodies, {renamed} renames, {proofs} passes without a change; clean rounds needed {rounds:?}"
     );
-    broken.sort_by_key(|b| b.0);
-    let shown: Vec<String> = broken
-        .iter()
-        .take(5)
-        .map(|(steps, seed, v)| format!("seed {seed} ({steps} steps): {v}"))
-        .collect();
-    assert!(
-        broken.is_empty(),
-        "{} of {runs} runs broke an invariant\n{}",
-        broken.len(),
-        shown.join("\n")
-    );
+    none_broke(runs, broken);
     assert!(
         refused > 0 && commits > runs && renamed > 0 && proofs > 0,
         "the world has become too tame to prove anything"
@@ -104,18 +109,7 @@ fn every_life_ends_proved() {
         commits += world.store.commits;
     }
     println!("{lives} lives from seed {first}: {commits} commits; clean rounds needed {rounds:?}");
-    broken.sort_by_key(|b| b.0);
-    let shown: Vec<String> = broken
-        .iter()
-        .take(5)
-        .map(|(steps, seed, v)| format!("seed {seed} ({steps} steps): {v}"))
-        .collect();
-    assert!(
-        broken.is_empty(),
-        "{} of {lives} lives broke an invariant\n{}",
-        broken.len(),
-        shown.join("\n")
-    );
+    none_broke(lives, broken);
 }
 
 /// The roster around followers.
