@@ -5,6 +5,7 @@
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Request, Sampled};
+use crate::run::folders::folder::Folder;
 use crate::run::folders::sight::{Comparing, Pass, Seen};
 use crate::run::folders::state::{Desk, FolderWork};
 use std::collections::{BTreeMap, VecDeque};
@@ -110,6 +111,12 @@ impl FolderWork {
         // What was listed and is not told now: nobody knows whose it was.
         comparing.seen.unsure.extend(std::mem::take(&mut comparing.ours).into_keys());
         self.compare_next(id, comparing, desk);
+    }
+
+    /// Whether a folder is being compared.
+    pub(super) fn is_comparing(&self) -> bool {
+        let compares = |f: &Folder| matches!(f.pass, Some(Pass::Comparing(_)));
+        self.folders.passing().into_iter().any(|id| self.folders.get(&id).is_some_and(compares))
     }
 
     fn take_comparing(&mut self, id: FolderId) -> Option<Box<Comparing>> {

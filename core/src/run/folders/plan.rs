@@ -136,6 +136,11 @@ impl FolderWork {
         if desk.book.is_asking() || !(holding || matches!(self.listing, Listing::Done)) {
             return;
         }
+        // One folder is compared at a time: its questions go out between reads of our rows, and
+        // those of many would pile up behind one session.
+        if self.is_comparing() {
+            return;
+        }
         // INBOX's newest page goes before the other folders.
         let inbox_first =
             inbox.and_then(|id| self.folders.get(&id)).is_some_and(|f| f.pass.is_some());
