@@ -40,6 +40,8 @@ pub(crate) struct Life {
     pub(crate) paused: bool,
     /// What was to be stored was not, and whoever asked for it has heard so.
     pub(crate) unstored: bool,
+    /// The process is stopping: should its actor die, nobody begins it again before the next start.
+    pub(crate) stopping: bool,
 }
 
 impl World {
@@ -58,6 +60,7 @@ impl World {
             tick_at: None,
             paused: false,
             unstored: false,
+            stopping: false,
         });
         world.store.stood = Some((Standing::Starting, String::new()));
         world.born(Past::default());
@@ -82,6 +85,7 @@ impl World {
         let life = self.life();
         life.incarnation += 1;
         (life.beside, life.wishing, life.tick_at) = (None, false, None);
+        life.stopping = false;
         life.inputs.clear();
         life.said.clear();
         life.follower = Some(Follower::new(rules, past));
@@ -309,6 +313,9 @@ impl World {
         if process {
             return self.process_starts();
         }
+        if self.life().stopping {
+            return self.perform(Output::Done);
+        }
         let past = self.life().follower.as_ref().map(Follower::past);
         if let Some(past) = past {
             self.born(past);
@@ -327,6 +334,7 @@ impl World {
         match command {
             Command::Pause => (self.life().paused, self.life().unstored) = (true, false),
             Command::Resume => self.life().paused = false,
+            Command::Stop => self.life().stopping = true,
             _ => {}
         }
         self.follow(Input::Command(command));
