@@ -44,6 +44,8 @@ pub struct Model {
     pub sizes_estimated: bool,
     /// What the server deletes is kept for ever.
     pub keep: bool,
+    /// The latest instant that a change of it has carried.
+    pub stamped_at: Option<i64>,
 }
 
 /// Tables are joined by hand where they are read.

@@ -10,6 +10,7 @@ use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait};
 mod m0001_mirror;
 mod m0002_server;
 mod m0003_mend;
+mod m0004_stamp;
 
 /// All steps, oldest first.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_mirror::Migration),
             Box::new(m0002_server::Migration),
             Box::new(m0003_mend::Migration),
+            Box::new(m0004_stamp::Migration),
         ]
     }
 }

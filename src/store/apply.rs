@@ -34,7 +34,7 @@ use postrider_core::mail::page::{Again, Page, Unfetched};
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::time::Micros;
 use sea_orm::{DatabaseTransaction, TransactionTrait, Value};
-use words::{read, text};
+use words::{read, text, write};
 
 /// What came of a commit inside a transaction.
 #[derive(Debug)]
@@ -87,20 +87,24 @@ async fn inside(
         let rows = StoredRows { account: stored, folder: before };
         return Ok(Applied::Refused(Refusal::Open, Some(Box::new(rows))));
     }
-    let admitted =
-        match admit(&stored, before.as_ref(), commit.incarnation, &commit.change, new_folder) {
-            Ok(admitted) => admitted,
-            Err(refusal) => {
-                let rows = StoredRows { account: stored, folder: before };
-                return Ok(Applied::Refused(
-                    refusal,
-                    (refusal != Refusal::Incarnation).then(|| Box::new(rows)),
-                ));
-            }
-        };
+    let (incarnation, change) = (commit.incarnation, &commit.change);
+    let admitted = match admit(&stored, before.as_ref(), incarnation, change, at, new_folder) {
+        Ok(admitted) => admitted,
+        Err(refusal) => {
+            let rows = StoredRows { account: stored, folder: before };
+            return Ok(Applied::Refused(
+                refusal,
+                (refusal != Refusal::Incarnation).then(|| Box::new(rows)),
+            ));
+        }
+    };
     if let Change::Folder(FolderChange::Open { .. }) = &commit.change {
         // Never used twice, not even after a purge.
         numbers.take_folder();
+    }
+    let stamped_at = admitted.account.stamped_at.map(|at| at.0);
+    if stored.stamped_at != admitted.account.stamped_at {
+        write(db, Text::Stamped, vec![account.0.into(), stamped_at.into()]).await?;
     }
     let before = Before { account: stored, folder: before };
     let admitted =

@@ -59,6 +59,7 @@ pub(super) fn guard(
         sizes_estimated: get(row, 17)?,
         shut: shut(row, 18)?,
         keep: get(row, 24)?,
+        stamped_at: micros(row, 25)?,
     };
     let Some(id) = get::<Option<i64>>(row, 4)? else { return Ok((account, None)) };
     let uids: Option<String> = get(row, 16)?;

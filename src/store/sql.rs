@@ -27,6 +27,7 @@ texts! {
     Counters,
     SaveCounters,
     NameIsTaken,
+    Stamped,
     MessagesTouched,
     LocationsNeeded,
     LocationElsewhere,

@@ -4,7 +4,7 @@ use crate::support::binary::{Postrider, SHORT, account};
 use crate::support::check::{ask, change, state};
 use crate::support::mail::{blocking, seed, serve_well};
 use postrider_migration::Migrator;
-use sea_orm::{ConnectionTrait, Database};
+use sea_orm::{ConnectionTrait, Database, DbBackend, Statement};
 use sea_orm_migration::MigratorTrait;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -21,7 +21,7 @@ async fn a_newer_schema_is_refused_with_both_versions() {
         for args in [&["sync", "--once"][..], &["export", "u"], &["verify", "u", "--offline"]] {
             let ran = postrider.run(args).exits(7);
             assert!(
-                ran.stderr.contains("m9999_future") && ran.stderr.contains("m0003_mend"),
+                ran.stderr.contains("m9999_future") && ran.stderr.contains("m0004_stamp"),
                 "{}",
                 ran.stderr
             );
@@ -45,7 +45,8 @@ fn the_database_is_copied_aside_before_a_migration() {
         ask(&database, "SELECT count(*) AS x FROM sqlite_master WHERE name = 'body_pack'"),
         "1"
     );
-    let copy = postrider.path("demo-data/postrider.before-m0001_mirror-m0002_server-m0003_mend.db");
+    let copy = "demo-data/postrider.before-m0001_mirror-m0002_server-m0003_mend-m0004_stamp.db";
+    let copy = postrider.path(copy);
     assert_eq!(state(&copy), before);
     assert_eq!(ask(&copy, "SELECT count(*) AS x FROM sqlite_master WHERE name = 'body_pack'"), "0");
 }
@@ -65,11 +66,32 @@ async fn every_step_goes_up_and_down() {
     }
 }
 
+/// What was written before the column existed is later than no change that comes.
+#[tokio::test]
+async fn an_account_goes_on_behind_its_latest_event() {
+    let db = Database::connect("sqlite::memory:").await.unwrap();
+    Migrator::up(&db, Some(3)).await.unwrap();
+    for sql in [
+        "INSERT INTO account (id, name, provider, host, username, identity_kind, state, reason, since, incarnation) \
+         VALUES (1, 'a', 'imap', '', '', 'hash', 'idle', '', 0, 1), (2, 'b', 'imap', '', '', 'hash', 'idle', '', 0, 1)",
+        "INSERT INTO event (seq, id, at, kind, account, backfill, data) VALUES (1, 'x', 70, 'folder.created', 1, FALSE, '{}'), \
+         (2, 'y', 90, 'folder.created', 1, FALSE, '{}'), (3, 'z', 80, 'folder.created', 1, FALSE, '{}')",
+    ] {
+        db.execute_unprepared(sql).await.unwrap();
+    }
+    Migrator::up(&db, None).await.unwrap();
+    let sql = "SELECT stamped_at FROM account ORDER BY id";
+    let rows = db.query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.unwrap();
+    let stamps: Vec<Option<i64>> =
+        rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect();
+    assert_eq!(stamps, [Some(90), None]);
+}
+
 /// Every table has an entity with just its columns.
 #[tokio::test]
 async fn entities_and_tables_agree() {
     use postrider_entity as tables;
-    use sea_orm::{DbBackend, EntityName, Iden, Iterable, Statement};
+    use sea_orm::{EntityName, Iden, Iterable};
     use std::collections::BTreeSet;
     let db = Database::connect("sqlite::memory:").await.unwrap();
     Migrator::up(&db, None).await.unwrap();

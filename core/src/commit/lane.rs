@@ -25,7 +25,8 @@ pub struct Admitted {
     pub first_opening: bool,
 }
 
-/// Applies the rules. `new_folder` is the number a folder gets when this opens one.
+/// Applies the rules to a change of the instant `at`. `new_folder` is the number a folder gets when
+/// this opens one.
 ///
 /// # Errors
 /// [`Refusal`] when the commit does not follow; nothing is to be written then.
@@ -38,6 +39,7 @@ pub fn admit(
     folder: Option<&FolderRow>,
     incarnation: Incarnation,
     change: &Change,
+    at: Micros,
     new_folder: FolderId,
 ) -> Result<Admitted, Refusal> {
     if account.incarnation != incarnation {
@@ -46,6 +48,7 @@ pub fn admit(
     let first_opening =
         matches!(change, Change::Folder(FolderChange::Open { .. })) && account.opened_at.is_none();
     let mut account = account.clone();
+    account.stamped_at = account.stamped_at.max(Some(at));
     let folder = folder.cloned();
     let folder = match change {
         Change::Folder(change) => admit_folder(&mut account, folder, change, new_folder)?,

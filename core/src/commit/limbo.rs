@@ -84,8 +84,10 @@ mod tests {
             newest: None,
         });
         let account = AccountRow::fresh(AccountId(1), Incarnation(1));
-        let row =
-            admit(&account, None, Incarnation(1), &open, FolderId(id)).unwrap().folder.unwrap();
+        let row = admit(&account, None, Incarnation(1), &open, at(1), FolderId(id))
+            .unwrap()
+            .folder
+            .unwrap();
         FolderRow { passed_at: Some(at(1001)), ..row }
     }
 

@@ -33,6 +33,9 @@ pub struct AccountRow {
     pub sizes_estimated: bool,
     /// What the server deletes is kept for ever, and told so.
     pub keep: bool,
+    /// The latest instant that a change of it has carried: those that follow carry later ones, also
+    /// when the wall clock was set back and the process restarted since.
+    pub stamped_at: Option<Micros>,
 }
 
 impl AccountRow {
@@ -48,6 +51,7 @@ impl AccountRow {
             shut: BTreeMap::new(),
             sizes_estimated: false,
             keep: false,
+            stamped_at: None,
         }
     }
 }

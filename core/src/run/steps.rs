@@ -44,7 +44,8 @@ pub(super) fn opened<W: Work>(
     let mut shared = Common::new(start, snapshot.account.clone(), shared);
     shared.stood = snapshot.stood.take();
     let look = shared.account.list_look.as_ref().map(|look| look.at);
-    for instant in [shared.account.opened_at, shared.account.listed_at, look] {
+    let (opened, listed) = (shared.account.opened_at, shared.account.listed_at);
+    for instant in [opened, listed, look, shared.account.stamped_at] {
         shared.book.stamp_after(instant);
     }
     let mut desk = Desk::new(&mut shared, now, out);

@@ -47,7 +47,7 @@ impl World {
     }
 
     /// A run under way, taken on until the store is to commit something that `until` names.
-    fn run_to(&mut self, until: impl Fn(&str) -> bool) {
+    fn run_to(&mut self, mut until: impl FnMut(&str) -> bool) {
         self.start_run();
         for _ in 0..5000 {
             self.now += 1;
@@ -339,4 +339,95 @@ fn a_folder_that_ends_sessions_costs_itself_where_runs_have_one_try() {
     world.mail("INBOX", 20);
     world.now += 90_000;
     world.converges(2);
+}
+
+/// The wall clock was far ahead when a mail was read, and set back when its folder lost it: the
+/// folder that it came to seemed to have been opened before it was seen last, and was not waited
+/// for.
+#[test]
+fn a_clock_that_was_set_back_between_runs_hides_no_folder() {
+    let mut world = World::tame(1);
+    world.settings.page_messages = 1;
+    world.mail("INBOX", 1);
+    world.clean_run().unwrap();
+    world.off = 5000;
+    let uid = world.mail("INBOX", 9);
+    world.run_to(|commit| commit.starts_with("Folder(Arrivals"));
+    world.store_one();
+    world.off = 0;
+    // A new folder has it, and is looked at; nothing of its history is read before the process dies.
+    let new = world.server.create().unwrap();
+    for cid in 21..24 {
+        world.mail(&new, cid);
+    }
+    world.shift("INBOX", uid, &new);
+    world.touched.insert(9, 0);
+    for _ in 0..2 {
+        world.now += 10;
+        world.run_to(|commit| commit.starts_with("Folder(Backfill"));
+        world.queue.clear();
+        world.machine = None;
+    }
+    world.converges(6);
+    let told = world.store.events.iter().filter(|e| e.message.is_some_and(|m| m.0 == 2));
+    let kinds: Vec<EventKind> = told.map(|e| e.kind).collect();
+    assert_eq!(kinds, [EventKind::MessageCreated, EventKind::MessageMoved]);
+}
+
+/// Every folder was put back from a backup, and each is compared with what lies there: their
+/// questions do not pile up behind one session.
+#[test]
+fn folders_are_compared_one_at_a_time() {
+    let mut world = World::tame(6);
+    for (n, folder) in ["INBOX", "B", "C", "D", "E", "F"].into_iter().enumerate() {
+        for m in 0..3 {
+            world.mail(folder, u32::try_from(n * 10 + m).unwrap());
+        }
+    }
+    world.clean_run().unwrap();
+    for folder in world.server.folders.values_mut() {
+        folder.mail.split_off(&3);
+        (folder.uidnext, folder.restored) = (3, true);
+    }
+    world.asked = Some(Vec::new());
+    world.start_run();
+    // Our rows are read late.
+    let mut most = 0;
+    for step in 0..3000 {
+        world.now += 1;
+        world.session_step();
+        world.store_one();
+        world.answer_step();
+        if world.samples.is_empty() || step % 60 == 0 {
+            world.other_step();
+        }
+        most = most.max(world.samples.len());
+    }
+    let asked = world.asked.take().unwrap_or_default();
+    let compared = asked.iter().filter(|asked| asked.starts_with("sample")).count();
+    assert_eq!((compared, most), (6, 1), "{asked:?}");
+    world.converges(4);
+}
+
+/// A database that has lost a folder's cursors: the run says so, and the other folders go on.
+#[test]
+fn a_folder_without_cursors_is_said_and_costs_itself() {
+    let mut world = World::tame(3);
+    for (n, folder) in ["INBOX", "B", "C"].into_iter().enumerate() {
+        world.mail(folder, u32::try_from(n).unwrap() + 1);
+    }
+    world.clean_run().unwrap();
+    assert_eq!(world.last_outcome, Some(Outcome::Success));
+    let b = world.folder("B");
+    world.store.folders.get_mut(&b).unwrap().lanes = None;
+    world.mail("C", 9);
+    world.now += 700;
+    let mut told = String::new();
+    world.run_to(|commit| {
+        told = commit.to_owned();
+        commit.contains("Finish(")
+    });
+    assert!(told.contains("Partial") && told.contains("folder B has no cursor"), "{told}");
+    let arrived = world.store.events.iter().filter(|e| e.kind == EventKind::MessageCreated).count();
+    assert_eq!(arrived, 4);
 }

@@ -161,6 +161,7 @@ impl Store {
             before.as_ref(),
             commit.incarnation,
             &commit.change,
+            commit.at,
             FolderId(self.next_folder),
         ) {
             Ok(admitted) => admitted,

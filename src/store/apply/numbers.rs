@@ -83,3 +83,25 @@ pub(super) fn event_id(at: i64, seq: i64) -> String {
     let stamp = uuid::Timestamp::from_unix_time(seconds, nanos, counter, 42);
     uuid::Uuid::new_v7(stamp).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::event_id;
+
+    #[test]
+    fn ids_sort_by_time_and_then_as_the_events_came() {
+        let second = 1_000_000;
+        let ids: Vec<String> = [
+            (7 * second, 9),
+            (7 * second, 10),
+            (7 * second, 300),
+            // A microsecond later, and a number that comes before in words.
+            (7 * second + 1, 301),
+            (7 * second + 2000, 302),
+            (8 * second, 1000),
+        ]
+        .map(|(at, seq)| event_id(at, seq))
+        .to_vec();
+        assert!(ids.is_sorted(), "{ids:#?}");
+    }
+}

@@ -15,7 +15,7 @@ macro_rules! account_and_folder {
      WHERE account = a.id AND remote_id IS NOT NULL AND closed_at IS NULL), \
      f.misfit, f.surplus, f.grown_at, \
      EXISTS (SELECT 1 FROM location WHERE folder = f.id AND uidvalidity = f.uidvalidity), \
-     (SELECT MAX(last_at) FROM failure WHERE folder = f.id AND uid IS NULL AND closed_at IS NULL), a.keep "
+     (SELECT MAX(last_at) FROM failure WHERE folder = f.id AND uid IS NULL AND closed_at IS NULL), a.keep, a.stamped_at "
     };
 }
 
@@ -69,6 +69,7 @@ pub(super) const fn words(text: Text) -> &'static str {
         Text::NameIsTaken => {
             "SELECT 1 FROM folder WHERE account = ?1 AND remote_id = ?2 AND deleted_at IS NULL AND id <> ?3"
         }
+        Text::Stamped => "UPDATE account SET stamped_at = ?2 WHERE id = ?1",
         Text::MessagesTouched => concat!(
             "SELECT ",
             message!(),

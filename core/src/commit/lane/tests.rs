@@ -33,7 +33,7 @@ fn open() -> Change {
 }
 
 fn admit_on(folder: Option<&FolderRow>, change: &Change) -> Result<Option<FolderRow>, Refusal> {
-    admit(&account(), folder, Incarnation(3), change, FolderId(1)).map(|a| a.folder)
+    admit(&account(), folder, Incarnation(3), change, Micros(1), FolderId(1)).map(|a| a.folder)
 }
 
 fn lanes_of(row: &FolderRow) -> &Lanes {
@@ -93,8 +93,14 @@ fn opening_fixes_the_boundary_and_happens_once() {
 
 #[test]
 fn an_old_incarnation_changes_nothing() {
-    let answer =
-        admit(&account(), Some(&opened()), Incarnation(2), &arrivals(V, 11, 12), FolderId(1));
+    let answer = admit(
+        &account(),
+        Some(&opened()),
+        Incarnation(2),
+        &arrivals(V, 11, 12),
+        Micros(1),
+        FolderId(1),
+    );
     assert_eq!(answer, Err(Refusal::Incarnation));
 }
 
@@ -323,7 +329,8 @@ fn a_folder_that_is_gone_leaves_the_look() {
     for (looked, left) in [(look(&[1]), None), (look(&[1, 2]), Some(look(&[2])))] {
         let account = AccountRow { list_look: Some(looked), ..account() };
         let admitted =
-            admit(&account, Some(&opened()), Incarnation(3), &drop, FolderId(9)).unwrap();
+            admit(&account, Some(&opened()), Incarnation(3), &drop, Micros(1), FolderId(9))
+                .unwrap();
         assert_eq!((admitted.account.list_look, admitted.folder), (left, None));
     }
 }

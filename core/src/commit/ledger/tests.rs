@@ -24,7 +24,7 @@ fn folder() -> (AccountRow, FolderRow) {
         started: Micros::from_seconds(1000),
         newest: None,
     });
-    let admitted = admit(&account, None, Incarnation(1), &open, FolderId(1)).unwrap();
+    let admitted = admit(&account, None, Incarnation(1), &open, Micros(1), FolderId(1)).unwrap();
     (admitted.account, admitted.folder.unwrap())
 }
 

@@ -44,7 +44,8 @@ impl Table {
         let (uidvalidity, started, newest) = (UidValidity(7), Micros(1), None);
         let open =
             Change::Folder(FolderChange::Open { folder, uidvalidity, mark, started, newest });
-        let row = admit(&account, None, Incarnation(1), &open, FolderId(1)).unwrap().folder;
+        let row =
+            admit(&account, None, Incarnation(1), &open, Micros(1), FolderId(1)).unwrap().folder;
         let start = RunStart { settings, history: History::default(), scope: Scope::Everything };
         let mut shared = Common::new(start, account.clone(), None);
         shared.session = Some(SessionId(1));
