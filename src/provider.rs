@@ -20,13 +20,32 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, mpsc};
 
+/// What is shown at a login; never printed.
+#[derive(Clone, Debug)]
+pub enum Secret {
+    /// A password.
+    Password(SecretString),
+    /// An OAuth2 access token (RFC 6750).
+    Token(SecretString),
+}
+
+impl Secret {
+    /// The secret itself.
+    #[must_use]
+    pub fn text(&self) -> &SecretString {
+        match self {
+            Self::Password(text) | Self::Token(text) => text,
+        }
+    }
+}
+
 /// Who logs in, at the moment of a login.
 #[derive(Clone, Debug)]
-pub struct Secret {
+pub struct Login {
     /// User name.
     pub username: String,
-    /// Password; never printed.
-    pub password: SecretString,
+    /// What is shown.
+    pub secret: Secret,
 }
 
 /// What an account logs in with.
@@ -42,7 +61,16 @@ pub trait Credential: std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// Whatever keeps it from being had.
-    fn secret(&self) -> Coming<'_, Result<SecretString, Failure>>;
+    fn secret(&self) -> Coming<'_, Result<Secret, Failure>>;
+
+    /// Another secret than this one, which a server has just refused as if its time were over: it is
+    /// tried once, at once. `None` where there is no other.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being had.
+    fn renewed<'a>(&'a self, _refused: &'a Secret) -> Coming<'a, Result<Option<Secret>, Failure>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 }
 
 /// What a session is opened with.

@@ -3,8 +3,8 @@
 use crate::account::args::Unseen;
 use crate::boot::edits::{Edit, begin_of, compare, conflicts, needs_restart, row_of};
 use crate::boot::wiring::Engine;
-use crate::config::{Account, Config, Flaw, SecretFrom};
-use crate::credentials::Password;
+use crate::config::{Account, Config, Flaw};
+use crate::credentials::Held;
 use crate::supervision::accounts::Wanted;
 use crate::supervision::root::RootMsg;
 use postrider_core::account::follow::Command;
@@ -36,7 +36,7 @@ pub(super) struct Followed {
     prints: BTreeMap<String, String>,
     secrets: BTreeMap<String, Stamp>,
     /// What they log in with: exchanged in place when the secret is another.
-    passwords: BTreeMap<String, Arc<Password>>,
+    passwords: BTreeMap<String, Arc<Held>>,
     /// Accounts whose secret could not be had: asked for again after a while.
     lacking: bool,
     looks: u32,
@@ -97,9 +97,9 @@ impl Followed {
         if self.lacking && self.looks.is_multiple_of(AGAIN) {
             return true;
         }
-        let changed = |account: &Account| match &account.secret {
-            SecretFrom::File(file) => self.secrets.get(&account.id) != Some(&stamp_of(file)),
-            SecretFrom::Variable(_) | SecretFrom::Command(_) | SecretFrom::Inline(_) => false,
+        let changed = |account: &Account| {
+            let file = account.secret.file();
+            file.is_some_and(|file| self.secrets.get(&account.id) != Some(&stamp_of(file)))
         };
         self.config.accounts.iter().any(changed)
     }
@@ -124,12 +124,12 @@ impl Followed {
         let (mut secrets, mut passwords, mut fresh) =
             (BTreeMap::new(), BTreeMap::new(), Vec::new());
         for account in &config.accounts {
-            if let SecretFrom::File(file) = &account.secret {
+            if let Some(file) = account.secret.file() {
                 // Before it is read: a change in between is seen the next time.
                 secrets.insert(account.id.clone(), stamp_of(file));
             }
             let settings = settings_print(account, &config);
-            let password = engine.password(account).await;
+            let password = engine.held(account).await;
             lacking |= password.is_err();
             let held = self
                 .passwords

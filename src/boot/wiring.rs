@@ -12,7 +12,7 @@ use crate::boot::lock::{DataLock, LockError};
 use crate::clock::Clock;
 use crate::config::{Account, Config};
 use crate::connection::actor::ConnectionArgs;
-use crate::credentials::Password;
+use crate::credentials::Held;
 use crate::handle::{Backlog, Handle};
 use crate::provider::{Credential, Endpoint};
 use crate::reply::ReplyTo;
@@ -106,8 +106,9 @@ pub fn endpoint(account: &Account, config: &Config) -> Result<Arc<dyn Endpoint>,
 ///
 /// # Errors
 /// Class config when the secret cannot be had.
-pub fn password(account: &Account) -> Result<Password, Failure> {
-    Ok(Password::new(account.username.clone(), account.secret.get()?, String::new()))
+pub fn held(account: &Account) -> Result<Held, Failure> {
+    let secret = account.secret.get()?;
+    Ok(Held::new(account.username.clone(), account.secret.clone(), secret, String::new()))
 }
 
 /// TLS on 993, none on a loopback port: what needs no word in the tree.
@@ -254,7 +255,7 @@ impl Engine {
     ///
     /// # Errors
     /// Class config when the secret cannot be had.
-    pub async fn password(&self, account: &Account) -> Result<Arc<Password>, Failure> {
+    pub async fn held(&self, account: &Account) -> Result<Arc<Held>, Failure> {
         let wanted = account.clone();
         // A command that prints a password takes its time.
         let got = tokio::task::spawn_blocking(move || wanted.secret.get()).await;
@@ -264,7 +265,8 @@ impl Engine {
         hash.update(format!("{place:?} {:?}", account.security));
         hash.update(secret.expose_secret());
         let mark = hash.finalize().iter().take(2).map(|b| format!("{b:02x}")).collect();
-        Ok(Arc::new(Password::new(account.username.clone(), secret, mark)))
+        let source = account.secret.clone();
+        Ok(Arc::new(Held::new(account.username.clone(), source, secret, mark)))
     }
 
     /// Everything an account needs.
@@ -338,7 +340,7 @@ impl Engine {
         let mut summaries = Vec::new();
         for account in &config.accounts {
             let ready = async {
-                let password = self.password(account).await?;
+                let password = self.held(account).await?;
                 self.account_args(account, config, true, Arc::clone(&progress), password).await
             };
             match ready.await {

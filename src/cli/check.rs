@@ -1,6 +1,6 @@
 //! `check`: the config, then each account's login and folder list.
 
-use crate::boot::wiring::{endpoint, password};
+use crate::boot::wiring::{endpoint, held};
 use crate::cli::args::CheckArgs;
 use crate::cli::exit::Exit;
 use crate::cli::names::from_file;
@@ -53,7 +53,7 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
 /// Whether an account has what it takes to be reached.
 pub(super) fn reachable(account: &Account, config: &Config) -> Result<(), Failure> {
     endpoint(account, config)?;
-    password(account).map(|_| ())
+    held(account).map(|_| ())
 }
 
 /// What keeps an account from being reached, at the place of its secret (the usual reason).
@@ -63,7 +63,7 @@ pub(super) fn secret_problem(account: &Account, failure: &Failure) -> Flaw {
 }
 
 async fn folders(account: &Account, config: &Config) -> Result<(usize, usize), Failure> {
-    let (endpoint, password) = (endpoint(account, config)?, password(account)?);
+    let (endpoint, password) = (endpoint(account, config)?, held(account)?);
     let mut session = endpoint.open(&password, Opening::to_look(&account.id)).await?;
     let Answer::Listed { folders: listed, .. } = session.answer(&Request::List).await? else {
         return Err(Failure::bug("another answer than asked for"));

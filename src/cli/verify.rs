@@ -2,7 +2,7 @@
 //! the server's UIDs, sizes and flags compared with ours.
 
 use crate::bodies::BodyReader;
-use crate::boot::wiring::{endpoint, password};
+use crate::boot::wiring::{endpoint, held};
 use crate::cli::args::VerifyArgs;
 use crate::cli::exit::Exit;
 use crate::cli::export::{OpenMirror, open};
@@ -161,7 +161,7 @@ async fn online(
         return Err(Exit::Usage);
     };
     let endpoint = endpoint(account, config).map_err(|e| told(&e))?;
-    let password = password(account).map_err(|e| told(&e))?;
+    let password = held(account).map_err(|e| told(&e))?;
     let opened = endpoint.open(&password, Opening::to_look(&account.id)).await;
     let mut session = opened.map_err(|e| told(&e))?;
     let listed = match session.answer(&Request::List).await.map_err(|e| told(&e))? {

@@ -26,11 +26,16 @@ const ACCOUNT: &[&str] = &[
     "password_file",
     "password_env",
     "password_command",
+    "access_token_file",
     "owner",
     "was",
     "folders.include",
     "folders.exclude",
 ];
+
+/// The keys that say what is shown at a login; one of them is enough.
+const SECRETS: [&str; 5] =
+    ["password_file", "password_env", "password_command", "password", "access_token_file"];
 
 pub(super) fn account(
     t: &mut Taker<'_>,
@@ -87,9 +92,7 @@ pub(super) fn account(
             "it names the account itself; write the id it had before, or leave it out",
         );
     }
-    let secret_key = ["password_file", "password_env", "password_command", "password"]
-        .into_iter()
-        .find(|key| t.item(key).is_some());
+    let secret_key = SECRETS.into_iter().find(|key| t.item(key).is_some());
     let secret_place =
         secret_key.and_then(|key| t.item(key)).map_or_else(|| place.clone(), |item| item.place);
     let folders = FolderFilter {
@@ -169,16 +172,16 @@ fn secret(
     warnings: &mut Vec<String>,
 ) -> Option<SecretFrom> {
     let mut found = Vec::new();
-    if let Some(file) = t.text("password_file") {
+    for key in ["password_file", "access_token_file"] {
+        let Some(file) = t.text(key) else { continue };
         let file = base.join(file);
         if is_open(&file) {
-            let (shown, place) = (
-                file.display(),
-                t.item("password_file").map_or_else(|| t.missing.clone(), |i| i.place),
-            );
+            let (shown, place) =
+                (file.display(), t.item(key).map_or_else(|| t.missing.clone(), |i| i.place));
             warnings.push(format!("{place}: {shown} can be read by others: chmod 600 {shown}"));
         }
-        found.push(("password_file", SecretFrom::File(file)));
+        let is_token = key == "access_token_file";
+        found.push((key, if is_token { SecretFrom::Token(file) } else { SecretFrom::File(file) }));
     }
     if let Some(name) = t.text("password_env") {
         found.push(("password_env", SecretFrom::Variable(name)));
@@ -214,11 +217,12 @@ fn secret(
         );
         return None;
     }
-    if found.is_empty() && !t.problems.iter().skip(before).any(|p| p.key.starts_with("password")) {
+    let is_said = |key: &str| SECRETS.contains(&key);
+    if found.is_empty() && !t.problems.iter().skip(before).any(|p| is_said(&p.key)) {
         t.wrong(
             t.missing.clone(),
             "password_file",
-            "there is no password; write password_file = \"secrets/NAME\"",
+            "there is no password; write password_file = \"secrets/NAME\", or access_token_file where the server takes OAuth2",
         );
     }
     found.pop().map(|(_, secret)| secret)

@@ -27,7 +27,7 @@ pub struct Account {
     pub ca_file: Option<PathBuf>,
     /// Who logs in.
     pub username: String,
-    /// Where the password comes from.
+    /// Where what it shows comes from.
     pub secret: SecretFrom,
     /// Folders wanted.
     pub folders: FolderFilter,
@@ -37,7 +37,7 @@ pub struct Account {
     pub username_at: Origin,
 }
 
-/// Where a password comes from.
+/// Where what is shown at a login comes from.
 #[derive(Clone, Debug)]
 pub enum SecretFrom {
     /// A file; its last line end is left out.
@@ -48,4 +48,6 @@ pub enum SecretFrom {
     Command(String),
     /// The config itself.
     Inline(SecretString),
+    /// A file with an OAuth2 access token that somebody else renews.
+    Token(PathBuf),
 }

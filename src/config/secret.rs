@@ -1,10 +1,11 @@
-//! Getting a password from where the config says it is.
+//! Getting a password or a token from where the config says it is.
 #![expect(clippy::disallowed_methods, reason = "a command that prints a secret has a deadline")]
 
 use crate::config::mailbox::SecretFrom;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use secrecy::SecretString;
 use std::io::Read;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ const COMMAND: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(20);
 
 impl SecretFrom {
-    /// Gets the password. A command is run each time, and waited for.
+    /// Gets the secret. A command is run each time, and waited for.
     ///
     /// # Errors
     /// Class config: what is missing, never the secret.
@@ -25,8 +26,8 @@ impl SecretFrom {
                 .when(When::AfterChange)
         };
         let text = match self {
-            Self::File(file) => std::fs::read_to_string(file).map_err(|e| {
-                missing(format!("password_file {} cannot be read", file.display())).caused_by(e)
+            Self::File(file) | Self::Token(file) => std::fs::read_to_string(file).map_err(|e| {
+                missing(format!("{} {} cannot be read", self.key(), file.display())).caused_by(e)
             })?,
             Self::Variable(name) => std::env::var(name)
                 .map_err(|_| missing(format!("the environment has no {name} (password_env)")))?,
@@ -85,6 +86,9 @@ impl SecretFrom {
         let secret = text.strip_prefix('\u{feff}').unwrap_or(&text);
         let secret = secret.strip_suffix('\n').unwrap_or(secret);
         let secret = secret.strip_suffix('\r').unwrap_or(secret);
+        if let Self::Token(_) = self {
+            return token(secret.trim()).map_err(missing);
+        }
         if secret.is_empty() {
             return Err(missing("the password is empty".into()));
         }
@@ -95,4 +99,37 @@ impl SecretFrom {
         }
         Ok(secret.into())
     }
+
+    /// The key that names it.
+    #[must_use]
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::File(_) => "password_file",
+            Self::Variable(_) => "password_env",
+            Self::Command(_) => "password_command",
+            Self::Inline(_) => "password",
+            Self::Token(_) => "access_token_file",
+        }
+    }
+
+    /// The file that it is in, where it is in one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(file) | Self::Token(file) => Some(file),
+            Self::Variable(_) | Self::Command(_) | Self::Inline(_) => None,
+        }
+    }
+}
+
+/// A token as it may go into a header (RFC 6750): what else is in the file would be shown to the
+/// server.
+fn token(text: &str) -> Result<SecretString, String> {
+    if text.is_empty() {
+        return Err("the file of access_token_file is empty".into());
+    }
+    if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b)) {
+        return Err("what is in access_token_file is no access token: keep the token alone in it, without JSON and quotes".into());
+    }
+    Ok(text.into())
 }

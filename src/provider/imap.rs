@@ -1,6 +1,7 @@
 //! IMAP4rev1 (RFC 3501), reading only: EXAMINE, never SELECT; nothing that changes a mailbox is
 //! ever sent.
 
+mod bearer;
 mod failure;
 mod fetch;
 mod idle;

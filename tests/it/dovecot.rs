@@ -2,7 +2,7 @@
 
 use crate::support::binary::{Postrider, SHORT};
 use crate::support::check::{ask, consistent, sha256, state};
-use crate::support::dovecot::Dovecot;
+use crate::support::dovecot::{Dovecot, Traits};
 use crate::support::mail::{blocking, seed};
 use async_imap::Session;
 use futures::TryStreamExt;
@@ -173,7 +173,8 @@ async fn over_tls_and_starttls() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_that_signed_itself_is_believed_when_it_is_listed() {
-    let (server, another) = (Dovecot::start_with("CA:TRUE"), Dovecot::start_with("CA:TRUE"));
+    let authority = Traits { constraints: "CA:TRUE", ..Traits::default() };
+    let (server, another) = (Dovecot::start_with(authority), Dovecot::start_with(authority));
     let mut other = client(&server, "u").await;
     fill(&mut other, 6).await;
     let want = truth(&mut other).await;

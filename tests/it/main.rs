@@ -14,6 +14,7 @@ mod edits;
 mod faults;
 mod hostile;
 mod migration;
+mod oauth;
 mod poison;
 mod power_loss;
 mod secrets;

@@ -5,3 +5,4 @@ pub(crate) mod check;
 pub(crate) mod dovecot;
 pub(crate) mod mail;
 pub(crate) mod served;
+pub(crate) mod token;

@@ -1,12 +1,13 @@
 //! From a connected stream to a logged-in session.
 
-use crate::provider::Secret;
+use crate::provider::imap::bearer::{self, Mechanism, Word};
 use crate::provider::imap::failure::{During, refusal};
-use crate::provider::imap::session::Conn;
+use crate::provider::imap::session::{Conn, Reply};
 use crate::provider::imap::stream::{ImapEndpoint, Stream, late};
 use crate::provider::imap::wire::quote::{Said, say};
 use crate::provider::imap::wire::response::{Condition, Response, Told, capabilities_of};
 use crate::provider::sink::NoSink;
+use crate::provider::{Login, Secret};
 use crate::telemetry::wire::WireLog;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -18,12 +19,29 @@ fn config(text: &str) -> Failure {
     Failure::new(Class::Config, Reach::Account, Provenance::Server, text).when(When::AfterChange)
 }
 
-/// Every form in which the password goes over the wire.
-fn needles(secret: &Secret) -> Vec<SecretString> {
-    let password = secret.password.expose_secret();
-    let coded = STANDARD.encode(format!("\0{}\0{password}", secret.username));
+/// Why nobody is logged in.
+#[derive(Debug)]
+pub(super) struct Unopened {
+    pub(super) failure: Failure,
+    /// The token was refused as if its time were over: another one may do.
+    pub(super) may_be_over: bool,
+}
+
+impl From<Failure> for Unopened {
+    fn from(failure: Failure) -> Self {
+        Self { failure, may_be_over: false }
+    }
+}
+
+/// Every form in which the secret goes over the wire.
+fn needles(login: &Login, endpoint: &ImapEndpoint) -> Vec<SecretString> {
+    let password = login.secret.text().expose_secret();
+    let coded = STANDARD.encode(format!("\0{}\0{password}", login.username));
     let alone = STANDARD.encode(password);
     let mut forms = vec![password.to_owned(), coded, alone.trim_end_matches('=').to_owned()];
+    if let Secret::Token(_) = login.secret {
+        forms.extend(Mechanism::ALL.map(|m| response(m, login, password, endpoint)));
+    }
     // The quoted form, without its quotes.
     if let Said::Quoted(quoted) = say(password.as_bytes()) {
         let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
@@ -33,6 +51,12 @@ fn needles(secret: &Secret) -> Vec<SecretString> {
     forms.into_iter().map(SecretString::from).collect()
 }
 
+/// What a mechanism shows first, as it goes over the wire.
+fn response(mechanism: Mechanism, login: &Login, token: &str, endpoint: &ImapEndpoint) -> String {
+    let server = &endpoint.server;
+    STANDARD.encode(mechanism.response(&login.username, token, &server.host, server.port))
+}
+
 impl Conn {
     /// Connects, protects, logs in.
     ///
@@ -40,17 +64,17 @@ impl Conn {
     /// Network and timeout (reach endpoint), auth, config, and whatever the server's words mean.
     pub(super) async fn open(
         endpoint: &ImapEndpoint,
-        secret: &Secret,
+        login: &Login,
         account: &str,
         wire: WireLog,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, Unopened> {
         let mut conn = Self::greeted(endpoint, account, wire).await?;
         if endpoint.server.security == Security::StartTls {
             conn = conn.start_tls(endpoint).await?;
         }
-        conn.keep_quiet_about(needles(secret));
+        conn.keep_quiet_about(needles(login, endpoint));
         let deadline = endpoint.server.timeouts.login;
-        let logged_in = tokio::time::timeout(deadline, conn.log_in(secret)).await;
+        let logged_in = tokio::time::timeout(deadline, conn.log_in(login, endpoint)).await;
         // The server is there: this login hangs, and nobody else's need.
         let alone = |_| Failure { reach: Reach::Session, ..late("logging in", deadline) };
         logged_in.map_err(alone)??;
@@ -116,25 +140,24 @@ impl Conn {
         Ok(Self::new(endpoint.handshake(tcp).await?, timeouts, account, wire))
     }
 
-    async fn log_in(&mut self, secret: &Secret) -> Result<(), Failure> {
+    async fn log_in(&mut self, login: &Login, endpoint: &ImapEndpoint) -> Result<(), Unopened> {
         if self.capabilities.is_empty() {
             self.command("CAPABILITY", During::Other).await?;
         }
-        let told = if self.has("AUTH=PLAIN") {
-            self.authenticate_plain(secret).await?
-        } else if self.takes_only_oauth() {
-            return Err(config(
-                "this server takes only OAuth2, which is not supported yet: give it an app password if it has them",
-            ));
-        } else if self.has("LOGINDISABLED") {
-            return Err(config(
-                "the server allows no login on this connection (LOGINDISABLED): use TLS",
-            ));
-        } else {
-            self.login(secret).await?
+        let told = match &login.secret {
+            Secret::Password(password) => self.show_password(&login.username, password).await?,
+            Secret::Token(token) => self.show_token(login, token, endpoint).await?,
         };
         if told.status != Condition::Ok {
-            return Err(refusal(&told, During::Login));
+            let mut failure = refusal(&told, During::Login);
+            let takes_tokens = Mechanism::of(|word| self.has(word)).is_some();
+            if failure.class == Class::Auth
+                && takes_tokens
+                && matches!(login.secret, Secret::Password(_))
+            {
+                failure.text += "; it offers OAuth2 logins: where it takes no passwords, write access_token_file";
+            }
+            return Err(failure.into());
         }
         // Capabilities differ after login, and only these count.
         self.capabilities.clear();
@@ -156,9 +179,70 @@ impl Conn {
         Ok(())
     }
 
-    fn takes_only_oauth(&self) -> bool {
-        let oauth = self.has("AUTH=XOAUTH2") || self.has("AUTH=OAUTHBEARER");
-        oauth && !self.has("AUTH=PLAIN") && self.has("LOGINDISABLED")
+    async fn show_password(
+        &mut self,
+        username: &str,
+        password: &SecretString,
+    ) -> Result<Told, Failure> {
+        if self.has("AUTH=PLAIN") {
+            self.authenticate_plain(username, password).await
+        } else if self.has("LOGINDISABLED") && Mechanism::of(|word| self.has(word)).is_some() {
+            Err(config(
+                "this server takes only OAuth2 logins: write access_token_file instead of the password, or give it an app \
+                 password if it has them",
+            ))
+        } else if self.has("LOGINDISABLED") {
+            Err(config("the server allows no login on this connection (LOGINDISABLED): use TLS"))
+        } else {
+            self.login(username, password).await
+        }
+    }
+
+    /// XOAUTH2 or OAUTHBEARER. A server that refuses a token says why in a challenge of its own,
+    /// and waits for an answer to it.
+    async fn show_token(
+        &mut self,
+        login: &Login,
+        token: &SecretString,
+        endpoint: &ImapEndpoint,
+    ) -> Result<Told, Unopened> {
+        let Some(mechanism) = Mechanism::of(|word| self.has(word)) else {
+            return Err(config(
+                "the server offers neither XOAUTH2 nor OAUTHBEARER: write password_file instead of access_token_file",
+            )
+            .into());
+        };
+        let response = response(mechanism, login, token.expose_secret(), endpoint);
+        let begin = format!("AUTHENTICATE {}", mechanism.word());
+        let tag = if self.has("SASL-IR") {
+            self.send(format!("{begin} {response}").as_bytes(), true).await?
+        } else {
+            let tag = self.send(begin.as_bytes(), false).await?;
+            if let Some(told) = self.continued(&tag).await? {
+                return Ok(told);
+            }
+            self.write_line(response.as_bytes()).await?;
+            tag
+        };
+        let mut word = Word::Nothing;
+        let told = loop {
+            match self.reply(&tag).await? {
+                Reply::Over(told) => break told,
+                Reply::More(challenge) if word == Word::Nothing => {
+                    word = bearer::read(&challenge);
+                    self.write_line(mechanism.farewell()).await?;
+                }
+                Reply::More(_) => self.write_line(b"*").await?,
+            }
+        };
+        let failure = refusal(&told, During::Login);
+        // What the server says of itself in plain words counts more than what it says of a token.
+        if told.status != Condition::No || failure.class != Class::Auth {
+            return Ok(told);
+        }
+        let (text, may_be_over) = word.judged();
+        let failure = Failure { text: format!("{text}: {}", failure.text), ..failure };
+        Err(Unopened { failure, may_be_over })
     }
 
     fn learn(&mut self, told: &Told) {
@@ -167,8 +251,12 @@ impl Conn {
         }
     }
 
-    async fn authenticate_plain(&mut self, secret: &Secret) -> Result<Told, Failure> {
-        let clear = format!("\0{}\0{}", secret.username, secret.password.expose_secret());
+    async fn authenticate_plain(
+        &mut self,
+        username: &str,
+        password: &SecretString,
+    ) -> Result<Told, Failure> {
+        let clear = format!("\0{username}\0{}", password.expose_secret());
         let response = STANDARD.encode(clear);
         if self.has("SASL-IR") {
             let tag = self.send(format!("AUTHENTICATE PLAIN {response}").as_bytes(), true).await?;
@@ -190,10 +278,10 @@ impl Conn {
         self.tagged(&tag).await
     }
 
-    async fn login(&mut self, secret: &Secret) -> Result<Told, Failure> {
+    async fn login(&mut self, username: &str, password: &SecretString) -> Result<Told, Failure> {
         let mut line = b"LOGIN".to_vec();
         let mut tag = None;
-        for word in [secret.username.as_str(), secret.password.expose_secret()] {
+        for word in [username, password.expose_secret()] {
             line.push(b' ');
             match say(word.as_bytes()) {
                 Said::Quoted(quoted) => line.extend_from_slice(&quoted),

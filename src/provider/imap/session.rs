@@ -10,7 +10,7 @@ use crate::provider::imap::wire::frame::FrameReader;
 use crate::provider::imap::wire::response::{Condition, Response, Told, read};
 use crate::provider::sink::NoSink;
 use crate::provider::{
-    Ask, Coming, Credential, Endpoint, Leash, Opening, Secret, Session, Sink, Watching,
+    Ask, Coming, Credential, Endpoint, Leash, Login, Opening, Session, Sink, Watching,
 };
 use crate::telemetry::wire::WireLog;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
@@ -58,6 +58,14 @@ pub(super) struct Conn {
     /// The forms in which a server could repeat the password: none of them reaches a log, a row or
     /// an answer.
     needles: Vec<SecretString>,
+}
+
+/// What comes in the middle of a command, or at its end.
+pub(super) enum Reply {
+    /// `+`: the server waits for more; here is what followed.
+    More(String),
+    /// The command is over.
+    Over(Told),
 }
 
 impl Conn {
@@ -220,12 +228,20 @@ impl Conn {
 
     /// Waits for `+`, or for the command's end.
     pub(super) async fn continued(&mut self, tag: &str) -> Result<Option<Told>, Failure> {
+        Ok(match self.reply(tag).await? {
+            Reply::More(_) => None,
+            Reply::Over(told) => Some(told),
+        })
+    }
+
+    /// The same, with what follows the `+`.
+    pub(super) async fn reply(&mut self, tag: &str) -> Result<Reply, Failure> {
         let deadline = self.timeouts.command;
         let reading = async {
             loop {
                 match self.next(None::<&mut NoSink>).await? {
-                    Response::Continue => return Ok(None),
-                    Response::Tagged(of, told) if of == tag => return Ok(Some(told)),
+                    Response::Continue(text) => return Ok(Reply::More(text)),
+                    Response::Tagged(of, told) if of == tag => return Ok(Reply::Over(told)),
                     _ => {}
                 }
             }
@@ -343,9 +359,18 @@ impl Endpoint for ImapEndpoint {
     ) -> Coming<'a, Result<Box<dyn Session>, Failure>> {
         Box::pin(async move {
             let Opening { account, wire, sink, credits } = opening;
-            let password = credential.secret().await?;
-            let secret = Secret { username: credential.username().to_owned(), password };
-            let conn = Conn::open(self, &secret, &account, wire).await?;
+            let username = credential.username().to_owned();
+            let login = Login { username, secret: credential.secret().await? };
+            let conn = match Conn::open(self, &login, &account, wire.clone()).await {
+                Err(refused) if refused.may_be_over => {
+                    let Some(secret) = credential.renewed(&login.secret).await? else {
+                        return Err(refused.failure);
+                    };
+                    Conn::open(self, &Login { secret, ..login }, &account, wire).await
+                }
+                opened => opened,
+            };
+            let conn = conn.map_err(|refused| refused.failure)?;
             let leash = Leash { octets: conn.counter(), ..Leash::default() };
             let session: Box<dyn Session> =
                 Box::new(ImapSession { conn, sink, delivered: false, credits, leash });

@@ -1,5 +1,7 @@
 //! A private Dovecot: in a folder of its own, on free ports, never as root, ended with its value.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -15,7 +17,27 @@ pub(crate) struct Dovecot {
     pub(crate) port: u16,
     pub(crate) tls_port: u16,
     user: Option<&'static str>,
+    /// What it is started with.
+    traits: Traits,
 }
+
+/// What a Dovecot is started with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Traits {
+    /// The basic constraints of its certificate.
+    pub(crate) constraints: &'static str,
+    /// SASL mechanisms.
+    pub(crate) mechanisms: &'static str,
+}
+
+impl Default for Traits {
+    fn default() -> Self {
+        Self { constraints: "CA:FALSE", mechanisms: "plain login" }
+    }
+}
+
+/// The key that access tokens are signed with (HS256).
+pub(crate) const KEY: &[u8] = b"a key of the tests, thirty-two octets";
 
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
@@ -35,19 +57,19 @@ fn succeed(command: &mut Command) -> Output {
 
 impl Dovecot {
     pub(crate) fn start() -> Self {
-        Self::start_with("CA:FALSE")
+        Self::start_with(Traits::default())
     }
 
-    /// One whose certificate has these basic constraints.
-    pub(crate) fn start_with(constraints: &str) -> Self {
+    /// One with these traits.
+    pub(crate) fn start_with(traits: Traits) -> Self {
         let dir = tempfile::Builder::new().prefix("postrider-dovecot").tempdir().unwrap();
         let root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
         let user = root.then_some("nobody");
-        let mut server = Self { dir, port: free_port(), tls_port: free_port(), user };
+        let mut server = Self { dir, port: free_port(), tls_port: free_port(), user, traits };
         if server.port == server.tls_port {
             server.tls_port = free_port();
         }
-        server.prepare(constraints);
+        server.prepare();
         // The daemon keeps its outputs open: a pipe would never end.
         let mut start = server.as_user(&program("dovecot"), &["-c", &server.file("dovecot.conf")]);
         let started = start
@@ -105,7 +127,8 @@ impl Dovecot {
         command
     }
 
-    fn prepare(&self, constraints: &str) {
+    fn prepare(&self) {
+        let Traits { constraints, mechanisms } = self.traits;
         let me = String::from_utf8(succeed(Command::new("id").arg("-un")).stdout).unwrap();
         let user = self.user.unwrap_or(me.trim());
         let group =
@@ -140,8 +163,9 @@ impl Dovecot {
             "base_dir = {dir}/run\nstate_dir = {dir}/run\nlog_path = {dir}/log\nprotocols = imap\nlisten = 127.0.0.1\n\
              default_internal_user = {user}\ndefault_internal_group = {group}\ndefault_login_user = {user}\n\
              first_valid_uid = 1\nfirst_valid_gid = 1\nmail_uid = {user}\nmail_gid = {group}\n\
-             disable_plaintext_auth = no\nauth_mechanisms = plain login\nauth_failure_delay = 0\n\
-             passdb {{\n driver = static\n args = password=pw\n}}\n\
+             disable_plaintext_auth = no\nauth_mechanisms = {mechanisms}\nauth_failure_delay = 0\n\
+             passdb {{\n driver = static\n mechanisms = plain login\n args = password=pw\n}}\n\
+             passdb {{\n driver = oauth2\n mechanisms = xoauth2 oauthbearer\n args = {dir}/oauth2.conf\n}}\n\
              userdb {{\n driver = static\n args = uid={user} gid={group} home={dir}/mail/%n\n}}\n\
              ssl = yes\nssl_cert = <{dir}/cert.pem\nssl_key = <{dir}/key.pem\nmail_location = maildir:~/Maildir\n\
              mail_max_userip_connections = 100\n\
@@ -151,6 +175,12 @@ impl Dovecot {
              service imap-login {{\n chroot =\n inet_listener imap {{\n port = {port}\n }}\n inet_listener imaps {{\n port = {tls_port}\n ssl = yes\n }}\n}}\n"
         );
         fs::write(self.file("dovecot.conf"), config).unwrap();
+        let oauth = format!(
+            "introspection_mode = local\nlocal_validation_key_dict = fs:posix:prefix={dir}/keys/\nusername_attribute = email\n"
+        );
+        fs::write(self.file("oauth2.conf"), oauth).unwrap();
+        fs::create_dir_all(self.file("keys/default/HS256")).unwrap();
+        fs::write(self.file("keys/default/HS256/default"), STANDARD.encode(KEY)).unwrap();
         fs::create_dir(self.file("mail")).unwrap();
         fs::set_permissions(self.dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         self.own(self.dir.path());

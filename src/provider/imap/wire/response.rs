@@ -83,8 +83,8 @@ pub enum BodySeen {
 /// A response.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Response {
-    /// `+ …`
-    Continue,
+    /// `+`, and what follows it.
+    Continue(String),
     /// The answer to a command.
     Tagged(String, Told),
     /// An untagged status.
@@ -112,6 +112,12 @@ pub enum Response {
     Other,
 }
 
+/// What follows the `+`.
+fn asked(frame: &Frame) -> String {
+    let Some(Part::Text(text)) = frame.parts.first() else { return String::new() };
+    lossy(text).trim_start_matches('\0').trim_start_matches('+').trim().to_owned()
+}
+
 /// Reads a frame.
 #[must_use]
 pub fn read(frame: &Frame) -> Response {
@@ -126,7 +132,7 @@ pub fn read(frame: &Frame) -> Response {
     let start = first.iter().position(|b| *b != 0).unwrap_or(first.len());
     let first = first.get(start..).unwrap_or_default();
     match first {
-        b"+" => Response::Continue,
+        b"+" => Response::Continue(asked(frame)),
         b"*" => untagged(&mut tokens),
         tag => match status_word(tokens.next()) {
             Some(status) => Response::Tagged(lossy(tag), told(status, &mut tokens)),

@@ -15,7 +15,8 @@ fn statuses_and_codes() {
     );
     let Response::Status(told) = text("* OK [HIGHESTMODSEQ 12]") else { panic!() };
     assert_eq!(told.code.as_deref(), Some("HIGHESTMODSEQ 12"));
-    assert_eq!(text("+"), Response::Continue);
+    assert_eq!(text("+"), Response::Continue(String::new()));
+    assert_eq!(text("+ eyJhIjoxfQ== "), Response::Continue("eyJhIjoxfQ==".into()));
     assert_eq!(text("*  1688 EXISTS"), Response::Exists(1688));
     assert_eq!(
         capabilities_of("CAPABILITY IMAP4rev1 idle"),

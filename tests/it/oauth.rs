@@ -1,0 +1,135 @@
+//! Logins by OAuth2 access token, against a real Dovecot that checks them.
+
+use crate::dovecot::{client, fill, truth};
+use crate::support::binary::{Postrider, SHORT};
+use crate::support::check::{ask, state};
+use crate::support::dovecot::{Dovecot, Traits};
+use crate::support::mail::blocking;
+use crate::support::served::wait_until;
+use crate::support::token::token;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+const BOTH: &str = "plain login xoauth2 oauthbearer";
+
+fn start(mechanisms: &'static str) -> Dovecot {
+    Dovecot::start_with(Traits { mechanisms, ..Traits::default() })
+}
+
+/// An account `u` whose secret is in the file `secret`, named by this key.
+fn config(server: &Dovecot, tls: &str, port: u16, key: &str) -> String {
+    let file = server.file("cert.pem");
+    format!(
+        "{SHORT}[[account]]\nid = \"u\"\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"{tls}\"\nca_file = \"{file}\"\n\
+         username = \"u\"\n{key} = \"secret\"\n"
+    )
+}
+
+fn keep(postrider: &Postrider, secret: &str) {
+    // As a whole, as whoever renews a token should.
+    let (file, next) = (postrider.path("secret"), postrider.path("secret.next"));
+    fs::write(&next, format!("{secret}\n")).unwrap();
+    fs::set_permissions(&next, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::rename(next, file).unwrap();
+}
+
+/// Each mechanism, on each kind of connection, mirrors the mailbox; nothing keeps the token.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_logs_in() {
+    let other = start(BOTH);
+    let mut mail = client(&other, "u").await;
+    fill(&mut mail, 40).await;
+    let want = truth(&mut mail).await;
+    let config_of = |server: &Dovecot, tls: &str| {
+        let port = if tls == "implicit" { server.tls_port } else { server.port };
+        config(server, tls, port, "access_token_file")
+    };
+    // The standard mechanism goes first; here is one server that has only the other.
+    let alone = start("xoauth2");
+    let mut ways =
+        ["none", "starttls", "implicit"].map(|tls| (config_of(&other, tls), true)).to_vec();
+    ways.push((config_of(&alone, "implicit"), false));
+    blocking(move || {
+        for (config, filled) in ways {
+            let (postrider, token) = (Postrider::new(&config), token("u", 600));
+            keep(&postrider, &token);
+            let args = ["sync", "--once", "--wire-log", "wire"];
+            let ran = postrider.run(&args).exits(0);
+            if filled {
+                assert_eq!(postrider.manifest("u"), want, "{config}");
+                postrider.run(&["verify", "u"]).exits(0);
+            }
+            let wire = fs::read_to_string(postrider.path("wire")).unwrap();
+            assert!(wire.contains("AUTHENTICATE …"), "{wire}");
+            let signature = token.rsplit('.').next().unwrap();
+            for name in ["wire", "data/postrider.db", "data/postrider.db-wal"] {
+                let bytes = fs::read(postrider.path(name)).unwrap_or_default();
+                assert!(!String::from_utf8_lossy(&bytes).contains(signature), "{name}");
+            }
+            assert!(!ran.stderr.contains(signature) && !ran.stdout.contains(signature));
+        }
+        drop(alone);
+    })
+    .await;
+}
+
+/// Tokens that are over, of another mailbox or none at all; passwords where only tokens are taken,
+/// and tokens where only passwords are: each is told with what to do.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_is_told() {
+    let (both, alone, none) = (start(BOTH), start("xoauth2 oauthbearer"), start("plain login"));
+    blocking(move || {
+        let (token_key, password_key) = ("access_token_file", "password_file");
+        for (server, key, secret, code, words) in [
+            (&both, token_key, token("u", -60), 4, "the access token is not, or no longer, valid"),
+            (&both, token_key, token("somebody", 600), 4, "the access token"),
+            (&both, token_key, "no-token".to_owned(), 4, "the access token"),
+            (&both, password_key, "wrong".to_owned(), 4, "write access_token_file"),
+            (&alone, password_key, "pw".to_owned(), 2, "takes only OAuth2 logins"),
+            (&none, token_key, token("u", 600), 2, "write password_file"),
+            (&both, token_key, "{\"access_token\": \"x\"}".to_owned(), 2, "keep the token alone"),
+            (&both, token_key, String::new(), 2, "access_token_file is empty"),
+        ] {
+            let postrider = Postrider::new(&config(server, "none", server.port, key));
+            keep(&postrider, &secret);
+            let ran = postrider.sync();
+            let told = format!("{}{}", ran.stdout, ran.stderr);
+            assert_eq!(ran.code, Some(code), "{words}\n{told}");
+            assert!(told.contains(words), "{words}\n{told}");
+            assert!(secret.len() < 5 || !told.contains(&secret), "{told}");
+        }
+    })
+    .await;
+}
+
+/// Another program renews the token: a running server takes the new one for its next login, and
+/// who was refused meanwhile goes on at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewed_token_brings_the_account_back() {
+    let server = start(BOTH);
+    let mut mail = client(&server, "u").await;
+    fill(&mut mail, 12).await;
+    let count = truth(&mut mail).await.len();
+    blocking(move || {
+        let postrider = Postrider::new(&config(&server, "none", server.port, "access_token_file"));
+        keep(&postrider, &token("u", -60));
+        let served = postrider.serve(&[]);
+        served.wait_for_state("u", "needs_reauth");
+        let account = served.account("u");
+        assert!(account["reason"].as_str().unwrap().contains("access token"), "{account}");
+        keep(&postrider, &token("u", 600));
+        served.wait_for_state("u", "idle");
+        let held = "SELECT count(*) AS x FROM location WHERE ended_at IS NULL";
+        wait_until("everything is held", || ask(&postrider.database(), held) == count.to_string());
+        // Another one is no news to a session that is logged in.
+        let before = state(&postrider.database());
+        keep(&postrider, &token("u", 900));
+        wait_until("it is seen", || {
+            served.running.stderr().matches("it has a new secret").count() == 2
+        });
+        assert_eq!(served.state("u"), "idle");
+        assert_eq!(state(&postrider.database()), before);
+        served.stop();
+    })
+    .await;
+}
