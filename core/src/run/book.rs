@@ -2,10 +2,11 @@
 //! they are about.
 
 use crate::commit::change::Commit;
-use crate::provider::folders::Request;
+use crate::failure::{Failure, Reach};
+use crate::provider::folders::{Answer, Request};
 use crate::run::event::Token;
 use crate::time::{Micros, Now};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The open ends of a run; `O` says whom an answer belongs to.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(crate) struct Book<O> {
     pub(crate) commits: BTreeMap<Token, O>,
     /// Commits that the store could not take, to be sent again in order.
     pub(crate) parked: BTreeMap<Token, Commit>,
+    /// Questions that were forgotten while their session was kept: how they end tells how it is.
+    adrift: BTreeSet<Token>,
     stamp: Micros,
     next_token: u64,
 }
@@ -30,6 +33,7 @@ impl<O> Book<O> {
             about: BTreeMap::new(),
             commits: BTreeMap::new(),
             parked: BTreeMap::new(),
+            adrift: BTreeSet::new(),
             stamp: Micros::default(),
             next_token: before.map_or(0, |book| book.next_token),
         }
@@ -71,6 +75,26 @@ impl<O> Book<O> {
     pub(super) fn forget_questions(&mut self) {
         self.asks.clear();
         self.about.clear();
+        self.adrift.clear();
+    }
+
+    /// The session is kept, and nobody waits any more for what it was asked.
+    pub(super) fn set_adrift(&mut self) {
+        self.adrift.extend(std::mem::take(&mut self.asks).into_keys());
+        self.about.clear();
+    }
+
+    /// Whether this answer ends the session that is kept: it is one to a forgotten question.
+    pub(super) fn ends_session(&mut self, token: Token, answer: &Result<Answer, Failure>) -> bool {
+        let is_over = |failure: &Failure| failure.reach > Reach::Folder;
+        match answer {
+            Ok(Answer::Fetched { last: false, .. } | Answer::Hinted(_)) => false,
+            Ok(_) => {
+                self.adrift.remove(&token);
+                false
+            }
+            Err(failure) => self.adrift.remove(&token) && is_over(failure),
+        }
     }
 
     /// Nobody will answer anything.

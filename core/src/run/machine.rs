@@ -163,8 +163,25 @@ impl<W: Work> RunMachine<W> {
             (State::Working(mut run), Event::Answered { token, answer }) => {
                 match run.shared.book.asks.remove(&token) {
                     Some(asked) => answered(run, token, asked, answer, now, &mut out),
+                    // The session has ended at something that nobody waited for any more: what it
+                    // says of that is why the questions behind it will have no answer.
+                    None if run.shared.book.ends_session(token, &answer) => {
+                        run.shared.session = None;
+                        out.push(Action::Disconnect);
+                        match answer {
+                            Err(failure) => failed(run, failure, Cut::Unnoted, now, &mut out),
+                            Ok(_) => State::Working(run),
+                        }
+                    }
                     None => State::Working(run),
                 }
+            }
+            (State::Waiting { mut run, reopen }, Event::Answered { token, answer }) => {
+                if run.shared.book.ends_session(token, &answer) {
+                    run.shared.session = None;
+                    out.push(Action::Disconnect);
+                }
+                State::Waiting { run, reopen }
             }
             (State::Working(run), Event::Committed { token, answer }) => {
                 committed(run, token, answer, now, &mut out)
@@ -284,10 +301,7 @@ impl<W: Work> RunMachine<W> {
             (phase @ State::Connecting(_), Event::Answered { .. } | Event::Woke)
             | (
                 phase @ State::Waiting { .. },
-                Event::Answered { .. }
-                | Event::LimboCounted(_)
-                | Event::Connected(_)
-                | Event::ConnectFailed(_),
+                Event::LimboCounted(_) | Event::Connected(_) | Event::ConnectFailed(_),
             )
             | (
                 phase @ State::Opening { .. },

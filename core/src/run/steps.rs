@@ -272,7 +272,11 @@ pub(super) fn failed<W: Work>(
         out.push(Action::Disconnect);
         shared.session = None;
     }
-    shared.book.forget_questions();
+    match shared.session {
+        // Our own disk's trouble: it goes on with what it was asked.
+        Some(_) => shared.book.set_adrift(),
+        None => shared.book.forget_questions(),
+    }
     shared.counting = false;
     run.work.cut_off();
     if let Cut::Enough { .. } = cut {
