@@ -15,6 +15,7 @@ pub mod failure;
 pub mod invariant;
 pub mod mail;
 pub mod mime;
+pub mod oauth;
 pub mod pool;
 pub mod provider;
 pub mod recovery;
