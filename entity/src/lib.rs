@@ -4,6 +4,7 @@
 pub mod account;
 pub mod body;
 pub mod counter;
+pub mod credential;
 pub mod cursor;
 pub mod event;
 pub mod failure;

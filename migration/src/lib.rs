@@ -11,6 +11,7 @@ mod m0001_mirror;
 mod m0002_server;
 mod m0003_mend;
 mod m0004_stamp;
+mod m0005_credential;
 
 /// All steps, oldest first.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_server::Migration),
             Box::new(m0003_mend::Migration),
             Box::new(m0004_stamp::Migration),
+            Box::new(m0005_credential::Migration),
         ]
     }
 }

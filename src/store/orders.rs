@@ -1,6 +1,7 @@
 //! What the store is asked beside commits: handing out an account, and what operators and the
 //! config change.
 
+use postrider_core::oauth::CredentialRow;
 use postrider_core::standing::{EventKind, Standing};
 
 /// Which account to open.
@@ -54,6 +55,23 @@ pub enum Control {
         was: String,
         /// Its id now.
         account: String,
+    },
+    /// The next generation of its credential. Nothing changes where the stored one is another
+    /// than `from` (0: there is none): who is late overwrites nothing.
+    Renew {
+        /// The generation that it follows.
+        from: i64,
+        /// As it is from now on.
+        row: Box<CredentialRow>,
+    },
+    /// Why that generation could not be renewed.
+    NotRenewed {
+        /// Its id in the config.
+        account: String,
+        /// Which.
+        version: i64,
+        /// Why.
+        error: String,
     },
     /// Deletes every row of it.
     Purge {

@@ -3,13 +3,14 @@
 
 use crate::store::connect::Database;
 use crate::store::failure::Trouble;
-use crate::store::rows::{get, guard, hash, standing_from, uid};
+use crate::store::rows::{credential, get, guard, hash, standing_from, uid};
 use crate::store::sql::{Text, statement};
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::StoredBody;
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::{AccountId, FolderId};
+use postrider_core::oauth::CredentialRow;
 use postrider_core::provider::folders::Sampled;
 use postrider_core::run::event::FolderRows;
 use postrider_core::standing::Standing;
@@ -202,6 +203,16 @@ impl Reader {
         let rows = self.rows(Text::LimboCount, vec![account.0.into()]).await.map_err(failed)?;
         let count: i64 = rows.first().map_or(Ok(0), |row| get(row, 0)).map_err(failed)?;
         Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// The credentials that are renewed: one account's, or all.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn credentials(&self, account: Option<&str>) -> Result<Vec<CredentialRow>, Failure> {
+        let values = vec![account.map(str::to_owned).into()];
+        let rows = self.rows(Text::Credentials, values).await.map_err(failed)?;
+        rows.iter().map(credential).collect::<Result<_, Trouble>>().map_err(failed)
     }
 
     /// The highest pack that a body row names.

@@ -10,6 +10,7 @@ use postrider_core::mail::id::{
     AccountId, FolderId, Identity, Incarnation, MessageId, UidValidity,
 };
 use postrider_core::mail::uid_set::UidSet;
+use postrider_core::oauth::CredentialRow;
 use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
 use sea_orm::{QueryResult, TryGetable};
@@ -153,5 +154,23 @@ pub(super) fn location(row: &QueryResult) -> Result<LocationRow, Trouble> {
         internal_date: micros(row, 7)?,
         began_at: Micros(get(row, 8)?),
         ended_at: micros(row, 9)?,
+    })
+}
+
+/// Reads a row of `Text::Credentials`.
+pub(super) fn credential(row: &QueryResult) -> Result<CredentialRow, Trouble> {
+    let error: Option<String> = get(row, 10)?;
+    Ok(CredentialRow {
+        account: get(row, 0)?,
+        issuer: get(row, 1)?,
+        username: get(row, 2)?,
+        version: get(row, 3)?,
+        sealed: get(row, 4)?,
+        key_print: get(row, 5)?,
+        scopes: get(row, 6)?,
+        granted_at: Micros(get(row, 7)?),
+        renewed_at: Micros(get(row, 8)?),
+        expires_at: Micros(get(row, 9)?),
+        trouble: error.zip(micros(row, 11)?),
     })
 }

@@ -56,6 +56,13 @@ texts! {
     PurgeRunHours,
     PurgeEventData,
     PurgeAccount,
+    PurgeCredential,
+    // What is renewed.
+    FirstCredential,
+    NextCredential,
+    NotRenewed,
+    RenameCredential,
+    Credentials,
     // Bodies, messages, locations, events: one document a table.
     PutBodies,
     InsertMessages,

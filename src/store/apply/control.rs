@@ -9,9 +9,10 @@ use crate::store::orders::Control;
 use crate::store::rows::{get, standing};
 use crate::store::sql::Text;
 use postrider_core::mail::id::AccountId;
+use postrider_core::oauth::CredentialRow;
 use postrider_core::standing::{EventKind, Standing};
 use postrider_core::time::Micros;
-use sea_orm::{DatabaseTransaction, Value};
+use sea_orm::{DatabaseTransaction, ExecResult, Value};
 use serde_json::json;
 
 /// Messages that one transaction of a purge deletes.
@@ -48,12 +49,22 @@ pub(in crate::store) async fn control(
 ) -> Result<Portion, Trouble> {
     let over = Portion::Over;
     let name = match control {
+        Control::Renew { from, row } => return renew(db, *from, row).await.map(over),
+        Control::NotRenewed { account, version, error } => {
+            let values =
+                vec![account.clone().into(), (*version).into(), error.clone().into(), at.0.into()];
+            return Ok(over(changed(&write(db, Text::NotRenewed, values).await?)));
+        }
         Control::Stand { account, .. }
         | Control::History { account, .. }
         | Control::Remove { account }
         | Control::Purge { account } => account,
         Control::Rename { was, .. } => was,
     };
+    if let Control::Purge { account } = control {
+        // It may have been granted before the account's first run.
+        write(db, Text::PurgeCredential, vec![account.clone().into()]).await?;
+    }
     let found = read(db, Text::StoodByName, vec![name.clone().into()]).await?;
     let Some(row) = found.first() else { return Ok(over(Done::Missing)) };
     let (id, stood) = (get::<i64>(row, 0)?, standing(row, 1)?);
@@ -96,16 +107,42 @@ pub(in crate::store) async fn control(
             announce(db, numbers, AccountId(id), EventKind::AccountRemoved, &json!({}), at.0)
                 .await?;
         }
-        Control::Rename { account, .. } => {
+        Control::Rename { was, account } => {
             let taken = read(db, Text::AccountExists, vec![account.clone().into()]).await?;
             if !taken.is_empty() {
                 return Ok(over(Done::Taken));
             }
             write(db, Text::RenameAccount, vec![id.into(), account.clone().into()]).await?;
+            let names = vec![was.clone().into(), account.clone().into()];
+            write(db, Text::RenameCredential, names).await?;
         }
         Control::Purge { .. } => return purge(db, id).await,
+        Control::Renew { .. } | Control::NotRenewed { .. } => {}
     }
     Ok(over(Done::Changed))
+}
+
+fn changed(written: &ExecResult) -> Done {
+    if written.rows_affected() == 0 { Done::Same } else { Done::Changed }
+}
+
+/// The next generation of a credential, if the stored one is the one it follows.
+async fn renew(db: &DatabaseTransaction, from: i64, row: &CredentialRow) -> Result<Done, Trouble> {
+    let values = vec![
+        row.account.clone().into(),
+        from.into(),
+        row.version.into(),
+        row.issuer.clone().into(),
+        row.username.clone().into(),
+        row.sealed.clone().into(),
+        row.key_print.clone().into(),
+        row.scopes.clone().into(),
+        row.granted_at.0.into(),
+        row.renewed_at.0.into(),
+        row.expires_at.0.into(),
+    ];
+    let text = if from == 0 { Text::FirstCredential } else { Text::NextCredential };
+    Ok(changed(&write(db, text, values).await?))
 }
 
 /// Deletes a part of an account; its own row goes last, so that a purge that was cut off can be

@@ -160,6 +160,25 @@ pub(super) const fn words(text: Text) -> &'static str {
         Text::PurgeRunHours => "DELETE FROM run_hour WHERE account = ?1",
         Text::PurgeEventData => "UPDATE event SET data = '{}' WHERE account = ?1",
         Text::PurgeAccount => "DELETE FROM account WHERE id = ?1",
+        Text::PurgeCredential => "DELETE FROM credential WHERE account = ?1",
+        // What is renewed.
+        Text::FirstCredential => {
+            "INSERT INTO credential (account, version, issuer, username, sealed, key_print, scopes, granted_at, renewed_at, \
+             expires_at) SELECT ?1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 WHERE ?2 = 0 ON CONFLICT DO NOTHING"
+        }
+        Text::NextCredential => {
+            "UPDATE credential SET before = sealed, version = ?3, issuer = ?4, username = ?5, sealed = ?6, key_print = ?7, \
+             scopes = ?8, granted_at = ?9, renewed_at = ?10, expires_at = ?11, error = NULL, failed_at = NULL \
+             WHERE account = ?1 AND version = ?2"
+        }
+        Text::NotRenewed => {
+            "UPDATE credential SET error = ?3, failed_at = ?4 WHERE account = ?1 AND version = ?2"
+        }
+        Text::RenameCredential => "UPDATE OR IGNORE credential SET account = ?2 WHERE account = ?1",
+        Text::Credentials => {
+            "SELECT account, issuer, username, version, sealed, key_print, scopes, granted_at, renewed_at, expires_at, error, \
+             failed_at FROM credential WHERE ?1 IS NULL OR account = ?1 ORDER BY account"
+        }
         // Bodies, messages, locations, events: one document a table.
         Text::PutBodies => {
             "INSERT INTO body (hash, pack, \"offset\", length, stored_at) SELECT unhex(value->>0), value->>1, \
