@@ -5,6 +5,7 @@ pub mod actor;
 pub mod address;
 mod commands;
 mod events;
+pub(crate) mod grant;
 mod guard;
 mod health;
 mod listen;
@@ -24,6 +25,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use postrider_core::account::follow::Command;
 use postrider_core::account::schedule::Mode;
 use postrider_core::failure::Failure;
+use postrider_core::oauth::CredentialRow;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -50,6 +52,9 @@ pub trait Operator: Send + Sync {
     /// Deletes every row of an account that the config does not name; answers with the octets that
     /// were freed.
     fn purge(&self, account: &str) -> Soon<Result<u64, NotPurged>>;
+    /// Makes a grant durable, if the stored one is that generation, and wakes its account. Answers
+    /// whether it is stored.
+    fn grant(&self, from: i64, row: CredentialRow) -> Soon<Result<bool, Failure>>;
 }
 
 /// What every route may use.

@@ -5,6 +5,8 @@ mod drift;
 pub mod edits;
 mod face;
 mod follow;
+pub(crate) mod given;
+pub mod grants;
 mod hear;
 pub mod lock;
 pub mod no_sync;

@@ -1,6 +1,7 @@
 //! The commands.
 
 pub mod args;
+mod auth;
 mod check;
 pub(crate) mod client;
 mod events;
@@ -38,6 +39,7 @@ pub async fn run(demo: impl AsyncFnOnce(args::DemoArgs) -> Exit) -> Exit {
             Verb::Failures(args) => verbs::failures(args).await,
             Verb::Events(args) => events::run(args).await,
             Verb::Account(args) => purge::run(args).await,
+            Verb::Auth(args) => auth::run(args).await,
             Verb::Sync(args) => sync::run(args).await,
             Verb::Demo(args) => demo(args).await,
             Verb::Export(args) => export::run(args).await,

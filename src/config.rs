@@ -1,7 +1,9 @@
 //! `config.toml`: what the file says ([`raw`]), and types that cannot be wrong ([`validate`]).
 
 mod account;
+mod host;
 mod mailbox;
+mod oauth;
 pub mod raw;
 pub mod secret;
 mod taker;
@@ -9,8 +11,9 @@ mod units;
 pub mod validate;
 
 pub use account::IMAP;
-pub(crate) use account::is_loopback;
+pub(crate) use host::is_loopback;
 pub use mailbox::{Account, SecretFrom};
+pub use oauth::OAuthClient;
 pub use raw::{Flaw, Origin};
 pub use validate::{Admin, Config, load, places};
 

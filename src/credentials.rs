@@ -1,5 +1,14 @@
-//! Credentials as accounts hold them: asked at each login, and exchanged while the account goes on.
+//! Credentials as accounts hold them: asked at each login, and exchanged or renewed while the account
+//! goes on.
 
+pub mod actor;
 mod held;
+pub mod issuer;
+pub mod pace;
+mod renewed;
+pub mod tokens;
+mod vault;
 
 pub use held::Held;
+pub use renewed::{LookedUp, Renewed};
+pub use vault::Vault;

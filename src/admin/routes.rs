@@ -1,7 +1,9 @@
 //! The router: a handler for each route of the table.
 
 use crate::admin::view::StateView;
-use crate::admin::{Shared, commands, events, guard, health, lists, metrics, problem::Problem};
+use crate::admin::{
+    Shared, commands, events, grant, guard, health, lists, metrics, problem::Problem,
+};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::get;
@@ -60,6 +62,7 @@ fn described() -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .routes(routes!(events::events))
         .merge(commands::routes())
         .routes(routes!(commands::purge))
+        .routes(routes!(grant::grant))
         .split_for_parts()
 }
 

@@ -16,7 +16,7 @@ use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 
 /// An instant for people and programs: RFC 3339, UTC, to the microsecond.
-fn instant(at: Micros) -> String {
+pub(crate) fn instant(at: Micros) -> String {
     let nanos = i128::from(at.0) * 1000;
     let told =
         OffsetDateTime::from_unix_timestamp_nanos(nanos).ok().and_then(|t| t.format(&Rfc3339).ok());

@@ -101,6 +101,7 @@ pub fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
         ("bodies.min_free", before.min_free != after.min_free),
         ("admin", before.admin != after.admin),
         ("telemetry", before.log != after.log || before.per_account != after.per_account),
+        ("oauth", before.oauth != after.oauth),
         ("limits", before.limits != after.limits || before.inflight_bytes != after.inflight_bytes),
     ] {
         if differs {

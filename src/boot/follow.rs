@@ -2,9 +2,9 @@
 
 use crate::account::args::Unseen;
 use crate::boot::edits::{Edit, begin_of, compare, conflicts, needs_restart, row_of};
+use crate::boot::grants::Given;
 use crate::boot::wiring::Engine;
-use crate::config::{Account, Config, Flaw};
-use crate::credentials::Held;
+use crate::config::{Account, Config, Flaw, SecretFrom};
 use crate::supervision::accounts::Wanted;
 use crate::supervision::root::RootMsg;
 use postrider_core::account::follow::Command;
@@ -36,7 +36,7 @@ pub(super) struct Followed {
     prints: BTreeMap<String, String>,
     secrets: BTreeMap<String, Stamp>,
     /// What they log in with: exchanged in place when the secret is another.
-    passwords: BTreeMap<String, Arc<Held>>,
+    passwords: BTreeMap<String, Given>,
     /// Accounts whose secret could not be had: asked for again after a while.
     lacking: bool,
     looks: u32,
@@ -56,6 +56,7 @@ fn settings_print(account: &Account, config: &Config) -> String {
         &account.username,
         &account.folders,
         &account.was,
+        matches!(account.secret, SecretFrom::Grant(_)),
     );
     let rules = (
         config.mode,
@@ -129,7 +130,7 @@ impl Followed {
                 secrets.insert(account.id.clone(), stamp_of(file));
             }
             let settings = settings_print(account, &config);
-            let password = engine.held(account).await;
+            let password = engine.given(account).await;
             lacking |= password.is_err();
             let held = self
                 .passwords
@@ -146,14 +147,22 @@ impl Followed {
                         failure.chain()
                     ),
                 }
-                passwords.insert(account.id.clone(), Arc::clone(held));
+                passwords.insert(account.id.clone(), held.clone());
                 prints.insert(account.id.clone(), settings);
                 continue;
             }
             let args = match password {
                 Ok(password) => {
-                    passwords.insert(account.id.clone(), Arc::clone(&password));
-                    engine.account_args(account, &config, false, Arc::new(Unseen), password).await
+                    passwords.insert(account.id.clone(), password.clone());
+                    engine
+                        .account_args(
+                            account,
+                            &config,
+                            false,
+                            Arc::new(Unseen),
+                            password.credential(),
+                        )
+                        .await
                 }
                 Err(failure) => Err(failure),
             };

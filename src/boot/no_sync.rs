@@ -12,6 +12,8 @@ use crate::store::{Reader, open_for_reading};
 use crate::telemetry::registry::Registry;
 use metrics_exporter_prometheus::PrometheusHandle;
 use postrider_core::account::follow::{Command, Conflict};
+use postrider_core::failure::Failure;
+use postrider_core::oauth::CredentialRow;
 use ractor::Actor;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -28,6 +30,10 @@ impl Operator for Nobody {
 
     fn purge(&self, _account: &str) -> Soon<Result<u64, NotPurged>> {
         Box::pin(async { Err(NotPurged::Refused(NOTHING.into())) })
+    }
+
+    fn grant(&self, _from: i64, _row: CredentialRow) -> Soon<Result<bool, Failure>> {
+        Box::pin(async { Err(Failure::storage(NOTHING)) })
     }
 }
 

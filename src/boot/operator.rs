@@ -11,12 +11,15 @@ use crate::boot::wiring::{Engine, Switchboard};
 use crate::store::orders::Control;
 use crate::store::{Done, Reader};
 use postrider_core::account::follow::Command;
-use postrider_core::failure::Failure;
+use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
+use postrider_core::oauth::CredentialRow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Longest time of a purge.
 const PURGE: Duration = Duration::from_secs(50);
+/// Longest time until a grant is durable.
+const GRANT: Duration = Duration::from_secs(40);
 
 /// Carries commands out in this process.
 pub(super) struct Switch {
@@ -24,12 +27,15 @@ pub(super) struct Switch {
     ids: Arc<Mutex<Vec<String>>>,
     packs: Arc<PackDir>,
     reader: Reader,
+    /// A mark of the key that grants are sealed with.
+    key_print: Option<String>,
 }
 
 impl Switch {
     pub(super) fn new(engine: &Engine, ids: Arc<Mutex<Vec<String>>>) -> Self {
         let (packs, reader) = (Arc::clone(engine.packs()), engine.reader().clone());
-        Self { switchboard: engine.switchboard(), ids, packs, reader }
+        let key_print = engine.grants().vault.as_ref().map(|vault| vault.print().to_owned());
+        Self { switchboard: engine.switchboard(), ids, packs, reader, key_print }
     }
 }
 
@@ -57,6 +63,23 @@ impl Operator for Switch {
                 return Err(NotPurged::Missing);
             }
             unlink(&packs, &reader).await.map_err(NotPurged::Failed)
+        })
+    }
+
+    fn grant(&self, from: i64, row: CredentialRow) -> Soon<Result<bool, Failure>> {
+        let (switchboard, key) = (self.switchboard.clone(), self.key_print.clone());
+        Box::pin(async move {
+            if key.as_ref() != Some(&row.key_print) {
+                let text = "it is sealed with another key than this server has: give both the same, and start the server again";
+                let failure = Failure::new(Class::Config, Reach::Account, Provenance::Local, text);
+                return Err(failure.when(When::AfterChange));
+            }
+            let account = row.account.clone();
+            let done =
+                switchboard.control(Control::Renew { from, row: Box::new(row) }, GRANT).await?;
+            // Who waits for it tries again.
+            switchboard.tell(&account, Command::Woken);
+            Ok(done == Done::Changed)
         })
     }
 }

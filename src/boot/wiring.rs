@@ -8,11 +8,11 @@ use crate::account::args::{AccountArgs, Progress};
 use crate::account::message::Obeyed;
 use crate::bodies::PackDir;
 use crate::bodies::disk::RealDisk;
+use crate::boot::grants::Grants;
 use crate::boot::lock::{DataLock, LockError};
 use crate::clock::Clock;
 use crate::config::{Account, Config};
 use crate::connection::actor::ConnectionArgs;
-use crate::credentials::Held;
 use crate::handle::{Backlog, Handle};
 use crate::provider::{Credential, Endpoint};
 use crate::reply::ReplyTo;
@@ -32,8 +32,6 @@ use postrider_core::run::settings::Settings;
 use postrider_core::run::summary::Summary;
 use postrider_core::standing::Outcome;
 use ractor::{Actor, ActorRef};
-use secrecy::ExposeSecret;
-use sha2::{Digest, Sha256};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -82,6 +80,7 @@ pub struct Engine {
     events: watch::Receiver<i64>,
     store: Handle<StoreMsg>,
     accounts: Handle<AccountsMsg>,
+    grants: Grants,
     instance: String,
     data_dir: PathBuf,
     _lock: DataLock,
@@ -100,15 +99,6 @@ pub fn endpoint(account: &Account, config: &Config) -> Result<Arc<dyn Endpoint>,
         timeouts: config.timeouts,
     };
     crate::provider::endpoint(account.provider, server)
-}
-
-/// What an account logs in with, for who is not the engine.
-///
-/// # Errors
-/// Class config when the secret cannot be had.
-pub fn held(account: &Account) -> Result<Held, Failure> {
-    let secret = account.secret.get()?;
-    Ok(Held::new(account.username.clone(), account.secret.clone(), secret, String::new()))
 }
 
 /// TLS on 993, none on a loopback port: what needs no word in the tree.
@@ -148,6 +138,7 @@ impl Engine {
             crate::store::own_bodies(&db, &config.data_dir, &config.bodies, &named).await?;
             agree(&db, &config.data_dir).await?
         };
+        let grants = Grants::of(config, &reader).await.map_err(StartError::Failure)?;
         let highest = reader.highest_pack().await.map_err(StartError::Failure)?;
         let packs = PackDir::open(&config.bodies, Arc::new(RealDisk), highest)
             .map_err(StartError::Failure)?;
@@ -207,6 +198,7 @@ impl Engine {
             events,
             store,
             accounts,
+            grants,
             instance,
             data_dir: config.data_dir.clone(),
             _lock: lock,
@@ -250,23 +242,19 @@ impl Engine {
         Switchboard { store: self.store.clone(), accounts: self.accounts.clone() }
     }
 
-    /// What an account logs in with. Its mark is of secret and place, 16 bits and salted: it tells
-    /// that they changed.
-    ///
-    /// # Errors
-    /// Class config when the secret cannot be had.
-    pub async fn held(&self, account: &Account) -> Result<Arc<Held>, Failure> {
-        let wanted = account.clone();
-        // A command that prints a password takes its time.
-        let got = tokio::task::spawn_blocking(move || wanted.secret.get()).await;
-        let secret = got.map_err(|_| Failure::bug("reading the secret panicked"))??;
-        let mut hash = Sha256::new();
-        let place = (&self.instance, &account.host, account.port, &account.username);
-        hash.update(format!("{place:?} {:?}", account.security));
-        hash.update(secret.expose_secret());
-        let mark = hash.finalize().iter().take(2).map(|b| format!("{b:02x}")).collect();
-        let source = account.secret.clone();
-        Ok(Arc::new(Held::new(account.username.clone(), source, secret, mark)))
+    /// What grants are renewed with.
+    pub(super) fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
+    /// Tells this mirror from others.
+    pub(super) fn instance(&self) -> &str {
+        &self.instance
+    }
+
+    /// The handle of the store.
+    pub(super) fn store(&self) -> &Handle<StoreMsg> {
+        &self.store
     }
 
     /// Everything an account needs.
@@ -340,8 +328,8 @@ impl Engine {
         let mut summaries = Vec::new();
         for account in &config.accounts {
             let ready = async {
-                let password = self.held(account).await?;
-                self.account_args(account, config, true, Arc::clone(&progress), password).await
+                let given = self.given(account).await?.credential();
+                self.account_args(account, config, true, Arc::clone(&progress), given).await
             };
             match ready.await {
                 Ok(args) => accounts.push(args),

@@ -44,6 +44,8 @@ pub enum Verb {
     Events(EventsArgs),
     /// Delete an account that the config no longer names.
     Account(RowsArgs),
+    /// Grant access to a mailbox by OAuth2, and see what was granted.
+    Auth(AuthArgs),
     /// Write a mirror out: a manifest, or a file for each message.
     Export(ExportArgs),
     /// Compare a mirror with its server, and every body with its hash.
@@ -224,6 +226,39 @@ pub struct PurgeArgs {
     /// Yes, delete it.
     #[arg(long)]
     pub yes: bool,
+    /// Which server, or (while none runs) which data.
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// `auth`
+#[derive(Clone, Debug, Args)]
+pub struct AuthArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: AuthVerb,
+}
+
+/// `auth …`
+#[derive(Clone, Debug, Subcommand)]
+pub enum AuthVerb {
+    /// Grant access to an account's mailbox, in a browser.
+    Login(LoginArgs),
+    /// Show how each account logs in: kind, expiry, scopes, what went wrong last.
+    Status(ClientArgs),
+}
+
+/// `auth login`
+#[derive(Clone, Debug, Args)]
+pub struct LoginArgs {
+    /// Its id in the config.
+    pub account: String,
+    /// The browser is on another machine: paste the address that it ends at.
+    #[arg(long)]
+    pub paste: bool,
+    /// Who grants access may read the account's mailbox, which is another's.
+    #[arg(long)]
+    pub delegate: bool,
     /// Which server, or (while none runs) which data.
     #[command(flatten)]
     pub client: ClientArgs,

@@ -1,10 +1,12 @@
 //! `check`: the config, then each account's login and folder list.
 
-use crate::boot::wiring::{endpoint, held};
+use crate::boot::grants::{looked_up, vault};
+use crate::boot::wiring::endpoint;
 use crate::cli::args::CheckArgs;
 use crate::cli::exit::Exit;
 use crate::cli::names::from_file;
 use crate::cli::out::say_line;
+use crate::config::SecretFrom;
 use crate::config::{Account, Config, Flaw};
 use crate::provider::Opening;
 use postrider_core::failure::Failure;
@@ -53,7 +55,11 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
 /// Whether an account has what it takes to be reached.
 pub(super) fn reachable(account: &Account, config: &Config) -> Result<(), Failure> {
     endpoint(account, config)?;
-    held(account).map(|_| ())
+    match account.secret {
+        // Whether access was granted is seen when it logs in.
+        SecretFrom::Grant(_) => vault(config).map(|_| ()),
+        _ => account.secret.get().map(|_| ()),
+    }
 }
 
 /// What keeps an account from being reached, at the place of its secret (the usual reason).
@@ -63,8 +69,8 @@ pub(super) fn secret_problem(account: &Account, failure: &Failure) -> Flaw {
 }
 
 async fn folders(account: &Account, config: &Config) -> Result<(usize, usize), Failure> {
-    let (endpoint, password) = (endpoint(account, config)?, held(account)?);
-    let mut session = endpoint.open(&password, Opening::to_look(&account.id)).await?;
+    let (endpoint, credential) = (endpoint(account, config)?, looked_up(account, config).await?);
+    let mut session = endpoint.open(&*credential, Opening::to_look(&account.id)).await?;
     let Answer::Listed { folders: listed, .. } = session.answer(&Request::List).await? else {
         return Err(Failure::bug("another answer than asked for"));
     };

@@ -7,6 +7,7 @@ use crate::cli::exit::Exit;
 use crate::cli::names::{acting, places};
 use crate::config::Config;
 use reqwest::{Certificate, Method, StatusCode};
+use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -90,12 +91,16 @@ impl Client {
         path: &str,
         query: &[(&str, String)],
     ) -> Result<Value, (Option<StatusCode>, String)> {
-        let request = self
-            .http
-            .request(method, format!("{}{path}", self.url))
-            .query(query)
-            .bearer_auth(&self.token);
-        let response = request.send().await.map_err(|e| (None, format!("{e:#}")))?;
+        let request = self.http.request(method, format!("{}{path}", self.url)).query(query);
+        self.answer(request).await
+    }
+
+    async fn answer(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> Result<Value, (Option<StatusCode>, String)> {
+        let response =
+            request.bearer_auth(&self.token).send().await.map_err(|e| (None, format!("{e:#}")))?;
         let status = response.status();
         let body: Value = response.json().await.map_err(|e| {
             // An answer that broke off is none; one that is no JSON is somebody else's.
@@ -125,6 +130,12 @@ impl Client {
         self.ask(method, path, query)
             .await
             .map_err(|(status, text)| Self::refused(&self.url, status, &text))
+    }
+
+    /// Posts a document.
+    pub(super) async fn send(&self, path: &str, body: &impl Serialize) -> Result<Value, CallError> {
+        let request = self.http.post(format!("{}{path}", self.url)).json(body);
+        self.answer(request).await.map_err(|(status, text)| Self::refused(&self.url, status, &text))
     }
 
     /// Whether the server calls itself ready; else why not.

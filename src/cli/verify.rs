@@ -2,7 +2,8 @@
 //! the server's UIDs, sizes and flags compared with ours.
 
 use crate::bodies::BodyReader;
-use crate::boot::wiring::{endpoint, held};
+use crate::boot::grants::looked_up;
+use crate::boot::wiring::endpoint;
 use crate::cli::args::VerifyArgs;
 use crate::cli::exit::Exit;
 use crate::cli::export::{OpenMirror, open};
@@ -161,8 +162,8 @@ async fn online(
         return Err(Exit::Usage);
     };
     let endpoint = endpoint(account, config).map_err(|e| told(&e))?;
-    let password = held(account).map_err(|e| told(&e))?;
-    let opened = endpoint.open(&password, Opening::to_look(&account.id)).await;
+    let credential = looked_up(account, config).await.map_err(|e| told(&e))?;
+    let opened = endpoint.open(&*credential, Opening::to_look(&account.id)).await;
     let mut session = opened.map_err(|e| told(&e))?;
     let listed = match session.answer(&Request::List).await.map_err(|e| told(&e))? {
         Answer::Listed { folders, .. } => folders,

@@ -1,7 +1,9 @@
 //! One `[[account]]`: from what the file says to a mailbox that can be reached, or to all that is
 //! wrong with it.
 
+use crate::config::host::is_loopback;
 use crate::config::mailbox::{Account, SecretFrom};
+use crate::config::oauth::named;
 use crate::config::raw::{Origin, RawValue};
 use crate::config::taker::Taker;
 use postrider_core::provider::server::Security;
@@ -27,6 +29,7 @@ const ACCOUNT: &[&str] = &[
     "password_env",
     "password_command",
     "access_token_file",
+    "auth",
     "owner",
     "was",
     "folders.include",
@@ -34,13 +37,14 @@ const ACCOUNT: &[&str] = &[
 ];
 
 /// The keys that say what is shown at a login; one of them is enough.
-const SECRETS: [&str; 5] =
-    ["password_file", "password_env", "password_command", "password", "access_token_file"];
+const SECRETS: [&str; 6] =
+    ["password_file", "password_env", "password_command", "password", "access_token_file", "auth"];
 
 pub(super) fn account(
     t: &mut Taker<'_>,
     base: &Path,
     place: &Origin,
+    clients: &[&'static str],
     warnings: &mut Vec<String>,
 ) -> Option<Account> {
     let before = t.problems.len();
@@ -115,7 +119,8 @@ pub(super) fn account(
             "an empty list leaves nothing to sync; write [\"*\"] for every folder",
         );
     }
-    let secret = secret(t, base, &id, before, warnings);
+    let grant = named(t, clients).map(|grant| ("auth", grant));
+    let secret = secret(t, base, &id, (before, grant), warnings);
     if t.problems.len() > before {
         return None;
     }
@@ -159,19 +164,14 @@ fn is_open(file: &Path) -> bool {
     std::fs::metadata(file).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0)
 }
 
-/// Whether a host is this machine.
-pub(crate) fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
 fn secret(
     t: &mut Taker<'_>,
     base: &Path,
     id: &str,
-    before: usize,
+    (before, grant): (usize, Option<(&'static str, SecretFrom)>),
     warnings: &mut Vec<String>,
 ) -> Option<SecretFrom> {
-    let mut found = Vec::new();
+    let mut found: Vec<(&'static str, SecretFrom)> = grant.into_iter().collect();
     for key in ["password_file", "access_token_file"] {
         let Some(file) = t.text(key) else { continue };
         let file = base.join(file);

@@ -50,4 +50,6 @@ pub enum SecretFrom {
     Inline(SecretString),
     /// A file with an OAuth2 access token that somebody else renews.
     Token(PathBuf),
+    /// A human grants access, through the OAuth client of this name; tokens are renewed.
+    Grant(&'static str),
 }

@@ -21,16 +21,25 @@ impl SecretFrom {
     /// # Errors
     /// Class config: what is missing, never the secret.
     pub fn get(&self) -> Result<SecretString, Failure> {
+        self.get_as(if let Self::Token(_) = self { "access_token" } else { "password" })
+    }
+
+    /// The same of something else than a password: its keys are `WHAT_file`, `WHAT_env`,
+    /// `WHAT_command`.
+    ///
+    /// # Errors
+    /// Class config: what is missing, never the secret.
+    pub fn get_as(&self, what: &str) -> Result<SecretString, Failure> {
         let missing = |text: String| {
             Failure::new(Class::Config, Reach::Account, Provenance::Local, text)
                 .when(When::AfterChange)
         };
         let text = match self {
             Self::File(file) | Self::Token(file) => std::fs::read_to_string(file).map_err(|e| {
-                missing(format!("{} {} cannot be read", self.key(), file.display())).caused_by(e)
+                missing(format!("{what}_file {} cannot be read", file.display())).caused_by(e)
             })?,
             Self::Variable(name) => std::env::var(name)
-                .map_err(|_| missing(format!("the environment has no {name} (password_env)")))?,
+                .map_err(|_| missing(format!("the environment has no {name} ({what}_env)")))?,
             Self::Command(command) => {
                 let mut child = Command::new("sh")
                     .args(["-c", command])
@@ -38,7 +47,7 @@ impl SecretFrom {
                     .stdout(Stdio::piped())
                     .stderr(Stdio::inherit())
                     .spawn()
-                    .map_err(|e| missing("password_command cannot be run".into()).caused_by(e))?;
+                    .map_err(|e| missing(format!("{what}_command cannot be run")).caused_by(e))?;
                 let (told, printed) = mpsc::channel();
                 let out = child.stdout.take();
                 std::thread::spawn(move || {
@@ -51,7 +60,7 @@ impl SecretFrom {
                 let status = loop {
                     match child
                         .try_wait()
-                        .map_err(|e| missing("password_command was lost".into()).caused_by(e))?
+                        .map_err(|e| missing(format!("{what}_command was lost")).caused_by(e))?
                     {
                         Some(status) => break status,
                         None if waited >= COMMAND => {
@@ -59,7 +68,7 @@ impl SecretFrom {
                             drop(child.kill());
                             drop(child.wait());
                             return Err(missing(format!(
-                                "password_command took longer than {} s",
+                                "{what}_command took longer than {} s",
                                 COMMAND.as_secs()
                             )));
                         }
@@ -70,18 +79,19 @@ impl SecretFrom {
                     }
                 };
                 if !status.success() {
-                    return Err(missing(format!("password_command ended with {status}")));
+                    return Err(missing(format!("{what}_command ended with {status}")));
                 }
                 // What it left running may hold its output open.
                 let left = COMMAND.saturating_sub(waited).max(LOOK);
                 printed
                     .recv_timeout(left)
                     .map_err(|_| {
-                        missing("password_command has ended, but its output goes on".into())
+                        missing(format!("{what}_command has ended, but its output goes on"))
                     })?
-                    .map_err(|e| missing("password_command printed no UTF-8".into()).caused_by(e))?
+                    .map_err(|e| missing(format!("{what}_command printed no UTF-8")).caused_by(e))?
             }
             Self::Inline(secret) => return Ok(secret.clone()),
+            Self::Grant(_) => return Err(Failure::bug("a grant is renewed, not read")),
         };
         let secret = text.strip_prefix('\u{feff}').unwrap_or(&text);
         let secret = secret.strip_suffix('\n').unwrap_or(secret);
@@ -90,26 +100,14 @@ impl SecretFrom {
             return token(secret.trim()).map_err(missing);
         }
         if secret.is_empty() {
-            return Err(missing("the password is empty".into()));
+            return Err(missing(format!("the {what} is empty")));
         }
         if secret.contains(['\n', '\r', '\0']) {
-            return Err(missing(
-                "the password has a line break or a NUL in it: keep one line".into(),
-            ));
+            return Err(missing(format!(
+                "the {what} has a line break or a NUL in it: keep one line"
+            )));
         }
         Ok(secret.into())
-    }
-
-    /// The key that names it.
-    #[must_use]
-    pub fn key(&self) -> &'static str {
-        match self {
-            Self::File(_) => "password_file",
-            Self::Variable(_) => "password_env",
-            Self::Command(_) => "password_command",
-            Self::Inline(_) => "password",
-            Self::Token(_) => "access_token_file",
-        }
     }
 
     /// The file that it is in, where it is in one.
@@ -117,7 +115,7 @@ impl SecretFrom {
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::File(file) | Self::Token(file) => Some(file),
-            Self::Variable(_) | Self::Command(_) | Self::Inline(_) => None,
+            Self::Variable(_) | Self::Command(_) | Self::Inline(_) | Self::Grant(_) => None,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! From what the file says to types that cannot be wrong, or to all problems at once.
 
 use crate::config::account::account;
-use crate::config::mailbox::Account;
+use crate::config::mailbox::{Account, SecretFrom};
+use crate::config::oauth::{self, OAuthClient};
 use crate::config::raw::{Flaw, Origin, Raw, RawValue};
 use crate::config::taker::{Taker, shown};
 use crate::telemetry::log::Format;
@@ -9,7 +10,7 @@ use postrider_core::account::schedule::Mode;
 use postrider_core::pool::Limits;
 use postrider_core::provider::server::Timeouts;
 use postrider_core::run::settings::Settings;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -47,6 +48,10 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// The first of the doubling waits.
     pub first_wait: Duration,
+    /// OAuth clients that accounts may name.
+    pub oauth: BTreeMap<&'static str, OAuthClient>,
+    /// Where the key comes from that their tokens are sealed with.
+    pub key: Option<SecretFrom>,
     /// Mailboxes.
     pub accounts: Vec<Account>,
     /// What deserves a warning.
@@ -102,6 +107,11 @@ const SETTINGS: &[&str] = &[
     "recovery.first_wait",
 ];
 
+/// Every key outside `[[account]]`, with those of the OAuth clients.
+fn settings_known() -> Vec<&'static str> {
+    SETTINGS.iter().chain(&oauth::KEYS).copied().collect()
+}
+
 /// As much of a config that [`load`] refuses as says where the mirror is: what cannot be read has
 /// its default.
 #[must_use]
@@ -109,7 +119,7 @@ pub fn places(file: &Path, variables: impl Iterator<Item = (String, String)>) ->
     // Whoever asks has been told already why it is refused.
     let text = std::fs::read_to_string(file).unwrap_or_default();
     let mut raw = Raw::read(file, &text);
-    raw.environment(SETTINGS, variables);
+    raw.environment(&settings_known(), variables);
     let base = file.parent().unwrap_or(Path::new(""));
     settings(&raw, file, base, &base.join("data"), &mut Vec::new())
 }
@@ -141,7 +151,7 @@ pub fn load(
     if !raw.problems.is_empty() {
         return Err(raw.problems);
     }
-    let unknown = raw.environment(SETTINGS, variables);
+    let unknown = raw.environment(&settings_known(), variables);
     let mut problems = Vec::new();
     let base = file.parent().unwrap_or(Path::new(""));
     let mut config = settings(&raw, file, base, &base.join("data"), &mut problems);
@@ -159,9 +169,10 @@ pub fn load(
         });
     }
     let mut ids = BTreeSet::new();
+    let clients: Vec<&'static str> = config.oauth.keys().copied().collect();
     for (place, items) in &raw.accounts {
         let mut taker = Taker { items, missing: place.clone(), problems: &mut problems };
-        let account = account(&mut taker, base, place, &mut config.warnings);
+        let account = account(&mut taker, base, place, &clients, &mut config.warnings);
         if let Some(account) = account {
             if !ids.insert(account.id.clone()) {
                 let text = format!(
@@ -181,6 +192,13 @@ pub fn load(
             problems.push(Flaw { place: account.username_at.clone(), key: "was".into(), text });
         }
     }
+    let grants = config.accounts.iter().find(|a| matches!(a.secret, SecretFrom::Grant(_)));
+    if let Some(account) = grants.filter(|_| config.key.is_none()) {
+        let text = "its tokens are sealed with a key: write key_file = \"secrets/key\" into [credentials], and make the key with \
+                    `openssl rand -base64 32 > secrets/key`";
+        let (place, key) = (account.secret_at.0.clone(), "auth".into());
+        problems.push(Flaw { place, key, text: text.into() });
+    }
     problems.sort();
     if problems.is_empty() { Ok(config) } else { Err(problems) }
 }
@@ -188,7 +206,7 @@ pub fn load(
 fn settings(raw: &Raw, file: &Path, base: &Path, data: &Path, problems: &mut Vec<Flaw>) -> Config {
     let mut t =
         Taker { items: &raw.settings, missing: Origin::Missing(file.to_owned(), 1), problems };
-    t.unknown(SETTINGS);
+    t.unknown(&settings_known());
     let data_dir = t.text("data_dir").map_or_else(|| data.to_owned(), |dir| base.join(dir));
     let database = database(&mut t, base, &data_dir);
     let bodies = t.text("bodies.dir").map_or_else(|| data_dir.join("bodies"), |dir| base.join(dir));
@@ -252,6 +270,8 @@ fn settings(raw: &Raw, file: &Path, base: &Path, data: &Path, problems: &mut Vec
             idle: idle(&mut t),
         },
         first_wait: t.duration("recovery.first_wait", run.policy.first_wait),
+        oauth: oauth::clients(&mut t, base),
+        key: oauth::key(&mut t, base),
         accounts: Vec::new(),
         warnings: Vec::new(),
     }

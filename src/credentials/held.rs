@@ -52,7 +52,8 @@ fn shown(source: &SecretFrom, text: SecretString) -> Secret {
         SecretFrom::File(_)
         | SecretFrom::Variable(_)
         | SecretFrom::Command(_)
-        | SecretFrom::Inline(_) => Secret::Password(text),
+        | SecretFrom::Inline(_)
+        | SecretFrom::Grant(_) => Secret::Password(text),
     }
 }
 

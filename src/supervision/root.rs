@@ -5,6 +5,7 @@ use crate::account::args::AccountArgs;
 use crate::clock::Clock;
 use crate::connection::actor::{ConnectionActor, ConnectionArgs};
 use crate::connection::message::ConnectionMsg;
+use crate::credentials::actor::{CredentialActor, CredentialArgs, CredentialMsg};
 use crate::handle::{Backlog, Handle};
 use crate::reply::ReplyTo;
 use crate::store::actor::{StoreActor, StoreArgs, StoreMsg};
@@ -41,6 +42,8 @@ pub enum RootMsg {
     Accounts(oneshot::Sender<Handle<AccountsMsg>>),
     /// The handle of an endpoint's pool, which is started if need be.
     Pool(Box<ConnectionArgs>, oneshot::Sender<Handle<ConnectionMsg>>),
+    /// The handle of an account's credential, which is started if need be.
+    Credential(Box<CredentialArgs>, oneshot::Sender<Handle<CredentialMsg>>),
     /// Run accounts once.
     RunOnce(Vec<AccountArgs>, ReplyTo<Vec<(String, Summary)>>),
     /// Follow these accounts, no longer follow those.
@@ -66,6 +69,7 @@ pub struct Root;
 enum Service {
     Store,
     Pool(String),
+    Credential(String),
     Accounts,
     Face(&'static str, Spawn),
 }
@@ -88,6 +92,7 @@ pub struct RootState {
     accounts: Handle<AccountsMsg>,
     accounts_args: AccountsArgs,
     pools: BTreeMap<String, (Handle<ConnectionMsg>, ConnectionArgs)>,
+    credentials: BTreeMap<String, (Handle<CredentialMsg>, CredentialArgs)>,
     /// Who is to be followed, should the accounts' supervisor have to be started again.
     wanted: BTreeMap<String, Wanted>,
     once: bool,
@@ -139,6 +144,7 @@ impl Actor for Root {
             accounts,
             accounts_args,
             pools: BTreeMap::new(),
+            credentials: BTreeMap::new(),
             wanted: BTreeMap::new(),
             once: false,
             children,
@@ -161,17 +167,22 @@ impl Actor for Root {
                     let mut args = *args;
                     args.depth = args.registry.started(&name, "endpoint");
                     let depth = args.depth.clone();
-                    let (pool, _) = ConnectionActor::spawn_linked(
-                        None,
-                        ConnectionActor,
-                        args.clone(),
-                        me.get_cell(),
-                    )
-                    .await?;
-                    state.children.insert(pool.get_id(), Service::Pool(name.clone()));
+                    let pool = state.pool(&me, &args).await?;
                     state.pools.insert(name.clone(), (Handle::new(pool, depth), args));
                 }
                 if let Some((handle, _)) = state.pools.get(&name) {
+                    drop(reply.send(handle.clone()));
+                }
+            }
+            RootMsg::Credential(mut args, reply) => {
+                let name = args.path.clone();
+                if !state.credentials.contains_key(&name) {
+                    args.depth = args.registry.started(&name, "credential");
+                    let depth = args.depth.clone();
+                    let actor = state.credential(&me, &args).await?;
+                    state.credentials.insert(name.clone(), (Handle::new(actor, depth), *args));
+                }
+                if let Some((handle, _)) = state.credentials.get(&name) {
                     drop(reply.send(handle.clone()));
                 }
             }
@@ -234,6 +245,30 @@ impl Actor for Root {
 }
 
 impl RootState {
+    async fn pool(
+        &mut self,
+        me: &ActorRef<RootMsg>,
+        args: &ConnectionArgs,
+    ) -> Result<ActorRef<ConnectionMsg>, ActorProcessingErr> {
+        let spawned =
+            ConnectionActor::spawn_linked(None, ConnectionActor, args.clone(), me.get_cell());
+        let (pool, _) = spawned.await?;
+        self.children.insert(pool.get_id(), Service::Pool(args.path.clone()));
+        Ok(pool)
+    }
+
+    async fn credential(
+        &mut self,
+        me: &ActorRef<RootMsg>,
+        args: &CredentialArgs,
+    ) -> Result<ActorRef<CredentialMsg>, ActorProcessingErr> {
+        let spawned =
+            CredentialActor::spawn_linked(None, CredentialActor, args.clone(), me.get_cell());
+        let (actor, _) = spawned.await?;
+        self.children.insert(actor.get_id(), Service::Credential(args.path.clone()));
+        Ok(actor)
+    }
+
     async fn restart(
         &mut self,
         me: &ActorRef<RootMsg>,
@@ -243,6 +278,7 @@ impl RootState {
         let (kind, path) = match &child {
             Service::Store => ("store", "root/store".to_owned()),
             Service::Pool(name) => ("endpoint", name.clone()),
+            Service::Credential(name) => ("credential", name.clone()),
             Service::Accounts => ("accounts", "root/accounts".to_owned()),
             Service::Face(kind, _) => (*kind, format!("root/{kind}")),
         };
@@ -257,18 +293,16 @@ impl RootState {
                 self.store.repoint(store);
             }
             Service::Pool(name) => {
-                if let Some((handle, args)) = self.pools.get(&name) {
+                if let Some((handle, args)) = self.pools.get(&name).cloned() {
                     self.args.registry.gone_under(&path);
                     self.args.registry.started(&path, "endpoint");
-                    let (pool, _) = ConnectionActor::spawn_linked(
-                        None,
-                        ConnectionActor,
-                        args.clone(),
-                        me.get_cell(),
-                    )
-                    .await?;
-                    self.children.insert(pool.get_id(), Service::Pool(name));
-                    handle.repoint(pool);
+                    handle.repoint(self.pool(me, &args).await?);
+                }
+            }
+            Service::Credential(name) => {
+                if let Some((handle, args)) = self.credentials.get(&name).cloned() {
+                    self.args.registry.started(&path, "credential");
+                    handle.repoint(self.credential(me, &args).await?);
                 }
             }
             // The runs it held cannot be answered any more: the process ends, and says why.

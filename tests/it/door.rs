@@ -223,7 +223,7 @@ impl Reading {
 /// One run of the only account of a config, its endpoint replaced by another, if so.
 async fn run(config: &Config, endpoint: Option<Arc<dyn Endpoint>>) -> Outcome {
     let engine = Engine::start(config, "a test", WireLog::default(), false).await.unwrap();
-    let password = engine.held(&config.accounts[0]).await.unwrap();
+    let password = engine.given(&config.accounts[0]).await.unwrap().credential();
     let mut args = engine
         .account_args(&config.accounts[0], config, true, Arc::new(Unseen), password)
         .await

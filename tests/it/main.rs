@@ -12,6 +12,7 @@ mod dovecot;
 mod durable;
 mod edits;
 mod faults;
+mod grants;
 mod hostile;
 mod migration;
 mod oauth;

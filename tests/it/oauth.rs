@@ -1,11 +1,11 @@
 //! Logins by OAuth2 access token, against a real Dovecot that checks them.
 
 use crate::dovecot::{client, fill, truth};
-use crate::support::binary::{Postrider, SHORT};
+use crate::support::binary::Postrider;
 use crate::support::check::{ask, state};
 use crate::support::dovecot::{Dovecot, Traits};
 use crate::support::mail::blocking;
-use crate::support::served::wait_until;
+use crate::support::served::{head, wait_until};
 use crate::support::token::token;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -20,8 +20,9 @@ fn start(mechanisms: &'static str) -> Dovecot {
 fn config(server: &Dovecot, tls: &str, port: u16, key: &str) -> String {
     let file = server.file("cert.pem");
     format!(
-        "{SHORT}[[account]]\nid = \"u\"\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"{tls}\"\nca_file = \"{file}\"\n\
-         username = \"u\"\n{key} = \"secret\"\n"
+        "{}[[account]]\nid = \"u\"\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"{tls}\"\nca_file = \"{file}\"\n\
+         username = \"u\"\n{key} = \"secret\"\n",
+        head()
     )
 }
 

@@ -1,0 +1,149 @@
+//! What accounts log in with, as the config has it: held secrets, and grants that are renewed.
+#![expect(clippy::disallowed_methods, reason = "secrets are read off the runtime, and waited for")]
+
+use crate::config::{Account, Config, OAuthClient, SecretFrom};
+use crate::credentials::issuer::{Issuer, IssuerPlace};
+use crate::credentials::pace::Pace;
+use crate::credentials::{Held, LookedUp, Renewed, Vault};
+use crate::provider::Credential;
+use crate::store::{Reader, open_for_reading};
+use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What grants are renewed with: taken up at the start.
+#[derive(Debug, Default)]
+pub struct Grants {
+    pub(super) issuers: BTreeMap<&'static str, Arc<Issuer>>,
+    pub(super) vault: Option<Arc<Vault>>,
+    pub(super) pace: Arc<Pace>,
+}
+
+/// What an account logs in with.
+#[derive(Clone, Debug)]
+pub enum Given {
+    /// A secret that somebody else keeps.
+    Held(Arc<Held>),
+    /// A grant.
+    Renewed(Arc<Renewed>),
+}
+
+impl Given {
+    /// As an account takes it.
+    #[must_use]
+    pub fn credential(&self) -> Arc<dyn Credential> {
+        match self {
+            Self::Held(held) => Arc::<Held>::clone(held),
+            Self::Renewed(renewed) => Arc::<Renewed>::clone(renewed),
+        }
+    }
+
+    /// Takes another's secret over. Returns whether it is another secret; a grant sees to that
+    /// itself.
+    #[must_use]
+    pub fn exchange(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Held(held), Self::Held(other)) => held.exchange(other),
+            _ => false,
+        }
+    }
+}
+
+pub(super) fn config_failure(text: String) -> Failure {
+    Failure::new(Class::Config, Reach::Account, Provenance::Local, text).when(When::AfterChange)
+}
+
+/// The issuer that a client of the config is registered with.
+///
+/// # Errors
+/// Class config: its secret cannot be had, or a URL is none.
+pub fn issuer(client: &OAuthClient) -> Result<Issuer, Failure> {
+    let secret = client.client_secret.clone().map(SecretFrom::File);
+    let secret = secret.map(|from| from.get_as("client_secret")).transpose()?;
+    let place = IssuerPlace {
+        name: client.name.to_owned(),
+        client_id: client.client_id.clone(),
+        auth_url: client.auth_url.clone(),
+        token_url: client.token_url.clone(),
+        scopes: client.scopes.clone(),
+    };
+    Issuer::at(place, secret.as_ref())
+}
+
+/// The vault whose key the config names.
+///
+/// # Errors
+/// Class config: the key cannot be had, or is none.
+pub fn vault(config: &Config) -> Result<Vault, Failure> {
+    let Some(from) = &config.key else {
+        return Err(config_failure("there is no key: write key_file into [credentials]".into()));
+    };
+    let key = from.get_as("key")?;
+    Vault::with(&key).map_err(|why| config_failure(format!("[credentials]: {why}")))
+}
+
+impl Grants {
+    /// What the accounts of this config need, if any: a key that is missing, or another than
+    /// stored tokens were sealed with, ends the start.
+    ///
+    /// # Errors
+    /// Class config, with what is missing.
+    pub async fn of(config: &Config, reader: &Reader) -> Result<Self, Failure> {
+        let named = |client: &str| {
+            config
+                .accounts
+                .iter()
+                .any(|a| matches!(a.secret, SecretFrom::Grant(name) if name == client))
+        };
+        let wanted: Vec<OAuthClient> =
+            config.oauth.values().filter(|client| named(client.name)).cloned().collect();
+        if wanted.is_empty() {
+            return Ok(Self::default());
+        }
+        let of = config.clone();
+        let made = tokio::task::spawn_blocking(move || {
+            let issuers = wanted.iter().map(|client| Ok((client.name, Arc::new(issuer(client)?))));
+            Ok((issuers.collect::<Result<BTreeMap<_, _>, Failure>>()?, vault(&of)?))
+        });
+        let (issuers, vault) =
+            made.await.map_err(|_| Failure::bug("reading the secrets panicked"))??;
+        for row in reader.credentials(None).await? {
+            let is_ours = config.accounts.iter().any(|a| a.id == row.account);
+            if is_ours && row.key_print != vault.print() {
+                return Err(config_failure(format!(
+                    "the tokens of {} were sealed with another key ({}) than that of [credentials] ({}): give the key that they \
+                     were sealed with, or run `postrider auth login {}`",
+                    row.account,
+                    row.key_print,
+                    vault.print(),
+                    row.account
+                )));
+            }
+        }
+        Ok(Self { issuers, vault: Some(Arc::new(vault)), pace: Arc::default() })
+    }
+}
+
+/// What an account logs in with, for who is not the engine: a grant is not renewed.
+///
+/// # Errors
+/// Class config when the secret cannot be had; auth where nobody has granted access, or the token
+/// is over; storage.
+pub async fn looked_up(account: &Account, config: &Config) -> Result<Box<dyn Credential>, Failure> {
+    if !matches!(account.secret, SecretFrom::Grant(_)) {
+        let secret = account.secret.get()?;
+        let (username, source) = (account.username.clone(), account.secret.clone());
+        return Ok(Box::new(Held::new(username, source, secret, String::new())));
+    }
+    let vault = vault(config)?;
+    let mut row = None;
+    if config.database.exists() {
+        let unread = |e| Failure::storage(format!("{e}"));
+        let db = open_for_reading(&config.database).await.map_err(unread)?;
+        let found = Reader::new(&db).credentials(Some(&account.id)).await;
+        db.close().await;
+        row = found?.into_iter().next();
+    }
+    let now = crate::clock::Clock::start().now().wall;
+    Ok(Box::new(LookedUp::of(&account.id, row.as_ref(), &vault, now)?))
+}

@@ -1,0 +1,167 @@
+//! `[oauth.*]` and `[credentials]`: the OAuth clients that accounts may name, and the key that their
+//! tokens are sealed with.
+
+use crate::config::host::is_loopback;
+use crate::config::mailbox::SecretFrom;
+use crate::config::raw::RawValue;
+use crate::config::taker::Taker;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// An OAuth client that was registered with an issuer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OAuthClient {
+    /// Its name here: `google`, `microsoft`.
+    pub name: &'static str,
+    /// Its id.
+    pub client_id: String,
+    /// The file of its secret; a public client has none.
+    pub client_secret: Option<PathBuf>,
+    /// Where a human grants access.
+    pub auth_url: String,
+    /// Where tokens are issued.
+    pub token_url: String,
+    /// What is asked for.
+    pub scopes: Vec<String>,
+}
+
+/// Issuers that are known, and what they are asked for IMAP.
+struct KnownIssuer {
+    name: &'static str,
+    auth_url: &'static str,
+    token_url: &'static str,
+    scopes: &'static [&'static str],
+}
+
+const KNOWN: [KnownIssuer; 2] = [
+    KnownIssuer {
+        name: "google",
+        auth_url: "https://accounts.google.com/o/oauth2/v2/auth",
+        token_url: "https://oauth2.googleapis.com/token",
+        scopes: &["https://mail.google.com/", "openid", "email"],
+    },
+    KnownIssuer {
+        name: "microsoft",
+        auth_url: "https://login.microsoftonline.com/common/oauth2/v2.0/authorize",
+        token_url: "https://login.microsoftonline.com/common/oauth2/v2.0/token",
+        scopes: &[
+            "https://outlook.office.com/IMAP.AccessAsUser.All",
+            "offline_access",
+            "openid",
+            "email",
+        ],
+    },
+];
+
+/// Every key of the two tables.
+pub(super) const KEYS: [&str; 13] = [
+    "credentials.key_file",
+    "credentials.key_env",
+    "credentials.key_command",
+    "oauth.google.client_id",
+    "oauth.google.client_secret_file",
+    "oauth.google.auth_url",
+    "oauth.google.token_url",
+    "oauth.google.scopes",
+    "oauth.microsoft.client_id",
+    "oauth.microsoft.client_secret_file",
+    "oauth.microsoft.auth_url",
+    "oauth.microsoft.token_url",
+    "oauth.microsoft.scopes",
+];
+
+/// The clients, by name.
+pub(super) fn clients(t: &mut Taker<'_>, base: &Path) -> BTreeMap<&'static str, OAuthClient> {
+    let mut clients = BTreeMap::new();
+    for known in KNOWN {
+        let key = |end: &str| format!("oauth.{}.{end}", known.name);
+        let scopes = known.scopes.iter().map(|scope| (*scope).to_owned()).collect();
+        let client = OAuthClient {
+            name: known.name,
+            client_id: t.text(&key("client_id")).unwrap_or_default(),
+            client_secret: t.text(&key("client_secret_file")).map(|file| base.join(file)),
+            auth_url: url(t, &key("auth_url"), known.auth_url),
+            token_url: url(t, &key("token_url"), known.token_url),
+            scopes: t.list(&key("scopes"), scopes),
+        };
+        let ends = ["client_id", "client_secret_file", "auth_url", "token_url", "scopes"];
+        let Some(said) = ends.iter().find_map(|end| t.item(&key(end))) else { continue };
+        if client.client_id.is_empty() {
+            let text = "it is missing: write the id that the issuer gave your client";
+            t.wrong(said.place.clone(), &key("client_id"), text);
+        }
+        if client.scopes.is_empty() {
+            let text =
+                "an empty list asks for nothing; leave it out for the scopes that IMAP needs";
+            t.wrong(said.place, &key("scopes"), text);
+        }
+        clients.insert(known.name, client);
+    }
+    clients
+}
+
+/// A URL that secrets may go to.
+fn url(t: &mut Taker<'_>, key: &str, default: &str) -> String {
+    let Some(text) = t.text(key) else { return default.to_owned() };
+    let host = |rest: &str| {
+        let place = rest.split(['/', '?']).next().unwrap_or_default();
+        place.rsplit_once(':').map_or(place, |(host, _)| host).to_owned()
+    };
+    let is_safe = text.strip_prefix("https://").is_some_and(|rest| !rest.is_empty())
+        || text.strip_prefix("http://").is_some_and(|rest| is_loopback(&host(rest)));
+    if !is_safe && let Some(item) = t.item(key) {
+        let text = format!("\"{text}\" will not do; write a URL that begins with https://");
+        t.wrong(item.place, key, text);
+    }
+    text
+}
+
+/// Where the key comes from that tokens are sealed with: one place, or, under systemd, the
+/// credential `postrider.key`.
+pub(super) fn key(t: &mut Taker<'_>, base: &Path) -> Option<SecretFrom> {
+    let mut found = Vec::new();
+    for end in ["key_file", "key_env", "key_command"] {
+        let key = format!("credentials.{end}");
+        let Some(text) = t.text(&key) else { continue };
+        found.push(match end {
+            "key_file" => SecretFrom::File(base.join(text)),
+            "key_env" => SecretFrom::Variable(text),
+            _ => SecretFrom::Command(text),
+        });
+    }
+    if found.len() > 1
+        && let Some(item) = t.item("credentials.key_file").or_else(|| t.item("credentials.key_env"))
+    {
+        t.wrong(item.place, "credentials", "there are several keys; keep one");
+    }
+    let of_systemd = || {
+        let folder = std::env::var_os("CREDENTIALS_DIRECTORY")?;
+        let file = Path::new(&folder).join("postrider.key");
+        file.exists().then_some(SecretFrom::File(file))
+    };
+    found.pop().or_else(of_systemd)
+}
+
+/// The client that an account names as `oauth.NAME`.
+pub(super) fn named(t: &mut Taker<'_>, clients: &[&'static str]) -> Option<SecretFrom> {
+    let item = t.item("auth")?;
+    let name = match &item.value {
+        RawValue::Text(text) => text.strip_prefix("oauth."),
+        _ => None,
+    };
+    let known = KNOWN.iter().find(|known| Some(known.name) == name);
+    match known {
+        Some(known) if clients.contains(&known.name) => Some(SecretFrom::Grant(known.name)),
+        Some(known) => {
+            let text = format!("there is no [oauth.{}]; write it, with client_id", known.name);
+            t.wrong(item.place, "auth", text);
+            None
+        }
+        None => {
+            let text =
+                "write \"oauth.google\" or \"oauth.microsoft\", or leave it out for a password";
+            t.wrong(item.place, "auth", text);
+            None
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! Who issues tokens: the OAuth client that the config describes, at its token endpoint. Every call
+//! has a deadline; nothing is waited for or tried again here.
+
+use crate::provider::Coming;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use oauth2::basic::{
+    BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse,
+    BasicTokenType,
+};
+use oauth2::{
+    AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret,
+    CsrfToken, EndpointNotSet, EndpointSet, ExtraTokenFields, HttpRequest, HttpResponse,
+    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, Scope,
+    StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
+};
+use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
+use postrider_core::oauth::{TokenRefusal, judge};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Longest time of a call.
+const CALL: Duration = Duration::from_secs(20);
+/// Longest time until it is connected.
+const CONNECT: Duration = Duration::from_secs(10);
+/// Octets of an answer.
+const ANSWER: usize = 256 * 1024;
+/// What a token is taken to live where the answer does not say.
+const LIFE: Duration = Duration::from_secs(3600);
+
+/// An OAuth client, as the config has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuerPlace {
+    /// Its name in the config: `google`.
+    pub name: String,
+    /// The client's id.
+    pub client_id: String,
+    /// Where a human grants access.
+    pub auth_url: String,
+    /// Where tokens are issued.
+    pub token_url: String,
+    /// What is asked for.
+    pub scopes: Vec<String>,
+}
+
+/// Who issues tokens.
+#[derive(Debug)]
+pub struct Issuer {
+    place: IssuerPlace,
+    client: TokenClient,
+    http: reqwest::Client,
+}
+
+type TokenClient = Client<
+    BasicErrorResponse,
+    StandardTokenResponse<IdToken, BasicTokenType>,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    EndpointSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointSet,
+>;
+
+/// Where an answer says whose token it is (OpenID Connect).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct IdToken {
+    id_token: Option<String>,
+}
+
+impl ExtraTokenFields for IdToken {}
+
+/// What an issuer has given.
+#[derive(Debug)]
+pub struct Issued {
+    /// The access token.
+    pub access: SecretString,
+    /// Another refresh token; the one that was shown stays good where there is none.
+    pub refresh: Option<SecretString>,
+    /// For how long the access token is good.
+    pub life: Duration,
+    /// What it allows, where the answer says so.
+    pub scopes: Option<String>,
+    /// Whose it is, where that can be seen.
+    pub mailbox: Option<String>,
+}
+
+/// A grant that has been begun.
+#[derive(Debug)]
+pub struct Begun {
+    /// Where a human goes.
+    pub url: String,
+    /// What the answer must repeat.
+    pub state: String,
+    verifier: PkceCodeVerifier,
+    redirect: RedirectUrl,
+}
+
+fn config(text: String) -> Failure {
+    Failure::new(Class::Config, Reach::Account, Provenance::Local, text).when(When::AfterChange)
+}
+
+impl Issuer {
+    /// The issuer at this place, to whom this client shows this secret (none, if it is a public
+    /// one).
+    ///
+    /// # Errors
+    /// Class config: a URL is none, or TLS roots cannot be had.
+    pub fn at(place: IssuerPlace, secret: Option<&SecretString>) -> Result<Self, Failure> {
+        let wrong = |key: &str, e: &dyn std::fmt::Display| {
+            config(format!("oauth.{}.{key} is no URL: {e}", place.name))
+        };
+        let auth_url = AuthUrl::new(place.auth_url.clone()).map_err(|e| wrong("auth_url", &e))?;
+        let token_url =
+            TokenUrl::new(place.token_url.clone()).map_err(|e| wrong("token_url", &e))?;
+        let mut client = Client::new(ClientId::new(place.client_id.clone()))
+            .set_auth_uri(auth_url)
+            .set_token_uri(token_url)
+            .set_auth_type(AuthType::RequestBody);
+        if let Some(secret) = secret {
+            client = client.set_client_secret(ClientSecret::new(secret.expose_secret().to_owned()));
+        }
+        let http = reqwest::Client::builder()
+            .timeout(CALL)
+            .connect_timeout(CONNECT)
+            // A redirect could carry the secret elsewhere.
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|e| config("no HTTPS: the TLS roots cannot be had".into()).caused_by(e))?;
+        Ok(Self { place, client, http })
+    }
+
+    /// As the config has it.
+    #[must_use]
+    pub fn place(&self) -> &IssuerPlace {
+        &self.place
+    }
+
+    /// Begins a grant (RFC 6749 §4.1 with PKCE, RFC 7636): the answer comes to `redirect`.
+    ///
+    /// # Errors
+    /// Class bug: `redirect` is no URL.
+    pub fn begin(&self, redirect: &str, username: &str) -> Result<Begun, Failure> {
+        let redirect = RedirectUrl::new(redirect.to_owned())
+            .map_err(|e| Failure::bug("the redirect is no URL").caused_by(e))?;
+        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+        let (url, state) = self
+            .client
+            .authorize_url(CsrfToken::new_random)
+            .set_redirect_uri(std::borrow::Cow::Borrowed(&redirect))
+            .add_scopes(self.place.scopes.iter().cloned().map(Scope::new))
+            .set_pkce_challenge(challenge)
+            // Google gives a refresh token only so.
+            .add_extra_param("access_type", "offline")
+            .add_extra_param("prompt", "consent")
+            .add_extra_param("login_hint", username)
+            .url();
+        Ok(Begun { url: url.into(), state: state.into_secret(), verifier, redirect })
+    }
+
+    /// Exchanges the code of a grant's answer.
+    ///
+    /// # Errors
+    /// As [`judge`] has it; network and timeout.
+    pub async fn exchange(&self, begun: Begun, code: &str) -> Result<Issued, Failure> {
+        let seen = HttpSeen::default();
+        let http = Caller { http: self.http.clone(), seen: seen.clone() };
+        let answer = self
+            .client
+            .exchange_code(AuthorizationCode::new(code.to_owned()))
+            .set_redirect_uri(std::borrow::Cow::Borrowed(&begun.redirect))
+            .set_pkce_verifier(begun.verifier)
+            .request_async(&http)
+            .await;
+        answer.map(issued).map_err(|e| failed(e, &seen))
+    }
+
+    /// Another access token for a refresh token.
+    ///
+    /// # Errors
+    /// As [`judge`] has it; network and timeout.
+    ///
+    /// # Cancel safety
+    /// None: an issuer that rotates refresh tokens may have rotated this one.
+    pub async fn refresh(&self, refresh: &SecretString) -> Result<Issued, Failure> {
+        let seen = HttpSeen::default();
+        let http = Caller { http: self.http.clone(), seen: seen.clone() };
+        let token = RefreshToken::new(refresh.expose_secret().to_owned());
+        let answer = self.client.exchange_refresh_token(&token).request_async(&http).await;
+        answer.map(issued).map_err(|e| failed(e, &seen))
+    }
+}
+
+/// Puts the OAuth library's requests to the network.
+struct Caller {
+    http: reqwest::Client,
+    seen: HttpSeen,
+}
+
+impl<'a> AsyncHttpClient<'a> for Caller {
+    type Error = CallFailed;
+    type Future = Coming<'a, Result<HttpResponse, CallFailed>>;
+
+    fn call(&'a self, request: HttpRequest) -> Self::Future {
+        Box::pin(async move {
+            let request = reqwest::Request::try_from(request)?;
+            let mut response = self.http.execute(request).await?;
+            self.seen.note(&response);
+            let mut body = Vec::new();
+            while let Some(piece) = response.chunk().await? {
+                body.extend_from_slice(&piece);
+                if body.len() > ANSWER {
+                    return Err(CallFailed::Long);
+                }
+            }
+            let mut answer = HttpResponse::new(body);
+            *answer.status_mut() = response.status();
+            *answer.headers_mut() = response.headers().clone();
+            Ok(answer)
+        })
+    }
+}
+
+/// Why a call has no answer.
+#[derive(Debug, thiserror::Error)]
+enum CallFailed {
+    #[error(transparent)]
+    Http(#[from] reqwest::Error),
+    #[error("the answer is longer than {ANSWER} octets")]
+    Long,
+}
+
+/// Of an answer, what the OAuth library does not hand on.
+#[derive(Clone, Debug, Default)]
+struct HttpSeen(Arc<Mutex<(u16, Option<Duration>)>>);
+
+impl HttpSeen {
+    fn note(&self, response: &reqwest::Response) {
+        let after = response.headers().get(reqwest::header::RETRY_AFTER);
+        let seconds = after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
+            (response.status().as_u16(), seconds.map(Duration::from_secs));
+    }
+
+    fn refusal(&self, error: &str, description: &str) -> TokenRefusal {
+        let (status, retry_after) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (error, description) = (error.to_owned(), description.to_owned());
+        TokenRefusal { status, error, description, retry_after }
+    }
+}
+
+fn issued(answer: StandardTokenResponse<IdToken, BasicTokenType>) -> Issued {
+    let scopes = answer
+        .scopes()
+        .map(|scopes| scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" "));
+    // An empty one is none.
+    let refresh = answer.refresh_token().map(RefreshToken::secret).filter(|text| !text.is_empty());
+    Issued {
+        access: answer.access_token().secret().clone().into(),
+        refresh: refresh.map(|text| text.clone().into()),
+        life: answer.expires_in().unwrap_or(LIFE),
+        scopes,
+        mailbox: answer.extra_fields().id_token.as_deref().and_then(mailbox_of),
+    }
+}
+
+/// Whose an identity token is. It comes from the issuer itself over TLS: its signature says nothing
+/// more.
+fn mailbox_of(token: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Claims {
+        email: Option<String>,
+        preferred_username: Option<String>,
+    }
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    let claims: Claims = serde_json::from_slice(&claims).ok()?;
+    claims.email.or(claims.preferred_username)
+}
+
+fn failed(e: RequestTokenError<CallFailed, BasicErrorResponse>, seen: &HttpSeen) -> Failure {
+    match e {
+        RequestTokenError::ServerResponse(told) => {
+            let description = told.error_description().map_or("", String::as_str);
+            judge(&seen.refusal(told.error().as_ref(), description))
+        }
+        RequestTokenError::Request(e) => {
+            let (class, provenance, text) = match &e {
+                CallFailed::Http(http) if http.is_timeout() => {
+                    (Class::Timeout, Provenance::Deadline, "the token endpoint does not answer")
+                }
+                CallFailed::Http(_) => {
+                    (Class::Network, Provenance::Local, "the token endpoint cannot be reached")
+                }
+                CallFailed::Long => {
+                    (Class::Provider, Provenance::Server, "the token endpoint answers nonsense")
+                }
+            };
+            Failure::new(class, Reach::Account, provenance, text).caused_by(e)
+        }
+        // What cannot be read may hold anything: it is not quoted.
+        RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
+            let failure = judge(&seen.refusal("", ""));
+            let text = "the token endpoint's answer is not one of OAuth2";
+            Failure { text: format!("{text} ({})", failure.text), ..failure }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whose_a_token_is() {
+        let token = |claims: &str| format!("e30.{}.sig", URL_SAFE_NO_PAD.encode(claims));
+        let of = |claims: &str| mailbox_of(&token(claims));
+        assert_eq!(
+            of(r#"{"email":"me@example.org","sub":"1"}"#).as_deref(),
+            Some("me@example.org")
+        );
+        assert_eq!(
+            of(r#"{"preferred_username":"me@example.org"}"#).as_deref(),
+            Some("me@example.org")
+        );
+        assert_eq!(of("{}"), None);
+        assert_eq!(mailbox_of("x"), None);
+        assert_eq!(mailbox_of("a.!!.c"), None);
+    }
+}

@@ -1,0 +1,121 @@
+//! A credential whose tokens are renewed: whoever logs in asks its actor.
+
+use crate::credentials::actor::{CredentialMsg, is_same};
+use crate::credentials::tokens::TokenPair;
+use crate::credentials::vault::Vault;
+use crate::handle::Handle;
+use crate::provider::{Coming, Credential, Secret};
+use crate::reply::ReplyTo;
+use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
+use postrider_core::oauth::CredentialRow;
+use postrider_core::time::Micros;
+use secrecy::SecretString;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Longest wait for the actor: a call of the issuer, and the database.
+const ANSWER: Duration = Duration::from_secs(70);
+
+/// TokenPair that an actor renews.
+#[derive(Debug)]
+pub struct Renewed {
+    username: String,
+    actor: Handle<CredentialMsg>,
+    mark: String,
+}
+
+impl Renewed {
+    /// Through this actor. `mark` tells the grant from others.
+    #[must_use]
+    pub fn new(username: String, actor: Handle<CredentialMsg>, mark: String) -> Self {
+        Self { username, actor, mark }
+    }
+
+    async fn token(&self, refused: Option<SecretString>) -> Result<SecretString, Failure> {
+        let (sender, answer) = oneshot::channel();
+        // Who no longer waits asks again.
+        let reply = ReplyTo::new(move |answer| drop(sender.send(answer)));
+        self.actor.send(CredentialMsg::Token { refused, reply });
+        match tokio::time::timeout(ANSWER, answer).await {
+            Ok(Ok(Some(answer))) => answer,
+            Ok(Ok(None) | Err(_)) => Err(Failure::bug("the credential's actor died")),
+            Err(_) => {
+                let text = format!("its token was not renewed within {} s", ANSWER.as_secs());
+                Err(Failure::new(Class::Timeout, Reach::Account, Provenance::Deadline, text))
+            }
+        }
+    }
+}
+
+impl Credential for Renewed {
+    fn username(&self) -> &str {
+        &self.username
+    }
+
+    fn mark(&self) -> String {
+        self.mark.clone()
+    }
+
+    fn secret(&self) -> Coming<'_, Result<Secret, Failure>> {
+        Box::pin(async { Ok(Secret::Token(self.token(None).await?)) })
+    }
+
+    fn renewed<'a>(&'a self, refused: &'a Secret) -> Coming<'a, Result<Option<Secret>, Failure>> {
+        Box::pin(async move {
+            let token = self.token(Some(refused.text().clone())).await?;
+            Ok((!is_same(&token, refused.text())).then_some(Secret::Token(token)))
+        })
+    }
+}
+
+/// The token that is stored, for who only looks: it renews nothing.
+#[derive(Debug)]
+pub struct LookedUp {
+    username: String,
+    token: SecretString,
+}
+
+impl LookedUp {
+    /// That of this row, while it is good.
+    ///
+    /// # Errors
+    /// Class config: another key. Class auth: nobody has granted access, or its time is over.
+    pub fn of(
+        account: &str,
+        row: Option<&CredentialRow>,
+        vault: &Vault,
+        now: Micros,
+    ) -> Result<Self, Failure> {
+        let human = |text: String| {
+            Failure::new(Class::Auth, Reach::Account, Provenance::Local, text)
+                .when(When::AfterChange)
+        };
+        let Some(row) = row else {
+            return Err(human(format!(
+                "nobody has granted access yet: run `postrider auth login {account}`"
+            )));
+        };
+        let tokens = TokenPair::open(row, vault)?;
+        if row.expires_at <= now {
+            return Err(human(
+                "its stored token is over, and only a server or a sync renews it: run `postrider sync --once`".into(),
+            ));
+        }
+        Ok(Self { username: row.username.clone(), token: tokens.access })
+    }
+}
+
+impl Credential for LookedUp {
+    fn username(&self) -> &str {
+        &self.username
+    }
+
+    fn mark(&self) -> String {
+        String::new()
+    }
+
+    fn secret(&self) -> Coming<'_, Result<Secret, Failure>> {
+        let secret = Secret::Token(self.token.clone());
+        Box::pin(std::future::ready(Ok(secret)))
+    }
+}

@@ -1,0 +1,181 @@
+//! An authorization server of the tests: one client, codes with PKCE, refresh tokens that rotate,
+//! access tokens that the private Dovecot believes. What it is told to do, it does until told
+//! otherwise.
+
+use crate::support::token::token;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as URL;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// How it answers at its token endpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Manner {
+    /// As it should.
+    Well,
+    /// `invalid_grant`.
+    Revoked,
+    /// With this status and no OAuth2 answer.
+    Status(u16),
+    /// With 429 and a wait of so many seconds.
+    TooMany(u64),
+    /// With HTML and 200.
+    Garbage,
+    /// Not at all.
+    Silent,
+}
+
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) manner: Manner,
+    /// For how many seconds access tokens are said to be good.
+    pub(crate) life: i64,
+    /// For how many they are (the server believes them so long).
+    pub(crate) truly: i64,
+    /// Whose mailbox the human granted.
+    pub(crate) mailbox: String,
+    /// The refresh token that is good now.
+    pub(crate) good: String,
+    /// Refresh tokens as they were shown.
+    pub(crate) shown: Vec<String>,
+    /// Scopes that are said to be granted.
+    pub(crate) scopes: Option<String>,
+    number: u64,
+    challenges: BTreeMap<String, String>,
+}
+
+/// The server; it ends with its value.
+#[derive(Debug)]
+pub(crate) struct IssuerServer {
+    pub(crate) port: u16,
+    pub(crate) told: Arc<Mutex<Told>>,
+}
+
+impl IssuerServer {
+    pub(crate) fn start(mailbox: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let told = Arc::new(Mutex::new(Told {
+            manner: Manner::Well,
+            life: 3600,
+            truly: 3600,
+            mailbox: mailbox.to_owned(),
+            good: String::new(),
+            shown: Vec::new(),
+            scopes: None,
+            number: 0,
+            challenges: BTreeMap::new(),
+        }));
+        let served = Arc::clone(&told);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (Ok(stream), served) = (stream, Arc::clone(&served)) else { return };
+                std::thread::spawn(move || serve(stream, &served));
+            }
+        });
+        Self { port, told }
+    }
+
+    pub(crate) fn behave(&self, manner: Manner) {
+        self.told.lock().unwrap().manner = manner;
+    }
+
+    /// `[oauth.google]` and `[credentials]`; the key is in the environment, as `KEY`.
+    pub(crate) fn config(&self) -> String {
+        let port = self.port;
+        format!(
+            "[credentials]\nkey_env = \"KEY\"\n[oauth.google]\nclient_id = \"client\"\n\
+             auth_url = \"http://127.0.0.1:{port}/auth\"\ntoken_url = \"http://127.0.0.1:{port}/token\"\nscopes = [\"mail\"]\n"
+        )
+    }
+
+    /// What a browser does when the human agrees: returns the address that it ends at.
+    pub(crate) fn agree(&self, url: &str) -> String {
+        let asked = pairs(url.split_once('?').unwrap().1);
+        assert_eq!(asked["code_challenge_method"], "S256");
+        assert_eq!((asked["response_type"].as_str(), asked["scope"].as_str()), ("code", "mail"));
+        let mut told = self.told.lock().unwrap();
+        told.number += 1;
+        let code = format!("code-{}", told.number);
+        told.challenges.insert(code.clone(), asked["code_challenge"].clone());
+        format!("{}?code={code}&state={}", asked["redirect_uri"], asked["state"])
+    }
+}
+
+/// `a=b&c=d`, decoded.
+pub(crate) fn pairs(text: &str) -> BTreeMap<String, String> {
+    let pairs = oauth2::url::form_urlencoded::parse(text.as_bytes());
+    pairs.map(|(key, value)| (key.into_owned(), value.into_owned())).collect()
+}
+
+fn serve(mut stream: TcpStream, told: &Mutex<Told>) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let (mut line, mut length) = (String::new(), 0);
+    while reader.read_line(&mut line).unwrap_or(0) > 2 {
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        line.clear();
+    }
+    let mut body = vec![0; length];
+    if reader.read_exact(&mut body).is_err() {
+        return;
+    }
+    let (status, extra, body) = answer(&String::from_utf8(body).unwrap(), told);
+    if status == 0 {
+        std::thread::sleep(Duration::from_secs(60));
+        return;
+    }
+    let head = format!(
+        "HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n{extra}\r\n",
+        body.len()
+    );
+    drop(stream.write_all((head + &body).as_bytes()));
+}
+
+fn answer(body: &str, told: &Mutex<Told>) -> (u16, String, String) {
+    let asked = pairs(body);
+    let mut told = told.lock().unwrap();
+    let error = |word: &str| (400, String::new(), format!(r#"{{"error":"{word}"}}"#));
+    if let Some(token) = asked.get("refresh_token") {
+        told.shown.push(token.clone());
+    }
+    match told.manner.clone() {
+        Manner::Well => {}
+        Manner::Revoked => return error("invalid_grant"),
+        Manner::Status(status) => return (status, String::new(), String::new()),
+        Manner::TooMany(seconds) => {
+            return (429, format!("Retry-After: {seconds}\r\n"), String::new());
+        }
+        Manner::Garbage => return (200, String::new(), "<html>welcome</html>".into()),
+        Manner::Silent => return (0, String::new(), String::new()),
+    }
+    if asked.get("client_id").map(String::as_str) != Some("client") {
+        return error("invalid_client");
+    }
+    match asked["grant_type"].as_str() {
+        "authorization_code" => {
+            let hash = URL.encode(Sha256::digest(&asked["code_verifier"]));
+            if told.challenges.remove(&asked["code"]) != Some(hash) {
+                return error("invalid_grant");
+            }
+        }
+        _ if asked["refresh_token"] != told.good => return error("invalid_grant"),
+        _ => {}
+    }
+    told.number += 1;
+    told.good = format!("refresh-secret-{}", told.number);
+    let id = URL.encode(format!(r#"{{"email":"{}"}}"#, told.mailbox));
+    let mut issued = serde_json::json!({
+        "access_token": token(&told.mailbox, told.truly), "token_type": "Bearer", "expires_in": told.life,
+        "refresh_token": told.good, "id_token": format!("e30.{id}.x"),
+    });
+    if let Some(scopes) = &told.scopes {
+        issued["scope"] = scopes.clone().into();
+    }
+    (200, String::new(), issued.to_string())
+}
