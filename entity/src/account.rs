@@ -46,6 +46,8 @@ pub struct Model {
     pub keep: bool,
     /// The latest instant that a change of it has carried.
     pub stamped_at: Option<i64>,
+    /// Whose it is.
+    pub owner: Option<String>,
 }
 
 /// Tables are joined by hand where they are read.

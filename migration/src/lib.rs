@@ -12,6 +12,7 @@ mod m0002_server;
 mod m0003_mend;
 mod m0004_stamp;
 mod m0005_credential;
+mod m0006_owner;
 
 /// All steps, oldest first.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_mend::Migration),
             Box::new(m0004_stamp::Migration),
             Box::new(m0005_credential::Migration),
+            Box::new(m0006_owner::Migration),
         ]
     }
 }

@@ -114,6 +114,8 @@ pub(crate) struct TierView {
 pub(crate) struct AccountView {
     /// Its id in the config.
     pub(crate) id: String,
+    /// Whose it is, as the config has it.
+    owner: Option<String>,
     provider: String,
     /// `starting`, `running`, `idle`, `waiting`, `throttled`, `paused`, `needs_reauth`, `failed`,
     /// `removed`.
@@ -159,6 +161,7 @@ impl AccountView {
         let advice = advice(row.standing, class, row.failures > 0);
         Self {
             id: row.name.clone(),
+            owner: row.owner.clone(),
             provider: row.provider.clone(),
             state: row.standing.as_str(),
             reason: row.reason.clone(),
@@ -212,6 +215,7 @@ impl AccountView {
             failures: 0,
             looked_at: None,
             proved_at: None,
+            owner: None,
         };
         Self::of(&row, Some(line), mode, now)
     }

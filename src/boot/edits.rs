@@ -156,6 +156,7 @@ mod tests {
             failures: 0,
             looked_at: None,
             proved_at: None,
+            owner: None,
         }
     }
 

@@ -56,6 +56,7 @@ fn settings_print(account: &Account, config: &Config) -> String {
         &account.username,
         &account.folders,
         &account.was,
+        &account.owner,
         matches!(account.secret, SecretFrom::Grant(_)),
     );
     let rules = (

@@ -301,6 +301,7 @@ impl Engine {
                 host: account.host.clone(),
                 username: account.username.clone(),
                 keep: config.keep,
+                owner: account.owner.clone(),
             },
             endpoint,
             credential,

@@ -17,6 +17,8 @@ pub struct OpenAccount {
     pub username: String,
     /// What the server deletes is kept for ever.
     pub keep: bool,
+    /// Whose it is.
+    pub owner: Option<String>,
 }
 
 /// Writes of operators and of the config; served between transactions of pages.

@@ -43,6 +43,8 @@ pub struct StoredAccount {
     pub looked_at: Option<Micros>,
     /// When all its folders were last proved whole; nothing while one never was.
     pub proved_at: Option<Micros>,
+    /// Whose it is.
+    pub owner: Option<String>,
 }
 
 /// A folder.
@@ -178,6 +180,7 @@ impl Reader {
                 failures: get(row, 12)?,
                 looked_at: micros(row, 13)?,
                 proved_at: micros(row, 14)?,
+                owner: get(row, 15)?,
             })
         })
     }

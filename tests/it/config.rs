@@ -123,3 +123,60 @@ async fn check_logs_in_and_counts_folders() {
     })
     .await;
 }
+
+#[test]
+fn what_is_wrong_with_a_grant_is_told() {
+    let account = "[[account]]\nid = \"a\"\nhost = \"h\"\nusername = \"me@example.org\"\n";
+    let client = "[credentials]\nkey_env = \"K\"\n[oauth.google]\nclient_id = \"c\"\n";
+    for (config, want) in [
+        (
+            format!("{account}auth = \"oauth.google\"\n"),
+            "auth: there is no [oauth.google]; write it, with client_id",
+        ),
+        (
+            format!("{client}{account}auth = \"google\"\n"),
+            "auth: write \"oauth.google\" or \"oauth.microsoft\"",
+        ),
+        (
+            format!("{client}{account}auth = \"oauth.google\"\npassword_file = \"p\"\n"),
+            "there are several (auth, password_file); keep one",
+        ),
+        (
+            format!("[oauth.google]\nscopes = [\"mail\"]\n{account}password_env = \"P\"\n"),
+            "config.toml:2: oauth.google.client_id: it is missing",
+        ),
+        (
+            format!("{client}scopes = []\n{account}auth = \"oauth.google\"\n"),
+            "oauth.google.scopes: an empty list asks for nothing",
+        ),
+        (
+            format!(
+                "{client}token_url = \"http://example.org/token\"\n{account}auth = \"oauth.google\"\n"
+            ),
+            "oauth.google.token_url: \"http://example.org/token\" will not do; write a URL that begins with https://",
+        ),
+        (
+            format!(
+                "[credentials]\nkey_env = \"K\"\nkey_file = \"k\"\n[oauth.google]\nclient_id = \"c\"\n{account}auth = \"oauth.google\"\n"
+            ),
+            "credentials: there are several keys; keep one",
+        ),
+        (
+            format!("[oauth.google]\nclient_id = \"c\"\n{account}auth = \"oauth.google\"\n"),
+            "auth: its tokens are sealed with a key: write key_file",
+        ),
+        (
+            format!("{client}client_sceret_file = \"s\"\n{account}auth = \"oauth.google\"\n"),
+            "did you mean oauth.google.client_secret_file?",
+        ),
+        (
+            format!("{client}client_secret_file = \"s\"\n{account}auth = \"oauth.google\"\n"),
+            "client_secret_file",
+        ),
+    ] {
+        let postrider = Postrider::new(&config);
+        let env = [("K", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")];
+        let ran = postrider.run_with(&["sync", "--once"], &env).exits(2);
+        assert!(ran.stderr.contains(want), "{want} is not in\n{}", ran.stderr);
+    }
+}

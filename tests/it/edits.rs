@@ -40,6 +40,13 @@ async fn accounts_come_go_and_change_while_it_runs() {
         wait_until("the refusal", || served.running.stderr().contains("account \"b\" is the mirror of another mailbox"));
         assert_ne!(served.state("b"), "removed");
 
+        // Whose it is may change; nothing is fetched again.
+        assert_eq!(served.account("a")["owner"], serde_json::Value::Null);
+        write(&postrider, &format!("{a}owner = \"team-a\"\n{b}"));
+        wait_until("it has an owner", || served.account("a")["owner"] == "team-a");
+        write(&postrider, &format!("{a}{b}"));
+        wait_until("it has none", || served.account("a")["owner"].is_null());
+
         // Gone: its rows stay. Back: nothing is fetched again.
         write(&postrider, &a);
         served.wait_for_state("b", "removed");

@@ -45,6 +45,7 @@ pub(in crate::store) async fn open_account(
         open.keep.into(),
         Standing::Starting.as_str().into(),
         Standing::Removed.as_str().into(),
+        open.owner.clone().into(),
     ];
     write(db, Text::HandOutAccount, values).await?;
     let rows = read(db, Text::AccountNumber, vec![name()]).await?;

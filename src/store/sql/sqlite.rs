@@ -211,8 +211,8 @@ pub(super) const fn words(text: Text) -> &'static str {
         Text::AccountOrigin => "SELECT provider, username FROM account WHERE name = ?1",
         Text::HandOutAccount => {
             "INSERT INTO account (name, provider, host, username, identity_kind, state, reason, since, incarnation, \
-             keep) VALUES (?1, ?2, ?3, ?4, 'hash', ?7, '', ?5, 1, ?6) ON CONFLICT (name) DO UPDATE SET host = \
-             excluded.host, keep = excluded.keep, incarnation = account.incarnation + 1, state = CASE account.state \
+             keep, owner) VALUES (?1, ?2, ?3, ?4, 'hash', ?7, '', ?5, 1, ?6, ?9) ON CONFLICT (name) DO UPDATE SET host = \
+             excluded.host, keep = excluded.keep, owner = excluded.owner, incarnation = account.incarnation + 1, state = CASE account.state \
              WHEN ?8 THEN ?7 ELSE account.state END"
         }
         Text::AccountNumber => "SELECT id FROM account WHERE name = ?1",
@@ -410,8 +410,8 @@ pub(super) const fn words(text: Text) -> &'static str {
              count(*) FROM failure x WHERE x.account = a.id AND x.closed_at IS NULL AND (x.folder IS NOT NULL OR \
              x.remote_id IS NOT NULL)), (SELECT max(f.passed_at) FROM folder f WHERE f.account = a.id AND \
              f.deleted_at IS NULL AND f.path = 'INBOX'), (SELECT CASE WHEN count(*) = count(f.proved_at) THEN \
-             min(f.proved_at) END FROM folder f WHERE f.account = a.id AND f.deleted_at IS NULL AND NOT f.excluded) \
-             FROM account a WHERE ?1 IS NULL OR a.name = ?1 ORDER BY a.name"
+             min(f.proved_at) END FROM folder f WHERE f.account = a.id AND f.deleted_at IS NULL AND NOT f.excluded), \
+             a.owner FROM account a WHERE ?1 IS NULL OR a.name = ?1 ORDER BY a.name"
         }
         Text::StoredFolders => {
             "SELECT f.id, f.path, f.role, f.uidvalidity, f.exists_count, (SELECT count(*) FROM location l WHERE \
