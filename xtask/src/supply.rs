@@ -15,7 +15,12 @@ const TWICE: &[(&str, &str)] = &[
     ("getrandom", "ring and rand 0.9 stay behind uuid"),
     ("hashbrown", "dashmap and hashlink stay behind indexmap"),
     ("heck", "sea-orm's macros"),
+    ("rand", "oauth2 stays behind"),
+    ("rand_chacha", "oauth2 stays behind"),
+    ("rand_core", "oauth2 stays behind"),
     ("syn", "async-trait has moved on"),
+    ("thiserror", "oauth2 stays behind"),
+    ("thiserror-impl", "oauth2 stays behind"),
     ("tower-http", "reqwest stays behind axum"),
 ];
 
