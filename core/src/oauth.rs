@@ -121,6 +121,10 @@ pub fn judge(refusal: &TokenRefusal) -> Failure {
     let by_status = match refusal.status {
         429 => Some((Class::RateLimit, When::BackOff)),
         500.. => Some((Class::Provider, When::BackOff)),
+        // There is no token endpoint there.
+        301..=308 | 404 | 405 | 410 if refusal.error.is_empty() => {
+            Some((Class::Config, When::AfterChange))
+        }
         _ => None,
     };
     let (class, when) =
@@ -131,14 +135,14 @@ pub fn judge(refusal: &TokenRefusal) -> Failure {
     };
     let said = match (refusal.error.as_str(), refusal.description.as_str()) {
         ("", "") => format!("HTTP {}", refusal.status),
-        (error, "") => error.to_owned(),
-        (error, description) => format!("{error}: {}", short(description)),
+        (error, "") => short(error),
+        (error, description) => format!("{}: {}", short(error), short(description)),
     };
     let text = match class {
         Class::Auth => {
             format!("the grant is not, or no longer, valid; the token endpoint said {said}")
         }
-        Class::Config => format!("the OAuth client is refused; the token endpoint said {said}"),
+        Class::Config => format!("the OAuth client is wrong; the token endpoint said {said}"),
         _ => format!("the token endpoint said {said}"),
     };
     Failure::new(class, Reach::Account, Provenance::Server, text).when(when)
@@ -190,6 +194,9 @@ mod tests {
             (400, "temporarily_unavailable", "", Provider, back),
             (400, "", "", Provider, back),
             (200, "", "", Provider, back),
+            (404, "", "", Config, human),
+            (302, "", "", Config, human),
+            (404, "invalid_grant", "", Auth, human),
             (400, "something_new", "", Provider, back),
         ] {
             let refusal = TokenRefusal {

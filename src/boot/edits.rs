@@ -102,6 +102,7 @@ pub fn needs_restart(before: &Config, after: &Config) -> Vec<&'static str> {
         ("admin", before.admin != after.admin),
         ("telemetry", before.log != after.log || before.per_account != after.per_account),
         ("oauth", before.oauth != after.oauth),
+        ("credentials", format!("{:?}", before.key) != format!("{:?}", after.key)),
         ("limits", before.limits != after.limits || before.inflight_bytes != after.inflight_bytes),
     ] {
         if differs {

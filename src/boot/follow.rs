@@ -4,7 +4,7 @@ use crate::account::args::Unseen;
 use crate::boot::edits::{Edit, begin_of, compare, conflicts, needs_restart, row_of};
 use crate::boot::grants::Given;
 use crate::boot::wiring::Engine;
-use crate::config::{Account, Config, Flaw, SecretFrom};
+use crate::config::{Account, Config, Flaw};
 use crate::supervision::accounts::Wanted;
 use crate::supervision::root::RootMsg;
 use postrider_core::account::follow::Command;
@@ -57,7 +57,7 @@ fn settings_print(account: &Account, config: &Config) -> String {
         &account.folders,
         &account.was,
         &account.owner,
-        matches!(account.secret, SecretFrom::Grant(_)),
+        account.secret.grant(),
     );
     let rules = (
         config.mode,

@@ -107,17 +107,17 @@ impl Engine {
         let grants = self.grants();
         let issuer = grants.issuers.get(name).ok_or_else(late)?;
         let vault = grants.vault.as_ref().ok_or_else(late)?;
-        let row = self.reader().credentials(Some(&account.id)).await?.into_iter().next();
+        let names: Vec<String> =
+            [Some(account.id.clone()), account.was.clone()].into_iter().flatten().collect();
+        let rows = StoredGrants { reader: self.reader().clone(), store: self.store().clone() };
+        let row = rows.row(&names).await?;
         let args = CredentialArgs {
             path: format!("root/credentials/{}", account.id),
-            names: [Some(account.id.clone()), account.was.clone()].into_iter().flatten().collect(),
+            names,
             username: account.username.clone(),
             issuer: Arc::clone(issuer),
             vault: Arc::clone(vault),
-            rows: Arc::new(StoredGrants {
-                reader: self.reader().clone(),
-                store: self.store().clone(),
-            }),
+            rows: Arc::new(rows),
             clock: self.registry().clock(),
             pace: Arc::clone(&grants.pace),
             depth: Backlog::default(),

@@ -8,6 +8,7 @@ use crate::credentials::{Held, LookedUp, Renewed, Vault};
 use crate::provider::Credential;
 use crate::store::{Reader, open_for_reading};
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
+use postrider_core::oauth::CredentialRow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -108,7 +109,10 @@ impl Grants {
         let (issuers, vault) =
             made.await.map_err(|_| Failure::bug("reading the secrets panicked"))??;
         for row in reader.credentials(None).await? {
-            let is_ours = config.accounts.iter().any(|a| a.id == row.account);
+            let is_ours = config.accounts.iter().any(|a| {
+                a.secret.grant().is_some()
+                    && (a.id == row.account || a.was.as_ref() == Some(&row.account))
+            });
             if is_ours && row.key_print != vault.print() {
                 return Err(config_failure(format!(
                     "the tokens of {} were sealed with another key ({}) than that of [credentials] ({}): give the key that they \
@@ -130,20 +134,31 @@ impl Grants {
 /// Class config when the secret cannot be had; auth where nobody has granted access, or the token
 /// is over; storage.
 pub async fn looked_up(account: &Account, config: &Config) -> Result<Box<dyn Credential>, Failure> {
-    if !matches!(account.secret, SecretFrom::Grant(_)) {
+    let Some(name) = account.secret.grant() else {
         let secret = account.secret.get()?;
         let (username, source) = (account.username.clone(), account.secret.clone());
         return Ok(Box::new(Held::new(username, source, secret, String::new())));
-    }
+    };
     let vault = vault(config)?;
     let mut row = None;
     if config.database.exists() {
         let unread = |e| Failure::storage(format!("{e}"));
         let db = open_for_reading(&config.database).await.map_err(unread)?;
-        let found = Reader::new(&db).credentials(Some(&account.id)).await;
+        let found = Reader::new(&db).credentials(None).await;
         db.close().await;
-        row = found?.into_iter().next();
+        row = row_of_account(&found?, account).cloned();
     }
     let now = crate::clock::Clock::start().now().wall;
-    Ok(Box::new(LookedUp::of(&account.id, row.as_ref(), &vault, now)?))
+    let wanted = (account.id.as_str(), account.username.as_str(), name);
+    Ok(Box::new(LookedUp::of(wanted, row.as_ref(), &vault, now)?))
+}
+
+/// The row of an account, or of the id that it had before.
+#[must_use]
+pub fn row_of_account<'a>(
+    rows: &'a [CredentialRow],
+    account: &Account,
+) -> Option<&'a CredentialRow> {
+    let named = |name: &str| rows.iter().find(|row| row.account == name);
+    named(&account.id).or_else(|| account.was.as_deref().and_then(named))
 }

@@ -36,7 +36,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// What a page being read is reckoned at: blocks on their way to the disk, and rows.
@@ -394,6 +394,7 @@ impl Engine {
                 SETTLE.as_secs()
             );
         }
+        self.settle_grants().await;
         let (done, settled) = oneshot::channel();
         let reply = ReplyTo::new(move |_| {
             done.send(()).ok();
@@ -403,8 +404,21 @@ impl Engine {
         drop(tokio::time::timeout(SHUTDOWN, settled).await);
     }
 
+    /// A token that an issuer has rotated is durable before the tree ends.
+    async fn settle_grants(&self) {
+        let (each, mut all) = mpsc::channel(1);
+        // A root that is gone has taken them with it.
+        drop(self.root.cast(RootMsg::Settle(each)));
+        if tokio::time::timeout(SHUTDOWN, all.recv()).await.is_err() {
+            tracing::warn!(
+                "an issuer that is asked for a token has not answered; what it answers is lost"
+            );
+        }
+    }
+
     /// Ends the tree, then the database.
     pub async fn stop(self) {
+        self.settle_grants().await;
         self.root.stop(None);
         if let Some(task) = self.task
             && tokio::time::timeout(SHUTDOWN, task).await.is_err()

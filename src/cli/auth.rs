@@ -4,7 +4,7 @@
 mod redirect;
 
 use crate::admin::view::instant;
-use crate::boot::grants::{issuer, vault};
+use crate::boot::grants::{issuer, row_of_account, vault};
 use crate::boot::wiring::Engine;
 use crate::cli::args::{AuthArgs, AuthVerb, ClientArgs, LoginArgs};
 use crate::cli::auth::redirect::{NoCode, code_in, listen, wait};
@@ -85,7 +85,8 @@ async fn login(args: &LoginArgs) -> Result<(), Exit> {
         return Err(refused(text));
     };
     for _ in 0..3 {
-        let before = stored(&config, Some(&account.id)).await?.first().map_or(0, |row| row.version);
+        let rows = stored(&config, Some(&account.id)).await?;
+        let before = rows.first().map_or(0, |row| row.version);
         let row = row_of(&account.id, name, &account.username, before, &issued, now());
         let row = tokens.seal(row, &vault).map_err(|e| told(&e))?;
         if hand_over(&config, before, row).await? {
@@ -144,15 +145,20 @@ async fn read_line() -> Result<String, Exit> {
 
 /// Whether it is the mailbox that the config names, and enough.
 fn check(issued: &Issued, account: &Account, issuer: &Issuer, delegate: bool) -> Result<(), Exit> {
-    if let Some(mailbox) = &issued.mailbox
-        && !mailbox.eq_ignore_ascii_case(&account.username)
-        && !delegate
-    {
-        return Err(refused(&format!(
-            "access was granted to {mailbox}, and {} is the mailbox of {}: log in there as the other one, or say --delegate \
-             if {mailbox} may read that mailbox",
-            account.id, account.username
-        )));
+    let is_it = |name: &String| name.eq_ignore_ascii_case(&account.username);
+    match issued.mailboxes.first() {
+        Some(mailbox) if !issued.mailboxes.iter().any(is_it) && !delegate => {
+            return Err(refused(&format!(
+                "access was granted to {mailbox}, and {} is the mailbox of {}: log in there as the other one, or say --delegate \
+                 if {mailbox} may read that mailbox",
+                account.id, account.username
+            )));
+        }
+        Some(_) => {}
+        None => eprintln!(
+            "the issuer does not say whose mailbox this is; see that it was {}",
+            account.username
+        ),
     }
     let Some(scopes) = &issued.scopes else { return Ok(()) };
     let given: Vec<&str> = scopes.split_whitespace().collect();
@@ -209,7 +215,7 @@ async fn status(args: &ClientArgs) -> Result<(), Exit> {
     let now = now();
     let mut items = Vec::new();
     for account in &config.accounts {
-        let row = rows.iter().find(|row| row.account == account.id);
+        let row = row_of_account(&rows, account);
         items.push(match (&account.secret, row) {
             (SecretFrom::Grant(name), Some(row)) => json!({
                 "account": account.id, "kind": format!("oauth.{name}"), "granted": true,

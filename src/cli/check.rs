@@ -1,6 +1,6 @@
 //! `check`: the config, then each account's login and folder list.
 
-use crate::boot::grants::{looked_up, vault};
+use crate::boot::grants::{issuer, looked_up, vault};
 use crate::boot::wiring::endpoint;
 use crate::cli::args::CheckArgs;
 use crate::cli::exit::Exit;
@@ -57,7 +57,10 @@ pub(super) fn reachable(account: &Account, config: &Config) -> Result<(), Failur
     endpoint(account, config)?;
     match account.secret {
         // Whether access was granted is seen when it logs in.
-        SecretFrom::Grant(_) => vault(config).map(|_| ()),
+        SecretFrom::Grant(name) => {
+            let client = config.oauth.get(name).map(issuer).transpose()?;
+            vault(config).map(|_| drop(client))
+        }
         _ => account.secret.get().map(|_| ()),
     }
 }

@@ -5,6 +5,7 @@ use crate::config::host::is_loopback;
 use crate::config::mailbox::SecretFrom;
 use crate::config::raw::RawValue;
 use crate::config::taker::Taker;
+use oauth2::url::Url;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -103,12 +104,11 @@ pub(super) fn clients(t: &mut Taker<'_>, base: &Path) -> BTreeMap<&'static str, 
 /// A URL that secrets may go to.
 fn url(t: &mut Taker<'_>, key: &str, default: &str) -> String {
     let Some(text) = t.text(key) else { return default.to_owned() };
-    let host = |rest: &str| {
-        let place = rest.split(['/', '?']).next().unwrap_or_default();
-        place.rsplit_once(':').map_or(place, |(host, _)| host).to_owned()
-    };
-    let is_safe = text.strip_prefix("https://").is_some_and(|rest| !rest.is_empty())
-        || text.strip_prefix("http://").is_some_and(|rest| is_loopback(&host(rest)));
+    let is_safe = Url::parse(&text).is_ok_and(|url| match (url.scheme(), url.host_str()) {
+        ("https", Some(_)) => true,
+        ("http", Some(host)) => is_loopback(host.trim_matches(['[', ']'])),
+        _ => false,
+    });
     if !is_safe && let Some(item) = t.item(key) {
         let text = format!("\"{text}\" will not do; write a URL that begins with https://");
         t.wrong(item.place, key, text);

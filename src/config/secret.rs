@@ -110,6 +110,12 @@ impl SecretFrom {
         Ok(secret.into())
     }
 
+    /// The OAuth client through which access is granted, where it is.
+    #[must_use]
+    pub fn grant(&self) -> Option<&'static str> {
+        if let Self::Grant(name) = self { Some(name) } else { None }
+    }
+
     /// The file that it is in, where it is in one.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {

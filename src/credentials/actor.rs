@@ -61,6 +61,11 @@ pub enum CredentialMsg {
         /// Takes it.
         reply: ReplyTo<Result<SecretString, Failure>>,
     },
+    /// The config says something else of it.
+    Configure(Box<CredentialArgs>),
+    /// The process ends: what is under way is ended, what is not durable is written, and nothing
+    /// is renewed any more.
+    Settle(ReplyTo<()>),
 }
 
 /// What the actor is made with.
@@ -101,6 +106,8 @@ pub struct CredentialState {
     unwritten: Option<Generation>,
     /// When its turn to renew is.
     turn: Option<Duration>,
+    /// The process ends.
+    leaving: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -119,7 +126,7 @@ impl Actor for CredentialActor {
         _me: ActorRef<CredentialMsg>,
         args: CredentialArgs,
     ) -> Result<CredentialState, ActorProcessingErr> {
-        Ok(CredentialState { args, held: None, unwritten: None, turn: None })
+        Ok(CredentialState { args, held: None, unwritten: None, turn: None, leaving: false })
     }
 
     async fn handle(
@@ -130,10 +137,27 @@ impl Actor for CredentialActor {
     ) -> Result<(), ActorProcessingErr> {
         state.args.depth.leave();
         fault::pass("panic.credential");
-        let CredentialMsg::Token { refused, reply } = message;
-        let answer = state.token(refused.as_ref()).await;
-        state.show(answer.as_ref().err());
-        reply.send(answer);
+        match message {
+            CredentialMsg::Token { refused, reply } => {
+                let answer = state.token(refused.as_ref()).await;
+                state.show(answer.as_ref().err());
+                reply.send(answer);
+            }
+            CredentialMsg::Configure(args) => {
+                let depth = state.args.depth.clone();
+                state.args = CredentialArgs { depth, ..*args };
+                state.held = None;
+            }
+            CredentialMsg::Settle(reply) => {
+                state.leaving = true;
+                if let Some(generation) = state.unwritten.take()
+                    && let Err(failure) = state.write(generation).await
+                {
+                    tracing::error!(account.id = %state.account(), "its renewed token is lost: {}", failure.chain());
+                }
+                reply.send(());
+            }
+        }
         Ok(())
     }
 }
@@ -227,6 +251,10 @@ impl CredentialState {
     /// Asks the issuer for the next generation. Returns whether it is the one that is stored now.
     async fn renew(&mut self) -> Result<bool, Failure> {
         let Some(held) = self.held.clone() else { return Ok(false) };
+        if self.leaving {
+            let text = "the process ends: no token is renewed any more";
+            return Err(Failure::new(Class::Network, Reach::Account, Provenance::Local, text));
+        }
         self.wait_for_turn().await?;
         let issued = match self.args.issuer.refresh(&held.tokens.refresh).await {
             Ok(issued) => issued,

@@ -12,14 +12,14 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Debug)]
 pub struct Held {
     username: String,
-    /// Where it is looked up again when a server says that its time is over.
-    source: SecretFrom,
     current: Mutex<MarkedSecret>,
 }
 
 #[derive(Clone, Debug)]
 struct MarkedSecret {
     secret: Secret,
+    /// Where it is looked up again when a server says that its time is over.
+    source: SecretFrom,
     mark: String,
 }
 
@@ -28,7 +28,7 @@ impl Held {
     #[must_use]
     pub fn new(username: String, source: SecretFrom, text: SecretString, mark: String) -> Self {
         let secret = shown(&source, text);
-        Self { username, source, current: Mutex::new(MarkedSecret { secret, mark }) }
+        Self { username, current: Mutex::new(MarkedSecret { secret, source, mark }) }
     }
 
     /// Takes another's secret over. Returns whether it is another secret.
@@ -80,10 +80,11 @@ impl Credential for Held {
     fn renewed<'a>(&'a self, refused: &'a Secret) -> Coming<'a, Result<Option<Secret>, Failure>> {
         Box::pin(async move {
             let Secret::Token(_) = refused else { return Ok(None) };
-            let source = self.source.clone();
-            let got = tokio::task::spawn_blocking(move || source.get()).await;
+            let source = self.current().source;
+            let from = source.clone();
+            let got = tokio::task::spawn_blocking(move || from.get()).await;
             let text = got.map_err(|_| Failure::bug("reading the token panicked"))??;
-            let secret = shown(&self.source, text);
+            let secret = shown(&source, text);
             Ok(is_another(&secret, refused).then_some(secret))
         })
     }
@@ -121,7 +122,19 @@ mod tests {
         std::fs::write(&file, "two\n").unwrap();
         let second = held.renewed(&first).await.unwrap().unwrap();
         assert!(matches!(&second, Secret::Token(text) if text.expose_secret() == "two"));
-        std::fs::remove_file(&file).unwrap();
+        // Another file is named meanwhile: the first one counts no more.
+        let other = dir.path().join("other");
+        std::fs::write(&other, "three\n").unwrap();
+        let source = SecretFrom::Token(other.clone());
+        assert!(held.exchange(&Held::new(
+            "u".into(),
+            source,
+            "three".to_owned().into(),
+            "2".into()
+        )));
+        let third = held.renewed(&first).await.unwrap().unwrap();
+        assert_eq!(third.text().expose_secret(), "three");
+        std::fs::remove_file(&other).unwrap();
         assert!(held.renewed(&first).await.unwrap_err().text.contains("access_token_file"));
     }
 }

@@ -85,8 +85,8 @@ pub struct Issued {
     pub life: Duration,
     /// What it allows, where the answer says so.
     pub scopes: Option<String>,
-    /// Whose it is, where that can be seen.
-    pub mailbox: Option<String>,
+    /// Whose it is, where that can be seen: names of one mailbox.
+    pub mailboxes: Vec<String>,
 }
 
 /// A grant that has been begun.
@@ -264,21 +264,22 @@ fn issued(answer: StandardTokenResponse<IdToken, BasicTokenType>) -> Issued {
         refresh: refresh.map(|text| text.clone().into()),
         life: answer.expires_in().unwrap_or(LIFE),
         scopes,
-        mailbox: answer.extra_fields().id_token.as_deref().and_then(mailbox_of),
+        mailboxes: answer.extra_fields().id_token.as_deref().map(mailboxes_of).unwrap_or_default(),
     }
 }
 
 /// Whose an identity token is. It comes from the issuer itself over TLS: its signature says nothing
 /// more.
-fn mailbox_of(token: &str) -> Option<String> {
+fn mailboxes_of(token: &str) -> Vec<String> {
     #[derive(Deserialize)]
     struct Claims {
         email: Option<String>,
         preferred_username: Option<String>,
     }
-    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
-    let claims: Claims = serde_json::from_slice(&claims).ok()?;
-    claims.email.or(claims.preferred_username)
+    let claims = token.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    let claims = claims.and_then(|bytes| serde_json::from_slice::<Claims>(&bytes).ok());
+    let names = claims.map(|claims| [claims.email, claims.preferred_username]);
+    names.into_iter().flatten().flatten().collect()
 }
 
 fn failed(e: RequestTokenError<CallFailed, BasicErrorResponse>, seen: &HttpSeen) -> Failure {
@@ -317,17 +318,11 @@ mod tests {
     #[test]
     fn whose_a_token_is() {
         let token = |claims: &str| format!("e30.{}.sig", URL_SAFE_NO_PAD.encode(claims));
-        let of = |claims: &str| mailbox_of(&token(claims));
-        assert_eq!(
-            of(r#"{"email":"me@example.org","sub":"1"}"#).as_deref(),
-            Some("me@example.org")
-        );
-        assert_eq!(
-            of(r#"{"preferred_username":"me@example.org"}"#).as_deref(),
-            Some("me@example.org")
-        );
-        assert_eq!(of("{}"), None);
-        assert_eq!(mailbox_of("x"), None);
-        assert_eq!(mailbox_of("a.!!.c"), None);
+        let of = |claims: &str| mailboxes_of(&token(claims));
+        assert_eq!(of(r#"{"email":"me@example.org","sub":"1"}"#), ["me@example.org"]);
+        let both = r#"{"email":"alias@example.org","preferred_username":"me@example.org"}"#;
+        assert_eq!(of(both), ["alias@example.org", "me@example.org"]);
+        assert!(of("{}").is_empty() && mailboxes_of("x").is_empty());
+        assert!(mailboxes_of("a.!!.c").is_empty());
     }
 }

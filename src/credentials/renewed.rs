@@ -76,12 +76,12 @@ pub struct LookedUp {
 }
 
 impl LookedUp {
-    /// That of this row, while it is good.
+    /// That of this row, while it is good, for an account (its id, its user, its issuer).
     ///
     /// # Errors
     /// Class config: another key. Class auth: nobody has granted access, or its time is over.
     pub fn of(
-        account: &str,
+        (account, username, issuer): (&str, &str, &str),
         row: Option<&CredentialRow>,
         vault: &Vault,
         now: Micros,
@@ -95,6 +95,12 @@ impl LookedUp {
                 "nobody has granted access yet: run `postrider auth login {account}`"
             )));
         };
+        if row.username != username || row.issuer != issuer {
+            return Err(human(format!(
+                "access was granted to {} by {}: run `postrider auth login {account}`",
+                row.username, row.issuer
+            )));
+        }
         let tokens = TokenPair::open(row, vault)?;
         if row.expires_at <= now {
             return Err(human(

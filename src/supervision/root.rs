@@ -20,7 +20,7 @@ use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, Supervisio
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 /// Deaths of services within [`WINDOW`] after which the process gives up: whoever started it starts
 /// it anew.
@@ -54,6 +54,8 @@ pub enum RootMsg {
     Face(&'static str, Spawn),
     /// End all accounts.
     Stop(ReplyTo<()>),
+    /// End the credentials' work; each drops its sender when it has.
+    Settle(mpsc::Sender<()>),
 }
 
 impl std::fmt::Debug for RootMsg {
@@ -180,9 +182,13 @@ impl Actor for Root {
                     args.depth = args.registry.started(&name, "credential");
                     let depth = args.depth.clone();
                     let actor = state.credential(&me, &args).await?;
-                    state.credentials.insert(name.clone(), (Handle::new(actor, depth), *args));
+                    let handle = Handle::new(actor, depth);
+                    state.credentials.insert(name.clone(), (handle, (*args).clone()));
                 }
-                if let Some((handle, _)) = state.credentials.get(&name) {
+                if let Some((handle, kept)) = state.credentials.get_mut(&name) {
+                    args.depth = kept.depth.clone();
+                    *kept = (*args).clone();
+                    handle.send(CredentialMsg::Configure(args));
                     drop(reply.send(handle.clone()));
                 }
             }
@@ -210,6 +216,12 @@ impl Actor for Root {
                 let cell = spawn(me.get_cell()).await?;
                 state.args.registry.started(&format!("root/{kind}"), kind);
                 state.children.insert(cell.get_id(), Service::Face(kind, spawn));
+            }
+            RootMsg::Settle(each) => {
+                for (handle, _) in state.credentials.values() {
+                    let each = each.clone();
+                    handle.send(CredentialMsg::Settle(ReplyTo::new(move |_| drop(each))));
+                }
             }
             RootMsg::Stop(reply) => {
                 state.wanted.clear();

@@ -130,6 +130,12 @@ fn what_is_wrong_with_a_grant_is_told() {
     let client = "[credentials]\nkey_env = \"K\"\n[oauth.google]\nclient_id = \"c\"\n";
     for (config, want) in [
         (
+            format!(
+                "{client}token_url = \"http://127.0.0.1:80@evil.example/t\"\n{account}auth = \"oauth.google\"\n"
+            ),
+            "write a URL that begins with https://",
+        ),
+        (
             format!("{account}auth = \"oauth.google\"\n"),
             "auth: there is no [oauth.google]; write it, with client_id",
         ),

@@ -287,6 +287,58 @@ async fn a_token_that_is_refused_early_is_renewed_once() {
     .await;
 }
 
+/// Who has no grant waits for a human at once; so does who is to be granted by another issuer. A
+/// grant brings either back, and nothing is started again for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_issuer_needs_another_grant() {
+    let (server, issuer) = (start(), IssuerServer::start("u"));
+    let mut mail = client(&server, "u").await;
+    fill(&mut mail, 4).await;
+    blocking(move || {
+        let first = config(&server, &issuer);
+        // Its actors are started with both.
+        let second = "[[account]]\nid = \"v\"\nhost = \"127.0.0.1\"\nport = 1\ntls = \"none\"\nusername = \"v\"\nauth = \"oauth.microsoft\"\n";
+        let postrider = Postrider::new(&format!("{first}{second}"));
+        let served = postrider.serve(&ENV);
+        served.wait_for_state("u", "needs_reauth");
+        granted(&postrider, &issuer);
+        served.wait_for_state("u", "idle");
+        let other = first.replace("auth = \"oauth.google\"", "auth = \"oauth.microsoft\"");
+        std::fs::write(postrider.path("config.new"), format!("{other}{second}")).unwrap();
+        std::fs::rename(postrider.path("config.new"), postrider.path("config.toml")).unwrap();
+        served.wait_for_state("u", "needs_reauth");
+        let reason = served.account("u")["reason"].as_str().unwrap().to_owned();
+        assert!(reason.contains("granted to u by google"), "{reason}");
+        granted(&postrider, &issuer);
+        served.wait_for_state("u", "idle");
+        served.stop();
+    })
+    .await;
+}
+
+/// A stop in the middle of a renewal: what the issuer has rotated is kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_loses_no_rotated_token() {
+    let (server, issuer) = (start(), IssuerServer::start("u"));
+    let mut mail = client(&server, "u").await;
+    fill(&mut mail, 4).await;
+    blocking(move || {
+        let postrider = Postrider::new(&config(&server, &issuer));
+        issuer.told.lock().unwrap().life = 0;
+        granted(&postrider, &issuer);
+        issuer.behave(Manner::Late);
+        let served = postrider.serve(&ENV);
+        wait_until("it is asked", || !issuer.told.lock().unwrap().shown.is_empty());
+        served.stop();
+        issuer.behave(Manner::Well);
+        sync(&postrider).exits(0);
+        let shown = issuer.told.lock().unwrap().shown.clone();
+        let once: BTreeSet<&String> = shown.iter().collect();
+        assert_eq!(once.len(), shown.len(), "each is shown once: {shown:?}");
+    })
+    .await;
+}
+
 /// Killed before the successor is durable, the old one is tried once more, and then it is for a
 /// human; killed after it, the old one is never shown again.
 #[tokio::test(flavor = "multi_thread")]

@@ -94,6 +94,12 @@ pub fn decide(failure: &Failure, history: &History, policy: &Policy, now: Now) -
         (Class::Auth, _) if failure.provenance == Provenance::Server => {
             believe(history, policy, now)
         }
+        // What our own rows say is no guess: nobody has granted access.
+        (Class::Auth, _)
+            if failure.provenance == Provenance::Local && failure.when == When::AfterChange =>
+        {
+            Verdict::Park
+        }
         (Class::Config, _) => Verdict::Park,
         (Class::Bug, _) if history.panics >= SAME_PLACE => Verdict::Park,
         (Class::Bug, _) => restart(history, policy),

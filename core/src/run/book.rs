@@ -2,7 +2,7 @@
 //! they are about.
 
 use crate::commit::change::Commit;
-use crate::failure::{Failure, Reach};
+use crate::failure::{Class, Failure, Reach, When};
 use crate::provider::folders::{Answer, Request};
 use crate::run::event::Token;
 use crate::time::{Micros, Now};
@@ -86,7 +86,11 @@ impl<O> Book<O> {
 
     /// Whether this answer ends the session that is kept: it is one to a forgotten question.
     pub(super) fn ends_session(&mut self, token: Token, answer: &Result<Answer, Failure>) -> bool {
-        let is_over = |failure: &Failure| failure.reach > Reach::Folder;
+        // A disk that is merely too full has refused the question, and the session goes on.
+        let is_full = |failure: &Failure| {
+            failure.class == Class::Storage && matches!(failure.when, When::After(_))
+        };
+        let is_over = |failure: &Failure| failure.reach > Reach::Folder && !is_full(failure);
         match answer {
             Ok(Answer::Fetched { last: false, .. } | Answer::Hinted(_)) => false,
             Ok(_) => {

@@ -179,6 +179,7 @@ impl<W: Work> RunMachine<W> {
             (State::Waiting { mut run, reopen }, Event::Answered { token, answer }) => {
                 if run.shared.book.ends_session(token, &answer) {
                     run.shared.session = None;
+                    run.shared.book.forget_questions();
                     out.push(Action::Disconnect);
                 }
                 State::Waiting { run, reopen }

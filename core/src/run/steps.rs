@@ -96,6 +96,7 @@ pub(super) fn go_on<W: Work>(mut run: Box<Run<W>>, now: Now, out: &mut Vec<Actio
         out.push(Action::Disconnect);
         out.push(Action::Connect);
         run.shared.session = None;
+        run.shared.book.forget_questions();
         return State::Connecting(run);
     }
     if over && !run.shared.counting {

@@ -55,9 +55,9 @@ pub(super) enum Word {
     Nothing,
     /// It is not, or no longer, a token: `401`, `invalid_token`.
     Over,
-    /// It does not reach so far: `insufficient_scope`; Google says `400`.
+    /// It does not reach so far: `insufficient_scope`.
     Scope,
-    /// Something else.
+    /// Something else: Google's `400` may be anything.
     Other,
 }
 
@@ -72,7 +72,7 @@ pub(super) fn read(text: &str) -> Word {
     let Ok(challenge) = serde_json::from_slice::<Challenge>(&bytes) else { return Word::Other };
     match challenge.status.as_str() {
         "401" | "invalid_token" | "expired_token" => Word::Over,
-        "400" | "403" | "insufficient_scope" | "invalid_scope" => Word::Scope,
+        "403" | "insufficient_scope" | "invalid_scope" => Word::Scope,
         _ => Word::Other,
     }
 }
@@ -123,7 +123,7 @@ mod tests {
             ),
             (
                 r#"{"status":"400","schemes":"Bearer","scope":"https://mail.google.com/"}"#,
-                Word::Scope,
+                Word::Other,
             ),
             (r#"{"status":"invalid_token","openid-configuration":"x"}"#, Word::Over),
             (r#"{"status":"insufficient_scope"}"#, Word::Scope),

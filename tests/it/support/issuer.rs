@@ -27,6 +27,8 @@ pub(crate) enum Manner {
     Garbage,
     /// Not at all.
     Silent,
+    /// As it should, a second late: it has rotated the token by then.
+    Late,
 }
 
 #[derive(Debug)]
@@ -84,11 +86,13 @@ impl IssuerServer {
         self.told.lock().unwrap().manner = manner;
     }
 
-    /// `[oauth.google]` and `[credentials]`; the key is in the environment, as `KEY`.
+    /// `[oauth.google]`, the same as `[oauth.microsoft]`, and `[credentials]`; the key is in the environment, as `KEY`.
     pub(crate) fn config(&self) -> String {
         let port = self.port;
         format!(
             "[credentials]\nkey_env = \"KEY\"\n[oauth.google]\nclient_id = \"client\"\n\
+             auth_url = \"http://127.0.0.1:{port}/auth\"\ntoken_url = \"http://127.0.0.1:{port}/token\"\nscopes = [\"mail\"]\n\
+             [oauth.microsoft]\nclient_id = \"client\"\n\
              auth_url = \"http://127.0.0.1:{port}/auth\"\ntoken_url = \"http://127.0.0.1:{port}/token\"\nscopes = [\"mail\"]\n"
         )
     }
@@ -125,7 +129,11 @@ fn serve(mut stream: TcpStream, told: &Mutex<Told>) {
     if reader.read_exact(&mut body).is_err() {
         return;
     }
+    let late = told.lock().unwrap().manner == Manner::Late;
     let (status, extra, body) = answer(&String::from_utf8(body).unwrap(), told);
+    if late {
+        std::thread::sleep(Duration::from_secs(1));
+    }
     if status == 0 {
         std::thread::sleep(Duration::from_secs(60));
         return;
@@ -145,7 +153,7 @@ fn answer(body: &str, told: &Mutex<Told>) -> (u16, String, String) {
         told.shown.push(token.clone());
     }
     match told.manner.clone() {
-        Manner::Well => {}
+        Manner::Well | Manner::Late => {}
         Manner::Revoked => return error("invalid_grant"),
         Manner::Status(status) => return (status, String::new(), String::new()),
         Manner::TooMany(seconds) => {
