@@ -246,6 +246,19 @@ pub enum AuthVerb {
     Login(LoginArgs),
     /// Show how each account logs in: kind, expiry, scopes, what went wrong last.
     Status(ClientArgs),
+    /// Seal every token with another key (while no server runs).
+    RotateKey(RotateArgs),
+}
+
+/// `auth rotate-key`
+#[derive(Clone, Debug, Args)]
+pub struct RotateArgs {
+    /// The new key: 32 octets in base64.
+    #[arg(long, value_name = "FILE")]
+    pub new_key_file: PathBuf,
+    /// Which data.
+    #[command(flatten)]
+    pub client: ClientArgs,
 }
 
 /// `auth login`

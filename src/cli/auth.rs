@@ -6,13 +6,14 @@ mod redirect;
 use crate::admin::view::instant;
 use crate::boot::grants::{issuer, row_of_account, vault};
 use crate::boot::wiring::Engine;
-use crate::cli::args::{AuthArgs, AuthVerb, ClientArgs, LoginArgs};
+use crate::cli::args::{AuthArgs, AuthVerb, ClientArgs, LoginArgs, RotateArgs};
 use crate::cli::auth::redirect::{NoCode, code_in, listen, wait};
 use crate::cli::client::{CallError, Client, config_of, exit_of, in_path, seen_by};
 use crate::cli::exit::Exit;
 use crate::cli::out::{say, say_line};
 use crate::cli::table::lay_out;
 use crate::config::{Account, Config, SecretFrom};
+use crate::credentials::Vault;
 use crate::credentials::issuer::{Begun, Issued, Issuer};
 use crate::credentials::tokens::{TokenPair, row_of};
 use crate::store::orders::Control;
@@ -32,6 +33,7 @@ pub(super) async fn run(args: AuthArgs) -> Exit {
     match args.verb {
         AuthVerb::Login(args) => login(&args).await.err().unwrap_or(Exit::Success),
         AuthVerb::Status(args) => status(&args).await.err().unwrap_or(Exit::Success),
+        AuthVerb::RotateKey(args) => rotate(&args).await.err().unwrap_or(Exit::Success),
     }
 }
 
@@ -206,6 +208,44 @@ async fn hand_over(config: &Config, from: i64, row: CredentialRow) -> Result<boo
         }
         Err(trouble) => Err(exit_of(trouble, config)),
     }
+}
+
+/// Seals every grant with another key: all of them, or none. The data folder's lock is held, so
+/// that no server goes on with the old one.
+async fn rotate(args: &RotateArgs) -> Result<(), Exit> {
+    let config = config_of(&args.client)?;
+    let old = vault(&config).map_err(|e| told(&e))?;
+    let key =
+        SecretFrom::File(args.new_key_file.clone()).get_as("new_key").map_err(|e| told(&e))?;
+    let new = Vault::with(&key).map_err(|why| refused(&format!("--new-key-file: {why}")))?;
+    let alone = Config { accounts: Vec::new(), ..config };
+    let engine = Engine::start(&alone, "auth rotate-key", WireLog::default(), false).await;
+    let engine = engine.map_err(|e| {
+        eprintln!("{e}");
+        Exit::of_start(&e)
+    })?;
+    let sealed = reseal(&engine, &old, &new).await;
+    engine.stop().await;
+    let count = sealed.map_err(|e| told(&e))?;
+    say_line(&format!(
+        "{count} grant(s) are sealed with the new key ({}): name it in [credentials] before the next start, and give the old one up",
+        new.print()
+    ));
+    Ok(())
+}
+
+async fn reseal(engine: &Engine, old: &Vault, new: &Vault) -> Result<usize, Failure> {
+    let stored = engine.reader().credentials(None).await?;
+    // A second time it has nothing to do.
+    let left = stored.into_iter().filter(|row| row.key_print != new.print());
+    let sealed = left.map(|row| {
+        let tokens = TokenPair::open(&row, old)?;
+        tokens.seal(CredentialRow { version: row.version + 1, ..row }, new)
+    });
+    let rows = sealed.collect::<Result<Vec<_>, Failure>>()?;
+    let count = rows.len();
+    engine.switchboard().control(Control::Reseal { rows }, DURABLE).await?;
+    Ok(count)
 }
 
 /// How each account logs in: kind, expiry, scopes, what went wrong last. No secret is read.

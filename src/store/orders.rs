@@ -66,6 +66,11 @@ pub enum Control {
         /// As it is from now on.
         row: Box<CredentialRow>,
     },
+    /// Generations of all credentials, sealed with another key: all of them, or none.
+    Reseal {
+        /// As they are from now on.
+        rows: Vec<CredentialRow>,
+    },
     /// Why that generation could not be renewed.
     NotRenewed {
         /// Its id in the config.

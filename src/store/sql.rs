@@ -61,6 +61,7 @@ texts! {
     FirstCredential,
     NextCredential,
     NotRenewed,
+    Reseal,
     RenameCredential,
     Credentials,
     // Bodies, messages, locations, events: one document a table.

@@ -416,3 +416,37 @@ async fn the_key_is_told() {
     })
     .await;
 }
+
+/// Every token under another key, or none: the old key opens nothing any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_is_rotated() {
+    let (server, issuer) = (start(), IssuerServer::start("u"));
+    blocking(move || {
+        let postrider = Postrider::new(&config(&server, &issuer));
+        granted(&postrider, &issuer);
+        let other = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+        let rotate = |file: &str, env: &[(&str, &str)]| {
+            postrider.run_with(&["auth", "rotate-key", "--new-key-file", file], env)
+        };
+        let told = rotate("nowhere", &ENV).exits(2);
+        assert!(told.stderr.contains("nowhere"), "{}", told.stderr);
+        std::fs::write(postrider.path("new"), "short\n").unwrap();
+        assert!(rotate("new", &ENV).exits(2).stderr.contains("--new-key-file"));
+        std::fs::write(postrider.path("new"), format!("{other}\n")).unwrap();
+        let served = postrider.serve(&ENV);
+        rotate("new", &ENV).exits(8);
+        served.stop();
+        // With a key that is not the one, nothing is changed.
+        let wrong = [("KEY", "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA=")];
+        rotate("new", &wrong).exits(2);
+        sync(&postrider).exits(0);
+        let told = rotate("new", &ENV).exits(0);
+        assert!(told.stdout.starts_with("1 grant(s)"), "{}", told.stdout);
+        assert!(rotate("new", &ENV).exits(0).stdout.starts_with("0 grant(s)"));
+        sync(&postrider).exits(2);
+        postrider.run_with(&["sync", "--once"], &[("KEY", other)]).exits(0);
+        let before = "SELECT count(*) AS x FROM credential WHERE before IS NULL";
+        assert_eq!(crate::support::check::ask(&postrider.database(), before), "1");
+    })
+    .await;
+}

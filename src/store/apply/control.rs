@@ -50,6 +50,7 @@ pub(in crate::store) async fn control(
     let over = Portion::Over;
     let name = match control {
         Control::Renew { from, row } => return renew(db, *from, row).await.map(over),
+        Control::Reseal { rows } => return reseal(db, rows).await.map(over),
         Control::NotRenewed { account, version, error } => {
             let values =
                 vec![account.clone().into(), (*version).into(), error.clone().into(), at.0.into()];
@@ -117,7 +118,7 @@ pub(in crate::store) async fn control(
             write(db, Text::RenameCredential, names).await?;
         }
         Control::Purge { .. } => return purge(db, id).await,
-        Control::Renew { .. } | Control::NotRenewed { .. } => {}
+        Control::Renew { .. } | Control::Reseal { .. } | Control::NotRenewed { .. } => {}
     }
     Ok(over(Done::Changed))
 }
@@ -143,6 +144,27 @@ async fn renew(db: &DatabaseTransaction, from: i64, row: &CredentialRow) -> Resu
     ];
     let text = if from == 0 { Text::FirstCredential } else { Text::NextCredential };
     Ok(changed(&write(db, text, values).await?))
+}
+
+/// The same tokens under another key. What the old key opens is not kept.
+async fn reseal(db: &DatabaseTransaction, rows: &[CredentialRow]) -> Result<Done, Trouble> {
+    for row in rows {
+        let values = vec![
+            row.account.clone().into(),
+            (row.version - 1).into(),
+            row.version.into(),
+            row.sealed.clone().into(),
+            row.key_print.clone().into(),
+        ];
+        if changed(&write(db, Text::Reseal, values).await?) == Done::Same {
+            let text = format!(
+                "the grant of {} has changed meanwhile; nothing was sealed anew",
+                row.account
+            );
+            return Err(Trouble::Damaged(text));
+        }
+    }
+    Ok(Done::Changed)
 }
 
 /// Deletes a part of an account; its own row goes last, so that a purge that was cut off can be

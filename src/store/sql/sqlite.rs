@@ -174,6 +174,9 @@ pub(super) const fn words(text: Text) -> &'static str {
         Text::NotRenewed => {
             "UPDATE credential SET error = ?3, failed_at = ?4 WHERE account = ?1 AND version = ?2"
         }
+        Text::Reseal => {
+            "UPDATE credential SET before = NULL, version = ?3, sealed = ?4, key_print = ?5 WHERE account = ?1 AND version = ?2"
+        }
         Text::RenameCredential => "UPDATE OR IGNORE credential SET account = ?2 WHERE account = ?1",
         Text::Credentials => {
             "SELECT account, issuer, username, version, sealed, key_print, scopes, granted_at, renewed_at, expires_at, error, \
