@@ -85,6 +85,16 @@ pub enum When {
     Never,
 }
 
+/// What there was too much of, where a server asks for less.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Excess {
+    /// Questions, or octets, in a time.
+    #[default]
+    Rate,
+    /// Sessions, or questions, at once.
+    AtOnce,
+}
+
 /// An error as a value. Cheap to clone; the source chain is shared.
 #[derive(Clone, Debug)]
 pub struct Failure {
@@ -96,6 +106,8 @@ pub struct Failure {
     pub when: When,
     /// Who said so.
     pub provenance: Provenance,
+    /// Of what there was too much, where that is the trouble.
+    pub excess: Excess,
     /// One lower-case fragment for people: the operation and what it met. Never a secret, an
     /// address or a subject.
     pub text: String,
@@ -111,7 +123,15 @@ impl Failure {
         provenance: Provenance,
         text: impl Into<String>,
     ) -> Self {
-        Self { class, reach, when: When::BackOff, provenance, text: text.into(), source: None }
+        Self {
+            class,
+            reach,
+            when: When::BackOff,
+            provenance,
+            excess: Excess::default(),
+            text: text.into(),
+            source: None,
+        }
     }
 
     /// Our own mistake: an impossible pair of state and event, a broken invariant.
@@ -129,6 +149,20 @@ impl Failure {
     pub fn when(mut self, when: When) -> Self {
         self.when = when;
         self
+    }
+
+    /// Says of what there was too much.
+    #[must_use]
+    pub fn of(mut self, excess: Excess) -> Self {
+        self.excess = excess;
+        self
+    }
+
+    /// Whether a server asks for less: of a limit that we keep ourselves it says nothing.
+    #[must_use]
+    pub fn asks_for_less(&self) -> bool {
+        matches!(self.class, Class::RateLimit | Class::Quota)
+            && self.provenance == Provenance::Server
     }
 
     /// Attaches the cause.

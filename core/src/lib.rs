@@ -9,6 +9,7 @@ mod words;
 
 pub mod account;
 pub mod batch;
+pub mod budget;
 pub mod commit;
 pub mod endpoint;
 pub mod failure;
