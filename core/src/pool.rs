@@ -1,6 +1,7 @@
 //! The sessions of one endpoint: how many may live, who waits, how fast logins may follow each
 //! other, and whose watching session gives way when others wait. Pure.
 
+use crate::budget::{Bucket, RateLimit, Slots};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -30,7 +31,10 @@ pub struct Pool<K, A> {
     limits: Limits,
     live: BTreeMap<K, LiveSession<A>>,
     waiting: VecDeque<(K, A)>,
-    next_login: Duration,
+    logins: Bucket,
+    /// What servers that said "too many" leave of the limits.
+    left: Slots,
+    left_of: BTreeMap<A, Slots>,
 }
 
 /// What to do next.
@@ -50,7 +54,16 @@ impl<K: Ord + Copy, A: Ord + Clone> Pool<K, A> {
     /// An empty pool.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, live: BTreeMap::new(), waiting: VecDeque::new(), next_login: Duration::ZERO }
+        let pace =
+            RateLimit { units: limits.logins_per_second.into(), per: Duration::from_secs(1) };
+        Self {
+            limits,
+            live: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            logins: Bucket::spaced(pace),
+            left: Slots::default(),
+            left_of: BTreeMap::new(),
+        }
     }
 
     /// A request joins the queue.
@@ -61,10 +74,33 @@ impl<K: Ord + Copy, A: Ord + Clone> Pool<K, A> {
     /// Whether a slot is free for this account with nobody waiting for it: who merely wishes for a
     /// session gets no other.
     #[must_use]
-    pub fn has_spare(&self, account: &A) -> bool {
+    pub fn has_spare(&self, account: &A, mono: Duration) -> bool {
         self.waiting.is_empty()
-            && self.live.len() < self.limits.per_endpoint
-            && self.of(account) < self.limits.per_account
+            && self.live.len() < self.sessions(mono)
+            && self.of(account) < self.sessions_of(account, mono)
+    }
+
+    /// Sessions that may live now.
+    #[must_use]
+    pub fn sessions(&self, mono: Duration) -> usize {
+        self.left.now(self.limits.per_endpoint, mono)
+    }
+
+    /// Sessions that an account may have now.
+    #[must_use]
+    pub fn sessions_of(&self, account: &A, mono: Duration) -> usize {
+        let left = self.left_of.get(account).copied().unwrap_or_default();
+        left.now(self.limits.per_account, mono)
+    }
+
+    /// The server has said "too many", of an account or of all: half of what lives.
+    pub fn too_many(&mut self, account: Option<&A>, mono: Duration) {
+        let Some(account) = account else {
+            return self.left.too_many(self.live.len(), self.limits.per_endpoint, mono);
+        };
+        let live = self.of(account);
+        let left = self.left_of.entry(account.clone()).or_default();
+        left.too_many(live, self.limits.per_account, mono);
     }
 
     /// A slot returns, or a request is withdrawn.
@@ -93,19 +129,19 @@ impl<K: Ord + Copy, A: Ord + Clone> Pool<K, A> {
     /// Who may log in at `mono`. First come, first served, but for accounts that have all their
     /// sessions.
     pub fn next(&mut self, mono: Duration) -> Next<K> {
-        let Some(at) =
-            self.waiting.iter().position(|(_, account)| self.of(account) < self.limits.per_account)
-        else {
+        let free = |account: &A| self.of(account) < self.sessions_of(account, mono);
+        let Some(at) = self.waiting.iter().position(|(_, account)| free(account)) else {
             return Next::Idle;
         };
-        if self.live.len() >= self.limits.per_endpoint {
+        if self.live.len() >= self.sessions(mono) {
             return self.retire();
         }
-        if mono < self.next_login {
-            return Next::After(self.next_login - mono);
+        let wait = self.logins.wait(1, mono);
+        if !wait.is_zero() {
+            return Next::After(wait);
         }
         let Some((key, account)) = self.waiting.remove(at) else { return Next::Idle };
-        self.next_login = mono + Duration::from_secs(1) / self.limits.logins_per_second.max(1);
+        self.logins.take(1, mono);
         self.live.insert(key, LiveSession { account, watching: None, retiring: false });
         Next::Grant(key)
     }
@@ -161,7 +197,7 @@ mod tests {
         assert_eq!((pool.next(s(0)), pool.next(s(1))), (Next::Grant(1), Next::Grant(2)));
         pool.watches(1, Some(s(20)));
         pool.watches(2, Some(s(10)));
-        assert!(!pool.has_spare(&"c"), "the endpoint is full");
+        assert!(!pool.has_spare(&"c", s(25)), "the endpoint is full");
         pool.request(3, "c");
         assert_eq!(pool.next(s(30)), Next::Retire(2));
         assert_eq!(pool.next(s(30)), Next::Idle, "one is enough for one");
@@ -170,5 +206,30 @@ mod tests {
         assert_eq!(pool.next(s(30)), Next::Idle, "who works is left alone");
         pool.release(2);
         assert_eq!(pool.next(s(40)), Next::Grant(3));
+    }
+
+    #[test]
+    fn too_many_leaves_half_for_a_while() {
+        let minutes = |n: u64| Duration::from_secs(60 * n);
+        let limits = Limits { per_endpoint: 9, per_account: 4, logins_per_second: 1000 };
+        let mut pool = Pool::new(limits);
+        for key in 0..4 {
+            pool.request(key, "a");
+            assert_eq!(pool.next(minutes(1) + s(key)), Next::Grant(key));
+        }
+        pool.too_many(Some(&"a"), minutes(2));
+        pool.release(0);
+        assert!(!pool.has_spare(&"a", minutes(2)) && pool.has_spare(&"b", minutes(2)));
+        pool.request(4, "a");
+        assert_eq!(pool.next(minutes(3)), Next::Idle, "three live, two may");
+        pool.release(1);
+        pool.release(2);
+        assert_eq!(pool.next(minutes(3)), Next::Grant(4));
+        assert_eq!(
+            (pool.sessions_of(&"a", minutes(16)), pool.sessions_of(&"a", minutes(30))),
+            (2, 4)
+        );
+        pool.too_many(None, minutes(4));
+        assert_eq!((pool.sessions(minutes(4)), pool.sessions(minutes(60))), (1, 9));
     }
 }
