@@ -11,6 +11,8 @@ use crate::mail::id::SessionId;
 pub struct Capabilities {
     /// It tells by itself when something happens in a folder.
     pub push: bool,
+    /// No page is to ask for more messages than this: what a page brings is known when it has come.
+    pub page: Option<usize>,
 }
 
 /// A session that is logged in.

@@ -1,5 +1,6 @@
 //! The one enum of works: which kind of run an account has. Whoever begins runs need not know.
 
+use crate::budget::Wait;
 use crate::mail::id::FolderId;
 use crate::recovery::history::History;
 use crate::run::event::{Action, Event};
@@ -57,6 +58,12 @@ impl Machine {
     #[must_use]
     pub fn passed(&self, folder: FolderId) -> Option<(Option<Micros>, bool)> {
         self.run().passed(folder)
+    }
+
+    /// What it waits for, where it waits for nothing but a budget.
+    #[must_use]
+    pub fn rests(&self) -> Option<&Wait> {
+        self.run().rests()
     }
 
     /// The folders of the run that is under way.

@@ -1,5 +1,6 @@
 //! What a session of a folder provider is asked, and what it answers.
 
+use crate::budget::{Lane, Wait};
 use crate::mail::folder::ListedFolder;
 use crate::mail::id::UidValidity;
 use crate::mail::page::Page;
@@ -78,6 +79,8 @@ pub enum Request {
         uids: UidSet,
         /// RFC822.SIZE is an estimate there: a length that differs from it is no suspicion.
         estimated: bool,
+        /// Whether it is mail that has just come, or of the past.
+        lane: Lane,
     },
     /// Size and INTERNALDATE of the newest message of a folder that is open.
     Newest {
@@ -140,6 +143,14 @@ pub enum Unwatched {
     Retired,
 }
 
+impl Request {
+    /// Whose units it costs: all but mail of the past keeps the mirror current.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        if let Self::Fetch { lane, .. } = self { *lane } else { Lane::Live }
+    }
+}
+
 /// A session's answer. There is one per request, but for `Fetch`, which may come in several parts,
 /// and `Watch`, whose hints are followed by `Unwatched`.
 #[derive(Debug)]
@@ -176,6 +187,9 @@ pub enum Answer {
         /// What is there of what was asked for.
         rows: Vec<Sampled>,
     },
+    /// To `Fetch`, in the lane of history: its units are not to be had before then, and nothing was
+    /// asked.
+    Deferred(Wait),
     /// To `Watch`: something may have changed.
     Hinted(Hint),
     /// To `Watch`: it is over.

@@ -43,6 +43,8 @@ pub struct Server {
     pub security: Security,
     /// The certificates of this PEM file are believed, instead of the system's.
     pub ca_file: Option<PathBuf>,
+    /// Octets that may be read of it in any 24 hours, by one account.
+    pub download_per_day: Option<u64>,
     /// Deadlines.
     pub timeouts: Timeouts,
 }

@@ -1,6 +1,7 @@
 //! What a run knows whatever its work is, and the desk at which a step works: that, the time, and
 //! the actions to be done.
 
+use crate::budget::Wait;
 use crate::commit::change::{Change, Commit};
 use crate::commit::rows::AccountRow;
 use crate::failure::Failure;
@@ -46,6 +47,10 @@ pub(crate) struct Common<O> {
     pub(crate) counting: bool,
     /// A large absence waits for a second look.
     pub(crate) second_look: bool,
+    /// There is no budget for mail of the past before then.
+    pub(crate) deferred: Option<Wait>,
+    /// Nothing is left to do before then.
+    pub(crate) rests: bool,
 }
 
 impl<O> Common<O> {
@@ -68,10 +73,12 @@ impl<O> Common<O> {
             refusals: 0,
             counting: false,
             second_look: false,
+            deferred: None,
+            rests: false,
         };
         let Some(before) = before else { return fresh };
-        let Self { session, counts, left, started, rounds, second_look, .. } = before;
-        Self { session, counts, left, started, rounds, second_look, ..fresh }
+        let Self { session, counts, left, started, rounds, second_look, deferred, .. } = before;
+        Self { session, counts, left, started, rounds, second_look, deferred, ..fresh }
     }
 
     /// Whether a human asks: then what is shut, or waits for another try, is looked at now.
@@ -139,6 +146,18 @@ impl<'a, O> Desk<'a, O> {
         self.book.asks.insert(token, (owner(token), true));
         self.out.push(Action::Ask { token, request });
         token
+    }
+
+    /// Pages of the past wait until then.
+    pub(crate) fn defer(&mut self, wait: Wait) {
+        if self.deferral().is_none_or(|before| before.until < wait.until) {
+            self.deferred = Some(wait);
+        }
+    }
+
+    /// Why pages of the past wait now, if they do.
+    pub(crate) fn deferral(&self) -> Option<&Wait> {
+        self.deferred.as_ref().filter(|wait| wait.until > self.now.mono)
     }
 
     /// Says that a failure was handled here.

@@ -28,6 +28,9 @@ pub(super) fn close<W: Work>(
     }
     let (work, mut desk) = run.at(now, out);
     work.leave_undone(&mut desk);
+    if let Some(text) = desk.deferral().map(|wait| format!("history waits: {}", wait.text)) {
+        desk.leave(text);
+    }
     let outcome = if outcome == Outcome::Success && !desk.left.is_empty() {
         Outcome::Partial
     } else {
@@ -71,6 +74,7 @@ pub(super) fn closing<W: Work>(
         parked: end.parked,
         second_look: run.shared.second_look,
         inbox,
+        deferred: run.shared.deferred.filter(|wait| wait.until > now.mono),
         folders,
         history: run.shared.history,
     };
@@ -84,7 +88,9 @@ fn last_words<W: Work>(run: &mut Run<W>, end: &Ending, now: Now, out: &mut Vec<A
     work.refresh();
     work.keep(&mut desk);
     let inbox = work.live_end_stalled().map(|f| f.chain());
+    let deferral = desk.deferral().map(|wait| format!("history waits: {}", wait.text));
     let told = end.failure.as_ref().map(Failure::chain).or_else(|| inbox.clone());
+    let told = told.or_else(|| deferral.clone());
     let reason = told.or_else(|| desk.left.first().cloned()).unwrap_or_default();
     if let Some(failure) = &end.failure {
         let at = desk.stamp();
@@ -103,6 +109,7 @@ fn last_words<W: Work>(run: &mut Run<W>, end: &Ending, now: Now, out: &mut Vec<A
         Some(Class::RateLimit | Class::Quota) => (Standing::Throttled, None),
         Some(_) => (Standing::Waiting, None),
         None if inbox.is_some() => (Standing::Waiting, None),
+        None if deferral.is_some() => (Standing::Throttled, None),
         None => (Standing::Idle, was_down.then_some(EventKind::AccountRecovered)),
     };
     // Who is stopped or paused keeps the state it has; what is stored already is not written again.

@@ -15,6 +15,7 @@
 //! | Closing | the last acknowledgements | all of them |
 //! | Finished | nothing | – |
 
+use crate::budget::Wait;
 use crate::commit::change::CommitAnswer;
 use crate::mail::id::FolderId;
 use crate::recovery::history::History;
@@ -90,6 +91,13 @@ impl<W: Work> RunMachine<W> {
         run.work.passed(folder)
     }
 
+    /// What it waits for, where it waits for nothing but a budget.
+    #[must_use]
+    pub(crate) fn rests(&self) -> Option<&Wait> {
+        let State::Working(run) = &self.state else { return None };
+        run.shared.deferred.as_ref().filter(|_| run.shared.rests)
+    }
+
     /// The folders of the run that is under way.
     #[must_use]
     pub(crate) fn lines(&self) -> Option<Vec<FolderLine>> {
@@ -154,6 +162,8 @@ impl<W: Work> RunMachine<W> {
             (State::Connecting(mut run), Event::Connected(connected)) => {
                 run.shared.session = Some(connected.session);
                 run.shared.history.logged_in();
+                let page = &mut run.shared.settings.page_messages;
+                *page = (*page).min(connected.capabilities.page.unwrap_or(*page)).max(1);
                 run.work.connected();
                 go_on(run, now, &mut out)
             }
@@ -298,6 +308,8 @@ impl<W: Work> RunMachine<W> {
                 run.shared.counting = false;
                 State::Connecting(run)
             }
+            // There may be budget again.
+            (State::Working(run), Event::Woke) => go_on(run, now, &mut out),
             // Answers that come too late, and hints that a start will see by itself: nothing to do.
             (phase @ State::Connecting(_), Event::Answered { .. } | Event::Woke)
             | (
@@ -339,7 +351,6 @@ impl<W: Work> RunMachine<W> {
                 | Event::ConnectFailed(_)
                 | Event::Stop,
             )
-            | (phase @ State::Working(_), Event::Woke)
             | (phase @ State::Dormant { .. }, Event::Nudged(..) | Event::Woke)
             | (phase @ State::Finished, _) => phase,
             // Pairs that cannot be: an answer to a question that was never put.

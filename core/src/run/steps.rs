@@ -13,7 +13,10 @@ use crate::run::summary::Summary;
 use crate::run::work::{CUTS, Cut, OpenQuestion, Rows, Taken, Work};
 use crate::standing::Outcome;
 use crate::time::Now;
+use std::time::Duration;
 
+/// A run waits no longer for a budget.
+const SOON: Duration = Duration::from_secs(60);
 /// Commits of a run that may be refused: more means that it plans the same for ever.
 const REFUSALS: u32 = 1000;
 
@@ -92,6 +95,14 @@ pub(super) fn open_failed<W: Work>(
 pub(super) fn go_on<W: Work>(mut run: Box<Run<W>>, now: Now, out: &mut Vec<Action>) -> State<W> {
     let (work, mut desk) = run.at(now, out);
     let over = work.plan(&mut desk);
+    // For a budget that is soon there the run waits; for a longer time it ends.
+    let wait = desk.deferral().map(|wait| wait.until.saturating_sub(now.mono));
+    let wait = wait.filter(|wait| over && *wait <= SOON);
+    desk.rests = wait.is_some();
+    if let Some(wait) = wait {
+        out.push(Action::WakeAfter(wait));
+        return State::Working(run);
+    }
     if work.wants_other_session(over, &desk) {
         out.push(Action::Disconnect);
         out.push(Action::Connect);

@@ -1,5 +1,6 @@
 //! What a run came to, for people, exit codes and the run's row.
 
+use crate::budget::Wait;
 use crate::failure::{Class, Failure};
 use crate::mail::cursor::Mark;
 use crate::mail::folder::Role;
@@ -54,6 +55,8 @@ pub struct Summary {
     pub second_look: bool,
     /// Why INBOX stands still, if it does: then the account is not well.
     pub inbox: Option<Failure>,
+    /// There is no budget for mail of the past before then.
+    pub deferred: Option<Wait>,
     /// The folders as the run leaves them; empty when it did not get that far.
     pub folders: Vec<FolderLine>,
     /// The account's failures, for the next run.
@@ -98,6 +101,7 @@ impl Summary {
             parked: false,
             second_look: false,
             inbox: None,
+            deferred: None,
             folders: Vec::new(),
             history,
         }

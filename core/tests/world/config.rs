@@ -32,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) jumps: bool,
     /// Folders are put back from a backup.
     pub(crate) restores: bool,
+    /// There is no budget for mail of the past, now and then.
+    pub(crate) budget: bool,
 }
 
 impl Config {
@@ -58,6 +60,7 @@ impl Config {
             short: dice.chance(10),
             jumps: dice.chance(15),
             restores: dice.chance(15),
+            budget: dice.chance(20),
         }
     }
 
@@ -84,6 +87,7 @@ impl Config {
             short: false,
             jumps: false,
             restores: false,
+            budget: false,
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::scheduler::{Session, Work, World};
 use crate::server::{Folder, Lie, Mail};
 use crate::words::{fetched, flags, gone, length};
+use postrider_core::budget::{Lane, Wait};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::folder::ListedFolder;
 use postrider_core::mail::id::{SessionId, UidValidity};
@@ -14,6 +15,7 @@ use postrider_core::provider::{Capabilities, Connected};
 use postrider_core::run::event::{Event, Token};
 use postrider_core::time::Micros;
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 /// What ended a question: a refusal, or the session itself.
 enum Ended {
@@ -76,7 +78,8 @@ impl World {
     }
 
     pub(crate) fn connected(&self, session: SessionId) -> Connected {
-        Connected { session, capabilities: Capabilities { push: self.push } }
+        let page = self.cfg.budget.then_some(3);
+        Connected { session, capabilities: Capabilities { push: self.push, page } }
     }
 
     pub(crate) fn open_session(&mut self, lie: Lie) {
@@ -171,7 +174,12 @@ impl World {
         }
         let lie = session.lie;
         let answer = match work {
-            Work::Ask(_, Request::Fetch { remote_id, uids, estimated, uidvalidity }) => {
+            Work::Ask(_, Request::Fetch { lane: Lane::Backfill, .. })
+                if self.faults && self.cfg.budget && self.dice.chance(25) =>
+            {
+                Ok(Some(Answer::Deferred(self.some_wait())))
+            }
+            Work::Ask(_, Request::Fetch { remote_id, uids, estimated, uidvalidity, .. }) => {
                 match self.select(lie, &remote_id, Some(uidvalidity)) {
                     Err(ended) => Err(ended),
                     Ok(_) => {
@@ -213,6 +221,19 @@ impl World {
             }
             Err(Ended::Cut(class)) => self.lose_session(session, token, class),
         }
+    }
+
+    /// Until there is budget again: soon, or after so long that a run does not wait for it.
+    fn some_wait(&mut self) -> Wait {
+        let mono = self.instant().mono;
+        let ahead = if self.dice.chance(20) {
+            Duration::from_secs(100 + self.dice.roll(4000))
+        } else if self.life.is_some() {
+            Duration::from_secs(self.dice.roll(90))
+        } else {
+            Duration::from_micros(self.dice.roll(200))
+        };
+        Wait { until: mono + ahead, class: Class::RateLimit, text: "scripted: wait".into() }
     }
 
     /// The folder that a question opens, as it is now.

@@ -6,6 +6,7 @@ use crate::account::follow::stage::{
 use crate::account::follow::vocabulary::{Begin, Input, Output, Past, Rules, Slot};
 use crate::account::machine::Machine;
 use crate::account::schedule::{COOL_AFTER, Schedule};
+use crate::budget::Wait;
 use crate::failure::{Class, Failure};
 use crate::mail::id::FolderId;
 use crate::provider::Connected;
@@ -71,6 +72,8 @@ pub struct Follower {
     pub(super) connected_once: bool,
     /// What went wrong last, while it is not mended.
     pub(super) trouble: Option<Failure>,
+    /// There is no budget for mail of the past before then.
+    pub(super) deferred: Option<Wait>,
     pub(super) armed: Option<Duration>,
     /// When the live end was last proved.
     pub(super) proved: Option<Duration>,
@@ -97,6 +100,7 @@ impl Follower {
             second: SecondLook::default(),
             connected_once: false,
             trouble: None,
+            deferred: None,
             armed: None,
             proved: None,
             passed: None,
@@ -164,9 +168,9 @@ impl Follower {
                 }
                 self.drive(Event::ConnectFailed(failure), now, &mut out);
             }
-            Input::Held(failure, next) => {
+            Input::Held(held) => {
                 if let Some(working) = self.stage.working() {
-                    working.held = Some((failure, next));
+                    working.held = held;
                 }
             }
             Input::Beside(id) => self.on_beside(id, now, &mut out),
@@ -337,6 +341,9 @@ impl Follower {
             }
             Outcome::Cancelled => self.trouble = None,
         }
+        // A run that did not come so far knows nothing about it.
+        let still = self.deferred.take().filter(|wait| wait.until > now.mono);
+        self.deferred = summary.deferred.clone().or(still);
         if summary.folders.is_empty() {
             return;
         }
@@ -379,6 +386,7 @@ impl Follower {
                     self.second.taken = 0;
                 }
                 let next = self.schedule.next(now.mono);
+                let next = self.deferred.as_ref().map_or(next, |wait| next.min(wait.until));
                 self.second.due.map_or(next, |due| next.min(due))
             }
         };

@@ -4,6 +4,7 @@ use super::Follower;
 use super::vocabulary::Status;
 use crate::account::follow::follower::SessionHeld;
 use crate::account::follow::stage::Stage;
+use crate::budget::Wait;
 use crate::failure::{Class, Failure};
 use crate::run::summary::{Counts, FolderLine};
 use crate::standing::{Phase, Push, Standing};
@@ -58,6 +59,10 @@ impl Follower {
             stalled,
             next,
         };
+        let throttled = |wait: &Wait| Status {
+            class: Some(wait.class),
+            ..told(Standing::Throttled, format!("history waits: {}", wait.text), Some(wait.until))
+        };
         match &self.stage {
             Stage::New(_) => told(Standing::Starting, String::new(), None),
             Stage::Paused => told(Standing::Paused, "paused by an operator".into(), None),
@@ -65,9 +70,10 @@ impl Follower {
                 Status { class: parked.class, ..told(parked.standing, parked.reason.clone(), None) }
             }
             Stage::Ended => told(Standing::Idle, "the server has stopped".into(), None),
-            Stage::Resting(rest) => match &self.trouble {
-                Some(failure) => failed(waiting(failure), failure, Some(rest.next)),
-                None => told(Standing::Idle, self.stalled_in_words(), Some(rest.next)),
+            Stage::Resting(rest) => match (&self.trouble, &self.deferred) {
+                (Some(failure), _) => failed(waiting(failure), failure, Some(rest.next)),
+                (None, Some(wait)) => throttled(wait),
+                (None, None) => told(Standing::Idle, self.stalled_in_words(), Some(rest.next)),
             },
             Stage::Asking(_) => match &self.trouble {
                 Some(failure) => failed(waiting(failure), failure, None),
@@ -77,7 +83,13 @@ impl Follower {
                 None => told(Standing::Running, "waits for its turn".into(), None),
             },
             Stage::Working(working) => {
+                if let Some(wait) = working.machine.rests() {
+                    return throttled(wait);
+                }
                 match (working.machine.phase(), &working.held, &self.trouble) {
+                    (Phase::Working, Some((failure, next)), _) => {
+                        failed(waiting(failure), failure, Some(*next))
+                    }
                     (Phase::Connecting, Some((failure, next)), _) => {
                         failed(Standing::Waiting, failure, Some(*next))
                     }

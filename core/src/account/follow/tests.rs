@@ -59,7 +59,7 @@ impl Follower {
 }
 
 fn session(number: i64) -> Connected {
-    Connected { session: SessionId(number), capabilities: Capabilities { push: true } }
+    Connected { session: SessionId(number), capabilities: Capabilities { push: true, page: None } }
 }
 
 fn snapshot() -> Event {

@@ -90,9 +90,9 @@ pub enum Input {
     ConnectFailed(Failure),
     /// The session that was wished for, if there was one.
     Beside(Option<Connected>),
-    /// The endpoint is down and probed: the session comes later, at the earliest at this monotonic
-    /// time.
-    Held(Failure, Duration),
+    /// What it asked for comes later, at the earliest at this monotonic time: the endpoint is down
+    /// and probed, or has no budget for it. Nothing: it is no longer held up.
+    Held(Option<(Failure, Duration)>),
     /// A hint of the watch of this number.
     Hinted(u64, Hint),
     /// That watch is over.

@@ -1,6 +1,7 @@
 //! Pages of mail: what is fetched, what each part commits, and what becomes of pages that are
 //! dropped.
 
+use crate::budget::{Lane, Wait};
 use crate::commit::change::{FolderChange, Poison};
 use crate::failure::Failure;
 use crate::mail::id::FolderId;
@@ -29,6 +30,7 @@ impl FolderWork {
             uidvalidity: folder.lanes.live.uidvalidity,
             uids: asked.clone(),
             estimated: desk.account.sizes_estimated,
+            lane: if kind == FillKind::Arrivals { Lane::Live } else { Lane::Backfill },
         };
         let token = desk.ask_page(|token| Owner::Page(id, token), request);
         if let Some(folder) = self.folders.get_mut(&id) {
@@ -228,6 +230,33 @@ impl FolderWork {
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.fills.retain(|_, fill| fill.fetching || !fill.unacked.is_empty());
         }
+    }
+
+    /// A page was not asked for, since there is no budget for it now: no page of the past is before
+    /// then.
+    ///
+    /// # Errors
+    /// A bug when it is a page that must not wait.
+    pub(super) fn defer_fill(
+        &mut self,
+        id: FolderId,
+        token: Token,
+        wait: Wait,
+        desk: &mut Desk<'_>,
+    ) -> Result<(), Failure> {
+        let fill = self.folders.get(&id).and_then(|folder| folder.fills.get(&token));
+        let kind = fill.map(|fill| fill.kind);
+        if kind == Some(FillKind::Arrivals) {
+            return Err(Failure::bug("mail that has just come was left for later"));
+        }
+        let again = fill.map(|fill| fill.asked.clone()).unwrap_or_default();
+        self.drop_fill(id, token);
+        if let Some(folder) = self.folders.get_mut(&id).filter(|_| kind == Some(FillKind::Retry)) {
+            let queue = if again.len() == 1 { &mut folder.lone } else { &mut folder.due };
+            *queue = queue.union(&again);
+        }
+        desk.defer(wait);
+        Ok(())
     }
 
     /// The session is gone: so are the pages it still owed.

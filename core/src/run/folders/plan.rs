@@ -186,7 +186,9 @@ impl FolderWork {
     fn plan_pages(&mut self, desk: &mut Desk<'_>) {
         let newest =
             |f: &Folder| f.fills.is_empty() && f.pass.is_none() && f.row.passed_at.is_some();
+        let defers = desk.deferral().is_some();
         if let Some(inbox) = self.folders.inbox()
+            && !defers
             && self.folders.get(&inbox).is_some_and(newest)
             && self.fill_one(inbox, Layer::Newest, desk)
             && let Some(folder) = self.folders.get_mut(&inbox)
@@ -199,6 +201,9 @@ impl FolderWork {
         let hungry = self.folders.hungry();
         for id in &hungry {
             self.commit_believed(*id, desk);
+        }
+        if defers {
+            return;
         }
         if self.has_many_suspects() {
             return self.plan_suspects(&hungry, desk);

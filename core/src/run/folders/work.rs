@@ -274,6 +274,9 @@ impl FolderWork {
                 }
                 return self.on_page(id, question.token, page, last, desk);
             }
+            (Owner::Page(id, _), Answer::Deferred(wait)) => {
+                return self.defer_fill(id, question.token, wait, desk);
+            }
             _ => return Err(Failure::bug("a session answered another question than it was asked")),
         }
         Ok(())
