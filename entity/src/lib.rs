@@ -16,3 +16,4 @@ pub mod note;
 pub mod run;
 pub mod run_hour;
 pub mod setting;
+pub mod spending;

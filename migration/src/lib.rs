@@ -13,6 +13,7 @@ mod m0003_mend;
 mod m0004_stamp;
 mod m0005_credential;
 mod m0006_owner;
+mod m0007_spending;
 
 /// All steps, oldest first.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_stamp::Migration),
             Box::new(m0005_credential::Migration),
             Box::new(m0006_owner::Migration),
+            Box::new(m0007_spending::Migration),
         ]
     }
 }

@@ -1,6 +1,7 @@
 //! What the store is asked beside commits: handing out an account, and what operators and the
 //! config change.
 
+use postrider_core::budget::Spending;
 use postrider_core::oauth::CredentialRow;
 use postrider_core::standing::{EventKind, Standing};
 
@@ -79,6 +80,13 @@ pub enum Control {
         version: i64,
         /// Why.
         error: String,
+    },
+    /// What was spent of daily limits: by which account (or by all), in which hour.
+    Spend {
+        /// The endpoint's place in the tree.
+        endpoint: String,
+        /// The larger number of an hour holds.
+        rows: Vec<(Option<String>, Spending)>,
     },
     /// Deletes every row of it.
     Purge {

@@ -5,6 +5,7 @@ use crate::store::connect::Database;
 use crate::store::failure::Trouble;
 use crate::store::rows::{credential, get, guard, hash, standing_from, uid};
 use crate::store::sql::{Text, statement};
+use postrider_core::budget::Spending;
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::StoredBody;
@@ -213,6 +214,20 @@ impl Reader {
         let values = vec![account.map(str::to_owned).into()];
         let rows = self.rows(Text::Credentials, values).await.map_err(failed)?;
         rows.iter().map(credential).collect::<Result<_, Trouble>>().map_err(failed)
+    }
+
+    /// What was spent of an endpoint's daily limits: by which account (or by all), in which hour.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn spent(&self, endpoint: &str) -> Result<Vec<(Option<String>, Spending)>, Failure> {
+        let rows = self.rows(Text::Spent, vec![endpoint.into()]).await.map_err(failed)?;
+        let one = |row: &sea_orm::QueryResult| {
+            let account = Some(get::<String>(row, 0)?).filter(|account| !account.is_empty());
+            let units = u64::try_from(get::<i64>(row, 2)?).unwrap_or(0);
+            Ok((account, Spending { hour: get(row, 1)?, units }))
+        };
+        rows.iter().map(one).collect::<Result<_, Trouble>>().map_err(failed)
     }
 
     /// The highest pack that a body row names.

@@ -64,6 +64,10 @@ texts! {
     Reseal,
     RenameCredential,
     Credentials,
+    // What was spent of daily limits.
+    PutSpent,
+    ForgetSpent,
+    Spent,
     // Bodies, messages, locations, events: one document a table.
     PutBodies,
     InsertMessages,

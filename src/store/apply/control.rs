@@ -8,6 +8,7 @@ use crate::store::failure::Trouble;
 use crate::store::orders::Control;
 use crate::store::rows::{get, standing};
 use crate::store::sql::Text;
+use postrider_core::budget::Spending;
 use postrider_core::mail::id::AccountId;
 use postrider_core::oauth::CredentialRow;
 use postrider_core::standing::{EventKind, Standing};
@@ -56,6 +57,7 @@ pub(in crate::store) async fn control(
                 vec![account.clone().into(), (*version).into(), error.clone().into(), at.0.into()];
             return Ok(over(changed(&write(db, Text::NotRenewed, values).await?)));
         }
+        Control::Spend { endpoint, rows } => return spend(db, endpoint, rows).await.map(over),
         Control::Stand { account, .. }
         | Control::History { account, .. }
         | Control::Remove { account }
@@ -118,9 +120,32 @@ pub(in crate::store) async fn control(
             write(db, Text::RenameCredential, names).await?;
         }
         Control::Purge { .. } => return purge(db, id).await,
-        Control::Renew { .. } | Control::Reseal { .. } | Control::NotRenewed { .. } => {}
+        Control::Renew { .. }
+        | Control::Reseal { .. }
+        | Control::NotRenewed { .. }
+        | Control::Spend { .. } => {}
     }
     Ok(over(Done::Changed))
+}
+
+/// Hours after which it is of no use what was spent.
+const SPENT_HOURS: i64 = 48;
+
+async fn spend(
+    db: &DatabaseTransaction,
+    endpoint: &str,
+    rows: &[(Option<String>, Spending)],
+) -> Result<Done, Trouble> {
+    let row = |(account, spent): &(Option<String>, Spending)| {
+        json!([account.as_deref().unwrap_or_default(), spent.hour, spent.units])
+    };
+    let document = serde_json::Value::from(rows.iter().map(row).collect::<Vec<_>>());
+    write(db, Text::PutSpent, vec![endpoint.into(), document.to_string().into()]).await?;
+    if let Some(last) = rows.iter().map(|(_, spent)| spent.hour).max() {
+        let values = vec![endpoint.into(), last.saturating_sub(SPENT_HOURS).into()];
+        write(db, Text::ForgetSpent, values).await?;
+    }
+    Ok(Done::Changed)
 }
 
 fn changed(written: &ExecResult) -> Done {

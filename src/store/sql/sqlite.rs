@@ -182,6 +182,12 @@ pub(super) const fn words(text: Text) -> &'static str {
             "SELECT account, issuer, username, version, sealed, key_print, scopes, granted_at, renewed_at, expires_at, error, \
              failed_at FROM credential WHERE ?1 IS NULL OR account = ?1 ORDER BY account"
         }
+        Text::PutSpent => {
+            "INSERT INTO spending (endpoint, account, hour, units) SELECT ?1, value->>0, value->>1, value->>2 FROM json_each(?2) \
+             WHERE TRUE ON CONFLICT (endpoint, account, hour) DO UPDATE SET units = max(units, excluded.units)"
+        }
+        Text::ForgetSpent => "DELETE FROM spending WHERE endpoint = ?1 AND hour < ?2",
+        Text::Spent => "SELECT account, hour, units FROM spending WHERE endpoint = ?1",
         // Bodies, messages, locations, events: one document a table.
         Text::PutBodies => {
             "INSERT INTO body (hash, pack, \"offset\", length, stored_at) SELECT unhex(value->>0), value->>1, \
