@@ -32,6 +32,10 @@ const TASKS: &[(&str, &str)] = &[
         "mutants",
         "break the core's rules line by line; what no test notices is shown: cargo xtask mutants [cargo-mutants' own arguments]",
     ),
+    (
+        "sizing",
+        "what so many Gmail mailboxes would spend in a day; writes the table of docs/sizing.md",
+    ),
     ("audit", "licences, advisories, sources of what we depend on; a build with the oldest Rust"),
     ("dovecot", "install Dovecot for the tests, if it is missing"),
 ];
@@ -49,6 +53,7 @@ fn main() -> ExitCode {
         "soak" => soak(&rest),
         "fuzz" => fuzz::fuzz(rest.first().map_or("120", String::as_str)),
         "mutants" => mutants::mutants(&rest),
+        "sizing" => sizing(),
         "audit" => supply::audit(),
         "dovecot" => dovecot::ensure(),
         _ => {
@@ -68,6 +73,40 @@ fn run(command: &mut Command) -> bool {
         Ok(status) => status.success(),
         Err(e) => {
             eprintln!("it cannot be run: {e}");
+            false
+        }
+    }
+}
+
+/// Writes what the simulation prints into its document.
+fn sizing() -> bool {
+    const DOCUMENT: &str = "docs/sizing.md";
+    const MARKS: (&str, &str) = ("<!-- sizing -->\n", "<!-- /sizing -->");
+    let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let example = ["run", "--release", "-q", "-p", "postrider-core", "--example", "sizing"];
+    let printed = match Command::new(cargo).args(example).output() {
+        Ok(ran) if ran.status.success() => String::from_utf8_lossy(&ran.stdout).into_owned(),
+        Ok(ran) => {
+            eprintln!("{}", String::from_utf8_lossy(&ran.stderr));
+            return false;
+        }
+        Err(e) => {
+            eprintln!("cargo cannot be run: {e}");
+            return false;
+        }
+    };
+    print!("{printed}");
+    let text = std::fs::read_to_string(DOCUMENT).unwrap_or_default();
+    let Some((before, rest)) = text.split_once(MARKS.0) else {
+        eprintln!("{DOCUMENT} has no place for it");
+        return false;
+    };
+    let after = rest.split_once(MARKS.1).map_or("", |(_, after)| after);
+    let text = format!("{before}{}{printed}{}{after}", MARKS.0, MARKS.1);
+    match std::fs::write(DOCUMENT, text) {
+        Ok(()) => true,
+        Err(e) => {
+            eprintln!("{DOCUMENT}: {e}");
             false
         }
     }
