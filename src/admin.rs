@@ -8,6 +8,7 @@ mod events;
 pub(crate) mod grant;
 mod guard;
 mod health;
+mod limits;
 mod listen;
 mod lists;
 mod metrics;
@@ -19,6 +20,7 @@ pub mod verbs;
 pub mod view;
 
 use crate::account::message::Obeyed;
+use crate::connection::message::LimitsView;
 use crate::store::Reader;
 use crate::telemetry::registry::Registry;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -52,6 +54,8 @@ pub trait Operator: Send + Sync {
     /// Deletes every row of an account that the config does not name; answers with the octets that
     /// were freed.
     fn purge(&self, account: &str) -> Soon<Result<u64, NotPurged>>;
+    /// What every endpoint limits, and how much of it is in use.
+    fn limits(&self) -> Soon<Result<Vec<LimitsView>, Failure>>;
     /// Makes a grant durable, if the stored one is that generation, and wakes its account. Answers
     /// whether it is stored.
     fn grant(&self, from: i64, row: CredentialRow) -> Soon<Result<bool, Failure>>;

@@ -15,4 +15,5 @@ pub mod process;
 pub mod serve;
 pub mod serve_error;
 mod space;
+mod spent;
 pub mod wiring;

@@ -10,7 +10,7 @@ mod taker;
 mod units;
 pub mod validate;
 
-pub use account::IMAP;
+pub use account::{IMAP, known_download};
 pub(crate) use host::is_loopback;
 pub use mailbox::{Account, SecretFrom};
 pub use oauth::OAuthClient;

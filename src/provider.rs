@@ -4,12 +4,15 @@
 
 mod coming;
 pub mod imap;
+mod purse;
 mod sink;
 
 pub use coming::Coming;
+pub use purse::{Denied, Payee, Payment, Purse, Units};
 pub use sink::Sink;
 
 use crate::telemetry::wire::WireLog;
+use postrider_core::budget::Quota;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::provider::Capabilities;
 use postrider_core::provider::folders::{Answer, Request};
@@ -84,6 +87,8 @@ pub struct Opening {
     pub sink: Sink,
     /// Pages being read, in the whole process.
     pub credits: Arc<Semaphore>,
+    /// What questions are paid with.
+    pub purse: Purse,
 }
 
 impl Opening {
@@ -91,7 +96,8 @@ impl Opening {
     #[must_use]
     pub fn to_look(account: &str) -> Self {
         let credits = Arc::new(Semaphore::new(1));
-        Self { account: account.to_owned(), wire: WireLog::default(), sink: Sink::none(), credits }
+        let (wire, purse) = (WireLog::default(), Purse::default());
+        Self { account: account.to_owned(), wire, sink: Sink::none(), credits, purse }
     }
 }
 
@@ -103,6 +109,9 @@ pub trait Endpoint: std::fmt::Debug + Send + Sync {
     /// Longest time without a sign of life that its own deadlines allow; a session that hangs
     /// longer is killed.
     fn patience(&self) -> Duration;
+
+    /// What questions cost here, and what may be spent on them.
+    fn quota(&self) -> Quota;
 
     /// Connects and logs in.
     ///

@@ -380,9 +380,9 @@ impl AccountState {
             wish,
             known: self.follower.history().has_logged_in && !self.args.rules.once,
             reply,
-            held: Arc::new(move |failure, next| {
+            held: Arc::new(move |held| {
                 depth.enter();
-                drop(account.cast(AccountMsg::Input(Input::Held(failure, next))));
+                drop(account.cast(AccountMsg::Input(Input::Held(held))));
             }),
         };
         self.args.pool.send(ConnectionMsg::Lease(Box::new(request)));

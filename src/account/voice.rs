@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
 use postrider_core::account::follow::{Follower, Status};
-use postrider_core::failure::{Class, Failure};
+use postrider_core::failure::Failure;
 use postrider_core::recovery::history::History;
 use postrider_core::run::summary::{Counts, Summary};
 use postrider_core::standing::{Outcome, Push, Standing};
@@ -31,8 +31,6 @@ pub(super) struct Voice {
     said: BTreeMap<String, u32>,
     kept: (History, Option<String>),
     runs: u64,
-    /// The failure that was handled last asked for less.
-    throttled: bool,
     /// Since when it is in trouble that was told.
     trouble: Option<Duration>,
     /// Folders or mails stand still, and it was told.
@@ -52,7 +50,6 @@ impl Voice {
             said: BTreeMap::new(),
             kept: (History::default(), None),
             runs: 0,
-            throttled: false,
             trouble: None,
             stalled: false,
         }
@@ -103,6 +100,10 @@ impl Voice {
     fn tell_turns(&mut self, status: &Status, mono: Duration) {
         match status.standing {
             Standing::Waiting | Standing::Throttled | Standing::NeedsReauth | Standing::Failed => {
+                // What no failure has told: there is no budget now.
+                if status.standing == Standing::Throttled && self.trouble.is_none() {
+                    tracing::info!(account.id = %self.name, "{}", status.reason);
+                }
                 self.trouble.get_or_insert(mono);
             }
             Standing::Idle => {
@@ -173,9 +174,6 @@ impl Voice {
 
     /// A run waits before its next try.
     pub(super) fn waits(&self, wait: Duration) {
-        if self.throttled {
-            metrics::counter!(names::THROTTLE_WAIT).increment(wait.as_secs());
-        }
         self.progress.waits(&self.name, wait);
     }
 
@@ -184,7 +182,6 @@ impl Voice {
     pub(super) fn failed(&mut self, failure: &Failure) {
         metrics::counter!(names::FAILURES, "class" => failure.class.as_str(), "reach" => failure.reach.as_str())
             .increment(1);
-        self.throttled = matches!(failure.class, Class::RateLimit | Class::Quota);
         self.progress.failed(&self.name, failure);
         self.registry.failed(&self.path, failure);
         self.registry.account(&self.name, |line| {

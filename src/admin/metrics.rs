@@ -24,6 +24,7 @@ pub(super) async fn metrics(State(shared): State<Shared>) -> Response {
 
 #[expect(clippy::cast_precision_loss, reason = "gauges are floating point")]
 async fn measure(shared: &Shared) -> String {
+    shared.registry.count_throttled();
     let accounts = shared.registry.accounts();
     let mono = shared.registry.clock().now().mono;
     // Who is removed is in no registry.

@@ -2,7 +2,7 @@
 
 use crate::admin::view::StateView;
 use crate::admin::{
-    Shared, commands, events, grant, guard, health, lists, metrics, problem::Problem,
+    Shared, commands, events, grant, guard, health, limits, lists, metrics, problem::Problem,
 };
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
@@ -60,6 +60,7 @@ fn described() -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .routes(routes!(lists::runs))
         .routes(routes!(lists::failures))
         .routes(routes!(events::events))
+        .routes(routes!(limits::limits))
         .merge(commands::routes())
         .routes(routes!(commands::purge))
         .routes(routes!(grant::grant))

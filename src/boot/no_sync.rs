@@ -8,6 +8,7 @@ use crate::boot::serve_error::ServeError;
 use crate::boot::wiring::StartError;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::connection::message::LimitsView;
 use crate::store::{Reader, open_for_reading};
 use crate::telemetry::registry::Registry;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -30,6 +31,10 @@ impl Operator for Nobody {
 
     fn purge(&self, _account: &str) -> Soon<Result<u64, NotPurged>> {
         Box::pin(async { Err(NotPurged::Refused(NOTHING.into())) })
+    }
+
+    fn limits(&self) -> Soon<Result<Vec<LimitsView>, Failure>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 
     fn grant(&self, _from: i64, _row: CredentialRow) -> Soon<Result<bool, Failure>> {

@@ -8,18 +8,25 @@ use crate::account::message::Obeyed;
 use crate::admin::{NotPurged, Operator, Soon};
 use crate::bodies::PackDir;
 use crate::boot::wiring::{Engine, Switchboard};
+use crate::connection::message::LimitsView;
 use crate::store::orders::Control;
 use crate::store::{Done, Reader};
+use crate::supervision::root::RootMsg;
 use postrider_core::account::follow::Command;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::oauth::CredentialRow;
+use ractor::ActorRef;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::mpsc;
 
 /// Longest time of a purge.
 const PURGE: Duration = Duration::from_secs(50);
 /// Longest time until a grant is durable.
 const GRANT: Duration = Duration::from_secs(40);
+
+/// Longest wait for what endpoints say of their limits.
+const LIMITS: Duration = Duration::from_secs(2);
 
 /// Carries commands out in this process.
 pub(super) struct Switch {
@@ -29,13 +36,15 @@ pub(super) struct Switch {
     reader: Reader,
     /// A mark of the key that grants are sealed with.
     key_print: Option<String>,
+    root: ActorRef<RootMsg>,
 }
 
 impl Switch {
     pub(super) fn new(engine: &Engine, ids: Arc<Mutex<Vec<String>>>) -> Self {
         let (packs, reader) = (Arc::clone(engine.packs()), engine.reader().clone());
         let key_print = engine.grants().vault.as_ref().map(|vault| vault.print().to_owned());
-        Self { switchboard: engine.switchboard(), ids, packs, reader, key_print }
+        let root = engine.root().clone();
+        Self { switchboard: engine.switchboard(), ids, packs, reader, key_print, root }
     }
 }
 
@@ -63,6 +72,23 @@ impl Operator for Switch {
                 return Err(NotPurged::Missing);
             }
             unlink(&packs, &reader).await.map_err(NotPurged::Failed)
+        })
+    }
+
+    fn limits(&self) -> Soon<Result<Vec<LimitsView>, Failure>> {
+        let root = self.root.clone();
+        Box::pin(async move {
+            let (each, mut all) = mpsc::unbounded_channel();
+            root.cast(RootMsg::Limits(each)).map_err(|_| Failure::bug("the tree has ended"))?;
+            let mut views = Vec::new();
+            let gather = async {
+                while let Some(view) = all.recv().await {
+                    views.push(view);
+                }
+            };
+            // An endpoint that does not answer is left out; `/v1/actors` shows it.
+            drop(tokio::time::timeout(LIMITS, gather).await);
+            Ok(views)
         })
     }
 

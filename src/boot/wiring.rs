@@ -10,9 +10,10 @@ use crate::bodies::PackDir;
 use crate::bodies::disk::RealDisk;
 use crate::boot::grants::Grants;
 use crate::boot::lock::{DataLock, LockError};
+use crate::boot::spent::SpentStore;
 use crate::clock::Clock;
 use crate::config::{Account, Config};
-use crate::connection::actor::ConnectionArgs;
+use crate::connection::args::ConnectionArgs;
 use crate::handle::{Backlog, Handle};
 use crate::provider::{Credential, Endpoint};
 use crate::reply::ReplyTo;
@@ -96,6 +97,7 @@ pub fn endpoint(account: &Account, config: &Config) -> Result<Arc<dyn Endpoint>,
         port: account.port,
         security: account.security,
         ca_file: account.ca_file.clone(),
+        download_per_day: account.download_per_day,
         timeouts: config.timeouts,
     };
     crate::provider::endpoint(account.provider, server)
@@ -156,16 +158,6 @@ impl Engine {
         let permits = usize::try_from(config.inflight_bytes.div_ceil(PAGE_COST))
             .unwrap_or(1)
             .clamp(1, 10_000);
-        let connection = ConnectionArgs {
-            path: String::new(),
-            limits: config.limits,
-            clock,
-            packs: Arc::new(packs),
-            wire,
-            credits: Arc::new(Semaphore::new(permits)),
-            registry: registry.clone(),
-            depth: Backlog::default(),
-        };
         let (_, last) = reader.event_span().await.map_err(StartError::Failure)?;
         let (told, events) = watch::channel(last);
         let store = StoreArgs {
@@ -188,6 +180,17 @@ impl Engine {
             Ok((store.await.map_err(|_| gone())?, accounts.await.map_err(|_| gone())?))
         };
         let (store, accounts) = ask.await.map_err(StartError::Failure)?;
+        let connection = ConnectionArgs {
+            path: String::new(),
+            limits: config.limits,
+            clock,
+            packs: Arc::new(packs),
+            wire,
+            credits: Arc::new(Semaphore::new(permits)),
+            registry: registry.clone(),
+            depth: Backlog::default(),
+            spent: Arc::new(SpentStore { reader: reader.clone(), store: store.clone() }),
+        };
         Ok(Self {
             root,
             task: Some(task),
@@ -394,7 +397,7 @@ impl Engine {
                 SETTLE.as_secs()
             );
         }
-        self.settle_grants().await;
+        self.settle_services().await;
         let (done, settled) = oneshot::channel();
         let reply = ReplyTo::new(move |_| {
             done.send(()).ok();
@@ -404,21 +407,21 @@ impl Engine {
         drop(tokio::time::timeout(SHUTDOWN, settled).await);
     }
 
-    /// A token that an issuer has rotated is durable before the tree ends.
-    async fn settle_grants(&self) {
+    /// A token that an issuer has rotated, and what was spent, are durable before the tree ends.
+    async fn settle_services(&self) {
         let (each, mut all) = mpsc::channel(1);
         // A root that is gone has taken them with it.
         drop(self.root.cast(RootMsg::Settle(each)));
         if tokio::time::timeout(SHUTDOWN, all.recv()).await.is_err() {
             tracing::warn!(
-                "an issuer that is asked for a token has not answered; what it answers is lost"
+                "an issuer that is asked for a token, or the database, has not answered; what it answers is lost"
             );
         }
     }
 
     /// Ends the tree, then the database.
     pub async fn stop(self) {
-        self.settle_grants().await;
+        self.settle_services().await;
         self.root.stop(None);
         if let Some(task) = self.task
             && tokio::time::timeout(SHUTDOWN, task).await.is_err()

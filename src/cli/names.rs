@@ -6,7 +6,7 @@ use crate::config::raw::{Flaw, Origin};
 use crate::config::validate::{Config, without_file};
 use crate::config::{self};
 use crate::config::{Account, SecretFrom};
-use crate::config::{IMAP, is_loopback};
+use crate::config::{IMAP, is_loopback, known_download};
 use crate::telemetry::log::{self};
 use postrider_core::provider::server::Security;
 use postrider_core::run::filter::FolderFilter;
@@ -149,6 +149,7 @@ fn account_of(url: &str, variable: Option<&str>) -> Result<Account, String> {
     let default = if security == Security::Implicit { 993 } else { 143 };
     let variable = variable.ok_or("there is no password; give --password-env VAR")?;
     Ok(Account {
+        download_per_day: known_download(host),
         id: format!("{user}@{host}"),
         was: None,
         owner: None,

@@ -84,8 +84,52 @@ async fn live(
     let Some(account) = account else {
         return Ok((client.all("/v1/accounts", &[("limit", "1000".into())]).await?, Vec::new()));
     };
-    let item = client.call(Method::GET, &format!("/v1/accounts/{}", in_path(account)), &[]).await?;
+    let mut item =
+        client.call(Method::GET, &format!("/v1/accounts/{}", in_path(account)), &[]).await?;
+    let limits = client.call(Method::GET, "/v1/limits", &[]).await?;
+    if let Some(item) = item.as_object_mut() {
+        item.insert("limits".into(), limits_of(&limits, account));
+    }
     Ok((vec![item], client.all("/v1/failures", &[("account", account.to_owned())]).await?))
+}
+
+/// The limits of an account, those that it shares with others too.
+fn limits_of(answer: &Value, account: &str) -> Value {
+    let list = |value: &Value, key: &str| {
+        value.get(key).and_then(Value::as_array).cloned().unwrap_or_default()
+    };
+    let own = |limit: &Value| limit.get("account").and_then(Value::as_str) == Some(account);
+    let shared = |limit: &Value| limit.get("account").is_some_and(Value::is_null);
+    let items = list(answer, "items").into_iter().map(|endpoint| list(&endpoint, "limits"));
+    let mine = items.filter(|limits| limits.iter().any(own)).flatten();
+    Value::Array(mine.filter(|limit| own(limit) || shared(limit)).collect())
+}
+
+/// A limit for people: what there is of it, and how much is in use.
+fn limit_in_words(limit: &Value) -> String {
+    let number = |key: &str| limit.get(key).and_then(Value::as_u64);
+    let unit = text(limit, "unit");
+    let told = |n: u64| if unit == "octets" { octets(n) } else { format!("{n} {unit}") };
+    let per = match limit.get("per_seconds").and_then(Value::as_f64) {
+        Some(86_400.0) => " a day".to_owned(),
+        Some(per) => format!(" in {per} s"),
+        None => " at once".to_owned(),
+    };
+    let mut words = format!("{}{per}", told(number("limit").unwrap_or(0)));
+    if number("in_force") != number("limit") {
+        words += &format!("; {} now", told(number("in_force").unwrap_or(0)));
+    }
+    if let Some(spent) = number("spent") {
+        words += &format!("; {} in use", told(spent));
+    }
+    let until = text(limit, "paused_until");
+    if !until.is_empty() {
+        words += &format!("; paused until {until}: {}", text(limit, "reason"));
+    }
+    if limit.get("account").is_some_and(Value::is_null) {
+        words += " (all accounts of the server)";
+    }
+    words
 }
 
 /// Again and again; a server that is restarted is waited for.
@@ -182,6 +226,10 @@ fn in_full(item: &Value, failures: &[Value]) -> String {
     let progress = item.get("progress").filter(|p| p.is_object());
     line("to read", progress.map(|p| text(p, "remaining")).unwrap_or_default());
     line("new mail by", text(item, "push"));
+    let limits = item.get("limits").and_then(Value::as_array).cloned().unwrap_or_default();
+    for (n, limit) in limits.iter().enumerate() {
+        line(if n == 0 { "limits" } else { "" }, limit_in_words(limit));
+    }
     let mut out = String::new();
     for (name, value) in &lines {
         out.push_str(&format!("{name:<12}  {}\n", value.replace('\n', " ")));

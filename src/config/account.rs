@@ -6,6 +6,7 @@ use crate::config::mailbox::{Account, SecretFrom};
 use crate::config::oauth::named;
 use crate::config::raw::{Origin, RawValue};
 use crate::config::taker::Taker;
+use crate::config::units;
 use postrider_core::provider::server::Security;
 use postrider_core::run::filter::FolderFilter;
 use std::net::IpAddr;
@@ -32,6 +33,7 @@ const ACCOUNT: &[&str] = &[
     "auth",
     "owner",
     "was",
+    "download_per_day",
     "folders.include",
     "folders.exclude",
 ];
@@ -119,6 +121,7 @@ pub(super) fn account(
             "an empty list leaves nothing to sync; write [\"*\"] for every folder",
         );
     }
+    let download_per_day = download(t, &host);
     let grant = named(t, clients).map(|grant| ("auth", grant));
     let secret = secret(t, base, &id, (before, grant), warnings);
     if t.problems.len() > before {
@@ -138,6 +141,31 @@ pub(super) fn account(
         secret: secret?,
         secret_at: (secret_place, secret_key.unwrap_or("password_file")),
         folders,
+        download_per_day,
+    })
+}
+
+/// Octets that Gmail lets an account read over IMAP in a day; beyond that it locks the account out
+/// for up to 24 hours. Source: Google, "Gmail bandwidth limits".
+const GMAIL_PER_DAY: u64 = 2_500_000_000;
+/// Where that holds.
+const GMAIL: [&str; 2] = ["imap.gmail.com", "imap.googlemail.com"];
+
+/// Octets that a provider is known to allow in a day.
+#[must_use]
+pub fn known_download(host: &str) -> Option<u64> {
+    let is_gmail = GMAIL.iter().any(|gmail| host.eq_ignore_ascii_case(gmail));
+    is_gmail.then_some(GMAIL_PER_DAY)
+}
+
+/// What is written, "none", or what the provider is known to allow.
+fn download(t: &mut Taker<'_>, host: &str) -> Option<u64> {
+    let known = known_download(host);
+    let want = "a size like \"2500MB\" (at least \"1MB\"), or \"none\"";
+    t.take("download_per_day", known, want, |value| match value {
+        RawValue::Text(text) if text == "none" => Some(None),
+        RawValue::Text(text) => units::size(text).filter(|n| *n >= 1_000_000).map(Some),
+        _ => None,
     })
 }
 

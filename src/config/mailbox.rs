@@ -31,6 +31,8 @@ pub struct Account {
     pub secret: SecretFrom,
     /// Folders wanted.
     pub folders: FolderFilter,
+    /// Octets that may be read in any 24 hours.
+    pub download_per_day: Option<u64>,
     /// Where that was said, and by which key.
     pub secret_at: (Origin, &'static str),
     /// Where its username was said.

@@ -22,17 +22,19 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     number.checked_mul(millis).map(Duration::from_millis)
 }
 
-/// Reads `512KiB`, `64MiB`, `1GiB`, in octets.
+/// Reads `512KiB`, `64MiB`, `1GiB`, and `2500MB` as providers write their limits, in octets.
 pub(super) fn size(text: &str) -> Option<u64> {
     let (number, unit) = split(text)?;
-    let shift = match unit {
-        "KiB" => 10,
-        "MiB" => 20,
-        "GiB" => 30,
-        "TiB" => 40,
+    let octets = match unit {
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "TiB" => 1 << 40,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
         _ => return None,
     };
-    number.checked_mul(1 << shift)
+    number.checked_mul(octets)
 }
 
 #[cfg(test)]
@@ -44,6 +46,7 @@ mod tests {
         assert_eq!(duration("60s"), Some(Duration::from_secs(60)));
         assert_eq!(duration("500ms"), Some(Duration::from_millis(500)));
         assert_eq!(size("64MiB"), Some(64 << 20));
+        assert_eq!(size("2500MB"), Some(2_500_000_000));
         for bad in ["", "60", "s", "-1s", "1 week", "99999999999999999999s"] {
             assert_eq!((duration(bad), size(bad)), (None, None), "{bad}");
         }

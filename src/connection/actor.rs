@@ -2,70 +2,35 @@
 //! down, parents the sessions.
 #![expect(clippy::disallowed_methods, reason = "a probe runs beside the actor, and answers it")]
 
-use crate::bodies::{PackDir, PackSink};
-use crate::clock::Clock;
+use crate::bodies::PackSink;
+use crate::connection::args::ConnectionArgs;
+use crate::connection::children::SessionChild;
 use crate::connection::lease::LeaseRequest;
-use crate::connection::message::{ConnectionMsg, SessionMsg, SessionStart};
+use crate::connection::message::{ConnectionMsg, LimitsView, SessionMsg, SessionStart};
+use crate::connection::payments::Payments;
 use crate::connection::session::SessionActor;
+
 use crate::fault;
-use crate::handle::Backlog;
-use crate::provider::{Endpoint, Leash};
-use crate::telemetry::registry::Registry;
-use crate::telemetry::wire::WireLog;
+use crate::provider::{Endpoint, Payee, Purse};
 use postrider_core::endpoint::{Health, Probe};
-use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::failure::{Class, Excess, Failure, Provenance, Reach};
 use postrider_core::mail::id::SessionId;
-use postrider_core::pool::{Limits, Next, Pool};
+use postrider_core::pool::{Next, Pool};
 use postrider_core::standing::Activity;
 use postrider_core::time::Micros;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 
 /// How long a returned session may take to log out before it is killed.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How often sessions are looked at, and a server that is down.
 const TICK: Duration = Duration::from_secs(1);
 
-/// What it is made with.
-#[derive(Clone, Debug)]
-pub struct ConnectionArgs {
-    /// Its place in the tree.
-    pub path: String,
-    /// Limits of the endpoint.
-    pub limits: Limits,
-    /// Time.
-    pub clock: Clock,
-    /// Where bodies go.
-    pub packs: Arc<PackDir>,
-    /// Where commands are noted.
-    pub wire: WireLog,
-    /// Pages being read, in the whole process.
-    pub credits: Arc<Semaphore>,
-    /// Where it is seen.
-    pub registry: Registry,
-    /// Messages that wait for it.
-    pub depth: Backlog,
-}
-
 /// The actor.
 #[derive(Debug)]
 pub struct ConnectionActor;
-
-#[derive(Debug)]
-struct SessionChild {
-    actor: ActorRef<SessionMsg>,
-    account: String,
-    /// Set once it has logged in.
-    leash: Option<Leash>,
-    /// Longest time without a sign of life.
-    patience: Duration,
-    /// Octets when it last was seen to do something, and when that was.
-    seen: (u64, Duration),
-}
 
 /// What it holds.
 #[derive(Debug)]
@@ -85,6 +50,9 @@ pub struct ConnectionState {
     last_id: i64,
     pacing: bool,
     ticking: bool,
+    payments: Payments,
+    /// When it is looked at again who waits for units.
+    turning: Option<Duration>,
 }
 
 impl Actor for ConnectionActor {
@@ -99,6 +67,7 @@ impl Actor for ConnectionActor {
     ) -> Result<ConnectionState, ActorProcessingErr> {
         Ok(ConnectionState {
             pool: Pool::new(args.limits),
+            payments: Payments::new(args.path.clone(), args.clock, Arc::clone(&args.spent)),
             health: Health::new(),
             args,
             requests: BTreeMap::new(),
@@ -110,6 +79,7 @@ impl Actor for ConnectionActor {
             last_id: 0,
             pacing: false,
             ticking: false,
+            turning: None,
         })
     }
 
@@ -124,7 +94,10 @@ impl Actor for ConnectionActor {
             ConnectionMsg::Lease(request) => {
                 state.args.depth.leave();
                 fault::pass("panic.endpoint");
-                state.take(request);
+                match state.payments.open(&request).await {
+                    Ok(()) => state.take(request, mono),
+                    Err(failure) => request.refuse(failure),
+                }
             }
             ConnectionMsg::Withdraw(account) => {
                 state.args.depth.leave();
@@ -146,8 +119,7 @@ impl Actor for ConnectionActor {
             ConnectionMsg::Opened(id, leash) => {
                 if let Some(child) = state.children.get_mut(&id) {
                     state.health.logged_in(&child.account);
-                    child.seen = (0, mono);
-                    child.leash = Some(leash);
+                    child.logged_in(leash, mono);
                     state.args.registry.does(
                         &state.session_path(id),
                         Activity::Working.as_str(),
@@ -158,6 +130,24 @@ impl Actor for ConnectionActor {
             }
             ConnectionMsg::Refused(id, request, failure) => {
                 state.refused(id, request, failure, mono)
+            }
+            ConnectionMsg::Pays(id, account, payment) => {
+                // What a page has brought is known when it is settled.
+                state.pay_octets(id);
+                let held = state.children.get(&id).map(|child| Arc::clone(&child.held));
+                let payee = payee(id, Arc::clone(&account), &me);
+                state.payments.take((id, &account), payment, held, payee);
+            }
+            ConnectionMsg::Slowed(account, failure) => state.slowed(&account, &failure, mono),
+            ConnectionMsg::Turn => state.turning = None,
+            ConnectionMsg::Settle(reply) => {
+                state.args.depth.leave();
+                state.collect(mono);
+                state.payments.save(reply);
+            }
+            ConnectionMsg::Limits(reply) => {
+                state.args.depth.leave();
+                reply.send(state.limits(mono));
             }
             ConnectionMsg::Watching(id, watching) => {
                 state.pool.watches(id, watching.then_some(mono));
@@ -184,6 +174,7 @@ impl Actor for ConnectionActor {
                 state.ticking = false;
                 state.end_the_hung(mono);
                 state.probe(&me, mono);
+                state.collect(mono);
             }
         }
         state.work(&me).await
@@ -201,8 +192,10 @@ impl Actor for ConnectionActor {
             &event
             && let Some(id) = state.by_actor.remove(&cell.get_id())
         {
+            state.pay_octets(id);
             state.children.remove(&id);
             state.withdrawn.remove(&id);
+            state.payments.left(id);
             state.pool.release(id);
             state.args.registry.gone(&state.session_path(id));
         }
@@ -215,13 +208,14 @@ impl ConnectionState {
         format!("{}/session {id}", self.args.path)
     }
 
-    fn take(&mut self, request: Box<LeaseRequest>) {
+    fn take(&mut self, request: Box<LeaseRequest>, mono: Duration) {
         self.endpoint = Some(Arc::clone(&request.endpoint));
         if request.known {
             self.health.knows(&request.account);
         }
         // Who merely wishes for a session is told at once.
-        if request.wish && (self.health.down().is_some() || !self.pool.has_spare(&request.account))
+        if request.wish
+            && (self.health.down().is_some() || !self.pool.has_spare(&request.account, mono))
         {
             let text = "there is no session to spare";
             request.refuse(Failure::new(Class::RateLimit, Reach::Session, Provenance::Local, text));
@@ -246,6 +240,9 @@ impl ConnectionState {
         mono: Duration,
     ) {
         self.args.registry.failed(&self.session_path(id), &failure);
+        if failure.asks_for_less() {
+            self.slowed(&request.account, &failure, mono);
+        }
         if failure.class == Class::Config && !request.known {
             // A place where this account never was: nothing says that waiting would help.
             return request.refuse(failure);
@@ -258,7 +255,7 @@ impl ConnectionState {
         if !waits || !request.patient || request.wish || self.withdrawn.contains(&id) {
             return request.refuse(failure);
         }
-        self.take(request);
+        self.take(request, mono);
         if let Some((failure, next)) = self.health.down() {
             for request in self.requests.values() {
                 request.hold(failure, next);
@@ -274,23 +271,11 @@ impl ConnectionState {
 
     /// A session that should work and shows no sign of life is killed alone.
     fn end_the_hung(&mut self, mono: Duration) {
-        let mut hung = Vec::new();
         for (id, child) in &mut self.children {
-            let (busy, octets) = match &child.leash {
-                Some(leash) => {
-                    (leash.busy.load(Ordering::Relaxed), leash.octets.load(Ordering::Relaxed))
-                }
-                None => (true, 0),
-            };
-            if !busy || octets != child.seen.0 {
-                child.seen = (octets, mono);
-            } else if mono.saturating_sub(child.seen.1) > child.patience {
-                hung.push((*id, child.account.clone()));
+            if child.hangs(mono) {
+                tracing::error!(account.id = %child.account, session.id = id.0, "a session hangs and is killed");
+                child.actor.kill();
             }
-        }
-        for (id, account) in hung {
-            tracing::error!(account.id = %account, session.id = id.0, "a session hangs and is killed");
-            self.kill(id);
         }
     }
 
@@ -362,6 +347,7 @@ impl ConnectionState {
             }
         }
         let waits = !self.requests.is_empty() && self.health.down().is_some();
+        self.turn(me);
         if (!self.children.is_empty() || waits) && !std::mem::replace(&mut self.ticking, true) {
             me.send_after(TICK, || ConnectionMsg::Tick);
         }
@@ -400,11 +386,11 @@ impl ConnectionState {
         let (child, _) = SessionActor::spawn_linked(None, SessionActor, (), me.get_cell()).await?;
         self.by_actor.insert(child.get_id(), id);
         let patience = request.endpoint.patience();
-        let (account, seen) = (request.account.clone(), (0, self.args.clock.now().mono));
-        self.children.insert(
-            id,
-            SessionChild { actor: child.clone(), account, leash: None, patience, seen },
-        );
+        let (account, now) = (request.account.clone(), self.args.clock.now().mono);
+        let purse = self.purse(&account, id, me);
+        let held = Arc::clone(&request.held);
+        let born = SessionChild::new(child.clone(), account, patience, held, now);
+        self.children.insert(id, born);
         let path = self.session_path(id);
         self.args.registry.started(&path, "session");
         self.args.registry.does(
@@ -420,8 +406,79 @@ impl ConnectionState {
             wire: self.args.wire.clone(),
             credits: Arc::clone(&self.args.credits),
             pool: me.clone(),
+            purse,
         };
         child.cast(SessionMsg::Start(Box::new(start)))?;
         Ok(())
     }
+
+    /// What a session pays with: nothing where nothing is limited.
+    fn purse(&self, account: &str, id: SessionId, me: &ActorRef<ConnectionMsg>) -> Purse {
+        if self.payments.is_limited(account) {
+            Purse::of(payee(id, account.into(), me))
+        } else {
+            Purse::default()
+        }
+    }
+
+    /// Grants units, and looks again when there may be more.
+    fn turn(&mut self, me: &ActorRef<ConnectionMsg>) {
+        let Some(wait) = self.payments.turns() else { return };
+        let at = self.args.clock.now().mono.saturating_add(wait);
+        if self.turning.is_none_or(|before| at < before) {
+            self.turning = Some(at);
+            me.send_after(wait, || ConnectionMsg::Turn);
+        }
+    }
+
+    /// A server has asked for less.
+    fn slowed(&mut self, account: &str, failure: &Failure, mono: Duration) {
+        self.payments.slowed(account, failure);
+        if failure.excess == Excess::AtOnce {
+            let account = account.to_owned();
+            let whose = Some(&account).filter(|_| failure.reach < Reach::Endpoint);
+            self.pool.too_many(whose, mono);
+        }
+    }
+
+    fn pay_octets(&mut self, id: SessionId) {
+        if let Some(child) = self.children.get_mut(&id) {
+            let fresh = child.unpaid();
+            self.payments.came(&child.account, fresh);
+        }
+    }
+
+    /// Octets are paid as they come.
+    fn collect(&mut self, mono: Duration) {
+        for child in self.children.values_mut() {
+            let fresh = child.unpaid();
+            self.payments.came(&child.account, fresh);
+        }
+        self.payments.look(mono);
+    }
+
+    fn limits(&mut self, mono: Duration) -> LimitsView {
+        let limits = self.args.limits;
+        let (live, queued) = self.pool.counts();
+        let mut sessions_of = BTreeMap::new();
+        for child in self.children.values() {
+            let may = self.pool.sessions_of(&child.account, mono);
+            let of = sessions_of.entry(child.account.clone());
+            of.or_insert((0, may, limits.per_account)).0 += 1;
+        }
+        LimitsView {
+            path: self.args.path.clone(),
+            till: self.payments.view(),
+            sessions: (live, self.pool.sessions(mono), limits.per_endpoint),
+            sessions_of,
+            queued,
+            logins_per_second: limits.logins_per_second,
+        }
+    }
+}
+
+/// Where a session's payments go. A pool that is gone has taken its sessions with it.
+fn payee(id: SessionId, account: Arc<str>, me: &ActorRef<ConnectionMsg>) -> Payee {
+    let me = me.clone();
+    Arc::new(move |payment| drop(me.cast(ConnectionMsg::Pays(id, Arc::clone(&account), payment))))
 }

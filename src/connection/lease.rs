@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Told that the endpoint is down, and when it is probed next (monotonic).
-pub type OnHeld = Arc<dyn Fn(Failure, Duration) + Send + Sync>;
+/// Told that the endpoint is down, or has no budget for what is asked, and when it is looked at next
+/// (monotonic); and that this is over.
+pub type OnHeld = Arc<dyn Fn(Option<(Failure, Duration)>) + Send + Sync>;
 
 /// A session is wanted.
 pub struct LeaseRequest {
@@ -52,7 +53,7 @@ impl LeaseRequest {
     }
 
     pub(super) fn hold(&self, failure: &Failure, next: Duration) {
-        (self.held)(failure.clone(), next);
+        (self.held)(Some((failure.clone(), next)));
     }
 }
 

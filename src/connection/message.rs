@@ -2,11 +2,14 @@
 
 use crate::bodies::PackSink;
 use crate::connection::lease::LeaseRequest;
-use crate::provider::Leash;
+use crate::connection::till::TillView;
+use crate::provider::{Leash, Payment, Purse};
+use crate::reply::ReplyTo;
 use crate::telemetry::wire::WireLog;
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::SessionId;
 use ractor::ActorRef;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -21,6 +24,16 @@ pub enum ConnectionMsg {
     Opened(SessionId, Leash),
     /// A session could not be had.
     Refused(SessionId, Box<LeaseRequest>, Failure),
+    /// A session of this account pays.
+    Pays(SessionId, Arc<str>, Payment),
+    /// A server has asked an account for less.
+    Slowed(String, Failure),
+    /// There may be units for who waits.
+    Turn,
+    /// The process ends: what was spent is stored.
+    Settle(ReplyTo<()>),
+    /// What is limited, spent, waited for.
+    Limits(ReplyTo<LimitsView>),
     /// A session began to watch, or stopped.
     Watching(SessionId, bool),
     /// A lease was dropped.
@@ -33,6 +46,23 @@ pub enum ConnectionMsg {
     Pace,
     /// Look at the sessions.
     Tick,
+}
+
+/// What an endpoint limits, and how much of it is in use.
+#[derive(Clone, Debug)]
+pub struct LimitsView {
+    /// Its place in the tree.
+    pub path: String,
+    /// Budgets; nothing before an account has asked for a session.
+    pub till: Option<TillView>,
+    /// Sessions that live, that may, and that the config allows.
+    pub sessions: (usize, usize, usize),
+    /// Of each account: those that live, that may, and that the config allows.
+    pub sessions_of: BTreeMap<String, (usize, usize, usize)>,
+    /// Requests that wait for a session.
+    pub queued: usize,
+    /// Logins in a second.
+    pub logins_per_second: u32,
 }
 
 /// What a session's actor is told.
@@ -53,4 +83,5 @@ pub(super) struct SessionStart {
     pub(super) wire: WireLog,
     pub(super) credits: Arc<Semaphore>,
     pub(super) pool: ActorRef<ConnectionMsg>,
+    pub(super) purse: Purse,
 }

@@ -95,9 +95,9 @@ impl Drop for Farewell {
 }
 
 async fn live(start: SessionStart) -> Result<(), Failure> {
-    let SessionStart { id, request, sink, wire, credits, pool } = start;
-    let opening =
-        Opening { account: request.account.clone(), wire, sink: Sink::new(sink), credits };
+    let SessionStart { id, request, sink, wire, credits, pool, purse } = start;
+    let account = request.account.clone();
+    let opening = Opening { account: account.clone(), wire, sink: Sink::new(sink), credits, purse };
     let opened = request.endpoint.open(request.credential.as_ref(), opening).await;
     match opened {
         Ok(session) => {
@@ -112,8 +112,15 @@ async fn live(start: SessionStart) -> Result<(), Failure> {
                 asks,
                 Box::new(move |id| drop(back.cast(ConnectionMsg::Returned(id)))),
             );
-            let watching = move |watching| drop(pool.cast(ConnectionMsg::Watching(id, watching)));
-            session.run(questions, Box::new(watching)).await
+            let told = pool.clone();
+            let watching = move |watching| drop(told.cast(ConnectionMsg::Watching(id, watching)));
+            let ended = session.run(questions, Box::new(watching)).await;
+            if let Err(failure) = ended.as_ref()
+                && failure.asks_for_less()
+            {
+                drop(pool.cast(ConnectionMsg::Slowed(account, failure.clone())));
+            }
+            ended
         }
         Err(failure) => {
             // The pool says what is to be believed of it.

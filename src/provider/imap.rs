@@ -2,6 +2,7 @@
 //! ever sent.
 
 mod bearer;
+mod conn;
 mod failure;
 mod fetch;
 mod idle;

@@ -3,8 +3,9 @@
 
 use crate::account::args::AccountArgs;
 use crate::clock::Clock;
-use crate::connection::actor::{ConnectionActor, ConnectionArgs};
-use crate::connection::message::ConnectionMsg;
+use crate::connection::actor::ConnectionActor;
+use crate::connection::args::ConnectionArgs;
+use crate::connection::message::{ConnectionMsg, LimitsView};
 use crate::credentials::actor::{CredentialActor, CredentialArgs, CredentialMsg};
 use crate::handle::{Backlog, Handle};
 use crate::reply::ReplyTo;
@@ -52,9 +53,11 @@ pub enum RootMsg {
     Went(String, Past),
     /// Start a face of this kind, and keep it alive.
     Face(&'static str, Spawn),
+    /// What each endpoint limits; each drops its sender when it has said so.
+    Limits(mpsc::UnboundedSender<LimitsView>),
     /// End all accounts.
     Stop(ReplyTo<()>),
-    /// End the credentials' work; each drops its sender when it has.
+    /// Credentials end their work, endpoints store what was spent; each drops its sender then.
     Settle(mpsc::Sender<()>),
 }
 
@@ -221,6 +224,22 @@ impl Actor for Root {
                 for (handle, _) in state.credentials.values() {
                     let each = each.clone();
                     handle.send(CredentialMsg::Settle(ReplyTo::new(move |_| drop(each))));
+                }
+                for (handle, _) in state.pools.values() {
+                    let each = each.clone();
+                    handle.send(ConnectionMsg::Settle(ReplyTo::new(move |_| drop(each))));
+                }
+            }
+            RootMsg::Limits(each) => {
+                for (handle, _) in state.pools.values() {
+                    let each = each.clone();
+                    let told = move |view: Option<LimitsView>| {
+                        // Who asked may have gone.
+                        if let Some(view) = view {
+                            each.send(view).ok();
+                        }
+                    };
+                    handle.send(ConnectionMsg::Limits(ReplyTo::new(told)));
                 }
             }
             RootMsg::Stop(reply) => {

@@ -32,8 +32,10 @@ pub const SESSIONS: &str = "postrider_sessions";
 pub const LEDGER_OPEN: &str = "postrider_ledger_open";
 /// Folders that are not proved.
 pub const UNPROVED_FOLDERS: &str = "postrider_unproved_folders";
-/// Time that accounts were told to wait, or chose to because they were asked for less.
+/// Time that accounts were throttled: a server asked for less, or a budget was spent.
 pub const THROTTLE_WAIT: &str = "postrider_throttle_wait_seconds_total";
+/// Units that were spent of providers' budgets, by provider.
+pub const QUOTA_UNITS: &str = "postrider_quota_units_spent_total";
 /// Octets free where bodies and database lie (the smaller number).
 pub const FREE_BYTES: &str = "postrider_free_bytes";
 /// Jumps of the wall clock.
@@ -56,7 +58,11 @@ pub fn describe() {
     describe_counter!(ACTOR_RESTARTS, "Actors that were started again, by kind and class");
     describe_counter!(
         THROTTLE_WAIT,
-        "Seconds that accounts waited because a server asked for less"
+        "Seconds that accounts were throttled: a server asked for less, or a budget was spent"
+    );
+    describe_counter!(
+        QUOTA_UNITS,
+        "Units that were spent of providers' budgets (octets of IMAP), by provider"
     );
     describe_histogram!(STORE_COMMIT, "Seconds that a transaction took");
     describe_counter!(CLOCK_JUMPS, "Jumps of the wall clock by a minute or more");

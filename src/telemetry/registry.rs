@@ -3,6 +3,7 @@
 
 use crate::clock::Clock;
 use crate::handle::Backlog;
+use crate::telemetry::names;
 use dashmap::DashMap;
 use postrider_core::failure::{Class, Failure};
 use postrider_core::run::summary::{Counts, FolderLine};
@@ -85,6 +86,8 @@ pub struct AccountLine {
     pub push: Push,
     /// Folders as the last run left them.
     pub folders: Arc<Vec<FolderLine>>,
+    /// While it is throttled: up to when that has been counted, on the monotonic clock.
+    throttled: Option<Duration>,
 }
 
 impl AccountLine {
@@ -96,6 +99,14 @@ impl AccountLine {
             Some(proved) => mono.saturating_sub(proved),
             None => self.stale + mono.saturating_sub(self.followed),
         }
+    }
+
+    /// Counts the time that it was throttled, as it passes.
+    fn count_throttled(&mut self, mono: Duration) {
+        let Some(counted) = &mut self.throttled else { return };
+        let seconds = mono.saturating_sub(*counted).as_secs();
+        metrics::counter!(names::THROTTLE_WAIT).increment(seconds);
+        *counted += Duration::from_secs(seconds);
     }
 
     /// Whether it is meant to be followed: a paused or removed one is not.
@@ -268,11 +279,14 @@ impl Registry {
             provider: "",
             push: Push::Poll,
             folders: Arc::default(),
+            throttled: None,
         });
         let before = line.standing;
         change(&mut line);
         if line.standing != before {
             line.since = now.wall;
+            line.count_throttled(now.mono);
+            line.throttled = (line.standing == Standing::Throttled).then_some(now.mono);
         }
     }
 
@@ -282,9 +296,18 @@ impl Registry {
         self.accounts.get(name).map(|line| line.value().clone())
     }
 
+    /// Brings the time that accounts were throttled up to date.
+    pub fn count_throttled(&self) {
+        let mono = self.clock.now().mono;
+        self.accounts.iter_mut().for_each(|mut line| line.count_throttled(mono));
+    }
+
     /// An account is no longer followed.
     pub fn forget(&self, name: &str) {
-        self.accounts.remove(name);
+        let now = self.clock.now().mono;
+        if let Some((_, mut line)) = self.accounts.remove(name) {
+            line.count_throttled(now);
+        }
     }
 
     /// Every account, by id.

@@ -4,6 +4,7 @@
 
 mod admin;
 mod bounds;
+mod budget;
 mod circles;
 mod config;
 mod crash_at_every_step;

@@ -6,4 +6,5 @@ pub(crate) mod dovecot;
 pub(crate) mod issuer;
 pub(crate) mod mail;
 pub(crate) mod served;
+pub(crate) mod shelf;
 pub(crate) mod token;

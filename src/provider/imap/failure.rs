@@ -1,7 +1,7 @@
 //! The table from what IMAP servers say to failures: the one place that matches server texts.
 
 use crate::provider::imap::wire::response::{Condition, Told};
-use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
+use postrider_core::failure::{Class, Excess, Failure, Provenance, Reach, When};
 use std::time::Duration;
 
 /// During which command the server spoke.
@@ -57,6 +57,9 @@ const TEXTS: &[(&str, Class, Reach, When)] = &[
     ("autologout", Class::Network, Reach::Session, When::BackOff),
 ];
 
+/// Of the texts, those that tell of too many sessions, not of too much asked.
+const AT_ONCE: &[&str] = &["number of connections", "too many", "simultaneous"];
+
 /// What a telling status means; `None` when it tells nothing that is in the table.
 pub(super) fn telling(told: &Told) -> Option<Failure> {
     let lower = unquoted(&told.text).to_ascii_lowercase();
@@ -68,7 +71,9 @@ pub(super) fn telling(told: &Told) -> Option<Failure> {
             Provenance::Server,
             format!("the server said {code}{}", told.text),
         );
-        failure.when(named_wait(&lower).unwrap_or(when))
+        let at_once = AT_ONCE.iter().any(|text| lower.contains(text));
+        let excess = if at_once { Excess::AtOnce } else { Excess::Rate };
+        failure.when(named_wait(&lower).unwrap_or(when)).of(excess)
     };
     let word = told.code.as_deref().and_then(|code| code.split(' ').next()).unwrap_or_default();
     let coded = CODES.iter().find(|(code, ..)| word.eq_ignore_ascii_case(code));

@@ -4,11 +4,12 @@
     reason = "a session's deadlines are its own: the pace of a page"
 )]
 
-use crate::provider::Ask;
+use crate::provider::imap::conn::{Conn, PACE};
 use crate::provider::imap::page::{Active, Alone, Meta, merge, stray, tagged};
-use crate::provider::imap::session::{Conn, ImapSession, PACE};
+use crate::provider::imap::session::ImapSession;
 use crate::provider::imap::wire::frame::Head;
 use crate::provider::imap::wire::response::{BodySeen, FetchLine, Response};
+use crate::provider::{Ask, Denied};
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::mail::body::BodySink;
 use postrider_core::mail::id::Identity;
@@ -122,8 +123,18 @@ impl ImapSession {
         mut ask: Ask,
         credit: Option<OwnedSemaphorePermit>,
     ) -> Result<Option<Active>, (Ask, Failure)> {
-        let Request::Fetch { remote_id, uidvalidity, uids, estimated } = ask.request.clone() else {
+        let Request::Fetch { remote_id, uidvalidity, uids, estimated, lane } = ask.request.clone()
+        else {
             return Err((ask, Failure::bug("not a FETCH")));
+        };
+        let units = match self.pay(lane, self.size.of(uids.len())).await {
+            Ok(units) => units,
+            // Nothing was asked: it is asked for later.
+            Err(Denied::Later(wait)) => {
+                (ask.answer)(Ok(Answer::Deferred(wait)));
+                return Ok(None);
+            }
+            Err(Denied::Over(failure)) => return Err((ask, failure)),
         };
         match self.conn.select(&remote_id, uidvalidity).await {
             Ok(()) => {}
@@ -156,6 +167,7 @@ impl ImapSession {
             began,
             octets,
             _credit: credit,
+            _units: units,
         }))
     }
 
@@ -269,6 +281,7 @@ impl ImapSession {
                 alone.came = true;
             }
         }
+        self.size.came(length);
         let header = mime::header_facts(&head);
         Ok(Some(Meta { uid, line, length, header }))
     }

@@ -6,8 +6,9 @@
 )]
 
 use crate::provider::Ask;
+use crate::provider::imap::conn::Conn;
 use crate::provider::imap::failure::{During, refusal};
-use crate::provider::imap::session::{Conn, ImapSession};
+use crate::provider::imap::session::ImapSession;
 use crate::provider::imap::wire::response::{Condition, Response};
 use crate::provider::sink::NoSink;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};

@@ -1,8 +1,8 @@
 //! From a connected stream to a logged-in session.
 
 use crate::provider::imap::bearer::{self, Mechanism, Word};
+use crate::provider::imap::conn::{Conn, Reply};
 use crate::provider::imap::failure::{During, refusal};
-use crate::provider::imap::session::{Conn, Reply};
 use crate::provider::imap::stream::{ImapEndpoint, Stream, late};
 use crate::provider::imap::wire::quote::{Said, say};
 use crate::provider::imap::wire::response::{Condition, Response, Told, capabilities_of};

@@ -1,9 +1,9 @@
 //! A page that is being fetched: what it still waits for, and what each answer settles of it.
 
-use crate::provider::Ask;
+use crate::provider::imap::conn::{STRAY_ROWS, endless};
 use crate::provider::imap::failure::{During, refusal, telling};
-use crate::provider::imap::session::{STRAY_ROWS, endless};
 use crate::provider::imap::wire::response::{Condition, FetchLine, Told};
+use crate::provider::{Ask, Units};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::settle::Settlement;
 use postrider_core::mime::HeaderFacts;
@@ -41,6 +41,8 @@ pub(super) struct Active {
     pub(super) began: Instant,
     /// Held while the page is being read.
     pub(super) _credit: Option<OwnedSemaphorePermit>,
+    /// What it is reckoned to cost, until it has come.
+    pub(super) _units: Units,
 }
 
 pub(super) struct Alone {

@@ -1,7 +1,7 @@
 //! The questions about folders: LIST, EXAMINE, the index, sizes. "Empty" exists only under OK.
 
+use crate::provider::imap::conn::{Conn, Selected};
 use crate::provider::imap::failure::{During, refusal};
-use crate::provider::imap::session::{Conn, Selected};
 use crate::provider::imap::wire::quote::{Said, say};
 use crate::provider::imap::wire::response::{Condition, FetchLine, Response, Told};
 use crate::provider::imap::wire::utf7;

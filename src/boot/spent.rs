@@ -1,0 +1,35 @@
+//! Where it is kept what was spent of daily limits.
+
+use crate::connection::{Spent, SpentRows};
+use crate::handle::Handle;
+use crate::provider::Coming;
+use crate::reply::ReplyTo;
+use crate::store::actor::StoreMsg;
+use crate::store::orders::Control;
+use crate::store::{Done, Reader};
+use postrider_core::failure::Failure;
+
+/// The database.
+#[derive(Debug)]
+pub(super) struct SpentStore {
+    pub(super) reader: Reader,
+    pub(super) store: Handle<StoreMsg>,
+}
+
+impl SpentRows for SpentStore {
+    fn read(&self, endpoint: String) -> Coming<'_, Result<Vec<Spent>, Failure>> {
+        Box::pin(async move { self.reader.spent(&endpoint).await })
+    }
+
+    fn keep(&self, endpoint: &str, rows: Vec<Spent>, done: ReplyTo<()>) {
+        let reply = ReplyTo::new(|answer: Option<Result<Done, Failure>>| {
+            if let Some(Err(failure)) = answer {
+                // The next rows say more than these did.
+                tracing::warn!("what was spent today is not stored: {}", failure.chain());
+            }
+            done.send(());
+        });
+        let control = Control::Spend { endpoint: endpoint.to_owned(), rows };
+        self.store.send(StoreMsg::Control(control, reply));
+    }
+}

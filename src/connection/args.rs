@@ -1,0 +1,34 @@
+//! What a pool is made with.
+
+use crate::bodies::PackDir;
+use crate::clock::Clock;
+use crate::connection::payments::SpentRows;
+use crate::handle::Backlog;
+use crate::telemetry::registry::Registry;
+use crate::telemetry::wire::WireLog;
+use postrider_core::pool::Limits;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// What it is made with.
+#[derive(Clone, Debug)]
+pub struct ConnectionArgs {
+    /// Its place in the tree.
+    pub path: String,
+    /// Limits of the endpoint.
+    pub limits: Limits,
+    /// Time.
+    pub clock: Clock,
+    /// Where bodies go.
+    pub packs: Arc<PackDir>,
+    /// Where commands are noted.
+    pub wire: WireLog,
+    /// Pages being read, in the whole process.
+    pub credits: Arc<Semaphore>,
+    /// Where it is seen.
+    pub registry: Registry,
+    /// Messages that wait for it.
+    pub depth: Backlog,
+    /// What was spent of daily limits.
+    pub spent: Arc<dyn SpentRows>,
+}

@@ -1,0 +1,141 @@
+//! The money of an endpoint: opened with its first request from what earlier processes have spent,
+//! paid into by sessions, stored as it goes.
+
+use crate::clock::Clock;
+use crate::connection::lease::{LeaseRequest, OnHeld};
+use crate::connection::till::{Payer, Spent, Till, TillView};
+use crate::provider::{Coming, Payee, Payment};
+use crate::reply::ReplyTo;
+use postrider_core::failure::Failure;
+use postrider_core::mail::id::SessionId;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What was spent is stored so often.
+const SAVE: Duration = Duration::from_secs(10);
+/// Longest wait for what was spent in earlier processes.
+const READ: Duration = Duration::from_secs(10);
+
+/// Where it is kept what was spent of daily limits: a restart must not forget it.
+pub trait SpentRows: std::fmt::Debug + Send + Sync {
+    /// What was spent at an endpoint (its place in the tree), and by its accounts.
+    ///
+    /// # Errors
+    /// Class storage.
+    fn read(&self, endpoint: String) -> Coming<'_, Result<Vec<Spent>, Failure>>;
+
+    /// Keeps rows; `done` is answered when they are kept, or cannot be. What a crash takes of the
+    /// last seconds may be spent twice.
+    fn keep(&self, endpoint: &str, rows: Vec<Spent>, done: ReplyTo<()>);
+}
+
+#[derive(Debug)]
+pub(super) struct Payments {
+    path: String,
+    clock: Clock,
+    spent: Arc<dyn SpentRows>,
+    till: Option<Till>,
+    saved: Duration,
+}
+
+impl Payments {
+    pub(super) fn new(path: String, clock: Clock, spent: Arc<dyn SpentRows>) -> Self {
+        Self { path, clock, spent, till: None, saved: Duration::ZERO }
+    }
+
+    /// An account wants a session: what it may spend is known from here on.
+    ///
+    /// # Errors
+    /// Class storage: it cannot be known what was spent already.
+    pub(super) async fn open(&mut self, request: &LeaseRequest) -> Result<(), Failure> {
+        let quota = request.endpoint.quota();
+        if self.till.is_none() {
+            let read = tokio::time::timeout(READ, self.spent.read(self.path.clone())).await;
+            let late = |_| Failure::storage("the database did not say in time what was spent");
+            let spent = read.map_err(late)??;
+            self.till = Some(Till::new(request.endpoint.kind(), quota, self.clock, spent));
+        }
+        if let Some(till) = &mut self.till {
+            till.knows(&request.account, &quota);
+        }
+        Ok(())
+    }
+
+    /// Whether an account has a limit at all.
+    pub(super) fn is_limited(&self, account: &str) -> bool {
+        self.till.as_ref().is_some_and(|till| till.is_limited(account))
+    }
+
+    /// A session pays. `held`: what tells its account of a long wait; nothing where it has ended.
+    pub(super) fn take(
+        &mut self,
+        (session, account): (SessionId, &Arc<str>),
+        payment: Payment,
+        held: Option<OnHeld>,
+        payee: Payee,
+    ) {
+        let Some(till) = &mut self.till else { return };
+        match (payment, held) {
+            (Payment::Settled { lane, taken, spent }, _) => {
+                till.settled(account, lane, taken, spent);
+            }
+            (Payment::Wanted { lane, units, answer }, Some(held)) => {
+                let payer = Payer { session, account: account.to_string(), held, payee };
+                till.wanted(payer, lane, units, answer);
+            }
+            // Dropped, it is answered that nothing comes.
+            (Payment::Wanted { .. }, None) => {}
+        }
+    }
+
+    /// So many octets have come.
+    pub(super) fn came(&mut self, account: &str, octets: u64) {
+        if let Some(till) = &mut self.till {
+            till.came(account, octets);
+        }
+    }
+
+    /// A server has asked for less.
+    pub(super) fn slowed(&mut self, account: &str, failure: &Failure) {
+        if let Some(till) = &mut self.till {
+            till.slowed(account, failure);
+        }
+    }
+
+    /// Grants what may be granted. Returns when to look again.
+    pub(super) fn turns(&mut self) -> Option<Duration> {
+        self.till.as_mut().and_then(Till::turns)
+    }
+
+    /// Long waits are told, what was spent is stored.
+    pub(super) fn look(&mut self, mono: Duration) {
+        if let Some(till) = &mut self.till {
+            till.look();
+        }
+        if mono.saturating_sub(self.saved) >= SAVE {
+            self.saved = mono;
+            self.save(ReplyTo::new(|_| ()));
+        }
+    }
+
+    /// A session has ended: it waits for nothing.
+    pub(super) fn left(&mut self, session: SessionId) {
+        if let Some(till) = &mut self.till {
+            till.left(session);
+        }
+    }
+
+    /// Stores what was spent; `done` is answered when that is over.
+    pub(super) fn save(&mut self, done: ReplyTo<()>) {
+        let rows = self.till.as_mut().map(Till::unsaved).unwrap_or_default();
+        if rows.is_empty() {
+            done.send(());
+        } else {
+            self.spent.keep(&self.path, rows, done);
+        }
+    }
+
+    pub(super) fn view(&mut self) -> Option<TillView> {
+        self.till.as_mut().map(Till::view)
+    }
+}

@@ -1,0 +1,327 @@
+//! The connection under a session: commands out, responses in, each within its deadline.
+//!
+//! Every command returns its tagged status; "empty" exists only under OK. A connection that saw an
+//! error is never used again.
+
+use crate::provider::imap::failure::{During, refusal};
+use crate::provider::imap::stream::Stream;
+use crate::provider::imap::wire::frame::FrameReader;
+use crate::provider::imap::wire::response::{Condition, Response, Told, read};
+use crate::provider::sink::NoSink;
+use crate::telemetry::wire::WireLog;
+use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::mail::body::BodySink;
+use postrider_core::provider::folders::{Examined, Hint};
+use postrider_core::provider::server::Timeouts;
+use secrecy::{ExposeSecret, SecretString};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+
+/// Octets a second that a long answer must bring to go on beyond the deadline.
+pub(super) const PACE: u64 = 1024;
+/// Rows that a server may show beside a short answer: what happens in a mailbox meanwhile.
+pub(super) const STRAY_ROWS: usize = 100_000;
+/// How long a LOGOUT is waited for.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// The folder that is open.
+#[derive(Debug)]
+pub(super) struct Selected {
+    pub(super) remote_id: Vec<u8>,
+    pub(super) examined: Examined,
+    pub(super) exists: u32,
+}
+
+/// The connection under a session.
+#[derive(Debug)]
+pub(super) struct Conn {
+    stream: Stream,
+    reader: FrameReader,
+    timeouts: Timeouts,
+    account: String,
+    wire: WireLog,
+    tags: u64,
+    pub(super) capabilities: Vec<String>,
+    pub(super) selected: Option<Selected>,
+    /// What was told of the open folder without being asked for.
+    pub(super) unasked: Option<Hint>,
+    /// The forms in which a server could repeat the password: none of them reaches a log, a row or
+    /// an answer.
+    needles: Vec<SecretString>,
+}
+
+/// What comes in the middle of a command, or at its end.
+pub(super) enum Reply {
+    /// `+`: the server waits for more; here is what followed.
+    More(String),
+    /// The command is over.
+    Over(Told),
+}
+
+impl Conn {
+    pub(super) fn new(stream: Stream, timeouts: Timeouts, account: String, wire: WireLog) -> Self {
+        let reader = FrameReader::new(timeouts.silence);
+        Self {
+            stream,
+            reader,
+            timeouts,
+            account,
+            wire,
+            tags: 0,
+            capabilities: Vec::new(),
+            selected: None,
+            unasked: None,
+            needles: Vec::new(),
+        }
+    }
+
+    /// From here on no text of the server that repeats one of these is kept.
+    pub(super) fn keep_quiet_about(&mut self, needles: Vec<SecretString>) {
+        self.needles = needles;
+    }
+
+    /// A response without our secret: some servers echo the command that they refuse, in whatever
+    /// form and place.
+    fn discreet(&self, response: Response) -> Response {
+        let tells = |told: &Told| {
+            let code = told.code.as_deref().unwrap_or_default();
+            self.needles
+                .iter()
+                .map(ExposeSecret::expose_secret)
+                .any(|needle| told.whole.contains(needle) || code.contains(needle))
+        };
+        let hushed = |told: Told| {
+            let whole = String::new();
+            Told {
+                status: told.status,
+                code: None,
+                text: "(the server repeated the command)".into(),
+                whole,
+            }
+        };
+        match response {
+            Response::Tagged(tag, told) if tells(&told) => Response::Tagged(tag, hushed(told)),
+            Response::Status(told) if tells(&told) => Response::Status(hushed(told)),
+            other => other,
+        }
+    }
+
+    pub(super) fn into_parts(self) -> (Stream, Timeouts, String, WireLog) {
+        (self.stream, self.timeouts, self.account, self.wire)
+    }
+
+    pub(super) fn has_leftover(&self) -> bool {
+        self.reader.has_leftover()
+    }
+
+    pub(super) fn has(&self, capability: &str) -> bool {
+        self.capabilities.iter().any(|c| c == capability)
+    }
+
+    /// Octets read so far.
+    pub(super) fn counter(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.reader.octets)
+    }
+
+    /// Octets so far that a question wanted.
+    pub(super) fn useful(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.reader.useful)
+    }
+
+    /// Waits for something to read; a dropped wait has lost nothing.
+    pub(super) async fn ready(&mut self) -> Result<(), Failure> {
+        self.reader.ready(&mut self.stream).await
+    }
+
+    /// Gives buffers back until the next command.
+    pub(super) fn rest(&mut self) {
+        self.reader.rest();
+    }
+
+    pub(super) fn timeouts(&self) -> Timeouts {
+        self.timeouts
+    }
+
+    pub(super) fn command_deadline(&self) -> Duration {
+        self.timeouts.command
+    }
+
+    /// Sends a command; returns its tag. `secret`: its arguments stay out of the wire log.
+    pub(super) async fn send(&mut self, command: &[u8], secret: bool) -> Result<String, Failure> {
+        self.tags += 1;
+        let tag = format!("a{}", self.tags);
+        let mut line = tag.clone().into_bytes();
+        line.push(b' ');
+        line.extend_from_slice(command);
+        self.wire.sent(&self.account, &line, secret);
+        self.write_line(&line).await?;
+        Ok(tag)
+    }
+
+    pub(super) async fn write_line(&mut self, line: &[u8]) -> Result<(), Failure> {
+        let mut line = line.to_vec();
+        line.extend_from_slice(b"\r\n");
+        let silence = self.timeouts.silence;
+        let write = async {
+            self.stream.write_all(&line).await?;
+            self.stream.flush().await
+        };
+        match tokio::time::timeout(silence, write).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(e)) => {
+                Err(Failure::new(Class::Network, Reach::Session, Provenance::Local, "sending")
+                    .caused_by(e))
+            }
+            Err(_) => {
+                let text = format!("the server took no octet for {} s", silence.as_secs());
+                Err(Failure::new(Class::Timeout, Reach::Session, Provenance::Deadline, text))
+            }
+        }
+    }
+
+    /// The next response. A BYE ends the session.
+    pub(super) async fn next<S: BodySink>(
+        &mut self,
+        sink: Option<&mut S>,
+    ) -> Result<Response, Failure> {
+        let frame = self.reader.frame(&mut self.stream, sink).await?;
+        let response = self.discreet(read(&frame));
+        match &response {
+            Response::List { .. } | Response::Fetch(_) => self.reader.count_useful(),
+            _ => {}
+        }
+        match &response {
+            Response::Status(told) if told.status == Condition::Bye => {
+                return Err(refusal(told, During::Other));
+            }
+            Response::Capability(capabilities) => self.capabilities.clone_from(capabilities),
+            Response::Exists(n) => {
+                if let Some(selected) = &mut self.selected {
+                    selected.exists = *n;
+                    self.unasked = Some(Hint::Counts);
+                }
+            }
+            Response::Expunge(_) => {
+                if let Some(selected) = &mut self.selected {
+                    selected.exists = selected.exists.saturating_sub(1);
+                    self.unasked = Some(Hint::Counts);
+                }
+            }
+            // An answer to one of our questions names its UID.
+            Response::Fetch(line) if line.uid.is_none() || !line.closed => {
+                self.unasked.get_or_insert(Hint::Flags);
+            }
+            _ => {}
+        }
+        Ok(response)
+    }
+
+    /// Waits for `+`, or for the command's end.
+    pub(super) async fn continued(&mut self, tag: &str) -> Result<Option<Told>, Failure> {
+        Ok(match self.reply(tag).await? {
+            Reply::More(_) => None,
+            Reply::Over(told) => Some(told),
+        })
+    }
+
+    /// The same, with what follows the `+`.
+    pub(super) async fn reply(&mut self, tag: &str) -> Result<Reply, Failure> {
+        let deadline = self.timeouts.command;
+        let reading = async {
+            loop {
+                match self.next(None::<&mut NoSink>).await? {
+                    Response::Continue(text) => return Ok(Reply::More(text)),
+                    Response::Tagged(of, told) if of == tag => return Ok(Reply::Over(told)),
+                    _ => {}
+                }
+            }
+        };
+        tokio::time::timeout(deadline, reading).await.unwrap_or_else(|_| Err(too_long(deadline)))
+    }
+
+    /// Reads to the command's end, handing every response to `each`.
+    pub(super) async fn until(
+        &mut self,
+        tag: &str,
+        mut each: impl FnMut(Response),
+    ) -> Result<Told, Failure> {
+        let mut rows = 0_usize;
+        let each = |response: Response| {
+            rows += usize::from(matches!(response, Response::List { .. } | Response::Fetch(_)));
+            each(response);
+            rows <= STRAY_ROWS
+        };
+        self.until_more(tag, each).await
+    }
+
+    /// The same; `each` says whether there may be more. An answer that does not end is not read to
+    /// its end.
+    pub(super) async fn until_more(
+        &mut self,
+        tag: &str,
+        mut each: impl FnMut(Response) -> bool,
+    ) -> Result<Told, Failure> {
+        let deadline = self.timeouts.command;
+        let counter = self.useful();
+        let mut seen = counter.load(Ordering::Relaxed);
+        let reading = async {
+            loop {
+                match self.next(None::<&mut NoSink>).await? {
+                    Response::Tagged(of, told) if of == tag => return Ok(told),
+                    other => {
+                        if !each(other) {
+                            return Err(endless());
+                        }
+                    }
+                }
+            }
+        };
+        let mut reading = std::pin::pin!(reading);
+        loop {
+            if let Ok(result) = tokio::time::timeout(deadline, &mut reading).await {
+                return result;
+            }
+            // A long answer may take longer, as long as what was asked for keeps a pace; small talk
+            // does not count.
+            let now = counter.load(Ordering::Relaxed);
+            if now - seen < PACE.saturating_mul(deadline.as_secs().max(1)) {
+                return Err(too_long(deadline));
+            }
+            seen = now;
+        }
+    }
+
+    pub(super) async fn tagged(&mut self, tag: &str) -> Result<Told, Failure> {
+        self.until(tag, |_| ()).await
+    }
+
+    /// Sends a command and demands its OK.
+    pub(super) async fn command(&mut self, command: &str, during: During) -> Result<Told, Failure> {
+        let tag = self.send(command.as_bytes(), false).await?;
+        let told = self.tagged(&tag).await?;
+        if told.status == Condition::Ok { Ok(told) } else { Err(refusal(&told, during)) }
+    }
+
+    /// Says goodbye; half-open sessions count against a server's limits.
+    pub(super) async fn log_out(mut self) {
+        let farewell = async {
+            let tag = self.send(b"LOGOUT", false).await?;
+            // BYE comes before the tagged OK, and ends the reading.
+            self.tagged(&tag).await.map(|_| ())
+        };
+        // However it ends, the connection is closed next.
+        drop(tokio::time::timeout(FAREWELL, farewell).await);
+    }
+}
+
+pub(super) fn endless() -> Failure {
+    let text = "an answer that is larger than is kept is not read to its end";
+    Failure::new(Class::InvalidData, Reach::Session, Provenance::Server, text)
+}
+
+fn too_long(deadline: Duration) -> Failure {
+    let text = format!("a command took longer than {} s", deadline.as_secs());
+    Failure::new(Class::Timeout, Reach::Session, Provenance::Deadline, text)
+}
