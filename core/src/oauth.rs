@@ -69,6 +69,9 @@ const ERRORS: &[(&str, Class, When)] = &[
     ("invalid_grant", Class::Auth, When::AfterChange),
     ("access_denied", Class::Auth, When::AfterChange),
     ("authorization_declined", Class::Auth, When::AfterChange),
+    // A code for another device that nobody has entered in time, or another one.
+    ("expired_token", Class::Auth, When::AfterChange),
+    ("bad_verification_code", Class::Auth, When::AfterChange),
     ("consent_required", Class::Auth, When::AfterChange),
     ("interaction_required", Class::Auth, When::AfterChange),
     ("login_required", Class::Auth, When::AfterChange),

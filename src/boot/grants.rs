@@ -66,6 +66,7 @@ pub fn issuer(client: &OAuthClient) -> Result<Issuer, Failure> {
         client_id: client.client_id.clone(),
         auth_url: client.auth_url.clone(),
         token_url: client.token_url.clone(),
+        device_url: client.device_url.clone(),
         scopes: client.scopes.clone(),
     };
     Issuer::at(place, secret.as_ref())

@@ -269,6 +269,9 @@ pub struct LoginArgs {
     /// The browser is on another machine: paste the address that it ends at.
     #[arg(long)]
     pub paste: bool,
+    /// Access is granted on any other device, by a code that is entered there (Microsoft).
+    #[arg(long, conflicts_with = "paste")]
+    pub device: bool,
     /// Who grants access may read the account's mailbox, which is another's.
     #[arg(long)]
     pub delegate: bool,

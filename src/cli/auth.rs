@@ -80,7 +80,11 @@ async fn login(args: &LoginArgs) -> Result<(), Exit> {
     // Before anybody is sent to a browser.
     let vault = vault(&config).map_err(|e| told(&e))?;
     let issuer = issuer(client).map_err(|e| told(&e))?;
-    let issued = granted(&issuer, account, args.paste).await?;
+    let issued = if args.device {
+        granted_elsewhere(&issuer, account).await?
+    } else {
+        granted(&issuer, account, args.paste).await?
+    };
     check(&issued, account, &issuer, args.delegate)?;
     let Some(tokens) = TokenPair::of(&issued, None) else {
         let text = "the issuer gave no refresh token: take this client out of the mailbox's allowed applications, and try again";
@@ -98,6 +102,17 @@ async fn login(args: &LoginArgs) -> Result<(), Exit> {
         // A server has renewed the grant before this one meanwhile.
     }
     Err(refused("the stored grant changes all the time; try again"))
+}
+
+/// Shows a code that a human enters on another device, and waits for it.
+async fn granted_elsewhere(issuer: &Issuer, account: &Account) -> Result<Issued, Exit> {
+    let grant = issuer.begin_device().await.map_err(|e| told(&e))?;
+    let (place, code) = grant.shown();
+    say_line(&format!(
+        "On any device open {place} as {}, and enter the code {code}",
+        account.username
+    ));
+    issuer.wait_for_device(&grant).await.map_err(|e| told(&e))
 }
 
 /// Sends a human to the issuer, and waits for what comes back.

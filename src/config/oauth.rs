@@ -22,6 +22,8 @@ pub struct OAuthClient {
     pub auth_url: String,
     /// Where tokens are issued.
     pub token_url: String,
+    /// Where a grant on another device begins; none gives access to mail there.
+    pub device_url: Option<String>,
     /// What is asked for.
     pub scopes: Vec<String>,
 }
@@ -31,6 +33,7 @@ struct KnownIssuer {
     name: &'static str,
     auth_url: &'static str,
     token_url: &'static str,
+    device_url: Option<&'static str>,
     scopes: &'static [&'static str],
 }
 
@@ -39,12 +42,15 @@ const KNOWN: [KnownIssuer; 2] = [
         name: "google",
         auth_url: "https://accounts.google.com/o/oauth2/v2/auth",
         token_url: "https://oauth2.googleapis.com/token",
+        // It has one, which gives no access to mail.
+        device_url: None,
         scopes: &["https://mail.google.com/", "openid", "email"],
     },
     KnownIssuer {
         name: "microsoft",
         auth_url: "https://login.microsoftonline.com/common/oauth2/v2.0/authorize",
         token_url: "https://login.microsoftonline.com/common/oauth2/v2.0/token",
+        device_url: Some("https://login.microsoftonline.com/common/oauth2/v2.0/devicecode"),
         scopes: &[
             "https://outlook.office.com/IMAP.AccessAsUser.All",
             "offline_access",
@@ -55,7 +61,7 @@ const KNOWN: [KnownIssuer; 2] = [
 ];
 
 /// Every key of the two tables.
-pub(super) const KEYS: [&str; 13] = [
+pub(super) const KEYS: [&str; 15] = [
     "credentials.key_file",
     "credentials.key_env",
     "credentials.key_command",
@@ -63,11 +69,13 @@ pub(super) const KEYS: [&str; 13] = [
     "oauth.google.client_secret_file",
     "oauth.google.auth_url",
     "oauth.google.token_url",
+    "oauth.google.device_url",
     "oauth.google.scopes",
     "oauth.microsoft.client_id",
     "oauth.microsoft.client_secret_file",
     "oauth.microsoft.auth_url",
     "oauth.microsoft.token_url",
+    "oauth.microsoft.device_url",
     "oauth.microsoft.scopes",
 ];
 
@@ -81,11 +89,13 @@ pub(super) fn clients(t: &mut Taker<'_>, base: &Path) -> BTreeMap<&'static str, 
             name: known.name,
             client_id: t.text(&key("client_id")).unwrap_or_default(),
             client_secret: t.text(&key("client_secret_file")).map(|file| base.join(file)),
-            auth_url: url(t, &key("auth_url"), known.auth_url),
-            token_url: url(t, &key("token_url"), known.token_url),
+            auth_url: url(t, &key("auth_url")).unwrap_or_else(|| known.auth_url.into()),
+            token_url: url(t, &key("token_url")).unwrap_or_else(|| known.token_url.into()),
+            device_url: url(t, &key("device_url")).or(known.device_url.map(str::to_owned)),
             scopes: t.list(&key("scopes"), scopes),
         };
-        let ends = ["client_id", "client_secret_file", "auth_url", "token_url", "scopes"];
+        let ends =
+            ["client_id", "client_secret_file", "auth_url", "token_url", "device_url", "scopes"];
         let Some(said) = ends.iter().find_map(|end| t.item(&key(end))) else { continue };
         if client.client_id.is_empty() {
             let text = "it is missing: write the id that the issuer gave your client";
@@ -102,8 +112,8 @@ pub(super) fn clients(t: &mut Taker<'_>, base: &Path) -> BTreeMap<&'static str, 
 }
 
 /// A URL that secrets may go to.
-fn url(t: &mut Taker<'_>, key: &str, default: &str) -> String {
-    let Some(text) = t.text(key) else { return default.to_owned() };
+fn url(t: &mut Taker<'_>, key: &str) -> Option<String> {
+    let text = t.text(key)?;
     let is_safe = Url::parse(&text).is_ok_and(|url| match (url.scheme(), url.host_str()) {
         ("https", Some(_)) => true,
         ("http", Some(host)) => is_loopback(host.trim_matches(['[', ']'])),
@@ -113,7 +123,7 @@ fn url(t: &mut Taker<'_>, key: &str, default: &str) -> String {
         let text = format!("\"{text}\" will not do; write a URL that begins with https://");
         t.wrong(item.place, key, text);
     }
-    text
+    Some(text)
 }
 
 /// Where the key comes from that tokens are sealed with: one place, or, under systemd, the

@@ -1,5 +1,9 @@
 //! Who issues tokens: the OAuth client that the config describes, at its token endpoint. Every call
 //! has a deadline; nothing is waited for or tried again here.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a grant on another device is asked for as often as its issuer allows, and no longer"
+)]
 
 use crate::provider::Coming;
 use base64::Engine;
@@ -10,9 +14,10 @@ use oauth2::basic::{
 };
 use oauth2::{
     AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret,
-    CsrfToken, EndpointNotSet, EndpointSet, ExtraTokenFields, HttpRequest, HttpResponse,
-    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, Scope,
-    StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
+    CsrfToken, DeviceAuthorizationUrl, EndpointNotSet, EndpointSet, ErrorResponseType,
+    ExtraTokenFields, HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
+    RefreshToken, RequestTokenError, Scope, StandardDeviceAuthorizationResponse,
+    StandardErrorResponse, StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
 };
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::oauth::{TokenRefusal, judge};
@@ -25,6 +30,8 @@ use std::time::Duration;
 const CALL: Duration = Duration::from_secs(20);
 /// Longest time until it is connected.
 const CONNECT: Duration = Duration::from_secs(10);
+/// Longest wait for a human at another device, whatever the issuer says.
+const DEVICE: Duration = Duration::from_secs(1800);
 /// Octets of an answer.
 const ANSWER: usize = 256 * 1024;
 /// What a token is taken to live where the answer does not say.
@@ -41,6 +48,8 @@ pub struct IssuerPlace {
     pub auth_url: String,
     /// Where tokens are issued.
     pub token_url: String,
+    /// Where a grant on another device begins.
+    pub device_url: Option<String>,
     /// What is asked for.
     pub scopes: Vec<String>,
 }
@@ -87,6 +96,18 @@ pub struct Issued {
     pub scopes: Option<String>,
     /// Whose it is, where that can be seen: names of one mailbox.
     pub mailboxes: Vec<String>,
+}
+
+/// A grant that a human gives on another device.
+#[derive(Debug)]
+pub struct DeviceGrant(StandardDeviceAuthorizationResponse);
+
+impl DeviceGrant {
+    /// Where the human goes, and the code to enter there.
+    #[must_use]
+    pub fn shown(&self) -> (&str, &str) {
+        (self.0.verification_uri(), self.0.user_code().secret())
+    }
 }
 
 /// A grant that has been begun.
@@ -177,6 +198,52 @@ impl Issuer {
             .request_async(&http)
             .await;
         answer.map(issued).map_err(|e| failed(e, &seen))
+    }
+
+    /// Begins a grant that a human gives on another device (RFC 8628).
+    ///
+    /// # Errors
+    /// Class config: there is no such endpoint. As [`judge`] has it; network and timeout.
+    pub async fn begin_device(&self) -> Result<DeviceGrant, Failure> {
+        let Some(url) = self.place.device_url.clone() else {
+            let text = format!(
+                "{} gives no access to mail by a code for another device: use `auth login --paste`",
+                self.place.name
+            );
+            return Err(config(text));
+        };
+        let wrong = |e| config(format!("oauth.{}.device_url is no URL: {e}", self.place.name));
+        let url = DeviceAuthorizationUrl::new(url).map_err(wrong)?;
+        let seen = HttpSeen::default();
+        let http = Caller { http: self.http.clone(), seen: seen.clone() };
+        let client = self.client.clone().set_device_authorization_url(url);
+        let scopes = self.place.scopes.iter().cloned().map(Scope::new);
+        let answer: Result<StandardDeviceAuthorizationResponse, _> =
+            client.exchange_device_code().add_scopes(scopes).request_async(&http).await;
+        answer.map(DeviceGrant).map_err(|e| failed(e, &seen))
+    }
+
+    /// Asks for the tokens of such a grant, as often as the issuer allows, until the human has
+    /// given or refused it, or its time is over.
+    ///
+    /// # Errors
+    /// As [`judge`] has it; network and timeout.
+    pub async fn wait_for_device(&self, grant: &DeviceGrant) -> Result<Issued, Failure> {
+        let seen = HttpSeen::default();
+        let http = Caller { http: self.http.clone(), seen: seen.clone() };
+        let life = grant.0.expires_in().min(DEVICE);
+        let asking = self.client.exchange_device_access_token(&grant.0).request_async(
+            &http,
+            tokio::time::sleep,
+            Some(life),
+        );
+        match tokio::time::timeout(life + CALL, asking).await {
+            Ok(answer) => answer.map(issued).map_err(|e| failed(e, &seen)),
+            Err(_) => {
+                let text = "nobody has granted access in time";
+                Err(Failure::new(Class::Timeout, Reach::Account, Provenance::Deadline, text))
+            }
+        }
     }
 
     /// Another access token for a refresh token.
@@ -282,11 +349,14 @@ fn mailboxes_of(token: &str) -> Vec<String> {
     names.into_iter().flatten().flatten().collect()
 }
 
-fn failed(e: RequestTokenError<CallFailed, BasicErrorResponse>, seen: &HttpSeen) -> Failure {
+fn failed<T: ErrorResponseType + std::fmt::Display>(
+    e: RequestTokenError<CallFailed, StandardErrorResponse<T>>,
+    seen: &HttpSeen,
+) -> Failure {
     match e {
         RequestTokenError::ServerResponse(told) => {
             let description = told.error_description().map_or("", String::as_str);
-            judge(&seen.refusal(told.error().as_ref(), description))
+            judge(&seen.refusal(&told.error().to_string(), description))
         }
         RequestTokenError::Request(e) => {
             let (class, provenance, text) = match &e {

@@ -46,6 +46,10 @@ pub(crate) struct Told {
     pub(crate) shown: Vec<String>,
     /// Scopes that are said to be granted.
     pub(crate) scopes: Option<String>,
+    /// What is answered to a device that asks for its tokens, in turn; then it gets them.
+    pub(crate) device: Vec<&'static str>,
+    /// For how many seconds a device's code is good.
+    pub(crate) code_life: u64,
     number: u64,
     challenges: BTreeMap<String, String>,
 }
@@ -69,6 +73,8 @@ impl IssuerServer {
             good: String::new(),
             shown: Vec::new(),
             scopes: None,
+            device: Vec::new(),
+            code_life: 60,
             number: 0,
             challenges: BTreeMap::new(),
         }));
@@ -93,7 +99,8 @@ impl IssuerServer {
             "[credentials]\nkey_env = \"KEY\"\n[oauth.google]\nclient_id = \"client\"\n\
              auth_url = \"http://127.0.0.1:{port}/auth\"\ntoken_url = \"http://127.0.0.1:{port}/token\"\nscopes = [\"mail\"]\n\
              [oauth.microsoft]\nclient_id = \"client\"\n\
-             auth_url = \"http://127.0.0.1:{port}/auth\"\ntoken_url = \"http://127.0.0.1:{port}/token\"\nscopes = [\"mail\"]\n"
+             auth_url = \"http://127.0.0.1:{port}/auth\"\ntoken_url = \"http://127.0.0.1:{port}/token\"\nscopes = [\"mail\"]\n\
+             device_url = \"http://127.0.0.1:{port}/device\"\n"
         )
     }
 
@@ -165,7 +172,24 @@ fn answer(body: &str, told: &Mutex<Told>) -> (u16, String, String) {
     if asked.get("client_id").map(String::as_str) != Some("client") {
         return error("invalid_client");
     }
-    match asked["grant_type"].as_str() {
+    let Some(grant) = asked.get("grant_type") else {
+        // Only a device that begins a grant asks without one.
+        assert_eq!(asked["scope"], "mail");
+        let begun = serde_json::json!({
+            "device_code": "a-device", "user_code": "ABCD-EFGH", "verification_uri": "https://example.org/device",
+            "expires_in": told.code_life, "interval": 1,
+        });
+        return (200, String::new(), begun.to_string());
+    };
+    match grant.as_str() {
+        "urn:ietf:params:oauth:grant-type:device_code" => {
+            if asked["device_code"] != "a-device" {
+                return error("bad_verification_code");
+            }
+            if !told.device.is_empty() {
+                return error(told.device.remove(0));
+            }
+        }
         "authorization_code" => {
             let hash = URL.encode(Sha256::digest(&asked["code_verifier"]));
             if told.challenges.remove(&asked["code"]) != Some(hash) {
