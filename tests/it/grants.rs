@@ -10,17 +10,17 @@ use crate::support::served::{head, request, wait_until, wait_within};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-const ENV: [(&str, &str); 1] = [("KEY", KEY)];
+pub(crate) const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+pub(crate) const ENV: [(&str, &str); 1] = [("KEY", KEY)];
 
-fn start() -> Dovecot {
+pub(crate) fn start() -> Dovecot {
     Dovecot::start_with(Traits {
         mechanisms: "plain login xoauth2 oauthbearer",
         ..Traits::default()
     })
 }
 
-fn config(server: &Dovecot, issuer: &IssuerServer) -> String {
+pub(crate) fn config(server: &Dovecot, issuer: &IssuerServer) -> String {
     format!(
         "{}{}[[account]]\nid = \"u\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nusername = \"u\"\nauth = \"oauth.google\"\n",
         head(),
@@ -61,12 +61,12 @@ fn visit(address: &str) -> (u16, String) {
     (status, page)
 }
 
-fn granted(postrider: &Postrider, issuer: &IssuerServer) {
+pub(crate) fn granted(postrider: &Postrider, issuer: &IssuerServer) {
     let (ran, status, page) = log_in(postrider, |url| issuer.agree(url));
     assert_eq!((ran.code, status), (Some(0), 200), "{}\n{page}", ran.stderr);
 }
 
-fn sync(postrider: &Postrider) -> Ran {
+pub(crate) fn sync(postrider: &Postrider) -> Ran {
     postrider.run_with(&["sync", "--once", "--wire-log", "wire"], &ENV)
 }
 
@@ -447,6 +447,45 @@ async fn the_key_is_rotated() {
         postrider.run_with(&["sync", "--once"], &[("KEY", other)]).exits(0);
         let before = "SELECT count(*) AS x FROM credential WHERE before IS NULL";
         assert_eq!(crate::support::check::ask(&postrider.database(), before), "1");
+    })
+    .await;
+}
+
+/// A code is entered on another device: what the issuer says meanwhile is obeyed, and told in words.
+#[tokio::test(flavor = "multi_thread")]
+async fn access_is_granted_on_another_device() {
+    let (server, issuer) = (start(), IssuerServer::start("u"));
+    let mut mail = client(&server, "u").await;
+    fill(&mut mail, 4).await;
+    blocking(move || {
+        let google = config(&server, &issuer);
+        let postrider = Postrider::new(&google.replace("\"oauth.google\"", "\"oauth.microsoft\""));
+        let login = || postrider.run_with(&["auth", "login", "u", "--device"], &ENV);
+        issuer.told.lock().unwrap().device = vec!["authorization_pending"; 2];
+        let began = std::time::Instant::now();
+        let ran = login().exits(0);
+        let shown = "open https://example.org/device as u, and enter the code ABCD-EFGH";
+        assert!(ran.stdout.contains(shown), "{}", ran.stdout);
+        assert!(began.elapsed() >= Duration::from_secs(2), "it asks once a second");
+        let synced = sync(&postrider).exits(0);
+        keeps_quiet(&postrider, &issuer, &[&ran, &synced]);
+
+        for (answers, words, code) in [
+            (vec!["authorization_pending", "access_denied"], "access_denied", 4),
+            (vec!["expired_token"], "expired_token", 4),
+            (vec!["invalid_client"], "the OAuth client is wrong", 2),
+        ] {
+            issuer.told.lock().unwrap().device = answers;
+            let ran = login().exits(code);
+            assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
+        }
+        // Nobody comes: it ends when the code does.
+        issuer.told.lock().unwrap().device = vec!["authorization_pending"; 50];
+        issuer.told.lock().unwrap().code_life = 1;
+        assert!(login().exits(4).stderr.contains("expired"));
+        // Google gives no mail that way, and says so before anybody enters a code.
+        std::fs::write(postrider.path("config.toml"), google).unwrap();
+        assert!(login().exits(2).stderr.contains("--paste"));
     })
     .await;
 }

@@ -19,6 +19,7 @@ mod migration;
 mod oauth;
 mod poison;
 mod power_loss;
+mod renewals;
 mod secrets;
 mod serve;
 mod sizes;
