@@ -57,7 +57,11 @@ fn settings_print(account: &Account, config: &Config) -> String {
         &account.folders,
         &account.was,
         &account.owner,
-        account.secret.grant(),
+        (
+            format!("{:?}", account.secret.issuer()),
+            account.secret.grant(),
+            account.download_per_day,
+        ),
     );
     let rules = (
         config.mode,

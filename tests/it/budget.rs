@@ -207,13 +207,17 @@ async fn imap_reads_no_more_than_a_days_octets() {
     })
     .await;
 
-    // With another limit it goes on.
-    let config = std::fs::read_to_string(postrider.path("config.toml")).unwrap();
-    let config = config.replace(day_limit, "download_per_day = \"none\"\n");
-    std::fs::write(postrider.path("config.toml"), config).unwrap();
+    // With another limit it goes on, and is not started again for it.
     blocking(move || {
-        postrider.sync().exits(0);
+        let served = postrider.serve(&[]);
+        served.wait_for_state("u", "throttled");
+        let config = std::fs::read_to_string(postrider.path("config.toml")).unwrap();
+        let config = config.replace(day_limit, "download_per_day = \"none\"\n");
+        std::fs::write(postrider.path("config.new"), config).unwrap();
+        std::fs::rename(postrider.path("config.new"), postrider.path("config.toml")).unwrap();
+        served.wait_for_state("u", "idle");
         crate::support::check::equal(&postrider, "u", &mailbox);
+        served.stop();
     })
     .await;
 }
