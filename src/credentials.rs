@@ -6,6 +6,7 @@ mod held;
 pub mod issuer;
 pub mod pace;
 mod renewed;
+pub mod service;
 pub mod tokens;
 mod vault;
 

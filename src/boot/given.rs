@@ -8,6 +8,7 @@ use crate::boot::grants::{Given, config_failure};
 use crate::boot::wiring::Engine;
 use crate::config::{Account, SecretFrom};
 use crate::credentials::actor::{CredentialArgs, GrantRows, mark_of};
+use crate::credentials::service::Delegated;
 use crate::credentials::{Held, Renewed};
 use crate::handle::{Backlog, Handle};
 use crate::provider::Coming;
@@ -88,6 +89,16 @@ impl Engine {
     pub async fn given(&self, account: &Account) -> Result<Given, Failure> {
         if let SecretFrom::Grant(name) = account.secret {
             return Ok(Given::Renewed(Arc::new(self.renewed(account, name).await?)));
+        }
+        if let SecretFrom::Service(name) = account.secret {
+            let late =
+                || config_failure(format!("[oauth.{name}] takes effect with the next start"));
+            let (issuer, key) = self.grants().services.get(name).cloned().ok_or_else(late)?;
+            let (username, pace) = (account.username.clone(), Arc::clone(&self.grants().pace));
+            let clock = self.registry().clock();
+            return Ok(Given::Delegated(Arc::new(Delegated::to(
+                username, key, issuer, pace, clock,
+            ))));
         }
         let wanted = account.clone();
         // A command that prints a password takes its time.

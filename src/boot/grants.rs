@@ -4,6 +4,7 @@
 use crate::config::{Account, Config, OAuthClient, SecretFrom};
 use crate::credentials::issuer::{Issuer, IssuerPlace};
 use crate::credentials::pace::Pace;
+use crate::credentials::service::{Delegated, ServiceKey};
 use crate::credentials::{Held, LookedUp, Renewed, Vault};
 use crate::provider::Credential;
 use crate::store::{Reader, open_for_reading};
@@ -16,6 +17,7 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub struct Grants {
     pub(super) issuers: BTreeMap<&'static str, Arc<Issuer>>,
+    pub(super) services: BTreeMap<&'static str, (Arc<Issuer>, Arc<ServiceKey>)>,
     pub(super) vault: Option<Arc<Vault>>,
     pub(super) pace: Arc<Pace>,
 }
@@ -27,6 +29,8 @@ pub enum Given {
     Held(Arc<Held>),
     /// A grant.
     Renewed(Arc<Renewed>),
+    /// A service account.
+    Delegated(Arc<Delegated>),
 }
 
 impl Given {
@@ -36,6 +40,7 @@ impl Given {
         match self {
             Self::Held(held) => Arc::<Held>::clone(held),
             Self::Renewed(renewed) => Arc::<Renewed>::clone(renewed),
+            Self::Delegated(delegated) => Arc::<Delegated>::clone(delegated),
         }
     }
 
@@ -72,6 +77,41 @@ pub fn issuer(client: &OAuthClient) -> Result<Issuer, Failure> {
     Issuer::at(place, secret.as_ref())
 }
 
+/// Whether a scope only says who somebody is, and nothing of mail.
+#[must_use]
+pub fn is_identity(scope: &str) -> bool {
+    matches!(scope, "openid" | "email" | "profile" | "offline_access")
+}
+
+/// A service account, and where it asks for tokens: for mail alone.
+///
+/// # Errors
+/// Class config: its key cannot be had or is none, or the URL is none.
+pub fn service(client: &OAuthClient) -> Result<(Issuer, ServiceKey), Failure> {
+    let Some(file) = &client.service_key else {
+        return Err(config_failure(format!("[oauth.{}] has no service account", client.name)));
+    };
+    let wrong = |why: &str| {
+        config_failure(format!(
+            "oauth.{}.service_account_file {}: {why}",
+            client.name,
+            file.display()
+        ))
+    };
+    let text =
+        std::fs::read_to_string(file).map_err(|e| wrong("it cannot be read").caused_by(e))?;
+    let key = ServiceKey::read(&text.into()).map_err(wrong)?;
+    let place = IssuerPlace {
+        name: client.name.to_owned(),
+        client_id: client.client_id.clone(),
+        auth_url: client.auth_url.clone(),
+        token_url: client.token_url.clone(),
+        device_url: None,
+        scopes: client.scopes.iter().filter(|scope| !is_identity(scope)).cloned().collect(),
+    };
+    Ok((Issuer::at(place, None)?, key))
+}
+
 /// The vault whose key the config names.
 ///
 /// # Errors
@@ -99,8 +139,9 @@ impl Grants {
         };
         let wanted: Vec<OAuthClient> =
             config.oauth.values().filter(|client| named(client.name)).cloned().collect();
+        let services = Self::services_of(config).await?;
         if wanted.is_empty() {
-            return Ok(Self::default());
+            return Ok(Self { services, ..Self::default() });
         }
         let of = config.clone();
         let made = tokio::task::spawn_blocking(move || {
@@ -125,7 +166,26 @@ impl Grants {
                 )));
             }
         }
-        Ok(Self { issuers, vault: Some(Arc::new(vault)), pace: Arc::default() })
+        Ok(Self { issuers, services, vault: Some(Arc::new(vault)), pace: Arc::default() })
+    }
+
+    async fn services_of(
+        config: &Config,
+    ) -> Result<BTreeMap<&'static str, (Arc<Issuer>, Arc<ServiceKey>)>, Failure> {
+        let named = |client: &str| {
+            config
+                .accounts
+                .iter()
+                .any(|a| matches!(a.secret, SecretFrom::Service(name) if name == client))
+        };
+        let wanted: Vec<OAuthClient> =
+            config.oauth.values().filter(|client| named(client.name)).cloned().collect();
+        let read = move |client: &OAuthClient| {
+            let (issuer, key) = service(client)?;
+            Ok((client.name, (Arc::new(issuer), Arc::new(key))))
+        };
+        let made = tokio::task::spawn_blocking(move || wanted.iter().map(read).collect());
+        made.await.map_err(|_| Failure::bug("reading the service account panicked"))?
     }
 }
 
@@ -135,6 +195,14 @@ impl Grants {
 /// Class config when the secret cannot be had; auth where nobody has granted access, or the token
 /// is over; storage.
 pub async fn looked_up(account: &Account, config: &Config) -> Result<Box<dyn Credential>, Failure> {
+    if let SecretFrom::Service(name) = account.secret {
+        let services = Grants::services_of(config).await?;
+        let missing = || config_failure(format!("there is no [oauth.{name}]"));
+        let (issuer, key) = services.get(name).cloned().ok_or_else(missing)?;
+        let clock = crate::clock::Clock::start();
+        let (username, pace) = (account.username.clone(), Arc::default());
+        return Ok(Box::new(Delegated::to(username, key, issuer, pace, clock)));
+    }
     let Some(name) = account.secret.grant() else {
         let secret = account.secret.get()?;
         let (username, source) = (account.username.clone(), account.secret.clone());

@@ -4,7 +4,7 @@
 mod redirect;
 
 use crate::admin::view::instant;
-use crate::boot::grants::{issuer, row_of_account, vault};
+use crate::boot::grants::{is_identity, issuer, row_of_account, vault};
 use crate::boot::wiring::Engine;
 use crate::cli::args::{AuthArgs, AuthVerb, ClientArgs, LoginArgs, RotateArgs};
 use crate::cli::auth::redirect::{NoCode, code_in, listen, wait};
@@ -70,6 +70,10 @@ async fn login(args: &LoginArgs) -> Result<(), Exit> {
     let Some(account) = config.accounts.iter().find(|a| a.id == args.account) else {
         return Err(refused(&format!("the config names no account {}", args.account)));
     };
+    if let SecretFrom::Service(_) = account.secret {
+        let text = "a service account signs for it: nobody has to grant anything";
+        return Err(refused(&format!("{}: {text}", account.id)));
+    }
     let SecretFrom::Grant(name) = account.secret else {
         let text = "it logs in with a secret of its own; write auth = \"oauth.google\" (or \"oauth.microsoft\") instead";
         return Err(refused(&format!("{}: {text}", account.id)));
@@ -179,8 +183,6 @@ fn check(issued: &Issued, account: &Account, issuer: &Issuer, delegate: bool) ->
     }
     let Some(scopes) = &issued.scopes else { return Ok(()) };
     let given: Vec<&str> = scopes.split_whitespace().collect();
-    let is_identity =
-        |scope: &str| matches!(scope, "openid" | "email" | "profile" | "offline_access");
     let lacks: Vec<&str> = issuer
         .place()
         .scopes
@@ -281,6 +283,9 @@ async fn status(args: &ClientArgs) -> Result<(), Exit> {
                 "account": account.id, "kind": format!("oauth.{name}"), "granted": false,
                 "error": format!("nobody has granted access yet: run `postrider auth login {}`", account.id),
             }),
+            (SecretFrom::Service(name), _) => {
+                json!({ "account": account.id, "kind": format!("service.{name}"), "granted": true })
+            }
             (SecretFrom::Token(_), _) => json!({ "account": account.id, "kind": "access token" }),
             _ => json!({ "account": account.id, "kind": "password" }),
         });

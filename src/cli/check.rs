@@ -1,6 +1,6 @@
 //! `check`: the config, then each account's login and folder list.
 
-use crate::boot::grants::{issuer, looked_up, vault};
+use crate::boot::grants::{issuer, looked_up, service, vault};
 use crate::boot::wiring::endpoint;
 use crate::cli::args::CheckArgs;
 use crate::cli::exit::Exit;
@@ -60,6 +60,11 @@ pub(super) fn reachable(account: &Account, config: &Config) -> Result<(), Failur
         SecretFrom::Grant(name) => {
             let client = config.oauth.get(name).map(issuer).transpose()?;
             vault(config).map(|_| drop(client))
+        }
+        SecretFrom::Service(name) => {
+            let client = config.oauth.get(name).map(service).transpose()?;
+            drop(client);
+            Ok(())
         }
         _ => account.secret.get().map(|_| ()),
     }

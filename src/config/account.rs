@@ -3,12 +3,13 @@
 
 use crate::config::host::is_loopback;
 use crate::config::mailbox::{Account, SecretFrom};
-use crate::config::oauth::named;
+use crate::config::oauth::{OAuthClient, named};
 use crate::config::raw::{Origin, RawValue};
 use crate::config::taker::Taker;
 use crate::config::units;
 use postrider_core::provider::server::Security;
 use postrider_core::run::filter::FolderFilter;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -46,7 +47,7 @@ pub(super) fn account(
     t: &mut Taker<'_>,
     base: &Path,
     place: &Origin,
-    clients: &[&'static str],
+    clients: &BTreeMap<&'static str, OAuthClient>,
     warnings: &mut Vec<String>,
 ) -> Option<Account> {
     let before = t.problems.len();

@@ -54,4 +54,6 @@ pub enum SecretFrom {
     Token(PathBuf),
     /// A human grants access, through the OAuth client of this name; tokens are renewed.
     Grant(&'static str),
+    /// The service account of this issuer signs for it.
+    Service(&'static str),
 }

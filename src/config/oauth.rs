@@ -26,6 +26,8 @@ pub struct OAuthClient {
     pub device_url: Option<String>,
     /// What is asked for.
     pub scopes: Vec<String>,
+    /// The file of a service account's key, for accounts whose `auth` is `service.NAME`.
+    pub service_key: Option<PathBuf>,
 }
 
 /// Issuers that are known, and what they are asked for IMAP.
@@ -61,7 +63,7 @@ const KNOWN: [KnownIssuer; 2] = [
 ];
 
 /// Every key of the two tables.
-pub(super) const KEYS: [&str; 15] = [
+pub(super) const KEYS: [&str; 16] = [
     "credentials.key_file",
     "credentials.key_env",
     "credentials.key_command",
@@ -70,6 +72,7 @@ pub(super) const KEYS: [&str; 15] = [
     "oauth.google.auth_url",
     "oauth.google.token_url",
     "oauth.google.device_url",
+    "oauth.google.service_account_file",
     "oauth.google.scopes",
     "oauth.microsoft.client_id",
     "oauth.microsoft.client_secret_file",
@@ -93,11 +96,19 @@ pub(super) fn clients(t: &mut Taker<'_>, base: &Path) -> BTreeMap<&'static str, 
             token_url: url(t, &key("token_url")).unwrap_or_else(|| known.token_url.into()),
             device_url: url(t, &key("device_url")).or(known.device_url.map(str::to_owned)),
             scopes: t.list(&key("scopes"), scopes),
+            service_key: t.text(&key("service_account_file")).map(|file| base.join(file)),
         };
-        let ends =
-            ["client_id", "client_secret_file", "auth_url", "token_url", "device_url", "scopes"];
+        let ends = [
+            "client_id",
+            "client_secret_file",
+            "auth_url",
+            "token_url",
+            "device_url",
+            "scopes",
+            "service_account_file",
+        ];
         let Some(said) = ends.iter().find_map(|end| t.item(&key(end))) else { continue };
-        if client.client_id.is_empty() {
+        if client.client_id.is_empty() && client.service_key.is_none() {
             let text = "it is missing: write the id that the issuer gave your client";
             t.wrong(said.place.clone(), &key("client_id"), text);
         }
@@ -152,24 +163,34 @@ pub(super) fn key(t: &mut Taker<'_>, base: &Path) -> Option<SecretFrom> {
     found.pop().or_else(of_systemd)
 }
 
-/// The client that an account names as `oauth.NAME`.
-pub(super) fn named(t: &mut Taker<'_>, clients: &[&'static str]) -> Option<SecretFrom> {
+/// The client that an account names as `oauth.NAME`, or the service account as `service.NAME`.
+pub(super) fn named(
+    t: &mut Taker<'_>,
+    clients: &BTreeMap<&'static str, OAuthClient>,
+) -> Option<SecretFrom> {
     let item = t.item("auth")?;
-    let name = match &item.value {
-        RawValue::Text(text) => text.strip_prefix("oauth."),
-        _ => None,
-    };
+    let text = if let RawValue::Text(text) = &item.value { text.as_str() } else { "" };
+    if text == "service.google" {
+        if clients.get("google").is_some_and(|client| client.service_key.is_some()) {
+            return Some(SecretFrom::Service("google"));
+        }
+        let text = "there is no service account; write service_account_file = \"secrets/service.json\" into [oauth.google]";
+        t.wrong(item.place, "auth", text);
+        return None;
+    }
+    let name = text.strip_prefix("oauth.");
     let known = KNOWN.iter().find(|known| Some(known.name) == name);
     match known {
-        Some(known) if clients.contains(&known.name) => Some(SecretFrom::Grant(known.name)),
+        Some(known) if clients.get(known.name).is_some_and(|c| !c.client_id.is_empty()) => {
+            Some(SecretFrom::Grant(known.name))
+        }
         Some(known) => {
             let text = format!("there is no [oauth.{}]; write it, with client_id", known.name);
             t.wrong(item.place, "auth", text);
             None
         }
         None => {
-            let text =
-                "write \"oauth.google\" or \"oauth.microsoft\", or leave it out for a password";
+            let text = "write \"oauth.google\", \"oauth.microsoft\" or \"service.google\", or leave it out for a password";
             t.wrong(item.place, "auth", text);
             None
         }

@@ -91,7 +91,9 @@ impl SecretFrom {
                     .map_err(|e| missing(format!("{what}_command printed no UTF-8")).caused_by(e))?
             }
             Self::Inline(secret) => return Ok(secret.clone()),
-            Self::Grant(_) => return Err(Failure::bug("a grant is renewed, not read")),
+            Self::Grant(_) | Self::Service(_) => {
+                return Err(Failure::bug("a token is asked for, not read"));
+            }
         };
         let secret = text.strip_prefix('\u{feff}').unwrap_or(&text);
         let secret = secret.strip_suffix('\n').unwrap_or(secret);
@@ -116,12 +118,22 @@ impl SecretFrom {
         if let Self::Grant(name) = self { Some(name) } else { None }
     }
 
+    /// Who issues its tokens, where somebody does.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&'static str> {
+        if let Self::Grant(name) | Self::Service(name) = self { Some(name) } else { None }
+    }
+
     /// The file that it is in, where it is in one.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::File(file) | Self::Token(file) => Some(file),
-            Self::Variable(_) | Self::Command(_) | Self::Inline(_) | Self::Grant(_) => None,
+            Self::Variable(_)
+            | Self::Command(_)
+            | Self::Inline(_)
+            | Self::Grant(_)
+            | Self::Service(_) => None,
         }
     }
 }

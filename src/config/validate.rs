@@ -169,7 +169,7 @@ pub fn load(
         });
     }
     let mut ids = BTreeSet::new();
-    let clients: Vec<&'static str> = config.oauth.keys().copied().collect();
+    let clients = config.oauth.clone();
     for (place, items) in &raw.accounts {
         let mut taker = Taker { items, missing: place.clone(), problems: &mut problems };
         let account = account(&mut taker, base, place, &clients, &mut config.warnings);

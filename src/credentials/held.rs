@@ -53,7 +53,8 @@ fn shown(source: &SecretFrom, text: SecretString) -> Secret {
         | SecretFrom::Variable(_)
         | SecretFrom::Command(_)
         | SecretFrom::Inline(_)
-        | SecretFrom::Grant(_) => Secret::Password(text),
+        | SecretFrom::Grant(_)
+        | SecretFrom::Service(_) => Secret::Password(text),
     }
 }
 

@@ -75,6 +75,9 @@ type TokenClient = Client<
     EndpointSet,
 >;
 
+/// Why there is no token.
+type NoToken = RequestTokenError<CallFailed, BasicErrorResponse>;
+
 /// Where an answer says whose token it is (OpenID Connect).
 #[derive(Clone, Debug, Deserialize, Serialize)]
 struct IdToken {
@@ -244,6 +247,36 @@ impl Issuer {
                 Err(Failure::new(Class::Timeout, Reach::Account, Provenance::Deadline, text))
             }
         }
+    }
+
+    /// An access token for a signed assertion (RFC 7523 §2.1).
+    ///
+    /// # Errors
+    /// As [`judge`] has it; network and timeout.
+    pub async fn assert(&self, assertion: &SecretString) -> Result<Issued, Failure> {
+        let seen = HttpSeen::default();
+        let http = Caller { http: self.http.clone(), seen: seen.clone() };
+        let pairs = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+            ("assertion", assertion.expose_secret()),
+        ];
+        let body = oauth2::url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(pairs)
+            .finish();
+        let request = oauth2::http::Request::post(&self.place.token_url)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("accept", "application/json")
+            .body(body.into_bytes())
+            .map_err(|e| Failure::bug("the token URL is none").caused_by(e))?;
+        let answer = http.call(request).await;
+        let answer = answer.map_err(|e| failed(NoToken::Request(e), &seen))?;
+        if let Ok(refused) = serde_json::from_slice::<BasicErrorResponse>(answer.body()) {
+            return Err(failed(NoToken::ServerResponse(refused), &seen));
+        }
+        let read =
+            serde_json::from_slice(answer.body()).ok().filter(|_| answer.status().is_success());
+        let nonsense = || NoToken::Other(String::new());
+        read.map(issued).ok_or_else(|| failed(nonsense(), &seen))
     }
 
     /// Another access token for a refresh token.

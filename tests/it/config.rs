@@ -141,7 +141,21 @@ fn what_is_wrong_with_a_grant_is_told() {
         ),
         (
             format!("{client}{account}auth = \"google\"\n"),
-            "auth: write \"oauth.google\" or \"oauth.microsoft\"",
+            "auth: write \"oauth.google\", \"oauth.microsoft\" or \"service.google\"",
+        ),
+        (
+            format!("{client}{account}auth = \"service.google\"\n"),
+            "auth: there is no service account; write service_account_file",
+        ),
+        (
+            format!(
+                "[oauth.google]\nservice_account_file = \"s\"\n{account}auth = \"oauth.google\"\n"
+            ),
+            "auth: there is no [oauth.google]; write it, with client_id",
+        ),
+        (
+            format!("{account}password_env = \"P\"\ndownload_per_day = \"much\"\n"),
+            "download_per_day: \"much\" will not do; write a size like \"2500MB\"",
         ),
         (
             format!("{client}{account}auth = \"oauth.google\"\npassword_file = \"p\"\n"),

@@ -1,9 +1,10 @@
 //! Logins by OAuth2 access token, against a real Dovecot that checks them.
 
 use crate::dovecot::{client, fill, truth};
-use crate::support::binary::Postrider;
+use crate::support::binary::{Postrider, SHORT};
 use crate::support::check::{ask, state};
 use crate::support::dovecot::{Dovecot, Traits};
+use crate::support::issuer::IssuerServer;
 use crate::support::mail::blocking;
 use crate::support::served::{head, wait_until};
 use crate::support::token::token;
@@ -131,6 +132,68 @@ async fn a_renewed_token_brings_the_account_back() {
         assert_eq!(served.state("u"), "idle");
         assert_eq!(state(&postrider.database()), before);
         served.stop();
+    })
+    .await;
+}
+
+/// A service account signs for each mailbox of its domain: nobody grants, nothing is stored.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_account_signs_for_its_mailboxes() {
+    let (server, issuer) = (start(BOTH), IssuerServer::start("u"));
+    let mut mail = client(&server, "u").await;
+    fill(&mut mail, 8).await;
+    let want = truth(&mut mail).await;
+    blocking(move || {
+        let pem = std::fs::read_to_string(server.file("key.pem")).unwrap();
+        let public = std::process::Command::new("openssl")
+            .args(["rsa", "-in", &server.file("key.pem"), "-pubout"])
+            .output()
+            .unwrap();
+        {
+            let mut told = issuer.told.lock().unwrap();
+            told.service = String::from_utf8(public.stdout).unwrap();
+            told.domain = vec!["u"];
+        }
+        let account = |id: &str| {
+            format!(
+                "[[account]]\nid = \"{id}\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nusername = \"{id}\"\nauth = \"service.google\"\n",
+                server.port
+            )
+        };
+        let postrider = Postrider::new(&format!(
+            "{SHORT}[oauth.google]\nservice_account_file = \"service.json\"\ntoken_url = \"http://127.0.0.1:{}/token\"\nscopes = [\"mail\", \"email\"]\n{}",
+            issuer.port,
+            account("u")
+        ));
+        let none = postrider.sync().exits(2);
+        assert!(none.stderr.contains("service.json: it cannot be read"), "{}", none.stderr);
+        std::fs::write(postrider.path("service.json"), "{}").unwrap();
+        let odd = postrider.run(&["check", "--offline"]).exits(2);
+        assert!(odd.stderr.contains("no service account's key"), "{}", odd.stderr);
+        let key = serde_json::json!({
+            "type": "service_account", "client_email": "robot@example.org", "private_key": pem, "private_key_id": "k1",
+        });
+        std::fs::write(postrider.path("service.json"), key.to_string()).unwrap();
+        postrider.run(&["check"]).exits(0);
+        let asked = issuer.issued();
+        let ran = postrider.run(&["sync", "--once", "--wire-log", "wire"]).exits(0);
+        assert_eq!(issuer.issued(), asked + 1, "one token for all of a run");
+        assert_eq!(postrider.manifest("u"), want);
+        for text in [ran.stdout, ran.stderr, std::fs::read_to_string(postrider.path("wire")).unwrap()] {
+            assert!(!text.contains("eyJ"), "{text}");
+        }
+        let told = postrider.run(&["auth", "status"]).exits(0);
+        assert!(told.stdout.contains("service.google"), "{}", told.stdout);
+        assert!(postrider.run(&["auth", "login", "u"]).exits(2).stderr.contains("nobody has to grant"));
+
+        // A token that the server no longer believes is replaced once.
+        issuer.told.lock().unwrap().truly = -60;
+        assert!(postrider.sync().exits(4).stderr.contains("access token"));
+        issuer.told.lock().unwrap().truly = 3600;
+        // A mailbox that it may not open is a matter of the domain's settings.
+        issuer.told.lock().unwrap().domain.clear();
+        let ran = postrider.sync().exits(2);
+        assert!(ran.stderr.contains("unauthorized_client"), "{}", ran.stderr);
     })
     .await;
 }

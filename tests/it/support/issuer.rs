@@ -48,6 +48,10 @@ pub(crate) struct Told {
     pub(crate) scopes: Option<String>,
     /// What is answered to a device that asks for its tokens, in turn; then it gets them.
     pub(crate) device: Vec<&'static str>,
+    /// The public key of the service account, PEM.
+    pub(crate) service: String,
+    /// Mailboxes that it may open.
+    pub(crate) domain: Vec<&'static str>,
     /// For how many seconds a device's code is good.
     pub(crate) code_life: u64,
     number: u64,
@@ -74,6 +78,8 @@ impl IssuerServer {
             shown: Vec::new(),
             scopes: None,
             device: Vec::new(),
+            service: String::new(),
+            domain: Vec::new(),
             code_life: 60,
             number: 0,
             challenges: BTreeMap::new(),
@@ -152,6 +158,43 @@ fn serve(mut stream: TcpStream, told: &Mutex<Told>) {
     drop(stream.write_all((head + &body).as_bytes()));
 }
 
+/// What a service account signs, as Google checks it.
+fn asserted(assertion: &str, told: &mut Told) -> (u16, String, String) {
+    use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
+    #[derive(serde::Deserialize)]
+    struct Claims {
+        iss: String,
+        sub: String,
+        aud: String,
+        scope: String,
+        iat: u64,
+        exp: u64,
+    }
+    let mut rules = Validation::new(Algorithm::RS256);
+    rules.validate_aud = false;
+    let key = DecodingKey::from_rsa_pem(told.service.as_bytes()).unwrap();
+    let error = |word: &str| (400, String::new(), format!(r#"{{"error":"{word}"}}"#));
+    let Ok(read) = decode::<Claims>(assertion, &key, &rules) else { return error("invalid_grant") };
+    let Claims { iss, sub, aud, scope, iat, exp } = read.claims;
+    assert_eq!((iss.as_str(), scope.as_str(), exp - iat), ("robot@example.org", "mail", 3600));
+    assert!(aud.ends_with("/token") && read.header.kid.as_deref() == Some("k1"));
+    if !told.domain.contains(&sub.as_str()) {
+        return error("unauthorized_client");
+    }
+    told.number += 1;
+    let issued = serde_json::json!({
+        "access_token": token(&sub, told.truly), "token_type": "Bearer", "expires_in": told.life,
+    });
+    (200, String::new(), issued.to_string())
+}
+
+/// Tokens that were issued.
+impl IssuerServer {
+    pub(crate) fn issued(&self) -> u64 {
+        self.told.lock().unwrap().number
+    }
+}
+
 fn answer(body: &str, told: &Mutex<Told>) -> (u16, String, String) {
     let asked = pairs(body);
     let mut told = told.lock().unwrap();
@@ -168,6 +211,9 @@ fn answer(body: &str, told: &Mutex<Told>) -> (u16, String, String) {
         }
         Manner::Garbage => return (200, String::new(), "<html>welcome</html>".into()),
         Manner::Silent => return (0, String::new(), String::new()),
+    }
+    if let Some(assertion) = asked.get("assertion") {
+        return asserted(assertion, &mut told);
     }
     if asked.get("client_id").map(String::as_str) != Some("client") {
         return error("invalid_client");

@@ -1,0 +1,170 @@
+//! A Google service account with domain-wide delegation: it signs for each mailbox itself (RFC 7523),
+//! and nobody grants anything. Its tokens are kept in memory alone: another one costs nothing.
+#![expect(clippy::disallowed_methods, reason = "a turn that is near is waited for")]
+
+use crate::clock::Clock;
+use crate::credentials::actor::is_same;
+use crate::credentials::issuer::Issuer;
+use crate::credentials::pace::Pace;
+use crate::provider::{Coming, Credential, Secret};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
+use postrider_core::oauth::renew_at;
+use postrider_core::time::Micros;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// For how long a signature asks: the longest that Google gives.
+const LIFE: u64 = 3600;
+/// A turn that is farther away is told to the account, which waits for it.
+const NEAR: Duration = Duration::from_secs(1);
+
+/// The key of a service account, as Google hands it out (a JSON file).
+#[derive(Clone)]
+pub struct ServiceKey {
+    email: String,
+    number: String,
+    key: EncodingKey,
+}
+
+impl std::fmt::Debug for ServiceKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServiceKey").field("number", &self.number).finish_non_exhaustive()
+    }
+}
+
+#[derive(Deserialize)]
+struct KeyFile {
+    client_email: String,
+    private_key: String,
+    #[serde(default)]
+    private_key_id: String,
+}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: &'a str,
+    scope: &'a str,
+    iat: u64,
+    exp: u64,
+}
+
+impl ServiceKey {
+    /// Reads the text of a key file.
+    ///
+    /// # Errors
+    /// What it lacks, for people; never what is in it.
+    pub fn read(text: &SecretString) -> Result<Self, &'static str> {
+        let file: KeyFile = serde_json::from_str(text.expose_secret())
+            .map_err(|_| "it is no service account's key: download one as JSON")?;
+        let key = EncodingKey::from_rsa_pem(file.private_key.as_bytes())
+            .map_err(|_| "its private_key is no RSA key")?;
+        Ok(Self { email: file.client_email, number: file.private_key_id, key })
+    }
+
+    /// Asks for access to a mailbox, in the service account's name.
+    fn sign(&self, issuer: &Issuer, mailbox: &str, at: Micros) -> Result<SecretString, Failure> {
+        let iat = u64::try_from(at.0.div_euclid(1_000_000)).unwrap_or(0);
+        let place = issuer.place();
+        let scope = place.scopes.join(" ");
+        let claims = Claims {
+            iss: &self.email,
+            sub: mailbox,
+            aud: &place.token_url,
+            scope: &scope,
+            iat,
+            exp: iat + LIFE,
+        };
+        let header = Header { kid: Some(self.number.clone()), ..Header::new(Algorithm::RS256) };
+        let signed = jsonwebtoken::encode(&header, &claims, &self.key)
+            .map_err(|e| Failure::bug("the service account's key does not sign").caused_by(e))?;
+        Ok(signed.into())
+    }
+}
+
+/// Access to one mailbox.
+#[derive(Debug)]
+pub struct Delegated {
+    username: String,
+    key: Arc<ServiceKey>,
+    issuer: Arc<Issuer>,
+    pace: Arc<Pace>,
+    clock: Clock,
+    token: Mutex<Option<ServiceToken>>,
+}
+
+#[derive(Clone, Debug)]
+struct ServiceToken {
+    access: SecretString,
+    renew_at: Micros,
+}
+
+impl Delegated {
+    /// To the mailbox of this user.
+    #[must_use]
+    pub fn to(
+        username: String,
+        key: Arc<ServiceKey>,
+        issuer: Arc<Issuer>,
+        pace: Arc<Pace>,
+        clock: Clock,
+    ) -> Self {
+        Self { username, key, issuer, pace, clock, token: Mutex::new(None) }
+    }
+
+    /// A token that is good for a while, another one than `refused`. Whoever asks meanwhile waits
+    /// for the same.
+    ///
+    /// # Cancel safety
+    /// The next one asks again.
+    async fn token(&self, refused: Option<&SecretString>) -> Result<SecretString, Failure> {
+        let mut held = self.token.lock().await;
+        let now = self.clock.now();
+        let good = held.as_ref().filter(|token| {
+            now.wall < token.renew_at && !refused.is_some_and(|it| is_same(it, &token.access))
+        });
+        if let Some(token) = good {
+            return Ok(token.access.clone());
+        }
+        let wait = self.pace.turn(now.mono).saturating_sub(now.mono);
+        if wait > NEAR {
+            let text = "many tokens are asked for at once; it waits for its turn";
+            let failure = Failure::new(Class::RateLimit, Reach::Account, Provenance::Local, text);
+            return Err(failure.when(When::After(wait)));
+        }
+        tokio::time::sleep(wait).await;
+        let at = self.clock.now().wall;
+        let signed = self.key.sign(&self.issuer, &self.username, at)?;
+        let issued = self.issuer.assert(&signed).await?;
+        let salt = self.username.bytes().fold(0, |s: u64, b| s.rotate_left(5) ^ u64::from(b));
+        let renew_at = renew_at(at, issued.life, salt);
+        *held = Some(ServiceToken { access: issued.access.clone(), renew_at });
+        Ok(issued.access)
+    }
+}
+
+impl Credential for Delegated {
+    fn username(&self) -> &str {
+        &self.username
+    }
+
+    fn mark(&self) -> String {
+        format!("service {}", self.key.number)
+    }
+
+    fn secret(&self) -> Coming<'_, Result<Secret, Failure>> {
+        Box::pin(async { Ok(Secret::Token(self.token(None).await?)) })
+    }
+
+    fn renewed<'a>(&'a self, refused: &'a Secret) -> Coming<'a, Result<Option<Secret>, Failure>> {
+        Box::pin(async move {
+            let token = self.token(Some(refused.text())).await?;
+            Ok((!is_same(&token, refused.text())).then_some(Secret::Token(token)))
+        })
+    }
+}
