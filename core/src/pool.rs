@@ -131,7 +131,7 @@ impl<K: Ord + Copy, A: Ord + Clone> Pool<K, A> {
     pub fn next(&mut self, mono: Duration) -> Next<K> {
         let free = |account: &A| self.of(account) < self.sessions_of(account, mono);
         let Some(at) = self.waiting.iter().position(|(_, account)| free(account)) else {
-            return Next::Idle;
+            return self.retire_own(mono);
         };
         if self.live.len() >= self.sessions(mono) {
             return self.retire();
@@ -144,6 +144,22 @@ impl<K: Ord + Copy, A: Ord + Clone> Pool<K, A> {
         self.logins.take(1, mono);
         self.live.insert(key, LiveSession { account, watching: None, retiring: false });
         Next::Grant(key)
+    }
+
+    /// An account that may have fewer sessions for a while works rather than watches.
+    fn retire_own(&mut self, mono: Duration) -> Next<K> {
+        let lowered = |account: &A| self.sessions_of(account, mono) < self.limits.per_account;
+        let poor = self.waiting.iter().map(|(_, account)| account).find(|account| {
+            let retires = |live: &LiveSession<A>| live.retiring && live.account == **account;
+            lowered(account) && !self.live.values().any(retires)
+        });
+        let Some(poor) = poor.cloned() else { return Next::Idle };
+        let own = self.live.iter().find(|(_, l)| l.account == poor && l.watching.is_some());
+        let Some(key) = own.map(|(key, _)| *key) else { return Next::Idle };
+        if let Some(live) = self.live.get_mut(&key) {
+            live.retiring = true;
+        }
+        Next::Retire(key)
     }
 
     /// The session that has watched longest gives way, as many as there are requests.
@@ -229,6 +245,20 @@ mod tests {
             (pool.sessions_of(&"a", minutes(16)), pool.sessions_of(&"a", minutes(30))),
             (2, 4)
         );
+        // Where one may live and that one watches, it gives way to work.
+        for key in [3, 4] {
+            pool.release(key);
+        }
+        pool.request(5, "a");
+        assert_eq!(pool.next(minutes(3) + s(100)), Next::Grant(5));
+        pool.too_many(Some(&"a"), minutes(3));
+        pool.request(6, "a");
+        assert_eq!(pool.next(minutes(3) + s(200)), Next::Idle, "it works");
+        pool.watches(5, Some(minutes(3)));
+        assert_eq!(pool.next(minutes(3) + s(300)), Next::Retire(5));
+        assert_eq!(pool.next(minutes(3) + s(400)), Next::Idle, "once is enough");
+        pool.release(5);
+        assert_eq!(pool.next(minutes(3) + s(500)), Next::Grant(6));
         pool.too_many(None, minutes(4));
         assert_eq!((pool.sessions(minutes(4)), pool.sessions(minutes(60))), (1, 9));
     }

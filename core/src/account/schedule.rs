@@ -7,7 +7,7 @@ use crate::recovery::backoff::mix;
 use crate::run::scope::{Depth, Scope};
 use crate::run::summary::FolderLine;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -111,7 +111,8 @@ pub struct Schedule {
     due: BTreeMap<FolderId, Duration>,
     /// Folders that stand still, and how often in a row.
     stalled: BTreeMap<FolderId, usize>,
-    unread: bool,
+    /// Folders whose history is still to be read.
+    unread: BTreeSet<FolderId>,
 }
 
 /// What stands still is looked at again after these, not after the mode's interval.
@@ -121,7 +122,14 @@ impl Schedule {
     /// A schedule that knows no folder yet. `salt` spreads accounts.
     #[must_use]
     pub fn new(mode: Mode, salt: u64) -> Self {
-        Self { mode, salt, runs: 0, due: BTreeMap::new(), stalled: BTreeMap::new(), unread: false }
+        Self {
+            mode,
+            salt,
+            runs: 0,
+            due: BTreeMap::new(),
+            stalled: BTreeMap::new(),
+            unread: BTreeSet::new(),
+        }
     }
 
     /// A duration by up to 10 % shorter, so that accounts that began together drift apart.
@@ -134,7 +142,8 @@ impl Schedule {
     /// stays due.
     pub fn looked(&mut self, folders: &[FolderLine], mono: Duration) {
         self.runs += 1;
-        self.unread = folders.iter().any(|f| !f.excluded && f.unread);
+        let unread = folders.iter().filter(|f| !f.excluded && f.unread);
+        self.unread = unread.map(|f| f.id).collect();
         let (mut due, mut stalled) = (BTreeMap::new(), BTreeMap::new());
         for folder in folders.iter().filter(|f| !f.excluded) {
             let interval = self.mode.shortest().max(Tier::of(folder.role, &folder.path).floor());
@@ -178,12 +187,27 @@ impl Schedule {
     /// What is due at `mono`, and what will be within a tenth of the shortest interval.
     #[must_use]
     pub fn scope(&self, mono: Duration) -> Scope {
-        if self.due.is_empty() || self.unread {
+        if self.due.is_empty() || !self.unread.is_empty() {
             return Scope::Everything;
         }
+        Scope::Some { list: true, folders: self.due_by(mono) }
+    }
+
+    fn due_by(&self, mono: Duration) -> BTreeMap<FolderId, Depth> {
         let soon = mono + self.mode.shortest() / 10;
         let due = self.due.iter().filter(|(_, at)| **at <= soon);
-        Scope::Some { list: true, folders: due.map(|(id, _)| (*id, Depth::Full)).collect() }
+        due.map(|(id, _)| (*id, Depth::Full)).collect()
+    }
+
+    /// The same where history waits for a budget: what is due, and, when the wait is over, the
+    /// folders whose history is to be read. The others are not looked at for it: looking costs, too.
+    #[must_use]
+    pub fn scope_of_budget(&self, mono: Duration, is_over: bool) -> Scope {
+        let mut folders = self.due_by(mono);
+        if is_over {
+            folders.extend(self.unread.iter().map(|id| (*id, Depth::Full)));
+        }
+        Scope::Some { list: true, folders }
     }
 }
 

@@ -11,9 +11,6 @@ use std::time::Duration;
 /// Of a hundred units, so many are for history; the others are the live lane's.
 const FOR_HISTORY: u64 = 90;
 
-/// What others have asked for, and may not spend, is looked at again after this.
-const SETTLING: Duration = Duration::from_secs(1);
-
 fn for_history(units: u64) -> u64 {
     units.saturating_mul(FOR_HISTORY) / 100
 }
@@ -60,8 +57,6 @@ pub(super) struct Meter {
     /// What history may take of it.
     history: Option<Bucket>,
     day: Day,
-    /// Asked for and not yet spent: of a day's units.
-    held: u64,
     paused: Option<(Duration, Class, String)>,
 }
 
@@ -73,15 +68,14 @@ impl Meter {
             all: allowance.rate.map(|limit| Bucket::new(limit, largest)),
             history: allowance.rate.map(|limit| Bucket::new(share(limit), largest)),
             day: Day::default(),
-            held: 0,
             paused: None,
         }
     }
 
     /// Another limit from here on; what was spent is kept.
     pub(super) fn allow(&mut self, allowance: Allowance, largest: u64) {
-        let Self { day, held, paused, .. } = std::mem::replace(self, Self::new(allowance, largest));
-        (self.day, self.held, self.paused) = (day, held, paused);
+        let Self { day, paused, .. } = std::mem::replace(self, Self::new(allowance, largest));
+        (self.day, self.paused) = (day, paused);
     }
 
     /// How long so many units take to come in.
@@ -100,15 +94,13 @@ impl Meter {
         }
         if let Some(limit) = self.allowance.day {
             let own = if lane == Lane::Live { limit } else { for_history(limit) };
-            let text = || format!("{own} of the {limit} units of a day are spent");
             if let Some(free) = self.day.wait(units, own, now.wall) {
+                let spent = self.day.spent(now.wall);
+                let kept =
+                    if lane == Lane::Live { "" } else { ", and the rest is kept for new mail" };
+                let text = format!("{spent} of the {limit} units of a day are spent{kept}");
                 let until = now.mono.saturating_add(free.since(now.wall));
-                return Some(Wait { until, class: Class::Quota, text: text() });
-            }
-            let left = own.saturating_sub(self.day.spent(now.wall));
-            if self.held > 0 && self.held.saturating_add(units) > left {
-                let until = now.mono.saturating_add(SETTLING);
-                return Some(Wait { until, class: Class::Quota, text: text() });
+                return Some(Wait { until, class: Class::Quota, text });
             }
         }
         let of = |bucket: &mut Option<Bucket>| {
@@ -123,26 +115,26 @@ impl Meter {
         Some(Wait { until: now.mono.saturating_add(wait), class: Class::RateLimit, text })
     }
 
-    pub(super) fn take(&mut self, lane: Lane, units: u64, mono: Duration) {
-        self.held = self.held.saturating_add(units);
+    pub(super) fn take(&mut self, lane: Lane, units: u64, now: Now) {
+        self.day.spend(units, now.wall);
         if let Some(all) = &mut self.all {
-            all.take(units, mono);
+            all.take(units, now.mono);
         }
         if let Some(history) = self.history.as_mut().filter(|_| lane == Lane::Backfill) {
-            history.take(units, mono);
+            history.take(units, now.mono);
         }
     }
 
     /// What was taken is settled: so many of it were spent, or more.
     pub(super) fn settle(&mut self, lane: Lane, taken: u64, spent: u64, now: Now) -> Spending {
-        self.held = self.held.saturating_sub(taken);
         let correct = |bucket: &mut Bucket| {
             bucket.give_back(taken.saturating_sub(spent));
             bucket.take(spent.saturating_sub(taken), now.mono);
         };
         self.all.as_mut().map(correct);
         self.history.as_mut().filter(|_| lane == Lane::Backfill).map(correct);
-        self.day.spend(spent, now.wall)
+        self.day.give_back(taken.saturating_sub(spent), now.wall);
+        self.day.spend(spent.saturating_sub(taken), now.wall)
     }
 
     /// The server has refused: less from here on, and nothing before the time that it named.

@@ -19,7 +19,8 @@ pub struct Quota {
     pub shared: Allowance,
     /// The dearest question, in units.
     pub largest: u64,
-    /// What is spent is known by the octets that came, not by the questions that were asked.
+    /// What is spent is known by the octets that came, not by the questions that were asked: only
+    /// a day is kept then, and a question may be asked as long as anything is left of it.
     pub by_octets: bool,
 }
 
@@ -238,8 +239,8 @@ impl<K: Ord + Copy, A: Ord + Clone> Budget<K, A> {
                 let until = after(wait.until, now);
                 return Turn::At(self.later.first().map_or(until, |(at, ..)| until.min(*at)));
             }
-            self.shared.take(lane, wish.units, now.mono);
-            user.meter.take(lane, wish.units, now.mono);
+            self.shared.take(lane, wish.units, now);
+            user.meter.take(lane, wish.units, now);
             user.queue(lane).wishes.pop_front();
             self.turn = self.turn.max(user.served);
             user.served = user.served.saturating_add(wish.units);

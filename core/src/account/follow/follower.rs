@@ -341,8 +341,11 @@ impl Follower {
             }
             Outcome::Cancelled => self.trouble = None,
         }
-        // A run that did not come so far knows nothing about it.
-        let still = self.deferred.take().filter(|wait| wait.until > now.mono);
+        // A run that did not come so far, or looked elsewhere, knows nothing about it.
+        let read = summary.outcome != Outcome::Failed
+            && !summary.folders.is_empty()
+            && !summary.folders.iter().any(|f| !f.excluded && f.unread);
+        let still = self.deferred.take().filter(|wait| wait.until > now.mono && !read);
         self.deferred = summary.deferred.clone().or(still);
         if summary.folders.is_empty() {
             return;
@@ -405,7 +408,13 @@ impl Follower {
                 self.ask(Scope::Everything, Cause::Plan, out);
             }
             Stage::Resting(rest) if now.mono >= rest.next => {
-                let scope = rest.scope.take().unwrap_or_else(|| self.schedule.scope(now.mono));
+                let scope = match (rest.scope.take(), &self.deferred) {
+                    (Some(scope), _) => scope,
+                    (None, Some(wait)) => {
+                        self.schedule.scope_of_budget(now.mono, wait.until <= now.mono)
+                    }
+                    (None, None) => self.schedule.scope(now.mono),
+                };
                 self.ask(scope, Cause::Plan, out);
             }
             Stage::Working(working) if wants_beside && now.mono >= working.beside_at => {

@@ -252,8 +252,13 @@ impl FolderWork {
         let again = fill.map(|fill| fill.asked.clone()).unwrap_or_default();
         self.drop_fill(id, token);
         if let Some(folder) = self.folders.get_mut(&id).filter(|_| kind == Some(FillKind::Retry)) {
-            let queue = if again.len() == 1 { &mut folder.lone } else { &mut folder.due };
-            *queue = queue.union(&again);
+            if folder.canaries.contains_all(&again) {
+                // One of a burst was to show whether the fault has gone: it has shown nothing.
+                folder.burst = std::mem::take(&mut folder.canaries);
+            } else {
+                let queue = if again.len() == 1 { &mut folder.lone } else { &mut folder.due };
+                *queue = queue.union(&again);
+            }
         }
         desk.defer(wait);
         Ok(())
