@@ -21,13 +21,12 @@ impl SpentRows for SpentStore {
         Box::pin(async move { self.reader.spent(&endpoint).await })
     }
 
-    fn keep(&self, endpoint: &str, rows: Vec<Spent>, done: ReplyTo<()>) {
+    fn keep(&self, endpoint: &str, rows: Vec<Spent>, done: ReplyTo<bool>) {
         let reply = ReplyTo::new(|answer: Option<Result<Done, Failure>>| {
-            if let Some(Err(failure)) = answer {
-                // The next rows say more than these did.
-                tracing::warn!("what was spent today is not stored: {}", failure.chain());
+            if let Some(Err(failure)) = &answer {
+                tracing::warn!("what was spent is not stored yet: {}", failure.chain());
             }
-            done.send(());
+            done.send(matches!(answer, Some(Ok(_))));
         });
         let control = Control::Spend { endpoint: endpoint.to_owned(), rows };
         self.store.send(StoreMsg::Control(control, reply));

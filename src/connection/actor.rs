@@ -6,12 +6,13 @@ use crate::bodies::PackSink;
 use crate::connection::args::ConnectionArgs;
 use crate::connection::children::SessionChild;
 use crate::connection::lease::LeaseRequest;
-use crate::connection::message::{ConnectionMsg, LimitsView, SessionMsg, SessionStart};
+use crate::connection::message::{ConnectionMsg, LimitsView, SessionMsg, SessionStart, payee};
 use crate::connection::payments::Payments;
 use crate::connection::session::SessionActor;
 
 use crate::fault;
-use crate::provider::{Endpoint, Payee, Purse};
+use crate::provider::{Endpoint, Purse};
+use crate::reply::ReplyTo;
 use postrider_core::endpoint::{Health, Probe};
 use postrider_core::failure::{Class, Excess, Failure, Provenance, Reach};
 use postrider_core::mail::id::SessionId;
@@ -137,13 +138,21 @@ impl Actor for ConnectionActor {
                 let held = state.children.get(&id).map(|child| Arc::clone(&child.held));
                 let payee = payee(id, Arc::clone(&account), &me);
                 state.payments.take((id, &account), payment, held, payee);
+                // Each question comes by: who waits for a session is not looked at for it.
+                state.turn(&me);
+                return Ok(());
+            }
+            ConnectionMsg::Turn => {
+                state.turning = None;
+                state.turn(&me);
+                return Ok(());
             }
             ConnectionMsg::Slowed(account, failure) => state.slowed(&account, &failure, mono),
-            ConnectionMsg::Turn => state.turning = None,
+            ConnectionMsg::Unkept(rows) => state.payments.restore(rows),
             ConnectionMsg::Settle(reply) => {
                 state.args.depth.leave();
-                state.collect(mono);
-                state.payments.save(reply);
+                state.collect(&me, mono);
+                state.save(&me, mono, Some(reply));
             }
             ConnectionMsg::Limits(reply) => {
                 state.args.depth.leave();
@@ -174,7 +183,7 @@ impl Actor for ConnectionActor {
                 state.ticking = false;
                 state.end_the_hung(mono);
                 state.probe(&me, mono);
-                state.collect(mono);
+                state.collect(&me, mono);
             }
         }
         state.work(&me).await
@@ -196,6 +205,10 @@ impl Actor for ConnectionActor {
             state.children.remove(&id);
             state.withdrawn.remove(&id);
             state.payments.left(id);
+            if state.children.is_empty() {
+                // Nothing ticks any more.
+                state.save(&me, state.args.clock.now().mono, None);
+            }
             state.pool.release(id);
             state.args.registry.gone(&state.session_path(id));
         }
@@ -449,17 +462,26 @@ impl ConnectionState {
     }
 
     /// Octets are paid as they come.
-    fn collect(&mut self, mono: Duration) {
+    fn collect(&mut self, me: &ActorRef<ConnectionMsg>, mono: Duration) {
         for child in self.children.values_mut() {
             let fresh = child.unpaid();
             self.payments.came(&child.account, fresh);
         }
-        self.payments.look(mono);
+        self.payments.look();
+        if self.payments.is_due(mono) {
+            self.save(me, mono, None);
+        }
+    }
+
+    fn save(&mut self, me: &ActorRef<ConnectionMsg>, mono: Duration, done: Option<ReplyTo<()>>) {
+        let me = me.clone();
+        // A pool that is gone reads what is stored when it begins again.
+        let lost = move |rows| drop(me.cast(ConnectionMsg::Unkept(rows)));
+        self.payments.save(mono, lost, done);
     }
 
     fn limits(&mut self, mono: Duration) -> LimitsView {
-        let limits = self.args.limits;
-        let (live, queued) = self.pool.counts();
+        let (limits, (live, queued)) = (self.args.limits, self.pool.counts());
         let mut sessions_of = BTreeMap::new();
         for child in self.children.values() {
             let may = self.pool.sessions_of(&child.account, mono);
@@ -475,10 +497,4 @@ impl ConnectionState {
             logins_per_second: limits.logins_per_second,
         }
     }
-}
-
-/// Where a session's payments go. A pool that is gone has taken its sessions with it.
-fn payee(id: SessionId, account: Arc<str>, me: &ActorRef<ConnectionMsg>) -> Payee {
-    let me = me.clone();
-    Arc::new(move |payment| drop(me.cast(ConnectionMsg::Pays(id, Arc::clone(&account), payment))))
 }

@@ -53,7 +53,10 @@ impl LeaseRequest {
     }
 
     pub(super) fn hold(&self, failure: &Failure, next: Duration) {
-        (self.held)(Some((failure.clone(), next)));
+        // Who merely wishes for a session waits for nothing.
+        if !self.wish {
+            (self.held)(Some((failure.clone(), next)));
+        }
     }
 }
 

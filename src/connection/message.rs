@@ -2,8 +2,8 @@
 
 use crate::bodies::PackSink;
 use crate::connection::lease::LeaseRequest;
-use crate::connection::till::TillView;
-use crate::provider::{Leash, Payment, Purse};
+use crate::connection::till::{Spent, TillView};
+use crate::provider::{Leash, Payee, Payment, Purse};
 use crate::reply::ReplyTo;
 use crate::telemetry::wire::WireLog;
 use postrider_core::failure::Failure;
@@ -28,6 +28,8 @@ pub enum ConnectionMsg {
     Pays(SessionId, Arc<str>, Payment),
     /// A server has asked an account for less.
     Slowed(String, Failure),
+    /// What was spent could not be stored.
+    Unkept(Vec<Spent>),
     /// There may be units for who waits.
     Turn,
     /// The process ends: what was spent is stored.
@@ -46,6 +48,12 @@ pub enum ConnectionMsg {
     Pace,
     /// Look at the sessions.
     Tick,
+}
+
+/// Where a session's payments go. A pool that is gone has taken its sessions with it.
+pub(super) fn payee(id: SessionId, account: Arc<str>, me: &ActorRef<ConnectionMsg>) -> Payee {
+    let me = me.clone();
+    Arc::new(move |payment| drop(me.cast(ConnectionMsg::Pays(id, Arc::clone(&account), payment))))
 }
 
 /// What an endpoint limits, and how much of it is in use.

@@ -24,9 +24,9 @@ pub trait SpentRows: std::fmt::Debug + Send + Sync {
     /// Class storage.
     fn read(&self, endpoint: String) -> Coming<'_, Result<Vec<Spent>, Failure>>;
 
-    /// Keeps rows; `done` is answered when they are kept, or cannot be. What a crash takes of the
-    /// last seconds may be spent twice.
-    fn keep(&self, endpoint: &str, rows: Vec<Spent>, done: ReplyTo<()>);
+    /// Keeps rows; `done` is answered with whether they are kept. What a crash takes of the last
+    /// seconds may be spent twice.
+    fn keep(&self, endpoint: &str, rows: Vec<Spent>, done: ReplyTo<bool>);
 }
 
 #[derive(Debug)]
@@ -107,14 +107,22 @@ impl Payments {
         self.till.as_mut().and_then(Till::turns)
     }
 
-    /// Long waits are told, what was spent is stored.
-    pub(super) fn look(&mut self, mono: Duration) {
+    /// Long waits are told.
+    pub(super) fn look(&mut self) {
         if let Some(till) = &mut self.till {
             till.look();
         }
-        if mono.saturating_sub(self.saved) >= SAVE {
-            self.saved = mono;
-            self.save(ReplyTo::new(|_| ()));
+    }
+
+    /// Whether it is time to store what was spent.
+    pub(super) fn is_due(&self, mono: Duration) -> bool {
+        mono.saturating_sub(self.saved) >= SAVE
+    }
+
+    /// These could not be stored: they are tried again.
+    pub(super) fn restore(&mut self, rows: Vec<Spent>) {
+        if let Some(till) = &mut self.till {
+            till.restore(rows);
         }
     }
 
@@ -125,14 +133,28 @@ impl Payments {
         }
     }
 
-    /// Stores what was spent; `done` is answered when that is over.
-    pub(super) fn save(&mut self, done: ReplyTo<()>) {
+    /// Stores what was spent. `lost` is told the rows that could not be; `done` is answered when it
+    /// is over.
+    pub(super) fn save(
+        &mut self,
+        mono: Duration,
+        lost: impl FnOnce(Vec<Spent>) + Send + Sync + 'static,
+        done: Option<ReplyTo<()>>,
+    ) {
+        self.saved = mono;
         let rows = self.till.as_mut().map(Till::unsaved).unwrap_or_default();
         if rows.is_empty() {
-            done.send(());
-        } else {
-            self.spent.keep(&self.path, rows, done);
+            return;
         }
+        let again = rows.clone();
+        let kept = ReplyTo::new(move |kept: Option<bool>| {
+            if kept != Some(true) {
+                lost(again);
+            }
+            // Dropped, it is answered.
+            drop(done);
+        });
+        self.spent.keep(&self.path, rows, kept);
     }
 
     pub(super) fn view(&mut self) -> Option<TillView> {

@@ -17,8 +17,6 @@ use tokio::sync::oneshot;
 
 /// A longer wait is told; mail of the past does not sit it out.
 const TOLD: Duration = Duration::from_secs(1);
-/// What a question is guessed to bring is reckoned at a quarter of a day's octets at most.
-const GUESS: u64 = 4;
 /// The live lane waits no longer with a session in hand.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -113,10 +111,8 @@ impl Till {
         answer: oneshot::Sender<Result<Units, Denied>>,
     ) {
         let now = self.clock.now();
-        // A guess that is more than there ever is would never be granted.
-        let most = self.quotas.get(&payer.account).and_then(|quota| quota.user.day);
-        let units =
-            if self.quota.by_octets { units.min(most.unwrap_or(u64::MAX) / GUESS) } else { units };
+        // What octets a question will bring nobody knows: it may be asked while any are left.
+        let units = if self.quota.by_octets { 1 } else { units };
         self.next += 1;
         let key = (payer.session, self.next);
         self.budget.ask(key, &payer.account, lane, units, now.mono);
@@ -169,8 +165,8 @@ impl Till {
                 until: wait.until.max(now.mono + TOLD),
                 ..self.in_units(wait)
             }),
-            Lane::Live if ahead > LONGEST => {
-                let at = now.wall.plus(ahead);
+            Lane::Live if ahead > LONGEST || now.mono.saturating_sub(customer.since) > LONGEST => {
+                let at = now.wall.plus(ahead.max(TOLD));
                 Denied::Over(self.failure(&wait).when(When::At(at)))
             }
             Lane::Live if is_long && !customer.told => {
@@ -254,6 +250,14 @@ impl Till {
             {
                 (customer.payer.held)(None);
             }
+        }
+    }
+
+    /// These could not be stored.
+    pub(super) fn restore(&mut self, rows: Vec<Spent>) {
+        for (account, spent) in rows {
+            let units = self.unsaved.entry((account, spent.hour)).or_default();
+            *units = (*units).max(spent.units);
         }
     }
 

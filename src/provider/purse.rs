@@ -69,7 +69,7 @@ impl Purse {
     /// [`Denied`], by variant.
     ///
     /// # Cancel safety
-    /// A wait that is dropped may have been granted: units that nobody took come back.
+    /// A wait that is dropped may have been granted: those units count as spent.
     pub async fn ask(&self, lane: Lane, units: u64) -> Result<Units, Denied> {
         let Some(payee) = &self.0 else { return Ok(Units { payee: None, lane, taken: units }) };
         let (answer, granted) = oneshot::channel();

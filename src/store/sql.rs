@@ -57,6 +57,7 @@ texts! {
     PurgeEventData,
     PurgeAccount,
     PurgeCredential,
+    PurgeSpent,
     // What is renewed.
     FirstCredential,
     NextCredential,

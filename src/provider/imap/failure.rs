@@ -58,7 +58,7 @@ const TEXTS: &[(&str, Class, Reach, When)] = &[
 ];
 
 /// Of the texts, those that tell of too many sessions, not of too much asked.
-const AT_ONCE: &[&str] = &["number of connections", "too many", "simultaneous"];
+const AT_ONCE: &[&str] = &["connections", "sessions", "simultaneous"];
 
 /// What a telling status means; `None` when it tells nothing that is in the table.
 pub(super) fn telling(told: &Told) -> Option<Failure> {
@@ -161,6 +161,30 @@ mod tests {
         };
         let failure = refusal(&told, during);
         (failure.class, failure.reach, failure.when)
+    }
+
+    /// Too many sessions is another thing than too much asked.
+    #[test]
+    fn of_what_there_is_too_much() {
+        let excess = |line: &str| {
+            let frame = Frame { parts: vec![Part::Text(line.into())], truncated: false };
+            let (Response::Tagged(_, told) | Response::Status(told)) = read(&frame) else {
+                panic!("{line}")
+            };
+            let failure = refusal(&told, During::Login);
+            (failure.asks_for_less(), failure.excess)
+        };
+        for line in [
+            "a NO [ALERT] Too many simultaneous connections. (Failure)",
+            "a NO [UNAVAILABLE] Maximum number of connections from user+IP exceeded",
+            "* BYE Too many sessions",
+        ] {
+            assert_eq!(excess(line), (true, Excess::AtOnce), "{line}");
+        }
+        for line in ["a NO [THROTTLED] slow down", "a NO Too many commands", "a NO [LIMIT] later"] {
+            assert_eq!(excess(line), (true, Excess::Rate), "{line}");
+        }
+        assert!(!excess("a NO [AUTHENTICATIONFAILED] no").0);
     }
 
     /// Recorded replies and what they mean.

@@ -63,7 +63,7 @@ impl ImapSession {
         let mut since = Instant::now();
         loop {
             // Behind the page that is being read, the next one's FETCH goes out at once.
-            if next.is_none() && pages.len() < 2 {
+            if next.is_none() && pages.len() < if self.is_metered() { 1 } else { 2 } {
                 while let Ok(ask) = asks.try_recv() {
                     queue.push_back(ask);
                 }
@@ -127,7 +127,7 @@ impl ImapSession {
         else {
             return Err((ask, Failure::bug("not a FETCH")));
         };
-        let units = match self.pay(lane, self.size.of(uids.len())).await {
+        let units = match self.pay(lane).await {
             Ok(units) => units,
             // Nothing was asked: it is asked for later.
             Err(Denied::Later(wait)) => {
@@ -281,7 +281,6 @@ impl ImapSession {
                 alone.came = true;
             }
         }
-        self.size.came(length);
         let header = mime::header_facts(&head);
         Ok(Some(Meta { uid, line, length, header }))
     }

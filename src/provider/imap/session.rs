@@ -22,7 +22,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 /// Messages of a page where a day's octets are limited: it may be read past the limit by so many.
-const PAGE: usize = 50;
+const PAGE: usize = 10;
 /// Beyond the sum of its own deadlines, this long until a session that hangs is killed.
 const GRACE: Duration = Duration::from_secs(30);
 
@@ -66,15 +66,8 @@ impl Endpoint for ImapEndpoint {
             };
             let conn = conn.map_err(|refused| refused.failure)?;
             let leash = Leash { octets: conn.counter(), ..Leash::default() };
-            let session: Box<dyn Session> = Box::new(ImapSession {
-                conn,
-                sink,
-                delivered: false,
-                credits,
-                leash,
-                purse,
-                size: Sizes::default(),
-            });
+            let session: Box<dyn Session> =
+                Box::new(ImapSession { conn, sink, delivered: false, credits, leash, purse });
             Ok(session)
         })
     }
@@ -103,39 +96,11 @@ pub(super) struct ImapSession {
     pub(super) leash: Leash,
     /// What questions are paid with.
     purse: Purse,
-    /// How large messages are here.
-    pub(super) size: Sizes,
-}
-
-/// How large the messages of a mailbox are, from those that have come.
-#[derive(Debug)]
-pub(super) struct Sizes {
-    messages: u64,
-    octets: u64,
-}
-
-impl Default for Sizes {
-    /// Before any has come: as if ten of the usual size had.
-    fn default() -> Self {
-        Self { messages: 10, octets: 750_000 }
-    }
-}
-
-impl Sizes {
-    pub(super) fn came(&mut self, octets: u64) {
-        self.messages += 1;
-        self.octets = self.octets.saturating_add(octets);
-    }
-
-    /// What so many are reckoned at.
-    pub(super) fn of(&self, messages: u64) -> u64 {
-        self.octets / self.messages * messages
-    }
 }
 
 impl Session for ImapSession {
     fn capabilities(&self) -> Capabilities {
-        let page = (!self.purse.is_free()).then_some(PAGE);
+        let page = self.is_metered().then_some(PAGE);
         Capabilities { push: self.conn.has("IDLE"), page }
     }
 
@@ -161,17 +126,23 @@ impl Session for ImapSession {
 }
 
 impl ImapSession {
-    /// Asks for the units of a question. Who waits for them hangs at nothing.
-    pub(super) async fn pay(&mut self, lane: Lane, octets: u64) -> Result<Units, Denied> {
+    /// Whether pages are read one after the other: a second one would be read past the limit, too.
+    pub(super) fn is_metered(&self) -> bool {
+        !self.purse.is_free()
+    }
+
+    /// Asks whether a question may be asked; what it costs is counted by the octets that come. Who
+    /// waits for that hangs at nothing.
+    pub(super) async fn pay(&mut self, lane: Lane) -> Result<Units, Denied> {
         self.leash.busy.store(false, Ordering::Relaxed);
-        let paid = self.purse.ask(lane, octets).await;
+        let paid = self.purse.ask(lane, 1).await;
         self.leash.busy.store(true, Ordering::Relaxed);
         paid
     }
 
     /// A question that is not about bodies, paid.
     async fn answer_paid(&mut self, request: &Request) -> Result<Answer, Failure> {
-        match self.pay(request.lane(), 1).await {
+        match self.pay(request.lane()).await {
             Ok(_units) => self.answer_one(request).await,
             Err(Denied::Over(failure)) => Err(failure),
             Err(Denied::Later(_)) => Err(Failure::bug("a look was left for later")),

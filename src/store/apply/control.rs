@@ -67,6 +67,7 @@ pub(in crate::store) async fn control(
     if let Control::Purge { account } = control {
         // It may have been granted before the account's first run.
         write(db, Text::PurgeCredential, vec![account.clone().into()]).await?;
+        write(db, Text::PurgeSpent, vec![account.clone().into()]).await?;
     }
     let found = read(db, Text::StoodByName, vec![name.clone().into()]).await?;
     let Some(row) = found.first() else { return Ok(over(Done::Missing)) };
@@ -142,7 +143,9 @@ async fn spend(
     let document = serde_json::Value::from(rows.iter().map(row).collect::<Vec<_>>());
     write(db, Text::PutSpent, vec![endpoint.into(), document.to_string().into()]).await?;
     if let Some(last) = rows.iter().map(|(_, spent)| spent.hour).max() {
-        let values = vec![endpoint.into(), last.saturating_sub(SPENT_HOURS).into()];
+        // A clock that was ahead has left hours that are none.
+        let (from, to) = (last.saturating_sub(SPENT_HOURS), last.saturating_add(1));
+        let values = vec![endpoint.into(), from.into(), to.into()];
         write(db, Text::ForgetSpent, values).await?;
     }
     Ok(Done::Changed)

@@ -186,7 +186,10 @@ pub(super) const fn words(text: Text) -> &'static str {
             "INSERT INTO spending (endpoint, account, hour, units) SELECT ?1, value->>0, value->>1, value->>2 FROM json_each(?2) \
              WHERE TRUE ON CONFLICT (endpoint, account, hour) DO UPDATE SET units = max(units, excluded.units)"
         }
-        Text::ForgetSpent => "DELETE FROM spending WHERE endpoint = ?1 AND hour < ?2",
+        Text::ForgetSpent => {
+            "DELETE FROM spending WHERE endpoint = ?1 AND NOT hour BETWEEN ?2 AND ?3"
+        }
+        Text::PurgeSpent => "DELETE FROM spending WHERE account = ?1",
         Text::Spent => "SELECT account, hour, units FROM spending WHERE endpoint = ?1",
         // Bodies, messages, locations, events: one document a table.
         Text::PutBodies => {
