@@ -93,6 +93,8 @@ pub enum Excess {
     Rate,
     /// Sessions, or questions, at once.
     AtOnce,
+    /// Something of another server than the mailbox's: of who issues its tokens.
+    Elsewhere,
 }
 
 /// An error as a value. Cheap to clone; the source chain is shared.
@@ -158,11 +160,13 @@ impl Failure {
         self
     }
 
-    /// Whether a server asks for less: of a limit that we keep ourselves it says nothing.
+    /// Whether the mailbox's server asks for less: of a limit that we keep ourselves it says
+    /// nothing.
     #[must_use]
     pub fn asks_for_less(&self) -> bool {
         matches!(self.class, Class::RateLimit | Class::Quota)
             && self.provenance == Provenance::Server
+            && self.excess != Excess::Elsewhere
     }
 
     /// Attaches the cause.

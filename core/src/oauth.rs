@@ -1,7 +1,7 @@
 //! What is known of OAuth2 (RFC 6749): when an access token is renewed, and what the refusals of a
 //! token endpoint mean.
 
-use crate::failure::{Class, Failure, Provenance, Reach, When};
+use crate::failure::{Class, Excess, Failure, Provenance, Reach, When};
 use crate::recovery::backoff::mix;
 use crate::time::Micros;
 use std::time::Duration;
@@ -148,7 +148,7 @@ pub fn judge(refusal: &TokenRefusal) -> Failure {
         Class::Config => format!("the OAuth client is wrong; the token endpoint said {said}"),
         _ => format!("the token endpoint said {said}"),
     };
-    Failure::new(class, Reach::Account, Provenance::Server, text).when(when)
+    Failure::new(class, Reach::Account, Provenance::Server, text).when(when).of(Excess::Elsewhere)
 }
 
 /// The first line, and not all of it: traces and timestamps follow.
@@ -215,6 +215,7 @@ mod tests {
                 "{status} {error} {description}"
             );
             assert_eq!(failure.reach, Reach::Account);
+            assert!(!failure.asks_for_less(), "of the mailbox's server it says nothing");
         }
     }
 

@@ -148,14 +148,14 @@ impl<K: Ord + Copy, A: Ord + Clone> Pool<K, A> {
 
     /// An account that may have fewer sessions for a while works rather than watches.
     fn retire_own(&mut self, mono: Duration) -> Next<K> {
-        let lowered = |account: &A| self.sessions_of(account, mono) < self.limits.per_account;
-        let poor = self.waiting.iter().map(|(_, account)| account).find(|account| {
-            let retires = |live: &LiveSession<A>| live.retiring && live.account == **account;
-            lowered(account) && !self.live.values().any(retires)
+        let own = self.waiting.iter().find_map(|(_, account)| {
+            let lowered = self.sessions_of(account, mono) < self.limits.per_account;
+            let mut mine = self.live.iter().filter(|(_, live)| live.account == *account);
+            let asked = mine.clone().any(|(_, live)| live.retiring);
+            let watches = mine.find(|(_, live)| live.watching.is_some());
+            watches.filter(|_| lowered && !asked).map(|(key, _)| *key)
         });
-        let Some(poor) = poor.cloned() else { return Next::Idle };
-        let own = self.live.iter().find(|(_, l)| l.account == poor && l.watching.is_some());
-        let Some(key) = own.map(|(key, _)| *key) else { return Next::Idle };
+        let Some(key) = own else { return Next::Idle };
         if let Some(live) = self.live.get_mut(&key) {
             live.retiring = true;
         }

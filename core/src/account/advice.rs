@@ -38,8 +38,8 @@ pub fn advice(standing: Standing, class: Option<Class>, stalled: bool) -> Advice
         ),
         (Standing::NeedsReauth, _) => told(
             "nothing before the secret or the config changes",
-            "give it a new password (an edit of password_file or config is noticed within a second), or `postrider sync-now \
-             ACCOUNT` to try the one it has",
+            "give it a new password (an edit of password_file or config is noticed within a second), or grant access again with \
+             `postrider auth login ACCOUNT`; `postrider sync-now ACCOUNT` tries what it has",
         ),
         (Standing::Failed, Some(Class::Bug)) => told(
             "nothing before the next start",
@@ -49,9 +49,10 @@ pub fn advice(standing: Standing, class: Option<Class>, stalled: bool) -> Advice
             "it is looked at hourly, and at once when the config or a password file changes",
             "mend what `why` names; `postrider check` tries it, `postrider sync-now ACCOUNT` looks at once",
         ),
-        (Standing::Throttled, _) => {
-            told(AGAIN, "nothing: the server asked for less, and it is left in peace until then")
-        }
+        (Standing::Throttled, _) => told(
+            "it goes on by itself at that time; where history waits for a budget, new mail comes in meanwhile",
+            "nothing: the server asked for less, or a day's budget is spent (`postrider status ACCOUNT` shows the limits)",
+        ),
         (_, Some(Class::Network | Class::Timeout)) => told(
             AGAIN,
             "nothing if the server is down; else see whether host, port and the way there are right: `postrider check`",

@@ -203,6 +203,9 @@ impl Schedule {
     /// folders whose history is to be read. The others are not looked at for it: looking costs, too.
     #[must_use]
     pub fn scope_of_budget(&self, mono: Duration, is_over: bool) -> Scope {
+        if self.due.is_empty() {
+            return Scope::Everything;
+        }
         let mut folders = self.due_by(mono);
         if is_over {
             folders.extend(self.unread.iter().map(|id| (*id, Depth::Full)));

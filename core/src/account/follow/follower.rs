@@ -345,7 +345,8 @@ impl Follower {
         let read = summary.outcome != Outcome::Failed
             && !summary.folders.is_empty()
             && !summary.folders.iter().any(|f| !f.excluded && f.unread);
-        let still = self.deferred.take().filter(|wait| wait.until > now.mono && !read);
+        // Nor does one that began before it was time.
+        let still = self.deferred.take().filter(|wait| began < wait.until && !read);
         self.deferred = summary.deferred.clone().or(still);
         if summary.folders.is_empty() {
             return;

@@ -50,6 +50,7 @@ impl Follower {
             reason,
             class: None,
             stalled,
+            follows: false,
             next,
         };
         let failed = |standing, failure: &Failure, next| Status {
@@ -57,10 +58,12 @@ impl Follower {
             reason: failure.to_string(),
             class: Some(failure.class),
             stalled,
+            follows: false,
             next,
         };
         let throttled = |wait: &Wait| Status {
             class: Some(wait.class),
+            follows: true,
             ..told(Standing::Throttled, format!("history waits: {}", wait.text), Some(wait.until))
         };
         match &self.stage {

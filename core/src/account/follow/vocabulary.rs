@@ -160,6 +160,8 @@ pub struct Status {
     pub class: Option<Class>,
     /// A folder or a mail stands still.
     pub stalled: bool,
+    /// It is throttled, and new mail comes in all the same: only history waits.
+    pub follows: bool,
     /// When something happens next, monotonic.
     pub next: Option<Duration>,
 }
