@@ -317,8 +317,14 @@ impl AccountState {
     fn persist(&mut self, standing: Standing, reason: String, event: Option<EventKind>) {
         let account = self.args.name.clone();
         let asked = std::mem::take(&mut self.obeyed);
-        let status =
-            Status { standing, reason: reason.clone(), class: None, stalled: false, next: None };
+        let status = Status {
+            standing,
+            reason: reason.clone(),
+            class: None,
+            stalled: false,
+            follows: false,
+            next: None,
+        };
         let told = (status, self.follower.runs().1);
         let reply = ReplyTo::new(move |answer| {
             let done = matches!(answer, Some(Ok(_)));

@@ -73,6 +73,7 @@ impl Voice {
             status.reason.clone_into(&mut line.reason);
             line.class = status.class;
             line.stalled = status.stalled;
+            line.follows = status.follows;
             line.next_attempt_at = next;
             line.run = counts.map(|_| before);
             line.runs = follower.runs();
@@ -158,14 +159,15 @@ impl Voice {
         {
             tracing::warn!(account.id = %self.name, failure.repeated = again, "again: {said}");
         }
-        // One line, and no names of folders: those are for who asks.
-        if !summary.left.is_empty() {
+        // One line, and no names of folders: those are for who asks. That history waits is a state.
+        if summary.left.len() > usize::from(summary.deferred.is_some()) {
             let (name, left) = (&self.name, summary.left.len());
             tracing::info!(account.id = %name, left, "left something undone; `postrider status {name}` says what");
         }
         let at = self.clock.now().wall;
         self.registry.account(&self.name, |line| {
             line.run = None;
+            line.left = if summary.deferred.is_some() { summary.counts.remaining } else { 0 };
             if summary.outcome == Outcome::Success {
                 line.last_success = Some(at);
             }

@@ -4,9 +4,11 @@ use crate::admin::Shared;
 use crate::admin::problem::{Problem, ProblemOf};
 use crate::admin::view::{Page, instant};
 use crate::connection::message::LimitsView;
+use crate::telemetry::registry::AccountLine;
 use axum::Json;
 use axum::extract::State;
-use postrider_core::budget::{MeterView, WaitLine};
+use postrider_core::budget::{Lane, MeterView, WaitLine};
+use postrider_core::standing::Standing;
 use postrider_core::time::{Micros, Now};
 use serde::Serialize;
 use std::time::Duration;
@@ -41,7 +43,7 @@ pub(crate) struct LimitView {
     in_force: u64,
     /// Spent in the window, or in use; nothing where only what is left is known.
     spent: Option<u64>,
-    /// What could be had at once.
+    /// What could be had at once, the part that is kept for new mail with it.
     left: Option<u64>,
     /// Nothing is asked before then, since the server said so.
     paused_until: Option<String>,
@@ -55,9 +57,12 @@ pub(crate) struct WaitView {
     account: String,
     /// `live`, `backfill`.
     lane: &'static str,
-    units: u64,
+    /// How many; nothing where it is all of its history that waits, or all that it does.
+    units: Option<u64>,
     since: String,
-    until: String,
+    until: Option<String>,
+    /// For what, in words.
+    reason: String,
 }
 
 /// A moment on the monotonic clock, for people.
@@ -74,10 +79,24 @@ impl WaitView {
     fn of(wait: WaitLine<String>, now: Now) -> Self {
         Self {
             lane: wait.lane.as_str(),
-            units: wait.units,
+            units: Some(wait.units),
             since: instant(wall(wait.since, now)),
-            until: instant(wall(wait.until, now)),
+            until: Some(instant(wall(wait.until, now))),
+            reason: String::new(),
             account: wait.account,
+        }
+    }
+
+    /// An account that is throttled, and holds no session for it.
+    fn resting(account: &str, line: &AccountLine) -> Self {
+        let lane = if line.follows { Lane::Backfill } else { Lane::Live };
+        Self {
+            account: account.to_owned(),
+            lane: lane.as_str(),
+            units: None,
+            since: instant(line.since),
+            until: line.next_attempt_at.map(instant),
+            reason: line.reason.clone(),
         }
     }
 }
@@ -172,6 +191,16 @@ pub(super) async fn limits(
     let mut views = shared.operator.limits().await?;
     views.sort_by(|a, b| a.path.cmp(&b.path));
     let now = shared.registry.clock().now();
-    let items = views.into_iter().map(|view| EndpointLimits::of(view, now)).collect();
+    let accounts = shared.registry.accounts();
+    let of = |view: LimitsView| {
+        let users = view.till.as_ref().map(|till| till.accounts.clone()).unwrap_or_default();
+        let mut limits = EndpointLimits::of(view, now);
+        let waits = accounts
+            .iter()
+            .filter(|(name, line)| line.standing == Standing::Throttled && users.contains(*name));
+        limits.waiting.extend(waits.map(|(name, line)| WaitView::resting(name, line)));
+        limits
+    };
+    let items = views.into_iter().map(of).collect();
     Ok(Json(Page { items, next: None }))
 }

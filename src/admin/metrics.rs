@@ -51,7 +51,7 @@ async fn measure(shared: &Shared) -> String {
         }
     }
     let remaining: u64 =
-        accounts.values().filter_map(|line| line.run).map(|run| run.remaining).sum();
+        accounts.values().map(|line| line.run.map_or(line.left, |run| run.remaining)).sum();
     gauge!(names::BACKFILL_REMAINING).set(remaining as f64);
     let actors = shared.registry.actors();
     for state in Activity::OF_SESSIONS.map(Activity::as_str) {

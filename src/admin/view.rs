@@ -7,6 +7,7 @@ use postrider_core::account::schedule::{Mode, Tier};
 use postrider_core::failure::Class;
 use postrider_core::mail::cursor::{self, Backfill};
 use postrider_core::mail::folder::Role;
+use postrider_core::run::summary::Counts;
 use postrider_core::standing::{Push, Standing};
 use postrider_core::time::{Micros, Now};
 use serde::Serialize;
@@ -82,7 +83,7 @@ impl ActorView {
     }
 }
 
-/// What a run has done so far.
+/// What a run has done so far, or, while history waits, what it has left.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ProgressView {
     /// Messages stored.
@@ -232,7 +233,8 @@ impl AccountView {
         self.next_attempt_at = line.next_attempt_at.map(instant);
         self.lag_seconds = line.is_wanted().then(|| line.lag(now.mono).as_secs_f64());
         self.last_success_at = line.last_success.or(row.proved_at).map(instant);
-        self.progress = line.run.map(|c| ProgressView {
+        let waits = (line.left > 0).then(|| Counts { remaining: line.left, ..Counts::default() });
+        self.progress = line.run.or(waits).map(|c| ProgressView {
             stored: c.stored,
             octets: c.octets,
             changes: c.facts,

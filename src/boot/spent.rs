@@ -7,6 +7,7 @@ use crate::reply::ReplyTo;
 use crate::store::actor::StoreMsg;
 use crate::store::orders::Control;
 use crate::store::{Done, Reader};
+use postrider_core::budget::Spending;
 use postrider_core::failure::Failure;
 
 /// The database.
@@ -17,8 +18,12 @@ pub(super) struct SpentStore {
 }
 
 impl SpentRows for SpentStore {
-    fn read(&self, endpoint: String) -> Coming<'_, Result<Vec<Spent>, Failure>> {
-        Box::pin(async move { self.reader.spent(&endpoint).await })
+    fn read<'a>(
+        &'a self,
+        endpoint: &'a str,
+        account: Option<&'a str>,
+    ) -> Coming<'a, Result<Vec<Spending>, Failure>> {
+        Box::pin(self.reader.spent(endpoint, account))
     }
 
     fn keep(&self, endpoint: &str, rows: Vec<Spent>, done: ReplyTo<bool>) {

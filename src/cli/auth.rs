@@ -111,6 +111,7 @@ async fn login(args: &LoginArgs) -> Result<(), Exit> {
 /// Shows a code that a human enters on another device, and waits for it.
 async fn granted_elsewhere(issuer: &Issuer, account: &Account) -> Result<Issued, Exit> {
     let grant = issuer.begin_device().await.map_err(|e| told(&e))?;
+    // The tokens are asked for until then.
     let (place, code) = grant.shown();
     say_line(&format!(
         "On any device open {place} as {}, and enter the code {code}",
@@ -131,8 +132,11 @@ async fn granted(issuer: &Issuer, account: &Account, paste: bool) -> Result<Issu
             account.username, begun.url
         ));
     };
+    // Microsoft leaves the port out of account for this name alone, Google wants the number.
+    let host = if issuer.place().name == "microsoft" { "localhost" } else { "127.0.0.1" };
     let (begun, code) = if paste {
-        let begun = issuer.begin("http://127.0.0.1:1/", &account.username).map_err(|e| told(&e))?;
+        let nowhere = format!("http://{host}:1/");
+        let begun = issuer.begin(&nowhere, &account.username).map_err(|e| told(&e))?;
         shown(&begun);
         say_line("The browser ends at a page that cannot be opened. Paste its whole address here:");
         let line = read_line().await?;
@@ -140,8 +144,6 @@ async fn granted(issuer: &Issuer, account: &Account, paste: bool) -> Result<Issu
         (begun, code)
     } else {
         let (listener, port) = listen().await.map_err(no_code)?;
-        // Microsoft leaves the port out of account for this name alone, Google wants the number.
-        let host = if issuer.place().name == "microsoft" { "localhost" } else { "127.0.0.1" };
         let begun = issuer.begin(&format!("http://{host}:{port}/"), &account.username);
         let begun = begun.map_err(|e| told(&e))?;
         shown(&begun);
@@ -284,7 +286,7 @@ async fn status(args: &ClientArgs) -> Result<(), Exit> {
                 "error": format!("nobody has granted access yet: run `postrider auth login {}`", account.id),
             }),
             (SecretFrom::Service(name), _) => {
-                json!({ "account": account.id, "kind": format!("service.{name}"), "granted": true })
+                json!({ "account": account.id, "kind": format!("service.{name}") })
             }
             (SecretFrom::Token(_), _) => json!({ "account": account.id, "kind": "access token" }),
             _ => json!({ "account": account.id, "kind": "password" }),

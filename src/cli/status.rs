@@ -2,6 +2,7 @@
 //! one account in full.
 #![expect(clippy::disallowed_methods, reason = "a person sees so many pictures a second")]
 
+use crate::admin::view::instant;
 use crate::cli::args::{ClientArgs, StatusArgs};
 use crate::cli::client::{CallError, Client, exit_of, in_path, near_or_none, seen_by};
 use crate::cli::exit::Exit;
@@ -120,14 +121,19 @@ fn limit_in_words(limit: &Value) -> String {
         words += &format!("; {} now", told(number("in_force").unwrap_or(0)));
     }
     if let Some(spent) = number("spent") {
-        words += &format!("; {} in use", told(spent));
+        let is_at_once = text(limit, "kind") == "sessions";
+        words += &if is_at_once {
+            format!("; {spent} in use")
+        } else {
+            format!("; {} spent", told(spent))
+        };
     }
     let until = text(limit, "paused_until");
     if !until.is_empty() {
         words += &format!("; paused until {until}: {}", text(limit, "reason"));
     }
     if limit.get("account").is_some_and(Value::is_null) {
-        words += " (all accounts of the server)";
+        words += " (all accounts there together)";
     }
     words
 }
@@ -196,7 +202,7 @@ pub(crate) fn table(items: &[Value]) -> String {
             remaining.map(|n| n.to_string()).unwrap_or_default(),
             stuck.map(|n| n.to_string()).unwrap_or_default(),
             text(item, "push"),
-            time_of_day(&text(item, "next_attempt_at")),
+            moment(&text(item, "next_attempt_at")),
             text(item, "reason"),
         ]);
     }
@@ -259,7 +265,14 @@ fn seconds(seconds: f64) -> String {
     }
 }
 
-/// The hours, minutes and seconds of an instant.
-fn time_of_day(instant: &str) -> String {
-    instant.get(11..19).unwrap_or_default().to_owned()
+/// The hours, minutes and seconds of an instant; its day, too, where that is not today.
+fn moment(at: &str) -> String {
+    let today = instant(crate::clock::Clock::start().now().wall);
+    let time = at.get(11..19).unwrap_or_default();
+    match (at.get(..10), today.get(..10)) {
+        (Some(day), Some(today)) if day != today => {
+            format!("{} {time}", day.get(5..).unwrap_or_default())
+        }
+        _ => time.to_owned(),
+    }
 }

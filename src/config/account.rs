@@ -188,7 +188,7 @@ fn unfit(key: &str, text: &str) -> Option<&'static str> {
 }
 
 /// Whether others may read a file.
-fn is_open(file: &Path) -> bool {
+pub(super) fn is_open(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     std::fs::metadata(file).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0)
 }

@@ -185,7 +185,11 @@ pub(super) fn named(
             Some(SecretFrom::Grant(known.name))
         }
         Some(known) => {
-            let text = format!("there is no [oauth.{}]; write it, with client_id", known.name);
+            let text = if clients.contains_key(known.name) {
+                format!("[oauth.{}] has no client_id; write it", known.name)
+            } else {
+                format!("there is no [oauth.{}]; write it, with client_id", known.name)
+            };
             t.wrong(item.place, "auth", text);
             None
         }

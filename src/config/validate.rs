@@ -1,6 +1,6 @@
 //! From what the file says to types that cannot be wrong, or to all problems at once.
 
-use crate::config::account::account;
+use crate::config::account::{account, is_open};
 use crate::config::mailbox::{Account, SecretFrom};
 use crate::config::oauth::{self, OAuthClient};
 use crate::config::raw::{Flaw, Origin, Raw, RawValue};
@@ -168,6 +168,18 @@ pub fn load(
             text,
         });
     }
+    let key = config.key.as_ref().and_then(SecretFrom::file).map(|f| ("credentials.key_file", f));
+    let of_clients = config.oauth.values().flat_map(|client| {
+        let secret = client.client_secret.as_deref().map(|file| ("client_secret_file", file));
+        let service = client.service_key.as_deref().map(|file| ("service_account_file", file));
+        secret.into_iter().chain(service)
+    });
+    let open = key.into_iter().chain(of_clients).filter(|(_, file)| is_open(file));
+    let open = open.map(|(key, file)| {
+        let shown = file.display();
+        format!("{key}: {shown} can be read by others: chmod 600 {shown}")
+    });
+    config.warnings.extend(open.collect::<Vec<_>>());
     let mut ids = BTreeSet::new();
     let clients = config.oauth.clone();
     for (place, items) in &raw.accounts {

@@ -142,7 +142,9 @@ impl Actor for ConnectionActor {
                 state.turn(&me);
                 return Ok(());
             }
-            ConnectionMsg::Turn => {
+            // One that was overtaken says nothing.
+            ConnectionMsg::Turn(at) if state.turning != Some(at) => return Ok(()),
+            ConnectionMsg::Turn(_) => {
                 state.turning = None;
                 state.turn(&me);
                 return Ok(());
@@ -427,11 +429,8 @@ impl ConnectionState {
 
     /// What a session pays with: nothing where nothing is limited.
     fn purse(&self, account: &str, id: SessionId, me: &ActorRef<ConnectionMsg>) -> Purse {
-        if self.payments.is_limited(account) {
-            Purse::of(payee(id, account.into(), me))
-        } else {
-            Purse::default()
-        }
+        let paid = || Purse::of(payee(id, account.into(), me));
+        self.payments.is_limited(account).then(paid).unwrap_or_default()
     }
 
     /// Grants units, and looks again when there may be more.
@@ -440,7 +439,7 @@ impl ConnectionState {
         let at = self.args.clock.now().mono.saturating_add(wait);
         if self.turning.is_none_or(|before| at < before) {
             self.turning = Some(at);
-            me.send_after(wait, || ConnectionMsg::Turn);
+            me.send_after(wait, move || ConnectionMsg::Turn(at));
         }
     }
 

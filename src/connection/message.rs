@@ -11,6 +11,7 @@ use postrider_core::mail::id::SessionId;
 use ractor::ActorRef;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// What a pool is told.
@@ -31,7 +32,7 @@ pub enum ConnectionMsg {
     /// What was spent could not be stored.
     Unkept(Vec<Spent>),
     /// There may be units for who waits.
-    Turn,
+    Turn(Duration),
     /// The process ends: what was spent is stored.
     Settle(ReplyTo<()>),
     /// What is limited, spent, waited for.

@@ -6,6 +6,7 @@ use crate::connection::lease::{LeaseRequest, OnHeld};
 use crate::connection::till::{Payer, Spent, Till, TillView};
 use crate::provider::{Coming, Payee, Payment};
 use crate::reply::ReplyTo;
+use postrider_core::budget::Spending;
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::SessionId;
 use std::sync::Arc;
@@ -18,11 +19,15 @@ const READ: Duration = Duration::from_secs(10);
 
 /// Where it is kept what was spent of daily limits: a restart must not forget it.
 pub trait SpentRows: std::fmt::Debug + Send + Sync {
-    /// What was spent at an endpoint (its place in the tree), and by its accounts.
+    /// What an account has spent at an endpoint (its place in the tree), or all of them together.
     ///
     /// # Errors
     /// Class storage.
-    fn read(&self, endpoint: String) -> Coming<'_, Result<Vec<Spent>, Failure>>;
+    fn read<'a>(
+        &'a self,
+        endpoint: &'a str,
+        account: Option<&'a str>,
+    ) -> Coming<'a, Result<Vec<Spending>, Failure>>;
 
     /// Keeps rows; `done` is answered with whether they are kept. What a crash takes of the last
     /// seconds may be spent twice.
@@ -49,16 +54,27 @@ impl Payments {
     /// Class storage: it cannot be known what was spent already.
     pub(super) async fn open(&mut self, request: &LeaseRequest) -> Result<(), Failure> {
         let quota = request.endpoint.quota();
+        let account = request.account.as_str();
         if self.till.is_none() {
-            let read = tokio::time::timeout(READ, self.spent.read(self.path.clone())).await;
-            let late = |_| Failure::storage("the database did not say in time what was spent");
-            let spent = read.map_err(late)??;
+            let spent = self.spent_by(None).await?;
             self.till = Some(Till::new(request.endpoint.kind(), quota, self.clock, spent));
         }
+        // Who is new here may have spent something under another id, or in an earlier process.
+        if quota.user.day.is_some() && !self.till.as_ref().is_some_and(|till| till.has(account)) {
+            let spent = self.spent_by(Some(account)).await?;
+            if let Some(till) = &mut self.till {
+                till.remember(account, spent);
+            }
+        }
         if let Some(till) = &mut self.till {
-            till.knows(&request.account, &quota);
+            till.knows(account, &quota);
         }
         Ok(())
+    }
+
+    async fn spent_by(&self, account: Option<&str>) -> Result<Vec<Spending>, Failure> {
+        let late = |_| Failure::storage("the database did not say in time what was spent");
+        tokio::time::timeout(READ, self.spent.read(&self.path, account)).await.map_err(late)?
     }
 
     /// Whether an account has a limit at all.

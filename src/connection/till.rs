@@ -11,7 +11,7 @@ use postrider_core::budget::{
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::mail::id::SessionId;
 use postrider_core::time::Now;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -55,6 +55,8 @@ pub struct TillView {
     pub users: BTreeMap<String, MeterView>,
     /// Who waits.
     pub waiting: Vec<WaitLine<String>>,
+    /// Every account of the endpoint.
+    pub accounts: BTreeSet<String>,
 }
 
 pub(super) struct Till {
@@ -75,19 +77,31 @@ impl std::fmt::Debug for Till {
 }
 
 impl Till {
-    /// `spent`: in earlier processes.
+    /// `spent`: by all, in earlier processes.
     pub(super) fn new(
         provider: &'static str,
         quota: Quota,
         clock: Clock,
-        spent: Vec<Spent>,
+        spent: Vec<Spending>,
     ) -> Self {
         let mut budget = Budget::new(quota.shared, quota.largest);
-        for (account, spending) in spent {
-            budget.remember(account.as_ref(), spending);
+        for spending in spent {
+            budget.remember(None, spending);
         }
         let (quotas, customers, unsaved) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         Self { provider, quota, clock, budget, quotas, customers, unsaved, next: 0 }
+    }
+
+    /// Whether it is known what an account may spend.
+    pub(super) fn has(&self, account: &str) -> bool {
+        self.quotas.contains_key(account)
+    }
+
+    /// What an account has spent before.
+    pub(super) fn remember(&mut self, account: &str, spent: Vec<Spending>) {
+        for spending in spent {
+            self.budget.remember(Some(&account.to_owned()), spending);
+        }
     }
 
     /// An account and what it may spend.
@@ -277,6 +291,7 @@ impl Till {
             shared: self.budget.shared(now),
             users,
             waiting: self.budget.waiting(now),
+            accounts: self.quotas.keys().cloned().collect(),
         }
     }
 }

@@ -271,7 +271,17 @@ impl Issuer {
         let answer = http.call(request).await;
         let answer = answer.map_err(|e| failed(NoToken::Request(e), &seen))?;
         if let Ok(refused) = serde_json::from_slice::<BasicErrorResponse>(answer.body()) {
-            return Err(failed(NoToken::ServerResponse(refused), &seen));
+            let failure = failed(NoToken::ServerResponse(refused), &seen);
+            if failure.class != Class::Auth {
+                return Err(failure);
+            }
+            // There is no grant that a human could give anew: it is the key, the user name, or our
+            // clock.
+            let text = format!(
+                "the service account, its key, the user name or the clock here: {}",
+                failure.text
+            );
+            return Err(Failure { class: Class::Config, text, ..failure });
         }
         let read =
             serde_json::from_slice(answer.body()).ok().filter(|_| answer.status().is_success());

@@ -95,10 +95,17 @@ pub struct Delegated {
     issuer: Arc<Issuer>,
     pace: Arc<Pace>,
     clock: Clock,
-    token: Mutex<Option<ServiceToken>>,
+    held: Mutex<DelegatedState>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug, Default)]
+struct DelegatedState {
+    token: Option<ServiceToken>,
+    /// When its turn to ask is: it is kept while it is waited for.
+    turn: Option<Duration>,
+}
+
+#[derive(Debug)]
 struct ServiceToken {
     access: SecretString,
     renew_at: Micros,
@@ -114,7 +121,7 @@ impl Delegated {
         pace: Arc<Pace>,
         clock: Clock,
     ) -> Self {
-        Self { username, key, issuer, pace, clock, token: Mutex::new(None) }
+        Self { username, key, issuer, pace, clock, held: Mutex::default() }
     }
 
     /// A token that is good for a while, another one than `refused`. Whoever asks meanwhile waits
@@ -123,27 +130,29 @@ impl Delegated {
     /// # Cancel safety
     /// The next one asks again.
     async fn token(&self, refused: Option<&SecretString>) -> Result<SecretString, Failure> {
-        let mut held = self.token.lock().await;
+        let mut held = self.held.lock().await;
         let now = self.clock.now();
-        let good = held.as_ref().filter(|token| {
+        let good = held.token.as_ref().filter(|token| {
             now.wall < token.renew_at && !refused.is_some_and(|it| is_same(it, &token.access))
         });
         if let Some(token) = good {
             return Ok(token.access.clone());
         }
-        let wait = self.pace.turn(now.mono).saturating_sub(now.mono);
+        let turn = *held.turn.get_or_insert_with(|| self.pace.turn(now.mono));
+        let wait = turn.saturating_sub(now.mono);
         if wait > NEAR {
             let text = "many tokens are asked for at once; it waits for its turn";
             let failure = Failure::new(Class::RateLimit, Reach::Account, Provenance::Local, text);
             return Err(failure.when(When::After(wait)));
         }
         tokio::time::sleep(wait).await;
+        held.turn = None;
         let at = self.clock.now().wall;
         let signed = self.key.sign(&self.issuer, &self.username, at)?;
         let issued = self.issuer.assert(&signed).await?;
         let salt = self.username.bytes().fold(0, |s: u64, b| s.rotate_left(5) ^ u64::from(b));
         let renew_at = renew_at(at, issued.life, salt);
-        *held = Some(ServiceToken { access: issued.access.clone(), renew_at });
+        held.token = Some(ServiceToken { access: issued.access.clone(), renew_at });
         Ok(issued.access)
     }
 }

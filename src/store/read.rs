@@ -216,16 +216,20 @@ impl Reader {
         rows.iter().map(credential).collect::<Result<_, Trouble>>().map_err(failed)
     }
 
-    /// What was spent of an endpoint's daily limits: by which account (or by all), in which hour.
+    /// What an account (or all together) has spent of an endpoint's daily limits, by the hour.
     ///
     /// # Errors
     /// Class storage.
-    pub async fn spent(&self, endpoint: &str) -> Result<Vec<(Option<String>, Spending)>, Failure> {
-        let rows = self.rows(Text::Spent, vec![endpoint.into()]).await.map_err(failed)?;
-        let one = |row: &sea_orm::QueryResult| {
-            let account = Some(get::<String>(row, 0)?).filter(|account| !account.is_empty());
+    pub async fn spent(
+        &self,
+        endpoint: &str,
+        account: Option<&str>,
+    ) -> Result<Vec<Spending>, Failure> {
+        let values = vec![endpoint.into(), account.unwrap_or_default().into()];
+        let rows = self.rows(Text::Spent, values).await.map_err(failed)?;
+        let one = |row: &QueryResult| {
             let units = u64::try_from(get::<i64>(row, 2)?).unwrap_or(0);
-            Ok((account, Spending { hour: get(row, 1)?, units }))
+            Ok(Spending { hour: get(row, 1)?, units })
         };
         rows.iter().map(one).collect::<Result<_, Trouble>>().map_err(failed)
     }

@@ -58,6 +58,7 @@ texts! {
     PurgeAccount,
     PurgeCredential,
     PurgeSpent,
+    RenameSpent,
     // What is renewed.
     FirstCredential,
     NextCredential,

@@ -82,6 +82,7 @@ pub fn describe() {
         .set(1.0);
     gauge!(CONFIG_IN_FORCE).set(1.0);
     counter!(CLOCK_JUMPS).increment(0);
+    counter!(THROTTLE_WAIT).increment(0);
     for class in Class::ALL {
         for reach in Reach::ALL {
             counter!(FAILURES, "class" => class.as_str(), "reach" => reach.as_str()).increment(0);

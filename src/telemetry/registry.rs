@@ -60,6 +60,10 @@ pub struct AccountLine {
     pub class: Option<Class>,
     /// A folder or a mail stands still.
     pub stalled: bool,
+    /// It is throttled, and new mail comes in all the same.
+    pub follows: bool,
+    /// Messages that history had left when it last waited.
+    pub left: u64,
     /// Since when.
     pub since: Micros,
     /// When something happens next.
@@ -118,7 +122,7 @@ impl AccountLine {
     /// Whether it follows its mailbox now.
     #[must_use]
     pub fn is_well(&self) -> bool {
-        self.standing.is_well()
+        self.standing.is_well() || self.follows
     }
 }
 
@@ -266,6 +270,8 @@ impl Registry {
             reason: String::new(),
             class: None,
             stalled: false,
+            follows: false,
+            left: 0,
             since: now.wall,
             next_attempt_at: None,
             run: None,

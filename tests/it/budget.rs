@@ -184,6 +184,15 @@ async fn imap_reads_no_more_than_a_days_octets() {
         let shown = postrider.run(&["status", "u"]).exits(0).stdout;
         assert!(shown.contains("octets of a day"), "{shown}");
 
+        let waiting = served.get("/v1/limits")["items"][0]["waiting"][0].clone();
+        assert_eq!(
+            (waiting["account"].as_str(), waiting["lane"].as_str()),
+            (Some("u"), Some("backfill"))
+        );
+        assert_eq!(served.ask("GET", "/readyz").0, 200, "new mail comes in");
+        let left = account["progress"]["remaining"].as_u64().unwrap();
+        assert_eq!(left + before, 500, "what is still to be read is told");
+
         // The live lane goes on, however many come at once.
         for n in 0..150 {
             mailbox.append("INBOX", note(&format!("news {n}")));
@@ -244,12 +253,22 @@ async fn imap_reads_no_more_than_a_days_octets() {
     blocking(move || {
         let served = postrider.serve(&[]);
         served.wait_for_state("u", "throttled");
-        let config = std::fs::read_to_string(postrider.path("config.toml")).unwrap();
-        let config = config.replace(day_limit, "download_per_day = \"none\"\n");
-        std::fs::write(postrider.path("config.new"), config).unwrap();
-        std::fs::rename(postrider.path("config.new"), postrider.path("config.toml")).unwrap();
-        served.wait_for_state("u", "idle");
-        crate::support::check::equal(&postrider, "u", &mailbox);
+        let edit = |from: &str, to: &str| {
+            let config = std::fs::read_to_string(postrider.path("config.toml")).unwrap();
+            assert!(config.contains(from), "{config}");
+            std::fs::write(postrider.path("config.new"), config.replace(from, to)).unwrap();
+            std::fs::rename(postrider.path("config.new"), postrider.path("config.toml")).unwrap();
+        };
+        // Under another id it has spent what it has.
+        edit("id = \"u\"", "id = \"v\"\nwas = \"u\"");
+        served.wait_for_state("v", "throttled");
+        let limits = served.get("/v1/limits");
+        let all = limits["items"][0]["limits"].as_array().unwrap();
+        let own = all.iter().find(|l| l["kind"] == "day" && l["account"] == "v").unwrap();
+        assert!(own["spent"].as_u64().unwrap() >= 5_000_000, "{limits}");
+        edit(day_limit, "download_per_day = \"none\"\n");
+        served.wait_for_state("v", "idle");
+        crate::support::check::equal(&postrider, "v", &mailbox);
         served.stop();
     })
     .await;

@@ -151,7 +151,7 @@ fn what_is_wrong_with_a_grant_is_told() {
             format!(
                 "[oauth.google]\nservice_account_file = \"s\"\n{account}auth = \"oauth.google\"\n"
             ),
-            "auth: there is no [oauth.google]; write it, with client_id",
+            "auth: [oauth.google] has no client_id; write it",
         ),
         (
             format!("{account}password_env = \"P\"\ndownload_per_day = \"much\"\n"),

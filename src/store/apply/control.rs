@@ -118,7 +118,8 @@ pub(in crate::store) async fn control(
             }
             write(db, Text::RenameAccount, vec![id.into(), account.clone().into()]).await?;
             let names = vec![was.clone().into(), account.clone().into()];
-            write(db, Text::RenameCredential, names).await?;
+            write(db, Text::RenameCredential, names.clone()).await?;
+            write(db, Text::RenameSpent, names).await?;
         }
         Control::Purge { .. } => return purge(db, id).await,
         Control::Renew { .. }
@@ -141,11 +142,11 @@ async fn spend(
         json!([account.as_deref().unwrap_or_default(), spent.hour, spent.units])
     };
     let document = serde_json::Value::from(rows.iter().map(row).collect::<Vec<_>>());
-    write(db, Text::PutSpent, vec![endpoint.into(), document.to_string().into()]).await?;
+    let document = document.to_string();
+    write(db, Text::PutSpent, vec![endpoint.into(), document.clone().into()]).await?;
     if let Some(last) = rows.iter().map(|(_, spent)| spent.hour).max() {
-        // A clock that was ahead has left hours that are none.
         let (from, to) = (last.saturating_sub(SPENT_HOURS), last.saturating_add(1));
-        let values = vec![endpoint.into(), from.into(), to.into()];
+        let values = vec![endpoint.into(), from.into(), to.into(), document.into()];
         write(db, Text::ForgetSpent, values).await?;
     }
     Ok(Done::Changed)

@@ -186,11 +186,16 @@ pub(super) const fn words(text: Text) -> &'static str {
             "INSERT INTO spending (endpoint, account, hour, units) SELECT ?1, value->>0, value->>1, value->>2 FROM json_each(?2) \
              WHERE TRUE ON CONFLICT (endpoint, account, hour) DO UPDATE SET units = max(units, excluded.units)"
         }
+        // Hours ahead are those of a clock that was; whoever has spent since has counted them anew.
         Text::ForgetSpent => {
-            "DELETE FROM spending WHERE endpoint = ?1 AND NOT hour BETWEEN ?2 AND ?3"
+            "DELETE FROM spending WHERE endpoint = ?1 AND (hour < ?2 OR \
+             (hour > ?3 AND account IN (SELECT value->>0 FROM json_each(?4))))"
         }
+        Text::RenameSpent => "UPDATE OR REPLACE spending SET account = ?2 WHERE account = ?1",
         Text::PurgeSpent => "DELETE FROM spending WHERE account = ?1",
-        Text::Spent => "SELECT account, hour, units FROM spending WHERE endpoint = ?1",
+        Text::Spent => {
+            "SELECT account, hour, units FROM spending WHERE endpoint = ?1 AND account = ?2"
+        }
         // Bodies, messages, locations, events: one document a table.
         Text::PutBodies => {
             "INSERT INTO body (hash, pack, \"offset\", length, stored_at) SELECT unhex(value->>0), value->>1, \
