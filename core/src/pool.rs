@@ -224,6 +224,18 @@ mod tests {
         assert_eq!(pool.next(s(40)), Next::Grant(3));
     }
 
+    /// Who merely has all its sessions keeps its watch.
+    #[test]
+    fn a_watch_gives_way_to_its_own_account_only_where_less_is_allowed() {
+        let mut pool =
+            Pool::new(Limits { per_endpoint: 9, per_account: 1, logins_per_second: 1000 });
+        pool.request(1, "a");
+        assert_eq!(pool.next(s(0)), Next::Grant(1));
+        pool.watches(1, Some(s(5)));
+        pool.request(2, "a");
+        assert_eq!(pool.next(s(10)), Next::Idle);
+    }
+
     #[test]
     fn too_many_leaves_half_for_a_while() {
         let minutes = |n: u64| Duration::from_secs(60 * n);
@@ -238,9 +250,12 @@ mod tests {
         assert!(!pool.has_spare(&"a", minutes(2)) && pool.has_spare(&"b", minutes(2)));
         pool.request(4, "a");
         assert_eq!(pool.next(minutes(3)), Next::Idle, "three live, two may");
+        pool.release(4);
         pool.release(1);
+        assert!(!pool.has_spare(&"a", minutes(3)), "two live, two may");
+        pool.request(4, "a");
         pool.release(2);
-        assert_eq!(pool.next(minutes(3)), Next::Grant(4));
+        assert_eq!((pool.next(minutes(3)), pool.counts()), (Next::Grant(4), (2, 0)));
         assert_eq!(
             (pool.sessions_of(&"a", minutes(16)), pool.sessions_of(&"a", minutes(30))),
             (2, 4)

@@ -89,6 +89,8 @@ fn a_bucket_uses_what_it_may() {
         bucket.take(20, now);
         spent += 20;
     }
+    assert_eq!(bucket.time(100), ms(1200), "five thousand come in a minute");
+    assert_eq!(Bucket::new(per_minute(6000), 20).limit(), per_minute(6000));
     // A sixth once, five sixths a minute.
     assert!((51_000..=51_040).contains(&spent), "{spent}");
 }
