@@ -40,10 +40,12 @@ pub struct CredentialRow {
     pub trouble: Option<(String, Micros)>,
 }
 
-/// When a token that was issued then, for so long, is renewed. `salt` spreads accounts whose tokens
-/// were issued together, always to the earlier side; a token of a short life serves for half of it.
+/// When a token that was issued then, for so long, is renewed. The name of whose it is spreads
+/// accounts whose tokens were issued together, always to the earlier side; a token of a short life
+/// serves for half of it.
 #[must_use]
-pub fn renew_at(issued: Micros, life: Duration, salt: u64) -> Micros {
+pub fn renew_at(issued: Micros, life: Duration, whose: &str) -> Micros {
+    let salt = whose.bytes().fold(0, |salt: u64, b| salt.rotate_left(5) ^ u64::from(b));
     let spread = (life / 20).as_millis().max(1);
     let early = u64::try_from(u128::from(mix(salt)) % spread).unwrap_or(0);
     let margin = MARGIN.max(life / 10) + Duration::from_millis(early);
@@ -163,8 +165,9 @@ mod tests {
     #[test]
     fn a_token_is_renewed_before_it_ends() {
         let issued = Micros::from_seconds(1000);
-        for salt in 0..200 {
-            let at = |life| renew_at(issued, Duration::from_secs(life), salt);
+        for n in 0..200 {
+            let salt = format!("account {n}");
+            let at = |life| renew_at(issued, Duration::from_secs(life), &salt);
             let hour = at(3600);
             assert!(hour <= Micros::from_seconds(1000 + 3600 - 360), "{salt}");
             assert!(hour > Micros::from_seconds(1000 + 3600 - 360 - 180), "{salt}");
@@ -173,7 +176,7 @@ mod tests {
         }
         let life = Duration::from_secs(3600);
         let all: std::collections::BTreeSet<Micros> =
-            (0..100).map(|salt| renew_at(issued, life, salt)).collect();
+            (0..100).map(|n| renew_at(issued, life, &format!("account {n}"))).collect();
         assert!(all.len() > 90, "they are spread");
     }
 

@@ -9,7 +9,6 @@ use crate::connection::lease::LeaseRequest;
 use crate::connection::message::{ConnectionMsg, LimitsView, SessionMsg, SessionStart, payee};
 use crate::connection::payments::Payments;
 use crate::connection::session::SessionActor;
-
 use crate::fault;
 use crate::provider::{Endpoint, Purse};
 use crate::reply::ReplyTo;

@@ -15,7 +15,6 @@ use crate::reply::ReplyTo;
 use crate::telemetry::registry::Registry;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::oauth::{CredentialRow, renew_at};
-
 use postrider_core::standing::Activity;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use secrecy::{ExposeSecret, SecretString};
@@ -202,11 +201,9 @@ impl CredentialState {
             };
             let row = &held.row;
             let life = row.expires_at.since(row.renewed_at);
-            let salt =
-                row.account.bytes().fold(0, |salt: u64, b| salt.rotate_left(5) ^ u64::from(b));
             let now = self.args.clock.now().wall;
             let is_refused = refused.is_some_and(|refused| is_same(refused, &held.tokens.access));
-            if !is_refused && now < renew_at(row.renewed_at, life, salt) {
+            if !is_refused && now < renew_at(row.renewed_at, life, &row.account) {
                 return Ok(held.tokens.access.clone());
             }
             let good = !is_refused && now.plus(LAST) < row.expires_at;

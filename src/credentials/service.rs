@@ -150,8 +150,7 @@ impl Delegated {
         let at = self.clock.now().wall;
         let signed = self.key.sign(&self.issuer, &self.username, at)?;
         let issued = self.issuer.assert(&signed).await?;
-        let salt = self.username.bytes().fold(0, |s: u64, b| s.rotate_left(5) ^ u64::from(b));
-        let renew_at = renew_at(at, issued.life, salt);
+        let renew_at = renew_at(at, issued.life, &self.username);
         held.token = Some(ServiceToken { access: issued.access.clone(), renew_at });
         Ok(issued.access)
     }

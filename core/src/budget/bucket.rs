@@ -65,12 +65,6 @@ impl Bucket {
         bucket
     }
 
-    /// The limit.
-    #[must_use]
-    pub fn limit(&self) -> RateLimit {
-        self.limit
-    }
-
     fn scale(&self) -> i128 {
         i128::try_from(self.limit.per.as_nanos()).unwrap_or(i128::MAX)
     }

@@ -273,11 +273,11 @@ impl<K: Ord + Copy, A: Ord + Clone> Budget<K, A> {
         })
     }
 
-    fn forget(&mut self, key: K, units: u64) -> Option<(A, Lane)> {
-        let (account, lane) = self.keys.remove(&key)?;
-        let wanted = self.wanted.entry(lane).or_default();
-        *wanted = wanted.saturating_sub(units);
-        Some((account, lane))
+    fn forget(&mut self, key: K, units: u64) {
+        if let Some((_, lane)) = self.keys.remove(&key) {
+            let wanted = self.wanted.entry(lane).or_default();
+            *wanted = wanted.saturating_sub(units);
+        }
     }
 
     /// A question is no longer wanted.
@@ -355,12 +355,6 @@ impl<K: Ord + Copy, A: Ord + Clone> Budget<K, A> {
             Some(WaitLine { account, lane, units, since, until: wait.until })
         };
         keys.into_iter().filter_map(one).collect()
-    }
-
-    /// Questions that wait.
-    #[must_use]
-    pub fn queued(&self) -> usize {
-        self.keys.len()
     }
 }
 
