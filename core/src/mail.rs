@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod cursor;
+pub mod feed;
 pub mod flags;
 pub mod folder;
 pub mod id;

@@ -1,6 +1,7 @@
 //! The vocabulary of providers: where a server is, questions of runs, answers of sessions. A
 //! provider speaks it in `src/provider`.
 
+pub mod feeds;
 pub mod folders;
 pub mod server;
 
@@ -13,6 +14,28 @@ pub struct Capabilities {
     pub push: bool,
     /// No page is to ask for more messages than this: what a page brings is known when it has come.
     pub page: Option<usize>,
+    /// How its feeds are, where changes are told by message id.
+    pub feed: FeedTraits,
+}
+
+/// The two families of provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Family {
+    /// It answers about folders and UIDs.
+    #[default]
+    Folders,
+    /// It answers about messages, by ids that outlive a move.
+    Feed,
+}
+
+/// How a provider's feeds are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FeedTraits {
+    /// Each place has a feed of its own, and a first round of it takes the place of a list.
+    pub by_place: bool,
+    /// Lists show states. Where they show ids alone, each label is listed to compare, and pages
+    /// shift under deletion and arrival.
+    pub shows_state: bool,
 }
 
 /// A session that is logged in.

@@ -54,6 +54,24 @@ impl Flags {
         self.names().filter(|n| !n.starts_with('\\')).collect::<Vec<_>>().join(" ")
     }
 
+    /// These and `more`.
+    #[must_use]
+    pub fn with(&self, more: &Self) -> Self {
+        Self::new(self.names().chain(more.names()))
+    }
+
+    /// These but for `fewer`.
+    #[must_use]
+    pub fn without(&self, fewer: &Self) -> Self {
+        Self::new(self.names().filter(|name| !fewer.names().any(|gone| gone == *name)))
+    }
+
+    /// Whether all of `others` are among them.
+    #[must_use]
+    pub fn contain(&self, others: &Self) -> bool {
+        others.names().all(|other| self.names().any(|name| name == other))
+    }
+
     /// Whether `\Flagged` is set.
     #[must_use]
     pub fn is_flagged(&self) -> bool {

@@ -6,6 +6,7 @@ use crate::mail::id::UidValidity;
 use crate::mail::page::Page;
 use crate::mail::uid_flags::UidFlags;
 use crate::mail::uid_set::UidSet;
+use crate::provider::feeds::{FeedAnswer, FeedRequest};
 use crate::time::Micros;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -82,6 +83,8 @@ pub enum Request {
         /// Whether it is mail that has just come, or of the past.
         lane: Lane,
     },
+    /// A question of the other family.
+    Feed(FeedRequest),
     /// Size and INTERNALDATE of the newest message of a folder that is open.
     Newest {
         /// Wire name.
@@ -96,7 +99,7 @@ impl Request {
     #[must_use]
     pub fn remote_id(&self) -> Option<&[u8]> {
         match self {
-            Self::List => None,
+            Self::List | Self::Feed(_) => None,
             Self::Examine { remote_id }
             | Self::Index { remote_id, .. }
             | Self::Sizes { remote_id, .. }
@@ -147,7 +150,11 @@ impl Request {
     /// Whose units it costs: all but mail of the past keeps the mirror current.
     #[must_use]
     pub fn lane(&self) -> Lane {
-        if let Self::Fetch { lane, .. } = self { *lane } else { Lane::Live }
+        match self {
+            Self::Fetch { lane, .. } => *lane,
+            Self::Feed(request) => request.lane(),
+            _ => Lane::Live,
+        }
     }
 }
 
@@ -190,6 +197,8 @@ pub enum Answer {
     /// To `Fetch`, in the lane of history: its units are not to be had before then, and nothing was
     /// asked.
     Deferred(Wait),
+    /// To `Feed`.
+    Feed(FeedAnswer),
     /// To `Watch`: something may have changed.
     Hinted(Hint),
     /// To `Watch`: it is over.
@@ -202,4 +211,17 @@ pub enum Answer {
         /// Whether this was the last part.
         last: bool,
     },
+}
+
+impl Answer {
+    /// Whether more answers to the same question are to come.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        matches!(
+            self,
+            Self::Fetched { last: false, .. }
+                | Self::Hinted(_)
+                | Self::Feed(FeedAnswer::Got { last: false, .. })
+        )
+    }
 }
