@@ -5,7 +5,9 @@
 pub mod apply;
 pub mod change;
 pub mod event;
+pub mod feed;
 pub mod lane;
 pub mod ledger;
 pub mod limbo;
 pub mod rows;
+pub(crate) mod whole;

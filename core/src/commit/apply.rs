@@ -36,7 +36,8 @@ pub fn may_end_limbo(change: &Change, admitted: &Admitted) -> bool {
             | AccountChange::SizesEstimated
             | AccountChange::Stand { .. }
             | AccountChange::Finish(_),
-        ) => false,
+        )
+        | Change::Feed(_) => false,
     }
 }
 

@@ -1,5 +1,9 @@
 //! Commits: what the account machine sends to the store, and what the store answers.
 
+pub mod feed;
+
+use crate::commit::change::feed::{FeedChange, FeedStep};
+use crate::commit::feed::rows::FeedRows;
 use crate::commit::rows::{AccountRow, FolderLook, FolderRow, ListLook, Misfit};
 use crate::failure::{Class, Failure};
 use crate::mail::cursor::Mark;
@@ -32,6 +36,14 @@ pub enum Change {
     Folder(FolderChange),
     /// The account, or what is told of it.
     Account(AccountChange),
+    /// A feed and the mail that it tells of.
+    Feed(FeedChange),
+}
+
+impl From<FeedChange> for Change {
+    fn from(change: FeedChange) -> Self {
+        Self::Feed(change)
+    }
 }
 
 impl From<FolderChange> for Change {
@@ -305,8 +317,15 @@ impl Change {
             Self::Account(
                 AccountChange::Fail { folder, .. } | AccountChange::Shut { folder, .. },
             ) => *folder,
-            Self::Account(_) => None,
+            Self::Account(_) | Self::Feed(_) => None,
         }
+    }
+
+    /// It carries mail.
+    #[must_use]
+    pub fn brings_mail(&self) -> bool {
+        let got = |change: &FeedChange| matches!(change.step, FeedStep::Got { .. });
+        self.page().is_some() || matches!(self, Self::Feed(change) if got(change))
     }
 
     /// The page it carries.
@@ -314,7 +333,7 @@ impl Change {
     pub fn page(&self) -> Option<&Page> {
         match self {
             Self::Folder(change) => change.page(),
-            Self::Account(_) => None,
+            Self::Account(_) | Self::Feed(_) => None,
         }
     }
 }
@@ -375,6 +394,16 @@ pub struct StoredRows {
     pub account: AccountRow,
     /// The folder the commit was about, if it (still) exists.
     pub folder: Option<FolderRow>,
+    /// The rows of its feeds, where the commit was about those.
+    pub feed: Option<Box<FeedRows>>,
+}
+
+impl StoredRows {
+    /// Of a commit that was about no feed.
+    #[must_use]
+    pub fn of(account: AccountRow, folder: Option<FolderRow>) -> Self {
+        Self { account, folder, feed: None }
+    }
 }
 
 /// What the store answers to a commit.

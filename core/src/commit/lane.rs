@@ -53,6 +53,8 @@ pub fn admit(
     let folder = match change {
         Change::Folder(change) => admit_folder(&mut account, folder, change, new_folder)?,
         Change::Account(change) => admit_account(&mut account, folder, change)?,
+        // Its rules are its own: `commit::feed`.
+        Change::Feed(_) => folder,
     };
     Ok(Admitted { account, folder, first_opening })
 }

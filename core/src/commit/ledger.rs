@@ -4,9 +4,12 @@
 //! the verbs here and writes what [`Ledger::take_writes`] returns. The tests' model store keeps
 //! everything loaded and calls the same verbs.
 
+mod whole;
+
 use crate::commit::event::{EventDraft, SHOWN, ToldPlace, What};
 use crate::commit::limbo;
 use crate::commit::rows::{AccountRow, FolderRow, LocationRow, MessageRow};
+use crate::commit::whole::ToldState;
 use crate::mail::body::BodyRef;
 use crate::mail::cursor::Lanes;
 use crate::mail::flags::Flags;
@@ -60,6 +63,10 @@ pub struct Ledger {
     changed_messages: BTreeSet<MessageId>,
     changed_locations: BTreeSet<Place>,
     events: Vec<EventDraft>,
+    /// Messages whose state is told whole, and how they were told before.
+    touched: BTreeMap<MessageId, (usize, Option<ToldState>)>,
+    /// Places that are not looked at.
+    hidden: BTreeSet<FolderId>,
 }
 
 impl Ledger {
@@ -238,6 +245,7 @@ impl Ledger {
             last_folder: None,
             last_sight: None,
             deleted_at: None,
+            version: None,
         };
         self.load_message(row.clone());
         let new = NewMessage {

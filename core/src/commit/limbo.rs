@@ -69,6 +69,7 @@ mod tests {
             last_folder: Some(FolderId(1)),
             last_sight: Some(at(900)),
             deleted_at: None,
+            version: None,
         }
     }
 

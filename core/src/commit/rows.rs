@@ -2,6 +2,7 @@
 
 use crate::mail::body::BodyHash;
 use crate::mail::cursor::Lanes;
+use crate::mail::feed::{MailVersion, PlaceId};
 use crate::mail::flags::Flags;
 use crate::mail::folder::Role;
 use crate::mail::id::{
@@ -149,6 +150,36 @@ pub struct FolderRow {
 }
 
 impl FolderRow {
+    /// A place of a feed: it has no cursor of its own.
+    #[must_use]
+    pub fn place(
+        id: FolderId,
+        remote: &PlaceId,
+        path: String,
+        role: Option<Role>,
+        opened_at: Micros,
+    ) -> Self {
+        Self {
+            id,
+            remote_id: remote.0.clone().into_bytes(),
+            path,
+            role,
+            lanes: None,
+            opened_at,
+            passed_at: None,
+            proved_at: None,
+            unproved: None,
+            look: None,
+            misfit: None,
+            surplus: 0,
+            grown_at: None,
+            failures: UidSet::new(),
+            held: false,
+            stalled_at: None,
+            excluded: false,
+        }
+    }
+
     /// What its messages' numbers belong to; 0 where they are not UIDs.
     #[must_use]
     pub fn uidvalidity(&self) -> UidValidity {
@@ -181,6 +212,8 @@ pub struct MessageRow {
     pub last_sight: Option<Micros>,
     /// When it was declared deleted.
     pub deleted_at: Option<Micros>,
+    /// The version of its state, where the provider has them.
+    pub version: Option<MailVersion>,
 }
 
 /// A message's place in a folder.

@@ -1,0 +1,176 @@
+//! What an answer about an owed id settles: each is judged alone against its row. Only a fresh
+//! answer settles: asked settle_after or more after the last word, or one that proves itself.
+
+use crate::commit::change::feed::Terms;
+use crate::commit::feed::books::FeedBooks;
+use crate::commit::feed::rows::{MissingLook, Owed, WHOLE};
+use crate::commit::whole::WholeMail;
+use crate::failure::Class;
+use crate::mail::id::{Identity, SessionId};
+use crate::provider::feeds::{FoundMail, Got};
+use crate::time::Micros;
+use std::time::Duration;
+
+/// What cannot be read is tried again after this, then daily.
+const FIRST_TRY: Duration = Duration::from_secs(3600);
+const LATER_TRIES: Duration = Duration::from_secs(86_400);
+/// Where answers carry a stamp, the next page of changes may prove this one soon.
+const SOON: Duration = Duration::from_secs(4);
+
+/// The question that an answer is judged by.
+#[derive(Clone, Copy)]
+pub(super) struct Hearing {
+    /// When it was asked, at the earliest.
+    pub(super) since: Micros,
+    pub(super) session: SessionId,
+    pub(super) terms: Terms,
+    /// Now.
+    pub(super) at: Micros,
+}
+
+impl Hearing {
+    fn is_late(&self, owed: &Owed) -> bool {
+        self.since >= owed.told_at.plus(self.terms.settle_after)
+    }
+}
+
+pub(super) fn settle(books: &mut FeedBooks, id: &Identity, got: &Got, asked: Hearing) {
+    // Told gone, or settled meanwhile.
+    let Some(owed) = books.owed(id).filter(|owed| !owed.is_away()).cloned() else { return };
+    match got {
+        Got::Failed { class, text } => fail(books, &owed, *class, text, asked.at),
+        Got::Missing => miss(books, &owed, asked),
+        Got::Found(found) => find(books, &owed, found, asked),
+    }
+}
+
+fn fail(books: &mut FeedBooks, owed: &Owed, class: Class, text: &str, at: Micros) {
+    let wait = if owed.attempts == 0 { FIRST_TRY } else { LATER_TRIES };
+    books.change(&owed.id, |row| {
+        row.attempts = row.attempts.saturating_add(1);
+        row.failure = Some((class, text.to_owned()));
+        row.due_at = Some(at.plus(wait));
+    });
+}
+
+/// It is not there, or in no place of ours: believed at the second look, settle_after after the
+/// first, on another session.
+fn miss(books: &mut FeedBooks, owed: &Owed, asked: Hearing) {
+    let Hearing { since, session, terms, at } = asked;
+    let agrees =
+        |look: MissingLook| look.session != session && since >= look.at.plus(terms.settle_after);
+    if since < owed.told_at {
+        // What was told since is younger than this.
+        books.change(&owed.id, |row| row.due_at = Some(at));
+    } else if owed.missing.is_some_and(agrees) {
+        books.pay(&owed.id);
+        if let Some(message) = books.message(&owed.id).filter(|m| m.deleted_at.is_none()) {
+            books.ledger.end_whole(message.id, None, at);
+        }
+    } else {
+        books.change(&owed.id, |row| {
+            let look = *row.missing.get_or_insert(MissingLook { at, session });
+            row.due_at = Some(look.at.plus(terms.settle_after));
+        });
+    }
+}
+
+/// Whether the answer itself shows that it is no older than the word.
+fn is_proved(books: &FeedBooks, owed: &Owed, found: &FoundMail) -> bool {
+    match (&found.state.version, &found.stamp) {
+        (Some(version), _) => {
+            owed.version.as_ref().is_some_and(|told| version >= told)
+                && owed.left.as_ref().is_none_or(|left| !found.state.places.contains(left))
+        }
+        (None, Some(stamp)) => {
+            let cursor = books.rows.feeds.get(&WHOLE).and_then(|feed| feed.cursor.as_ref());
+            cursor == Some(stamp)
+        }
+        (None, None) => false,
+    }
+}
+
+fn find(books: &mut FeedBooks, owed: &Owed, found: &FoundMail, asked: Hearing) {
+    let (id, at) = (&owed.id, asked.at);
+    let state = &found.state;
+    let is_late = asked.is_late(owed);
+    let mut is_fresh = is_late || is_proved(books, owed, found);
+    let ours = books.rows.ours(&state.places);
+    let message = books.message(id);
+    let lives = message.as_ref().is_some_and(|message| message.deleted_at.is_none());
+    if ours.places.is_empty() {
+        match message.filter(|_| lives) {
+            // It lay where the config has left out since: that is kept, and told to nobody.
+            Some(message) if ours.is_away && books.ledger.is_hidden(message.id) => {
+                books.ledger.raise_version(message.id, state.version.clone());
+                return if is_fresh {
+                    books.pay(id)
+                } else {
+                    wait(books, owed, found, asked, false)
+                };
+            }
+            // It lies where the config leaves out: that is seen, and no absence.
+            Some(message) if ours.is_away && is_fresh => {
+                books.ledger.end_whole(message.id, state.version.clone(), at);
+            }
+            Some(_) if !ours.is_away => return miss(books, owed, asked),
+            _ => {}
+        }
+        if is_fresh && ours.is_away {
+            return books.put_away(id, state.version.clone().max(owed.version.clone()), at);
+        }
+        // Places says that there is no such place: one that appears later is listed.
+        return if is_fresh { books.pay(id) } else { wait(books, owed, found, asked, false) };
+    }
+    books.change(id, |row| row.missing = None);
+    let (flags, version) = (&state.flags, state.version.clone());
+    match message {
+        None => {
+            let Some((body, header)) = &found.bytes else {
+                return wait(books, owed, found, asked, true);
+            };
+            let mail = WholeMail {
+                identity: id.clone(),
+                body: *body,
+                header: header.clone(),
+                date: found.date,
+                version,
+                places: ours.places,
+                flags: flags.clone(),
+            };
+            books.ledger.create_whole(mail, at);
+        }
+        // Words that came before it was deleted may prove this; time alone shows that it is back.
+        Some(message) if message.deleted_at.is_some() => {
+            is_fresh = is_late;
+            if is_fresh {
+                books.ledger.set_whole(message.id, &ours.places, &ours.named, flags, version, at);
+            }
+        }
+        // What was read at another stamp may be older than what is held.
+        Some(_) if found.stamp.is_some() && state.version.is_none() && !is_fresh => {}
+        Some(message) => {
+            if version.is_none() || version >= message.version {
+                books.ledger.set_whole(message.id, &ours.places, &ours.named, flags, version, at);
+            }
+        }
+    }
+    if is_fresh {
+        books.pay(id);
+    } else {
+        wait(books, owed, found, asked, false);
+    }
+}
+
+/// It stays owed, and is asked for when that settles it.
+fn wait(books: &mut FeedBooks, owed: &Owed, found: &FoundMail, asked: Hearing, bytes: bool) {
+    let Hearing { terms, at, .. } = asked;
+    let settles = owed.told_at.plus(terms.settle_after).max(at);
+    let stamped = found.stamp.is_some() && found.state.version.is_none();
+    let due = if stamped { settles.min(at.plus(SOON)) } else { settles };
+    books.change(&owed.id, |row| {
+        row.bytes = bytes;
+        row.due_at = Some(due);
+        (row.attempts, row.failure) = (0, None);
+    });
+}

@@ -1,0 +1,31 @@
+//! A message whose state is told whole: as it was told last, and as it was read.
+
+use crate::mail::body::BodyRef;
+use crate::mail::feed::MailVersion;
+use crate::mail::flags::Flags;
+use crate::mail::id::{FolderId, Identity};
+use crate::mime::HeaderFacts;
+use crate::time::Micros;
+use std::collections::BTreeSet;
+
+/// A message's state as it was told last.
+#[derive(Clone, Debug)]
+pub(crate) struct ToldState {
+    pub(crate) deleted: bool,
+    /// In no place, and not told: it is looked for.
+    pub(crate) lost: bool,
+    pub(crate) places: BTreeSet<FolderId>,
+    pub(crate) flags: Flags,
+}
+
+/// A message that was read, and where it lies.
+#[derive(Debug)]
+pub(crate) struct WholeMail {
+    pub(crate) identity: Identity,
+    pub(crate) body: BodyRef,
+    pub(crate) header: HeaderFacts,
+    pub(crate) date: Option<Micros>,
+    pub(crate) version: Option<MailVersion>,
+    pub(crate) places: BTreeSet<FolderId>,
+    pub(crate) flags: Flags,
+}
