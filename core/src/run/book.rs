@@ -92,7 +92,7 @@ impl<O> Book<O> {
         };
         let is_over = |failure: &Failure| failure.reach > Reach::Folder && !is_full(failure);
         match answer {
-            Ok(Answer::Fetched { last: false, .. } | Answer::Hinted(_)) => false,
+            Ok(answer) if answer.goes_on() => false,
             Ok(_) => {
                 self.adrift.remove(&token);
                 false

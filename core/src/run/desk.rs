@@ -10,6 +10,7 @@ use crate::provider::folders::Request;
 use crate::recovery::history::History;
 use crate::run::book::Book;
 use crate::run::event::{Action, Token};
+use crate::run::reads::FeedQuery;
 use crate::run::scope::Scope;
 use crate::run::settings::Settings;
 use crate::run::summary::Counts;
@@ -170,6 +171,13 @@ impl<'a, O> Desk<'a, O> {
         let token = self.token();
         self.book.commits.insert(token, owner);
         self.out.push(Action::ReadRows { token, folder });
+    }
+
+    /// Reads rows of a feed account.
+    pub(crate) fn read_feed(&mut self, owner: O, query: FeedQuery) {
+        let token = self.token();
+        self.book.commits.insert(token, owner);
+        self.out.push(Action::ReadFeed { token, query });
     }
 
     /// Reads some of a folder's rows: size and INTERNALDATE.

@@ -1,6 +1,7 @@
 //! What happens to a machine, and what its shell is to do.
 
 use crate::commit::change::{Commit, CommitAnswer, Note};
+use crate::commit::feed::rows::FeedRows;
 use crate::commit::rows::{AccountRow, FolderRow};
 use crate::failure::Failure;
 use crate::mail::id::FolderId;
@@ -8,6 +9,7 @@ use crate::mail::uid_flags::UidFlags;
 use crate::mail::uid_set::UidSet;
 use crate::provider::Connected;
 use crate::provider::folders::{Answer, Request, Sampled};
+use crate::run::reads::{FeedFound, FeedProof, FeedQuery};
 use crate::run::scope::{Depth, Scope};
 use crate::run::summary::Summary;
 use crate::standing::Standing;
@@ -42,6 +44,8 @@ pub struct AccountSnapshot {
     pub notes: Vec<Note>,
     /// How it stands, and why, as stored.
     pub stood: Option<(Standing, String)>,
+    /// The rows of its feeds, where it has any.
+    pub feed: Option<Box<FeedRows>>,
 }
 
 impl AccountSnapshot {
@@ -56,6 +60,7 @@ impl AccountSnapshot {
             burst: BTreeMap::new(),
             notes: Vec::new(),
             stood: None,
+            feed: None,
         }
     }
 }
@@ -119,6 +124,13 @@ pub enum Event {
         /// UID, size and INTERNALDATE of some living locations.
         rows: Result<Vec<Sampled>, Failure>,
     },
+    /// Rows of a feed account.
+    FeedRead {
+        /// To what.
+        token: Token,
+        /// The rows.
+        rows: Result<FeedFound, Failure>,
+    },
     /// The wait is over.
     Woke,
     /// Somebody wants the run to end.
@@ -165,6 +177,15 @@ pub enum Action {
         /// All from one UID to another, or a sample.
         part: Option<(u32, u32)>,
     },
+    /// Read rows of a feed account.
+    ReadFeed {
+        /// Comes back with the answer.
+        token: Token,
+        /// Which.
+        query: FeedQuery,
+    },
+    /// What a run has proved of a feed account without changing anything: written like `Proved`.
+    ProvedFeed(FeedProof),
     /// A pass that changed nothing: to be written with the next page, or within a minute.
     Proved {
         /// The folder.

@@ -164,7 +164,7 @@ impl<W: Work> RunMachine<W> {
                 run.shared.history.logged_in();
                 let page = &mut run.shared.settings.page_messages;
                 *page = (*page).min(connected.capabilities.page.unwrap_or(*page)).max(1);
-                run.work.connected();
+                run.work.connected(&connected.capabilities);
                 go_on(run, now, &mut out)
             }
             (State::Connecting(run), Event::ConnectFailed(failure)) => {
@@ -210,6 +210,9 @@ impl<W: Work> RunMachine<W> {
             (State::Working(run), Event::Sampled { token, rows }) => {
                 rows_read(run, token, rows.map(Rows::Sample), now, &mut out)
             }
+            (State::Working(run), Event::FeedRead { token, rows }) => {
+                rows_read(run, token, rows.map(Rows::Feed), now, &mut out)
+            }
             // A hint that comes while the session is away is looked at when it is back.
             (State::Connecting(mut run), Event::Nudged(folder, depth)) => {
                 run.work.want(folder, depth);
@@ -237,7 +240,9 @@ impl<W: Work> RunMachine<W> {
             }
             (
                 State::Waiting { mut run, reopen },
-                Event::RowsRead { token, .. } | Event::Sampled { token, .. },
+                Event::RowsRead { token, .. }
+                | Event::Sampled { token, .. }
+                | Event::FeedRead { token, .. },
             ) => {
                 rows_too_late(&mut run, token);
                 State::Waiting { run, reopen }
@@ -270,7 +275,8 @@ impl<W: Work> RunMachine<W> {
                 State::Closing(mut run, end),
                 Event::Lost { token }
                 | Event::RowsRead { token, .. }
-                | Event::Sampled { token, .. },
+                | Event::Sampled { token, .. }
+                | Event::FeedRead { token, .. },
             ) => {
                 run.shared.book.commits.remove(&token);
                 closing(run, end, now, &mut out)
@@ -288,7 +294,9 @@ impl<W: Work> RunMachine<W> {
             }
             (
                 State::Connecting(mut run),
-                Event::RowsRead { token, .. } | Event::Sampled { token, .. },
+                Event::RowsRead { token, .. }
+                | Event::Sampled { token, .. }
+                | Event::FeedRead { token, .. },
             ) => {
                 rows_too_late(&mut run, token);
                 State::Connecting(run)
@@ -323,6 +331,7 @@ impl<W: Work> RunMachine<W> {
                 | Event::Lost { .. }
                 | Event::RowsRead { .. }
                 | Event::Sampled { .. }
+                | Event::FeedRead { .. }
                 | Event::LimboCounted(_)
                 | Event::Nudged(..)
                 | Event::Woke
@@ -336,6 +345,7 @@ impl<W: Work> RunMachine<W> {
                 | Event::Lost { .. }
                 | Event::RowsRead { .. }
                 | Event::Sampled { .. }
+                | Event::FeedRead { .. }
                 | Event::LimboCounted(_)
                 | Event::Nudged(..)
                 | Event::Connected(_)
@@ -365,6 +375,7 @@ impl<W: Work> RunMachine<W> {
                 | Event::Lost { .. }
                 | Event::RowsRead { .. }
                 | Event::Sampled { .. }
+                | Event::FeedRead { .. }
                 | Event::LimboCounted(_),
             )
             | (State::Opening { .. }, Event::Begin(_))

@@ -1,5 +1,6 @@
 //! What a run may know of the config.
 
+use crate::provider::Family;
 use crate::recovery::decide::Policy;
 use crate::run::filter::FolderFilter;
 use std::time::Duration;
@@ -7,6 +8,8 @@ use std::time::Duration;
 /// What a run may know of the config.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Which kind of provider it is.
+    pub family: Family,
     /// Retries and waits.
     pub policy: Policy,
     /// How long a first look waits for its second.
@@ -26,6 +29,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            family: Family::default(),
             policy: Policy::default(),
             confirm_after: Duration::from_secs(60),
             guard_floor: 50,

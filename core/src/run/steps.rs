@@ -47,7 +47,9 @@ pub(super) fn opened<W: Work>(
     let mut shared = Common::new(start, snapshot.account.clone(), shared);
     shared.stood = snapshot.stood.take();
     let look = shared.account.list_look.as_ref().map(|look| look.at);
-    let (opened, listed) = (shared.account.opened_at, shared.account.listed_at);
+    // A feed is opened by the server's clock, which says nothing of ours.
+    let opened = shared.account.opened_at.filter(|_| W::LIMBO);
+    let listed = shared.account.listed_at;
     for instant in [opened, listed, look, shared.account.stamped_at] {
         shared.book.stamp_after(instant);
     }
@@ -109,6 +111,9 @@ pub(super) fn go_on<W: Work>(mut run: Box<Run<W>>, now: Now, out: &mut Vec<Actio
         run.shared.session = None;
         run.shared.book.forget_questions();
         return State::Connecting(run);
+    }
+    if over && !W::LIMBO {
+        return close(run, Outcome::Success, None, false, now, out);
     }
     if over && !run.shared.counting {
         run.shared.counting = true;

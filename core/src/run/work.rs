@@ -6,9 +6,11 @@ use crate::commit::change::{Refusal, StoredRows};
 use crate::commit::rows::AccountRow;
 use crate::failure::Failure;
 use crate::mail::id::FolderId;
+use crate::provider::Capabilities;
 use crate::provider::folders::{Answer, Request, Sampled};
 use crate::run::desk::Desk;
 use crate::run::event::{AccountSnapshot, FolderRows, Token};
+use crate::run::reads::FeedFound;
 use crate::run::scope::Depth;
 use crate::run::summary::{Counts, FolderLine};
 use crate::time::Micros;
@@ -53,12 +55,16 @@ pub(crate) enum Taken {
 pub(crate) enum Rows {
     Folder(FolderRows),
     Sample(Vec<Sampled>),
+    Feed(FeedFound),
 }
 
 /// The work of a run.
 pub(crate) trait Work: std::fmt::Debug + Sized {
     /// Whom an answer belongs to.
     type Owner: Copy + std::fmt::Debug;
+
+    /// Whether a message without a place is looked for everywhere before the run is over.
+    const LIMBO: bool;
 
     /// A commit that nobody waits for but the end of the run.
     const NOBODY: Self::Owner;
@@ -71,7 +77,7 @@ pub(crate) trait Work: std::fmt::Debug + Sized {
     ) -> Self;
 
     /// A session has come: it has answered nothing yet.
-    fn connected(&mut self);
+    fn connected(&mut self, capabilities: &Capabilities);
 
     /// Starts whatever there is room for. Returns whether the round is over: nothing is left to
     /// start or to wait for.

@@ -59,7 +59,10 @@ impl Follower {
 }
 
 fn session(number: i64) -> Connected {
-    Connected { session: SessionId(number), capabilities: Capabilities { push: true, page: None } }
+    Connected {
+        session: SessionId(number),
+        capabilities: Capabilities { push: true, ..Capabilities::default() },
+    }
 }
 
 fn snapshot() -> Event {

@@ -4,6 +4,7 @@ use crate::commit::change::{Poison, Refusal};
 use crate::commit::rows::{AccountRow, FolderRow};
 use crate::failure::{Class, Failure, Reach};
 use crate::mail::id::FolderId;
+use crate::provider::Capabilities;
 use crate::provider::folders::{Answer, Request};
 use crate::recovery::decide::{Verdict, decide};
 use crate::run::event::{AccountSnapshot, Token};
@@ -18,13 +19,15 @@ use crate::time::Micros;
 impl Work for FolderWork {
     type Owner = Owner;
 
+    const LIMBO: bool = true;
+
     const NOBODY: Owner = Owner::Nobody;
 
     fn opened(before: Option<Self>, snapshot: AccountSnapshot, desk: &mut Desk<'_>) -> Self {
         Self::of(before, snapshot, desk)
     }
 
-    fn connected(&mut self) {
+    fn connected(&mut self, _: &Capabilities) {
         self.answered.clear();
     }
 
@@ -77,7 +80,7 @@ impl Work for FolderWork {
             (Owner::Listing(generation), Rows::Folder(rows)) if generation == self.generation => {
                 self.on_listing_rows(&rows.living.uids(), desk);
             }
-            (_, Rows::Folder(_)) => {}
+            (_, Rows::Folder(_) | Rows::Feed(_)) => {}
             (_, Rows::Sample(ours)) => self.on_match_rows(token, ours, desk),
         }
     }

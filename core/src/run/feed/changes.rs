@@ -1,0 +1,214 @@
+//! Changes go first at every turn: a page of words and the cursor after it are one commit, which
+//! waits for no download.
+
+use crate::commit::change::feed::FeedStep;
+use crate::commit::feed::rows::WHOLE;
+use crate::mail::feed::{FeedCursor, PlaceId};
+use crate::mail::id::{FolderId, SessionId};
+use crate::provider::feeds::{FeedItem, FeedRequest, FeedWord, Onward};
+use crate::provider::folders::Request;
+use crate::run::feed::lane::{DEAD, FeedLane, LaneTurn, Stashed};
+use crate::run::feed::owner::{Desk, FeedOwner};
+use crate::run::feed::state::FeedWork;
+use crate::time::Micros;
+use std::time::Duration;
+
+/// In a long run changes are asked for so often.
+const EVERY: Duration = Duration::from_secs(30);
+
+impl FeedWork {
+    pub(super) fn plan_changes(&mut self, desk: &mut Desk<'_>) {
+        if desk.session.is_none() {
+            return;
+        }
+        if self.rows.feeds.is_empty() && !self.traits.by_place {
+            if !desk.book.asks.values().any(|(owner, _)| *owner == FeedOwner::Head(WHOLE))
+                && !desk.book.commits.values().any(|owner| *owner == FeedOwner::Head(WHOLE))
+            {
+                desk.ask(FeedOwner::Head(WHOLE), Request::Feed(FeedRequest::Head { place: None }));
+            }
+            return;
+        }
+        let now = desk.now.mono;
+        let busy = !desk.book.is_closed();
+        let feeds: Vec<FolderId> = self.lanes.keys().copied().collect();
+        for feed in feeds {
+            // A feed without a cursor begins with a first round.
+            let Some(since) = self.rows.feeds.get(&feed).and_then(|row| row.cursor.clone()) else {
+                continue;
+            };
+            let place = self.place_id(feed);
+            let Some(lane) = self.lanes.get_mut(&feed) else { continue };
+            if lane.turn == LaneTurn::Done && busy && now.saturating_sub(lane.asked_at) >= EVERY {
+                lane.turn = LaneTurn::Wanted;
+            }
+            if lane.turn != LaneTurn::Wanted {
+                continue;
+            }
+            lane.turn = LaneTurn::Asked;
+            lane.asked = desk.stamp();
+            lane.asked_at = now;
+            let token = lane.token.clone();
+            let request = FeedRequest::Changes { place, since: Some(since), token };
+            desk.ask(FeedOwner::Changes(feed), Request::Feed(request));
+        }
+    }
+
+    /// Feeds that begin with a first round.
+    pub(super) fn unbegun(&self) -> Option<FolderId> {
+        let is_unbegun = |id: &&FolderId| {
+            self.rows.feeds.get(*id).is_some_and(|feed| feed.cursor.is_none())
+                && !self.given_up.contains(*id)
+        };
+        self.lanes.keys().find(is_unbegun).copied()
+    }
+
+    pub(super) fn on_headed(
+        &mut self,
+        feed: FolderId,
+        cursor: FeedCursor,
+        clock: Micros,
+        desk: &mut Desk<'_>,
+    ) {
+        let Some(lane) = self.lanes.get_mut(&feed) else {
+            let step = FeedStep::Opened { cursor, clock };
+            return self.send(FeedOwner::Head(feed), step, desk);
+        };
+        if let LaneTurn::Heading(from) = lane.turn.clone() {
+            lane.turn = LaneTurn::Sent { more: true };
+            let step = FeedStep::Expired { place: feed, from, cursor: Some(cursor) };
+            self.send(FeedOwner::Changes(feed), step, desk);
+        }
+    }
+
+    pub(super) fn on_expired(&mut self, feed: FolderId, desk: &mut Desk<'_>) {
+        let place = self.place_id(feed);
+        let from = self.rows.feeds.get(&feed).and_then(|row| row.cursor.clone());
+        let by_place = self.traits.by_place;
+        let (Some(lane), Some(from)) = (self.lanes.get_mut(&feed), from) else { return };
+        lane.token = None;
+        if by_place {
+            lane.turn = LaneTurn::Sent { more: true };
+            let step = FeedStep::Expired { place: feed, from, cursor: None };
+            self.send(FeedOwner::Changes(feed), step, desk);
+        } else {
+            lane.turn = LaneTurn::Heading(from);
+            desk.ask(FeedOwner::Head(feed), Request::Feed(FeedRequest::Head { place }));
+        }
+    }
+
+    /// There is no such place: Places says what there is.
+    pub(super) fn on_no_place(&mut self, feed: FolderId) {
+        self.placing.wanted = true;
+        if let Some(lane) = self.lanes.get_mut(&feed) {
+            lane.turn = LaneTurn::Done;
+        }
+    }
+
+    pub(super) fn on_changes_token_dead(&mut self, feed: FolderId) {
+        let Some(lane) = self.lanes.get_mut(&feed) else { return };
+        lane.dead += 1;
+        lane.token = None;
+        lane.turn = if lane.dead < DEAD { LaneTurn::Wanted } else { LaneTurn::Done };
+    }
+
+    pub(super) fn on_changed(
+        &mut self,
+        feed: FolderId,
+        items: Vec<FeedItem>,
+        next: Onward,
+        desk: &mut Desk<'_>,
+    ) {
+        let Some(session) = desk.session else { return };
+        if self.is_strange(items.iter().flat_map(names), Micros::default(), desk) {
+            if let Some(lane) = self.lanes.get_mut(&feed) {
+                lane.turn = LaneTurn::Sent { more: false };
+            }
+            self.stash.push(Stashed::Words { place: feed, session, items, next });
+            return;
+        }
+        self.use_words(feed, session, items, next, desk);
+    }
+
+    fn use_words(
+        &mut self,
+        feed: FolderId,
+        session: SessionId,
+        items: Vec<FeedItem>,
+        next: Onward,
+        desk: &mut Desk<'_>,
+    ) {
+        let from = self.rows.feeds.get(&feed).and_then(|row| row.cursor.clone());
+        let Some(lane) = self.lanes.get_mut(&feed) else { return };
+        let (to, goes_on) = match next {
+            Onward::Page(token) => {
+                lane.token = Some(token);
+                (from.clone(), true)
+            }
+            Onward::Cursor { cursor, more } => {
+                lane.token = None;
+                (Some(cursor), more)
+            }
+        };
+        if items.is_empty() && to == from {
+            lane.turn = if goes_on { LaneTurn::Wanted } else { LaneTurn::Done };
+            let asked = lane.asked;
+            self.note_looked(asked);
+            return;
+        }
+        lane.turn = LaneTurn::Sent { more: goes_on };
+        desk.counts.facts += items.len() as u64;
+        let step = FeedStep::Words { place: feed, from, to, session, items };
+        self.send(FeedOwner::Changes(feed), step, desk);
+    }
+
+    /// The store has taken a page of changes, or refused it: then it is asked for anew.
+    pub(super) fn on_words_stored(&mut self, feed: FolderId, done: bool) {
+        self.gets.look_again();
+        let Some(lane) = self.lanes.get_mut(&feed) else { return };
+        if let LaneTurn::Sent { more } = lane.turn {
+            let again = more || !done;
+            lane.turn = if again { LaneTurn::Wanted } else { LaneTurn::Done };
+            let asked = lane.asked;
+            self.note_looked(asked);
+        }
+    }
+
+    /// Nothing more has changed, in any feed, than what is known.
+    fn note_looked(&mut self, asked: Micros) {
+        let rests = |lane: &FeedLane| matches!(lane.turn, LaneTurn::Done);
+        if self.lanes.values().all(rests) && self.unbegun().is_none() {
+            let asked = self.lanes.values().map(|lane| lane.asked).min().unwrap_or(asked);
+            self.proof.looked = Some(asked);
+        }
+    }
+
+    /// Uses what waited for Places.
+    pub(super) fn use_stash(&mut self, _: SessionId, desk: &mut Desk<'_>) {
+        for stashed in std::mem::take(&mut self.stash) {
+            match stashed {
+                Stashed::Words { place, session, items, next } => {
+                    if self.is_strange(items.iter().flat_map(names), Micros::default(), desk) {
+                        self.stash.push(Stashed::Words { place, session, items, next });
+                    } else {
+                        self.use_words(place, session, items, next, desk);
+                    }
+                }
+                Stashed::Got { token, session, found } => {
+                    self.on_got_part(token, session, found, desk);
+                }
+            }
+        }
+    }
+}
+
+/// The places that a word names as those that a message is in.
+fn names(item: &FeedItem) -> impl Iterator<Item = &PlaceId> {
+    let places = match &item.word {
+        FeedWord::State(state) | FeedWord::Shown(state) => Some(&state.places),
+        FeedWord::Delta { into, .. } => Some(into),
+        FeedWord::New { places, .. } => places.as_ref(),
+        FeedWord::Touched | FeedWord::Left(_) | FeedWord::Gone(_) => None,
+    };
+    places.into_iter().flatten()
+}

@@ -1,0 +1,218 @@
+//! What a compare comes to: what is held beside what was listed, the questions, the proof.
+
+use crate::commit::change::feed::FeedStep;
+use crate::mail::id::Identity;
+use crate::provider::feeds::FeedRequest;
+use crate::provider::folders::Request;
+use crate::run::feed::owner::{Desk, FeedOwner};
+use crate::run::feed::state::FeedWork;
+use crate::run::feed::walk::{CHUNK, Test, WalkKind, WalkTurn};
+use crate::run::reads::{FeedQuery, FeedTally, KnownMail};
+
+impl FeedWork {
+    /// All lists are read: what is held is looked at beside them.
+    pub(super) fn look_at_held(&mut self, after: Option<Identity>, desk: &mut Desk<'_>) {
+        let owner = FeedOwner::Walk(self.generation);
+        let Some(walk) = &mut self.walk else { return };
+        if walk.kind == WalkKind::First {
+            return self.close_walk(desk);
+        }
+        walk.turn = WalkTurn::Held;
+        desk.read_feed(owner, FeedQuery::Held { after, limit: CHUNK });
+    }
+
+    pub(super) fn on_held(&mut self, rows: Vec<KnownMail>, desk: &mut Desk<'_>) {
+        let by_place = self.traits.by_place;
+        let shows_state = self.traits.shows_state;
+        let derived = self.rows.state.derived.and_then(|id| self.rows.places.get(&id));
+        let tells = !shows_state && derived.is_some_and(|row| !row.excluded);
+        let Some(walk) = &mut self.walk else { return };
+        let tells = tells && walk.kind == WalkKind::Compare;
+        let last = rows.last().map(|row| row.id.clone()).filter(|_| rows.len() >= CHUNK);
+        for row in rows.into_iter().filter(|row| !row.owed && !row.deleted) {
+            let Some(message) = row.message else { continue };
+            let before = row.since < walk.began;
+            let absent = match &walk.kind {
+                // What is kept where nobody looks is not listed where each place has its feed.
+                WalkKind::Compare => {
+                    let kept = by_place && row.places.is_empty();
+                    before && !kept && !walk.seen.contains(&message)
+                }
+                WalkKind::Round(place) => {
+                    before && row.places.contains(place) && !walk.others.contains(&row.id)
+                }
+                WalkKind::First | WalkKind::Place(_) => false,
+            };
+            let fits = |test: &Test| match test {
+                // Of a place that is left out nothing is held.
+                Test::Place(place) => row.places.contains(place),
+                Test::Flag(flag, inverted) => row.flags.contain(flag) != *inverted,
+            };
+            let places = &self.rows.places;
+            let is_hidden = |test: &Test| match test {
+                Test::Place(place) => places.get(place).is_some_and(|row| row.excluded),
+                Test::Flag(..) => false,
+            };
+            // What is kept where nobody looks is as it was then; that it came back is a question.
+            let kept = row.places.is_empty();
+            let stays = kept
+                && walk.got.iter().any(|(test, got)| is_hidden(test) && got.contains(&message));
+            let differs = walk.got.iter().any(|(test, got)| {
+                let (is_in, shown) = (fits(test), got.contains(&message));
+                if shows_state {
+                    before && is_in && !shown && !by_place
+                } else if kept {
+                    matches!(test, Test::Place(_)) && !is_hidden(test) && shown && !stays
+                } else {
+                    is_in != shown
+                }
+            });
+            let is_back = kept && tells && !stays && walk.seen.contains(&message);
+            if absent {
+                walk.absent.insert(row.id);
+            } else if differs || is_back {
+                walk.differ.insert(row.id);
+            }
+        }
+        match last {
+            Some(last) => self.look_at_held(Some(last), desk),
+            None => self.look_at_away(None, desk),
+        }
+    }
+
+    /// What was away and is no longer shown may be gone. Where places have feeds of their own, what
+    /// is left out is not listed.
+    pub(super) fn look_at_away(&mut self, after: Option<Identity>, desk: &mut Desk<'_>) {
+        let owner = FeedOwner::Walk(self.generation);
+        match &self.walk {
+            Some(walk) if walk.kind == WalkKind::Compare && !self.traits.by_place => {
+                desk.read_feed(owner, FeedQuery::Away { after, limit: CHUNK });
+            }
+            _ => self.ask_questions(desk),
+        }
+    }
+
+    pub(super) fn on_away(&mut self, ids: Vec<Identity>, desk: &mut Desk<'_>) {
+        let Some(walk) = &mut self.walk else { return };
+        let last = ids.last().filter(|_| ids.len() >= CHUNK).cloned();
+        walk.absent.extend(ids.into_iter().filter(|id| !walk.others.contains(id)));
+        match last {
+            Some(last) => self.look_at_away(Some(last), desk),
+            None => self.ask_questions(desk),
+        }
+    }
+
+    /// Commits questions, a part at a time; when none is left the walk is closed.
+    pub(super) fn ask_questions(&mut self, desk: &mut Desk<'_>) {
+        let owner = FeedOwner::Walk(self.generation);
+        let Some(walk) = &mut self.walk else { return };
+        let session = walk.session;
+        let (of, absent) = if walk.absent.is_empty() {
+            (&mut walk.differ, None)
+        } else {
+            (&mut walk.absent, Some(session))
+        };
+        let mut ids = Vec::new();
+        while let Some(id) = of.pop_first() {
+            ids.push(id);
+            if ids.len() >= CHUNK {
+                break;
+            }
+        }
+        if ids.is_empty() {
+            return self.close_walk(desk);
+        }
+        walk.news = true;
+        walk.turn = WalkTurn::Sent;
+        self.send(owner, FeedStep::Questions { ids, absent }, desk);
+    }
+
+    pub(super) fn close_walk(&mut self, desk: &mut Desk<'_>) {
+        let owner = FeedOwner::Walk(self.generation);
+        let shifts = !self.traits.shows_state;
+        let Some(walk) = &mut self.walk else { return };
+        let step = match &walk.kind {
+            WalkKind::First => FeedStep::Listed { place: None, first: true, pays: None, shifts },
+            WalkKind::Place(place) => {
+                let shifts = shifts && walk.pages > 1;
+                FeedStep::Listed { place: Some(*place), first: false, pays: None, shifts }
+            }
+            WalkKind::Round(place) => {
+                let (place, session, to) = (*place, walk.session, walk.cursor.clone());
+                FeedStep::Words { place, from: None, to, session, items: Vec::new() }
+            }
+            WalkKind::Compare if walk.news || !walk.ripe => return self.pay(desk),
+            WalkKind::Compare
+                if self.placing.placed_at.is_none_or(|at| at < walk.began)
+                    && self.traits.by_place =>
+            {
+                walk.turn = WalkTurn::Placing;
+                self.placing.wanted = true;
+                return;
+            }
+            WalkKind::Compare => {
+                walk.turn = WalkTurn::Counting;
+                desk.ask(owner, Request::Feed(FeedRequest::Counts));
+                return;
+            }
+        };
+        walk.turn = WalkTurn::Ending;
+        self.send(owner, step, desk);
+    }
+
+    pub(super) fn on_walk_counted(&mut self, count: Option<u64>, desk: &mut Desk<'_>) {
+        let owner = FeedOwner::Walk(self.generation);
+        let count = self.comparable(count);
+        let Some(walk) = &mut self.walk else { return };
+        let seen = walk.seen.len() + walk.others.len();
+        walk.turn = WalkTurn::Tallying(count.unwrap_or(seen as u64));
+        desk.read_feed(owner, FeedQuery::Tally);
+    }
+
+    /// The mirror is proved: complete, late enough, no question, nothing owed, as many as the
+    /// server counts.
+    pub(super) fn on_walk_tallied(&mut self, tally: FeedTally, desk: &mut Desk<'_>) {
+        let settled = self.placing.has_settled(desk.settings.confirm_after);
+        let debt = self.rows.state.debt;
+        let Some(walk) = &self.walk else { return };
+        let WalkTurn::Tallying(count) = walk.turn else { return };
+        let seen = (walk.seen.len() + walk.others.len()) as u64;
+        self.proof.whole = seen == count
+            && walk.seen.len() as u64 == tally.held
+            && tally.owed == 0
+            && settled
+            && self.unbegun().is_none()
+            && debt == walk.pays;
+        self.pay(desk);
+    }
+
+    /// The compare is over: it pays the debt that it named.
+    pub(super) fn pay(&mut self, desk: &mut Desk<'_>) {
+        let owner = FeedOwner::Walk(self.generation);
+        let Some(walk) = &mut self.walk else { return };
+        self.proof.compared = Some(walk.began);
+        let debt = walk.pays;
+        walk.turn = WalkTurn::Ending;
+        self.tell_proof(desk);
+        let Some(debt) = debt else { return self.end_walk() };
+        let step = FeedStep::Listed { place: None, first: false, pays: Some(debt), shifts: false };
+        self.send(owner, step, desk);
+    }
+
+    pub(super) fn end_walk(&mut self) {
+        self.walk = None;
+    }
+
+    /// The session is gone, or the store has refused it: it begins anew when its turn comes.
+    pub(super) fn break_off_walk(&mut self) {
+        if let Some(walk) = self.walk.take() {
+            self.generation += 1;
+            self.compare |= walk.kind == WalkKind::Compare;
+        }
+    }
+
+    /// The walk of this number goes on.
+    pub(super) fn is_walking(&self, generation: u32) -> bool {
+        self.walk.is_some() && self.generation == generation
+    }
+}

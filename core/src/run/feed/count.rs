@@ -1,0 +1,44 @@
+//! Counts that differ when nothing is due: something was lost, and a compare finds it.
+
+use crate::provider::feeds::FeedRequest;
+use crate::provider::folders::Request;
+use crate::run::feed::owner::{Desk, FeedOwner};
+use crate::run::feed::state::{Counting, FeedWork};
+use crate::run::reads::{FeedQuery, FeedTally};
+
+impl FeedWork {
+    /// The server's count, where it is of what we look at: a folder that is left out has a feed that
+    /// is not read, and nobody knows what lies there.
+    pub(super) fn comparable(&self, count: Option<u64>) -> Option<u64> {
+        count.filter(|_| !self.traits.by_place || self.rows.excluded().next().is_none())
+    }
+
+    pub(super) fn plan_count(&mut self, desk: &mut Desk<'_>) {
+        let calm = self.walk.is_none() && self.gets.is_idle() && self.counting == Counting::No;
+        let listed = self.rows.state.listed || self.traits.by_place;
+        if self.count && calm && desk.session.is_some() && listed {
+            self.count = false;
+            self.counting = Counting::Asked;
+            desk.ask(FeedOwner::Counts, Request::Feed(FeedRequest::Counts));
+        }
+    }
+
+    pub(super) fn on_counted(&mut self, count: Option<u64>, desk: &mut Desk<'_>) {
+        self.proof.counted = Some(desk.stamp());
+        self.counting = match self.comparable(count) {
+            Some(count) => {
+                desk.read_feed(FeedOwner::Counts, FeedQuery::Tally);
+                Counting::Tallying(count)
+            }
+            None => Counting::No,
+        };
+    }
+
+    pub(super) fn on_tallied(&mut self, tally: FeedTally) {
+        let Counting::Tallying(count) = std::mem::take(&mut self.counting) else { return };
+        // A compare that is under way looks at all of it anyway.
+        if self.gets.is_idle() && count != tally.held + tally.unheld + tally.away {
+            self.compare = true;
+        }
+    }
+}

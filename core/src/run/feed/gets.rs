@@ -1,0 +1,158 @@
+//! What is due, and what is asked for: what a word told before what a list showed, on another
+//! session where a first look is to be confirmed.
+
+use crate::budget::Lane;
+use crate::commit::feed::rows::Owed;
+use crate::mail::id::{Identity, SessionId};
+use crate::run::event::Token;
+use crate::time::Micros;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Messages in a page, at most.
+pub(super) const MOST: usize = 100;
+/// Answers that may leave an id out before it waits for the next run.
+const OMITTED: u8 = 3;
+
+/// A page of messages on its way.
+#[derive(Debug)]
+pub(super) struct GetPage {
+    pub(super) lane: Lane,
+    pub(super) asked: Micros,
+    /// Every id of it.
+    pub(super) ids: BTreeSet<Identity>,
+    /// Those that no part has told of.
+    pub(super) open: BTreeSet<Identity>,
+    /// More parts are to come.
+    pub(super) asking: bool,
+    /// Parts that wait for Places or the store.
+    pub(super) unacked: u32,
+}
+
+/// What is due, and what is asked for.
+#[derive(Debug)]
+pub(super) struct Gets {
+    pub(super) insists: bool,
+    pub(super) queue: VecDeque<Owed>,
+    pub(super) pages: BTreeMap<Token, GetPage>,
+    /// The rows are being read; pages that ended meanwhile may be among them.
+    pub(super) reading: Option<BTreeSet<Identity>>,
+    /// Nothing more was due when the rows were read last.
+    pub(super) drained: bool,
+    /// Rows that are due and need another session.
+    pub(super) elsewhere: bool,
+    /// Rows that are due and wait for a budget.
+    pub(super) deferred: bool,
+    omitted: BTreeMap<Identity, u8>,
+    /// Messages in a page, where sessions have ended.
+    pub(super) size: usize,
+    pub(super) ended: BTreeMap<Identity, u8>,
+    pub(super) cuts: u32,
+    /// Ids that have failed, and when the next one is due.
+    pub(super) failed: u64,
+    pub(super) next: Option<Micros>,
+}
+
+impl Gets {
+    pub(super) fn new(insists: bool) -> Self {
+        Self {
+            insists,
+            queue: VecDeque::new(),
+            pages: BTreeMap::new(),
+            reading: None,
+            drained: false,
+            elsewhere: false,
+            deferred: false,
+            omitted: BTreeMap::new(),
+            size: MOST,
+            ended: BTreeMap::new(),
+            cuts: 0,
+            failed: 0,
+            next: None,
+        }
+    }
+
+    /// More may be due now: what words told goes before what is waiting here.
+    pub(super) fn look_again(&mut self) {
+        self.drained = false;
+        self.queue.clear();
+    }
+
+    /// Nothing is due, and nothing is on its way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.drained && self.pages.is_empty() && self.queue.is_empty() && !self.elsewhere
+    }
+
+    /// No session will answer.
+    pub(super) fn cut_off(&mut self) {
+        for page in self.pages.values_mut() {
+            page.asking = false;
+        }
+        self.end_pages();
+        self.look_again();
+    }
+
+    /// Another session has come.
+    pub(super) fn connected(&mut self) {
+        self.elsewhere = false;
+        self.omitted.clear();
+        self.look_again();
+    }
+
+    /// Pages that have been answered and stored are over.
+    pub(super) fn end_pages(&mut self) {
+        let over = |page: &GetPage| !page.asking && page.unacked == 0;
+        let ended: Vec<Token> =
+            self.pages.iter().filter(|(_, page)| over(page)).map(|(token, _)| *token).collect();
+        for token in ended {
+            let Some(page) = self.pages.remove(&token) else { continue };
+            for id in page.open {
+                *self.omitted.entry(id).or_default() += 1;
+            }
+            if let Some(reading) = &mut self.reading {
+                reading.extend(page.ids);
+            }
+            self.drained = false;
+        }
+    }
+
+    pub(super) fn is_in_flight(&self, id: &Identity) -> bool {
+        self.pages.values().any(|page| page.ids.contains(id))
+    }
+
+    /// The next rows that can be asked for together.
+    pub(super) fn take(
+        &mut self,
+        session: SessionId,
+        defers: bool,
+        most: usize,
+    ) -> Option<(Lane, Vec<Owed>)> {
+        let mut taken: Vec<Owed> = Vec::new();
+        let mut lane = None;
+        while let Some(row) = self.queue.pop_front() {
+            let is_skipped = self.is_in_flight(&row.id)
+                || self.omitted.get(&row.id).is_some_and(|times| *times >= OMITTED);
+            if is_skipped {
+                continue;
+            }
+            if row.missing.is_some_and(|look| look.session == session) {
+                self.elsewhere = true;
+                continue;
+            }
+            let its = if row.rank.is_some() { Lane::Backfill } else { Lane::Live };
+            if its == Lane::Backfill && defers {
+                self.deferred = true;
+                continue;
+            }
+            if lane.is_some_and(|lane| lane != its) {
+                self.queue.push_front(row);
+                break;
+            }
+            lane = Some(its);
+            taken.push(row);
+            if taken.len() >= most {
+                break;
+            }
+        }
+        lane.map(|lane| (lane, taken))
+    }
+}

@@ -1,0 +1,75 @@
+//! A feed of changes as a run sees it, and answers that wait for Places.
+
+use crate::mail::feed::{FeedCursor, PageToken};
+use crate::mail::id::{FolderId, Identity, SessionId};
+use crate::provider::feeds::{FeedItem, Got, Onward};
+use crate::run::event::Token;
+use crate::time::Micros;
+use std::time::Duration;
+
+/// Tokens of one question that may die.
+pub(super) const DEAD: u8 = 4;
+
+/// What is under way of a feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum LaneTurn {
+    /// To be asked.
+    Wanted,
+    /// It has said "no more".
+    Done,
+    /// Asked.
+    Asked,
+    /// It has expired: the cursor of now is asked for.
+    Heading(FeedCursor),
+    /// Its answer waits for Places, or for the store. `more`: then it goes on.
+    Sent { more: bool },
+}
+
+/// A feed of changes.
+#[derive(Debug)]
+pub(super) struct FeedLane {
+    pub(super) turn: LaneTurn,
+    pub(super) token: Option<PageToken>,
+    pub(super) dead: u8,
+    pub(super) asked: Micros,
+    pub(super) asked_at: Duration,
+}
+
+impl FeedLane {
+    pub(super) fn wanted() -> Self {
+        Self {
+            turn: LaneTurn::Wanted,
+            token: None,
+            dead: 0,
+            asked: Micros::default(),
+            asked_at: Duration::ZERO,
+        }
+    }
+
+    pub(super) fn want(&mut self) {
+        match &mut self.turn {
+            LaneTurn::Done => self.turn = LaneTurn::Wanted,
+            LaneTurn::Sent { more } => *more = true,
+            LaneTurn::Wanted | LaneTurn::Asked | LaneTurn::Heading(_) => {}
+        }
+    }
+
+    pub(super) fn is_wanted(&self) -> bool {
+        self.turn != LaneTurn::Done
+    }
+
+    /// No session will answer.
+    pub(super) fn cut_off(&mut self) {
+        if matches!(self.turn, LaneTurn::Asked | LaneTurn::Heading(_)) {
+            self.turn = LaneTurn::Wanted;
+            self.token = None;
+        }
+    }
+}
+
+/// An answer that names a place nobody has told us of.
+#[derive(Debug)]
+pub(super) enum Stashed {
+    Words { place: FolderId, session: SessionId, items: Vec<FeedItem>, next: Onward },
+    Got { token: Token, session: SessionId, found: Vec<(Identity, Got)> },
+}

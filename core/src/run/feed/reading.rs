@@ -1,0 +1,209 @@
+//! What is owed is asked for when it is due, and what came of it goes to the store.
+
+use crate::budget::{Lane, Wait};
+use crate::commit::change::feed::FeedStep;
+use crate::commit::feed::rows::Owed;
+use crate::failure::{Class, Failure};
+use crate::mail::id::{Identity, SessionId};
+use crate::provider::feeds::{FeedRequest, Got, WantedMail};
+use crate::provider::folders::Request;
+use crate::run::event::Token;
+use crate::run::feed::gets::{GetPage, MOST};
+use crate::run::feed::lane::Stashed;
+use crate::run::feed::owner::{Desk, FeedOwner};
+use crate::run::feed::state::FeedWork;
+use crate::run::reads::FeedQuery;
+use crate::run::work::{CUTS, Cut};
+use crate::time::Micros;
+use std::collections::{BTreeSet, VecDeque};
+
+/// Rows that are read at a time.
+const READ: usize = 1000;
+/// Pages of what lists showed that are asked for at a time; one of what words told beside them.
+const PAGES: usize = 2;
+/// Sessions that may end at one message asked for alone before it counts as one that fails.
+const ENDED: u8 = 2;
+
+impl FeedWork {
+    pub(super) fn plan_gets(&mut self, desk: &mut Desk<'_>) {
+        let Some(session) = desk.session else { return };
+        // What a hint has named before the opening is not read before it: it would have no age.
+        if self.rows.account.opened_at.is_none() {
+            return;
+        }
+        let defers = desk.deferral().is_some();
+        if self.gets.deferred && !defers {
+            self.gets.deferred = false;
+            self.gets.look_again();
+        }
+        let careful = self.gets.size < MOST;
+        loop {
+            let asking = |lane| {
+                self.gets.pages.values().filter(|page| page.asking && page.lane == lane).count()
+            };
+            let (live, past) = (asking(Lane::Live), asking(Lane::Backfill));
+            let in_hand = self.gets.pages.len();
+            if (careful && live + past > 0) || in_hand > desk.settings.pages_in_flight + 1 {
+                return;
+            }
+            let full = match self.gets.queue.front() {
+                Some(row) if row.rank.is_none() => live >= PAGES,
+                Some(_) => past >= PAGES,
+                None => {
+                    return self.read_due(desk);
+                }
+            };
+            if full {
+                return;
+            }
+            let most = self.gets.size.min(desk.settings.page_messages).max(1);
+            let Some((lane, rows)) = self.gets.take(session, defers, most) else { continue };
+            self.ask_page(lane, rows, desk);
+        }
+    }
+
+    fn read_due(&mut self, desk: &mut Desk<'_>) {
+        if !self.gets.drained && self.gets.reading.is_none() {
+            self.gets.reading = Some(BTreeSet::new());
+            // What became due just now carries a stamp that may be ahead of a clock set back.
+            let (at, insists) = (desk.stamp(), self.gets.insists);
+            desk.read_feed(FeedOwner::Due, FeedQuery::Due { at, insists, limit: READ });
+        }
+    }
+
+    fn ask_page(&mut self, lane: Lane, rows: Vec<Owed>, desk: &mut Desk<'_>) {
+        let ids: BTreeSet<Identity> = rows.iter().map(|row| row.id.clone()).collect();
+        let wanted: Vec<WantedMail> =
+            rows.into_iter().map(|row| WantedMail { id: row.id, bytes: row.bytes }).collect();
+        let asked = desk.stamp();
+        let request = Request::Feed(FeedRequest::Get { wanted, lane });
+        let token = desk.ask_page(FeedOwner::Get, request);
+        let open = ids.clone();
+        let page = GetPage { lane, asked, ids, open, asking: true, unacked: 0 };
+        self.gets.pages.insert(token, page);
+    }
+
+    pub(super) fn on_due(&mut self, rows: Vec<Owed>, next: Option<Micros>, failed: u64) {
+        let Some(ended) = self.gets.reading.take() else { return };
+        self.gets.drained = rows.len() < READ;
+        (self.gets.next, self.gets.failed) = (next, failed);
+        // What ended meanwhile, or is on its way, may be paid when its turn comes.
+        let is_new = |row: &Owed| !ended.contains(&row.id) && !self.gets.is_in_flight(&row.id);
+        let all = rows.len();
+        let queue: VecDeque<Owed> = rows.into_iter().filter(is_new).collect();
+        self.gets.drained &= queue.len() == all || !self.gets.pages.is_empty();
+        self.gets.queue = queue;
+        // What was tried by hand is tried once.
+        if self.gets.drained {
+            self.gets.insists = false;
+        }
+    }
+
+    pub(super) fn unread_due(&mut self) {
+        self.gets.reading = None;
+    }
+
+    pub(super) fn on_got(
+        &mut self,
+        token: Token,
+        found: Vec<(Identity, Got)>,
+        last: bool,
+        desk: &mut Desk<'_>,
+    ) {
+        let Some(session) = desk.session else { return };
+        if let Some(page) = self.gets.pages.get_mut(&token) {
+            page.asking = !last;
+            for (id, _) in &found {
+                page.open.remove(id);
+                self.gets.ended.remove(id);
+            }
+            if last {
+                self.gets.size = (self.gets.size * 2).min(MOST);
+            }
+            page.unacked += u32::from(!found.is_empty());
+        }
+        if found.is_empty() {
+            self.gets.end_pages();
+        } else {
+            self.on_got_part(token, session, found, desk);
+        }
+    }
+
+    /// A part whose places are known goes to the store; else Places is asked first.
+    pub(super) fn on_got_part(
+        &mut self,
+        token: Token,
+        session: SessionId,
+        found: Vec<(Identity, Got)>,
+        desk: &mut Desk<'_>,
+    ) {
+        let places = found.iter().filter_map(|(_, got)| match got {
+            Got::Found(found) => Some(&found.state.places),
+            Got::Missing | Got::Failed { .. } => None,
+        });
+        let Some(asked) = self.gets.pages.get(&token).map(|page| page.asked) else { return };
+        // In no place of ours may end a message: the place may have come since we asked last.
+        if self.is_strange(places.flatten(), asked, desk) {
+            self.stash.push(Stashed::Got { token, session, found });
+            return;
+        }
+        for (_, got) in &found {
+            match got {
+                Got::Found(found) => {
+                    desk.counts.stored += u64::from(found.bytes.is_some());
+                    let octets = found.bytes.as_ref().map_or(0, |(body, _)| body.length());
+                    desk.counts.octets += octets;
+                }
+                Got::Failed { .. } => desk.counts.failed += 1,
+                Got::Missing => {}
+            }
+        }
+        self.send(FeedOwner::Get(token), FeedStep::Got { asked, session, found }, desk);
+    }
+
+    /// The store has answered a part of a page.
+    pub(super) fn on_got_stored(&mut self, token: Token) {
+        if let Some(page) = self.gets.pages.get_mut(&token) {
+            page.unacked = page.unacked.saturating_sub(1);
+        }
+        self.gets.end_pages();
+    }
+
+    /// There is no budget for what lists showed before then.
+    pub(super) fn defer_page(&mut self, token: Token, wait: Wait, desk: &mut Desk<'_>) {
+        desk.defer(wait);
+        if let Some(page) = self.gets.pages.get_mut(&token) {
+            page.asking = false;
+            page.open.clear();
+        }
+        self.gets.deferred = true;
+        self.gets.end_pages();
+    }
+
+    /// The session has ended. A message that is asked for alone and ends two of them is one that
+    /// fails.
+    pub(super) fn note_cut(&mut self, failure: &Failure, desk: &mut Desk<'_>) -> Cut {
+        let blamed = matches!(failure.class, Class::Network | Class::Timeout);
+        let open: Vec<&GetPage> = self.gets.pages.values().filter(|page| page.asking).collect();
+        let ids: BTreeSet<Identity> =
+            open.iter().flat_map(|page| page.open.iter()).cloned().collect();
+        if !blamed || ids.is_empty() {
+            return Cut::Unnoted;
+        }
+        self.gets.cuts += 1;
+        self.gets.size = (ids.len() / 2).clamp(1, MOST / 2);
+        let (1, Some(id), Some(session)) = (ids.len(), ids.first(), desk.session) else {
+            return if self.gets.cuts >= CUTS { Cut::Enough { worked: false } } else { Cut::Noted };
+        };
+        let times = self.gets.ended.entry(id.clone()).or_default();
+        *times += 1;
+        if *times >= ENDED {
+            let got = Got::Failed { class: failure.class, text: failure.chain() };
+            let asked = desk.stamp();
+            let step = FeedStep::Got { asked, session, found: vec![(id.clone(), got)] };
+            desk.counts.failed += 1;
+            self.send(FeedOwner::Nobody, step, desk);
+        }
+        if self.gets.cuts >= CUTS { Cut::Enough { worked: true } } else { Cut::AtOneThing }
+    }
+}

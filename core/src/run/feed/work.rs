@@ -1,0 +1,285 @@
+//! The work of feeds as the machine sees it: which step of it each answer moves on.
+
+use crate::commit::rows::AccountRow;
+use crate::failure::Failure;
+use crate::mail::id::FolderId;
+use crate::provider::Capabilities;
+use crate::provider::feeds::FeedAnswer;
+use crate::provider::folders::Answer;
+use crate::run::event::{AccountSnapshot, Token};
+use crate::run::feed::owner::{Desk, FeedOwner};
+use crate::run::feed::state::Counting;
+use crate::run::feed::state::FeedWork;
+use crate::run::reads::FeedFound;
+use crate::run::scope::Depth;
+use crate::run::summary::{Counts, FolderLine};
+use crate::run::work::{Cut, OpenQuestion, Rows, Taken, Work};
+use crate::time::Micros;
+
+impl Work for FeedWork {
+    type Owner = FeedOwner;
+
+    const LIMBO: bool = false;
+
+    const NOBODY: FeedOwner = FeedOwner::Nobody;
+
+    fn opened(before: Option<Self>, snapshot: AccountSnapshot, desk: &mut Desk<'_>) -> Self {
+        // The session may be the same.
+        let traits = before.map(|before| before.traits).unwrap_or_default();
+        Self::of(traits, snapshot, desk)
+    }
+
+    fn connected(&mut self, capabilities: &Capabilities) {
+        self.traits = capabilities.feed;
+        self.gets.connected();
+    }
+
+    fn plan(&mut self, desk: &mut Desk<'_>) -> bool {
+        self.plan_places(desk);
+        self.plan_changes(desk);
+        self.plan_gets(desk);
+        self.plan_walk(desk);
+        self.plan_count(desk);
+        // A list may have found that it needs to know the labels first.
+        self.plan_places(desk);
+        desk.book.is_closed() && self.stash.is_empty()
+    }
+
+    fn wants_other_session(&self, over: bool, _: &Desk<'_>) -> bool {
+        over && self.gets.elsewhere
+    }
+
+    fn answered(
+        &mut self,
+        question: OpenQuestion<FeedOwner>,
+        answer: Result<Answer, Failure>,
+        desk: &mut Desk<'_>,
+    ) -> Result<(), Failure> {
+        let Answer::Feed(answer) = answer? else {
+            return Err(Failure::bug("a session answered another question than it was asked"));
+        };
+        self.on_answer(question, answer, desk)
+    }
+
+    fn cut(&mut self, _: Token, _: FeedOwner, failure: &Failure, desk: &mut Desk<'_>) -> Cut {
+        self.note_cut(failure, desk)
+    }
+
+    fn rows(&mut self, _: Token, owner: FeedOwner, rows: Rows, desk: &mut Desk<'_>) {
+        let Rows::Feed(found) = rows else { return };
+        match (owner, found) {
+            (FeedOwner::Due, FeedFound::Due { rows, next, failed }) => {
+                self.on_due(rows, next, failed);
+            }
+            (FeedOwner::Walk(generation), found) if self.is_walking(generation) => match found {
+                FeedFound::Known(known) => self.on_known(known, desk),
+                FeedFound::Held(rows) => self.on_held(rows, desk),
+                FeedFound::Away(ids) => self.on_away(ids, desk),
+                FeedFound::Tally(tally) => self.on_walk_tallied(tally, desk),
+                FeedFound::Due { .. } => {}
+            },
+            (FeedOwner::Counts, FeedFound::Tally(tally)) => self.on_tallied(tally),
+            _ => {}
+        }
+    }
+
+    fn unread(&mut self, owner: FeedOwner) {
+        match owner {
+            FeedOwner::Due => self.unread_due(),
+            FeedOwner::Walk(generation) if self.is_walking(generation) => self.break_off_walk(),
+            FeedOwner::Counts => self.counting = Counting::No,
+            _ => {}
+        }
+    }
+
+    fn committed(&mut self, owner: FeedOwner, taken: Taken, _: bool, desk: &mut Desk<'_>) {
+        let (rows, done) = match taken {
+            Taken::Done(rows) => (Some(rows), true),
+            Taken::Refused(_, rows) => (rows, false),
+        };
+        if let Some(rows) = rows.and_then(|rows| rows.feed) {
+            self.stored(*rows);
+        }
+        match owner {
+            FeedOwner::Places if done => {
+                if let Some(session) = desk.session {
+                    self.on_places_stored(session, desk);
+                } else {
+                    self.drop_places();
+                }
+            }
+            FeedOwner::Places => self.drop_places(),
+            FeedOwner::Changes(feed) => {
+                if done {
+                    desk.history.survived();
+                }
+                self.on_words_stored(feed, done);
+            }
+            FeedOwner::Get(token) => {
+                if done {
+                    desk.history.survived();
+                }
+                self.on_got_stored(token);
+            }
+            FeedOwner::Walk(generation) if self.is_walking(generation) => {
+                if done {
+                    self.on_walk_stored(desk);
+                } else {
+                    self.break_off_walk();
+                }
+            }
+            FeedOwner::Excluded => {
+                self.excluding = false;
+                self.gets.look_again();
+            }
+            FeedOwner::Nobody => self.gets.look_again(),
+            FeedOwner::Head(_) | FeedOwner::Walk(_) | FeedOwner::Due | FeedOwner::Counts => {}
+        }
+    }
+
+    fn not_taken(&mut self, owner: FeedOwner) -> bool {
+        match owner {
+            // What was seen is judged by when it was seen: the next answer decides.
+            FeedOwner::Places => {
+                self.drop_places();
+                false
+            }
+            FeedOwner::Walk(generation) => {
+                if self.is_walking(generation) {
+                    self.break_off_walk();
+                }
+                false
+            }
+            _ => true,
+        }
+    }
+
+    fn cut_off(&mut self) {
+        self.placing.cut_off();
+        for lane in self.lanes.values_mut() {
+            lane.cut_off();
+        }
+        self.gets.cut_off();
+        self.break_off_walk();
+        if self.counting == Counting::Asked {
+            self.counting = Counting::No;
+            self.count = true;
+        }
+    }
+
+    fn want(&mut self, _: FolderId, _: Depth) {
+        self.want_changes();
+        // A hint that names ids has made them owed.
+        self.gets.look_again();
+    }
+
+    fn next_round(&mut self) {
+        self.want_changes();
+    }
+
+    fn refresh(&mut self) {}
+
+    fn keep(&mut self, desk: &mut Desk<'_>) {
+        self.tell_proof(desk);
+    }
+
+    fn leave_undone(&mut self, desk: &mut Desk<'_>) {
+        if self.gets.failed > 0 {
+            let open = self.gets.failed;
+            desk.leave(format!(
+                "{open} message(s) could not be fetched; they are in the ledger and are tried again"
+            ));
+        }
+        if self.rows.account.list_look.is_some() {
+            desk.leave(
+                "a place is no longer listed; it ends when another session agrees".to_owned(),
+            );
+        }
+        // What only waits for its time is looked at again then.
+        desk.second_look |= self.gets.next.is_some() || self.rows.state.debt.is_some();
+    }
+
+    fn refused_alike(&self) -> Option<Failure> {
+        None
+    }
+
+    fn live_end_stalled(&self) -> Option<Failure> {
+        None
+    }
+
+    fn passed(&self, folder: FolderId) -> Option<(Option<Micros>, bool)> {
+        let row = self.rows.places.get(&folder)?;
+        let looked = row.passed_at.max(self.proof.looked);
+        Some((looked, self.lanes.values().all(|lane| !lane.is_wanted())))
+    }
+
+    fn lines(&self, _: &AccountRow) -> Vec<FolderLine> {
+        self.lines_of()
+    }
+
+    fn totals(&self, counts: Counts) -> Counts {
+        Counts { folders: self.rows.places.len() as u64, ..counts }
+    }
+}
+
+impl FeedWork {
+    fn on_answer(
+        &mut self,
+        question: OpenQuestion<FeedOwner>,
+        answer: FeedAnswer,
+        desk: &mut Desk<'_>,
+    ) -> Result<(), Failure> {
+        let OpenQuestion { token, owner, page, .. } = question;
+        match (owner, answer) {
+            (FeedOwner::Places, FeedAnswer::Placed { places, labels, derived, clock }) => {
+                self.on_placed(places, labels, derived, clock, desk);
+            }
+            (FeedOwner::Head(feed), FeedAnswer::Headed { cursor, clock }) => {
+                self.on_headed(feed, cursor, clock, desk);
+            }
+            (FeedOwner::Changes(feed), FeedAnswer::Changed { items, next }) => {
+                self.on_changed(feed, items, next, desk);
+            }
+            (FeedOwner::Changes(feed), FeedAnswer::Expired) => self.on_expired(feed, desk),
+            (FeedOwner::Changes(feed) | FeedOwner::Head(feed), FeedAnswer::NoPlace) => {
+                self.on_no_place(feed);
+            }
+            (FeedOwner::Changes(feed), FeedAnswer::TokenDead) => self.on_changes_token_dead(feed),
+            (FeedOwner::Get(_), FeedAnswer::Got { found, last }) => {
+                if !last {
+                    desk.book.asks.insert(token, (owner, page));
+                }
+                self.on_got(token, found, last, desk);
+            }
+            (FeedOwner::Get(_), FeedAnswer::Later(wait)) => self.defer_page(token, wait, desk),
+            (FeedOwner::Counts, FeedAnswer::Counted(count)) => self.on_counted(count, desk),
+            (FeedOwner::Walk(generation), answer) => {
+                if self.is_walking(generation) {
+                    self.on_walk_answer(answer, desk)?;
+                }
+            }
+            _ => return Err(Failure::bug("a session answered another question than it was asked")),
+        }
+        Ok(())
+    }
+
+    fn on_walk_answer(&mut self, answer: FeedAnswer, desk: &mut Desk<'_>) -> Result<(), Failure> {
+        match answer {
+            FeedAnswer::Page { rows, next } => self.on_page(rows, next, desk),
+            FeedAnswer::Changed { items, next } => self.on_round(items, next, desk),
+            FeedAnswer::TokenDead => self.on_walk_token_dead(desk),
+            FeedAnswer::NoPlace => self.on_walk_no_place(),
+            FeedAnswer::Counted(count) => self.on_walk_counted(count, desk),
+            _ => return Err(Failure::bug("a session answered another question than it was asked")),
+        }
+        Ok(())
+    }
+
+    /// What was proved without changing anything is written with the next page.
+    pub(super) fn tell_proof(&mut self, desk: &mut Desk<'_>) {
+        let proof = std::mem::take(&mut self.proof);
+        if proof != crate::run::reads::FeedProof::default() {
+            desk.out.push(crate::run::event::Action::ProvedFeed(proof));
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What a run of a feed account reads of the store, and what it has proved.
+
+use crate::commit::feed::rows::Owed;
+use crate::mail::flags::Flags;
+use crate::mail::id::{FolderId, Identity, MessageId};
+use crate::time::Micros;
+use std::collections::BTreeSet;
+
+/// Rows that a run wants to see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FeedQuery {
+    /// Ids that are due: what a word told first, then what a list showed, by rank.
+    Due {
+        /// Due at this instant.
+        at: Micros,
+        /// What failed is due too.
+        insists: bool,
+        /// So many at most.
+        limit: usize,
+    },
+    /// What is held and owed of these.
+    Known(Vec<Identity>),
+    /// What is held, by id.
+    Held {
+        /// Behind this one.
+        after: Option<Identity>,
+        /// So many at most.
+        limit: usize,
+    },
+    /// What is away, by id.
+    Away {
+        /// Behind this one.
+        after: Option<Identity>,
+        /// So many at most.
+        limit: usize,
+    },
+    /// How much there is.
+    Tally,
+}
+
+/// What was found.
+#[derive(Clone, Debug)]
+pub enum FeedFound {
+    /// To `Due`.
+    Due {
+        /// In their order.
+        rows: Vec<Owed>,
+        /// When the next one is due that is not due now and has not failed.
+        next: Option<Micros>,
+        /// Ids that have failed.
+        failed: u64,
+    },
+    /// To `Known`: those of which something is held or owed.
+    Known(Vec<KnownMail>),
+    /// To `Held`: no more than were asked for.
+    Held(Vec<KnownMail>),
+    /// To `Away`: no more than were asked for.
+    Away(Vec<Identity>),
+    /// To `Tally`.
+    Tally(FeedTally),
+}
+
+/// What is known of a message id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownMail {
+    /// Which.
+    pub id: Identity,
+    /// Its number, where its bytes are held.
+    pub message: Option<MessageId>,
+    /// Since when.
+    pub since: Micros,
+    /// It is held and deleted.
+    pub deleted: bool,
+    /// It is owed, or away.
+    pub owed: bool,
+    /// It is known to be in no place of ours.
+    pub away: bool,
+    /// Where it lies, those places left out that the config leaves out.
+    pub places: BTreeSet<FolderId>,
+    /// Its flags.
+    pub flags: Flags,
+}
+
+/// How much a feed account holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FeedTally {
+    /// Messages that are held and not deleted.
+    pub held: u64,
+    /// Ids that are owed and not held.
+    pub unheld: u64,
+    /// Ids that are in no place of ours, and not held, or deleted.
+    pub away: u64,
+    /// Ids that are owed, and have not failed.
+    pub owed: u64,
+}
+
+/// What a run has proved without changing anything. Of two the later is true.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FeedProof {
+    /// When the changes were asked for that said "no more".
+    pub looked: Option<Micros>,
+    /// When Places was asked.
+    pub placed: Option<Micros>,
+    /// When the messages were counted.
+    pub counted: Option<Micros>,
+    /// When a compare began that is over.
+    pub compared: Option<Micros>,
+    /// It has proved the mirror.
+    pub whole: bool,
+}
+
+impl FeedProof {
+    /// Both of them.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let later = if other.compared >= self.compared { other } else { self };
+        Self {
+            looked: self.looked.max(other.looked),
+            placed: self.placed.max(other.placed),
+            counted: self.counted.max(other.counted),
+            compared: later.compared,
+            whole: later.compared.is_some() && later.whole,
+        }
+    }
+}
