@@ -8,6 +8,7 @@
 
 mod check;
 mod config;
+mod feeds;
 mod life;
 mod making;
 mod order;
@@ -22,6 +23,7 @@ mod town;
 mod words;
 mod writing;
 
+use feeds::FeedWorld;
 use postrider_core::standing::EventKind;
 use scheduler::World;
 use town::Town;
@@ -83,6 +85,39 @@ fn every_interleaving_ends_proved() {
         refused > 0 && commits > runs && renamed > 0 && proofs > 0,
         "the world has become too tame to prove anything"
     );
+}
+
+/// The same with a server that tells its changes by message id, in four kinds.
+#[test]
+fn every_feed_ends_proved() {
+    if let Some(seed) = number("FEED_SEED") {
+        let mut world = FeedWorld::new(seed);
+        world.trace = true;
+        let cfg = world.cfg.clone();
+        world.run().unwrap_or_else(|violation| {
+            panic!("seed {seed}: {violation}\n{cfg:?}\n{}", world.log.join("\n"))
+        });
+        return;
+    }
+    let (first, runs) = (number("FEED_FIRST").unwrap_or(1), number("FEED_RUNS").unwrap_or(6000));
+    let (mut commits, mut gets, mut bodies, mut events, mut rounds) = (0, 0, 0, 0, [0; 9]);
+    let mut broken = Vec::new();
+    for seed in first..first + runs {
+        let mut world = FeedWorld::new(seed);
+        match world.run() {
+            Ok(n) => rounds[n] += 1,
+            Err(violation) => broken.push((world.steps, seed, violation)),
+        }
+        commits += world.store.commits;
+        gets += world.gets;
+        bodies += world.bodies;
+        events += world.store.events.len();
+    }
+    println!(
+        "{runs} runs from seed {first}: {commits} commits, {gets} gets ({bodies} bodies), {events} events; clean rounds needed {rounds:?}"
+    );
+    none_broke(runs, broken);
+    assert!(bodies > runs && commits > runs, "the world has become too tame to prove anything");
 }
 
 /// The same with a follower around the runs: it watches, rests, is paused, dies and is begun again.

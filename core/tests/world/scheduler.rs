@@ -198,6 +198,7 @@ impl World {
             Action::Proved { folder, started, whole } => {
                 self.queue.push_back(Queued::Proved(folder, started, whole));
             }
+            other @ (Action::ReadFeed { .. } | Action::ProvedFeed(_)) => panic!("{other:?}"),
             Action::CountLimbo => self.counting = true,
             Action::WakeAfter(_) => self.timer = true,
             Action::Report(_) => {}

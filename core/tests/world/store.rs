@@ -167,7 +167,7 @@ impl Store {
             Ok(admitted) => admitted,
             Err(refusal) => {
                 self.refused += 1;
-                let rows = StoredRows { account: self.account.clone(), folder: before };
+                let rows = StoredRows::of(self.account.clone(), before);
                 return CommitAnswer::Refused(
                     refusal,
                     (refusal != Refusal::Incarnation).then(|| Box::new(rows)),
@@ -240,10 +240,7 @@ impl Store {
             self.ledger.sweep(&self.account, &folders, commit.at);
         }
         self.events.extend(self.ledger.take_writes().events);
-        CommitAnswer::Done(Box::new(StoredRows {
-            account: admitted.account,
-            folder: admitted.folder,
-        }))
+        CommitAnswer::Done(Box::new(StoredRows::of(admitted.account, admitted.folder)))
     }
 }
 

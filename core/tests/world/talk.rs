@@ -79,7 +79,10 @@ impl World {
 
     pub(crate) fn connected(&self, session: SessionId) -> Connected {
         let page = self.cfg.budget.then_some(3);
-        Connected { session, capabilities: Capabilities { push: self.push, page } }
+        Connected {
+            session,
+            capabilities: Capabilities { push: self.push, page, ..Capabilities::default() },
+        }
     }
 
     pub(crate) fn open_session(&mut self, lie: Lie) {
@@ -265,7 +268,9 @@ impl World {
                 Answer::Sampled { remote_id, rows: sample(&folder, |uid| Some(uid) == last) }
             }
             Request::Watch { .. } => Answer::Unwatched(Unwatched::Unable),
-            Request::Sizes { .. } | Request::Fetch { .. } => return Err(Ended::Refused(gone())),
+            Request::Sizes { .. } | Request::Fetch { .. } | Request::Feed(_) => {
+                return Err(Ended::Refused(gone()));
+            }
         };
         Ok(answer)
     }

@@ -220,10 +220,7 @@ impl Town {
                     actor.inputs.push_back(Input::Machine(run, opened));
                 }
                 Output::Run(run, Action::Commit { token, .. }) => {
-                    let answer = CommitAnswer::Done(Box::new(StoredRows {
-                        account: account(),
-                        folder: None,
-                    }));
+                    let answer = CommitAnswer::Done(Box::new(StoredRows::of(account(), None)));
                     actor.inputs.push_back(Input::Machine(run, Event::Committed { token, answer }));
                 }
                 // No server is there; now and then one that refuses.

@@ -57,6 +57,7 @@ pub(crate) fn question(request: &Request) -> String {
         .map(|name| String::from_utf8_lossy(name).into_owned())
         .unwrap_or_default();
     match request {
+        Request::Feed(request) => format!("{request:?}"),
         Request::List => "list".into(),
         Request::Examine { .. } => format!("examine {name}"),
         Request::Index { .. } => format!("index {name}"),
