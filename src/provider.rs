@@ -14,9 +14,9 @@ pub use sink::Sink;
 use crate::telemetry::wire::WireLog;
 use postrider_core::budget::Quota;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
-use postrider_core::provider::Capabilities;
 use postrider_core::provider::folders::{Answer, Request};
 use postrider_core::provider::server::Server;
+use postrider_core::provider::{Capabilities, Family};
 use secrecy::SecretString;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -109,6 +109,11 @@ pub trait Endpoint: std::fmt::Debug + Send + Sync {
     /// Longest time without a sign of life that its own deadlines allow; a session that hangs
     /// longer is killed.
     fn patience(&self) -> Duration;
+
+    /// Which family of questions it answers.
+    fn family(&self) -> Family {
+        Family::Folders
+    }
 
     /// What questions cost here, and what may be spent on them.
     fn quota(&self) -> Quota;

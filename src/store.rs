@@ -4,6 +4,7 @@ pub mod actor;
 mod apply;
 mod connect;
 mod failure;
+mod feed;
 mod instance;
 pub mod orders;
 mod read;

@@ -48,6 +48,8 @@ pub struct Model {
     pub stamped_at: Option<i64>,
     /// Whose it is.
     pub owner: Option<String>,
+    /// What its feeds have still to do: JSON with the number of its format.
+    pub feed: Option<String>,
 }
 
 /// Tables are joined by hand where they are read.

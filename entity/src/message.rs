@@ -47,6 +47,8 @@ pub struct Model {
     pub places: i64,
     /// RFC822.SIZE, where it is another length.
     pub announced: Option<i64>,
+    /// The version of its state, where the provider has them.
+    pub version: Option<String>,
 }
 
 /// Tables are joined by hand where they are read.

@@ -14,6 +14,7 @@ mod m0004_stamp;
 mod m0005_credential;
 mod m0006_owner;
 mod m0007_spending;
+mod m0008_feed;
 
 /// All steps, oldest first.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_credential::Migration),
             Box::new(m0006_owner::Migration),
             Box::new(m0007_spending::Migration),
+            Box::new(m0008_feed::Migration),
         ]
     }
 }

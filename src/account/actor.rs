@@ -81,7 +81,9 @@ impl Actor for AccountActor {
         Incarnation { args, past, went, finished }: Incarnation,
     ) -> Result<AccountState, ActorProcessingErr> {
         let depth = args.registry.started(&path_of(&args.name), "account");
-        let follower = Follower::new(args.rules.clone(), past.clone());
+        let mut rules = args.rules.clone();
+        rules.settings.family = args.endpoint.family();
+        let follower = Follower::new(rules, past.clone());
         me.cast(AccountMsg::Input(Input::Start))?;
         let voice = Voice::new(&args);
         let asked_with = args.credential.mark();
@@ -267,7 +269,7 @@ impl AccountState {
                 ask(self.main.as_ref(), request, question);
             }
             Action::Commit { token, commit } => {
-                if commit.change.page().is_some() {
+                if commit.change.brings_mail() {
                     fault::pass("account.page_sent");
                 }
                 let reply = self.tell(me, run, move |answer| match answer {
@@ -288,6 +290,18 @@ impl AccountState {
                 self.read(me, run, async move {
                     Event::Sampled { token, rows: within(reader.sample(folder, part)).await }
                 });
+            }
+            Action::ReadFeed { token, query } => {
+                let (reader, account) =
+                    (self.args.reader.clone(), self.account.unwrap_or_default());
+                self.read(me, run, async move {
+                    Event::FeedRead { token, rows: within(reader.feed(account, query)).await }
+                });
+            }
+            Action::ProvedFeed(proof) => {
+                self.passes += 1;
+                let account = self.account.unwrap_or_default();
+                self.args.store.send(StoreMsg::ProvedFeed { account, proof });
             }
             Action::CountLimbo => {
                 let (reader, account) =

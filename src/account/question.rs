@@ -53,7 +53,7 @@ impl PendingQuestion {
     }
 
     pub(super) fn answered(&mut self, answer: Result<Answer, Failure>) {
-        self.open = matches!(answer, Ok(Answer::Fetched { last: false, .. } | Answer::Hinted(_)));
+        self.open = matches!(&answer, Ok(answer) if answer.goes_on());
         let input = match (self.owner, answer) {
             (Waiter::Run(run, token), answer) => {
                 Input::Machine(run, Event::Answered { token, answer })

@@ -19,6 +19,7 @@ use postrider_core::commit::change::{Commit, CommitAnswer};
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::run::event::AccountSnapshot;
+use postrider_core::run::reads::FeedProof;
 use postrider_core::time::Micros;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::VecDeque;
@@ -50,6 +51,13 @@ pub enum StoreMsg {
         started: Micros,
         /// Whether it proved the folder whole.
         whole: bool,
+    },
+    /// What a run has proved of a feed account without changing anything: the same.
+    ProvedFeed {
+        /// The account.
+        account: AccountId,
+        /// What.
+        proof: FeedProof,
     },
     /// A run changed nothing: counted by the hour.
     Ran {
@@ -171,6 +179,10 @@ impl Actor for StoreActor {
             StoreMsg::Proved { folder, started, whole } => {
                 state.depth.leave();
                 state.quiet.proved(folder, started, whole);
+            }
+            StoreMsg::ProvedFeed { account, proof } => {
+                state.depth.leave();
+                state.quiet.proved_feed(account, proof);
             }
             StoreMsg::Ran { account, passes } => {
                 state.depth.leave();

@@ -1,7 +1,9 @@
 //! The only SQL that writes. A page costs a constant number of statements: one text and one JSON
 //! document a table.
 
+mod applied;
 mod control;
+mod feed;
 mod messages;
 mod numbers;
 mod opening;
@@ -9,6 +11,7 @@ mod own;
 mod quiet;
 mod words;
 
+pub(super) use applied::Applied;
 pub use control::Done;
 pub(super) use control::{Portion, control};
 pub(super) use numbers::Numbers;
@@ -35,13 +38,6 @@ use postrider_core::mail::uid_set::UidSet;
 use postrider_core::time::Micros;
 use sea_orm::{DatabaseTransaction, TransactionTrait, Value};
 use words::{read, text, write};
-
-/// What came of a commit inside a transaction.
-#[derive(Debug)]
-pub(super) enum Applied {
-    Done(Box<StoredRows>),
-    Refused(Refusal, Option<Box<StoredRows>>),
-}
 
 /// Messages in limbo that are judged at a time.
 const SWEEP: i64 = 5000;
@@ -71,6 +67,11 @@ async fn inside(
     numbers: &mut Numbers,
     commit: &Commit,
 ) -> Result<Applied, Trouble> {
+    if let Change::Feed(change) = &commit.change {
+        let applied = feed::commit_feed(db, numbers, commit, change).await?;
+        fault::pass("store.rows_written");
+        return Ok(applied);
+    }
     let (account, at) = (commit.account, commit.at);
     let remote_id: Value = match &commit.change {
         Change::Folder(FolderChange::Open { folder, .. }) => folder.remote_id.clone().into(),
@@ -84,14 +85,14 @@ async fn inside(
     if let Change::Folder(FolderChange::Rename { folder, to, .. }) = &commit.change
         && is_taken(db, account, *folder, &to.remote_id).await?
     {
-        let rows = StoredRows { account: stored, folder: before };
+        let rows = StoredRows::of(stored, before);
         return Ok(Applied::Refused(Refusal::Open, Some(Box::new(rows))));
     }
     let (incarnation, change) = (commit.incarnation, &commit.change);
     let admitted = match admit(&stored, before.as_ref(), incarnation, change, at, new_folder) {
         Ok(admitted) => admitted,
         Err(refusal) => {
-            let rows = StoredRows { account: stored, folder: before };
+            let rows = StoredRows::of(stored, before);
             return Ok(Applied::Refused(
                 refusal,
                 (refusal != Refusal::Incarnation).then(|| Box::new(rows)),
@@ -111,7 +112,7 @@ async fn inside(
         write_change(db, numbers, account, &before, admitted, &commit.change, at).await?;
     tracing::debug!("rows written");
     fault::pass("store.rows_written");
-    Ok(Applied::Done(Box::new(StoredRows { account: admitted.account, folder: admitted.folder })))
+    Ok(Applied::Done(Box::new(StoredRows::of(admitted.account, admitted.folder))))
 }
 
 /// Whether another folder of the account has this wire name already.
@@ -156,6 +157,8 @@ async fn write_change(
         Change::Account(change) => {
             write_account_rows(db, numbers, rows, &admitted, change, at).await?
         }
+        // Its way is another.
+        Change::Feed(_) => {}
     }
     if sweeps {
         sweep(db, numbers, account, at).await?;

@@ -4,7 +4,7 @@
 use crate::store::connect::Database;
 use crate::store::failure::Trouble;
 use crate::store::rows::{credential, get, guard, hash, standing_from, uid};
-use crate::store::sql::{Text, statement};
+use crate::store::sql::{Named, Text, statement};
 use postrider_core::budget::Spending;
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Failure;
@@ -91,7 +91,7 @@ impl Reader {
 
     pub(super) async fn rows(
         &self,
-        text: Text,
+        text: impl Named,
         values: Vec<Value>,
     ) -> Result<Vec<QueryResult>, Trouble> {
         Ok(self.db.query_all_raw(statement(&self.db, text, values)).await?)

@@ -1,13 +1,16 @@
 //! Between the database's rows and the core's: shared by the writer and the readers.
 
 use crate::store::failure::Trouble;
+use postrider_core::commit::feed::rows::{FeedAccount, FeedState, MissingLook, Owed};
 use postrider_core::commit::rows::{AccountRow, FolderRow, LocationRow, MessageRow, Shut};
+use postrider_core::failure::Class;
 use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::cursor::{self, Lanes};
+use postrider_core::mail::feed::{MailVersion, PlaceId};
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::folder::Role;
 use postrider_core::mail::id::{
-    AccountId, FolderId, Identity, Incarnation, MessageId, UidValidity,
+    AccountId, FolderId, Identity, Incarnation, MessageId, SessionId, UidValidity,
 };
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::oauth::CredentialRow;
@@ -130,6 +133,7 @@ pub(super) fn message(row: &QueryResult) -> Result<MessageRow, Trouble> {
         last_sight: micros(row, 5)?,
         deleted_at: micros(row, 6)?,
         places: u64::try_from(get::<i64>(row, 7)?).unwrap_or(0),
+        version: get::<Option<String>>(row, 8)?.map(MailVersion::stored),
     })
 }
 
@@ -147,13 +151,65 @@ pub(super) fn location(row: &QueryResult) -> Result<LocationRow, Trouble> {
     Ok(LocationRow {
         folder: FolderId(get(row, 0)?),
         uidvalidity: UidValidity(uid(row, 1)?),
-        uid: u64::from(uid(row, 2)?),
+        uid: u64::try_from(get::<i64>(row, 2)?)
+            .map_err(|e| Trouble::damaged("a stored UID", &e))?,
         message: MessageId(get(row, 3)?),
         flags: Flags::from_columns(&flags, &keywords),
         modseq: get(row, 6)?,
         internal_date: micros(row, 7)?,
         began_at: Micros(get(row, 8)?),
         ended_at: micros(row, 9)?,
+    })
+}
+
+/// Reads a row of `FeedText::FeedAccount`.
+pub(super) fn feed_account(row: &QueryResult) -> Result<Option<FeedAccount>, Trouble> {
+    let text: Option<String> = get(row, 0)?;
+    text.map(|text| cursor::from_text(&text).map_err(|e| Trouble::damaged("a feed account", &e)))
+        .transpose()
+}
+
+/// Reads a row of `FeedText::Feeds`.
+pub(super) fn feed_state(row: &QueryResult) -> Result<FeedState, Trouble> {
+    let text: String = get(row, 1)?;
+    cursor::from_text(&text).map_err(|e| Trouble::damaged("a feed's cursor", &e))
+}
+
+/// Reads a row of `FeedText::Places`: a folder whose messages have no UIDs.
+pub(super) fn place(row: &QueryResult) -> Result<FolderRow, Trouble> {
+    let remote_id: Vec<u8> = get(row, 1)?;
+    Ok(FolderRow {
+        passed_at: micros(row, 5)?,
+        proved_at: micros(row, 6)?,
+        grown_at: micros(row, 7)?,
+        excluded: get(row, 8)?,
+        ..FolderRow::place(
+            FolderId(get(row, 0)?),
+            &PlaceId(String::from_utf8_lossy(&remote_id).into_owned()),
+            get(row, 2)?,
+            get::<Option<String>>(row, 3)?.as_deref().and_then(Role::from_word),
+            Micros(get(row, 4)?),
+        )
+    })
+}
+
+/// Reads the columns of what is owed.
+pub(super) fn owed(row: &QueryResult) -> Result<Owed, Trouble> {
+    let missing = micros(row, 5)?.zip(get::<Option<i64>>(row, 6)?);
+    let class: Option<String> = get(row, 10)?;
+    let words: Option<String> = get(row, 11)?;
+    let class = class.map(|class| Class::from_word(&class).unwrap_or(Class::Unknown));
+    Ok(Owed {
+        id: Identity(get(row, 0)?),
+        told_at: Micros(get(row, 1)?),
+        version: get::<Option<String>>(row, 2)?.map(MailVersion::stored),
+        left: get::<Option<String>>(row, 3)?.map(PlaceId),
+        due_at: micros(row, 4)?,
+        missing: missing.map(|(at, session)| MissingLook { at, session: SessionId(session) }),
+        rank: u8::try_from(get::<i64>(row, 7)?).ok(),
+        bytes: get(row, 8)?,
+        attempts: u32::try_from(get::<i64>(row, 9)?).unwrap_or(u32::MAX),
+        failure: class.map(|class| (class, words.unwrap_or_default())),
     })
 }
 

@@ -5,22 +5,67 @@ mod sqlite;
 
 use sea_orm::{ConnectionTrait, Statement, Value};
 
+/// A text, by name.
+pub(super) trait Named: Copy {
+    /// Its words.
+    fn words(self) -> &'static str;
+}
+
 macro_rules! texts {
-    ($($name:ident,)*) => {
-        /// A text. What its parameters and columns are stands where it is used.
+    ($(#[$doc:meta])* $texts:ident, $words:path: $($name:ident,)*) => {
+        $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(super) enum Text {
+        pub(super) enum $texts {
             $($name,)*
         }
 
-        impl Text {
+        impl $texts {
             #[cfg(test)]
             const ALL: &[Self] = &[$(Self::$name,)*];
+        }
+
+        impl Named for $texts {
+            fn words(self) -> &'static str {
+                $words(self)
+            }
         }
     };
 }
 
 texts! {
+    /// A text about the rows of feeds. What its parameters and columns are stands where it is used.
+    FeedText, sqlite::words_of_feeds:
+    FeedAccount,
+    Feeds,
+    Places,
+    MessagesNamed,
+    MessagesThere,
+    LocationsOf,
+    OwedOf,
+    HeldCount,
+    PutFeedAccount,
+    PutFeeds,
+    DropFeed,
+    RenewUnknown,
+    RenewAway,
+    PutOwed,
+    PayOwed,
+    PurgeFeeds,
+    PurgeOwed,
+    QuietPlaces,
+    QuietFeed,
+    QuietSettleAccount,
+    DueOwed,
+    NextOwed,
+    KnownMail,
+    HeldMail,
+    AwayMail,
+    FeedTally,
+}
+
+texts! {
+    /// A text. What its parameters and columns are stands where it is used.
+    Text, sqlite::words:
     // What every commit compares with, and the rows that it touches.
     Guard,
     AllFolders,
@@ -152,8 +197,12 @@ texts! {
 
 /// The statement of this name, in the words of this database. One is spoken; another's words would
 /// be chosen here.
-pub(super) fn statement(db: &impl ConnectionTrait, text: Text, values: Vec<Value>) -> Statement {
-    Statement::from_sql_and_values(db.get_database_backend(), sqlite::words(text), values)
+pub(super) fn statement(
+    db: &impl ConnectionTrait,
+    text: impl Named,
+    values: Vec<Value>,
+) -> Statement {
+    Statement::from_sql_and_values(db.get_database_backend(), text.words(), values)
 }
 
 #[cfg(test)]
@@ -165,13 +214,15 @@ mod tests {
     async fn every_text_is_understood() {
         let dir = tempfile::tempdir().unwrap();
         let db = crate::store::open(&dir.path().join("x.db")).await.unwrap();
-        for text in Text::ALL {
-            let sql = format!("EXPLAIN {}", sqlite::words(*text));
+        let plain = Text::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
+        let feeds = FeedText::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
+        for (text, words) in plain.chain(feeds) {
+            let sql = format!("EXPLAIN {words}");
             let explained = db
                 .writer
                 .query_all_raw(Statement::from_string(db.writer.get_database_backend(), sql))
                 .await;
-            assert!(explained.is_ok_and(|rows| !rows.is_empty()), "{text:?}");
+            assert!(explained.is_ok_and(|rows| !rows.is_empty()), "{text}");
         }
         db.close().await;
     }

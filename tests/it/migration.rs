@@ -21,7 +21,7 @@ async fn a_newer_schema_is_refused_with_both_versions() {
         for args in [&["sync", "--once"][..], &["export", "u"], &["verify", "u", "--offline"]] {
             let ran = postrider.run(args).exits(7);
             assert!(
-                ran.stderr.contains("m9999_future") && ran.stderr.contains("m0007_spending"),
+                ran.stderr.contains("m9999_future") && ran.stderr.contains("m0008_feed"),
                 "{}",
                 ran.stderr
             );
@@ -45,7 +45,7 @@ fn the_database_is_copied_aside_before_a_migration() {
         ask(&database, "SELECT count(*) AS x FROM sqlite_master WHERE name = 'body_pack'"),
         "1"
     );
-    let copy = "demo-data/postrider.before-m0001_mirror-m0002_server-m0003_mend-m0004_stamp-m0005_credential-m0006_owner-m0007_spending.db";
+    let copy = "demo-data/postrider.before-m0001_mirror-m0002_server-m0003_mend-m0004_stamp-m0005_credential-m0006_owner-m0007_spending-m0008_feed.db";
     let copy = postrider.path(copy);
     assert_eq!(state(&copy), before);
     assert_eq!(ask(&copy, "SELECT count(*) AS x FROM sqlite_master WHERE name = 'body_pack'"), "0");
@@ -110,7 +110,7 @@ async fn entities_and_tables_agree() {
             )*
         };
     }
-    agrees!(account body counter credential cursor event failure folder leap location message note run run_hour setting spending);
+    agrees!(account body counter credential cursor event failure feed folder leap location message note owed run run_hour setting spending);
     let all = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
     assert_eq!(read(all.to_owned()).await, known);
 }

@@ -101,7 +101,7 @@ pub(super) struct ImapSession {
 impl Session for ImapSession {
     fn capabilities(&self) -> Capabilities {
         let page = self.is_metered().then_some(PAGE);
-        Capabilities { push: self.conn.has("IDLE"), page }
+        Capabilities { push: self.conn.has("IDLE"), page, ..Capabilities::default() }
     }
 
     fn leash(&self) -> Leash {
@@ -168,7 +168,7 @@ impl ImapSession {
             Request::Sample { remote_id, uidvalidity, uids } => {
                 self.conn.sample(remote_id, *uidvalidity, uids).await
             }
-            Request::Fetch { .. } | Request::Watch { .. } => {
+            Request::Fetch { .. } | Request::Watch { .. } | Request::Feed(_) => {
                 Err(Failure::bug("this is not asked for one by one"))
             }
         }

@@ -7,7 +7,7 @@ use super::words::{read, text, write};
 use crate::store::failure::Trouble;
 use crate::store::orders::Control;
 use crate::store::rows::{get, standing};
-use crate::store::sql::Text;
+use crate::store::sql::{FeedText, Text};
 use postrider_core::budget::Spending;
 use postrider_core::mail::id::AccountId;
 use postrider_core::oauth::CredentialRow;
@@ -211,6 +211,9 @@ async fn purge(db: &DatabaseTransaction, id: i64) -> Result<Portion, Trouble> {
     write(db, Text::PurgeBodies, vec![text(&bodies)?]).await?;
     if deleted > 0 {
         return Ok(Portion::More);
+    }
+    for text in [FeedText::PurgeFeeds, FeedText::PurgeOwed] {
+        write(db, text, account()).await?;
     }
     for text in [
         Text::PurgeFolderLocations,

@@ -45,7 +45,8 @@ async fn save_writes(
                 m.last_folder.map(|f| f.0),
                 m.last_sight,
                 m.deleted_at,
-                m.places
+                m.places,
+                m.version.as_ref().map(|version| version.as_str())
             ])
         };
         let rows: Vec<Json> = writes.messages.iter().map(row).collect();
@@ -108,7 +109,8 @@ fn message_row(m: &NewMessage, at: Micros) -> Json {
         at,
         m.row.places,
         m.announced,
-        m.header
+        m.header,
+        m.row.version.as_ref().map(|version| version.as_str())
     ])
 }
 

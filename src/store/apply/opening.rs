@@ -1,5 +1,6 @@
 //! Handing out an account: its incarnation is raised in the transaction that reads its cursors.
 
+use super::feed::handed_out;
 use super::words::{read, write};
 use crate::store::failure::Trouble;
 use crate::store::orders::OpenAccount;
@@ -89,6 +90,7 @@ pub(in crate::store) async fn open_account(
         };
         snapshot.notes.push(Note { about, count: uid(&row, 5)?, text: get(&row, 6)? });
     }
+    snapshot.feed = handed_out(db, &snapshot.account).await?;
     let rows = read(db, Text::HowItStood, vec![id.0.into()]).await?;
     if let Some(row) = rows.first() {
         snapshot.stood = Some((standing(row, 0)?, get(row, 1)?));

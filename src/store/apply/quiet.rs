@@ -3,8 +3,9 @@
 
 use super::words::{text, write};
 use crate::store::failure::Trouble;
-use crate::store::sql::Text;
+use crate::store::sql::{FeedText, Text};
 use postrider_core::mail::id::{AccountId, FolderId};
+use postrider_core::run::reads::FeedProof;
 use postrider_core::time::Micros;
 use sea_orm::DatabaseTransaction;
 use serde_json::json;
@@ -15,6 +16,8 @@ use std::collections::BTreeMap;
 pub(in crate::store) struct Quiet {
     /// By folder: when its last pass began, and when the last one that proved it whole.
     folders: BTreeMap<FolderId, (Micros, Option<Micros>)>,
+    /// By account: what was proved of its feeds.
+    feeds: BTreeMap<AccountId, FeedProof>,
     /// By account and hour: runs and passes.
     hours: BTreeMap<(AccountId, i64), (i64, i64)>,
 }
@@ -23,7 +26,7 @@ const HOUR: i64 = 3_600_000_000;
 
 impl Quiet {
     pub(in crate::store) fn is_empty(&self) -> bool {
-        self.folders.is_empty() && self.hours.is_empty()
+        self.folders.is_empty() && self.hours.is_empty() && self.feeds.is_empty()
     }
 
     /// A pass changed nothing.
@@ -33,6 +36,12 @@ impl Quiet {
         if whole {
             entry.1 = entry.1.max(Some(started));
         }
+    }
+
+    /// A run has proved something of a feed account.
+    pub(in crate::store) fn proved_feed(&mut self, account: AccountId, proof: FeedProof) {
+        let entry = self.feeds.entry(account).or_default();
+        *entry = entry.and(proof);
     }
 
     /// A run changed nothing.
@@ -47,6 +56,9 @@ impl Quiet {
         for (folder, (passed, proved)) in other.folders {
             let entry = self.folders.entry(folder).or_default();
             *entry = (entry.0.max(passed), entry.1.max(proved));
+        }
+        for (account, proof) in other.feeds {
+            self.proved_feed(account, proof);
         }
         for (key, (runs, passes)) in other.hours {
             let entry = self.hours.entry(key).or_default();
@@ -69,6 +81,22 @@ pub(in crate::store) async fn write_quiet(
         write(db, Text::QuietPasses, vec![text(&rows)?]).await?;
         // What reached the folder is settled by its clean pass.
         write(db, Text::QuietSettle, vec![text(&rows)?]).await?;
+    }
+    for (account, proof) in &quiet.feeds {
+        let instant = |at: Option<Micros>| at.map(|at| at.0).into();
+        let whole = proof.compared.filter(|_| proof.whole);
+        let values = vec![account.0.into(), instant(proof.looked), instant(whole)];
+        write(db, FeedText::QuietPlaces, values).await?;
+        let values = vec![
+            account.0.into(),
+            instant(proof.compared),
+            instant(proof.placed),
+            instant(proof.counted),
+        ];
+        write(db, FeedText::QuietFeed, values).await?;
+        // What reached the account is settled by changes that were told to their end.
+        let values = vec![account.0.into(), instant(proof.looked)];
+        write(db, FeedText::QuietSettleAccount, values).await?;
     }
     if !quiet.hours.is_empty() {
         let rows: Vec<_> = quiet

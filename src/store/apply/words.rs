@@ -1,13 +1,13 @@
 //! Putting a named text to the database, and values into it.
 
 use crate::store::failure::Trouble;
-use crate::store::sql::{Text, statement};
+use crate::store::sql::{Named, statement};
 use postrider_core::mail::cursor;
 use sea_orm::{ConnectionTrait, ExecResult, QueryResult, Value};
 
 pub(super) async fn write(
     db: &impl ConnectionTrait,
-    text: Text,
+    text: impl Named,
     values: Vec<Value>,
 ) -> Result<ExecResult, Trouble> {
     Ok(db.execute_raw(statement(db, text, values)).await?)
@@ -15,7 +15,7 @@ pub(super) async fn write(
 
 pub(super) async fn read(
     db: &impl ConnectionTrait,
-    text: Text,
+    text: impl Named,
     values: Vec<Value>,
 ) -> Result<Vec<QueryResult>, Trouble> {
     Ok(db.query_all_raw(statement(db, text, values)).await?)

@@ -22,7 +22,7 @@ macro_rules! account_and_folder {
 /// Columns of a message as the core sees it.
 macro_rules! message {
     () => {
-        "m.id, m.identity, m.body, m.limbo_since, m.last_folder, m.last_sight, m.deleted_at, m.places"
+        "m.id, m.identity, m.body, m.limbo_since, m.last_folder, m.last_sight, m.deleted_at, m.places, m.version"
     };
 }
 
@@ -32,6 +32,10 @@ macro_rules! location {
         "l.folder, l.uidvalidity, l.uid, l.message, l.flags, l.keywords, l.modseq, l.internal_date, l.began_at, l.ended_at"
     };
 }
+
+mod feeds;
+
+pub(super) use feeds::words as words_of_feeds;
 
 /// The messages that one transaction of a purge deletes.
 macro_rules! chunk {
@@ -203,14 +207,14 @@ pub(super) const fn words(text: Text) -> &'static str {
         }
         Text::InsertMessages => {
             "INSERT INTO message (account, id, identity, body, size, internal_date, stored_at, places, announced, \
-             message_id, subject, from_text, to_text, cc_text, date, parse) SELECT ?1, value->>0, value->>1, \
+             message_id, subject, from_text, to_text, cc_text, date, parse, version) SELECT ?1, value->>0, value->>1, \
              unhex(value->>2), value->>3, value->>4, value->>5, value->>6, value->>7, value->8->>'message_id', \
              value->8->>'subject', value->8->>'from', value->8->>'to', value->8->>'cc', value->8->>'date', \
-             value->8->>'parse' FROM json_each(?2)"
+             value->8->>'parse', value->>9 FROM json_each(?2)"
         }
         Text::UpdateMessages => {
             "UPDATE message SET limbo_since = j.value->>1, last_folder = j.value->>2, last_sight = j.value->>3, \
-             deleted_at = j.value->>4, places = j.value->>5 FROM json_each(?1) j WHERE message.id = j.value->>0"
+             deleted_at = j.value->>4, places = j.value->>5, version = j.value->>6 FROM json_each(?1) j WHERE message.id = j.value->>0"
         }
         Text::PutLocations => {
             "INSERT INTO location (folder, uidvalidity, uid, message, flags, keywords, modseq, internal_date, \

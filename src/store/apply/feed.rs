@@ -1,0 +1,337 @@
+//! Commits of feeds: the rows that they touch are loaded, the core's rules change them, and what
+//! has changed is written. A page costs a constant number of statements.
+
+use super::applied::Applied;
+use super::messages::save;
+use super::numbers::Numbers;
+use super::words::{lane, read, text, write};
+use crate::store::failure::Trouble;
+use crate::store::rows::{feed_account, feed_state, get, guard, location, message, owed, place};
+use crate::store::sql::{FeedText, Text};
+use postrider_core::commit::change::feed::{FeedChange, FeedStep};
+use postrider_core::commit::change::{Commit, Refusal, StoredRows};
+use postrider_core::commit::feed::apply::{admit_feed, apply_feed, ids_of};
+use postrider_core::commit::feed::books::{FeedBooks, OwedRenewal};
+use postrider_core::commit::feed::rows::{FeedRows, Owed};
+use postrider_core::commit::rows::AccountRow;
+use postrider_core::failure::Class;
+use postrider_core::mail::id::{AccountId, FolderId, Identity};
+use postrider_core::provider::feeds::{FeedWord, Got};
+use postrider_core::time::Micros;
+use sea_orm::{DatabaseTransaction, QueryResult, TransactionTrait, Value};
+use serde_json::{Value as Json, json};
+
+/// Locations of a place that one commit ends.
+const DROPPED: i64 = 2000;
+
+/// Applies a change of a feed. On a refusal nothing is written.
+pub(super) async fn commit_feed(
+    db: &DatabaseTransaction,
+    numbers: &mut Numbers,
+    commit: &Commit,
+    change: &FeedChange,
+) -> Result<Applied, Trouble> {
+    let (account, at) = (commit.account, commit.at);
+    let values = vec![account.0.into(), Value::BigInt(None), Value::Bytes(None)];
+    let rows = read(db, Text::Guard, values).await?;
+    let Some(row) = rows.first() else { return Ok(Applied::Refused(Refusal::Missing, None)) };
+    let (stored, _) = guard(account, row)?;
+    let rows = feed_rows(db, stored).await?;
+    if let Err(refusal) = admit_feed(&rows, commit.incarnation, change) {
+        let rows = (refusal != Refusal::Incarnation).then(|| Box::new(answer(rows)));
+        return Ok(Applied::Refused(refusal, rows));
+    }
+    let rows = match &change.step {
+        FeedStep::Got { .. } => in_parts(db, numbers, rows, change, at).await?,
+        _ => once(db, numbers, rows, change, at).await?,
+    };
+    Ok(Applied::Done(Box::new(answer(rows))))
+}
+
+fn answer(rows: FeedRows) -> StoredRows {
+    StoredRows { feed: Some(Box::new(rows.clone())), ..StoredRows::of(rows.account, None) }
+}
+
+/// Everything of a feed account but messages and what is owed.
+pub(super) async fn feed_rows(
+    db: &DatabaseTransaction,
+    account: AccountRow,
+) -> Result<FeedRows, Trouble> {
+    let id = || vec![Value::from(account.id.0)];
+    let state = match read(db, FeedText::FeedAccount, id()).await?.first() {
+        Some(row) => feed_account(row)?,
+        None => None,
+    };
+    let mut rows =
+        FeedRows { state: state.unwrap_or_default(), ..FeedRows::fresh(account.clone()) };
+    for row in read(db, FeedText::Feeds, id()).await? {
+        rows.feeds.insert(FolderId(get(&row, 0)?), feed_state(&row)?);
+    }
+    for row in read(db, FeedText::Places, id()).await? {
+        let place = place(&row)?;
+        rows.places.insert(place.id, place);
+    }
+    Ok(rows)
+}
+
+/// What a Get has brought; what the database refuses for its content is halved down to the one
+/// message, which becomes one that fails.
+async fn in_parts(
+    db: &DatabaseTransaction,
+    numbers: &mut Numbers,
+    mut rows: FeedRows,
+    change: &FeedChange,
+    at: Micros,
+) -> Result<FeedRows, Trouble> {
+    let FeedStep::Got { asked, session, found } = &change.step else { return Ok(rows) };
+    let part = |found: &[(Identity, Got)]| FeedChange {
+        terms: change.terms,
+        step: FeedStep::Got { asked: *asked, session: *session, found: found.to_vec() },
+    };
+    let mut parts: Vec<FeedChange> = vec![part(found)];
+    while let Some(change) = parts.pop() {
+        let FeedStep::Got { found, .. } = &change.step else { continue };
+        let mut next = *numbers;
+        let savepoint = db.begin().await?;
+        match once(&savepoint, &mut next, rows.clone(), &change, at).await {
+            Ok(after) => {
+                savepoint.commit().await?;
+                (*numbers, rows) = (next, after);
+            }
+            Err(e) => {
+                savepoint.rollback().await?;
+                match (&e, found.as_slice()) {
+                    (Trouble::Refused(_), [(id, Got::Found(_))]) => {
+                        let (class, text) = (Class::InvalidData, e.to_string());
+                        parts.push(part(&[(id.clone(), Got::Failed { class, text })]));
+                    }
+                    (Trouble::Refused(_), [_, _, ..]) => {
+                        let (first, second) = found.split_at(found.len() / 2);
+                        parts.push(part(second));
+                        parts.push(part(first));
+                    }
+                    _ => return Err(e),
+                }
+            }
+        }
+    }
+    Ok(rows)
+}
+
+async fn once(
+    db: &DatabaseTransaction,
+    numbers: &mut Numbers,
+    rows: FeedRows,
+    change: &FeedChange,
+    at: Micros,
+) -> Result<FeedRows, Trouble> {
+    let account = rows.account.id;
+    let before = rows.clone();
+    let mut books = load(db, numbers, rows, change).await?;
+    apply_feed(&mut books, change, numbers.next_folder(), at);
+    write_small(db, numbers, &before, &books.rows, at).await?;
+    write_owed(db, account, &mut books).await?;
+    save(db, numbers, account, &mut books.ledger, at).await?;
+    Ok(books.rows)
+}
+
+/// Loads what the change touches.
+async fn load(
+    db: &DatabaseTransaction,
+    numbers: &Numbers,
+    rows: FeedRows,
+    change: &FeedChange,
+) -> Result<FeedBooks, Trouble> {
+    let account = rows.account.id;
+    let mut books = FeedBooks::new(rows, numbers.ledger(), 0);
+    let mut found: Vec<QueryResult> = Vec::new();
+    if let FeedStep::DropPlace { place } = &change.step {
+        found =
+            read(db, FeedText::MessagesThere, vec![place.0.into(), (DROPPED + 1).into()]).await?;
+        books.more = found.len() > usize::try_from(DROPPED).unwrap_or(usize::MAX);
+        found.truncate(usize::try_from(DROPPED).unwrap_or(usize::MAX));
+    }
+    let ids: Vec<&str> = ids_of(change).iter().map(|id| id.0.as_str()).collect();
+    if !ids.is_empty() {
+        found = read(db, FeedText::MessagesNamed, vec![account.0.into(), text(&ids)?]).await?;
+    }
+    let mut numbers = Vec::with_capacity(found.len());
+    let mut names: Vec<String> = ids.into_iter().map(str::to_owned).collect();
+    for row in &found {
+        let message = message(row)?;
+        numbers.push(message.id.0);
+        if let FeedStep::DropPlace { .. } = &change.step {
+            names.push(message.identity.0.clone());
+        }
+        books.ledger.load_message(message);
+    }
+    if !numbers.is_empty() {
+        for row in read(db, FeedText::LocationsOf, vec![text(&numbers)?]).await? {
+            books.ledger.load_location(location(&row)?);
+        }
+    }
+    if !names.is_empty() {
+        for row in read(db, FeedText::OwedOf, vec![account.0.into(), text(&names)?]).await? {
+            books.load_owed(owed(&row)?);
+        }
+    }
+    // How much is held decides only where very many end at once.
+    if let FeedStep::Words { items, .. } = &change.step {
+        let gone = items.iter().filter(|item| matches!(item.word, FeedWord::Gone(_))).count();
+        if gone as u64 > change.terms.guard_floor {
+            let counted = read(db, FeedText::HeldCount, vec![account.0.into()]).await?;
+            let held: i64 = counted.first().map_or(Ok(0), |row| get(row, 0))?;
+            books.held = u64::try_from(held).unwrap_or(0);
+        }
+    }
+    Ok(books)
+}
+
+/// Account, cursors, places: what differs from before.
+async fn write_small(
+    db: &DatabaseTransaction,
+    numbers: &mut Numbers,
+    before: &FeedRows,
+    after: &FeedRows,
+    at: Micros,
+) -> Result<(), Trouble> {
+    let id = after.account.id.0;
+    let (was, is) = (&before.account, &after.account);
+    if was.stamped_at != is.stamped_at {
+        let values = vec![id.into(), is.stamped_at.map(|at| at.0).into()];
+        write(db, Text::Stamped, values).await?;
+    }
+    if was.opened_at != is.opened_at {
+        let values = vec![id.into(), is.opened_at.map(|at| at.0).into()];
+        write(db, Text::AccountOpened, values).await?;
+    }
+    if was.list_look != is.list_look {
+        let look = is.list_look.as_ref().map(text).transpose()?.unwrap_or(Value::String(None));
+        write(db, Text::ListLook, vec![id.into(), look]).await?;
+    }
+    if before.state != after.state {
+        write(db, FeedText::PutFeedAccount, vec![id.into(), lane(&after.state)?.into()]).await?;
+    }
+    let mut changed: Vec<Json> = Vec::new();
+    for (place, feed) in &after.feeds {
+        if before.feeds.get(place) != Some(feed) {
+            changed.push(json!([place.0, lane(feed)?]));
+        }
+    }
+    if !changed.is_empty() {
+        write(db, FeedText::PutFeeds, vec![id.into(), text(&changed)?]).await?;
+    }
+    for place in before.feeds.keys().filter(|place| !after.feeds.contains_key(place)) {
+        write(db, FeedText::DropFeed, vec![id.into(), place.0.into()]).await?;
+    }
+    if before.places != after.places {
+        write_places(db, numbers, after.account.id, before, after, at).await?;
+    }
+    Ok(())
+}
+
+async fn write_places(
+    db: &DatabaseTransaction,
+    numbers: &mut Numbers,
+    account: AccountId,
+    before: &FeedRows,
+    after: &FeedRows,
+    at: Micros,
+) -> Result<(), Trouble> {
+    for (id, row) in &after.places {
+        let role = row.role.map(|role| role.as_str().to_owned());
+        match before.places.get(id) {
+            Some(known) if known == row => {}
+            Some(known) => {
+                if (&known.path, known.role) != (&row.path, row.role) {
+                    let (name, path) = (row.remote_id.clone(), row.path.clone());
+                    let values =
+                        vec![id.0.into(), name.into(), path.into(), "/".into(), role.into()];
+                    write(db, Text::RenameFolder, values).await?;
+                }
+                if known.grown_at != row.grown_at {
+                    let grown = row.grown_at.map(|at| at.0);
+                    write(db, Text::FolderGrew, vec![id.0.into(), grown.into()]).await?;
+                }
+            }
+            None => {
+                // Never used twice, not even after a purge.
+                numbers.take_folder();
+                let values = vec![
+                    id.0.into(),
+                    account.0.into(),
+                    row.remote_id.clone().into(),
+                    row.path.clone().into(),
+                    "/".into(),
+                    role.into(),
+                    0_i64.into(),
+                    0_i64.into(),
+                    row.opened_at.0.into(),
+                ];
+                write(db, Text::InsertFolder, values).await?;
+            }
+        }
+    }
+    for id in before.places.keys().filter(|id| !after.places.contains_key(id)) {
+        write(db, Text::DropFolder, vec![id.0.into(), at.0.into()]).await?;
+    }
+    let excluded: Vec<i64> = after.excluded().map(|place| place.id.0).collect();
+    write(db, Text::ExcludeFolders, vec![account.0.into(), text(&excluded)?]).await.map(|_| ())
+}
+
+async fn write_owed(
+    db: &DatabaseTransaction,
+    account: AccountId,
+    books: &mut FeedBooks,
+) -> Result<(), Trouble> {
+    let writes = books.take_owed();
+    match writes.all {
+        Some(OwedRenewal::Unknown(at)) => {
+            write(db, FeedText::RenewUnknown, vec![account.0.into(), at.0.into()]).await?;
+        }
+        Some(OwedRenewal::Away(at)) => {
+            write(db, FeedText::RenewAway, vec![account.0.into(), at.0.into()]).await?;
+        }
+        None => {}
+    }
+    if !writes.put.is_empty() {
+        let rows: Vec<Json> = writes.put.iter().map(owed_row).collect();
+        write(db, FeedText::PutOwed, vec![account.0.into(), text(&rows)?]).await?;
+    }
+    if !writes.paid.is_empty() {
+        let ids: Vec<&str> = writes.paid.iter().map(|id| id.0.as_str()).collect();
+        write(db, FeedText::PayOwed, vec![account.0.into(), text(&ids)?]).await?;
+    }
+    Ok(())
+}
+
+fn owed_row(row: &Owed) -> Json {
+    let (class, words) = match &row.failure {
+        Some((class, words)) => (Some(class.as_str()), Some(words.as_str())),
+        None => (None, None),
+    };
+    json!([
+        row.id.0,
+        row.told_at,
+        row.version.as_ref().map(|version| version.as_str()),
+        row.left.as_ref().map(|place| place.0.as_str()),
+        row.due_at,
+        row.missing.map(|look| look.at),
+        row.missing.map(|look| look.session.0),
+        row.rank.map_or(-1, i64::from),
+        row.bytes,
+        row.attempts,
+        class,
+        words
+    ])
+}
+
+/// The rows of an account's feeds where it is handed out; none where it has none.
+pub(super) async fn handed_out(
+    db: &DatabaseTransaction,
+    account: &AccountRow,
+) -> Result<Option<Box<FeedRows>>, Trouble> {
+    let rows = feed_rows(db, account.clone()).await?;
+    let is_feed = rows.state.placed_at.is_some() || !rows.feeds.is_empty();
+    Ok(is_feed.then(|| Box::new(rows)))
+}

@@ -1,0 +1,93 @@
+//! What runs of feed accounts read: what is due, what is known of ids, what is held.
+
+use crate::store::failure::Trouble;
+use crate::store::read::{Reader, failed};
+use crate::store::rows::{get, owed};
+use crate::store::sql::FeedText;
+use postrider_core::failure::Failure;
+use postrider_core::mail::flags::Flags;
+use postrider_core::mail::id::{AccountId, FolderId, Identity, MessageId};
+use postrider_core::run::reads::{FeedFound, FeedQuery, FeedTally, KnownMail};
+use postrider_core::time::Micros;
+use sea_orm::{QueryResult, Value};
+
+impl Reader {
+    /// Rows of a feed account.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn feed(&self, account: AccountId, query: FeedQuery) -> Result<FeedFound, Failure> {
+        self.find(account, query).await.map_err(failed)
+    }
+
+    async fn find(&self, account: AccountId, query: FeedQuery) -> Result<FeedFound, Trouble> {
+        let id = Value::from(account.0);
+        let most = |limit: usize| Value::from(i64::try_from(limit).unwrap_or(i64::MAX));
+        let behind =
+            |after: Option<Identity>| Value::from(after.map(|after| after.0).unwrap_or_default());
+        Ok(match query {
+            FeedQuery::Due { at, insists, limit } => {
+                let values = vec![id.clone(), at.0.into(), insists.into(), most(limit)];
+                let rows = self.rows(FeedText::DueOwed, values).await?;
+                let rows = rows.iter().map(owed).collect::<Result<_, Trouble>>()?;
+                let waits = self.rows(FeedText::NextOwed, vec![id, at.0.into()]).await?;
+                let (next, failed) = match waits.first() {
+                    Some(row) => (get::<Option<i64>>(row, 0)?.map(Micros), count(row, 1)?),
+                    None => (None, 0),
+                };
+                FeedFound::Due { rows, next, failed }
+            }
+            FeedQuery::Known(ids) => {
+                let ids: Vec<&str> = ids.iter().map(|id| id.0.as_str()).collect();
+                let ids = serde_json::Value::from(ids).to_string();
+                let rows = self.rows(FeedText::KnownMail, vec![id, ids.into()]).await?;
+                FeedFound::Known(rows.iter().map(known).collect::<Result<_, Trouble>>()?)
+            }
+            FeedQuery::Held { after, limit } => {
+                let values = vec![id, behind(after), most(limit)];
+                let rows = self.rows(FeedText::HeldMail, values).await?;
+                FeedFound::Held(rows.iter().map(known).collect::<Result<_, Trouble>>()?)
+            }
+            FeedQuery::Away { after, limit } => {
+                let values = vec![id, behind(after), most(limit)];
+                let rows = self.rows(FeedText::AwayMail, values).await?;
+                let read = |row: &QueryResult| get(row, 0).map(Identity);
+                FeedFound::Away(rows.iter().map(read).collect::<Result<_, Trouble>>()?)
+            }
+            FeedQuery::Tally => {
+                let rows = self.rows(FeedText::FeedTally, vec![id]).await?;
+                FeedFound::Tally(match rows.first() {
+                    Some(row) => FeedTally {
+                        held: count(row, 0)?,
+                        unheld: count(row, 1)?,
+                        away: count(row, 2)?,
+                        owed: count(row, 3)?,
+                    },
+                    None => FeedTally::default(),
+                })
+            }
+        })
+    }
+}
+
+fn count(row: &QueryResult, at: usize) -> Result<u64, Trouble> {
+    u64::try_from(get::<i64>(row, at)?).map_err(|e| Trouble::damaged("a count", &e))
+}
+
+/// Reads a row of `FeedText::KnownMail` or `FeedText::HeldMail`.
+fn known(row: &QueryResult) -> Result<KnownMail, Trouble> {
+    let places: String = get(row, 6)?;
+    let places: Vec<i64> = serde_json::from_str(&places)
+        .map_err(|e| Trouble::damaged("the places of a message", &e))?;
+    let flags: Option<String> = get(row, 7)?;
+    Ok(KnownMail {
+        id: Identity(get(row, 0)?),
+        message: get::<Option<i64>>(row, 1)?.map(MessageId),
+        since: Micros(get::<Option<i64>>(row, 2)?.unwrap_or_default()),
+        deleted: get(row, 3)?,
+        owed: get(row, 4)?,
+        away: get(row, 5)?,
+        places: places.into_iter().map(FolderId).collect(),
+        flags: Flags::new(flags.unwrap_or_default().split(' ')),
+    })
+}

@@ -1,0 +1,130 @@
+//! SQLite's words for the rows of feeds.
+
+use crate::store::sql::FeedText;
+
+/// Columns of what is owed.
+macro_rules! owed {
+    () => {
+        "identity, told_at, version, left_place, due_at, missing_at, missing_session, rank, bytes, attempts, class, text"
+    };
+}
+
+/// What is known of a message id: of message `m`, and of what is owed of it, `o`.
+macro_rules! known {
+    () => {
+        "m.id, m.stored_at, m.deleted_at IS NOT NULL, o.id IS NOT NULL, o.id IS NOT NULL AND o.due_at IS NULL, \
+         (SELECT json_group_array(l.folder) FROM location l JOIN folder f ON f.id = l.folder WHERE l.message = m.id \
+         AND l.ended_at IS NULL AND NOT f.excluded), (SELECT l.flags || ' ' || l.keywords FROM location l JOIN folder f \
+         ON f.id = l.folder WHERE l.message = m.id ORDER BY l.ended_at IS NOT NULL, f.excluded, l.ended_at DESC LIMIT 1) "
+    };
+}
+
+pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
+    match text {
+        FeedText::FeedAccount => "SELECT feed FROM account WHERE id = ?1",
+        FeedText::Feeds => "SELECT place, state FROM feed WHERE account = ?1",
+        FeedText::Places => {
+            "SELECT id, remote_id, path, role, opened_at, passed_at, proved_at, grown_at, excluded FROM folder WHERE \
+             account = ?1 AND deleted_at IS NULL"
+        }
+        FeedText::MessagesNamed => concat!(
+            "SELECT ",
+            message!(),
+            " FROM message m WHERE m.account = ?1 AND m.identity IN (SELECT value FROM json_each(?2))"
+        ),
+        FeedText::MessagesThere => concat!(
+            "SELECT ",
+            message!(),
+            " FROM location l JOIN message m ON m.id = l.message WHERE l.folder = ?1 AND l.uidvalidity = 0 AND \
+             l.ended_at IS NULL LIMIT ?2"
+        ),
+        FeedText::LocationsOf => concat!(
+            "SELECT ",
+            location!(),
+            " FROM location l WHERE l.message IN (SELECT value FROM json_each(?1))"
+        ),
+        FeedText::OwedOf => concat!(
+            "SELECT ",
+            owed!(),
+            " FROM owed WHERE account = ?1 AND identity IN (SELECT value FROM json_each(?2))"
+        ),
+        FeedText::HeldCount => {
+            "SELECT count(*) FROM message WHERE account = ?1 AND deleted_at IS NULL"
+        }
+        FeedText::PutFeedAccount => "UPDATE account SET feed = ?2 WHERE id = ?1",
+        FeedText::PutFeeds => {
+            "INSERT INTO feed (account, place, state) SELECT ?1, value->>0, value->>1 FROM json_each(?2) WHERE TRUE \
+             ON CONFLICT (account, place) DO UPDATE SET state = excluded.state"
+        }
+        FeedText::DropFeed => "DELETE FROM feed WHERE account = ?1 AND place = ?2",
+        // As `Owed::renew_unknown` and `Owed::renew_away` do it to one.
+        FeedText::RenewUnknown => {
+            "UPDATE owed SET version = CASE WHEN told_at < ?2 THEN NULL ELSE version END, told_at = MAX(told_at, ?2), \
+             due_at = COALESCE(due_at, ?2) WHERE account = ?1"
+        }
+        FeedText::RenewAway => {
+            "UPDATE owed SET told_at = ?2, due_at = ?2 WHERE account = ?1 AND due_at IS NULL"
+        }
+        FeedText::PutOwed => {
+            "INSERT INTO owed (account, identity, told_at, version, left_place, due_at, missing_at, missing_session, \
+             rank, bytes, attempts, class, text) SELECT ?1, value->>0, value->>1, value->>2, value->>3, value->>4, \
+             value->>5, value->>6, value->>7, value->>8, value->>9, value->>10, value->>11 FROM json_each(?2) WHERE \
+             TRUE ON CONFLICT (account, identity) DO UPDATE SET told_at = excluded.told_at, version = \
+             excluded.version, left_place = excluded.left_place, due_at = excluded.due_at, missing_at = \
+             excluded.missing_at, missing_session = excluded.missing_session, rank = excluded.rank, bytes = \
+             excluded.bytes, attempts = excluded.attempts, class = excluded.class, text = excluded.text"
+        }
+        FeedText::PayOwed => {
+            "DELETE FROM owed WHERE account = ?1 AND identity IN (SELECT value FROM json_each(?2))"
+        }
+        FeedText::PurgeFeeds => "DELETE FROM feed WHERE account = ?1",
+        FeedText::PurgeOwed => "DELETE FROM owed WHERE account = ?1",
+        FeedText::QuietPlaces => {
+            "UPDATE folder SET passed_at = MAX(COALESCE(passed_at, 0), COALESCE(?2, 0)), proved_at = CASE WHEN ?3 IS \
+             NULL THEN proved_at ELSE MAX(COALESCE(proved_at, 0), ?3) END WHERE account = ?1 AND deleted_at IS NULL \
+             AND NOT excluded AND (?2 IS NOT NULL OR ?3 IS NOT NULL)"
+        }
+        FeedText::QuietFeed => {
+            "UPDATE account SET listed_at = CASE WHEN ?2 IS NULL THEN listed_at ELSE MAX(COALESCE(listed_at, 0), ?2) \
+             END, feed = json_set(feed, '$.state.placed_at', MAX(COALESCE(feed->>'$.state.placed_at', 0), \
+             COALESCE(?3, feed->>'$.state.placed_at', 0)), '$.state.counted_at', CASE WHEN ?4 IS NULL THEN \
+             feed->>'$.state.counted_at' ELSE MAX(COALESCE(feed->>'$.state.counted_at', 0), ?4) END) WHERE id = ?1 \
+             AND feed IS NOT NULL"
+        }
+        FeedText::QuietSettleAccount => {
+            "UPDATE failure SET closed_at = ?2 WHERE account = ?1 AND closed_at IS NULL AND folder IS NULL AND \
+             remote_id IS NULL AND ?2 IS NOT NULL AND last_at < ?2"
+        }
+        FeedText::DueOwed => concat!(
+            "SELECT ",
+            owed!(),
+            " FROM owed WHERE account = ?1 AND due_at IS NOT NULL AND (due_at <= ?2 OR (?3 AND attempts > 0)) \
+             ORDER BY rank, id LIMIT ?4"
+        ),
+        FeedText::NextOwed => {
+            "SELECT (SELECT MIN(due_at) FROM owed WHERE account = ?1 AND due_at > ?2 AND attempts = 0), (SELECT \
+             count(*) FROM owed WHERE account = ?1 AND attempts > 0)"
+        }
+        FeedText::KnownMail => concat!(
+            "SELECT j.value, ",
+            known!(),
+            "FROM json_each(?2) j LEFT JOIN message m ON m.account = ?1 AND m.identity = j.value LEFT JOIN owed o ON \
+             o.account = ?1 AND o.identity = j.value WHERE m.id IS NOT NULL OR o.id IS NOT NULL"
+        ),
+        FeedText::HeldMail => concat!(
+            "SELECT m.identity, ",
+            known!(),
+            "FROM message m LEFT JOIN owed o ON o.account = m.account AND o.identity = m.identity WHERE m.account = \
+             ?1 AND m.deleted_at IS NULL AND m.identity > ?2 ORDER BY m.identity LIMIT ?3"
+        ),
+        FeedText::AwayMail => {
+            "SELECT identity FROM owed WHERE account = ?1 AND due_at IS NULL AND identity > ?2 ORDER BY identity LIMIT ?3"
+        }
+        FeedText::FeedTally => {
+            "SELECT (SELECT count(*) FROM message WHERE account = ?1 AND deleted_at IS NULL), count(*) FILTER (WHERE \
+             o.due_at IS NOT NULL AND m.id IS NULL), count(*) FILTER (WHERE o.due_at IS NULL AND (m.id IS NULL OR \
+             m.deleted_at IS NOT NULL)), count(*) FILTER (WHERE o.due_at IS NOT NULL AND o.attempts = 0) FROM owed o \
+             LEFT JOIN message m ON m.account = o.account AND m.identity = o.identity WHERE o.account = ?1"
+        }
+    }
+}
