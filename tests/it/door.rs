@@ -2,9 +2,10 @@
 //! Whatever either has, a run, a lease, a pool or a page cannot tell which it is.
 
 use crate::support::binary::{Postrider, SHORT, account};
-use crate::support::check::{ask, equal, state};
+use crate::support::check::{ask, change, equal, state};
 use crate::support::mail::{Mailbox, note, seed, serve_well};
 use crate::support::shelf::Shelf;
+use crate::support::tape::Tape;
 use postrider::account::args::Unseen;
 use postrider::boot::wiring::Engine;
 use postrider::config::{Config, load};
@@ -12,6 +13,7 @@ use postrider::provider::Endpoint;
 use postrider::reply::ReplyTo;
 use postrider::supervision::root::RootMsg;
 use postrider::telemetry::wire::WireLog;
+use postrider_core::provider::Family;
 use postrider_core::standing::Outcome;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -39,8 +41,10 @@ async fn run(config: &Config, endpoint: Option<Arc<dyn Endpoint>>) -> Outcome {
     summary.outcome
 }
 
-/// What every folder provider must do: mirror, find nothing to do, follow what happens.
+/// What every provider must do: mirror, find nothing to do, follow what happens.
 async fn mirrors(mailbox: Mailbox, port: u16, endpoint: Option<Arc<dyn Endpoint>>) {
+    let is_feed = endpoint.as_ref().is_some_and(|endpoint| endpoint.family() == Family::Feed);
+
     let postrider = Postrider::new(&format!("{SHORT}{}", account("u", port, "pw")));
     let config = load(&postrider.path("config.toml"), std::iter::empty()).unwrap();
     let go = async || run(&config, endpoint.clone()).await;
@@ -59,6 +63,10 @@ async fn mirrors(mailbox: Mailbox, port: u16, endpoint: Option<Arc<dyn Endpoint>
     mailbox.relocate("Sent", first("Sent"), "Trash");
     mailbox.append("Fresh", note("in a folder that appeared"));
     mailbox.delete("Junk");
+    if is_feed {
+        // Places are asked for hourly.
+        change(&database, "UPDATE account SET feed = json_set(feed, '$.state.placed_at', 0)");
+    }
     assert_eq!(go().await, Outcome::Partial, "a folder ends at the second look");
     assert_eq!(go().await, Outcome::Success);
     equal(&postrider, "u", &mailbox);
@@ -89,4 +97,12 @@ async fn every_provider_mirrors_through_the_door() {
     // Nobody listens there: nothing but the door is asked.
     mirrors(mailbox, 1, Some(Arc::new(shelf))).await;
     assert!(bodies.load(Ordering::SeqCst) > 100, "it was the shelf that was read");
+
+    let mailbox = seed::mailbox(91, 150);
+    let tape = Tape::of(&mailbox);
+    let (bodies, log) = (Arc::clone(&tape.bodies), Arc::clone(&tape.log));
+    mirrors(mailbox, 1, Some(Arc::new(tape))).await;
+    let (bodies, log) = (bodies.load(Ordering::SeqCst), log.lock().unwrap().clone());
+    assert!(bodies > 100 && bodies < 160, "each is read once: {bodies}");
+    assert!(log.iter().any(|word| word == "Changes"), "{log:?}");
 }

@@ -7,4 +7,5 @@ pub(crate) mod issuer;
 pub(crate) mod mail;
 pub(crate) mod served;
 pub(crate) mod shelf;
+pub(crate) mod tape;
 pub(crate) mod token;

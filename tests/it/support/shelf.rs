@@ -66,7 +66,7 @@ fn cost(request: &Request) -> u64 {
         Request::Examine { .. } | Request::Sample { .. } | Request::Newest { .. } => 2,
         Request::Index { .. } | Request::Sizes { .. } => 5,
         Request::Fetch { .. } => 20,
-        Request::Watch { .. } => 0,
+        Request::Watch { .. } | Request::Feed(_) => 0,
     }
 }
 
@@ -140,7 +140,7 @@ impl Session for Reading {
 }
 
 /// INTERNALDATE to the year.
-fn date(mail: &Mail) -> Micros {
+pub(crate) fn date(mail: &Mail) -> Micros {
     let year: i64 = mail.date.split(['-', ' ']).nth(2).unwrap().parse().unwrap();
     Micros::from_seconds((year - 1970) * 31_557_600)
 }
@@ -234,7 +234,7 @@ impl Reading {
                 self.sampled(remote_id, &newest)
             }
             Request::Fetch { uids, .. } => self.page(&remote_id, uids).await,
-            Request::Watch { .. } => {
+            Request::Watch { .. } | Request::Feed(_) => {
                 Err(Failure::bug("a server without push is not asked to watch"))
             }
         }

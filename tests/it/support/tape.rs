@@ -1,0 +1,252 @@
+//! A third provider: it tells the changes of a mailbox in memory by message id.
+
+use crate::support::mail::{Mail, Mailbox};
+use postrider::provider::{
+    Ask, Coming, Credential, Endpoint, Leash, Opening, Session, Sink, Watching,
+};
+use postrider_core::budget::Quota;
+use postrider_core::failure::Failure;
+use postrider_core::mail::body::BodySink;
+use postrider_core::mail::feed::{FeedCursor, PageToken, PlaceId};
+use postrider_core::mail::flags::Flags;
+use postrider_core::mail::folder::Role;
+use postrider_core::mail::id::Identity;
+use postrider_core::mime::header_facts;
+use postrider_core::provider::feeds::{
+    FeedAnswer, FeedItem, FeedRequest, FeedWord, FoundMail, Got, ListedPlace, Onward, SeenState,
+    WantedMail, Within,
+};
+use postrider_core::provider::folders::{Answer, Request};
+use postrider_core::provider::{Capabilities, Family, FeedTraits};
+use postrider_core::time::Micros;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+/// Its clock stands still, between the old mail of the tests and the new.
+const CLOCK: Micros = Micros(1_800_000_000_000_000);
+/// Ids in a page.
+const PAGE: usize = 40;
+
+/// A mailbox at one time: its messages by id.
+type Sight = BTreeMap<String, (SeenState, Mail)>;
+
+/// A provider that tells changes by message id.
+#[derive(Clone, Debug)]
+pub(crate) struct Tape {
+    mailbox: Mailbox,
+    /// What it has shown: a cursor is a place in it.
+    past: Arc<Mutex<Vec<Sight>>>,
+    /// Bodies that were read.
+    pub(crate) bodies: Arc<AtomicUsize>,
+    /// What was asked, in short.
+    pub(crate) log: Arc<Mutex<Vec<String>>>,
+}
+
+/// A session of it.
+struct Playing {
+    tape: Tape,
+    sink: Sink,
+}
+
+impl Tape {
+    pub(crate) fn of(mailbox: &Mailbox) -> Self {
+        let (past, log) = (Arc::default(), Arc::default());
+        Self { mailbox: mailbox.clone(), past, bodies: Arc::default(), log }
+    }
+
+    /// The mailbox now. A message is its bytes where they lie in memory: moved, it is the same.
+    fn sight(&self) -> (usize, Sight) {
+        let mut sight = Sight::new();
+        let mut times: BTreeMap<usize, u32> = BTreeMap::new();
+        for (folder, _, mail) in self.mailbox.all() {
+            let at = Arc::as_ptr(&mail.raw) as usize;
+            let nth = times.entry(at).or_default();
+            *nth += 1;
+            let flags = Flags::new(mail.flags.iter().map(String::as_str));
+            let state = SeenState { places: [PlaceId(folder)].into(), flags, version: None };
+            sight.insert(format!("tp:{at:x}.{nth}"), (state, mail));
+        }
+        let mut past = self.past.lock().unwrap();
+        let same = |last: &Sight| {
+            last.len() == sight.len()
+                && last.iter().all(|(id, (state, _))| sight.get(id).is_some_and(|s| s.0 == *state))
+        };
+        if !past.last().is_some_and(same) {
+            past.push(sight.clone());
+        }
+        (past.len() - 1, sight)
+    }
+}
+
+impl Endpoint for Tape {
+    fn kind(&self) -> &'static str {
+        "tape"
+    }
+
+    fn family(&self) -> Family {
+        Family::Feed
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_secs(10)
+    }
+
+    fn quota(&self) -> Quota {
+        Quota::default()
+    }
+
+    fn open<'a>(
+        &'a self,
+        _: &'a dyn Credential,
+        opening: Opening,
+    ) -> Coming<'a, Result<Box<dyn Session>, Failure>> {
+        let session: Box<dyn Session> =
+            Box::new(Playing { tape: self.clone(), sink: opening.sink });
+        Box::pin(async move { Ok(session) })
+    }
+
+    fn probe(&self) -> Coming<'_, Result<(), Failure>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+impl Session for Playing {
+    fn capabilities(&self) -> Capabilities {
+        let feed = FeedTraits { by_place: false, shows_state: true };
+        Capabilities { feed, ..Capabilities::default() }
+    }
+
+    fn leash(&self) -> Leash {
+        Leash::default()
+    }
+
+    fn answer<'a>(&'a mut self, request: &'a Request) -> Coming<'a, Result<Answer, Failure>> {
+        Box::pin(async move {
+            match request {
+                Request::Feed(request) => self.one(request).await.map(Answer::Feed),
+                _ => Err(Failure::bug("it knows no folders")),
+            }
+        })
+    }
+
+    fn run(
+        mut self: Box<Self>,
+        mut asks: UnboundedReceiver<Ask>,
+        _watching: Watching,
+    ) -> Coming<'static, Result<(), Failure>> {
+        Box::pin(async move {
+            while let Some(mut ask) = asks.recv().await {
+                let answer = self.answer(&ask.request).await;
+                let fatal = answer.as_ref().err().cloned();
+                (ask.answer)(answer);
+                if let Some(failure) = fatal {
+                    return Err(failure);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn close(self: Box<Self>) -> Coming<'static, ()> {
+        Box::pin(async {})
+    }
+}
+
+impl Playing {
+    async fn one(&mut self, request: &FeedRequest) -> Result<FeedAnswer, Failure> {
+        let said = format!("{request:?}");
+        let word = said.split([' ', '{']).next().unwrap_or_default().to_owned();
+        self.tape.log.lock().unwrap().push(word);
+        let (now, sight) = self.tape.sight();
+        let cursor = FeedCursor(now.to_string());
+        Ok(match request {
+            FeedRequest::Places => {
+                let role = |name: &str, folder: &postrider_imapd::Folder| match name {
+                    "INBOX" => Some(Role::Inbox),
+                    _ => Role::from_word(&folder.role.trim_start_matches('\\').to_lowercase()),
+                };
+                let mailbox = self.tape.mailbox.lock();
+                let places = mailbox.iter().map(|(name, folder)| ListedPlace {
+                    id: PlaceId(name.clone()),
+                    path: name.clone(),
+                    role: role(name, folder),
+                });
+                let (places, labels) = (places.collect(), Vec::new());
+                FeedAnswer::Placed { places, labels, derived: None, clock: CLOCK }
+            }
+            FeedRequest::Head { .. } => FeedAnswer::Headed { cursor, clock: CLOCK },
+            FeedRequest::Counts => FeedAnswer::Counted(Some(sight.len() as u64)),
+            FeedRequest::Changes { since, .. } => {
+                let since: usize = since.as_ref().unwrap().0.parse().unwrap();
+                let before = self.tape.past.lock().unwrap()[since].clone();
+                let mut items = Vec::new();
+                let mut tell = |id: &String, word| {
+                    items.push(FeedItem { id: Identity(id.clone()), word });
+                };
+                for (id, (state, _)) in &sight {
+                    match before.get(id) {
+                        None => tell(id, FeedWord::New { version: None, places: None }),
+                        Some((was, _)) if was != state => tell(id, FeedWord::Touched),
+                        Some(_) => {}
+                    }
+                }
+                for id in before.keys().filter(|id| !sight.contains_key(*id)) {
+                    tell(id, FeedWord::Gone(None));
+                }
+                FeedAnswer::Changed { items, next: Onward::Cursor { cursor, more: false } }
+            }
+            FeedRequest::List { within, token } => {
+                let from: usize = token.as_ref().map_or(0, |token| token.0.parse().unwrap());
+                let is_in = |state: &SeenState| match within {
+                    Within::Place(place) => state.places.contains(place),
+                    Within::All | Within::Label(_) => true,
+                };
+                let all: Vec<_> = sight.iter().filter(|(_, (state, _))| is_in(state)).collect();
+                let page = all.iter().skip(from).take(PAGE);
+                let rows = page
+                    .map(|(id, (state, _))| (Identity((*id).clone()), Some(state.clone())))
+                    .collect();
+                let next = (from + PAGE < all.len()).then(|| PageToken((from + PAGE).to_string()));
+                FeedAnswer::Page { rows, next }
+            }
+            FeedRequest::Get { wanted, .. } => self.get(wanted, &sight, &cursor).await?,
+        })
+    }
+
+    async fn get(
+        &mut self,
+        wanted: &[WantedMail],
+        sight: &Sight,
+        cursor: &FeedCursor,
+    ) -> Result<FeedAnswer, Failure> {
+        let there = |wanted: &&WantedMail| wanted.bytes && sight.contains_key(&wanted.id.0);
+        let read: Vec<&WantedMail> = wanted.iter().filter(there).collect();
+        for wanted in &read {
+            let raw = &sight[&wanted.id.0].1.raw;
+            self.sink.begin(raw.len() as u64).await?;
+            self.sink.write(raw).await?;
+            self.sink.finish().await?;
+        }
+        self.tape.bodies.fetch_add(read.len(), Ordering::SeqCst);
+        let mut bodies = self.sink.seal().await?.into_iter();
+        let mut found = Vec::new();
+        for WantedMail { id, bytes } in wanted {
+            let Some((state, mail)) = sight.get(&id.0) else {
+                found.push((id.clone(), Got::Missing));
+                continue;
+            };
+            let bytes = if *bytes { bodies.next() } else { None };
+            let mail = FoundMail {
+                state: state.clone(),
+                stamp: Some(cursor.clone()),
+                date: Some(crate::support::shelf::date(mail)),
+                bytes: bytes.map(|body| (body, header_facts(&mail.raw))),
+            };
+            found.push((id.clone(), Got::Found(Box::new(mail))));
+        }
+        Ok(FeedAnswer::Got { found, last: true })
+    }
+}
