@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// One run of the only account of a config, its endpoint replaced by another, if so.
-async fn run(config: &Config, endpoint: Option<Arc<dyn Endpoint>>) -> Outcome {
+pub(crate) async fn run(config: &Config, endpoint: Option<Arc<dyn Endpoint>>) -> Outcome {
     let engine = Engine::start(config, "a test", WireLog::default(), false).await.unwrap();
     let password = engine.given(&config.accounts[0]).await.unwrap().credential();
     let mut args = engine

@@ -13,6 +13,7 @@ mod dovecot;
 mod durable;
 mod edits;
 mod faults;
+mod feeds;
 mod grants;
 mod hostile;
 mod migration;

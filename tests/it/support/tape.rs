@@ -1,4 +1,5 @@
-//! A third provider: it tells the changes of a mailbox in memory by message id.
+//! A third provider: it tells the changes of a mailbox in memory by message id, as ids that were
+//! touched or as records with versions.
 
 use crate::support::mail::{Mail, Mailbox};
 use postrider::provider::{
@@ -7,14 +8,14 @@ use postrider::provider::{
 use postrider_core::budget::Quota;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::BodySink;
-use postrider_core::mail::feed::{FeedCursor, PageToken, PlaceId};
+use postrider_core::mail::feed::{FeedCursor, MailVersion, PageToken, PlaceId};
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::folder::Role;
 use postrider_core::mail::id::Identity;
 use postrider_core::mime::header_facts;
 use postrider_core::provider::feeds::{
-    FeedAnswer, FeedItem, FeedRequest, FeedWord, FoundMail, Got, ListedPlace, Onward, SeenState,
-    WantedMail, Within,
+    FeedAnswer, FeedItem, FeedRequest, FeedWord, FlagLabel, FoundMail, Got, ListedPlace, Onward,
+    SeenState, WantedMail, Within,
 };
 use postrider_core::provider::folders::{Answer, Request};
 use postrider_core::provider::{Capabilities, Family, FeedTraits};
@@ -39,10 +40,19 @@ pub(crate) struct Tape {
     mailbox: Mailbox,
     /// What it has shown: a cursor is a place in it.
     past: Arc<Mutex<Vec<Sight>>>,
+    /// It tells records, and its lists show ids alone.
+    records: bool,
+    /// What came after cursors below this is forgotten.
+    pub(crate) floor: Arc<AtomicUsize>,
     /// Bodies that were read.
     pub(crate) bodies: Arc<AtomicUsize>,
     /// What was asked, in short.
     pub(crate) log: Arc<Mutex<Vec<String>>>,
+}
+
+/// Alike but for their versions.
+fn is_alike(a: &SeenState, b: &SeenState) -> bool {
+    (&a.places, &a.flags) == (&b.places, &b.flags)
 }
 
 /// A session of it.
@@ -53,8 +63,24 @@ struct Playing {
 
 impl Tape {
     pub(crate) fn of(mailbox: &Mailbox) -> Self {
-        let (past, log) = (Arc::default(), Arc::default());
-        Self { mailbox: mailbox.clone(), past, bodies: Arc::default(), log }
+        Self {
+            mailbox: mailbox.clone(),
+            past: Arc::default(),
+            records: false,
+            floor: Arc::default(),
+            bodies: Arc::default(),
+            log: Arc::default(),
+        }
+    }
+
+    /// One that tells records.
+    pub(crate) fn of_records(mailbox: &Mailbox) -> Self {
+        Self { records: true, ..Self::of(mailbox) }
+    }
+
+    /// Its cursor of now.
+    pub(crate) fn now(&self) -> usize {
+        self.sight().0
     }
 
     /// The mailbox now. A message is its bytes where they lie in memory: moved, it is the same.
@@ -72,12 +98,24 @@ impl Tape {
         let mut past = self.past.lock().unwrap();
         let same = |last: &Sight| {
             last.len() == sight.len()
-                && last.iter().all(|(id, (state, _))| sight.get(id).is_some_and(|s| s.0 == *state))
+                && last
+                    .iter()
+                    .all(|(id, (state, _))| sight.get(id).is_some_and(|s| is_alike(&s.0, state)))
         };
         if !past.last().is_some_and(same) {
-            past.push(sight.clone());
+            // Who differs from before has got a version.
+            let version = MailVersion::new(&past.len().to_string());
+            for (id, (state, _)) in &mut sight {
+                let before = past.last().and_then(|last: &Sight| last.get(id));
+                let same = before.filter(|(was, _)| is_alike(was, state));
+                state.version = Some(
+                    same.and_then(|(was, _)| was.version.clone())
+                        .unwrap_or_else(|| version.clone()),
+                );
+            }
+            past.push(sight);
         }
-        (past.len() - 1, sight)
+        (past.len() - 1, past.last().cloned().unwrap_or_default())
     }
 }
 
@@ -115,7 +153,7 @@ impl Endpoint for Tape {
 
 impl Session for Playing {
     fn capabilities(&self) -> Capabilities {
-        let feed = FeedTraits { by_place: false, shows_state: true };
+        let feed = FeedTraits { by_place: false, shows_state: !self.tape.records };
         Capabilities { feed, ..Capabilities::default() }
     }
 
@@ -174,13 +212,26 @@ impl Playing {
                     path: name.clone(),
                     role: role(name, folder),
                 });
-                let (places, labels) = (places.collect(), Vec::new());
+                let places = places.collect();
+                let label = |flag: &str| FlagLabel {
+                    id: PlaceId(flag.to_owned()),
+                    flag: Flags::new([flag]),
+                    inverted: false,
+                };
+                // Every flag that a compare is to find.
+                let labels = ["\\Flagged", "\\Seen", "work"].map(label).to_vec();
                 FeedAnswer::Placed { places, labels, derived: None, clock: CLOCK }
             }
             FeedRequest::Head { .. } => FeedAnswer::Headed { cursor, clock: CLOCK },
             FeedRequest::Counts => FeedAnswer::Counted(Some(sight.len() as u64)),
             FeedRequest::Changes { since, .. } => {
                 let since: usize = since.as_ref().unwrap().0.parse().unwrap();
+                if since < self.tape.floor.load(Ordering::SeqCst) {
+                    return Ok(FeedAnswer::Expired);
+                }
+                if self.tape.records {
+                    return Ok(self.records(since, now));
+                }
                 let before = self.tape.past.lock().unwrap()[since].clone();
                 let mut items = Vec::new();
                 let mut tell = |id: &String, word| {
@@ -189,7 +240,7 @@ impl Playing {
                 for (id, (state, _)) in &sight {
                     match before.get(id) {
                         None => tell(id, FeedWord::New { version: None, places: None }),
-                        Some((was, _)) if was != state => tell(id, FeedWord::Touched),
+                        Some((was, _)) if !is_alike(was, state) => tell(id, FeedWord::Touched),
                         Some(_) => {}
                     }
                 }
@@ -202,18 +253,66 @@ impl Playing {
                 let from: usize = token.as_ref().map_or(0, |token| token.0.parse().unwrap());
                 let is_in = |state: &SeenState| match within {
                     Within::Place(place) => state.places.contains(place),
-                    Within::All | Within::Label(_) => true,
+                    Within::Label(label) => state.flags.names().any(|name| name == label.0),
+                    Within::All => true,
                 };
                 let all: Vec<_> = sight.iter().filter(|(_, (state, _))| is_in(state)).collect();
                 let page = all.iter().skip(from).take(PAGE);
                 let rows = page
-                    .map(|(id, (state, _))| (Identity((*id).clone()), Some(state.clone())))
+                    .map(|(id, (state, _))| {
+                        let shown = (!self.tape.records).then(|| self.told(state));
+                        (Identity((*id).clone()), shown)
+                    })
                     .collect();
                 let next = (from + PAGE < all.len()).then(|| PageToken((from + PAGE).to_string()));
                 FeedAnswer::Page { rows, next }
             }
             FeedRequest::Get { wanted, .. } => self.get(wanted, &sight, &cursor).await?,
         })
+    }
+
+    /// A state as it is told: versions are for records.
+    fn told(&self, state: &SeenState) -> SeenState {
+        let version = state.version.clone().filter(|_| self.tape.records);
+        SeenState { version, ..state.clone() }
+    }
+
+    /// What has happened since, in order; three steps a page.
+    fn records(&self, since: usize, now: usize) -> FeedAnswer {
+        let past = self.tape.past.lock().unwrap();
+        let upto = now.min(since + 3);
+        let mut items = Vec::new();
+        for step in since + 1..=upto {
+            let (before, after) = (&past[step - 1], &past[step]);
+            let version = MailVersion::new(&step.to_string());
+            let mut tell = |id: &String, word| {
+                items.push(FeedItem { id: Identity(id.clone()), word });
+            };
+            for (id, (state, _)) in after {
+                match before.get(id) {
+                    None => {
+                        let places = Some(state.places.clone());
+                        tell(id, FeedWord::New { version: Some(version.clone()), places });
+                    }
+                    Some((was, _)) if !is_alike(was, state) => tell(
+                        id,
+                        FeedWord::Delta {
+                            into: &state.places - &was.places,
+                            out_of: &was.places - &state.places,
+                            set: state.flags.without(&was.flags),
+                            cleared: was.flags.without(&state.flags),
+                            version: version.clone(),
+                        },
+                    ),
+                    Some(_) => {}
+                }
+            }
+            for id in before.keys().filter(|id| !after.contains_key(*id)) {
+                tell(id, FeedWord::Gone(Some(version.clone())));
+            }
+        }
+        let cursor = FeedCursor(upto.to_string());
+        FeedAnswer::Changed { items, next: Onward::Cursor { cursor, more: upto < now } }
     }
 
     async fn get(
@@ -240,8 +339,8 @@ impl Playing {
             };
             let bytes = if *bytes { bodies.next() } else { None };
             let mail = FoundMail {
-                state: state.clone(),
-                stamp: Some(cursor.clone()),
+                state: self.told(state),
+                stamp: (!self.tape.records).then(|| cursor.clone()),
                 date: Some(crate::support::shelf::date(mail)),
                 bytes: bytes.map(|body| (body, header_facts(&mail.raw))),
             };

@@ -73,7 +73,7 @@ pub(super) fn place(books: &mut FeedBooks, shown: &Shown<'_>, mut next: FolderId
 pub(super) fn drop_place(books: &mut FeedBooks, place: FolderId, at: Micros) {
     let Some(row) = books.rows.places.get(&place).cloned() else { return };
     let left = Some(PlaceId(String::from_utf8_lossy(&row.remote_id).into_owned()));
-    let there: Vec<_> = books
+    let there: BTreeSet<_> = books
         .ledger
         .locations()
         .filter(|l| l.folder == place && l.ended_at.is_none())

@@ -87,6 +87,12 @@ impl FeedWork {
         let by_place = self.traits.by_place;
         let (Some(lane), Some(from)) = (self.lanes.get_mut(&feed), from) else { return };
         lane.token = None;
+        lane.expired += 1;
+        // A server that forgets what it has just said is asked again in the next run.
+        if lane.expired >= DEAD {
+            lane.turn = LaneTurn::Done;
+            return desk.leave("the server forgets its history at once".to_owned());
+        }
         if by_place {
             lane.turn = LaneTurn::Sent { more: true };
             let step = FeedStep::Expired { place: feed, from, cursor: None };
@@ -156,7 +162,8 @@ impl FeedWork {
             self.note_looked(asked);
             return;
         }
-        lane.turn = LaneTurn::Sent { more: goes_on };
+        // One that says "more" and does not go on is not believed.
+        lane.turn = LaneTurn::Sent { more: goes_on && (to != from || lane.token.is_some()) };
         desk.counts.facts += items.len() as u64;
         let step = FeedStep::Words { place: feed, from, to, session, items };
         self.send(FeedOwner::Changes(feed), step, desk);

@@ -31,6 +31,8 @@ pub(super) struct FeedLane {
     pub(super) turn: LaneTurn,
     pub(super) token: Option<PageToken>,
     pub(super) dead: u8,
+    /// How often its cursor was forgotten in this run.
+    pub(super) expired: u8,
     pub(super) asked: Micros,
     pub(super) asked_at: Duration,
 }
@@ -41,6 +43,7 @@ impl FeedLane {
             turn: LaneTurn::Wanted,
             token: None,
             dead: 0,
+            expired: 0,
             asked: Micros::default(),
             asked_at: Duration::ZERO,
         }

@@ -15,6 +15,8 @@ use crate::run::feed::walk::{Leg, Test, Walk, WalkKind, WalkTurn};
 use crate::run::reads::{FeedQuery, KnownMail};
 use std::collections::{BTreeSet, VecDeque};
 
+/// Rows that one list may show: more than any mailbox holds.
+const MOST_ROWS: u64 = 5_000_000;
 /// What the first list shows comes in this order.
 const NEWEST: u8 = 0;
 const FLAGGED: u8 = 1;
@@ -187,6 +189,10 @@ impl FeedWork {
         let Some(walk) = &mut self.walk else { return };
         walk.pages += 1;
         walk.shown += rows.len() as u64;
+        if walk.shown > MOST_ROWS {
+            desk.leave("a list has no end".to_owned());
+            return self.give_up_walk();
+        }
         let leg = walk.legs.front();
         let enough = leg.and_then(|leg| leg.most).is_some_and(|most| walk.shown >= most);
         walk.token = next.filter(|_| !enough);
@@ -204,8 +210,12 @@ impl FeedWork {
         let owner = FeedOwner::Walk(self.generation);
         let Some(walk) = &mut self.walk else { return };
         let (WalkKind::Round(feed), session) = (walk.kind.clone(), walk.session) else { return };
-        let ids: Vec<Identity> = items.iter().map(|item| item.id.clone()).collect();
-        walk.others.extend(ids);
+        walk.shown += items.len() as u64;
+        if walk.shown > MOST_ROWS {
+            desk.leave("a list has no end".to_owned());
+            return self.give_up_walk();
+        }
+        walk.others.extend(items.iter().map(|item| item.id.clone()));
         match next {
             Onward::Page(token) => walk.token = Some(token),
             Onward::Cursor { cursor, .. } => walk.cursor = Some(cursor),
@@ -327,18 +337,19 @@ impl FeedWork {
         walk.shown = 0;
         walk.turn = WalkTurn::Next;
         if walk.dead >= DEAD {
-            let what = match walk.kind {
-                WalkKind::First | WalkKind::Compare => WHOLE,
-                WalkKind::Place(place) | WalkKind::Round(place) => place,
-            };
-            self.given_up.insert(what);
-            self.end_walk();
+            desk.leave("a list was broken off again and again; it waits for its next turn".into());
+            self.give_up_walk();
         }
     }
 
     /// There is no such place: Places says what there is.
     pub(super) fn on_walk_no_place(&mut self) {
         self.placing.wanted = true;
+        self.give_up_walk();
+    }
+
+    /// It is for the next run.
+    fn give_up_walk(&mut self) {
         let Some(walk) = &self.walk else { return };
         let what = match walk.kind {
             WalkKind::First | WalkKind::Compare => WHOLE,
