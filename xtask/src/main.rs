@@ -4,6 +4,7 @@
 mod dovecot;
 mod fuzz;
 mod mutants;
+mod rules;
 mod supply;
 
 use std::env;
@@ -33,6 +34,10 @@ const TASKS: &[(&str, &str)] = &[
         "break the core's rules line by line; what no test notices is shown: cargo xtask mutants [cargo-mutants' own arguments]",
     ),
     (
+        "rules",
+        "put the rules of feeds back, one at a time, and show what the model world notices: cargo xtask rules [SEEDS] [NAME …]",
+    ),
+    (
         "sizing",
         "what so many Gmail mailboxes would spend in a day; writes the table of docs/sizing.md",
     ),
@@ -53,6 +58,7 @@ fn main() -> ExitCode {
         "soak" => soak(&rest),
         "fuzz" => fuzz::fuzz(rest.first().map_or("120", String::as_str)),
         "mutants" => mutants::mutants(&rest),
+        "rules" => rules::rules(&rest),
         "sizing" => sizing(),
         "audit" => supply::audit(),
         "dovecot" => dovecot::ensure(),
@@ -175,7 +181,7 @@ fn soak(rest: &[String]) -> bool {
     let given = |n: usize, default: &'static str| rest.get(n).map_or(default, String::as_str);
     let first = first.as_str();
     let runs = given(0, "100000");
-    let worlds = ["WORLD", "LIFE", "TOWN"]
+    let worlds = ["WORLD", "LIFE", "TOWN", "FEED"]
         .map(|of| [(format!("{of}_FIRST"), first), (format!("{of}_RUNS"), runs)]);
     let variables: Vec<(&str, &str)> =
         worlds.iter().flatten().map(|(name, value)| (name.as_str(), *value)).collect();
