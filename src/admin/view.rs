@@ -379,6 +379,8 @@ pub(crate) struct FailureView {
     account: String,
     folder: Option<String>,
     uid: Option<i64>,
+    /// The message's identity, where it has no UID.
+    message: Option<String>,
     reach: String,
     class: String,
     attempts: i64,
@@ -395,6 +397,7 @@ impl From<&StoredFailure> for FailureView {
             account: row.account.clone(),
             folder: row.folder.clone(),
             uid: row.uid,
+            message: row.message.clone(),
             reach: row.reach.clone(),
             class: row.class.clone(),
             attempts: row.attempts,

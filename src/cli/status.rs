@@ -9,7 +9,7 @@ use crate::cli::exit::Exit;
 use crate::cli::offline::StoredMirror;
 use crate::cli::out::{say, say_line, say_raw};
 use crate::cli::sync::interrupted;
-use crate::cli::table::{fitting, lay_out, octets};
+use crate::cli::table::{fitting, lay_out, named, octets};
 use crate::cli::verbs::text;
 use crate::config::Config;
 use reqwest::Method;
@@ -242,11 +242,11 @@ fn in_full(item: &Value, failures: &[Value]) -> String {
     }
     if !failures.is_empty() {
         out.push_str(&format!("\nleft undone: {}\n", failures.len()));
-        let head = ["folder", "uid", "class", "since", "tries", "next try", "text"];
+        let head = ["folder", "mail", "class", "since", "tries", "next try", "text"];
         let mut rows = vec![head.map(str::to_owned).to_vec()];
         for failure in failures.iter().take(SHOWN) {
             let cells = ["folder", "uid", "class", "first_at", "attempts", "next_try_at", "text"];
-            rows.push(cells.map(|key| text(failure, key)).to_vec());
+            rows.push(cells.map(|key| text(failure, named(failure, key))).to_vec());
         }
         out.push_str(&lay_out(&rows));
         if failures.len() > SHOWN {

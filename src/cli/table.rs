@@ -1,5 +1,7 @@
 //! Plain tables for terminals.
 
+use serde_json::Value;
+
 /// A table that fits the terminal: its last column, which is words, is cut there; elsewhere it
 /// stands in full.
 pub(crate) fn fitting(rows: &[Vec<String>]) -> String {
@@ -65,6 +67,11 @@ pub(super) fn octets(n: u64) -> String {
         Some((unit, name)) => format!("{}.{} {name}", n / unit, (n % unit) * 10 / unit),
         None => format!("{n} B"),
     }
+}
+
+/// What names a mail: its UID, or its identity where it has none.
+pub(super) fn named<'a>(item: &Value, key: &'a str) -> &'a str {
+    if key == "uid" && item.get("uid").is_none_or(Value::is_null) { "message" } else { key }
 }
 
 #[cfg(test)]

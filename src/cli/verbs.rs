@@ -10,7 +10,7 @@ use crate::cli::client::{CallError, Client, config_of, exit_of, in_path, near_or
 use crate::cli::exit::Exit;
 use crate::cli::offline::StoredMirror;
 use crate::cli::out::{say, say_line};
-use crate::cli::table::lay_out;
+use crate::cli::table::{lay_out, named};
 use postrider_core::standing::Standing;
 use reqwest::Method;
 use serde_json::Value;
@@ -162,11 +162,11 @@ pub(super) async fn failures(args: FailuresArgs) -> Exit {
         }
         return Exit::Success;
     }
-    let head = ["account", "folder", "uid", "class", "attempts", "next try", "text"];
+    let head = ["account", "folder", "mail", "class", "attempts", "next try", "text"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for item in &items {
         let cells = ["account", "folder", "uid", "class", "attempts", "next_try_at", "text"];
-        rows.push(cells.map(|key| text(item, key)).to_vec());
+        rows.push(cells.map(|key| text(item, named(item, key))).to_vec());
     }
     say(&lay_out(&rows));
     Exit::Success

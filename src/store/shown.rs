@@ -120,6 +120,8 @@ pub struct StoredFailure {
     pub text: String,
     /// First and last time.
     pub times: (Micros, Micros),
+    /// The message's identity, where it has no UID.
+    pub message: Option<String>,
 }
 
 /// An event of the feed.
@@ -263,6 +265,7 @@ impl Reader {
                 next_try_at: micros(row, 7)?,
                 text: get(row, 8)?,
                 times: (Micros(get(row, 9)?), Micros(get(row, 10)?)),
+                message: get(row, 11)?,
             })
         })
     }

@@ -4,7 +4,7 @@
 use crate::door::run;
 use crate::support::binary::{Postrider, SHORT, account};
 use crate::support::check::{ask, change, equal, state};
-use crate::support::mail::{Mailbox, note, seed};
+use crate::support::mail::{Mail, Mailbox, note, seed};
 use crate::support::tape::Tape;
 use postrider::config::{Config, load};
 use postrider::provider::Endpoint;
@@ -130,4 +130,29 @@ async fn a_server_that_forgets_at_once_is_not_hammered() {
     equal(&postrider, "u", &mailbox);
     let bodies = tape.bodies.load(Ordering::SeqCst).to_string();
     assert_eq!(bodies, ask(&postrider.database(), "SELECT count(*) AS x FROM message"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_cannot_be_read_is_named_and_read_when_it_can() {
+    let mailbox = seed::mailbox(8, 20);
+    mailbox.append("INBOX", Mail::new("X-Spoilt: yes\r\n\r\nspoilt\r\n"));
+    let tape = Tape::of_records(&mailbox);
+    tape.spoilt.store(true, Ordering::SeqCst);
+    let endpoint: Arc<dyn Endpoint> = Arc::new(tape.clone());
+    let postrider = Postrider::new(&format!("{SHORT}{}", account("u", 1, "pw")));
+    let config = load(&postrider.path("config.toml"), std::iter::empty()).unwrap();
+    assert_eq!(run(&config, Some(Arc::clone(&endpoint))).await, Outcome::Partial);
+    let ran = postrider.run(&["failures", "u"]).exits(0);
+    for what in ["tp:", "invalid_data", "it is spoilt"] {
+        assert!(ran.stdout.contains(what), "{what}: {}", ran.stdout);
+    }
+    let status = postrider.run(&["status", "u"]).exits(0);
+    assert!(status.stdout.contains("left undone: 1"), "{}", status.stdout);
+    // It can be read, and an hour has passed.
+    tape.spoilt.store(false, Ordering::SeqCst);
+    change(&postrider.database(), "UPDATE owed SET due_at = 0 WHERE attempts > 0");
+    assert_eq!(run(&config, Some(endpoint)).await, Outcome::Success);
+    equal(&postrider, "u", &mailbox);
+    let ran = postrider.run(&["failures", "u"]).exits(0);
+    assert!(ran.stdout.contains("nothing is left undone"), "{}", ran.stdout);
 }

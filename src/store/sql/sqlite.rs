@@ -449,9 +449,12 @@ pub(super) const fn words(text: Text) -> &'static str {
         }
         Text::StoredFailures => {
             "SELECT x.id, a.name, COALESCE(f.path, x.path), x.uid, x.reach, x.class, x.attempts, x.next_try_at, \
-             x.text, x.first_at, x.last_at FROM failure x JOIN account a ON a.id = x.account LEFT JOIN folder f ON \
-             f.id = x.folder WHERE x.closed_at IS NULL AND (?1 IS NULL OR a.name = ?1) AND x.id > ?2 ORDER BY x.id \
-             LIMIT ?3"
+             x.text, x.first_at, x.last_at, NULL FROM failure x JOIN account a ON a.id = x.account LEFT JOIN folder f ON \
+             f.id = x.folder WHERE x.closed_at IS NULL AND (?1 IS NULL OR a.name = ?1) AND x.id > ?2 UNION ALL SELECT \
+             o.id + (1 << 40), a.name, NULL, NULL, 'message', o.class, o.attempts, o.due_at, o.text, o.told_at, \
+             o.due_at - CASE o.attempts WHEN 1 THEN 3600000000 ELSE 86400000000 END, o.identity FROM owed o JOIN \
+             account a ON a.id = o.account WHERE o.attempts > 0 AND (?1 IS NULL OR a.name = ?1) AND o.id + (1 << 40) > \
+             ?2 ORDER BY 1 LIMIT ?3"
         }
         Text::StoredEvents => {
             "SELECT e.seq, e.id, e.at, e.kind, a.name, e.folder, e.message, e.backfill, e.data FROM event e LEFT JOIN \
@@ -462,7 +465,8 @@ pub(super) const fn words(text: Text) -> &'static str {
              'event'), 0)"
         }
         Text::LedgerByClass => {
-            "SELECT class, count(*) FROM failure WHERE closed_at IS NULL GROUP BY class"
+            "SELECT class, count(*) FROM (SELECT class FROM failure WHERE closed_at IS NULL UNION ALL SELECT class FROM \
+             owed WHERE attempts > 0) GROUP BY class"
         }
         Text::UnprovedFolders => {
             "SELECT count(*) FROM folder f JOIN account a ON a.id = f.account WHERE f.deleted_at IS NULL AND \

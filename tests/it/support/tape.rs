@@ -6,7 +6,7 @@ use postrider::provider::{
     Ask, Coming, Credential, Endpoint, Leash, Opening, Session, Sink, Watching,
 };
 use postrider_core::budget::Quota;
-use postrider_core::failure::Failure;
+use postrider_core::failure::{Class, Failure};
 use postrider_core::mail::body::BodySink;
 use postrider_core::mail::feed::{FeedCursor, MailVersion, PageToken, PlaceId};
 use postrider_core::mail::flags::Flags;
@@ -21,7 +21,7 @@ use postrider_core::provider::folders::{Answer, Request};
 use postrider_core::provider::{Capabilities, Family, FeedTraits};
 use postrider_core::time::Micros;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -44,6 +44,8 @@ pub(crate) struct Tape {
     records: bool,
     /// What came after cursors below this is forgotten.
     pub(crate) floor: Arc<AtomicUsize>,
+    /// Mail that begins with `X-Spoilt` cannot be read.
+    pub(crate) spoilt: Arc<AtomicBool>,
     /// Bodies that were read.
     pub(crate) bodies: Arc<AtomicUsize>,
     /// What was asked, in short.
@@ -68,6 +70,7 @@ impl Tape {
             past: Arc::default(),
             records: false,
             floor: Arc::default(),
+            spoilt: Arc::default(),
             bodies: Arc::default(),
             log: Arc::default(),
         }
@@ -321,7 +324,13 @@ impl Playing {
         sight: &Sight,
         cursor: &FeedCursor,
     ) -> Result<FeedAnswer, Failure> {
-        let there = |wanted: &&WantedMail| wanted.bytes && sight.contains_key(&wanted.id.0);
+        let spoilt = |id: &Identity| {
+            let is_spoilt = self.tape.spoilt.load(Ordering::SeqCst);
+            is_spoilt && sight.get(&id.0).is_some_and(|(_, mail)| mail.raw.starts_with(b"X-Spoilt"))
+        };
+        let there = |wanted: &&WantedMail| {
+            wanted.bytes && sight.contains_key(&wanted.id.0) && !spoilt(&wanted.id)
+        };
         let read: Vec<&WantedMail> = wanted.iter().filter(there).collect();
         for wanted in &read {
             let raw = &sight[&wanted.id.0].1.raw;
@@ -337,6 +346,11 @@ impl Playing {
                 found.push((id.clone(), Got::Missing));
                 continue;
             };
+            if *bytes && spoilt(id) {
+                let (class, text) = (Class::InvalidData, "it is spoilt".to_owned());
+                found.push((id.clone(), Got::Failed { class, text }));
+                continue;
+            }
             let bytes = if *bytes { bodies.next() } else { None };
             let mail = FoundMail {
                 state: self.told(state),

@@ -18,7 +18,6 @@ const PLACED: &str = "core/src/commit/feed/placed.rs";
 const ROWS: &str = "core/src/commit/feed/rows.rs";
 const WHOLE: &str = "core/src/commit/ledger/whole.rs";
 const LISTING: &str = "core/src/run/feed/listing.rs";
-const COMPARE: &str = "core/src/run/feed/compare.rs";
 const STATE: &str = "core/src/run/feed/state.rs";
 const PLACES: &str = "core/src/run/feed/places.rs";
 const COUNT: &str = "core/src/run/feed/count.rs";
@@ -221,16 +220,6 @@ pub(super) const RULES: &[Rule] = &[
         seen: true,
     },
     Rule {
-        name: "ask_touched",
-        changes: &[(
-            COMPARE,
-            "            } else if differs || is_back {",
-            "            } else if before && (differs || is_back) {",
-        )],
-        world: "kind=history,expire=1,lies=0,excludes=0",
-        seen: false,
-    },
-    Rule {
         name: "back_fresh",
         changes: &[(SETTLE, "            is_fresh = is_late;\n", "")],
         world: HARD,
@@ -303,7 +292,7 @@ pub(super) const RULES: &[Rule] = &[
             "        self.placing.ends = ruling.ends.union(&ruling.held).copied().collect();",
         )],
         world: MOVING,
-        seen: true,
+        seen: false,
     },
     Rule {
         name: "opened first",
