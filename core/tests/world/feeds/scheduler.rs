@@ -46,6 +46,8 @@ pub(crate) struct FeedWorld {
     pub(crate) queue: VecDeque<FeedQueued>,
     pub(crate) answers: VecDeque<(u64, Event)>,
     pub(crate) reads: Vec<(u64, Token, FeedQuery)>,
+    /// Rows that were read and are told late.
+    late: Vec<(u64, Event)>,
     timer: Option<i64>,
     pub(crate) faults: bool,
     pub(crate) warming: bool,
@@ -100,6 +102,7 @@ impl FeedWorld {
             queue: VecDeque::new(),
             answers: VecDeque::new(),
             reads: Vec::new(),
+            late: Vec::new(),
             timer: None,
             faults: true,
             warming: true,
@@ -186,6 +189,7 @@ impl FeedWorld {
         self.timer = None;
         self.answers.clear();
         self.reads.clear();
+        self.late.clear();
     }
 
     pub(crate) fn start_run(&mut self, scope: Scope) {
@@ -376,13 +380,23 @@ impl FeedWorld {
             }
             return self.open_session();
         }
+        if !self.late.is_empty() && self.dice.chance(50) {
+            let n = usize::try_from(self.dice.roll(self.late.len() as u64)).unwrap();
+            let late = self.late.remove(n);
+            self.answers.push_back(late);
+            return;
+        }
         if !self.reads.is_empty() {
             let n = usize::try_from(self.dice.roll(self.reads.len() as u64)).unwrap();
             let (epoch, token, query) = self.reads.remove(n);
             let rows = Ok(self.store.read(&query));
-            let rows = Event::FeedRead { token, rows };
-            // What was read may be told late.
-            self.answers.push_back((epoch, rows));
+            let rows = (epoch, Event::FeedRead { token, rows });
+            // What was read may be told late: behind the acknowledgement of what came after it.
+            if self.dice.chance(40) {
+                self.late.push(rows);
+            } else {
+                self.answers.push_back(rows);
+            }
             return;
         }
         if let Some(due) = self.timer
@@ -481,6 +495,7 @@ impl FeedWorld {
         }
         self.answers.clear();
         self.reads.clear();
+        self.late.clear();
         Ok(())
     }
 
