@@ -83,7 +83,7 @@ pub(super) const RULES: &[Rule] = &[
                 "            row.due_at = Some(look.at);",
             ),
         ],
-        world: "lies=0,stale=1,hide=1,drops=1,excludes=0",
+        world: "kind=changes,lies=0,stale=0,hide=1,drops=1,crashes=0,excludes=0",
         seen: true,
     },
     Rule {
@@ -350,8 +350,8 @@ pub(super) const RULES: &[Rule] = &[
         name: "away wakes",
         changes: &[(
             PLACED,
-            "        books.renew_all(OwedRenewal::Away(at));\n        books.rows.state.debt = Some(at);",
-            "        books.rows.state.debt = Some(at);",
+            "    if wider {\n        books.renew_all(OwedRenewal::Away(at));\n    }\n",
+            "    let _ = wider;\n",
         )],
         world: "excludes=1,lies=0",
         seen: true,

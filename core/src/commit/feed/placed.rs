@@ -131,8 +131,9 @@ pub(super) fn exclude(
     }
     if wider {
         books.renew_all(OwedRenewal::Away(at));
-        books.rows.state.debt = Some(at);
     }
+    // Who lies in a trash that is left out now, and under a label too, is found by a compare.
+    books.rows.state.debt = Some(at);
     let hidden: Vec<FolderId> = books.rows.excluded().map(|place| place.id).collect();
     books.ledger.hide(hidden.into_iter());
 }
