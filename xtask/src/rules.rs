@@ -91,3 +91,23 @@ fn tried(rule: &Rule, runs: &str) -> Result<u64, String> {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_fits_the_sources() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut wrong = Vec::new();
+        for rule in RULES {
+            for (file, from, _) in rule.changes {
+                let text = std::fs::read_to_string(root.join(file)).unwrap_or_default();
+                if text.matches(from).count() != 1 {
+                    wrong.push(format!("{}: {file} has not just one \"{from}\"", rule.name));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+}
