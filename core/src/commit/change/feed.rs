@@ -81,12 +81,10 @@ pub enum FeedStep {
     },
     /// Ids that a list shows and that are not held.
     Shown {
-        /// Which.
-        ids: Vec<Identity>,
+        /// Which, and whether it lies where the config leaves out.
+        ids: Vec<(Identity, bool)>,
         /// How early they come.
         rank: u8,
-        /// All of them lie where the config leaves out.
-        away: bool,
     },
     /// Ids about which a compare has questions.
     Questions {

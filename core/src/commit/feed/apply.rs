@@ -48,9 +48,8 @@ fn starts_from(
 pub fn ids_of(change: &FeedChange) -> Vec<&Identity> {
     match &change.step {
         FeedStep::Words { items, .. } => items.iter().map(|item| &item.id).collect(),
-        FeedStep::Shown { ids, .. } | FeedStep::Questions { ids, .. } | FeedStep::Hinted(ids) => {
-            ids.iter().collect()
-        }
+        FeedStep::Shown { ids, .. } => ids.iter().map(|(id, _)| id).collect(),
+        FeedStep::Questions { ids, .. } | FeedStep::Hinted(ids) => ids.iter().collect(),
         FeedStep::Got { found, .. } => found.iter().map(|(id, _)| id).collect(),
         FeedStep::Placed { .. }
         | FeedStep::DropPlace { .. }
@@ -104,10 +103,11 @@ pub fn apply_feed(books: &mut FeedBooks, change: &FeedChange, next_place: Folder
                 feed.cursor = Some(to.clone());
             }
         }
-        FeedStep::Shown { ids, rank, away } => {
-            for id in ids.iter().filter(|id| books.owed(id).is_none()).cloned().collect::<Vec<_>>()
-            {
-                shown(books, &id, *rank, *away, terms.settle_after, at);
+        FeedStep::Shown { ids, rank } => {
+            for (id, away) in ids {
+                if books.owed(id).is_none() {
+                    shown(books, id, *rank, *away, terms.settle_after, at);
+                }
             }
         }
         FeedStep::Questions { ids, absent } => {

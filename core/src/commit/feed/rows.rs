@@ -9,6 +9,9 @@ use crate::time::Micros;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The rank of what comes behind everything else.
+pub const LAST: u8 = 2;
+
 /// Stands for the feed of a whole account where feeds are named by place.
 pub const WHOLE: FolderId = FolderId(0);
 
@@ -88,15 +91,23 @@ impl Owed {
             self.told_at = at;
             self.version = None;
         }
-        self.due_at.get_or_insert(at);
+        if self.is_away() {
+            self.wake(at);
+        }
     }
 
     /// The places that are ours have changed.
     pub fn renew_away(&mut self, at: Micros) {
         if self.is_away() {
             self.told_at = at;
-            self.due_at = Some(at);
+            self.wake(at);
         }
+    }
+
+    /// It is asked where it is, behind everything else: its bytes only if that is a place of ours.
+    fn wake(&mut self, at: Micros) {
+        self.due_at = Some(at);
+        (self.bytes, self.rank) = (false, Some(LAST));
     }
 }
 

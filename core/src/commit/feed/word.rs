@@ -169,8 +169,10 @@ fn held(books: &mut FeedBooks, message: &MessageRow, word: &FeedWord, at: Micros
         }
         FeedWord::New { version: Some(_), .. } | FeedWord::Gone(_) => {}
         FeedWord::State(state) => {
+            let ours = books.rows.ours(&state.places);
+            // What is in no place of ours may be in one that we have not heard of.
+            let lies = !ours.places.is_empty();
             if state.version >= message.version {
-                let ours = books.rows.ours(&state.places);
                 be(books, message, ours, &state.flags, state.version.clone(), at);
             }
             let proves = books.owed(id).is_some_and(|owed| {
@@ -178,7 +180,7 @@ fn held(books: &mut FeedBooks, message: &MessageRow, word: &FeedWord, at: Micros
                     && state.version >= owed.version
                     && owed.left.as_ref().is_none_or(|left| !state.places.contains(left))
             });
-            if proves && !books.owed(id).is_some_and(|owed| owed.is_away()) {
+            if proves && lies && !books.owed(id).is_some_and(|owed| owed.is_away()) {
                 books.pay(id);
             }
         }

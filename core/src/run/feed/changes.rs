@@ -7,7 +7,7 @@ use crate::mail::feed::{FeedCursor, PlaceId};
 use crate::mail::id::{FolderId, SessionId};
 use crate::provider::feeds::{FeedItem, FeedRequest, FeedWord, Onward};
 use crate::provider::folders::Request;
-use crate::run::feed::lane::{DEAD, FeedLane, LaneTurn, Stashed};
+use crate::run::feed::lane::{DEAD, EMPTY, FeedLane, LaneTurn, Stashed};
 use crate::run::feed::owner::{Desk, FeedOwner};
 use crate::run::feed::state::FeedWork;
 use crate::time::Micros;
@@ -90,7 +90,7 @@ impl FeedWork {
         lane.expired += 1;
         // A server that forgets what it has just said is asked again in the next run.
         if lane.expired >= DEAD {
-            lane.turn = LaneTurn::Done;
+            lane.turn = LaneTurn::Left;
             return desk.leave("the server forgets its history at once".to_owned());
         }
         if by_place {
@@ -107,15 +107,19 @@ impl FeedWork {
     pub(super) fn on_no_place(&mut self, feed: FolderId) {
         self.placing.wanted = true;
         if let Some(lane) = self.lanes.get_mut(&feed) {
-            lane.turn = LaneTurn::Done;
+            lane.turn = LaneTurn::Left;
         }
     }
 
-    pub(super) fn on_changes_token_dead(&mut self, feed: FolderId) {
+    pub(super) fn on_changes_token_dead(&mut self, feed: FolderId, desk: &mut Desk<'_>) {
         let Some(lane) = self.lanes.get_mut(&feed) else { return };
         lane.dead += 1;
         lane.token = None;
-        lane.turn = if lane.dead < DEAD { LaneTurn::Wanted } else { LaneTurn::Done };
+        lane.turn = LaneTurn::Wanted;
+        if lane.dead >= DEAD {
+            lane.turn = LaneTurn::Left;
+            desk.leave("changes were broken off again and again; they wait for their turn".into());
+        }
     }
 
     pub(super) fn on_changed(
@@ -157,12 +161,19 @@ impl FeedWork {
             }
         };
         if items.is_empty() && to == from {
-            lane.turn = if goes_on { LaneTurn::Wanted } else { LaneTurn::Done };
+            // One that says "more" and does not go on is not believed.
+            lane.empty = if lane.token.is_some() { lane.empty + 1 } else { 0 };
+            if lane.empty >= EMPTY {
+                lane.turn = LaneTurn::Left;
+                return desk.leave("changes have no end".to_owned());
+            }
+            lane.turn_over(goes_on && lane.token.is_some());
             let asked = lane.asked;
             self.note_looked(asked);
             return;
         }
         // One that says "more" and does not go on is not believed.
+        lane.empty = 0;
         lane.turn = LaneTurn::Sent { more: goes_on && (to != from || lane.token.is_some()) };
         desk.counts.facts += items.len() as u64;
         let step = FeedStep::Words { place: feed, from, to, session, items };
@@ -174,8 +185,7 @@ impl FeedWork {
         self.gets.look_again();
         let Some(lane) = self.lanes.get_mut(&feed) else { return };
         if let LaneTurn::Sent { more } = lane.turn {
-            let again = more || !done;
-            lane.turn = if again { LaneTurn::Wanted } else { LaneTurn::Done };
+            lane.turn_over(more || !done);
             let asked = lane.asked;
             self.note_looked(asked);
         }

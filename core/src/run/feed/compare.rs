@@ -68,6 +68,11 @@ impl FeedWork {
                 }
             });
             let is_back = kept && tells && !stays && walk.seen.contains(&message);
+            // A computed place that is synced from now on.
+            let computed = !kept
+                && tells
+                && self.rows.derive(row.places.iter().copied(), true).places != row.places;
+            let differs = differs || computed;
             if absent {
                 walk.absent.insert(row.id);
             } else if differs || is_back {
@@ -123,7 +128,7 @@ impl FeedWork {
             return self.close_walk(desk);
         }
         walk.news = true;
-        walk.turn = WalkTurn::Sent;
+        walk.turn = WalkTurn::Questioned;
         self.send(owner, FeedStep::Questions { ids, absent }, desk);
     }
 
@@ -174,11 +179,13 @@ impl FeedWork {
     pub(super) fn on_walk_tallied(&mut self, tally: FeedTally, desk: &mut Desk<'_>) {
         let settled = self.placing.has_settled(desk.settings.confirm_after);
         let debt = self.rows.state.debt;
+        // What is kept in a folder that has a feed of its own, and is left out, is not listed.
+        let uncounted = self.traits.by_place && self.rows.excluded().next().is_some();
         let Some(walk) = &self.walk else { return };
         let WalkTurn::Tallying(count) = walk.turn else { return };
         let seen = (walk.seen.len() + walk.others.len()) as u64;
         self.proof.whole = seen == count
-            && walk.seen.len() as u64 == tally.held
+            && (uncounted || walk.seen.len() as u64 == tally.held)
             && tally.owed == 0
             && settled
             && self.unbegun().is_none()

@@ -37,7 +37,9 @@ impl FeedWork {
     pub(super) fn on_tallied(&mut self, tally: FeedTally) {
         let Counting::Tallying(count) = std::mem::take(&mut self.counting) else { return };
         // A compare that is under way looks at all of it anyway.
-        if self.gets.is_idle() && count != tally.held + tally.unheld + tally.away {
+        // What waits for its time, and what came since, are no misfit.
+        let calm = self.gets.is_idle() && tally.owed == 0;
+        if calm && count != tally.held + tally.unheld + tally.away {
             self.compare = true;
         }
     }

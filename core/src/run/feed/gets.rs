@@ -40,6 +40,8 @@ pub(super) struct Gets {
     pub(super) drained: bool,
     /// Rows that are due and need another session.
     pub(super) elsewhere: bool,
+    /// Nothing of what was read last could be asked for now.
+    pub(super) fruitless: bool,
     /// Rows that are due and wait for a budget.
     pub(super) deferred: bool,
     omitted: BTreeMap<Identity, u8>,
@@ -61,6 +63,7 @@ impl Gets {
             reading: None,
             drained: false,
             elsewhere: false,
+            fruitless: false,
             deferred: false,
             omitted: BTreeMap::new(),
             size: MOST,
@@ -74,12 +77,19 @@ impl Gets {
     /// More may be due now: what words told goes before what is waiting here.
     pub(super) fn look_again(&mut self) {
         self.drained = false;
+        self.fruitless = false;
         self.queue.clear();
     }
 
     /// Nothing is due, and nothing is on its way.
     pub(super) fn is_idle(&self) -> bool {
-        self.drained && self.pages.is_empty() && self.queue.is_empty() && !self.elsewhere
+        let waits = self.elsewhere || self.deferred;
+        self.drained && self.pages.is_empty() && self.queue.is_empty() && !waits
+    }
+
+    /// Ids that answers have left out again and again.
+    pub(super) fn unanswered(&self) -> usize {
+        self.omitted.values().filter(|times| **times >= OMITTED).count()
     }
 
     /// No session will answer.
@@ -112,6 +122,7 @@ impl Gets {
                 reading.extend(page.ids);
             }
             self.drained = false;
+            self.fruitless = false;
         }
     }
 
@@ -153,6 +164,7 @@ impl Gets {
                 break;
             }
         }
+        self.fruitless &= taken.is_empty();
         lane.map(|lane| (lane, taken))
     }
 }

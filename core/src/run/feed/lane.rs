@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// Tokens of one question that may die.
 pub(super) const DEAD: u8 = 4;
+/// Pages in a row that show nothing and go on.
+pub(super) const EMPTY: u8 = 20;
 
 /// What is under way of a feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub(super) enum LaneTurn {
     Wanted,
     /// It has said "no more".
     Done,
+    /// It is for the next run, and why is said.
+    Left,
     /// Asked.
     Asked,
     /// It has expired: the cursor of now is asked for.
@@ -33,6 +37,10 @@ pub(super) struct FeedLane {
     pub(super) dead: u8,
     /// How often its cursor was forgotten in this run.
     pub(super) expired: u8,
+    /// Pages in a row that showed nothing and go on.
+    pub(super) empty: u8,
+    /// A hint came while it was asked: what it answers may be older.
+    pub(super) again: bool,
     pub(super) asked: Micros,
     pub(super) asked_at: Duration,
 }
@@ -44,6 +52,8 @@ impl FeedLane {
             token: None,
             dead: 0,
             expired: 0,
+            empty: 0,
+            again: false,
             asked: Micros::default(),
             asked_at: Duration::ZERO,
         }
@@ -51,14 +61,25 @@ impl FeedLane {
 
     pub(super) fn want(&mut self) {
         match &mut self.turn {
-            LaneTurn::Done => self.turn = LaneTurn::Wanted,
-            LaneTurn::Sent { more } => *more = true,
-            LaneTurn::Wanted | LaneTurn::Asked | LaneTurn::Heading(_) => {}
+            LaneTurn::Done | LaneTurn::Left => self.turn = LaneTurn::Wanted,
+            LaneTurn::Asked | LaneTurn::Heading(_) | LaneTurn::Sent { .. } => self.again = true,
+            LaneTurn::Wanted => {}
         }
     }
 
+    /// Its page is used: it goes on, or it has said "no more".
+    pub(super) fn turn_over(&mut self, goes_on: bool) {
+        let again = goes_on || std::mem::take(&mut self.again);
+        self.turn = if again { LaneTurn::Wanted } else { LaneTurn::Done };
+    }
+
+    /// It has said "no more".
+    pub(super) fn is_done(&self) -> bool {
+        self.turn == LaneTurn::Done
+    }
+
     pub(super) fn is_wanted(&self) -> bool {
-        self.turn != LaneTurn::Done
+        !matches!(self.turn, LaneTurn::Done | LaneTurn::Left)
     }
 
     /// No session will answer.

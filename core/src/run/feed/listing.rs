@@ -8,7 +8,7 @@ use crate::mail::folder::Role;
 use crate::mail::id::{FolderId, Identity};
 use crate::provider::feeds::{FeedItem, FeedRequest, FeedWord, Onward, SeenState, Within};
 use crate::provider::folders::Request;
-use crate::run::feed::lane::DEAD;
+use crate::run::feed::lane::{DEAD, EMPTY};
 use crate::run::feed::owner::{Desk, FeedOwner};
 use crate::run::feed::state::FeedWork;
 use crate::run::feed::walk::{Leg, Test, Walk, WalkKind, WalkTurn};
@@ -52,6 +52,7 @@ impl FeedWork {
             token: None,
             dead: 0,
             shown: 0,
+            empty: 0,
             pages: 0,
             page: Vec::new(),
             seen: BTreeSet::new(),
@@ -197,6 +198,11 @@ impl FeedWork {
         let enough = leg.and_then(|leg| leg.most).is_some_and(|most| walk.shown >= most);
         walk.token = next.filter(|_| !enough);
         walk.page = rows;
+        walk.empty = if walk.page.is_empty() { walk.empty + 1 } else { 0 };
+        if walk.empty >= EMPTY {
+            desk.leave("a list has no end".to_owned());
+            return self.give_up_walk();
+        }
         if walk.page.is_empty() {
             return self.end_page(desk);
         }
@@ -220,6 +226,11 @@ impl FeedWork {
             Onward::Page(token) => walk.token = Some(token),
             Onward::Cursor { cursor, .. } => walk.cursor = Some(cursor),
         }
+        walk.empty = if items.is_empty() { walk.empty + 1 } else { 0 };
+        if walk.empty >= EMPTY {
+            desk.leave("a list has no end".to_owned());
+            return self.give_up_walk();
+        }
         if items.is_empty() {
             walk.turn = WalkTurn::Next;
             return;
@@ -242,13 +253,15 @@ impl FeedWork {
         let derived = self.rows.state.derived.and_then(|id| self.rows.places.get(&id));
         let tells = leg.as_ref().is_some_and(|leg| leg.within == Within::All)
             && derived.is_some_and(|row| !row.excluded);
-        if leg.as_ref().is_some_and(|leg| leg.away) {
+        let in_hidden = leg.as_ref().is_some_and(|leg| leg.away);
+        if in_hidden {
             walk.hidden.extend(page.iter().map(|(id, _)| id.clone()));
         }
         for (id, state) in page {
             let Some(row) = known.iter().find(|row| row.id == id) else {
+                let away = state.is_some_and(|state| self.rows.ours(&state.places).is_away);
                 walk.news = true;
-                news.push(id);
+                news.push((id, away || in_hidden));
                 continue;
             };
             match row.message.filter(|_| !row.deleted) {
@@ -280,13 +293,13 @@ impl FeedWork {
                 }
                 None => {
                     walk.news = true;
-                    news.push(id);
+                    news.push((id, in_hidden));
                 }
             }
         }
         let (Some(leg), false) = (leg, news.is_empty()) else { return self.end_page(desk) };
         walk.turn = WalkTurn::Sent;
-        let step = FeedStep::Shown { ids: news, rank: leg.rank, away: leg.away };
+        let step = FeedStep::Shown { ids: news, rank: leg.rank };
         self.send(owner, step, desk);
     }
 
@@ -307,9 +320,7 @@ impl FeedWork {
     pub(super) fn on_walk_stored(&mut self, desk: &mut Desk<'_>) {
         let Some(walk) = &mut self.walk else { return };
         match walk.turn {
-            WalkTurn::Sent if walk.legs.is_empty() && !matches!(walk.kind, WalkKind::Round(_)) => {
-                self.ask_questions(desk);
-            }
+            WalkTurn::Questioned => self.ask_questions(desk),
             WalkTurn::Sent if walk.cursor.is_some() => self.walk_on(desk),
             WalkTurn::Sent => {
                 self.gets.drained = false;

@@ -63,7 +63,9 @@ impl FeedWork {
     }
 
     fn read_due(&mut self, desk: &mut Desk<'_>) {
-        if !self.gets.drained && self.gets.reading.is_none() {
+        // What needs another session, or a budget, would be read again and again.
+        self.gets.drained |= self.gets.fruitless && self.gets.pages.is_empty();
+        if !self.gets.drained && !self.gets.fruitless && self.gets.reading.is_none() {
             self.gets.reading = Some(BTreeSet::new());
             // What became due just now carries a stamp that may be ahead of a clock set back.
             let (at, insists) = (desk.stamp(), self.gets.insists);
@@ -93,10 +95,9 @@ impl FeedWork {
         let queue: VecDeque<Owed> = rows.into_iter().filter(is_new).collect();
         self.gets.drained &= queue.len() == all || !self.gets.pages.is_empty();
         self.gets.queue = queue;
+        self.gets.fruitless = !self.gets.queue.is_empty();
         // What was tried by hand is tried once.
-        if self.gets.drained {
-            self.gets.insists = false;
-        }
+        self.gets.insists = false;
     }
 
     pub(super) fn unread_due(&mut self) {

@@ -169,7 +169,7 @@ impl FeedWork {
     }
 
     pub(super) fn lines_of(&self) -> Vec<FolderLine> {
-        let looked = self.lanes.values().all(|lane| !lane.is_wanted()) && !self.lanes.is_empty();
+        let looked = self.lanes.values().all(FeedLane::is_done) && !self.lanes.is_empty();
         let unread = !self.rows.state.listed && !self.traits.by_place;
         let line = |place: &crate::commit::rows::FolderRow| FolderLine {
             id: place.id,

@@ -54,6 +54,8 @@ pub(super) enum WalkTurn {
     Known,
     /// The store.
     Sent,
+    /// The store, which takes questions.
+    Questioned,
     /// What is held, behind this message.
     Held,
     /// The places of now: what has come since is not compared.
@@ -81,6 +83,8 @@ pub(super) struct Walk {
     pub(super) token: Option<PageToken>,
     pub(super) dead: u8,
     pub(super) shown: u64,
+    /// Pages in a row that showed nothing.
+    pub(super) empty: u8,
     pub(super) pages: u32,
     /// The page that is being looked at.
     pub(super) page: Vec<(Identity, Option<SeenState>)>,

@@ -92,7 +92,7 @@ impl Work for FeedWork {
         }
     }
 
-    fn committed(&mut self, owner: FeedOwner, taken: Taken, _: bool, desk: &mut Desk<'_>) {
+    fn committed(&mut self, owner: FeedOwner, taken: Taken, goes_on: bool, desk: &mut Desk<'_>) {
         let (rows, done) = match taken {
             Taken::Done(rows) => (Some(rows), true),
             Taken::Refused(_, rows) => (rows, false),
@@ -101,7 +101,7 @@ impl Work for FeedWork {
             self.stored(*rows);
         }
         match owner {
-            FeedOwner::Places if done => {
+            FeedOwner::Places if done && goes_on => {
                 if let Some(session) = desk.session {
                     self.on_places_stored(session, desk);
                 } else {
@@ -122,7 +122,7 @@ impl Work for FeedWork {
                 self.on_got_stored(token);
             }
             FeedOwner::Walk(generation) if self.is_walking(generation) => {
-                if done {
+                if done && goes_on {
                     self.on_walk_stored(desk);
                 } else {
                     self.break_off_walk();
@@ -190,6 +190,12 @@ impl Work for FeedWork {
                 "{open} message(s) could not be fetched; they are in the ledger and are tried again"
             ));
         }
+        let unanswered = self.gets.unanswered();
+        if unanswered > 0 {
+            desk.leave(format!(
+                "{unanswered} message(s) were asked for and not answered; they are asked for again"
+            ));
+        }
         if self.rows.account.list_look.is_some() {
             desk.leave(
                 "a place is no longer listed; it ends when another session agrees".to_owned(),
@@ -244,7 +250,9 @@ impl FeedWork {
             (FeedOwner::Changes(feed) | FeedOwner::Head(feed), FeedAnswer::NoPlace) => {
                 self.on_no_place(feed);
             }
-            (FeedOwner::Changes(feed), FeedAnswer::TokenDead) => self.on_changes_token_dead(feed),
+            (FeedOwner::Changes(feed), FeedAnswer::TokenDead) => {
+                self.on_changes_token_dead(feed, desk);
+            }
             (FeedOwner::Get(_), FeedAnswer::Got { found, last }) => {
                 if !last {
                     desk.book.asks.insert(token, (owner, page));

@@ -60,10 +60,11 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
         // As `Owed::renew_unknown` and `Owed::renew_away` do it to one.
         FeedText::RenewUnknown => {
             "UPDATE owed SET version = CASE WHEN told_at < ?2 THEN NULL ELSE version END, told_at = MAX(told_at, ?2), \
-             due_at = COALESCE(due_at, ?2) WHERE account = ?1"
+             bytes = bytes AND due_at IS NOT NULL, rank = CASE WHEN due_at IS NULL THEN 2 ELSE rank END, due_at = \
+             COALESCE(due_at, ?2) WHERE account = ?1"
         }
         FeedText::RenewAway => {
-            "UPDATE owed SET told_at = ?2, due_at = ?2 WHERE account = ?1 AND due_at IS NULL"
+            "UPDATE owed SET told_at = ?2, due_at = ?2, bytes = FALSE, rank = 2 WHERE account = ?1 AND due_at IS NULL"
         }
         FeedText::PutOwed => {
             "INSERT INTO owed (account, identity, told_at, version, left_place, due_at, missing_at, missing_session, \
@@ -80,16 +81,16 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
         FeedText::PurgeFeeds => "DELETE FROM feed WHERE account = ?1",
         FeedText::PurgeOwed => "DELETE FROM owed WHERE account = ?1",
         FeedText::QuietPlaces => {
-            "UPDATE folder SET passed_at = MAX(COALESCE(passed_at, 0), COALESCE(?2, 0)), proved_at = CASE WHEN ?3 IS \
-             NULL THEN proved_at ELSE MAX(COALESCE(proved_at, 0), ?3) END WHERE account = ?1 AND deleted_at IS NULL \
-             AND NOT excluded AND (?2 IS NOT NULL OR ?3 IS NOT NULL)"
+            "UPDATE folder SET passed_at = CASE WHEN ?2 IS NULL THEN passed_at ELSE MAX(COALESCE(passed_at, 0), ?2) END, \
+             proved_at = CASE WHEN ?3 IS NULL THEN proved_at ELSE MAX(COALESCE(proved_at, 0), ?3) END WHERE account = \
+             ?1 AND deleted_at IS NULL AND NOT excluded AND (?2 IS NOT NULL OR ?3 IS NOT NULL)"
         }
         FeedText::QuietFeed => {
             "UPDATE account SET listed_at = CASE WHEN ?2 IS NULL THEN listed_at ELSE MAX(COALESCE(listed_at, 0), ?2) \
-             END, feed = json_set(feed, '$.state.placed_at', MAX(COALESCE(feed->>'$.state.placed_at', 0), \
-             COALESCE(?3, feed->>'$.state.placed_at', 0)), '$.state.counted_at', CASE WHEN ?4 IS NULL THEN \
-             feed->>'$.state.counted_at' ELSE MAX(COALESCE(feed->>'$.state.counted_at', 0), ?4) END) WHERE id = ?1 \
-             AND feed IS NOT NULL"
+             END, feed = json_set(feed, '$.state.placed_at', CASE WHEN ?3 IS NULL THEN feed->>'$.state.placed_at' \
+             ELSE MAX(COALESCE(feed->>'$.state.placed_at', 0), ?3) END, '$.state.counted_at', CASE WHEN ?4 IS NULL \
+             THEN feed->>'$.state.counted_at' ELSE MAX(COALESCE(feed->>'$.state.counted_at', 0), ?4) END) WHERE id = \
+             ?1 AND feed IS NOT NULL"
         }
         FeedText::QuietSettleAccount => {
             "UPDATE failure SET closed_at = ?2 WHERE account = ?1 AND closed_at IS NULL AND folder IS NULL AND \
