@@ -156,3 +156,52 @@ async fn a_mail_that_cannot_be_read_is_named_and_read_when_it_can() {
     let ran = postrider.run(&["failures", "u"]).exits(0);
     assert!(ran.stdout.contains("nothing is left undone"), "{}", ran.stdout);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_whose_empty_pages_go_on_is_left() {
+    for records in [false, true] {
+        let mailbox = seed::mailbox(9, 20);
+        let tape = if records { Tape::of_records(&mailbox) } else { Tape::of(&mailbox) };
+        let endpoint: Arc<dyn Endpoint> = Arc::new(tape.clone());
+        let postrider = Postrider::new(&format!("{SHORT}{}", account("u", 1, "pw")));
+        let config = load(&postrider.path("config.toml"), std::iter::empty()).unwrap();
+        tape.endless.store(true, Ordering::SeqCst);
+        assert_eq!(run(&config, Some(Arc::clone(&endpoint))).await, Outcome::Partial);
+        let asked = tape.log.lock().unwrap().len();
+        assert!(asked < 100, "it was asked {asked} times");
+        tape.endless.store(false, Ordering::SeqCst);
+        settle(&config, &endpoint, &postrider.database()).await;
+        equal(&postrider, "u", &mailbox);
+        // The same when all of it is held, and nothing that was held goes.
+        tape.endless.store(true, Ordering::SeqCst);
+        mailbox.append("INBOX", note("late"));
+        tape.log.lock().unwrap().clear();
+        assert_eq!(run(&config, Some(Arc::clone(&endpoint))).await, Outcome::Partial);
+        let asked = tape.log.lock().unwrap().len();
+        assert!(asked < 60, "it was asked {asked} times");
+        tape.endless.store(false, Ordering::SeqCst);
+        settle(&config, &endpoint, &postrider.database()).await;
+        equal(&postrider, "u", &mailbox);
+        let deleted = "SELECT count(*) AS x FROM event WHERE kind = 'message.deleted'";
+        assert_eq!(ask(&postrider.database(), deleted), "0");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_is_never_answered_is_asked_for_in_later_runs() {
+    let mailbox = seed::mailbox(10, 20);
+    mailbox.append("INBOX", Mail::new("X-Spoilt: yes\r\n\r\nmute\r\n"));
+    let tape = Tape::of(&mailbox);
+    tape.mute.store(true, Ordering::SeqCst);
+    let endpoint: Arc<dyn Endpoint> = Arc::new(tape.clone());
+    let postrider = Postrider::new(&format!("{SHORT}{}", account("u", 1, "pw")));
+    let config = load(&postrider.path("config.toml"), std::iter::empty()).unwrap();
+    // Not a success while one is left, and not asked without an end.
+    assert_eq!(run(&config, Some(Arc::clone(&endpoint))).await, Outcome::Partial);
+    let asked = tape.log.lock().unwrap().iter().filter(|word| *word == "Get").count();
+    assert!(asked < 20, "it was asked {asked} times");
+    assert_eq!(ask(&postrider.database(), "SELECT count(*) AS x FROM owed"), "1");
+    tape.mute.store(false, Ordering::SeqCst);
+    settle(&config, &endpoint, &postrider.database()).await;
+    equal(&postrider, "u", &mailbox);
+}

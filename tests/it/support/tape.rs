@@ -46,6 +46,10 @@ pub(crate) struct Tape {
     pub(crate) floor: Arc<AtomicUsize>,
     /// Mail that begins with `X-Spoilt` cannot be read.
     pub(crate) spoilt: Arc<AtomicBool>,
+    /// It does not answer for that mail.
+    pub(crate) mute: Arc<AtomicBool>,
+    /// Its pages show nothing, and go on.
+    pub(crate) endless: Arc<AtomicBool>,
     /// Bodies that were read.
     pub(crate) bodies: Arc<AtomicUsize>,
     /// What was asked, in short.
@@ -71,6 +75,8 @@ impl Tape {
             records: false,
             floor: Arc::default(),
             spoilt: Arc::default(),
+            mute: Arc::default(),
+            endless: Arc::default(),
             bodies: Arc::default(),
             log: Arc::default(),
         }
@@ -203,6 +209,7 @@ impl Playing {
         self.tape.log.lock().unwrap().push(word);
         let (now, sight) = self.tape.sight();
         let cursor = FeedCursor(now.to_string());
+        let endless = self.tape.endless.load(Ordering::SeqCst).then(|| PageToken("0".to_owned()));
         Ok(match request {
             FeedRequest::Places => {
                 let role = |name: &str, folder: &postrider_imapd::Folder| match name {
@@ -232,6 +239,10 @@ impl Playing {
                 if since < self.tape.floor.load(Ordering::SeqCst) {
                     return Ok(FeedAnswer::Expired);
                 }
+                if let Some(token) = endless {
+                    let next = Onward::Page(token);
+                    return Ok(FeedAnswer::Changed { items: Vec::new(), next });
+                }
                 if self.tape.records {
                     return Ok(self.records(since, now));
                 }
@@ -251,6 +262,9 @@ impl Playing {
                     tell(id, FeedWord::Gone(None));
                 }
                 FeedAnswer::Changed { items, next: Onward::Cursor { cursor, more: false } }
+            }
+            FeedRequest::List { .. } if endless.is_some() => {
+                FeedAnswer::Page { rows: Vec::new(), next: endless }
             }
             FeedRequest::List { within, token } => {
                 let from: usize = token.as_ref().map_or(0, |token| token.0.parse().unwrap());
@@ -324,14 +338,16 @@ impl Playing {
         sight: &Sight,
         cursor: &FeedCursor,
     ) -> Result<FeedAnswer, Failure> {
-        let spoilt = |id: &Identity| {
-            let is_spoilt = self.tape.spoilt.load(Ordering::SeqCst);
-            is_spoilt && sight.get(&id.0).is_some_and(|(_, mail)| mail.raw.starts_with(b"X-Spoilt"))
+        let marked = |id: &Identity| {
+            sight.get(&id.0).is_some_and(|(_, mail)| mail.raw.starts_with(b"X-Spoilt"))
         };
-        let there = |wanted: &&WantedMail| {
+        let spoilt = |id: &Identity| self.tape.spoilt.load(Ordering::SeqCst) && marked(id);
+        let mute = |id: &Identity| self.tape.mute.load(Ordering::SeqCst) && marked(id);
+        let wanted: Vec<_> = wanted.iter().filter(|wanted| !mute(&wanted.id)).collect();
+        let there = |wanted: &&&WantedMail| {
             wanted.bytes && sight.contains_key(&wanted.id.0) && !spoilt(&wanted.id)
         };
-        let read: Vec<&WantedMail> = wanted.iter().filter(there).collect();
+        let read: Vec<_> = wanted.iter().filter(there).collect();
         for wanted in &read {
             let raw = &sight[&wanted.id.0].1.raw;
             self.sink.begin(raw.len() as u64).await?;
