@@ -12,6 +12,7 @@ use postrider_core::recovery::backoff::mix;
 use postrider_core::standing::Outcome;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// The same seed gives the same run.
 struct Dice(u64);
@@ -202,6 +203,28 @@ async fn a_mail_that_is_never_answered_is_asked_for_in_later_runs() {
     assert!(asked < 20, "it was asked {asked} times");
     assert_eq!(ask(&postrider.database(), "SELECT count(*) AS x FROM owed"), "1");
     tape.mute.store(false, Ordering::SeqCst);
+    settle(&config, &endpoint, &postrider.database()).await;
+    equal(&postrider, "u", &mailbox);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_mails_that_are_listed_and_not_there_end_a_run() {
+    let mailbox = seed::mailbox(11, 20);
+    for n in 0..1100 {
+        let mail = Mail::new(format!("X-Spoilt: yes\r\nSubject: {n}\r\n\r\nhidden\r\n"));
+        mailbox.append("INBOX", mail);
+    }
+    let tape = Tape::of(&mailbox);
+    tape.hidden.store(true, Ordering::SeqCst);
+    let endpoint: Arc<dyn Endpoint> = Arc::new(tape.clone());
+    let postrider = Postrider::new(&format!("{SHORT}{}", account("u", 1, "pw")));
+    let config = load(&postrider.path("config.toml"), std::iter::empty()).unwrap();
+    // Each is asked for once by a session, and what waits for another is not read again for ever.
+    let ran = run(&config, Some(Arc::clone(&endpoint)));
+    tokio::time::timeout(Duration::from_secs(60), ran).await.expect("the run ends");
+    let asked = tape.log.lock().unwrap().iter().filter(|word| *word == "Get").count();
+    assert!(asked < 150, "it was asked {asked} times");
+    tape.hidden.store(false, Ordering::SeqCst);
     settle(&config, &endpoint, &postrider.database()).await;
     equal(&postrider, "u", &mailbox);
 }

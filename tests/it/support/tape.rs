@@ -46,6 +46,8 @@ pub(crate) struct Tape {
     pub(crate) floor: Arc<AtomicUsize>,
     /// Mail that begins with `X-Spoilt` cannot be read.
     pub(crate) spoilt: Arc<AtomicBool>,
+    /// That mail is in lists, and not there for who asks.
+    pub(crate) hidden: Arc<AtomicBool>,
     /// It does not answer for that mail.
     pub(crate) mute: Arc<AtomicBool>,
     /// Its pages show nothing, and go on.
@@ -75,6 +77,7 @@ impl Tape {
             records: false,
             floor: Arc::default(),
             spoilt: Arc::default(),
+            hidden: Arc::default(),
             mute: Arc::default(),
             endless: Arc::default(),
             bodies: Arc::default(),
@@ -342,10 +345,14 @@ impl Playing {
             sight.get(&id.0).is_some_and(|(_, mail)| mail.raw.starts_with(b"X-Spoilt"))
         };
         let spoilt = |id: &Identity| self.tape.spoilt.load(Ordering::SeqCst) && marked(id);
+        let hidden = |id: &Identity| self.tape.hidden.load(Ordering::SeqCst) && marked(id);
         let mute = |id: &Identity| self.tape.mute.load(Ordering::SeqCst) && marked(id);
         let wanted: Vec<_> = wanted.iter().filter(|wanted| !mute(&wanted.id)).collect();
         let there = |wanted: &&&WantedMail| {
-            wanted.bytes && sight.contains_key(&wanted.id.0) && !spoilt(&wanted.id)
+            wanted.bytes
+                && sight.contains_key(&wanted.id.0)
+                && !spoilt(&wanted.id)
+                && !hidden(&wanted.id)
         };
         let read: Vec<_> = wanted.iter().filter(there).collect();
         for wanted in &read {
@@ -358,7 +365,7 @@ impl Playing {
         let mut bodies = self.sink.seal().await?.into_iter();
         let mut found = Vec::new();
         for WantedMail { id, bytes } in wanted {
-            let Some((state, mail)) = sight.get(&id.0) else {
+            let Some((state, mail)) = sight.get(&id.0).filter(|_| !hidden(id)) else {
                 found.push((id.clone(), Got::Missing));
                 continue;
             };
