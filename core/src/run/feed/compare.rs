@@ -32,16 +32,20 @@ impl FeedWork {
         for row in rows.into_iter().filter(|row| !row.owed && !row.deleted) {
             let Some(message) = row.message else { continue };
             let before = row.since < walk.began;
+            // Not in this place is not gone: it may be in one whose feed was not read yet.
+            let elsewhere = match &walk.kind {
+                WalkKind::Round(place) => {
+                    before && row.places.contains(place) && !walk.others.contains(&row.id)
+                }
+                WalkKind::Compare | WalkKind::First | WalkKind::Place(_) => false,
+            };
             let absent = match &walk.kind {
                 // What is kept where nobody looks is not listed where each place has its feed.
                 WalkKind::Compare => {
                     let kept = by_place && row.places.is_empty();
                     before && !kept && !walk.seen.contains(&message)
                 }
-                WalkKind::Round(place) => {
-                    before && row.places.contains(place) && !walk.others.contains(&row.id)
-                }
-                WalkKind::First | WalkKind::Place(_) => false,
+                WalkKind::Round(_) | WalkKind::First | WalkKind::Place(_) => false,
             };
             let fits = |test: &Test| match test {
                 // Of a place that is left out nothing is held.
@@ -75,7 +79,7 @@ impl FeedWork {
             let differs = differs || computed;
             if absent {
                 walk.absent.insert(row.id);
-            } else if differs || is_back {
+            } else if differs || is_back || elsewhere {
                 walk.differ.insert(row.id);
             }
         }
