@@ -177,15 +177,14 @@ pub(super) fn feed_state(row: &QueryResult) -> Result<FeedState, Trouble> {
 
 /// Reads a row of `FeedText::Places`: a folder whose messages have no UIDs.
 pub(super) fn place(row: &QueryResult) -> Result<FolderRow, Trouble> {
-    let remote_id: Vec<u8> = get(row, 1)?;
     Ok(FolderRow {
         passed_at: micros(row, 5)?,
         proved_at: micros(row, 6)?,
         grown_at: micros(row, 7)?,
         excluded: get(row, 8)?,
-        ..FolderRow::place(
+        ..FolderRow::new(
             FolderId(get(row, 0)?),
-            &PlaceId(String::from_utf8_lossy(&remote_id).into_owned()),
+            get(row, 1)?,
             get(row, 2)?,
             get::<Option<String>>(row, 3)?.as_deref().and_then(Role::from_word),
             Micros(get(row, 4)?),

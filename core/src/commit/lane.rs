@@ -73,24 +73,10 @@ fn admit_folder(
             }
             // Shut until now: what came after it was first listed is news.
             let shut = account.shut.remove(&listed.remote_id).map(|shut| shut.first_at);
+            let (remote_id, path) = (listed.remote_id.clone(), listed.path.clone());
             folder = Some(FolderRow {
-                id: new_folder,
-                remote_id: listed.remote_id.clone(),
-                path: listed.path.clone(),
-                role: listed.role,
                 lanes: Some(Lanes::opened(*uidvalidity, *mark, earlier(account.listed_at, shut))),
-                opened_at: *started,
-                passed_at: None,
-                proved_at: None,
-                unproved: None,
-                look: None,
-                misfit: None,
-                surplus: 0,
-                grown_at: None,
-                failures: UidSet::new(),
-                held: false,
-                stalled_at: None,
-                excluded: false,
+                ..FolderRow::new(new_folder, remote_id, path, listed.role, *started)
             });
             // A clock that is ahead would hide new mail for as long as it is.
             let bound = newest.map(|date| date.plus(NEWEST_MARGIN));

@@ -2,7 +2,7 @@
 
 use crate::mail::body::BodyHash;
 use crate::mail::cursor::Lanes;
-use crate::mail::feed::{MailVersion, PlaceId};
+use crate::mail::feed::MailVersion;
 use crate::mail::flags::Flags;
 use crate::mail::folder::Role;
 use crate::mail::id::{
@@ -150,18 +150,18 @@ pub struct FolderRow {
 }
 
 impl FolderRow {
-    /// A place of a feed: it has no cursor of its own.
+    /// One of which nothing was read yet. A place of a feed stays without lanes.
     #[must_use]
-    pub fn place(
+    pub fn new(
         id: FolderId,
-        remote: &PlaceId,
+        remote_id: Vec<u8>,
         path: String,
         role: Option<Role>,
         opened_at: Micros,
     ) -> Self {
         Self {
             id,
-            remote_id: remote.0.clone().into_bytes(),
+            remote_id,
             path,
             role,
             lanes: None,

@@ -36,8 +36,8 @@ pub(super) fn place(books: &mut FeedBooks, shown: &Shown<'_>, mut next: FolderId
                 books.rows.places.insert(row.id, row);
             }
             None => {
-                let (id, path) = (&listed.id, listed.path.clone());
-                let row = FolderRow::place(next, id, path, listed.role, at);
+                let (id, path) = (listed.id.0.clone().into_bytes(), listed.path.clone());
+                let row = FolderRow::new(next, id, path, listed.role, at);
                 let row = FolderRow { excluded, ..row };
                 next = FolderId(next.0 + 1);
                 if !row.excluded {
