@@ -3,13 +3,15 @@
 //! its wire types never leave it.
 
 mod coming;
+mod head;
 pub mod imap;
 mod purse;
 mod sink;
+mod trust;
 
 pub use coming::Coming;
 pub use purse::{Denied, Payee, Payment, Purse, Units};
-pub use sink::Sink;
+pub use sink::{Sink, Sinks};
 
 use crate::telemetry::wire::WireLog;
 use postrider_core::budget::Quota;
@@ -84,7 +86,7 @@ pub struct Opening {
     /// Where commands are noted.
     pub wire: WireLog,
     /// Where bodies go.
-    pub sink: Sink,
+    pub sinks: Sinks,
     /// Pages being read, in the whole process.
     pub credits: Arc<Semaphore>,
     /// What questions are paid with.
@@ -97,7 +99,8 @@ impl Opening {
     pub fn to_look(account: &str) -> Self {
         let credits = Arc::new(Semaphore::new(1));
         let (wire, purse) = (WireLog::default(), Purse::default());
-        Self { account: account.to_owned(), wire, sink: Sink::none(), credits, purse }
+        let sinks = Sinks::new(Sink::none);
+        Self { account: account.to_owned(), wire, sinks, credits, purse }
     }
 }
 
@@ -127,7 +130,7 @@ pub trait Endpoint: std::fmt::Debug + Send + Sync {
     /// Dropping the future closes the connection.
     fn open<'a>(
         &'a self,
-        credential: &'a dyn Credential,
+        credential: Arc<dyn Credential>,
         opening: Opening,
     ) -> Coming<'a, Result<Box<dyn Session>, Failure>>;
 

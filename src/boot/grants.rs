@@ -194,19 +194,19 @@ impl Grants {
 /// # Errors
 /// Class config when the secret cannot be had; auth where nobody has granted access, or the token
 /// is over; storage.
-pub async fn looked_up(account: &Account, config: &Config) -> Result<Box<dyn Credential>, Failure> {
+pub async fn looked_up(account: &Account, config: &Config) -> Result<Arc<dyn Credential>, Failure> {
     if let SecretFrom::Service(name) = account.secret {
         let services = Grants::services_of(config).await?;
         let missing = || config_failure(format!("there is no [oauth.{name}]"));
         let (issuer, key) = services.get(name).cloned().ok_or_else(missing)?;
         let clock = crate::clock::Clock::start();
         let (username, pace) = (account.username.clone(), Arc::default());
-        return Ok(Box::new(Delegated::to(username, key, issuer, pace, clock)));
+        return Ok(Arc::new(Delegated::to(username, key, issuer, pace, clock)));
     }
     let Some(name) = account.secret.grant() else {
         let secret = account.secret.get()?;
         let (username, source) = (account.username.clone(), account.secret.clone());
-        return Ok(Box::new(Held::new(username, source, secret, String::new())));
+        return Ok(Arc::new(Held::new(username, source, secret, String::new())));
     };
     let vault = vault(config)?;
     let mut row = None;
@@ -219,7 +219,7 @@ pub async fn looked_up(account: &Account, config: &Config) -> Result<Box<dyn Cre
     }
     let now = crate::clock::Clock::start().now().wall;
     let wanted = (account.id.as_str(), account.username.as_str(), name);
-    Ok(Box::new(LookedUp::of(wanted, row.as_ref(), &vault, now)?))
+    Ok(Arc::new(LookedUp::of(wanted, row.as_ref(), &vault, now)?))
 }
 
 /// The row of an account, or of the id that it had before.

@@ -78,7 +78,7 @@ pub(super) fn secret_problem(account: &Account, failure: &Failure) -> Flaw {
 
 async fn folders(account: &Account, config: &Config) -> Result<(usize, usize), Failure> {
     let (endpoint, credential) = (endpoint(account, config)?, looked_up(account, config).await?);
-    let mut session = endpoint.open(&*credential, Opening::to_look(&account.id)).await?;
+    let mut session = endpoint.open(credential, Opening::to_look(&account.id)).await?;
     let Answer::Listed { folders: listed, .. } = session.answer(&Request::List).await? else {
         return Err(Failure::bug("another answer than asked for"));
     };

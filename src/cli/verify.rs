@@ -163,7 +163,7 @@ async fn online(
     };
     let endpoint = endpoint(account, config).map_err(|e| told(&e))?;
     let credential = looked_up(account, config).await.map_err(|e| told(&e))?;
-    let opened = endpoint.open(&*credential, Opening::to_look(&account.id)).await;
+    let opened = endpoint.open(credential, Opening::to_look(&account.id)).await;
     let mut session = opened.map_err(|e| told(&e))?;
     let listed = match session.answer(&Request::List).await.map_err(|e| told(&e))? {
         Answer::Listed { folders, .. } => folders,

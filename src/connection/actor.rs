@@ -10,7 +10,7 @@ use crate::connection::message::{ConnectionMsg, LimitsView, SessionMsg, SessionS
 use crate::connection::payments::Payments;
 use crate::connection::session::SessionActor;
 use crate::fault;
-use crate::provider::{Endpoint, Purse};
+use crate::provider::{Endpoint, Purse, Sink, Sinks};
 use crate::reply::ReplyTo;
 use postrider_core::endpoint::{Health, Probe};
 use postrider_core::failure::{Class, Excess, Failure, Provenance, Reach};
@@ -396,7 +396,8 @@ impl ConnectionState {
         request: Box<LeaseRequest>,
         me: &ActorRef<ConnectionMsg>,
     ) -> Result<(), ActorProcessingErr> {
-        let sink = PackSink::new(Arc::clone(&self.args.packs));
+        let packs = Arc::clone(&self.args.packs);
+        let sinks = Sinks::new(move || Sink::new(PackSink::new(Arc::clone(&packs))));
         let (child, _) = SessionActor::spawn_linked(None, SessionActor, (), me.get_cell()).await?;
         self.by_actor.insert(child.get_id(), id);
         let patience = request.endpoint.patience();
@@ -416,7 +417,7 @@ impl ConnectionState {
         let start = SessionStart {
             id,
             request,
-            sink,
+            sinks,
             wire: self.args.wire.clone(),
             credits: Arc::clone(&self.args.credits),
             pool: me.clone(),

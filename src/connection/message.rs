@@ -1,9 +1,8 @@
 //! What the actors of a pool are told.
 
-use crate::bodies::PackSink;
 use crate::connection::lease::LeaseRequest;
 use crate::connection::till::{Spent, TillView};
-use crate::provider::{Leash, Payee, Payment, Purse};
+use crate::provider::{Leash, Payee, Payment, Purse, Sinks};
 use crate::reply::ReplyTo;
 use crate::telemetry::wire::WireLog;
 use postrider_core::failure::Failure;
@@ -88,7 +87,7 @@ pub(super) enum SessionMsg {
 pub(super) struct SessionStart {
     pub(super) id: SessionId,
     pub(super) request: Box<LeaseRequest>,
-    pub(super) sink: PackSink,
+    pub(super) sinks: Sinks,
     pub(super) wire: WireLog,
     pub(super) credits: Arc<Semaphore>,
     pub(super) pool: ActorRef<ConnectionMsg>,

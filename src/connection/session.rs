@@ -6,10 +6,11 @@
 
 use crate::connection::message::{ConnectionMsg, SessionMsg, SessionStart};
 use crate::fault;
-use crate::provider::{Ask, Opening, Sink};
+use crate::provider::{Ask, Opening};
 use postrider_core::failure::Failure;
 use postrider_core::provider::Connected;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tracing::Instrument;
@@ -95,10 +96,10 @@ impl Drop for Farewell {
 }
 
 async fn live(start: SessionStart) -> Result<(), Failure> {
-    let SessionStart { id, request, sink, wire, credits, pool, purse } = start;
+    let SessionStart { id, request, sinks, wire, credits, pool, purse } = start;
     let account = request.account.clone();
-    let opening = Opening { account: account.clone(), wire, sink: Sink::new(sink), credits, purse };
-    let opened = request.endpoint.open(request.credential.as_ref(), opening).await;
+    let opening = Opening { account: account.clone(), wire, sinks, credits, purse };
+    let opened = request.endpoint.open(Arc::clone(&request.credential), opening).await;
     match opened {
         Ok(session) => {
             let (asks, questions) = mpsc::unbounded_channel::<Ask>();

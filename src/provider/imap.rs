@@ -11,7 +11,6 @@ mod page;
 mod questions;
 mod session;
 mod stream;
-mod trust;
 pub mod wire;
 
 pub(super) use stream::ImapEndpoint;

@@ -3,6 +3,7 @@
 use crate::provider::coming::Coming;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::{BodyRef, BodySink};
+use std::sync::Arc;
 
 /// Any [`BodySink`].
 pub struct Sink(Box<dyn Boxed>);
@@ -23,6 +24,29 @@ impl Sink {
 impl std::fmt::Debug for Sink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Sink")
+    }
+}
+
+/// Makes sinks of one kind, for sessions that read several bodies at a time.
+#[derive(Clone)]
+pub struct Sinks(Arc<dyn Fn() -> Sink + Send + Sync>);
+
+impl Sinks {
+    /// Made so.
+    pub fn new(make: impl Fn() -> Sink + Send + Sync + 'static) -> Self {
+        Self(Arc::new(make))
+    }
+
+    /// Another one.
+    #[must_use]
+    pub fn sink(&self) -> Sink {
+        (self.0)()
+    }
+}
+
+impl std::fmt::Debug for Sinks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sinks")
     }
 }
 

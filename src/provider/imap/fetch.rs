@@ -4,10 +4,10 @@
     reason = "a session's deadlines are its own: the pace of a page"
 )]
 
+use crate::provider::head::Head;
 use crate::provider::imap::conn::{Conn, PACE};
 use crate::provider::imap::page::{Active, Alone, Meta, merge, stray, tagged};
 use crate::provider::imap::session::ImapSession;
-use crate::provider::imap::wire::frame::Head;
 use crate::provider::imap::wire::response::{BodySeen, FetchLine, Response};
 use crate::provider::{Ask, Denied};
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};

@@ -48,11 +48,12 @@ impl Endpoint for ImapEndpoint {
 
     fn open<'a>(
         &'a self,
-        credential: &'a dyn Credential,
+        credential: Arc<dyn Credential>,
         opening: Opening,
     ) -> Coming<'a, Result<Box<dyn Session>, Failure>> {
         Box::pin(async move {
-            let Opening { account, wire, sink, credits, purse } = opening;
+            let Opening { account, wire, sinks, credits, purse } = opening;
+            let sink = sinks.sink();
             let username = credential.username().to_owned();
             let login = Login { username, secret: credential.secret().await? };
             let conn = match Conn::open(self, &login, &account, wire.clone()).await {

@@ -1,6 +1,6 @@
 //! The stream to a server: TCP, TLS, and the handshake's deadlines.
 
-use crate::provider::imap::trust::{Tls, config};
+use crate::provider::trust::{Tls, config, unbelieved};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::provider::server::{Security, Server};
 use std::io;
@@ -13,8 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::Error as TlsError;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{CertificateError, Error as TlsError};
 
 /// Addresses of a host that are tried.
 const ADDRESSES: usize = 6;
@@ -141,26 +141,7 @@ impl ImapEndpoint {
                     "{place} speaks no TLS from the first octet: write tls = \"starttls\", or its TLS port (993)"
                 )
             }
-            Some(TlsError::InvalidCertificate(why)) => {
-                let cure = match why {
-                    CertificateError::NotValidForName
-                    | CertificateError::NotValidForNameContext { .. } => {
-                        "it is made out to another name: write in `host` a name that it bears"
-                    }
-                    CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                        "it has expired: the server needs a new one"
-                    }
-                    CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                        "it is not valid yet: see whether the clock here is right"
-                    }
-                    _ => {
-                        "put this very certificate, or the CA that signed it, into a PEM file and name that in `ca_file`"
-                    }
-                };
-                format!(
-                    "the TLS handshake failed: the certificate of {place} is not believed; {cure}"
-                )
-            }
+            Some(TlsError::InvalidCertificate(why)) => unbelieved(&place, why),
             _ => return network("the TLS handshake failed").caused_by(e),
         };
         of_all(&text).caused_by(e)

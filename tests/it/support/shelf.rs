@@ -85,12 +85,13 @@ impl Endpoint for Shelf {
 
     fn open<'a>(
         &'a self,
-        credential: &'a dyn Credential,
+        credential: Arc<dyn Credential>,
         opening: Opening,
     ) -> Coming<'a, Result<Box<dyn Session>, Failure>> {
         let known = credential.username().starts_with('u');
         let account = opening.account.trim_start_matches('u').parse().unwrap_or(0);
-        let Opening { sink, purse, .. } = opening;
+        let Opening { sinks, purse, .. } = opening;
+        let sink = sinks.sink();
         let session: Box<dyn Session> =
             Box::new(Reading { shelf: self.clone(), sink, purse, account });
         let refused =

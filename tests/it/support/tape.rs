@@ -150,11 +150,11 @@ impl Endpoint for Tape {
 
     fn open<'a>(
         &'a self,
-        _: &'a dyn Credential,
+        _: Arc<dyn Credential>,
         opening: Opening,
     ) -> Coming<'a, Result<Box<dyn Session>, Failure>> {
         let session: Box<dyn Session> =
-            Box::new(Playing { tape: self.clone(), sink: opening.sink });
+            Box::new(Playing { tape: self.clone(), sink: opening.sinks.sink() });
         Box::pin(async move { Ok(session) })
     }
 

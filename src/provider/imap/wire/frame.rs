@@ -1,6 +1,7 @@
 //! The framer: cuts the stream into responses. A body literal is streamed into the sink, another
 //! one is kept if it is small, and skipped if it is not.
 
+use crate::provider::head::Head;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::BodySink;
 use std::sync::Arc;
@@ -20,8 +21,6 @@ const LITERAL_LIMIT: u64 = 64 * 1024;
 const KEPT: usize = 64;
 /// Pieces of one response beyond this end the session.
 const PARTS: usize = 4096;
-/// As much of each body's beginning is kept, for its header.
-pub const HEAD_LIMIT: usize = postrider_core::mime::HEADER_LIMIT;
 
 /// A piece of a response.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,7 +31,7 @@ pub enum Part {
     Literal(Vec<u8>),
     /// The body literal: its bytes are in the sink, its beginning is here.
     Body {
-        /// The beginning, at most [`HEAD_LIMIT`] octets, up to the end of the header.
+        /// The beginning, at most `HEADER_LIMIT` octets, up to the end of the header.
         head: Vec<u8>,
         /// Its length.
         length: u64,
@@ -315,40 +314,7 @@ impl FrameReader {
             left -= n as u64;
             self.useful.fetch_add(n as u64, Ordering::Relaxed);
         }
-        Ok(Part::Body { head: head.bytes, length })
-    }
-}
-
-/// Collects a message's header.
-#[derive(Debug, Default)]
-pub struct Head {
-    bytes: Vec<u8>,
-    done: bool,
-}
-
-impl Head {
-    /// Takes the next octets, up to the empty line.
-    pub fn take(&mut self, piece: &[u8]) {
-        if self.done {
-            return;
-        }
-        let from = self.bytes.len().saturating_sub(3);
-        let room = HEAD_LIMIT.saturating_sub(self.bytes.len());
-        self.bytes.extend_from_slice(piece.get(..piece.len().min(room)).unwrap_or_default());
-        let tail = self.bytes.get(from..).unwrap_or_default();
-        let end = tail.windows(4).position(|w| w == b"\r\n\r\n").map(|at| at + 4);
-        let end = end.or_else(|| tail.windows(2).position(|w| w == b"\n\n").map(|at| at + 2));
-        if let Some(end) = end {
-            self.bytes.truncate(from + end);
-            self.done = true;
-        }
-        self.done |= self.bytes.len() >= HEAD_LIMIT;
-    }
-
-    /// What was collected.
-    #[must_use]
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.bytes
+        Ok(Part::Body { head: head.into_bytes(), length })
     }
 }
 

@@ -14,7 +14,7 @@ use tokio_rustls::rustls::crypto::{self, CryptoProvider};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{
-    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
 
 /// TLS settings. Clones share them, and so do accounts with the same roots: they are large.
@@ -30,6 +30,25 @@ impl std::fmt::Debug for Tls {
 /// What the config names that cannot be.
 pub(super) fn config(text: impl Into<String>) -> Failure {
     Failure::new(Class::Config, Reach::Account, Provenance::Local, text).when(When::AfterChange)
+}
+
+/// Why a certificate is not believed, and what to do.
+pub(super) fn unbelieved(place: &str, why: &CertificateError) -> String {
+    let cure = match why {
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "it is made out to another name: write in `host` a name that it bears"
+        }
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "it has expired: the server needs a new one"
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "it is not valid yet: see whether the clock here is right"
+        }
+        _ => {
+            "put this very certificate, or the CA that signed it, into a PEM file and name that in `ca_file`"
+        }
+    };
+    format!("the TLS handshake failed: the certificate of {place} is not believed; {cure}")
 }
 
 fn provider() -> Arc<CryptoProvider> {
