@@ -1,6 +1,7 @@
 //! `config.toml`: what the file says ([`raw`]), and types that cannot be wrong ([`validate`]).
 
 mod account;
+mod api;
 mod host;
 mod mailbox;
 mod oauth;
@@ -10,7 +11,7 @@ mod taker;
 mod units;
 pub mod validate;
 
-pub use account::{IMAP, known_download};
+pub use account::{GMAIL, IMAP, known_download};
 pub(crate) use host::is_loopback;
 pub use mailbox::{Account, SecretFrom};
 pub use oauth::OAuthClient;

@@ -103,6 +103,7 @@ fn config(data: &Path, port: u16) -> Config {
         username_at: Origin::Argument,
         secret: SecretFrom::Inline("demo".to_owned().into()),
         folders: FolderFilter::default(),
+        api: None,
         download_per_day: None,
         secret_at: (Origin::Argument, "password"),
     });

@@ -135,6 +135,7 @@ mod tests {
             username: "u".into(),
             secret: SecretFrom::Variable("P".into()),
             folders: Default::default(),
+            api: None,
             download_per_day: None,
             secret_at: (Origin::Argument, "password_env"),
             username_at: Origin::Line("config.toml".into(), 7),

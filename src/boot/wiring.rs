@@ -98,15 +98,16 @@ pub fn endpoint(account: &Account, config: &Config) -> Result<Arc<dyn Endpoint>,
         security: account.security,
         ca_file: account.ca_file.clone(),
         download_per_day: account.download_per_day,
+        api: account.api.clone(),
         timeouts: config.timeouts,
     };
     crate::provider::endpoint(account.provider, server)
 }
 
-/// TLS on 993, none on a loopback port: what needs no word in the tree.
+/// TLS on its usual port, none on a loopback port: what needs no word in the tree.
 fn is_usual(account: &Account) -> bool {
     match account.security {
-        Security::Implicit => account.port == 993,
+        Security::Implicit => account.port == if account.api.is_some() { 443 } else { 993 },
         Security::Plain => true,
         Security::StartTls => false,
     }

@@ -149,6 +149,7 @@ fn account_of(url: &str, variable: Option<&str>) -> Result<Account, String> {
     let default = if security == Security::Implicit { 993 } else { 143 };
     let variable = variable.ok_or("there is no password; give --password-env VAR")?;
     Ok(Account {
+        api: None,
         download_per_day: known_download(host),
         id: format!("{user}@{host}"),
         was: None,

@@ -1,8 +1,9 @@
 //! One `[[account]]`: from what the file says to a mailbox that can be reached, or to all that is
 //! wrong with it.
 
+use crate::config::api;
 use crate::config::host::is_loopback;
-use crate::config::mailbox::{Account, SecretFrom};
+use crate::config::mailbox::{Account, MailboxPlace, SecretFrom};
 use crate::config::oauth::{OAuthClient, named};
 use crate::config::raw::{Origin, RawValue};
 use crate::config::taker::Taker;
@@ -15,6 +16,8 @@ use std::path::Path;
 
 /// The provider that is meant where none is written.
 pub const IMAP: &str = "imap";
+/// Gmail's API.
+pub const GMAIL: &str = "gmail";
 
 /// Every key of an account.
 const ACCOUNT: &[&str] = &[
@@ -37,6 +40,34 @@ const ACCOUNT: &[&str] = &[
     "download_per_day",
     "folders.include",
     "folders.exclude",
+    "api_url",
+    "quota_profile",
+    "quota.per_minute",
+    "quota.shared_per_minute",
+    "quota.per_day",
+    "quota.get",
+];
+
+/// Keys of IMAP alone.
+const OF_IMAP: [&str; 9] = [
+    "host",
+    "port",
+    "tls",
+    "allow_plaintext",
+    "password",
+    "password_file",
+    "password_env",
+    "password_command",
+    "download_per_day",
+];
+/// Keys of Gmail alone.
+const OF_GMAIL: [&str; 6] = [
+    "api_url",
+    "quota_profile",
+    "quota.per_minute",
+    "quota.shared_per_minute",
+    "quota.per_day",
+    "quota.get",
 ];
 
 /// The keys that say what is shown at a login; one of them is enough.
@@ -52,41 +83,31 @@ pub(super) fn account(
 ) -> Option<Account> {
     let before = t.problems.len();
     t.unknown(ACCOUNT);
-    let required = |t: &mut Taker<'_>, key: &str, example: &str| {
-        let text = t.text(key).unwrap_or_default();
-        if text.is_empty() && !t.problems.iter().skip(before).any(|p| p.key == key) {
-            let place = t.item(key).map_or_else(|| t.missing.clone(), |item| item.place);
-            t.wrong(place, key, format!("it is missing; write {key} = \"{example}\""));
+    let id = required(t, before, "id", "work");
+    let provider = match t.text("provider").as_deref() {
+        None | Some(IMAP) => IMAP,
+        Some(GMAIL) => GMAIL,
+        Some(other) => {
+            if let Some(item) = t.item("provider") {
+                let text =
+                    format!("\"{other}\" is not supported yet; write \"{IMAP}\" or \"{GMAIL}\"");
+                t.wrong(item.place, "provider", text);
+            }
+            IMAP
         }
-        text
     };
-    let id = required(t, "id", "work");
-    let provider = t.text("provider").unwrap_or_else(|| IMAP.into());
-    if provider != IMAP
-        && let Some(item) = t.item("provider")
-    {
-        t.wrong(
-            item.place,
-            "provider",
-            format!("\"{provider}\" is not supported yet; write \"{IMAP}\""),
-        );
+    let is_gmail = provider == GMAIL;
+    let (strange, other): (&[&str], _) =
+        if is_gmail { (&OF_IMAP, IMAP) } else { (&OF_GMAIL, GMAIL) };
+    for key in strange {
+        if let Some(item) = t.item(key) {
+            t.wrong(item.place, key, format!("it is for provider = \"{other}\"; leave it out"));
+        }
     }
-    let host = required(t, "host", "imap.example.org");
-    let username = required(t, "username", "me@example.org");
-    let choices = [
-        ("implicit", Security::Implicit),
-        ("starttls", Security::StartTls),
-        ("none", Security::Plain),
-    ];
-    let security = t.choice("tls", &choices, Security::Implicit);
-    let default_port = if security == Security::Implicit { 993 } else { 143 };
-    let port = u16::try_from(t.number("port", default_port, 1, 65_535)).unwrap_or(993);
-    if security == Security::Plain && !is_loopback(&host) && !t.flag("allow_plaintext") {
-        let place = t.item("tls").map_or_else(|| place.clone(), |item| item.place);
-        let text = "a password would cross the network in the clear; write \"implicit\" or \"starttls\", or allow_plaintext = true";
-        t.wrong(place, "tls", text);
-    }
+    let found = if is_gmail { api::gmail(t) } else { Some(imap(t, before, place)) };
+    let username = required(t, before, "username", "me@example.org");
     let ca_file = t.text("ca_file").map(|file| base.join(file));
+    let host = found.as_ref().map(|found| found.host.clone()).unwrap_or_default();
     let owner = t.text("owner");
     let was = t.text("was").filter(|was| !was.is_empty());
     let username_at = t.item("username").map_or_else(|| place.clone(), |item| item.place);
@@ -122,20 +143,22 @@ pub(super) fn account(
             "an empty list leaves nothing to sync; write [\"*\"] for every folder",
         );
     }
-    let download_per_day = download(t, &host);
+    let download_per_day = if is_gmail { None } else { download(t, &host) };
     let grant = named(t, clients).map(|grant| ("auth", grant));
-    let secret = secret(t, base, &id, (before, grant), warnings);
+    let secret = secret(t, base, (&id, is_gmail), (before, grant), warnings);
     if t.problems.len() > before {
         return None;
     }
+    let MailboxPlace { host, port, security, api } = found?;
     Some(Account {
         id,
         was,
         owner,
-        provider: IMAP,
+        provider,
         host,
         port,
         security,
+        api,
         ca_file,
         username,
         username_at,
@@ -146,16 +169,45 @@ pub(super) fn account(
     })
 }
 
+/// A text that must be there.
+fn required(t: &mut Taker<'_>, before: usize, key: &str, example: &str) -> String {
+    let text = t.text(key).unwrap_or_default();
+    if text.is_empty() && !t.problems.iter().skip(before).any(|p| p.key == key) {
+        let place = t.item(key).map_or_else(|| t.missing.clone(), |item| item.place);
+        t.wrong(place, key, format!("it is missing; write {key} = \"{example}\""));
+    }
+    text
+}
+
+/// Reads the keys of IMAP.
+fn imap(t: &mut Taker<'_>, before: usize, place: &Origin) -> MailboxPlace {
+    let host = required(t, before, "host", "imap.example.org");
+    let choices = [
+        ("implicit", Security::Implicit),
+        ("starttls", Security::StartTls),
+        ("none", Security::Plain),
+    ];
+    let security = t.choice("tls", &choices, Security::Implicit);
+    let default_port = if security == Security::Implicit { 993 } else { 143 };
+    let port = u16::try_from(t.number("port", default_port, 1, 65_535)).unwrap_or(993);
+    if security == Security::Plain && !is_loopback(&host) && !t.flag("allow_plaintext") {
+        let place = t.item("tls").map_or_else(|| place.clone(), |item| item.place);
+        let text = "a password would cross the network in the clear; write \"implicit\" or \"starttls\", or allow_plaintext = true";
+        t.wrong(place, "tls", text);
+    }
+    MailboxPlace { host, port, security, api: None }
+}
+
 /// Octets that Gmail lets an account read over IMAP in a day; beyond that it locks the account out
 /// for up to 24 hours. Source: Google, "Gmail bandwidth limits".
 const GMAIL_PER_DAY: u64 = 2_500_000_000;
 /// Where that holds.
-const GMAIL: [&str; 2] = ["imap.gmail.com", "imap.googlemail.com"];
+const GMAIL_IMAP: [&str; 2] = ["imap.gmail.com", "imap.googlemail.com"];
 
 /// Octets that a provider is known to allow in a day.
 #[must_use]
 pub fn known_download(host: &str) -> Option<u64> {
-    let is_gmail = GMAIL.iter().any(|gmail| host.eq_ignore_ascii_case(gmail));
+    let is_gmail = GMAIL_IMAP.iter().any(|gmail| host.eq_ignore_ascii_case(gmail));
     is_gmail.then_some(GMAIL_PER_DAY)
 }
 
@@ -196,7 +248,7 @@ pub(super) fn is_open(file: &Path) -> bool {
 fn secret(
     t: &mut Taker<'_>,
     base: &Path,
-    id: &str,
+    (id, is_gmail): (&str, bool),
     (before, grant): (usize, Option<(&'static str, SecretFrom)>),
     warnings: &mut Vec<String>,
 ) -> Option<SecretFrom> {
@@ -250,8 +302,12 @@ fn secret(
     if found.is_empty() && !t.problems.iter().skip(before).any(|p| is_said(&p.key)) {
         t.wrong(
             t.missing.clone(),
-            "password_file",
-            "there is no password; write password_file = \"secrets/NAME\", or access_token_file where the server takes OAuth2",
+            if is_gmail { "auth" } else { "password_file" },
+            if is_gmail {
+                "there is no access; write auth = \"oauth.google\" or \"service.google\", or access_token_file"
+            } else {
+                "there is no password; write password_file = \"secrets/NAME\", or access_token_file where the server takes OAuth2"
+            },
         );
     }
     found.pop().map(|(_, secret)| secret)

@@ -1,7 +1,7 @@
 //! An account as the config has it.
 
 use crate::config::raw::Origin;
-use postrider_core::provider::server::Security;
+use postrider_core::provider::server::{Api, Security};
 use postrider_core::run::filter::FolderFilter;
 use secrecy::SecretString;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ pub struct Account {
     pub was: Option<String>,
     /// Whose it is.
     pub owner: Option<String>,
-    /// `imap`.
+    /// `imap`, `gmail`.
     pub provider: &'static str,
     /// Host.
     pub host: String,
@@ -31,12 +31,22 @@ pub struct Account {
     pub secret: SecretFrom,
     /// Folders wanted.
     pub folders: FolderFilter,
+    /// Where its server is an HTTP API.
+    pub api: Option<Api>,
     /// Octets that may be read in any 24 hours.
     pub download_per_day: Option<u64>,
     /// Where that was said, and by which key.
     pub secret_at: (Origin, &'static str),
     /// Where its username was said.
     pub username_at: Origin,
+}
+
+/// Where a mailbox is.
+pub(super) struct MailboxPlace {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) security: Security,
+    pub(super) api: Option<Api>,
 }
 
 /// Where what is shown at a login comes from.

@@ -123,7 +123,7 @@ pub(super) fn clients(t: &mut Taker<'_>, base: &Path) -> BTreeMap<&'static str, 
 }
 
 /// A URL that secrets may go to.
-fn url(t: &mut Taker<'_>, key: &str) -> Option<String> {
+pub(super) fn url(t: &mut Taker<'_>, key: &str) -> Option<String> {
     let text = t.text(key)?;
     let is_safe = Url::parse(&text).is_ok_and(|url| match (url.scheme(), url.host_str()) {
         ("https", Some(_)) => true,

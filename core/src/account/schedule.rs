@@ -59,7 +59,7 @@ impl Tier {
             Some(Role::Inbox) => Self::Inbox,
             Some(Role::Sent | Role::Drafts) => Self::Own,
             Some(Role::Archive | Role::All) => Self::Archive,
-            Some(Role::Flagged | Role::Junk | Role::Trash) | None => Self::Active,
+            Some(Role::Flagged | Role::Junk | Role::Trash | Role::Chats) | None => Self::Active,
         }
     }
 

@@ -9,6 +9,8 @@ words! {
         All => "all",
         /// Archived mail.
         Archive => "archive",
+        /// Conversations that are no mail: never synced.
+        Chats => "chats",
         /// Drafts.
         Drafts => "drafts",
         /// Flagged mail.

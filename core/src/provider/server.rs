@@ -32,6 +32,28 @@ pub struct Timeouts {
     pub idle: Duration,
 }
 
+/// What an HTTP API needs beside its host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Api {
+    /// Comes before every path; empty, or begins with a slash and does not end with one.
+    pub base: String,
+    /// What may be spent there.
+    pub plan: QuotaPlan,
+}
+
+/// Quota units: what may be spent, and what the dearest question costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuotaPlan {
+    /// In a minute, by an account.
+    pub user: u64,
+    /// In a minute, by all accounts together.
+    pub shared: u64,
+    /// In any 24 hours, by all accounts together.
+    pub day: Option<u64>,
+    /// For reading a message.
+    pub get: u64,
+}
+
 /// Where a server is, and how it is to be reached.
 #[derive(Clone, Debug)]
 pub struct Server {
@@ -45,6 +67,8 @@ pub struct Server {
     pub ca_file: Option<PathBuf>,
     /// Octets that may be read of it in any 24 hours, by one account.
     pub download_per_day: Option<u64>,
+    /// Where it is an HTTP API.
+    pub api: Option<Api>,
     /// Deadlines.
     pub timeouts: Timeouts,
 }

@@ -1,5 +1,7 @@
 //! Which folders a mailbox's owner wants: `include` and `exclude` patterns over the path.
 
+use crate::mail::folder::Role;
+
 /// Patterns in which `*` stands for any run of characters. INBOX matches in any case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FolderFilter {
@@ -17,6 +19,12 @@ impl Default for FolderFilter {
 
 impl FolderFilter {
     /// Whether a folder of this path is synced.
+    #[must_use]
+    pub fn syncs(&self, path: &str, role: Option<Role>) -> bool {
+        role != Some(Role::Chats) && self.wants(path)
+    }
+
+    /// Whether a folder of this name is wanted.
     #[must_use]
     pub fn wants(&self, path: &str) -> bool {
         let any = |patterns: &[String]| patterns.iter().any(|p| matches(p, path));

@@ -158,10 +158,11 @@ impl FeedRows {
         self.places.values().filter(|place| place.excluded)
     }
 
-    /// What lies here is not among the rest: trash and spam, where the rest is computed.
+    /// What lies here is not among the rest: trash, spam and chats, where the rest is computed.
     #[must_use]
     pub fn is_apart(&self, place: &FolderRow) -> bool {
-        self.state.derived.is_some() && matches!(place.role, Some(Role::Trash | Role::Junk))
+        let is_apart = |role| matches!(role, Role::Trash | Role::Junk | Role::Chats);
+        self.state.derived.is_some() && place.role.is_some_and(is_apart)
     }
 
     /// What a message that lies in `named` lies in here.

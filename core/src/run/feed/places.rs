@@ -72,7 +72,7 @@ impl FeedWork {
         let look = ruling.look.or(stands);
         self.placing.ends = ruling.ends.into_iter().collect();
         desk.second_look |= look.is_some();
-        let wants = |place: &ListedPlace| desk.settings.folders.wants(&place.path);
+        let wants = |place: &ListedPlace| desk.settings.folders.syncs(&place.path, place.role);
         let excluded: BTreeSet<PlaceId> =
             listed.iter().filter(|place| !wants(place)).map(|place| place.id.clone()).collect();
         let clock = self.traits.by_place.then_some(clock);

@@ -118,7 +118,8 @@ impl FeedWork {
     /// What the config leaves out, where that is not what is stored.
     fn differs(&self, desk: &Desk<'_>) -> Option<BTreeSet<FolderId>> {
         let wanted = &desk.settings.folders;
-        let left_out = self.rows.places.values().filter(|place| !wanted.wants(&place.path));
+        let left_out =
+            self.rows.places.values().filter(|place| !wanted.syncs(&place.path, place.role));
         let excluded: BTreeSet<FolderId> = left_out.map(|place| place.id).collect();
         let known: BTreeSet<FolderId> = self.rows.excluded().map(|place| place.id).collect();
         (known != excluded).then_some(excluded)
