@@ -3,6 +3,7 @@
 //! its wire types never leave it.
 
 mod coming;
+mod gmail;
 mod head;
 pub mod imap;
 mod purse;
@@ -203,6 +204,7 @@ pub struct Leash {
 pub fn endpoint(kind: &str, server: Server) -> Result<Arc<dyn Endpoint>, Failure> {
     match kind {
         imap::KIND => Ok(Arc::new(imap::ImapEndpoint::of(server)?)),
+        gmail::KIND => Ok(Arc::new(gmail::GmailEndpoint::of(server)?)),
         other => {
             let text = format!("there is no provider \"{other}\"");
             Err(Failure::new(Class::Config, Reach::Account, Provenance::Local, text)

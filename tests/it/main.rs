@@ -14,6 +14,7 @@ mod durable;
 mod edits;
 mod faults;
 mod feeds;
+mod gmail;
 mod grants;
 mod hostile;
 mod migration;

@@ -1,0 +1,26 @@
+//! Gmail's API: HTTP/2, a mailbox's changes told by message id.
+//!
+//! A session is one HTTP client of its own, hence a connection of its own. It asks no login: whose
+//! mailbox a token opens is looked at before the first answer of it is used that changes anything,
+//! so that a pass without changes is one request. No batch: eight questions at a time on one
+//! connection cost the same, and each body is streamed.
+
+mod client;
+mod endpoint;
+mod failure;
+mod history;
+mod looks;
+mod page;
+mod places;
+mod raw;
+mod read;
+mod session;
+mod sinks;
+mod wire;
+
+pub(super) use endpoint::GmailEndpoint;
+
+/// The word of this provider.
+pub(super) const KIND: &str = "gmail";
+/// What is before Gmail's id in a message's identity.
+const PREFIX: &str = "gm:";

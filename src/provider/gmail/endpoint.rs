@@ -1,0 +1,158 @@
+//! Where Gmail's API is, and what may be spent there.
+#![expect(clippy::disallowed_methods, reason = "a crowd is forgotten after a while")]
+
+use crate::provider::gmail::KIND;
+use crate::provider::gmail::client::{GmailClient, http, root, unheard};
+use crate::provider::gmail::session::GmailSession;
+use crate::provider::gmail::sinks::SpareSinks;
+use crate::provider::trust::{Tls, config};
+use crate::provider::{Coming, Credential, Endpoint, Leash, Opening, Session};
+use postrider_core::budget::{Allowance, Quota, RateLimit};
+use postrider_core::failure::{Class, Excess, Failure, Provenance, Reach};
+use postrider_core::provider::Family;
+use postrider_core::provider::server::{QuotaPlan, Security, Server};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+/// Messages that are asked for at a time.
+const MOST: usize = 8;
+/// After "too many concurrent requests".
+const FEW: usize = 2;
+/// For so long.
+const CROWDED: Duration = Duration::from_secs(15 * 60);
+/// The dearest question but for a message.
+const DEAREST: u64 = 5;
+/// Beyond the sum of its own deadlines, this long until a session that hangs is killed.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// How many questions a mailbox takes at a time.
+#[derive(Debug, Default)]
+pub(super) struct Crowd(Mutex<Option<Instant>>);
+
+impl Crowd {
+    /// So many.
+    pub(super) fn most(&self) -> usize {
+        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        since.take_if(|since| since.elapsed() > CROWDED);
+        if since.is_some() { FEW } else { MOST }
+    }
+
+    /// A session has ended at this.
+    pub(super) fn hear(&self, failure: &Failure) {
+        if failure.asks_for_less() && failure.excess == Excess::AtOnce {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+    }
+}
+
+/// Gmail's API.
+#[derive(Debug)]
+pub(in crate::provider) struct GmailEndpoint {
+    server: Server,
+    plan: QuotaPlan,
+    tls: Option<Tls>,
+    crowd: Arc<Crowd>,
+}
+
+impl GmailEndpoint {
+    /// The API at this place.
+    ///
+    /// # Errors
+    /// Class config when TLS roots cannot be had.
+    pub(in crate::provider) fn of(server: Server) -> Result<Self, Failure> {
+        let plan = server.api.as_ref().map(|api| api.plan);
+        let plan = plan.ok_or_else(|| config("Gmail's API has no place"))?;
+        let tls = match (server.security, &server.ca_file) {
+            (Security::Plain, _) => None,
+            (_, Some(file)) => Some(Tls::from_file(file)?),
+            (_, None) => Some(Tls::system()?),
+        };
+        Ok(Self { server, plan, tls, crowd: Arc::default() })
+    }
+}
+
+impl Endpoint for GmailEndpoint {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    fn patience(&self) -> Duration {
+        let t = self.server.timeouts;
+        t.connect * 2 + t.greeting + t.silence * 3 + GRACE.min(t.silence * 2)
+    }
+
+    fn family(&self) -> Family {
+        Family::Feed
+    }
+
+    fn quota(&self) -> Quota {
+        let rate = |units| Some(RateLimit { units, per: Duration::from_secs(60) });
+        let QuotaPlan { user, shared, day, get } = self.plan;
+        Quota {
+            unit: "quota units",
+            user: Allowance { rate: rate(user), day: None },
+            shared: Allowance { rate: rate(shared), day },
+            largest: get.max(DEAREST),
+            by_octets: false,
+        }
+    }
+
+    fn open<'a>(
+        &'a self,
+        credential: Arc<dyn Credential>,
+        opening: Opening,
+    ) -> Coming<'a, Result<Box<dyn Session>, Failure>> {
+        Box::pin(async move {
+            let Opening { account, wire, sinks, credits, purse } = opening;
+            // What cannot be shown is no reason to ask.
+            credential.secret().await?;
+            let http = http(&self.server, self.tls.as_ref())?;
+            let of = (account, wire, purse);
+            let client = GmailClient::new((&self.server, self.plan), http, credential, of);
+            let leash = Leash { octets: Arc::clone(&client.octets), ..Leash::default() };
+            let credits: Arc<Semaphore> = credits;
+            let session: Box<dyn Session> = Box::new(GmailSession {
+                client: Arc::new(client),
+                sink: sinks.sink(),
+                spare: Arc::new(SpareSinks::new(sinks, Arc::clone(&credits))),
+                credits,
+                crowd: Arc::clone(&self.crowd),
+                leash,
+            });
+            Ok(session)
+        })
+    }
+
+    fn probe(&self) -> Coming<'_, Result<(), Failure>> {
+        Box::pin(async move {
+            let place = format!("{}:{}", self.server.host, self.server.port);
+            let http = http(&self.server, self.tls.as_ref())?;
+            let deadline = self.server.timeouts.connect + self.server.timeouts.silence;
+            let late = |_| {
+                let text = format!("an answer took longer than {} s", deadline.as_secs_f32());
+                Failure::new(Class::Timeout, Reach::Endpoint, Provenance::Deadline, text)
+            };
+            let asked = http.get(format!("{}profile", root(&self.server))).send();
+            let answer = tokio::time::timeout(deadline, asked).await.map_err(late)?;
+            let of_all = |e| Failure { reach: Reach::Endpoint, ..unheard(&place, e) };
+            let answer = answer.map_err(of_all)?;
+            // Without a token it refuses, in its own words.
+            let kind = answer.headers().get(reqwest::header::CONTENT_TYPE);
+            let is_json =
+                kind.and_then(|kind| kind.to_str().ok()).is_some_and(|k| k.contains("json"));
+            if answer.status().is_server_error() || !is_json {
+                let text =
+                    format!("the server said {} and no word of the API", answer.status().as_u16());
+                return Err(Failure::new(
+                    Class::Provider,
+                    Reach::Endpoint,
+                    Provenance::Server,
+                    text,
+                ));
+            }
+            Ok(())
+        })
+    }
+}

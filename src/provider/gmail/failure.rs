@@ -1,0 +1,254 @@
+//! The table from what Gmail's API refuses to failures, by `reason`: the one place that matches its
+//! texts. The status alone says little: a limit is 403 or 429, a missing scope is 403, too.
+//! Source: Google, "Resolve errors" of the Gmail API.
+
+use crate::provider::gmail::wire::RefusalBody;
+use postrider_core::failure::{Class, Excess, Failure, Provenance, Reach, When};
+use postrider_core::time::Micros;
+use std::time::Duration;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// What the server said instead of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) status: u16,
+    /// The first reason that it names; empty where its body is no JSON of this API.
+    pub(super) reason: String,
+    pub(super) message: String,
+    /// The header Retry-After.
+    pub(super) after: Option<Duration>,
+    /// Its body is this API's.
+    pub(super) is_told: bool,
+}
+
+/// Reasons, and what they mean.
+///
+/// A wrong "permanent" loses mail, a wrong "transient" costs a few capped tries: what is not here
+/// is judged by its status, then backs off.
+const REASONS: &[(&str, Class, Reach, When)] = &[
+    ("rateLimitExceeded", Class::RateLimit, Reach::Endpoint, When::BackOff),
+    ("userRateLimitExceeded", Class::RateLimit, Reach::Account, When::BackOff),
+    ("RATE_LIMIT_EXCEEDED", Class::RateLimit, Reach::Account, When::BackOff),
+    ("dailyLimitExceeded", Class::Quota, Reach::Endpoint, When::BackOff),
+    ("quotaExceeded", Class::Quota, Reach::Endpoint, When::BackOff),
+    ("domainPolicy", Class::Auth, Reach::Account, When::AfterChange),
+    ("accessNotConfigured", Class::Auth, Reach::Account, When::AfterChange),
+    ("SERVICE_DISABLED", Class::Auth, Reach::Account, When::AfterChange),
+    ("insufficientPermissions", Class::Auth, Reach::Account, When::AfterChange),
+    ("ACCESS_TOKEN_SCOPE_INSUFFICIENT", Class::Auth, Reach::Account, When::AfterChange),
+    ("authError", Class::Auth, Reach::Account, When::AfterChange),
+    ("failedPrecondition", Class::Provider, Reach::Account, When::BackOff),
+    ("badRequest", Class::InvalidData, Reach::Account, When::BackOff),
+    ("invalidArgument", Class::InvalidData, Reach::Account, When::BackOff),
+    ("backendError", Class::Provider, Reach::Account, When::BackOff),
+];
+/// By status, where the reason says nothing.
+const STATUSES: &[(u16, Class, Reach, When)] = &[
+    (401, Class::Auth, Reach::Account, When::AfterChange),
+    (429, Class::RateLimit, Reach::Account, When::BackOff),
+    (400, Class::InvalidData, Reach::Account, When::BackOff),
+];
+/// Of a limit, what is about one mailbox, whatever its reason.
+const OF_USER: [&str; 3] = ["for user", "user-rate", "user rate"];
+/// Too many questions at once.
+const AT_ONCE: &str = "concurrent requests";
+/// A limit of a day: sending, or octets of mail.
+const OF_A_DAY: [&str; 2] = ["mail bandwidth", "sending limit"];
+/// What to do, for those that only a human mends.
+const CURES: &[(&str, &str)] = &[
+    (
+        "insufficientPermissions",
+        "the token may not read mail: grant access again with the scope https://www.googleapis.com/auth/gmail.readonly",
+    ),
+    (
+        "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
+        "the token may not read mail: grant access again with the scope https://www.googleapis.com/auth/gmail.readonly",
+    ),
+    ("domainPolicy", "the Workspace's administrator does not allow this client to read mail"),
+    ("accessNotConfigured", "the Gmail API is not enabled in the client's Google Cloud project"),
+    ("SERVICE_DISABLED", "the Gmail API is not enabled in the client's Google Cloud project"),
+    ("failedPrecondition", "the account may have no Gmail mailbox"),
+];
+/// Days of quota begin at midnight Pacific time: at 8:00 UTC, or an hour before.
+const DAY_BEGINS: i64 = 8 * 3600 * 1_000_000;
+const DAY: i64 = 86_400 * 1_000_000;
+/// No named time is waited for longer.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
+impl Refusal {
+    /// Of a status and a body.
+    pub(super) fn read(status: u16, body: &[u8], after: Option<Duration>) -> Self {
+        let Ok(RefusalBody { error }) = serde_json::from_slice(body) else {
+            let (reason, message) = (String::new(), String::new());
+            return Self { status, reason, message, after, is_told: false };
+        };
+        let mut reasons = error.errors.iter().chain(&error.details).map(|item| &item.reason);
+        let reason = reasons.find(|reason| !reason.is_empty()).cloned().unwrap_or_default();
+        let mut message = error.message;
+        if message.is_empty() {
+            message = error.status;
+        }
+        Self { status, reason, message, after, is_told: true }
+    }
+
+    /// There is no such thing, and it is Gmail that says so.
+    pub(super) fn is_missing(&self) -> bool {
+        self.status == 404 && self.is_told
+    }
+
+    /// The question itself is wrong, for this reason.
+    pub(super) fn is_wrong_about(&self, what: &str) -> bool {
+        self.status == 400 && self.is_told && self.message.to_lowercase().contains(what)
+    }
+
+    /// What it means.
+    pub(super) fn failure(&self, now: Micros) -> Failure {
+        let lower = self.message.to_lowercase();
+        let by_reason = REASONS.iter().find(|(reason, ..)| *reason == self.reason);
+        let by_status = STATUSES.iter().find(|(status, ..)| *status == self.status);
+        let (class, mut reach, when) = by_reason
+            .map(|(_, class, reach, when)| (*class, *reach, *when))
+            .or(by_status.map(|(_, class, reach, when)| (*class, *reach, *when)))
+            .unwrap_or((Class::Provider, Reach::Account, When::BackOff));
+        // Whatever it says of the reason, a server that is broken is not refused by.
+        let class = if self.status >= 500 { Class::Provider } else { class };
+        let is_limit = matches!(class, Class::RateLimit | Class::Quota);
+        let of_a_day = is_limit && OF_A_DAY.iter().any(|text| lower.contains(text));
+        let class = if of_a_day { Class::Quota } else { class };
+        if class == Class::Provider || of_a_day || OF_USER.iter().any(|text| lower.contains(text)) {
+            reach = Reach::Account;
+        }
+        let when = match self.named(&lower, now) {
+            Some(wait) if is_limit || class == Class::Provider => When::After(wait),
+            None if class == Class::Quota => When::After(until_tomorrow(now)),
+            _ => when,
+        };
+        let excess = if lower.contains(AT_ONCE) { Excess::AtOnce } else { Excess::Rate };
+        let cure = CURES.iter().find(|(reason, _)| *reason == self.reason);
+        let cure = cure.map(|(_, cure)| format!(" ({cure})")).unwrap_or_default();
+        let reason = if self.reason.is_empty() { "" } else { " " };
+        let text = format!(
+            "the server said {}{reason}{} {}{cure}",
+            self.status,
+            self.reason,
+            without_addresses(&self.message)
+        );
+        Failure::new(class, reach, Provenance::Server, text.trim_end()).when(when).of(excess)
+    }
+
+    /// The time that it names: `Retry after 2026-11-21T10:00:00.000Z`, or the header.
+    fn named(&self, lower: &str, now: Micros) -> Option<Duration> {
+        let text = lower.split_once("retry after ").map(|(_, text)| text);
+        let at = text.and_then(|text| {
+            let word = text.split([' ', ')']).next()?.trim_end_matches('.').to_uppercase();
+            let nanos = OffsetDateTime::parse(&word, &Rfc3339).ok()?.unix_timestamp_nanos();
+            i64::try_from(nanos / 1000).ok().map(Micros)
+        });
+        let wait = at.map(|at| at.since(now)).or(self.after)?;
+        Some(wait.clamp(Duration::from_secs(1), LONGEST))
+    }
+}
+
+/// Until the next day of quota.
+fn until_tomorrow(now: Micros) -> Duration {
+    let into = (now.0 - DAY_BEGINS).rem_euclid(DAY);
+    Duration::from_micros(u64::try_from(DAY - into).unwrap_or(0))
+}
+
+/// A text without what looks like an address.
+fn without_addresses(text: &str) -> String {
+    let kept = text.split(' ').map(|word| if word.contains('@') { "…" } else { word });
+    kept.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2026-11-21 09:00 UTC.
+    const NOW: Micros = Micros(1_795_251_600_000_000);
+
+    fn refusal(status: u16, reason: &str, message: &str) -> Refusal {
+        let body = format!(
+            r#"{{"error": {{"code": {status}, "message": "{message}", "errors": [{{"domain": "x", "reason": "{reason}"}}]}}}}"#
+        );
+        Refusal::read(status, body.as_bytes(), None)
+    }
+
+    /// Recorded refusals and what they mean.
+    #[test]
+    fn the_table() {
+        use Class::{Auth, InvalidData, Provider, Quota, RateLimit};
+        use Reach::{Account, Endpoint};
+        let back = When::BackOff;
+        let human = When::AfterChange;
+        let tomorrow = When::After(Duration::from_secs(23 * 3600));
+        for (status, reason, message, want) in [
+            (400, "badRequest", "Bad Request", (InvalidData, Account, back)),
+            (400, "invalidArgument", "Invalid value", (InvalidData, Account, back)),
+            (400, "failedPrecondition", "Mail service not enabled", (Provider, Account, back)),
+            (401, "authError", "Invalid Credentials", (Auth, Account, human)),
+            (403, "rateLimitExceeded", "Rate Limit Exceeded", (RateLimit, Endpoint, back)),
+            (403, "userRateLimitExceeded", "User Rate Limit Exceeded", (RateLimit, Account, back)),
+            (403, "dailyLimitExceeded", "Daily Limit Exceeded", (Quota, Endpoint, tomorrow)),
+            (403, "quotaExceeded", "Quota exceeded", (Quota, Endpoint, tomorrow)),
+            (403, "domainPolicy", "The domain administrators …", (Auth, Account, human)),
+            (403, "accessNotConfigured", "Gmail API has not …", (Auth, Account, human)),
+            (403, "insufficientPermissions", "Insufficient Permission", (Auth, Account, human)),
+            (403, "SERVICE_DISABLED", "disabled", (Auth, Account, human)),
+            (403, "somethingNew", "Forbidden", (Provider, Account, back)),
+            (
+                429,
+                "rateLimitExceeded",
+                "Too many concurrent requests for user",
+                (RateLimit, Account, back),
+            ),
+            (
+                429,
+                "rateLimitExceeded",
+                "User-rate limit exceeded.  Retry after 2026-11-21T09:00:30.250Z",
+                (RateLimit, Account, When::After(Duration::from_millis(30_250))),
+            ),
+            (429, "userRateLimitExceeded", "(Mail sending limit)", (Quota, Account, tomorrow)),
+            (429, "", "Resource has been exhausted", (RateLimit, Account, back)),
+            (500, "backendError", "Backend Error", (Provider, Account, back)),
+            (503, "", "The service is currently unavailable.", (Provider, Account, back)),
+            (500, "rateLimitExceeded", "odd", (Provider, Account, back)),
+            (404, "notFound", "Requested entity was not found.", (Provider, Account, back)),
+        ] {
+            let failure = refusal(status, reason, message).failure(NOW);
+            assert_eq!((failure.class, failure.reach, failure.when), want, "{status} {reason}");
+        }
+    }
+
+    #[test]
+    fn at_once_is_another_thing_than_too_much() {
+        let failure = refusal(429, "x", "Too many concurrent requests for user").failure(NOW);
+        assert_eq!((failure.asks_for_less(), failure.excess), (true, Excess::AtOnce));
+        let failure = refusal(403, "userRateLimitExceeded", "slow down").failure(NOW);
+        assert_eq!((failure.asks_for_less(), failure.excess), (true, Excess::Rate));
+    }
+
+    #[test]
+    fn times_and_addresses() {
+        let named = |refusal: Refusal| refusal.failure(NOW).when;
+        let with = |after| Refusal { after, ..refusal(429, "rateLimitExceeded", "for user") };
+        let seconds = |s| When::After(Duration::from_secs(s));
+        assert_eq!(named(with(Some(Duration::from_secs(7)))), seconds(7));
+        assert_eq!(named(with(Some(Duration::from_secs(900_000)))), seconds(86_400));
+        let past = refusal(429, "rateLimitExceeded", "Retry after 2020-01-01T00:00:00Z");
+        assert_eq!(named(past), seconds(1), "a clock that is behind does not make it spin");
+        let told = refusal(400, "failedPrecondition", "Delegation denied for me@example.org");
+        assert!(!told.failure(NOW).text.contains('@'), "{}", told.failure(NOW).text);
+    }
+
+    /// A page of a proxy is not Gmail's word.
+    #[test]
+    fn only_gmail_says_that_something_is_missing() {
+        assert!(refusal(404, "notFound", "x").is_missing());
+        let page = Refusal::read(404, b"<html>Not Found</html>", None);
+        assert!(!page.is_missing());
+        assert_eq!(page.failure(NOW).class, Class::Provider);
+    }
+}

@@ -1,0 +1,199 @@
+//! Questions that are not about single messages: places, cursor, count, changes, lists.
+
+use crate::provider::gmail::client::{GmailClient, SMALL};
+use crate::provider::gmail::failure::Refusal;
+use crate::provider::gmail::history::{identity, words};
+use crate::provider::gmail::places::{ALL, sort_out};
+use crate::provider::gmail::wire::{HistoryList, LabelList, Message, MessageList};
+use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::mail::feed::{FeedCursor, MailVersion, PageToken, PlaceId};
+use postrider_core::provider::feeds::{FeedAnswer, FeedRequest, Onward, Within};
+use postrider_core::time::Micros;
+
+/// What history.list costs.
+const HISTORY: u64 = 2;
+/// What messages.list costs.
+const LIST: u64 = 5;
+/// Ids, or records, in an answer: the most that there may be.
+const PAGE: u32 = 500;
+/// Pages of history that are gone through for a cursor where no profile tells it.
+const MOST: u32 = 1000;
+
+/// A text as part of a URL.
+fn encoded(text: &str) -> String {
+    oauth2::url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+/// Whichever of two historyIds is later.
+fn later(a: &str, b: &str) -> String {
+    let newer = if MailVersion::new(a) < MailVersion::new(b) { b } else { a };
+    newer.to_owned()
+}
+
+/// An empty token is none.
+fn token(text: Option<String>) -> Option<PageToken> {
+    text.filter(|text| !text.is_empty()).map(PageToken)
+}
+
+impl GmailClient {
+    /// Answers a question that is not about single messages.
+    ///
+    /// # Errors
+    /// Whatever a refusal means; network and timeout; class config: another mailbox.
+    pub(super) async fn look(&self, request: &FeedRequest) -> Result<FeedAnswer, Failure> {
+        let answer = match request {
+            FeedRequest::Places => self.places().await?,
+            FeedRequest::Head { .. } => self.head().await?,
+            FeedRequest::Counts => {
+                FeedAnswer::Counted(self.profile().await?.and_then(|(p, _)| p.messages_total))
+            }
+            FeedRequest::Changes { since, token, .. } => {
+                let Some(since) = since else {
+                    return Err(Failure::bug("Gmail has no first round"));
+                };
+                let answer = self.changes(since, token.as_ref()).await?;
+                // That nothing has changed is harmless, whosever mailbox it is.
+                let is_quiet = matches!(
+                    &answer,
+                    FeedAnswer::Changed { items, next: Onward::Cursor { cursor, .. } }
+                        if items.is_empty() && cursor == since
+                );
+                if is_quiet {
+                    return Ok(answer);
+                }
+                answer
+            }
+            FeedRequest::List { within, token } => self.list(within, token.as_ref()).await?,
+            FeedRequest::Get { .. } => return Err(Failure::bug("messages are not looked at")),
+        };
+        self.look_whose().await?;
+        Ok(answer)
+    }
+
+    async fn places(&self) -> Result<FeedAnswer, Failure> {
+        let _units = self.pay_look(SMALL).await?;
+        let (list, clock) = match self.json::<LabelList>("labels").await? {
+            Ok(found) => found,
+            Err(refusal) => return Err(self.failure(&refusal)),
+        };
+        if list.labels.is_empty() {
+            let text = "the server shows no labels, not even the inbox";
+            return Err(Failure::new(Class::Provider, Reach::Account, Provenance::Server, text));
+        }
+        let (places, labels) = sort_out(&list.labels);
+        Ok(FeedAnswer::Placed { places, labels, derived: Some(PlaceId(ALL.into())), clock })
+    }
+
+    async fn head(&self) -> Result<FeedAnswer, Failure> {
+        if let Some((profile, clock)) = self.profile().await? {
+            let cursor = FeedCursor(profile.history_id.0);
+            return Ok(FeedAnswer::Headed { cursor, clock });
+        }
+        // Where there is no profile: the end of the history since the newest message's last change.
+        let units = self.pay_look(LIST).await?;
+        let listed =
+            self.json::<MessageList>("messages?maxResults=1&includeSpamTrash=true").await?;
+        let (newest, mut clock) = listed.map_err(|refusal| self.failure(&refusal))?;
+        drop(units);
+        let mut cursor = "1".to_owned();
+        if let Some(newest) = newest.messages.first() {
+            let units = self.pay_look(self.plan.get).await?;
+            let path = format!("messages/{}?format=minimal", encoded(&newest.id));
+            // One that has just gone has a history, too.
+            if let Ok((message, at)) = self.json::<Message>(&path).await? {
+                clock = at;
+                cursor = message.history_id.map_or(cursor, |id| id.0);
+            }
+            drop(units);
+        }
+        let mut token = None;
+        for _ in 0..MOST {
+            let page = match self.history(&cursor, token.as_ref()).await? {
+                Ok((page, at)) => {
+                    clock = at;
+                    page
+                }
+                // A mailbox without any history begins there.
+                Err(refusal) if refusal.is_missing() => break,
+                Err(refusal) => return Err(self.failure(&refusal)),
+            };
+            if let Some(head) = &page.history_id {
+                cursor = later(&cursor, &head.0);
+            }
+            token = self::token(page.next_page_token);
+            if token.is_none() {
+                break;
+            }
+        }
+        Ok(FeedAnswer::Headed { cursor: FeedCursor(cursor), clock })
+    }
+
+    async fn history(
+        &self,
+        since: &str,
+        token: Option<&PageToken>,
+    ) -> Result<Result<(HistoryList, Micros), Refusal>, Failure> {
+        let _units = self.pay_look(HISTORY).await?;
+        let token = token.map(|t| format!("&pageToken={}", encoded(&t.0))).unwrap_or_default();
+        let path = format!("history?startHistoryId={}&maxResults={PAGE}{token}", encoded(since));
+        self.json(&path).await
+    }
+
+    async fn changes(
+        &self,
+        since: &FeedCursor,
+        token: Option<&PageToken>,
+    ) -> Result<FeedAnswer, Failure> {
+        let page = match self.history(&since.0, token).await? {
+            Ok((page, _)) => page,
+            Err(refusal) if refusal.is_missing() => return Ok(FeedAnswer::Expired),
+            Err(refusal) if token.is_some() && refusal.is_wrong_about("token") => {
+                return Ok(FeedAnswer::TokenDead);
+            }
+            Err(refusal) if refusal.is_wrong_about("historyid") => return Ok(FeedAnswer::Expired),
+            Err(refusal) => return Err(self.failure(&refusal)),
+        };
+        let items = words(&page.history);
+        // The newest record that this page has shown is as good a cursor as the end.
+        let newest = page.history.iter().fold(since.0.clone(), |newest, r| later(&newest, &r.id.0));
+        let next = match (self::token(page.next_page_token), page.history.is_empty()) {
+            (Some(token), true) => Onward::Page(token),
+            (Some(_), false) => Onward::Cursor { cursor: FeedCursor(newest), more: true },
+            (None, _) => {
+                let head = page.history_id.map(|id| later(&newest, &id.0)).unwrap_or(newest);
+                Onward::Cursor { cursor: FeedCursor(head), more: false }
+            }
+        };
+        Ok(FeedAnswer::Changed { items, next })
+    }
+
+    async fn list(
+        &self,
+        within: &Within,
+        token: Option<&PageToken>,
+    ) -> Result<FeedAnswer, Failure> {
+        let _units = self.pay_look(LIST).await?;
+        let label = match within {
+            Within::All => String::new(),
+            Within::Place(id) | Within::Label(id) => format!("&labelIds={}", encoded(&id.0)),
+        };
+        let page = token.map(|t| format!("&pageToken={}", encoded(&t.0))).unwrap_or_default();
+        let path = format!("messages?maxResults={PAGE}&includeSpamTrash=true{label}{page}");
+        match self.json::<MessageList>(&path).await? {
+            Ok((list, _)) => {
+                let rows = list.messages.iter().map(|m| (identity(&m.id), None)).collect();
+                Ok(FeedAnswer::Page { rows, next: self::token(list.next_page_token) })
+            }
+            Err(refusal) if token.is_some() && refusal.is_wrong_about("token") => {
+                Ok(FeedAnswer::TokenDead)
+            }
+            Err(refusal)
+                if !label.is_empty()
+                    && (refusal.is_wrong_about("label") || refusal.is_missing()) =>
+            {
+                Ok(FeedAnswer::NoPlace)
+            }
+            Err(refusal) => Err(self.failure(&refusal)),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! A page of messages that are asked for: what it still waits for, and what has come of it.
+
+use crate::provider::Ask;
+use crate::provider::gmail::read::{ReadMail, ToldMail};
+use postrider_core::budget::{Lane, Wait};
+use postrider_core::failure::{Class, Failure};
+use postrider_core::mail::body::BodyRef;
+use postrider_core::mail::id::Identity;
+use postrider_core::mime::HeaderFacts;
+use postrider_core::provider::feeds::{FeedAnswer, FoundMail, Got, WantedMail};
+use postrider_core::provider::folders::Answer;
+use std::collections::VecDeque;
+
+/// A page being read.
+#[derive(Debug)]
+pub(super) struct MailPage {
+    ask: Ask,
+    pub(super) lane: Lane,
+    todo: VecDeque<WantedMail>,
+    /// Those that could not be read at first: each is asked for once more, alone.
+    aside: Vec<WantedMail>,
+    /// Questions that are open.
+    flying: usize,
+    /// What has come whole.
+    found: Vec<(Identity, Got)>,
+    /// There are no units for the rest.
+    over: Option<Wait>,
+}
+
+impl MailPage {
+    pub(super) fn new(ask: Ask, wanted: Vec<WantedMail>, lane: Lane) -> Self {
+        let (todo, aside, found) = (wanted.into(), Vec::new(), Vec::new());
+        Self { ask, lane, todo, aside, flying: 0, found, over: None }
+    }
+
+    /// The next message to be asked for, and whether that is its second time.
+    pub(super) fn next(&mut self) -> Option<(WantedMail, bool)> {
+        let next = match self.todo.pop_front() {
+            Some(wanted) => Some((wanted, false)),
+            None if self.flying == 0 => self.aside.pop().map(|wanted| (wanted, true)),
+            None => None,
+        };
+        self.flying += usize::from(next.is_some());
+        next
+    }
+
+    /// A question is answered, or was not asked.
+    pub(super) fn landed(&mut self) {
+        self.flying -= 1;
+    }
+
+    /// There are no units for the rest before then.
+    pub(super) fn defer(&mut self, wait: Wait) {
+        self.todo.clear();
+        self.aside.clear();
+        self.over = Some(wait);
+    }
+
+    /// It is asked for once more, alone.
+    pub(super) fn set_aside(&mut self, wanted: WantedMail) {
+        if self.over.is_none() {
+            self.aside.push(wanted);
+        }
+    }
+
+    /// What became of a message is known.
+    pub(super) fn found(&mut self, id: Identity, got: Got) {
+        self.found.push((id, got));
+    }
+
+    /// Nothing is open, and nothing is left to ask.
+    pub(super) fn is_over(&self) -> bool {
+        self.flying == 0 && self.todo.is_empty() && self.aside.is_empty()
+    }
+
+    /// Hands over what has come, if something has.
+    pub(super) fn hand_over(&mut self) {
+        if !self.found.is_empty() {
+            let found = std::mem::take(&mut self.found);
+            (self.ask.answer)(Ok(Answer::Feed(FeedAnswer::Got { found, last: false })));
+        }
+    }
+
+    /// Everything has come that will.
+    pub(super) fn end(mut self) {
+        let answer = match self.over.take() {
+            Some(wait) => {
+                self.hand_over();
+                FeedAnswer::Later(wait)
+            }
+            None => FeedAnswer::Got { found: self.found, last: true },
+        };
+        (self.ask.answer)(Ok(Answer::Feed(answer)));
+    }
+
+    /// The session is over.
+    pub(super) fn fail(mut self, failure: &Failure) {
+        (self.ask.answer)(Err(failure.clone()));
+    }
+}
+
+/// A message that is there.
+pub(super) fn there(told: ToldMail, bytes: Option<(BodyRef, HeaderFacts)>) -> Got {
+    Got::Found(Box::new(FoundMail { state: told.state, stamp: None, date: told.date, bytes }))
+}
+
+/// What became of a message whose bytes need not be written any more.
+pub(super) fn settled(read: ReadMail) -> Got {
+    let failed = |failure: Failure| Got::Failed { class: failure.class, text: failure.chain() };
+    match read {
+        ReadMail::State(told) => there(told, None),
+        ReadMail::Sealed(told, body, header) => there(told, Some((body, header))),
+        ReadMail::Missing => Got::Missing,
+        ReadMail::NoRoom(failure) | ReadMail::Bad(failure) => failed(failure),
+        ReadMail::Gathered(..) => {
+            let class = Class::Bug;
+            Got::Failed { class, text: "its bytes were not written".to_owned() }
+        }
+    }
+}

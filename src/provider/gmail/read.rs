@@ -1,0 +1,186 @@
+//! One message: read as it comes, its bytes decoded on the way. A short one is gathered, a long one
+//! streamed into a sink of its own.
+
+use crate::provider::gmail::PREFIX;
+use crate::provider::gmail::client::{GmailClient, Heard, Incoming, nonsense};
+use crate::provider::gmail::places::state_of;
+use crate::provider::gmail::raw::RawReader;
+use crate::provider::gmail::sinks::{Loan, SpareSinks};
+use crate::provider::gmail::wire::Message;
+use crate::provider::head::Head;
+use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::mail::body::{BodyRef, BodySink};
+use postrider_core::mail::feed::MailVersion;
+use postrider_core::mime::{HeaderFacts, header_facts};
+use postrider_core::provider::feeds::{SeenState, WantedMail};
+use postrider_core::time::Micros;
+
+/// Longer bodies are not gathered.
+const GATHERED: usize = 256 * 1024;
+
+/// What an answer says beside the bytes.
+#[derive(Debug)]
+pub(super) struct ToldMail {
+    pub(super) state: SeenState,
+    pub(super) date: Option<Micros>,
+}
+
+/// What became of a message.
+#[derive(Debug)]
+pub(super) enum ReadMail {
+    /// Its state was asked for.
+    State(ToldMail),
+    /// Its bytes have come.
+    Gathered(ToldMail, Vec<u8>),
+    /// Its bytes are durable already.
+    Sealed(ToldMail, BodyRef, HeaderFacts),
+    /// It is not there.
+    Missing,
+    /// It is too large for what is left of the disk.
+    NoRoom(Failure),
+    /// It cannot be read, this time.
+    Bad(Failure),
+}
+
+fn bad(text: &str) -> ReadMail {
+    let text = format!("the message cannot be read: {text}");
+    ReadMail::Bad(Failure::new(Class::InvalidData, Reach::Message, Provenance::Server, text))
+}
+
+/// Bytes on their way.
+#[derive(Default)]
+struct Coming {
+    gathered: Vec<u8>,
+    long: Option<(Loan, Head)>,
+}
+
+impl Coming {
+    /// Takes bytes. Returns why there is no room for them, if so.
+    async fn take(
+        &mut self,
+        bytes: &[u8],
+        announced: u64,
+        sinks: &SpareSinks,
+    ) -> Result<Option<Failure>, Failure> {
+        if let Some((loan, head)) = &mut self.long {
+            head.take(bytes);
+            loan.sink.write(bytes).await?;
+            return Ok(None);
+        }
+        self.gathered.extend_from_slice(bytes);
+        if self.gathered.len() <= GATHERED {
+            return Ok(None);
+        }
+        let mut loan = sinks.take().await;
+        if let Err(full) = loan.sink.begin(announced.max(self.gathered.len() as u64)).await {
+            return Ok(Some(full));
+        }
+        let gathered = std::mem::take(&mut self.gathered);
+        let mut head = Head::default();
+        head.take(&gathered);
+        loan.sink.write(&gathered).await?;
+        self.long = Some((loan, head));
+        Ok(None)
+    }
+}
+
+/// Reads a message.
+///
+/// # Errors
+/// What ends the session.
+pub(super) async fn read(
+    client: &GmailClient,
+    sinks: &SpareSinks,
+    wanted: &WantedMail,
+) -> Result<ReadMail, Failure> {
+    let id = wanted.id.0.strip_prefix(PREFIX).unwrap_or(&wanted.id.0);
+    let format = if wanted.bytes { "raw" } else { "minimal" };
+    let answer = match client.ask(&format!("messages/{id}?format={format}")).await? {
+        Heard::Answer(answer) => answer,
+        Heard::Refused(refusal) if refusal.is_missing() => return Ok(ReadMail::Missing),
+        Heard::Refused(refusal) => {
+            let failure = client.failure(&refusal);
+            // What is wrong with one message is no trouble of the others.
+            return match failure.class {
+                Class::Provider | Class::InvalidData if refusal.status != 403 => {
+                    Ok(ReadMail::Bad(failure))
+                }
+                _ => Err(failure),
+            };
+        }
+    };
+    take(client, sinks, wanted, answer).await
+}
+
+async fn take(
+    client: &GmailClient,
+    sinks: &SpareSinks,
+    wanted: &WantedMail,
+    mut answer: Incoming,
+) -> Result<ReadMail, Failure> {
+    // Four signs are three octets.
+    let announced = answer.length().unwrap_or_default() / 4 * 3;
+    let (mut reader, mut coming, mut out) = (RawReader::default(), Coming::default(), Vec::new());
+    while let Some(piece) = client.piece(&mut answer).await? {
+        out.clear();
+        if let Err(what) = reader.feed(piece.as_ref(), &mut out) {
+            return match between(reader.rest()) {
+                Some(failure) => Err(failure),
+                None => Ok(bad(what)),
+            };
+        }
+        if let Some(full) = coming.take(&out, announced, sinks).await? {
+            return Ok(ReadMail::NoRoom(full));
+        }
+    }
+    let rest = reader.rest().to_vec();
+    let (told, has_bytes) = match reader.finish() {
+        Ok((rest, has_bytes)) => (serde_json::from_slice::<Message>(&rest), has_bytes),
+        Err(what) => {
+            return match between(&rest) {
+                Some(failure) => Err(failure),
+                None => Ok(bad(what)),
+            };
+        }
+    };
+    let told = match told {
+        Ok(told) => told,
+        Err(e) => {
+            return match between(&rest) {
+                Some(failure) => Err(failure),
+                None => Ok(bad(&e.to_string())),
+            };
+        }
+    };
+    if Some(told.id.as_str()) != wanted.id.0.strip_prefix(PREFIX) {
+        return Ok(bad("the answer is about another one"));
+    }
+    if wanted.bytes && !has_bytes {
+        return Ok(bad("the answer has no bytes"));
+    }
+    let version = told.history_id.map(|id| MailVersion::new(&id.0));
+    let date = told.internal_date.and_then(|ms| ms.0.parse::<i64>().ok());
+    let told = ToldMail {
+        state: state_of(told.label_ids.as_deref().unwrap_or_default(), version),
+        date: date.map(|ms| Micros(ms.saturating_mul(1000))),
+    };
+    if !wanted.bytes {
+        return Ok(ReadMail::State(told));
+    }
+    let Some((mut loan, head)) = coming.long else {
+        return Ok(ReadMail::Gathered(told, coming.gathered));
+    };
+    loan.sink.finish().await?;
+    let sealed = loan.sink.seal().await?;
+    let [body] = sealed.as_slice() else {
+        return Err(Failure::bug("the sink sealed another number of bodies than it was given"));
+    };
+    sinks.give_back(loan);
+    Ok(ReadMail::Sealed(told, *body, header_facts(&head.into_bytes())))
+}
+
+/// Where the answer is no word of the API at all: what ends the session.
+fn between(rest: &[u8]) -> Option<Failure> {
+    let e = serde_json::from_slice::<Message>(rest).err()?;
+    Some(nonsense(rest, &e)).filter(|failure| failure.reach == Reach::Endpoint)
+}

@@ -1,0 +1,445 @@
+//! A session: looks one after the other, and beside them up to eight messages at a time.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a session's deadlines are its own: the pace of its parts"
+)]
+
+use crate::provider::gmail::client::GmailClient;
+use crate::provider::gmail::endpoint::Crowd;
+use crate::provider::gmail::page::{MailPage, settled, there};
+use crate::provider::gmail::read::{ReadMail, ToldMail, read};
+use crate::provider::gmail::sinks::SpareSinks;
+use crate::provider::{Ask, Coming, Denied, Leash, Session, Sink, Units, Watching};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use postrider_core::budget::Lane;
+use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
+use postrider_core::mail::body::BodySink;
+use postrider_core::mail::id::Identity;
+use postrider_core::mime::{HeaderFacts, header_facts};
+use postrider_core::provider::feeds::{FeedAnswer, FeedRequest, WantedMail};
+use postrider_core::provider::folders::{Answer, Request};
+use postrider_core::provider::{Capabilities, FeedTraits};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+/// What has come is handed over as a part at the latest after this.
+const PART_TIME: Duration = Duration::from_secs(2);
+/// Octets of mail after which it is, too.
+const PART_OCTETS: u64 = 16 * 1024 * 1024;
+/// So many messages in a row that cannot be read are no trouble of single messages.
+const IN_A_ROW: u32 = 3;
+
+/// Something that was waited for.
+enum Done {
+    /// A page may be read.
+    Credit(Option<OwnedSemaphorePermit>),
+    /// A look's answer.
+    Look(Result<FeedAnswer, Failure>),
+    /// The units of a message, or none.
+    Paid(Wish, Result<Units, Denied>),
+    /// A message.
+    Mail(Wish, Result<ReadMail, Failure>),
+    /// A message could not be read twice: whether the server answers at all.
+    Probed(Wish, Failure, Result<(), Failure>),
+}
+
+/// A message that is asked for.
+struct Wish {
+    page: u64,
+    lane: Lane,
+    mail: WantedMail,
+    /// For the second time.
+    alone: bool,
+}
+
+/// A body in the sink.
+struct Written {
+    page: u64,
+    id: Identity,
+    told: ToldMail,
+    header: HeaderFacts,
+}
+
+/// A way to one mailbox.
+#[derive(Debug)]
+pub(super) struct GmailSession {
+    pub(super) client: Arc<GmailClient>,
+    pub(super) sink: Sink,
+    pub(super) spare: Arc<SpareSinks>,
+    pub(super) credits: Arc<Semaphore>,
+    pub(super) crowd: Arc<Crowd>,
+    pub(super) leash: Leash,
+}
+
+impl Session for GmailSession {
+    fn capabilities(&self) -> Capabilities {
+        let feed = FeedTraits { by_place: false, shows_state: false };
+        Capabilities { feed, ..Capabilities::default() }
+    }
+
+    fn leash(&self) -> Leash {
+        self.leash.clone()
+    }
+
+    fn answer<'a>(&'a mut self, request: &'a Request) -> Coming<'a, Result<Answer, Failure>> {
+        Box::pin(async move {
+            match request {
+                Request::Feed(request) => self.client.look(request).await.map(Answer::Feed),
+                _ => Err(Failure::bug("Gmail's API knows no folders")),
+            }
+        })
+    }
+
+    fn run(
+        self: Box<Self>,
+        asks: UnboundedReceiver<Ask>,
+        _watching: Watching,
+    ) -> Coming<'static, Result<(), Failure>> {
+        Box::pin(async move { Talk::new(*self).serve(asks).await })
+    }
+
+    fn close(self: Box<Self>) -> Coming<'static, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// A session that is being asked.
+struct Talk {
+    at: GmailSession,
+    waiting: FuturesUnordered<Coming<'static, Done>>,
+    looks: VecDeque<Ask>,
+    look: Option<Ask>,
+    pages: BTreeMap<u64, MailPage>,
+    next: u64,
+    /// Held while pages are read.
+    credit: Option<OwnedSemaphorePermit>,
+    /// It has been asked for.
+    wants_credit: bool,
+    /// Messages whose units are waited for, by lane.
+    paying: BTreeSet<Lane>,
+    /// Messages that are asked for.
+    flying: usize,
+    /// Bodies in the sink, in their order.
+    written: Vec<Written>,
+    octets: u64,
+    /// When the first thing came that is not handed over.
+    since: Option<Instant>,
+    /// Messages in a row that could not be read.
+    bad: u32,
+}
+
+impl Talk {
+    fn new(at: GmailSession) -> Self {
+        Self {
+            at,
+            waiting: FuturesUnordered::new(),
+            looks: VecDeque::new(),
+            look: None,
+            pages: BTreeMap::new(),
+            next: 0,
+            credit: None,
+            wants_credit: false,
+            paying: BTreeSet::new(),
+            flying: 0,
+            written: Vec::new(),
+            octets: 0,
+            since: None,
+            bad: 0,
+        }
+    }
+
+    async fn serve(mut self, mut asks: UnboundedReceiver<Ask>) -> Result<(), Failure> {
+        loop {
+            self.go_on();
+            let busy = self.flying > 0 || self.look.is_some();
+            self.at.leash.busy.store(busy, Ordering::Relaxed);
+            crate::fault::hang("hang.session").await;
+            let part = self.since.map(|since| since + PART_TIME);
+            let done = tokio::select! {
+                ask = asks.recv() => match ask {
+                    Some(ask) => {
+                        self.take(ask);
+                        continue;
+                    }
+                    None => return Ok(()),
+                },
+                Some(done) = self.waiting.next(), if !self.waiting.is_empty() => self.on(done).await,
+                () = tokio::time::sleep_until(part.unwrap_or_else(Instant::now)), if part.is_some() => {
+                    self.hand_over().await
+                }
+            };
+            if let Err(failure) = done {
+                return self.fail(failure).await;
+            }
+        }
+    }
+
+    fn take(&mut self, mut ask: Ask) {
+        let Request::Feed(FeedRequest::Get { wanted, lane }) = &ask.request else {
+            self.looks.push_back(ask);
+            return;
+        };
+        if let Err(full) = self.at.sink.room() {
+            // This is no trouble of the session: it can still be asked what needs no room.
+            (ask.answer)(Err(full));
+            return;
+        }
+        let (wanted, lane) = (wanted.clone(), *lane);
+        self.next += 1;
+        self.pages.insert(self.next, MailPage::new(ask, wanted, lane));
+    }
+
+    fn wait(&mut self, done: impl Future<Output = Done> + Send + 'static) {
+        self.waiting.push(Box::pin(done));
+    }
+
+    /// Begins what may begin.
+    fn go_on(&mut self) {
+        if self.look.is_none()
+            && let Some(ask) = self.looks.pop_front()
+        {
+            let (client, request) = (Arc::clone(&self.at.client), ask.request.clone());
+            self.look = Some(ask);
+            self.wait(async move {
+                Done::Look(match &request {
+                    Request::Feed(request) => client.look(request).await,
+                    _ => Err(Failure::bug("Gmail's API knows no folders")),
+                })
+            });
+        }
+        if self.pages.is_empty() {
+            // Nothing is being read: nothing is held.
+            if self.credit.take().is_some() {
+                self.at.spare.rest();
+                self.at.sink.rest();
+            }
+            return;
+        }
+        if self.credit.is_none() {
+            if !std::mem::replace(&mut self.wants_credit, true) {
+                let credits = Arc::clone(&self.at.credits);
+                // A closed semaphore gives no credit and takes none: the process is ending.
+                self.wait(async move { Done::Credit(credits.acquire_owned().await.ok()) });
+            }
+            return;
+        }
+        for lane in [Lane::Live, Lane::Backfill] {
+            self.pay_next(lane);
+        }
+    }
+
+    /// Asks for the units of the next message of a lane, one after the other.
+    fn pay_next(&mut self, lane: Lane) {
+        let asked = self.flying + self.paying.len();
+        if self.paying.contains(&lane) || asked >= self.at.crowd.most() {
+            return;
+        }
+        let pages = self.pages.iter_mut().filter(|(_, page)| page.lane == lane);
+        let next = pages.map(|(no, page)| (*no, page.next())).find(|(_, next)| next.is_some());
+        let Some((page, Some((mail, alone)))) = next else { return };
+        self.paying.insert(lane);
+        let wish = Wish { page, lane, mail, alone };
+        let client = Arc::clone(&self.at.client);
+        self.wait(async move {
+            let units = client.pay(lane, client.plan.get).await;
+            Done::Paid(wish, units)
+        });
+    }
+
+    async fn on(&mut self, done: Done) -> Result<(), Failure> {
+        match done {
+            Done::Credit(permit) => {
+                self.wants_credit = false;
+                self.credit = permit;
+            }
+            Done::Look(answer) => {
+                let answer = answer?;
+                if let Some(mut ask) = self.look.take() {
+                    (ask.answer)(Ok(Answer::Feed(answer)));
+                }
+            }
+            Done::Paid(wish, units) => {
+                self.paying.remove(&wish.lane);
+                match units {
+                    Ok(units) => self.read(wish, units),
+                    // Nothing was asked: it is asked for later.
+                    Err(Denied::Later(wait)) => {
+                        if let Some(page) = self.pages.get_mut(&wish.page) {
+                            page.landed();
+                            page.defer(wait);
+                        }
+                        return self.end_page(wish.page).await;
+                    }
+                    Err(Denied::Over(failure)) => return Err(failure),
+                }
+            }
+            Done::Mail(wish, read) => {
+                self.flying -= 1;
+                return self.on_mail(wish, read?).await;
+            }
+            Done::Probed(wish, failure, answered) => {
+                self.flying -= 1;
+                answered?;
+                self.bad = 0;
+                self.note(&wish, ReadMail::Bad(failure));
+                return self.end_page(wish.page).await;
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, wish: Wish, units: Units) {
+        self.flying += 1;
+        let (client, spare) = (Arc::clone(&self.at.client), Arc::clone(&self.at.spare));
+        self.wait(async move {
+            let whose = client.look_whose().await;
+            let found = match whose {
+                Ok(()) => read(&client, &spare, &wish.mail).await,
+                Err(failure) => Err(failure),
+            };
+            drop(units);
+            Done::Mail(wish, found)
+        });
+    }
+
+    async fn on_mail(&mut self, wish: Wish, read: ReadMail) -> Result<(), Failure> {
+        match read {
+            ReadMail::Bad(failure) => {
+                self.bad += u32::from(failure.class == Class::Provider);
+                if self.bad >= IN_A_ROW {
+                    return Err(Failure { reach: Reach::Account, ..failure });
+                }
+                if !wish.alone {
+                    if let Some(page) = self.pages.get_mut(&wish.page) {
+                        page.landed();
+                        page.set_aside(wish.mail);
+                    }
+                    return self.end_page(wish.page).await;
+                }
+                if failure.class != Class::Provider {
+                    self.note(&wish, ReadMail::Bad(failure));
+                    return self.end_page(wish.page).await;
+                }
+                // Is it the message, or the server?
+                self.flying += 1;
+                let client = Arc::clone(&self.at.client);
+                self.wait(async move {
+                    let answered = client.look(&FeedRequest::Places).await.map(drop);
+                    Done::Probed(wish, failure, answered)
+                });
+            }
+            ReadMail::Gathered(told, bytes) => {
+                self.bad = 0;
+                self.write(wish.page, wish.mail.id.clone(), told, &bytes).await?;
+                return self.end_page(wish.page).await;
+            }
+            read => {
+                self.bad = 0;
+                if let ReadMail::Sealed(_, body, _) = &read {
+                    self.octets += body.length();
+                }
+                self.note(&wish, read);
+                return self.end_page(wish.page).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// What became of a message is known.
+    fn note(&mut self, wish: &Wish, read: ReadMail) {
+        self.since.get_or_insert_with(Instant::now);
+        if let Some(page) = self.pages.get_mut(&wish.page) {
+            page.landed();
+            page.found(wish.mail.id.clone(), settled(read));
+        }
+    }
+
+    /// Writes a gathered body.
+    async fn write(
+        &mut self,
+        no: u64,
+        id: Identity,
+        told: ToldMail,
+        bytes: &[u8],
+    ) -> Result<(), Failure> {
+        self.since.get_or_insert_with(Instant::now);
+        let Some(page) = self.pages.get_mut(&no) else { return Ok(()) };
+        page.landed();
+        if let Err(full) = self.at.sink.begin(bytes.len() as u64).await {
+            page.found(id, settled(ReadMail::NoRoom(full)));
+            return Ok(());
+        }
+        self.at.sink.write(bytes).await?;
+        self.at.sink.finish().await?;
+        let header = header_facts(bytes);
+        self.octets += bytes.len() as u64;
+        self.written.push(Written { page: no, id, told, header });
+        if self.octets >= PART_OCTETS {
+            return self.hand_over().await;
+        }
+        Ok(())
+    }
+
+    /// Makes what was written durable, and gives it to its pages.
+    async fn seal(&mut self) -> Result<(), Failure> {
+        let bodies = self.at.sink.seal().await?;
+        let written = std::mem::take(&mut self.written);
+        if bodies.len() != written.len() {
+            return Err(Failure::bug("the sink sealed another number of bodies than it was given"));
+        }
+        for (Written { page, id, told, header }, body) in written.into_iter().zip(bodies) {
+            if let Some(page) = self.pages.get_mut(&page) {
+                page.found(id, there(told, Some((body, header))));
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands over what has come of each page.
+    async fn hand_over(&mut self) -> Result<(), Failure> {
+        (self.octets, self.since) = (0, None);
+        self.seal().await?;
+        for page in self.pages.values_mut() {
+            page.hand_over();
+        }
+        Ok(())
+    }
+
+    /// Ends a page, if nothing is left of it.
+    async fn end_page(&mut self, no: u64) -> Result<(), Failure> {
+        if self.pages.get(&no).is_some_and(MailPage::is_over) {
+            self.seal().await?;
+            if let Some(page) = self.pages.remove(&no) {
+                page.end();
+            }
+        }
+        Ok(())
+    }
+
+    /// The session is over: what had come whole is handed over, the rest is told what ended it.
+    async fn fail(mut self, failure: Failure) -> Result<(), Failure> {
+        self.waiting.clear();
+        self.at.crowd.hear(&failure);
+        // Not after a deadline of our own: it may have cut the sink's work.
+        if failure.class != Class::Storage && failure.provenance != Provenance::Deadline {
+            // Were this to fail, the messages would be fetched again: nothing is lost.
+            drop(self.hand_over().await);
+        }
+        // Too little room for what is coming ends the session, unlike too little room to begin.
+        let ends = failure.class == Class::Storage && matches!(failure.when, When::After(_));
+        let failure = if ends { failure.when(When::BackOff) } else { failure };
+        for page in std::mem::take(&mut self.pages).into_values() {
+            page.fail(&failure);
+        }
+        if let Some(mut ask) = self.look.take() {
+            (ask.answer)(Err(failure.clone()));
+        }
+        Err(failure)
+    }
+}

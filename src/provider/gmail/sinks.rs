@@ -1,0 +1,52 @@
+//! Sinks of long bodies: each takes one of its own, so that a slow one holds up nobody.
+
+use crate::provider::sink::{Sink, Sinks};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Sinks to spare.
+#[derive(Debug)]
+pub(super) struct SpareSinks {
+    make: Sinks,
+    spare: Mutex<Vec<Sink>>,
+    /// Pages being read, in the whole process: a sink's blocks are as much.
+    credits: Arc<Semaphore>,
+    /// Without a credit to spare one goes on, on the credit of its page.
+    turn: Arc<Semaphore>,
+}
+
+/// A sink on loan.
+#[derive(Debug)]
+pub(super) struct Loan {
+    pub(super) sink: Sink,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl SpareSinks {
+    pub(super) fn new(make: Sinks, credits: Arc<Semaphore>) -> Self {
+        Self { make, spare: Mutex::default(), credits, turn: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// A sink. Who has to wait waits for another long body of this session, which needs nothing of
+    /// it.
+    pub(super) async fn take(&self) -> Loan {
+        // A closed semaphore gives none and takes none: the process is ending.
+        let permit = match Arc::clone(&self.credits).try_acquire_owned() {
+            Ok(permit) => Some(permit),
+            Err(_) => Arc::clone(&self.turn).acquire_owned().await.ok(),
+        };
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Loan { sink: spare.unwrap_or_else(|| self.make.sink()), permit }
+    }
+
+    /// Gives one back whose body is sealed.
+    pub(super) fn give_back(&self, loan: Loan) {
+        drop(loan.permit);
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).push(loan.sink);
+    }
+
+    /// Nothing is being read: none is kept.
+    pub(super) fn rest(&self) {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
