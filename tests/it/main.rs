@@ -15,6 +15,7 @@ mod edits;
 mod faults;
 mod feeds;
 mod gmail;
+mod gmail_faults;
 mod grants;
 mod hostile;
 mod migration;

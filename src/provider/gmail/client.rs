@@ -184,7 +184,7 @@ impl GmailClient {
         }
     }
 
-    /// Asks a question that is paid. A token that is refused is exchanged once.
+    /// Asks a question that is paid. A token that is refused is exchanged, once.
     ///
     /// # Errors
     /// Network, timeout, and whatever keeps a token from being had.
@@ -200,10 +200,11 @@ impl GmailClient {
             let refusal = self.refusal(response).await?;
             if refusal.status == 401 && !exchanged {
                 exchanged = true;
+                // Where there is no other one it is shown once more: one refusal may be an error.
                 if let Some(other) = self.other(&secret).await? {
                     secret = other;
-                    continue;
                 }
+                continue;
             }
             return Ok(Heard::Refused(refusal));
         }
