@@ -1,9 +1,14 @@
 //! Gmail's API, over HTTP: what a mirror costs, what it follows.
 
-use crate::support::gmail::{gets, mirrors, short, well};
+use crate::support::binary::SHORT;
+use crate::support::check::{ask, consistent, state};
+use crate::support::gmail::{follower, gets, mirrors, short, well};
 use crate::support::mail::blocking;
-use postrider_feedd::{GmailServer, seed};
+use crate::support::served::{head, until};
+use postrider_feedd::life::GmailLife;
+use postrider_feedd::{GmailBox, GmailServer, Question, seed};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// Everything, once; then nothing; then what each change costs.
 #[tokio::test(flavor = "multi_thread")]
@@ -41,4 +46,205 @@ async fn a_mailbox_is_mirrored_and_followed() {
         costs("its end", (0, 0));
     })
     .await;
+}
+
+/// What questions cost, by Gmail's table of 2026.
+fn units(asked: &[Question]) -> usize {
+    let cost = |q: &Question| match q.path.as_str() {
+        "profile" | "labels" => 1,
+        "history" => 2,
+        "messages" => 5,
+        _ => 20,
+    };
+    asked.iter().map(cost).sum()
+}
+
+/// States are asked for of what was read within settle_after of its word, and of nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_sync_costs_little_more_than_its_messages() {
+    let mailbox = seed::mailbox(29, 2000);
+    let server = GmailServer::start(&mailbox, well).await.unwrap();
+    blocking(move || {
+        let head = SHORT.replace("confirm_after = \"1ms\"", "confirm_after = \"1s\"");
+        let postrider = follower(&head, &server, "");
+        postrider.sync().exits(0);
+        mirrors(&postrider, &mailbox, |_| true);
+        let asked = server.asked();
+        let lists = asked.iter().filter(|q| q.path == "messages").count();
+        let (spent, least) = (units(&asked), 2001 * 20 + lists * 5);
+        println!("{spent} units, {least} at least, {:?}", gets(&asked));
+        assert!(spent * 100 <= least * 102, "{spent} units, {least} at least");
+    })
+    .await;
+}
+
+/// A mailbox lives for a while, again and again: each time the mirror is the mailbox, and replaying
+/// what was told leads there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_life_is_followed() {
+    let first: u64 =
+        std::env::var("POSTRIDER_TEST_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(31);
+    println!("seed {first}");
+    let mailbox = seed::mailbox(first, 120);
+    let server = GmailServer::start(&mailbox, well).await.unwrap();
+    blocking(move || {
+        let postrider = short(&server);
+        let mut life = GmailLife::new(first);
+        for day in 0..12 {
+            for n in 0..40 {
+                life.step(&mailbox, i64::MAX / 2000 + day * 1000 + n);
+            }
+            postrider.sync().exits(0);
+            // A label that is new owes a list of its own.
+            postrider.sync().exits(0);
+            mirrors(&postrider, &mailbox, |_| true);
+        }
+        let asked = server.asked();
+        let read: Vec<&str> = asked.iter().filter_map(|q| q.raw()).collect();
+        let each: BTreeSet<&&str> = read.iter().collect();
+        assert_eq!(read.len(), each.len(), "each is read once");
+        let before = state(&postrider.database());
+        postrider.sync().exits(0);
+        assert_eq!(state(&postrider.database()), before);
+    })
+    .await;
+}
+
+/// A draft is another message each time it is saved.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_saved_draft_is_one_end_and_one_beginning() {
+    let mailbox = seed::mailbox(37, 20);
+    let server = GmailServer::start(&mailbox, well).await.unwrap();
+    blocking(move || {
+        let postrider = short(&server);
+        let mut draft = mailbox.save_draft(None, "Subject: d\r\n\r\n0", 1);
+        postrider.sync().exits(0);
+        for n in 1..4 {
+            draft = mailbox.save_draft(Some(&draft), format!("Subject: d\r\n\r\n{n}"), 1);
+            let last = ask(&postrider.database(), "SELECT max(seq) AS x FROM event");
+            postrider.sync().exits(0);
+            let told = format!(
+                "SELECT group_concat(kind, ' ') AS x FROM (SELECT kind FROM event WHERE seq > {last} AND kind LIKE 'message.%' ORDER BY kind)"
+            );
+            let told = ask(&postrider.database(), &told);
+            assert_eq!(told, "message.created message.deleted");
+            mirrors(&postrider, &mailbox, |_| true);
+        }
+    })
+    .await;
+}
+
+/// Memory does not grow with a message, nor with several long ones at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn long_messages_need_no_memory() {
+    let mailbox = GmailBox::new("demo@example.com");
+    let body = |octets: usize, n: usize| {
+        let line = format!("{n:04} {}\r\n", "x".repeat(70));
+        format!("Subject: long {n}\r\n\r\n{}", line.repeat(octets / line.len()))
+    };
+    mailbox.insert(body(60_000_000, 0), &["INBOX"], 1);
+    for n in 1..7 {
+        mailbox.insert(body(6_000_000, n), &["INBOX"], 1);
+    }
+    for n in 7..40 {
+        mailbox.insert(body(300_000, n), &["INBOX"], 1);
+    }
+    let server = GmailServer::start(&mailbox, well).await.unwrap();
+    blocking(move || {
+        let slow = SHORT.replace("silence = \"500ms\"", "silence = \"20s\"");
+        let slow = slow.replace("command = \"5s\"", "command = \"60s\"");
+        let postrider = follower(&slow, &server, "");
+        let ran = postrider.sync().exits(0);
+        mirrors(&postrider, &mailbox, |_| true);
+        println!("peak {} KiB", ran.peak_kib);
+        assert!(ran.peak_kib > 0 && ran.peak_kib < 80 << 10, "{} KiB", ran.peak_kib);
+    })
+    .await;
+}
+
+/// Old mail is never new: what is imported with old dates is history; what comes during the first
+/// sync is told once, as new.
+#[tokio::test(flavor = "multi_thread")]
+async fn old_mail_is_never_new() {
+    let mailbox = seed::mailbox(41, 400);
+    let server = GmailServer::start(&mailbox, |q| {
+        // The first sync takes a while.
+        let delay = Duration::from_millis(if q.raw().is_some() { 10 } else { 0 });
+        Some(postrider_feedd::Play { delay, ..Default::default() })
+    })
+    .await
+    .unwrap();
+    blocking(move || {
+        let postrider = follower(&head(), &server, "");
+        let served = postrider.serve(&[]);
+        let database = postrider.database();
+        until(&database, "SELECT count(*) > 20 AS x FROM message", "1");
+        let now = i64::MAX / 2000;
+        mailbox.insert("Subject: during\r\n\r\nx\r\n", &["INBOX", "UNREAD"], now);
+        postrider.run(&["sync-now", "u", "--wait"]).exits(0);
+        until(&database, "SELECT count(*) AS x FROM message", "402");
+        for n in 0..200 {
+            let raw = format!("Subject: imported {n}\r\n\r\nx\r\n");
+            mailbox.insert(raw, &["Label_1"], 1_400_000_000_000 + n);
+        }
+        postrider.run(&["sync-now", "u", "--wait"]).exits(0);
+        until(&database, "SELECT count(*) AS x FROM message", "602");
+        let told = "SELECT group_concat(x, ' ') AS x FROM (SELECT json_extract(data, '$.subject') || backfill AS x FROM event WHERE kind = 'message.created' AND NOT backfill)";
+        println!("{}", ask(&database, told));
+        let fresh = "SELECT count(*) AS x FROM event WHERE kind = 'message.created' AND NOT backfill";
+        assert_eq!(ask(&database, fresh), "1");
+        let of_new = "SELECT group_concat(m.subject || ' ' || e.backfill) AS x FROM event e JOIN message m ON m.id = e.message WHERE m.subject = 'during' AND e.kind = 'message.created'";
+        assert_eq!(ask(&database, of_new), "during 0");
+        mirrors(&postrider, &mailbox, |_| true);
+        served.stop();
+        consistent(&database);
+    })
+    .await;
+}
+
+/// The process is aborted at each durable step, at first and while it follows: the same mirror, and
+/// the third run changes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_at_any_step_loses_nothing() {
+    for point in [
+        "bodies.block_written",
+        "bodies.synced",
+        "bodies.dir_synced",
+        "account.page_sent",
+        "store.begun",
+        "store.rows_written",
+        "store.savepoint_released",
+        "store.committed",
+        "store.answered",
+        "account.answered",
+    ] {
+        let mut aborted = 0;
+        for nth in [1, 2, 4, 9] {
+            let mailbox = seed::mailbox(43, 90);
+            let server = GmailServer::start(&mailbox, well).await.unwrap();
+            let fault = format!("{point}:{nth}");
+            aborted += blocking(move || {
+                let postrider = short(&server);
+                let env = [("POSTRIDER_FAULT", fault.as_str())];
+                let mut aborted = 0;
+                let mut life = GmailLife::new(5);
+                for _ in 0..2 {
+                    let ran = postrider.run_with(&["sync", "--once"], &env);
+                    aborted += u32::from(ran.stderr.contains("scripted fault"));
+                    postrider.sync().exits(0);
+                    postrider.sync().exits(0);
+                    mirrors(&postrider, &mailbox, |_| true);
+                    let before = state(&postrider.database());
+                    postrider.sync().exits(0);
+                    assert_eq!(state(&postrider.database()), before, "{fault}");
+                    for n in 0..25 {
+                        life.step(&mailbox, i64::MAX / 2000 + n);
+                    }
+                }
+                aborted
+            })
+            .await;
+        }
+        assert!(aborted > 0, "{point} was never passed");
+    }
 }

@@ -106,7 +106,13 @@ async fn what_is_cut_or_nonsense_once_costs_nothing() {
         ("base64", base64),
     ] {
         for path in ["labels", "profile", "messages", "history", "mail"] {
-            if what == "base64" && path != "mail" {
+            let is_there = match what {
+                "base64" => path == "mail",
+                // A deadline takes its time.
+                "late" => path == "history" || path == "mail",
+                _ => true,
+            };
+            if !is_there {
                 continue;
             }
             println!("{what} at {path}");

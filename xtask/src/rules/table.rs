@@ -33,8 +33,8 @@ pub(super) const RULES: &[Rule] = &[
         name: "fresh",
         changes: &[(
             SETTLE,
-            "let mut is_fresh = is_late || is_proved(books, owed, found);",
-            "let mut is_fresh = true;",
+            "        is_late || is_compared(books, owed, asked.terms) || is_proved(books, owed, found);",
+            "        true;",
         )],
         world: HARD,
         seen: true,

@@ -16,6 +16,8 @@ pub struct Terms {
     pub settle_after: Duration,
     /// Ends of one page up to this number need no second look (20 % of what is held beside it).
     pub guard_floor: u64,
+    /// Lists show ids alone: a compare looks at every state.
+    pub compares: bool,
 }
 
 /// A change of a feed.

@@ -1,5 +1,6 @@
 //! What an answer about an owed id settles: each is judged alone against its row. Only a fresh
-//! answer settles: asked settle_after or more after the last word, or one that proves itself.
+//! answer settles: asked settle_after or more after the last word, or one that proves itself. What a
+//! list has shown needs none while a compare is owed since: that one looks at all of it again.
 
 use crate::commit::change::feed::Terms;
 use crate::commit::feed::books::FeedBooks;
@@ -90,11 +91,20 @@ fn is_proved(books: &FeedBooks, owed: &Owed, found: &FoundMail) -> bool {
     }
 }
 
+/// Whether a compare will look at it again: lists that show ids alone owe one when the first is
+/// over, and it begins when nothing is due any more.
+fn is_compared(books: &FeedBooks, owed: &Owed, terms: Terms) -> bool {
+    let state = &books.rows.state;
+    let will_be = !state.listed || state.debt.is_some_and(|debt| owed.told_at <= debt);
+    terms.compares && owed.rank.is_some() && will_be
+}
+
 fn find(books: &mut FeedBooks, owed: &Owed, found: &FoundMail, asked: Hearing) {
     let (id, at) = (&owed.id, asked.at);
     let state = &found.state;
     let is_late = asked.is_late(owed);
-    let mut is_fresh = is_late || is_proved(books, owed, found);
+    let mut is_fresh =
+        is_late || is_compared(books, owed, asked.terms) || is_proved(books, owed, found);
     let ours = books.rows.ours(&state.places);
     let message = books.message(id);
     let lives = message.as_ref().is_some_and(|message| message.deleted_at.is_none());

@@ -147,6 +147,7 @@ impl FeedWork {
         let terms = Terms {
             settle_after: desk.settings.confirm_after,
             guard_floor: desk.settings.guard_floor,
+            compares: !self.traits.shows_state && !self.traits.by_place,
         };
         desk.commit(owner, FeedChange { terms, step });
     }

@@ -292,6 +292,7 @@ impl FeedWorld {
                 let terms = Terms {
                     settle_after: self.settings.confirm_after,
                     guard_floor: self.cfg.guard,
+                    compares: false,
                 };
                 let step = FeedStep::Hinted(vec![Identity(id)]);
                 let at = self.instant().wall;
