@@ -5,6 +5,7 @@ pub mod actor;
 pub mod address;
 mod commands;
 mod events;
+mod feed_view;
 pub(crate) mod grant;
 mod guard;
 mod health;

@@ -1,6 +1,7 @@
 //! Looking: accounts, folders, cursors, runs, failures, actors.
 
 use crate::admin::Shared;
+use crate::admin::feed_view::FeedView;
 use crate::admin::problem::{Problem, ProblemOf};
 use crate::admin::view::{
     AccountView, ActorView, CursorView, FailureView, FolderView, Page, RunView,
@@ -10,6 +11,7 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::request::Parts;
+use postrider_core::mail::id::AccountId;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
@@ -98,7 +100,12 @@ pub(super) async fn account(
     let (mode, now) = (*shared.mode.borrow(), shared.registry.clock().now());
     let live = shared.registry.find(&id);
     match (row(&shared, &id).await, live) {
-        (Ok(row), live) => Ok(Json(AccountView::of(&row, live.as_ref(), mode, now))),
+        (Ok(row), live) => {
+            let feed = shared.reader.feed_standing(AccountId(row.id), now.wall).await?;
+            let mut view = AccountView::of(&row, live.as_ref(), mode, now);
+            view.feed = feed.as_ref().map(FeedView::from);
+            Ok(Json(view))
+        }
         (Err(_), Some(line)) => Ok(Json(AccountView::unborn(&id, &line, mode, now))),
         (Err(problem), None) => Err(problem),
     }

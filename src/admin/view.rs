@@ -1,5 +1,6 @@
 //! What the API answers: its own types, so that rows and registry may change without it.
 
+use crate::admin::feed_view::FeedView;
 use crate::store::{StoredAccount, StoredEvent, StoredFailure, StoredFolder, StoredRun};
 use crate::telemetry::registry::{AccountLine, ActorLine, ShownFailure};
 use postrider_core::account::advice::advice;
@@ -150,6 +151,8 @@ pub(crate) struct AccountView {
     /// Runs that have ended since this process started.
     runs_ended: u64,
     folders: Vec<TierView>,
+    /// Where changes are told by message id, and one account is asked for.
+    pub(super) feed: Option<FeedView>,
 }
 
 impl AccountView {
@@ -182,6 +185,7 @@ impl AccountView {
             push: Push::Poll.as_str(),
             runs_ended: 0,
             folders: Vec::new(),
+            feed: None,
         }
     }
 

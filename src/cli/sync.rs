@@ -173,6 +173,9 @@ fn told(summaries: &[(String, Summary)], took: Duration) -> String {
         if let Some(failure) = &s.failure {
             out.push_str(&format!("{account}: {failure}\n"));
         }
+        for wait in &s.waits {
+            out.push_str(&format!("{account}: in a while, {wait}\n"));
+        }
         for left in &s.left {
             out.push_str(&format!("{account}: {left}\n"));
         }

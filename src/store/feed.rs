@@ -2,14 +2,18 @@
 
 use crate::store::failure::Trouble;
 use crate::store::read::{Reader, failed};
-use crate::store::rows::{get, owed};
+use crate::store::rows::{feed_account, get, owed};
 use crate::store::sql::FeedText;
+use postrider_core::commit::feed::rows::{FeedAccount, FeedState};
 use postrider_core::failure::Failure;
+use postrider_core::mail::cursor;
+use postrider_core::mail::feed::FeedCursor;
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::{AccountId, FolderId, Identity, MessageId};
-use postrider_core::run::reads::{FeedFound, FeedQuery, FeedTally, KnownMail};
+use postrider_core::run::reads::{FeedFound, FeedQuery, FeedTally, KnownMail, OwedWaits};
 use postrider_core::time::Micros;
 use sea_orm::{QueryResult, Value};
+use serde::Deserialize;
 
 impl Reader {
     /// Rows of a feed account.
@@ -31,11 +35,16 @@ impl Reader {
                 let rows = self.rows(FeedText::DueOwed, values).await?;
                 let rows = rows.iter().map(owed).collect::<Result<_, Trouble>>()?;
                 let waits = self.rows(FeedText::NextOwed, vec![id, at.0.into()]).await?;
-                let (next, failed) = match waits.first() {
-                    Some(row) => (get::<Option<i64>>(row, 0)?.map(Micros), count(row, 1)?),
-                    None => (None, 0),
+                let waits = match waits.first() {
+                    Some(row) => OwedWaits {
+                        next: get::<Option<i64>>(row, 0)?.map(Micros),
+                        failed: count(row, 1)?,
+                        missing: count(row, 2)?,
+                        settling: count(row, 3)?,
+                    },
+                    None => OwedWaits::default(),
                 };
-                FeedFound::Due { rows, next, failed }
+                FeedFound::Due { rows, waits }
             }
             FeedQuery::Known(ids) => {
                 let ids: Vec<&str> = ids.iter().map(|id| id.0.as_str()).collect();
@@ -67,6 +76,77 @@ impl Reader {
                 })
             }
         })
+    }
+}
+
+/// How a feed account stands, for people.
+#[derive(Clone, Debug)]
+pub struct FeedStanding {
+    /// What it has still to do.
+    pub state: FeedAccount,
+    /// Its feeds, as they are stored.
+    pub feeds: String,
+    /// When the last compare began.
+    pub compared_at: Option<Micros>,
+    /// Since when every place is proved.
+    pub proved_at: Option<Micros>,
+    /// Ids that are to be read now.
+    pub due: u64,
+    /// Ids that are asked about once more in a while.
+    pub settling: u64,
+    /// Ids at their first look.
+    pub missing: u64,
+    /// Ids that could not be read.
+    pub failed: u64,
+    /// Ids in no place of ours.
+    pub away: u64,
+}
+
+impl FeedStanding {
+    /// The cursor of the whole account's feed.
+    #[must_use]
+    pub fn cursor(&self) -> Option<FeedCursor> {
+        let feeds: Vec<StoredFeed> = serde_json::from_str(&self.feeds).ok()?;
+        let whole = feeds.into_iter().find(|feed| feed.place == 0)?;
+        cursor::from_text::<FeedState>(&whole.state.to_string()).ok()?.cursor
+    }
+}
+
+/// A row of `feed`, as `FeedStanding::feeds` has it.
+#[derive(Deserialize)]
+struct StoredFeed {
+    place: i64,
+    state: serde_json::Value,
+}
+
+impl Reader {
+    /// How a feed account stands; none where it is of the other family, or was never opened.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn feed_standing(
+        &self,
+        account: AccountId,
+        at: Micros,
+    ) -> Result<Option<FeedStanding>, Failure> {
+        let read = async || {
+            let rows =
+                self.rows(FeedText::FeedStanding, vec![account.0.into(), at.0.into()]).await?;
+            let Some(row) = rows.first() else { return Ok(None) };
+            let instant = |at| Ok::<_, Trouble>(get::<Option<i64>>(row, at)?.map(Micros));
+            Ok::<_, Trouble>(Some(FeedStanding {
+                state: feed_account(row)?.unwrap_or_default(),
+                feeds: get(row, 1)?,
+                compared_at: instant(2)?,
+                proved_at: instant(3)?,
+                due: count(row, 4)?,
+                settling: count(row, 5)?,
+                missing: count(row, 6)?,
+                failed: count(row, 7)?,
+                away: count(row, 8)?,
+            }))
+        };
+        read().await.map_err(failed)
     }
 }
 

@@ -43,6 +43,7 @@ texts! {
     LocationsOf,
     OwedOf,
     HeldCount,
+    FeedStanding,
     PutFeedAccount,
     PutFeeds,
     DropFeed,

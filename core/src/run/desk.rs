@@ -39,6 +39,8 @@ pub(crate) struct Common<O> {
     pub(crate) counts: Counts,
     /// What it leaves undone, a line each.
     pub(crate) left: Vec<String>,
+    /// What only waits for its time, a line each.
+    pub(crate) waits: Vec<String>,
     pub(crate) history: History,
     pub(crate) started: Micros,
     pub(crate) rounds: u8,
@@ -68,6 +70,7 @@ impl<O> Common<O> {
             session: None,
             counts: Counts::default(),
             left: Vec::new(),
+            waits: Vec::new(),
             history,
             started: Micros::default(),
             rounds: 0,
@@ -92,6 +95,11 @@ impl<O> Common<O> {
         if !self.left.contains(&text) {
             self.left.push(text);
         }
+    }
+
+    /// Notes what only waits for its time.
+    pub(crate) fn await_later(&mut self, text: String) {
+        self.waits.push(text);
     }
 }
 

@@ -69,6 +69,7 @@ pub(super) fn closing<W: Work>(
         outcome: end.outcome,
         counts,
         left: run.shared.left,
+        waits: run.shared.waits,
         failure: end.failure,
         class,
         parked: end.parked,

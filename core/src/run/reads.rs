@@ -45,10 +45,8 @@ pub enum FeedFound {
     Due {
         /// In their order.
         rows: Vec<Owed>,
-        /// When the next one is due that is not due now and has not failed.
-        next: Option<Micros>,
-        /// Ids that have failed.
-        failed: u64,
+        /// What else is owed.
+        waits: OwedWaits,
     },
     /// To `Known`: those of which something is held or owed.
     Known(Vec<KnownMail>),
@@ -58,6 +56,19 @@ pub enum FeedFound {
     Away(Vec<Identity>),
     /// To `Tally`.
     Tally(FeedTally),
+}
+
+/// What is owed and not due.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwedWaits {
+    /// When the next one is due that has not failed.
+    pub next: Option<Micros>,
+    /// Ids that have failed.
+    pub failed: u64,
+    /// Ids that were not there, or in no place of ours, at a first look.
+    pub missing: u64,
+    /// Ids that have been read, or are held, and are asked about once more.
+    pub settling: u64,
 }
 
 /// What is known of a message id.

@@ -45,6 +45,8 @@ pub struct Summary {
     pub counts: Counts,
     /// What was left, a line each.
     pub left: Vec<String>,
+    /// What only waits for its time, a line each.
+    pub waits: Vec<String>,
     /// What ended it early.
     pub failure: Option<Failure>,
     /// The class that decides the exit code, for `Failed`.
@@ -96,6 +98,7 @@ impl Summary {
             outcome,
             counts: Counts::default(),
             left: Vec::new(),
+            waits: Vec::new(),
             failure: None,
             class: None,
             parked: false,

@@ -190,7 +190,7 @@ impl FeedWork {
         let seen = (walk.seen.len() + walk.others.len()) as u64;
         self.proof.whole = seen == count
             && (uncounted || walk.seen.len() as u64 == tally.held)
-            && tally.owed + tally.unheld + self.gets.failed == 0
+            && tally.owed + tally.unheld + self.gets.waits.failed == 0
             && settled
             && self.unbegun().is_none()
             && debt == walk.pays;

@@ -5,6 +5,7 @@ use crate::budget::Lane;
 use crate::commit::feed::rows::Owed;
 use crate::mail::id::{Identity, SessionId};
 use crate::run::event::Token;
+use crate::run::reads::OwedWaits;
 use crate::time::Micros;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -49,9 +50,8 @@ pub(super) struct Gets {
     pub(super) size: usize,
     pub(super) ended: BTreeMap<Identity, u8>,
     pub(super) cuts: u32,
-    /// Ids that have failed, and when the next one is due.
-    pub(super) failed: u64,
-    pub(super) next: Option<Micros>,
+    /// What is owed and not due.
+    pub(super) waits: OwedWaits,
 }
 
 impl Gets {
@@ -69,8 +69,7 @@ impl Gets {
             size: MOST,
             ended: BTreeMap::new(),
             cuts: 0,
-            failed: 0,
-            next: None,
+            waits: OwedWaits::default(),
         }
     }
 

@@ -12,9 +12,8 @@ use crate::run::feed::gets::{GetPage, MOST};
 use crate::run::feed::lane::Stashed;
 use crate::run::feed::owner::{Desk, FeedOwner};
 use crate::run::feed::state::FeedWork;
-use crate::run::reads::FeedQuery;
+use crate::run::reads::{FeedQuery, OwedWaits};
 use crate::run::work::{CUTS, Cut};
-use crate::time::Micros;
 use std::collections::{BTreeSet, VecDeque};
 
 /// Rows that are read at a time.
@@ -85,10 +84,10 @@ impl FeedWork {
         self.gets.pages.insert(token, page);
     }
 
-    pub(super) fn on_due(&mut self, rows: Vec<Owed>, next: Option<Micros>, failed: u64) {
+    pub(super) fn on_due(&mut self, rows: Vec<Owed>, waits: OwedWaits) {
         let Some(ended) = self.gets.reading.take() else { return };
         self.gets.drained = rows.len() < READ;
-        (self.gets.next, self.gets.failed) = (next, failed);
+        self.gets.waits = waits;
         // What ended meanwhile, or is on its way, may be paid when its turn comes.
         let is_new = |row: &Owed| !ended.contains(&row.id) && !self.gets.is_in_flight(&row.id);
         let all = rows.len();

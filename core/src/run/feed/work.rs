@@ -68,9 +68,7 @@ impl Work for FeedWork {
     fn rows(&mut self, _: Token, owner: FeedOwner, rows: Rows, desk: &mut Desk<'_>) {
         let Rows::Feed(found) = rows else { return };
         match (owner, found) {
-            (FeedOwner::Due, FeedFound::Due { rows, next, failed }) => {
-                self.on_due(rows, next, failed);
-            }
+            (FeedOwner::Due, FeedFound::Due { rows, waits }) => self.on_due(rows, waits),
             (FeedOwner::Walk(generation), found) if self.is_walking(generation) => match found {
                 FeedFound::Known(known) => self.on_known(known, desk),
                 FeedFound::Held(rows) => self.on_held(rows, desk),
@@ -184,8 +182,9 @@ impl Work for FeedWork {
     }
 
     fn leave_undone(&mut self, desk: &mut Desk<'_>) {
-        if self.gets.failed > 0 {
-            let open = self.gets.failed;
+        let waits = self.gets.waits;
+        if waits.failed > 0 {
+            let open = waits.failed;
             desk.leave(format!(
                 "{open} message(s) could not be fetched; they are in the ledger and are tried again"
             ));
@@ -196,13 +195,26 @@ impl Work for FeedWork {
                 "{unanswered} message(s) were asked for and not answered; they are asked for again"
             ));
         }
+        if waits.missing > 0 {
+            let missing = waits.missing;
+            desk.leave(format!(
+                "{missing} message(s) were not to be found; what another session does not find either ends"
+            ));
+        }
+        if waits.settling > 0 {
+            let settling = waits.settling;
+            desk.await_later(format!("{settling} message(s) are asked about once more"));
+        }
+        if self.rows.state.debt.is_some() {
+            desk.await_later("all lists are compared with the mirror once more".to_owned());
+        }
         if self.rows.account.list_look.is_some() {
             desk.leave(
                 "a place is no longer listed; it ends when another session agrees".to_owned(),
             );
         }
         // What only waits for its time is looked at again then.
-        desk.second_look |= self.gets.next.is_some() || self.rows.state.debt.is_some();
+        desk.second_look |= self.gets.waits.next.is_some() || self.rows.state.debt.is_some();
     }
 
     fn refused_alike(&self) -> Option<Failure> {

@@ -12,7 +12,9 @@ use postrider_core::commit::rows::{AccountRow, MessageRow};
 use postrider_core::mail::feed::MailVersion;
 use postrider_core::mail::id::{AccountId, FolderId, Identity, Incarnation, MessageId};
 use postrider_core::run::event::AccountSnapshot;
-use postrider_core::run::reads::{FeedFound, FeedProof, FeedQuery, FeedTally, KnownMail};
+use postrider_core::run::reads::{
+    FeedFound, FeedProof, FeedQuery, FeedTally, KnownMail, OwedWaits,
+};
 use postrider_core::time::Micros;
 use std::collections::BTreeMap;
 
@@ -180,7 +182,8 @@ impl FeedStore {
                 let waits = |row: &&Owed| row.attempts == 0;
                 let later = self.books.all_owed().filter(waits).filter_map(|row| row.due_at);
                 let failed = self.books.all_owed().filter(|row| row.attempts > 0).count() as u64;
-                FeedFound::Due { rows, next: later.filter(|due| due > at).min(), failed }
+                let next = later.filter(|due| due > at).min();
+                FeedFound::Due { rows, waits: OwedWaits { next, failed, ..OwedWaits::default() } }
             }
             FeedQuery::Known(ids) => {
                 FeedFound::Known(ids.iter().filter_map(|id| self.known(id)).collect())

@@ -22,6 +22,15 @@ macro_rules! known {
 pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
     match text {
         FeedText::FeedAccount => "SELECT feed FROM account WHERE id = ?1",
+        FeedText::FeedStanding => {
+            "SELECT a.feed, (SELECT json_group_array(json_object('place', place, 'state', json(state))) FROM feed WHERE \
+             account = a.id), a.listed_at, (SELECT MIN(proved_at) FROM folder WHERE account = a.id AND deleted_at IS \
+             NULL AND NOT excluded), (SELECT count(*) FROM owed WHERE account = a.id AND attempts = 0 AND due_at <= ?2), \
+             (SELECT count(*) FROM owed WHERE account = a.id AND attempts = 0 AND due_at > ?2 AND missing_at IS NULL), \
+             (SELECT count(*) FROM owed WHERE account = a.id AND attempts = 0 AND missing_at IS NOT NULL AND due_at IS \
+             NOT NULL), (SELECT count(*) FROM owed WHERE account = a.id AND attempts > 0), (SELECT count(*) FROM owed \
+             WHERE account = a.id AND due_at IS NULL) FROM account a WHERE a.id = ?1 AND a.feed IS NOT NULL"
+        }
         FeedText::Feeds => "SELECT place, state FROM feed WHERE account = ?1",
         FeedText::Places => {
             "SELECT id, remote_id, path, role, opened_at, passed_at, proved_at, grown_at, excluded FROM folder WHERE \
@@ -103,8 +112,9 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
              ORDER BY rank, id LIMIT ?4"
         ),
         FeedText::NextOwed => {
-            "SELECT (SELECT MIN(due_at) FROM owed WHERE account = ?1 AND due_at > ?2 AND attempts = 0), (SELECT \
-             count(*) FROM owed WHERE account = ?1 AND attempts > 0)"
+            "SELECT MIN(due_at) FILTER (WHERE due_at > ?2 AND attempts = 0), count(*) FILTER (WHERE attempts > 0), \
+             count(*) FILTER (WHERE due_at > ?2 AND attempts = 0 AND missing_at IS NOT NULL), count(*) FILTER (WHERE \
+             due_at > ?2 AND attempts = 0 AND missing_at IS NULL) FROM owed WHERE account = ?1 AND due_at IS NOT NULL"
         }
         FeedText::KnownMail => concat!(
             "SELECT j.value, ",
