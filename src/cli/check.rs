@@ -1,4 +1,4 @@
-//! `check`: the config, then each account's login and folder list.
+//! `check`: the config, then each account's login and folders, or labels.
 
 use crate::boot::grants::{issuer, looked_up, service, vault};
 use crate::boot::wiring::endpoint;
@@ -8,8 +8,11 @@ use crate::cli::names::from_file;
 use crate::cli::out::say_line;
 use crate::config::SecretFrom;
 use crate::config::{Account, Config, Flaw};
-use crate::provider::Opening;
+use crate::provider::{Opening, Session};
+use postrider_core::budget::Lane;
 use postrider_core::failure::Failure;
+use postrider_core::provider::Family;
+use postrider_core::provider::feeds::{FeedAnswer, FeedRequest, ListedPlace, WantedMail, Within};
 use postrider_core::provider::folders::{Answer, Request};
 
 /// Runs the command.
@@ -39,10 +42,7 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
     let mut worst = Exit::Success;
     for account in &config.accounts {
         match folders(account, &config).await {
-            Ok((all, wanted)) => say_line(&format!(
-                "{}: logged in; {all} folders, {wanted} to be synced",
-                account.id
-            )),
+            Ok(told) => say_line(&format!("{}: {told}", account.id)),
             Err(failure) => {
                 eprintln!("{}: {failure}", account.id);
                 worst = worst.max(Exit::of_class(failure.class));
@@ -76,12 +76,49 @@ pub(super) fn secret_problem(account: &Account, failure: &Failure) -> Flaw {
     Flaw { place, key: format!("account {}: {key}", account.id), text: failure.chain() }
 }
 
-async fn folders(account: &Account, config: &Config) -> Result<(usize, usize), Failure> {
+async fn folders(account: &Account, config: &Config) -> Result<String, Failure> {
     let (endpoint, credential) = (endpoint(account, config)?, looked_up(account, config).await?);
     let mut session = endpoint.open(credential, Opening::to_look(&account.id)).await?;
+    if endpoint.family() == Family::Feed {
+        return labels(session, account).await;
+    }
     let Answer::Listed { folders: listed, .. } = session.answer(&Request::List).await? else {
         return Err(Failure::bug("another answer than asked for"));
     };
     session.close().await;
-    Ok((listed.len(), listed.iter().filter(|l| account.folders.wants(&l.path)).count()))
+    let (all, wanted) =
+        (listed.len(), listed.iter().filter(|l| account.folders.wants(&l.path)).count());
+    Ok(format!("logged in; {all} folders, {wanted} to be synced"))
+}
+
+/// Where changes are told by message id: whose mailbox it is, its labels, and whether its messages
+/// may be read (a token may allow no more than their headers).
+async fn labels(mut session: Box<dyn Session>, account: &Account) -> Result<String, Failure> {
+    let odd = || Failure::bug("another answer than asked for");
+    let mut ask = async |request| match session.answer(&Request::Feed(request)).await? {
+        Answer::Feed(answer) => Ok(answer),
+        _ => Err(odd()),
+    };
+    let FeedAnswer::Placed { places, .. } = ask(FeedRequest::Places).await? else {
+        return Err(odd());
+    };
+    let FeedAnswer::Counted(count) = ask(FeedRequest::Counts).await? else { return Err(odd()) };
+    let within = Within::All;
+    let FeedAnswer::Page { rows, .. } = ask(FeedRequest::List { within, token: None }).await?
+    else {
+        return Err(odd());
+    };
+    if let Some((id, _)) = rows.into_iter().next() {
+        let wanted = vec![WantedMail { id, bytes: true }];
+        ask(FeedRequest::Get { wanted, lane: Lane::Live }).await?;
+    }
+    let is_wanted = |place: &&ListedPlace| account.folders.syncs(&place.path, place.role);
+    let (all, wanted) = (places.len(), places.iter().filter(is_wanted).count());
+    let names: Vec<&str> =
+        places.iter().filter(is_wanted).map(|place| place.path.as_str()).collect();
+    let count = count.map_or_else(|| "no profile here".to_owned(), |n| format!("{n} messages"));
+    Ok(format!(
+        "access granted; {count}; {all} labels, {wanted} to be synced: {}",
+        names.join(", ")
+    ))
 }

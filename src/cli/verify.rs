@@ -1,6 +1,8 @@
 //! `verify`: what is proved and what is not. Bodies are hashed, references resolved, and (online)
 //! the server's UIDs, sizes and flags compared with ours.
 
+mod feed;
+
 use crate::bodies::BodyReader;
 use crate::boot::grants::looked_up;
 use crate::boot::wiring::endpoint;
@@ -9,7 +11,8 @@ use crate::cli::exit::Exit;
 use crate::cli::export::{OpenMirror, open};
 use crate::cli::names::{places, resolve};
 use crate::cli::out::{say, say_line};
-use crate::config::Config;
+use crate::cli::verify::feed::Sides;
+use crate::clock::Clock;
 use crate::provider::{Opening, Session};
 use crate::store::{Chosen, ManifestRow};
 use postrider_core::commit::rows::FolderRow;
@@ -17,6 +20,7 @@ use postrider_core::failure::Failure;
 use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::uid_set::UidSet;
+use postrider_core::provider::Family;
 use postrider_core::provider::folders::{Answer, Request};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,8 +59,8 @@ pub(super) async fn run(args: VerifyArgs) -> Exit {
             resolve(args.mirror.config.as_ref(), args.mirror.data.as_ref(), &args.direct)?
         };
         let opened = open(config, &args.account).await?;
-        let folders = opened.reader.folders(opened.account).await.map_err(|e| told(&e))?;
-        let folders: Vec<FolderRow> = folders.into_iter().filter(|f| !f.excluded).collect();
+        let all = opened.reader.folders(opened.account).await.map_err(|e| told(&e))?;
+        let folders: Vec<FolderRow> = all.iter().filter(|f| !f.excluded).cloned().collect();
         let mut reports = local(&opened, &folders).await?;
         let gaps = opened.reader.event_gaps().await.map_err(|e| told(&e))?;
         if let Some(report) = reports.values_mut().next().filter(|_| gaps != 0) {
@@ -65,7 +69,7 @@ pub(super) async fn run(args: VerifyArgs) -> Exit {
         if !args.offline {
             let estimated =
                 opened.reader.estimates_sizes(opened.account).await.map_err(|e| told(&e))?;
-            online(&opened.config, &args.account, &folders, estimated, &mut reports).await?;
+            online(&opened, &args.account, &all, estimated, &mut reports).await?;
         }
         if reports.is_empty() {
             eprintln!("{} was never synced: nothing is proved", args.account);
@@ -149,12 +153,13 @@ async fn local(opened: &OpenMirror, folders: &[FolderRow]) -> Result<Reports, Ex
 
 /// Compares with the server, on one session, folder by folder.
 async fn online(
-    config: &Config,
+    opened: &OpenMirror,
     account: &str,
-    folders: &[FolderRow],
+    all: &[FolderRow],
     estimated: bool,
     reports: &mut Reports,
 ) -> Result<(), Exit> {
+    let config = &opened.config;
     let Some(account) = config.accounts.iter().find(|a| a.id == account) else {
         eprintln!(
             "the server of {account} is not known here: give --config FILE, or --imap URL, or --offline"
@@ -163,8 +168,23 @@ async fn online(
     };
     let endpoint = endpoint(account, config).map_err(|e| told(&e))?;
     let credential = looked_up(account, config).await.map_err(|e| told(&e))?;
-    let opened = endpoint.open(credential, Opening::to_look(&account.id)).await;
-    let mut session = opened.map_err(|e| told(&e))?;
+    let session = endpoint.open(credential, Opening::to_look(&account.id)).await;
+    let mut session = session.map_err(|e| told(&e))?;
+    if endpoint.family() == Family::Feed {
+        let at = Clock::start().now().wall;
+        let standing = opened.reader.feed_standing(opened.account, at).await;
+        let sides = Sides {
+            session: session.as_mut(),
+            reader: &opened.reader,
+            account: opened.account,
+            folders: all,
+            cursor: standing.map_err(|e| told(&e))?.and_then(|standing| standing.cursor()),
+        };
+        let compared = feed::online(sides, reports).await;
+        session.close().await;
+        return compared.map_err(|e| told(&e));
+    }
+    let folders: Vec<&FolderRow> = all.iter().filter(|f| !f.excluded).collect();
     let listed = match session.answer(&Request::List).await.map_err(|e| told(&e))? {
         Answer::Listed { folders, .. } => folders,
         _ => Vec::new(),

@@ -1,10 +1,10 @@
 //! Gmail's API, over HTTP: what a mirror costs, what it follows.
 
 use crate::support::binary::SHORT;
-use crate::support::check::{ask, consistent, state};
+use crate::support::check::{ask, change, consistent, state};
 use crate::support::gmail::{follower, gets, mirrors, short, well};
 use crate::support::mail::blocking;
-use crate::support::served::{head, until};
+use crate::support::served::{head, until, wait_until};
 use postrider_feedd::life::GmailLife;
 use postrider_feedd::{GmailBox, GmailServer, Question, seed};
 use std::collections::BTreeSet;
@@ -247,4 +247,77 @@ async fn a_crash_at_any_step_loses_nothing() {
         }
         assert!(aborted > 0, "{point} was never passed");
     }
+}
+
+/// `check`, `verify`, `failures` and the API show how it stands.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_faces_tell_how_it_stands() {
+    let mailbox = seed::mailbox(47, 80);
+    let metadata = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let narrow = std::sync::Arc::clone(&metadata);
+    let server = GmailServer::start(&mailbox, move |q| {
+        let is_narrow = narrow.load(std::sync::atomic::Ordering::SeqCst) && q.raw().is_some();
+        let words = "Metadata scope doesn't allow format RAW";
+        is_narrow.then(|| postrider_feedd::Play::refuse(403, "insufficientPermissions", words))
+    })
+    .await
+    .unwrap();
+    blocking(move || {
+        let slow = head().replace("confirm_after = \"1ms\"", "confirm_after = \"1s\"");
+        let postrider = follower(&slow, &server, "");
+        let told = postrider.run(&["check"]).exits(0).stdout;
+        assert!(
+            told.contains("u: access granted; 81 messages; 15 labels, 14 to be synced: "),
+            "{told}"
+        );
+        assert!(told.contains("Work/Größe") && !told.contains("Chats"), "{told}");
+        metadata.store(true, std::sync::atomic::Ordering::SeqCst);
+        let told = postrider.run(&["check"]).exits(4).stderr;
+        assert!(told.contains("gmail.readonly"), "{told}");
+        metadata.store(false, std::sync::atomic::Ordering::SeqCst);
+
+        let ran = postrider.sync().exits(0);
+        assert!(ran.stdout.contains("u: in a while, all lists are compared"), "{}", ran.stdout);
+        wait_until("the compare", || !postrider.sync().exits(0).stdout.contains("in a while"));
+        let told = postrider.run(&["verify", "u"]).exits(0).stdout;
+        assert!(told.contains("0 differences") && !told.contains("not proved"), "{told}");
+
+        // What was changed behind the back of both.
+        let database = postrider.database();
+        let nth =
+            |n: usize| ask(&database, &format!("SELECT identity AS x FROM message WHERE id = {n}"));
+        let ids = [nth(3), nth(5)];
+        change(
+            &database,
+            "UPDATE location SET flags = '\\Answered', keywords = '' WHERE message = 3",
+        );
+        change(&database, "UPDATE location SET ended_at = 1 WHERE message = 5");
+        let told = postrider.run(&["verify", "u"]).exits(1).stdout;
+        assert!(told.contains(&format!("{}: flags [\\Answered]", ids[0])), "{told}");
+        assert!(told.contains(&format!("{}: the server has it here, we do not", ids[1])), "{told}");
+        mailbox.insert("Subject: later\r\n\r\nx\r\n", &["INBOX"], i64::MAX / 2000);
+        let told = postrider.run(&["verify", "u"]).exits(1).stdout;
+        assert!(told.contains("1 changes are not synced yet"), "{told}");
+
+        let served = postrider.serve(&[]);
+        postrider.run(&["sync-now", "u", "--wait"]).exits(0);
+        let account = served.get("/v1/accounts/u");
+        assert_eq!(account["feed"]["listed"], true, "{account}");
+        let cursor = &account["feed"]["cursors"][0]["state"]["state"]["cursor"];
+        assert_eq!(cursor.as_str(), Some(mailbox.lock().now.to_string().as_str()), "{account}");
+        assert_eq!(account["feed"]["owed"]["failed"], 0, "{account}");
+        assert!(account["lag_seconds"].as_f64().is_some_and(|lag| lag < 20.0), "{account}");
+        // A compare heals what differs, and the next one proves it.
+        wait_until("the compare", || {
+            postrider.run(&["sync-now", "u", "--wait"]).exits(0);
+            postrider.manifest("u") == mailbox.manifest(|_| true)
+        });
+        mirrors(&postrider, &mailbox, |_| true);
+        wait_until("the proof", || {
+            postrider.run(&["sync-now", "u", "--wait"]).exits(0);
+            served.get("/v1/accounts/u")["feed"]["proved_at"].is_string()
+        });
+        served.stop();
+    })
+    .await;
 }

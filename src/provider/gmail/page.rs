@@ -1,13 +1,10 @@
 //! A page of messages that are asked for: what it still waits for, and what has come of it.
 
 use crate::provider::Ask;
-use crate::provider::gmail::read::{ReadMail, ToldMail};
 use postrider_core::budget::{Lane, Wait};
-use postrider_core::failure::{Class, Failure};
-use postrider_core::mail::body::BodyRef;
+use postrider_core::failure::Failure;
 use postrider_core::mail::id::Identity;
-use postrider_core::mime::HeaderFacts;
-use postrider_core::provider::feeds::{FeedAnswer, FoundMail, Got, WantedMail};
+use postrider_core::provider::feeds::{FeedAnswer, Got, WantedMail};
 use postrider_core::provider::folders::Answer;
 use std::collections::VecDeque;
 
@@ -96,25 +93,5 @@ impl MailPage {
     /// The session is over.
     pub(super) fn fail(mut self, failure: &Failure) {
         (self.ask.answer)(Err(failure.clone()));
-    }
-}
-
-/// A message that is there.
-pub(super) fn there(told: ToldMail, bytes: Option<(BodyRef, HeaderFacts)>) -> Got {
-    Got::Found(Box::new(FoundMail { state: told.state, stamp: None, date: told.date, bytes }))
-}
-
-/// What became of a message whose bytes need not be written any more.
-pub(super) fn settled(read: ReadMail) -> Got {
-    let failed = |failure: Failure| Got::Failed { class: failure.class, text: failure.chain() };
-    match read {
-        ReadMail::State(told) => there(told, None),
-        ReadMail::Sealed(told, body, header) => there(told, Some((body, header))),
-        ReadMail::Missing => Got::Missing,
-        ReadMail::NoRoom(failure) | ReadMail::Bad(failure) => failed(failure),
-        ReadMail::Gathered(..) => {
-            let class = Class::Bug;
-            Got::Failed { class, text: "its bytes were not written".to_owned() }
-        }
     }
 }

@@ -8,12 +8,15 @@ use crate::provider::gmail::raw::RawReader;
 use crate::provider::gmail::sinks::{Loan, SpareSinks};
 use crate::provider::gmail::wire::Message;
 use crate::provider::head::Head;
+use crate::provider::sink::{Sink, Sinks};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::{BodyRef, BodySink};
 use postrider_core::mail::feed::MailVersion;
 use postrider_core::mime::{HeaderFacts, header_facts};
-use postrider_core::provider::feeds::{SeenState, WantedMail};
+use postrider_core::provider::feeds::{FoundMail, Got, SeenState, WantedMail};
 use postrider_core::time::Micros;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// Longer bodies are not gathered.
 const GATHERED: usize = 256 * 1024;
@@ -93,9 +96,7 @@ pub(super) async fn read(
     sinks: &SpareSinks,
     wanted: &WantedMail,
 ) -> Result<ReadMail, Failure> {
-    let id = wanted.id.0.strip_prefix(PREFIX).unwrap_or(&wanted.id.0);
-    let format = if wanted.bytes { "raw" } else { "minimal" };
-    let answer = match client.ask(&format!("messages/{id}?format={format}")).await? {
+    let answer = match client.ask(&path_of(wanted)).await? {
         Heard::Answer(answer) => answer,
         Heard::Refused(refusal) if refusal.is_missing() => return Ok(ReadMail::Missing),
         Heard::Refused(refusal) => {
@@ -110,6 +111,28 @@ pub(super) async fn read(
         }
     };
     take(client, sinks, wanted, answer).await
+}
+
+/// Looks at a message beside the engine: of its bytes, whether they are to be had.
+///
+/// # Errors
+/// What ends the session.
+pub(super) async fn look_at(client: &GmailClient, mail: &WantedMail) -> Result<Got, Failure> {
+    let nobody = SpareSinks::new(Sinks::new(Sink::none), Arc::new(Semaphore::new(1)));
+    let state = WantedMail { bytes: false, ..mail.clone() };
+    let got = settled(read(client, &nobody, &state).await?);
+    if !mail.bytes || !matches!(got, Got::Found(_)) {
+        return Ok(got);
+    }
+    match client.ask(&path_of(mail)).await? {
+        Heard::Answer(_) => Ok(got),
+        Heard::Refused(refusal) => Err(client.failure(&refusal)),
+    }
+}
+
+fn path_of(mail: &WantedMail) -> String {
+    let id = mail.id.0.strip_prefix(PREFIX).unwrap_or(&mail.id.0);
+    format!("messages/{id}?format={}", if mail.bytes { "raw" } else { "minimal" })
 }
 
 async fn take(
@@ -183,4 +206,24 @@ async fn take(
 fn between(rest: &[u8]) -> Option<Failure> {
     let e = serde_json::from_slice::<Message>(rest).err()?;
     Some(nonsense(rest, &e)).filter(|failure| failure.reach == Reach::Endpoint)
+}
+
+/// A message that is there.
+pub(super) fn there(told: ToldMail, bytes: Option<(BodyRef, HeaderFacts)>) -> Got {
+    Got::Found(Box::new(FoundMail { state: told.state, stamp: None, date: told.date, bytes }))
+}
+
+/// What became of a message whose bytes need not be written any more.
+pub(super) fn settled(read: ReadMail) -> Got {
+    let failed = |failure: Failure| Got::Failed { class: failure.class, text: failure.chain() };
+    match read {
+        ReadMail::State(told) => there(told, None),
+        ReadMail::Sealed(told, body, header) => there(told, Some((body, header))),
+        ReadMail::Missing => Got::Missing,
+        ReadMail::NoRoom(failure) | ReadMail::Bad(failure) => failed(failure),
+        ReadMail::Gathered(..) => {
+            let class = Class::Bug;
+            Got::Failed { class, text: "its bytes were not written".to_owned() }
+        }
+    }
 }

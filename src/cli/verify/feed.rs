@@ -1,0 +1,248 @@
+//! `verify` where changes are told by message id: every list of the server beside what is held; what
+//! differs is asked about by name before it is a difference.
+
+use crate::cli::verify::{Report, Reports};
+use crate::provider::Session;
+use crate::store::Reader;
+use postrider_core::commit::rows::FolderRow;
+use postrider_core::failure::Failure;
+use postrider_core::mail::feed::{FeedCursor, PlaceId};
+use postrider_core::mail::folder::Role;
+use postrider_core::mail::id::{AccountId, FolderId, Identity};
+use postrider_core::provider::feeds::{
+    FeedAnswer, FeedRequest, FlagLabel, Got, Onward, SeenState, WantedMail, Within,
+};
+use postrider_core::provider::folders::{Answer, Request};
+use postrider_core::run::reads::{FeedFound, FeedQuery, KnownMail};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Rows that are read at a time.
+const PIECE: usize = 1000;
+/// Pages of one question: more than any mailbox has.
+const PAGES: usize = 20_000;
+
+/// What is compared.
+pub(super) struct Sides<'a> {
+    pub(super) session: &'a mut dyn Session,
+    pub(super) reader: &'a Reader,
+    pub(super) account: AccountId,
+    /// Every folder, those that the config leaves out too.
+    pub(super) folders: &'a [FolderRow],
+    /// Where the changes have been read to.
+    pub(super) cursor: Option<FeedCursor>,
+}
+
+fn odd() -> Failure {
+    Failure::bug("another answer than asked for")
+}
+
+async fn ask(session: &mut dyn Session, request: FeedRequest) -> Result<FeedAnswer, Failure> {
+    match session.answer(&Request::Feed(request)).await? {
+        Answer::Feed(answer) => Ok(answer),
+        _ => Err(odd()),
+    }
+}
+
+async fn list(session: &mut dyn Session, within: Within) -> Result<BTreeSet<Identity>, Failure> {
+    let mut found = BTreeSet::new();
+    let mut token = None;
+    for _ in 0..PAGES {
+        match ask(session, FeedRequest::List { within: within.clone(), token }).await? {
+            FeedAnswer::Page { rows, next } => {
+                found.extend(rows.into_iter().map(|(id, _)| id));
+                token = next;
+            }
+            FeedAnswer::NoPlace => return Ok(found),
+            FeedAnswer::TokenDead => {
+                found.clear();
+                token = None;
+                continue;
+            }
+            _ => return Err(odd()),
+        }
+        if token.is_none() {
+            return Ok(found);
+        }
+    }
+    Err(Failure::bug("a list has no end"))
+}
+
+/// How many changes have been told that are not read yet; none where the server has forgotten.
+async fn behind(session: &mut dyn Session, since: FeedCursor) -> Result<Option<usize>, Failure> {
+    let (mut since, mut token, mut count) = (since, None, 0);
+    for _ in 0..PAGES {
+        let request =
+            FeedRequest::Changes { place: None, since: Some(since.clone()), token: token.take() };
+        match ask(session, request).await? {
+            FeedAnswer::Changed { items, next } => {
+                count += items.len();
+                match next {
+                    Onward::Page(next) => token = Some(next),
+                    Onward::Cursor { cursor, more: true } if cursor != since => since = cursor,
+                    Onward::Cursor { .. } => return Ok(Some(count)),
+                }
+            }
+            FeedAnswer::Expired => return Ok(None),
+            _ => return Err(odd()),
+        }
+    }
+    Ok(Some(count))
+}
+
+async fn held(reader: &Reader, account: AccountId) -> Result<Vec<KnownMail>, Failure> {
+    let mut all: Vec<KnownMail> = Vec::new();
+    loop {
+        let after = all.last().map(|row| row.id.clone());
+        let query = FeedQuery::Held { after, limit: PIECE };
+        let FeedFound::Held(rows) = reader.feed(account, query).await? else { return Err(odd()) };
+        if rows.is_empty() {
+            return Ok(all);
+        }
+        all.extend(rows);
+    }
+}
+
+/// What of some ids is owed, or away.
+async fn owed(
+    reader: &Reader,
+    account: AccountId,
+    ids: Vec<Identity>,
+) -> Result<BTreeMap<Identity, bool>, Failure> {
+    let mut found = BTreeMap::new();
+    for piece in ids.chunks(PIECE) {
+        let query = FeedQuery::Known(piece.to_vec());
+        let FeedFound::Known(rows) = reader.feed(account, query).await? else { return Err(odd()) };
+        found.extend(rows.into_iter().filter(|row| row.owed).map(|row| (row.id, row.away)));
+    }
+    Ok(found)
+}
+
+/// The places of a message, and its flags, as a mirror of it is to have them.
+fn wanted(
+    state: &SeenState,
+    folders: &[FolderRow],
+    derived: Option<&PlaceId>,
+) -> BTreeSet<FolderId> {
+    let of = |id: &PlaceId| folders.iter().find(|row| row.remote_id == id.0.as_bytes());
+    let rows: Vec<&FolderRow> = state.places.iter().filter_map(of).collect();
+    let is_apart = |row: &&FolderRow| {
+        matches!(row.role, Some(Role::Trash | Role::Junk | Role::Chats)) && derived.is_some()
+    };
+    if rows.iter().any(|row| is_apart(row) && row.excluded) {
+        return BTreeSet::new();
+    }
+    let rest = derived.filter(|_| !rows.iter().any(is_apart)).and_then(of);
+    rows.into_iter().chain(rest).filter(|row| !row.excluded).map(|row| row.id).collect()
+}
+
+/// Compares with the server.
+pub(super) async fn online(sides: Sides<'_>, reports: &mut Reports) -> Result<(), Failure> {
+    let Sides { session, reader, account, folders, cursor } = sides;
+    let mut unproved = Vec::new();
+    if let Some(cursor) = cursor {
+        match behind(session, cursor).await? {
+            Some(0) => {}
+            Some(count) => unproved.push(format!("{count} changes are not synced yet")),
+            None => {
+                unproved.push("the server has forgotten what changed since the last sync".into())
+            }
+        }
+    }
+    let FeedAnswer::Placed { places, labels, derived, .. } =
+        ask(session, FeedRequest::Places).await?
+    else {
+        return Err(odd());
+    };
+    let all = list(session, Within::All).await?;
+    let rows = held(reader, account).await?;
+    let mut doubts: BTreeSet<Identity> = BTreeSet::new();
+    for row in rows.iter().filter(|row| !row.places.is_empty() && !all.contains(&row.id)) {
+        doubts.insert(row.id.clone());
+    }
+    for place in &places {
+        let Some(row) = folders.iter().find(|f| f.remote_id == place.id.0.as_bytes()) else {
+            unproved.push(format!("{} has come since the last sync", place.path));
+            continue;
+        };
+        if row.excluded || Some(&place.id) == derived.as_ref() {
+            continue;
+        }
+        let shown = list(session, Within::Place(place.id.clone())).await?;
+        let apart = rows.iter().filter(|r| r.places.contains(&row.id) != shown.contains(&r.id));
+        doubts.extend(apart.map(|row| row.id.clone()));
+    }
+    for FlagLabel { id, flag, inverted } in labels {
+        let shown = list(session, Within::Label(id)).await?;
+        let apart = rows.iter().filter(|row| {
+            !row.places.is_empty()
+                && (row.flags.contain(&flag) != inverted) != shown.contains(&row.id)
+        });
+        doubts.extend(apart.map(|row| row.id.clone()));
+    }
+    let ours: BTreeMap<&Identity, &KnownMail> = rows.iter().map(|row| (&row.id, row)).collect();
+    let strange: Vec<Identity> = all.iter().filter(|id| !ours.contains_key(*id)).cloned().collect();
+    let waiting = owed(reader, account, strange.clone()).await?;
+    let unread = waiting.values().filter(|away| !**away).count();
+    if unread > 0 {
+        unproved.push(format!("{unread} messages are still to be read"));
+    }
+    doubts.extend(strange.into_iter().filter(|id| !waiting.contains_key(id)));
+    for id in doubts {
+        let wanted_mail = vec![WantedMail { id: id.clone(), bytes: false }];
+        let request =
+            FeedRequest::Get { wanted: wanted_mail, lane: postrider_core::budget::Lane::Live };
+        let FeedAnswer::Got { found, .. } = ask(session, request).await? else {
+            return Err(odd());
+        };
+        let got = found.into_iter().next().map(|(_, got)| got);
+        judge(&id, got, ours.get(&id).copied(), (folders, derived.as_ref()), reports);
+    }
+    if let Some(report) = reports.values_mut().next() {
+        report.unproved.extend(unproved);
+    }
+    Ok(())
+}
+
+/// What the server says of one message, beside what is held.
+fn judge(
+    id: &Identity,
+    got: Option<Got>,
+    row: Option<&KnownMail>,
+    (folders, derived): (&[FolderRow], Option<&PlaceId>),
+    reports: &mut Reports,
+) {
+    let nothing = BTreeSet::new();
+    let ours = row.map_or(&nothing, |row| &row.places);
+    let mut say = |place: &FolderId, text: String| {
+        let report = reports.entry(place.0).or_insert_with(Report::default);
+        report.differences.push(text);
+    };
+    match got {
+        Some(Got::Found(found)) => {
+            let theirs = wanted(&found.state, folders, derived);
+            for place in theirs.difference(ours) {
+                say(place, format!("{}: the server has it here, we do not", id.0));
+            }
+            for place in ours.difference(&theirs) {
+                say(place, format!("{}: we have it here, the server does not", id.0));
+            }
+            let (held, told) = (row.map(|row| &row.flags), &found.state.flags);
+            if let Some((held, place)) = held.zip(ours.intersection(&theirs).next())
+                && held != told
+            {
+                say(place, format!("{}: flags [{held}], the server says [{told}]", id.0));
+            }
+        }
+        Some(Got::Missing) => {
+            for place in ours {
+                say(place, format!("{}: we have it, the server does not", id.0));
+            }
+        }
+        Some(Got::Failed { text, .. }) => {
+            if let Some(report) = reports.values_mut().next() {
+                report.unproved.push(format!("{}: {text}", id.0));
+            }
+        }
+        None => {}
+    }
+}
