@@ -12,6 +12,7 @@ mod door;
 mod dovecot;
 mod durable;
 mod edits;
+mod emulated;
 mod faults;
 mod feeds;
 mod gmail;

@@ -2,6 +2,7 @@
 //! dependencies.
 
 mod dovecot;
+mod emulate;
 mod fuzz;
 mod mutants;
 mod rules;
@@ -14,7 +15,7 @@ use std::process::{Command, ExitCode};
 const TASKS: &[(&str, &str)] = &[
     (
         "test",
-        "run every test; installs Dovecot if it is missing (Debian and its kin), starts real servers privately",
+        "run every test; installs Dovecot (Debian and its kin) and a Gmail emulator (npm) if they are missing, starts real servers privately",
     ),
     ("check", "format, lints, documentation, licences, versions that come twice; changes nothing"),
     (
@@ -50,7 +51,10 @@ fn main() -> ExitCode {
     let task = arguments.next().unwrap_or_default();
     let rest: Vec<String> = arguments.collect();
     let done = match task.as_str() {
-        "test" => dovecot::ensure() && test(&rest),
+        "test" => {
+            emulate::ensure();
+            dovecot::ensure() && test(&rest)
+        }
         "check" => check(),
         "bench" => {
             dovecot::ensure() && cargo(&["bench", "--bench", "sync", "--bench", "serve"], &[])
