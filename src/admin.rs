@@ -9,6 +9,7 @@ mod feed_view;
 pub(crate) mod grant;
 mod guard;
 mod health;
+mod instant;
 mod limits;
 mod listen;
 mod lists;

@@ -1,6 +1,7 @@
 //! What the API answers: its own types, so that rows and registry may change without it.
 
 use crate::admin::feed_view::FeedView;
+pub(crate) use crate::admin::instant::instant;
 use crate::store::{StoredAccount, StoredEvent, StoredFailure, StoredFolder, StoredRun};
 use crate::telemetry::registry::{AccountLine, ActorLine, ShownFailure};
 use postrider_core::account::advice::advice;
@@ -10,20 +11,10 @@ use postrider_core::mail::cursor::{self, Backfill};
 use postrider_core::mail::folder::Role;
 use postrider_core::run::summary::Counts;
 use postrider_core::standing::{Push, Standing};
-use postrider_core::time::{Micros, Now};
+use postrider_core::time::Now;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
-
-/// An instant for people and programs: RFC 3339, UTC, to the microsecond.
-pub(crate) fn instant(at: Micros) -> String {
-    let nanos = i128::from(at.0) * 1000;
-    let told =
-        OffsetDateTime::from_unix_timestamp_nanos(nanos).ok().and_then(|t| t.format(&Rfc3339).ok());
-    told.unwrap_or_else(|| at.0.to_string())
-}
 
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]

@@ -2,6 +2,7 @@
 //! the server's UIDs, sizes and flags compared with ours.
 
 mod feed;
+mod report;
 
 use crate::bodies::BodyReader;
 use crate::boot::grants::looked_up;
@@ -12,42 +13,20 @@ use crate::cli::export::{OpenMirror, open};
 use crate::cli::names::{places, resolve};
 use crate::cli::out::{say, say_line};
 use crate::cli::verify::feed::Sides;
+use crate::cli::verify::report::{Report, Reports};
 use crate::clock::Clock;
 use crate::provider::{Opening, Session};
 use crate::store::{Chosen, ManifestRow};
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::BodyHash;
-use postrider_core::mail::flags::Flags;
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::provider::Family;
 use postrider_core::provider::folders::{Answer, Request};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Differences of a folder that are printed one by one.
 const SHOWN: usize = 10;
-
-/// A folder as it was found.
-#[derive(Debug, Default)]
-struct Report {
-    messages: u64,
-    failures: u64,
-    remaining: u64,
-    differences: Vec<String>,
-    unproved: Vec<String>,
-    rows: BTreeMap<u32, (i64, Flags)>,
-    path: String,
-    notes: Vec<String>,
-}
-
-impl Report {
-    fn is_proved(&self) -> bool {
-        self.differences.is_empty() && self.unproved.is_empty()
-    }
-}
-
-/// By folder number; a folder that only the server has gets a number below zero.
-type Reports = BTreeMap<i64, Report>;
 
 /// Runs the command.
 pub(super) async fn run(args: VerifyArgs) -> Exit {

@@ -6,6 +6,7 @@
 //! connection cost the same, and each body is streamed.
 
 mod client;
+mod crowd;
 mod endpoint;
 mod failure;
 mod history;
@@ -18,9 +19,4 @@ mod session;
 mod sinks;
 mod wire;
 
-pub(super) use endpoint::GmailEndpoint;
-
-/// The word of this provider.
-pub(super) const KIND: &str = "gmail";
-/// What is before Gmail's id in a message's identity.
-const PREFIX: &str = "gm:";
+pub(super) use endpoint::{GmailEndpoint, KIND};

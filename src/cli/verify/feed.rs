@@ -1,12 +1,13 @@
 //! `verify` where changes are told by message id: every list of the server beside what is held; what
 //! differs is asked about by name before it is a difference.
 
-use crate::cli::verify::{Report, Reports};
+use crate::cli::verify::report::Reports;
 use crate::provider::Session;
 use crate::store::Reader;
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Failure;
 use postrider_core::mail::feed::{FeedCursor, PlaceId};
+use postrider_core::mail::flags::Flags;
 use postrider_core::mail::folder::Role;
 use postrider_core::mail::id::{AccountId, FolderId, Identity};
 use postrider_core::provider::feeds::{
@@ -171,6 +172,10 @@ pub(super) async fn online(sides: Sides<'_>, reports: &mut Reports) -> Result<()
         let apart = rows.iter().filter(|r| r.places.contains(&row.id) != shown.contains(&r.id));
         doubts.extend(apart.map(|row| row.id.clone()));
     }
+    // A flag that no label stands for is not the server's.
+    let known = labels.iter().fold(Flags::default(), |all, label| all.with(&label.flag));
+    let strangers = rows.iter().filter(|row| row.flags.without(&known) != Flags::default());
+    doubts.extend(strangers.map(|row| row.id.clone()));
     for FlagLabel { id, flag, inverted } in labels {
         let shown = list(session, Within::Label(id)).await?;
         let apart = rows.iter().filter(|row| {
@@ -214,7 +219,7 @@ fn judge(
     let nothing = BTreeSet::new();
     let ours = row.map_or(&nothing, |row| &row.places);
     let mut say = |place: &FolderId, text: String| {
-        let report = reports.entry(place.0).or_insert_with(Report::default);
+        let report = reports.entry(place.0).or_default();
         report.differences.push(text);
     };
     match got {

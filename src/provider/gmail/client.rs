@@ -5,7 +5,7 @@
 )]
 
 use crate::clock::Clock;
-use crate::provider::gmail::failure::Refusal;
+use crate::provider::gmail::failure::GmailRefusal;
 use crate::provider::gmail::wire::Profile;
 use crate::provider::trust::{Tls, unbelieved};
 use crate::provider::{Credential, Denied, Purse, Secret, Units};
@@ -35,11 +35,11 @@ const PACE: u64 = 1024;
 pub(super) const SMALL: u64 = 1;
 
 /// What was said to a question.
-pub(super) enum Heard {
+pub(super) enum HttpAnswer {
     /// An answer, its body still to come.
     Answer(Incoming),
     /// Something else.
-    Refused(Refusal),
+    Refused(GmailRefusal),
 }
 
 /// An answer whose body is coming.
@@ -99,6 +99,9 @@ pub(super) fn http(server: &Server, tls: Option<&Tls>) -> Result<reqwest::Client
         let mut settings = tls.settings().as_ref().clone();
         settings.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         builder = builder.tls_backend_preconfigured(settings);
+    }
+    if server.security == Security::Plain {
+        builder = builder.no_proxy();
     }
     builder.build().map_err(|e| {
         let text = "no HTTP client can be made";
@@ -188,14 +191,14 @@ impl GmailClient {
     ///
     /// # Errors
     /// Network, timeout, and whatever keeps a token from being had.
-    pub(super) async fn ask(&self, path: &str) -> Result<Heard, Failure> {
+    pub(super) async fn ask(&self, path: &str) -> Result<HttpAnswer, Failure> {
         let mut secret = self.secret().await?;
         let mut exchanged = false;
         loop {
             self.wire.sent(&self.account, format!("GET {path}").as_bytes(), false);
             let response = self.get(path, &secret).await?;
             if response.response.status().is_success() {
-                return Ok(Heard::Answer(response));
+                return Ok(HttpAnswer::Answer(response));
             }
             let refusal = self.refusal(response).await?;
             if refusal.status == 401 && !exchanged {
@@ -206,7 +209,7 @@ impl GmailClient {
                 }
                 continue;
             }
-            return Ok(Heard::Refused(refusal));
+            return Ok(HttpAnswer::Refused(refusal));
         }
     }
 
@@ -303,16 +306,16 @@ impl GmailClient {
         Ok(body)
     }
 
-    async fn refusal(&self, from: Incoming) -> Result<Refusal, Failure> {
+    async fn refusal(&self, from: Incoming) -> Result<GmailRefusal, Failure> {
         let status = from.response.status().as_u16();
         let after = from.response.headers().get(RETRY_AFTER);
         let seconds = after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
         let body = self.whole(from).await?;
-        Ok(Refusal::read(status, &body, seconds.map(Duration::from_secs)))
+        Ok(GmailRefusal::read(status, &body, seconds.map(Duration::from_secs)))
     }
 
     /// What a refusal means.
-    pub(super) fn failure(&self, refusal: &Refusal) -> Failure {
+    pub(super) fn failure(&self, refusal: &GmailRefusal) -> Failure {
         refusal.failure(self.clock.now().wall)
     }
 
@@ -323,10 +326,10 @@ impl GmailClient {
     pub(super) async fn json<T: DeserializeOwned>(
         &self,
         path: &str,
-    ) -> Result<Result<(T, Micros), Refusal>, Failure> {
+    ) -> Result<Result<(T, Micros), GmailRefusal>, Failure> {
         let response = match self.ask(path).await? {
-            Heard::Answer(response) => response,
-            Heard::Refused(refusal) => return Ok(Err(refusal)),
+            HttpAnswer::Answer(response) => response,
+            HttpAnswer::Refused(refusal) => return Ok(Err(refusal)),
         };
         let clock = clock(&response.response).unwrap_or_else(|| self.clock.now().wall);
         let body = self.whole(response).await?;

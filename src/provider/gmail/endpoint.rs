@@ -1,51 +1,25 @@
 //! Where Gmail's API is, and what may be spent there.
-#![expect(clippy::disallowed_methods, reason = "a crowd is forgotten after a while")]
 
-use crate::provider::gmail::KIND;
 use crate::provider::gmail::client::{GmailClient, http, root, unheard};
+use crate::provider::gmail::crowd::Crowd;
 use crate::provider::gmail::session::GmailSession;
 use crate::provider::gmail::sinks::SpareSinks;
 use crate::provider::trust::{Tls, config};
 use crate::provider::{Coming, Credential, Endpoint, Leash, Opening, Session};
 use postrider_core::budget::{Allowance, Quota, RateLimit};
-use postrider_core::failure::{Class, Excess, Failure, Provenance, Reach};
+use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::provider::Family;
 use postrider_core::provider::server::{QuotaPlan, Security, Server};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
 
-/// Messages that are asked for at a time.
-const MOST: usize = 8;
-/// After "too many concurrent requests".
-const FEW: usize = 2;
-/// For so long.
-const CROWDED: Duration = Duration::from_secs(15 * 60);
+/// The word of this provider.
+pub(in crate::provider) const KIND: &str = "gmail";
 /// The dearest question but for a message.
 const DEAREST: u64 = 5;
 /// Beyond the sum of its own deadlines, this long until a session that hangs is killed.
 const GRACE: Duration = Duration::from_secs(30);
-
-/// How many questions a mailbox takes at a time.
-#[derive(Debug, Default)]
-pub(super) struct Crowd(Mutex<Option<Instant>>);
-
-impl Crowd {
-    /// So many.
-    pub(super) fn most(&self) -> usize {
-        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        since.take_if(|since| since.elapsed() > CROWDED);
-        if since.is_some() { FEW } else { MOST }
-    }
-
-    /// A session has ended at this.
-    pub(super) fn hear(&self, failure: &Failure) {
-        if failure.asks_for_less() && failure.excess == Excess::AtOnce {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        }
-    }
-}
 
 /// Gmail's API.
 #[derive(Debug)]

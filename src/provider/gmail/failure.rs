@@ -11,7 +11,7 @@ use time::format_description::well_known::Rfc3339;
 
 /// What the server said instead of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(super) struct GmailRefusal {
     pub(super) status: u16,
     /// The first reason that it names; empty where its body is no JSON of this API.
     pub(super) reason: String,
@@ -76,7 +76,7 @@ const DAY: i64 = 86_400 * 1_000_000;
 /// No named time is waited for longer.
 const LONGEST: Duration = Duration::from_secs(86_400);
 
-impl Refusal {
+impl GmailRefusal {
     /// Of a status and a body.
     pub(super) fn read(status: u16, body: &[u8], after: Option<Duration>) -> Self {
         let Ok(RefusalBody { error }) = serde_json::from_slice(body) else {
@@ -169,11 +169,11 @@ mod tests {
     /// 2026-11-21 09:00 UTC.
     const NOW: Micros = Micros(1_795_251_600_000_000);
 
-    fn refusal(status: u16, reason: &str, message: &str) -> Refusal {
+    fn refusal(status: u16, reason: &str, message: &str) -> GmailRefusal {
         let body = format!(
             r#"{{"error": {{"code": {status}, "message": "{message}", "errors": [{{"domain": "x", "reason": "{reason}"}}]}}}}"#
         );
-        Refusal::read(status, body.as_bytes(), None)
+        GmailRefusal::read(status, body.as_bytes(), None)
     }
 
     /// Recorded refusals and what they mean.
@@ -232,8 +232,8 @@ mod tests {
 
     #[test]
     fn times_and_addresses() {
-        let named = |refusal: Refusal| refusal.failure(NOW).when;
-        let with = |after| Refusal { after, ..refusal(429, "rateLimitExceeded", "for user") };
+        let named = |refusal: GmailRefusal| refusal.failure(NOW).when;
+        let with = |after| GmailRefusal { after, ..refusal(429, "rateLimitExceeded", "for user") };
         let seconds = |s| When::After(Duration::from_secs(s));
         assert_eq!(named(with(Some(Duration::from_secs(7)))), seconds(7));
         assert_eq!(named(with(Some(Duration::from_secs(900_000)))), seconds(86_400));
@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn only_gmail_says_that_something_is_missing() {
         assert!(refusal(404, "notFound", "x").is_missing());
-        let page = Refusal::read(404, b"<html>Not Found</html>", None);
+        let page = GmailRefusal::read(404, b"<html>Not Found</html>", None);
         assert!(!page.is_missing());
         assert_eq!(page.failure(NOW).class, Class::Provider);
     }

@@ -1,7 +1,6 @@
 //! Records of history as words. Only the typed lists of a record say anything (`messages` repeats
 //! them); what one record says of a message's labels is one word, since it has one version.
 
-use crate::provider::gmail::PREFIX;
 use crate::provider::gmail::places::{flags_of, places_of};
 use crate::provider::gmail::wire::{Labelled, Mentioned, Record};
 use postrider_core::mail::feed::MailVersion;
@@ -10,9 +9,17 @@ use postrider_core::mail::id::Identity;
 use postrider_core::provider::feeds::{FeedItem, FeedWord};
 use std::collections::BTreeSet;
 
+/// What is before Gmail's id in a message's identity.
+const PREFIX: &str = "gm:";
+
 /// A message's identity here.
 pub(super) fn identity(id: &str) -> Identity {
     Identity(format!("{PREFIX}{id}"))
+}
+
+/// Gmail's id of a message.
+pub(super) fn id_of(identity: &Identity) -> &str {
+    identity.0.strip_prefix(PREFIX).unwrap_or(&identity.0)
 }
 
 /// What records say, in their order.

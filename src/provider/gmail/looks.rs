@@ -1,7 +1,7 @@
 //! Questions that are not about single messages: places, cursor, count, changes, lists.
 
 use crate::provider::gmail::client::{GmailClient, SMALL};
-use crate::provider::gmail::failure::Refusal;
+use crate::provider::gmail::failure::GmailRefusal;
 use crate::provider::gmail::history::{identity, words};
 use crate::provider::gmail::places::{ALL, sort_out};
 use crate::provider::gmail::wire::{HistoryList, LabelList, Message, MessageList};
@@ -132,7 +132,7 @@ impl GmailClient {
         &self,
         since: &str,
         token: Option<&PageToken>,
-    ) -> Result<Result<(HistoryList, Micros), Refusal>, Failure> {
+    ) -> Result<Result<(HistoryList, Micros), GmailRefusal>, Failure> {
         let _units = self.pay_look(HISTORY).await?;
         let token = token.map(|t| format!("&pageToken={}", encoded(&t.0))).unwrap_or_default();
         let path = format!("history?startHistoryId={}&maxResults={PAGE}{token}", encoded(since));

@@ -1,8 +1,8 @@
 //! One message: read as it comes, its bytes decoded on the way. A short one is gathered, a long one
 //! streamed into a sink of its own.
 
-use crate::provider::gmail::PREFIX;
-use crate::provider::gmail::client::{GmailClient, Heard, Incoming, nonsense};
+use crate::provider::gmail::client::{GmailClient, HttpAnswer, Incoming, nonsense};
+use crate::provider::gmail::history::id_of;
 use crate::provider::gmail::places::state_of;
 use crate::provider::gmail::raw::RawReader;
 use crate::provider::gmail::sinks::{Loan, SpareSinks};
@@ -52,12 +52,12 @@ fn bad(text: &str) -> ReadMail {
 
 /// Bytes on their way.
 #[derive(Default)]
-struct Coming {
+struct Arriving {
     gathered: Vec<u8>,
     long: Option<(Loan, Head)>,
 }
 
-impl Coming {
+impl Arriving {
     /// Takes bytes. Returns why there is no room for them, if so.
     async fn take(
         &mut self,
@@ -97,9 +97,9 @@ pub(super) async fn read(
     wanted: &WantedMail,
 ) -> Result<ReadMail, Failure> {
     let answer = match client.ask(&path_of(wanted)).await? {
-        Heard::Answer(answer) => answer,
-        Heard::Refused(refusal) if refusal.is_missing() => return Ok(ReadMail::Missing),
-        Heard::Refused(refusal) => {
+        HttpAnswer::Answer(answer) => answer,
+        HttpAnswer::Refused(refusal) if refusal.is_missing() => return Ok(ReadMail::Missing),
+        HttpAnswer::Refused(refusal) => {
             let failure = client.failure(&refusal);
             // What is wrong with one message is no trouble of the others.
             return match failure.class {
@@ -125,13 +125,13 @@ pub(super) async fn look_at(client: &GmailClient, mail: &WantedMail) -> Result<G
         return Ok(got);
     }
     match client.ask(&path_of(mail)).await? {
-        Heard::Answer(_) => Ok(got),
-        Heard::Refused(refusal) => Err(client.failure(&refusal)),
+        HttpAnswer::Answer(_) => Ok(got),
+        HttpAnswer::Refused(refusal) => Err(client.failure(&refusal)),
     }
 }
 
 fn path_of(mail: &WantedMail) -> String {
-    let id = mail.id.0.strip_prefix(PREFIX).unwrap_or(&mail.id.0);
+    let id = id_of(&mail.id);
     format!("messages/{id}?format={}", if mail.bytes { "raw" } else { "minimal" })
 }
 
@@ -143,7 +143,7 @@ async fn take(
 ) -> Result<ReadMail, Failure> {
     // Four signs are three octets.
     let announced = answer.length().unwrap_or_default() / 4 * 3;
-    let (mut reader, mut coming, mut out) = (RawReader::default(), Coming::default(), Vec::new());
+    let (mut reader, mut coming, mut out) = (RawReader::default(), Arriving::default(), Vec::new());
     while let Some(piece) = client.piece(&mut answer).await? {
         out.clear();
         if let Err(what) = reader.feed(piece.as_ref(), &mut out) {
@@ -175,7 +175,7 @@ async fn take(
             };
         }
     };
-    if Some(told.id.as_str()) != wanted.id.0.strip_prefix(PREFIX) {
+    if told.id != id_of(&wanted.id) {
         return Ok(bad("the answer is about another one"));
     }
     if wanted.bytes && !has_bytes {

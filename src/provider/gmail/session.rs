@@ -5,7 +5,7 @@
 )]
 
 use crate::provider::gmail::client::GmailClient;
-use crate::provider::gmail::endpoint::Crowd;
+use crate::provider::gmail::crowd::Crowd;
 use crate::provider::gmail::page::MailPage;
 use crate::provider::gmail::read::{ReadMail, ToldMail, look_at, read, settled, there};
 use crate::provider::gmail::sinks::SpareSinks;
@@ -36,21 +36,21 @@ const PART_OCTETS: u64 = 16 * 1024 * 1024;
 const IN_A_ROW: u32 = 3;
 
 /// Something that was waited for.
-enum Done {
+enum Landed {
     /// A page may be read.
     Credit(Option<OwnedSemaphorePermit>),
     /// A look's answer.
     Look(Result<FeedAnswer, Failure>),
     /// The units of a message, or none.
-    Paid(Wish, Result<Units, Denied>),
+    Paid(MailWish, Result<Units, Denied>),
     /// A message.
-    Mail(Wish, Result<ReadMail, Failure>),
+    Mail(MailWish, Result<ReadMail, Failure>),
     /// A message could not be read twice: whether the server answers at all.
-    Probed(Wish, Failure, Result<(), Failure>),
+    Probed(MailWish, Failure, Result<(), Failure>),
 }
 
 /// A message that is asked for.
-struct Wish {
+struct MailWish {
     page: u64,
     lane: Lane,
     mail: WantedMail,
@@ -59,7 +59,7 @@ struct Wish {
 }
 
 /// A body in the sink.
-struct Written {
+struct WrittenMail {
     page: u64,
     id: Identity,
     told: ToldMail,
@@ -120,7 +120,7 @@ impl Session for GmailSession {
 /// A session that is being asked.
 struct Talk {
     at: GmailSession,
-    waiting: FuturesUnordered<Coming<'static, Done>>,
+    waiting: FuturesUnordered<Coming<'static, Landed>>,
     looks: VecDeque<Ask>,
     look: Option<Ask>,
     pages: BTreeMap<u64, MailPage>,
@@ -134,7 +134,7 @@ struct Talk {
     /// Messages that are asked for.
     flying: usize,
     /// Bodies in the sink, in their order.
-    written: Vec<Written>,
+    written: Vec<WrittenMail>,
     octets: u64,
     /// When the first thing came that is not handed over.
     since: Option<Instant>,
@@ -203,7 +203,7 @@ impl Talk {
         self.pages.insert(self.next, MailPage::new(ask, wanted, lane));
     }
 
-    fn wait(&mut self, done: impl Future<Output = Done> + Send + 'static) {
+    fn wait(&mut self, done: impl Future<Output = Landed> + Send + 'static) {
         self.waiting.push(Box::pin(done));
     }
 
@@ -215,7 +215,7 @@ impl Talk {
             let (client, request) = (Arc::clone(&self.at.client), ask.request.clone());
             self.look = Some(ask);
             self.wait(async move {
-                Done::Look(match &request {
+                Landed::Look(match &request {
                     Request::Feed(request) => client.look(request).await,
                     _ => Err(Failure::bug("Gmail's API knows no folders")),
                 })
@@ -233,7 +233,7 @@ impl Talk {
             if !std::mem::replace(&mut self.wants_credit, true) {
                 let credits = Arc::clone(&self.at.credits);
                 // A closed semaphore gives no credit and takes none: the process is ending.
-                self.wait(async move { Done::Credit(credits.acquire_owned().await.ok()) });
+                self.wait(async move { Landed::Credit(credits.acquire_owned().await.ok()) });
             }
             return;
         }
@@ -252,27 +252,27 @@ impl Talk {
         let next = pages.map(|(no, page)| (*no, page.next())).find(|(_, next)| next.is_some());
         let Some((page, Some((mail, alone)))) = next else { return };
         self.paying.insert(lane);
-        let wish = Wish { page, lane, mail, alone };
+        let wish = MailWish { page, lane, mail, alone };
         let client = Arc::clone(&self.at.client);
         self.wait(async move {
             let units = client.pay(lane, client.plan.get).await;
-            Done::Paid(wish, units)
+            Landed::Paid(wish, units)
         });
     }
 
-    async fn on(&mut self, done: Done) -> Result<(), Failure> {
+    async fn on(&mut self, done: Landed) -> Result<(), Failure> {
         match done {
-            Done::Credit(permit) => {
+            Landed::Credit(permit) => {
                 self.wants_credit = false;
                 self.credit = permit;
             }
-            Done::Look(answer) => {
+            Landed::Look(answer) => {
                 let answer = answer?;
                 if let Some(mut ask) = self.look.take() {
                     (ask.answer)(Ok(Answer::Feed(answer)));
                 }
             }
-            Done::Paid(wish, units) => {
+            Landed::Paid(wish, units) => {
                 self.paying.remove(&wish.lane);
                 match units {
                     Ok(units) => self.read(wish, units),
@@ -287,11 +287,11 @@ impl Talk {
                     Err(Denied::Over(failure)) => return Err(failure),
                 }
             }
-            Done::Mail(wish, read) => {
+            Landed::Mail(wish, read) => {
                 self.flying -= 1;
                 return self.on_mail(wish, read?).await;
             }
-            Done::Probed(wish, failure, answered) => {
+            Landed::Probed(wish, failure, answered) => {
                 self.flying -= 1;
                 answered?;
                 self.bad = 0;
@@ -302,7 +302,7 @@ impl Talk {
         Ok(())
     }
 
-    fn read(&mut self, wish: Wish, units: Units) {
+    fn read(&mut self, wish: MailWish, units: Units) {
         self.flying += 1;
         let (client, spare) = (Arc::clone(&self.at.client), Arc::clone(&self.at.spare));
         self.wait(async move {
@@ -312,11 +312,11 @@ impl Talk {
                 Err(failure) => Err(failure),
             };
             drop(units);
-            Done::Mail(wish, found)
+            Landed::Mail(wish, found)
         });
     }
 
-    async fn on_mail(&mut self, wish: Wish, read: ReadMail) -> Result<(), Failure> {
+    async fn on_mail(&mut self, wish: MailWish, read: ReadMail) -> Result<(), Failure> {
         match read {
             ReadMail::Bad(failure) => {
                 self.bad += u32::from(failure.class == Class::Provider);
@@ -339,7 +339,7 @@ impl Talk {
                 let client = Arc::clone(&self.at.client);
                 self.wait(async move {
                     let answered = client.look(&FeedRequest::Places).await.map(drop);
-                    Done::Probed(wish, failure, answered)
+                    Landed::Probed(wish, failure, answered)
                 });
             }
             ReadMail::Gathered(told, bytes) => {
@@ -360,7 +360,7 @@ impl Talk {
     }
 
     /// What became of a message is known.
-    fn note(&mut self, wish: &Wish, read: ReadMail) {
+    fn note(&mut self, wish: &MailWish, read: ReadMail) {
         self.since.get_or_insert_with(Instant::now);
         if let Some(page) = self.pages.get_mut(&wish.page) {
             page.landed();
@@ -387,7 +387,7 @@ impl Talk {
         self.at.sink.finish().await?;
         let header = header_facts(bytes);
         self.octets += bytes.len() as u64;
-        self.written.push(Written { page: no, id, told, header });
+        self.written.push(WrittenMail { page: no, id, told, header });
         if self.octets >= PART_OCTETS {
             return self.hand_over().await;
         }
@@ -401,7 +401,7 @@ impl Talk {
         if bodies.len() != written.len() {
             return Err(Failure::bug("the sink sealed another number of bodies than it was given"));
         }
-        for (Written { page, id, told, header }, body) in written.into_iter().zip(bodies) {
+        for (WrittenMail { page, id, told, header }, body) in written.into_iter().zip(bodies) {
             if let Some(page) = self.pages.get_mut(&page) {
                 page.found(id, there(told, Some((body, header))));
             }

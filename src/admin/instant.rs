@@ -1,0 +1,13 @@
+//! Instants as the API tells them.
+
+use postrider_core::time::Micros;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// An instant for people and programs: RFC 3339, UTC, to the microsecond.
+pub(crate) fn instant(at: Micros) -> String {
+    let nanos = i128::from(at.0) * 1000;
+    let told =
+        OffsetDateTime::from_unix_timestamp_nanos(nanos).ok().and_then(|t| t.format(&Rfc3339).ok());
+    told.unwrap_or_else(|| at.0.to_string())
+}
