@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "the demo's mailbox lives at its own pace")]
 
 mod screen;
+mod stage;
 
 use crate::admin::token;
 use crate::bodies::disk::{RealDisk, make_dir};
@@ -13,27 +14,14 @@ use crate::cli::names::start_log;
 use crate::cli::out::say_line;
 use crate::cli::serve::{at_once, ended};
 use crate::cli::sync::{Outputs, sync_once};
-use crate::config::raw::Origin;
+use crate::config::Config;
 use crate::config::validate::without_file;
-use crate::config::{Account, Config, SecretFrom};
-use postrider_core::provider::server::Security;
-use postrider_core::run::filter::FolderFilter;
-use postrider_imapd::life::Life;
-use postrider_imapd::{Mailbox, Server, User, seed};
-use std::collections::BTreeMap;
+use crate::demo::stage::{DemoMailbox, PULSE};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::Duration;
-
-/// The mailbox's seed: the same mail at every start.
-const SEED: u64 = 2026;
-/// Messages in it, about.
-const MESSAGES: usize = 400;
-/// Something happens in it so often.
-const PULSE: Duration = Duration::from_secs(3);
 
 /// Runs the command.
 pub async fn run(args: DemoArgs) -> Exit {
@@ -43,43 +31,41 @@ pub async fn run(args: DemoArgs) -> Exit {
         );
         return Exit::Usage;
     }
-    let mailbox = seed::mailbox(SEED, MESSAGES);
-    let mut life = Life::new(SEED);
-    let mut diary = match Diary::open(&args.data) {
+    let data = args.folder();
+    let mut stage = if args.gmail { DemoMailbox::gmail() } else { DemoMailbox::imap() };
+    let mut diary = match Diary::open(&data) {
         Ok(diary) => diary,
         Err(e) => {
-            eprintln!("{}: {e}", args.data.display());
+            eprintln!("{}: {e}", data.display());
             return Exit::Storage;
         }
     };
     // What happened before the last stop has happened.
     for unix in &diary.past {
-        life.step(&mailbox, *unix);
+        stage.step(*unix);
     }
-    let user = User { password: "demo".into(), mailbox: mailbox.clone() };
-    let server = match Server::start(BTreeMap::from([("demo".to_owned(), user)]), |_, _| None).await
-    {
-        Ok(server) => server,
+    let (port, _server) = match stage.serve().await {
+        Ok(served) => served,
         Err(e) => {
             eprintln!("the demo's mail server cannot listen on 127.0.0.1: {e}");
             return Exit::Network;
         }
     };
-    let config = config(&args.data, server.port());
+    let config = config(&data, &stage, port);
     if args.once {
         return once(&args, &config).await;
     }
-    let living = tokio::spawn(async move { live(&mailbox, &mut life, &mut diary).await });
+    let living = tokio::spawn(async move { live(&mut stage, &mut diary).await });
     let exit = follow(args, config).await;
     living.abort();
     exit
 }
 
-async fn live(mailbox: &Mailbox, life: &mut Life, diary: &mut Diary) {
+async fn live(stage: &mut DemoMailbox, diary: &mut Diary) {
     loop {
         tokio::time::sleep(PULSE).await;
         match diary.note() {
-            Ok(unix) => drop(life.step(mailbox, unix)),
+            Ok(unix) => stage.step(unix),
             Err(e) => {
                 eprintln!("the demo's diary cannot be written, nothing more happens: {e}");
                 return;
@@ -88,25 +74,9 @@ async fn live(mailbox: &Mailbox, life: &mut Life, diary: &mut Diary) {
     }
 }
 
-fn config(data: &Path, port: u16) -> Config {
+fn config(data: &Path, stage: &DemoMailbox, port: u16) -> Config {
     let mut config = without_file(data);
-    config.accounts.push(Account {
-        id: "demo".into(),
-        was: None,
-        owner: None,
-        provider: "imap",
-        host: "127.0.0.1".into(),
-        port,
-        security: Security::Plain,
-        ca_file: None,
-        username: "demo".into(),
-        username_at: Origin::Argument,
-        secret: SecretFrom::Inline("demo".to_owned().into()),
-        folders: FolderFilter::default(),
-        api: None,
-        download_per_day: None,
-        secret_at: (Origin::Argument, "password"),
-    });
+    config.accounts.push(stage.account(port));
     config
 }
 
@@ -117,7 +87,7 @@ async fn once(args: &DemoArgs, config: &Config) -> Exit {
     };
     let exit = sync_once(config, "demo", &outputs, false).await;
     if matches!(exit, Exit::Success | Exit::Partial) {
-        say_line(&look_at(&args.data));
+        say_line(&look_at(&args.folder()));
     }
     exit
 }
@@ -146,7 +116,7 @@ async fn follow(args: DemoArgs, mut config: Config) -> Exit {
             return Exit::Bug;
         }
     };
-    let data = args.data.clone();
+    let data = args.folder();
     let start =
         ServerStart { config, file: None, purpose: "demo", wire: outputs.wire(), fresh: false };
     let server = match RunningServer::start(start, metrics).await {
@@ -155,11 +125,15 @@ async fn follow(args: DemoArgs, mut config: Config) -> Exit {
     };
     let token = token::own(&data).unwrap_or_default();
     say_line(&screen::where_to_look(server.url(), &data));
+    // Gmail tells nobody by itself: what it has is asked for after each thing that happens.
+    let asker = Client::near(server.url(), token.clone())
+        .filter(|_| args.gmail)
+        .map(|client| tokio::spawn(stage::ask_on(client)));
     let painter =
         Client::near(server.url(), token).map(|client| tokio::spawn(screen::draw(client)));
     let exit = ended(server.run(at_once).await);
-    if let Some(painter) = painter {
-        painter.abort();
+    for helper in [painter, asker].into_iter().flatten() {
+        helper.abort();
     }
     outputs.write_metrics();
     if exit == Exit::Success {

@@ -336,12 +336,24 @@ pub struct DemoArgs {
     /// is taken].
     #[arg(long, value_name = "ADDRESS", conflicts_with = "once")]
     pub listen: Option<std::net::SocketAddr>,
-    /// The data folder.
-    #[arg(long, value_name = "DIR", default_value = "demo-data")]
-    pub data: PathBuf,
+    /// A mailbox of Gmail's API, instead of IMAP's.
+    #[arg(long)]
+    pub gmail: bool,
+    /// The data folder [default: demo-data, or demo-gmail].
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
     /// Files about the run.
     #[command(flatten)]
     pub outputs: OutputArgs,
+}
+
+impl DemoArgs {
+    /// The data folder.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        let usual = if self.gmail { "demo-gmail" } else { "demo-data" };
+        self.data.clone().unwrap_or_else(|| usual.into())
+    }
 }
 
 /// Where a mirror lies.

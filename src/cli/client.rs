@@ -115,6 +115,11 @@ impl Client {
         Err((Some(status), detail))
     }
 
+    /// A POST, without a word about what goes wrong.
+    pub(crate) async fn quietly(&self, path: &str) -> Option<Value> {
+        self.ask(Method::POST, path, &[]).await.ok()
+    }
+
     /// A GET, without a word about what goes wrong.
     pub(crate) async fn quiet(&self, path: &str) -> Option<Value> {
         self.ask(Method::GET, path, &[]).await.ok()

@@ -1,0 +1,106 @@
+//! The demo's mailbox: of a built-in IMAP server, or of a built-in server of Gmail's API.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the demo asks at the pace at which its mailbox lives"
+)]
+
+use crate::cli::client::Client;
+use crate::config::raw::Origin;
+use crate::config::{Account, GMAIL, IMAP, SecretFrom};
+use postrider_core::provider::server::{Api, QuotaPlan, Security};
+use postrider_core::run::filter::FolderFilter;
+use postrider_feedd::life::GmailLife;
+use postrider_feedd::{GmailBox, GmailServer, seed as gmail_seed};
+use postrider_imapd::life::Life;
+use postrider_imapd::{Mailbox, Server, User, seed};
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+/// Something happens in it so often.
+pub(super) const PULSE: Duration = Duration::from_secs(3);
+/// The mailbox's seed: the same mail at every start.
+const SEED: u64 = 2026;
+/// Messages in it, about.
+const MESSAGES: usize = 400;
+/// More than it is ever asked.
+const FREE: u64 = 1_000_000_000;
+
+/// A mailbox that lives.
+pub(super) enum DemoMailbox {
+    /// Served over IMAP.
+    Imap(Mailbox, Life),
+    /// Served over Gmail's API.
+    Gmail(GmailBox, GmailLife),
+}
+
+impl DemoMailbox {
+    pub(super) fn imap() -> Self {
+        Self::Imap(seed::mailbox(SEED, MESSAGES), Life::new(SEED))
+    }
+
+    pub(super) fn gmail() -> Self {
+        Self::Gmail(gmail_seed::mailbox(SEED, MESSAGES), GmailLife::new(SEED))
+    }
+
+    /// One more thing happens, at a Unix time.
+    pub(super) fn step(&mut self, unix: i64) {
+        match self {
+            Self::Imap(mailbox, life) => drop(life.step(mailbox, unix)),
+            Self::Gmail(mailbox, life) => life.step(mailbox, unix.saturating_mul(1000)),
+        }
+    }
+
+    /// Serves it on a free port of loopback, for as long as what is returned lives.
+    pub(super) async fn serve(&self) -> io::Result<(u16, Box<dyn Any + Send>)> {
+        match self {
+            Self::Imap(mailbox, _) => {
+                let user = User { password: "demo".into(), mailbox: mailbox.clone() };
+                let users = BTreeMap::from([("demo".to_owned(), user)]);
+                let server = Server::start(users, |_, _| None).await?;
+                Ok((server.port(), Box::new(server)))
+            }
+            Self::Gmail(mailbox, _) => {
+                let server = GmailServer::start(mailbox, |_| None).await?;
+                Ok((server.port(), Box::new(server)))
+            }
+        }
+    }
+
+    /// The account that follows it.
+    pub(super) fn account(&self, port: u16) -> Account {
+        let (provider, username, secret_key) = match self {
+            Self::Imap(..) => (IMAP, "demo", "password"),
+            Self::Gmail(..) => (GMAIL, "demo@example.com", "access_token"),
+        };
+        let plan = QuotaPlan { user: FREE, shared: FREE, day: None, get: 20 };
+        let api = matches!(self, Self::Gmail(..)).then(|| Api { base: String::new(), plan });
+        Account {
+            id: "demo".into(),
+            was: None,
+            owner: None,
+            provider,
+            host: "127.0.0.1".into(),
+            port,
+            security: Security::Plain,
+            ca_file: None,
+            username: username.into(),
+            username_at: Origin::Argument,
+            secret: SecretFrom::Inline("demo".to_owned().into()),
+            folders: FolderFilter::default(),
+            api,
+            download_per_day: None,
+            secret_at: (Origin::Argument, secret_key),
+        }
+    }
+}
+
+/// Has the mailbox looked at after each thing that happens.
+pub(super) async fn ask_on(client: Client) {
+    loop {
+        tokio::time::sleep(PULSE).await;
+        // A look that is refused (one is under way, the server stops) is made good by the next.
+        drop(client.quietly("/v1/accounts/demo/sync-now").await);
+    }
+}
