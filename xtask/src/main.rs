@@ -20,7 +20,7 @@ const TASKS: &[(&str, &str)] = &[
     ("check", "format, lints, documentation, licences, versions that come twice; changes nothing"),
     (
         "bench",
-        "a first sync against a raw drain, new mail beside a large mailbox, memory at rest; prints ratios",
+        "first syncs (IMAP, Gmail) against a raw drain, new mail beside a large mailbox, memory at rest; prints ratios",
     ),
     (
         "soak",
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
         }
         "check" => check(),
         "bench" => {
-            dovecot::ensure() && cargo(&["bench", "--bench", "sync", "--bench", "serve"], &[])
+            dovecot::ensure() && cargo(&["bench", "--bench", "sync", "--bench", "serve", "--bench", "gmail"], &[])
         }
         "soak" => soak(&rest),
         "fuzz" => fuzz::fuzz(rest.first().map_or("120", String::as_str)),
