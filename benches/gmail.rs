@@ -92,15 +92,23 @@ async fn delays(dir: &Path, mailbox: &GmailBox, told: &Arc<Mutex<Option<Instant>
     let db = Database::connect(ConnectOptions::new(file)).await.unwrap();
     let mut delays = Vec::new();
     for n in 0..CHANGES {
-        let subject = format!("change {n} of {}", told.lock().unwrap().is_some());
-        // A look is under way at first.
-        tokio::time::sleep(Duration::from_millis(400)).await;
+        let subject = format!("change {n}");
+        // What a run that is under way would find is not told by history.
+        loop {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let account = http.get(format!("{url}/v1/accounts/u")).bearer_auth(token.trim());
+            let account: serde_json::Value = account.send().await.unwrap().json().await.unwrap();
+            if account["state"] == "idle" {
+                break;
+            }
+        }
+        // Whoever asks from here on is told of it.
+        *told.lock().unwrap() = None;
         let id = mailbox.insert(
             format!("Subject: {subject}\r\n\r\nx\r\n"),
             &["INBOX", "UNREAD"],
             1_800_000_000_000,
         );
-        *told.lock().unwrap() = None;
         let path = format!("{url}/v1/accounts/u/sync-now");
         http.post(path).bearer_auth(token.trim()).send().await.unwrap();
         let sql = format!("SELECT 1 FROM message WHERE identity = 'gm:{id}'");
