@@ -125,7 +125,19 @@ impl GmailServer {
         mailbox: &GmailBox,
         script: impl Fn(&Question) -> Option<Play> + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        Self::start_at(mailbox, 0, script).await
+    }
+
+    /// Starts on a port of loopback.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    pub async fn start_at(
+        mailbox: &GmailBox,
+        port: u16,
+        script: impl Fn(&Question) -> Option<Play> + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let port = listener.local_addr()?.port();
         let shop = Arc::new(Shop {
             mailbox: mailbox.clone(),

@@ -10,9 +10,11 @@ use crate::config::SecretFrom;
 use crate::config::{Account, Config, Flaw};
 use crate::provider::{Opening, Session};
 use postrider_core::budget::Lane;
-use postrider_core::failure::Failure;
+use postrider_core::failure::{Failure, Provenance, Reach};
 use postrider_core::provider::Family;
-use postrider_core::provider::feeds::{FeedAnswer, FeedRequest, ListedPlace, WantedMail, Within};
+use postrider_core::provider::feeds::{
+    FeedAnswer, FeedRequest, Got, ListedPlace, WantedMail, Within,
+};
 use postrider_core::provider::folders::{Answer, Request};
 
 /// Runs the command.
@@ -110,7 +112,14 @@ async fn labels(mut session: Box<dyn Session>, account: &Account) -> Result<Stri
     };
     if let Some((id, _)) = rows.into_iter().next() {
         let wanted = vec![WantedMail { id, bytes: true }];
-        ask(FeedRequest::Get { wanted, lane: Lane::Live }).await?;
+        let FeedAnswer::Got { found, .. } =
+            ask(FeedRequest::Get { wanted, lane: Lane::Live }).await?
+        else {
+            return Err(odd());
+        };
+        if let Some((_, Got::Failed { class, text })) = found.into_iter().next() {
+            return Err(Failure::new(class, Reach::Message, Provenance::Server, text));
+        }
     }
     let is_wanted = |place: &&ListedPlace| account.folders.syncs(&place.path, place.role);
     let (all, wanted) = (places.len(), places.iter().filter(is_wanted).count());

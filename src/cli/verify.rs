@@ -152,12 +152,14 @@ async fn online(
     if endpoint.family() == Family::Feed {
         let at = Clock::start().now().wall;
         let standing = opened.reader.feed_standing(opened.account, at).await;
+        let standing = standing.map_err(|e| told(&e))?;
         let sides = Sides {
             session: session.as_mut(),
             reader: &opened.reader,
             account: opened.account,
             folders: all,
-            cursor: standing.map_err(|e| told(&e))?.and_then(|standing| standing.cursor()),
+            cursor: standing.as_ref().and_then(|standing| standing.cursor()),
+            listed: standing.is_some_and(|standing| standing.state.listed),
         };
         let compared = feed::online(sides, reports).await;
         session.close().await;

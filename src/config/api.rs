@@ -38,6 +38,14 @@ pub(super) fn gmail(t: &mut Taker<'_>) -> Option<MailboxPlace> {
     let plan = QuotaPlan { user, shared, day, get };
     // What is no URL has been told.
     let url = Url::parse(&text).ok()?;
+    let is_bare = url.username().is_empty() && url.password().is_none();
+    if !is_bare || url.query().is_some() || url.fragment().is_some() {
+        if let Some(item) = t.item("api_url") {
+            let text = "write it without a user, a question mark and what follows it";
+            t.wrong(item.place, "api_url", text);
+        }
+        return None;
+    }
     let host = url.host_str()?.trim_matches(['[', ']']).to_owned();
     let port = url.port_or_known_default().unwrap_or(443);
     let security = if url.scheme() == "http" { Security::Plain } else { Security::Implicit };

@@ -131,7 +131,9 @@ pub(super) fn url(t: &mut Taker<'_>, key: &str) -> Option<String> {
         _ => false,
     });
     if !is_safe && let Some(item) = t.item(key) {
-        let text = format!("\"{text}\" will not do; write a URL that begins with https://");
+        // What may be a password in it is not repeated.
+        let shown = text.rsplit_once('@').map_or(text.as_str(), |(_, place)| place);
+        let text = format!("\"{shown}\" will not do; write a URL that begins with https://");
         t.wrong(item.place, key, text);
     }
     Some(text)

@@ -297,7 +297,7 @@ async fn the_faces_tell_how_it_stands() {
         assert!(told.contains(&format!("{}: the server has it here, we do not", ids[1])), "{told}");
         mailbox.insert("Subject: later\r\n\r\nx\r\n", &["INBOX"], i64::MAX / 2000);
         let told = postrider.run(&["verify", "u"]).exits(1).stdout;
-        assert!(told.contains("1 changes are not synced yet"), "{told}");
+        assert!(told.contains("1 messages have changed since the last sync"), "{told}");
 
         let served = postrider.serve(&[]);
         postrider.run(&["sync-now", "u", "--wait"]).exits(0);

@@ -57,7 +57,8 @@ fn main() -> ExitCode {
         }
         "check" => check(),
         "bench" => {
-            dovecot::ensure() && cargo(&["bench", "--bench", "sync", "--bench", "serve", "--bench", "gmail"], &[])
+            dovecot::ensure()
+                && cargo(&["bench", "--bench", "sync", "--bench", "serve", "--bench", "gmail"], &[])
         }
         "soak" => soak(&rest),
         "fuzz" => fuzz::fuzz(rest.first().map_or("120", String::as_str)),

@@ -31,6 +31,8 @@ pub(super) struct Sides<'a> {
     pub(super) folders: &'a [FolderRow],
     /// Where the changes have been read to.
     pub(super) cursor: Option<FeedCursor>,
+    /// Everything was listed once.
+    pub(super) listed: bool,
 }
 
 fn odd() -> Failure {
@@ -68,26 +70,29 @@ async fn list(session: &mut dyn Session, within: Within) -> Result<BTreeSet<Iden
     Err(Failure::bug("a list has no end"))
 }
 
-/// How many changes have been told that are not read yet; none where the server has forgotten.
-async fn behind(session: &mut dyn Session, since: FeedCursor) -> Result<Option<usize>, Failure> {
-    let (mut since, mut token, mut count) = (since, None, 0);
+/// What has been changed and is not synced yet; none where the server has forgotten.
+async fn behind(
+    session: &mut dyn Session,
+    since: FeedCursor,
+) -> Result<Option<BTreeSet<Identity>>, Failure> {
+    let (mut since, mut token, mut changed) = (since, None, BTreeSet::new());
     for _ in 0..PAGES {
         let request =
             FeedRequest::Changes { place: None, since: Some(since.clone()), token: token.take() };
         match ask(session, request).await? {
             FeedAnswer::Changed { items, next } => {
-                count += items.len();
+                changed.extend(items.into_iter().map(|item| item.id));
                 match next {
                     Onward::Page(next) => token = Some(next),
                     Onward::Cursor { cursor, more: true } if cursor != since => since = cursor,
-                    Onward::Cursor { .. } => return Ok(Some(count)),
+                    Onward::Cursor { .. } => return Ok(Some(changed)),
                 }
             }
             FeedAnswer::Expired => return Ok(None),
             _ => return Err(odd()),
         }
     }
-    Ok(Some(count))
+    Ok(Some(changed))
 }
 
 async fn held(reader: &Reader, account: AccountId) -> Result<Vec<KnownMail>, Failure> {
@@ -138,16 +143,20 @@ fn wanted(
 
 /// Compares with the server.
 pub(super) async fn online(sides: Sides<'_>, reports: &mut Reports) -> Result<(), Failure> {
-    let Sides { session, reader, account, folders, cursor } = sides;
-    let mut unproved = Vec::new();
+    let Sides { session, reader, account, folders, cursor, listed } = sides;
+    let (mut unproved, mut unsynced) = (Vec::new(), BTreeSet::new());
     if let Some(cursor) = cursor {
         match behind(session, cursor).await? {
-            Some(0) => {}
-            Some(count) => unproved.push(format!("{count} changes are not synced yet")),
+            Some(changed) => unsynced = changed,
             None => {
-                unproved.push("the server has forgotten what changed since the last sync".into())
+                let text = "the server has forgotten what changed since the last sync";
+                unproved.push(text.to_owned());
             }
         }
+    }
+    if !unsynced.is_empty() {
+        let text = format!("{} messages have changed since the last sync", unsynced.len());
+        unproved.push(text);
     }
     let FeedAnswer::Placed { places, labels, derived, .. } =
         ask(session, FeedRequest::Places).await?
@@ -156,7 +165,7 @@ pub(super) async fn online(sides: Sides<'_>, reports: &mut Reports) -> Result<()
     };
     let all = list(session, Within::All).await?;
     let rows = held(reader, account).await?;
-    let mut doubts: BTreeSet<Identity> = BTreeSet::new();
+    let (mut doubts, mut apart) = (BTreeSet::<Identity>::new(), BTreeSet::<Identity>::new());
     for row in rows.iter().filter(|row| !row.places.is_empty() && !all.contains(&row.id)) {
         doubts.insert(row.id.clone());
     }
@@ -165,12 +174,31 @@ pub(super) async fn online(sides: Sides<'_>, reports: &mut Reports) -> Result<()
             unproved.push(format!("{} has come since the last sync", place.path));
             continue;
         };
-        if row.excluded || Some(&place.id) == derived.as_ref() {
+        let is_apart =
+            derived.is_some() && matches!(row.role, Some(Role::Trash | Role::Junk | Role::Chats));
+        if Some(&place.id) == derived.as_ref() || (row.excluded && !is_apart) {
             continue;
         }
         let shown = list(session, Within::Place(place.id.clone())).await?;
-        let apart = rows.iter().filter(|r| r.places.contains(&row.id) != shown.contains(&r.id));
-        doubts.extend(apart.map(|row| row.id.clone()));
+        let differs = rows.iter().filter(|r| {
+            let held = !row.excluded && r.places.contains(&row.id);
+            // What is held of what is left out lies nowhere here.
+            held != shown.contains(&r.id) && !(row.excluded && r.places.is_empty())
+        });
+        doubts.extend(differs.map(|row| row.id.clone()));
+        if is_apart {
+            apart.extend(shown);
+        }
+    }
+    // What is computed is what lies in neither.
+    let computed =
+        derived.as_ref().and_then(|id| folders.iter().find(|f| f.remote_id == id.0.as_bytes()));
+    if let Some(row) = computed.filter(|row| !row.excluded) {
+        let differs = rows.iter().filter(|r| {
+            let lies = all.contains(&r.id) && !apart.contains(&r.id);
+            r.places.contains(&row.id) != lies
+        });
+        doubts.extend(differs.map(|row| row.id.clone()));
     }
     // A flag that no label stands for is not the server's.
     let known = labels.iter().fold(Flags::default(), |all, label| all.with(&label.flag));
@@ -191,7 +219,18 @@ pub(super) async fn online(sides: Sides<'_>, reports: &mut Reports) -> Result<()
     if unread > 0 {
         unproved.push(format!("{unread} messages are still to be read"));
     }
-    doubts.extend(strange.into_iter().filter(|id| !waiting.contains_key(id)));
+    // What no list has shown us yet is no difference while the first one goes on.
+    if listed {
+        doubts.extend(strange.into_iter().filter(|id| !waiting.contains_key(id)));
+    } else {
+        unproved.push(format!("{} messages of the server are not listed yet", strange.len()));
+    }
+    let settling: BTreeSet<&Identity> =
+        rows.iter().filter(|row| row.owed).map(|row| &row.id).collect();
+    if !settling.is_empty() {
+        unproved.push(format!("{} messages are asked about once more", settling.len()));
+    }
+    doubts.retain(|id| !unsynced.contains(id) && !settling.contains(id));
     for id in doubts {
         let wanted_mail = vec![WantedMail { id: id.clone(), bytes: false }];
         let request =
@@ -202,8 +241,8 @@ pub(super) async fn online(sides: Sides<'_>, reports: &mut Reports) -> Result<()
         let got = found.into_iter().next().map(|(_, got)| got);
         judge(&id, got, ours.get(&id).copied(), (folders, derived.as_ref()), reports);
     }
-    if let Some(report) = reports.values_mut().next() {
-        report.unproved.extend(unproved);
+    for report in reports.values_mut() {
+        report.unproved.extend(unproved.iter().cloned());
     }
     Ok(())
 }

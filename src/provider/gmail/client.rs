@@ -5,10 +5,10 @@
 )]
 
 use crate::clock::Clock;
-use crate::provider::gmail::failure::GmailRefusal;
+use crate::provider::gmail::failure::{GmailRefusal, without_addresses};
 use crate::provider::gmail::wire::Profile;
 use crate::provider::trust::{Tls, unbelieved};
-use crate::provider::{Credential, Denied, Purse, Secret, Units};
+use crate::provider::{Credential, Denied, Leash, Purse, Secret, Units};
 use crate::telemetry::wire::WireLog;
 use postrider_core::budget::Lane;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
@@ -19,7 +19,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, DATE, HeaderValue, RETRY_AF
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
@@ -31,6 +31,10 @@ use tokio_rustls::rustls::Error as TlsError;
 const ANSWER: usize = 16 * 1024 * 1024;
 /// An answer that takes longer than its deadline goes on while it brings so many octets a second.
 const PACE: u64 = 1024;
+/// Octets of one answer that may be on their way (RFC 9113 §5.2).
+const STREAM_WINDOW: u32 = 256 * 1024;
+/// What the login has said of the history is believed for so long.
+const YOUNG: Duration = Duration::from_secs(2);
 /// What getProfile and labels cost.
 pub(super) const SMALL: u64 = 1;
 
@@ -42,8 +46,23 @@ pub(super) enum HttpAnswer {
     Refused(GmailRefusal),
 }
 
+/// Something is being asked: while this lives the session works.
+struct OpenCall {
+    asked: Arc<AtomicUsize>,
+    busy: Arc<AtomicBool>,
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        if self.asked.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.busy.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
 /// An answer whose body is coming.
 pub(super) struct Incoming {
+    _working: OpenCall,
     response: Response,
     began: Instant,
     octets: u64,
@@ -64,10 +83,14 @@ pub(super) struct GmailClient {
     account: String,
     wire: WireLog,
     purse: Purse,
-    /// Octets read so far.
-    pub(super) octets: Arc<AtomicU64>,
+    /// What its owner sees of it.
+    pub(super) leash: Leash,
+    /// Questions that are open.
+    asked: Arc<AtomicUsize>,
     /// Whose mailbox it is has been looked at.
     known: AtomicBool,
+    /// The end of the history as the login has seen it, and when.
+    head: Mutex<Option<(String, Instant)>>,
     clock: Clock,
 }
 
@@ -91,7 +114,9 @@ pub(super) fn http(server: &Server, tls: Option<&Tls>) -> Result<reqwest::Client
         .user_agent(concat!("postrider/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(server.timeouts.connect)
         .tcp_nodelay(true)
-        .http2_adaptive_window(true)
+        // A body that is not read on (its sink waits) must leave room for the others.
+        .http2_initial_stream_window_size(STREAM_WINDOW)
+        .http2_initial_connection_window_size(STREAM_WINDOW * 16)
         .pool_idle_timeout(server.timeouts.idle)
         // A redirect could carry the token elsewhere.
         .redirect(reqwest::redirect::Policy::none());
@@ -161,7 +186,9 @@ impl GmailClient {
             account,
             wire,
             purse,
-            octets: Arc::default(),
+            leash: Leash::default(),
+            asked: Arc::default(),
+            head: Mutex::default(),
             known: AtomicBool::new(false),
             clock: Clock::start(),
         }
@@ -233,6 +260,8 @@ impl GmailClient {
         let other = self.credential.renewed(refused).await?;
         if other.is_some() {
             shown.clone_from(&other);
+            // Whose mailbox this one opens is to be seen.
+            self.known.store(false, Ordering::Relaxed);
         }
         Ok(other)
     }
@@ -247,13 +276,17 @@ impl GmailClient {
         bearer.set_sensitive(true);
         let request = self.http.get(format!("{}{path}", self.root)).header(AUTHORIZATION, bearer);
         let silence = self.timeouts.connect + self.timeouts.greeting + self.timeouts.silence;
+        self.asked.fetch_add(1, Ordering::AcqRel);
+        self.leash.busy.store(true, Ordering::Relaxed);
+        let _working =
+            OpenCall { asked: Arc::clone(&self.asked), busy: Arc::clone(&self.leash.busy) };
         let began = Instant::now();
         let heard = tokio::time::timeout(silence, request.send()).await;
         let response = heard
             .map_err(|_| self.late("an answer", silence))?
             .map_err(|e| unheard(&self.place, e))?;
-        self.octets.fetch_add(1, Ordering::Relaxed);
-        Ok(Incoming { response, began, octets: 0, mark: 0 })
+        self.leash.octets.fetch_add(1, Ordering::Relaxed);
+        Ok(Incoming { _working, response, began, octets: 0, mark: 0 })
     }
 
     fn late(&self, what: &str, after: Duration) -> Failure {
@@ -276,7 +309,7 @@ impl GmailClient {
             .map_err(|e| unheard(&self.place, e))?;
         let Some(piece) = piece else { return Ok(None) };
         let length = piece.len() as u64;
-        self.octets.fetch_add(length, Ordering::Relaxed);
+        self.leash.octets.fetch_add(length, Ordering::Relaxed);
         from.octets += length;
         let deadline = self.timeouts.command;
         if from.began.elapsed() > deadline {
@@ -339,15 +372,40 @@ impl GmailClient {
         }
     }
 
+    /// Logs in: the profile shows that the token is good, and whose mailbox it opens. It is not paid:
+    /// it is one unit, and nobody logs in often.
+    ///
+    /// # Errors
+    /// As [`GmailClient::profile`]; of reach endpoint where nobody answers.
+    pub(super) async fn log_in(&self) -> Result<(), Failure> {
+        let at = Instant::now();
+        let found = self.profile_unpaid().await.map_err(|failure| match failure.class {
+            Class::Network | Class::Timeout => Failure { reach: Reach::Endpoint, ..failure },
+            _ => failure,
+        })?;
+        *self.head.lock().await = found.map(|(profile, _)| (profile.history_id.0, at));
+        Ok(())
+    }
+
+    /// Whether the login has just seen that the history ends here; it is said once.
+    pub(super) async fn is_head(&self, cursor: &str) -> bool {
+        let head = self.head.lock().await.take();
+        head.is_some_and(|(head, at)| head == cursor && at.elapsed() < YOUNG)
+    }
+
     /// The mailbox's profile; none where the server has no such question (emulators).
     ///
     /// # Errors
     /// It is another mailbox than the account's; as [`GmailClient::ask`].
     pub(super) async fn profile(&self) -> Result<Option<(Profile, Micros)>, Failure> {
         let _units = self.pay_look(SMALL).await?;
+        self.profile_unpaid().await
+    }
+
+    async fn profile_unpaid(&self) -> Result<Option<(Profile, Micros)>, Failure> {
         let found = match self.json::<Profile>("profile").await? {
             Ok(found) => Some(found),
-            Err(refusal) if refusal.status == 404 => None,
+            Err(refusal) if refusal.status == 404 && refusal.is_json => None,
             Err(refusal) => return Err(self.failure(&refusal)),
         };
         if let Some((profile, _)) = &found
@@ -362,7 +420,7 @@ impl GmailClient {
         Ok(found)
     }
 
-    /// Looks whose mailbox it is, once.
+    /// Looks whose mailbox it is, where another token is shown than at the login.
     ///
     /// # Errors
     /// As [`GmailClient::profile`].
@@ -392,7 +450,7 @@ pub(super) fn nonsense(body: &[u8], e: &serde_json::Error) -> Failure {
     if e.is_eof() {
         return network("an answer was cut off");
     }
-    let text = format!("an answer cannot be read: {e}");
+    let text = without_addresses(&format!("an answer cannot be read: {e}"));
     Failure::new(Class::Provider, Reach::Account, Provenance::Server, text)
 }
 

@@ -5,19 +5,20 @@ use crate::provider::gmail::crowd::Crowd;
 use crate::provider::gmail::session::GmailSession;
 use crate::provider::gmail::sinks::SpareSinks;
 use crate::provider::trust::{Tls, config};
-use crate::provider::{Coming, Credential, Endpoint, Leash, Opening, Session};
+use crate::provider::{Coming, Credential, Endpoint, Opening, Session};
 use postrider_core::budget::{Allowance, Quota, RateLimit};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::provider::Family;
 use postrider_core::provider::server::{QuotaPlan, Security, Server};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 
 /// The word of this provider.
 pub(in crate::provider) const KIND: &str = "gmail";
 /// The dearest question but for a message.
 const DEAREST: u64 = 5;
+/// A sink's own deadline.
+const DISK: Duration = Duration::from_secs(60);
 /// Beyond the sum of its own deadlines, this long until a session that hangs is killed.
 const GRACE: Duration = Duration::from_secs(30);
 
@@ -54,7 +55,7 @@ impl Endpoint for GmailEndpoint {
 
     fn patience(&self) -> Duration {
         let t = self.server.timeouts;
-        t.connect * 2 + t.greeting + t.silence * 3 + GRACE.min(t.silence * 2)
+        t.connect * 2 + t.greeting + t.silence * 3 + DISK + GRACE.min(t.silence * 2)
     }
 
     fn family(&self) -> Family {
@@ -80,20 +81,16 @@ impl Endpoint for GmailEndpoint {
     ) -> Coming<'a, Result<Box<dyn Session>, Failure>> {
         Box::pin(async move {
             let Opening { account, wire, sinks, credits, purse } = opening;
-            // What cannot be shown is no reason to ask.
-            credential.secret().await?;
             let http = http(&self.server, self.tls.as_ref())?;
             let of = (account, wire, purse);
             let client = GmailClient::new((&self.server, self.plan), http, credential, of);
-            let leash = Leash { octets: Arc::clone(&client.octets), ..Leash::default() };
-            let credits: Arc<Semaphore> = credits;
+            client.log_in().await?;
             let session: Box<dyn Session> = Box::new(GmailSession {
                 client: Arc::new(client),
                 sink: sinks.sink(),
                 spare: Arc::new(SpareSinks::new(sinks, Arc::clone(&credits))),
                 credits,
                 crowd: Arc::clone(&self.crowd),
-                leash,
             });
             Ok(session)
         })

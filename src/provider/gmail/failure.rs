@@ -20,6 +20,8 @@ pub(super) struct GmailRefusal {
     pub(super) after: Option<Duration>,
     /// Its body is this API's.
     pub(super) is_told: bool,
+    /// It is JSON, at least.
+    pub(super) is_json: bool,
 }
 
 /// Reasons, and what they mean.
@@ -50,7 +52,13 @@ const STATUSES: &[(u16, Class, Reach, When)] = &[
     (400, Class::InvalidData, Reach::Account, When::BackOff),
 ];
 /// Of a limit, what is about one mailbox, whatever its reason.
-const OF_USER: [&str; 3] = ["for user", "user-rate", "user rate"];
+const OF_USER: [&str; 4] = ["for user", "per user", "user-rate", "user rate"];
+/// A scope is missing.
+const NO_SCOPE: &str = "insufficientPermissions";
+/// The token may read headers alone.
+const HEADERS_ALONE: &str = "metadata scope";
+/// Signs of a server's text that are kept.
+const TEXT: usize = 300;
 /// Too many questions at once.
 const AT_ONCE: &str = "concurrent requests";
 /// A limit of a day: sending, or octets of mail.
@@ -81,7 +89,8 @@ impl GmailRefusal {
     pub(super) fn read(status: u16, body: &[u8], after: Option<Duration>) -> Self {
         let Ok(RefusalBody { error }) = serde_json::from_slice(body) else {
             let (reason, message) = (String::new(), String::new());
-            return Self { status, reason, message, after, is_told: false };
+            let is_json = serde_json::from_slice::<serde_json::Value>(body).is_ok();
+            return Self { status, reason, message, after, is_told: false, is_json };
         };
         let mut reasons = error.errors.iter().chain(&error.details).map(|item| &item.reason);
         let reason = reasons.find(|reason| !reason.is_empty()).cloned().unwrap_or_default();
@@ -89,7 +98,7 @@ impl GmailRefusal {
         if message.is_empty() {
             message = error.status;
         }
-        Self { status, reason, message, after, is_told: true }
+        Self { status, reason, message, after, is_told: true, is_json: true }
     }
 
     /// There is no such thing, and it is Gmail that says so.
@@ -105,7 +114,8 @@ impl GmailRefusal {
     /// What it means.
     pub(super) fn failure(&self, now: Micros) -> Failure {
         let lower = self.message.to_lowercase();
-        let by_reason = REASONS.iter().find(|(reason, ..)| *reason == self.reason);
+        let reason = if lower.contains(HEADERS_ALONE) { NO_SCOPE } else { self.reason.as_str() };
+        let by_reason = REASONS.iter().find(|(known, ..)| *known == reason);
         let by_status = STATUSES.iter().find(|(status, ..)| *status == self.status);
         let (class, mut reach, when) = by_reason
             .map(|(_, class, reach, when)| (*class, *reach, *when))
@@ -125,15 +135,10 @@ impl GmailRefusal {
             _ => when,
         };
         let excess = if lower.contains(AT_ONCE) { Excess::AtOnce } else { Excess::Rate };
-        let cure = CURES.iter().find(|(reason, _)| *reason == self.reason);
+        let cure = CURES.iter().find(|(known, _)| *known == reason);
         let cure = cure.map(|(_, cure)| format!(" ({cure})")).unwrap_or_default();
-        let reason = if self.reason.is_empty() { "" } else { " " };
-        let text = format!(
-            "the server said {}{reason}{} {}{cure}",
-            self.status,
-            self.reason,
-            without_addresses(&self.message)
-        );
+        let told = without_addresses(&format!("{} {}", self.reason, self.message));
+        let text = format!("the server said {} {}{cure}", self.status, told.trim());
         Failure::new(class, reach, Provenance::Server, text.trim_end()).when(when).of(excess)
     }
 
@@ -156,9 +161,10 @@ fn until_tomorrow(now: Micros) -> Duration {
     Duration::from_micros(u64::try_from(DAY - into).unwrap_or(0))
 }
 
-/// A text without what looks like an address.
-fn without_addresses(text: &str) -> String {
-    let kept = text.split(' ').map(|word| if word.contains('@') { "…" } else { word });
+/// A server's text, not too long, without what looks like an address.
+pub(super) fn without_addresses(text: &str) -> String {
+    let short: String = text.chars().take(TEXT).collect();
+    let kept = short.split(' ').map(|word| if word.contains('@') { "…" } else { word });
     kept.collect::<Vec<_>>().join(" ")
 }
 
@@ -198,6 +204,13 @@ mod tests {
             (403, "insufficientPermissions", "Insufficient Permission", (Auth, Account, human)),
             (403, "SERVICE_DISABLED", "disabled", (Auth, Account, human)),
             (403, "somethingNew", "Forbidden", (Provider, Account, back)),
+            (403, "forbidden", "Metadata scope doesn't allow format RAW", (Auth, Account, human)),
+            (
+                403,
+                "rateLimitExceeded",
+                "Quota exceeded for quota metric 'Queries' and limit 'Queries per minute per user'",
+                (RateLimit, Account, back),
+            ),
             (
                 429,
                 "rateLimitExceeded",

@@ -20,8 +20,9 @@ const PAGE: u32 = 500;
 const MOST: u32 = 1000;
 
 /// A text as part of a URL.
-fn encoded(text: &str) -> String {
-    oauth2::url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+pub(super) fn encoded(text: &str) -> String {
+    let coded: String = oauth2::url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
+    coded.replace('+', "%20")
 }
 
 /// Whichever of two historyIds is later.
@@ -99,10 +100,14 @@ impl GmailClient {
         if let Some(newest) = newest.messages.first() {
             let units = self.pay_look(self.plan.get).await?;
             let path = format!("messages/{}?format=minimal", encoded(&newest.id));
-            // One that has just gone has a history, too.
-            if let Ok((message, at)) = self.json::<Message>(&path).await? {
-                clock = at;
-                cursor = message.history_id.map_or(cursor, |id| id.0);
+            match self.json::<Message>(&path).await? {
+                Ok((message, at)) => {
+                    clock = at;
+                    cursor = message.history_id.map_or(cursor, |id| id.0);
+                }
+                // It has just gone: what it has changed is gone through, too.
+                Err(refusal) if refusal.is_missing() => {}
+                Err(refusal) => return Err(self.failure(&refusal)),
             }
             drop(units);
         }
@@ -144,6 +149,11 @@ impl GmailClient {
         since: &FeedCursor,
         token: Option<&PageToken>,
     ) -> Result<FeedAnswer, Failure> {
+        // The login has just said that nothing has.
+        if token.is_none() && self.is_head(&since.0).await {
+            let next = Onward::Cursor { cursor: since.clone(), more: false };
+            return Ok(FeedAnswer::Changed { items: Vec::new(), next });
+        }
         let page = match self.history(&since.0, token).await? {
             Ok((page, _)) => page,
             Err(refusal) if refusal.is_missing() => return Ok(FeedAnswer::Expired),
@@ -154,11 +164,14 @@ impl GmailClient {
             Err(refusal) => return Err(self.failure(&refusal)),
         };
         let items = words(&page.history);
-        // The newest record that this page has shown is as good a cursor as the end.
         let newest = page.history.iter().fold(since.0.clone(), |newest, r| later(&newest, &r.id.0));
-        let next = match (self::token(page.next_page_token), page.history.is_empty()) {
-            (Some(token), true) => Onward::Page(token),
-            (Some(_), false) => Onward::Cursor { cursor: FeedCursor(newest), more: true },
+        // A record that this page has shown is as good a cursor as the end; not the last one, of
+        // which the next page may have more.
+        let mut shown = page.history.iter().map(|record| &record.id.0);
+        let before_last = shown.rfind(|id| **id != newest && later(&since.0, id) != since.0);
+        let next = match (self::token(page.next_page_token), before_last) {
+            (Some(token), None) => Onward::Page(token),
+            (Some(_), Some(id)) => Onward::Cursor { cursor: FeedCursor(id.clone()), more: true },
             (None, _) => {
                 let head = page.history_id.map(|id| later(&newest, &id.0)).unwrap_or(newest);
                 Onward::Cursor { cursor: FeedCursor(head), more: false }

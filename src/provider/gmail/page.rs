@@ -7,6 +7,7 @@ use postrider_core::mail::id::Identity;
 use postrider_core::provider::feeds::{FeedAnswer, Got, WantedMail};
 use postrider_core::provider::folders::Answer;
 use std::collections::VecDeque;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// A page being read.
 #[derive(Debug)]
@@ -22,12 +23,24 @@ pub(super) struct MailPage {
     found: Vec<(Identity, Got)>,
     /// There are no units for the rest.
     over: Option<Wait>,
+    /// Held while it is read.
+    credit: Option<OwnedSemaphorePermit>,
 }
 
 impl MailPage {
     pub(super) fn new(ask: Ask, wanted: Vec<WantedMail>, lane: Lane) -> Self {
         let (todo, aside, found) = (wanted.into(), Vec::new(), Vec::new());
-        Self { ask, lane, todo, aside, flying: 0, found, over: None }
+        Self { ask, lane, todo, aside, flying: 0, found, over: None, credit: None }
+    }
+
+    /// It may be read.
+    pub(super) fn begin(&mut self, credit: OwnedSemaphorePermit) {
+        self.credit = Some(credit);
+    }
+
+    /// Whether it may be read.
+    pub(super) fn has_credit(&self) -> bool {
+        self.credit.is_some()
     }
 
     /// The next message to be asked for, and whether that is its second time.

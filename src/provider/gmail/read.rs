@@ -2,7 +2,9 @@
 //! streamed into a sink of its own.
 
 use crate::provider::gmail::client::{GmailClient, HttpAnswer, Incoming, nonsense};
+use crate::provider::gmail::failure::without_addresses;
 use crate::provider::gmail::history::id_of;
+use crate::provider::gmail::looks::encoded;
 use crate::provider::gmail::places::state_of;
 use crate::provider::gmail::raw::RawReader;
 use crate::provider::gmail::sinks::{Loan, SpareSinks};
@@ -24,6 +26,8 @@ const GATHERED: usize = 256 * 1024;
 /// What an answer says beside the bytes.
 #[derive(Debug)]
 pub(super) struct ToldMail {
+    /// Its octets, about.
+    size: Option<u64>,
     pub(super) state: SeenState,
     pub(super) date: Option<Micros>,
 }
@@ -75,8 +79,10 @@ impl Arriving {
             return Ok(None);
         }
         let mut loan = sinks.take().await;
-        if let Err(full) = loan.sink.begin(announced.max(self.gathered.len() as u64)).await {
-            return Ok(Some(full));
+        match loan.sink.begin(announced.max(self.gathered.len() as u64)).await {
+            Ok(()) => {}
+            Err(full) if full.reach == Reach::Message => return Ok(Some(full)),
+            Err(failure) => return Err(failure),
         }
         let gathered = std::mem::take(&mut self.gathered);
         let mut head = Head::default();
@@ -100,17 +106,18 @@ pub(super) async fn read(
         HttpAnswer::Answer(answer) => answer,
         HttpAnswer::Refused(refusal) if refusal.is_missing() => return Ok(ReadMail::Missing),
         HttpAnswer::Refused(refusal) => {
-            let failure = client.failure(&refusal);
-            // What is wrong with one message is no trouble of the others.
-            return match failure.class {
-                Class::Provider | Class::InvalidData if refusal.status != 403 => {
-                    Ok(ReadMail::Bad(failure))
-                }
-                _ => Err(failure),
-            };
+            return refused(client.failure(&refusal));
         }
     };
     take(client, sinks, wanted, answer).await
+}
+
+/// What is wrong with one message is no trouble of the others.
+fn refused(failure: Failure) -> Result<ReadMail, Failure> {
+    match failure.class {
+        Class::Provider | Class::InvalidData => Ok(ReadMail::Bad(failure)),
+        _ => Err(failure),
+    }
 }
 
 /// Looks at a message beside the engine: of its bytes, whether they are to be had.
@@ -126,12 +133,12 @@ pub(super) async fn look_at(client: &GmailClient, mail: &WantedMail) -> Result<G
     }
     match client.ask(&path_of(mail)).await? {
         HttpAnswer::Answer(_) => Ok(got),
-        HttpAnswer::Refused(refusal) => Err(client.failure(&refusal)),
+        HttpAnswer::Refused(refusal) => refused(client.failure(&refusal)).map(settled),
     }
 }
 
 fn path_of(mail: &WantedMail) -> String {
-    let id = id_of(&mail.id);
+    let id = encoded(id_of(&mail.id));
     format!("messages/{id}?format={}", if mail.bytes { "raw" } else { "minimal" })
 }
 
@@ -171,7 +178,7 @@ async fn take(
         Err(e) => {
             return match between(&rest) {
                 Some(failure) => Err(failure),
-                None => Ok(bad(&e.to_string())),
+                None => Ok(bad(&without_addresses(&e.to_string()))),
             };
         }
     };
@@ -184,11 +191,16 @@ async fn take(
     let version = told.history_id.map(|id| MailVersion::new(&id.0));
     let date = told.internal_date.and_then(|ms| ms.0.parse::<i64>().ok());
     let told = ToldMail {
+        size: told.size_estimate,
         state: state_of(told.label_ids.as_deref().unwrap_or_default(), version),
         date: date.map(|ms| Micros(ms.saturating_mul(1000))),
     };
     if !wanted.bytes {
         return Ok(ReadMail::State(told));
+    }
+    if coming.long.is_none() && coming.gathered.is_empty() && told.size.is_some_and(|size| size > 0)
+    {
+        return Ok(bad("the server says that there is something, and brings nothing"));
     }
     let Some((mut loan, head)) = coming.long else {
         return Ok(ReadMail::Gathered(told, coming.gathered));

@@ -17,12 +17,11 @@ use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::mail::body::BodySink;
 use postrider_core::mail::id::Identity;
 use postrider_core::mime::{HeaderFacts, header_facts};
-use postrider_core::provider::feeds::{FeedAnswer, FeedRequest, WantedMail};
+use postrider_core::provider::feeds::{FeedAnswer, FeedRequest, Got, WantedMail, Within};
 use postrider_core::provider::folders::{Answer, Request};
 use postrider_core::provider::{Capabilities, FeedTraits};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -32,7 +31,9 @@ use tokio::time::Instant;
 const PART_TIME: Duration = Duration::from_secs(2);
 /// Octets of mail after which it is, too.
 const PART_OCTETS: u64 = 16 * 1024 * 1024;
-/// So many messages in a row that cannot be read are no trouble of single messages.
+/// Other messages that are asked about.
+const OTHERS: usize = 3;
+/// After so many messages in a row that cannot be read it is asked whether others can.
 const IN_A_ROW: u32 = 3;
 
 /// Something that was waited for.
@@ -45,7 +46,7 @@ enum Landed {
     Paid(MailWish, Result<Units, Denied>),
     /// A message.
     Mail(MailWish, Result<ReadMail, Failure>),
-    /// A message could not be read twice: whether the server answers at all.
+    /// Messages could not be read: whether the server answers about others.
     Probed(MailWish, Failure, Result<(), Failure>),
 }
 
@@ -66,6 +67,31 @@ struct WrittenMail {
     header: HeaderFacts,
 }
 
+/// Whether the server answers about other messages than one that it cannot tell.
+async fn is_there(
+    client: &GmailClient,
+    mail: &WantedMail,
+    failure: &Failure,
+) -> Result<(), Failure> {
+    let list = FeedRequest::List { within: Within::All, token: None };
+    let FeedAnswer::Page { rows, .. } = client.look(&list).await? else {
+        return Err(Failure::bug("a list that is none"));
+    };
+    let others = rows.into_iter().map(|(id, _)| id).filter(|id| *id != mail.id);
+    let mut asked = false;
+    for id in others.take(OTHERS) {
+        let _units = client.pay_look(client.plan.get).await?;
+        asked = true;
+        if let Got::Found(_) | Got::Missing =
+            look_at(client, &WantedMail { id, bytes: mail.bytes }).await?
+        {
+            return Ok(());
+        }
+    }
+    // Of a mailbox of one message the list is all that can be asked.
+    if asked { Err(Failure { reach: Reach::Account, ..failure.clone() }) } else { Ok(()) }
+}
+
 /// A way to one mailbox.
 #[derive(Debug)]
 pub(super) struct GmailSession {
@@ -74,7 +100,6 @@ pub(super) struct GmailSession {
     pub(super) spare: Arc<SpareSinks>,
     pub(super) credits: Arc<Semaphore>,
     pub(super) crowd: Arc<Crowd>,
-    pub(super) leash: Leash,
 }
 
 impl Session for GmailSession {
@@ -84,7 +109,7 @@ impl Session for GmailSession {
     }
 
     fn leash(&self) -> Leash {
-        self.leash.clone()
+        self.client.leash.clone()
     }
 
     fn answer<'a>(&'a mut self, request: &'a Request) -> Coming<'a, Result<Answer, Failure>> {
@@ -125,10 +150,10 @@ struct Talk {
     look: Option<Ask>,
     pages: BTreeMap<u64, MailPage>,
     next: u64,
-    /// Held while pages are read.
-    credit: Option<OwnedSemaphorePermit>,
-    /// It has been asked for.
+    /// A credit has been asked for.
     wants_credit: bool,
+    /// Something is held for pages.
+    holds: bool,
     /// Messages whose units are waited for, by lane.
     paying: BTreeSet<Lane>,
     /// Messages that are asked for.
@@ -151,8 +176,8 @@ impl Talk {
             look: None,
             pages: BTreeMap::new(),
             next: 0,
-            credit: None,
             wants_credit: false,
+            holds: false,
             paying: BTreeSet::new(),
             flying: 0,
             written: Vec::new(),
@@ -165,8 +190,6 @@ impl Talk {
     async fn serve(mut self, mut asks: UnboundedReceiver<Ask>) -> Result<(), Failure> {
         loop {
             self.go_on();
-            let busy = self.flying > 0 || self.look.is_some();
-            self.at.leash.busy.store(busy, Ordering::Relaxed);
             crate::fault::hang("hang.session").await;
             let part = self.since.map(|since| since + PART_TIME);
             let done = tokio::select! {
@@ -223,22 +246,40 @@ impl Talk {
         }
         if self.pages.is_empty() {
             // Nothing is being read: nothing is held.
-            if self.credit.take().is_some() {
+            if std::mem::take(&mut self.holds) {
                 self.at.spare.rest();
                 self.at.sink.rest();
             }
             return;
         }
-        if self.credit.is_none() {
-            if !std::mem::replace(&mut self.wants_credit, true) {
-                let credits = Arc::clone(&self.at.credits);
-                // A closed semaphore gives no credit and takes none: the process is ending.
-                self.wait(async move { Landed::Credit(credits.acquire_owned().await.ok()) });
-            }
-            return;
-        }
+        self.want_credits();
         for lane in [Lane::Live, Lane::Backfill] {
             self.pay_next(lane);
+        }
+    }
+
+    /// Each page is read on a credit of its own. Who holds one must not wait for another: further
+    /// pages get what is to spare.
+    fn want_credits(&mut self) {
+        let mut holds = self.pages.values().any(MailPage::has_credit) || self.wants_credit;
+        let mut waiting: Vec<&mut MailPage> =
+            self.pages.values_mut().filter(|page| !page.has_credit()).collect();
+        waiting.sort_by_key(|page| page.lane);
+        let mut wants = false;
+        for page in waiting {
+            if !std::mem::replace(&mut holds, true) {
+                wants = true;
+                continue;
+            }
+            let Ok(permit) = Arc::clone(&self.at.credits).try_acquire_owned() else { break };
+            page.begin(permit);
+            self.holds = true;
+        }
+        if wants {
+            self.wants_credit = true;
+            let credits = Arc::clone(&self.at.credits);
+            // A closed semaphore gives no credit and takes none: the process is ending.
+            self.wait(async move { Landed::Credit(credits.acquire_owned().await.ok()) });
         }
     }
 
@@ -248,7 +289,8 @@ impl Talk {
         if self.paying.contains(&lane) || asked >= self.at.crowd.most() {
             return;
         }
-        let pages = self.pages.iter_mut().filter(|(_, page)| page.lane == lane);
+        let pages =
+            self.pages.iter_mut().filter(|(_, page)| page.lane == lane && page.has_credit());
         let next = pages.map(|(no, page)| (*no, page.next())).find(|(_, next)| next.is_some());
         let Some((page, Some((mail, alone)))) = next else { return };
         self.paying.insert(lane);
@@ -264,10 +306,25 @@ impl Talk {
         match done {
             Landed::Credit(permit) => {
                 self.wants_credit = false;
-                self.credit = permit;
+                let mut waiting: Vec<&mut MailPage> =
+                    self.pages.values_mut().filter(|page| !page.has_credit()).collect();
+                waiting.sort_by_key(|page| page.lane);
+                if let (Some(page), Some(permit)) = (waiting.into_iter().next(), permit) {
+                    page.begin(permit);
+                    self.holds = true;
+                }
             }
             Landed::Look(answer) => {
-                let answer = answer?;
+                let answer = match answer {
+                    Ok(answer) => answer,
+                    // It is told to who asked, before it is told to the others.
+                    Err(failure) => {
+                        if let Some(mut ask) = self.look.take() {
+                            (ask.answer)(Err(failure.clone()));
+                        }
+                        return Err(failure);
+                    }
+                };
                 if let Some(mut ask) = self.look.take() {
                     (ask.answer)(Ok(Answer::Feed(answer)));
                 }
@@ -295,7 +352,12 @@ impl Talk {
                 self.flying -= 1;
                 answered?;
                 self.bad = 0;
-                self.note(&wish, ReadMail::Bad(failure));
+                if wish.alone {
+                    self.note(&wish, ReadMail::Bad(failure));
+                } else if let Some(page) = self.pages.get_mut(&wish.page) {
+                    page.landed();
+                    page.set_aside(wish.mail);
+                }
                 return self.end_page(wish.page).await;
             }
         }
@@ -306,9 +368,9 @@ impl Talk {
         self.flying += 1;
         let (client, spare) = (Arc::clone(&self.at.client), Arc::clone(&self.at.spare));
         self.wait(async move {
-            let whose = client.look_whose().await;
-            let found = match whose {
-                Ok(()) => read(&client, &spare, &wish.mail).await,
+            let found = match read(&client, &spare, &wish.mail).await {
+                // Another token may have been shown.
+                Ok(found) => client.look_whose().await.map(|()| found),
                 Err(failure) => Err(failure),
             };
             drop(units);
@@ -319,18 +381,16 @@ impl Talk {
     async fn on_mail(&mut self, wish: MailWish, read: ReadMail) -> Result<(), Failure> {
         match read {
             ReadMail::Bad(failure) => {
-                self.bad += u32::from(failure.class == Class::Provider);
-                if self.bad >= IN_A_ROW {
-                    return Err(Failure { reach: Reach::Account, ..failure });
-                }
-                if !wish.alone {
+                let is_broken = failure.class == Class::Provider;
+                self.bad += u32::from(is_broken && !wish.alone);
+                if !wish.alone && (!is_broken || self.bad < IN_A_ROW) {
                     if let Some(page) = self.pages.get_mut(&wish.page) {
                         page.landed();
                         page.set_aside(wish.mail);
                     }
                     return self.end_page(wish.page).await;
                 }
-                if failure.class != Class::Provider {
+                if !is_broken {
                     self.note(&wish, ReadMail::Bad(failure));
                     return self.end_page(wish.page).await;
                 }
@@ -338,7 +398,7 @@ impl Talk {
                 self.flying += 1;
                 let client = Arc::clone(&self.at.client);
                 self.wait(async move {
-                    let answered = client.look(&FeedRequest::Places).await.map(drop);
+                    let answered = is_there(&client, &wish.mail, &failure).await;
                     Landed::Probed(wish, failure, answered)
                 });
             }
@@ -379,9 +439,13 @@ impl Talk {
         self.since.get_or_insert_with(Instant::now);
         let Some(page) = self.pages.get_mut(&no) else { return Ok(()) };
         page.landed();
-        if let Err(full) = self.at.sink.begin(bytes.len() as u64).await {
-            page.found(id, settled(ReadMail::NoRoom(full)));
-            return Ok(());
+        match self.at.sink.begin(bytes.len() as u64).await {
+            Ok(()) => {}
+            Err(full) if full.reach == Reach::Message => {
+                page.found(id, settled(ReadMail::NoRoom(full)));
+                return Ok(());
+            }
+            Err(failure) => return Err(failure),
         }
         self.at.sink.write(bytes).await?;
         self.at.sink.finish().await?;

@@ -68,6 +68,8 @@ pub(super) struct Message {
     /// Left out where it is empty.
     pub(super) label_ids: Option<Vec<String>>,
     pub(super) history_id: Option<Digits>,
+    /// Octets, about.
+    pub(super) size_estimate: Option<u64>,
     /// Milliseconds since 1970.
     pub(super) internal_date: Option<Digits>,
 }

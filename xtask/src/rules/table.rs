@@ -33,10 +33,20 @@ pub(super) const RULES: &[Rule] = &[
         name: "fresh",
         changes: &[(
             SETTLE,
-            "        is_late || is_compared(books, owed, asked.terms) || is_proved(books, owed, found);",
-            "        true;",
+            "let mut is_fresh = is_late || is_compared(books, owed, asked) || is_proved(books, owed, found);",
+            "let mut is_fresh = true;",
         )],
         world: HARD,
+        seen: true,
+    },
+    Rule {
+        name: "compared",
+        changes: &[(
+            SETTLE,
+            "owed.rank.is_some() && will_be",
+            "owed.rank.is_some() && (will_be || true)",
+        )],
+        world: "kind=history,lies=0,stale=1,race=1,excludes=0",
         seen: true,
     },
     Rule {

@@ -93,18 +93,18 @@ fn is_proved(books: &FeedBooks, owed: &Owed, found: &FoundMail) -> bool {
 
 /// Whether a compare will look at it again: lists that show ids alone owe one when the first is
 /// over, and it begins when nothing is due any more.
-fn is_compared(books: &FeedBooks, owed: &Owed, terms: Terms) -> bool {
+fn is_compared(books: &FeedBooks, owed: &Owed, asked: Hearing) -> bool {
     let state = &books.rows.state;
     let will_be = !state.listed || state.debt.is_some_and(|debt| owed.told_at <= debt);
-    terms.compares && owed.rank.is_some() && will_be
+    let since = asked.since >= owed.told_at;
+    asked.terms.compares && since && owed.rank.is_some() && will_be
 }
 
 fn find(books: &mut FeedBooks, owed: &Owed, found: &FoundMail, asked: Hearing) {
     let (id, at) = (&owed.id, asked.at);
     let state = &found.state;
     let is_late = asked.is_late(owed);
-    let mut is_fresh =
-        is_late || is_compared(books, owed, asked.terms) || is_proved(books, owed, found);
+    let mut is_fresh = is_late || is_compared(books, owed, asked) || is_proved(books, owed, found);
     let ours = books.rows.ours(&state.places);
     let message = books.message(id);
     let lives = message.as_ref().is_some_and(|message| message.deleted_at.is_none());

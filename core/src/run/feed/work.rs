@@ -1,7 +1,7 @@
 //! The work of feeds as the machine sees it: which step of it each answer moves on.
 
 use crate::commit::rows::AccountRow;
-use crate::failure::Failure;
+use crate::failure::{Failure, Reach};
 use crate::mail::id::FolderId;
 use crate::provider::Capabilities;
 use crate::provider::feeds::FeedAnswer;
@@ -61,8 +61,10 @@ impl Work for FeedWork {
         self.on_answer(question, answer, desk)
     }
 
-    fn cut(&mut self, _: Token, _: FeedOwner, failure: &Failure, desk: &mut Desk<'_>) -> Cut {
-        self.note_cut(failure, desk)
+    fn cut(&mut self, _: Token, owner: FeedOwner, failure: &Failure, desk: &mut Desk<'_>) -> Cut {
+        // What ended at another question, or for everybody, is no message's doing.
+        let is_theirs = matches!(owner, FeedOwner::Get(_)) && failure.reach < Reach::Account;
+        if is_theirs { self.note_cut(failure, desk) } else { Cut::Unnoted }
     }
 
     fn rows(&mut self, _: Token, owner: FeedOwner, rows: Rows, desk: &mut Desk<'_>) {
