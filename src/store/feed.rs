@@ -33,8 +33,13 @@ impl Reader {
             FeedQuery::Due { at, insists, limit } => {
                 let values = vec![id.clone(), at.0.into(), insists.into(), most(limit)];
                 let rows = self.rows(FeedText::DueOwed, values).await?;
-                let rows = rows.iter().map(owed).collect::<Result<_, Trouble>>()?;
-                let waits = self.rows(FeedText::NextOwed, vec![id, at.0.into()]).await?;
+                let rows: Vec<_> = rows.iter().map(owed).collect::<Result<_, Trouble>>()?;
+                // What waits is of interest when nothing is due any more.
+                let waits = if rows.len() < limit {
+                    self.rows(FeedText::NextOwed, vec![id, at.0.into()]).await?
+                } else {
+                    Vec::new()
+                };
                 let waits = match waits.first() {
                     Some(row) => OwedWaits {
                         next: get::<Option<i64>>(row, 0)?.map(Micros),

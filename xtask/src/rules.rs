@@ -10,8 +10,18 @@ use table::{RULES, Rule};
 /// Where the copy lies.
 const COPY: &str = "target/rules";
 /// What of the sources it needs.
-const SOURCES: [&str; 9] =
-    ["Cargo.toml", "Cargo.lock", "src", "core", "entity", "migration", "imapd", "xtask", "benches"];
+const SOURCES: [&str; 10] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "src",
+    "core",
+    "entity",
+    "migration",
+    "imapd",
+    "feedd",
+    "xtask",
+    "benches",
+];
 
 /// Runs every rule, or those whose names are given; the first argument may be a number of seeds.
 pub(crate) fn rules(rest: &[String]) -> bool {

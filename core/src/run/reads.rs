@@ -45,7 +45,7 @@ pub enum FeedFound {
     Due {
         /// In their order.
         rows: Vec<Owed>,
-        /// What else is owed.
+        /// What else is owed; it need not be known where as many rows were found as were asked for.
         waits: OwedWaits,
     },
     /// To `Known`: those of which something is held or owed.

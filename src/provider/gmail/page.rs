@@ -23,24 +23,25 @@ pub(super) struct MailPage {
     found: Vec<(Identity, Got)>,
     /// There are no units for the rest.
     over: Option<Wait>,
-    /// Held while it is read.
+    /// It is being read, and holds this meanwhile.
+    begun: bool,
     credit: Option<OwnedSemaphorePermit>,
 }
 
 impl MailPage {
     pub(super) fn new(ask: Ask, wanted: Vec<WantedMail>, lane: Lane) -> Self {
         let (todo, aside, found) = (wanted.into(), Vec::new(), Vec::new());
-        Self { ask, lane, todo, aside, flying: 0, found, over: None, credit: None }
+        Self { ask, lane, todo, aside, flying: 0, found, over: None, begun: false, credit: None }
     }
 
-    /// It may be read.
-    pub(super) fn begin(&mut self, credit: OwnedSemaphorePermit) {
-        self.credit = Some(credit);
+    /// It may be read; without a credit only where the process is ending.
+    pub(super) fn begin(&mut self, credit: Option<OwnedSemaphorePermit>) {
+        (self.begun, self.credit) = (true, credit);
     }
 
     /// Whether it may be read.
-    pub(super) fn has_credit(&self) -> bool {
-        self.credit.is_some()
+    pub(super) fn is_begun(&self) -> bool {
+        self.begun
     }
 
     /// The next message to be asked for, and whether that is its second time.

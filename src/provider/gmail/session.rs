@@ -261,9 +261,9 @@ impl Talk {
     /// Each page is read on a credit of its own. Who holds one must not wait for another: further
     /// pages get what is to spare.
     fn want_credits(&mut self) {
-        let mut holds = self.pages.values().any(MailPage::has_credit) || self.wants_credit;
+        let mut holds = self.pages.values().any(MailPage::is_begun) || self.wants_credit;
         let mut waiting: Vec<&mut MailPage> =
-            self.pages.values_mut().filter(|page| !page.has_credit()).collect();
+            self.pages.values_mut().filter(|page| !page.is_begun()).collect();
         waiting.sort_by_key(|page| page.lane);
         let mut wants = false;
         for page in waiting {
@@ -272,7 +272,7 @@ impl Talk {
                 continue;
             }
             let Ok(permit) = Arc::clone(&self.at.credits).try_acquire_owned() else { break };
-            page.begin(permit);
+            page.begin(Some(permit));
             self.holds = true;
         }
         if wants {
@@ -289,8 +289,7 @@ impl Talk {
         if self.paying.contains(&lane) || asked >= self.at.crowd.most() {
             return;
         }
-        let pages =
-            self.pages.iter_mut().filter(|(_, page)| page.lane == lane && page.has_credit());
+        let pages = self.pages.iter_mut().filter(|(_, page)| page.lane == lane && page.is_begun());
         let next = pages.map(|(no, page)| (*no, page.next())).find(|(_, next)| next.is_some());
         let Some((page, Some((mail, alone)))) = next else { return };
         self.paying.insert(lane);
@@ -307,9 +306,9 @@ impl Talk {
             Landed::Credit(permit) => {
                 self.wants_credit = false;
                 let mut waiting: Vec<&mut MailPage> =
-                    self.pages.values_mut().filter(|page| !page.has_credit()).collect();
+                    self.pages.values_mut().filter(|page| !page.is_begun()).collect();
                 waiting.sort_by_key(|page| page.lane);
-                if let (Some(page), Some(permit)) = (waiting.into_iter().next(), permit) {
+                if let Some(page) = waiting.into_iter().next() {
                     page.begin(permit);
                     self.holds = true;
                 }
