@@ -139,12 +139,7 @@ impl GmailServer {
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let port = listener.local_addr()?.port();
-        let shop = Arc::new(Shop {
-            mailbox: mailbox.clone(),
-            script: Arc::new(script),
-            log: Mutex::default(),
-        });
-        let app = axum::Router::new().fallback(answer).with_state(Arc::clone(&shop));
+        let (app, shop) = open(mailbox, script);
         let serving = axum::serve(listener, app);
         let task = tokio::spawn(async move { drop(serving.await) });
         Ok(Self { port, shop, task })
@@ -167,6 +162,26 @@ impl GmailServer {
     pub fn asked(&self) -> Vec<Question> {
         std::mem::take(&mut *self.shop.log.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+fn open(
+    mailbox: &GmailBox,
+    script: impl Fn(&Question) -> Option<Play> + Send + Sync + 'static,
+) -> (axum::Router, Arc<Shop>) {
+    let shop = Arc::new(Shop {
+        mailbox: mailbox.clone(),
+        script: Arc::new(script),
+        log: Mutex::default(),
+    });
+    (axum::Router::new().fallback(answer).with_state(Arc::clone(&shop)), shop)
+}
+
+/// The API itself, for a server of another kind.
+pub fn router(
+    mailbox: &GmailBox,
+    script: impl Fn(&Question) -> Option<Play> + Send + Sync + 'static,
+) -> axum::Router {
+    open(mailbox, script).0
 }
 
 fn decoded(text: &str) -> String {

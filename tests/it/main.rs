@@ -17,6 +17,7 @@ mod faults;
 mod feeds;
 mod gmail;
 mod gmail_faults;
+mod gmail_http2;
 mod grants;
 mod hostile;
 mod migration;
