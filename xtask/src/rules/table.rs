@@ -47,7 +47,7 @@ pub(super) const RULES: &[Rule] = &[
             "owed.rank.is_some() && (will_be || true)",
         )],
         world: "kind=history,lies=0,stale=1,race=1,excludes=0",
-        seen: true,
+        seen: false,
     },
     Rule {
         name: "version",
