@@ -451,3 +451,28 @@ async fn another_mailbox_is_refused() {
     })
     .await;
 }
+
+/// Whichever actor dies, the tree starts it again, and the mirror is the mailbox.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_actor_that_dies_costs_nothing() {
+    for fault in ["panic.session:1", "panic.endpoint:1", "panic.account:2", "panic.store:3"] {
+        let mailbox = seed::mailbox(71, 60);
+        let server = GmailServer::start(&mailbox, well).await.unwrap();
+        blocking(move || {
+            let postrider = follower(&crate::support::served::head(), &server, "");
+            let served = postrider.serve(&[("POSTRIDER_FAULT", fault)]);
+            let database = postrider.database();
+            crate::support::served::until(&database, "SELECT count(*) AS x FROM message", "61");
+            mailbox.trash(&mailbox.ids()[0]);
+            mailbox.insert("Subject: n\r\n\r\nx\r\n", &["INBOX"], i64::MAX / 2000);
+            crate::support::served::wait_until(fault, || {
+                postrider.run(&["sync-now", "u", "--wait"]);
+                postrider.manifest("u") == mailbox.manifest(|_| true)
+            });
+            assert!(served.running.stderr().contains("scripted fault"), "{fault} never came");
+            served.stop();
+            mirrors(&postrider, &mailbox, |_| true);
+        })
+        .await;
+    }
+}
