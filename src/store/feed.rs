@@ -34,20 +34,24 @@ impl Reader {
                 let values = vec![id.clone(), at.0.into(), insists.into(), most(limit)];
                 let rows = self.rows(FeedText::DueOwed, values).await?;
                 let rows: Vec<_> = rows.iter().map(owed).collect::<Result<_, Trouble>>()?;
+                let found = rows.len() as u64;
                 // What waits is of interest when nothing is due any more.
                 let waits = if rows.len() < limit {
-                    self.rows(FeedText::NextOwed, vec![id, at.0.into()]).await?
+                    let waits = self.rows(FeedText::NextOwed, vec![id, at.0.into()]).await?;
+                    match waits.first() {
+                        Some(row) => OwedWaits {
+                            due: found,
+                            next: get::<Option<i64>>(row, 0)?.map(Micros),
+                            failed: count(row, 1)?,
+                            missing: count(row, 2)?,
+                            settling: count(row, 3)?,
+                        },
+                        None => OwedWaits::default(),
+                    }
                 } else {
-                    Vec::new()
-                };
-                let waits = match waits.first() {
-                    Some(row) => OwedWaits {
-                        next: get::<Option<i64>>(row, 0)?.map(Micros),
-                        failed: count(row, 1)?,
-                        missing: count(row, 2)?,
-                        settling: count(row, 3)?,
-                    },
-                    None => OwedWaits::default(),
+                    let due = self.rows(FeedText::DueCount, vec![id]).await?;
+                    let due = due.first().map_or(Ok(found), |row| count(row, 0))?;
+                    OwedWaits { due, ..OwedWaits::default() }
                 };
                 FeedFound::Due { rows, waits }
             }

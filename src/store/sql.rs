@@ -58,6 +58,7 @@ texts! {
     QuietSettleAccount,
     DueOwed,
     NextOwed,
+    DueCount,
     KnownMail,
     HeldMail,
     AwayMail,

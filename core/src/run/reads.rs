@@ -45,7 +45,7 @@ pub enum FeedFound {
     Due {
         /// In their order.
         rows: Vec<Owed>,
-        /// What else is owed; it need not be known where as many rows were found as were asked for.
+        /// What else is owed; where as many rows were found as were asked for, how many are due alone.
         waits: OwedWaits,
     },
     /// To `Known`: those of which something is held or owed.
@@ -58,9 +58,11 @@ pub enum FeedFound {
     Tally(FeedTally),
 }
 
-/// What is owed and not due.
+/// What is owed beside the rows that were found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OwedWaits {
+    /// Ids that are due, those that were found among them.
+    pub due: u64,
     /// When the next one is due that has not failed.
     pub next: Option<Micros>,
     /// Ids that have failed.

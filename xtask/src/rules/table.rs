@@ -40,6 +40,16 @@ pub(super) const RULES: &[Rule] = &[
         seen: true,
     },
     Rule {
+        name: "told while it is read",
+        changes: &[(
+            READING,
+            "if std::mem::take(&mut self.gets.is_old) {",
+            "if std::mem::take(&mut self.gets.is_old) && false {",
+        )],
+        world: "lies=0,excludes=0",
+        seen: true,
+    },
+    Rule {
         name: "compared",
         changes: &[(
             SETTLE,

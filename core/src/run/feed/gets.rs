@@ -37,6 +37,8 @@ pub(super) struct Gets {
     pub(super) pages: BTreeMap<Token, GetPage>,
     /// The rows are being read; pages that ended meanwhile may be among them.
     pub(super) reading: Option<BTreeSet<Identity>>,
+    /// More has become due since that reading began.
+    pub(super) is_old: bool,
     /// Nothing more was due when the rows were read last.
     pub(super) drained: bool,
     /// Rows that are due and need another session.
@@ -61,6 +63,7 @@ impl Gets {
             queue: VecDeque::new(),
             pages: BTreeMap::new(),
             reading: None,
+            is_old: false,
             drained: false,
             elsewhere: false,
             fruitless: false,
@@ -77,6 +80,7 @@ impl Gets {
     pub(super) fn look_again(&mut self) {
         self.drained = false;
         self.fruitless = false;
+        self.is_old = self.reading.is_some();
         self.queue.clear();
     }
 

@@ -86,6 +86,10 @@ impl FeedWork {
 
     pub(super) fn on_due(&mut self, rows: Vec<Owed>, waits: OwedWaits) {
         let Some(ended) = self.gets.reading.take() else { return };
+        // What it has found may lack what words have told since: it is read again.
+        if std::mem::take(&mut self.gets.is_old) {
+            return;
+        }
         self.gets.drained = rows.len() < READ;
         self.gets.waits = waits;
         // What ended meanwhile, or is on its way, may be paid when its turn comes.
@@ -101,6 +105,7 @@ impl FeedWork {
 
     pub(super) fn unread_due(&mut self) {
         self.gets.reading = None;
+        self.gets.is_old = false;
     }
 
     pub(super) fn on_got(

@@ -238,7 +238,8 @@ impl Work for FeedWork {
     }
 
     fn totals(&self, counts: Counts) -> Counts {
-        Counts { folders: self.rows.places.len() as u64, ..counts }
+        let remaining = self.gets.waits.due;
+        Counts { folders: self.rows.places.len() as u64, remaining, ..counts }
     }
 }
 

@@ -21,9 +21,13 @@ use postrider_core::run::filter::FolderFilter;
 use postrider_core::run::reads::{FeedProof, FeedQuery};
 use postrider_core::run::scope::{Depth, Scope};
 use postrider_core::run::settings::Settings;
+use postrider_core::standing::Outcome;
 use postrider_core::time::{Micros, Now};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
+
+/// What came just before a run ended is for the next one.
+const UNREAD: Duration = Duration::from_secs(20);
 
 pub(crate) enum FeedQueued {
     Commit(u64, Token, Box<Commit>),
@@ -58,6 +62,8 @@ pub(crate) struct FeedWorld {
     pub(crate) log: Vec<String>,
     pub(crate) settings: Settings,
     history: History,
+    /// The run that ended last has done all.
+    succeeded: bool,
     pub(crate) gets: u64,
     pub(crate) bodies: u64,
     pub(crate) pages: u64,
@@ -113,6 +119,7 @@ impl FeedWorld {
             log: Vec::new(),
             settings,
             history: History::default(),
+            succeeded: false,
             gets: 0,
             bodies: 0,
             pages: 0,
@@ -243,6 +250,7 @@ impl FeedWorld {
             Action::Report(_) => {}
             Action::Finish(summary) => {
                 self.note(|| format!("== ended {:?} {:?}", summary.outcome, summary.left));
+                self.succeeded = summary.outcome == Outcome::Success;
                 self.history = summary.history;
                 self.history.failed_runs = 0;
                 self.machine = None;
@@ -497,7 +505,15 @@ impl FeedWorld {
         self.answers.clear();
         self.reads.clear();
         self.late.clear();
-        Ok(())
+        let since = self.instant().wall;
+        let unread = self.store.books.all_owed().find(|row| {
+            let never = row.bytes && row.attempts == 0 && row.missing.is_none();
+            never && row.due_at.is_some_and(|due| due.plus(UNREAD) < since)
+        });
+        match unread.filter(|_| self.succeeded && self.cfg.kind != Kind::None) {
+            Some(row) => Err(format!("INV-9: a run has ended, and this was to be read: {row:?}")),
+            None => Ok(()),
+        }
     }
 
     /// A run, and those that what waits for its time needs.

@@ -116,6 +116,9 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
              count(*) FILTER (WHERE due_at > ?2 AND attempts = 0 AND missing_at IS NOT NULL), count(*) FILTER (WHERE \
              due_at > ?2 AND attempts = 0 AND missing_at IS NULL) FROM owed WHERE account = ?1 AND due_at IS NOT NULL"
         }
+        FeedText::DueCount => {
+            "SELECT count(*) FROM owed WHERE account = ?1 AND due_at IS NOT NULL AND attempts = 0"
+        }
         FeedText::KnownMail => concat!(
             "SELECT j.value, ",
             known!(),
