@@ -7,6 +7,7 @@
 
 mod client;
 mod crowd;
+mod doubt;
 mod endpoint;
 mod failure;
 mod history;

@@ -6,6 +6,7 @@
 
 use crate::provider::gmail::client::GmailClient;
 use crate::provider::gmail::crowd::Crowd;
+use crate::provider::gmail::doubt::is_there;
 use crate::provider::gmail::page::MailPage;
 use crate::provider::gmail::read::{ReadMail, ToldMail, look_at, read, settled, there};
 use crate::provider::gmail::sinks::SpareSinks;
@@ -17,7 +18,7 @@ use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::mail::body::BodySink;
 use postrider_core::mail::id::Identity;
 use postrider_core::mime::{HeaderFacts, header_facts};
-use postrider_core::provider::feeds::{FeedAnswer, FeedRequest, Got, WantedMail, Within};
+use postrider_core::provider::feeds::{FeedAnswer, FeedRequest, WantedMail};
 use postrider_core::provider::folders::{Answer, Request};
 use postrider_core::provider::{Capabilities, FeedTraits};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -31,8 +32,6 @@ use tokio::time::Instant;
 const PART_TIME: Duration = Duration::from_secs(2);
 /// Octets of mail after which it is, too.
 const PART_OCTETS: u64 = 16 * 1024 * 1024;
-/// Other messages that are asked about.
-const OTHERS: usize = 3;
 /// After so many messages in a row that cannot be read it is asked whether others can.
 const IN_A_ROW: u32 = 3;
 
@@ -65,31 +64,6 @@ struct WrittenMail {
     id: Identity,
     told: ToldMail,
     header: HeaderFacts,
-}
-
-/// Whether the server answers about other messages than one that it cannot tell.
-async fn is_there(
-    client: &GmailClient,
-    mail: &WantedMail,
-    failure: &Failure,
-) -> Result<(), Failure> {
-    let list = FeedRequest::List { within: Within::All, token: None };
-    let FeedAnswer::Page { rows, .. } = client.look(&list).await? else {
-        return Err(Failure::bug("a list that is none"));
-    };
-    let others = rows.into_iter().map(|(id, _)| id).filter(|id| *id != mail.id);
-    let mut asked = false;
-    for id in others.take(OTHERS) {
-        let _units = client.pay_look(client.plan.get).await?;
-        asked = true;
-        if let Got::Found(_) | Got::Missing =
-            look_at(client, &WantedMail { id, bytes: mail.bytes }).await?
-        {
-            return Ok(());
-        }
-    }
-    // Of a mailbox of one message the list is all that can be asked.
-    if asked { Err(Failure { reach: Reach::Account, ..failure.clone() }) } else { Ok(()) }
 }
 
 /// A way to one mailbox.
