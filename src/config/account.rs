@@ -85,26 +85,33 @@ pub(super) fn account(
     t.unknown(ACCOUNT);
     let id = required(t, before, "id", "work");
     let provider = match t.text("provider").as_deref() {
-        None | Some(IMAP) => IMAP,
-        Some(GMAIL) => GMAIL,
+        None | Some(IMAP) => Some(IMAP),
+        Some(GMAIL) => Some(GMAIL),
         Some(other) => {
             if let Some(item) = t.item("provider") {
-                let text =
-                    format!("\"{other}\" is not supported yet; write \"{IMAP}\" or \"{GMAIL}\"");
+                let text = format!("\"{other}\" is not supported; write \"{IMAP}\" or \"{GMAIL}\"");
                 t.wrong(item.place, "provider", text);
             }
-            IMAP
+            None
         }
     };
-    let is_gmail = provider == GMAIL;
-    let (strange, other): (&[&str], _) =
-        if is_gmail { (&OF_IMAP, IMAP) } else { (&OF_GMAIL, GMAIL) };
+    let is_gmail = provider == Some(GMAIL);
+    let (strange, other): (&[&str], _) = match provider {
+        Some(GMAIL) => (&OF_IMAP, IMAP),
+        Some(_) => (&OF_GMAIL, GMAIL),
+        // Which keys are meant is not known.
+        None => (&[], ""),
+    };
     for key in strange {
         if let Some(item) = t.item(key) {
             t.wrong(item.place, key, format!("it is for provider = \"{other}\"; leave it out"));
         }
     }
-    let found = if is_gmail { api::gmail(t) } else { Some(imap(t, before, place)) };
+    let found = match provider {
+        Some(GMAIL) => api::gmail(t),
+        Some(_) => Some(imap(t, before, place)),
+        None => None,
+    };
     let username = required(t, before, "username", "me@example.org");
     let ca_file = t.text("ca_file").map(|file| base.join(file));
     let host = found.as_ref().map(|found| found.host.clone()).unwrap_or_default();
@@ -145,6 +152,13 @@ pub(super) fn account(
     }
     let download_per_day = if is_gmail { None } else { download(t, &host) };
     let grant = named(t, clients).map(|grant| ("auth", grant));
+    if let (true, Some((_, SecretFrom::Grant(name))), Some(item)) =
+        (is_gmail, &grant, t.item("auth"))
+        && *name != "google"
+    {
+        let text = "Gmail takes tokens of Google; write \"oauth.google\" or \"service.google\"";
+        t.wrong(item.place, "auth", text);
+    }
     let secret = secret(t, base, (&id, is_gmail), (before, grant), warnings);
     if t.problems.len() > before {
         return None;
@@ -154,7 +168,7 @@ pub(super) fn account(
         id,
         was,
         owner,
-        provider,
+        provider: provider?,
         host,
         port,
         security,

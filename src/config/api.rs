@@ -35,6 +35,17 @@ pub(super) fn gmail(t: &mut Taker<'_>) -> Option<MailboxPlace> {
             RawValue::Text(text) if text == "none" => Some(None),
             _ => None,
         });
+    // Less would never let a message be read: a tenth is kept for what is new.
+    for (key, limit) in [("quota.per_minute", user), ("quota.shared_per_minute", shared)] {
+        if limit < get.saturating_mul(2) {
+            let place = t.item(key).map_or_else(|| t.missing.clone(), |item| item.place);
+            let text = format!(
+                "{limit} is too little to read a message, which costs {get}; write {} or more",
+                get.saturating_mul(2)
+            );
+            t.wrong(place, key, text);
+        }
+    }
     let plan = QuotaPlan { user, shared, day, get };
     // What is no URL has been told.
     let url = Url::parse(&text).ok()?;

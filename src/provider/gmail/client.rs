@@ -411,8 +411,7 @@ impl GmailClient {
         if let Some((profile, _)) = &found
             && !is_same_mailbox(&profile.email_address, self.credential.username())
         {
-            let text =
-                "the token opens another mailbox than `username` names: show the token of this one";
+            let text = "the token opens another mailbox than `username` names: give it the token of this one, or write the other's name";
             return Err(Failure::new(Class::Config, Reach::Account, Provenance::Server, text)
                 .when(When::AfterChange));
         }
