@@ -1,8 +1,8 @@
 //! Gmail's API: HTTP/2, a mailbox's changes told by message id.
 //!
-//! A session is one HTTP client of its own, hence a connection of its own. It asks no login: whose
-//! mailbox a token opens is looked at before the first answer of it is used that changes anything,
-//! so that a pass without changes is one request. No batch: eight questions at a time on one
+//! A session is one HTTP client of its own, hence a connection of its own. Its login is the profile:
+//! that shows whether the token is good, whose mailbox it opens and where the history ends, so that
+//! a pass without changes asks nothing more. No batch: eight questions at a time on one
 //! connection cost the same, and each body is streamed.
 
 mod client;
