@@ -76,6 +76,8 @@ pub struct Contents {
     /// What came before is forgotten.
     pub floor: u64,
     next: u64,
+    /// The list that was asked for last: of when and what, and its ids.
+    listed: ((u64, Option<String>, bool), Vec<String>),
 }
 
 /// A mailbox. Clones share it.
@@ -96,12 +98,22 @@ impl Contents {
         }
     }
 
-    /// Ids, newest first.
-    #[must_use]
-    pub fn newest(&self) -> Vec<(&String, &Message)> {
-        let mut all: Vec<_> = self.messages.iter().collect();
-        all.sort_by(|a, b| (b.1.date, b.0).cmp(&(a.1.date, a.0)));
-        all
+    /// Ids, newest first: those with a label, or all; without what lies in spam or trash, unless
+    /// `everything` is wanted. It is kept for the next page.
+    pub fn newest(&mut self, label: Option<&str>, everything: bool) -> &[String] {
+        let of = (self.now, label.map(str::to_owned), everything);
+        if self.listed.0 != of {
+            let is_hidden = |m: &Message| {
+                m.labels.contains("CHAT")
+                    || (!everything && (m.labels.contains("SPAM") || m.labels.contains("TRASH")))
+            };
+            let is_wanted =
+                |m: &Message| !is_hidden(m) && label.is_none_or(|label| m.labels.contains(label));
+            let mut all: Vec<_> = self.messages.iter().filter(|(_, m)| is_wanted(m)).collect();
+            all.sort_by(|a, b| (b.1.date, b.0).cmp(&(a.1.date, a.0)));
+            self.listed = (of, all.into_iter().map(|(id, _)| id.clone()).collect());
+        }
+        &self.listed.1
     }
 }
 
@@ -118,6 +130,7 @@ impl GmailBox {
             now: 184_000,
             floor: 0,
             next: 0,
+            listed: ((0, None, false), Vec::new()),
         })))
     }
 

@@ -229,7 +229,7 @@ async fn answer(State(shop): State<Arc<Shop>>, request: Request) -> Response {
     {
         tokio::time::sleep(play.delay).await;
     }
-    let (status, body) = well(&shop.mailbox.lock(), &question);
+    let (status, body) = well(&mut shop.mailbox.lock(), &question);
     let mut play = play.unwrap_or_default();
     if play.status == 0 {
         play.status = status;
@@ -265,7 +265,7 @@ fn send(play: &Play, body: Vec<u8>) -> Response {
 }
 
 /// An answer as Gmail gives it.
-fn well(contents: &Contents, question: &Question) -> (u16, Vec<u8>) {
+fn well(contents: &mut Contents, question: &Question) -> (u16, Vec<u8>) {
     let refused = |status, reason, message| {
         let play = Play::refuse(status, reason, message);
         (status, play.body.unwrap_or_default())
@@ -337,28 +337,20 @@ fn most(question: &Question) -> usize {
 }
 
 /// Pages by the id of their last message: what comes meanwhile shifts them, as at Gmail.
-fn list(contents: &Contents, question: &Question) -> Result<Value, &'static str> {
-    let label = question.query.get("labelIds");
+fn list(contents: &mut Contents, question: &Question) -> Result<Value, &'static str> {
+    let label = question.query.get("labelIds").map(String::as_str);
     if label.is_some_and(|label| !contents.labels.contains_key(label)) {
         return Err("Invalid label");
     }
     let everything = question.query.get("includeSpamTrash").is_some_and(|text| text == "true");
-    let hidden = |m: &Message| {
-        m.labels.contains("CHAT")
-            || (!everything && (m.labels.contains("SPAM") || m.labels.contains("TRASH")))
-    };
-    let wanted = contents
-        .newest()
-        .into_iter()
-        .filter(|(_, m)| !hidden(m) && label.is_none_or(|label| m.labels.contains(label)));
     let from = match question.query.get("pageToken") {
         None => 0,
         Some(token) => token.parse::<usize>().map_err(|_| "Invalid pageToken")?,
     };
     let most = most(question);
-    let all: Vec<_> = wanted.collect();
+    let all = contents.newest(label, everything);
     let page: Vec<Value> =
-        all.iter().skip(from).take(most).map(|(id, _)| json!({"id": id, "threadId": id})).collect();
+        all.iter().skip(from).take(most).map(|id| json!({"id": id, "threadId": id})).collect();
     let mut found = json!({"resultSizeEstimate": all.len()});
     if !page.is_empty() {
         put(&mut found, "messages", Value::from(page));
