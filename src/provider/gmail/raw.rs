@@ -75,7 +75,7 @@ impl RawReader {
         while let Some((first, tail)) = bytes.split_first() {
             match self.at {
                 Where::Raw => {
-                    let end = bytes.iter().position(|b| matches!(b, b'"' | b'\\'));
+                    let end = memchr::memchr2(b'"', b'\\', bytes);
                     let (signs, after) = bytes.split_at(end.unwrap_or(bytes.len()));
                     self.decode(signs, out)?;
                     bytes = match after.split_first() {
