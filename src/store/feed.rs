@@ -2,7 +2,7 @@
 
 use crate::store::failure::Trouble;
 use crate::store::read::{Reader, failed};
-use crate::store::rows::{feed_account, get, owed};
+use crate::store::rows::{feed_account, get, owed_rows, packed};
 use crate::store::sql::FeedText;
 use postrider_core::commit::feed::rows::{FeedAccount, FeedState};
 use postrider_core::failure::Failure;
@@ -14,6 +14,7 @@ use postrider_core::run::reads::{FeedFound, FeedQuery, FeedTally, KnownMail, Owe
 use postrider_core::time::Micros;
 use sea_orm::{QueryResult, Value};
 use serde::Deserialize;
+use std::collections::BTreeSet;
 
 impl Reader {
     /// Rows of a feed account.
@@ -32,8 +33,7 @@ impl Reader {
         Ok(match query {
             FeedQuery::Due { at, insists, limit } => {
                 let values = vec![id.clone(), at.0.into(), insists.into(), most(limit)];
-                let rows = self.rows(FeedText::DueOwed, values).await?;
-                let rows: Vec<_> = rows.iter().map(owed).collect::<Result<_, Trouble>>()?;
+                let rows = owed_rows(&self.rows(FeedText::DueOwed, values).await?)?;
                 let found = rows.len() as u64;
                 // What waits is of interest when nothing is due any more.
                 let waits = if rows.len() < limit {
@@ -55,16 +55,15 @@ impl Reader {
                 };
                 FeedFound::Due { rows, waits }
             }
-            FeedQuery::Known(ids) => {
+            FeedQuery::Known { ids, whole } => {
                 let ids: Vec<&str> = ids.iter().map(|id| id.0.as_str()).collect();
                 let ids = serde_json::Value::from(ids).to_string();
-                let rows = self.rows(FeedText::KnownMail, vec![id, ids.into()]).await?;
-                FeedFound::Known(rows.iter().map(known).collect::<Result<_, Trouble>>()?)
+                let text = if whole { FeedText::KnownMail } else { FeedText::KnownIds };
+                FeedFound::Known(known(&self.rows(text, vec![id, ids.into()]).await?)?)
             }
             FeedQuery::Held { after, limit } => {
                 let values = vec![id, behind(after), most(limit)];
-                let rows = self.rows(FeedText::HeldMail, values).await?;
-                FeedFound::Held(rows.iter().map(known).collect::<Result<_, Trouble>>()?)
+                FeedFound::Held(known(&self.rows(FeedText::HeldMail, values).await?)?)
             }
             FeedQuery::Away { after, limit } => {
                 let values = vec![id, behind(after), most(limit)];
@@ -163,20 +162,33 @@ fn count(row: &QueryResult, at: usize) -> Result<u64, Trouble> {
     u64::try_from(get::<i64>(row, at)?).map_err(|e| Trouble::damaged("a count", &e))
 }
 
-/// Reads a row of `FeedText::KnownMail` or `FeedText::HeldMail`.
-fn known(row: &QueryResult) -> Result<KnownMail, Trouble> {
-    let places: String = get(row, 6)?;
-    let places: Vec<i64> = serde_json::from_str(&places)
-        .map_err(|e| Trouble::damaged("the places of a message", &e))?;
-    let flags: Option<String> = get(row, 7)?;
-    Ok(KnownMail {
-        id: Identity(get(row, 0)?),
-        message: get::<Option<i64>>(row, 1)?.map(MessageId),
-        since: Micros(get::<Option<i64>>(row, 2)?.unwrap_or_default()),
-        deleted: get(row, 3)?,
-        owed: get(row, 4)?,
-        away: get(row, 5)?,
-        places: places.into_iter().map(FolderId).collect(),
-        flags: Flags::new(flags.unwrap_or_default().split(' ')),
-    })
+/// What is known of a message, as it is stored.
+#[derive(Deserialize)]
+struct StoredMail(
+    String,
+    Option<i64>,
+    Option<i64>,
+    i64,
+    i64,
+    i64,
+    Option<BTreeSet<i64>>,
+    Option<String>,
+);
+
+/// Reads the document of `FeedText::KnownIds`, `FeedText::KnownMail` or `FeedText::HeldMail`.
+fn known(rows: &[QueryResult]) -> Result<Vec<KnownMail>, Trouble> {
+    let known = |row: StoredMail| {
+        let StoredMail(id, message, since, deleted, owed, away, places, flags) = row;
+        KnownMail {
+            id: Identity(id),
+            message: message.map(MessageId),
+            since: Micros(since.unwrap_or_default()),
+            deleted: deleted != 0,
+            owed: owed != 0,
+            away: away != 0,
+            places: places.unwrap_or_default().into_iter().map(FolderId).collect(),
+            flags: Flags::new(flags.unwrap_or_default().split(' ')),
+        }
+    };
+    Ok(packed(rows)?.into_iter().map(known).collect())
 }

@@ -59,6 +59,7 @@ texts! {
     DueOwed,
     NextOwed,
     DueCount,
+    KnownIds,
     KnownMail,
     HeldMail,
     AwayMail,

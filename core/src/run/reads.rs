@@ -19,7 +19,12 @@ pub enum FeedQuery {
         limit: usize,
     },
     /// What is held and owed of these.
-    Known(Vec<Identity>),
+    Known {
+        /// Which.
+        ids: Vec<Identity>,
+        /// Their places and flags too.
+        whole: bool,
+    },
     /// What is held, by id.
     Held {
         /// Behind this one.

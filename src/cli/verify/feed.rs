@@ -116,7 +116,7 @@ async fn owed(
 ) -> Result<BTreeMap<Identity, bool>, Failure> {
     let mut found = BTreeMap::new();
     for piece in ids.chunks(PIECE) {
-        let query = FeedQuery::Known(piece.to_vec());
+        let query = FeedQuery::Known { ids: piece.to_vec(), whole: false };
         let FeedFound::Known(rows) = reader.feed(account, query).await? else { return Err(odd()) };
         found.extend(rows.into_iter().filter(|row| row.owed).map(|row| (row.id, row.away)));
     }

@@ -6,7 +6,9 @@ use super::messages::save;
 use super::numbers::Numbers;
 use super::words::{lane, read, text, write};
 use crate::store::failure::Trouble;
-use crate::store::rows::{feed_account, feed_state, get, guard, location, message, owed, place};
+use crate::store::rows::{
+    feed_account, feed_state, get, guard, location, message, owed_rows, place,
+};
 use crate::store::sql::{FeedText, Text};
 use postrider_core::commit::change::feed::{FeedChange, FeedStep};
 use postrider_core::commit::change::{Commit, Refusal, StoredRows};
@@ -15,10 +17,12 @@ use postrider_core::commit::feed::books::{FeedBooks, OwedRenewal};
 use postrider_core::commit::feed::rows::{FeedRows, Owed};
 use postrider_core::commit::rows::AccountRow;
 use postrider_core::failure::Class;
+use postrider_core::mail::feed::MailVersion;
 use postrider_core::mail::id::{AccountId, FolderId, Identity};
 use postrider_core::provider::feeds::{FeedWord, Got};
 use postrider_core::time::Micros;
 use sea_orm::{DatabaseTransaction, QueryResult, TransactionTrait, Value};
+use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 /// Locations of a place that one commit ends.
@@ -171,8 +175,9 @@ async fn load(
         }
     }
     if !names.is_empty() {
-        for row in read(db, FeedText::OwedOf, vec![account.0.into(), text(&names)?]).await? {
-            books.load_owed(owed(&row)?);
+        let found = read(db, FeedText::OwedOf, vec![account.0.into(), text(&names)?]).await?;
+        for row in owed_rows(&found)? {
+            books.load_owed(row);
         }
     }
     // How much is held decides only where very many end at once.
@@ -295,7 +300,7 @@ async fn write_owed(
         None => {}
     }
     if !writes.put.is_empty() {
-        let rows: Vec<Json> = writes.put.iter().map(owed_row).collect();
+        let rows: Vec<_> = writes.put.iter().map(owed_row).collect();
         write(db, FeedText::PutOwed, vec![account.0.into(), text(&rows)?]).await?;
     }
     if !writes.paid.is_empty() {
@@ -305,15 +310,15 @@ async fn write_owed(
     Ok(())
 }
 
-fn owed_row(row: &Owed) -> Json {
+fn owed_row(row: &Owed) -> impl Serialize {
     let (class, words) = match &row.failure {
         Some((class, words)) => (Some(class.as_str()), Some(words.as_str())),
         None => (None, None),
     };
-    json!([
-        row.id.0,
+    (
+        &row.id,
         row.told_at,
-        row.version.as_ref().map(|version| version.as_str()),
+        row.version.as_ref().map(MailVersion::as_str),
         row.left.as_ref().map(|place| place.0.as_str()),
         row.due_at,
         row.missing.map(|look| look.at),
@@ -322,8 +327,8 @@ fn owed_row(row: &Owed) -> Json {
         row.bytes,
         row.attempts,
         class,
-        words
-    ])
+        words,
+    )
 }
 
 /// The rows of an account's feeds where it is handed out; none where it has none.

@@ -10,7 +10,7 @@ use crate::time::Micros;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Messages in a page, at most.
-pub(super) const MOST: usize = 100;
+pub(super) const MOST: usize = 250;
 /// Answers that may leave an id out before it waits for the next run.
 const OMITTED: u8 = 3;
 

@@ -13,7 +13,7 @@ use crate::run::feed::owner::{Desk, FeedOwner};
 use crate::run::feed::state::FeedWork;
 use crate::run::feed::walk::{Leg, Test, Walk, WalkKind, WalkTurn};
 use crate::run::reads::{FeedQuery, KnownMail};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Rows that one list may show: more than any mailbox holds.
 const MOST_ROWS: u64 = 5_000_000;
@@ -208,7 +208,9 @@ impl FeedWork {
         }
         walk.turn = WalkTurn::Known;
         let ids = walk.page.iter().map(|(id, _)| id.clone()).collect();
-        desk.read_feed(owner, FeedQuery::Known(ids));
+        // A list of ids alone has nothing to compare places and flags with.
+        let whole = walk.page.iter().any(|(_, state)| state.is_some());
+        desk.read_feed(owner, FeedQuery::Known { ids, whole });
     }
 
     /// A page of a first round has come.
@@ -248,6 +250,8 @@ impl FeedWork {
         let Some(walk) = &mut self.walk else { return };
         let page = std::mem::take(&mut walk.page);
         let leg = walk.legs.front().cloned();
+        let known: BTreeMap<Identity, KnownMail> =
+            known.into_iter().map(|row| (row.id.clone(), row)).collect();
         let mut news = Vec::new();
         // A list of ids shows that what was away has come back: it is no longer where it was.
         let derived = self.rows.state.derived.and_then(|id| self.rows.places.get(&id));
@@ -258,7 +262,7 @@ impl FeedWork {
             walk.hidden.extend(page.iter().map(|(id, _)| id.clone()));
         }
         for (id, state) in page {
-            let Some(row) = known.iter().find(|row| row.id == id) else {
+            let Some(row) = known.get(&id) else {
                 let away = state.is_some_and(|state| self.rows.ours(&state.places).is_away);
                 walk.news = true;
                 news.push((id, away || in_hidden));

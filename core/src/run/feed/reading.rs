@@ -17,7 +17,7 @@ use crate::run::work::{CUTS, Cut};
 use std::collections::{BTreeSet, VecDeque};
 
 /// Rows that are read at a time.
-const READ: usize = 1000;
+const READ: usize = 2000;
 /// Pages of what lists showed that are asked for at a time; one of what words told beside them.
 const PAGES: usize = 2;
 /// Sessions that may end at one message asked for alone before it counts as one that fails.

@@ -10,13 +10,14 @@ use postrider_core::commit::lane::admit;
 use postrider_core::commit::ledger::Ledger;
 use postrider_core::commit::rows::{AccountRow, MessageRow};
 use postrider_core::mail::feed::MailVersion;
+use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::{AccountId, FolderId, Identity, Incarnation, MessageId};
 use postrider_core::run::event::AccountSnapshot;
 use postrider_core::run::reads::{
     FeedFound, FeedProof, FeedQuery, FeedTally, KnownMail, OwedWaits,
 };
 use postrider_core::time::Micros;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) struct FeedStore {
     pub(crate) books: FeedBooks,
@@ -185,8 +186,12 @@ impl FeedStore {
                 let next = later.filter(|due| due > at).min();
                 FeedFound::Due { rows, waits: OwedWaits { next, failed, ..OwedWaits::default() } }
             }
-            FeedQuery::Known(ids) => {
-                FeedFound::Known(ids.iter().filter_map(|id| self.known(id)).collect())
+            FeedQuery::Known { ids, whole } => {
+                let bare = |row: KnownMail| match whole {
+                    true => row,
+                    false => KnownMail { places: BTreeSet::new(), flags: Flags::default(), ..row },
+                };
+                FeedFound::Known(ids.iter().filter_map(|id| self.known(id)).map(bare).collect())
             }
             FeedQuery::Held { after, limit } => {
                 let behind = |message: &&MessageRow| {

@@ -12,10 +12,24 @@ macro_rules! owed {
 /// What is known of a message id: of message `m`, and of what is owed of it, `o`.
 macro_rules! known {
     () => {
-        "m.id, m.stored_at, m.deleted_at IS NOT NULL, o.id IS NOT NULL, o.id IS NOT NULL AND o.due_at IS NULL, \
-         (SELECT json_group_array(l.folder) FROM location l JOIN folder f ON f.id = l.folder WHERE l.message = m.id \
-         AND l.ended_at IS NULL AND NOT f.excluded), (SELECT l.flags || ' ' || l.keywords FROM location l JOIN folder f \
-         ON f.id = l.folder WHERE l.message = m.id ORDER BY l.ended_at IS NOT NULL, f.excluded, l.ended_at DESC LIMIT 1) "
+        "m.id, m.stored_at, m.deleted_at IS NOT NULL, o.id IS NOT NULL, o.id IS NOT NULL AND o.due_at IS NULL"
+    };
+}
+
+/// Where message `m` lies, and its flags.
+macro_rules! whole {
+    () => {
+        "json((SELECT json_group_array(l.folder) FROM location l JOIN folder f ON f.id = l.folder WHERE l.message = m.id \
+         AND l.ended_at IS NULL AND NOT f.excluded)), (SELECT l.flags || ' ' || l.keywords FROM location l JOIN folder f \
+         ON f.id = l.folder WHERE l.message = m.id ORDER BY l.ended_at IS NOT NULL, f.excluded, l.ended_at DESC LIMIT 1)"
+    };
+}
+
+/// The ids of ?2, with what is held and owed of them.
+macro_rules! named {
+    () => {
+        "FROM json_each(?2) j LEFT JOIN message m ON m.account = ?1 AND m.identity = j.value LEFT JOIN owed o ON \
+         o.account = ?1 AND o.identity = j.value WHERE m.id IS NOT NULL OR o.id IS NOT NULL"
     };
 }
 
@@ -53,16 +67,16 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
             " FROM location l WHERE l.message IN (SELECT value FROM json_each(?1))"
         ),
         FeedText::OwedOf => concat!(
-            "SELECT ",
+            "SELECT json_group_array(json_array(",
             owed!(),
-            " FROM owed WHERE account = ?1 AND identity IN (SELECT value FROM json_each(?2))"
+            ")) FROM owed WHERE account = ?1 AND identity IN (SELECT value FROM json_each(?2))"
         ),
         FeedText::HeldCount => {
             "SELECT count(*) FROM message WHERE account = ?1 AND deleted_at IS NULL"
         }
         FeedText::PutFeedAccount => "UPDATE account SET feed = ?2 WHERE id = ?1",
         FeedText::PutFeeds => {
-            "INSERT INTO feed (account, place, state) SELECT ?1, value->>0, value->>1 FROM json_each(?2) WHERE TRUE \
+            "INSERT INTO feed (account, place, state) SELECT ?1, value->>0, value->>1 FROM jsonb_each(?2) WHERE TRUE \
              ON CONFLICT (account, place) DO UPDATE SET state = excluded.state"
         }
         FeedText::DropFeed => "DELETE FROM feed WHERE account = ?1 AND place = ?2",
@@ -78,7 +92,7 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
         FeedText::PutOwed => {
             "INSERT INTO owed (account, identity, told_at, version, left_place, due_at, missing_at, missing_session, \
              rank, bytes, attempts, class, text) SELECT ?1, value->>0, value->>1, value->>2, value->>3, value->>4, \
-             value->>5, value->>6, value->>7, value->>8, value->>9, value->>10, value->>11 FROM json_each(?2) WHERE \
+             value->>5, value->>6, value->>7, value->>8, value->>9, value->>10, value->>11 FROM jsonb_each(?2) WHERE \
              TRUE ON CONFLICT (account, identity) DO UPDATE SET told_at = excluded.told_at, version = \
              excluded.version, left_place = excluded.left_place, due_at = excluded.due_at, missing_at = \
              excluded.missing_at, missing_session = excluded.missing_session, rank = excluded.rank, bytes = \
@@ -106,10 +120,12 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
              remote_id IS NULL AND ?2 IS NOT NULL AND last_at < ?2"
         }
         FeedText::DueOwed => concat!(
-            "SELECT ",
+            "SELECT json_group_array(json_array(",
+            owed!(),
+            ") ORDER BY rank, id) FROM (SELECT id, ",
             owed!(),
             " FROM owed WHERE account = ?1 AND due_at IS NOT NULL AND (due_at <= ?2 OR (?3 AND attempts > 0)) \
-             ORDER BY rank, id LIMIT ?4"
+             ORDER BY rank, id LIMIT ?4)"
         ),
         FeedText::NextOwed => {
             "SELECT MIN(due_at) FILTER (WHERE due_at > ?2 AND attempts = 0), count(*) FILTER (WHERE attempts > 0), \
@@ -119,17 +135,27 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
         FeedText::DueCount => {
             "SELECT count(*) FROM owed WHERE account = ?1 AND due_at IS NOT NULL AND attempts = 0"
         }
-        FeedText::KnownMail => concat!(
-            "SELECT j.value, ",
+        FeedText::KnownIds => concat!(
+            "SELECT json_group_array(json_array(j.value, ",
             known!(),
-            "FROM json_each(?2) j LEFT JOIN message m ON m.account = ?1 AND m.identity = j.value LEFT JOIN owed o ON \
-             o.account = ?1 AND o.identity = j.value WHERE m.id IS NOT NULL OR o.id IS NOT NULL"
+            ", NULL, NULL)) ",
+            named!()
+        ),
+        FeedText::KnownMail => concat!(
+            "SELECT json_group_array(json_array(j.value, ",
+            known!(),
+            ", ",
+            whole!(),
+            ")) ",
+            named!()
         ),
         FeedText::HeldMail => concat!(
-            "SELECT m.identity, ",
+            "SELECT json_group_array(json_array(m.identity, ",
             known!(),
-            "FROM message m LEFT JOIN owed o ON o.account = m.account AND o.identity = m.identity WHERE m.account = \
-             ?1 AND m.deleted_at IS NULL AND m.identity > ?2 ORDER BY m.identity LIMIT ?3"
+            ", ",
+            whole!(),
+            ") ORDER BY m.identity) FROM (SELECT * FROM message WHERE account = ?1 AND deleted_at IS NULL AND identity > ?2 \
+             ORDER BY identity LIMIT ?3) m LEFT JOIN owed o ON o.account = m.account AND o.identity = m.identity"
         ),
         FeedText::AwayMail => {
             "SELECT identity FROM owed WHERE account = ?1 AND due_at IS NULL AND identity > ?2 ORDER BY identity LIMIT ?3"
