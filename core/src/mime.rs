@@ -18,8 +18,8 @@ pub enum Parse {
 }
 
 /// What the header says: attributes for people and searches, never identity. All text is free of
-/// NUL and bounded. The store takes it as JSON, by these names.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+/// NUL and bounded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeaderFacts {
     /// How well it could be read.
     pub parse: Parse,

@@ -1,16 +1,17 @@
 //! What the ledger says is written: bodies, messages, locations, events; one document a table.
 
 use super::numbers::{Numbers, event_id};
-use super::words::{text, write};
+use super::words::{document, text, write};
 use crate::store::failure::Trouble;
 use crate::store::sql::Text;
-use postrider_core::commit::event::ToldPlace;
+use postrider_core::commit::event::{EventDraft, ToldPlace};
 use postrider_core::commit::ledger::{Ledger, NewMessage, Writes};
 use postrider_core::commit::rows::{LocationRow, MessageRow};
-use postrider_core::mail::id::AccountId;
+use postrider_core::mail::feed::MailVersion;
+use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::time::Micros;
 use sea_orm::DatabaseTransaction;
-use serde_json::{Value as Json, json};
+use serde::Serialize;
 
 pub(super) async fn save(
     db: &DatabaseTransaction,
@@ -32,99 +33,121 @@ async fn save_writes(
     at: Micros,
 ) -> Result<(), Trouble> {
     if !writes.created.is_empty() {
-        let rows: Vec<Json> = writes.created.iter().map(|m| body_row(m, at)).collect();
+        let rows: Vec<_> = writes.created.iter().map(|m| body_row(m, at)).collect();
         write(db, Text::PutBodies, vec![text(&rows)?]).await?;
-        let rows: Vec<Json> = writes.created.iter().map(|m| message_row(m, at)).collect();
+        let rows: Vec<_> = writes.created.iter().map(|m| message_row(m, at)).collect();
         write(db, Text::InsertMessages, vec![account.0.into(), text(&rows)?]).await?;
     }
     if !writes.messages.is_empty() {
-        let row = |m: &MessageRow| {
-            json!([
-                m.id.0,
-                m.limbo_since,
-                m.last_folder.map(|f| f.0),
-                m.last_sight,
-                m.deleted_at,
-                m.places,
-                m.version.as_ref().map(|version| version.as_str())
-            ])
-        };
-        let rows: Vec<Json> = writes.messages.iter().map(row).collect();
+        let rows: Vec<_> = writes.messages.iter().map(changed_row).collect();
         write(db, Text::UpdateMessages, vec![text(&rows)?]).await?;
     }
     if !writes.locations.is_empty() {
-        let rows: Vec<Json> = writes.locations.iter().map(location_row).collect();
+        let rows: Vec<_> = writes.locations.iter().map(location_row).collect();
         write(db, Text::PutLocations, vec![text(&rows)?]).await?;
     }
     if !writes.events.is_empty() {
         let mut rows = Vec::with_capacity(writes.events.len());
         for event in &writes.events {
             let seq = numbers.event();
-            rows.push(json!([
-                seq,
-                event_id(at.0, seq),
-                event.kind.as_str(),
-                event.folder.map(|f| f.0),
-                event.message.map(|m| m.0),
-                event.backfill,
-                match &event.path {
-                    Some(path) => json!({ "path": path }).to_string(),
-                    None => {
-                        let mut data = json!({
-                            "what": event.what.as_str(),
-                            "changed": told(&event.changed),
-                            "locations": told(&event.locations),
-                            "count": event.count,
-                        });
-                        if let (true, Some(data)) = (event.kept, data.as_object_mut()) {
-                            data.insert("kept".into(), true.into());
-                        }
-                        data.to_string()
-                    }
-                }
-            ]));
+            let (id, kind) = (event_id(at.0, seq), event.kind.as_str());
+            let data = document(&EventData::of(event))?;
+            rows.push((seq, id, kind, event.folder, event.message, event.backfill, data));
         }
         write(db, Text::InsertEvents, vec![account.0.into(), at.0.into(), text(&rows)?]).await?;
     }
     Ok(())
 }
 
-fn told(locations: &[ToldPlace]) -> Vec<Json> {
-    let row = |(folder, uid, flags): &ToldPlace| json!({ "folder": folder.0, "uid": uid, "flags": flags.as_str() });
-    locations.iter().map(row).collect()
+/// What an event says, as it is stored and handed out.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum EventData<'a> {
+    Folder {
+        path: &'a str,
+    },
+    Message {
+        changed: Vec<PlaceTold<'a>>,
+        count: u64,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        kept: bool,
+        locations: Vec<PlaceTold<'a>>,
+        what: &'a str,
+    },
 }
 
-fn body_row(m: &NewMessage, at: Micros) -> Json {
-    json!([m.body.hash().to_string(), m.body.pack(), m.body.offset(), m.body.length(), at])
+#[derive(Serialize)]
+struct PlaceTold<'a> {
+    flags: &'a str,
+    folder: FolderId,
+    uid: u64,
 }
 
-/// Its header goes as it is: the text names what of it is stored.
-fn message_row(m: &NewMessage, at: Micros) -> Json {
-    json!([
-        m.row.id.0,
-        m.row.identity.0,
+impl<'a> EventData<'a> {
+    fn of(event: &'a EventDraft) -> Self {
+        let told = |places: &'a [ToldPlace]| {
+            let told = |(folder, uid, flags): &'a ToldPlace| PlaceTold {
+                flags: flags.as_str(),
+                folder: *folder,
+                uid: *uid,
+            };
+            places.iter().map(told).collect()
+        };
+        match &event.path {
+            Some(path) => Self::Folder { path },
+            None => Self::Message {
+                changed: told(&event.changed),
+                count: event.count,
+                kept: event.kept,
+                locations: told(&event.locations),
+                what: event.what.as_str(),
+            },
+        }
+    }
+}
+
+fn body_row(m: &NewMessage, at: Micros) -> impl Serialize {
+    (m.body.hash().to_string(), m.body.pack(), m.body.offset(), m.body.length(), at)
+}
+
+fn message_row(m: &NewMessage, at: Micros) -> impl Serialize {
+    let header = &m.header;
+    (
+        m.row.id,
+        &m.row.identity,
         m.body.hash().to_string(),
         m.body.length(),
         m.internal_date,
         at,
         m.row.places,
         m.announced,
-        m.header,
-        m.row.version.as_ref().map(|version| version.as_str())
-    ])
+        &header.message_id,
+        &header.subject,
+        &header.from,
+        &header.to,
+        &header.cc,
+        header.date,
+        header.parse,
+        m.row.version.as_ref().map(MailVersion::as_str),
+    )
 }
 
-fn location_row(l: &LocationRow) -> Json {
-    json!([
-        l.folder.0,
-        l.uidvalidity.0,
+fn changed_row(m: &MessageRow) -> impl Serialize {
+    let version = m.version.as_ref().map(MailVersion::as_str);
+    (m.id, m.limbo_since, m.last_folder, m.last_sight, m.deleted_at, m.places, version)
+}
+
+fn location_row(l: &LocationRow) -> impl Serialize {
+    (
+        l.folder,
+        l.uidvalidity,
         l.uid,
-        l.message.0,
+        l.message,
         l.flags.system(),
         l.flags.keywords(),
         l.modseq,
         l.internal_date,
         l.began_at,
-        l.ended_at
-    ])
+        l.ended_at,
+    )
 }

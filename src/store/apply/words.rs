@@ -21,10 +21,13 @@ pub(super) async fn read(
     Ok(db.query_all_raw(statement(db, text, values)).await?)
 }
 
+/// As JSON.
+pub(super) fn document(json: &impl serde::Serialize) -> Result<String, Trouble> {
+    serde_json::to_string(json).map_err(|e| Trouble::Damaged(format!("cannot write JSON: {e}")))
+}
+
 pub(super) fn text(json: &impl serde::Serialize) -> Result<Value, Trouble> {
-    let text = serde_json::to_string(json)
-        .map_err(|e| Trouble::Damaged(format!("cannot write JSON: {e}")))?;
-    Ok(text.into())
+    document(json).map(Value::from)
 }
 
 pub(super) fn lane(state: &impl serde::Serialize) -> Result<String, Trouble> {

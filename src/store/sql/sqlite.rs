@@ -187,13 +187,13 @@ pub(super) const fn words(text: Text) -> &'static str {
              failed_at FROM credential WHERE ?1 IS NULL OR account = ?1 ORDER BY account"
         }
         Text::PutSpent => {
-            "INSERT INTO spending (endpoint, account, hour, units) SELECT ?1, value->>0, value->>1, value->>2 FROM json_each(?2) \
+            "INSERT INTO spending (endpoint, account, hour, units) SELECT ?1, value->>0, value->>1, value->>2 FROM jsonb_each(?2) \
              WHERE TRUE ON CONFLICT (endpoint, account, hour) DO UPDATE SET units = max(units, excluded.units)"
         }
         // Hours ahead are those of a clock that was; whoever has spent since has counted them anew.
         Text::ForgetSpent => {
             "DELETE FROM spending WHERE endpoint = ?1 AND (hour < ?2 OR \
-             (hour > ?3 AND account IN (SELECT value->>0 FROM json_each(?4))))"
+             (hour > ?3 AND account IN (SELECT value->>0 FROM jsonb_each(?4))))"
         }
         Text::RenameSpent => "UPDATE OR REPLACE spending SET account = ?2 WHERE account = ?1",
         Text::PurgeSpent => "DELETE FROM spending WHERE account = ?1",
@@ -203,30 +203,29 @@ pub(super) const fn words(text: Text) -> &'static str {
         // Bodies, messages, locations, events: one document a table.
         Text::PutBodies => {
             "INSERT INTO body (hash, pack, \"offset\", length, stored_at) SELECT unhex(value->>0), value->>1, \
-             value->>2, value->>3, value->>4 FROM json_each(?1) WHERE TRUE ON CONFLICT (hash) DO NOTHING"
+             value->>2, value->>3, value->>4 FROM jsonb_each(?1) WHERE TRUE ON CONFLICT (hash) DO NOTHING"
         }
         Text::InsertMessages => {
             "INSERT INTO message (account, id, identity, body, size, internal_date, stored_at, places, announced, \
              message_id, subject, from_text, to_text, cc_text, date, parse, version) SELECT ?1, value->>0, value->>1, \
-             unhex(value->>2), value->>3, value->>4, value->>5, value->>6, value->>7, value->8->>'message_id', \
-             value->8->>'subject', value->8->>'from', value->8->>'to', value->8->>'cc', value->8->>'date', \
-             value->8->>'parse', value->>9 FROM json_each(?2)"
+             unhex(value->>2), value->>3, value->>4, value->>5, value->>6, value->>7, value->>8, value->>9, value->>10, \
+             value->>11, value->>12, value->>13, value->>14, value->>15 FROM jsonb_each(?2)"
         }
         Text::UpdateMessages => {
             "UPDATE message SET limbo_since = j.value->>1, last_folder = j.value->>2, last_sight = j.value->>3, \
-             deleted_at = j.value->>4, places = j.value->>5, version = j.value->>6 FROM json_each(?1) j WHERE message.id = j.value->>0"
+             deleted_at = j.value->>4, places = j.value->>5, version = j.value->>6 FROM jsonb_each(?1) j WHERE message.id = j.value->>0"
         }
         Text::PutLocations => {
             "INSERT INTO location (folder, uidvalidity, uid, message, flags, keywords, modseq, internal_date, \
              began_at, ended_at) SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, \
-             value->>7, value->>8, value->>9 FROM json_each(?1) WHERE TRUE ON CONFLICT (folder, uidvalidity, uid) DO \
+             value->>7, value->>8, value->>9 FROM jsonb_each(?1) WHERE TRUE ON CONFLICT (folder, uidvalidity, uid) DO \
              UPDATE SET message = excluded.message, flags = excluded.flags, keywords = excluded.keywords, modseq = \
              excluded.modseq, internal_date = excluded.internal_date, began_at = excluded.began_at, ended_at = \
              excluded.ended_at"
         }
         Text::InsertEvents => {
             "INSERT INTO event (seq, id, at, kind, account, folder, message, backfill, data) SELECT value->>0, \
-             value->>1, ?2, value->>2, ?1, value->>3, value->>4, value->>5, value->>6 FROM json_each(?3)"
+             value->>1, ?2, value->>2, ?1, value->>3, value->>4, value->>5, value->>6 FROM jsonb_each(?3)"
         }
         // Handing out an account.
         Text::AccountOrigin => "SELECT provider, username FROM account WHERE name = ?1",
@@ -313,7 +312,7 @@ pub(super) const fn words(text: Text) -> &'static str {
              excluded) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, FALSE)"
         }
         Text::PutLanes => {
-            "INSERT INTO cursor (folder, lane, state) SELECT ?1, value->>0, value->>1 FROM json_each(?2) WHERE TRUE \
+            "INSERT INTO cursor (folder, lane, state) SELECT ?1, value->>0, value->>1 FROM jsonb_each(?2) WHERE TRUE \
              ON CONFLICT (folder, lane) DO UPDATE SET state = excluded.state"
         }
         Text::CloseFailures => {
@@ -323,7 +322,7 @@ pub(super) const fn words(text: Text) -> &'static str {
         Text::PutFailures => {
             "INSERT INTO failure (account, folder, uid, reach, class, attempts, next_try_at, version, text, first_at, \
              last_at, burst) SELECT ?1, ?2, value->>0, 'message', value->>1, value->>3, ?3 + value->>3 * 3600000000, \
-             ?4, value->>2, ?3, ?3, value->>4 FROM json_each(?5) WHERE TRUE ON CONFLICT (folder, uid) WHERE closed_at \
+             ?4, value->>2, ?3, ?3, value->>4 FROM jsonb_each(?5) WHERE TRUE ON CONFLICT (folder, uid) WHERE closed_at \
              IS NULL AND uid IS NOT NULL DO UPDATE SET attempts = failure.attempts + excluded.attempts, class = \
              excluded.class, text = excluded.text, version = excluded.version, last_at = excluded.last_at, burst = \
              FALSE, next_try_at = CASE WHEN excluded.attempts = 0 OR failure.attempts = 0 THEN excluded.next_try_at \
@@ -348,16 +347,16 @@ pub(super) const fn words(text: Text) -> &'static str {
         // What passes that changed nothing leave behind.
         Text::QuietPasses => {
             "UPDATE folder SET passed_at = MAX(COALESCE(passed_at, 0), j.value->>1), proved_at = CASE WHEN \
-             j.value->>2 IS NULL THEN proved_at ELSE MAX(COALESCE(proved_at, 0), j.value->>2) END FROM json_each(?1) \
+             j.value->>2 IS NULL THEN proved_at ELSE MAX(COALESCE(proved_at, 0), j.value->>2) END FROM jsonb_each(?1) \
              j WHERE folder.id = j.value->>0 AND passed_at IS NOT NULL"
         }
         Text::QuietSettle => {
-            "UPDATE failure SET closed_at = j.value->>1 FROM json_each(?1) j WHERE failure.folder = j.value->>0 AND \
+            "UPDATE failure SET closed_at = j.value->>1 FROM jsonb_each(?1) j WHERE failure.folder = j.value->>0 AND \
              failure.uid IS NULL AND failure.closed_at IS NULL AND failure.last_at < j.value->>1"
         }
         Text::QuietRuns => {
             "INSERT INTO run_hour (account, hour, runs, passes) SELECT value->>0, value->>1, value->>2, value->>3 \
-             FROM json_each(?1) WHERE TRUE ON CONFLICT (account, hour) DO UPDATE SET runs = run_hour.runs + \
+             FROM jsonb_each(?1) WHERE TRUE ON CONFLICT (account, hour) DO UPDATE SET runs = run_hour.runs + \
              excluded.runs, passes = run_hour.passes + excluded.passes"
         }
         // That database and data folder belong together.
