@@ -21,6 +21,7 @@ const LISTING: &str = "core/src/run/feed/listing.rs";
 const STATE: &str = "core/src/run/feed/state.rs";
 const PLACES: &str = "core/src/run/feed/places.rs";
 const COUNT: &str = "core/src/run/feed/count.rs";
+const GETS: &str = "core/src/run/feed/gets.rs";
 const READING: &str = "core/src/run/feed/reading.rs";
 const WORK: &str = "core/src/run/feed/work.rs";
 
@@ -42,11 +43,21 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "told while it is read",
         changes: &[(
-            READING,
-            "if std::mem::take(&mut self.gets.is_old) {",
-            "if std::mem::take(&mut self.gets.is_old) && false {",
+            GETS,
+            "if std::mem::take(&mut self.is_old) {",
+            "if std::mem::take(&mut self.is_old) && false {",
         )],
         world: "lies=0,excludes=0",
+        seen: true,
+    },
+    Rule {
+        name: "shown while it is read",
+        changes: &[(
+            GETS,
+            "self.drained = rows.len() < most && !is_short;",
+            "self.drained = rows.len() < most;",
+        )],
+        world: "kind=history,lies=0,expire=1,list_page=1,excludes=0,crashes=0",
         seen: true,
     },
     Rule {
@@ -326,14 +337,14 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "on its way",
-        changes: &[(READING, " && !self.gets.is_in_flight(&row.id);", ";")],
+        changes: &[(GETS, " && !self.is_in_flight(&row.id);", ";")],
         world: HARD,
         seen: true,
     },
     Rule {
         name: "ended meanwhile",
         changes: &[(
-            READING,
+            GETS,
             "        let is_new = |row: &Owed| !ended.contains(&row.id) && ",
             "        let _ = ended;\n        let is_new = |row: &Owed| ",
         )],

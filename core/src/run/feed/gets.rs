@@ -37,8 +37,10 @@ pub(super) struct Gets {
     pub(super) pages: BTreeMap<Token, GetPage>,
     /// The rows are being read; pages that ended meanwhile may be among them.
     pub(super) reading: Option<BTreeSet<Identity>>,
-    /// More has become due since that reading began.
+    /// More has become due since that reading began, and comes before what it finds.
     pub(super) is_old: bool,
+    /// A list has shown more since that reading began: it comes behind.
+    pub(super) is_short: bool,
     /// Nothing more was due when the rows were read last.
     pub(super) drained: bool,
     /// Rows that are due and need another session.
@@ -64,6 +66,7 @@ impl Gets {
             pages: BTreeMap::new(),
             reading: None,
             is_old: false,
+            is_short: false,
             drained: false,
             elsewhere: false,
             fruitless: false,
@@ -82,6 +85,34 @@ impl Gets {
         self.fruitless = false;
         self.is_old = self.reading.is_some();
         self.queue.clear();
+    }
+
+    /// A list has made more due: it comes behind what is waiting here.
+    pub(super) fn look_further(&mut self) {
+        self.drained = false;
+        self.fruitless = false;
+        self.is_short = self.reading.is_some();
+    }
+
+    /// The rows that are due have been read, `most` of them at most.
+    pub(super) fn found_due(&mut self, rows: Vec<Owed>, waits: OwedWaits, most: usize) {
+        let Some(ended) = self.reading.take() else { return };
+        let is_short = std::mem::take(&mut self.is_short);
+        // What it has found may lack what words have told since: it is read again.
+        if std::mem::take(&mut self.is_old) {
+            return;
+        }
+        self.drained = rows.len() < most && !is_short;
+        self.waits = waits;
+        // What ended meanwhile, or is on its way, may be paid when its turn comes.
+        let is_new = |row: &Owed| !ended.contains(&row.id) && !self.is_in_flight(&row.id);
+        let all = rows.len();
+        let queue: VecDeque<Owed> = rows.into_iter().filter(is_new).collect();
+        self.drained &= queue.len() == all || !self.pages.is_empty();
+        self.queue = queue;
+        self.fruitless = !self.queue.is_empty() && !is_short;
+        // What was tried by hand is tried once.
+        self.insists = false;
     }
 
     /// Nothing is due, and nothing is on its way.
@@ -169,5 +200,45 @@ impl Gets {
         }
         self.fruitless &= taken.is_empty();
         lane.map(|lane| (lane, taken))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn due(id: &str) -> Owed {
+        Owed {
+            id: Identity(id.to_owned()),
+            told_at: Micros(1),
+            version: None,
+            left: None,
+            due_at: Some(Micros(1)),
+            missing: None,
+            rank: Some(2),
+            bytes: true,
+            attempts: 0,
+            failure: None,
+        }
+    }
+
+    #[test]
+    fn what_becomes_due_while_it_is_read_is_read_too() {
+        let mut gets = Gets::new(false);
+        gets.reading = Some(BTreeSet::new());
+        gets.found_due(vec![due("a")], OwedWaits::default(), 9);
+        assert!(gets.drained && gets.queue.len() == 1);
+
+        // A list's comes behind what was found.
+        gets.reading = Some(BTreeSet::new());
+        gets.look_further();
+        gets.found_due(vec![due("a")], OwedWaits::default(), 9);
+        assert!(!gets.drained && !gets.fruitless && gets.queue.len() == 1);
+
+        // A word's comes before it.
+        gets.reading = Some(BTreeSet::new());
+        gets.look_again();
+        gets.found_due(vec![due("a")], OwedWaits::default(), 9);
+        assert!(!gets.drained && gets.queue.is_empty());
     }
 }

@@ -327,7 +327,7 @@ impl FeedWork {
             WalkTurn::Questioned => self.ask_questions(desk),
             WalkTurn::Sent if walk.cursor.is_some() => self.walk_on(desk),
             WalkTurn::Sent => {
-                self.gets.drained = false;
+                self.gets.look_further();
                 self.end_page(desk);
             }
             WalkTurn::Ending => {

@@ -14,7 +14,7 @@ use crate::run::feed::owner::{Desk, FeedOwner};
 use crate::run::feed::state::FeedWork;
 use crate::run::reads::{FeedQuery, OwedWaits};
 use crate::run::work::{CUTS, Cut};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 /// Rows that are read at a time.
 const READ: usize = 2000;
@@ -85,27 +85,12 @@ impl FeedWork {
     }
 
     pub(super) fn on_due(&mut self, rows: Vec<Owed>, waits: OwedWaits) {
-        let Some(ended) = self.gets.reading.take() else { return };
-        // What it has found may lack what words have told since: it is read again.
-        if std::mem::take(&mut self.gets.is_old) {
-            return;
-        }
-        self.gets.drained = rows.len() < READ;
-        self.gets.waits = waits;
-        // What ended meanwhile, or is on its way, may be paid when its turn comes.
-        let is_new = |row: &Owed| !ended.contains(&row.id) && !self.gets.is_in_flight(&row.id);
-        let all = rows.len();
-        let queue: VecDeque<Owed> = rows.into_iter().filter(is_new).collect();
-        self.gets.drained &= queue.len() == all || !self.gets.pages.is_empty();
-        self.gets.queue = queue;
-        self.gets.fruitless = !self.gets.queue.is_empty();
-        // What was tried by hand is tried once.
-        self.gets.insists = false;
+        self.gets.found_due(rows, waits, READ);
     }
 
     pub(super) fn unread_due(&mut self) {
         self.gets.reading = None;
-        self.gets.is_old = false;
+        (self.gets.is_old, self.gets.is_short) = (false, false);
     }
 
     pub(super) fn on_got(
