@@ -64,8 +64,8 @@ pub(super) async fn run(args: VerifyArgs) -> Exit {
             }
             match reports.values().any(|r| !r.differences.is_empty()) {
                 true => Exit::Different,
-                false if reports.is_empty() => Exit::Partial,
-                false => Exit::Success,
+                false if proved(&reports) => Exit::Success,
+                false => Exit::Partial,
             }
         }
         Err(exit) => exit,
@@ -275,6 +275,10 @@ fn text(reports: &Reports, offline: bool) -> String {
     out
 }
 
+fn proved(reports: &Reports) -> bool {
+    !reports.is_empty() && reports.values().all(Report::is_proved)
+}
+
 fn json(args: &VerifyArgs, reports: &Reports) -> String {
     let folders: Vec<_> = reports
         .values()
@@ -291,7 +295,7 @@ fn json(args: &VerifyArgs, reports: &Reports) -> String {
             })
         })
         .collect();
-    let proved = !reports.is_empty() && reports.values().all(Report::is_proved);
+    let proved = proved(reports);
     serde_json::json!({ "account": args.account, "offline": args.offline, "proved": proved, "folders": folders })
         .to_string()
 }

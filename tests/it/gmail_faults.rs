@@ -210,6 +210,12 @@ async fn several_bad_messages_cost_themselves() {
         postrider.sync().exits(3);
         let sql = format!("SELECT count(*) AS x FROM message WHERE identity = 'gm:{new}'");
         assert_eq!(ask(&postrider.database(), &sql), "1");
+        // It is told to who asks, and nothing is called proved.
+        let told = postrider.run(&["status", "u", "--json"]).exits(0).stdout;
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(told["failures"], 9, "{told}");
+        let told = postrider.run(&["verify", "u"]).exits(3).stdout;
+        assert!(told.contains("not proved") && told.contains("0 differences"), "{told}");
     })
     .await;
 }

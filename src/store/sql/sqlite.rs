@@ -428,7 +428,7 @@ pub(super) const fn words(text: Text) -> &'static str {
              m.limbo_since IS NULL), (SELECT x.class FROM failure x WHERE x.account = a.id AND x.closed_at IS NULL \
              AND x.folder IS NULL AND x.uid IS NULL AND x.remote_id IS NULL ORDER BY x.last_at DESC LIMIT 1), (SELECT \
              count(*) FROM failure x WHERE x.account = a.id AND x.closed_at IS NULL AND (x.folder IS NOT NULL OR \
-             x.remote_id IS NOT NULL)), (SELECT max(f.passed_at) FROM folder f WHERE f.account = a.id AND \
+             x.remote_id IS NOT NULL)) + (SELECT count(*) FROM owed o WHERE o.account = a.id AND o.attempts > 0), (SELECT max(f.passed_at) FROM folder f WHERE f.account = a.id AND \
              f.deleted_at IS NULL AND f.path = 'INBOX'), (SELECT CASE WHEN count(*) = count(f.proved_at) THEN \
              min(f.proved_at) END FROM folder f WHERE f.account = a.id AND f.deleted_at IS NULL AND NOT f.excluded), \
              a.owner FROM account a WHERE ?1 IS NULL OR a.name = ?1 ORDER BY a.name"

@@ -72,6 +72,8 @@ pub struct Follower {
     pub(super) connected_once: bool,
     /// What went wrong last, while it is not mended.
     pub(super) trouble: Option<Failure>,
+    /// What runs have left undone, in words.
+    pub(super) left: String,
     /// There is no budget for mail of the past before then.
     pub(super) deferred: Option<Wait>,
     pub(super) armed: Option<Duration>,
@@ -100,6 +102,7 @@ impl Follower {
             second: SecondLook::default(),
             connected_once: false,
             trouble: None,
+            left: String::new(),
             deferred: None,
             armed: None,
             proved: None,
@@ -209,11 +212,11 @@ impl Follower {
 
     /// The run that is wanted begins.
     fn granted(&mut self, now: Now, out: &mut Vec<Output>) {
-        let Stage::Asking(wanted) = &mut self.stage else { return };
-        let (scope, cause) =
-            (std::mem::replace(&mut wanted.scope, Scope::Everything), wanted.cause);
         let machine = Machine::new(self.rules.settings.clone(), self.history.clone());
-        self.stage = Stage::Working(Box::new(Working::new(machine, cause, now.mono)));
+        let Stage::Asking(wanted) = &mut self.stage else { return };
+        let working = Working::new(machine, wanted, now.mono);
+        let scope = std::mem::replace(&mut wanted.scope, Scope::Everything);
+        self.stage = Stage::Working(Box::new(working));
         self.drive(Event::Begin(scope), now, out);
     }
 
@@ -308,6 +311,7 @@ impl Follower {
         self.watching.fruitless =
             if nothing { self.watching.fruitless.saturating_add(1) } else { 0 };
         self.learn(&summary, working.began, now);
+        self.learn_left(&summary, working.all);
         let caught_up = working.cause == Cause::Stale;
         self.stage = self.next_stage(&summary, caught_up, now);
         // Refused with the secret before, while there is another.

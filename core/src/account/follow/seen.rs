@@ -6,8 +6,9 @@ use crate::account::follow::follower::SessionHeld;
 use crate::account::follow::stage::Stage;
 use crate::budget::Wait;
 use crate::failure::{Class, Failure};
-use crate::run::summary::{Counts, FolderLine};
-use crate::standing::{Phase, Push, Standing};
+use crate::provider::Family;
+use crate::run::summary::{Counts, FolderLine, Summary};
+use crate::standing::{Outcome, Phase, Push, Standing};
 use std::time::Duration;
 
 impl Follower {
@@ -76,7 +77,7 @@ impl Follower {
             Stage::Resting(rest) => match (&self.trouble, &self.deferred) {
                 (Some(failure), _) => failed(waiting(failure), failure, Some(rest.next)),
                 (None, Some(wait)) => throttled(wait),
-                (None, None) => told(Standing::Idle, self.stalled_in_words(), Some(rest.next)),
+                (None, None) => told(Standing::Idle, self.undone_in_words(), Some(rest.next)),
             },
             Stage::Asking(_) => match &self.trouble {
                 Some(failure) => failed(waiting(failure), failure, None),
@@ -118,12 +119,27 @@ impl Follower {
         }
     }
 
-    /// How many folders stand still, in words; empty when none does.
-    fn stalled_in_words(&self) -> String {
+    /// What is left undone, in words; empty when nothing is.
+    fn undone_in_words(&self) -> String {
         match self.stalled_folders() {
-            0 => String::new(),
+            0 => self.left.clone(),
             n => format!("{n} folder(s) stand still"),
         }
+    }
+
+    /// What a run has left undone. One that looked at some folders knows nothing of the others.
+    pub(super) fn learn_left(&mut self, summary: &Summary, all: bool) {
+        // Where changes are told by message id, every run reads all that is due.
+        let is_all = all || self.rules.settings.family == Family::Feed;
+        let ran = matches!(summary.outcome, Outcome::Success | Outcome::Partial);
+        if !ran || (!is_all && summary.left.is_empty()) {
+            return;
+        }
+        self.left = match summary.left.as_slice() {
+            [] => String::new(),
+            [one] => one.clone(),
+            [first, more @ ..] => format!("{first} (and {} more)", more.len()),
+        };
     }
 
     fn stalled_folders(&self) -> usize {

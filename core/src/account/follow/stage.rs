@@ -61,6 +61,8 @@ pub(super) enum After {
 pub(super) struct Working {
     pub(super) machine: Machine,
     pub(super) cause: Cause,
+    /// It looks at everything.
+    pub(super) all: bool,
     pub(super) began: Duration,
     /// When a second session is asked for next, to watch beside the run.
     pub(super) beside_at: Duration,
@@ -80,10 +82,11 @@ pub(super) struct Working {
 }
 
 impl Working {
-    pub(super) fn new(machine: Machine, cause: Cause, now: Duration) -> Self {
+    pub(super) fn new(machine: Machine, wanted: &NextRun, now: Duration) -> Self {
         Self {
             machine,
-            cause,
+            cause: wanted.cause,
+            all: matches!(wanted.scope, Scope::Everything | Scope::Insist),
             began: now,
             beside_at: now + BESIDE_AFTER,
             wished: false,

@@ -342,6 +342,27 @@ fn an_inbox_that_is_left_out_is_not_watched() {
     assert!(f.live_end().is_none() && f.push() == Push::Poll, "{out:?}");
 }
 
+/// What a run leaves undone is said for as long as it is so; who looked at some folders does not know.
+#[test]
+fn what_is_left_undone_is_said() {
+    let mut f = follower(Begin::Run);
+    f.take(Input::Start, at(0));
+    let ends = |left: &[&str]| Summary {
+        folders: vec![inbox()],
+        left: left.iter().map(|text| (*text).to_owned()).collect(),
+        ..Summary::of(Outcome::Partial, History::default())
+    };
+    f.learn_left(&ends(&["a first look", "another"]), true);
+    f.stage = Stage::Resting(Resting { next: at(9).mono, scope: None, caught_up: false });
+    assert_eq!(f.status().reason, "a first look (and 1 more)");
+    f.learn_left(&ends(&[]), false);
+    assert_eq!(f.status().reason, "a first look (and 1 more)");
+    f.learn_left(&Summary { outcome: Outcome::Failed, ..ends(&[]) }, true);
+    assert_eq!(f.status().reason, "a first look (and 1 more)");
+    f.learn_left(&ends(&[]), true);
+    assert_eq!(f.status().reason, "");
+}
+
 #[path = "tests/commands.rs"]
 mod commands;
 #[path = "tests/orders.rs"]
