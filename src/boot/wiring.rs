@@ -399,16 +399,10 @@ impl Engine {
             );
         }
         self.settle_services().await;
-        let (done, settled) = oneshot::channel();
-        let reply = ReplyTo::new(move |_| {
-            done.send(()).ok();
-        });
-        self.store.send(StoreMsg::Settle(reply));
-        // What was not written is looked at again after the next start.
-        drop(tokio::time::timeout(SHUTDOWN, settled).await);
     }
 
-    /// A token that an issuer has rotated, and what was spent, are durable before the tree ends.
+    /// A token that an issuer has rotated, what was spent and what quiet passes have proved are
+    /// durable before the tree ends.
     async fn settle_services(&self) {
         let (each, mut all) = mpsc::channel(1);
         // A root that is gone has taken them with it.
@@ -418,6 +412,14 @@ impl Engine {
                 "an issuer that is asked for a token, or the database, has not answered; what it answers is lost"
             );
         }
+        let (done, settled) = oneshot::channel();
+        let reply = ReplyTo::new(move |_| {
+            done.send(()).ok();
+        });
+        // Behind what services have sent it already.
+        self.store.send(StoreMsg::Settle(reply));
+        // What was not written is looked at again after the next start.
+        drop(tokio::time::timeout(SHUTDOWN, settled).await);
     }
 
     /// Ends the tree, then the database.

@@ -1,8 +1,8 @@
 //! Gmail's API, over HTTP: what a mirror costs, what it follows.
 
-use crate::support::binary::SHORT;
+use crate::support::binary::{Postrider, SHORT};
 use crate::support::check::{ask, change, consistent, state};
-use crate::support::gmail::{follower, gets, mirrors, short, well};
+use crate::support::gmail::{follower, gets, gmail_account, mirrors, short, well};
 use crate::support::mail::blocking;
 use crate::support::served::{head, until, wait_until};
 use postrider_feedd::life::GmailLife;
@@ -247,6 +247,35 @@ async fn a_crash_at_any_step_loses_nothing() {
         }
         assert!(aborted > 0, "{point} was never passed");
     }
+}
+
+/// A day's units are a day's, whichever process has spent them: a timer that syncs once an hour
+/// keeps them as a server does.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_day_is_kept_by_several_processes() {
+    let mailbox = seed::mailbox(48, 60);
+    let server = GmailServer::start(&mailbox, well).await.unwrap();
+    blocking(move || {
+        let account = gmail_account(&server.url()).replace("\"none\"", "800");
+        let postrider = Postrider::new(&format!("{SHORT}{account}"));
+        std::fs::write(postrider.path("token"), "good\n").unwrap();
+        let stored = || ask(&postrider.database(), "SELECT count(*) AS x FROM message");
+        postrider.sync().exits(3);
+        let first = stored();
+        assert!(first != "0" && first != "60", "{first}");
+        let spent =
+            ask(&postrider.database(), "SELECT max(units) AS x FROM spending WHERE account = 'u'");
+        assert!(
+            spent.parse::<u32>().unwrap() >= 20 * first.parse::<u32>().unwrap(),
+            "{spent} for {first}"
+        );
+        for _ in 0..2 {
+            postrider.sync().exits(3);
+        }
+        // The logins of three processes are a unit each.
+        assert!(units(&server.asked()) <= 803);
+    })
+    .await;
 }
 
 /// `check`, `verify`, `failures` and the API show how it stands.
