@@ -132,6 +132,7 @@ mod tests {
             port: 993,
             security: Security::Implicit,
             ca_file: None,
+            ca_file_at: Origin::Argument,
             username: "u".into(),
             secret: SecretFrom::Variable("P".into()),
             folders: Default::default(),

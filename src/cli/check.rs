@@ -6,8 +6,7 @@ use crate::cli::args::CheckArgs;
 use crate::cli::exit::Exit;
 use crate::cli::names::from_file;
 use crate::cli::out::say_line;
-use crate::config::SecretFrom;
-use crate::config::{Account, Config, Flaw};
+use crate::config::{Account, Config, Flaw, Origin, SecretFrom};
 use crate::provider::{Opening, Session};
 use postrider_core::budget::Lane;
 use postrider_core::failure::{Failure, Provenance, Reach};
@@ -25,9 +24,9 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
     };
     let mut missing = false;
     for account in &config.accounts {
-        if let Err(failure) = reachable(account, &config) {
+        if let Err(flaw) = reachable(account, &config) {
             missing = true;
-            eprintln!("{}", secret_problem(account, &failure));
+            eprintln!("{flaw}");
         }
     }
     if missing {
@@ -55,8 +54,24 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
 }
 
 /// Whether an account has what it takes to be reached.
-pub(super) fn reachable(account: &Account, config: &Config) -> Result<(), Failure> {
-    endpoint(account, config)?;
+///
+/// # Errors
+/// What it lacks, at its place.
+pub(super) fn reachable(account: &Account, config: &Config) -> Result<(), Flaw> {
+    let flaw = |place: &Origin, key: &str, failure: Failure| Flaw {
+        place: place.clone(),
+        key: format!("account {}: {key}", account.id),
+        text: failure.chain(),
+    };
+    if let Err(failure) = endpoint(account, config) {
+        return Err(flaw(&account.ca_file_at, "ca_file", failure));
+    }
+    let (place, key) = &account.secret_at;
+    shown(account, config).map_err(|failure| flaw(place, key, failure))
+}
+
+/// Whether there is what an account shows at a login.
+fn shown(account: &Account, config: &Config) -> Result<(), Failure> {
     match account.secret {
         // Whether access was granted is seen when it logs in.
         SecretFrom::Grant(name) => {
@@ -70,12 +85,6 @@ pub(super) fn reachable(account: &Account, config: &Config) -> Result<(), Failur
         }
         _ => account.secret.get().map(|_| ()),
     }
-}
-
-/// What keeps an account from being reached, at the place of its secret (the usual reason).
-pub(super) fn secret_problem(account: &Account, failure: &Failure) -> Flaw {
-    let (place, key) = account.secret_at.clone();
-    Flaw { place, key: format!("account {}: {key}", account.id), text: failure.chain() }
 }
 
 async fn folders(account: &Account, config: &Config) -> Result<String, Failure> {

@@ -160,6 +160,7 @@ fn account_of(url: &str, variable: Option<&str>) -> Result<Account, String> {
         port: port.unwrap_or(default),
         security,
         ca_file: None,
+        ca_file_at: Origin::Argument,
         username: user,
         secret: SecretFrom::Variable(variable.to_owned()),
         folders: FolderFilter::default(),

@@ -3,7 +3,7 @@
 
 use crate::boot::wiring::Engine;
 use crate::cli::args::{OutputArgs, SyncArgs};
-use crate::cli::check::{reachable, secret_problem};
+use crate::cli::check::reachable;
 use crate::cli::exit::Exit;
 use crate::cli::names::resolve;
 use crate::cli::out::{say, say_line};
@@ -94,10 +94,10 @@ pub(super) async fn run(args: SyncArgs) -> Exit {
 pub async fn sync_once(config: &Config, purpose: &str, outputs: &Outputs, fresh: bool) -> Exit {
     // When nobody can log in, nothing is begun, and nothing is left behind.
     let refused: Vec<_> =
-        config.accounts.iter().filter_map(|a| Some((a, reachable(a, config).err()?))).collect();
+        config.accounts.iter().filter_map(|a| reachable(a, config).err()).collect();
     if !refused.is_empty() && refused.len() == config.accounts.len() {
-        for (account, failure) in refused {
-            eprintln!("{}", secret_problem(account, &failure));
+        for flaw in refused {
+            eprintln!("{flaw}");
         }
         return Exit::Usage;
     }

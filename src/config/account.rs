@@ -19,33 +19,18 @@ pub const IMAP: &str = "imap";
 /// Gmail's API.
 pub const GMAIL: &str = "gmail";
 
-/// Every key of an account.
-const ACCOUNT: &[&str] = &[
+/// Keys of every account.
+const OF_ALL: [&str; 10] = [
     "id",
     "provider",
-    "host",
-    "port",
-    "tls",
     "ca_file",
-    "allow_plaintext",
     "username",
-    "password",
-    "password_file",
-    "password_env",
-    "password_command",
     "access_token_file",
     "auth",
     "owner",
     "was",
-    "download_per_day",
     "folders.include",
     "folders.exclude",
-    "api_url",
-    "quota_profile",
-    "quota.per_minute",
-    "quota.shared_per_minute",
-    "quota.per_day",
-    "quota.get",
 ];
 
 /// Keys of IMAP alone.
@@ -82,7 +67,7 @@ pub(super) fn account(
     warnings: &mut Vec<String>,
 ) -> Option<Account> {
     let before = t.problems.len();
-    t.unknown(ACCOUNT);
+    t.unknown(&[&OF_ALL[..], &OF_IMAP, &OF_GMAIL].concat());
     let id = required(t, before, "id", "work");
     let provider = match t.text("provider").as_deref() {
         None | Some(IMAP) => Some(IMAP),
@@ -114,6 +99,7 @@ pub(super) fn account(
     };
     let username = required(t, before, "username", "me@example.org");
     let ca_file = t.text("ca_file").map(|file| base.join(file));
+    let ca_file_at = t.item("ca_file").map_or_else(|| place.clone(), |item| item.place);
     let host = found.as_ref().map(|found| found.host.clone()).unwrap_or_default();
     let owner = t.text("owner");
     let was = t.text("was").filter(|was| !was.is_empty());
@@ -150,6 +136,20 @@ pub(super) fn account(
             "an empty list leaves nothing to sync; write [\"*\"] for every folder",
         );
     }
+    if is_gmail {
+        for (key, patterns) in
+            [("folders.include", &folders.include), ("folders.exclude", &folders.exclude)]
+        {
+            // IMAP's names: here they would match nothing, and nobody would know.
+            if let Some(pattern) = patterns.iter().find(|pattern| pattern.starts_with("[Gmail]"))
+                && let Some(item) = t.item(key)
+            {
+                let name = pattern.trim_start_matches("[Gmail]").trim_start_matches('/');
+                let text = format!("\"{pattern}\" is a name of IMAP's; write \"{name}\"");
+                t.wrong(item.place, key, text);
+            }
+        }
+    }
     let download_per_day = if is_gmail { None } else { download(t, &host) };
     let grant = named(t, clients).map(|grant| ("auth", grant));
     if let (true, Some((_, SecretFrom::Grant(name))), Some(item)) =
@@ -174,6 +174,7 @@ pub(super) fn account(
         security,
         api,
         ca_file,
+        ca_file_at,
         username,
         username_at,
         secret: secret?,

@@ -25,6 +25,8 @@ pub struct Account {
     pub security: Security,
     /// Roots of its own.
     pub ca_file: Option<PathBuf>,
+    /// Where those were said.
+    pub ca_file_at: Origin,
     /// Who logs in.
     pub username: String,
     /// Where what it shows comes from.

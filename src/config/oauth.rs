@@ -125,18 +125,29 @@ pub(super) fn clients(t: &mut Taker<'_>, base: &Path) -> BTreeMap<&'static str, 
 /// A URL that secrets may go to.
 pub(super) fn url(t: &mut Taker<'_>, key: &str) -> Option<String> {
     let text = t.text(key)?;
-    let is_safe = Url::parse(&text).is_ok_and(|url| match (url.scheme(), url.host_str()) {
-        ("https", Some(_)) => true,
-        ("http", Some(host)) => is_loopback(host.trim_matches(['[', ']'])),
-        _ => false,
-    });
-    if !is_safe && let Some(item) = t.item(key) {
+    if let (Some(why), Some(item)) = (unsafe_url(&text), t.item(key)) {
         // What may be a password in it is not repeated.
         let shown = text.rsplit_once('@').map_or(text.as_str(), |(_, place)| place);
-        let text = format!("\"{shown}\" will not do; write a URL that begins with https://");
-        t.wrong(item.place, key, text);
+        t.wrong(item.place, key, format!("\"{shown}\" will not do; {why}"));
     }
     Some(text)
+}
+
+/// Why secrets may not go there, and what to write.
+fn unsafe_url(text: &str) -> Option<&'static str> {
+    let url = match Url::parse(text) {
+        Ok(url) => url,
+        Err(oauth2::url::ParseError::InvalidPort) => return Some("a port is at most 65535"),
+        Err(_) => return Some("it is no URL; write one that begins with https://"),
+    };
+    match (url.scheme(), url.host_str()) {
+        ("https", Some(_)) => None,
+        ("http", Some(host)) if is_loopback(host.trim_matches(['[', ']'])) => None,
+        ("http", Some(_)) => Some(
+            "secrets would cross the network in the clear; write https:// (http:// is for this machine alone, like http://127.0.0.1:8080)",
+        ),
+        _ => Some("write a URL that begins with https://"),
+    }
 }
 
 /// Where the key comes from that tokens are sealed with: one place, or, under systemd, the

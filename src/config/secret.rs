@@ -99,7 +99,10 @@ impl SecretFrom {
         let secret = secret.strip_suffix('\n').unwrap_or(secret);
         let secret = secret.strip_suffix('\r').unwrap_or(secret);
         if let Self::Token(_) = self {
-            return token(secret.trim()).map_err(missing);
+            return token(secret.trim()).map_err(|what| {
+                let file = self.file().map(|file| file.display().to_string()).unwrap_or_default();
+                missing(format!("access_token_file {file} {what}"))
+            });
         }
         if secret.is_empty() {
             return Err(missing(format!("the {what} is empty")));
@@ -140,12 +143,12 @@ impl SecretFrom {
 
 /// A token as it may go into a header (RFC 6750): what else is in the file would be shown to the
 /// server.
-fn token(text: &str) -> Result<SecretString, String> {
+fn token(text: &str) -> Result<SecretString, &'static str> {
     if text.is_empty() {
-        return Err("the file of access_token_file is empty".into());
+        return Err("is empty");
     }
     if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b)) {
-        return Err("what is in access_token_file is no access token: keep the token alone in it, without JSON and quotes".into());
+        return Err("holds no access token: keep the token alone in it, without JSON and quotes");
     }
     Ok(text.into())
 }

@@ -102,11 +102,13 @@ impl Taker<'_> {
                 .iter()
                 .min_by_key(|word| distance(word, &key))
                 .filter(|word| distance(word, &key) <= 3);
-            let hint = near.map_or_else(
-                || "see `postrider config-example`".to_owned(),
-                |word| format!("did you mean {word}?"),
-            );
-            self.wrong(place, &key, format!("there is no such key; {hint}"));
+            let inside = known.iter().find_map(|word| word.strip_prefix(&format!("{key}.")));
+            let text = match (inside, near) {
+                (Some(inside), _) => format!("it is a table; write {key} = {{ {inside} = … }}"),
+                (None, Some(word)) => format!("there is no such key; did you mean {word}?"),
+                (None, None) => "there is no such key; see `postrider config-example`".to_owned(),
+            };
+            self.wrong(place, &key, text);
         }
     }
 }

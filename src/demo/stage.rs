@@ -85,6 +85,7 @@ impl DemoMailbox {
             port,
             security: Security::Plain,
             ca_file: None,
+            ca_file_at: Origin::Argument,
             username: username.into(),
             username_at: Origin::Argument,
             secret: SecretFrom::Inline("demo".to_owned().into()),

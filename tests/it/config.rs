@@ -133,7 +133,7 @@ fn what_is_wrong_with_a_grant_is_told() {
             format!(
                 "{client}token_url = \"http://127.0.0.1:80@evil.example/t\"\n{account}auth = \"oauth.google\"\n"
             ),
-            "write a URL that begins with https://",
+            "secrets would cross the network in the clear; write https://",
         ),
         (
             format!("{account}auth = \"oauth.google\"\n"),
@@ -173,7 +173,7 @@ fn what_is_wrong_with_a_grant_is_told() {
             format!(
                 "{client}token_url = \"http://example.org/token\"\n{account}auth = \"oauth.google\"\n"
             ),
-            "oauth.google.token_url: \"http://example.org/token\" will not do; write a URL that begins with https://",
+            "oauth.google.token_url: \"http://example.org/token\" will not do; secrets would cross the network in the clear",
         ),
         (
             format!(
@@ -198,5 +198,48 @@ fn what_is_wrong_with_a_grant_is_told() {
         let env = [("K", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")];
         let ran = postrider.run_with(&["sync", "--once"], &env).exits(2);
         assert!(ran.stderr.contains(want), "{want} is not in\n{}", ran.stderr);
+    }
+}
+
+/// What is wrong with an account of Gmail's API is told, each at its line, all at once.
+#[test]
+fn what_is_wrong_with_a_gmail_account_is_told() {
+    let account = "[[account]]\nid = \"a\"\nprovider = \"gmail\"\nusername = \"me@example.org\"\naccess_token_file = \"token\"\n";
+    for (more, wants) in [
+        (
+            "api_url = \"http://example.org\"\nquota = \"6000\"\n",
+            &[
+                "6: api_url: \"http://example.org\" will not do; secrets would cross",
+                "7: quota: it is a table; write quota = { per_minute",
+            ][..],
+        ),
+        ("api_url = \"example\"\n", &["it is no URL; write one that begins with https://"]),
+        ("api_url = \"ftp://example.org\"\n", &["write a URL that begins with https://"]),
+        ("api_url = \"https://h:99999\"\n", &["a port is at most 65535"]),
+        ("api_url = \"https://u:secret@h\"\n", &["write it without a user"]),
+        ("host = \"imap.gmail.com\"\n", &["host: it is for provider = \"imap\"; leave it out"]),
+        (
+            "folders.exclude = [\"[Gmail]/Spam\"]\n",
+            &["folders.exclude: \"[Gmail]/Spam\" is a name of IMAP's; write \"Spam\""],
+        ),
+        ("quota = { per_minute = 20 }\n", &["is too little to read a message"]),
+        (
+            "ca_file = \"none.pem\"\n",
+            &["6: account a: ca_file: ca_file", "none.pem: cannot be read"],
+        ),
+    ] {
+        let postrider = Postrider::new(&format!("{account}{more}"));
+        std::fs::write(postrider.path("token"), "t\n").unwrap();
+        let ran = postrider.run(&["check", "--offline"]).exits(2);
+        for want in wants {
+            assert!(ran.stderr.contains(want), "{want} is not in\n{}", ran.stderr);
+        }
+        assert!(!ran.stderr.contains("secret@"), "{}", ran.stderr);
+    }
+    for (token, want) in [("", "token is empty"), ("{\"a\": 1}\n", "token holds no access token")] {
+        let postrider = Postrider::new(account);
+        std::fs::write(postrider.path("token"), token).unwrap();
+        let ran = postrider.run(&["check", "--offline"]).exits(2);
+        assert!(ran.stderr.contains(want), "{}", ran.stderr);
     }
 }

@@ -90,7 +90,7 @@ async fn what_is_refused_is_told() {
             (&alone, password_key, "pw".to_owned(), 2, "takes only OAuth2 logins"),
             (&none, token_key, token("u", 600), 2, "write password_file"),
             (&both, token_key, "{\"access_token\": \"x\"}".to_owned(), 2, "keep the token alone"),
-            (&both, token_key, String::new(), 2, "access_token_file is empty"),
+            (&both, token_key, String::new(), 2, " is empty"),
         ] {
             let postrider = Postrider::new(&config(server, "none", server.port, key));
             keep(&postrider, &secret);

@@ -347,9 +347,14 @@ impl GmailClient {
         Ok(GmailRefusal::read(status, &body, seconds.map(Duration::from_secs)))
     }
 
-    /// What a refusal means.
+    /// What a refusal means. What is no word of the API may come from somewhere else.
     pub(super) fn failure(&self, refusal: &GmailRefusal) -> Failure {
-        refusal.failure(self.clock.now().wall)
+        let failure = refusal.failure(self.clock.now().wall);
+        if refusal.is_told || refusal.status >= 500 {
+            return failure;
+        }
+        let text = format!("{} (it was asked at {}: is the API there?)", failure.text, self.root);
+        Failure { text, ..failure }
     }
 
     /// Asks, and reads the answer as JSON; with the server's clock.
