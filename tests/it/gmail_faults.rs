@@ -435,6 +435,38 @@ async fn what_is_left_out_is_not_read() {
     .await;
 }
 
+/// What no place of ours held, and comes into one without a word of history, is found by the next
+/// compare; so where All Mail is left out, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_away_and_came_untold_is_found() {
+    let mailbox = seed::mailbox(23, 40);
+    let archived = mailbox.insert("Subject: a\r\n\r\nx\r\n", &[], 1_700_000_000_000);
+    let silent = Arc::new(AtomicUsize::new(0));
+    let (is_silent, of) = (Arc::clone(&silent), mailbox.clone());
+    let server = GmailServer::start(&mailbox, move |q| {
+        let is_hushed = q.path == "history" && is_silent.load(Ordering::SeqCst) > 0;
+        let body = || format!("{{\"historyId\": \"{}\"}}", of.lock().now);
+        is_hushed.then(|| Play::says(200, "application/json", &body()))
+    })
+    .await
+    .unwrap();
+    blocking(move || {
+        let postrider = follower(SHORT, &server, "folders = { exclude = [\"All Mail\"] }\n");
+        postrider.sync().exits(0);
+        let away = "SELECT count(*) AS x FROM owed WHERE due_at IS NULL AND identity = 'gm:ID'";
+        let away = away.replace("ID", &archived);
+        assert_eq!(ask(&postrider.database(), &away), "1");
+        silent.store(1, Ordering::SeqCst);
+        mailbox.modify(&archived, &["INBOX"], &[]);
+        postrider.sync().exits(0);
+        assert_eq!(ask(&postrider.database(), &away), "1", "nobody has told of it");
+        change(&postrider.database(), "UPDATE account SET listed_at = 0");
+        postrider.sync().exits(0);
+        mirrors(&postrider, &mailbox, |place| place != "All Mail");
+    })
+    .await;
+}
+
 /// A token of another mailbox changes nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn another_mailbox_is_refused() {

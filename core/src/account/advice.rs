@@ -27,7 +27,7 @@ pub fn advice(standing: Standing, class: Option<Class>, stalled: bool) -> Advice
         ),
         (Standing::Starting | Standing::Running, _) => told("the run under way goes on", "nothing"),
         (Standing::Idle, _) => {
-            told("it looks on schedule, and at once when the server tells of new mail", "nothing")
+            told("it looks on schedule, and at once when it is told of new mail", "nothing")
         }
         (Standing::Paused, _) => {
             told("nothing before it is resumed", "`postrider resume ACCOUNT` when it is to go on")
@@ -38,7 +38,7 @@ pub fn advice(standing: Standing, class: Option<Class>, stalled: bool) -> Advice
         ),
         (Standing::NeedsReauth, _) => told(
             "nothing before the secret or the config changes",
-            "give it a new password (an edit of password_file or config is noticed within a second), or grant access again with \
+            "give it a new password or token (an edit of its file or of the config is noticed within a second), or grant access again with \
              `postrider auth login ACCOUNT`; `postrider sync-now ACCOUNT` tries what it has",
         ),
         (Standing::Failed, Some(Class::Bug)) => told(
@@ -57,9 +57,10 @@ pub fn advice(standing: Standing, class: Option<Class>, stalled: bool) -> Advice
             AGAIN,
             "nothing if the server is down; else see whether host, port and the way there are right: `postrider check`",
         ),
-        (_, Some(Class::Auth)) => {
-            told(AGAIN, "see whether the password is right: a login that is refused again parks it")
-        }
+        (_, Some(Class::Auth)) => told(
+            AGAIN,
+            "see whether its password or token is right: a login that is refused again parks it",
+        ),
         (_, Some(Class::Storage)) => {
             told(AGAIN, "make room on the disk, or see who holds the database")
         }

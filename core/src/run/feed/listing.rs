@@ -255,8 +255,12 @@ impl FeedWork {
         let mut news = Vec::new();
         // A list of ids shows that what was away has come back: it is no longer where it was.
         let derived = self.rows.state.derived.and_then(|id| self.rows.places.get(&id));
-        let tells = leg.as_ref().is_some_and(|leg| leg.within == Within::All)
-            && derived.is_some_and(|row| !row.excluded);
+        let tells = leg.as_ref().is_some_and(|leg| match &leg.within {
+            Within::All => derived.is_some_and(|row| !row.excluded),
+            // Who lies in a place of ours is no longer away, whatever the rest is.
+            Within::Place(id) => self.rows.place(id).is_some_and(|row| !row.excluded),
+            Within::Label(_) => false,
+        });
         let in_hidden = leg.as_ref().is_some_and(|leg| leg.away);
         if in_hidden {
             walk.hidden.extend(page.iter().map(|(id, _)| id.clone()));
@@ -324,7 +328,11 @@ impl FeedWork {
     pub(super) fn on_walk_stored(&mut self, desk: &mut Desk<'_>) {
         let Some(walk) = &mut self.walk else { return };
         match walk.turn {
-            WalkTurn::Questioned => self.ask_questions(desk),
+            WalkTurn::Questioned => {
+                // What has come back is asked for at once.
+                self.gets.look_again();
+                self.ask_questions(desk);
+            }
             WalkTurn::Sent if walk.cursor.is_some() => self.walk_on(desk),
             WalkTurn::Sent => {
                 self.gets.look_further();
