@@ -35,6 +35,8 @@ pub(crate) struct FeedView {
     placed_at: Option<String>,
     /// When the messages were counted last.
     counted_at: Option<String>,
+    /// How many more messages the server counts than it lists, as the last compare has found.
+    misfit: Option<i64>,
     /// When the last compare began.
     compared_at: Option<String>,
     /// When the mirror was last proved: a compare that asked nothing, with nothing owed.
@@ -56,6 +58,7 @@ impl From<&FeedStanding> for FeedView {
             },
             placed_at: row.state.placed_at.map(instant),
             counted_at: row.state.counted_at.map(instant),
+            misfit: row.state.misfit,
             compared_at: row.compared_at.map(instant),
             proved_at: row.proved_at.map(instant),
         }

@@ -467,6 +467,59 @@ async fn what_was_away_and_came_untold_is_found() {
     .await;
 }
 
+/// A server that counts what it never lists (chats, say) is compared once, not every hour; what is
+/// missed beside it is found all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_count_that_never_fits_is_asked_about_once() {
+    let mailbox = seed::mailbox(29, 40);
+    let silent = Arc::new(AtomicUsize::new(0));
+    let (is_silent, of) = (Arc::clone(&silent), mailbox.clone());
+    let server = GmailServer::start(&mailbox, move |q| {
+        let (now, all) = {
+            let contents = of.lock();
+            (contents.now, contents.messages.len())
+        };
+        let says = |text: String| Some(Play::says(200, "application/json", &text));
+        match q.path.as_str() {
+            "profile" => says(format!(
+                "{{\"emailAddress\": \"demo@example.com\", \"messagesTotal\": {}, \"historyId\": \"{now}\"}}",
+                all + 7
+            )),
+            "history" if is_silent.load(Ordering::SeqCst) > 0 => says(format!("{{\"historyId\": \"{now}\"}}")),
+            _ => None,
+        }
+    })
+    .await
+    .unwrap();
+    blocking(move || {
+        let postrider = short(&server);
+        postrider.sync().exits(0);
+        let an_hour_later = || {
+            change(
+                &postrider.database(),
+                "UPDATE account SET feed = json_set(feed, '$.state.counted_at', 0)",
+            );
+            let told = postrider.sync().exits(0).stdout;
+            (told, server.asked().iter().filter(|q| q.path == "messages").count())
+        };
+        // The first list, what it owes, and the first count that does not fit.
+        for _ in 0..3 {
+            an_hour_later();
+        }
+        for _ in 0..2 {
+            let (told, lists) = an_hour_later();
+            assert!(told.contains("counts 7 message(s) more than it lists"), "{told}");
+            assert_eq!(lists, 0, "{told}");
+        }
+        silent.store(1, Ordering::SeqCst);
+        mailbox.insert("Subject: n\r\n\r\nx\r\n", &["INBOX"], 1_700_000_000_000);
+        let (_, lists) = an_hour_later();
+        assert!(lists > 0);
+        mirrors(&postrider, &mailbox, |_| true);
+    })
+    .await;
+}
+
 /// A token of another mailbox changes nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn another_mailbox_is_refused() {

@@ -125,6 +125,9 @@ pub struct FeedProof {
     pub compared: Option<Micros>,
     /// It has proved the mirror.
     pub whole: bool,
+    /// How many more messages the server counts than that compare was shown; nothing where something
+    /// else was amiss.
+    pub misfit: Option<i64>,
 }
 
 impl FeedProof {
@@ -138,6 +141,7 @@ impl FeedProof {
             counted: self.counted.max(other.counted),
             compared: later.compared,
             whole: later.compared.is_some() && later.whole,
+            misfit: later.misfit,
         }
     }
 }

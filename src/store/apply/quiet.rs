@@ -92,6 +92,7 @@ pub(in crate::store) async fn write_quiet(
             instant(proof.compared),
             instant(proof.placed),
             instant(proof.counted),
+            proof.misfit.into(),
         ];
         write(db, FeedText::QuietFeed, values).await?;
         // What reached the account is settled by changes that were told to their end.

@@ -37,6 +37,10 @@ pub struct FeedAccount {
     pub placed_at: Option<Micros>,
     /// When the messages were counted last.
     pub counted_at: Option<Micros>,
+    /// How many more messages the server counts than it lists, as the last compare has found: chats,
+    /// say. While it is so many, nothing is missed.
+    #[serde(default)]
+    pub misfit: Option<i64>,
     /// The place that is computed: what lies in neither trash nor spam.
     pub derived: Option<FolderId>,
     /// Places that appeared later: each owes a listing of its own.

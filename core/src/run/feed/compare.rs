@@ -188,12 +188,13 @@ impl FeedWork {
         let Some(walk) = &self.walk else { return };
         let WalkTurn::Tallying(count) = walk.turn else { return };
         let seen = (walk.seen.len() + walk.others.len()) as u64;
-        self.proof.whole = seen == count
-            && (uncounted || walk.seen.len() as u64 == tally.held)
+        let fits = (uncounted || walk.seen.len() as u64 == tally.held)
             && tally.owed + tally.unheld + self.gets.waits.failed == 0
             && settled
             && self.unbegun().is_none()
             && debt == walk.pays;
+        self.proof.whole = fits && seen == count;
+        self.proof.misfit = Some(count.cast_signed() - seen.cast_signed()).filter(|_| fits);
         self.pay(desk);
     }
 

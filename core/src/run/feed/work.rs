@@ -210,6 +210,12 @@ impl Work for FeedWork {
         if self.rows.state.debt.is_some() {
             desk.await_later("all lists are compared with the mirror once more".to_owned());
         }
+        if let Some(misfit) = self.rows.state.misfit.filter(|misfit| *misfit != 0) {
+            let (n, than) = (misfit.unsigned_abs(), if misfit > 0 { "more" } else { "fewer" });
+            desk.await_later(format!(
+                "the server counts {n} message(s) {than} than it lists: what it lists is held, but nothing is proved"
+            ));
+        }
         if self.rows.account.list_look.is_some() {
             desk.leave(
                 "a place is no longer listed; it ends when another session agrees".to_owned(),

@@ -112,8 +112,9 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
             "UPDATE account SET listed_at = CASE WHEN ?2 IS NULL THEN listed_at ELSE MAX(COALESCE(listed_at, 0), ?2) \
              END, feed = json_set(feed, '$.state.placed_at', CASE WHEN ?3 IS NULL THEN feed->>'$.state.placed_at' \
              ELSE MAX(COALESCE(feed->>'$.state.placed_at', 0), ?3) END, '$.state.counted_at', CASE WHEN ?4 IS NULL \
-             THEN feed->>'$.state.counted_at' ELSE MAX(COALESCE(feed->>'$.state.counted_at', 0), ?4) END) WHERE id = \
-             ?1 AND feed IS NOT NULL"
+             THEN feed->>'$.state.counted_at' ELSE MAX(COALESCE(feed->>'$.state.counted_at', 0), ?4) END, \
+             '$.state.misfit', CASE WHEN ?2 IS NULL THEN feed->>'$.state.misfit' ELSE ?5 END) WHERE id = ?1 AND feed IS \
+             NOT NULL"
         }
         FeedText::QuietSettleAccount => {
             "UPDATE failure SET closed_at = ?2 WHERE account = ?1 AND closed_at IS NULL AND folder IS NULL AND \
