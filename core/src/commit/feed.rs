@@ -9,4 +9,6 @@ pub mod books;
 mod placed;
 pub mod rows;
 mod settle;
+#[cfg(test)]
+mod tests;
 mod word;

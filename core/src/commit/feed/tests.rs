@@ -1,0 +1,104 @@
+//! Rules whose breach the world sees in few seeds or in none, one by one.
+#![expect(clippy::disallowed_methods, reason = "no sink: nothing is read back")]
+
+use crate::commit::change::feed::{FeedChange, FeedStep, Terms};
+use crate::commit::feed::apply::apply_feed;
+use crate::commit::feed::books::FeedBooks;
+use crate::commit::feed::rows::FeedRows;
+use crate::commit::ledger::Ledger;
+use crate::commit::rows::{AccountRow, FolderRow};
+use crate::commit::whole::WholeMail;
+use crate::mail::body::{BodyHash, BodyRef};
+use crate::mail::feed::{MailVersion, PlaceId};
+use crate::mail::flags::Flags;
+use crate::mail::folder::Role;
+use crate::mail::id::{AccountId, FolderId, Identity, Incarnation, SessionId};
+use crate::mime::HeaderFacts;
+use crate::provider::feeds::{FoundMail, Got, SeenState};
+use crate::time::Micros;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+fn at(seconds: i64) -> Micros {
+    Micros::from_seconds(seconds)
+}
+
+fn mail() -> Identity {
+    Identity("gm:1".into())
+}
+
+/// One message in INBOX, of version 5.
+fn books() -> FeedBooks {
+    let mut rows = FeedRows::fresh(AccountRow::fresh(AccountId(1), Incarnation(1)));
+    let inbox =
+        FolderRow::new(FolderId(1), b"INBOX".to_vec(), "INBOX".into(), Some(Role::Inbox), at(0));
+    rows.places.insert(inbox.id, inbox);
+    let mut books = FeedBooks::new(rows, Ledger::new(1), 1);
+    let mail = WholeMail {
+        identity: mail(),
+        body: BodyRef::sealed(BodyHash([1; 32]), 1, 0, 5),
+        header: HeaderFacts::default(),
+        date: None,
+        version: Some(MailVersion::new("5")),
+        places: BTreeSet::from([FolderId(1)]),
+        flags: Flags::default(),
+    };
+    books.ledger.create_whole(mail, at(1));
+    books
+}
+
+fn apply(books: &mut FeedBooks, step: FeedStep, seconds: i64) {
+    let terms = Terms { settle_after: Duration::from_secs(60), guard_floor: 50, compares: false };
+    apply_feed(books, &FeedChange { terms, step }, FolderId(9), at(seconds));
+}
+
+fn got(books: &mut FeedBooks, session: i64, seconds: i64, got: Got) {
+    let found = vec![(mail(), got)];
+    let (asked, session) = (at(seconds), SessionId(session));
+    apply(books, FeedStep::Got { asked, session, found }, seconds);
+}
+
+fn lives(books: &FeedBooks) -> bool {
+    books.ledger.message(&mail()).is_some_and(|message| message.deleted_at.is_none())
+}
+
+/// What no list shows is asked about; it ends when another session, late enough, misses it too.
+#[test]
+fn absence_asks_and_two_looks_apart_end() {
+    let mut books = books();
+    let absent = Some(SessionId(1));
+    apply(&mut books, FeedStep::Questions { ids: vec![mail()], absent }, 100);
+    let owed = books.owed(&mail()).unwrap();
+    assert!(lives(&books) && owed.due_at == Some(at(160)), "{owed:?}");
+    got(&mut books, 1, 200, Got::Missing);
+    assert!(lives(&books), "the same session has not looked anew");
+    got(&mut books, 2, 159, Got::Missing);
+    assert!(lives(&books), "too early");
+    got(&mut books, 2, 160, Got::Missing);
+    assert!(!lives(&books) && books.owed(&mail()).is_none());
+}
+
+/// A read of the past does not undo what is held.
+#[test]
+fn an_older_version_changes_nothing() {
+    let mut books = books();
+    let seen = |version, flags: &str| {
+        let state = SeenState {
+            places: BTreeSet::from([PlaceId("INBOX".into())]),
+            flags: Flags::new([flags]),
+            version: Some(MailVersion::new(version)),
+        };
+        Got::Found(Box::new(FoundMail { state, stamp: None, date: None, bytes: None }))
+    };
+    let flags = |books: &FeedBooks| {
+        books.ledger.state_of(books.ledger.message(&mail()).unwrap().id).1.as_str().to_owned()
+    };
+    apply(&mut books, FeedStep::Questions { ids: vec![mail()], absent: None }, 100);
+    got(&mut books, 1, 110, seen("4", "\\Flagged"));
+    assert_eq!(flags(&books), "");
+    got(&mut books, 1, 120, seen("6", "\\Seen"));
+    assert_eq!(flags(&books), "\\Seen");
+    assert!(books.owed(&mail()).is_some(), "nor is either late enough to settle it");
+    got(&mut books, 1, 160, seen("6", "\\Seen"));
+    assert!(books.owed(&mail()).is_none());
+}
