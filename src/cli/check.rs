@@ -60,14 +60,16 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
 pub(super) fn reachable(account: &Account, config: &Config) -> Result<(), Flaw> {
     let flaw = |place: &Origin, key: &str, failure: Failure| Flaw {
         place: place.clone(),
-        key: format!("account {}: {key}", account.id),
+        key: format!("account {}{key}", account.id),
         text: failure.chain(),
     };
     if let Err(failure) = endpoint(account, config) {
-        return Err(flaw(&account.ca_file_at, "ca_file", failure));
+        // The roots of this machine have no key.
+        let key = if account.ca_file.is_some() { ": ca_file" } else { "" };
+        return Err(flaw(&account.ca_file_at, key, failure));
     }
     let (place, key) = &account.secret_at;
-    shown(account, config).map_err(|failure| flaw(place, key, failure))
+    shown(account, config).map_err(|failure| flaw(place, &format!(": {key}"), failure))
 }
 
 /// Whether there is what an account shows at a login.

@@ -41,6 +41,17 @@ pub(super) async fn run(args: VerifyArgs) -> Exit {
         let all = opened.reader.folders(opened.account).await.map_err(|e| told(&e))?;
         let folders: Vec<FolderRow> = all.iter().filter(|f| !f.excluded).cloned().collect();
         let mut reports = local(&opened, &folders).await?;
+        let standing = opened.reader.feed_standing(opened.account, Clock::start().now().wall).await;
+        if let Some(standing) = standing.map_err(|e| told(&e))? {
+            let unread = standing.due + standing.failed;
+            let text = match standing.state.listed {
+                false => "not every message of the server is listed yet".to_owned(),
+                true => format!("{unread} messages are still to be read"),
+            };
+            if unread > 0 || !standing.state.listed {
+                reports.values_mut().for_each(|report| report.unproved.push(text.clone()));
+            }
+        }
         let gaps = opened.reader.event_gaps().await.map_err(|e| told(&e))?;
         if let Some(report) = reports.values_mut().next().filter(|_| gaps != 0) {
             report.differences.push(format!("{gaps} numbers are missing in the feed"));
@@ -213,6 +224,9 @@ async fn compare(
     else {
         return Err(Failure::bug("another answer than asked for"));
     };
+    if report.failures > 0 {
+        report.unproved.push(format!("{} are not held; see `postrider failures`", report.failures));
+    }
     let ours: UidSet = report.rows.keys().copied().collect();
     let theirs = rows.uids();
     for uid in theirs.minus(&ours).minus(&folder.failures).iter() {

@@ -141,11 +141,15 @@ pub(super) fn account(
             [("folders.include", &folders.include), ("folders.exclude", &folders.exclude)]
         {
             // IMAP's names: here they would match nothing, and nobody would know.
-            if let Some(pattern) = patterns.iter().find(|pattern| pattern.starts_with("[Gmail]"))
-                && let Some(item) = t.item(key)
-            {
-                let name = pattern.trim_start_matches("[Gmail]").trim_start_matches('/');
-                let text = format!("\"{pattern}\" is a name of IMAP's; write \"{name}\"");
+            let is_of_imap =
+                |name: &&String| name.starts_with("[Gmail]") || name.starts_with("[Google Mail]");
+            let found: Vec<String> =
+                patterns.iter().filter(is_of_imap).map(|name| format!("\"{name}\"")).collect();
+            if let (false, Some(item)) = (found.is_empty(), t.item(key)) {
+                let text = format!(
+                    "{} would match nothing: that is a name of IMAP's. Here they are INBOX, Sent, Drafts, Trash, Spam, All Mail",
+                    found.join(", ")
+                );
                 t.wrong(item.place, key, text);
             }
         }

@@ -220,7 +220,7 @@ fn what_is_wrong_with_a_gmail_account_is_told() {
         ("host = \"imap.gmail.com\"\n", &["host: it is for provider = \"imap\"; leave it out"]),
         (
             "folders.exclude = [\"[Gmail]/Spam\"]\n",
-            &["folders.exclude: \"[Gmail]/Spam\" is a name of IMAP's; write \"Spam\""],
+            &["folders.exclude: \"[Gmail]/Spam\" would match nothing: that is a name of IMAP's"],
         ),
         ("quota = { per_minute = 20 }\n", &["is too little to read a message"]),
         (

@@ -72,7 +72,7 @@ pub struct Follower {
     pub(super) connected_once: bool,
     /// What went wrong last, while it is not mended.
     pub(super) trouble: Option<Failure>,
-    /// What runs have left undone, in words.
+    /// What the last run has left undone, in words.
     pub(super) left: String,
     /// There is no budget for mail of the past before then.
     pub(super) deferred: Option<Wait>,
@@ -212,11 +212,11 @@ impl Follower {
 
     /// The run that is wanted begins.
     fn granted(&mut self, now: Now, out: &mut Vec<Output>) {
-        let machine = Machine::new(self.rules.settings.clone(), self.history.clone());
         let Stage::Asking(wanted) = &mut self.stage else { return };
-        let working = Working::new(machine, wanted, now.mono);
-        let scope = std::mem::replace(&mut wanted.scope, Scope::Everything);
-        self.stage = Stage::Working(Box::new(working));
+        let (scope, cause) =
+            (std::mem::replace(&mut wanted.scope, Scope::Everything), wanted.cause);
+        let machine = Machine::new(self.rules.settings.clone(), self.history.clone());
+        self.stage = Stage::Working(Box::new(Working::new(machine, cause, now.mono)));
         self.drive(Event::Begin(scope), now, out);
     }
 
@@ -311,7 +311,7 @@ impl Follower {
         self.watching.fruitless =
             if nothing { self.watching.fruitless.saturating_add(1) } else { 0 };
         self.learn(&summary, working.began, now);
-        self.learn_left(&summary, working.all);
+        self.learn_left(&summary);
         let caught_up = working.cause == Cause::Stale;
         self.stage = self.next_stage(&summary, caught_up, now);
         // Refused with the secret before, while there is another.

@@ -6,9 +6,8 @@ use crate::account::follow::follower::SessionHeld;
 use crate::account::follow::stage::Stage;
 use crate::budget::Wait;
 use crate::failure::{Class, Failure};
-use crate::provider::Family;
 use crate::run::summary::{Counts, FolderLine, Summary};
-use crate::standing::{Outcome, Phase, Push, Standing};
+use crate::standing::{Phase, Push, Standing};
 use std::time::Duration;
 
 impl Follower {
@@ -127,23 +126,21 @@ impl Follower {
         }
     }
 
-    /// What a run has left undone. One that looked at some folders knows nothing of the others.
-    pub(super) fn learn_left(&mut self, summary: &Summary, all: bool) {
-        // Where changes are told by message id, every run reads all that is due.
-        let is_all = all || self.rules.settings.family == Family::Feed;
-        let ran = matches!(summary.outcome, Outcome::Success | Outcome::Partial);
-        if !ran || (!is_all && summary.left.is_empty()) {
-            return;
-        }
-        self.left = match summary.left.as_slice() {
-            [] => String::new(),
-            [one] => one.clone(),
-            [first, more @ ..] => format!("{first} (and {} more)", more.len()),
-        };
-    }
-
     fn stalled_folders(&self) -> usize {
         self.folders.iter().filter(|f| !f.excluded && (f.stalled || f.shut)).count()
+    }
+
+    /// What a run has left undone: it is true until the next one. That history waits for a budget
+    /// is a state of its own.
+    pub(super) fn learn_left(&mut self, summary: &Summary) {
+        let waits = usize::from(summary.deferred.is_some());
+        self.left = match summary.left.as_slice() {
+            [first, more @ ..] if more.len() > waits => {
+                format!("{first} (and {} more)", more.len() - waits)
+            }
+            [first, more @ ..] if more.len() == waits => first.clone(),
+            _ => String::new(),
+        };
     }
 }
 

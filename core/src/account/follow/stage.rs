@@ -61,8 +61,6 @@ pub(super) enum After {
 pub(super) struct Working {
     pub(super) machine: Machine,
     pub(super) cause: Cause,
-    /// It looks at everything.
-    pub(super) all: bool,
     pub(super) began: Duration,
     /// When a second session is asked for next, to watch beside the run.
     pub(super) beside_at: Duration,
@@ -82,11 +80,10 @@ pub(super) struct Working {
 }
 
 impl Working {
-    pub(super) fn new(machine: Machine, wanted: &NextRun, now: Duration) -> Self {
+    pub(super) fn new(machine: Machine, cause: Cause, now: Duration) -> Self {
         Self {
             machine,
-            cause: wanted.cause,
-            all: matches!(wanted.scope, Scope::Everything | Scope::Insist),
+            cause,
             began: now,
             beside_at: now + BESIDE_AFTER,
             wished: false,

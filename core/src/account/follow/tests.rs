@@ -342,25 +342,31 @@ fn an_inbox_that_is_left_out_is_not_watched() {
     assert!(f.live_end().is_none() && f.push() == Push::Poll, "{out:?}");
 }
 
-/// What a run leaves undone is said for as long as it is so; who looked at some folders does not know.
+/// What a run leaves undone is said until the next one; that history waits is a state of its own.
 #[test]
 fn what_is_left_undone_is_said() {
     let mut f = follower(Begin::Run);
     f.take(Input::Start, at(0));
-    let ends = |left: &[&str]| Summary {
+    let wait =
+        || Wait { until: at(50).mono, text: "x".into(), class: crate::failure::Class::Quota };
+    let ends = |left: &[&str], waits: bool| Summary {
         folders: vec![inbox()],
         left: left.iter().map(|text| (*text).to_owned()).collect(),
+        deferred: waits.then(wait),
         ..Summary::of(Outcome::Partial, History::default())
     };
-    f.learn_left(&ends(&["a first look", "another"]), true);
     f.stage = Stage::Resting(Resting { next: at(9).mono, scope: None, caught_up: false });
-    assert_eq!(f.status().reason, "a first look (and 1 more)");
-    f.learn_left(&ends(&[]), false);
-    assert_eq!(f.status().reason, "a first look (and 1 more)");
-    f.learn_left(&Summary { outcome: Outcome::Failed, ..ends(&[]) }, true);
-    assert_eq!(f.status().reason, "a first look (and 1 more)");
-    f.learn_left(&ends(&[]), true);
-    assert_eq!(f.status().reason, "");
+    for (left, waits, told) in [
+        (&["a first look", "another"][..], false, "a first look (and 1 more)"),
+        (&["a first look"], false, "a first look"),
+        (&["a first look", "history waits: x"], true, "a first look"),
+        (&["a first look", "another", "history waits: x"], true, "a first look (and 1 more)"),
+        (&["history waits: x"], true, ""),
+        (&[], false, ""),
+    ] {
+        f.learn_left(&ends(left, waits));
+        assert_eq!(f.status().reason, told);
+    }
 }
 
 #[path = "tests/commands.rs"]

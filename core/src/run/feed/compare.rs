@@ -194,7 +194,10 @@ impl FeedWork {
             && self.unbegun().is_none()
             && debt == walk.pays;
         self.proof.whole = fits && seen == count;
-        self.proof.misfit = Some(count.cast_signed() - seen.cast_signed()).filter(|_| fits);
+        let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        self.proof.misfit = fits.then(|| signed(count) - signed(seen));
+        // The count at this run's end knows it, too.
+        self.rows.state.misfit = self.proof.misfit;
         self.pay(desk);
     }
 

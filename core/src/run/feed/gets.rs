@@ -90,7 +90,8 @@ impl Gets {
     /// A list has made more due: it comes behind what is waiting here.
     pub(super) fn look_further(&mut self) {
         self.drained = false;
-        self.fruitless = false;
+        // What waits for a budget waits with all that comes behind it.
+        self.fruitless &= self.deferred;
         self.is_short = self.reading.is_some();
     }
 
