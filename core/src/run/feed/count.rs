@@ -36,6 +36,8 @@ impl FeedWork {
 
     pub(super) fn on_tallied(&mut self, tally: FeedTally) {
         let Counting::Tallying(count) = std::mem::take(&mut self.counting) else { return };
+        // What is being read meanwhile may be what does not fit: it is counted again behind it.
+        self.count |= !self.gets.is_idle();
         // A compare that is under way looks at all of it anyway.
         // What waits for its time, and what came since, are no misfit.
         let calm = self.gets.is_idle() && tally.owed == 0;
