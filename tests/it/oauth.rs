@@ -129,7 +129,7 @@ async fn a_renewed_token_brings_the_account_back() {
         wait_until("it is seen", || {
             served.running.stderr().matches("it has a new secret").count() == 2
         });
-        assert_eq!(served.state("u"), "idle");
+        served.wait_for_state("u", "idle");
         assert_eq!(state(&postrider.database()), before);
         served.stop();
     })
