@@ -11,6 +11,7 @@ mod doubt;
 mod endpoint;
 mod failure;
 mod history;
+mod http;
 mod looks;
 mod page;
 mod places;

@@ -4,37 +4,31 @@
     reason = "a connection's deadlines are its own: silence, and the pace of an answer"
 )]
 
+mod login;
+
 use crate::clock::Clock;
-use crate::provider::gmail::failure::{GmailRefusal, without_addresses};
-use crate::provider::gmail::wire::Profile;
-use crate::provider::trust::{Tls, unbelieved};
+use crate::provider::gmail::failure::GmailRefusal;
+use crate::provider::gmail::http::{nonsense, root, server_clock, unheard};
 use crate::provider::{Credential, Denied, Leash, Purse, Secret, Units};
 use crate::telemetry::wire::WireLog;
 use postrider_core::budget::Lane;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
-use postrider_core::provider::server::{QuotaPlan, Security, Server, Timeouts};
+use postrider_core::provider::server::{QuotaPlan, Server, Timeouts};
 use postrider_core::time::Micros;
 use reqwest::Response;
-use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, DATE, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue, RETRY_AFTER};
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc2822;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-use tokio_rustls::rustls::Error as TlsError;
 
 /// Octets of an answer that is no message: 500 records of history are far less.
 const ANSWER: usize = 16 * 1024 * 1024;
 /// An answer that takes longer than its deadline goes on while it brings so many octets a second.
 const PACE: u64 = 1024;
-/// Octets of one answer that may be on their way (RFC 9113 §5.2).
-const STREAM_WINDOW: u32 = 256 * 1024;
-/// What the login has said of the history is believed for so long.
-const YOUNG: Duration = Duration::from_secs(2);
 /// What getProfile and labels cost.
 pub(super) const SMALL: u64 = 1;
 
@@ -92,80 +86,6 @@ pub(super) struct GmailClient {
     /// The end of the history as the login has seen it, and when.
     head: Mutex<Option<(String, Instant)>>,
     clock: Clock,
-}
-
-fn network(text: impl Into<String>) -> Failure {
-    Failure::new(Class::Network, Reach::Session, Provenance::Local, text)
-}
-
-/// The server's clock, as an answer shows it.
-fn clock(response: &Response) -> Option<Micros> {
-    let date = response.headers().get(DATE)?.to_str().ok()?;
-    let nanos = OffsetDateTime::parse(date, &Rfc2822).ok()?.unix_timestamp_nanos();
-    i64::try_from(nanos / 1000).ok().map(Micros)
-}
-
-/// HTTP to a server, with these roots.
-///
-/// # Errors
-/// Class config.
-pub(super) fn http(server: &Server, tls: Option<&Tls>) -> Result<reqwest::Client, Failure> {
-    let mut builder = reqwest::Client::builder()
-        .user_agent(concat!("postrider/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(server.timeouts.connect)
-        .tcp_nodelay(true)
-        // A body that is not read on (its sink waits) must leave room for the others.
-        .http2_initial_stream_window_size(STREAM_WINDOW)
-        .http2_initial_connection_window_size(STREAM_WINDOW * 16)
-        .pool_idle_timeout(server.timeouts.idle)
-        // A redirect could carry the token elsewhere.
-        .redirect(reqwest::redirect::Policy::none());
-    if let Some(tls) = tls {
-        let mut settings = tls.settings().as_ref().clone();
-        settings.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        builder = builder.tls_backend_preconfigured(settings);
-    }
-    if server.security == Security::Plain {
-        builder = builder.no_proxy();
-    }
-    builder.build().map_err(|e| {
-        let text = "no HTTP client can be made";
-        Failure::new(Class::Config, Reach::Account, Provenance::Local, text)
-            .when(When::AfterChange)
-            .caused_by(e)
-    })
-}
-
-/// Where the API is, up to the name of a question.
-pub(super) fn root(server: &Server) -> String {
-    let scheme = if server.security == Security::Plain { "http" } else { "https" };
-    let host =
-        if server.host.contains(':') { format!("[{}]", server.host) } else { server.host.clone() };
-    let base = server.api.as_ref().map(|api| api.base.as_str()).unwrap_or_default();
-    format!("{scheme}://{host}:{}{base}/gmail/v1/users/me/", server.port)
-}
-
-/// What a question met instead of an answer.
-pub(super) fn unheard(place: &str, e: reqwest::Error) -> Failure {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&e);
-    while let Some(error) = cause {
-        let tls = error.downcast_ref::<TlsError>().or_else(|| {
-            let io = error.downcast_ref::<std::io::Error>()?;
-            io.get_ref()?.downcast_ref::<TlsError>()
-        });
-        if let Some(TlsError::InvalidCertificate(why)) = tls {
-            let text = unbelieved(place, why);
-            return Failure::new(Class::Config, Reach::Endpoint, Provenance::Local, text)
-                .when(When::AfterChange);
-        }
-        cause = error.source();
-    }
-    let e = e.without_url();
-    if e.is_connect() {
-        let text = format!("cannot connect to {place}");
-        return Failure { reach: Reach::Endpoint, ..network(text) }.caused_by(e);
-    }
-    network("a question was cut off").caused_by(e)
 }
 
 impl GmailClient {
@@ -369,70 +289,12 @@ impl GmailClient {
             HttpAnswer::Answer(response) => response,
             HttpAnswer::Refused(refusal) => return Ok(Err(refusal)),
         };
-        let clock = clock(&response.response).unwrap_or_else(|| self.clock.now().wall);
+        let clock = server_clock(&response.response).unwrap_or_else(|| self.clock.now().wall);
         let body = self.whole(response).await?;
         match serde_json::from_slice(&body) {
             Ok(answer) => Ok(Ok((answer, clock))),
             Err(e) => Err(nonsense(&body, &e)),
         }
-    }
-
-    /// Logs in: the profile shows that the token is good, and whose mailbox it opens. It is not paid:
-    /// it is one unit, and nobody logs in often.
-    ///
-    /// # Errors
-    /// As [`GmailClient::profile`]; of reach endpoint where nobody answers.
-    pub(super) async fn log_in(&self) -> Result<(), Failure> {
-        let at = Instant::now();
-        let found = self.profile_unpaid().await.map_err(|failure| match failure.class {
-            Class::Network | Class::Timeout => Failure { reach: Reach::Endpoint, ..failure },
-            _ => failure,
-        })?;
-        *self.head.lock().await = found.map(|(profile, _)| (profile.history_id.0, at));
-        Ok(())
-    }
-
-    /// Whether the login has just seen that the history ends here; it is said once.
-    pub(super) async fn is_head(&self, cursor: &str) -> bool {
-        let head = self.head.lock().await.take();
-        head.is_some_and(|(head, at)| head == cursor && at.elapsed() < YOUNG)
-    }
-
-    /// The mailbox's profile; none where the server has no such question (emulators).
-    ///
-    /// # Errors
-    /// It is another mailbox than the account's; as [`GmailClient::ask`].
-    pub(super) async fn profile(&self) -> Result<Option<(Profile, Micros)>, Failure> {
-        let _units = self.pay_look(SMALL).await?;
-        self.profile_unpaid().await
-    }
-
-    async fn profile_unpaid(&self) -> Result<Option<(Profile, Micros)>, Failure> {
-        let found = match self.json::<Profile>("profile").await? {
-            Ok(found) => Some(found),
-            Err(refusal) if refusal.status == 404 && refusal.is_json => None,
-            Err(refusal) => return Err(self.failure(&refusal)),
-        };
-        if let Some((profile, _)) = &found
-            && !is_same_mailbox(&profile.email_address, self.credential.username())
-        {
-            let text = "the token opens another mailbox than `username` names: give it the token of this one, or write the other's name";
-            return Err(Failure::new(Class::Config, Reach::Account, Provenance::Server, text)
-                .when(When::AfterChange));
-        }
-        self.known.store(true, Ordering::Relaxed);
-        Ok(found)
-    }
-
-    /// Looks whose mailbox it is, where another token is shown than at the login.
-    ///
-    /// # Errors
-    /// As [`GmailClient::profile`].
-    pub(super) async fn look_whose(&self) -> Result<(), Failure> {
-        if self.known.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        self.profile().await.map(drop)
     }
 }
 
@@ -440,61 +302,5 @@ impl Incoming {
     /// How long its body is, where that is told.
     pub(super) fn length(&self) -> Option<u64> {
         self.response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-    }
-}
-
-/// An answer that is none: a page for people stands before the server (a captive portal), it is cut
-/// off, or it is something else.
-pub(super) fn nonsense(body: &[u8], e: &serde_json::Error) -> Failure {
-    let is_page = body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'<');
-    if is_page {
-        let text = "it was answered by a page for people, not by the API: something stands between";
-        return Failure { reach: Reach::Endpoint, ..network(text) };
-    }
-    if e.is_eof() {
-        return network("an answer was cut off");
-    }
-    let text = without_addresses(&format!("an answer cannot be read: {e}"));
-    Failure::new(Class::Provider, Reach::Account, Provenance::Server, text)
-}
-
-/// Whether two addresses name one mailbox of Gmail's: letters of any case, and dots before
-/// gmail.com, do not count.
-fn is_same_mailbox(a: &str, b: &str) -> bool {
-    let plain = |address: &str| {
-        let lower = address.to_lowercase();
-        match lower.split_once('@') {
-            Some((name, "gmail.com" | "googlemail.com")) => {
-                let name = name.split('+').next().unwrap_or_default().replace('.', "");
-                format!("{name}@gmail.com")
-            }
-            _ => lower,
-        }
-    };
-    plain(a) == plain(b)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn mailboxes_are_told_from_each_other() {
-        assert!(is_same_mailbox("Me@Example.org", "me@example.org"));
-        assert!(is_same_mailbox("first.last@gmail.com", "FirstLast@googlemail.com"));
-        assert!(!is_same_mailbox("first.last@example.org", "firstlast@example.org"));
-        assert!(!is_same_mailbox("a@gmail.com", "b@gmail.com"));
-    }
-
-    #[test]
-    fn what_stands_between_is_not_the_server() {
-        let judge = |body: &[u8]| {
-            let e = serde_json::from_slice::<Profile>(body).unwrap_err();
-            let failure = nonsense(body, &e);
-            (failure.class, failure.reach)
-        };
-        assert_eq!(judge(b"  <!doctype html>"), (Class::Network, Reach::Endpoint));
-        assert_eq!(judge(b"{\"emailAddress\": \"a"), (Class::Network, Reach::Session));
-        assert_eq!(judge(b"{\"historyId\": []}"), (Class::Provider, Reach::Account));
     }
 }

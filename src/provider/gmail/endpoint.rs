@@ -1,7 +1,8 @@
 //! Where Gmail's API is, and what may be spent there.
 
-use crate::provider::gmail::client::{GmailClient, http, root, unheard};
+use crate::provider::gmail::client::GmailClient;
 use crate::provider::gmail::crowd::Crowd;
+use crate::provider::gmail::http::{http, root, unheard};
 use crate::provider::gmail::session::GmailSession;
 use crate::provider::gmail::sinks::SpareSinks;
 use crate::provider::trust::{Tls, config};

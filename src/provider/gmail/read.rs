@@ -1,9 +1,10 @@
 //! One message: read as it comes, its bytes decoded on the way. A short one is gathered, a long one
 //! streamed into a sink of its own.
 
-use crate::provider::gmail::client::{GmailClient, HttpAnswer, Incoming, nonsense};
+use crate::provider::gmail::client::{GmailClient, HttpAnswer, Incoming};
 use crate::provider::gmail::failure::without_addresses;
 use crate::provider::gmail::history::id_of;
+use crate::provider::gmail::http::nonsense;
 use crate::provider::gmail::looks::encoded;
 use crate::provider::gmail::places::state_of;
 use crate::provider::gmail::raw::RawReader;
