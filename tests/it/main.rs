@@ -18,6 +18,7 @@ mod feeds;
 mod gmail;
 mod gmail_faults;
 mod gmail_http2;
+mod gmail_untold;
 mod grants;
 mod hostile;
 mod migration;
