@@ -137,22 +137,7 @@ pub(super) fn account(
         );
     }
     if is_gmail {
-        for (key, patterns) in
-            [("folders.include", &folders.include), ("folders.exclude", &folders.exclude)]
-        {
-            // IMAP's names: here they would match nothing, and nobody would know.
-            let is_of_imap =
-                |name: &&String| name.starts_with("[Gmail]") || name.starts_with("[Google Mail]");
-            let found: Vec<String> =
-                patterns.iter().filter(is_of_imap).map(|name| format!("\"{name}\"")).collect();
-            if let (false, Some(item)) = (found.is_empty(), t.item(key)) {
-                let text = format!(
-                    "{} would match nothing: that is a name of IMAP's. Here they are INBOX, Sent, Drafts, Trash, Spam, All Mail",
-                    found.join(", ")
-                );
-                t.wrong(item.place, key, text);
-            }
-        }
+        api::names_of_imap(t, &folders);
     }
     let download_per_day = if is_gmail { None } else { download(t, &host) };
     let grant = named(t, clients).map(|grant| ("auth", grant));

@@ -6,6 +6,7 @@ use crate::config::raw::RawValue;
 use crate::config::taker::Taker;
 use oauth2::url::Url;
 use postrider_core::provider::server::{Api, QuotaPlan, Security};
+use postrider_core::run::filter::FolderFilter;
 
 /// Where Gmail's API is.
 const GMAIL: &str = "https://gmail.googleapis.com";
@@ -62,4 +63,23 @@ pub(super) fn gmail(t: &mut Taker<'_>) -> Option<MailboxPlace> {
     let security = if url.scheme() == "http" { Security::Plain } else { Security::Implicit };
     let base = url.path().trim_end_matches('/').to_owned();
     Some(MailboxPlace { host, port, security, api: Some(Api { base, plan }) })
+}
+
+/// IMAP's names of Gmail's places would match nothing here, and nobody would know.
+pub(super) fn names_of_imap(t: &mut Taker<'_>, folders: &FolderFilter) {
+    for (key, patterns) in
+        [("folders.include", &folders.include), ("folders.exclude", &folders.exclude)]
+    {
+        let is_of_imap =
+            |name: &&String| name.starts_with("[Gmail]") || name.starts_with("[Google Mail]");
+        let found: Vec<String> =
+            patterns.iter().filter(is_of_imap).map(|name| format!("\"{name}\"")).collect();
+        if let (false, Some(item)) = (found.is_empty(), t.item(key)) {
+            let text = format!(
+                "{} would match nothing: that is a name of IMAP's. Here they are INBOX, Sent, Drafts, Trash, Spam, All Mail",
+                found.join(", ")
+            );
+            t.wrong(item.place, key, text);
+        }
+    }
 }
