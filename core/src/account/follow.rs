@@ -17,6 +17,7 @@
 
 mod command;
 mod follower;
+mod left;
 mod seen;
 mod stage;
 mod vocabulary;

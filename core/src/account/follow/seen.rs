@@ -6,7 +6,7 @@ use crate::account::follow::follower::SessionHeld;
 use crate::account::follow::stage::Stage;
 use crate::budget::Wait;
 use crate::failure::{Class, Failure};
-use crate::run::summary::{Counts, FolderLine, Summary};
+use crate::run::summary::{Counts, FolderLine};
 use crate::standing::{Phase, Push, Standing};
 use std::time::Duration;
 
@@ -116,31 +116,6 @@ impl Follower {
                 }
             }
         }
-    }
-
-    /// What is left undone, in words; empty when nothing is.
-    fn undone_in_words(&self) -> String {
-        match self.stalled_folders() {
-            0 => self.left.clone(),
-            n => format!("{n} folder(s) stand still"),
-        }
-    }
-
-    fn stalled_folders(&self) -> usize {
-        self.folders.iter().filter(|f| !f.excluded && (f.stalled || f.shut)).count()
-    }
-
-    /// What a run has left undone: it is true until the next one. That history waits for a budget
-    /// is a state of its own.
-    pub(super) fn learn_left(&mut self, summary: &Summary) {
-        let waits = usize::from(summary.deferred.is_some());
-        self.left = match summary.left.as_slice() {
-            [first, more @ ..] if more.len() > waits => {
-                format!("{first} (and {} more)", more.len() - waits)
-            }
-            [first, more @ ..] if more.len() == waits => first.clone(),
-            _ => String::new(),
-        };
     }
 }
 
