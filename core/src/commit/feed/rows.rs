@@ -38,7 +38,8 @@ pub struct FeedAccount {
     /// When the messages were counted last.
     pub counted_at: Option<Micros>,
     /// How many more messages the server counts than it lists, as the last compare has found: chats,
-    /// say. While it is so many, nothing is missed.
+    /// say. While it is so many, the count is no reason to compare. Where the compare's own list or
+    /// count was stale it hides a loss of as many: the daily compare finds that one.
     #[serde(default)]
     pub misfit: Option<i64>,
     /// The place that is computed: what lies in neither trash nor spam.

@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Messages in a page, at most.
 pub(super) const MOST: usize = 250;
+/// Rows that are read at a time, beside those that are on their way.
+const READ: usize = 2000;
 /// Answers that may leave an id out before it waits for the next run.
 const OMITTED: u8 = 3;
 
@@ -29,18 +31,26 @@ pub(super) struct GetPage {
     pub(super) unacked: u32,
 }
 
+/// The rows that are due are being read.
+#[derive(Debug)]
+struct DueRead {
+    /// So many of them, at most.
+    most: usize,
+    /// What pages held that ended since; it may be among them.
+    ended: BTreeSet<Identity>,
+    /// More has become due since, and comes before what it finds.
+    is_old: bool,
+    /// A list has shown more since: it comes behind.
+    is_short: bool,
+}
+
 /// What is due, and what is asked for.
 #[derive(Debug)]
 pub(super) struct Gets {
     pub(super) insists: bool,
     pub(super) queue: VecDeque<Owed>,
     pub(super) pages: BTreeMap<Token, GetPage>,
-    /// The rows are being read; pages that ended meanwhile may be among them.
-    pub(super) reading: Option<BTreeSet<Identity>>,
-    /// More has become due since that reading began, and comes before what it finds.
-    pub(super) is_old: bool,
-    /// A list has shown more since that reading began: it comes behind.
-    pub(super) is_short: bool,
+    reading: Option<DueRead>,
     /// Nothing more was due when the rows were read last.
     pub(super) drained: bool,
     /// Rows that are due and need another session.
@@ -65,8 +75,6 @@ impl Gets {
             queue: VecDeque::new(),
             pages: BTreeMap::new(),
             reading: None,
-            is_old: false,
-            is_short: false,
             drained: false,
             elsewhere: false,
             fruitless: false,
@@ -83,7 +91,9 @@ impl Gets {
     pub(super) fn look_again(&mut self) {
         self.drained = false;
         self.fruitless = false;
-        self.is_old = self.reading.is_some();
+        if let Some(reading) = &mut self.reading {
+            reading.is_old = true;
+        }
         self.queue.clear();
     }
 
@@ -92,15 +102,36 @@ impl Gets {
         self.drained = false;
         // What waits for a budget waits with all that comes behind it.
         self.fruitless &= self.deferred;
-        self.is_short = self.reading.is_some();
+        if let Some(reading) = &mut self.reading {
+            reading.is_short = true;
+        }
     }
 
-    /// The rows that are due have been read, `most` of them at most.
-    pub(super) fn found_due(&mut self, rows: Vec<Owed>, waits: OwedWaits, most: usize) {
-        let Some(ended) = self.reading.take() else { return };
-        let is_short = std::mem::take(&mut self.is_short);
+    /// Begins to read the rows that are due: so many. None where there is no reason to.
+    pub(super) fn begin_reading(&mut self) -> Option<usize> {
+        // What needs another session, or a budget, would be read again and again.
+        self.drained |= self.fruitless && self.pages.is_empty();
+        if self.drained || self.fruitless || self.reading.is_some() {
+            return None;
+        }
+        // What is on its way is still due: were it all that is found, it would be read in a circle.
+        let most = READ + self.pages.values().map(|page| page.ids.len()).sum::<usize>();
+        self.reading =
+            Some(DueRead { most, ended: BTreeSet::new(), is_old: false, is_short: false });
+        Some(most)
+    }
+
+    /// They could not be read.
+    pub(super) fn unread_due(&mut self) {
+        self.reading = None;
+    }
+
+    /// They have been read.
+    pub(super) fn found_due(&mut self, rows: Vec<Owed>, waits: OwedWaits) {
+        let Some(reading) = self.reading.take() else { return };
+        let DueRead { most, ended, is_old, is_short } = reading;
         // What it has found may lack what words have told since: it is read again.
-        if std::mem::take(&mut self.is_old) {
+        if is_old {
             return;
         }
         self.drained = rows.len() < most && !is_short;
@@ -154,7 +185,7 @@ impl Gets {
                 *self.omitted.entry(id).or_default() += 1;
             }
             if let Some(reading) = &mut self.reading {
-                reading.extend(page.ids);
+                reading.ended.extend(page.ids);
             }
             self.drained = false;
             self.fruitless = false;
@@ -226,20 +257,33 @@ mod tests {
     #[test]
     fn what_becomes_due_while_it_is_read_is_read_too() {
         let mut gets = Gets::new(false);
-        gets.reading = Some(BTreeSet::new());
-        gets.found_due(vec![due("a")], OwedWaits::default(), 9);
+        assert_eq!(gets.begin_reading(), Some(READ));
+        gets.found_due(vec![due("a")], OwedWaits::default());
         assert!(gets.drained && gets.queue.len() == 1);
+        assert_eq!(gets.begin_reading(), None);
 
         // A list's comes behind what was found.
-        gets.reading = Some(BTreeSet::new());
         gets.look_further();
-        gets.found_due(vec![due("a")], OwedWaits::default(), 9);
+        assert_eq!(gets.begin_reading(), Some(READ));
+        gets.look_further();
+        gets.found_due(vec![due("a")], OwedWaits::default());
         assert!(!gets.drained && !gets.fruitless && gets.queue.len() == 1);
 
         // A word's comes before it.
-        gets.reading = Some(BTreeSet::new());
+        assert_eq!(gets.begin_reading(), Some(READ));
         gets.look_again();
-        gets.found_due(vec![due("a")], OwedWaits::default(), 9);
+        gets.found_due(vec![due("a")], OwedWaits::default());
         assert!(!gets.drained && gets.queue.is_empty());
+    }
+
+    #[test]
+    fn what_is_on_its_way_hides_nothing_that_is_due() {
+        let mut gets = Gets::new(false);
+        let ids: BTreeSet<Identity> = (0..3).map(|n| Identity(n.to_string())).collect();
+        let open = ids.clone();
+        let page =
+            GetPage { lane: Lane::Live, asked: Micros(1), ids, open, asking: true, unacked: 0 };
+        gets.pages.insert(Token(1), page);
+        assert_eq!(gets.begin_reading(), Some(READ + 3));
     }
 }

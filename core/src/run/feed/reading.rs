@@ -16,8 +16,6 @@ use crate::run::reads::{FeedQuery, OwedWaits};
 use crate::run::work::{CUTS, Cut};
 use std::collections::BTreeSet;
 
-/// Rows that are read at a time.
-const READ: usize = 2000;
 /// Pages of what lists showed that are asked for at a time; one of what words told beside them.
 const PAGES: usize = 2;
 /// Sessions that may end at one message asked for alone before it counts as one that fails.
@@ -62,13 +60,10 @@ impl FeedWork {
     }
 
     fn read_due(&mut self, desk: &mut Desk<'_>) {
-        // What needs another session, or a budget, would be read again and again.
-        self.gets.drained |= self.gets.fruitless && self.gets.pages.is_empty();
-        if !self.gets.drained && !self.gets.fruitless && self.gets.reading.is_none() {
-            self.gets.reading = Some(BTreeSet::new());
+        if let Some(limit) = self.gets.begin_reading() {
             // What became due just now carries a stamp that may be ahead of a clock set back.
             let (at, insists) = (desk.stamp(), self.gets.insists);
-            desk.read_feed(FeedOwner::Due, FeedQuery::Due { at, insists, limit: READ });
+            desk.read_feed(FeedOwner::Due, FeedQuery::Due { at, insists, limit });
         }
     }
 
@@ -85,12 +80,11 @@ impl FeedWork {
     }
 
     pub(super) fn on_due(&mut self, rows: Vec<Owed>, waits: OwedWaits) {
-        self.gets.found_due(rows, waits, READ);
+        self.gets.found_due(rows, waits);
     }
 
     pub(super) fn unread_due(&mut self) {
-        self.gets.reading = None;
-        (self.gets.is_old, self.gets.is_short) = (false, false);
+        self.gets.unread_due();
     }
 
     pub(super) fn on_got(
