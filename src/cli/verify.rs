@@ -16,7 +16,7 @@ use crate::cli::verify::feed::Sides;
 use crate::cli::verify::report::{Report, Reports};
 use crate::clock::Clock;
 use crate::provider::{Opening, Session};
-use crate::store::{Chosen, ManifestRow};
+use crate::store::{Chosen, FeedStanding, ManifestRow};
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::BodyHash;
@@ -41,25 +41,19 @@ pub(super) async fn run(args: VerifyArgs) -> Exit {
         let all = opened.reader.folders(opened.account).await.map_err(|e| told(&e))?;
         let folders: Vec<FolderRow> = all.iter().filter(|f| !f.excluded).cloned().collect();
         let mut reports = local(&opened, &folders).await?;
-        let standing = opened.reader.feed_standing(opened.account, Clock::start().now().wall).await;
-        if let Some(standing) = standing.map_err(|e| told(&e))? {
-            let unread = standing.due + standing.failed;
-            let text = match standing.state.listed {
-                false => "not every message of the server is listed yet".to_owned(),
-                true => format!("{unread} messages are still to be read"),
-            };
-            if unread > 0 || !standing.state.listed {
-                reports.values_mut().for_each(|report| report.unproved.push(text.clone()));
-            }
-        }
+        let at = Clock::start().now().wall;
+        let standing = opened.reader.feed_standing(opened.account, at).await;
+        let standing = standing.map_err(|e| told(&e))?;
         let gaps = opened.reader.event_gaps().await.map_err(|e| told(&e))?;
         if let Some(report) = reports.values_mut().next().filter(|_| gaps != 0) {
             report.differences.push(format!("{gaps} numbers are missing in the feed"));
         }
-        if !args.offline {
-            let estimated =
-                opened.reader.estimates_sizes(opened.account).await.map_err(|e| told(&e))?;
-            online(&opened, &args.account, &all, estimated, &mut reports).await?;
+        if args.offline {
+            if let Some(text) = standing.as_ref().and_then(feed::unread) {
+                reports.values_mut().for_each(|report| report.unproved.push(text.clone()));
+            }
+        } else {
+            online(&opened, &args.account, (&all, standing), &mut reports).await?;
         }
         if reports.is_empty() {
             eprintln!("{} was never synced: nothing is proved", args.account);
@@ -145,8 +139,7 @@ async fn local(opened: &OpenMirror, folders: &[FolderRow]) -> Result<Reports, Ex
 async fn online(
     opened: &OpenMirror,
     account: &str,
-    all: &[FolderRow],
-    estimated: bool,
+    (all, standing): (&[FolderRow], Option<FeedStanding>),
     reports: &mut Reports,
 ) -> Result<(), Exit> {
     let config = &opened.config;
@@ -161,9 +154,6 @@ async fn online(
     let session = endpoint.open(credential, Opening::to_look(&account.id)).await;
     let mut session = session.map_err(|e| told(&e))?;
     if endpoint.family() == Family::Feed {
-        let at = Clock::start().now().wall;
-        let standing = opened.reader.feed_standing(opened.account, at).await;
-        let standing = standing.map_err(|e| told(&e))?;
         let sides = Sides {
             session: session.as_mut(),
             reader: &opened.reader,
@@ -176,6 +166,7 @@ async fn online(
         session.close().await;
         return compared.map_err(|e| told(&e));
     }
+    let estimated = opened.reader.estimates_sizes(opened.account).await.map_err(|e| told(&e))?;
     let folders: Vec<&FolderRow> = all.iter().filter(|f| !f.excluded).collect();
     let listed = match session.answer(&Request::List).await.map_err(|e| told(&e))? {
         Answer::Listed { folders, .. } => folders,

@@ -3,7 +3,7 @@
 
 use crate::cli::verify::report::Reports;
 use crate::provider::Session;
-use crate::store::Reader;
+use crate::store::{FeedStanding, Reader};
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Failure;
 use postrider_core::mail::feed::{FeedCursor, PlaceId};
@@ -139,6 +139,15 @@ fn wanted(
     }
     let rest = derived.filter(|_| !rows.iter().any(is_apart)).and_then(of);
     rows.into_iter().chain(rest).filter(|row| !row.excluded).map(|row| row.id).collect()
+}
+
+/// What is known to be missing without asking the server; none where nothing is.
+pub(super) fn unread(standing: &FeedStanding) -> Option<String> {
+    let unread = standing.due + standing.failed;
+    if !standing.state.listed {
+        return Some("not every message of the server is listed yet".to_owned());
+    }
+    (unread > 0).then(|| format!("{unread} messages are still to be read"))
 }
 
 /// Compares with the server.
