@@ -3,6 +3,7 @@
 
 mod check;
 mod config;
+mod hands;
 mod owner;
 mod replies;
 mod scheduler;
