@@ -1,11 +1,12 @@
 //! A first sync of the built-in Gmail server against a raw parallel fetch of the same messages with
-//! the same HTTP client, alternately, in one run; then how soon a change that history tells is a row.
+//! the same HTTP client, alternately, in one run: on this machine, and as over a network, where each
+//! answer takes its time; then how soon a change that history tells is a row.
 //! Prints medians and ratios, never a verdict.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures time")]
 
 use futures::StreamExt;
-use postrider_feedd::{GmailBox, GmailServer, seed};
+use postrider_feedd::{GmailBox, GmailServer, Play, seed};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DbBackend, Statement};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 
 const MESSAGES: usize = 10_000;
 const ROUNDS: usize = 5;
+/// As over a network: fewer messages, each answer this late.
+const FAR: (usize, usize, Duration) = (2_000, 3, Duration::from_millis(20));
 const CHANGES: usize = 40;
 const AT_ONCE: usize = 8;
 
@@ -127,9 +130,57 @@ async fn delays(dir: &Path, mailbox: &GmailBox, told: &Arc<Mutex<Option<Instant>
     delays
 }
 
+fn configure(dir: &Path, url: &str) {
+    std::fs::write(dir.join("token"), "good\n").unwrap();
+    let config = format!(
+        "[telemetry]\nlog = \"error\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[[account]]\nid = \"u\"\nprovider = \"gmail\"\napi_url = \"{url}\"\n\
+         username = \"demo@example.com\"\naccess_token_file = \"token\"\n\
+         quota = {{ per_minute = 1000000000, shared_per_minute = 1000000000, per_day = \"none\" }}\n"
+    );
+    std::fs::write(dir.join("config.toml"), config).unwrap();
+}
+
+/// Fetches and syncs alternately, and prints what they took.
+async fn compare(server: &GmailServer, mailbox: &GmailBox, dir: &Path, rounds: usize) {
+    let (url, ids) = (server.url(), mailbox.ids());
+    configure(dir, &url);
+    let octets: usize = mailbox.lock().messages.values().map(|m| m.raw.len()).sum();
+    let (mut fetches, mut syncs, mut cpus, mut peak) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    fetch(&url, &ids[..1000]).await;
+    for _ in 0..rounds {
+        let began = Instant::now();
+        assert!(fetch(&url, &ids).await > octets as u64);
+        fetches.push(began.elapsed().as_secs_f64());
+        let at = dir.to_owned();
+        let (wall, cpu, kib) = tokio::task::spawn_blocking(move || sync(&at)).await.unwrap();
+        syncs.push(wall);
+        cpus.push(cpu);
+        peak = peak.max(kib);
+    }
+    let (fetched, synced) = (median(fetches), median(syncs));
+    let mb = octets as f64 / 1e6;
+    println!("{} messages, {mb:.0} MB, {rounds} rounds, medians", ids.len());
+    println!("raw fetch, {AT_ONCE} at a time  {fetched:6.2} s");
+    println!(
+        "first sync             {synced:6.2} s  = {:.2} x the fetch; {:.0} messages/s",
+        synced / fetched,
+        ids.len() as f64 / synced
+    );
+    println!("  CPU {:.2} s, peak memory {} MB", median(cpus), peak / 1024);
+}
+
 #[tokio::main]
 async fn main() {
     tokio_rustls::rustls::crypto::ring::default_provider().install_default().ok();
+    let dir = tempfile::tempdir().unwrap();
+    let (messages, rounds, delay) = FAR;
+    let mailbox = seed::mailbox(2, messages);
+    let late = move |_: &_| Some(Play { delay, ..Play::default() });
+    let server = GmailServer::start(&mailbox, late).await.unwrap();
+    println!("each answer {} ms late:", delay.as_millis());
+    compare(&server, &mailbox, dir.path(), rounds).await;
+    drop(server);
+    println!("on this machine:");
     let mailbox = seed::mailbox(1, MESSAGES);
     let told = Arc::new(Mutex::new(None));
     let note = Arc::clone(&told);
@@ -141,39 +192,8 @@ async fn main() {
     })
     .await
     .unwrap();
-    let (url, ids) = (server.url(), mailbox.ids());
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("token"), "good\n").unwrap();
-    let config = format!(
-        "[telemetry]\nlog = \"error\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[[account]]\nid = \"u\"\nprovider = \"gmail\"\napi_url = \"{url}\"\n\
-         username = \"demo@example.com\"\naccess_token_file = \"token\"\n\
-         quota = {{ per_minute = 1000000000, shared_per_minute = 1000000000, per_day = \"none\" }}\n"
-    );
-    std::fs::write(dir.path().join("config.toml"), config).unwrap();
-    let octets: usize = mailbox.lock().messages.values().map(|m| m.raw.len()).sum();
-    let (mut fetches, mut syncs, mut cpus, mut peak) = (Vec::new(), Vec::new(), Vec::new(), 0);
-    fetch(&url, &ids[..1000]).await;
-    for _ in 0..ROUNDS {
-        let began = Instant::now();
-        assert!(fetch(&url, &ids).await > octets as u64);
-        fetches.push(began.elapsed().as_secs_f64());
-        let at = dir.path().to_owned();
-        let (wall, cpu, kib) = tokio::task::spawn_blocking(move || sync(&at)).await.unwrap();
-        syncs.push(wall);
-        cpus.push(cpu);
-        peak = peak.max(kib);
-    }
+    compare(&server, &mailbox, dir.path(), ROUNDS).await;
     drop(server.asked());
-    let (fetched, synced) = (median(fetches), median(syncs));
-    let mb = octets as f64 / 1e6;
-    println!("{} messages, {mb:.0} MB, {ROUNDS} rounds, medians", ids.len());
-    println!("raw fetch, {AT_ONCE} at a time  {fetched:6.2} s");
-    println!(
-        "first sync             {synced:6.2} s  = {:.2} x the fetch; {:.0} messages/s",
-        synced / fetched,
-        ids.len() as f64 / synced
-    );
-    println!("  CPU {:.2} s, peak memory {} MB", median(cpus), peak / 1024);
     let mut delays = delays(dir.path(), &mailbox, &told).await;
     delays.sort_by(f64::total_cmp);
     println!(
