@@ -6,7 +6,7 @@ use crate::support::binary::{Postrider, Ran};
 use crate::support::dovecot::{Dovecot, Traits};
 use crate::support::issuer::{IssuerServer, Manner};
 use crate::support::mail::blocking;
-use crate::support::served::{head, request, wait_until, wait_within};
+use crate::support::served::{head, request, wait_until};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -252,12 +252,10 @@ async fn an_issuer_that_does_not_answer_is_waited_for() {
         issuer.behave(Manner::Silent);
         let served = postrider.serve(&ENV);
         let reason = || served.account("u")["reason"].as_str().unwrap_or_default().to_owned();
-        wait_within(Duration::from_secs(60), "it is said", || {
-            reason().contains("token endpoint does not answer")
-        });
+        wait_until("it is said", || reason().contains("token endpoint does not answer"));
         assert_ne!(served.state("u"), "needs_reauth");
         issuer.behave(Manner::Well);
-        wait_within(Duration::from_secs(60), "it goes on", || served.state("u") == "idle");
+        wait_until("it goes on", || served.state("u") == "idle");
         served.stop();
     })
     .await;
