@@ -234,33 +234,6 @@ async fn only_a_revoked_grant_is_for_a_human() {
     .await;
 }
 
-/// An issuer that does not answer, and one that is not there: the account waits for it.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_issuer_that_does_not_answer_is_waited_for() {
-    let (server, issuer) = (start(), IssuerServer::start("u"));
-    blocking(move || {
-        let postrider = Postrider::new(&config(&server, &issuer));
-        issuer.told.lock().unwrap().life = 0;
-        granted(&postrider, &issuer);
-        let path = postrider.path("config.toml");
-        let config = std::fs::read_to_string(&path).unwrap();
-        let url = format!("http://127.0.0.1:{}/token", issuer.port);
-        std::fs::write(&path, config.replace(&url, "http://127.0.0.1:9/token")).unwrap();
-        let ran = sync(&postrider).exits(5);
-        assert!(ran.stderr.contains("token endpoint cannot be reached"), "{}", ran.stderr);
-        std::fs::write(&path, config).unwrap();
-        issuer.behave(Manner::Silent);
-        let served = postrider.serve(&ENV);
-        let reason = || served.account("u")["reason"].as_str().unwrap_or_default().to_owned();
-        wait_until("it is said", || reason().contains("token endpoint does not answer"));
-        assert_ne!(served.state("u"), "needs_reauth");
-        issuer.behave(Manner::Well);
-        wait_until("it goes on", || served.state("u") == "idle");
-        served.stop();
-    })
-    .await;
-}
-
 /// The mail server is quicker to call a token over than the issuer said: it is renewed once, and
 /// tried once more.
 #[tokio::test(flavor = "multi_thread")]

@@ -20,6 +20,7 @@ mod gmail_faults;
 mod gmail_http2;
 mod gmail_untold;
 mod grants;
+mod grants_away;
 mod hostile;
 mod migration;
 mod oauth;

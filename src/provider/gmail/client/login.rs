@@ -20,7 +20,10 @@ impl GmailClient {
     pub(in crate::provider::gmail) async fn log_in(&self) -> Result<(), Failure> {
         let at = Instant::now();
         let found = self.profile_unpaid().await.map_err(|failure| match failure.class {
-            Class::Network | Class::Timeout => Failure { reach: Reach::Endpoint, ..failure },
+            // Where no token is to be had, it is another server that is away.
+            Class::Network | Class::Timeout if failure.reach == Reach::Session => {
+                Failure { reach: Reach::Endpoint, ..failure }
+            }
             _ => failure,
         })?;
         *self.head.lock().await = found.map(|(profile, _)| (profile.history_id.0, at));
