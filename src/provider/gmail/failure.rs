@@ -53,6 +53,8 @@ const STATUSES: &[(u16, Class, Reach, When)] = &[
 ];
 /// Of a limit, what is about one mailbox, whatever its reason.
 const OF_USER: [&str; 4] = ["for user", "per user", "user-rate", "user rate"];
+/// Of a limit that is told by status 429, what is about all of them.
+const OF_PROJECT: [&str; 3] = ["per minute", "per day", "per project"];
 /// A scope is missing.
 const NO_SCOPE: &str = "insufficientPermissions";
 /// The token may read headers alone.
@@ -126,7 +128,10 @@ impl GmailRefusal {
         let is_limit = matches!(class, Class::RateLimit | Class::Quota);
         let of_a_day = is_limit && OF_A_DAY.iter().any(|text| lower.contains(text));
         let class = if of_a_day { Class::Quota } else { class };
-        if class == Class::Provider || of_a_day || OF_USER.iter().any(|text| lower.contains(text)) {
+        // 429 is about one mailbox, where it does not name the project's limit.
+        let of_project = self.status != 429 || OF_PROJECT.iter().any(|text| lower.contains(text));
+        let of_user = OF_USER.iter().any(|text| lower.contains(text)) || !of_project;
+        if class == Class::Provider || of_a_day || of_user {
             reach = Reach::Account;
         }
         let when = match self.named(&lower, now) {
@@ -225,6 +230,13 @@ mod tests {
             ),
             (429, "userRateLimitExceeded", "(Mail sending limit)", (Quota, Account, tomorrow)),
             (429, "", "Resource has been exhausted", (RateLimit, Account, back)),
+            (429, "rateLimitExceeded", "Resource has been exhausted", (RateLimit, Account, back)),
+            (
+                429,
+                "rateLimitExceeded",
+                "Quota exceeded for quota metric 'Queries' and limit 'Queries per minute'",
+                (RateLimit, Endpoint, back),
+            ),
             (500, "backendError", "Backend Error", (Provider, Account, back)),
             (503, "", "The service is currently unavailable.", (Provider, Account, back)),
             (500, "rateLimitExceeded", "odd", (Provider, Account, back)),
