@@ -135,6 +135,21 @@ impl PackDir {
         Err(Failure::storage(text).when(When::After(AGAIN)))
     }
 
+    /// Whether there is room left for a body that goes on, and has taken so many octets that nobody
+    /// had announced.
+    ///
+    /// # Errors
+    /// Class storage; of reach message where it may be that body alone that is too large.
+    pub(super) fn room_left(&self, taken: u64) -> Result<(), Failure> {
+        self.room_for(0).map_err(|full| {
+            if taken < LARGE_ALONE {
+                return full;
+            }
+            let text = format!("it needs more than {} MiB: {}", taken >> 20, full.text);
+            Failure { reach: Reach::Message, ..Failure::storage(text) }
+        })
+    }
+
     /// Stops taking bodies in, for this reason, or goes on.
     pub fn set_full(&self, why: Option<Failure>) {
         *self.full.write().unwrap_or_else(PoisonError::into_inner) = why;

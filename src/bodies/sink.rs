@@ -30,6 +30,7 @@ struct InPack {
 
 struct Body {
     place: InPack,
+    announced: u64,
     length: u64,
     large: bool,
     hash: Sha256,
@@ -149,7 +150,7 @@ impl BodySink for PackSink {
             InPack { pack: self.regular.pack, offset: self.regular.offset }
         };
         self.turn_to(place.pack).await?;
-        self.body = Some(Body { place, length: 0, large, hash: Sha256::new() });
+        self.body = Some(Body { place, announced, length: 0, large, hash: Sha256::new() });
         Ok(())
     }
 
@@ -160,7 +161,9 @@ impl BodySink for PackSink {
         self.unchecked += bytes.len() as u64;
         if self.unchecked >= CHECK {
             self.unchecked = 0;
-            self.packs.room_for(0)?;
+            // Longer than it was said to be, it may be this body itself that has no room.
+            let unheard = if body.length > body.announced { body.length } else { 0 };
+            self.packs.room_left(unheard)?;
         }
         let large = body.large;
         while !bytes.is_empty() {
@@ -248,5 +251,32 @@ impl BodySink for PackSink {
             .into_iter()
             .map(|(hash, pack, at, length)| BodyRef::sealed(hash, pack, at, length))
             .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bodies::disk::RealDisk;
+    use postrider_core::failure::Reach;
+
+    /// Where nobody said how long a body is, it may be that body alone that fills the disk.
+    #[tokio::test]
+    async fn a_body_that_fills_the_disk_unannounced_costs_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let packs = Arc::new(PackDir::open(dir.path(), Arc::new(RealDisk), 0).unwrap());
+        for (announced, reach) in [(0, Reach::Message), (2 * CHECK, Reach::Process)] {
+            packs.keep_free(0);
+            let mut sink = PackSink::new(Arc::clone(&packs));
+            sink.begin(announced).await.unwrap();
+            packs.keep_free(u64::MAX);
+            let piece = vec![0; 1 << 20];
+            let full = loop {
+                if let Err(full) = sink.write(&piece).await {
+                    break full;
+                }
+            };
+            assert_eq!(full.reach, reach, "{full}");
+        }
     }
 }

@@ -55,6 +55,15 @@ fn bad(text: &str) -> ReadMail {
     ReadMail::Bad(Failure::new(Class::InvalidData, Reach::Message, Provenance::Server, text))
 }
 
+/// Why there is no room for one message, if that is what failed.
+fn room(done: Result<(), Failure>) -> Result<Option<Failure>, Failure> {
+    match done {
+        Ok(()) => Ok(None),
+        Err(full) if full.reach == Reach::Message => Ok(Some(full)),
+        Err(failure) => Err(failure),
+    }
+}
+
 /// Bytes on their way.
 #[derive(Default)]
 struct Arriving {
@@ -72,18 +81,16 @@ impl Arriving {
     ) -> Result<Option<Failure>, Failure> {
         if let Some((loan, head)) = &mut self.long {
             head.take(bytes);
-            loan.sink.write(bytes).await?;
-            return Ok(None);
+            return room(loan.sink.write(bytes).await);
         }
         self.gathered.extend_from_slice(bytes);
         if self.gathered.len() <= GATHERED {
             return Ok(None);
         }
         let mut loan = sinks.take().await;
-        match loan.sink.begin(announced.max(self.gathered.len() as u64)).await {
-            Ok(()) => {}
-            Err(full) if full.reach == Reach::Message => return Ok(Some(full)),
-            Err(failure) => return Err(failure),
+        let begun = loan.sink.begin(announced.max(self.gathered.len() as u64)).await;
+        if let Some(full) = room(begun)? {
+            return Ok(Some(full));
         }
         let gathered = std::mem::take(&mut self.gathered);
         let mut head = Head::default();
