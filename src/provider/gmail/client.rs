@@ -58,7 +58,8 @@ impl Drop for OpenCall {
 pub(super) struct Incoming {
     _working: OpenCall,
     response: Response,
-    began: Instant,
+    /// How long it was waited for, since the mark: who takes its bytes may be slow, too.
+    waited: Duration,
     octets: u64,
     mark: u64,
 }
@@ -206,7 +207,7 @@ impl GmailClient {
             .map_err(|_| self.late("an answer", silence))?
             .map_err(|e| unheard(&self.place, e))?;
         self.leash.octets.fetch_add(1, Ordering::Relaxed);
-        Ok(Incoming { _working, response, began, octets: 0, mark: 0 })
+        Ok(Incoming { _working, response, waited: began.elapsed(), octets: 0, mark: 0 })
     }
 
     fn late(&self, what: &str, after: Duration) -> Failure {
@@ -222,7 +223,7 @@ impl GmailClient {
         &self,
         from: &mut Incoming,
     ) -> Result<Option<impl AsRef<[u8]> + use<>>, Failure> {
-        let silence = self.timeouts.silence;
+        let (silence, began) = (self.timeouts.silence, Instant::now());
         let read = tokio::time::timeout(silence, from.response.chunk()).await;
         let piece = read
             .map_err(|_| self.late("the next octets of an answer", silence))?
@@ -231,12 +232,13 @@ impl GmailClient {
         let length = piece.len() as u64;
         self.leash.octets.fetch_add(length, Ordering::Relaxed);
         from.octets += length;
+        from.waited += began.elapsed();
         let deadline = self.timeouts.command;
-        if from.began.elapsed() > deadline {
+        if from.waited > deadline {
             if from.octets - from.mark < PACE.saturating_mul(deadline.as_secs().max(1)) {
                 return Err(self.late("an answer", deadline));
             }
-            (from.began, from.mark) = (Instant::now(), from.octets);
+            (from.waited, from.mark) = (Duration::ZERO, from.octets);
         }
         Ok(Some(piece))
     }

@@ -32,6 +32,9 @@ use tokio::time::Instant;
 const PART_TIME: Duration = Duration::from_secs(2);
 /// Octets of mail after which it is, too.
 const PART_OCTETS: u64 = 16 * 1024 * 1024;
+/// A minute's units are for so many pages, of so many messages at least.
+const PAGES_A_MINUTE: u64 = 12;
+const PAGE: u64 = 10;
 /// After so many messages in a row that cannot be read it is asked whether others can.
 const IN_A_ROW: u32 = 3;
 
@@ -79,7 +82,12 @@ pub(super) struct GmailSession {
 impl Session for GmailSession {
     fn capabilities(&self) -> Capabilities {
         let feed = FeedTraits { by_place: false, shows_state: false };
-        Capabilities { feed, ..Capabilities::default() }
+        // A page holds a credit of the process's while it is read: it is as long as a few seconds'
+        // units.
+        let plan = self.client.plan;
+        let page = (plan.user / plan.get.max(1) / PAGES_A_MINUTE).max(PAGE);
+        let page = Some(usize::try_from(page).unwrap_or(usize::MAX));
+        Capabilities { page, feed, ..Capabilities::default() }
     }
 
     fn leash(&self) -> Leash {
