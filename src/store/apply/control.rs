@@ -209,12 +209,11 @@ async fn purge(db: &DatabaseTransaction, id: i64) -> Result<Portion, Trouble> {
     let bodies =
         bodies.iter().map(|row| get::<String>(row, 0)).collect::<Result<Vec<_>, Trouble>>()?;
     write(db, Text::PurgeBodies, vec![text(&bodies)?]).await?;
-    if deleted > 0 {
+    let owed = write(db, FeedText::PurgeOwed, values()).await?.rows_affected();
+    if deleted + owed > 0 {
         return Ok(Portion::More);
     }
-    for text in [FeedText::PurgeFeeds, FeedText::PurgeOwed] {
-        write(db, text, account()).await?;
-    }
+    write(db, FeedText::PurgeFeeds, account()).await?;
     for text in [
         Text::PurgeFolderLocations,
         Text::PurgeCursors,

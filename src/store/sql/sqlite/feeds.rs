@@ -102,7 +102,9 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
             "DELETE FROM owed WHERE account = ?1 AND identity IN (SELECT value FROM json_each(?2))"
         }
         FeedText::PurgeFeeds => "DELETE FROM feed WHERE account = ?1",
-        FeedText::PurgeOwed => "DELETE FROM owed WHERE account = ?1",
+        FeedText::PurgeOwed => {
+            "DELETE FROM owed WHERE account = ?1 AND identity IN (SELECT identity FROM owed WHERE account = ?1 LIMIT ?2)"
+        }
         FeedText::QuietPlaces => {
             "UPDATE folder SET passed_at = CASE WHEN ?2 IS NULL THEN passed_at ELSE MAX(COALESCE(passed_at, 0), ?2) END, \
              proved_at = CASE WHEN ?3 IS NULL THEN proved_at ELSE MAX(COALESCE(proved_at, 0), ?3) END WHERE account = \
@@ -113,7 +115,7 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
              END, feed = json_set(feed, '$.state.placed_at', CASE WHEN ?3 IS NULL THEN feed->>'$.state.placed_at' \
              ELSE MAX(COALESCE(feed->>'$.state.placed_at', 0), ?3) END, '$.state.counted_at', CASE WHEN ?4 IS NULL \
              THEN feed->>'$.state.counted_at' ELSE MAX(COALESCE(feed->>'$.state.counted_at', 0), ?4) END, \
-             '$.state.misfit', CASE WHEN ?2 IS NULL THEN feed->>'$.state.misfit' ELSE ?5 END) WHERE id = ?1 AND feed IS \
+             '$.state.misfit', COALESCE(?5, feed->>'$.state.misfit')) WHERE id = ?1 AND feed IS \
              NOT NULL"
         }
         FeedText::QuietSettleAccount => {
