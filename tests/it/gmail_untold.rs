@@ -137,6 +137,57 @@ async fn what_is_left_out_is_not_read() {
     .await;
 }
 
+/// Where a few places are synced alone, what lies elsewhere is listed, and not read.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_in_no_place_of_ours_is_not_read() {
+    let mailbox = seed::mailbox(19, 300);
+    let in_inbox = {
+        let contents = mailbox.lock();
+        contents.messages.values().filter(|m| m.labels.contains("INBOX")).count()
+    };
+    assert!(in_inbox > 10 && in_inbox < 250, "{in_inbox}");
+    let server = GmailServer::start(&mailbox, well).await.unwrap();
+    blocking(move || {
+        let postrider = follower(SHORT, &server, "folders = { include = [\"INBOX\"] }\n");
+        let wants = |place: &str| place == "INBOX";
+        postrider.sync().exits(0);
+        mirrors(&postrider, &mailbox, wants);
+        assert_eq!(gets(&server.asked()).0, in_inbox);
+        let archived = {
+            let contents = mailbox.lock();
+            let lies = |m: &postrider_feedd::mailbox::Message| {
+                !["INBOX", "TRASH", "SPAM"].iter().any(|label| m.labels.contains(*label))
+            };
+            contents.messages.iter().find(|(_, m)| lies(m)).map(|(id, _)| id.clone()).unwrap()
+        };
+        mailbox.modify(&archived, &["INBOX"], &[]);
+        postrider.sync().exits(0);
+        mirrors(&postrider, &mailbox, wants);
+        assert_eq!(gets(&server.asked()).0, 1, "what comes back is read");
+    })
+    .await;
+}
+
+/// Labels without mail are no list without an end.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_empty_labels_are_compared() {
+    let mailbox = seed::mailbox(7, 40);
+    for n in 0..30 {
+        mailbox.create_label(&format!("Empty {n}"));
+    }
+    let server = GmailServer::start(&mailbox, well).await.unwrap();
+    blocking(move || {
+        let postrider = short(&server);
+        postrider.sync().exits(0);
+        change(&postrider.database(), "UPDATE account SET listed_at = 0");
+        postrider.sync().exits(0);
+        let proved = "SELECT count(*) AS x FROM folder WHERE proved_at IS NULL AND NOT excluded";
+        assert_eq!(ask(&postrider.database(), proved), "0");
+        mirrors(&postrider, &mailbox, |_| true);
+    })
+    .await;
+}
+
 /// What no place of ours held, and comes into one without a word of history, is found by the next
 /// compare; so where All Mail is left out, too.
 #[tokio::test(flavor = "multi_thread")]

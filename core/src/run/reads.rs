@@ -125,8 +125,8 @@ pub struct FeedProof {
     pub compared: Option<Micros>,
     /// It has proved the mirror.
     pub whole: bool,
-    /// How many more messages the server counts than that compare was shown; nothing where something
-    /// else was amiss.
+    /// How many more messages the server counts than that compare was shown; nothing where it could
+    /// not tell.
     pub misfit: Option<i64>,
 }
 
@@ -141,7 +141,7 @@ impl FeedProof {
             counted: self.counted.max(other.counted),
             compared: later.compared,
             whole: later.compared.is_some() && later.whole,
-            misfit: later.misfit,
+            misfit: later.misfit.or(self.misfit).or(other.misfit),
         }
     }
 }

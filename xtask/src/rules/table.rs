@@ -43,11 +43,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "told while it is read",
-        changes: &[(
-            GETS,
-            "if std::mem::take(&mut self.is_old) {",
-            "if std::mem::take(&mut self.is_old) && false {",
-        )],
+        changes: &[(GETS, "if is_old {", "if is_old && false {")],
         world: "lies=0,excludes=0",
         seen: true,
     },

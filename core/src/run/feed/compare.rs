@@ -189,15 +189,16 @@ impl FeedWork {
         let WalkTurn::Tallying(count) = walk.turn else { return };
         let seen = (walk.seen.len() + walk.others.len()) as u64;
         let fits = (uncounted || walk.seen.len() as u64 == tally.held)
-            && tally.owed + tally.unheld + self.gets.waits.failed == 0
+            && tally.owed == 0
             && settled
             && self.unbegun().is_none()
             && debt == walk.pays;
-        self.proof.whole = fits && seen == count;
+        let read = tally.unheld + self.gets.waits.failed == 0;
+        self.proof.whole = fits && read && seen == count;
         let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         self.proof.misfit = fits.then(|| signed(count) - signed(seen));
-        // The count at this run's end knows it, too.
-        self.rows.state.misfit = self.proof.misfit;
+        // The count at this run's end knows it, too. What could not be told stays as it was.
+        self.rows.state.misfit = self.proof.misfit.or(self.rows.state.misfit);
         self.pay(desk);
     }
 

@@ -131,12 +131,21 @@ impl FeedWork {
                 for leg in hidden.filter_map(|row| of_place(row.id, REST)) {
                     legs.push_back(Leg { away: true, ..leg });
                 }
+                // The rest is left out: what our places do not show is away, and nothing of it is read.
+                let rest = rows.excluded().any(|row| computed(&row.id));
                 if *kind == WalkKind::First {
                     let inbox = rows.places.values().find(|row| row.role == Some(Role::Inbox));
                     let inbox = inbox.filter(|row| !row.excluded);
                     let most = Some(desk.settings.recent_messages);
                     let newest = inbox.and_then(|row| of_place(row.id, NEWEST));
                     legs.extend(newest.map(|leg| Leg { most, test: None, ..leg }));
+                    if rest {
+                        let ours = rows.places.values().filter(|row| !row.excluded);
+                        let ours = ours.filter_map(|row| of_place(row.id, REST));
+                        legs.extend(ours.map(|leg| Leg { test: None, ..leg }));
+                        legs.push_back(Leg { away: true, ..all });
+                        return Some(legs);
+                    }
                     let flagged = labels.iter().filter(|l| l.flag.is_flagged() && !l.inverted);
                     legs.extend(flagged.map(|label| Leg {
                         within: Within::Label(label.id.clone()),
@@ -198,7 +207,9 @@ impl FeedWork {
         let enough = leg.and_then(|leg| leg.most).is_some_and(|most| walk.shown >= most);
         walk.token = next.filter(|_| !enough);
         walk.page = rows;
-        walk.empty = if walk.page.is_empty() { walk.empty + 1 } else { 0 };
+        // An empty place is one empty page, and its end.
+        let goes_on = walk.page.is_empty() && walk.token.is_some();
+        walk.empty = if goes_on { walk.empty + 1 } else { 0 };
         if walk.empty >= EMPTY {
             desk.leave("a list has no end".to_owned());
             return self.give_up_walk();
@@ -262,7 +273,7 @@ impl FeedWork {
             Within::Label(_) => false,
         });
         let in_hidden = leg.as_ref().is_some_and(|leg| leg.away);
-        if in_hidden {
+        if in_hidden && leg.as_ref().is_some_and(|leg| leg.within != Within::All) {
             walk.hidden.extend(page.iter().map(|(id, _)| id.clone()));
         }
         for (id, state) in page {

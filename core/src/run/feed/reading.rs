@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 /// Pages of what lists showed that are asked for at a time; one of what words told beside them.
 const PAGES: usize = 2;
 /// Sessions that may end at one message asked for alone before it counts as one that fails.
-const ENDED: u8 = 2;
+const ENDED: u8 = 3;
 
 impl FeedWork {
     pub(super) fn plan_gets(&mut self, desk: &mut Desk<'_>) {
@@ -164,8 +164,8 @@ impl FeedWork {
         self.gets.end_pages();
     }
 
-    /// The session has ended. A message that is asked for alone and ends two of them is one that
-    /// fails.
+    /// The session has ended. A message that is asked for alone and ends three of them is one
+    /// that fails.
     pub(super) fn note_cut(&mut self, failure: &Failure, desk: &mut Desk<'_>) -> Cut {
         let blamed = matches!(failure.class, Class::Network | Class::Timeout);
         let open: Vec<&GetPage> = self.gets.pages.values().filter(|page| page.asking).collect();

@@ -165,7 +165,8 @@ impl FeedWorld {
 
     /// The config leaves out others from now on; a run under way ends before it hears of it.
     pub(crate) fn edit_config(&mut self) {
-        let names = ["nT", "nB", "nC", "nP1"];
+        let mut names = vec!["nT", "nB", "nC", "nP1"];
+        names.extend((self.cfg.kind == Kind::History).then_some("nALL"));
         let exclude: Vec<String> =
             names.iter().filter(|_| self.dice.chance(40)).map(|name| (*name).to_owned()).collect();
         self.settings.folders = FolderFilter { include: vec!["*".into()], exclude };

@@ -142,9 +142,7 @@ impl FeedStore {
         rows.state.placed_at = rows.state.placed_at.max(proof.placed);
         rows.state.counted_at = rows.state.counted_at.max(proof.counted);
         rows.account.listed_at = rows.account.listed_at.max(proof.compared);
-        if proof.compared.is_some() {
-            rows.state.misfit = proof.misfit;
-        }
+        rows.state.misfit = proof.misfit.or(rows.state.misfit);
         for place in rows.places.values_mut() {
             place.passed_at = place.passed_at.max(proof.looked);
             if proof.whole {
