@@ -1,6 +1,7 @@
 //! An edit of the config: which accounts are new, changed, renamed or gone, and what of it cannot
 //! be.
 
+use crate::config::raw::Origin;
 use crate::config::{Account, Config, Flaw};
 use crate::store::StoredAccount;
 use postrider_core::account::follow::{Begin, Past};
@@ -16,10 +17,17 @@ pub fn conflicts(config: &Config, stored: &[StoredAccount]) -> Vec<Flaw> {
     for account in &config.accounts {
         let Some(row) = row_of(account, stored) else { continue };
         if row.provider != account.provider || row.username != account.username {
+            // On the command line the id is given: there it is the folder that is another one's.
+            let cure = match account.username_at {
+                Origin::Argument => "keep this one in another folder: --data DIR".to_owned(),
+                _ => format!(
+                    "give the new one another id, or delete the old mirror with `postrider account purge {} --yes`",
+                    row.name
+                ),
+            };
             let text = format!(
-                "account \"{}\" is the mirror of another mailbox (another provider or username); give the new one another id, \
-                 or delete the old mirror with `postrider account purge {} --yes`",
-                account.id, row.name
+                "account \"{}\" is the mirror of another mailbox (another provider or username); {cure}",
+                account.id
             );
             problems.push(Flaw {
                 place: account.username_at.clone(),

@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "a person sees so many pictures a second")]
 
 use crate::cli::client::Client;
-use crate::cli::out::say;
+use crate::cli::out::{clean, say_line, say_raw};
 use crate::cli::table::lay_out;
 use serde_json::Value;
 use std::io::IsTerminal;
@@ -55,6 +55,13 @@ fn table(items: &[Value], rates: &[u64]) -> String {
     lay_out(&rows)
 }
 
+/// A table in the place of the one before, which had so many lines. What moves the cursor is ours
+/// alone.
+fn over(lines: usize, text: &str) -> String {
+    let up = if lines > 0 { format!("\x1b[{lines}A\x1b[J") } else { String::new() };
+    format!("{up}{}", clean(text))
+}
+
 /// Draws until it is aborted.
 pub(super) async fn draw(client: Client) {
     let terminal = std::io::stdout().is_terminal();
@@ -74,12 +81,23 @@ pub(super) async fn draw(client: Client) {
         let text = table(&items, &rates);
         ticks = ticks.wrapping_add(1);
         if terminal {
-            // Over the table before.
-            let up = if lines > 0 { format!("\x1b[{lines}A\x1b[J") } else { String::new() };
+            say_raw(&over(lines, &text));
             lines = text.lines().count();
-            say(&format!("{up}{text}"));
         } else if ticks.is_multiple_of(LINE) {
-            say(text.lines().nth(1).map(|line| format!("{line}\n")).as_deref().unwrap_or_default());
+            let mut rows = text.lines();
+            let head = rows.next().filter(|_| ticks == LINE);
+            head.into_iter().chain(rows.next()).for_each(say_line);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_drawn_over_the_one_before() {
+        assert_eq!(over(0, "a\n"), "a\n");
+        assert_eq!(over(2, "\u{1b}b\n"), "\u{1b}[2A\u{1b}[J\\u{1b}b\n");
     }
 }
