@@ -36,6 +36,8 @@ pub(super) struct GetPage {
 struct DueRead {
     /// So many of them, at most.
     most: usize,
+    /// What lists had shown, and what had come, when it began.
+    before: (u64, u64),
     /// What pages held that ended since; it may be among them.
     ended: BTreeSet<Identity>,
     /// More has become due since, and comes before what it finds.
@@ -66,6 +68,10 @@ pub(super) struct Gets {
     pub(super) cuts: u32,
     /// What is owed and not due.
     pub(super) waits: OwedWaits,
+    /// Ids that lists have shown since the rows were read last.
+    pub(super) shown: u64,
+    /// Ids of which something has come since.
+    pub(super) came: u64,
 }
 
 impl Gets {
@@ -84,6 +90,8 @@ impl Gets {
             ended: BTreeMap::new(),
             cuts: 0,
             waits: OwedWaits::default(),
+            shown: 0,
+            came: 0,
         }
     }
 
@@ -116,8 +124,8 @@ impl Gets {
         }
         // What is on its way is still due: were it all that is found, it would be read in a circle.
         let most = READ + self.pages.values().map(|page| page.ids.len()).sum::<usize>();
-        self.reading =
-            Some(DueRead { most, ended: BTreeSet::new(), is_old: false, is_short: false });
+        let (ended, before) = (BTreeSet::new(), (self.shown, self.came));
+        self.reading = Some(DueRead { most, before, ended, is_old: false, is_short: false });
         Some(most)
     }
 
@@ -129,13 +137,14 @@ impl Gets {
     /// They have been read.
     pub(super) fn found_due(&mut self, rows: Vec<Owed>, waits: OwedWaits) {
         let Some(reading) = self.reading.take() else { return };
-        let DueRead { most, ended, is_old, is_short } = reading;
+        let DueRead { most, before, ended, is_old, is_short } = reading;
         // What it has found may lack what words have told since: it is read again.
         if is_old {
             return;
         }
         self.drained = rows.len() < most && !is_short;
         self.waits = waits;
+        (self.shown, self.came) = (self.shown - before.0, self.came - before.1);
         // What ended meanwhile, or is on its way, may be paid when its turn comes.
         let is_new = |row: &Owed| !ended.contains(&row.id) && !self.is_in_flight(&row.id);
         let all = rows.len();
@@ -145,6 +154,11 @@ impl Gets {
         self.fruitless = !self.queue.is_empty() && !is_short;
         // What was tried by hand is tried once.
         self.insists = false;
+    }
+
+    /// Ids that are still to be read, as far as is known.
+    pub(super) fn remaining(&self) -> u64 {
+        (self.waits.due + self.shown).saturating_sub(self.came)
     }
 
     /// Nothing is due, and nothing is on its way.
@@ -274,6 +288,18 @@ mod tests {
         gets.look_again();
         gets.found_due(vec![due("a")], OwedWaits::default());
         assert!(!gets.drained && gets.queue.is_empty());
+    }
+
+    #[test]
+    fn what_is_left_to_read_falls_as_it_comes() {
+        let mut gets = Gets::new(false);
+        gets.begin_reading();
+        gets.shown += 3;
+        gets.came += 1;
+        gets.found_due(vec![due("a")], OwedWaits { due: 10, ..OwedWaits::default() });
+        assert_eq!(gets.remaining(), 12);
+        gets.came += 20;
+        assert_eq!(gets.remaining(), 0);
     }
 
     #[test]

@@ -318,6 +318,7 @@ impl FeedWork {
         }
         let (Some(leg), false) = (leg, news.is_empty()) else { return self.end_page(desk) };
         walk.turn = WalkTurn::Sent;
+        self.gets.shown += news.iter().filter(|(_, away)| !away).count() as u64;
         let step = FeedStep::Shown { ids: news, rank: leg.rank };
         self.send(owner, step, desk);
     }

@@ -95,6 +95,7 @@ impl FeedWork {
         desk: &mut Desk<'_>,
     ) {
         let Some(session) = desk.session else { return };
+        self.gets.came += found.len() as u64;
         if let Some(page) = self.gets.pages.get_mut(&token) {
             page.asking = !last;
             for (id, _) in &found {

@@ -244,7 +244,7 @@ impl Work for FeedWork {
     }
 
     fn totals(&self, counts: Counts) -> Counts {
-        let remaining = self.gets.waits.due;
+        let remaining = self.gets.remaining();
         Counts { folders: self.rows.places.len() as u64, remaining, ..counts }
     }
 }
