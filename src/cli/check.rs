@@ -9,12 +9,13 @@ use crate::cli::out::say_line;
 use crate::config::{Account, Config, Flaw, Origin, SecretFrom};
 use crate::provider::{Opening, Session};
 use postrider_core::budget::Lane;
-use postrider_core::failure::{Failure, Provenance, Reach};
+use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::provider::Family;
 use postrider_core::provider::feeds::{
     FeedAnswer, FeedRequest, Got, ListedPlace, WantedMail, Within,
 };
 use postrider_core::provider::folders::{Answer, Request};
+use postrider_core::run::filter::any_matches;
 
 /// Runs the command.
 pub(super) async fn run(args: CheckArgs) -> Exit {
@@ -46,11 +47,39 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
             Ok(told) => say_line(&format!("{}: {told}", account.id)),
             Err(failure) => {
                 eprintln!("{}: {failure}", account.id);
+                if let Some(text) = where_to_look(account, failure.class) {
+                    eprintln!("  {text}");
+                }
                 worst = worst.max(Exit::of_class(failure.class));
             }
         }
     }
     worst
+}
+
+/// Which keys of the config a failure may be about.
+fn where_to_look(account: &Account, class: Class) -> Option<String> {
+    let (place, key) = &account.secret_at;
+    match class {
+        Class::Auth => Some(format!("{place}: {key}: see whether it is right, and `username`")),
+        Class::Network | Class::Timeout | Class::Config => {
+            let keys = if account.api.is_some() { "`api_url`" } else { "`host`, `port` and `tls`" };
+            Some(format!("{}: see whether {keys} of this account are right", account.username_at))
+        }
+        _ => None,
+    }
+}
+
+/// Says which patterns name nothing: what was to be left out is not.
+fn warn_of_nothing(account: &Account, paths: &[&str]) {
+    let folders = &account.folders;
+    for (key, patterns) in
+        [("folders.include", &folders.include), ("folders.exclude", &folders.exclude)]
+    {
+        for pattern in patterns.iter().filter(|pattern| !any_matches(pattern, paths)) {
+            eprintln!("{}: {key}: \"{pattern}\" matches no folder", account.id);
+        }
+    }
 }
 
 /// Whether an account has what it takes to be reached.
@@ -95,10 +124,13 @@ async fn folders(account: &Account, config: &Config) -> Result<String, Failure> 
     if endpoint.family() == Family::Feed {
         return labels(session, account).await;
     }
-    let Answer::Listed { folders: listed, .. } = session.answer(&Request::List).await? else {
+    let Answer::Listed { folders: listed, .. } =
+        session.answer(&Request::List { counted: false }).await?
+    else {
         return Err(Failure::bug("another answer than asked for"));
     };
     session.close().await;
+    warn_of_nothing(account, &listed.iter().map(|l| l.path.as_str()).collect::<Vec<_>>());
     let (all, wanted) =
         (listed.len(), listed.iter().filter(|l| account.folders.wants(&l.path)).count());
     Ok(format!("logged in; {all} folders, {wanted} to be synced"))
@@ -132,6 +164,7 @@ async fn labels(mut session: Box<dyn Session>, account: &Account) -> Result<Stri
             return Err(Failure::new(class, Reach::Message, Provenance::Server, text));
         }
     }
+    warn_of_nothing(account, &places.iter().map(|place| place.path.as_str()).collect::<Vec<_>>());
     let is_wanted = |place: &&ListedPlace| account.folders.syncs(&place.path, place.role);
     let (all, wanted) = (places.len(), places.iter().filter(is_wanted).count());
     let names: Vec<&str> =

@@ -32,6 +32,12 @@ impl FolderFilter {
     }
 }
 
+/// Whether a pattern names one of these paths.
+#[must_use]
+pub fn any_matches(pattern: &str, paths: &[&str]) -> bool {
+    paths.iter().any(|path| matches(pattern, path))
+}
+
 fn matches(pattern: &str, path: &str) -> bool {
     if pattern.eq_ignore_ascii_case("INBOX") {
         return path.eq_ignore_ascii_case("INBOX");

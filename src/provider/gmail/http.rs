@@ -65,6 +65,15 @@ pub(super) fn root(server: &Server) -> String {
     format!("{scheme}://{host}:{}{base}/gmail/v1/users/me/", server.port)
 }
 
+/// What the HTTP client says of a host without an address.
+const NO_NAME: &str = "dns error";
+
+/// An error with what caused it, in words.
+fn chain(e: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(e.source(), |e| e.source());
+    causes.fold(e.to_string(), |text, e| format!("{text}: {e}"))
+}
+
 /// What a question met instead of an answer.
 pub(super) fn unheard(place: &str, e: reqwest::Error) -> Failure {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&e);
@@ -81,6 +90,14 @@ pub(super) fn unheard(place: &str, e: reqwest::Error) -> Failure {
         cause = error.source();
     }
     let e = e.without_url();
+    let chain = chain(&e);
+    // A name that does not exist is told at once; a name server that does not answer is the network.
+    if e.is_connect() && chain.contains(NO_NAME) && !chain.contains("emporary failure") {
+        let text = format!("the host of {place} is not known: see whether `api_url` is right");
+        return Failure::new(Class::Config, Reach::Endpoint, Provenance::Local, text)
+            .when(When::AfterChange)
+            .caused_by(e);
+    }
     if e.is_connect() {
         let text = format!("cannot connect to {place}");
         return Failure { reach: Reach::Endpoint, ..network(text) }.caused_by(e);

@@ -126,7 +126,9 @@ impl Conn {
 
     pub(super) async fn start_tls(mut self, endpoint: &ImapEndpoint) -> Result<Self, Failure> {
         self.command("STARTTLS", During::Other).await.map_err(|e| match e.class {
-            Class::Unknown => config("the server refuses STARTTLS"),
+            Class::Unknown => config(
+                "the server refuses STARTTLS: write tls = \"implicit\" and its TLS port (993)",
+            ),
             _ => e,
         })?;
         if self.has_leftover() {
