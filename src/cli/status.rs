@@ -101,9 +101,22 @@ fn limits_of(answer: &Value, account: &str) -> Value {
     };
     let own = |limit: &Value| limit.get("account").and_then(Value::as_str) == Some(account);
     let shared = |limit: &Value| limit.get("account").is_some_and(Value::is_null);
-    let items = list(answer, "items").into_iter().map(|endpoint| list(&endpoint, "limits"));
-    let mine = items.filter(|limits| limits.iter().any(own)).flatten();
-    Value::Array(mine.filter(|limit| own(limit) || shared(limit)).collect())
+    let mut mine = list(answer, "items");
+    mine.retain(|endpoint| list(endpoint, "limits").iter().any(own));
+    // After an edit of where its server is there is more than one: each says whose it is.
+    let many = mine.len() > 1;
+    let named = |endpoint: &Value, mut limit: Value| {
+        if let (true, Some(limit)) = (many, limit.as_object_mut()) {
+            limit.insert("endpoint".into(), text(endpoint, "endpoint").into());
+        }
+        limit
+    };
+    let of = |endpoint: &Value| {
+        let limits = list(endpoint, "limits").into_iter();
+        let limits = limits.filter(|limit| own(limit) || shared(limit));
+        limits.map(|limit| named(endpoint, limit)).collect::<Vec<_>>()
+    };
+    Value::Array(mine.iter().flat_map(of).collect())
 }
 
 /// A limit for people: what there is of it, and how much is in use.
@@ -134,6 +147,10 @@ fn limit_in_words(limit: &Value) -> String {
     }
     if limit.get("account").is_some_and(Value::is_null) {
         words += " (all accounts there together)";
+    }
+    let endpoint = text(limit, "endpoint");
+    if !endpoint.is_empty() {
+        words += &format!(" [{endpoint}]");
     }
     words
 }

@@ -168,10 +168,11 @@ async fn online(
     }
     let estimated = opened.reader.estimates_sizes(opened.account).await.map_err(|e| told(&e))?;
     let folders: Vec<&FolderRow> = all.iter().filter(|f| !f.excluded).collect();
-    let listed = match session.answer(&Request::List).await.map_err(|e| told(&e))? {
-        Answer::Listed { folders, .. } => folders,
-        _ => Vec::new(),
-    };
+    let listed =
+        match session.answer(&Request::List { counted: false }).await.map_err(|e| told(&e))? {
+            Answer::Listed { folders, .. } => folders,
+            _ => Vec::new(),
+        };
     for fresh in listed.iter().filter(|l| {
         account.folders.wants(&l.path) && !folders.iter().any(|f| f.remote_id == l.remote_id)
     }) {
@@ -245,6 +246,12 @@ async fn compare(
 
 fn text(reports: &Reports, offline: bool) -> String {
     let mut out = String::new();
+    // What is so of every folder is said once.
+    let of_all = |line: &&String| {
+        reports.len() > 1 && reports.values().all(|report| report.unproved.contains(line))
+    };
+    let common: Vec<&String> =
+        reports.values().take(1).flat_map(|r| r.unproved.iter().filter(of_all)).collect();
     for r in reports.values() {
         let path = &r.path;
         let verdict = match (r.differences.is_empty(), r.is_proved(), offline) {
@@ -257,7 +264,8 @@ fn text(reports: &Reports, offline: bool) -> String {
             "{path}: {verdict}; {} messages, {} failures in the ledger\n",
             r.messages, r.failures
         ));
-        for line in r.unproved.iter().chain(r.differences.iter().take(SHOWN)) {
+        let unproved = r.unproved.iter().filter(|line| !common.contains(line));
+        for line in unproved.chain(r.differences.iter().take(SHOWN)) {
             out.push_str(&format!("  {line}\n"));
         }
         if !r.notes.is_empty() {
@@ -270,11 +278,14 @@ fn text(reports: &Reports, offline: bool) -> String {
             out.push_str(&format!("  and {} more differences\n", r.differences.len() - SHOWN));
         }
     }
+    for line in common {
+        out.push_str(&format!("every folder: {line}\n"));
+    }
     let (messages, differences) =
         reports.values().fold((0, 0), |(m, d), r| (m + r.messages, d + r.differences.len()));
     let proved = reports.values().filter(|r| r.is_proved()).count();
     out.push_str(&format!(
-        "{messages} messages, {proved} of {} folders proved, {differences} differences\n",
+        "{messages} messages (each in every folder that it is in), {proved} of {} folders proved, {differences} differences\n",
         reports.len()
     ));
     out

@@ -164,7 +164,10 @@ pub(super) async fn online(sides: Sides<'_>, reports: &mut Reports) -> Result<()
         }
     }
     if !unsynced.is_empty() {
-        let text = format!("{} messages have changed since the last sync", unsynced.len());
+        let text = format!(
+            "{} messages have changed since the last sync: `postrider sync-now` takes them in",
+            unsynced.len()
+        );
         unproved.push(text);
     }
     let FeedAnswer::Placed { places, labels, derived, .. } =
@@ -237,7 +240,7 @@ pub(super) async fn online(sides: Sides<'_>, reports: &mut Reports) -> Result<()
     let settling: BTreeSet<&Identity> =
         rows.iter().filter(|row| row.owed).map(|row| &row.id).collect();
     if !settling.is_empty() {
-        unproved.push(format!("{} messages are asked about once more", settling.len()));
+        unproved.push(format!("{} messages are asked about once more by the next runs, since they changed while they were read: verify again then", settling.len()));
     }
     doubts.retain(|id| !unsynced.contains(id) && !settling.contains(id));
     for id in doubts {
