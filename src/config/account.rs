@@ -243,10 +243,10 @@ fn unfit(key: &str, text: &str) -> Option<&'static str> {
     }
 }
 
-/// Whether others may read a file.
+/// Whether others may read a file. Its group may: so a server reads what root has written.
 pub(super) fn is_open(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(file).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0)
+    std::fs::metadata(file).is_ok_and(|meta| meta.permissions().mode() & 0o037 != 0)
 }
 
 fn secret(
@@ -263,7 +263,7 @@ fn secret(
         if is_open(&file) {
             let (shown, place) =
                 (file.display(), t.item(key).map_or_else(|| t.missing.clone(), |i| i.place));
-            warnings.push(format!("{place}: {shown} can be read by others: chmod 600 {shown}"));
+            warnings.push(format!("{place}: {shown} can be read by others: chmod 600 {shown} (or 640, where a group of its own is to read it)"));
         }
         let is_token = key == "access_token_file";
         found.push((key, if is_token { SecretFrom::Token(file) } else { SecretFrom::File(file) }));

@@ -177,7 +177,7 @@ pub fn load(
     let open = key.into_iter().chain(of_clients).filter(|(_, file)| is_open(file));
     let open = open.map(|(key, file)| {
         let shown = file.display();
-        format!("{key}: {shown} can be read by others: chmod 600 {shown}")
+        format!("{key}: {shown} can be read by others: chmod 600 {shown} (or 640, where a group of its own is to read it)")
     });
     config.warnings.extend(open.collect::<Vec<_>>());
     let mut ids = BTreeSet::new();

@@ -26,9 +26,10 @@ pub fn advice(standing: Standing, class: Option<Class>, stalled: bool) -> Advice
             "read their `text`; the provider's own web access often shows what is wrong with one mail or folder",
         ),
         (Standing::Starting | Standing::Running, _) => told("the run under way goes on", "nothing"),
-        (Standing::Idle, _) => {
-            told("it looks on schedule, and at once when it is told of new mail", "nothing")
-        }
+        (Standing::Idle, _) => told(
+            "it looks on schedule, and at once where the server tells of new mail (`new mail by`: idle)",
+            "nothing",
+        ),
         (Standing::Paused, _) => {
             told("nothing before it is resumed", "`postrider resume ACCOUNT` when it is to go on")
         }
@@ -38,7 +39,7 @@ pub fn advice(standing: Standing, class: Option<Class>, stalled: bool) -> Advice
         ),
         (Standing::NeedsReauth, _) => told(
             "nothing before the secret or the config changes",
-            "give it a new password or token (an edit of its file or of the config is noticed within a second), or grant access again with \
+            "give it a new password or token (an edit of its file or of the config is noticed within a second), or, where it logs in by `auth`, grant access again with \
              `postrider auth login ACCOUNT`; `postrider sync-now ACCOUNT` tries what it has",
         ),
         (Standing::Failed, Some(Class::Bug)) => told(
@@ -55,7 +56,7 @@ pub fn advice(standing: Standing, class: Option<Class>, stalled: bool) -> Advice
         ),
         (_, Some(Class::Network | Class::Timeout)) => told(
             AGAIN,
-            "nothing if the server is down; else see whether host, port and the way there are right: `postrider check`",
+            "nothing if the server is down; else see whether `host` and `port` (of Gmail's API: `api_url`) and the way there are right: `postrider check`",
         ),
         (_, Some(Class::Auth)) => told(
             AGAIN,
