@@ -429,7 +429,8 @@ impl Connection {
         }
         self.send(&data).await?;
         if !status.is_empty() {
-            self.send(format!("{tag} {status} done\r\n").as_bytes()).await?;
+            let done = if status.starts_with("OK") { " done" } else { "" };
+            self.send(format!("{tag} {status}{done}\r\n").as_bytes()).await?;
         }
         Ok(After::Go)
     }

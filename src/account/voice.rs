@@ -162,7 +162,7 @@ impl Voice {
         // One line, and no names of folders: those are for who asks. That history waits is a state.
         if summary.left.len() > usize::from(summary.deferred.is_some()) {
             let (name, left) = (&self.name, summary.left.len());
-            tracing::info!(account.id = %name, left, "left something undone; `postrider status {name}` says what");
+            tracing::info!(account.id = %name, left, "left something undone; `postrider status {name}` says what, until its next run");
         }
         let at = self.clock.now().wall;
         self.registry.account(&self.name, |line| {

@@ -305,7 +305,7 @@ impl FolderWork {
             }
             Owner::Probe(_) => {}
             Owner::Page(id, _) => {
-                desk.report(&failure);
+                desk.report(&of_folder(id, &failure));
                 self.drop_fill(id, token);
                 // Opening it was a part of the question, and no session ended at that.
                 if let Some(name) = self.folders.get(&id).map(|folder| folder.row.remote_id.clone())
@@ -315,7 +315,7 @@ impl FolderWork {
                 self.folder_trouble(id, failure, false, desk);
             }
             Owner::Pass(id, _) => {
-                desk.report(&failure);
+                desk.report(&of_folder(id, &failure));
                 let opening = matches!(request, Some(Request::Examine { .. }));
                 self.folder_trouble(id, failure, opening, desk);
             }
@@ -384,6 +384,11 @@ impl FolderWork {
             }
         }
     }
+}
+
+/// A failure for the log: by the folder's number, since names are for who asks.
+fn of_folder(id: FolderId, failure: &Failure) -> Failure {
+    Failure { text: format!("folder {}: {}", id.0, failure.text), ..failure.clone() }
 }
 
 /// Whether the run goes on without the folder: what `decide` says is obeyed.
