@@ -300,6 +300,20 @@ async fn the_faces_tell_how_it_stands() {
             "{told}"
         );
         assert!(told.contains("Work/Größe") && !told.contains("Chats"), "{told}");
+        let config = std::fs::read_to_string(postrider.path("config.toml")).unwrap();
+        // A label is never so long: no name server is asked.
+        let nowhere = format!("https://{}.invalid", "a".repeat(70));
+        let odd = config.replace(&server.url(), &nowhere);
+        let odd = format!("{odd}folders = {{ exclude = [\"Junk\", \"Tr*\"] }}\n");
+        std::fs::write(postrider.path("config.toml"), &odd).unwrap();
+        let told = postrider.run(&["check"]).exits(2).stderr;
+        assert!(told.contains("is not known: see whether `api_url` is right"), "{told}");
+        let odd = odd.replace(&nowhere, &server.url());
+        std::fs::write(postrider.path("config.toml"), odd).unwrap();
+        let told = postrider.run(&["check"]).exits(0).stderr;
+        assert!(told.contains("folders.exclude: \"Junk\" matches no folder"), "{told}");
+        assert!(!told.contains("Tr*"), "{told}");
+        std::fs::write(postrider.path("config.toml"), config).unwrap();
         metadata.store(true, std::sync::atomic::Ordering::SeqCst);
         let told = postrider.run(&["check"]).exits(4).stderr;
         assert!(told.contains("gmail.readonly"), "{told}");
@@ -326,7 +340,8 @@ async fn the_faces_tell_how_it_stands() {
         assert!(told.contains(&format!("{}: the server has it here, we do not", ids[1])), "{told}");
         mailbox.insert("Subject: later\r\n\r\nx\r\n", &["INBOX"], i64::MAX / 2000);
         let told = postrider.run(&["verify", "u"]).exits(1).stdout;
-        assert!(told.contains("1 messages have changed since the last sync"), "{told}");
+        let said = "every folder: 1 messages have changed since the last sync";
+        assert_eq!(told.matches(said).count(), 1, "{told}");
 
         let served = postrider.serve(&[]);
         postrider.run(&["sync-now", "u", "--wait"]).exits(0);

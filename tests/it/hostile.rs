@@ -303,8 +303,10 @@ async fn a_dead_port_and_a_wrong_password_have_their_exit_codes() {
             "1"
         );
         gone.sync().exits(5);
-        refused.run(&["check"]).exits(4);
-        gone.run(&["check"]).exits(5);
+        let told = refused.run(&["check"]).exits(4).stderr;
+        assert!(told.contains("password: see whether it is right"), "{told}");
+        let told = gone.run(&["check"]).exits(5).stderr;
+        assert!(told.contains("config.toml:") && told.contains("`host`, `port`"), "{told}");
     })
     .await;
 }
