@@ -66,7 +66,7 @@ pub(super) fn root(server: &Server) -> String {
 }
 
 /// What the HTTP client says of a host without an address.
-const NO_NAME: &str = "dns error";
+const NO_NAME: [&str; 2] = ["dns error", "invalid dns name"];
 
 /// An error with what caused it, in words.
 fn chain(e: &dyn std::error::Error) -> String {
@@ -91,8 +91,9 @@ pub(super) fn unheard(place: &str, e: reqwest::Error) -> Failure {
     }
     let e = e.without_url();
     let chain = chain(&e);
+    let has_no_name = NO_NAME.iter().any(|text| chain.contains(text));
     // A name that does not exist is told at once; a name server that does not answer is the network.
-    if e.is_connect() && chain.contains(NO_NAME) && !chain.contains("emporary failure") {
+    if e.is_connect() && has_no_name && !chain.contains("emporary failure") {
         let text = format!("the host of {place} is not known: see whether `api_url` is right");
         return Failure::new(Class::Config, Reach::Endpoint, Provenance::Local, text)
             .when(When::AfterChange)
