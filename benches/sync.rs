@@ -66,6 +66,18 @@ fn drain(port: u16, folders: &[&str]) -> u64 {
     }
 }
 
+/// One LIST with every folder's counters, login and logout included: what proves that nothing has
+/// changed.
+fn counters(port: u16) {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_nodelay(true).unwrap();
+    let list = "b LIST \"\" \"*\" RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ))";
+    stream.write_all(format!("a LOGIN u pw\r\n{list}\r\nz LOGOUT\r\n").as_bytes()).unwrap();
+    let lines = BufReader::new(stream).lines().map(Result::unwrap);
+    let told = lines.filter(|line| line.starts_with("* STATUS ")).count();
+    assert!(told >= FOLDERS.len(), "{told} folders have told their counters");
+}
+
 /// Wall time, CPU seconds and peak KiB of a first sync.
 fn sync(dir: &Path, config: &str) -> (Duration, f64, u64) {
     fs::remove_dir_all(dir.join("data")).ok();
@@ -131,8 +143,8 @@ fn main() {
         "[telemetry]\nlog = \"error\"\n[[account]]\nid = \"u\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nusername = \"u\"\npassword = \"pw\"\n",
         server.port
     );
-    let (mut drains, mut syncs, mut cpus, mut peaks, mut idles) =
-        (Vec::new(), Vec::new(), Vec::new(), 0, Vec::new());
+    let (mut drains, mut syncs, mut cpus, mut peaks) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    let (mut idles, mut asked) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let began = Instant::now();
         assert_eq!(drain(server.port, &FOLDERS), octets);
@@ -150,6 +162,9 @@ fn main() {
             .status();
         assert!(status.unwrap().success());
         idles.push(began.elapsed().as_secs_f64());
+        let began = Instant::now();
+        counters(server.port);
+        asked.push(began.elapsed().as_secs_f64());
     }
     let (drained, synced) = (median(drains), median(syncs));
     let mb = octets as f64 / 1e6;
@@ -168,5 +183,11 @@ fn main() {
         peaks / 1024
     );
     let idle = median(idles);
-    println!("sync, no change  {idle:6.2} s  = {:.2} x the drain", idle / drained);
+    println!("sync, no change  {idle:6.3} s  = {:.2} x the drain", idle / drained);
+    let asked = median(asked);
+    println!(
+        "  a login and one LIST with counters {asked:6.3} s: {:.1} x, {:.0} ms more",
+        idle / asked,
+        (idle - asked) * 1000.0
+    );
 }

@@ -92,7 +92,7 @@ async fn mirrored(postrider: Postrider, want: Vec<String>) -> Postrider {
         for word in
             ["BODY", "SELECT", "STORE", "COPY", "MOVE", "APPEND", "EXPUNGE", "CLOSE", "CREATE"]
         {
-            assert!(!wire.contains(word), "{word} in\n{wire}");
+            assert!(!wire.contains(&format!(" {word}")), "{word} in\n{wire}");
         }
         postrider
     })

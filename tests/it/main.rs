@@ -15,6 +15,7 @@ mod edits;
 mod emulated;
 mod faults;
 mod feeds;
+mod gate;
 mod gmail;
 mod gmail_faults;
 mod gmail_http2;

@@ -6,7 +6,7 @@ use crate::commit::change::feed::{FeedChange, FeedStep};
 use crate::commit::feed::rows::FeedRows;
 use crate::commit::rows::{AccountRow, FolderLook, FolderRow, ListLook, Misfit};
 use crate::failure::{Class, Failure};
-use crate::mail::cursor::Mark;
+use crate::mail::cursor::{FlagsMark, Mark};
 use crate::mail::flags::Flags;
 use crate::mail::folder::ListedFolder;
 use crate::mail::id::{AccountId, FolderId, Incarnation, UidValidity};
@@ -173,6 +173,8 @@ pub enum FolderChange {
         surplus: i64,
         /// UIDNEXT had fallen: the lanes go back to what is there.
         rewind: Option<Rewind>,
+        /// Up to where flags are compared now; none where the pass did not look at them.
+        flags: Option<FlagsMark>,
     },
     /// A folder under another name: row, lanes and pages in flight go on; the next pass lists it.
     Rename {

@@ -118,6 +118,11 @@ fn admit_folder(
             if !row.failures.contains_all(uids) {
                 return Err(Refusal::Failures);
             }
+            // What was kept since an earlier session has the flags of then, and no listing after it
+            // could tell a failure other ones: the next pass lists.
+            if !page.rows.is_empty() {
+                lanes(&mut row.lanes)?.live.flags = None;
+            }
             settle_failures(row, page);
         }
         FolderChange::Facts { uidvalidity, gone, again, started, .. } => {
@@ -147,6 +152,7 @@ fn admit_folder(
             unproved,
             surplus,
             rewind,
+            flags,
             ..
         } => {
             let row = same_uidvalidity(folder.as_mut(), *uidvalidity)?;
@@ -162,6 +168,7 @@ fn admit_folder(
                 Some(rewind) => lanes.take_back(rewind.to, row.opened_at),
                 None => lanes.live.uidnext = lanes.live.uidnext.max(to.uidnext),
             }
+            lanes.live.flags = flags.or(lanes.live.flags);
             if !put_back.is_empty() {
                 lanes.backfill.remaining = lanes.backfill.remaining.union(put_back);
                 row.grown_at = Some(*started);
@@ -185,7 +192,8 @@ fn admit_folder(
             row.remote_id.clone_from(&to.remote_id);
             row.path.clone_from(&to.path);
             row.role = to.role;
-            lanes(&mut row.lanes)?.live.mark = Mark::CLEARED;
+            let live = &mut lanes(&mut row.lanes)?.live;
+            (live.mark, live.flags) = (Mark::CLEARED, None);
             (row.look, row.misfit) = (None, None);
         }
         FolderChange::DropFolder { uids, last, .. } => {

@@ -7,6 +7,7 @@ use crate::mail::id::UidValidity;
 use crate::mail::uid_set::UidSet;
 use crate::time::Micros;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// What the server said of a folder at one instant (an EXAMINE). Cheap proofs compare with it
 /// alone.
@@ -25,6 +26,29 @@ impl Mark {
     pub const CLEARED: Self = Self { uidnext: 0, exists: 0, modseq: 0 };
 }
 
+/// Up to where the flags of a folder are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FlagsMark {
+    /// HIGHESTMODSEQ before they were listed: each change since has raised it (RFC 7162 §3.1.2). A
+    /// pass that only counts moves the mark, and not this.
+    pub modseq: u64,
+    /// When the whole folder was listed with its flags last.
+    pub listed_at: Micros,
+}
+
+/// Whatever the counters say, a folder is listed with its flags as often: a lie, or a change that a
+/// server has told nobody of, does not stay for longer.
+const LISTED: Duration = Duration::from_secs(24 * 3600);
+
+impl FlagsMark {
+    /// Whether the listing is still believed.
+    #[must_use]
+    pub fn is_recent(&self, at: Micros) -> bool {
+        at >= self.listed_at && at.since(self.listed_at) < LISTED
+    }
+}
+
 /// The live lane: everything from `uidnext` on is still to come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,6 +63,9 @@ pub struct Live {
     /// with.
     #[serde(default)]
     pub ended: bool,
+    /// None before a whole listing, and where the server has no modseq.
+    #[serde(default)]
+    pub flags: Option<FlagsMark>,
 }
 
 /// The backfill lane: what lies below the boundary and is not read yet.
@@ -72,7 +99,7 @@ impl Lanes {
     pub fn opened(uidvalidity: UidValidity, mark: Mark, old_before: Option<Micros>) -> Self {
         let remaining = UidSet::range(1, mark.uidnext.saturating_sub(1));
         Self {
-            live: Live { uidvalidity, uidnext: mark.uidnext, mark, ended: false },
+            live: Live { uidvalidity, uidnext: mark.uidnext, mark, ended: false, flags: None },
             backfill: Backfill { uidvalidity, boundary: mark.uidnext, remaining, old_before },
         }
     }
@@ -83,6 +110,7 @@ impl Lanes {
     /// than the folder's opening is old.
     pub fn take_back(&mut self, top: u32, opened_at: Micros) {
         self.live.uidnext = top;
+        self.live.flags = None;
         let backfill = &mut self.backfill;
         backfill.remaining = backfill.remaining.intersect(&UidSet::range(1, top.saturating_sub(1)));
         if backfill.boundary > top {

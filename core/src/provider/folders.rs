@@ -31,7 +31,10 @@ pub struct Examined {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// All folders that can be opened.
-    List,
+    List {
+        /// With their counters, where the server tells them along.
+        counted: bool,
+    },
     /// The folder's counters now.
     Examine {
         /// Wire name.
@@ -99,7 +102,7 @@ impl Request {
     #[must_use]
     pub fn remote_id(&self) -> Option<&[u8]> {
         match self {
-            Self::List | Self::Feed(_) => None,
+            Self::List { .. } | Self::Feed(_) => None,
             Self::Examine { remote_id }
             | Self::Index { remote_id, .. }
             | Self::Sizes { remote_id, .. }
@@ -168,6 +171,9 @@ pub enum Answer {
         folders: Vec<ListedFolder>,
         /// A line that cannot be read, if there was one: a folder without a name.
         unreadable: Option<String>,
+        /// The counters of those whose counters were told, by wire name. Of the folder that is open
+        /// there are none: a server may show those of its opening.
+        counters: BTreeMap<Vec<u8>, Examined>,
     },
     /// To `Examine`.
     Examined {

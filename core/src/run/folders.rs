@@ -4,6 +4,7 @@ mod compare;
 mod conclude;
 mod fill;
 mod folder;
+mod gate;
 mod listed;
 mod listing;
 mod opening;

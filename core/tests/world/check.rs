@@ -46,6 +46,21 @@ fn is_hidden(folder: &Folder, held: bool) -> bool {
 
 impl World {
     /// What keeps the mirror from being the server.
+    /// Where nothing lied, flags are right before the daily listing.
+    pub(crate) fn check_flags(&self, rounds: usize) -> Result<(), String> {
+        let cfg = &self.cfg;
+        let lied = cfg.lies || cfg.restores || cfg.ahead || cfg.jumps || cfg.shut.is_some();
+        let odd = cfg.away || cfg.bad_line || cfg.cut_mail || cfg.cut_folder || cfg.short;
+        let misfit = self.server.folders.values().any(|folder| folder.surplus > 0);
+        if rounds != 2 || lied || odd || misfit {
+            return Ok(());
+        }
+        match self.difference().filter(|text| text.contains("has flags")) {
+            Some(text) => Err(format!("INV-4: only the daily listing would heal {text}")),
+            None => Ok(()),
+        }
+    }
+
     pub(crate) fn difference(&self) -> Option<String> {
         let ours: BTreeMap<&str, FolderId> =
             self.store.folders.values().map(|f| (f.path.as_str(), f.id)).collect();

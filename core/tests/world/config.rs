@@ -34,11 +34,17 @@ pub(crate) struct Config {
     pub(crate) restores: bool,
     /// There is no budget for mail of the past, now and then.
     pub(crate) budget: bool,
+    /// Folders have a HIGHESTMODSEQ.
+    pub(crate) modseq: bool,
+    /// LIST tells counters along.
+    pub(crate) counted: bool,
 }
 
 impl Config {
     /// What a seed draws.
     pub(crate) fn drawn(dice: &mut Dice) -> Self {
+        // What came later draws apart: a seed stays what it was.
+        let mut apart = Dice(dice.0 ^ 0x6d6f_6473_6571);
         Self {
             lies: dice.chance(50),
             drops: dice.chance(60),
@@ -61,6 +67,8 @@ impl Config {
             jumps: dice.chance(15),
             restores: dice.chance(15),
             budget: dice.chance(20),
+            modseq: apart.chance(60),
+            counted: apart.chance(60),
         }
     }
 
@@ -88,6 +96,8 @@ impl Config {
             jumps: false,
             restores: false,
             budget: false,
+            modseq: false,
+            counted: false,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! In what order a run asks: scripts without faults, step by step.
 
 use crate::scheduler::World;
+use postrider_core::run::event::Event;
+use postrider_core::run::scope::Depth;
 
 impl World {
     /// A run in which everything is answered at once; what was asked.
@@ -87,4 +89,50 @@ fn a_later_run() {
     let at = |what: &str| asked.iter().position(|asked| asked == what);
     assert!(at("fetch D 2") < at("fetch D 3") && at("fetch D 3") < at("fetch D 4"), "{asked:#?}");
     assert_eq!(at("examine C"), Some(asked.len() - 1), "{asked:#?}");
+}
+
+/// A world whose folders have a modseq and counters in LIST, mirrored and listed once.
+fn counted() -> World {
+    let mut world = World::tame(3);
+    (world.cfg.modseq, world.cfg.counted) = (true, true);
+    for (n, folder) in ["INBOX", "B", "C"].into_iter().enumerate() {
+        world.mail(folder, u32::try_from(n).unwrap() + 1);
+    }
+    world.clean_run().unwrap();
+    assert_eq!(world.difference(), None);
+    world
+}
+
+/// What did not change is not opened, what did is opened alone; after a day all of it is listed.
+#[test]
+fn counters_prove_what_did_not_change() {
+    let mut world = counted();
+    // One in five of the runs is a human's, who is shown all of it.
+    let quiet = |world: &mut World| loop {
+        let asked = world.asks();
+        if asked.iter().filter(|asked| asked.starts_with("index")).count() < 3 {
+            return asked;
+        }
+    };
+    assert_eq!(quiet(&mut world), ["list"]);
+    world.server.folders.get_mut("B").unwrap().mail.get_mut(&1).unwrap().flags = 3;
+    let asked = quiet(&mut world);
+    assert_eq!(asked, ["list", "examine B", "index B"]);
+    assert_eq!(world.difference(), None);
+    world.now += 90_000;
+    let asked = world.asks();
+    assert_eq!(asked.iter().filter(|asked| asked.starts_with("index")).count(), 3, "{asked:?}");
+    assert_eq!(quiet(&mut world), ["list"]);
+}
+
+/// A hint that comes behind LIST is looked at, whatever LIST has shown.
+#[test]
+fn a_hint_is_newer_than_what_list_has_shown() {
+    let mut world = counted();
+    world.run_to(|commit| commit.starts_with("Account(Listed"));
+    world.server.folders.get_mut("B").unwrap().mail.get_mut(&1).unwrap().flags = 3;
+    let folder = world.folder("B");
+    world.deliver(Event::Nudged(folder, Depth::Full));
+    world.clean_run().unwrap();
+    assert_eq!(world.difference(), None);
 }

@@ -27,7 +27,7 @@ impl World {
         to.uidnext += 1;
     }
 
-    fn folder(&self, path: &str) -> FolderId {
+    pub(crate) fn folder(&self, path: &str) -> FolderId {
         self.store.folders.values().find(|f| f.path == path).map(|f| f.id).unwrap()
     }
 
@@ -47,7 +47,7 @@ impl World {
     }
 
     /// A run under way, taken on until the store is to commit something that `until` names.
-    fn run_to(&mut self, mut until: impl FnMut(&str) -> bool) {
+    pub(crate) fn run_to(&mut self, mut until: impl FnMut(&str) -> bool) {
         self.start_run();
         for _ in 0..5000 {
             self.now += 1;

@@ -412,6 +412,7 @@ impl World {
                 self.check_end()?;
                 return Ok(rounds);
             }
+            self.check_flags(rounds)?;
             // What was shut, and what limbo waits for, has its own time.
             self.now += if rounds < 2 { 10 } else { 90_000 };
             self.clean_run()?;

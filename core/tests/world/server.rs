@@ -56,6 +56,30 @@ pub(crate) struct Folder {
     pub(crate) ahead: Option<(i64, u32)>,
     /// It was put back from a backup: UIDs are used again.
     pub(crate) restored: bool,
+    /// HIGHESTMODSEQ.
+    pub(crate) modseq: u64,
+    /// What it held when that was counted last.
+    counted: BTreeMap<u32, u8>,
+}
+
+impl Folder {
+    /// HIGHESTMODSEQ, as often raised as something has changed. Where a server need not, it does not
+    /// rise for what goes.
+    pub(crate) fn count_changes(&mut self) {
+        let now: BTreeMap<u32, u8> =
+            self.mail.iter().map(|(uid, mail)| (*uid, mail.flags)).collect();
+        let changed = now.iter().filter(|(uid, flags)| self.counted.get(uid) != Some(flags));
+        let gone = self.counted.keys().filter(|uid| !now.contains_key(uid));
+        let gone = if self.id % 2 == 0 { gone.count() } else { 0 };
+        self.modseq += (changed.count() + gone) as u64;
+        self.counted = now;
+    }
+
+    /// It is put back, its counter too.
+    pub(crate) fn put_back(&mut self, by: u64) {
+        self.count_changes();
+        self.modseq = self.modseq.saturating_sub(by).max(1);
+    }
 }
 
 /// How a session lies.
@@ -78,6 +102,8 @@ pub(crate) enum Lie {
     OtherValidity,
     /// Literals are cut short, and end as they must.
     Short,
+    /// HIGHESTMODSEQ trails, or (true) is ahead.
+    Modseq(bool),
 }
 
 #[derive(Default)]
@@ -107,6 +133,8 @@ impl Server {
             surplus: 0,
             ahead: None,
             restored: false,
+            modseq: 1,
+            counted: BTreeMap::new(),
         };
         self.folders.insert((*name).to_owned(), folder);
         Some((*name).to_owned())

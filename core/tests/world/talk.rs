@@ -44,6 +44,9 @@ impl World {
             lies.extend([Lie::Ahead, Lie::OtherValidity]);
         }
         lies.extend(self.cfg.bad_line.then_some(Lie::BadLine));
+        if self.cfg.modseq {
+            lies.extend([Lie::Modseq(false), Lie::Modseq(true)]);
+        }
         // Two sessions that cut alike are believed, and one where sizes are estimates: nothing
         // tells them from the truth.
         lies.extend(
@@ -250,9 +253,16 @@ impl World {
     fn plain(&mut self, lie: Lie, request: &Request) -> Result<Answer, Ended> {
         let remote_id = request.remote_id().unwrap_or_default().to_vec();
         let answer = match request {
-            Request::List => {
+            Request::List { counted } => {
                 let (folders, unreadable) = self.list(lie);
-                Answer::Listed { folders, unreadable }
+                let mut counters = BTreeMap::new();
+                if *counted && self.cfg.counted {
+                    for folder in &folders {
+                        let shown = self.examine(lie, &folder.remote_id).ok();
+                        counters.extend(shown.map(|shown| (folder.remote_id.clone(), shown)));
+                    }
+                }
+                Answer::Listed { folders, unreadable, counters }
             }
             Request::Examine { .. } => {
                 Answer::Examined { examined: self.examine(lie, &remote_id)?, remote_id }
@@ -414,7 +424,14 @@ impl World {
         {
             uidnext = told;
         }
-        if uidnext != folder.uidnext || lie == Lie::OtherValidity {
+        let told = self.server.folders.values_mut().find(|f| f.id == folder.id).unwrap();
+        told.count_changes();
+        let modseq = match lie {
+            Lie::Modseq(false) => told.modseq.saturating_sub(2).max(1),
+            Lie::Modseq(true) => told.modseq + 2,
+            _ => told.modseq,
+        };
+        if uidnext != folder.uidnext || matches!(lie, Lie::OtherValidity | Lie::Modseq(_)) {
             self.lies_on.insert(folder.id);
         }
         Ok(Examined {
@@ -422,7 +439,7 @@ impl World {
             uidnext,
             exists,
             inferred: false,
-            modseq: 0,
+            modseq: if self.cfg.modseq { modseq } else { 0 },
         })
     }
 

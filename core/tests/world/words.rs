@@ -58,7 +58,7 @@ pub(crate) fn question(request: &Request) -> String {
         .unwrap_or_default();
     match request {
         Request::Feed(request) => format!("{request:?}"),
-        Request::List => "list".into(),
+        Request::List { .. } => "list".into(),
         Request::Examine { .. } => format!("examine {name}"),
         Request::Index { .. } => format!("index {name}"),
         Request::Fetch { uids, .. } => format!("fetch {name} {uids}"),

@@ -189,7 +189,9 @@ impl Conn {
         let frame = self.reader.frame(&mut self.stream, sink).await?;
         let response = self.discreet(read(&frame));
         match &response {
-            Response::List { .. } | Response::Fetch(_) => self.reader.count_useful(),
+            Response::List { .. } | Response::Counters { .. } | Response::Fetch(_) => {
+                self.reader.count_useful();
+            }
             _ => {}
         }
         match &response {

@@ -26,14 +26,25 @@ fn rows_of(exists: u32) -> usize {
 }
 
 impl Conn {
-    /// LIST: every folder that can be opened. Source: RFC 3501 §6.3.8, RFC 6154.
-    pub(super) async fn list(&mut self) -> Result<Answer, Failure> {
-        let extended = self.has("LIST-EXTENDED") && self.has("SPECIAL-USE");
-        let command =
-            if extended { "LIST \"\" \"*\" RETURN (SPECIAL-USE)" } else { "LIST \"\" \"*\"" };
+    /// LIST: every folder that can be opened, with its counters where the server can tell them along.
+    /// Source: RFC 3501 §6.3.8, RFC 6154, RFC 5819.
+    pub(super) async fn list(&mut self, counted: bool) -> Result<Answer, Failure> {
+        let counted = counted && self.has("LIST-EXTENDED") && self.has("LIST-STATUS");
+        let mut options = Vec::new();
+        options.extend(
+            (self.has("LIST-EXTENDED") && self.has("SPECIAL-USE")).then_some("SPECIAL-USE"),
+        );
+        let modseq = if self.has("CONDSTORE") { " HIGHESTMODSEQ" } else { "" };
+        let status = format!("STATUS (MESSAGES UIDNEXT UIDVALIDITY{modseq})");
+        options.extend(counted.then_some(status.as_str()));
+        let options = options.join(" ");
+        let options = if options.is_empty() { options } else { format!(" RETURN ({options})") };
+        let command = format!("LIST \"\" \"*\"{options}");
         let tag = self.send(command.as_bytes(), false).await?;
         let (mut folders, mut unreadable, mut lines, mut octets) =
             (Vec::new(), None, 0_usize, 0_usize);
+        let mut counters = BTreeMap::new();
+        let open = self.selected.as_ref().map(|selected| selected.remote_id.clone());
         let told = self
             .until_more(&tag, |response| {
                 match response {
@@ -42,6 +53,17 @@ impl Conn {
                         octets += name.len() * 2 + 200;
                         folders.extend(listed(&attributes, delimiter, name));
                     }
+                    Response::Counters { name, items } => {
+                        lines += 1;
+                        octets += name.len() + 100;
+                        let name = wire_name(name);
+                        // Of the folder that is open they may be those of its opening.
+                        if let Some(shown) =
+                            examined(&items).filter(|_| open.as_ref() != Some(&name))
+                        {
+                            counters.insert(name, shown);
+                        }
+                    }
                     // A name that cannot be read is a folder without one.
                     Response::BadList => {
                         lines += 1;
@@ -49,11 +71,11 @@ impl Conn {
                     }
                     _ => {}
                 }
-                lines <= FOLDERS && octets <= LIST_OCTETS
+                lines <= FOLDERS * 2 && octets <= LIST_OCTETS
             })
             .await?;
         if told.status == Condition::Ok {
-            Ok(Answer::Listed { folders, unreadable })
+            Ok(Answer::Listed { folders, unreadable, counters })
         } else {
             Err(refusal(&told, During::Other))
         }
@@ -64,9 +86,12 @@ impl Conn {
         self.selected = None;
         self.unasked = None;
         let mut line = b"EXAMINE ".to_vec();
+        // From here on the folder's modseq is kept (RFC 7162 §3.1).
+        let kept: &[u8] = if self.has("CONDSTORE") { b" (CONDSTORE)" } else { b"" };
         let tag = match say(remote_id) {
             Said::Quoted(quoted) => {
                 line.extend_from_slice(&quoted);
+                line.extend_from_slice(kept);
                 self.send(&line, false).await?
             }
             Said::Literal(bytes) => {
@@ -75,7 +100,7 @@ impl Conn {
                 if let Some(told) = self.continued(&tag).await? {
                     return Err(refusal(&told, During::Folder));
                 }
-                self.write_line(&bytes).await?;
+                self.write_line(&[&bytes, kept].concat()).await?;
                 tag
             }
         };
@@ -293,6 +318,24 @@ fn whole(told: &Told) -> Result<(), Failure> {
     Ok(())
 }
 
+/// INBOX in any case is INBOX.
+fn wire_name(name: Vec<u8>) -> Vec<u8> {
+    if name.eq_ignore_ascii_case(b"INBOX") { b"INBOX".to_vec() } else { name }
+}
+
+/// A folder's counters, where all of them are told.
+fn examined(items: &BTreeMap<String, u64>) -> Option<Examined> {
+    let number = |item: &str| u32::try_from(*items.get(item)?).ok();
+    let modseq = items.get("HIGHESTMODSEQ").copied().unwrap_or(0);
+    Some(Examined {
+        uidvalidity: UidValidity(number("UIDVALIDITY").filter(|v| *v > 0)?),
+        uidnext: number("UIDNEXT").filter(|uidnext| *uidnext > 0)?,
+        exists: number("MESSAGES")?,
+        inferred: false,
+        modseq,
+    })
+}
+
 fn listed(attributes: &[String], delimiter: Option<char>, name: Vec<u8>) -> Option<ListedFolder> {
     let has = |attribute: &str| attributes.iter().any(|a| a == attribute);
     if has("\\noselect") || has("\\nonexistent") {
@@ -311,7 +354,7 @@ fn listed(attributes: &[String], delimiter: Option<char>, name: Vec<u8>) -> Opti
     ];
     let role = roles.iter().find(|(attribute, _)| has(attribute)).map(|(_, role)| *role);
     let role = if inbox { Some(Role::Inbox) } else { role };
-    // INBOX in any case is INBOX.
-    let (remote_id, path) = if inbox { (b"INBOX".to_vec(), "INBOX".into()) } else { (name, path) };
+    let path = if inbox { "INBOX".into() } else { path };
+    let remote_id = wire_name(name);
     Some(ListedFolder { remote_id, path, delimiter, role })
 }

@@ -152,7 +152,7 @@ impl ImapSession {
 
     async fn answer_one(&mut self, request: &Request) -> Result<Answer, Failure> {
         match request {
-            Request::List => self.conn.list().await,
+            Request::List { counted } => self.conn.list(*counted).await,
             Request::Examine { remote_id } => {
                 let examined = self.conn.examine(remote_id).await?;
                 Ok(Answer::Examined { remote_id: remote_id.clone(), examined })

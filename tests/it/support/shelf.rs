@@ -18,6 +18,7 @@ use postrider_core::mime::header_facts;
 use postrider_core::provider::Capabilities;
 use postrider_core::provider::folders::{Answer, Examined, Request, Sampled};
 use postrider_core::time::Micros;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -62,7 +63,7 @@ struct Reading {
 /// The table of costs.
 fn cost(request: &Request) -> u64 {
     match request {
-        Request::List => 1,
+        Request::List { .. } => 1,
         Request::Examine { .. } | Request::Sample { .. } | Request::Newest { .. } => 2,
         Request::Index { .. } | Request::Sizes { .. } => 5,
         Request::Fetch { .. } => 20,
@@ -185,7 +186,7 @@ impl Reading {
     async fn one(&mut self, request: &Request) -> Result<Answer, Failure> {
         let remote_id = request.remote_id().unwrap_or_default().to_vec();
         match request {
-            Request::List => {
+            Request::List { .. } => {
                 let role = |name: &str, folder: &postrider_imapd::Folder| match name {
                     "INBOX" => Some(Role::Inbox),
                     _ => Role::from_word(&folder.role.trim_start_matches('\\').to_lowercase()),
@@ -197,7 +198,8 @@ impl Reading {
                     delimiter: Some('/'),
                     role: role(name, folder),
                 });
-                Ok(Answer::Listed { folders: listed.collect(), unreadable: None })
+                let folders = listed.collect();
+                Ok(Answer::Listed { folders, unreadable: None, counters: BTreeMap::new() })
             }
             Request::Examine { .. } => {
                 let folder = self.folder(&remote_id)?;

@@ -1,15 +1,33 @@
 //! The rules of the lanes, line by line.
 
 use super::*;
-use crate::mail::cursor::Mark;
-use crate::mail::id::{AccountId, UidValidity};
+use crate::mail::body::{BodyHash, BodyRef};
+use crate::mail::cursor::{FlagsMark, Mark};
+use crate::mail::flags::Flags;
+use crate::mail::id::{AccountId, Identity, UidValidity};
+use crate::mail::message::Fetched;
 use crate::mail::page::Page;
+use crate::mime::HeaderFacts;
 use crate::time::Micros;
 
 const V: UidValidity = UidValidity(9);
 
 fn mark(uidnext: u32) -> Mark {
     Mark { uidnext, exists: uidnext - 1, modseq: 0 }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test's bodies are durable by definition")]
+fn fetched(uid: u32) -> Fetched {
+    Fetched {
+        uid,
+        identity: Identity("h:x".into()),
+        body: BodyRef::sealed(BodyHash([1; 32]), 1, 0, 5),
+        flags: Flags::default(),
+        modseq: None,
+        internal_date: None,
+        header: HeaderFacts::default(),
+        announced: None,
+    }
 }
 
 fn account() -> AccountRow {
@@ -74,6 +92,7 @@ fn pass(from: u32, to: u32, put_back: UidSet) -> Change {
         unproved: None,
         surplus: 0,
         rewind: None,
+        flags: None,
     })
 }
 
@@ -261,6 +280,7 @@ fn a_uidnext_that_was_too_high_is_taken_back() {
                 unproved,
                 surplus,
                 rewind,
+                flags: None,
             }),
         )
     };
@@ -344,4 +364,23 @@ fn without_lanes_nothing_that_names_uids_fits() {
     }
     assert_eq!(admit_on(Some(&row), &backfill(1, 1)), Err(Refusal::UidValidity));
     assert!(row.is_read() && row.uidvalidity() == UidValidity(0));
+}
+
+/// What was kept of an earlier session has old flags: they are listed again.
+#[test]
+fn a_retry_that_brings_mail_forgets_how_far_flags_are_compared() {
+    let flags = Some(FlagsMark { modseq: 5, listed_at: Micros(7) });
+    let mut row = opened();
+    row.failures = UidSet::range(3, 4);
+    if let Some(lanes) = &mut row.lanes {
+        lanes.live.flags = flags;
+    }
+    let retry = |page: Page| {
+        let uids = UidSet::range(3, 3);
+        let change = FolderChange::Retry { folder: FolderId(1), uidvalidity: V, uids, page };
+        let row = admit_on(Some(&row), &Change::Folder(change)).unwrap().unwrap();
+        lanes_of(&row).live.flags
+    };
+    assert_eq!(retry(Page::default()), flags);
+    assert_eq!(retry(Page { rows: vec![fetched(3)], ..Page::default() }), None);
 }

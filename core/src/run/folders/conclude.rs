@@ -3,7 +3,7 @@
 
 use crate::commit::change::{FolderChange, Rewind};
 use crate::commit::rows::Misfit;
-use crate::mail::cursor::Mark;
+use crate::mail::cursor::{FlagsMark, Mark};
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Examined;
@@ -24,7 +24,8 @@ const FACTS_IN_FLIGHT: usize = 2;
 /// What a pass that only counted says: it leaves what is known of the folder's surplus as it is.
 pub(super) fn counted_mark(started: Micros, examined: Examined, folder: &Folder) -> Marked {
     let (unproved, surplus) = (folder.row.unproved.clone(), folder.row.surplus);
-    Marked { started, examined, put_back: UidSet::new(), unproved, surplus, rewind: None }
+    let put_back = UidSet::new();
+    Marked { started, examined, put_back, unproved, surplus, rewind: None, listed: false }
 }
 
 impl FolderWork {
@@ -189,8 +190,9 @@ impl FolderWork {
         let Settling { seen, put_back, rewind, .. } = *pass;
         let (unproved, surplus) = (seen.unproved.clone(), seen.surplus);
         let (started, examined) = (seen.started, seen.examined);
-        let marked = Marked { started, examined, put_back, unproved, surplus, rewind };
-        self.mark(id, marked, Some(seen), desk);
+        let listed = true;
+        let marked = Marked { started, examined, put_back, unproved, surplus, rewind, listed };
+        self.mark(id, marked, Some(seen), Depth::Full, desk);
     }
 
     /// The end of a pass: the mark is committed, or, where nothing changed, the proof is left to be
@@ -200,17 +202,25 @@ impl FolderWork {
         id: FolderId,
         marked: Marked,
         seen: Option<Seen>,
+        depth: Depth,
         desk: &mut Desk<'_>,
     ) {
-        let Marked { started, examined, put_back, unproved, surplus, rewind } = marked;
+        let Marked { started, examined, put_back, unproved, surplus, rewind, listed } = marked;
         let (rounds, owner) = (desk.rounds, self.pass_owner(id));
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let (row, lanes) = (&mut folder.row, &folder.lanes);
         let (from, uidvalidity) = (lanes.live.mark, examined.uidvalidity);
         let to =
             Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
+        let flags = FlagsMark { modseq: examined.modseq, listed_at: started };
+        let flags = Some(flags).filter(|flags| listed && flags.modseq > 0);
+        // That it was listed is worth a row once a day.
+        let is_told = flags.is_none_or(|new| {
+            lanes.live.flags.is_some_and(|old| old.modseq == new.modseq && old.is_recent(started))
+        });
         let whole = lanes.backfill.remaining.is_empty();
         let same = from == to
+            && is_told
             && lanes.live.uidnext == to.uidnext
             && !lanes.live.ended
             && put_back.is_empty()
@@ -226,11 +236,11 @@ impl FolderWork {
         if same && rounds == 0 {
             row.passed_at = Some(started);
             row.proved_at = if proves { Some(started) } else { row.proved_at };
-            folder.saw(seen.as_ref());
+            folder.saw(seen.as_ref(), depth);
             desk.out.push(Action::Proved { folder: id, started, whole: proves });
             return;
         }
-        folder.pass = Some(Pass::Marking { seen });
+        folder.pass = Some(Pass::Marking { seen, depth });
         let change = FolderChange::Pass {
             folder: id,
             uidvalidity,
@@ -241,6 +251,7 @@ impl FolderWork {
             unproved,
             surplus,
             rewind,
+            flags,
         };
         desk.commit(owner, change);
     }

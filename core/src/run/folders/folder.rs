@@ -61,6 +61,8 @@ pub(super) struct Folder {
     pub(super) pass: Option<Pass>,
     /// Passes asked for and not begun.
     pub(super) wanted: bool,
+    /// A hint has come since the last one began: what LIST said before is of no use.
+    pub(super) hinted: bool,
     /// How closely the next pass looks.
     pub(super) depth: Depth,
     /// Whether this round's pass has ended (well, or held back).
@@ -121,6 +123,7 @@ impl Folder {
             lanes,
             pass: None,
             wanted: true,
+            hinted: false,
             depth: Depth::Full,
             looked: false,
             seen: None,

@@ -27,7 +27,8 @@ impl FolderWork {
         self.generation += 1;
         self.listing = Listing::Asked { started: desk.stamp() };
         self.listed = true;
-        desk.ask(self.list_owner(), Request::List);
+        let counted = !self.folders.ids().is_empty();
+        desk.ask(self.list_owner(), Request::List { counted });
     }
 
     pub(super) fn on_listed(

@@ -12,42 +12,20 @@ use crate::provider::folders::{Examined, Request};
 use crate::run::evidence::{Fit, judge_fit};
 use crate::run::folders::conclude::counted_mark;
 use crate::run::folders::folder::{FillKind, Folder, Owner};
+use crate::run::folders::gate::{counted, is_unchanged};
 use crate::run::folders::sight::{Pass, Seen};
 use crate::run::folders::state::{Desk, FolderWork};
 use crate::run::scope::Depth;
 use crate::time::Micros;
 use std::collections::BTreeSet;
 
-/// What arrived, if counting alone proves that nothing else happened: each UID from the mark's
-/// UIDNEXT on is a message, and EXISTS rose by just as many. A UID that is a hole, or one message
-/// gone, and the numbers differ.
-fn counted(folder: &Folder, examined: &Examined) -> Option<UidSet> {
-    let (row, lanes, mark) = (&folder.row, &folder.lanes, folder.lanes.live.mark);
-    let arrived = examined.uidnext.checked_sub(mark.uidnext)?;
-    let sure = mark != Mark::CLEARED
-        && !examined.inferred
-        && !lanes.live.ended
-        && row.passed_at.is_some()
-        && lanes.live.uidnext == mark.uidnext
-        && row.look.is_none()
-        && row.misfit.is_none()
-        && folder.fills.is_empty()
-        // Only a listing proves a folder for the first time.
-        && (row.proved_at.is_some() || row.unproved.is_some() || !lanes.backfill.remaining.is_empty())
-        && examined.exists.checked_sub(mark.exists) == Some(arrived);
-    sure.then(|| {
-        if arrived == 0 { UidSet::new() } else { UidSet::range(mark.uidnext, examined.uidnext - 1) }
-    })
-}
-
 impl Folder {
     /// A pass is over.
-    pub(super) fn saw(&mut self, seen: Option<&Seen>) {
+    pub(super) fn saw(&mut self, seen: Option<&Seen>, depth: Depth) {
         if let Some(seen) = seen {
             self.see(seen, true);
         }
         self.looked = true;
-        let depth = if seen.is_some() { Depth::Full } else { Depth::Quick };
         self.seen = self.seen.max(Some(depth));
     }
 
@@ -71,6 +49,7 @@ impl FolderWork {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         folder.generation += 1;
         folder.wanted = false;
+        folder.hinted = false;
         folder.unproven = false;
         folder.settles_first = false;
         let depth = if misses > 0 { Depth::Full } else { std::mem::take(&mut folder.depth) };
@@ -120,13 +99,18 @@ impl FolderWork {
             // Bytes that were kept may be of a mail that is no more under that UID.
             folder.suspects.clear();
         }
+        if misses == 0 && !desk.insists() && is_unchanged(folder, &examined, started) {
+            folder.chain = folder.lanes.live.uidnext;
+            let marked = counted_mark(started, examined, folder);
+            return self.mark(id, marked, None, Depth::Full, desk);
+        }
         if depth == Depth::Quick
             && let Some(arrived) = counted(folder, &examined)
         {
             folder.chain = folder.lanes.live.uidnext;
             if arrived.is_empty() {
                 let marked = counted_mark(started, examined, folder);
-                return self.mark(id, marked, None, desk);
+                return self.mark(id, marked, None, Depth::Quick, desk);
             }
             folder.pass = Some(Pass::Counting { started, examined, todo: arrived });
             return;
@@ -287,7 +271,7 @@ impl FolderWork {
                     && !folder.fills.values().any(|f| f.kind == FillKind::Arrivals) =>
             {
                 let marked = counted_mark(started, examined, folder);
-                self.mark(id, marked, None, desk);
+                self.mark(id, marked, None, Depth::Quick, desk);
             }
             Some(Pass::Settling(settling)) => self.settle(id, settling, desk),
             other => folder.pass = other,
@@ -302,7 +286,7 @@ impl FolderWork {
                 settling.unacked = settling.unacked.saturating_sub(1);
                 folder.pass = Some(Pass::Settling(settling));
             }
-            Some(Pass::Marking { seen }) => folder.saw(seen.as_ref()),
+            Some(Pass::Marking { seen, depth }) => folder.saw(seen.as_ref(), depth),
             // Opened anew, it is listed like a new one.
             Some(Pass::Reopening) => {
                 folder.wanted = true;

@@ -141,6 +141,10 @@ impl FolderWork {
         if self.is_comparing() {
             return;
         }
+        if !holding {
+            self.prove_listed(desk);
+            self.folders.refresh();
+        }
         // INBOX's newest page goes before the other folders.
         let inbox_first =
             inbox.and_then(|id| self.folders.get(&id)).is_some_and(|f| f.pass.is_some());

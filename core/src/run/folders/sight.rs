@@ -60,7 +60,7 @@ pub(super) enum Pass {
     /// Facts are committed; those about UIDs on their way wait.
     Settling(Box<Settling>),
     /// The mark is sent; a pass that only counted has no index.
-    Marking { seen: Option<Seen> },
+    Marking { seen: Option<Seen>, depth: Depth },
     /// The folder is being opened anew, under another UIDVALIDITY.
     Reopening,
 }
@@ -123,6 +123,8 @@ impl Pending {
 /// What the end of a pass says.
 #[derive(Debug)]
 pub(super) struct Marked {
+    /// The whole folder was listed with its flags.
+    pub(super) listed: bool,
     pub(super) started: Micros,
     pub(super) examined: Examined,
     pub(super) put_back: UidSet,

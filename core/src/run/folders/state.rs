@@ -6,6 +6,7 @@ use crate::failure::{Class, Failure, Provenance, Reach};
 use crate::mail::folder::ListedFolder;
 use crate::mail::id::{FolderId, SessionId};
 use crate::mail::uid_set::UidSet;
+use crate::provider::folders::Examined;
 use crate::run::event::AccountSnapshot;
 use crate::run::folders::folder::{Folder, Owner};
 use crate::run::folders::listed::{CutNote, GOES_LAST, Listing};
@@ -30,6 +31,8 @@ pub(crate) struct FolderWork {
     pub(super) late: VecDeque<ListedFolder>,
     /// When the last LIST of this run began.
     pub(super) listed_from: Micros,
+    /// The counters that it has shown, until they are looked at.
+    pub(super) counters: BTreeMap<Vec<u8>, Examined>,
     /// Things at which sessions have ended, and how many.
     pub(super) notes: BTreeMap<Poison, CutNote>,
     /// Sessions that ended so in this run.
@@ -57,6 +60,7 @@ impl FolderWork {
             generation: 0,
             late: VecDeque::new(),
             listed_from: Micros::default(),
+            counters: BTreeMap::new(),
             notes: BTreeMap::new(),
             cuts: 0,
             answered: BTreeSet::new(),
@@ -157,6 +161,7 @@ impl FolderWork {
         if let Some(folder) = self.folders.get_mut(&folder)
             && folder.stalled.is_none()
         {
+            folder.hinted = true;
             folder.depth = if folder.wanted { folder.depth.max(depth) } else { depth };
             folder.wanted = true;
         }

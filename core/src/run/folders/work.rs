@@ -250,7 +250,8 @@ impl FolderWork {
         desk: &mut Desk<'_>,
     ) -> Result<(), Failure> {
         match (question.owner, answer) {
-            (Owner::Listing(_), Answer::Listed { folders, unreadable }) => {
+            (Owner::Listing(_), Answer::Listed { folders, unreadable, counters }) => {
+                self.counters = counters;
                 self.on_listed(folders, unreadable, desk)
             }
             (Owner::Listing(_), Answer::Examined { examined, .. }) => {

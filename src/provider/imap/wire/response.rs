@@ -5,6 +5,7 @@ use crate::provider::imap::wire::frame::{Frame, Part};
 use crate::provider::imap::wire::token::{Lexeme, Lexemes};
 use postrider_core::mail::flags::Flags;
 use postrider_core::time::Micros;
+use std::collections::BTreeMap;
 
 /// As much of a server's text is kept, in characters.
 const TEXT_LIMIT: usize = 500;
@@ -12,6 +13,8 @@ const TEXT_LIMIT: usize = 500;
 const FLAGS_LIMIT: usize = 64 * 1024;
 /// A folder's name beyond this, in octets, cannot be read.
 const NAME_LIMIT: usize = 4 * 1024;
+/// Items of a STATUS.
+const ITEMS: usize = 20;
 /// Words of a CAPABILITY, and octets of each; what is beyond is passed over.
 const CAPABILITIES: (usize, usize) = (1000, 64);
 
@@ -100,6 +103,13 @@ pub enum Response {
         /// Wire name.
         name: Vec<u8>,
     },
+    /// STATUS: a folder's counters, as far as they are told.
+    Counters {
+        /// Wire name.
+        name: Vec<u8>,
+        /// By item, in capitals.
+        items: BTreeMap<String, u64>,
+    },
     /// EXISTS.
     Exists(u32),
     /// EXPUNGE.
@@ -182,6 +192,7 @@ fn untagged(tokens: &mut Lexemes<'_>) -> Response {
     match upper.as_slice() {
         b"CAPABILITY" => Response::Capability(atoms(tokens)),
         b"LIST" => list(tokens).unwrap_or(Response::BadList),
+        b"STATUS" => counters(tokens).unwrap_or(Response::Other),
         _ => {
             let Some(number) = Lexeme::Atom(word).number::<u32>() else { return Response::Other };
             match tokens.next() {
@@ -251,6 +262,30 @@ fn list(tokens: &mut Lexemes<'_>) -> Option<Response> {
         return None;
     }
     Some(Response::List { attributes, delimiter, name })
+}
+
+/// Source: RFC 3501 §7.2.4.
+fn counters(tokens: &mut Lexemes<'_>) -> Option<Response> {
+    let name = match tokens.next()? {
+        Lexeme::Atom(atom) => atom.to_vec(),
+        other => other.string()?,
+    };
+    if tokens.next()? != Lexeme::Open {
+        return None;
+    }
+    let mut items = BTreeMap::new();
+    loop {
+        match tokens.next()? {
+            Lexeme::Close => break,
+            Lexeme::Atom(item) if items.len() < ITEMS => {
+                let value = tokens.next()?.number()?;
+                items.insert(lossy(item).to_ascii_uppercase(), value);
+            }
+            _ => return None,
+        }
+    }
+    (tokens.next().is_none() && name.len() <= NAME_LIMIT)
+        .then_some(Response::Counters { name, items })
 }
 
 fn fetch(tokens: &mut Lexemes<'_>) -> Response {

@@ -24,6 +24,25 @@ fn statuses_and_codes() {
     );
 }
 
+/// Counters are told whole, or not at all.
+#[test]
+fn counters_of_folders() {
+    let want = |name: &str, items: &[(&str, u64)]| Response::Counters {
+        name: name.into(),
+        items: items.iter().map(|(item, value)| ((*item).to_owned(), *value)).collect(),
+    };
+    assert_eq!(
+        text("* STATUS \"a b\" (messages 3 UIDNEXT 9 HIGHESTMODSEQ 9223372036854775807)"),
+        want("a b", &[("MESSAGES", 3), ("UIDNEXT", 9), ("HIGHESTMODSEQ", i64::MAX as u64)])
+    );
+    assert_eq!(text("* STATUS INBOX ()"), want("INBOX", &[]));
+    for odd in
+        ["* STATUS x (MESSAGES)", "* STATUS x (MESSAGES y)", "* STATUS x (MESSAGES 1", "* STATUS x"]
+    {
+        assert_eq!(text(odd), Response::Other, "{odd}");
+    }
+}
+
 #[test]
 fn lists() {
     let want = |name: &str, delimiter| Response::List {
