@@ -79,3 +79,102 @@ impl FolderWork {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commit::rows::{FolderLook, FolderRow, Misfit};
+    use crate::mail::cursor::{FlagsMark, Lanes};
+    use crate::mail::id::{FolderId, SessionId, UidValidity};
+    use crate::run::event::Token;
+    use crate::run::folders::folder::{Fill, FillKind};
+    use std::collections::VecDeque;
+
+    const AT: Micros = Micros(1_000_000);
+
+    /// A folder that was listed, and what the server shows of it when nothing happened since.
+    fn listed() -> (Folder, Examined) {
+        let mut row = FolderRow::new(FolderId(1), b"B".to_vec(), "B".into(), None, Micros(1));
+        let mark = Mark { uidnext: 9, exists: 5, modseq: 7 };
+        let uidvalidity = UidValidity(3);
+        let mut lanes = Lanes::opened(uidvalidity, mark, None);
+        lanes.backfill.remaining = UidSet::new();
+        lanes.live.flags = Some(FlagsMark { modseq: 7, listed_at: Micros(2) });
+        row.lanes = Some(lanes);
+        (row.passed_at, row.proved_at) = (Some(Micros(2)), Some(Micros(2)));
+        let shown = Examined { uidvalidity, uidnext: 9, inferred: false, exists: 5, modseq: 7 };
+        (Folder::new(row).unwrap(), shown)
+    }
+
+    #[test]
+    fn what_is_shown_must_be_what_was_left() {
+        let (folder, shown) = listed();
+        assert!(is_unchanged(&folder, &shown, AT));
+        for (what, shown) in [
+            ("uidvalidity", Examined { uidvalidity: UidValidity(4), ..shown }),
+            ("uidnext", Examined { uidnext: 10, ..shown }),
+            ("exists", Examined { exists: 4, ..shown }),
+            ("a higher modseq", Examined { modseq: 8, ..shown }),
+            ("a lower modseq", Examined { modseq: 6, ..shown }),
+            ("no modseq", Examined { modseq: 0, ..shown }),
+            ("a UIDNEXT that was inferred", Examined { inferred: true, ..shown }),
+        ] {
+            assert!(!is_unchanged(&folder, &shown, AT), "{what}");
+        }
+        let day = Micros(24 * 3600 * 1_000_000);
+        assert!(is_unchanged(&folder, &shown, Micros(day.0 + 1)));
+        assert!(!is_unchanged(&folder, &shown, Micros(day.0 + 2)), "it was listed a day ago");
+        assert!(!is_unchanged(&folder, &shown, Micros(1)), "the clock was set back");
+    }
+
+    #[test]
+    fn whatever_is_open_is_looked_at() {
+        let look = |uids| FolderLook {
+            uidvalidity: UidValidity(3),
+            ends: uids,
+            session: SessionId(1),
+            at: Micros(2),
+        };
+        let misfit = Misfit {
+            uidvalidity: UidValidity(3),
+            listed: UidSet::new(),
+            surplus: 1,
+            session: SessionId(1),
+            at: Micros(2),
+        };
+        let fill = || Fill {
+            kind: FillKind::Retry,
+            asked: UidSet::new(),
+            open: UidSet::new(),
+            fetching: true,
+            dead: false,
+            unacked: VecDeque::new(),
+        };
+        type Spoil<'a> = &'a dyn Fn(&mut Folder);
+        let spoils: [(&str, Spoil<'_>); 14] = [
+            ("flags never listed", &|f| f.lanes.live.flags = None),
+            ("no modseq then", &|f| {
+                f.lanes.live.flags = Some(FlagsMark { modseq: 0, listed_at: Micros(2) });
+            }),
+            ("flags compared up to another", &|f| {
+                f.lanes.live.flags = Some(FlagsMark { modseq: 6, listed_at: Micros(2) });
+            }),
+            ("arrivals", &|f| f.lanes.live.uidnext = 8),
+            ("something has ended", &|f| f.lanes.live.ended = true),
+            ("history", &|f| f.lanes.backfill.remaining = UidSet::range(1, 2)),
+            ("never passed", &|f| f.row.passed_at = None),
+            ("never proved", &|f| f.row.proved_at = None),
+            ("a first look", &|f| f.row.look = Some(look(UidSet::range(1, 1)))),
+            ("a misfit", &|f| f.row.misfit = Some(misfit.clone())),
+            ("a surplus", &|f| f.row.surplus = 1),
+            ("unproved", &|f| f.row.unproved = Some("x".into())),
+            ("refused", &|f| f.row.stalled_at = Some(Micros(2))),
+            ("a page on its way", &|f| drop(f.fills.insert(Token(1), fill()))),
+        ];
+        for (what, spoil) in spoils {
+            let (mut folder, shown) = listed();
+            spoil(&mut folder);
+            assert!(!is_unchanged(&folder, &shown, AT), "{what}");
+        }
+    }
+}
