@@ -70,7 +70,7 @@ impl Folder {
             self.mail.iter().map(|(uid, mail)| (*uid, mail.flags)).collect();
         let changed = now.iter().filter(|(uid, flags)| self.counted.get(uid) != Some(flags));
         let gone = self.counted.keys().filter(|uid| !now.contains_key(uid));
-        let gone = if self.id % 2 == 0 { gone.count() } else { 0 };
+        let gone = if self.id.is_multiple_of(2) { gone.count() } else { 0 };
         self.modseq += (changed.count() + gone) as u64;
         self.counted = now;
     }
