@@ -278,11 +278,11 @@ impl AccountState {
                 });
                 self.args.store.send(StoreMsg::Commit(commit, reply));
             }
-            Action::ReadRows { token, folder } => {
+            Action::ReadRows { token, folder, uids } => {
                 let reader = self.args.reader.clone();
                 self.read(me, run, async move {
                     fault::pass("panic.reader");
-                    Event::RowsRead { token, rows: within(reader.folder_rows(folder)).await }
+                    Event::RowsRead { token, rows: within(reader.folder_rows(folder, uids)).await }
                 });
             }
             Action::ReadSample { token, folder, part } => {

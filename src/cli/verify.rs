@@ -206,7 +206,7 @@ async fn compare(
     report: &mut Report,
 ) -> Result<(), Failure> {
     let (remote_id, uidvalidity) = (folder.remote_id.clone(), folder.uidvalidity());
-    session.answer(&Request::Examine { remote_id: remote_id.clone() }).await?;
+    session.answer(&Request::examine(remote_id.clone())).await?;
     let Answer::Indexed { rows, .. } =
         session.answer(&Request::Index { remote_id: remote_id.clone(), uidvalidity }).await?
     else {

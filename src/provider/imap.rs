@@ -3,6 +3,7 @@
 
 mod bearer;
 mod conn;
+mod distrust;
 mod failure;
 mod fetch;
 mod idle;

@@ -11,6 +11,7 @@ use postrider_core::failure::Failure;
 use postrider_core::mail::body::StoredBody;
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::{AccountId, FolderId};
+use postrider_core::mail::uid_set::UidSet;
 use postrider_core::oauth::CredentialRow;
 use postrider_core::provider::folders::Sampled;
 use postrider_core::run::event::FolderRows;
@@ -141,20 +142,35 @@ impl Reader {
     ///
     /// # Errors
     /// Class storage.
-    pub async fn folder_rows(&self, folder: FolderId) -> Result<FolderRows, Failure> {
-        self.read_folder(folder).await.map_err(failed)
+    pub async fn folder_rows(
+        &self,
+        folder: FolderId,
+        uids: Option<UidSet>,
+    ) -> Result<FolderRows, Failure> {
+        self.read_folder(folder, uids).await.map_err(failed)
     }
 
-    async fn read_folder(&self, folder: FolderId) -> Result<FolderRows, Trouble> {
+    async fn read_folder(
+        &self,
+        folder: FolderId,
+        uids: Option<UidSet>,
+    ) -> Result<FolderRows, Trouble> {
         let mut read = FolderRows::default();
+        let ranges = uids.map(|uids| serde_json::json!(uids.ranges()).to_string());
         for row in self.rows(Text::FailedUids, vec![folder.0.into()]).await? {
             read.failures.insert(uid(&row, 0)?);
         }
         let mut after = 0_i64;
         loop {
-            let rows = self
-                .rows(Text::LivingRows, vec![folder.0.into(), after.into(), PIECE.into()])
-                .await?;
+            let mut values = vec![folder.0.into(), after.into(), PIECE.into()];
+            let which = match &ranges {
+                Some(ranges) => {
+                    values.push(ranges.clone().into());
+                    Text::LivingRowsAmong
+                }
+                None => Text::LivingRows,
+            };
+            let rows = self.rows(which, values).await?;
             for row in &rows {
                 let uid = uid(row, 0)?;
                 after = i64::from(uid);

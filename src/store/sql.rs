@@ -181,6 +181,7 @@ texts! {
     EstimatesSizes,
     FailedUids,
     LivingRows,
+    LivingRowsAmong,
     SampleOfPart,
     Sample,
     LimboCount,

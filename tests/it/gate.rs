@@ -1,11 +1,13 @@
-//! What counters alone prove: a folder that did not change is not opened, one that did is.
+//! What a server's best proof of change costs: a folder that did not change is not opened, of one that
+//! did what has changed is asked for, and all of it where nothing less is offered.
 
 use crate::dovecot::{client, fill, truth};
 use crate::support::binary::{Postrider, SHORT};
 use crate::support::check::{change, consistent, state};
-use crate::support::dovecot::Dovecot;
+use crate::support::dovecot::{Dovecot, Traits};
 use crate::support::mail::blocking;
 use futures::TryStreamExt;
+use std::sync::{Arc, Mutex};
 
 fn follower(server: &Dovecot) -> Postrider {
     Postrider::new(&format!(
@@ -23,10 +25,9 @@ fn opened(postrider: &Postrider) -> (Vec<String>, usize) {
     let about_folders = |line: &&str| {
         [" EXAMINE ", " LIST ", " FETCH ", " STATUS "].iter().any(|word| line.contains(word))
     };
-    let names = text
-        .lines()
-        .filter_map(|line| line.split_once(" EXAMINE "))
-        .map(|(_, name)| name.trim().trim_end_matches(" (CONDSTORE)").trim_matches('"').to_owned());
+    let names = text.lines().filter_map(|line| line.split_once(" EXAMINE ")).map(|(_, name)| {
+        name.split_once(" (").map_or(name, |(name, _)| name).trim().trim_matches('"').to_owned()
+    });
     (names.collect(), text.lines().filter(about_folders).count())
 }
 
@@ -91,4 +92,134 @@ async fn folders_that_did_not_change_are_not_opened() {
     })
     .await;
     other.logout().await.unwrap();
+}
+
+/// What it says that it can do: by UID, by flags alone, nothing.
+const TIERS: [(&str, &str); 3] = [
+    ("qresync", "IMAP4rev1 ENABLE IDLE UIDPLUS MOVE CONDSTORE QRESYNC LIST-EXTENDED LIST-STATUS"),
+    ("condstore", "IMAP4rev1 ENABLE IDLE UIDPLUS MOVE CONDSTORE"),
+    ("plain", "IMAP4rev1 IDLE UIDPLUS MOVE"),
+];
+
+/// The same changes at each tier: the mirror is equal, and what was asked is what the tier offers.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_tier_asks_for_what_has_changed() {
+    for (tier, words) in TIERS {
+        let server = Dovecot::start_with(Traits { capability: Some(words), ..Traits::default() });
+        let mut other = client(&server, "u").await;
+        fill(&mut other, 80).await;
+        let postrider = follower(&server);
+        let postrider = blocking(move || {
+            postrider.sync().exits(0);
+            postrider
+        })
+        .await;
+        for what in ["flags", "mail", "less", "all"] {
+            other.select("Archive").await.unwrap();
+            if what == "flags" || what == "all" {
+                let stored = other.store("2:5", "+FLAGS (\\Flagged later)").await.unwrap();
+                let _: Vec<_> = stored.try_collect().await.unwrap();
+                let stored = other.store("3", "-FLAGS (later)").await.unwrap();
+                let _: Vec<_> = stored.try_collect().await.unwrap();
+            }
+            if what == "mail" || what == "all" {
+                for n in 0..3 {
+                    let raw = format!("Subject: {what} {n}\r\n\r\n{n}\r\n");
+                    other.append("Archive", Some("(\\Seen)"), None, raw.as_bytes()).await.unwrap();
+                }
+            }
+            if what == "less" || what == "all" {
+                let stored = other.store("1,4", "+FLAGS (\\Deleted)").await.unwrap();
+                let _: Vec<_> = stored.try_collect().await.unwrap();
+                let _: Vec<_> = other.expunge().await.unwrap().try_collect().await.unwrap();
+                other.uid_mv("8:9", "INBOX").await.unwrap();
+            }
+            other.close().await.unwrap();
+            let want = truth(&mut other).await;
+            let postrider = &postrider;
+            let (got, wire) = tokio::task::block_in_place(|| {
+                opened(postrider);
+                (postrider.manifest("u"), std::fs::read_to_string(postrider.path("wire")).unwrap())
+            });
+            assert_eq!(got, want, "{tier}: {what}\n{wire}");
+            let lists = wire.contains("UID FETCH 1:* (UID FLAGS)\n");
+            let (by_uid, by_flags) = (wire.contains("(QRESYNC ("), wire.contains("(CHANGEDSINCE "));
+            match tier {
+                "qresync" => assert!(by_uid && !by_flags && !lists, "{what}\n{wire}"),
+                "condstore" => {
+                    assert!(!by_uid && by_flags, "{what}\n{wire}");
+                    // What went is found by the count alone.
+                    assert_eq!(lists, what == "less" || what == "all", "{what}\n{wire}");
+                }
+                _ => assert!(!by_uid && !by_flags && lists, "{what}\n{wire}"),
+            }
+        }
+        blocking(move || {
+            postrider.run(&["verify", "u"]).exits(0);
+            consistent(&postrider.database());
+        })
+        .await;
+        other.logout().await.unwrap();
+    }
+}
+
+/// Says the same to everybody who asks the same; returns its port and what it heard.
+fn answering(answer: fn(&str) -> String) -> (u16, Arc<Mutex<Vec<String>>>) {
+    use std::io::{BufRead, BufReader, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hears = Arc::clone(&heard);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            stream.write_all(answer("").as_bytes()).unwrap();
+            for line in BufReader::new(stream.try_clone().unwrap()).lines() {
+                let Ok(line) = line else { break };
+                let (tag, command) = line.split_once(' ').unwrap_or((&line, ""));
+                let said = answer(command).replace("TAG", tag);
+                hears.lock().unwrap().push(command.to_owned());
+                if stream.write_all(said.as_bytes()).is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    (port, heard)
+}
+
+/// A server that offers what it does not understand is asked without it, and mirrored.
+#[test]
+fn what_is_offered_and_refused_is_done_without() {
+    let (port, heard) = answering(|command| {
+        let can = "IMAP4rev1 ENABLE CONDSTORE QRESYNC LIST-EXTENDED LIST-STATUS";
+        match command.split(' ').next().unwrap_or_default() {
+            "" => "* OK hello\r\n".to_owned(),
+            "CAPABILITY" => format!("* CAPABILITY {can}\r\nTAG OK\r\n"),
+            "LIST" if command.contains("STATUS") => "TAG BAD what?\r\n".to_owned(),
+            "LIST" => "* LIST () \"/\" INBOX\r\nTAG OK\r\n".to_owned(),
+            "EXAMINE" if command.contains('(') => "TAG BAD what?\r\n".to_owned(),
+            "EXAMINE" => {
+                "* 1 EXISTS\r\n* OK [UIDVALIDITY 1]\r\n* OK [UIDNEXT 2]\r\nTAG OK\r\n".to_owned()
+            }
+            "UID" if command.contains("BODY") => {
+                "* 1 FETCH (UID 1 FLAGS () RFC822.SIZE 5 BODY[] {5}\r\na\r\n\r\n)\r\nTAG OK\r\n"
+                    .to_owned()
+            }
+            "UID" => "* 1 FETCH (UID 1 FLAGS () RFC822.SIZE 5)\r\nTAG OK\r\n".to_owned(),
+            "LOGOUT" => "* BYE\r\nTAG OK\r\n".to_owned(),
+            _ => "TAG OK\r\n".to_owned(),
+        }
+    });
+    let postrider = Postrider::new(&format!(
+        "{SHORT}[[account]]\nid = \"u\"\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\nusername = \"u\"\npassword = \"pw\"\n"
+    ));
+    for _ in 0..2 {
+        postrider.sync().exits(0);
+        assert_eq!(postrider.manifest("u").len(), 1);
+    }
+    let heard = heard.lock().unwrap();
+    for tried in ["RETURN (STATUS", "(CONDSTORE)"] {
+        assert!(heard.iter().any(|command| command.contains(tried)), "{tried}: {heard:?}");
+    }
 }

@@ -26,6 +26,24 @@ pub struct Examined {
     pub modseq: u64,
 }
 
+/// Up to where the changes of a folder are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Since {
+    /// UIDVALIDITY.
+    pub uidvalidity: UidValidity,
+    /// HIGHESTMODSEQ.
+    pub modseq: u64,
+}
+
+/// What has changed in a folder since then, as a server with modseqs tells it (RFC 7162).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// What came, and what has other flags.
+    pub rows: UidFlags,
+    /// What went, UIDs among it that nobody here knows; none where only counting tells.
+    pub vanished: Option<UidSet>,
+}
+
 /// A question to a session. Folder questions name the folder by its wire name and the UIDVALIDITY
 /// they are about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +57,8 @@ pub enum Request {
     Examine {
         /// Wire name.
         remote_id: Vec<u8>,
+        /// And what has changed since then, where the server can tell.
+        since: Option<Since>,
     },
     /// UIDs and flags of the whole folder.
     Index {
@@ -98,12 +118,18 @@ pub enum Request {
 }
 
 impl Request {
+    /// The folder's counters now, and nothing else.
+    #[must_use]
+    pub fn examine(remote_id: Vec<u8>) -> Self {
+        Self::Examine { remote_id, since: None }
+    }
+
     /// The folder that it is about, by wire name.
     #[must_use]
     pub fn remote_id(&self) -> Option<&[u8]> {
         match self {
             Self::List { .. } | Self::Feed(_) => None,
-            Self::Examine { remote_id }
+            Self::Examine { remote_id, .. }
             | Self::Index { remote_id, .. }
             | Self::Sizes { remote_id, .. }
             | Self::Sample { remote_id, .. }
@@ -181,6 +207,8 @@ pub enum Answer {
         remote_id: Vec<u8>,
         /// The counters.
         examined: Examined,
+        /// What has changed, where that was asked and could be told.
+        changed: Option<Changed>,
     },
     /// To `Index`: the rows, and EXISTS when the answer was complete.
     Indexed {

@@ -6,6 +6,7 @@ use crate::commit::change::{Change, Commit};
 use crate::commit::rows::AccountRow;
 use crate::failure::Failure;
 use crate::mail::id::{FolderId, SessionId};
+use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Request;
 use crate::recovery::history::History;
 use crate::run::book::Book;
@@ -175,10 +176,10 @@ impl<'a, O> Desk<'a, O> {
     }
 
     /// Reads a folder's rows.
-    pub(crate) fn read_rows(&mut self, owner: O, folder: FolderId) {
+    pub(crate) fn read_rows(&mut self, owner: O, folder: FolderId, uids: Option<UidSet>) {
         let token = self.token();
         self.book.commits.insert(token, owner);
-        self.out.push(Action::ReadRows { token, folder });
+        self.out.push(Action::ReadRows { token, folder, uids });
     }
 
     /// Reads rows of a feed account.

@@ -166,6 +166,8 @@ pub enum Action {
         token: Token,
         /// The folder.
         folder: FolderId,
+        /// These locations alone.
+        uids: Option<UidSet>,
     },
     /// Read size (as the server announces it) and INTERNALDATE of some of a folder's living
     /// locations.

@@ -36,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) budget: bool,
     /// Folders have a HIGHESTMODSEQ.
     pub(crate) modseq: bool,
+    /// What has changed since a HIGHESTMODSEQ can be asked for; (true) what went is told, too.
+    pub(crate) changes: Option<bool>,
     /// LIST tells counters along.
     pub(crate) counted: bool,
 }
@@ -68,6 +70,7 @@ impl Config {
             restores: dice.chance(15),
             budget: dice.chance(20),
             modseq: apart.chance(60),
+            changes: apart.chance(70).then(|| apart.chance(60)),
             counted: apart.chance(60),
         }
     }
@@ -97,6 +100,7 @@ impl Config {
             restores: false,
             budget: false,
             modseq: false,
+            changes: None,
             counted: false,
         }
     }

@@ -172,7 +172,7 @@ impl World {
             return;
         }
         let cut = room - u32::try_from(self.dice.roll(u64::from(room.min(4)))).unwrap();
-        folder.count_changes();
+        folder.count_changes(self.cfg.changes == Some(true));
         let lost = folder.mail.split_off(&cut);
         folder.put_back(lost.len() as u64 * 2);
         (folder.uidnext, folder.restored) = (cut, true);

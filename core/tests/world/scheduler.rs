@@ -77,7 +77,7 @@ pub(crate) struct World {
     pub(crate) sessions: i64,
     pub(crate) queue: VecDeque<Queued>,
     pub(crate) answers: VecDeque<(u64, Event)>,
-    pub(crate) reads: Vec<(u64, Token, FolderId)>,
+    pub(crate) reads: Vec<(u64, Token, FolderId, Option<UidSet>)>,
     pub(crate) samples: Vec<Sample>,
     /// The server's folders that were deleted or renamed: a mail that moved out of one before, to
     /// the same UID of a new folder, may look like all of it under a new name. That is as true, and
@@ -191,7 +191,9 @@ impl World {
             Action::Commit { token, commit } => {
                 self.queue.push_back(Queued::Commit(self.epoch, token, commit))
             }
-            Action::ReadRows { token, folder } => self.reads.push((self.epoch, token, folder)),
+            Action::ReadRows { token, folder, uids } => {
+                self.reads.push((self.epoch, token, folder, uids));
+            }
             Action::ReadSample { token, folder, part } => {
                 self.samples.push((self.epoch, token, folder, part))
             }
@@ -268,8 +270,8 @@ impl World {
             }
         }
         if !self.reads.is_empty() && self.dice.chance(60) {
-            let (epoch, token, folder) = self.reads.remove(0);
-            let rows = self.store.rows(folder);
+            let (epoch, token, folder, uids) = self.reads.remove(0);
+            let rows = self.store.rows_among(folder, uids.as_ref());
             if epoch == self.epoch || self.life.is_some() {
                 self.answers.push_back((epoch, Event::RowsRead { token, rows: Ok(rows) }));
             }
@@ -318,6 +320,9 @@ impl World {
         }
         let kind = *self.dice.pick(&operations);
         self.operate(kind);
+        // Each change counts, also one that is taken back before anybody looks.
+        let tells = self.cfg.changes == Some(true);
+        self.server.folders.values_mut().for_each(|folder| folder.count_changes(tells));
         if self.dice.chance(8) {
             self.operate("odd");
         }

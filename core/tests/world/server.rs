@@ -60,25 +60,41 @@ pub(crate) struct Folder {
     pub(crate) modseq: u64,
     /// What it held when that was counted last.
     counted: BTreeMap<u32, u8>,
+    /// At which modseq each UID came, or changed last.
+    pub(crate) changed: BTreeMap<u32, u64>,
+    /// At which modseq each UID went.
+    pub(crate) gone: BTreeMap<u32, u64>,
 }
 
 impl Folder {
-    /// HIGHESTMODSEQ, as often raised as something has changed. Where a server need not, it does not
-    /// rise for what goes.
-    pub(crate) fn count_changes(&mut self) {
+    /// HIGHESTMODSEQ, as often raised as something has changed. Where a server need not (it does not
+    /// tell what went), it may not rise for what goes.
+    pub(crate) fn count_changes(&mut self, tells: bool) {
         let now: BTreeMap<u32, u8> =
             self.mail.iter().map(|(uid, mail)| (*uid, mail.flags)).collect();
-        let changed = now.iter().filter(|(uid, flags)| self.counted.get(uid) != Some(flags));
-        let gone = self.counted.keys().filter(|uid| !now.contains_key(uid));
-        let gone = if self.id.is_multiple_of(2) { gone.count() } else { 0 };
-        self.modseq += (changed.count() + gone) as u64;
-        self.counted = now;
+        let before = std::mem::replace(&mut self.counted, now);
+        for (uid, flags) in &self.counted {
+            if before.get(uid) != Some(flags) {
+                self.modseq += 1;
+                self.changed.insert(*uid, self.modseq);
+            }
+        }
+        for uid in before.keys().filter(|uid| !self.counted.contains_key(uid)) {
+            self.modseq += u64::from(tells || self.id.is_multiple_of(2));
+            self.changed.remove(uid);
+            self.gone.insert(*uid, self.modseq);
+        }
     }
 
     /// It is put back, its counter too.
     pub(crate) fn put_back(&mut self, by: u64) {
-        self.count_changes();
+        let there = |uid: &u32| self.mail.contains_key(uid);
+        self.counted.retain(|uid, _| there(uid));
+        self.changed.retain(|uid, _| there(uid));
         self.modseq = self.modseq.saturating_sub(by).max(1);
+        for at in self.changed.values_mut().chain(self.gone.values_mut()) {
+            *at = (*at).min(self.modseq);
+        }
     }
 }
 
@@ -135,6 +151,8 @@ impl Server {
             restored: false,
             modseq: 1,
             counted: BTreeMap::new(),
+            changed: BTreeMap::new(),
+            gone: BTreeMap::new(),
         };
         self.folders.insert((*name).to_owned(), folder);
         Some((*name).to_owned())

@@ -115,8 +115,14 @@ impl Store {
     }
 
     pub(crate) fn rows(&self, folder: FolderId) -> FolderRows {
+        self.rows_among(folder, None)
+    }
+
+    pub(crate) fn rows_among(&self, folder: FolderId, uids: Option<&UidSet>) -> FolderRows {
         let mut living = UidFlags::default();
-        for l in self.ledger.locations().filter(|l| l.folder == folder && l.ended_at.is_none()) {
+        let is_meant = |uid: u64| uids.is_none_or(|uids| uids.contains(narrow(uid)));
+        let alive = self.ledger.locations().filter(|l| l.folder == folder && l.ended_at.is_none());
+        for l in alive.filter(|l| is_meant(l.uid)) {
             living.push(narrow(l.uid), l.flags.clone());
         }
         let failures = self.folders.get(&folder).map(|f| f.failures.clone()).unwrap_or_default();

@@ -10,7 +10,9 @@ use postrider_core::mail::id::{SessionId, UidValidity};
 use postrider_core::mail::settle::{Question, Settlement};
 use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
-use postrider_core::provider::folders::{Answer, Examined, Request, Sampled, Unwatched};
+use postrider_core::provider::folders::{
+    Answer, Changed, Examined, Request, Sampled, Since, Unwatched,
+};
 use postrider_core::provider::{Capabilities, Connected};
 use postrider_core::run::event::{Event, Token};
 use postrider_core::time::Micros;
@@ -264,8 +266,11 @@ impl World {
                 }
                 Answer::Listed { folders, unreadable, counters }
             }
-            Request::Examine { .. } => {
-                Answer::Examined { examined: self.examine(lie, &remote_id)?, remote_id }
+            Request::Examine { since, .. } => {
+                let examined = self.examine(lie, &remote_id)?;
+                let since = since.filter(|since| since.uidvalidity == examined.uidvalidity);
+                let changed = since.and_then(|since| self.changed(lie, &remote_id, since));
+                Answer::Examined { examined, changed, remote_id }
             }
             Request::Index { uidvalidity, .. } => self.index(lie, remote_id, *uidvalidity)?,
             Request::Sample { uids, uidvalidity, .. } => {
@@ -425,7 +430,7 @@ impl World {
             uidnext = told;
         }
         let told = self.server.folders.values_mut().find(|f| f.id == folder.id).unwrap();
-        told.count_changes();
+        told.count_changes(self.cfg.changes == Some(true));
         let modseq = match lie {
             Lie::Modseq(false) => told.modseq.saturating_sub(2).max(1),
             Lie::Modseq(true) => told.modseq + 2,
@@ -441,6 +446,37 @@ impl World {
             inferred: false,
             modseq: if self.cfg.modseq { modseq } else { 0 },
         })
+    }
+
+    /// What has changed since then, as far as this server tells.
+    fn changed(&mut self, lie: Lie, name: &[u8], since: Since) -> Option<Changed> {
+        let tells = self.cfg.changes?;
+        let folder = self.server.folders.get(std::str::from_utf8(name).unwrap())?.clone();
+        let mut changed = Changed::default();
+        for uid in self.view(&folder, lie) {
+            if folder.changed[&uid] > since.modseq && !self.lose_line(folder.id) {
+                changed.rows.push(uid, flags(folder.mail[&uid].flags));
+            }
+        }
+        changed.rows = changed.rows.finished();
+        if !tells {
+            return Some(changed);
+        }
+        let mut gone = UidSet::new();
+        for (uid, at) in &folder.gone {
+            // UIDs that went long ago may be told again.
+            let again = self.dice.chance(5) && !folder.mail.contains_key(uid);
+            if (*at > since.modseq || again) && !self.lose_line(folder.id) {
+                gone.insert(*uid);
+            }
+        }
+        if self.faults && self.cfg.lies && self.dice.chance(3) {
+            self.lies_on.insert(folder.id);
+            let there = folder.mail.keys().next().copied();
+            there.into_iter().for_each(|uid| gone.insert(uid));
+        }
+        changed.vanished = Some(gone);
+        Some(changed)
     }
 
     fn index(

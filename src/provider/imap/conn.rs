@@ -47,6 +47,12 @@ pub(super) struct Conn {
     pub(super) selected: Option<Selected>,
     /// What was told of the open folder without being asked for.
     pub(super) unasked: Option<Hint>,
+    /// The question that is open asks for flags: lines of them are its answer.
+    pub(super) asks_flags: bool,
+    /// What went is told by UID (RFC 7162 §3.2.3); nothing before it was asked whether.
+    pub(super) tells_uids: Option<bool>,
+    /// Extensions that this server offers and is not believed in.
+    pub(super) distrusted: Vec<&'static str>,
     /// The forms in which a server could repeat the password: none of them reaches a log, a row or
     /// an answer.
     needles: Vec<SecretString>,
@@ -73,6 +79,9 @@ impl Conn {
             capabilities: Vec::new(),
             selected: None,
             unasked: None,
+            asks_flags: false,
+            tells_uids: None,
+            distrusted: Vec::new(),
             needles: Vec::new(),
         }
     }
@@ -117,7 +126,7 @@ impl Conn {
     }
 
     pub(super) fn has(&self, capability: &str) -> bool {
-        self.capabilities.iter().any(|c| c == capability)
+        self.capabilities.iter().any(|c| c == capability) && !self.distrusted.contains(&capability)
     }
 
     /// Octets read so far.
@@ -211,8 +220,20 @@ impl Conn {
                     self.unasked = Some(Hint::Counts);
                 }
             }
-            // An answer to one of our questions names its UID.
-            Response::Fetch(line) if line.uid.is_none() || !line.closed => {
+            Response::Vanished { earlier: false, uids } => {
+                if let Some(selected) = &mut self.selected {
+                    let gone = u32::try_from(uids.len()).unwrap_or(u32::MAX);
+                    selected.exists = selected.exists.saturating_sub(gone);
+                    self.unasked = Some(Hint::Counts);
+                }
+            }
+            // An answer to one of our questions names its UID; where UIDs are told of everything, it
+            // tells more than flags, or was asked for them.
+            Response::Fetch(line)
+                if line.uid.is_none()
+                    || !line.closed
+                    || (!self.asks_flags && line.is_of_flags()) =>
+            {
                 self.unasked.get_or_insert(Hint::Flags);
             }
             _ => {}

@@ -207,7 +207,7 @@ impl Hints {
     /// Keeps what a response hints at.
     fn gather(&mut self, response: &Response) {
         let hint = match response {
-            Response::Exists(_) | Response::Expunge(_) => Hint::Counts,
+            Response::Exists(_) | Response::Expunge(_) | Response::Vanished { .. } => Hint::Counts,
             Response::Fetch(_) => Hint::Flags,
             // `* OK Still here`, `* 0 RECENT`: a sign of life, noticed by whoever counts octets.
             _ => return,

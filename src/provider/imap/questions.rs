@@ -1,6 +1,6 @@
 //! The questions about folders: LIST, EXAMINE, the index, sizes. "Empty" exists only under OK.
 
-use crate::provider::imap::conn::{Conn, Selected};
+use crate::provider::imap::conn::{Conn, STRAY_ROWS, Selected};
 use crate::provider::imap::failure::{During, refusal};
 use crate::provider::imap::wire::quote::{Said, say};
 use crate::provider::imap::wire::response::{Condition, FetchLine, Response, Told};
@@ -10,7 +10,7 @@ use postrider_core::mail::folder::{ListedFolder, Role};
 use postrider_core::mail::id::UidValidity;
 use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
-use postrider_core::provider::folders::{Answer, Examined, Sampled};
+use postrider_core::provider::folders::{Answer, Changed, Examined, Sampled, Since};
 use std::collections::BTreeMap;
 
 /// Folders that a LIST may show, and octets of it that are kept.
@@ -74,6 +74,11 @@ impl Conn {
                 lines <= FOLDERS * 2 && octets <= LIST_OCTETS
             })
             .await?;
+        if told.status == Condition::Bad && counted {
+            // It offers what it has not.
+            self.distrusted.push("LIST-STATUS");
+            return Box::pin(self.list(false)).await;
+        }
         if told.status == Condition::Ok {
             Ok(Answer::Listed { folders, unreadable, counters })
         } else {
@@ -83,11 +88,77 @@ impl Conn {
 
     /// EXAMINE: the counters now. Source: RFC 3501 §6.3.2.
     pub(super) async fn examine(&mut self, remote_id: &[u8]) -> Result<Examined, Failure> {
+        Ok(self.examine_since(remote_id, None).await?.0)
+    }
+
+    /// The same, with what has changed since then, where the server can tell. Source: RFC 7162
+    /// §3.1.4 (flags) and §3.2.5 (what went, too, and all of it in one answer).
+    pub(super) async fn examine_since(
+        &mut self,
+        remote_id: &[u8],
+        since: Option<Since>,
+    ) -> Result<(Examined, Option<Changed>), Failure> {
+        let tells_uids = self.ask_for_uids().await?;
+        let since = since.filter(|since| since.modseq > 0);
+        let in_one = since.filter(|_| tells_uids);
+        let mut changes = Changes::up_to(if in_one.is_some() { INDEX_ROWS } else { STRAY_ROWS });
+        self.asks_flags = true;
+        let examined = self.opened(remote_id, in_one, &mut changes).await;
+        self.asks_flags = false;
+        let examined = examined?;
+        let same = since.filter(|since| since.uidvalidity == examined.uidvalidity);
+        let Some(since) = same.filter(|_| examined.modseq > 0) else { return Ok((examined, None)) };
+        if in_one.is_some() {
+            return Ok((examined, changes.told(true)));
+        }
+        if !self.has("CONDSTORE") || examined.modseq < since.modseq {
+            return Ok((examined, None));
+        }
+        if examined.modseq > since.modseq {
+            let command = format!("UID FETCH 1:* (UID FLAGS) (CHANGEDSINCE {})", since.modseq);
+            let tag = self.send(command.as_bytes(), false).await?;
+            changes = Changes::up_to(rows_of(examined.exists));
+            self.asks_flags = true;
+            let told = self.until_more(&tag, |response| changes.take(response)).await;
+            self.asks_flags = false;
+            // Whoever refuses that is asked for all of it.
+            if whole(&told?).is_err() {
+                return Ok((examined, None));
+            }
+        }
+        Ok((examined, changes.told(false)))
+    }
+
+    /// Asks once whether what goes is told by UID from here on.
+    async fn ask_for_uids(&mut self) -> Result<bool, Failure> {
+        if let Some(tells) = self.tells_uids {
+            return Ok(tells);
+        }
+        let mut tells = false;
+        if self.has("ENABLE") && self.has("QRESYNC") {
+            let tag = self.send(b"ENABLE QRESYNC", false).await?;
+            tells = self.tagged(&tag).await?.status == Condition::Ok;
+        }
+        self.tells_uids = Some(tells);
+        Ok(tells)
+    }
+
+    async fn opened(
+        &mut self,
+        remote_id: &[u8],
+        since: Option<Since>,
+        changes: &mut Changes,
+    ) -> Result<Examined, Failure> {
         self.selected = None;
         self.unasked = None;
         let mut line = b"EXAMINE ".to_vec();
         // From here on the folder's modseq is kept (RFC 7162 §3.1).
-        let kept: &[u8] = if self.has("CONDSTORE") { b" (CONDSTORE)" } else { b"" };
+        let kept = match since {
+            Some(Since { uidvalidity, modseq }) => format!(" (QRESYNC ({uidvalidity} {modseq}))"),
+            None if self.has("CONDSTORE") => " (CONDSTORE)".to_owned(),
+            None => String::new(),
+        };
+        let kept = kept.as_bytes();
         let tag = match say(remote_id) {
             Said::Quoted(quoted) => {
                 line.extend_from_slice(&quoted);
@@ -107,24 +178,37 @@ impl Conn {
         let (mut exists, mut uidvalidity, mut uidnext, mut modseq, mut sticky) =
             (None, None, None, 0, true);
         let told = self
-            .until(&tag, |response| match response {
-                Response::Exists(n) => exists = Some(n),
-                Response::Status(told) => {
-                    let code = told.code.unwrap_or_default();
-                    let mut words = code.split(' ');
-                    let (name, value) =
-                        (words.next().unwrap_or_default().to_ascii_uppercase(), words.next());
-                    match name.as_str() {
-                        "UIDVALIDITY" => uidvalidity = value.and_then(|v| v.parse::<u32>().ok()),
-                        "UIDNEXT" => uidnext = value.and_then(|v| v.parse::<u32>().ok()),
-                        "HIGHESTMODSEQ" => modseq = value.and_then(|v| v.parse().ok()).unwrap_or(0),
-                        "UIDNOTSTICKY" => sticky = false,
-                        _ => {}
+            .until_more(&tag, |response| {
+                match response {
+                    Response::Exists(n) => exists = Some(n),
+                    Response::Status(told) => {
+                        let code = told.code.unwrap_or_default();
+                        let mut words = code.split(' ');
+                        let (name, value) =
+                            (words.next().unwrap_or_default().to_ascii_uppercase(), words.next());
+                        match name.as_str() {
+                            "UIDVALIDITY" => {
+                                uidvalidity = value.and_then(|v| v.parse::<u32>().ok())
+                            }
+                            "UIDNEXT" => uidnext = value.and_then(|v| v.parse::<u32>().ok()),
+                            "HIGHESTMODSEQ" => {
+                                modseq = value.and_then(|v| v.parse().ok()).unwrap_or(0)
+                            }
+                            "UIDNOTSTICKY" => sticky = false,
+                            _ => {}
+                        }
                     }
+                    other => return changes.take(other),
                 }
-                _ => {}
+                true
             })
             .await?;
+        if told.status == Condition::Bad && !kept.is_empty() {
+            // It offers what it has not: for the rest of this session it is asked without.
+            self.distrusted.extend(["QRESYNC", "CONDSTORE"]);
+            self.tells_uids = Some(false);
+            return Box::pin(self.opened(remote_id, None, changes)).await;
+        }
         if told.status != Condition::Ok {
             return Err(refusal(&told, During::Folder));
         }
@@ -188,6 +272,7 @@ impl Conn {
     ) -> Result<Answer, Failure> {
         self.select(remote_id, uidvalidity).await?;
         let tag = self.send(b"UID FETCH 1:* (UID FLAGS)", false).await?;
+        self.asks_flags = true;
         let mut rows = UidFlags::default();
         let limit = rows_of(self.selected.as_ref().map_or(0, |s| s.exists));
         let (mut bare, mut stray, mut flags_seen) = (Vec::new(), 0_usize, 0_usize);
@@ -205,8 +290,9 @@ impl Conn {
                 }
                 rows.len() + bare.len() + stray <= limit && flags_seen <= FLAG_OCTETS
             })
-            .await?;
-        whole(&told)?;
+            .await;
+        self.asks_flags = false;
+        whole(&told?)?;
         let rows = rows.finished();
         // "Not told" is never "not there": a UID without readable flags makes the answer useless as
         // evidence.
@@ -301,6 +387,54 @@ impl Conn {
             .await?;
         whole(&told)?;
         Ok(Answer::Sized(sizes))
+    }
+}
+
+/// What an answer tells of changes, as it comes.
+#[derive(Debug)]
+struct Changes {
+    /// Rows that there may be.
+    most: usize,
+    rows: UidFlags,
+    vanished: UidSet,
+    /// A line that names a UID and no flags: what it tells is unknown.
+    bare: bool,
+    octets: usize,
+    stray: usize,
+}
+
+impl Changes {
+    fn up_to(most: usize) -> Self {
+        let (rows, vanished) = (UidFlags::default(), UidSet::new());
+        Self { most, rows, vanished, bare: false, octets: 0, stray: 0 }
+    }
+
+    /// Takes a response; returns whether there may be more.
+    fn take(&mut self, response: Response) -> bool {
+        match response {
+            Response::Vanished { earlier: true, uids } => {
+                self.stray += 1;
+                self.vanished = self.vanished.union(&uids);
+            }
+            Response::Fetch(FetchLine {
+                uid: Some(uid), flags: Some(flags), closed: true, ..
+            }) => {
+                self.octets += self.rows.push(uid, flags);
+            }
+            Response::Fetch(FetchLine { uid: Some(_), .. }) => {
+                self.bare = true;
+                self.stray += 1;
+            }
+            Response::Fetch(_) | Response::List { .. } => self.stray += 1,
+            _ => {}
+        }
+        self.rows.len() + self.stray <= self.most && self.octets <= FLAG_OCTETS
+    }
+
+    /// What has changed, if that can be read; `by_uid`: with what went.
+    fn told(self, by_uid: bool) -> Option<Changed> {
+        let vanished = by_uid.then_some(self.vanished);
+        (!self.bare).then(|| Changed { rows: self.rows.finished(), vanished })
     }
 }
 

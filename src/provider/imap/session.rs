@@ -153,9 +153,9 @@ impl ImapSession {
     async fn answer_one(&mut self, request: &Request) -> Result<Answer, Failure> {
         match request {
             Request::List { counted } => self.conn.list(*counted).await,
-            Request::Examine { remote_id } => {
-                let examined = self.conn.examine(remote_id).await?;
-                Ok(Answer::Examined { remote_id: remote_id.clone(), examined })
+            Request::Examine { remote_id, since } => {
+                let (examined, changed) = self.conn.examine_since(remote_id, *since).await?;
+                Ok(Answer::Examined { remote_id: remote_id.clone(), examined, changed })
             }
             Request::Newest { remote_id, uidvalidity } => {
                 self.conn.newest(remote_id, *uidvalidity).await

@@ -399,6 +399,11 @@ pub(super) const fn words(text: Text) -> &'static str {
             "SELECT l.uid, l.flags, l.keywords FROM folder f JOIN location l ON l.folder = f.id AND l.uidvalidity = \
              f.uidvalidity WHERE f.id = ?1 AND l.uid > ?2 AND l.ended_at IS NULL ORDER BY l.uid LIMIT ?3"
         }
+        Text::LivingRowsAmong => {
+            "SELECT l.uid, l.flags, l.keywords FROM json_each(?4) r CROSS JOIN folder f JOIN location l ON l.folder = f.id \
+             AND l.uidvalidity = f.uidvalidity AND l.uid BETWEEN MAX(r.value->>0, ?2 + 1) AND r.value->>1 WHERE f.id = \
+             ?1 AND l.ended_at IS NULL ORDER BY l.uid LIMIT ?3"
+        }
         Text::SampleOfPart => {
             "SELECT l.uid, COALESCE(m.announced, m.size), l.internal_date FROM folder f JOIN location l ON l.folder = \
              f.id AND l.uidvalidity = f.uidvalidity JOIN message m ON m.id = l.message WHERE f.id = ?1 AND l.uid \

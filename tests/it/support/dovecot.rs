@@ -28,11 +28,13 @@ pub(crate) struct Traits {
     pub(crate) constraints: &'static str,
     /// SASL mechanisms.
     pub(crate) mechanisms: &'static str,
+    /// What it says that it can do, where that is less than it can.
+    pub(crate) capability: Option<&'static str>,
 }
 
 impl Default for Traits {
     fn default() -> Self {
-        Self { constraints: "CA:FALSE", mechanisms: "plain login" }
+        Self { constraints: "CA:FALSE", mechanisms: "plain login", capability: None }
     }
 }
 
@@ -134,7 +136,9 @@ impl Dovecot {
     }
 
     fn prepare(&self) {
-        let Traits { constraints, mechanisms } = self.traits;
+        let Traits { constraints, mechanisms, capability } = self.traits;
+        let capability = capability.map(|words| format!("imap_capability = {words}\n"));
+        let capability = capability.unwrap_or_default();
         let me = String::from_utf8(succeed(Command::new("id").arg("-un")).stdout).unwrap();
         let user = self.user.unwrap_or(me.trim());
         let group =
@@ -169,7 +173,7 @@ impl Dovecot {
             "base_dir = {dir}/run\nstate_dir = {dir}/run\nlog_path = {dir}/log\nprotocols = imap\nlisten = 127.0.0.1\n\
              default_internal_user = {user}\ndefault_internal_group = {group}\ndefault_login_user = {user}\n\
              first_valid_uid = 1\nfirst_valid_gid = 1\nmail_uid = {user}\nmail_gid = {group}\n\
-             disable_plaintext_auth = no\nauth_mechanisms = {mechanisms}\nauth_failure_delay = 0\n\
+             {capability}disable_plaintext_auth = no\nauth_mechanisms = {mechanisms}\nauth_failure_delay = 0\n\
              passdb {{\n driver = static\n mechanisms = plain login\n args = password=pw\n}}\n\
              passdb {{\n driver = oauth2\n mechanisms = xoauth2 oauthbearer\n args = {dir}/oauth2.conf\n}}\n\
              userdb {{\n driver = static\n args = uid={user} gid={group} home={dir}/mail/%n\n}}\n\

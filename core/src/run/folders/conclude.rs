@@ -3,14 +3,14 @@
 
 use crate::commit::change::{FolderChange, Rewind};
 use crate::commit::rows::Misfit;
-use crate::mail::cursor::{FlagsMark, Mark};
+use crate::mail::cursor::Mark;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Examined;
 use crate::run::event::{Action, FolderRows};
 use crate::run::evidence::{Sight, judge_folder};
 use crate::run::folders::folder::Folder;
-use crate::run::folders::sight::{Marked, Pass, Pending, Seen, Settling};
+use crate::run::folders::sight::{Extent, Marked, Pass, Pending, Seen, Settling};
 use crate::run::folders::state::{Desk, FolderWork};
 use crate::run::scope::Depth;
 use crate::time::Micros;
@@ -25,7 +25,18 @@ const FACTS_IN_FLIGHT: usize = 2;
 pub(super) fn counted_mark(started: Micros, examined: Examined, folder: &Folder) -> Marked {
     let (unproved, surplus) = (folder.row.unproved.clone(), folder.row.surplus);
     let put_back = UidSet::new();
-    Marked { started, examined, put_back, unproved, surplus, rewind: None, listed: false }
+    Marked { started, examined, put_back, unproved, surplus, rewind: None, flags: None }
+}
+
+/// Whether what is told of changes is all of it: as many as were there at the mark, with what came
+/// and without what went.
+fn fits(mark: &Mark, seen: &Seen, gone: &UidSet) -> bool {
+    let between = |from: u32, to: u32| {
+        if from < to { UidSet::range(from, to - 1) } else { UidSet::new() }
+    };
+    let came = seen.rows.uids().intersect(&between(mark.uidnext, seen.examined.uidnext)).len();
+    let went = gone.intersect(&between(1, mark.uidnext)).len();
+    u64::from(mark.exists) + came == u64::from(seen.examined.exists) + went
 }
 
 impl FolderWork {
@@ -35,6 +46,7 @@ impl FolderWork {
             .map(|session| (session, desk.settings.confirm_after, desk.settings.guard_floor));
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let Some(Pass::Reading { seen, busy }) = folder.pass.take() else { return };
+        let started = seen.started;
         let Some((session, confirm_after, floor)) = sight else {
             folder.wanted = true;
             return;
@@ -42,6 +54,10 @@ impl FolderWork {
         let on_their_way = busy.union(&folder.in_flight()).minus(&folder.fresher);
         let living = rows.living.uids();
         let listed = seen.rows.uids();
+        let vanished = match &seen.extent {
+            Extent::Whole => None,
+            Extent::Changes(_, vanished) => Some(vanished.clone().unwrap_or_default()),
+        };
         let known = living
             .union(&rows.failures)
             .union(&busy)
@@ -68,6 +84,15 @@ impl FolderWork {
             .minus(&listed)
             .minus(&folder.fresher)
             .intersect(&below);
+        // What is not told of changed is there; what went is told, or the count does not fit.
+        let absent = match &vanished {
+            Some(vanished) => absent.intersect(vanished),
+            None => absent,
+        };
+        let mark = folder.lanes.live.mark;
+        if vanished.is_some() && !fits(&mark, &seen, &absent) {
+            return self.examine(id, started, 1, desk);
+        }
         let absent = if seen.misfit.is_some() { UidSet::new() } else { absent.minus(&seen.kept) };
         // A mail under whose UID another one lies is not there.
         let absent = absent
@@ -75,11 +100,13 @@ impl FolderWork {
         // A page on its way may be rows by the time that its absence is committed: it counts like
         // them.
         let ours = living.union(&on_their_way);
+        // Of changes only some rows were read: as many were there when the mark was taken.
+        let held = if seen.is_whole() { ours.len() } else { mark.exists.into() };
         let sight = Sight { session, at: seen.started, confirm_after };
         let ruling = judge_folder(
             seen.examined.uidvalidity,
             absent.intersect(&ours),
-            ours.len(),
+            held,
             seen.examined.exists,
             floor,
             folder.row.look.as_ref(),
@@ -190,8 +217,8 @@ impl FolderWork {
         let Settling { seen, put_back, rewind, .. } = *pass;
         let (unproved, surplus) = (seen.unproved.clone(), seen.surplus);
         let (started, examined) = (seen.started, seen.examined);
-        let listed = true;
-        let marked = Marked { started, examined, put_back, unproved, surplus, rewind, listed };
+        let flags = seen.flags();
+        let marked = Marked { started, examined, put_back, unproved, surplus, rewind, flags };
         self.mark(id, marked, Some(seen), Depth::Full, desk);
     }
 
@@ -205,15 +232,13 @@ impl FolderWork {
         depth: Depth,
         desk: &mut Desk<'_>,
     ) {
-        let Marked { started, examined, put_back, unproved, surplus, rewind, listed } = marked;
+        let Marked { started, examined, put_back, unproved, surplus, rewind, flags } = marked;
         let (rounds, owner) = (desk.rounds, self.pass_owner(id));
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let (row, lanes) = (&mut folder.row, &folder.lanes);
         let (from, uidvalidity) = (lanes.live.mark, examined.uidvalidity);
         let to =
             Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
-        let flags = FlagsMark { modseq: examined.modseq, listed_at: started };
-        let flags = Some(flags).filter(|flags| listed && flags.modseq > 0);
         // That it was listed is worth a row once a day.
         let is_told = flags.is_none_or(|new| {
             lanes.live.flags.is_some_and(|old| old.modseq == new.modseq && old.is_recent(started))
@@ -260,5 +285,38 @@ impl FolderWork {
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.pass = pass;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::cursor::FlagsMark;
+    use crate::mail::flags::Flags;
+    use crate::mail::id::UidValidity;
+    use crate::mail::uid_flags::UidFlags;
+
+    #[test]
+    fn changes_are_all_told_or_the_count_does_not_fit() {
+        let mark = Mark { uidnext: 10, exists: 5, modseq: 3 };
+        let seen = |exists: u32, uids: &[u32]| {
+            let (uidvalidity, modseq) = (UidValidity(1), 9);
+            let examined = Examined { uidvalidity, uidnext: 20, inferred: false, exists, modseq };
+            let mut rows = UidFlags::default();
+            for uid in uids {
+                rows.push(*uid, Flags::default());
+            }
+            let since = FlagsMark { modseq: 3, listed_at: Micros(1) };
+            Seen::of_changes(Micros(2), examined, since, rows.finished(), None)
+        };
+        let set = |uids: &[u32]| uids.iter().copied().collect::<UidSet>();
+        assert!(fits(&mark, &seen(5, &[3]), &set(&[])), "a flag");
+        assert!(fits(&mark, &seen(7, &[10, 19]), &set(&[])), "two that came");
+        assert!(fits(&mark, &seen(5, &[10]), &set(&[9])), "one came, one went");
+        assert!(fits(&mark, &seen(5, &[20]), &set(&[])), "what came behind the counters");
+        assert!(fits(&mark, &seen(5, &[]), &set(&[10])), "what came and went between");
+        assert!(!fits(&mark, &seen(6, &[]), &set(&[])), "one that came is not told");
+        assert!(!fits(&mark, &seen(4, &[]), &set(&[])), "one that went is not told");
+        assert!(!fits(&mark, &seen(5, &[]), &set(&[1])), "one is told to be gone, and counted");
     }
 }

@@ -1,6 +1,6 @@
 //! What a folder's counters prove by themselves: that nothing happened, or that mail only came.
 
-use crate::mail::cursor::Mark;
+use crate::mail::cursor::{FlagsMark, Mark};
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Examined;
 use crate::run::folders::conclude::counted_mark;
@@ -31,25 +31,32 @@ pub(super) fn counted(folder: &Folder, examined: &Examined) -> Option<UidSet> {
     })
 }
 
-/// Whether the server shows the folder as the last pass that looked at flags has left it: nothing
-/// came or went, and no flag changed since (HIGHESTMODSEQ rises with each, RFC 7162 §3.1.2).
-pub(super) fn is_unchanged(folder: &Folder, shown: &Examined, at: Micros) -> bool {
+/// Up to where flags are compared, if the folder is as the last pass has left it, all of it proved:
+/// what the server says of its changes since is all that there is to know.
+pub(super) fn settled(folder: &Folder, at: Micros) -> Option<FlagsMark> {
     let (row, live) = (&folder.row, &folder.lanes.live);
-    let Some(flags) = live.flags.filter(|flags| flags.modseq > 0) else { return false };
-    let told = Mark { uidnext: shown.uidnext, exists: shown.exists, modseq: shown.modseq };
-    flags.is_recent(at)
-        && !shown.inferred
-        && shown.uidvalidity == live.uidvalidity
-        && told == live.mark
-        && live.mark.modseq == flags.modseq
-        && live.uidnext == live.mark.uidnext
+    let flags = live.flags.filter(|flags| flags.modseq > 0 && flags.is_recent(at))?;
+    let is_settled = live.uidnext == live.mark.uidnext
         && !live.ended
         && row.proved_at.is_some()
         && (row.passed_at.is_some() && row.stalled_at.is_none())
         && (row.look.is_none() && row.misfit.is_none())
         && (row.unproved.is_none() && row.surplus == 0)
         && folder.lanes.backfill.remaining.is_empty()
-        && folder.fills.is_empty()
+        && folder.fills.is_empty();
+    is_settled.then_some(flags)
+}
+
+/// Whether the server shows the folder as the last pass that looked at flags has left it: nothing
+/// came or went, and no flag changed since (HIGHESTMODSEQ rises with each, RFC 7162 §3.1.2).
+pub(super) fn is_unchanged(folder: &Folder, shown: &Examined, at: Micros) -> bool {
+    let live = &folder.lanes.live;
+    let told = Mark { uidnext: shown.uidnext, exists: shown.exists, modseq: shown.modseq };
+    let flags = settled(folder, at);
+    flags.is_some_and(|flags| live.mark.modseq == flags.modseq)
+        && !shown.inferred
+        && shown.uidvalidity == live.uidvalidity
+        && told == live.mark
 }
 
 impl FolderWork {
@@ -84,7 +91,7 @@ impl FolderWork {
 mod tests {
     use super::*;
     use crate::commit::rows::{FolderLook, FolderRow, Misfit};
-    use crate::mail::cursor::{FlagsMark, Lanes};
+    use crate::mail::cursor::Lanes;
     use crate::mail::id::{FolderId, SessionId, UidValidity};
     use crate::run::event::Token;
     use crate::run::folders::folder::{Fill, FillKind};

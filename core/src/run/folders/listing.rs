@@ -172,7 +172,7 @@ impl FolderWork {
                 continue;
             }
             self.listing = Listing::Asking(Box::new(asking));
-            return desk.ask(self.list_owner(), Request::Examine { remote_id });
+            return desk.ask(self.list_owner(), Request::examine(remote_id));
         }
         let Asking { work, missing, .. } = asking;
         self.match_folders(Matching::new(work, missing), desk);
@@ -250,13 +250,13 @@ impl FolderWork {
                 }
             }
             self.listing = Listing::Reading(work);
-            desk.read_rows(self.list_owner(), id);
+            desk.read_rows(self.list_owner(), id, None);
         } else if let Some(fresh) = work.fresh.front() {
             if work.inbox && !is_inbox(fresh) {
                 self.listing = Listing::Holding(work);
                 return;
             }
-            let request = Request::Examine { remote_id: fresh.remote_id.clone() };
+            let request = Request::examine(fresh.remote_id.clone());
             work.asked = desk.stamp();
             self.listing = Listing::Examining(work);
             desk.ask(self.list_owner(), request);

@@ -8,12 +8,12 @@ use crate::mail::cursor::Mark;
 use crate::mail::id::FolderId;
 use crate::mail::uid_flags::UidFlags;
 use crate::mail::uid_set::UidSet;
-use crate::provider::folders::{Examined, Request};
+use crate::provider::folders::{Changed, Examined, Request, Since};
 use crate::run::evidence::{Fit, judge_fit};
 use crate::run::folders::conclude::counted_mark;
 use crate::run::folders::folder::{FillKind, Folder, Owner};
-use crate::run::folders::gate::{counted, is_unchanged};
-use crate::run::folders::sight::{Pass, Seen};
+use crate::run::folders::gate::{counted, is_unchanged, settled};
+use crate::run::folders::sight::{Extent, Pass, Seen};
 use crate::run::folders::state::{Desk, FolderWork};
 use crate::run::scope::Depth;
 use crate::time::Micros;
@@ -23,7 +23,7 @@ impl Folder {
     /// A pass is over.
     pub(super) fn saw(&mut self, seen: Option<&Seen>, depth: Depth) {
         if let Some(seen) = seen {
-            self.see(seen, true);
+            self.see(seen, seen.is_whole());
         }
         self.looked = true;
         self.seen = self.seen.max(Some(depth));
@@ -45,7 +45,13 @@ impl FolderWork {
         self.examine(id, started, 0, desk);
     }
 
-    fn examine(&mut self, id: FolderId, started: Micros, misses: u8, desk: &mut Desk<'_>) {
+    pub(super) fn examine(
+        &mut self,
+        id: FolderId,
+        started: Micros,
+        misses: u8,
+        desk: &mut Desk<'_>,
+    ) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         folder.generation += 1;
         folder.wanted = false;
@@ -54,7 +60,10 @@ impl FolderWork {
         folder.settles_first = false;
         let depth = if misses > 0 { Depth::Full } else { std::mem::take(&mut folder.depth) };
         folder.pass = Some(Pass::Examining { started, misses, depth });
-        let request = Request::Examine { remote_id: folder.row.remote_id.clone() };
+        let flags = settled(folder, started).filter(|_| misses == 0 && !desk.insists());
+        let uidvalidity = folder.lanes.live.uidvalidity;
+        let since = flags.map(|flags| Since { uidvalidity, modseq: flags.modseq });
+        let request = Request::Examine { remote_id: folder.row.remote_id.clone(), since };
         let owner = self.pass_owner(id);
         desk.ask(owner, request);
     }
@@ -63,6 +72,7 @@ impl FolderWork {
         &mut self,
         id: FolderId,
         mut examined: Examined,
+        changed: Option<Changed>,
         desk: &mut Desk<'_>,
     ) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
@@ -103,6 +113,17 @@ impl FolderWork {
             folder.chain = folder.lanes.live.uidnext;
             let marked = counted_mark(started, examined, folder);
             return self.mark(id, marked, None, Depth::Full, desk);
+        }
+        if let (Some(flags), Some(changed)) = (settled(folder, started), changed)
+            && (misses == 0 && !fell && examined.modseq >= flags.modseq)
+        {
+            folder.chain = folder.lanes.live.uidnext;
+            let known = UidSet::range(1, folder.chain.saturating_sub(1));
+            let todo = changed.rows.uids().minus(&known);
+            let vanished = changed.vanished.map(|gone| gone.intersect(&known));
+            let seen = Seen::of_changes(started, examined, flags, changed.rows, vanished);
+            folder.pass = Some(Pass::Arriving { seen, todo });
+            return;
         }
         if depth == Depth::Quick
             && let Some(arrived) = counted(folder, &examined)
@@ -195,6 +216,7 @@ impl FolderWork {
             started,
             examined,
             rows,
+            extent: Extent::Whole,
             unproved,
             misfit,
             kept,
@@ -262,9 +284,10 @@ impl FolderWork {
                     && !folder.fills.values().any(|f| f.kind == FillKind::Arrivals) =>
             {
                 let busy = folder.in_flight();
+                let about = seen.about();
                 folder.pass = Some(Pass::Reading { seen, busy });
                 let owner = self.pass_owner(id);
-                desk.read_rows(owner, id);
+                desk.read_rows(owner, id, about);
             }
             Some(Pass::Counting { started, examined, todo })
                 if todo.is_empty()

@@ -124,7 +124,7 @@ impl FolderWork {
         }
         let probing = desk.book.asks.values().any(|(owner, _)| *owner == Owner::Probe(id));
         if !probing && let Some(folder) = self.folders.get(&id) {
-            let request = Request::Examine { remote_id: folder.row.remote_id.clone() };
+            let request = Request::examine(folder.row.remote_id.clone());
             desk.ask(Owner::Probe(id), request);
         }
         true

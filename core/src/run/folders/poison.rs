@@ -54,7 +54,7 @@ impl FolderWork {
                 None => return Cut::Unnoted,
             },
             _ => match desk.book.about.get(&token) {
-                Some(Request::Examine { remote_id }) => {
+                Some(Request::Examine { remote_id, .. }) => {
                     self.poisoned_folder(Poison::Examine(remote_id.clone()), remote_id)
                 }
                 Some(request) => match request.remote_id() {

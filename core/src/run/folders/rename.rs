@@ -30,7 +30,7 @@ impl FolderWork {
     pub(super) fn match_folders(&mut self, mut matching: Matching, desk: &mut Desk<'_>) {
         match matching.todo.pop_front().filter(|_| !matching.missing.is_empty()) {
             Some(name) => {
-                let request = Request::Examine { remote_id: name.remote_id.clone() };
+                let request = Request::examine(name.remote_id.clone());
                 matching.at = At::Examining(name);
                 self.listing = Listing::Matching(Box::new(matching));
                 desk.ask(self.list_owner(), request);

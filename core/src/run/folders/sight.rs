@@ -2,6 +2,7 @@
 
 use crate::commit::change::Rewind;
 use crate::commit::rows::Misfit;
+use crate::mail::cursor::FlagsMark;
 use crate::mail::flags::Flags;
 use crate::mail::uid_flags::UidFlags;
 use crate::mail::uid_set::UidSet;
@@ -10,12 +11,24 @@ use crate::run::scope::Depth;
 use crate::time::Micros;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+/// Of what the rows of a pass are.
+#[derive(Debug)]
+pub(super) enum Extent {
+    /// Of the whole folder: what is not among them is not there.
+    Whole,
+    /// What has changed since the flags were compared up to this mark. What went is told by name, or
+    /// (none) by the count.
+    Changes(FlagsMark, Option<UidSet>),
+}
+
 /// What a pass saw.
 #[derive(Debug)]
 pub(super) struct Seen {
     pub(super) started: Micros,
     pub(super) examined: Examined,
     pub(super) rows: UidFlags,
+    /// What was told of them.
+    pub(super) extent: Extent,
     pub(super) unproved: Option<String>,
     /// A listing that does not fit EXISTS: what it shows is there, what it lacks is unknown.
     pub(super) misfit: Option<Misfit>,
@@ -32,6 +45,51 @@ pub(super) struct Seen {
 }
 
 impl Seen {
+    /// What has changed.
+    pub(super) fn of_changes(
+        started: Micros,
+        examined: Examined,
+        since: FlagsMark,
+        rows: UidFlags,
+        vanished: Option<UidSet>,
+    ) -> Self {
+        Self {
+            started,
+            examined,
+            rows,
+            extent: Extent::Changes(since, vanished),
+            unproved: None,
+            misfit: None,
+            kept: UidSet::new(),
+            surplus: 0,
+            fell: false,
+            used_again: UidSet::new(),
+            unsure: BTreeSet::new(),
+        }
+    }
+
+    /// Whether it is all of the folder.
+    pub(super) fn is_whole(&self) -> bool {
+        matches!(self.extent, Extent::Whole)
+    }
+
+    /// The rows of ours that are to be read beside it; none where it is all of them.
+    pub(super) fn about(&self) -> Option<UidSet> {
+        let Extent::Changes(_, vanished) = &self.extent else { return None };
+        let rows = self.rows.uids();
+        Some(vanished.as_ref().map_or_else(|| rows.clone(), |gone| rows.union(gone)))
+    }
+
+    /// Up to where flags are compared when what it saw is stored.
+    pub(super) fn flags(&self) -> Option<FlagsMark> {
+        let listed_at = match &self.extent {
+            Extent::Whole => self.started,
+            Extent::Changes(before, _) => before.listed_at,
+        };
+        let flags = FlagsMark { modseq: self.examined.modseq, listed_at };
+        Some(flags).filter(|flags| flags.modseq > 0)
+    }
+
     /// UIDs below this one are what the listing speaks of.
     pub(super) fn horizon(&self, uidnext: u32) -> u32 {
         if !self.fell {
@@ -123,8 +181,8 @@ impl Pending {
 /// What the end of a pass says.
 #[derive(Debug)]
 pub(super) struct Marked {
-    /// The whole folder was listed with its flags.
-    pub(super) listed: bool,
+    /// Up to where flags are compared now, if they were.
+    pub(super) flags: Option<FlagsMark>,
     pub(super) started: Micros,
     pub(super) examined: Examined,
     pub(super) put_back: UidSet,

@@ -4,6 +4,7 @@ use crate::provider::imap::wire::date;
 use crate::provider::imap::wire::frame::{Frame, Part};
 use crate::provider::imap::wire::token::{Lexeme, Lexemes};
 use postrider_core::mail::flags::Flags;
+use postrider_core::mail::uid_set::UidSet;
 use postrider_core::time::Micros;
 use std::collections::BTreeMap;
 
@@ -65,6 +66,15 @@ pub struct FetchLine {
     pub closed: bool,
 }
 
+impl FetchLine {
+    /// Whether it tells of flags and nothing else: so a server tells what another client did.
+    #[must_use]
+    pub fn is_of_flags(&self) -> bool {
+        let more = self.size.is_some() || self.internal_date.is_some() || self.body.is_some();
+        self.flags.is_some() && !more
+    }
+}
+
 /// How the body came.
 #[derive(Debug, PartialEq, Eq)]
 pub enum BodySeen {
@@ -114,6 +124,13 @@ pub enum Response {
     Exists(u32),
     /// EXPUNGE.
     Expunge(u32),
+    /// VANISHED: what went, by UID (RFC 7162 §3.2.10).
+    Vanished {
+        /// Before the folder was opened.
+        earlier: bool,
+        /// The UIDs.
+        uids: UidSet,
+    },
     /// FETCH.
     Fetch(FetchLine),
     /// A LIST line that cannot be read.
@@ -192,6 +209,7 @@ fn untagged(tokens: &mut Lexemes<'_>) -> Response {
     match upper.as_slice() {
         b"CAPABILITY" => Response::Capability(atoms(tokens)),
         b"LIST" => list(tokens).unwrap_or(Response::BadList),
+        b"VANISHED" => vanished(tokens).unwrap_or(Response::Other),
         b"STATUS" => counters(tokens).unwrap_or(Response::Other),
         _ => {
             let Some(number) = Lexeme::Atom(word).number::<u32>() else { return Response::Other };
@@ -262,6 +280,41 @@ fn list(tokens: &mut Lexemes<'_>) -> Option<Response> {
         return None;
     }
     Some(Response::List { attributes, delimiter, name })
+}
+
+fn vanished(tokens: &mut Lexemes<'_>) -> Option<Response> {
+    let mut token = tokens.next()?;
+    let earlier = token == Lexeme::Open;
+    if earlier {
+        let Lexeme::Atom(word) = tokens.next()? else { return None };
+        if !word.eq_ignore_ascii_case(b"EARLIER") || tokens.next()? != Lexeme::Close {
+            return None;
+        }
+        token = tokens.next()?;
+    }
+    let Lexeme::Atom(set) = token else { return None };
+    let uids = uid_set(std::str::from_utf8(set).ok()?)?;
+    tokens.next().is_none().then_some(Response::Vanished { earlier, uids })
+}
+
+/// A set of UIDs in whatever order.
+fn uid_set(text: &str) -> Option<UidSet> {
+    let mut ranges = Vec::new();
+    for part in text.split(',') {
+        let (a, b) = part.split_once(':').unwrap_or((part, part));
+        let (a, b): (u32, u32) = (a.parse().ok()?, b.parse().ok()?);
+        ranges.push((a.min(b), a.max(b)));
+    }
+    ranges.sort_unstable();
+    let mut merged: Vec<(u32, u32)> = Vec::with_capacity(ranges.len());
+    for (a, b) in ranges {
+        match merged.last_mut() {
+            Some(last) if a <= last.1 => last.1 = last.1.max(b),
+            _ => merged.push((a, b)),
+        }
+    }
+    let text: Vec<String> = merged.iter().map(|(a, b)| format!("{a}:{b}")).collect();
+    UidSet::parse(&text.join(",")).ok()
 }
 
 /// Source: RFC 3501 §7.2.4.

@@ -43,6 +43,29 @@ fn counters_of_folders() {
     }
 }
 
+/// What went, in whatever order.
+#[test]
+fn uids_that_vanished() {
+    let want =
+        |earlier, uids: &str| Response::Vanished { earlier, uids: UidSet::parse(uids).unwrap() };
+    assert_eq!(
+        text("* VANISHED (EARLIER) 41,43:116,118,120:211"),
+        want(true, "41,43:116,118,120:211")
+    );
+    assert_eq!(text("* VANISHED 405,407"), want(false, "405,407"));
+    assert_eq!(text("* VANISHED (EARLIER) 9:7,3,8:20"), want(true, "3,7:20"));
+    for odd in [
+        "* VANISHED",
+        "* VANISHED (LATER) 3",
+        "* VANISHED (EARLIER)",
+        "* VANISHED 3 4",
+        "* VANISHED 0",
+        "* VANISHED x",
+    ] {
+        assert_eq!(text(odd), Response::Other, "{odd}");
+    }
+}
+
 #[test]
 fn lists() {
     let want = |name: &str, delimiter| Response::List {
@@ -111,7 +134,7 @@ fn fetch_lines_whatever_they_carry() {
         "* 1 FETCH UID 1",
         "* FLAGS (",
         "a1",
-        "* VANISHED 1:3",
+        "* VANISHED 1:3 x",
         "* ESEARCH (TAG \"x\") UID",
     ] {
         let read = text(junk);
