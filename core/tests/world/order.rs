@@ -3,13 +3,24 @@
 use crate::scheduler::World;
 use crate::server::Dice;
 use postrider_core::run::event::Event;
-use postrider_core::run::scope::Depth;
+use postrider_core::run::scope::{Depth, Scope};
 
 impl World {
     /// A run in which everything is answered at once; what was asked.
     fn asks(&mut self) -> Vec<String> {
         self.asked = Some(Vec::new());
         self.start_run();
+        self.answers_all()
+    }
+
+    /// A run that the schedule begins, not a human.
+    fn asks_quietly(&mut self) -> Vec<String> {
+        self.asked = Some(Vec::new());
+        self.begin(Scope::Everything);
+        self.answers_all()
+    }
+
+    fn answers_all(&mut self) -> Vec<String> {
         for _ in 0..20_000 {
             self.now += 1;
             self.session_step();
@@ -108,22 +119,15 @@ fn counted() -> World {
 #[test]
 fn counters_prove_what_did_not_change() {
     let mut world = counted();
-    // One in five of the runs is a human's, who is shown all of it.
-    let quiet = |world: &mut World| loop {
-        let asked = world.asks();
-        if asked.iter().filter(|asked| asked.starts_with("index")).count() < 3 {
-            return asked;
-        }
-    };
-    assert_eq!(quiet(&mut world), ["list"]);
+    assert_eq!(world.asks_quietly(), ["list"]);
     world.server.folders.get_mut("B").unwrap().mail.get_mut(&1).unwrap().flags = 3;
-    let asked = quiet(&mut world);
+    let asked = world.asks_quietly();
     assert_eq!(asked, ["list", "examine B", "index B"]);
     assert_eq!(world.difference(), None);
     world.now += 90_000;
     let asked = world.asks();
     assert_eq!(asked.iter().filter(|asked| asked.starts_with("index")).count(), 3, "{asked:?}");
-    assert_eq!(quiet(&mut world), ["list"]);
+    assert_eq!(world.asks_quietly(), ["list"]);
 }
 
 /// A hint that comes behind LIST is looked at, whatever LIST has shown.
@@ -140,4 +144,65 @@ fn a_hint_is_newer_than_what_list_has_shown() {
         world.clean_run().unwrap();
         assert_eq!(world.difference(), None);
     }
+}
+
+/// The same world, whose server tells what has changed, by UID what went.
+fn told() -> World {
+    let mut world = counted();
+    world.cfg.changes = Some(true);
+    world
+}
+
+/// What has changed is asked for alone; however often, the folder is listed once a day.
+#[test]
+fn what_has_changed_is_asked_for_alone() {
+    let mut world = told();
+    let change = |world: &mut World, flags: u8| {
+        world.server.folders.get_mut("B").unwrap().mail.get_mut(&1).unwrap().flags = flags;
+        let asked = world.asks_quietly();
+        assert_eq!(world.difference(), None);
+        asked
+    };
+    assert_eq!(change(&mut world, 3), ["list", "examine B"]);
+    // Each run takes more than five hours.
+    let listed = (0..12).any(|n| change(&mut world, n % 2).iter().any(|asked| asked == "index B"));
+    assert!(listed, "it is never listed");
+}
+
+/// A server that was put back tells nothing of what it has forgotten.
+#[test]
+fn a_server_that_was_put_back_is_listed() {
+    for what in ["modseq", "uidnext"] {
+        let mut world = told();
+        let (first, second) = (world.mail("B", 7), world.mail("B", 8));
+        world.asks_quietly();
+        let folder = world.server.folders.get_mut("B").unwrap();
+        folder.mail.get_mut(&first).unwrap().flags = 5;
+        if what == "uidnext" {
+            folder.mail.remove(&second);
+            folder.uidnext = second;
+        } else {
+            folder.count_changes(true);
+            folder.put_back(9);
+        }
+        let asked = world.asks_quietly();
+        assert!(asked.iter().any(|asked| asked == "index B"), "{what}: {asked:?}");
+        assert_eq!(world.difference(), None, "{what}");
+    }
+}
+
+/// How much of a folder goes is measured at all of it, not at what was told of.
+#[test]
+fn a_fifth_of_a_folder_may_go_at_once() {
+    let mut world = told();
+    world.settings.guard_floor = 1;
+    let uids: Vec<u32> = (10..29).map(|cid| world.mail("B", cid)).collect();
+    world.asks_quietly();
+    assert_eq!(world.difference(), None);
+    for uid in &uids[..3] {
+        world.server.folders.get_mut("B").unwrap().mail.remove(uid);
+    }
+    let asked = world.asks_quietly();
+    assert!(!asked.iter().any(|asked| asked == "index B"), "{asked:?}");
+    assert_eq!(world.difference(), None);
 }

@@ -236,6 +236,10 @@ impl World {
 
     pub(crate) fn start_run(&mut self) {
         let scope = self.scope();
+        self.begin(scope);
+    }
+
+    pub(crate) fn begin(&mut self, scope: Scope) {
         self.epoch += 1;
         self.session = None;
         self.connecting = false;
