@@ -2,6 +2,7 @@
 //! ever sent.
 
 mod bearer;
+mod changes;
 mod conn;
 mod distrust;
 mod failure;

@@ -7,6 +7,7 @@ use crate::support::check::{change, consistent, state};
 use crate::support::dovecot::{Dovecot, Traits};
 use crate::support::mail::blocking;
 use futures::TryStreamExt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 fn follower(server: &Dovecot) -> Postrider {
@@ -222,4 +223,41 @@ fn what_is_offered_and_refused_is_done_without() {
     for tried in ["RETURN (STATUS", "(CONDSTORE)"] {
         assert!(heard.iter().any(|command| command.contains(tried)), "{tried}: {heard:?}");
     }
+}
+
+/// A server that promises to tell what changed, and then refuses to, is listed: no flag is lost.
+#[test]
+fn a_promise_that_is_not_kept_loses_no_flag() {
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    let (port, heard) = answering(|command| {
+        let run = RUNS.load(Ordering::SeqCst);
+        let flags = if run > 0 { "\\Seen" } else { "" };
+        match command.split(' ').next().unwrap_or_default() {
+            "" => "* OK hello\r\n".to_owned(),
+            "CAPABILITY" => {
+                "* CAPABILITY IMAP4rev1 ENABLE CONDSTORE QRESYNC\r\nTAG OK\r\n".to_owned()
+            }
+            "LIST" => "* LIST () \"/\" INBOX\r\nTAG OK\r\n".to_owned(),
+            "EXAMINE" if command.contains("QRESYNC") => "TAG BAD what?\r\n".to_owned(),
+            "EXAMINE" => format!(
+                "* 1 EXISTS\r\n* OK [UIDVALIDITY 1]\r\n* OK [UIDNEXT 2]\r\n* OK [HIGHESTMODSEQ {}]\r\nTAG OK\r\n",
+                5 + run
+            ),
+            "UID" if command.contains("BODY") => format!(
+                "* 1 FETCH (UID 1 FLAGS ({flags}) RFC822.SIZE 5 BODY[] {{5}}\r\na\r\n\r\n)\r\nTAG OK\r\n"
+            ),
+            "UID" => format!("* 1 FETCH (UID 1 FLAGS ({flags}) RFC822.SIZE 5)\r\nTAG OK\r\n"),
+            "LOGOUT" => "* BYE\r\nTAG OK\r\n".to_owned(),
+            _ => "TAG OK\r\n".to_owned(),
+        }
+    });
+    let postrider = Postrider::new(&format!(
+        "{SHORT}[[account]]\nid = \"u\"\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\nusername = \"u\"\npassword = \"pw\"\n"
+    ));
+    postrider.sync().exits(0);
+    RUNS.store(1, Ordering::SeqCst);
+    postrider.sync().exits(0);
+    let held = postrider.manifest("u");
+    assert!(held[0].contains("\\Seen"), "{held:?}");
+    assert!(heard.lock().unwrap().iter().any(|command| command.contains("(QRESYNC (")));
 }

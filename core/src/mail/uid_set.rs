@@ -182,6 +182,21 @@ impl UidSet {
         parts
     }
 
+    /// Of ranges in whatever order, which may overlap.
+    #[must_use]
+    pub fn of_ranges(mut ranges: Vec<(u32, u32)>) -> Self {
+        ranges.retain(|(low, high)| (1..=*high).contains(low));
+        ranges.sort_unstable();
+        let mut set = Self { ranges: Vec::with_capacity(ranges.len()) };
+        for (low, high) in ranges {
+            match set.ranges.last_mut() {
+                Some(last) if low <= last.1.saturating_add(1) => last.1 = last.1.max(high),
+                _ => set.ranges.push((low, high)),
+            }
+        }
+        set
+    }
+
     /// Reads the text form.
     ///
     /// # Errors
@@ -257,6 +272,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn ranges_in_whatever_order_are_one_set() {
+        let set = UidSet::of_ranges(vec![(8, 20), (3, 3), (7, 9), (21, 22), (0, 4), (30, 29)]);
+        assert_eq!(set.to_string(), "3,7:22");
+        assert_eq!(UidSet::of_ranges(vec![(5, u32::MAX), (9, 9)]).to_string(), "5:4294967295");
+    }
 
     fn set(uids: &BTreeSet<u32>) -> UidSet {
         uids.iter().copied().collect()

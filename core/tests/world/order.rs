@@ -169,10 +169,11 @@ fn what_has_changed_is_asked_for_alone() {
     assert!(listed, "it is never listed");
 }
 
-/// A server that was put back tells nothing of what it has forgotten.
+/// A server that was put back tells nothing of what it has forgotten, and one that tells nothing is
+/// not believed.
 #[test]
 fn a_server_that_was_put_back_is_listed() {
-    for what in ["modseq", "uidnext"] {
+    for what in ["modseq", "uidnext", "silent"] {
         let mut world = told();
         let (first, second) = (world.mail("B", 7), world.mail("B", 8));
         world.asks_quietly();
@@ -181,6 +182,10 @@ fn a_server_that_was_put_back_is_listed() {
         if what == "uidnext" {
             folder.mail.remove(&second);
             folder.uidnext = second;
+        } else if what == "silent" {
+            // It has risen, and nothing is told.
+            folder.count_changes(true);
+            folder.changed.values_mut().for_each(|at| *at = 0);
         } else {
             folder.count_changes(true);
             folder.put_back(9);

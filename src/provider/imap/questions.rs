@@ -1,5 +1,6 @@
 //! The questions about folders: LIST, EXAMINE, the index, sizes. "Empty" exists only under OK.
 
+use crate::provider::imap::changes::{Changes, FLAG_OCTETS};
 use crate::provider::imap::conn::{Conn, STRAY_ROWS, Selected};
 use crate::provider::imap::failure::{During, refusal};
 use crate::provider::imap::wire::quote::{Said, say};
@@ -16,9 +17,8 @@ use std::collections::BTreeMap;
 /// Folders that a LIST may show, and octets of it that are kept.
 const FOLDERS: usize = 100_000;
 const LIST_OCTETS: usize = 16 * 1024 * 1024;
-/// Rows of an index, and octets of its distinct flag sets.
+/// Rows of an index.
 const INDEX_ROWS: usize = 5_000_000;
-const FLAG_OCTETS: usize = 16 * 1024 * 1024;
 
 /// Rows that an index may have, of a folder of so many messages.
 fn rows_of(exists: u32) -> usize {
@@ -101,14 +101,15 @@ impl Conn {
         let tells_uids = self.ask_for_uids().await?;
         let since = since.filter(|since| since.modseq > 0);
         let in_one = since.filter(|_| tells_uids);
-        let mut changes = Changes::up_to(if in_one.is_some() { INDEX_ROWS } else { STRAY_ROWS });
+        let mut changes = Changes::up_to(STRAY_ROWS);
         self.asks_flags = true;
         let examined = self.opened(remote_id, in_one, &mut changes).await;
         self.asks_flags = false;
         let examined = examined?;
         let same = since.filter(|since| since.uidvalidity == examined.uidvalidity);
         let Some(since) = same.filter(|_| examined.modseq > 0) else { return Ok((examined, None)) };
-        if in_one.is_some() {
+        // It may have refused to tell, and was opened without.
+        if in_one.is_some() && self.tells_uids == Some(true) {
             return Ok((examined, changes.told(true)));
         }
         if !self.has("CONDSTORE") || examined.modseq < since.modseq {
@@ -180,7 +181,12 @@ impl Conn {
         let told = self
             .until_more(&tag, |response| {
                 match response {
-                    Response::Exists(n) => exists = Some(n),
+                    Response::Exists(n) => {
+                        exists = Some(n);
+                        if since.is_some() {
+                            changes.most = changes.most.max(rows_of(n));
+                        }
+                    }
                     Response::Status(told) => {
                         let code = told.code.unwrap_or_default();
                         let mut words = code.split(' ');
@@ -387,54 +393,6 @@ impl Conn {
             .await?;
         whole(&told)?;
         Ok(Answer::Sized(sizes))
-    }
-}
-
-/// What an answer tells of changes, as it comes.
-#[derive(Debug)]
-struct Changes {
-    /// Rows that there may be.
-    most: usize,
-    rows: UidFlags,
-    vanished: UidSet,
-    /// A line that names a UID and no flags: what it tells is unknown.
-    bare: bool,
-    octets: usize,
-    stray: usize,
-}
-
-impl Changes {
-    fn up_to(most: usize) -> Self {
-        let (rows, vanished) = (UidFlags::default(), UidSet::new());
-        Self { most, rows, vanished, bare: false, octets: 0, stray: 0 }
-    }
-
-    /// Takes a response; returns whether there may be more.
-    fn take(&mut self, response: Response) -> bool {
-        match response {
-            Response::Vanished { earlier: true, uids } => {
-                self.stray += 1;
-                self.vanished = self.vanished.union(&uids);
-            }
-            Response::Fetch(FetchLine {
-                uid: Some(uid), flags: Some(flags), closed: true, ..
-            }) => {
-                self.octets += self.rows.push(uid, flags);
-            }
-            Response::Fetch(FetchLine { uid: Some(_), .. }) => {
-                self.bare = true;
-                self.stray += 1;
-            }
-            Response::Fetch(_) | Response::List { .. } => self.stray += 1,
-            _ => {}
-        }
-        self.rows.len() + self.stray <= self.most && self.octets <= FLAG_OCTETS
-    }
-
-    /// What has changed, if that can be read; `by_uid`: with what went.
-    fn told(self, by_uid: bool) -> Option<Changed> {
-        let vanished = by_uid.then_some(self.vanished);
-        (!self.bare).then(|| Changed { rows: self.rows.finished(), vanished })
     }
 }
 

@@ -19,6 +19,13 @@ use crate::run::scope::Depth;
 use crate::time::Micros;
 use std::collections::BTreeSet;
 
+/// Whether what is told of changes can be all of it: where HIGHESTMODSEQ has risen there is
+/// something, and where it has fallen the server has forgotten.
+fn is_told(changed: &Changed, modseq: u64, since: u64) -> bool {
+    let gone = changed.vanished.as_ref().is_some_and(|gone| !gone.is_empty());
+    modseq == since || (modseq > since && (gone || !changed.rows.is_empty()))
+}
+
 impl Folder {
     /// A pass is over.
     pub(super) fn saw(&mut self, seen: Option<&Seen>, depth: Depth) {
@@ -115,7 +122,7 @@ impl FolderWork {
             return self.mark(id, marked, None, Depth::Full, desk);
         }
         if let (Some(flags), Some(changed)) = (settled(folder, started), changed)
-            && (misses == 0 && !fell && examined.modseq >= flags.modseq)
+            && (misses == 0 && !fell && is_told(&changed, examined.modseq, flags.modseq))
         {
             folder.chain = folder.lanes.live.uidnext;
             let known = UidSet::range(1, folder.chain.saturating_sub(1));

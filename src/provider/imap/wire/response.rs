@@ -299,22 +299,12 @@ fn vanished(tokens: &mut Lexemes<'_>) -> Option<Response> {
 
 /// A set of UIDs in whatever order.
 fn uid_set(text: &str) -> Option<UidSet> {
-    let mut ranges = Vec::new();
-    for part in text.split(',') {
+    let range = |part: &str| {
         let (a, b) = part.split_once(':').unwrap_or((part, part));
         let (a, b): (u32, u32) = (a.parse().ok()?, b.parse().ok()?);
-        ranges.push((a.min(b), a.max(b)));
-    }
-    ranges.sort_unstable();
-    let mut merged: Vec<(u32, u32)> = Vec::with_capacity(ranges.len());
-    for (a, b) in ranges {
-        match merged.last_mut() {
-            Some(last) if a <= last.1 => last.1 = last.1.max(b),
-            _ => merged.push((a, b)),
-        }
-    }
-    let text: Vec<String> = merged.iter().map(|(a, b)| format!("{a}:{b}")).collect();
-    UidSet::parse(&text.join(",")).ok()
+        (a > 0 && b > 0).then(|| (a.min(b), a.max(b)))
+    };
+    text.split(',').map(range).collect::<Option<Vec<_>>>().map(UidSet::of_ranges)
 }
 
 /// Source: RFC 3501 §7.2.4.

@@ -1,0 +1,60 @@
+//! What an answer tells of the changes of a folder (RFC 7162), as it comes, within bounds.
+
+use crate::provider::imap::wire::response::{FetchLine, Response};
+use postrider_core::mail::uid_flags::UidFlags;
+use postrider_core::mail::uid_set::UidSet;
+use postrider_core::provider::folders::Changed;
+
+/// Octets of the distinct flag sets of an answer.
+pub(super) const FLAG_OCTETS: usize = 16 * 1024 * 1024;
+/// Ranges of UIDs that are told to have gone.
+const RANGES: usize = 1_000_000;
+
+/// What an answer tells of changes, as it comes.
+#[derive(Debug)]
+pub(super) struct Changes {
+    /// Rows that there may be.
+    pub(super) most: usize,
+    rows: UidFlags,
+    vanished: Vec<(u32, u32)>,
+    /// A line that names a UID and no flags: what it tells is unknown.
+    bare: bool,
+    octets: usize,
+    stray: usize,
+}
+
+impl Changes {
+    pub(super) fn up_to(most: usize) -> Self {
+        let (rows, vanished) = (UidFlags::default(), Vec::new());
+        Self { most, rows, vanished, bare: false, octets: 0, stray: 0 }
+    }
+
+    /// Takes a response; returns whether there may be more.
+    pub(super) fn take(&mut self, response: Response) -> bool {
+        match response {
+            Response::Vanished { earlier: true, uids } => {
+                self.stray += 1;
+                self.vanished.extend(uids.ranges());
+            }
+            Response::Fetch(FetchLine {
+                uid: Some(uid), flags: Some(flags), closed: true, ..
+            }) => {
+                self.octets += self.rows.push(uid, flags);
+            }
+            Response::Fetch(FetchLine { uid: Some(_), .. }) => {
+                self.bare = true;
+                self.stray += 1;
+            }
+            Response::Fetch(_) | Response::List { .. } => self.stray += 1,
+            _ => {}
+        }
+        let fits = self.octets <= FLAG_OCTETS && self.vanished.len() <= RANGES;
+        fits && self.rows.len() + self.stray <= self.most
+    }
+
+    /// What has changed, if that can be read; `by_uid`: with what went.
+    pub(super) fn told(self, by_uid: bool) -> Option<Changed> {
+        let vanished = by_uid.then(|| UidSet::of_ranges(self.vanished));
+        (!self.bare).then(|| Changed { rows: self.rows.finished(), vanished })
+    }
+}
