@@ -314,6 +314,10 @@ impl AccountState {
                 self.passes += 1;
                 self.args.store.send(StoreMsg::Proved { folder, started, whole });
             }
+            Action::ListProved { started } => {
+                let account = self.account.unwrap_or_default();
+                self.args.store.send(StoreMsg::ListProved { account, started });
+            }
             Action::WakeAfter(wait) => {
                 self.wakes += 1;
                 let number = self.wakes;

@@ -52,6 +52,13 @@ pub enum StoreMsg {
         /// Whether it proved the folder whole.
         whole: bool,
     },
+    /// A LIST showed what is stored: the same.
+    ListProved {
+        /// The account.
+        account: AccountId,
+        /// When it began.
+        started: Micros,
+    },
     /// What a run has proved of a feed account without changing anything: the same.
     ProvedFeed {
         /// The account.
@@ -179,6 +186,10 @@ impl Actor for StoreActor {
             StoreMsg::Proved { folder, started, whole } => {
                 state.depth.leave();
                 state.quiet.proved(folder, started, whole);
+            }
+            StoreMsg::ListProved { account, started } => {
+                state.depth.leave();
+                state.quiet.listed(account, started);
             }
             StoreMsg::ProvedFeed { account, proof } => {
                 state.depth.leave();

@@ -55,7 +55,6 @@ texts! {
     PurgeOwed,
     QuietPlaces,
     QuietFeed,
-    QuietSettleAccount,
     DueOwed,
     NextOwed,
     DueCount,
@@ -165,6 +164,8 @@ texts! {
     // What passes that changed nothing leave behind.
     QuietPasses,
     QuietSettle,
+    QuietList,
+    QuietSettleAccount,
     QuietRuns,
     // That database and data folder belong together.
     Setting,

@@ -65,7 +65,7 @@ async fn no_old_token_is_shown_after_its_successor_is_durable() {
         for round in 0..50 {
             issuer.told.lock().unwrap().shown.clear();
             let step = STEPS[usize::try_from(draw(7)).unwrap()];
-            let times = if step.starts_with("credential") { 1 } else { 1 + draw(4) };
+            let times = if step.starts_with("credential") { 1 } else { 1 + draw(2) };
             let fault = format!("{step}:{times}");
             let after = Duration::from_millis(5 + draw(80));
             let ran = if draw(3) == 0 {

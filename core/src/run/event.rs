@@ -197,6 +197,11 @@ pub enum Action {
         /// Whether it proved the folder whole.
         whole: bool,
     },
+    /// A LIST that was complete and showed what is stored: written like `Proved`.
+    ListProved {
+        /// When it began.
+        started: Micros,
+    },
     /// Count the messages in limbo.
     CountLimbo,
     /// Send `Woke` after this much monotonic time.

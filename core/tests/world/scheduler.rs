@@ -29,6 +29,7 @@ pub(crate) enum Queued {
     Commit(u64, Token, Box<Commit>),
     Open(u64),
     Proved(FolderId, Micros, bool),
+    Listed(Micros),
 }
 
 pub(crate) enum Work {
@@ -200,6 +201,7 @@ impl World {
             Action::Proved { folder, started, whole } => {
                 self.queue.push_back(Queued::Proved(folder, started, whole));
             }
+            Action::ListProved { started } => self.queue.push_back(Queued::Listed(started)),
             other @ (Action::ReadFeed { .. } | Action::ProvedFeed(_)) => panic!("{other:?}"),
             Action::CountLimbo => self.counting = true,
             Action::WakeAfter(_) => self.timer = true,

@@ -13,6 +13,10 @@ impl World {
                 self.store.prove(folder, started, whole);
                 None
             }
+            Queued::Listed(started) => {
+                self.store.account.listed_at = self.store.account.listed_at.max(Some(started));
+                None
+            }
             Queued::Stand(standing, reason) => {
                 self.note(|| format!("stands {standing}"));
                 self.store.stood = Some((standing, reason));
@@ -118,6 +122,7 @@ impl World {
     pub(crate) fn queued(&self) -> Option<String> {
         match self.queue.front()? {
             Queued::Commit(_, _, commit) => Some(format!("{:?}", commit.change)),
+            Queued::Listed(started) => Some(format!("Listed({started:?})")),
             _ => None,
         }
     }
@@ -183,7 +188,7 @@ impl World {
                 for k in 0.. {
                     let lost = match self.queue.front() {
                         None => break,
-                        Some(Queued::Proved(..)) => {
+                        Some(Queued::Proved(..) | Queued::Listed(_)) => {
                             self.queue.pop_front();
                             continue;
                         }

@@ -18,7 +18,7 @@ use sea_orm::{DatabaseTransaction, Value};
 use serde_json::{Value as Json, json};
 
 /// Closed rows of the ledger are kept for so long.
-const CLOSED_KEPT: i64 = 30 * 86_400_000_000;
+pub(super) const CLOSED_KEPT: i64 = 30 * 86_400_000_000;
 
 /// The rows as they are stored before a commit.
 pub(super) struct Before {

@@ -1,6 +1,7 @@
 //! What passes that changed nothing leave behind: written with the next page, or once a minute, one
 //! statement for all.
 
+use super::own::CLOSED_KEPT;
 use super::words::{text, write};
 use crate::store::failure::Trouble;
 use crate::store::sql::{FeedText, Text};
@@ -16,6 +17,8 @@ use std::collections::BTreeMap;
 pub(in crate::store) struct Quiet {
     /// By folder: when its last pass began, and when the last one that proved it whole.
     folders: BTreeMap<FolderId, (Micros, Option<Micros>)>,
+    /// By account: when its last LIST began.
+    lists: BTreeMap<AccountId, Micros>,
     /// By account: what was proved of its feeds.
     feeds: BTreeMap<AccountId, FeedProof>,
     /// By account and hour: runs and passes.
@@ -26,7 +29,10 @@ const HOUR: i64 = 3_600_000_000;
 
 impl Quiet {
     pub(in crate::store) fn is_empty(&self) -> bool {
-        self.folders.is_empty() && self.hours.is_empty() && self.feeds.is_empty()
+        self.folders.is_empty()
+            && self.lists.is_empty()
+            && self.hours.is_empty()
+            && self.feeds.is_empty()
     }
 
     /// A pass changed nothing.
@@ -36,6 +42,12 @@ impl Quiet {
         if whole {
             entry.1 = entry.1.max(Some(started));
         }
+    }
+
+    /// A LIST showed what is stored.
+    pub(in crate::store) fn listed(&mut self, account: AccountId, started: Micros) {
+        let entry = self.lists.entry(account).or_insert(started);
+        *entry = started.max(*entry);
     }
 
     /// A run has proved something of a feed account.
@@ -56,6 +68,9 @@ impl Quiet {
         for (folder, (passed, proved)) in other.folders {
             let entry = self.folders.entry(folder).or_default();
             *entry = (entry.0.max(passed), entry.1.max(proved));
+        }
+        for (account, started) in other.lists {
+            self.listed(account, started);
         }
         for (account, proof) in other.feeds {
             self.proved_feed(account, proof);
@@ -82,6 +97,14 @@ pub(in crate::store) async fn write_quiet(
         // What reached the folder is settled by its clean pass.
         write(db, Text::QuietSettle, vec![text(&rows)?]).await?;
     }
+    for (account, started) in &quiet.lists {
+        let values = || vec![account.0.into(), started.0.into()];
+        write(db, Text::QuietList, values()).await?;
+        // What reached the account is settled by a LIST that lacks nothing.
+        write(db, Text::QuietSettleAccount, values()).await?;
+        let kept = started.0 - CLOSED_KEPT;
+        write(db, Text::ForgetClosed, vec![kept.into(), account.0.into()]).await?;
+    }
     for (account, proof) in &quiet.feeds {
         let instant = |at: Option<Micros>| at.map(|at| at.0).into();
         let whole = proof.compared.filter(|_| proof.whole);
@@ -97,7 +120,7 @@ pub(in crate::store) async fn write_quiet(
         write(db, FeedText::QuietFeed, values).await?;
         // What reached the account is settled by changes that were told to their end.
         let values = vec![account.0.into(), instant(proof.looked)];
-        write(db, FeedText::QuietSettleAccount, values).await?;
+        write(db, Text::QuietSettleAccount, values).await?;
     }
     if !quiet.hours.is_empty() {
         let rows: Vec<_> = quiet

@@ -354,6 +354,13 @@ pub(super) const fn words(text: Text) -> &'static str {
             "UPDATE failure SET closed_at = j.value->>1 FROM jsonb_each(?1) j WHERE failure.folder = j.value->>0 AND \
              failure.uid IS NULL AND failure.closed_at IS NULL AND failure.last_at < j.value->>1"
         }
+        Text::QuietList => {
+            "UPDATE account SET listed_at = MAX(COALESCE(listed_at, 0), ?2) WHERE id = ?1"
+        }
+        Text::QuietSettleAccount => {
+            "UPDATE failure SET closed_at = ?2 WHERE account = ?1 AND closed_at IS NULL AND folder IS NULL AND \
+             remote_id IS NULL AND ?2 IS NOT NULL AND last_at < ?2"
+        }
         Text::QuietRuns => {
             "INSERT INTO run_hour (account, hour, runs, passes) SELECT value->>0, value->>1, value->>2, value->>3 \
              FROM jsonb_each(?1) WHERE TRUE ON CONFLICT (account, hour) DO UPDATE SET runs = run_hour.runs + \

@@ -11,6 +11,7 @@ use crate::mail::folder::ListedFolder;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Request;
+use crate::run::event::Action;
 use crate::run::evidence::{Sight, judge_list};
 use crate::run::folders::folder::Owner;
 use crate::run::folders::listed::{Asking, Listing, Matching, Todo, is_inbox};
@@ -70,6 +71,7 @@ impl FolderWork {
         }
         for folder in self.folders.values_mut() {
             let wanted = desk.settings.folders.wants(&folder.row.path);
+            self.refiltered |= folder.row.excluded == wanted;
             folder.row.excluded = !wanted;
             if !wanted {
                 folder.unproven = false;
@@ -263,6 +265,10 @@ impl FolderWork {
         } else if work.unacked > 0 {
             // That the LIST was complete is not said before every folder of it is durable.
             self.listing = Listing::Opening(work);
+        } else if work.complete && !work.late && self.is_as_stored(&work, desk) {
+            self.listing = Listing::Done;
+            desk.account.listed_at = Some(work.started);
+            desk.out.push(Action::ListProved { started: work.started });
         } else if work.complete && !work.late {
             self.listing = Listing::Closing;
             let Todo { started, excluded, unlisted, .. } = work;
@@ -270,6 +276,16 @@ impl FolderWork {
         } else {
             self.listing = Listing::Done;
         }
+    }
+
+    /// Whether a LIST that lacks nothing tells the store nothing. While messages are looked for, it
+    /// ends limbo, and only a commit can say so.
+    fn is_as_stored(&self, work: &Todo, desk: &Desk<'_>) -> bool {
+        desk.rounds == 0
+            && desk.account.listed_at.is_some()
+            && desk.account.list_look.is_none()
+            && work.unlisted.is_empty()
+            && !self.refiltered
     }
 
     /// Goes on where the LIST waited for pages: of a folder that is gone, or INBOX's newest.

@@ -48,6 +48,8 @@ pub(crate) struct FolderWork {
     pub(super) equal_sizes: u32,
     /// LIST was asked in this run.
     pub(super) listed: bool,
+    /// The config leaves out other folders than what is stored, or did when this run began.
+    pub(super) refiltered: bool,
 }
 
 impl FolderWork {
@@ -69,6 +71,7 @@ impl FolderWork {
             suspicious: None,
             equal_sizes: 0,
             listed: false,
+            refiltered: false,
         };
         if let Some(before) = before {
             let Self { notes, cuts, answered, equal_sizes, .. } = before;

@@ -94,6 +94,7 @@ impl FeedWorld {
             other @ (Action::ReadRows { .. }
             | Action::ReadSample { .. }
             | Action::Proved { .. }
+            | Action::ListProved { .. }
             | Action::CountLimbo) => panic!("{other:?}"),
         }
     }

@@ -118,10 +118,6 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
              '$.state.misfit', COALESCE(?5, feed->>'$.state.misfit')) WHERE id = ?1 AND feed IS \
              NOT NULL"
         }
-        FeedText::QuietSettleAccount => {
-            "UPDATE failure SET closed_at = ?2 WHERE account = ?1 AND closed_at IS NULL AND folder IS NULL AND \
-             remote_id IS NULL AND ?2 IS NOT NULL AND last_at < ?2"
-        }
         FeedText::DueOwed => concat!(
             "SELECT json_group_array(json_array(",
             owed!(),
