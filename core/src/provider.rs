@@ -12,10 +12,45 @@ use crate::mail::id::SessionId;
 pub struct Capabilities {
     /// It tells by itself when something happens in a folder.
     pub push: bool,
+    /// How it proves what has changed in a folder.
+    pub proof: Proof,
     /// No page is to ask for more messages than this: what a page brings is known when it has come.
     pub page: Option<usize>,
     /// How its feeds are, where changes are told by message id.
     pub feed: FeedTraits,
+}
+
+/// How changes of a folder are proved, at best; what does not fit is listed whole all the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Proof {
+    /// LIST tells counters along (RFC 5819): what they prove unchanged is not opened.
+    pub counted: bool,
+    /// What is asked where they do not.
+    pub tells: Tells,
+}
+
+/// What a server tells of changes since a modification sequence (RFC 7162).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tells {
+    /// Nothing: the folder is listed.
+    #[default]
+    Nothing,
+    /// What came and what has other flags; what went is counted.
+    Came,
+    /// What went, too.
+    Went,
+}
+
+impl Tells {
+    /// The word of the extension that tells it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nothing => "listing",
+            Self::Came => "condstore",
+            Self::Went => "qresync",
+        }
+    }
 }
 
 /// The two families of provider.

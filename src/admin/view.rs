@@ -8,8 +8,7 @@ use postrider_core::account::advice::advice;
 use postrider_core::account::schedule::{Mode, Tier};
 use postrider_core::failure::Class;
 use postrider_core::mail::cursor::{self, Backfill};
-use postrider_core::mail::folder::Role;
-use postrider_core::run::summary::Counts;
+use postrider_core::run::summary::{Counts, FolderLine};
 use postrider_core::standing::{Push, Standing};
 use postrider_core::time::Now;
 use serde::Serialize;
@@ -100,6 +99,11 @@ pub(crate) struct TierView {
     interval_seconds: u64,
     /// How changes are noticed in between: `idle` or `poll`.
     push: &'static str,
+    /// What a pass asks for where something has changed: `qresync`, `condstore`, or the whole
+    /// `listing`; nothing where changes are told by message id.
+    proof: Option<&'static str>,
+    /// LIST tells its counters along: it is not opened while they prove that nothing has changed.
+    counted: bool,
 }
 
 /// An account.
@@ -244,19 +248,21 @@ impl AccountView {
             .folders
             .iter()
             .filter(|f| !f.excluded)
-            .map(|f| TierView::of(&f.path, f.role, line.push, mode))
+            .map(|f| TierView::of(f, line.push, mode))
             .collect();
     }
 }
 
 impl TierView {
-    fn of(path: &str, role: Option<Role>, push: Push, mode: Mode) -> Self {
-        let tier = Tier::of(role, path);
+    fn of(folder: &FolderLine, push: Push, mode: Mode) -> Self {
+        let tier = Tier::of(folder.role, &folder.path);
         Self {
-            path: path.to_owned(),
+            path: folder.path.clone(),
             tier: tier.as_str(),
             interval_seconds: mode.shortest().max(tier.floor()).as_secs(),
             push: if tier == Tier::Inbox { push } else { Push::Poll }.as_str(),
+            proof: folder.proof.map(|proof| proof.tells.as_str()),
+            counted: folder.proof.is_some_and(|proof| proof.counted),
         }
     }
 }

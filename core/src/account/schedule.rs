@@ -232,6 +232,7 @@ mod tests {
             looked,
             mark: Mark::CLEARED,
             unread: false,
+            proof: None,
         }
     }
 

@@ -5,6 +5,7 @@ use crate::failure::{Class, Failure};
 use crate::mail::cursor::Mark;
 use crate::mail::folder::Role;
 use crate::mail::id::FolderId;
+use crate::provider::Proof;
 use crate::recovery::history::History;
 use crate::run::scope::Depth;
 use crate::standing::Outcome;
@@ -88,6 +89,8 @@ pub struct FolderLine {
     pub mark: Mark,
     /// Whether history is still to be read.
     pub unread: bool,
+    /// How the server of this run proves its changes; none where they are told by message id.
+    pub proof: Option<Proof>,
 }
 
 impl Summary {

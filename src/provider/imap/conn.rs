@@ -13,6 +13,7 @@ use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::BodySink;
 use postrider_core::provider::folders::{Examined, Hint};
 use postrider_core::provider::server::Timeouts;
+use postrider_core::provider::{Proof, Tells};
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -127,6 +128,16 @@ impl Conn {
 
     pub(super) fn has(&self, capability: &str) -> bool {
         self.capabilities.iter().any(|c| c == capability) && !self.distrusted.contains(&capability)
+    }
+
+    /// How changes are proved on this session.
+    pub(super) fn proof(&self) -> Proof {
+        let tells = match (self.has("CONDSTORE"), self.has("ENABLE") && self.has("QRESYNC")) {
+            (true, true) => Tells::Went,
+            (true, false) => Tells::Came,
+            (false, _) => Tells::Nothing,
+        };
+        Proof { counted: self.has("LIST-EXTENDED") && self.has("LIST-STATUS"), tells }
     }
 
     /// Octets read so far.

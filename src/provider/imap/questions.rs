@@ -11,6 +11,7 @@ use postrider_core::mail::folder::{ListedFolder, Role};
 use postrider_core::mail::id::UidValidity;
 use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
+use postrider_core::provider::Tells;
 use postrider_core::provider::folders::{Answer, Changed, Examined, Sampled, Since};
 use std::collections::BTreeMap;
 
@@ -29,7 +30,7 @@ impl Conn {
     /// LIST: every folder that can be opened, with its counters where the server can tell them along.
     /// Source: RFC 3501 §6.3.8, RFC 6154, RFC 5819.
     pub(super) async fn list(&mut self, counted: bool) -> Result<Answer, Failure> {
-        let counted = counted && self.has("LIST-EXTENDED") && self.has("LIST-STATUS");
+        let counted = counted && self.proof().counted;
         let mut options = Vec::new();
         options.extend(
             (self.has("LIST-EXTENDED") && self.has("SPECIAL-USE")).then_some("SPECIAL-USE"),
@@ -136,7 +137,7 @@ impl Conn {
             return Ok(tells);
         }
         let mut tells = false;
-        if self.has("ENABLE") && self.has("QRESYNC") {
+        if self.proof().tells == Tells::Went {
             let tag = self.send(b"ENABLE QRESYNC", false).await?;
             tells = self.tagged(&tag).await?.status == Condition::Ok;
         }

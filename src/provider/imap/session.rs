@@ -102,7 +102,8 @@ pub(super) struct ImapSession {
 impl Session for ImapSession {
     fn capabilities(&self) -> Capabilities {
         let page = self.is_metered().then_some(PAGE);
-        Capabilities { push: self.conn.has("IDLE"), page, ..Capabilities::default() }
+        let proof = self.conn.proof();
+        Capabilities { push: self.conn.has("IDLE"), page, proof, ..Capabilities::default() }
     }
 
     fn leash(&self) -> Leash {

@@ -81,6 +81,7 @@ fn inbox() -> FolderLine {
         looked: Some(Depth::Full),
         mark: Mark { uidnext: 5, exists: 4, modseq: 0 },
         unread: false,
+        proof: None,
     }
 }
 

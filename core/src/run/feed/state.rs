@@ -184,6 +184,7 @@ impl FeedWork {
             looked: looked.then_some(Depth::Full),
             mark: crate::mail::cursor::Mark::CLEARED,
             unread,
+            proof: None,
         };
         self.rows.places.values().map(line).collect()
     }

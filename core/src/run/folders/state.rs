@@ -7,6 +7,7 @@ use crate::mail::folder::ListedFolder;
 use crate::mail::id::{FolderId, SessionId};
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Examined;
+use crate::provider::{Proof, Tells};
 use crate::run::event::AccountSnapshot;
 use crate::run::folders::folder::{Folder, Owner};
 use crate::run::folders::listed::{CutNote, GOES_LAST, Listing};
@@ -31,6 +32,8 @@ pub(crate) struct FolderWork {
     pub(super) late: VecDeque<ListedFolder>,
     /// When the last LIST of this run began.
     pub(super) listed_from: Micros,
+    /// How the server proves changes.
+    pub(super) proof: Proof,
     /// The counters that it has shown, until they are looked at.
     pub(super) counters: BTreeMap<Vec<u8>, Examined>,
     /// Things at which sessions have ended, and how many.
@@ -62,6 +65,7 @@ impl FolderWork {
             generation: 0,
             late: VecDeque::new(),
             listed_from: Micros::default(),
+            proof: Proof::default(),
             counters: BTreeMap::new(),
             notes: BTreeMap::new(),
             cuts: 0,
@@ -74,8 +78,8 @@ impl FolderWork {
             refiltered: false,
         };
         if let Some(before) = before {
-            let Self { notes, cuts, answered, equal_sizes, .. } = before;
-            work = Self { notes, cuts, answered, equal_sizes, ..work };
+            let Self { notes, cuts, answered, equal_sizes, proof, .. } = before;
+            work = Self { notes, cuts, answered, equal_sizes, proof, ..work };
         }
         // What is shut is asked last: should a session end at it again, that alone is the third
         // time, and no try of the run.
@@ -182,6 +186,11 @@ impl FolderWork {
             looked: f.seen,
             mark: f.lanes.live.mark,
             unread: !f.lanes.backfill.remaining.is_empty(),
+            // A folder without modseq has nothing to be asked since.
+            proof: Some(Proof {
+                tells: if f.lanes.live.mark.modseq > 0 { self.proof.tells } else { Tells::Nothing },
+                ..self.proof
+            }),
         };
         self.folders.values().map(line).collect()
     }

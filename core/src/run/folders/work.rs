@@ -27,7 +27,8 @@ impl Work for FolderWork {
         Self::of(before, snapshot, desk)
     }
 
-    fn connected(&mut self, _: &Capabilities) {
+    fn connected(&mut self, capabilities: &Capabilities) {
+        self.proof = capabilities.proof;
         self.answered.clear();
     }
 

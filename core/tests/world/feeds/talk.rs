@@ -38,7 +38,7 @@ impl FeedWorld {
             by_place: self.cfg.kind == Kind::Deltas,
             shows_state: self.cfg.kind != Kind::History,
         };
-        let capabilities = Capabilities { push: false, page: None, feed };
+        let capabilities = Capabilities { feed, ..Capabilities::default() };
         self.deliver(Event::Connected(Connected { session: id, capabilities }));
     }
 
