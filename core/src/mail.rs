@@ -6,6 +6,7 @@ pub mod feed;
 pub mod flags;
 pub mod folder;
 pub mod id;
+pub mod key;
 pub mod message;
 pub mod page;
 pub mod settle;

@@ -52,6 +52,17 @@ pub fn header_facts(raw: &[u8]) -> HeaderFacts {
         .unwrap_or_else(|_| HeaderFacts { parse: Parse::Failed, ..HeaderFacts::default() })
 }
 
+/// The Message-ID of a header, as [`header_facts`] has it.
+#[must_use]
+pub fn message_id(header: &[u8]) -> Option<String> {
+    let header = header.get(..header.len().min(HEADER_LIMIT)).unwrap_or(header);
+    std::panic::catch_unwind(|| {
+        let message = MessageParser::default().parse_headers(header)?;
+        message.message_id().map(clean)
+    })
+    .unwrap_or_default()
+}
+
 fn read(raw: &[u8]) -> HeaderFacts {
     let Some(message) = MessageParser::default().parse_headers(raw) else {
         return HeaderFacts { parse: Parse::Failed, ..HeaderFacts::default() };

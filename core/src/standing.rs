@@ -151,6 +151,8 @@ words! {
         FolderRenamed => "folder.renamed",
         /// A folder is gone.
         FolderDeleted => "folder.deleted",
+        /// Its UIDs have begun anew: its messages are the same, and have other UIDs.
+        FolderReset => "folder.reset",
         /// The account's first opening.
         AccountStarted => "account.started",
         /// A human paused it.
@@ -193,7 +195,7 @@ mod tests {
         assert_eq!(
             said(EventKind::ALL, EventKind::as_str),
             "message.created message.updated message.moved message.deleted message.restored folder.created folder.renamed \
-             folder.deleted account.started account.paused account.needs_reauth account.failed account.recovered \
+             folder.deleted folder.reset account.started account.paused account.needs_reauth account.failed account.recovered \
              account.removed run.finished"
         );
     }

@@ -25,6 +25,7 @@ pub fn may_end_limbo(change: &Change, admitted: &Admitted) -> bool {
             | FolderChange::Facts { .. }
             | FolderChange::Look { .. }
             | FolderChange::Misfit { .. }
+            | FolderChange::Rematch { .. }
             | FolderChange::Rename { .. },
         ) => false,
         // What refuses again is waited for no longer.
@@ -103,6 +104,11 @@ pub fn apply(
                 }
                 ledger.announce(EventKind::FolderDeleted, Some(folder));
             }
+        }
+        FolderChange::Rematch { to, pairs, .. } => {
+            let Some(folder) = before else { return };
+            ledger.renumber(folder, *to, pairs);
+            ledger.announce(EventKind::FolderReset, Some(folder));
         }
         FolderChange::Rename { .. } => {
             ledger.announce(EventKind::FolderRenamed, admitted.folder.as_ref())

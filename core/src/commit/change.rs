@@ -176,6 +176,28 @@ pub enum FolderChange {
         /// Up to where flags are compared now; none where the pass did not look at them.
         flags: Option<FlagsMark>,
     },
+    /// Its UIDs have begun anew: every location that was found again gets its new number, what
+    /// was not found remains to be read. The next pass lists it.
+    Rematch {
+        /// The folder.
+        folder: FolderId,
+        /// Its UIDVALIDITY.
+        from: UidValidity,
+        /// Its wire name: what was compared was the folder of this name.
+        remote_id: Vec<u8>,
+        /// The UIDVALIDITY it has now.
+        to: UidValidity,
+        /// The EXAMINE that showed it: fixes the boundary.
+        mark: Mark,
+        /// The old UID and the new one of each location that was found again.
+        pairs: Vec<(u32, u32)>,
+        /// New UIDs that are nothing of ours.
+        remaining: UidSet,
+        /// By how much EXISTS never fits the listing.
+        surplus: i64,
+        /// When its pass began.
+        started: Micros,
+    },
     /// A folder under another name: row, lanes and pages in flight go on; the next pass lists it.
     Rename {
         /// The folder.
@@ -351,6 +373,7 @@ impl FolderChange {
             | Self::Misfit { folder, .. }
             | Self::Reopen { folder, .. }
             | Self::Pass { folder, .. }
+            | Self::Rematch { folder, .. }
             | Self::Rename { folder, .. }
             | Self::DropFolder { folder, .. } => Some(*folder),
             // It gets its number when it is admitted.

@@ -51,7 +51,7 @@ pub fn admit(
     account.stamped_at = account.stamped_at.max(Some(at));
     let folder = folder.cloned();
     let folder = match change {
-        Change::Folder(change) => admit_folder(&mut account, folder, change, new_folder)?,
+        Change::Folder(change) => admit_folder(&mut account, folder, change, new_folder, at)?,
         Change::Account(change) => admit_account(&mut account, folder, change)?,
         // Its rules are its own: `commit::feed`.
         Change::Feed(_) => folder,
@@ -65,6 +65,7 @@ fn admit_folder(
     mut folder: Option<FolderRow>,
     change: &FolderChange,
     new_folder: FolderId,
+    at: Micros,
 ) -> Result<Option<FolderRow>, Refusal> {
     match change {
         FolderChange::Open { folder: listed, uidvalidity, mark, started, newest } => {
@@ -136,11 +137,12 @@ fn admit_folder(
             }
         }
         FolderChange::Look { look, .. } => {
-            let row = same_uidvalidity(folder.as_mut(), look.uidvalidity)?;
+            // A re-match looks under the UIDVALIDITY that is to come.
+            let row = folder.as_mut().ok_or(Refusal::Missing)?;
             row.look = Some(look.clone());
         }
         FolderChange::Misfit { misfit, .. } => {
-            let row = same_uidvalidity(folder.as_mut(), misfit.uidvalidity)?;
+            let row = folder.as_mut().ok_or(Refusal::Missing)?;
             row.misfit = Some(misfit.clone());
         }
         FolderChange::Pass {
@@ -181,6 +183,30 @@ fn admit_folder(
             if unproved.is_none() && row.is_read() {
                 row.proved_at = Some(*started);
             }
+        }
+        FolderChange::Rematch {
+            from,
+            remote_id,
+            to,
+            mark,
+            pairs,
+            remaining,
+            surplus,
+            started,
+            ..
+        } => {
+            let row = same_uidvalidity(folder.as_mut(), *from)?;
+            if row.remote_id != *remote_id {
+                return Err(Refusal::Chain);
+            }
+            let sight = row.passed_at.unwrap_or(row.opened_at);
+            lanes(&mut row.lanes)?.renumber(*to, *mark, remaining.clone(), sight, *started);
+            (row.failures, row.held) = (UidSet::new(), !pairs.is_empty());
+            (row.look, row.misfit, row.surplus, row.unproved) = (None, None, *surplus, None);
+            // What was lost elsewhere until now may lie in what remains.
+            row.grown_at = Some(at);
+            row.stalled_at = None;
+            account.shut.remove(remote_id);
         }
         FolderChange::Rename { uidvalidity, from, to, .. } => {
             let row = same_uidvalidity(folder.as_mut(), *uidvalidity)?;

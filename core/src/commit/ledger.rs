@@ -341,6 +341,44 @@ impl Ledger {
         row.last_sight = Some(since.map_or(began, |since| since.max(began)));
     }
 
+    /// The folder's UIDs begin anew: a location that was found again is the same one, under another
+    /// number. Whatever was told there before under that UIDVALIDITY is forgotten: nobody knows it
+    /// any more.
+    pub fn renumber(&mut self, folder: &FolderRow, to: UidValidity, pairs: &[(u32, u32)]) {
+        let from = folder.uidvalidity();
+        let is_old = |place: &&Place| place.0 == folder.id && place.1 == to;
+        let old: Vec<Place> = self.locations.keys().filter(is_old).copied().collect();
+        for place in old {
+            self.forget(place);
+        }
+        for (old, new) in pairs {
+            let (old, new) = ((folder.id, from, u64::from(*old)), (folder.id, to, u64::from(*new)));
+            if self.locations.get(&old).is_none_or(|l| l.ended_at.is_some()) {
+                continue;
+            }
+            let Some(mut row) = self.locations.remove(&old) else { continue };
+            if let Some(places) = self.places.get_mut(&row.message) {
+                places.remove(&old);
+            }
+            (row.uidvalidity, row.uid, row.modseq) = (new.1, new.2, None);
+            self.load_location(row);
+        }
+    }
+
+    /// Forgets a location that ended.
+    fn forget(&mut self, place: Place) {
+        let Some(row) = self.locations.remove(&place) else { return };
+        if let Some(places) = self.places.get_mut(&row.message) {
+            places.remove(&place);
+        }
+        if let Some(message) = self.messages.get_mut(&row.message)
+            && message.limbo_since.is_some()
+        {
+            message.last_sight = None;
+            self.changed_messages.insert(row.message);
+        }
+    }
+
     /// Ends the limbo of every loaded message for which everything has been looked at.
     pub fn sweep(&mut self, account: &AccountRow, folders: &[FolderRow], at: Micros) {
         let over: Vec<MessageId> = self

@@ -66,6 +66,30 @@ pub struct Live {
     /// None before a whole listing, and where the server has no modseq.
     #[serde(default)]
     pub flags: Option<FlagsMark>,
+    /// When its UIDs began anew, the last day's times.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resets: Vec<Micros>,
+}
+
+/// UIDs that begin anew more often in a day are matched once an hour.
+const RESETS: usize = 2;
+const RESTLESS: Duration = Duration::from_secs(3600);
+
+impl Live {
+    /// Whether UIDs begin anew so often that the next time has to wait: how often they would have in
+    /// the last day.
+    #[must_use]
+    pub fn is_restless(&self, at: Micros) -> Option<usize> {
+        let times = self.resets_before(at).len();
+        let last = self.resets.last().copied().unwrap_or_default();
+        (times > RESETS && at.since(last) < RESTLESS).then_some(times + 1)
+    }
+
+    /// The times of the last day.
+    fn resets_before(&self, at: Micros) -> Vec<Micros> {
+        let is_recent = |reset: &&Micros| at >= **reset && at.since(**reset) < LISTED;
+        self.resets.iter().filter(is_recent).copied().collect()
+    }
 }
 
 /// The backfill lane: what lies below the boundary and is not read yet.
@@ -99,9 +123,34 @@ impl Lanes {
     pub fn opened(uidvalidity: UidValidity, mark: Mark, old_before: Option<Micros>) -> Self {
         let remaining = UidSet::range(1, mark.uidnext.saturating_sub(1));
         Self {
-            live: Live { uidvalidity, uidnext: mark.uidnext, mark, ended: false, flags: None },
+            live: Live {
+                uidvalidity,
+                uidnext: mark.uidnext,
+                mark,
+                ended: false,
+                flags: None,
+                resets: Vec::new(),
+            },
             backfill: Backfill { uidvalidity, boundary: mark.uidnext, remaining, old_before },
         }
+    }
+
+    /// UIDs begin anew, and what is held has been found again but for what remains, which is old mail
+    /// where it is older than the last sight of the folder. The next pass lists it.
+    pub fn renumber(
+        &mut self,
+        uidvalidity: UidValidity,
+        mark: Mark,
+        remaining: UidSet,
+        sight: Micros,
+        at: Micros,
+    ) {
+        let mut resets = self.live.resets_before(at);
+        resets.push(at);
+        *self = Self::opened(uidvalidity, mark, Some(sight));
+        self.live.mark = Mark::CLEARED;
+        self.live.resets = resets;
+        self.backfill.remaining = remaining;
     }
 
     /// UIDNEXT has fallen, and a whole listing says what is there: `uidnext` goes to `top`, one

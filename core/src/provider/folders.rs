@@ -3,6 +3,7 @@
 use crate::budget::{Lane, Wait};
 use crate::mail::folder::ListedFolder;
 use crate::mail::id::UidValidity;
+use crate::mail::key::Keyed;
 use crate::mail::page::Page;
 use crate::mail::uid_flags::UidFlags;
 use crate::mail::uid_set::UidSet;
@@ -74,6 +75,15 @@ pub enum Request {
         /// What the question is about.
         uidvalidity: UidValidity,
     },
+    /// What every message of the folder is recognised by, whatever its UID.
+    Keys {
+        /// Wire name.
+        remote_id: Vec<u8>,
+        /// What the question is about.
+        uidvalidity: UidValidity,
+        /// With their sizes, which elsewhere are estimates.
+        sized: bool,
+    },
     /// Size and INTERNALDATE of these UIDs: whether a folder is another one under a new name.
     Sample {
         /// Wire name.
@@ -131,6 +141,7 @@ impl Request {
             Self::List { .. } | Self::Feed(_) => None,
             Self::Examine { remote_id, .. }
             | Self::Index { remote_id, .. }
+            | Self::Keys { remote_id, .. }
             | Self::Sizes { remote_id, .. }
             | Self::Sample { remote_id, .. }
             | Self::Watch { remote_id, .. }
@@ -216,6 +227,15 @@ pub enum Answer {
         remote_id: Vec<u8>,
         /// UIDs and flags.
         rows: UidFlags,
+        /// The folder's EXISTS after the tagged OK.
+        exists: u32,
+    },
+    /// To `Keys`.
+    Keyed {
+        /// The name that was asked about.
+        remote_id: Vec<u8>,
+        /// UIDs and what they are recognised by.
+        rows: Vec<Keyed>,
         /// The folder's EXISTS after the tagged OK.
         exists: u32,
     },

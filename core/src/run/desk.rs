@@ -202,6 +202,13 @@ impl<'a, O> Desk<'a, O> {
         token
     }
 
+    /// Reads what we recognise a folder's locations by, those behind a UID.
+    pub(crate) fn read_keys(&mut self, owner: O, folder: FolderId, after: u32) {
+        let (token, sized) = (self.token(), !self.account.sizes_estimated);
+        self.book.commits.insert(token, owner);
+        self.out.push(Action::ReadKeys { token, folder, after, sized });
+    }
+
     pub(crate) fn commit(&mut self, owner: O, change: impl Into<Change>) {
         let token = self.token();
         let at = self.stamp();

@@ -5,6 +5,7 @@ use crate::commit::feed::rows::FeedRows;
 use crate::commit::rows::{AccountRow, FolderRow};
 use crate::failure::Failure;
 use crate::mail::id::FolderId;
+use crate::mail::key::HeldKey;
 use crate::mail::uid_flags::UidFlags;
 use crate::mail::uid_set::UidSet;
 use crate::provider::Connected;
@@ -124,6 +125,13 @@ pub enum Event {
         /// UID, size and INTERNALDATE of some living locations.
         rows: Result<Vec<Sampled>, Failure>,
     },
+    /// What we recognise living locations by.
+    KeysRead {
+        /// To what.
+        token: Token,
+        /// By UID; none when there are no more.
+        rows: Result<Vec<HeldKey>, Failure>,
+    },
     /// Rows of a feed account.
     FeedRead {
         /// To what.
@@ -178,6 +186,17 @@ pub enum Action {
         folder: FolderId,
         /// All from one UID to another, or a sample.
         part: Option<(u32, u32)>,
+    },
+    /// Read what we recognise some of a folder's living locations by.
+    ReadKeys {
+        /// Comes back with the answer.
+        token: Token,
+        /// The folder.
+        folder: FolderId,
+        /// Those behind this UID, in their order.
+        after: u32,
+        /// With their sizes.
+        sized: bool,
     },
     /// Read rows of a feed account.
     ReadFeed {

@@ -8,14 +8,17 @@ mod gate;
 mod listed;
 mod listing;
 mod opening;
+mod pairs;
 mod pass;
 mod plan;
 mod poison;
+mod rematch;
 mod rename;
 mod roll;
 mod sight;
 mod state;
 mod suspects;
+mod weigh;
 mod work;
 
 pub(crate) use state::FolderWork;

@@ -210,6 +210,9 @@ impl<W: Work> RunMachine<W> {
             (State::Working(run), Event::Sampled { token, rows }) => {
                 rows_read(run, token, rows.map(Rows::Sample), now, &mut out)
             }
+            (State::Working(run), Event::KeysRead { token, rows }) => {
+                rows_read(run, token, rows.map(Rows::Keys), now, &mut out)
+            }
             (State::Working(run), Event::FeedRead { token, rows }) => {
                 rows_read(run, token, rows.map(Rows::Feed), now, &mut out)
             }
@@ -242,6 +245,7 @@ impl<W: Work> RunMachine<W> {
                 State::Waiting { mut run, reopen },
                 Event::RowsRead { token, .. }
                 | Event::Sampled { token, .. }
+                | Event::KeysRead { token, .. }
                 | Event::FeedRead { token, .. },
             ) => {
                 rows_too_late(&mut run, token);
@@ -276,6 +280,7 @@ impl<W: Work> RunMachine<W> {
                 Event::Lost { token }
                 | Event::RowsRead { token, .. }
                 | Event::Sampled { token, .. }
+                | Event::KeysRead { token, .. }
                 | Event::FeedRead { token, .. },
             ) => {
                 run.shared.book.commits.remove(&token);
@@ -296,6 +301,7 @@ impl<W: Work> RunMachine<W> {
                 State::Connecting(mut run),
                 Event::RowsRead { token, .. }
                 | Event::Sampled { token, .. }
+                | Event::KeysRead { token, .. }
                 | Event::FeedRead { token, .. },
             ) => {
                 rows_too_late(&mut run, token);
@@ -331,6 +337,7 @@ impl<W: Work> RunMachine<W> {
                 | Event::Lost { .. }
                 | Event::RowsRead { .. }
                 | Event::Sampled { .. }
+                | Event::KeysRead { .. }
                 | Event::FeedRead { .. }
                 | Event::LimboCounted(_)
                 | Event::Nudged(..)
@@ -345,6 +352,7 @@ impl<W: Work> RunMachine<W> {
                 | Event::Lost { .. }
                 | Event::RowsRead { .. }
                 | Event::Sampled { .. }
+                | Event::KeysRead { .. }
                 | Event::FeedRead { .. }
                 | Event::LimboCounted(_)
                 | Event::Nudged(..)
@@ -375,6 +383,7 @@ impl<W: Work> RunMachine<W> {
                 | Event::Lost { .. }
                 | Event::RowsRead { .. }
                 | Event::Sampled { .. }
+                | Event::KeysRead { .. }
                 | Event::FeedRead { .. }
                 | Event::LimboCounted(_),
             )

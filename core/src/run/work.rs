@@ -6,6 +6,7 @@ use crate::commit::change::{Refusal, StoredRows};
 use crate::commit::rows::AccountRow;
 use crate::failure::Failure;
 use crate::mail::id::FolderId;
+use crate::mail::key::HeldKey;
 use crate::provider::Capabilities;
 use crate::provider::folders::{Answer, Request, Sampled};
 use crate::run::desk::Desk;
@@ -55,6 +56,7 @@ pub(crate) enum Taken {
 pub(crate) enum Rows {
     Folder(FolderRows),
     Sample(Vec<Sampled>),
+    Keys(Vec<HeldKey>),
     Feed(FeedFound),
 }
 

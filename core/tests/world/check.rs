@@ -80,6 +80,9 @@ impl World {
         }
         for (name, folder) in self.server.folders.iter().filter(|(name, _)| open(&name.as_str())) {
             let row = &self.store.folders[&ours[name.as_str()]];
+            if row.uidvalidity().0 != folder.uidvalidity {
+                return Some(format!("{name} is held as {}", row.uidvalidity()));
+            }
             let held: BTreeMap<u32, _> = self
                 .store
                 .ledger
@@ -142,9 +145,17 @@ impl World {
         if let Some(rash) = self.store.rash.pop() {
             return Err(format!("INV-7: {rash}"));
         }
-        for (folder, uid) in std::mem::take(&mut self.store.ended) {
+        for (folder, uidvalidity, uid, cid) in std::mem::take(&mut self.store.ended) {
             let theirs = self.truth.get(&folder).and_then(|id| self.server.by_id(*id));
-            let Some(theirs) = theirs.filter(|f| f.mail.contains_key(&uid)) else { continue };
+            // Where UIDs have begun anew, the mail itself tells, if it is like no other.
+            let is_alive = |f: &&Folder| {
+                if f.uidvalidity == uidvalidity.0 {
+                    return f.mail.contains_key(&uid);
+                }
+                let sure = !self.cfg.alike && !self.touched.contains_key(&cid);
+                sure && f.mail.values().any(|mail| mail.cid == cid)
+            };
+            let Some(theirs) = theirs.filter(is_alive) else { continue };
             // The lie of one folder is no excuse for another; a folder that LIST or a rename hid is
             // judged as a folder. What lies there now may be another mail, in a folder that was put
             // back.
@@ -172,7 +183,8 @@ impl World {
                 self.server.folders.get(&row.path).is_none_or(|theirs| theirs.id != folder.id);
             let behind = lanes.live.uidnext.max(lanes.live.mark.uidnext) > folder.uidnext;
             let unseen = folder.restored && (behind || renamed);
-            if self.lies_on.contains(&folder.id) || unseen {
+            let renumbered = lanes.live.uidvalidity.0 != folder.uidvalidity;
+            if self.lies_on.contains(&folder.id) || unseen || renumbered {
                 continue;
             }
             let living = self.store.rows(row.id).living;
@@ -197,12 +209,7 @@ impl World {
     pub(crate) fn check_end(&self) -> Result<(), String> {
         let mut mirror: BTreeMap<MessageId, Vec<ToldPlace>> = BTreeMap::new();
         let mut created = BTreeMap::new();
-        let cid = |id: MessageId| {
-            let message = self.store.ledger.messages().find(|m| m.id == id);
-            message.map_or(0, |m| {
-                u32::from_be_bytes([m.body.0[0], m.body.0[1], m.body.0[2], m.body.0[3]])
-            })
-        };
+        let cid = |id: MessageId| self.store.cid(id);
         for event in &self.store.events {
             let Some(message) = event.message else { continue };
             replay(mirror.entry(message).or_default(), event);
@@ -293,7 +300,7 @@ impl World {
                 && kinds.iter().filter(|k| **k == EventKind::FolderCreated).count() == 1
                 && ends == usize::from(!alive)
                 && (alive || kinds.last() == Some(&EventKind::FolderDeleted));
-            let twice = told.windows(2).any(|w| w[0] == w[1]);
+            let twice = told.windows(2).any(|w| w[0] == w[1] && w[0].0 != EventKind::FolderReset);
             if !ordered || twice {
                 return Err(format!(
                     "INV-6: folder {folder} (alive: {alive}) was told as {told:?}"

@@ -40,6 +40,10 @@ pub(crate) struct Config {
     pub(crate) changes: Option<bool>,
     /// LIST tells counters along.
     pub(crate) counted: bool,
+    /// UIDs of folders begin anew.
+    pub(crate) anew: bool,
+    /// Mails that are not the same look alike.
+    pub(crate) alike: bool,
 }
 
 impl Config {
@@ -72,6 +76,9 @@ impl Config {
             modseq: apart.chance(60),
             changes: apart.chance(70).then(|| apart.chance(60)),
             counted: apart.chance(60),
+            anew: apart.chance(25),
+            // Two that look alike, where one went as the other came: nothing tells them apart.
+            alike: false,
         }
     }
 
@@ -102,6 +109,8 @@ impl Config {
             modseq: false,
             changes: None,
             counted: false,
+            anew: false,
+            alike: false,
         }
     }
 }

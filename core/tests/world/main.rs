@@ -6,6 +6,7 @@
 //! postrider-core --test world`. `WORLD_RUNS=n` sets how many.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod anew;
 mod check;
 mod config;
 mod feeds;

@@ -37,6 +37,7 @@ impl World {
             answers: VecDeque::new(),
             reads: Vec::new(),
             samples: Vec::new(),
+            keys: Vec::new(),
             deleted: Vec::new(),
             counting: false,
             timer: false,

@@ -15,7 +15,7 @@ impl World {
     }
 
     /// A run that the schedule begins, not a human.
-    fn asks_quietly(&mut self) -> Vec<String> {
+    pub(crate) fn asks_quietly(&mut self) -> Vec<String> {
         self.asked = Some(Vec::new());
         self.begin(Scope::Everything);
         self.answers_all()

@@ -122,7 +122,10 @@ impl World {
                 }
                 let from = self.server.folders[&name].id;
                 let held = self.truth.iter().any(|(ours, theirs)| {
-                    *theirs == from && self.store.rows(*ours).living.get(uid).is_some()
+                    let numbers = self.store.folders.get(ours).map(|row| row.uidvalidity().0);
+                    *theirs == from
+                        && numbers == Some(self.server.folders[&name].uidvalidity)
+                        && self.store.rows(*ours).living.get(uid).is_some()
                 });
                 // What we hold under a UID that was used again is not this mail.
                 let restored = self.server.folders[&name].restored;
@@ -203,6 +206,16 @@ impl World {
             folder.uidnext += 1;
             self.note(|| format!("SERVER append {name} {uid} cid {cid}, used again"));
         }
+    }
+
+    /// The UIDs of a folder begin anew.
+    pub(crate) fn begin_anew(&mut self) {
+        let names: Vec<String> = self.server.folders.keys().cloned().collect();
+        let name = self.dice.pick(&names).clone();
+        let folder = self.server.folders.get_mut(&name).unwrap();
+        folder.begin_anew(&mut self.dice);
+        let uids: Vec<u32> = folder.mail.keys().copied().collect();
+        self.note(|| format!("SERVER {name} begins anew as {uids:?}"));
     }
 
     /// A folder begins to misbehave, for a while or for ever.

@@ -251,7 +251,7 @@ fn a_pause_is_no_patience() {
             if shut {
                 folder.shut = if is_spoilt { i64::MAX } else { 0 };
             } else {
-                folder.uidvalidity = if is_spoilt { 8 } else { 7 };
+                folder.mute = is_spoilt;
             }
         };
         spoil(&mut world, true);

@@ -8,7 +8,7 @@ use crate::words::question;
 use postrider_core::account::machine::Machine;
 use postrider_core::commit::change::Commit;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
-use postrider_core::mail::id::{FolderId, SessionId};
+use postrider_core::mail::id::{FolderId, SessionId, UidValidity};
 use postrider_core::mail::settle::Settlement;
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::provider::folders::Request;
@@ -37,6 +37,7 @@ pub(crate) enum Work {
     Page {
         token: Token,
         folder: Vec<u8>,
+        uidvalidity: UidValidity,
         page: Box<Settlement>,
         uids: UidSet,
         bulk: bool,
@@ -80,6 +81,7 @@ pub(crate) struct World {
     pub(crate) answers: VecDeque<(u64, Event)>,
     pub(crate) reads: Vec<(u64, Token, FolderId, Option<UidSet>)>,
     pub(crate) samples: Vec<Sample>,
+    pub(crate) keys: Vec<(u64, Token, FolderId, u32)>,
     /// The server's folders that were deleted or renamed: a mail that moved out of one before, to
     /// the same UID of a new folder, may look like all of it under a new name. That is as true, and
     /// loses nothing.
@@ -198,6 +200,9 @@ impl World {
             Action::ReadSample { token, folder, part } => {
                 self.samples.push((self.epoch, token, folder, part))
             }
+            Action::ReadKeys { token, folder, after, .. } => {
+                self.keys.push((self.epoch, token, folder, after))
+            }
             Action::Proved { folder, started, whole } => {
                 self.queue.push_back(Queued::Proved(folder, started, whole));
             }
@@ -282,6 +287,13 @@ impl World {
                 self.answers.push_back((epoch, Event::RowsRead { token, rows: Ok(rows) }));
             }
         }
+        if !self.keys.is_empty() && self.dice.chance(60) {
+            let (epoch, token, folder, after) = self.keys.remove(0);
+            let rows = self.store.held_keys(folder, after, self.cfg.alike);
+            if epoch == self.epoch || self.life.is_some() {
+                self.answers.push_back((epoch, Event::KeysRead { token, rows: Ok(rows) }));
+            }
+        }
         if !self.samples.is_empty() && self.dice.chance(60) {
             let (epoch, token, folder, part) = self.samples.remove(0);
             if epoch == self.epoch || self.life.is_some() {
@@ -303,6 +315,7 @@ impl World {
     pub(crate) fn is_answered(&self) -> bool {
         self.reads.is_empty()
             && self.samples.is_empty()
+            && self.keys.is_empty()
             && !self.counting
             && !self.timer
             && !self.connecting
@@ -331,6 +344,9 @@ impl World {
         self.server.folders.values_mut().for_each(|folder| folder.count_changes(tells));
         if self.dice.chance(8) {
             self.operate("odd");
+        }
+        if self.cfg.anew && self.dice.chance(6) {
+            self.begin_anew();
         }
         if self.cfg.restores && self.dice.chance(8) {
             self.restore();
@@ -399,6 +415,7 @@ impl World {
         self.answers.clear();
         self.reads.clear();
         self.samples.clear();
+        self.keys.clear();
         Ok(())
     }
 

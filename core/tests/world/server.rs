@@ -48,6 +48,8 @@ pub(crate) struct Folder {
     pub(crate) shut: i64,
     /// Until when sessions end at its EXAMINE.
     pub(crate) cut: i64,
+    /// It opens, and tells nothing of its mail.
+    pub(crate) mute: bool,
     /// Its line of LIST cannot be read.
     pub(crate) unreadable: bool,
     /// EXISTS says so many too much.
@@ -84,6 +86,23 @@ impl Folder {
             self.changed.remove(uid);
             self.gone.insert(*uid, self.modseq);
         }
+    }
+
+    /// Its UIDs begin anew, in the same order or (seldom) another; what it knew of changes is gone.
+    pub(crate) fn begin_anew(&mut self, dice: &mut Dice) {
+        let mut mail: Vec<Mail> = std::mem::take(&mut self.mail).into_values().collect();
+        if dice.chance(20) {
+            mail.reverse();
+        }
+        self.uidvalidity += 1;
+        self.uidnext = 1 + u32::try_from(dice.roll(4)).unwrap();
+        for mail in mail {
+            self.mail.insert(self.uidnext, mail);
+            self.uidnext += 1 + u32::from(dice.chance(20));
+        }
+        (self.restored, self.modseq) = (false, 1 + dice.roll(5));
+        (self.counted, self.changed, self.gone) = Default::default();
+        self.count_changes(true);
     }
 
     /// It is put back, its counter too.
@@ -145,6 +164,7 @@ impl Server {
             mail: BTreeMap::new(),
             shut: 0,
             cut: 0,
+            mute: false,
             unreadable: false,
             surplus: 0,
             ahead: None,

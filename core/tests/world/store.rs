@@ -1,5 +1,6 @@
 //! The model store: the core's own commit rules over rows in memory.
 
+use crate::words::key;
 use postrider_core::commit::apply::{apply, may_end_limbo};
 use postrider_core::commit::change::{
     AccountChange, Change, Commit, CommitAnswer, FolderChange, Note, Poison, Refusal, StoredRows,
@@ -7,9 +8,10 @@ use postrider_core::commit::change::{
 use postrider_core::commit::event::EventDraft;
 use postrider_core::commit::lane::admit;
 use postrider_core::commit::ledger::Ledger;
-use postrider_core::commit::rows::{AccountRow, FolderRow};
+use postrider_core::commit::rows::{AccountRow, FolderRow, LocationRow};
 use postrider_core::failure::Class;
-use postrider_core::mail::id::{AccountId, FolderId, Incarnation};
+use postrider_core::mail::id::{AccountId, FolderId, Incarnation, MessageId, UidValidity};
+use postrider_core::mail::key::HeldKey;
 use postrider_core::mail::page::Again;
 use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
@@ -30,8 +32,8 @@ pub(crate) struct Store {
     pub(crate) proofs: u64,
     /// How the account stands, as it was written last; unknown where no follower writes it.
     pub(crate) stood: Option<(Standing, String)>,
-    /// Ends: folder and UID, for the scheduler to judge.
-    pub(crate) ended: Vec<(FolderId, u32)>,
+    /// Ends: folder, UIDVALIDITY, UID and mail, for the scheduler to judge.
+    pub(crate) ended: Vec<(FolderId, UidValidity, u32, u32)>,
     /// Commits that ended more than they had evidence for.
     pub(crate) rash: Vec<String>,
     looked: BTreeMap<FolderId, UidSet>,
@@ -114,6 +116,42 @@ impl Store {
             .collect()
     }
 
+    /// What living locations are recognised by, some behind a UID.
+    pub(crate) fn held_keys(&self, folder: FolderId, after: u32, alike: bool) -> Vec<HeldKey> {
+        let living = self.ledger.locations().filter(|l| l.folder == folder && l.ended_at.is_none());
+        let mut rows: Vec<HeldKey> = living
+            .filter(|l| l.uid > u64::from(after))
+            .map(|l| HeldKey {
+                uid: narrow(l.uid),
+                key: key(self.cid(l.message), l.internal_date, alike),
+                message: l.message,
+            })
+            .collect();
+        rows.sort_by_key(|row| row.uid);
+        rows.truncate(3);
+        rows
+    }
+
+    /// Which mail a message is.
+    pub(crate) fn cid(&self, id: MessageId) -> u32 {
+        let message = self.ledger.messages().find(|m| m.id == id);
+        let bytes = message.map(|m| [m.body.0[0], m.body.0[1], m.body.0[2], m.body.0[3]]);
+        bytes.map_or(0, u32::from_be_bytes)
+    }
+
+    /// Notes what a commit ends, for the scheduler to judge.
+    fn note_ends(&mut self, folder: FolderId, uids: &UidSet) {
+        let Some(row) = self.folders.get(&folder) else { return };
+        let uidvalidity = row.uidvalidity();
+        for uid in uids.iter() {
+            let is_it = |l: &&LocationRow| {
+                l.folder == folder && l.uidvalidity == uidvalidity && l.uid == u64::from(uid)
+            };
+            let cid = self.ledger.locations().find(is_it).map_or(0, |l| self.cid(l.message));
+            self.ended.push((folder, uidvalidity, uid, cid));
+        }
+    }
+
     pub(crate) fn rows(&self, folder: FolderId) -> FolderRows {
         self.rows_among(folder, None)
     }
@@ -189,13 +227,13 @@ impl Store {
                 self.rash.push(format!("{folder} lost {gone} on one look"));
             }
             Change::Folder(FolderChange::Facts { folder, gone, .. }) => {
-                self.ended.extend(gone.iter().map(|uid| (*folder, uid)))
+                self.note_ends(*folder, gone);
             }
             Change::Folder(FolderChange::DropFolder { folder, uids, .. }) => {
                 if !self.list_looked.contains(folder) {
                     self.rash.push(format!("folder {folder} was dropped on one look"));
                 }
-                self.ended.extend(uids.iter().map(|uid| (*folder, uid)));
+                self.note_ends(*folder, uids);
             }
             Change::Account(AccountChange::Stand { standing, reason, .. })
                 if self.stood.is_some() =>

@@ -2,11 +2,12 @@
 
 use crate::scheduler::{Session, Work, World};
 use crate::server::{Folder, Lie, Mail};
-use crate::words::{fetched, flags, gone, length};
+use crate::words::{fetched, flags, gone, key, length};
 use postrider_core::budget::{Lane, Wait};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::folder::ListedFolder;
 use postrider_core::mail::id::{SessionId, UidValidity};
+use postrider_core::mail::key::Keyed;
 use postrider_core::mail::settle::{Question, Settlement};
 use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
@@ -132,15 +133,11 @@ impl World {
         let Some(folder) = self.server.folders.get(&name).cloned() else {
             return Err(Ended::Refused(gone()));
         };
-        if lie == Lie::Away(folder.id) || folder.shut > self.now {
+        let is_mute = folder.mute && uidvalidity.is_some();
+        if lie == Lie::Away(folder.id) || folder.shut > self.now || is_mute {
             return Err(Ended::Refused(gone()));
         }
         if folder.cut > self.now {
-            return Err(Ended::Cut(Class::Network));
-        }
-        // What is stored under a UIDVALIDITY that was a lie needs the re-match, which is still to
-        // come.
-        if uidvalidity.is_some() && lie == Lie::OtherValidity {
             return Err(Ended::Cut(Class::Network));
         }
         if uidvalidity.is_some_and(|v| v != shown(&folder, lie)) {
@@ -195,6 +192,7 @@ impl World {
                         let work = Work::Page {
                             token,
                             folder: remote_id,
+                            uidvalidity,
                             page,
                             uids,
                             bulk: true,
@@ -212,8 +210,8 @@ impl World {
                 }
                 answer
             }
-            Work::Page { folder, page, uids, bulk, estimated, .. } => {
-                self.page(&mut session, token, folder, page, uids, bulk, estimated)
+            Work::Page { folder, uidvalidity, page, uids, bulk, estimated, .. } => {
+                self.page(&mut session, token, folder, uidvalidity, page, uids, bulk, estimated)
             }
         };
         match answer {
@@ -273,6 +271,7 @@ impl World {
                 Answer::Examined { examined, changed, remote_id }
             }
             Request::Index { uidvalidity, .. } => self.index(lie, remote_id, *uidvalidity)?,
+            Request::Keys { uidvalidity, .. } => self.keys(lie, remote_id, *uidvalidity)?,
             Request::Sample { uids, uidvalidity, .. } => {
                 let folder = self.select(lie, &remote_id, Some(*uidvalidity))?;
                 Answer::Sampled { remote_id, rows: sample(&folder, |uid| uids.contains(uid)) }
@@ -296,12 +295,22 @@ impl World {
         session: &mut Session,
         token: Token,
         folder: Vec<u8>,
+        uidvalidity: UidValidity,
         mut page: Box<Settlement>,
         uids: UidSet,
         bulk: bool,
         estimated: bool,
     ) -> Result<Option<Answer>, Ended> {
-        match self.page_command(session, &folder, &mut page, &uids, bulk, estimated) {
+        let opened = match self.select(session.lie, &folder, Some(uidvalidity)) {
+            // A session does not outlive the numbers of the folder that it has open.
+            Err(Ended::Refused(failure)) if failure.class == Class::StateLost => {
+                Err(Ended::Cut(Class::Network))
+            }
+            opened => opened,
+        };
+        let told = opened
+            .and_then(|open| self.page_command(session, &open, &mut page, &uids, bulk, estimated));
+        match told {
             // What came whole is handed over first.
             Err(Ended::Cut(class)) => {
                 if let Some(part) = page.take_part() {
@@ -320,21 +329,22 @@ impl World {
             return Ok(Some(Answer::Fetched { page, last: true }));
         }
         let part = if self.dice.chance(30) { page.take_part() } else { None };
-        session.work.push_front(Work::Page { token, folder, page, uids, bulk: false, estimated });
+        let bulk = false;
+        let work = Work::Page { token, folder, uidvalidity, page, uids, bulk, estimated };
+        session.work.push_front(work);
         Ok(part.map(|page| Answer::Fetched { page, last: false }))
     }
 
     fn page_command(
         &mut self,
         session: &mut Session,
-        folder: &[u8],
+        folder: &Folder,
         page: &mut Settlement,
         uids: &UidSet,
         bulk: bool,
         estimated: bool,
     ) -> Result<(), Ended> {
-        let folder = self.select(session.lie, folder, None)?;
-        let seen = self.view(&folder, session.lie);
+        let seen = self.view(folder, session.lie);
         let ask: Vec<u32> = match (bulk, page.next()) {
             (true, _) => uids.iter().collect(),
             (false, Question::Alone(uid)) => vec![uid],
@@ -495,6 +505,26 @@ impl World {
             }
         }
         Ok(Answer::Indexed { remote_id, rows: rows.finished(), exists })
+    }
+
+    fn keys(
+        &mut self,
+        lie: Lie,
+        remote_id: Vec<u8>,
+        uidvalidity: UidValidity,
+    ) -> Result<Answer, Ended> {
+        let folder = self.select(lie, &remote_id, Some(uidvalidity))?;
+        let mut rows = Vec::new();
+        let seen = self.view(&folder, lie);
+        let exists = u32::try_from(seen.len()).unwrap() + folder.surplus;
+        for uid in seen {
+            if !self.lose_line(folder.id) {
+                let Mail { cid, date, .. } = folder.mail[&uid];
+                let key = key(cid, Some(Micros::from_seconds(date)), self.cfg.alike);
+                rows.push(Keyed { uid, key });
+            }
+        }
+        Ok(Answer::Keyed { remote_id, rows, exists })
     }
 }
 

@@ -5,6 +5,7 @@ use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::{BodyHash, BodyRef};
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::Identity;
+use postrider_core::mail::key::MatchKey;
 use postrider_core::mail::message::Fetched;
 use postrider_core::mime::HeaderFacts;
 use postrider_core::provider::folders::Request;
@@ -45,6 +46,12 @@ pub(crate) fn fetched(uid: u32, mail: &Mail, short: bool) -> Fetched {
     }
 }
 
+/// What a mail is recognised by.
+pub(crate) fn key(cid: u32, date: Option<Micros>, alike: bool) -> MatchKey {
+    let id = if alike { cid % 3 } else { cid };
+    MatchKey::of(Some(&id.to_string()), date.filter(|_| !alike), None)
+}
+
 /// Octets of a mail.
 pub(crate) fn length(mail: &Mail) -> u64 {
     10 + u64::from(mail.cid % 7)
@@ -61,6 +68,7 @@ pub(crate) fn question(request: &Request) -> String {
         Request::List { .. } => "list".into(),
         Request::Examine { .. } => format!("examine {name}"),
         Request::Index { .. } => format!("index {name}"),
+        Request::Keys { .. } => format!("keys {name}"),
         Request::Fetch { uids, .. } => format!("fetch {name} {uids}"),
         Request::Newest { .. } => format!("newest {name}"),
         Request::Sample { .. } => format!("sample {name}"),

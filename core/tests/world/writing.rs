@@ -49,9 +49,11 @@ impl World {
                     // Its boundary goes back too: what was told before by the old one is not
                     // judged.
                     let rewound = match &commit.change {
-                        Change::Folder(FolderChange::Pass { folder, rewind: Some(_), .. }) => {
-                            Some(*folder)
-                        }
+                        Change::Folder(
+                            FolderChange::Pass { folder, rewind: Some(_), .. }
+                            | FolderChange::Reopen { folder, .. }
+                            | FolderChange::Rematch { folder, .. },
+                        ) => Some(*folder),
                         _ => None,
                     };
                     let account = &self.store.account;
@@ -175,6 +177,7 @@ impl World {
                 self.answers.clear();
                 self.reads.clear();
                 self.samples.clear();
+                self.keys.clear();
                 self.note(|| "== crash".into());
                 self.restart(true);
             }

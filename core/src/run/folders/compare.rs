@@ -113,9 +113,10 @@ impl FolderWork {
         self.compare_next(id, comparing, desk);
     }
 
-    /// Whether a folder is being compared.
+    /// Whether a folder is being compared, or found again.
     pub(super) fn is_comparing(&self) -> bool {
-        let compares = |f: &Folder| matches!(f.pass, Some(Pass::Comparing(_)));
+        let compares =
+            |f: &Folder| matches!(f.pass, Some(Pass::Comparing(_) | Pass::Rematching(_)));
         self.folders.passing().into_iter().any(|id| self.folders.get(&id).is_some_and(compares))
     }
 

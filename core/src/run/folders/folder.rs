@@ -97,6 +97,8 @@ pub(super) struct Folder {
     pub(super) settles_first: bool,
     /// It has refused, and may have another name by now: LIST is asked before it is asked again.
     pub(super) doubted: bool,
+    /// Questions in this run whose UIDVALIDITY was no longer the folder's.
+    pub(super) lost: u8,
     /// Refusals of its EXAMINE in this run.
     pub(super) refusals: u8,
     /// A page of its newest mail was asked for before other folders were opened.
@@ -140,6 +142,7 @@ impl Folder {
             page: None,
             settles_first: false,
             doubted: false,
+            lost: 0,
             refusals: 0,
             paged: false,
             whole: false,

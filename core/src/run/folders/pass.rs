@@ -2,22 +2,25 @@
 //! and the mark last.
 
 use crate::commit::change::{AccountChange, FolderChange};
-use crate::commit::rows::Misfit;
-use crate::failure::{Class, Failure, Provenance, Reach};
+use crate::failure::{Class, Failure};
 use crate::mail::cursor::Mark;
 use crate::mail::id::FolderId;
 use crate::mail::uid_flags::UidFlags;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Changed, Examined, Request, Since};
-use crate::run::evidence::{Fit, judge_fit};
+use crate::run::evidence::Fit;
 use crate::run::folders::conclude::counted_mark;
 use crate::run::folders::folder::{FillKind, Folder, Owner};
 use crate::run::folders::gate::{counted, is_unchanged, settled};
 use crate::run::folders::sight::{Extent, Pass, Seen};
 use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::folders::weigh::{Weighed, first_misfit, weigh};
 use crate::run::scope::Depth;
 use crate::time::Micros;
 use std::collections::BTreeSet;
+
+/// Times in a run that a folder's UIDs may begin anew under its questions.
+const LOST: u8 = 3;
 
 /// Whether what is told of changes can be all of it: where HIGHESTMODSEQ has risen there is
 /// something, and where it has fallen the server has forgotten.
@@ -96,12 +99,7 @@ impl FolderWork {
             return self.open_anew(id, started, examined, desk);
         }
         if examined.uidvalidity != live.uidvalidity {
-            let text = format!(
-                "UIDVALIDITY changed from {} to {}",
-                live.uidvalidity, examined.uidvalidity
-            );
-            let failure = Failure::new(Class::StateLost, Reach::Folder, Provenance::Server, text);
-            return self.stand_still(id, failure, desk);
+            return self.start_rematch(id, started, misses, examined, desk);
         }
         // What was told once was too high, or the server was put back: a whole listing says what is
         // there.
@@ -171,43 +169,20 @@ impl FolderWork {
         };
         let Some(session) = desk.session else { return };
         let listed = rows.uids();
-        let below = if fell {
-            listed.len()
-        } else {
-            listed.intersect(&UidSet::range(1, examined.uidnext.saturating_sub(1))).len()
-        };
-        if below != u64::from(examined.exists) && listed.len() == u64::from(exists) {
-            // Mail went between EXAMINE and the index: the mark is what the index showed.
-            examined.exists = u32::try_from(below).unwrap_or(u32::MAX);
-        }
-        let surplus = i64::from(examined.exists) - i64::try_from(below).unwrap_or(i64::MAX);
-        let (known, look) = (folder.row.surplus, folder.row.misfit.as_ref());
-        let fit = judge_fit(examined.uidvalidity, &listed, surplus, known, look, session);
-        if fit != Fit::Whole && misses == 0 {
+        let weighed = weigh(folder, &mut examined, &listed, exists, fell, session);
+        if weighed.fit != Fit::Whole && misses == 0 {
             return self.examine(id, started, 1, desk);
         }
         // Two in a row: either the answer lost lines, or this server's EXISTS never fits.
         let (mut misfit, mut kept) = (None, UidSet::new());
-        let first = || Misfit {
-            uidvalidity: examined.uidvalidity,
-            listed: listed.clone(),
-            surplus,
-            session,
-            at: started,
-        };
-        match fit {
+        match &weighed.fit {
             Fit::Whole => {}
-            Fit::Believed(rest) => kept = rest,
+            Fit::Believed(rest) => kept = rest.clone(),
             Fit::First => {
-                let text = format!(
-                    "folder {}: the listing shows {below} messages where EXISTS says {}; looked at again next time",
-                    folder.row.path, examined.exists
-                );
-                desk.leave(text);
-                desk.second_look = true;
-                misfit = Some(first());
+                misfit = first_misfit(folder, &examined, &weighed, listed.clone(), started, desk);
             }
         }
+        let Weighed { below, surplus, .. } = weighed;
         let believed = surplus != 0 && misfit.is_none();
         let unproved =
             believed.then(|| format!("EXISTS says {}, its listings show {below}", examined.exists));
@@ -309,7 +284,7 @@ impl FolderWork {
     }
 
     /// A commit of the pass is durable.
-    pub(super) fn on_pass_committed(&mut self, id: FolderId) {
+    pub(super) fn on_pass_committed(&mut self, id: FolderId, desk: &mut Desk<'_>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         match folder.pass.take() {
             Some(Pass::Settling(mut settling)) => {
@@ -317,6 +292,7 @@ impl FolderWork {
                 folder.pass = Some(Pass::Settling(settling));
             }
             Some(Pass::Marking { seen, depth }) => folder.saw(seen.as_ref(), depth),
+            Some(Pass::Rematching(rematching)) => self.on_rematch_committed(id, rematching, desk),
             // Opened anew, it is listed like a new one.
             Some(Pass::Reopening) => {
                 folder.wanted = true;
@@ -347,6 +323,12 @@ impl FolderWork {
             return self.shut(&remote_id, &path, Some(id), &failure, desk);
         }
         let first = opening || !self.listed;
+        if failure.class == Class::StateLost && folder.lost < LOST {
+            // What was asked was asked of the old numbers: the next pass sees the new ones.
+            folder.lost += 1;
+            (folder.wanted, folder.depth) = (true, Depth::Full);
+            return self.break_off_pass(id, false);
+        }
         if !first || failure.class == Class::StateLost {
             return self.stand_still(id, failure, desk);
         }
@@ -375,17 +357,18 @@ impl FolderWork {
     /// Forgets a pass that needs its session, or whose ground has moved; it is begun anew.
     pub(super) fn break_off_pass(&mut self, id: FolderId, session_lost: bool) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
-        let needs_session = matches!(
-            folder.pass,
+        let needs_session = match &folder.pass {
             Some(
                 Pass::Examining { .. }
-                    | Pass::Counting { .. }
-                    | Pass::Indexing { .. }
-                    | Pass::Comparing(_)
-                    | Pass::Arriving { .. }
-                    | Pass::Reading { .. }
-            )
-        );
+                | Pass::Counting { .. }
+                | Pass::Indexing { .. }
+                | Pass::Comparing(_)
+                | Pass::Arriving { .. }
+                | Pass::Reading { .. },
+            ) => true,
+            Some(Pass::Rematching(rematching)) => !rematching.is_known(),
+            Some(Pass::Settling(_) | Pass::Marking { .. } | Pass::Reopening) | None => false,
+        };
         if folder.pass.is_some() && (needs_session || !session_lost) {
             folder.pass = None;
             folder.wanted = folder.stalled.is_none();

@@ -7,6 +7,7 @@ use crate::mail::flags::Flags;
 use crate::mail::uid_flags::UidFlags;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Examined, Sampled};
+use crate::run::folders::rematch::Rematching;
 use crate::run::scope::Depth;
 use crate::time::Micros;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -111,6 +112,8 @@ pub(super) enum Pass {
     Indexing { started: Micros, misses: u8, examined: Examined, fell: bool },
     /// What we hold is compared with what lies there.
     Comparing(Box<Comparing>),
+    /// Its UIDs have begun anew: what we hold is found again.
+    Rematching(Box<Rematching>),
     /// Arrivals are fetched.
     Arriving { seen: Seen, todo: UidSet },
     /// Our rows are read.

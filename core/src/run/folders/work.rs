@@ -77,11 +77,14 @@ impl Work for FolderWork {
             {
                 self.on_compare_rows(id, ours, desk);
             }
+            (Owner::Pass(id, generation), Rows::Keys(ours)) if self.is_current(id, generation) => {
+                self.on_keys_read(id, ours, desk);
+            }
             (Owner::Pass(..), _) => {}
             (Owner::Listing(generation), Rows::Folder(rows)) if generation == self.generation => {
                 self.on_listing_rows(&rows.living.uids(), desk);
             }
-            (_, Rows::Folder(_) | Rows::Feed(_)) => {}
+            (_, Rows::Folder(_) | Rows::Keys(_) | Rows::Feed(_)) => {}
             (_, Rows::Sample(ours)) => self.on_match_rows(token, ours, desk),
         }
     }
@@ -219,6 +222,7 @@ fn is_about(request: Option<&Request>, answer: &Answer) -> bool {
     match answer {
         Answer::Examined { remote_id, .. }
         | Answer::Indexed { remote_id, .. }
+        | Answer::Keyed { remote_id, .. }
         | Answer::Sampled { remote_id, .. } => asked == Some(remote_id.as_slice()),
         _ => true,
     }
@@ -269,6 +273,9 @@ impl FolderWork {
             }
             (Owner::Pass(id, _), Answer::Indexed { rows, exists, .. }) => {
                 self.on_pass_indexed(id, rows, exists, desk)
+            }
+            (Owner::Pass(id, _), Answer::Keyed { rows, exists, .. }) => {
+                self.on_keyed(id, rows, exists, desk)
             }
             (Owner::Pass(id, _), Answer::Sampled { rows, .. }) => self.on_compared(id, &rows, desk),
             // Whether it opens or not: the session has answered.
@@ -343,7 +350,7 @@ impl FolderWork {
                 }
             }
             Owner::Pass(id, generation) if self.is_current(id, generation) => {
-                self.on_pass_committed(id)
+                self.on_pass_committed(id, desk)
             }
             Owner::Page(id, fill) => {
                 // Holes are closed without a word from the server: they prove nothing about it.

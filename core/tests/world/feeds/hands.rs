@@ -93,6 +93,7 @@ impl FeedWorld {
             }
             other @ (Action::ReadRows { .. }
             | Action::ReadSample { .. }
+            | Action::ReadKeys { .. }
             | Action::Proved { .. }
             | Action::ListProved { .. }
             | Action::CountLimbo) => panic!("{other:?}"),

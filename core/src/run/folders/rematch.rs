@@ -1,0 +1,257 @@
+//! A folder whose UIDs begin anew (another UIDVALIDITY): what we hold is found again by what it is,
+//! and only what is not found is read, or ends.
+//!
+//! Nothing of this is stored before it is all known: what ends ends under the old numbers, and then
+//! one commit gives every location that was found its new number and the folder its new lanes.
+//! Whatever breaks it off, the folder is as it was, and it begins again.
+
+use crate::commit::change::FolderChange;
+use crate::commit::rows::FolderLook;
+use crate::failure::{Class, Failure, Provenance, Reach};
+use crate::mail::cursor::Mark;
+use crate::mail::id::FolderId;
+use crate::mail::key::{HeldKey, Keyed};
+use crate::mail::uid_set::UidSet;
+use crate::provider::folders::{Examined, Request};
+use crate::run::evidence::{Fit, Sight, judge_folder};
+use crate::run::folders::pairs::{Pairs, pair};
+use crate::run::folders::sight::Pass;
+use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::folders::weigh::{first_misfit, weigh};
+use crate::run::scope::Depth;
+use crate::time::Micros;
+
+/// Locations that one commit ends.
+const ENDS_CHUNK: usize = 2000;
+
+/// A re-match that is under way.
+#[derive(Debug)]
+pub(super) struct Rematching {
+    started: Micros,
+    misses: u8,
+    examined: Examined,
+    surplus: i64,
+    /// What the first of two listings that did not fit showed, and this one lacks.
+    kept: UidSet,
+    theirs: Vec<Keyed>,
+    ours: Vec<HeldKey>,
+    /// When all is known: what is to be committed.
+    found: Option<Pairs>,
+}
+
+impl Rematching {
+    /// What it still has to do needs no session.
+    pub(super) fn is_known(&self) -> bool {
+        self.found.is_some()
+    }
+}
+
+impl FolderWork {
+    /// EXAMINE shows another UIDVALIDITY than that under which mail is held.
+    pub(super) fn start_rematch(
+        &mut self,
+        id: FolderId,
+        started: Micros,
+        misses: u8,
+        examined: Examined,
+        desk: &mut Desk<'_>,
+    ) {
+        let insists = desk.insists();
+        let Some(folder) = self.folders.get_mut(&id) else { return };
+        let live = &folder.lanes.live;
+        let text =
+            format!("UIDVALIDITY changed from {} to {}", live.uidvalidity, examined.uidvalidity);
+        if let Some(times) = live.is_restless(started).filter(|_| !insists) {
+            let text = format!("{text}, for the {times}. time in a day: it is matched hourly");
+            let failure = Failure::new(Class::StateLost, Reach::Folder, Provenance::Server, text);
+            return self.stand_still(id, failure, desk);
+        }
+        if !folder.fills.is_empty() {
+            // A page on its way is of the old numbers: it is settled, or dropped, first.
+            (folder.wanted, folder.depth, folder.settles_first) = (true, Depth::Full, true);
+            return;
+        }
+        folder.suspects.clear();
+        let (surplus, kept, theirs, ours) = (0, UidSet::new(), Vec::new(), Vec::new());
+        let rematching =
+            Rematching { started, misses, examined, surplus, kept, theirs, ours, found: None };
+        folder.pass = Some(Pass::Rematching(Box::new(rematching)));
+        let (remote_id, uidvalidity) = (folder.row.remote_id.clone(), examined.uidvalidity);
+        let sized = !desk.account.sizes_estimated;
+        let owner = self.pass_owner(id);
+        if examined.exists == 0 {
+            return desk.read_keys(owner, id, 0);
+        }
+        desk.ask(owner, Request::Keys { remote_id, uidvalidity, sized });
+    }
+
+    /// All that is there came; `exists` is what EXISTS was then.
+    pub(super) fn on_keyed(
+        &mut self,
+        id: FolderId,
+        theirs: Vec<Keyed>,
+        exists: u32,
+        desk: &mut Desk<'_>,
+    ) {
+        let Some(mut rematching) = self.take_rematching(id) else { return };
+        let Some(session) = desk.session else { return };
+        let owner = self.pass_owner(id);
+        let Some(folder) = self.folders.get_mut(&id) else { return };
+        let listed: UidSet = theirs.iter().map(|row| row.uid).collect();
+        let weighed = weigh(folder, &mut rematching.examined, &listed, exists, false, session);
+        let (started, examined) = (rematching.started, rematching.examined);
+        if weighed.fit != Fit::Whole && rematching.misses == 0 {
+            return self.examine(id, started, 1, desk);
+        }
+        match &weighed.fit {
+            Fit::Whole => {}
+            Fit::Believed(rest) => rematching.kept = rest.clone(),
+            Fit::First => {
+                if let Some(misfit) =
+                    first_misfit(folder, &examined, &weighed, listed, started, desk)
+                {
+                    desk.commit(owner, FolderChange::Misfit { folder: id, misfit });
+                }
+                return self.look_later(id);
+            }
+        }
+        rematching.surplus = weighed.surplus;
+        rematching.theirs = theirs;
+        folder.pass = Some(Pass::Rematching(rematching));
+        desk.read_keys(owner, id, 0);
+    }
+
+    /// A part of our rows; an empty one when there are no more.
+    pub(super) fn on_keys_read(&mut self, id: FolderId, rows: Vec<HeldKey>, desk: &mut Desk<'_>) {
+        let Some(mut rematching) = self.take_rematching(id) else { return };
+        let owner = self.pass_owner(id);
+        if let Some(last) = rows.last() {
+            desk.read_keys(owner, id, last.uid);
+            rematching.ours.extend(rows);
+            return self.set_rematching(id, rematching);
+        }
+        let Some(session) = desk.session else { return };
+        let (confirm_after, floor) = (desk.settings.confirm_after, desk.settings.guard_floor);
+        let Some(folder) = self.folders.get_mut(&id) else { return };
+        let (started, examined) = (rematching.started, rematching.examined);
+        let held = rematching.ours.len() as u64;
+        let (ours, theirs) =
+            (std::mem::take(&mut rematching.ours), std::mem::take(&mut rematching.theirs));
+        let mut found = pair(ours, theirs);
+        found.fresh = found.fresh.union(&rematching.kept);
+        let sight = Sight { session, at: started, confirm_after };
+        let ruling = judge_folder(
+            examined.uidvalidity,
+            found.lost.clone(),
+            held,
+            examined.exists,
+            floor,
+            folder.row.look.as_ref(),
+            sight,
+        );
+        if !ruling.held.is_empty() {
+            desk.second_look = true;
+            desk.leave(format!(
+                "folder {}: UIDVALIDITY changed, and {} of {held} messages are not found again; a second look, {} s later on a new session, must agree",
+                folder.row.path,
+                ruling.held.len(),
+                confirm_after.as_secs()
+            ));
+            // All of it, since nothing ends before all of it does.
+            if let Some(look) = ruling.look {
+                let look = FolderLook { ends: found.lost, ..look };
+                desk.commit(owner, FolderChange::Look { folder: id, look });
+            }
+            return self.look_later(id);
+        }
+        rematching.found = Some(found);
+        self.end_and_switch(id, rematching, desk);
+    }
+
+    /// A commit of it is durable: the next one.
+    pub(super) fn on_rematch_committed(
+        &mut self,
+        id: FolderId,
+        rematching: Box<Rematching>,
+        desk: &mut Desk<'_>,
+    ) {
+        if rematching.is_known() {
+            self.end_and_switch(id, rematching, desk);
+        } else {
+            self.set_rematching(id, rematching);
+        }
+    }
+
+    /// What is lost ends in parts; then the folder is switched.
+    fn end_and_switch(
+        &mut self,
+        id: FolderId,
+        mut rematching: Box<Rematching>,
+        desk: &mut Desk<'_>,
+    ) {
+        let owner = self.pass_owner(id);
+        let Some(folder) = self.folders.get_mut(&id) else { return };
+        let (from, started, examined) =
+            (folder.lanes.live.uidvalidity, rematching.started, rematching.examined);
+        let Some(mut found) = rematching.found.take() else { return };
+        let gone: UidSet = found.lost.iter().take(ENDS_CHUNK).collect();
+        if !gone.is_empty() {
+            desk.counts.facts += gone.len();
+            found.lost = found.lost.minus(&gone);
+            rematching.found = Some(found);
+            folder.pass = Some(Pass::Rematching(rematching));
+            let change = FolderChange::Facts {
+                folder: id,
+                uidvalidity: from,
+                flags: Vec::new(),
+                gone,
+                again: UidSet::new(),
+                started,
+            };
+            return desk.commit(owner, change);
+        }
+        let mark =
+            Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
+        let below = UidSet::range(1, mark.uidnext.saturating_sub(1));
+        let change = FolderChange::Rematch {
+            folder: id,
+            from,
+            remote_id: folder.row.remote_id.clone(),
+            to: examined.uidvalidity,
+            mark,
+            pairs: found.matched,
+            remaining: found.fresh.intersect(&below),
+            surplus: rematching.surplus,
+            started,
+        };
+        // Switched, it is listed like a new one.
+        folder.pass = Some(Pass::Reopening);
+        desk.counts.folder_changes += 1;
+        desk.commit(owner, change);
+    }
+
+    /// What was seen is a first look, or none: the folder is looked at again in another run.
+    fn look_later(&mut self, id: FolderId) {
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.looked = true;
+            folder.index = None;
+        }
+    }
+
+    fn set_rematching(&mut self, id: FolderId, rematching: Box<Rematching>) {
+        if let Some(folder) = self.folders.get_mut(&id) {
+            folder.pass = Some(Pass::Rematching(rematching));
+        }
+    }
+
+    fn take_rematching(&mut self, id: FolderId) -> Option<Box<Rematching>> {
+        let folder = self.folders.get_mut(&id)?;
+        match folder.pass.take() {
+            Some(Pass::Rematching(rematching)) => Some(rematching),
+            other => {
+                folder.pass = other;
+                None
+            }
+        }
+    }
+}
