@@ -15,6 +15,7 @@ use crate::fault;
 use crate::handle::Backlog;
 use crate::provider::Ask;
 use crate::reply::ReplyTo;
+use crate::store::Reader;
 use crate::store::actor::StoreMsg;
 use crate::store::orders::Control;
 use postrider_core::account::follow::{
@@ -278,23 +279,22 @@ impl AccountState {
                 });
                 self.args.store.send(StoreMsg::Commit(commit, reply));
             }
-            Action::ReadRows { token, folder, uids } => {
-                let reader = self.args.reader.clone();
-                self.read(me, run, async move {
-                    fault::pass("panic.reader");
-                    Event::RowsRead { token, rows: within(reader.folder_rows(folder, uids)).await }
-                });
-            }
-            Action::ReadSample { token, folder, part } => {
-                let reader = self.args.reader.clone();
-                self.read(me, run, async move {
-                    Event::Sampled { token, rows: within(reader.sample(folder, part)).await }
+            Action::ReadRows { token, folder, uids } => self.read(me, run, |reader| async move {
+                fault::pass("panic.reader");
+                Event::RowsRead { token, rows: within(reader.folder_rows(folder, uids)).await }
+            }),
+            Action::ReadSample { token, folder, part } => self.read(me, run, |reader| async move {
+                Event::Sampled { token, rows: within(reader.sample(folder, part)).await }
+            }),
+            Action::ReadKeys { token, folder, after, sized } => {
+                self.read(me, run, move |reader| async move {
+                    let rows = within(reader.held_keys(folder, after, sized)).await;
+                    Event::KeysRead { token, rows }
                 });
             }
             Action::ReadFeed { token, query } => {
-                let (reader, account) =
-                    (self.args.reader.clone(), self.account.unwrap_or_default());
-                self.read(me, run, async move {
+                let account = self.account.unwrap_or_default();
+                self.read(me, run, move |reader| async move {
                     Event::FeedRead { token, rows: within(reader.feed(account, query)).await }
                 });
             }
@@ -304,9 +304,8 @@ impl AccountState {
                 self.args.store.send(StoreMsg::ProvedFeed { account, proof });
             }
             Action::CountLimbo => {
-                let (reader, account) =
-                    (self.args.reader.clone(), self.account.unwrap_or_default());
-                self.read(me, run, async move {
+                let account = self.account.unwrap_or_default();
+                self.read(me, run, move |reader| async move {
                     Event::LimboCounted(within(reader.limbo(account)).await)
                 });
             }
@@ -367,14 +366,14 @@ impl AccountState {
         }
     }
 
-    fn read(
+    fn read<F: Future<Output = Event> + Send + 'static>(
         &self,
         me: &ActorRef<AccountMsg>,
         run: u64,
-        read: impl Future<Output = Event> + Send + 'static,
+        read: impl FnOnce(Reader) -> F,
     ) {
         let (me, depth) = (me.clone(), self.depth.clone());
-        let reading = tokio::spawn(read);
+        let reading = tokio::spawn(read(self.args.reader.clone()));
         tokio::spawn(async move {
             let message = match reading.await {
                 Ok(event) => {

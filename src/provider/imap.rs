@@ -8,6 +8,7 @@ mod distrust;
 mod failure;
 mod fetch;
 mod idle;
+mod keys;
 mod login;
 mod page;
 mod questions;

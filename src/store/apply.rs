@@ -9,6 +9,7 @@ mod numbers;
 mod opening;
 mod own;
 mod quiet;
+mod rematch;
 mod words;
 
 pub(super) use applied::Applied;

@@ -4,13 +4,14 @@
 use crate::store::connect::Database;
 use crate::store::failure::Trouble;
 use crate::store::rows::{credential, get, guard, hash, standing_from, uid};
-use crate::store::sql::{Named, Text, statement};
+use crate::store::sql::{Named, RematchText, Text, statement};
 use postrider_core::budget::Spending;
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::StoredBody;
 use postrider_core::mail::flags::Flags;
-use postrider_core::mail::id::{AccountId, FolderId};
+use postrider_core::mail::id::{AccountId, FolderId, MessageId};
+use postrider_core::mail::key::{HeldKey, MatchKey};
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::oauth::CredentialRow;
 use postrider_core::provider::folders::Sampled;
@@ -210,6 +211,28 @@ impl Reader {
             Ok(Sampled { uid: uid(row, 0)?, size: u64::try_from(size).unwrap_or(0), internal_date })
         };
         rows.map_err(failed)?.iter().map(sampled).collect::<Result<_, Trouble>>().map_err(failed)
+    }
+
+    /// What a folder's living locations are recognised by: a piece of those behind a UID.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn held_keys(
+        &self,
+        folder: FolderId,
+        after: u32,
+        sized: bool,
+    ) -> Result<Vec<HeldKey>, Failure> {
+        let values = vec![folder.0.into(), i64::from(after).into(), PIECE.into()];
+        let rows = self.rows(RematchText::HeldKeys, values).await.map_err(failed)?;
+        let key = |row: &QueryResult| {
+            let id: Option<String> = get(row, 2)?;
+            let internal_date = get::<Option<i64>>(row, 3)?.map(Micros);
+            let size = u64::try_from(get::<i64>(row, 4)?).unwrap_or(0);
+            let key = MatchKey::of(id.as_deref(), internal_date, sized.then_some(size));
+            Ok(HeldKey { uid: uid(row, 0)?, key, message: MessageId(get(row, 1)?) })
+        };
+        rows.iter().map(key).collect::<Result<_, Trouble>>().map_err(failed)
     }
 
     /// How many messages of the account are in limbo.

@@ -66,6 +66,16 @@ texts! {
 }
 
 texts! {
+    /// A text about a folder whose UIDs begin anew.
+    RematchText, sqlite::words_of_rematch:
+    HeldKeys,
+    ForgetSights,
+    ForgetPlaces,
+    Renumber,
+    SwitchFolder,
+}
+
+texts! {
     /// A text. What its parameters and columns are stands where it is used.
     Text, sqlite::words:
     // What every commit compares with, and the rows that it touches.
@@ -221,7 +231,8 @@ mod tests {
         let db = crate::store::open(&dir.path().join("x.db")).await.unwrap();
         let plain = Text::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
         let feeds = FeedText::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
-        for (text, words) in plain.chain(feeds) {
+        let anew = RematchText::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
+        for (text, words) in plain.chain(feeds).chain(anew) {
             let sql = format!("EXPLAIN {words}");
             let explained = db
                 .writer

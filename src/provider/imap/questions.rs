@@ -22,7 +22,7 @@ const LIST_OCTETS: usize = 16 * 1024 * 1024;
 const INDEX_ROWS: usize = 5_000_000;
 
 /// Rows that an index may have, of a folder of so many messages.
-fn rows_of(exists: u32) -> usize {
+pub(super) fn rows_of(exists: u32) -> usize {
     (exists as usize * 2).min(INDEX_ROWS) + 10_000
 }
 
@@ -399,7 +399,7 @@ impl Conn {
 
 /// OK, and not only for a part (RFC 9738 MESSAGELIMIT): else what an answer lacks would be taken
 /// for gone.
-fn whole(told: &Told) -> Result<(), Failure> {
+pub(super) fn whole(told: &Told) -> Result<(), Failure> {
     if told.status != Condition::Ok {
         return Err(refusal(told, During::Folder));
     }

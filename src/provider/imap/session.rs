@@ -164,6 +164,9 @@ impl ImapSession {
             Request::Index { remote_id, uidvalidity } => {
                 self.conn.index(remote_id, *uidvalidity).await
             }
+            Request::Keys { remote_id, uidvalidity, sized } => {
+                self.conn.keys(remote_id, *uidvalidity, *sized).await
+            }
             Request::Sizes { remote_id, uidvalidity } => {
                 self.conn.sizes(remote_id, *uidvalidity).await
             }

@@ -1,6 +1,7 @@
 //! Everything of a change that is not a message: lanes, folder, account, ledger, state, run.
 
 use super::numbers::{Numbers, event_id};
+use super::rematch::write_rematch;
 use super::words::{lane, text, write};
 use crate::store::failure::Trouble;
 use crate::store::sql::Text;
@@ -83,6 +84,11 @@ pub(super) async fn write_folder_rows(
                 write(db, Text::DropFolder, vec![before.id.0.into(), at.into()]).await?;
                 write(db, Text::CloseFailuresOfFolder, vec![before.id.0.into(), at.into()]).await?;
                 write_list_look(db, admitted).await?;
+            }
+        }
+        FolderChange::Rematch { from, to, pairs, .. } => {
+            if let Some(row) = &admitted.folder {
+                write_rematch(db, rows, row, (*from, *to), pairs, at).await?;
             }
         }
         FolderChange::Rename { folder, from, to, .. } => {
@@ -199,7 +205,7 @@ pub(super) async fn write_account_rows(
 }
 
 /// Closes the ledger rows of names that open, or are gone.
-async fn close_shut(
+pub(super) async fn close_shut(
     db: &DatabaseTransaction,
     rows: &Before,
     names: &[&Vec<u8>],
@@ -273,7 +279,7 @@ async fn insert_folder(
 }
 
 /// Writes the lanes that changed.
-async fn write_lanes(
+pub(super) async fn write_lanes(
     db: &DatabaseTransaction,
     before: Option<&FolderRow>,
     row: &FolderRow,

@@ -34,8 +34,10 @@ macro_rules! location {
 }
 
 mod feeds;
+mod rematch;
 
 pub(super) use feeds::words as words_of_feeds;
+pub(super) use rematch::words as words_of_rematch;
 
 /// The messages that one transaction of a purge deletes.
 macro_rules! chunk {

@@ -60,6 +60,8 @@ pub struct FetchLine {
     pub size: Option<u64>,
     /// MODSEQ.
     pub modseq: Option<i64>,
+    /// Fields of the header.
+    pub header: Option<Vec<u8>>,
     /// The body: streamed into the sink.
     pub body: Option<BodySeen>,
     /// Its list was closed: else it tells nothing.
@@ -70,7 +72,8 @@ impl FetchLine {
     /// Whether it tells of flags and nothing else: so a server tells what another client did.
     #[must_use]
     pub fn is_of_flags(&self) -> bool {
-        let more = self.size.is_some() || self.internal_date.is_some() || self.body.is_some();
+        let more = self.size.is_some() || self.internal_date.is_some();
+        let more = more || self.header.is_some() || self.body.is_some();
         self.flags.is_some() && !more
     }
 }
@@ -358,6 +361,9 @@ fn fetch(tokens: &mut Lexemes<'_>) -> Response {
             (b"MODSEQ", ItemValue::One(token)) => line.modseq = token.number(),
             (b"MODSEQ", ItemValue::List(tokens)) => {
                 line.modseq = tokens.first().and_then(Lexeme::number)
+            }
+            (name, ItemValue::One(token)) if name.starts_with(b"BODY[HEADER") => {
+                line.header = token.string();
             }
             (b"BODY[]" | b"BODY[]<0>", ItemValue::One(token)) => {
                 line.body = match token {
