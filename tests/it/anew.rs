@@ -1,0 +1,150 @@
+//! Folders whose UIDs begin anew: a real server that has lost its list of UIDs.
+
+use crate::dovecot::{client, truth};
+use crate::support::binary::{Postrider, SHORT};
+use crate::support::check::{ask, change, consistent, rows};
+use crate::support::dovecot::Dovecot;
+use crate::support::mail::blocking;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+fn follower(server: &Dovecot) -> Postrider {
+    Postrider::new(&format!(
+        "{SHORT}[[account]]\nid = \"u\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nusername = \"u\"\npassword = \"pw\"\n",
+        server.port
+    ))
+}
+
+fn maildir(server: &Dovecot) -> PathBuf {
+    Path::new(&server.file("mail/u/Maildir/.Big")).to_path_buf()
+}
+
+/// Mail in a folder, as files; some of it twice.
+fn fill(server: &Dovecot, count: usize) {
+    let folder = maildir(server);
+    for name in ["cur", "new", "tmp"] {
+        fs::create_dir_all(folder.join(name)).unwrap();
+    }
+    fs::write(folder.join("maildirfolder"), "").unwrap();
+    for n in 0..count {
+        let of = if n % 50 == 49 { n - 1 } else { n };
+        let raw = format!("Message-ID: <{of}@example.org>\r\nSubject: {of}\r\n\r\nText {of}\r\n");
+        let name = format!("{}.M{n}P1.host,S={}:2,S", 1_600_000_000 + of, raw.len());
+        let path = folder.join("cur").join(name);
+        fs::write(&path, raw).unwrap();
+        let at = std::time::UNIX_EPOCH + Duration::from_secs(1_600_000_000 + of as u64);
+        fs::File::options().write(true).open(&path).unwrap().set_modified(at).unwrap();
+    }
+    server.own(Path::new(&server.file("mail")));
+}
+
+/// The server forgets its UIDs: it numbers anew, under another UIDVALIDITY.
+fn forget(server: &Dovecot) {
+    for entry in fs::read_dir(maildir(server)).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name.starts_with("dovecot-uidlist") || name.starts_with("dovecot.index") {
+            fs::remove_file(path).ok();
+        }
+    }
+}
+
+/// Message and number of copies, with the folder's UIDVALIDITY.
+fn held(postrider: &Postrider) -> (Vec<String>, String) {
+    let sql = "SELECT l.message || ' ' || hex(m.body) || ' ' || count(*) AS x FROM location l JOIN message m ON m.id = l.message \
+               WHERE l.ended_at IS NULL GROUP BY l.message ORDER BY l.message";
+    let validity = "SELECT uidvalidity AS x FROM folder WHERE path = 'Big'";
+    (rows(&postrider.database(), sql), ask(&postrider.database(), validity))
+}
+
+const RESETS: &str = "SELECT count(*) AS x FROM event WHERE kind = 'folder.reset'";
+const TOLD: &str = "SELECT count(*) AS x FROM event WHERE message IS NOT NULL";
+
+fn wire(postrider: &Postrider) -> String {
+    fs::read_to_string(postrider.path("wire")).unwrap_or_default()
+}
+
+/// Twice, once while the first time is being matched: no body is read again, nothing is told of any
+/// message, each is the row that it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_is_not_read_again() {
+    let server = Dovecot::start();
+    fill(&server, 5000);
+    let mut other = client(&server, "u").await;
+    let want = truth(&mut other).await;
+    let (postrider, server) = blocking(move || {
+        let postrider = follower(&server);
+        postrider.sync().exits(0);
+        let (before, validity) = held(&postrider);
+        assert_eq!(before.len(), 4900);
+        let told = ask(&postrider.database(), TOLD);
+        forget(&server);
+        let running = postrider.start(&["sync", "--once", "--wire-log", "wire"], &[]);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !wire(&postrider).contains("HEADER.FIELDS") {
+            assert!(Instant::now() < deadline, "nothing is matched");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        forget(&server);
+        running.wait(Duration::from_secs(60));
+        let mut wires = wire(&postrider);
+        fs::remove_file(postrider.path("wire")).unwrap();
+        postrider.run(&["sync", "--once", "--wire-log", "wire"]).exits(0);
+        wires.push_str(&wire(&postrider));
+        assert!(!wires.contains("BODY.PEEK[])"), "a body is read again");
+        let (after, other_validity) = held(&postrider);
+        assert!(validity != other_validity && before == after);
+        assert_eq!(ask(&postrider.database(), TOLD), told);
+        assert!(["1", "2"].contains(&ask(&postrider.database(), RESETS).as_str()));
+        (postrider, server)
+    })
+    .await;
+    let still = truth(&mut other).await;
+    assert_eq!(still, want, "the server is as it was");
+    blocking(move || {
+        assert_eq!(postrider.manifest("u"), want);
+        postrider.run(&["verify", "u"]).exits(0);
+        consistent(&postrider.database());
+        drop(server);
+    })
+    .await;
+    other.logout().await.unwrap();
+}
+
+/// Killed at each durable step of it: it is as if nothing had happened, or as if all had.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_leaves_it_undone_or_done() {
+    let server = Dovecot::start();
+    fill(&server, 60);
+    blocking(move || {
+        let postrider = follower(&server);
+        postrider.sync().exits(0);
+        let (before, mut validity) = held(&postrider);
+        let told = ask(&postrider.database(), TOLD);
+        let steps = ["begun", "rows_written", "savepoint_released", "committed", "answered"];
+        for fault in steps.iter().flat_map(|step| (1..=3).map(move |n| format!("store.{step}:{n}")))
+        {
+            forget(&server);
+            let env = [("POSTRIDER_FAULT", fault.as_str())];
+            let killed = postrider.run_with(&["sync", "--once"], &env);
+            assert_ne!(killed.code, Some(0), "{fault}");
+            let (there, _) = held(&postrider);
+            assert_eq!(there, before, "{fault}");
+            fs::remove_file(postrider.path("wire")).ok();
+            // Hourly, where it happens so often.
+            let sql = "UPDATE cursor SET state = json_remove(state, '$.state.resets') WHERE lane = 'live'";
+            change(&postrider.database(), sql);
+            postrider.run(&["sync", "--once", "--wire-log", "wire"]).exits(0);
+            assert!(!wire(&postrider).contains("BODY.PEEK[])"), "{fault}");
+            let (after, now) = held(&postrider);
+            assert_eq!(after, before, "{fault}");
+            assert_ne!(std::mem::replace(&mut validity, now.clone()), now, "{fault}");
+            assert_eq!(ask(&postrider.database(), TOLD), told, "{fault}");
+        }
+        assert_eq!(ask(&postrider.database(), RESETS), "15");
+        consistent(&postrider.database());
+        postrider.run(&["verify", "u"]).exits(0);
+    })
+    .await;
+}
