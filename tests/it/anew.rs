@@ -148,3 +148,58 @@ async fn a_kill_leaves_it_undone_or_done() {
     })
     .await;
 }
+
+/// The server is put back from a backup of yesterday, and mail comes under the same UIDs until their
+/// numbers are what they were: counting shows nothing. Within a day the mirror is the server, and
+/// what was lost there is kept here, as deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_was_put_back_is_seen_within_a_day() {
+    let server = Dovecot::start();
+    let mut other = client(&server, "u").await;
+    let maildir = server.file("mail/u/Maildir");
+    let backup = server.file("mail/backup");
+    let copy = |from: &str, to: &str| {
+        fs::remove_dir_all(to).ok();
+        let copied = std::process::Command::new("cp").args(["-a", from, to]).status().unwrap();
+        assert!(copied.success());
+    };
+    let append = async |other: &mut crate::dovecot::Client, what: &str, count: usize| {
+        for n in 0..count {
+            let raw = format!("Message-ID: <{what}.{n}>\r\nSubject: {what}\r\n\r\n{what} {n}\r\n");
+            other.append("INBOX", None, None, raw.as_bytes()).await.unwrap();
+        }
+    };
+    append(&mut other, "old", 10).await;
+    copy(&maildir, &backup);
+    append(&mut other, "lost", 5).await;
+    let postrider = follower(&server);
+    let postrider = blocking(move || {
+        postrider.sync().exits(0);
+        postrider
+    })
+    .await;
+    other.logout().await.unwrap();
+    copy(&backup, &maildir);
+    let mut other = client(&server, "u").await;
+    append(&mut other, "found", 5).await;
+    let want = truth(&mut other).await;
+    blocking(move || {
+        // A day later.
+        postrider.sync();
+        let day = "UPDATE folder SET opened_at = opened_at - 86400000000";
+        change(&postrider.database(), day);
+        let day = "UPDATE cursor SET state = json_remove(state, '$.state.flags', '$.state.compared_at') WHERE lane = 'live'";
+        change(&postrider.database(), day);
+        postrider.sync();
+        postrider.sync();
+        assert_eq!(postrider.manifest("u"), want);
+        let deleted = "SELECT count(*) AS x FROM event WHERE kind = 'message.deleted'";
+        assert_eq!(ask(&postrider.database(), deleted), "5");
+        let kept = "SELECT count(*) AS x FROM message m JOIN body b ON b.hash = m.body";
+        assert_eq!(ask(&postrider.database(), kept), "20");
+        postrider.run(&["verify", "u"]).exits(0);
+        consistent(&postrider.database());
+    })
+    .await;
+    other.logout().await.unwrap();
+}

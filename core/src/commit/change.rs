@@ -173,6 +173,8 @@ pub enum FolderChange {
         surplus: i64,
         /// UIDNEXT had fallen: the lanes go back to what is there.
         rewind: Option<Rewind>,
+        /// What lies under our UIDs was compared by size and date.
+        compared: bool,
         /// Up to where flags are compared now; none where the pass did not look at them.
         flags: Option<FlagsMark>,
     },

@@ -154,6 +154,7 @@ fn admit_folder(
             unproved,
             surplus,
             rewind,
+            compared,
             flags,
             ..
         } => {
@@ -171,6 +172,9 @@ fn admit_folder(
                 None => lanes.live.uidnext = lanes.live.uidnext.max(to.uidnext),
             }
             lanes.live.flags = flags.or(lanes.live.flags);
+            if *compared {
+                lanes.live.compared_at = Some(*started);
+            }
             if !put_back.is_empty() {
                 lanes.backfill.remaining = lanes.backfill.remaining.union(put_back);
                 row.grown_at = Some(*started);

@@ -37,8 +37,8 @@ pub struct FlagsMark {
     pub listed_at: Micros,
 }
 
-/// Whatever the counters say, a folder is listed with its flags as often: a lie, or a change that a
-/// server has told nobody of, does not stay for longer.
+/// Whatever the counters say, a folder is listed with its flags, sizes and dates as often: a lie, or
+/// a change that a server has told nobody of, does not stay for longer.
 const LISTED: Duration = Duration::from_secs(24 * 3600);
 
 impl FlagsMark {
@@ -66,6 +66,10 @@ pub struct Live {
     /// None before a whole listing, and where the server has no modseq.
     #[serde(default)]
     pub flags: Option<FlagsMark>,
+    /// When what lies under our UIDs was compared last, by size and date; the folder's opening where
+    /// it never was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared_at: Option<Micros>,
     /// When its UIDs began anew, the last day's times.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resets: Vec<Micros>,
@@ -76,6 +80,14 @@ const RESETS: usize = 2;
 const RESTLESS: Duration = Duration::from_secs(3600);
 
 impl Live {
+    /// Whether it is still believed that our mail lies under our UIDs, in a folder that was opened
+    /// then: a server that is put back from a backup uses them again.
+    #[must_use]
+    pub fn is_compared(&self, opened_at: Micros, at: Micros) -> bool {
+        let last = self.compared_at.unwrap_or(opened_at);
+        at >= last && at.since(last) < LISTED
+    }
+
     /// Whether UIDs begin anew so often that the next time has to wait: how often they would have in
     /// the last day.
     #[must_use]
@@ -129,6 +141,7 @@ impl Lanes {
                 mark,
                 ended: false,
                 flags: None,
+                compared_at: None,
                 resets: Vec::new(),
             },
             backfill: Backfill { uidvalidity, boundary: mark.uidnext, remaining, old_before },
@@ -150,6 +163,7 @@ impl Lanes {
         *self = Self::opened(uidvalidity, mark, Some(sight));
         self.live.mark = Mark::CLEARED;
         self.live.resets = resets;
+        self.live.compared_at = Some(at);
         self.backfill.remaining = remaining;
     }
 

@@ -2,7 +2,10 @@
 
 use crate::scheduler::World;
 use crate::server::Dice;
+use postrider_core::commit::rows::LocationRow;
 use postrider_core::mail::id::MessageId;
+use postrider_core::run::event::Event;
+use postrider_core::run::scope::Depth;
 use postrider_core::standing::EventKind;
 
 /// What lies in a folder of ours: UID, message, mail.
@@ -159,4 +162,76 @@ fn a_restless_folder_is_matched_hourly() {
     begin_anew(&mut world, "B");
     world.clean_run().unwrap();
     assert_eq!(resets(&world), 5, "a human wants to see it");
+}
+
+/// A page whose commit is on its way is of the old numbers: it is settled before anything is matched.
+#[test]
+fn a_page_on_its_way_is_settled_first() {
+    let mut world = World::tame(2);
+    world.settings.page_messages = 1;
+    for cid in 1..=6 {
+        world.mail("B", cid);
+    }
+    // One is stored.
+    world.run_to(|commit| commit.starts_with("Folder(Backfill") && commit.contains("range: {5}"));
+    begin_anew(&mut world, "B");
+    let folder = world.folder("B");
+    world.deliver(Event::Nudged(folder, Depth::Full));
+    for _ in 0..300 {
+        world.session_step();
+        world.answer_step();
+        world.other_step();
+    }
+    world.clean_run().unwrap();
+    world.clean_run().unwrap();
+    assert_eq!(world.difference(), None);
+    let validity = world.server.folders["B"].uidvalidity;
+    let old = |l: &&LocationRow| l.ended_at.is_none() && l.uidvalidity.0 != validity;
+    let ghosts = world.store.ledger.locations().filter(|l| l.folder == folder).filter(old).count();
+    assert_eq!(ghosts, 0);
+}
+
+/// A listing that EXISTS does not fit is a first look, here too.
+#[test]
+fn what_does_not_fit_is_looked_at_twice() {
+    let mut world = mirrored();
+    let folder = world.server.folders.get_mut("B").unwrap();
+    folder.mail.remove(&2);
+    folder.surplus = 1;
+    begin_anew(&mut world, "B");
+    world.clean_run().unwrap();
+    assert_eq!(held(&world, "B").len(), 6, "nothing has ended");
+    world.now += 100;
+    world.clean_run().unwrap();
+    assert_eq!(held(&world, "B").len(), 5);
+    world.clean_run().unwrap();
+    assert_eq!(world.difference(), None);
+}
+
+/// A server that was put back from a backup of yesterday, and where as much mail has come under the
+/// same UIDs since: counting shows nothing, and within a day all of it is compared.
+#[test]
+fn uids_that_are_used_again_are_seen_within_a_day() {
+    for modseq in [false, true] {
+        let mut world = mirrored();
+        (world.cfg.modseq, world.cfg.changes) = (modseq, modseq.then_some(true));
+        let (events, known) = (world.store.events.len(), world.server.folders["B"].uidnext);
+        let folder = world.server.folders.get_mut("B").unwrap();
+        folder.mail.split_off(&4);
+        (folder.uidnext, folder.restored) = (4, true);
+        let mut cid = 20;
+        while world.server.folders["B"].uidnext < known {
+            world.mail("B", cid);
+            cid += 1;
+        }
+        world.now += 100;
+        world.asks_quietly();
+        world.now += 90_000;
+        world.asks_quietly();
+        world.asks_quietly();
+        assert_eq!(world.difference(), None, "modseq {modseq}");
+        let kinds = told(&world, events);
+        let deleted = kinds.iter().filter(|k| **k == EventKind::MessageDeleted).count();
+        assert_eq!(deleted, 3, "modseq {modseq}: {kinds:?}");
+    }
 }

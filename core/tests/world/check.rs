@@ -109,6 +109,10 @@ impl World {
                     ));
                 }
             }
+            let ours = row.uidvalidity();
+            if let Some(l) = held.values().find(|l| l.uidvalidity != ours) {
+                return Some(format!("{name}/{} is held as {}", l.uid, l.uidvalidity));
+            }
             if let Some(uid) = held.keys().find(|uid| !folder.mail.contains_key(uid)) {
                 return Some(format!("{name}/{uid} is a ghost"));
             }
@@ -177,14 +181,9 @@ impl World {
             let Some(folder) = self.truth.get(&row.id).and_then(|id| self.server.by_id(*id)) else {
                 continue;
             };
-            // What came under UIDs that were used before is seen by the pass that sees that UIDNEXT
-            // has fallen.
-            let renamed =
-                self.server.folders.get(&row.path).is_none_or(|theirs| theirs.id != folder.id);
-            let behind = lanes.live.uidnext.max(lanes.live.mark.uidnext) > folder.uidnext;
-            let unseen = folder.restored && (behind || renamed);
+            // What came under UIDs that were used before is seen by the daily listing at the latest.
             let renumbered = lanes.live.uidvalidity.0 != folder.uidvalidity;
-            if self.lies_on.contains(&folder.id) || unseen || renumbered {
+            if self.lies_on.contains(&folder.id) || folder.restored || renumbered {
                 continue;
             }
             let living = self.store.rows(row.id).living;

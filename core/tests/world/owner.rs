@@ -2,11 +2,11 @@
 
 use crate::scheduler::{Move, World};
 use crate::server::{EVER, Mail};
+use postrider_core::mail::id::FolderId;
 
 impl World {
     pub(crate) fn append(&mut self) {
-        let names: Vec<String> =
-            self.server.folders.keys().filter(|name| self.takes_mail(name)).cloned().collect();
+        let names: Vec<String> = self.server.folders.keys().cloned().collect();
         if names.is_empty() || self.server.total() >= self.most {
             return;
         }
@@ -103,8 +103,7 @@ impl World {
                 self.note(|| format!("SERVER flag {name} {uid} {flags}"));
             }
             "move" | "copy" => {
-                let others: Vec<String> =
-                    names.into_iter().filter(|n| *n != name && self.takes_mail(n)).collect();
+                let others: Vec<String> = names.into_iter().filter(|n| *n != name).collect();
                 if others.is_empty() || (kind == "copy" && self.server.total() >= self.most) {
                     return;
                 }
@@ -127,8 +126,8 @@ impl World {
                         && numbers == Some(self.server.folders[&name].uidvalidity)
                         && self.store.rows(*ours).living.get(uid).is_some()
                 });
-                // What we hold under a UID that was used again is not this mail.
-                let restored = self.server.folders[&name].restored;
+                // What we hold under a UID that was used again is not this mail, here or there.
+                let restored = [&name, &to].iter().any(|n| self.server.folders[*n].restored);
                 *self.touched.entry(mail.cid).or_default() += if restored { 10 } else { 1 };
                 self.server.folders.get_mut(&name).unwrap().mail.remove(&uid);
                 if held && !mail.hollow && !mail.refused && !mail.cut {
@@ -155,14 +154,6 @@ impl World {
             .unwrap_or(0)
     }
 
-    /// Whether mail may come into a folder. One that was put back has less room until we have seen
-    /// that: UIDs that are used again are noticed while UIDNEXT is lower than it was.
-    fn takes_mail(&self, name: &str) -> bool {
-        let folder = &self.server.folders[name];
-        let known = self.known(name);
-        !folder.restored || known <= folder.uidnext || folder.uidnext + 4 < known
-    }
-
     /// A folder is put back from a backup: its newest mail is gone, and other mail comes under
     /// those UIDs.
     pub(crate) fn restore(&mut self) {
@@ -179,15 +170,23 @@ impl World {
         let lost = folder.mail.split_off(&cut);
         folder.put_back(lost.len() as u64 * 2);
         (folder.uidnext, folder.restored) = (cut, true);
+        // What we hold under those UIDs is told late, too.
+        let id = folder.id;
+        let is_ours = |ours: &FolderId| self.truth.get(ours) == Some(&id);
+        let held = self
+            .store
+            .ledger
+            .locations()
+            .filter(|l| is_ours(&l.folder) && l.ended_at.is_none() && l.uid >= u64::from(cut));
+        let held: Vec<u32> = held.map(|l| self.store.cid(l.message)).collect();
+        for cid in held {
+            *self.touched.entry(cid).or_default() += 10;
+        }
         for mail in lost.values() {
             *self.touched.entry(mail.cid).or_default() += 10;
         }
         self.note(|| format!("SERVER restore {name} to {cut}, lost {:?}", lost.keys()));
         for _ in 0..self.dice.roll(4) {
-            let folder = self.server.folders.get_mut(&name).unwrap();
-            if folder.uidnext + 1 >= known {
-                break;
-            }
             self.server.next_cid += 1;
             self.now += 1;
             let (cid, flags) = (self.server.next_cid, u8::try_from(self.dice.roll(8)).unwrap());

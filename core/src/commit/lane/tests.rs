@@ -92,6 +92,7 @@ fn pass(from: u32, to: u32, put_back: UidSet) -> Change {
         unproved: None,
         surplus: 0,
         rewind: None,
+        compared: false,
         flags: None,
     })
 }
@@ -280,6 +281,7 @@ fn a_uidnext_that_was_too_high_is_taken_back() {
                 unproved,
                 surplus,
                 rewind,
+                compared: false,
                 flags: None,
             }),
         )

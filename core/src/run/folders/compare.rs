@@ -36,12 +36,12 @@ fn parts(listed: &UidSet) -> VecDeque<(u32, u32)> {
 }
 
 impl FolderWork {
-    /// The index came. Where UIDNEXT has fallen, and where an earlier look has found other mail,
-    /// what we hold is compared.
+    /// The index came. Where UIDNEXT has fallen, where an earlier look has found other mail, and once
+    /// a day, what we hold is compared.
     pub(super) fn compare_or_go_on(
         &mut self,
         id: FolderId,
-        seen: Seen,
+        mut seen: Seen,
         arrived: UidSet,
         desk: &mut Desk<'_>,
     ) {
@@ -49,7 +49,10 @@ impl FolderWork {
         let listed = seen.rows.uids();
         let looked =
             folder.row.look.as_ref().is_some_and(|look| !look.ends.intersect(&listed).is_empty());
-        if !(seen.fell || looked) || !folder.row.held {
+        let is_due = !folder.lanes.live.is_compared(folder.row.opened_at, seen.started);
+        if !(seen.fell || looked || is_due) || !folder.row.held {
+            // Of nothing that is held nothing can be another's.
+            seen.compared = is_due;
             folder.pass = Some(Pass::Arriving { seen, todo: arrived });
             return;
         }
@@ -67,7 +70,9 @@ impl FolderWork {
         let next = comparing.left.pop_front();
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let Some(part) = next else {
-            let Comparing { seen, arrived, .. } = *comparing;
+            let Comparing { mut seen, arrived, .. } = *comparing;
+            // What was not told is looked at again, sooner.
+            seen.compared = seen.unsure.is_empty();
             folder.pass = Some(Pass::Arriving { seen, todo: arrived });
             return;
         };

@@ -25,7 +25,8 @@ const FACTS_IN_FLIGHT: usize = 2;
 pub(super) fn counted_mark(started: Micros, examined: Examined, folder: &Folder) -> Marked {
     let (unproved, surplus) = (folder.row.unproved.clone(), folder.row.surplus);
     let put_back = UidSet::new();
-    Marked { started, examined, put_back, unproved, surplus, rewind: None, flags: None }
+    let (rewind, compared, flags) = (None, false, None);
+    Marked { started, examined, put_back, unproved, surplus, rewind, compared, flags }
 }
 
 /// Whether what is told of changes is all of it: as many as were there at the mark, with what came
@@ -217,8 +218,9 @@ impl FolderWork {
         let Settling { seen, put_back, rewind, .. } = *pass;
         let (unproved, surplus) = (seen.unproved.clone(), seen.surplus);
         let (started, examined) = (seen.started, seen.examined);
-        let flags = seen.flags();
-        let marked = Marked { started, examined, put_back, unproved, surplus, rewind, flags };
+        let (compared, flags) = (seen.compared, seen.flags());
+        let marked =
+            Marked { started, examined, put_back, unproved, surplus, rewind, compared, flags };
         self.mark(id, marked, Some(seen), Depth::Full, desk);
     }
 
@@ -232,7 +234,8 @@ impl FolderWork {
         depth: Depth,
         desk: &mut Desk<'_>,
     ) {
-        let Marked { started, examined, put_back, unproved, surplus, rewind, flags } = marked;
+        let Marked { started, examined, put_back, unproved, surplus, rewind, compared, flags } =
+            marked;
         let (rounds, owner) = (desk.rounds, self.pass_owner(id));
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let (row, lanes) = (&mut folder.row, &folder.lanes);
@@ -246,6 +249,7 @@ impl FolderWork {
         let whole = lanes.backfill.remaining.is_empty();
         let same = from == to
             && is_told
+            && !compared
             && lanes.live.uidnext == to.uidnext
             && !lanes.live.ended
             && put_back.is_empty()
@@ -276,6 +280,7 @@ impl FolderWork {
             unproved,
             surplus,
             rewind,
+            compared,
             flags,
         };
         desk.commit(owner, change);

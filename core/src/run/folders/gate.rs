@@ -43,7 +43,8 @@ pub(super) fn settled(folder: &Folder, at: Micros) -> Option<FlagsMark> {
         && (row.look.is_none() && row.misfit.is_none())
         && (row.unproved.is_none() && row.surplus == 0)
         && folder.lanes.backfill.remaining.is_empty()
-        && folder.fills.is_empty();
+        && folder.fills.is_empty()
+        && live.is_compared(row.opened_at, at);
     is_settled.then_some(flags)
 }
 
@@ -107,6 +108,7 @@ mod tests {
         let mut lanes = Lanes::opened(uidvalidity, mark, None);
         lanes.backfill.remaining = UidSet::new();
         lanes.live.flags = Some(FlagsMark { modseq: 7, listed_at: Micros(2) });
+        lanes.live.compared_at = Some(Micros(2));
         row.lanes = Some(lanes);
         (row.passed_at, row.proved_at) = (Some(Micros(2)), Some(Micros(2)));
         let shown = Examined { uidvalidity, uidnext: 9, inferred: false, exists: 5, modseq: 7 };
@@ -158,7 +160,7 @@ mod tests {
             unacked: VecDeque::new(),
         };
         type Spoil<'a> = &'a dyn Fn(&mut Folder);
-        let spoils: [(&str, Spoil<'_>); 14] = [
+        let spoils: [(&str, Spoil<'_>); 15] = [
             ("flags never listed", &|f| f.lanes.live.flags = None),
             ("no modseq then", &|f| {
                 f.lanes.live.flags = Some(FlagsMark { modseq: 0, listed_at: Micros(2) });
@@ -166,6 +168,7 @@ mod tests {
             ("flags compared up to another", &|f| {
                 f.lanes.live.flags = Some(FlagsMark { modseq: 6, listed_at: Micros(2) });
             }),
+            ("not compared today", &|f| f.lanes.live.compared_at = Some(Micros(2_000_000))),
             ("arrivals", &|f| f.lanes.live.uidnext = 8),
             ("something has ended", &|f| f.lanes.live.ended = true),
             ("history", &|f| f.lanes.backfill.remaining = UidSet::range(1, 2)),

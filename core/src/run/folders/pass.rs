@@ -204,6 +204,7 @@ impl FolderWork {
             kept,
             surplus,
             fell,
+            compared: false,
             used_again,
             unsure,
         };

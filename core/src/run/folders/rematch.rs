@@ -31,8 +31,6 @@ pub(super) struct Rematching {
     misses: u8,
     examined: Examined,
     surplus: i64,
-    /// What the first of two listings that did not fit showed, and this one lacks.
-    kept: UidSet,
     theirs: Vec<Keyed>,
     ours: Vec<HeldKey>,
     /// When all is known: what is to be committed.
@@ -72,9 +70,8 @@ impl FolderWork {
             return;
         }
         folder.suspects.clear();
-        let (surplus, kept, theirs, ours) = (0, UidSet::new(), Vec::new(), Vec::new());
-        let rematching =
-            Rematching { started, misses, examined, surplus, kept, theirs, ours, found: None };
+        let (surplus, theirs, ours, found) = (0, Vec::new(), Vec::new(), None);
+        let rematching = Rematching { started, misses, examined, surplus, theirs, ours, found };
         folder.pass = Some(Pass::Rematching(Box::new(rematching)));
         let (remote_id, uidvalidity) = (folder.row.remote_id.clone(), examined.uidvalidity);
         let sized = !desk.account.sizes_estimated;
@@ -104,8 +101,8 @@ impl FolderWork {
             return self.examine(id, started, 1, desk);
         }
         match &weighed.fit {
-            Fit::Whole => {}
-            Fit::Believed(rest) => rematching.kept = rest.clone(),
+            // What only the first of two listings showed is put back by the pass that follows.
+            Fit::Whole | Fit::Believed(_) => {}
             Fit::First => {
                 if let Some(misfit) =
                     first_misfit(folder, &examined, &weighed, listed, started, desk)
@@ -137,8 +134,7 @@ impl FolderWork {
         let held = rematching.ours.len() as u64;
         let (ours, theirs) =
             (std::mem::take(&mut rematching.ours), std::mem::take(&mut rematching.theirs));
-        let mut found = pair(ours, theirs);
-        found.fresh = found.fresh.union(&rematching.kept);
+        let found = pair(ours, theirs);
         let sight = Sight { session, at: started, confirm_after };
         let ruling = judge_folder(
             examined.uidvalidity,

@@ -39,6 +39,8 @@ pub(super) struct Seen {
     pub(super) surplus: i64,
     /// UIDNEXT has fallen below what it was: the lanes go back.
     pub(super) fell: bool,
+    /// What lies under our UIDs was compared.
+    pub(super) compared: bool,
     /// UIDs that we hold, under which another mail lies now.
     pub(super) used_again: UidSet,
     /// UIDs that we hold, of which it is not known what lies there: the folder is looked at again.
@@ -64,6 +66,7 @@ impl Seen {
             kept: UidSet::new(),
             surplus: 0,
             fell: false,
+            compared: false,
             used_again: UidSet::new(),
             unsure: BTreeSet::new(),
         }
@@ -184,6 +187,8 @@ impl Pending {
 /// What the end of a pass says.
 #[derive(Debug)]
 pub(super) struct Marked {
+    /// What lies under our UIDs was compared.
+    pub(super) compared: bool,
     /// Up to where flags are compared now, if they were.
     pub(super) flags: Option<FlagsMark>,
     pub(super) started: Micros,
