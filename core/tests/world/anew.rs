@@ -5,7 +5,7 @@ use crate::server::Dice;
 use postrider_core::commit::rows::LocationRow;
 use postrider_core::mail::id::MessageId;
 use postrider_core::run::event::Event;
-use postrider_core::run::scope::Depth;
+use postrider_core::run::scope::{Depth, Scope};
 use postrider_core::standing::EventKind;
 
 /// What lies in a folder of ours: UID, message, mail.
@@ -234,4 +234,25 @@ fn uids_that_are_used_again_are_seen_within_a_day() {
         let deleted = kinds.iter().filter(|k| **k == EventKind::MessageDeleted).count();
         assert_eq!(deleted, 3, "modseq {modseq}: {kinds:?}");
     }
+}
+
+/// They begin anew between the EXAMINE and what is asked next: that question tells it, and the same
+/// run begins again.
+#[test]
+fn what_was_asked_of_the_old_numbers_is_asked_again() {
+    let mut world = mirrored();
+    begin_anew(&mut world, "B");
+    world.asked = Some(Vec::new());
+    world.begin(Scope::Everything);
+    while world.asked.as_ref().unwrap().last().is_none_or(|asked| asked != "keys B") {
+        world.now += 1;
+        world.session_step();
+        world.store_one();
+        world.answer_step();
+        world.other_step();
+    }
+    begin_anew(&mut world, "B");
+    let fetched = world.fetched;
+    world.clean_run().unwrap();
+    assert_eq!((world.difference(), world.fetched), (None, fetched));
 }

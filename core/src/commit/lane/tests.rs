@@ -386,3 +386,53 @@ fn a_retry_that_brings_mail_forgets_how_far_flags_are_compared() {
     assert_eq!(retry(Page::default()), flags);
     assert_eq!(retry(Page { rows: vec![fetched(3)], ..Page::default() }), None);
 }
+
+/// UIDs begin anew: what was told of the old ones is void, and the folder is listed next.
+#[test]
+fn new_uids_replace_both_lanes() {
+    let rematch = |from: UidValidity, remote_id: &[u8], pairs: &[(u32, u32)]| {
+        Change::Folder(FolderChange::Rematch {
+            folder: FolderId(1),
+            from,
+            remote_id: remote_id.to_vec(),
+            to: UidValidity(30),
+            mark: mark(21),
+            pairs: pairs.to_vec(),
+            remaining: UidSet::range(18, 20),
+            surplus: 2,
+            started: Micros(80),
+        })
+    };
+    let look = crate::commit::rows::FolderLook {
+        uidvalidity: UidValidity(30),
+        ends: UidSet::one(4),
+        session: crate::mail::id::SessionId(1),
+        at: Micros(70),
+    };
+    let row = FolderRow {
+        passed_at: Some(Micros(60)),
+        failures: UidSet::range(3, 4),
+        held: true,
+        look: Some(look),
+        unproved: Some("x".into()),
+        stalled_at: Some(Micros(61)),
+        ..opened()
+    };
+    let admitted = |change: &Change| {
+        admit(&account(), Some(&row), Incarnation(3), change, Micros(90), FolderId(1))
+            .map(|admitted| admitted.folder.unwrap())
+    };
+    assert_eq!(admitted(&rematch(UidValidity(8), b"INBOX", &[])), Err(Refusal::UidValidity));
+    assert_eq!(admitted(&rematch(V, b"Other", &[])), Err(Refusal::Chain), "it was renamed since");
+    let anew = admitted(&rematch(V, b"INBOX", &[(1, 17)])).unwrap();
+    let Lanes { live, backfill } = lanes_of(&anew);
+    assert_eq!((live.uidvalidity, backfill.uidvalidity), (UidValidity(30), UidValidity(30)));
+    assert_eq!((live.uidnext, backfill.boundary, live.mark), (21, 21, Mark::CLEARED));
+    assert_eq!(backfill.remaining, UidSet::range(18, 20));
+    // Mail there is old if it is older than the last pass.
+    assert_eq!(backfill.old_before, Some(Micros(60)));
+    assert_eq!((live.compared_at, &live.resets), (Some(Micros(80)), &vec![Micros(80)]));
+    assert_eq!((anew.failures.len(), anew.held, anew.grown_at), (0, true, Some(Micros(90))));
+    assert_eq!((anew.look, anew.unproved, anew.stalled_at, anew.surplus), (None, None, None, 2));
+    assert!(!admitted(&rematch(V, b"INBOX", &[])).unwrap().held, "nothing was found again");
+}

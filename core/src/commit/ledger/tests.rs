@@ -278,3 +278,39 @@ fn a_clock_set_back_does_not_hide_a_change() {
     ledger.begin(&folder, &account, &flagged(13, "home"), Micros(5003));
     assert_eq!(kinds(&mut ledger), [], "nothing of it has changed");
 }
+
+/// A location that was found again is the one that it was; what ended under the new numbers long
+/// ago is forgotten.
+#[test]
+fn new_uids_are_new_names_of_the_same_places() {
+    let (account, folder) = folder();
+    let anew = |uidvalidity: u32| {
+        let mut folder = folder.clone();
+        folder.lanes.as_mut().unwrap().live.uidvalidity = UidValidity(uidvalidity);
+        folder
+    };
+    let mut ledger = Ledger::new(1);
+    // Long ago it had the numbers that it gets now; what went then is looked for still.
+    ledger.begin(&anew(8), &account, &mail(4, 9, 1), Micros(1));
+    ledger.end(&anew(8), 4, Micros(2));
+    for (uid, body) in [(10, 1), (11, 2), (12, 1), (13, 3)] {
+        ledger.begin(&folder, &account, &mail(uid, body, 5), Micros(3));
+    }
+    ledger.end(&folder, 13, Micros(4));
+    let before: Vec<LocationRow> =
+        ledger.locations().filter(|l| l.uidvalidity == UidValidity(7)).cloned().collect();
+    kinds(&mut ledger);
+    ledger.renumber(&folder, UidValidity(8), &[(10, 4), (11, 5), (12, 6), (13, 7)]);
+    assert!(kinds(&mut ledger).is_empty());
+    for (old, uid) in before.iter().zip([4, 5, 6]) {
+        let now = LocationRow { uidvalidity: UidValidity(8), uid, modseq: None, ..old.clone() };
+        assert_eq!(ledger.locations().find(|l| l.uid == uid), Some(&now));
+    }
+    assert!(!ledger.locations().any(|l| l.uid == 7), "what has ended keeps its number");
+    let lost = ledger.messages().find(|m| m.id == MessageId(1)).unwrap();
+    assert_eq!((lost.limbo_since, lost.last_sight), (Some(Micros(2)), None));
+    ledger.end(&anew(8), 5, Micros(9));
+    let ended = ledger.messages().find(|m| m.id == MessageId(3)).unwrap();
+    assert_eq!((ended.places, ended.limbo_since), (0, Some(Micros(9))));
+    assert_eq!(ledger.messages().find(|m| m.id == MessageId(2)).unwrap().places, 2);
+}
