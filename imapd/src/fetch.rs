@@ -55,6 +55,12 @@ pub(crate) fn lines(
             line.push_str(&format!(" RFC822.SIZE {}", mail.raw.len() + more));
         }
         out.extend_from_slice(line.as_bytes());
+        if wants("BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]") {
+            let fields = message_id(&mail.raw);
+            let name = " BODY[HEADER.FIELDS (MESSAGE-ID)]";
+            out.extend_from_slice(format!("{name} {{{}}}\r\n", fields.len()).as_bytes());
+            out.extend_from_slice(&fields);
+        }
         if wants("BODY.PEEK[]") {
             match misbehaviour {
                 Some(Misbehaviour::Hollow(uids)) if uids.contains(uid) => {
@@ -85,9 +91,35 @@ pub(crate) fn lines(
     true
 }
 
+/// The header's Message-ID, as it stands there, and the empty line.
+fn message_id(raw: &[u8]) -> Vec<u8> {
+    let mut fields = Vec::new();
+    let mut is_it = false;
+    for line in raw.split_inclusive(|b| *b == b'\n') {
+        if line.trim_ascii().is_empty() {
+            break;
+        }
+        let goes_on = line.first().is_some_and(|b| *b == b' ' || *b == b'\t');
+        let name = line.get(..11).unwrap_or_default();
+        is_it = if goes_on { is_it } else { name.eq_ignore_ascii_case(b"message-id:") };
+        if is_it {
+            fields.extend_from_slice(line);
+        }
+    }
+    fields.extend_from_slice(b"\r\n");
+    fields
+}
+
 #[cfg(test)]
 mod tests {
-    use super::holds;
+    use super::{holds, message_id};
+
+    #[test]
+    fn fields() {
+        let raw = b"Subject: x\r\nMessage-Id:\r\n <a>\r\nTo: y\r\n\r\nMessage-ID: no\r\n";
+        assert_eq!(message_id(raw), b"Message-Id:\r\n <a>\r\n\r\n");
+        assert_eq!(message_id(b""), b"\r\n");
+    }
 
     #[test]
     fn sets() {

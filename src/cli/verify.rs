@@ -207,8 +207,9 @@ async fn compare(
 ) -> Result<(), Failure> {
     let (remote_id, uidvalidity) = (folder.remote_id.clone(), folder.uidvalidity());
     session.answer(&Request::examine(remote_id.clone())).await?;
-    let Answer::Indexed { rows, .. } =
-        session.answer(&Request::Index { remote_id: remote_id.clone(), uidvalidity }).await?
+    let Answer::Indexed { rows, .. } = session
+        .answer(&Request::Index { remote_id: remote_id.clone(), uidvalidity, uids: None })
+        .await?
     else {
         return Err(Failure::bug("another answer than asked for"));
     };

@@ -36,7 +36,9 @@ use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::mail::message::Fetched;
 use postrider_core::mail::page::{Again, Page, Unfetched};
 use postrider_core::mail::uid_set::UidSet;
+use postrider_core::standing::EventKind;
 use postrider_core::time::Micros;
+use rematch::write_rematch;
 use sea_orm::{DatabaseTransaction, TransactionTrait, Value};
 use words::{read, text, write};
 
@@ -139,6 +141,14 @@ async fn write_change(
     let before = rows.folder.as_ref();
     let sweeps = may_end_limbo(change, &admitted);
     match change {
+        Change::Folder(FolderChange::Rematch { from, to, pairs, .. }) => {
+            if let Some(row) = &admitted.folder {
+                write_rematch(db, rows, row, (*from, *to), pairs, at.0).await?;
+            }
+            let mut ledger = numbers.ledger();
+            ledger.announce(EventKind::FolderReset, before);
+            save(db, numbers, account, &mut ledger, at).await?;
+        }
         Change::Folder(change) => {
             write_folder_rows(db, rows, &admitted, change, at).await?;
             if let Some(page) = change.page() {

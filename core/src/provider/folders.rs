@@ -61,12 +61,14 @@ pub enum Request {
         /// And what has changed since then, where the server can tell.
         since: Option<Since>,
     },
-    /// UIDs and flags of the whole folder.
+    /// UIDs and flags of the folder.
     Index {
         /// Wire name.
         remote_id: Vec<u8>,
         /// What the question is about.
         uidvalidity: UidValidity,
+        /// These alone; none is the whole folder.
+        uids: Option<UidSet>,
     },
     /// The size of every message of the folder (to verify; a run never asks it).
     Sizes {

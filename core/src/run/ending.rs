@@ -2,12 +2,21 @@
 
 use crate::commit::change::{AccountChange, RunRecord};
 use crate::failure::{Class, Failure};
+use crate::recovery::history::History;
 use crate::run::event::Action;
 use crate::run::state::{Ending, Run, State};
 use crate::run::summary::Summary;
 use crate::run::work::Work;
 use crate::standing::{EventKind, Outcome, Standing};
 use crate::time::Now;
+
+/// A machine that is told what cannot be.
+pub(super) fn impossible<W: Work>(out: &mut Vec<Action>) -> State<W> {
+    let failure = Failure::bug("an answer came to a question that was never put");
+    out.push(Action::Report(failure.clone()));
+    out.push(Action::Finish(Box::new(Summary::failed(failure, History::default()))));
+    State::Finished
+}
 
 pub(super) fn close<W: Work>(
     mut run: Box<Run<W>>,

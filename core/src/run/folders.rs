@@ -19,6 +19,7 @@ mod sight;
 mod state;
 mod suspects;
 mod weigh;
+mod window;
 mod work;
 
 pub(crate) use state::FolderWork;

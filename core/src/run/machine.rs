@@ -20,13 +20,13 @@ use crate::commit::change::CommitAnswer;
 use crate::mail::id::FolderId;
 use crate::recovery::history::History;
 use crate::run::desk::RunStart;
-use crate::run::ending::{close, closing};
+use crate::run::ending::{close, closing, impossible};
 use crate::run::event::{Action, Event};
 use crate::run::settings::Settings;
 use crate::run::state::State;
 use crate::run::steps::{
-    Noted, abandon, answered, committed, failed, go_on, impossible, limbo_counted, note_answer,
-    open_failed, opened, reopen, resume, rows_read, rows_too_late,
+    Noted, abandon, answered, committed, failed, go_on, limbo_counted, note_answer, open_failed,
+    opened, reopen, resume, rows_read, rows_too_late,
 };
 use crate::run::summary::{Counts, FolderLine, Summary};
 use crate::run::work::{Cut, Rows, Work};

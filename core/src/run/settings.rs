@@ -22,6 +22,9 @@ pub struct Settings {
     pub pages_in_flight: usize,
     /// The newest messages of each folder that come before history.
     pub recent_messages: u64,
+    /// The newest UIDs of each folder whose flags are looked at each time, where a server has no
+    /// modseq.
+    pub flags_window: u32,
     /// The folders wanted.
     pub folders: FolderFilter,
 }
@@ -36,6 +39,7 @@ impl Default for Settings {
             page_messages: 500,
             pages_in_flight: 3,
             recent_messages: 1000,
+            flags_window: 1000,
             folders: FolderFilter::default(),
         }
     }

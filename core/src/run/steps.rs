@@ -4,7 +4,6 @@ use crate::commit::change::{Commit, CommitAnswer, Refusal};
 use crate::failure::{Class, Failure, When};
 use crate::provider::folders::Answer;
 use crate::recovery::decide::{Verdict, after_cut, decide};
-use crate::recovery::history::History;
 use crate::run::desk::{Common, Desk, RunStart};
 use crate::run::ending::close;
 use crate::run::event::{AccountSnapshot, Action, Token};
@@ -19,13 +18,6 @@ use std::time::Duration;
 const SOON: Duration = Duration::from_secs(60);
 /// Commits of a run that may be refused: more means that it plans the same for ever.
 const REFUSALS: u32 = 1000;
-
-pub(super) fn impossible<W: Work>(out: &mut Vec<Action>) -> State<W> {
-    let failure = Failure::bug("an answer came to a question that was never put");
-    out.push(Action::Report(failure.clone()));
-    out.push(Action::Finish(Box::new(Summary::failed(failure, History::default()))));
-    State::Finished
-}
 
 /// Another incarnation has the account: this one stops and touches nothing.
 pub(super) fn abandon<W: Work>(run: Run<W>, out: &mut Vec<Action>) -> State<W> {

@@ -48,7 +48,7 @@ fn what_is_held_is_found_again() {
     let asked = world.asks_quietly();
     assert_eq!(
         asked,
-        ["list", "examine INBOX", "index INBOX", "examine B", "keys B", "examine B", "index B"]
+        ["list", "examine INBOX", "flags INBOX 1", "examine B", "keys B", "examine B", "index B"]
     );
     assert_eq!(world.difference(), None);
     let after: Vec<_> = held(&world, "B").iter().map(|(_, id, cid)| (*id, *cid)).collect();

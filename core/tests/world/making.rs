@@ -20,6 +20,7 @@ impl World {
             guard_floor: *dice.pick(&[1, 2, 50]),
             page_messages: usize::try_from(1 + dice.roll(3)).unwrap(),
             recent_messages: 1 + dice.roll(5),
+            flags_window: 1 + u32::try_from(dice.0 % 3).unwrap(),
             policy: Policy { first_wait: Duration::from_millis(1), ..Policy::default() },
             ..Settings::default()
         };

@@ -215,3 +215,50 @@ fn a_fifth_of_a_folder_may_go_at_once() {
     assert!(!asked.iter().any(|asked| asked == "index B"), "{asked:?}");
     assert_eq!(world.difference(), None);
 }
+
+/// Without modseq: flags of the newest are asked each time, of the rest now and then, and all of them
+/// once a day; where anything but the flags does not fit, the folder is listed.
+#[test]
+fn flags_are_asked_in_windows_where_counting_proves_the_rest() {
+    let mirrored = || {
+        let mut world = World::tame(1);
+        world.settings.flags_window = 2;
+        for cid in 1..=60 {
+            world.mail("INBOX", cid);
+        }
+        world.clean_run().unwrap();
+        world.clean_run().unwrap();
+        assert_eq!(world.difference(), None);
+        world
+    };
+    let inbox = |world: &mut World| world.server.folders.get_mut("INBOX").unwrap().clone();
+    let lists = |asked: &[String]| asked.iter().any(|asked| asked.starts_with("index"));
+    // The newest.
+    let mut world = mirrored();
+    let last = *inbox(&mut world).mail.keys().next_back().unwrap();
+    world.server.folders.get_mut("INBOX").unwrap().mail.get_mut(&last).unwrap().flags = 5;
+    world.mail("INBOX", 61);
+    let asked = world.asks_quietly();
+    assert!(
+        asked.iter().any(|asked| asked.starts_with("flags INBOX")) && !lists(&asked),
+        "{asked:?}"
+    );
+    assert_eq!(world.difference(), None);
+    // An old one, within a day.
+    world.server.folders.get_mut("INBOX").unwrap().mail.get_mut(&1).unwrap().flags = 3;
+    world.now += 90_000;
+    assert!(lists(&world.asks_quietly()));
+    assert_eq!(world.difference(), None);
+    // One that went: the count tells. One that went, and is counted still: the window does.
+    for surplus in [0, 1] {
+        let mut world = mirrored();
+        let folder = world.server.folders.get_mut("INBOX").unwrap();
+        (folder.surplus, _) = (surplus, folder.mail.remove(&last));
+        assert!(lists(&world.asks_quietly()), "surplus {surplus}");
+    }
+    // One that came, and is not shown.
+    let mut world = mirrored();
+    let folder = world.server.folders.get_mut("INBOX").unwrap();
+    (folder.surplus, folder.uidnext) = (1, folder.uidnext + 1);
+    assert!(lists(&world.asks_quietly()));
+}

@@ -270,7 +270,9 @@ impl World {
                 let changed = since.and_then(|since| self.changed(lie, &remote_id, since));
                 Answer::Examined { examined, changed, remote_id }
             }
-            Request::Index { uidvalidity, .. } => self.index(lie, remote_id, *uidvalidity)?,
+            Request::Index { uidvalidity, uids, .. } => {
+                self.index(lie, remote_id, *uidvalidity, uids.as_ref())?
+            }
             Request::Keys { uidvalidity, .. } => self.keys(lie, remote_id, *uidvalidity)?,
             Request::Sample { uids, uidvalidity, .. } => {
                 let folder = self.select(lie, &remote_id, Some(*uidvalidity))?;
@@ -494,13 +496,14 @@ impl World {
         lie: Lie,
         remote_id: Vec<u8>,
         uidvalidity: UidValidity,
+        uids: Option<&UidSet>,
     ) -> Result<Answer, Ended> {
         let folder = self.select(lie, &remote_id, Some(uidvalidity))?;
         let mut rows = UidFlags::default();
         let seen = self.view(&folder, lie);
         let exists = u32::try_from(seen.len()).unwrap() + folder.surplus;
         for uid in seen {
-            if !self.lose_line(folder.id) {
+            if uids.is_none_or(|uids| uids.contains(uid)) && !self.lose_line(folder.id) {
                 rows.push(uid, flags(folder.mail[&uid].flags));
             }
         }

@@ -67,6 +67,7 @@ pub(crate) fn question(request: &Request) -> String {
         Request::Feed(request) => format!("{request:?}"),
         Request::List { .. } => "list".into(),
         Request::Examine { .. } => format!("examine {name}"),
+        Request::Index { uids: Some(uids), .. } => format!("flags {name} {uids}"),
         Request::Index { .. } => format!("index {name}"),
         Request::Keys { .. } => format!("keys {name}"),
         Request::Fetch { uids, .. } => format!("fetch {name} {uids}"),

@@ -271,14 +271,16 @@ impl Conn {
         Err(Failure::new(Class::StateLost, Reach::Folder, Provenance::Server, text))
     }
 
-    /// UIDs and flags of the whole folder. Source: RFC 3501 §6.4.8.
+    /// UIDs and flags of the folder, or of some UIDs of it. Source: RFC 3501 §6.4.8.
     pub(super) async fn index(
         &mut self,
         remote_id: &[u8],
         uidvalidity: UidValidity,
+        uids: Option<&UidSet>,
     ) -> Result<Answer, Failure> {
         self.select(remote_id, uidvalidity).await?;
-        let tag = self.send(b"UID FETCH 1:* (UID FLAGS)", false).await?;
+        let which = uids.map_or_else(|| "1:*".to_owned(), UidSet::to_string);
+        let tag = self.send(format!("UID FETCH {which} (UID FLAGS)").as_bytes(), false).await?;
         self.asks_flags = true;
         let mut rows = UidFlags::default();
         let limit = rows_of(self.selected.as_ref().map_or(0, |s| s.exists));

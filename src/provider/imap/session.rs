@@ -161,8 +161,8 @@ impl ImapSession {
             Request::Newest { remote_id, uidvalidity } => {
                 self.conn.newest(remote_id, *uidvalidity).await
             }
-            Request::Index { remote_id, uidvalidity } => {
-                self.conn.index(remote_id, *uidvalidity).await
+            Request::Index { remote_id, uidvalidity, uids } => {
+                self.conn.index(remote_id, *uidvalidity, uids.as_ref()).await
             }
             Request::Keys { remote_id, uidvalidity, sized } => {
                 self.conn.keys(remote_id, *uidvalidity, *sized).await

@@ -1,7 +1,6 @@
 //! Everything of a change that is not a message: lanes, folder, account, ledger, state, run.
 
 use super::numbers::{Numbers, event_id};
-use super::rematch::write_rematch;
 use super::words::{lane, text, write};
 use crate::store::failure::Trouble;
 use crate::store::sql::Text;
@@ -86,11 +85,8 @@ pub(super) async fn write_folder_rows(
                 write_list_look(db, admitted).await?;
             }
         }
-        FolderChange::Rematch { from, to, pairs, .. } => {
-            if let Some(row) = &admitted.folder {
-                write_rematch(db, rows, row, (*from, *to), pairs, at).await?;
-            }
-        }
+        // Its way is another.
+        FolderChange::Rematch { .. } => {}
         FolderChange::Rename { folder, from, to, .. } => {
             close_shut(db, rows, &[from, &to.remote_id], at).await?;
             let values = vec![

@@ -58,6 +58,8 @@ impl FolderWork {
         let vanished = match &seen.extent {
             Extent::Whole => None,
             Extent::Changes(_, vanished) => Some(vanished.clone().unwrap_or_default()),
+            // By the count nothing has gone: what is not shown there is a lie of one of both.
+            Extent::Window(_, uids) => Some(uids.clone()),
         };
         let known = living
             .union(&rows.failures)
@@ -218,7 +220,7 @@ impl FolderWork {
         let Settling { seen, put_back, rewind, .. } = *pass;
         let (unproved, surplus) = (seen.unproved.clone(), seen.surplus);
         let (started, examined) = (seen.started, seen.examined);
-        let (compared, flags) = (seen.compared, seen.flags());
+        let (compared, flags) = (seen.compared, Some(seen.flags()));
         let marked =
             Marked { started, examined, put_back, unproved, surplus, rewind, compared, flags };
         self.mark(id, marked, Some(seen), Depth::Full, desk);

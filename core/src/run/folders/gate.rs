@@ -35,7 +35,7 @@ pub(super) fn counted(folder: &Folder, examined: &Examined) -> Option<UidSet> {
 /// what the server says of its changes since is all that there is to know.
 pub(super) fn settled(folder: &Folder, at: Micros) -> Option<FlagsMark> {
     let (row, live) = (&folder.row, &folder.lanes.live);
-    let flags = live.flags.filter(|flags| flags.modseq > 0 && flags.is_recent(at))?;
+    let flags = live.flags.filter(|flags| flags.is_recent(at))?;
     let is_settled = live.uidnext == live.mark.uidnext
         && !live.ended
         && row.proved_at.is_some()
@@ -54,7 +54,7 @@ pub(super) fn is_unchanged(folder: &Folder, shown: &Examined, at: Micros) -> boo
     let live = &folder.lanes.live;
     let told = Mark { uidnext: shown.uidnext, exists: shown.exists, modseq: shown.modseq };
     let flags = settled(folder, at);
-    flags.is_some_and(|flags| live.mark.modseq == flags.modseq)
+    flags.is_some_and(|flags| flags.modseq > 0 && live.mark.modseq == flags.modseq)
         && !shown.inferred
         && shown.uidvalidity == live.uidvalidity
         && told == live.mark

@@ -72,6 +72,7 @@ impl FolderWork {
         folder.pass = Some(Pass::Examining { started, misses, depth });
         let flags = settled(folder, started).filter(|_| misses == 0 && !desk.insists());
         let uidvalidity = folder.lanes.live.uidvalidity;
+        let flags = flags.filter(|flags| flags.modseq > 0);
         let since = flags.map(|flags| Since { uidvalidity, modseq: flags.modseq });
         let request = Request::Examine { remote_id: folder.row.remote_id.clone(), since };
         let owner = self.pass_owner(id);
@@ -120,6 +121,7 @@ impl FolderWork {
             return self.mark(id, marked, None, Depth::Full, desk);
         }
         if let (Some(flags), Some(changed)) = (settled(folder, started), changed)
+            && flags.modseq > 0
             && (misses == 0 && !fell && is_told(&changed, examined.modseq, flags.modseq))
         {
             folder.chain = folder.lanes.live.uidnext;
@@ -141,14 +143,16 @@ impl FolderWork {
             folder.pass = Some(Pass::Counting { started, examined, todo: arrived });
             return;
         }
+        if misses == 0 && !desk.insists() && self.asks_window(id, started, examined, desk) {
+            return;
+        }
+        let Some(folder) = self.folders.get_mut(&id) else { return };
         if examined.exists == 0 {
             folder.pass = Some(Pass::Indexing { started, misses, examined, fell });
             return self.on_pass_indexed(id, UidFlags::default(), 0, desk);
         }
-        let request = Request::Index {
-            remote_id: folder.row.remote_id.clone(),
-            uidvalidity: examined.uidvalidity,
-        };
+        let (remote_id, uidvalidity) = (folder.row.remote_id.clone(), examined.uidvalidity);
+        let request = Request::Index { remote_id, uidvalidity, uids: None };
         folder.pass = Some(Pass::Indexing { started, misses, examined, fell });
         let owner = self.pass_owner(id);
         desk.ask(owner, request);
@@ -163,6 +167,9 @@ impl FolderWork {
         desk: &mut Desk<'_>,
     ) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
+        if matches!(folder.pass, Some(Pass::Windowing { .. })) {
+            return self.on_window(id, rows);
+        }
         let Some(Pass::Indexing { started, misses, mut examined, fell }) = folder.pass.take()
         else {
             return;
@@ -363,6 +370,7 @@ impl FolderWork {
                 Pass::Examining { .. }
                 | Pass::Counting { .. }
                 | Pass::Indexing { .. }
+                | Pass::Windowing { .. }
                 | Pass::Comparing(_)
                 | Pass::Arriving { .. }
                 | Pass::Reading { .. },

@@ -14,8 +14,8 @@ use crate::mail::key::{HeldKey, Keyed};
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Examined, Request};
 use crate::run::evidence::{Fit, Sight, judge_folder};
-use crate::run::folders::pairs::{Pairs, pair};
-use crate::run::folders::sight::Pass;
+use crate::run::folders::pairs::pair;
+use crate::run::folders::sight::{Pass, Rematching};
 use crate::run::folders::state::{Desk, FolderWork};
 use crate::run::folders::weigh::{first_misfit, weigh};
 use crate::run::scope::Depth;
@@ -23,26 +23,6 @@ use crate::time::Micros;
 
 /// Locations that one commit ends.
 const ENDS_CHUNK: usize = 2000;
-
-/// A re-match that is under way.
-#[derive(Debug)]
-pub(super) struct Rematching {
-    started: Micros,
-    misses: u8,
-    examined: Examined,
-    surplus: i64,
-    theirs: Vec<Keyed>,
-    ours: Vec<HeldKey>,
-    /// When all is known: what is to be committed.
-    found: Option<Pairs>,
-}
-
-impl Rematching {
-    /// What it still has to do needs no session.
-    pub(super) fn is_known(&self) -> bool {
-        self.found.is_some()
-    }
-}
 
 impl FolderWork {
     /// EXAMINE shows another UIDVALIDITY than that under which mail is held.

@@ -4,10 +4,11 @@ use crate::commit::change::Rewind;
 use crate::commit::rows::Misfit;
 use crate::mail::cursor::FlagsMark;
 use crate::mail::flags::Flags;
+use crate::mail::key::{HeldKey, Keyed};
 use crate::mail::uid_flags::UidFlags;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Examined, Sampled};
-use crate::run::folders::rematch::Rematching;
+use crate::run::folders::pairs::Pairs;
 use crate::run::scope::Depth;
 use crate::time::Micros;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -20,6 +21,9 @@ pub(super) enum Extent {
     /// What has changed since the flags were compared up to this mark. What went is told by name, or
     /// (none) by the count.
     Changes(FlagsMark, Option<UidSet>),
+    /// Of these UIDs, where counting proves that nothing has gone; flags of all are compared up to
+    /// this mark.
+    Window(FlagsMark, UidSet),
 }
 
 /// What a pass saw.
@@ -56,11 +60,26 @@ impl Seen {
         rows: UidFlags,
         vanished: Option<UidSet>,
     ) -> Self {
+        Self::part(started, examined, rows, Extent::Changes(since, vanished))
+    }
+
+    /// The flags of some.
+    pub(super) fn of_window(
+        started: Micros,
+        examined: Examined,
+        since: FlagsMark,
+        rows: UidFlags,
+        uids: UidSet,
+    ) -> Self {
+        Self::part(started, examined, rows, Extent::Window(since, uids))
+    }
+
+    fn part(started: Micros, examined: Examined, rows: UidFlags, extent: Extent) -> Self {
         Self {
             started,
             examined,
             rows,
-            extent: Extent::Changes(since, vanished),
+            extent,
             unproved: None,
             misfit: None,
             kept: UidSet::new(),
@@ -79,19 +98,22 @@ impl Seen {
 
     /// The rows of ours that are to be read beside it; none where it is all of them.
     pub(super) fn about(&self) -> Option<UidSet> {
-        let Extent::Changes(_, vanished) = &self.extent else { return None };
+        let vanished = match &self.extent {
+            Extent::Whole => return None,
+            Extent::Window(_, uids) => return Some(uids.clone()),
+            Extent::Changes(_, vanished) => vanished,
+        };
         let rows = self.rows.uids();
         Some(vanished.as_ref().map_or_else(|| rows.clone(), |gone| rows.union(gone)))
     }
 
     /// Up to where flags are compared when what it saw is stored.
-    pub(super) fn flags(&self) -> Option<FlagsMark> {
+    pub(super) fn flags(&self) -> FlagsMark {
         let listed_at = match &self.extent {
             Extent::Whole => self.started,
-            Extent::Changes(before, _) => before.listed_at,
+            Extent::Changes(before, _) | Extent::Window(before, _) => before.listed_at,
         };
-        let flags = FlagsMark { modseq: self.examined.modseq, listed_at };
-        Some(flags).filter(|flags| flags.modseq > 0)
+        FlagsMark { modseq: self.examined.modseq, listed_at }
     }
 
     /// UIDs below this one are what the listing speaks of.
@@ -113,6 +135,14 @@ pub(super) enum Pass {
     Counting { started: Micros, examined: Examined, todo: UidSet },
     /// The index asked.
     Indexing { started: Micros, misses: u8, examined: Examined, fell: bool },
+    /// Only mail came, as counting proves, and a part of the flags was asked.
+    Windowing {
+        started: Micros,
+        examined: Examined,
+        arrived: UidSet,
+        since: FlagsMark,
+        uids: UidSet,
+    },
     /// What we hold is compared with what lies there.
     Comparing(Box<Comparing>),
     /// Its UIDs have begun anew: what we hold is found again.
@@ -140,6 +170,26 @@ pub(super) struct Comparing {
     pub(super) ours: BTreeMap<u32, Sampled>,
     /// The parts behind it.
     pub(super) left: VecDeque<(u32, u32)>,
+}
+
+/// A re-match that is under way.
+#[derive(Debug)]
+pub(super) struct Rematching {
+    pub(super) started: Micros,
+    pub(super) misses: u8,
+    pub(super) examined: Examined,
+    pub(super) surplus: i64,
+    pub(super) theirs: Vec<Keyed>,
+    pub(super) ours: Vec<HeldKey>,
+    /// When all is known: what is to be committed.
+    pub(super) found: Option<Pairs>,
+}
+
+impl Rematching {
+    /// What it still has to do needs no session.
+    pub(super) fn is_known(&self) -> bool {
+        self.found.is_some()
+    }
 }
 
 /// What a pass concluded and has not committed.
