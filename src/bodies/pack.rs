@@ -7,13 +7,15 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// Blocks on their way to the disk, a pack: what bounds a sink's memory beside the block being
 /// filled.
 const BLOCKS_AHEAD: usize = 4;
+/// Packs that are kept for whoever has mail next.
+const RESTING: usize = 8;
 /// How soon who was refused for want of room asks again.
 const AGAIN: Duration = Duration::from_secs(5);
 /// A message beyond this that does not fit is left alone; a smaller one means that the disk is
@@ -33,6 +35,16 @@ pub struct PackDir {
     min_free: AtomicU64,
     /// Packs up to this number may be another mirror's: they are never unlinked.
     foreign: AtomicI64,
+    /// Packs with their threads whose sessions rest: who has mail next goes on with one of them.
+    resting: Mutex<Vec<Lease>>,
+}
+
+/// A pack, all of it durable, and the thread that appends to it.
+pub(super) struct Lease {
+    pub(super) orders: mpsc::Sender<Order>,
+    pub(super) pack: i64,
+    /// Its length.
+    pub(super) offset: u64,
 }
 
 impl std::fmt::Debug for PackDir {
@@ -72,6 +84,7 @@ impl PackDir {
             full: RwLock::new(None),
             min_free: AtomicU64::new(0),
             foreign: AtomicI64::new(0),
+            resting: Mutex::default(),
         })
     }
 
@@ -218,6 +231,22 @@ impl PackDir {
             })
             .map_err(|e| Failure::storage("cannot start a pack's thread").caused_by(e))?;
         Ok(sender)
+    }
+
+    /// Takes a pack that rests, if there is one.
+    pub(super) fn take(&self) -> Option<Lease> {
+        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        resting.retain(|lease| !lease.orders.is_closed());
+        resting.pop()
+    }
+
+    /// Keeps a pack for whoever has mail next: mail that comes one by one shares a file, and nobody
+    /// waits for a new one to be made durable in its folder.
+    pub(super) fn keep(&self, lease: Lease) {
+        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        if resting.len() < RESTING {
+            resting.push(lease);
+        }
     }
 
     pub(super) fn next_number(&self) -> i64 {

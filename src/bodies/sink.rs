@@ -5,7 +5,7 @@
     reason = "a dropped sink gives its block back, and cannot wait for it"
 )]
 
-use crate::bodies::pack::{Order, PackDir};
+use crate::bodies::pack::{Lease, Order, PackDir};
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::{BodyHash, BodyRef, BodySink};
 use sha2::{Digest, Sha256};
@@ -42,6 +42,8 @@ pub struct PackSink {
     /// The pack's thread, from the first body on.
     orders: Option<mpsc::Sender<Order>>,
     regular: InPack,
+    /// How much of it is durable, all of it written by now.
+    sealed: u64,
     body: Option<Body>,
     block: Vec<u8>,
     block_pack: i64,
@@ -79,6 +81,7 @@ impl PackSink {
             orders: None,
             block_pack: 0,
             regular: InPack { pack: 0, offset: 0 },
+            sealed: 0,
             body: None,
             block: Vec::new(),
             finished: Vec::new(),
@@ -136,15 +139,25 @@ impl BodySink for PackSink {
         self.packs.room_for(announced)?;
         self.unchecked = 0;
         if self.orders.is_none() {
-            self.orders = Some(self.packs.writer()?);
-            self.regular = InPack { pack: self.packs.next_number(), offset: 0 };
-            self.block_pack = self.regular.pack;
+            let lease = match self.packs.take() {
+                Some(lease) => lease,
+                None => {
+                    let orders = self.packs.writer()?;
+                    Lease { orders, pack: self.packs.next_number(), offset: 0 }
+                }
+            };
+            self.orders = Some(lease.orders);
+            self.regular = InPack { pack: lease.pack, offset: lease.offset };
+            self.block_pack = lease.pack;
+            self.sealed = lease.offset;
         }
         let large = announced > LARGE;
         if !large && self.regular.offset >= PACK_LIMIT {
             self.regular = InPack { pack: self.packs.next_number(), offset: 0 };
         }
         let place = if large {
+            // Should its file fail, the thread has failed: nobody goes on with it before a seal.
+            self.sealed = u64::MAX;
             InPack { pack: self.packs.next_number(), offset: 0 }
         } else {
             InPack { pack: self.regular.pack, offset: self.regular.offset }
@@ -228,8 +241,14 @@ impl BodySink for PackSink {
         self.finished.clear();
         self.block = Vec::new();
         while self.spare.1.try_recv().is_ok() {}
-        // The thread ends; the next body begins another pack.
-        self.orders = None;
+        let InPack { pack, offset } = self.regular;
+        // One in which something lies that was not made durable, or that could not be, is left: its
+        // thread ends.
+        if let Some(orders) = self.orders.take()
+            && (offset == self.sealed && offset > 0 && offset < PACK_LIMIT)
+        {
+            self.packs.keep(Lease { orders, pack, offset });
+        }
     }
 
     #[expect(
@@ -246,6 +265,7 @@ impl BodySink for PackSink {
         let Some(orders) = &self.orders else { return Err(Failure::bug("bodies without a pack")) };
         within(orders.send(order)).await?.map_err(|_| thread_gone())?;
         within(sealed).await?.map_err(|_| thread_gone())??;
+        self.sealed = self.regular.offset;
         let finished = std::mem::take(&mut self.finished);
         Ok(finished
             .into_iter()
@@ -259,6 +279,43 @@ mod tests {
     use super::*;
     use crate::bodies::disk::RealDisk;
     use postrider_core::failure::Reach;
+
+    async fn put(sink: &mut PackSink, bytes: &[u8]) {
+        sink.begin(bytes.len() as u64).await.unwrap();
+        sink.write(bytes).await.unwrap();
+        sink.finish().await.unwrap();
+    }
+
+    /// Mail that comes one by one, whoever reads it, shares a file; only a pack that is durable to
+    /// its end is gone on with.
+    #[tokio::test]
+    async fn who_rests_leaves_its_pack_to_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let packs = Arc::new(PackDir::open(dir.path(), Arc::new(RealDisk), 0).unwrap());
+        let sink = || PackSink::new(Arc::clone(&packs));
+        let (mut one, mut two) = (sink(), sink());
+        for n in 0..10_u8 {
+            let sink = if n % 2 == 0 { &mut one } else { &mut two };
+            put(sink, &[n; 100]).await;
+            let sealed = sink.seal().await.unwrap();
+            assert_eq!((sealed[0].pack(), sealed[0].offset()), (1, u64::from(n) * 100));
+            sink.rest();
+        }
+        assert_eq!(std::fs::read(dir.path().join("0000000001.pack")).unwrap().len(), 1000);
+        // Two at a time have one each.
+        put(&mut one, b"x").await;
+        put(&mut two, b"y").await;
+        assert_eq!(one.seal().await.unwrap()[0].pack(), 1);
+        assert_eq!(two.seal().await.unwrap()[0].pack(), 2);
+        // What was not made durable, and a large one that nobody vouches for, take theirs along.
+        put(&mut one, b"lost").await;
+        one.rest();
+        two.begin(LARGE + 1).await.unwrap();
+        two.rest();
+        put(&mut one, b"z").await;
+        let pack = one.seal().await.unwrap()[0].pack();
+        assert!(pack > 2, "{pack}");
+    }
 
     /// Where nobody said how long a body is, it may be that body alone that fills the disk.
     #[tokio::test]

@@ -58,7 +58,13 @@ fn main() -> ExitCode {
         "check" => check(),
         "bench" => {
             dovecot::ensure()
-                && cargo(&["bench", "--bench", "sync", "--bench", "serve", "--bench", "gmail"], &[])
+                && cargo(
+                    &[
+                        "bench", "--bench", "sync", "--bench", "changes", "--bench", "serve",
+                        "--bench", "gmail",
+                    ],
+                    &[],
+                )
         }
         "soak" => soak(&rest),
         "fuzz" => fuzz::fuzz(rest.first().map_or("120", String::as_str)),

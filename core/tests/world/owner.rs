@@ -170,14 +170,11 @@ impl World {
         let lost = folder.mail.split_off(&cut);
         folder.put_back(lost.len() as u64 * 2);
         (folder.uidnext, folder.restored) = (cut, true);
-        // What we hold under those UIDs is told late, too.
+        // Counting may fit by chance: what we hold there may be told a day late.
         let id = folder.id;
         let is_ours = |ours: &FolderId| self.truth.get(ours) == Some(&id);
-        let held = self
-            .store
-            .ledger
-            .locations()
-            .filter(|l| is_ours(&l.folder) && l.ended_at.is_none() && l.uid >= u64::from(cut));
+        let ours = self.store.ledger.locations();
+        let held = ours.filter(|l| is_ours(&l.folder) && l.ended_at.is_none());
         let held: Vec<u32> = held.map(|l| self.store.cid(l.message)).collect();
         for cid in held {
             *self.touched.entry(cid).or_default() += 10;

@@ -28,13 +28,20 @@ pub(crate) struct Traits {
     pub(crate) constraints: &'static str,
     /// SASL mechanisms.
     pub(crate) mechanisms: &'static str,
+    /// Where its mail lies: a file each, or in a format that is quicker to look at.
+    pub(crate) location: &'static str,
     /// What it says that it can do, where that is less than it can.
     pub(crate) capability: Option<&'static str>,
 }
 
 impl Default for Traits {
     fn default() -> Self {
-        Self { constraints: "CA:FALSE", mechanisms: "plain login", capability: None }
+        Self {
+            constraints: "CA:FALSE",
+            mechanisms: "plain login",
+            location: "maildir:~/Maildir",
+            capability: None,
+        }
     }
 }
 
@@ -136,7 +143,7 @@ impl Dovecot {
     }
 
     fn prepare(&self) {
-        let Traits { constraints, mechanisms, capability } = self.traits;
+        let Traits { constraints, mechanisms, location, capability } = self.traits;
         let capability = capability.map(|words| format!("imap_capability = {words}\n"));
         let capability = capability.unwrap_or_default();
         let me = String::from_utf8(succeed(Command::new("id").arg("-un")).stdout).unwrap();
@@ -177,7 +184,7 @@ impl Dovecot {
              passdb {{\n driver = static\n mechanisms = plain login\n args = password=pw\n}}\n\
              passdb {{\n driver = oauth2\n mechanisms = xoauth2 oauthbearer\n args = {dir}/oauth2.conf\n}}\n\
              userdb {{\n driver = static\n args = uid={user} gid={group} home={dir}/mail/%n\n}}\n\
-             ssl = yes\nssl_cert = <{dir}/cert.pem\nssl_key = <{dir}/key.pem\nmail_location = maildir:~/Maildir\n\
+             ssl = yes\nssl_cert = <{dir}/cert.pem\nssl_key = <{dir}/key.pem\nmail_location = {location}\n\
              mail_max_userip_connections = 100\n\
              namespace inbox {{\n inbox = yes\n separator = /\n mailbox Sent {{\n auto = create\n special_use = \\Sent\n }}\n}}\n\
              service anvil {{\n chroot =\n unix_listener anvil-auth-penalty {{\n mode = 0\n }}\n}}\n\
