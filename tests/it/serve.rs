@@ -143,6 +143,44 @@ async fn a_feed_that_stops_is_seen_everywhere_and_healed() {
     .await;
 }
 
+/// New mail in the folder that is watched: nothing is opened again, and only what came is asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hint_of_new_mail_opens_nothing_again() {
+    let mailbox = seed::mailbox(5, 30);
+    let server = serve_well("u", &mailbox).await;
+    let postrider = Postrider::new(&format!("{}{}", head(), account("u", server.port(), "pw")));
+    blocking(move || {
+        let served = postrider.serve(&[]);
+        served.settle(&postrider, "u", &mailbox);
+        wait_until("a watch", || {
+            served.account("u")["push"] == "idle" && served.state("u") == "idle"
+        });
+        for n in 0..3 {
+            let before = server.log().len();
+            let uidnext = mailbox.lock()["INBOX"].uidnext;
+            mailbox.append("INBOX", note(&format!("hint {n}")));
+            until(
+                &postrider.database(),
+                &format!("SELECT count(*) AS x FROM message WHERE subject = 'hint {n}'"),
+                "1",
+            );
+            let asked: Vec<String> = server.log()[before..].to_vec();
+            assert!(!asked.iter().any(|c| c.contains("EXAMINE")), "{asked:?}");
+            let which = format!("UID FETCH {uidnext}:* (UID)");
+            assert!(asked.iter().any(|c| c.contains(&which)), "{asked:?}");
+            served.settle(&postrider, "u", &mailbox);
+            wait_until("a watch", || served.state("u") == "idle");
+        }
+        // One that goes is no arrival: it is looked at, and what happened is seen.
+        let uid = *mailbox.lock()["INBOX"].mail.keys().next().unwrap();
+        mailbox.expunge("INBOX", uid);
+        served.settle(&postrider, "u", &mailbox);
+        served.stop();
+        equal(&postrider, "u", &mailbox);
+    })
+    .await;
+}
+
 /// Waits are monotonic: a wall clock that jumps fires nothing at once, and loses nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_jumps_causes_no_storm() {

@@ -60,6 +60,9 @@ pub enum Request {
         remote_id: Vec<u8>,
         /// And what has changed since then, where the server can tell.
         since: Option<Since>,
+        /// Of a folder that is open still what it has told since, and the UIDs that came, is enough:
+        /// then its HIGHESTMODSEQ is that of its opening, and no changes are told.
+        quick: bool,
     },
     /// UIDs and flags of the folder.
     Index {
@@ -133,7 +136,7 @@ impl Request {
     /// The folder's counters now, and nothing else.
     #[must_use]
     pub fn examine(remote_id: Vec<u8>) -> Self {
-        Self::Examine { remote_id, since: None }
+        Self::Examine { remote_id, since: None, quick: false }
     }
 
     /// The folder that it is about, by wire name.

@@ -154,7 +154,11 @@ impl ImapSession {
     async fn answer_one(&mut self, request: &Request) -> Result<Answer, Failure> {
         match request {
             Request::List { counted } => self.conn.list(*counted).await,
-            Request::Examine { remote_id, since } => {
+            Request::Examine { remote_id, since, quick } => {
+                if *quick && let Some(examined) = self.conn.counted_on(remote_id).await? {
+                    let remote_id = remote_id.clone();
+                    return Ok(Answer::Examined { remote_id, examined, changed: None });
+                }
                 let (examined, changed) = self.conn.examine_since(remote_id, *since).await?;
                 Ok(Answer::Examined { remote_id: remote_id.clone(), examined, changed })
             }

@@ -74,7 +74,8 @@ impl FolderWork {
         let uidvalidity = folder.lanes.live.uidvalidity;
         let flags = flags.filter(|flags| flags.modseq > 0);
         let since = flags.map(|flags| Since { uidvalidity, modseq: flags.modseq });
-        let request = Request::Examine { remote_id: folder.row.remote_id.clone(), since };
+        let (remote_id, quick) = (folder.row.remote_id.clone(), depth == Depth::Quick);
+        let request = Request::Examine { remote_id, since, quick };
         let owner = self.pass_owner(id);
         desk.ask(owner, request);
     }
@@ -115,7 +116,8 @@ impl FolderWork {
             // Bytes that were kept may be of a mail that is no more under that UID.
             folder.suspects.clear();
         }
-        if misses == 0 && !desk.insists() && is_unchanged(folder, &examined, started) {
+        let is_full = depth != Depth::Quick;
+        if misses == 0 && is_full && !desk.insists() && is_unchanged(folder, &examined, started) {
             folder.chain = folder.lanes.live.uidnext;
             let marked = counted_mark(started, examined, folder);
             return self.mark(id, marked, None, Depth::Full, desk);
@@ -142,6 +144,11 @@ impl FolderWork {
             }
             folder.pass = Some(Pass::Counting { started, examined, todo: arrived });
             return;
+        }
+        if !is_full && !fell {
+            // More has happened than that mail came: now it is opened, and tells what.
+            folder.depth = Depth::Full;
+            return self.examine(id, started, 0, desk);
         }
         if misses == 0 && !desk.insists() && self.asks_window(id, started, examined, desk) {
             return;
