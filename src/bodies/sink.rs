@@ -129,7 +129,7 @@ impl PackSink {
 
 impl Drop for PackSink {
     fn drop(&mut self) {
-        self.abandon();
+        self.rest();
     }
 }
 
@@ -306,6 +306,11 @@ mod tests {
         put(&mut one, b"x").await;
         put(&mut two, b"y").await;
         assert_eq!(one.seal().await.unwrap()[0].pack(), 1);
+        assert_eq!(two.seal().await.unwrap()[0].pack(), 2);
+        // Who is gone leaves its pack, too.
+        drop(two);
+        let mut two = sink();
+        put(&mut two, b"y").await;
         assert_eq!(two.seal().await.unwrap()[0].pack(), 2);
         // What was not made durable, and a large one that nobody vouches for, take theirs along.
         put(&mut one, b"lost").await;
