@@ -142,7 +142,7 @@ impl Engine {
             agree(&db, &config.data_dir).await?
         };
         let grants = Grants::of(config, &reader).await.map_err(StartError::Failure)?;
-        let highest = reader.highest_pack().await.map_err(StartError::Failure)?;
+        let highest = named.last_key_value().map_or(0, |(pack, _)| *pack);
         let packs = PackDir::open(&config.bodies, Arc::new(RealDisk), highest)
             .map_err(StartError::Failure)?;
         packs.keep_free(config.min_free);

@@ -273,15 +273,6 @@ impl Reader {
         rows.iter().map(one).collect::<Result<_, Trouble>>().map_err(failed)
     }
 
-    /// The highest pack that a body row names.
-    ///
-    /// # Errors
-    /// Class storage.
-    pub async fn highest_pack(&self) -> Result<i64, Failure> {
-        let rows = self.rows(Text::HighestPack, vec![]).await.map_err(failed)?;
-        rows.first().map_or(Ok(0), |row| get(row, 0)).map_err(failed)
-    }
-
     /// The folders of a manifest, by path; those of one path by number.
     ///
     /// # Errors

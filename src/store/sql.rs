@@ -196,7 +196,6 @@ texts! {
     SampleOfPart,
     Sample,
     LimboCount,
-    HighestPack,
     EventGaps,
     // Reading for faces.
     StoredAccounts,

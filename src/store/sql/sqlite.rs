@@ -428,7 +428,6 @@ pub(super) const fn words(text: Text) -> &'static str {
         Text::LimboCount => {
             "SELECT count(*) FROM message WHERE account = ?1 AND limbo_since IS NOT NULL"
         }
-        Text::HighestPack => "SELECT COALESCE(MAX(pack), 0) FROM body",
         Text::EventGaps => {
             "SELECT COALESCE((SELECT MAX(seq) - MIN(seq) + 1 - COUNT(*) FROM event), 0) - COALESCE((SELECT SUM(next - \
              after - 1) FROM leap WHERE after >= (SELECT MIN(seq) FROM event) AND next <= (SELECT MAX(seq) FROM \
