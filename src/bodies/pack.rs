@@ -39,11 +39,10 @@ pub struct PackDir {
     resting: Mutex<Vec<Lease>>,
 }
 
-/// A pack, all of it durable, and the thread that appends to it.
+/// A pack that is durable up to `offset`, its end, and the thread that appends to it.
 pub(super) struct Lease {
     pub(super) orders: mpsc::Sender<Order>,
     pub(super) pack: i64,
-    /// Its length.
     pub(super) offset: u64,
 }
 

@@ -4,6 +4,7 @@
 mod bearer;
 mod changes;
 mod conn;
+mod counted;
 mod distrust;
 mod failure;
 mod fetch;

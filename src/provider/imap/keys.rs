@@ -1,7 +1,8 @@
 //! What every message of a folder is recognised by, whatever its UID.
 
+use crate::provider::imap::changes::rows_of;
 use crate::provider::imap::conn::Conn;
-use crate::provider::imap::questions::{rows_of, whole};
+use crate::provider::imap::questions::whole;
 use crate::provider::imap::wire::response::{FetchLine, Response};
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::UidValidity;

@@ -1,6 +1,6 @@
 //! The questions about folders: LIST, EXAMINE, the index, sizes. "Empty" exists only under OK.
 
-use crate::provider::imap::changes::{Changes, FLAG_OCTETS};
+use crate::provider::imap::changes::{Changes, FLAG_OCTETS, rows_of};
 use crate::provider::imap::conn::{Conn, STRAY_ROWS, Selected};
 use crate::provider::imap::failure::{During, refusal};
 use crate::provider::imap::wire::quote::{Said, say};
@@ -18,13 +18,6 @@ use std::collections::BTreeMap;
 /// Folders that a LIST may show, and octets of it that are kept.
 const FOLDERS: usize = 100_000;
 const LIST_OCTETS: usize = 16 * 1024 * 1024;
-/// Rows of an index.
-const INDEX_ROWS: usize = 5_000_000;
-
-/// Rows that an index may have, of a folder of so many messages.
-pub(super) fn rows_of(exists: u32) -> usize {
-    (exists as usize * 2).min(INDEX_ROWS) + 10_000
-}
 
 impl Conn {
     /// LIST: every folder that can be opened, with its counters where the server can tell them along.
