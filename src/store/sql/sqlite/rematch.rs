@@ -15,9 +15,10 @@ pub(in crate::store::sql) const fn words(text: RematchText) -> &'static str {
         }
         RematchText::ForgetPlaces => "DELETE FROM location WHERE folder = ?1 AND uidvalidity = ?2",
         RematchText::Renumber => {
-            "UPDATE location SET uidvalidity = ?3, uid = j.value->>1, modseq = NULL FROM json_each(?4) j WHERE \
-             location.folder = ?1 AND location.uidvalidity = ?2 AND location.uid = j.value->>0 AND location.ended_at \
-             IS NULL"
+            // Materialized: else the document is read anew for every location.
+            "WITH pair (old, new) AS MATERIALIZED (SELECT value->>0, value->>1 FROM json_each(?4)) UPDATE location SET \
+             uidvalidity = ?3, uid = pair.new, modseq = NULL FROM pair WHERE location.folder = ?1 AND \
+             location.uidvalidity = ?2 AND location.uid = pair.old AND location.ended_at IS NULL"
         }
         RematchText::SwitchFolder => {
             "UPDATE folder SET uidvalidity = ?2, exists_count = ?3, grown_at = ?4, surplus = ?5, look = NULL, misfit = \
