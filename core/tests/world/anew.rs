@@ -256,3 +256,19 @@ fn what_was_asked_of_the_old_numbers_is_asked_again() {
     world.clean_run().unwrap();
     assert_eq!((world.difference(), world.fetched), (None, fetched));
 }
+
+/// A folder whose sizes cannot be told is mirrored all the same: that comparison costs itself.
+#[test]
+fn what_cannot_be_compared_costs_itself() {
+    let mut world = mirrored();
+    world.now += 90_000;
+    world.mail("B", 30);
+    let folder = world.server.folders.get_mut("B").unwrap();
+    (folder.unsized_mail, folder.mail.get_mut(&1).unwrap().flags) = (true, 5);
+    folder.mail.remove(&2);
+    world.asks_quietly();
+    assert_eq!(world.difference(), None);
+    assert_eq!(world.store.limbo(), 0);
+    let asked = world.asks_quietly();
+    assert!(!asked.iter().any(|asked| asked == "sample B"), "once a day: {asked:?}");
+}

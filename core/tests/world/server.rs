@@ -50,6 +50,8 @@ pub(crate) struct Folder {
     pub(crate) cut: i64,
     /// It opens, and tells nothing of its mail.
     pub(crate) mute: bool,
+    /// It refuses to tell sizes.
+    pub(crate) unsized_mail: bool,
     /// Its line of LIST cannot be read.
     pub(crate) unreadable: bool,
     /// EXISTS says so many too much.
@@ -165,6 +167,7 @@ impl Server {
             shut: 0,
             cut: 0,
             mute: false,
+            unsized_mail: false,
             unreadable: false,
             surplus: 0,
             ahead: None,

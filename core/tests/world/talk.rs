@@ -282,6 +282,9 @@ impl World {
             Request::Keys { uidvalidity, .. } => self.keys(lie, remote_id, *uidvalidity)?,
             Request::Sample { uids, uidvalidity, .. } => {
                 let folder = self.select(lie, &remote_id, Some(*uidvalidity))?;
+                if folder.unsized_mail {
+                    return Err(Ended::Refused(gone()));
+                }
                 Answer::Sampled { remote_id, rows: sample(&folder, |uid| uids.contains(uid)) }
             }
             Request::Newest { uidvalidity, .. } => {

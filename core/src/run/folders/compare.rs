@@ -45,13 +45,17 @@ impl FolderWork {
         arrived: UidSet,
         desk: &mut Desk<'_>,
     ) {
+        let ends_sessions =
+            self.folders.get(&id).is_some_and(|f| self.ends_sessions(&f.row.remote_id));
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let listed = seen.rows.uids();
         let looked =
             folder.row.look.as_ref().is_some_and(|look| !look.ends.intersect(&listed).is_empty());
         let is_due = !folder.lanes.live.is_compared(folder.row.opened_at, seen.started);
-        if !(seen.fell || looked || is_due) || !folder.row.held {
-            // Of nothing that is held nothing can be another's.
+        let doubted = seen.fell || looked;
+        if !(doubted || (is_due && !ends_sessions)) || !folder.row.held {
+            // Of nothing that is held nothing can be another's; and where sessions end at such
+            // questions, once a day is enough.
             seen.compared = is_due;
             folder.pass = Some(Pass::Arriving { seen, todo: arrived });
             return;
@@ -59,7 +63,14 @@ impl FolderWork {
         let left = parts(&listed);
         self.compare_next(
             id,
-            Box::new(Comparing { seen, arrived, part: (0, 0), ours: BTreeMap::new(), left }),
+            Box::new(Comparing {
+                seen,
+                doubted,
+                arrived,
+                part: (0, 0),
+                ours: BTreeMap::new(),
+                left,
+            }),
             desk,
         );
     }
@@ -70,8 +81,11 @@ impl FolderWork {
         let next = comparing.left.pop_front();
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let Some(part) = next else {
-            let Comparing { mut seen, arrived, .. } = *comparing;
-            // What was not told is looked at again, sooner.
+            let Comparing { mut seen, arrived, doubted, .. } = *comparing;
+            // What the daily comparison was not told is asked for the next day again.
+            if !doubted {
+                seen.unsure.clear();
+            }
             seen.compared = seen.unsure.is_empty();
             folder.pass = Some(Pass::Arriving { seen, todo: arrived });
             return;
@@ -116,6 +130,11 @@ impl FolderWork {
         // What was listed and is not told now: nobody knows whose it was.
         comparing.seen.unsure.extend(std::mem::take(&mut comparing.ours).into_keys());
         self.compare_next(id, comparing, desk);
+    }
+
+    /// Whether this folder is being compared.
+    pub(super) fn compares(&self, id: FolderId) -> bool {
+        self.folders.get(&id).is_some_and(|f| matches!(f.pass, Some(Pass::Comparing(_))))
     }
 
     /// Whether a folder is being compared, or found again.

@@ -161,6 +161,22 @@ impl Folder {
         }
     }
 
+    /// Its UIDs have begun anew: what was remembered of the old ones is void.
+    pub(super) fn forget_uids(&mut self) {
+        self.index = None;
+        self.suspects.clear();
+        for uids in [
+            &mut self.flagged,
+            &mut self.due,
+            &mut self.lone,
+            &mut self.burst,
+            &mut self.canaries,
+            &mut self.fresher,
+        ] {
+            *uids = UidSet::new();
+        }
+    }
+
     pub(super) fn is_inbox(&self) -> bool {
         self.row.path.eq_ignore_ascii_case("INBOX")
     }

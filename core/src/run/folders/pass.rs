@@ -1,8 +1,8 @@
 //! The pass of a folder: EXAMINE, the whole index, arrivals, facts with the evidence rule, repair,
 //! and the mark last.
 
-use crate::commit::change::{AccountChange, FolderChange};
-use crate::failure::{Class, Failure};
+use crate::commit::change::{AccountChange, FolderChange, Poison};
+use crate::failure::{Class, Failure, Provenance, Reach};
 use crate::mail::cursor::Mark;
 use crate::mail::id::FolderId;
 use crate::mail::uid_flags::UidFlags;
@@ -74,7 +74,9 @@ impl FolderWork {
         let uidvalidity = folder.lanes.live.uidvalidity;
         let flags = flags.filter(|flags| flags.modseq > 0);
         let since = flags.map(|flags| Since { uidvalidity, modseq: flags.modseq });
-        let (remote_id, quick) = (folder.row.remote_id.clone(), depth == Depth::Quick);
+        // What ends limbo is what the server says now, not what an open folder was told.
+        let quick = depth == Depth::Quick && desk.rounds == 0;
+        let remote_id = folder.row.remote_id.clone();
         let request = Request::Examine { remote_id, since, quick };
         let owner = self.pass_owner(id);
         desk.ask(owner, request);
@@ -90,10 +92,6 @@ impl FolderWork {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let Some(Pass::Examining { started, misses, depth }) = folder.pass.take() else { return };
         let live = &folder.lanes.live;
-        if examined.inferred {
-            // The highest UID falls when the newest mail is deleted; UIDNEXT itself never does.
-            examined.uidnext = examined.uidnext.max(live.mark.uidnext).max(live.uidnext);
-        }
         if examined.uidvalidity != live.uidvalidity
             && !folder.row.held
             && folder.row.failures.is_empty()
@@ -103,9 +101,18 @@ impl FolderWork {
         if examined.uidvalidity != live.uidvalidity {
             return self.start_rematch(id, started, misses, examined, desk);
         }
+        if examined.inferred {
+            // The highest UID falls when the newest mail is deleted; UIDNEXT itself never does.
+            examined.uidnext = examined.uidnext.max(live.mark.uidnext).max(live.uidnext);
+        }
         // What was told once was too high, or the server was put back: a whole listing says what is
         // there.
         let fell = examined.uidnext < live.mark.uidnext.max(live.uidnext);
+        if fell && depth == Depth::Quick {
+            // What an open folder tells may be less than a listing has shown since.
+            folder.depth = Depth::Full;
+            return self.examine(id, started, 0, desk);
+        }
         if fell && !folder.fills.is_empty() {
             // What a page on its way takes for a hole may be mail by now: it is settled first.
             (folder.wanted, folder.depth, folder.settles_first) = (true, Depth::Full, true);
@@ -235,6 +242,12 @@ impl FolderWork {
         desk: &mut Desk<'_>,
     ) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
+        if folder.lost >= LOST {
+            let text = "UIDVALIDITY is another whenever it is asked";
+            let failure = Failure::new(Class::StateLost, Reach::Folder, Provenance::Server, text);
+            return self.stand_still(id, failure, desk);
+        }
+        folder.lost += 1;
         folder.pass = Some(Pass::Reopening);
         let (from, uidvalidity) = (folder.lanes.live.uidvalidity, examined.uidvalidity);
         let mark =
@@ -312,7 +325,8 @@ impl FolderWork {
             Some(Pass::Reopening) => {
                 folder.wanted = true;
                 folder.depth = Depth::Full;
-                folder.index = None;
+                folder.forget_uids();
+                self.notes.retain(|about, _| !matches!(about, Poison::Mail(of, ..) if *of == id));
             }
             // The pass was broken off while this commit was on its way.
             other => folder.pass = other,

@@ -81,9 +81,10 @@ impl FolderWork {
             return self.examine(id, started, 1, desk);
         }
         match &weighed.fit {
-            // What only the first of two listings showed is put back by the pass that follows.
-            Fit::Whole | Fit::Believed(_) => {}
-            Fit::First => {
+            Fit::Whole => {}
+            Fit::Believed(rest) if rest.is_empty() => {}
+            // What only the first of two listings showed is looked for once more.
+            Fit::First | Fit::Believed(_) => {
                 if let Some(misfit) =
                     first_misfit(folder, &examined, &weighed, listed, started, desk)
                 {

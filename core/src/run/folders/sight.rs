@@ -100,7 +100,8 @@ impl Seen {
     pub(super) fn about(&self) -> Option<UidSet> {
         let vanished = match &self.extent {
             Extent::Whole => return None,
-            Extent::Window(_, uids) => return Some(uids.clone()),
+            // Another client's change may be told in between.
+            Extent::Window(_, uids) => return Some(uids.union(&self.rows.uids())),
             Extent::Changes(_, vanished) => vanished,
         };
         let rows = self.rows.uids();
@@ -163,6 +164,8 @@ pub(super) enum Pass {
 #[derive(Debug)]
 pub(super) struct Comparing {
     pub(super) seen: Seen,
+    /// Something says that other mail may lie there: what cannot be compared keeps the mark.
+    pub(super) doubted: bool,
     pub(super) arrived: UidSet,
     /// The part that is being compared, from its first UID to its last.
     pub(super) part: (u32, u32),

@@ -323,6 +323,11 @@ impl FolderWork {
                 }
                 self.folder_trouble(id, failure, false, desk);
             }
+            // A mail whose size cannot be told costs itself: its part is not compared.
+            Owner::Pass(id, _) if self.compares(id) && failure.class != Class::StateLost => {
+                desk.report(&of_folder(id, &failure));
+                self.on_compared(id, &[], desk);
+            }
             Owner::Pass(id, _) => {
                 desk.report(&of_folder(id, &failure));
                 let opening = matches!(request, Some(Request::Examine { .. }));
