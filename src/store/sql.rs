@@ -174,7 +174,9 @@ texts! {
     // What passes that changed nothing leave behind.
     QuietPasses,
     QuietSettle,
-    QuietList,
+    QuietLists,
+    QuietSettleLists,
+    QuietForget,
     QuietSettleAccount,
     QuietRuns,
     // That database and data folder belong together.
@@ -222,6 +224,24 @@ pub(super) fn statement(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// However large a folder is, each of its locations is found once.
+    #[tokio::test]
+    async fn locations_are_renumbered_by_their_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = crate::store::open(&dir.path().join("x.db")).await.unwrap();
+        let sql = format!("EXPLAIN QUERY PLAN {}", RematchText::Renumber.words());
+        let rows = db
+            .writer
+            .query_all_raw(Statement::from_string(db.writer.get_database_backend(), sql))
+            .await
+            .unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.try_get_by_index(3).unwrap()).collect();
+        let by_key = |line: &String| line.starts_with("SEARCH location") && line.contains("uid=?");
+        let last = plan.iter().rposition(by_key);
+        assert_eq!(last, Some(plan.len() - 1), "{plan:?}");
+        db.close().await;
+    }
 
     /// Each is understood by a database of today's schema.
     #[tokio::test]

@@ -97,13 +97,13 @@ pub(in crate::store) async fn write_quiet(
         // What reached the folder is settled by its clean pass.
         write(db, Text::QuietSettle, vec![text(&rows)?]).await?;
     }
-    for (account, started) in &quiet.lists {
-        let values = || vec![account.0.into(), started.0.into()];
-        write(db, Text::QuietList, values()).await?;
+    if let Some(latest) = quiet.lists.values().max() {
+        let rows: Vec<_> = quiet.lists.iter().map(|(id, started)| json!([id.0, started])).collect();
+        write(db, Text::QuietLists, vec![text(&rows)?]).await?;
         // What reached the account is settled by a LIST that lacks nothing.
-        write(db, Text::QuietSettleAccount, values()).await?;
-        let kept = started.0 - CLOSED_KEPT;
-        write(db, Text::ForgetClosed, vec![kept.into(), account.0.into()]).await?;
+        write(db, Text::QuietSettleLists, vec![text(&rows)?]).await?;
+        let kept = latest.0 - CLOSED_KEPT;
+        write(db, Text::QuietForget, vec![kept.into(), text(&rows)?]).await?;
     }
     for (account, proof) in &quiet.feeds {
         let instant = |at: Option<Micros>| at.map(|at| at.0).into();

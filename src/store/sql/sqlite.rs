@@ -356,8 +356,17 @@ pub(super) const fn words(text: Text) -> &'static str {
             "UPDATE failure SET closed_at = j.value->>1 FROM jsonb_each(?1) j WHERE failure.folder = j.value->>0 AND \
              failure.uid IS NULL AND failure.closed_at IS NULL AND failure.last_at < j.value->>1"
         }
-        Text::QuietList => {
-            "UPDATE account SET listed_at = MAX(COALESCE(listed_at, 0), ?2) WHERE id = ?1"
+        Text::QuietLists => {
+            "UPDATE account SET listed_at = MAX(COALESCE(listed_at, 0), j.value->>1) FROM json_each(?1) j WHERE \
+             account.id = j.value->>0"
+        }
+        Text::QuietSettleLists => {
+            "UPDATE failure SET closed_at = j.value->>1 FROM json_each(?1) j WHERE failure.account = j.value->>0 AND \
+             failure.closed_at IS NULL AND failure.folder IS NULL AND failure.remote_id IS NULL AND failure.last_at < \
+             j.value->>1"
+        }
+        Text::QuietForget => {
+            "DELETE FROM failure WHERE closed_at < ?1 AND account IN (SELECT value->>0 FROM json_each(?2))"
         }
         Text::QuietSettleAccount => {
             "UPDATE failure SET closed_at = ?2 WHERE account = ?1 AND closed_at IS NULL AND folder IS NULL AND \
