@@ -23,7 +23,8 @@ pub struct Capabilities {
 /// How changes of a folder are proved, at best; what does not fit is listed whole all the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Proof {
-    /// LIST tells counters along (RFC 5819): what they prove unchanged is not opened.
+    /// Counters come with LIST (RFC 5819), or are asked for (STATUS): what they prove unchanged is not
+    /// opened.
     pub counted: bool,
     /// What is asked where they do not.
     pub tells: Tells,

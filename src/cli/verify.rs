@@ -168,11 +168,14 @@ async fn online(
     }
     let estimated = opened.reader.estimates_sizes(opened.account).await.map_err(|e| told(&e))?;
     let folders: Vec<&FolderRow> = all.iter().filter(|f| !f.excluded).collect();
-    let listed =
-        match session.answer(&Request::List { counted: false }).await.map_err(|e| told(&e))? {
-            Answer::Listed { folders, .. } => folders,
-            _ => Vec::new(),
-        };
+    let listed = match session
+        .answer(&Request::List { counters_of: Vec::new() })
+        .await
+        .map_err(|e| told(&e))?
+    {
+        Answer::Listed { folders, .. } => folders,
+        _ => Vec::new(),
+    };
     for fresh in listed.iter().filter(|l| {
         account.folders.wants(&l.path) && !folders.iter().any(|f| f.remote_id == l.remote_id)
     }) {

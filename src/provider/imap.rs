@@ -5,6 +5,7 @@ mod bearer;
 mod changes;
 mod conn;
 mod counted;
+mod counters;
 mod distrust;
 mod failure;
 mod fetch;

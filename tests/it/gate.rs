@@ -34,16 +34,24 @@ fn opened(postrider: &Postrider) -> (Vec<String>, usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn folders_that_did_not_change_are_not_opened() {
-    let server = Dovecot::start();
+    // Told along with LIST, or asked for.
+    for (tier, capability) in &TIERS[..2] {
+        unchanged_are_not_opened(tier, capability).await;
+    }
+}
+
+async fn unchanged_are_not_opened(tier: &str, capability: &'static str) {
+    let server = Dovecot::start_with(Traits { capability: Some(capability), ..Traits::default() });
     let mut other = client(&server, "u").await;
     fill(&mut other, 80).await;
     let want = truth(&mut other).await;
     let postrider = follower(&server);
+    let commands = if tier == "qresync" { 1 } else { 1 + 5 };
     let postrider = blocking(move || {
         postrider.sync().exits(0);
         assert_eq!(postrider.manifest("u"), want);
         let before = state(&postrider.database());
-        assert_eq!(opened(&postrider), (Vec::new(), 1), "one LIST proves them all");
+        assert_eq!(opened(&postrider), (Vec::new(), commands), "counters prove them all");
         assert_eq!(state(&postrider.database()), before);
         postrider
     })
@@ -169,7 +177,8 @@ async fn each_tier_asks_for_what_has_changed() {
     }
 }
 
-/// Says the same to everybody who asks the same; returns its port and what it heard.
+/// Says the same to everybody who asks the same (TAG is the command's, BEFORE that of the one before
+/// it); returns its port and what it heard.
 fn answering(answer: fn(&str) -> String) -> (u16, Arc<Mutex<Vec<String>>>) {
     use std::io::{BufRead, BufReader, Write};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -180,10 +189,12 @@ fn answering(answer: fn(&str) -> String) -> (u16, Arc<Mutex<Vec<String>>>) {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { return };
             stream.write_all(answer("").as_bytes()).unwrap();
+            let mut before = String::new();
             for line in BufReader::new(stream.try_clone().unwrap()).lines() {
                 let Ok(line) = line else { break };
                 let (tag, command) = line.split_once(' ').unwrap_or((&line, ""));
-                let said = answer(command).replace("TAG", tag);
+                let said = answer(command).replace("TAG", tag).replace("BEFORE", &before);
+                before = tag.to_owned();
                 hears.lock().unwrap().push(command.to_owned());
                 if stream.write_all(said.as_bytes()).is_err() {
                     break;
@@ -206,7 +217,7 @@ fn what_is_offered_and_refused_is_done_without() {
             "LIST" => "* LIST () \"/\" INBOX\r\nTAG OK\r\n".to_owned(),
             "EXAMINE" if command.contains('(') => "TAG BAD what?\r\n".to_owned(),
             "EXAMINE" => {
-                "* 1 EXISTS\r\n* OK [UIDVALIDITY 1]\r\n* OK [UIDNEXT 2]\r\nTAG OK\r\n".to_owned()
+                "* 1 EXISTS\r\n* OK [UIDVALIDITY 1]\r\n* OK [UIDNEXT 2]\r\n* OK [HIGHESTMODSEQ 5]\r\nTAG OK\r\n".to_owned()
             }
             "UID" if command.contains("BODY") => {
                 "* 1 FETCH (UID 1 FLAGS () RFC822.SIZE 5 BODY[] {5}\r\na\r\n\r\n)\r\nTAG OK\r\n"
@@ -227,6 +238,73 @@ fn what_is_offered_and_refused_is_done_without() {
     let heard = heard.lock().unwrap();
     for tried in ["RETURN (STATUS", "(CONDSTORE)"] {
         assert!(heard.iter().any(|command| command.contains(tried)), "{tried}: {heard:?}");
+    }
+}
+
+/// A mailbox of two folders with one mail each; `status` is what STATUS of the first and of the second
+/// is answered with.
+fn of_two(command: &str, status: [&str; 2]) -> String {
+    let can = "IMAP4rev1 CONDSTORE";
+    match command.split(' ').next().unwrap_or_default() {
+        "" => "* OK hello\r\n".to_owned(),
+        "CAPABILITY" => format!("* CAPABILITY {can}\r\nTAG OK\r\n"),
+        "LIST" => "* LIST () \"/\" INBOX\r\n* LIST () \"/\" B\r\nTAG OK\r\n".to_owned(),
+        "STATUS" => status[usize::from(command.contains("INBOX"))].to_owned(),
+        "EXAMINE" => "* 1 EXISTS\r\n* OK [UIDVALIDITY 1]\r\n* OK [UIDNEXT 2]\r\n* OK [HIGHESTMODSEQ 5]\r\nTAG OK\r\n".to_owned(),
+        "UID" if command.contains("BODY") => {
+            "* 1 FETCH (UID 1 FLAGS () RFC822.SIZE 5 BODY[] {5}\r\na\r\n\r\n)\r\nTAG OK\r\n".to_owned()
+        }
+        "UID" => "* 1 FETCH (UID 1 FLAGS () RFC822.SIZE 5)\r\nTAG OK\r\n".to_owned(),
+        "LOGOUT" => "* BYE\r\nTAG OK\r\n".to_owned(),
+        _ => "TAG OK\r\n".to_owned(),
+    }
+}
+
+/// What STATUS tells is believed in whatever order it comes; where it is refused the folder is opened.
+#[test]
+fn counters_that_are_asked_for_prove_or_cost_an_examine() {
+    let servers: [(fn(&str) -> String, usize, usize); 3] = [
+        (
+            // Both answers when the second is asked, the second first.
+            |command| {
+                of_two(
+                    command,
+                    [
+                        "",
+                        "* STATUS Inbox (MESSAGES 1 UIDNEXT 2 UIDVALIDITY 1 HIGHESTMODSEQ 5)\r\nTAG OK\r\n* STATUS B (MESSAGES 1 UIDNEXT 2 UIDVALIDITY 1 HIGHESTMODSEQ 5)\r\nBEFORE OK\r\n",
+                    ],
+                )
+            },
+            2,
+            0,
+        ),
+        (
+            |command| {
+                of_two(
+                    command,
+                    [
+                        "TAG NO not now\r\n",
+                        "* STATUS INBOX (MESSAGES 1 UIDNEXT 2 UIDVALIDITY 1 HIGHESTMODSEQ 5)\r\nTAG OK\r\n",
+                    ],
+                )
+            },
+            2,
+            1,
+        ),
+        (|command| of_two(command, ["TAG BAD what?\r\n"; 2]), 2, 2),
+    ];
+    for (n, (answer, asked, opened)) in servers.into_iter().enumerate() {
+        let (port, heard) = answering(answer);
+        let postrider = Postrider::new(&format!(
+            "{SHORT}[[account]]\nid = \"u\"\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\nusername = \"u\"\npassword = \"pw\"\n"
+        ));
+        postrider.sync().exits(0);
+        heard.lock().unwrap().clear();
+        postrider.sync().exits(0);
+        assert_eq!(postrider.manifest("u").len(), 2);
+        let heard = heard.lock().unwrap();
+        let count = |word: &str| heard.iter().filter(|command| command.starts_with(word)).count();
+        assert_eq!((count("STATUS"), count("EXAMINE")), (asked, opened), "{n}: {heard:?}");
     }
 }
 

@@ -51,8 +51,9 @@ pub struct Changed {
 pub enum Request {
     /// All folders that can be opened.
     List {
-        /// With their counters, where the server tells them along.
-        counted: bool,
+        /// By wire name, those whose counters may prove that nothing has happened there: they are told
+        /// along, where the server can.
+        counters_of: Vec<Vec<u8>>,
     },
     /// The folder's counters now.
     Examine {

@@ -137,7 +137,7 @@ impl Conn {
             (true, false) => Tells::Came,
             (false, _) => Tells::Nothing,
         };
-        Proof { counted: self.has("LIST-EXTENDED") && self.has("LIST-STATUS"), tells }
+        Proof { counted: self.counts_along() || self.counts_apart(), tells }
     }
 
     /// Octets read so far.
@@ -170,14 +170,25 @@ impl Conn {
 
     /// Sends a command; returns its tag. `secret`: its arguments stay out of the wire log.
     pub(super) async fn send(&mut self, command: &[u8], secret: bool) -> Result<String, Failure> {
-        self.tags += 1;
-        let tag = format!("a{}", self.tags);
-        let mut line = tag.clone().into_bytes();
-        line.push(b' ');
-        line.extend_from_slice(command);
-        self.wire.sent(&self.account, &line, secret);
+        let (tag, line) = self.numbered(command, secret);
         self.write_line(&line).await?;
         Ok(tag)
+    }
+
+    /// Sends commands that do not wait for each other's answers; returns their tags.
+    pub(super) async fn send_all(&mut self, commands: &[Vec<u8>]) -> Result<Vec<String>, Failure> {
+        let (tags, lines): (Vec<_>, Vec<_>) =
+            commands.iter().map(|command| self.numbered(command, false)).unzip();
+        self.write_line(&lines.join(b"\r\n".as_slice())).await?;
+        Ok(tags)
+    }
+
+    fn numbered(&mut self, command: &[u8], secret: bool) -> (String, Vec<u8>) {
+        self.tags += 1;
+        let tag = format!("a{}", self.tags);
+        let line = [tag.as_bytes(), b" ", command].concat();
+        self.wire.sent(&self.account, &line, secret);
+        (tag, line)
     }
 
     pub(super) async fn write_line(&mut self, line: &[u8]) -> Result<(), Failure> {

@@ -6,7 +6,7 @@
 ///   #91, Wino-Mail #43, Mozilla bug 1747311.
 /// - WorkMail's QRESYNC and the HIGHESTMODSEQ of its STATUS disagree. Source: nextcloud/mail #10581.
 const DISTRUSTED: &[(&str, &[&str])] =
-    &[("mail.me.com", &["QRESYNC"]), ("awsapps.com", &["QRESYNC", "LIST-STATUS"])];
+    &[("mail.me.com", &["QRESYNC"]), ("awsapps.com", &["QRESYNC", "LIST-STATUS", "STATUS"])];
 
 /// What a host is not believed in.
 pub(super) fn distrusted(host: &str) -> Vec<&'static str> {
@@ -25,7 +25,10 @@ mod tests {
     #[test]
     fn hosts_are_told_by_their_domain() {
         assert_eq!(distrusted("imap.MAIL.me.com"), ["QRESYNC"]);
-        assert_eq!(distrusted("imap.mail.us-east-1.awsapps.com"), ["QRESYNC", "LIST-STATUS"]);
+        assert_eq!(
+            distrusted("imap.mail.us-east-1.awsapps.com"),
+            ["QRESYNC", "LIST-STATUS", "STATUS"]
+        );
         assert!(distrusted("imap.notmail.me.com.example.org").is_empty());
         assert!(distrusted("imap.hotmail.me.com").is_empty());
     }

@@ -2,6 +2,7 @@
 
 use crate::provider::imap::changes::{Changes, FLAG_OCTETS, rows_of};
 use crate::provider::imap::conn::{Conn, STRAY_ROWS, Selected};
+use crate::provider::imap::counters::{ITEMS, examined, wire_name};
 use crate::provider::imap::failure::{During, refusal};
 use crate::provider::imap::wire::quote::{Said, say};
 use crate::provider::imap::wire::response::{Condition, FetchLine, Response, Told};
@@ -13,23 +14,22 @@ use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::provider::Tells;
 use postrider_core::provider::folders::{Answer, Changed, Examined, Sampled, Since};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Folders that a LIST may show, and octets of it that are kept.
 const FOLDERS: usize = 100_000;
 const LIST_OCTETS: usize = 16 * 1024 * 1024;
 
 impl Conn {
-    /// LIST: every folder that can be opened, with its counters where the server can tell them along.
+    /// LIST: every folder that can be opened, and the counters of these, where they prove something.
     /// Source: RFC 3501 §6.3.8, RFC 6154, RFC 5819.
-    pub(super) async fn list(&mut self, counted: bool) -> Result<Answer, Failure> {
-        let counted = counted && self.proof().counted;
+    pub(super) async fn list(&mut self, counters_of: &[Vec<u8>]) -> Result<Answer, Failure> {
+        let counted = !counters_of.is_empty() && self.counts_along();
         let mut options = Vec::new();
         options.extend(
             (self.has("LIST-EXTENDED") && self.has("SPECIAL-USE")).then_some("SPECIAL-USE"),
         );
-        let modseq = if self.has("CONDSTORE") { " HIGHESTMODSEQ" } else { "" };
-        let status = format!("STATUS (MESSAGES UIDNEXT UIDVALIDITY{modseq})");
+        let status = format!("STATUS {ITEMS}");
         options.extend(counted.then_some(status.as_str()));
         let options = options.join(" ");
         let options = if options.is_empty() { options } else { format!(" RETURN ({options})") };
@@ -71,13 +71,18 @@ impl Conn {
         if told.status == Condition::Bad && counted {
             // It offers what it has not.
             self.distrusted.push("LIST-STATUS");
-            return Box::pin(self.list(false)).await;
+            return Box::pin(self.list(counters_of)).await;
         }
-        if told.status == Condition::Ok {
-            Ok(Answer::Listed { folders, unreadable, counters })
-        } else {
-            Err(refusal(&told, During::Other))
+        if told.status != Condition::Ok {
+            return Err(refusal(&told, During::Other));
         }
+        if !counted && self.counts_apart() {
+            let listed: BTreeSet<&[u8]> = folders.iter().map(|f| f.remote_id.as_slice()).collect();
+            let asked = counters_of.iter().map(Vec::as_slice).filter(|name| listed.contains(name));
+            let asked = asked.filter(|name| open.as_deref() != Some(name)).collect();
+            counters = self.counters_of(&asked).await?;
+        }
+        Ok(Answer::Listed { folders, unreadable, counters })
     }
 
     /// EXAMINE: the counters now. Source: RFC 3501 §6.3.2.
@@ -404,24 +409,6 @@ pub(super) fn whole(told: &Told) -> Result<(), Failure> {
         return Err(Failure::new(Class::Provider, Reach::Folder, Provenance::Server, text));
     }
     Ok(())
-}
-
-/// INBOX in any case is INBOX.
-fn wire_name(name: Vec<u8>) -> Vec<u8> {
-    if name.eq_ignore_ascii_case(b"INBOX") { b"INBOX".to_vec() } else { name }
-}
-
-/// A folder's counters, where all of them are told.
-fn examined(items: &BTreeMap<String, u64>) -> Option<Examined> {
-    let number = |item: &str| u32::try_from(*items.get(item)?).ok();
-    let modseq = items.get("HIGHESTMODSEQ").copied().unwrap_or(0);
-    Some(Examined {
-        uidvalidity: UidValidity(number("UIDVALIDITY").filter(|v| *v > 0)?),
-        uidnext: number("UIDNEXT").filter(|uidnext| *uidnext > 0)?,
-        exists: number("MESSAGES")?,
-        inferred: false,
-        modseq,
-    })
 }
 
 fn listed(attributes: &[String], delimiter: Option<char>, name: Vec<u8>) -> Option<ListedFolder> {

@@ -153,7 +153,7 @@ impl ImapSession {
 
     async fn answer_one(&mut self, request: &Request) -> Result<Answer, Failure> {
         match request {
-            Request::List { counted } => self.conn.list(*counted).await,
+            Request::List { counters_of } => self.conn.list(counters_of).await,
             Request::Examine { remote_id, since, quick } => {
                 if *quick && let Some(examined) = self.conn.counted_on(remote_id).await? {
                     let remote_id = remote_id.clone();

@@ -61,6 +61,14 @@ pub(super) fn is_unchanged(folder: &Folder, shown: &Examined, at: Micros) -> boo
 }
 
 impl FolderWork {
+    /// The folders that their counters alone may prove unchanged.
+    pub(super) fn provable(&self, at: Micros) -> Vec<Vec<u8>> {
+        let rests = |folder: &&Folder| {
+            !folder.row.excluded && settled(folder, at).is_some_and(|flags| flags.modseq > 0)
+        };
+        self.folders.values().filter(rests).map(|folder| folder.row.remote_id.clone()).collect()
+    }
+
     /// Folders that LIST has shown unchanged are not opened.
     pub(super) fn prove_listed(&mut self, desk: &mut Desk<'_>) {
         if self.counters.is_empty() {

@@ -26,10 +26,11 @@ const DROP_CHUNK: usize = 2000;
 impl FolderWork {
     pub(super) fn start_listing(&mut self, desk: &mut Desk<'_>) {
         self.generation += 1;
-        self.listing = Listing::Asked { started: desk.stamp() };
+        let started = desk.stamp();
+        self.listing = Listing::Asked { started };
         self.listed = true;
-        let counted = !self.folders.ids().is_empty();
-        desk.ask(self.list_owner(), Request::List { counted });
+        let counters_of = if desk.insists() { Vec::new() } else { self.provable(started) };
+        desk.ask(self.list_owner(), Request::List { counters_of });
     }
 
     pub(super) fn on_listed(

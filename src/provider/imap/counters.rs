@@ -1,0 +1,103 @@
+//! The counters of folders that are not open: told along with LIST, or asked for one by one.
+
+use crate::provider::imap::conn::{Conn, STRAY_ROWS};
+use crate::provider::imap::wire::quote::{Said, say};
+use crate::provider::imap::wire::response::{Condition, Response};
+use postrider_core::failure::Failure;
+use postrider_core::mail::id::UidValidity;
+use postrider_core::provider::folders::Examined;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Octets of commands that are sent before the first answer is read: what any server takes in
+/// while nobody reads what it says.
+const AHEAD: usize = 4096;
+
+/// What is asked, where folders have a modseq.
+pub(super) const ITEMS: &str = "(MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)";
+
+impl Conn {
+    /// Counters come with LIST, and prove something: without a modseq a folder is opened for its
+    /// flags all the same. Source: RFC 5819.
+    pub(super) fn counts_along(&self) -> bool {
+        self.has("CONDSTORE") && self.has("LIST-EXTENDED") && self.has("LIST-STATUS")
+    }
+
+    /// They can be asked for.
+    pub(super) fn counts_apart(&self) -> bool {
+        self.has("CONDSTORE") && !self.distrusted.contains(&"STATUS")
+    }
+
+    /// STATUS of each of these folders, many at a time. Who is refused, or has a name that needs a
+    /// literal, is left out: it is opened. Source: RFC 3501 §6.3.10, RFC 7162 §3.1.7.
+    pub(super) async fn counters_of(
+        &mut self,
+        names: &BTreeSet<&[u8]>,
+    ) -> Result<BTreeMap<Vec<u8>, Examined>, Failure> {
+        let mut counters = BTreeMap::new();
+        let mut commands = names.iter().filter_map(|name| match say(name) {
+            Said::Quoted(name) => {
+                Some([b"STATUS ", name.as_slice(), b" ", ITEMS.as_bytes()].concat())
+            }
+            Said::Literal(_) => None,
+        });
+        let mut next = commands.next();
+        while next.is_some() && self.counts_apart() {
+            let (mut batch, mut octets) = (Vec::new(), 0);
+            while let Some(command) = next.take_if(|_| octets <= AHEAD) {
+                octets += command.len();
+                batch.push(command);
+                next = commands.next();
+            }
+            let tags = self.send_all(&batch).await?;
+            // Some answer what was sent together in an order of their own.
+            let mut over: BTreeMap<String, Condition> = BTreeMap::new();
+            for tag in tags {
+                let mut lines = 0;
+                let told = match over.remove(&tag) {
+                    Some(status) => status,
+                    None => {
+                        let each = |response| {
+                            match response {
+                                Response::Counters { name, items } => {
+                                    let name = wire_name(name);
+                                    let shown = examined(&items).filter(|_| names.contains(&*name));
+                                    counters.extend(shown.map(|shown| (name, shown)));
+                                }
+                                Response::Tagged(of, told) => {
+                                    over.insert(of, told.status);
+                                }
+                                _ => {}
+                            }
+                            lines += 1;
+                            lines <= STRAY_ROWS
+                        };
+                        self.until_more(&tag, each).await?.status
+                    }
+                };
+                if told == Condition::Bad {
+                    // It does not know what it has offered.
+                    self.distrusted.push("STATUS");
+                }
+            }
+        }
+        Ok(counters)
+    }
+}
+
+/// INBOX in any case is INBOX.
+pub(super) fn wire_name(name: Vec<u8>) -> Vec<u8> {
+    if name.eq_ignore_ascii_case(b"INBOX") { b"INBOX".to_vec() } else { name }
+}
+
+/// A folder's counters, where all of them are told.
+pub(super) fn examined(items: &BTreeMap<String, u64>) -> Option<Examined> {
+    let number = |item: &str| u32::try_from(*items.get(item)?).ok();
+    let modseq = items.get("HIGHESTMODSEQ").copied().unwrap_or(0);
+    Some(Examined {
+        uidvalidity: UidValidity(number("UIDVALIDITY").filter(|v| *v > 0)?),
+        uidnext: number("UIDNEXT").filter(|uidnext| *uidnext > 0)?,
+        exists: number("MESSAGES")?,
+        inferred: false,
+        modseq,
+    })
+}
