@@ -28,6 +28,32 @@ pub struct Proof {
     pub counted: bool,
     /// What is asked where they do not.
     pub tells: Tells,
+    /// How much of a folder is shown.
+    pub view: View,
+}
+
+/// How much of a folder a server shows. Of what lies beyond, absence says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum View {
+    /// All of it.
+    #[default]
+    Whole,
+    /// So many messages at most, the newest.
+    Newest(u32),
+    /// At most one of these numbers, as its user has set it; the newest.
+    OneOf(&'static [u32]),
+}
+
+impl View {
+    /// Whether a folder that shows so many messages may have older ones.
+    #[must_use]
+    pub fn hides(self, exists: u32) -> bool {
+        match self {
+            Self::Whole => false,
+            Self::Newest(most) => exists >= most,
+            Self::OneOf(limits) => limits.contains(&exists),
+        }
+    }
 }
 
 /// What a server tells of changes since a modification sequence (RFC 7162).

@@ -228,7 +228,10 @@ async fn compare(
     for uid in theirs.minus(&ours).minus(&folder.failures).iter() {
         report.differences.push(format!("UID {uid}: the server has it, we do not"));
     }
-    for uid in ours.minus(&theirs).iter() {
+    // What lies below what is shown may be there.
+    let hides = session.capabilities().proof.view.hides(u32::try_from(theirs.len()).unwrap_or(0));
+    let floor = theirs.first().filter(|_| hides).unwrap_or(1);
+    for uid in ours.minus(&theirs).minus(&UidSet::range(1, floor - 1)).iter() {
         report.differences.push(format!("UID {uid}: we have it, the server does not"));
     }
     for (uid, told) in rows.iter() {

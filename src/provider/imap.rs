@@ -13,6 +13,7 @@ mod idle;
 mod keys;
 mod login;
 mod page;
+mod parts;
 mod questions;
 mod session;
 mod stream;

@@ -344,3 +344,80 @@ fn a_promise_that_is_not_kept_loses_no_flag() {
     assert!(held[0].contains("\\Seen"), "{held:?}");
     assert!(heard.lock().unwrap().iter().any(|command| command.contains("(QRESYNC (")));
 }
+
+/// A folder of a Gmail that shows as many messages as its user may have limited it to: what is missing
+/// below them is kept, and said not to be proved. One message fewer, and it is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_limited_folder_does_not_show_is_kept() {
+    let capability = Some("IMAP4rev1 IDLE UIDPLUS MOVE X-GM-EXT-1");
+    let server = Dovecot::start_with(Traits { capability, ..Traits::default() });
+    let mut other = client(&server, "u").await;
+    let mail = |n: usize| format!("Subject: {n}\r\n\r\nx\r\n");
+    for n in 0..=1000 {
+        other.append("INBOX", None, None, mail(n).as_bytes()).await.unwrap();
+    }
+    let postrider = follower(&server);
+    let postrider = blocking(move || {
+        postrider.sync().exits(0);
+        assert_eq!(postrider.manifest("u").len(), 1001);
+        postrider
+    })
+    .await;
+    for (held, proved) in [(1001, false), (999, true)] {
+        other.select("INBOX").await.unwrap();
+        let stored = other.store("1", "+FLAGS (\\Deleted)").await.unwrap();
+        let _: Vec<_> = stored.try_collect().await.unwrap();
+        let _: Vec<_> = other.expunge().await.unwrap().try_collect().await.unwrap();
+        let postrider = &postrider;
+        tokio::task::block_in_place(|| {
+            let ran = postrider.sync();
+            assert_eq!(postrider.manifest("u").len(), held, "{}", ran.stderr);
+            let sql = "SELECT coalesce(unproved, '') AS x FROM folder WHERE path = 'INBOX'";
+            let unproved = crate::support::check::ask(&postrider.database(), sql);
+            assert_eq!(unproved.is_empty(), proved, "{unproved}");
+            assert_eq!(unproved.contains("shows 1000 messages of it at most"), !proved);
+            let told = postrider.run(&["verify", "u"]);
+            assert_eq!(told.stdout.contains("the server does not"), false, "{}", told.stdout);
+            consistent(&postrider.database());
+        });
+    }
+}
+
+/// A server that answers for three messages at a time (RFC 9738) is asked for the rest.
+#[test]
+fn answers_in_parts_are_asked_for_to_their_end() {
+    let (port, heard) = answering(|command| {
+        let items = command.rsplit_once(" (").map_or("", |(_, items)| items);
+        let fetched = |uids: [u32; 3], last: &str| {
+            let lines = uids.iter().filter(|uid| **uid > 0).map(|uid| {
+                let body = if items.contains("BODY") { " BODY[] {5}\r\na\r\n\r\n" } else { "" };
+                format!("* {uid} FETCH (UID {uid} FLAGS () RFC822.SIZE 5 INTERNALDATE \"01-Jan-2026 00:00:00 +0000\"{body})\r\n")
+            });
+            lines.collect::<String>() + last
+        };
+        match command.split(' ').next().unwrap_or_default() {
+            "" => "* OK hello\r\n".to_owned(),
+            "CAPABILITY" => "* CAPABILITY IMAP4rev1 MESSAGELIMIT=3\r\nTAG OK\r\n".to_owned(),
+            "LIST" => "* LIST () \"/\" INBOX\r\nTAG OK\r\n".to_owned(),
+            "EXAMINE" => {
+                "* 5 EXISTS\r\n* OK [UIDVALIDITY 1]\r\n* OK [UIDNEXT 6]\r\nTAG OK\r\n".to_owned()
+            }
+            "UID" if command.contains(" 1:* ") || command.contains(" 1:5 ") => {
+                fetched([5, 4, 3], "TAG OK [MESSAGELIMIT 3 3] a part\r\n")
+            }
+            "UID" if command.contains(" 1:2 ") => fetched([2, 1, 0], "TAG OK\r\n"),
+            "UID" => fetched([5, 0, 0], "TAG OK\r\n"),
+            "LOGOUT" => "* BYE\r\nTAG OK\r\n".to_owned(),
+            _ => "TAG OK\r\n".to_owned(),
+        }
+    });
+    let postrider = Postrider::new(&format!(
+        "{SHORT}[[account]]\nid = \"u\"\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\nusername = \"u\"\npassword = \"pw\"\n"
+    ));
+    for _ in 0..2 {
+        postrider.sync().exits(0);
+        assert_eq!(postrider.manifest("u").len(), 5);
+    }
+    let heard = heard.lock().unwrap();
+    assert!(heard.iter().any(|command| command == "UID FETCH 1:2 (UID FLAGS)"), "{heard:?}");
+}

@@ -184,7 +184,9 @@ impl World {
             };
             // What came under UIDs that were used before is seen by the daily listing at the latest.
             let renumbered = lanes.live.uidvalidity.0 != folder.uidvalidity;
-            if self.lies_on.contains(&folder.id) || folder.restored || renumbered {
+            // Nor is what is not shown looked for.
+            let hides = self.cfg.capped.is_some();
+            if self.lies_on.contains(&folder.id) || folder.restored || renumbered || hides {
                 continue;
             }
             let living = self.store.rows(row.id).living;

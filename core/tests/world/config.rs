@@ -44,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) anew: bool,
     /// Mails that are not the same look alike.
     pub(crate) alike: bool,
+    /// A folder shows its newest mails alone, so many.
+    pub(crate) capped: Option<usize>,
 }
 
 impl Config {
@@ -77,6 +79,7 @@ impl Config {
             changes: apart.chance(70).then(|| apart.chance(60)),
             counted: apart.chance(60),
             anew: apart.chance(25),
+            capped: None,
             // Two that look alike, where one went as the other came: nothing tells them apart.
             alike: false,
         }
@@ -111,6 +114,7 @@ impl Config {
             counted: false,
             anew: false,
             alike: false,
+            capped: None,
         }
     }
 }

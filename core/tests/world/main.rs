@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod anew;
+mod capped;
 mod check;
 mod config;
 mod feeds;

@@ -14,7 +14,7 @@ use postrider_core::mail::uid_set::UidSet;
 use postrider_core::provider::folders::{
     Answer, Changed, Examined, Request, Sampled, Since, Unwatched,
 };
-use postrider_core::provider::{Capabilities, Connected};
+use postrider_core::provider::{Capabilities, Connected, Proof, View};
 use postrider_core::run::event::{Event, Token};
 use postrider_core::time::Micros;
 use std::collections::{BTreeMap, VecDeque};
@@ -85,10 +85,11 @@ impl World {
 
     pub(crate) fn connected(&self, session: SessionId) -> Connected {
         let page = self.cfg.budget.then_some(3);
-        Connected {
-            session,
-            capabilities: Capabilities { push: self.push, page, ..Capabilities::default() },
-        }
+        let cap = self.cfg.capped.map(|most| u32::try_from(most).unwrap());
+        let view = cap.map_or(View::Whole, View::Newest);
+        let proof = Proof { view, ..Proof::default() };
+        let capabilities = Capabilities { push: self.push, page, proof, ..Capabilities::default() };
+        Connected { session, capabilities }
     }
 
     pub(crate) fn open_session(&mut self, lie: Lie) {
@@ -108,7 +109,9 @@ impl World {
 
     /// What a session shows of a folder.
     fn view(&mut self, folder: &Folder, lie: Lie) -> Vec<u32> {
-        let uids: Vec<u32> = folder.mail.keys().copied().collect();
+        let mut uids: Vec<u32> = folder.mail.keys().copied().collect();
+        let hidden = uids.len().saturating_sub(self.cfg.capped.unwrap_or(usize::MAX));
+        uids.drain(..hidden);
         match lie {
             Lie::ZeroExists if !uids.is_empty() => {
                 self.lies_on.insert(folder.id);

@@ -13,7 +13,7 @@ use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::BodySink;
 use postrider_core::provider::folders::{Examined, Hint};
 use postrider_core::provider::server::Timeouts;
-use postrider_core::provider::{Proof, Tells};
+use postrider_core::provider::{Proof, Tells, View};
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,6 +54,8 @@ pub(super) struct Conn {
     pub(super) tells_uids: Option<bool>,
     /// Extensions that this server offers and is not believed in.
     pub(super) distrusted: Vec<&'static str>,
+    /// How much of a folder it shows.
+    pub(super) view: View,
     /// The forms in which a server could repeat the password: none of them reaches a log, a row or
     /// an answer.
     needles: Vec<SecretString>,
@@ -83,6 +85,7 @@ impl Conn {
             asks_flags: false,
             tells_uids: None,
             distrusted: Vec::new(),
+            view: View::Whole,
             needles: Vec::new(),
         }
     }
@@ -137,7 +140,8 @@ impl Conn {
             (true, false) => Tells::Came,
             (false, _) => Tells::Nothing,
         };
-        Proof { counted: self.counts_along() || self.counts_apart(), tells }
+        let counted = self.counts_along() || self.counts_apart();
+        Proof { counted, tells, view: self.view }
     }
 
     /// Octets read so far.

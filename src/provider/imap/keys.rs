@@ -2,7 +2,6 @@
 
 use crate::provider::imap::changes::rows_of;
 use crate::provider::imap::conn::Conn;
-use crate::provider::imap::questions::whole;
 use crate::provider::imap::wire::response::{FetchLine, Response};
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::UidValidity;
@@ -31,25 +30,21 @@ impl Conn {
     ) -> Result<Answer, Failure> {
         self.select(remote_id, uidvalidity).await?;
         let size = if sized { " RFC822.SIZE" } else { "" };
-        let command =
-            format!("UID FETCH 1:* (UID INTERNALDATE{size} BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])");
-        let tag = self.send(command.as_bytes(), false).await?;
+        let items = format!("(UID INTERNALDATE{size} BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])");
         let limit = rows_of(self.selected.as_ref().map_or(0, |s| s.exists));
         let (mut rows, mut stray) = (Vec::new(), 0_usize);
-        let told = self
-            .until_more(&tag, |response| {
-                match response {
-                    Response::Fetch(line) if !line.is_of_flags() => match line.uid {
-                        Some(uid) => rows.push(keyed(uid, &line, sized)),
-                        None => stray += 1,
-                    },
-                    Response::Fetch(_) | Response::List { .. } => stray += 1,
-                    _ => {}
-                }
-                rows.len() + stray <= limit
-            })
-            .await?;
-        whole(&told)?;
+        self.fetch_all(None, &items, |response| {
+            match response {
+                Response::Fetch(line) if !line.is_of_flags() => match line.uid {
+                    Some(uid) => rows.push(keyed(uid, &line, sized)),
+                    None => stray += 1,
+                },
+                Response::Fetch(_) | Response::List { .. } => stray += 1,
+                _ => {}
+            }
+            rows.len() + stray <= limit
+        })
+        .await?;
         rows.sort_by_key(|row| row.uid);
         rows.dedup_by_key(|row| row.uid);
         let exists = self.selected.as_ref().map_or(0, |s| s.exists);

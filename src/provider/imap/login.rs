@@ -2,7 +2,7 @@
 
 use crate::provider::imap::bearer::{self, Mechanism, Word};
 use crate::provider::imap::conn::{Conn, Reply};
-use crate::provider::imap::distrust::distrusted;
+use crate::provider::imap::distrust::{distrusted, view};
 use crate::provider::imap::failure::{During, refusal};
 use crate::provider::imap::stream::{ImapEndpoint, Stream, late};
 use crate::provider::imap::wire::quote::{Said, say};
@@ -79,7 +79,9 @@ impl Conn {
         // The server is there: this login hangs, and nobody else's need.
         let alone = |_| Failure { reach: Reach::Session, ..late("logging in", deadline) };
         logged_in.map_err(alone)??;
-        conn.distrusted = distrusted(&endpoint.server.host);
+        let host = &endpoint.server.host;
+        conn.distrusted = distrusted(host);
+        conn.view = view(host, conn.has("X-GM-EXT-1"));
         Ok(conn)
     }
 

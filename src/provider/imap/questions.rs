@@ -4,8 +4,9 @@ use crate::provider::imap::changes::{Changes, FLAG_OCTETS, rows_of};
 use crate::provider::imap::conn::{Conn, STRAY_ROWS, Selected};
 use crate::provider::imap::counters::{ITEMS, examined, wire_name};
 use crate::provider::imap::failure::{During, refusal};
+use crate::provider::imap::parts::whole;
 use crate::provider::imap::wire::quote::{Said, say};
-use crate::provider::imap::wire::response::{Condition, FetchLine, Response, Told};
+use crate::provider::imap::wire::response::{Condition, FetchLine, Response};
 use crate::provider::imap::wire::utf7;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::folder::{ListedFolder, Role};
@@ -277,14 +278,12 @@ impl Conn {
         uids: Option<&UidSet>,
     ) -> Result<Answer, Failure> {
         self.select(remote_id, uidvalidity).await?;
-        let which = uids.map_or_else(|| "1:*".to_owned(), UidSet::to_string);
-        let tag = self.send(format!("UID FETCH {which} (UID FLAGS)").as_bytes(), false).await?;
-        self.asks_flags = true;
         let mut rows = UidFlags::default();
         let limit = rows_of(self.selected.as_ref().map_or(0, |s| s.exists));
         let (mut bare, mut stray, mut flags_seen) = (Vec::new(), 0_usize, 0_usize);
+        self.asks_flags = true;
         let told = self
-            .until_more(&tag, |response| {
+            .fetch_all(uids, "(UID FLAGS)", |response| {
                 match response {
                     Response::Fetch(FetchLine { uid: Some(uid), flags, closed, .. }) => {
                         match flags.filter(|_| closed) {
@@ -299,7 +298,7 @@ impl Conn {
             })
             .await;
         self.asks_flags = false;
-        whole(&told?)?;
+        told?;
         let rows = rows.finished();
         // "Not told" is never "not there": a UID without readable flags makes the answer useless as
         // evidence.
@@ -319,26 +318,23 @@ impl Conn {
         uids: &UidSet,
     ) -> Result<Answer, Failure> {
         self.select(remote_id, uidvalidity).await?;
-        let tag = self
-            .send(format!("UID FETCH {uids} (UID RFC822.SIZE INTERNALDATE)").as_bytes(), false)
-            .await?;
-        let mut rows = BTreeMap::new();
-        let told = self
-            .until(&tag, |response| {
-                if let Response::Fetch(FetchLine {
-                    uid: Some(uid),
-                    size: Some(size),
-                    internal_date,
-                    closed: true,
-                    ..
-                }) = response
-                    && uids.contains(uid)
-                {
-                    rows.insert(uid, Sampled { uid, size, internal_date });
-                }
-            })
-            .await?;
-        whole(&told)?;
+        let (mut rows, mut lines) = (BTreeMap::new(), 0_usize);
+        self.fetch_all(Some(uids), "(UID RFC822.SIZE INTERNALDATE)", |response| {
+            lines += 1;
+            if let Response::Fetch(FetchLine {
+                uid: Some(uid),
+                size: Some(size),
+                internal_date,
+                closed: true,
+                ..
+            }) = response
+                && uids.contains(uid)
+            {
+                rows.insert(uid, Sampled { uid, size, internal_date });
+            }
+            lines <= STRAY_ROWS
+        })
+        .await?;
         Ok(Answer::Sampled { remote_id: remote_id.to_vec(), rows: rows.into_values().collect() })
     }
 
@@ -377,38 +373,21 @@ impl Conn {
         uidvalidity: UidValidity,
     ) -> Result<Answer, Failure> {
         self.select(remote_id, uidvalidity).await?;
-        let tag = self.send(b"UID FETCH 1:* (UID RFC822.SIZE)", false).await?;
         let limit = rows_of(self.selected.as_ref().map_or(0, |s| s.exists));
         let (mut sizes, mut rows) = (BTreeMap::new(), 0_usize);
-        let told = self
-            .until_more(&tag, |response| {
-                rows += usize::from(matches!(response, Response::Fetch(_) | Response::List { .. }));
-                if let Response::Fetch(line) = response
-                    && let (Some(uid), Some(size)) = (line.uid, line.size)
-                    && line.closed
-                {
-                    sizes.insert(uid, size);
-                }
-                rows <= limit
-            })
-            .await?;
-        whole(&told)?;
+        self.fetch_all(None, "(UID RFC822.SIZE)", |response| {
+            rows += usize::from(matches!(response, Response::Fetch(_) | Response::List { .. }));
+            if let Response::Fetch(line) = response
+                && let (Some(uid), Some(size)) = (line.uid, line.size)
+                && line.closed
+            {
+                sizes.insert(uid, size);
+            }
+            rows <= limit
+        })
+        .await?;
         Ok(Answer::Sized(sizes))
     }
-}
-
-/// OK, and not only for a part (RFC 9738 MESSAGELIMIT): else what an answer lacks would be taken
-/// for gone.
-pub(super) fn whole(told: &Told) -> Result<(), Failure> {
-    if told.status != Condition::Ok {
-        return Err(refusal(told, During::Folder));
-    }
-    let word = told.code.as_deref().and_then(|code| code.split(' ').next()).unwrap_or_default();
-    if word.eq_ignore_ascii_case("MESSAGELIMIT") {
-        let text = "the server answers only for a part of the folder (MESSAGELIMIT), which is not supported yet";
-        return Err(Failure::new(Class::Provider, Reach::Folder, Provenance::Server, text));
-    }
-    Ok(())
 }
 
 fn listed(attributes: &[String], delimiter: Option<char>, name: Vec<u8>) -> Option<ListedFolder> {

@@ -80,13 +80,13 @@ impl FolderWork {
             }
         }
         let horizon = seen.horizon(folder.lanes.live.uidnext);
-        let below = UidSet::range(1, horizon.saturating_sub(1));
+        let shown = UidSet::range(seen.floor, horizon.saturating_sub(1));
         let absent = living
             .union(&rows.failures)
             .union(&on_their_way)
             .minus(&listed)
             .minus(&folder.fresher)
-            .intersect(&below);
+            .intersect(&shown);
         // What is not told of changed is there; what went is told, or the count does not fit.
         let absent = match &vanished {
             Some(vanished) => absent.intersect(vanished),

@@ -205,12 +205,21 @@ impl FolderWork {
         }
         let Weighed { below, surplus, .. } = weighed;
         let believed = surplus != 0 && misfit.is_none();
-        let unproved =
-            believed.then(|| format!("EXISTS says {}, its listings show {below}", examined.exists));
-        if believed {
-            let text =
-                format!("folder {} is not proved: EXISTS never fits its listing", folder.row.path);
-            desk.leave(text);
+        let hides = self.proof.view.hides(examined.exists);
+        let floor = if hides { listed.first().unwrap_or(1) } else { 1 };
+        let why = match (believed, hides) {
+            (true, _) => Some("EXISTS never fits its listing".to_owned()),
+            (_, true) => {
+                Some(format!("the server shows {} messages of it at most", examined.exists))
+            }
+            _ => None,
+        };
+        let unproved = why.as_ref().map(|why| match believed {
+            true => format!("EXISTS says {}, its listings show {below}", examined.exists),
+            false => format!("{why}, the newest: what is older is kept as it was"),
+        });
+        if let Some(why) = why {
+            desk.leave(format!("folder {} is not proved: {why}", folder.row.path));
         }
         folder.chain = folder.lanes.live.uidnext;
         let arrived: UidSet = listed.minus(&UidSet::range(1, folder.chain.saturating_sub(1)));
@@ -225,6 +234,7 @@ impl FolderWork {
             kept,
             surplus,
             fell,
+            floor,
             compared: false,
             used_again,
             unsure,

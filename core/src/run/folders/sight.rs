@@ -45,6 +45,8 @@ pub(super) struct Seen {
     pub(super) fell: bool,
     /// What lies under our UIDs was compared.
     pub(super) compared: bool,
+    /// Below this UID the server may have more than it shows.
+    pub(super) floor: u32,
     /// UIDs that we hold, under which another mail lies now.
     pub(super) used_again: UidSet,
     /// UIDs that we hold, of which it is not known what lies there: the folder is looked at again.
@@ -85,6 +87,7 @@ impl Seen {
             kept: UidSet::new(),
             surplus: 0,
             fell: false,
+            floor: 1,
             compared: false,
             used_again: UidSet::new(),
             unsure: BTreeSet::new(),
