@@ -421,3 +421,34 @@ fn answers_in_parts_are_asked_for_to_their_end() {
     let heard = heard.lock().unwrap();
     assert!(heard.iter().any(|command| command == "UID FETCH 1:2 (UID FLAGS)"), "{heard:?}");
 }
+
+/// A LIST that proves everything is not written; one that tells what is not stored yet is, though no
+/// folder has changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_tells_something_is_written() {
+    let server = Dovecot::start();
+    let mut other = client(&server, "u").await;
+    fill(&mut other, 40).await;
+    let postrider = follower(&server);
+    let config = std::fs::read_to_string(postrider.path("config.toml")).unwrap();
+    let syncs = |config: &str| {
+        std::fs::write(postrider.path("config.toml"), config).unwrap();
+        tokio::task::block_in_place(|| postrider.sync().code)
+    };
+    let asked = |sql: &str| crate::support::check::ask(&postrider.database(), sql);
+    // A folder that the config leaves out, and no more.
+    let excluded = "SELECT coalesce(group_concat(path), '') AS x FROM folder WHERE excluded";
+    let without = format!("{config}folders = {{ exclude = [\"Archive\"] }}\n");
+    for (config, left_out) in [(&config, ""), (&without, "Archive"), (&config, "")] {
+        assert_eq!(syncs(config), Some(0));
+        assert_eq!(asked(excluded), left_out);
+    }
+    // A name that cannot be opened, and is listed no more.
+    other.create("Locked").await.unwrap();
+    let locked = std::path::PathBuf::from(server.file("mail/u/Maildir/.Locked"));
+    std::fs::set_permissions(&locked, std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+    let open_rows = "SELECT count(*) AS x FROM failure WHERE closed_at IS NULL";
+    assert_eq!((syncs(&config), asked(open_rows)), (Some(3), "1".to_owned()));
+    std::fs::remove_dir_all(&locked).unwrap();
+    assert_eq!((syncs(&config), asked(open_rows)), (Some(0), "0".to_owned()));
+}
