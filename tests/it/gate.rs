@@ -263,7 +263,8 @@ fn of_two(command: &str, status: [&str; 2]) -> String {
 /// What STATUS tells is believed in whatever order it comes; where it is refused the folder is opened.
 #[test]
 fn counters_that_are_asked_for_prove_or_cost_an_examine() {
-    let servers: [(fn(&str) -> String, usize, usize); 3] = [
+    type Server = (fn(&str) -> String, usize, usize);
+    let servers: [Server; 3] = [
         (
             // Both answers when the second is asked, the second first.
             |command| {
@@ -377,7 +378,7 @@ async fn what_a_limited_folder_does_not_show_is_kept() {
             assert_eq!(unproved.is_empty(), proved, "{unproved}");
             assert_eq!(unproved.contains("shows 1000 messages of it at most"), !proved);
             let told = postrider.run(&["verify", "u"]);
-            assert_eq!(told.stdout.contains("the server does not"), false, "{}", told.stdout);
+            assert!(!told.stdout.contains("the server does not"), "{}", told.stdout);
             consistent(&postrider.database());
         });
     }
@@ -446,7 +447,7 @@ async fn a_list_that_tells_something_is_written() {
     // A name that cannot be opened, and is listed no more.
     other.create("Locked").await.unwrap();
     let locked = std::path::PathBuf::from(server.file("mail/u/Maildir/.Locked"));
-    std::fs::set_permissions(&locked, std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+    std::fs::set_permissions(&locked, std::os::unix::fs::PermissionsExt::from_mode(0o0)).unwrap();
     let open_rows = "SELECT count(*) AS x FROM failure WHERE closed_at IS NULL";
     assert_eq!((syncs(&config), asked(open_rows)), (Some(3), "1".to_owned()));
     std::fs::remove_dir_all(&locked).unwrap();
