@@ -6,11 +6,13 @@ mod coming;
 mod gmail;
 mod head;
 pub mod imap;
+mod memory;
 mod purse;
 mod sink;
 mod trust;
 
 pub use coming::Coming;
+pub use memory::{HeldBody, Memory};
 pub use purse::{Denied, Payee, Payment, Purse, Units};
 pub use sink::{Sink, Sinks};
 
@@ -92,6 +94,8 @@ pub struct Opening {
     pub credits: Arc<Semaphore>,
     /// What questions are paid with.
     pub purse: Purse,
+    /// What the account holds.
+    pub memory: Arc<dyn Memory>,
 }
 
 impl Opening {
@@ -101,7 +105,8 @@ impl Opening {
         let credits = Arc::new(Semaphore::new(1));
         let (wire, purse) = (WireLog::default(), Purse::default());
         let sinks = Sinks::new(Sink::none);
-        Self { account: account.to_owned(), wire, sinks, credits, purse }
+        let memory = Arc::new(memory::Blank);
+        Self { account: account.to_owned(), wire, sinks, credits, purse, memory }
     }
 }
 

@@ -5,6 +5,7 @@ mod apply;
 mod connect;
 mod failure;
 mod feed;
+mod held;
 mod instance;
 pub mod orders;
 mod read;

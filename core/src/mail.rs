@@ -9,6 +9,7 @@ pub mod id;
 pub mod key;
 pub mod message;
 pub mod page;
+pub mod recognise;
 pub mod settle;
 pub mod uid_flags;
 pub mod uid_set;

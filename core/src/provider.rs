@@ -6,6 +6,7 @@ pub mod folders;
 pub mod server;
 
 use crate::mail::id::SessionId;
+use crate::mail::recognise::IdentityKind;
 
 /// What a server can do on a session; whoever plans asks here, never for a protocol's words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub struct Capabilities {
     pub push: bool,
     /// How it proves what has changed in a folder.
     pub proof: Proof,
+    /// What it can name messages by, whatever folder they lie in.
+    pub names: IdentityKind,
     /// No page is to ask for more messages than this: what a page brings is known when it has come.
     pub page: Option<usize>,
     /// How its feeds are, where changes are told by message id.

@@ -18,7 +18,7 @@ pub struct Model {
     pub host: String,
     /// Who logs in.
     pub username: String,
-    /// What a message identity is made of, fixed at the first sync: `hash`.
+    /// What a message identity is made of, fixed at the first sync: `hash`, `emailid`, `gmail`.
     pub identity_kind: String,
     /// Public state.
     pub state: String,

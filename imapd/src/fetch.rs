@@ -1,7 +1,8 @@
 //! FETCH responses.
 
 use crate::command::Misbehaviour;
-use crate::mailbox::Folder;
+use crate::mailbox::{Folder, Mail};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Whether a set (`1:5,7`, `3:*`) holds a UID, given the highest one there is.
 pub(crate) fn holds(set: &str, uid: u32, last: u32) -> bool {
@@ -54,6 +55,12 @@ pub(crate) fn lines(
                 if let Some(Misbehaviour::Estimate(more)) = misbehaviour { *more } else { 0 };
             line.push_str(&format!(" RFC822.SIZE {}", mail.raw.len() + more));
         }
+        if wants("EMAILID") {
+            line.push_str(&format!(" EMAILID (M{:x})", name_of(mail)));
+        }
+        if wants("X-GM-MSGID") {
+            line.push_str(&format!(" X-GM-MSGID {}", name_of(mail)));
+        }
         out.extend_from_slice(line.as_bytes());
         if wants("BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]") {
             let fields = message_id(&mail.raw);
@@ -89,6 +96,13 @@ pub(crate) fn lines(
         out.extend_from_slice(b")\r\n");
     }
     true
+}
+
+/// What a message is named by: of equal bytes it is equal.
+fn name_of(mail: &Mail) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    mail.raw.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The header's Message-ID, as it stands there, and the empty line.

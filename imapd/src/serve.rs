@@ -66,12 +66,26 @@ impl Server {
         users: BTreeMap<String, User>,
         script: impl Fn(&str, &str) -> Option<Misbehaviour> + Send + Sync + 'static,
     ) -> io::Result<Self> {
+        Self::start_with("", users, script).await
+    }
+
+    /// The same; `more` is what it can do besides: `OBJECTID` (RFC 8474), `X-GM-EXT-1` (Gmail's ids).
+    ///
+    /// # Errors
+    /// Whatever the system says about the port.
+    pub async fn start_with(
+        more: &str,
+        users: BTreeMap<String, User>,
+        script: impl Fn(&str, &str) -> Option<Misbehaviour> + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let capabilities = format!("{CAPABILITIES} {more}").trim_end().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let log = Arc::new(Mutex::new(Vec::new()));
         let frozen = Arc::new(watch::Sender::new(false));
         let shared = Arc::new(Shared {
             users,
+            capabilities,
             script: Arc::new(script),
             log: Arc::clone(&log),
             frozen: Arc::clone(&frozen),
@@ -113,6 +127,7 @@ impl Server {
 
 struct Shared {
     users: BTreeMap<String, User>,
+    capabilities: String,
     script: Script,
     log: Arc<Mutex<Vec<String>>>,
     frozen: Arc<watch::Sender<bool>>,
@@ -165,7 +180,7 @@ impl Connection {
 
     async fn run(mut self) -> io::Result<()> {
         let greeting = (self.shared.script)("", "GREETING");
-        let hello = format!("* OK [CAPABILITY {CAPABILITIES}] postrider-imapd\r\n");
+        let hello = format!("* OK [CAPABILITY {}] postrider-imapd\r\n", self.shared.capabilities);
         if let After::Close = self.respond("*", hello.into_bytes(), "", greeting).await? {
             return Ok(());
         }
@@ -224,9 +239,10 @@ impl Connection {
         let line = self.log(&command);
         let misbehaviour = (self.shared.script)(&self.user, &line);
         let (data, status) = match command.name.as_str() {
-            "CAPABILITY" => {
-                (format!("* CAPABILITY {CAPABILITIES}\r\n").into_bytes(), "OK".to_owned())
-            }
+            "CAPABILITY" => (
+                format!("* CAPABILITY {}\r\n", self.shared.capabilities).into_bytes(),
+                "OK".to_owned(),
+            ),
             "NOOP" => (Vec::new(), "OK".into()),
             "LOGOUT" => {
                 let bye = format!("* BYE\r\n{} OK\r\n", command.tag);

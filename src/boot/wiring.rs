@@ -191,6 +191,7 @@ impl Engine {
             registry: registry.clone(),
             depth: Backlog::default(),
             spent: Arc::new(SpentStore { reader: reader.clone(), store: store.clone() }),
+            memory: Arc::new(reader.clone()),
         };
         Ok(Self {
             root,

@@ -422,6 +422,7 @@ impl ConnectionState {
             credits: Arc::clone(&self.args.credits),
             pool: me.clone(),
             purse,
+            memory: Arc::clone(&self.args.memory),
         };
         child.cast(SessionMsg::Start(Box::new(start)))?;
         Ok(())

@@ -4,6 +4,7 @@ use crate::bodies::PackDir;
 use crate::clock::Clock;
 use crate::connection::payments::SpentRows;
 use crate::handle::Backlog;
+use crate::provider::Memory;
 use crate::telemetry::registry::Registry;
 use crate::telemetry::wire::WireLog;
 use postrider_core::pool::Limits;
@@ -31,4 +32,6 @@ pub struct ConnectionArgs {
     pub depth: Backlog,
     /// What was spent of daily limits.
     pub spent: Arc<dyn SpentRows>,
+    /// What accounts hold.
+    pub memory: Arc<dyn Memory>,
 }

@@ -2,7 +2,7 @@
 
 use crate::connection::lease::LeaseRequest;
 use crate::connection::till::{Spent, TillView};
-use crate::provider::{Leash, Payee, Payment, Purse, Sinks};
+use crate::provider::{Leash, Memory, Payee, Payment, Purse, Sinks};
 use crate::reply::ReplyTo;
 use crate::telemetry::wire::WireLog;
 use postrider_core::failure::Failure;
@@ -92,4 +92,5 @@ pub(super) struct SessionStart {
     pub(super) credits: Arc<Semaphore>,
     pub(super) pool: ActorRef<ConnectionMsg>,
     pub(super) purse: Purse,
+    pub(super) memory: Arc<dyn Memory>,
 }

@@ -96,9 +96,9 @@ impl Drop for Farewell {
 }
 
 async fn live(start: SessionStart) -> Result<(), Failure> {
-    let SessionStart { id, request, sinks, wire, credits, pool, purse } = start;
+    let SessionStart { id, request, sinks, wire, credits, pool, purse, memory } = start;
     let account = request.account.clone();
-    let opening = Opening { account: account.clone(), wire, sinks, credits, purse };
+    let opening = Opening { account: account.clone(), wire, sinks, credits, purse, memory };
     let opened = request.endpoint.open(Arc::clone(&request.credential), opening).await;
     match opened {
         Ok(session) => {

@@ -15,6 +15,7 @@ mod login;
 mod page;
 mod parts;
 mod questions;
+mod recognise;
 mod session;
 mod stream;
 pub mod wire;

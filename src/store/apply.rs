@@ -25,7 +25,7 @@ use crate::store::rows::{guard, location, message};
 use crate::store::sql::Text;
 use messages::save;
 use own::{Before, close_failures, open_failures, write_account_rows, write_folder_rows};
-use postrider_core::commit::apply::{apply as change_rows, begin, may_end_limbo};
+use postrider_core::commit::apply::{apply as change_rows, begin, may_end_limbo, mistaken};
 use postrider_core::commit::change::{Change, Commit, FolderChange, Refusal, StoredRows};
 use postrider_core::commit::event::SHOWN;
 use postrider_core::commit::lane::{Admitted, admit};
@@ -161,7 +161,8 @@ async fn write_change(
                 }
             } else {
                 let mut ledger = loaded(db, numbers, account, before, change).await?;
-                change_rows(change, before, &admitted, at, &mut ledger);
+                // What is no page mistakes nothing.
+                drop(change_rows(change, before, &admitted, at, &mut ledger));
                 save(db, numbers, account, &mut ledger, at).await?;
             }
         }
@@ -222,13 +223,16 @@ async fn write_page(
         let uids: UidSet = rows.iter().map(|r| r.uid).collect();
         let identities: Vec<&str> = rows.iter().map(|r| r.identity.0.as_str()).collect();
         let mut ledger = load(db, numbers, account, Some(folder), &uids, &identities).await?;
-        begin(rows, folder, &admitted.account, at, &mut ledger);
+        let wrong = begin(rows, folder, &admitted.account, at, &mut ledger);
         let mut next = *numbers;
         let savepoint = db.begin().await?;
         match save(&savepoint, &mut next, account, &mut ledger, at).await {
             Ok(()) => {
+                let failed: Vec<_> = wrong.iter().map(mistaken).collect();
+                open_failures(&savepoint, account, folder.id, &failed, at.0).await?;
                 savepoint.commit().await?;
                 *numbers = next;
+                refused = refused.union(&wrong);
             }
             Err(e) => {
                 savepoint.rollback().await?;

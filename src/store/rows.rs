@@ -12,6 +12,7 @@ use postrider_core::mail::folder::Role;
 use postrider_core::mail::id::{
     AccountId, FolderId, Identity, Incarnation, MessageId, SessionId, UidValidity,
 };
+use postrider_core::mail::recognise::IdentityKind;
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::oauth::CredentialRow;
 use postrider_core::standing::Standing;
@@ -65,6 +66,8 @@ pub(super) fn guard(
         shut: shut(row, 18)?,
         keep: get(row, 24)?,
         stamped_at: micros(row, 25)?,
+        names: IdentityKind::from_word(&get::<String>(row, 26)?)
+            .ok_or_else(|| Trouble::Damaged("a stored kind of identity is unknown".into()))?,
     };
     let Some(id) = get::<Option<i64>>(row, 4)? else { return Ok((account, None)) };
     let uids: Option<String> = get(row, 16)?;

@@ -34,7 +34,7 @@ macro_rules! texts {
 
 texts! {
     /// A text about the rows of feeds. What its parameters and columns are stands where it is used.
-    FeedText, sqlite::words_of_feeds:
+    FeedText, sqlite::feeds::words:
     FeedAccount,
     Feeds,
     Places,
@@ -67,12 +67,20 @@ texts! {
 
 texts! {
     /// A text about a folder whose UIDs begin anew.
-    RematchText, sqlite::words_of_rematch:
+    RematchText, sqlite::rematch::words:
     HeldKeys,
     ForgetSights,
     ForgetPlaces,
     Renumber,
     SwitchFolder,
+}
+
+texts! {
+    /// A text about mail that is held already.
+    HeldText, sqlite::held::words:
+    HeldBodies,
+    LostMail,
+    FoundIn,
 }
 
 texts! {
@@ -251,7 +259,8 @@ mod tests {
         let plain = Text::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
         let feeds = FeedText::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
         let anew = RematchText::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
-        for (text, words) in plain.chain(feeds).chain(anew) {
+        let held = HeldText::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
+        for (text, words) in plain.chain(feeds).chain(anew).chain(held) {
             let sql = format!("EXPLAIN {words}");
             let explained = db
                 .writer

@@ -28,6 +28,7 @@ mod migration;
 mod oauth;
 mod poison;
 mod power_loss;
+mod recognised;
 mod renewals;
 mod secrets;
 mod serve;

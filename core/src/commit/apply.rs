@@ -4,7 +4,10 @@ use crate::commit::change::{AccountChange, Change, FolderChange};
 use crate::commit::lane::Admitted;
 use crate::commit::ledger::Ledger;
 use crate::commit::rows::{AccountRow, FolderRow};
+use crate::failure::Class;
 use crate::mail::message::Fetched;
+use crate::mail::page::{Again, Unfetched};
+use crate::mail::uid_set::UidSet;
 use crate::standing::EventKind;
 use crate::time::Micros;
 
@@ -43,28 +46,42 @@ pub fn may_end_limbo(change: &Change, admitted: &Admitted) -> bool {
 }
 
 /// Begins the locations of messages that were read: a page, or a part of one where the store takes
-/// it in parts.
+/// it in parts. Returns the UIDs whose message is not what they were taken for any more: their
+/// bytes are to be read.
 pub fn begin(
     rows: &[Fetched],
     folder: &FolderRow,
     account: &AccountRow,
     at: Micros,
     ledger: &mut Ledger,
-) {
+) -> UidSet {
+    let mut mistaken = UidSet::new();
     for fetched in rows {
-        ledger.begin(folder, account, fetched, at);
+        if fetched.held && !ledger.may_be(&fetched.identity) {
+            mistaken.insert(fetched.uid);
+        } else {
+            ledger.begin(folder, account, fetched, at);
+        }
     }
+    mistaken
+}
+
+/// What a UID that was mistaken for a message of ours leaves: it is read by the next session.
+#[must_use]
+pub fn mistaken(uid: u32) -> Unfetched {
+    let text = "it was taken for a message that has been found elsewhere since".to_owned();
+    Unfetched { uid, class: Class::InvalidData, text, again: Again::Elsewhere }
 }
 
 /// Does to messages and locations what the change means. `before` is the folder's row before the
-/// commit (absences are judged by its last pass).
+/// commit (absences are judged by its last pass). Returns what [`begin`] does.
 pub fn apply(
     change: &FolderChange,
     before: Option<&FolderRow>,
     admitted: &Admitted,
     at: Micros,
     ledger: &mut Ledger,
-) {
+) -> UidSet {
     let account = &admitted.account;
     match change {
         FolderChange::Open { .. } => {
@@ -76,11 +93,11 @@ pub fn apply(
         FolderChange::Arrivals { page, .. }
         | FolderChange::Backfill { page, .. }
         | FolderChange::Retry { page, .. } => {
-            let Some(folder) = before else { return };
-            begin(&page.rows, folder, account, at, ledger);
+            let Some(folder) = before else { return UidSet::new() };
+            return begin(&page.rows, folder, account, at, ledger);
         }
         FolderChange::Facts { flags, gone, .. } => {
-            let Some(folder) = before else { return };
+            let Some(folder) = before else { return UidSet::new() };
             for (uid, flags) in flags {
                 ledger.set_flags(folder, u64::from(*uid), flags.clone(), None);
             }
@@ -89,7 +106,7 @@ pub fn apply(
             }
         }
         FolderChange::DropFolder { uids, last, .. } => {
-            let Some(folder) = before else { return };
+            let Some(folder) = before else { return UidSet::new() };
             for uid in uids.iter() {
                 ledger.end(folder, u64::from(uid), at);
             }
@@ -106,7 +123,7 @@ pub fn apply(
             }
         }
         FolderChange::Rematch { to, pairs, .. } => {
-            let Some(folder) = before else { return };
+            let Some(folder) = before else { return UidSet::new() };
             ledger.renumber(folder, *to, pairs);
             ledger.announce(EventKind::FolderReset, Some(folder));
         }
@@ -118,4 +135,5 @@ pub fn apply(
         | FolderChange::Reopen { .. }
         | FolderChange::Pass { .. } => {}
     }
+    UidSet::new()
 }

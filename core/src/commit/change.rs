@@ -11,6 +11,7 @@ use crate::mail::flags::Flags;
 use crate::mail::folder::ListedFolder;
 use crate::mail::id::{AccountId, FolderId, Incarnation, UidValidity};
 use crate::mail::page::Page;
+use crate::mail::recognise::IdentityKind;
 use crate::mail::uid_set::UidSet;
 use crate::standing::{EventKind, Outcome, Standing};
 use crate::time::Micros;
@@ -74,6 +75,8 @@ pub enum FolderChange {
         started: Micros,
         /// The newest INTERNALDATE that INBOX showed, asked at the account's first opening alone.
         newest: Option<Micros>,
+        /// What the server can name messages by; said once and for all at that opening.
+        names: IdentityKind,
     },
     /// A folder of which nothing was ever stored, under another UIDVALIDITY: opened anew.
     Reopen {

@@ -68,7 +68,7 @@ fn admit_folder(
     at: Micros,
 ) -> Result<Option<FolderRow>, Refusal> {
     match change {
-        FolderChange::Open { folder: listed, uidvalidity, mark, started, newest } => {
+        FolderChange::Open { folder: listed, uidvalidity, mark, started, newest, names } => {
             if folder.is_some() {
                 return Err(Refusal::Open);
             }
@@ -79,6 +79,9 @@ fn admit_folder(
                 lanes: Some(Lanes::opened(*uidvalidity, *mark, earlier(account.listed_at, shut))),
                 ..FolderRow::new(new_folder, remote_id, path, listed.role, *started)
             });
+            if account.opened_at.is_none() {
+                account.names = *names;
+            }
             // A clock that is ahead would hide new mail for as long as it is.
             let bound = newest.map(|date| date.plus(NEWEST_MARGIN));
             account.opened_at.get_or_insert(bound.map_or(*started, |bound| bound.min(*started)));

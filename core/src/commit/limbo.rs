@@ -83,6 +83,7 @@ mod tests {
             mark,
             started: at(1),
             newest: None,
+            names: crate::mail::recognise::IdentityKind::Hash,
         });
         let account = AccountRow::fresh(AccountId(1), Incarnation(1));
         let row = admit(&account, None, Incarnation(1), &open, at(1), FolderId(id))

@@ -8,6 +8,7 @@ use crate::mail::folder::Role;
 use crate::mail::id::{
     AccountId, FolderId, Identity, Incarnation, MessageId, SessionId, UidValidity,
 };
+use crate::mail::recognise::IdentityKind;
 use crate::mail::uid_set::UidSet;
 use crate::time::Micros;
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,8 @@ pub struct AccountRow {
     pub sizes_estimated: bool,
     /// What the server deletes is kept for ever, and told so.
     pub keep: bool,
+    /// What its messages are named by: fixed when its first folder was opened.
+    pub names: IdentityKind,
     /// The latest instant that a change of it has carried: those that follow carry later ones, also
     /// when the wall clock was set back and the process restarted since.
     pub stamped_at: Option<Micros>,
@@ -52,6 +55,7 @@ impl AccountRow {
             shut: BTreeMap::new(),
             sizes_estimated: false,
             keep: false,
+            names: IdentityKind::Hash,
             stamped_at: None,
         }
     }

@@ -41,6 +41,14 @@ number! {
 #[serde(transparent)]
 pub struct Identity(pub String);
 
+impl Identity {
+    /// Whether it is made of the message's bytes.
+    #[must_use]
+    pub fn is_hash(&self) -> bool {
+        self.0.starts_with("h:")
+    }
+}
+
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

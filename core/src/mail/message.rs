@@ -25,4 +25,7 @@ pub struct Fetched {
     pub header: HeaderFacts,
     /// RFC822.SIZE, where it is another length than that of the bytes.
     pub announced: Option<u64>,
+    /// Its bytes were not read for this: it is a message that we hold, and what its header says is
+    /// stored.
+    pub held: bool,
 }

@@ -68,9 +68,9 @@ impl Page {
         self.gone.union(&uids.collect())
     }
 
-    /// Raw octets in the page.
+    /// Raw octets that were read for the page.
     #[must_use]
     pub fn octets(&self) -> u64 {
-        self.rows.iter().map(|r| r.body.length()).sum()
+        self.rows.iter().filter(|r| !r.held).map(|r| r.body.length()).sum()
     }
 }

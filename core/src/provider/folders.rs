@@ -5,6 +5,7 @@ use crate::mail::folder::ListedFolder;
 use crate::mail::id::UidValidity;
 use crate::mail::key::Keyed;
 use crate::mail::page::Page;
+use crate::mail::recognise::IdentityKind;
 use crate::mail::uid_flags::UidFlags;
 use crate::mail::uid_set::UidSet;
 use crate::provider::feeds::{FeedAnswer, FeedRequest};
@@ -121,6 +122,8 @@ pub enum Request {
         estimated: bool,
         /// Whether it is mail that has just come, or of the past.
         lane: Lane,
+        /// What messages are named by: what is held already is not read again.
+        names: IdentityKind,
     },
     /// A question of the other family.
     Feed(FeedRequest),

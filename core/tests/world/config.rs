@@ -44,6 +44,10 @@ pub(crate) struct Config {
     pub(crate) anew: bool,
     /// Mails that are not the same look alike.
     pub(crate) alike: bool,
+    /// Sessions look whether mail is held before they read it.
+    pub(crate) recognises: bool,
+    /// Messages have ids.
+    pub(crate) ids: bool,
     /// A folder shows its newest mails alone, so many.
     pub(crate) capped: Option<usize>,
 }
@@ -80,6 +84,8 @@ impl Config {
             counted: apart.chance(60),
             anew: apart.chance(25),
             capped: None,
+            recognises: apart.chance(70),
+            ids: apart.chance(25),
             // Two that look alike, where one went as the other came: nothing tells them apart.
             alike: false,
         }
@@ -115,6 +121,8 @@ impl Config {
             anew: false,
             alike: false,
             capped: None,
+            recognises: false,
+            ids: false,
         }
     }
 }

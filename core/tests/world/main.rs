@@ -15,6 +15,7 @@ mod life;
 mod making;
 mod order;
 mod owner;
+mod recognised;
 mod remembered;
 mod rest;
 mod scheduler;

@@ -108,6 +108,8 @@ pub(crate) struct World {
     /// The boundaries that folders of the first LIST were opened with, by our number.
     pub(crate) boundaries: BTreeMap<FolderId, u32>,
     pub(crate) fetched: u64,
+    /// Mails that were taken for held ones.
+    pub(crate) recognitions: u64,
     pub(crate) steps: u64,
     pub(crate) trace: bool,
     pub(crate) log: Vec<String>,

@@ -205,6 +205,10 @@ impl Server {
         uid
     }
 
+    pub(crate) fn name_of(&self, id: u32) -> Option<String> {
+        self.folders.iter().find(|(_, f)| f.id == id).map(|(name, _)| name.clone())
+    }
+
     pub(crate) fn by_id(&self, id: u32) -> Option<&Folder> {
         self.folders.values().find(|f| f.id == id)
     }

@@ -1,7 +1,7 @@
 //! The model store: the core's own commit rules over rows in memory.
 
 use crate::words::key;
-use postrider_core::commit::apply::{apply, may_end_limbo};
+use postrider_core::commit::apply::{apply, may_end_limbo, mistaken as mistaken_row};
 use postrider_core::commit::change::{
     AccountChange, Change, Commit, CommitAnswer, FolderChange, Note, Poison, Refusal, StoredRows,
 };
@@ -200,7 +200,7 @@ impl Store {
             (_, Some(id)) => self.folders.get(&id).cloned(),
             _ => None,
         };
-        let admitted = match admit(
+        let mut admitted = match admit(
             &self.account,
             before.as_ref(),
             commit.incarnation,
@@ -267,7 +267,13 @@ impl Store {
         }
         let sweep = may_end_limbo(&commit.change, &admitted);
         if let Change::Folder(change) = &commit.change {
-            apply(change, before.as_ref(), &admitted, commit.at, &mut self.ledger);
+            let mistaken = apply(change, before.as_ref(), &admitted, commit.at, &mut self.ledger);
+            if let Some(row) = &mut admitted.folder {
+                row.failures = row.failures.union(&mistaken);
+                for failed in mistaken.iter().map(mistaken_row) {
+                    self.rows.insert((row.id, failed.uid), (failed.class, failed.again));
+                }
+            }
         }
         self.account = admitted.account.clone();
         match (&admitted.folder, id) {

@@ -8,6 +8,7 @@ use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::folder::ListedFolder;
 use postrider_core::mail::id::{SessionId, UidValidity};
 use postrider_core::mail::key::Keyed;
+use postrider_core::mail::recognise::IdentityKind;
 use postrider_core::mail::settle::{Question, Settlement};
 use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
@@ -53,7 +54,8 @@ impl World {
         // Two sessions that cut alike are believed, and one where sizes are estimates: nothing
         // tells them from the truth.
         lies.extend(
-            (self.cfg.short && !self.cfg.estimates && !self.cut_short).then_some(Lie::Short),
+            (self.cfg.short && !self.cfg.estimates && !self.cfg.ids && !self.cut_short)
+                .then_some(Lie::Short),
         );
         if self.cfg.away && !self.server.folders.is_empty() {
             let ids: Vec<u32> = self.server.folders.values().map(|f| f.id).collect();
@@ -88,7 +90,9 @@ impl World {
         let cap = self.cfg.capped.map(|most| u32::try_from(most).unwrap());
         let view = cap.map_or(View::Whole, View::Newest);
         let proof = Proof { view, ..Proof::default() };
-        let capabilities = Capabilities { push: self.push, page, proof, ..Capabilities::default() };
+        let names = if self.cfg.ids { IdentityKind::EmailId } else { IdentityKind::Hash };
+        let capabilities =
+            Capabilities { push: self.push, page, proof, names, ..Capabilities::default() };
         Connected { session, capabilities }
     }
 
@@ -187,11 +191,18 @@ impl World {
             {
                 Ok(Some(Answer::Deferred(self.some_wait())))
             }
-            Work::Ask(_, Request::Fetch { remote_id, uids, estimated, uidvalidity, .. }) => {
+            Work::Ask(_, Request::Fetch { remote_id, uids, estimated, uidvalidity, names, .. }) => {
                 match self.select(lie, &remote_id, Some(uidvalidity)) {
                     Err(ended) => Err(ended),
-                    Ok(_) => {
-                        let page = Box::new(Settlement::new(uids.clone(), session.delivered));
+                    Ok(open) => {
+                        let mut page = Box::new(Settlement::new(uids.clone(), session.delivered));
+                        if self.cfg.recognises {
+                            let seen = self.view(&open, lie);
+                            for held in self.recognised(&open, &seen, &uids, names) {
+                                self.recognitions += 1;
+                                page.got(held);
+                            }
+                        }
                         let work = Work::Page {
                             token,
                             folder: remote_id,
@@ -360,7 +371,7 @@ impl World {
     ) -> Result<(), Ended> {
         let seen = self.view(folder, session.lie);
         let ask: Vec<u32> = match (bulk, page.next()) {
-            (true, _) => uids.iter().collect(),
+            (true, _) => uids.iter().filter(|uid| page.wants(*uid)).collect(),
             (false, Question::Alone(uid)) => vec![uid],
             (false, Question::Index(uid)) => {
                 let shown = seen.contains(&uid) && !self.lose_line(folder.id);
@@ -386,7 +397,7 @@ impl World {
             session.delivered = true;
             let short = session.lie == Lie::Short;
             let announced = length(mail) + u64::from(self.cfg.estimates);
-            let came = fetched(*uid, mail, short);
+            let came = fetched(*uid, mail, short, self.store.account.names);
             if short {
                 self.lies_on.insert(folder.id);
             }

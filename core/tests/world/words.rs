@@ -7,6 +7,7 @@ use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::Identity;
 use postrider_core::mail::key::MatchKey;
 use postrider_core::mail::message::Fetched;
+use postrider_core::mail::recognise::IdentityKind;
 use postrider_core::mime::HeaderFacts;
 use postrider_core::provider::folders::Request;
 use postrider_core::time::Micros;
@@ -30,19 +31,22 @@ pub(crate) fn hash(cid: u32) -> BodyHash {
     clippy::disallowed_methods,
     reason = "the model server's bodies are durable by definition"
 )]
-pub(crate) fn fetched(uid: u32, mail: &Mail, short: bool) -> Fetched {
+pub(crate) fn fetched(uid: u32, mail: &Mail, short: bool, names: IdentityKind) -> Fetched {
     let (cid, length) =
         if short { (mail.cid | 1 << 31, length(mail) - 1) } else { (mail.cid, length(mail)) };
     let body = BodyRef::sealed(hash(cid), 1, 0, length);
     Fetched {
         uid,
-        identity: Identity(format!("h:{}", body.hash())),
+        identity: names
+            .identity(&mail.cid.to_string())
+            .unwrap_or_else(|| Identity(format!("h:{}", body.hash()))),
         body,
         flags: flags(mail.flags),
         modseq: None,
         internal_date: Some(Micros::from_seconds(mail.date)),
         header: HeaderFacts::default(),
         announced: None,
+        held: false,
     }
 }
 

@@ -7,6 +7,7 @@
 use crate::provider::head::Head;
 use crate::provider::imap::conn::{Conn, PACE};
 use crate::provider::imap::page::{Active, Alone, Meta, merge, stray, tagged};
+use crate::provider::imap::recognise::{item, name_of};
 use crate::provider::imap::session::ImapSession;
 use crate::provider::imap::wire::response::{BodySeen, FetchLine, Response};
 use crate::provider::{Ask, Denied};
@@ -14,7 +15,9 @@ use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::mail::body::BodySink;
 use postrider_core::mail::id::Identity;
 use postrider_core::mail::message::Fetched;
+use postrider_core::mail::recognise::IdentityKind;
 use postrider_core::mail::settle::{Question, Settlement};
+use postrider_core::mail::uid_set::UidSet;
 use postrider_core::mime;
 use postrider_core::provider::folders::{Answer, Request};
 use std::collections::{BTreeMap, VecDeque};
@@ -29,7 +32,9 @@ const SET_OCTETS: usize = 4000;
 /// Octets of mail after which what has come of a page is handed over as a part.
 const PART_OCTETS: u64 = 16 * 1024 * 1024;
 
-const ITEMS: &str = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[])";
+fn items(names: IdentityKind) -> String {
+    format!("(UID FLAGS INTERNALDATE RFC822.SIZE{} BODY.PEEK[])", item(names))
+}
 
 /// What has come is handed over as a part at the latest after this.
 const PART_TIME: Duration = Duration::from_secs(2);
@@ -53,6 +58,15 @@ impl ImapSession {
             (first.answer)(Err(full));
             return Ok(());
         }
+        let looks = match self.looks_first(&first.request).await {
+            Ok(looks) => looks,
+            Err(failure) => {
+                (first.answer)(Err(failure));
+                return Ok(());
+            }
+        };
+        // Who looks first asks one thing after the other.
+        let most = if looks || self.is_metered() { 1 } else { 2 };
         // A closed semaphore gives no credit and takes none: the process is ending.
         self.leash.busy.store(false, Ordering::Relaxed);
         let credit = Arc::clone(&self.credits).acquire_owned().await.ok();
@@ -63,7 +77,7 @@ impl ImapSession {
         let mut since = Instant::now();
         loop {
             // Behind the page that is being read, the next one's FETCH goes out at once.
-            if next.is_none() && pages.len() < if self.is_metered() { 1 } else { 2 } {
+            if next.is_none() && pages.len() < most {
                 while let Ok(ask) = asks.try_recv() {
                     queue.push_back(ask);
                 }
@@ -77,7 +91,7 @@ impl ImapSession {
                 }
             }
             if let Some((ask, credit)) = next.take() {
-                match self.start_page(ask, credit).await {
+                match self.start_page(ask, credit, looks).await {
                     Ok(Some(page)) => pages.push_back(page),
                     Ok(None) => {}
                     Err((mut ask, failure)) => {
@@ -122,8 +136,10 @@ impl ImapSession {
         &mut self,
         mut ask: Ask,
         credit: Option<OwnedSemaphorePermit>,
+        looks: bool,
     ) -> Result<Option<Active>, (Ask, Failure)> {
-        let Request::Fetch { remote_id, uidvalidity, uids, estimated, lane } = ask.request.clone()
+        let Request::Fetch { remote_id, uidvalidity, uids, estimated, lane, names } =
+            ask.request.clone()
         else {
             return Err((ask, Failure::bug("not a FETCH")));
         };
@@ -144,21 +160,34 @@ impl ImapSession {
             }
             Err(failure) => return Err((ask, failure)),
         }
-        let mut open = Vec::new();
-        for set in uids.chunks(SET_OCTETS) {
-            match self.conn.send(format!("UID FETCH {set} {ITEMS}").as_bytes(), false).await {
+        let mut page = Settlement::new(uids.clone(), self.delivered);
+        if looks {
+            match self.recognised(&remote_id, &uids, names, estimated).await {
+                Ok(held) => held.into_iter().for_each(|held| page.got(held)),
+                Err(failure) if is_answer(&failure) => {
+                    (ask.answer)(Err(failure));
+                    return Ok(None);
+                }
+                Err(failure) => return Err((ask, failure)),
+            }
+        }
+        let names = self.conn.names_of(names);
+        let (mut open, items) = (Vec::new(), items(names));
+        let unread: UidSet = uids.iter().filter(|uid| page.wants(*uid)).collect();
+        for set in unread.chunks(SET_OCTETS) {
+            match self.conn.send(format!("UID FETCH {set} {items}").as_bytes(), false).await {
                 Ok(tag) => open.push(tag),
                 Err(failure) => return Err((ask, failure)),
             }
         }
         let octets = self.conn.useful().load(Ordering::Relaxed);
-        let page = Settlement::new(uids, self.delivered);
         let (broken, alone, told, began) = (None, None, BTreeMap::new(), Instant::now());
         let strays = 0;
         Ok(Some(Active {
             ask,
             page,
             estimated,
+            names,
             strays,
             open,
             broken,
@@ -300,8 +329,9 @@ impl ImapSession {
             let Meta { uid, line, header, .. } = meta;
             let Some(page) = pages.iter_mut().find(|p| p.page.wants(uid)) else { continue };
             // A message without its flags is not told yet: it is asked for again alone.
+            let identity = name_of(&line, page.names);
             let Some(flags) = line.flags else { continue };
-            let identity = Identity(format!("h:{}", body.hash()));
+            let identity = identity.unwrap_or_else(|| Identity(format!("h:{}", body.hash())));
             let (modseq, internal_date) = (line.modseq, line.internal_date);
             let announced = line.size.filter(|size| *size != body.length());
             let fetched = Fetched {
@@ -313,6 +343,7 @@ impl ImapSession {
                 internal_date,
                 header,
                 announced: None,
+                held: false,
             };
             match announced {
                 None => page.page.got(fetched),
@@ -368,7 +399,7 @@ impl ImapSession {
                 return Ok(());
             }
         };
-        let items = if index { "(UID)" } else { ITEMS };
+        let items = if index { "(UID)".to_owned() } else { items(front.names) };
         let tag = self.conn.send(format!("UID FETCH {uid} {items}").as_bytes(), false).await?;
         front.open.push(tag);
         front.began = Instant::now();
@@ -403,6 +434,11 @@ impl ImapSession {
         }
         Err(failure)
     }
+}
+
+/// Whether a failure to look first ends nothing: the folder's own trouble, or our disk's.
+fn is_answer(failure: &Failure) -> bool {
+    failure.reach == Reach::Folder || failure.class == Class::Storage
 }
 
 fn same_folder(request: &Request, other: &Request) -> bool {

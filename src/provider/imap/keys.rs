@@ -11,7 +11,7 @@ use postrider_core::provider::folders::Answer;
 
 /// What a line tells of its message. What it does not tell as it was asked is nothing that any other
 /// message is: no stored Message-ID holds a NUL.
-fn keyed(uid: u32, line: &FetchLine, sized: bool) -> Keyed {
+pub(super) fn keyed(uid: u32, line: &FetchLine, sized: bool) -> Keyed {
     let told = line.closed && line.header.is_some() && (line.size.is_some() || !sized);
     let untold = || format!("\0{uid}");
     let header = line.header.as_deref().filter(|_| told);

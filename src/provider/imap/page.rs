@@ -5,6 +5,7 @@ use crate::provider::imap::failure::{During, refusal, telling};
 use crate::provider::imap::wire::response::{Condition, FetchLine, Told};
 use crate::provider::{Ask, Units};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::mail::recognise::IdentityKind;
 use postrider_core::mail::settle::Settlement;
 use postrider_core::mime::HeaderFacts;
 use std::collections::{BTreeMap, VecDeque};
@@ -24,6 +25,8 @@ pub(super) struct Active {
     pub(super) page: Settlement,
     /// RFC822.SIZE is an estimate there.
     pub(super) estimated: bool,
+    /// What its messages are named by.
+    pub(super) names: IdentityKind,
     /// Rows that nobody asked for, while it was the oldest.
     pub(super) strays: usize,
     /// Tags of FETCHes that are not answered.
@@ -80,6 +83,7 @@ pub(super) fn merge(line: &mut FetchLine, other: FetchLine) {
     line.internal_date = line.internal_date.or(other.internal_date);
     line.size = line.size.or(other.size);
     line.modseq = line.modseq.or(other.modseq);
+    line.id = line.id.take().or(other.id);
 }
 
 /// What the refusal of one message means: a telling one keeps its class, another says that these

@@ -5,8 +5,8 @@ use crate::provider::imap::KIND;
 use crate::provider::imap::conn::Conn;
 use crate::provider::imap::stream::ImapEndpoint;
 use crate::provider::{
-    Ask, Coming, Credential, Denied, Endpoint, Leash, Login, Opening, Purse, Session, Sink, Units,
-    Watching,
+    Ask, Coming, Credential, Denied, Endpoint, Leash, Login, Memory, Opening, Purse, Session, Sink,
+    Units, Watching,
 };
 use crate::telemetry::wire::WireLog;
 use postrider_core::budget::{Allowance, Lane, Quota};
@@ -52,7 +52,7 @@ impl Endpoint for ImapEndpoint {
         opening: Opening,
     ) -> Coming<'a, Result<Box<dyn Session>, Failure>> {
         Box::pin(async move {
-            let Opening { account, wire, sinks, credits, purse } = opening;
+            let Opening { account, wire, sinks, credits, purse, memory } = opening;
             let sink = sinks.sink();
             let username = credential.username().to_owned();
             let login = Login { username, secret: credential.secret().await? };
@@ -67,9 +67,10 @@ impl Endpoint for ImapEndpoint {
             };
             let conn = conn.map_err(|refused| refused.failure)?;
             let leash = Leash { octets: conn.counter(), ..Leash::default() };
-            let session: Box<dyn Session> =
-                Box::new(ImapSession { conn, sink, delivered: false, credits, leash, purse });
-            Ok(session)
+            let delivered = false;
+            let session =
+                ImapSession { conn, sink, delivered, credits, leash, purse, memory, account };
+            Ok(Box::new(session) as Box<dyn Session>)
         })
     }
 
@@ -97,13 +98,17 @@ pub(super) struct ImapSession {
     pub(super) leash: Leash,
     /// What questions are paid with.
     purse: Purse,
+    /// What the account holds.
+    pub(super) memory: Arc<dyn Memory>,
+    /// The account's id in the config.
+    pub(super) account: String,
 }
 
 impl Session for ImapSession {
     fn capabilities(&self) -> Capabilities {
         let page = self.is_metered().then_some(PAGE);
-        let proof = self.conn.proof();
-        Capabilities { push: self.conn.has("IDLE"), page, proof, ..Capabilities::default() }
+        let (push, proof, names) = (self.conn.has("IDLE"), self.conn.proof(), self.conn.names());
+        Capabilities { push, page, proof, names, ..Capabilities::default() }
     }
 
     fn leash(&self) -> Leash {

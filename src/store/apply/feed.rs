@@ -207,7 +207,8 @@ async fn write_small(
         write(db, Text::Stamped, values).await?;
     }
     if was.opened_at != is.opened_at {
-        let values = vec![id.into(), is.opened_at.map(|at| at.0).into()];
+        let names = is.names.as_str();
+        let values = vec![id.into(), is.opened_at.map(|at| at.0).into(), names.into()];
         write(db, Text::AccountOpened, values).await?;
     }
     if was.list_look != is.list_look {

@@ -43,7 +43,9 @@ pub(super) async fn write_folder_rows(
             }
             if rows.account.opened_at.is_none() {
                 let opened_at = admitted.account.opened_at.map(|at| at.0);
-                write(db, Text::AccountOpened, vec![id.into(), opened_at.into()]).await?;
+                let names = admitted.account.names.as_str();
+                write(db, Text::AccountOpened, vec![id.into(), opened_at.into(), names.into()])
+                    .await?;
             }
             close_shut(db, rows, &[&folder.remote_id], at).await?;
         }

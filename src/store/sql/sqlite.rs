@@ -15,7 +15,7 @@ macro_rules! account_and_folder {
      WHERE account = a.id AND remote_id IS NOT NULL AND closed_at IS NULL), \
      f.misfit, f.surplus, f.grown_at, \
      EXISTS (SELECT 1 FROM location WHERE folder = f.id AND uidvalidity = f.uidvalidity), \
-     (SELECT MAX(last_at) FROM failure WHERE folder = f.id AND uid IS NULL AND closed_at IS NULL), a.keep, a.stamped_at "
+     (SELECT MAX(last_at) FROM failure WHERE folder = f.id AND uid IS NULL AND closed_at IS NULL), a.keep, a.stamped_at, a.identity_kind "
     };
 }
 
@@ -33,11 +33,9 @@ macro_rules! location {
     };
 }
 
-mod feeds;
-mod rematch;
-
-pub(super) use feeds::words as words_of_feeds;
-pub(super) use rematch::words as words_of_rematch;
+pub(super) mod feeds;
+pub(super) mod held;
+pub(super) mod rematch;
 
 /// The messages that one transaction of a purge deletes.
 macro_rules! chunk {
@@ -247,7 +245,9 @@ pub(super) const fn words(text: Text) -> &'static str {
         }
         Text::HowItStood => "SELECT state, reason FROM account WHERE id = ?1",
         // Everything of a change that is not a message.
-        Text::AccountOpened => "UPDATE account SET opened_at = ?2 WHERE id = ?1",
+        Text::AccountOpened => {
+            "UPDATE account SET opened_at = ?2, identity_kind = ?3 WHERE id = ?1"
+        }
         Text::ReopenFolder => {
             "UPDATE folder SET uidvalidity = ?2, exists_count = ?3, opened_at = ?4, grown_at = ?4, passed_at = NULL, \
              proved_at = NULL, unproved = NULL, look = NULL, misfit = NULL, surplus = 0 WHERE id = ?1"

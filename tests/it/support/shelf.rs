@@ -278,6 +278,7 @@ impl Reading {
                 internal_date: Some(date(mail)),
                 header: header_facts(&mail.raw),
                 announced: None,
+                held: false,
             };
         let rows: Vec<Fetched> = found.iter().zip(bodies).map(row).collect();
         let gone = uids.minus(&found.iter().map(|(uid, _)| *uid).collect());

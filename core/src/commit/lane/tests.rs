@@ -27,6 +27,7 @@ fn fetched(uid: u32) -> Fetched {
         internal_date: None,
         header: HeaderFacts::default(),
         announced: None,
+        held: false,
     }
 }
 
@@ -47,6 +48,7 @@ fn open() -> Change {
         mark: mark(11),
         started: Micros(5),
         newest: None,
+        names: crate::mail::recognise::IdentityKind::Hash,
     })
 }
 

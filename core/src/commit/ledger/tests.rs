@@ -23,6 +23,7 @@ fn folder() -> (AccountRow, FolderRow) {
         mark,
         started: Micros::from_seconds(1000),
         newest: None,
+        names: crate::mail::recognise::IdentityKind::Hash,
     });
     let admitted = admit(&account, None, Incarnation(1), &open, Micros(1), FolderId(1)).unwrap();
     (admitted.account, admitted.folder.unwrap())
@@ -40,6 +41,7 @@ fn mail(uid: u32, body: u8, modseq: i64) -> Fetched {
         internal_date: Some(Micros::from_seconds(2000)),
         header: HeaderFacts::default(),
         announced: None,
+        held: false,
     }
 }
 
@@ -313,4 +315,33 @@ fn new_uids_are_new_names_of_the_same_places() {
     let ended = ledger.messages().find(|m| m.id == MessageId(3)).unwrap();
     assert_eq!((ended.places, ended.limbo_since), (0, Some(Micros(9))));
     assert_eq!(ledger.messages().find(|m| m.id == MessageId(2)).unwrap().places, 2);
+}
+
+/// Mail that was not read is what it was taken for, or it is read: one in limbo, or one that the server
+/// names.
+#[test]
+fn what_was_mistaken_does_not_begin() {
+    let (account, folder) = folder();
+    let mut ledger = Ledger::new(1);
+    let named =
+        |uid, body, name: &str| Fetched { identity: Identity(name.into()), ..mail(uid, body, 1) };
+    ledger.begin(&folder, &account, &mail(10, 1, 1), Micros(1));
+    ledger.begin(&folder, &account, &named(11, 2, "em:a"), Micros(1));
+    let held = |fetched: Fetched| Fetched { held: true, ..fetched };
+    let rows = [
+        held(mail(20, 1, 1)),
+        held(named(21, 2, "em:a")),
+        held(named(22, 3, "em:b")),
+        mail(23, 4, 1),
+    ];
+    let begin = |ledger: &mut Ledger, rows: &[Fetched]| {
+        crate::commit::apply::begin(rows, &folder, &account, Micros(2), ledger)
+    };
+    let mistaken = begin(&mut ledger, &rows);
+    assert_eq!(mistaken.iter().collect::<Vec<_>>(), [20, 22], "it has a place; nobody knows it");
+    let living = |ledger: &Ledger| ledger.locations().filter(|l| l.ended_at.is_none()).count();
+    assert_eq!(living(&ledger), 4);
+    ledger.end(&folder, 10, Micros(3));
+    assert!(begin(&mut ledger, &rows[..1]).is_empty(), "now it is looked for");
+    assert_eq!(living(&ledger), 4);
 }

@@ -25,6 +25,14 @@ impl Ledger {
         self.by_identity.get(identity).and_then(|id| self.messages.get(id))
     }
 
+    /// Whether mail that was not read may still be the message of this identity: one that a server
+    /// names, or one without a place.
+    #[must_use]
+    pub fn may_be(&self, identity: &Identity) -> bool {
+        let row = self.message(identity);
+        row.is_some_and(|row| !identity.is_hash() || row.limbo_since.is_some())
+    }
+
     /// The places where a message lies, and its flags: those of its last place where there is none.
     #[must_use]
     pub fn state_of(&self, id: MessageId) -> (BTreeSet<FolderId>, Flags) {

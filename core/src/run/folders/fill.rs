@@ -31,6 +31,7 @@ impl FolderWork {
             uids: asked.clone(),
             estimated: desk.account.sizes_estimated,
             lane: if kind == FillKind::Arrivals { Lane::Live } else { Lane::Backfill },
+            names: desk.account.names,
         };
         let token = desk.ask_page(|token| Owner::Page(id, token), request);
         if let Some(folder) = self.folders.get_mut(&id) {

@@ -87,9 +87,10 @@ impl FolderWork {
         // Not the LIST's begin: what another folder still showed since may have come here before
         // this was asked.
         let (uidvalidity, started) = (examined.uidvalidity, work.asked);
+        let names = self.names;
         desk.commit(
             self.list_owner(),
-            FolderChange::Open { folder, uidvalidity, mark, started, newest },
+            FolderChange::Open { folder, uidvalidity, mark, started, newest, names },
         );
         if waits || work.unacked >= OPENINGS {
             self.listing = Listing::Opening(work);

@@ -5,6 +5,7 @@ use crate::commit::rows::{AccountRow, FolderRow};
 use crate::failure::{Class, Failure, Provenance, Reach};
 use crate::mail::folder::ListedFolder;
 use crate::mail::id::{FolderId, SessionId};
+use crate::mail::recognise::IdentityKind;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Examined;
 use crate::provider::{Proof, Tells};
@@ -34,6 +35,8 @@ pub(crate) struct FolderWork {
     pub(super) listed_from: Micros,
     /// How the server proves changes.
     pub(super) proof: Proof,
+    /// What it can name messages by.
+    pub(super) names: IdentityKind,
     /// The counters that it has shown, until they are looked at.
     pub(super) counters: BTreeMap<Vec<u8>, Examined>,
     /// Things at which sessions have ended, and how many.
@@ -66,6 +69,7 @@ impl FolderWork {
             late: VecDeque::new(),
             listed_from: Micros::default(),
             proof: Proof::default(),
+            names: IdentityKind::Hash,
             counters: BTreeMap::new(),
             notes: BTreeMap::new(),
             cuts: 0,
@@ -78,8 +82,8 @@ impl FolderWork {
             refiltered: false,
         };
         if let Some(before) = before {
-            let Self { notes, cuts, answered, equal_sizes, proof, .. } = before;
-            work = Self { notes, cuts, answered, equal_sizes, proof, ..work };
+            let Self { notes, cuts, answered, equal_sizes, proof, names, .. } = before;
+            work = Self { notes, cuts, answered, equal_sizes, proof, names, ..work };
         }
         // What is shut is asked last: should a session end at it again, that alone is the third
         // time, and no try of the run.

@@ -29,6 +29,7 @@ impl Work for FolderWork {
 
     fn connected(&mut self, capabilities: &Capabilities) {
         self.proof = capabilities.proof;
+        self.names = capabilities.names;
         self.answered.clear();
     }
 

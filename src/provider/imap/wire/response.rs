@@ -60,6 +60,8 @@ pub struct FetchLine {
     pub size: Option<u64>,
     /// MODSEQ.
     pub modseq: Option<i64>,
+    /// The name that it has wherever it lies: EMAILID or X-GM-MSGID, whichever was asked for.
+    pub id: Option<String>,
     /// Fields of the header.
     pub header: Option<Vec<u8>>,
     /// The body: streamed into the sink.
@@ -358,6 +360,13 @@ fn fetch(tokens: &mut Lexemes<'_>) -> Response {
                 line.internal_date = token.string().and_then(|date| date::parse(&lossy(&date)));
             }
             (b"FLAGS", ItemValue::List(tokens)) => line.flags = flags(tokens),
+            (b"X-GM-MSGID", ItemValue::One(Lexeme::Atom(id))) => line.id = plain_id(id),
+            (b"EMAILID", ItemValue::List(tokens)) => {
+                line.id = match tokens.first() {
+                    Some(Lexeme::Atom(id)) => plain_id(id),
+                    _ => None,
+                };
+            }
             (b"MODSEQ", ItemValue::One(token)) => line.modseq = token.number(),
             (b"MODSEQ", ItemValue::List(tokens)) => {
                 line.modseq = tokens.first().and_then(Lexeme::number)
@@ -379,6 +388,12 @@ fn fetch(tokens: &mut Lexemes<'_>) -> Response {
         }
     }
     Response::Fetch(line)
+}
+
+/// A message's name; one that cannot be read is none. Source: RFC 8474 §7.
+fn plain_id(id: &[u8]) -> Option<String> {
+    let is_plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+    (id.len() <= 255 && id.iter().all(is_plain)).then(|| lossy(id))
 }
 
 enum ItemValue<'a> {

@@ -42,8 +42,15 @@ impl Table {
         };
         let mark = Mark { uidnext: top + 1, exists: 0, modseq: 0 };
         let (uidvalidity, started, newest) = (UidValidity(7), Micros(1), None);
-        let open =
-            Change::Folder(FolderChange::Open { folder, uidvalidity, mark, started, newest });
+        let names = account.names;
+        let open = Change::Folder(FolderChange::Open {
+            folder,
+            uidvalidity,
+            mark,
+            started,
+            newest,
+            names,
+        });
         let row =
             admit(&account, None, Incarnation(1), &open, Micros(1), FolderId(1)).unwrap().folder;
         let start = RunStart { settings, history: History::default(), scope: Scope::Everything };

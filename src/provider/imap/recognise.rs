@@ -1,0 +1,149 @@
+//! Mail that is held already is not read again: messages with ids are asked for them first, and where
+//! something is looked for, what comes is asked what it is recognised by.
+
+use crate::provider::imap::conn::{Conn, STRAY_ROWS};
+use crate::provider::imap::keys::keyed;
+use crate::provider::imap::session::ImapSession;
+use crate::provider::imap::wire::response::{FetchLine, Response};
+use postrider_core::failure::Failure;
+use postrider_core::mail::body::BodyRef;
+use postrider_core::mail::id::Identity;
+use postrider_core::mail::key::Keyed;
+use postrider_core::mail::message::Fetched;
+use postrider_core::mail::recognise::IdentityKind;
+use postrider_core::mail::uid_set::UidSet;
+use postrider_core::mime::HeaderFacts;
+use postrider_core::provider::folders::Request;
+use std::collections::BTreeMap;
+
+/// Octets of UID set in a command line.
+const SET_OCTETS: usize = 4000;
+
+/// The item of FETCH that tells it. Source: RFC 8474 §5.1; Google, "IMAP extensions".
+pub(super) fn item(names: IdentityKind) -> &'static str {
+    match names {
+        IdentityKind::Hash => "",
+        IdentityKind::EmailId => " EMAILID",
+        IdentityKind::Gmail => " X-GM-MSGID",
+    }
+}
+
+/// What a line says of the message's name.
+pub(super) fn name_of(line: &FetchLine, names: IdentityKind) -> Option<Identity> {
+    names.identity(line.id.as_deref()?)
+}
+
+fn taken(uid: u32, line: FetchLine, identity: Identity, body: BodyRef) -> Option<Fetched> {
+    Some(Fetched {
+        uid,
+        identity,
+        body,
+        flags: line.flags?,
+        modseq: line.modseq,
+        internal_date: line.internal_date,
+        header: HeaderFacts::default(),
+        announced: None,
+        held: true,
+    })
+}
+
+impl Conn {
+    /// What messages can be named by here.
+    pub(super) fn names(&self) -> IdentityKind {
+        if self.has("X-GM-EXT-1") {
+            IdentityKind::Gmail
+        } else if self.has("OBJECTID") {
+            IdentityKind::EmailId
+        } else {
+            IdentityKind::Hash
+        }
+    }
+
+    /// What of an account's names is told here: a server may show ids today that it hid at first.
+    pub(super) fn names_of(&self, account: IdentityKind) -> IdentityKind {
+        if self.names() == account { account } else { IdentityKind::Hash }
+    }
+
+    /// The lines of these messages.
+    async fn lines(
+        &mut self,
+        uids: &UidSet,
+        items: &str,
+    ) -> Result<BTreeMap<u32, FetchLine>, Failure> {
+        let (mut lines, mut rows) = (BTreeMap::new(), 0_usize);
+        self.asks_flags = true;
+        for set in uids.chunks(SET_OCTETS) {
+            let each = |response| {
+                if let Response::Fetch(line) = response
+                    && let Some(uid) = line.uid.filter(|uid| line.closed && uids.contains(*uid))
+                    && !line.is_of_flags()
+                {
+                    lines.insert(uid, line);
+                }
+                rows += 1;
+                rows <= STRAY_ROWS
+            };
+            if let Err(failure) = self.fetch_all(Some(&set), items, each).await {
+                self.asks_flags = false;
+                return Err(failure);
+            }
+        }
+        self.asks_flags = false;
+        Ok(lines)
+    }
+}
+
+impl ImapSession {
+    /// Whether a page is to be looked at before it is read.
+    pub(super) async fn looks_first(&mut self, request: &Request) -> Result<bool, Failure> {
+        let Request::Fetch { remote_id, names, estimated, .. } = request else { return Ok(false) };
+        if self.conn.names_of(*names) != IdentityKind::Hash {
+            return Ok(true);
+        }
+        let is_named = *names != IdentityKind::Hash;
+        if is_named || *estimated {
+            return Ok(false);
+        }
+        let missed = self.memory.missed(&self.account, remote_id).await?;
+        Ok(!missed.lost.is_empty())
+    }
+
+    /// Those of a page that are messages of ours.
+    pub(super) async fn recognised(
+        &mut self,
+        remote_id: &[u8],
+        uids: &UidSet,
+        names: IdentityKind,
+        estimated: bool,
+    ) -> Result<Vec<Fetched>, Failure> {
+        let told = self.conn.names_of(names);
+        if told == IdentityKind::Hash {
+            let items =
+                "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])";
+            let mut lines = self.conn.lines(uids, items).await?;
+            let keys: Vec<Keyed> =
+                lines.iter().map(|(uid, line)| keyed(*uid, line, true)).collect();
+            let missed = self.memory.missed(&self.account, remote_id).await?;
+            let found = missed.found(uids, &keys).into_iter().filter_map(|(uid, lost)| {
+                taken(uid, lines.remove(&uid)?, lost.identity.clone(), lost.body)
+            });
+            return Ok(found.collect());
+        }
+        let items = format!("(UID FLAGS INTERNALDATE RFC822.SIZE{})", item(told));
+        let lines = self.conn.lines(uids, &items).await?;
+        let named = lines.into_iter().filter_map(|(uid, line)| {
+            let name = name_of(&line, told)?;
+            Some((uid, line, name))
+        });
+        let named: Vec<_> = named.collect();
+        let ids: Vec<Identity> = named.iter().map(|(_, _, name)| name.clone()).collect();
+        let held = self.memory.held(&self.account, &ids).await?;
+        let found = named.into_iter().filter_map(|(uid, line, name)| {
+            let held = held.get(&name)?;
+            // Of another length it is not the same, whatever it is called.
+            let fits = estimated || line.size == Some(held.size);
+            taken(uid, line, name, held.body).filter(|_| fits)
+        });
+        Ok(found.collect())
+    }
+}

@@ -1,0 +1,62 @@
+//! What an account holds: asked before bytes are read.
+
+use crate::provider::coming::Coming;
+use postrider_core::failure::Failure;
+use postrider_core::mail::body::BodyRef;
+use postrider_core::mail::id::Identity;
+use postrider_core::mail::recognise::Missed;
+use std::collections::BTreeMap;
+
+/// The bytes of a message that is held.
+#[derive(Clone, Copy, Debug)]
+pub struct HeldBody {
+    /// Where they lie.
+    pub body: BodyRef,
+    /// Their length as the server told it.
+    pub size: u64,
+}
+
+/// Answers for the accounts of this process, by their ids in the config.
+pub trait Memory: std::fmt::Debug + Send + Sync {
+    /// Of these messages, those that are held.
+    ///
+    /// # Errors
+    /// Class storage.
+    fn held<'a>(
+        &'a self,
+        account: &'a str,
+        names: &'a [Identity],
+    ) -> Coming<'a, Result<BTreeMap<Identity, HeldBody>, Failure>>;
+
+    /// What is looked for, and may be found in the folder of this wire name.
+    ///
+    /// # Errors
+    /// Class storage.
+    fn missed<'a>(
+        &'a self,
+        account: &'a str,
+        remote_id: &'a [u8],
+    ) -> Coming<'a, Result<Missed, Failure>>;
+}
+
+/// Holds nothing.
+#[derive(Debug)]
+pub(super) struct Blank;
+
+impl Memory for Blank {
+    fn held<'a>(
+        &'a self,
+        _account: &'a str,
+        _names: &'a [Identity],
+    ) -> Coming<'a, Result<BTreeMap<Identity, HeldBody>, Failure>> {
+        Box::pin(std::future::ready(Ok(BTreeMap::new())))
+    }
+
+    fn missed<'a>(
+        &'a self,
+        _account: &'a str,
+        _remote_id: &'a [u8],
+    ) -> Coming<'a, Result<Missed, Failure>> {
+        Box::pin(std::future::ready(Ok(Missed::default())))
+    }
+}

@@ -1,0 +1,93 @@
+//! What an account holds, for sessions that are about to read mail.
+
+use crate::provider::{Coming, HeldBody, Memory};
+use crate::store::failure::Trouble;
+use crate::store::read::{Reader, failed};
+use crate::store::rows::{get, hash};
+use crate::store::sql::HeldText;
+use postrider_core::failure::Failure;
+use postrider_core::mail::body::BodyRef;
+use postrider_core::mail::id::Identity;
+use postrider_core::mail::key::MatchKey;
+use postrider_core::mail::recognise::{Lost, Missed};
+use postrider_core::time::Micros;
+use sea_orm::QueryResult;
+use std::collections::BTreeMap;
+
+/// Of more messages in limbo none is looked for: their pages are read.
+const LOST: usize = 5000;
+
+/// The bytes that a row of `body` names. They were sealed before the row was written.
+#[expect(clippy::disallowed_methods, reason = "a stored row names what was sealed before it")]
+fn body(row: &QueryResult, at: usize) -> Result<BodyRef, Trouble> {
+    let number = |at| get::<i64>(row, at).map(|number| u64::try_from(number).unwrap_or(0));
+    Ok(BodyRef::sealed(hash(row, at)?, get(row, at + 1)?, number(at + 2)?, number(at + 3)?))
+}
+
+fn identity(row: &QueryResult) -> Result<Identity, Trouble> {
+    Ok(Identity(get(row, 0)?))
+}
+
+fn size(row: &QueryResult) -> Result<u64, Trouble> {
+    Ok(u64::try_from(get::<i64>(row, 5)?).unwrap_or(0))
+}
+
+impl Reader {
+    async fn bodies_held(
+        &self,
+        account: &str,
+        names: &[Identity],
+    ) -> Result<BTreeMap<Identity, HeldBody>, Trouble> {
+        let names = serde_json::to_string(names).map_err(|e| Trouble::damaged("identities", &e))?;
+        let values = vec![account.to_owned().into(), names.into()];
+        let row = |row: &QueryResult| {
+            Ok((identity(row)?, HeldBody { body: body(row, 1)?, size: size(row)? }))
+        };
+        self.rows(HeldText::HeldBodies, values).await?.iter().map(row).collect()
+    }
+
+    async fn missed_in(&self, account: &str, remote_id: &[u8]) -> Result<Missed, Trouble> {
+        let most = i64::try_from(LOST + 1).unwrap_or(i64::MAX);
+        let values = vec![account.to_owned().into(), most.into()];
+        let rows = self.rows(HeldText::LostMail, values).await?;
+        if rows.is_empty() || rows.len() > LOST {
+            return Ok(Missed::default());
+        }
+        let values = vec![account.to_owned().into(), remote_id.to_vec().into()];
+        let folder = self.rows(HeldText::FoundIn, values).await?;
+        // Sizes that are estimates recognise nothing.
+        let folder = folder.first().filter(|row| matches!(get::<bool>(row, 3), Ok(false)));
+        let Some(folder) = folder else { return Ok(Missed::default()) };
+        let lost = |row: &QueryResult| {
+            let (id, date): (Option<String>, Option<i64>) = (get(row, 6)?, get(row, 7)?);
+            let key = MatchKey::of(id.as_deref(), date.map(Micros), Some(size(row)?));
+            let last_sight = get::<Option<i64>>(row, 8)?.map(Micros);
+            Ok(Lost { identity: identity(row)?, key, body: body(row, 1)?, last_sight })
+        };
+        Ok(Missed {
+            lost: rows.iter().map(lost).collect::<Result<_, Trouble>>()?,
+            uidnext: u32::try_from(get::<i64>(folder, 2)?)
+                .map_err(|e| Trouble::damaged("a stored UIDNEXT", &e))?,
+            passed_at: get::<Option<i64>>(folder, 0)?.map(Micros),
+            opened_at: get::<Option<i64>>(folder, 1)?.map(Micros),
+        })
+    }
+}
+
+impl Memory for Reader {
+    fn held<'a>(
+        &'a self,
+        account: &'a str,
+        names: &'a [Identity],
+    ) -> Coming<'a, Result<BTreeMap<Identity, HeldBody>, Failure>> {
+        Box::pin(async move { self.bodies_held(account, names).await.map_err(failed) })
+    }
+
+    fn missed<'a>(
+        &'a self,
+        account: &'a str,
+        remote_id: &'a [u8],
+    ) -> Coming<'a, Result<Missed, Failure>> {
+        Box::pin(async move { self.missed_in(account, remote_id).await.map_err(failed) })
+    }
+}

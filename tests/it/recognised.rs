@@ -1,0 +1,219 @@
+//! Mail that is held already: it is not read again, wherever it turns up, and a move is told as one.
+
+use crate::dovecot::{client, fill, truth};
+use crate::support::binary::{Postrider, SHORT, account};
+use crate::support::check::{ask, consistent, equal, rows};
+use crate::support::dovecot::Dovecot;
+use crate::support::mail::{Mail, Mailbox, blocking};
+use crate::support::served::{head, until};
+use postrider_imapd::{Server, User};
+use std::collections::BTreeMap;
+
+const KINDS: &str = "SELECT group_concat(kind || ' ' || n, ', ') AS x FROM (SELECT kind, count(*) AS n FROM event WHERE kind LIKE 'message.%' GROUP BY kind ORDER BY kind)";
+
+/// Of what was created, what was moved.
+const MOVED: &str =
+    "SELECT sum(kind = 'message.moved') || ' of ' || sum(kind = 'message.created') AS x FROM event";
+
+fn wire(postrider: &Postrider) -> String {
+    let wire = std::fs::read_to_string(postrider.path("wire")).unwrap_or_default();
+    std::fs::remove_file(postrider.path("wire")).ok();
+    wire
+}
+
+/// Syncs once; returns how often bodies were asked for.
+fn reads(postrider: &Postrider) -> usize {
+    postrider.run(&["sync", "--once", "--wire-log", "wire"]).exits(0);
+    wire(postrider).matches("BODY.PEEK[])").count()
+}
+
+async fn server(can: &str, mailbox: &Mailbox) -> Server {
+    let user = User { password: "pw".into(), mailbox: mailbox.clone() };
+    Server::start_with(can, BTreeMap::from([("u".to_owned(), user)]), |_, _| None).await.unwrap()
+}
+
+/// Where messages have ids, one that lies in several folders is read in the first, and wherever it is
+/// moved to, it is the row that it was. What ids an account goes by is said once: they may be hidden
+/// and shown again.
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_with_an_id_is_read_once() {
+    for (can, prefix) in [("OBJECTID", "em:M"), ("X-GM-EXT-1", "gm:")] {
+        let mailbox = Mailbox::new();
+        for n in 0..40 {
+            let mail = Mail::new(format!("Subject: {n}\r\n\r\n{n}\r\n"));
+            for folder in ["INBOX", "All", "Label"] {
+                mailbox.append(folder, mail.clone());
+            }
+        }
+        let (named, hidden) = (server(can, &mailbox).await, server("", &mailbox).await);
+        blocking(move || {
+            let config = |port| format!("{SHORT}{}", account("u", port, "pw"));
+            let postrider = Postrider::new(&config(named.port()));
+            let at = |port| std::fs::write(postrider.path("config.toml"), config(port)).unwrap();
+            assert_eq!(reads(&postrider), 1, "{can}: each was read where it was seen first");
+            equal(&postrider, "u", &mailbox);
+            let sql = format!(
+                "SELECT count(*) || '/' || sum(identity LIKE '{prefix}%') AS x FROM message"
+            );
+            assert_eq!(ask(&postrider.database(), &sql), "40/40", "{can}");
+            assert_eq!(ask(&postrider.database(), KINDS), "message.created 40, message.updated 80");
+
+            // A move, a new mail.
+            for uid in 1..=5 {
+                mailbox.relocate("Label", uid, "INBOX");
+            }
+            mailbox.append("INBOX", Mail::new("Subject: new\r\n\r\nnew\r\n"));
+            assert_eq!(reads(&postrider), 1, "{can}: the new one");
+            equal(&postrider, "u", &mailbox);
+            assert_eq!(ask(&postrider.database(), &sql), "41/41", "{can}");
+
+            // Hidden: what comes is named by its bytes, and what is held is what it was.
+            at(hidden.port());
+            mailbox.append("INBOX", Mail::new("Subject: hidden\r\n\r\nx\r\n"));
+            assert_eq!(reads(&postrider), 1, "{can}");
+            at(named.port());
+            mailbox.relocate("All", 7, "INBOX");
+            assert_eq!(reads(&postrider), 0, "{can}: it is known");
+            equal(&postrider, "u", &mailbox);
+            assert_eq!(ask(&postrider.database(), &sql), "42/41", "{can}");
+            postrider.run(&["verify", "u"]).exits(0);
+            consistent(&postrider.database());
+
+            // An account that began without goes on without.
+            let other = Postrider::new(&config(hidden.port()));
+            other.sync().exits(0);
+            std::fs::write(other.path("config.toml"), config(named.port())).unwrap();
+            mailbox.append("INBOX", Mail::new("Subject: late\r\n\r\nlate\r\n"));
+            other.sync().exits(0);
+            equal(&other, "u", &mailbox);
+            let sql = "SELECT count(*) AS x FROM message WHERE identity NOT LIKE 'h:%'";
+            assert_eq!(ask(&other.database(), sql), "0");
+        })
+        .await;
+    }
+}
+
+fn follower(server: &Dovecot, head: &str) -> Postrider {
+    Postrider::new(&format!(
+        "{head}[[account]]\nid = \"u\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nusername = \"u\"\npassword = \"pw\"\n",
+        server.port
+    ))
+}
+
+/// Without ids: what vanished in one folder and comes in another is what vanished, as its Message-ID,
+/// date and size say, if nothing else of ours is like it.
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_that_was_moved_is_not_read_again() {
+    let server = Dovecot::start();
+    let mut other = client(&server, "u").await;
+    fill(&mut other, 40).await;
+    // Like another but for one letter of its text, and from the same second.
+    let twin = |text: &str| format!("Message-ID: <twin@x>\r\nSubject: twin\r\n\r\n{text}\r\n");
+    let date = Some("\"01-Feb-2024 10:00:00 +0000\"");
+    other.append("INBOX", None, date, twin("a").as_bytes()).await.unwrap();
+    let postrider = follower(&server, SHORT);
+    let reads = |postrider: &Postrider| tokio::task::block_in_place(|| reads(postrider));
+    reads(&postrider);
+    assert_eq!(reads(&postrider), 0);
+
+    other.select("INBOX").await.unwrap();
+    other.mv("3:8", "Archive").await.unwrap();
+    other.mv("*", "Archive").await.unwrap();
+    other.close().await.unwrap();
+    assert_eq!(reads(&postrider), 0, "moved");
+    assert_eq!(postrider.manifest("u"), truth(&mut other).await);
+    let moved = "SELECT count(*) AS x FROM event WHERE kind = 'message.moved'";
+    assert_eq!(ask(&postrider.database(), moved), "7");
+
+    // The twin comes as the first one goes: it is read.
+    other.append("Projects/Alpha", None, date, twin("b").as_bytes()).await.unwrap();
+    assert_eq!(reads(&postrider), 1);
+    other.select("Archive").await.unwrap();
+    other.uid_mv("17", "INBOX").await.unwrap();
+    other.close().await.unwrap();
+    assert_eq!(reads(&postrider), 1, "another message of ours is like it");
+    assert_eq!(postrider.manifest("u"), truth(&mut other).await);
+    blocking(move || {
+        postrider.run(&["verify", "u"]).exits(0);
+        consistent(&postrider.database());
+    })
+    .await;
+}
+
+/// Thirty moves from a watched folder to a polled one, and back.
+#[tokio::test(flavor = "multi_thread")]
+async fn thirty_moves_are_thirty_whichever_side_is_seen_first() {
+    let server = Dovecot::start();
+    let mut other = client(&server, "u").await;
+    fill(&mut other, 130).await;
+    let head = head().replace("silence = \"500ms\"", "silence = \"5s\"");
+    let postrider = follower(&server, &head);
+    let (served, postrider) = blocking(move || {
+        let served = postrider.serve(&[]);
+        crate::support::served::wait_until("a watch", || served.account("u")["push"] == "idle");
+        (served, postrider)
+    })
+    .await;
+    let database = postrider.database();
+    let seen = "SELECT count(*) AS x FROM location l JOIN folder f ON f.id = l.folder WHERE f.path = 'INBOX' AND l.ended_at IS NULL";
+    let begin = ask(&database, seen).parse::<usize>().unwrap();
+    // What goes is seen first.
+    other.select("INBOX").await.unwrap();
+    other.mv("1:30", "Archive").await.unwrap();
+    let (db, moved) = (database.clone(), MOVED);
+    blocking(move || until(&db, moved, "30 of 130")).await;
+    // What comes is, and what goes when the other folder is looked at.
+    other.select("Archive").await.unwrap();
+    other.mv("1:30", "INBOX").await.unwrap();
+    let db = database.clone();
+    blocking(move || until(&db, seen, &begin.to_string())).await;
+    let want = truth(&mut other).await;
+    blocking(move || {
+        postrider.run(&["sync-now", "u", "--wait"]).exits(0);
+        assert_eq!(postrider.manifest("u"), want);
+        assert_eq!(ask(&database, MOVED), "60 of 130", "{:?}", rows(&database, KINDS));
+        served.stop();
+        consistent(&database);
+    })
+    .await;
+}
+
+/// Killed at each step between the look that something has gone and the one that finds it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_between_vanish_and_find_tells_each_move_once() {
+    let server = Dovecot::start();
+    let mut other = client(&server, "u").await;
+    fill(&mut other, 130).await;
+    let mut kills = 0;
+    for n in 0..12 {
+        let (point, nth) = (["store.committed", "store.rows_written"][n / 2 % 2], [1, 2, 4][n / 4]);
+        let postrider = follower(&server, SHORT);
+        let postrider = blocking(move || {
+            postrider.sync().exits(0);
+            postrider
+        })
+        .await;
+        // From the folder that is looked at first, and from the one that is looked at last.
+        let (from, to) = if n % 2 == 0 { ("INBOX", "Archive") } else { ("Archive", "INBOX") };
+        other.select(from).await.unwrap();
+        other.mv("1:15", to).await.unwrap();
+        other.mv("1:15", to).await.unwrap();
+        other.close().await.unwrap();
+        let want = truth(&mut other).await;
+        let fault = format!("{point}:{nth}");
+        kills += blocking(move || {
+            let ran =
+                postrider.run_with(&["sync", "--once"], &[("POSTRIDER_FAULT", fault.as_str())]);
+            for _ in 0..2 {
+                postrider.sync().exits(0);
+            }
+            assert_eq!(postrider.manifest("u"), want);
+            let kinds = ask(&postrider.database(), KINDS);
+            assert_eq!(ask(&postrider.database(), MOVED), "30 of 130", "{fault}: {kinds}");
+            consistent(&postrider.database());
+            u32::from(ran.stderr.contains("scripted fault"))
+        })
+        .await;
+    }
+    assert!(kills >= 6, "{kills}");
+}
