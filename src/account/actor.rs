@@ -255,7 +255,9 @@ impl AccountState {
 
     fn act(&mut self, me: &ActorRef<AccountMsg>, run: u64, action: Action) {
         match action {
-            Action::Open => {
+            Action::Open { anew } => {
+                // Of an actor before this one nothing is known.
+                let anew = anew || self.account.is_none();
                 let reply = self.tell(me, run, |answer| match answer {
                     Some(Ok(snapshot)) => Event::Opened(Box::new(snapshot)),
                     Some(Err(failure)) => Event::OpenFailed(failure),
@@ -263,7 +265,7 @@ impl AccountState {
                         Event::OpenFailed(Failure::storage("the store ended before it answered"))
                     }
                 });
-                self.args.store.send(StoreMsg::Open(self.args.open.clone(), reply));
+                self.args.store.send(StoreMsg::Open(self.args.open.clone(), anew, reply));
             }
             Action::Ask { token, request } => {
                 let question = PendingQuestion::run(me, &self.depth, run, token);

@@ -5,7 +5,7 @@ use postrider_core::failure::Failure;
 use postrider_core::mail::body::BodyRef;
 use postrider_core::mail::id::Identity;
 use postrider_core::mail::recognise::Missed;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The bytes of a message that is held.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +27,16 @@ pub trait Memory: std::fmt::Debug + Send + Sync {
         account: &'a str,
         names: &'a [Identity],
     ) -> Coming<'a, Result<BTreeMap<Identity, HeldBody>, Failure>>;
+
+    /// Of these messages, those that another one of the account is like, as Message-ID and size say.
+    ///
+    /// # Errors
+    /// Class storage.
+    fn twins<'a>(
+        &'a self,
+        account: &'a str,
+        names: &'a [Identity],
+    ) -> Coming<'a, Result<BTreeSet<Identity>, Failure>>;
 
     /// What is looked for, and may be found in the folder of this wire name.
     ///
@@ -50,6 +60,14 @@ impl Memory for Blank {
         _names: &'a [Identity],
     ) -> Coming<'a, Result<BTreeMap<Identity, HeldBody>, Failure>> {
         Box::pin(std::future::ready(Ok(BTreeMap::new())))
+    }
+
+    fn twins<'a>(
+        &'a self,
+        _account: &'a str,
+        _names: &'a [Identity],
+    ) -> Coming<'a, Result<BTreeSet<Identity>, Failure>> {
+        Box::pin(std::future::ready(Ok(BTreeSet::new())))
     }
 
     fn missed<'a>(

@@ -38,9 +38,9 @@ const QUIET: Duration = Duration::from_secs(60);
 pub enum StoreMsg {
     /// Commit; answered after the outer COMMIT.
     Commit(Box<Commit>, ReplyTo<CommitAnswer>),
-    /// Raise the incarnation and read the account: behind every commit sent before it, so its
-    /// answer is final.
-    Open(OpenAccount, ReplyTo<Result<AccountSnapshot, Failure>>),
+    /// Read the account: behind every commit sent before it, so its answer is final. With `true` its
+    /// incarnation is raised: commits that its sender does not know of are refused from here on.
+    Open(OpenAccount, bool, ReplyTo<Result<AccountSnapshot, Failure>>),
     /// A control write.
     Control(Control, ReplyTo<Result<Done, Failure>>),
     /// A pass changed nothing: written with the next page, or within a minute.
@@ -109,7 +109,7 @@ pub struct StoreState {
 #[derive(Debug)]
 enum Waiting {
     Commit(Box<Commit>, ReplyTo<CommitAnswer>),
-    Open(OpenAccount, ReplyTo<Result<AccountSnapshot, Failure>>),
+    Open(OpenAccount, bool, ReplyTo<Result<AccountSnapshot, Failure>>),
 }
 
 /// What the actor is made with.
@@ -175,9 +175,9 @@ impl Actor for StoreActor {
                 state.depth.leave();
                 state.waiting.push_back(Waiting::Commit(commit, reply));
             }
-            StoreMsg::Open(open, reply) => {
+            StoreMsg::Open(open, anew, reply) => {
                 state.depth.leave();
-                state.waiting.push_back(Waiting::Open(open, reply));
+                state.waiting.push_back(Waiting::Open(open, anew, reply));
             }
             StoreMsg::Control(control, reply) => {
                 state.depth.leave();
@@ -244,8 +244,8 @@ impl StoreState {
             return;
         }
         if let Some(Waiting::Open(..)) = self.waiting.front() {
-            if let Some(Waiting::Open(open, reply)) = self.waiting.pop_front() {
-                let answer = within(DEADLINE, self.open(&open)).await;
+            if let Some(Waiting::Open(open, anew, reply)) = self.waiting.pop_front() {
+                let answer = within(DEADLINE, self.open(&open, anew)).await;
                 self.unsure |= answer.is_err();
                 reply.send(answer.unwrap_or_else(|e| Err(e.of_write())));
             }
@@ -343,18 +343,21 @@ impl StoreState {
     async fn open(
         &mut self,
         open: &OpenAccount,
+        anew: bool,
     ) -> Result<Result<AccountSnapshot, Failure>, Trouble> {
         let tx = self.begin().await?;
         write_quiet(&tx, &self.quiet).await?;
-        let snapshot = open_account(&tx, open, self.clock.now().wall).await?;
+        let snapshot = open_account(&tx, open, anew, self.clock.now().wall).await?;
         match &snapshot {
-            Ok(_) => {
+            // Nothing is to be made durable: what passes proved is read, and goes on waiting.
+            Ok((_, false)) => tx.rollback().await?,
+            Ok((_, true)) => {
                 tx.commit().await?;
                 self.quiet = Quiet::default();
             }
             Err(_) => tx.rollback().await?,
         }
-        Ok(snapshot)
+        Ok(snapshot.map(|(snapshot, _)| snapshot))
     }
 
     async fn begin(&mut self) -> Result<sea_orm::DatabaseTransaction, Trouble> {

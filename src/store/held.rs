@@ -12,7 +12,7 @@ use postrider_core::mail::key::MatchKey;
 use postrider_core::mail::recognise::{Lost, Missed};
 use postrider_core::time::Micros;
 use sea_orm::QueryResult;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Of more messages in limbo none is looked for: their pages are read.
 const LOST: usize = 5000;
@@ -74,6 +74,18 @@ impl Reader {
     }
 }
 
+impl Reader {
+    async fn twins_of(
+        &self,
+        account: &str,
+        names: &[Identity],
+    ) -> Result<BTreeSet<Identity>, Trouble> {
+        let names = serde_json::to_string(names).map_err(|e| Trouble::damaged("identities", &e))?;
+        let values = vec![account.to_owned().into(), names.into()];
+        self.rows(HeldText::Twins, values).await?.iter().map(identity).collect()
+    }
+}
+
 impl Memory for Reader {
     fn held<'a>(
         &'a self,
@@ -89,5 +101,13 @@ impl Memory for Reader {
         remote_id: &'a [u8],
     ) -> Coming<'a, Result<Missed, Failure>> {
         Box::pin(async move { self.missed_in(account, remote_id).await.map_err(failed) })
+    }
+
+    fn twins<'a>(
+        &'a self,
+        account: &'a str,
+        names: &'a [Identity],
+    ) -> Coming<'a, Result<BTreeSet<Identity>, Failure>> {
+        Box::pin(async move { self.twins_of(account, names).await.map_err(failed) })
     }
 }

@@ -80,6 +80,7 @@ texts! {
     HeldText, sqlite::held::words:
     HeldBodies,
     LostMail,
+    Twins,
     FoundIn,
 }
 
@@ -233,22 +234,40 @@ pub(super) fn statement(
 mod tests {
     use super::*;
 
-    /// However large a folder is, each of its locations is found once.
-    #[tokio::test]
-    async fn locations_are_renumbered_by_their_key() {
+    async fn plan_of(text: impl Named) -> Vec<String> {
         let dir = tempfile::tempdir().unwrap();
         let db = crate::store::open(&dir.path().join("x.db")).await.unwrap();
-        let sql = format!("EXPLAIN QUERY PLAN {}", RematchText::Renumber.words());
+        let sql = format!("EXPLAIN QUERY PLAN {}", text.words());
         let rows = db
             .writer
             .query_all_raw(Statement::from_string(db.writer.get_database_backend(), sql))
             .await
             .unwrap();
-        let plan: Vec<String> = rows.iter().map(|row| row.try_get_by_index(3).unwrap()).collect();
+        let plan = rows.iter().map(|row| row.try_get_by_index(3).unwrap()).collect();
+        db.close().await;
+        plan
+    }
+
+    /// However large a folder is, each of its locations is found once.
+    #[tokio::test]
+    async fn locations_are_renumbered_by_their_key() {
+        let plan = plan_of(RematchText::Renumber).await;
         let by_key = |line: &String| line.starts_with("SEARCH location") && line.contains("uid=?");
         let last = plan.iter().rposition(by_key);
         assert_eq!(last, Some(plan.len() - 1), "{plan:?}");
-        db.close().await;
+    }
+
+    /// However large an account is, what is asked about some messages of it is asked about these.
+    #[tokio::test]
+    async fn messages_that_are_named_are_found_by_their_names() {
+        for text in [HeldText::HeldBodies, HeldText::Twins] {
+            let plan = plan_of(text).await;
+            let by_name = |line: &String| line.contains("(account=? AND identity=?)");
+            assert!(plan.iter().any(by_name), "{text:?}: {plan:?}");
+            let by_account =
+                |line: &String| line.contains("message") && line.ends_with("(account=?)");
+            assert!(!plan.iter().any(by_account), "{text:?}: {plan:?}");
+        }
     }
 
     /// Each is understood by a database of today's schema.

@@ -8,7 +8,7 @@
 use crate::dovecot::{Client, client, fill, truth};
 use crate::support::binary::Postrider;
 use crate::support::check::{ask, consistent, rows};
-use crate::support::dovecot::Dovecot;
+use crate::support::dovecot::{Dovecot, Traits};
 use crate::support::mail::{blocking, seed};
 use crate::support::served::{Served, head};
 use futures::TryStreamExt;
@@ -41,7 +41,17 @@ async fn happens(other: &mut Client, dice: &mut seed::Dice, n: usize) {
         drop(other.append(folder, None, None, mail.raw.as_slice()).await);
         return;
     }
-    if kind >= 95 {
+    if (90..92).contains(&kind) {
+        let name = format!("New {}", dice.below(3));
+        drop(other.create(&name).await);
+        return;
+    }
+    if (92..93).contains(&kind) {
+        // What lies there goes with it.
+        drop(other.delete(format!("New {}", dice.below(3))).await);
+        return;
+    }
+    if kind >= 96 {
         let (from, to) = if dice.below(2) == 0 {
             ("Projects/Alpha", "Projects/Beta")
         } else {
@@ -63,7 +73,11 @@ async fn happens(other: &mut Client, dice: &mut seed::Dice, n: usize) {
                 drop(stored.try_collect::<Vec<_>>().await);
             }
         }
-        60..75 | 80..90 => drop(other.mv(&one, ["Archive", "Later", "INBOX"][dice.below(3)]).await),
+        60..75 | 80..88 => {
+            let to = ["Archive", "Later", "INBOX", "New 1"][dice.below(4)];
+            drop(other.mv(&one, to).await);
+        }
+        88..90 | 93..96 => drop(other.copy(&one, ["Archive", "New 0"][dice.below(2)]).await),
         _ => {
             if let Ok(stored) = other.store(&one, "+FLAGS (\\Deleted)").await {
                 drop(stored.try_collect::<Vec<_>>().await);
@@ -130,9 +144,42 @@ fn held(postrider: &Postrider) -> BTreeMap<i64, Vec<(i64, String)>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storm_with_kills_ends_equal() {
     let (seconds, kills) = (number("STORM_SECONDS", 8), number("STORM_KILLS", 3));
+    storm(number("POSTRIDER_TEST_SEED", 20_26), seconds, kills, None).await;
+}
+
+/// Shorter ones, on a server that says that it can do this and no more.
+async fn storms(capability: &'static str) {
+    let (seconds, kills) = (number("STORM_SECONDS", 8) / 4, number("STORM_KILLS", 3) / 2);
     let first = number("POSTRIDER_TEST_SEED", 20_26);
-    println!("seed {first}, {seconds} s, {kills} kills");
-    let server = Dovecot::start();
+    for seed in first..first + number("STORM_SEEDS", 5) {
+        storm(seed, seconds.max(1), kills, Some(capability)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn storms_on_a_server_with_qresync_end_equal() {
+    let can = "IMAP4rev1 ENABLE IDLE UIDPLUS MOVE CONDSTORE QRESYNC LIST-EXTENDED LIST-STATUS SPECIAL-USE";
+    storms(can).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn storms_on_a_server_with_condstore_end_equal() {
+    storms("IMAP4rev1 ENABLE IDLE UIDPLUS MOVE CONDSTORE").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn storms_on_a_server_without_either_end_equal() {
+    storms("IMAP4rev1 IDLE UIDPLUS MOVE").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn storms_on_a_server_that_tells_nothing_end_equal() {
+    storms("IMAP4rev1").await;
+}
+
+async fn storm(first: u64, seconds: u64, kills: u64, capability: Option<&'static str>) {
+    println!("seed {first}, {seconds} s, {kills} kills, {}", capability.unwrap_or("all"));
+    let server = Dovecot::start_with(Traits { capability, ..Traits::default() });
     let mut other = client(&server, "u").await;
     fill(&mut other, 80).await;
     let postrider = Postrider::new(&config(&server));
@@ -147,6 +194,10 @@ async fn a_storm_with_kills_ends_equal() {
     while began.elapsed() < Duration::from_secs(seconds) || !moments.is_empty() {
         happens(&mut other, &mut dice, n).await;
         n += 1;
+        // Now and then everybody's connections are cut.
+        if chaos.below(150) == 0 {
+            server.kick("u");
+        }
         // Dovecot shows out who has a folder selected that is renamed.
         if other.noop().await.is_err() {
             other = client(&server, "u").await;

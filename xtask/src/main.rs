@@ -197,7 +197,8 @@ fn soak(rest: &[String]) -> bool {
     let variables: Vec<(&str, &str)> =
         worlds.iter().flatten().map(|(name, value)| (name.as_str(), *value)).collect();
     let seed = ("POSTRIDER_TEST_SEED", first);
-    let storm = [seed, ("STORM_SECONDS", given(1, "600")), ("STORM_KILLS", given(2, "20"))];
+    let (seconds, kills) = (given(1, "600"), given(2, "20"));
+    let storm = [seed, ("STORM_SECONDS", seconds), ("STORM_KILLS", kills), ("STORM_SEEDS", "1")];
     eprintln!("seeds from {first}");
     let it = |tests: &[&str], variables: &[(&str, &str)]| {
         let test = [

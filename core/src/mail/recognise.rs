@@ -64,7 +64,7 @@ pub struct Lost {
 /// Messages that may be found in a folder, and since when what is there is known.
 #[derive(Clone, Debug, Default)]
 pub struct Missed {
-    /// The messages; of no other message of the account is the key of one of them.
+    /// The messages.
     pub lost: Vec<Lost>,
     /// From this UID on mail has come since `passed_at`.
     pub uidnext: u32,
@@ -77,7 +77,7 @@ pub struct Missed {
 impl Missed {
     /// Which of the lost ones the UIDs are, of those of `asked` that are `shown`: each is the only one
     /// that is like the other, and came after the lost one was seen last. A twin that lay there all
-    /// along is another mail.
+    /// along is another mail; whether one that is not lost is like them is to be asked, too.
     #[must_use]
     pub fn found(&self, asked: &UidSet, shown: &[Keyed]) -> Vec<(u32, &Lost)> {
         let mut lost: BTreeMap<MatchKey, Option<&Lost>> = BTreeMap::new();

@@ -148,8 +148,12 @@ pub enum Event {
 /// What the shell is to do.
 #[derive(Debug)]
 pub enum Action {
-    /// Raise the incarnation and read the account.
-    Open,
+    /// Read the account, behind all that was sent to the store before.
+    Open {
+        /// What became of an earlier commit is not known: none of them is taken from here on. An
+        /// actor that begins asks so, too.
+        anew: bool,
+    },
     /// Get a session.
     Connect,
     /// Give the session back.

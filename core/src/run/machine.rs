@@ -137,7 +137,7 @@ impl<W: Work> RunMachine<W> {
         let mut out = Vec::new();
         let state = match (self.state, event) {
             (State::Dormant { settings, history }, Event::Begin(scope)) => {
-                out.push(Action::Open);
+                out.push(Action::Open { anew: false });
                 State::Opening { start: RunStart { settings, history, scope }, run: None }
             }
             (State::Dormant { history, .. }, Event::Stop) => {
@@ -151,7 +151,7 @@ impl<W: Work> RunMachine<W> {
                 open_failed(start, run, failure, now, &mut out)
             }
             (State::Reopening { start, run }, Event::Woke) => {
-                out.push(Action::Open);
+                out.push(Action::Open { anew: true });
                 State::Opening { start, run }
             }
             (State::Opening { start, .. } | State::Reopening { start, .. }, Event::Stop) => {

@@ -244,7 +244,7 @@ pub(super) fn reopen<W: Work>(mut run: Box<Run<W>>, out: &mut Vec<Action>) -> St
     if shared.session.is_none() {
         out.push(Action::Disconnect);
     }
-    out.push(Action::Open);
+    out.push(Action::Open { anew: true });
     let (settings, history, scope) =
         (shared.settings.clone(), shared.history.clone(), shared.scope.clone());
     State::Opening { start: RunStart { settings, history, scope }, run: Some(run) }

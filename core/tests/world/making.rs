@@ -54,6 +54,7 @@ impl World {
             cut_short: false,
             boundaries: BTreeMap::new(),
             fetched: 0,
+            newborn: true,
             recognitions: 0,
             steps: 60 + dice.roll(400),
             trace: false,

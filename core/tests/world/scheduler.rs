@@ -27,7 +27,7 @@ pub(crate) type Sample = (u64, Token, FolderId, Option<(u32, u32)>);
 pub(crate) enum Queued {
     Stand(Standing, String),
     Commit(u64, Token, Box<Commit>),
-    Open(u64),
+    Open(u64, bool),
     Proved(FolderId, Micros, bool),
     Listed(Micros),
 }
@@ -108,6 +108,8 @@ pub(crate) struct World {
     /// The boundaries that folders of the first LIST were opened with, by our number.
     pub(crate) boundaries: BTreeMap<FolderId, u32>,
     pub(crate) fetched: u64,
+    /// The actor has not opened its account yet.
+    pub(crate) newborn: bool,
     /// Mails that were taken for held ones.
     pub(crate) recognitions: u64,
     pub(crate) steps: u64,
@@ -167,7 +169,10 @@ impl World {
 
     pub(crate) fn act(&mut self, action: Action) {
         match action {
-            Action::Open => self.queue.push_back(Queued::Open(self.epoch)),
+            Action::Open { anew } => {
+                let anew = std::mem::take(&mut self.newborn) || anew;
+                self.queue.push_back(Queued::Open(self.epoch, anew));
+            }
             Action::Connect => self.connecting = true,
             Action::Disconnect => {
                 self.session = None;
@@ -325,6 +330,7 @@ impl World {
 
     /// The process begins again, or the account's actor alone.
     pub(crate) fn restart(&mut self, process: bool) {
+        self.newborn = true;
         if self.life.is_some() { self.life_after(process) } else { self.start_run() }
     }
 

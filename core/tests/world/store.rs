@@ -66,8 +66,8 @@ impl Store {
         }
     }
 
-    pub(crate) fn open(&mut self) -> AccountSnapshot {
-        self.account.incarnation.0 += 1;
+    pub(crate) fn open(&mut self, anew: bool) -> AccountSnapshot {
+        self.account.incarnation.0 += i64::from(anew);
         let of = |is: &dyn Fn(Class, Again) -> bool| {
             let rows = |f: &FolderRow| {
                 let is_it = |uid: &u32| {

@@ -215,7 +215,7 @@ impl Town {
         for output in actor.follower.step(input, now) {
             match output {
                 Output::AskSlot(run) => actor.inputs.push_back(Input::Granted(run)),
-                Output::Run(run, Action::Open) => {
+                Output::Run(run, Action::Open { .. }) => {
                     let opened = Event::Opened(Box::new(AccountSnapshot::of(account())));
                     actor.inputs.push_back(Input::Machine(run, opened));
                 }

@@ -22,7 +22,9 @@ impl World {
                 self.store.stood = Some((standing, reason));
                 None
             }
-            Queued::Open(epoch) => Some((epoch, Event::Opened(Box::new(self.store.open())))),
+            Queued::Open(epoch, anew) => {
+                Some((epoch, Event::Opened(Box::new(self.store.open(anew)))))
+            }
             Queued::Commit(epoch, token, commit) => {
                 let full = self.faults && self.cfg.drops && self.dice.chance(2);
                 let busy = self.faults && self.cfg.busy && self.dice.chance(15);
@@ -203,7 +205,7 @@ impl World {
                         Some(Queued::Commit(epoch, token, _)) => {
                             (*epoch, Event::Lost { token: *token })
                         }
-                        Some(Queued::Open(epoch)) => {
+                        Some(Queued::Open(epoch, _)) => {
                             (*epoch, Event::OpenFailed(Failure::storage("scripted: restart")))
                         }
                     };

@@ -124,7 +124,15 @@ impl ImapSession {
             let keys: Vec<Keyed> =
                 lines.iter().map(|(uid, line)| keyed(*uid, line, true)).collect();
             let missed = self.memory.missed(&self.account, remote_id).await?;
-            let found = missed.found(uids, &keys).into_iter().filter_map(|(uid, lost)| {
+            let found = missed.found(uids, &keys);
+            let names: Vec<Identity> =
+                found.iter().map(|(_, lost)| lost.identity.clone()).collect();
+            if names.is_empty() {
+                return Ok(Vec::new());
+            }
+            let twins = self.memory.twins(&self.account, &names).await?;
+            let found = found.into_iter().filter(|(_, lost)| !twins.contains(&lost.identity));
+            let found = found.filter_map(|(uid, lost)| {
                 taken(uid, lines.remove(&uid)?, lost.identity.clone(), lost.body)
             });
             return Ok(found.collect());

@@ -16,16 +16,19 @@ use postrider_core::time::Micros;
 use sea_orm::{DatabaseTransaction, Value};
 use std::collections::BTreeMap;
 
-/// Raises the account's incarnation, making its row if need be, and reads it whole. Another
-/// provider or username under a known name is refused: it would be another mailbox, and every
-/// location would end.
+/// Reads an account whole; where it is asked for `anew`, or there is no row of it, its incarnation is
+/// raised (the answer says so). Another provider or username under a known name is refused: it would
+/// be another mailbox, and every location would end.
 pub(in crate::store) async fn open_account(
     db: &DatabaseTransaction,
     open: &OpenAccount,
+    anew: bool,
     at: Micros,
-) -> Result<Result<AccountSnapshot, Failure>, Trouble> {
+) -> Result<Result<(AccountSnapshot, bool), Failure>, Trouble> {
     let name = || Value::from(open.name.clone());
+    let mut is_known = false;
     if let Some(row) = read(db, Text::AccountOrigin, vec![name()]).await?.first() {
+        is_known = true;
         let (provider, username): (String, String) = (get(row, 0)?, get(row, 1)?);
         if provider != open.provider || username != open.username {
             let text = format!(
@@ -48,7 +51,10 @@ pub(in crate::store) async fn open_account(
         Standing::Removed.as_str().into(),
         open.owner.clone().into(),
     ];
-    write(db, Text::HandOutAccount, values).await?;
+    let raises = anew || !is_known;
+    if raises {
+        write(db, Text::HandOutAccount, values).await?;
+    }
     let rows = read(db, Text::AccountNumber, vec![name()]).await?;
     let id = rows.first().map_or(Ok(0), |row| get(row, 0)).map(AccountId)?;
     let mut account = None;
@@ -95,5 +101,5 @@ pub(in crate::store) async fn open_account(
     if let Some(row) = rows.first() {
         snapshot.stood = Some((standing(row, 0)?, get(row, 1)?));
     }
-    Ok(Ok(snapshot))
+    Ok(Ok((snapshot, raises)))
 }

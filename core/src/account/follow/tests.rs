@@ -102,7 +102,7 @@ fn resting() -> Follower {
 }
 
 fn begins(out: &[Output]) -> bool {
-    out.iter().any(|o| matches!(o, Output::Run(_, Action::Open)))
+    out.iter().any(|o| matches!(o, Output::Run(_, Action::Open { .. })))
 }
 
 #[test]

@@ -54,7 +54,7 @@ impl FeedWorld {
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Open => self.queue.push_back(FeedQueued::Open(self.epoch)),
+            Action::Open { .. } => self.queue.push_back(FeedQueued::Open(self.epoch)),
             Action::Connect => self.connecting = true,
             Action::Disconnect => {
                 self.session = None;

@@ -5,18 +5,24 @@ use crate::store::sql::HeldText;
 pub(in crate::store::sql) const fn words(text: HeldText) -> &'static str {
     match text {
         HeldText::HeldBodies => {
-            "SELECT m.identity, b.hash, b.pack, b.\"offset\", b.length, COALESCE(m.announced, m.size) FROM json_each(?2) j \
-             JOIN message m ON m.account = (SELECT id FROM account WHERE name = ?1) AND m.identity = j.value JOIN body b \
-             ON b.hash = m.body"
+            "SELECT m.identity, b.hash, b.pack, b.\"offset\", b.length, COALESCE(m.announced, m.size) FROM message m JOIN body b \
+             ON b.hash = m.body WHERE m.account = (SELECT id FROM account WHERE name = ?1) AND m.identity IN (SELECT value \
+             FROM json_each(?2))"
         }
         // The message's last place says when it came there.
         HeldText::LostMail => {
             "SELECT m.identity, b.hash, b.pack, b.\"offset\", b.length, COALESCE(m.announced, m.size), m.message_id, (SELECT \
              internal_date FROM location WHERE message = m.id ORDER BY ended_at DESC LIMIT 1), m.last_sight FROM message \
              m JOIN body b ON b.hash = m.body WHERE m.account = (SELECT id FROM account WHERE name = ?1) AND \
-             m.limbo_since IS NOT NULL AND m.message_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM message o WHERE o.account = \
-             m.account AND o.size = m.size AND o.deleted_at IS NULL AND o.limbo_since IS NULL AND o.message_id = \
-             m.message_id) LIMIT ?2"
+             m.limbo_since IS NOT NULL AND m.message_id IS NOT NULL LIMIT ?2"
+        }
+        // However many have one size, each of them is looked at once.
+        HeldText::Twins => {
+            "WITH mine (identity, size, message_id) AS MATERIALIZED (SELECT identity, size, message_id FROM message WHERE \
+             account = (SELECT id FROM account WHERE name = ?1) AND identity IN (SELECT value FROM json_each(?2))) SELECT \
+             identity FROM mine WHERE message_id IN (SELECT o.message_id FROM message o WHERE o.account = (SELECT id FROM \
+             account WHERE name = ?1) AND o.deleted_at IS NULL AND o.limbo_since IS NULL AND o.size IN (SELECT size FROM \
+             mine) AND o.message_id IN (SELECT message_id FROM mine))"
         }
         HeldText::FoundIn => {
             "SELECT f.passed_at, f.opened_at, c.state->>'$.state.uidnext', a.sizes_estimated FROM account a JOIN folder f \
