@@ -97,8 +97,10 @@ words! {
 words! {
     /// How new mail is noticed.
     Push {
-        /// The server tells.
+        /// The server tells of INBOX.
         Idle => "idle",
+        /// The server tells of every folder.
+        Notify => "notify",
         /// By looking.
         Poll => "poll",
     }
@@ -187,7 +189,7 @@ mod tests {
             "starting running idle waiting throttled paused needs_reauth failed removed"
         );
         assert_eq!(said(Outcome::ALL, Outcome::as_str), "success partial failed cancelled");
-        assert_eq!(said(Push::ALL, Push::as_str), "idle poll");
+        assert_eq!(said(Push::ALL, Push::as_str), "idle notify poll");
         assert_eq!(
             said(Activity::ALL, Activity::as_str),
             "running restarting down refused connecting working watching leaving"

@@ -41,26 +41,8 @@ pub(crate) fn lines(
         if misbehaviour == Some(&Misbehaviour::LoseUid(*uid)) {
             continue;
         }
-        let mut line = format!("* {} FETCH (UID {uid}", n + 1);
-        if wants("FLAGS") {
-            line.push_str(&format!(" FLAGS ({})", mail.flags.join(" ")));
-        }
-        if wants("INTERNALDATE") {
-            let date =
-                if mail.date.is_empty() { "NIL".to_owned() } else { format!("\"{}\"", mail.date) };
-            line.push_str(&format!(" INTERNALDATE {date}"));
-        }
-        if wants("RFC822.SIZE") {
-            let more =
-                if let Some(Misbehaviour::Estimate(more)) = misbehaviour { *more } else { 0 };
-            line.push_str(&format!(" RFC822.SIZE {}", mail.raw.len() + more));
-        }
-        if wants("EMAILID") {
-            line.push_str(&format!(" EMAILID (M{:x})", name_of(mail)));
-        }
-        if wants("X-GM-MSGID") {
-            line.push_str(&format!(" X-GM-MSGID {}", name_of(mail)));
-        }
+        let more = if let Some(Misbehaviour::Estimate(more)) = misbehaviour { *more } else { 0 };
+        let line = format!("* {} FETCH (UID {uid}{}", n + 1, items_of(mail, &upper, more));
         out.extend_from_slice(line.as_bytes());
         if wants("BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]") {
             let fields = message_id(&mail.raw);
@@ -96,6 +78,29 @@ pub(crate) fn lines(
         out.extend_from_slice(b")\r\n");
     }
     true
+}
+
+/// What is told of a message besides its text; its size is said to be this much larger.
+fn items_of(mail: &Mail, asked: &str, more: usize) -> String {
+    let (mut line, wants) = (String::new(), |item: &str| asked.contains(item));
+    if wants("FLAGS") {
+        line.push_str(&format!(" FLAGS ({})", mail.flags.join(" ")));
+    }
+    if wants("INTERNALDATE") {
+        let date =
+            if mail.date.is_empty() { "NIL".to_owned() } else { format!("\"{}\"", mail.date) };
+        line.push_str(&format!(" INTERNALDATE {date}"));
+    }
+    if wants("RFC822.SIZE") {
+        line.push_str(&format!(" RFC822.SIZE {}", mail.raw.len() + more));
+    }
+    if wants("EMAILID") {
+        line.push_str(&format!(" EMAILID (M{:x})", name_of(mail)));
+    }
+    if wants("X-GM-MSGID") {
+        line.push_str(&format!(" X-GM-MSGID {}", name_of(mail)));
+    }
+    line
 }
 
 /// What a message is named by: of equal bytes it is equal.

@@ -243,7 +243,8 @@ impl Connection {
                 format!("* CAPABILITY {}\r\n", self.shared.capabilities).into_bytes(),
                 "OK".to_owned(),
             ),
-            "NOOP" => (Vec::new(), "OK".into()),
+            // Who may tell of every folder tells of none: a script does.
+            "NOOP" | "NOTIFY" => (Vec::new(), "OK".into()),
             "LOGOUT" => {
                 let bye = format!("* BYE\r\n{} OK\r\n", command.tag);
                 self.send(bye.as_bytes()).await?;

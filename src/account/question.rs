@@ -59,6 +59,9 @@ impl PendingQuestion {
                 Input::Machine(run, Event::Answered { token, answer })
             }
             (Waiter::Watch(number), Ok(Answer::Hinted(hint))) => Input::Hinted(number, hint),
+            (Waiter::Watch(number), Ok(Answer::Told(name, shown))) => {
+                Input::Told(number, name, shown)
+            }
             (Waiter::Watch(number), Ok(Answer::Unwatched(end))) => {
                 Input::Unwatched(number, Ok(end))
             }

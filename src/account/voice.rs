@@ -85,7 +85,7 @@ impl Voice {
             }
         });
         let step = match (status.standing, follower.push()) {
-            (Standing::Idle, Push::Idle) => "look when told, or on schedule",
+            (Standing::Idle, Push::Idle | Push::Notify) => "look when told, or on schedule",
             (Standing::Idle, Push::Poll) => "look on schedule",
             (Standing::Waiting | Standing::Throttled, _) => "try again",
             (Standing::Paused | Standing::NeedsReauth | Standing::Failed, _) => {

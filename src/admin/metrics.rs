@@ -42,7 +42,7 @@ async fn measure(shared: &Shared) -> String {
         ages,
     );
     let watched =
-        followed().filter(|line| line.push == Push::Idle).map(|line| line.lag(mono)).collect();
+        followed().filter(|line| line.push != Push::Poll).map(|line| line.lag(mono)).collect();
     let help = "Seconds since a push channel last proved itself, over accounts that have one";
     summaries += &summary(names::PUSH_PROOF_AGE, help, "kind=\"idle\",", watched);
     if shared.per_account {

@@ -97,7 +97,7 @@ pub(crate) struct TierView {
     tier: &'static str,
     /// It is looked at fully no more often than this.
     interval_seconds: u64,
-    /// How changes are noticed in between: `idle` or `poll`.
+    /// How changes are noticed in between: `notify`, `idle` or `poll`.
     push: &'static str,
     /// What a pass asks for where something has changed: `qresync`, `condstore`, or the whole
     /// `listing`; nothing where changes are told by message id.
@@ -260,7 +260,11 @@ impl TierView {
             path: folder.path.clone(),
             tier: tier.as_str(),
             interval_seconds: mode.shortest().max(tier.floor()).as_secs(),
-            push: if tier == Tier::Inbox { push } else { Push::Poll }.as_str(),
+            push: match push {
+                Push::Idle if tier != Tier::Inbox => Push::Poll,
+                push => push,
+            }
+            .as_str(),
             proof: folder.proof.map(|proof| proof.tells.as_str()),
             counted: folder.proof.is_some_and(|proof| proof.counted),
         }

@@ -12,6 +12,8 @@ mod fetch;
 mod idle;
 mod keys;
 mod login;
+mod notices;
+mod notify;
 mod page;
 mod parts;
 mod questions;

@@ -25,6 +25,7 @@ mod grants;
 mod grants_away;
 mod hostile;
 mod migration;
+mod notify;
 mod oauth;
 mod poison;
 mod power_loss;

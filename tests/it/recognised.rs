@@ -150,7 +150,7 @@ async fn thirty_moves_are_thirty_whichever_side_is_seen_first() {
     let postrider = follower(&server, &head);
     let (served, postrider) = blocking(move || {
         let served = postrider.serve(&[]);
-        crate::support::served::wait_until("a watch", || served.account("u")["push"] == "idle");
+        crate::support::served::wait_until("a watch", || served.account("u")["push"] == "notify");
         (served, postrider)
     })
     .await;

@@ -16,6 +16,7 @@ use postrider_core::mail::flags::Flags;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 fn number(name: &str, default: u64) -> u64 {
@@ -196,7 +197,14 @@ async fn storm(first: u64, seconds: u64, kills: u64, capability: Option<&'static
         n += 1;
         // Now and then everybody's connections are cut.
         if chaos.below(150) == 0 {
-            server.kick("u");
+            let config = server.file("dovecot.conf");
+            // There may be none.
+            drop(
+                Command::new("doveadm")
+                    .args(["-c", config.as_str(), "kick", "u"])
+                    .output()
+                    .unwrap(),
+            );
         }
         // Dovecot shows out who has a folder selected that is renamed.
         if other.noop().await.is_err() {
@@ -252,7 +260,7 @@ async fn delivered_mail_is_there_soon_after_the_notice() {
     let port = server.port;
     let (served, postrider) = blocking(move || {
         let served = postrider.serve(&[]);
-        crate::support::served::wait_until("a watch", || served.account("u")["push"] == "idle");
+        crate::support::served::wait_until("a watch", || served.account("u")["push"] == "notify");
         (served, postrider)
     })
     .await;

@@ -1,6 +1,7 @@
 //! What a session of a folder provider is asked, and what it answers.
 
 use crate::budget::{Lane, Wait};
+use crate::mail::cursor::Mark;
 use crate::mail::folder::ListedFolder;
 use crate::mail::id::UidValidity;
 use crate::mail::key::Keyed;
@@ -105,8 +106,8 @@ pub enum Request {
     Watch {
         /// Wire name.
         remote_id: Vec<u8>,
-        /// UIDNEXT and EXISTS.
-        seen: (u32, u32),
+        /// Its counters; a HIGHESTMODSEQ that is not 0 says that flags are compared up to it.
+        seen: Mark,
         /// Begin IDLE anew after this: connections were cut when it lasted longer.
         renew: Option<Duration>,
     },
@@ -182,6 +183,45 @@ pub enum Hint {
     Stale,
     /// Nothing: the server has proved that it is there.
     Alive,
+    /// From here on the server tells of every folder.
+    Wide,
+    /// Folders may have come, gone or got other names.
+    Names,
+    /// Anything may have happened anywhere: the server did not tell all of it.
+    Untold,
+}
+
+/// What a server tells of a folder that is not open, as far as it does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Noticed {
+    /// UIDNEXT.
+    pub uidnext: Option<u32>,
+    /// MESSAGES.
+    pub exists: Option<u32>,
+    /// HIGHESTMODSEQ.
+    pub modseq: Option<u64>,
+}
+
+impl Noticed {
+    /// Whether it is what a pass has left: nothing has happened since. A server that told nothing has
+    /// told of something.
+    #[must_use]
+    pub fn is_as(&self, mark: &Mark) -> bool {
+        let differs = self.uidnext.is_some_and(|uidnext| uidnext != mark.uidnext)
+            || self.exists.is_some_and(|exists| exists != mark.exists)
+            || self.modseq.is_some_and(|modseq| modseq != mark.modseq);
+        !differs && (self.uidnext.is_some() && self.exists.is_some())
+    }
+
+    /// This, and what is told later.
+    #[must_use]
+    pub fn then(self, later: Self) -> Self {
+        Self {
+            uidnext: later.uidnext.or(self.uidnext),
+            exists: later.exists.or(self.exists),
+            modseq: later.modseq.or(self.modseq),
+        }
+    }
 }
 
 /// Why a watch is over.
@@ -264,6 +304,8 @@ pub enum Answer {
     Feed(FeedAnswer),
     /// To `Watch`: something may have changed.
     Hinted(Hint),
+    /// To `Watch`: so is another folder, by wire name.
+    Told(Vec<u8>, Noticed),
     /// To `Watch`: it is over.
     Unwatched(Unwatched),
     /// To `Fetch`: a part settles the next UIDs of those asked for, ascending; `last` when none are
@@ -284,6 +326,7 @@ impl Answer {
             self,
             Self::Fetched { last: false, .. }
                 | Self::Hinted(_)
+                | Self::Told(..)
                 | Self::Feed(FeedAnswer::Got { last: false, .. })
         )
     }

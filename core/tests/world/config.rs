@@ -46,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) alike: bool,
     /// Sessions look whether mail is held before they read it.
     pub(crate) recognises: bool,
+    /// The server tells of folders that are not open.
+    pub(crate) notify: bool,
     /// Messages have ids.
     pub(crate) ids: bool,
     /// A folder shows its newest mails alone, so many.
@@ -86,6 +88,7 @@ impl Config {
             capped: None,
             recognises: apart.chance(70),
             ids: apart.chance(25),
+            notify: apart.chance(40),
             // Two that look alike, where one went as the other came: nothing tells them apart.
             alike: false,
         }
@@ -123,6 +126,7 @@ impl Config {
             capped: None,
             recognises: false,
             ids: false,
+            notify: false,
         }
     }
 }

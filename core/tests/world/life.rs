@@ -6,7 +6,8 @@ use crate::words::gone;
 use postrider_core::account::follow::{Begin, Command, Follower, Input, Output, Past, Rules, Slot};
 use postrider_core::account::schedule::Mode;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
-use postrider_core::provider::folders::{Hint, Unwatched};
+use postrider_core::mail::cursor::Mark;
+use postrider_core::provider::folders::{Hint, Noticed, Unwatched};
 use postrider_core::run::event::{Event, Token};
 use postrider_core::standing::Standing;
 use std::collections::{BTreeMap, VecDeque};
@@ -179,6 +180,37 @@ impl World {
         Some(inbox.mail.iter().map(|(uid, mail)| (*uid, mail.flags)).collect())
     }
 
+    fn inbox_modseq(&mut self) -> u64 {
+        let tells = self.cfg.changes == Some(true);
+        self.server.folders.get_mut("INBOX").map_or(0, |inbox| {
+            inbox.count_changes(tells);
+            inbox.modseq
+        })
+    }
+
+    /// What a server tells of any folder, and when it tells that it cannot.
+    fn wide_hint(&mut self, number: u64) -> Option<Input> {
+        if !self.faults || !self.cfg.notify {
+            return None;
+        }
+        if self.dice.chance(4) {
+            let hints = [Hint::Names, Hint::Untold, Hint::Wide];
+            return Some(Input::Hinted(number, *self.dice.pick(&hints)));
+        }
+        let names: Vec<String> = self.server.folders.keys().cloned().collect();
+        if names.is_empty() || !self.dice.chance(15) {
+            return None;
+        }
+        let name = self.dice.pick(&names).clone();
+        let folder = &self.server.folders[&name];
+        let shown = Noticed {
+            uidnext: Some(folder.uidnext),
+            exists: Some(u32::try_from(folder.mail.len()).unwrap()),
+            modseq: None,
+        };
+        Some(Input::Told(number, name.into_bytes(), shown))
+    }
+
     fn held(&mut self, which: Slot) -> &mut Option<Session> {
         match which {
             Slot::Main => &mut self.session,
@@ -187,7 +219,7 @@ impl World {
     }
 
     /// A session begins to watch INBOX: what changed since it had it open is told, and so is a gap.
-    fn watch(&mut self, number: u64, which: Slot, seen: (u32, u32)) {
+    fn watch(&mut self, number: u64, which: Slot, seen: Mark) {
         let inbox = self.inbox();
         let counts = self
             .server
@@ -203,7 +235,17 @@ impl World {
         let told = open.as_ref().map_or_else(|| view.clone(), |(_, then)| then.clone());
         session.watch = Some(Watch { number, told });
         if open.is_none() {
-            let hint = if counts == Some(seen) { Hint::Stale } else { Hint::Counts };
+            let same = counts == Some((seen.uidnext, seen.exists));
+            let hint = match same {
+                true if self.cfg.modseq
+                    && seen.modseq > 0
+                    && seen.modseq == self.inbox_modseq() =>
+                {
+                    Hint::Alive
+                }
+                true => Hint::Stale,
+                false => Hint::Counts,
+            };
             self.life().said.push_back(Input::Hinted(number, hint));
         }
     }
@@ -259,6 +301,8 @@ impl World {
                 self.life().said.push_back(news);
             } else if self.dice.chance(5) {
                 self.life().said.push_back(Input::Hinted(number, Hint::Alive));
+            } else if let Some(told) = self.wide_hint(number) {
+                self.life().said.push_back(told);
             }
         }
         *self.held(which) = Some(session);

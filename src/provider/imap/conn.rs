@@ -4,6 +4,7 @@
 //! error is never used again.
 
 use crate::provider::imap::failure::{During, refusal};
+use crate::provider::imap::notices::Notices;
 use crate::provider::imap::stream::Stream;
 use crate::provider::imap::wire::frame::FrameReader;
 use crate::provider::imap::wire::response::{Condition, Response, Told, read};
@@ -56,6 +57,10 @@ pub(super) struct Conn {
     pub(super) distrusted: Vec<&'static str>,
     /// How much of a folder it shows.
     pub(super) view: View,
+    /// What was told of folders that are not open.
+    pub(super) notices: Notices,
+    /// The question that is open asks for names.
+    pub(super) asks_names: bool,
     /// The forms in which a server could repeat the password: none of them reaches a log, a row or
     /// an answer.
     needles: Vec<SecretString>,
@@ -86,6 +91,8 @@ impl Conn {
             tells_uids: None,
             distrusted: Vec::new(),
             view: View::Whole,
+            notices: Notices::default(),
+            asks_names: false,
             needles: Vec::new(),
         }
     }
@@ -229,6 +236,7 @@ impl Conn {
             }
             _ => {}
         }
+        self.notices.hear(&response, self.asks_names);
         match &response {
             Response::Status(told) if told.status == Condition::Bye => {
                 return Err(refusal(told, During::Other));

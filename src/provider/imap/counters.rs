@@ -3,6 +3,7 @@
 use crate::provider::imap::conn::{Conn, STRAY_ROWS};
 use crate::provider::imap::wire::quote::{Said, say};
 use crate::provider::imap::wire::response::{Condition, Response};
+use crate::provider::imap::wire::utf7::wire_name;
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::UidValidity;
 use postrider_core::provider::folders::Examined;
@@ -82,11 +83,6 @@ impl Conn {
         }
         Ok(counters)
     }
-}
-
-/// INBOX in any case is INBOX.
-pub(super) fn wire_name(name: Vec<u8>) -> Vec<u8> {
-    if name.eq_ignore_ascii_case(b"INBOX") { b"INBOX".to_vec() } else { name }
 }
 
 /// A folder's counters, where all of them are told.

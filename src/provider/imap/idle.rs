@@ -13,6 +13,7 @@ use crate::provider::imap::wire::response::{Condition, Response};
 use crate::provider::sink::NoSink;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::BodySink;
+use postrider_core::mail::cursor::Mark;
 use postrider_core::provider::folders::{Answer, Hint, Request, Unwatched};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -88,6 +89,10 @@ impl ImapSession {
         let mut hints = Hints::default();
         let mut quick = 0;
         loop {
+            if self.conn.listen_everywhere().await? {
+                (ask.answer)(Ok(Answer::Hinted(Hint::Wide)));
+            }
+            hints.flush(&mut self.conn, ask);
             let tag = self.conn.send(b"IDLE", false).await?;
             if let Some(told) = self.conn.continued(&tag).await? {
                 let failure = refusal(&told, During::Other);
@@ -107,7 +112,7 @@ impl ImapSession {
                 self.conn.write_line(b"DONE").await?;
                 finish(&mut self.conn, &tag, &mut hints).await?;
             }
-            hints.flush(ask);
+            hints.flush(&mut self.conn, ask);
             // An IDLE that the server ends at once, again and again, is none.
             quick = if over && began.elapsed() < QUICK { quick + 1 } else { 0 };
             if quick >= QUICK_ENDS {
@@ -126,19 +131,24 @@ impl ImapSession {
     /// What may have changed between the last pass and now. In the folder that is open still, the
     /// server tells all of it; in one that has to be opened anew, nobody tells what happened to
     /// flags.
-    async fn since_seen(&mut self, remote_id: &[u8], seen: (u32, u32)) -> Result<Hint, Failure> {
+    async fn since_seen(&mut self, remote_id: &[u8], seen: Mark) -> Result<Hint, Failure> {
         let open = self.conn.selected.as_ref().filter(|selected| selected.remote_id == remote_id);
         if let Some(selected) = open
-            && (selected.examined.uidnext == seen.0 || selected.examined.inferred)
-            && selected.exists == seen.1
+            && (selected.examined.uidnext == seen.uidnext || selected.examined.inferred)
+            && selected.exists == seen.exists
         {
             return Ok(self.conn.unasked.take().unwrap_or(Hint::Alive));
         }
         let examined = self.conn.examine(remote_id).await?;
         // A UIDNEXT that we had to infer falls when the newest mail goes; ours does not.
         let uidnext =
-            if examined.inferred { examined.uidnext.max(seen.0) } else { examined.uidnext };
-        Ok(if (uidnext, examined.exists) == seen { Hint::Stale } else { Hint::Counts })
+            if examined.inferred { examined.uidnext.max(seen.uidnext) } else { examined.uidnext };
+        if (uidnext, examined.exists) != (seen.uidnext, seen.exists) {
+            return Ok(Hint::Counts);
+        }
+        // HIGHESTMODSEQ rises with each change of a flag.
+        let is_same = seen.modseq > 0 && examined.modseq == seen.modseq;
+        Ok(if is_same { Hint::Alive } else { Hint::Stale })
     }
 
     /// Waits inside IDLE. Returns also whether the server has ended it already.
@@ -156,13 +166,13 @@ impl ImapSession {
         let mut lines = 0_u32;
         loop {
             let until = (heard + self.conn.timeouts().idle).min(began + LONGEST).min(renewed);
-            let due = hints.due();
+            let due = hints.due(&self.conn);
             tokio::select! {
                 biased;
                 next = asks.recv() => return Ok((next.map_or(WatchEnd::Closed, WatchEnd::Asked), false)),
                 () = self.leash.retire.notified() => return Ok((WatchEnd::Retired, false)),
                 () = tokio::time::sleep_until(due.unwrap_or(until)), if due.is_some() => {
-                    hints.flush(ask);
+                    hints.flush(&mut self.conn, ask);
                     continue;
                 }
                 ready = self.conn.ready() => ready?,
@@ -189,7 +199,11 @@ impl ImapSession {
                         Err(refusal(&told, During::Other))
                     };
                 }
-                response => hints.notice(&response, ask),
+                response => hints.notice(&response, &mut self.conn, ask),
+            }
+            // It tells no more of other folders: it is asked to once more.
+            if self.conn.notices.is_over() && self.conn.has("NOTIFY") {
+                return Ok((WatchEnd::Again, false));
             }
         }
     }
@@ -219,23 +233,27 @@ impl Hints {
     }
 
     /// What a response hints at is told now, or soon.
-    fn notice(&mut self, response: &Response, ask: &mut Ask) {
+    fn notice(&mut self, response: &Response, conn: &mut Conn, ask: &mut Ask) {
         self.gather(response);
         if self.told.is_none_or(|told| told.elapsed() >= HINT_PAUSE) {
-            self.flush(ask);
+            self.flush(conn, ask);
         }
     }
 
     /// When what waits is to be told.
-    fn due(&self) -> Option<Instant> {
-        self.waiting.and(self.told).map(|told| told + HINT_PAUSE)
+    fn due(&self, conn: &Conn) -> Option<Instant> {
+        let waits = self.waiting.is_some() || conn.notices.is_news();
+        self.told.filter(|_| waits).map(|told| told + HINT_PAUSE)
     }
 
-    fn flush(&mut self, ask: &mut Ask) {
-        if let Some(hint) = self.waiting.take() {
+    fn flush(&mut self, conn: &mut Conn, ask: &mut Ask) {
+        if self.waiting.is_some() || conn.notices.is_news() {
             self.told = Some(Instant::now());
+        }
+        if let Some(hint) = self.waiting.take() {
             (ask.answer)(Ok(Answer::Hinted(hint)));
         }
+        conn.notices.tell(&mut *ask.answer);
     }
 }
 

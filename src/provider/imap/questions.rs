@@ -2,12 +2,12 @@
 
 use crate::provider::imap::changes::{Changes, FLAG_OCTETS, rows_of};
 use crate::provider::imap::conn::{Conn, STRAY_ROWS, Selected};
-use crate::provider::imap::counters::{ITEMS, examined, wire_name};
+use crate::provider::imap::counters::{ITEMS, examined};
 use crate::provider::imap::failure::{During, refusal};
 use crate::provider::imap::parts::whole;
 use crate::provider::imap::wire::quote::{Said, say};
 use crate::provider::imap::wire::response::{Condition, FetchLine, Response};
-use crate::provider::imap::wire::utf7;
+use crate::provider::imap::wire::utf7::{self, wire_name};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::folder::{ListedFolder, Role};
 use postrider_core::mail::id::UidValidity;
@@ -35,6 +35,7 @@ impl Conn {
         let options = options.join(" ");
         let options = if options.is_empty() { options } else { format!(" RETURN ({options})") };
         let command = format!("LIST \"\" \"*\"{options}");
+        self.asks_names = true;
         let tag = self.send(command.as_bytes(), false).await?;
         let (mut folders, mut unreadable, mut lines, mut octets) =
             (Vec::new(), None, 0_usize, 0_usize);
@@ -69,6 +70,7 @@ impl Conn {
                 lines <= FOLDERS * 2 && octets <= LIST_OCTETS
             })
             .await?;
+        self.asks_names = false;
         if told.status == Condition::Bad && counted {
             // It offers what it has not.
             self.distrusted.push("LIST-STATUS");

@@ -67,10 +67,33 @@ pub(in crate::store) async fn open_account(
     let account =
         account.ok_or_else(|| Trouble::Damaged(format!("account {} has no row", open.name)))?;
     let mut snapshot = AccountSnapshot { folders, ..AccountSnapshot::of(account) };
+    retries(db, &mut snapshot, at).await?;
+    for row in read(db, Text::Notes, vec![id.0.into()]).await? {
+        let about = match get::<String>(&row, 0)?.as_str() {
+            "examine" => Poison::Examine(get(&row, 2)?),
+            "index" => Poison::Index(get(&row, 2)?),
+            _ => Poison::Mail(FolderId(get(&row, 1)?), UidValidity(uid(&row, 3)?), uid(&row, 4)?),
+        };
+        snapshot.notes.push(Note { about, count: uid(&row, 5)?, text: get(&row, 6)? });
+    }
+    snapshot.feed = handed_out(db, &snapshot.account).await?;
+    let rows = read(db, Text::HowItStood, vec![id.0.into()]).await?;
+    if let Some(row) = rows.first() {
+        snapshot.stood = Some((standing(row, 0)?, get(row, 1)?));
+    }
+    Ok(Ok((snapshot, raises)))
+}
+
+/// The open failures that are tried again in this run, and which of them in what way.
+async fn retries(
+    db: &DatabaseTransaction,
+    snapshot: &mut AccountSnapshot,
+    at: Micros,
+) -> Result<(), Trouble> {
     for row in read(
         db,
         Text::FailuresToRetry,
-        vec![id.0.into(), at.0.into(), env!("CARGO_PKG_VERSION").into()],
+        vec![snapshot.account.id.0.into(), at.0.into(), env!("CARGO_PKG_VERSION").into()],
     )
     .await?
     {
@@ -88,18 +111,5 @@ pub(in crate::store) async fn open_account(
             into(&mut snapshot.burst);
         }
     }
-    for row in read(db, Text::Notes, vec![id.0.into()]).await? {
-        let about = match get::<String>(&row, 0)?.as_str() {
-            "examine" => Poison::Examine(get(&row, 2)?),
-            "index" => Poison::Index(get(&row, 2)?),
-            _ => Poison::Mail(FolderId(get(&row, 1)?), UidValidity(uid(&row, 3)?), uid(&row, 4)?),
-        };
-        snapshot.notes.push(Note { about, count: uid(&row, 5)?, text: get(&row, 6)? });
-    }
-    snapshot.feed = handed_out(db, &snapshot.account).await?;
-    let rows = read(db, Text::HowItStood, vec![id.0.into()]).await?;
-    if let Some(row) = rows.first() {
-        snapshot.stood = Some((standing(row, 0)?, get(row, 1)?));
-    }
-    Ok(Ok((snapshot, raises)))
+    Ok(())
 }

@@ -115,14 +115,6 @@ impl Dovecot {
         self.dir.path().join(name).display().to_string()
     }
 
-    /// Cuts the connections of a user.
-    pub(crate) fn kick(&self, user: &str) {
-        let config = self.file("dovecot.conf");
-        let mut kick = Command::new(program("doveadm"));
-        // There may be none.
-        drop(kick.args(["-c", config.as_str(), "kick", user]).output().unwrap());
-    }
-
     /// Gives a folder to whom the server runs as.
     pub(crate) fn own(&self, path: &Path) {
         if let Some(user) = self.user {

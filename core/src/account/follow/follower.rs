@@ -30,6 +30,8 @@ pub(super) struct SessionHeld {
     pub(super) since: Duration,
     /// The watch that goes on there.
     pub(super) watch: Option<u64>,
+    /// The server tells there of every folder.
+    pub(super) wide: bool,
 }
 
 /// What is known of watching this mailbox's server.
@@ -178,6 +180,7 @@ impl Follower {
             }
             Input::Beside(id) => self.on_beside(id, now, &mut out),
             Input::Hinted(number, hint) => self.on_hint(number, hint, now, &mut out),
+            Input::Told(watch, name, at) => self.on_told(watch, &name, at, now, &mut out),
             Input::Unwatched(number, end) => self.on_unwatched(number, end, now, &mut out),
             Input::Tick => {
                 self.armed = None;
@@ -222,7 +225,7 @@ impl Follower {
 
     /// A session for runs is logged in.
     fn connected(&mut self, at: Connected, now: Now, out: &mut Vec<Output>) {
-        self.main = Some(SessionHeld { at, since: now.mono, watch: None });
+        self.main = Some(SessionHeld { at, since: now.mono, watch: None, wide: false });
         // What a server cannot do at all is not asked of it.
         self.watching.unable |= !at.capabilities.push;
         self.connected_once = true;

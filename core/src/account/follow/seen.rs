@@ -2,7 +2,6 @@
 
 use super::Follower;
 use super::vocabulary::Status;
-use crate::account::follow::follower::SessionHeld;
 use crate::account::follow::stage::Stage;
 use crate::budget::Wait;
 use crate::failure::{Class, Failure};
@@ -37,8 +36,12 @@ impl Follower {
     /// How new mail is noticed.
     #[must_use]
     pub fn push(&self) -> Push {
-        let watching = |held: &Option<SessionHeld>| held.is_some_and(|h| h.watch.is_some());
-        if watching(&self.main) || watching(&self.beside) { Push::Idle } else { Push::Poll }
+        let watching = [self.main, self.beside].into_iter().flatten().filter(|h| h.watch.is_some());
+        match watching.map(|held| held.wide).max() {
+            Some(true) => Push::Notify,
+            Some(false) => Push::Idle,
+            None => Push::Poll,
+        }
     }
 
     /// What the account is doing.

@@ -89,12 +89,15 @@ fn inbox() -> FolderLine {
 fn resting() -> Follower {
     let mut f = follower(Begin::Run);
     f.take(Input::Start, at(0));
-    f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None });
+    f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None, wide: false });
     let summary =
         Summary { folders: vec![inbox()], ..Summary::of(Outcome::Success, History::default()) };
     let out = f.end_with(summary, at(1));
     assert!(
-        out.iter().any(|o| matches!(o, Output::Watch { number: 1, seen: (5, 4), .. })),
+        out.iter().any(|o| matches!(
+            o,
+            Output::Watch { number: 1, seen: Mark { uidnext: 5, exists: 4, .. }, .. }
+        )),
         "{out:?}"
     );
     assert_eq!((f.status().standing, f.push()), (Standing::Idle, Push::Idle));
@@ -137,7 +140,8 @@ fn fruitless_hints_are_slowed_down() {
         let watch = f.watching.number;
         if begins(&f.take(Input::Hinted(watch, Hint::Counts), at(10 + n))) {
             begun += 1;
-            f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None });
+            f.main =
+                Some(SessionHeld { at: session(1), since: at(0).mono, watch: None, wide: false });
             let summary = Summary {
                 folders: vec![inbox()],
                 ..Summary::of(Outcome::Success, History::default())
@@ -154,7 +158,7 @@ fn fruitless_hints_are_slowed_down() {
 fn a_stale_watch_is_caught_up_with_once() {
     let mut f = resting();
     assert!(begins(&f.take(Input::Hinted(1, Hint::Stale), at(10))));
-    f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None });
+    f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None, wide: false });
     let summary =
         Summary { folders: vec![inbox()], ..Summary::of(Outcome::Success, History::default()) };
     f.end_with(summary, at(11));
@@ -205,7 +209,7 @@ fn a_lost_watch_is_backed_off_from() {
 fn a_second_look_takes_another_session() {
     let mut f = follower(Begin::Run);
     f.take(Input::Start, at(0));
-    f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None });
+    f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None, wide: false });
     let partial = || Summary {
         second_look: true,
         folders: vec![inbox()],
@@ -262,7 +266,12 @@ fn hints_while_a_run_opens_or_ends_are_not_lost() {
         for (hint, depth) in [(Hint::Counts, Depth::Quick), (Hint::Flags, Depth::Full)] {
             let mut f = resting();
             f.take(Input::Command(Command::SyncNow), at(5));
-            f.beside = Some(SessionHeld { at: session(2), since: at(5).mono, watch: Some(70) });
+            f.beside = Some(SessionHeld {
+                at: session(2),
+                since: at(5).mono,
+                watch: Some(70),
+                wide: false,
+            });
             match phase {
                 Phase::Reopening => drop(f.take(
                     Input::Machine(f.run(), Event::OpenFailed(Failure::storage("busy"))),
@@ -300,7 +309,8 @@ fn hints_while_a_run_opens_or_ends_are_not_lost() {
 fn hints_do_not_undo_a_pause() {
     let mut f = resting();
     f.take(Input::Command(Command::SyncNow), at(5));
-    f.beside = Some(SessionHeld { at: session(2), since: at(5).mono, watch: Some(70) });
+    f.beside =
+        Some(SessionHeld { at: session(2), since: at(5).mono, watch: Some(70), wide: false });
     f.take(Input::Machine(f.run(), snapshot()), at(6));
     f.take(Input::Command(Command::Pause), at(6));
     f.take(Input::Hinted(70, Hint::Counts), at(7));
@@ -335,7 +345,7 @@ fn a_watch_that_is_cut_is_renewed_before_that() {
 fn an_inbox_that_is_left_out_is_not_watched() {
     let mut f = follower(Begin::Run);
     f.take(Input::Start, at(0));
-    f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None });
+    f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None, wide: false });
     let left_out = FolderLine { excluded: true, ..inbox() };
     let summary =
         Summary { folders: vec![left_out], ..Summary::of(Outcome::Success, History::default()) };
@@ -443,3 +453,5 @@ fn a_deferral_ends_with_what_it_was_about() {
     f.end_with(Summary { folders: vec![inbox()], ..success }, at(2001));
     assert_eq!(f.status().standing, Standing::Idle);
 }
+#[path = "tests/wide.rs"]
+mod wide;

@@ -2,8 +2,9 @@
 
 use crate::account::schedule::Mode;
 use crate::failure::{Class, Failure};
+use crate::mail::cursor::Mark;
 use crate::provider::Connected;
-use crate::provider::folders::{Hint, Unwatched};
+use crate::provider::folders::{Hint, Noticed, Unwatched};
 use crate::recovery::history::History;
 use crate::run::event::{Action, Event};
 use crate::run::settings::Settings;
@@ -95,6 +96,8 @@ pub enum Input {
     Held(Option<(Failure, Duration)>),
     /// A hint of the watch of this number.
     Hinted(u64, Hint),
+    /// What that watch tells of another folder, by wire name.
+    Told(u64, Vec<u8>, Noticed),
     /// That watch is over.
     Unwatched(u64, Result<Unwatched, Failure>),
     /// The follower's own timer.
@@ -127,8 +130,8 @@ pub enum Output {
         which: Slot,
         /// Wire name.
         remote_id: Vec<u8>,
-        /// UIDNEXT and EXISTS as the last pass saw them.
-        seen: (u32, u32),
+        /// The counters as the last pass saw them.
+        seen: Mark,
         /// Begin IDLE anew after this: connections were cut when it lasted longer.
         renew: Option<Duration>,
     },

@@ -4,8 +4,9 @@ use crate::account::follow::follower::{Follower, SessionHeld, is_inbox};
 use crate::account::follow::stage::{After, Cause, Stage, widen};
 use crate::account::follow::vocabulary::{Output, Slot};
 use crate::failure::Failure;
+use crate::mail::id::FolderId;
 use crate::provider::Connected;
-use crate::provider::folders::{Hint, Unwatched};
+use crate::provider::folders::{Hint, Noticed, Unwatched};
 use crate::recovery::decide::{Verdict, decide};
 use crate::recovery::history::SURVIVAL;
 use crate::run::event::{Action, Event};
@@ -13,6 +14,7 @@ use crate::run::scope::{Depth, Scope};
 use crate::run::summary::FolderLine;
 use crate::standing::Phase;
 use crate::time::Now;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// When there was no session to spare beside a run, the next one is asked for after this.
@@ -49,7 +51,7 @@ impl Follower {
         // and again.
         let fit = |f: &&FolderLine| is_inbox(f) && !f.excluded && !f.stalled;
         let Some(inbox) = self.folders.iter().find(fit) else { return false };
-        let (remote_id, seen) = (inbox.remote_id.clone(), (inbox.mark.uidnext, inbox.mark.exists));
+        let (remote_id, seen) = (inbox.remote_id.clone(), inbox.mark);
         let held = match which {
             Slot::Main => &mut self.main,
             Slot::Beside => &mut self.beside,
@@ -65,7 +67,7 @@ impl Follower {
     pub(super) fn on_beside(&mut self, at: Option<Connected>, now: Now, out: &mut Vec<Output>) {
         match (at, &mut self.stage) {
             (Some(at), Stage::Working(_)) if self.beside.is_none() => {
-                self.beside = Some(SessionHeld { at, since: now.mono, watch: None });
+                self.beside = Some(SessionHeld { at, since: now.mono, watch: None, wide: false });
                 if !self.watch_on(Slot::Beside, out) {
                     self.release(Slot::Beside, out);
                 }
@@ -102,15 +104,21 @@ impl Follower {
     }
 
     pub(super) fn on_hint(&mut self, number: u64, hint: Hint, now: Now, out: &mut Vec<Output>) {
-        let current =
-            [self.main, self.beside].into_iter().flatten().any(|held| held.watch == Some(number));
-        if !current {
+        if !self.is_current(number) {
             return;
         }
-        let depth = match hint {
+        let inbox = self.live_end();
+        let of_inbox = |depth| inbox.map(|id| (id, depth)).into_iter().collect();
+        let (list, folders): (bool, BTreeMap<_, _>) = match hint {
             Hint::Alive => {
                 if self.is_settled() {
                     self.proved = Some(now.mono);
+                }
+                return;
+            }
+            Hint::Wide => {
+                for held in [&mut self.main, &mut self.beside].into_iter().flatten() {
+                    held.wide |= held.watch == Some(number);
                 }
                 return;
             }
@@ -119,37 +127,105 @@ impl Follower {
                 self.proved = Some(now.mono);
                 return;
             }
-            Hint::Counts => Depth::Quick,
-            Hint::Flags | Hint::Stale => Depth::Full,
+            Hint::Counts => (false, of_inbox(Depth::Quick)),
+            Hint::Flags | Hint::Stale => (false, of_inbox(Depth::Full)),
+            Hint::Names => (true, BTreeMap::new()),
+            Hint::Untold => {
+                for held in [&mut self.main, &mut self.beside].into_iter().flatten() {
+                    held.wide &= held.watch != Some(number);
+                }
+                let known = self.folders.iter().filter(|f| !f.excluded && !f.stalled);
+                (true, known.map(|f| (f.id, Depth::Full)).collect())
+            }
         };
-        let Some(inbox) = self.live_end() else { return };
+        let cause = if hint == Hint::Stale { Cause::Stale } else { Cause::Hint };
+        if list || !folders.is_empty() {
+            self.look(list, &folders, cause, now, out);
+        }
+    }
+
+    /// A watch tells of another folder: what is not as the last pass has left it is looked at.
+    pub(super) fn on_told(
+        &mut self,
+        number: u64,
+        name: &[u8],
+        shown: Noticed,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        if !self.is_current(number) {
+            return;
+        }
+        match self.folders.iter().find(|f| f.remote_id == name) {
+            // Nobody knows it: LIST says what it is.
+            None => self.look(true, &BTreeMap::new(), Cause::Hint, now, out),
+            Some(f) if f.excluded || f.stalled || f.shut || shown.is_as(&f.mark) => {}
+            Some(f) => {
+                let folders = [(f.id, Depth::Quick)].into_iter().collect();
+                self.look(false, &folders, Cause::Hint, now, out);
+            }
+        }
+    }
+
+    fn is_current(&self, number: u64) -> bool {
+        [self.main, self.beside].into_iter().flatten().any(|held| held.watch == Some(number))
+    }
+
+    /// These folders are looked at as soon as may be, and with `list` LIST.
+    fn look(
+        &mut self,
+        list: bool,
+        folders: &BTreeMap<FolderId, Depth>,
+        cause: Cause,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        let add = |scope: &mut Scope| {
+            for (folder, depth) in folders {
+                widen(scope, *folder, *depth);
+            }
+            if let Scope::Some { list: listed, .. } = scope {
+                *listed |= list;
+            }
+        };
         let is_cooling = self.is_cooling();
+        let nothing = || Scope::Some { list: false, folders: BTreeMap::new() };
         match &mut self.stage {
-            Stage::Asking(wanted) => widen(&mut wanted.scope, inbox, depth),
-            Stage::Working(working) => match working.machine.phase() {
+            Stage::Asking(wanted) => add(&mut wanted.scope),
+            Stage::Working(working) => {
                 // A run that is only beginning or ending takes no hints: they are looked at right
-                // after it.
-                Phase::Opening | Phase::Reopening | Phase::Closing => {
-                    if working.after == After::Rest {
-                        let nothing = || Scope::Some { list: false, folders: Default::default() };
-                        widen(working.again.get_or_insert_with(nothing), inbox, depth);
+                // after it. Nor does one ask LIST again.
+                let phase = working.machine.phase();
+                let later = matches!(phase, Phase::Opening | Phase::Reopening | Phase::Closing);
+                if (later || list) && working.after == After::Rest {
+                    add(working.again.get_or_insert_with(nothing));
+                }
+                if !later {
+                    for (folder, depth) in folders {
+                        self.drive(Event::Nudged(*folder, *depth), now, out);
                     }
                 }
-                _ => {
-                    self.drive(Event::Nudged(inbox, depth), now, out);
-                }
-            },
+            }
             Stage::Resting(rest) if self.watching.fruitless >= FRUITLESS => {
                 let again = now.mono + FRUITLESS_WAIT;
                 if again < rest.next {
-                    let folders = [(inbox, Depth::Full)].into_iter().collect();
-                    (rest.next, rest.scope) = (again, Some(Scope::Some { list: true, folders }));
+                    (rest.next, rest.scope) = (again, Some(nothing()));
+                }
+                // INBOX is what is missed soonest.
+                if let Some(scope) = &mut rest.scope {
+                    add(scope);
+                    if let Some(inbox) = self.folders.iter().find(|f| is_inbox(f) && !f.excluded) {
+                        widen(scope, inbox.id, Depth::Full);
+                    }
+                    if let Scope::Some { list, .. } = scope {
+                        *list = true;
+                    }
                 }
             }
             Stage::Resting(_) if !is_cooling => {
-                let folders = [(inbox, depth)].into_iter().collect();
-                let cause = if hint == Hint::Stale { Cause::Stale } else { Cause::Hint };
-                self.ask(Scope::Some { list: false, folders }, cause, out);
+                let mut scope = nothing();
+                add(&mut scope);
+                self.ask(scope, cause, out);
             }
             _ => {}
         }

@@ -3,6 +3,7 @@
 use crate::commit::change::Poison;
 use crate::commit::rows::{AccountRow, FolderRow};
 use crate::failure::{Class, Failure, Provenance, Reach};
+use crate::mail::cursor::{Live, Mark};
 use crate::mail::folder::ListedFolder;
 use crate::mail::id::{FolderId, SessionId};
 use crate::mail::recognise::IdentityKind;
@@ -188,7 +189,7 @@ impl FolderWork {
             stalled: f.stalled.is_some(),
             shut: account.shut.contains_key(&f.row.remote_id),
             looked: f.seen,
-            mark: f.lanes.live.mark,
+            mark: compared(&f.lanes.live),
             unread: !f.lanes.backfill.remaining.is_empty(),
             // A folder without modseq has nothing to be asked since.
             proof: Some(Proof {
@@ -225,4 +226,10 @@ impl FolderWork {
             known.stored(row);
         }
     }
+}
+
+/// The mark of the last pass; without a modseq where flags are not compared up to it.
+fn compared(live: &Live) -> Mark {
+    let flags = live.flags.map_or(0, |flags| flags.modseq);
+    Mark { modseq: if flags == live.mark.modseq { flags } else { 0 }, ..live.mark }
 }

@@ -53,6 +53,12 @@ fn decode_run(run: &str) -> Option<String> {
     (bytes.len() % 2 == 0).then(|| String::from_utf16(&units).ok()).flatten()
 }
 
+/// A folder's wire name: INBOX in any case is INBOX.
+#[must_use]
+pub fn wire_name(name: Vec<u8>) -> Vec<u8> {
+    if name.eq_ignore_ascii_case(b"INBOX") { b"INBOX".to_vec() } else { name }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

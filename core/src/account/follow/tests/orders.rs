@@ -8,7 +8,7 @@ fn bye() -> Failure {
 }
 
 /// A run under way on session 1, its store asked.
-fn working() -> Follower {
+pub(super) fn working() -> Follower {
     let mut f = resting();
     f.take(Input::Command(Command::SyncNow), at(5));
     f.take(Input::Machine(f.run(), snapshot()), at(5));
@@ -93,7 +93,8 @@ fn one_session_beside_a_run_is_enough() {
 #[test]
 fn a_sign_of_life_proves_only_what_was_looked_at() {
     let mut f = working();
-    f.beside = Some(SessionHeld { at: session(2), since: at(5).mono, watch: Some(70) });
+    f.beside =
+        Some(SessionHeld { at: session(2), since: at(5).mono, watch: Some(70), wide: false });
     let before = f.proved();
     f.take(Input::Hinted(70, Hint::Alive), at(9));
     assert_eq!(f.proved(), before);
@@ -114,7 +115,8 @@ fn a_stale_hint_in_a_run() {
     let run = |hint| {
         let mut f = resting();
         f.take(Input::Hinted(1, hint), at(6));
-        f.beside = Some(SessionHeld { at: session(2), since: at(6).mono, watch: Some(70) });
+        f.beside =
+            Some(SessionHeld { at: session(2), since: at(6).mono, watch: Some(70), wide: false });
         f.take(Input::Hinted(70, Hint::Stale), at(7));
         let again = f.stage.working().unwrap().again.is_some();
         (again, f.proved() == Some(at(7).mono))
@@ -155,8 +157,10 @@ fn fruitless_hints_wait_for_the_schedule_at_most() {
 fn watches_end_each_for_itself() {
     let both = || {
         let mut f = working();
-        f.main = Some(SessionHeld { at: session(1), since: at(5).mono, watch: Some(60) });
-        f.beside = Some(SessionHeld { at: session(2), since: at(5).mono, watch: Some(70) });
+        f.main =
+            Some(SessionHeld { at: session(1), since: at(5).mono, watch: Some(60), wide: false });
+        f.beside =
+            Some(SessionHeld { at: session(2), since: at(5).mono, watch: Some(70), wide: false });
         f
     };
     let mut f = both();

@@ -1,0 +1,93 @@
+//! What a server tells of folders that are not open.
+
+use super::*;
+use crate::provider::folders::Noticed;
+use crate::run::scope::Scope;
+use std::collections::BTreeMap;
+
+const SHOWN: Noticed = Noticed { uidnext: Some(9), exists: Some(3), modseq: Some(7) };
+
+/// A follower that rests, watched widely, and knows a folder besides INBOX.
+fn wide() -> Follower {
+    let mut f = resting();
+    let mark = Mark { uidnext: 9, exists: 3, modseq: 7 };
+    let (id, remote_id) = (FolderId(2), b"Work".to_vec());
+    f.folders.push(FolderLine { id, remote_id, path: "Work".into(), mark, ..inbox() });
+    f.take(Input::Hinted(1, Hint::Wide), at(2));
+    assert_eq!(f.push(), Push::Notify);
+    f
+}
+
+/// What is asked for when this was told; nothing where no run is.
+fn looks(f: &mut Follower, input: Input) -> Option<Scope> {
+    let out = f.step(input, at(10));
+    assert_eq!(
+        out.iter().any(|o| matches!(o, Output::AskSlot(_))),
+        matches!(f.stage, Stage::Asking(_))
+    );
+    if let Stage::Asking(next) = &f.stage { Some(next.scope.clone()) } else { None }
+}
+
+fn some(list: bool, folders: &[(i64, Depth)]) -> Option<Scope> {
+    let folders: BTreeMap<_, _> =
+        folders.iter().map(|(id, depth)| (FolderId(*id), *depth)).collect();
+    Some(Scope::Some { list, folders })
+}
+
+#[test]
+fn what_is_as_the_last_pass_left_it_is_not_looked_at() {
+    let told = |shown| looks(&mut wide(), Input::Told(1, b"Work".to_vec(), shown));
+    assert_eq!(told(SHOWN), None);
+    assert_eq!(told(Noticed { modseq: None, ..SHOWN }), None);
+    let work = some(false, &[(2, Depth::Quick)]);
+    for shown in [
+        Noticed { uidnext: Some(10), ..SHOWN },
+        Noticed { exists: Some(2), ..SHOWN },
+        Noticed { modseq: Some(8), ..SHOWN },
+        Noticed { uidnext: None, ..SHOWN },
+        Noticed::default(),
+    ] {
+        assert_eq!(told(shown), work, "{shown:?}");
+    }
+    assert_eq!(
+        looks(&mut wide(), Input::Told(9, b"Work".to_vec(), Noticed::default())),
+        None,
+        "another watch's"
+    );
+}
+
+#[test]
+fn names_are_listed() {
+    assert_eq!(looks(&mut wide(), Input::Told(1, b"New".to_vec(), SHOWN)), some(true, &[]));
+    assert_eq!(looks(&mut wide(), Input::Hinted(1, Hint::Names)), some(true, &[]));
+}
+
+#[test]
+fn what_was_not_told_may_be_anything() {
+    let mut f = wide();
+    let all = some(true, &[(1, Depth::Full), (2, Depth::Full)]);
+    assert_eq!(looks(&mut f, Input::Hinted(1, Hint::Untold)), all);
+    assert_eq!(f.push(), Push::Idle, "until it is granted anew");
+}
+
+#[test]
+fn what_is_left_out_or_stands_still_is_not_looked_at() {
+    let spoils: [fn(&mut FolderLine); 3] =
+        [|f| f.excluded = true, |f| f.stalled = true, |f| f.shut = true];
+    for spoil in spoils {
+        let mut f = wide();
+        spoil(&mut f.folders[1]);
+        assert_eq!(looks(&mut f, Input::Told(1, b"Work".to_vec(), Noticed::default())), None);
+    }
+}
+
+/// A run that is under way takes folders along, and leaves LIST to the next.
+#[test]
+fn what_is_told_during_a_run() {
+    let mut f = super::orders::working();
+    f.folders = wide().folders;
+    f.beside = Some(SessionHeld { at: session(2), since: at(5).mono, watch: Some(70), wide: true });
+    f.take(Input::Hinted(70, Hint::Names), at(9));
+    let again = f.stage.working().unwrap().again.clone();
+    assert_eq!(again, some(true, &[]));
+}

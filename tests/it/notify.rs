@@ -1,0 +1,125 @@
+//! A server that tells of every folder (RFC 5465), and what becomes of it when it does not.
+
+use crate::dovecot::{client, fill, truth};
+use crate::support::binary::{Postrider, account};
+use crate::support::check::{ask, consistent};
+use crate::support::dovecot::Dovecot;
+use crate::support::mail::{Mailbox, blocking, note};
+use crate::support::served::{head, until, wait_until};
+use futures::TryStreamExt;
+use postrider_imapd::{Misbehaviour, Server, User};
+use std::collections::BTreeMap;
+
+const LIVING: &str = "SELECT count(*) AS x FROM location l JOIN folder f ON f.id = l.folder AND f.deleted_at IS NULL \
+                      WHERE l.ended_at IS NULL AND f.path = ";
+
+/// What happens in a folder that nobody watches is seen at once: mail, flags, moves, a new folder, a
+/// new name.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happens_in_any_folder_is_told() {
+    let server = Dovecot::start();
+    let mut other = client(&server, "u").await;
+    fill(&mut other, 40).await;
+    let head = head().replace("silence = \"500ms\"", "silence = \"5s\"");
+    let postrider = Postrider::new(&format!(
+        "{head}[[account]]\nid = \"u\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nusername = \"u\"\npassword = \"pw\"\n",
+        server.port
+    ));
+    let (served, postrider) = blocking(move || {
+        let served = postrider.serve(&[]);
+        wait_until("a watch", || served.account("u")["push"] == "notify");
+        let folders = served.account("u")["folders"].clone();
+        assert!(folders.as_array().unwrap().iter().all(|f| f["push"] == "notify"), "{folders}");
+        (served, postrider)
+    })
+    .await;
+    let database = postrider.database();
+    let comes = async |sql: String, want: &str| {
+        let (database, want) = (database.clone(), want.to_owned());
+        blocking(move || until(&database, &sql, &want)).await
+    };
+    let count =
+        |folder: &str| ask(&database, &format!("{LIVING}'{folder}'")).parse::<u32>().unwrap();
+
+    let before = count("Archive");
+    other.append("Archive", None, None, b"Subject: told\r\n\r\nx\r\n").await.unwrap();
+    comes(format!("{LIVING}'Archive'"), &(before + 1).to_string()).await;
+
+    other.select("Archive").await.unwrap();
+    let stored = other.store("1:3", "+FLAGS (told)").await.unwrap();
+    let _: Vec<_> = stored.try_collect().await.unwrap();
+    let flagged =
+        "SELECT count(*) AS x FROM location WHERE ended_at IS NULL AND keywords LIKE '%told%'";
+    comes(flagged.to_owned(), "3").await;
+
+    other.mv("1:2", "Projects/Alpha").await.unwrap();
+    let moved = "SELECT count(*) AS x FROM event WHERE kind = 'message.moved'";
+    comes(moved.to_owned(), "2").await;
+
+    other.create("New").await.unwrap();
+    other.append("New", None, None, b"Subject: first\r\n\r\nx\r\n").await.unwrap();
+    comes(format!("{LIVING}'New'"), "1").await;
+    other.rename("New", "Newer").await.unwrap();
+    comes("SELECT count(*) AS x FROM event WHERE kind = 'folder.renamed'".to_owned(), "1").await;
+
+    let want = truth(&mut other).await;
+    blocking(move || {
+        assert_eq!(postrider.manifest("u"), want);
+        served.stop();
+        consistent(&postrider.database());
+    })
+    .await;
+}
+
+async fn scripted(
+    mailbox: &Mailbox,
+    script: impl Fn(&str) -> Option<Misbehaviour> + Send + Sync + 'static,
+) -> Server {
+    let user = User { password: "pw".into(), mailbox: mailbox.clone() };
+    let users = BTreeMap::from([("u".to_owned(), user)]);
+    Server::start_with("NOTIFY", users, move |_, command| script(command)).await.unwrap()
+}
+
+/// A server that offers it and refuses, or tells each time that it cannot tell everything, is watched
+/// as one without; what it could not tell is looked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_cannot_tell_of_every_folder_is_watched_as_before() {
+    let overflow = || Misbehaviour::Inject(b"* OK [NOTIFICATIONOVERFLOW] too much\r\n".to_vec());
+    let refused = || Misbehaviour::Refuse("NO [BADEVENT (MessageNew)] no".into());
+    for (n, times) in [(0, 2), (1, 3)] {
+        let mailbox = Mailbox::new();
+        mailbox.append("INBOX", note("a"));
+        mailbox.append("Work", note("b"));
+        let late = mailbox.clone();
+        let server = scripted(&mailbox, move |command| {
+            if !command.starts_with("NOTIFY") {
+                return None;
+            }
+            if n == 0 {
+                return Some(refused());
+            }
+            // It comes after the first look.
+            if late.lock()["Work"].mail.len() == 1 {
+                late.append("Work", note("late"));
+            }
+            Some(overflow())
+        })
+        .await;
+        blocking(move || {
+            let postrider =
+                Postrider::new(&format!("{}{}", head(), account("u", server.port(), "pw")));
+            let served = postrider.serve(&[]);
+            let asked = || server.log().iter().filter(|c| c.starts_with("NOTIFY")).count();
+            wait_until("it was asked", || asked() == times);
+            wait_until("a watch", || served.account("u")["push"] == "idle");
+            if n == 1 {
+                until(&postrider.database(), &format!("{LIVING}'Work'"), "2");
+            }
+            mailbox.append("INBOX", note("new"));
+            until(&postrider.database(), &format!("{LIVING}'INBOX'"), "2");
+            assert_eq!(asked(), times);
+            served.stop();
+        })
+        .await;
+    }
+}
