@@ -1,6 +1,7 @@
 //! Folders that show their newest mail alone: scripts.
 
-use crate::scheduler::World;
+use crate::scheduler::{Work, World};
+use postrider_core::provider::folders::Request;
 use postrider_core::standing::EventKind;
 
 /// Mails of a folder of ours, by their UIDs.
@@ -72,4 +73,41 @@ fn what_a_small_folder_lacks_is_gone() {
     runs(&mut world);
     assert_eq!((held(&world), deleted(&world)), (vec![5, 6], 2));
     assert_eq!((unproved(&world), world.difference()), (None, None));
+}
+
+/// Mail that goes between EXAMINE and the index makes the folder show one less than it could: what is
+/// out of sight is kept all the same.
+#[test]
+fn what_goes_while_it_is_listed_ends_nothing_below() {
+    let mut world = shown_three_of_five();
+    world.mail("B", 6);
+    runs(&mut world);
+    assert_eq!(held(&world), [3, 4, 5, 6]);
+    world.mail("B", 7);
+    world.cfg.capped = Some(3);
+    let asked = std::cell::Cell::new(false);
+    world.start_run();
+    for _ in 0..5000 {
+        world.now += 1;
+        let next = world.session.as_ref().and_then(|session| session.work.front());
+        let lists = |work: &Work| match work {
+            Work::Ask(_, Request::Index { remote_id, .. }) => remote_id == b"B",
+            _ => false,
+        };
+        if next.is_some_and(lists) && !asked.replace(true) {
+            // As if one more of the shown had gone, and nothing had come up from below yet.
+            world.cfg.capped = Some(2);
+        }
+        world.session_step();
+        world.answer_step();
+        world.other_step();
+        world.store_step().unwrap();
+        if world.machine.is_none() {
+            break;
+        }
+    }
+    assert!(asked.get(), "it was listed");
+    world.cfg.capped = Some(3);
+    runs(&mut world);
+    assert_eq!((held(&world), deleted(&world)), (vec![3, 4, 5, 6, 7], 0));
 }

@@ -190,6 +190,8 @@ impl FolderWork {
         };
         let Some(session) = desk.session else { return };
         let listed = rows.uids();
+        // Whatever has come or gone meanwhile.
+        let hides = [examined.exists, exists].into_iter().any(|n| self.proof.view.hides(n));
         let weighed = weigh(folder, &mut examined, &listed, exists, fell, session);
         if weighed.fit != Fit::Whole && misses == 0 {
             return self.examine(id, started, 1, desk);
@@ -205,7 +207,6 @@ impl FolderWork {
         }
         let Weighed { below, surplus, .. } = weighed;
         let believed = surplus != 0 && misfit.is_none();
-        let hides = self.proof.view.hides(examined.exists);
         let floor = if hides { listed.first().unwrap_or(1) } else { 1 };
         let why = match (believed, hides) {
             (true, _) => Some("EXISTS never fits its listing".to_owned()),
