@@ -350,8 +350,8 @@ impl StoreState {
         let snapshot = open_account(&tx, open, anew, self.clock.now().wall).await?;
         match &snapshot {
             // Nothing is to be made durable: what passes proved is read, and goes on waiting.
-            Ok((_, false)) => tx.rollback().await?,
-            Ok((_, true)) => {
+            Ok((_, false)) if !self.quiet.is_much() => tx.rollback().await?,
+            Ok(_) => {
                 tx.commit().await?;
                 self.quiet = Quiet::default();
             }

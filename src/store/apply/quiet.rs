@@ -26,6 +26,8 @@ pub(in crate::store) struct Quiet {
 }
 
 const HOUR: i64 = 3_600_000_000;
+/// See [`Quiet::is_much`].
+const MUCH: usize = 200;
 
 impl Quiet {
     pub(in crate::store) fn is_empty(&self) -> bool {
@@ -33,6 +35,11 @@ impl Quiet {
             && self.lists.is_empty()
             && self.hours.is_empty()
             && self.feeds.is_empty()
+    }
+
+    /// So much of it that it is not to be written only to be read.
+    pub(in crate::store) fn is_much(&self) -> bool {
+        self.folders.len() + self.lists.len() + self.hours.len() + self.feeds.len() > MUCH
     }
 
     /// A pass changed nothing.
