@@ -178,7 +178,7 @@ async fn each_tier_asks_for_what_has_changed() {
 }
 
 /// Says the same to everybody who asks the same (TAG is the command's, BEFORE that of the one before
-/// it); returns its port and what it heard.
+/// it; CLOSE ends the connection); returns its port and what it heard.
 fn answering(answer: fn(&str) -> String) -> (u16, Arc<Mutex<Vec<String>>>) {
     use std::io::{BufRead, BufReader, Write};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -196,6 +196,10 @@ fn answering(answer: fn(&str) -> String) -> (u16, Arc<Mutex<Vec<String>>>) {
                 let said = answer(command).replace("TAG", tag).replace("BEFORE", &before);
                 before = tag.to_owned();
                 hears.lock().unwrap().push(command.to_owned());
+                if said == "CLOSE" {
+                    stream.shutdown(std::net::Shutdown::Both).unwrap();
+                    break;
+                }
                 if stream.write_all(said.as_bytes()).is_err() {
                     break;
                 }
@@ -264,7 +268,9 @@ fn of_two(command: &str, status: [&str; 2]) -> String {
 #[test]
 fn counters_that_are_asked_for_prove_or_cost_an_examine() {
     type Server = (fn(&str) -> String, usize, usize);
-    let servers: [Server; 3] = [
+    let servers: [Server; 4] = [
+        // A folder at whose counters the line goes dead costs one session: both are opened.
+        (|command| of_two(command, ["TAG OK\r\n", "CLOSE"]), 2, 2),
         (
             // Both answers when the second is asked, the second first.
             |command| {

@@ -1,8 +1,10 @@
 //! The counters of folders that are not open: told along with LIST, or asked for one by one.
 
 use crate::provider::imap::conn::{Conn, STRAY_ROWS};
+use crate::provider::imap::failure::{During, refusal, telling};
+use crate::provider::imap::page::ends_session;
 use crate::provider::imap::wire::quote::{Said, say};
-use crate::provider::imap::wire::response::{Condition, Response};
+use crate::provider::imap::wire::response::{Condition, Response, Told};
 use crate::provider::imap::wire::utf7::wire_name;
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::UidValidity;
@@ -51,11 +53,11 @@ impl Conn {
             }
             let tags = self.send_all(&batch).await?;
             // Some answer what was sent together in an order of their own.
-            let mut over: BTreeMap<String, Condition> = BTreeMap::new();
+            let mut over: BTreeMap<String, Told> = BTreeMap::new();
             for tag in tags {
                 let mut lines = 0;
                 let told = match over.remove(&tag) {
-                    Some(status) => status,
+                    Some(told) => told,
                     None => {
                         let each = |response| {
                             match response {
@@ -65,17 +67,24 @@ impl Conn {
                                     counters.extend(shown.map(|shown| (name, shown)));
                                 }
                                 Response::Tagged(of, told) => {
-                                    over.insert(of, told.status);
+                                    over.insert(of, told);
                                 }
                                 _ => {}
                             }
                             lines += 1;
                             lines <= STRAY_ROWS
                         };
-                        self.until_more(&tag, each).await?.status
+                        self.until_more(&tag, each).await?
                     }
                 };
-                if told == Condition::Bad {
+                if told.status == Condition::Ok {
+                    continue;
+                }
+                // Who asks for less, or shows us out, says so once.
+                if telling(&told).is_some_and(|failure| ends_session(failure.class)) {
+                    return Err(refusal(&told, During::Other));
+                }
+                if told.status == Condition::Bad {
                     // It does not know what it has offered.
                     self.distrusted.push("STATUS");
                 }

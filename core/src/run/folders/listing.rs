@@ -29,7 +29,8 @@ impl FolderWork {
         let started = desk.stamp();
         self.listing = Listing::Asked { started };
         self.listed = true;
-        let counters_of = if desk.insists() { Vec::new() } else { self.provable(started) };
+        let without = desk.insists() || self.uncounted;
+        let counters_of = if without { Vec::new() } else { self.provable(started) };
         desk.ask(self.list_owner(), Request::List { counters_of });
     }
 
@@ -411,6 +412,8 @@ impl FolderWork {
     /// What the store did not take, or a session did not answer: the LIST is asked again, and
     /// nothing of this one is sent twice. A name that was asked late is asked later.
     pub(super) fn break_off_listing(&mut self) {
+        // One folder's counters must not cost all the others: they can be opened.
+        self.uncounted |= matches!(self.listing, Listing::Asked { .. });
         self.listing = match std::mem::replace(&mut self.listing, Listing::Done) {
             Listing::Done => return,
             Listing::Closing => {

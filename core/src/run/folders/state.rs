@@ -53,6 +53,8 @@ pub(crate) struct FolderWork {
     pub(super) suspicious: Option<SessionId>,
     /// Lengths that two sessions told alike, against RFC822.SIZE.
     pub(super) equal_sizes: u32,
+    /// A session has ended at a LIST that asked for counters, too: it is asked without.
+    pub(super) uncounted: bool,
     /// LIST was asked in this run.
     pub(super) listed: bool,
     /// The config leaves out other folders than what is stored, or did when this run began.
@@ -79,12 +81,13 @@ impl FolderWork {
             indexed: BTreeSet::new(),
             suspicious: None,
             equal_sizes: 0,
+            uncounted: false,
             listed: false,
             refiltered: false,
         };
         if let Some(before) = before {
-            let Self { notes, cuts, answered, equal_sizes, proof, names, .. } = before;
-            work = Self { notes, cuts, answered, equal_sizes, proof, names, ..work };
+            let Self { notes, cuts, answered, equal_sizes, proof, names, uncounted, .. } = before;
+            work = Self { notes, cuts, answered, equal_sizes, proof, names, uncounted, ..work };
         }
         // What is shut is asked last: should a session end at it again, that alone is the third
         // time, and no try of the run.
