@@ -32,7 +32,7 @@ use postrider_core::commit::lane::{Admitted, admit};
 use postrider_core::commit::ledger::Ledger;
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Class;
-use postrider_core::mail::id::{AccountId, FolderId};
+use postrider_core::mail::id::{AccountId, FolderId, Identity};
 use postrider_core::mail::message::Fetched;
 use postrider_core::mail::page::{Again, Page, Unfetched};
 use postrider_core::mail::uid_set::UidSet;
@@ -221,7 +221,10 @@ async fn write_page(
             continue;
         }
         let uids: UidSet = rows.iter().map(|r| r.uid).collect();
-        let identities: Vec<&str> = rows.iter().map(|r| r.identity.0.as_str()).collect();
+        let named = rows.iter().filter(|r| !r.identity.is_hash() && !r.held);
+        let by_bytes: Vec<Identity> = named.map(|r| Identity::of_bytes(r.body.hash())).collect();
+        let told = rows.iter().map(|r| &r.identity);
+        let identities: Vec<&str> = told.chain(&by_bytes).map(|name| name.0.as_str()).collect();
         let mut ledger = load(db, numbers, account, Some(folder), &uids, &identities).await?;
         let wrong = begin(rows, folder, &admitted.account, at, &mut ledger);
         let mut next = *numbers;

@@ -13,6 +13,7 @@ use postrider_core::mail::recognise::{Lost, Missed};
 use postrider_core::time::Micros;
 use sea_orm::QueryResult;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Of more messages in limbo none is looked for: their pages are read.
 const LOST: usize = 5000;
@@ -30,6 +31,14 @@ fn identity(row: &QueryResult) -> Result<Identity, Trouble> {
 
 fn size(row: &QueryResult) -> Result<u64, Trouble> {
     Ok(u64::try_from(get::<i64>(row, 5)?).unwrap_or(0))
+}
+
+/// Longest look.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+async fn in_time<T>(look: impl Future<Output = Result<T, Trouble>>) -> Result<T, Failure> {
+    let late = |_| Failure::storage("the database did not answer in time");
+    tokio::time::timeout(DEADLINE, look).await.map_err(late)?.map_err(failed)
 }
 
 impl Reader {
@@ -92,7 +101,7 @@ impl Memory for Reader {
         account: &'a str,
         names: &'a [Identity],
     ) -> Coming<'a, Result<BTreeMap<Identity, HeldBody>, Failure>> {
-        Box::pin(async move { self.bodies_held(account, names).await.map_err(failed) })
+        Box::pin(in_time(self.bodies_held(account, names)))
     }
 
     fn missed<'a>(
@@ -100,7 +109,7 @@ impl Memory for Reader {
         account: &'a str,
         remote_id: &'a [u8],
     ) -> Coming<'a, Result<Missed, Failure>> {
-        Box::pin(async move { self.missed_in(account, remote_id).await.map_err(failed) })
+        Box::pin(in_time(self.missed_in(account, remote_id)))
     }
 
     fn twins<'a>(
@@ -108,6 +117,6 @@ impl Memory for Reader {
         account: &'a str,
         names: &'a [Identity],
     ) -> Coming<'a, Result<BTreeSet<Identity>, Failure>> {
-        Box::pin(async move { self.twins_of(account, names).await.map_err(failed) })
+        Box::pin(in_time(self.twins_of(account, names)))
     }
 }

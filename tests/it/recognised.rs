@@ -6,7 +6,7 @@ use crate::support::check::{ask, consistent, equal, rows};
 use crate::support::dovecot::Dovecot;
 use crate::support::mail::{Mail, Mailbox, blocking};
 use crate::support::served::{head, until};
-use postrider_imapd::{Server, User};
+use postrider_imapd::{Misbehaviour, Server, User};
 use std::collections::BTreeMap;
 
 const KINDS: &str = "SELECT group_concat(kind || ' ' || n, ', ') AS x FROM (SELECT kind, count(*) AS n FROM event WHERE kind LIKE 'message.%' GROUP BY kind ORDER BY kind)";
@@ -88,6 +88,38 @@ async fn mail_with_an_id_is_read_once() {
             equal(&other, "u", &mailbox);
             let sql = "SELECT count(*) AS x FROM message WHERE identity NOT LIKE 'h:%'";
             assert_eq!(ask(&other.database(), sql), "0");
+        })
+        .await;
+    }
+}
+
+/// A server that refuses to tell names, or does not know what it has offered, is read as one without.
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_are_refused_cost_nothing() {
+    for word in ["NO some messages could not be fetched", "BAD what?"] {
+        let mailbox = Mailbox::new();
+        for n in 0..20 {
+            let mail = Mail::new(format!("Subject: {n}\r\n\r\n{n}\r\n"));
+            for folder in ["INBOX", "All"] {
+                mailbox.append(folder, mail.clone());
+            }
+        }
+        let user = User { password: "pw".into(), mailbox: mailbox.clone() };
+        let users = BTreeMap::from([("u".to_owned(), user)]);
+        let script = move |_: &str, command: &str| {
+            let names = command.contains("EMAILID");
+            let refused = names && (word.starts_with("BAD") || !command.contains("BODY.PEEK[]"));
+            refused.then(|| Misbehaviour::Refuse(word.to_owned()))
+        };
+        let server = Server::start_with("OBJECTID", users, script).await.unwrap();
+        blocking(move || {
+            let config = format!("{SHORT}{}", account("u", server.port(), "pw"));
+            let postrider = Postrider::new(&config);
+            postrider.sync().exits(0);
+            equal(&postrider, "u", &mailbox);
+            let named = "SELECT count(*) || ' ' || sum(identity LIKE 'em:%') AS x FROM message";
+            let all = if word.starts_with("BAD") { "20 0" } else { "20 20" };
+            assert_eq!(ask(&postrider.database(), named), all, "{word}");
         })
         .await;
     }

@@ -174,7 +174,8 @@ impl Ledger {
     ) {
         let (uidvalidity, uid) = (folder.uidvalidity(), u64::from(fetched.uid));
         let place = (folder.id, uidvalidity, uid);
-        let known = self.by_identity.get(&fetched.identity).copied();
+        let identity = self.identity_of(fetched);
+        let known = self.by_identity.get(&identity).copied();
         if let Some(living) = self.locations.get(&place).filter(|l| l.ended_at.is_none()) {
             if Some(living.message) == known {
                 self.set_flags(folder, uid, fetched.flags.clone(), fetched.modseq);
@@ -197,7 +198,7 @@ impl Ledger {
             ended_at: None,
         });
         let Some(row) = self.messages.get_mut(&id) else {
-            self.create(id, place, folder, account, fetched);
+            self.create(id, identity, place, folder, account, fetched);
             return;
         };
         row.places += 1;
@@ -226,9 +227,17 @@ impl Ledger {
         }
     }
 
+    /// A server's name for other bytes than ours is not believed: the mail goes by its bytes.
+    fn identity_of(&self, fetched: &Fetched) -> Identity {
+        let row = self.message(&fetched.identity).filter(|_| !fetched.held);
+        let other = row.is_some_and(|row| row.body != fetched.body.hash());
+        if other { Identity::of_bytes(fetched.body.hash()) } else { fetched.identity.clone() }
+    }
+
     fn create(
         &mut self,
         id: MessageId,
+        identity: Identity,
         place: Place,
         folder: &FolderRow,
         account: &AccountRow,
@@ -238,7 +247,7 @@ impl Ledger {
         let backfill = is_old(folder, account, fetched.uid, fetched.internal_date);
         let row = MessageRow {
             id,
-            identity: fetched.identity.clone(),
+            identity,
             body: fetched.body.hash(),
             places: 1,
             limbo_since: None,

@@ -1,5 +1,6 @@
 //! Identifiers as newtypes, so that a folder's number is never taken for a message's.
 
+use crate::mail::body::BodyHash;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -42,6 +43,12 @@ number! {
 pub struct Identity(pub String);
 
 impl Identity {
+    /// The one that is made of these bytes.
+    #[must_use]
+    pub fn of_bytes(hash: BodyHash) -> Self {
+        Self(format!("h:{hash}"))
+    }
+
     /// Whether it is made of the message's bytes.
     #[must_use]
     pub fn is_hash(&self) -> bool {

@@ -68,6 +68,12 @@ impl Page {
         self.gone.union(&uids.collect())
     }
 
+    /// Whether mail was read for the page: the server hands bytes out.
+    #[must_use]
+    pub fn brings_bytes(&self) -> bool {
+        !self.suspects.is_empty() || self.rows.iter().any(|r| !r.held)
+    }
+
     /// Raw octets that were read for the page.
     #[must_use]
     pub fn octets(&self) -> u64 {

@@ -125,17 +125,16 @@ impl Settlement {
 
     /// Takes the messages that have come, if they are the next ones in order: a part of the page.
     pub fn take_part(&mut self) -> Option<Page> {
-        let reached = self.have.last()?;
-        if self.asked.minus(&self.have).first().is_some_and(|uid| uid < reached) {
+        let missing = self.asked.minus(&self.have).first().unwrap_or(u32::MAX);
+        let taken = self.have.intersect(&UidSet::range(1, missing.saturating_sub(1)));
+        if taken.is_empty() {
             return None;
         }
-        let taken = std::mem::take(&mut self.have);
-        self.asked = self.asked.minus(&taken);
-        self.delivered = true;
-        let (rows, suspects) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.suspects));
-        let failed = std::mem::take(&mut self.failed).into_iter();
-        let (failed, left) = failed.partition(|failed| taken.contains(failed.uid));
-        self.failed = left;
+        (self.asked, self.have) = (self.asked.minus(&taken), self.have.minus(&taken));
+        let rows = split(&mut self.rows, |row| taken.contains(row.uid));
+        let suspects = split(&mut self.suspects, |s| taken.contains(s.fetched.uid));
+        let failed = split(&mut self.failed, |failed| taken.contains(failed.uid));
+        self.delivered |= !suspects.is_empty() || rows.iter().any(|row| !row.held);
         Some(Page { rows, suspects, failed, ..Page::default() })
     }
 
@@ -145,7 +144,8 @@ impl Settlement {
     /// Class provider, reach folder, when every message of several was refused and no other mail
     /// has come on this session: then it is the server that is broken, not the mail.
     pub fn finish(mut self) -> Result<Page, Failure> {
-        let nothing = self.rows.is_empty() && self.suspects.is_empty() && !self.delivered;
+        let came = self.rows.iter().any(|row| !row.held) || !self.suspects.is_empty();
+        let nothing = !came && !self.delivered;
         if self.refusals > 1 && nothing {
             let text = self.failed.into_iter().next().map(|f| f.text).unwrap_or_default();
             return Err(Failure::new(
@@ -161,6 +161,13 @@ impl Settlement {
         }
         Ok(Page { rows: self.rows, gone: self.gone, failed: self.failed, suspects: self.suspects })
     }
+}
+
+/// Takes out of a list what is wanted of it.
+fn split<T>(list: &mut Vec<T>, wanted: impl Fn(&T) -> bool) -> Vec<T> {
+    let (taken, left) = std::mem::take(list).into_iter().partition(wanted);
+    *list = left;
+    taken
 }
 
 #[cfg(test)]
@@ -192,6 +199,54 @@ mod tests {
             let burst = page.finish().unwrap().failed.iter().all(|f| f.again == Again::WithBurst);
             assert_eq!(burst, want, "{failures} of {asked}");
         }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test's bodies are durable by definition")]
+    fn came(uid: u32, held: bool) -> Fetched {
+        let hash = crate::mail::body::BodyHash([1; 32]);
+        Fetched {
+            uid,
+            identity: crate::mail::id::Identity::of_bytes(hash),
+            body: crate::mail::body::BodyRef::sealed(hash, 1, 0, 5),
+            flags: crate::mail::flags::Flags::default(),
+            modseq: None,
+            internal_date: None,
+            header: crate::mime::HeaderFacts::default(),
+            announced: None,
+            held,
+        }
+    }
+
+    /// What is held already, however high its UID, keeps nothing of what has come from being handed
+    /// over.
+    #[test]
+    fn what_has_come_in_order_is_a_part() {
+        let mut page = Settlement::new(UidSet::range(1, 5), false);
+        page.got(came(5, true));
+        assert!(page.take_part().is_none(), "the first is missing");
+        page.got(came(1, false));
+        page.got(came(3, false));
+        let uids = |page: &Page| page.rows.iter().map(|row| row.uid).collect::<Vec<_>>();
+        assert_eq!(page.take_part().map(|part| uids(&part)), Some(vec![1]));
+        assert!(page.take_part().is_none());
+        page.got(came(2, false));
+        assert_eq!(page.take_part().map(|part| uids(&part)), Some(vec![3, 2]));
+        page.got(came(4, false));
+        let last = page.finish().unwrap();
+        assert_eq!(uids(&last), [5, 4]);
+    }
+
+    /// What was not read is no evidence that anything can be.
+    #[test]
+    fn held_mail_does_not_vouch_for_a_server() {
+        let mut page = Settlement::new(UidSet::range(1, 3), false);
+        page.got(came(1, true));
+        assert!(page.take_part().is_some());
+        for uid in 2..=3 {
+            page.missed(uid, Some(refused(Class::InvalidData)));
+            page.indexed(uid, true);
+        }
+        assert!(page.finish().is_err());
     }
 
     #[test]

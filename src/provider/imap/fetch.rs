@@ -15,6 +15,7 @@ use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::mail::body::BodySink;
 use postrider_core::mail::id::Identity;
 use postrider_core::mail::message::Fetched;
+use postrider_core::mail::page::Page;
 use postrider_core::mail::recognise::IdentityKind;
 use postrider_core::mail::settle::{Question, Settlement};
 use postrider_core::mail::uid_set::UidSet;
@@ -392,9 +393,7 @@ impl ImapSession {
                 let Some(Active { mut ask, page, .. }) = pages.pop_front() else { return Ok(()) };
                 let page = page.finish();
                 // "Other mail still comes" is judged by the page before.
-                self.delivered = page
-                    .as_ref()
-                    .is_ok_and(|page| !page.rows.is_empty() || !page.suspects.is_empty());
+                self.delivered = page.as_ref().is_ok_and(Page::brings_bytes);
                 (ask.answer)(page.map(|page| Answer::Fetched { page, last: true }));
                 return Ok(());
             }

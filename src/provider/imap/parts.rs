@@ -23,8 +23,8 @@ fn answered(told: &Told) -> Answered {
         return Answered::Whole;
     }
     match words.nth(1).and_then(|uid| uid.parse().ok()) {
-        Some(lowest) => Answered::Down(lowest),
-        None => Answered::Part,
+        Some(lowest) if lowest > 0 => Answered::Down(lowest),
+        _ => Answered::Part,
     }
 }
 
@@ -47,18 +47,34 @@ impl Conn {
         &mut self,
         uids: Option<&UidSet>,
         items: &str,
-        mut each: impl FnMut(Response) -> bool,
+        each: impl FnMut(Response) -> bool,
     ) -> Result<(), Failure> {
+        whole(&self.fetch_down(uids, items, each).await?)
+    }
+
+    /// The same, with the words at its end, whatever they are.
+    pub(super) async fn fetch_down(
+        &mut self,
+        uids: Option<&UidSet>,
+        items: &str,
+        mut each: impl FnMut(Response) -> bool,
+    ) -> Result<Told, Failure> {
         let mut which = uids.map_or_else(|| "1:*".to_owned(), UidSet::to_string);
         let mut above = u32::MAX;
         loop {
             let tag = self.send(format!("UID FETCH {which} {items}").as_bytes(), false).await?;
-            let told = self.until_more(&tag, &mut each).await?;
+            let mut rows = 0_usize;
+            let told = self
+                .until_more(&tag, |response| {
+                    rows += usize::from(matches!(response, Response::Fetch(_)));
+                    each(response)
+                })
+                .await?;
             let lowest = match answered(&told) {
                 Answered::Down(lowest) if told.status == Condition::Ok => lowest,
-                _ => return whole(&told),
+                _ => return Ok(told),
             };
-            if lowest >= above {
+            if lowest >= above || rows == 0 {
                 // It does not come nearer to its end.
                 return Err(endless());
             }
@@ -66,7 +82,7 @@ impl Conn {
             let below = UidSet::range(1, lowest.saturating_sub(1));
             let rest = uids.map_or_else(|| below.clone(), |uids| uids.intersect(&below));
             if rest.is_empty() {
-                return Ok(());
+                return Ok(Told { code: None, ..told });
             }
             which = rest.to_string();
         }

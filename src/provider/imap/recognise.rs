@@ -2,9 +2,11 @@
 //! something is looked for, what comes is asked what it is recognised by.
 
 use crate::provider::imap::conn::{Conn, STRAY_ROWS};
+use crate::provider::imap::failure::telling;
 use crate::provider::imap::keys::keyed;
+use crate::provider::imap::page::ends_session;
 use crate::provider::imap::session::ImapSession;
-use crate::provider::imap::wire::response::{FetchLine, Response};
+use crate::provider::imap::wire::response::{Condition, FetchLine, Response};
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::BodyRef;
 use postrider_core::mail::id::Identity;
@@ -64,31 +66,41 @@ impl Conn {
         if self.names() == account { account } else { IdentityKind::Hash }
     }
 
-    /// The lines of these messages.
-    async fn lines(
+    /// What is told of these messages, and by what `known` says each goes. What is refused is not told:
+    /// those are read.
+    async fn lines<T>(
         &mut self,
         uids: &UidSet,
         items: &str,
-    ) -> Result<BTreeMap<u32, FetchLine>, Failure> {
+        known: impl Fn(u32, &FetchLine) -> Option<T>,
+    ) -> Result<BTreeMap<u32, (FetchLine, T)>, Failure> {
         let (mut lines, mut rows) = (BTreeMap::new(), 0_usize);
-        self.asks_flags = true;
         for set in uids.chunks(SET_OCTETS) {
             let each = |response| {
-                if let Response::Fetch(line) = response
+                if let Response::Fetch(mut line) = response
                     && let Some(uid) = line.uid.filter(|uid| line.closed && uids.contains(*uid))
                     && !line.is_of_flags()
+                    && let Some(known) = known(uid, &line)
                 {
-                    lines.insert(uid, line);
+                    (line.header, line.body) = (None, None);
+                    lines.insert(uid, (line, known));
                 }
                 rows += 1;
                 rows <= STRAY_ROWS
             };
-            if let Err(failure) = self.fetch_all(Some(&set), items, each).await {
-                self.asks_flags = false;
+            let told = self.fetch_down(Some(&set), items, each).await?;
+            if told.status == Condition::Ok {
+                continue;
+            }
+            if let Some(failure) = telling(&told).filter(|f| ends_session(f.class)) {
                 return Err(failure);
             }
+            if told.status == Condition::Bad {
+                // It does not know what it has offered.
+                self.distrusted.extend(["OBJECTID", "X-GM-EXT-1"]);
+                return Ok(BTreeMap::new());
+            }
         }
-        self.asks_flags = false;
         Ok(lines)
     }
 }
@@ -120,9 +132,9 @@ impl ImapSession {
         if told == IdentityKind::Hash {
             let items =
                 "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])";
-            let mut lines = self.conn.lines(uids, items).await?;
-            let keys: Vec<Keyed> =
-                lines.iter().map(|(uid, line)| keyed(*uid, line, true)).collect();
+            let known = |uid, line: &FetchLine| Some(keyed(uid, line, true));
+            let mut lines = self.conn.lines(uids, items, known).await?;
+            let keys: Vec<Keyed> = lines.values().map(|(_, key)| *key).collect();
             let missed = self.memory.missed(&self.account, remote_id).await?;
             let found = missed.found(uids, &keys);
             let names: Vec<Identity> =
@@ -133,20 +145,15 @@ impl ImapSession {
             let twins = self.memory.twins(&self.account, &names).await?;
             let found = found.into_iter().filter(|(_, lost)| !twins.contains(&lost.identity));
             let found = found.filter_map(|(uid, lost)| {
-                taken(uid, lines.remove(&uid)?, lost.identity.clone(), lost.body)
+                taken(uid, lines.remove(&uid)?.0, lost.identity.clone(), lost.body)
             });
             return Ok(found.collect());
         }
         let items = format!("(UID FLAGS INTERNALDATE RFC822.SIZE{})", item(told));
-        let lines = self.conn.lines(uids, &items).await?;
-        let named = lines.into_iter().filter_map(|(uid, line)| {
-            let name = name_of(&line, told)?;
-            Some((uid, line, name))
-        });
-        let named: Vec<_> = named.collect();
-        let ids: Vec<Identity> = named.iter().map(|(_, _, name)| name.clone()).collect();
+        let named = self.conn.lines(uids, &items, |_, line| name_of(line, told)).await?;
+        let ids: Vec<Identity> = named.values().map(|(_, name)| name.clone()).collect();
         let held = self.memory.held(&self.account, &ids).await?;
-        let found = named.into_iter().filter_map(|(uid, line, name)| {
+        let found = named.into_iter().filter_map(|(uid, (line, name))| {
             let held = held.get(&name)?;
             // Of another length it is not the same, whatever it is called.
             let fits = estimated || line.size == Some(held.size);

@@ -345,3 +345,19 @@ fn what_was_mistaken_does_not_begin() {
     assert!(begin(&mut ledger, &rows[..1]).is_empty(), "now it is looked for");
     assert_eq!(living(&ledger), 4);
 }
+
+/// A server's name for two mails does not make them one: the second goes by its bytes.
+#[test]
+fn a_name_is_believed_for_the_same_bytes() {
+    let (account, folder) = folder();
+    let mut ledger = Ledger::new(1);
+    let named = |uid, body| Fetched { identity: Identity("em:a".into()), ..mail(uid, body, 1) };
+    for fetched in [named(10, 1), named(11, 2), named(12, 1), named(13, 2)] {
+        ledger.begin(&folder, &account, &fetched, Micros(1));
+    }
+    let message = |uid: u64| ledger.locations().find(|l| l.uid == uid).unwrap().message;
+    assert!(message(10) == message(12) && message(11) == message(13));
+    let bytes = |id| ledger.messages().find(|m| m.id == id).unwrap().body.0[0];
+    assert_eq!((bytes(message(10)), bytes(message(11))), (1, 2));
+    assert_eq!(ledger.take_writes().created.len(), 2);
+}

@@ -114,7 +114,7 @@ impl FolderWork {
         let failed = page.failed.len() - elsewhere;
         fill.unacked.push_back((page.rows.len() as u64, page.octets(), failed as u64));
         let canaries = std::mem::take(&mut folder.canaries);
-        if !canaries.is_empty() && !page.rows.is_empty() {
+        if !canaries.is_empty() && page.brings_bytes() {
             // The fault that met the whole burst has gone.
             folder.due = folder.due.union(&canaries.minus(&settled));
         }
