@@ -459,3 +459,28 @@ async fn a_list_that_tells_something_is_written() {
     std::fs::remove_dir_all(&locked).unwrap();
     assert_eq!((syncs(&config), asked(open_rows)), (Some(0), "0".to_owned()));
 }
+
+/// A hundred folders that did not change are one question, and nothing is written.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_unchanged_folders_are_one_question() {
+    let server = Dovecot::start();
+    let mut other = client(&server, "u").await;
+    for n in 0..100 {
+        let folder = format!("F{n}");
+        other.create(&folder).await.unwrap();
+        let mail = format!("Subject: {n}\r\n\r\n{n}\r\n");
+        other.append(&folder, Some("(\\Seen)"), None, mail.as_bytes()).await.unwrap();
+    }
+    let want = truth(&mut other).await;
+    let postrider = follower(&server);
+    let database = postrider.database();
+    let (before, _postrider) = blocking(move || {
+        postrider.sync().exits(0);
+        assert_eq!(postrider.manifest("u"), want);
+        let before = state(&postrider.database());
+        assert_eq!(opened(&postrider), (Vec::new(), 1));
+        ((before, want), postrider)
+    })
+    .await;
+    assert_eq!((state(&database), truth(&mut other).await), before, "here and there");
+}
