@@ -81,6 +81,7 @@ texts! {
     HeldBodies,
     LostMail,
     Twins,
+    AnyLost,
     FoundIn,
 }
 

@@ -110,6 +110,8 @@ pub enum Request {
         seen: Mark,
         /// Begin IDLE anew after this: connections were cut when it lasted longer.
         renew: Option<Duration>,
+        /// Be told of every other folder, too, where the server can.
+        wide: bool,
     },
     /// Messages, in pages; each UID is settled by exactly one part.
     Fetch {
@@ -125,6 +127,8 @@ pub enum Request {
         lane: Lane,
         /// What messages are named by: what is held already is not read again.
         names: IdentityKind,
+        /// Messages of the account are looked for: they may be among these.
+        seeks: bool,
     },
     /// A question of the other family.
     Feed(FeedRequest),

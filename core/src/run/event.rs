@@ -45,6 +45,8 @@ pub struct AccountSnapshot {
     pub notes: Vec<Note>,
     /// How it stands, and why, as stored.
     pub stood: Option<(Standing, String)>,
+    /// Messages of it are looked for.
+    pub limbo: bool,
     /// The rows of its feeds, where it has any.
     pub feed: Option<Box<FeedRows>>,
 }
@@ -61,6 +63,7 @@ impl AccountSnapshot {
             burst: BTreeMap::new(),
             notes: Vec::new(),
             stood: None,
+            limbo: false,
             feed: None,
         }
     }

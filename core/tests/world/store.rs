@@ -84,6 +84,7 @@ impl Store {
             folders: self.folders.values().cloned().collect(),
             notes: self.notes.values().cloned().collect(),
             stood: self.stood.clone(),
+            limbo: self.limbo() > 0,
             ..AccountSnapshot::of(self.account.clone())
         }
     }

@@ -108,12 +108,14 @@ impl Conn {
 impl ImapSession {
     /// Whether a page is to be looked at before it is read.
     pub(super) async fn looks_first(&mut self, request: &Request) -> Result<bool, Failure> {
-        let Request::Fetch { remote_id, names, estimated, .. } = request else { return Ok(false) };
+        let Request::Fetch { remote_id, names, estimated, seeks, .. } = request else {
+            return Ok(false);
+        };
         if self.conn.names_of(*names) != IdentityKind::Hash {
             return Ok(true);
         }
         let is_named = *names != IdentityKind::Hash;
-        if is_named || *estimated {
+        if is_named || *estimated || !seeks {
             return Ok(false);
         }
         let missed = self.memory.missed(&self.account, remote_id).await?;

@@ -5,7 +5,7 @@ use super::words::{read, write};
 use crate::store::failure::Trouble;
 use crate::store::orders::OpenAccount;
 use crate::store::rows::{get, guard, standing, uid};
-use crate::store::sql::Text;
+use crate::store::sql::{HeldText, Text};
 use postrider_core::commit::change::{Note, Poison};
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::mail::id::{AccountId, FolderId, UidValidity};
@@ -81,6 +81,7 @@ pub(in crate::store) async fn open_account(
     if let Some(row) = rows.first() {
         snapshot.stood = Some((standing(row, 0)?, get(row, 1)?));
     }
+    snapshot.limbo = !read(db, HeldText::AnyLost, vec![id.0.into()]).await?.is_empty();
     Ok(Ok((snapshot, raises)))
 }
 

@@ -198,6 +198,7 @@ impl FolderWork {
         for (flags, gone) in facts {
             pass.unacked += 1;
             desk.counts.facts += flags.len() as u64 + gone.len();
+            self.seeks |= !gone.is_empty();
             let (again, started) = (gone.intersect(&pass.seen.used_again), pass.seen.started);
             let change =
                 FolderChange::Facts { folder: id, uidvalidity, flags, gone, again, started };

@@ -32,6 +32,7 @@ impl FolderWork {
             estimated: desk.account.sizes_estimated,
             lane: if kind == FillKind::Arrivals { Lane::Live } else { Lane::Backfill },
             names: desk.account.names,
+            seeks: self.seeks,
         };
         let token = desk.ask_page(|token| Owner::Page(id, token), request);
         if let Some(folder) = self.folders.get_mut(&id) {

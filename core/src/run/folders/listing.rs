@@ -353,6 +353,7 @@ impl FolderWork {
         let left = left.minus(&uids);
         let last = left.is_empty();
         self.listing = Listing::Dropping { work, left };
+        self.seeks = true;
         desk.commit(self.list_owner(), FolderChange::DropFolder { folder, uids, last });
     }
 

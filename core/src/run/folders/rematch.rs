@@ -177,6 +177,7 @@ impl FolderWork {
             found.lost = found.lost.minus(&gone);
             rematching.found = Some(found);
             folder.pass = Some(Pass::Rematching(rematching));
+            self.seeks = true;
             let change = FolderChange::Facts {
                 folder: id,
                 uidvalidity: from,

@@ -55,6 +55,8 @@ pub(crate) struct FolderWork {
     pub(super) equal_sizes: u32,
     /// A session has ended at a LIST that asked for counters, too: it is asked without.
     pub(super) uncounted: bool,
+    /// Something may have lost its last place, and is looked for.
+    pub(super) seeks: bool,
     /// LIST was asked in this run.
     pub(super) listed: bool,
     /// The config leaves out other folders than what is stored, or did when this run began.
@@ -82,6 +84,7 @@ impl FolderWork {
             suspicious: None,
             equal_sizes: 0,
             uncounted: false,
+            seeks: snapshot.limbo,
             listed: false,
             refiltered: false,
         };
