@@ -145,8 +145,8 @@ impl Settlement {
     /// has come on this session: then it is the server that is broken, not the mail.
     pub fn finish(mut self) -> Result<Page, Failure> {
         let came = self.rows.iter().any(|row| !row.held) || !self.suspects.is_empty();
-        let nothing = !came && !self.delivered;
-        if self.refusals > 1 && nothing {
+        let nothing = self.refusals > 1 && !came && !self.delivered;
+        if nothing && self.rows.is_empty() {
             let text = self.failed.into_iter().next().map(|f| f.text).unwrap_or_default();
             return Err(Failure::new(
                 Class::Provider,
@@ -156,7 +156,7 @@ impl Settlement {
             ));
         }
         let burst = self.failed.len() >= BURST && self.failed.len() as u64 * 10 > self.whole;
-        for failed in self.failed.iter_mut().filter(|_| burst) {
+        for failed in self.failed.iter_mut().filter(|_| burst || nothing) {
             failed.again = Again::WithBurst;
         }
         Ok(Page { rows: self.rows, gone: self.gone, failed: self.failed, suspects: self.suspects })

@@ -139,7 +139,7 @@ impl ImapSession {
         credit: Option<OwnedSemaphorePermit>,
         looks: bool,
     ) -> Result<Option<Active>, (Ask, Failure)> {
-        let Request::Fetch { remote_id, uidvalidity, uids, estimated, lane, names } =
+        let Request::Fetch { remote_id, uidvalidity, uids, estimated, lane, names, .. } =
             ask.request.clone()
         else {
             return Err((ask, Failure::bug("not a FETCH")));
@@ -393,7 +393,11 @@ impl ImapSession {
                 let Some(Active { mut ask, page, .. }) = pages.pop_front() else { return Ok(()) };
                 let page = page.finish();
                 // "Other mail still comes" is judged by the page before.
-                self.delivered = page.as_ref().is_ok_and(Page::brings_bytes);
+                // A page of held mail alone says neither.
+                let is_held = |page: &Page| !page.rows.is_empty() && !page.brings_bytes();
+                if !page.as_ref().is_ok_and(is_held) {
+                    self.delivered = page.as_ref().is_ok_and(Page::brings_bytes);
+                }
                 (ask.answer)(page.map(|page| Answer::Fetched { page, last: true }));
                 return Ok(());
             }
