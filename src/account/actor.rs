@@ -215,10 +215,10 @@ impl AccountState {
                 self.beside = None;
             }
             Output::Promote => self.main = self.beside.take(),
-            Output::Watch { number, which, remote_id, seen, renew } => {
+            Output::Watch { number, which, remote_id, seen, renew, wide } => {
                 let question = PendingQuestion::watch(me, &self.depth, number);
                 let lease = if which == Slot::Main { &self.main } else { &self.beside };
-                ask(lease.as_ref(), Request::Watch { remote_id, seen, renew }, question);
+                ask(lease.as_ref(), Request::Watch { remote_id, seen, renew, wide }, question);
             }
             Output::TickAfter(wait) => {
                 self.ticks += 1;

@@ -191,32 +191,33 @@ impl World {
             {
                 Ok(Some(Answer::Deferred(self.some_wait())))
             }
-            Work::Ask(_, Request::Fetch { remote_id, uids, estimated, uidvalidity, names, .. }) => {
-                match self.select(lie, &remote_id, Some(uidvalidity)) {
-                    Err(ended) => Err(ended),
-                    Ok(open) => {
-                        let mut page = Box::new(Settlement::new(uids.clone(), session.delivered));
-                        if self.cfg.recognises {
-                            let seen = self.view(&open, lie);
-                            for held in self.recognised(&open, &seen, &uids, names) {
-                                self.recognitions += 1;
-                                page.got(held);
-                            }
+            Work::Ask(
+                _,
+                Request::Fetch { remote_id, uids, estimated, uidvalidity, names, seeks, .. },
+            ) => match self.select(lie, &remote_id, Some(uidvalidity)) {
+                Err(ended) => Err(ended),
+                Ok(open) => {
+                    let mut page = Box::new(Settlement::new(uids.clone(), session.delivered));
+                    if self.cfg.recognises && (seeks || names != IdentityKind::Hash) {
+                        let seen = self.view(&open, lie);
+                        for held in self.recognised(&open, &seen, &uids, names) {
+                            self.recognitions += 1;
+                            page.got(held);
                         }
-                        let work = Work::Page {
-                            token,
-                            folder: remote_id,
-                            uidvalidity,
-                            page,
-                            uids,
-                            bulk: true,
-                            estimated,
-                        };
-                        session.work.push_front(work);
-                        Ok(None)
                     }
+                    let work = Work::Page {
+                        token,
+                        folder: remote_id,
+                        uidvalidity,
+                        page,
+                        uids,
+                        bulk: true,
+                        estimated,
+                    };
+                    session.work.push_front(work);
+                    Ok(None)
                 }
-            }
+            },
             Work::Ask(_, request) => {
                 let answer = self.plain(lie, &request).map(Some);
                 if self.life.is_some() {

@@ -4,7 +4,7 @@
 //! error is never used again.
 
 use crate::provider::imap::failure::{During, refusal};
-use crate::provider::imap::notices::Notices;
+use crate::provider::imap::notices::{Notices, Sought};
 use crate::provider::imap::stream::Stream;
 use crate::provider::imap::wire::frame::FrameReader;
 use crate::provider::imap::wire::response::{Condition, Response, Told, read};
@@ -59,8 +59,10 @@ pub(super) struct Conn {
     pub(super) view: View,
     /// What was told of folders that are not open.
     pub(super) notices: Notices,
-    /// The question that is open asks for names.
-    pub(super) asks_names: bool,
+    /// An IDLE is to be ended with the next command, in one write.
+    pub(super) idles: bool,
+    /// What the question that is open asks of folders.
+    pub(super) asked: Sought,
     /// The forms in which a server could repeat the password: none of them reaches a log, a row or
     /// an answer.
     needles: Vec<SecretString>,
@@ -92,7 +94,8 @@ impl Conn {
             distrusted: Vec::new(),
             view: View::Whole,
             notices: Notices::default(),
-            asks_names: false,
+            idles: false,
+            asked: Sought::default(),
             needles: Vec::new(),
         }
     }
@@ -199,7 +202,9 @@ impl Conn {
         let tag = format!("a{}", self.tags);
         let line = [tag.as_bytes(), b" ", command].concat();
         self.wire.sent(&self.account, &line, secret);
-        (tag, line)
+        // What ends the IDLE is answered before what follows it, and nobody waits for that.
+        let done: &[u8] = if std::mem::take(&mut self.idles) { b"DONE\r\n" } else { b"" };
+        (tag, [done, &line].concat())
     }
 
     pub(super) async fn write_line(&mut self, line: &[u8]) -> Result<(), Failure> {
@@ -236,7 +241,7 @@ impl Conn {
             }
             _ => {}
         }
-        self.notices.hear(&response, self.asks_names);
+        self.notices.hear(&response, self.asked);
         match &response {
             Response::Status(told) if told.status == Condition::Bye => {
                 return Err(refusal(told, During::Other));

@@ -52,6 +52,7 @@ impl Conn {
                 next = commands.next();
             }
             let tags = self.send_all(&batch).await?;
+            self.asked.counters = true;
             // Some answer what was sent together in an order of their own.
             let mut over: BTreeMap<String, Told> = BTreeMap::new();
             for tag in tags {
@@ -90,6 +91,7 @@ impl Conn {
                 }
             }
         }
+        self.asked.counters = false;
         Ok(counters)
     }
 }

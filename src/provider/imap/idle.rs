@@ -78,7 +78,7 @@ impl ImapSession {
         ask: &mut Ask,
         asks: &mut mpsc::UnboundedReceiver<Ask>,
     ) -> Result<(Unwatched, Option<Ask>), Failure> {
-        let Request::Watch { remote_id, seen, renew } = ask.request.clone() else {
+        let Request::Watch { remote_id, seen, renew, wide } = ask.request.clone() else {
             return Err(Failure::bug("not a watch"));
         };
         if !self.conn.has("IDLE") {
@@ -89,7 +89,7 @@ impl ImapSession {
         let mut hints = Hints::default();
         let mut quick = 0;
         loop {
-            if self.conn.listen_everywhere().await? {
+            if wide && self.conn.listen_everywhere().await? {
                 (ask.answer)(Ok(Answer::Hinted(Hint::Wide)));
             }
             hints.flush(&mut self.conn, ask);
@@ -103,16 +103,24 @@ impl ImapSession {
                     Err(failure)
                 };
             }
+            // What was told before it began is told once.
+            hints.waiting = hints.waiting.or(self.conn.unasked.take());
+            hints.flush(&mut self.conn, ask);
             self.conn.rest();
             self.leash.busy.store(false, Ordering::Relaxed);
             let began = Instant::now();
             let (end, over) = self.wait(&tag, ask, asks, &mut hints, renew).await?;
             self.leash.busy.store(true, Ordering::Relaxed);
-            if !over {
+            let follows = matches!(end, WatchEnd::Asked(_));
+            self.conn.idles = follows && !over;
+            if !over && !follows {
                 self.conn.write_line(b"DONE").await?;
                 finish(&mut self.conn, &tag, &mut hints).await?;
             }
             hints.flush(&mut self.conn, ask);
+            if let WatchEnd::Again = end {
+                self.conn.unasked = None;
+            }
             // An IDLE that the server ends at once, again and again, is none.
             quick = if over && began.elapsed() < QUICK { quick + 1 } else { 0 };
             if quick >= QUICK_ENDS {

@@ -9,6 +9,13 @@ use std::collections::BTreeMap;
 
 /// Folders that are told of at a time; of more, all of them are looked at.
 const FOLDERS: usize = 10_000;
+/// What the question that is open asks for: lines of it are its answer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sought {
+    pub(super) names: bool,
+    pub(super) counters: bool,
+}
+
 /// What was told of folders that are not open, since somebody heard it last.
 #[derive(Debug, Default)]
 pub(super) struct Notices {
@@ -22,20 +29,20 @@ pub(super) struct Notices {
 }
 
 impl Notices {
-    /// Takes what a response tells. `listing`: names are the answer to a question.
-    pub(super) fn hear(&mut self, response: &Response, listing: bool) {
+    /// Takes what a response tells, unless it answers the question that is open.
+    pub(super) fn hear(&mut self, response: &Response, asked: Sought) {
         if !self.on {
             return;
         }
         match response {
-            Response::Counters { name, items } => {
+            Response::Counters { name, items } if !asked.counters => {
                 let number = |item: &str| u32::try_from(*items.get(item)?).ok();
                 let (uidnext, exists) = (number("UIDNEXT"), number("MESSAGES"));
                 let modseq = items.get("HIGHESTMODSEQ").copied();
                 let told = self.told.entry(wire_name(name.clone())).or_default();
                 *told = told.then(Noticed { uidnext, exists, modseq });
             }
-            Response::List { .. } | Response::BadList if !listing => self.names = true,
+            Response::List { .. } | Response::BadList if !asked.names => self.names = true,
             Response::Status(told) => {
                 let code = told.code.as_deref().unwrap_or_default();
                 if code.eq_ignore_ascii_case("NOTIFICATIONOVERFLOW") {
@@ -102,28 +109,31 @@ mod tests {
     #[test]
     fn what_is_told_of_a_folder_is_told_once_and_whole() {
         let mut notices = Notices { on: true, ..Notices::default() };
-        notices.hear(&counters("inbox", &[("UIDNEXT", 5), ("MESSAGES", 4)]), false);
-        notices.hear(&counters("INBOX", &[("UIDNEXT", 6), ("HIGHESTMODSEQ", 9)]), false);
-        notices.hear(&list(), true);
+        notices.hear(&counters("inbox", &[("UIDNEXT", 5), ("MESSAGES", 4)]), Sought::default());
+        notices
+            .hear(&counters("INBOX", &[("UIDNEXT", 6), ("HIGHESTMODSEQ", 9)]), Sought::default());
+        notices.hear(&list(), Sought { names: true, counters: false });
+        let asked = Sought { names: false, counters: true };
+        notices.hear(&counters("Other", &[("UIDNEXT", 5)]), asked);
         assert!(notices.is_news());
         let shown = Noticed { uidnext: Some(6), exists: Some(4), modseq: Some(9) };
         assert_eq!(told(&mut notices), [format!("{:?}", Answer::Told(b"INBOX".to_vec(), shown))]);
         assert!(told(&mut notices).is_empty() && !notices.is_news());
-        notices.hear(&list(), false);
+        notices.hear(&list(), Sought::default());
         assert_eq!(told(&mut notices), ["Hinted(Names)"]);
     }
 
     #[test]
     fn what_could_not_be_told_is_all_of_it() {
         let mut notices = Notices { on: true, ..Notices::default() };
-        notices.hear(&status("NotificationOverflow"), false);
+        notices.hear(&status("NotificationOverflow"), Sought::default());
         assert!(notices.is_over());
         assert_eq!(told(&mut notices), ["Hinted(Untold)"]);
-        notices.hear(&list(), false);
+        notices.hear(&list(), Sought::default());
         assert!(!notices.is_news(), "it tells no more");
         let mut notices = Notices { on: true, ..Notices::default() };
         for n in 0..=FOLDERS {
-            notices.hear(&counters(&format!("f{n}"), &[("UIDNEXT", 5)]), false);
+            notices.hear(&counters(&format!("f{n}"), &[("UIDNEXT", 5)]), Sought::default());
         }
         assert_eq!(told(&mut notices), ["Hinted(Untold)"]);
         assert!(!notices.is_over());

@@ -11,7 +11,7 @@ const OVERFLOWS: u8 = 3;
 /// With how every folder stands now: it closes the gap since its last pass.
 const EVENTS: [&str; 2] = [
     "NOTIFY SET STATUS (selected (MessageNew MessageExpunge FlagChange)) (personal (MessageNew MessageExpunge FlagChange MailboxName))",
-    "NOTIFY SET STATUS (selected (MessageNew MessageExpunge)) (personal (MessageNew MessageExpunge))",
+    "NOTIFY SET STATUS (selected (MessageNew MessageExpunge FlagChange)) (personal (MessageNew MessageExpunge))",
 ];
 
 impl Conn {

@@ -4,6 +4,7 @@ use crate::provider::imap::changes::{Changes, FLAG_OCTETS, rows_of};
 use crate::provider::imap::conn::{Conn, STRAY_ROWS, Selected};
 use crate::provider::imap::counters::{ITEMS, examined};
 use crate::provider::imap::failure::{During, refusal};
+use crate::provider::imap::notices::Sought;
 use crate::provider::imap::parts::whole;
 use crate::provider::imap::wire::quote::{Said, say};
 use crate::provider::imap::wire::response::{Condition, FetchLine, Response};
@@ -35,7 +36,7 @@ impl Conn {
         let options = options.join(" ");
         let options = if options.is_empty() { options } else { format!(" RETURN ({options})") };
         let command = format!("LIST \"\" \"*\"{options}");
-        self.asks_names = true;
+        self.asked = Sought { names: true, counters: counted };
         let tag = self.send(command.as_bytes(), false).await?;
         let (mut folders, mut unreadable, mut lines, mut octets) =
             (Vec::new(), None, 0_usize, 0_usize);
@@ -70,7 +71,7 @@ impl Conn {
                 lines <= FOLDERS * 2 && octets <= LIST_OCTETS
             })
             .await?;
-        self.asks_names = false;
+        self.asked = Sought::default();
         if told.status == Condition::Bad && counted {
             // It offers what it has not.
             self.distrusted.push("LIST-STATUS");
@@ -180,6 +181,8 @@ impl Conn {
         };
         let (mut exists, mut uidvalidity, mut uidnext, mut modseq, mut sticky) =
             (None, None, None, 0, true);
+        // Some name the folder that they open.
+        self.asked.names = true;
         let told = self
             .until_more(&tag, |response| {
                 match response {
@@ -211,6 +214,7 @@ impl Conn {
                 true
             })
             .await?;
+        self.asked.names = false;
         if told.status == Condition::Bad && !kept.is_empty() {
             // It offers what it has not: for the rest of this session it is asked without.
             self.distrusted.extend(["QRESYNC", "CONDSTORE"]);

@@ -1,7 +1,7 @@
 //! The follower: stages, runs, commands.
 
 use crate::account::follow::stage::{
-    After, BESIDE_AFTER, Cause, NextRun, Parked, Resting, Stage, Working,
+    After, BESIDE_AFTER, Cause, NextRun, Parked, Resting, Stage, Watches, Working,
 };
 use crate::account::follow::vocabulary::{Begin, Input, Output, Past, Rules, Slot};
 use crate::account::machine::Machine;
@@ -32,19 +32,6 @@ pub(super) struct SessionHeld {
     pub(super) watch: Option<u64>,
     /// The server tells there of every folder.
     pub(super) wide: bool,
-}
-
-/// What is known of watching this mailbox's server.
-#[derive(Debug, Default)]
-pub(super) struct Watches {
-    /// Numbers the watches.
-    pub(super) number: u64,
-    /// The server has no IDLE.
-    pub(super) unable: bool,
-    /// Watches were cut early: IDLE is begun anew before the time at which that happened.
-    pub(super) renew: Option<Duration>,
-    /// Runs in a row that a hint began and that found nothing.
-    pub(super) fruitless: u8,
 }
 
 /// Large absences that are looked at again, on another session.

@@ -6,6 +6,7 @@ use crate::failure::{Class, Failure};
 use crate::mail::id::FolderId;
 use crate::run::scope::{Depth, Scope};
 use crate::standing::Standing;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// A run that lasts longer gets a watch beside it.
@@ -114,6 +115,22 @@ pub(super) struct Parked {
     pub(super) reason: String,
     /// What kind of failure it is; unknown of what was stored.
     pub(super) class: Option<Class>,
+}
+
+/// What is known of watching this mailbox's server.
+#[derive(Debug, Default)]
+pub(super) struct Watches {
+    /// Numbers the watches.
+    pub(super) number: u64,
+    /// The server has no IDLE.
+    pub(super) unable: bool,
+    /// A watch has ended before the server told of every folder: it is not asked to.
+    pub(super) narrow: bool,
+    pub(super) strange: BTreeSet<Vec<u8>>,
+    /// Watches were cut early: IDLE is begun anew before the time at which that happened.
+    pub(super) renew: Option<Duration>,
+    /// Runs in a row that a hint began and that found nothing.
+    pub(super) fruitless: u8,
 }
 
 /// Adds a folder to what is looked at; the closest look that was asked for counts.

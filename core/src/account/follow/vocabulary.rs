@@ -134,6 +134,8 @@ pub enum Output {
         seen: Mark,
         /// Begin IDLE anew after this: connections were cut when it lasted longer.
         renew: Option<Duration>,
+        /// Of every other folder, too.
+        wide: bool,
     },
     /// Send `Tick` after this much monotonic time; replaces the tick before.
     TickAfter(Duration),

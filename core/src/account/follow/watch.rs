@@ -26,6 +26,9 @@ const FRUITLESS: u8 = 5;
 /// For so long.
 const FRUITLESS_WAIT: Duration = Duration::from_secs(30);
 
+/// Told names that are no folders of ours; more are not looked for.
+const STRANGE: usize = 1000;
+
 /// The longest wait before a watch that was cut is begun anew.
 const WATCH_WAIT: Duration = Duration::from_secs(90);
 /// A watch that was cut sooner tells nothing about how long one lives.
@@ -58,9 +61,10 @@ impl Follower {
         };
         let Some(held) = held else { return false };
         self.watching.number += 1;
-        let (number, renew) = (self.watching.number, self.watching.renew);
+        let (number, renew, wide) =
+            (self.watching.number, self.watching.renew, !self.watching.narrow);
         held.watch = Some(number);
-        out.push(Output::Watch { number, which, remote_id, seen, renew });
+        out.push(Output::Watch { number, which, remote_id, seen, renew, wide });
         true
     }
 
@@ -106,6 +110,9 @@ impl Follower {
     pub(super) fn on_hint(&mut self, number: u64, hint: Hint, now: Now, out: &mut Vec<Output>) {
         if !self.is_current(number) {
             return;
+        }
+        if let Hint::Names | Hint::Untold = hint {
+            self.watching.strange.clear();
         }
         let inbox = self.live_end();
         let of_inbox = |depth| inbox.map(|id| (id, depth)).into_iter().collect();
@@ -157,11 +164,19 @@ impl Follower {
             return;
         }
         match self.folders.iter().find(|f| f.remote_id == name) {
-            // Nobody knows it: LIST says what it is.
-            None => self.look(true, &BTreeMap::new(), Cause::Hint, now, out),
+            // Nobody knows it: LIST says what it is. What is no folder of ours then is none until names
+            // change.
+            None if self.watching.strange.len() < STRANGE
+                && self.watching.strange.insert(name.to_vec()) =>
+            {
+                self.look(true, &BTreeMap::new(), Cause::Hint, now, out);
+            }
+            None => {}
             Some(f) if f.excluded || f.stalled || f.shut || shown.is_as(&f.mark) => {}
             Some(f) => {
-                let folders = [(f.id, Depth::Quick)].into_iter().collect();
+                let counts = shown.uidnext.is_some() || shown.exists.is_some();
+                let depth = if counts { Depth::Quick } else { Depth::Full };
+                let folders = [(f.id, depth)].into_iter().collect();
                 self.look(false, &folders, Cause::Hint, now, out);
             }
         }
@@ -207,19 +222,15 @@ impl Follower {
                 }
             }
             Stage::Resting(rest) if self.watching.fruitless >= FRUITLESS => {
-                let again = now.mono + FRUITLESS_WAIT;
-                if again < rest.next {
-                    (rest.next, rest.scope) = (again, Some(nothing()));
-                }
+                rest.next = rest.next.min(now.mono + FRUITLESS_WAIT);
+                let scope = rest.scope.get_or_insert_with(nothing);
+                add(scope);
                 // INBOX is what is missed soonest.
-                if let Some(scope) = &mut rest.scope {
-                    add(scope);
-                    if let Some(inbox) = self.folders.iter().find(|f| is_inbox(f) && !f.excluded) {
-                        widen(scope, inbox.id, Depth::Full);
-                    }
-                    if let Scope::Some { list, .. } = scope {
-                        *list = true;
-                    }
+                if let Some(inbox) = self.folders.iter().find(|f| is_inbox(f) && !f.excluded) {
+                    widen(scope, inbox.id, Depth::Full);
+                }
+                if let Scope::Some { list, .. } = scope {
+                    *list = true;
                 }
             }
             Stage::Resting(_) if !is_cooling => {
@@ -227,6 +238,7 @@ impl Follower {
                 add(&mut scope);
                 self.ask(scope, cause, out);
             }
+            Stage::Resting(rest) => add(rest.scope.get_or_insert_with(nothing)),
             _ => {}
         }
     }
@@ -259,6 +271,9 @@ impl Follower {
             }
             Ok(Unwatched::Retired) => self.release(which, out),
             Err(failure) => {
+                // It may have ended at being asked for every folder.
+                let held = if is_main { self.main } else { self.beside };
+                self.watching.narrow |= held.is_some_and(|held| !held.wide);
                 self.release(which, out);
                 if is_main {
                     self.lost(failure, since, now, out);

@@ -45,10 +45,11 @@ fn what_is_as_the_last_pass_left_it_is_not_looked_at() {
         Noticed { exists: Some(2), ..SHOWN },
         Noticed { modseq: Some(8), ..SHOWN },
         Noticed { uidnext: None, ..SHOWN },
-        Noticed::default(),
     ] {
         assert_eq!(told(shown), work, "{shown:?}");
     }
+    let flags = Noticed { uidnext: None, exists: None, ..SHOWN };
+    assert_eq!(told(flags), some(false, &[(2, Depth::Full)]), "flags alone");
     assert_eq!(
         looks(&mut wide(), Input::Told(9, b"Work".to_vec(), Noticed::default())),
         None,
@@ -60,6 +61,44 @@ fn what_is_as_the_last_pass_left_it_is_not_looked_at() {
 fn names_are_listed() {
     assert_eq!(looks(&mut wide(), Input::Told(1, b"New".to_vec(), SHOWN)), some(true, &[]));
     assert_eq!(looks(&mut wide(), Input::Hinted(1, Hint::Names)), some(true, &[]));
+}
+
+/// A name that LIST has not made a folder of ours (it is left out, or does not open) begins one run,
+/// until names change.
+#[test]
+fn a_name_that_is_no_folder_is_listed_once() {
+    let mut f = wide();
+    let told = || Input::Told(1, b"Spam".to_vec(), SHOWN);
+    assert_eq!(looks(&mut f, told()), some(true, &[]));
+    let rests = |f: &mut Follower| {
+        let folders = wide().folders;
+        f.grant(vec![Output::AskSlot(f.run())], at(11));
+        let summary = Summary { folders, ..Summary::of(Outcome::Success, History::default()) };
+        f.end_with(summary, at(12));
+    };
+    rests(&mut f);
+    let watch = f.watching.number;
+    let again = |f: &mut Follower, n| looks(f, Input::Told(n, b"Spam".to_vec(), SHOWN));
+    assert_eq!(again(&mut f, watch), None);
+    assert_eq!(looks(&mut f, Input::Hinted(watch, Hint::Names)), some(true, &[]));
+    rests(&mut f);
+    let watch = f.watching.number;
+    assert_eq!(again(&mut f, watch), some(true, &[]));
+}
+
+/// A watch that ends before the server has told of every folder is the last that asks for it.
+#[test]
+fn a_watch_that_ended_too_soon_is_narrow() {
+    for (is_wide, wants) in [(true, true), (false, false)] {
+        let mut f = if is_wide { wide() } else { resting() };
+        let cut = Failure::new(Class::Network, Reach::Session, Provenance::Server, "cut");
+        f.take(Input::Unwatched(1, Err(cut)), at(5));
+        f.main = Some(SessionHeld { at: session(2), since: at(6).mono, watch: None, wide: false });
+        let mut out = Vec::new();
+        assert!(f.watch_on(Slot::Main, &mut out));
+        let is_so = |o: &Output| matches!(o, Output::Watch { wide, .. } if *wide == wants);
+        assert!(out.iter().any(is_so), "{out:?}");
+    }
 }
 
 #[test]
