@@ -269,6 +269,13 @@ impl Connection {
             "IDLE" if misbehaviour.is_none() => return self.idle(&command.tag).await,
             "STATUS" => self.status(&command),
             "UID FETCH" => self.fetch(&command, misbehaviour.as_ref()),
+            "FETCH" => {
+                let mut by_uid = command.clone();
+                if let Some(set) = by_uid.arguments.first_mut() {
+                    *set = self.uids_of(set);
+                }
+                self.fetch(&by_uid, misbehaviour.as_ref())
+            }
             _ => {
                 self.change(&command).unwrap_or_else(|| (Vec::new(), "BAD unknown command".into()))
             }
@@ -373,6 +380,14 @@ impl Connection {
             folder.uidvalidity
         );
         (format!("* STATUS \"{}\" ({counters})\r\n", utf7::encode(name)).into_bytes(), "OK".into())
+    }
+
+    /// The UIDs of messages by their numbers, as this connection has been told of them.
+    fn uids_of(&self, set: &str) -> String {
+        let last = u32::try_from(self.view.len()).unwrap_or(u32::MAX);
+        let numbered = (1..).zip(&self.view);
+        let held = numbered.filter(|(number, _)| fetch::holds(set, *number, last));
+        held.map(|(_, (uid, _))| uid.to_string()).collect::<Vec<_>>().join(",")
     }
 
     fn fetch(

@@ -20,6 +20,7 @@ mod questions;
 mod recognise;
 mod session;
 mod stream;
+mod touched;
 pub mod wire;
 
 pub(super) use stream::ImapEndpoint;

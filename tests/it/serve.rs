@@ -181,6 +181,62 @@ async fn a_hint_of_new_mail_opens_nothing_again() {
     .await;
 }
 
+/// Flags that the server tells of in the folder that is watched: those messages are asked for, whatever
+/// else has gone meanwhile, and nothing is opened again.
+#[tokio::test(flavor = "multi_thread")]
+async fn flags_that_are_told_are_asked_alone() {
+    let mailbox = seed::mailbox(5, 30);
+    let server = serve_well("u", &mailbox).await;
+    let postrider = Postrider::new(&format!("{}{}", head(), account("u", server.port(), "pw")));
+    blocking(move || {
+        let served = postrider.serve(&[]);
+        served.settle(&postrider, "u", &mailbox);
+        let rests = || served.account("u")["push"] == "idle" && served.state("u") == "idle";
+        wait_until("a watch", rests);
+        let uids: Vec<u32> = mailbox.lock()["INBOX"].mail.keys().copied().collect();
+        let asked = |before: usize| -> Vec<String> {
+            let of_flags = |c: &&String| c.contains("FLAGS") || c.contains("EXAMINE");
+            server.log()[before..].iter().filter(of_flags).cloned().collect()
+        };
+        let before = server.log().len();
+        mailbox.set_flags("INBOX", uids[2], &["\\Flagged", "told"]);
+        served.settle(&postrider, "u", &mailbox);
+        wait_until("a watch", rests);
+        let told = asked(before);
+        assert!(told[0].starts_with("FETCH 3 (UID FLAGS)"), "{told:?}");
+        assert!(told.iter().all(|c| c.starts_with("FETCH 3 ") || c.contains(":* ")), "{told:?}");
+        assert!(!told.iter().any(|c| c.contains(" 1:* ")), "{told:?}");
+        // With mail that comes at the same time.
+        let before = server.log().len();
+        {
+            let mut folders = mailbox.lock();
+            let inbox = folders.get_mut("INBOX").unwrap();
+            inbox.mail.get_mut(&uids[4]).unwrap().flags = vec!["\\Seen".into(), "two".into()];
+            let (uid, mail) = (inbox.uidnext, note("beside").flagged(&["\\Draft"]));
+            inbox.mail.insert(uid, mail);
+            inbox.uidnext += 1;
+        }
+        mailbox.touch();
+        served.settle(&postrider, "u", &mailbox);
+        wait_until("a watch", rests);
+        let told = asked(before);
+        assert!(told[0].starts_with("FETCH 5 (UID FLAGS)"), "{told:?}");
+        assert!(!told.iter().any(|c| c.contains("EXAMINE")), "{told:?}");
+        // Something went, too: that is not known by counting, and looked at.
+        {
+            let mut folders = mailbox.lock();
+            let inbox = folders.get_mut("INBOX").unwrap();
+            inbox.mail.remove(&uids[0]);
+            inbox.mail.get_mut(&uids[9]).unwrap().flags = vec!["three".into()];
+        }
+        mailbox.touch();
+        served.settle(&postrider, "u", &mailbox);
+        served.stop();
+        equal(&postrider, "u", &mailbox);
+    })
+    .await;
+}
+
 /// Waits are monotonic: a wall clock that jumps fires nothing at once, and loses nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_jumps_causes_no_storm() {

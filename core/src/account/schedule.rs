@@ -160,7 +160,7 @@ impl Schedule {
                     mono + STANDING.get(times).copied().unwrap_or(STANDING[2]).min(interval)
                 }
                 Some(Depth::Full) => mono + self.spread(interval),
-                Some(Depth::Quick) | None => {
+                Some(Depth::Quick | Depth::Told) | None => {
                     before.filter(|before| *before > mono).unwrap_or_else(again)
                 }
             };

@@ -47,6 +47,17 @@ pub struct Changed {
     pub vanished: Option<UidSet>,
 }
 
+/// What is enough of a folder that is open still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enough {
+    /// Nothing: it is opened anew.
+    Nothing,
+    /// EXISTS as it was told meanwhile, and the UIDs that came.
+    Counts,
+    /// The same, with the flags of what came and of what the server has told of by itself.
+    Flags,
+}
+
 /// A question to a session. Folder questions name the folder by its wire name and the UIDVALIDITY
 /// they are about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,9 +74,9 @@ pub enum Request {
         remote_id: Vec<u8>,
         /// And what has changed since then, where the server can tell.
         since: Option<Since>,
-        /// Of a folder that is open still what it has told since, and the UIDs that came, is enough:
-        /// then its HIGHESTMODSEQ is that of its opening, and no changes are told.
-        quick: bool,
+        /// What is enough of a folder that is open still: then its HIGHESTMODSEQ is that of its
+        /// opening, and no changes are told.
+        enough: Enough,
     },
     /// UIDs and flags of the folder.
     Index {
@@ -145,7 +156,7 @@ impl Request {
     /// The folder's counters now, and nothing else.
     #[must_use]
     pub fn examine(remote_id: Vec<u8>) -> Self {
-        Self::Examine { remote_id, since: None, quick: false }
+        Self::Examine { remote_id, since: None, enough: Enough::Nothing }
     }
 
     /// The folder that it is about, by wire name.
@@ -273,6 +284,8 @@ pub enum Answer {
         examined: Examined,
         /// What has changed, where that was asked and could be told.
         changed: Option<Changed>,
+        /// It was open still, and not opened anew: flags of what it told of.
+        told: Option<UidFlags>,
     },
     /// To `Index`: the rows, and EXISTS when the answer was complete.
     Indexed {

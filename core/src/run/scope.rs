@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 pub enum Depth {
     /// EXAMINE, and the arrivals.
     Quick,
+    /// The same, and the flags of those messages of which the server has told by itself.
+    Told,
     /// The whole index with its flags.
     #[default]
     Full,

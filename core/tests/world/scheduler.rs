@@ -245,7 +245,7 @@ impl World {
     }
 
     fn depth(&mut self) -> Depth {
-        if self.dice.chance(70) { Depth::Quick } else { Depth::Full }
+        *self.dice.pick(&[Depth::Quick, Depth::Quick, Depth::Told, Depth::Full])
     }
 
     pub(crate) fn start_run(&mut self) {

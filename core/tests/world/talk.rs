@@ -13,7 +13,7 @@ use postrider_core::mail::settle::{Question, Settlement};
 use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::provider::folders::{
-    Answer, Changed, Examined, Request, Sampled, Since, Unwatched,
+    Answer, Changed, Enough, Examined, Request, Sampled, Since, Unwatched,
 };
 use postrider_core::provider::{Capabilities, Connected, Proof, View};
 use postrider_core::run::event::{Event, Token};
@@ -279,17 +279,18 @@ impl World {
                 }
                 Answer::Listed { folders, unreadable, counters }
             }
-            Request::Examine { since, quick, .. } => {
+            Request::Examine { since, enough, .. } => {
                 let mut examined = self.examine(lie, &remote_id)?;
                 // A folder that was open still: its modseq is old, and no changes are told.
-                let is_open = *quick && self.dice.chance(70);
+                let is_open = *enough != Enough::Nothing && self.dice.chance(70);
                 if is_open {
                     examined.modseq = examined.modseq.min(1);
-                    return Ok(Answer::Examined { examined, changed: None, remote_id });
+                    let told = self.told(lie, &remote_id, *enough)?;
+                    return Ok(Answer::Examined { examined, changed: None, told, remote_id });
                 }
                 let since = since.filter(|since| since.uidvalidity == examined.uidvalidity);
                 let changed = since.and_then(|since| self.changed(lie, &remote_id, since));
-                Answer::Examined { examined, changed, remote_id }
+                Answer::Examined { examined, changed, told: None, remote_id }
             }
             Request::Index { uidvalidity, uids, .. } => {
                 self.index(lie, remote_id, *uidvalidity, uids.as_ref())?
@@ -451,6 +452,21 @@ impl World {
             role: None,
         };
         (names.into_iter().map(listed).collect(), bad.first().map(|_| "* LIST ((".to_owned()))
+    }
+
+    /// Of a folder that is open still: some flags, and those of what came.
+    fn told(&mut self, lie: Lie, name: &[u8], enough: Enough) -> Result<Option<UidFlags>, Ended> {
+        let mut rows = UidFlags::default();
+        if enough == Enough::Flags {
+            let folder = self.select(lie, name, None)?;
+            let came = folder.uidnext.saturating_sub(u32::try_from(self.dice.roll(6)).unwrap());
+            for (uid, mail) in &folder.mail {
+                if *uid >= came || self.dice.chance(40) {
+                    rows.push(*uid, flags(mail.flags));
+                }
+            }
+        }
+        Ok(Some(rows.finished()))
     }
 
     fn examine(&mut self, lie: Lie, name: &[u8]) -> Result<Examined, Ended> {

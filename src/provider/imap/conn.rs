@@ -6,6 +6,7 @@
 use crate::provider::imap::failure::{During, refusal};
 use crate::provider::imap::notices::{Notices, Sought};
 use crate::provider::imap::stream::Stream;
+use crate::provider::imap::touched::Touched;
 use crate::provider::imap::wire::frame::FrameReader;
 use crate::provider::imap::wire::response::{Condition, Response, Told, read};
 use crate::provider::sink::NoSink;
@@ -49,6 +50,8 @@ pub(super) struct Conn {
     pub(super) selected: Option<Selected>,
     /// What was told of the open folder without being asked for.
     pub(super) unasked: Option<Hint>,
+    /// Of which messages flags were told so.
+    pub(super) touched: Touched,
     /// The question that is open asks for flags: lines of them are its answer.
     pub(super) asks_flags: bool,
     /// What went is told by UID (RFC 7162 §3.2.3); nothing before it was asked whether.
@@ -89,6 +92,7 @@ impl Conn {
             capabilities: Vec::new(),
             selected: None,
             unasked: None,
+            touched: Touched::default(),
             asks_flags: false,
             tells_uids: None,
             distrusted: Vec::new(),
@@ -257,6 +261,7 @@ impl Conn {
                 if let Some(selected) = &mut self.selected {
                     selected.exists = selected.exists.saturating_sub(1);
                     self.unasked = Some(Hint::Counts);
+                    self.touched.hear(&response);
                 }
             }
             Response::Vanished { earlier: false, uids } => {
@@ -264,6 +269,7 @@ impl Conn {
                     let gone = u32::try_from(uids.len()).unwrap_or(u32::MAX);
                     selected.exists = selected.exists.saturating_sub(gone);
                     self.unasked = Some(Hint::Counts);
+                    self.touched.hear(&response);
                 }
             }
             // An answer to one of our questions names its UID; where UIDs are told of everything, it
@@ -274,6 +280,7 @@ impl Conn {
                     || (!self.asks_flags && line.is_of_flags()) =>
             {
                 self.unasked.get_or_insert(Hint::Flags);
+                self.touched.hear(&response);
             }
             _ => {}
         }

@@ -1,43 +1,72 @@
-//! What a folder that is open has told since: whether mail came, and nothing else happened.
+//! What a folder that is open has told since: whether mail came, and nothing else happened but to
+//! flags.
 
-use crate::provider::imap::changes::rows_of;
+use crate::provider::imap::changes::{Changes, rows_of};
 use crate::provider::imap::conn::Conn;
+use crate::provider::imap::failure::During;
 use crate::provider::imap::wire::response::{Condition, FetchLine, Response};
 use postrider_core::failure::Failure;
-use postrider_core::provider::folders::{Examined, Hint};
+use postrider_core::mail::uid_flags::UidFlags;
+use postrider_core::provider::folders::{Enough, Examined, Hint};
 
 impl Conn {
     /// The counters of the folder that is open, which is not opened anew: EXISTS as it was told
-    /// meanwhile, and the UIDs from the last known UIDNEXT on. None where that is not sure: it is not
+    /// meanwhile, and the UIDs from the last known UIDNEXT on; with their flags, and those that were
+    /// told of by themselves, where flags are asked for. None where that is not sure: it is not
     /// open, something came or went while it was asked, or it is empty (some refuse `n:*` then).
     pub(super) async fn counted_on(
         &mut self,
         remote_id: &[u8],
-    ) -> Result<Option<Examined>, Failure> {
+        enough: Enough,
+    ) -> Result<Option<(Examined, UidFlags)>, Failure> {
         let open = self.selected.as_ref().filter(|open| open.remote_id == remote_id);
-        let Some(open) = open.filter(|open| !open.examined.inferred && open.exists > 0) else {
+        let is_able = open.is_some_and(|open| !open.examined.inferred && open.exists > 0);
+        if !is_able || enough == Enough::Nothing {
             return Ok(None);
-        };
+        }
+        let with_flags = enough == Enough::Flags;
+        let hint = self.unasked.take();
+        let mut commands = Vec::new();
+        if with_flags {
+            if self.touched.has_numbers() {
+                // Numbers are what they are when it has been told what went (RFC 3501 §5.5).
+                self.command("NOOP", During::Other).await?;
+            }
+            let Some((numbers, uids)) = self.touched.take() else { return Ok(None) };
+            if !numbers.is_empty() {
+                commands.push(format!("FETCH {numbers} (UID FLAGS)").into_bytes());
+            }
+            if !uids.is_empty() {
+                commands.push(format!("UID FETCH {uids} (UID FLAGS)").into_bytes());
+            }
+        }
+        let Some(open) = &self.selected else { return Ok(None) };
         let (mut examined, limit) = (open.examined, rows_of(open.exists));
         examined.exists = open.exists;
-        let flags = self.unasked.take().filter(|hint| *hint == Hint::Flags);
-        let command = format!("UID FETCH {}:* (UID)", examined.uidnext);
-        let tag = self.send(command.as_bytes(), false).await?;
-        let mut rows = 0;
-        let told = self
-            .until_more(&tag, |response| {
-                if let Response::Fetch(FetchLine { uid: Some(uid), closed: true, .. }) = response {
+        let items = if with_flags { "(UID FLAGS)" } else { "(UID)" };
+        commands.push(format!("UID FETCH {}:* {items}", examined.uidnext).into_bytes());
+        let mut changes = Changes::up_to(limit);
+        let mut is_sure = true;
+        self.unasked = None;
+        self.asks_flags = with_flags;
+        for tag in self.send_all(&commands).await? {
+            let told = self.until_more(&tag, |response| {
+                if let Response::Fetch(FetchLine { uid: Some(uid), closed: true, .. }) = &response {
                     examined.uidnext = examined.uidnext.max(uid.saturating_add(1));
                 }
-                rows += 1;
-                rows <= limit
-            })
-            .await?;
-        let is_sure = told.status == Condition::Ok && self.unasked != Some(Hint::Counts);
-        self.unasked = self.unasked.or(flags);
+                changes.take(response)
+            });
+            is_sure &= told.await?.status == Condition::Ok;
+        }
+        self.asks_flags = false;
+        is_sure &= self.unasked != Some(Hint::Counts);
+        // Flags that nobody has asked for are still to be looked at.
+        self.unasked = self.unasked.or(hint.filter(|hint| !with_flags && *hint == Hint::Flags));
         if let Some(open) = self.selected.as_mut().filter(|_| is_sure) {
             open.examined = examined;
         }
-        Ok(Some(examined).filter(|_| is_sure))
+        let rows = if with_flags { changes.told(false).map(|told| told.rows) } else { None };
+        let rows = if with_flags { rows } else { Some(UidFlags::default()) };
+        Ok(rows.filter(|_| is_sure).map(|rows| (examined, rows)))
     }
 }

@@ -6,6 +6,7 @@ use crate::provider::imap::counters::{ITEMS, examined};
 use crate::provider::imap::failure::{During, refusal};
 use crate::provider::imap::notices::Sought;
 use crate::provider::imap::parts::whole;
+use crate::provider::imap::touched::Touched;
 use crate::provider::imap::wire::quote::{Said, say};
 use crate::provider::imap::wire::response::{Condition, FetchLine, Response};
 use crate::provider::imap::wire::utf7::{self, wire_name};
@@ -154,7 +155,7 @@ impl Conn {
         changes: &mut Changes,
     ) -> Result<Examined, Failure> {
         self.selected = None;
-        self.unasked = None;
+        (self.unasked, self.touched) = (None, Touched::default());
         let mut line = b"EXAMINE ".to_vec();
         // From here on the folder's modseq is kept (RFC 7162 §3.1).
         let kept = match since {

@@ -159,13 +159,15 @@ impl ImapSession {
     async fn answer_one(&mut self, request: &Request) -> Result<Answer, Failure> {
         match request {
             Request::List { counters_of } => self.conn.list(counters_of).await,
-            Request::Examine { remote_id, since, quick } => {
-                if *quick && let Some(examined) = self.conn.counted_on(remote_id).await? {
-                    let remote_id = remote_id.clone();
-                    return Ok(Answer::Examined { remote_id, examined, changed: None });
+            Request::Examine { remote_id, since, enough } => {
+                let open = self.conn.counted_on(remote_id, *enough).await?;
+                let remote_id = remote_id.clone();
+                if let Some((examined, rows)) = open {
+                    let (changed, told) = (None, Some(rows));
+                    return Ok(Answer::Examined { remote_id, examined, changed, told });
                 }
-                let (examined, changed) = self.conn.examine_since(remote_id, *since).await?;
-                Ok(Answer::Examined { remote_id: remote_id.clone(), examined, changed })
+                let (examined, changed) = self.conn.examine_since(&remote_id, *since).await?;
+                Ok(Answer::Examined { remote_id, examined, changed, told: None })
             }
             Request::Newest { remote_id, uidvalidity } => {
                 self.conn.newest(remote_id, *uidvalidity).await

@@ -210,7 +210,7 @@ impl Reading {
                     exists: u32::try_from(folder.mail.len()).unwrap(),
                     modseq: 0,
                 };
-                Ok(Answer::Examined { remote_id, examined, changed: None })
+                Ok(Answer::Examined { remote_id, examined, changed: None, told: None })
             }
             Request::Index { .. } => {
                 let folder = self.folder(&remote_id)?;

@@ -135,7 +135,8 @@ impl Follower {
                 return;
             }
             Hint::Counts => (false, of_inbox(Depth::Quick)),
-            Hint::Flags | Hint::Stale => (false, of_inbox(Depth::Full)),
+            Hint::Flags => (false, of_inbox(Depth::Told)),
+            Hint::Stale => (false, of_inbox(Depth::Full)),
             Hint::Names => (true, BTreeMap::new()),
             Hint::Untold => {
                 for held in [&mut self.main, &mut self.beside].into_iter().flatten() {
@@ -195,8 +196,12 @@ impl Follower {
         now: Now,
         out: &mut Vec<Output>,
     ) {
+        // What one session was told, another one does not know.
+        let elsewhere = matches!(self.stage, Stage::Working(_));
+        let whole = |depth| if elsewhere && depth == Depth::Told { Depth::Full } else { depth };
+        let folders: BTreeMap<_, _> = folders.iter().map(|(id, d)| (*id, whole(*d))).collect();
         let add = |scope: &mut Scope| {
-            for (folder, depth) in folders {
+            for (folder, depth) in &folders {
                 widen(scope, *folder, *depth);
             }
             if let Scope::Some { list: listed, .. } = scope {
@@ -216,7 +221,7 @@ impl Follower {
                     add(working.again.get_or_insert_with(nothing));
                 }
                 if !later {
-                    for (folder, depth) in folders {
+                    for (folder, depth) in &folders {
                         self.drive(Event::Nudged(*folder, *depth), now, out);
                     }
                 }

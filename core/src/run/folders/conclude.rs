@@ -60,6 +60,7 @@ impl FolderWork {
             Extent::Changes(_, vanished) => Some(vanished.clone().unwrap_or_default()),
             // By the count nothing has gone: what is not shown there is a lie of one of both.
             Extent::Window(_, uids) => Some(uids.clone()),
+            Extent::Told => Some(UidSet::new()),
         };
         let known = living
             .union(&rows.failures)
@@ -221,10 +222,10 @@ impl FolderWork {
         let Settling { seen, put_back, rewind, .. } = *pass;
         let (unproved, surplus) = (seen.unproved.clone(), seen.surplus);
         let (started, examined) = (seen.started, seen.examined);
-        let (compared, flags) = (seen.compared, Some(seen.flags()));
+        let (compared, flags, depth) = (seen.compared, seen.flags(), seen.depth());
         let marked =
             Marked { started, examined, put_back, unproved, surplus, rewind, compared, flags };
-        self.mark(id, marked, Some(seen), Depth::Full, desk);
+        self.mark(id, marked, Some(seen).filter(|_| depth == Depth::Full), depth, desk);
     }
 
     /// The end of a pass: the mark is committed, or, where nothing changed, the proof is left to be

@@ -7,7 +7,7 @@ use crate::mail::cursor::Mark;
 use crate::mail::id::FolderId;
 use crate::mail::uid_flags::UidFlags;
 use crate::mail::uid_set::UidSet;
-use crate::provider::folders::{Changed, Examined, Request, Since};
+use crate::provider::folders::{Changed, Enough, Examined, Request, Since};
 use crate::run::evidence::Fit;
 use crate::run::folders::conclude::counted_mark;
 use crate::run::folders::folder::{FillKind, Folder, Owner};
@@ -74,10 +74,15 @@ impl FolderWork {
         let uidvalidity = folder.lanes.live.uidvalidity;
         let flags = flags.filter(|flags| flags.modseq > 0);
         let since = flags.map(|flags| Since { uidvalidity, modseq: flags.modseq });
-        // What ends limbo is what the server says now, not what an open folder was told.
-        let quick = depth == Depth::Quick && desk.rounds == 0;
+        let enough = match depth {
+            // What ends limbo is what the server says now, not what an open folder was told.
+            _ if desk.rounds > 0 => Enough::Nothing,
+            Depth::Quick => Enough::Counts,
+            Depth::Told => Enough::Flags,
+            Depth::Full => Enough::Nothing,
+        };
         let remote_id = folder.row.remote_id.clone();
-        let request = Request::Examine { remote_id, since, quick };
+        let request = Request::Examine { remote_id, since, enough };
         let owner = self.pass_owner(id);
         desk.ask(owner, request);
     }
@@ -87,10 +92,12 @@ impl FolderWork {
         id: FolderId,
         mut examined: Examined,
         changed: Option<Changed>,
+        told: Option<UidFlags>,
         desk: &mut Desk<'_>,
     ) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let Some(Pass::Examining { started, misses, depth }) = folder.pass.take() else { return };
+        let is_open = told.is_some();
         let live = &folder.lanes.live;
         if examined.uidvalidity != live.uidvalidity
             && !folder.row.held
@@ -108,7 +115,7 @@ impl FolderWork {
         // What was told once was too high, or the server was put back: a whole listing says what is
         // there.
         let fell = examined.uidnext < live.mark.uidnext.max(live.uidnext);
-        if fell && depth == Depth::Quick {
+        if fell && is_open {
             // What an open folder tells may be less than a listing has shown since.
             folder.depth = Depth::Full;
             return self.examine(id, started, 0, desk);
@@ -123,8 +130,7 @@ impl FolderWork {
             // Bytes that were kept may be of a mail that is no more under that UID.
             folder.suspects.clear();
         }
-        let is_full = depth != Depth::Quick;
-        if misses == 0 && is_full && !desk.insists() && is_unchanged(folder, &examined, started) {
+        if misses == 0 && !is_open && !desk.insists() && is_unchanged(folder, &examined, started) {
             folder.chain = folder.lanes.live.uidnext;
             let marked = counted_mark(started, examined, folder);
             return self.mark(id, marked, None, Depth::Full, desk);
@@ -141,6 +147,14 @@ impl FolderWork {
             folder.pass = Some(Pass::Arriving { seen, todo });
             return;
         }
+        if let (Depth::Told, Some(rows)) = (depth, told)
+            && let Some(arrived) = counted(folder, &examined)
+        {
+            folder.chain = folder.lanes.live.uidnext;
+            let seen = Seen::of_told(started, examined, rows);
+            folder.pass = Some(Pass::Arriving { seen, todo: arrived });
+            return;
+        }
         if depth == Depth::Quick
             && let Some(arrived) = counted(folder, &examined)
         {
@@ -152,7 +166,7 @@ impl FolderWork {
             folder.pass = Some(Pass::Counting { started, examined, todo: arrived });
             return;
         }
-        if !is_full && !fell {
+        if is_open {
             // More has happened than that mail came: now it is opened, and tells what.
             folder.depth = Depth::Full;
             return self.examine(id, started, 0, desk);

@@ -24,6 +24,9 @@ pub(super) enum Extent {
     /// Of these UIDs, where counting proves that nothing has gone; flags of all are compared up to
     /// this mark.
     Window(FlagsMark, UidSet),
+    /// Of what came, and of what the server has told of by itself, where counting proves that nothing
+    /// has gone.
+    Told,
 }
 
 /// What a pass saw.
@@ -76,6 +79,11 @@ impl Seen {
         Self::part(started, examined, rows, Extent::Window(since, uids))
     }
 
+    /// The flags of those of which the server has told by itself.
+    pub(super) fn of_told(started: Micros, examined: Examined, rows: UidFlags) -> Self {
+        Self::part(started, examined, rows, Extent::Told)
+    }
+
     fn part(started: Micros, examined: Examined, rows: UidFlags, extent: Extent) -> Self {
         Self {
             started,
@@ -106,18 +114,25 @@ impl Seen {
             // Another client's change may be told in between.
             Extent::Window(_, uids) => return Some(uids.union(&self.rows.uids())),
             Extent::Changes(_, vanished) => vanished,
+            Extent::Told => &None,
         };
         let rows = self.rows.uids();
         Some(vanished.as_ref().map_or_else(|| rows.clone(), |gone| rows.union(gone)))
     }
 
-    /// Up to where flags are compared when what it saw is stored.
-    pub(super) fn flags(&self) -> FlagsMark {
+    /// Up to where flags are compared when what it saw is stored; none where it is as before.
+    pub(super) fn flags(&self) -> Option<FlagsMark> {
         let listed_at = match &self.extent {
             Extent::Whole => self.started,
             Extent::Changes(before, _) | Extent::Window(before, _) => before.listed_at,
+            Extent::Told => return None,
         };
-        FlagsMark { modseq: self.examined.modseq, listed_at }
+        Some(FlagsMark { modseq: self.examined.modseq, listed_at })
+    }
+
+    /// How closely the folder was looked at.
+    pub(super) fn depth(&self) -> Depth {
+        if let Extent::Told = self.extent { Depth::Told } else { Depth::Full }
     }
 
     /// UIDs below this one are what the listing speaks of.

@@ -269,8 +269,8 @@ impl FolderWork {
                 self.on_dated(&rows, desk);
             }
             (Owner::Listing(_), Answer::Sampled { rows, .. }) => self.on_match_sampled(&rows, desk),
-            (Owner::Pass(id, _), Answer::Examined { examined, changed, .. }) => {
-                self.on_pass_examined(id, examined, changed, desk)
+            (Owner::Pass(id, _), Answer::Examined { examined, changed, told, .. }) => {
+                self.on_pass_examined(id, examined, changed, told, desk)
             }
             (Owner::Pass(id, _), Answer::Indexed { rows, exists, .. }) => {
                 self.on_pass_indexed(id, rows, exists, desk)

@@ -50,6 +50,8 @@ pub struct Told {
 /// What a FETCH line tells. `None` = not told; never "empty".
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct FetchLine {
+    /// The number of the message in the folder, which changes when one before it goes.
+    pub number: u32,
     /// UID.
     pub uid: Option<u32>,
     /// FLAGS.
@@ -225,7 +227,9 @@ fn untagged(tokens: &mut Lexemes<'_>) -> Response {
                 Some(Lexeme::Atom(word)) if word.eq_ignore_ascii_case(b"EXPUNGE") => {
                     Response::Expunge(number)
                 }
-                Some(Lexeme::Atom(word)) if word.eq_ignore_ascii_case(b"FETCH") => fetch(tokens),
+                Some(Lexeme::Atom(word)) if word.eq_ignore_ascii_case(b"FETCH") => {
+                    fetch(number, tokens)
+                }
                 _ => Response::Other,
             }
         }
@@ -336,8 +340,8 @@ fn counters(tokens: &mut Lexemes<'_>) -> Option<Response> {
         .then_some(Response::Counters { name, items })
 }
 
-fn fetch(tokens: &mut Lexemes<'_>) -> Response {
-    let mut line = FetchLine::default();
+fn fetch(number: u32, tokens: &mut Lexemes<'_>) -> Response {
+    let mut line = FetchLine { number, ..FetchLine::default() };
     if tokens.next() != Some(Lexeme::Open) {
         return Response::Other;
     }

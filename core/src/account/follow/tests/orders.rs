@@ -136,6 +136,8 @@ fn what_is_heard_while_a_run_waits_for_its_slot_is_looked_at_in_it() {
     };
     assert_eq!(depth(&f), Some(Depth::Quick));
     f.step(Input::Hinted(1, Hint::Flags), at(7));
+    assert_eq!(depth(&f), Some(Depth::Told));
+    f.step(Input::Hinted(1, Hint::Stale), at(7));
     assert_eq!(depth(&f), Some(Depth::Full));
 }
 

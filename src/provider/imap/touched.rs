@@ -1,0 +1,96 @@
+//! Messages of the open folder whose flags the server has told of by itself: until somebody asks,
+//! their numbers are kept, or their UIDs where those are told along.
+
+use crate::provider::imap::wire::response::Response;
+use postrider_core::mail::uid_set::UidSet;
+use std::collections::BTreeSet;
+
+/// Of more than so many messages nobody keeps count.
+const MESSAGES: usize = 500;
+
+/// What the server has told of by itself.
+#[derive(Debug, Default)]
+pub(super) struct Touched {
+    numbers: BTreeSet<u32>,
+    uids: BTreeSet<u32>,
+    /// More was told than is kept: it may be any.
+    over: bool,
+}
+
+impl Touched {
+    /// Takes a response that nobody asked for.
+    pub(super) fn hear(&mut self, response: &Response) {
+        match response {
+            Response::Fetch(line) if !line.closed => self.over = true,
+            Response::Fetch(line) => {
+                match line.uid {
+                    Some(uid) => self.uids.insert(uid),
+                    None => self.numbers.insert(line.number),
+                };
+                self.over |= self.numbers.len() + self.uids.len() > MESSAGES;
+            }
+            // Each behind it has another number now (RFC 3501 §7.4.1).
+            Response::Expunge(gone) => {
+                let behind = self.numbers.split_off(gone);
+                let behind = behind.into_iter().filter(|number| number != gone);
+                self.numbers.extend(behind.map(|number| number - 1));
+            }
+            // What went is told by UID, so nobody knows which numbers are left.
+            Response::Vanished { .. } => self.over |= !self.numbers.is_empty(),
+            _ => {}
+        }
+    }
+
+    /// Whether their numbers alone are known: those are good only while nothing goes.
+    pub(super) fn has_numbers(&self) -> bool {
+        !self.numbers.is_empty()
+    }
+
+    /// Those of which it was told since this was asked last, by number and by UID; none where it may be
+    /// any.
+    pub(super) fn take(&mut self) -> Option<(UidSet, UidSet)> {
+        let Self { numbers, uids, over } = std::mem::take(self);
+        (!over).then(|| (numbers.into_iter().collect(), uids.into_iter().collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::imap::wire::response::FetchLine;
+
+    fn flags(number: u32, uid: Option<u32>) -> Response {
+        Response::Fetch(FetchLine { number, uid, closed: true, ..FetchLine::default() })
+    }
+
+    fn numbers(told: Vec<Response>) -> Option<(String, String)> {
+        let mut touched = Touched::default();
+        told.iter().for_each(|response| touched.hear(response));
+        touched.take().map(|(numbers, uids)| (numbers.to_string(), uids.to_string()))
+    }
+
+    #[test]
+    fn numbers_move_up_when_one_before_them_goes() {
+        for (gone, left) in [(5, "2,8"), (1, "1,4,8"), (10, "2,5,9")] {
+            let told = vec![
+                flags(2, None),
+                flags(5, None),
+                flags(9, None),
+                flags(7, Some(70)),
+                Response::Expunge(gone),
+            ];
+            assert_eq!(numbers(told), Some((left.into(), "70".into())), "{gone} went");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_may_be_any() {
+        let gone = || Response::Vanished { earlier: false, uids: UidSet::range(1, 1) };
+        assert_eq!(numbers(vec![flags(2, None), gone()]), None);
+        assert_eq!(numbers(vec![flags(2, Some(9)), gone()]), Some(("".into(), "9".into())));
+        let many = |n: u32| numbers((1..=n).map(|n| flags(n, None)).collect());
+        assert!(many(500).is_some() && many(501).is_none());
+        let cut = Response::Fetch(FetchLine { number: 1, ..FetchLine::default() });
+        assert_eq!(numbers(vec![cut]), None);
+    }
+}
