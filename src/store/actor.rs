@@ -93,6 +93,8 @@ pub struct StoreState {
     waiting: VecDeque<Waiting>,
     controls: VecDeque<(Control, ReplyTo<Result<Done, Failure>>)>,
     quiet: Quiet,
+    /// As the last transaction has left them, where that is known: nobody else writes.
+    numbers: Option<Numbers>,
     /// A timer for `WriteQuiet` is running.
     quiet_timer: bool,
     /// Told the number of the last durable event.
@@ -154,6 +156,7 @@ impl Actor for StoreActor {
             waiting: VecDeque::new(),
             controls: VecDeque::new(),
             quiet: Quiet::default(),
+            numbers: None,
             quiet_timer: false,
             events,
             depth,
@@ -302,6 +305,7 @@ impl StoreState {
     async fn control(&mut self, change: &Control) -> Result<Portion, Trouble> {
         let at = self.clock.now().wall;
         let tx = self.begin().await?;
+        self.numbers = None;
         let mut numbers = Numbers::load(&tx).await?;
         let progress = control(&tx, &mut numbers, change, at).await?;
         numbers.save(&tx).await?;
@@ -382,7 +386,10 @@ impl StoreState {
             if tx.is_none() {
                 let begun = self.begin().await?;
                 fault::pass("store.begun");
-                let numbers = Numbers::load(&begun).await?;
+                let numbers = match self.numbers.take() {
+                    Some(numbers) => numbers,
+                    None => Numbers::load(&begun).await?,
+                };
                 // What passes proved before is there before what follows from it.
                 write_quiet(&begun, &self.quiet).await?;
                 tx = Some((begun, numbers));
@@ -411,6 +418,7 @@ impl StoreState {
         if let Some((tx, numbers)) = tx {
             numbers.save(&tx).await?;
             tx.commit().await?;
+            self.numbers = Some(numbers);
             self.quiet = Quiet::default();
             self.tell(numbers);
         }

@@ -81,8 +81,16 @@ texts! {
     HeldBodies,
     LostMail,
     Twins,
-    AnyLost,
     FoundIn,
+}
+
+texts! {
+    /// A text about handing out an account.
+    OpeningText, sqlite::opening::words:
+    AccountFound,
+    HandOutAccount,
+    FailuresToRetry,
+    Notes,
 }
 
 texts! {
@@ -143,13 +151,6 @@ texts! {
     UpdateMessages,
     PutLocations,
     InsertEvents,
-    // Handing out an account.
-    AccountOrigin,
-    HandOutAccount,
-    AccountNumber,
-    FailuresToRetry,
-    Notes,
-    HowItStood,
     // Everything of a change that is not a message.
     AccountOpened,
     ReopenFolder,
@@ -280,7 +281,8 @@ mod tests {
         let feeds = FeedText::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
         let anew = RematchText::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
         let held = HeldText::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
-        for (text, words) in plain.chain(feeds).chain(anew).chain(held) {
+        let opening = OpeningText::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
+        for (text, words) in plain.chain(feeds).chain(anew).chain(held).chain(opening) {
             let sql = format!("EXPLAIN {words}");
             let explained = db
                 .writer

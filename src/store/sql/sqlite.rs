@@ -35,6 +35,7 @@ macro_rules! location {
 
 pub(super) mod feeds;
 pub(super) mod held;
+pub(super) mod opening;
 pub(super) mod rematch;
 
 /// The messages that one transaction of a purge deletes.
@@ -227,23 +228,6 @@ pub(super) const fn words(text: Text) -> &'static str {
             "INSERT INTO event (seq, id, at, kind, account, folder, message, backfill, data) SELECT value->>0, \
              value->>1, ?2, value->>2, ?1, value->>3, value->>4, value->>5, value->>6 FROM jsonb_each(?3)"
         }
-        // Handing out an account.
-        Text::AccountOrigin => "SELECT provider, username FROM account WHERE name = ?1",
-        Text::HandOutAccount => {
-            "INSERT INTO account (name, provider, host, username, identity_kind, state, reason, since, incarnation, \
-             keep, owner) VALUES (?1, ?2, ?3, ?4, 'hash', ?7, '', ?5, 1, ?6, ?9) ON CONFLICT (name) DO UPDATE SET host = \
-             excluded.host, keep = excluded.keep, owner = excluded.owner, incarnation = account.incarnation + 1, state = CASE account.state \
-             WHEN ?8 THEN ?7 ELSE account.state END"
-        }
-        Text::AccountNumber => "SELECT id FROM account WHERE name = ?1",
-        Text::FailuresToRetry => {
-            "SELECT folder, uid, next_try_at <= ?2 OR version <> ?3, class <> 'invalid_data' OR attempts = 0, burst \
-             FROM failure WHERE account = ?1 AND closed_at IS NULL AND uid IS NOT NULL ORDER BY uid"
-        }
-        Text::Notes => {
-            "SELECT about, folder, remote_id, uidvalidity, uid, count, text FROM note WHERE account = ?1"
-        }
-        Text::HowItStood => "SELECT state, reason FROM account WHERE id = ?1",
         // Everything of a change that is not a message.
         Text::AccountOpened => {
             "UPDATE account SET opened_at = ?2, identity_kind = ?3 WHERE id = ?1"

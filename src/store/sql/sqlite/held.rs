@@ -24,9 +24,6 @@ pub(in crate::store::sql) const fn words(text: HeldText) -> &'static str {
              account WHERE name = ?1) AND o.deleted_at IS NULL AND o.limbo_since IS NULL AND o.size IN (SELECT size FROM \
              mine) AND o.message_id IN (SELECT message_id FROM mine))"
         }
-        HeldText::AnyLost => {
-            "SELECT 1 FROM message WHERE account = ?1 AND limbo_since IS NOT NULL LIMIT 1"
-        }
         HeldText::FoundIn => {
             "SELECT f.passed_at, f.opened_at, c.state->>'$.state.uidnext', a.sizes_estimated FROM account a JOIN folder f \
              ON f.account = a.id AND f.remote_id = ?2 AND f.deleted_at IS NULL JOIN cursor c ON c.folder = f.id AND \
