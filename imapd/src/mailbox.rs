@@ -1,6 +1,7 @@
 //! A mailbox in memory, changed from inside by whoever runs the server.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
@@ -41,6 +42,9 @@ impl Mail {
     }
 }
 
+/// Numbers folders.
+static FOLDERS: AtomicU64 = AtomicU64::new(1);
+
 /// A folder.
 #[derive(Clone, Debug)]
 pub struct Folder {
@@ -48,6 +52,8 @@ pub struct Folder {
     pub uidvalidity: u32,
     /// UIDNEXT.
     pub uidnext: u32,
+    /// What it keeps when it is renamed.
+    pub id: u64,
     /// SPECIAL-USE attribute, with its backslash; may be empty.
     pub role: String,
     /// The messages by UID.
@@ -88,8 +94,9 @@ impl Mailbox {
 
     /// Makes a folder, if there is none of that name.
     pub fn create(&self, name: &str, role: &str) {
-        let folder =
-            Folder { uidvalidity: 1000, uidnext: 1, role: role.into(), mail: BTreeMap::new() };
+        let id = FOLDERS.fetch_add(1, Ordering::Relaxed);
+        let (role, mail) = (role.into(), BTreeMap::new());
+        let folder = Folder { uidvalidity: 1000, uidnext: 1, id, role, mail };
         self.lock().entry(name.into()).or_insert(folder);
     }
 

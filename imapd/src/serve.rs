@@ -355,6 +355,9 @@ impl Connection {
         if misbehaviour != Some(&Misbehaviour::NoUidNext) {
             out.push_str(&format!("* OK [UIDNEXT {uidnext}] next\r\n"));
         }
+        if self.shared.capabilities.contains("OBJECTID") {
+            out.push_str(&format!("* OK [MAILBOXID (F{:x})] id\r\n", folder.id));
+        }
         self.view = self.look();
         (
             out.into_bytes(),

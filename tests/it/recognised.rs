@@ -249,3 +249,43 @@ async fn a_kill_between_vanish_and_find_tells_each_move_once() {
     }
     assert!(kills >= 6, "{kills}");
 }
+
+/// A folder that keeps its MAILBOXID is the one that it was, under whatever name; empty ones, too, which
+/// nothing else tells apart.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_with_an_id_is_known_by_it() {
+    let mailbox = Mailbox::new();
+    mailbox.create("Empty", "");
+    for n in 0..10 {
+        mailbox.append("Full", Mail::new(format!("Subject: {n}\r\n\r\n{n}\r\n")));
+    }
+    let server = server("OBJECTID", &mailbox).await;
+    blocking(move || {
+        let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
+        postrider.sync().exits(0);
+        let told = "SELECT coalesce(group_concat(kind), '') AS x FROM event WHERE kind LIKE 'folder.%' AND kind <> 'folder.created'";
+        for (round, names) in [["Empty", "Full", "Empty2", "Full2"], ["Empty2", "Full2", "Full", "Empty"]]
+            .into_iter()
+            .enumerate()
+        {
+            mailbox.rename(names[0], names[2]);
+            mailbox.rename(names[1], names[3]);
+            let before = server.log().len();
+            postrider.sync().exits(0);
+            let asked = server.log()[before..].join("\n");
+            assert!(!asked.contains("RFC822.SIZE INTERNALDATE"), "{asked}");
+            let renames = ["folder.renamed"; 4][..round * 2 + 2].join(",");
+            assert_eq!(ask(&postrider.database(), told), renames);
+            equal(&postrider, "u", &mailbox);
+        }
+        // Another one of the old name is another folder.
+        mailbox.delete("Full");
+        mailbox.create("Full", "");
+        mailbox.append("Full", Mail::new("Subject: other\r\n\r\nx\r\n"));
+        postrider.sync();
+        postrider.sync().exits(0);
+        equal(&postrider, "u", &mailbox);
+        consistent(&postrider.database());
+    })
+    .await;
+}

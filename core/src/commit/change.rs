@@ -9,7 +9,7 @@ use crate::failure::{Class, Failure};
 use crate::mail::cursor::{FlagsMark, Mark};
 use crate::mail::flags::Flags;
 use crate::mail::folder::ListedFolder;
-use crate::mail::id::{AccountId, FolderId, Incarnation, UidValidity};
+use crate::mail::id::{AccountId, FolderId, Incarnation, MailboxId, UidValidity};
 use crate::mail::page::Page;
 use crate::mail::recognise::IdentityKind;
 use crate::mail::uid_set::UidSet;
@@ -180,6 +180,8 @@ pub enum FolderChange {
         compared: bool,
         /// Up to where flags are compared now; none where the pass did not look at them.
         flags: Option<FlagsMark>,
+        /// What the server names the folder by, where it has told.
+        mailbox: Option<MailboxId>,
     },
     /// Its UIDs have begun anew: every location that was found again gets its new number, what
     /// was not found remains to be read. The next pass lists it.

@@ -159,6 +159,7 @@ fn admit_folder(
             rewind,
             compared,
             flags,
+            mailbox,
             ..
         } => {
             let row = same_uidvalidity(folder.as_mut(), *uidvalidity)?;
@@ -175,6 +176,7 @@ fn admit_folder(
                 None => lanes.live.uidnext = lanes.live.uidnext.max(to.uidnext),
             }
             lanes.live.flags = flags.or(lanes.live.flags);
+            lanes.live.mailbox = mailbox.or(lanes.live.mailbox);
             if *compared {
                 lanes.live.compared_at = Some(*started);
             }

@@ -3,7 +3,7 @@
 //! *live* is a chain: who commits names the value it starts from. *backfill* is a set: who commits
 //! takes out a range that must still be in it. Both are JSON with the number of their format.
 
-use crate::mail::id::UidValidity;
+use crate::mail::id::{MailboxId, UidValidity};
 use crate::mail::uid_set::UidSet;
 use crate::time::Micros;
 use serde::{Deserialize, Serialize};
@@ -70,6 +70,9 @@ pub struct Live {
     /// it never was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compared_at: Option<Micros>,
+    /// What the server names the folder by, whatever it is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mailbox: Option<MailboxId>,
     /// When its UIDs began anew, the last day's times.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resets: Vec<Micros>,
@@ -142,6 +145,7 @@ impl Lanes {
                 ended: false,
                 flags: None,
                 compared_at: None,
+                mailbox: None,
                 resets: Vec::new(),
             },
             backfill: Backfill { uidvalidity, boundary: mark.uidnext, remaining, old_before },

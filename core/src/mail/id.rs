@@ -2,6 +2,7 @@
 
 use crate::mail::body::BodyHash;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::fmt;
 
 macro_rules! number {
@@ -31,9 +32,25 @@ number! {
     Incarnation(i64);
     /// IMAP UIDVALIDITY (RFC 3501 §2.3.1.1).
     UidValidity(u32);
+    /// The id of an IMAP mailbox, which it keeps when it is renamed (RFC 8474 §4), short: the beginning
+    /// of its SHA-256.
+    MailboxId(u64);
     /// Names one live session of a process, and (being made from the wall clock) differs between
     /// processes too.
     SessionId(i64);
+}
+
+impl MailboxId {
+    /// Of what a server says.
+    #[must_use]
+    pub fn of(id: &[u8]) -> Self {
+        Self(
+            Sha256::digest(id)
+                .iter()
+                .take(8)
+                .fold(0, |number, octet| number << 8 | u64::from(*octet)),
+        )
+    }
 }
 
 /// A message's identity inside its account: `h:` and the SHA-256 of its bytes here; `em:`, `gm:`,

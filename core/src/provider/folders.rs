@@ -3,7 +3,7 @@
 use crate::budget::{Lane, Wait};
 use crate::mail::cursor::Mark;
 use crate::mail::folder::ListedFolder;
-use crate::mail::id::UidValidity;
+use crate::mail::id::{MailboxId, UidValidity};
 use crate::mail::key::Keyed;
 use crate::mail::page::Page;
 use crate::mail::recognise::IdentityKind;
@@ -27,6 +27,8 @@ pub struct Examined {
     pub exists: u32,
     /// HIGHESTMODSEQ, 0 where there is none.
     pub modseq: u64,
+    /// MAILBOXID, where it is told.
+    pub mailbox: Option<MailboxId>,
 }
 
 /// Up to where the changes of a folder are known.

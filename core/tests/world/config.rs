@@ -48,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) recognises: bool,
     /// The server tells of folders that are not open.
     pub(crate) notify: bool,
+    /// MAILBOXID is told; not `true`: the same of every folder.
+    pub(crate) mailbox_ids: Option<bool>,
     /// Messages have ids.
     pub(crate) ids: bool,
     /// A folder shows its newest mails alone, so many.
@@ -89,6 +91,7 @@ impl Config {
             recognises: apart.chance(70),
             ids: apart.chance(25),
             notify: apart.chance(40),
+            mailbox_ids: apart.chance(50).then(|| apart.chance(80)),
             // Two that look alike, where one went as the other came: nothing tells them apart.
             alike: false,
         }
@@ -127,6 +130,7 @@ impl Config {
             recognises: false,
             ids: false,
             notify: false,
+            mailbox_ids: None,
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::words::{fetched, flags, gone, key, length};
 use postrider_core::budget::{Lane, Wait};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::folder::ListedFolder;
-use postrider_core::mail::id::{SessionId, UidValidity};
+use postrider_core::mail::id::{MailboxId, SessionId, UidValidity};
 use postrider_core::mail::key::Keyed;
 use postrider_core::mail::recognise::IdentityKind;
 use postrider_core::mail::settle::{Question, Settlement};
@@ -497,6 +497,10 @@ impl World {
             exists,
             inferred: false,
             modseq: if self.cfg.modseq { modseq } else { 0 },
+            mailbox: self
+                .cfg
+                .mailbox_ids
+                .map(|each| MailboxId(if each { folder.id.into() } else { 1 })),
         })
     }
 

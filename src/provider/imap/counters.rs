@@ -106,5 +106,6 @@ pub(super) fn examined(items: &BTreeMap<String, u64>) -> Option<Examined> {
         exists: number("MESSAGES")?,
         inferred: false,
         modseq,
+        mailbox: None,
     })
 }

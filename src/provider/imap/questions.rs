@@ -12,7 +12,7 @@ use crate::provider::imap::wire::response::{Condition, FetchLine, Response};
 use crate::provider::imap::wire::utf7::{self, wire_name};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::folder::{ListedFolder, Role};
-use postrider_core::mail::id::UidValidity;
+use postrider_core::mail::id::{MailboxId, UidValidity};
 use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::provider::Tells;
@@ -182,6 +182,7 @@ impl Conn {
         };
         let (mut exists, mut uidvalidity, mut uidnext, mut modseq, mut sticky) =
             (None, None, None, 0, true);
+        let (mut mailbox, has_ids) = (None, self.has("OBJECTID"));
         // Some name the folder that they open.
         self.asked.names = true;
         let told = self
@@ -207,6 +208,9 @@ impl Conn {
                                 modseq = value.and_then(|v| v.parse().ok()).unwrap_or(0)
                             }
                             "UIDNOTSTICKY" => sticky = false,
+                            "MAILBOXID" if has_ids => {
+                                mailbox = value.map(|id| MailboxId::of(id.as_bytes()))
+                            }
                             _ => {}
                         }
                     }
@@ -238,8 +242,8 @@ impl Conn {
             _ if exists == 0 => (1, true),
             _ => (self.last_uid().await?.saturating_add(1), true),
         };
-        let examined =
-            Examined { uidvalidity: UidValidity(uidvalidity), uidnext, inferred, exists, modseq };
+        let uidvalidity = UidValidity(uidvalidity);
+        let examined = Examined { uidvalidity, uidnext, inferred, exists, modseq, mailbox };
         self.selected = Some(Selected { remote_id: remote_id.to_vec(), examined, exists });
         Ok(examined)
     }

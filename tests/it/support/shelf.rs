@@ -209,6 +209,7 @@ impl Reading {
                     inferred: false,
                     exists: u32::try_from(folder.mail.len()).unwrap(),
                     modseq: 0,
+                    mailbox: None,
                 };
                 Ok(Answer::Examined { remote_id, examined, changed: None, told: None })
             }

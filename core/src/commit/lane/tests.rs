@@ -96,6 +96,7 @@ fn pass(from: u32, to: u32, put_back: UidSet) -> Change {
         rewind: None,
         compared: false,
         flags: None,
+        mailbox: None,
     })
 }
 
@@ -285,6 +286,7 @@ fn a_uidnext_that_was_too_high_is_taken_back() {
                 rewind,
                 compared: false,
                 flags: None,
+                mailbox: None,
             }),
         )
     };

@@ -253,6 +253,7 @@ impl FolderWork {
         let whole = lanes.backfill.remaining.is_empty();
         let same = from == to
             && is_told
+            && (examined.mailbox.is_none() || examined.mailbox == lanes.live.mailbox)
             && !compared
             && lanes.live.uidnext == to.uidnext
             && !lanes.live.ended
@@ -286,6 +287,7 @@ impl FolderWork {
             rewind,
             compared,
             flags,
+            mailbox: examined.mailbox,
         };
         desk.commit(owner, change);
     }
@@ -310,7 +312,14 @@ mod tests {
         let mark = Mark { uidnext: 10, exists: 5, modseq: 3 };
         let seen = |exists: u32, uids: &[u32]| {
             let (uidvalidity, modseq) = (UidValidity(1), 9);
-            let examined = Examined { uidvalidity, uidnext: 20, inferred: false, exists, modseq };
+            let examined = Examined {
+                uidvalidity,
+                uidnext: 20,
+                inferred: false,
+                exists,
+                modseq,
+                mailbox: None,
+            };
             let mut rows = UidFlags::default();
             for uid in uids {
                 rows.push(*uid, Flags::default());

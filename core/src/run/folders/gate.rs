@@ -119,7 +119,14 @@ mod tests {
         lanes.live.compared_at = Some(Micros(2));
         row.lanes = Some(lanes);
         (row.passed_at, row.proved_at) = (Some(Micros(2)), Some(Micros(2)));
-        let shown = Examined { uidvalidity, uidnext: 9, inferred: false, exists: 5, modseq: 7 };
+        let shown = Examined {
+            uidvalidity,
+            uidnext: 9,
+            inferred: false,
+            exists: 5,
+            modseq: 7,
+            mailbox: None,
+        };
         (Folder::new(row).unwrap(), shown)
     }
 

@@ -1,8 +1,10 @@
-//! A missing folder under a new name: equal UIDVALIDITY and, of a sample of our rows, most are
-//! there and all those agree in UID, size and INTERNALDATE. Decided before a new name is opened.
+//! A missing folder under a new name: equal UIDVALIDITY and the same MAILBOXID (RFC 8474), or, of a
+//! sample of our rows, most are there and all those agree in UID, size and INTERNALDATE. Decided
+//! before a new name is opened.
 
 use crate::commit::change::FolderChange;
-use crate::mail::id::FolderId;
+use crate::mail::folder::ListedFolder;
+use crate::mail::id::{FolderId, MailboxId, UidValidity};
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Examined, Request, Sampled};
 use crate::run::event::Token;
@@ -28,8 +30,14 @@ fn agrees(ours: &[Sampled], theirs: &[Sampled]) -> bool {
 impl FolderWork {
     /// Goes on with the next new name, or, when all are compared, with what is still missing.
     pub(super) fn match_folders(&mut self, mut matching: Matching, desk: &mut Desk<'_>) {
-        match matching.todo.pop_front().filter(|_| !matching.missing.is_empty()) {
-            Some(name) => {
+        let next = matching.todo.pop_front().filter(|_| !matching.missing.is_empty());
+        match next.map(|name| (self.folders.named(&name.remote_id).map(|f| f.row.id), name)) {
+            // A rename that was on its way when LIST was asked anew has been stored since.
+            Some((Some(folder), name)) => {
+                self.found_again(&mut matching, folder, &name);
+                self.match_folders(matching, desk);
+            }
+            Some((None, name)) => {
                 let request = Request::examine(name.remote_id.clone());
                 matching.at = At::Examining(name);
                 self.listing = Listing::Matching(Box::new(matching));
@@ -59,7 +67,11 @@ impl FolderWork {
                     && examined.uidnext >= live.mark.uidnext
             })
         };
-        let folders = matching.missing.iter().filter(same).copied().collect();
+        let folders: Vec<FolderId> = matching.missing.iter().filter(same).copied().collect();
+        let named = folders.iter().copied().find(|id| self.is_named(*id, examined.mailbox));
+        if let Some(folder) = named {
+            return self.rename(matching, name, folder, examined.uidvalidity, desk);
+        }
         self.match_next(
             matching,
             Candidates { name, uidvalidity: examined.uidvalidity, folders },
@@ -103,7 +115,7 @@ impl FolderWork {
         if !matches!(&self.listing, Listing::Matching(m) if matches!(m.at, At::Sampling(..))) {
             return;
         }
-        let Some((mut matching, At::Sampling(mut candidates, ours))) = self.take_matching() else {
+        let Some((matching, At::Sampling(mut candidates, ours))) = self.take_matching() else {
             return;
         };
         let Some(folder) = candidates.folders.pop() else {
@@ -113,6 +125,25 @@ impl FolderWork {
             return self.match_next(matching, candidates, desk);
         }
         let Candidates { name, uidvalidity, .. } = candidates;
+        self.rename(matching, name, folder, uidvalidity, desk);
+    }
+
+    /// Whether the server names this folder so, and none of the others: an id that several have says
+    /// nothing.
+    fn is_named(&self, folder: FolderId, told: Option<MailboxId>) -> bool {
+        let Some(told) = told else { return false };
+        let mut named = self.folders.values().filter(|f| f.lanes.live.mailbox == Some(told));
+        named.next().is_some_and(|f| f.row.id == folder) && named.next().is_none()
+    }
+
+    fn rename(
+        &mut self,
+        mut matching: Matching,
+        name: ListedFolder,
+        folder: FolderId,
+        uidvalidity: UidValidity,
+        desk: &mut Desk<'_>,
+    ) {
         matching.at = At::Renaming(name.clone(), folder);
         self.listing = Listing::Matching(Box::new(matching));
         let from = self.folders.get(&folder).map(|f| f.row.remote_id.clone()).unwrap_or_default();
@@ -127,12 +158,17 @@ impl FolderWork {
         if let At::Renaming(name, folder) = std::mem::replace(&mut matching.at, At::Start)
             && self.folders.get(&folder).is_some_and(|f| f.row.remote_id == name.remote_id)
         {
-            matching.missing.remove(&folder);
-            matching.work.fresh.retain(|fresh| fresh.remote_id != name.remote_id);
             desk.counts.folder_changes += 1;
-            self.want_pass(folder, Depth::Full);
+            self.found_again(&mut matching, folder, &name);
         }
         self.match_folders(matching, desk);
+    }
+
+    /// A missing folder is the one of this name.
+    fn found_again(&mut self, matching: &mut Matching, folder: FolderId, name: &ListedFolder) {
+        matching.missing.remove(&folder);
+        matching.work.fresh.retain(|fresh| fresh.remote_id != name.remote_id);
+        self.want_pass(folder, Depth::Full);
     }
 
     /// The comparison that is under way, and where it stands; anything else is left as it is.
