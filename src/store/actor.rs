@@ -7,7 +7,8 @@ use crate::fault;
 use crate::handle::Backlog;
 use crate::reply::ReplyTo;
 use crate::store::apply::{
-    Applied, Done, Numbers, Portion, Quiet, commit, control, open_account, write_quiet,
+    Applied, Done, Numbers, Portion, Quiet, commit, commit_first, control, open_account,
+    write_quiet,
 };
 use crate::store::connect::Database;
 use crate::store::failure::Trouble;
@@ -349,9 +350,15 @@ impl StoreState {
         open: &OpenAccount,
         anew: bool,
     ) -> Result<Result<AccountSnapshot, Failure>, Trouble> {
+        let at = self.clock.now().wall;
+        if !anew && !self.unsure && !self.quiet.is_of_rows() {
+            // Nobody else writes: what is read one by one belongs together.
+            let snapshot = open_account(&self.db.writer, open, anew, at).await?;
+            return Ok(snapshot.map(|(snapshot, _)| snapshot));
+        }
         let tx = self.begin().await?;
         write_quiet(&tx, &self.quiet).await?;
-        let snapshot = open_account(&tx, open, anew, self.clock.now().wall).await?;
+        let snapshot = open_account(&tx, open, anew, at).await?;
         match &snapshot {
             // Nothing is to be made durable: what passes proved is read, and goes on waiting.
             Ok((_, false)) if !self.quiet.is_much() => tx.rollback().await?,
@@ -372,10 +379,23 @@ impl StoreState {
         Ok(self.db.begin().await?)
     }
 
+    /// A transaction, and the numbers from which it goes on.
+    async fn begun(&mut self) -> Result<(sea_orm::DatabaseTransaction, Numbers), Trouble> {
+        let tx = self.begin().await?;
+        fault::pass("store.begun");
+        let numbers = match self.numbers.take() {
+            Some(numbers) => numbers,
+            None => Numbers::load(&tx).await?,
+        };
+        // What passes proved before is there before what follows from it.
+        write_quiet(&tx, &self.quiet).await?;
+        Ok((tx, numbers))
+    }
+
     /// One transaction of about [`Batch`] of work.
     async fn transaction(&mut self, taken: &mut Vec<InHand>) -> Result<(), Trouble> {
         let batch = Batch::begin(self.clock.now().mono);
-        let mut tx = None;
+        let mut open = None;
         while batch.has_room(self.clock.now().mono) {
             if !matches!(self.waiting.front(), Some(Waiting::Commit(..))) {
                 break;
@@ -383,18 +403,11 @@ impl StoreState {
             let Some(Waiting::Commit(change, reply)) = self.waiting.pop_front() else { break };
             taken.push(InHand { commit: change, reply, answer: None, broken: None });
             let Some(last) = taken.last_mut() else { break };
-            if tx.is_none() {
-                let begun = self.begin().await?;
-                fault::pass("store.begun");
-                let numbers = match self.numbers.take() {
-                    Some(numbers) => numbers,
-                    None => Numbers::load(&begun).await?,
-                };
-                // What passes proved before is there before what follows from it.
-                write_quiet(&begun, &self.quiet).await?;
-                tx = Some((begun, numbers));
-            }
-            let Some((tx, numbers)) = &mut tx else { break };
+            let is_first = open.is_none();
+            let (tx, numbers) = match &mut open {
+                Some(open) => open,
+                none => none.insert(self.begun().await?),
+            };
             let span = tracing::debug_span!(
                 "postrider.store.commit",
                 account.id = last.commit.account.0,
@@ -403,7 +416,23 @@ impl StoreState {
                 size_bytes =
                     last.commit.change.page().map(postrider_core::mail::page::Page::octets),
             );
-            last.answer = match commit(tx, numbers, &last.commit).instrument(span).await {
+            let mut applied = if is_first {
+                commit_first(tx, numbers, &last.commit).instrument(span.clone()).await
+            } else {
+                commit(tx, numbers, &last.commit).instrument(span.clone()).await
+            };
+            // The first one's savepoint is the transaction.
+            if !matches!(applied, Ok(Applied::Done(_)))
+                && is_first
+                && let Some((tx, _)) = open.take()
+            {
+                tx.rollback().await?;
+                if let Err(Trouble::Refused(_)) = applied {
+                    let (tx, numbers) = open.insert(self.begun().await?);
+                    applied = commit(tx, numbers, &last.commit).instrument(span).await;
+                }
+            }
+            last.answer = match applied {
                 Ok(Applied::Done(rows)) => Some(CommitAnswer::Done(rows)),
                 Ok(Applied::Refused(refusal, rows)) => Some(CommitAnswer::Refused(refusal, rows)),
                 // A row that cannot be read is this account's trouble, not that of the others in
@@ -415,7 +444,7 @@ impl StoreState {
                 Err(e) => return Err(e),
             };
         }
-        if let Some((tx, numbers)) = tx {
+        if let Some((tx, numbers)) = open {
             numbers.save(&tx).await?;
             tx.commit().await?;
             self.numbers = Some(numbers);

@@ -45,6 +45,31 @@ use words::{read, text, write};
 /// Messages in limbo that are judged at a time.
 const SWEEP: i64 = 5000;
 
+/// Applies a commit as the first of a transaction. Unless it is done, the transaction is to be rolled
+/// back; where the database has refused what it holds, it is to be applied beside others.
+pub(super) async fn commit_first(
+    tx: &DatabaseTransaction,
+    numbers: &mut Numbers,
+    commit: &Commit,
+) -> Result<Applied, Trouble> {
+    let mut next = *numbers;
+    let applied = inside(tx, &mut next, commit, Halves::Refused).await?;
+    if let Applied::Done(_) = applied {
+        *numbers = next;
+        fault::pass("store.savepoint_released");
+    }
+    Ok(applied)
+}
+
+/// What becomes of a page that the database refuses for its content.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Halves {
+    /// It is halved down to the one message that is at fault.
+    Tried,
+    /// The commit is not applied.
+    Refused,
+}
+
 /// Applies a commit in a savepoint of `outer`. On `Err` or a refusal nothing of it remains.
 pub(super) async fn commit(
     outer: &DatabaseTransaction,
@@ -53,7 +78,7 @@ pub(super) async fn commit(
 ) -> Result<Applied, Trouble> {
     let db = outer.begin().await?;
     let mut next = *numbers;
-    let applied = inside(&db, &mut next, commit).await;
+    let applied = inside(&db, &mut next, commit, Halves::Tried).await;
     match &applied {
         Ok(Applied::Done(_)) => {
             db.commit().await?;
@@ -69,6 +94,7 @@ async fn inside(
     db: &DatabaseTransaction,
     numbers: &mut Numbers,
     commit: &Commit,
+    halves: Halves,
 ) -> Result<Applied, Trouble> {
     if let Change::Feed(change) = &commit.change {
         let applied = feed::commit_feed(db, numbers, commit, change).await?;
@@ -111,8 +137,7 @@ async fn inside(
         write(db, Text::Stamped, vec![account.0.into(), stamped_at.into()]).await?;
     }
     let before = Before { account: stored, folder: before };
-    let admitted =
-        write_change(db, numbers, account, &before, admitted, &commit.change, at).await?;
+    let admitted = write_change(db, numbers, &before, admitted, &commit.change, at, halves).await?;
     tracing::debug!("rows written");
     fault::pass("store.rows_written");
     Ok(Applied::Done(Box::new(StoredRows::of(admitted.account, admitted.folder))))
@@ -132,13 +157,13 @@ async fn is_taken(
 async fn write_change(
     db: &DatabaseTransaction,
     numbers: &mut Numbers,
-    account: AccountId,
     rows: &Before,
     mut admitted: Admitted,
     change: &Change,
     at: Micros,
+    halves: Halves,
 ) -> Result<Admitted, Trouble> {
-    let before = rows.folder.as_ref();
+    let (account, before) = (rows.account.id, rows.folder.as_ref());
     let sweeps = may_end_limbo(change, &admitted);
     match change {
         Change::Folder(FolderChange::Rematch { from, to, pairs, .. }) => {
@@ -153,7 +178,7 @@ async fn write_change(
             write_folder_rows(db, rows, &admitted, change, at).await?;
             if let Some(page) = change.page() {
                 let Some(folder) = before else { return Ok(admitted) };
-                let refused = write_page(db, numbers, account, folder, &admitted, page, at).await?;
+                let refused = write_page(db, numbers, folder, &admitted, page, at, halves).await?;
                 if let Some(row) = &mut admitted.folder {
                     // What the database refused stays open, and counts its tries.
                     row.failures = row.failures.union(&refused);
@@ -208,13 +233,13 @@ async fn loaded(
 async fn write_page(
     db: &DatabaseTransaction,
     numbers: &mut Numbers,
-    account: AccountId,
     folder: &FolderRow,
     admitted: &Admitted,
     page: &Page,
     at: Micros,
+    halves: Halves,
 ) -> Result<UidSet, Trouble> {
-    let mut refused = UidSet::new();
+    let (account, mut refused) = (admitted.account.id, UidSet::new());
     let mut parts: Vec<&[Fetched]> = vec![&page.rows];
     while let Some(rows) = parts.pop() {
         if rows.is_empty() {
@@ -228,16 +253,20 @@ async fn write_page(
         let mut ledger = load(db, numbers, account, Some(folder), &uids, &identities).await?;
         let wrong = begin(rows, folder, &admitted.account, at, &mut ledger);
         let mut next = *numbers;
-        let savepoint = db.begin().await?;
-        match save(&savepoint, &mut next, account, &mut ledger, at).await {
+        let savepoint = if halves == Halves::Tried { Some(db.begin().await?) } else { None };
+        let within = savepoint.as_ref().unwrap_or(db);
+        match save(within, &mut next, account, &mut ledger, at).await {
             Ok(()) => {
                 let failed: Vec<_> = wrong.iter().map(mistaken).collect();
-                open_failures(&savepoint, account, folder.id, &failed, at.0).await?;
-                savepoint.commit().await?;
+                open_failures(within, account, folder.id, &failed, at.0).await?;
+                if let Some(savepoint) = savepoint {
+                    savepoint.commit().await?;
+                }
                 *numbers = next;
                 refused = refused.union(&wrong);
             }
             Err(e) => {
+                let Some(savepoint) = savepoint else { return Err(e) };
                 savepoint.rollback().await?;
                 match (&e, rows) {
                     (Trouble::Refused(_), [poison]) => {

@@ -50,7 +50,7 @@ async fn a_full_disk_ends_the_run_and_loses_nothing() {
 }
 
 /// Commits of a first sync that are held up, by how many rows are there then.
-const HELD_AT: [u32; 6] = [0, 1, 2, 3, 60, 200];
+const HELD_AT: [u32; 6] = [0, 1, 2, 3, 60, 120];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_held_for_six_seconds_stops_no_folder() {

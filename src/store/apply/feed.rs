@@ -21,7 +21,7 @@ use postrider_core::mail::feed::MailVersion;
 use postrider_core::mail::id::{AccountId, FolderId, Identity};
 use postrider_core::provider::feeds::{FeedWord, Got};
 use postrider_core::time::Micros;
-use sea_orm::{DatabaseTransaction, QueryResult, TransactionTrait, Value};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, QueryResult, TransactionTrait, Value};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
@@ -58,7 +58,7 @@ fn answer(rows: FeedRows) -> StoredRows {
 
 /// Everything of a feed account but messages and what is owed.
 pub(super) async fn feed_rows(
-    db: &DatabaseTransaction,
+    db: &impl ConnectionTrait,
     account: AccountRow,
 ) -> Result<FeedRows, Trouble> {
     let id = || vec![Value::from(account.id.0)];
@@ -334,7 +334,7 @@ fn owed_row(row: &Owed) -> impl Serialize {
 
 /// The rows of an account's feeds where it is handed out; none where it has none.
 pub(super) async fn handed_out(
-    db: &DatabaseTransaction,
+    db: &impl ConnectionTrait,
     account: &AccountRow,
 ) -> Result<Option<Box<FeedRows>>, Trouble> {
     let rows = feed_rows(db, account.clone()).await?;

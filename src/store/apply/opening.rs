@@ -13,14 +13,14 @@ use postrider_core::mail::uid_set::UidSet;
 use postrider_core::run::event::AccountSnapshot;
 use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
-use sea_orm::{DatabaseTransaction, QueryResult, Value};
+use sea_orm::{ConnectionTrait, QueryResult, Value};
 use std::collections::BTreeMap;
 
 /// Reads an account whole; where it is asked for `anew`, or there is no row of it, its incarnation is
 /// raised (the answer says so). Another provider or username under a known name is refused: it would
 /// be another mailbox, and every location would end.
 pub(in crate::store) async fn open_account(
-    db: &DatabaseTransaction,
+    db: &impl ConnectionTrait,
     open: &OpenAccount,
     anew: bool,
     at: Micros,
@@ -93,7 +93,7 @@ struct FoundAccount {
     feeds: bool,
 }
 
-async fn found(db: &DatabaseTransaction, name: Value) -> Result<Option<FoundAccount>, Trouble> {
+async fn found(db: &impl ConnectionTrait, name: Value) -> Result<Option<FoundAccount>, Trouble> {
     let rows = read(db, OpeningText::AccountFound, vec![name]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     Ok(Some(FoundAccount {
@@ -108,7 +108,7 @@ async fn found(db: &DatabaseTransaction, name: Value) -> Result<Option<FoundAcco
     }))
 }
 
-async fn notes(db: &DatabaseTransaction, id: AccountId) -> Result<Vec<Note>, Trouble> {
+async fn notes(db: &impl ConnectionTrait, id: AccountId) -> Result<Vec<Note>, Trouble> {
     let rows = read(db, OpeningText::Notes, vec![id.0.into()]).await?;
     let note = |row: &QueryResult| {
         let about = match get::<String>(row, 0)?.as_str() {
@@ -123,7 +123,7 @@ async fn notes(db: &DatabaseTransaction, id: AccountId) -> Result<Vec<Note>, Tro
 
 /// The open failures that are tried again in this run, and which of them in what way.
 async fn retries(
-    db: &DatabaseTransaction,
+    db: &impl ConnectionTrait,
     snapshot: &mut AccountSnapshot,
     at: Micros,
 ) -> Result<(), Trouble> {

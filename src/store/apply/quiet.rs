@@ -37,6 +37,11 @@ impl Quiet {
             && self.feeds.is_empty()
     }
 
+    /// Whether rows that an account is opened with are to say more.
+    pub(in crate::store) fn is_of_rows(&self) -> bool {
+        !self.folders.is_empty() || !self.lists.is_empty() || !self.feeds.is_empty()
+    }
+
     /// So much of it that it is not to be written only to be read.
     pub(in crate::store) fn is_much(&self) -> bool {
         self.folders.len() + self.lists.len() + self.hours.len() + self.feeds.len() > MUCH
