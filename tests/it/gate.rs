@@ -156,9 +156,10 @@ async fn each_tier_asks_for_what_has_changed() {
             match tier {
                 "qresync" => assert!(by_uid && !by_flags && !lists, "{what}\n{wire}"),
                 "condstore" => {
-                    assert!(!by_uid && by_flags, "{what}\n{wire}");
-                    // What went is found by the count alone.
-                    assert_eq!(lists, what == "less" || what == "all", "{what}\n{wire}");
+                    assert!(!by_uid && by_flags && !lists, "{what}\n{wire}");
+                    // That something went is found by the count, what went by all the UIDs.
+                    let uids = wire.contains("UID FETCH 1:* (UID)\n");
+                    assert_eq!(uids, what == "less" || what == "all", "{what}\n{wire}");
                 }
                 // Flags of what is newest, where counting proves the rest.
                 _ => assert_eq!(

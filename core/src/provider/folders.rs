@@ -89,6 +89,13 @@ pub enum Request {
         /// These alone; none is the whole folder.
         uids: Option<UidSet>,
     },
+    /// The UIDs of the folder, all of them.
+    Uids {
+        /// Wire name.
+        remote_id: Vec<u8>,
+        /// What the question is about.
+        uidvalidity: UidValidity,
+    },
     /// The size of every message of the folder (to verify; a run never asks it).
     Sizes {
         /// Wire name.
@@ -168,6 +175,7 @@ impl Request {
             Self::List { .. } | Self::Feed(_) => None,
             Self::Examine { remote_id, .. }
             | Self::Index { remote_id, .. }
+            | Self::Uids { remote_id, .. }
             | Self::Keys { remote_id, .. }
             | Self::Sizes { remote_id, .. }
             | Self::Sample { remote_id, .. }
@@ -295,6 +303,15 @@ pub enum Answer {
         remote_id: Vec<u8>,
         /// UIDs and flags.
         rows: UidFlags,
+        /// The folder's EXISTS after the tagged OK.
+        exists: u32,
+    },
+    /// To `Uids`.
+    Uids {
+        /// The name that was asked about.
+        remote_id: Vec<u8>,
+        /// The UIDs.
+        uids: UidSet,
         /// The folder's EXISTS after the tagged OK.
         exists: u32,
     },

@@ -2,6 +2,7 @@
 
 mod compare;
 mod conclude;
+mod differ;
 mod fill;
 mod folder;
 mod gate;

@@ -295,6 +295,14 @@ impl World {
             Request::Index { uidvalidity, uids, .. } => {
                 self.index(lie, remote_id, *uidvalidity, uids.as_ref())?
             }
+            Request::Uids { uidvalidity, .. } => {
+                match self.index(lie, remote_id, *uidvalidity, None)? {
+                    Answer::Indexed { remote_id, rows, exists } => {
+                        Answer::Uids { remote_id, uids: rows.uids(), exists }
+                    }
+                    other => other,
+                }
+            }
             Request::Keys { uidvalidity, .. } => self.keys(lie, remote_id, *uidvalidity)?,
             Request::Sample { uids, uidvalidity, .. } => {
                 let folder = self.select(lie, &remote_id, Some(*uidvalidity))?;

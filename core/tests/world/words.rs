@@ -73,6 +73,7 @@ pub(crate) fn question(request: &Request) -> String {
         Request::Examine { .. } => format!("examine {name}"),
         Request::Index { uids: Some(uids), .. } => format!("flags {name} {uids}"),
         Request::Index { .. } => format!("index {name}"),
+        Request::Uids { .. } => format!("uids {name}"),
         Request::Keys { .. } => format!("keys {name}"),
         Request::Fetch { uids, .. } => format!("fetch {name} {uids}"),
         Request::Newest { .. } => format!("newest {name}"),

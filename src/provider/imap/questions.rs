@@ -321,6 +321,31 @@ impl Conn {
         Ok(Answer::Indexed { remote_id: remote_id.to_vec(), rows, exists })
     }
 
+    /// The UIDs of the folder. Source: RFC 3501 §6.4.8.
+    pub(super) async fn uids(
+        &mut self,
+        remote_id: &[u8],
+        uidvalidity: UidValidity,
+    ) -> Result<Answer, Failure> {
+        self.select(remote_id, uidvalidity).await?;
+        let limit = rows_of(self.selected.as_ref().map_or(0, |s| s.exists));
+        let mut uids = Vec::new();
+        let mut stray = 0_usize;
+        self.fetch_all(None, "(UID)", |response| {
+            match response {
+                // Flags of another client's making are told with a UID, too.
+                Response::Fetch(FetchLine { uid: Some(uid), closed: true, .. }) => uids.push(uid),
+                Response::Fetch(_) | Response::List { .. } => stray += 1,
+                _ => {}
+            }
+            uids.len() + stray <= limit
+        })
+        .await?;
+        let exists = self.selected.as_ref().map_or(0, |s| s.exists);
+        let uids = uids.into_iter().collect();
+        Ok(Answer::Uids { remote_id: remote_id.to_vec(), uids, exists })
+    }
+
     /// Size and INTERNALDATE of some messages. Source: RFC 3501 §6.4.5.
     pub(super) async fn sample(
         &mut self,

@@ -175,6 +175,9 @@ impl ImapSession {
             Request::Index { remote_id, uidvalidity, uids } => {
                 self.conn.index(remote_id, *uidvalidity, uids.as_ref()).await
             }
+            Request::Uids { remote_id, uidvalidity } => {
+                self.conn.uids(remote_id, *uidvalidity).await
+            }
             Request::Keys { remote_id, uidvalidity, sized } => {
                 self.conn.keys(remote_id, *uidvalidity, *sized).await
             }

@@ -65,7 +65,10 @@ fn cost(request: &Request) -> u64 {
     match request {
         Request::List { .. } => 1,
         Request::Examine { .. } | Request::Sample { .. } | Request::Newest { .. } => 2,
-        Request::Index { .. } | Request::Keys { .. } | Request::Sizes { .. } => 5,
+        Request::Index { .. }
+        | Request::Uids { .. }
+        | Request::Keys { .. }
+        | Request::Sizes { .. } => 5,
         Request::Fetch { .. } => 20,
         Request::Watch { .. } | Request::Feed(_) => 0,
     }
@@ -238,6 +241,7 @@ impl Reading {
                 self.sampled(remote_id, &newest)
             }
             Request::Fetch { uids, .. } => self.page(&remote_id, uids).await,
+            Request::Uids { .. } => Err(Failure::bug("it tells no changes")),
             Request::Keys { .. } => Err(Failure::bug("its UIDs never begin anew")),
             Request::Watch { .. } | Request::Feed(_) => {
                 Err(Failure::bug("a server without push is not asked to watch"))

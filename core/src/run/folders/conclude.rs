@@ -47,7 +47,6 @@ impl FolderWork {
             .map(|session| (session, desk.settings.confirm_after, desk.settings.guard_floor));
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let Some(Pass::Reading { seen, busy }) = folder.pass.take() else { return };
-        let started = seen.started;
         let Some((session, confirm_after, floor)) = sight else {
             folder.wanted = true;
             return;
@@ -95,7 +94,7 @@ impl FolderWork {
         };
         let mark = folder.lanes.live.mark;
         if vanished.is_some() && !fits(&mark, &seen, &absent) {
-            return self.examine(id, started, 1, desk);
+            return self.differ_or_list(id, seen, desk);
         }
         let absent = if seen.misfit.is_some() { UidSet::new() } else { absent.minus(&seen.kept) };
         // A mail under whose UID another one lies is not there.

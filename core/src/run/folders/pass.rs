@@ -419,6 +419,7 @@ impl FolderWork {
                 | Pass::Windowing { .. }
                 | Pass::Comparing(_)
                 | Pass::Arriving { .. }
+                | Pass::Differing { .. }
                 | Pass::Reading { .. },
             ) => true,
             Some(Pass::Rematching(rematching)) => !rematching.is_known(),

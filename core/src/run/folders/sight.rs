@@ -168,6 +168,8 @@ pub(super) enum Pass {
     Rematching(Box<Rematching>),
     /// Arrivals are fetched.
     Arriving { seen: Seen, todo: UidSet },
+    /// All UIDs are asked.
+    Differing { seen: Seen },
     /// Our rows are read.
     Reading { seen: Seen, busy: UidSet },
     /// Facts are committed; those about UIDs on their way wait.

@@ -223,6 +223,7 @@ fn is_about(request: Option<&Request>, answer: &Answer) -> bool {
     match answer {
         Answer::Examined { remote_id, .. }
         | Answer::Indexed { remote_id, .. }
+        | Answer::Uids { remote_id, .. }
         | Answer::Keyed { remote_id, .. }
         | Answer::Sampled { remote_id, .. } => asked == Some(remote_id.as_slice()),
         _ => true,
@@ -274,6 +275,9 @@ impl FolderWork {
             }
             (Owner::Pass(id, _), Answer::Indexed { rows, exists, .. }) => {
                 self.on_pass_indexed(id, rows, exists, desk)
+            }
+            (Owner::Pass(id, _), Answer::Uids { uids, exists, .. }) => {
+                self.on_uids(id, &uids, exists, desk)
             }
             (Owner::Pass(id, _), Answer::Keyed { rows, exists, .. }) => {
                 self.on_keyed(id, rows, exists, desk)

@@ -1,0 +1,46 @@
+//! What went, where a server tells what changed and not what went (CONDSTORE without QRESYNC), and the
+//! count says that something has: all UIDs are asked, and what we hold below the mark and is not among
+//! them has gone.
+
+use crate::mail::id::FolderId;
+use crate::mail::uid_set::UidSet;
+use crate::provider::folders::Request;
+use crate::run::folders::sight::{Extent, Pass, Seen};
+use crate::run::folders::state::{Desk, FolderWork};
+
+impl FolderWork {
+    /// Asks for all UIDs, if what was seen can be proved so; else for everything.
+    pub(super) fn differ_or_list(&mut self, id: FolderId, seen: Seen, desk: &mut Desk<'_>) {
+        let Some(folder) = self.folders.get_mut(&id) else { return };
+        if !matches!(seen.extent, Extent::Changes(_, None)) || seen.examined.exists == 0 {
+            return self.examine(id, seen.started, 1, desk);
+        }
+        let (remote_id, uidvalidity) = (folder.row.remote_id.clone(), seen.examined.uidvalidity);
+        folder.pass = Some(Pass::Differing { seen });
+        let owner = self.pass_owner(id);
+        desk.ask(owner, Request::Uids { remote_id, uidvalidity });
+    }
+
+    /// They came: an answer that is as long as EXISTS says what is not there.
+    pub(super) fn on_uids(
+        &mut self,
+        id: FolderId,
+        uids: &UidSet,
+        exists: u32,
+        desk: &mut Desk<'_>,
+    ) {
+        let Some(folder) = self.folders.get_mut(&id) else { return };
+        let mut seen = match folder.pass.take() {
+            Some(Pass::Differing { seen }) => seen,
+            other => return folder.pass = other,
+        };
+        if uids.len() != u64::from(exists) || self.proof.view.hides(exists) {
+            return self.examine(id, seen.started, 1, desk);
+        }
+        if let Extent::Changes(since, None) = seen.extent {
+            let known = UidSet::range(1, folder.lanes.live.mark.uidnext.saturating_sub(1));
+            seen.extent = Extent::Changes(since, Some(known.minus(uids)));
+        }
+        folder.pass = Some(Pass::Arriving { seen, todo: UidSet::new() });
+    }
+}
