@@ -23,10 +23,15 @@ use std::collections::BTreeSet;
 const LOST: u8 = 3;
 
 /// Whether what is told of changes can be all of it: where HIGHESTMODSEQ has risen there is
-/// something, and where it has fallen the server has forgotten.
-fn is_told(changed: &Changed, modseq: u64, since: u64) -> bool {
-    let gone = changed.vanished.as_ref().is_some_and(|gone| !gone.is_empty());
-    modseq == since || (modseq > since && (gone || !changed.rows.is_empty()))
+/// something (where what went is not told: fewer messages than at the mark), and where it has fallen
+/// the server has forgotten.
+fn is_told(changed: &Changed, examined: &Examined, since: u64, mark: &Mark) -> bool {
+    let gone = match &changed.vanished {
+        Some(gone) => !gone.is_empty(),
+        None => examined.exists < mark.exists,
+    };
+    let is_something = gone || !changed.rows.is_empty();
+    examined.modseq == since || (examined.modseq > since && is_something)
 }
 
 impl Folder {
@@ -137,7 +142,8 @@ impl FolderWork {
         }
         if let (Some(flags), Some(changed)) = (settled(folder, started), changed)
             && flags.modseq > 0
-            && (misses == 0 && !fell && is_told(&changed, examined.modseq, flags.modseq))
+            && (misses == 0 && !fell)
+            && is_told(&changed, &examined, flags.modseq, &folder.lanes.live.mark)
         {
             folder.chain = folder.lanes.live.uidnext;
             let known = UidSet::range(1, folder.chain.saturating_sub(1));
