@@ -15,13 +15,15 @@ mod support {
 }
 
 use postrider_imapd::{Server, User};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DbBackend, Statement};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use support::binary::{Postrider, account};
-use support::check::{ask, rows};
+use support::check::ask;
 use support::dovecot::Dovecot;
 use support::mail::seed;
 use support::served::Served;
@@ -76,15 +78,52 @@ fn percentile(sorted: &[i64], of: usize) -> i64 {
     sorted[(sorted.len() * of / 100).min(sorted.len() - 1)]
 }
 
+/// How often it is looked for what can be read.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// When new mail could first be read by somebody else, after its COMMIT: subjects, until `enough` of them
+/// have come.
+fn read_as_they_come(database: PathBuf, enough: Receiver<usize>) -> BTreeMap<String, i64> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let file = format!("sqlite://{}?mode=ro", database.display());
+    let db = runtime.block_on(Database::connect(ConnectOptions::new(file))).unwrap();
+    let ask = |sql: String| {
+        let asked = Statement::from_string(DbBackend::Sqlite, sql);
+        runtime.block_on(db.query_all_raw(asked)).unwrap()
+    };
+    let mut last: i64 =
+        ask("SELECT coalesce(max(seq), 0) AS x FROM event".into())[0].try_get("", "x").unwrap();
+    let (mut came, mut most) = (BTreeMap::new(), usize::MAX);
+    let deadline = Instant::now() + PATIENCE;
+    while came.len() < most {
+        assert!(Instant::now() < deadline, "the last of the new mail did not come");
+        let rows = ask(format!(
+            "SELECT e.seq, m.subject FROM event e LEFT JOIN message m ON m.id = e.message AND e.kind = 'message.created' \
+             WHERE e.seq > {last} ORDER BY e.seq"
+        ));
+        let at = now();
+        for row in rows {
+            last = row.try_get("", "seq").unwrap();
+            let subject: Option<String> = row.try_get("", "subject").unwrap();
+            came.extend(subject.filter(|s| s.starts_with("sent-")).map(|s| (s, at)));
+        }
+        most = enough.try_recv().unwrap_or(most);
+        std::thread::sleep(LOOK);
+    }
+    came
+}
+
 /// Delivers to one mailbox after the other until it is enough; microseconds from the file's arrival
-/// to the event's commit.
+/// until its row can be read.
 fn deliver(
     server: &Dovecot,
     postrider: &Postrider,
     n: &mut usize,
     mut enough: impl FnMut() -> bool,
 ) -> Vec<i64> {
-    let first = ask(&postrider.database(), "SELECT coalesce(max(seq), 0) AS x FROM event");
+    let (tell, told) = std::sync::mpsc::channel();
+    let database = postrider.database();
+    let reader = std::thread::spawn(move || read_as_they_come(database, told));
     let mut sent: BTreeMap<String, i64> = BTreeMap::new();
     while !enough() {
         let user = format!("other{:02}", *n % OTHERS);
@@ -97,20 +136,9 @@ fn deliver(
         *n += 1;
         std::thread::sleep(PACE);
     }
-    let sql = format!(
-        "SELECT m.subject || ' ' || e.at AS x FROM event e JOIN message m ON m.id = e.message \
-         WHERE e.seq > {first} AND e.kind = 'message.created' AND m.subject LIKE 'sent-%'"
-    );
-    let mut came = Vec::new();
-    wait("the last of the new mail", || {
-        came = rows(&postrider.database(), &sql);
-        came.len() >= sent.len()
-    });
-    let lag = |row: &String| {
-        let (subject, at) = row.rsplit_once(' ').unwrap();
-        at.parse::<i64>().unwrap() - sent[subject]
-    };
-    let mut lags: Vec<i64> = came.iter().map(lag).collect();
+    tell.send(sent.len()).unwrap();
+    let came = reader.join().unwrap();
+    let mut lags: Vec<i64> = came.iter().map(|(subject, at)| at - sent[subject]).collect();
     lags.sort_unstable();
     lags
 }

@@ -307,7 +307,7 @@ impl StoreState {
         let at = self.clock.now().wall;
         let tx = self.begin().await?;
         self.numbers = None;
-        let mut numbers = Numbers::load(&tx).await?;
+        let mut numbers = Numbers::load(&tx, at).await?;
         let progress = control(&tx, &mut numbers, change, at).await?;
         numbers.save(&tx).await?;
         tx.commit().await?;
@@ -383,9 +383,10 @@ impl StoreState {
     async fn begun(&mut self) -> Result<(sea_orm::DatabaseTransaction, Numbers), Trouble> {
         let tx = self.begin().await?;
         fault::pass("store.begun");
+        let at = self.clock.now().wall;
         let numbers = match self.numbers.take() {
-            Some(numbers) => numbers,
-            None => Numbers::load(&tx).await?,
+            Some(numbers) => numbers.from_here(at),
+            None => Numbers::load(&tx, at).await?,
         };
         // What passes proved before is there before what follows from it.
         write_quiet(&tx, &self.quiet).await?;

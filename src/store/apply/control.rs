@@ -85,8 +85,7 @@ pub(in crate::store) async fn control(
                 return Ok(over(Done::Same));
             }
             if let Some(kind) = event {
-                announce(db, numbers, AccountId(id), *kind, &json!({ "reason": reason }), at.0)
-                    .await?;
+                announce(db, numbers, AccountId(id), *kind, &json!({ "reason": reason })).await?;
             }
         }
         Control::History { history, parked_for, .. } => {
@@ -108,8 +107,7 @@ pub(in crate::store) async fn control(
                 vec![id.into(), at.0.into(), Standing::Removed.as_str().into()],
             )
             .await?;
-            announce(db, numbers, AccountId(id), EventKind::AccountRemoved, &json!({}), at.0)
-                .await?;
+            announce(db, numbers, AccountId(id), EventKind::AccountRemoved, &json!({})).await?;
         }
         Control::Rename { was, account } => {
             let taken = read(db, Text::AccountExists, vec![account.clone().into()]).await?;

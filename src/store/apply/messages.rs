@@ -50,11 +50,12 @@ async fn save_writes(
         let mut rows = Vec::with_capacity(writes.events.len());
         for event in &writes.events {
             let seq = numbers.event();
-            let (id, kind) = (event_id(at.0, seq), event.kind.as_str());
+            let (id, kind) = (event_id(numbers.at().0, seq), event.kind.as_str());
             let data = document(&EventData::of(event))?;
             rows.push((seq, id, kind, event.folder, event.message, event.backfill, data));
         }
-        write(db, Text::InsertEvents, vec![account.0.into(), at.0.into(), text(&rows)?]).await?;
+        let values = vec![account.0.into(), numbers.at().0.into(), text(&rows)?];
+        write(db, Text::InsertEvents, values).await?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use crate::store::rows::get;
 use crate::store::sql::Text;
 use postrider_core::commit::ledger::Ledger;
 use postrider_core::mail::id::FolderId;
+use postrider_core::time::Micros;
 use sea_orm::DatabaseTransaction;
 
 /// The numbers of a transaction; they are written back with it.
@@ -16,13 +17,18 @@ pub(in crate::store) struct Numbers {
     message: i64,
     event: i64,
     folder: i64,
+    /// When the transaction began that hands them out: the time of its events.
+    at: Micros,
 }
 
 impl Numbers {
-    /// As the transaction finds them.
-    pub(in crate::store) async fn load(db: &DatabaseTransaction) -> Result<Self, Trouble> {
+    /// As the transaction that begins now finds them.
+    pub(in crate::store) async fn load(
+        db: &DatabaseTransaction,
+        at: Micros,
+    ) -> Result<Self, Trouble> {
         let rows = read(db, Text::Counters, vec![]).await?;
-        let mut numbers = Self { message: 1, event: 1, folder: 1 };
+        let mut numbers = Self { message: 1, event: 1, folder: 1, at };
         for row in rows {
             let next = get(&row, 1)?;
             match get::<String>(&row, 0)?.as_str() {
@@ -33,6 +39,16 @@ impl Numbers {
             }
         }
         Ok(numbers)
+    }
+
+    /// The same, for the next transaction.
+    pub(in crate::store) fn from_here(self, at: Micros) -> Self {
+        Self { at, ..self }
+    }
+
+    /// When its events are said to have happened.
+    pub(super) fn at(self) -> Micros {
+        self.at
     }
 
     /// As the transaction leaves them.

@@ -194,7 +194,7 @@ pub(super) async fn write_account_rows(
             ];
             let changed = write(db, Text::Stand, values).await?.rows_affected() > 0;
             if let Some(kind) = event.filter(|_| changed) {
-                announce(db, numbers, account, kind, &json!({ "reason": reason }), at).await?;
+                announce(db, numbers, account, kind, &json!({ "reason": reason })).await?;
             }
         }
         AccountChange::Finish(run) => finish(db, numbers, account, run, at).await?,
@@ -388,7 +388,7 @@ async fn finish(
     ];
     write(db, Text::InsertRun, values).await?;
     let data = json!({ "outcome": run.outcome, "reason": run.reason, "stored": run.stored, "failed": run.failed });
-    announce(db, numbers, account, EventKind::RunFinished, &data, at).await
+    announce(db, numbers, account, EventKind::RunFinished, &data).await
 }
 
 /// An event that is not about a message, numbered on the spot.
@@ -398,9 +398,8 @@ pub(super) async fn announce(
     account: AccountId,
     kind: EventKind,
     data: &Json,
-    at: i64,
 ) -> Result<(), Trouble> {
-    let seq = numbers.event();
+    let (seq, at) = (numbers.event(), numbers.at().0);
     let id = event_id(at, seq);
     let values = vec![
         seq.into(),
