@@ -250,8 +250,8 @@ async fn a_kill_between_vanish_and_find_tells_each_move_once() {
     assert!(kills >= 6, "{kills}");
 }
 
-/// A folder that keeps its MAILBOXID is the one that it was, under whatever name; empty ones, too, which
-/// nothing else tells apart.
+/// An empty folder that keeps its MAILBOXID is the one that it was, under whatever name: nothing else tells
+/// it from a new one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_with_an_id_is_known_by_it() {
     let mailbox = Mailbox::new();
@@ -270,10 +270,7 @@ async fn a_folder_with_an_id_is_known_by_it() {
         {
             mailbox.rename(names[0], names[2]);
             mailbox.rename(names[1], names[3]);
-            let before = server.log().len();
             postrider.sync().exits(0);
-            let asked = server.log()[before..].join("\n");
-            assert!(!asked.contains("RFC822.SIZE INTERNALDATE"), "{asked}");
             let renames = ["folder.renamed"; 4][..round * 2 + 2].join(",");
             assert_eq!(ask(&postrider.database(), told), renames);
             equal(&postrider, "u", &mailbox);

@@ -2,7 +2,7 @@
 
 use crate::commit::change::{Note, Poison};
 use crate::mail::folder::ListedFolder;
-use crate::mail::id::{FolderId, UidValidity};
+use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Examined, Sampled};
 use crate::run::event::Token;
@@ -103,7 +103,8 @@ pub(super) enum At {
 #[derive(Debug)]
 pub(super) struct Candidates {
     pub(super) name: ListedFolder,
-    pub(super) uidvalidity: UidValidity,
+    /// What its EXAMINE said.
+    pub(super) examined: Examined,
     pub(super) folders: Vec<FolderId>,
 }
 

@@ -1,10 +1,10 @@
-//! A missing folder under a new name: equal UIDVALIDITY and the same MAILBOXID (RFC 8474), or, of a
-//! sample of our rows, most are there and all those agree in UID, size and INTERNALDATE. Decided
-//! before a new name is opened.
+//! A missing folder under a new name: equal UIDVALIDITY and, of a sample of our rows, most are there
+//! and all those agree in UID, size and INTERNALDATE; of one without rows, the same MAILBOXID (RFC
+//! 8474). Decided before a new name is opened.
 
 use crate::commit::change::FolderChange;
 use crate::mail::folder::ListedFolder;
-use crate::mail::id::{FolderId, MailboxId, UidValidity};
+use crate::mail::id::{FolderId, MailboxId};
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Examined, Request, Sampled};
 use crate::run::event::Token;
@@ -68,15 +68,7 @@ impl FolderWork {
             })
         };
         let folders: Vec<FolderId> = matching.missing.iter().filter(same).copied().collect();
-        let named = folders.iter().copied().find(|id| self.is_named(*id, examined.mailbox));
-        if let Some(folder) = named {
-            return self.rename(matching, name, folder, examined.uidvalidity, desk);
-        }
-        self.match_next(
-            matching,
-            Candidates { name, uidvalidity: examined.uidvalidity, folders },
-            desk,
-        );
+        self.match_next(matching, Candidates { name, examined, folders }, desk);
     }
 
     fn match_next(&mut self, mut matching: Matching, candidates: Candidates, desk: &mut Desk<'_>) {
@@ -100,12 +92,16 @@ impl FolderWork {
             return;
         };
         if ours.is_empty() {
-            // No rows to compare: deleted and new.
-            candidates.folders.pop();
-            return self.match_next(matching, candidates, desk);
+            let empty = candidates.folders.pop();
+            return match empty.filter(|id| self.is_named(*id, candidates.examined.mailbox)) {
+                Some(folder) => self.rename(matching, candidates, folder, desk),
+                // No rows to compare: deleted and new.
+                None => self.match_next(matching, candidates, desk),
+            };
         }
         let uids: UidSet = ours.iter().map(|row| row.uid).collect();
-        let (remote_id, uidvalidity) = (candidates.name.remote_id.clone(), candidates.uidvalidity);
+        let remote_id = candidates.name.remote_id.clone();
+        let uidvalidity = candidates.examined.uidvalidity;
         matching.at = At::Sampling(candidates, ours);
         self.listing = Listing::Matching(Box::new(matching));
         desk.ask(self.list_owner(), Request::Sample { remote_id, uidvalidity, uids });
@@ -124,8 +120,7 @@ impl FolderWork {
         if !agrees(&ours, theirs) {
             return self.match_next(matching, candidates, desk);
         }
-        let Candidates { name, uidvalidity, .. } = candidates;
-        self.rename(matching, name, folder, uidvalidity, desk);
+        self.rename(matching, candidates, folder, desk);
     }
 
     /// Whether the server names this folder so, and none of the others: an id that several have says
@@ -139,11 +134,11 @@ impl FolderWork {
     fn rename(
         &mut self,
         mut matching: Matching,
-        name: ListedFolder,
+        candidates: Candidates,
         folder: FolderId,
-        uidvalidity: UidValidity,
         desk: &mut Desk<'_>,
     ) {
+        let (name, uidvalidity) = (candidates.name, candidates.examined.uidvalidity);
         matching.at = At::Renaming(name.clone(), folder);
         self.listing = Listing::Matching(Box::new(matching));
         let from = self.folders.get(&folder).map(|f| f.row.remote_id.clone()).unwrap_or_default();
