@@ -328,6 +328,7 @@ impl Follower {
             Outcome::Failed => {
                 self.history.failed_runs = self.history.failed_runs.saturating_add(1);
                 self.trouble.clone_from(&summary.failure);
+                self.watching.strange.clear();
             }
             Outcome::Success | Outcome::Partial => {
                 self.history.failed_runs = 0;
@@ -346,6 +347,7 @@ impl Follower {
             return;
         }
         self.folders.clone_from(&summary.folders);
+        self.know_strange();
         self.schedule.looked(&summary.folders, now.mono);
         // A first run learns only here which folder is INBOX; where there is none, every folder is
         // the live end.

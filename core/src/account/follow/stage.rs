@@ -124,8 +124,9 @@ pub(super) struct Watches {
     pub(super) number: u64,
     /// The server has no IDLE.
     pub(super) unable: bool,
-    /// A watch has ended before the server told of every folder: it is not asked to.
-    pub(super) narrow: bool,
+    /// Watches in a row that ended before the server told of every folder.
+    pub(super) narrow: u8,
+    /// Told names that no LIST has made folders of ours.
     pub(super) strange: BTreeSet<Vec<u8>>,
     /// Watches were cut early: IDLE is begun anew before the time at which that happened.
     pub(super) renew: Option<Duration>,

@@ -26,6 +26,9 @@ const FRUITLESS: u8 = 5;
 /// For so long.
 const FRUITLESS_WAIT: Duration = Duration::from_secs(30);
 
+/// After so many watches in a row that ended before the server told of every folder, it is not asked to.
+const NARROW: u8 = 2;
+
 /// Told names that are no folders of ours; more are not looked for.
 const STRANGE: usize = 1000;
 
@@ -62,7 +65,7 @@ impl Follower {
         let Some(held) = held else { return false };
         self.watching.number += 1;
         let (number, renew, wide) =
-            (self.watching.number, self.watching.renew, !self.watching.narrow);
+            (self.watching.number, self.watching.renew, self.watching.narrow < NARROW);
         held.watch = Some(number);
         out.push(Output::Watch { number, which, remote_id, seen, renew, wide });
         true
@@ -124,6 +127,7 @@ impl Follower {
                 return;
             }
             Hint::Wide => {
+                self.watching.narrow = 0;
                 for held in [&mut self.main, &mut self.beside].into_iter().flatten() {
                     held.wide |= held.watch == Some(number);
                 }
@@ -181,6 +185,12 @@ impl Follower {
                 self.look(false, &folders, Cause::Hint, now, out);
             }
         }
+    }
+
+    /// What has become a folder of ours is strange no more.
+    pub(super) fn know_strange(&mut self) {
+        let folders = &self.folders;
+        self.watching.strange.retain(|name| !folders.iter().any(|f| f.remote_id == *name));
     }
 
     fn is_current(&self, number: u64) -> bool {
@@ -278,7 +288,8 @@ impl Follower {
             Err(failure) => {
                 // It may have ended at being asked for every folder.
                 let held = if is_main { self.main } else { self.beside };
-                self.watching.narrow |= held.is_some_and(|held| !held.wide);
+                let narrow = held.is_some_and(|held| !held.wide);
+                self.watching.narrow = self.watching.narrow.saturating_add(u8::from(narrow));
                 self.release(which, out);
                 if is_main {
                     self.lost(failure, since, now, out);
@@ -317,7 +328,7 @@ impl Follower {
     fn learn_from_cut(&mut self, life: Duration) {
         if life >= SURVIVAL {
             self.history.survived();
-            self.watching.renew = None;
+            (self.watching.renew, self.watching.narrow) = (None, 0);
         } else if life >= RENEW_LEAST {
             // One cut proves little: IDLE is never begun anew more often than this.
             let renew = (life * 4 / 5).max(RENEW_FLOOR);

@@ -86,18 +86,23 @@ fn a_name_that_is_no_folder_is_listed_once() {
     assert_eq!(again(&mut f, watch), some(true, &[]));
 }
 
-/// A watch that ends before the server has told of every folder is the last that asks for it.
+/// A watch that ends before the server has told of every folder, and one more, are the last that ask for
+/// it.
 #[test]
 fn a_watch_that_ended_too_soon_is_narrow() {
     for (is_wide, wants) in [(true, true), (false, false)] {
         let mut f = if is_wide { wide() } else { resting() };
         let cut = Failure::new(Class::Network, Reach::Session, Provenance::Server, "cut");
-        f.take(Input::Unwatched(1, Err(cut)), at(5));
-        f.main = Some(SessionHeld { at: session(2), since: at(6).mono, watch: None, wide: false });
-        let mut out = Vec::new();
-        assert!(f.watch_on(Slot::Main, &mut out));
-        let is_so = |o: &Output| matches!(o, Output::Watch { wide, .. } if *wide == wants);
-        assert!(out.iter().any(is_so), "{out:?}");
+        for wants in [true, wants] {
+            let number = f.watching.number;
+            f.take(Input::Unwatched(number, Err(cut.clone())), at(5));
+            let at = session(2);
+            f.main = Some(SessionHeld { at, since: Duration::ZERO, watch: None, wide: is_wide });
+            let mut out = Vec::new();
+            assert!(f.watch_on(Slot::Main, &mut out));
+            let is_so = |o: &Output| matches!(o, Output::Watch { wide, .. } if *wide == wants);
+            assert!(out.iter().any(is_so), "{out:?}");
+        }
     }
 }
 
