@@ -29,6 +29,10 @@ impl Conn {
         let mut commands = Vec::new();
         if with_flags {
             if self.touched.has_numbers() {
+                if self.notices.on {
+                    // What goes is told at any time, and numbers are never sure (RFC 5465 §5.3).
+                    return Ok(None);
+                }
                 // Numbers are what they are when it has been told what went (RFC 3501 §5.5).
                 self.command("NOOP", During::Other).await?;
             }

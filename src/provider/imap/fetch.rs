@@ -394,7 +394,9 @@ impl ImapSession {
                 let page = page.finish();
                 // "Other mail still comes" is judged by the page before.
                 // A page of held mail alone says neither.
-                let is_held = |page: &Page| !page.rows.is_empty() && !page.brings_bytes();
+                let is_held = |page: &Page| {
+                    !page.rows.is_empty() && page.failed.is_empty() && !page.brings_bytes()
+                };
                 if !page.as_ref().is_ok_and(is_held) {
                     self.delivered = page.as_ref().is_ok_and(Page::brings_bytes);
                 }

@@ -104,7 +104,7 @@ impl ImapSession {
                 };
             }
             // What was told before it began is told once.
-            hints.waiting = hints.waiting.or(self.conn.unasked.take());
+            hints.waiting = hints.waiting.or(self.conn.unheard());
             hints.flush(&mut self.conn, ask);
             self.conn.rest();
             self.leash.busy.store(false, Ordering::Relaxed);
@@ -145,14 +145,15 @@ impl ImapSession {
             && (selected.examined.uidnext == seen.uidnext || selected.examined.inferred)
             && selected.exists == seen.exists
         {
-            return Ok(self.conn.unasked.take().unwrap_or(Hint::Alive));
+            return Ok(self.conn.unheard().unwrap_or(Hint::Alive));
         }
+        let flags = open.is_some() && !self.conn.touched.is_empty();
         let examined = self.conn.examine(remote_id).await?;
         // A UIDNEXT that we had to infer falls when the newest mail goes; ours does not.
         let uidnext =
             if examined.inferred { examined.uidnext.max(seen.uidnext) } else { examined.uidnext };
         if (uidnext, examined.exists) != (seen.uidnext, seen.exists) {
-            return Ok(Hint::Counts);
+            return Ok(if flags { Hint::Stale } else { Hint::Counts });
         }
         // HIGHESTMODSEQ rises with each change of a flag.
         let is_same = seen.modseq > 0 && examined.modseq == seen.modseq;

@@ -21,6 +21,7 @@ impl Touched {
     /// Takes a response that nobody asked for.
     pub(super) fn hear(&mut self, response: &Response) {
         match response {
+            _ if self.over => {}
             Response::Fetch(line) if !line.closed => self.over = true,
             Response::Fetch(line) => {
                 match line.uid {
@@ -31,9 +32,19 @@ impl Touched {
             }
             // Others have those numbers now (RFC 3501 §7.4.1), and where something went the folder is
             // opened anew anyhow.
-            Response::Expunge(_) | Response::Vanished { .. } => self.over = true,
+            Response::Expunge(_) | Response::Vanished { .. } => {
+                self.over = !self.numbers.is_empty();
+            }
             _ => {}
         }
+        if self.over {
+            (self.numbers, self.uids) = (BTreeSet::new(), BTreeSet::new());
+        }
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.numbers.is_empty() && self.uids.is_empty() && !self.over
     }
 
     /// Whether their numbers alone are known: those are good only while nothing goes.
@@ -74,9 +85,14 @@ mod tests {
     fn what_is_not_known_may_be_any() {
         let gone = || Response::Vanished { earlier: false, uids: UidSet::range(1, 1) };
         assert_eq!(numbers(vec![flags(2, None), gone()]), None);
-        assert_eq!(numbers(vec![Response::Expunge(1), flags(2, Some(9))]), None);
+        assert_eq!(numbers(vec![flags(2, None), Response::Expunge(1), flags(3, None)]), None);
+        let by_uid = vec![flags(2, Some(9)), Response::Expunge(1)];
+        assert_eq!(numbers(by_uid), Some((String::new(), "9".into())));
         let many = |n: u32| numbers((1..=n).map(|n| flags(n, None)).collect());
         assert!(many(500).is_some() && many(501).is_none());
+        let mut touched = Touched::default();
+        (1..=2000).for_each(|n| touched.hear(&flags(n, None)));
+        assert!(!touched.is_empty() && touched.numbers.is_empty(), "none is kept for nothing");
         let cut = Response::Fetch(FetchLine { number: 1, ..FetchLine::default() });
         assert_eq!(numbers(vec![cut]), None);
     }
