@@ -168,6 +168,14 @@ impl Conn {
         Arc::clone(&self.reader.useful)
     }
 
+    /// What was told of the open folder without being asked for. A look at flags sees what came or
+    /// went, too.
+    pub(super) fn unheard(&mut self) -> Option<Hint> {
+        let flags = (!self.touched.is_empty()).then_some(Hint::Flags);
+        let counts = self.unasked.take();
+        flags.or(counts)
+    }
+
     /// Waits for something to read; a dropped wait has lost nothing.
     pub(super) async fn ready(&mut self) -> Result<(), Failure> {
         self.reader.ready(&mut self.stream).await
@@ -245,7 +253,7 @@ impl Conn {
             }
             _ => {}
         }
-        self.notices.hear(&response, self.asked);
+        self.notices.hear(&response, &mut self.asked);
         match &response {
             Response::Status(told) if told.status == Condition::Bye => {
                 return Err(refusal(told, During::Other));

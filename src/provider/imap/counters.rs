@@ -2,6 +2,7 @@
 
 use crate::provider::imap::conn::{Conn, STRAY_ROWS};
 use crate::provider::imap::failure::{During, refusal, telling};
+use crate::provider::imap::notices::{Sought, SoughtCounters};
 use crate::provider::imap::page::ends_session;
 use crate::provider::imap::wire::quote::{Said, say};
 use crate::provider::imap::wire::response::{Condition, Response, Told};
@@ -43,6 +44,8 @@ impl Conn {
             }
             Said::Literal(_) => None,
         });
+        let sought = names.iter().map(|name| name.to_vec()).collect();
+        self.asked.counters = SoughtCounters::Of(sought);
         let mut next = commands.next();
         while next.is_some() && self.counts_apart() {
             let (mut batch, mut octets) = (Vec::new(), 0);
@@ -52,7 +55,6 @@ impl Conn {
                 next = commands.next();
             }
             let tags = self.send_all(&batch).await?;
-            self.asked.counters = true;
             // Some answer what was sent together in an order of their own.
             let mut over: BTreeMap<String, Told> = BTreeMap::new();
             for tag in tags {
@@ -91,7 +93,7 @@ impl Conn {
                 }
             }
         }
-        self.asked.counters = false;
+        self.asked = Sought::default();
         Ok(counters)
     }
 }

@@ -5,15 +5,40 @@ use crate::provider::imap::wire::response::Response;
 use crate::provider::imap::wire::utf7::wire_name;
 use postrider_core::failure::Failure;
 use postrider_core::provider::folders::{Answer, Hint, Noticed};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Folders that are told of at a time; of more, all of them are looked at.
 const FOLDERS: usize = 10_000;
+
 /// What the question that is open asks for: lines of it are its answer.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Sought {
     pub(super) names: bool,
-    pub(super) counters: bool,
+    /// The folder that is being opened: some servers name it.
+    pub(super) opens: Vec<u8>,
+    pub(super) counters: SoughtCounters,
+}
+
+/// Whose counters are asked for. One line of each is the answer; what is told besides is news.
+#[derive(Debug, Default)]
+pub(super) enum SoughtCounters {
+    /// Nobody's.
+    #[default]
+    Nothing,
+    /// Everybody's; of these they have come.
+    All(BTreeSet<Vec<u8>>),
+    /// Of these they are still to come.
+    Of(BTreeSet<Vec<u8>>),
+}
+
+impl SoughtCounters {
+    fn takes(&mut self, name: &[u8]) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::All(came) => came.insert(name.to_vec()),
+            Self::Of(left) => left.remove(name),
+        }
+    }
 }
 
 /// What was told of folders that are not open, since somebody heard it last.
@@ -30,19 +55,26 @@ pub(super) struct Notices {
 
 impl Notices {
     /// Takes what a response tells, unless it answers the question that is open.
-    pub(super) fn hear(&mut self, response: &Response, asked: Sought) {
+    pub(super) fn hear(&mut self, response: &Response, asked: &mut Sought) {
         if !self.on {
             return;
         }
         match response {
-            Response::Counters { name, items } if !asked.counters => {
+            Response::Counters { name, items } => {
+                let name = wire_name(name.clone());
+                if asked.counters.takes(&name) {
+                    return;
+                }
                 let number = |item: &str| u32::try_from(*items.get(item)?).ok();
                 let (uidnext, exists) = (number("UIDNEXT"), number("MESSAGES"));
                 let modseq = items.get("HIGHESTMODSEQ").copied();
-                let told = self.told.entry(wire_name(name.clone())).or_default();
+                let told = self.told.entry(name).or_default();
                 *told = told.then(Noticed { uidnext, exists, modseq });
             }
-            Response::List { .. } | Response::BadList if !asked.names => self.names = true,
+            Response::List { name, .. } if !asked.names && *name != asked.opens => {
+                self.names = true
+            }
+            Response::BadList if !asked.names => self.names = true,
             Response::Status(told) => {
                 let code = told.code.as_deref().unwrap_or_default();
                 if code.eq_ignore_ascii_case("NOTIFICATIONOVERFLOW") {
@@ -109,31 +141,48 @@ mod tests {
     #[test]
     fn what_is_told_of_a_folder_is_told_once_and_whole() {
         let mut notices = Notices { on: true, ..Notices::default() };
-        notices.hear(&counters("inbox", &[("UIDNEXT", 5), ("MESSAGES", 4)]), Sought::default());
         notices
-            .hear(&counters("INBOX", &[("UIDNEXT", 6), ("HIGHESTMODSEQ", 9)]), Sought::default());
-        notices.hear(&list(), Sought { names: true, counters: false });
-        let asked = Sought { names: false, counters: true };
-        notices.hear(&counters("Other", &[("UIDNEXT", 5)]), asked);
+            .hear(&counters("inbox", &[("UIDNEXT", 5), ("MESSAGES", 4)]), &mut Sought::default());
+        notices.hear(
+            &counters("INBOX", &[("UIDNEXT", 6), ("HIGHESTMODSEQ", 9)]),
+            &mut Sought::default(),
+        );
+        notices.hear(&list(), &mut Sought { names: true, ..Sought::default() });
+        notices.hear(&list(), &mut Sought { opens: b"New".to_vec(), ..Sought::default() });
+        let other = |uidnext| counters("Other", &[("UIDNEXT", uidnext)]);
+        let sought = SoughtCounters::All(BTreeSet::new());
+        let mut asked = Sought { counters: sought, ..Sought::default() };
+        notices.hear(&other(5), &mut asked);
+        asked.counters = SoughtCounters::Of([b"Other".to_vec()].into());
+        notices.hear(&other(6), &mut asked);
         assert!(notices.is_news());
         let shown = Noticed { uidnext: Some(6), exists: Some(4), modseq: Some(9) };
         assert_eq!(told(&mut notices), [format!("{:?}", Answer::Told(b"INBOX".to_vec(), shown))]);
         assert!(told(&mut notices).is_empty() && !notices.is_news());
-        notices.hear(&list(), Sought::default());
+        notices.hear(&list(), &mut Sought::default());
         assert_eq!(told(&mut notices), ["Hinted(Names)"]);
+        // What is told besides the answer, before it or behind it, or of a folder nobody asked for.
+        for sought in [
+            SoughtCounters::All([b"Other".to_vec()].into()),
+            SoughtCounters::Of([b"Another".to_vec()].into()),
+            SoughtCounters::Nothing,
+        ] {
+            notices.hear(&other(7), &mut Sought { counters: sought, ..Sought::default() });
+            assert_eq!(told(&mut notices).len(), 1);
+        }
     }
 
     #[test]
     fn what_could_not_be_told_is_all_of_it() {
         let mut notices = Notices { on: true, ..Notices::default() };
-        notices.hear(&status("NotificationOverflow"), Sought::default());
+        notices.hear(&status("NotificationOverflow"), &mut Sought::default());
         assert!(notices.is_over());
         assert_eq!(told(&mut notices), ["Hinted(Untold)"]);
-        notices.hear(&list(), Sought::default());
+        notices.hear(&list(), &mut Sought::default());
         assert!(!notices.is_news(), "it tells no more");
         let mut notices = Notices { on: true, ..Notices::default() };
         for n in 0..=FOLDERS {
-            notices.hear(&counters(&format!("f{n}"), &[("UIDNEXT", 5)]), Sought::default());
+            notices.hear(&counters(&format!("f{n}"), &[("UIDNEXT", 5)]), &mut Sought::default());
         }
         assert_eq!(told(&mut notices), ["Hinted(Untold)"]);
         assert!(!notices.is_over());

@@ -4,7 +4,7 @@ use crate::provider::imap::changes::{Changes, FLAG_OCTETS, rows_of};
 use crate::provider::imap::conn::{Conn, STRAY_ROWS, Selected};
 use crate::provider::imap::counters::{ITEMS, examined};
 use crate::provider::imap::failure::{During, refusal};
-use crate::provider::imap::notices::Sought;
+use crate::provider::imap::notices::{Sought, SoughtCounters};
 use crate::provider::imap::parts::whole;
 use crate::provider::imap::touched::Touched;
 use crate::provider::imap::wire::quote::{Said, say};
@@ -37,7 +37,10 @@ impl Conn {
         let options = options.join(" ");
         let options = if options.is_empty() { options } else { format!(" RETURN ({options})") };
         let command = format!("LIST \"\" \"*\"{options}");
-        self.asked = Sought { names: true, counters: counted };
+        self.asked = Sought { names: true, ..Sought::default() };
+        if counted {
+            self.asked.counters = SoughtCounters::All(BTreeSet::new());
+        }
         let tag = self.send(command.as_bytes(), false).await?;
         let (mut folders, mut unreadable, mut lines, mut octets) =
             (Vec::new(), None, 0_usize, 0_usize);
@@ -183,8 +186,7 @@ impl Conn {
         let (mut exists, mut uidvalidity, mut uidnext, mut modseq, mut sticky) =
             (None, None, None, 0, true);
         let (mut mailbox, has_ids) = (None, self.has("OBJECTID"));
-        // Some name the folder that they open.
-        self.asked.names = true;
+        self.asked.opens = remote_id.to_vec();
         let told = self
             .until_more(&tag, |response| {
                 match response {
@@ -219,7 +221,7 @@ impl Conn {
                 true
             })
             .await?;
-        self.asked.names = false;
+        self.asked = Sought::default();
         if told.status == Condition::Bad && !kept.is_empty() {
             // It offers what it has not: for the rest of this session it is asked without.
             self.distrusted.extend(["QRESYNC", "CONDSTORE"]);
