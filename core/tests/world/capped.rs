@@ -111,3 +111,22 @@ fn what_goes_while_it_is_listed_ends_nothing_below() {
     runs(&mut world);
     assert_eq!((held(&world), deleted(&world)), (vec![3, 4, 5, 6, 7], 0));
 }
+
+/// A server that tells what changed and not what went: what sinks out of sight as mail comes is not what
+/// went.
+#[test]
+fn what_sinks_while_changes_are_told_is_kept() {
+    let mut world = World::tame(3);
+    (world.cfg.modseq, world.cfg.changes, world.cfg.capped) = (true, Some(false), Some(5));
+    for cid in 1..=3 {
+        world.mail("B", cid);
+    }
+    world.now += 100;
+    runs(&mut world);
+    assert_eq!((held(&world), unproved(&world)), (vec![1, 2, 3], None));
+    for cid in 4..=7 {
+        world.mail("B", cid);
+    }
+    runs(&mut world);
+    assert_eq!((held(&world), deleted(&world)), ((1..=7).collect(), 0));
+}

@@ -9,16 +9,30 @@ use crate::run::folders::sight::{Extent, Pass, Seen};
 use crate::run::folders::state::{Desk, FolderWork};
 
 impl FolderWork {
-    /// Asks for all UIDs, if what was seen can be proved so; else for everything.
+    /// All UIDs are to be asked, if what was seen can be proved so; else everything is.
     pub(super) fn differ_or_list(&mut self, id: FolderId, seen: Seen, desk: &mut Desk<'_>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         if !matches!(seen.extent, Extent::Changes(_, None)) || seen.examined.exists == 0 {
             return self.examine(id, seen.started, 1, desk);
         }
-        let (remote_id, uidvalidity) = (folder.row.remote_id.clone(), seen.examined.uidvalidity);
-        folder.pass = Some(Pass::Differing { seen });
-        let owner = self.pass_owner(id);
-        desk.ask(owner, Request::Uids { remote_id, uidvalidity });
+        folder.pass = Some(Pass::Differing { seen, asked: false });
+    }
+
+    /// Asks for the UIDs of the next folder that waits for them. Returns whether one did.
+    pub(super) fn ask_uids(&mut self, desk: &mut Desk<'_>) -> bool {
+        for id in self.folders.passing() {
+            let Some(folder) = self.folders.get_mut(&id) else { continue };
+            let Some(Pass::Differing { seen, asked: asked @ false }) = &mut folder.pass else {
+                continue;
+            };
+            *asked = true;
+            let remote_id = folder.row.remote_id.clone();
+            let uidvalidity = seen.examined.uidvalidity;
+            let owner = self.pass_owner(id);
+            desk.ask(owner, Request::Uids { remote_id, uidvalidity });
+            return true;
+        }
+        false
     }
 
     /// They came: an answer that is as long as EXISTS says what is not there.
@@ -31,7 +45,7 @@ impl FolderWork {
     ) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let mut seen = match folder.pass.take() {
-            Some(Pass::Differing { seen }) => seen,
+            Some(Pass::Differing { seen, asked: true }) => seen,
             other => return folder.pass = other,
         };
         if uids.len() != u64::from(exists) || self.proof.view.hides(exists) {

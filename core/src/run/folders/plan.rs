@@ -136,6 +136,9 @@ impl FolderWork {
         if desk.book.is_asking() || !(holding || matches!(self.listing, Listing::Done)) {
             return;
         }
+        if self.ask_uids(desk) {
+            return;
+        }
         // One folder is compared at a time: its questions go out between reads of our rows, and
         // those of many would pile up behind one session.
         if self.is_comparing() {

@@ -13,6 +13,9 @@ use crate::run::scope::Depth;
 use crate::time::Micros;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+/// Rows of ours are asked for by no more ranges than these; beyond, all of them are read.
+const RANGES: usize = 10_000;
+
 /// Of what the rows of a pass are.
 #[derive(Debug)]
 pub(super) enum Extent {
@@ -116,6 +119,9 @@ impl Seen {
             Extent::Changes(_, vanished) => vanished,
             Extent::Told => &None,
         };
+        if vanished.as_ref().is_some_and(|gone| gone.ranges().len() > RANGES) {
+            return None;
+        }
         let rows = self.rows.uids();
         Some(vanished.as_ref().map_or_else(|| rows.clone(), |gone| rows.union(gone)))
     }
@@ -168,8 +174,8 @@ pub(super) enum Pass {
     Rematching(Box<Rematching>),
     /// Arrivals are fetched.
     Arriving { seen: Seen, todo: UidSet },
-    /// All UIDs are asked.
-    Differing { seen: Seen },
+    /// All UIDs are asked, or are to be.
+    Differing { seen: Seen, asked: bool },
     /// Our rows are read.
     Reading { seen: Seen, busy: UidSet },
     /// Facts are committed; those about UIDs on their way wait.
