@@ -286,3 +286,31 @@ async fn a_folder_with_an_id_is_known_by_it() {
     })
     .await;
 }
+
+/// Two folders have changed their names with each other, and both count from the same UIDVALIDITY: their
+/// MAILBOXIDs say that each is another one now.
+#[tokio::test(flavor = "multi_thread")]
+async fn folders_that_swap_their_names_are_seen() {
+    let mailbox = Mailbox::new();
+    for n in 0..6 {
+        mailbox.append("A", Mail::new(format!("Subject: a{n}\r\n\r\n{n}\r\n")));
+        mailbox.append("B", Mail::new(format!("Subject: b{n}\r\n\r\nlonger {n}\r\n")));
+    }
+    let server = server("OBJECTID", &mailbox).await;
+    blocking(move || {
+        let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
+        postrider.sync().exits(0);
+        for (from, to) in [("A", "T"), ("B", "A"), ("T", "B")] {
+            mailbox.rename(from, to);
+        }
+        for _ in 0..3 {
+            postrider.sync();
+        }
+        equal(&postrider, "u", &mailbox);
+        postrider.run(&["verify", "u"]).exits(0);
+        consistent(&postrider.database());
+        let lost = "SELECT count(*) AS x FROM event WHERE kind = 'message.deleted'";
+        assert_eq!(ask(&postrider.database(), lost), "0");
+    })
+    .await;
+}

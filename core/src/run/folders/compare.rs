@@ -52,7 +52,7 @@ impl FolderWork {
         let looked =
             folder.row.look.as_ref().is_some_and(|look| !look.ends.intersect(&listed).is_empty());
         let is_due = !folder.lanes.live.is_compared(folder.row.opened_at, seen.started);
-        let doubted = seen.fell || looked;
+        let doubted = seen.fell || looked || folder.is_other(&seen.examined);
         if !(doubted || (is_due && !ends_sessions)) || !folder.row.held {
             // Of nothing that is held nothing can be another's; and where sessions end at such
             // questions, once a day is enough.

@@ -35,6 +35,12 @@ fn is_told(changed: &Changed, examined: &Examined, since: u64, mark: &Mark) -> b
 }
 
 impl Folder {
+    /// Whether its name is another folder's now, as the server says (RFC 8474 §4.1).
+    pub(super) fn is_other(&self, shown: &Examined) -> bool {
+        let known = self.lanes.live.mailbox;
+        shown.mailbox.is_some() && known.is_some() && shown.mailbox != known
+    }
+
     /// A pass is over.
     pub(super) fn saw(&mut self, seen: Option<&Seen>, depth: Depth) {
         if let Some(seen) = seen {
@@ -113,6 +119,12 @@ impl FolderWork {
         if examined.uidvalidity != live.uidvalidity {
             return self.start_rematch(id, started, misses, examined, desk);
         }
+        let other = folder.is_other(&examined);
+        if other && !self.listed {
+            // Another folder of that name: LIST says which names there are, before it is looked at whole.
+            (folder.wanted, folder.depth, folder.doubted) = (true, Depth::Full, true);
+            return;
+        }
         if examined.inferred {
             // The highest UID falls when the newest mail is deleted; UIDNEXT itself never does.
             examined.uidnext = examined.uidnext.max(live.mark.uidnext).max(live.uidnext);
@@ -135,14 +147,19 @@ impl FolderWork {
             // Bytes that were kept may be of a mail that is no more under that UID.
             folder.suspects.clear();
         }
-        if misses == 0 && !is_open && !desk.insists() && is_unchanged(folder, &examined, started) {
+        if misses == 0
+            && !is_open
+            && !other
+            && !desk.insists()
+            && is_unchanged(folder, &examined, started)
+        {
             folder.chain = folder.lanes.live.uidnext;
             let marked = counted_mark(started, examined, folder);
             return self.mark(id, marked, None, Depth::Full, desk);
         }
         if let (Some(flags), Some(changed)) = (settled(folder, started), changed)
             && flags.modseq > 0
-            && (misses == 0 && !fell)
+            && (misses == 0 && !fell && !other)
             && is_told(&changed, &examined, flags.modseq, &folder.lanes.live.mark)
         {
             folder.chain = folder.lanes.live.uidnext;
@@ -162,6 +179,7 @@ impl FolderWork {
             return;
         }
         if depth == Depth::Quick
+            && !other
             && let Some(arrived) = counted(folder, &examined)
         {
             folder.chain = folder.lanes.live.uidnext;
@@ -177,7 +195,8 @@ impl FolderWork {
             folder.depth = Depth::Full;
             return self.examine(id, started, 0, desk);
         }
-        if misses == 0 && !desk.insists() && self.asks_window(id, started, examined, desk) {
+        if misses == 0 && !other && !desk.insists() && self.asks_window(id, started, examined, desk)
+        {
             return;
         }
         let Some(folder) = self.folders.get_mut(&id) else { return };

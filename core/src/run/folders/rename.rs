@@ -64,6 +64,7 @@ impl FolderWork {
                 let live = &f.lanes.live;
                 !f.row.excluded
                     && live.uidvalidity == examined.uidvalidity
+                    && !f.is_other(&examined)
                     && examined.uidnext >= live.mark.uidnext
             })
         };
