@@ -201,7 +201,7 @@ fn fairness() {
     );
     for (name, lags) in [("without", &without), ("with", &with)] {
         println!(
-            "{name:>8}: {} mails, delivery to commit p50 {} ms, p99 {} ms, worst {} ms (of which Dovecot holds back up to 500)",
+            "{name:>8}: {} mails, delivery until it can be read p50 {} ms, p99 {} ms, worst {} ms (of which Dovecot holds back up to 500)",
             lags.len(),
             percentile(lags, 50) / 1000,
             percentile(lags, 99) / 1000,
