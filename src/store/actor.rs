@@ -385,7 +385,7 @@ impl StoreState {
         fault::pass("store.begun");
         let at = self.clock.now().wall;
         let numbers = match self.numbers.take() {
-            Some(numbers) => numbers.from_here(at),
+            Some(numbers) => numbers.at_begin(at),
             None => Numbers::load(&tx, at).await?,
         };
         // What passes proved before is there before what follows from it.

@@ -42,7 +42,7 @@ impl Numbers {
     }
 
     /// The same, for the next transaction.
-    pub(in crate::store) fn from_here(self, at: Micros) -> Self {
+    pub(in crate::store) fn at_begin(self, at: Micros) -> Self {
         Self { at, ..self }
     }
 
