@@ -314,3 +314,43 @@ async fn folders_that_swap_their_names_are_seen() {
     })
     .await;
 }
+
+fn alike(mailbox: &Mailbox, name: &str, mails: u32) {
+    mailbox.create(name, "");
+    for n in 0..mails {
+        mailbox.append(name, Mail::new(format!("Subject: {n}\r\n\r\n{n}\r\n")));
+    }
+}
+
+/// A new folder that looks like one that is gone is another one: without rows where nothing names it, and
+/// with equal mail under equal UIDs where its MAILBOXID says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_only_looks_alike_is_another() {
+    for (can, mails) in [("", 0), ("OBJECTID", 0), ("OBJECTID", 6)] {
+        let mailbox = Mailbox::new();
+        alike(&mailbox, "Old", mails);
+        let server = server(can, &mailbox).await;
+        let config = format!("{SHORT}{}", account("u", server.port(), "pw"));
+        let (postrider, mailbox) = blocking({
+            let mailbox = mailbox.clone();
+            move || {
+                let postrider = Postrider::new(&config);
+                postrider.sync().exits(0);
+                (postrider, mailbox)
+            }
+        })
+        .await;
+        mailbox.delete("Old");
+        alike(&mailbox, "New", mails);
+        blocking(move || {
+            // A folder that LIST lacks is looked for twice.
+            postrider.sync();
+            postrider.sync().exits(0);
+            equal(&postrider, "u", &mailbox);
+            let told = "SELECT coalesce(group_concat(kind), '') AS x FROM (SELECT kind FROM event WHERE kind LIKE 'folder.%' ORDER BY seq DESC LIMIT 2)";
+            let told = ask(&postrider.database(), told);
+            assert!(!told.contains("renamed") && told.contains("deleted"), "{can} {mails}: {told}");
+        })
+        .await;
+    }
+}

@@ -181,8 +181,8 @@ async fn a_hint_of_new_mail_opens_nothing_again() {
     .await;
 }
 
-/// Flags that the server tells of in the folder that is watched: those messages are asked for, whatever
-/// else has gone meanwhile, and nothing is opened again.
+/// Flags that the server tells of in the folder that is watched: those messages are asked for, and nothing is
+/// opened again, also where mail comes at the same time. Where something went, too, the folder is looked at.
 #[tokio::test(flavor = "multi_thread")]
 async fn flags_that_are_told_are_asked_alone() {
     let mailbox = seed::mailbox(5, 30);
