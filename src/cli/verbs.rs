@@ -14,6 +14,7 @@ use crate::cli::table::{lay_out, named};
 use postrider_core::standing::Standing;
 use reqwest::Method;
 use serde_json::Value;
+use std::cell::Cell;
 use std::time::Duration;
 
 /// How often a run that is waited for is looked at.
@@ -67,6 +68,7 @@ fn standing(account: &Value) -> Option<Standing> {
 /// Runs `sync-now`.
 pub(super) async fn sync_now(args: SyncNowArgs) -> Exit {
     let path = format!("/v1/accounts/{}", in_path(&args.account));
+    let late = Cell::new(false);
     let done = with(&args.client, async |client| {
         let told = client.call(Method::POST, &format!("{path}/sync-now"), &[]).await?;
         let run = told.get("run").and_then(Value::as_u64).unwrap_or(0);
@@ -91,6 +93,7 @@ pub(super) async fn sync_now(args: SyncNowArgs) -> Exit {
             }
             if tokio::time::Instant::now() >= until {
                 eprintln!("it is not done after {} s; the server goes on with it", args.timeout);
+                late.set(true);
                 return Ok(now);
             }
             tokio::time::sleep(LOOK).await;
@@ -101,9 +104,8 @@ pub(super) async fn sync_now(args: SyncNowArgs) -> Exit {
             tell(&args.client, &told);
             match standing(&told) {
                 Some(Standing::NeedsReauth) if args.wait => Exit::Auth,
-                Some(s) if args.wait && (s == Standing::Running || s.is_troubled()) => {
-                    Exit::Network
-                }
+                // What runs by now is another run, unless this one is not over.
+                Some(s) if args.wait && (late.get() || s.is_troubled()) => Exit::Network,
                 _ => Exit::Success,
             }
         }
