@@ -53,7 +53,9 @@ impl Conn {
         let mut is_sure = true;
         self.unasked = None;
         self.asks_flags = with_flags;
-        for tag in self.send_all(&commands).await? {
+        // One after the other: some answer what was sent together in an order of their own.
+        for command in commands {
+            let tag = self.send(&command, false).await?;
             let told = self.until_more(&tag, |response| {
                 if let Response::Fetch(FetchLine { uid: Some(uid), closed: true, .. }) = &response {
                     examined.uidnext = examined.uidnext.max(uid.saturating_add(1));
@@ -69,8 +71,10 @@ impl Conn {
         if let Some(open) = self.selected.as_mut().filter(|_| is_sure) {
             open.examined = examined;
         }
-        let rows = if with_flags { changes.told(false).map(|told| told.rows) } else { None };
-        let rows = if with_flags { rows } else { Some(UidFlags::default()) };
+        let rows = match enough {
+            Enough::Flags => changes.told(false).map(|told| told.rows),
+            _ => Some(UidFlags::default()),
+        };
         Ok(rows.filter(|_| is_sure).map(|rows| (examined, rows)))
     }
 }
