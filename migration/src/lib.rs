@@ -15,6 +15,7 @@ mod m0005_credential;
 mod m0006_owner;
 mod m0007_spending;
 mod m0008_feed;
+mod m0009_packs;
 
 /// All steps, oldest first.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_owner::Migration),
             Box::new(m0007_spending::Migration),
             Box::new(m0008_feed::Migration),
+            Box::new(m0009_packs::Migration),
         ]
     }
 }

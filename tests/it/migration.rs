@@ -21,7 +21,7 @@ async fn a_newer_schema_is_refused_with_both_versions() {
         for args in [&["sync", "--once"][..], &["export", "u"], &["verify", "u", "--offline"]] {
             let ran = postrider.run(args).exits(7);
             assert!(
-                ran.stderr.contains("m9999_future") && ran.stderr.contains("m0008_feed"),
+                ran.stderr.contains("m9999_future") && ran.stderr.contains("m0009_packs"),
                 "{}",
                 ran.stderr
             );
@@ -38,17 +38,20 @@ fn the_database_is_copied_aside_before_a_migration() {
     let before = state(&database);
     // A step that was cut off before it was noted: it is pending again.
     change(&database, "DELETE FROM seaql_migrations");
-    change(&database, "DROP INDEX body_pack");
+    change(&database, "DROP INDEX body_place");
     postrider.run(&["demo", "--once"]).exits(0);
     assert_eq!(state(&database), before);
     assert_eq!(
-        ask(&database, "SELECT count(*) AS x FROM sqlite_master WHERE name = 'body_pack'"),
+        ask(&database, "SELECT count(*) AS x FROM sqlite_master WHERE name = 'body_place'"),
         "1"
     );
-    let copy = "demo-data/postrider.before-m0001_mirror-m0002_server-m0003_mend-m0004_stamp-m0005_credential-m0006_owner-m0007_spending-m0008_feed.db";
+    let copy = "demo-data/postrider.before-m0001_mirror-m0002_server-m0003_mend-m0004_stamp-m0005_credential-m0006_owner-m0007_spending-m0008_feed-m0009_packs.db";
     let copy = postrider.path(copy);
     assert_eq!(state(&copy), before);
-    assert_eq!(ask(&copy, "SELECT count(*) AS x FROM sqlite_master WHERE name = 'body_pack'"), "0");
+    assert_eq!(
+        ask(&copy, "SELECT count(*) AS x FROM sqlite_master WHERE name = 'body_place'"),
+        "0"
+    );
 }
 
 #[tokio::test]

@@ -478,7 +478,11 @@ pub(super) const fn words(text: Text) -> &'static str {
              f.excluded = FALSE AND f.proved_at IS NULL AND a.state <> ?1"
         }
         Text::NamedPacks => {
-            "SELECT pack, MAX(\"offset\" + length) FROM body WHERE length > 0 GROUP BY pack"
+            // From one pack's last body to the next one's: the index is entered once a pack.
+            "WITH RECURSIVE last (place) AS (SELECT (SELECT rowid FROM body WHERE length > 0 ORDER BY pack DESC, \
+             \"offset\" DESC LIMIT 1) UNION ALL SELECT (SELECT b.rowid FROM body b WHERE b.length > 0 AND b.pack < p.pack \
+             ORDER BY b.pack DESC, b.\"offset\" DESC LIMIT 1) FROM last JOIN body p ON p.rowid = last.place) \
+             SELECT pack, \"offset\" + length FROM last JOIN body ON body.rowid = place"
         }
     }
 }
