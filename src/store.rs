@@ -12,6 +12,7 @@ mod read;
 mod rows;
 mod shown;
 mod sql;
+mod transaction;
 
 pub use apply::Done;
 pub use connect::{Database, OpenError, open, open_for_reading};

@@ -13,6 +13,7 @@ use crate::store::apply::{
 use crate::store::connect::Database;
 use crate::store::failure::Trouble;
 use crate::store::orders::{Control, OpenAccount};
+use crate::store::transaction::Transaction;
 use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
 use postrider_core::batch::Batch;
@@ -333,7 +334,7 @@ impl StoreState {
     async fn quiet_transaction(&mut self, quiet: &Quiet) -> Result<(), Trouble> {
         let tx = self.begin().await?;
         write_quiet(&tx, quiet).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     fn tell(&self, numbers: Numbers) {
@@ -371,16 +372,16 @@ impl StoreState {
         Ok(snapshot.map(|(snapshot, _)| snapshot))
     }
 
-    async fn begin(&mut self) -> Result<sea_orm::DatabaseTransaction, Trouble> {
+    async fn begin(&mut self) -> Result<Transaction, Trouble> {
         if self.unsure {
             self.db.renew_writer().await?;
             self.unsure = false;
         }
-        Ok(self.db.begin().await?)
+        Ok(self.db.begin().await?.into())
     }
 
     /// A transaction, and the numbers from which it goes on.
-    async fn begun(&mut self) -> Result<(sea_orm::DatabaseTransaction, Numbers), Trouble> {
+    async fn begun(&mut self) -> Result<(Transaction, Numbers), Trouble> {
         let tx = self.begin().await?;
         fault::pass("store.begun");
         let at = self.clock.now().wall;
@@ -396,7 +397,7 @@ impl StoreState {
     /// One transaction of about [`Batch`] of work.
     async fn transaction(&mut self, taken: &mut Vec<InHand>) -> Result<(), Trouble> {
         let batch = Batch::begin(self.clock.now().mono);
-        let mut open = None;
+        let (mut open, mut saved) = (None, None);
         while batch.has_room(self.clock.now().mono) {
             if !matches!(self.waiting.front(), Some(Waiting::Commit(..))) {
                 break;
@@ -418,7 +419,10 @@ impl StoreState {
                     last.commit.change.page().map(postrider_core::mail::page::Page::octets),
             );
             let mut applied = if is_first {
-                commit_first(tx, numbers, &last.commit).instrument(span.clone()).await
+                let applied =
+                    commit_first(tx, numbers, &last.commit).instrument(span.clone()).await;
+                saved = Some(*numbers);
+                applied
             } else {
                 commit(tx, numbers, &last.commit).instrument(span.clone()).await
             };
@@ -446,7 +450,9 @@ impl StoreState {
             };
         }
         if let Some((tx, numbers)) = open {
-            numbers.save(&tx).await?;
+            if saved != Some(numbers) {
+                numbers.save(&tx).await?;
+            }
             tx.commit().await?;
             self.numbers = Some(numbers);
             self.quiet = Quiet::default();

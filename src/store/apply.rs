@@ -23,6 +23,7 @@ use crate::fault;
 use crate::store::failure::Trouble;
 use crate::store::rows::{guard, location, message};
 use crate::store::sql::Text;
+use crate::store::transaction::Transaction;
 use messages::save;
 use own::{Before, close_failures, open_failures, write_account_rows, write_folder_rows};
 use postrider_core::commit::apply::{apply as change_rows, begin, may_end_limbo, mistaken};
@@ -39,7 +40,7 @@ use postrider_core::mail::uid_set::UidSet;
 use postrider_core::standing::EventKind;
 use postrider_core::time::Micros;
 use rematch::write_rematch;
-use sea_orm::{DatabaseTransaction, TransactionTrait, Value};
+use sea_orm::Value;
 use words::{read, text, write};
 
 /// Messages in limbo that are judged at a time.
@@ -48,13 +49,16 @@ const SWEEP: i64 = 5000;
 /// Applies a commit as the first of a transaction. Unless it is done, the transaction is to be rolled
 /// back; where the database has refused what it holds, it is to be applied beside others.
 pub(super) async fn commit_first(
-    tx: &DatabaseTransaction,
+    tx: &Transaction,
     numbers: &mut Numbers,
     commit: &Commit,
 ) -> Result<Applied, Trouble> {
     let mut next = *numbers;
     let applied = inside(tx, &mut next, commit, Halves::Refused).await?;
     if let Applied::Done(_) = applied {
+        // With the rows: mostly nothing else comes into the transaction.
+        next.save(tx).await?;
+        tx.hand_over().await?;
         *numbers = next;
         fault::pass("store.savepoint_released");
     }
@@ -72,7 +76,7 @@ enum Halves {
 
 /// Applies a commit in a savepoint of `outer`. On `Err` or a refusal nothing of it remains.
 pub(super) async fn commit(
-    outer: &DatabaseTransaction,
+    outer: &Transaction,
     numbers: &mut Numbers,
     commit: &Commit,
 ) -> Result<Applied, Trouble> {
@@ -91,7 +95,7 @@ pub(super) async fn commit(
 }
 
 async fn inside(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     numbers: &mut Numbers,
     commit: &Commit,
     halves: Halves,
@@ -145,7 +149,7 @@ async fn inside(
 
 /// Whether another folder of the account has this wire name already.
 async fn is_taken(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     account: AccountId,
     folder: FolderId,
     remote_id: &[u8],
@@ -155,7 +159,7 @@ async fn is_taken(
 }
 
 async fn write_change(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     numbers: &mut Numbers,
     rows: &Before,
     mut admitted: Admitted,
@@ -205,7 +209,7 @@ async fn write_change(
 
 /// The rows that a change other than a page touches.
 async fn loaded(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     numbers: &Numbers,
     account: AccountId,
     before: Option<&FolderRow>,
@@ -231,7 +235,7 @@ async fn loaded(
 /// Writes a page; what the database refuses for its content is halved down to the one message,
 /// which becomes a failure. Returns the UIDs that were refused.
 async fn write_page(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     numbers: &mut Numbers,
     folder: &FolderRow,
     admitted: &Admitted,
@@ -255,7 +259,11 @@ async fn write_page(
         let mut next = *numbers;
         let savepoint = if halves == Halves::Tried { Some(db.begin().await?) } else { None };
         let within = savepoint.as_ref().unwrap_or(db);
-        match save(within, &mut next, account, &mut ledger, at).await {
+        let mut saved = save(within, &mut next, account, &mut ledger, at).await;
+        if let (Some(savepoint), Ok(())) = (&savepoint, &saved) {
+            saved = savepoint.hand_over().await;
+        }
+        match saved {
             Ok(()) => {
                 let failed: Vec<_> = wrong.iter().map(mistaken).collect();
                 open_failures(within, account, folder.id, &failed, at.0).await?;
@@ -290,7 +298,7 @@ async fn write_page(
 
 /// Loads the messages that a change touches, with all their locations.
 async fn load(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     numbers: &Numbers,
     account: AccountId,
     folder: Option<&FolderRow>,
@@ -328,7 +336,7 @@ async fn load(
 /// Loads what the ledger needs of the locations of messages: those that are named, some of the
 /// living, the one that ended last. A mail of a thousand copies costs no more than one of twenty.
 async fn load_locations(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     ledger: &mut Ledger,
     mut values: Vec<Value>,
 ) -> Result<(), Trouble> {
@@ -342,7 +350,7 @@ async fn load_locations(
 /// Of messages with more copies than are loaded: one in another folder that began since this one
 /// was passed last.
 async fn load_elsewhere(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     ledger: &mut Ledger,
     folder: &FolderRow,
 ) -> Result<(), Trouble> {
@@ -363,7 +371,7 @@ async fn load_elsewhere(
 
 /// Loads what is still living in a folder that is dropped.
 async fn load_left(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     ledger: &mut Ledger,
     folder: &FolderRow,
 ) -> Result<(), Trouble> {
@@ -390,13 +398,13 @@ async fn load_left(
 
 /// Whether any message's limbo may be over: a LIST and a pass of every folder that can be passed
 /// have begun since the first of them vanished. Cheap, where reading all of limbo is not.
-async fn may_be_over(db: &DatabaseTransaction, account: AccountId) -> Result<bool, Trouble> {
+async fn may_be_over(db: &Transaction, account: AccountId) -> Result<bool, Trouble> {
     Ok(!read(db, Text::LimboMayBeOver, vec![account.0.into()]).await?.is_empty())
 }
 
 /// Ends the limbo of messages for which everything has been looked at.
 async fn sweep(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     numbers: &mut Numbers,
     account: AccountId,
     at: Micros,

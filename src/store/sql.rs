@@ -6,7 +6,7 @@ mod sqlite;
 use sea_orm::{ConnectionTrait, Statement, Value};
 
 /// A text, by name.
-pub(super) trait Named: Copy {
+pub(super) trait Named: Copy + Send {
     /// Its words.
     fn words(self) -> &'static str;
 }

@@ -3,17 +3,18 @@
 
 use super::numbers::Numbers;
 use super::own::announce;
-use super::words::{read, text, write};
+use super::words::{read, text, write, write_now};
 use crate::store::failure::Trouble;
 use crate::store::orders::Control;
 use crate::store::rows::{get, standing};
 use crate::store::sql::{FeedText, Text};
+use crate::store::transaction::Transaction;
 use postrider_core::budget::Spending;
 use postrider_core::mail::id::AccountId;
 use postrider_core::oauth::CredentialRow;
 use postrider_core::standing::{EventKind, Standing};
 use postrider_core::time::Micros;
-use sea_orm::{DatabaseTransaction, ExecResult, Value};
+use sea_orm::Value;
 use serde_json::json;
 
 /// Messages that one transaction of a purge deletes.
@@ -43,7 +44,7 @@ pub(in crate::store) enum Portion {
 
 /// Carries a control write out, or a part of it.
 pub(in crate::store) async fn control(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     numbers: &mut Numbers,
     control: &Control,
     at: Micros,
@@ -55,7 +56,7 @@ pub(in crate::store) async fn control(
         Control::NotRenewed { account, version, error } => {
             let values =
                 vec![account.clone().into(), (*version).into(), error.clone().into(), at.0.into()];
-            return Ok(over(changed(&write(db, Text::NotRenewed, values).await?)));
+            return Ok(over(changed(write_now(db, Text::NotRenewed, values).await?)));
         }
         Control::Spend { endpoint, rows } => return spend(db, endpoint, rows).await.map(over),
         Control::Stand { account, .. }
@@ -81,7 +82,7 @@ pub(in crate::store) async fn control(
                 at.0.into(),
                 parked_for.clone().into(),
             ];
-            if write(db, Text::StandByHand, values).await?.rows_affected() == 0 {
+            if write_now(db, Text::StandByHand, values).await? == 0 {
                 return Ok(over(Done::Same));
             }
             if let Some(kind) = event {
@@ -132,7 +133,7 @@ pub(in crate::store) async fn control(
 const SPENT_HOURS: i64 = 48;
 
 async fn spend(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     endpoint: &str,
     rows: &[(Option<String>, Spending)],
 ) -> Result<Done, Trouble> {
@@ -150,12 +151,12 @@ async fn spend(
     Ok(Done::Changed)
 }
 
-fn changed(written: &ExecResult) -> Done {
-    if written.rows_affected() == 0 { Done::Same } else { Done::Changed }
+fn changed(written: u64) -> Done {
+    if written == 0 { Done::Same } else { Done::Changed }
 }
 
 /// The next generation of a credential, if the stored one is the one it follows.
-async fn renew(db: &DatabaseTransaction, from: i64, row: &CredentialRow) -> Result<Done, Trouble> {
+async fn renew(db: &Transaction, from: i64, row: &CredentialRow) -> Result<Done, Trouble> {
     let values = vec![
         row.account.clone().into(),
         from.into(),
@@ -170,11 +171,11 @@ async fn renew(db: &DatabaseTransaction, from: i64, row: &CredentialRow) -> Resu
         row.expires_at.0.into(),
     ];
     let text = if from == 0 { Text::FirstCredential } else { Text::NextCredential };
-    Ok(changed(&write(db, text, values).await?))
+    Ok(changed(write_now(db, text, values).await?))
 }
 
 /// The same tokens under another key. What the old key opens is not kept.
-async fn reseal(db: &DatabaseTransaction, rows: &[CredentialRow]) -> Result<Done, Trouble> {
+async fn reseal(db: &Transaction, rows: &[CredentialRow]) -> Result<Done, Trouble> {
     for row in rows {
         let values = vec![
             row.account.clone().into(),
@@ -183,7 +184,7 @@ async fn reseal(db: &DatabaseTransaction, rows: &[CredentialRow]) -> Result<Done
             row.sealed.clone().into(),
             row.key_print.clone().into(),
         ];
-        if changed(&write(db, Text::Reseal, values).await?) == Done::Same {
+        if changed(write_now(db, Text::Reseal, values).await?) == Done::Same {
             let text = format!(
                 "the grant of {} has changed meanwhile; nothing was sealed anew",
                 row.account
@@ -196,18 +197,18 @@ async fn reseal(db: &DatabaseTransaction, rows: &[CredentialRow]) -> Result<Done
 
 /// Deletes a part of an account; its own row goes last, so that a purge that was cut off can be
 /// begun again.
-async fn purge(db: &DatabaseTransaction, id: i64) -> Result<Portion, Trouble> {
+async fn purge(db: &Transaction, id: i64) -> Result<Portion, Trouble> {
     let account = || vec![Value::from(id)];
     // Fenced off first: no page may come behind it.
     write(db, Text::FenceOff, vec![id.into(), Standing::Removed.as_str().into()]).await?;
     let values = || vec![Value::from(id), Value::from(PURGE_CHUNK)];
     write(db, Text::PurgeLocations, values()).await?;
     let bodies = read(db, Text::PurgedBodies, values()).await?;
-    let deleted = write(db, Text::PurgeMessages, values()).await?.rows_affected();
+    let deleted = write_now(db, Text::PurgeMessages, values()).await?;
     let bodies =
         bodies.iter().map(|row| get::<String>(row, 0)).collect::<Result<Vec<_>, Trouble>>()?;
     write(db, Text::PurgeBodies, vec![text(&bodies)?]).await?;
-    let owed = write(db, FeedText::PurgeOwed, values()).await?.rows_affected();
+    let owed = write_now(db, FeedText::PurgeOwed, values()).await?;
     if deleted + owed > 0 {
         return Ok(Portion::More);
     }

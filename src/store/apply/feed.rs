@@ -10,6 +10,7 @@ use crate::store::rows::{
     feed_account, feed_state, get, guard, location, message, owed_rows, place,
 };
 use crate::store::sql::{FeedText, Text};
+use crate::store::transaction::{Asked, Transaction};
 use postrider_core::commit::change::feed::{FeedChange, FeedStep};
 use postrider_core::commit::change::{Commit, Refusal, StoredRows};
 use postrider_core::commit::feed::apply::{admit_feed, apply_feed, ids_of};
@@ -21,7 +22,7 @@ use postrider_core::mail::feed::MailVersion;
 use postrider_core::mail::id::{AccountId, FolderId, Identity};
 use postrider_core::provider::feeds::{FeedWord, Got};
 use postrider_core::time::Micros;
-use sea_orm::{ConnectionTrait, DatabaseTransaction, QueryResult, TransactionTrait, Value};
+use sea_orm::{QueryResult, Value};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
@@ -30,7 +31,7 @@ const DROPPED: i64 = 2000;
 
 /// Applies a change of a feed. On a refusal nothing is written.
 pub(super) async fn commit_feed(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     numbers: &mut Numbers,
     commit: &Commit,
     change: &FeedChange,
@@ -57,10 +58,7 @@ fn answer(rows: FeedRows) -> StoredRows {
 }
 
 /// Everything of a feed account but messages and what is owed.
-pub(super) async fn feed_rows(
-    db: &impl ConnectionTrait,
-    account: AccountRow,
-) -> Result<FeedRows, Trouble> {
+pub(super) async fn feed_rows(db: &impl Asked, account: AccountRow) -> Result<FeedRows, Trouble> {
     let id = || vec![Value::from(account.id.0)];
     let state = match read(db, FeedText::FeedAccount, id()).await?.first() {
         Some(row) => feed_account(row)?,
@@ -81,7 +79,7 @@ pub(super) async fn feed_rows(
 /// What a Get has brought; what the database refuses for its content is halved down to the one
 /// message, which becomes one that fails.
 async fn in_parts(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     numbers: &mut Numbers,
     mut rows: FeedRows,
     change: &FeedChange,
@@ -123,7 +121,7 @@ async fn in_parts(
 }
 
 async fn once(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     numbers: &mut Numbers,
     rows: FeedRows,
     change: &FeedChange,
@@ -136,12 +134,14 @@ async fn once(
     write_small(db, numbers, &before, &books.rows, at).await?;
     write_owed(db, account, &mut books).await?;
     save(db, numbers, account, &mut books.ledger, at).await?;
+    // What the database refuses is to be said by now.
+    db.hand_over().await?;
     Ok(books.rows)
 }
 
 /// Loads what the change touches.
 async fn load(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     numbers: &Numbers,
     rows: FeedRows,
     change: &FeedChange,
@@ -194,7 +194,7 @@ async fn load(
 
 /// Account, cursors, places: what differs from before.
 async fn write_small(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     numbers: &mut Numbers,
     before: &FeedRows,
     after: &FeedRows,
@@ -237,7 +237,7 @@ async fn write_small(
 }
 
 async fn write_places(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     numbers: &mut Numbers,
     account: AccountId,
     before: &FeedRows,
@@ -282,11 +282,11 @@ async fn write_places(
         write(db, Text::DropFolder, vec![id.0.into(), at.0.into()]).await?;
     }
     let excluded: Vec<i64> = after.excluded().map(|place| place.id.0).collect();
-    write(db, Text::ExcludeFolders, vec![account.0.into(), text(&excluded)?]).await.map(|_| ())
+    write(db, Text::ExcludeFolders, vec![account.0.into(), text(&excluded)?]).await
 }
 
 async fn write_owed(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     account: AccountId,
     books: &mut FeedBooks,
 ) -> Result<(), Trouble> {
@@ -334,7 +334,7 @@ fn owed_row(row: &Owed) -> impl Serialize {
 
 /// The rows of an account's feeds where it is handed out; none where it has none.
 pub(super) async fn handed_out(
-    db: &impl ConnectionTrait,
+    db: &impl Asked,
     account: &AccountRow,
 ) -> Result<Option<Box<FeedRows>>, Trouble> {
     let rows = feed_rows(db, account.clone()).await?;

@@ -4,17 +4,17 @@ use super::numbers::{Numbers, event_id};
 use super::words::{document, text, write};
 use crate::store::failure::Trouble;
 use crate::store::sql::Text;
+use crate::store::transaction::Transaction;
 use postrider_core::commit::event::{EventDraft, ToldPlace};
 use postrider_core::commit::ledger::{Ledger, NewMessage, Writes};
 use postrider_core::commit::rows::{LocationRow, MessageRow};
 use postrider_core::mail::feed::MailVersion;
 use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::time::Micros;
-use sea_orm::DatabaseTransaction;
 use serde::Serialize;
 
 pub(super) async fn save(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     numbers: &mut Numbers,
     account: AccountId,
     ledger: &mut Ledger,
@@ -26,7 +26,7 @@ pub(super) async fn save(
 }
 
 async fn save_writes(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     numbers: &mut Numbers,
     account: AccountId,
     writes: &Writes,

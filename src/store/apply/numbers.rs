@@ -6,13 +6,13 @@ use super::words::{read, write};
 use crate::store::failure::Trouble;
 use crate::store::rows::get;
 use crate::store::sql::Text;
+use crate::store::transaction::Transaction;
 use postrider_core::commit::ledger::Ledger;
 use postrider_core::mail::id::FolderId;
 use postrider_core::time::Micros;
-use sea_orm::DatabaseTransaction;
 
 /// The numbers of a transaction; they are written back with it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store) struct Numbers {
     message: i64,
     event: i64,
@@ -23,10 +23,7 @@ pub(in crate::store) struct Numbers {
 
 impl Numbers {
     /// As the transaction that begins now finds them.
-    pub(in crate::store) async fn load(
-        db: &DatabaseTransaction,
-        at: Micros,
-    ) -> Result<Self, Trouble> {
+    pub(in crate::store) async fn load(db: &Transaction, at: Micros) -> Result<Self, Trouble> {
         let rows = read(db, Text::Counters, vec![]).await?;
         let mut numbers = Self { message: 1, event: 1, folder: 1, at };
         for row in rows {
@@ -52,9 +49,9 @@ impl Numbers {
     }
 
     /// As the transaction leaves them.
-    pub(in crate::store) async fn save(self, db: &DatabaseTransaction) -> Result<(), Trouble> {
+    pub(in crate::store) async fn save(self, db: &Transaction) -> Result<(), Trouble> {
         let values = vec![self.message.into(), self.event.into(), self.folder.into()];
-        write(db, Text::SaveCounters, values).await.map(|_| ())
+        write(db, Text::SaveCounters, values).await
     }
 
     /// The number of the last event.

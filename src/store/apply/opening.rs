@@ -6,6 +6,7 @@ use crate::store::failure::Trouble;
 use crate::store::orders::OpenAccount;
 use crate::store::rows::{get, guard, standing, uid};
 use crate::store::sql::{OpeningText, Text};
+use crate::store::transaction::Asked;
 use postrider_core::commit::change::{Note, Poison};
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::mail::id::{AccountId, FolderId, UidValidity};
@@ -13,14 +14,14 @@ use postrider_core::mail::uid_set::UidSet;
 use postrider_core::run::event::AccountSnapshot;
 use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
-use sea_orm::{ConnectionTrait, QueryResult, Value};
+use sea_orm::{QueryResult, Value};
 use std::collections::BTreeMap;
 
 /// Reads an account whole; where it is asked for `anew`, or there is no row of it, its incarnation is
 /// raised (the answer says so). Another provider or username under a known name is refused: it would
 /// be another mailbox, and every location would end.
 pub(in crate::store) async fn open_account(
-    db: &impl ConnectionTrait,
+    db: &impl Asked,
     open: &OpenAccount,
     anew: bool,
     at: Micros,
@@ -93,7 +94,7 @@ struct FoundAccount {
     feeds: bool,
 }
 
-async fn found(db: &impl ConnectionTrait, name: Value) -> Result<Option<FoundAccount>, Trouble> {
+async fn found(db: &impl Asked, name: Value) -> Result<Option<FoundAccount>, Trouble> {
     let rows = read(db, OpeningText::AccountFound, vec![name]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     Ok(Some(FoundAccount {
@@ -108,7 +109,7 @@ async fn found(db: &impl ConnectionTrait, name: Value) -> Result<Option<FoundAcc
     }))
 }
 
-async fn notes(db: &impl ConnectionTrait, id: AccountId) -> Result<Vec<Note>, Trouble> {
+async fn notes(db: &impl Asked, id: AccountId) -> Result<Vec<Note>, Trouble> {
     let rows = read(db, OpeningText::Notes, vec![id.0.into()]).await?;
     let note = |row: &QueryResult| {
         let about = match get::<String>(row, 0)?.as_str() {
@@ -123,7 +124,7 @@ async fn notes(db: &impl ConnectionTrait, id: AccountId) -> Result<Vec<Note>, Tr
 
 /// The open failures that are tried again in this run, and which of them in what way.
 async fn retries(
-    db: &impl ConnectionTrait,
+    db: &impl Asked,
     snapshot: &mut AccountSnapshot,
     at: Micros,
 ) -> Result<(), Trouble> {

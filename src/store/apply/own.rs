@@ -1,9 +1,10 @@
 //! Everything of a change that is not a message: lanes, folder, account, ledger, state, run.
 
 use super::numbers::{Numbers, event_id};
-use super::words::{lane, text, write};
+use super::words::{lane, text, write, write_now};
 use crate::store::failure::Trouble;
 use crate::store::sql::Text;
+use crate::store::transaction::Transaction;
 use postrider_core::commit::change::{AccountChange, FolderChange, Note, Poison, RunRecord};
 use postrider_core::commit::lane::Admitted;
 use postrider_core::commit::rows::{AccountRow, FolderRow};
@@ -14,7 +15,7 @@ use postrider_core::mail::page::{Again, Unfetched};
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::standing::EventKind;
 use postrider_core::time::Micros;
-use sea_orm::{DatabaseTransaction, Value};
+use sea_orm::Value;
 use serde_json::{Value as Json, json};
 
 /// Closed rows of the ledger are kept for so long.
@@ -28,7 +29,7 @@ pub(super) struct Before {
 
 /// Everything of a folder's change that is not a message: lanes, folder, ledger.
 pub(super) async fn write_folder_rows(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     rows: &Before,
     admitted: &Admitted,
     change: &FolderChange,
@@ -136,7 +137,7 @@ pub(super) async fn write_folder_rows(
 
 /// Everything of an account's change: account, ledger, notes, run, and what is told of them.
 pub(super) async fn write_account_rows(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     numbers: &mut Numbers,
     rows: &Before,
     admitted: &Admitted,
@@ -192,8 +193,8 @@ pub(super) async fn write_account_rows(
                 at.into(),
                 next.into(),
             ];
-            let changed = write(db, Text::Stand, values).await?.rows_affected() > 0;
-            if let Some(kind) = event.filter(|_| changed) {
+            let Some(kind) = *event else { return write(db, Text::Stand, values).await };
+            if write_now(db, Text::Stand, values).await? > 0 {
                 announce(db, numbers, account, kind, &json!({ "reason": reason })).await?;
             }
         }
@@ -204,7 +205,7 @@ pub(super) async fn write_account_rows(
 
 /// Closes the ledger rows of names that open, or are gone.
 pub(super) async fn close_shut(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     rows: &Before,
     names: &[&Vec<u8>],
     at: i64,
@@ -215,14 +216,12 @@ pub(super) async fn close_shut(
     }
     let hex: Vec<String> =
         shut.iter().map(|name| name.iter().map(|b| format!("{b:02X}")).collect()).collect();
-    write(db, Text::CloseShut, vec![rows.account.id.0.into(), text(&hex)?, at.into()])
-        .await
-        .map(|_| ())
+    write(db, Text::CloseShut, vec![rows.account.id.0.into(), text(&hex)?, at.into()]).await
 }
 
 /// A note of poison, or its end.
 async fn write_note(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     account: AccountId,
     note: &Note,
     at: i64,
@@ -243,20 +242,20 @@ async fn write_note(
         i64::from(uid).into(),
     ];
     if note.count == 0 {
-        return write(db, Text::ForgetNote, values).await.map(|_| ());
+        return write(db, Text::ForgetNote, values).await;
     }
     values.extend([i64::from(note.count).into(), note.text.clone().into(), at.into()]);
-    write(db, Text::PutNote, values).await.map(|_| ())
+    write(db, Text::PutNote, values).await
 }
 
-async fn write_list_look(db: &DatabaseTransaction, admitted: &Admitted) -> Result<(), Trouble> {
+async fn write_list_look(db: &Transaction, admitted: &Admitted) -> Result<(), Trouble> {
     let look =
         admitted.account.list_look.as_ref().map(text).transpose()?.unwrap_or(Value::String(None));
-    write(db, Text::ListLook, vec![admitted.account.id.0.into(), look]).await.map(|_| ())
+    write(db, Text::ListLook, vec![admitted.account.id.0.into(), look]).await
 }
 
 async fn insert_folder(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     account: AccountId,
     row: &FolderRow,
     delimiter: Option<char>,
@@ -278,7 +277,7 @@ async fn insert_folder(
 
 /// Writes the lanes that changed.
 pub(super) async fn write_lanes(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     before: Option<&FolderRow>,
     row: &FolderRow,
 ) -> Result<(), Trouble> {
@@ -294,11 +293,11 @@ pub(super) async fn write_lanes(
     if lanes.is_empty() {
         return Ok(());
     }
-    write(db, Text::PutLanes, vec![row.id.0.into(), text(&lanes)?]).await.map(|_| ())
+    write(db, Text::PutLanes, vec![row.id.0.into(), text(&lanes)?]).await
 }
 
 pub(super) async fn close_failures(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     folder: FolderId,
     uids: &UidSet,
     at: i64,
@@ -307,14 +306,14 @@ pub(super) async fn close_failures(
         return Ok(());
     }
     let uids: Vec<u32> = uids.iter().collect();
-    write(db, Text::CloseFailures, vec![folder.0.into(), text(&uids)?, at.into()]).await.map(|_| ())
+    write(db, Text::CloseFailures, vec![folder.0.into(), text(&uids)?, at.into()]).await
 }
 
 /// Ledger rows of messages: tried again after an hour, after a day, then on a new version; where
 /// the mail itself is not at fault, daily for ever. What is to be tried elsewhere is due now, and
 /// that try does not count.
 pub(super) async fn open_failures(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     account: AccountId,
     folder: FolderId,
     failed: &[Unfetched],
@@ -335,12 +334,11 @@ pub(super) async fn open_failures(
         vec![account.0.into(), folder.0.into(), at.into(), version.into(), text(&rows)?],
     )
     .await
-    .map(|_| ())
 }
 
 /// A ledger row of reach folder or account; an open one of the same class counts up.
 async fn fail(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     account: AccountId,
     folder: Option<FolderId>,
     class: Class,
@@ -350,7 +348,7 @@ async fn fail(
     let folder_id = folder.map(|f| f.0);
     let values =
         vec![account.0.into(), folder_id.into(), class.as_str().into(), at.into(), words.into()];
-    if write(db, Text::FailAgain, values).await?.rows_affected() > 0 {
+    if write_now(db, Text::FailAgain, values).await? > 0 {
         return Ok(());
     }
     let reach = if folder.is_some() { "folder" } else { "account" };
@@ -364,11 +362,11 @@ async fn fail(
         words.into(),
         at.into(),
     ];
-    write(db, Text::InsertFailure, values).await.map(|_| ())
+    write(db, Text::InsertFailure, values).await
 }
 
 async fn finish(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     numbers: &mut Numbers,
     account: AccountId,
     run: &RunRecord,
@@ -393,7 +391,7 @@ async fn finish(
 
 /// An event that is not about a message, numbered on the spot.
 pub(super) async fn announce(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     numbers: &mut Numbers,
     account: AccountId,
     kind: EventKind,
@@ -409,5 +407,5 @@ pub(super) async fn announce(
         account.0.into(),
         data.to_string().into(),
     ];
-    write(db, Text::InsertEvent, values).await.map(|_| ())
+    write(db, Text::InsertEvent, values).await
 }

@@ -5,10 +5,10 @@ use super::own::CLOSED_KEPT;
 use super::words::{text, write};
 use crate::store::failure::Trouble;
 use crate::store::sql::{FeedText, Text};
+use crate::store::transaction::Transaction;
 use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::run::reads::FeedProof;
 use postrider_core::time::Micros;
-use sea_orm::DatabaseTransaction;
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -95,10 +95,7 @@ impl Quiet {
 }
 
 /// Writes them; never an instant older than the stored one.
-pub(in crate::store) async fn write_quiet(
-    db: &DatabaseTransaction,
-    quiet: &Quiet,
-) -> Result<(), Trouble> {
+pub(in crate::store) async fn write_quiet(db: &Transaction, quiet: &Quiet) -> Result<(), Trouble> {
     if !quiet.folders.is_empty() {
         let rows: Vec<_> = quiet
             .folders

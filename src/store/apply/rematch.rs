@@ -5,14 +5,14 @@ use super::own::{Before, close_shut, write_lanes};
 use super::words::{text, write};
 use crate::store::failure::Trouble;
 use crate::store::sql::{RematchText, Text};
+use crate::store::transaction::Transaction;
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::mail::id::UidValidity;
-use sea_orm::DatabaseTransaction;
 
 /// Does what [`Ledger::renumber`](postrider_core::commit::ledger::Ledger::renumber) does to rows in
 /// memory, and writes the folder's own rows.
 pub(super) async fn write_rematch(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     rows: &Before,
     row: &FolderRow,
     (from, to): (UidValidity, UidValidity),

@@ -1,24 +1,34 @@
 //! Putting a named text to the database, and values into it.
 
 use crate::store::failure::Trouble;
-use crate::store::sql::{Named, statement};
+use crate::store::sql::Named;
+use crate::store::transaction::{Asked, Transaction};
 use postrider_core::mail::cursor;
-use sea_orm::{ConnectionTrait, ExecResult, QueryResult, Value};
+use sea_orm::{QueryResult, Value};
 
 pub(super) async fn write(
-    db: &impl ConnectionTrait,
+    db: &impl Asked,
     text: impl Named,
     values: Vec<Value>,
-) -> Result<ExecResult, Trouble> {
-    Ok(db.execute_raw(statement(db, text, values)).await?)
+) -> Result<(), Trouble> {
+    db.put(text, values).await
+}
+
+/// Writes at once; how many rows it has touched.
+pub(super) async fn write_now(
+    db: &Transaction,
+    text: impl Named,
+    values: Vec<Value>,
+) -> Result<u64, Trouble> {
+    db.put_now(text, values).await
 }
 
 pub(super) async fn read(
-    db: &impl ConnectionTrait,
+    db: &impl Asked,
     text: impl Named,
     values: Vec<Value>,
 ) -> Result<Vec<QueryResult>, Trouble> {
-    Ok(db.query_all_raw(statement(db, text, values)).await?)
+    db.rows(text, values).await
 }
 
 /// As JSON.
