@@ -129,6 +129,8 @@ async fn connect(path: &Path, mode: &str, connections: u32) -> Result<DatabaseCo
         .max_connections(connections)
         .min_connections(1)
         .acquire_timeout(Duration::from_secs(30))
+        // A file is there or is not; whoever finds out by a question has lost as much as by asking.
+        .test_before_acquire(false)
         .sqlx_logging(false)
         .map_sqlx_sqlite_opts(move |o| {
             let o = o.busy_timeout(BUSY[0]).statement_cache_capacity(256).read_only(reads_only);

@@ -51,7 +51,7 @@ pub(super) fn uid(row: &QueryResult, at: usize) -> Result<u32, Trouble> {
     u32::try_from(get::<i64>(row, at)?).map_err(|e| Trouble::damaged("a stored UID", &e))
 }
 
-/// Reads a row of `Text::Guard` or `Text::AllFolders`.
+/// Reads a row of `Text::Guard`, `Text::AllFolders` or `OpeningText::AccountFound`.
 pub(super) fn guard(
     account: AccountId,
     row: &QueryResult,

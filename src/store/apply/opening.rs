@@ -5,9 +5,10 @@ use super::words::{read, write};
 use crate::store::failure::Trouble;
 use crate::store::orders::OpenAccount;
 use crate::store::rows::{get, guard, standing, uid};
-use crate::store::sql::{OpeningText, Text};
+use crate::store::sql::OpeningText;
 use crate::store::transaction::Asked;
 use postrider_core::commit::change::{Note, Poison};
+use postrider_core::commit::rows::{AccountRow, FolderRow};
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::mail::id::{AccountId, FolderId, UidValidity};
 use postrider_core::mail::uid_set::UidSet;
@@ -57,16 +58,9 @@ pub(in crate::store) async fn open_account(
     }
     let lacks = || Trouble::Damaged(format!("account {} has no row", open.name));
     let found = found.ok_or_else(lacks)?;
-    let id = found.id;
-    let mut account = None;
-    let mut folders = Vec::new();
-    for row in read(db, Text::AllFolders, vec![id.0.into()]).await? {
-        let (stored, folder) = guard(id, &row)?;
-        account = Some(stored);
-        folders.extend(folder);
-    }
-    let account = account.ok_or_else(lacks)?;
-    let mut snapshot = AccountSnapshot { folders, ..AccountSnapshot::of(account) };
+    let id = found.account.id;
+    let mut snapshot =
+        AccountSnapshot { folders: found.folders, ..AccountSnapshot::of(found.account) };
     (snapshot.stood, snapshot.limbo) = (Some(found.stood), found.limbo);
     if found.failed {
         retries(db, &mut snapshot, at).await?;
@@ -80,9 +74,10 @@ pub(in crate::store) async fn open_account(
     Ok(Ok((snapshot, raises)))
 }
 
-/// An account's row, and what else there is to be read of it: mostly nothing.
+/// An account's rows, and what else there is to be read of it: mostly nothing.
 struct FoundAccount {
-    id: AccountId,
+    account: AccountRow,
+    folders: Vec<FolderRow>,
     provider: String,
     username: String,
     stood: (Standing, String),
@@ -97,15 +92,21 @@ struct FoundAccount {
 async fn found(db: &impl Asked, name: Value) -> Result<Option<FoundAccount>, Trouble> {
     let rows = read(db, OpeningText::AccountFound, vec![name]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
+    let id = AccountId(get(row, 27)?);
+    let mut folders = Vec::new();
+    for row in &rows {
+        folders.extend(guard(id, row)?.1);
+    }
     Ok(Some(FoundAccount {
-        id: AccountId(get(row, 0)?),
-        provider: get(row, 1)?,
-        username: get(row, 2)?,
-        stood: (standing(row, 3)?, get(row, 4)?),
-        limbo: get(row, 5)?,
-        failed: get(row, 6)?,
-        noted: get(row, 7)?,
-        feeds: get(row, 8)?,
+        account: guard(id, row)?.0,
+        folders,
+        provider: get(row, 28)?,
+        username: get(row, 29)?,
+        stood: (standing(row, 30)?, get(row, 31)?),
+        limbo: get(row, 32)?,
+        failed: get(row, 33)?,
+        noted: get(row, 34)?,
+        feeds: get(row, 35)?,
     }))
 }
 
