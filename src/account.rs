@@ -1,6 +1,7 @@
 //! One actor a mailbox.
 
 pub mod actor;
+mod ahead;
 pub mod args;
 pub mod message;
 mod question;

@@ -5,6 +5,7 @@
     reason = "reads run beside the actor; one that panics ends it"
 )]
 
+use crate::account::ahead::Ahead;
 use crate::account::args::{AccountArgs, Incarnation, path_of};
 use crate::account::message::{AccountMsg, Obeyed};
 use crate::account::question::PendingQuestion;
@@ -51,6 +52,7 @@ pub struct AccountState {
     wakes: u64,
     ticks: u64,
     passes: u64,
+    ahead: Ahead,
     voice: Voice,
     last: Option<Summary>,
     /// Runs ended, and what it would begin with, as told last to whoever starts the next
@@ -100,6 +102,7 @@ impl Actor for AccountActor {
             wakes: 0,
             ticks: 0,
             passes: 0,
+            ahead: Ahead::default(),
             voice,
             last: None,
             told: (0, past.begin),
@@ -135,6 +138,10 @@ impl Actor for AccountActor {
                 let connected = lease.as_ref().map(SessionLease::connected);
                 state.beside = lease;
                 Input::Beside(connected)
+            }
+            AccountMsg::ReadAhead(number, rows) => {
+                state.ahead.keep(number, rows);
+                return Ok(());
             }
             AccountMsg::Woke(number) if number != state.wakes => return Ok(()),
             AccountMsg::Woke(_) => Input::Machine(state.follower.run(), Event::Woke),
@@ -219,6 +226,7 @@ impl AccountState {
                 let question = PendingQuestion::watch(me, &self.depth, number);
                 let lease = if which == Slot::Main { &self.main } else { &self.beside };
                 ask(lease.as_ref(), Request::Watch { remote_id, seen, renew, wide }, question);
+                self.ahead.read(&self.args, me);
             }
             Output::TickAfter(wait) => {
                 self.ticks += 1;
@@ -233,9 +241,8 @@ impl AccountState {
                     && summary.failure.is_none()
                     && !summary.counts.changed()
                 {
-                    self.args
-                        .store
-                        .send(StoreMsg::Ran { account, passes: std::mem::take(&mut self.passes) });
+                    let passes = std::mem::take(&mut self.passes);
+                    self.write(StoreMsg::Ran { account, passes });
                 }
                 self.passes = 0;
                 self.last = Some(*summary);
@@ -258,6 +265,11 @@ impl AccountState {
             Action::Open { anew } => {
                 // Of an actor before this one nothing is known.
                 let anew = anew || self.account.is_none();
+                if let Some(rows) = self.ahead.take().filter(|_| !anew) {
+                    self.depth.enter();
+                    drop(me.cast(AccountMsg::Input(Input::Machine(run, Event::Opened(rows)))));
+                    return;
+                }
                 let reply = self.tell(me, run, |answer| match answer {
                     Some(Ok(snapshot)) => Event::Opened(Box::new(snapshot)),
                     Some(Err(failure)) => Event::OpenFailed(failure),
@@ -279,7 +291,7 @@ impl AccountState {
                     Some(answer) => Event::Committed { token, answer },
                     None => Event::Lost { token },
                 });
-                self.args.store.send(StoreMsg::Commit(commit, reply));
+                self.write(StoreMsg::Commit(commit, reply));
             }
             Action::ReadRows { token, folder, uids } => self.read(me, run, |reader| async move {
                 fault::pass("panic.reader");
@@ -303,7 +315,7 @@ impl AccountState {
             Action::ProvedFeed(proof) => {
                 self.passes += 1;
                 let account = self.account.unwrap_or_default();
-                self.args.store.send(StoreMsg::ProvedFeed { account, proof });
+                self.write(StoreMsg::ProvedFeed { account, proof });
             }
             Action::CountLimbo => {
                 let account = self.account.unwrap_or_default();
@@ -313,11 +325,11 @@ impl AccountState {
             }
             Action::Proved { folder, started, whole } => {
                 self.passes += 1;
-                self.args.store.send(StoreMsg::Proved { folder, started, whole });
+                self.write(StoreMsg::Proved { folder, started, whole });
             }
             Action::ListProved { started } => {
                 let account = self.account.unwrap_or_default();
-                self.args.store.send(StoreMsg::ListProved { account, started });
+                self.write(StoreMsg::ListProved { account, started });
             }
             Action::WakeAfter(wait) => {
                 self.wakes += 1;
@@ -353,7 +365,13 @@ impl AccountState {
             }
         });
         let control = Control::Stand { account, standing, reason, event, parked_for: None };
-        self.args.store.send(StoreMsg::Control(control, reply));
+        self.write(StoreMsg::Control(control, reply));
+    }
+
+    /// Whatever is written of the account.
+    fn write(&mut self, message: StoreMsg) {
+        self.ahead.forget();
+        self.args.store.send(message);
     }
 
     /// What outlives the process: failures so far, and what it is parked with.
@@ -364,7 +382,7 @@ impl AccountState {
         {
             let control = Control::History { account: self.args.name.clone(), history, parked_for };
             // It is a snapshot: the next one holds what this one says.
-            self.args.store.send(StoreMsg::Control(control, ReplyTo::new(|_| ())));
+            self.write(StoreMsg::Control(control, ReplyTo::new(|_| ())));
         }
     }
 

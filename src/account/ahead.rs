@@ -1,0 +1,150 @@
+//! The account's rows, read while it rests, so that what a server's hint begins does not wait for
+//! the database. Nobody but the account's actor changes them: what it sends to be written makes
+//! what was read before of no use.
+
+use crate::account::args::AccountArgs;
+use crate::account::message::AccountMsg;
+use crate::reply::ReplyTo;
+use crate::store::actor::StoreMsg;
+use postrider_core::failure::Failure;
+use postrider_core::run::event::AccountSnapshot;
+use ractor::ActorRef;
+
+/// Folders from which on they are not kept: an account at rest is to cost little.
+const FOLDERS: usize = 64;
+
+/// Rows for the next run, where it need not read them.
+#[derive(Debug, Default)]
+pub(super) struct Ahead {
+    number: u64,
+    is_asked: bool,
+    rows: Option<Box<AccountSnapshot>>,
+}
+
+impl Ahead {
+    /// Asks for them, while nothing waits for them.
+    pub(super) fn read(&mut self, args: &AccountArgs, me: &ActorRef<AccountMsg>) {
+        let Some(number) = self.ask() else { return };
+        let me = me.clone();
+        let reply = ReplyTo::new(move |answer: Option<Result<AccountSnapshot, Failure>>| {
+            // What could not be read is read, and said, when it is needed.
+            if let Some(Ok(rows)) = answer {
+                drop(me.cast(AccountMsg::ReadAhead(number, Box::new(rows))));
+            }
+        });
+        args.store.send(StoreMsg::Open(args.open.clone(), false, reply));
+    }
+
+    /// The number under which they are to be asked for; `None` where they have been.
+    fn ask(&mut self) -> Option<u64> {
+        (!std::mem::replace(&mut self.is_asked, true)).then_some(self.number)
+    }
+
+    /// They were read. Rows that say something else as time goes by are not kept.
+    pub(super) fn keep(&mut self, number: u64, rows: Box<AccountSnapshot>) {
+        let lasts = rows.feed.is_none()
+            && rows.folders.len() <= FOLDERS
+            && rows.due.is_empty()
+            && rows.lone.is_empty()
+            && rows.burst.is_empty()
+            && rows.folders.iter().all(|folder| folder.failures.is_empty());
+        if number == self.number && lasts {
+            self.rows = Some(rows);
+        }
+    }
+
+    /// Something of the account is written.
+    pub(super) fn forget(&mut self) {
+        *self = Self { number: self.number + 1, ..Self::default() };
+    }
+
+    /// For the run that begins.
+    pub(super) fn take(&mut self) -> Option<Box<AccountSnapshot>> {
+        let rows = self.rows.take();
+        self.forget();
+        rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use postrider_core::commit::feed::rows::{FeedAccount, FeedRows};
+    use postrider_core::commit::rows::{AccountRow, FolderRow};
+    use postrider_core::mail::id::{AccountId, FolderId, Incarnation};
+    use postrider_core::time::Micros;
+    use std::collections::BTreeMap;
+
+    fn rows(folders: i64) -> Box<AccountSnapshot> {
+        let folder = |n| FolderRow::new(FolderId(n), Vec::new(), String::new(), None, Micros(0));
+        let account = AccountRow::fresh(AccountId(1), Incarnation(1));
+        let mut rows = AccountSnapshot::of(account);
+        rows.folders = (0..folders).map(folder).collect();
+        Box::new(rows)
+    }
+
+    #[test]
+    fn rows_serve_one_run() {
+        let mut ahead = Ahead::default();
+        let number = ahead.ask().unwrap();
+        assert_eq!(ahead.ask(), None, "it has been asked");
+        ahead.keep(number, rows(2));
+        assert!(ahead.take().is_some_and(|rows| rows.folders.len() == 2));
+        assert!(ahead.take().is_none());
+    }
+
+    #[test]
+    fn what_is_written_ends_what_was_read_before() {
+        let mut ahead = Ahead::default();
+        let first = ahead.ask().unwrap();
+        ahead.forget();
+        ahead.keep(first, rows(1));
+        assert!(ahead.take().is_none(), "it was read before the write");
+        let second = ahead.ask().unwrap();
+        ahead.keep(second, rows(1));
+        ahead.forget();
+        assert!(ahead.take().is_none());
+        let taken = ahead.ask().unwrap();
+        assert!(ahead.take().is_none(), "nothing has come");
+        ahead.keep(taken, rows(1));
+        assert!(ahead.take().is_none(), "the run that began has read for itself");
+    }
+
+    #[test]
+    fn rows_that_change_with_time_are_not_kept() {
+        let kept = |rows| {
+            let mut ahead = Ahead::default();
+            let number = ahead.ask().unwrap();
+            ahead.keep(number, rows);
+            ahead.take().is_some()
+        };
+        assert!(kept(rows(64)));
+        assert!(!kept(rows(65)), "too many");
+        let mut failed = rows(1);
+        failed.folders[0].failures.insert(7);
+        assert!(!kept(failed));
+        for spoil in [
+            |rows: &mut AccountSnapshot| {
+                rows.feed = Some(Box::new(FeedRows {
+                    account: rows.account.clone(),
+                    state: FeedAccount::default(),
+                    feeds: BTreeMap::new(),
+                    places: BTreeMap::new(),
+                }))
+            },
+            |rows: &mut AccountSnapshot| {
+                drop(rows.due.insert(FolderId(1), [7].into_iter().collect()))
+            },
+            |rows: &mut AccountSnapshot| {
+                drop(rows.lone.insert(FolderId(1), [7].into_iter().collect()))
+            },
+            |rows: &mut AccountSnapshot| {
+                drop(rows.burst.insert(FolderId(1), [7].into_iter().collect()))
+            },
+        ] {
+            let mut spoilt = rows(1);
+            spoil(&mut spoilt);
+            assert!(!kept(spoilt));
+        }
+    }
+}
