@@ -2,10 +2,11 @@
 //! did what has changed is asked for, and all of it where nothing less is offered.
 
 use crate::dovecot::{client, fill, truth};
-use crate::support::binary::{Postrider, SHORT};
+use crate::support::binary::{Postrider, SHORT, account};
 use crate::support::check::{change, consistent, state};
 use crate::support::dovecot::{Dovecot, Traits};
 use crate::support::mail::blocking;
+use crate::support::served::{head, wait_until};
 use futures::TryStreamExt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -101,6 +102,40 @@ async fn unchanged_are_not_opened(tier: &str, capability: &'static str) {
     })
     .await;
     other.logout().await.unwrap();
+}
+
+/// Who asks for a look is answered by the best proof that there is; who doubts, by every message.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_by_hand_costs_what_a_look_costs() {
+    let server = Dovecot::start();
+    let mut other = client(&server, "u").await;
+    fill(&mut other, 80).await;
+    other.logout().await.unwrap();
+    let config = format!("{}{}", head(), account("u", server.port, "pw"));
+    blocking(move || {
+        let postrider = Postrider::new(&config);
+        let served = postrider.serve_with(&["serve", "--wire-log", "wire"], &[]);
+        served.wait_for_state("u", "idle");
+        wait_until("a watch", || served.account("u")["push"] != "none");
+        let wire = || std::fs::read_to_string(postrider.path("wire")).unwrap();
+        let asks = |by_hand: &str| {
+            let before = wire().len();
+            let (status, told) = served.ask("POST", &format!("/v1/accounts/u/{by_hand}"));
+            assert_eq!(status, 202, "{told}");
+            let run = told["run"].as_u64().unwrap();
+            wait_until("its run", || served.account("u")["runs_ended"].as_u64() >= Some(run));
+            wire()[before..].to_owned()
+        };
+        // What is new of a first sync is looked at once more.
+        asks("sync-now");
+        let asked = asks("sync-now");
+        assert!(asked.contains(" LIST ") && !asked.contains(" FETCH "), "{asked}");
+        let asked = asks("reset-errors");
+        let wholes = asked.matches(" UID FETCH 1:* (UID FLAGS").count();
+        assert_eq!(wholes, 4, "each but the empty one: {asked}");
+        served.stop();
+    })
+    .await;
 }
 
 /// What it says that it can do: by UID, by flags alone, nothing.

@@ -238,7 +238,7 @@ mod tests {
 
     fn due(schedule: &Schedule, at: Duration) -> Vec<i64> {
         match schedule.scope(at) {
-            Scope::Everything | Scope::Insist => vec![-1],
+            Scope::Everything | Scope::Insist | Scope::Doubt => vec![-1],
             Scope::Some { folders, .. } => folders.keys().map(|id| id.0).collect(),
         }
     }

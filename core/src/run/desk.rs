@@ -88,7 +88,12 @@ impl<O> Common<O> {
 
     /// Whether a human asks: then what is shut, or waits for another try, is looked at now.
     pub(crate) fn insists(&self) -> bool {
-        self.scope == Scope::Insist
+        matches!(self.scope, Scope::Insist | Scope::Doubt)
+    }
+
+    /// Whether what counters prove is not believed.
+    pub(crate) fn doubts(&self) -> bool {
+        self.scope == Scope::Doubt
     }
 
     /// Notes what the run leaves undone, once.

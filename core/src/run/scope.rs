@@ -24,6 +24,8 @@ pub enum Scope {
     Everything,
     /// The same, because a human asks: what is shut, or failed and is not due, is looked at too.
     Insist,
+    /// The same, and nothing is believed of what counters prove: each index is compared.
+    Doubt,
     /// These folders; LIST only if `list`.
     Some {
         /// Whether folders that appeared, left or were renamed are looked for.

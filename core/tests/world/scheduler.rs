@@ -232,7 +232,11 @@ impl World {
     /// Everything, or a few folders as the schedule and hints have them.
     fn scope(&mut self) -> Scope {
         if !self.faults || self.dice.chance(50) {
-            return if self.dice.chance(20) { Scope::Insist } else { Scope::Everything };
+            return match self.dice.roll(10) {
+                0 => Scope::Insist,
+                1 => Scope::Doubt,
+                _ => Scope::Everything,
+            };
         }
         let list = self.dice.chance(50);
         let mut folders = BTreeMap::new();

@@ -54,7 +54,7 @@ impl Follower {
                 _ => {}
             },
             Command::Resume => self.resume(out),
-            Command::SyncNow => self.run_now(now, out),
+            Command::SyncNow => self.run_now(Scope::Insist, now, out),
             Command::ResetErrors => {
                 match &mut self.stage {
                     Stage::Ended | Stage::Paused => return,
@@ -62,7 +62,7 @@ impl Follower {
                     _ => {}
                 }
                 self.forget();
-                self.run_now(now, out);
+                self.run_now(Scope::Doubt, now, out);
             }
             Command::Woken => self.woken(now, out),
         }
@@ -140,11 +140,11 @@ impl Follower {
         match &mut self.stage {
             Stage::Parked(_) => {
                 self.forget();
-                self.run_now(now, out);
+                self.run_now(Scope::Insist, now, out);
             }
             Stage::Resting(_) if refused => {
                 self.forget();
-                self.run_now(now, out);
+                self.run_now(Scope::Insist, now, out);
             }
             Stage::Asking(_) if refused => self.forget(),
             Stage::Working(working) => {
@@ -179,18 +179,21 @@ impl Follower {
 
     /// A run of everything, now or right after the one that is under way; a wait inside that one is
     /// cut short.
-    fn run_now(&mut self, now: Now, out: &mut Vec<Output>) {
+    fn run_now(&mut self, scope: Scope, now: Now, out: &mut Vec<Output>) {
+        // Who doubts is not served by less.
+        let or =
+            |known: Option<&Scope>| if known == Some(&Scope::Doubt) { Scope::Doubt } else { scope };
         match &mut self.stage {
             Stage::Ended | Stage::Paused => {}
-            Stage::Asking(wanted) => wanted.scope = Scope::Insist,
+            Stage::Asking(wanted) => wanted.scope = or(Some(&wanted.scope)),
             Stage::Working(working) => {
-                working.again = Some(Scope::Insist);
+                working.again = Some(or(working.again.as_ref()));
                 if matches!(working.machine.phase(), Phase::Waiting | Phase::Reopening) {
                     self.drive(Event::Woke, now, out);
                 }
             }
             Stage::New(_) | Stage::Resting(_) | Stage::Parked(_) => {
-                self.ask(Scope::Insist, Cause::Plan, out)
+                self.ask(or(None), Cause::Plan, out)
             }
         }
     }

@@ -71,7 +71,7 @@ impl FeedWork {
         let now = desk.now.wall;
         let is_due = |last: Option<Micros>, every| last.is_none_or(|last| now >= last.plus(every));
         let all = match &desk.scope {
-            Scope::Everything | Scope::Insist => true,
+            Scope::Everything | Scope::Insist | Scope::Doubt => true,
             Scope::Some { list, .. } => *list,
         };
         let insists = desk.insists();

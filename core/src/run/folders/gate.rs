@@ -75,7 +75,7 @@ impl FolderWork {
             return;
         }
         let counters = std::mem::take(&mut self.counters);
-        if desk.insists() {
+        if desk.doubts() {
             return;
         }
         for id in self.folders.wanting().collect::<Vec<_>>() {

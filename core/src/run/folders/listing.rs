@@ -29,7 +29,7 @@ impl FolderWork {
         let started = desk.stamp();
         self.listing = Listing::Asked { started };
         self.listed = true;
-        let without = desk.insists() || self.uncounted;
+        let without = desk.doubts() || self.uncounted;
         let counters_of = if without { Vec::new() } else { self.provable(started) };
         desk.ask(self.list_owner(), Request::List { counters_of });
     }

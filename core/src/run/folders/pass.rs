@@ -81,7 +81,7 @@ impl FolderWork {
         folder.settles_first = false;
         let depth = if misses > 0 { Depth::Full } else { std::mem::take(&mut folder.depth) };
         folder.pass = Some(Pass::Examining { started, misses, depth });
-        let flags = settled(folder, started).filter(|_| misses == 0 && !desk.insists());
+        let flags = settled(folder, started).filter(|_| misses == 0 && !desk.doubts());
         let uidvalidity = folder.lanes.live.uidvalidity;
         let flags = flags.filter(|flags| flags.modseq > 0);
         let since = flags.map(|flags| Since { uidvalidity, modseq: flags.modseq });
@@ -150,7 +150,7 @@ impl FolderWork {
         if misses == 0
             && !is_open
             && !other
-            && !desk.insists()
+            && !desk.doubts()
             && is_unchanged(folder, &examined, started)
         {
             folder.chain = folder.lanes.live.uidnext;

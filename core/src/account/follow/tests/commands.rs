@@ -195,6 +195,15 @@ fn a_run_waits_for_its_slot() {
         "{:?}",
         f.stage
     );
+    // Who doubts is not served by less, whoever asks after that.
+    for command in [Command::ResetErrors, Command::SyncNow] {
+        f.step(Input::Command(command), at(902));
+        assert!(
+            matches!(&f.stage, Stage::Asking(NextRun { scope: Scope::Doubt, .. })),
+            "{:?}",
+            f.stage
+        );
+    }
     // What was in trouble with the secret before is forgotten with it; a run that has not begun has
     // not used it.
     let mut f = asking();
