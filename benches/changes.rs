@@ -16,11 +16,14 @@ mod support {
 }
 
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DbBackend, Statement};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::{Duration, Instant};
 use support::binary::{Postrider, account};
 use support::dovecot::{Dovecot, Traits};
+use support::served::Served;
+use tempfile::TempDir;
 
 /// Messages of the mailboxes.
 const SIZES: [usize; 2] = [10_000, 100_000];
@@ -28,6 +31,11 @@ const SIZES: [usize; 2] = [10_000, 100_000];
 const ROUNDS: usize = 5;
 /// Mails that arrive while it is watched.
 const ARRIVALS: usize = 60;
+/// Looks of a server at work that find nothing.
+const LOOKS: usize = 21;
+/// What proves that nothing has changed.
+const COUNTERS: &str =
+    "LIST \"\" \"*\" RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ))";
 /// Dovecot holds a notice back for up to half a second after the one before.
 const PACE: Duration = Duration::from_millis(800);
 
@@ -95,6 +103,72 @@ impl Raw {
     }
 }
 
+/// A client of the API that keeps its connection.
+struct Http {
+    reader: BufReader<TcpStream>,
+    head: String,
+}
+
+impl Http {
+    fn connect(served: &Served) -> Self {
+        let stream = TcpStream::connect(&served.address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let (address, token) = (&served.address, &served.token);
+        let head = format!(
+            "Host: {address}\r\nAuthorization: Bearer {token}\r\nContent-Length: 0\r\n\r\n"
+        );
+        Self { reader: BufReader::new(stream), head }
+    }
+
+    fn ask(&mut self, method: &str, path: &str) -> String {
+        let request = format!("{method} {path} HTTP/1.1\r\n{}", self.head);
+        self.reader.get_mut().write_all(request.as_bytes()).unwrap();
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            assert!(self.reader.read_line(&mut line).unwrap() > 0, "cut");
+            if let Some(octets) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = octets.trim().parse().unwrap();
+            }
+            if line == "\r\n" {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        self.reader.read_exact(&mut body).unwrap();
+        String::from_utf8(body).unwrap()
+    }
+}
+
+/// mbsync beside the same server, where it is installed.
+struct Mbsync {
+    dir: TempDir,
+}
+
+impl Mbsync {
+    fn new(port: u16) -> Option<Self> {
+        Command::new("mbsync").arg("--version").output().ok()?;
+        let dir = TempDir::new().unwrap();
+        let at = dir.path().display();
+        let config = format!(
+            "SyncState *\n\nIMAPAccount far\nHost 127.0.0.1\nPort {port}\nUser u\nPass pw\nSSLType None\nAuthMechs LOGIN\n\n\
+             IMAPStore far\nAccount far\n\nMaildirStore near\nPath {at}/mail/\nInbox {at}/mail/INBOX\nSubFolders Verbatim\n\n\
+             Channel all\nFar :far:\nNear :near:\nPatterns *\nCreate Near\nExpunge Near\nSync Pull\n"
+        );
+        std::fs::create_dir(dir.path().join("mail")).unwrap();
+        std::fs::write(dir.path().join("rc"), config).unwrap();
+        Some(Self { dir })
+    }
+
+    fn sync(&self) -> f64 {
+        let began = Instant::now();
+        let rc = self.dir.path().join("rc");
+        let ran = Command::new("mbsync").arg("-q").arg("-c").arg(rc).arg("all").output().unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        ms(began)
+    }
+}
+
 fn median(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
     times[times.len() / 2]
@@ -144,7 +218,7 @@ fn known(port: u16, folder: &str) -> [u64; 3] {
 /// One login, one LIST with counters.
 fn raw_counters(port: u16) {
     let mut raw = Raw::login(port);
-    raw.ask("LIST \"\" \"*\" RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ))");
+    raw.ask(COUNTERS);
     raw.ask("LOGOUT");
 }
 
@@ -166,10 +240,37 @@ fn sync(postrider: &Postrider) -> f64 {
     ms(began)
 }
 
+/// The server at work: a look that finds nothing, from the order until its run is seen to have ended,
+/// and the raw exchange on an open session.
+fn looks(server: &Dovecot, served: &Served) -> [f64; 3] {
+    let mut raw = Raw::login(server.port);
+    let mut http = Http::connect(served);
+    let runs = |metrics: &str| {
+        let ended = metrics.lines().filter(|line| line.starts_with("postrider_runs_total"));
+        ended.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum::<u64>()
+    };
+    let mut times: [Vec<f64>; 3] = Default::default();
+    for _ in 0..LOOKS {
+        let began = Instant::now();
+        raw.ask(COUNTERS);
+        times[0].push(ms(began));
+        let began = Instant::now();
+        let before = runs(&http.ask("GET", "/metrics"));
+        times[1].push(ms(began));
+        let began = Instant::now();
+        http.ask("POST", "/v1/accounts/u/sync-now");
+        while runs(&http.ask("GET", "/metrics")) == before {
+            assert!(began.elapsed() < Duration::from_secs(60), "it does not end");
+        }
+        times[2].push(ms(began));
+        // It watches again.
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    times.map(median)
+}
+
 /// From the server's line to an own client in IDLE until the row can be read.
 fn arrivals(server: &Dovecot, postrider: &Postrider) -> Vec<f64> {
-    let served = postrider.serve(&[]);
-    served.wait_for_state("u", "idle");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let file = format!("sqlite://{}?mode=ro", postrider.database().display());
     let db = runtime.block_on(Database::connect(ConnectOptions::new(file))).unwrap();
@@ -197,7 +298,6 @@ fn arrivals(server: &Dovecot, postrider: &Postrider) -> Vec<f64> {
         delays.push(ms(told));
         std::thread::sleep(PACE);
     }
-    served.stop();
     delays.sort_by(f64::total_cmp);
     delays
 }
@@ -206,28 +306,51 @@ fn main() {
     for count in SIZES {
         let server = mailbox(count);
         let postrider = Postrider::new(&format!("{HEAD}{}", account("u", server.port, "pw")));
-        sync(&postrider);
-        sync(&postrider);
-        let mut times: [Vec<f64>; 4] = Default::default();
+        let mbsync = Mbsync::new(server.port);
+        for _ in 0..2 {
+            sync(&postrider);
+            mbsync.as_ref().map(Mbsync::sync);
+        }
+        let mut times: [Vec<f64>; 6] = Default::default();
         for round in 0..ROUNDS {
             let began = Instant::now();
             raw_counters(server.port);
             times[0].push(ms(began));
             times[1].push(sync(&postrider));
+            // It waits itself where its own files are of this second.
+            std::thread::sleep(Duration::from_secs(2));
+            times[2].extend(mbsync.as_ref().map(Mbsync::sync));
             let since = ["INBOX", "Archive"].map(|folder| (folder, known(server.port, folder)));
             change(&server, round);
             let began = Instant::now();
             raw_changes(server.port, &since);
-            times[2].push(ms(began));
-            times[3].push(sync(&postrider));
+            times[3].push(ms(began));
+            times[4].push(sync(&postrider));
+            times[5].extend(mbsync.as_ref().map(Mbsync::sync));
         }
-        let [counters, nothing, changes, changed] = times.map(median);
+        let beside = |times: &[f64]| match times.is_empty() {
+            true => "not installed".to_owned(),
+            false => format!("{:.0} ms", median(times.to_vec())),
+        };
+        let said = |what: &str, [raw, ours, theirs]: [&Vec<f64>; 3]| {
+            let (raw, ours) = (median(raw.clone()), median(ours.clone()));
+            println!(
+                "{count} messages: {what} {ours:.0} ms / {raw:.0} ms raw = {:.1} x (mbsync {})",
+                ours / raw,
+                beside(theirs)
+            );
+        };
+        said("nothing has changed", [&times[0], &times[1], &times[2]]);
+        let what = "100 new, 200 flags, 50 deleted, 30 moved";
+        said(what, [&times[3], &times[4], &times[5]]);
+        let served = postrider.serve(&[]);
+        served.wait_for_state("u", "idle");
+        let [raw, look, pass] = looks(&server, &served);
         println!(
-            "{count} messages: nothing has changed {nothing:.0} ms / {counters:.0} ms raw = {:.1} x; 100 new, 200 flags, 50 deleted, 30 moved {changed:.0} ms / {changes:.0} ms raw = {:.1} x",
-            nothing / counters,
-            changed / changes
+            "{count} messages: in serve nothing has changed {pass:.1} ms from the order until it is seen (a look alone {look:.1} ms) / {raw:.1} ms raw"
         );
         let delays = arrivals(&server, &postrider);
+        served.stop();
         println!(
             "{count} messages: the server's line of new mail until its row can be read: p50 {:.1} ms, p90 {:.1} ms, worst {:.1} ms",
             delays[delays.len() / 2],

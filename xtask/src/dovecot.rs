@@ -17,8 +17,14 @@ fn is_here(program: &str) -> bool {
 
 /// Makes sure that everything the tests start is here; says what to do when it cannot be.
 pub(crate) fn ensure() -> bool {
+    ensure_also(&[])
+}
+
+/// The same, and that these are here: programs, and the packages that they are in.
+pub(crate) fn ensure_also(others: &[(&str, &'static str)]) -> bool {
     let missing: Vec<&str> = NEEDED
         .iter()
+        .chain(others)
         .filter(|(program, _)| !is_here(program))
         .map(|(_, package)| *package)
         .collect();
