@@ -11,6 +11,7 @@ use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::id::{FolderId, SessionId, UidValidity};
 use postrider_core::mail::settle::Settlement;
 use postrider_core::mail::uid_set::UidSet;
+use postrider_core::provider::folders::Examined;
 use postrider_core::provider::folders::Request;
 use postrider_core::recovery::history::History;
 use postrider_core::run::event::{Action, Event, Token};
@@ -105,6 +106,8 @@ pub(crate) struct World {
     pub(crate) first_open: Option<i64>,
     /// A session has cut literals short.
     pub(crate) cut_short: bool,
+    /// The folder that a session has opened last, and what it held then.
+    pub(crate) opened: BTreeMap<SessionId, (Vec<u8>, Examined)>,
     /// The boundaries that folders of the first LIST were opened with, by our number.
     pub(crate) boundaries: BTreeMap<FolderId, u32>,
     pub(crate) fetched: u64,

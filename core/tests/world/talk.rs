@@ -219,7 +219,7 @@ impl World {
                 }
             },
             Work::Ask(_, request) => {
-                let answer = self.plain(lie, &request).map(Some);
+                let answer = self.plain(session.id, lie, &request).map(Some);
                 if self.life.is_some() {
                     session.selected = self.selected(&request).or(session.selected.take());
                 }
@@ -265,7 +265,7 @@ impl World {
     }
 
     /// A question that is not about bodies.
-    fn plain(&mut self, lie: Lie, request: &Request) -> Result<Answer, Ended> {
+    fn plain(&mut self, session: SessionId, lie: Lie, request: &Request) -> Result<Answer, Ended> {
         let remote_id = request.remote_id().unwrap_or_default().to_vec();
         let answer = match request {
             Request::List { counters_of } => {
@@ -285,9 +285,11 @@ impl World {
                 let is_open = *enough != Enough::Nothing && self.dice.chance(70);
                 if is_open {
                     examined.modseq = examined.modseq.min(1);
+                    self.hold_back(session, &remote_id, &mut examined);
                     let told = self.told(lie, &remote_id, *enough)?;
                     return Ok(Answer::Examined { examined, changed: None, told, remote_id });
                 }
+                self.opened.insert(session, (remote_id.clone(), examined));
                 let since = since.filter(|since| since.uidvalidity == examined.uidvalidity);
                 let changed = since.and_then(|since| self.changed(lie, &remote_id, since));
                 Answer::Examined { examined, changed, told: None, remote_id }
@@ -460,6 +462,18 @@ impl World {
             role: None,
         };
         (names.into_iter().map(listed).collect(), bad.first().map(|_| "* LIST ((".to_owned()))
+    }
+
+    /// What a folder that is open still held when it was opened: a server may be slow to tell what has
+    /// happened in it since.
+    fn hold_back(&mut self, session: SessionId, name: &[u8], examined: &mut Examined) {
+        if let Some((_, then)) = self.opened.get(&session).filter(|(open, _)| open == name)
+            && then.uidvalidity == examined.uidvalidity
+            && self.faults
+            && self.dice.chance(30)
+        {
+            (examined.exists, examined.uidnext) = (then.exists, then.uidnext);
+        }
     }
 
     /// Of a folder that is open still: some flags, and those of what came.
