@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 const LARGE: usize = 16 * 1024;
 
 /// What can be asked, and told.
-pub(super) trait Asked: Sync {
+pub(super) trait Sql: Sync {
     /// Rows; they know of everything that was written before.
     fn rows(
         &self,
@@ -29,7 +29,7 @@ pub(super) trait Asked: Sync {
     ) -> impl Future<Output = Result<(), Trouble>> + Send;
 }
 
-impl Asked for DatabaseConnection {
+impl Sql for DatabaseConnection {
     async fn rows(
         &self,
         text: impl Named,
@@ -58,7 +58,7 @@ impl From<DatabaseTransaction> for Transaction {
     }
 }
 
-impl Asked for Transaction {
+impl Sql for Transaction {
     async fn rows(
         &self,
         text: impl Named,
@@ -204,7 +204,7 @@ mod tests {
         }
     }
 
-    async fn all(db: &impl Asked) -> Vec<(i64, i64)> {
+    async fn all(db: &impl Sql) -> Vec<(i64, i64)> {
         let rows = db.rows(Say::All, vec![]).await.unwrap();
         let of = |row: &QueryResult, at| row.try_get_by_index(at).unwrap();
         rows.iter().map(|row| (of(row, 0), of(row, 1))).collect()

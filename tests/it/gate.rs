@@ -124,7 +124,7 @@ async fn a_look_by_hand_costs_what_a_look_costs() {
             assert_eq!(status, 202, "{told}");
             let run = told["run"].as_u64().unwrap();
             wait_until("its run", || served.account("u")["runs_ended"].as_u64() >= Some(run));
-            wire()[before..].to_owned()
+            wire().split_off(before)
         };
         // What is new of a first sync is looked at once more.
         asks("sync-now");

@@ -10,7 +10,7 @@ use crate::store::rows::{
     feed_account, feed_state, get, guard, location, message, owed_rows, place,
 };
 use crate::store::sql::{FeedText, Text};
-use crate::store::transaction::{Asked, Transaction};
+use crate::store::transaction::{Sql, Transaction};
 use postrider_core::commit::change::feed::{FeedChange, FeedStep};
 use postrider_core::commit::change::{Commit, Refusal, StoredRows};
 use postrider_core::commit::feed::apply::{admit_feed, apply_feed, ids_of};
@@ -58,7 +58,7 @@ fn answer(rows: FeedRows) -> StoredRows {
 }
 
 /// Everything of a feed account but messages and what is owed.
-pub(super) async fn feed_rows(db: &impl Asked, account: AccountRow) -> Result<FeedRows, Trouble> {
+pub(super) async fn feed_rows(db: &impl Sql, account: AccountRow) -> Result<FeedRows, Trouble> {
     let id = || vec![Value::from(account.id.0)];
     let state = match read(db, FeedText::FeedAccount, id()).await?.first() {
         Some(row) => feed_account(row)?,
@@ -334,7 +334,7 @@ fn owed_row(row: &Owed) -> impl Serialize {
 
 /// The rows of an account's feeds where it is handed out; none where it has none.
 pub(super) async fn handed_out(
-    db: &impl Asked,
+    db: &impl Sql,
     account: &AccountRow,
 ) -> Result<Option<Box<FeedRows>>, Trouble> {
     let rows = feed_rows(db, account.clone()).await?;

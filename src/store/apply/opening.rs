@@ -6,7 +6,7 @@ use crate::store::failure::Trouble;
 use crate::store::orders::OpenAccount;
 use crate::store::rows::{get, guard, standing, uid};
 use crate::store::sql::OpeningText;
-use crate::store::transaction::Asked;
+use crate::store::transaction::Sql;
 use postrider_core::commit::change::{Note, Poison};
 use postrider_core::commit::rows::{AccountRow, FolderRow};
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 /// raised (the answer says so). Another provider or username under a known name is refused: it would
 /// be another mailbox, and every location would end.
 pub(in crate::store) async fn open_account(
-    db: &impl Asked,
+    db: &impl Sql,
     open: &OpenAccount,
     anew: bool,
     at: Micros,
@@ -89,7 +89,7 @@ struct FoundAccount {
     feeds: bool,
 }
 
-async fn found(db: &impl Asked, name: Value) -> Result<Option<FoundAccount>, Trouble> {
+async fn found(db: &impl Sql, name: Value) -> Result<Option<FoundAccount>, Trouble> {
     let rows = read(db, OpeningText::AccountFound, vec![name]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     let id = AccountId(get(row, 27)?);
@@ -110,7 +110,7 @@ async fn found(db: &impl Asked, name: Value) -> Result<Option<FoundAccount>, Tro
     }))
 }
 
-async fn notes(db: &impl Asked, id: AccountId) -> Result<Vec<Note>, Trouble> {
+async fn notes(db: &impl Sql, id: AccountId) -> Result<Vec<Note>, Trouble> {
     let rows = read(db, OpeningText::Notes, vec![id.0.into()]).await?;
     let note = |row: &QueryResult| {
         let about = match get::<String>(row, 0)?.as_str() {
@@ -124,11 +124,7 @@ async fn notes(db: &impl Asked, id: AccountId) -> Result<Vec<Note>, Trouble> {
 }
 
 /// The open failures that are tried again in this run, and which of them in what way.
-async fn retries(
-    db: &impl Asked,
-    snapshot: &mut AccountSnapshot,
-    at: Micros,
-) -> Result<(), Trouble> {
+async fn retries(db: &impl Sql, snapshot: &mut AccountSnapshot, at: Micros) -> Result<(), Trouble> {
     for row in read(
         db,
         OpeningText::FailuresToRetry,

@@ -2,12 +2,12 @@
 
 use crate::store::failure::Trouble;
 use crate::store::sql::Named;
-use crate::store::transaction::{Asked, Transaction};
+use crate::store::transaction::{Sql, Transaction};
 use postrider_core::mail::cursor;
 use sea_orm::{QueryResult, Value};
 
 pub(super) async fn write(
-    db: &impl Asked,
+    db: &impl Sql,
     text: impl Named,
     values: Vec<Value>,
 ) -> Result<(), Trouble> {
@@ -24,7 +24,7 @@ pub(super) async fn write_now(
 }
 
 pub(super) async fn read(
-    db: &impl Asked,
+    db: &impl Sql,
     text: impl Named,
     values: Vec<Value>,
 ) -> Result<Vec<QueryResult>, Trouble> {
