@@ -36,7 +36,11 @@ pub const VERBS: &[VerbRow] = &[
         "Look at every folder of an account now, whatever failed before",
         Command::SyncNow,
     ),
-    verb("reset-errors", "Forget an account's failures, and try", Command::ResetErrors),
+    verb(
+        "reset-errors",
+        "Forget an account's failures, and put every message beside its server",
+        Command::ResetErrors,
+    ),
 ];
 
 /// The verb of this name.
