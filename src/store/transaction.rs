@@ -11,6 +11,9 @@ use std::sync::{Mutex, PoisonError};
 
 /// Octets of values from which a write goes alone: then the way counts for nothing.
 const LARGE: usize = 16 * 1024;
+/// Writes that wait together: each order of texts is a statement of its own to the database, which
+/// keeps those that it has seen.
+const MOST: usize = 16;
 
 /// What can be asked, and told.
 pub(super) trait Sql: Sync {
@@ -72,8 +75,12 @@ impl Sql for Transaction {
         if values.iter().map(octets).sum::<usize>() >= LARGE {
             return self.put_now(text, values).await.map(|_| ());
         }
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push((text.words(), values));
-        Ok(())
+        let is_full = {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.push((text.words(), values));
+            waiting.len() >= MOST
+        };
+        if is_full { self.hand_over().await } else { Ok(()) }
     }
 }
 
@@ -141,7 +148,10 @@ fn joined(statements: Vec<(&str, Vec<Value>)>) -> (String, Vec<Value>) {
                 let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
                 let (number, after) = after.split_at(end);
                 let place = number.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
-                values.extend(place.and_then(|place| own.get(place)).cloned());
+                let value = place.and_then(|place| own.get(place));
+                debug_assert!(value.is_some(), "?{number} has no value: {words}");
+                // As the database has it: those that follow keep their places.
+                values.push(value.cloned().unwrap_or(Value::String(None)));
                 rest = after;
             }
         }
@@ -254,6 +264,18 @@ mod tests {
         tx.put(Say::Insert, vec![2.into(), 70.into()]).await.unwrap();
         assert!(matches!(tx.commit().await, Err(Trouble::Refused(_))));
         assert_eq!(all(&db).await, []);
+    }
+
+    #[tokio::test]
+    async fn not_many_wait() {
+        let (_dir, db) = table().await;
+        let tx = Transaction::from(db.begin().await.unwrap());
+        for n in 0..100_i64 {
+            tx.put(Say::Insert, vec![n.into(), 1.into()]).await.unwrap();
+            assert!(tx.waiting.lock().unwrap().len() < MOST);
+        }
+        tx.commit().await.unwrap();
+        assert_eq!(all(&db).await.len(), 100);
     }
 
     #[tokio::test]
