@@ -18,8 +18,8 @@ use postrider_core::time::Micros;
 use sea_orm::{QueryResult, Value};
 use std::collections::BTreeMap;
 
-/// Reads an account whole; where it is asked for `anew`, or there is no row of it, its incarnation is
-/// raised (the answer says so). Another provider or username under a known name is refused: it would
+/// Reads an account whole; where it is asked for `anew`, its incarnation is raised, and it gets a row
+/// if it has none (the answer says so). Another provider or username under a known name is refused: it would
 /// be another mailbox, and every location would end.
 pub(in crate::store) async fn open_account(
     db: &impl Sql,
@@ -40,8 +40,7 @@ pub(in crate::store) async fn open_account(
             .when(When::AfterChange);
         return Ok(Err(failure));
     }
-    let raises = anew || found.is_none();
-    if raises {
+    if anew {
         let values = vec![
             name(),
             open.provider.into(),
@@ -55,6 +54,9 @@ pub(in crate::store) async fn open_account(
         ];
         write(db, OpeningText::HandOutAccount, values).await?;
         found = self::found(db, name()).await?;
+    } else if found.is_none() {
+        // It was renamed or purged meanwhile: a row of that name would be another mirror.
+        return Ok(Err(Failure::storage(format!("account {} has no row any more", open.name))));
     }
     let lacks = || Trouble::Damaged(format!("account {} has no row", open.name));
     let found = found.ok_or_else(lacks)?;
@@ -71,7 +73,7 @@ pub(in crate::store) async fn open_account(
     if found.feeds {
         snapshot.feed = handed_out(db, &snapshot.account).await?;
     }
-    Ok(Ok((snapshot, raises)))
+    Ok(Ok((snapshot, anew)))
 }
 
 /// An account's rows, and what else there is to be read of it: mostly nothing.
