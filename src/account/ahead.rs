@@ -7,11 +7,14 @@ use crate::account::message::AccountMsg;
 use crate::reply::ReplyTo;
 use crate::store::actor::StoreMsg;
 use postrider_core::failure::Failure;
+use postrider_core::mail::cursor::Lanes;
 use postrider_core::run::event::AccountSnapshot;
 use ractor::ActorRef;
 
-/// Folders from which on they are not kept: an account at rest is to cost little.
+/// Rows that are larger are not kept, an account at rest is to cost little: folders, octets of their
+/// names.
 const FOLDERS: usize = 64;
+const NAMES: usize = 8 * 1024;
 
 /// Rows for the next run, where it need not read them.
 #[derive(Debug, Default)]
@@ -43,12 +46,19 @@ impl Ahead {
     /// They were read. Rows that say something else as time goes by are not kept.
     pub(super) fn keep(&mut self, number: u64, rows: Box<AccountSnapshot>) {
         let lasts = rows.feed.is_none()
-            && rows.folders.len() <= FOLDERS
             && rows.due.is_empty()
             && rows.lone.is_empty()
             && rows.burst.is_empty()
             && rows.folders.iter().all(|folder| folder.failures.is_empty());
-        if number == self.number && lasts {
+        let unread = |lanes: &Lanes| !lanes.backfill.remaining.is_empty();
+        let is_small = rows.folders.len() <= FOLDERS
+            && rows.folders.iter().map(|f| f.remote_id.len() + f.path.len()).sum::<usize>()
+                <= NAMES
+            && rows.account.list_look.is_none()
+            && !rows.folders.iter().any(|f| {
+                f.look.is_some() || f.misfit.is_some() || f.lanes.as_ref().is_some_and(unread)
+            });
+        if number == self.number && lasts && is_small {
             self.rows = Some(rows);
         }
     }
@@ -71,7 +81,8 @@ mod tests {
     use super::*;
     use postrider_core::commit::feed::rows::{FeedAccount, FeedRows};
     use postrider_core::commit::rows::{AccountRow, FolderRow};
-    use postrider_core::mail::id::{AccountId, FolderId, Incarnation};
+    use postrider_core::mail::cursor::Mark;
+    use postrider_core::mail::id::{AccountId, FolderId, Incarnation, UidValidity};
     use postrider_core::time::Micros;
     use std::collections::BTreeMap;
 
@@ -120,6 +131,13 @@ mod tests {
         };
         assert!(kept(rows(64)));
         assert!(!kept(rows(65)), "too many");
+        let mut long = rows(1);
+        long.folders[0].path = "x".repeat(NAMES + 1);
+        assert!(!kept(long));
+        let mark = Mark { uidnext: 9, exists: 8, modseq: 0 };
+        let mut unread = rows(1);
+        unread.folders[0].lanes = Some(Lanes::opened(UidValidity(1), mark, None));
+        assert!(!kept(unread), "its history is still to be read");
         let mut failed = rows(1);
         failed.folders[0].failures.insert(7);
         assert!(!kept(failed));
