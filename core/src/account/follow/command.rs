@@ -100,7 +100,9 @@ impl Follower {
             Stage::Working(working) if working.after == After::Pause => {
                 out.push(resumed());
                 working.after = After::Rest;
-                working.again = Some(Scope::Everything);
+                if !matches!(working.again, Some(Scope::Insist | Scope::Doubt)) {
+                    working.again = Some(Scope::Everything);
+                }
             }
             // It works; what is stored may still be a pause, if the store was away when that was
             // taken back. A run that has read its rows has found none.

@@ -103,6 +103,12 @@ fn commands_during_the_end_of_a_run() {
         assert_eq!(f.stage.working().unwrap().after, After::End);
     }
     let mut f = ending();
+    assert_eq!(f.stage.working().unwrap().after, After::Pause);
+    f.take(Input::Command(Command::ResetErrors), at(7));
+    f.take(Input::Command(Command::Resume), at(7));
+    let again = f.stage.working().map(|working| working.again.clone());
+    assert_eq!(again, Some(Some(Scope::Doubt)), "what was asked meanwhile is not forgotten");
+    let mut f = ending();
     f.take(Input::Command(Command::Resume), at(7));
     assert!(f.stage.working().is_none_or(|working| working.after == After::Rest), "{:?}", f.stage);
 }
