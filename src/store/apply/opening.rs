@@ -150,3 +150,33 @@ async fn retries(db: &impl Sql, snapshot: &mut AccountSnapshot, at: Micros) -> R
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_who_begins_an_account_gives_it_a_row() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = crate::store::open(&dir.path().join("x.db")).await.unwrap();
+        let open = OpenAccount {
+            name: "a".into(),
+            provider: "imap",
+            host: "h".into(),
+            username: "u".into(),
+            keep: false,
+            owner: None,
+        };
+        let at = Micros(1);
+        assert!(open_account(&db.writer, &open, false, at).await.unwrap().is_err());
+        let found = found(&db.writer, "a".into()).await.unwrap();
+        assert!(found.is_none(), "a look makes nothing");
+        let (first, raised) = open_account(&db.writer, &open, true, at).await.unwrap().unwrap();
+        assert!(raised);
+        let (again, raised) = open_account(&db.writer, &open, false, at).await.unwrap().unwrap();
+        assert!(!raised && again.account == first.account);
+        let (_, raised) = open_account(&db.writer, &open, true, at).await.unwrap().unwrap();
+        assert!(raised);
+        db.close().await;
+    }
+}
