@@ -353,3 +353,33 @@ async fn an_actor_that_dies_costs_nothing() {
         .await;
     }
 }
+
+/// A page that the database refuses for one message's content costs that message, and says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_database_refuses_costs_itself() {
+    let mailbox = seed::mailbox(3, 40);
+    let server = GmailServer::start(&mailbox, well).await.unwrap();
+    blocking(move || {
+        let postrider = short(&server);
+        postrider.sync().exits(0);
+        let database = postrider.database();
+        change(
+            &database,
+            "CREATE TRIGGER poison BEFORE INSERT ON message WHEN NEW.subject = 'n7' BEGIN SELECT RAISE(ABORT, 'poison'); END",
+        );
+        for n in 0..20 {
+            let raw = format!("Subject: n{n}\r\n\r\n{n}\r\n");
+            mailbox.insert(raw, &["INBOX"], i64::MAX / 2000);
+        }
+        postrider.sync().exits(3);
+        let there = "SELECT count(*) AS x FROM message WHERE subject GLOB 'n[0-9]*'";
+        assert_eq!(ask(&database, there), "19");
+        let owed = "SELECT group_concat(class || ' ' || attempts) AS x FROM owed WHERE attempts > 0";
+        assert_eq!(ask(&database, owed), "invalid_data 1");
+        change(&database, "DROP TRIGGER poison");
+        change(&database, "UPDATE owed SET due_at = 0");
+        postrider.sync().exits(0);
+        mirrors(&postrider, &mailbox, |_| true);
+    })
+    .await;
+}
