@@ -17,14 +17,8 @@ fn is_here(program: &str) -> bool {
 
 /// Makes sure that everything the tests start is here; says what to do when it cannot be.
 pub(crate) fn ensure() -> bool {
-    ensure_also(&[])
-}
-
-/// The same, and that these are here: programs, and the packages that they are in.
-pub(crate) fn ensure_also(others: &[(&str, &'static str)]) -> bool {
     let missing: Vec<&str> = NEEDED
         .iter()
-        .chain(others)
         .filter(|(program, _)| !is_here(program))
         .map(|(_, package)| *package)
         .collect();
@@ -42,7 +36,20 @@ pub(crate) fn ensure_also(others: &[(&str, &'static str)]) -> bool {
         );
         return false;
     }
-    if stdin().is_terminal() && stdout().is_terminal() && !agreed(&packages) {
+    install(&packages)
+}
+
+/// mbsync, with which the bench compares; it says so where it goes without.
+pub(crate) fn offer_mbsync() {
+    let is_there = is_here("mbsync") || (is_here("apt-get") && install(&["isync"]));
+    if !is_there {
+        eprintln!("mbsync is not here (its package is called isync): the bench goes without it");
+    }
+}
+
+/// Installs packages, once whoever sits at a terminal agrees.
+fn install(packages: &[&str]) -> bool {
+    if stdin().is_terminal() && stdout().is_terminal() && !agreed(packages) {
         return false;
     }
     let root = Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout == b"0\n");
@@ -56,12 +63,12 @@ pub(crate) fn ensure_also(others: &[(&str, &'static str)]) -> bool {
             .env("DEBIAN_FRONTEND", "noninteractive"))
     };
     let mut install = vec!["install", "-y", "--no-install-recommends"];
-    install.extend(&packages);
+    install.extend(packages);
     apt(&["update"]) && apt(&install)
 }
 
 fn agreed(packages: &[&str]) -> bool {
-    print!("the tests need {}; install with apt-get? [Y/n] ", packages.join(", "));
+    print!("{} is needed; install with apt-get? [Y/n] ", packages.join(", "));
     let mut answer = String::new();
     if stdout().flush().is_err() || stdin().lock().read_line(&mut answer).is_err() {
         return false;

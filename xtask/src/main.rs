@@ -57,8 +57,7 @@ fn main() -> ExitCode {
         }
         "check" => check(),
         "bench" => {
-            // Without it there is one column less, and the bench says so.
-            dovecot::ensure_also(&[("mbsync", "isync")]);
+            dovecot::offer_mbsync();
             dovecot::ensure()
                 && cargo(
                     &[
