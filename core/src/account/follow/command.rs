@@ -187,7 +187,11 @@ impl Follower {
             |known: Option<&Scope>| if known == Some(&Scope::Doubt) { Scope::Doubt } else { scope };
         match &mut self.stage {
             Stage::Ended | Stage::Paused => {}
-            Stage::Asking(wanted) => wanted.scope = or(Some(&wanted.scope)),
+            Stage::Asking(wanted) => {
+                wanted.scope = or(Some(&wanted.scope));
+                let scope = wanted.scope.clone();
+                self.look_again(&scope, out);
+            }
             Stage::Working(working) => {
                 working.again = Some(or(working.again.as_ref()));
                 if matches!(working.machine.phase(), Phase::Waiting | Phase::Reopening) {

@@ -196,8 +196,16 @@ impl Follower {
     /// A run is wanted: it asks for a slot. What it watches goes on meanwhile.
     pub(super) fn ask(&mut self, scope: Scope, cause: Cause, out: &mut Vec<Output>) {
         self.run += 1;
+        self.look_again(&scope, out);
         self.stage = Stage::Asking(NextRun { scope, cause });
         out.push(Output::AskSlot(self.run));
+    }
+
+    /// Who insists while a second look is due gets a session that can take it.
+    pub(super) fn look_again(&mut self, scope: &Scope, out: &mut Vec<Output>) {
+        if self.second.due.is_some() && matches!(scope, Scope::Insist | Scope::Doubt) {
+            self.release_all(out);
+        }
     }
 
     /// The run that is wanted begins.

@@ -243,6 +243,32 @@ fn a_second_look_takes_another_session() {
 }
 
 #[test]
+fn who_insists_while_a_second_look_is_due_takes_it() {
+    for (due, working) in [(true, false), (true, true), (false, false)] {
+        let mut f = follower(Begin::Run);
+        f.take(Input::Start, at(0));
+        f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None, wide: false });
+        let looked = Summary {
+            second_look: due,
+            folders: vec![inbox()],
+            ..Summary::of(Outcome::Partial, History::default())
+        };
+        let mut out = Vec::new();
+        if working {
+            out.extend(f.take(Input::Command(Command::SyncNow), at(1)));
+        }
+        out.extend(f.end_with(looked, at(1)));
+        if !working {
+            out.extend(f.take(Input::Command(Command::SyncNow), at(2)));
+        }
+        assert!(begins(&out), "{out:?}");
+        let released = out.iter().any(|o| matches!(o, Output::Release(Slot::Main)));
+        assert_eq!(released, due, "{out:?}");
+        assert_eq!(f.main.is_none(), due, "one session looks but once");
+    }
+}
+
+#[test]
 fn failed_runs_stretch_the_schedule() {
     let mut f = resting();
     for n in 1..=5_u32 {
