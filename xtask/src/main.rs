@@ -61,7 +61,7 @@ fn main() -> ExitCode {
             dovecot::ensure()
                 && cargo(
                     &[
-                        "bench", "--bench", "sync", "--bench", "changes", "--bench", "serve",
+                        "bench", "--bench", "first", "--bench", "changes", "--bench", "serve",
                         "--bench", "gmail",
                     ],
                     &[],

@@ -32,6 +32,8 @@ pub(crate) struct Traits {
     pub(crate) location: &'static str,
     /// What it says that it can do, where that is less than it can.
     pub(crate) capability: Option<&'static str>,
+    /// Whether it offers COMPRESS=DEFLATE.
+    pub(crate) compress: bool,
 }
 
 impl Default for Traits {
@@ -41,6 +43,7 @@ impl Default for Traits {
             mechanisms: "plain login",
             location: "maildir:~/Maildir",
             capability: None,
+            compress: false,
         }
     }
 }
@@ -143,7 +146,12 @@ impl Dovecot {
     }
 
     fn prepare(&self) {
-        let Traits { constraints, mechanisms, location, capability } = self.traits;
+        let Traits { constraints, mechanisms, location, capability, compress } = self.traits;
+        let plugins = if compress {
+            "mail_plugins = zlib\nprotocol imap {\n mail_plugins = zlib imap_zlib\n}\n"
+        } else {
+            ""
+        };
         let capability = capability.map(|words| format!("imap_capability = {words}\n"));
         let capability = capability.unwrap_or_default();
         let me = String::from_utf8(succeed(Command::new("id").arg("-un")).stdout).unwrap();
@@ -180,7 +188,7 @@ impl Dovecot {
             "base_dir = {dir}/run\nstate_dir = {dir}/run\nlog_path = {dir}/log\nprotocols = imap\nlisten = 127.0.0.1\n\
              default_internal_user = {user}\ndefault_internal_group = {group}\ndefault_login_user = {user}\n\
              first_valid_uid = 1\nfirst_valid_gid = 1\nmail_uid = {user}\nmail_gid = {group}\n\
-             {capability}disable_plaintext_auth = no\nauth_mechanisms = {mechanisms}\nauth_failure_delay = 0\n\
+             {plugins}{capability}disable_plaintext_auth = no\nauth_mechanisms = {mechanisms}\nauth_failure_delay = 0\n\
              passdb {{\n driver = static\n mechanisms = plain login\n args = password=pw\n}}\n\
              passdb {{\n driver = oauth2\n mechanisms = xoauth2 oauthbearer\n args = {dir}/oauth2.conf\n}}\n\
              userdb {{\n driver = static\n args = uid={user} gid={group} home={dir}/mail/%n\n}}\n\
