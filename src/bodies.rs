@@ -4,10 +4,12 @@
 //! while hashing, and `seal()` makes it durable. After a crash no old pack is appended to. Nothing
 //! here knows the database.
 
+mod block;
 pub mod disk;
 mod pack;
 mod read;
 mod sink;
+mod writer;
 
 pub use pack::PackDir;
 pub use read::{BodyReader, Damage};

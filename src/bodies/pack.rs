@@ -1,7 +1,7 @@
-//! The folder of packs, and the thread behind a leased pack that writes and syncs it.
+//! The folder of packs: their numbers, their room, and those that rest.
 
-use crate::bodies::disk::{Disk, DiskFile, make_dir};
-use crate::fault;
+use crate::bodies::disk::{Disk, make_dir};
+use crate::bodies::writer::{self, Order};
 use postrider_core::failure::{Failure, Reach, When};
 use std::collections::BTreeMap;
 use std::io;
@@ -9,11 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-/// Blocks on their way to the disk, a pack: what bounds a sink's memory beside the block being
-/// filled.
-const BLOCKS_AHEAD: usize = 4;
 /// Packs that are kept for whoever has mail next.
 const RESTING: usize = 8;
 /// How soon who was refused for want of room asks again.
@@ -50,10 +47,6 @@ impl std::fmt::Debug for PackDir {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PackDir").field("dir", &self.dir).finish_non_exhaustive()
     }
-}
-
-pub(super) fn path_of(dir: &Path, pack: i64) -> PathBuf {
-    dir.join(format!("{pack:010}.pack"))
 }
 
 impl PackDir {
@@ -220,16 +213,7 @@ impl PackDir {
     /// # Errors
     /// Class storage when no thread can be had.
     pub(super) fn writer(&self) -> Result<mpsc::Sender<Order>, Failure> {
-        let (sender, receiver) = mpsc::channel(BLOCKS_AHEAD);
-        let (dir, disk) = (self.dir.clone(), Arc::clone(&self.disk));
-        std::thread::Builder::new()
-            .name("pack".into())
-            .spawn(move || {
-                Writer { dir, disk, files: BTreeMap::new(), created: false, broken: None }
-                    .run(receiver)
-            })
-            .map_err(|e| Failure::storage("cannot start a pack's thread").caused_by(e))?;
-        Ok(sender)
+        writer::start(self.dir.clone(), Arc::clone(&self.disk))
     }
 
     /// Takes a pack that rests, if there is one.
@@ -250,101 +234,5 @@ impl PackDir {
 
     pub(super) fn next_number(&self) -> i64 {
         self.next.fetch_add(1, Ordering::Relaxed)
-    }
-}
-
-/// What a sink sends to its thread.
-pub(super) enum Order {
-    /// Append a block to a pack, creating it if it is new.
-    Write { pack: i64, block: Vec<u8>, back: mpsc::UnboundedSender<Vec<u8>> },
-    /// Unlink a file in which nothing lies that anybody will name.
-    Forget { pack: i64 },
-    /// Make everything durable; keep only `keep` open.
-    Seal { keep: i64, reply: oneshot::Sender<Result<(), Failure>> },
-}
-
-struct Writer {
-    dir: PathBuf,
-    disk: Arc<dyn Disk>,
-    files: BTreeMap<i64, (Box<dyn DiskFile>, bool)>,
-    created: bool,
-    broken: Option<Failure>,
-}
-
-impl Writer {
-    fn run(mut self, mut orders: mpsc::Receiver<Order>) {
-        while let Some(order) = orders.blocking_recv() {
-            match order {
-                Order::Write { pack, mut block, back } => {
-                    if self.broken.is_none()
-                        && let Err(e) = self.write(pack, &block)
-                    {
-                        self.broken = Some(self.failure("cannot write", pack, e));
-                    }
-                    block.clear();
-                    // The sink may be gone; then the block goes with it.
-                    drop(back.send(block));
-                }
-                Order::Forget { pack } => {
-                    if self.files.remove(&pack).is_some()
-                        && let Err(e) = std::fs::remove_file(path_of(&self.dir, pack))
-                    {
-                        // It goes with the next start.
-                        tracing::warn!("{}", self.failure("cannot unlink", pack, e).chain());
-                    }
-                }
-                Order::Seal { keep, reply } => {
-                    // A disk that failed once keeps failing for this lease: after a failed
-                    // fdatasync nothing can be known about what was written before it.
-                    let result = match self.broken.clone() {
-                        Some(failure) => Err(failure),
-                        None => self.seal(keep),
-                    };
-                    self.broken = result.as_ref().err().cloned();
-                    drop(reply.send(result));
-                }
-            }
-        }
-    }
-
-    fn failure(&self, what: &str, pack: i64, e: io::Error) -> Failure {
-        Failure::storage(format!("{what} {}", path_of(&self.dir, pack).display())).caused_by(e)
-    }
-
-    fn write(&mut self, pack: i64, block: &[u8]) -> io::Result<()> {
-        let file = match self.files.entry(pack) {
-            std::collections::btree_map::Entry::Occupied(file) => file.into_mut(),
-            std::collections::btree_map::Entry::Vacant(none) => {
-                let file = self.disk.create_new(&path_of(&self.dir, pack))?;
-                self.created = true;
-                fault::pass("bodies.pack_created");
-                none.insert((file, false))
-            }
-        };
-        file.0.append(block)?;
-        file.1 = true;
-        fault::pass("bodies.block_written");
-        Ok(())
-    }
-
-    fn seal(&mut self, keep: i64) -> Result<(), Failure> {
-        let dirty: Vec<i64> = self.files.iter().filter(|(_, f)| f.1).map(|(n, _)| *n).collect();
-        for pack in dirty {
-            if let Some(file) = self.files.get_mut(&pack) {
-                let synced = file.0.sync_data();
-                file.1 = false;
-                synced.map_err(|e| self.failure("cannot sync", pack, e))?;
-                fault::pass("bodies.synced");
-            }
-        }
-        if std::mem::take(&mut self.created) {
-            let dir = self.dir.clone();
-            self.disk.sync_dir(&dir).map_err(|e| {
-                Failure::storage(format!("cannot sync {}", dir.display())).caused_by(e)
-            })?;
-            fault::pass("bodies.dir_synced");
-        }
-        self.files.retain(|pack, _| *pack == keep);
-        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Reading bodies back, whole or hashed on the way.
 
-use crate::bodies::pack::path_of;
+use crate::bodies::writer::path_of;
 use postrider_core::mail::body::{BodyHash, StoredBody};
 use sha2::{Digest, Sha256};
 use std::fs::File;

@@ -5,16 +5,16 @@
     reason = "a dropped sink gives its block back, and cannot wait for it"
 )]
 
-use crate::bodies::pack::{Lease, Order, PackDir};
+use crate::bodies::block::Block;
+use crate::bodies::pack::{Lease, PackDir};
+use crate::bodies::writer::{Order, thread_gone, within};
 use postrider_core::failure::Failure;
-use postrider_core::mail::body::{BodyHash, BodyRef, BodySink};
+use postrider_core::mail::body::{BodyHash, BodyRef, BodySink, Sealing};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
 
-/// Octets in a block.
-const BLOCK: usize = 256 * 1024;
 /// A pack is left when it is this long.
 const PACK_LIMIT: u64 = 128 * 1024 * 1024;
 /// Octets of a body after which free space is looked at again.
@@ -42,34 +42,23 @@ pub struct PackSink {
     /// The pack's thread, from the first body on.
     orders: Option<mpsc::Sender<Order>>,
     regular: InPack,
-    /// How much of it is durable, all of it written by now.
-    sealed: u64,
+    /// Something was written that no seal was begun for.
+    unsealed: bool,
+    /// Seals begun, and those whose end was seen.
+    seals: (u64, Arc<AtomicU64>),
     body: Option<Body>,
-    block: Vec<u8>,
+    block: Block,
     block_pack: i64,
     finished: Vec<(BodyHash, i64, u64, u64)>,
     /// Octets since free space was looked at.
     unchecked: u64,
-    spare: (mpsc::UnboundedSender<Vec<u8>>, mpsc::UnboundedReceiver<Vec<u8>>),
+    spare: (mpsc::UnboundedSender<Block>, mpsc::UnboundedReceiver<Block>),
 }
 
 impl std::fmt::Debug for PackSink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PackSink").field("regular", &self.regular).finish_non_exhaustive()
     }
-}
-
-/// Longest wait for the disk.
-const DEADLINE: Duration = Duration::from_secs(60);
-
-async fn within<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
-    let late =
-        || Failure::storage(format!("the disk did not answer within {} s", DEADLINE.as_secs()));
-    tokio::time::timeout(DEADLINE, work).await.map_err(|_| late())
-}
-
-fn thread_gone() -> Failure {
-    Failure::storage("the pack's thread has ended")
 }
 
 impl PackSink {
@@ -81,9 +70,10 @@ impl PackSink {
             orders: None,
             block_pack: 0,
             regular: InPack { pack: 0, offset: 0 },
-            sealed: 0,
+            unsealed: false,
+            seals: (0, Arc::default()),
             body: None,
-            block: Vec::new(),
+            block: Block::default(),
             finished: Vec::new(),
             unchecked: 0,
             spare: mpsc::unbounded_channel(),
@@ -113,6 +103,7 @@ impl PackSink {
         let next = self.spare.1.try_recv().unwrap_or_default();
         let block = std::mem::replace(&mut self.block, next);
         let order = Order::Write { pack: self.block_pack, block, back: self.spare.0.clone() };
+        self.unsealed = true;
         room.send(order);
         Ok(())
     }
@@ -149,20 +140,21 @@ impl BodySink for PackSink {
             self.orders = Some(lease.orders);
             self.regular = InPack { pack: lease.pack, offset: lease.offset };
             self.block_pack = lease.pack;
-            self.sealed = lease.offset;
+            self.unsealed = false;
+            self.seals = (0, Arc::default());
         }
         let large = announced > LARGE;
         if !large && self.regular.offset >= PACK_LIMIT {
             self.regular = InPack { pack: self.packs.next_number(), offset: 0 };
         }
         let place = if large {
-            // Should its file fail, the thread has failed: nobody goes on with it before a seal.
-            self.sealed = u64::MAX;
             InPack { pack: self.packs.next_number(), offset: 0 }
         } else {
             InPack { pack: self.regular.pack, offset: self.regular.offset }
         };
         self.turn_to(place.pack).await?;
+        // Should its file fail, the thread has failed: nobody goes on with it before a seal.
+        self.unsealed |= large;
         self.body = Some(Body { place, announced, length: 0, large, hash: Sha256::new() });
         Ok(())
     }
@@ -170,6 +162,7 @@ impl BodySink for PackSink {
     async fn write(&mut self, mut bytes: &[u8]) -> Result<(), Failure> {
         let Some(body) = &mut self.body else { return Err(Failure::bug("bytes without a body")) };
         body.hash.update(bytes);
+        let mut at = body.place.offset + body.length;
         body.length += bytes.len() as u64;
         self.unchecked += bytes.len() as u64;
         if self.unchecked >= CHECK {
@@ -180,16 +173,16 @@ impl BodySink for PackSink {
         }
         let large = body.large;
         while !bytes.is_empty() {
-            if self.block.capacity() == 0 {
-                self.block.reserve_exact(BLOCK);
+            if self.block.is_empty() {
+                self.block.begin(at);
             }
-            let (now, rest) = bytes.split_at(bytes.len().min(BLOCK - self.block.len()));
-            self.block.extend_from_slice(now);
+            let taken = self.block.take(bytes);
+            at += taken as u64;
             if !large {
-                self.regular.offset += now.len() as u64;
+                self.regular.offset += taken as u64;
             }
-            bytes = rest;
-            if self.block.len() == BLOCK {
+            bytes = bytes.get(taken..).unwrap_or_default();
+            if self.block.is_full() {
                 self.flush().await?;
             }
         }
@@ -199,6 +192,7 @@ impl BodySink for PackSink {
     async fn finish(&mut self) -> Result<(), Failure> {
         let Some(body) = self.body.take() else { return Err(Failure::bug("the end of no body")) };
         let hash = BodyHash(body.hash.finalize().into());
+        self.unsealed = true;
         self.finished.push((hash, body.place.pack, body.place.offset, body.length));
         Ok(())
     }
@@ -211,7 +205,7 @@ impl BodySink for PackSink {
             let copied =
                 usize::try_from(self.regular.offset - body.place.offset).unwrap_or(usize::MAX);
             let in_hand = copied.min(self.block.len());
-            self.block.truncate(self.block.len() - in_hand);
+            self.block.shorten(in_hand);
             self.regular.offset = body.place.offset;
             if copied > in_hand {
                 self.regular = InPack { pack: self.packs.next_number(), offset: 0 };
@@ -239,13 +233,14 @@ impl BodySink for PackSink {
     fn rest(&mut self) {
         self.abandon();
         self.finished.clear();
-        self.block = Vec::new();
+        self.block = Block::default();
         while self.spare.1.try_recv().is_ok() {}
         let InPack { pack, offset } = self.regular;
         // One in which something lies that was not made durable, or that could not be, is left: its
         // thread ends.
+        let (begun, seen) = (self.seals.0, self.seals.1.load(Ordering::Acquire));
         if let Some(orders) = self.orders.take()
-            && (offset == self.sealed && offset > 0 && offset < PACK_LIMIT)
+            && (!self.unsealed && begun == seen && offset > 0 && offset < PACK_LIMIT)
         {
             self.packs.keep(Lease { orders, pack, offset });
         }
@@ -253,24 +248,29 @@ impl BodySink for PackSink {
 
     #[expect(
         clippy::disallowed_methods,
-        reason = "this is seal(): the one place that may vouch for durability"
+        reason = "this is the seal: the one place that may vouch for durability"
     )]
-    async fn seal(&mut self) -> Result<Vec<BodyRef>, Failure> {
+    async fn begin_seal(&mut self) -> Result<Sealing, Failure> {
         if self.finished.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Box::pin(std::future::ready(Ok(Vec::new()))));
         }
         self.flush().await?;
         let (reply, sealed) = oneshot::channel();
         let order = Order::Seal { keep: self.regular.pack, reply };
         let Some(orders) = &self.orders else { return Err(Failure::bug("bodies without a pack")) };
         within(orders.send(order)).await?.map_err(|_| thread_gone())?;
-        within(sealed).await?.map_err(|_| thread_gone())??;
-        self.sealed = self.regular.offset;
+        self.unsealed = false;
+        self.seals.0 += 1;
+        let seen = Arc::clone(&self.seals.1);
         let finished = std::mem::take(&mut self.finished);
-        Ok(finished
-            .into_iter()
-            .map(|(hash, pack, at, length)| BodyRef::sealed(hash, pack, at, length))
-            .collect())
+        Ok(Box::pin(async move {
+            within(sealed).await?.map_err(|_| thread_gone())??;
+            seen.fetch_add(1, Ordering::Release);
+            Ok(finished
+                .into_iter()
+                .map(|(hash, pack, at, length)| BodyRef::sealed(hash, pack, at, length))
+                .collect())
+        }))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::provider::coming::Coming;
 use postrider_core::failure::Failure;
-use postrider_core::mail::body::{BodyRef, BodySink};
+use postrider_core::mail::body::{BodySink, Sealing};
 use std::sync::Arc;
 
 /// Any [`BodySink`].
@@ -58,7 +58,7 @@ trait Boxed: Send {
     fn abandon(&mut self);
     fn room(&self) -> Result<(), Failure>;
     fn rest(&mut self);
-    fn seal(&mut self) -> Coming<'_, Result<Vec<BodyRef>, Failure>>;
+    fn begin_seal(&mut self) -> Coming<'_, Result<Sealing, Failure>>;
 }
 
 impl<S: BodySink> Boxed for S {
@@ -80,8 +80,8 @@ impl<S: BodySink> Boxed for S {
     fn rest(&mut self) {
         BodySink::rest(self);
     }
-    fn seal(&mut self) -> Coming<'_, Result<Vec<BodyRef>, Failure>> {
-        Box::pin(BodySink::seal(self))
+    fn begin_seal(&mut self) -> Coming<'_, Result<Sealing, Failure>> {
+        Box::pin(BodySink::begin_seal(self))
     }
 }
 
@@ -104,8 +104,8 @@ impl BodySink for Sink {
     fn rest(&mut self) {
         self.0.rest();
     }
-    async fn seal(&mut self) -> Result<Vec<BodyRef>, Failure> {
-        self.0.seal().await
+    async fn begin_seal(&mut self) -> Result<Sealing, Failure> {
+        self.0.begin_seal().await
     }
 }
 
@@ -128,7 +128,7 @@ impl BodySink for NoSink {
     fn room(&self) -> Result<(), Failure> {
         Ok(())
     }
-    async fn seal(&mut self) -> Result<Vec<BodyRef>, Failure> {
-        Ok(Vec::new())
+    async fn begin_seal(&mut self) -> Result<Sealing, Failure> {
+        Ok(Box::pin(std::future::ready(Ok(Vec::new()))))
     }
 }

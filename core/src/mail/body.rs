@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 
 /// SHA-256 of a message's exact bytes: the body's name.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,6 +93,15 @@ pub struct StoredBody {
     pub length: u64,
 }
 
+/// Bodies that are being made durable; it ends with their names, in the order they were begun.
+///
+/// # Errors
+/// Class storage, reach process, when the disk refuses; none of the bodies may be used then.
+///
+/// # Cancel safety
+/// Whoever drops it never learns of the bodies: nothing refers to them.
+pub type Sealing = Pin<Box<dyn Future<Output = Result<Vec<BodyRef>, Failure>> + Send>>;
+
 /// What a session streams message bytes into, one body after the other; given to the session by
 /// value.
 ///
@@ -116,11 +126,19 @@ pub trait BodySink: Send {
 
     /// Nothing will come for a while: gives back what it holds. What is not sealed is abandoned.
     fn rest(&mut self);
+    /// Begins to make every finished body durable; bodies may be begun meanwhile.
+    ///
+    /// # Errors
+    /// Class storage, reach process; none of the bodies may be used then.
+    fn begin_seal(&mut self) -> impl Future<Output = Result<Sealing, Failure>> + Send;
+
     /// Makes every finished body durable and names them in the order they were begun.
     ///
     /// # Errors
     /// Class storage, reach process, when the disk refuses; none of the bodies may be used then.
-    fn seal(&mut self) -> impl Future<Output = Result<Vec<BodyRef>, Failure>> + Send;
+    fn seal(&mut self) -> impl Future<Output = Result<Vec<BodyRef>, Failure>> + Send {
+        async { self.begin_seal().await?.await }
+    }
 }
 
 #[cfg(test)]

@@ -31,49 +31,90 @@ pub enum Again {
     Elsewhere,
 }
 
+/// A message of a page, its bytes sealed already or not yet.
+pub trait PageRow {
+    /// UID in the folder it was read from.
+    fn uid(&self) -> u32;
+    /// Its bytes were not read for this: it is a message that we hold.
+    fn held(&self) -> bool;
+}
+
+impl PageRow for Fetched {
+    fn uid(&self) -> u32 {
+        self.uid
+    }
+
+    fn held(&self) -> bool {
+        self.held
+    }
+}
+
 /// A message whose length is not the one that the server announced: believed when another session
 /// says the same.
 #[derive(Debug)]
-pub struct Suspect {
-    /// The message, its bytes sealed.
-    pub fetched: Fetched,
+pub struct Suspect<R = Fetched> {
+    /// The message.
+    pub fetched: R,
     /// RFC822.SIZE.
     pub announced: u64,
 }
 
 /// What an answer settled: every UID asked for is a row, gone, or failed.
-#[derive(Debug, Default)]
-pub struct Page {
-    /// Messages whose bytes are sealed.
-    pub rows: Vec<Fetched>,
+#[derive(Debug)]
+pub struct Page<R = Fetched> {
+    /// Messages; of a page that is handed over, their bytes are sealed.
+    pub rows: Vec<R>,
     /// UIDs asked for that are no longer in the folder (absent from the index under a tagged OK).
     pub gone: UidSet,
     /// UIDs in the folder that could not be fetched.
     pub failed: Vec<Unfetched>,
     /// Messages that settle nothing yet.
-    pub suspects: Vec<Suspect>,
+    pub suspects: Vec<Suspect<R>>,
 }
 
-impl Page {
+impl<R> Default for Page<R> {
+    fn default() -> Self {
+        Self { rows: Vec::new(), gone: UidSet::new(), failed: Vec::new(), suspects: Vec::new() }
+    }
+}
+
+impl<R> Page<R> {
+    /// The page with each message as `seal` makes it.
+    ///
+    /// # Errors
+    /// The first that `seal` meets.
+    pub fn sealed<S, E>(self, mut seal: impl FnMut(R) -> Result<S, E>) -> Result<Page<S>, E> {
+        let Self { rows, gone, failed, suspects } = self;
+        let rows = rows.into_iter().map(&mut seal).collect::<Result<_, E>>()?;
+        let suspect =
+            |s: Suspect<R>| Ok(Suspect { fetched: seal(s.fetched)?, announced: s.announced });
+        let suspects = suspects.into_iter().map(suspect).collect::<Result<_, E>>()?;
+        Ok(Page { rows, gone, failed, suspects })
+    }
+}
+
+impl<R: PageRow> Page<R> {
     /// UIDs of the messages that settle nothing yet.
     #[must_use]
     pub fn suspected(&self) -> UidSet {
-        self.suspects.iter().map(|s| s.fetched.uid).collect()
+        self.suspects.iter().map(|s| s.fetched.uid()).collect()
     }
 
     /// Every UID that the page settles.
     #[must_use]
     pub fn settled(&self) -> UidSet {
-        let uids = self.rows.iter().map(|r| r.uid).chain(self.failed.iter().map(|f| f.uid));
+        let uids = self.rows.iter().map(PageRow::uid).chain(self.failed.iter().map(|f| f.uid));
         self.gone.union(&uids.collect())
     }
 
     /// Whether mail was read for the page: the server hands bytes out.
     #[must_use]
     pub fn brings_bytes(&self) -> bool {
-        !self.suspects.is_empty() || self.rows.iter().any(|r| !r.held)
+        !self.suspects.is_empty() || self.rows.iter().any(|r| !r.held())
     }
+}
 
+impl Page {
     /// Raw octets that were read for the page.
     #[must_use]
     pub fn octets(&self) -> u64 {

@@ -7,7 +7,7 @@
 
 use crate::failure::{Class, Failure, Provenance, Reach};
 use crate::mail::message::Fetched;
-use crate::mail::page::{Again, Page, Suspect, Unfetched};
+use crate::mail::page::{Again, Page, PageRow, Suspect, Unfetched};
 use crate::mail::uid_set::UidSet;
 
 /// What to ask next.
@@ -23,10 +23,10 @@ pub enum Question {
 
 /// A page that is being settled.
 #[derive(Debug)]
-pub struct Settlement {
+pub struct Settlement<R = Fetched> {
     asked: UidSet,
-    rows: Vec<Fetched>,
-    suspects: Vec<Suspect>,
+    rows: Vec<R>,
+    suspects: Vec<Suspect<R>>,
     have: UidSet,
     gone: UidSet,
     failed: Vec<Unfetched>,
@@ -40,7 +40,7 @@ pub struct Settlement {
 /// Failures of a page from this many on, if they are over a tenth of it, are a burst.
 const BURST: usize = 5;
 
-impl Settlement {
+impl<R: PageRow> Settlement<R> {
     /// Begins: the bulk FETCH for `asked` is on its way. `delivered`: whether other mail has come
     /// on this session.
     #[must_use]
@@ -66,17 +66,17 @@ impl Settlement {
     }
 
     /// A message came with its bytes.
-    pub fn got(&mut self, message: Fetched) {
-        if self.wants(message.uid) {
-            self.have.insert(message.uid);
+    pub fn got(&mut self, message: R) {
+        if self.wants(message.uid()) {
+            self.have.insert(message.uid());
             self.rows.push(message);
         }
     }
 
     /// A message came with bytes of another length than RFC822.SIZE told.
-    pub fn suspect(&mut self, message: Fetched, announced: u64) {
-        if self.wants(message.uid) {
-            self.have.insert(message.uid);
+    pub fn suspect(&mut self, message: R, announced: u64) {
+        if self.wants(message.uid()) {
+            self.have.insert(message.uid());
             self.suspects.push(Suspect { fetched: message, announced });
         }
     }
@@ -124,17 +124,17 @@ impl Settlement {
     }
 
     /// Takes the messages that have come, if they are the next ones in order: a part of the page.
-    pub fn take_part(&mut self) -> Option<Page> {
+    pub fn take_part(&mut self) -> Option<Page<R>> {
         let missing = self.asked.minus(&self.have).first().unwrap_or(u32::MAX);
         let taken = self.have.intersect(&UidSet::range(1, missing.saturating_sub(1)));
         if taken.is_empty() {
             return None;
         }
         (self.asked, self.have) = (self.asked.minus(&taken), self.have.minus(&taken));
-        let rows = split(&mut self.rows, |row| taken.contains(row.uid));
-        let suspects = split(&mut self.suspects, |s| taken.contains(s.fetched.uid));
+        let rows = split(&mut self.rows, |row| taken.contains(row.uid()));
+        let suspects = split(&mut self.suspects, |s| taken.contains(s.fetched.uid()));
         let failed = split(&mut self.failed, |failed| taken.contains(failed.uid));
-        self.delivered |= !suspects.is_empty() || rows.iter().any(|row| !row.held);
+        self.delivered |= !suspects.is_empty() || rows.iter().any(|row| !row.held());
         Some(Page { rows, suspects, failed, ..Page::default() })
     }
 
@@ -143,8 +143,8 @@ impl Settlement {
     /// # Errors
     /// Class provider, reach folder, when every message of several was refused and no other mail
     /// has come on this session: then it is the server that is broken, not the mail.
-    pub fn finish(mut self) -> Result<Page, Failure> {
-        let came = self.rows.iter().any(|row| !row.held) || !self.suspects.is_empty();
+    pub fn finish(mut self) -> Result<Page<R>, Failure> {
+        let came = self.rows.iter().any(|row| !row.held()) || !self.suspects.is_empty();
         let nothing = self.refusals > 1 && !came && !self.delivered;
         if nothing && self.rows.is_empty() {
             let text = self.failed.into_iter().next().map(|f| f.text).unwrap_or_default();
@@ -181,7 +181,7 @@ mod tests {
     /// A telling refusal keeps its class: the mail itself is not at fault.
     #[test]
     fn a_telling_refusal_is_a_row_of_its_own_class() {
-        let mut page = Settlement::new(UidSet::one(7), true);
+        let mut page = Settlement::<Fetched>::new(UidSet::one(7), true);
         page.missed(7, Some(refused(Class::Provider)));
         page.indexed(7, true);
         assert_eq!(page.finish().unwrap().failed[0].class, Class::Provider);
@@ -191,7 +191,7 @@ mod tests {
     fn five_failures_that_are_over_a_tenth_are_a_burst() {
         for (asked, failures, want) in [(40, 5, true), (50, 5, false), (4, 4, false), (5, 5, true)]
         {
-            let mut page = Settlement::new(UidSet::range(1, asked), true);
+            let mut page = Settlement::<Fetched>::new(UidSet::range(1, asked), true);
             for uid in 1..=failures {
                 page.missed(uid, None);
                 page.indexed(uid, true);
@@ -221,7 +221,7 @@ mod tests {
     /// over.
     #[test]
     fn what_has_come_in_order_is_a_part() {
-        let mut page = Settlement::new(UidSet::range(1, 5), false);
+        let mut page = Settlement::<Fetched>::new(UidSet::range(1, 5), false);
         page.got(came(5, true));
         assert!(page.take_part().is_none(), "the first is missing");
         page.got(came(1, false));
@@ -239,7 +239,7 @@ mod tests {
     /// What was not read is no evidence that anything can be.
     #[test]
     fn held_mail_does_not_vouch_for_a_server() {
-        let mut page = Settlement::new(UidSet::range(1, 3), false);
+        let mut page = Settlement::<Fetched>::new(UidSet::range(1, 3), false);
         page.got(came(1, true));
         assert!(page.take_part().is_some());
         for uid in 2..=3 {
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn asks_alone_then_the_index() {
-        let mut page = Settlement::new(UidSet::range(1, 2), false);
+        let mut page = Settlement::<Fetched>::new(UidSet::range(1, 2), false);
         assert_eq!(page.next(), Question::Alone(1));
         page.missed(1, None);
         assert_eq!(page.next(), Question::Index(1));
@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn when_everything_is_refused_it_is_the_server() {
         for (delivered, want) in [(false, true), (true, false)] {
-            let mut page = Settlement::new(UidSet::range(1, 2), delivered);
+            let mut page = Settlement::<Fetched>::new(UidSet::range(1, 2), delivered);
             for uid in 1..=2 {
                 page.missed(uid, Some(refused(Class::InvalidData)));
                 page.indexed(uid, true);

@@ -148,6 +148,11 @@ fn untelling(told: &Told, during: During) -> Failure {
     Failure::new(class, reach, Provenance::Server, text).when(when)
 }
 
+/// Which refusals of a FETCH end its session; after the others its UIDs are asked for alone.
+pub(super) fn ends_session(class: Class) -> bool {
+    matches!(class, Class::RateLimit | Class::Quota | Class::Auth)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,15 +6,15 @@
 
 use crate::provider::head::Head;
 use crate::provider::imap::conn::{Conn, PACE};
-use crate::provider::imap::page::{Active, Alone, Meta, merge, stray, tagged};
-use crate::provider::imap::recognise::{item, name_of};
+use crate::provider::imap::handover::{Asker, Cost, HandOver};
+use crate::provider::imap::page::{Active, Alone, merge, stray, tagged};
+use crate::provider::imap::recognise::item;
+use crate::provider::imap::row::{Meta, Row};
 use crate::provider::imap::session::ImapSession;
 use crate::provider::imap::wire::response::{BodySeen, FetchLine, Response};
 use crate::provider::{Ask, Denied};
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::mail::body::BodySink;
-use postrider_core::mail::id::Identity;
-use postrider_core::mail::message::Fetched;
 use postrider_core::mail::page::Page;
 use postrider_core::mail::recognise::IdentityKind;
 use postrider_core::mail::settle::{Question, Settlement};
@@ -40,9 +40,17 @@ fn items(names: IdentityKind) -> String {
 /// What has come is handed over as a part at the latest after this.
 const PART_TIME: Duration = Duration::from_secs(2);
 
+/// What is read, and the way to whoever asked for it.
+struct Reading {
+    /// Pages that are asked for and not settled, the oldest first.
+    pages: VecDeque<Active>,
+    /// Messages whose bytes are in the sink, and no seal was begun for.
+    unsealed: Vec<Meta>,
+    hand: HandOver,
+}
+
 impl ImapSession {
-    /// Fetches a page, and, pipelined behind it, the pages of the same folder that are asked for
-    /// meanwhile.
+    /// Fetches a page, and, pipelined behind it, the pages that are asked for meanwhile.
     ///
     /// # Errors
     /// What ended the session; the pages it met have been told.
@@ -52,164 +60,177 @@ impl ImapSession {
         queue: &mut VecDeque<Ask>,
         asks: &mut mpsc::UnboundedReceiver<Ask>,
     ) -> Result<(), Failure> {
-        let mut pages: VecDeque<Active> = VecDeque::new();
-        let mut first = first;
-        if let Err(full) = self.sink.room() {
-            // This is no trouble of the session: it can still be asked what needs no room.
-            (first.answer)(Err(full));
-            return Ok(());
+        let mut reading =
+            Reading { pages: VecDeque::new(), unsealed: Vec::new(), hand: HandOver::begin() };
+        queue.push_front(first);
+        match self.read_pages(&mut reading, queue, asks).await {
+            // What comes next is asked when all of this is told.
+            Ok(()) => reading.hand.end().await,
+            Err(failure) => self.fail(reading, failure).await,
         }
-        let looks = match self.looks_first(&first.request).await {
+    }
+
+    /// Reads pages until something else is asked, or nothing.
+    async fn read_pages(
+        &mut self,
+        reading: &mut Reading,
+        queue: &mut VecDeque<Ask>,
+        asks: &mut mpsc::UnboundedReceiver<Ask>,
+    ) -> Result<(), Failure> {
+        let (mut most, mut looks) = (1, false);
+        let mut octets = 0_u64;
+        let mut since = Instant::now();
+        loop {
+            if reading.pages.len() < most {
+                while let Ok(ask) = asks.try_recv() {
+                    queue.push_back(ask);
+                }
+            }
+            let Some(front) = reading.pages.front() else {
+                let Some(ask) = queue.pop_front_if(|ask| is_fetch(&ask.request)) else {
+                    return Ok(());
+                };
+                looks = self.open_page(ask, reading).await?;
+                // Who looks first asks one thing after the other.
+                most = if looks || self.is_metered() { 1 } else { 2 };
+                continue;
+            };
+            // Behind the page that is being read, the next one's FETCH goes out at once. Without a
+            // credit at hand it waits its turn: who holds one must not wait for another.
+            if reading.pages.len() < most
+                && queue.front().is_some_and(|ask| is_of(&ask.request, front))
+                && let Ok(credit) = Arc::clone(&self.credits).try_acquire_owned()
+                && let Some(ask) = queue.pop_front()
+            {
+                self.start_page(ask, Some(credit), looks, reading).await?;
+                continue;
+            }
+            if front.open.is_empty() {
+                self.settle_front(reading).await?;
+                (octets, since) = (0, Instant::now());
+                continue;
+            }
+            let is_late = !reading.unsealed.is_empty() && since.elapsed() >= PART_TIME;
+            if octets >= PART_OCTETS || is_late {
+                (octets, since) = (0, Instant::now());
+                self.hand_over_part(reading).await?;
+            }
+            if let Some(meta) = self.read_one(reading).await? {
+                if reading.unsealed.is_empty() {
+                    since = Instant::now();
+                }
+                octets += meta.length + meta.cost();
+                reading.unsealed.push(meta);
+            }
+        }
+    }
+
+    /// Starts a page while no other is being read. Says whether its messages are looked for among
+    /// those that we hold.
+    async fn open_page(&mut self, ask: Ask, reading: &mut Reading) -> Result<bool, Failure> {
+        // Too little room is no trouble of the session: it can still be asked what needs none.
+        let looks = match self.sink.room() {
+            Ok(()) => self.looks_first(&ask.request).await,
+            Err(full) => Err(full),
+        };
+        let looks = match looks {
             Ok(looks) => looks,
             Err(failure) => {
-                (first.answer)(Err(failure));
-                return Ok(());
+                reading.hand.told(Asker::new(ask), Err(failure)).await?;
+                return Ok(false);
             }
         };
-        // Who looks first asks one thing after the other.
-        let most = if looks || self.is_metered() { 1 } else { 2 };
         // A closed semaphore gives no credit and takes none: the process is ending.
         self.leash.busy.store(false, Ordering::Relaxed);
         let credit = Arc::clone(&self.credits).acquire_owned().await.ok();
         self.leash.busy.store(true, Ordering::Relaxed);
-        let mut next = Some((first, credit));
-        let mut unsealed: Vec<Meta> = Vec::new();
-        let mut octets = 0_u64;
-        let mut since = Instant::now();
-        loop {
-            // Behind the page that is being read, the next one's FETCH goes out at once.
-            if next.is_none() && pages.len() < most {
-                while let Ok(ask) = asks.try_recv() {
-                    queue.push_back(ask);
-                }
-                // Without a credit at hand it waits its turn: who holds one must not wait for
-                // another.
-                if let (Some(ask), Some(page)) = (queue.front(), pages.front())
-                    && same_folder(&ask.request, &page.ask.request)
-                    && let Ok(credit) = Arc::clone(&self.credits).try_acquire_owned()
-                {
-                    next = queue.pop_front().map(|ask| (ask, Some(credit)));
-                }
-            }
-            if let Some((ask, credit)) = next.take() {
-                match self.start_page(ask, credit, looks).await {
-                    Ok(Some(page)) => pages.push_back(page),
-                    Ok(None) => {}
-                    Err((mut ask, failure)) => {
-                        return self.fail(&mut pages, &mut unsealed, Some(&mut ask), failure).await;
-                    }
-                }
-                continue;
-            }
-            let Some(front) = pages.front() else { return Ok(()) };
-            if front.open.is_empty() {
-                match self.settle_front(&mut pages, &mut unsealed).await {
-                    Ok(()) => (octets, since) = (0, Instant::now()),
-                    Err(failure) => {
-                        return self.fail(&mut pages, &mut unsealed, None, failure).await;
-                    }
-                }
-                continue;
-            }
-            if octets >= PART_OCTETS || (!unsealed.is_empty() && since.elapsed() >= PART_TIME) {
-                (octets, since) = (0, Instant::now());
-                if let Err(failure) = self.hand_over_part(&mut pages, &mut unsealed).await {
-                    return self.fail(&mut pages, &mut unsealed, None, failure).await;
-                }
-            }
-            match self.read_one(&mut pages, &mut unsealed).await {
-                Ok(Some(meta)) => {
-                    if unsealed.is_empty() {
-                        since = Instant::now();
-                    }
-                    octets += meta.length + meta.cost();
-                    unsealed.push(meta);
-                }
-                Ok(None) => {}
-                Err(failure) => return self.fail(&mut pages, &mut unsealed, None, failure).await,
-            }
-        }
+        self.start_page(ask, credit, looks, reading).await?;
+        Ok(looks)
     }
 
     /// Opens the folder and sends the FETCHes of a page. A folder's own trouble is answered, and
     /// ends nothing.
     async fn start_page(
         &mut self,
-        mut ask: Ask,
+        ask: Ask,
         credit: Option<OwnedSemaphorePermit>,
         looks: bool,
-    ) -> Result<Option<Active>, (Ask, Failure)> {
+        reading: &mut Reading,
+    ) -> Result<(), Failure> {
         let Request::Fetch { remote_id, uidvalidity, uids, estimated, lane, names, .. } =
             ask.request.clone()
         else {
-            return Err((ask, Failure::bug("not a FETCH")));
+            return Err(Failure::bug("not a FETCH"));
         };
-        let units = match self.pay(lane).await {
-            Ok(units) => units,
-            // Nothing was asked: it is asked for later.
-            Err(Denied::Later(wait)) => {
-                (ask.answer)(Ok(Answer::Deferred(wait)));
-                return Ok(None);
-            }
-            Err(Denied::Over(failure)) => return Err((ask, failure)),
-        };
-        match self.conn.select(&remote_id, uidvalidity).await {
-            Ok(()) => {}
-            Err(failure) if failure.reach == Reach::Folder => {
-                (ask.answer)(Err(failure));
-                return Ok(None);
-            }
-            Err(failure) => return Err((ask, failure)),
-        }
-        let mut page = Settlement::new(uids.clone(), self.delivered);
-        if looks {
-            match self.recognised(&remote_id, &uids, names, estimated).await {
-                Ok(held) => held.into_iter().for_each(|held| page.got(held)),
-                Err(failure) if is_answer(&failure) => {
-                    (ask.answer)(Err(failure));
-                    return Ok(None);
-                }
-                Err(failure) => return Err((ask, failure)),
-            }
-        }
-        let names = self.conn.names_of(names);
-        let (mut open, items) = (Vec::new(), items(names));
-        let unread: UidSet = uids.iter().filter(|uid| page.wants(*uid)).collect();
-        for set in unread.chunks(SET_OCTETS) {
-            match self.conn.send(format!("UID FETCH {set} {items}").as_bytes(), false).await {
-                Ok(tag) => open.push(tag),
-                Err(failure) => return Err((ask, failure)),
-            }
-        }
-        let octets = self.conn.useful().load(Ordering::Relaxed);
-        let (broken, alone, told, began) = (None, None, BTreeMap::new(), Instant::now());
-        let strays = 0;
-        Ok(Some(Active {
-            ask,
-            page,
+        // Whatever ends the session now is told to this page, too.
+        reading.pages.push_back(Active {
+            asker: Asker::new(ask),
+            page: Settlement::new(uids.clone(), self.delivered),
+            remote_id: remote_id.clone(),
+            uidvalidity,
             estimated,
             names,
-            strays,
-            open,
-            broken,
-            alone,
-            told,
-            began,
-            octets,
-            _credit: credit,
-            _units: units,
-        }))
+            strays: 0,
+            open: Vec::new(),
+            broken: None,
+            alone: None,
+            told: BTreeMap::new(),
+            began: Instant::now(),
+            octets: 0,
+            cost: Cost { _credit: credit, _units: None },
+        });
+        let Some(page) = reading.pages.back_mut() else { return Ok(()) };
+        let refused = match self.pay(lane).await {
+            Ok(units) => {
+                page.cost._units = Some(units);
+                match self.ask_page(page, &uids, looks.then_some(names)).await {
+                    Ok(()) => return Ok(()),
+                    Err(failure) if is_answer(&failure) => Err(failure),
+                    Err(failure) => return Err(failure),
+                }
+            }
+            // Nothing was asked: it is asked for later.
+            Err(Denied::Later(wait)) => Ok(Answer::Deferred(wait)),
+            Err(Denied::Over(failure)) => return Err(failure),
+        };
+        let Some(page) = reading.pages.pop_back() else { return Ok(()) };
+        reading.hand.told(page.asker, refused).await
+    }
+
+    /// Opens the folder of a page, and asks for what it lacks.
+    async fn ask_page(
+        &mut self,
+        page: &mut Active,
+        uids: &UidSet,
+        looks_for: Option<IdentityKind>,
+    ) -> Result<(), Failure> {
+        self.conn.select(&page.remote_id, page.uidvalidity).await?;
+        if let Some(names) = looks_for {
+            let held = self.recognised(&page.remote_id, uids, names, page.estimated).await?;
+            held.into_iter().for_each(|held| page.page.got(Row::Held(held)));
+        }
+        // What was refused just now is not asked for again.
+        page.names = self.conn.names_of(page.names);
+        let items = items(page.names);
+        let unread: UidSet = uids.iter().filter(|uid| page.page.wants(*uid)).collect();
+        for set in unread.chunks(SET_OCTETS) {
+            let tag = self.conn.send(format!("UID FETCH {set} {items}").as_bytes(), false).await?;
+            page.open.push(tag);
+        }
+        (page.began, page.octets) = (Instant::now(), self.conn.useful().load(Ordering::Relaxed));
+        Ok(())
     }
 
     /// Reads one response; returns a message that came with its octets.
-    async fn read_one(
-        &mut self,
-        pages: &mut VecDeque<Active>,
-        unsealed: &mut [Meta],
-    ) -> Result<Option<Meta>, Failure> {
+    async fn read_one(&mut self, reading: &mut Reading) -> Result<Option<Meta>, Failure> {
+        let Reading { pages, unsealed, hand } = reading;
         let deadline = self.conn.command_deadline();
         let (counter, began) = (self.conn.useful(), pages.front().map(|page| page.began));
-        let read = patiently(&mut self.conn, &mut self.sink).await?;
+        let read = tokio::select! {
+            biased;
+            read = patiently(&mut self.conn, &mut self.sink) => read?,
+            failure = hand.broken() => return Err(failure),
+        };
         // Small talk does not count as an answer: a command that brings less than the pace has had
         // its time.
         if let Some(front) = pages.front_mut()
@@ -315,93 +336,71 @@ impl ImapSession {
         Ok(Some(Meta { uid, line, length, header }))
     }
 
-    /// Seals what has come and gives each message to the page that wants it.
-    async fn seal(
-        &mut self,
-        pages: &mut VecDeque<Active>,
-        unsealed: &mut Vec<Meta>,
-    ) -> Result<(), Failure> {
-        let bodies = self.sink.seal().await?;
-        let metas = std::mem::take(unsealed);
-        if bodies.len() != metas.len() {
-            return Err(Failure::bug("the sink sealed another number of bodies than it was given"));
+    /// Begins to seal what has come, and gives each message to the page that wants it.
+    async fn seal(&mut self, reading: &mut Reading) -> Result<(), Failure> {
+        let Reading { pages, unsealed, hand } = reading;
+        if unsealed.is_empty() {
+            return Ok(());
         }
-        for (meta, body) in metas.into_iter().zip(bodies) {
-            let Meta { uid, line, header, .. } = meta;
+        let sealing = self.sink.begin_seal().await?;
+        let mut numbers = Vec::with_capacity(unsealed.len());
+        for meta in unsealed.drain(..) {
+            numbers.push(None);
+            let (uid, length, told) = (meta.uid, meta.length, meta.line.size);
             let Some(page) = pages.iter_mut().find(|p| p.page.wants(uid)) else { continue };
             // A message without its flags is not told yet: it is asked for again alone.
-            let identity = name_of(&line, page.names);
-            let Some(flags) = line.flags else { continue };
-            let identity = identity.unwrap_or_else(|| Identity(format!("h:{}", body.hash())));
-            let (modseq, internal_date) = (line.modseq, line.internal_date);
-            let announced = line.size.filter(|size| *size != body.length());
-            let fetched = Fetched {
-                uid,
-                identity,
-                body,
-                flags,
-                modseq,
-                internal_date,
-                header,
-                announced: None,
-                held: false,
-            };
-            match announced {
-                None => page.page.got(fetched),
-                Some(announced) if page.estimated => {
-                    page.page.got(Fetched { announced: Some(announced), ..fetched });
-                }
-                Some(announced) => page.page.suspect(fetched, announced),
+            let Some(came) = Row::of(meta, page.names, || hand.number()) else { continue };
+            if let Some(number) = numbers.last_mut() {
+                *number = Some(came.number());
+            }
+            match told.filter(|told| *told != length) {
+                None => page.page.got(Row::Came(came)),
+                Some(told) if page.estimated => page.page.got(Row::Came(came.unlike(told))),
+                Some(told) => page.page.suspect(Row::Came(came), told),
             }
         }
-        Ok(())
+        hand.seal(sealing, numbers).await
     }
 
     /// Hands over what has come of the front page, if it is the next of it in order.
-    async fn hand_over_part(
-        &mut self,
-        pages: &mut VecDeque<Active>,
-        unsealed: &mut Vec<Meta>,
-    ) -> Result<(), Failure> {
-        self.seal(pages, unsealed).await?;
-        if let Some(front) = pages.front_mut()
+    async fn hand_over_part(&mut self, reading: &mut Reading) -> Result<(), Failure> {
+        self.seal(reading).await?;
+        if let Some(front) = reading.pages.front_mut()
             && let Some(page) = front.page.take_part()
         {
-            (front.ask.answer)(Ok(Answer::Fetched { page, last: false }));
+            reading.hand.part(&front.asker, page).await?;
         }
         Ok(())
     }
 
     /// All FETCHes of the front page are answered: asks what is left, or answers.
-    async fn settle_front(
-        &mut self,
-        pages: &mut VecDeque<Active>,
-        unsealed: &mut Vec<Meta>,
-    ) -> Result<(), Failure> {
-        self.seal(pages, unsealed).await?;
-        let Some(front) = pages.front_mut() else { return Ok(()) };
+    async fn settle_front(&mut self, reading: &mut Reading) -> Result<(), Failure> {
+        self.seal(reading).await?;
+        let Some(front) = reading.pages.front_mut() else { return Ok(()) };
         if let Some(failure) = front.broken.take() {
-            if let Some(Active { mut ask, .. }) = pages.pop_front() {
-                (ask.answer)(Err(failure));
-            }
-            return Ok(());
+            let Some(page) = reading.pages.pop_front() else { return Ok(()) };
+            return reading.hand.told(page.asker, Err(failure)).await;
         }
         let (uid, index) = match front.page.next() {
             Question::Alone(uid) => (uid, false),
             Question::Index(uid) => (uid, true),
             Question::Settled => {
-                let Some(Active { mut ask, page, .. }) = pages.pop_front() else { return Ok(()) };
+                let Some(Active { asker, page, cost, .. }) = reading.pages.pop_front() else {
+                    return Ok(());
+                };
                 let page = page.finish();
                 // "Other mail still comes" is judged by the page before.
                 // A page of held mail alone says neither.
-                let is_held = |page: &Page| {
+                let is_held = |page: &Page<Row>| {
                     !page.rows.is_empty() && page.failed.is_empty() && !page.brings_bytes()
                 };
                 if !page.as_ref().is_ok_and(is_held) {
                     self.delivered = page.as_ref().is_ok_and(Page::brings_bytes);
                 }
-                (ask.answer)(page.map(|page| Answer::Fetched { page, last: true }));
-                return Ok(());
+                return match page {
+                    Ok(page) => reading.hand.last(asker, page, cost).await,
+                    Err(failure) => reading.hand.told(asker, Err(failure)).await,
+                };
             }
         };
         let items = if index { "(UID)".to_owned() } else { items(front.names) };
@@ -413,29 +412,23 @@ impl ImapSession {
     }
 
     /// The session is over: what had come whole is handed over, the rest is told what ended it.
-    async fn fail(
-        &mut self,
-        pages: &mut VecDeque<Active>,
-        unsealed: &mut Vec<Meta>,
-        starting: Option<&mut Ask>,
-        failure: Failure,
-    ) -> Result<(), Failure> {
+    async fn fail(&mut self, mut reading: Reading, failure: Failure) -> Result<(), Failure> {
         self.sink.abandon();
         // Not after a deadline of our own: it may have cut the sink's work, and the sink is not to
         // be used then.
         if failure.class != Class::Storage && failure.provenance != Provenance::Deadline {
             // Were this to fail, the messages would be fetched again: nothing is lost.
-            drop(self.hand_over_part(pages, unsealed).await);
+            drop(self.hand_over_part(&mut reading).await);
         }
+        let Reading { pages, hand, .. } = reading;
+        // A disk that failed meanwhile is what has ended it.
+        let failure = hand.end().await.err().unwrap_or(failure);
         // Too little room for what is coming ends the session, unlike too little room to begin:
         // nobody is to ask it again.
         let ends = failure.class == Class::Storage && matches!(failure.when, When::After(_));
         let failure = if ends { failure.when(When::BackOff) } else { failure };
-        for page in pages.iter_mut() {
-            (page.ask.answer)(Err(failure.clone()));
-        }
-        if let Some(ask) = starting {
-            (ask.answer)(Err(failure.clone()));
+        for page in pages {
+            page.asker.answer(Err(failure.clone()));
         }
         Err(failure)
     }
@@ -446,14 +439,17 @@ fn is_answer(failure: &Failure) -> bool {
     failure.reach == Reach::Folder || failure.class == Class::Storage
 }
 
-fn same_folder(request: &Request, other: &Request) -> bool {
-    match (request, other) {
-        (
-            Request::Fetch { remote_id: a, uidvalidity: v, .. },
-            Request::Fetch { remote_id: b, uidvalidity: w, .. },
-        ) => a == b && v == w,
-        _ => false,
-    }
+fn is_fetch(request: &Request) -> bool {
+    matches!(request, Request::Fetch { .. })
+}
+
+/// Whether it asks for mail of the folder that is open for this page.
+fn is_of(request: &Request, page: &Active) -> bool {
+    matches!(
+        request,
+        Request::Fetch { remote_id, uidvalidity, .. }
+            if *remote_id == page.remote_id && *uidvalidity == page.uidvalidity
+    )
 }
 
 /// The next response, within the command's deadline, or longer while octets keep coming at a pace.

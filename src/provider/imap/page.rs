@@ -1,15 +1,15 @@
 //! A page that is being fetched: what it still waits for, and what each answer settles of it.
 
 use crate::provider::imap::conn::{STRAY_ROWS, endless};
-use crate::provider::imap::failure::{During, refusal, telling};
+use crate::provider::imap::failure::{During, ends_session, refusal, telling};
+use crate::provider::imap::handover::{Asker, Cost};
+use crate::provider::imap::row::{Meta, Row};
 use crate::provider::imap::wire::response::{Condition, FetchLine, Told};
-use crate::provider::{Ask, Units};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::mail::id::UidValidity;
 use postrider_core::mail::recognise::IdentityKind;
 use postrider_core::mail::settle::Settlement;
-use postrider_core::mime::HeaderFacts;
 use std::collections::{BTreeMap, VecDeque};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 /// A row that brings no message nearer: only so many may come with a page.
@@ -21,8 +21,11 @@ pub(super) fn stray(pages: &mut VecDeque<Active>) -> Result<Option<Meta>, Failur
 
 /// A page being fetched.
 pub(super) struct Active {
-    pub(super) ask: Ask,
-    pub(super) page: Settlement,
+    pub(super) asker: Asker,
+    pub(super) page: Settlement<Row>,
+    /// Where its messages lie.
+    pub(super) remote_id: Vec<u8>,
+    pub(super) uidvalidity: UidValidity,
     /// RFC822.SIZE is an estimate there.
     pub(super) estimated: bool,
     /// What its messages are named by.
@@ -42,10 +45,8 @@ pub(super) struct Active {
     pub(super) octets: u64,
     /// When its FETCH was sent, or when it last was seen to keep the pace.
     pub(super) began: Instant,
-    /// Held while the page is being read.
-    pub(super) _credit: Option<OwnedSemaphorePermit>,
-    /// What it is reckoned to cost, until it has come.
-    pub(super) _units: Units,
+    /// Held until the page is handed over.
+    pub(super) cost: Cost,
 }
 
 pub(super) struct Alone {
@@ -55,26 +56,6 @@ pub(super) struct Alone {
     pub(super) shown: bool,
     /// Its bytes came.
     pub(super) came: bool,
-}
-
-/// A message whose bytes are in the sink and not sealed.
-pub(super) struct Meta {
-    pub(super) uid: u32,
-    pub(super) line: FetchLine,
-    pub(super) length: u64,
-    pub(super) header: HeaderFacts,
-}
-
-impl Meta {
-    /// Octets that its row costs.
-    pub(super) fn cost(&self) -> u64 {
-        let text = |t: &Option<String>| t.as_ref().map_or(0, String::len);
-        let h = &self.header;
-        let header =
-            text(&h.message_id) + text(&h.subject) + text(&h.from) + text(&h.to) + text(&h.cc);
-        let flags = self.line.flags.as_ref().map_or(0, |flags| flags.as_str().len());
-        (header + flags) as u64 + 4096
-    }
 }
 
 /// Adds to a line what another one about the same message told.
@@ -93,11 +74,6 @@ fn message_refusal(told: &Told) -> Failure {
     let code = told.code.as_ref().map(|c| format!("[{c}] ")).unwrap_or_default();
     let text = format!("the server said {code}{}", told.text);
     Failure::new(class, Reach::Message, Provenance::Server, text)
-}
-
-/// Which refusals of a FETCH end its session; after the others its UIDs are asked for alone.
-pub(super) fn ends_session(class: Class) -> bool {
-    matches!(class, Class::RateLimit | Class::Quota | Class::Auth)
 }
 
 /// A command's end. A refusal without a telling text leaves its UIDs to be asked alone; a telling

@@ -2,9 +2,8 @@
 //! something is looked for, what comes is asked what it is recognised by.
 
 use crate::provider::imap::conn::{Conn, STRAY_ROWS};
-use crate::provider::imap::failure::telling;
+use crate::provider::imap::failure::{ends_session, telling};
 use crate::provider::imap::keys::keyed;
-use crate::provider::imap::page::ends_session;
 use crate::provider::imap::session::ImapSession;
 use crate::provider::imap::wire::response::{Condition, FetchLine, Response};
 use postrider_core::failure::Failure;

@@ -356,7 +356,7 @@ fn is_body(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use postrider_core::mail::body::BodyRef;
+    use postrider_core::mail::body::Sealing;
 
     /// A sink that remembers.
     #[derive(Debug, Default)]
@@ -379,8 +379,8 @@ mod tests {
         fn room(&self) -> Result<(), Failure> {
             Ok(())
         }
-        async fn seal(&mut self) -> Result<Vec<BodyRef>, Failure> {
-            Ok(Vec::new())
+        async fn begin_seal(&mut self) -> Result<Sealing, Failure> {
+            Ok(Box::pin(std::future::ready(Ok(Vec::new()))))
         }
     }
 

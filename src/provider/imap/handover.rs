@@ -1,0 +1,295 @@
+//! Pages are handed over behind the reading: each in its turn, when its bodies are durable, while
+//! the session reads on.
+
+use crate::provider::imap::row::Row;
+use crate::provider::{Ask, Units};
+use postrider_core::failure::Failure;
+use postrider_core::mail::body::{BodyRef, Sealing};
+use postrider_core::mail::page::Page;
+use postrider_core::provider::folders::Answer;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::task::JoinSet;
+
+/// Orders that wait; pages in flight are fewer.
+const ORDERS: usize = 32;
+
+/// Whoever asked for a page.
+#[derive(Clone)]
+pub(super) struct Asker(Arc<Mutex<Ask>>);
+
+impl Asker {
+    pub(super) fn new(ask: Ask) -> Self {
+        Self(Arc::new(Mutex::new(ask)))
+    }
+
+    pub(super) fn answer(&self, answer: Result<Answer, Failure>) {
+        let mut ask = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (ask.answer)(answer);
+    }
+}
+
+/// What a page holds until it is handed over.
+pub(super) struct Cost {
+    /// A page being read, of those of the process.
+    pub(super) _credit: Option<OwnedSemaphorePermit>,
+    /// What it is reckoned to cost.
+    pub(super) _units: Option<Units>,
+}
+
+enum Handing {
+    /// The bodies of these numbers are being made durable; `None` is one that nobody will name.
+    Seal(Sealing, Vec<Option<u64>>),
+    /// What has come of a page.
+    Part(Asker, Page<Row>),
+    /// The last of it.
+    Last(Asker, Page<Row>, Cost),
+    /// There is no page.
+    Told(Asker, Result<Answer, Failure>),
+}
+
+/// The way to the task that hands over. It ends with its value.
+pub(super) struct HandOver {
+    orders: mpsc::Sender<Handing>,
+    task: JoinSet<Result<(), Failure>>,
+    /// Bodies that were numbered.
+    numbered: u64,
+}
+
+/// Told in place of what has really happened, which [`HandOver::end`] tells.
+fn ended() -> Failure {
+    Failure::bug("pages are no longer handed over")
+}
+
+impl HandOver {
+    pub(super) fn begin() -> Self {
+        let (orders, received) = mpsc::channel(ORDERS);
+        let mut task = JoinSet::new();
+        task.spawn(hand_over(received));
+        Self { orders, task, numbered: 0 }
+    }
+
+    /// The number of the next body that somebody will name.
+    pub(super) fn number(&mut self) -> u64 {
+        self.numbered += 1;
+        self.numbered
+    }
+
+    async fn order(&self, order: Handing) -> Result<(), Failure> {
+        self.orders.send(order).await.map_err(|_| ended())
+    }
+
+    pub(super) async fn seal(
+        &self,
+        sealing: Sealing,
+        numbers: Vec<Option<u64>>,
+    ) -> Result<(), Failure> {
+        self.order(Handing::Seal(sealing, numbers)).await
+    }
+
+    pub(super) async fn part(&self, asker: &Asker, page: Page<Row>) -> Result<(), Failure> {
+        self.order(Handing::Part(asker.clone(), page)).await
+    }
+
+    pub(super) async fn last(
+        &self,
+        asker: Asker,
+        page: Page<Row>,
+        cost: Cost,
+    ) -> Result<(), Failure> {
+        self.order(Handing::Last(asker, page, cost)).await
+    }
+
+    /// An answer without a page, in its turn.
+    pub(super) async fn told(
+        &self,
+        asker: Asker,
+        answer: Result<Answer, Failure>,
+    ) -> Result<(), Failure> {
+        self.order(Handing::Told(asker, answer)).await
+    }
+
+    /// Nothing is handed over any more: the disk has failed.
+    pub(super) async fn broken(&self) -> Failure {
+        self.orders.closed().await;
+        ended()
+    }
+
+    /// Waits until all is handed over.
+    ///
+    /// # Errors
+    /// Class storage, reach process, when bodies could not be made durable: whoever asked for their
+    /// pages has been told.
+    pub(super) async fn end(self) -> Result<(), Failure> {
+        let Self { orders, mut task, .. } = self;
+        drop(orders);
+        match task.join_next().await {
+            Some(Ok(ended)) => ended,
+            Some(Err(e)) => Err(Failure::bug(format!("pages are not handed over: {e}"))),
+            None => Ok(()),
+        }
+    }
+}
+
+async fn hand_over(mut orders: mpsc::Receiver<Handing>) -> Result<(), Failure> {
+    let mut bodies = BTreeMap::new();
+    while let Some(order) = orders.recv().await {
+        let done = match order {
+            Handing::Seal(sealing, numbers) => {
+                sealing.await.and_then(|sealed| take(&mut bodies, numbers, sealed))
+            }
+            Handing::Part(asker, page) => whole(&mut bodies, page)
+                .map(|page| asker.answer(Ok(Answer::Fetched { page, last: false }))),
+            Handing::Told(asker, answer) => {
+                asker.answer(answer);
+                Ok(())
+            }
+            Handing::Last(asker, page, cost) => {
+                let page = whole(&mut bodies, page);
+                let lacks = page.as_ref().err().cloned();
+                // What it held is another page's by the time that somebody asks for one.
+                drop(cost);
+                asker.answer(page.map(|page| Answer::Fetched { page, last: true }));
+                lacks.map_or(Ok(()), Err)
+            }
+        };
+        if let Err(failure) = done {
+            return Err(refuse(orders, failure).await);
+        }
+    }
+    Ok(())
+}
+
+/// Notes the names of bodies that are durable.
+fn take(
+    bodies: &mut BTreeMap<u64, BodyRef>,
+    numbers: Vec<Option<u64>>,
+    sealed: Vec<BodyRef>,
+) -> Result<(), Failure> {
+    if sealed.len() != numbers.len() {
+        return Err(Failure::bug("the sink sealed another number of bodies than it was given"));
+    }
+    bodies.extend(numbers.into_iter().zip(sealed).filter_map(|(n, body)| Some((n?, body))));
+    Ok(())
+}
+
+/// A page whose bodies are durable, all of them.
+fn whole(bodies: &mut BTreeMap<u64, BodyRef>, page: Page<Row>) -> Result<Page, Failure> {
+    page.sealed(|row| row.sealed(|number| bodies.remove(&number)))
+}
+
+/// Who is still to be answered hears what has failed; pages that are being read are their reader's.
+async fn refuse(mut orders: mpsc::Receiver<Handing>, failure: Failure) -> Failure {
+    orders.close();
+    while let Some(order) = orders.recv().await {
+        match order {
+            Handing::Last(asker, ..) => asker.answer(Err(failure.clone())),
+            Handing::Told(asker, answer) => asker.answer(answer),
+            Handing::Seal(..) | Handing::Part(..) => {}
+        }
+    }
+    failure
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use postrider_core::mail::flags::Flags;
+    use postrider_core::mail::uid_set::UidSet;
+    use postrider_core::mime::HeaderFacts;
+    use postrider_core::provider::folders::Request;
+    use tokio::sync::oneshot;
+
+    type Told = Arc<Mutex<Vec<String>>>;
+
+    fn asker(name: &'static str, told: &Told) -> Asker {
+        let told = Arc::clone(told);
+        let answer = Box::new(move |answer: Result<Answer, Failure>| {
+            let text = match answer {
+                Ok(Answer::Fetched { page, last }) => {
+                    format!("{name} {:?} {last}", page.settled().iter().collect::<Vec<_>>())
+                }
+                Ok(other) => format!("{name} {other:?}"),
+                Err(failure) => format!("{name} {}", failure.text),
+            };
+            told.lock().unwrap().push(text);
+        });
+        Asker::new(Ask { request: Request::List { counters_of: Vec::new() }, answer })
+    }
+
+    /// A page without mail of its own: what is asked is when it is told.
+    fn page(uid: u32) -> Page<Row> {
+        Page { gone: UidSet::one(uid), ..Page::default() }
+    }
+
+    fn cost() -> Cost {
+        Cost { _credit: None, _units: None }
+    }
+
+    fn sealing() -> (oneshot::Sender<Result<Vec<BodyRef>, Failure>>, Sealing) {
+        let (done, sealed) = oneshot::channel();
+        (done, Box::pin(async move { sealed.await.unwrap() }))
+    }
+
+    /// No page is told before its seal, and none before the one that was read before it, in
+    /// whatever order the disk gets done.
+    #[tokio::test]
+    async fn pages_are_told_in_their_order_and_behind_their_seals() {
+        let told = Told::default();
+        let hand = HandOver::begin();
+        let ((first, one), (second, two)) = (sealing(), sealing());
+        hand.seal(one, Vec::new()).await.unwrap();
+        hand.part(&asker("a", &told), page(1)).await.unwrap();
+        hand.last(asker("a", &told), page(2), cost()).await.unwrap();
+        hand.seal(two, Vec::new()).await.unwrap();
+        hand.last(asker("b", &told), page(3), cost()).await.unwrap();
+        second.send(Ok(Vec::new())).unwrap();
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert!(told.lock().unwrap().is_empty(), "{told:?}");
+        first.send(Ok(Vec::new())).unwrap();
+        hand.end().await.unwrap();
+        assert_eq!(*told.lock().unwrap(), ["a [1] false", "a [2] true", "b [3] true"]);
+    }
+
+    /// A page that names a body whose seal was not seen is not told.
+    #[tokio::test]
+    async fn a_page_without_its_seal_is_not_told() {
+        let told = Told::default();
+        let mut hand = HandOver::begin();
+        let row = Row::came(7, hand.number(), Flags::default(), HeaderFacts::default());
+        let page = Page { rows: vec![row], ..Page::default() };
+        hand.last(asker("a", &told), page, cost()).await.unwrap();
+        assert!(hand.end().await.is_err());
+        assert_eq!(told.lock().unwrap().len(), 1);
+        assert!(!told.lock().unwrap()[0].contains("true"), "{told:?}");
+    }
+
+    /// The disk has failed: who was to be told of a whole page is told of that, and the reader of
+    /// the others hears of it.
+    #[tokio::test]
+    async fn a_failed_seal_ends_it() {
+        let told = Told::default();
+        let hand = HandOver::begin();
+        let (disk, sealing) = sealing();
+        hand.seal(sealing, Vec::new()).await.unwrap();
+        hand.part(&asker("a", &told), page(1)).await.unwrap();
+        hand.last(asker("b", &told), page(2), cost()).await.unwrap();
+        disk.send(Err(Failure::storage("full"))).unwrap();
+        hand.broken().await;
+        assert!(hand.part(&asker("c", &told), page(3)).await.is_err());
+        assert_eq!(hand.end().await.unwrap_err().text, "full");
+        assert_eq!(*told.lock().unwrap(), ["b full"]);
+    }
+
+    #[tokio::test]
+    async fn another_number_of_bodies_is_noticed() {
+        let hand = HandOver::begin();
+        let (disk, sealing) = sealing();
+        hand.seal(sealing, vec![None]).await.unwrap();
+        disk.send(Ok(Vec::new())).unwrap();
+        assert!(hand.end().await.is_err());
+    }
+}

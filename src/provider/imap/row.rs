@@ -1,0 +1,131 @@
+//! A message of a page that is being read: its bytes are on their way to the disk.
+
+use crate::provider::imap::recognise::name_of;
+use crate::provider::imap::wire::response::FetchLine;
+use postrider_core::failure::Failure;
+use postrider_core::mail::body::BodyRef;
+use postrider_core::mail::flags::Flags;
+use postrider_core::mail::id::Identity;
+use postrider_core::mail::message::Fetched;
+use postrider_core::mail::page::PageRow;
+use postrider_core::mail::recognise::IdentityKind;
+use postrider_core::mime::HeaderFacts;
+use postrider_core::time::Micros;
+
+/// A message whose bytes are in the sink and not sealed.
+pub(super) struct Meta {
+    pub(super) uid: u32,
+    pub(super) line: FetchLine,
+    pub(super) length: u64,
+    pub(super) header: HeaderFacts,
+}
+
+impl Meta {
+    /// Octets that its row costs.
+    pub(super) fn cost(&self) -> u64 {
+        let text = |t: &Option<String>| t.as_ref().map_or(0, String::len);
+        let h = &self.header;
+        let header =
+            text(&h.message_id) + text(&h.subject) + text(&h.from) + text(&h.to) + text(&h.cc);
+        let flags = self.line.flags.as_ref().map_or(0, |flags| flags.as_str().len());
+        (header + flags) as u64 + 4096
+    }
+}
+
+/// A message of a page.
+pub(super) enum Row {
+    /// One that we hold.
+    Held(Fetched),
+    /// One whose bytes were read.
+    Came(Came),
+}
+
+/// What is known of a message before its bytes are durable.
+pub(super) struct Came {
+    uid: u32,
+    /// The number that the page knows its body by.
+    number: u64,
+    /// Where the server names it.
+    identity: Option<Identity>,
+    flags: Flags,
+    modseq: Option<i64>,
+    internal_date: Option<Micros>,
+    header: HeaderFacts,
+    announced: Option<u64>,
+}
+
+impl PageRow for Row {
+    fn uid(&self) -> u32 {
+        match self {
+            Self::Held(fetched) => fetched.uid,
+            Self::Came(came) => came.uid,
+        }
+    }
+
+    fn held(&self) -> bool {
+        matches!(self, Self::Held(_))
+    }
+}
+
+impl Row {
+    /// What a line told of a message, whose bytes have this number. Without its flags it is not
+    /// told yet.
+    pub(super) fn of(
+        meta: Meta,
+        names: IdentityKind,
+        number: impl FnOnce() -> u64,
+    ) -> Option<Came> {
+        let Meta { uid, line, header, .. } = meta;
+        let identity = name_of(&line, names);
+        let flags = line.flags?;
+        let (modseq, internal_date) = (line.modseq, line.internal_date);
+        let number = number();
+        Some(Came { uid, number, identity, flags, modseq, internal_date, header, announced: None })
+    }
+
+    #[cfg(test)]
+    pub(super) fn came(uid: u32, number: u64, flags: Flags, header: HeaderFacts) -> Self {
+        let (identity, modseq, internal_date, announced) = (None, None, None, None);
+        Self::Came(Came { uid, number, identity, flags, modseq, internal_date, header, announced })
+    }
+
+    /// The message with its bytes durable: what `body` knows of their number.
+    ///
+    /// # Errors
+    /// Class bug where it knows nothing: such a page is not told.
+    pub(super) fn sealed(
+        self,
+        body: impl FnOnce(u64) -> Option<BodyRef>,
+    ) -> Result<Fetched, Failure> {
+        let came = match self {
+            Self::Held(fetched) => return Ok(fetched),
+            Self::Came(came) => came,
+        };
+        let unsealed = || Failure::bug("a page names a body that was not sealed");
+        let body = body(came.number).ok_or_else(unsealed)?;
+        let identity = came.identity.unwrap_or_else(|| Identity(format!("h:{}", body.hash())));
+        Ok(Fetched {
+            uid: came.uid,
+            identity,
+            body,
+            flags: came.flags,
+            modseq: came.modseq,
+            internal_date: came.internal_date,
+            header: came.header,
+            announced: came.announced,
+            held: false,
+        })
+    }
+}
+
+impl Came {
+    /// The number that the page knows its body by.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Of a length that is not the one announced, where that is an estimate.
+    pub(super) fn unlike(self, announced: u64) -> Self {
+        Self { announced: Some(announced), ..self }
+    }
+}
