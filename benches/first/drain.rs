@@ -167,10 +167,17 @@ fn connect(port: u16, certificate: &str) -> Box<dyn Line> {
     Box::new(StreamOwned::new(session, stream))
 }
 
-/// Reads what one user has, all commands sent at once.
+/// Reads what one user has: behind the login all commands are sent at once.
 fn read_user(line: Box<dyn Line>, user: &str, parts: &[&str], keep: &mut Keep) {
     let mut reader = BufReader::with_capacity(256 * 1024, line);
-    let mut commands = format!("a LOGIN {user} {PASSWORD}\r\n");
+    reader.get_mut().write_all(format!("a LOGIN {user} {PASSWORD}\r\n").as_bytes()).unwrap();
+    reader.get_mut().flush().unwrap();
+    let mut raw = Vec::new();
+    while !raw.starts_with(b"a OK") {
+        raw.clear();
+        assert!(reader.read_until(b'\n', &mut raw).unwrap() > 0, "no login");
+    }
+    let mut commands = String::new();
     for part in parts {
         let (folder, uids) = part.split_once(' ').unwrap();
         commands += &format!(
@@ -180,14 +187,15 @@ fn read_user(line: Box<dyn Line>, user: &str, parts: &[&str], keep: &mut Keep) {
     commands += "z LOGOUT\r\n";
     reader.get_mut().write_all(commands.as_bytes()).unwrap();
     reader.get_mut().flush().unwrap();
-    let mut raw = Vec::new();
     let mut messages = 0;
     loop {
         raw.clear();
         if reader.read_until(b'\n', &mut raw).unwrap() == 0 || raw.starts_with(b"z ") {
             break;
         }
-        assert!(![b"a NO", b"b NO", b"c NO"].iter().any(|refused| raw.starts_with(*refused)));
+        assert!(
+            ![b"b NO".as_slice(), b"c NO", b"c BAD"].iter().any(|refused| raw.starts_with(refused))
+        );
         let text = raw.trim_ascii_end();
         let literal = text.strip_suffix(b"}").and_then(|t| t.rsplit(|b| *b == b'{').next());
         let length =

@@ -26,11 +26,13 @@ use std::process::Command;
 /// Every user's password.
 const PASSWORD: &str = "pw";
 
+/// Runs something once in an empty folder; `None` where it is not here.
+type Run = Box<dyn Fn(&Path) -> Option<Cost>>;
+
 /// What is measured, in the order of its rounds.
 struct Program {
     name: &'static str,
-    /// Runs it once in an empty folder; `None` where it is not here.
-    run: Box<dyn Fn(&Path) -> Option<Cost>>,
+    run: Run,
 }
 
 fn config(mailbox: &Mailbox, server: &Dovecot) -> String {
