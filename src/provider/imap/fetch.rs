@@ -60,12 +60,14 @@ impl ImapSession {
         queue: &mut VecDeque<Ask>,
         asks: &mut mpsc::UnboundedReceiver<Ask>,
     ) -> Result<(), Failure> {
-        let mut reading =
-            Reading { pages: VecDeque::new(), unsealed: Vec::new(), hand: HandOver::begin() };
+        let hand = self.hand.take().unwrap_or_else(HandOver::begin);
+        let mut reading = Reading { pages: VecDeque::new(), unsealed: Vec::new(), hand };
         queue.push_front(first);
         match self.read_pages(&mut reading, queue, asks).await {
-            // What comes next is asked when all of this is told.
-            Ok(()) => reading.hand.end().await,
+            Ok(()) => {
+                self.hand = Some(reading.hand);
+                Ok(())
+            }
             Err(failure) => self.fail(reading, failure).await,
         }
     }

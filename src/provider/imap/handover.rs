@@ -15,9 +15,15 @@ use tokio::task::JoinSet;
 /// Orders that wait; pages in flight are fewer.
 const ORDERS: usize = 32;
 
-/// Whoever asked for a page.
+/// Whoever asked.
 #[derive(Clone)]
 pub(super) struct Asker(Arc<Mutex<Ask>>);
+
+impl std::fmt::Debug for Asker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Asker")
+    }
+}
 
 impl Asker {
     pub(super) fn new(ask: Ask) -> Self {
@@ -50,6 +56,7 @@ enum Handing {
 }
 
 /// The way to the task that hands over. It ends with its value.
+#[derive(Debug)]
 pub(super) struct HandOver {
     orders: mpsc::Sender<Handing>,
     task: JoinSet<Result<(), Failure>>,

@@ -4,6 +4,7 @@
 use crate::provider::imap::conn::{Conn, STRAY_ROWS};
 use crate::provider::imap::failure::{ends_session, telling};
 use crate::provider::imap::keys::keyed;
+use crate::provider::imap::row::name_of;
 use crate::provider::imap::session::ImapSession;
 use crate::provider::imap::wire::response::{Condition, FetchLine, Response};
 use postrider_core::failure::Failure;
@@ -27,11 +28,6 @@ pub(super) fn item(names: IdentityKind) -> &'static str {
         IdentityKind::EmailId => " EMAILID",
         IdentityKind::Gmail => " X-GM-MSGID",
     }
-}
-
-/// What a line says of the message's name.
-pub(super) fn name_of(line: &FetchLine, names: IdentityKind) -> Option<Identity> {
-    names.identity(line.id.as_deref()?)
 }
 
 fn taken(uid: u32, line: FetchLine, identity: Identity, body: BodyRef) -> Option<Fetched> {

@@ -1,6 +1,5 @@
 //! A message of a page that is being read: its bytes are on their way to the disk.
 
-use crate::provider::imap::recognise::name_of;
 use crate::provider::imap::wire::response::FetchLine;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::BodyRef;
@@ -30,6 +29,11 @@ impl Meta {
         let flags = self.line.flags.as_ref().map_or(0, |flags| flags.as_str().len());
         (header + flags) as u64 + 4096
     }
+}
+
+/// What a line says of the message's name.
+pub(super) fn name_of(line: &FetchLine, names: IdentityKind) -> Option<Identity> {
+    names.identity(line.id.as_deref()?)
 }
 
 /// A message of a page.

@@ -3,6 +3,7 @@
 
 use crate::provider::imap::KIND;
 use crate::provider::imap::conn::Conn;
+use crate::provider::imap::handover::{Asker, HandOver};
 use crate::provider::imap::stream::ImapEndpoint;
 use crate::provider::{
     Ask, Coming, Credential, Denied, Endpoint, Leash, Login, Memory, Opening, Purse, Session, Sink,
@@ -67,9 +68,9 @@ impl Endpoint for ImapEndpoint {
             };
             let conn = conn.map_err(|refused| refused.failure)?;
             let leash = Leash { octets: conn.counter(), ..Leash::default() };
-            let delivered = false;
+            let (hand, delivered) = (None, false);
             let session =
-                ImapSession { conn, sink, delivered, credits, leash, purse, memory, account };
+                ImapSession { conn, sink, hand, delivered, credits, leash, purse, memory, account };
             Ok(Box::new(session) as Box<dyn Session>)
         })
     }
@@ -91,6 +92,8 @@ impl Endpoint for ImapEndpoint {
 pub(super) struct ImapSession {
     pub(super) conn: Conn,
     pub(super) sink: Sink,
+    /// Answers that wait for the disk; those behind them wait with them.
+    pub(super) hand: Option<HandOver>,
     /// Whether a body has come on this session.
     pub(super) delivered: bool,
     /// Pages being read, in the whole process.
@@ -202,7 +205,14 @@ impl ImapSession {
         loop {
             if queue.is_empty() {
                 self.leash.busy.store(false, Ordering::Relaxed);
-                match asks.recv().await {
+                let ask = match &self.hand {
+                    None => asks.recv().await,
+                    Some(hand) => tokio::select! {
+                        ask = asks.recv() => ask,
+                        _ = hand.broken() => return self.hand_over().await,
+                    },
+                };
+                match ask {
                     Some(ask) => queue.push_back(ask),
                     None => break,
                 }
@@ -211,6 +221,10 @@ impl ImapSession {
             self.leash.busy.store(true, Ordering::Relaxed);
             crate::fault::hang("hang.session").await;
             if let Request::Watch { .. } = &ask.request {
+                if let Err(failure) = self.hand_over().await {
+                    (ask.answer)(Err(failure.clone()));
+                    return Err(failure);
+                }
                 watching(true);
                 let next = self.watch(ask, &mut asks).await;
                 watching(false);
@@ -226,12 +240,46 @@ impl ImapSession {
             }
             let result = self.answer_paid(&ask.request).await;
             let fatal = result.as_ref().err().filter(|e| e.reach != Reach::Folder).cloned();
-            (ask.answer)(result);
+            self.answer_behind(ask, result).await?;
             if let Some(failure) = fatal {
+                self.hand_over().await?;
                 return Err(failure);
             }
         }
+        self.hand_over().await?;
         self.conn.log_out().await;
         Ok(())
+    }
+
+    /// Answers behind what waits for the disk.
+    async fn answer_behind(
+        &mut self,
+        mut ask: Ask,
+        answer: Result<Answer, Failure>,
+    ) -> Result<(), Failure> {
+        let Some(hand) = &self.hand else {
+            (ask.answer)(answer);
+            return Ok(());
+        };
+        let asker = Asker::new(ask);
+        if hand.told(asker.clone(), answer).await.is_ok() {
+            return Ok(());
+        }
+        let ended = self.hand_over().await;
+        if let Err(failure) = &ended {
+            asker.answer(Err(failure.clone()));
+        }
+        ended
+    }
+
+    /// Waits until nothing waits for the disk.
+    ///
+    /// # Errors
+    /// What has failed there; whoever waited has been told.
+    async fn hand_over(&mut self) -> Result<(), Failure> {
+        match self.hand.take() {
+            Some(hand) => hand.end().await,
+            None => Ok(()),
+        }
     }
 }
