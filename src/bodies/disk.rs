@@ -169,6 +169,24 @@ mod tests {
         }
     }
 
+    /// A way of writing that is refused is not taken again, and nothing is lost by it.
+    #[test]
+    fn what_cannot_be_done_is_done_otherwise() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("1.pack");
+        let mut file = RealDisk.create_new(&path).unwrap();
+        file.append(&[1; 10]).unwrap();
+        let file = OpenOptions::new().write(true).open(&path).unwrap();
+        let flags = OFlags::DIRECT.bits().cast_signed();
+        let direct = OpenOptions::new().write(true).custom_flags(flags).open(&path).ok();
+        let mut disk = RealFile { file, direct, end: 10 };
+        disk.write_direct(&[2; 10], 10).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), [[1; 10], [2; 10]].concat());
+        let unable = |error| is_unable(&io::Error::from(error));
+        assert!(unable(io::ErrorKind::InvalidInput) && unable(io::ErrorKind::Unsupported));
+        assert!(!unable(io::ErrorKind::StorageFull), "a full disk is full either way");
+    }
+
     #[test]
     fn only_what_is_aligned_goes_past_the_cache() {
         let mut block = Block::default();

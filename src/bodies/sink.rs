@@ -103,7 +103,6 @@ impl PackSink {
         let next = self.spare.1.try_recv().unwrap_or_default();
         let block = std::mem::replace(&mut self.block, next);
         let order = Order::Write { pack: self.block_pack, block, back: self.spare.0.clone() };
-        self.unsealed = true;
         room.send(order);
         Ok(())
     }
@@ -312,6 +311,14 @@ mod tests {
         let mut two = sink();
         put(&mut two, b"y").await;
         assert_eq!(two.seal().await.unwrap()[0].pack(), 2);
+        // Nor is a pack gone on with whose seal was begun, and not seen to end.
+        put(&mut two, b"y").await;
+        let begun = two.begin_seal().await.unwrap();
+        two.rest();
+        put(&mut two, b"z").await;
+        assert_eq!(two.seal().await.unwrap()[0].pack(), 3);
+        assert_eq!(begun.await.unwrap()[0].pack(), 2);
+        two.rest();
         // What was not made durable, and a large one that nobody vouches for, take theirs along.
         put(&mut one, b"lost").await;
         one.rest();
