@@ -173,7 +173,8 @@ pub async fn open(path: &Path) -> Result<Database, OpenError> {
         }
     }
     let pending = pending(&writer, path).await?;
-    if existed && !pending.is_empty() && has_tables(&writer).await.map_err(broken)? {
+    let is_new = !has_tables(&writer).await.map_err(broken)?;
+    if existed && !pending.is_empty() && !is_new {
         // One that is there is of another time: it is kept.
         let name = |n: u32| match n {
             0 => format!("before-{}.db", pending.join("-")),
@@ -184,7 +185,14 @@ pub async fn open(path: &Path) -> Result<Database, OpenError> {
             set_aside(&writer, &copy).await.map_err(broken)?;
         }
     }
-    Migrator::up(&writer, None).await.map_err(broken)?;
+    if is_new {
+        // Its tables are there all at once: a hundred statements need not be durable one by one.
+        let tables = writer.begin().await.map_err(broken)?;
+        Migrator::up(&tables, None).await.map_err(broken)?;
+        tables.commit().await.map_err(broken)?;
+    } else {
+        Migrator::up(&writer, None).await.map_err(broken)?;
+    }
     let readers = connect(path, "ro", 4).await.map_err(broken)?;
     Ok(Database { writer, readers, path: path.to_owned() })
 }

@@ -13,6 +13,7 @@ mod pairs;
 mod pass;
 mod plan;
 mod poison;
+mod prove;
 mod rematch;
 mod rename;
 mod roll;

@@ -18,7 +18,8 @@ pub struct Settings {
     pub guard_floor: u64,
     /// Messages in a page.
     pub page_messages: usize,
-    /// Pages being read, or sealed and not acknowledged: two beside the one being read.
+    /// Pages being read, or sealed and not acknowledged: enough that neither the session nor the
+    /// store waits for the other.
     pub pages_in_flight: usize,
     /// The newest messages of each folder that come before history.
     pub recent_messages: u64,
@@ -37,7 +38,7 @@ impl Default for Settings {
             confirm_after: Duration::from_secs(60),
             guard_floor: 50,
             page_messages: 500,
-            pages_in_flight: 3,
+            pages_in_flight: 6,
             recent_messages: 1000,
             flags_window: 1000,
             folders: FolderFilter::default(),

@@ -59,6 +59,7 @@ impl World {
             recognitions: 0,
             steps: 60 + dice.roll(400),
             trace: false,
+            slow: false,
             log: Vec::new(),
             truth: BTreeMap::new(),
             old: Vec::new(),

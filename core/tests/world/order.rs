@@ -35,17 +35,20 @@ impl World {
 
 #[test]
 fn a_first_run() {
-    let mut world = World::tame(3);
+    let mut world = World::tame(4);
     world.settings.page_messages = 2;
     world.settings.recent_messages = 2;
-    for cid in 1..=5 {
+    for cid in 1..=8 {
         world.mail("INBOX", cid);
     }
-    for cid in 11..=16 {
+    for cid in 11..=19 {
         world.mail("B", cid);
     }
     world.server.folders.get_mut("B").unwrap().mail.get_mut(&2).unwrap().flags = 4;
     world.mail("C", 21);
+    for cid in 31..=36 {
+        world.mail("D", cid);
+    }
     let asked = world.asks();
     let at = |what: &str| {
         let found = asked.iter().position(|asked| asked == what);
@@ -62,16 +65,15 @@ fn a_first_run() {
         "examine INBOX",
         "newest INBOX",
         "index INBOX",
-        "fetch INBOX 4:5",
+        "fetch INBOX 7:8",
         "examine B",
     ]);
-    // All passes; what is flagged; the newest of each folder; history.
-    for pass in ["index B", "index C"] {
-        in_order(&[pass, "fetch B 2", "fetch B 5:6", "fetch INBOX 2:3"]);
-        in_order(&["fetch B 2", "fetch C 1", "fetch INBOX 2:3"]);
-    }
-    in_order(&["fetch INBOX 2:3", "fetch INBOX 1"]);
-    in_order(&["fetch B 5:6", "fetch B 3:4", "fetch B 1"]);
+    // Of each folder, while it is open, what is flagged and the newest; then history, whole folders.
+    in_order(&["index B", "fetch B 2", "fetch B 8:9", "index C", "fetch C 1", "fetch INBOX 5:6"]);
+    // One that is not much larger than its newest mail is read at once.
+    in_order(&["index D", "fetch D 5:6", "fetch D 3:4", "fetch D 1:2", "fetch INBOX 5:6"]);
+    in_order(&["fetch INBOX 5:6", "fetch INBOX 3:4", "fetch INBOX 1:2", "fetch B 6:7"]);
+    in_order(&["fetch B 6:7", "fetch B 4:5", "fetch B 1,3"]);
     // What was read is proved by one more pass of each folder, and nothing is asked twice but that.
     for folder in ["INBOX", "B", "C"] {
         let passes = asked.iter().filter(|asked| **asked == format!("index {folder}")).count();
@@ -80,6 +82,71 @@ fn a_first_run() {
     let fetches: std::collections::BTreeSet<&String> =
         asked.iter().filter(|asked| asked.starts_with("fetch")).collect();
     assert_eq!(fetches.len(), asked.iter().filter(|asked| asked.starts_with("fetch")).count());
+}
+
+/// Where counters come with LIST, one more LIST proves what was read; a folder that has changed since it
+/// was listed is asked for that.
+#[test]
+fn a_first_run_is_proved_by_counters() {
+    for changes in [false, true] {
+        let mut world = World::tame(3);
+        (world.cfg.modseq, world.cfg.counted) = (true, true);
+        for (n, folder) in ["INBOX", "B", "C"].into_iter().enumerate() {
+            world.mail(folder, u32::try_from(n).unwrap() + 1);
+        }
+        world.asked = Some(Vec::new());
+        world.begin(Scope::Everything);
+        while !world.asked.as_ref().unwrap().iter().any(|asked| asked == "fetch C 1") {
+            world.now += 1;
+            world.session_step();
+            world.store_one();
+            world.answer_step();
+            world.other_step();
+        }
+        if changes {
+            world.server.folders.get_mut("B").unwrap().mail.get_mut(&1).unwrap().flags = 4;
+            world.server.folders.get_mut("B").unwrap().count_changes(true);
+        }
+        let asked = world.answers_all();
+        let count = |what: &str| asked.iter().filter(|asked| *asked == what).count();
+        assert_eq!(count("list"), 2, "{asked:#?}");
+        let again = usize::from(changes);
+        for (folder, again) in [("INBOX", 0), ("B", again), ("C", 0)] {
+            assert_eq!(count(&format!("index {folder}")), 1 + again, "{folder}: {asked:#?}");
+            assert_eq!(count(&format!("examine {folder}")), 2 + again, "{folder}: {asked:#?}");
+        }
+        assert_eq!(world.difference(), None);
+        assert!(world.store.folders.values().all(|f| f.proved_at.is_some()), "{asked:#?}");
+    }
+}
+
+/// A folder that is read is proved while a large one is still being read.
+#[test]
+fn nobody_waits_long_to_be_proved() {
+    let mut world = World::tame(3);
+    (world.cfg.modseq, world.cfg.counted) = (true, true);
+    (world.settings.page_messages, world.settings.pages_in_flight) = (1, 1);
+    world.settings.recent_messages = 2;
+    for cid in 1..=20 {
+        world.mail("INBOX", cid);
+    }
+    world.mail("B", 31);
+    world.asked = Some(Vec::new());
+    world.begin(Scope::Everything);
+    world.slow = true;
+    for _ in 0..2000 {
+        world.now += 1;
+        world.session_step();
+        world.store_one();
+        world.answer_step();
+        world.other_step();
+    }
+    let asked = world.asked.take().unwrap();
+    let last = |what: &str| asked.iter().rposition(|asked| asked.starts_with(what)).unwrap();
+    let lists: Vec<usize> =
+        asked.iter().enumerate().filter(|(_, asked)| *asked == "list").map(|(at, _)| at).collect();
+    assert!(lists.len() > 2 && lists[1] < last("fetch INBOX"), "{asked:#?}");
+    assert_eq!(world.difference(), None);
 }
 
 /// What is shut, and what ends sessions, is asked when all else is done; new mail before history.

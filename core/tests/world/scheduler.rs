@@ -117,6 +117,8 @@ pub(crate) struct World {
     pub(crate) recognitions: u64,
     pub(crate) steps: u64,
     pub(crate) trace: bool,
+    /// A run's own waits are of seconds, too.
+    pub(crate) slow: bool,
     pub(crate) log: Vec<String>,
     /// Our folder numbers and the server's.
     pub(crate) truth: BTreeMap<FolderId, u32>,
@@ -148,7 +150,7 @@ impl World {
     pub(crate) fn instant(&self) -> Now {
         let since = u64::try_from(self.now).unwrap();
         // A follower's schedule is of minutes; a run's own waits are of no length here.
-        let mono = if self.life.is_some() {
+        let mono = if self.life.is_some() || self.slow {
             Duration::from_secs(since)
         } else {
             Duration::from_micros(since)

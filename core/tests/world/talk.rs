@@ -89,7 +89,7 @@ impl World {
         let page = self.cfg.budget.then_some(3);
         let cap = self.cfg.capped.map(|most| u32::try_from(most).unwrap());
         let view = cap.map_or(View::Whole, View::Newest);
-        let proof = Proof { view, ..Proof::default() };
+        let proof = Proof { view, counted: self.cfg.counted, ..Proof::default() };
         let names = if self.cfg.ids { IdentityKind::EmailId } else { IdentityKind::Hash };
         let capabilities =
             Capabilities { push: self.push, page, proof, names, ..Capabilities::default() };

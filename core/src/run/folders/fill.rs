@@ -111,6 +111,8 @@ impl FolderWork {
         }
         let uidvalidity = folder.lanes.live.uidvalidity;
         fill.fetching = !last;
+        folder.lacks(&page.gone);
+        let Some(fill) = folder.fills.get_mut(&token) else { return Ok(()) };
         let elsewhere = page.failed.iter().filter(|f| f.again == Again::Elsewhere).count();
         let failed = page.failed.len() - elsewhere;
         fill.unacked.push_back((page.rows.len() as u64, page.octets(), failed as u64));

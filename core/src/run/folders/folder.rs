@@ -111,6 +111,8 @@ pub(super) struct Folder {
     pub(super) generation: u32,
     /// History was read in this run: another pass proves it.
     pub(super) unproven: bool,
+    /// A whole listing of this run showed what was to be read, and all that was read was there.
+    pub(super) as_listed: bool,
     /// Passes that were to prove what had just been read.
     pub(super) proofs: u8,
 }
@@ -148,6 +150,7 @@ impl Folder {
             whole: false,
             generation: 0,
             unproven: false,
+            as_listed: false,
             proofs: 0,
         })
     }
@@ -164,6 +167,7 @@ impl Folder {
     /// Its UIDs have begun anew: what was remembered of the old ones is void.
     pub(super) fn forget_uids(&mut self) {
         self.index = None;
+        self.as_listed = false;
         self.suspects.clear();
         for uids in [
             &mut self.flagged,

@@ -31,14 +31,14 @@ pub(super) fn counted(folder: &Folder, examined: &Examined) -> Option<UidSet> {
     })
 }
 
-/// Up to where flags are compared, if the folder is as the last pass has left it, all of it proved:
-/// what the server says of its changes since is all that there is to know.
+/// Up to where flags are compared, if the folder is as the last pass has left it, all of it proved, or
+/// read as it was listed: what the server says of its changes since is all that there is to know.
 pub(super) fn settled(folder: &Folder, at: Micros) -> Option<FlagsMark> {
     let (row, live) = (&folder.row, &folder.lanes.live);
     let flags = live.flags.filter(|flags| flags.is_recent(at))?;
     let is_settled = live.uidnext == live.mark.uidnext
         && !live.ended
-        && row.proved_at.is_some()
+        && (row.proved_at.is_some() || folder.as_listed)
         && (row.passed_at.is_some() && row.stalled_at.is_none())
         && (row.look.is_none() && row.misfit.is_none())
         && (row.unproved.is_none() && row.surplus == 0)

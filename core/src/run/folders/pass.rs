@@ -56,7 +56,7 @@ impl Folder {
         let flagged = seen.rows.iter().filter(|(_, flags)| flags.is_flagged()).map(|(uid, _)| uid);
         self.flagged = flagged.collect::<UidSet>().intersect(&index);
         self.index = Some(index);
-        self.whole = whole;
+        (self.whole, self.as_listed) = (whole, whole);
     }
 }
 
@@ -279,6 +279,11 @@ impl FolderWork {
             used_again,
             unsure,
         };
+        if self.is_first && seen.misfit.is_none() && seen.unproved.is_none() {
+            // Nothing is held that it could lack: what it shows is asked for while it is open.
+            folder.see(&seen, true);
+            self.listed_last = Some(id);
+        }
         self.compare_or_go_on(id, seen, arrived, desk);
     }
 

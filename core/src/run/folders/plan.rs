@@ -8,10 +8,9 @@ use crate::provider::folders::Request;
 use crate::run::folders::folder::{FillKind, Folder, Owner};
 use crate::run::folders::listed::Listing;
 use crate::run::folders::state::{Desk, FolderWork};
-use crate::run::scope::Depth;
 
-/// Passes of a folder in a run that prove what was read since the one before.
-const PROOFS: u8 = 3;
+/// A folder of so many times its newest messages is read at once: it is opened but once.
+const SMALL: u64 = 3;
 
 /// How far into a folder's past a page may reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +48,11 @@ impl FolderWork {
         self.folders.refresh();
         self.plan_pages(desk);
         self.folders.refresh();
-        if self.is_idle(desk) && self.folders.passing().is_empty() && self.stop_holding(desk) {
+        let rests = self.is_idle(desk) && self.folders.passing().is_empty();
+        if (rests || self.is_proof_late(desk)) && self.prove_by_counters(desk) {
+            return false;
+        }
+        if rests && self.stop_holding(desk) {
             return false;
         }
         if self.is_idle(desk) && self.plan_last(desk) {
@@ -139,6 +142,10 @@ impl FolderWork {
         if self.ask_uids(desk) {
             return;
         }
+        // What is listed is read while it is open, before the next is opened.
+        if !holding && self.reads_while_open(desk) {
+            return;
+        }
         // One folder is compared at a time: its questions go out between reads of our rows, and
         // those of many would pile up behind one session.
         if self.is_comparing() {
@@ -168,6 +175,29 @@ impl FolderWork {
             }
             None => {}
         }
+    }
+
+    /// Whether it is a folder of a new account that was just listed: nothing is known of it that
+    /// another pass could show to be gone.
+    fn is_open_first(&self, id: FolderId) -> bool {
+        self.is_first
+            && !self.has_many_suspects()
+            && self
+                .folders
+                .get(&id)
+                .is_some_and(|f| f.stalled.is_none() && !f.row.excluded && !self.is_last(f))
+    }
+
+    /// Whether newest mail of the folder that is open is still to be asked for.
+    fn reads_while_open(&self, desk: &Desk<'_>) -> bool {
+        let Some(id) = self.listed_last.filter(|id| self.is_open_first(*id)) else { return false };
+        let aside = self.aside(id);
+        let recent = desk.settings.recent_messages;
+        let Some(folder) = self.folders.get(&id) else { return false };
+        let Some(index) = &folder.index else { return false };
+        let wanted = newest(folder, recent).union(&folder.flagged.intersect(index)).minus(&aside);
+        let free = folder.lanes.backfill.remaining.minus(&folder.claimed());
+        desk.deferral().is_none() && !wanted.intersect(&free).is_empty()
     }
 
     /// The folder that is to be passed next: INBOX alone while the others wait for it.
@@ -202,7 +232,17 @@ impl FolderWork {
         {
             folder.paged = true;
         }
-        if !matches!(self.listing, Listing::Done) || self.passes_left() {
+        if !matches!(self.listing, Listing::Done) {
+            return;
+        }
+        if let Some(id) = self.listed_last.filter(|id| !defers && self.is_open_first(*id)) {
+            for tier in [Layer::Flagged, Layer::Newest] {
+                while self.has_room(desk) && self.fill_one(id, tier, desk) {
+                    self.folders.refresh();
+                }
+            }
+        }
+        if self.passes_left() {
             return;
         }
         let hungry = self.folders.hungry();
@@ -374,37 +414,6 @@ impl FolderWork {
         true
     }
 
-    /// A folder whose history has just been read to its end is passed once more: only that pass
-    /// proves it.
-    fn plan_proofs(&mut self, desk: &mut Desk<'_>) {
-        for id in self.folders.unproven() {
-            let Some(folder) = self.folders.get_mut(&id) else { continue };
-            // What is to be asked for again in this run is its history, too.
-            let retries = folder.open_suspects() > 0
-                || !folder.due.intersect(&folder.row.failures).is_empty();
-            let read = folder.lanes.backfill.remaining.is_empty()
-                && folder.fills.is_empty()
-                && folder.pass.is_none();
-            let read = read && !retries;
-            if read {
-                folder.unproven = false;
-                folder.proofs += 1;
-                if folder.proofs <= PROOFS {
-                    folder.wanted = true;
-                    folder.depth = Depth::Full;
-                } else {
-                    // It lists what it does not deliver, again and again: the next run goes on from
-                    // here.
-                    let text = format!(
-                        "folder {} is not proved: its listing keeps changing",
-                        folder.row.path
-                    );
-                    desk.leave(text);
-                }
-            }
-        }
-    }
-
     fn is_round_over(&self, desk: &Desk<'_>) -> bool {
         matches!(self.listing, Listing::Done)
             && desk.book.is_closed()
@@ -413,9 +422,12 @@ impl FolderWork {
     }
 }
 
-/// The newest messages that the last pass saw unread by us.
+/// The newest messages that the last pass saw unread by us; of a folder that is not much larger, all.
 fn newest(folder: &Folder, recent: u64) -> UidSet {
     let Some(index) = folder.index.as_ref() else { return UidSet::new() };
+    if index.len() <= recent.saturating_mul(SMALL) {
+        return index.clone();
+    }
     index.iter_down().take(usize::try_from(recent).unwrap_or(usize::MAX)).collect()
 }
 

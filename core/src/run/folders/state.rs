@@ -18,6 +18,7 @@ use crate::run::scope::{Depth, Scope};
 use crate::run::summary::FolderLine;
 use crate::time::Micros;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 /// Where a step of this work is done.
 pub(super) type Desk<'a> = crate::run::desk::Desk<'a, Owner>;
@@ -36,6 +37,12 @@ pub(crate) struct FolderWork {
     pub(super) listed_from: Micros,
     /// How the server proves changes.
     pub(super) proof: Proof,
+    /// Folders that are read and wait to be proved by their counters, and since when the first does.
+    pub(super) read: Option<(Duration, BTreeSet<FolderId>)>,
+    /// The account is new: a folder's newest mail is read as soon as it is listed, while it is open.
+    pub(super) is_first: bool,
+    /// The folder that was listed last.
+    pub(super) listed_last: Option<FolderId>,
     /// What it can name messages by.
     pub(super) names: IdentityKind,
     /// The counters that it has shown, until they are looked at.
@@ -74,6 +81,9 @@ impl FolderWork {
             late: VecDeque::new(),
             listed_from: Micros::default(),
             proof: Proof::default(),
+            read: None,
+            is_first: desk.account.listed_at.is_none(),
+            listed_last: None,
             names: IdentityKind::Hash,
             counters: BTreeMap::new(),
             notes: BTreeMap::new(),
