@@ -6,6 +6,7 @@
 
 mod block;
 pub mod disk;
+mod hasher;
 mod pack;
 mod read;
 mod sink;

@@ -6,6 +6,10 @@ pub(super) const ALIGN: usize = 4096;
 /// Octets of a block; its end is at a multiple of this in its file.
 pub(super) const BLOCK: usize = 512 * 1024;
 
+/// Blocks on their way to be hashed, and to be written behind that: what bounds a sink's memory
+/// beside the block being filled.
+pub(super) const BLOCKS_AHEAD: usize = 2;
+
 /// A block being filled; without memory until then.
 #[derive(Debug, Default)]
 pub(super) struct Block {

@@ -1,7 +1,8 @@
 //! The folder of packs: their numbers, their room, and those that rest.
 
 use crate::bodies::disk::{Disk, make_dir};
-use crate::bodies::writer::{self, Order};
+use crate::bodies::hasher::{self, Passing};
+use crate::bodies::writer;
 use postrider_core::failure::{Failure, Reach, When};
 use std::collections::BTreeMap;
 use std::io;
@@ -38,7 +39,7 @@ pub struct PackDir {
 
 /// A pack that is durable up to `offset`, its end, and the thread that appends to it.
 pub(super) struct Lease {
-    pub(super) orders: mpsc::Sender<Order>,
+    pub(super) orders: mpsc::Sender<Passing>,
     pub(super) pack: i64,
     pub(super) offset: u64,
 }
@@ -208,12 +209,12 @@ impl PackDir {
         Ok(freed)
     }
 
-    /// A thread that writes packs. It ends when the sender is dropped.
+    /// The threads that hash and write packs. They end when the sender is dropped.
     ///
     /// # Errors
     /// Class storage when no thread can be had.
-    pub(super) fn writer(&self) -> Result<mpsc::Sender<Order>, Failure> {
-        writer::start(self.dir.clone(), Arc::clone(&self.disk))
+    pub(super) fn writer(&self) -> Result<mpsc::Sender<Passing>, Failure> {
+        hasher::start(writer::start(self.dir.clone(), Arc::clone(&self.disk))?)
     }
 
     /// Takes a pack that rests, if there is one.

@@ -1,16 +1,16 @@
-//! The sink that a session streams bodies into: hashes on the way, hands blocks to the pack's
-//! thread.
+//! The sink that a session streams bodies into: it fills blocks and hands them to the pack's
+//! threads.
 #![expect(
     clippy::disallowed_methods,
     reason = "a dropped sink gives its block back, and cannot wait for it"
 )]
 
 use crate::bodies::block::Block;
+use crate::bodies::hasher::{Edge, Passing};
 use crate::bodies::pack::{Lease, PackDir};
-use crate::bodies::writer::{Order, thread_gone, within};
+use crate::bodies::writer::{thread_gone, within};
 use postrider_core::failure::Failure;
-use postrider_core::mail::body::{BodyHash, BodyRef, BodySink, Sealing};
-use sha2::{Digest, Sha256};
+use postrider_core::mail::body::{BodyRef, BodySink, Sealing};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
@@ -33,14 +33,13 @@ struct Body {
     announced: u64,
     length: u64,
     large: bool,
-    hash: Sha256,
 }
 
 /// A leased pack. See [`BodySink`] for the promises.
 pub struct PackSink {
     packs: Arc<PackDir>,
     /// The pack's thread, from the first body on.
-    orders: Option<mpsc::Sender<Order>>,
+    orders: Option<mpsc::Sender<Passing>>,
     regular: InPack,
     /// Something was written that no seal was begun for.
     unsealed: bool,
@@ -49,7 +48,9 @@ pub struct PackSink {
     body: Option<Body>,
     block: Block,
     block_pack: i64,
-    finished: Vec<(BodyHash, i64, u64, u64)>,
+    /// Where bodies begin and end in the block.
+    edges: Vec<Edge>,
+    finished: Vec<(i64, u64, u64)>,
     /// Octets since free space was looked at.
     unchecked: u64,
     spare: (mpsc::UnboundedSender<Block>, mpsc::UnboundedReceiver<Block>),
@@ -74,6 +75,7 @@ impl PackSink {
             seals: (0, Arc::default()),
             body: None,
             block: Block::default(),
+            edges: Vec::new(),
             finished: Vec::new(),
             unchecked: 0,
             spare: mpsc::unbounded_channel(),
@@ -85,7 +87,7 @@ impl PackSink {
         if let Some(orders) = self.orders.clone() {
             // The writer may be behind; whoever abandons does not wait for it.
             if let Err(mpsc::error::TrySendError::Full(order)) =
-                orders.try_send(Order::Forget { pack })
+                orders.try_send(Passing::Forget { pack })
             {
                 tokio::spawn(async move { drop(orders.send(order).await) });
             }
@@ -102,7 +104,8 @@ impl PackSink {
         // Blocks come back when they are written; there are at most BLOCKS_AHEAD + 2 of them.
         let next = self.spare.1.try_recv().unwrap_or_default();
         let block = std::mem::replace(&mut self.block, next);
-        let order = Order::Write { pack: self.block_pack, block, back: self.spare.0.clone() };
+        let (edges, back) = (std::mem::take(&mut self.edges), self.spare.0.clone());
+        let order = Passing::Block { pack: self.block_pack, block, edges, back };
         room.send(order);
         Ok(())
     }
@@ -154,13 +157,13 @@ impl BodySink for PackSink {
         self.turn_to(place.pack).await?;
         // Should its file fail, the thread has failed: nobody goes on with it before a seal.
         self.unsealed |= large;
-        self.body = Some(Body { place, announced, length: 0, large, hash: Sha256::new() });
+        self.body = Some(Body { place, announced, length: 0, large });
+        self.edges.push(Edge::Begin(self.block.len()));
         Ok(())
     }
 
     async fn write(&mut self, mut bytes: &[u8]) -> Result<(), Failure> {
         let Some(body) = &mut self.body else { return Err(Failure::bug("bytes without a body")) };
-        body.hash.update(bytes);
         let mut at = body.place.offset + body.length;
         body.length += bytes.len() as u64;
         self.unchecked += bytes.len() as u64;
@@ -190,14 +193,15 @@ impl BodySink for PackSink {
 
     async fn finish(&mut self) -> Result<(), Failure> {
         let Some(body) = self.body.take() else { return Err(Failure::bug("the end of no body")) };
-        let hash = BodyHash(body.hash.finalize().into());
+        self.edges.push(Edge::End(self.block.len()));
         self.unsealed = true;
-        self.finished.push((hash, body.place.pack, body.place.offset, body.length));
+        self.finished.push((body.place.pack, body.place.offset, body.length));
         Ok(())
     }
 
     fn abandon(&mut self) {
         let Some(body) = self.body.take() else { return };
+        self.edges.pop_if(|edge| matches!(edge, Edge::Begin(_)));
         if !body.large {
             // What is still in hand goes. What was written is the end of its pack: the next body
             // begins another, and the next start cuts that end off.
@@ -209,7 +213,7 @@ impl BodySink for PackSink {
             if copied > in_hand {
                 self.regular = InPack { pack: self.packs.next_number(), offset: 0 };
                 // Where nothing else lies in it, it goes at once.
-                if !self.finished.iter().any(|(_, pack, _, _)| *pack == body.place.pack)
+                if !self.finished.iter().any(|(pack, _, _)| *pack == body.place.pack)
                     && body.place.offset == 0
                 {
                     self.forget(body.place.pack);
@@ -232,6 +236,7 @@ impl BodySink for PackSink {
     fn rest(&mut self) {
         self.abandon();
         self.finished.clear();
+        self.edges.clear();
         self.block = Block::default();
         while self.spare.1.try_recv().is_ok() {}
         let InPack { pack, offset } = self.regular;
@@ -255,7 +260,8 @@ impl BodySink for PackSink {
         }
         self.flush().await?;
         let (reply, sealed) = oneshot::channel();
-        let order = Order::Seal { keep: self.regular.pack, reply };
+        let edges = std::mem::take(&mut self.edges);
+        let order = Passing::Seal { keep: self.regular.pack, edges, reply };
         let Some(orders) = &self.orders else { return Err(Failure::bug("bodies without a pack")) };
         within(orders.send(order)).await?.map_err(|_| thread_gone())?;
         self.unsealed = false;
@@ -263,11 +269,15 @@ impl BodySink for PackSink {
         let seen = Arc::clone(&self.seals.1);
         let finished = std::mem::take(&mut self.finished);
         Ok(Box::pin(async move {
-            within(sealed).await?.map_err(|_| thread_gone())??;
+            let hashes = within(sealed).await?.map_err(|_| thread_gone())??;
+            if hashes.len() != finished.len() {
+                return Err(Failure::bug("another number of bodies was hashed than was written"));
+            }
             seen.fetch_add(1, Ordering::Release);
             Ok(finished
                 .into_iter()
-                .map(|(hash, pack, at, length)| BodyRef::sealed(hash, pack, at, length))
+                .zip(hashes)
+                .map(|((pack, at, length), hash)| BodyRef::sealed(hash, pack, at, length))
                 .collect())
         }))
     }

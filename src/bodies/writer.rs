@@ -1,9 +1,10 @@
 //! The thread behind a leased pack: it writes blocks and makes them durable, in the order it is told.
 
-use crate::bodies::block::Block;
+use crate::bodies::block::{BLOCKS_AHEAD, Block};
 use crate::bodies::disk::{Disk, DiskFile};
 use crate::fault;
 use postrider_core::failure::Failure;
+use postrider_core::mail::body::BodyHash;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,9 +12,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
-/// Blocks on their way to the disk, a pack: what bounds a sink's memory beside the block being
-/// filled.
-const BLOCKS_AHEAD: usize = 4;
 /// Longest wait for the disk.
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -46,14 +44,18 @@ pub(super) fn start(dir: PathBuf, disk: Arc<dyn Disk>) -> Result<mpsc::Sender<Or
     Ok(sender)
 }
 
-/// What a sink sends to its thread.
+/// What it is told.
 pub(super) enum Order {
     /// Append a block to a pack, creating it if it is new.
     Write { pack: i64, block: Block, back: mpsc::UnboundedSender<Block> },
     /// Unlink a file in which nothing lies that anybody will name.
     Forget { pack: i64 },
-    /// Make everything durable; keep only `keep` open.
-    Seal { keep: i64, reply: oneshot::Sender<Result<(), Failure>> },
+    /// Make everything durable, and tell these hashes then; keep only `keep` open.
+    Seal {
+        keep: i64,
+        hashes: Vec<BodyHash>,
+        reply: oneshot::Sender<Result<Vec<BodyHash>, Failure>>,
+    },
 }
 
 struct Writer {
@@ -86,7 +88,7 @@ impl Writer {
                         tracing::warn!("{}", self.failure("cannot unlink", pack, e).chain());
                     }
                 }
-                Order::Seal { keep, reply } => {
+                Order::Seal { keep, hashes, reply } => {
                     // A disk that failed once keeps failing for this lease: after a failed
                     // fdatasync nothing can be known about what was written before it.
                     let result = match self.broken.clone() {
@@ -94,7 +96,7 @@ impl Writer {
                         None => self.seal(keep),
                     };
                     self.broken = result.as_ref().err().cloned();
-                    drop(reply.send(result));
+                    drop(reply.send(result.map(|()| hashes)));
                 }
             }
         }

@@ -41,7 +41,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// What a page being read is reckoned at: blocks on their way to the disk, and rows.
-const PAGE_COST: u64 = 2 * 1024 * 1024;
+const PAGE_COST: u64 = 4 * 1024 * 1024;
 /// How long runs may take to settle what they have in hand.
 const SETTLE: Duration = Duration::from_secs(4);
 /// How long the tree may take to end.
