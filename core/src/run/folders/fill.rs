@@ -111,7 +111,7 @@ impl FolderWork {
         }
         let uidvalidity = folder.lanes.live.uidvalidity;
         fill.fetching = !last;
-        folder.lacks(&page.gone);
+        folder.lacks(&page.gone, kind);
         let Some(fill) = folder.fills.get_mut(&token) else { return Ok(()) };
         let elsewhere = page.failed.iter().filter(|f| f.again == Again::Elsewhere).count();
         let failed = page.failed.len() - elsewhere;

@@ -113,6 +113,8 @@ pub(super) struct Folder {
     pub(super) unproven: bool,
     /// A whole listing of this run showed what was to be read, and all that was read was there.
     pub(super) as_listed: bool,
+    /// A page found what the last listing showed to be no more: only another listing proves the folder.
+    pub(super) lacked: bool,
     /// Passes that were to prove what had just been read.
     pub(super) proofs: u8,
 }
@@ -151,6 +153,7 @@ impl Folder {
             generation: 0,
             unproven: false,
             as_listed: false,
+            lacked: false,
             proofs: 0,
         })
     }
@@ -167,7 +170,7 @@ impl Folder {
     /// Its UIDs have begun anew: what was remembered of the old ones is void.
     pub(super) fn forget_uids(&mut self) {
         self.index = None;
-        self.as_listed = false;
+        (self.as_listed, self.lacked) = (false, false);
         self.suspects.clear();
         for uids in [
             &mut self.flagged,

@@ -39,6 +39,7 @@ pub(super) fn settled(folder: &Folder, at: Micros) -> Option<FlagsMark> {
     let is_settled = live.uidnext == live.mark.uidnext
         && !live.ended
         && (row.proved_at.is_some() || folder.as_listed)
+        && !folder.lacked
         && (row.passed_at.is_some() && row.stalled_at.is_none())
         && (row.look.is_none() && row.misfit.is_none())
         && (row.unproved.is_none() && row.surplus == 0)
@@ -64,7 +65,9 @@ impl FolderWork {
     /// The folders that their counters alone may prove unchanged.
     pub(super) fn provable(&self, at: Micros) -> Vec<Vec<u8>> {
         let rests = |folder: &&Folder| {
-            !folder.row.excluded && settled(folder, at).is_some_and(|flags| flags.modseq > 0)
+            !folder.row.excluded
+                && folder.wanted
+                && settled(folder, at).is_some_and(|flags| flags.modseq > 0)
         };
         self.folders.values().filter(rests).map(|folder| folder.row.remote_id.clone()).collect()
     }

@@ -229,6 +229,7 @@ impl FolderWork {
         };
         let Some(session) = desk.session else { return };
         let listed = rows.uids();
+        folder.lacked = false;
         // Whatever has come or gone meanwhile.
         let hides = [examined.exists, exists].into_iter().any(|n| self.proof.view.hides(n));
         let weighed = weigh(folder, &mut examined, &listed, exists, fell, session);
@@ -279,7 +280,8 @@ impl FolderWork {
             used_again,
             unsure,
         };
-        if self.is_first && seen.misfit.is_none() && seen.unproved.is_none() {
+        let is_new = self.is_first && folder.row.passed_at.is_none() && !folder.row.held;
+        if is_new && !seen.fell && seen.misfit.is_none() && seen.unproved.is_none() {
             // Nothing is held that it could lack: what it shows is asked for while it is open.
             folder.see(&seen, true);
             self.listed_last = Some(id);
@@ -407,6 +409,10 @@ impl FolderWork {
             return self.shut(&remote_id, &path, Some(id), &failure, desk);
         }
         let first = opening || !self.listed;
+        if failure.class == Class::StateLost && folder.wanted && folder.pass.is_none() {
+            // Several pages were on their way when the numbers changed: once.
+            return;
+        }
         if failure.class == Class::StateLost && folder.lost < LOST {
             // What was asked was asked of the old numbers: the next pass sees the new ones.
             folder.lost += 1;

@@ -7,6 +7,7 @@ use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Request;
 use crate::run::folders::folder::{FillKind, Folder, Owner};
 use crate::run::folders::listed::Listing;
+use crate::run::folders::sight::Pass;
 use crate::run::folders::state::{Desk, FolderWork};
 
 /// A folder of so many times its newest messages is read at once: it is opened but once.
@@ -143,7 +144,8 @@ impl FolderWork {
             return;
         }
         // What is listed is read while it is open, before the next is opened.
-        if !holding && self.reads_while_open(desk) {
+        let is_news = inbox.is_some_and(|inbox| self.folders.wanting().any(|id| id == inbox));
+        if !holding && !is_news && self.reads_while_open(desk) {
             return;
         }
         // One folder is compared at a time: its questions go out between reads of our rows, and
@@ -180,12 +182,20 @@ impl FolderWork {
     /// Whether it is a folder of a new account that was just listed: nothing is known of it that
     /// another pass could show to be gone.
     fn is_open_first(&self, id: FolderId) -> bool {
-        self.is_first
-            && !self.has_many_suspects()
-            && self
-                .folders
-                .get(&id)
-                .is_some_and(|f| f.stalled.is_none() && !f.row.excluded && !self.is_last(f))
+        let Some(f) = self.folders.get(&id) else { return false };
+        // Of a pass that has not listed it again nothing is known yet.
+        let is_seen = matches!(
+            f.pass,
+            None | Some(
+                Pass::Arriving { .. }
+                    | Pass::Reading { .. }
+                    | Pass::Settling(_)
+                    | Pass::Marking { .. }
+            )
+        );
+        let is_asked_anew = f.wanted || f.doubted || f.settles_first || !is_seen;
+        let is_ours = f.stalled.is_none() && !f.row.excluded && !self.is_last(f);
+        self.is_first && !self.has_many_suspects() && !is_asked_anew && is_ours
     }
 
     /// Whether newest mail of the folder that is open is still to be asked for.

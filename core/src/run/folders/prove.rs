@@ -2,7 +2,7 @@
 //! shows them still, else by a pass.
 
 use crate::mail::uid_set::UidSet;
-use crate::run::folders::folder::Folder;
+use crate::run::folders::folder::{FillKind, Folder};
 use crate::run::folders::gate::settled;
 use crate::run::folders::listed::Listing;
 use crate::run::folders::state::{Desk, FolderWork};
@@ -35,9 +35,14 @@ impl Folder {
 
     /// What a page found to be no more: a listing that showed it has shown what
     /// is not there.
-    pub(super) fn lacks(&mut self, gone: &UidSet) {
-        let listed = self.index.as_ref().is_some_and(|index| !index.intersect(gone).is_empty());
-        self.as_listed &= !listed;
+    pub(super) fn lacks(&mut self, gone: &UidSet, kind: FillKind) {
+        let index = self.index.as_ref();
+        let was_listed = match kind {
+            // A failure was shown, or would have ended.
+            FillKind::Retry => !gone.is_empty(),
+            _ => index.is_some_and(|index| !index.intersect(gone).is_empty()),
+        };
+        self.lacked |= was_listed;
     }
 }
 
@@ -96,7 +101,8 @@ impl FolderWork {
         let mut some = false;
         for id in read {
             // What is read of it again is proved when it has come.
-            if let Some(folder) = self.folders.get_mut(&id).filter(|folder| folder.is_read()) {
+            let can = |f: &&mut Folder| f.is_read() && f.stalled.is_none() && !f.row.excluded;
+            if let Some(folder) = self.folders.get_mut(&id).filter(can) {
                 folder.look_once_more();
                 some = true;
             }
@@ -125,9 +131,14 @@ mod tests {
         row.lanes = Some(Lanes::opened(UidValidity(3), Mark::CLEARED, None));
         let mut folder = Folder::new(row).unwrap();
         (folder.index, folder.as_listed) = (Some(UidSet::range(5, 9)), true);
-        folder.lacks(&UidSet::range(1, 4));
-        assert!(folder.as_listed, "a hole");
-        folder.lacks(&UidSet::range(1, 5));
-        assert!(!folder.as_listed, "it was listed");
+        folder.lacks(&UidSet::range(1, 4), FillKind::Backfill);
+        assert!(!folder.lacked, "a hole");
+        folder.lacks(&UidSet::new(), FillKind::Retry);
+        assert!(!folder.lacked, "all of it came");
+        for (gone, kind) in [(5, FillKind::Backfill), (1, FillKind::Retry)] {
+            folder.lacked = false;
+            folder.lacks(&UidSet::one(gone), kind);
+            assert!(folder.lacked, "it was listed");
+        }
     }
 }
