@@ -62,6 +62,8 @@ pub(super) struct HandOver {
     task: JoinSet<Result<(), Failure>>,
     /// Bodies that were numbered.
     numbered: u64,
+    /// Who could not be answered any more: [`HandOver::end`] does, once it knows why.
+    left: Vec<Asker>,
 }
 
 /// Told in place of what has really happened, which [`HandOver::end`] tells.
@@ -74,7 +76,7 @@ impl HandOver {
         let (orders, received) = mpsc::channel(ORDERS);
         let mut task = JoinSet::new();
         task.spawn(hand_over(received));
-        Self { orders, task, numbered: 0 }
+        Self { orders, task, numbered: 0, left: Vec::new() }
     }
 
     /// The number of the next body that somebody will name.
@@ -83,24 +85,30 @@ impl HandOver {
         self.numbered
     }
 
-    async fn order(&self, order: Handing) -> Result<(), Failure> {
-        self.orders.send(order).await.map_err(|_| ended())
+    async fn order(&mut self, order: Handing) -> Result<(), Failure> {
+        let Err(mpsc::error::SendError(order)) = self.orders.send(order).await else {
+            return Ok(());
+        };
+        if let Handing::Last(asker, ..) | Handing::Told(asker, _) = order {
+            self.left.push(asker);
+        }
+        Err(ended())
     }
 
     pub(super) async fn seal(
-        &self,
+        &mut self,
         sealing: Sealing,
         numbers: Vec<Option<u64>>,
     ) -> Result<(), Failure> {
         self.order(Handing::Seal(sealing, numbers)).await
     }
 
-    pub(super) async fn part(&self, asker: &Asker, page: Page<Row>) -> Result<(), Failure> {
+    pub(super) async fn part(&mut self, asker: &Asker, page: Page<Row>) -> Result<(), Failure> {
         self.order(Handing::Part(asker.clone(), page)).await
     }
 
     pub(super) async fn last(
-        &self,
+        &mut self,
         asker: Asker,
         page: Page<Row>,
         cost: Cost,
@@ -110,7 +118,7 @@ impl HandOver {
 
     /// An answer without a page, in its turn.
     pub(super) async fn told(
-        &self,
+        &mut self,
         asker: Asker,
         answer: Result<Answer, Failure>,
     ) -> Result<(), Failure> {
@@ -129,13 +137,17 @@ impl HandOver {
     /// Class storage, reach process, when bodies could not be made durable: whoever asked for their
     /// pages has been told.
     pub(super) async fn end(self) -> Result<(), Failure> {
-        let Self { orders, mut task, .. } = self;
+        let Self { orders, mut task, left, .. } = self;
         drop(orders);
-        match task.join_next().await {
+        let ended = match task.join_next().await {
             Some(Ok(ended)) => ended,
             Some(Err(e)) => Err(Failure::bug(format!("pages are not handed over: {e}"))),
             None => Ok(()),
+        };
+        if let Err(failure) = &ended {
+            left.iter().for_each(|asker| asker.answer(Err(failure.clone())));
         }
+        ended
     }
 }
 
@@ -244,7 +256,7 @@ mod tests {
     #[tokio::test]
     async fn pages_are_told_in_their_order_and_behind_their_seals() {
         let told = Told::default();
-        let hand = HandOver::begin();
+        let mut hand = HandOver::begin();
         let ((first, one), (second, two)) = (sealing(), sealing());
         hand.seal(one, Vec::new()).await.unwrap();
         hand.part(&asker("a", &told), page(1)).await.unwrap();
@@ -279,7 +291,7 @@ mod tests {
     #[tokio::test]
     async fn a_failed_seal_ends_it() {
         let told = Told::default();
-        let hand = HandOver::begin();
+        let mut hand = HandOver::begin();
         let (disk, sealing) = sealing();
         hand.seal(sealing, Vec::new()).await.unwrap();
         hand.part(&asker("a", &told), page(1)).await.unwrap();
@@ -287,13 +299,17 @@ mod tests {
         disk.send(Err(Failure::storage("full"))).unwrap();
         hand.broken().await;
         assert!(hand.part(&asker("c", &told), page(3)).await.is_err());
+        // Who comes too late is told why.
+        assert!(hand.last(asker("d", &told), page(4), cost()).await.is_err());
+        let answer = Err(Failure::bug("another"));
+        assert!(hand.told(asker("e", &told), answer).await.is_err());
         assert_eq!(hand.end().await.unwrap_err().text, "full");
-        assert_eq!(*told.lock().unwrap(), ["b full"]);
+        assert_eq!(*told.lock().unwrap(), ["b full", "d full", "e full"]);
     }
 
     #[tokio::test]
     async fn another_number_of_bodies_is_noticed() {
-        let hand = HandOver::begin();
+        let mut hand = HandOver::begin();
         let (disk, sealing) = sealing();
         hand.seal(sealing, vec![None]).await.unwrap();
         disk.send(Ok(Vec::new())).unwrap();

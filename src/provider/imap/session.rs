@@ -257,19 +257,14 @@ impl ImapSession {
         mut ask: Ask,
         answer: Result<Answer, Failure>,
     ) -> Result<(), Failure> {
-        let Some(hand) = &self.hand else {
+        let Some(hand) = &mut self.hand else {
             (ask.answer)(answer);
             return Ok(());
         };
-        let asker = Asker::new(ask);
-        if hand.told(asker.clone(), answer).await.is_ok() {
-            return Ok(());
+        match hand.told(Asker::new(ask), answer).await {
+            Ok(()) => Ok(()),
+            Err(_) => self.hand_over().await,
         }
-        let ended = self.hand_over().await;
-        if let Err(failure) = &ended {
-            asker.answer(Err(failure.clone()));
-        }
-        ended
     }
 
     /// Waits until nothing waits for the disk.
