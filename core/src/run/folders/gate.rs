@@ -178,8 +178,9 @@ mod tests {
             unacked: VecDeque::new(),
         };
         type Spoil<'a> = &'a dyn Fn(&mut Folder);
-        let spoils: [(&str, Spoil<'_>); 15] = [
+        let spoils: [(&str, Spoil<'_>); 16] = [
             ("flags never listed", &|f| f.lanes.live.flags = None),
+            ("what was listed was gone", &|f| f.lacked = true),
             ("no modseq then", &|f| {
                 f.lanes.live.flags = Some(FlagsMark { modseq: 0, listed_at: Micros(2) });
             }),
