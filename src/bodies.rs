@@ -1,7 +1,7 @@
 //! Message bytes on disk: append-only packs, sealed before anything refers to them.
 //!
-//! The `body` row is the truth; a file is only a place. A session leases a pack, streams into it
-//! while hashing, and `seal()` makes it durable. After a crash no old pack is appended to. Nothing
+//! The `body` row is the truth; a file is only a place. A session leases a pack and streams
+//! into it; threads behind it hash and write, and a seal makes it durable. After a crash no old pack is appended to. Nothing
 //! here knows the database.
 
 mod block;
