@@ -21,13 +21,18 @@ impl World {
         self.answers_all()
     }
 
+    /// Everybody does one thing.
+    fn step_all(&mut self) {
+        self.now += 1;
+        self.session_step();
+        self.store_one();
+        self.answer_step();
+        self.other_step();
+    }
+
     fn answers_all(&mut self) -> Vec<String> {
         for _ in 0..20_000 {
-            self.now += 1;
-            self.session_step();
-            self.store_one();
-            self.answer_step();
-            self.other_step();
+            self.step_all();
         }
         self.asked.take().unwrap()
     }
@@ -97,11 +102,7 @@ fn a_first_run_is_proved_by_counters() {
         world.asked = Some(Vec::new());
         world.begin(Scope::Everything);
         while !world.asked.as_ref().unwrap().iter().any(|asked| asked == "fetch C 1") {
-            world.now += 1;
-            world.session_step();
-            world.store_one();
-            world.answer_step();
-            world.other_step();
+            world.step_all();
         }
         if changes {
             world.server.folders.get_mut("B").unwrap().mail.get_mut(&1).unwrap().flags = 4;
@@ -135,11 +136,7 @@ fn nobody_waits_long_to_be_proved() {
     world.begin(Scope::Everything);
     world.slow = true;
     for _ in 0..2000 {
-        world.now += 1;
-        world.session_step();
-        world.store_one();
-        world.answer_step();
-        world.other_step();
+        world.step_all();
     }
     let asked = world.asked.take().unwrap();
     let last = |what: &str| asked.iter().rposition(|asked| asked.starts_with(what)).unwrap();

@@ -1,8 +1,7 @@
 //! The counters of folders that are not open: told along with LIST, or asked for one by one.
 
 use crate::provider::imap::conn::{Conn, STRAY_ROWS};
-use crate::provider::imap::failure::ends_session;
-use crate::provider::imap::failure::{During, refusal, telling};
+use crate::provider::imap::failure::{During, ends_session, refusal, telling};
 use crate::provider::imap::notices::{Sought, SoughtCounters};
 use crate::provider::imap::wire::quote::{Said, say};
 use crate::provider::imap::wire::response::{Condition, Response, Told};

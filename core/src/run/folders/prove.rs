@@ -33,8 +33,7 @@ impl Folder {
         (self.wanted, self.depth) = (true, Depth::Full);
     }
 
-    /// What a page found to be no more: a listing that showed it has shown what
-    /// is not there.
+    /// What a page found to be no more: a listing that showed it has shown what is not there.
     pub(super) fn lacks(&mut self, gone: &UidSet, kind: FillKind) {
         let index = self.index.as_ref();
         let was_listed = match kind {
