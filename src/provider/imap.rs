@@ -7,6 +7,7 @@ mod conn;
 mod counted;
 mod counters;
 mod distrust;
+mod examine;
 mod failure;
 mod fetch;
 mod handover;

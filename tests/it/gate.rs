@@ -2,6 +2,7 @@
 //! did what has changed is asked for, and all of it where nothing less is offered.
 
 use crate::dovecot::{client, fill, truth};
+use crate::support::answering::answering;
 use crate::support::binary::{Postrider, SHORT, account};
 use crate::support::check::{change, consistent, state};
 use crate::support::dovecot::{Dovecot, Traits};
@@ -9,7 +10,6 @@ use crate::support::mail::blocking;
 use crate::support::served::{head, wait_until};
 use futures::TryStreamExt;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
 
 fn follower(server: &Dovecot) -> Postrider {
     Postrider::new(&format!(
@@ -211,38 +211,6 @@ async fn each_tier_asks_for_what_has_changed() {
         .await;
         other.logout().await.unwrap();
     }
-}
-
-/// Says the same to everybody who asks the same (TAG is the command's, BEFORE that of the one before
-/// it; CLOSE ends the connection); returns its port and what it heard.
-fn answering(answer: fn(&str) -> String) -> (u16, Arc<Mutex<Vec<String>>>) {
-    use std::io::{BufRead, BufReader, Write};
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    let hears = Arc::clone(&heard);
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { return };
-            stream.write_all(answer("").as_bytes()).unwrap();
-            let mut before = String::new();
-            for line in BufReader::new(stream.try_clone().unwrap()).lines() {
-                let Ok(line) = line else { break };
-                let (tag, command) = line.split_once(' ').unwrap_or((&line, ""));
-                let said = answer(command).replace("TAG", tag).replace("BEFORE", &before);
-                before = tag.to_owned();
-                hears.lock().unwrap().push(command.to_owned());
-                if said == "CLOSE" {
-                    stream.shutdown(std::net::Shutdown::Both).unwrap();
-                    break;
-                }
-                if stream.write_all(said.as_bytes()).is_err() {
-                    break;
-                }
-            }
-        }
-    });
-    (port, heard)
 }
 
 /// A server that offers what it does not understand is asked without it, and mirrored.

@@ -1,5 +1,6 @@
 //! Shared by all: the binary under test, scripted servers, a private Dovecot, the verifier.
 
+pub(crate) mod answering;
 pub(crate) mod binary;
 pub(crate) mod check;
 pub(crate) mod dovecot;

@@ -1,0 +1,206 @@
+//! EXAMINE: a folder is opened, its counters are read, and what has changed since.
+
+use crate::provider::imap::changes::{Changes, rows_of};
+use crate::provider::imap::conn::{Conn, STRAY_ROWS, Selected};
+use crate::provider::imap::failure::{During, refusal};
+use crate::provider::imap::notices::Sought;
+use crate::provider::imap::parts::whole;
+use crate::provider::imap::touched::Touched;
+use crate::provider::imap::wire::quote::{Said, say};
+use crate::provider::imap::wire::response::{Condition, Response};
+use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::mail::id::{MailboxId, UidValidity};
+use postrider_core::provider::Tells;
+use postrider_core::provider::folders::{Changed, Examined, Since};
+
+impl Conn {
+    /// EXAMINE: the counters now. Source: RFC 3501 §6.3.2.
+    pub(super) async fn examine(&mut self, remote_id: &[u8]) -> Result<Examined, Failure> {
+        Ok(self.examine_since(remote_id, None).await?.0)
+    }
+
+    /// The same, with what has changed since then, where the server can tell. Source: RFC 7162
+    /// §3.1.4 (flags) and §3.2.5 (what went, too, and all of it in one answer).
+    pub(super) async fn examine_since(
+        &mut self,
+        remote_id: &[u8],
+        since: Option<Since>,
+    ) -> Result<(Examined, Option<Changed>), Failure> {
+        let tells_uids = self.ask_for_uids().await?;
+        let since = since.filter(|since| since.modseq > 0);
+        let in_one = since.filter(|_| tells_uids);
+        let mut changes = Changes::up_to(STRAY_ROWS);
+        self.asks_flags = true;
+        let examined = self.opened(remote_id, in_one, &mut changes).await;
+        self.asks_flags = false;
+        let examined = examined?;
+        let same = since.filter(|since| since.uidvalidity == examined.uidvalidity);
+        let Some(since) = same.filter(|_| examined.modseq > 0) else { return Ok((examined, None)) };
+        // It may have refused to tell, and was opened without.
+        if in_one.is_some() && self.tells_uids == Some(true) {
+            return Ok((examined, changes.told(true)));
+        }
+        if !self.has("CONDSTORE") || examined.modseq < since.modseq {
+            return Ok((examined, None));
+        }
+        if examined.modseq > since.modseq {
+            let command = format!("UID FETCH 1:* (UID FLAGS) (CHANGEDSINCE {})", since.modseq);
+            let tag = self.send(command.as_bytes(), false).await?;
+            changes = Changes::up_to(rows_of(examined.exists));
+            self.asks_flags = true;
+            let told = self.until_more(&tag, |response| changes.take(response)).await;
+            self.asks_flags = false;
+            // Whoever refuses that is asked for all of it.
+            if whole(&told?).is_err() {
+                return Ok((examined, None));
+            }
+        }
+        Ok((examined, changes.told(false)))
+    }
+
+    /// Asks once whether what goes is told by UID from here on.
+    async fn ask_for_uids(&mut self) -> Result<bool, Failure> {
+        if let Some(tells) = self.tells_uids {
+            return Ok(tells);
+        }
+        let mut tells = false;
+        if self.proof().tells == Tells::Went {
+            let tag = self.send(b"ENABLE QRESYNC", false).await?;
+            tells = self.tagged(&tag).await?.status == Condition::Ok;
+        }
+        self.tells_uids = Some(tells);
+        Ok(tells)
+    }
+
+    async fn opened(
+        &mut self,
+        remote_id: &[u8],
+        since: Option<Since>,
+        changes: &mut Changes,
+    ) -> Result<Examined, Failure> {
+        self.selected = None;
+        (self.unasked, self.touched) = (None, Touched::default());
+        let mut line = b"EXAMINE ".to_vec();
+        // From here on the folder's modseq is kept (RFC 7162 §3.1).
+        let kept = match since {
+            Some(Since { uidvalidity, modseq }) => format!(" (QRESYNC ({uidvalidity} {modseq}))"),
+            None if self.has("CONDSTORE") => " (CONDSTORE)".to_owned(),
+            None => String::new(),
+        };
+        let kept = kept.as_bytes();
+        let tag = match say(remote_id) {
+            Said::Quoted(quoted) => {
+                line.extend_from_slice(&quoted);
+                line.extend_from_slice(kept);
+                self.send(&line, false).await?
+            }
+            Said::Literal(bytes) => {
+                line.extend_from_slice(format!("{{{}}}", bytes.len()).as_bytes());
+                let tag = self.send(&line, false).await?;
+                if let Some(told) = self.continued(&tag).await? {
+                    return Err(refusal(&told, During::Folder));
+                }
+                self.write_line(&[&bytes, kept].concat()).await?;
+                tag
+            }
+        };
+        let (mut exists, mut uidvalidity, mut uidnext, mut modseq, mut sticky) =
+            (None, None, None, 0, true);
+        let (mut mailbox, has_ids) = (None, self.has("OBJECTID"));
+        self.asked.opens = remote_id.to_vec();
+        let told = self
+            .until_more(&tag, |response| {
+                match response {
+                    Response::Exists(n) => {
+                        exists = Some(n);
+                        if since.is_some() {
+                            changes.most = changes.most.max(rows_of(n));
+                        }
+                    }
+                    Response::Status(told) => {
+                        let code = told.code.unwrap_or_default();
+                        let mut words = code.split(' ');
+                        let (name, value) =
+                            (words.next().unwrap_or_default().to_ascii_uppercase(), words.next());
+                        match name.as_str() {
+                            "UIDVALIDITY" => {
+                                uidvalidity = value.and_then(|v| v.parse::<u32>().ok())
+                            }
+                            "UIDNEXT" => uidnext = value.and_then(|v| v.parse::<u32>().ok()),
+                            "HIGHESTMODSEQ" => {
+                                modseq = value.and_then(|v| v.parse().ok()).unwrap_or(0)
+                            }
+                            "UIDNOTSTICKY" => sticky = false,
+                            "MAILBOXID" if has_ids => {
+                                mailbox = value.map(|id| MailboxId::of(id.as_bytes()))
+                            }
+                            _ => {}
+                        }
+                    }
+                    other => return changes.take(other),
+                }
+                true
+            })
+            .await?;
+        self.asked = Sought::default();
+        if told.status == Condition::Bad && !kept.is_empty() {
+            // It offers what it has not: for the rest of this session it is asked without.
+            self.distrusted.extend(["QRESYNC", "CONDSTORE"]);
+            self.tells_uids = Some(false);
+            return Box::pin(self.opened(remote_id, None, changes)).await;
+        }
+        if told.status != Condition::Ok {
+            return Err(refusal(&told, During::Folder));
+        }
+        let lacks =
+            |what: &str| Failure::new(Class::InvalidData, Reach::Folder, Provenance::Server, what);
+        let exists = exists.ok_or_else(|| lacks("EXAMINE was answered without EXISTS"))?;
+        let uidvalidity =
+            uidvalidity.filter(|v| *v > 0).ok_or_else(|| lacks("the folder has no UIDVALIDITY"))?;
+        if !sticky {
+            return Err(lacks("the folder's UIDs are not persistent (UIDNOTSTICKY)"));
+        }
+        let (uidnext, inferred) = match uidnext {
+            Some(uidnext) if uidnext > 0 => (uidnext, false),
+            _ if exists == 0 => (1, true),
+            _ => (self.last_uid().await?.saturating_add(1), true),
+        };
+        let uidvalidity = UidValidity(uidvalidity);
+        let examined = Examined { uidvalidity, uidnext, inferred, exists, modseq, mailbox };
+        self.selected = Some(Selected { remote_id: remote_id.to_vec(), examined, exists });
+        Ok(examined)
+    }
+
+    /// The highest UID, for servers that do not tell UIDNEXT.
+    async fn last_uid(&mut self) -> Result<u32, Failure> {
+        let tag = self.send(b"UID FETCH * (UID)", false).await?;
+        let mut last = 0;
+        let told = self
+            .until(&tag, |response| {
+                if let Response::Fetch(line) = response
+                    && line.closed
+                {
+                    last = last.max(line.uid.unwrap_or(0));
+                }
+            })
+            .await?;
+        if told.status == Condition::Ok { Ok(last) } else { Err(refusal(&told, During::Folder)) }
+    }
+
+    /// Makes sure that the folder is open under the UIDVALIDITY that a question is about.
+    pub(super) async fn select(
+        &mut self,
+        remote_id: &[u8],
+        uidvalidity: UidValidity,
+    ) -> Result<(), Failure> {
+        let examined = match &self.selected {
+            Some(selected) if selected.remote_id == remote_id => selected.examined,
+            _ => self.examine(remote_id).await?,
+        };
+        if examined.uidvalidity == uidvalidity {
+            return Ok(());
+        }
+        let text = format!("UIDVALIDITY changed from {uidvalidity} to {}", examined.uidvalidity);
+        Err(Failure::new(Class::StateLost, Reach::Folder, Provenance::Server, text))
+    }
+}
