@@ -1,6 +1,7 @@
 //! A server that tells of every folder (RFC 5465), and what becomes of it when it does not.
 
 use crate::dovecot::{client, fill, truth};
+use crate::support::answering::answering;
 use crate::support::binary::{Postrider, account};
 use crate::support::check::{ask, consistent};
 use crate::support::dovecot::Dovecot;
@@ -9,6 +10,7 @@ use crate::support::served::{head, until, wait_until};
 use futures::TryStreamExt;
 use postrider_imapd::{Misbehaviour, Server, User};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const LIVING: &str = "SELECT count(*) AS x FROM location l JOIN folder f ON f.id = l.folder AND f.deleted_at IS NULL \
                       WHERE l.ended_at IS NULL AND f.path = ";
@@ -124,5 +126,85 @@ async fn who_cannot_tell_of_every_folder_is_watched_as_before() {
             served.stop();
         })
         .await;
+    }
+}
+
+/// What a server tells of the folder that was open, while it is asked to open another, is not of that
+/// other: until the end of the IDLE, until it says CLOSED (RFC 7162 §3.2.11), and, where it never says
+/// so, in front of the other's UIDVALIDITY.
+#[test]
+fn what_is_told_of_the_folder_before_is_not_of_the_next() {
+    /// INBOX and B have two mails each; flags of INBOX's first change, and of B's second.
+    fn open(command: &str, done: &str, examined: &str, happened: &AtomicBool) -> String {
+        let begin = |folder: &str, modseq: u8| {
+            format!(
+                "* 2 EXISTS\r\n* OK [UIDVALIDITY {}]\r\n* OK [UIDNEXT 3]\r\n* OK [HIGHESTMODSEQ {modseq}]\r\n",
+                folder.len()
+            )
+        };
+        let begun = happened.load(Ordering::SeqCst);
+        match command.split(' ').next().unwrap_or_default() {
+            "" => "* OK hello\r\n".to_owned(),
+            "CAPABILITY" => {
+                "* CAPABILITY IMAP4rev1 ENABLE CONDSTORE QRESYNC IDLE NOTIFY\r\nTAG OK\r\n"
+                    .to_owned()
+            }
+            "LIST" => "* LIST () \"/\" INBOX\r\n* LIST () \"/\" B\r\nTAG OK\r\n".to_owned(),
+            "IDLE" if begun => "+ idling\r\n".to_owned(),
+            "IDLE" => {
+                happened.store(true, Ordering::SeqCst);
+                "+ idling\r\n* STATUS B (MESSAGES 2 UIDNEXT 3 HIGHESTMODSEQ 6)\r\n".to_owned()
+            }
+            "DONE" => format!("{done}BEFORE OK\r\n"),
+            "EXAMINE" if command.contains("INBOX") => begin("INBOX", 5) + "TAG OK\r\n",
+            "EXAMINE" if !begun => begin("B", 5) + "TAG OK\r\n",
+            "EXAMINE" => format!(
+                "{examined}{}* 2 FETCH (UID 2 FLAGS (\\Seen) MODSEQ (6))\r\nTAG OK\r\n",
+                begin("B", 6)
+            ),
+            "UID" => {
+                let seen = if begun { "\\Seen" } else { "" };
+                let items = |uid: u8, flags: &str| {
+                    let body =
+                        if command.contains("BODY") { " BODY[] {5}\r\na\r\n\r\n" } else { "" };
+                    format!("* {uid} FETCH (UID {uid} FLAGS ({flags}) RFC822.SIZE 5{body})\r\n")
+                };
+                items(1, "") + &items(2, seen) + "TAG OK\r\n"
+            }
+            "LOGOUT" => "* BYE\r\nTAG OK\r\n".to_owned(),
+            _ => "TAG OK\r\n".to_owned(),
+        }
+    }
+    const OTHERS: &str = "* 9 EXISTS\r\n* 1 FETCH (UID 1 FLAGS (\\Flagged) MODSEQ (6))\r\n";
+    const CLOSED: &str = "* 9 EXISTS\r\n* OK [UIDVALIDITY 5]\r\n* OK [HIGHESTMODSEQ 99]\r\n\
+                          * 1 FETCH (UID 1 FLAGS (\\Flagged) MODSEQ (6))\r\n* OK [CLOSED]\r\n";
+    static HAPPENED: [AtomicBool; 3] = [const { AtomicBool::new(false) }; 3];
+    let servers: [fn(&str) -> String; 3] = [
+        |command| open(command, OTHERS, "", &HAPPENED[0]),
+        |command| open(command, "", CLOSED, &HAPPENED[1]),
+        |command| open(command, "", OTHERS, &HAPPENED[2]),
+    ];
+    for (n, answer) in servers.into_iter().enumerate() {
+        let (port, heard) = answering(answer);
+        let postrider = Postrider::new(&format!("{}{}", head(), account("u", port, "pw")));
+        let served = postrider.serve(&[]);
+        let flags = "SELECT group_concat(l.uid || l.flags, ',') AS x FROM location l \
+                     JOIN folder f ON f.id = l.folder AND f.path = 'B' WHERE l.ended_at IS NULL";
+        // It was asked for what has changed in B, and watched again: that was committed.
+        wait_until("a look at B", || {
+            let heard = heard.lock().unwrap();
+            let asked = |command: &&String| command.starts_with("EXAMINE \"B\" (QRESYNC (1 5))");
+            heard
+                .iter()
+                .skip_while(|command| *command != "DONE")
+                .skip_while(|c| !asked(c))
+                .any(|c| c == "IDLE")
+        });
+        // Who is not sure leaves it to the next look at all flags.
+        let seen = if n == 2 { "1,2" } else { "1,2\\Seen" };
+        assert_eq!(ask(&postrider.database(), flags), seen, "{n}");
+        postrider.run(&["sync-now", "u", "--wait"]).exits(0);
+        assert_eq!(ask(&postrider.database(), flags), "1,2\\Seen", "{n}");
+        served.stop();
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct Changes {
     pub(super) most: usize,
     rows: UidFlags,
     vanished: Vec<(u32, u32)>,
-    /// A line that names a UID and no flags: what it tells is unknown.
+    /// What it tells is unknown: a line names a UID and no flags, or may be another folder's.
     bare: bool,
     octets: usize,
     stray: usize,
@@ -57,6 +57,21 @@ impl Changes {
         }
         let fits = self.octets <= FLAG_OCTETS && self.vanished.len() <= RANGES;
         fits && self.rows.len() + self.stray <= self.most
+    }
+
+    /// Whether nothing has been told yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.vanished.is_empty() && self.stray == 0
+    }
+
+    /// What has been told was not about this folder.
+    pub(super) fn forget(&mut self) {
+        *self = Self::up_to(self.most);
+    }
+
+    /// What has been told may not be about this folder.
+    pub(super) fn doubt(&mut self) {
+        self.bare = true;
     }
 
     /// What has changed, if that can be read; `by_uid`: with what went.

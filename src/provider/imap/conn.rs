@@ -62,8 +62,8 @@ pub(super) struct Conn {
     pub(super) view: View,
     /// What was told of folders that are not open.
     pub(super) notices: Notices,
-    /// An IDLE is to be ended with the next command, in one write.
-    pub(super) idles: bool,
+    /// An IDLE that is to be ended with the next command, in one write.
+    pub(super) idles: Option<String>,
     /// What the question that is open asks of folders.
     pub(super) asked: Sought,
     /// The forms in which a server could repeat the password: none of them reaches a log, a row or
@@ -98,7 +98,7 @@ impl Conn {
             distrusted: Vec::new(),
             view: View::Whole,
             notices: Notices::default(),
-            idles: false,
+            idles: None,
             asked: Sought::default(),
             needles: Vec::new(),
         }
@@ -197,7 +197,7 @@ impl Conn {
     /// Sends a command; returns its tag. `secret`: its arguments stay out of the wire log.
     pub(super) async fn send(&mut self, command: &[u8], secret: bool) -> Result<String, Failure> {
         let (tag, line) = self.numbered(command, secret);
-        self.write_line(&line).await?;
+        self.write_behind(&line).await?;
         Ok(tag)
     }
 
@@ -205,8 +205,17 @@ impl Conn {
     pub(super) async fn send_all(&mut self, commands: &[Vec<u8>]) -> Result<Vec<String>, Failure> {
         let (tags, lines): (Vec<_>, Vec<_>) =
             commands.iter().map(|command| self.numbered(command, false)).unzip();
-        self.write_line(&lines.join(b"\r\n".as_slice())).await?;
+        self.write_behind(&lines.join(b"\r\n".as_slice())).await?;
         Ok(tags)
+    }
+
+    /// Writes commands behind the end of an IDLE. What comes before that is answered belongs to what
+    /// was open then: it is heard, and no question takes it for its answer.
+    async fn write_behind(&mut self, lines: &[u8]) -> Result<(), Failure> {
+        let Some(idle) = self.idles.take() else { return self.write_line(lines).await };
+        self.write_line(&[b"DONE\r\n", lines].concat()).await?;
+        // Whether it ended well says the answer to what follows.
+        self.tagged(&idle).await.map(drop)
     }
 
     fn numbered(&mut self, command: &[u8], secret: bool) -> (String, Vec<u8>) {
@@ -214,9 +223,7 @@ impl Conn {
         let tag = format!("a{}", self.tags);
         let line = [tag.as_bytes(), b" ", command].concat();
         self.wire.sent(&self.account, &line, secret);
-        // What ends the IDLE is answered before what follows it, and nobody waits for that.
-        let done: &[u8] = if std::mem::take(&mut self.idles) { b"DONE\r\n" } else { b"" };
-        (tag, [done, &line].concat())
+        (tag, line)
     }
 
     pub(super) async fn write_line(&mut self, line: &[u8]) -> Result<(), Failure> {

@@ -13,6 +13,33 @@ use postrider_core::mail::id::{MailboxId, UidValidity};
 use postrider_core::provider::Tells;
 use postrider_core::provider::folders::{Changed, Examined, Since};
 
+/// What the answer shows of the folder, as it comes.
+#[derive(Debug, Default)]
+struct Showing {
+    exists: Option<u32>,
+    uidvalidity: Option<u32>,
+    uidnext: Option<u32>,
+    modseq: u64,
+    mailbox: Option<MailboxId>,
+    /// Its UIDs do not last.
+    is_fleeting: bool,
+    /// The server has said where this answer begins.
+    is_apart: bool,
+}
+
+impl Showing {
+    fn hear(&mut self, code: &str, value: Option<&str>) {
+        let number = || value.and_then(|value| value.parse::<u32>().ok());
+        match code {
+            "UIDVALIDITY" => self.uidvalidity = number(),
+            "UIDNEXT" => self.uidnext = number(),
+            "HIGHESTMODSEQ" => self.modseq = value.and_then(|v| v.parse().ok()).unwrap_or(0),
+            "UIDNOTSTICKY" => self.is_fleeting = true,
+            _ => {}
+        }
+    }
+}
+
 impl Conn {
     /// EXAMINE: the counters now. Source: RFC 3501 §6.3.2.
     pub(super) async fn examine(&mut self, remote_id: &[u8]) -> Result<Examined, Failure> {
@@ -78,8 +105,7 @@ impl Conn {
         since: Option<Since>,
         changes: &mut Changes,
     ) -> Result<Examined, Failure> {
-        self.selected = None;
-        (self.unasked, self.touched) = (None, Touched::default());
+        let was_open = self.selected.take().is_some();
         let mut line = b"EXAMINE ".to_vec();
         // From here on the folder's modseq is kept (RFC 7162 §3.1).
         let kept = match since {
@@ -104,15 +130,14 @@ impl Conn {
                 tag
             }
         };
-        let (mut exists, mut uidvalidity, mut uidnext, mut modseq, mut sticky) =
-            (None, None, None, 0, true);
-        let (mut mailbox, has_ids) = (None, self.has("OBJECTID"));
+        (self.unasked, self.touched) = (None, Touched::default());
+        let (mut showing, has_ids) = (Showing::default(), self.has("OBJECTID"));
         self.asked.opens = remote_id.to_vec();
         let told = self
             .until_more(&tag, |response| {
                 match response {
                     Response::Exists(n) => {
-                        exists = Some(n);
+                        showing.exists = Some(n);
                         if since.is_some() {
                             changes.most = changes.most.max(rows_of(n));
                         }
@@ -122,19 +147,23 @@ impl Conn {
                         let mut words = code.split(' ');
                         let (name, value) =
                             (words.next().unwrap_or_default().to_ascii_uppercase(), words.next());
-                        match name.as_str() {
-                            "UIDVALIDITY" => {
-                                uidvalidity = value.and_then(|v| v.parse::<u32>().ok())
+                        match (name.as_str(), value) {
+                            // What was told before is of the folder that was open (RFC 7162 §3.2.11).
+                            ("CLOSED", _) => {
+                                showing = Showing { is_apart: true, ..Showing::default() };
+                                changes.forget();
                             }
-                            "UIDNEXT" => uidnext = value.and_then(|v| v.parse::<u32>().ok()),
-                            "HIGHESTMODSEQ" => {
-                                modseq = value.and_then(|v| v.parse().ok()).unwrap_or(0)
+                            // Who never says so may have told it of either.
+                            ("UIDVALIDITY", _)
+                                if was_open && !showing.is_apart && !changes.is_empty() =>
+                            {
+                                changes.doubt();
+                                showing.hear(&name, value);
                             }
-                            "UIDNOTSTICKY" => sticky = false,
-                            "MAILBOXID" if has_ids => {
-                                mailbox = value.map(|id| MailboxId::of(id.as_bytes()))
+                            ("MAILBOXID", Some(id)) if has_ids => {
+                                showing.mailbox = Some(MailboxId::of(id.as_bytes()));
                             }
-                            _ => {}
+                            _ => showing.hear(&name, value),
                         }
                     }
                     other => return changes.take(other),
@@ -154,10 +183,11 @@ impl Conn {
         }
         let lacks =
             |what: &str| Failure::new(Class::InvalidData, Reach::Folder, Provenance::Server, what);
+        let Showing { exists, uidvalidity, uidnext, modseq, mailbox, .. } = showing;
         let exists = exists.ok_or_else(|| lacks("EXAMINE was answered without EXISTS"))?;
         let uidvalidity =
             uidvalidity.filter(|v| *v > 0).ok_or_else(|| lacks("the folder has no UIDVALIDITY"))?;
-        if !sticky {
+        if showing.is_fleeting {
             return Err(lacks("the folder's UIDs are not persistent (UIDNOTSTICKY)"));
         }
         let (uidnext, inferred) = match uidnext {

@@ -112,7 +112,7 @@ impl ImapSession {
             let (end, over) = self.wait(&tag, ask, asks, &mut hints, renew).await?;
             self.leash.busy.store(true, Ordering::Relaxed);
             let follows = matches!(end, WatchEnd::Asked(_));
-            self.conn.idles = follows && !over;
+            self.conn.idles = (follows && !over).then_some(tag.clone());
             if !over && !follows {
                 self.conn.write_line(b"DONE").await?;
                 finish(&mut self.conn, &tag, &mut hints).await?;

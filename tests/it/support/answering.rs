@@ -18,7 +18,8 @@ pub(crate) fn answering(answer: fn(&str) -> String) -> (u16, Arc<Mutex<Vec<Strin
             let mut before = String::new();
             for line in BufReader::new(stream.try_clone().unwrap()).lines() {
                 let Ok(line) = line else { break };
-                let (tag, command) = line.split_once(' ').unwrap_or((&line, ""));
+                // The end of an IDLE has no tag.
+                let (tag, command) = line.split_once(' ').unwrap_or((&line, &line));
                 let said = answer(command).replace("TAG", tag).replace("BEFORE", &before);
                 before = tag.to_owned();
                 hears.lock().unwrap().push(command.to_owned());
