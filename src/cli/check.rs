@@ -125,7 +125,7 @@ async fn folders(account: &Account, config: &Config) -> Result<String, Failure> 
         return labels(session, account).await;
     }
     let Answer::Listed { folders: listed, .. } =
-        session.answer(&Request::List { counters_of: Vec::new() }).await?
+        session.answer(&Request::List { counters_of: Vec::new(), anew: false }).await?
     else {
         return Err(Failure::bug("another answer than asked for"));
     };

@@ -169,7 +169,7 @@ async fn online(
     let estimated = opened.reader.estimates_sizes(opened.account).await.map_err(|e| told(&e))?;
     let folders: Vec<&FolderRow> = all.iter().filter(|f| !f.excluded).collect();
     let listed = match session
-        .answer(&Request::List { counters_of: Vec::new() })
+        .answer(&Request::List { counters_of: Vec::new(), anew: false })
         .await
         .map_err(|e| told(&e))?
     {

@@ -69,6 +69,8 @@ pub enum Request {
         /// By wire name, those whose counters may prove that nothing has happened there: they are told
         /// along, where the server can.
         counters_of: Vec<Vec<u8>>,
+        /// Nothing is known of any folder: all counters that come along are of use.
+        anew: bool,
     },
     /// The folder's counters now.
     Examine {

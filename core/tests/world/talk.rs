@@ -268,10 +268,10 @@ impl World {
     fn plain(&mut self, session: SessionId, lie: Lie, request: &Request) -> Result<Answer, Ended> {
         let remote_id = request.remote_id().unwrap_or_default().to_vec();
         let answer = match request {
-            Request::List { counters_of } => {
+            Request::List { counters_of, anew } => {
                 let (folders, unreadable) = self.list(lie);
                 let mut counters = BTreeMap::new();
-                if !counters_of.is_empty() && self.cfg.counted {
+                if (*anew || !counters_of.is_empty()) && self.cfg.counted {
                     for folder in &folders {
                         let shown = self.examine(lie, &folder.remote_id).ok();
                         counters.extend(shown.map(|shown| (folder.remote_id.clone(), shown)));

@@ -234,7 +234,7 @@ mod tests {
             };
             told.lock().unwrap().push(text);
         });
-        Asker::new(Ask { request: Request::List { counters_of: Vec::new() }, answer })
+        Asker::new(Ask { request: Request::List { counters_of: Vec::new(), anew: false }, answer })
     }
 
     /// A page without mail of its own: what is asked is when it is told.

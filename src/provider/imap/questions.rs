@@ -23,8 +23,12 @@ const LIST_OCTETS: usize = 16 * 1024 * 1024;
 impl Conn {
     /// LIST: every folder that can be opened, and the counters of these, where they prove something.
     /// Source: RFC 3501 §6.3.8, RFC 6154, RFC 5819.
-    pub(super) async fn list(&mut self, counters_of: &[Vec<u8>]) -> Result<Answer, Failure> {
-        let counted = !counters_of.is_empty() && self.counts_along();
+    pub(super) async fn list(
+        &mut self,
+        counters_of: &[Vec<u8>],
+        anew: bool,
+    ) -> Result<Answer, Failure> {
+        let counted = (anew || !counters_of.is_empty()) && self.counts_along();
         let mut options = Vec::new();
         options.extend(
             (self.has("LIST-EXTENDED") && self.has("SPECIAL-USE")).then_some("SPECIAL-USE"),
@@ -76,7 +80,7 @@ impl Conn {
         if told.status == Condition::Bad && counted {
             // It offers what it has not.
             self.distrusted.push("LIST-STATUS");
-            return Box::pin(self.list(counters_of)).await;
+            return Box::pin(self.list(counters_of, anew)).await;
         }
         if told.status != Condition::Ok {
             return Err(refusal(&told, During::Other));

@@ -31,7 +31,8 @@ impl FolderWork {
         self.listed = true;
         let without = desk.doubts() || self.uncounted;
         let counters_of = if without { Vec::new() } else { self.provable(started) };
-        desk.ask(self.list_owner(), Request::List { counters_of });
+        let anew = self.is_first && !without;
+        desk.ask(self.list_owner(), Request::List { counters_of, anew });
     }
 
     pub(super) fn on_listed(
@@ -259,6 +260,10 @@ impl FolderWork {
             if work.inbox && !is_inbox(fresh) {
                 self.listing = Listing::Holding(work);
                 return;
+            }
+            if let Some(shown) = self.shown_at_first(fresh, work.late) {
+                work.asked = work.started;
+                return self.open_next(work, shown, None, desk);
             }
             let request = Request::examine(fresh.remote_id.clone());
             work.asked = desk.stamp();

@@ -5,6 +5,7 @@ use crate::commit::change::FolderChange;
 use crate::commit::rows::FolderRow;
 use crate::failure::Failure;
 use crate::mail::cursor::Mark;
+use crate::mail::folder::ListedFolder;
 use crate::mail::id::FolderId;
 use crate::provider::folders::{Examined, Request, Sampled};
 use crate::run::folders::folder::Folder;
@@ -69,7 +70,14 @@ impl FolderWork {
         }
     }
 
-    fn open_next(
+    /// The counters with which a folder of a new account was listed. They are as old as the LIST:
+    /// what came here since, from wherever, is above them. INBOX is opened for its date.
+    pub(super) fn shown_at_first(&self, fresh: &ListedFolder, late: bool) -> Option<Examined> {
+        let is_asked = is_inbox(fresh) || late || self.ends_sessions(&fresh.remote_id);
+        self.counters.get(&fresh.remote_id).filter(|_| self.is_first && !is_asked).copied()
+    }
+
+    pub(super) fn open_next(
         &mut self,
         mut work: Todo,
         examined: Examined,
@@ -84,8 +92,8 @@ impl FolderWork {
         work.unacked += 1;
         let mark =
             Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
-        // Not the LIST's begin: what another folder still showed since may have come here before
-        // this was asked.
+        // Not the LIST's begin, unless it has shown the counters: what another folder still showed
+        // since may have come here before this was asked.
         let (uidvalidity, started) = (examined.uidvalidity, work.asked);
         let names = self.names;
         desk.commit(
