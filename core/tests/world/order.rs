@@ -112,8 +112,9 @@ fn a_first_run_is_proved_by_counters() {
         let count = |what: &str| asked.iter().filter(|asked| *asked == what).count();
         assert_eq!(count("list"), 2, "{asked:#?}");
         let again = usize::from(changes);
-        // INBOX is opened for its date, too; the counters of the others came with their names.
-        for (folder, again, opened) in [("INBOX", 0, 2), ("B", again, 1), ("C", 0, 1)] {
+        // INBOX is opened for its date, and that serves its pass; the counters of the others came with
+        // their names.
+        for (folder, again, opened) in [("INBOX", 0, 1), ("B", again, 1), ("C", 0, 1)] {
             assert_eq!(count(&format!("index {folder}")), 1 + again, "{folder}: {asked:#?}");
             assert_eq!(count(&format!("examine {folder}")), opened + again, "{folder}: {asked:#?}");
         }

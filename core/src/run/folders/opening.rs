@@ -29,7 +29,7 @@ impl FolderWork {
                 return self.on_match_examined(*matching, answer.ok(), desk);
             }
             // A newest mail that cannot be told bounds nothing.
-            Listing::Dating(work, examined) => return self.open_next(work, examined, None, desk),
+            Listing::Dating(work, examined) => return self.open_shown(work, examined, None, desk),
             other => {
                 self.listing = other;
                 return;
@@ -49,7 +49,7 @@ impl FolderWork {
                 self.listing = Listing::Dating(work, examined);
                 desk.ask(self.list_owner(), Request::Newest { remote_id, uidvalidity });
             }
-            Ok(examined) => self.open_next(work, examined, None, desk),
+            Ok(examined) => self.open_shown(work, examined, None, desk),
             Err(failure) => {
                 if let Some(fresh) = work.fresh.pop_front() {
                     self.shut(&fresh.remote_id, &fresh.path, None, &failure, desk);
@@ -64,7 +64,7 @@ impl FolderWork {
         match std::mem::replace(&mut self.listing, Listing::Done) {
             Listing::Dating(work, examined) => {
                 let date = newest.iter().filter_map(|row| row.internal_date).max();
-                self.open_next(work, examined, date, desk);
+                self.open_shown(work, examined, date, desk);
             }
             other => self.listing = other,
         }
@@ -75,6 +75,21 @@ impl FolderWork {
     pub(super) fn shown_at_first(&self, fresh: &ListedFolder, late: bool) -> Option<Examined> {
         let is_asked = is_inbox(fresh) || late || self.ends_sessions(&fresh.remote_id);
         self.counters.get(&fresh.remote_id).filter(|_| self.is_first && !is_asked).copied()
+    }
+
+    /// Opens what this session was asked to open.
+    fn open_shown(
+        &mut self,
+        work: Todo,
+        examined: Examined,
+        newest: Option<Micros>,
+        desk: &mut Desk<'_>,
+    ) {
+        // An empty one has no listing to be asked for.
+        let is_of_use = self.is_first && examined.exists > 0;
+        let name = work.fresh.front().filter(|_| is_of_use).map(|fresh| &fresh.remote_id);
+        self.just_opened = name.map(|name| (name.clone(), work.asked, examined));
+        self.open_next(work, examined, newest, desk);
     }
 
     pub(super) fn open_next(

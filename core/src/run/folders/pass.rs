@@ -93,6 +93,11 @@ impl FolderWork {
             Depth::Full => Enough::Nothing,
         };
         let remote_id = folder.row.remote_id.clone();
+        let opened = self.just_opened.take().filter(|(name, ..)| misses == 0 && *name == remote_id);
+        if let Some((_, asked, examined)) = opened.filter(|_| !desk.doubts()) {
+            folder.pass = Some(Pass::Examining { started: asked, misses, depth });
+            return self.on_pass_examined(id, examined, None, None, desk);
+        }
         let request = Request::Examine { remote_id, since, enough };
         let owner = self.pass_owner(id);
         desk.ask(owner, request);

@@ -43,6 +43,9 @@ pub(crate) struct FolderWork {
     pub(super) is_first: bool,
     /// The folder that was listed last.
     pub(super) listed_last: Option<FolderId>,
+    /// What the session has just opened to make its row, when it was asked and what it showed: its pass
+    /// asks for the listing at once.
+    pub(super) just_opened: Option<(Vec<u8>, Micros, Examined)>,
     /// What it can name messages by.
     pub(super) names: IdentityKind,
     /// The counters that it has shown, until they are looked at.
@@ -84,6 +87,7 @@ impl FolderWork {
             read: None,
             is_first: desk.account.listed_at.is_none(),
             listed_last: None,
+            just_opened: None,
             names: IdentityKind::Hash,
             counters: BTreeMap::new(),
             notes: BTreeMap::new(),

@@ -31,6 +31,7 @@ impl Work for FolderWork {
         self.proof = capabilities.proof;
         self.names = capabilities.names;
         self.answered.clear();
+        self.just_opened = None;
     }
 
     fn plan(&mut self, desk: &mut Desk<'_>) -> bool {
