@@ -21,6 +21,23 @@ const FOLDERS: usize = 100_000;
 const LIST_OCTETS: usize = 16 * 1024 * 1024;
 
 impl Conn {
+    /// Closes the folder that is open, if its counters are asked for: those of its opening would be told
+    /// of it. Source: RFC 3691.
+    async fn unselect(&mut self, counters_of: &[Vec<u8>]) -> Result<(), Failure> {
+        let open = self.selected.as_ref().is_some_and(|open| counters_of.contains(&open.remote_id));
+        if !open || !self.has("UNSELECT") {
+            return Ok(());
+        }
+        let tag = self.send(b"UNSELECT", false).await?;
+        if self.tagged(&tag).await?.status == Condition::Ok {
+            self.selected = None;
+        } else {
+            // It offers what it has not.
+            self.distrusted.push("UNSELECT");
+        }
+        Ok(())
+    }
+
     /// LIST: every folder that can be opened, and the counters of these, where they prove something.
     /// Source: RFC 3501 §6.3.8, RFC 6154, RFC 5819.
     pub(super) async fn list(
@@ -38,6 +55,9 @@ impl Conn {
         let options = options.join(" ");
         let options = if options.is_empty() { options } else { format!(" RETURN ({options})") };
         let command = format!("LIST \"\" \"*\"{options}");
+        if counted {
+            self.unselect(counters_of).await?;
+        }
         self.asked = Sought { names: true, ..Sought::default() };
         if counted {
             self.asked.counters = SoughtCounters::All(BTreeSet::new());
