@@ -5,24 +5,26 @@ use std::time::Duration;
 /// Work in a transaction before it is committed: long enough to share a sync, short enough for
 /// control writes behind it.
 pub const TRANSACTION: Duration = Duration::from_millis(25);
+/// The same while more is waiting than fits: pages of an index that several touch are written once.
+pub const BEHIND: Duration = Duration::from_millis(100);
 
 /// A transaction that is being filled.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch {
-    began: Duration,
+    until: Duration,
 }
 
 impl Batch {
-    /// Begins at `mono`.
+    /// Begins at `mono`, when so many commits wait.
     #[must_use]
-    pub fn begin(mono: Duration) -> Self {
-        Self { began: mono }
+    pub fn begin(mono: Duration, waiting: usize) -> Self {
+        Self { until: mono + if waiting > 1 { BEHIND } else { TRANSACTION } }
     }
 
     /// Whether another commit may still join at `mono`.
     #[must_use]
     pub fn has_room(self, mono: Duration) -> bool {
-        mono.saturating_sub(self.began) < TRANSACTION
+        mono < self.until
     }
 }
 
@@ -32,10 +34,11 @@ mod tests {
 
     #[test]
     fn is_bounded_by_time() {
-        let batch = Batch::begin(Duration::from_secs(1));
-        assert!(
-            batch.has_room(Duration::from_secs(1)) && batch.has_room(Duration::from_millis(1024))
-        );
-        assert!(!batch.has_room(Duration::from_millis(1025)));
+        for (waiting, until) in [(1, 1025), (2, 1100)] {
+            let batch = Batch::begin(Duration::from_secs(1), waiting);
+            assert!(batch.has_room(Duration::from_secs(1)), "{waiting}");
+            assert!(batch.has_room(Duration::from_millis(until - 1)), "{waiting}");
+            assert!(!batch.has_room(Duration::from_millis(until)), "{waiting}");
+        }
     }
 }

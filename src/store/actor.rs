@@ -396,7 +396,7 @@ impl StoreState {
 
     /// One transaction of about [`Batch`] of work.
     async fn transaction(&mut self, taken: &mut Vec<InHand>) -> Result<(), Trouble> {
-        let batch = Batch::begin(self.clock.now().mono);
+        let batch = Batch::begin(self.clock.now().mono, self.waiting.len());
         let (mut open, mut saved) = (None, None);
         while batch.has_room(self.clock.now().mono) {
             if !matches!(self.waiting.front(), Some(Waiting::Commit(..))) {
