@@ -11,8 +11,8 @@ pub struct Model {
     pub id: i64,
     /// The account.
     pub account: i64,
-    /// Identity inside the account.
-    pub identity: String,
+    /// Identity inside the account; none where its bytes are what names it.
+    pub identity: Option<String>,
     /// SHA-256 of its bytes.
     pub body: Vec<u8>,
     /// Octets.

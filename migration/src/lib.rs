@@ -16,6 +16,7 @@ mod m0006_owner;
 mod m0007_spending;
 mod m0008_feed;
 mod m0009_packs;
+mod m0010_names;
 
 /// All steps, oldest first.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_spending::Migration),
             Box::new(m0008_feed::Migration),
             Box::new(m0009_packs::Migration),
+            Box::new(m0010_names::Migration),
         ]
     }
 }

@@ -21,7 +21,7 @@ pub(super) use quiet::{Quiet, write_quiet};
 
 use crate::fault;
 use crate::store::failure::Trouble;
-use crate::store::rows::{guard, location, message};
+use crate::store::rows::{Names, guard, location, message};
 use crate::store::sql::Text;
 use crate::store::transaction::Transaction;
 use messages::save;
@@ -222,7 +222,7 @@ async fn loaded(
         FolderChange::DropFolder { uids, .. } => uids.clone(),
         _ => return Ok(numbers.ledger()),
     };
-    let mut ledger = load(db, numbers, account, before, &touched, &[]).await?;
+    let mut ledger = load(db, numbers, account, before, &touched, &Names::default()).await?;
     if let Some(folder) = before {
         load_elsewhere(db, &mut ledger, folder).await?;
         if let FolderChange::DropFolder { last: true, .. } = change {
@@ -253,8 +253,8 @@ async fn write_page(
         let named = rows.iter().filter(|r| !r.identity.is_hash() && !r.held);
         let by_bytes: Vec<Identity> = named.map(|r| Identity::of_bytes(r.body.hash())).collect();
         let told = rows.iter().map(|r| &r.identity);
-        let identities: Vec<&str> = told.chain(&by_bytes).map(|name| name.0.as_str()).collect();
-        let mut ledger = load(db, numbers, account, Some(folder), &uids, &identities).await?;
+        let names = Names::of(told.chain(&by_bytes));
+        let mut ledger = load(db, numbers, account, Some(folder), &uids, &names).await?;
         let wrong = begin(rows, folder, &admitted.account, at, &mut ledger);
         let mut next = *numbers;
         let savepoint = if halves == Halves::Tried { Some(db.begin().await?) } else { None };
@@ -303,7 +303,7 @@ async fn load(
     account: AccountId,
     folder: Option<&FolderRow>,
     uids: &UidSet,
-    identities: &[&str],
+    names: &Names<'_>,
 ) -> Result<Ledger, Trouble> {
     let mut ledger = numbers.ledger();
     let Some(folder) = folder else { return Ok(ledger) };
@@ -313,7 +313,8 @@ async fn load(
         folder.id.0.into(),
         i64::from(folder.uidvalidity().0).into(),
         text(&uids)?,
-        text(&identities)?,
+        text(&names.own)?,
+        text(&names.bytes)?,
     ];
     let mut ids = Vec::new();
     for row in read(db, Text::MessagesTouched, values).await? {

@@ -3,7 +3,7 @@
 use crate::provider::{Coming, HeldBody, Memory};
 use crate::store::failure::Trouble;
 use crate::store::read::{Reader, failed};
-use crate::store::rows::{get, hash};
+use crate::store::rows::{Names, get, hash, identity};
 use crate::store::sql::HeldText;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::BodyRef;
@@ -23,10 +23,6 @@ const LOST: usize = 5000;
 fn body(row: &QueryResult, at: usize) -> Result<BodyRef, Trouble> {
     let number = |at| get::<i64>(row, at).map(|number| u64::try_from(number).unwrap_or(0));
     Ok(BodyRef::sealed(hash(row, at)?, get(row, at + 1)?, number(at + 2)?, number(at + 3)?))
-}
-
-fn identity(row: &QueryResult) -> Result<Identity, Trouble> {
-    Ok(Identity(get(row, 0)?))
 }
 
 fn size(row: &QueryResult) -> Result<u64, Trouble> {
@@ -50,7 +46,7 @@ impl Reader {
         let names = serde_json::to_string(names).map_err(|e| Trouble::damaged("identities", &e))?;
         let values = vec![account.to_owned().into(), names.into()];
         let row = |row: &QueryResult| {
-            Ok((identity(row)?, HeldBody { body: body(row, 1)?, size: size(row)? }))
+            Ok((identity(row, 0, 1)?, HeldBody { body: body(row, 1)?, size: size(row)? }))
         };
         self.rows(HeldText::HeldBodies, values).await?.iter().map(row).collect()
     }
@@ -71,7 +67,7 @@ impl Reader {
             let (id, date): (Option<String>, Option<i64>) = (get(row, 6)?, get(row, 7)?);
             let key = MatchKey::of(id.as_deref(), date.map(Micros), Some(size(row)?));
             let last_sight = get::<Option<i64>>(row, 8)?.map(Micros);
-            Ok(Lost { identity: identity(row)?, key, body: body(row, 1)?, last_sight })
+            Ok(Lost { identity: identity(row, 0, 1)?, key, body: body(row, 1)?, last_sight })
         };
         Ok(Missed {
             lost: rows.iter().map(lost).collect::<Result<_, Trouble>>()?,
@@ -89,9 +85,14 @@ impl Reader {
         account: &str,
         names: &[Identity],
     ) -> Result<BTreeSet<Identity>, Trouble> {
-        let names = serde_json::to_string(names).map_err(|e| Trouble::damaged("identities", &e))?;
-        let values = vec![account.to_owned().into(), names.into()];
-        self.rows(HeldText::Twins, values).await?.iter().map(identity).collect()
+        let names = Names::of(names.iter());
+        let list = |names: &[&str]| {
+            serde_json::to_string(names).map_err(|e| Trouble::damaged("identities", &e))
+        };
+        let (own, bytes) = (list(&names.own)?, list(&names.bytes)?);
+        let values = vec![account.to_owned().into(), own.into(), bytes.into()];
+        let rows = self.rows(HeldText::Twins, values).await?;
+        rows.iter().map(|row| identity(row, 0, 1)).collect()
     }
 }
 

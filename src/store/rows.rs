@@ -130,7 +130,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 pub(super) fn message(row: &QueryResult) -> Result<MessageRow, Trouble> {
     Ok(MessageRow {
         id: MessageId(get(row, 0)?),
-        identity: Identity(get(row, 1)?),
+        identity: identity(row, 1, 2)?,
         body: hash(row, 2)?,
         limbo_since: micros(row, 3)?,
         last_folder: get::<Option<i64>>(row, 4)?.map(FolderId),
@@ -139,6 +139,36 @@ pub(super) fn message(row: &QueryResult) -> Result<MessageRow, Trouble> {
         places: u64::try_from(get::<i64>(row, 7)?).unwrap_or(0),
         version: get::<Option<String>>(row, 8)?.map(MailVersion::stored),
     })
+}
+
+/// Names of messages, as they are looked for.
+#[derive(Debug, Default)]
+pub(super) struct Names<'a> {
+    /// Those that the server has given.
+    pub(super) own: Vec<&'a str>,
+    /// The hashes of those that their bytes name, in hex.
+    pub(super) bytes: Vec<&'a str>,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn of(names: impl Iterator<Item = &'a Identity>) -> Self {
+        let mut found = Self::default();
+        for name in names {
+            match name.hash() {
+                Some(hash) => found.bytes.push(hash),
+                None => found.own.push(&name.0),
+            }
+        }
+        found
+    }
+}
+
+/// A message's name: where it has none, its bytes are it.
+pub(super) fn identity(row: &QueryResult, name: usize, body: usize) -> Result<Identity, Trouble> {
+    match get::<Option<String>>(row, name)? {
+        Some(name) => Ok(Identity(name)),
+        None => Ok(Identity::of_bytes(hash(row, body)?)),
+    }
 }
 
 pub(super) fn hash(row: &QueryResult, at: usize) -> Result<BodyHash, Trouble> {

@@ -262,13 +262,28 @@ mod tests {
     /// However large an account is, what is asked about some messages of it is asked about these.
     #[tokio::test]
     async fn messages_that_are_named_are_found_by_their_names() {
-        for text in [HeldText::HeldBodies, HeldText::Twins] {
-            let plan = plan_of(text).await;
-            let by_name = |line: &String| line.contains("(account=? AND identity=?)");
-            assert!(plan.iter().any(by_name), "{text:?}: {plan:?}");
-            let by_account =
-                |line: &String| line.contains("message") && line.ends_with("(account=?)");
-            assert!(!plan.iter().any(by_account), "{text:?}: {plan:?}");
+        let (named, bytes) = ("message_named (account=? AND identity=?)", "(body=? AND account=?)");
+        for (plan, by) in [
+            (plan_of(HeldText::HeldBodies).await, &[named][..]),
+            (plan_of(HeldText::Twins).await, &[named, bytes]),
+            (plan_of(Text::MessagesTouched).await, &[named, bytes]),
+            (plan_of(Text::PurgeBodies).await, &["message_bytes (body=?)", "message_named_body"]),
+            (plan_of(FeedText::MessagesNamed).await, &[named]),
+            (plan_of(FeedText::KnownMail).await, &[named]),
+            (plan_of(FeedText::FeedTally).await, &[named]),
+            (plan_of(FeedText::HeldMail).await, &["message_named (account=? AND identity>?)"]),
+            (plan_of(FeedText::HeldCount).await, &["message_account (account=?)"]),
+            (plan_of(Text::PurgeMessages).await, &["message_account (account=?)"]),
+            (plan_of(Text::LimboAfter).await, &["message_limbo (account=? AND limbo_since>?)"]),
+            (plan_of(Text::StoredAccounts).await, &["INDEX message_held (account=?)"]),
+        ] {
+            for by in by {
+                assert!(plan.iter().any(|line| line.contains(by)), "{by}: {plan:?}");
+            }
+            let by_account = |line: &String| {
+                line.contains("message_named (account=?)") || line.starts_with("SCAN message")
+            };
+            assert!(!plan.iter().any(by_account), "{plan:?}");
         }
     }
 

@@ -21,7 +21,7 @@ async fn a_newer_schema_is_refused_with_both_versions() {
         for args in [&["sync", "--once"][..], &["export", "u"], &["verify", "u", "--offline"]] {
             let ran = postrider.run(args).exits(7);
             assert!(
-                ran.stderr.contains("m9999_future") && ran.stderr.contains("m0009_packs"),
+                ran.stderr.contains("m9999_future") && ran.stderr.contains("m0010_names"),
                 "{}",
                 ran.stderr
             );
@@ -45,7 +45,7 @@ fn the_database_is_copied_aside_before_a_migration() {
         ask(&database, "SELECT count(*) AS x FROM sqlite_master WHERE name = 'body_place'"),
         "1"
     );
-    let copy = "demo-data/postrider.before-m0001_mirror-m0002_server-m0003_mend-m0004_stamp-m0005_credential-m0006_owner-m0007_spending-m0008_feed-m0009_packs.db";
+    let copy = "demo-data/postrider.before-m0001_mirror-m0002_server-m0003_mend-m0004_stamp-m0005_credential-m0006_owner-m0007_spending-m0008_feed-m0009_packs-m0010_names.db";
     let copy = postrider.path(copy);
     assert_eq!(state(&copy), before);
     assert_eq!(
@@ -88,6 +88,64 @@ async fn an_account_goes_on_behind_its_latest_event() {
     let stamps: Vec<Option<i64>> =
         rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect();
     assert_eq!(stamps, [Some(90), None]);
+}
+
+/// A name that is a message's bytes is not stored twice, and comes back on the way down; a step that was
+/// cut off after any of its statements is taken again.
+#[tokio::test]
+async fn a_message_keeps_its_name() {
+    let names = async |db: &sea_orm::DatabaseConnection| {
+        let sql = "SELECT COALESCE(identity, '-') || ' ' || hex(body) || ' ' || subject FROM message ORDER BY id";
+        let rows = db.query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.unwrap();
+        rows.iter().map(|row| row.try_get_by_index::<String>(0).unwrap()).collect::<Vec<_>>()
+    };
+    let cuts: [&[&str]; 4] = [
+        &[],
+        &["DROP INDEX message_identity", "ALTER TABLE message ADD COLUMN renamed TEXT"],
+        &[
+            "DROP INDEX message_identity",
+            "DROP INDEX message_body",
+            "ALTER TABLE message ADD COLUMN renamed TEXT",
+            "UPDATE message SET renamed = identity WHERE identity = 'em:x'",
+            "ALTER TABLE message DROP COLUMN identity",
+        ],
+        &[
+            "DROP INDEX message_identity",
+            "DROP INDEX message_body",
+            "ALTER TABLE message ADD COLUMN renamed TEXT",
+            "UPDATE message SET renamed = identity WHERE identity = 'em:x'",
+            "ALTER TABLE message DROP COLUMN identity",
+            "ALTER TABLE message RENAME COLUMN renamed TO identity",
+        ],
+    ];
+    for cut in cuts {
+        let db = Database::connect("sqlite::memory:").await.unwrap();
+        Migrator::up(&db, Some(9)).await.unwrap();
+        let row = |id: i64, identity: &str, body: &str| {
+            format!(
+                "INSERT INTO message (id, account, identity, body, size, stored_at, parse, subject) VALUES ({id}, 1, '{identity}', x'{body}', 1, 0, 'ok', 's{id}')"
+            )
+        };
+        for sql in [row(1, "h:abcd", "ABCD"), row(2, "em:x", "ABCD"), row(3, "h:ef01", "EF01")] {
+            db.execute_unprepared(&sql).await.unwrap();
+        }
+        let before = names(&db).await;
+        assert_eq!(before, ["h:abcd ABCD s1", "em:x ABCD s2", "h:ef01 EF01 s3"]);
+        for sql in cut {
+            db.execute_unprepared(sql).await.unwrap();
+        }
+        Migrator::up(&db, None).await.unwrap();
+        assert_eq!(names(&db).await, ["- ABCD s1", "em:x ABCD s2", "- EF01 s3"], "{cut:?}");
+        let again = "INSERT INTO message (id, account, body, size, stored_at, parse) VALUES (4, 1, x'ABCD', 1, 0, 'ok')";
+        assert!(db.execute_unprepared(again).await.is_err(), "its bytes are its name");
+        let other = again.replace("(4, 1", "(4, 2");
+        db.execute_unprepared(&other).await.unwrap();
+        db.execute_unprepared("DELETE FROM message WHERE id = 4").await.unwrap();
+        Migrator::down(&db, Some(1)).await.unwrap();
+        assert_eq!(names(&db).await, before);
+        let doubled = row(5, "em:x", "00");
+        assert!(db.execute_unprepared(&doubled).await.is_err(), "names are once in an account");
+    }
 }
 
 /// Every table has an entity with just its columns.

@@ -66,10 +66,16 @@ impl Identity {
         Self(format!("h:{hash}"))
     }
 
+    /// The hash of the message's bytes in hex, where it is made of these.
+    #[must_use]
+    pub fn hash(&self) -> Option<&str> {
+        self.0.strip_prefix("h:")
+    }
+
     /// Whether it is made of the message's bytes.
     #[must_use]
     pub fn is_hash(&self) -> bool {
-        self.0.starts_with("h:")
+        self.hash().is_some()
     }
 }
 

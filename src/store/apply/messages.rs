@@ -115,7 +115,7 @@ fn message_row(m: &NewMessage, at: Micros) -> impl Serialize {
     let header = &m.header;
     (
         m.row.id,
-        &m.row.identity,
+        (!m.row.identity.is_hash()).then_some(&m.row.identity),
         m.body.hash().to_string(),
         m.body.length(),
         m.internal_date,

@@ -80,6 +80,9 @@ pub(super) const fn words(text: Text) -> &'static str {
             message!(),
             " FROM message m WHERE m.account = ?1 AND m.identity IN (SELECT value FROM json_each(?5)) UNION SELECT ",
             message!(),
+            " FROM message m WHERE m.account = ?1 AND m.identity IS NULL AND m.body IN (SELECT unhex(value) FROM \
+                 json_each(?6)) UNION SELECT ",
+            message!(),
             " FROM location l JOIN message m ON m.id = l.message WHERE l.folder = ?2 AND l.uidvalidity = ?3 AND l.uid \
                  IN (SELECT value FROM json_each(?4))"
         ),
@@ -123,7 +126,8 @@ pub(super) const fn words(text: Text) -> &'static str {
         Text::LimboAfter => concat!(
             "SELECT ",
             message!(),
-            " FROM message m WHERE m.account = ?1 AND m.limbo_since IS NOT NULL AND m.id > ?2 ORDER BY m.id LIMIT ?3"
+            " FROM message m INDEXED BY message_limbo WHERE m.account = ?1 AND m.limbo_since IS NOT NULL AND m.id > ?2 \
+                 ORDER BY m.id LIMIT ?3"
         ),
         // What operators and the config change.
         Text::StoodByName => "SELECT id, state FROM account WHERE name = ?1",
@@ -150,7 +154,8 @@ pub(super) const fn words(text: Text) -> &'static str {
         Text::PurgeMessages => concat!("DELETE FROM message WHERE id IN (", chunk!(), ")"),
         Text::PurgeBodies => {
             "DELETE FROM body WHERE hash IN (SELECT unhex(value) FROM json_each(?1)) AND NOT EXISTS (SELECT 1 FROM \
-             message m WHERE m.body = body.hash)"
+             message m WHERE m.body = body.hash AND m.identity IS NULL) AND NOT EXISTS (SELECT 1 FROM message m WHERE \
+             m.body = body.hash AND m.identity IS NOT NULL)"
         }
         Text::PurgeFolderLocations => {
             "DELETE FROM location WHERE folder IN (SELECT id FROM folder WHERE account = ?1)"
@@ -429,8 +434,8 @@ pub(super) const fn words(text: Text) -> &'static str {
         // Reading for faces.
         Text::StoredAccounts => {
             "SELECT a.id, a.name, a.provider, a.username, a.state, a.reason, a.since, a.history, a.parked_for, \
-             (SELECT count(*) FROM message m WHERE m.account = a.id AND m.deleted_at IS NULL AND m.limbo_since IS \
-             NULL), (SELECT COALESCE(SUM(size), 0) FROM message m WHERE m.account = a.id AND m.deleted_at IS NULL AND \
+             (SELECT count(*) FROM message m INDEXED BY message_held WHERE m.account = a.id AND m.deleted_at IS NULL AND \
+             m.limbo_since IS NULL), (SELECT COALESCE(SUM(size), 0) FROM message m INDEXED BY message_held WHERE m.account = a.id AND m.deleted_at IS NULL AND \
              m.limbo_since IS NULL), (SELECT x.class FROM failure x WHERE x.account = a.id AND x.closed_at IS NULL \
              AND x.folder IS NULL AND x.uid IS NULL AND x.remote_id IS NULL ORDER BY x.last_at DESC LIMIT 1), (SELECT \
              count(*) FROM failure x WHERE x.account = a.id AND x.closed_at IS NULL AND (x.folder IS NOT NULL OR \

@@ -18,9 +18,11 @@ pub(in crate::store::sql) const fn words(text: HeldText) -> &'static str {
         }
         // However many have one size, each of them is looked at once.
         HeldText::Twins => {
-            "WITH mine (identity, size, message_id) AS MATERIALIZED (SELECT identity, size, message_id FROM message WHERE \
-             account = (SELECT id FROM account WHERE name = ?1) AND identity IN (SELECT value FROM json_each(?2))) SELECT \
-             identity FROM mine WHERE message_id IN (SELECT o.message_id FROM message o WHERE o.account = (SELECT id FROM \
+            "WITH mine (identity, body, size, message_id) AS MATERIALIZED (SELECT identity, body, size, message_id FROM \
+             message WHERE account = (SELECT id FROM account WHERE name = ?1) AND identity IN (SELECT value FROM \
+             json_each(?2)) UNION ALL SELECT identity, body, size, message_id FROM message WHERE account = (SELECT id FROM \
+             account WHERE name = ?1) AND identity IS NULL AND body IN (SELECT unhex(value) FROM json_each(?3))) SELECT \
+             identity, body FROM mine WHERE message_id IN (SELECT o.message_id FROM message o WHERE o.account = (SELECT id FROM \
              account WHERE name = ?1) AND o.deleted_at IS NULL AND o.limbo_since IS NULL AND o.size IN (SELECT size FROM \
              mine) AND o.message_id IN (SELECT message_id FROM mine))"
         }
