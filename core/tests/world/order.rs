@@ -123,6 +123,30 @@ fn a_first_run_is_proved_by_counters() {
     }
 }
 
+/// The other folders wait until INBOX's newest page is here, and not until it is stored.
+#[test]
+fn nobody_waits_for_inbox_to_be_stored() {
+    let mut world = World::tame(3);
+    world.mail("INBOX", 1);
+    world.mail("B", 2);
+    world.asked = Some(Vec::new());
+    world.begin(Scope::Everything);
+    while !world.asked.as_ref().unwrap().iter().any(|asked| asked == "fetch INBOX 1") {
+        world.step_all();
+    }
+    for _ in 0..1000 {
+        world.now += 1;
+        world.session_step();
+        world.answer_step();
+    }
+    let asked = world.asked.as_ref().unwrap();
+    assert!(asked.iter().any(|asked| asked == "examine B"), "{asked:#?}");
+    for _ in 0..2000 {
+        world.step_all();
+    }
+    assert_eq!(world.difference(), None);
+}
+
 /// A folder that is read is proved while a large one is still being read.
 #[test]
 fn nobody_waits_long_to_be_proved() {

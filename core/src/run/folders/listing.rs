@@ -325,7 +325,9 @@ impl FolderWork {
 
     fn is_inbox_settled(&self) -> bool {
         self.folders.inbox().and_then(|id| self.folders.get(&id)).is_none_or(|inbox| {
-            let idle = inbox.pass.is_none() && !inbox.wanted && inbox.fills.is_empty();
+            // What has come is stored before whatever comes behind it.
+            let is_here = inbox.fills.values().all(|fill| !fill.fetching);
+            let idle = inbox.pass.is_none() && !inbox.wanted && is_here;
             inbox.row.excluded
                 || inbox.stalled.is_some()
                 || inbox.doubted
