@@ -48,6 +48,9 @@ pub(super) struct Conn {
     tags: u64,
     pub(super) capabilities: Vec<String>,
     pub(super) selected: Option<Selected>,
+    /// A folder was opened on this session: until the next says where its answer begins, what comes may
+    /// be of the one before.
+    pub(super) has_opened: bool,
     /// What was told of the open folder without being asked for.
     pub(super) unasked: Option<Hint>,
     /// Of which messages flags were told so.
@@ -91,6 +94,7 @@ impl Conn {
             tags: 0,
             capabilities: Vec::new(),
             selected: None,
+            has_opened: false,
             unasked: None,
             touched: Touched::default(),
             asks_flags: false,
@@ -214,8 +218,11 @@ impl Conn {
     async fn write_behind(&mut self, lines: &[u8]) -> Result<(), Failure> {
         let Some(idle) = self.idles.take() else { return self.write_line(lines).await };
         self.write_line(&[b"DONE\r\n", lines].concat()).await?;
+        let asked = (std::mem::take(&mut self.asks_flags), std::mem::take(&mut self.asked));
         // Whether it ended well says the answer to what follows.
-        self.tagged(&idle).await.map(drop)
+        self.tagged(&idle).await?;
+        (self.asks_flags, self.asked) = asked;
+        Ok(())
     }
 
     fn numbered(&mut self, command: &[u8], secret: bool) -> (String, Vec<u8>) {

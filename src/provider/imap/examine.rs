@@ -105,7 +105,8 @@ impl Conn {
         since: Option<Since>,
         changes: &mut Changes,
     ) -> Result<Examined, Failure> {
-        let was_open = self.selected.take().is_some();
+        self.selected = None;
+        let was_open = std::mem::replace(&mut self.has_opened, true);
         let mut line = b"EXAMINE ".to_vec();
         // From here on the folder's modseq is kept (RFC 7162 §3.1).
         let kept = match since {
