@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Work in a transaction before it is committed: long enough to share a sync, short enough for
 /// control writes behind it.
 pub const TRANSACTION: Duration = Duration::from_millis(25);
-/// The same while more is waiting than fits: pages of an index that several touch are written once.
+/// The same where more than one waits at its begin: pages of an index that several touch are written once.
 pub const BEHIND: Duration = Duration::from_millis(100);
 
 /// A transaction that is being filled.

@@ -68,6 +68,7 @@ impl World {
             settings,
             asked: None,
             last_outcome: None,
+            last_lines: Vec::new(),
             life: None,
             history: History::default(),
             push: false,

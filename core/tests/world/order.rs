@@ -123,6 +123,23 @@ fn a_first_run_is_proved_by_counters() {
     }
 }
 
+/// A folder that is counted and cannot be opened is shut, and widens no other run.
+#[test]
+fn what_is_counted_and_cannot_be_opened_is_shut() {
+    let mut world = World::tame(3);
+    (world.cfg.modseq, world.cfg.counted) = (true, true);
+    world.mail("INBOX", 1);
+    world.mail("B", 2);
+    world.server.folders.get_mut("B").unwrap().shut = i64::MAX;
+    world.asks();
+    let line = world.last_lines.iter().find(|line| line.path == "B").unwrap();
+    assert!(line.shut && !line.unread, "{line:?}");
+    world.server.folders.get_mut("B").unwrap().shut = 0;
+    world.now += 90_000;
+    world.asks();
+    assert_eq!(world.difference(), None);
+}
+
 /// The other folders wait until INBOX's newest page is here, and not until it is stored.
 #[test]
 fn nobody_waits_for_inbox_to_be_stored() {

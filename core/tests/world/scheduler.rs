@@ -129,6 +129,7 @@ pub(crate) struct World {
     /// What sessions were asked, for scripts.
     pub(crate) asked: Option<Vec<String>>,
     pub(crate) last_outcome: Option<Outcome>,
+    pub(crate) last_lines: Vec<postrider_core::run::summary::FolderLine>,
     /// The follower that begins the runs, where one does.
     pub(crate) life: Option<Life>,
     /// What the account went through before each run.
@@ -225,6 +226,7 @@ impl World {
             Action::Report(_) => {}
             Action::Finish(summary) => {
                 self.last_outcome = Some(summary.outcome);
+                self.last_lines = summary.folders;
                 self.machine = None;
                 self.session = None;
                 self.connecting = false;

@@ -31,7 +31,7 @@ impl FolderWork {
         self.listed = true;
         let without = desk.doubts() || self.uncounted;
         let counters_of = if without { Vec::new() } else { self.provable(started) };
-        let anew = self.is_first && !without;
+        let anew = desk.account.listed_at.is_none() && !without;
         desk.ask(self.list_owner(), Request::List { counters_of, anew });
     }
 

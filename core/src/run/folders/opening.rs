@@ -74,7 +74,9 @@ impl FolderWork {
     /// what came here since, from wherever, is above them. INBOX is opened for its date.
     pub(super) fn shown_at_first(&self, fresh: &ListedFolder, late: bool) -> Option<Examined> {
         let is_asked = is_inbox(fresh) || late || self.ends_sessions(&fresh.remote_id);
-        self.counters.get(&fresh.remote_id).filter(|_| self.is_first && !is_asked).copied()
+        let shown = self.counters.get(&fresh.remote_id).filter(|_| self.is_first && !is_asked);
+        // There are no more messages than UIDs.
+        shown.filter(|shown| shown.uidnext > shown.exists).copied()
     }
 
     /// Opens what this session was asked to open.

@@ -200,6 +200,7 @@ impl FolderWork {
     }
 
     pub(super) fn lines_of(&self, account: &AccountRow) -> Vec<FolderLine> {
+        let is_shut = |f: &Folder| account.shut.contains_key(&f.row.remote_id);
         let line = |f: &Folder| FolderLine {
             id: f.row.id,
             remote_id: f.row.remote_id.clone(),
@@ -207,10 +208,11 @@ impl FolderWork {
             role: f.row.role,
             excluded: f.row.excluded,
             stalled: f.stalled.is_some(),
-            shut: account.shut.contains_key(&f.row.remote_id),
+            shut: is_shut(f),
             looked: f.seen,
             mark: compared(&f.lanes.live),
-            unread: !f.lanes.backfill.remaining.is_empty(),
+            // What cannot be opened widens no other run.
+            unread: !f.lanes.backfill.remaining.is_empty() && !is_shut(f),
             // A folder without modseq has nothing to be asked since.
             proof: Some(Proof {
                 tells: if f.lanes.live.mark.modseq > 0 { self.proof.tells } else { Tells::Nothing },
