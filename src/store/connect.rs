@@ -140,7 +140,7 @@ async fn connect(path: &Path, mode: &str, connections: u32) -> Result<DatabaseCo
             }
             o.pragma("journal_mode", "WAL")
                 .pragma("synchronous", "FULL")
-                .pragma("wal_autocheckpoint", "32000")
+                .pragma("wal_autocheckpoint", "16000")
         });
     sea_orm::Database::connect(options).await
 }
