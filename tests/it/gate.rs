@@ -41,6 +41,33 @@ async fn folders_that_did_not_change_are_not_opened() {
     }
 }
 
+/// LIST tells the counters that make a new folder's row, and those that prove what was read of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_sync_opens_each_folder_once() {
+    let server = Dovecot::start();
+    let mut other = client(&server, "u").await;
+    fill(&mut other, 80).await;
+    // The last one has something to be proved, and is open still.
+    other.create("Zoo").await.unwrap();
+    other.append("Zoo", None, None, b"Subject: z\r\n\r\nz\r\n").await.unwrap();
+    let want = truth(&mut other).await;
+    let postrider = follower(&server);
+    blocking(move || {
+        let (mut names, _) = opened(&postrider);
+        names.sort();
+        assert_eq!(
+            names,
+            ["Archive", "Entw&APw-rfe &- &ZeVnLIqe-", "INBOX", "Projects/Alpha", "Sent", "Zoo"]
+        );
+        let wire = std::fs::read_to_string(postrider.path("wire")).unwrap();
+        assert!(wire.contains(" UNSELECT\n"), "{wire}");
+        assert_eq!(postrider.manifest("u"), want);
+        let unproved = "SELECT count(*) AS x FROM folder WHERE proved_at IS NULL";
+        assert_eq!(crate::support::check::ask(&postrider.database(), unproved), "0");
+    })
+    .await;
+}
+
 async fn unchanged_are_not_opened(tier: &str, capability: &'static str) {
     let server = Dovecot::start_with(Traits { capability: Some(capability), ..Traits::default() });
     let mut other = client(&server, "u").await;
