@@ -94,7 +94,7 @@ fn a_first_run() {
 #[test]
 fn a_first_run_is_proved_by_counters() {
     for changes in [false, true] {
-        let mut world = World::tame(3);
+        let mut world = World::tame(4);
         (world.cfg.modseq, world.cfg.counted) = (true, true);
         for (n, folder) in ["INBOX", "B", "C"].into_iter().enumerate() {
             world.mail(folder, u32::try_from(n).unwrap() + 1);
@@ -118,6 +118,8 @@ fn a_first_run_is_proved_by_counters() {
             assert_eq!(count(&format!("index {folder}")), 1 + again, "{folder}: {asked:#?}");
             assert_eq!(count(&format!("examine {folder}")), opened + again, "{folder}: {asked:#?}");
         }
+        // D never had a message.
+        assert_eq!((count("index D"), count("examine D")), (0, 0), "{asked:#?}");
         assert_eq!(world.difference(), None);
         assert!(world.store.folders.values().all(|f| f.proved_at.is_some()), "{asked:#?}");
     }

@@ -1,13 +1,18 @@
 //! What a folder's counters prove by themselves: that nothing happened, or that mail only came.
 
 use crate::mail::cursor::{FlagsMark, Mark};
+use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Examined;
 use crate::run::folders::conclude::counted_mark;
 use crate::run::folders::folder::Folder;
+use crate::run::folders::sight::Pass;
 use crate::run::folders::state::{Desk, FolderWork};
 use crate::run::scope::Depth;
 use crate::time::Micros;
+
+/// Empty folders of a new account that are passed at a time; the others are left for the next look.
+const EMPTY: usize = 32;
 
 /// What arrived, if counting alone proves that nothing else happened: each UID from the mark's
 /// UIDNEXT on is a message, and EXISTS rose by just as many. A UID that is a hole, or one message
@@ -61,6 +66,16 @@ pub(super) fn is_unchanged(folder: &Folder, shown: &Examined, at: Micros) -> boo
         && told == live.mark
 }
 
+/// Whether a folder of a new account was made of these very counters, and they show that no message ever
+/// was in it.
+fn is_empty(folder: &Folder, shown: &Examined) -> bool {
+    let (row, live) = (&folder.row, &folder.lanes.live);
+    let told = Mark { uidnext: shown.uidnext, exists: shown.exists, modseq: shown.modseq };
+    let is_new = row.passed_at.is_none() && !row.held && row.stalled_at.is_none();
+    let is_same = shown.uidvalidity == live.uidvalidity && told == live.mark;
+    is_new && is_same && (shown.uidnext, shown.exists) == (1, 0)
+}
+
 impl FolderWork {
     /// The folders that their counters alone may prove unchanged.
     pub(super) fn provable(&self, at: Micros) -> Vec<Vec<u8>> {
@@ -81,11 +96,21 @@ impl FolderWork {
         if desk.doubts() {
             return;
         }
+        let mut empty = 0;
         for id in self.folders.wanting().collect::<Vec<_>>() {
             let Some(folder) = self.folders.get(&id) else { continue };
             let Some(shown) = counters.get(&folder.row.remote_id) else { continue };
             // What a hint has told since is not in it.
             let is_old = folder.hinted || folder.pass.is_some();
+            if !is_old && self.is_first && is_empty(folder, shown) {
+                if empty < EMPTY {
+                    self.pass_empty(id, *shown, desk);
+                } else {
+                    self.counters.insert(folder.row.remote_id.clone(), *shown);
+                }
+                empty += 1;
+                continue;
+            }
             if is_old || !is_unchanged(folder, shown, self.listed_from) {
                 continue;
             }
@@ -96,6 +121,19 @@ impl FolderWork {
             folder.chain = folder.lanes.live.uidnext;
             self.mark(id, marked, None, Depth::Full, desk);
         }
+        self.folders.refresh();
+        self.advance_passes(desk);
+    }
+
+    /// A folder that never had anything, and has nothing now: there is no listing to be asked for.
+    fn pass_empty(&mut self, id: FolderId, shown: Examined, desk: &mut Desk<'_>) {
+        let started = self.listed_from;
+        let Some(folder) = self.folders.get_mut(&id) else { return };
+        folder.generation += 1;
+        (folder.wanted, folder.unproven) = (false, false);
+        let depth = std::mem::take(&mut folder.depth);
+        folder.pass = Some(Pass::Examining { started, misses: 0, depth });
+        self.on_pass_examined(id, shown, None, None, desk);
     }
 }
 
