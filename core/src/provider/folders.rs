@@ -69,7 +69,7 @@ pub enum Request {
         /// By wire name, those whose counters may prove that nothing has happened there: they are told
         /// along, where the server can.
         counters_of: Vec<Vec<u8>>,
-        /// Nothing is known of any folder: all counters that come along are of use.
+        /// No LIST of this account was ever whole: the counters of folders that are new are of use, too.
         anew: bool,
     },
     /// The folder's counters now.
