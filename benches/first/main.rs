@@ -35,8 +35,10 @@ struct Program {
     run: Run,
 }
 
-fn config(mailbox: &Mailbox, server: &Dovecot) -> String {
-    let mut text = "[telemetry]\nlog = \"error\"\n[limits]\nlogins_per_second = 1000\n".to_owned();
+fn config(mailbox: &Mailbox, server: &Dovecot, sessions: usize) -> String {
+    let mut text = format!(
+        "[telemetry]\nlog = \"error\"\n[limits]\nlogins_per_second = 1000\nsessions_per_account = {sessions}\n"
+    );
     let way = if mailbox.tls {
         let certificate = server.file("cert.pem");
         format!("port = {}\ntls = \"implicit\"\nca_file = \"{certificate}\"\n", server.tls_port)
@@ -67,17 +69,19 @@ fn programs(mailbox: &'static Mailbox, server: &Dovecot) -> Vec<Program> {
         };
         all.push(Program { name, run: Box::new(run) });
     }
-    let text = config(mailbox, server);
-    let run = move |dir: &Path| {
-        fs::write(dir.join("config.toml"), &text).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_postrider"));
-        let cost = measure::run(command.args(["sync", "--once"]).current_dir(dir));
-        let rows = dir.join("data/postrider.db");
-        let wal = dir.join("data/postrider.db-wal");
-        let length = |path: &Path| fs::metadata(path).map_or(0, |m| m.len());
-        Some(Cost { database: length(&rows) + length(&wal), ..cost })
-    };
-    all.push(Program { name: "**Postrider**", run: Box::new(run) });
+    for (name, sessions) in [("**Postrider**", 2), ("Postrider, one session an account", 1)] {
+        let text = config(mailbox, server, sessions);
+        let run = move |dir: &Path| {
+            fs::write(dir.join("config.toml"), &text).unwrap();
+            let mut command = Command::new(env!("CARGO_BIN_EXE_postrider"));
+            let cost = measure::run(command.args(["sync", "--once"]).current_dir(dir));
+            let rows = dir.join("data/postrider.db");
+            let wal = dir.join("data/postrider.db-wal");
+            let length = |path: &Path| fs::metadata(path).map_or(0, |m| m.len());
+            Some(Cost { database: length(&rows) + length(&wal), ..cost })
+        };
+        all.push(Program { name, run: Box::new(run) });
+    }
     let without = std::env::var("FIRST_WITHOUT").unwrap_or_default();
     if !mailbox.tls && without != "mbsync" {
         for (name, compress) in [("mbsync", false), ("mbsync with COMPRESS", true)] {
