@@ -3,6 +3,7 @@
 pub mod actor;
 mod ahead;
 pub mod args;
+mod leases;
 pub mod message;
 mod question;
 mod voice;

@@ -21,6 +21,8 @@ struct LiveSession<A> {
     account: A,
     /// Since when it does nothing but watch.
     watching: Option<Duration>,
+    /// It works beside another one of its account, and can be spared.
+    helping: bool,
     /// It has been asked to give way.
     retiring: bool,
 }
@@ -44,7 +46,7 @@ pub enum Next<K> {
     Grant(K),
     /// Ask again after this time: logins are paced.
     After(Duration),
-    /// The endpoint is full and others wait: ask this watching session to log out.
+    /// The endpoint is full and others wait: ask this session, which watches or helps, to go.
     Retire(K),
     /// Nothing until a slot returns or a request comes.
     Idle,
@@ -113,6 +115,20 @@ impl<K: Ord + Copy, A: Ord + Clone> Pool<K, A> {
     pub fn watches(&mut self, key: K, since: Option<Duration>) {
         if let Some(live) = self.live.get_mut(&key) {
             live.watching = since;
+            live.helping &= since.is_none();
+        }
+    }
+
+    /// Whether it was asked to go and has not gone.
+    #[must_use]
+    pub fn is_retiring(&self, key: K) -> bool {
+        self.live.get(&key).is_some_and(|live| live.retiring)
+    }
+
+    /// A session helps another one of its account, until it watches or returns.
+    pub fn helps(&mut self, key: K) {
+        if let Some(live) = self.live.get_mut(&key) {
+            live.helping = true;
         }
     }
 
@@ -142,7 +158,8 @@ impl<K: Ord + Copy, A: Ord + Clone> Pool<K, A> {
         }
         let Some((key, account)) = self.waiting.remove(at) else { return Next::Idle };
         self.logins.take(1, mono);
-        self.live.insert(key, LiveSession { account, watching: None, retiring: false });
+        self.live
+            .insert(key, LiveSession { account, watching: None, helping: false, retiring: false });
         Next::Grant(key)
     }
 
@@ -152,7 +169,7 @@ impl<K: Ord + Copy, A: Ord + Clone> Pool<K, A> {
             let lowered = self.sessions_of(account, mono) < self.limits.per_account;
             let mut mine = self.live.iter().filter(|(_, live)| live.account == *account);
             let asked = mine.clone().any(|(_, live)| live.retiring);
-            let watches = mine.find(|(_, live)| live.watching.is_some());
+            let watches = mine.find(|(_, live)| live.watching.is_some() || live.helping);
             watches.filter(|_| lowered && !asked).map(|(key, _)| *key)
         });
         let Some(key) = own else { return Next::Idle };
@@ -162,14 +179,16 @@ impl<K: Ord + Copy, A: Ord + Clone> Pool<K, A> {
         Next::Retire(key)
     }
 
-    /// The session that has watched longest gives way, as many as there are requests.
+    /// The session that has watched longest gives way, else one that only helps; as many as there are
+    /// requests.
     fn retire(&mut self) -> Next<K> {
         if self.live.values().filter(|live| live.retiring).count() >= self.waiting.len() {
             return Next::Idle;
         }
-        let idle = self.live.iter().filter(|(_, live)| !live.retiring);
-        let longest = idle.filter_map(|(key, live)| Some((live.watching?, *key))).min();
-        let Some((_, key)) = longest else { return Next::Idle };
+        let idle = || self.live.iter().filter(|(_, live)| !live.retiring);
+        let longest = idle().filter_map(|(key, live)| Some((live.watching?, *key))).min();
+        let helper = || idle().find(|(_, live)| live.helping).map(|(key, _)| *key);
+        let Some(key) = longest.map(|(_, key)| key).or_else(helper) else { return Next::Idle };
         if let Some(live) = self.live.get_mut(&key) {
             live.retiring = true;
         }
@@ -222,6 +241,31 @@ mod tests {
         assert_eq!(pool.next(s(30)), Next::Idle, "who works is left alone");
         pool.release(2);
         assert_eq!(pool.next(s(40)), Next::Grant(3));
+    }
+
+    #[test]
+    fn who_helps_gives_way_after_those_that_watch() {
+        let limits = Limits { per_endpoint: 3, per_account: 2, logins_per_second: 1000 };
+        let mut pool = Pool::new(limits);
+        for (key, account) in [(1, "a"), (2, "a"), (3, "b")] {
+            pool.request(key, account);
+            assert_eq!(pool.next(s(key)), Next::Grant(key));
+        }
+        pool.helps(2);
+        pool.watches(3, Some(s(20)));
+        for key in [4, 5, 6] {
+            pool.request(key, "c");
+        }
+        assert_eq!(pool.next(s(30)), Next::Retire(3), "it only watches");
+        assert_eq!(pool.next(s(30)), Next::Retire(2));
+        assert_eq!(pool.next(s(30)), Next::Idle, "who works alone is left alone");
+        assert_eq!((pool.is_retiring(1), pool.is_retiring(2)), (false, true));
+        // What watches by now helps nobody.
+        pool.release(3);
+        pool.watches(2, Some(s(40)));
+        pool.watches(2, None);
+        assert_eq!(pool.next(s(50)), Next::Grant(4));
+        assert_eq!(pool.next(s(50)), Next::Idle);
     }
 
     /// Who merely has all its sessions keeps its watch.

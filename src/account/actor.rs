@@ -8,13 +8,12 @@
 use crate::account::ahead::Ahead;
 use crate::account::args::{AccountArgs, Incarnation, path_of};
 use crate::account::message::{AccountMsg, Obeyed};
-use crate::account::question::PendingQuestion;
+use crate::account::question::{PendingQuestion, ask};
 use crate::account::voice::Voice;
+use crate::connection::SessionLease;
 use crate::connection::message::ConnectionMsg;
-use crate::connection::{LeaseRequest, SessionLease};
 use crate::fault;
 use crate::handle::Backlog;
-use crate::provider::Ask;
 use crate::reply::ReplyTo;
 use crate::store::Reader;
 use crate::store::actor::StoreMsg;
@@ -22,14 +21,13 @@ use crate::store::orders::Control;
 use postrider_core::account::follow::{
     Begin, Conflict, Follower, Input, Output, Past, Slot, Status,
 };
-use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::failure::Failure;
 use postrider_core::mail::id::AccountId;
-use postrider_core::provider::folders::{Answer, Request};
+use postrider_core::provider::folders::Request;
 use postrider_core::run::event::{Action, Event};
 use postrider_core::run::summary::Summary;
 use postrider_core::standing::{EventKind, Outcome, Standing};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Longest read of a folder's rows.
@@ -41,14 +39,14 @@ pub struct AccountActor;
 
 /// What it holds.
 pub struct AccountState {
-    args: AccountArgs,
-    follower: Follower,
+    pub(super) args: AccountArgs,
+    pub(super) follower: Follower,
     account: Option<AccountId>,
     main: Option<SessionLease>,
-    beside: Option<SessionLease>,
-    depth: Backlog,
-    requests: u64,
-    wishes: u64,
+    pub(super) beside: Option<SessionLease>,
+    pub(super) depth: Backlog,
+    pub(super) requests: u64,
+    pub(super) wishes: u64,
     wakes: u64,
     ticks: u64,
     passes: u64,
@@ -61,7 +59,7 @@ pub struct AccountState {
     went: Box<dyn Fn(Past) + Send + Sync>,
     finished: Option<ReplyTo<Summary>>,
     /// The mark of the secret that it asked for a session with last.
-    asked_with: String,
+    pub(super) asked_with: String,
     /// Commands that are answered when what they changed is durable.
     obeyed: Vec<ReplyTo<Obeyed>>,
     done: bool,
@@ -216,6 +214,9 @@ impl AccountState {
                 if self.main.take().is_none() {
                     self.args.pool.send(ConnectionMsg::Withdraw(self.args.name.clone()));
                 }
+            }
+            Output::Lend { number, token, request } => {
+                self.lend(me, number, token, request);
             }
             Output::Release(Slot::Beside) => {
                 self.wishes += 1;
@@ -408,59 +409,6 @@ impl AccountState {
         });
     }
 
-    fn request(
-        &self,
-        wish: bool,
-        me: &ActorRef<AccountMsg>,
-        reply: ReplyTo<Result<SessionLease, Failure>>,
-    ) {
-        let (account, depth) = (me.clone(), self.depth.clone());
-        let request = LeaseRequest {
-            account: self.args.name.clone(),
-            endpoint: Arc::clone(&self.args.endpoint),
-            credential: Arc::clone(&self.args.credential),
-            patient: !self.args.rules.once,
-            wish,
-            known: self.follower.history().has_logged_in && !self.args.rules.once,
-            reply,
-            held: Arc::new(move |held| {
-                depth.enter();
-                drop(account.cast(AccountMsg::Input(Input::Held(held))));
-            }),
-        };
-        self.args.pool.send(ConnectionMsg::Lease(Box::new(request)));
-    }
-
-    fn connect(&mut self, me: &ActorRef<AccountMsg>) {
-        // Should it be exchanged before the login, that one is tried once more after a restart:
-        // better than never.
-        self.asked_with = self.args.credential.mark();
-        self.requests += 1;
-        let (number, account) = (self.requests, me.clone());
-        let reply = ReplyTo::new(move |answer: Option<Result<SessionLease, Failure>>| {
-            let gone = || {
-                Failure::new(
-                    Class::Network,
-                    Reach::Session,
-                    Provenance::Local,
-                    "the session broke off inside postrider before it began; the log says why (please report it)",
-                )
-            };
-            let leased = answer.unwrap_or_else(|| Err(gone()));
-            drop(account.cast(AccountMsg::Leased(number, leased)));
-        });
-        self.request(false, me, reply);
-    }
-
-    fn wish(&mut self, me: &ActorRef<AccountMsg>) {
-        self.wishes += 1;
-        let (number, account) = (self.wishes, me.clone());
-        let reply = ReplyTo::new(move |answer: Option<Result<SessionLease, Failure>>| {
-            drop(account.cast(AccountMsg::Spared(number, answer.and_then(Result::ok))));
-        });
-        self.request(true, me, reply);
-    }
-
     fn tell<T: 'static>(
         &self,
         me: &ActorRef<AccountMsg>,
@@ -473,15 +421,6 @@ impl AccountState {
             // An account that is gone needs no answers.
             drop(me.cast(AccountMsg::Input(Input::Machine(run, event(answer)))));
         })
-    }
-}
-
-fn ask(lease: Option<&SessionLease>, request: Request, mut question: PendingQuestion) {
-    let answer = Box::new(move |answer: Result<Answer, Failure>| question.answered(answer));
-    match lease {
-        Some(lease) => lease.ask(Ask { request, answer }),
-        // Dropped, the question says that there will be no answer.
-        None => drop(Ask { request, answer }),
     }
 }
 

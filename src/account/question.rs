@@ -1,10 +1,12 @@
 //! A question that is open: dropped before its last answer, it says that none will come.
 
 use crate::account::message::AccountMsg;
+use crate::connection::SessionLease;
 use crate::handle::Backlog;
+use crate::provider::Ask;
 use postrider_core::account::follow::Input;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
-use postrider_core::provider::folders::Answer;
+use postrider_core::provider::folders::{Answer, Request};
 use postrider_core::run::event::{Event, Token};
 use ractor::ActorRef;
 
@@ -13,6 +15,8 @@ use ractor::ActorRef;
 enum Waiter {
     /// A question of a run.
     Run(u64, Token),
+    /// A page that the session beside was lent.
+    Lent(u64, Token),
     /// A watch.
     Watch(u64),
 }
@@ -42,6 +46,17 @@ impl PendingQuestion {
         }
     }
 
+    /// A page that the session beside reads under this number.
+    pub(super) fn lent(
+        account: &ActorRef<AccountMsg>,
+        depth: &Backlog,
+        number: u64,
+        token: Token,
+    ) -> Self {
+        let owner = Waiter::Lent(number, token);
+        Self { account: account.clone(), depth: depth.clone(), owner, open: true }
+    }
+
     /// A watch of this number.
     pub(super) fn watch(account: &ActorRef<AccountMsg>, depth: &Backlog, number: u64) -> Self {
         Self {
@@ -58,6 +73,7 @@ impl PendingQuestion {
             (Waiter::Run(run, token), answer) => {
                 Input::Machine(run, Event::Answered { token, answer })
             }
+            (Waiter::Lent(number, token), answer) => Input::Lent(number, token, answer),
             (Waiter::Watch(number), Ok(Answer::Hinted(hint))) => Input::Hinted(number, hint),
             (Waiter::Watch(number), Ok(Answer::Told(name, shown))) => {
                 Input::Told(number, name, shown)
@@ -88,5 +104,15 @@ impl Drop for PendingQuestion {
             );
             self.answered(Err(gone));
         }
+    }
+}
+
+/// Puts a question to a session, if it is there.
+pub(super) fn ask(lease: Option<&SessionLease>, request: Request, mut question: PendingQuestion) {
+    let answer = Box::new(move |answer: Result<Answer, Failure>| question.answered(answer));
+    match lease {
+        Some(lease) => lease.ask(Ask { request, answer }),
+        // Dropped, the question says that there will be no answer.
+        None => drop(Ask { request, answer }),
     }
 }

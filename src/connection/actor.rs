@@ -6,7 +6,7 @@ use crate::bodies::PackSink;
 use crate::connection::args::ConnectionArgs;
 use crate::connection::children::SessionChild;
 use crate::connection::lease::LeaseRequest;
-use crate::connection::message::{ConnectionMsg, LimitsView, SessionMsg, SessionStart, payee};
+use crate::connection::message::{ConnectionMsg, SessionMsg, SessionStart, payee};
 use crate::connection::payments::Payments;
 use crate::connection::session::SessionActor;
 use crate::fault;
@@ -17,11 +17,12 @@ use postrider_core::failure::{Class, Excess, Failure, Provenance, Reach};
 use postrider_core::mail::id::SessionId;
 use postrider_core::pool::{Next, Pool};
 use postrider_core::standing::Activity;
-use postrider_core::time::Micros;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+
+mod view;
 
 /// How long a returned session may take to log out before it is killed.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -161,8 +162,26 @@ impl Actor for ConnectionActor {
             }
             ConnectionMsg::Watching(id, watching) => {
                 state.pool.watches(id, watching.then_some(mono));
+                if let Some(child) = state.children.get_mut(&id) {
+                    child.helps &= !watching;
+                    // It was asked to go while it helped, and watches by now.
+                    if watching && state.pool.is_retiring(id) {
+                        child.retire();
+                    }
+                }
                 let what = if watching { Activity::Watching } else { Activity::Working };
                 state.args.registry.does(&state.session_path(id), what.as_str(), "", None);
+            }
+            ConnectionMsg::Helping(id) => {
+                state.args.depth.leave();
+                state.pool.helps(id);
+                if let Some(child) = state.children.get_mut(&id) {
+                    child.helps = true;
+                    // It was asked to go while it watched, and works by now.
+                    if state.pool.is_retiring(id) {
+                        child.retire();
+                    }
+                }
             }
             ConnectionMsg::Returned(id) => {
                 state.args.registry.does(
@@ -322,11 +341,6 @@ impl ConnectionState {
         }
     }
 
-    fn wall(&self, mono: Duration) -> Micros {
-        let now = self.args.clock.now();
-        now.wall.plus(mono.saturating_sub(now.mono))
-    }
-
     /// Starts the sessions that may start.
     async fn work(&mut self, me: &ActorRef<ConnectionMsg>) -> Result<(), ActorProcessingErr> {
         let patient = self.requests.values().all(|r| r.patient);
@@ -345,10 +359,8 @@ impl ConnectionState {
                     self.start(id, request, me).await?;
                 }
                 Next::Retire(id) => {
-                    if let Some(leash) =
-                        self.children.get(&id).and_then(|child| child.leash.as_ref())
-                    {
-                        leash.retire.notify_one();
+                    if let Some(child) = self.children.get(&id) {
+                        child.retire();
                     }
                 }
                 Next::After(wait) => {
@@ -369,27 +381,6 @@ impl ConnectionState {
         Ok(())
     }
 
-    fn show(&self) {
-        let (live, waiting) = self.pool.counts();
-        let registry = &self.args.registry;
-        match self.health.down() {
-            Some((failure, next)) => {
-                registry.failed(&self.args.path, failure);
-                registry.does(
-                    &self.args.path,
-                    Activity::Down.as_str(),
-                    "probe",
-                    Some(self.wall(next)),
-                );
-            }
-            None if waiting > 0 => {
-                registry.does(&self.args.path, Activity::Running.as_str(), "pace logins", None)
-            }
-            None => registry.does(&self.args.path, Activity::Running.as_str(), "", None),
-        }
-        registry.in_flight(&self.args.path, live);
-    }
-
     async fn start(
         &mut self,
         id: SessionId,
@@ -400,11 +391,8 @@ impl ConnectionState {
         let sinks = Sinks::new(move || Sink::new(PackSink::new(Arc::clone(&packs))));
         let (child, _) = SessionActor::spawn_linked(None, SessionActor, (), me.get_cell()).await?;
         self.by_actor.insert(child.get_id(), id);
-        let patience = request.endpoint.patience();
-        let (account, now) = (request.account.clone(), self.args.clock.now().mono);
-        let purse = self.purse(&account, id, me);
-        let held = Arc::clone(&request.held);
-        let born = SessionChild::new(child.clone(), account, patience, held, now);
+        let purse = self.purse(&request.account, id, me);
+        let born = SessionChild::new(child.clone(), &request, self.args.clock.now().mono);
         self.children.insert(id, born);
         let path = self.session_path(id);
         self.args.registry.started(&path, "session");
@@ -478,23 +466,5 @@ impl ConnectionState {
         // A pool that is gone reads what is stored when it begins again.
         let lost = move |rows| drop(me.cast(ConnectionMsg::Unkept(rows)));
         self.payments.save(mono, lost, done);
-    }
-
-    fn limits(&mut self, mono: Duration) -> LimitsView {
-        let (limits, (live, queued)) = (self.args.limits, self.pool.counts());
-        let mut sessions_of = BTreeMap::new();
-        for child in self.children.values() {
-            let may = self.pool.sessions_of(&child.account, mono);
-            let of = sessions_of.entry(child.account.clone());
-            of.or_insert((0, may, limits.per_account)).0 += 1;
-        }
-        LimitsView {
-            path: self.args.path.clone(),
-            till: self.payments.view(),
-            sessions: (live, self.pool.sessions(mono), limits.per_endpoint),
-            sessions_of,
-            queued,
-            logins_per_second: limits.logins_per_second,
-        }
     }
 }

@@ -1,9 +1,10 @@
 //! The live sessions of a pool, as it sees each.
 
-use crate::connection::lease::OnHeld;
+use crate::connection::lease::{LeaseRequest, OnHeld, OnRecalled};
 use crate::connection::message::SessionMsg;
 use crate::provider::Leash;
 use ractor::ActorRef;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -14,6 +15,10 @@ pub(super) struct SessionChild {
     pub(super) leash: Option<Leash>,
     /// Told when it has to wait for units.
     pub(super) held: OnHeld,
+    /// Told when others wait while it only helps.
+    recalled: OnRecalled,
+    /// It helps another session of its account, and does not watch.
+    pub(super) helps: bool,
     /// Longest time without a sign of life.
     patience: Duration,
     /// Octets when it last was seen to do something, and when that was.
@@ -29,14 +34,27 @@ impl std::fmt::Debug for SessionChild {
 }
 
 impl SessionChild {
-    pub(super) fn new(
-        actor: ActorRef<SessionMsg>,
-        account: String,
-        patience: Duration,
-        held: OnHeld,
-        mono: Duration,
-    ) -> Self {
-        Self { actor, account, leash: None, held, patience, seen: (0, mono), paid: 0 }
+    pub(super) fn new(actor: ActorRef<SessionMsg>, request: &LeaseRequest, mono: Duration) -> Self {
+        Self {
+            actor,
+            account: request.account.clone(),
+            leash: None,
+            held: Arc::clone(&request.held),
+            recalled: Arc::clone(&request.recalled),
+            helps: false,
+            patience: request.endpoint.patience(),
+            seen: (0, mono),
+            paid: 0,
+        }
+    }
+
+    /// Others wait for a session: what watches logs out by itself, what helps its account gives back.
+    pub(super) fn retire(&self) {
+        if self.helps {
+            (self.recalled)();
+        } else if let Some(leash) = &self.leash {
+            leash.retire.notify_one();
+        }
     }
 
     pub(super) fn logged_in(&mut self, leash: Leash, mono: Duration) {

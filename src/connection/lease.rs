@@ -14,6 +14,9 @@ use tokio::sync::mpsc;
 /// (monotonic); and that this is over.
 pub type OnHeld = Arc<dyn Fn(Option<(Failure, Duration)>) + Send + Sync>;
 
+/// Told that others wait and that the session, which only helps, is to be given back.
+pub type OnRecalled = Arc<dyn Fn() + Send + Sync>;
+
 /// A session is wanted.
 pub struct LeaseRequest {
     /// For which account (its id in the config).
@@ -32,6 +35,8 @@ pub struct LeaseRequest {
     pub reply: ReplyTo<Result<SessionLease, Failure>>,
     /// Told while it waits for an endpoint that is down.
     pub held: OnHeld,
+    /// Told when it is needed elsewhere.
+    pub recalled: OnRecalled,
 }
 
 impl std::fmt::Debug for LeaseRequest {

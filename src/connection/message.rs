@@ -38,6 +38,8 @@ pub enum ConnectionMsg {
     Limits(ReplyTo<LimitsView>),
     /// A session began to watch, or stopped.
     Watching(SessionId, bool),
+    /// A session helps another one of its account.
+    Helping(SessionId),
     /// A lease was dropped.
     Returned(SessionId),
     /// A returned session has had its time.

@@ -12,12 +12,15 @@
 //! | Paused | a human | Asking |
 //! | Ended | nothing | – |
 //!
-//! While a run reads history for long, a second session watches INBOX beside it, where there is one
-//! to spare. A watch is a hint; behind it stands the schedule.
+//! While a run reads for long, a second session is beside it, where there is one to spare: it reads
+//! some of the history, or it watches INBOX. A watch is a hint; behind it stands the schedule.
 
 mod command;
+mod ended;
 mod follower;
+mod hands;
 mod left;
+mod lend;
 mod seen;
 mod stage;
 mod vocabulary;

@@ -115,6 +115,18 @@ impl<R: PageRow> Page<R> {
 }
 
 impl Page {
+    /// Its messages in front of the first UID that is told to be gone, failed or suspect, and whether
+    /// that is all of it.
+    #[must_use]
+    pub fn only_mail(mut self) -> (Self, bool) {
+        let failed: UidSet = self.failed.iter().map(|f| f.uid).collect();
+        let Some(doubt) = self.gone.union(&failed).union(&self.suspected()).first() else {
+            return (self, true);
+        };
+        self.rows.retain(|row| row.uid < doubt);
+        (Self { rows: self.rows, ..Self::default() }, false)
+    }
+
     /// Raw octets that were read for the page.
     #[must_use]
     pub fn octets(&self) -> u64 {

@@ -1,13 +1,14 @@
 //! A follower in the world: the schedule, hints and commands begin its runs, and between them it
 //! watches, rests, is paused.
 
-use crate::scheduler::{Queued, Session, World};
+use crate::scheduler::{Queued, Session, Work, World};
+use crate::server::Dice;
 use crate::words::gone;
 use postrider_core::account::follow::{Begin, Command, Follower, Input, Output, Past, Rules, Slot};
 use postrider_core::account::schedule::Mode;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::cursor::Mark;
-use postrider_core::provider::folders::{Hint, Noticed, Unwatched};
+use postrider_core::provider::folders::{Hint, Noticed, Request, Unwatched};
 use postrider_core::run::event::{Event, Token};
 use postrider_core::standing::Standing;
 use std::collections::{BTreeMap, VecDeque};
@@ -36,6 +37,10 @@ pub(crate) struct Life {
     pub(crate) said: VecDeque<Input>,
     pub(crate) beside: Option<Session>,
     pub(crate) wishing: bool,
+    /// The session beside works, and what it says is heard when it has.
+    pub(crate) lent: Option<(u64, VecDeque<Input>)>,
+    /// Pages that sessions beside have answered.
+    pub(crate) brought: u64,
     pub(crate) tick_at: Option<i64>,
     /// A human wants it paused.
     pub(crate) paused: bool,
@@ -58,12 +63,23 @@ impl World {
             said: VecDeque::new(),
             beside: None,
             wishing: false,
+            lent: None,
+            brought: 0,
             tick_at: None,
             paused: false,
             unstored: false,
             stopping: false,
         });
         world.store.stood = Some((Standing::Starting, String::new()));
+        // More than one session reads: what came later draws apart.
+        let mut apart = Dice(seed ^ 0x6265_7369_6465);
+        if apart.chance(30) {
+            world.settings.page_messages = 2;
+            for _ in 0..24 + apart.roll(24) {
+                world.server.next_cid += 1;
+                world.mail("INBOX", world.server.next_cid);
+            }
+        }
         world.born(Past::default());
         world
     }
@@ -86,6 +102,7 @@ impl World {
         let life = self.life();
         life.incarnation += 1;
         (life.beside, life.wishing, life.tick_at) = (None, false, None);
+        life.lent = None;
         life.stopping = false;
         life.inputs.clear();
         life.said.clear();
@@ -147,6 +164,7 @@ impl World {
             Output::AskSlot(run) => self.life().inputs.push_back(Input::Granted(run)),
             Output::Connect => self.connecting = true,
             Output::Wish => self.life().wishing = true,
+            Output::Lend { number, token, request } => self.lend(number, token, request),
             Output::Release(Slot::Main) => {
                 self.session = None;
                 self.connecting = false;
@@ -263,10 +281,13 @@ impl World {
     }
 
     /// A question ends the watch; what came with it is told first.
-    pub(crate) fn unwatch(&mut self) {
-        let Some(session) = &self.session else { return };
-        let news = self.news(session);
-        let Some(watch) = self.session.as_mut().and_then(|session| session.watch.take()) else {
+    pub(crate) fn unwatch(&mut self, which: Slot) {
+        let held = match which {
+            Slot::Main => &self.session,
+            Slot::Beside => &self.life.as_ref().unwrap().beside,
+        };
+        let news = held.as_ref().and_then(|session| self.news(session));
+        let Some(watch) = self.held(which).as_mut().and_then(|session| session.watch.take()) else {
             return;
         };
         let asked = Input::Unwatched(watch.number, Ok(Unwatched::Asked));
@@ -308,6 +329,44 @@ impl World {
         *self.held(which) = Some(session);
     }
 
+    /// The session beside is asked for a page.
+    fn lend(&mut self, number: u64, token: Token, request: Request) {
+        self.unwatch(Slot::Beside);
+        match &mut self.life().beside {
+            Some(session) => {
+                session.lent = number;
+                session.work.push_back(Work::Ask(token, request));
+            }
+            None => self.life().said.push_back(Input::Lent(number, token, Err(gone()))),
+        }
+    }
+
+    /// One command of the session beside.
+    fn lent_step(&mut self) {
+        while self.hear() {}
+        let life = self.life();
+        let Some(number) = life.beside.as_ref().map(|session| session.lent) else { return };
+        life.lent = Some((number, VecDeque::new()));
+        let own = std::mem::replace(&mut self.session, self.life.as_mut().unwrap().beside.take());
+        self.session_step();
+        self.life().beside = std::mem::replace(&mut self.session, own);
+        let Some((_, said)) = self.life().lent.take() else { return };
+        self.life().brought += said.len() as u64;
+        for input in said {
+            self.follow(input);
+        }
+    }
+
+    /// What the session says that has its turn, if it is the one beside.
+    pub(crate) fn is_lent(&mut self, event: Event) -> Option<Event> {
+        let Some((number, said)) = self.life.as_mut().and_then(|life| life.lent.as_mut()) else {
+            return Some(event);
+        };
+        let Event::Answered { token, answer } = event else { panic!("{event:?}") };
+        said.push_back(Input::Lent(*number, token, answer));
+        None
+    }
+
     /// What its sessions said is heard before what they answer.
     pub(crate) fn hear(&mut self) -> bool {
         let said = self.life.as_mut().and_then(|life| life.said.pop_front());
@@ -323,6 +382,7 @@ impl World {
         self.hear();
         self.watch_step(Slot::Main);
         self.watch_step(Slot::Beside);
+        self.lent_step();
         if self.dice.chance(60)
             && let Some(input) = self.life().inputs.pop_front()
         {
@@ -334,6 +394,9 @@ impl World {
             let connected = spare.as_ref().map(|session| self.connected(session.id));
             self.life().beside = spare;
             self.follow(Input::Beside(connected));
+        }
+        if self.faults && self.dice.chance(1) {
+            self.follow(Input::Recalled);
         }
         if self.life().tick_at.is_some_and(|at| at <= self.now) {
             self.life().tick_at = None;
@@ -414,7 +477,9 @@ impl World {
 
     /// Lives; returns the clean rounds it needed.
     pub(crate) fn live(&mut self) -> Result<usize, String> {
-        if self.dice.chance(70) {
+        // A crowded mailbox is read for the first time while things go wrong.
+        let is_crowded = self.server.total() > self.most;
+        if self.dice.chance(70) && !is_crowded {
             let faults = std::mem::replace(&mut self.faults, false);
             self.drain()?;
             self.faults = faults;

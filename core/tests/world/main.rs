@@ -136,7 +136,7 @@ fn every_life_ends_proved() {
     }
     let first = number("LIFE_FIRST").unwrap_or(1);
     let lives = number("LIFE_RUNS").unwrap_or(3000);
-    let (mut commits, mut rounds) = (0, [0; 14]);
+    let (mut commits, mut brought, mut rounds) = (0, 0, [0; 14]);
     let mut broken = Vec::new();
     for seed in first..first + lives {
         let mut world = World::followed(seed);
@@ -145,9 +145,13 @@ fn every_life_ends_proved() {
             Err(violation) => broken.push((world.steps, seed, violation)),
         }
         commits += world.store.commits;
+        brought += world.life().brought;
     }
-    println!("{lives} lives from seed {first}: {commits} commits; clean rounds needed {rounds:?}");
+    println!(
+        "{lives} lives from seed {first}: {commits} commits, {brought} answers from beside; clean rounds needed {rounds:?}"
+    );
     none_broke(lives, broken);
+    assert!(brought > 0, "no session beside has read anything");
 }
 
 /// The roster around followers.

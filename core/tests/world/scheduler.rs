@@ -5,6 +5,7 @@ use crate::life::{Life, View, Watch};
 use crate::server::{Dice, EVER, Lie, Server};
 use crate::store::Store;
 use crate::words::question;
+use postrider_core::account::follow::Slot;
 use postrider_core::account::machine::Machine;
 use postrider_core::commit::change::Commit;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
@@ -56,6 +57,8 @@ pub(crate) struct Session {
     /// The folder that is open, as it was then (for a follower's watches).
     pub(crate) selected: Option<(String, View)>,
     pub(crate) watch: Option<Watch>,
+    /// Under which number it was lent pages.
+    pub(crate) lent: u64,
 }
 
 pub(crate) struct Move {
@@ -160,6 +163,7 @@ impl World {
     }
 
     pub(crate) fn deliver(&mut self, event: Event) {
+        let Some(event) = self.is_lent(event) else { return };
         if self.life.is_some() {
             return self.follow_run(self.epoch, event);
         }
@@ -189,7 +193,9 @@ impl World {
                     asked.push(question(&request));
                 }
                 let token = self.token(token);
-                self.unwatch();
+                if self.life.is_some() {
+                    self.unwatch(Slot::Main);
+                }
                 if let Some(session) = &mut self.session {
                     session.work.push_back(Work::Ask(token, request));
                     self.check_asked();

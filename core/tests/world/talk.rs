@@ -82,6 +82,7 @@ impl World {
             stale: false,
             selected: None,
             watch: None,
+            lent: 0,
         }
     }
 
@@ -162,7 +163,9 @@ impl World {
         for work in session.work {
             let (Work::Ask(token, _) | Work::Page { token, .. }) = work;
             let answer = Err(failure.clone());
-            self.answers.push_back((self.epoch, Event::Answered { token, answer }));
+            if let Some(event) = self.is_lent(Event::Answered { token, answer }) {
+                self.answers.push_back((self.epoch, event));
+            }
         }
         self.deliver(Event::Answered { token, answer: Err(failure) });
     }

@@ -1,28 +1,23 @@
 //! The follower: stages, runs, commands.
 
-use crate::account::follow::stage::{
-    After, BESIDE_AFTER, Cause, NextRun, Parked, Resting, Stage, Watches, Working,
-};
+use crate::account::follow::hands::Hands;
+use crate::account::follow::stage::{After, Cause, NextRun, Parked, Stage, Watches, Working};
 use crate::account::follow::vocabulary::{Begin, Input, Output, Past, Rules, Slot};
 use crate::account::machine::Machine;
 use crate::account::schedule::{COOL_AFTER, Schedule};
 use crate::budget::Wait;
-use crate::failure::{Class, Failure};
+use crate::failure::Failure;
 use crate::mail::id::FolderId;
 use crate::provider::Connected;
+use crate::provider::folders::Answer;
 use crate::recovery::history::{History, SURVIVAL};
 use crate::run::event::{Action, Event};
 use crate::run::scope::Scope;
-use crate::run::summary::{FolderLine, Summary};
-use crate::standing::{Outcome, Standing};
+use crate::run::summary::FolderLine;
+use crate::standing::Standing;
 use crate::time::{Micros, Now};
 use std::collections::VecDeque;
 use std::time::Duration;
-
-/// An account whose config cannot be used is looked at so often.
-const HOURLY: Duration = Duration::from_secs(3600);
-/// Second looks in a row that are not left to the schedule.
-const SECOND_LOOKS: u8 = 3;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SessionHeld {
@@ -53,6 +48,8 @@ pub struct Follower {
     pub(super) folders: Vec<FolderLine>,
     pub(super) main: Option<SessionHeld>,
     pub(super) beside: Option<SessionHeld>,
+    /// Which of them is asked what.
+    pub(super) hands: Hands,
     /// The run that was asked for last.
     pub(super) run: u64,
     pub(super) runs_ended: u64,
@@ -85,6 +82,7 @@ impl Follower {
             folders: Vec::new(),
             main: None,
             beside: None,
+            hands: Hands::default(),
             run: 0,
             runs_ended: 0,
             watching: Watches::default(),
@@ -166,6 +164,10 @@ impl Follower {
                 }
             }
             Input::Beside(id) => self.on_beside(id, now, &mut out),
+            Input::Lent(number, token, answer) => {
+                self.on_lent(number, token, answer, now, &mut out);
+            }
+            Input::Recalled => self.on_recalled(now, &mut out),
             Input::Hinted(number, hint) => self.on_hint(number, hint, now, &mut out),
             Input::Told(watch, name, at) => self.on_told(watch, &name, at, now, &mut out),
             Input::Unwatched(number, end) => self.on_unwatched(number, end, now, &mut out),
@@ -247,6 +249,11 @@ impl Follower {
                 return;
             };
             let working = *working;
+            if let Event::Answered { token, answer } = &event
+                && !answer.as_ref().is_ok_and(Answer::goes_on)
+            {
+                self.hands.answered(*token);
+            }
             let (machine, actions) = working.machine.step(event, now);
             self.note_pass(&machine, working.began, now);
             self.stage = Stage::Working(Box::new(Working { machine, ..working }));
@@ -257,6 +264,7 @@ impl Follower {
                         None => out.push(Output::Connect),
                     },
                     Action::Disconnect => self.release(Slot::Main, out),
+                    Action::Ask { token, request } => self.put(token, request, out),
                     Action::Finish(summary) => finished = Some(summary),
                     Action::Report(failure) => {
                         self.trouble = Some(failure.clone());
@@ -272,8 +280,9 @@ impl Follower {
                 }
             }
         }
-        if let Some(summary) = finished {
-            self.finished(*summary, now, out);
+        match finished {
+            Some(summary) => self.finished(*summary, now, out),
+            None => self.share(now, out),
         }
     }
 
@@ -292,113 +301,6 @@ impl Follower {
     /// The folder whose proof is the account's: INBOX.
     pub(super) fn live_end(&self) -> Option<FolderId> {
         self.folders.iter().find(|f| is_inbox(f) && !f.excluded).map(|f| f.id)
-    }
-
-    /// The run under way has ended.
-    pub(super) fn finished(&mut self, summary: Summary, now: Now, out: &mut Vec<Output>) {
-        let Stage::Working(working) = std::mem::replace(&mut self.stage, Stage::Ended) else {
-            return;
-        };
-        self.runs_ended = self.run;
-        self.history = summary.history.clone();
-        if working.forgets {
-            self.forget();
-        }
-        let nothing =
-            working.cause != Cause::Plan && summary.failure.is_none() && !summary.counts.changed();
-        self.watching.fruitless =
-            if nothing { self.watching.fruitless.saturating_add(1) } else { 0 };
-        self.learn(&summary, working.began, now);
-        self.learn_left(&summary);
-        let caught_up = working.cause == Cause::Stale;
-        self.stage = self.next_stage(&summary, caught_up, now);
-        // Refused with the secret before, while there is another.
-        if summary.outcome != Outcome::Cancelled && working.woken && self.is_refused() {
-            self.forget();
-            self.stage = Stage::Resting(Resting { next: now.mono, scope: None, caught_up });
-        }
-        out.push(Output::Ended(Box::new(summary)));
-        match (working.after, &self.stage) {
-            _ if self.rules.once => self.end(out),
-            (After::End, _) => self.end(out),
-            (After::Pause, _) => self.pause(out),
-            (After::Rest, Stage::Resting(_)) => match working.again {
-                Some(scope) => self.ask(scope, Cause::Plan, out),
-                None => self.watch(out),
-            },
-            (After::Rest, _) => self.release_all(out),
-        }
-    }
-
-    /// What a run's end tells of the account and its folders.
-    fn learn(&mut self, summary: &Summary, began: Duration, now: Now) {
-        match summary.outcome {
-            Outcome::Failed => {
-                self.history.failed_runs = self.history.failed_runs.saturating_add(1);
-                self.trouble.clone_from(&summary.failure);
-                self.watching.strange.clear();
-            }
-            Outcome::Success | Outcome::Partial => {
-                self.history.failed_runs = 0;
-                self.trouble.clone_from(&summary.inbox);
-            }
-            Outcome::Cancelled => self.trouble = None,
-        }
-        // A run that did not come so far, or looked elsewhere, knows nothing about it.
-        let read = summary.outcome != Outcome::Failed
-            && !summary.folders.is_empty()
-            && !summary.folders.iter().any(|f| !f.excluded && f.unread);
-        // Nor does one that began before it was time.
-        let still = self.deferred.take().filter(|wait| began < wait.until && !read);
-        self.deferred = summary.deferred.clone().or(still);
-        if summary.folders.is_empty() {
-            return;
-        }
-        self.folders.clone_from(&summary.folders);
-        self.know_strange();
-        self.schedule.looked(&summary.folders, now.mono);
-        // A first run learns only here which folder is INBOX; where there is none, every folder is
-        // the live end.
-        let live = |f: &&FolderLine| !f.excluded && (is_inbox(f) || self.live_end().is_none());
-        if self.proved.is_none() && summary.folders.iter().filter(live).any(|f| f.looked.is_some())
-        {
-            self.proved = Some(began);
-        }
-    }
-
-    fn next_stage(&mut self, summary: &Summary, caught_up: bool, now: Now) -> Stage {
-        let parked = |standing| {
-            let reason = summary.failure.as_ref().map(Failure::to_string).unwrap_or_default();
-            Stage::Parked(Parked {
-                standing,
-                reason,
-                class: summary.failure.as_ref().map(|failure| failure.class),
-            })
-        };
-        let next = match summary.outcome {
-            Outcome::Failed if summary.parked && summary.class == Some(Class::Auth) => {
-                return parked(Standing::NeedsReauth);
-            }
-            // Names, certificates and files mend without a word to us.
-            Outcome::Failed if summary.parked && summary.class == Some(Class::Config) => {
-                now.mono + HOURLY
-            }
-            Outcome::Failed if summary.parked => return parked(Standing::Failed),
-            Outcome::Failed => self.schedule.after_failure(self.history.failed_runs, now.mono),
-            _ => {
-                if summary.second_look && self.second.taken < SECOND_LOOKS {
-                    // INBOX is watched meanwhile; what that begins does not put this off.
-                    let due = now.mono + self.rules.settings.confirm_after + Duration::from_secs(1);
-                    self.second.due.get_or_insert(due);
-                } else if !summary.second_look && self.second.due.is_none() {
-                    self.second.taken = 0;
-                }
-                let next = self.schedule.next(now.mono);
-                let next = self.deferred.as_ref().map_or(next, |wait| next.min(wait.until));
-                self.second.due.map_or(next, |due| next.min(due))
-            }
-        };
-        Stage::Resting(Resting { next, scope: None, caught_up })
     }
 
     fn on_tick(&mut self, now: Now, out: &mut Vec<Output>) {
@@ -422,18 +324,9 @@ impl Follower {
                 };
                 self.ask(scope, Cause::Plan, out);
             }
-            Stage::Working(working) if wants_beside && now.mono >= working.beside_at => {
-                if let Some(lines) = working.machine.lines().filter(|_| self.folders.is_empty()) {
-                    self.folders = lines;
-                }
-                // Without a session of its own a run has nothing to stand beside.
-                if self.main.is_some() && !self.folders.is_empty() {
-                    working.wished = true;
-                    out.push(Output::Wish);
-                } else {
-                    working.beside_at = now.mono + BESIDE_AFTER;
-                }
-            }
+            Stage::Working(working) if now.mono < working.beside_at => {}
+            Stage::Working(_) if self.hands.has_other() => self.tend(now, out),
+            Stage::Working(_) if wants_beside => self.wish_beside(now, out),
             _ => {}
         }
     }
@@ -445,6 +338,9 @@ impl Follower {
     }
 
     pub(super) fn release(&mut self, which: Slot, out: &mut Vec<Output>) {
+        if which == Slot::Main {
+            self.forget_lent(out);
+        }
         let held = match which {
             Slot::Main => self.main.take(),
             Slot::Beside => self.beside.take(),
@@ -478,7 +374,9 @@ impl Follower {
     pub(super) fn arm(&mut self, now: Now, out: &mut Vec<Output>) {
         let at = match &self.stage {
             Stage::Resting(rest) => Some(rest.next),
-            Stage::Working(working) if self.wants_beside() => Some(working.beside_at),
+            Stage::Working(working) if self.wants_beside() || self.hands.has_other() => {
+                Some(working.beside_at)
+            }
             _ => None,
         };
         if let Some(at) = at.filter(|at| self.armed != Some(*at)) {

@@ -1,10 +1,11 @@
 //! A follower's ways, one by one.
 
 use super::*;
+use crate::account::follow::stage::Resting;
 use crate::account::follow::vocabulary::Command;
 use crate::account::schedule::Mode;
 use crate::commit::rows::AccountRow;
-use crate::failure::{Provenance, Reach};
+use crate::failure::{Class, Provenance, Reach};
 use crate::mail::cursor::Mark;
 use crate::mail::id::{AccountId, Incarnation, SessionId};
 use crate::provider::Capabilities;
@@ -13,7 +14,8 @@ use crate::recovery::history::History;
 use crate::run::event::AccountSnapshot;
 use crate::run::scope::Depth;
 use crate::run::settings::Settings;
-use crate::standing::{EventKind, Phase, Push, Standing};
+use crate::run::summary::Summary;
+use crate::standing::{EventKind, Outcome, Phase, Push, Standing};
 
 fn at(seconds: u64) -> Now {
     Now {

@@ -1,7 +1,7 @@
 //! Watching INBOX: between runs on the session in hand, beside a long run on one to spare.
 
-use crate::account::follow::follower::{Follower, SessionHeld, is_inbox};
-use crate::account::follow::stage::{After, Cause, Stage, widen};
+use crate::account::follow::follower::{Follower, is_inbox};
+use crate::account::follow::stage::{After, BESIDE_AFTER, Cause, Stage, widen};
 use crate::account::follow::vocabulary::{Output, Slot};
 use crate::failure::Failure;
 use crate::mail::id::FolderId;
@@ -73,14 +73,14 @@ impl Follower {
 
     pub(super) fn on_beside(&mut self, at: Option<Connected>, now: Now, out: &mut Vec<Output>) {
         match (at, &mut self.stage) {
-            (Some(at), Stage::Working(_)) if self.beside.is_none() => {
-                self.beside = Some(SessionHeld { at, since: now.mono, watch: None, wide: false });
-                if !self.watch_on(Slot::Beside, out) {
-                    self.release(Slot::Beside, out);
+            (Some(at), Stage::Working(_)) if self.beside.is_none() => self.use_beside(at, now, out),
+            (Some(_), _) => out.push(Output::Release(Slot::Beside)),
+            (None, Stage::Working(working)) => {
+                working.beside_at = now.mono + BESIDE_AGAIN;
+                if self.hands.wishes() {
+                    self.hands.refused(working.beside_at);
                 }
             }
-            (Some(_), _) => out.push(Output::Release(Slot::Beside)),
-            (None, Stage::Working(working)) => working.beside_at = now.mono + BESIDE_AGAIN,
             (None, _) => {}
         }
         let has_it = self.beside.is_some();
@@ -276,21 +276,22 @@ impl Follower {
         match end {
             // What came with the last hint has been heard by now.
             Ok(Unwatched::Asked) => {
-                if let Some(main) = self.main.as_mut().filter(|_| is_main) {
-                    main.watch = None;
+                let held = if is_main { &mut self.main } else { &mut self.beside };
+                if let Some(held) = held {
+                    held.watch = None;
                 }
             }
             Ok(Unwatched::Unable) => {
                 self.watching.unable = true;
-                self.release(which, out);
+                self.give_up(which, now, out);
             }
-            Ok(Unwatched::Retired) => self.release(which, out),
+            Ok(Unwatched::Retired) => self.give_up(which, now, out),
             Err(failure) => {
                 // It may have ended at being asked for every folder.
                 let held = if is_main { self.main } else { self.beside };
                 let narrow = held.is_some_and(|held| !held.wide);
                 self.watching.narrow = self.watching.narrow.saturating_add(u8::from(narrow));
-                self.release(which, out);
+                self.give_up(which, now, out);
                 if is_main {
                     self.lost(failure, since, now, out);
                 }
@@ -334,6 +335,29 @@ impl Follower {
             let renew = (life * 4 / 5).max(RENEW_FLOOR);
             self.watching.renew =
                 Some(self.watching.renew.map_or(renew, |before| before.min(renew)));
+        }
+    }
+
+    /// A run that lasts is to have a session beside it, if it has one of its own.
+    pub(super) fn wish_beside(&mut self, now: Now, out: &mut Vec<Output>) {
+        self.learn_lines();
+        let has_main = self.main.is_some() && !self.folders.is_empty();
+        let Stage::Working(working) = &mut self.stage else { return };
+        if has_main {
+            working.wished = true;
+            out.push(Output::Wish);
+        } else {
+            working.beside_at = now.mono + BESIDE_AFTER;
+        }
+    }
+
+    /// The folders of a first run are known before it ends.
+    pub(super) fn learn_lines(&mut self) {
+        if let Stage::Working(working) = &self.stage
+            && self.folders.is_empty()
+            && let Some(lines) = working.machine.lines()
+        {
+            self.folders = lines;
         }
     }
 

@@ -88,6 +88,35 @@ fn one_session_beside_a_run_is_enough() {
     assert!(f.take(Input::Tick, at(69)).iter().any(|o| matches!(o, Output::Wish)));
 }
 
+/// With its own session a run loses the one that helped; it may have another.
+#[test]
+fn who_helped_goes_with_the_session_of_the_run() {
+    let mut f = working();
+    f.folders = vec![inbox()];
+    f.take(Input::Tick, at(8));
+    f.hands.wished();
+    f.take(Input::Beside(Some(session(2))), at(9));
+    assert!(f.hands.has_other() && f.stage.working().unwrap().wished);
+    let mut out = Vec::new();
+    f.release(Slot::Main, &mut out);
+    assert!(matches!(&out[..], [Output::Release(Slot::Beside), Output::Release(Slot::Main)]));
+    assert!(!f.hands.has_other() && !f.stage.working().unwrap().wished);
+    // Nothing is left to read: it watches.
+    let mut f = working();
+    f.folders = vec![inbox()];
+    f.take(Input::Tick, at(8));
+    f.hands.wished();
+    f.take(Input::Beside(Some(session(2))), at(9));
+    let out = f.take(Input::Tick, at(14));
+    assert!(out.iter().any(|o| matches!(o, Output::Watch { which: Slot::Beside, .. })), "{out:?}");
+    assert!(!f.hands.has_other() && f.beside.is_some());
+    // Somebody else needs it.
+    f.hands.begin(at(14).mono);
+    let out = f.take(Input::Recalled, at(15));
+    assert!(matches!(&out[..], [Output::Release(Slot::Beside), ..]), "{out:?}");
+    assert!(!f.hands.has_other() && f.beside.is_none());
+}
+
 /// A sign of life proves the live end while nothing is left to look at: in a run that has yet to
 /// pass INBOX it does not, nor where failures have made the account wait.
 #[test]

@@ -1,0 +1,125 @@
+//! What the end of a run tells, and what follows it.
+
+use crate::account::follow::follower::{Follower, is_inbox};
+use crate::account::follow::stage::{After, Cause, Parked, Resting, Stage};
+use crate::account::follow::vocabulary::Output;
+use crate::failure::{Class, Failure};
+use crate::run::summary::{FolderLine, Summary};
+use crate::standing::{Outcome, Standing};
+use crate::time::Now;
+use std::time::Duration;
+
+/// An account whose config cannot be used is looked at so often.
+const HOURLY: Duration = Duration::from_secs(3600);
+/// Second looks in a row that are not left to the schedule.
+const SECOND_LOOKS: u8 = 3;
+
+impl Follower {
+    /// The run under way has ended.
+    pub(super) fn finished(&mut self, summary: Summary, now: Now, out: &mut Vec<Output>) {
+        let Stage::Working(working) = std::mem::replace(&mut self.stage, Stage::Ended) else {
+            return;
+        };
+        self.forget_lent(out);
+        self.runs_ended = self.run;
+        self.history = summary.history.clone();
+        if working.forgets {
+            self.forget();
+        }
+        let nothing =
+            working.cause != Cause::Plan && summary.failure.is_none() && !summary.counts.changed();
+        self.watching.fruitless =
+            if nothing { self.watching.fruitless.saturating_add(1) } else { 0 };
+        self.learn(&summary, working.began, now);
+        self.learn_left(&summary);
+        let caught_up = working.cause == Cause::Stale;
+        self.stage = self.next_stage(&summary, caught_up, now);
+        // Refused with the secret before, while there is another.
+        if summary.outcome != Outcome::Cancelled && working.woken && self.is_refused() {
+            self.forget();
+            self.stage = Stage::Resting(Resting { next: now.mono, scope: None, caught_up });
+        }
+        out.push(Output::Ended(Box::new(summary)));
+        match (working.after, &self.stage) {
+            _ if self.rules.once => self.end(out),
+            (After::End, _) => self.end(out),
+            (After::Pause, _) => self.pause(out),
+            (After::Rest, Stage::Resting(_)) => match working.again {
+                Some(scope) => self.ask(scope, Cause::Plan, out),
+                None => self.watch(out),
+            },
+            (After::Rest, _) => self.release_all(out),
+        }
+    }
+
+    /// What a run's end tells of the account and its folders.
+    fn learn(&mut self, summary: &Summary, began: Duration, now: Now) {
+        match summary.outcome {
+            Outcome::Failed => {
+                self.history.failed_runs = self.history.failed_runs.saturating_add(1);
+                self.trouble.clone_from(&summary.failure);
+                self.watching.strange.clear();
+            }
+            Outcome::Success | Outcome::Partial => {
+                self.history.failed_runs = 0;
+                self.trouble.clone_from(&summary.inbox);
+            }
+            Outcome::Cancelled => self.trouble = None,
+        }
+        // A run that did not come so far, or looked elsewhere, knows nothing about it.
+        let read = summary.outcome != Outcome::Failed
+            && !summary.folders.is_empty()
+            && !summary.folders.iter().any(|f| !f.excluded && f.unread);
+        // Nor does one that began before it was time.
+        let still = self.deferred.take().filter(|wait| began < wait.until && !read);
+        self.deferred = summary.deferred.clone().or(still);
+        if summary.folders.is_empty() {
+            return;
+        }
+        self.folders.clone_from(&summary.folders);
+        self.know_strange();
+        self.schedule.looked(&summary.folders, now.mono);
+        // A first run learns only here which folder is INBOX; where there is none, every folder is
+        // the live end.
+        let live = |f: &&FolderLine| !f.excluded && (is_inbox(f) || self.live_end().is_none());
+        if self.proved.is_none() && summary.folders.iter().filter(live).any(|f| f.looked.is_some())
+        {
+            self.proved = Some(began);
+        }
+    }
+
+    fn next_stage(&mut self, summary: &Summary, caught_up: bool, now: Now) -> Stage {
+        let parked = |standing| {
+            let reason = summary.failure.as_ref().map(Failure::to_string).unwrap_or_default();
+            Stage::Parked(Parked {
+                standing,
+                reason,
+                class: summary.failure.as_ref().map(|failure| failure.class),
+            })
+        };
+        let next = match summary.outcome {
+            Outcome::Failed if summary.parked && summary.class == Some(Class::Auth) => {
+                return parked(Standing::NeedsReauth);
+            }
+            // Names, certificates and files mend without a word to us.
+            Outcome::Failed if summary.parked && summary.class == Some(Class::Config) => {
+                now.mono + HOURLY
+            }
+            Outcome::Failed if summary.parked => return parked(Standing::Failed),
+            Outcome::Failed => self.schedule.after_failure(self.history.failed_runs, now.mono),
+            _ => {
+                if summary.second_look && self.second.taken < SECOND_LOOKS {
+                    // INBOX is watched meanwhile; what that begins does not put this off.
+                    let due = now.mono + self.rules.settings.confirm_after + Duration::from_secs(1);
+                    self.second.due.get_or_insert(due);
+                } else if !summary.second_look && self.second.due.is_none() {
+                    self.second.taken = 0;
+                }
+                let next = self.schedule.next(now.mono);
+                let next = self.deferred.as_ref().map_or(next, |wait| next.min(wait.until));
+                self.second.due.map_or(next, |due| next.min(due))
+            }
+        };
+        Stage::Resting(Resting { next, scope: None, caught_up })
+    }
+}
