@@ -7,6 +7,7 @@ use crate::support::dovecot::Dovecot;
 use crate::support::mail::blocking;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 fn follower(server: &Dovecot) -> Postrider {
@@ -21,7 +22,7 @@ fn maildir(server: &Dovecot) -> PathBuf {
 }
 
 /// Mail in a folder, as files; some of it twice.
-fn fill(server: &Dovecot, count: usize) {
+pub(crate) fn fill(server: &Dovecot, count: usize) {
     let folder = maildir(server);
     for name in ["cur", "new", "tmp"] {
         fs::create_dir_all(folder.join(name)).unwrap();
@@ -37,6 +38,22 @@ fn fill(server: &Dovecot, count: usize) {
         fs::File::options().write(true).open(&path).unwrap().set_modified(at).unwrap();
     }
     server.own(Path::new(&server.file("mail")));
+}
+
+/// Nobody has a folder open any more: a server that closes one writes its UIDs.
+fn alone(server: &Dovecot) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while who(server).contains("username=u ") {
+        assert!(Instant::now() < deadline, "sessions stay: {}", who(server));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Dovecot's own list of sessions.
+pub(crate) fn who(server: &Dovecot) -> String {
+    let conf = server.file("dovecot.conf");
+    let told = Command::new("doveadm").args(["-c", &conf, "-f", "flow", "who"]).output();
+    String::from_utf8(told.unwrap().stdout).unwrap()
 }
 
 /// The server forgets its UIDs: it numbers anew, under another UIDVALIDITY.
@@ -81,6 +98,7 @@ async fn what_is_held_is_not_read_again() {
         let (before, validity) = held(&postrider);
         assert_eq!(before.len(), 4900);
         let told = ask(&postrider.database(), TOLD);
+        alone(&server);
         forget(&server);
         let running = postrider.start(&["sync", "--once", "--wire-log", "wire"], &[]);
         let deadline = Instant::now() + Duration::from_secs(60);

@@ -23,6 +23,7 @@ mod gmail_http2;
 mod gmail_untold;
 mod grants;
 mod grants_away;
+mod helping;
 mod hostile;
 mod migration;
 mod notify;
