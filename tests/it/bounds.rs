@@ -4,10 +4,7 @@
 use crate::support::binary::account;
 use crate::support::check::{ask, equal};
 use crate::support::mail::{blocking, seed, serve_well};
-use crate::support::{
-    binary::Postrider,
-    served::wait_within,
-};
+use crate::support::{binary::Postrider, served::wait_within};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
