@@ -4,6 +4,7 @@
 //! into it; threads behind it hash and write, and a seal makes it durable. After a crash no old pack is appended to. Nothing
 //! here knows the database.
 
+mod beginnings;
 mod block;
 pub mod disk;
 mod hasher;

@@ -1,5 +1,6 @@
 //! The folder of packs: their numbers, their room, and those that rest.
 
+use crate::bodies::beginnings::Beginnings;
 use crate::bodies::disk::{Disk, make_dir};
 use crate::bodies::hasher::{self, Passing};
 use crate::bodies::writer;
@@ -35,6 +36,7 @@ pub struct PackDir {
     foreign: AtomicI64,
     /// Packs with their threads whose sessions rest: who has mail next goes on with one of them.
     resting: Mutex<Vec<Lease>>,
+    pub(super) beginnings: Beginnings,
 }
 
 /// A pack that is durable up to `offset`, its end, and the thread that appends to it.
@@ -78,6 +80,7 @@ impl PackDir {
             min_free: AtomicU64::new(0),
             foreign: AtomicI64::new(0),
             resting: Mutex::default(),
+            beginnings: Beginnings::new(dir),
         })
     }
 
@@ -158,6 +161,9 @@ impl PackDir {
 
     /// Stops taking bodies in, for this reason, or goes on.
     pub fn set_full(&self, why: Option<Failure>) {
+        if why.is_some() {
+            self.beginnings.forget_all();
+        }
         *self.full.write().unwrap_or_else(PoisonError::into_inner) = why;
     }
 

@@ -5,12 +5,13 @@
     reason = "a dropped sink gives its block back, and cannot wait for it"
 )]
 
+use crate::bodies::beginnings::Kept;
 use crate::bodies::block::Block;
 use crate::bodies::hasher::{Edge, Passing};
 use crate::bodies::pack::{Lease, PackDir};
 use crate::bodies::writer::{thread_gone, within};
 use postrider_core::failure::Failure;
-use postrider_core::mail::body::{BodyRef, BodySink, Sealing};
+use postrider_core::mail::body::{Beginning, BodyRef, BodySink, Sealing, StoredBody};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
@@ -19,6 +20,8 @@ use tokio::sync::{mpsc, oneshot};
 const PACK_LIMIT: u64 = 128 * 1024 * 1024;
 /// Octets of a body after which free space is looked at again.
 const CHECK: u64 = 16 * 1024 * 1024;
+/// Less of a message than this is read again rather than kept.
+const WORTH: u64 = 64 * 1024;
 /// Longer messages get a file of their own.
 const LARGE: u64 = 8 * 1024 * 1024;
 
@@ -33,6 +36,23 @@ struct Body {
     announced: u64,
     length: u64,
     large: bool,
+    /// What was kept of it is in it.
+    resumed: Option<Beginning>,
+}
+
+/// A body that the next seal makes durable.
+struct Finished {
+    place: InPack,
+    length: u64,
+    end: End,
+}
+
+/// How a body has ended.
+enum End {
+    /// Whole; nothing is to be kept of it any more.
+    Whole(Option<Beginning>),
+    /// It was cut; whether nothing else lies in its file.
+    Cut(Beginning, bool),
 }
 
 /// A leased pack. See [`BodySink`] for the promises.
@@ -50,7 +70,7 @@ pub struct PackSink {
     block_pack: i64,
     /// Where bodies begin and end in the block.
     edges: Vec<Edge>,
-    finished: Vec<(i64, u64, u64)>,
+    finished: Vec<Finished>,
     /// Octets since free space was looked at.
     unchecked: u64,
     spare: (mpsc::UnboundedSender<Block>, mpsc::UnboundedReceiver<Block>),
@@ -82,8 +102,20 @@ impl PackSink {
         }
     }
 
+    /// Nothing else lies in its pack.
+    fn is_alone(&self, body: &Body) -> bool {
+        body.place.offset == 0
+            && !self.finished.iter().any(|other| other.place.pack == body.place.pack)
+    }
+
+    fn end(&mut self, body: Body, end: End) {
+        self.edges.push(Edge::End(self.block.len()));
+        self.unsealed = true;
+        self.finished.push(Finished { place: body.place, length: body.length, end });
+    }
+
     /// Gives a file back that nobody will name.
-    fn forget(&self, pack: i64) {
+    fn give_back(&self, pack: i64) {
         if let Some(orders) = self.orders.clone() {
             // The writer may be behind; whoever abandons does not wait for it.
             if let Err(mpsc::error::TrySendError::Full(order)) =
@@ -157,7 +189,7 @@ impl BodySink for PackSink {
         self.turn_to(place.pack).await?;
         // Should its file fail, the thread has failed: nobody goes on with it before a seal.
         self.unsealed |= large;
-        self.body = Some(Body { place, announced, length: 0, large });
+        self.body = Some(Body { place, announced, length: 0, large, resumed: None });
         self.edges.push(Edge::Begin(self.block.len()));
         Ok(())
     }
@@ -165,23 +197,26 @@ impl BodySink for PackSink {
     async fn write(&mut self, mut bytes: &[u8]) -> Result<(), Failure> {
         let Some(body) = &mut self.body else { return Err(Failure::bug("bytes without a body")) };
         let mut at = body.place.offset + body.length;
-        body.length += bytes.len() as u64;
+        let length = body.length + bytes.len() as u64;
         self.unchecked += bytes.len() as u64;
         if self.unchecked >= CHECK {
             self.unchecked = 0;
             // Longer than it was said to be, it may be this body itself that has no room.
-            let unheard = if body.length > body.announced { body.length } else { 0 };
+            let unheard = if length > body.announced { length } else { 0 };
             self.packs.room_left(unheard)?;
         }
-        let large = body.large;
         while !bytes.is_empty() {
             if self.block.is_empty() {
                 self.block.begin(at);
             }
             let taken = self.block.take(bytes);
             at += taken as u64;
-            if !large {
-                self.regular.offset += taken as u64;
+            // What is taken is counted before there is a wait: who drops this may go on with it.
+            if let Some(body) = &mut self.body {
+                body.length += taken as u64;
+                if !body.large {
+                    self.regular.offset += taken as u64;
+                }
             }
             bytes = bytes.get(taken..).unwrap_or_default();
             if self.block.is_full() {
@@ -192,11 +227,66 @@ impl BodySink for PackSink {
     }
 
     async fn finish(&mut self) -> Result<(), Failure> {
-        let Some(body) = self.body.take() else { return Err(Failure::bug("the end of no body")) };
-        self.edges.push(Edge::End(self.block.len()));
-        self.unsealed = true;
-        self.finished.push((body.place.pack, body.place.offset, body.length));
+        let Some(mut body) = self.body.take() else {
+            return Err(Failure::bug("the end of no body"));
+        };
+        let resumed = body.resumed.take();
+        self.end(body, End::Whole(resumed));
         Ok(())
+    }
+
+    fn keep(&mut self, of: Beginning) -> bool {
+        let Some(body) = self.body.take_if(|body| body.length >= WORTH) else {
+            self.abandon();
+            return false;
+        };
+        let is_further = self.packs.beginnings.came(&of, body.length);
+        let alone = body.large || self.is_alone(&body);
+        if !body.large {
+            // It stays the end of its pack, which the next start cuts off.
+            self.regular = InPack { pack: self.packs.next_number(), offset: 0 };
+        }
+        self.end(body, End::Cut(of, alone));
+        is_further
+    }
+
+    fn kept(&self, account: &str, remote_id: &[u8], uidvalidity: u32) -> Vec<u32> {
+        self.packs.beginnings.of_folder(account, remote_id, uidvalidity)
+    }
+
+    async fn resume(
+        &mut self,
+        of: &Beginning,
+        announced: u64,
+        seen: &mut (dyn FnMut(&[u8]) + Send),
+    ) -> Result<Option<u64>, Failure> {
+        let Some(mut back) = self.packs.beginnings.read(of) else { return Ok(None) };
+        self.begin(announced).await?;
+        let mut length = 0;
+        while let Some(piece) = within(back.pieces.recv()).await? {
+            seen(&piece);
+            self.write(&piece).await?;
+            length += piece.len() as u64;
+        }
+        match within(back.done).await? {
+            Ok(Ok(())) => {
+                if let Some(body) = &mut self.body {
+                    body.resumed = Some(of.clone());
+                }
+                Ok(Some(length))
+            }
+            Ok(Err(damage)) => {
+                tracing::warn!("the beginning of a message is damaged, and read again: {damage}");
+                self.abandon();
+                self.forget(of);
+                Ok(None)
+            }
+            Err(e) => Err(Failure::storage("reading a beginning").caused_by(e)),
+        }
+    }
+
+    fn forget(&mut self, of: &Beginning) {
+        self.packs.beginnings.forget(of);
     }
 
     fn abandon(&mut self) {
@@ -213,10 +303,8 @@ impl BodySink for PackSink {
             if copied > in_hand {
                 self.regular = InPack { pack: self.packs.next_number(), offset: 0 };
                 // Where nothing else lies in it, it goes at once.
-                if !self.finished.iter().any(|(pack, _, _)| *pack == body.place.pack)
-                    && body.place.offset == 0
-                {
-                    self.forget(body.place.pack);
+                if self.is_alone(&body) {
+                    self.give_back(body.place.pack);
                 }
             }
         } else {
@@ -224,7 +312,7 @@ impl BodySink for PackSink {
             if self.block_pack == body.place.pack {
                 self.block.clear();
             }
-            self.forget(body.place.pack);
+            self.give_back(body.place.pack);
         }
     }
 
@@ -268,94 +356,34 @@ impl BodySink for PackSink {
         self.seals.0 += 1;
         let seen = Arc::clone(&self.seals.1);
         let finished = std::mem::take(&mut self.finished);
+        let packs = Arc::clone(&self.packs);
         Ok(Box::pin(async move {
             let hashes = within(sealed).await?.map_err(|_| thread_gone())??;
             if hashes.len() != finished.len() {
                 return Err(Failure::bug("another number of bodies was hashed than was written"));
             }
             seen.fetch_add(1, Ordering::Release);
-            Ok(finished
-                .into_iter()
-                .zip(hashes)
-                .map(|((pack, at, length), hash)| BodyRef::sealed(hash, pack, at, length))
-                .collect())
+            let mut sealed = Vec::with_capacity(finished.len());
+            for (Finished { place: InPack { pack, offset }, length, end }, hash) in
+                finished.into_iter().zip(hashes)
+            {
+                match end {
+                    End::Whole(resumed) => {
+                        if let Some(of) = resumed {
+                            packs.beginnings.end(&of);
+                        }
+                        sealed.push(BodyRef::sealed(hash, pack, offset, length));
+                    }
+                    End::Cut(of, alone) => {
+                        let body = StoredBody { hash, pack, offset, length };
+                        packs.beginnings.keep(&of, Kept { body, alone });
+                    }
+                }
+            }
+            Ok(sealed)
         }))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::bodies::disk::RealDisk;
-    use postrider_core::failure::Reach;
-
-    async fn put(sink: &mut PackSink, bytes: &[u8]) {
-        sink.begin(bytes.len() as u64).await.unwrap();
-        sink.write(bytes).await.unwrap();
-        sink.finish().await.unwrap();
-    }
-
-    /// Mail that comes one by one, whoever reads it, shares a file; only a pack that is durable to
-    /// its end is gone on with.
-    #[tokio::test]
-    async fn who_rests_leaves_its_pack_to_the_next() {
-        let dir = tempfile::tempdir().unwrap();
-        let packs = Arc::new(PackDir::open(dir.path(), Arc::new(RealDisk), 0).unwrap());
-        let sink = || PackSink::new(Arc::clone(&packs));
-        let (mut one, mut two) = (sink(), sink());
-        for n in 0..10_u8 {
-            let sink = if n % 2 == 0 { &mut one } else { &mut two };
-            put(sink, &[n; 100]).await;
-            let sealed = sink.seal().await.unwrap();
-            assert_eq!((sealed[0].pack(), sealed[0].offset()), (1, u64::from(n) * 100));
-            sink.rest();
-        }
-        assert_eq!(std::fs::read(dir.path().join("0000000001.pack")).unwrap().len(), 1000);
-        // Two at a time have one each.
-        put(&mut one, b"x").await;
-        put(&mut two, b"y").await;
-        assert_eq!(one.seal().await.unwrap()[0].pack(), 1);
-        assert_eq!(two.seal().await.unwrap()[0].pack(), 2);
-        // Who is gone leaves its pack, too.
-        drop(two);
-        let mut two = sink();
-        put(&mut two, b"y").await;
-        assert_eq!(two.seal().await.unwrap()[0].pack(), 2);
-        // Nor is a pack gone on with whose seal was begun, and not seen to end.
-        put(&mut two, b"y").await;
-        let begun = two.begin_seal().await.unwrap();
-        two.rest();
-        put(&mut two, b"z").await;
-        assert_eq!(two.seal().await.unwrap()[0].pack(), 3);
-        assert_eq!(begun.await.unwrap()[0].pack(), 2);
-        two.rest();
-        // What was not made durable, and a large one that nobody vouches for, take theirs along.
-        put(&mut one, b"lost").await;
-        one.rest();
-        two.begin(LARGE + 1).await.unwrap();
-        two.rest();
-        put(&mut one, b"z").await;
-        let pack = one.seal().await.unwrap()[0].pack();
-        assert!(pack > 2, "{pack}");
-    }
-
-    /// Where nobody said how long a body is, it may be that body alone that fills the disk.
-    #[tokio::test]
-    async fn a_body_that_fills_the_disk_unannounced_costs_itself() {
-        let dir = tempfile::tempdir().unwrap();
-        let packs = Arc::new(PackDir::open(dir.path(), Arc::new(RealDisk), 0).unwrap());
-        for (announced, reach) in [(0, Reach::Message), (2 * CHECK, Reach::Process)] {
-            packs.keep_free(0);
-            let mut sink = PackSink::new(Arc::clone(&packs));
-            sink.begin(announced).await.unwrap();
-            packs.keep_free(u64::MAX);
-            let piece = vec![0; 1 << 20];
-            let full = loop {
-                if let Err(full) = sink.write(&piece).await {
-                    break full;
-                }
-            };
-            assert_eq!(full.reach, reach, "{full}");
-        }
-    }
-}
+mod tests;

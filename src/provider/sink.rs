@@ -2,7 +2,7 @@
 
 use crate::provider::coming::Coming;
 use postrider_core::failure::Failure;
-use postrider_core::mail::body::{BodySink, Sealing};
+use postrider_core::mail::body::{Beginning, BodySink, Sealing};
 use std::sync::Arc;
 
 /// Any [`BodySink`].
@@ -56,6 +56,15 @@ trait Boxed: Send {
     fn write<'a>(&'a mut self, bytes: &'a [u8]) -> Coming<'a, Result<(), Failure>>;
     fn finish(&mut self) -> Coming<'_, Result<(), Failure>>;
     fn abandon(&mut self);
+    fn keep(&mut self, of: Beginning) -> bool;
+    fn kept(&self, account: &str, remote_id: &[u8], uidvalidity: u32) -> Vec<u32>;
+    fn resume<'a>(
+        &'a mut self,
+        of: &'a Beginning,
+        announced: u64,
+        seen: &'a mut (dyn FnMut(&[u8]) + Send),
+    ) -> Coming<'a, Result<Option<u64>, Failure>>;
+    fn forget(&mut self, of: &Beginning);
     fn room(&self) -> Result<(), Failure>;
     fn rest(&mut self);
     fn begin_seal(&mut self) -> Coming<'_, Result<Sealing, Failure>>;
@@ -73,6 +82,23 @@ impl<S: BodySink> Boxed for S {
     }
     fn abandon(&mut self) {
         BodySink::abandon(self);
+    }
+    fn keep(&mut self, of: Beginning) -> bool {
+        BodySink::keep(self, of)
+    }
+    fn kept(&self, account: &str, remote_id: &[u8], uidvalidity: u32) -> Vec<u32> {
+        BodySink::kept(self, account, remote_id, uidvalidity)
+    }
+    fn resume<'a>(
+        &'a mut self,
+        of: &'a Beginning,
+        announced: u64,
+        seen: &'a mut (dyn FnMut(&[u8]) + Send),
+    ) -> Coming<'a, Result<Option<u64>, Failure>> {
+        Box::pin(BodySink::resume(self, of, announced, seen))
+    }
+    fn forget(&mut self, of: &Beginning) {
+        BodySink::forget(self, of);
     }
     fn room(&self) -> Result<(), Failure> {
         BodySink::room(self)
@@ -97,6 +123,23 @@ impl BodySink for Sink {
     }
     fn abandon(&mut self) {
         self.0.abandon();
+    }
+    fn keep(&mut self, of: Beginning) -> bool {
+        self.0.keep(of)
+    }
+    fn kept(&self, account: &str, remote_id: &[u8], uidvalidity: u32) -> Vec<u32> {
+        self.0.kept(account, remote_id, uidvalidity)
+    }
+    async fn resume(
+        &mut self,
+        of: &Beginning,
+        announced: u64,
+        seen: &mut (dyn FnMut(&[u8]) + Send),
+    ) -> Result<Option<u64>, Failure> {
+        self.0.resume(of, announced, seen).await
+    }
+    fn forget(&mut self, of: &Beginning) {
+        self.0.forget(of);
     }
     fn room(&self) -> Result<(), Failure> {
         self.0.room()

@@ -99,6 +99,19 @@ pub struct StoredBody {
     pub length: u64,
 }
 
+/// Of which message a beginning is kept.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Beginning {
+    /// The account's id in the config.
+    pub account: String,
+    /// Wire name of its folder.
+    pub remote_id: Vec<u8>,
+    /// UIDVALIDITY there.
+    pub uidvalidity: u32,
+    /// UID.
+    pub uid: u32,
+}
+
 /// Bodies that are being made durable; it ends with their names, in the order they were begun.
 ///
 /// # Errors
@@ -112,8 +125,9 @@ pub type Sealing = Pin<Box<dyn Future<Output = Result<Vec<BodyRef>, Failure>> + 
 /// value.
 ///
 /// # Cancel safety
-/// Dropping any of the futures leaves the sink unusable: drop it too. Nothing unsealed is ever
-/// referred to.
+/// Of what a dropped [`BodySink::write`] was given, the sink has taken a part, from the first octet
+/// on; a dropped [`BodySink::begin`] has begun nothing. Dropping any of the other futures leaves the
+/// sink unusable: drop it too. Nothing unsealed is ever referred to.
 pub trait BodySink: Send {
     /// Begins a body whose length the server announced (a literal's `{n}`).
     fn begin(&mut self, announced: u64) -> impl Future<Output = Result<(), Failure>> + Send;
@@ -123,6 +137,36 @@ pub trait BodySink: Send {
     fn finish(&mut self) -> impl Future<Output = Result<(), Failure>> + Send;
     /// Forgets the body begun last (it was cut off, or nobody asked for it).
     fn abandon(&mut self);
+
+    /// Ends the body begun last where it was cut: it becomes durable with the next seal, which does
+    /// not name it, and is kept for [`BodySink::resume`]. Says whether so much of that message has
+    /// never been here before: whoever is cut again and again gets there.
+    fn keep(&mut self, _of: Beginning) -> bool {
+        self.abandon();
+        false
+    }
+
+    /// Of which messages of this folder, by UID, a beginning is kept.
+    fn kept(&self, _account: &str, _remote_id: &[u8], _uidvalidity: u32) -> Vec<u32> {
+        Vec::new()
+    }
+
+    /// Begins a body with what is kept of it, which `seen` is shown piece by piece. Returns how many
+    /// octets that are; `None` where nothing is kept, or it is damaged: then nothing is begun.
+    ///
+    /// # Errors
+    /// As [`BodySink::begin`] and [`BodySink::write`].
+    fn resume(
+        &mut self,
+        _of: &Beginning,
+        _announced: u64,
+        _seen: &mut (dyn FnMut(&[u8]) + Send),
+    ) -> impl Future<Output = Result<Option<u64>, Failure>> + Send {
+        async { Ok(None) }
+    }
+
+    /// What was kept of a message is of no use any more.
+    fn forget(&mut self, _of: &Beginning) {}
 
     /// Whether there is room for more.
     ///
