@@ -110,6 +110,8 @@ pub struct Failure {
     pub provenance: Provenance,
     /// Of what there was too much, where that is the trouble.
     pub excess: Excess,
+    /// What it broke off has come further than it was, and is kept: asked again it goes on from there.
+    pub further: bool,
     /// One lower-case fragment for people: the operation and what it met. Never a secret, an
     /// address or a subject.
     pub text: String,
@@ -131,6 +133,7 @@ impl Failure {
             when: When::BackOff,
             provenance,
             excess: Excess::default(),
+            further: false,
             text: text.into(),
             source: None,
         }

@@ -50,7 +50,17 @@ pub(crate) fn lines(
             out.extend_from_slice(format!("{name} {{{}}}\r\n", fields.len()).as_bytes());
             out.extend_from_slice(&fields);
         }
-        if wants("BODY.PEEK[]") {
+        if let Some((from, length)) = range(&upper) {
+            let piece = mail.raw.get(from.min(mail.raw.len())..).unwrap_or_default();
+            let piece = piece.get(..length.min(piece.len())).unwrap_or_default();
+            if let Some(Misbehaviour::CutAt(text)) = misbehaviour
+                && piece.windows(text.len()).any(|w| w == text.as_bytes())
+            {
+                return false;
+            }
+            out.extend_from_slice(format!(" BODY[]<{from}> {{{}}}\r\n", piece.len()).as_bytes());
+            out.extend_from_slice(piece);
+        } else if wants("BODY.PEEK[]") {
             match misbehaviour {
                 Some(Misbehaviour::Hollow(uids)) if uids.contains(uid) => {
                     out.extend_from_slice(b" BODY[] NIL")
@@ -78,6 +88,13 @@ pub(crate) fn lines(
         out.extend_from_slice(b")\r\n");
     }
     true
+}
+
+/// The range that is asked for (`BODY.PEEK[]<5.100>`): from which octet, and how many.
+fn range(asked: &str) -> Option<(usize, usize)> {
+    let (_, range) = asked.split_once("BODY.PEEK[]<")?;
+    let (from, length) = range.split_once('>')?.0.split_once('.')?;
+    Some((from.parse().ok()?, length.parse().ok()?))
 }
 
 /// What is told of a message besides its text; its size is said to be this much larger.

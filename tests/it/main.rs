@@ -28,6 +28,7 @@ mod hostile;
 mod migration;
 mod notify;
 mod oauth;
+mod pieces;
 mod poison;
 mod power_loss;
 mod recognised;

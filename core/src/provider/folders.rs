@@ -151,6 +151,8 @@ pub enum Request {
         names: IdentityKind,
         /// Messages of the account are looked for: they may be among these.
         seeks: bool,
+        /// As a whole it has not come: it is asked for by ranges, where the server knows them.
+        pieces: bool,
     },
     /// A question of the other family.
     Feed(FeedRequest),

@@ -270,7 +270,7 @@ pub(super) fn failed<W: Work>(
     out: &mut Vec<Action>,
 ) -> State<W> {
     let shared = &mut run.shared;
-    let verdict = if matches!(cut, Cut::AtOneThing | Cut::Enough { worked: true }) {
+    let verdict = if matches!(cut, Cut::Further | Cut::AtOneThing | Cut::Enough { worked: true }) {
         after_cut(&shared.settings.policy)
     } else {
         shared.history.failed(&failure, now.wall);

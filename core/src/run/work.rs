@@ -26,6 +26,8 @@ pub(crate) enum Cut {
     Unnoted,
     /// It is noted, and the session had answered nothing else: it may be the session's own trouble.
     Noted,
+    /// What it broke off has come further: no try of the run, and nothing is at fault.
+    Further,
     /// It is noted, and that session worked otherwise: no try of the run.
     AtOneThing,
     /// So many have ended so in this run that the next one is to go on; `worked`: this one did

@@ -8,7 +8,7 @@ use crate::provider::imap::notices::{Notices, Sought};
 use crate::provider::imap::stream::Stream;
 use crate::provider::imap::touched::Touched;
 use crate::provider::imap::wire::frame::FrameReader;
-use crate::provider::imap::wire::response::{Condition, Response, Told, read};
+use crate::provider::imap::wire::response::{Condition, FetchLine, Response, Told, read};
 use crate::provider::sink::NoSink;
 use crate::telemetry::wire::WireLog;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
@@ -178,6 +178,19 @@ impl Conn {
         let flags = (!self.touched.is_empty()).then_some(Hint::Flags);
         let counts = self.unasked.take();
         flags.or(counts)
+    }
+
+    /// Of a body that comes in pieces, this octet is awaited next.
+    pub(super) fn await_octet(&mut self, at: Option<u64>) {
+        self.reader.from = at;
+    }
+
+    /// The message in whose bytes the stream has ended, as far as it was told.
+    pub(super) fn cut(&mut self) -> Option<FetchLine> {
+        match read(&self.reader.cut()?) {
+            Response::Fetch(line) => Some(line),
+            _ => None,
+        }
     }
 
     /// Waits for something to read; a dropped wait has lost nothing.
@@ -352,6 +365,16 @@ impl Conn {
     pub(super) async fn until_more(
         &mut self,
         tag: &str,
+        each: impl FnMut(Response) -> bool,
+    ) -> Result<Told, Failure> {
+        self.until_into(tag, None::<&mut NoSink>, each).await
+    }
+
+    /// The same; bodies go into `sink`.
+    pub(super) async fn until_into<S: BodySink>(
+        &mut self,
+        tag: &str,
+        mut sink: Option<&mut S>,
         mut each: impl FnMut(Response) -> bool,
     ) -> Result<Told, Failure> {
         let deadline = self.timeouts.command;
@@ -359,7 +382,7 @@ impl Conn {
         let mut seen = counter.load(Ordering::Relaxed);
         let reading = async {
             loop {
-                match self.next(None::<&mut NoSink>).await? {
+                match self.next(sink.as_deref_mut()).await? {
                     Response::Tagged(of, told) if of == tag => return Ok(told),
                     other => {
                         if !each(other) {

@@ -7,13 +7,13 @@
 use crate::provider::head::Head;
 use crate::provider::imap::conn::{Conn, PACE};
 use crate::provider::imap::handover::{Asker, Cost, HandOver};
-use crate::provider::imap::page::{Active, Alone, merge, stray, tagged};
+use crate::provider::imap::page::{Active, Alone, Reading, merge, stray, tagged};
 use crate::provider::imap::recognise::item;
 use crate::provider::imap::row::{Meta, Row};
 use crate::provider::imap::session::ImapSession;
 use crate::provider::imap::wire::response::{BodySeen, FetchLine, Response};
 use crate::provider::{Ask, Denied};
-use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
+use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::BodySink;
 use postrider_core::mail::page::Page;
 use postrider_core::mail::recognise::IdentityKind;
@@ -21,7 +21,7 @@ use postrider_core::mail::settle::{Question, Settlement};
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::mime;
 use postrider_core::provider::folders::{Answer, Request};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -40,15 +40,6 @@ fn items(names: IdentityKind) -> String {
 /// What has come is handed over as a part at the latest after this.
 const PART_TIME: Duration = Duration::from_secs(2);
 
-/// What is read, and the way to whoever asked for it.
-struct Reading {
-    /// Pages that are asked for and not settled, the oldest first.
-    pages: VecDeque<Active>,
-    /// Messages whose bytes are in the sink, and no seal was begun for.
-    unsealed: Vec<Meta>,
-    hand: HandOver,
-}
-
 impl ImapSession {
     /// Fetches a page, and, pipelined behind it, the pages that are asked for meanwhile.
     ///
@@ -61,7 +52,8 @@ impl ImapSession {
         asks: &mut mpsc::UnboundedReceiver<Ask>,
     ) -> Result<(), Failure> {
         let hand = self.hand.take().unwrap_or_else(HandOver::begin);
-        let mut reading = Reading { pages: VecDeque::new(), unsealed: Vec::new(), hand };
+        let (pages, unsealed) = (VecDeque::new(), Vec::new());
+        let mut reading = Reading { pages, unsealed, hand, apart: None, keeps: false };
         queue.push_front(first);
         match self.read_pages(&mut reading, queue, asks).await {
             Ok(()) => {
@@ -100,6 +92,7 @@ impl ImapSession {
             // Behind the page that is being read, the next one's FETCH goes out at once. Without a
             // credit at hand it waits its turn: who holds one must not wait for another.
             if reading.pages.len() < most
+                && front.pieces.is_empty()
                 && queue.front().is_some_and(|ask| is_of(&ask.request, front))
                 && let Ok(credit) = Arc::clone(&self.credits).try_acquire_owned()
                 && let Some(ask) = queue.pop_front()
@@ -107,7 +100,10 @@ impl ImapSession {
                 self.start_page(ask, Some(credit), looks, reading).await?;
                 continue;
             }
-            if front.open.is_empty() {
+            // What comes by ranges waits until nothing else is on its way.
+            let is_alone =
+                front.pieces.is_empty() || reading.pages.iter().all(|page| page.open.is_empty());
+            if front.open.is_empty() && is_alone {
                 self.settle_front(reading).await?;
                 (octets, since) = (0, Instant::now());
                 continue;
@@ -159,7 +155,7 @@ impl ImapSession {
         looks: bool,
         reading: &mut Reading,
     ) -> Result<(), Failure> {
-        let Request::Fetch { remote_id, uidvalidity, uids, estimated, lane, names, .. } =
+        let Request::Fetch { remote_id, uidvalidity, uids, estimated, lane, names, pieces, .. } =
             ask.request.clone()
         else {
             return Err(Failure::bug("not a FETCH"));
@@ -180,6 +176,8 @@ impl ImapSession {
             began: Instant::now(),
             octets: 0,
             cost: Cost { _credit: credit, _units: None },
+            unasked: UidSet::new(),
+            pieces: if pieces { uids.iter().collect() } else { BTreeSet::new() },
         });
         let Some(page) = reading.pages.back_mut() else { return Ok(()) };
         let refused = match self.pay(lane).await {
@@ -213,9 +211,24 @@ impl ImapSession {
         }
         // What was refused just now is not asked for again.
         page.names = self.conn.names_of(page.names);
+        let kept = self.sink.kept(&self.account, &page.remote_id, page.uidvalidity.0);
+        page.pieces.extend(kept);
+        page.pieces.retain(|uid| page.page.wants(*uid));
+        let is_whole = |uid: &u32| page.page.wants(*uid) && !page.pieces.contains(uid);
+        page.unasked = uids.iter().filter(is_whole).collect();
+        self.ask_below(page).await
+    }
+
+    /// Asks for what the page lacks in front of the next message that is read by ranges: it is
+    /// handed over before that is begun.
+    async fn ask_below(&mut self, page: &mut Active) -> Result<(), Failure> {
+        let next = page.pieces.first().copied();
+        let below = next.map(|uid| UidSet::range(1, uid.saturating_sub(1)));
+        let now =
+            below.map_or_else(|| page.unasked.clone(), |below| page.unasked.intersect(&below));
+        page.unasked = page.unasked.minus(&now);
         let items = items(page.names);
-        let unread: UidSet = uids.iter().filter(|uid| page.page.wants(*uid)).collect();
-        for set in unread.chunks(SET_OCTETS) {
+        for set in now.chunks(SET_OCTETS) {
             let tag = self.conn.send(format!("UID FETCH {set} {items}").as_bytes(), false).await?;
             page.open.push(tag);
         }
@@ -225,7 +238,7 @@ impl ImapSession {
 
     /// Reads one response; returns a message that came with its octets.
     async fn read_one(&mut self, reading: &mut Reading) -> Result<Option<Meta>, Failure> {
-        let Reading { pages, unsealed, hand } = reading;
+        let Reading { pages, unsealed, hand, .. } = reading;
         let deadline = self.conn.command_deadline();
         let (counter, began) = (self.conn.useful(), pages.front().map(|page| page.began));
         let read = tokio::select! {
@@ -340,8 +353,8 @@ impl ImapSession {
 
     /// Begins to seal what has come, and gives each message to the page that wants it.
     async fn seal(&mut self, reading: &mut Reading) -> Result<(), Failure> {
-        let Reading { pages, unsealed, hand } = reading;
-        if unsealed.is_empty() {
+        let Reading { pages, unsealed, hand, keeps, .. } = reading;
+        if unsealed.is_empty() && !std::mem::take(keeps) {
             return Ok(());
         }
         let sealing = self.sink.begin_seal().await?;
@@ -365,7 +378,7 @@ impl ImapSession {
     }
 
     /// Hands over what has come of the front page, if it is the next of it in order.
-    async fn hand_over_part(&mut self, reading: &mut Reading) -> Result<(), Failure> {
+    pub(super) async fn hand_over_part(&mut self, reading: &mut Reading) -> Result<(), Failure> {
         self.seal(reading).await?;
         if let Some(front) = reading.pages.front_mut()
             && let Some(page) = front.page.take_part()
@@ -384,6 +397,13 @@ impl ImapSession {
             return reading.hand.told(page.asker, Err(failure)).await;
         }
         let (uid, index) = match front.page.next() {
+            Question::Alone(uid) if front.unasked.contains(uid) => {
+                return self.ask_below(front).await;
+            }
+            Question::Alone(uid) if front.pieces.contains(&uid) => {
+                self.hand_over_part(reading).await?;
+                return self.settle_apart(reading, uid).await;
+            }
             Question::Alone(uid) => (uid, false),
             Question::Index(uid) => (uid, true),
             Question::Settled => {
@@ -411,28 +431,6 @@ impl ImapSession {
         front.began = Instant::now();
         front.alone = Some(Alone { uid, index, shown: false, came: false });
         Ok(())
-    }
-
-    /// The session is over: what had come whole is handed over, the rest is told what ended it.
-    async fn fail(&mut self, mut reading: Reading, failure: Failure) -> Result<(), Failure> {
-        self.sink.abandon();
-        // Not after a deadline of our own: it may have cut the sink's work, and the sink is not to
-        // be used then.
-        if failure.class != Class::Storage && failure.provenance != Provenance::Deadline {
-            // Were this to fail, the messages would be fetched again: nothing is lost.
-            drop(self.hand_over_part(&mut reading).await);
-        }
-        let Reading { pages, hand, .. } = reading;
-        // A disk that failed meanwhile is what has ended it.
-        let failure = hand.end().await.err().unwrap_or(failure);
-        // Too little room for what is coming ends the session, unlike too little room to begin:
-        // nobody is to ask it again.
-        let ends = failure.class == Class::Storage && matches!(failure.when, When::After(_));
-        let failure = if ends { failure.when(When::BackOff) } else { failure };
-        for page in pages {
-            page.asker.answer(Err(failure.clone()));
-        }
-        Err(failure)
     }
 }
 

@@ -2,14 +2,16 @@
 
 use crate::provider::imap::conn::{STRAY_ROWS, endless};
 use crate::provider::imap::failure::{During, ends_session, refusal, telling};
-use crate::provider::imap::handover::{Asker, Cost};
+use crate::provider::imap::handover::{Asker, Cost, HandOver};
 use crate::provider::imap::row::{Meta, Row};
 use crate::provider::imap::wire::response::{Condition, FetchLine, Told};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::mail::body::Beginning;
 use postrider_core::mail::id::UidValidity;
 use postrider_core::mail::recognise::IdentityKind;
 use postrider_core::mail::settle::Settlement;
-use std::collections::{BTreeMap, VecDeque};
+use postrider_core::mail::uid_set::UidSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tokio::time::Instant;
 
 /// A row that brings no message nearer: only so many may come with a page.
@@ -17,6 +19,19 @@ pub(super) fn stray(pages: &mut VecDeque<Active>) -> Result<Option<Meta>, Failur
     let Some(front) = pages.front_mut() else { return Ok(None) };
     front.strays += 1;
     if front.strays > STRAY_ROWS { Err(endless()) } else { Ok(None) }
+}
+
+/// What is read, and the way to whoever asked for it.
+pub(super) struct Reading {
+    /// Pages that are asked for and not settled, the oldest first.
+    pub(super) pages: VecDeque<Active>,
+    /// Messages whose bytes are in the sink, and no seal was begun for.
+    pub(super) unsealed: Vec<Meta>,
+    pub(super) hand: HandOver,
+    /// The message that is being read by ranges.
+    pub(super) apart: Option<Beginning>,
+    /// The next seal makes a beginning durable, too.
+    pub(super) keeps: bool,
 }
 
 /// A page being fetched.
@@ -47,6 +62,18 @@ pub(super) struct Active {
     pub(super) began: Instant,
     /// Held until the page is handed over.
     pub(super) cost: Cost,
+    /// Messages behind one that is asked for by ranges.
+    pub(super) unasked: UidSet,
+    /// Messages that are asked for by ranges.
+    pub(super) pieces: BTreeSet<u32>,
+}
+
+impl Active {
+    /// How what is kept of one of its messages is called.
+    pub(super) fn beginning(&self, account: &str, uid: u32) -> Beginning {
+        let (account, remote_id) = (account.to_owned(), self.remote_id.clone());
+        Beginning { account, remote_id, uidvalidity: self.uidvalidity.0, uid }
+    }
 }
 
 pub(super) struct Alone {
@@ -69,7 +96,7 @@ pub(super) fn merge(line: &mut FetchLine, other: FetchLine) {
 
 /// What the refusal of one message means: a telling one keeps its class, another says that these
 /// bytes cannot be had.
-fn message_refusal(told: &Told) -> Failure {
+pub(super) fn message_refusal(told: &Told) -> Failure {
     let class = telling(told).map_or(Class::InvalidData, |failure| failure.class);
     let code = told.code.as_ref().map(|c| format!("[{c}] ")).unwrap_or_default();
     let text = format!("the server said {code}{}", told.text);

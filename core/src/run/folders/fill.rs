@@ -33,6 +33,7 @@ impl FolderWork {
             lane: if kind == FillKind::Arrivals { Lane::Live } else { Lane::Backfill },
             names: desk.account.names,
             seeks: self.seeks,
+            pieces: self.comes_in_pieces(id, kind, &asked),
         };
         let token = desk.ask_page(|token| Owner::Page(id, token), request);
         if let Some(folder) = self.folders.get_mut(&id) {

@@ -19,6 +19,8 @@ use crate::run::folders::state::{Desk, FolderWork};
 use crate::run::work::{CUTS, Cut};
 use std::collections::VecDeque;
 
+/// Steps forward of a run; what is beyond is noted like any other end.
+const FURTHER: u32 = 1000;
 /// Notes at which a thing is left alone.
 const LEFT_ALONE: u32 = 3;
 
@@ -43,6 +45,10 @@ impl FolderWork {
         failure: &Failure,
         desk: &mut Desk<'_>,
     ) -> Cut {
+        if failure.further && self.furthers < FURTHER {
+            self.furthers += 1;
+            return Cut::Further;
+        }
         if !Self::is_cut(failure) || desk.session.is_none() {
             return Cut::Unnoted;
         }
@@ -221,6 +227,19 @@ impl FolderWork {
             let note = Note { about: about.clone(), count: 0, text: String::new() };
             desk.commit(Owner::Nobody, AccountChange::Note(note));
         }
+    }
+
+    /// Whether a mail that is asked for alone is to come in pieces: sessions have ended at it as a
+    /// whole, or it has failed so before.
+    pub(super) fn comes_in_pieces(&self, id: FolderId, kind: FillKind, asked: &UidSet) -> bool {
+        let (Some(folder), Some(uid)) = (self.folders.get(&id), asked.first()) else {
+            return false;
+        };
+        let about = Poison::Mail(id, folder.lanes.live.uidvalidity, uid);
+        let failed = kind == FillKind::Retry
+            && folder.row.failures.contains(uid)
+            && !folder.suspects.contains_key(&uid);
+        asked.len() == 1 && (failed || self.is_noted(&about))
     }
 
     /// Mails of a folder at which a session has ended.

@@ -54,6 +54,8 @@ pub(crate) struct FolderWork {
     pub(super) notes: BTreeMap<Poison, CutNote>,
     /// Sessions that ended so in this run.
     pub(super) cuts: u32,
+    /// Sessions that have ended after a step forward with one mail.
+    pub(super) furthers: u32,
     /// Wire names about which this session has answered something.
     pub(super) answered: BTreeSet<Vec<u8>>,
     /// Wire names that were opened, and those whose index was told, in this run.
@@ -92,6 +94,7 @@ impl FolderWork {
             counters: BTreeMap::new(),
             notes: BTreeMap::new(),
             cuts: 0,
+            furthers: 0,
             answered: BTreeSet::new(),
             opened: BTreeSet::new(),
             indexed: BTreeSet::new(),
@@ -103,8 +106,20 @@ impl FolderWork {
             refiltered: false,
         };
         if let Some(before) = before {
-            let Self { notes, cuts, answered, equal_sizes, proof, names, uncounted, .. } = before;
-            work = Self { notes, cuts, answered, equal_sizes, proof, names, uncounted, ..work };
+            let Self {
+                notes, cuts, furthers, answered, equal_sizes, proof, names, uncounted, ..
+            } = before;
+            work = Self {
+                notes,
+                cuts,
+                furthers,
+                answered,
+                equal_sizes,
+                proof,
+                names,
+                uncounted,
+                ..work
+            };
         }
         // What is shut is asked last: should a session end at it again, that alone is the third
         // time, and no try of the run.

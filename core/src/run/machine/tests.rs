@@ -8,7 +8,7 @@ use crate::run::scope::{Depth, Scope};
 
 type TestedRun = RunMachine<FolderWork>;
 use crate::commit::rows::AccountRow;
-use crate::failure::Class;
+use crate::failure::{Class, Provenance, Reach};
 use crate::mail::id::{AccountId, Incarnation, SessionId};
 use crate::provider::{Capabilities, Connected};
 use crate::standing::Outcome;
@@ -83,6 +83,35 @@ fn a_login_resets_no_backoff() {
         machine = machine.step(event, Now::default()).0;
     }
     assert_eq!((machine.phase(), machine.history().tries), (Phase::Working, 4));
+}
+
+/// A session that has brought more of a message than ever was there is no failed try, and blames
+/// nothing; not for ever.
+#[test]
+fn a_step_forward_is_no_try() {
+    let asked = |actions: &[Action]| {
+        actions.iter().find_map(|action| match action {
+            Action::Ask { token, .. } => Some(*token),
+            _ => None,
+        })
+    };
+    let mut machine = TestedRun::new(Settings::default(), History::default());
+    let mut actions = Vec::new();
+    for event in [begin(), Event::Opened(snapshot()), Event::Connected(connected(1))] {
+        (machine, actions) = machine.step(event, Now::default());
+    }
+    for n in 0..=1000 {
+        assert_eq!((machine.phase(), machine.history().tries), (Phase::Working, 0), "after {n}");
+        let cut = Failure::new(Class::Network, Reach::Session, Provenance::Local, "cut");
+        let cut = Failure { further: true, ..cut };
+        let token = asked(&actions).unwrap();
+        machine = machine.step(Event::Answered { token, answer: Err(cut) }, Now::default()).0;
+        assert_eq!(machine.phase(), Phase::Waiting);
+        for event in [Event::Woke, Event::Connected(connected(n + 2))] {
+            (machine, actions) = machine.step(event, Now::default());
+        }
+    }
+    assert_eq!(machine.history().tries, 1);
 }
 
 /// Every phase with every event: where it leads. `bug` marks answers to questions that were never

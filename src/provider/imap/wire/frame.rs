@@ -64,6 +64,10 @@ pub struct FrameReader {
     pub useful: Arc<AtomicU64>,
     /// Octets of the last frame's lines.
     last: u64,
+    /// Of a body that comes in pieces, the octet that is awaited next; it moves with what comes.
+    pub from: Option<u64>,
+    /// What is here of the frame that is being read.
+    frame: Frame,
 }
 
 fn broken(text: &str) -> Failure {
@@ -81,6 +85,8 @@ impl FrameReader {
             octets: Arc::default(),
             useful: Arc::default(),
             last: 0,
+            from: None,
+            frame: Frame::default(),
         }
     }
 
@@ -193,8 +199,20 @@ impl FrameReader {
         }
     }
 
-    /// Reads the next response. Body literals (of `BODY[]`) go into `sink`; without one they are
-    /// skipped.
+    /// The response in whose body the stream has ended, as far as it came.
+    pub fn cut(&mut self) -> Option<Frame> {
+        let mut frame = std::mem::take(&mut self.frame);
+        let Some(Part::Text(text)) = frame.parts.last() else { return None };
+        if frame.truncated || origin(text) != Some(self.from.unwrap_or(0)) {
+            return None;
+        }
+        frame.parts.push(Part::Body { head: Vec::new(), length: 0 });
+        frame.parts.push(Part::Text(b")".to_vec()));
+        Some(frame)
+    }
+
+    /// Reads the next response. Body literals (of `BODY[]`, from the octet that is awaited) go into
+    /// `sink`; others, or without one, are skipped.
     ///
     /// # Errors
     /// Network, timeout (reach session): the stream is unusable. Storage: the sink refused.
@@ -206,13 +224,14 @@ impl FrameReader {
         stream: &mut (impl AsyncRead + Unpin),
         mut sink: Option<&mut S>,
     ) -> Result<Frame, Failure> {
-        let mut frame = Frame::default();
+        self.frame = Frame::default();
         let mut used = 0;
         let mut has_body = false;
         loop {
             let mut text = Vec::new();
-            frame.truncated |=
-                self.line(stream, &mut text, TEXT_LIMIT.saturating_sub(used)).await?;
+            let truncated = self.line(stream, &mut text, TEXT_LIMIT.saturating_sub(used)).await?;
+            let frame = &mut self.frame;
+            frame.truncated |= truncated;
             used += text.len();
             self.last = if frame.parts.is_empty() { 0 } else { self.last } + text.len() as u64;
             // Every part costs memory, also an empty one.
@@ -223,10 +242,10 @@ impl FrameReader {
                 if frame.parts.is_empty() && is_status(&text) { None } else { announced(&text)? };
             let Some((length, marker)) = literal else {
                 frame.parts.push(Part::Text(text));
-                return Ok(frame);
+                return Ok(std::mem::take(frame));
             };
             text.truncate(text.len() - marker);
-            let body = !has_body && is_body(&text);
+            let body = !has_body && origin(&text) == Some(self.from.unwrap_or(0));
             frame.parts.push(Part::Text(text));
             used += 16;
             let part = match (&mut sink, body) {
@@ -243,7 +262,7 @@ impl FrameReader {
                     Part::Skipped
                 }
             };
-            frame.parts.push(part);
+            self.frame.parts.push(part);
         }
     }
 
@@ -314,6 +333,7 @@ impl FrameReader {
             left -= n as u64;
             self.useful.fetch_add(n as u64, Ordering::Relaxed);
         }
+        self.from = self.from.map(|from| from + length);
         Ok(Part::Body { head: head.into_bytes(), length })
     }
 }
@@ -345,12 +365,19 @@ fn is_status(text: &[u8]) -> bool {
         .any(|status| word.eq_ignore_ascii_case(status))
 }
 
-/// Whether the text before a literal names the whole message: `BODY[]`, also `BODY[]<0>`.
-fn is_body(text: &[u8]) -> bool {
+/// From which octet of the message the literal behind this text begins: `BODY[]`, `BODY[]<0>`; some
+/// servers repeat the length, too (`BODY[]<0.100>`).
+fn origin(text: &[u8]) -> Option<u64> {
     let text = text.trim_ascii_end();
-    let text = text.strip_suffix(b"<0>").unwrap_or(text);
-    let at = text.len().saturating_sub(6);
-    text.get(at..).is_some_and(|name| name.eq_ignore_ascii_case(b"BODY[]"))
+    let (name, range) = match text.strip_suffix(b">") {
+        Some(inner) => inner.split_at(inner.iter().rposition(|b| *b == b'<')?),
+        None => (text, &b"<0"[..]),
+    };
+    let is_body = name
+        .get(name.len().saturating_sub(6)..)
+        .is_some_and(|name| name.eq_ignore_ascii_case(b"BODY[]"));
+    let first = range.get(1..)?.split(|b| *b == b'.').next()?;
+    std::str::from_utf8(first).ok()?.parse().ok().filter(|_| is_body)
 }
 
 #[cfg(test)]

@@ -68,6 +68,10 @@ pub struct FetchLine {
     pub header: Option<Vec<u8>>,
     /// The body: streamed into the sink.
     pub body: Option<BodySeen>,
+    /// Octets of the message were told, or that there are none, whether they are kept or not.
+    pub has_bytes: bool,
+    /// They are a piece, from this octet on.
+    pub origin: Option<u64>,
     /// Its list was closed: else it tells nothing.
     pub closed: bool,
 }
@@ -378,7 +382,8 @@ fn fetch(number: u32, tokens: &mut Lexemes<'_>) -> Response {
             (name, ItemValue::One(token)) if name.starts_with(b"BODY[HEADER") => {
                 line.header = token.string();
             }
-            (b"BODY[]" | b"BODY[]<0>", ItemValue::One(token)) => {
+            (name, ItemValue::One(token)) if let Some(piece) = name.strip_prefix(b"BODY[]") => {
+                (line.has_bytes, line.origin) = (true, origin(piece));
                 line.body = match token {
                     Lexeme::Body(head, length) => {
                         Some(BodySeen::Streamed { head: head.to_vec(), length })
@@ -392,6 +397,12 @@ fn fetch(number: u32, tokens: &mut Lexemes<'_>) -> Response {
         }
     }
     Response::Fetch(line)
+}
+
+/// Where a piece begins: `<5>`, or `<5.100>`.
+fn origin(piece: &[u8]) -> Option<u64> {
+    let inner = piece.strip_prefix(b"<")?.strip_suffix(b">")?;
+    std::str::from_utf8(inner.split(|b| *b == b'.').next()?).ok()?.parse().ok()
 }
 
 /// A message's name; one that cannot be read is none. Source: RFC 8474 §7.

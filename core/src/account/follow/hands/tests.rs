@@ -17,6 +17,7 @@ fn page(folder: &str, from: u32, to: u32) -> Request {
         lane: Lane::Backfill,
         names: IdentityKind::Hash,
         seeks: false,
+        pieces: false,
     }
 }
 

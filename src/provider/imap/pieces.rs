@@ -1,0 +1,321 @@
+//! A message by ranges (RFC 3501 §6.4.5, `BODY.PEEK[]<octet.length>`): one at which sessions have
+//! ended comes in pieces, and what had come before a cut is not read again.
+
+use crate::provider::Sink;
+use crate::provider::head::Head;
+use crate::provider::imap::conn::{Conn, STRAY_ROWS};
+use crate::provider::imap::failure::{ends_session, telling};
+use crate::provider::imap::page::{Reading, merge, message_refusal};
+use crate::provider::imap::recognise::item;
+use crate::provider::imap::row::Meta;
+use crate::provider::imap::session::ImapSession;
+use crate::provider::imap::wire::response::{BodySeen, Condition, FetchLine, Response, Told};
+use postrider_core::failure::{Failure, Reach};
+use postrider_core::mail::body::{Beginning, BodySink, Sealing};
+use postrider_core::mime;
+
+/// Octets of a piece.
+const PIECE: u64 = 4 * 1024 * 1024;
+/// Pieces that are asked for at a time.
+const AHEAD: usize = 4;
+/// Octets in front of a cut that are read again: are they others, so is the message.
+const OVERLAP: usize = 1024;
+
+/// What came of it.
+enum Pieced {
+    /// All of it; its bytes are in the sink.
+    Came(Box<Meta>),
+    /// The server does not show it, or refuses it.
+    Missed(Option<Failure>),
+    /// The disk has no room for it.
+    Refused(String),
+    /// It cannot be had by ranges here.
+    Unable,
+}
+
+/// Why there are no more pieces.
+enum Stop {
+    /// There is nothing behind the last.
+    End,
+    /// Nothing is shown any more.
+    Gone,
+    /// What was kept is not the beginning of this message.
+    Other,
+    /// The server refuses ranges, or does not know them.
+    Unable,
+}
+
+/// The sink, in the middle of a body: what is begun goes on, behind what must be the same.
+struct Joined<'a, 'k> {
+    sink: &'a mut Sink,
+    head: &'a mut Head,
+    /// What must come once more.
+    again: &'k [u8],
+    /// It was something else.
+    differs: bool,
+    came: u64,
+}
+
+impl BodySink for Joined<'_, '_> {
+    async fn begin(&mut self, _announced: u64) -> Result<(), Failure> {
+        Ok(())
+    }
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.came += bytes.len() as u64;
+        let known = bytes.len().min(self.again.len());
+        let (known, new) = bytes.split_at_checked(known).unwrap_or((bytes, &[]));
+        let (again, rest) = self.again.split_at_checked(known.len()).unwrap_or_default();
+        self.again = rest;
+        self.differs |= again != known;
+        if self.differs || new.is_empty() {
+            return Ok(());
+        }
+        self.head.take(new);
+        self.sink.write(new).await
+    }
+    async fn finish(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+    fn abandon(&mut self) {}
+    fn room(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+    fn rest(&mut self) {}
+    async fn begin_seal(&mut self) -> Result<Sealing, Failure> {
+        Err(Failure::bug("a seal in the middle of a body"))
+    }
+}
+
+impl ImapSession {
+    /// Reads a message of the front page by ranges.
+    pub(super) async fn settle_apart(
+        &mut self,
+        reading: &mut Reading,
+        uid: u32,
+    ) -> Result<(), Failure> {
+        let Reading { pages, unsealed, hand, apart, .. } = reading;
+        let Some(front) = pages.front_mut() else { return Ok(()) };
+        front.pieces.remove(&uid);
+        let of = front.beginning(&self.account, uid);
+        *apart = Some(of.clone());
+        let items = format!("(UID FLAGS INTERNALDATE RFC822.SIZE{})", item(front.names));
+        let pieced = tokio::select! {
+            biased;
+            pieced = self.read_pieces(&of, &items) => pieced?,
+            failure = hand.broken() => return Err(failure),
+        };
+        *apart = None;
+        match pieced {
+            Pieced::Came(meta) => {
+                self.delivered = true;
+                unsealed.push(*meta);
+            }
+            Pieced::Missed(refusal) => front.page.missed(uid, refusal),
+            Pieced::Refused(why) => front.page.refused(uid, why),
+            // It is asked for as a whole.
+            Pieced::Unable => {}
+        }
+        Ok(())
+    }
+
+    /// Reads one message of the open folder by ranges, behind what is kept of it. Nothing else is on
+    /// its way on this connection.
+    ///
+    /// # Errors
+    /// What ended the session; what has come lies in the sink as a body that is not finished.
+    async fn read_pieces(&mut self, of: &Beginning, items: &str) -> Result<Pieced, Failure> {
+        let (line, told) = ask_line(&mut self.conn, of.uid, items).await?;
+        if told.status != Condition::Ok {
+            if let Some(failure) = telling(&told).filter(|failure| ends_session(failure.class)) {
+                return Err(failure);
+            }
+            return Ok(Pieced::Missed(Some(message_refusal(&told))));
+        }
+        let Some(line) = line else { return Ok(Pieced::Missed(None)) };
+        let Some(size) = line.size else { return Ok(Pieced::Unable) };
+        loop {
+            let (mut head, mut tail) = (Head::default(), Vec::new());
+            let resumed = self
+                .sink
+                .resume(of, size, &mut |piece| {
+                    head.take(piece);
+                    tail.extend_from_slice(piece);
+                    tail.drain(..tail.len().saturating_sub(OVERLAP));
+                })
+                .await;
+            let begun = match resumed {
+                Ok(Some(have)) => Ok(have),
+                Ok(None) => self.sink.begin(size).await.map(|()| 0),
+                Err(failure) => Err(failure),
+            };
+            let have = match begun {
+                Ok(have) => have,
+                Err(full) if full.reach == Reach::Message => {
+                    self.sink.abandon();
+                    return Ok(Pieced::Refused(full.chain()));
+                }
+                Err(failure) => return Err(failure),
+            };
+            let (length, stop) = self.pieces(of.uid, size, have, &tail, &mut head).await?;
+            match stop {
+                // Nothing, where the server says that there is something: it is asked for as a whole.
+                Stop::End if length > 0 || size == 0 => {
+                    self.sink.finish().await?;
+                    let header = mime::header_facts(&head.into_bytes());
+                    let meta = Meta { uid: of.uid, line, length, header };
+                    return Ok(Pieced::Came(Box::new(meta)));
+                }
+                _ => self.sink.abandon(),
+            }
+            self.sink.forget(of);
+            match stop {
+                Stop::Gone => return Ok(Pieced::Missed(None)),
+                // Nothing is kept now: all of it is read.
+                Stop::Other if have > 0 => {}
+                _ => return Ok(Pieced::Unable),
+            }
+        }
+    }
+
+    /// Asks for a few pieces at a time. Says how many octets of the message there are.
+    async fn pieces(
+        &mut self,
+        uid: u32,
+        size: u64,
+        mut have: u64,
+        tail: &[u8],
+        head: &mut Head,
+    ) -> Result<(u64, Stop), Failure> {
+        let mut again = tail;
+        loop {
+            let at = have - again.len() as u64;
+            let mut tags = Vec::new();
+            let mut next = at;
+            while tags.is_empty() || (tags.len() < AHEAD && next < size) {
+                let command = format!("UID FETCH {uid} (UID BODY.PEEK[]<{next}.{PIECE}>)");
+                tags.push(self.conn.send(command.as_bytes(), false).await?);
+                next += PIECE;
+            }
+            let mut joined =
+                Joined { sink: &mut self.sink, head: &mut *head, again, differs: false, came: 0 };
+            let shown = self.conn.pieces(&tags, uid, at, &mut joined).await?;
+            let (differs, came) = (joined.differs, joined.came);
+            again = joined.again;
+            have = (at + came).max(have);
+            let stop = match shown {
+                Shown { refused: true, .. } => Stop::Unable,
+                _ if differs => Stop::Other,
+                // It knows no ranges: this is all of it, if it was asked for from its beginning.
+                Shown { whole: true, .. } if at == 0 && came > 0 => Stop::End,
+                Shown { whole: true, .. } => Stop::Unable,
+                Shown { short: false, .. } if came > 0 => continue,
+                _ if !again.is_empty() => Stop::Other,
+                // Shorter than it was asked for: the rest, where there is more.
+                Shown { short: true, .. } if came > 0 && have < size => continue,
+                Shown { short: true, .. } => Stop::End,
+                Shown { strange: true, .. } => Stop::Unable,
+                _ if have >= size => Stop::End,
+                _ => Stop::Gone,
+            };
+            return Ok((have, stop));
+        }
+    }
+}
+
+/// What is told of a message besides its bytes.
+async fn ask_line(
+    conn: &mut Conn,
+    uid: u32,
+    items: &str,
+) -> Result<(Option<FetchLine>, Told), Failure> {
+    let tag = conn.send(format!("UID FETCH {uid} {items}").as_bytes(), false).await?;
+    let mut line: Option<FetchLine> = None;
+    let told = conn
+        .until(&tag, |response| {
+            if let Response::Fetch(told) = response
+                && told.closed
+                && told.uid == Some(uid)
+            {
+                match &mut line {
+                    Some(line) => merge(line, told),
+                    None => line = Some(told),
+                }
+            }
+        })
+        .await?;
+    Ok((line, told))
+}
+
+/// What the answers to a few ranges have shown.
+#[derive(Default)]
+struct Shown {
+    /// One was refused.
+    refused: bool,
+    /// What came last where it was awaited is shorter than it was asked for.
+    short: bool,
+    /// Bytes that are no range.
+    whole: bool,
+    /// Bytes from elsewhere.
+    strange: bool,
+}
+
+impl Conn {
+    /// Reads the answers to ranges, the first of which begins `at`. A server may tell what the next
+    /// one asks for before it ends the one before.
+    async fn pieces(
+        &mut self,
+        tags: &[String],
+        uid: u32,
+        at: u64,
+        into: &mut Joined<'_, '_>,
+    ) -> Result<Shown, Failure> {
+        let (mut shown, mut rows, mut awaited) = (Shown::default(), 0_usize, at);
+        self.await_octet(Some(at));
+        for tag in tags {
+            let mut inline = Vec::new();
+            let told = self
+                .until_into(tag, Some(&mut *into), |response| {
+                    // What else is told of it meanwhile is no answer.
+                    if let Response::Fetch(line) = response {
+                        rows += 1;
+                        if line.uid == Some(uid) && line.has_bytes {
+                            let length = match (line.body, line.origin) {
+                                (Some(BodySeen::Inline(bytes)), Some(from)) if from == awaited => {
+                                    let length = bytes.len() as u64;
+                                    inline.extend(bytes);
+                                    Some(length)
+                                }
+                                (Some(BodySeen::Streamed { length, .. }), Some(from))
+                                    if from == awaited =>
+                                {
+                                    Some(length)
+                                }
+                                (Some(BodySeen::Nil), Some(from)) if from == awaited => Some(0),
+                                (_, origin) => {
+                                    shown.whole |= origin.is_none();
+                                    shown.strange |= origin.is_some();
+                                    None
+                                }
+                            };
+                            if let Some(length) = length {
+                                shown.short = length < PIECE;
+                                awaited += length;
+                            }
+                        }
+                    }
+                    rows <= STRAY_ROWS
+                })
+                .await?;
+            if told.status != Condition::Ok {
+                if let Some(failure) = telling(&told).filter(|told| ends_session(told.class)) {
+                    return Err(failure);
+                }
+                shown.refused = true;
+            }
+            into.write(&inline).await?;
+            self.await_octet(Some(awaited));
+        }
+        self.await_octet(None);
+        Ok(shown)
+    }
+}
