@@ -4,9 +4,13 @@
 //! the verbs here and writes what [`Ledger::take_writes`] returns. The tests' model store keeps
 //! everything loaded and calls the same verbs.
 
+mod tally;
 mod whole;
 
+pub use tally::Tally;
+
 use crate::commit::event::{EventDraft, SHOWN, ToldPlace, What};
+use crate::commit::ledger::tally::Counted;
 use crate::commit::limbo;
 use crate::commit::rows::{AccountRow, FolderRow, LocationRow, MessageRow};
 use crate::commit::whole::ToldState;
@@ -46,6 +50,8 @@ pub struct Writes {
     pub locations: Vec<LocationRow>,
     /// Events, in order.
     pub events: Vec<EventDraft>,
+    /// By how much the counts of the account and its folders change.
+    pub tally: Tally,
 }
 
 /// Where a location is. Wide enough for the numbers of providers that count without UIDs.
@@ -67,6 +73,7 @@ pub struct Ledger {
     touched: BTreeMap<MessageId, (usize, Option<ToldState>)>,
     /// Places that are not looked at.
     hidden: BTreeSet<FolderId>,
+    counted: Counted,
 }
 
 impl Ledger {
@@ -84,6 +91,11 @@ impl Ledger {
 
     /// Loads a stored message.
     pub fn load_message(&mut self, row: MessageRow) {
+        self.counted.load_message(&row);
+        self.insert_message(row);
+    }
+
+    fn insert_message(&mut self, row: MessageRow) {
         self.by_identity.insert(row.identity.clone(), row.id);
         self.messages.insert(row.id, row);
     }
@@ -92,6 +104,11 @@ impl Ledger {
     /// names; [`SHOWN`] + 1 of the living ones, or all, and among them the one that began last in
     /// another folder; the one that ended last.
     pub fn load_location(&mut self, row: LocationRow) {
+        self.counted.load_location(&row);
+        self.insert_location(row);
+    }
+
+    fn insert_location(&mut self, row: LocationRow) {
         let place = (row.folder, row.uidvalidity, row.uid);
         self.places.entry(row.message).or_default().insert(place);
         self.locations.insert(place, row);
@@ -249,6 +266,7 @@ impl Ledger {
             id,
             identity,
             body: fetched.body.hash(),
+            size: fetched.body.length(),
             places: 1,
             limbo_since: None,
             last_folder: None,
@@ -256,7 +274,7 @@ impl Ledger {
             deleted_at: None,
             version: None,
         };
-        self.load_message(row.clone());
+        self.insert_message(row.clone());
         let new = NewMessage {
             row,
             body: fetched.body,
@@ -287,7 +305,7 @@ impl Ledger {
             }
         }
         self.changed_locations.insert(place);
-        self.load_location(row);
+        self.insert_location(row);
     }
 
     fn last_ended(&self, message: MessageId) -> Option<&LocationRow> {
@@ -370,7 +388,8 @@ impl Ledger {
                 places.remove(&old);
             }
             (row.uidvalidity, row.uid, row.modseq) = (new.1, new.2, None);
-            self.load_location(row);
+            self.counted.renumber(old, new);
+            self.insert_location(row);
         }
     }
 
@@ -435,6 +454,7 @@ impl Ledger {
         for place in std::mem::take(&mut self.changed_locations) {
             writes.locations.extend(self.locations.get(&place).cloned());
         }
+        writes.tally = self.counted.tally(&writes);
         writes
     }
 }

@@ -61,6 +61,7 @@ mod tests {
 
     fn message() -> MessageRow {
         MessageRow {
+            size: 5,
             id: MessageId(1),
             identity: Identity("h:1".into()),
             body: BodyHash([1; 32]),

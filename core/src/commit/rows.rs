@@ -206,6 +206,8 @@ pub struct MessageRow {
     pub identity: Identity,
     /// Its bytes.
     pub body: BodyHash,
+    /// How many these are.
+    pub size: u64,
     /// Its living locations.
     pub places: u64,
     /// Since when it has no location.
@@ -218,6 +220,14 @@ pub struct MessageRow {
     pub deleted_at: Option<Micros>,
     /// The version of its state, where the provider has them.
     pub version: Option<MailVersion>,
+}
+
+impl MessageRow {
+    /// Whether it is neither deleted nor in limbo.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.limbo_since.is_none() && self.deleted_at.is_none()
+    }
 }
 
 /// A message's place in a folder.

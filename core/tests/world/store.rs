@@ -1,5 +1,6 @@
 //! The model store: the core's own commit rules over rows in memory.
 
+use crate::kept::Kept;
 use crate::words::key;
 use postrider_core::commit::apply::{apply, may_end_limbo, mistaken as mistaken_row};
 use postrider_core::commit::change::{
@@ -40,6 +41,7 @@ pub(crate) struct Store {
     /// Folders that a first look at LIST has named.
     list_looked: BTreeSet<FolderId>,
     notes: BTreeMap<Poison, Note>,
+    tally: Kept,
     /// How open failures are tried again: their class, and whether they came in a burst.
     rows: BTreeMap<(FolderId, u32), (Class, Again)>,
 }
@@ -62,6 +64,7 @@ impl Store {
             looked: BTreeMap::new(),
             list_looked: BTreeSet::new(),
             notes: BTreeMap::new(),
+            tally: Kept::default(),
             rows: BTreeMap::new(),
         }
     }
@@ -290,7 +293,12 @@ impl Store {
             let folders: Vec<FolderRow> = self.folders.values().cloned().collect();
             self.ledger.sweep(&self.account, &folders, commit.at);
         }
-        self.events.extend(self.ledger.take_writes().events);
+        let writes = self.ledger.take_writes();
+        self.tally.add(&writes.tally);
+        if let Some(wrong) = self.tally.differs(&self.ledger) {
+            self.rash.push(wrong);
+        }
+        self.events.extend(writes.events);
         CommitAnswer::Done(Box::new(StoredRows::of(admitted.account, admitted.folder)))
     }
 }

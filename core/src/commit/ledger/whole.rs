@@ -80,6 +80,7 @@ impl Ledger {
             id,
             identity: mail.identity,
             body: mail.body.hash(),
+            size: mail.body.length(),
             places: 0,
             limbo_since: None,
             last_folder: None,
@@ -87,7 +88,7 @@ impl Ledger {
             deleted_at: None,
             version: mail.version.clone(),
         };
-        self.load_message(row.clone());
+        self.insert_message(row.clone());
         let new = NewMessage {
             row,
             body: mail.body,
@@ -200,7 +201,7 @@ impl Ledger {
             },
         };
         self.changed_locations.insert(place);
-        self.load_location(row);
+        self.insert_location(row);
     }
 
     fn end_place(&mut self, id: MessageId, folder: FolderId, at: Micros) {

@@ -1,5 +1,6 @@
 //! The model store: the core's own rules of feeds over rows in memory.
 
+use crate::kept::Kept;
 use postrider_core::commit::change::feed::FeedChange;
 use postrider_core::commit::change::{Change, Commit, CommitAnswer, Refusal, StoredRows};
 use postrider_core::commit::event::EventDraft;
@@ -30,6 +31,7 @@ pub(crate) struct FeedStore {
     pub(crate) writes: u64,
     /// Rules that a commit has broken.
     pub(crate) broken: Vec<String>,
+    tally: Kept,
 }
 
 impl FeedStore {
@@ -44,6 +46,7 @@ impl FeedStore {
             refused: 0,
             writes: 0,
             broken: Vec::new(),
+            tally: Kept::default(),
         }
     }
 
@@ -116,6 +119,8 @@ impl FeedStore {
         }
         let owed = self.books.take_owed();
         let writes = self.books.ledger.take_writes();
+        self.tally.add(&writes.tally);
+        self.broken.extend(self.tally.differs(&self.books.ledger));
         self.writes += (owed.put.len() + owed.paid.len()) as u64;
         self.writes += (writes.created.len() + writes.messages.len()) as u64;
         self.writes += (writes.locations.len() + writes.events.len()) as u64;
