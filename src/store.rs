@@ -18,5 +18,5 @@ pub use apply::Done;
 pub use connect::{Database, OpenError, open, open_for_reading};
 pub use feed::FeedStanding;
 pub use instance::{Disagreement, adopt, agree, mark_bodies, note_stop, own_bodies};
-pub use read::{AccountInfo, Chosen, ManifestFolder, ManifestRow, Reader};
+pub use read::{AccountInfo, Chosen, ManifestFolder, ManifestRow, Miscount, Reader};
 pub use shown::{StoredAccount, StoredEvent, StoredFailure, StoredFolder, StoredRun};

@@ -50,6 +50,10 @@ pub struct Model {
     pub owner: Option<String>,
     /// What its feeds have still to do: JSON with the number of its format.
     pub feed: Option<String>,
+    /// Its messages that are neither deleted nor in limbo.
+    pub held: i64,
+    /// Their octets.
+    pub held_octets: i64,
 }
 
 /// Tables are joined by hand where they are read.

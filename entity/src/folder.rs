@@ -43,6 +43,8 @@ pub struct Model {
     pub surplus: i64,
     /// Start of the last pass that put something back into its history.
     pub grown_at: Option<i64>,
+    /// Its living locations.
+    pub held: i64,
 }
 
 /// Tables are joined by hand where they are read.

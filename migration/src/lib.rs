@@ -17,6 +17,7 @@ mod m0007_spending;
 mod m0008_feed;
 mod m0009_packs;
 mod m0010_names;
+mod m0011_counts;
 
 /// All steps, oldest first.
 #[derive(Debug)]
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_feed::Migration),
             Box::new(m0009_packs::Migration),
             Box::new(m0010_names::Migration),
+            Box::new(m0011_counts::Migration),
         ]
     }
 }

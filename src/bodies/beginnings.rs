@@ -141,6 +141,7 @@ impl Beginnings {
     }
 
     /// Reads back what is kept of a message, if something is.
+    #[expect(clippy::disallowed_methods, reason = "who reads back waits for its end")]
     pub(super) fn read(&self, of: &Beginning) -> Option<ReadingBack> {
         let kept = {
             let cuts = self.cuts.lock().unwrap_or_else(PoisonError::into_inner);

@@ -16,7 +16,7 @@ use crate::cli::verify::feed::Sides;
 use crate::cli::verify::report::{Report, Reports};
 use crate::clock::Clock;
 use crate::provider::{Opening, Session};
-use crate::store::{Chosen, FeedStanding, ManifestRow};
+use crate::store::{Chosen, FeedStanding, ManifestRow, Miscount};
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::BodyHash;
@@ -47,6 +47,13 @@ pub(super) async fn run(args: VerifyArgs) -> Exit {
         let gaps = opened.reader.event_gaps().await.map_err(|e| told(&e))?;
         if let Some(report) = reports.values_mut().next().filter(|_| gaps != 0) {
             report.differences.push(format!("{gaps} numbers are missing in the feed"));
+        }
+        for wrong in opened.reader.miscounts(opened.account).await.map_err(|e| told(&e))? {
+            let Miscount { folder, kept, counted } = wrong;
+            let named = folder.map(|id| id.0).filter(|id| reports.contains_key(id));
+            let first = || reports.keys().next().copied().unwrap_or(0);
+            let report = reports.entry(named.unwrap_or_else(first)).or_default();
+            report.differences.push(format!("{kept} are counted as held, and {counted} are there"));
         }
         if args.offline {
             if let Some(text) = standing.as_ref().and_then(feed::unread) {

@@ -330,6 +330,30 @@ impl Reader {
         let rows = self.rows(Text::EventGaps, vec![]).await.map_err(failed)?;
         rows.first().map_or(Ok(0), |row| get(row, 0)).map_err(failed)
     }
+
+    /// Counts of an account and its folders that are not those of their rows.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn miscounts(&self, account: AccountId) -> Result<Vec<Miscount>, Failure> {
+        let rows = self.rows(Text::Miscounts, vec![account.0.into()]).await.map_err(failed)?;
+        let read = |row: &QueryResult| {
+            let folder = get::<Option<i64>>(row, 0)?.map(FolderId);
+            Ok(Miscount { folder, kept: get(row, 1)?, counted: get(row, 2)? })
+        };
+        rows.iter().map(read).collect::<Result<_, Trouble>>().map_err(failed)
+    }
+}
+
+/// A count that is kept and is not that of the rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Miscount {
+    /// The folder; `None` for the account.
+    pub folder: Option<FolderId>,
+    /// What is kept.
+    pub kept: i64,
+    /// What is there.
+    pub counted: i64,
 }
 
 fn manifest_row(row: &QueryResult) -> Result<ManifestRow, Trouble> {

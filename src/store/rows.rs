@@ -138,6 +138,7 @@ pub(super) fn message(row: &QueryResult) -> Result<MessageRow, Trouble> {
         deleted_at: micros(row, 6)?,
         places: u64::try_from(get::<i64>(row, 7)?).unwrap_or(0),
         version: get::<Option<String>>(row, 8)?.map(MailVersion::stored),
+        size: u64::try_from(get::<i64>(row, 9)?).unwrap_or(0),
     })
 }
 

@@ -8,6 +8,7 @@ mod bounds;
 mod budget;
 mod circles;
 mod config;
+mod counts;
 mod crash_at_every_step;
 mod door;
 mod dovecot;

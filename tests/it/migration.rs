@@ -21,7 +21,7 @@ async fn a_newer_schema_is_refused_with_both_versions() {
         for args in [&["sync", "--once"][..], &["export", "u"], &["verify", "u", "--offline"]] {
             let ran = postrider.run(args).exits(7);
             assert!(
-                ran.stderr.contains("m9999_future") && ran.stderr.contains("m0010_names"),
+                ran.stderr.contains("m9999_future") && ran.stderr.contains("m0011_counts"),
                 "{}",
                 ran.stderr
             );
@@ -45,7 +45,7 @@ fn the_database_is_copied_aside_before_a_migration() {
         ask(&database, "SELECT count(*) AS x FROM sqlite_master WHERE name = 'body_place'"),
         "1"
     );
-    let copy = "demo-data/postrider.before-m0001_mirror-m0002_server-m0003_mend-m0004_stamp-m0005_credential-m0006_owner-m0007_spending-m0008_feed-m0009_packs-m0010_names.db";
+    let copy = "demo-data/postrider.before-m0001_mirror-m0002_server-m0003_mend-m0004_stamp-m0005_credential-m0006_owner-m0007_spending-m0008_feed-m0009_packs-m0010_names-m0011_counts.db";
     let copy = postrider.path(copy);
     assert_eq!(state(&copy), before);
     assert_eq!(
@@ -141,10 +141,75 @@ async fn a_message_keeps_its_name() {
         let other = again.replace("(4, 1", "(4, 2");
         db.execute_unprepared(&other).await.unwrap();
         db.execute_unprepared("DELETE FROM message WHERE id = 4").await.unwrap();
-        Migrator::down(&db, Some(1)).await.unwrap();
+        Migrator::down(&db, Some(2)).await.unwrap();
         assert_eq!(names(&db).await, before);
         let doubled = row(5, "em:x", "00");
         assert!(db.execute_unprepared(&doubled).await.is_err(), "names are once in an account");
+    }
+}
+
+/// What is held when the counts come is counted, however often the step is begun.
+#[tokio::test]
+async fn what_is_there_is_counted() {
+    for begun in [&[][..], &["ALTER TABLE account ADD COLUMN held BIGINT NOT NULL DEFAULT 0"]] {
+        let db = Database::connect("sqlite::memory:").await.unwrap();
+        Migrator::up(&db, Some(10)).await.unwrap();
+        let account = |id: i64| {
+            format!(
+                "INSERT INTO account (id, name, provider, host, username, identity_kind, state, reason, since, incarnation) VALUES ({id}, 'a{id}', 'imap', '', '', 'hash', 'idle', '', 0, 1)"
+            )
+        };
+        let message = |id: i64, account: i64, gone: &str| {
+            format!(
+                "INSERT INTO message (id, account, body, size, stored_at, parse, deleted_at, limbo_since) VALUES ({id}, {account}, x'0{id}', {id}0, 0, 'ok', {gone})"
+            )
+        };
+        let location = |uid: i64, folder: i64, ended: &str| {
+            format!(
+                "INSERT INTO location (folder, uidvalidity, uid, message, flags, keywords, began_at, ended_at) VALUES ({folder}, 1, {uid}, 1, '', '', 0, {ended})"
+            )
+        };
+        let folder = |id: i64| {
+            format!(
+                "INSERT INTO folder (id, account, remote_id, path, uidvalidity, exists_count, opened_at, excluded) VALUES ({id}, 1, x'0{id}', 'f{id}', 1, 0, 0, FALSE)"
+            )
+        };
+        for sql in [
+            account(1),
+            account(2),
+            message(1, 1, "NULL, NULL"),
+            message(2, 1, "NULL, NULL"),
+            message(3, 1, "5, NULL"),
+            message(4, 1, "NULL, 5"),
+            message(5, 2, "5, NULL"),
+            folder(1),
+            folder(2),
+            location(1, 1, "NULL"),
+            location(2, 1, "NULL"),
+            location(3, 1, "7"),
+            location(1, 2, "7"),
+        ] {
+            db.execute_unprepared(&sql).await.unwrap();
+        }
+        for sql in begun {
+            db.execute_unprepared(sql).await.unwrap();
+        }
+        Migrator::up(&db, None).await.unwrap();
+        let counts = async |sql: &str| {
+            let rows =
+                db.query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.unwrap();
+            let read = |row: &sea_orm::QueryResult| -> (i64, i64) {
+                (row.try_get_by_index(0).unwrap(), row.try_get_by_index(1).unwrap())
+            };
+            rows.iter().map(read).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            counts("SELECT held, held_octets FROM account ORDER BY id").await,
+            [(2, 30), (0, 0)]
+        );
+        assert_eq!(counts("SELECT id, held FROM folder ORDER BY id").await, [(1, 2), (2, 0)]);
+        Migrator::down(&db, Some(1)).await.unwrap();
+        Migrator::up(&db, None).await.unwrap();
     }
 }
 

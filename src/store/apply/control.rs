@@ -202,7 +202,9 @@ async fn purge(db: &Transaction, id: i64) -> Result<Portion, Trouble> {
     // Fenced off first: no page may come behind it.
     write(db, Text::FenceOff, vec![id.into(), Standing::Removed.as_str().into()]).await?;
     let values = || vec![Value::from(id), Value::from(PURGE_CHUNK)];
-    write(db, Text::PurgeLocations, values()).await?;
+    for text in [Text::UncountPurged, Text::UncountLocations, Text::PurgeLocations] {
+        write(db, text, values()).await?;
+    }
     let bodies = read(db, Text::PurgedBodies, values()).await?;
     let deleted = write_now(db, Text::PurgeMessages, values()).await?;
     let bodies =

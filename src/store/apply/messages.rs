@@ -6,7 +6,7 @@ use crate::store::failure::Trouble;
 use crate::store::sql::Text;
 use crate::store::transaction::Transaction;
 use postrider_core::commit::event::{EventDraft, ToldPlace};
-use postrider_core::commit::ledger::{Ledger, NewMessage, Writes};
+use postrider_core::commit::ledger::{Ledger, NewMessage, Tally, Writes};
 use postrider_core::commit::rows::{LocationRow, MessageRow};
 use postrider_core::mail::feed::MailVersion;
 use postrider_core::mail::id::{AccountId, FolderId};
@@ -45,6 +45,15 @@ async fn save_writes(
     if !writes.locations.is_empty() {
         let rows: Vec<_> = writes.locations.iter().map(location_row).collect();
         write(db, Text::PutLocations, vec![text(&rows)?]).await?;
+    }
+    let Tally { messages, octets, locations } = &writes.tally;
+    if (*messages, *octets) != (0, 0) {
+        let values = vec![account.0.into(), (*messages).into(), (*octets).into()];
+        write(db, Text::CountMessages, values).await?;
+    }
+    if !locations.is_empty() {
+        let rows: Vec<_> = locations.iter().collect();
+        write(db, Text::CountLocations, vec![text(&rows)?]).await?;
     }
     if !writes.events.is_empty() {
         let mut rows = Vec::with_capacity(writes.events.len());

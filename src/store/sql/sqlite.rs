@@ -22,7 +22,8 @@ macro_rules! account_and_folder {
 /// Columns of a message as the core sees it.
 macro_rules! message {
     () => {
-        "m.id, m.identity, m.body, m.limbo_since, m.last_folder, m.last_sight, m.deleted_at, m.places, m.version"
+        "m.id, m.identity, m.body, m.limbo_since, m.last_folder, m.last_sight, m.deleted_at, m.places, m.version, \
+         m.size"
     };
 }
 
@@ -151,6 +152,18 @@ pub(super) const fn words(text: Text) -> &'static str {
         Text::PurgedBodies => {
             concat!("SELECT DISTINCT hex(body) FROM message WHERE id IN (", chunk!(), ")")
         }
+        Text::UncountPurged => concat!(
+            "UPDATE account SET held = held - gone.messages, held_octets = held_octets - gone.octets FROM (SELECT count(*) AS \
+             messages, COALESCE(sum(size), 0) AS octets FROM message WHERE id IN (",
+            chunk!(),
+            ") AND limbo_since IS NULL AND deleted_at IS NULL) AS gone WHERE account.id = ?1"
+        ),
+        Text::UncountLocations => concat!(
+            "UPDATE folder SET held = held - gone.locations FROM (SELECT folder, count(*) AS locations FROM location WHERE \
+             message IN (",
+            chunk!(),
+            ") AND ended_at IS NULL GROUP BY folder) AS gone WHERE folder.id = gone.folder"
+        ),
         Text::PurgeMessages => concat!("DELETE FROM message WHERE id IN (", chunk!(), ")"),
         Text::PurgeBodies => {
             "DELETE FROM body WHERE hash IN (SELECT unhex(value) FROM json_each(?1)) AND NOT EXISTS (SELECT 1 FROM \
@@ -228,6 +241,12 @@ pub(super) const fn words(text: Text) -> &'static str {
              UPDATE SET message = excluded.message, flags = excluded.flags, keywords = excluded.keywords, modseq = \
              excluded.modseq, internal_date = excluded.internal_date, began_at = excluded.began_at, ended_at = \
              excluded.ended_at"
+        }
+        Text::CountMessages => {
+            "UPDATE account SET held = held + ?2, held_octets = held_octets + ?3 WHERE id = ?1"
+        }
+        Text::CountLocations => {
+            "UPDATE folder SET held = held + j.value->>1 FROM jsonb_each(?1) j WHERE folder.id = j.value->>0"
         }
         Text::InsertEvents => {
             "INSERT INTO event (seq, id, at, kind, account, folder, message, backfill, data) SELECT value->>0, \
@@ -426,6 +445,15 @@ pub(super) const fn words(text: Text) -> &'static str {
         Text::LimboCount => {
             "SELECT count(*) FROM message WHERE account = ?1 AND limbo_since IS NOT NULL"
         }
+        // One statement: what is compared is of one instant.
+        Text::Miscounts => {
+            "SELECT folder, kept, counted FROM (SELECT NULL AS folder, a.held AS kept, (SELECT count(*) FROM message m WHERE \
+             m.account = a.id AND m.deleted_at IS NULL AND m.limbo_since IS NULL) AS counted FROM account a WHERE a.id = ?1 \
+             UNION ALL SELECT NULL, a.held_octets, (SELECT COALESCE(sum(m.size), 0) FROM message m WHERE m.account = a.id \
+             AND m.deleted_at IS NULL AND m.limbo_since IS NULL) FROM account a WHERE a.id = ?1 UNION ALL SELECT f.id, \
+             f.held, (SELECT count(*) FROM location l WHERE l.folder = f.id AND l.uidvalidity = f.uidvalidity AND \
+             l.ended_at IS NULL) FROM folder f WHERE f.account = ?1) WHERE kept <> counted"
+        }
         Text::EventGaps => {
             "SELECT COALESCE((SELECT MAX(seq) - MIN(seq) + 1 - COUNT(*) FROM event), 0) - COALESCE((SELECT SUM(next - \
              after - 1) FROM leap WHERE after >= (SELECT MIN(seq) FROM event) AND next <= (SELECT MAX(seq) FROM \
@@ -434,9 +462,7 @@ pub(super) const fn words(text: Text) -> &'static str {
         // Reading for faces.
         Text::StoredAccounts => {
             "SELECT a.id, a.name, a.provider, a.username, a.state, a.reason, a.since, a.history, a.parked_for, \
-             (SELECT count(*) FROM message m INDEXED BY message_held WHERE m.account = a.id AND m.deleted_at IS NULL AND \
-             m.limbo_since IS NULL), (SELECT COALESCE(SUM(size), 0) FROM message m INDEXED BY message_held WHERE m.account = a.id AND m.deleted_at IS NULL AND \
-             m.limbo_since IS NULL), (SELECT x.class FROM failure x WHERE x.account = a.id AND x.closed_at IS NULL \
+             a.held, a.held_octets, (SELECT x.class FROM failure x WHERE x.account = a.id AND x.closed_at IS NULL \
              AND x.folder IS NULL AND x.uid IS NULL AND x.remote_id IS NULL ORDER BY x.last_at DESC LIMIT 1), (SELECT \
              count(*) FROM failure x WHERE x.account = a.id AND x.closed_at IS NULL AND (x.folder IS NOT NULL OR \
              x.remote_id IS NOT NULL)) + (SELECT count(*) FROM owed o WHERE o.account = a.id AND o.attempts > 0), (SELECT max(f.passed_at) FROM folder f WHERE f.account = a.id AND \
@@ -445,9 +471,8 @@ pub(super) const fn words(text: Text) -> &'static str {
              a.owner FROM account a WHERE ?1 IS NULL OR a.name = ?1 ORDER BY a.name"
         }
         Text::StoredFolders => {
-            "SELECT f.id, f.path, f.role, f.uidvalidity, f.exists_count, (SELECT count(*) FROM location l WHERE \
-             l.folder = f.id AND l.uidvalidity = f.uidvalidity AND l.ended_at IS NULL), (SELECT count(*) FROM failure \
-             x WHERE x.folder = f.id AND x.closed_at IS NULL), f.passed_at, f.proved_at, f.unproved, f.excluded, \
+            "SELECT f.id, f.path, f.role, f.uidvalidity, f.exists_count, f.held, (SELECT count(*) FROM failure x \
+             WHERE x.folder = f.id AND x.closed_at IS NULL), f.passed_at, f.proved_at, f.unproved, f.excluded, \
              COALESCE((SELECT state FROM cursor WHERE folder = f.id AND lane = 'live'), ''), COALESCE((SELECT state \
              FROM cursor WHERE folder = f.id AND lane = 'backfill'), '') FROM folder f WHERE f.account = ?1 AND \
              f.deleted_at IS NULL ORDER BY f.path"

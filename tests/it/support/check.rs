@@ -149,6 +149,14 @@ pub(crate) fn consistent(database: &Path) {
             "0",
         ),
         ("SELECT count(*) AS x FROM location WHERE message NOT IN (SELECT id FROM message)", "0"),
+        (
+            "SELECT count(*) AS x FROM account a WHERE (held, held_octets) <> (SELECT count(*), COALESCE(sum(size), 0) FROM message m WHERE m.account = a.id AND m.deleted_at IS NULL AND m.limbo_since IS NULL)",
+            "0",
+        ),
+        (
+            "SELECT count(*) AS x FROM folder f WHERE held <> (SELECT count(*) FROM location l WHERE l.folder = f.id AND l.uidvalidity = f.uidvalidity AND l.ended_at IS NULL)",
+            "0",
+        ),
     ] {
         assert_eq!(ask(database, sql), want, "{sql}");
     }

@@ -72,7 +72,8 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
             ")) FROM owed WHERE account = ?1 AND identity IN (SELECT value FROM json_each(?2))"
         ),
         FeedText::HeldCount => {
-            "SELECT count(*) FROM message WHERE account = ?1 AND deleted_at IS NULL"
+            "SELECT held + (SELECT count(*) FROM message INDEXED BY message_limbo WHERE account = ?1 AND limbo_since IS NOT \
+             NULL) FROM account WHERE id = ?1"
         }
         FeedText::PutFeedAccount => "UPDATE account SET feed = ?2 WHERE id = ?1",
         FeedText::PutFeeds => {
@@ -160,7 +161,8 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
             "SELECT identity FROM owed WHERE account = ?1 AND due_at IS NULL AND identity > ?2 ORDER BY identity LIMIT ?3"
         }
         FeedText::FeedTally => {
-            "SELECT (SELECT count(*) FROM message WHERE account = ?1 AND deleted_at IS NULL), count(*) FILTER (WHERE \
+            "SELECT (SELECT held + (SELECT count(*) FROM message INDEXED BY message_limbo WHERE account = ?1 AND limbo_since \
+             IS NOT NULL) FROM account WHERE id = ?1), count(*) FILTER (WHERE \
              o.due_at IS NOT NULL AND m.id IS NULL), count(*) FILTER (WHERE o.due_at IS NULL AND (m.id IS NULL OR \
              m.deleted_at IS NOT NULL)), count(*) FILTER (WHERE o.due_at IS NOT NULL AND o.attempts = 0) FROM owed o \
              LEFT JOIN message m ON m.account = o.account AND m.identity = o.identity WHERE o.account = ?1"
