@@ -23,6 +23,7 @@ mod pieces;
 mod questions;
 mod recognise;
 mod row;
+mod scram;
 mod session;
 mod stream;
 mod touched;

@@ -26,6 +26,7 @@ mod grants;
 mod grants_away;
 mod helping;
 mod hostile;
+mod logins;
 mod migration;
 mod notify;
 mod oauth;

@@ -4,6 +4,7 @@ use crate::provider::imap::bearer::{self, Mechanism, Word};
 use crate::provider::imap::conn::{Conn, Reply};
 use crate::provider::imap::distrust::{distrusted, view};
 use crate::provider::imap::failure::{During, refusal};
+use crate::provider::imap::scram::{SCRAM, Scram};
 use crate::provider::imap::stream::{ImapEndpoint, Stream, late};
 use crate::provider::imap::wire::quote::{Said, say};
 use crate::provider::imap::wire::response::{Condition, Response, Told, capabilities_of};
@@ -190,6 +191,12 @@ impl Conn {
         username: &str,
         password: &SecretString,
     ) -> Result<Told, Failure> {
+        // The password is shown to nobody who can do without.
+        if self.has("AUTH=SCRAM-SHA-256") {
+            if let Some(told) = self.authenticate_scram(username, password).await? {
+                return Ok(told);
+            }
+        }
         if self.has("AUTH=PLAIN") {
             self.authenticate_plain(username, password).await
         } else if self.has("LOGINDISABLED") && Mechanism::of(|word| self.has(word)).is_some() {
@@ -255,6 +262,46 @@ impl Conn {
         if let Some(capabilities) = told.code.as_deref().and_then(capabilities_of) {
             self.capabilities = capabilities;
         }
+    }
+
+    /// What the server says to SCRAM; nothing where it does so before it has seen a proof: it may know
+    /// only another form of this password, and is asked otherwise if it takes that.
+    async fn authenticate_scram(
+        &mut self,
+        username: &str,
+        password: &SecretString,
+    ) -> Result<Option<Told>, Failure> {
+        let mut scram = Scram::begin(username, password)?;
+        let first = scram.answer(None)?;
+        let begin = format!("AUTHENTICATE {SCRAM}");
+        let tag = if self.has("SASL-IR") {
+            self.send(format!("{begin} {first}").as_bytes(), true).await?
+        } else {
+            let tag = self.send(begin.as_bytes(), false).await?;
+            if let Some(told) = self.continued(&tag).await? {
+                return Ok(Some(told));
+            }
+            self.write_line(first.as_bytes()).await?;
+            tag
+        };
+        let mut is_challenged = false;
+        let told = loop {
+            match self.reply(&tag).await? {
+                Reply::Over(told) => break told,
+                Reply::More(_) if scram.is_proved => self.write_line(b"*").await?,
+                Reply::More(challenge) => {
+                    is_challenged = true;
+                    let answer = scram.answer(Some(&challenge))?;
+                    self.write_line(answer.as_bytes()).await?;
+                }
+            }
+        };
+        if told.status == Condition::Ok && !scram.is_proved {
+            let text = "the server accepts the login and does not prove that it knows the password";
+            return Err(Failure::new(Class::Auth, Reach::Account, Provenance::Inferred, text));
+        }
+        let is_other = told.status == Condition::No && !is_challenged && self.has("AUTH=PLAIN");
+        Ok(Some(told).filter(|_| !is_other))
     }
 
     async fn authenticate_plain(

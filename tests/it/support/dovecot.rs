@@ -189,7 +189,7 @@ impl Dovecot {
              default_internal_user = {user}\ndefault_internal_group = {group}\ndefault_login_user = {user}\n\
              first_valid_uid = 1\nfirst_valid_gid = 1\nmail_uid = {user}\nmail_gid = {group}\n\
              {plugins}{capability}disable_plaintext_auth = no\nauth_mechanisms = {mechanisms}\nauth_failure_delay = 0\n\
-             passdb {{\n driver = static\n mechanisms = plain login\n args = password=pw\n}}\n\
+             passdb {{\n driver = static\n mechanisms = plain login scram-sha-256\n args = password=pw\n}}\n\
              passdb {{\n driver = oauth2\n mechanisms = xoauth2 oauthbearer\n args = {dir}/oauth2.conf\n}}\n\
              userdb {{\n driver = static\n args = uid={user} gid={group} home={dir}/mail/%n\n}}\n\
              ssl = yes\nssl_cert = <{dir}/cert.pem\nssl_key = <{dir}/key.pem\nmail_location = {location}\n\

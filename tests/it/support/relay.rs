@@ -21,7 +21,12 @@ impl Relay {
     /// To this port; a connection is cut when so many octets have gone to clients, counted over all
     /// connections.
     pub(crate) fn cut_after(target: u16, cuts: &[u64]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::at("127.0.0.1:0", target, cuts)
+    }
+
+    /// The same, at this address.
+    pub(crate) fn at(address: &str, target: u16, cuts: &[u64]) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let port = listener.local_addr().unwrap().port();
         let (octets, connections) = (Arc::<AtomicU64>::default(), Arc::<AtomicUsize>::default());
         let cuts: Cuts = Arc::new(Mutex::new(cuts.iter().rev().copied().collect()));

@@ -1,0 +1,61 @@
+//! SCRAM-SHA-256 (RFC 5802, RFC 7677): the password does not cross the wire, and the server proves that
+//! it knows it.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
+use rsasl::config::SASLConfig;
+use rsasl::prelude::{Mechname, SASLClient, Session, State};
+use secrecy::{ExposeSecret, SecretString};
+
+/// The mechanism's name.
+pub(super) const SCRAM: &str = "SCRAM-SHA-256";
+
+/// An exchange.
+pub(super) struct Scram {
+    session: Session,
+    /// The server has proved that it knows the password.
+    pub(super) is_proved: bool,
+}
+
+fn refused(text: String) -> Failure {
+    Failure::new(Class::Config, Reach::Account, Provenance::Server, text).when(When::AfterChange)
+}
+
+impl Scram {
+    /// For this user.
+    ///
+    /// # Errors
+    /// Class config, when user name or password cannot be used with it.
+    pub(super) fn begin(username: &str, password: &SecretString) -> Result<Self, Failure> {
+        let (user, secret) = (username.to_owned(), password.expose_secret().to_owned());
+        let unfit = |e| refused(format!("{SCRAM} cannot be begun: {e}"));
+        let config = SASLConfig::with_credentials(None, user, secret).map_err(unfit)?;
+        let name = Mechname::parse(SCRAM.as_bytes())
+            .map_err(|e| Failure::bug("the name of SCRAM").caused_by(e))?;
+        let session = SASLClient::new(config).start_suggested(&[name]).map_err(unfit)?;
+        Ok(Self { session, is_proved: false })
+    }
+
+    /// What is answered to a challenge, both as they go over the wire; to none at first.
+    ///
+    /// # Errors
+    /// Class auth, as inferred: the server's words are none of this exchange, or its proof is wrong.
+    pub(super) fn answer(&mut self, challenge: Option<&str>) -> Result<String, Failure> {
+        let wrong = |text: String| {
+            let text = format!("the server's part of {SCRAM} is wrong: {text}");
+            Failure::new(Class::Auth, Reach::Account, Provenance::Inferred, text)
+        };
+        let challenge = challenge
+            .map(|text| STANDARD.decode(text.trim()))
+            .transpose()
+            .map_err(|e| wrong(e.to_string()))?;
+        let mut answer = Vec::new();
+        let state = self
+            .session
+            .step(challenge.as_deref(), &mut answer)
+            .map_err(|e| wrong(e.to_string()))?;
+        self.is_proved = matches!(state, State::Finished(_));
+        Ok(STANDARD.encode(answer))
+    }
+}
