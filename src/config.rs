@@ -5,6 +5,7 @@ mod api;
 mod host;
 mod mailbox;
 mod oauth;
+mod proxy;
 pub mod raw;
 pub mod secret;
 mod taker;

@@ -139,6 +139,7 @@ mod tests {
             host: "h".into(),
             port: 993,
             security: Security::Implicit,
+            proxy: None,
             ca_file: None,
             ca_file_at: Origin::Argument,
             username: "u".into(),

@@ -96,6 +96,7 @@ pub fn endpoint(account: &Account, config: &Config) -> Result<Arc<dyn Endpoint>,
         host: account.host.clone(),
         port: account.port,
         security: account.security,
+        proxy: account.proxy.clone(),
         ca_file: account.ca_file.clone(),
         download_per_day: account.download_per_day,
         api: account.api.clone(),
@@ -278,8 +279,8 @@ impl Engine {
         // Roots are read from the disk.
         let found = tokio::task::spawn_blocking(move || endpoint(&wanted, &of)).await;
         let endpoint = found.map_err(|_| Failure::bug("reading the roots panicked"))??;
-        // Who speaks another protection, or trusts other roots, must not be waited for by the
-        // others.
+        // Who speaks another protection, trusts other roots or goes another way must not be waited
+        // for by the others.
         let protection = match account.security {
             Security::Plain | Security::Implicit if is_usual(account) => String::new(),
             Security::Plain => " plain".into(),
@@ -291,8 +292,9 @@ impl Engine {
             .as_ref()
             .map(|file| format!(" ({})", file.display()))
             .unwrap_or_default();
+        let way = account.proxy.as_ref().map(|proxy| format!(" by {proxy}")).unwrap_or_default();
         let path = format!(
-            "root/endpoints/{} {}:{}{protection}{trust}",
+            "root/endpoints/{} {}:{}{protection}{trust}{way}",
             account.provider, account.host, account.port
         );
         let (reply, pool) = oneshot::channel();

@@ -159,6 +159,7 @@ fn account_of(url: &str, variable: Option<&str>) -> Result<Account, String> {
         host: host.to_owned(),
         port: port.unwrap_or(default),
         security,
+        proxy: None,
         ca_file: None,
         ca_file_at: Origin::Argument,
         username: user,

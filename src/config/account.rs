@@ -5,6 +5,7 @@ use crate::config::api;
 use crate::config::host::is_loopback;
 use crate::config::mailbox::{Account, MailboxPlace, SecretFrom};
 use crate::config::oauth::{OAuthClient, named};
+use crate::config::proxy::proxy;
 use crate::config::raw::{Origin, RawValue};
 use crate::config::taker::Taker;
 use crate::config::units;
@@ -34,7 +35,7 @@ const OF_ALL: [&str; 10] = [
 ];
 
 /// Keys of IMAP alone.
-const OF_IMAP: [&str; 9] = [
+const OF_IMAP: [&str; 11] = [
     "host",
     "port",
     "tls",
@@ -44,6 +45,8 @@ const OF_IMAP: [&str; 9] = [
     "password_env",
     "password_command",
     "download_per_day",
+    "proxy",
+    "proxy_password_file",
 ];
 /// Keys of Gmail alone.
 const OF_GMAIL: [&str; 6] = [
@@ -140,6 +143,7 @@ pub(super) fn account(
         api::names_of_imap(t, &folders);
     }
     let download_per_day = if is_gmail { None } else { download(t, &host) };
+    let proxy = if is_gmail { None } else { proxy(t, base, warnings) };
     let grant = named(t, clients).map(|grant| ("auth", grant));
     if let (true, Some((_, SecretFrom::Grant(name))), Some(item)) =
         (is_gmail, &grant, t.item("auth"))
@@ -162,6 +166,7 @@ pub(super) fn account(
         port,
         security,
         api,
+        proxy,
         ca_file,
         ca_file_at,
         username,

@@ -1,7 +1,7 @@
 //! An account as the config has it.
 
 use crate::config::raw::Origin;
-use postrider_core::provider::server::{Api, Security};
+use postrider_core::provider::server::{Api, Proxy, Security};
 use postrider_core::run::filter::FolderFilter;
 use secrecy::SecretString;
 use std::path::PathBuf;
@@ -23,6 +23,8 @@ pub struct Account {
     pub port: u16,
     /// Protection.
     pub security: Security,
+    /// What stands between.
+    pub proxy: Option<Proxy>,
     /// Roots of its own.
     pub ca_file: Option<PathBuf>,
     /// Where those were said.

@@ -84,6 +84,7 @@ impl DemoMailbox {
             host: "127.0.0.1".into(),
             port,
             security: Security::Plain,
+            proxy: None,
             ca_file: None,
             ca_file_at: Origin::Argument,
             username: username.into(),

@@ -20,6 +20,7 @@ mod notify;
 mod page;
 mod parts;
 mod pieces;
+mod proxy;
 mod questions;
 mod recognise;
 mod row;

@@ -33,6 +33,7 @@ mod oauth;
 mod pieces;
 mod poison;
 mod power_loss;
+mod proxy;
 mod recognised;
 mod renewals;
 mod secrets;

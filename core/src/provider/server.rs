@@ -1,5 +1,6 @@
 //! Where a server is, and how it is reached: what the config says and a provider needs.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,6 +31,45 @@ pub struct Timeouts {
     /// An IDLE without a sign of life is ended and begun anew after this; below the 29 minutes of
     /// RFC 2177.
     pub idle: Duration,
+}
+
+/// What a proxy speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxyKind {
+    /// HTTP CONNECT.
+    Connect,
+    /// SOCKS5.
+    Socks5,
+}
+
+/// A proxy: what asks for a connection to a server on our behalf.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    /// What it speaks.
+    pub kind: ProxyKind,
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Who logs in there.
+    pub username: Option<String>,
+    /// The file with that user's password.
+    pub password_file: Option<PathBuf>,
+}
+
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = match self.kind {
+            ProxyKind::Connect => "http",
+            ProxyKind::Socks5 => "socks5",
+        };
+        let host = &self.host;
+        if host.contains(':') {
+            write!(f, "{scheme}://[{host}]:{}", self.port)
+        } else {
+            write!(f, "{scheme}://{host}:{}", self.port)
+        }
+    }
 }
 
 /// What an HTTP API needs beside its host.
@@ -65,6 +105,8 @@ pub struct Server {
     pub security: Security,
     /// The certificates of this PEM file are believed, instead of the system's.
     pub ca_file: Option<PathBuf>,
+    /// What stands in between.
+    pub proxy: Option<Proxy>,
     /// Octets that may be read of it in any 24 hours, by one account.
     pub download_per_day: Option<u64>,
     /// Where it is an HTTP API.

@@ -1,8 +1,9 @@
 //! The stream to a server: TCP, TLS, and the handshake's deadlines.
 
+use crate::provider::imap::proxy::through;
 use crate::provider::trust::{Tls, config, unbelieved};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
-use postrider_core::provider::server::{Security, Server};
+use postrider_core::provider::server::{Proxy, Security, Server};
 use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -62,7 +63,10 @@ pub(super) enum Stream {
 impl ImapEndpoint {
     /// Connects; with implicit TLS also shakes hands.
     pub(super) async fn connect(&self) -> Result<Stream, Failure> {
-        let tcp = self.dial().await?;
+        let tcp = match &self.server.proxy {
+            None => self.dial((&self.server.host, self.server.port)).await?,
+            Some(proxy) => self.dial_through(proxy).await?,
+        };
         tcp.set_nodelay(true).map_err(|e| network("cannot set TCP_NODELAY").caused_by(e))?;
         match self.server.security {
             Security::Implicit => self.handshake(tcp).await,
@@ -70,28 +74,28 @@ impl ImapEndpoint {
         }
     }
 
+    async fn dial_through(&self, proxy: &Proxy) -> Result<TcpStream, Failure> {
+        let tcp = self.dial((&proxy.host, proxy.port)).await?;
+        let (deadline, there) =
+            (self.server.timeouts.greeting, (self.server.host.as_str(), self.server.port));
+        let reached = tokio::time::timeout(deadline, through(proxy, tcp, there)).await;
+        reached.map_err(|_| late("the proxy", deadline))?
+    }
+
     /// Tries each address of the host, each with its own deadline: a network without IPv6 must not
     /// hide IPv4.
-    async fn dial(&self) -> Result<TcpStream, Failure> {
+    async fn dial(&self, (host, port): (&str, u16)) -> Result<TcpStream, Failure> {
         let deadline = self.server.timeouts.connect;
-        let found = tokio::time::timeout(
-            deadline,
-            tokio::net::lookup_host((self.server.host.as_str(), self.server.port)),
-        )
-        .await;
+        let found = tokio::time::timeout(deadline, tokio::net::lookup_host((host, port))).await;
         let addresses = found
             .map_err(|_| late("looking up the host", deadline))?
-            .map_err(|e| self.unknown(e))?;
-        let mut last = network(format!("the host {} has no address", self.server.host));
+            .map_err(|e| unknown(host, e))?;
+        let mut last = network(format!("the host {host} has no address"));
         for address in addresses.take(ADDRESSES) {
             match tokio::time::timeout(deadline, TcpStream::connect(address)).await {
                 Ok(Ok(tcp)) => return Ok(tcp),
                 Ok(Err(e)) => {
-                    last = network(format!(
-                        "cannot connect to {}:{}",
-                        self.server.host, self.server.port
-                    ))
-                    .caused_by(e)
+                    last = network(format!("cannot connect to {host}:{port}")).caused_by(e)
                 }
                 Err(_) => last = late("connecting", deadline),
             }
@@ -120,16 +124,6 @@ impl ImapEndpoint {
         Ok(Stream::Tls(Box::new(stream)))
     }
 
-    /// A name that does not exist is told at once; a name server that does not answer is the
-    /// network.
-    fn unknown(&self, e: io::Error) -> Failure {
-        let text = format!("the host {} is not known", self.server.host);
-        if e.to_string().contains("emporary failure") {
-            return network(text).caused_by(e);
-        }
-        of_all(&format!("{text}: see whether `host` is right")).caused_by(e)
-    }
-
     /// Why a handshake failed, and what to do: waiting mends neither a certificate nor a wrong
     /// `tls`. It may be the network's doing all the same (a captive portal): whoever has logged in
     /// there before waits.
@@ -146,6 +140,15 @@ impl ImapEndpoint {
         };
         of_all(&text).caused_by(e)
     }
+}
+
+/// A name that does not exist is told at once; a name server that does not answer is the network.
+fn unknown(host: &str, e: io::Error) -> Failure {
+    let text = format!("the host {host} is not known");
+    if e.to_string().contains("emporary failure") {
+        return network(text).caused_by(e);
+    }
+    of_all(&format!("{text}: see whether `host` is right")).caused_by(e)
 }
 
 /// What is wrong with a server's place, for every account there.
