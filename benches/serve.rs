@@ -1,6 +1,5 @@
 //! The server at work, in one run: how long new mail of 50 mailboxes takes while another one's
-//! 100,000 messages are fetched, against the same without it; and what a mailbox at rest costs in
-//! memory. Prints ratios, never a verdict.
+//! 100,000 messages are fetched, against the same without it. Prints ratios, never a verdict.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures time")]
 
@@ -14,7 +13,6 @@ mod support {
     pub(crate) mod served;
 }
 
-use postrider_imapd::{Server, User};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DbBackend, Statement};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -30,7 +28,6 @@ use support::served::Served;
 
 const OTHERS: usize = 50;
 const BIG: usize = 100_000;
-const AT_REST: usize = 1_000;
 /// Between two deliveries.
 const PACE: Duration = Duration::from_millis(100);
 /// Without the large mailbox, deliveries go on for so long.
@@ -53,7 +50,7 @@ fn wait(what: &str, mut reached: impl FnMut() -> bool) {
 
 fn idle(served: &Served) -> usize {
     let idle = served.metric("postrider_accounts{state=\"idle\"}");
-    (0..=AT_REST).rev().find(|n| f64::from(u32::try_from(*n).unwrap()) <= idle).unwrap_or(0)
+    (0..=OTHERS).rev().find(|n| f64::from(u32::try_from(*n).unwrap()) <= idle).unwrap_or(0)
 }
 
 /// `VmRSS` and `VmHWM`, KiB.
@@ -213,41 +210,6 @@ fn fairness() {
     println!("with / without: p50 {:.2}, p99 {:.2}", ratio(50), ratio(99));
 }
 
-fn at_rest(count: usize) -> (u64, u64) {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let user = |n| User { password: "pw".into(), mailbox: seed::mailbox(n, 3) };
-    let users: BTreeMap<String, User> =
-        (0..count as u64).map(|n| (format!("rest{n:04}"), user(n))).collect();
-    let mut config = HEAD.to_owned();
-    let names: Vec<String> = users.keys().cloned().collect();
-    let server = runtime.block_on(Server::start(users, |_, _| None)).unwrap();
-    for name in &names {
-        config += &account(name, server.port(), "pw");
-    }
-    let postrider = Postrider::new(&config);
-    let served = postrider.serve(&[]);
-    wait("rest", || idle(&served) == count);
-    wait("every watch", || {
-        let accounts = served.get(&format!("/v1/accounts?limit={count}"));
-        accounts["items"]
-            .as_array()
-            .is_none_or(|items| items.iter().all(|account| account["push"] == "idle"))
-    });
-    let memory = memory(&served);
-    served.stop();
-    memory
-}
-
 fn main() {
-    let (one, _) = at_rest(1);
-    let (many, peak) = at_rest(AT_REST);
-    println!(
-        "{AT_REST} mailboxes at rest, each watched by IDLE: {} MiB, peak {} MiB; {} KiB a mailbox (one alone: {} MiB)",
-        many / 1024,
-        peak / 1024,
-        many.saturating_sub(one) / (AT_REST as u64 - 1),
-        one / 1024
-    );
     fairness();
 }

@@ -62,7 +62,7 @@ fn main() -> ExitCode {
                 && cargo(
                     &[
                         "bench", "--bench", "first", "--bench", "changes", "--bench", "serve",
-                        "--bench", "gmail",
+                        "--bench", "gmail", "--bench", "grown", "--bench", "idle",
                     ],
                     &[],
                 )
