@@ -11,6 +11,7 @@ mod hear;
 pub mod lock;
 pub mod no_sync;
 pub(crate) mod operator;
+mod place;
 pub mod process;
 pub mod serve;
 pub mod serve_error;

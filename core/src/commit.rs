@@ -10,4 +10,5 @@ pub mod lane;
 pub mod ledger;
 pub mod limbo;
 pub mod rows;
+pub mod tally;
 pub(crate) mod whole;

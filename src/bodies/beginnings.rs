@@ -64,7 +64,9 @@ impl Beginnings {
             order.retain(|other| other != of);
             order.push_back(of.clone());
             let cut = all.entry(of.clone()).or_default();
-            let is_further = octets >= cut.most.saturating_add(FURTHER);
+            // Each time it is copied once more.
+            let step = FURTHER.max(cut.most / 16);
+            let is_further = octets >= cut.most.saturating_add(step);
             cut.most = cut.most.max(octets);
             if order.len() > KEPT
                 && let Some(oldest) = order.pop_front()

@@ -10,6 +10,7 @@ use crate::bodies::PackDir;
 use crate::bodies::disk::RealDisk;
 use crate::boot::grants::Grants;
 use crate::boot::lock::{DataLock, LockError};
+use crate::boot::place::pool_of;
 use crate::boot::spent::SpentStore;
 use crate::clock::Clock;
 use crate::config::{Account, Config};
@@ -26,7 +27,7 @@ use crate::telemetry::registry::Registry;
 use crate::telemetry::wire::WireLog;
 use postrider_core::account::follow::{Command, Conflict, Rules};
 use postrider_core::failure::Failure;
-use postrider_core::provider::server::{Security, Server};
+use postrider_core::provider::server::Server;
 use postrider_core::recovery::decide::Policy;
 use postrider_core::recovery::history::History;
 use postrider_core::run::settings::Settings;
@@ -103,15 +104,6 @@ pub fn endpoint(account: &Account, config: &Config) -> Result<Arc<dyn Endpoint>,
         timeouts: config.timeouts,
     };
     crate::provider::endpoint(account.provider, server)
-}
-
-/// TLS on its usual port, none on a loopback port: what needs no word in the tree.
-fn is_usual(account: &Account) -> bool {
-    match account.security {
-        Security::Implicit => account.port == if account.api.is_some() { 443 } else { 993 },
-        Security::Plain => true,
-        Security::StartTls => false,
-    }
 }
 
 fn gone() -> Failure {
@@ -279,24 +271,7 @@ impl Engine {
         // Roots are read from the disk.
         let found = tokio::task::spawn_blocking(move || endpoint(&wanted, &of)).await;
         let endpoint = found.map_err(|_| Failure::bug("reading the roots panicked"))??;
-        // Who speaks another protection, trusts other roots or goes another way must not be waited
-        // for by the others.
-        let protection = match account.security {
-            Security::Plain | Security::Implicit if is_usual(account) => String::new(),
-            Security::Plain => " plain".into(),
-            Security::Implicit => " tls".into(),
-            Security::StartTls => " starttls".into(),
-        };
-        let trust = account
-            .ca_file
-            .as_ref()
-            .map(|file| format!(" ({})", file.display()))
-            .unwrap_or_default();
-        let way = account.proxy.as_ref().map(|proxy| format!(" by {proxy}")).unwrap_or_default();
-        let path = format!(
-            "root/endpoints/{} {}:{}{protection}{trust}{way}",
-            account.provider, account.host, account.port
-        );
+        let path = pool_of(account);
         let (reply, pool) = oneshot::channel();
         let args = ConnectionArgs { path, ..self.connection.clone() };
         self.root.cast(RootMsg::Pool(Box::new(args), reply)).map_err(|_| gone())?;

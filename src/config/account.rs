@@ -7,6 +7,7 @@ use crate::config::mailbox::{Account, MailboxPlace, SecretFrom};
 use crate::config::oauth::{OAuthClient, named};
 use crate::config::proxy::proxy;
 use crate::config::raw::{Origin, RawValue};
+use crate::config::secret::is_open;
 use crate::config::taker::Taker;
 use crate::config::units;
 use postrider_core::provider::server::Security;
@@ -144,6 +145,14 @@ pub(super) fn account(
     }
     let download_per_day = if is_gmail { None } else { download(t, &host) };
     let proxy = if is_gmail { None } else { proxy(t, base, warnings) };
+    let is_plain = found.as_ref().is_some_and(|found| found.security == Security::Plain);
+    if let (true, Some(way), Some(item)) = (is_plain, &proxy, t.item("proxy"))
+        && !is_loopback(&way.host)
+        && !t.flag("allow_plaintext")
+    {
+        let text = "a password would cross the network in the clear, up to the proxy and behind it; write tls = \"implicit\" or \"starttls\", or allow_plaintext = true";
+        t.wrong(item.place, "proxy", text);
+    }
     let grant = named(t, clients).map(|grant| ("auth", grant));
     if let (true, Some((_, SecretFrom::Grant(name))), Some(item)) =
         (is_gmail, &grant, t.item("auth"))
@@ -246,12 +255,6 @@ fn unfit(key: &str, text: &str) -> Option<&'static str> {
         }
         _ => None,
     }
-}
-
-/// Whether others may read a file. Its group may: so a server reads what root has written.
-pub(super) fn is_open(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(file).is_ok_and(|meta| meta.permissions().mode() & 0o037 != 0)
 }
 
 fn secret(

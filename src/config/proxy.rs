@@ -1,7 +1,7 @@
 //! The proxy of an account: what stands between us and its server.
 
-use crate::config::account::is_open;
 use crate::config::raw::RawValue;
+use crate::config::secret::is_open;
 use crate::config::taker::Taker;
 use oauth2::url::Url;
 use postrider_core::provider::server::{Proxy, ProxyKind};

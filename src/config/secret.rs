@@ -152,3 +152,9 @@ fn token(text: &str) -> Result<SecretString, &'static str> {
     }
     Ok(text.into())
 }
+
+/// Whether others may read a file. Its group may: so a server reads what root has written.
+pub(super) fn is_open(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(file).is_ok_and(|meta| meta.permissions().mode() & 0o037 != 0)
+}

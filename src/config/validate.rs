@@ -1,9 +1,10 @@
 //! From what the file says to types that cannot be wrong, or to all problems at once.
 
-use crate::config::account::{account, is_open};
+use crate::config::account::account;
 use crate::config::mailbox::{Account, SecretFrom};
 use crate::config::oauth::{self, OAuthClient};
 use crate::config::raw::{Flaw, Origin, Raw, RawValue};
+use crate::config::secret::is_open;
 use crate::config::taker::{Taker, shown};
 use crate::telemetry::log::Format;
 use postrider_core::account::schedule::Mode;

@@ -4,7 +4,7 @@
 use crate::store::connect::Database;
 use crate::store::failure::Trouble;
 use crate::store::rows::{credential, get, guard, hash, standing_from, uid};
-use crate::store::sql::{Named, RematchText, Text, statement};
+use crate::store::sql::{CountText, Named, RematchText, Text, statement};
 use postrider_core::budget::Spending;
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Failure;
@@ -336,7 +336,7 @@ impl Reader {
     /// # Errors
     /// Class storage.
     pub async fn miscounts(&self, account: AccountId) -> Result<Vec<Miscount>, Failure> {
-        let rows = self.rows(Text::Miscounts, vec![account.0.into()]).await.map_err(failed)?;
+        let rows = self.rows(CountText::Miscounts, vec![account.0.into()]).await.map_err(failed)?;
         let read = |row: &QueryResult| {
             let folder = get::<Option<i64>>(row, 0)?.map(FolderId);
             Ok(Miscount { folder, kept: get(row, 1)?, counted: get(row, 2)? })

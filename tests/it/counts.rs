@@ -32,7 +32,7 @@ async fn counts_are_those_of_the_rows() {
         }
         let octets = ask(&database, "SELECT held_octets AS x FROM account");
         let told = postrider.run(&["status", "--json"]).exits(0).stdout;
-        assert!(told.contains(&format!("{octets}")) && told.contains(&held()), "{told}");
+        assert!(told.contains(&octets) && told.contains(&held()), "{told}");
         for wrong in
             ["account SET held = held + 1", "account SET held_octets = 0", "folder SET held = 0"]
         {

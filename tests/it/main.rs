@@ -17,6 +17,7 @@ mod edits;
 mod emulated;
 mod faults;
 mod feeds;
+mod fuzz;
 mod gate;
 mod gmail;
 mod gmail_faults;

@@ -4,15 +4,12 @@
 //! the verbs here and writes what [`Ledger::take_writes`] returns. The tests' model store keeps
 //! everything loaded and calls the same verbs.
 
-mod tally;
 mod whole;
 
-pub use tally::Tally;
-
 use crate::commit::event::{EventDraft, SHOWN, ToldPlace, What};
-use crate::commit::ledger::tally::Counted;
 use crate::commit::limbo;
 use crate::commit::rows::{AccountRow, FolderRow, LocationRow, MessageRow};
+use crate::commit::tally::{Counted, Place, Tally};
 use crate::commit::whole::ToldState;
 use crate::mail::body::BodyRef;
 use crate::mail::cursor::Lanes;
@@ -53,9 +50,6 @@ pub struct Writes {
     /// By how much the counts of the account and its folders change.
     pub tally: Tally,
 }
-
-/// Where a location is. Wide enough for the numbers of providers that count without UIDs.
-type Place = (FolderId, UidValidity, u64);
 
 /// The rows that a commit touches, and what has been done to them.
 #[derive(Debug, Default)]
@@ -454,7 +448,8 @@ impl Ledger {
         for place in std::mem::take(&mut self.changed_locations) {
             writes.locations.extend(self.locations.get(&place).cloned());
         }
-        writes.tally = self.counted.tally(&writes);
+        let messages = writes.created.iter().map(|new| &new.row).chain(&writes.messages);
+        writes.tally = self.counted.tally(messages, &writes.locations);
         writes
     }
 }

@@ -1,6 +1,7 @@
 //! Counts kept as a store keeps them: they must be those of the rows at any time.
 
-use postrider_core::commit::ledger::{Ledger, Tally};
+use postrider_core::commit::ledger::Ledger;
+use postrider_core::commit::tally::Tally;
 use std::collections::BTreeMap;
 
 #[derive(Default)]

@@ -17,8 +17,9 @@ impl ImapSession {
             self.sink.abandon();
         } else {
             // Were this to fail, the messages would be fetched again: nothing is lost.
-            failure.further = self.keep_cut(&mut reading);
-            drop(self.hand_over_part(&mut reading).await);
+            let is_further = self.keep_cut(&mut reading);
+            let handed = self.hand_over_part(&mut reading).await;
+            failure.further = is_further && handed.is_ok();
         }
         let Reading { pages, hand, .. } = reading;
         // A disk that failed meanwhile is what has ended it.
@@ -38,7 +39,11 @@ impl ImapSession {
         let cut = self.conn.cut();
         let of = reading.apart.take().or_else(|| {
             // Who does not name it first may have been asked for nothing else.
-            let alone = || reading.pages.front()?.alone.as_ref().map(|alone| alone.uid);
+            let open = reading.pages.iter().map(|page| page.open.len()).sum::<usize>();
+            let alone = || {
+                let alone = reading.pages.front()?.alone.as_ref()?;
+                (open == 1 && !alone.index && !alone.came).then_some(alone.uid)
+            };
             let uid = cut?.uid.or_else(alone)?;
             let page = reading.pages.iter().find(|page| page.page.wants(uid))?;
             Some(page.beginning(&self.account, uid))

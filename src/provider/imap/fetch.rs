@@ -212,8 +212,14 @@ impl ImapSession {
         // What was refused just now is not asked for again.
         page.names = self.conn.names_of(page.names);
         let kept = self.sink.kept(&self.account, &page.remote_id, page.uidvalidity.0);
-        page.pieces.extend(kept);
-        page.pieces.retain(|uid| page.page.wants(*uid));
+        page.pieces.extend(kept.iter().filter(|uid| uids.contains(**uid)));
+        // What is recognised is not read: what is kept of it is of no use.
+        let known: Vec<u32> =
+            page.pieces.iter().copied().filter(|uid| !page.page.wants(*uid)).collect();
+        for uid in known {
+            page.pieces.remove(&uid);
+            self.sink.forget(&page.beginning(&self.account, uid));
+        }
         let is_whole = |uid: &u32| page.page.wants(*uid) && !page.pieces.contains(uid);
         page.unasked = uids.iter().filter(is_whole).collect();
         self.ask_below(page).await
@@ -222,6 +228,7 @@ impl ImapSession {
     /// Asks for what the page lacks in front of the next message that is read by ranges: it is
     /// handed over before that is begun.
     async fn ask_below(&mut self, page: &mut Active) -> Result<(), Failure> {
+        page.pieces.retain(|uid| page.page.wants(*uid));
         let next = page.pieces.first().copied();
         let below = next.map(|uid| UidSet::range(1, uid.saturating_sub(1)));
         let now =
@@ -312,6 +319,11 @@ impl ImapSession {
             if let Some(told) = page.told.remove(&uid) {
                 merge(&mut line, told);
             }
+        }
+        // A piece that nobody asked for is not the message.
+        if line.origin.is_some_and(|from| from > 0) {
+            self.sink.abandon();
+            return stray(pages);
         }
         let (head, length) = match line.body.take() {
             Some(BodySeen::Streamed { head, length }) => (head, length),

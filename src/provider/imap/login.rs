@@ -192,10 +192,12 @@ impl Conn {
         password: &SecretString,
     ) -> Result<Told, Failure> {
         // The password is shown to nobody who can do without.
-        if self.has("AUTH=SCRAM-SHA-256") {
-            if let Some(told) = self.authenticate_scram(username, password).await? {
-                return Ok(told);
-            }
+        let is_plain = username.is_ascii() && password.expose_secret().is_ascii();
+        if self.has("AUTH=SCRAM-SHA-256")
+            && (is_plain || !self.has("AUTH=PLAIN"))
+            && let Some(told) = self.authenticate_scram(username, password).await?
+        {
+            return Ok(told);
         }
         if self.has("AUTH=PLAIN") {
             self.authenticate_plain(username, password).await
@@ -274,18 +276,21 @@ impl Conn {
         let mut scram = Scram::begin(username, password)?;
         let first = scram.answer(None)?;
         let begin = format!("AUTHENTICATE {SCRAM}");
-        let tag = if self.has("SASL-IR") {
-            self.send(format!("{begin} {first}").as_bytes(), true).await?
+        let (tag, over) = if self.has("SASL-IR") {
+            (self.send(format!("{begin} {first}").as_bytes(), true).await?, None)
         } else {
             let tag = self.send(begin.as_bytes(), false).await?;
-            if let Some(told) = self.continued(&tag).await? {
-                return Ok(Some(told));
+            let over = self.continued(&tag).await?;
+            if over.is_none() {
+                self.write_line(first.as_bytes()).await?;
             }
-            self.write_line(first.as_bytes()).await?;
-            tag
+            (tag, over)
         };
         let mut is_challenged = false;
         let told = loop {
+            if let Some(told) = over {
+                break told;
+            }
             match self.reply(&tag).await? {
                 Reply::Over(told) => break told,
                 Reply::More(_) if scram.is_proved => self.write_line(b"*").await?,
@@ -300,7 +305,8 @@ impl Conn {
             let text = "the server accepts the login and does not prove that it knows the password";
             return Err(Failure::new(Class::Auth, Reach::Account, Provenance::Inferred, text));
         }
-        let is_other = told.status == Condition::No && !is_challenged && self.has("AUTH=PLAIN");
+        let otherwise = self.has("AUTH=PLAIN") || !self.has("LOGINDISABLED");
+        let is_other = told.status != Condition::Ok && !is_challenged && otherwise;
         Ok(Some(told).filter(|_| !is_other))
     }
 

@@ -18,6 +18,10 @@ use postrider_core::mime;
 const PIECE: u64 = 4 * 1024 * 1024;
 /// Pieces that are asked for at a time.
 const AHEAD: usize = 4;
+/// Who brings less than this at a time, as a rule, is asked for the whole.
+const LEAST: u64 = 64 * 1024;
+/// Questions that a message may take beside those.
+const ROUNDS: u64 = 16;
 /// Octets in front of a cut that are read again: are they others, so is the message.
 const OVERLAP: usize = 1024;
 
@@ -97,6 +101,8 @@ impl ImapSession {
         let Some(front) = pages.front_mut() else { return Ok(()) };
         front.pieces.remove(&uid);
         let of = front.beginning(&self.account, uid);
+        // Whatever an odd line has left there is none of it.
+        self.sink.abandon();
         *apart = Some(of.clone());
         let items = format!("(UID FLAGS INTERNALDATE RFC822.SIZE{})", item(front.names));
         let pieced = tokio::select! {
@@ -110,7 +116,10 @@ impl ImapSession {
                 self.delivered = true;
                 unsealed.push(*meta);
             }
-            Pieced::Missed(refusal) => front.page.missed(uid, refusal),
+            Pieced::Missed(refusal) => {
+                self.sink.forget(&of);
+                front.page.missed(uid, refusal);
+            }
             Pieced::Refused(why) => front.page.refused(uid, why),
             // It is asked for as a whole.
             Pieced::Unable => {}
@@ -145,8 +154,15 @@ impl ImapSession {
                 .await;
             let begun = match resumed {
                 Ok(Some(have)) => Ok(have),
-                Ok(None) => self.sink.begin(size).await.map(|()| 0),
-                Err(failure) => Err(failure),
+                nothing => {
+                    // Damaged, or there is no room for it twice.
+                    if nothing.is_err() {
+                        self.sink.abandon();
+                        self.sink.forget(of);
+                    }
+                    (head, tail) = (Head::default(), Vec::new());
+                    self.sink.begin(size).await.map(|()| 0)
+                }
             };
             let have = match begun {
                 Ok(have) => have,
@@ -186,12 +202,13 @@ impl ImapSession {
         tail: &[u8],
         head: &mut Head,
     ) -> Result<(u64, Stop), Failure> {
-        let mut again = tail;
-        loop {
+        let (mut again, mut ahead) = (tail, AHEAD);
+        let most = size / LEAST + ROUNDS;
+        for _ in 0..most {
             let at = have - again.len() as u64;
             let mut tags = Vec::new();
             let mut next = at;
-            while tags.is_empty() || (tags.len() < AHEAD && next < size) {
+            while tags.is_empty() || (tags.len() < ahead && next < size) {
                 let command = format!("UID FETCH {uid} (UID BODY.PEEK[]<{next}.{PIECE}>)");
                 tags.push(self.conn.send(command.as_bytes(), false).await?);
                 next += PIECE;
@@ -202,23 +219,31 @@ impl ImapSession {
             let (differs, came) = (joined.differs, joined.came);
             again = joined.again;
             have = (at + came).max(have);
+            // Behind a short piece the others do not fit.
+            if shown.short {
+                ahead = 1;
+            }
             let stop = match shown {
-                Shown { refused: true, .. } => Stop::Unable,
+                Ranges { refused: true, .. } | Ranges { broken: true, .. } => Stop::Unable,
                 _ if differs => Stop::Other,
                 // It knows no ranges: this is all of it, if it was asked for from its beginning.
-                Shown { whole: true, .. } if at == 0 && came > 0 => Stop::End,
-                Shown { whole: true, .. } => Stop::Unable,
-                Shown { short: false, .. } if came > 0 => continue,
+                Ranges { whole: Some(length), .. } if at == 0 && came == length && came > 0 => {
+                    Stop::End
+                }
+                Ranges { whole: Some(_), .. } => Stop::Unable,
+                Ranges { short: false, .. } if came > 0 => continue,
                 _ if !again.is_empty() => Stop::Other,
-                // Shorter than it was asked for: the rest, where there is more.
-                Shown { short: true, .. } if came > 0 && have < size => continue,
-                Shown { short: true, .. } => Stop::End,
-                Shown { strange: true, .. } => Stop::Unable,
+                // Shorter than it was asked for: the rest, where there may be more.
+                Ranges { short: true, .. } if came > 0 && have != size => continue,
+                Ranges { short: true, .. } => Stop::End,
+                Ranges { strange: true, .. } => Stop::Unable,
                 _ if have >= size => Stop::End,
                 _ => Stop::Gone,
             };
             return Ok((have, stop));
         }
+        // It does not come to its end.
+        Ok((have, Stop::Unable))
     }
 }
 
@@ -248,13 +273,15 @@ async fn ask_line(
 
 /// What the answers to a few ranges have shown.
 #[derive(Default)]
-struct Shown {
+struct Ranges {
     /// One was refused.
     refused: bool,
     /// What came last where it was awaited is shorter than it was asked for.
     short: bool,
-    /// Bytes that are no range.
-    whole: bool,
+    /// Bytes that are no range, and how many.
+    whole: Option<u64>,
+    /// Bytes came that no line of this message has told whole.
+    broken: bool,
     /// Bytes from elsewhere.
     strange: bool,
 }
@@ -268,8 +295,8 @@ impl Conn {
         uid: u32,
         at: u64,
         into: &mut Joined<'_, '_>,
-    ) -> Result<Shown, Failure> {
-        let (mut shown, mut rows, mut awaited) = (Shown::default(), 0_usize, at);
+    ) -> Result<Ranges, Failure> {
+        let (mut shown, mut rows, mut awaited) = (Ranges::default(), 0_usize, at);
         self.await_octet(Some(at));
         for tag in tags {
             let mut inline = Vec::new();
@@ -278,7 +305,7 @@ impl Conn {
                     // What else is told of it meanwhile is no answer.
                     if let Response::Fetch(line) = response {
                         rows += 1;
-                        if line.uid == Some(uid) && line.has_bytes {
+                        if line.uid == Some(uid) && line.closed && line.has_bytes {
                             let length = match (line.body, line.origin) {
                                 (Some(BodySeen::Inline(bytes)), Some(from)) if from == awaited => {
                                     let length = bytes.len() as u64;
@@ -291,8 +318,12 @@ impl Conn {
                                     Some(length)
                                 }
                                 (Some(BodySeen::Nil), Some(from)) if from == awaited => Some(0),
+                                (Some(BodySeen::Streamed { length, .. }), None) => {
+                                    shown.broken |= shown.whole.replace(length).is_some();
+                                    None
+                                }
                                 (_, origin) => {
-                                    shown.whole |= origin.is_none();
+                                    shown.broken |= origin.is_none();
                                     shown.strange |= origin.is_some();
                                     None
                                 }
@@ -303,7 +334,7 @@ impl Conn {
                             }
                         }
                     }
-                    rows <= STRAY_ROWS
+                    rows <= STRAY_ROWS && inline.len() as u64 <= PIECE
                 })
                 .await?;
             if told.status != Condition::Ok {
@@ -313,7 +344,11 @@ impl Conn {
                 shown.refused = true;
             }
             into.write(&inline).await?;
-            self.await_octet(Some(awaited));
+            // Octets of another message, or of a line that does not end as it must.
+            let known = shown.whole.filter(|_| awaited == 0);
+            shown.broken |= at + into.came != known.unwrap_or(awaited);
+            // What has come whole does not come once more.
+            self.await_octet(Some(if shown.whole.is_some() { u64::MAX } else { awaited }));
         }
         self.await_octet(None);
         Ok(shown)

@@ -90,7 +90,7 @@ async fn connect(
     tcp.write_all(asked.as_bytes()).await.map_err(cut)?;
     // Octet by octet: what comes behind the answer is the server's.
     let mut answer = Vec::new();
-    while !answer.ends_with(b"\r\n\r\n") {
+    while !answer.ends_with(b"\r\n\r\n") && !answer.ends_with(b"\n\n") {
         if answer.len() >= ANSWER {
             return Err(network(proxy, "answers without an end"));
         }

@@ -64,7 +64,7 @@ impl ImapEndpoint {
     /// Connects; with implicit TLS also shakes hands.
     pub(super) async fn connect(&self) -> Result<Stream, Failure> {
         let tcp = match &self.server.proxy {
-            None => self.dial((&self.server.host, self.server.port)).await?,
+            None => self.dial("host", (&self.server.host, self.server.port)).await?,
             Some(proxy) => self.dial_through(proxy).await?,
         };
         tcp.set_nodelay(true).map_err(|e| network("cannot set TCP_NODELAY").caused_by(e))?;
@@ -75,7 +75,7 @@ impl ImapEndpoint {
     }
 
     async fn dial_through(&self, proxy: &Proxy) -> Result<TcpStream, Failure> {
-        let tcp = self.dial((&proxy.host, proxy.port)).await?;
+        let tcp = self.dial("proxy", (&proxy.host, proxy.port)).await?;
         let (deadline, there) =
             (self.server.timeouts.greeting, (self.server.host.as_str(), self.server.port));
         let reached = tokio::time::timeout(deadline, through(proxy, tcp, there)).await;
@@ -84,12 +84,12 @@ impl ImapEndpoint {
 
     /// Tries each address of the host, each with its own deadline: a network without IPv6 must not
     /// hide IPv4.
-    async fn dial(&self, (host, port): (&str, u16)) -> Result<TcpStream, Failure> {
+    async fn dial(&self, key: &str, (host, port): (&str, u16)) -> Result<TcpStream, Failure> {
         let deadline = self.server.timeouts.connect;
         let found = tokio::time::timeout(deadline, tokio::net::lookup_host((host, port))).await;
         let addresses = found
             .map_err(|_| late("looking up the host", deadline))?
-            .map_err(|e| unknown(host, e))?;
+            .map_err(|e| unknown(key, host, e))?;
         let mut last = network(format!("the host {host} has no address"));
         for address in addresses.take(ADDRESSES) {
             match tokio::time::timeout(deadline, TcpStream::connect(address)).await {
@@ -143,12 +143,12 @@ impl ImapEndpoint {
 }
 
 /// A name that does not exist is told at once; a name server that does not answer is the network.
-fn unknown(host: &str, e: io::Error) -> Failure {
+fn unknown(key: &str, host: &str, e: io::Error) -> Failure {
     let text = format!("the host {host} is not known");
     if e.to_string().contains("emporary failure") {
         return network(text).caused_by(e);
     }
-    of_all(&format!("{text}: see whether `host` is right")).caused_by(e)
+    of_all(&format!("{text}: see whether `{key}` is right")).caused_by(e)
 }
 
 /// What is wrong with a server's place, for every account there.

@@ -7,7 +7,7 @@ use super::words::{read, text, write, write_now};
 use crate::store::failure::Trouble;
 use crate::store::orders::Control;
 use crate::store::rows::{get, standing};
-use crate::store::sql::{FeedText, Text};
+use crate::store::sql::{CountText, FeedText, Text};
 use crate::store::transaction::Transaction;
 use postrider_core::budget::Spending;
 use postrider_core::mail::id::AccountId;
@@ -202,9 +202,10 @@ async fn purge(db: &Transaction, id: i64) -> Result<Portion, Trouble> {
     // Fenced off first: no page may come behind it.
     write(db, Text::FenceOff, vec![id.into(), Standing::Removed.as_str().into()]).await?;
     let values = || vec![Value::from(id), Value::from(PURGE_CHUNK)];
-    for text in [Text::UncountPurged, Text::UncountLocations, Text::PurgeLocations] {
+    for text in [CountText::UncountPurged, CountText::UncountLocations] {
         write(db, text, values()).await?;
     }
+    write(db, Text::PurgeLocations, values()).await?;
     let bodies = read(db, Text::PurgedBodies, values()).await?;
     let deleted = write_now(db, Text::PurgeMessages, values()).await?;
     let bodies =

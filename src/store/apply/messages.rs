@@ -3,11 +3,12 @@
 use super::numbers::{Numbers, event_id};
 use super::words::{document, text, write};
 use crate::store::failure::Trouble;
-use crate::store::sql::Text;
+use crate::store::sql::{CountText, Text};
 use crate::store::transaction::Transaction;
 use postrider_core::commit::event::{EventDraft, ToldPlace};
-use postrider_core::commit::ledger::{Ledger, NewMessage, Tally, Writes};
+use postrider_core::commit::ledger::{Ledger, NewMessage, Writes};
 use postrider_core::commit::rows::{LocationRow, MessageRow};
+use postrider_core::commit::tally::Tally;
 use postrider_core::mail::feed::MailVersion;
 use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::time::Micros;
@@ -49,11 +50,11 @@ async fn save_writes(
     let Tally { messages, octets, locations } = &writes.tally;
     if (*messages, *octets) != (0, 0) {
         let values = vec![account.0.into(), (*messages).into(), (*octets).into()];
-        write(db, Text::CountMessages, values).await?;
+        write(db, CountText::CountMessages, values).await?;
     }
     if !locations.is_empty() {
         let rows: Vec<_> = locations.iter().collect();
-        write(db, Text::CountLocations, vec![text(&rows)?]).await?;
+        write(db, CountText::CountLocations, vec![text(&rows)?]).await?;
     }
     if !writes.events.is_empty() {
         let mut rows = Vec::with_capacity(writes.events.len());

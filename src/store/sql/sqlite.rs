@@ -34,17 +34,18 @@ macro_rules! location {
     };
 }
 
-pub(super) mod feeds;
-pub(super) mod held;
-pub(super) mod opening;
-pub(super) mod rematch;
-
 /// The messages that one transaction of a purge deletes.
 macro_rules! chunk {
     () => {
         "SELECT id FROM message WHERE account = ?1 ORDER BY id LIMIT ?2"
     };
 }
+
+pub(super) mod counts;
+pub(super) mod feeds;
+pub(super) mod held;
+pub(super) mod opening;
+pub(super) mod rematch;
 
 /// A piece of a folder's manifest; which part of it follows.
 macro_rules! manifest {
@@ -152,18 +153,6 @@ pub(super) const fn words(text: Text) -> &'static str {
         Text::PurgedBodies => {
             concat!("SELECT DISTINCT hex(body) FROM message WHERE id IN (", chunk!(), ")")
         }
-        Text::UncountPurged => concat!(
-            "UPDATE account SET held = held - gone.messages, held_octets = held_octets - gone.octets FROM (SELECT count(*) AS \
-             messages, COALESCE(sum(size), 0) AS octets FROM message WHERE id IN (",
-            chunk!(),
-            ") AND limbo_since IS NULL AND deleted_at IS NULL) AS gone WHERE account.id = ?1"
-        ),
-        Text::UncountLocations => concat!(
-            "UPDATE folder SET held = held - gone.locations FROM (SELECT folder, count(*) AS locations FROM location WHERE \
-             message IN (",
-            chunk!(),
-            ") AND ended_at IS NULL GROUP BY folder) AS gone WHERE folder.id = gone.folder"
-        ),
         Text::PurgeMessages => concat!("DELETE FROM message WHERE id IN (", chunk!(), ")"),
         Text::PurgeBodies => {
             "DELETE FROM body WHERE hash IN (SELECT unhex(value) FROM json_each(?1)) AND NOT EXISTS (SELECT 1 FROM \
@@ -241,12 +230,6 @@ pub(super) const fn words(text: Text) -> &'static str {
              UPDATE SET message = excluded.message, flags = excluded.flags, keywords = excluded.keywords, modseq = \
              excluded.modseq, internal_date = excluded.internal_date, began_at = excluded.began_at, ended_at = \
              excluded.ended_at"
-        }
-        Text::CountMessages => {
-            "UPDATE account SET held = held + ?2, held_octets = held_octets + ?3 WHERE id = ?1"
-        }
-        Text::CountLocations => {
-            "UPDATE folder SET held = held + j.value->>1 FROM jsonb_each(?1) j WHERE folder.id = j.value->>0"
         }
         Text::InsertEvents => {
             "INSERT INTO event (seq, id, at, kind, account, folder, message, backfill, data) SELECT value->>0, \
@@ -444,15 +427,6 @@ pub(super) const fn words(text: Text) -> &'static str {
         }
         Text::LimboCount => {
             "SELECT count(*) FROM message WHERE account = ?1 AND limbo_since IS NOT NULL"
-        }
-        // One statement: what is compared is of one instant.
-        Text::Miscounts => {
-            "SELECT folder, kept, counted FROM (SELECT NULL AS folder, a.held AS kept, (SELECT count(*) FROM message m WHERE \
-             m.account = a.id AND m.deleted_at IS NULL AND m.limbo_since IS NULL) AS counted FROM account a WHERE a.id = ?1 \
-             UNION ALL SELECT NULL, a.held_octets, (SELECT COALESCE(sum(m.size), 0) FROM message m WHERE m.account = a.id \
-             AND m.deleted_at IS NULL AND m.limbo_since IS NULL) FROM account a WHERE a.id = ?1 UNION ALL SELECT f.id, \
-             f.held, (SELECT count(*) FROM location l WHERE l.folder = f.id AND l.uidvalidity = f.uidvalidity AND \
-             l.ended_at IS NULL) FROM folder f WHERE f.account = ?1) WHERE kept <> counted"
         }
         Text::EventGaps => {
             "SELECT COALESCE((SELECT MAX(seq) - MIN(seq) + 1 - COUNT(*) FROM event), 0) - COALESCE((SELECT SUM(next - \

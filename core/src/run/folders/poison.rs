@@ -45,7 +45,7 @@ impl FolderWork {
         failure: &Failure,
         desk: &mut Desk<'_>,
     ) -> Cut {
-        if failure.further && self.furthers < FURTHER {
+        if failure.further && Self::is_cut(failure) && self.furthers < FURTHER {
             self.furthers += 1;
             return Cut::Further;
         }

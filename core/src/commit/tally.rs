@@ -1,8 +1,7 @@
 //! What an account and its folders hold, counted as it changes: nobody counts rows to know it.
 
-use crate::commit::ledger::{Place, Writes};
 use crate::commit::rows::{LocationRow, MessageRow};
-use crate::mail::id::{FolderId, MessageId};
+use crate::mail::id::{FolderId, MessageId, UidValidity};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// By how much counts change.
@@ -15,6 +14,9 @@ pub struct Tally {
     /// Living locations, by folder.
     pub locations: BTreeMap<FolderId, i64>,
 }
+
+/// Where a location is. Wide enough for the numbers of providers that count without UIDs.
+pub(super) type Place = (FolderId, UidValidity, u64);
 
 /// What of the loaded rows is in the counts.
 #[derive(Debug, Default)]
@@ -44,15 +46,19 @@ impl Counted {
     }
 
     /// What these writes change; it is counted from here on.
-    pub(super) fn tally(&mut self, writes: &Writes) -> Tally {
+    pub(super) fn tally<'a>(
+        &mut self,
+        messages: impl Iterator<Item = &'a MessageRow>,
+        locations: &[LocationRow],
+    ) -> Tally {
         let mut tally = Tally::default();
-        for row in writes.created.iter().map(|new| &new.row).chain(&writes.messages) {
+        for row in messages {
             let by = change(&mut self.messages, row.id, row.is_held());
             let size = i64::try_from(row.size).unwrap_or(i64::MAX);
             tally.messages += by;
             tally.octets = tally.octets.saturating_add(by.saturating_mul(size));
         }
-        for row in &writes.locations {
+        for row in locations {
             let place = (row.folder, row.uidvalidity, row.uid);
             let by = change(&mut self.locations, place, row.ended_at.is_none());
             *tally.locations.entry(row.folder).or_default() += by;
