@@ -30,9 +30,8 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-const PLAIN: usize = 10_000;
-/// What stands between takes two more files a session.
-const TLS: usize = 5_000;
+const PLAIN: usize = 1_000;
+const TLS: usize = 1_000;
 /// Mailboxes that get a mail at once.
 const MAILS: usize = 100;
 /// Logins a second.
