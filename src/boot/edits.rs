@@ -39,10 +39,14 @@ pub fn conflicts(config: &Config, stored: &[StoredAccount]) -> Vec<Flaw> {
     problems
 }
 
-/// The row that an account goes on from: its own, or that of the id it had.
+/// The row that an account goes on from: its own, or that of the id it had. `stored` is in the order of
+/// its names.
 #[must_use]
 pub fn row_of<'a>(account: &Account, stored: &'a [StoredAccount]) -> Option<&'a StoredAccount> {
-    let named = |name: &str| stored.iter().find(|row| row.name == name);
+    let named = |name: &str| {
+        let at = stored.binary_search_by(|row| row.name.as_str().cmp(name)).ok()?;
+        stored.get(at)
+    };
     named(&account.id).or_else(|| account.was.as_deref().and_then(named))
 }
 

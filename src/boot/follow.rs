@@ -10,7 +10,7 @@ use crate::supervision::root::RootMsg;
 use postrider_core::account::follow::Command;
 use postrider_core::failure::Failure;
 use postrider_core::standing::Standing;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -178,10 +178,9 @@ impl Followed {
         }
         let mut edit = compare(&self.prints, &prints, &config);
         // At the start: who is in the database and no longer in the config.
-        let known = |name: &str| {
-            prints.contains_key(name)
-                || config.accounts.iter().any(|a| a.was.as_deref() == Some(name))
-        };
+        let before: BTreeSet<&str> =
+            config.accounts.iter().filter_map(|a| a.was.as_deref()).collect();
+        let known = |name: &str| prints.contains_key(name) || before.contains(name);
         for row in
             stored.iter().filter(|row| row.standing != Standing::Removed && !known(&row.name))
         {
@@ -190,9 +189,11 @@ impl Followed {
             }
         }
         let mut wanted = Vec::new();
+        let by_id: BTreeMap<&str, &Account> =
+            config.accounts.iter().map(|account| (account.id.as_str(), account)).collect();
         for id in &edit.changed {
             // It is seen from now on, whenever it is admitted.
-            let account = config.accounts.iter().find(|a| a.id == *id);
+            let account = by_id.get(id.as_str()).copied();
             let row = account.and_then(|account| row_of(account, &stored));
             let wall = engine.registry().clock().now().wall;
             engine.registry().account(id, |line| {
@@ -202,7 +203,8 @@ impl Followed {
                 line.last_success = line.last_success.or(row.proved_at);
             });
         }
-        for account in config.accounts.iter().filter(|a| edit.changed.contains(&a.id)) {
+        let changed: BTreeSet<&str> = edit.changed.iter().map(String::as_str).collect();
+        for account in config.accounts.iter().filter(|a| changed.contains(a.id.as_str())) {
             let Some(args) = ready.remove(&account.id) else { continue };
             let mark = args.as_ref().map(|args| args.credential.mark()).unwrap_or_default();
             let past = begin_of(row_of(account, &stored), &mark);

@@ -93,7 +93,11 @@ pub struct Engine {
 /// # Errors
 /// Class config when TLS roots cannot be had.
 pub fn endpoint(account: &Account, config: &Config) -> Result<Arc<dyn Endpoint>, Failure> {
-    let server = Server {
+    crate::provider::endpoint(account.provider, server(account, config))
+}
+
+fn server(account: &Account, config: &Config) -> Server {
+    Server {
         host: account.host.clone(),
         port: account.port,
         security: account.security,
@@ -102,8 +106,7 @@ pub fn endpoint(account: &Account, config: &Config) -> Result<Arc<dyn Endpoint>,
         download_per_day: account.download_per_day,
         api: account.api.clone(),
         timeouts: config.timeouts,
-    };
-    crate::provider::endpoint(account.provider, server)
+    }
 }
 
 fn gone() -> Failure {
@@ -267,9 +270,10 @@ impl Engine {
         progress: Arc<dyn Progress>,
         credential: Arc<dyn Credential>,
     ) -> Result<AccountArgs, Failure> {
-        let (wanted, of) = (account.clone(), config.clone());
+        let (provider, server) = (account.provider, server(account, config));
         // Roots are read from the disk.
-        let found = tokio::task::spawn_blocking(move || endpoint(&wanted, &of)).await;
+        let found =
+            tokio::task::spawn_blocking(move || crate::provider::endpoint(provider, server)).await;
         let endpoint = found.map_err(|_| Failure::bug("reading the roots panicked"))??;
         let path = pool_of(account);
         let (reply, pool) = oneshot::channel();
