@@ -334,6 +334,10 @@ async fn the_faces_tell_how_it_stands() {
             &database,
             "UPDATE location SET flags = CASE WHEN flags LIKE '%Seen%' THEN '' ELSE '\\Seen' END WHERE message = 3",
         );
+        change(
+            &database,
+            "UPDATE folder SET held = held - 1 WHERE id IN (SELECT folder FROM location WHERE message = 5 AND ended_at IS NULL)",
+        );
         change(&database, "UPDATE location SET ended_at = 1 WHERE message = 5");
         let told = postrider.run(&["verify", "u"]).exits(1).stdout;
         assert!(told.contains(&format!("{}: flags [", ids[0])), "{told}");
