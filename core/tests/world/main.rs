@@ -21,6 +21,7 @@ mod remembered;
 mod rest;
 mod scheduler;
 mod server;
+mod sight;
 mod store;
 mod talk;
 mod town;
