@@ -144,6 +144,7 @@ mod tests {
             port: 993,
             security: Security::Implicit,
             proxy: None,
+            compress: false,
             ca_file: None,
             ca_file_at: Origin::Argument,
             username: "u".into(),

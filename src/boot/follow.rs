@@ -60,7 +60,7 @@ fn settings_print(account: &Account, config: &Config) -> String {
         (
             format!("{:?}", account.secret.issuer()),
             account.secret.grant(),
-            (account.download_per_day, &account.api, &account.proxy),
+            (account.download_per_day, &account.api, &account.proxy, account.compress),
         ),
     );
     let rules = (

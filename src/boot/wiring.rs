@@ -102,6 +102,7 @@ fn server(account: &Account, config: &Config) -> Server {
         port: account.port,
         security: account.security,
         proxy: account.proxy.clone(),
+        compress: account.compress,
         ca_file: account.ca_file.clone(),
         download_per_day: account.download_per_day,
         api: account.api.clone(),

@@ -160,6 +160,7 @@ fn account_of(url: &str, variable: Option<&str>) -> Result<Account, String> {
         port: port.unwrap_or(default),
         security,
         proxy: None,
+        compress: false,
         ca_file: None,
         ca_file_at: Origin::Argument,
         username: user,

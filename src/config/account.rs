@@ -36,7 +36,7 @@ const OF_ALL: [&str; 10] = [
 ];
 
 /// Keys of IMAP alone.
-const OF_IMAP: [&str; 11] = [
+const OF_IMAP: [&str; 12] = [
     "host",
     "port",
     "tls",
@@ -46,6 +46,7 @@ const OF_IMAP: [&str; 11] = [
     "password_env",
     "password_command",
     "download_per_day",
+    "compress",
     "proxy",
     "proxy_password_file",
 ];
@@ -145,6 +146,7 @@ pub(super) fn account(
     }
     let download_per_day = if is_gmail { None } else { download(t, &host) };
     let proxy = if is_gmail { None } else { proxy(t, base, warnings) };
+    let compress = t.flag("compress");
     let is_plain = found.as_ref().is_some_and(|found| found.security == Security::Plain);
     if let (true, Some(way), Some(item)) = (is_plain, &proxy, t.item("proxy"))
         && !is_loopback(&way.host)
@@ -176,6 +178,7 @@ pub(super) fn account(
         security,
         api,
         proxy,
+        compress,
         ca_file,
         ca_file_at,
         username,

@@ -25,6 +25,8 @@ pub struct Account {
     pub security: Security,
     /// What stands between.
     pub proxy: Option<Proxy>,
+    /// Whether the server is asked to compress what it says.
+    pub compress: bool,
     /// Roots of its own.
     pub ca_file: Option<PathBuf>,
     /// Where those were said.

@@ -85,6 +85,7 @@ impl DemoMailbox {
             port,
             security: Security::Plain,
             proxy: None,
+            compress: false,
             ca_file: None,
             ca_file_at: Origin::Argument,
             username: username.into(),

@@ -7,6 +7,7 @@ mod conn;
 mod counted;
 mod counters;
 mod cut;
+mod deflate;
 mod distrust;
 mod examine;
 mod failure;

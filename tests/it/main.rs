@@ -7,6 +7,7 @@ mod anew;
 mod bounds;
 mod budget;
 mod circles;
+mod compress;
 mod config;
 mod counts;
 mod crash_at_every_step;

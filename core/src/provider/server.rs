@@ -107,6 +107,8 @@ pub struct Server {
     pub ca_file: Option<PathBuf>,
     /// What stands in between.
     pub proxy: Option<Proxy>,
+    /// Whether it is asked to compress what it says.
+    pub compress: bool,
     /// Octets that may be read of it in any 24 hours, by one account.
     pub download_per_day: Option<u64>,
     /// Where it is an HTTP API.

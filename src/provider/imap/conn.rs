@@ -3,6 +3,7 @@
 //! Every command returns its tagged status; "empty" exists only under OK. A connection that saw an
 //! error is never used again.
 
+use crate::provider::imap::deflate::Deflated;
 use crate::provider::imap::failure::{During, refusal};
 use crate::provider::imap::notices::{Notices, Sought};
 use crate::provider::imap::stream::Stream;
@@ -43,7 +44,7 @@ pub(super) struct Conn {
     stream: Stream,
     reader: FrameReader,
     timeouts: Timeouts,
-    account: String,
+    pub(super) account: String,
     wire: WireLog,
     tags: u64,
     pub(super) capabilities: Vec<String>,
@@ -145,6 +146,12 @@ impl Conn {
 
     pub(super) fn has_leftover(&self) -> bool {
         self.reader.has_leftover()
+    }
+
+    /// The same connection, and what is said on it from here on compressed.
+    pub(super) fn deflated(mut self) -> Self {
+        let first = self.reader.leftover();
+        Self { stream: Stream::Deflated(Box::new(Deflated::new(self.stream, first))), ..self }
     }
 
     pub(super) fn has(&self, capability: &str) -> bool {

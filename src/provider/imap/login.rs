@@ -80,6 +80,9 @@ impl Conn {
         // The server is there: this login hangs, and nobody else's need.
         let alone = |_| Failure { reach: Reach::Session, ..late("logging in", deadline) };
         logged_in.map_err(alone)??;
+        if endpoint.server.compress {
+            conn = conn.compress().await?;
+        }
         let host = &endpoint.server.host;
         conn.distrusted = distrusted(host);
         conn.view = view(host, conn.has("X-GM-EXT-1"));
@@ -145,6 +148,21 @@ impl Conn {
         let Stream::Plain(tcp) = stream else { return Err(Failure::bug("STARTTLS inside TLS")) };
         // Nothing that was learned in the clear counts.
         Ok(Self::new(endpoint.handshake(tcp).await?, timeouts, account, wire))
+    }
+
+    /// RFC 4978, where the server knows it. A server that refuses is heard as it is.
+    async fn compress(mut self) -> Result<Self, Failure> {
+        let does = if self.has("COMPRESS=DEFLATE") {
+            let tag = self.send(b"COMPRESS DEFLATE", false).await?;
+            self.tagged(&tag).await?.status == Condition::Ok
+        } else {
+            false
+        };
+        if does {
+            return Ok(self.deflated());
+        }
+        tracing::info!(account = %self.account, "compress = true, but the server does not compress");
+        Ok(self)
     }
 
     async fn log_in(&mut self, login: &Login, endpoint: &ImapEndpoint) -> Result<(), Unopened> {

@@ -1,5 +1,6 @@
 //! The stream to a server: TCP, TLS, and the handshake's deadlines.
 
+use crate::provider::imap::deflate::Deflated;
 use crate::provider::imap::proxy::through;
 use crate::provider::trust::{Tls, config, unbelieved};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
@@ -53,11 +54,12 @@ pub(super) fn late(what: &str, after: Duration) -> Failure {
     Failure::new(Class::Timeout, Reach::Endpoint, Provenance::Deadline, text)
 }
 
-/// A stream, plain or TLS.
+/// A stream: plain, TLS, or either of them compressed.
 #[derive(Debug)]
 pub(super) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    Deflated(Box<Deflated<Stream>>),
 }
 
 impl ImapEndpoint {
@@ -165,6 +167,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Deflated(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -178,6 +181,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Deflated(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
 
@@ -185,6 +189,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Deflated(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -192,6 +197,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Deflated(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

@@ -96,6 +96,13 @@ impl FrameReader {
         self.start < self.buffer.len()
     }
 
+    /// What waits that no frame has taken, for whoever reads it otherwise.
+    pub fn leftover(&mut self) -> Vec<u8> {
+        let rest = self.waiting().to_vec();
+        self.start = self.buffer.len();
+        rest
+    }
+
     /// The last frame was what a question wants: its octets may extend a deadline, as small talk
     /// never does.
     pub fn count_useful(&mut self) {
@@ -409,6 +416,17 @@ mod tests {
         async fn begin_seal(&mut self) -> Result<Sealing, Failure> {
             Ok(Box::pin(std::future::ready(Ok(Vec::new()))))
         }
+    }
+
+    /// What came along with a line is there for another reader, once.
+    #[tokio::test]
+    async fn what_is_left_behind_a_line() {
+        let mut reader = FrameReader::new(Duration::from_secs(5));
+        let mut stream = b"a1 OK go on\r\n\x01\x02".as_slice();
+        reader.frame(&mut stream, None::<&mut Memory>).await.unwrap();
+        assert!(reader.has_leftover());
+        assert_eq!(reader.leftover(), [1, 2]);
+        assert!(!reader.has_leftover());
     }
 
     async fn frames(bytes: &[u8]) -> (Vec<Frame>, Vec<u8>, Failure) {
