@@ -32,6 +32,8 @@ struct LiveSession<A> {
 pub struct Pool<K, A> {
     limits: Limits,
     live: BTreeMap<K, LiveSession<A>>,
+    /// How many of them each account has.
+    live_of: BTreeMap<A, usize>,
     waiting: VecDeque<(K, A)>,
     logins: Bucket,
     /// What servers that said "too many" leave of the limits.
@@ -61,6 +63,7 @@ impl<K: Ord + Copy, A: Ord + Clone> Pool<K, A> {
         Self {
             limits,
             live: BTreeMap::new(),
+            live_of: BTreeMap::new(),
             waiting: VecDeque::new(),
             logins: Bucket::spaced(pace),
             left: Slots::default(),
@@ -107,8 +110,15 @@ impl<K: Ord + Copy, A: Ord + Clone> Pool<K, A> {
 
     /// A slot returns, or a request is withdrawn.
     pub fn release(&mut self, key: K) {
-        self.live.remove(&key);
-        self.waiting.retain(|(k, _)| *k != key);
+        let Some(session) = self.live.remove(&key) else {
+            return self.waiting.retain(|(k, _)| *k != key);
+        };
+        if let Some(mine) = self.live_of.get_mut(&session.account) {
+            *mine -= 1;
+            if *mine == 0 {
+                self.live_of.remove(&session.account);
+            }
+        }
     }
 
     /// A session began to watch at this moment, or stopped.
@@ -139,7 +149,7 @@ impl<K: Ord + Copy, A: Ord + Clone> Pool<K, A> {
     }
 
     fn of(&self, account: &A) -> usize {
-        self.live.values().filter(|live| live.account == *account).count()
+        self.live_of.get(account).copied().unwrap_or(0)
     }
 
     /// Who may log in at `mono`. First come, first served, but for accounts that have all their
@@ -158,6 +168,7 @@ impl<K: Ord + Copy, A: Ord + Clone> Pool<K, A> {
         }
         let Some((key, account)) = self.waiting.remove(at) else { return Next::Idle };
         self.logins.take(1, mono);
+        *self.live_of.entry(account.clone()).or_default() += 1;
         self.live
             .insert(key, LiveSession { account, watching: None, helping: false, retiring: false });
         Next::Grant(key)

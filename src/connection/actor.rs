@@ -343,13 +343,12 @@ impl ConnectionState {
 
     /// Starts the sessions that may start.
     async fn work(&mut self, me: &ActorRef<ConnectionMsg>) -> Result<(), ActorProcessingErr> {
-        let patient = self.requests.values().all(|r| r.patient);
         if let Some(id) = self.trying.take()
             && let Some(request) = self.requests.remove(&id)
         {
             self.start(id, request, me).await?;
         }
-        while self.health.down().is_none() || !patient {
+        while self.health.down().is_none() || self.requests.values().any(|r| !r.patient) {
             match self.pool.next(self.args.clock.now().mono) {
                 Next::Grant(id) => {
                     let Some(request) = self.requests.remove(&id) else {
@@ -453,7 +452,9 @@ impl ConnectionState {
     fn collect(&mut self, me: &ActorRef<ConnectionMsg>, mono: Duration) {
         for child in self.children.values_mut() {
             let fresh = child.unpaid();
-            self.payments.came(&child.account, fresh);
+            if fresh > 0 {
+                self.payments.came(&child.account, fresh);
+            }
         }
         self.payments.look();
         if self.payments.is_due(mono) {
