@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Packs that are kept for whoever has mail next.
-const RESTING: usize = 8;
+const RESTING: usize = 32;
 /// How soon who was refused for want of room asks again.
 const AGAIN: Duration = Duration::from_secs(5);
 /// A message beyond this that does not fit is left alone; a smaller one means that the disk is

@@ -11,6 +11,7 @@ mod compress;
 mod config;
 mod counts;
 mod crash_at_every_step;
+mod crowd;
 mod door;
 mod dovecot;
 mod durable;

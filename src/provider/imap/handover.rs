@@ -9,7 +9,7 @@ use postrider_core::mail::page::Page;
 use postrider_core::provider::folders::Answer;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 /// Orders that wait; pages in flight are fewer.
@@ -51,6 +51,8 @@ enum Handing {
     Part(Asker, Page<Row>),
     /// The last of it.
     Last(Asker, Page<Row>, Cost),
+    /// Nothing: whoever waits is told that all before it was handed over.
+    Reached(oneshot::Sender<()>),
     /// There is no page.
     Told(Asker, Result<Answer, Failure>),
 }
@@ -131,7 +133,18 @@ impl HandOver {
         ended()
     }
 
-    /// Waits until all is handed over.
+    /// Waits until all that was ordered is handed over; for ever where that breaks.
+    ///
+    /// # Cancel safety
+    /// A dropped wait changes nothing.
+    pub(super) async fn reached(&self) {
+        let (here, reached) = oneshot::channel();
+        if self.orders.send(Handing::Reached(here)).await.is_err() || reached.await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// Waits until all is handed over, and ends it.
     ///
     /// # Errors
     /// Class storage, reach process, when bodies could not be made durable: whoever asked for their
@@ -162,6 +175,11 @@ async fn hand_over(mut orders: mpsc::Receiver<Handing>) -> Result<(), Failure> {
                 .map(|page| asker.answer(Ok(Answer::Fetched { page, last: false }))),
             Handing::Told(asker, answer) => {
                 asker.answer(answer);
+                Ok(())
+            }
+            Handing::Reached(here) => {
+                // Who does not wait any more has another question.
+                _ = here.send(());
                 Ok(())
             }
             Handing::Last(asker, page, cost) => {
@@ -205,7 +223,7 @@ async fn refuse(mut orders: mpsc::Receiver<Handing>, failure: Failure) -> Failur
         match order {
             Handing::Last(asker, ..) => asker.answer(Err(failure.clone())),
             Handing::Told(asker, answer) => asker.answer(answer),
-            Handing::Seal(..) | Handing::Part(..) => {}
+            Handing::Seal(..) | Handing::Part(..) | Handing::Reached(_) => {}
         }
     }
     failure
@@ -214,11 +232,11 @@ async fn refuse(mut orders: mpsc::Receiver<Handing>, failure: Failure) -> Failur
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::FutureExt;
     use postrider_core::mail::flags::Flags;
     use postrider_core::mail::uid_set::UidSet;
     use postrider_core::mime::HeaderFacts;
     use postrider_core::provider::folders::Request;
-    use tokio::sync::oneshot;
 
     type Told = Arc<Mutex<Vec<String>>>;
 
@@ -264,11 +282,15 @@ mod tests {
         hand.seal(two, Vec::new()).await.unwrap();
         hand.last(asker("b", &told), page(3), cost()).await.unwrap();
         second.send(Ok(Vec::new())).unwrap();
+        let mut reached = Box::pin(hand.reached());
         for _ in 0..10 {
+            assert!((&mut reached).now_or_never().is_none(), "they are not told yet");
             tokio::task::yield_now().await;
         }
         assert!(told.lock().unwrap().is_empty(), "{told:?}");
         first.send(Ok(Vec::new())).unwrap();
+        reached.await;
+        assert_eq!(told.lock().unwrap().len(), 3);
         hand.end().await.unwrap();
         assert_eq!(*told.lock().unwrap(), ["a [1] false", "a [2] true", "b [3] true"]);
     }

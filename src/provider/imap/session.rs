@@ -12,6 +12,7 @@ use crate::provider::{
 use crate::telemetry::wire::WireLog;
 use postrider_core::budget::{Allowance, Lane, Quota};
 use postrider_core::failure::{Failure, Reach};
+use postrider_core::mail::body::BodySink;
 use postrider_core::provider::Capabilities;
 use postrider_core::provider::folders::{Answer, Request};
 use postrider_core::provider::server::Security;
@@ -205,14 +206,7 @@ impl ImapSession {
         loop {
             if queue.is_empty() {
                 self.leash.busy.store(false, Ordering::Relaxed);
-                let ask = match &self.hand {
-                    None => asks.recv().await,
-                    Some(hand) => tokio::select! {
-                        ask = asks.recv() => ask,
-                        _ = hand.broken() => return self.hand_over().await,
-                    },
-                };
-                match ask {
+                match self.next_ask(&mut asks).await {
                     Some(ask) => queue.push_back(ask),
                     None => break,
                 }
@@ -249,6 +243,24 @@ impl ImapSession {
         self.hand_over().await?;
         self.conn.log_out().await;
         Ok(())
+    }
+
+    /// The next question; `None` when none will come, or when the disk has failed. Who is asked nothing
+    /// keeps no pack: another session may go on with it.
+    async fn next_ask(&mut self, asks: &mut UnboundedReceiver<Ask>) -> Option<Ask> {
+        let Some(hand) = &self.hand else { return asks.recv().await };
+        tokio::select! {
+            biased;
+            ask = asks.recv() => return ask,
+            _ = hand.broken() => return None,
+            () = hand.reached() => {}
+        }
+        self.sink.rest();
+        self.conn.rest();
+        tokio::select! {
+            ask = asks.recv() => ask,
+            _ = hand.broken() => None,
+        }
     }
 
     /// Answers behind what waits for the disk.
