@@ -19,6 +19,8 @@ pub(super) struct Deflated<S> {
     /// What is still to be sent of a block.
     block: Vec<u8>,
     sent: usize,
+    /// What has gone wrong behind what was read last.
+    failed: Option<io::Error>,
 }
 
 impl<S: AsyncRead + AsyncWrite> Deflated<S> {
@@ -26,7 +28,7 @@ impl<S: AsyncRead + AsyncWrite> Deflated<S> {
     pub(super) fn new(stream: S, first: Vec<u8>) -> Self {
         let (reading, writing) = tokio::io::split(stream);
         let reading = DeflateDecoder::new(BufReader::new(Cursor::new(first).chain(reading)));
-        Self { reading, writing, block: Vec::new(), sent: 0 }
+        Self { reading, writing, block: Vec::new(), sent: 0, failed: None }
     }
 }
 
@@ -59,7 +61,16 @@ where
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.reading).poll_read(cx, buf)
+        if let Some(failed) = self.failed.take() {
+            return Poll::Ready(Err(failed));
+        }
+        let before = buf.filled().len();
+        match ready!(Pin::new(&mut self.reading).poll_read(cx, buf)) {
+            // Whoever reads takes nothing of what comes along with an error.
+            Err(e) if buf.filled().len() > before => self.failed = Some(e),
+            read => return Poll::Ready(read),
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -115,6 +126,40 @@ mod tests {
         let mut heard = [0; 7];
         ours.read_exact(&mut heard).await.unwrap();
         assert_eq!(&heard, b"* BYE\r\n");
+    }
+
+    /// What came before a connection broke is read, and then that it broke.
+    #[tokio::test]
+    async fn what_comes_along_with_an_error() {
+        let mut coder = DeflateEncoder::new(Vec::new());
+        coder.write_all(b"* BYE too many\r\n").await.unwrap();
+        coder.flush().await.unwrap();
+        let broken = Broken(Some(coder.get_ref().clone()));
+        let mut ours = Deflated::new(tokio::io::join(broken, tokio::io::sink()), Vec::new());
+        let mut heard = [0; 100];
+        assert_eq!(ours.read(&mut heard).await.unwrap(), 16);
+        assert_eq!(&heard[..16], b"* BYE too many\r\n");
+        let failed = ours.read(&mut heard).await.unwrap_err();
+        assert_eq!(failed.kind(), io::ErrorKind::ConnectionReset);
+    }
+
+    /// A connection that is reset right behind what it says.
+    struct Broken(Option<Vec<u8>>);
+
+    impl AsyncRead for Broken {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _cx: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Ready(match self.0.take() {
+                Some(bytes) => {
+                    buf.put_slice(&bytes);
+                    Ok(())
+                }
+                None => Err(io::ErrorKind::ConnectionReset.into()),
+            })
+        }
     }
 
     /// What is said can be inflated, also what is longer than a block and goes out in bits.

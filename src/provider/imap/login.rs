@@ -75,18 +75,18 @@ impl Conn {
             conn = conn.start_tls(endpoint).await?;
         }
         conn.keep_quiet_about(needles(login, endpoint));
-        let deadline = endpoint.server.timeouts.login;
-        let logged_in = tokio::time::timeout(deadline, conn.log_in(login, endpoint)).await;
-        // The server is there: this login hangs, and nobody else's need.
-        let alone = |_| Failure { reach: Reach::Session, ..late("logging in", deadline) };
-        logged_in.map_err(alone)??;
-        if endpoint.server.compress {
-            conn = conn.compress().await?;
-        }
         let host = &endpoint.server.host;
         conn.distrusted = distrusted(host);
-        conn.view = view(host, conn.has("X-GM-EXT-1"));
-        Ok(conn)
+        let deadline = endpoint.server.timeouts.login;
+        let logging_in = async {
+            conn.log_in(login, endpoint).await?;
+            conn.view = view(host, conn.has("X-GM-EXT-1"));
+            if endpoint.server.compress { Ok(conn.compress().await?) } else { Ok(conn) }
+        };
+        let logged_in = tokio::time::timeout(deadline, logging_in).await;
+        // The server is there: this login hangs, and nobody else's need.
+        let alone = |_| Failure { reach: Reach::Session, ..late("logging in", deadline) };
+        logged_in.map_err(alone)?
     }
 
     /// Connects, and hears the greeting.
@@ -152,16 +152,16 @@ impl Conn {
 
     /// RFC 4978, where the server knows it. A server that refuses is heard as it is.
     async fn compress(mut self) -> Result<Self, Failure> {
-        let does = if self.has("COMPRESS=DEFLATE") {
+        let mut why = "the server does not offer it".to_owned();
+        if self.has("COMPRESS=DEFLATE") {
             let tag = self.send(b"COMPRESS DEFLATE", false).await?;
-            self.tagged(&tag).await?.status == Condition::Ok
-        } else {
-            false
-        };
-        if does {
-            return Ok(self.deflated());
+            let told = self.tagged(&tag).await?;
+            if told.status == Condition::Ok {
+                return Ok(self.deflated());
+            }
+            why = told.whole;
         }
-        tracing::info!(account = %self.account, "compress = true, but the server does not compress");
+        tracing::info!(account.id = %self.account, "compress = true, but what comes is not compressed: {why}");
         Ok(self)
     }
 
