@@ -138,9 +138,23 @@ impl ImapSession {
                 return Ok(false);
             }
         };
-        // A closed semaphore gives no credit and takes none: the process is ending.
         self.leash.busy.store(false, Ordering::Relaxed);
-        let credit = Arc::clone(&self.credits).acquire_owned().await.ok();
+        let credit = match Arc::clone(&self.credits).try_acquire_owned() {
+            Ok(credit) => Some(credit),
+            Err(_) => {
+                // Who waits for a credit waits without a pack: it is another's who has one.
+                tokio::select! {
+                    biased;
+                    failure = reading.hand.broken() => {
+                        reading.hand.told(Asker::new(ask), Err(failure)).await?;
+                        return Ok(false);
+                    }
+                    () = reading.hand.reached() => self.sink.rest(),
+                }
+                // A closed semaphore gives no credit and takes none: the process is ending.
+                Arc::clone(&self.credits).acquire_owned().await.ok()
+            }
+        };
         self.leash.busy.store(true, Ordering::Relaxed);
         self.start_page(ask, credit, looks, reading).await?;
         Ok(looks)

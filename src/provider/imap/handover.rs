@@ -8,6 +8,7 @@ use postrider_core::mail::body::{BodyRef, Sealing};
 use postrider_core::mail::page::Page;
 use postrider_core::provider::folders::Answer;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -62,6 +63,9 @@ enum Handing {
 pub(super) struct HandOver {
     orders: mpsc::Sender<Handing>,
     task: JoinSet<Result<(), Failure>>,
+    /// What was ordered, and what of that is done.
+    ordered: u64,
+    handed: Arc<AtomicU64>,
     /// Bodies that were numbered.
     numbered: u64,
     /// Who could not be answered any more: [`HandOver::end`] does, once it knows why.
@@ -77,8 +81,9 @@ impl HandOver {
     pub(super) fn begin() -> Self {
         let (orders, received) = mpsc::channel(ORDERS);
         let mut task = JoinSet::new();
-        task.spawn(hand_over(received));
-        Self { orders, task, numbered: 0, left: Vec::new() }
+        let handed = Arc::<AtomicU64>::default();
+        task.spawn(hand_over(received, Arc::clone(&handed)));
+        Self { orders, task, ordered: 0, handed, numbered: 0, left: Vec::new() }
     }
 
     /// The number of the next body that somebody will name.
@@ -89,6 +94,7 @@ impl HandOver {
 
     async fn order(&mut self, order: Handing) -> Result<(), Failure> {
         let Err(mpsc::error::SendError(order)) = self.orders.send(order).await else {
+            self.ordered += 1;
             return Ok(());
         };
         if let Handing::Last(asker, ..) | Handing::Told(asker, _) = order {
@@ -133,6 +139,11 @@ impl HandOver {
         ended()
     }
 
+    /// Whether all that was ordered is handed over.
+    pub(super) fn is_idle(&self) -> bool {
+        self.ordered == self.handed.load(Ordering::Acquire)
+    }
+
     /// Waits until all that was ordered is handed over; for ever where that breaks.
     ///
     /// # Cancel safety
@@ -164,9 +175,13 @@ impl HandOver {
     }
 }
 
-async fn hand_over(mut orders: mpsc::Receiver<Handing>) -> Result<(), Failure> {
+async fn hand_over(
+    mut orders: mpsc::Receiver<Handing>,
+    handed: Arc<AtomicU64>,
+) -> Result<(), Failure> {
     let mut bodies = BTreeMap::new();
     while let Some(order) = orders.recv().await {
+        let counts = u64::from(!matches!(order, Handing::Reached(_)));
         let done = match order {
             Handing::Seal(sealing, numbers) => {
                 sealing.await.and_then(|sealed| take(&mut bodies, numbers, sealed))
@@ -194,6 +209,7 @@ async fn hand_over(mut orders: mpsc::Receiver<Handing>) -> Result<(), Failure> {
         if let Err(failure) = done {
             return Err(refuse(orders, failure).await);
         }
+        handed.fetch_add(counts, Ordering::Release);
     }
     Ok(())
 }

@@ -232,6 +232,9 @@ impl ImapSession {
                 self.fetch(ask, &mut queue, &mut asks).await?;
                 continue;
             }
+            if self.hand.as_ref().is_some_and(HandOver::is_idle) {
+                self.sink.rest();
+            }
             let result = self.answer_paid(&ask.request).await;
             let fatal = result.as_ref().err().filter(|e| e.reach != Reach::Folder).cloned();
             self.answer_behind(ask, result).await?;
@@ -251,8 +254,8 @@ impl ImapSession {
         let Some(hand) = &self.hand else { return asks.recv().await };
         tokio::select! {
             biased;
-            ask = asks.recv() => return ask,
             _ = hand.broken() => return None,
+            ask = asks.recv() => return ask,
             () = hand.reached() => {}
         }
         self.sink.rest();

@@ -51,6 +51,7 @@ async fn pages_are_told_in_their_order_and_behind_their_seals() {
     hand.seal(two, Vec::new()).await.unwrap();
     hand.last(asker("b", &told), page(3), cost()).await.unwrap();
     second.send(Ok(Vec::new())).unwrap();
+    assert!(!hand.is_idle());
     let mut reached = Box::pin(hand.reached());
     for _ in 0..10 {
         assert!((&mut reached).now_or_never().is_none(), "they are not told yet");
@@ -59,6 +60,7 @@ async fn pages_are_told_in_their_order_and_behind_their_seals() {
     assert!(told.lock().unwrap().is_empty(), "{told:?}");
     first.send(Ok(Vec::new())).unwrap();
     reached.await;
+    assert!(hand.is_idle());
     assert_eq!(told.lock().unwrap().len(), 3);
     hand.end().await.unwrap();
     assert_eq!(*told.lock().unwrap(), ["a [1] false", "a [2] true", "b [3] true"]);
