@@ -297,6 +297,14 @@ mod tests {
         }
     }
 
+    /// However many mailboxes there are, the folders of one are found by their names.
+    #[tokio::test]
+    async fn folders_that_are_left_out_are_found_by_their_account() {
+        let plan = plan_of(Text::ExcludeFolders).await;
+        let by_account = |line: &String| line.contains("folder_remote_id (account=?");
+        assert!(plan.first().is_some_and(by_account), "{plan:?}");
+    }
+
     /// Each is understood by a database of today's schema.
     #[tokio::test]
     async fn every_text_is_understood() {

@@ -271,8 +271,8 @@ pub(super) const fn words(text: Text) -> &'static str {
         }
         Text::ForgetClosed => "DELETE FROM failure WHERE closed_at < ?1 AND account = ?2",
         Text::ExcludeFolders => {
-            "UPDATE folder SET excluded = (id IN (SELECT value FROM json_each(?2))) WHERE account = ?1 AND excluded \
-             <> (id IN (SELECT value FROM json_each(?2)))"
+            "UPDATE folder SET excluded = (id IN (SELECT value FROM json_each(?2))) WHERE account = ?1 AND deleted_at IS NULL AND \
+             excluded <> (id IN (SELECT value FROM json_each(?2)))"
         }
         Text::PutShut => {
             "INSERT INTO failure (account, folder, remote_id, path, reach, class, attempts, next_try_at, version, \
