@@ -28,6 +28,8 @@ mod view;
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How often sessions are looked at, and a server that is down.
 const TICK: Duration = Duration::from_secs(1);
+/// Of so many looks one is at those that only watch, too: thousands may.
+const WHOLE: u32 = 10;
 
 /// The actor.
 #[derive(Debug)]
@@ -42,6 +44,9 @@ pub struct ConnectionState {
     requests: BTreeMap<SessionId, Box<LeaseRequest>>,
     children: BTreeMap<SessionId, SessionChild>,
     by_actor: BTreeMap<ActorId, SessionId>,
+    /// Those of them that do not watch.
+    working: BTreeSet<SessionId>,
+    ticks: u32,
     /// Where a probe goes: to the server as the last request described it.
     endpoint: Option<Arc<dyn Endpoint>>,
     /// Sessions that are connecting for somebody who no longer wants them.
@@ -74,6 +79,8 @@ impl Actor for ConnectionActor {
             requests: BTreeMap::new(),
             children: BTreeMap::new(),
             by_actor: BTreeMap::new(),
+            working: BTreeSet::new(),
+            ticks: 0,
             endpoint: None,
             withdrawn: BTreeSet::new(),
             trying: None,
@@ -153,7 +160,8 @@ impl Actor for ConnectionActor {
             ConnectionMsg::Unkept(rows) => state.payments.restore(rows),
             ConnectionMsg::Settle(reply) => {
                 state.args.depth.leave();
-                state.collect(&me, mono);
+                let all = state.children.keys().copied().collect();
+                state.collect(&all, &me, mono);
                 state.save(&me, mono, Some(reply));
             }
             ConnectionMsg::Limits(reply) => {
@@ -162,7 +170,14 @@ impl Actor for ConnectionActor {
             }
             ConnectionMsg::Watching(id, watching) => {
                 state.pool.watches(id, watching.then_some(mono));
+                state.pay_octets(id);
                 if let Some(child) = state.children.get_mut(&id) {
+                    child.turns(mono);
+                    if watching {
+                        state.working.remove(&id);
+                    } else {
+                        state.working.insert(id);
+                    }
                     child.helps &= !watching;
                     // It was asked to go while it helped, and watches by now.
                     if watching && state.pool.is_retiring(id) {
@@ -201,9 +216,15 @@ impl Actor for ConnectionActor {
             ConnectionMsg::Pace => state.pacing = false,
             ConnectionMsg::Tick => {
                 state.ticking = false;
-                state.end_the_hung(mono);
+                state.ticks = state.ticks.wrapping_add(1);
+                let looked = if state.ticks.is_multiple_of(WHOLE) {
+                    state.children.keys().copied().collect()
+                } else {
+                    state.working.clone()
+                };
+                state.end_the_hung(&looked, mono);
                 state.probe(&me, mono);
-                state.collect(&me, mono);
+                state.collect(&looked, &me, mono);
             }
         }
         state.work(&me).await
@@ -223,6 +244,7 @@ impl Actor for ConnectionActor {
         {
             state.pay_octets(id);
             state.children.remove(&id);
+            state.working.remove(&id);
             state.withdrawn.remove(&id);
             state.payments.left(id);
             if state.children.is_empty() {
@@ -303,9 +325,11 @@ impl ConnectionState {
     }
 
     /// A session that should work and shows no sign of life is killed alone.
-    fn end_the_hung(&mut self, mono: Duration) {
-        for (id, child) in &mut self.children {
-            if child.hangs(mono) {
+    fn end_the_hung(&mut self, looked: &BTreeSet<SessionId>, mono: Duration) {
+        for id in looked {
+            if let Some(child) = self.children.get_mut(id)
+                && child.hangs(mono)
+            {
                 tracing::error!(account.id = %child.account, session.id = id.0, "a session hangs and is killed");
                 child.actor.kill();
             }
@@ -393,6 +417,7 @@ impl ConnectionState {
         let purse = self.purse(&request.account, id, me);
         let born = SessionChild::new(child.clone(), &request, self.args.clock.now().mono);
         self.children.insert(id, born);
+        self.working.insert(id);
         let path = self.session_path(id);
         self.args.registry.started(&path, "session");
         self.args.registry.does(
@@ -444,17 +469,21 @@ impl ConnectionState {
     fn pay_octets(&mut self, id: SessionId) {
         if let Some(child) = self.children.get_mut(&id) {
             let fresh = child.unpaid();
-            self.payments.came(&child.account, fresh);
+            if fresh > 0 {
+                self.payments.came(&child.account, fresh);
+            }
         }
     }
 
     /// Octets are paid as they come.
-    fn collect(&mut self, me: &ActorRef<ConnectionMsg>, mono: Duration) {
-        for child in self.children.values_mut() {
-            let fresh = child.unpaid();
-            if fresh > 0 {
-                self.payments.came(&child.account, fresh);
-            }
+    fn collect(
+        &mut self,
+        looked: &BTreeSet<SessionId>,
+        me: &ActorRef<ConnectionMsg>,
+        mono: Duration,
+    ) {
+        for id in looked {
+            self.pay_octets(*id);
         }
         self.payments.look();
         if self.payments.is_due(mono) {

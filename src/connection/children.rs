@@ -62,6 +62,11 @@ impl SessionChild {
         self.leash = Some(leash);
     }
 
+    /// It begins or ends a watch: a sign of life.
+    pub(super) fn turns(&mut self, mono: Duration) {
+        self.seen = (self.octets(), mono);
+    }
+
     fn octets(&self) -> u64 {
         self.leash.as_ref().map_or(0, |leash| leash.octets.load(Ordering::Relaxed))
     }
