@@ -19,6 +19,9 @@ use tokio::sync::watch;
 
 /// Looks (one a second) after which a secret that could not be had is asked for again.
 const AGAIN: u32 = 60;
+/// Password files that a look looks at, each in its turn: what it costs does not grow with the
+/// accounts.
+const FILES: usize = 500;
 
 /// What a file looked like: inode, length, time of change.
 pub(super) type Stamp = Option<(u64, u64, i64, i64)>;
@@ -40,6 +43,8 @@ pub(super) struct Followed {
     /// Accounts whose secret could not be had: asked for again after a while.
     lacking: bool,
     looks: u32,
+    /// The account whose secret is looked at next.
+    next: usize,
     /// Ids in force, and those that they had before, for who may be purged.
     pub(super) ids: Arc<Mutex<Vec<String>>>,
     pub(super) mode: watch::Sender<postrider_core::account::schedule::Mode>,
@@ -85,6 +90,7 @@ impl Followed {
             passwords: BTreeMap::new(),
             lacking: false,
             looks: 0,
+            next: 0,
             ids: Arc::default(),
             mode: watch::Sender::new(config.mode),
         }
@@ -107,7 +113,11 @@ impl Followed {
             let file = account.secret.file();
             file.is_some_and(|file| self.secrets.get(&account.id) != Some(&stamp_of(file)))
         };
-        self.config.accounts.iter().any(changed)
+        let accounts = &self.config.accounts;
+        let (from, looked) = (self.next, accounts.len().min(FILES));
+        self.next = (from + looked).checked_rem(accounts.len()).unwrap_or(0);
+        let (before, behind) = accounts.split_at(from.min(accounts.len()));
+        behind.iter().chain(before).take(looked).any(changed)
     }
 
     /// Follows what this config says. Refused, nothing has changed.
