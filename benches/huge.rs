@@ -1,10 +1,10 @@
 //! A folder of 1,000,000 messages on a real Dovecot: its first sync, a look at it when nothing has
 //! happened, and new mail while it is watched. Prints figures, never a verdict.
-#![expect(clippy::unwrap_used, reason = "a bench fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures time")]
 
 #[path = "../tests/it/support"]
-#[expect(dead_code, reason = "the tests use more of it")]
+#[expect(dead_code, unused_imports, reason = "the tests use more of it")]
 mod support {
     pub(crate) mod binary;
     pub(crate) mod check;

@@ -6,15 +6,18 @@ use std::io::{self, Cursor};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncReadExt, AsyncWrite, BufReader, ReadBuf};
-use tokio::io::{ReadHalf, WriteHalf};
+use tokio::io::{Chain, ReadHalf, WriteHalf};
 
 /// Octets of a stored block, at most.
 const BLOCK: usize = 0xffff;
 
+/// What comes, compressed: first what had come along with the OK.
+type Compressed<S> = BufReader<Chain<Cursor<Vec<u8>>, ReadHalf<S>>>;
+
 /// A stream inside whose data are compressed. Flushing it sends all that was written.
 #[derive(Debug)]
 pub(super) struct Deflated<S> {
-    reading: DeflateDecoder<BufReader<tokio::io::Chain<Cursor<Vec<u8>>, ReadHalf<S>>>>,
+    reading: DeflateDecoder<Compressed<S>>,
     writing: WriteHalf<S>,
     /// What is still to be sent of a block.
     block: Vec<u8>,
@@ -54,7 +57,7 @@ impl<S: AsyncWrite> Deflated<S> {
 
 impl<S> AsyncRead for Deflated<S>
 where
-    BufReader<tokio::io::Chain<Cursor<Vec<u8>>, ReadHalf<S>>>: AsyncBufRead + Unpin,
+    Compressed<S>: AsyncBufRead + Unpin,
 {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -169,19 +172,18 @@ mod tests {
         let long: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
         let said = long.clone();
         let mut ours = Deflated::new(here, Vec::new());
-        let writing = tokio::spawn(async move {
+        let writing = async move {
             ours.write_all(b"a1 NOOP\r\n").await.unwrap();
             ours.flush().await.unwrap();
             ours.write_all(&said).await.unwrap();
             ours.flush().await.unwrap();
-            ours
-        });
+        };
         let mut theirs = DeflateDecoder::new(BufReader::new(there));
         let mut heard = vec![0; 9 + long.len()];
-        theirs.read_exact(&mut heard).await.unwrap();
+        let (_, read) = tokio::join!(writing, theirs.read_exact(&mut heard));
+        read.unwrap();
         assert_eq!(&heard[..9], b"a1 NOOP\r\n");
         assert!(heard[9..] == long);
-        drop(writing.await.unwrap());
         assert!(theirs.read(&mut [0; 1]).await.is_err(), "no last block was sent");
     }
 }
