@@ -7,9 +7,9 @@ use postrider_core::mail::uid_set::UidSet;
 use postrider_core::mime::HeaderFacts;
 use postrider_core::provider::folders::Request;
 
-type Told = Arc<Mutex<Vec<String>>>;
+type ToldSoFar = Arc<Mutex<Vec<String>>>;
 
-fn asker(name: &'static str, told: &Told) -> Asker {
+fn asker(name: &'static str, told: &ToldSoFar) -> Asker {
     let told = Arc::clone(told);
     let answer = Box::new(move |answer: Result<Answer, Failure>| {
         let text = match answer {
@@ -42,7 +42,7 @@ fn sealing() -> (oneshot::Sender<Result<Vec<BodyRef>, Failure>>, Sealing) {
 /// whatever order the disk gets done.
 #[tokio::test]
 async fn pages_are_told_in_their_order_and_behind_their_seals() {
-    let told = Told::default();
+    let told = ToldSoFar::default();
     let mut hand = HandOver::begin();
     let ((first, one), (second, two)) = (sealing(), sealing());
     hand.seal(one, Vec::new()).await.unwrap();
@@ -69,7 +69,7 @@ async fn pages_are_told_in_their_order_and_behind_their_seals() {
 /// A page that names a body whose seal was not seen is not told.
 #[tokio::test]
 async fn a_page_without_its_seal_is_not_told() {
-    let told = Told::default();
+    let told = ToldSoFar::default();
     let mut hand = HandOver::begin();
     let row = Row::came(7, hand.number(), Flags::default(), HeaderFacts::default());
     let page = Page { rows: vec![row], ..Page::default() };
@@ -83,7 +83,7 @@ async fn a_page_without_its_seal_is_not_told() {
 /// the others hears of it.
 #[tokio::test]
 async fn a_failed_seal_ends_it() {
-    let told = Told::default();
+    let told = ToldSoFar::default();
     let mut hand = HandOver::begin();
     let (disk, sealing) = sealing();
     hand.seal(sealing, Vec::new()).await.unwrap();
