@@ -23,6 +23,8 @@ pub(super) struct SessionChild {
     patience: Duration,
     /// Octets when it last was seen to do something, and when that was.
     seen: (u64, Duration),
+    /// Whether it was at work when it was looked at.
+    busy: bool,
     /// Octets that are paid.
     paid: u64,
 }
@@ -44,6 +46,7 @@ impl SessionChild {
             helps: false,
             patience: request.endpoint.patience(),
             seen: (0, mono),
+            busy: true,
             paid: 0,
         }
     }
@@ -75,7 +78,9 @@ impl SessionChild {
     pub(super) fn hangs(&mut self, mono: Duration) -> bool {
         let busy = self.leash.as_ref().is_none_or(|leash| leash.busy.load(Ordering::Relaxed));
         let octets = self.octets();
-        if !busy || octets != self.seen.0 {
+        // Who has begun to work since the last look has hung for no longer than since this one.
+        let worked = std::mem::replace(&mut self.busy, busy);
+        if !busy || !worked || octets != self.seen.0 {
             self.seen = (octets, mono);
         }
         mono.saturating_sub(self.seen.1) > self.patience
