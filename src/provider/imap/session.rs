@@ -254,8 +254,9 @@ impl ImapSession {
         let Some(hand) = &self.hand else { return asks.recv().await };
         tokio::select! {
             biased;
-            _ = hand.broken() => return None,
+            // Who asks is told what has broken.
             ask = asks.recv() => return ask,
+            _ = hand.broken() => return None,
             () = hand.reached() => {}
         }
         self.sink.rest();
