@@ -47,7 +47,7 @@ pub fn advice(standing: Standing, class: Option<Class>, stalled: bool) -> Advice
             "`postrider reset-errors ACCOUNT` tries again; please report it with the log line",
         ),
         (Standing::Failed, _) => told(
-            "it is looked at hourly, and at once when the config or a password file changes",
+            "it is looked at hourly, and within seconds when the config or a password file changes",
             "mend what `why` names; `postrider check` tries it, `postrider sync-now ACCOUNT` looks at once",
         ),
         (Standing::Throttled, _) => told(
