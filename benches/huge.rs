@@ -84,13 +84,6 @@ impl Other {
     }
 }
 
-fn kib(served: &support::served::Served, name: &str) -> u64 {
-    let status =
-        std::fs::read_to_string(format!("/proc/{}/status", served.running.child.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-    line.split_whitespace().next().unwrap().parse().unwrap()
-}
-
 fn main() {
     let mails = std::env::var(MAILS.0).map_or(MAILS.1, |n| n.parse().unwrap());
     let server =
@@ -142,8 +135,8 @@ fn main() {
     println!(
         "serve: new mail there after {:.0} ms (median of {NEW}, of which Dovecot's APPEND is a part), {} MiB, peak {} MiB",
         times.get(NEW / 2).unwrap().as_secs_f64() * 1000.0,
-        kib(&served, "VmRSS:") / 1024,
-        kib(&served, "VmHWM:") / 1024
+        served.status("VmRSS:") / 1024,
+        served.status("VmHWM:") / 1024
     );
     served.stop();
 }

@@ -54,13 +54,6 @@ fn wait(what: &str, mut reached: impl FnMut() -> bool) -> Duration {
     began.elapsed()
 }
 
-/// A line of `/proc/PID/status`, in KiB.
-fn memory(served: &Served, name: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", served.running.child.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-    line.split_whitespace().next().unwrap().parse().unwrap()
-}
-
 /// CPU seconds so far.
 fn cpu(served: &Served) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{}/stat", served.running.child.id())).unwrap();
@@ -165,7 +158,7 @@ fn at_rest(count: usize, is_tls: bool) -> u64 {
     let before = cpu(&served);
     std::thread::sleep(QUIET);
     let busy = (cpu(&served) - before) / QUIET.as_secs_f64() * 100.0;
-    let (now, peak) = (memory(&served, "VmRSS:"), memory(&served, "VmHWM:"));
+    let (now, peak) = (served.status("VmRSS:"), served.status("VmHWM:"));
     let came = || {
         let sql = "SELECT count(*) AS x FROM message WHERE subject = 'new here'";
         ask(&postrider.database(), sql).parse::<usize>().unwrap()

@@ -53,16 +53,6 @@ fn idle(served: &Served) -> usize {
     (0..=OTHERS).rev().find(|n| f64::from(u32::try_from(*n).unwrap()) <= idle).unwrap_or(0)
 }
 
-/// `VmRSS` and `VmHWM`, KiB.
-fn memory(served: &Served) -> (u64, u64) {
-    let status = fs::read_to_string(format!("/proc/{}/status", served.running.child.id())).unwrap();
-    let of = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-        line.split_whitespace().next().unwrap().parse().unwrap()
-    };
-    (of("VmRSS:"), of("VmHWM:"))
-}
-
 fn maildir(server: &Dovecot, user: &str) -> PathBuf {
     let dir = PathBuf::from(server.file(&format!("mail/{user}/Maildir")));
     for part in ["cur", "new", "tmp"] {
@@ -189,7 +179,7 @@ fn fairness() {
     });
     let took = began.elapsed();
     assert_eq!(stored(&postrider), BIG);
-    let (_, peak) = memory(&served);
+    let peak = served.status("VmHWM:");
     served.stop();
     println!(
         "{BIG} messages of one mailbox came in {:.0} s beside new mail for {OTHERS} others; peak {} MiB",

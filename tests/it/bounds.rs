@@ -177,9 +177,7 @@ async fn does_not_end(what: Endless) {
         mailbox.append("INBOX", crate::support::mail::note("meanwhile"));
         served.settle(&postrider, "good", &mailbox);
         equal(&postrider, "good", &mailbox);
-        let status = std::fs::read_to_string(format!("/proc/{}/status", served.running.child.id())).unwrap();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        let peak: u64 = peak.split_whitespace().next().unwrap().parse().unwrap();
+        let peak = served.status("VmHWM:");
         assert!(peak < PEAK_KIB, "{what:?}: {peak} KiB");
         served.stop();
     })

@@ -3,7 +3,7 @@
 use crate::support::binary::{Postrider, account};
 use crate::support::check::{ask, consistent};
 use crate::support::mail::{Mail, Mailbox, blocking, note, serve};
-use crate::support::served::{Served, head, wait_within};
+use crate::support::served::{head, wait_within};
 use postrider_imapd::Misbehaviour;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,14 +15,6 @@ const MAILS: usize = 40;
 const LONG: usize = 300_000;
 /// Pages that are read at once, as `limits.inflight_bytes` has it unless written.
 const PAGES: usize = 16;
-
-/// A line of `/proc/PID/status`: a number, or KiB.
-fn status(served: &Served, name: &str) -> usize {
-    let status =
-        std::fs::read_to_string(format!("/proc/{}/status", served.running.child.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-    line.split_whitespace().next().unwrap().parse().unwrap()
-}
 
 /// All mailboxes have brought mail and are still at work: who is not asked for mail holds no pack and
 /// no thread.
@@ -64,17 +56,17 @@ async fn who_reads_nothing_holds_nothing() {
     let postrider = Postrider::new(&config);
     blocking(move || {
         let served = postrider.serve(&[]);
-        let mut threads = 0;
+        let mut threads = 0_u64;
         let sql = "SELECT count(*) AS x FROM message";
         let all = (MAILBOXES * MAILS).to_string();
         wait_within(Duration::from_secs(120), "all mail", || {
-            threads = threads.max(status(&served, "Threads:"));
+            threads = threads.max(served.status("Threads:"));
             ask(&postrider.database(), sql) == all && waiting.load(Ordering::SeqCst) >= MAILBOXES
         });
         let packs = std::fs::read_dir(postrider.path("data/bodies")).unwrap().count();
         assert!(packs <= 3 * PAGES, "{packs} packs");
-        assert!(threads <= 6 * PAGES + 24, "{threads} threads");
-        let peak = status(&served, "VmHWM:") / 1024;
+        assert!(threads <= 6 * PAGES as u64 + 24, "{threads} threads");
+        let peak = served.status("VmHWM:") / 1024;
         assert!(peak < 256, "{peak} MiB");
         served.stop();
         consistent(&postrider.database());

@@ -161,6 +161,14 @@ impl Served {
         line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(-1.0)
     }
 
+    /// A line of `/proc/PID/status` (`VmRSS:`, `VmHWM:`, `Threads:`): a number, or KiB.
+    pub(crate) fn status(&self, name: &str) -> u64 {
+        let file = format!("/proc/{}/status", self.running.child.id());
+        let status = std::fs::read_to_string(file).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
     /// Ends it by SIGTERM; it must have settled and be gone within ten seconds.
     pub(crate) fn stop(self) -> String {
         self.running.signal("TERM");
