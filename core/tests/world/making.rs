@@ -68,6 +68,7 @@ impl World {
             settings,
             asked: None,
             last_outcome: None,
+            left_unread: 0,
             last_lines: Vec::new(),
             life: None,
             history: History::default(),

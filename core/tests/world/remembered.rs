@@ -341,6 +341,42 @@ fn a_folder_that_ends_sessions_costs_itself_where_runs_have_one_try() {
     world.converges(2);
 }
 
+/// A folder is listed and some of it read when sessions begin to end at its opening: nothing but its
+/// history asked for it, and a run said that it had all. It is opened when all else is done, and,
+/// where that ends another session, the run says what it has left.
+#[test]
+fn history_behind_a_door_that_ends_sessions_is_read_or_said_to_be_left() {
+    for sessions in [0, 1, 2, 3, 4, 5, 60] {
+        let mut world = World::tame(3);
+        world.settings.page_messages = 2;
+        for cid in 0..24 {
+            world.mail(["INBOX", "B", "C"][usize::try_from(cid).unwrap() % 3], cid + 1);
+        }
+        world.run_to(|commit| commit.starts_with("Folder(Backfill { folder: FolderId(2)"));
+        assert_eq!(world.folder("B"), FolderId(2));
+        world.server.folders.get_mut("B").unwrap().cut = EVER;
+        let until = world.sessions + sessions;
+        while world.machine.is_some() && world.sessions < until {
+            world.now += 1;
+            world.session_step();
+            world.store_one();
+            world.answer_step();
+            world.other_step();
+        }
+        world.server.folders.get_mut("B").unwrap().cut = 0;
+        world.clean_run().unwrap_or_else(|broken| panic!("{sessions}: {broken}"));
+        let ended = (world.difference(), world.last_outcome);
+        assert!(
+            matches!(ended, (None, Some(Outcome::Success)) | (_, Some(Outcome::Partial))),
+            "after {sessions}: {ended:?}\n{}",
+            world.log.join("\n")
+        );
+        world.now += 90_000;
+        world.clean_run().unwrap();
+        assert_eq!((world.difference(), world.last_outcome), (None, Some(Outcome::Success)));
+    }
+}
+
 /// The wall clock was far ahead when a mail was read, and set back when its folder lost it: the
 /// folder that it came to seemed to have been opened before it was seen last, and was not waited
 /// for.

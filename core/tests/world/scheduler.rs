@@ -132,6 +132,8 @@ pub(crate) struct World {
     /// What sessions were asked, for scripts.
     pub(crate) asked: Option<Vec<String>>,
     pub(crate) last_outcome: Option<Outcome>,
+    /// What the last run that said it had all left unread.
+    pub(crate) left_unread: u64,
     pub(crate) last_lines: Vec<postrider_core::run::summary::FolderLine>,
     /// The follower that begins the runs, where one does.
     pub(crate) life: Option<Life>,
@@ -232,6 +234,9 @@ impl World {
             Action::Report(_) => {}
             Action::Finish(summary) => {
                 self.last_outcome = Some(summary.outcome);
+                if summary.outcome == Outcome::Success {
+                    self.left_unread = summary.counts.remaining;
+                }
                 self.last_lines = summary.folders;
                 self.machine = None;
                 self.session = None;
@@ -441,7 +446,10 @@ impl World {
         self.reads.clear();
         self.samples.clear();
         self.keys.clear();
-        Ok(())
+        match self.left_unread {
+            0 => Ok(()),
+            n => Err(format!("INV-9: a run says that it has all, and has left {n} unread")),
+        }
     }
 
     /// Runs the world; returns the clean rounds it needed.

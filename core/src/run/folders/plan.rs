@@ -81,14 +81,48 @@ impl FolderWork {
             .folders
             .wanting()
             .filter_map(|id| Some((count(&self.folders.get(&id)?.row.remote_id), id)));
-        let last = wanting.min();
+        // A folder whose mail is owed has had its pass: nothing else opens it.
+        let owed = self.folders.hungry().into_iter().filter(|id| self.waits_to_be_opened(*id));
+        let owed =
+            owed.filter_map(|id| Some((count(&self.folders.get(&id)?.row.remote_id), id, true)));
+        let last = wanting.map(|(cuts, id)| (cuts, id, false)).chain(owed).min();
         let late = self.late.front().map(|name| count(&name.remote_id));
         match last {
-            Some((cuts, id)) if late.is_none_or(|late| cuts <= late) => {
-                self.start_pass(id, desk);
+            Some((cuts, id, is_owed)) if late.is_none_or(|late| cuts <= late) => {
+                if is_owed {
+                    self.probe(id, desk);
+                } else {
+                    self.start_pass(id, desk);
+                }
                 true
             }
             _ => self.start_late(desk),
+        }
+    }
+
+    /// Whether mail of the folder is to be read, and is not asked for since sessions have ended at its
+    /// opening.
+    fn waits_to_be_opened(&self, id: FolderId) -> bool {
+        let Some(folder) = self.folders.get(&id) else { return false };
+        let failures = &folder.row.failures;
+        let is_owed = folder
+            .index
+            .as_ref()
+            .is_some_and(|index| !index.intersect(&folder.lanes.backfill.remaining).is_empty())
+            || !folder.due.union(&folder.lone).intersect(failures).is_empty();
+        is_owed && self.opens_last(folder)
+    }
+
+    /// A folder whose opening ends sessions is opened last of all, by its pass or by a probe: nobody
+    /// is kept waiting for its mail.
+    fn opens_last(&self, folder: &Folder) -> bool {
+        self.is_last(folder) && !self.answered.contains(&folder.row.remote_id)
+    }
+
+    fn probe(&self, id: FolderId, desk: &mut Desk<'_>) {
+        let probing = desk.book.asks.values().any(|(owner, _)| *owner == Owner::Probe(id));
+        if !probing && let Some(folder) = self.folders.get(&id) {
+            desk.ask(Owner::Probe(id), Request::examine(folder.row.remote_id.clone()));
         }
     }
 
@@ -117,20 +151,13 @@ impl FolderWork {
     /// Before a mail is asked for at which sessions end, the session shows that it can open the
     /// folder. Returns whether that is under way.
     fn probes_first(&mut self, id: FolderId, desk: &mut Desk<'_>) -> bool {
-        // A folder whose opening ends sessions is opened by its pass, last of all: nobody is kept
-        // waiting for its mail.
-        let opens_last = |f: &Folder| self.is_last(f) && !self.answered.contains(&f.row.remote_id);
-        if self.folders.get(&id).is_some_and(opens_last) {
+        if self.folders.get(&id).is_some_and(|folder| self.opens_last(folder)) {
             return true;
         }
         if !self.wants_probe(id) {
             return false;
         }
-        let probing = desk.book.asks.values().any(|(owner, _)| *owner == Owner::Probe(id));
-        if !probing && let Some(folder) = self.folders.get(&id) {
-            let request = Request::examine(folder.row.remote_id.clone());
-            desk.ask(Owner::Probe(id), request);
-        }
+        self.probe(id, desk);
         true
     }
 
