@@ -251,7 +251,9 @@ async fn where_ranges_cannot_be_had_it_is_read_anew() {
         assert_eq!(wholes(&asked), 2, "{how:?}: {asked:?}");
     }
     // It is another message now, whose beginning is not what was kept: nothing of that is used.
-    let asked = odd(Odd::Another, 3_000_000).await;
+    let asked = odd(Odd::Another, 20_000_000).await;
     assert!(asked.iter().any(|command| command.contains("[]<0.")), "{asked:?}");
+    // Nor is more of it asked for than was on its way: the whole, two pieces, and then all five.
+    assert_eq!(asked.len(), 1 + 2 + 5, "{asked:?}");
     odd(Odd::Gone, 3_000_000).await;
 }

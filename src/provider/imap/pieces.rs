@@ -13,11 +13,15 @@ use crate::provider::imap::wire::response::{BodySeen, Condition, FetchLine, Resp
 use postrider_core::failure::{Failure, Reach};
 use postrider_core::mail::body::{Beginning, BodySink, Sealing};
 use postrider_core::mime;
+use std::collections::VecDeque;
+use std::ops::Range;
 
 /// Octets of a piece.
 const PIECE: u64 = 4 * 1024 * 1024;
-/// Pieces that are asked for at a time.
-const AHEAD: usize = 4;
+/// Pieces that are on their way at a time: the next is asked for while one comes. A server may answer
+/// in another order than it is asked (RFC 3501 §5.5), and Dovecot does when several wait; one that
+/// waits alone has its turn next.
+const AHEAD: usize = 2;
 /// Who brings less than this at a time, as a rule, is asked for the whole.
 const LEAST: u64 = 64 * 1024;
 /// Questions that a message may take beside those.
@@ -193,7 +197,7 @@ impl ImapSession {
         }
     }
 
-    /// Asks for a few pieces at a time. Says how many octets of the message there are.
+    /// Asks for pieces up to the end. Says how many octets of the message there are.
     async fn pieces(
         &mut self,
         uid: u32,
@@ -206,16 +210,9 @@ impl ImapSession {
         let most = size / LEAST + ROUNDS;
         for _ in 0..most {
             let at = have - again.len() as u64;
-            let mut tags = Vec::new();
-            let mut next = at;
-            while tags.is_empty() || (tags.len() < ahead && next < size) {
-                let command = format!("UID FETCH {uid} (UID BODY.PEEK[]<{next}.{PIECE}>)");
-                tags.push(self.conn.send(command.as_bytes(), false).await?);
-                next += PIECE;
-            }
             let mut joined =
                 Joined { sink: &mut self.sink, head: &mut *head, again, differs: false, came: 0 };
-            let shown = self.conn.pieces(&tags, uid, at, &mut joined).await?;
+            let shown = self.conn.pieces(uid, at..size, ahead, &mut joined).await?;
             let (differs, came) = (joined.differs, joined.came);
             again = joined.again;
             have = (at + came).max(have);
@@ -286,22 +283,39 @@ struct Ranges {
     strange: bool,
 }
 
+impl Ranges {
+    /// They were as they must be: there may be more.
+    fn are_well(&self) -> bool {
+        !(self.refused || self.short || self.broken || self.strange || self.whole.is_some())
+    }
+}
+
 impl Conn {
-    /// Reads the answers to ranges, the first of which begins `at`. A server may tell what the next
-    /// one asks for before it ends the one before.
+    /// Asks for ranges as long as they are well, so many ahead, and reads the answers. A server may
+    /// tell what the next one asks for before it ends the one before.
     async fn pieces(
         &mut self,
-        tags: &[String],
         uid: u32,
-        at: u64,
+        Range { start: at, end: size }: Range<u64>,
+        ahead: usize,
         into: &mut Joined<'_, '_>,
     ) -> Result<Ranges, Failure> {
         let (mut shown, mut rows, mut awaited) = (Ranges::default(), 0_usize, at);
+        let (mut asked, mut next) = (VecDeque::new(), at);
         self.await_octet(Some(at));
-        for tag in tags {
+        loop {
+            // All that was asked for has come, but for what is on its way.
+            let whole = next == awaited + asked.len() as u64 * PIECE;
+            let goes_on = whole && shown.are_well() && !into.differs;
+            while goes_on && asked.len() < ahead && (next == at || next < size) {
+                let command = format!("UID FETCH {uid} (UID BODY.PEEK[]<{next}.{PIECE}>)");
+                asked.push_back(self.send(command.as_bytes(), false).await?);
+                next += PIECE;
+            }
+            let Some(tag) = asked.pop_front() else { break };
             let mut inline = Vec::new();
             let told = self
-                .until_into(tag, Some(&mut *into), |response| {
+                .until_into(&tag, Some(&mut *into), |response| {
                     // What else is told of it meanwhile is no answer.
                     if let Response::Fetch(line) = response {
                         rows += 1;

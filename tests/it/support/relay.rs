@@ -65,11 +65,17 @@ fn forward(
             }
             sum.fetch_add(piece.len() as u64, Ordering::SeqCst);
         }
-        to.write_all(piece)?;
+        let written = to.write_all(piece);
         if is_cut {
             // What was sent arrives before the end does.
             to.shutdown(Shutdown::Write)?;
             return from.shutdown(Shutdown::Both);
+        }
+        if let Err(error) = written {
+            // Something that came to a closed socket would make the system throw away what is still
+            // on its way to who sent it: a cut is where it was counted, on a slow machine too.
+            std::io::copy(&mut from, &mut std::io::sink())?;
+            return Err(error);
         }
     }
 }
