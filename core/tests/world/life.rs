@@ -182,7 +182,7 @@ impl World {
             Output::Persist { standing, reason, .. } => {
                 self.queue.push_back(Queued::Stand(standing, reason))
             }
-            Output::Ended(summary) => self.last_outcome = Some(summary.outcome),
+            Output::Ended(summary) => self.run_ended(&summary),
             Output::Done => {
                 let life = self.life();
                 (life.follower, life.beside) = (None, None);
@@ -496,6 +496,7 @@ impl World {
         self.drain()?;
         self.order(Command::Resume);
         self.drain()?;
+        self.check_said()?;
         for rounds in 0..14 {
             if self.difference().is_none() && self.is_quiet() {
                 self.check_idle_life()?;
@@ -505,6 +506,7 @@ impl World {
                 return Ok(rounds);
             }
             self.life_round(rounds)?;
+            self.check_said()?;
         }
         Err(format!("INV-4: no convergence: {:?}; limbo {}", self.difference(), self.store.limbo()))
     }

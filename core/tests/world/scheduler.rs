@@ -18,6 +18,7 @@ use postrider_core::recovery::history::History;
 use postrider_core::run::event::{Action, Event, Token};
 use postrider_core::run::scope::{Depth, Scope};
 use postrider_core::run::settings::Settings;
+use postrider_core::run::summary::Summary;
 use postrider_core::standing::{Outcome, Standing};
 use postrider_core::time::{Micros, Now};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -233,10 +234,7 @@ impl World {
             Action::WakeAfter(_) => self.timer = true,
             Action::Report(_) => {}
             Action::Finish(summary) => {
-                self.last_outcome = Some(summary.outcome);
-                if summary.outcome == Outcome::Success {
-                    self.left_unread = summary.counts.remaining;
-                }
+                self.run_ended(&summary);
                 self.last_lines = summary.folders;
                 self.machine = None;
                 self.session = None;
@@ -446,6 +444,19 @@ impl World {
         self.reads.clear();
         self.samples.clear();
         self.keys.clear();
+        self.check_said()
+    }
+
+    /// A run has ended.
+    pub(crate) fn run_ended(&mut self, summary: &Summary) {
+        self.last_outcome = Some(summary.outcome);
+        if summary.outcome == Outcome::Success {
+            self.left_unread = self.left_unread.max(summary.counts.remaining);
+        }
+    }
+
+    /// What it says is so.
+    pub(crate) fn check_said(&self) -> Result<(), String> {
         match self.left_unread {
             0 => Ok(()),
             n => Err(format!("INV-9: a run says that it has all, and has left {n} unread")),
