@@ -2,19 +2,20 @@
 
 use crate::time::Micros;
 use mail_parser::{Address, HeaderName, HeaderValue, MessageParser};
-use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
 
-/// How well a header could be read. A mail that does not parse is stored and is not a failure.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Parse {
-    /// Read as it should be.
-    #[default]
-    Ok,
-    /// Read, with something missing or repaired.
-    Lenient,
-    /// Not read: only the bytes are kept.
-    Failed,
+words! {
+    /// How well a header could be read. A mail that does not parse is stored and is not a failure.
+    #[derive(Default)]
+    Parse {
+        /// Read as it should be.
+        #[default]
+        Ok => "ok",
+        /// Read, with something missing or repaired.
+        Lenient => "lenient",
+        /// Not read: only the bytes are kept.
+        Failed => "failed",
+    }
 }
 
 /// What the header says: attributes for people and searches, never identity. All text is free of
@@ -42,6 +43,18 @@ pub const HEADER_LIMIT: usize = 256 * 1024;
 /// No header text is stored longer than this, in characters.
 pub const TEXT_LIMIT: usize = 8 * 1024;
 
+/// Of a header, only the fields that are facts are taken apart: a Received costs more than all of them.
+static FACTS: LazyLock<MessageParser> = LazyLock::new(|| {
+    MessageParser::new()
+        .header_text(HeaderName::Subject)
+        .header_address(HeaderName::From)
+        .header_address(HeaderName::To)
+        .header_address(HeaderName::Cc)
+        .header_date(HeaderName::Date)
+        .header_id(HeaderName::MessageId)
+        .default_header_ignore()
+});
+
 /// Reads the header at the start of `raw` (which may end anywhere).
 ///
 /// A panic of the parser costs the facts, not the process: then `parse` is `failed`.
@@ -57,14 +70,14 @@ pub fn header_facts(raw: &[u8]) -> HeaderFacts {
 pub fn message_id(header: &[u8]) -> Option<String> {
     let header = header.get(..header.len().min(HEADER_LIMIT)).unwrap_or(header);
     std::panic::catch_unwind(|| {
-        let message = MessageParser::default().parse_headers(header)?;
+        let message = FACTS.parse_headers(header)?;
         message.message_id().map(clean)
     })
     .unwrap_or_default()
 }
 
 fn read(raw: &[u8]) -> HeaderFacts {
-    let Some(message) = MessageParser::default().parse_headers(raw) else {
+    let Some(message) = FACTS.parse_headers(raw) else {
         return HeaderFacts { parse: Parse::Failed, ..HeaderFacts::default() };
     };
     let date = message.date().map(|d| Micros::from_seconds(d.to_timestamp()));
@@ -117,6 +130,9 @@ fn addresses(list: &Address<'_>) -> Option<String> {
 
 /// Strips NUL (PostgreSQL refuses it) and bounds the length.
 fn clean(text: &str) -> String {
+    if text.len() <= TEXT_LIMIT && !text.contains('\0') {
+        return text.to_owned();
+    }
     text.chars().filter(|c| *c != '\0').take(TEXT_LIMIT).collect()
 }
 

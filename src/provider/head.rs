@@ -1,5 +1,6 @@
 //! A message's header, collected while the message comes.
 
+use memchr::memchr_iter;
 use postrider_core::mime::HEADER_LIMIT;
 
 /// Collects a message's header.
@@ -15,22 +16,68 @@ impl Head {
         if self.done {
             return;
         }
-        let from = self.bytes.len().saturating_sub(3);
         let room = HEADER_LIMIT.saturating_sub(self.bytes.len());
-        self.bytes.extend_from_slice(piece.get(..piece.len().min(room)).unwrap_or_default());
-        let tail = self.bytes.get(from..).unwrap_or_default();
-        let end = tail.windows(4).position(|w| w == b"\r\n\r\n").map(|at| at + 4);
-        let end = end.or_else(|| tail.windows(2).position(|w| w == b"\n\n").map(|at| at + 2));
-        if let Some(end) = end {
-            self.bytes.truncate(from + end);
-            self.done = true;
-        }
-        self.done |= self.bytes.len() >= HEADER_LIMIT;
+        let piece = piece.get(..piece.len().min(room)).unwrap_or_default();
+        let end = self.end(piece);
+        // What follows is not copied: as a rule it is far more.
+        self.bytes.extend_from_slice(piece.get(..end.unwrap_or(piece.len())).unwrap_or_default());
+        self.done = end.is_some() || self.bytes.len() >= HEADER_LIMIT;
+    }
+
+    /// How much of this piece is header, if it ends there: a line end behind a line end.
+    fn end(&self, piece: &[u8]) -> Option<usize> {
+        let before = |at: usize| {
+            let of_piece = piece.get(..at).unwrap_or_default().iter().rev();
+            let mut octets = of_piece.chain(self.bytes.iter().rev());
+            match octets.next() {
+                Some(b'\r') => octets.next() == Some(&b'\n'),
+                last => last == Some(&b'\n'),
+            }
+        };
+        memchr_iter(b'\n', piece).find(|at| before(*at)).map(|at| at + 1)
     }
 
     /// What was collected.
     #[must_use]
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// However it was cut, the header is what stands up to the first empty line.
+    #[test]
+    fn a_header_ends_with_the_first_empty_line() {
+        for (header, rest) in [
+            ("A: b\r\n\r\n", "\r\n\r\nbody"),
+            ("A: b\n\n", "body\r\n\r\n"),
+            ("A: b\r\nC:\r\n \r\r\n\n", "body"),
+            ("A: b\n\r\n", "body"),
+            ("A: b\r\n", ""),
+            ("no header at all", ""),
+        ] {
+            let raw = [header, rest].concat();
+            for cut in 0..=raw.len() {
+                for next in cut..=raw.len() {
+                    let mut head = Head::default();
+                    for piece in [&raw[..cut], &raw[cut..next], &raw[next..]] {
+                        head.take(piece.as_bytes());
+                    }
+                    assert_eq!(head.into_bytes(), header.as_bytes(), "{raw:?} at {cut}, {next}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn it_is_bounded() {
+        let mut head = Head::default();
+        for _ in 0..10 {
+            head.take(&[b'x'; HEADER_LIMIT / 4 + 1]);
+        }
+        assert_eq!(head.into_bytes().len(), HEADER_LIMIT);
     }
 }

@@ -179,6 +179,7 @@ fn every_symptom_is_in_the_table() {
 /// Places where one of the public words means something else.
 const OTHER_IDEAS: &[(&str, &str)] = &[
     // How far a mail's header could be read.
+    ("core/src/mime.rs", "failed"),
     // What a deadline was for.
     ("src/provider/imap/stream.rs", "connecting"),
     // Counts: a column, a field of `run.finished`.
@@ -284,6 +285,9 @@ fn sql_has_one_place() {
     for path in files(&root().join("src")) {
         let name = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
         let text = fs::read_to_string(&path).unwrap();
+        if name.ends_with("/tests.rs") {
+            continue;
+        }
         let own = own(&text);
         let words = ["SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM "];
         let found = words.iter().any(|word| own.contains(&format!("\"{word}")));
@@ -293,7 +297,7 @@ fn sql_has_one_place() {
             "{name} writes SQL"
         );
     }
-    assert_eq!(seen, 7, "the check sees SQL");
+    assert_eq!(seen, 8, "the check sees SQL");
 }
 
 /// Every verb of the table is told to operators, as a command and as a route.
