@@ -104,6 +104,15 @@ texts! {
 }
 
 texts! {
+    /// A text that inserts rows.
+    RowText, sqlite::inserts::words:
+    Body,
+    Message,
+    Location,
+    Event,
+}
+
+texts! {
     /// A text. What its parameters and columns are stands where it is used.
     Text, sqlite::words:
     // What every commit compares with, and the rows that it touches.
@@ -155,12 +164,8 @@ texts! {
     PutSpent,
     ForgetSpent,
     Spent,
-    // Bodies, messages, locations, events: one document a table.
-    PutBodies,
-    InsertMessages,
+    // Messages that have changed.
     UpdateMessages,
-    PutLocations,
-    InsertEvents,
     // Everything of a change that is not a message.
     AccountOpened,
     ReopenFolder,
@@ -242,89 +247,17 @@ pub(super) fn statement(
     Statement::from_sql_and_values(db.get_database_backend(), text.words(), values)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn plan_of(text: impl Named) -> Vec<String> {
-        let dir = tempfile::tempdir().unwrap();
-        let db = crate::store::open(&dir.path().join("x.db")).await.unwrap();
-        let sql = format!("EXPLAIN QUERY PLAN {}", text.words());
-        let rows = db
-            .writer
-            .query_all_raw(Statement::from_string(db.writer.get_database_backend(), sql))
-            .await
-            .unwrap();
-        let plan = rows.iter().map(|row| row.try_get_by_index(3).unwrap()).collect();
-        db.close().await;
-        plan
-    }
-
-    /// However large a folder is, each of its locations is found once.
-    #[tokio::test]
-    async fn locations_are_renumbered_by_their_key() {
-        let plan = plan_of(RematchText::Renumber).await;
-        let by_key = |line: &String| line.starts_with("SEARCH location") && line.contains("uid=?");
-        let last = plan.iter().rposition(by_key);
-        assert_eq!(last, Some(plan.len() - 1), "{plan:?}");
-    }
-
-    /// However large an account is, what is asked about some messages of it is asked about these.
-    #[tokio::test]
-    async fn messages_that_are_named_are_found_by_their_names() {
-        let (named, bytes) = ("message_named (account=? AND identity=?)", "(body=? AND account=?)");
-        for (plan, by) in [
-            (plan_of(HeldText::HeldBodies).await, &[named][..]),
-            (plan_of(HeldText::Twins).await, &[named, bytes]),
-            (plan_of(Text::MessagesTouched).await, &[named, bytes]),
-            (plan_of(Text::PurgeBodies).await, &["message_bytes (body=?)", "message_named_body"]),
-            (plan_of(FeedText::MessagesNamed).await, &[named]),
-            (plan_of(FeedText::KnownMail).await, &[named]),
-            (plan_of(FeedText::FeedTally).await, &[named]),
-            (plan_of(FeedText::HeldMail).await, &["message_named (account=? AND identity>?)"]),
-            (plan_of(FeedText::HeldCount).await, &["message_limbo (account=?"]),
-            (plan_of(Text::PurgeMessages).await, &["message_account (account=?)"]),
-            (plan_of(Text::LimboAfter).await, &["message_limbo (account=? AND limbo_since>?)"]),
-            (plan_of(CountText::UncountPurged).await, &["message_account (account=?)"]),
-        ] {
-            for by in by {
-                assert!(plan.iter().any(|line| line.contains(by)), "{by}: {plan:?}");
-            }
-            let by_account = |line: &String| {
-                line.contains("message_named (account=?)") || line.starts_with("SCAN message")
-            };
-            assert!(!plan.iter().any(by_account), "{plan:?}");
-        }
-    }
-
-    /// However many mailboxes there are, the folders of one are found by their names.
-    #[tokio::test]
-    async fn folders_that_are_left_out_are_found_by_their_account() {
-        let plan = plan_of(Text::ExcludeFolders).await;
-        let by_account = |line: &String| line.contains("folder_remote_id (account=?");
-        assert!(plan.first().is_some_and(by_account), "{plan:?}");
-    }
-
-    /// Each is understood by a database of today's schema.
-    #[tokio::test]
-    async fn every_text_is_understood() {
-        let dir = tempfile::tempdir().unwrap();
-        let db = crate::store::open(&dir.path().join("x.db")).await.unwrap();
-        let plain = Text::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
-        let feeds = FeedText::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
-        let anew = RematchText::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
-        let held = HeldText::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
-        let opening = OpeningText::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
-        let counts = CountText::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
-        let plain = plain.chain(counts);
-        for (text, words) in plain.chain(feeds).chain(anew).chain(held).chain(opening) {
-            let sql = format!("EXPLAIN {words}");
-            let explained = db
-                .writer
-                .query_all_raw(Statement::from_string(db.writer.get_database_backend(), sql))
-                .await;
-            assert!(explained.is_ok_and(|rows| !rows.is_empty()), "{text}");
-        }
-        db.close().await;
-    }
+/// A text that inserts a row, for so many rows.
+pub(super) fn repeated(text: impl Named, count: usize) -> String {
+    const BEFORE: &str = "VALUES ";
+    let words = text.words();
+    let row = words.find(BEFORE).map_or(words.len(), |at| at + BEFORE.len());
+    let (head, row) = words.split_at(row);
+    let (row, tail) = row.split_at(row.find(')').map_or(0, |at| at + 1));
+    let marks = vec!["?"; row.matches('?').count()].join(", ");
+    let rows = vec![format!("({marks})"); count].join(", ");
+    [head, &rows, tail].concat()
 }
+
+#[cfg(test)]
+mod tests;

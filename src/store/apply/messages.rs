@@ -1,17 +1,19 @@
-//! What the ledger says is written: bodies, messages, locations, events; one document a table.
+//! What the ledger says is written: bodies, messages, locations, events.
 
 use super::numbers::{Numbers, event_id};
-use super::words::{document, text, write};
+use super::words::{document, number, text, write};
 use crate::store::failure::Trouble;
-use crate::store::sql::{CountText, Text};
+use crate::store::sql::{CountText, RowText, Text};
 use crate::store::transaction::Transaction;
 use postrider_core::commit::event::{EventDraft, ToldPlace};
-use postrider_core::commit::ledger::{Ledger, NewMessage, Writes};
+use postrider_core::commit::ledger::{Ledger, NewMessage};
 use postrider_core::commit::rows::{LocationRow, MessageRow};
 use postrider_core::commit::tally::Tally;
+use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::feed::MailVersion;
 use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::time::Micros;
+use sea_orm::Value;
 use serde::Serialize;
 
 pub(super) async fn save(
@@ -23,30 +25,14 @@ pub(super) async fn save(
 ) -> Result<(), Trouble> {
     let writes = ledger.take_writes();
     numbers.take_messages(ledger);
-    save_writes(db, numbers, account, &writes, at).await
-}
-
-async fn save_writes(
-    db: &Transaction,
-    numbers: &mut Numbers,
-    account: AccountId,
-    writes: &Writes,
-    at: Micros,
-) -> Result<(), Trouble> {
-    if !writes.created.is_empty() {
-        let rows: Vec<_> = writes.created.iter().map(|m| body_row(m, at)).collect();
-        write(db, Text::PutBodies, vec![text(&rows)?]).await?;
-        let rows: Vec<_> = writes.created.iter().map(|m| message_row(m, at)).collect();
-        write(db, Text::InsertMessages, vec![account.0.into(), text(&rows)?]).await?;
-    }
+    db.put_rows(RowText::Body, writes.created.iter().map(|m| body_row(m, at))).await?;
+    let messages = writes.created.into_iter().map(|m| message_row(m, account, at));
+    db.put_rows(RowText::Message, messages).await?;
     if !writes.messages.is_empty() {
         let rows: Vec<_> = writes.messages.iter().map(changed_row).collect();
         write(db, Text::UpdateMessages, vec![text(&rows)?]).await?;
     }
-    if !writes.locations.is_empty() {
-        let rows: Vec<_> = writes.locations.iter().map(location_row).collect();
-        write(db, Text::PutLocations, vec![text(&rows)?]).await?;
-    }
+    db.put_rows(RowText::Location, writes.locations.iter().map(location_row)).await?;
     let Tally { messages, octets, locations } = &writes.tally;
     if (*messages, *octets) != (0, 0) {
         let values = vec![account.0.into(), (*messages).into(), (*octets).into()];
@@ -56,18 +42,11 @@ async fn save_writes(
         let rows: Vec<_> = locations.iter().collect();
         write(db, CountText::CountLocations, vec![text(&rows)?]).await?;
     }
-    if !writes.events.is_empty() {
-        let mut rows = Vec::with_capacity(writes.events.len());
-        for event in &writes.events {
-            let seq = numbers.event();
-            let (id, kind) = (event_id(numbers.at().0, seq), event.kind.as_str());
-            let data = document(&EventData::of(event))?;
-            rows.push((seq, id, kind, event.folder, event.message, event.backfill, data));
-        }
-        let values = vec![account.0.into(), numbers.at().0.into(), text(&rows)?];
-        write(db, Text::InsertEvents, values).await?;
+    let mut rows = Vec::with_capacity(writes.events.len());
+    for event in &writes.events {
+        rows.push(event_row(event, account, numbers)?);
     }
-    Ok(())
+    db.put_rows(RowText::Event, rows.into_iter()).await
 }
 
 /// What an event says, as it is stored and handed out.
@@ -117,30 +96,60 @@ impl<'a> EventData<'a> {
     }
 }
 
-fn body_row(m: &NewMessage, at: Micros) -> impl Serialize {
-    (m.body.hash().to_string(), m.body.pack(), m.body.offset(), m.body.length(), at)
+fn event_row(
+    event: &EventDraft,
+    account: AccountId,
+    numbers: &mut Numbers,
+) -> Result<[Value; 9], Trouble> {
+    let (at, seq) = (numbers.at().0, numbers.event());
+    Ok([
+        account.0.into(),
+        at.into(),
+        seq.into(),
+        event_id(at, seq).into(),
+        event.kind.as_str().into(),
+        event.folder.map(|folder| folder.0).into(),
+        event.message.map(|message| message.0).into(),
+        event.backfill.into(),
+        document(&EventData::of(event))?.into(),
+    ])
 }
 
-fn message_row(m: &NewMessage, at: Micros) -> impl Serialize {
-    let header = &m.header;
-    (
-        m.row.id,
-        (!m.row.identity.is_hash()).then_some(&m.row.identity),
-        m.body.hash().to_string(),
-        m.body.length(),
-        m.internal_date,
-        at,
-        m.row.places,
-        m.announced,
-        &header.message_id,
-        &header.subject,
-        &header.from,
-        &header.to,
-        &header.cc,
-        header.date,
-        header.parse,
-        m.row.version.as_ref().map(MailVersion::as_str),
-    )
+fn hash(of: BodyHash) -> Value {
+    of.0.to_vec().into()
+}
+
+fn body_row(m: &NewMessage, at: Micros) -> [Value; 5] {
+    [
+        hash(m.body.hash()),
+        m.body.pack().into(),
+        number(m.body.offset()),
+        number(m.body.length()),
+        at.0.into(),
+    ]
+}
+
+fn message_row(m: NewMessage, account: AccountId, at: Micros) -> [Value; 17] {
+    let header = m.header;
+    [
+        account.0.into(),
+        m.row.id.0.into(),
+        (!m.row.identity.is_hash()).then_some(m.row.identity.0).into(),
+        hash(m.body.hash()),
+        number(m.body.length()),
+        m.internal_date.map(|date| date.0).into(),
+        at.0.into(),
+        number(m.row.places),
+        m.announced.map_or(Value::BigInt(None), number),
+        header.message_id.into(),
+        header.subject.into(),
+        header.from.into(),
+        header.to.into(),
+        header.cc.into(),
+        header.date.map(|date| date.0).into(),
+        header.parse.as_str().into(),
+        m.row.version.as_ref().map(|version| version.as_str().to_owned()).into(),
+    ]
 }
 
 fn changed_row(m: &MessageRow) -> impl Serialize {
@@ -148,17 +157,17 @@ fn changed_row(m: &MessageRow) -> impl Serialize {
     (m.id, m.limbo_since, m.last_folder, m.last_sight, m.deleted_at, m.places, version)
 }
 
-fn location_row(l: &LocationRow) -> impl Serialize {
-    (
-        l.folder,
-        l.uidvalidity,
-        l.uid,
-        l.message,
-        l.flags.system(),
-        l.flags.keywords(),
-        l.modseq,
-        l.internal_date,
-        l.began_at,
-        l.ended_at,
-    )
+fn location_row(l: &LocationRow) -> [Value; 10] {
+    [
+        l.folder.0.into(),
+        l.uidvalidity.0.into(),
+        number(l.uid),
+        l.message.0.into(),
+        l.flags.system().into(),
+        l.flags.keywords().into(),
+        l.modseq.into(),
+        l.internal_date.map(|date| date.0).into(),
+        l.began_at.0.into(),
+        l.ended_at.map(|at| at.0).into(),
+    ]
 }

@@ -31,6 +31,11 @@ pub(super) async fn read(
     db.rows(text, values).await
 }
 
+/// A count. The database has no larger numbers than these.
+pub(super) fn number(count: u64) -> Value {
+    i64::try_from(count).unwrap_or(i64::MAX).into()
+}
+
 /// As JSON.
 pub(super) fn document(json: &impl serde::Serialize) -> Result<String, Trouble> {
     serde_json::to_string(json).map_err(|e| Trouble::Damaged(format!("cannot write JSON: {e}")))

@@ -44,6 +44,7 @@ macro_rules! chunk {
 pub(super) mod counts;
 pub(super) mod feeds;
 pub(super) mod held;
+pub(super) mod inserts;
 pub(super) mod opening;
 pub(super) mod rematch;
 
@@ -209,31 +210,9 @@ pub(super) const fn words(text: Text) -> &'static str {
             "SELECT account, hour, units FROM spending WHERE endpoint = ?1 AND account = ?2"
         }
         // Bodies, messages, locations, events: one document a table.
-        Text::PutBodies => {
-            "INSERT INTO body (hash, pack, \"offset\", length, stored_at) SELECT unhex(value->>0), value->>1, \
-             value->>2, value->>3, value->>4 FROM jsonb_each(?1) WHERE TRUE ON CONFLICT (hash) DO NOTHING"
-        }
-        Text::InsertMessages => {
-            "INSERT INTO message (account, id, identity, body, size, internal_date, stored_at, places, announced, \
-             message_id, subject, from_text, to_text, cc_text, date, parse, version) SELECT ?1, value->>0, value->>1, \
-             unhex(value->>2), value->>3, value->>4, value->>5, value->>6, value->>7, value->>8, value->>9, value->>10, \
-             value->>11, value->>12, value->>13, value->>14, value->>15 FROM jsonb_each(?2)"
-        }
         Text::UpdateMessages => {
             "UPDATE message SET limbo_since = j.value->>1, last_folder = j.value->>2, last_sight = j.value->>3, \
              deleted_at = j.value->>4, places = j.value->>5, version = j.value->>6 FROM jsonb_each(?1) j WHERE message.id = j.value->>0"
-        }
-        Text::PutLocations => {
-            "INSERT INTO location (folder, uidvalidity, uid, message, flags, keywords, modseq, internal_date, \
-             began_at, ended_at) SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, \
-             value->>7, value->>8, value->>9 FROM jsonb_each(?1) WHERE TRUE ON CONFLICT (folder, uidvalidity, uid) DO \
-             UPDATE SET message = excluded.message, flags = excluded.flags, keywords = excluded.keywords, modseq = \
-             excluded.modseq, internal_date = excluded.internal_date, began_at = excluded.began_at, ended_at = \
-             excluded.ended_at"
-        }
-        Text::InsertEvents => {
-            "INSERT INTO event (seq, id, at, kind, account, folder, message, backfill, data) SELECT value->>0, \
-             value->>1, ?2, value->>2, ?1, value->>3, value->>4, value->>5, value->>6 FROM jsonb_each(?3)"
         }
         // Everything of a change that is not a message.
         Text::AccountOpened => {

@@ -1,0 +1,28 @@
+//! Rows as they are inserted: each text is that of one row, whose values many rows repeat.
+
+use crate::store::sql::RowText;
+
+pub(in crate::store::sql) const fn words(text: RowText) -> &'static str {
+    match text {
+        RowText::Body => {
+            "INSERT INTO body (hash, pack, \"offset\", length, stored_at) VALUES (?1, ?2, ?3, ?4, ?5) \
+             ON CONFLICT (hash) DO NOTHING"
+        }
+        RowText::Message => {
+            "INSERT INTO message (account, id, identity, body, size, internal_date, stored_at, places, announced, \
+             message_id, subject, from_text, to_text, cc_text, date, parse, version) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
+        }
+        RowText::Location => {
+            "INSERT INTO location (folder, uidvalidity, uid, message, flags, keywords, modseq, internal_date, \
+             began_at, ended_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (folder, uidvalidity, \
+             uid) DO UPDATE SET message = excluded.message, flags = excluded.flags, keywords = excluded.keywords, \
+             modseq = excluded.modseq, internal_date = excluded.internal_date, began_at = excluded.began_at, \
+             ended_at = excluded.ended_at"
+        }
+        RowText::Event => {
+            "INSERT INTO event (account, at, seq, id, kind, folder, message, backfill, data) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+        }
+    }
+}

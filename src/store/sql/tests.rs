@@ -1,0 +1,103 @@
+//! Every text is understood, and finds what it asks for by a key.
+
+use super::*;
+
+#[test]
+fn rows_are_repeated() {
+    assert_eq!(
+        repeated(RowText::Body, 3),
+        "INSERT INTO body (hash, pack, \"offset\", length, stored_at) VALUES (?, ?, ?, ?, ?), \
+         (?, ?, ?, ?, ?), (?, ?, ?, ?, ?) ON CONFLICT (hash) DO NOTHING"
+    );
+    // They are given in the order of their columns, so that numbers are not needed.
+    for text in RowText::ALL {
+        let (_, row) = text.words().split_once("VALUES (").unwrap();
+        let (row, _) = row.split_once(')').unwrap();
+        let numbers: Vec<&str> = row.split(", ").collect();
+        let rising: Vec<String> = (1..=numbers.len()).map(|n| format!("?{n}")).collect();
+        assert_eq!(numbers, rising, "{text:?}");
+    }
+}
+
+async fn plan_of(text: impl Named) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let db = crate::store::open(&dir.path().join("x.db")).await.unwrap();
+    let sql = format!("EXPLAIN QUERY PLAN {}", text.words());
+    let rows = db
+        .writer
+        .query_all_raw(Statement::from_string(db.writer.get_database_backend(), sql))
+        .await
+        .unwrap();
+    let plan = rows.iter().map(|row| row.try_get_by_index(3).unwrap()).collect();
+    db.close().await;
+    plan
+}
+
+/// However large a folder is, each of its locations is found once.
+#[tokio::test]
+async fn locations_are_renumbered_by_their_key() {
+    let plan = plan_of(RematchText::Renumber).await;
+    let by_key = |line: &String| line.starts_with("SEARCH location") && line.contains("uid=?");
+    let last = plan.iter().rposition(by_key);
+    assert_eq!(last, Some(plan.len() - 1), "{plan:?}");
+}
+
+/// However large an account is, what is asked about some messages of it is asked about these.
+#[tokio::test]
+async fn messages_that_are_named_are_found_by_their_names() {
+    let (named, bytes) = ("message_named (account=? AND identity=?)", "(body=? AND account=?)");
+    for (plan, by) in [
+        (plan_of(HeldText::HeldBodies).await, &[named][..]),
+        (plan_of(HeldText::Twins).await, &[named, bytes]),
+        (plan_of(Text::MessagesTouched).await, &[named, bytes]),
+        (plan_of(Text::PurgeBodies).await, &["message_bytes (body=?)", "message_named_body"]),
+        (plan_of(FeedText::MessagesNamed).await, &[named]),
+        (plan_of(FeedText::KnownMail).await, &[named]),
+        (plan_of(FeedText::FeedTally).await, &[named]),
+        (plan_of(FeedText::HeldMail).await, &["message_named (account=? AND identity>?)"]),
+        (plan_of(FeedText::HeldCount).await, &["message_limbo (account=?"]),
+        (plan_of(Text::PurgeMessages).await, &["message_account (account=?)"]),
+        (plan_of(Text::LimboAfter).await, &["message_limbo (account=? AND limbo_since>?)"]),
+        (plan_of(CountText::UncountPurged).await, &["message_account (account=?)"]),
+    ] {
+        for by in by {
+            assert!(plan.iter().any(|line| line.contains(by)), "{by}: {plan:?}");
+        }
+        let by_account = |line: &String| {
+            line.contains("message_named (account=?)") || line.starts_with("SCAN message")
+        };
+        assert!(!plan.iter().any(by_account), "{plan:?}");
+    }
+}
+
+/// However many mailboxes there are, the folders of one are found by their names.
+#[tokio::test]
+async fn folders_that_are_left_out_are_found_by_their_account() {
+    let plan = plan_of(Text::ExcludeFolders).await;
+    let by_account = |line: &String| line.contains("folder_remote_id (account=?");
+    assert!(plan.first().is_some_and(by_account), "{plan:?}");
+}
+
+/// Each is understood by a database of today's schema.
+#[tokio::test]
+async fn every_text_is_understood() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = crate::store::open(&dir.path().join("x.db")).await.unwrap();
+    let plain = Text::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
+    let feeds = FeedText::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
+    let anew = RematchText::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
+    let held = HeldText::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
+    let opening = OpeningText::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
+    let counts = CountText::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
+    let rows = RowText::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
+    let plain = plain.chain(counts).chain(rows);
+    for (text, words) in plain.chain(feeds).chain(anew).chain(held).chain(opening) {
+        let sql = format!("EXPLAIN {words}");
+        let explained = db
+            .writer
+            .query_all_raw(Statement::from_string(db.writer.get_database_backend(), sql))
+            .await;
+        assert!(explained.is_ok_and(|rows| !rows.is_empty()), "{text}");
+    }
+    db.close().await;
+}

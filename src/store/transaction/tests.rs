@@ -1,0 +1,154 @@
+//! What waits, what goes together, and what is said of it.
+
+use super::*;
+
+#[test]
+fn parameters_are_handed_over_where_they_stand() {
+    let first = ("UPDATE t SET a = ?2, b = '?1', c = ?2 WHERE id = ?1", vec![7.into(), "x".into()]);
+    let second = ("DELETE FROM t WHERE id = ?10", (0..10).map(Value::from).collect());
+    let (text, values) = joined(vec![first, second]);
+    assert_eq!(
+        text,
+        "UPDATE t SET a = ?, b = '?1', c = ? WHERE id = ?;\nDELETE FROM t WHERE id = ?"
+    );
+    assert_eq!(values, ["x".into(), "x".into(), 7.into(), 9.into()]);
+}
+
+/// However many, behind what was written before them and in front of what comes after.
+#[tokio::test]
+async fn rows_are_all_there_in_their_order() {
+    let row = |n: usize| [Value::from(n as i64), Value::from((n % 10) as i64)];
+    for count in [0, 1, 2, 3, 31, 32, 33, 63, 64, 95, 127, 200] {
+        let (_dir, db) = table().await;
+        let tx = Transaction::from(db.begin().await.unwrap());
+        tx.put(Say::Insert, vec![1000.into(), 1.into()]).await.unwrap();
+        tx.put_rows(Say::Insert, (0..count).map(row)).await.unwrap();
+        tx.put(Say::Double, vec![1.into()]).await.unwrap();
+        tx.commit().await.unwrap();
+        let mut want: Vec<(i64, i64)> = (0..count).map(|n| (n as i64, (n % 10) as i64)).collect();
+        want.push((1000, 1));
+        assert_eq!(all(&db).await, want);
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_is_refused_is_said() {
+    for bad in [0, 1, 32, 34] {
+        let (_dir, db) = table().await;
+        let tx = Transaction::from(db.begin().await.unwrap());
+        let row = |n: i64| [Value::from(n), Value::from(if n == bad { 70 } else { 7 })];
+        let put = tx.put_rows(Say::Insert, (0..35_i32).map(|n| row(n.into()))).await;
+        let said = match put {
+            Ok(()) => tx.commit().await,
+            Err(trouble) => tx.rollback().await.and(Err(trouble)),
+        };
+        assert!(matches!(said, Err(Trouble::Refused(_))), "{bad}");
+        assert_eq!(all(&db).await, []);
+    }
+}
+
+async fn table() -> (tempfile::TempDir, DatabaseConnection) {
+    let dir = tempfile::tempdir().unwrap();
+    let file = format!("sqlite://{}?mode=rwc", dir.path().join("x.db").display());
+    let mut options = sea_orm::ConnectOptions::new(file);
+    options.max_connections(1);
+    let db = sea_orm::Database::connect(options).await.unwrap();
+    db.execute_unprepared("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER CHECK (n < 10))")
+        .await
+        .unwrap();
+    (dir, db)
+}
+
+#[derive(Clone, Copy)]
+enum Say {
+    Insert,
+    Double,
+    All,
+}
+
+impl Named for Say {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Insert => "INSERT INTO t (id, n) VALUES (?1, ?2)",
+            Self::Double => "UPDATE t SET n = n * ?1 WHERE n * ?1 > 0",
+            Self::All => "SELECT id, n FROM t ORDER BY id",
+        }
+    }
+}
+
+async fn all(db: &impl Sql) -> Vec<(i64, i64)> {
+    let rows = db.rows(Say::All, vec![]).await.unwrap();
+    let of = |row: &QueryResult, at| row.try_get_by_index(at).unwrap();
+    rows.iter().map(|row| (of(row, 0), of(row, 1))).collect()
+}
+
+#[tokio::test]
+async fn writes_are_there_in_their_order_for_whoever_reads() {
+    let (_dir, db) = table().await;
+    let tx = Transaction::from(db.begin().await.unwrap());
+    tx.put(Say::Insert, vec![1.into(), 2.into()]).await.unwrap();
+    tx.put(Say::Double, vec![2.into()]).await.unwrap();
+    tx.put(Say::Insert, vec![2.into(), 3.into()]).await.unwrap();
+    assert_eq!(all(&tx).await, [(1, 4), (2, 3)]);
+    tx.put(Say::Insert, vec![3.into(), 1.into()]).await.unwrap();
+    assert_eq!(tx.put_now(Say::Double, vec![2.into()]).await.unwrap(), 3);
+    tx.put(Say::Insert, vec![4.into(), 9.into()]).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(all(&db).await, [(1, 8), (2, 6), (3, 2), (4, 9)]);
+}
+
+#[tokio::test]
+async fn a_savepoint_takes_back_only_its_own() {
+    let (_dir, db) = table().await;
+    let tx = Transaction::from(db.begin().await.unwrap());
+    tx.put(Say::Insert, vec![1.into(), 1.into()]).await.unwrap();
+    let savepoint = tx.begin().await.unwrap();
+    savepoint.put(Say::Insert, vec![2.into(), 2.into()]).await.unwrap();
+    savepoint.rollback().await.unwrap();
+    let savepoint = tx.begin().await.unwrap();
+    savepoint.put(Say::Insert, vec![3.into(), 3.into()]).await.unwrap();
+    savepoint.commit().await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(all(&db).await, [(1, 1), (3, 3)]);
+}
+
+#[tokio::test]
+async fn what_is_refused_is_said_before_it_is_kept() {
+    let (_dir, db) = table().await;
+    let tx = Transaction::from(db.begin().await.unwrap());
+    tx.put(Say::Insert, vec![1.into(), 1.into()]).await.unwrap();
+    tx.put(Say::Insert, vec![2.into(), 70.into()]).await.unwrap();
+    tx.put(Say::Insert, vec![3.into(), 3.into()]).await.unwrap();
+    assert!(matches!(tx.hand_over().await, Err(Trouble::Refused(_))));
+    tx.rollback().await.unwrap();
+    assert_eq!(all(&db).await, []);
+    let tx = Transaction::from(db.begin().await.unwrap());
+    tx.put(Say::Insert, vec![2.into(), 70.into()]).await.unwrap();
+    assert!(matches!(tx.commit().await, Err(Trouble::Refused(_))));
+    assert_eq!(all(&db).await, []);
+}
+
+#[tokio::test]
+async fn not_many_wait() {
+    let (_dir, db) = table().await;
+    let tx = Transaction::from(db.begin().await.unwrap());
+    for n in 0..100_i64 {
+        tx.put(Say::Insert, vec![n.into(), 1.into()]).await.unwrap();
+        assert!(tx.waiting.lock().unwrap().len() < MOST);
+    }
+    tx.commit().await.unwrap();
+    assert_eq!(all(&db).await.len(), 100);
+}
+
+#[tokio::test]
+async fn large_ones_do_not_wait() {
+    let (_dir, db) = table().await;
+    let tx = Transaction::from(db.begin().await.unwrap());
+    tx.put(Say::Insert, vec![1.into(), 1.into()]).await.unwrap();
+    let large = "9".repeat(LARGE);
+    assert!(matches!(
+        tx.put(Say::Insert, vec![2.into(), large.into()]).await,
+        Err(Trouble::Refused(_))
+    ));
+    assert!(tx.waiting.lock().unwrap().is_empty());
+}
