@@ -100,6 +100,10 @@ enum Odd {
     Not,
     /// With the whole message, whatever the range.
     Whole,
+    /// The same; asked for the whole, the line goes dead before anything worth keeping has come.
+    Deaf,
+    /// With what it was asked for last, first; the ends of both come behind.
+    Backwards,
     /// With BAD.
     Refuses,
     /// With at most so many octets.
@@ -126,6 +130,7 @@ fn talk(
 ) -> std::io::Result<()> {
     let mut out = stream.try_clone()?;
     out.write_all(b"* OK [CAPABILITY IMAP4rev1] ready\r\n")?;
+    let mut held: Option<(String, usize, usize)> = None;
     for line in BufReader::new(stream).lines() {
         let line = line?;
         let (tag, command) = line.split_once(' ').unwrap_or((&line, ""));
@@ -151,16 +156,38 @@ fn talk(
                     let length: usize = rest.split_once('>').unwrap().0.parse().unwrap();
                     (from.parse::<usize>().unwrap(), length)
                 });
-                let Some((from, length)) = range.filter(|_| odd != Odd::Whole) else {
-                    let cut = if was_cut { raw.len() } else { raw.len() / 2 };
+                let knows_ranges = odd != Odd::Whole && odd != Odd::Deaf;
+                let Some((from, length)) = range.filter(|_| knows_ranges) else {
+                    let cut = match odd {
+                        Odd::Deaf if range.is_none() => 1000,
+                        _ if was_cut => raw.len(),
+                        _ => raw.len() / 2,
+                    };
                     write!(out, "{item} BODY[] {{{}}}\r\n", raw.len())?;
                     out.write_all(&raw[..cut])?;
-                    if !was_cut {
+                    if cut < raw.len() {
                         return Ok(());
                     }
                     write!(out, ")\r\n{tag} OK done\r\n")?;
                     continue;
                 };
+                if odd == Odd::Backwards {
+                    let is_first = asked.lock().unwrap().len() == 2;
+                    if is_first {
+                        held = Some((tag.to_owned(), from, length));
+                        continue;
+                    }
+                    if let Some((before, earlier, most)) = held.take() {
+                        for (from, length) in [(from, length), (earlier, most)] {
+                            let piece = &raw[from..raw.len().min(from + length)];
+                            write!(out, "* 1 FETCH (UID 5 BODY[]<{from}> {{{}}}\r\n", piece.len())?;
+                            out.write_all(piece)?;
+                            out.write_all(b")\r\n")?;
+                        }
+                        write!(out, "{tag} OK done\r\n{before} OK done\r\n")?;
+                        continue;
+                    }
+                }
                 if odd == Odd::Refuses {
                     write!(out, "{tag} BAD what is that\r\n")?;
                     continue;
@@ -256,4 +283,23 @@ async fn where_ranges_cannot_be_had_it_is_read_anew() {
     // Nor is more of it asked for than was on its way: the whole, two pieces, and then all five.
     assert_eq!(asked.len(), 1 + 2 + 5, "{asked:?}");
     odd(Odd::Gone, 3_000_000).await;
+}
+
+/// What is told in another order than it was asked for is waited for no longer than it takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn pieces_that_come_backwards_are_put_in_order() {
+    let asked = odd(Odd::Backwards, 10_000_000).await;
+    let from: Vec<&str> =
+        asked.iter().filter_map(|a| a.split_once("[]<")?.1.split_once('.')).map(|r| r.0).collect();
+    // The second, which came first, once more; nobody has waited for its end.
+    assert_eq!(from, ["4998976", "9193280", "9193280"], "{asked:?}");
+}
+
+/// All of it, as an answer to a range and once more to the next, is the message.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_brings_all_of_it_for_any_range_is_believed() {
+    let asked = odd(Odd::Deaf, 9_000_000).await;
+    let first = asked.iter().position(|command| command.contains("[]<")).unwrap();
+    assert!(asked[first..].iter().all(|command| command.contains("[]<")), "{asked:?}");
+    assert_eq!(asked.len() - first, 2, "{asked:?}");
 }

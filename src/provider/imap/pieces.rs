@@ -13,7 +13,7 @@ use crate::provider::imap::wire::response::{BodySeen, Condition, FetchLine, Resp
 use postrider_core::failure::{Failure, Reach};
 use postrider_core::mail::body::{Beginning, BodySink, Sealing};
 use postrider_core::mime;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
 /// Octets of a piece.
@@ -216,8 +216,8 @@ impl ImapSession {
             let (differs, came) = (joined.differs, joined.came);
             again = joined.again;
             have = (at + came).max(have);
-            // Behind a short piece the others do not fit.
-            if shown.short {
+            // Behind a short piece the others do not fit, nor where they come in another order.
+            if shown.short || shown.strange {
                 ahead = 1;
             }
             let stop = match shown {
@@ -288,6 +288,30 @@ impl Ranges {
     fn are_well(&self) -> bool {
         !(self.refused || self.short || self.broken || self.strange || self.whole.is_some())
     }
+
+    /// A line with bytes, of which this octet is awaited. Says how many came from there on.
+    fn hear(&mut self, line: FetchLine, awaited: u64, inline: &mut Vec<u8>) -> Option<u64> {
+        let length = match (line.body, line.origin) {
+            (Some(BodySeen::Inline(bytes)), Some(from)) if from == awaited => {
+                inline.extend_from_slice(&bytes);
+                bytes.len() as u64
+            }
+            (Some(BodySeen::Streamed { length, .. }), Some(from)) if from == awaited => length,
+            (Some(BodySeen::Nil), Some(from)) if from == awaited => 0,
+            (Some(BodySeen::Streamed { length, .. }), None) => {
+                self.broken |= self.whole.replace(length).is_some();
+                return None;
+            }
+            (_, origin) => {
+                // Who knows no ranges brings all of it once more to each that was asked for.
+                self.broken |= origin.is_none() && self.whole.is_none();
+                self.strange |= origin.is_some();
+                return None;
+            }
+        };
+        self.short = length < PIECE;
+        Some(length)
+    }
 }
 
 impl Conn {
@@ -302,6 +326,8 @@ impl Conn {
     ) -> Result<Ranges, Failure> {
         let (mut shown, mut rows, mut awaited) = (Ranges::default(), 0_usize, at);
         let (mut asked, mut next) = (VecDeque::new(), at);
+        // Some answer what waits in an order of their own.
+        let mut over: BTreeMap<String, Told> = BTreeMap::new();
         self.await_octet(Some(at));
         loop {
             // All that was asked for has come, but for what is on its way.
@@ -313,44 +339,31 @@ impl Conn {
                 next += PIECE;
             }
             let Some(tag) = asked.pop_front() else { break };
-            let mut inline = Vec::new();
-            let told = self
-                .until_into(&tag, Some(&mut *into), |response| {
+            let (mut inline, told) = (Vec::new(), over.remove(&tag));
+            let each = |response| {
+                match response {
                     // What else is told of it meanwhile is no answer.
-                    if let Response::Fetch(line) = response {
+                    Response::Fetch(line) => {
                         rows += 1;
-                        if line.uid == Some(uid) && line.closed && line.has_bytes {
-                            let length = match (line.body, line.origin) {
-                                (Some(BodySeen::Inline(bytes)), Some(from)) if from == awaited => {
-                                    let length = bytes.len() as u64;
-                                    inline.extend(bytes);
-                                    Some(length)
-                                }
-                                (Some(BodySeen::Streamed { length, .. }), Some(from))
-                                    if from == awaited =>
-                                {
-                                    Some(length)
-                                }
-                                (Some(BodySeen::Nil), Some(from)) if from == awaited => Some(0),
-                                (Some(BodySeen::Streamed { length, .. }), None) => {
-                                    shown.broken |= shown.whole.replace(length).is_some();
-                                    None
-                                }
-                                (_, origin) => {
-                                    shown.broken |= origin.is_none();
-                                    shown.strange |= origin.is_some();
-                                    None
-                                }
-                            };
-                            if let Some(length) = length {
-                                shown.short = length < PIECE;
-                                awaited += length;
-                            }
+                        if line.uid == Some(uid)
+                            && line.closed
+                            && line.has_bytes
+                            && let Some(length) = shown.hear(line, awaited, &mut inline)
+                        {
+                            awaited += length;
                         }
                     }
-                    rows <= STRAY_ROWS && inline.len() as u64 <= PIECE
-                })
-                .await?;
+                    Response::Tagged(of, told) if asked.contains(&of) => {
+                        over.insert(of, told);
+                    }
+                    _ => {}
+                }
+                rows <= STRAY_ROWS && inline.len() as u64 <= PIECE
+            };
+            let told = match told {
+                Some(told) => told,
+                None => self.until_into(&tag, Some(&mut *into), each).await?,
+            };
             if told.status != Condition::Ok {
                 if let Some(failure) = telling(&told).filter(|told| ends_session(told.class)) {
                     return Err(failure);

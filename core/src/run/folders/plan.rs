@@ -81,8 +81,10 @@ impl FolderWork {
             .folders
             .wanting()
             .filter_map(|id| Some((count(&self.folders.get(&id)?.row.remote_id), id)));
-        // A folder whose mail is owed has had its pass: nothing else opens it.
-        let owed = self.folders.hungry().into_iter().filter(|id| self.waits_to_be_opened(*id));
+        // A folder whose mail is owed has had its pass: nothing else opens it, as soon as that may be
+        // read.
+        let is_owed = |id: &FolderId| desk.deferral().is_none() && self.waits_to_be_opened(*id);
+        let owed = self.folders.hungry().into_iter().filter(is_owed);
         let owed =
             owed.filter_map(|id| Some((count(&self.folders.get(&id)?.row.remote_id), id, true)));
         let last = wanting.map(|(cuts, id)| (cuts, id, false)).chain(owed).min();
