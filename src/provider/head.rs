@@ -59,14 +59,18 @@ mod tests {
             ("A: b\r\n", ""),
             ("no header at all", ""),
         ] {
-            let raw = [header, rest].concat();
+            let raw = [header, rest].concat().into_bytes();
             for cut in 0..=raw.len() {
                 for next in cut..=raw.len() {
                     let mut head = Head::default();
                     for piece in [&raw[..cut], &raw[cut..next], &raw[next..]] {
-                        head.take(piece.as_bytes());
+                        head.take(piece);
                     }
-                    assert_eq!(head.into_bytes(), header.as_bytes(), "{raw:?} at {cut}, {next}");
+                    assert_eq!(
+                        head.into_bytes(),
+                        header.as_bytes(),
+                        "{header:?}{rest:?} at {cut}, {next}"
+                    );
                 }
             }
         }

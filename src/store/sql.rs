@@ -254,8 +254,8 @@ pub(super) fn repeated(text: impl Named, count: usize) -> String {
     let row = words.find(BEFORE).map_or(words.len(), |at| at + BEFORE.len());
     let (head, row) = words.split_at(row);
     let (row, tail) = row.split_at(row.find(')').map_or(0, |at| at + 1));
-    let marks = vec!["?"; row.matches('?').count()].join(", ");
-    let rows = vec![format!("({marks})"); count].join(", ");
+    let row = format!("({})", vec!["?"; row.matches('?').count()].join(", "));
+    let rows = vec![row.as_str(); count].join(", ");
     [head, &rows, tail].concat()
 }
 
