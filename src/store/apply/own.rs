@@ -1,7 +1,7 @@
 //! Everything of a change that is not a message: lanes, folder, account, ledger, state, run.
 
 use super::numbers::{Numbers, event_id};
-use super::words::{lane, text, write, write_now};
+use super::words::{lane, number, text, write, write_now};
 use crate::store::failure::Trouble;
 use crate::store::sql::Text;
 use crate::store::transaction::Transaction;
@@ -372,17 +372,16 @@ async fn finish(
     run: &RunRecord,
     at: i64,
 ) -> Result<(), Trouble> {
-    let count = |n: u64| Value::from(i64::try_from(n).unwrap_or(i64::MAX));
     let values = vec![
         account.0.into(),
         run.started.0.into(),
         at.into(),
         run.outcome.as_str().into(),
         run.reason.clone().into(),
-        count(run.stored),
-        count(run.octets),
-        count(run.facts),
-        count(run.failed),
+        number(run.stored),
+        number(run.octets),
+        number(run.facts),
+        number(run.failed),
     ];
     write(db, Text::InsertRun, values).await?;
     let data = json!({ "outcome": run.outcome, "reason": run.reason, "stored": run.stored, "failed": run.failed });
