@@ -229,6 +229,10 @@ impl RunningServer {
     }
 
     fn refuse(&self, problems: &[Flaw]) {
+        // What is told stands already where whoever reads it looks next.
+        let first = problems.first().map(ToString::to_string).unwrap_or_default();
+        self.engine.registry().does("root/config", Activity::Refused.as_str(), &first, None);
+        metrics::gauge!(names::CONFIG_IN_FORCE).set(0.0);
         for problem in problems {
             tracing::error!("{problem}");
         }
@@ -236,9 +240,6 @@ impl RunningServer {
             "the config is refused with {} error(s); the old one stays in force",
             problems.len()
         );
-        let first = problems.first().map(ToString::to_string).unwrap_or_default();
-        self.engine.registry().does("root/config", Activity::Refused.as_str(), &first, None);
-        metrics::gauge!(names::CONFIG_IN_FORCE).set(0.0);
     }
 
     /// Tells systemd that the tree is alive: the database can be read, and the root answers.
