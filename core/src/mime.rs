@@ -2,6 +2,7 @@
 
 use crate::time::Micros;
 use mail_parser::{Address, HeaderName, HeaderValue, MessageParser};
+use memchr::memchr;
 use std::sync::LazyLock;
 
 words! {
@@ -77,6 +78,55 @@ pub fn message_id(header: &[u8]) -> Option<String> {
 }
 
 fn read(raw: &[u8]) -> HeaderFacts {
+    read_all(&of_facts(raw))
+}
+
+/// The fields that are facts, by their names without spaces.
+const NAMES: [&[u8]; 6] = [b"subject", b"from", b"to", b"cc", b"date", b"message-id"];
+
+/// Of a header what is looked at, and its first field, whatever it is: most of it are other fields.
+fn of_facts(raw: &[u8]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(raw.len().min(1024));
+    // In a field, whether it is kept.
+    let mut field = None;
+    let mut rest = raw;
+    while !rest.is_empty() {
+        let end = memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+        let (mut line, after) = rest.split_at(end);
+        rest = after;
+        let is_folded = matches!(line.first(), Some(b' ' | b'\t'));
+        if field.is_none() || !is_folded {
+            if line.trim_ascii().is_empty() {
+                break;
+            }
+            // Else it would go on with the field before.
+            line = line.trim_ascii_start();
+            field = name(line).map(|name| kept.is_empty() || is_fact(name));
+        }
+        if field == Some(true) {
+            kept.extend_from_slice(line);
+        }
+    }
+    kept
+}
+
+/// The name of the field that begins with this line: what stands before its colon, or before the end of
+/// all.
+fn name(line: &[u8]) -> Option<&[u8]> {
+    let begin = line.iter().position(|c| !c.is_ascii_whitespace() && *c != b':')?;
+    let line = line.get(begin..)?;
+    match memchr(b':', line) {
+        Some(colon) => line.get(..colon),
+        None => (!line.ends_with(b"\n")).then_some(line),
+    }
+}
+
+fn is_fact(name: &[u8]) -> bool {
+    let letters = || name.iter().filter(|c| !c.is_ascii_whitespace()).map(u8::to_ascii_lowercase);
+    NAMES.iter().any(|fact| letters().eq(fact.iter().copied()))
+}
+
+fn read_all(raw: &[u8]) -> HeaderFacts {
     let Some(message) = FACTS.parse_headers(raw) else {
         return HeaderFacts { parse: Parse::Failed, ..HeaderFacts::default() };
     };
@@ -139,6 +189,7 @@ fn clean(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn reads_the_usual_and_decodes() {
@@ -153,6 +204,56 @@ mod tests {
         assert_eq!(facts.message_id.as_deref(), Some("x@y"));
         assert_eq!(facts.date, Some(Micros(1_000_000)));
     }
+
+    proptest! {
+        /// What is not looked at says nothing about what is.
+        #[test]
+        fn fields_are_read_as_if_all_of_them_were(
+            parts in prop::collection::vec(prop::sample::select(PARTS), 0..24)
+        ) {
+            let raw = parts.concat();
+            prop_assert_eq!(read(raw.as_bytes()), read_all(raw.as_bytes()), "{:?}", raw);
+        }
+    }
+
+    const PARTS: &[&str] = &[
+        "Subject: a\r\n",
+        "subject:b",
+        "Sub ject :c\n",
+        "From: A <a@b>\r\n",
+        "FROM:\n",
+        "To: x@y, (c\r\n d) z@w\n",
+        "Cc: \"q\r\n",
+        "Date: Thu, 1 Jan 1970 00:00:01 +0000\r\n",
+        "Message-ID: <x@y>\r\n",
+        "Message-Id:\r\n <z@w>\r\n",
+        "Received: by x;\r\n\tThu\r\n",
+        "X-Long-Name-That-Is-Longer-Than-Any-Known: 1\r\n",
+        ":",
+        "::Subject:",
+        " ",
+        "\t",
+        "\r",
+        "\n",
+        "\r\n",
+        "garbage\r\n",
+        "garbage",
+        "=?utf-8?q?J=C3=BC?= ",
+        "=?utf-8?b?44GT",
+        "\0",
+        "\u{fffd}",
+        "(",
+        "\\",
+        "\"",
+        "<",
+        ">",
+        ",",
+        ";",
+        "body: no\r\n",
+        "Fromage: x\r\n",
+        "Too: y\n",
+        " Subject: folded\r\n",
+    ];
 
     #[test]
     fn survives_what_is_no_mail() {
