@@ -40,6 +40,7 @@ async fn grow(database: &Path, messages: u64) {
         "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {messages})"
     );
     let first = "(SELECT next FROM counter WHERE name = 'message')";
+    let body = format!("(SELECT max(id) - {messages} FROM body)");
     let event = "(SELECT next FROM counter WHERE name = 'event')";
     for sql in [
         // Random keys of so many rows would else be written a few hundred times.
@@ -53,12 +54,14 @@ async fn grow(database: &Path, messages: u64) {
             messages / FOLDER
         ),
         format!(
+            "{series} INSERT INTO body (hash, pack, \"offset\", length, stored_at) SELECT randomblob(32), 1, ({first} + i) * 3000, \
+             3000, 0 FROM n"
+        ),
+        format!(
             "{series} INSERT INTO message (id, account, body, size, internal_date, stored_at, places, message_id, subject, from_text, \
-             to_text, date, parse) SELECT {first} + i, 77, randomblob(32), 3000, i, i, 1, '<' || i || '@example.org>', 'Subject ' || i, \
+             to_text, date, parse) SELECT {first} + i, 77, {body} + i, 3000, i, i, 1, '<' || i || '@example.org>', 'Subject ' || i, \
              'a@example.org', 'b@example.org', i, 'ok' FROM n"
         ),
-        "INSERT INTO body (hash, pack, \"offset\", length, stored_at) SELECT body, 1, id * 3000, 3000, 0 FROM message WHERE account = 77"
-            .to_owned(),
         format!(
             "INSERT INTO location (folder, uidvalidity, uid, message, flags, keywords, internal_date, began_at) SELECT 1001 + (m.i - 1) / \
              {FOLDER}, 1, 1 + (m.i - 1) % {FOLDER}, m.id, '', '', m.i, m.i FROM (SELECT id, id - {first} AS i FROM message WHERE account \

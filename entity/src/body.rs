@@ -6,8 +6,10 @@ use sea_orm::entity::prelude::*;
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "body")]
 pub struct Model {
+    /// Row number: what a message names it by.
+    #[sea_orm(primary_key)]
+    pub id: i64,
     /// SHA-256.
-    #[sea_orm(primary_key, auto_increment = false)]
     pub hash: Vec<u8>,
     /// Number of the pack.
     pub pack: i64,

@@ -13,8 +13,8 @@ pub struct Model {
     pub account: i64,
     /// Identity inside the account; none where its bytes are what names it.
     pub identity: Option<String>,
-    /// SHA-256 of its bytes.
-    pub body: Vec<u8>,
+    /// Its bytes.
+    pub body: i64,
     /// Octets.
     pub size: i64,
     /// Message-ID: an attribute, never identity.

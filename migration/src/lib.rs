@@ -18,6 +18,7 @@ mod m0008_feed;
 mod m0009_packs;
 mod m0010_names;
 mod m0011_counts;
+mod m0012_bodies;
 
 /// All steps, oldest first.
 #[derive(Debug)]
@@ -37,6 +38,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_packs::Migration),
             Box::new(m0010_names::Migration),
             Box::new(m0011_counts::Migration),
+            Box::new(m0012_bodies::Migration),
         ]
     }
 }

@@ -173,10 +173,10 @@ pub(super) fn identity(row: &QueryResult, name: usize, body: usize) -> Result<Id
 }
 
 pub(super) fn hash(row: &QueryResult, at: usize) -> Result<BodyHash, Trouble> {
-    let bytes: Vec<u8> = get(row, at)?;
-    let bytes: [u8; 32] =
-        bytes.try_into().map_err(|_| Trouble::Damaged("a stored hash is damaged".into()))?;
-    Ok(BodyHash(bytes))
+    let damaged = |text: &str| Trouble::Damaged(text.into());
+    let bytes: Option<Vec<u8>> = get(row, at)?;
+    let bytes = bytes.ok_or_else(|| damaged("a message's body has no row"))?;
+    Ok(BodyHash(bytes.try_into().map_err(|_| damaged("a stored hash is damaged"))?))
 }
 
 /// Reads the columns of a location.

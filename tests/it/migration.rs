@@ -21,7 +21,7 @@ async fn a_newer_schema_is_refused_with_both_versions() {
         for args in [&["sync", "--once"][..], &["export", "u"], &["verify", "u", "--offline"]] {
             let ran = postrider.run(args).exits(7);
             assert!(
-                ran.stderr.contains("m9999_future") && ran.stderr.contains("m0011_counts"),
+                ran.stderr.contains("m9999_future") && ran.stderr.contains("m0012_bodies"),
                 "{}",
                 ran.stderr
             );
@@ -45,7 +45,7 @@ fn the_database_is_copied_aside_before_a_migration() {
         ask(&database, "SELECT count(*) AS x FROM sqlite_master WHERE name = 'body_place'"),
         "1"
     );
-    let copy = "demo-data/postrider.before-m0001_mirror-m0002_server-m0003_mend-m0004_stamp-m0005_credential-m0006_owner-m0007_spending-m0008_feed-m0009_packs-m0010_names-m0011_counts.db";
+    let copy = "demo-data/postrider.before-m0001_mirror-m0002_server-m0003_mend-m0004_stamp-m0005_credential-m0006_owner-m0007_spending-m0008_feed-m0009_packs-m0010_names-m0011_counts-m0012_bodies.db";
     let copy = postrider.path(copy);
     assert_eq!(state(&copy), before);
     assert_eq!(
@@ -95,9 +95,10 @@ async fn an_account_goes_on_behind_its_latest_event() {
 #[tokio::test]
 async fn a_message_keeps_its_name() {
     let names = async |db: &sea_orm::DatabaseConnection| {
-        let sql = "SELECT COALESCE(identity, '-') || ' ' || hex(body) || ' ' || subject FROM message ORDER BY id";
-        let rows = db.query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.unwrap();
-        rows.iter().map(|row| row.try_get_by_index::<String>(0).unwrap()).collect::<Vec<_>>()
+        let sql = format!(
+            "SELECT COALESCE(identity, '-') || ' ' || {HASH} || ' ' || subject AS x FROM message ORDER BY id"
+        );
+        rows_of(db, &sql).await
     };
     let cuts: [&[&str]; 4] = [
         &[],
@@ -136,16 +137,73 @@ async fn a_message_keeps_its_name() {
         }
         Migrator::up(&db, None).await.unwrap();
         assert_eq!(names(&db).await, ["- ABCD s1", "em:x ABCD s2", "- EF01 s3"], "{cut:?}");
-        let again = "INSERT INTO message (id, account, body, size, stored_at, parse) VALUES (4, 1, x'ABCD', 1, 0, 'ok')";
+        let again = "INSERT INTO message (id, account, body, size, stored_at, parse) VALUES (4, 1, (SELECT id FROM body WHERE hash = x'ABCD'), 1, 0, 'ok')";
         assert!(db.execute_unprepared(again).await.is_err(), "its bytes are its name");
         let other = again.replace("(4, 1", "(4, 2");
         db.execute_unprepared(&other).await.unwrap();
         db.execute_unprepared("DELETE FROM message WHERE id = 4").await.unwrap();
-        Migrator::down(&db, Some(2)).await.unwrap();
+        Migrator::down(&db, Some(3)).await.unwrap();
         assert_eq!(names(&db).await, before);
         let doubled = row(5, "em:x", "00");
         assert!(db.execute_unprepared(&doubled).await.is_err(), "names are once in an account");
     }
+}
+
+/// A message's hash, before bodies had numbers and since.
+const HASH: &str = "CASE typeof(message.body) WHEN 'blob' THEN hex(message.body) ELSE (SELECT hex(b.hash) FROM body b WHERE \
+                    b.rowid = message.body) END";
+
+async fn rows_of(db: &sea_orm::DatabaseConnection, sql: &str) -> Vec<String> {
+    let rows = db.query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.unwrap();
+    rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
+}
+
+/// Every message keeps its hash and every hash its place, also where a row was missing; a step that was
+/// done and not noted is not done twice.
+#[tokio::test]
+async fn bodies_keep_their_places() {
+    let bodies = "SELECT hex(hash) || ' ' || pack || ' ' || \"offset\" || ' ' || length || ' ' || stored_at FROM body \
+                  WHERE length > 0 ORDER BY hash";
+    let hashes = format!("SELECT id || ' ' || {HASH} FROM message ORDER BY id");
+    let db = Database::connect("sqlite::memory:").await.unwrap();
+    Migrator::up(&db, Some(11)).await.unwrap();
+    for sql in [
+        "INSERT INTO body (hash, pack, \"offset\", length, stored_at) VALUES (x'0B', 1, 0, 5, 7), (x'0A', 1, 5, 6, 8)",
+        "INSERT INTO message (id, account, identity, body, size, stored_at, parse) VALUES (1, 1, NULL, x'0A', 6, 8, 'ok'), \
+         (2, 2, NULL, x'0A', 6, 8, 'ok'), (3, 1, 'em:x', x'0B', 5, 7, 'ok'), (4, 1, NULL, x'0C', 9, 9, 'ok')",
+    ] {
+        db.execute_unprepared(sql).await.unwrap();
+    }
+    let before = (rows_of(&db, bodies).await, rows_of(&db, &hashes).await);
+    assert_eq!(before.0, ["0A 1 5 6 8", "0B 1 0 5 7"]);
+    assert_eq!(before.1, ["1 0A", "2 0A", "3 0B", "4 0C"]);
+    Migrator::up(&db, None).await.unwrap();
+    let numbers = rows_of(&db, "SELECT id || ' ' || body AS x FROM message ORDER BY id").await;
+    assert_eq!(numbers, ["1 2", "2 2", "3 1", "4 3"]);
+    db.execute_unprepared("DELETE FROM seaql_migrations WHERE version = 'm0012_bodies'")
+        .await
+        .unwrap();
+    Migrator::up(&db, None).await.unwrap();
+    assert_eq!((rows_of(&db, bodies).await, rows_of(&db, &hashes).await), before);
+    let twice =
+        "INSERT INTO body (hash, pack, \"offset\", length, stored_at) VALUES (x'0A', 2, 0, 6, 9)";
+    assert!(db.execute_unprepared(twice).await.is_err(), "a hash is once");
+    Migrator::down(&db, Some(1)).await.unwrap();
+    assert_eq!((rows_of(&db, bodies).await, rows_of(&db, &hashes).await), before);
+    Migrator::up(&db, None).await.unwrap();
+    assert_eq!((rows_of(&db, bodies).await, rows_of(&db, &hashes).await), before);
+    let indexes = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name IN ('body', 'message') AND name NOT LIKE \
+                   'sqlite_%' ORDER BY name";
+    let kept = [
+        "body_hash",
+        "body_place",
+        "message_account",
+        "message_bytes",
+        "message_limbo",
+        "message_named",
+        "message_named_body",
+    ];
+    assert_eq!(rows_of(&db, indexes).await, kept);
 }
 
 /// What is held when the counts come is counted, however often the step is begun.
@@ -208,7 +266,7 @@ async fn what_is_there_is_counted() {
             [(2, 30), (0, 0)]
         );
         assert_eq!(counts("SELECT id, held FROM folder ORDER BY id").await, [(1, 2), (2, 0)]);
-        Migrator::down(&db, Some(1)).await.unwrap();
+        Migrator::down(&db, Some(2)).await.unwrap();
         Migrator::up(&db, None).await.unwrap();
     }
 }

@@ -209,7 +209,7 @@ async fn purge(db: &Transaction, id: i64) -> Result<Portion, Trouble> {
     let bodies = read(db, Text::PurgedBodies, values()).await?;
     let deleted = write_now(db, Text::PurgeMessages, values()).await?;
     let bodies =
-        bodies.iter().map(|row| get::<String>(row, 0)).collect::<Result<Vec<_>, Trouble>>()?;
+        bodies.iter().map(|row| get::<i64>(row, 0)).collect::<Result<Vec<_>, Trouble>>()?;
     write(db, Text::PurgeBodies, vec![text(&bodies)?]).await?;
     let owed = write_now(db, FeedText::PurgeOwed, values()).await?;
     if deleted + owed > 0 {

@@ -22,7 +22,7 @@ macro_rules! account_and_folder {
 /// Columns of a message as the core sees it.
 macro_rules! message {
     () => {
-        "m.id, m.identity, m.body, m.limbo_since, m.last_folder, m.last_sight, m.deleted_at, m.places, m.version, \
+        "m.id, m.identity, (SELECT hash FROM body WHERE id = m.body), m.limbo_since, m.last_folder, m.last_sight, m.deleted_at, m.places, m.version, \
          m.size"
     };
 }
@@ -51,8 +51,8 @@ pub(super) mod rematch;
 /// A piece of a folder's manifest; which part of it follows.
 macro_rules! manifest {
     () => {
-        "SELECT l.uidvalidity, l.uid, l.flags, l.keywords, m.size, m.announced, m.body, b.pack, b.\"offset\", b.length \
-         FROM location l JOIN message m ON m.id = l.message LEFT JOIN body b ON b.hash = m.body \
+        "SELECT l.uidvalidity, l.uid, l.flags, l.keywords, m.size, m.announced, b.hash, b.pack, b.\"offset\", b.length \
+         FROM location l JOIN message m ON m.id = l.message LEFT JOIN body b ON b.id = m.body \
          WHERE l.folder = ?1 AND (l.uidvalidity, l.uid) > (?2, ?3) AND "
     };
 }
@@ -83,8 +83,8 @@ pub(super) const fn words(text: Text) -> &'static str {
             message!(),
             " FROM message m WHERE m.account = ?1 AND m.identity IN (SELECT value FROM json_each(?5)) UNION SELECT ",
             message!(),
-            " FROM message m WHERE m.account = ?1 AND m.identity IS NULL AND m.body IN (SELECT unhex(value) FROM \
-                 json_each(?6)) UNION SELECT ",
+            " FROM message m WHERE m.account = ?1 AND m.identity IS NULL AND m.body IN (SELECT b.id FROM \
+                 json_each(?6) j JOIN body b ON b.hash = unhex(j.value)) UNION SELECT ",
             message!(),
             " FROM location l JOIN message m ON m.id = l.message WHERE l.folder = ?2 AND l.uidvalidity = ?3 AND l.uid \
                  IN (SELECT value FROM json_each(?4))"
@@ -152,13 +152,13 @@ pub(super) const fn words(text: Text) -> &'static str {
         }
         Text::PurgeLocations => concat!("DELETE FROM location WHERE message IN (", chunk!(), ")"),
         Text::PurgedBodies => {
-            concat!("SELECT DISTINCT hex(body) FROM message WHERE id IN (", chunk!(), ")")
+            concat!("SELECT DISTINCT body FROM message WHERE id IN (", chunk!(), ")")
         }
         Text::PurgeMessages => concat!("DELETE FROM message WHERE id IN (", chunk!(), ")"),
         Text::PurgeBodies => {
-            "DELETE FROM body WHERE hash IN (SELECT unhex(value) FROM json_each(?1)) AND NOT EXISTS (SELECT 1 FROM \
-             message m WHERE m.body = body.hash AND m.identity IS NULL) AND NOT EXISTS (SELECT 1 FROM message m WHERE \
-             m.body = body.hash AND m.identity IS NOT NULL)"
+            "DELETE FROM body WHERE id IN (SELECT value FROM json_each(?1)) AND NOT EXISTS (SELECT 1 FROM \
+             message m WHERE m.body = body.id AND m.identity IS NULL) AND NOT EXISTS (SELECT 1 FROM message m WHERE \
+             m.body = body.id AND m.identity IS NOT NULL)"
         }
         Text::PurgeFolderLocations => {
             "DELETE FROM location WHERE folder IN (SELECT id FROM folder WHERE account = ?1)"
@@ -462,10 +462,10 @@ pub(super) const fn words(text: Text) -> &'static str {
         }
         Text::NamedPacks => {
             // From one pack's last body to the next one's: the index is entered once a pack.
-            "WITH RECURSIVE last (place) AS (SELECT (SELECT rowid FROM body WHERE length > 0 ORDER BY pack DESC, \
-             \"offset\" DESC LIMIT 1) UNION ALL SELECT (SELECT b.rowid FROM body b WHERE b.length > 0 AND b.pack < p.pack \
-             ORDER BY b.pack DESC, b.\"offset\" DESC LIMIT 1) FROM last JOIN body p ON p.rowid = last.place) \
-             SELECT pack, \"offset\" + length FROM last JOIN body ON body.rowid = place"
+            "WITH RECURSIVE last (place) AS (SELECT (SELECT id FROM body WHERE length > 0 ORDER BY pack DESC, \
+             \"offset\" DESC LIMIT 1) UNION ALL SELECT (SELECT b.id FROM body b WHERE b.length > 0 AND b.pack < p.pack \
+             ORDER BY b.pack DESC, b.\"offset\" DESC LIMIT 1) FROM last JOIN body p ON p.id = last.place) \
+             SELECT pack, \"offset\" + length FROM last JOIN body ON body.id = place"
         }
     }
 }

@@ -107,11 +107,11 @@ pub(crate) fn state(database: &Path) -> Vec<String> {
 /// What was told, but for runs: of each message, by its body, in its order; of folders and the
 /// account, sorted.
 pub(crate) fn told(database: &Path) -> BTreeMap<String, Vec<String>> {
-    let sql = "SELECT COALESCE(hex(m.body), '') || ' ' || e.kind || ' ' || COALESCE(f.path, '') || ' backfill ' || e.backfill \
+    let sql = "SELECT COALESCE(hex(b.hash), '') || ' ' || e.kind || ' ' || COALESCE(f.path, '') || ' backfill ' || e.backfill \
                || ' ' || COALESCE(e.data->>'what', '') || ' count ' || COALESCE(e.data->>'count', '') || ' ' || COALESCE(\
                (SELECT group_concat(c.path || '/' || (j.value->>'uid') || '/' || (j.value->>'flags'), ', ') \
                FROM json_each(e.data, '$.changed') j JOIN folder c ON c.id = j.value->>'folder'), '') AS x \
-               FROM event e LEFT JOIN message m ON m.id = e.message LEFT JOIN folder f ON f.id = e.folder \
+               FROM event e LEFT JOIN message m ON m.id = e.message LEFT JOIN body b ON b.id = m.body LEFT JOIN folder f ON f.id = e.folder \
                WHERE e.kind <> 'run.finished' ORDER BY e.seq";
     let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for line in rows(database, sql) {
@@ -143,7 +143,7 @@ pub(crate) fn consistent(database: &Path) {
             "SELECT count(*) AS x FROM (SELECT 1 FROM event WHERE kind = 'message.created' GROUP BY message HAVING count(*) > 1)",
             "0",
         ),
-        ("SELECT count(*) AS x FROM message WHERE body NOT IN (SELECT hash FROM body)", "0"),
+        ("SELECT count(*) AS x FROM message WHERE body NOT IN (SELECT id FROM body)", "0"),
         (
             "SELECT count(*) AS x FROM message m WHERE NOT EXISTS (SELECT 1 FROM event e WHERE e.message = m.id AND e.kind = 'message.created')",
             "0",

@@ -6,14 +6,14 @@ pub(in crate::store::sql) const fn words(text: HeldText) -> &'static str {
     match text {
         HeldText::HeldBodies => {
             "SELECT m.identity, b.hash, b.pack, b.\"offset\", b.length, COALESCE(m.announced, m.size) FROM message m JOIN body b \
-             ON b.hash = m.body WHERE m.account = (SELECT id FROM account WHERE name = ?1) AND m.identity IN (SELECT value \
+             ON b.id = m.body WHERE m.account = (SELECT id FROM account WHERE name = ?1) AND m.identity IN (SELECT value \
              FROM json_each(?2))"
         }
         // The message's last place says when it came there.
         HeldText::LostMail => {
             "SELECT m.identity, b.hash, b.pack, b.\"offset\", b.length, COALESCE(m.announced, m.size), m.message_id, (SELECT \
              internal_date FROM location WHERE message = m.id ORDER BY ended_at DESC LIMIT 1), m.last_sight FROM message \
-             m JOIN body b ON b.hash = m.body WHERE m.account = (SELECT id FROM account WHERE name = ?1) AND \
+             m JOIN body b ON b.id = m.body WHERE m.account = (SELECT id FROM account WHERE name = ?1) AND \
              m.limbo_since IS NOT NULL AND m.message_id IS NOT NULL LIMIT ?2"
         }
         // However many have one size, each of them is looked at once.
@@ -21,8 +21,8 @@ pub(in crate::store::sql) const fn words(text: HeldText) -> &'static str {
             "WITH mine (identity, body, size, message_id) AS MATERIALIZED (SELECT identity, body, size, message_id FROM \
              message WHERE account = (SELECT id FROM account WHERE name = ?1) AND identity IN (SELECT value FROM \
              json_each(?2)) UNION ALL SELECT identity, body, size, message_id FROM message WHERE account = (SELECT id FROM \
-             account WHERE name = ?1) AND identity IS NULL AND body IN (SELECT unhex(value) FROM json_each(?3))) SELECT \
-             identity, body FROM mine WHERE message_id IN (SELECT o.message_id FROM message o WHERE o.account = (SELECT id FROM \
+             account WHERE name = ?1) AND identity IS NULL AND body IN (SELECT b.id FROM json_each(?3) j JOIN body b ON b.hash = unhex(j.value))) SELECT \
+             identity, (SELECT hash FROM body WHERE id = mine.body) FROM mine WHERE message_id IN (SELECT o.message_id FROM message o WHERE o.account = (SELECT id FROM \
              account WHERE name = ?1) AND o.deleted_at IS NULL AND o.limbo_since IS NULL AND o.size IN (SELECT size FROM \
              mine) AND o.message_id IN (SELECT message_id FROM mine))"
         }
