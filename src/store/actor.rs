@@ -431,7 +431,10 @@ impl StoreState {
                 && is_first
                 && let Some((tx, _)) = open.take()
             {
-                tx.rollback().await?;
+                match applied {
+                    Ok(_) => tx.rollback().await?,
+                    Err(why) => applied = Err(tx.undo(why).await),
+                }
                 if let Err(Trouble::Refused(_)) = applied {
                     let (tx, numbers) = open.insert(self.begun().await?);
                     applied = commit(tx, numbers, &last.commit).instrument(span).await;

@@ -82,16 +82,19 @@ pub(super) async fn commit(
 ) -> Result<Applied, Trouble> {
     let db = outer.begin().await?;
     let mut next = *numbers;
-    let applied = inside(&db, &mut next, commit, Halves::Tried).await;
+    let applied = match inside(&db, &mut next, commit, Halves::Tried).await {
+        Ok(applied) => applied,
+        Err(why) => return Err(db.undo(why).await),
+    };
     match &applied {
-        Ok(Applied::Done(_)) => {
+        Applied::Done(_) => {
             db.commit().await?;
             *numbers = next;
             fault::pass("store.savepoint_released");
         }
-        Ok(Applied::Refused(..)) | Err(_) => db.rollback().await?,
+        Applied::Refused(..) => db.rollback().await?,
     }
-    applied
+    Ok(applied)
 }
 
 async fn inside(
@@ -275,7 +278,7 @@ async fn write_page(
             }
             Err(e) => {
                 let Some(savepoint) = savepoint else { return Err(e) };
-                savepoint.rollback().await?;
+                let e = savepoint.undo(e).await;
                 match (&e, rows) {
                     (Trouble::Refused(_), [poison]) => {
                         let (uid, class, text) = (poison.uid, Class::InvalidData, e.to_string());

@@ -162,6 +162,15 @@ fn joined(statements: Vec<(&str, Vec<Value>)>) -> (String, Vec<Value>) {
         let (mut is_quoted, mut rest) = (false, words);
         while let Some(at) = rest.find(['\'', '?']) {
             let (before, from) = rest.split_at(at);
+    /// Takes back what was written, and says why. Where that fails, too, the database has mostly done it by
+    /// itself (a full disk), and the first reason is told; but none that is about these rows alone.
+    pub(super) async fn undo(self, why: Trouble) -> Trouble {
+        match (self.rollback().await, &why) {
+            (Err(broken), Trouble::Refused(_) | Trouble::Damaged(_)) => broken,
+            _ => why,
+        }
+    }
+
             let (sign, after) = from.split_at(1);
             text.push_str(before);
             text.push_str(sign);

@@ -289,7 +289,7 @@ fn sql_has_one_place() {
             continue;
         }
         let own = own(&text);
-        let words = ["SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM "];
+        let words = ["SELECT ", "INSERT INTO ", "INSERT OR FAIL INTO ", "UPDATE ", "DELETE FROM "];
         let found = words.iter().any(|word| own.contains(&format!("\"{word}")));
         seen += u32::from(found);
         assert!(

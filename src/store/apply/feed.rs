@@ -101,7 +101,7 @@ async fn in_parts(
                 (*numbers, rows) = (next, after);
             }
             Err(e) => {
-                savepoint.rollback().await?;
+                let e = savepoint.undo(e).await;
                 match (&e, found.as_slice()) {
                     (Trouble::Refused(_), [(id, Got::Found(_))]) => {
                         let (class, text) = (Class::InvalidData, e.to_string());

@@ -1,6 +1,7 @@
 //! What waits, what goes together, and what is said of it.
 
 use super::*;
+use sea_orm::DbErr;
 
 #[test]
 fn parameters_are_handed_over_where_they_stand() {
@@ -64,6 +65,7 @@ enum Say {
     Insert,
     Double,
     All,
+    Away,
 }
 
 impl Named for Say {
@@ -72,6 +74,7 @@ impl Named for Say {
             Self::Insert => "INSERT INTO t (id, n) VALUES (?1, ?2)",
             Self::Double => "UPDATE t SET n = n * ?1 WHERE n * ?1 > 0",
             Self::All => "SELECT id, n FROM t ORDER BY id",
+            Self::Away => "ROLLBACK",
         }
     }
 }
@@ -110,6 +113,27 @@ async fn a_savepoint_takes_back_only_its_own() {
     savepoint.commit().await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(all(&db).await, [(1, 1), (3, 3)]);
+}
+
+/// A full disk takes the whole transaction back: what is told is the disk, and nobody goes on because a
+/// single message seems to be at fault.
+#[tokio::test]
+async fn a_transaction_that_is_gone_says_why() {
+    let full = || Trouble::Database(DbErr::Custom("full".into()));
+    for (why, is_told) in [(full(), true), (Trouble::Damaged("a row".into()), false)] {
+        let (_dir, db) = table().await;
+        let tx = Transaction::from(db.begin().await.unwrap());
+        let savepoint = tx.begin().await.unwrap();
+        savepoint.put_now(Say::Away, vec![]).await.unwrap();
+        let told = why.to_string();
+        let said = savepoint.undo(why).await;
+        assert!(matches!(said, Trouble::Database(_)), "{said:?}");
+        assert_eq!(said.to_string() == told, is_told, "{said}");
+    }
+    let (_dir, db) = table().await;
+    let tx = Transaction::from(db.begin().await.unwrap());
+    let said = tx.undo(Trouble::Damaged("a row".into())).await;
+    assert!(matches!(said, Trouble::Damaged(_)), "{said:?}");
 }
 
 #[tokio::test]

@@ -1,13 +1,16 @@
-//! Rows as they are inserted: each text is that of one row, whose values many rows repeat.
+//! Rows as they are inserted: each text is that of one row, whose values many rows repeat. A statement
+//! that fails leaves the rows before it, or (a full disk) takes back the whole transaction: nobody goes on
+//! behind it but by the savepoint around it.
 
 use crate::store::sql::RowText;
 
 pub(in crate::store::sql) const fn words(text: RowText) -> &'static str {
     match text {
         RowText::Body => {
-            "INSERT INTO body (hash, pack, \"offset\", length, stored_at) VALUES (?1, ?2, ?3, ?4, ?5) \
+            "INSERT OR FAIL INTO body (hash, pack, \"offset\", length, stored_at) VALUES (?1, ?2, ?3, ?4, ?5) \
              ON CONFLICT (hash) DO NOTHING"
         }
+        // Where its body is not there, or is a row that lost its place, it is refused: none is without bytes.
         RowText::Message => {
             "INSERT OR FAIL INTO message (account, id, identity, body, size, internal_date, stored_at, places, announced, \
              message_id, subject, from_text, to_text, cc_text, date, parse, version) SELECT column1, column2, column3, \
@@ -17,14 +20,14 @@ pub(in crate::store::sql) const fn words(text: RowText) -> &'static str {
              LEFT JOIN body b ON b.hash = column4 AND b.length = column5"
         }
         RowText::Location => {
-            "INSERT INTO location (folder, uidvalidity, uid, message, flags, keywords, modseq, internal_date, \
+            "INSERT OR FAIL INTO location (folder, uidvalidity, uid, message, flags, keywords, modseq, internal_date, \
              began_at, ended_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (folder, uidvalidity, \
              uid) DO UPDATE SET message = excluded.message, flags = excluded.flags, keywords = excluded.keywords, \
              modseq = excluded.modseq, internal_date = excluded.internal_date, began_at = excluded.began_at, \
              ended_at = excluded.ended_at"
         }
         RowText::Event => {
-            "INSERT INTO event (account, at, seq, id, kind, folder, message, backfill, data) \
+            "INSERT OR FAIL INTO event (account, at, seq, id, kind, folder, message, backfill, data) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
         }
     }
