@@ -4,16 +4,18 @@
 use crate::store::failure::Trouble;
 use crate::store::sql::{Named, repeated, statement};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, QueryResult, Statement,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, ExecResult, QueryResult, Statement,
     TransactionTrait, Value,
 };
+use std::future::poll_fn;
 use std::sync::{Mutex, PoisonError};
+use std::task::Poll;
 
 /// Octets of values from which a write goes alone: then the way counts for nothing.
 const LARGE: usize = 16 * 1024;
 /// Rows of one text that go together. A smaller number goes as its powers of two: each number is a
 /// statement of its own, too.
-const LOT: usize = 32;
+const LOT: usize = 128;
 /// Writes that wait together: each order of texts is a statement of its own to the database, which
 /// keeps those that it has seen.
 const MOST: usize = 16;
@@ -95,16 +97,31 @@ impl Transaction {
         mut rows: impl ExactSizeIterator<Item = [Value; N]> + Send,
     ) -> Result<(), Trouble> {
         let backend = self.inner.get_database_backend();
+        let mut written = None;
         while let Some(most) = rows.len().checked_ilog2() {
             let count = LOT.min(1 << most);
             let values: Vec<Value> = rows.by_ref().take(count).flatten().collect();
+            if let Some(before) = written.take() {
+                let _: ExecResult = before.await?;
+            }
             if count == 1 {
                 self.put(text, values).await?;
                 continue;
             }
             self.hand_over().await?;
             let words = repeated(text, count);
-            self.inner.execute_raw(Statement::from_sql_and_values(backend, words, values)).await?;
+            let lot = Statement::from_sql_and_values(backend, words, values);
+            let mut lot = Box::pin(self.inner.execute_raw(lot));
+            // It is on its way; the next one is made meanwhile.
+            match poll_fn(|context| Poll::Ready(lot.as_mut().poll(context))).await {
+                Poll::Ready(done) => {
+                    done?;
+                }
+                Poll::Pending => written = Some(lot),
+            }
+        }
+        if let Some(last) = written {
+            last.await?;
         }
         Ok(())
     }
@@ -145,6 +162,15 @@ impl Transaction {
         Ok(self.inner.commit().await?)
     }
 
+    /// Takes back what was written, and says why. Where that fails, too, the database has mostly done it by
+    /// itself (a full disk), and the first reason is told; but none that is about these rows alone.
+    pub(super) async fn undo(self, why: Trouble) -> Trouble {
+        match (self.rollback().await, &why) {
+            (Err(broken), Trouble::Refused(_) | Trouble::Damaged(_)) => broken,
+            _ => why,
+        }
+    }
+
     /// Takes back what was written.
     pub(super) async fn rollback(self) -> Result<(), Trouble> {
         Ok(self.inner.rollback().await?)
@@ -162,15 +188,6 @@ fn joined(statements: Vec<(&str, Vec<Value>)>) -> (String, Vec<Value>) {
         let (mut is_quoted, mut rest) = (false, words);
         while let Some(at) = rest.find(['\'', '?']) {
             let (before, from) = rest.split_at(at);
-    /// Takes back what was written, and says why. Where that fails, too, the database has mostly done it by
-    /// itself (a full disk), and the first reason is told; but none that is about these rows alone.
-    pub(super) async fn undo(self, why: Trouble) -> Trouble {
-        match (self.rollback().await, &why) {
-            (Err(broken), Trouble::Refused(_) | Trouble::Damaged(_)) => broken,
-            _ => why,
-        }
-    }
-
             let (sign, after) = from.split_at(1);
             text.push_str(before);
             text.push_str(sign);
