@@ -20,6 +20,8 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// A message beyond this that does not fit is left alone; a smaller one means that the disk is
 /// full.
 const LARGE_ALONE: u64 = 16 * 1024 * 1024;
+/// Octets that are taken in, at most, without a question what is free.
+const UNASKED: u64 = 4 * 1024 * 1024;
 
 /// The folder that packs live in; hands out their numbers.
 pub struct PackDir {
@@ -32,6 +34,8 @@ pub struct PackDir {
     full: RwLock<Option<Failure>>,
     /// Octets that stay free.
     min_free: AtomicU64,
+    /// Octets that may be taken in before the file system is asked again what is free.
+    unasked: AtomicU64,
     /// Packs up to this number may be another mirror's: they are never unlinked.
     foreign: AtomicI64,
     /// Packs with their threads whose sessions rest: who has mail next goes on with one of them.
@@ -78,6 +82,7 @@ impl PackDir {
             first: last + 1,
             full: RwLock::new(None),
             min_free: AtomicU64::new(0),
+            unasked: AtomicU64::new(0),
             foreign: AtomicI64::new(0),
             resting: Mutex::default(),
             beginnings: Beginnings::new(dir),
@@ -104,6 +109,7 @@ impl PackDir {
     /// From now on so many octets stay free.
     pub fn keep_free(&self, octets: u64) {
         self.min_free.store(octets, Ordering::Relaxed);
+        self.unasked.store(0, Ordering::Relaxed);
     }
 
     /// Whether another `octets` may be written.
@@ -114,6 +120,10 @@ impl PackDir {
     pub(super) fn room_for(&self, octets: u64) -> Result<(), Failure> {
         let min = self.min_free.load(Ordering::Relaxed);
         if min == 0 {
+            return Ok(());
+        }
+        let taken = |left: u64| if octets > 0 { left.checked_sub(octets) } else { None };
+        if self.unasked.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken).is_ok() {
             return Ok(());
         }
         // A file system that does not tell is not asked twice.
@@ -130,6 +140,8 @@ impl PackDir {
             return Err(Failure::storage(text).when(When::After(AGAIN)));
         }
         if octets <= free - min {
+            let unasked = UNASKED.min((free - min - octets) / 2);
+            self.unasked.store(unasked, Ordering::Relaxed);
             return Ok(());
         }
         let text = format!(
@@ -243,3 +255,6 @@ impl PackDir {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests;
