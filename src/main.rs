@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// SQLite's too. What it keeps at hand is set where it is built: `.cargo/config.toml`.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     postrider::boot::process::harden();
     // One TLS provider for the whole process; a second installation (there is none) would keep the
