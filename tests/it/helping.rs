@@ -6,17 +6,20 @@ use crate::support::binary::{Postrider, SHORT};
 use crate::support::check::consistent;
 use crate::support::dovecot::Dovecot;
 use crate::support::mail::blocking;
+use crate::support::relay::Relay;
 use postrider_core::mail::uid_set::UidSet;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-fn config(server: &Dovecot, sessions: usize) -> String {
+/// Octets a second that a connection brings: so few that the store waits for mail.
+const PACE: f64 = 70_000.0;
+
+fn config(port: u16, sessions: usize) -> String {
     // Opening so large a Maildir takes its time.
     let head = SHORT.replace("silence = \"500ms\"", "silence = \"10s\"");
     let head = head.replace("[limits]", &format!("[limits]\nsessions_per_account = {sessions}"));
     format!(
-        "{head}[[account]]\nid = \"u\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nusername = \"u\"\npassword = \"pw\"\n",
-        server.port
+        "{head}[[account]]\nid = \"u\"\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\nusername = \"u\"\npassword = \"pw\"\n"
     )
 }
 
@@ -43,8 +46,9 @@ async fn two_sessions_share_the_history_of_one_folder() {
     let mut other = client(&server, "u").await;
     let want = truth(&mut other).await;
     other.logout().await.unwrap();
+    let relay = Relay::slow(server.port, PACE);
     for sessions in [2, 1] {
-        let postrider = Postrider::new(&config(&server, sessions));
+        let postrider = Postrider::new(&config(relay.port, sessions));
         let want = want.clone();
         blocking(move || {
             postrider.run(&["sync", "--once", "--wire-log", "wire"]).exits(0);
@@ -68,8 +72,9 @@ async fn one_of_two_sessions_is_cut() {
     let mut other = client(&server, "u").await;
     let want = truth(&mut other).await;
     other.logout().await.unwrap();
+    let relay = Relay::slow(server.port, PACE);
     for nth in 0..2 {
-        let postrider = Postrider::new(&config(&server, 2));
+        let postrider = Postrider::new(&config(relay.port, 2));
         let want = want.clone();
         let both = || -> Vec<String> {
             let told = who(&server);

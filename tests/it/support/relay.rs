@@ -1,9 +1,10 @@
-//! A way to a server that is cut after so many octets, and counts them.
+//! A way to a server that is cut after so many octets, or slow, and counts them.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// A relay to a port of this machine. It lasts as long as the process.
 pub(crate) struct Relay {
@@ -26,6 +27,15 @@ impl Relay {
 
     /// The same, at this address.
     pub(crate) fn at(address: &str, target: u16, cuts: &[u64]) -> Self {
+        Self::begin(address, target, cuts, None)
+    }
+
+    /// To this port; each connection brings so many octets a second.
+    pub(crate) fn slow(target: u16, pace: f64) -> Self {
+        Self::begin("127.0.0.1:0", target, &[], Some(pace))
+    }
+
+    fn begin(address: &str, target: u16, cuts: &[u64], pace: Option<f64>) -> Self {
         let listener = TcpListener::bind(address).unwrap();
         let port = listener.local_addr().unwrap().port();
         let (octets, connections) = (Arc::<AtomicU64>::default(), Arc::<AtomicUsize>::default());
@@ -37,8 +47,10 @@ impl Relay {
                 let Ok(server) = TcpStream::connect(("127.0.0.1", target)) else { continue };
                 let ways = (client.try_clone().unwrap(), server.try_clone().unwrap());
                 let (sum, cuts) = (Arc::clone(&sum), Arc::clone(&cuts));
-                std::thread::spawn(move || drop(forward(&server, &client, Some((&sum, &cuts)))));
-                std::thread::spawn(move || drop(forward(&ways.0, &ways.1, None)));
+                std::thread::spawn(move || {
+                    drop(forward(&server, &client, Some((&sum, &cuts)), pace))
+                });
+                std::thread::spawn(move || drop(forward(&ways.0, &ways.1, None, None)));
             }
         });
         Self { port, octets, connections }
@@ -49,6 +61,7 @@ fn forward(
     mut from: &TcpStream,
     mut to: &TcpStream,
     counted: Option<(&AtomicU64, &Cuts)>,
+    pace: Option<f64>,
 ) -> std::io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     loop {
@@ -66,6 +79,9 @@ fn forward(
             sum.fetch_add(piece.len() as u64, Ordering::SeqCst);
         }
         let written = to.write_all(piece);
+        if let Some(pace) = pace {
+            std::thread::sleep(Duration::from_secs_f64(n as f64 / pace));
+        }
         if is_cut {
             // What was sent arrives before the end does.
             to.shutdown(Shutdown::Write)?;

@@ -248,7 +248,10 @@ impl Follower {
             let Stage::Working(working) = std::mem::replace(&mut self.stage, Stage::Ended) else {
                 return;
             };
-            let working = *working;
+            let mut working = *working;
+            if let Event::Committed { token, .. } | Event::Lost { token, .. } = &event {
+                working.bottleneck.committed(*token, now.mono);
+            }
             if let Event::Answered { token, answer } = &event
                 && !answer.as_ref().is_ok_and(Answer::goes_on)
             {
@@ -276,7 +279,14 @@ impl Follower {
                         }
                         out.push(Output::Run(self.run, Action::WakeAfter(wait)));
                     }
-                    other => out.push(Output::Run(self.run, other)),
+                    other => {
+                        if let (Action::Commit { token, .. }, Some(working)) =
+                            (&other, self.stage.working())
+                        {
+                            working.bottleneck.committing(*token, now.mono);
+                        }
+                        out.push(Output::Run(self.run, other));
+                    }
                 }
             }
         }
@@ -304,7 +314,6 @@ impl Follower {
     }
 
     fn on_tick(&mut self, now: Now, out: &mut Vec<Output>) {
-        let wants_beside = self.wants_beside();
         match &mut self.stage {
             Stage::Resting(rest)
                 if now.mono >= rest.next && self.second.due.is_some_and(|due| now.mono >= due) =>
@@ -324,9 +333,16 @@ impl Follower {
                 };
                 self.ask(scope, Cause::Plan, out);
             }
-            Stage::Working(working) if now.mono < working.beside_at => {}
-            Stage::Working(_) if self.hands.has_other() => self.tend(now, out),
-            Stage::Working(_) if wants_beside => self.wish_beside(now, out),
+            Stage::Working(_) => {
+                self.share(now, out);
+                let due = self.stage.working().map(|working| working.beside_at);
+                let is_due = due.is_some_and(|due| now.mono >= due);
+                if is_due && self.hands.has_other() {
+                    self.tend(now, out);
+                } else if is_due && self.wants_beside() {
+                    self.wish_beside(now, out);
+                }
+            }
             _ => {}
         }
     }
@@ -374,8 +390,12 @@ impl Follower {
     pub(super) fn arm(&mut self, now: Now, out: &mut Vec<Output>) {
         let at = match &self.stage {
             Stage::Resting(rest) => Some(rest.next),
-            Stage::Working(working) if self.wants_beside() || self.hands.has_other() => {
-                Some(working.beside_at)
+            Stage::Working(working) => {
+                let is_due = self.wants_beside() || self.hands.has_other();
+                let beside = is_due.then_some(working.beside_at);
+                let reads = self.main.is_some() && self.hands.wants_other(now.mono);
+                let verdict = reads.then(|| working.bottleneck.due());
+                beside.into_iter().chain(verdict.flatten()).min()
             }
             _ => None,
         };

@@ -34,18 +34,22 @@ impl Follower {
         }));
     }
 
-    /// Both sessions are asked for what there is to be read; where that is more than one reads, another
-    /// is wished for, or what watches reads, too.
+    /// Both sessions are asked for what there is to be read; where that is more than one reads, and mail
+    /// is what the run waits for, another is wished for, or what watches reads, too.
     pub(super) fn share(&mut self, now: Now, out: &mut Vec<Output>) {
         let errands = self.hands.share();
         self.send(errands, out);
         if self.hands.is_gone() {
             self.let_go(now, out);
         }
-        if self.main.is_none() || !self.hands.wants_other(now.mono) {
+        let wants_other = self.main.is_some() && self.hands.wants_other(now.mono);
+        let Stage::Working(working) = &mut self.stage else { return };
+        if !wants_other {
+            return working.bottleneck.forget();
+        }
+        if !working.bottleneck.lacks_mail(now.mono) {
             return;
         }
-        let Stage::Working(working) = &mut self.stage else { return };
         if self.beside.is_some() {
             self.lend_to(now, out);
         } else if !std::mem::replace(&mut working.wished, true) {

@@ -1,5 +1,6 @@
 //! The stages of a follower's life, and what is true in each.
 
+use crate::account::follow::bottleneck::Bottleneck;
 use crate::account::follow::vocabulary::Begin;
 use crate::account::machine::Machine;
 use crate::failure::{Class, Failure};
@@ -67,6 +68,8 @@ pub(super) struct Working {
     pub(super) beside_at: Duration,
     /// It has been asked for.
     pub(super) wished: bool,
+    /// Whom it waits for.
+    pub(super) bottleneck: Bottleneck,
     pub(super) after: After,
     /// What is looked at right after it.
     pub(super) again: Option<Scope>,
@@ -88,6 +91,7 @@ impl Working {
             began: now,
             beside_at: now + BESIDE_AFTER,
             wished: false,
+            bottleneck: Bottleneck::default(),
             after: After::Rest,
             again: None,
             forgets: false,

@@ -2,6 +2,8 @@
 //! whose.
 
 use super::*;
+use crate::provider::folders::Request;
+use crate::run::event::Token;
 
 fn bye() -> Failure {
     Failure::new(Class::Network, Reach::Session, Provenance::Server, "bye")
@@ -86,6 +88,69 @@ fn one_session_beside_a_run_is_enough() {
     f.take(Input::Beside(None), at(9));
     assert!(!f.take(Input::Tick, at(68)).iter().any(|o| matches!(o, Output::Wish)));
     assert!(f.take(Input::Tick, at(69)).iter().any(|o| matches!(o, Output::Wish)));
+}
+
+/// A run under way that asks for more pages of history than one session reads.
+fn reading(once: bool) -> Follower {
+    let mut f = working();
+    f.rules.once = once;
+    for n in 1..=3 {
+        let page = Request::Fetch {
+            remote_id: b"INBOX".to_vec(),
+            uidvalidity: crate::mail::id::UidValidity(1),
+            uids: crate::mail::uid_set::UidSet::range(n, n + 9),
+            estimated: false,
+            lane: crate::budget::Lane::Backfill,
+            names: crate::mail::recognise::IdentityKind::Hash,
+            seeks: false,
+            pieces: false,
+        };
+        f.hands.ask(Token(1000 + u64::from(n)), page);
+    }
+    f
+}
+
+/// Another session reads where mail is what a run waits for, even if nothing comes at all; not where
+/// it would wait for the store.
+#[test]
+fn another_session_is_for_who_waits_for_mail() {
+    let reading = || reading(true);
+    let wishes = |out: &[Output]| out.iter().any(|o| matches!(o, Output::Wish));
+    let looks = |out: &[Output]| out.iter().any(|o| matches!(o, Output::TickAfter(_)));
+    let mut f = reading();
+    let out = f.take(Input::Tick, at(10));
+    assert!(!wishes(&out) && looks(&out), "{out:?}");
+    let out = f.take(Input::Tick, at(12));
+    assert!(wishes(&out), "{out:?}");
+    let out = f.take(Input::Tick, at(13));
+    assert!(!wishes(&out) && !looks(&out), "once: {out:?}");
+    let out = f.take(Input::Beside(Some(session(2))), at(14));
+    assert!(f.hands.has_other(), "{out:?}");
+    // What it writes is what it waits for.
+    let mut f = reading();
+    f.take(Input::Tick, at(10));
+    f.stage.working().unwrap().bottleneck.committing(Token(1), at(10).mono);
+    for second in [12, 14, 16] {
+        let out = f.take(Input::Tick, at(second));
+        assert!(!wishes(&out) && looks(&out), "{second}: {out:?}");
+    }
+    f.stage.working().unwrap().bottleneck.committed(Token(1), at(16).mono);
+    assert!(wishes(&f.take(Input::Tick, at(18))));
+}
+
+/// What watches beside a run helps from the verdict on, and is not looked after in the same breath.
+#[test]
+fn who_watches_helps_and_does_not_watch_at_once() {
+    let mut f = reading(false);
+    f.folders = vec![inbox()];
+    f.beside =
+        Some(SessionHeld { at: session(2), since: at(7).mono, watch: Some(70), wide: false });
+    f.stage.working().unwrap().wished = true;
+    f.take(Input::Tick, at(10));
+    assert!(!f.hands.has_other());
+    let out = f.take(Input::Tick, at(12));
+    assert!(f.hands.has_other(), "{out:?}");
+    assert!(!out.iter().any(|o| matches!(o, Output::Watch { .. })), "{out:?}");
 }
 
 /// With its own session a run loses the one that helped; it may have another.
