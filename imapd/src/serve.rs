@@ -69,7 +69,8 @@ impl Server {
         Self::start_with("", users, script).await
     }
 
-    /// The same; `more` is what it can do besides: `OBJECTID` (RFC 8474), `X-GM-EXT-1` (Gmail's ids).
+    /// The same; `more` is what it can do besides: `OBJECTID` (RFC 8474), `X-GM-EXT-1` (Gmail's ids), `ENABLE
+    /// CONDSTORE QRESYNC` (RFC 7162, of a server that keeps no modseq).
     ///
     /// # Errors
     /// Whatever the system says about the port.
@@ -245,6 +246,7 @@ impl Connection {
             ),
             // Who may tell of every folder tells of none: a script does.
             "NOOP" | "NOTIFY" => (Vec::new(), "OK".into()),
+            "ENABLE" => (b"* ENABLED QRESYNC\r\n".to_vec(), "OK".into()),
             "LOGOUT" => {
                 let bye = format!("* BYE\r\n{} OK\r\n", command.tag);
                 self.send(bye.as_bytes()).await?;
@@ -329,6 +331,7 @@ impl Connection {
         command: &Command,
         misbehaviour: Option<&Misbehaviour>,
     ) -> (Vec<u8>, String) {
+        let before = self.folder.take().filter(|_| self.shared.capabilities.contains("QRESYNC"));
         self.folder = self.named(command.arguments.first());
         self.zero = misbehaviour == Some(&Misbehaviour::ZeroExists);
         let folders = self.mailbox.as_ref().map(|m| m.lock().clone()).unwrap_or_default();
@@ -349,8 +352,9 @@ impl Connection {
         };
         let uidnext =
             if let Some(Misbehaviour::UidNext(n)) = misbehaviour { *n } else { folder.uidnext };
+        let closed = before.map_or("", |_| "* OK [CLOSED] the one before\r\n");
         let mut out = format!(
-            "* FLAGS ()\r\n* {exists} EXISTS\r\n* 0 RECENT\r\n* OK [UIDVALIDITY {uidvalidity}]\r\n"
+            "{closed}* FLAGS ()\r\n* {exists} EXISTS\r\n* 0 RECENT\r\n* OK [UIDVALIDITY {uidvalidity}]\r\n"
         );
         if misbehaviour != Some(&Misbehaviour::NoUidNext) {
             out.push_str(&format!("* OK [UIDNEXT {uidnext}] next\r\n"));

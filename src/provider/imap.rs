@@ -1,6 +1,7 @@
 //! IMAP4rev1 (RFC 3501), reading only: EXAMINE, never SELECT; nothing that changes a mailbox is
 //! ever sent.
 
+mod ahead;
 mod bearer;
 mod changes;
 mod conn;
@@ -18,6 +19,7 @@ mod keys;
 mod login;
 mod notices;
 mod notify;
+mod order;
 mod page;
 mod parts;
 mod pieces;

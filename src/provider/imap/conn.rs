@@ -6,6 +6,7 @@
 use crate::provider::imap::deflate::Deflated;
 use crate::provider::imap::failure::{During, refusal};
 use crate::provider::imap::notices::{Notices, Sought};
+use crate::provider::imap::order::AnswerOrder;
 use crate::provider::imap::stream::Stream;
 use crate::provider::imap::touched::Touched;
 use crate::provider::imap::wire::frame::FrameReader;
@@ -38,6 +39,13 @@ pub(super) struct Selected {
     pub(super) exists: u32,
 }
 
+/// An EXAMINE that was sent, and whose answer nobody has read.
+#[derive(Debug)]
+pub(super) struct SentAhead {
+    pub(super) remote_id: Vec<u8>,
+    pub(super) tag: String,
+}
+
 /// The connection under a session.
 #[derive(Debug)]
 pub(super) struct Conn {
@@ -49,6 +57,11 @@ pub(super) struct Conn {
     tags: u64,
     pub(super) capabilities: Vec<String>,
     pub(super) selected: Option<Selected>,
+    /// The EXAMINE of another folder that was sent behind what is asked of this one.
+    pub(super) ahead: Option<SentAhead>,
+    pub(super) order: Arc<AnswerOrder>,
+    /// What came on this session may be of another folder than it was asked of.
+    pub(super) is_mixed: bool,
     /// A folder was opened on this session: until the next says where its answer begins, what comes may
     /// be of the one before.
     pub(super) has_opened: bool,
@@ -95,6 +108,9 @@ impl Conn {
             tags: 0,
             capabilities: Vec::new(),
             selected: None,
+            ahead: None,
+            order: Arc::default(),
+            is_mixed: false,
             has_opened: false,
             unasked: None,
             touched: Touched::default(),

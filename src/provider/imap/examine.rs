@@ -99,29 +99,36 @@ impl Conn {
         Ok(tells)
     }
 
+    /// What else an EXAMINE says: from there on the folder's modseq is kept (RFC 7162 §3.1).
+    pub(super) fn keeps(&self, since: Option<Since>) -> String {
+        match since {
+            Some(Since { uidvalidity, modseq }) => format!(" (QRESYNC ({uidvalidity} {modseq}))"),
+            None if self.has("CONDSTORE") => " (CONDSTORE)".to_owned(),
+            None => String::new(),
+        }
+    }
+
     async fn opened(
         &mut self,
         remote_id: &[u8],
         since: Option<Since>,
         changes: &mut Changes,
     ) -> Result<Examined, Failure> {
+        let sent = self.sent_ahead(remote_id, since).await?;
         self.selected = None;
         let was_open = std::mem::replace(&mut self.has_opened, true);
         let mut line = b"EXAMINE ".to_vec();
-        // From here on the folder's modseq is kept (RFC 7162 §3.1).
-        let kept = match since {
-            Some(Since { uidvalidity, modseq }) => format!(" (QRESYNC ({uidvalidity} {modseq}))"),
-            None if self.has("CONDSTORE") => " (CONDSTORE)".to_owned(),
-            None => String::new(),
-        };
+        let kept = self.keeps(since);
         let kept = kept.as_bytes();
-        let tag = match say(remote_id) {
-            Said::Quoted(quoted) => {
+        let was_ahead = sent.is_some();
+        let tag = match (sent, say(remote_id)) {
+            (Some(tag), _) => tag,
+            (None, Said::Quoted(quoted)) => {
                 line.extend_from_slice(&quoted);
                 line.extend_from_slice(kept);
                 self.send(&line, false).await?
             }
-            Said::Literal(bytes) => {
+            (None, Said::Literal(bytes)) => {
                 line.extend_from_slice(format!("{{{}}}", bytes.len()).as_bytes());
                 let tag = self.send(&line, false).await?;
                 if let Some(told) = self.continued(&tag).await? {
@@ -171,8 +178,18 @@ impl Conn {
                 }
                 true
             })
-            .await?;
+            .await;
         self.asked = Sought::default();
+        match &told {
+            Err(_) if was_ahead => self.order.ended(),
+            // It does not say where the folder before it ends.
+            Ok(told) if was_ahead && told.status == Condition::Ok && !showing.is_apart => {
+                self.order.broken();
+            }
+            Ok(_) => self.order.answered(was_ahead),
+            Err(_) => {}
+        }
+        let told = told?;
         if told.status == Condition::Bad && !kept.is_empty() {
             // It offers what it has not: for the rest of this session it is asked without.
             self.distrusted.extend(["QRESYNC", "CONDSTORE"]);

@@ -7,7 +7,9 @@
 use crate::provider::head::Head;
 use crate::provider::imap::conn::{Conn, PACE};
 use crate::provider::imap::handover::{Asker, Cost, HandOver};
-use crate::provider::imap::page::{Active, Alone, Reading, merge, stray, tagged};
+use crate::provider::imap::page::{
+    Active, Alone, Reading, is_answer, is_fetch, is_of, merge, stray, tagged,
+};
 use crate::provider::imap::recognise::item;
 use crate::provider::imap::row::{Meta, Row};
 use crate::provider::imap::session::ImapSession;
@@ -112,6 +114,9 @@ impl ImapSession {
             if octets >= PART_OCTETS || is_late {
                 (octets, since) = (0, Instant::now());
                 self.hand_over_part(reading).await?;
+            }
+            if reading.pages.len() < most && self.look_ahead(reading, queue, asks).await? {
+                continue;
             }
             if let Some(meta) = self.read_one(reading).await? {
                 if reading.unsealed.is_empty() {
@@ -284,6 +289,7 @@ impl ImapSession {
             }
             (front.began, front.octets) = (Instant::now(), counter.load(Ordering::Relaxed));
         }
+        self.conn.in_turn(&read)?;
         match read {
             Response::Fetch(line) => {
                 let came = self.take_line(pages, unsealed, line).await?;
@@ -422,7 +428,16 @@ impl ImapSession {
             let Some(page) = reading.pages.pop_front() else { return Ok(()) };
             return reading.hand.told(page.asker, Err(failure)).await;
         }
-        let (uid, index) = match front.page.next() {
+        let question = front.page.next();
+        if !matches!(question, Question::Settled)
+            && let Err(failure) = self.look_back(&front.remote_id, front.uidvalidity).await
+        {
+            let Some(page) = reading.pages.pop_front_if(|_| is_answer(&failure)) else {
+                return Err(failure);
+            };
+            return reading.hand.told(page.asker, Err(failure)).await;
+        }
+        let (uid, index) = match question {
             Question::Alone(uid) if front.unasked.contains(uid) => {
                 return self.ask_below(front).await;
             }
@@ -458,24 +473,6 @@ impl ImapSession {
         front.alone = Some(Alone { uid, index, shown: false, came: false });
         Ok(())
     }
-}
-
-/// Whether a failure to look first ends nothing: the folder's own trouble, or our disk's.
-fn is_answer(failure: &Failure) -> bool {
-    failure.reach == Reach::Folder || failure.class == Class::Storage
-}
-
-fn is_fetch(request: &Request) -> bool {
-    matches!(request, Request::Fetch { .. })
-}
-
-/// Whether it asks for mail of the folder that is open for this page.
-fn is_of(request: &Request, page: &Active) -> bool {
-    matches!(
-        request,
-        Request::Fetch { remote_id, uidvalidity, .. }
-            if *remote_id == page.remote_id && *uidvalidity == page.uidvalidity
-    )
 }
 
 /// The next response, within the command's deadline, or longer while octets keep coming at a pace.

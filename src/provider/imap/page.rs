@@ -11,6 +11,7 @@ use postrider_core::mail::id::UidValidity;
 use postrider_core::mail::recognise::IdentityKind;
 use postrider_core::mail::settle::Settlement;
 use postrider_core::mail::uid_set::UidSet;
+use postrider_core::provider::folders::Request;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tokio::time::Instant;
 
@@ -125,4 +126,22 @@ pub(super) fn tagged(pages: &mut VecDeque<Active>, tag: &str, told: &Told) -> Re
         (false, _) => page.page.missed(alone.uid, Some(message_refusal(told))),
     }
     Ok(())
+}
+
+/// Whether a failure to open a folder, or to look first, ends nothing: the folder's own trouble, or our disk's.
+pub(super) fn is_answer(failure: &Failure) -> bool {
+    failure.reach == Reach::Folder || failure.class == Class::Storage
+}
+
+pub(super) fn is_fetch(request: &Request) -> bool {
+    matches!(request, Request::Fetch { .. })
+}
+
+/// Whether it asks for mail of the folder that is open for this page.
+pub(super) fn is_of(request: &Request, page: &Active) -> bool {
+    matches!(
+        request,
+        Request::Fetch { remote_id, uidvalidity, .. }
+            if *remote_id == page.remote_id && *uidvalidity == page.uidvalidity
+    )
 }

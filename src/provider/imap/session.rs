@@ -67,7 +67,8 @@ impl Endpoint for ImapEndpoint {
                 }
                 opened => opened,
             };
-            let conn = conn.map_err(|refused| refused.failure)?;
+            let mut conn = conn.map_err(|refused| refused.failure)?;
+            conn.order = Arc::clone(&self.order);
             let leash = Leash { octets: conn.counter(), ..Leash::default() };
             let (hand, delivered) = (None, false);
             let session =

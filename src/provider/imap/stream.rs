@@ -1,6 +1,7 @@
 //! The stream to a server: TCP, TLS, and the handshake's deadlines.
 
 use crate::provider::imap::deflate::Deflated;
+use crate::provider::imap::order::AnswerOrder;
 use crate::provider::imap::proxy::through;
 use crate::provider::trust::{Tls, config, unbelieved};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
@@ -27,6 +28,7 @@ pub(in crate::provider) struct ImapEndpoint {
     pub(super) server: Server,
     /// `None` for plain.
     tls: Option<Tls>,
+    pub(super) order: Arc<AnswerOrder>,
 }
 
 impl ImapEndpoint {
@@ -40,7 +42,7 @@ impl ImapEndpoint {
             (_, Some(file)) => Some(Tls::from_file(file)?),
             (_, None) => Some(Tls::system()?),
         };
-        Ok(Self { server, tls })
+        Ok(Self { server, tls, order: Arc::default() })
     }
 }
 

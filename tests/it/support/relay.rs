@@ -11,6 +11,8 @@ pub(crate) struct Relay {
     pub(crate) port: u16,
     /// Octets that went to clients.
     pub(crate) octets: Arc<AtomicU64>,
+    /// What clients have said.
+    pub(crate) heard: Arc<Mutex<Vec<u8>>>,
     /// Connections that were made.
     pub(crate) connections: Arc<AtomicUsize>,
 }
@@ -40,35 +42,41 @@ impl Relay {
         let port = listener.local_addr().unwrap().port();
         let (octets, connections) = (Arc::<AtomicU64>::default(), Arc::<AtomicUsize>::default());
         let cuts: Cuts = Arc::new(Mutex::new(cuts.iter().rev().copied().collect()));
-        let (sum, made) = (Arc::clone(&octets), Arc::clone(&connections));
+        let heard = Arc::<Mutex<Vec<u8>>>::default();
+        let (sum, made, hears) =
+            (Arc::clone(&octets), Arc::clone(&connections), Arc::clone(&heard));
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 made.fetch_add(1, Ordering::SeqCst);
                 let Ok(server) = TcpStream::connect(("127.0.0.1", target)) else { continue };
                 let ways = (client.try_clone().unwrap(), server.try_clone().unwrap());
-                let (sum, cuts) = (Arc::clone(&sum), Arc::clone(&cuts));
+                let (sum, cuts, hears) = (Arc::clone(&sum), Arc::clone(&cuts), Arc::clone(&hears));
                 std::thread::spawn(move || {
-                    drop(forward(&server, &client, Some((&sum, &cuts)), pace))
+                    drop(forward(&server, &client, Way::Back(&sum, &cuts, pace)))
                 });
-                std::thread::spawn(move || drop(forward(&ways.0, &ways.1, None, None)));
+                std::thread::spawn(move || drop(forward(&ways.0, &ways.1, Way::There(&hears))));
             }
         });
-        Self { port, octets, connections }
+        Self { port, octets, heard, connections }
     }
 }
 
-fn forward(
-    mut from: &TcpStream,
-    mut to: &TcpStream,
-    counted: Option<(&AtomicU64, &Cuts)>,
-    pace: Option<f64>,
-) -> std::io::Result<()> {
+/// Which way octets go, and what is done with them.
+enum Way<'a> {
+    There(&'a Mutex<Vec<u8>>),
+    Back(&'a AtomicU64, &'a Cuts, Option<f64>),
+}
+
+fn forward(mut from: &TcpStream, mut to: &TcpStream, way: Way<'_>) -> std::io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let n = from.read(&mut buffer)?;
         let mut piece = &buffer[..n];
         let mut is_cut = n == 0;
-        if let Some((sum, cuts)) = counted {
+        if let Way::There(hears) = way {
+            hears.lock().unwrap().extend_from_slice(piece);
+        }
+        if let Way::Back(sum, cuts, _) = way {
             let mut cuts = cuts.lock().unwrap();
             let before = sum.load(Ordering::SeqCst);
             if let Some(at) = cuts.last().copied().filter(|at| before + n as u64 > *at) {
@@ -79,7 +87,7 @@ fn forward(
             sum.fetch_add(piece.len() as u64, Ordering::SeqCst);
         }
         let written = to.write_all(piece);
-        if let Some(pace) = pace {
+        if let Way::Back(_, _, Some(pace)) = way {
             std::thread::sleep(Duration::from_secs_f64(n as f64 / pace));
         }
         if is_cut {

@@ -1,0 +1,130 @@
+//! A folder is opened while mail of the one before is on its way: what a server says then, and when.
+
+use crate::support::binary::{Postrider, SHORT, account};
+use crate::support::check::{consistent, equal};
+use crate::support::mail::{Mailbox, blocking, note};
+use crate::support::relay::Relay;
+use postrider_imapd::{Misbehaviour, Server, User};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+const FOLDERS: [&str; 3] = ["A", "B", "C"];
+
+fn three() -> Mailbox {
+    let mailbox = Mailbox::new();
+    for folder in FOLDERS {
+        mailbox.create(folder, "");
+        for n in 0..4 {
+            mailbox
+                .append(folder, note(&format!("{folder}{n}")).dated("01-Feb-2024 10:00:00 +0000"));
+        }
+    }
+    mailbox
+}
+
+/// Syncs through a relay that hears what is asked. Mail is answered as `how` says, which knows whether
+/// another folder was asked for by then; that of these folders, when it is first asked for, not before
+/// another folder is.
+async fn synced(
+    held: &'static [&'static str],
+    how: impl Fn(&str, bool) -> Option<Misbehaviour> + Send + Sync + 'static,
+) -> (Vec<String>, Relay) {
+    let mailbox = three();
+    let heard: Arc<OnceLock<Arc<Mutex<Vec<u8>>>>> = Arc::default();
+    let (hears, opened) = (Arc::clone(&heard), Mutex::new(Vec::<String>::new()));
+    let waits = Arc::<Mutex<BTreeSet<String>>>::default();
+    let waited = Arc::clone(&waits);
+    let users = [("u".to_owned(), User { password: "pw".into(), mailbox: mailbox.clone() })];
+    let more = "ENABLE CONDSTORE QRESYNC";
+    let script = move |_: &str, command: &str| {
+        let mut opened = opened.lock().unwrap();
+        if let Some(folder) = command.strip_prefix("EXAMINE ") {
+            opened.push(folder.split(' ').next().unwrap().to_owned());
+        }
+        let folder = opened.last().cloned().unwrap_or_default();
+        if !command.contains("BODY.PEEK[]") {
+            return how(command, false);
+        }
+        // Elsewhere, and later, it may be that none is asked for.
+        let is_first = held.contains(&folder.as_str()) && waited.lock().unwrap().insert(folder);
+        let hears = hears.get().unwrap();
+        let patience = if is_first { Duration::from_secs(10) } else { Duration::from_millis(300) };
+        let until = Instant::now() + patience;
+        let asked = || String::from_utf8_lossy(&hears.lock().unwrap()).matches("EXAMINE").count();
+        while asked() <= opened.len() && (is_first || Instant::now() < until) {
+            assert!(Instant::now() < until, "another folder is asked for when all has come");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let said = how(command, asked() > opened.len());
+        if said.is_some() {
+            // What was asked for on a session that ends here is asked of nobody.
+            opened.resize(asked(), "another".into());
+        }
+        said
+    };
+    let server = Server::start_with(more, users.into(), script).await.unwrap();
+    let relay = Relay::cut_after(server.port(), &[]);
+    heard.set(Arc::clone(&relay.heard)).unwrap();
+    // A question comes when what was found before is stored.
+    let head = SHORT.replace("silence = \"500ms\"", "silence = \"10s\"");
+    let postrider = Postrider::new(&format!("{head}{}", account("u", relay.port, "pw")));
+    blocking(move || {
+        let ran = postrider.sync().exits(0);
+        assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
+        equal(&postrider, "u", &mailbox);
+        consistent(&postrider.database());
+    })
+    .await;
+    assert!(waits.lock().unwrap().iter().eq(held), "{:?}", waits.lock());
+    (server.log(), relay)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_folder_is_opened_behind_the_mail_of_this_one() {
+    let (log, relay) = synced(&["A", "B"], |_, _| None).await;
+    let opened = log.iter().filter(|line| line.starts_with("EXAMINE B")).count();
+    assert_eq!(relay.connections.load(std::sync::atomic::Ordering::SeqCst), 1);
+    assert_eq!(
+        opened, 3,
+        "to count it, for its mail, and to see that nothing has changed: {log:#?}"
+    );
+}
+
+/// What a page lacks is asked for in the folder of the page.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_again_is_asked_of_its_own_folder() {
+    let (log, _) =
+        synced(&["A"], |command, _| command.contains("1:4 ").then_some(Misbehaviour::LoseUid(2)))
+            .await;
+    let again: Vec<&str> = log
+        .iter()
+        .filter_map(|line| line.split_once("EXAMINE ").or(line.split_once("UID FETCH 2 ")))
+        .map(|(_, rest)| rest.get(..1).unwrap())
+        .collect();
+    assert!(again.windows(4).any(|w| matches!(w, ["A", "B", "A", "("])), "{again:?} of {log:#?}");
+}
+
+/// A server that opens the next folder before it has told the mail of this one could tell mail of
+/// another: nothing of it is believed, and it is asked one thing after the other from then on.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_answers_in_another_order_is_asked_one_by_one() {
+    let other = "* 1 FETCH (UID 1 FLAGS () INTERNALDATE \"01-Feb-2024 10:00:00 +0000\" RFC822.SIZE 5 BODY[] {5}\r\nother)\r\n";
+    for early in ["* OK [CLOSED] Previous mailbox closed.\r\n", "* OK [UIDVALIDITY 7] it lasts\r\n"]
+    {
+        let early = [other, early].concat();
+        let said = early.clone();
+        let (_, relay) = synced(&["A"], move |_, is_ahead| {
+            is_ahead.then(|| Misbehaviour::Inject(said.as_bytes().to_vec()))
+        })
+        .await;
+        assert_eq!(relay.connections.load(std::sync::atomic::Ordering::SeqCst), 2, "{early}");
+    }
+}
+
+/// A session that ends with two questions out does not say at which: the next one shows it.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_ends_with_two_questions_out_is_asked_one_by_one() {
+    let (log, relay) = synced(&["A"], |_, is_ahead| is_ahead.then_some(Misbehaviour::Close)).await;
+    assert_eq!(relay.connections.load(std::sync::atomic::Ordering::SeqCst), 2, "{log:#?}");
+}
