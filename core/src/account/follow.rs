@@ -13,7 +13,8 @@
 //! | Ended | nothing | – |
 //!
 //! While a run reads for long, a second session is beside it, where there is one to spare: it reads
-//! some of the history where mail is what is waited for, or it watches INBOX. A watch is a hint; behind it stands the schedule.
+//! some of the history where mail is what is waited for, or it watches INBOX. A watch is a hint; behind
+//! it stands the schedule.
 
 mod bottleneck;
 mod command;

@@ -128,7 +128,8 @@ pub(super) fn tagged(pages: &mut VecDeque<Active>, tag: &str, told: &Told) -> Re
     Ok(())
 }
 
-/// Whether a failure to open a folder, or to look first, ends nothing: the folder's own trouble, or our disk's.
+/// Whether a failure to open a folder, or to look first, ends nothing: the folder's own trouble, or our
+/// disk's.
 pub(super) fn is_answer(failure: &Failure) -> bool {
     failure.reach == Reach::Folder || failure.class == Class::Storage
 }

@@ -302,4 +302,4 @@ fn is_page(request: &Request) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -8,7 +8,8 @@ use crate::mail::message::Fetched;
 use crate::mail::page::{Again, Page, Unfetched};
 use crate::mail::recognise::IdentityKind;
 
-fn page(folder: &str, from: u32, to: u32) -> Request {
+/// A page of history.
+pub(in crate::account::follow) fn page(folder: &str, from: u32, to: u32) -> Request {
     Request::Fetch {
         remote_id: folder.as_bytes().to_vec(),
         uidvalidity: UidValidity(1),

@@ -2,7 +2,7 @@
 //! whose.
 
 use super::*;
-use crate::provider::folders::Request;
+use crate::account::follow::hands::tests::page;
 use crate::run::event::Token;
 
 fn bye() -> Failure {
@@ -95,17 +95,7 @@ fn reading(once: bool) -> Follower {
     let mut f = working();
     f.rules.once = once;
     for n in 1..=3 {
-        let page = Request::Fetch {
-            remote_id: b"INBOX".to_vec(),
-            uidvalidity: crate::mail::id::UidValidity(1),
-            uids: crate::mail::uid_set::UidSet::range(n, n + 9),
-            estimated: false,
-            lane: crate::budget::Lane::Backfill,
-            names: crate::mail::recognise::IdentityKind::Hash,
-            seeks: false,
-            pieces: false,
-        };
-        f.hands.ask(Token(1000 + u64::from(n)), page);
+        f.hands.ask(Token(1000 + u64::from(n)), page("INBOX", n, n + 9));
     }
     f
 }
