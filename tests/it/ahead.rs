@@ -128,3 +128,43 @@ async fn who_ends_with_two_questions_out_is_asked_one_by_one() {
     let (log, relay) = synced(&["A"], |_, is_ahead| is_ahead.then_some(Misbehaviour::Close)).await;
     assert_eq!(relay.connections.load(std::sync::atomic::Ordering::SeqCst), 2, "{log:#?}");
 }
+
+/// What is asked ahead may be refused like anything else: it is asked again, and the mail before it has
+/// come.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_is_refused_ahead_is_opened_later() {
+    for refusal in ["NO [INUSE] somebody is at it", "BAD not now"] {
+        let times = Mutex::new(0);
+        let (log, relay) = synced(&["A"], move |command, _| {
+            let mut times = times.lock().unwrap();
+            *times += u32::from(command.starts_with("EXAMINE B"));
+            (command.starts_with("EXAMINE B") && *times == 2)
+                .then(|| Misbehaviour::Refuse(refusal.into()))
+        })
+        .await;
+        let connections = relay.connections.load(std::sync::atomic::Ordering::SeqCst);
+        let asked = |words: &str| log.iter().filter(|line| line.starts_with(words)).count();
+        assert_eq!((connections, asked("EXAMINE B")), (1, 4), "{refusal}: {log:#?}");
+    }
+}
+
+/// The page's folder begins anew while another one is opened: what the page lacks is not read from it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_again_is_asked_of_no_other_generation() {
+    let (times, lost) = (Mutex::new(0), Mutex::new(false));
+    let (log, _) = synced(&["A"], move |command, _| {
+        let mut lost = lost.lock().unwrap();
+        if command.contains("1:4 ") && !*lost {
+            *lost = true;
+            return Some(Misbehaviour::LoseUid(2));
+        }
+        let mut times = times.lock().unwrap();
+        *times += u32::from(command.starts_with("EXAMINE A"));
+        (command.starts_with("EXAMINE A") && *times == 3).then_some(Misbehaviour::UidValidity(77))
+    })
+    .await;
+    let opened = log.iter().enumerate().filter(|(_, line)| line.starts_with("EXAMINE A"));
+    let anew = opened.map(|(at, _)| at).nth(2).unwrap();
+    let next = log.get(anew + 1).unwrap();
+    assert!(!next.starts_with("UID FETCH"), "{next} of {log:#?}");
+}
