@@ -7,6 +7,7 @@
 
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait};
 
+mod fresh;
 mod m0001_mirror;
 mod m0002_server;
 mod m0003_mend;
@@ -19,6 +20,8 @@ mod m0009_packs;
 mod m0010_names;
 mod m0011_counts;
 mod m0012_bodies;
+
+pub use fresh::make;
 
 /// All steps, oldest first.
 #[derive(Debug)]

@@ -186,9 +186,9 @@ pub async fn open(path: &Path) -> Result<Database, OpenError> {
         }
     }
     if is_new {
-        // Its tables are there all at once: a hundred statements need not be durable one by one.
+        // Its tables are there all at once, or none.
         let tables = writer.begin().await.map_err(broken)?;
-        Migrator::up(&tables, None).await.map_err(broken)?;
+        migration::make(&tables).await.map_err(broken)?;
         tables.commit().await.map_err(broken)?;
     } else {
         Migrator::up(&writer, None).await.map_err(broken)?;

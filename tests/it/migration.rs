@@ -54,6 +54,41 @@ fn the_database_is_copied_aside_before_a_migration() {
     );
 }
 
+/// A new database is made at once, and is what the steps make.
+#[tokio::test]
+async fn a_new_database_is_what_its_steps_make() {
+    let (made, stepped) = (memory().await, memory().await);
+    postrider_migration::make(&made).await.unwrap();
+    Migrator::up(&stepped, None).await.unwrap();
+    let of = async |db: &sea_orm::DatabaseConnection| {
+        let rows = "SELECT version AS x FROM seaql_migrations UNION ALL SELECT name || ' ' || next FROM counter ORDER BY x";
+        let rows = rows_of(db, rows).await;
+        let mut full = Vec::new();
+        for table in
+            rows_of(db, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").await
+        {
+            let count = format!("SELECT '{table} ' || count(*) FROM {table}");
+            full.extend(rows_of(db, &count).await);
+        }
+        let words = "SELECT type || ' ' || name || ' ' || sql AS x FROM sqlite_master WHERE sql IS NOT NULL ORDER BY x";
+        let mut words = rows_of(db, words).await;
+        // How it is written says nothing.
+        words.iter_mut().for_each(|line| line.retain(|c| !c.is_whitespace() && c != '"'));
+        [rows, full, words]
+    };
+    for (made, stepped) in of(&made).await.iter().zip(of(&stepped).await) {
+        let lacks = |of: &[String], from: &[String]| -> Vec<String> {
+            of.iter().filter(|line| !from.contains(line)).cloned().collect()
+        };
+        let (more, less) = (lacks(made, &stepped), lacks(&stepped, made));
+        assert!(more.is_empty() && less.is_empty(), "not of the steps: {more:#?}; lacks {less:#?}");
+    }
+}
+
+async fn memory() -> sea_orm::DatabaseConnection {
+    Database::connect("sqlite::memory:").await.unwrap()
+}
+
 #[tokio::test]
 async fn every_step_goes_up_and_down() {
     let db = Database::connect("sqlite::memory:").await.unwrap();

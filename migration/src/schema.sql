@@ -1,0 +1,101 @@
+-- The schema as all steps leave it: a new database is made of this at once, and a test holds it to what
+-- the steps make.
+
+CREATE TABLE seaql_migrations (version varchar NOT NULL PRIMARY KEY, applied_at integer NOT NULL);
+
+CREATE TABLE account (id integer NOT NULL PRIMARY KEY AUTOINCREMENT, name text NOT NULL,
+    provider text NOT NULL, host text NOT NULL, username text NOT NULL, identity_kind text NOT NULL,
+    state text NOT NULL, reason text NOT NULL, since integer NOT NULL, next_attempt_at integer,
+    incarnation integer NOT NULL, opened_at integer, listed_at integer, list_look text, history TEXT,
+    parked_for TEXT, sizes_estimated BOOLEAN NOT NULL DEFAULT FALSE, keep BOOLEAN NOT NULL DEFAULT FALSE,
+    stamped_at BIGINT, owner TEXT, feed TEXT, held BIGINT NOT NULL DEFAULT 0,
+    held_octets BIGINT NOT NULL DEFAULT 0);
+CREATE UNIQUE INDEX account_name ON account (name);
+
+CREATE TABLE folder (id integer NOT NULL PRIMARY KEY AUTOINCREMENT, account integer NOT NULL,
+    remote_id blob NOT NULL, path text NOT NULL, delimiter text, role text, uidvalidity integer NOT NULL,
+    exists_count integer NOT NULL, opened_at integer NOT NULL, passed_at integer, proved_at integer,
+    unproved text, look text, excluded boolean NOT NULL, deleted_at integer, misfit TEXT,
+    surplus BIGINT NOT NULL DEFAULT 0, grown_at BIGINT, held BIGINT NOT NULL DEFAULT 0);
+CREATE UNIQUE INDEX folder_remote_id ON folder (account, remote_id) WHERE deleted_at IS NULL;
+
+CREATE TABLE cursor (folder integer NOT NULL, lane text NOT NULL, state text NOT NULL,
+    PRIMARY KEY (folder, lane));
+
+CREATE TABLE message (id integer NOT NULL, account integer NOT NULL, size integer NOT NULL, message_id text,
+    subject text, from_text text, to_text text, cc_text text, date integer, internal_date integer,
+    stored_at integer NOT NULL, parse text NOT NULL, limbo_since integer, last_folder integer,
+    last_sight integer, deleted_at integer, places BIGINT NOT NULL DEFAULT 0, announced BIGINT,
+    version TEXT, identity TEXT, body BIGINT NOT NULL DEFAULT 0, PRIMARY KEY (id));
+CREATE INDEX message_limbo ON message (account, limbo_since) WHERE limbo_since IS NOT NULL;
+CREATE UNIQUE INDEX message_named ON message (account, identity) WHERE identity IS NOT NULL;
+CREATE INDEX message_account ON message (account);
+CREATE UNIQUE INDEX message_bytes ON message (body, account) WHERE identity IS NULL;
+CREATE INDEX message_named_body ON message (body) WHERE identity IS NOT NULL;
+
+CREATE TABLE location (folder integer NOT NULL, uidvalidity integer NOT NULL, uid integer NOT NULL,
+    message integer NOT NULL, flags text NOT NULL, keywords text NOT NULL, modseq integer,
+    internal_date integer, began_at integer NOT NULL, ended_at integer,
+    PRIMARY KEY (folder, uidvalidity, uid));
+CREATE INDEX location_places ON location (message, ended_at);
+
+CREATE TABLE run (id integer NOT NULL PRIMARY KEY AUTOINCREMENT, account integer NOT NULL,
+    started_at integer NOT NULL, finished_at integer NOT NULL, outcome text NOT NULL, reason text NOT NULL,
+    stored integer NOT NULL, octets integer NOT NULL, facts integer NOT NULL, failed integer NOT NULL);
+CREATE INDEX run_account ON run (account, id);
+
+CREATE TABLE failure (id integer NOT NULL PRIMARY KEY AUTOINCREMENT, account integer NOT NULL,
+    folder integer, uid integer, reach text NOT NULL, class text NOT NULL, attempts integer NOT NULL,
+    next_try_at integer, version text NOT NULL, text text NOT NULL, first_at integer NOT NULL,
+    last_at integer NOT NULL, closed_at integer, remote_id BLOB, path TEXT,
+    burst BOOLEAN NOT NULL DEFAULT FALSE);
+CREATE UNIQUE INDEX failure_open ON failure (folder, uid) WHERE closed_at IS NULL AND uid IS NOT NULL;
+CREATE INDEX failure_account ON failure (account, closed_at);
+CREATE UNIQUE INDEX failure_shut ON failure (account,
+    remote_id) WHERE closed_at IS NULL AND remote_id IS NOT NULL;
+CREATE INDEX failure_folder ON failure (folder) WHERE closed_at IS NULL AND uid IS NULL;
+CREATE INDEX failure_closed ON failure (closed_at) WHERE closed_at IS NOT NULL;
+
+CREATE TABLE event (seq integer NOT NULL, id text NOT NULL, at integer NOT NULL, kind text NOT NULL,
+    account integer NOT NULL, folder integer, message integer, backfill boolean NOT NULL,
+    data text NOT NULL, PRIMARY KEY (seq));
+
+CREATE TABLE counter (name text NOT NULL, next integer NOT NULL, PRIMARY KEY (name));
+
+CREATE TABLE run_hour (account BIGINT NOT NULL, hour BIGINT NOT NULL, runs BIGINT NOT NULL,
+    passes BIGINT NOT NULL, PRIMARY KEY (account, hour));
+
+CREATE TABLE setting (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL);
+
+CREATE TABLE note (account BIGINT NOT NULL, about TEXT NOT NULL, folder BIGINT NOT NULL,
+    remote_id BLOB NOT NULL, uidvalidity BIGINT NOT NULL, uid BIGINT NOT NULL, count BIGINT NOT NULL,
+    text TEXT NOT NULL, at BIGINT NOT NULL,
+    PRIMARY KEY (account, about, folder, remote_id, uidvalidity, uid));
+
+CREATE TABLE leap (at BIGINT NOT NULL, after BIGINT NOT NULL, next BIGINT NOT NULL, PRIMARY KEY (next));
+
+CREATE TABLE credential (account TEXT NOT NULL PRIMARY KEY, issuer TEXT NOT NULL, username TEXT NOT NULL,
+    version BIGINT NOT NULL, sealed BLOB NOT NULL, before BLOB, key_print TEXT NOT NULL,
+    scopes TEXT NOT NULL, granted_at BIGINT NOT NULL, renewed_at BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL, error TEXT, failed_at BIGINT);
+
+CREATE TABLE spending (endpoint TEXT NOT NULL, account TEXT NOT NULL, hour BIGINT NOT NULL,
+    units BIGINT NOT NULL, PRIMARY KEY (endpoint, account, hour)) WITHOUT ROWID;
+
+CREATE TABLE feed (account BIGINT NOT NULL, place BIGINT NOT NULL, state TEXT NOT NULL,
+    PRIMARY KEY (account, place)) WITHOUT ROWID;
+
+CREATE TABLE owed (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, account BIGINT NOT NULL,
+    identity TEXT NOT NULL, told_at BIGINT NOT NULL, version TEXT, left_place TEXT, due_at BIGINT,
+    missing_at BIGINT, missing_session BIGINT, rank BIGINT NOT NULL, bytes BOOLEAN NOT NULL,
+    attempts BIGINT NOT NULL, class TEXT, text TEXT);
+CREATE UNIQUE INDEX owed_identity ON owed (account, identity);
+CREATE INDEX owed_order ON owed (account, rank, id) WHERE due_at IS NOT NULL;
+CREATE INDEX owed_failed ON owed (account) WHERE attempts > 0;
+
+CREATE TABLE body (id INTEGER NOT NULL PRIMARY KEY, hash BLOB NOT NULL, pack INTEGER NOT NULL,
+    "offset" INTEGER NOT NULL, length INTEGER NOT NULL, stored_at INTEGER NOT NULL);
+CREATE UNIQUE INDEX body_hash ON body (hash);
+CREATE INDEX body_place ON body (pack, "offset") WHERE length > 0;
+
+INSERT INTO counter (name, next) VALUES ('message', 1), ('event', 1), ('folder', 1);
