@@ -10,6 +10,7 @@ use crate::store::transaction::Transaction;
 use postrider_core::commit::ledger::Ledger;
 use postrider_core::mail::id::FolderId;
 use postrider_core::time::Micros;
+use std::sync::LazyLock;
 
 /// The numbers of a transaction; they are written back with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,15 +87,19 @@ impl Numbers {
     }
 }
 
-/// The id of the event of this number at this time (Unix microseconds): UUIDv7. Ids sort by time,
-/// and within a millisecond as the events came.
+/// What sets this process's ids apart from those of others.
+static APART: LazyLock<u32> = LazyLock::new(|| uuid::Uuid::new_v4().as_fields().0);
+
+/// The id of the event of this number at this time (Unix microseconds): UUIDv7, with the number as its
+/// counter (RFC 9562 §6.2, method 1). Ids sort by time, and within a millisecond as the events came.
 pub(super) fn event_id(at: i64, seq: i64) -> String {
-    let (seconds, micros) = (at.div_euclid(1_000_000), at.rem_euclid(1_000_000));
-    let nanos = u32::try_from(micros * 1000).unwrap_or(0);
-    let seconds = u64::try_from(seconds).unwrap_or(0);
-    let counter = u128::try_from(seq).unwrap_or(0);
-    let stamp = uuid::Timestamp::from_unix_time(seconds, nanos, counter, 42);
-    uuid::Uuid::new_v7(stamp).to_string()
+    let millis = u64::try_from(at.div_euclid(1000)).unwrap_or(0);
+    let seq = seq.cast_unsigned();
+    // 12 bits, the variant's two, and 62 more: 30 of the number and 32 of ours.
+    let [_, _, _, _, _, _, high, low] = (seq >> 30 & 0x0FFF).to_be_bytes();
+    let [a, b, c, d, e, f, g, h] = ((seq & 0x3FFF_FFFF) << 32 | u64::from(*APART)).to_be_bytes();
+    let counted = [high, low, a, b, c, d, e, f, g, h];
+    uuid::Builder::from_unix_timestamp_millis(millis, &counted).into_uuid().to_string()
 }
 
 #[cfg(test)]
@@ -112,9 +117,17 @@ mod tests {
             (7 * second + 1, 301),
             (7 * second + 2000, 302),
             (8 * second, 1000),
+            (8 * second, (1 << 30) - 1),
+            (8 * second, 1 << 30),
+            (8 * second, (1 << 42) - 1),
         ]
         .map(|(at, seq)| event_id(at, seq))
         .to_vec();
-        assert!(ids.is_sorted(), "{ids:#?}");
+        assert!(ids.is_sorted_by(|a, b| a < b), "{ids:#?}");
+        let shape = uuid::Uuid::try_parse(&ids[0]).unwrap();
+        assert_eq!((shape.get_version_num(), shape.get_variant()), (7, uuid::Variant::RFC4122));
+        assert_eq!(shape.get_timestamp().unwrap().to_unix(), (7, 0));
+        // Another database has the same numbers at the same time.
+        assert_eq!(shape.as_u128() & u128::from(u32::MAX), u128::from(*super::APART));
     }
 }
