@@ -23,7 +23,7 @@ use crate::fault;
 use crate::store::failure::Trouble;
 use crate::store::rows::{Names, guard, location, message};
 use crate::store::sql::Text;
-use crate::store::transaction::Transaction;
+use crate::store::transaction::{SavepointOf, Transaction};
 use messages::save;
 use own::{Before, close_failures, open_failures, write_account_rows, write_folder_rows};
 use postrider_core::commit::apply::{apply as change_rows, begin, may_end_limbo, mistaken};
@@ -80,19 +80,19 @@ pub(super) async fn commit(
     numbers: &mut Numbers,
     commit: &Commit,
 ) -> Result<Applied, Trouble> {
-    let db = outer.begin().await?;
+    let part = outer.begin(SavepointOf::Commit).await?;
     let mut next = *numbers;
-    let applied = match inside(&db, &mut next, commit, Halves::Tried).await {
+    let applied = match inside(outer, &mut next, commit, Halves::Tried).await {
         Ok(applied) => applied,
-        Err(why) => return Err(db.undo(why).await),
+        Err(why) => return Err(part.undo(why).await),
     };
     match &applied {
         Applied::Done(_) => {
-            db.commit().await?;
+            part.commit().await?;
             *numbers = next;
             fault::pass("store.savepoint_released");
         }
-        Applied::Refused(..) => db.rollback().await?,
+        Applied::Refused(..) => part.rollback().await?,
     }
     Ok(applied)
 }
@@ -260,18 +260,18 @@ async fn write_page(
         let mut ledger = load(db, numbers, account, Some(folder), &uids, &names).await?;
         let wrong = begin(rows, folder, &admitted.account, at, &mut ledger);
         let mut next = *numbers;
-        let savepoint = if halves == Halves::Tried { Some(db.begin().await?) } else { None };
-        let within = savepoint.as_ref().unwrap_or(db);
-        let mut saved = save(within, &mut next, account, &mut ledger, at).await;
-        if let (Some(savepoint), Ok(())) = (&savepoint, &saved) {
-            saved = savepoint.hand_over().await;
+        let savepoint =
+            if halves == Halves::Tried { Some(db.begin(SavepointOf::Rows).await?) } else { None };
+        let mut saved = save(db, &mut next, account, &mut ledger, at).await;
+        if savepoint.is_some() && saved.is_ok() {
+            saved = db.hand_over().await;
         }
         match saved {
             Ok(()) => {
                 let failed: Vec<_> = wrong.iter().map(mistaken).collect();
-                open_failures(within, account, folder.id, &failed, at.0).await?;
+                open_failures(db, account, folder.id, &failed, at.0).await?;
                 if let Some(savepoint) = savepoint {
-                    savepoint.commit().await?;
+                    savepoint.keep().await?;
                 }
                 *numbers = next;
                 refused = refused.union(&wrong);

@@ -104,6 +104,17 @@ texts! {
 }
 
 texts! {
+    /// A text that begins a part of a transaction, keeps it, or takes back what was written since it began.
+    PointText, sqlite::points::words:
+    BeginCommit,
+    KeepCommit,
+    BackCommit,
+    BeginRows,
+    KeepRows,
+    BackRows,
+}
+
+texts! {
     /// A text that inserts rows.
     RowText, sqlite::inserts::words:
     Body,

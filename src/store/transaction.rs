@@ -2,10 +2,10 @@
 //! back costs more than they do.
 
 use crate::store::failure::Trouble;
-use crate::store::sql::{Named, repeated, statement};
+use crate::store::sql::{Named, PointText, repeated, statement};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, ExecResult, QueryResult, Statement,
-    TransactionTrait, Value,
+    Value,
 };
 use std::future::poll_fn;
 use std::sync::{Mutex, PoisonError};
@@ -13,12 +13,18 @@ use std::task::Poll;
 
 /// Octets of values from which a write goes alone: then the way counts for nothing.
 const LARGE: usize = 16 * 1024;
-/// Rows of one text that go together. A smaller number goes as its powers of two: each number is a
-/// statement of its own, too.
+/// Rows of one text that go together, at most.
 const LOT: usize = 128;
 /// Writes that wait together: each order of texts is a statement of its own to the database, which
 /// keeps those that it has seen.
 const MOST: usize = 16;
+
+/// So many rows go next: a power of two, since each number is a statement of its own to the database. Where
+/// a little more would be one, so many.
+fn lot(rows: usize) -> Option<usize> {
+    let most = 1 << rows.checked_ilog2()?;
+    Some(LOT.min(if rows > most + most / 2 { most * 2 } else { most }))
+}
 
 /// What can be asked, and told.
 pub(super) trait Sql: Sync {
@@ -52,13 +58,16 @@ impl Sql for DatabaseConnection {
     }
 }
 
-/// A transaction, or a savepoint in one. Dropped without [`Self::commit`], nothing of it remains.
+/// A transaction. Dropped without [`Self::commit`], nothing of it remains.
 #[derive(Debug)]
 pub(super) struct Transaction {
     inner: DatabaseTransaction,
     /// Writes that have not been handed over, in their order.
-    waiting: Mutex<Vec<(&'static str, Vec<Value>)>>,
+    waiting: Mutex<Vec<PendingWrite>>,
 }
+
+/// A write, and its values.
+type PendingWrite = (&'static str, Vec<Value>);
 
 impl From<DatabaseTransaction> for Transaction {
     fn from(inner: DatabaseTransaction) -> Self {
@@ -72,7 +81,13 @@ impl Sql for Transaction {
         text: impl Named,
         values: Vec<Value>,
     ) -> Result<Vec<QueryResult>, Trouble> {
-        self.hand_over().await?;
+        let mut waiting = self.take();
+        if !waiting.is_empty() && values.iter().map(octets).sum::<usize>() < LARGE {
+            // What is written before has no rows: all that come are of this one.
+            waiting.push((text.words(), values));
+            return Ok(self.inner.query_all_raw(self.one_of(waiting)).await?);
+        }
+        self.send(waiting).await?;
         Ok(self.inner.query_all_raw(statement(&self.inner, text, values)).await?)
     }
 
@@ -98,18 +113,19 @@ impl Transaction {
     ) -> Result<(), Trouble> {
         let backend = self.inner.get_database_backend();
         let mut written = None;
-        while let Some(most) = rows.len().checked_ilog2() {
-            let count = LOT.min(1 << most);
-            let values: Vec<Value> = rows.by_ref().take(count).flatten().collect();
+        while let Some(lot) = lot(rows.len()) {
+            let mut values: Vec<Value> = rows.by_ref().take(lot).flatten().collect();
             if let Some(before) = written.take() {
                 let _: ExecResult = before.await?;
             }
-            if count == 1 {
+            if lot == 1 {
                 self.put(text, values).await?;
                 continue;
             }
             self.hand_over().await?;
-            let words = repeated(text, count);
+            // A row that begins with nothing is none.
+            values.resize(lot * N, Value::BigInt(None));
+            let words = repeated(text, lot);
             let lot = Statement::from_sql_and_values(backend, words, values);
             let mut lot = Box::pin(self.inner.execute_raw(lot));
             // It is on its way; the next one is made meanwhile.
@@ -139,21 +155,37 @@ impl Transaction {
 
     /// Hands over what waits: whatever is wrong with it is said here.
     pub(super) async fn hand_over(&self) -> Result<(), Trouble> {
-        let waiting =
-            std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        if waiting.is_empty() {
-            return Ok(());
+        let waiting = self.take();
+        self.send(waiting).await
+    }
+
+    async fn send(&self, waiting: Vec<PendingWrite>) -> Result<(), Trouble> {
+        if !waiting.is_empty() {
+            self.inner.execute_raw(self.one_of(waiting)).await?;
         }
-        let (words, values) = joined(waiting);
-        let backend = self.inner.get_database_backend();
-        self.inner.execute_raw(Statement::from_sql_and_values(backend, words, values)).await?;
         Ok(())
     }
 
-    /// A savepoint.
-    pub(super) async fn begin(&self) -> Result<Self, Trouble> {
+    fn take(&self) -> Vec<PendingWrite> {
+        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn one_of(&self, statements: Vec<PendingWrite>) -> Statement {
+        let (words, values) = joined(statements);
+        Statement::from_sql_and_values(self.inner.get_database_backend(), words, values)
+    }
+
+    /// A savepoint; it goes along with what comes first in it.
+    pub(super) async fn begin(&self, part: SavepointOf) -> Result<Savepoint<'_>, Trouble> {
         self.hand_over().await?;
-        Ok(self.inner.begin().await?.into())
+        let [begin, keep, back] = match part {
+            SavepointOf::Commit => {
+                [PointText::BeginCommit, PointText::KeepCommit, PointText::BackCommit]
+            }
+            SavepointOf::Rows => [PointText::BeginRows, PointText::KeepRows, PointText::BackRows],
+        };
+        self.put(begin, vec![]).await?;
+        Ok(Savepoint { around: self, begin, keep, back })
     }
 
     /// Keeps what was written.
@@ -162,18 +194,75 @@ impl Transaction {
         Ok(self.inner.commit().await?)
     }
 
-    /// Takes back what was written, and says why. Where that fails, too, the database has mostly done it by
-    /// itself (a full disk), and the first reason is told; but none that is about these rows alone.
+    /// Takes back what was written, and says why.
     pub(super) async fn undo(self, why: Trouble) -> Trouble {
-        match (self.rollback().await, &why) {
-            (Err(broken), Trouble::Refused(_) | Trouble::Damaged(_)) => broken,
-            _ => why,
-        }
+        undone(self.rollback().await, why)
     }
 
     /// Takes back what was written.
     pub(super) async fn rollback(self) -> Result<(), Trouble> {
         Ok(self.inner.rollback().await?)
+    }
+}
+
+/// What a savepoint is of: each kind has its name, so that whoever takes back the outer one never meets
+/// an inner one that was given up.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum SavepointOf {
+    /// A commit beside others.
+    Commit,
+    /// Rows of a commit that may be refused.
+    Rows,
+}
+
+/// A part of a transaction, which is written to as before. Whoever neither keeps nor takes back what was
+/// written since it began gives up what is around it, too.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Savepoint<'a> {
+    around: &'a Transaction,
+    begin: PointText,
+    keep: PointText,
+    back: PointText,
+}
+
+impl Savepoint<'_> {
+    /// Keeps what was written; whatever is wrong with it is said here.
+    pub(super) async fn commit(self) -> Result<(), Trouble> {
+        let around = self.around;
+        self.keep().await?;
+        around.hand_over().await
+    }
+
+    /// The same, where all was handed over: this goes along with what comes next.
+    pub(super) async fn keep(self) -> Result<(), Trouble> {
+        self.around.put(self.keep, vec![]).await
+    }
+
+    /// Takes back what was written, and says why.
+    pub(super) async fn undo(self, why: Trouble) -> Trouble {
+        undone(self.rollback().await, why)
+    }
+
+    /// Takes back what was written.
+    pub(super) async fn rollback(self) -> Result<(), Trouble> {
+        // What waits is of this one: before it began, all was handed over. It may itself wait.
+        let waiting = self.around.take();
+        if waiting.first().is_some_and(|(words, _)| *words == self.begin.words()) {
+            return Ok(());
+        }
+        self.around.put(self.back, vec![]).await?;
+        self.around.put(self.keep, vec![]).await?;
+        self.around.hand_over().await
+    }
+}
+
+/// Where taking back fails, too, the database has mostly done it by itself (a full disk), and the first
+/// reason is told; but none that is about these rows alone.
+fn undone(rolled_back: Result<(), Trouble>, why: Trouble) -> Trouble {
+    match (rolled_back, &why) {
+        (Err(broken), Trouble::Refused(_) | Trouble::Damaged(_)) => broken,
+        _ => why,
     }
 }
 

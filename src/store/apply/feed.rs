@@ -10,7 +10,7 @@ use crate::store::rows::{
     feed_account, feed_state, get, guard, location, message, owed_rows, place,
 };
 use crate::store::sql::{FeedText, Text};
-use crate::store::transaction::{Sql, Transaction};
+use crate::store::transaction::{SavepointOf, Sql, Transaction};
 use postrider_core::commit::change::feed::{FeedChange, FeedStep};
 use postrider_core::commit::change::{Commit, Refusal, StoredRows};
 use postrider_core::commit::feed::apply::{admit_feed, apply_feed, ids_of};
@@ -94,10 +94,10 @@ async fn in_parts(
     while let Some(change) = parts.pop() {
         let FeedStep::Got { found, .. } = &change.step else { continue };
         let mut next = *numbers;
-        let savepoint = db.begin().await?;
-        match once(&savepoint, &mut next, rows.clone(), &change, at).await {
+        let savepoint = db.begin(SavepointOf::Rows).await?;
+        match once(db, &mut next, rows.clone(), &change, at).await {
             Ok(after) => {
-                savepoint.commit().await?;
+                savepoint.keep().await?;
                 (*numbers, rows) = (next, after);
             }
             Err(e) => {

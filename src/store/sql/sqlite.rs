@@ -46,6 +46,7 @@ pub(super) mod feeds;
 pub(super) mod held;
 pub(super) mod inserts;
 pub(super) mod opening;
+pub(super) mod points;
 pub(super) mod rematch;
 
 /// A piece of a folder's manifest; which part of it follows.

@@ -1,7 +1,7 @@
 //! What waits, what goes together, and what is said of it.
 
 use super::*;
-use sea_orm::DbErr;
+use sea_orm::{DbErr, TransactionTrait};
 
 #[test]
 fn parameters_are_handed_over_where_they_stand() {
@@ -15,11 +15,30 @@ fn parameters_are_handed_over_where_they_stand() {
     assert_eq!(values, ["x".into(), "x".into(), 7.into(), 9.into()]);
 }
 
+#[test]
+fn lots_are_powers_of_two() {
+    let lots = |mut rows: usize| {
+        let mut lots = Vec::new();
+        while let Some(next) = lot(rows) {
+            lots.push(next);
+            rows = rows.saturating_sub(next);
+        }
+        lots
+    };
+    assert!(lots(0).is_empty());
+    assert_eq!(lots(1), [1]);
+    assert_eq!(lots(3), [2, 1]);
+    assert_eq!(lots(7), [8]);
+    assert_eq!(lots(100), [128]);
+    assert_eq!(lots(70), [64, 4, 2]);
+    assert_eq!(lots(500), [128, 128, 128, 128]);
+}
+
 /// However many, behind what was written before them and in front of what comes after.
 #[tokio::test]
 async fn rows_are_all_there_in_their_order() {
     let row = |n: usize| [Value::from(n as i64), Value::from((n % 10) as i64)];
-    for count in [0, 1, 2, 3, 31, 32, 33, 63, 64, 95, 127, 200] {
+    for count in [0, 1, 2, 3, 31, 32, 33, 63, 64, 95, 97, 127, 128, 129, 200, 400] {
         let (_dir, db) = table().await;
         let tx = Transaction::from(db.begin().await.unwrap());
         tx.put(Say::Insert, vec![1000.into(), 1.into()]).await.unwrap();
@@ -71,7 +90,9 @@ enum Say {
 impl Named for Say {
     fn words(self) -> &'static str {
         match self {
-            Self::Insert => "INSERT INTO t (id, n) VALUES (?1, ?2)",
+            Self::Insert => {
+                "INSERT INTO t (id, n) SELECT * FROM (VALUES (?1, ?2)) WHERE column1 IS NOT NULL"
+            }
             Self::Double => "UPDATE t SET n = n * ?1 WHERE n * ?1 > 0",
             Self::All => "SELECT id, n FROM t ORDER BY id",
             Self::Away => "ROLLBACK",
@@ -105,14 +126,68 @@ async fn a_savepoint_takes_back_only_its_own() {
     let (_dir, db) = table().await;
     let tx = Transaction::from(db.begin().await.unwrap());
     tx.put(Say::Insert, vec![1.into(), 1.into()]).await.unwrap();
-    let savepoint = tx.begin().await.unwrap();
-    savepoint.put(Say::Insert, vec![2.into(), 2.into()]).await.unwrap();
-    savepoint.rollback().await.unwrap();
-    let savepoint = tx.begin().await.unwrap();
-    savepoint.put(Say::Insert, vec![3.into(), 3.into()]).await.unwrap();
+    let put = async |n: i64| tx.put(Say::Insert, vec![n.into(), n.into()]).await.unwrap();
+    for is_sent in [true, false] {
+        let savepoint = tx.begin(SavepointOf::Commit).await.unwrap();
+        put(2).await;
+        if is_sent {
+            tx.hand_over().await.unwrap();
+        }
+        savepoint.rollback().await.unwrap();
+        // What waits is of nobody any more.
+        assert_eq!(all(&tx).await, [(1, 1)], "{is_sent}");
+    }
+    let savepoint = tx.begin(SavepointOf::Commit).await.unwrap();
+    put(3).await;
     savepoint.commit().await.unwrap();
+    let savepoint = tx.begin(SavepointOf::Rows).await.unwrap();
+    put(4).await;
+    tx.hand_over().await.unwrap();
+    savepoint.keep().await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(all(&db).await, [(1, 1), (3, 3)]);
+    assert_eq!(all(&db).await, [(1, 1), (3, 3), (4, 4)]);
+}
+
+/// Whoever takes back the outer one never meets an inner one that was given up, sent or not.
+#[tokio::test]
+async fn an_inner_savepoint_goes_with_the_outer_one() {
+    for (is_sent, is_kept) in [(true, true), (true, false), (false, true), (false, false)] {
+        let (_dir, db) = table().await;
+        let tx = Transaction::from(db.begin().await.unwrap());
+        let put = async |n: i64| tx.put(Say::Insert, vec![n.into(), n.into()]).await.unwrap();
+        put(1).await;
+        let outer = tx.begin(SavepointOf::Commit).await.unwrap();
+        put(2).await;
+        let inner = tx.begin(SavepointOf::Rows).await.unwrap();
+        put(3).await;
+        if is_sent {
+            tx.hand_over().await.unwrap();
+        }
+        if is_kept {
+            inner.keep().await.unwrap();
+        } else {
+            drop(inner);
+        }
+        outer.rollback().await.unwrap();
+        put(4).await;
+        tx.commit().await.unwrap();
+        assert_eq!(all(&db).await, [(1, 1), (4, 4)], "{is_sent} {is_kept}");
+    }
+}
+
+/// A row that is refused in one text with others leaves a savepoint that can be taken back.
+#[tokio::test]
+async fn a_savepoint_is_there_when_its_first_row_is_refused() {
+    let (_dir, db) = table().await;
+    let tx = Transaction::from(db.begin().await.unwrap());
+    tx.put(Say::Insert, vec![1.into(), 1.into()]).await.unwrap();
+    let savepoint = tx.begin(SavepointOf::Rows).await.unwrap();
+    tx.put(Say::Insert, vec![2.into(), 70.into()]).await.unwrap();
+    assert!(matches!(tx.hand_over().await, Err(Trouble::Refused(_))));
+    let said = savepoint.undo(Trouble::Refused(DbErr::Custom(String::new()))).await;
+    assert!(matches!(said, Trouble::Refused(_)), "{said:?}");
+    tx.commit().await.unwrap();
+    assert_eq!(all(&db).await, [(1, 1)]);
 }
 
 /// A full disk takes the whole transaction back: what is told is the disk, and nobody goes on because a
@@ -123,8 +198,8 @@ async fn a_transaction_that_is_gone_says_why() {
     for (why, is_told) in [(full(), true), (Trouble::Damaged("a row".into()), false)] {
         let (_dir, db) = table().await;
         let tx = Transaction::from(db.begin().await.unwrap());
-        let savepoint = tx.begin().await.unwrap();
-        savepoint.put_now(Say::Away, vec![]).await.unwrap();
+        let savepoint = tx.begin(SavepointOf::Rows).await.unwrap();
+        tx.put_now(Say::Away, vec![]).await.unwrap();
         let told = why.to_string();
         let said = savepoint.undo(why).await;
         assert!(matches!(said, Trouble::Database(_)), "{said:?}");
