@@ -39,11 +39,14 @@ impl AnswerOrder {
     pub(super) fn ended(&self) {
         self.doubted.store(DOUBTED, Ordering::Relaxed);
         let more = |ends: u8| (ends < ENDS).then(|| ends + 1);
-        _ = self.ends.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        if self.ends.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) == Ok(ENDS - 1) {
+            tracing::debug!("folders are opened one by one: {ENDS} sessions ended otherwise");
+        }
     }
 
     /// The server has answered in another order: nothing is sent ahead any more.
     pub(super) fn broken(&self) {
+        tracing::debug!("folders are opened one by one: the server answers in another order");
         self.ends.store(u8::MAX, Ordering::Relaxed);
     }
 }
