@@ -4,10 +4,11 @@
 use crate::store::failure::Trouble;
 use crate::store::sql::{Named, PointText, repeated, statement};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, ExecResult, QueryResult, Statement,
-    Value,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, ExecResult, QueryResult,
+    Statement, Value,
 };
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::task::Poll;
 
@@ -25,6 +26,10 @@ fn lot(rows: usize) -> Option<usize> {
     let most = 1 << rows.checked_ilog2()?;
     Some(LOT.min(if rows > most + most / 2 { most * 2 } else { most }))
 }
+
+/// So many writes go along with a question. Each order of texts with each question is a statement of its
+/// own, too, and those that ask are the largest.
+const COMPANY: usize = 4;
 
 /// What can be asked, and told.
 pub(super) trait Sql: Sync {
@@ -64,6 +69,8 @@ pub(super) struct Transaction {
     inner: DatabaseTransaction,
     /// Writes that have not been handed over, in their order.
     waiting: Mutex<Vec<PendingWrite>>,
+    /// A savepoint was given up, neither kept nor taken back: what is in it is not to be kept.
+    is_spoiled: AtomicBool,
 }
 
 /// A write, and its values.
@@ -71,7 +78,7 @@ type PendingWrite = (&'static str, Vec<Value>);
 
 impl From<DatabaseTransaction> for Transaction {
     fn from(inner: DatabaseTransaction) -> Self {
-        Self { inner, waiting: Mutex::default() }
+        Self { inner, waiting: Mutex::default(), is_spoiled: AtomicBool::new(false) }
     }
 }
 
@@ -82,7 +89,8 @@ impl Sql for Transaction {
         values: Vec<Value>,
     ) -> Result<Vec<QueryResult>, Trouble> {
         let mut waiting = self.take();
-        if !waiting.is_empty() && values.iter().map(octets).sum::<usize>() < LARGE {
+        let is_small = values.iter().map(octets).sum::<usize>() < LARGE;
+        if (1..=COMPANY).contains(&waiting.len()) && is_small {
             // What is written before has no rows: all that come are of this one.
             waiting.push((text.words(), values));
             return Ok(self.inner.query_all_raw(self.one_of(waiting)).await?);
@@ -159,6 +167,14 @@ impl Transaction {
         self.send(waiting).await
     }
 
+    fn refuse_if_spoiled(&self) -> Result<(), Trouble> {
+        let text = "a part of a transaction was neither kept nor taken back";
+        if self.is_spoiled.load(Ordering::Relaxed) {
+            return Err(Trouble::Database(DbErr::Custom(text.into())));
+        }
+        Ok(())
+    }
+
     async fn send(&self, waiting: Vec<PendingWrite>) -> Result<(), Trouble> {
         if !waiting.is_empty() {
             self.inner.execute_raw(self.one_of(waiting)).await?;
@@ -185,11 +201,12 @@ impl Transaction {
             SavepointOf::Rows => [PointText::BeginRows, PointText::KeepRows, PointText::BackRows],
         };
         self.put(begin, vec![]).await?;
-        Ok(Savepoint { around: self, begin, keep, back })
+        Ok(Savepoint { around: self, begin, keep, back, is_open: true })
     }
 
     /// Keeps what was written.
     pub(super) async fn commit(self) -> Result<(), Trouble> {
+        self.refuse_if_spoiled()?;
         self.hand_over().await?;
         Ok(self.inner.commit().await?)
     }
@@ -216,7 +233,7 @@ pub(super) enum SavepointOf {
 }
 
 /// A part of a transaction, which is written to as before. Whoever neither keeps nor takes back what was
-/// written since it began gives up what is around it, too.
+/// written since it began gives up what is around it, too: that can only be taken back.
 #[derive(Debug)]
 #[must_use]
 pub(super) struct Savepoint<'a> {
@@ -224,6 +241,7 @@ pub(super) struct Savepoint<'a> {
     begin: PointText,
     keep: PointText,
     back: PointText,
+    is_open: bool,
 }
 
 impl Savepoint<'_> {
@@ -235,8 +253,11 @@ impl Savepoint<'_> {
     }
 
     /// The same, where all was handed over: this goes along with what comes next.
-    pub(super) async fn keep(self) -> Result<(), Trouble> {
-        self.around.put(self.keep, vec![]).await
+    pub(super) async fn keep(mut self) -> Result<(), Trouble> {
+        self.around.refuse_if_spoiled()?;
+        self.around.put(self.keep, vec![]).await?;
+        self.is_open = false;
+        Ok(())
     }
 
     /// Takes back what was written, and says why.
@@ -245,15 +266,26 @@ impl Savepoint<'_> {
     }
 
     /// Takes back what was written.
-    pub(super) async fn rollback(self) -> Result<(), Trouble> {
+    pub(super) async fn rollback(mut self) -> Result<(), Trouble> {
         // What waits is of this one: before it began, all was handed over. It may itself wait.
         let waiting = self.around.take();
-        if waiting.first().is_some_and(|(words, _)| *words == self.begin.words()) {
-            return Ok(());
+        if waiting.first().is_none_or(|(words, _)| *words != self.begin.words()) {
+            self.around.put(self.back, vec![]).await?;
+            self.around.put(self.keep, vec![]).await?;
+            self.around.hand_over().await?;
         }
-        self.around.put(self.back, vec![]).await?;
-        self.around.put(self.keep, vec![]).await?;
-        self.around.hand_over().await
+        // With whatever was in it.
+        self.around.is_spoiled.store(false, Ordering::Relaxed);
+        self.is_open = false;
+        Ok(())
+    }
+}
+
+impl Drop for Savepoint<'_> {
+    fn drop(&mut self) {
+        if self.is_open {
+            self.around.is_spoiled.store(true, Ordering::Relaxed);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What waits, what goes together, and what is said of it.
 
 use super::*;
+use crate::store::sql::RowText;
 use sea_orm::{DbErr, TransactionTrait};
 
 #[test]
@@ -83,6 +84,7 @@ async fn table() -> (tempfile::TempDir, DatabaseConnection) {
 enum Say {
     Insert,
     Double,
+    Above,
     All,
     Away,
 }
@@ -94,6 +96,9 @@ impl Named for Say {
                 "INSERT INTO t (id, n) SELECT * FROM (VALUES (?1, ?2)) WHERE column1 IS NOT NULL"
             }
             Self::Double => "UPDATE t SET n = n * ?1 WHERE n * ?1 > 0",
+            Self::Above => {
+                "SELECT id, n FROM t WHERE n > ?2 AND id > ?1 AND n > ?2 AND length(?3) > 0"
+            }
             Self::All => "SELECT id, n FROM t ORDER BY id",
             Self::Away => "ROLLBACK",
         }
@@ -173,6 +178,94 @@ async fn an_inner_savepoint_goes_with_the_outer_one() {
         tx.commit().await.unwrap();
         assert_eq!(all(&db).await, [(1, 1), (4, 4)], "{is_sent} {is_kept}");
     }
+}
+
+/// What was given up is not kept with what is around it.
+#[tokio::test]
+async fn a_savepoint_that_was_given_up_spoils_what_is_around_it() {
+    let (_dir, db) = table().await;
+    for is_nested in [true, false] {
+        let tx = Transaction::from(db.begin().await.unwrap());
+        let outer = tx.begin(SavepointOf::Commit).await.unwrap();
+        tx.put(Say::Insert, vec![1.into(), 1.into()]).await.unwrap();
+        drop(tx.begin(SavepointOf::Rows).await.unwrap());
+        if is_nested {
+            assert!(matches!(outer.commit().await, Err(Trouble::Database(_))));
+        } else {
+            drop(outer);
+        }
+        assert!(matches!(tx.commit().await, Err(Trouble::Database(_))));
+        assert_eq!(all(&db).await, []);
+    }
+}
+
+/// A question goes along with what was written before it, or behind it: it is answered alike, and told
+/// what was refused.
+#[tokio::test]
+async fn a_question_goes_along_with_what_waits() {
+    for count in [1, COMPANY, COMPANY + 1, MOST - 1] {
+        for size in [1, LARGE] {
+            let (_dir, db) = table().await;
+            let tx = Transaction::from(db.begin().await.unwrap());
+            for n in 0..count {
+                let values = vec![(n as i64).into(), (n as i64 % 8).into()];
+                tx.put(Say::Insert, values).await.unwrap();
+            }
+            let values = vec![0.into(), 1.into(), "x".repeat(size).into()];
+            let rows = tx.rows(Say::Above, values).await.unwrap();
+            let want = (0..count).filter(|n| *n > 0 && n % 8 > 1).count();
+            assert_eq!(rows.len(), want, "{count} {size}");
+            tx.put(Say::Insert, vec![100.into(), 70.into()]).await.unwrap();
+            let values = vec![0.into(), 1.into(), "x".repeat(size).into()];
+            let said = tx.rows(Say::Above, values).await;
+            assert!(matches!(said, Err(Trouble::Refused(_))), "{count} {size}: {said:?}");
+        }
+    }
+}
+
+fn third<const N: usize>(n: u8) -> [Value; N] {
+    std::array::from_fn(|at| if at == 2 { n.into() } else { 1.into() })
+}
+
+/// Rows of a lot that is not full are what they are, and no more, in each table.
+#[tokio::test]
+async fn rows_of_nothing_are_none() {
+    const LACKING: u8 = 5;
+    let dir = tempfile::tempdir().unwrap();
+    let db = crate::store::open(&dir.path().join("x.db")).await.unwrap();
+    for lacks in [false, true] {
+        let tx = Transaction::from(db.begin().await.unwrap());
+        let part = tx.begin(SavepointOf::Rows).await.unwrap();
+        let hash = |n: u8| Value::from(vec![n]);
+        let body = |n: u8| [hash(n), 1.into(), n.into(), (n + 1).into(), 0.into()];
+        tx.put_rows(RowText::Body, (0..7_u8).map(body)).await.unwrap();
+        let message = |n: u8| {
+            let mut row: [Value; 17] = std::array::from_fn(|_| 0.into());
+            (row[1], row[2]) = (n.into(), Value::String(None));
+            (row[3], row[4]) = (hash(if lacks && n == LACKING { 77 } else { n }), (n + 1).into());
+            row
+        };
+        let said = tx.put_rows(RowText::Message, (0..7_u8).map(message)).await;
+        if lacks {
+            let said = part.undo(said.unwrap_err()).await;
+            assert!(matches!(said, Trouble::Refused(_)), "{said:?}");
+        } else {
+            said.unwrap();
+            tx.put_rows(RowText::Location, (0..7).map(third::<10>)).await.unwrap();
+            tx.put_rows(RowText::Event, (0..7).map(third::<9>)).await.unwrap();
+            tx.hand_over().await.unwrap();
+            part.keep().await.unwrap();
+        }
+        for table in ["body", "message", "location", "event"] {
+            let count = format!("SELECT count(*) FROM {table}");
+            let count = Statement::from_string(tx.inner.get_database_backend(), count);
+            let row = tx.inner.query_one_raw(count).await.unwrap().unwrap();
+            let held: i64 = row.try_get_by_index(0).unwrap();
+            assert_eq!(held, if lacks { 0 } else { 7 }, "{table}");
+        }
+        tx.rollback().await.unwrap();
+    }
+    db.close().await;
 }
 
 /// A row that is refused in one text with others leaves a savepoint that can be taken back.

@@ -1,4 +1,5 @@
-//! SQLite's words for parts of a transaction.
+//! SQLite's words for parts of a transaction. Where SQLite has taken back all of it by itself (a full disk), the
+//! first of them would begin another: nobody goes on behind what says so.
 
 use crate::store::sql::PointText;
 
