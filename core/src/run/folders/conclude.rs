@@ -262,8 +262,7 @@ impl FolderWork {
                 && row.misfit.is_none()
                 && row.stalled_at.is_none()
                 && rewind.is_none())
-            && row.passed_at.is_some()
-            && (row.proved_at.is_some() || unproved.is_some() || !whole);
+            && row.passed_at.is_some();
         let proves = whole && unproved.is_none();
         // While messages are looked for, a pass ends limbo, and only a commit can say so.
         if same && rounds == 0 {
