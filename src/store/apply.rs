@@ -21,7 +21,7 @@ pub(super) use quiet::{Quiet, write_quiet};
 
 use crate::fault;
 use crate::store::failure::Trouble;
-use crate::store::rows::{Names, guard, location, message};
+use crate::store::rows::{HAS_LIMBO, Names, get, guard, location, message};
 use crate::store::sql::Text;
 use crate::store::transaction::{SavepointOf, Transaction};
 use messages::save;
@@ -117,6 +117,7 @@ async fn inside(
     let rows = read(db, Text::Guard, vec![account.0.into(), folder_id.into(), remote_id]).await?;
     let Some(row) = rows.first() else { return Ok(Applied::Refused(Refusal::Missing, None)) };
     let (stored, before) = guard(account, row)?;
+    let has_limbo = get(row, HAS_LIMBO)?;
     let new_folder = numbers.next_folder();
     if let Change::Folder(FolderChange::Rename { folder, to, .. }) = &commit.change
         && is_taken(db, account, *folder, &to.remote_id).await?
@@ -143,7 +144,7 @@ async fn inside(
     if stored.stamped_at != admitted.account.stamped_at {
         write(db, Text::Stamped, vec![account.0.into(), stamped_at.into()]).await?;
     }
-    let before = Before { account: stored, folder: before };
+    let before = Before { account: stored, folder: before, has_limbo };
     let admitted = write_change(db, numbers, &before, admitted, &commit.change, at, halves).await?;
     tracing::debug!("rows written");
     fault::pass("store.rows_written");
@@ -171,7 +172,9 @@ async fn write_change(
     halves: Halves,
 ) -> Result<Admitted, Trouble> {
     let (account, before) = (rows.account.id, rows.folder.as_ref());
-    let sweeps = may_end_limbo(change, &admitted);
+    // A folder that is dropped may leave the first ones.
+    let drops = matches!(change, Change::Folder(FolderChange::DropFolder { .. }));
+    let sweeps = (rows.has_limbo || drops) && may_end_limbo(change, &admitted);
     match change {
         Change::Folder(FolderChange::Rematch { from, to, pairs, .. }) => {
             if let Some(row) = &admitted.folder {

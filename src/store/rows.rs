@@ -51,6 +51,9 @@ pub(super) fn uid(row: &QueryResult, at: usize) -> Result<u32, Trouble> {
     u32::try_from(get::<i64>(row, at)?).map_err(|e| Trouble::damaged("a stored UID", &e))
 }
 
+/// Of a row of `Text::Guard`: whether any message of the account is in limbo.
+pub(super) const HAS_LIMBO: usize = 27;
+
 /// Reads a row of `Text::Guard`, `Text::AllFolders` or `OpeningText::AccountFound`.
 pub(super) fn guard(
     account: AccountId,

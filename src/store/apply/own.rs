@@ -25,6 +25,8 @@ pub(super) const CLOSED_KEPT: i64 = 30 * 86_400_000_000;
 pub(super) struct Before {
     pub(super) account: AccountRow,
     pub(super) folder: Option<FolderRow>,
+    /// Whether any message of the account is in limbo.
+    pub(super) has_limbo: bool,
 }
 
 /// Everything of a folder's change that is not a message: lanes, folder, ledger.

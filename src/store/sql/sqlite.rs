@@ -63,7 +63,8 @@ pub(super) const fn words(text: Text) -> &'static str {
         // What every commit compares with, and the rows that it touches.
         Text::Guard => concat!(
             account_and_folder!(),
-            "FROM account a LEFT JOIN folder f ON f.account = a.id AND f.deleted_at IS NULL AND (f.id = ?2 OR f.remote_id = ?3) \
+            ", EXISTS (SELECT 1 FROM message m INDEXED BY message_limbo WHERE m.account = a.id AND m.limbo_since IS NOT NULL) \
+             FROM account a LEFT JOIN folder f ON f.account = a.id AND f.deleted_at IS NULL AND (f.id = ?2 OR f.remote_id = ?3) \
              WHERE a.id = ?1"
         ),
         Text::AllFolders => concat!(
