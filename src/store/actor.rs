@@ -7,8 +7,7 @@ use crate::fault;
 use crate::handle::Backlog;
 use crate::reply::ReplyTo;
 use crate::store::apply::{
-    Applied, Done, Numbers, Portion, Quiet, commit, commit_first, control, open_account,
-    write_quiet,
+    Applied, Care, Done, Numbers, Portion, Quiet, commit, control, open_account, write_quiet,
 };
 use crate::store::connect::Database;
 use crate::store::failure::Trouble;
@@ -252,7 +251,7 @@ impl StoreState {
             if let Some(Waiting::Open(open, anew, reply)) = self.waiting.pop_front() {
                 let answer = within(DEADLINE, self.open(&open, anew)).await;
                 self.unsure |= answer.is_err();
-                reply.send(answer.unwrap_or_else(|e| Err(e.of_write())));
+                reply.send(answer.unwrap_or_else(|e| Err(e.of_account())));
             }
             return;
         }
@@ -394,73 +393,88 @@ impl StoreState {
         Ok((tx, numbers))
     }
 
-    /// One transaction of about [`Batch`] of work.
+    /// One transaction of about [`Batch`] of work. Commits are written together at first; where the
+    /// database finds fault with one, all are taken back and written again, each apart.
     async fn transaction(&mut self, taken: &mut Vec<InHand>) -> Result<(), Trouble> {
         let batch = Batch::begin(self.clock.now().mono, self.waiting.len());
-        let (mut open, mut saved) = (None, None);
-        while batch.has_room(self.clock.now().mono) {
+        let (tx, mut numbers) = self.begun().await?;
+        match self.write_together(&tx, &mut numbers, taken, batch).await {
+            Ok(()) => return self.keep(tx, numbers).await,
+            Err(why) => match tx.undo(why).await {
+                Trouble::Refused(_) | Trouble::Damaged(_) => {}
+                why => return Err(why),
+            },
+        }
+        let (tx, mut numbers) = self.begun().await?;
+        for commit in taken {
+            commit.write(&tx, &mut numbers, Care::Apart).await?;
+        }
+        numbers.save(&tx).await?;
+        self.keep(tx, numbers).await
+    }
+
+    async fn write_together(
+        &mut self,
+        tx: &Transaction,
+        numbers: &mut Numbers,
+        taken: &mut Vec<InHand>,
+        batch: Batch,
+    ) -> Result<(), Trouble> {
+        let before = *numbers;
+        while batch.has_room(self.clock.now().mono) || taken.is_empty() {
             if !matches!(self.waiting.front(), Some(Waiting::Commit(..))) {
                 break;
             }
-            let Some(Waiting::Commit(change, reply)) = self.waiting.pop_front() else { break };
-            taken.push(InHand { commit: change, reply, answer: None, broken: None });
-            let Some(last) = taken.last_mut() else { break };
-            let is_first = open.is_none();
-            let (tx, numbers) = match &mut open {
-                Some(open) => open,
-                none => none.insert(self.begun().await?),
-            };
-            let span = tracing::debug_span!(
-                "postrider.store.commit",
-                account.id = last.commit.account.0,
-                folder.id = last.commit.change.folder().map(|f| f.0),
-                page.messages = last.commit.change.page().map(|p| p.rows.len()),
-                size_bytes =
-                    last.commit.change.page().map(postrider_core::mail::page::Page::octets),
-            );
-            let mut applied = if is_first {
-                let applied =
-                    commit_first(tx, numbers, &last.commit).instrument(span.clone()).await;
-                saved = Some(*numbers);
-                applied
-            } else {
-                commit(tx, numbers, &last.commit).instrument(span.clone()).await
-            };
-            // The first one's savepoint is the transaction.
-            if !matches!(applied, Ok(Applied::Done(_)))
-                && is_first
-                && let Some((tx, _)) = open.take()
-            {
-                match applied {
-                    Ok(_) => tx.rollback().await?,
-                    Err(why) => applied = Err(tx.undo(why).await),
-                }
-                if let Err(Trouble::Refused(_)) = applied {
-                    let (tx, numbers) = open.insert(self.begun().await?);
-                    applied = commit(tx, numbers, &last.commit).instrument(span).await;
-                }
+            let Some(Waiting::Commit(commit, reply)) = self.waiting.pop_front() else { break };
+            // What is given up in the middle goes back whole, too.
+            taken.push(InHand { commit, reply, answer: None, broken: None });
+            if let Some(last) = taken.last_mut() {
+                last.write(tx, numbers, Care::Together).await?;
             }
-            last.answer = match applied {
-                Ok(Applied::Done(rows)) => Some(CommitAnswer::Done(rows)),
-                Ok(Applied::Refused(refusal, rows)) => Some(CommitAnswer::Refused(refusal, rows)),
-                // A row that cannot be read is this account's trouble, not that of the others in
-                // the transaction; its savepoint is rolled back.
-                Err(Trouble::Damaged(text)) => {
-                    last.broken = Some(Failure::bug(text));
-                    None
-                }
-                Err(e) => return Err(e),
-            };
         }
-        if let Some((tx, numbers)) = open {
-            if saved != Some(numbers) {
-                numbers.save(&tx).await?;
+        if *numbers != before {
+            numbers.save(tx).await?;
+        }
+        // What the database finds fault with is to be said by now.
+        tx.hand_over().await
+    }
+
+    async fn keep(&mut self, tx: Transaction, numbers: Numbers) -> Result<(), Trouble> {
+        fault::pass("store.handed_over");
+        tx.commit().await?;
+        self.numbers = Some(numbers);
+        self.quiet = Quiet::default();
+        self.tell(numbers);
+        Ok(())
+    }
+}
+
+impl InHand {
+    /// Writes it; what comes of it is told once the transaction is kept. A row that cannot be read is this
+    /// account's trouble, not that of others: apart from them, it is an answer.
+    async fn write(
+        &mut self,
+        tx: &Transaction,
+        numbers: &mut Numbers,
+        care: Care,
+    ) -> Result<(), Trouble> {
+        let change = &self.commit.change;
+        let span = tracing::debug_span!(
+            "postrider.store.commit",
+            account.id = self.commit.account.0,
+            folder.id = change.folder().map(|f| f.0),
+            page.messages = change.page().map(|p| p.rows.len()),
+            size_bytes = change.page().map(postrider_core::mail::page::Page::octets),
+        );
+        let applied = commit(tx, numbers, &self.commit, care).instrument(span).await;
+        (self.answer, self.broken) = match applied {
+            Ok(Applied::Done(rows)) => (Some(CommitAnswer::Done(rows)), None),
+            Ok(Applied::Refused(refusal, rows)) => {
+                (Some(CommitAnswer::Refused(refusal, rows)), None)
             }
-            tx.commit().await?;
-            self.numbers = Some(numbers);
-            self.quiet = Quiet::default();
-            self.tell(numbers);
-        }
+            Err(Trouble::Damaged(text)) if care == Care::Apart => (None, Some(Failure::bug(text))),
+            Err(e) => return Err(e),
+        };
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ mod quiet;
 mod rematch;
 mod words;
 
-pub(super) use applied::Applied;
+pub(super) use applied::{Applied, Care};
 pub use control::Done;
 pub(super) use control::{Portion, control};
 pub(super) use numbers::Numbers;
@@ -46,54 +46,35 @@ use words::{read, text, write};
 /// Messages in limbo that are judged at a time.
 const SWEEP: i64 = 5000;
 
-/// Applies a commit as the first of a transaction. Unless it is done, the transaction is to be rolled
-/// back; where the database has refused what it holds, it is to be applied beside others.
-pub(super) async fn commit_first(
+/// Applies a commit. Of one that is refused nothing was written.
+pub(super) async fn commit(
     tx: &Transaction,
     numbers: &mut Numbers,
     commit: &Commit,
+    care: Care,
 ) -> Result<Applied, Trouble> {
-    let mut next = *numbers;
-    let applied = inside(tx, &mut next, commit, Halves::Refused).await?;
-    if let Applied::Done(_) = applied {
-        // With the rows: mostly nothing else comes into the transaction.
-        next.save(tx).await?;
-        tx.hand_over().await?;
-        *numbers = next;
-        fault::pass("store.savepoint_released");
-    }
-    Ok(applied)
-}
-
-/// What becomes of a page that the database refuses for its content.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Halves {
-    /// It is halved down to the one message that is at fault.
-    Tried,
-    /// The commit is not applied.
-    Refused,
-}
-
-/// Applies a commit in a savepoint of `outer`. On `Err` or a refusal nothing of it remains.
-pub(super) async fn commit(
-    outer: &Transaction,
-    numbers: &mut Numbers,
-    commit: &Commit,
-) -> Result<Applied, Trouble> {
-    let part = outer.begin(SavepointOf::Commit).await?;
-    let mut next = *numbers;
-    let applied = match inside(outer, &mut next, commit, Halves::Tried).await {
-        Ok(applied) => applied,
-        Err(why) => return Err(part.undo(why).await),
+    let part = match care {
+        Care::Together => None,
+        Care::Apart => Some(tx.begin(SavepointOf::Commit).await?),
     };
-    match &applied {
-        Applied::Done(_) => {
-            part.commit().await?;
+    let mut next = *numbers;
+    let applied = match (inside(tx, &mut next, commit, care).await, part) {
+        (Err(why), Some(part)) => return Err(part.undo(why).await),
+        (Err(why), None) => return Err(why),
+        (Ok(Applied::Done(rows)), part) => {
+            if let Some(part) = part {
+                part.commit().await?;
+            }
             *numbers = next;
-            fault::pass("store.savepoint_released");
+            Applied::Done(rows)
         }
-        Applied::Refused(..) => part.rollback().await?,
-    }
+        (Ok(refused @ Applied::Refused(..)), part) => {
+            if let Some(part) = part {
+                part.rollback().await?;
+            }
+            refused
+        }
+    };
     Ok(applied)
 }
 
@@ -101,10 +82,10 @@ async fn inside(
     db: &Transaction,
     numbers: &mut Numbers,
     commit: &Commit,
-    halves: Halves,
+    care: Care,
 ) -> Result<Applied, Trouble> {
     if let Change::Feed(change) = &commit.change {
-        let applied = feed::commit_feed(db, numbers, commit, change).await?;
+        let applied = feed::commit_feed(db, numbers, commit, change, care).await?;
         fault::pass("store.rows_written");
         return Ok(applied);
     }
@@ -145,7 +126,7 @@ async fn inside(
         write(db, Text::Stamped, vec![account.0.into(), stamped_at.into()]).await?;
     }
     let before = Before { account: stored, folder: before, has_limbo };
-    let admitted = write_change(db, numbers, &before, admitted, &commit.change, at, halves).await?;
+    let admitted = write_change(db, numbers, &before, admitted, &commit.change, at, care).await?;
     tracing::debug!("rows written");
     fault::pass("store.rows_written");
     Ok(Applied::Done(Box::new(StoredRows::of(admitted.account, admitted.folder))))
@@ -169,7 +150,7 @@ async fn write_change(
     mut admitted: Admitted,
     change: &Change,
     at: Micros,
-    halves: Halves,
+    care: Care,
 ) -> Result<Admitted, Trouble> {
     let (account, before) = (rows.account.id, rows.folder.as_ref());
     // A folder that is dropped may leave the first ones.
@@ -188,7 +169,7 @@ async fn write_change(
             write_folder_rows(db, rows, &admitted, change, at).await?;
             if let Some(page) = change.page() {
                 let Some(folder) = before else { return Ok(admitted) };
-                let refused = write_page(db, numbers, folder, &admitted, page, at, halves).await?;
+                let refused = write_page(db, numbers, folder, &admitted, page, at, care).await?;
                 if let Some(row) = &mut admitted.folder {
                     // What the database refused stays open, and counts its tries.
                     row.failures = row.failures.union(&refused);
@@ -238,8 +219,8 @@ async fn loaded(
     Ok(ledger)
 }
 
-/// Writes a page; what the database refuses for its content is halved down to the one message,
-/// which becomes a failure. Returns the UIDs that were refused.
+/// Writes a page; where commits are kept apart, what the database refuses for its content is halved down
+/// to the one message, which becomes a failure. Returns the UIDs that were refused.
 async fn write_page(
     db: &Transaction,
     numbers: &mut Numbers,
@@ -247,7 +228,7 @@ async fn write_page(
     admitted: &Admitted,
     page: &Page,
     at: Micros,
-    halves: Halves,
+    care: Care,
 ) -> Result<UidSet, Trouble> {
     let (account, mut refused) = (admitted.account.id, UidSet::new());
     let mut parts: Vec<&[Fetched]> = vec![&page.rows];
@@ -264,7 +245,7 @@ async fn write_page(
         let wrong = begin(rows, folder, &admitted.account, at, &mut ledger);
         let mut next = *numbers;
         let savepoint =
-            if halves == Halves::Tried { Some(db.begin(SavepointOf::Rows).await?) } else { None };
+            if care == Care::Apart { Some(db.begin(SavepointOf::Rows).await?) } else { None };
         let mut saved = save(db, &mut next, account, &mut ledger, at).await;
         if savepoint.is_some() && saved.is_ok() {
             saved = db.hand_over().await;

@@ -39,6 +39,14 @@ impl Trouble {
         Self::Damaged(format!("{what} is damaged: {why}"))
     }
 
+    /// As the failure of what is asked for one account.
+    pub(super) fn of_account(self) -> Failure {
+        match self {
+            Self::Damaged(text) => Failure::bug(text),
+            why => why.of_write(),
+        }
+    }
+
     /// As the failure of a write.
     pub(super) fn of_write(&self) -> Failure {
         Failure::storage(format!("the database could not commit: {self}"))

@@ -213,7 +213,7 @@ async fn a_crash_at_any_step_loses_nothing() {
         "account.page_sent",
         "store.begun",
         "store.rows_written",
-        "store.savepoint_released",
+        "store.handed_over",
         "store.committed",
         "store.answered",
         "account.answered",

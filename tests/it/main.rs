@@ -49,3 +49,4 @@ mod supervision;
 mod support;
 mod sync;
 mod tidy;
+mod together;

@@ -71,6 +71,29 @@ async fn follows_what_happens_to_a_mailbox() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_is_gone_takes_its_mail_with_it_at_once() {
+    let mailbox = Mailbox::new();
+    for folder in ["Kept", "Junk"] {
+        mailbox.create(folder, "");
+        for n in 0..3 {
+            mailbox.append(folder, note(&format!("{folder} {n}")));
+        }
+    }
+    let server = serve_well("u", &mailbox).await;
+    let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
+    blocking(move || {
+        postrider.sync().exits(0);
+        mailbox.delete("Junk");
+        postrider.sync().exits(3);
+        postrider.sync().exits(0);
+        let ended = "SELECT kind || ' ' || count(*) AS x FROM event WHERE kind LIKE '%.deleted' GROUP BY kind";
+        // Nothing else changes, so no later commit would tell it.
+        assert_eq!(rows(&postrider.database(), ended), ["folder.deleted 1", "message.deleted 3"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn exports_exact_bytes_under_safe_names() {
     let mailbox = Mailbox::new();
     mailbox.append("../up/..", note("escape"));

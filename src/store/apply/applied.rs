@@ -1,4 +1,4 @@
-//! What came of a commit.
+//! How commits of one transaction are kept apart, and what came of one.
 
 use postrider_core::commit::change::{Refusal, StoredRows};
 
@@ -7,4 +7,14 @@ use postrider_core::commit::change::{Refusal, StoredRows};
 pub(in crate::store) enum Applied {
     Done(Box<StoredRows>),
     Refused(Refusal, Option<Box<StoredRows>>),
+}
+
+/// How commits of one transaction are kept apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Care {
+    /// Not at all: an error is of the whole transaction, and may be told at a later commit.
+    Together,
+    /// Each has a savepoint: on an error nothing of it remains, and the others stay. A page that the
+    /// database refuses for its content is halved down to the one message that is at fault.
+    Apart,
 }

@@ -1,7 +1,7 @@
 //! Commits of feeds: the rows that they touch are loaded, the core's rules change them, and what
 //! has changed is written. A page costs a constant number of statements.
 
-use super::applied::Applied;
+use super::applied::{Applied, Care};
 use super::messages::save;
 use super::numbers::Numbers;
 use super::words::{lane, read, text, write};
@@ -35,6 +35,7 @@ pub(super) async fn commit_feed(
     numbers: &mut Numbers,
     commit: &Commit,
     change: &FeedChange,
+    care: Care,
 ) -> Result<Applied, Trouble> {
     let (account, at) = (commit.account, commit.at);
     let values = vec![account.0.into(), Value::BigInt(None), Value::Bytes(None)];
@@ -47,7 +48,9 @@ pub(super) async fn commit_feed(
         return Ok(Applied::Refused(refusal, rows));
     }
     let rows = match &change.step {
-        FeedStep::Got { .. } => in_parts(db, numbers, rows, change, at).await?,
+        FeedStep::Got { .. } if care == Care::Apart => {
+            in_parts(db, numbers, rows, change, at).await?
+        }
         _ => once(db, numbers, rows, change, at).await?,
     };
     Ok(Applied::Done(Box::new(answer(rows))))
@@ -95,7 +98,12 @@ async fn in_parts(
         let FeedStep::Got { found, .. } = &change.step else { continue };
         let mut next = *numbers;
         let savepoint = db.begin(SavepointOf::Rows).await?;
-        match once(db, &mut next, rows.clone(), &change, at).await {
+        let mut done = once(db, &mut next, rows.clone(), &change, at).await;
+        if let Ok(after) = done {
+            // What the database refuses is to be said by now.
+            done = db.hand_over().await.map(|()| after);
+        }
+        match done {
             Ok(after) => {
                 savepoint.keep().await?;
                 (*numbers, rows) = (next, after);
@@ -134,8 +142,6 @@ async fn once(
     write_small(db, numbers, &before, &books.rows, at).await?;
     write_owed(db, account, &mut books).await?;
     save(db, numbers, account, &mut books.ledger, at).await?;
-    // What the database refuses is to be said by now.
-    db.hand_over().await?;
     Ok(books.rows)
 }
 
