@@ -1,6 +1,6 @@
-//! The StoreActor: the only writer. Commits that wait together share a transaction, each under its
-//! own savepoint; answers go out after the outer COMMIT. Control writes are served between
-//! transactions.
+//! The StoreActor: the only writer. Commits that wait together share a transaction, and where one is
+//! amiss, each has a savepoint there; answers go out after the COMMIT. Control writes are served
+//! between transactions.
 
 use crate::clock::Clock;
 use crate::fault;
@@ -397,6 +397,8 @@ impl StoreState {
     /// database finds fault with one, all are taken back and written again, each apart.
     async fn transaction(&mut self, taken: &mut Vec<InHand>) -> Result<(), Trouble> {
         let batch = Batch::begin(self.clock.now().mono, self.waiting.len());
+        // It is told, too, where no transaction can be begun.
+        taken.extend(self.next_commit());
         let (tx, mut numbers) = self.begun().await?;
         match self.write_together(&tx, &mut numbers, taken, batch).await {
             Ok(()) => return self.keep(tx, numbers).await,
@@ -421,22 +423,31 @@ impl StoreState {
         batch: Batch,
     ) -> Result<(), Trouble> {
         let before = *numbers;
-        while batch.has_room(self.clock.now().mono) || taken.is_empty() {
-            if !matches!(self.waiting.front(), Some(Waiting::Commit(..))) {
+        while let Some(last) = taken.last_mut() {
+            last.write(tx, numbers, Care::Together).await?;
+            if !batch.has_room(self.clock.now().mono) {
                 break;
             }
-            let Some(Waiting::Commit(commit, reply)) = self.waiting.pop_front() else { break };
             // What is given up in the middle goes back whole, too.
-            taken.push(InHand { commit, reply, answer: None, broken: None });
-            if let Some(last) = taken.last_mut() {
-                last.write(tx, numbers, Care::Together).await?;
-            }
+            let Some(next) = self.next_commit() else { break };
+            taken.push(next);
         }
         if *numbers != before {
             numbers.save(tx).await?;
         }
         // What the database finds fault with is to be said by now.
         tx.hand_over().await
+    }
+
+    /// What waits in front, if it is a commit.
+    fn next_commit(&mut self) -> Option<InHand> {
+        let is_commit = |front: &mut Waiting| matches!(front, Waiting::Commit(..));
+        match self.waiting.pop_front_if(is_commit)? {
+            Waiting::Commit(commit, reply) => {
+                Some(InHand { commit, reply, answer: None, broken: None })
+            }
+            Waiting::Open(..) => None,
+        }
     }
 
     async fn keep(&mut self, tx: Transaction, numbers: Numbers) -> Result<(), Trouble> {

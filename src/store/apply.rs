@@ -153,9 +153,8 @@ async fn write_change(
     care: Care,
 ) -> Result<Admitted, Trouble> {
     let (account, before) = (rows.account.id, rows.folder.as_ref());
-    // A folder that is dropped may leave the first ones.
-    let drops = matches!(change, Change::Folder(FolderChange::DropFolder { .. }));
-    let sweeps = (rows.has_limbo || drops) && may_end_limbo(change, &admitted);
+    // What this commit itself puts there began after every LIST and proof that could end it.
+    let sweeps = rows.has_limbo && may_end_limbo(change, &admitted);
     match change {
         Change::Folder(FolderChange::Rematch { from, to, pairs, .. }) => {
             if let Some(row) = &admitted.folder {

@@ -3,7 +3,7 @@
 
 use crate::support::binary::{Postrider, SHORT, account};
 use crate::support::check::{ask, consistent, equal, locked};
-use crate::support::mail::{blocking, seed, serve_well};
+use crate::support::mail::{blocking, note, seed, serve_well};
 
 /// File sizes, in blocks of 512 octets, at which the system refuses more: in the packs, in the log,
 /// in the database.
@@ -51,6 +51,24 @@ async fn a_full_disk_ends_the_run_and_loses_nothing() {
 
 /// Commits of a first sync that are held up, by how many rows are there then.
 const HELD_AT: [u32; 6] = [0, 1, 2, 3, 60, 120];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_stays_held_ends_the_run_and_loses_nothing() {
+    let mailbox = seed::mailbox(43, 20);
+    let server = serve_well("u", &mailbox).await;
+    let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
+    blocking(move || {
+        postrider.sync().exits(0);
+        mailbox.append("INBOX", note("while it is held"));
+        let held = locked(&postrider.database(), || {
+            postrider.start(&["sync", "--once"], &[]).wait(std::time::Duration::from_secs(150))
+        });
+        assert_eq!(held.code, Some(7), "{}\n{}", held.stdout, held.stderr);
+        postrider.sync().exits(0);
+        equal(&postrider, "u", &mailbox);
+    })
+    .await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_held_for_six_seconds_stops_no_folder() {
