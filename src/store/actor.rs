@@ -442,12 +442,10 @@ impl StoreState {
     /// What waits in front, if it is a commit.
     fn next_commit(&mut self) -> Option<InHand> {
         let is_commit = |front: &mut Waiting| matches!(front, Waiting::Commit(..));
-        match self.waiting.pop_front_if(is_commit)? {
-            Waiting::Commit(commit, reply) => {
-                Some(InHand { commit, reply, answer: None, broken: None })
-            }
-            Waiting::Open(..) => None,
-        }
+        let Some(Waiting::Commit(commit, reply)) = self.waiting.pop_front_if(is_commit) else {
+            return None;
+        };
+        Some(InHand { commit, reply, answer: None, broken: None })
     }
 
     async fn keep(&mut self, tx: Transaction, numbers: Numbers) -> Result<(), Trouble> {
