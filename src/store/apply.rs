@@ -53,28 +53,25 @@ pub(super) async fn commit(
     commit: &Commit,
     care: Care,
 ) -> Result<Applied, Trouble> {
-    let part = match care {
-        Care::Together => None,
-        Care::Apart => Some(tx.begin(SavepointOf::Commit).await?),
-    };
     let mut next = *numbers;
-    let applied = match (inside(tx, &mut next, commit, care).await, part) {
-        (Err(why), Some(part)) => return Err(part.undo(why).await),
-        (Err(why), None) => return Err(why),
-        (Ok(Applied::Done(rows)), part) => {
-            if let Some(part) = part {
-                part.commit().await?;
+    let applied = match care {
+        Care::Together => inside(tx, &mut next, commit, care).await?,
+        Care::Apart => {
+            let part = tx.begin(SavepointOf::Commit).await?;
+            let applied = match inside(tx, &mut next, commit, care).await {
+                Ok(applied) => applied,
+                Err(why) => return Err(part.undo(why).await),
+            };
+            match applied {
+                Applied::Done(_) => part.commit().await?,
+                Applied::Refused(..) => part.rollback().await?,
             }
-            *numbers = next;
-            Applied::Done(rows)
-        }
-        (Ok(refused @ Applied::Refused(..)), part) => {
-            if let Some(part) = part {
-                part.rollback().await?;
-            }
-            refused
+            applied
         }
     };
+    if let Applied::Done(_) = applied {
+        *numbers = next;
+    }
     Ok(applied)
 }
 
