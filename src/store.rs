@@ -6,6 +6,7 @@ mod connect;
 mod failure;
 mod feed;
 mod held;
+mod in_hand;
 mod instance;
 pub mod orders;
 mod read;

@@ -10,8 +10,7 @@ use crate::connection::message::{ConnectionMsg, SessionMsg, SessionStart, payee}
 use crate::connection::payments::Payments;
 use crate::connection::session::SessionActor;
 use crate::fault;
-use crate::provider::{Endpoint, Purse, Sink, Sinks};
-use crate::reply::ReplyTo;
+use crate::provider::{Endpoint, Sink, Sinks};
 use postrider_core::endpoint::{Health, Probe};
 use postrider_core::failure::{Class, Excess, Failure, Provenance, Reach};
 use postrider_core::mail::id::SessionId;
@@ -22,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+mod paying;
 mod view;
 
 /// How long a returned session may take to log out before it is killed.
@@ -440,22 +440,6 @@ impl ConnectionState {
         Ok(())
     }
 
-    /// What a session pays with: nothing where nothing is limited.
-    fn purse(&self, account: &str, id: SessionId, me: &ActorRef<ConnectionMsg>) -> Purse {
-        let paid = || Purse::of(payee(id, account.into(), me));
-        self.payments.is_limited(account).then(paid).unwrap_or_default()
-    }
-
-    /// Grants units, and looks again when there may be more.
-    fn turn(&mut self, me: &ActorRef<ConnectionMsg>) {
-        let Some(wait) = self.payments.turns() else { return };
-        let at = self.args.clock.now().mono.saturating_add(wait);
-        if self.turning.is_none_or(|before| at < before) {
-            self.turning = Some(at);
-            me.send_after(wait, move || ConnectionMsg::Turn(at));
-        }
-    }
-
     /// A server has asked for less.
     fn slowed(&mut self, account: &str, failure: &Failure, mono: Duration) {
         self.payments.slowed(account, failure);
@@ -464,37 +448,5 @@ impl ConnectionState {
             let whose = Some(&account).filter(|_| failure.reach < Reach::Endpoint);
             self.pool.too_many(whose, mono);
         }
-    }
-
-    fn pay_octets(&mut self, id: SessionId) {
-        if let Some(child) = self.children.get_mut(&id) {
-            let fresh = child.unpaid();
-            if fresh > 0 {
-                self.payments.came(&child.account, fresh);
-            }
-        }
-    }
-
-    /// Octets are paid as they come.
-    fn collect(
-        &mut self,
-        looked: &BTreeSet<SessionId>,
-        me: &ActorRef<ConnectionMsg>,
-        mono: Duration,
-    ) {
-        for id in looked {
-            self.pay_octets(*id);
-        }
-        self.payments.look();
-        if self.payments.is_due(mono) {
-            self.save(me, mono, None);
-        }
-    }
-
-    fn save(&mut self, me: &ActorRef<ConnectionMsg>, mono: Duration, done: Option<ReplyTo<()>>) {
-        let me = me.clone();
-        // A pool that is gone reads what is stored when it begins again.
-        let lost = move |rows| drop(me.cast(ConnectionMsg::Unkept(rows)));
-        self.payments.save(mono, lost, done);
     }
 }

@@ -7,10 +7,11 @@ use crate::fault;
 use crate::handle::Backlog;
 use crate::reply::ReplyTo;
 use crate::store::apply::{
-    Applied, Care, Done, Numbers, Portion, Quiet, commit, control, open_account, write_quiet,
+    Care, Done, Numbers, Portion, Quiet, control, open_account, write_quiet,
 };
 use crate::store::connect::Database;
 use crate::store::failure::Trouble;
+use crate::store::in_hand::InHand;
 use crate::store::orders::{Control, OpenAccount};
 use crate::store::transaction::Transaction;
 use crate::telemetry::names;
@@ -26,7 +27,6 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::watch;
-use tracing::Instrument;
 
 /// Longest wait for the database: then the pages are kept and tried again.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -130,14 +130,6 @@ pub struct StoreArgs {
     pub registry: Registry,
     /// An earlier incarnation may have left a transaction open.
     pub restarted: bool,
-}
-
-/// A commit in a transaction.
-struct InHand {
-    commit: Box<Commit>,
-    reply: ReplyTo<CommitAnswer>,
-    answer: Option<CommitAnswer>,
-    broken: Option<Failure>,
 }
 
 impl Actor for StoreActor {
@@ -277,15 +269,8 @@ impl StoreState {
             self.troubled = failure.is_some();
             self.registry.condition("database", failure.as_ref().map(Failure::chain));
         }
-        for InHand { commit, reply, answer, broken } in taken {
-            reply.send(match (&failure, answer) {
-                (None, Some(answer)) => answer,
-                (None, None) => {
-                    let left_out = || Failure::bug("a commit was left out of its transaction");
-                    CommitAnswer::Failed(broken.unwrap_or_else(left_out), commit)
-                }
-                (Some(failure), _) => CommitAnswer::Failed(failure.clone(), commit),
-            });
+        for commit in taken {
+            commit.tell(failure.as_ref());
         }
         fault::pass("store.answered");
     }
@@ -445,7 +430,7 @@ impl StoreState {
         let Some(Waiting::Commit(commit, reply)) = self.waiting.pop_front_if(is_commit) else {
             return None;
         };
-        Some(InHand { commit, reply, answer: None, broken: None })
+        Some(InHand::new(commit, reply))
     }
 
     async fn keep(&mut self, tx: Transaction, numbers: Numbers) -> Result<(), Trouble> {
@@ -454,36 +439,6 @@ impl StoreState {
         self.numbers = Some(numbers);
         self.quiet = Quiet::default();
         self.tell(numbers);
-        Ok(())
-    }
-}
-
-impl InHand {
-    /// Writes it; what comes of it is told once the transaction is kept. A row that cannot be read is this
-    /// account's trouble, not that of others: apart from them, it is an answer.
-    async fn write(
-        &mut self,
-        tx: &Transaction,
-        numbers: &mut Numbers,
-        care: Care,
-    ) -> Result<(), Trouble> {
-        let change = &self.commit.change;
-        let span = tracing::debug_span!(
-            "postrider.store.commit",
-            account.id = self.commit.account.0,
-            folder.id = change.folder().map(|f| f.0),
-            page.messages = change.page().map(|p| p.rows.len()),
-            size_bytes = change.page().map(postrider_core::mail::page::Page::octets),
-        );
-        let applied = commit(tx, numbers, &self.commit, care).instrument(span).await;
-        (self.answer, self.broken) = match applied {
-            Ok(Applied::Done(rows)) => (Some(CommitAnswer::Done(rows)), None),
-            Ok(Applied::Refused(refusal, rows)) => {
-                (Some(CommitAnswer::Refused(refusal, rows)), None)
-            }
-            Err(Trouble::Damaged(text)) if care == Care::Apart => (None, Some(Failure::bug(text))),
-            Err(e) => return Err(e),
-        };
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Folders whose UIDs begin anew: scripts.
 
-use crate::scheduler::World;
 use crate::server::Dice;
+use crate::world::World;
 use postrider_core::commit::rows::LocationRow;
 use postrider_core::mail::id::MessageId;
 use postrider_core::run::event::Event;

@@ -1,6 +1,6 @@
 //! Folders that show their newest mail alone: scripts.
 
-use crate::scheduler::{Work, World};
+use crate::world::{Work, World};
 use postrider_core::provider::folders::Request;
 use postrider_core::standing::EventKind;
 

@@ -6,10 +6,10 @@
 //! announced as new · INV-7 nothing large ends on one look · INV-8 idle means idle · INV-9 runs
 //! end.
 
-use crate::scheduler::World;
 use crate::server::{EVER, Folder};
 use crate::store::narrow;
 use crate::words::{flags, hash};
+use crate::world::World;
 use postrider_core::commit::event::{EventDraft, SHOWN, ToldPlace, What};
 use postrider_core::mail::cursor::Mark;
 use postrider_core::mail::flags::Flags;

@@ -25,13 +25,15 @@ mod sight;
 mod store;
 mod talk;
 mod town;
+mod watching;
 mod words;
+mod world;
 mod writing;
 
 use feeds::FeedWorld;
 use postrider_core::standing::EventKind;
-use scheduler::World;
 use town::Town;
+use world::World;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name)

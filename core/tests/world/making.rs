@@ -1,9 +1,9 @@
 //! How a world begins: what its seed draws, or nothing that goes wrong.
 
 use crate::config::Config;
-use crate::scheduler::World;
 use crate::server::{Dice, Server};
 use crate::store::Store;
+use crate::world::World;
 use postrider_core::recovery::decide::Policy;
 use postrider_core::recovery::history::History;
 use postrider_core::run::settings::Settings;

@@ -1,7 +1,7 @@
 //! In what order a run asks: scripts without faults, step by step.
 
-use crate::scheduler::World;
 use crate::server::Dice;
+use crate::world::World;
 use postrider_core::run::event::Event;
 use postrider_core::run::scope::{Depth, Scope};
 use postrider_core::standing::Standing;

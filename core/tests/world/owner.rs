@@ -1,7 +1,7 @@
 //! What the owners of the mailbox do, with another client.
 
-use crate::scheduler::{Move, World};
 use crate::server::{EVER, Mail};
+use crate::world::{Move, World};
 use postrider_core::mail::id::FolderId;
 
 impl World {

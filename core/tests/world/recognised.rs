@@ -1,8 +1,8 @@
 //! Mail that a session takes for messages that are held, as the store has them at that moment.
 
-use crate::scheduler::World;
 use crate::server::{Folder, Mail};
 use crate::words::{fetched, hash, key, length};
+use crate::world::World;
 use postrider_core::commit::rows::MessageRow;
 use postrider_core::mail::body::BodyRef;
 use postrider_core::mail::id::Identity;

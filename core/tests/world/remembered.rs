@@ -1,8 +1,8 @@
 //! Cases that have found something, as scripts of events: they outlive a change of the scheduler,
 //! as seeds do not.
 
-use crate::scheduler::World;
 use crate::server::{EVER, Lie, Mail};
+use crate::world::World;
 use postrider_core::mail::id::FolderId;
 use postrider_core::recovery::history::History;
 use postrider_core::standing::{EventKind, Outcome};

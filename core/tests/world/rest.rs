@@ -1,7 +1,7 @@
 //! A life at rest: what it waits for, what it watches, and that a pause is one.
 
-use crate::scheduler::{Session, World};
 use crate::server::EVER;
+use crate::world::{Session, World};
 use postrider_core::account::follow::{Command, Follower};
 use postrider_core::standing::{Push, Standing};
 

@@ -1,9 +1,9 @@
 //! What a session shows of the model server: its folders as they are, or as the session's lie has them.
 
-use crate::scheduler::World;
 use crate::server::{Folder, Lie, Mail};
 use crate::talk::Ended;
 use crate::words::{flags, gone, key};
+use crate::world::World;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::folder::ListedFolder;
 use postrider_core::mail::id::{MailboxId, SessionId, UidValidity};

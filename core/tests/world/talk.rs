@@ -1,9 +1,9 @@
 //! One session of the model server: it answers late, in pieces, wrong, or not at all.
 
-use crate::scheduler::{Session, Work, World};
 use crate::server::{Folder, Lie};
 use crate::sight::sample;
 use crate::words::{fetched, gone, length};
+use crate::world::{Session, Work, World};
 use postrider_core::budget::{Lane, Wait};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::id::{SessionId, UidValidity};

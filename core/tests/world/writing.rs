@@ -1,6 +1,6 @@
 //! The store's side of a world: what is queued for it, late, refused, lost in a crash.
 
-use crate::scheduler::{Queued, Work, World};
+use crate::world::{Queued, Work, World};
 use postrider_core::commit::change::{Change, Commit, CommitAnswer, FolderChange};
 use postrider_core::failure::Failure;
 use postrider_core::provider::folders::Request;

@@ -1,0 +1,65 @@
+//! A commit that is in a transaction: it is written there, and answered once that is kept or given up.
+
+use crate::reply::ReplyTo;
+use crate::store::apply::{Applied, Care, Numbers, commit};
+use crate::store::failure::Trouble;
+use crate::store::transaction::Transaction;
+use postrider_core::commit::change::{Commit, CommitAnswer};
+use postrider_core::failure::Failure;
+use tracing::Instrument;
+
+/// A commit in a transaction.
+pub(super) struct InHand {
+    commit: Box<Commit>,
+    reply: ReplyTo<CommitAnswer>,
+    answer: Option<CommitAnswer>,
+    broken: Option<Failure>,
+}
+
+impl InHand {
+    /// Nothing is written of it so far.
+    pub(super) fn new(commit: Box<Commit>, reply: ReplyTo<CommitAnswer>) -> Self {
+        Self { commit, reply, answer: None, broken: None }
+    }
+
+    /// Writes it; what comes of it is told once the transaction is kept. A row that cannot be read is this
+    /// account's trouble, not that of others: apart from them, it is an answer.
+    pub(super) async fn write(
+        &mut self,
+        tx: &Transaction,
+        numbers: &mut Numbers,
+        care: Care,
+    ) -> Result<(), Trouble> {
+        let change = &self.commit.change;
+        let span = tracing::debug_span!(
+            "postrider.store.commit",
+            account.id = self.commit.account.0,
+            folder.id = change.folder().map(|f| f.0),
+            page.messages = change.page().map(|p| p.rows.len()),
+            size_bytes = change.page().map(postrider_core::mail::page::Page::octets),
+        );
+        let applied = commit(tx, numbers, &self.commit, care).instrument(span).await;
+        (self.answer, self.broken) = match applied {
+            Ok(Applied::Done(rows)) => (Some(CommitAnswer::Done(rows)), None),
+            Ok(Applied::Refused(refusal, rows)) => {
+                (Some(CommitAnswer::Refused(refusal, rows)), None)
+            }
+            Err(Trouble::Damaged(text)) if care == Care::Apart => (None, Some(Failure::bug(text))),
+            Err(e) => return Err(e),
+        };
+        Ok(())
+    }
+
+    /// Answers: the transaction is kept, or has failed, and then nothing of it remains.
+    pub(super) fn tell(self, failure: Option<&Failure>) {
+        let Self { commit, reply, answer, broken } = self;
+        reply.send(match (failure, answer) {
+            (None, Some(answer)) => answer,
+            (None, None) => {
+                let left_out = || Failure::bug("a commit was left out of its transaction");
+                CommitAnswer::Failed(broken.unwrap_or_else(left_out), commit)
+            }
+            (Some(failure), _) => CommitAnswer::Failed(failure.clone(), commit),
+        });
+    }
+}
