@@ -44,7 +44,8 @@ pub enum StoreMsg {
     Open(OpenAccount, bool, ReplyTo<Result<AccountSnapshot, Failure>>),
     /// A control write.
     Control(Control, ReplyTo<Result<Done, Failure>>),
-    /// A pass changed nothing: written with the next page, or within a minute.
+    /// A pass changed nothing: written with the next page, or within a minute. Nothing answers this, nor
+    /// the two that follow: what dies with the process, or the actor, the next pass proves again.
     Proved {
         /// The folder.
         folder: FolderId,

@@ -58,12 +58,18 @@ pub(super) async fn commit(
         Care::Together => inside(tx, &mut next, commit, care).await?,
         Care::Apart => {
             let part = tx.begin(SavepointOf::Commit).await?;
-            let applied = match inside(tx, &mut next, commit, care).await {
+            let mut applied = inside(tx, &mut next, commit, care).await;
+            if matches!(applied, Ok(Applied::Done(_)))
+                && let Err(why) = tx.hand_over().await
+            {
+                applied = Err(why);
+            }
+            let applied = match applied {
                 Ok(applied) => applied,
                 Err(why) => return Err(part.undo(why).await),
             };
             match applied {
-                Applied::Done(_) => part.commit().await?,
+                Applied::Done(_) => part.keep().await?,
                 Applied::Refused(..) => part.rollback().await?,
             }
             applied

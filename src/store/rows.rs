@@ -22,8 +22,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 
+/// A column. What is not of its kind is damage.
 pub(super) fn get<T: TryGetable>(row: &QueryResult, at: usize) -> Result<T, Trouble> {
-    Ok(row.try_get_by_index(at)?)
+    row.try_get_by_index(at).map_err(|e| Trouble::damaged("a stored value", &e))
 }
 
 fn micros(row: &QueryResult, at: usize) -> Result<Option<Micros>, Trouble> {

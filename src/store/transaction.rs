@@ -193,6 +193,7 @@ impl Transaction {
 
     /// A savepoint; it goes along with what comes first in it.
     pub(super) async fn begin(&self, part: SavepointOf) -> Result<Savepoint<'_>, Trouble> {
+        self.refuse_if_spoiled()?;
         self.hand_over().await?;
         let [begin, keep, back] = match part {
             SavepointOf::Commit => {
@@ -245,14 +246,7 @@ pub(super) struct Savepoint<'a> {
 }
 
 impl Savepoint<'_> {
-    /// Keeps what was written; whatever is wrong with it is said here.
-    pub(super) async fn commit(self) -> Result<(), Trouble> {
-        let around = self.around;
-        self.keep().await?;
-        around.hand_over().await
-    }
-
-    /// The same, where all was handed over: this goes along with what comes next.
+    /// Keeps what was written, all of which was handed over: this goes along with what comes next.
     pub(super) async fn keep(mut self) -> Result<(), Trouble> {
         self.around.refuse_if_spoiled()?;
         self.around.put(self.keep, vec![]).await?;

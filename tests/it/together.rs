@@ -1,28 +1,39 @@
 //! Accounts whose commits share a transaction cost each other nothing.
 
 use crate::support::binary::{Postrider, SHORT, account};
-use crate::support::check::{ask, change, equal};
+use crate::support::check::{ask, change, equal, rows, told};
 use crate::support::mail::{Mailbox, blocking, note, serve};
+use std::process::Command;
+
+fn fill(mailbox: &Mailbox, folders: u32, mails: u32) {
+    for folder in 0..folders {
+        mailbox.create(&format!("f{folder}"), "");
+        for n in 0..mails {
+            mailbox.append(&format!("f{folder}"), note(&format!("n{}", folder * mails + n)));
+        }
+    }
+}
+
+/// The config of two mailboxes of one server, and what keeps that up.
+async fn two_accounts(u: &Mailbox, v: &Mailbox) -> (impl Sized + use<>, String) {
+    let server = serve(&[("u", u), ("v", v)], |_, _| None).await;
+    let accounts = ["u", "v"].map(|id| account(id, server.port(), "pw")).concat();
+    (server, format!("{SHORT}{accounts}"))
+}
 
 /// Mailboxes of 30 folders with ten mails each; the schema is there, and nothing of the mail.
 async fn two_mailboxes(work: impl FnOnce(&Postrider, &Mailbox, &Mailbox) + Send + 'static) {
     let (u, v) = (Mailbox::new(), Mailbox::new());
-    let server = serve(&[("u", &u), ("v", &v)], |_, _| None).await;
-    let accounts = ["u", "v"].map(|id| account(id, server.port(), "pw")).concat();
-    let postrider = Postrider::new(&format!("{SHORT}{accounts}"));
+    let (server, config) = two_accounts(&u, &v).await;
+    let postrider = Postrider::new(&config);
     blocking(move || {
         postrider.sync().exits(0);
-        for mailbox in [&u, &v] {
-            for folder in 0..30 {
-                mailbox.create(&format!("f{folder}"), "");
-                for n in 0..10 {
-                    mailbox.append(&format!("f{folder}"), note(&format!("n{}", folder * 10 + n)));
-                }
-            }
-        }
+        fill(&u, 30, 10);
+        fill(&v, 30, 10);
         work(&postrider, &u, &v);
     })
     .await;
+    drop(server);
 }
 
 /// One message of u is refused by a trigger, the text given; nothing else is, and it comes once the
@@ -88,4 +99,139 @@ async fn a_row_that_cannot_be_read_costs_no_other_account() {
         equal(postrider, "u", u);
     })
     .await;
+}
+
+/// Refuses the event of one message.
+const EVENT: &str = "CREATE TRIGGER poison BEFORE INSERT ON event \
+     WHEN NEW.account = (SELECT id FROM account WHERE name = 'u') \
+     AND (SELECT subject FROM message WHERE id = NEW.message) = 'late' \
+     BEGIN SELECT RAISE(ABORT, 'constraint: poison'); END";
+
+/// The last write of a commit, of one that is alone in its transaction, and what passes of the other
+/// account proved meanwhile: the refusal is told in time to be halved down, and the proofs stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_write_of_the_last_commit_is_looked_at() {
+    two_mailboxes(|postrider, u, v| {
+        let database = postrider.database();
+        postrider.sync().exits(0);
+        change(&database, EVENT);
+        u.append("f29", note("late"));
+        let before = ask(&database, "SELECT max(proved_at) AS x FROM folder");
+        postrider.sync().exits(3);
+        let unproved = format!(
+            "SELECT count(*) AS x FROM folder WHERE path <> 'f29' AND proved_at <= {before}"
+        );
+        assert_eq!(ask(&database, &unproved), "0");
+        change(&database, "DROP TRIGGER poison");
+        change(&database, "UPDATE failure SET next_try_at = 0");
+        postrider.sync().exits(0);
+        equal(postrider, "u", u);
+        equal(postrider, "v", v);
+    })
+    .await;
+}
+
+/// What no page is cannot be halved: its account fails, and no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_is_refused_costs_no_other_account() {
+    two_mailboxes(|postrider, u, v| {
+        let database = postrider.database();
+        change(
+            &database,
+            "CREATE TRIGGER poison BEFORE INSERT ON folder \
+             WHEN NEW.path = 'f7' AND NEW.account = (SELECT id FROM account WHERE name = 'u') \
+             BEGIN SELECT RAISE(ABORT, 'constraint: poison'); END",
+        );
+        let run = postrider.sync().exits(7);
+        assert!(run.stderr.contains("constraint: poison"), "{}", run.stderr);
+        equal(postrider, "v", v);
+        change(&database, "DROP TRIGGER poison");
+        postrider.sync().exits(0);
+        equal(postrider, "u", u);
+    })
+    .await;
+}
+
+/// The mark of a page is written before the page's messages are read: it does not move without them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_whose_message_cannot_be_read_moves_no_mark() {
+    two_mailboxes(|postrider, u, v| {
+        let database = postrider.database();
+        postrider.sync().exits(0);
+        let lanes = "SELECT lane || ' ' || state AS x FROM cursor JOIN folder ON id = folder \
+                     WHERE path = 'f4' AND account = (SELECT id FROM account WHERE name = 'u') ORDER BY lane";
+        let before = rows(&database, lanes);
+        change(
+            &database,
+            "UPDATE message SET last_sight = 'x' WHERE subject = 'n5' \
+             AND account = (SELECT id FROM account WHERE name = 'u')",
+        );
+        u.append("f4", note("n5"));
+        v.append("f4", note("n5"));
+        let run = postrider.sync().exits(70);
+        assert!(run.stderr.contains("a stored value is damaged"), "{}", run.stderr);
+        assert_eq!(rows(&database, lanes), before);
+        equal(postrider, "v", v);
+        change(&database, "UPDATE message SET last_sight = NULL WHERE last_sight = 'x'");
+        postrider.sync().exits(0);
+        equal(postrider, "u", u);
+    })
+    .await;
+}
+
+/// The process is aborted at each passing of a step, in a run in which commits are written twice: what
+/// comes of it in the end is what a process tells that nobody aborted.
+async fn crash_while_written_twice(point: &'static str) {
+    let (u, v) = (Mailbox::new(), Mailbox::new());
+    let (server, config) = two_accounts(&u, &v).await;
+    blocking(move || {
+        let empty = Postrider::new(&config);
+        empty.sync().exits(0);
+        change(&empty.database(), EVENT);
+        for mailbox in [&u, &v] {
+            fill(mailbox, 2, 3);
+            mailbox.append("f1", note("late"));
+        }
+        let began = || {
+            let postrider = Postrider::new(&config);
+            let (from, to) = (empty.path("data"), postrider.path("data"));
+            let copied = Command::new("cp").arg("-r").args([from, to]).status().unwrap();
+            assert!(copied.success());
+            postrider
+        };
+        let ended = |postrider: &Postrider| {
+            change(&postrider.database(), "DROP TRIGGER poison");
+            change(&postrider.database(), "UPDATE failure SET next_try_at = 0");
+            postrider.sync().exits(0);
+            equal(postrider, "u", &u);
+            equal(postrider, "v", &v);
+            told(&postrider.database())
+        };
+        let unhurt = began();
+        unhurt.sync().exits(3);
+        let want = ended(&unhurt);
+        let mut aborted = 0;
+        for nth in 1..40 {
+            let postrider = began();
+            let fault = format!("{point}:{nth}");
+            let ran = postrider.run_with(&["sync", "--once"], &[("POSTRIDER_FAULT", &fault)]);
+            let hit = ran.stderr.contains("scripted fault");
+            assert_eq!(ran.code, if hit { None } else { Some(3) }, "{fault}\n{}", ran.stderr);
+            assert_eq!(ended(&postrider), want, "{fault}");
+            if !hit {
+                break;
+            }
+            aborted = nth;
+        }
+        assert!((2..39).contains(&aborted), "{point}: {aborted}");
+    })
+    .await;
+    drop(server);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_in_the_second_try_loses_nothing() {
+    for point in ["store.begun", "store.rows_written", "store.handed_over", "store.committed"] {
+        crash_while_written_twice(point).await;
+    }
 }

@@ -144,7 +144,8 @@ async fn a_savepoint_takes_back_only_its_own() {
     }
     let savepoint = tx.begin(SavepointOf::Commit).await.unwrap();
     put(3).await;
-    savepoint.commit().await.unwrap();
+    tx.hand_over().await.unwrap();
+    savepoint.keep().await.unwrap();
     let savepoint = tx.begin(SavepointOf::Rows).await.unwrap();
     put(4).await;
     tx.hand_over().await.unwrap();
@@ -190,7 +191,9 @@ async fn a_savepoint_that_was_given_up_spoils_what_is_around_it() {
         tx.put(Say::Insert, vec![1.into(), 1.into()]).await.unwrap();
         drop(tx.begin(SavepointOf::Rows).await.unwrap());
         if is_nested {
-            assert!(matches!(outer.commit().await, Err(Trouble::Database(_))));
+            let again = tx.begin(SavepointOf::Rows).await;
+            assert!(matches!(again, Err(Trouble::Database(_))), "nor written to");
+            assert!(matches!(outer.keep().await, Err(Trouble::Database(_))));
         } else {
             drop(outer);
         }
