@@ -16,8 +16,8 @@ use crate::store::orders::{Control, OpenAccount};
 use crate::store::transaction::Transaction;
 use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
-use postrider_core::batch::Batch;
-use postrider_core::commit::change::{Commit, CommitAnswer};
+use postrider_core::batch::{Batch, COMPANY, ENOUGH, has_time};
+use postrider_core::commit::change::{Change, Commit, CommitAnswer};
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::run::event::AccountSnapshot;
@@ -81,6 +81,8 @@ pub enum StoreMsg {
     Settle(ReplyTo<()>),
     /// Work on what has gathered.
     Flush,
+    /// The same: it has waited for others long enough.
+    Gathered,
 }
 
 /// The actor.
@@ -104,6 +106,8 @@ pub struct StoreState {
     depth: Backlog,
     registry: Registry,
     flushing: bool,
+    /// A timer for `Gathered` is running.
+    gathering: bool,
     /// What transaction the writing connection is in is not known.
     unsure: bool,
     /// The last transaction failed.
@@ -114,6 +118,15 @@ pub struct StoreState {
 enum Waiting {
     Commit(Box<Commit>, ReplyTo<CommitAnswer>),
     Open(OpenAccount, bool, ReplyTo<Result<AccountSnapshot, Failure>>),
+}
+
+impl Waiting {
+    fn change(&self) -> Option<&Change> {
+        match self {
+            Self::Commit(commit, _) => Some(&commit.change),
+            Self::Open(..) => None,
+        }
+    }
 }
 
 /// What the actor is made with.
@@ -156,6 +169,7 @@ impl Actor for StoreActor {
             depth,
             registry,
             flushing: false,
+            gathering: false,
             unsure: restarted,
             troubled: false,
         })
@@ -215,15 +229,22 @@ impl Actor for StoreActor {
                 fault::pass("panic.store");
                 state.work().await;
             }
+            StoreMsg::Gathered => {
+                state.gathering = false;
+                state.work().await;
+            }
         }
         if !state.quiet.is_empty() && !state.quiet_timer {
             state.quiet_timer = true;
             me.send_after(QUIET, || StoreMsg::WriteQuiet);
         }
         let waits = !state.waiting.is_empty() || !state.controls.is_empty();
-        if waits && !state.flushing {
+        if waits && state.has_time() {
+            if !std::mem::replace(&mut state.gathering, true) {
+                me.send_after(COMPANY, || StoreMsg::Gathered);
+            }
+        } else if waits && !std::mem::replace(&mut state.flushing, true) {
             // What is in the mailbox already joins the transaction: it is handled before this.
-            state.flushing = true;
             me.cast(StoreMsg::Flush)?;
         }
         Ok(())
@@ -231,6 +252,15 @@ impl Actor for StoreActor {
 }
 
 impl StoreState {
+    /// Whether what waits here may wait for others.
+    fn has_time(&self) -> bool {
+        let waiting: Option<Vec<_>> =
+            self.waiting.iter().take(ENOUGH).map(Waiting::change).collect();
+        !self.flushing
+            && self.controls.is_empty()
+            && waiting.is_some_and(|waiting| has_time(&waiting))
+    }
+
     async fn work(&mut self) {
         // Each once: a long purge goes on behind the pages, and nothing that was said before an
         // account is handed out is done after it.
