@@ -216,6 +216,11 @@ impl Conn {
         }
     }
 
+    /// Whether much more is to come than waits.
+    pub(super) fn flows(&mut self, flows: bool) {
+        self.stream.flows(flows);
+    }
+
     /// Waits for something to read; a dropped wait has lost nothing.
     pub(super) async fn ready(&mut self) -> Result<(), Failure> {
         self.reader.ready(&mut self.stream).await
@@ -224,6 +229,7 @@ impl Conn {
     /// Gives buffers back until the next command.
     pub(super) fn rest(&mut self) {
         self.reader.rest();
+        self.stream.rest();
     }
 
     pub(super) fn timeouts(&self) -> Timeouts {

@@ -8,7 +8,7 @@ use crate::provider::head::Head;
 use crate::provider::imap::conn::{Conn, PACE};
 use crate::provider::imap::handover::{Asker, Cost, HandOver};
 use crate::provider::imap::page::{
-    Active, Alone, Reading, is_answer, is_fetch, is_of, merge, stray, tagged,
+    Active, Alone, Reading, flows, is_answer, is_fetch, is_of, merge, stray, tagged,
 };
 use crate::provider::imap::recognise::item;
 use crate::provider::imap::row::{Meta, Row};
@@ -57,7 +57,9 @@ impl ImapSession {
         let (pages, unsealed) = (VecDeque::new(), Vec::new());
         let mut reading = Reading { pages, unsealed, hand, apart: None, keeps: false };
         queue.push_front(first);
-        match self.read_pages(&mut reading, queue, asks).await {
+        let read = self.read_pages(&mut reading, queue, asks).await;
+        self.conn.flows(false);
+        match read {
             Ok(()) => {
                 self.hand = Some(reading.hand);
                 Ok(())
@@ -265,6 +267,7 @@ impl ImapSession {
     /// Reads one response; returns a message that came with its octets.
     async fn read_one(&mut self, reading: &mut Reading) -> Result<Option<Meta>, Failure> {
         let Reading { pages, unsealed, hand, .. } = reading;
+        self.conn.flows(flows(pages, unsealed));
         let deadline = self.conn.command_deadline();
         let (counter, began) = (self.conn.useful(), pages.front().map(|page| page.began));
         let read = tokio::select! {

@@ -3,6 +3,7 @@
 use crate::provider::imap::deflate::Deflated;
 use crate::provider::imap::order::AnswerOrder;
 use crate::provider::imap::proxy::through;
+use crate::provider::imap::readahead::ReadAhead;
 use crate::provider::trust::{Tls, config, unbelieved};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::provider::server::{Proxy, Security, Server};
@@ -60,8 +61,24 @@ pub(super) fn late(what: &str, after: Duration) -> Failure {
 #[derive(Debug)]
 pub(super) enum Stream {
     Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<ReadAhead<TcpStream>>>),
     Deflated(Box<Deflated<Stream>>),
+}
+
+impl Stream {
+    /// Gives buffers back, if nothing lies in them.
+    pub(super) fn rest(&mut self) {
+        if let Self::Tls(stream) = self {
+            stream.get_mut().0.rest();
+        }
+    }
+
+    /// Whether much more is to come than waits.
+    pub(super) fn flows(&mut self, flows: bool) {
+        if let Self::Tls(stream) = self {
+            stream.get_mut().0.flows(flows);
+        }
+    }
 }
 
 impl ImapEndpoint {
@@ -119,7 +136,7 @@ impl ImapEndpoint {
         };
         let shaken = tokio::time::timeout(
             self.server.timeouts.greeting,
-            TlsConnector::from(Arc::clone(settings)).connect(name, tcp),
+            TlsConnector::from(Arc::clone(settings)).connect(name, ReadAhead::new(tcp)),
         )
         .await;
         let stream = shaken

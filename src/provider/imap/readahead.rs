@@ -1,0 +1,216 @@
+//! What lies under TLS, read in large pieces: rustls takes 4 KiB at a time, each a call to the system, and
+//! who is quicker than mail comes is woken for each record.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a nap between two readings, and how fast mail comes"
+)]
+
+use crate::provider::imap::naps::{NAP, Naps};
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep};
+
+/// Octets that are read at a time while more waits than was asked for.
+const PIECE: usize = 64 * 1024;
+
+/// A stream whose reader asks for little at a time. Where nothing waits it has no buffer.
+#[derive(Debug)]
+pub(super) struct ReadAhead<S> {
+    inner: S,
+    buffer: Vec<u8>,
+    start: usize,
+    /// Much more is to come: who has read what there is may sleep.
+    flows: bool,
+    began: Instant,
+    naps: Naps,
+    nap: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> ReadAhead<S> {
+    pub(super) fn new(inner: S) -> Self {
+        Self {
+            inner,
+            buffer: Vec::new(),
+            start: 0,
+            flows: false,
+            began: Instant::now(),
+            naps: Naps::default(),
+            nap: None,
+        }
+    }
+
+    /// Gives the buffer back, if nothing lies in it.
+    pub(super) fn rest(&mut self) {
+        if self.start == self.buffer.len() {
+            (self.buffer, self.start) = (Vec::new(), 0);
+        }
+    }
+
+    /// Whether much more is to come than waits.
+    pub(super) fn flows(&mut self, flows: bool) {
+        self.flows = flows;
+        if !flows {
+            self.naps.pause();
+            self.nap = None;
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> ReadAhead<S> {
+    fn came(&mut self, octets: usize) {
+        if self.flows {
+            self.naps.came(octets as u64, self.began.elapsed());
+        }
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(nap) = &mut self.nap {
+            ready!(nap.as_mut().poll(cx));
+            self.nap = None;
+        }
+        self.buffer.clear();
+        self.start = 0;
+        let read = pin!(self.inner.read_buf(&mut self.buffer)).poll(cx);
+        match &read {
+            Poll::Pending => self.buffer = Vec::new(),
+            Poll::Ready(Ok(octets)) => {
+                self.came(*octets);
+                // There was no more.
+                if self.flows && *octets < PIECE && self.naps.are_taken() {
+                    self.nap = Some(Box::pin(sleep(NAP)));
+                }
+            }
+            Poll::Ready(Err(_)) => {}
+        }
+        read.map_ok(|_| ())
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for ReadAhead<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.start == this.buffer.len() {
+            if this.buffer.capacity() == 0 {
+                let asked = buf.remaining();
+                ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
+                this.came(asked - buf.remaining());
+                // All that was asked for has come: more may wait.
+                if asked > 0 && buf.remaining() == 0 {
+                    this.buffer.reserve_exact(PIECE);
+                }
+                return Poll::Ready(Ok(()));
+            }
+            ready!(this.poll_fill(cx))?;
+        }
+        let waiting = this.buffer.get(this.start..).unwrap_or_default();
+        let taken = waiting.len().min(buf.remaining());
+        buf.put_slice(waiting.get(..taken).unwrap_or_default());
+        this.start += taken;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for ReadAhead<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().inner).poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::io::AsyncWriteExt;
+
+    /// Whatever is asked for at a time, and however it comes, all of it comes, once and in order.
+    #[tokio::test]
+    async fn all_comes_in_order() {
+        let sent: Vec<u8> = (0..3 * PIECE).map(|at| (at % 251) as u8).collect();
+        for (asked, line) in [(7, 5), (4096, 5000), (4096, 2 * PIECE), (2 * PIECE, PIECE)] {
+            let (client, mut server) = tokio::io::duplex(line);
+            let mut stream = ReadAhead::new(client);
+            let sending = async {
+                server.write_all(&sent).await.unwrap();
+                drop(server);
+            };
+            let reading = async {
+                let (mut came, mut piece) = (Vec::new(), vec![0; asked]);
+                while let n @ 1.. = stream.read(&mut piece).await.unwrap() {
+                    came.extend_from_slice(&piece[..n]);
+                }
+                came
+            };
+            let ((), came) = tokio::join!(sending, reading);
+            assert!(came == sent, "{asked} at a time of {line}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_waits_holds_no_buffer() {
+        let (client, mut server) = tokio::io::duplex(4 * PIECE);
+        let mut stream = ReadAhead::new(client);
+        let (mut piece, mut left, mut most) = (vec![0; 4096], 2 * PIECE, 0);
+        server.write_all(&vec![7; left]).await.unwrap();
+        while left > 0 {
+            left -= stream.read(&mut piece).await.unwrap();
+            most = most.max(stream.buffer.capacity());
+        }
+        assert_eq!(most, PIECE, "what waits is read in large pieces");
+        let waited = tokio::time::timeout(Duration::ZERO, stream.read(&mut piece)).await;
+        assert!(waited.is_err() && stream.buffer.capacity() == 0);
+        server.write_all(b"news").await.unwrap();
+        assert_eq!(stream.read(&mut piece).await.unwrap(), 4);
+        assert_eq!(stream.buffer.capacity(), 0, "a little is read without one");
+        server.write_all(&[7; 5000]).await.unwrap();
+        for (asked, came, held) in [(4096, 4096, None), (4, 4, Some(PIECE)), (4096, 900, Some(0))] {
+            let read = stream.read(piece.get_mut(..asked).unwrap()).await.unwrap();
+            assert_eq!(read, came);
+            if let Some(held) = held {
+                stream.rest();
+                assert_eq!(stream.buffer.capacity(), held, "what lies in it is not given away");
+            }
+        }
+    }
+
+    /// Who has read all that was there, of much that is to come, sleeps; at the end of it nobody does.
+    #[tokio::test]
+    async fn who_is_quicker_than_mail_sleeps() {
+        let (client, mut server) = tokio::io::duplex(4 * PIECE);
+        let mut stream = ReadAhead::new(client);
+        stream.naps = Naps::taken_anyway();
+        let mut piece = vec![0; 4096];
+        for flows in [true, false] {
+            stream.flows(flows);
+            server.write_all(&[7; 5000]).await.unwrap();
+            assert_eq!(stream.read(&mut piece).await.unwrap(), 4096);
+            assert_eq!(stream.read(&mut piece).await.unwrap(), 5000 - 4096);
+            server.write_all(b"more").await.unwrap();
+            let read = tokio::time::timeout(Duration::ZERO, stream.read(&mut piece)).await;
+            assert_eq!(read.is_err(), flows, "what comes waits for company");
+            if flows {
+                assert_eq!(stream.read(&mut piece).await.unwrap(), 4);
+                // It holds no buffer where nothing waits.
+                let read = tokio::time::timeout(2 * NAP, stream.read(&mut piece)).await;
+                assert!(read.is_err() && stream.buffer.capacity() == 0);
+            }
+        }
+    }
+}
