@@ -6,16 +6,20 @@ use crate::support::mail::{Mailbox, blocking, note};
 use crate::support::relay::Relay;
 use postrider_imapd::{Misbehaviour, Server, User};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 const FOLDERS: [&str; 3] = ["A", "B", "C"];
+/// How an index is asked for.
+const INDEX: &str = "UID FETCH 1:* (UID FLAGS)";
 
-fn three() -> Mailbox {
+/// Three folders of four mails each, B of so many.
+fn three(of_b: usize) -> Mailbox {
     let mailbox = Mailbox::new();
     for folder in FOLDERS {
         mailbox.create(folder, "");
-        for n in 0..4 {
+        for n in 0..if folder == "B" { of_b } else { 4 } {
             mailbox
                 .append(folder, note(&format!("{folder}{n}")).dated("01-Feb-2024 10:00:00 +0000"));
         }
@@ -25,20 +29,29 @@ fn three() -> Mailbox {
 
 /// Syncs through a relay that hears what is asked. Mail is answered as `how` says, which knows whether
 /// another folder was asked for by then; that of these folders, when it is first asked for, not before
-/// another folder is.
+/// another folder is (behind the first of them, with its index).
 async fn synced(
     held: &'static [&'static str],
     how: impl Fn(&str, bool) -> Option<Misbehaviour> + Send + Sync + 'static,
 ) -> (Vec<String>, Relay) {
-    let mailbox = three();
+    synced_of(three(4), held, how).await
+}
+
+async fn synced_of(
+    mailbox: Mailbox,
+    held: &'static [&'static str],
+    how: impl Fn(&str, bool) -> Option<Misbehaviour> + Send + Sync + 'static,
+) -> (Vec<String>, Relay) {
     let heard: Arc<OnceLock<Arc<Mutex<Vec<u8>>>>> = Arc::default();
     let (hears, opened) = (Arc::clone(&heard), Mutex::new(Vec::<String>::new()));
+    let listed = AtomicUsize::new(0);
     let waits = Arc::<Mutex<BTreeSet<String>>>::default();
     let waited = Arc::clone(&waits);
     let users = [("u".to_owned(), User { password: "pw".into(), mailbox: mailbox.clone() })];
     let more = "ENABLE CONDSTORE QRESYNC";
     let script = move |_: &str, command: &str| {
         let mut opened = opened.lock().unwrap();
+        let listed = listed.fetch_add(usize::from(command == INDEX), SeqCst);
         if let Some(folder) = command.strip_prefix("EXAMINE ") {
             opened.push(folder.split(' ').next().unwrap().to_owned());
         }
@@ -46,13 +59,19 @@ async fn synced(
         if !command.contains("BODY.PEEK[]") {
             return how(command, false);
         }
-        // Elsewhere, and later, it may be that none is asked for.
+        // Elsewhere, and later, it may be that none is asked for, or one that is known.
+        let is_new = folder == "A" && !waited.lock().unwrap().contains("A");
         let is_first = held.contains(&folder.as_str()) && waited.lock().unwrap().insert(folder);
         let hears = hears.get().unwrap();
         let patience = if is_first { Duration::from_secs(10) } else { Duration::from_millis(300) };
         let until = Instant::now() + patience;
-        let asked = || String::from_utf8_lossy(&hears.lock().unwrap()).matches("EXAMINE").count();
-        while asked() <= opened.len() && (is_first || Instant::now() < until) {
+        let heard =
+            |words: &str| String::from_utf8_lossy(&hears.lock().unwrap()).matches(words).count();
+        let asked = || heard("EXAMINE");
+        let is_listed = || heard(INDEX) > listed;
+        while (asked() <= opened.len() || (is_new && !is_listed()))
+            && (is_first || Instant::now() < until)
+        {
             assert!(Instant::now() < until, "another folder is asked for when all has come");
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -68,6 +87,7 @@ async fn synced(
     heard.set(Arc::clone(&relay.heard)).unwrap();
     // A question comes when what was found before is stored.
     let head = SHORT.replace("silence = \"500ms\"", "silence = \"10s\"");
+    let head = format!("{head}sessions_per_account = 1\n");
     let postrider = Postrider::new(&format!("{head}{}", account("u", relay.port, "pw")));
     blocking(move || {
         let ran = postrider.sync().exits(0);
@@ -84,11 +104,14 @@ async fn synced(
 async fn the_next_folder_is_opened_behind_the_mail_of_this_one() {
     let (log, relay) = synced(&["A", "B"], |_, _| None).await;
     let opened = log.iter().filter(|line| line.starts_with("EXAMINE B")).count();
-    assert_eq!(relay.connections.load(std::sync::atomic::Ordering::SeqCst), 1);
+    assert_eq!(relay.connections.load(SeqCst), 1);
     assert_eq!(
         opened, 3,
         "to count it, for its mail, and to see that nothing has changed: {log:#?}"
     );
+    let listed = log.iter().filter(|line| *line == INDEX).count();
+    // Its mail tells nothing of flags that change: it is listed once more to be proved.
+    assert_eq!(listed, 2 * FOLDERS.len(), "what was sent ahead is not asked again: {log:#?}");
 }
 
 /// What a page lacks is asked for in the folder of the page.
@@ -118,7 +141,7 @@ async fn who_answers_in_another_order_is_asked_one_by_one() {
             is_ahead.then(|| Misbehaviour::Inject(said.as_bytes().to_vec()))
         })
         .await;
-        assert_eq!(relay.connections.load(std::sync::atomic::Ordering::SeqCst), 2, "{early}");
+        assert_eq!(relay.connections.load(SeqCst), 2, "{early}");
     }
 }
 
@@ -126,7 +149,27 @@ async fn who_answers_in_another_order_is_asked_one_by_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_ends_with_two_questions_out_is_asked_one_by_one() {
     let (log, relay) = synced(&["A"], |_, is_ahead| is_ahead.then_some(Misbehaviour::Close)).await;
-    assert_eq!(relay.connections.load(std::sync::atomic::Ordering::SeqCst), 2, "{log:#?}");
+    assert_eq!(relay.connections.load(SeqCst), 2, "{log:#?}");
+}
+
+/// A folder that is another by now is listed anew, whatever the index says that was sent ahead, and however
+/// long it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_was_sent_ahead_is_of_no_other_generation() {
+    let times = Mutex::new(0);
+    let (log, relay) = synced_of(three(10_100), &["A"], move |command, _| {
+        let mut times = times.lock().unwrap();
+        *times += u32::from(command.starts_with("EXAMINE B"));
+        (command.starts_with("EXAMINE B") && *times == 2).then_some(Misbehaviour::UidValidity(77))
+    })
+    .await;
+    let connections = relay.connections.load(SeqCst);
+    let (mut opened, mut listed) = ("", 0);
+    for line in &log {
+        opened = line.strip_prefix("EXAMINE ").unwrap_or(opened);
+        listed += usize::from(opened.starts_with('B') && line == INDEX);
+    }
+    assert!(connections == 1 && listed >= 2, "{listed} times: {log:#?}");
 }
 
 /// What is asked ahead may be refused like anything else: it is asked again, and the mail before it has
@@ -142,7 +185,7 @@ async fn a_folder_that_is_refused_ahead_is_opened_later() {
                 .then(|| Misbehaviour::Refuse(refusal.into()))
         })
         .await;
-        let connections = relay.connections.load(std::sync::atomic::Ordering::SeqCst);
+        let connections = relay.connections.load(SeqCst);
         let asked = |words: &str| log.iter().filter(|line| line.starts_with(words)).count();
         assert_eq!((connections, asked("EXAMINE B")), (1, 4), "{refusal}: {log:#?}");
     }
@@ -166,7 +209,7 @@ async fn what_is_asked_again_is_asked_of_no_other_generation() {
     .await;
     let opened = log.iter().enumerate().filter(|(_, line)| line.starts_with("EXAMINE A"));
     let anew = opened.map(|(at, _)| at).nth(2).unwrap();
-    let around = log.get(anew - 1..anew + 2).unwrap();
+    let around = log.get(anew - 2..anew + 2).unwrap();
     assert!(*has_lost.lock().unwrap() && around[0].starts_with("EXAMINE B"), "{log:#?}");
-    assert!(!around[2].starts_with("UID FETCH"), "{log:#?}");
+    assert!(around[1] == INDEX && !around[3].starts_with("UID FETCH"), "{log:#?}");
 }

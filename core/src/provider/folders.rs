@@ -81,6 +81,8 @@ pub enum Request {
         /// What is enough of a folder that is open still: then its HIGHESTMODSEQ is that of its
         /// opening, and no changes are told.
         enough: Enough,
+        /// Its index is asked for next, unless this answer shows that it is empty, or another folder.
+        lists: bool,
     },
     /// UIDs and flags of the folder.
     Index {
@@ -169,7 +171,7 @@ impl Request {
     /// The folder's counters now, and nothing else.
     #[must_use]
     pub fn examine(remote_id: Vec<u8>) -> Self {
-        Self::Examine { remote_id, since: None, enough: Enough::Nothing }
+        Self::Examine { remote_id, since: None, enough: Enough::Nothing, lists: false }
     }
 
     /// The folder that it is about, by wire name.

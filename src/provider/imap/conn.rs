@@ -44,6 +44,15 @@ pub(super) struct Selected {
 pub(super) struct SentAhead {
     pub(super) remote_id: Vec<u8>,
     pub(super) tag: String,
+    /// What was sent behind it, about the folder that it opens.
+    pub(super) behind: Option<Unread>,
+}
+
+/// A question about the open folder that was sent, and whose answer nobody has read.
+#[derive(Debug)]
+pub(super) struct Unread {
+    pub(super) command: String,
+    pub(super) tag: String,
 }
 
 /// The connection under a session.
@@ -59,6 +68,7 @@ pub(super) struct Conn {
     pub(super) selected: Option<Selected>,
     /// The EXAMINE of another folder that was sent behind what is asked of this one.
     pub(super) ahead: Option<SentAhead>,
+    pub(super) unread: Option<Unread>,
     pub(super) order: Arc<AnswerOrder>,
     /// What came on this session may be of another folder than it was asked of.
     pub(super) is_mixed: bool,
@@ -109,6 +119,7 @@ impl Conn {
             capabilities: Vec::new(),
             selected: None,
             ahead: None,
+            unread: None,
             order: Arc::default(),
             is_mixed: false,
             has_opened: false,
@@ -255,9 +266,10 @@ impl Conn {
         Ok(tags)
     }
 
-    /// Writes commands behind the end of an IDLE. What comes before that is answered belongs to what
+    /// Writes commands behind the end of an IDLE, and behind the answer to what was sent and is not wanted. What comes before that is answered belongs to what
     /// was open then: it is heard, and no question takes it for its answer.
     async fn write_behind(&mut self, lines: &[u8]) -> Result<(), Failure> {
+        self.pass_over().await?;
         let Some(idle) = self.idles.take() else { return self.write_line(lines).await };
         self.write_line(&[b"DONE\r\n", lines].concat()).await?;
         let asked = (std::mem::take(&mut self.asks_flags), std::mem::take(&mut self.asked));

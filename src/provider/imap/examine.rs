@@ -140,6 +140,7 @@ impl Conn {
         };
         (self.unasked, self.touched) = (None, Touched::default());
         let (mut showing, has_ids) = (Showing::default(), self.has("OBJECTID"));
+        let mut early = String::new();
         self.asked.opens = remote_id.to_vec();
         let told = self
             .until_more(&tag, |response| {
@@ -174,12 +175,14 @@ impl Conn {
                             _ => showing.hear(&name, value),
                         }
                     }
+                    Response::Tagged(tag, _) => early = tag,
                     other => return changes.take(other),
                 }
                 true
             })
             .await;
         self.asked = Sought::default();
+        self.overtaken(&early);
         match &told {
             Err(_) if was_ahead => self.order.ended(),
             // It does not say where the folder before it ends.

@@ -1,5 +1,6 @@
 //! The questions about folders: LIST, the index, sizes. "Empty" exists only under OK.
 
+use crate::provider::imap::ahead::INDEX;
 use crate::provider::imap::changes::{FLAG_OCTETS, rows_of};
 use crate::provider::imap::conn::{Conn, STRAY_ROWS};
 use crate::provider::imap::counters::{ITEMS, examined};
@@ -127,7 +128,7 @@ impl Conn {
         let (mut bare, mut stray, mut flags_seen) = (Vec::new(), 0_usize, 0_usize);
         self.asks_flags = true;
         let told = self
-            .fetch_all(uids, "(UID FLAGS)", |response| {
+            .fetch_all(uids, INDEX, |response| {
                 match response {
                     Response::Fetch(FetchLine { uid: Some(uid), flags, closed, .. }) => {
                         match flags.filter(|_| closed) {

@@ -164,7 +164,7 @@ impl ImapSession {
     async fn answer_one(&mut self, request: &Request) -> Result<Answer, Failure> {
         match request {
             Request::List { counters_of, anew } => self.conn.list(counters_of, *anew).await,
-            Request::Examine { remote_id, since, enough } => {
+            Request::Examine { remote_id, since, enough, .. } => {
                 let open = self.conn.counted_on(remote_id, *enough).await?;
                 let remote_id = remote_id.clone();
                 if let Some((examined, rows)) = open {

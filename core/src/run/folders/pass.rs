@@ -41,6 +41,11 @@ impl Folder {
         shown.mailbox.is_some() && known.is_some() && shown.mailbox != known
     }
 
+    /// No pass was ever complete, and nothing is held of it.
+    fn is_new(&self) -> bool {
+        self.row.passed_at.is_none() && !self.row.held
+    }
+
     /// A pass is over.
     pub(super) fn saw(&mut self, seen: Option<&Seen>, depth: Depth) {
         if let Some(seen) = seen {
@@ -98,7 +103,8 @@ impl FolderWork {
             folder.pass = Some(Pass::Examining { started: asked, misses, depth });
             return self.on_pass_examined(id, examined, None, None, desk);
         }
-        let request = Request::Examine { remote_id, since, enough };
+        let lists = self.is_first && folder.is_new() && enough == Enough::Nothing;
+        let request = Request::Examine { remote_id, since, enough, lists };
         let owner = self.pass_owner(id);
         desk.ask(owner, request);
     }
@@ -285,8 +291,12 @@ impl FolderWork {
             used_again,
             unsure,
         };
-        let is_new = self.is_first && folder.row.passed_at.is_none() && !folder.row.held;
-        if is_new && !seen.fell && seen.misfit.is_none() && seen.unproved.is_none() {
+        if self.is_first
+            && folder.is_new()
+            && !seen.fell
+            && seen.misfit.is_none()
+            && seen.unproved.is_none()
+        {
             // Nothing is held that it could lack: what it shows is asked for while it is open.
             folder.see(&seen, true);
             self.listed_last = Some(id);
