@@ -13,7 +13,9 @@ const FOLDERS: usize = 10_000;
 /// What the question that is open asks for: lines of it are its answer.
 #[derive(Debug, Default)]
 pub(super) struct Sought {
-    pub(super) names: bool,
+    /// All names; these have come, and whether they were said to be none. One line of each is the answer, what
+    /// says otherwise behind it is news.
+    pub(super) names: Option<BTreeMap<Vec<u8>, bool>>,
     /// The folder that is being opened: some servers name it.
     pub(super) opens: Vec<u8>,
     pub(super) counters: SoughtCounters,
@@ -71,10 +73,18 @@ impl Notices {
                 let told = self.told.entry(name).or_default();
                 *told = told.then(Noticed { uidnext, exists, modseq });
             }
-            Response::List { name, .. } if !asked.names && *name != asked.opens => {
-                self.names = true
+            Response::List { name, renamed, attributes, .. } => {
+                let goes = attributes.iter().any(|attribute| attribute == "\\nonexistent");
+                let is_asked = match &mut asked.names {
+                    // Twice the same is none: a server may list a name twice each time.
+                    Some(came) => {
+                        !renamed && (came.insert(name.clone(), goes) != Some(false) || !goes)
+                    }
+                    None => *name == asked.opens,
+                };
+                self.names |= !is_asked;
             }
-            Response::BadList if !asked.names => self.names = true,
+            Response::BadList if asked.names.is_none() => self.names = true,
             Response::Status(told) => {
                 let code = told.code.as_deref().unwrap_or_default();
                 if code.eq_ignore_ascii_case("NOTIFICATIONOVERFLOW") {
@@ -128,8 +138,8 @@ mod tests {
         Response::Status(Told { status: Condition::Ok, code, text, whole })
     }
 
-    fn list() -> Response {
-        Response::List { attributes: Vec::new(), delimiter: None, name: b"New".to_vec() }
+    fn list(renamed: bool) -> Response {
+        Response::List { attributes: Vec::new(), delimiter: None, name: b"New".to_vec(), renamed }
     }
 
     fn told(notices: &mut Notices) -> Vec<String> {
@@ -147,8 +157,8 @@ mod tests {
             &counters("INBOX", &[("UIDNEXT", 6), ("HIGHESTMODSEQ", 9)]),
             &mut Sought::default(),
         );
-        notices.hear(&list(), &mut Sought { names: true, ..Sought::default() });
-        notices.hear(&list(), &mut Sought { opens: b"New".to_vec(), ..Sought::default() });
+        notices.hear(&list(false), &mut names());
+        notices.hear(&list(false), &mut Sought { opens: b"New".to_vec(), ..Sought::default() });
         let other = |uidnext| counters("Other", &[("UIDNEXT", uidnext)]);
         let sought = SoughtCounters::All(BTreeSet::new());
         let mut asked = Sought { counters: sought, ..Sought::default() };
@@ -159,7 +169,7 @@ mod tests {
         let shown = Noticed { uidnext: Some(6), exists: Some(4), modseq: Some(9) };
         assert_eq!(told(&mut notices), [format!("{:?}", Answer::Told(b"INBOX".to_vec(), shown))]);
         assert!(told(&mut notices).is_empty() && !notices.is_news());
-        notices.hear(&list(), &mut Sought::default());
+        notices.hear(&list(false), &mut Sought::default());
         assert_eq!(told(&mut notices), ["Hinted(Names)"]);
         // What is told besides the answer, before it or behind it, or of a folder nobody asked for.
         for sought in [
@@ -172,13 +182,37 @@ mod tests {
         }
     }
 
+    fn names() -> Sought {
+        Sought { names: Some(BTreeMap::new()), ..Sought::default() }
+    }
+
+    /// A name that goes, or becomes another, while all are told.
+    #[test]
+    fn what_is_told_of_names_beside_them_is_news() {
+        let gone = || {
+            let (attributes, name) = (vec!["\\nonexistent".to_owned()], b"New".to_vec());
+            Response::List { attributes, delimiter: None, name, renamed: false }
+        };
+        for (lines, news) in [
+            ([list(false), list(false)], false),
+            ([gone(), gone()], false),
+            ([gone(), list(false)], false),
+            ([list(false), gone()], true),
+            ([list(true), list(false)], true),
+        ] {
+            let (mut notices, mut asked) = (Notices { on: true, ..Notices::default() }, names());
+            lines.iter().for_each(|line| notices.hear(line, &mut asked));
+            assert_eq!(notices.is_news(), news, "{lines:?}");
+        }
+    }
+
     #[test]
     fn what_could_not_be_told_is_all_of_it() {
         let mut notices = Notices { on: true, ..Notices::default() };
         notices.hear(&status("NotificationOverflow"), &mut Sought::default());
         assert!(notices.is_over());
         assert_eq!(told(&mut notices), ["Hinted(Untold)"]);
-        notices.hear(&list(), &mut Sought::default());
+        notices.hear(&list(false), &mut Sought::default());
         assert!(!notices.is_news(), "it tells no more");
         let mut notices = Notices { on: true, ..Notices::default() };
         for n in 0..=FOLDERS {

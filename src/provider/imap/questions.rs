@@ -59,7 +59,7 @@ impl Conn {
         if counted {
             self.unselect(counters_of).await?;
         }
-        self.asked = Sought { names: true, ..Sought::default() };
+        self.asked = Sought { names: Some(BTreeMap::new()), ..Sought::default() };
         if counted {
             self.asked.counters = SoughtCounters::All(BTreeSet::new());
         }
@@ -68,10 +68,13 @@ impl Conn {
             (Vec::new(), None, 0_usize, 0_usize);
         let mut counters = BTreeMap::new();
         let open = self.selected.as_ref().map(|selected| selected.remote_id.clone());
+        let is_told = self.notices.on;
         let told = self
             .until_more(&tag, |response| {
                 match response {
-                    Response::List { attributes, delimiter, name } => {
+                    // It became so while it was listed by its name before: another LIST is asked for.
+                    Response::List { renamed: true, .. } if is_told => lines += 1,
+                    Response::List { attributes, delimiter, name, .. } => {
                         lines += 1;
                         octets += name.len() * 2 + 200;
                         folders.extend(listed(&attributes, delimiter, name));

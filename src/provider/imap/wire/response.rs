@@ -123,6 +123,8 @@ pub enum Response {
         delimiter: Option<char>,
         /// Wire name.
         name: Vec<u8>,
+        /// It says what the name was before.
+        renamed: bool,
     },
     /// STATUS: a folder's counters, as far as they are told.
     Counters {
@@ -284,15 +286,22 @@ fn list(tokens: &mut Lexemes<'_>) -> Option<Response> {
     };
     // What follows may be the list of extended data, which begins with a string; anything else was
     // a part of the name.
-    let ends = match tokens.next() {
-        None => true,
-        Some(Lexeme::Open) => matches!(tokens.next(), Some(Lexeme::Quoted(_) | Lexeme::Literal(_))),
-        Some(_) => false,
+    let is_old =
+        |word: Lexeme<'_>| word.string().is_some_and(|word| word.eq_ignore_ascii_case(b"OLDNAME"));
+    let (ends, renamed) = match tokens.next() {
+        None => (true, false),
+        Some(Lexeme::Open) => match tokens.next() {
+            Some(word @ (Lexeme::Quoted(_) | Lexeme::Literal(_))) => {
+                (true, is_old(word) || tokens.any(is_old))
+            }
+            _ => (false, false),
+        },
+        Some(_) => (false, false),
     };
     if name.is_empty() || name.len() > NAME_LIMIT || !ends {
         return None;
     }
-    Some(Response::List { attributes, delimiter, name })
+    Some(Response::List { attributes, delimiter, name, renamed })
 }
 
 fn vanished(tokens: &mut Lexemes<'_>) -> Option<Response> {

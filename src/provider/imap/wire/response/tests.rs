@@ -72,13 +72,18 @@ fn lists() {
         attributes: vec!["\\hasnochildren".into()],
         delimiter,
         name: name.into(),
+        renamed: false,
     };
     assert_eq!(text("* LIST (\\HasNoChildren) \"/\" INBOX"), want("INBOX", Some('/')));
     assert_eq!(text("* LIST (\\HasNoChildren) NIL \"a \\\"b\""), want("a \"b", None));
     assert_eq!(
-        text("* LIST (\\HasNoChildren) \"/\" x (\"OLDNAME\" (\"y\"))"),
+        text("* LIST (\\HasNoChildren) \"/\" x (\"CHILDINFO\" (\"SUBSCRIBED\"))"),
         want("x", Some('/'))
     );
+    for old in ["\"OldName\" (\"y\")", "\"CHILDINFO\" (\"SUBSCRIBED\") \"OLDNAME\" (\"y\")"] {
+        let renamed = text(&format!("* LIST () \"/\" x ({old})"));
+        assert!(matches!(renamed, Response::List { renamed: true, .. }), "{renamed:?}");
+    }
     let long = format!("* LIST () \"/\" {}", "x".repeat(NAME_LIMIT + 1));
     for bad in [
         "* LIST (",
