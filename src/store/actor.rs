@@ -424,6 +424,8 @@ impl StoreState {
             },
         }
         let (tx, mut numbers) = self.begun().await?;
+        // What passes have proved is no commit's: it is written in front of them.
+        tx.hand_over().await?;
         for commit in taken {
             commit.write(&tx, &mut numbers, Care::Apart).await?;
         }
