@@ -1,9 +1,9 @@
-//! The EXAMINE of the next folder goes out behind the last FETCH of this one, and its index behind that where it
-//! is asked for anyway: the server opens it while mail is still on its way. Both speak of what is open. A server with QRESYNC says where one folder
-//! ends and the next begins (CLOSED, RFC 7162 §3.2.11): from others nothing is asked ahead. One that
-//! says so before the mail it was asked for has come is not believed, and is asked one thing after the
-//! other from then on. A session that ends with both questions out does not say at which: the folders
-//! after it are opened one by one.
+//! The EXAMINE of the next folder goes out behind the last FETCH of this one, and its index behind that
+//! where it is asked for anyway: the server opens it while mail is still on its way. All speak of what is
+//! open. A server with QRESYNC says where one folder ends and the next begins (CLOSED, RFC 7162 §3.2.11):
+//! from others nothing is asked ahead. One that says so before the mail it was asked for has come is not
+//! believed, and is asked one thing after the other from then on. A session that ends with both questions
+//! out does not say at which: the folders after it are opened one by one.
 
 use crate::provider::Ask;
 use crate::provider::imap::changes::rows_of;

@@ -266,8 +266,9 @@ impl Conn {
         Ok(tags)
     }
 
-    /// Writes commands behind the end of an IDLE, and behind the answer to what was sent and is not wanted. What comes before that is answered belongs to what
-    /// was open then: it is heard, and no question takes it for its answer.
+    /// Writes commands behind the answer to what was sent and is not asked for, and behind the end of an
+    /// IDLE. What comes before that is answered belongs to what was open then: it is heard, and no question
+    /// takes it for its answer.
     async fn write_behind(&mut self, lines: &[u8]) -> Result<(), Failure> {
         self.pass_over().await?;
         let Some(idle) = self.idles.take() else { return self.write_line(lines).await };
