@@ -10,7 +10,8 @@ use crate::support::served::{head, until, wait_until};
 use futures::TryStreamExt;
 use postrider_imapd::{Misbehaviour, Server, User};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, Ordering::SeqCst};
 
 const LIVING: &str = "SELECT count(*) AS x FROM location l JOIN folder f ON f.id = l.folder AND f.deleted_at IS NULL \
                       WHERE l.ended_at IS NULL AND f.path = ";
@@ -127,6 +128,40 @@ async fn who_cannot_tell_of_every_folder_is_watched_as_before() {
         })
         .await;
     }
+}
+
+/// A new name that is told between the lines of a LIST is not of its answer: it is the old folder's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rename_that_is_told_in_a_list_is_a_rename() {
+    let mailbox = Mailbox::new();
+    mailbox.append("INBOX", note("a"));
+    mailbox.append("Work", note("b"));
+    let stage = Arc::new(AtomicU32::new(0));
+    let (late, now) = (mailbox.clone(), Arc::clone(&stage));
+    let server = scripted(&mailbox, move |command| {
+        let step = |from: u32| now.compare_exchange(from, from + 1, SeqCst, SeqCst).is_ok();
+        // Whatever is asked behind that LIST finds the new name.
+        if step(2) {
+            late.rename("Work", "Newer");
+        }
+        let told = b"* LIST () \"/\" Newer (\"OLDNAME\" (\"Work\"))\r\n".to_vec();
+        (command.starts_with("LIST") && step(1)).then_some(Misbehaviour::Inject(told))
+    })
+    .await;
+    blocking(move || {
+        let postrider = Postrider::new(&format!("{}{}", head(), account("u", server.port(), "pw")));
+        let served = postrider.serve(&[]);
+        wait_until("a watch", || served.account("u")["push"] == "notify");
+        stage.store(1, SeqCst);
+        served.ask("POST", "/v1/accounts/u/sync-now");
+        let told = |kind: &str| format!("SELECT count(*) AS x FROM event WHERE kind = '{kind}'");
+        until(&postrider.database(), &told("folder.renamed"), "1");
+        assert_eq!(ask(&postrider.database(), &told("folder.created")), "2");
+        assert_eq!(ask(&postrider.database(), &told("folder.deleted")), "0");
+        served.stop();
+        consistent(&postrider.database());
+    })
+    .await;
 }
 
 /// What a server tells of the folder that was open, while it is asked to open another, is not of that
