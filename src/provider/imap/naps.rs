@@ -5,12 +5,14 @@ use std::time::Duration;
 
 /// How long a nap is.
 pub(super) const NAP: Duration = Duration::from_millis(4);
-/// Octets over which speed is measured.
-const SPAN: u64 = 8 * 1024 * 1024;
+/// Octets over which speed is measured without naps, and with: of less, chance decides.
+const AWAKE: u64 = 16 * 1024 * 1024;
+const NAPPING: u64 = 32 * 1024 * 1024;
 /// Spans after which it is tried anew.
-const AGAIN: u32 = 64;
-/// What naps may cost of the speed without them: less is not told from chance.
-const COST: f64 = 0.1;
+const AGAIN: u32 = 16;
+/// What naps may seem to cost of the speed without them: what waited before the first look comes quicker
+/// than all that follows, and where a server waits for us it costs far more.
+const COST: f64 = 0.3;
 
 /// What is known of the speed with naps, and without.
 #[derive(Debug)]
@@ -46,7 +48,7 @@ impl Naps {
         };
         let octets = before + octets;
         self.span = Some((since, octets));
-        if octets < SPAN {
+        if octets < self.length() {
             return;
         }
         self.span = Some((mono, 0));
@@ -61,6 +63,11 @@ impl Naps {
             (true, 0) => (self.taken, self.left) = (false, 1),
             _ => {}
         }
+    }
+
+    /// Octets of a span.
+    fn length(&self) -> u64 {
+        if self.taken { NAPPING } else { AWAKE }
     }
 
     /// What comes next is no flow: its speed says nothing.
@@ -84,16 +91,17 @@ mod tests {
     /// Mail flows from `mono` on.
     fn flowing(mono: Duration) -> Naps {
         let mut naps = Naps::default();
-        naps.came(SPAN, mono);
+        naps.came(AWAKE, mono);
         naps
     }
 
     /// What spans at these speeds (MiB a second) lead to, in pieces of a quarter.
     fn after(naps: &mut Naps, mono: &mut Duration, speeds: &[f64]) -> Vec<bool> {
         let of = |speed: &f64| {
+            let piece = naps.length() / 4;
             for _ in 0..4 {
-                *mono += Duration::from_secs_f64(2.0 / speed);
-                naps.came(SPAN / 4, *mono);
+                *mono += Duration::from_secs_f64(piece as f64 / f64::from(1 << 20) / speed);
+                naps.came(piece, *mono);
             }
             naps.are_taken()
         };
@@ -104,9 +112,9 @@ mod tests {
     fn are_kept_while_they_cost_nothing() {
         let (mut naps, mut mono) = (flowing(Duration::ZERO), Duration::ZERO);
         assert!(!naps.are_taken());
-        assert_eq!(after(&mut naps, &mut mono, &[100.0, 95.0, 200.0, 91.0]), [true; 4]);
+        assert_eq!(after(&mut naps, &mut mono, &[100.0, 95.0, 200.0, 72.0]), [true; 4]);
         // Slower than it was without: no more, for a while.
-        assert_eq!(after(&mut naps, &mut mono, &[80.0]), [false]);
+        assert_eq!(after(&mut naps, &mut mono, &[68.0]), [false]);
         let awake = after(&mut naps, &mut mono, &[50.0; AGAIN as usize]);
         assert_eq!(awake.iter().filter(|taken| **taken).count(), 1);
         assert_eq!(awake.last(), Some(&true), "tried anew, beside what it is now");
@@ -131,7 +139,7 @@ mod tests {
         after(&mut naps, &mut mono, &[100.0]);
         naps.pause();
         mono += Duration::from_secs(60);
-        naps.came(SPAN, mono);
+        naps.came(AWAKE, mono);
         assert_eq!(after(&mut naps, &mut mono, &[100.0]), [true]);
     }
 }
