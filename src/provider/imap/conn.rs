@@ -68,6 +68,7 @@ pub(super) struct Conn {
     pub(super) selected: Option<Selected>,
     /// The EXAMINE of another folder that was sent behind what is asked of this one.
     pub(super) ahead: Option<SentAhead>,
+    /// What was sent behind that, once the EXAMINE itself is being answered.
     pub(super) unread: Option<Unread>,
     pub(super) order: Arc<AnswerOrder>,
     /// What came on this session may be of another folder than it was asked of.

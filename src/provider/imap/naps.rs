@@ -1,5 +1,5 @@
 //! Whether a reader that is quicker than mail comes sleeps before it looks again: fewer, larger pieces cost
-//! both sides less, unless the server waits for us meanwhile. It is tried, and kept while it costs no speed.
+//! both sides less, unless the server waits for us meanwhile. It is tried, and given up where it is seen to cost much.
 
 use std::time::Duration;
 
