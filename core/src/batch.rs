@@ -99,6 +99,7 @@ mod tests {
             to: mark,
             put_back: UidSet::new(),
             started: Micros(1),
+            told: false,
             unproved: None,
             surplus: 0,
             rewind: None,

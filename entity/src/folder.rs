@@ -25,7 +25,7 @@ pub struct Model {
     pub exists_count: i64,
     /// When its EXAMINE was asked for that opened it.
     pub opened_at: i64,
-    /// Start of the last complete pass.
+    /// Start of the last complete pass that opened the folder or counted it anew.
     pub passed_at: Option<i64>,
     /// Start of the last pass that proved it whole.
     pub proved_at: Option<i64>,

@@ -324,9 +324,9 @@ impl AccountState {
                     Event::LimboCounted(within(reader.limbo(account)).await)
                 });
             }
-            Action::Proved { folder, started, whole } => {
+            Action::Proved { folder, started, told, whole } => {
                 self.passes += 1;
-                self.write(StoreMsg::Proved { folder, started, whole });
+                self.write(StoreMsg::Proved { folder, started, told, whole });
             }
             Action::ListProved { started } => {
                 let account = self.account.unwrap_or_default();

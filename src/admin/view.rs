@@ -286,7 +286,7 @@ pub(crate) struct FolderView {
     failures: i64,
     /// UIDs of its history that are still to be read, holes included.
     remaining: u64,
-    /// Begin of the last complete pass.
+    /// Begin of the last complete pass that opened the folder or counted it anew.
     passed_at: Option<String>,
     /// Begin of the last pass that proved it whole.
     proved_at: Option<String>,

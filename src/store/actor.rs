@@ -51,6 +51,8 @@ pub enum StoreMsg {
         folder: FolderId,
         /// When the pass began.
         started: Micros,
+        /// The folder was open still: what it told may be older than the pass.
+        told: bool,
         /// Whether it proved the folder whole.
         whole: bool,
     },
@@ -194,9 +196,9 @@ impl Actor for StoreActor {
                 state.depth.leave();
                 state.controls.push_back((control, reply));
             }
-            StoreMsg::Proved { folder, started, whole } => {
+            StoreMsg::Proved { folder, started, told, whole } => {
                 state.depth.leave();
-                state.quiet.proved(folder, started, whole);
+                state.quiet.proved(folder, started, told, whole);
             }
             StoreMsg::ListProved { account, started } => {
                 state.depth.leave();

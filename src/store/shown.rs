@@ -39,7 +39,8 @@ pub struct StoredAccount {
     pub class: Option<String>,
     /// Open rows of the ledger about its folders and mails.
     pub failures: i64,
-    /// Start of the last complete pass over INBOX.
+    /// When INBOX was last passed, as far as that is stored: of one that was open still, where that proved
+    /// it whole.
     pub looked_at: Option<Micros>,
     /// When all its folders were last proved whole; nothing while one never was.
     pub proved_at: Option<Micros>,
@@ -64,7 +65,7 @@ pub struct StoredFolder {
     pub messages: i64,
     /// Open failures.
     pub failures: i64,
-    /// Start of the last complete pass.
+    /// Start of the last complete pass that opened the folder or counted it anew.
     pub passed_at: Option<Micros>,
     /// Start of the last pass that proved it whole.
     pub proved_at: Option<Micros>,

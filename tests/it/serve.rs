@@ -155,6 +155,7 @@ async fn a_hint_of_new_mail_opens_nothing_again() {
         wait_until("a watch", || {
             served.account("u")["push"] == "idle" && served.state("u") == "idle"
         });
+        let mut seen: Vec<(String, String)> = Vec::new();
         for n in 0..3 {
             let before = server.log().len();
             let uidnext = mailbox.lock()["INBOX"].uidnext;
@@ -170,7 +171,14 @@ async fn a_hint_of_new_mail_opens_nothing_again() {
             assert!(asked.iter().any(|c| c.contains(&which)), "{asked:?}");
             served.settle(&postrider, "u", &mailbox);
             wait_until("a watch", || served.state("u") == "idle");
+            let instants =
+                "SELECT passed_at || ' ' || proved_at AS x FROM folder WHERE path = 'INBOX'";
+            let instants = ask(&postrider.database(), instants);
+            let (passed, proved) = instants.split_once(' ').unwrap();
+            seen.push((passed.to_owned(), proved.to_owned()));
         }
+        // What an open folder tells proves it, and is no sight of what it holds.
+        assert!(seen.windows(2).all(|w| w[0].0 == w[1].0 && w[0].1 < w[1].1), "{seen:?}");
         // One that goes is no arrival: it is looked at, and what happened is seen.
         let uid = *mailbox.lock()["INBOX"].mail.keys().next().unwrap();
         mailbox.expunge("INBOX", uid);

@@ -170,6 +170,8 @@ pub enum FolderChange {
         put_back: UidSet,
         /// When the pass began.
         started: Micros,
+        /// The folder was open still: what it told may be older than the pass.
+        told: bool,
         /// Why a complete pass proves nothing, if so.
         unproved: Option<String>,
         /// By how much EXISTS never fits the listing.

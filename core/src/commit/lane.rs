@@ -154,6 +154,7 @@ fn admit_folder(
             to,
             put_back,
             started,
+            told,
             unproved,
             surplus,
             rewind,
@@ -187,7 +188,9 @@ fn admit_folder(
             (row.look, row.misfit, row.surplus) = (None, None, *surplus);
             account.shut.remove(&row.remote_id);
             row.stalled_at = None;
-            row.passed_at = Some(*started);
+            if !told {
+                row.passed_at = Some(*started);
+            }
             row.unproved = unproved.clone();
             if unproved.is_none() && row.is_read() {
                 row.proved_at = Some(*started);

@@ -128,7 +128,7 @@ pub struct FolderRow {
     pub lanes: Option<Lanes>,
     /// When its EXAMINE was asked for that opened it.
     pub opened_at: Micros,
-    /// Start of the last complete pass.
+    /// Start of the last complete pass that opened the folder or counted it anew.
     pub passed_at: Option<Micros>,
     /// Start of the last pass that proved the folder whole.
     pub proved_at: Option<Micros>,

@@ -68,7 +68,7 @@ pub struct Missed {
     pub lost: Vec<Lost>,
     /// From this UID on mail has come since `passed_at`.
     pub uidnext: u32,
-    /// The start of the folder's last complete pass.
+    /// The start of the folder's last complete pass that opened it or counted it anew.
     pub passed_at: Option<Micros>,
     /// When it was opened: all that is there was found since.
     pub opened_at: Option<Micros>,

@@ -220,6 +220,8 @@ pub enum Action {
         folder: FolderId,
         /// When it began.
         started: Micros,
+        /// The folder was open still: what it told may be older than the pass.
+        told: bool,
         /// Whether it proved the folder whole.
         whole: bool,
     },

@@ -52,6 +52,7 @@ impl World {
             refuse: 0,
             first_open: None,
             cut_short: false,
+            mute: None,
             opened: BTreeMap::new(),
             boundaries: BTreeMap::new(),
             fetched: 0,

@@ -96,8 +96,8 @@ impl World {
             Action::ReadKeys { token, folder, after, .. } => {
                 self.keys.push((self.epoch, token, folder, after))
             }
-            Action::Proved { folder, started, whole } => {
-                self.queue.push_back(Queued::Proved(folder, started, whole));
+            Action::Proved { folder, started, told, whole } => {
+                self.queue.push_back(Queued::Proved(folder, started, told, whole));
             }
             Action::ListProved { started } => self.queue.push_back(Queued::Listed(started)),
             other @ (Action::ReadFeed { .. } | Action::ProvedFeed(_)) => panic!("{other:?}"),

@@ -93,10 +93,10 @@ impl Store {
     }
 
     /// A pass that changed nothing.
-    pub(crate) fn prove(&mut self, folder: FolderId, started: Micros, whole: bool) {
+    pub(crate) fn prove(&mut self, folder: FolderId, started: Micros, told: bool, whole: bool) {
         let Some(row) = self.folders.get_mut(&folder) else { return };
         self.proofs += 1;
-        row.passed_at = row.passed_at.max(Some(started));
+        row.passed_at = row.passed_at.max(Some(started).filter(|_| !told));
         row.proved_at = if whole { row.proved_at.max(Some(started)) } else { row.proved_at };
     }
 

@@ -230,7 +230,8 @@ impl World {
             Request::Examine { since, enough, .. } => {
                 let mut examined = self.examine(lie, &remote_id)?;
                 // A folder that was open still: its modseq is old, and no changes are told.
-                let is_open = *enough != Enough::Nothing && self.dice.chance(70);
+                let is_open =
+                    *enough != Enough::Nothing && (self.mute.is_some() || self.dice.chance(70));
                 if is_open {
                     examined.modseq = examined.modseq.min(1);
                     self.hold_back(session, &remote_id, &mut examined);

@@ -25,7 +25,8 @@ pub(crate) enum Queued {
     Stand(Standing, String),
     Commit(u64, Token, Box<Commit>),
     Open(u64, bool),
-    Proved(FolderId, Micros, bool),
+    /// When it began, whether the folder was open still, whether it proved it whole.
+    Proved(FolderId, Micros, bool, bool),
     Listed(Micros),
 }
 
@@ -104,6 +105,8 @@ pub(crate) struct World {
     pub(crate) first_open: Option<i64>,
     /// A session has cut literals short.
     pub(crate) cut_short: bool,
+    /// A script's folder that tells nothing while it is open; and no folder is opened that need not be.
+    pub(crate) mute: Option<String>,
     /// The folder that a session has opened last, and what it held then.
     pub(crate) opened: BTreeMap<SessionId, (Vec<u8>, Examined)>,
     /// The boundaries that folders of the first LIST were opened with, by our number.

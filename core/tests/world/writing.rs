@@ -9,8 +9,8 @@ use postrider_core::run::event::Event;
 impl World {
     pub(crate) fn apply_one(&mut self) -> Option<(u64, Event)> {
         match self.queue.pop_front()? {
-            Queued::Proved(folder, started, whole) => {
-                self.store.prove(folder, started, whole);
+            Queued::Proved(folder, started, told, whole) => {
+                self.store.prove(folder, started, told, whole);
                 None
             }
             Queued::Listed(started) => {

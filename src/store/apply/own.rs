@@ -112,18 +112,18 @@ pub(super) async fn write_folder_rows(
         FolderChange::Misfit { folder, misfit } => {
             write(db, Text::FolderMisfit, vec![folder.0.into(), text(misfit)?]).await?;
         }
-        FolderChange::Pass { started, to, unproved, .. } => {
+        FolderChange::Pass { to, unproved, .. } => {
             if let Some(row) = &admitted.folder {
                 write_lanes(db, before, row).await?;
-                let proved = row.proved_at.map(|at| at.0);
+                let instant = |at: Option<Micros>| at.map(|at| at.0).into();
                 let values = vec![
                     row.id.0.into(),
-                    started.0.into(),
-                    proved.into(),
+                    instant(row.passed_at),
+                    instant(row.proved_at),
                     unproved.clone().into(),
                     i64::from(to.exists).into(),
                     row.surplus.into(),
-                    row.grown_at.map(|at| at.0).into(),
+                    instant(row.grown_at),
                 ];
                 write(db, Text::FolderPassed, values).await?;
                 // What reached the folder is settled by its clean pass.

@@ -15,14 +15,35 @@ use std::collections::BTreeMap;
 /// Proofs and quiet runs that wait to be written. Bounded by the number of folders and of accounts.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Quiet {
-    /// By folder: when its last pass began, and when the last one that proved it whole.
-    folders: BTreeMap<FolderId, (Micros, Option<Micros>)>,
+    /// By folder.
+    folders: BTreeMap<FolderId, Passes>,
     /// By account: when its last LIST began.
     lists: BTreeMap<AccountId, Micros>,
     /// By account: what was proved of its feeds.
     feeds: BTreeMap<AccountId, FeedProof>,
     /// By account and hour: runs and passes.
     hours: BTreeMap<(AccountId, i64), (i64, i64)>,
+}
+
+/// When passes of a folder began.
+#[derive(Clone, Copy, Debug, Default)]
+struct Passes {
+    /// The last one.
+    shown: Micros,
+    /// The last one that opened it, or counted it anew.
+    passed: Option<Micros>,
+    /// The last one that proved it whole.
+    whole: Option<Micros>,
+}
+
+impl Passes {
+    fn and(self, other: Self) -> Self {
+        Self {
+            shown: self.shown.max(other.shown),
+            passed: self.passed.max(other.passed),
+            whole: self.whole.max(other.whole),
+        }
+    }
 }
 
 const HOUR: i64 = 3_600_000_000;
@@ -48,12 +69,21 @@ impl Quiet {
     }
 
     /// A pass changed nothing.
-    pub(in crate::store) fn proved(&mut self, folder: FolderId, started: Micros, whole: bool) {
+    pub(in crate::store) fn proved(
+        &mut self,
+        folder: FolderId,
+        started: Micros,
+        told: bool,
+        whole: bool,
+    ) {
+        let if_so = |so: bool| so.then_some(started);
+        let passes = Passes { shown: started, passed: if_so(!told), whole: if_so(whole) };
+        self.passed(folder, passes);
+    }
+
+    fn passed(&mut self, folder: FolderId, passes: Passes) {
         let entry = self.folders.entry(folder).or_default();
-        entry.0 = entry.0.max(started);
-        if whole {
-            entry.1 = entry.1.max(Some(started));
-        }
+        *entry = entry.and(passes);
     }
 
     /// A LIST showed what is stored.
@@ -77,9 +107,8 @@ impl Quiet {
 
     /// Takes back what could not be written.
     pub(in crate::store) fn merge(&mut self, other: Self) {
-        for (folder, (passed, proved)) in other.folders {
-            let entry = self.folders.entry(folder).or_default();
-            *entry = (entry.0.max(passed), entry.1.max(proved));
+        for (folder, passes) in other.folders {
+            self.passed(folder, passes);
         }
         for (account, started) in other.lists {
             self.listed(account, started);
@@ -100,7 +129,7 @@ pub(in crate::store) async fn write_quiet(db: &Transaction, quiet: &Quiet) -> Re
         let rows: Vec<_> = quiet
             .folders
             .iter()
-            .map(|(id, (passed, proved))| json!([id.0, passed, proved]))
+            .map(|(id, of)| json!([id.0, of.shown, of.whole, of.passed]))
             .collect();
         write(db, Text::QuietPasses, vec![text(&rows)?]).await?;
         // What reached the folder is settled by its clean pass.
@@ -140,4 +169,39 @@ pub(in crate::store) async fn write_quiet(db: &Transaction, quiet: &Quiet) -> Re
         write(db, Text::QuietRuns, vec![text(&rows)?]).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sea_orm::{ConnectionTrait, TransactionTrait};
+
+    /// What an open folder told proves it, and is no sight of what it holds; nothing falls back.
+    #[tokio::test]
+    async fn a_pass_of_an_open_folder_leaves_its_proof_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = crate::store::open(&dir.path().join("x.db")).await.unwrap();
+        let rows = "INSERT INTO account (id, name, provider, host, username, identity_kind, state, reason, since, \
+                    incarnation, sizes_estimated, keep) VALUES (1, 'a', 'imap', 'h', 'u', 'hash', '', '', 0, 1, \
+                    FALSE, FALSE); INSERT INTO folder (id, account, remote_id, path, uidvalidity, exists_count, \
+                    opened_at, excluded, passed_at) VALUES (1, 1, x'41', 'A', 1, 0, 1, FALSE, 1)";
+        db.writer.execute_unprepared(rows).await.unwrap();
+        for (at, told, passed, proved) in
+            [(5, true, 1, 5), (7, false, 7, 7), (6, false, 7, 7), (9, true, 7, 9)]
+        {
+            let mut quiet = Quiet::default();
+            quiet.proved(FolderId(1), Micros(at), told, true);
+            let tx = Transaction::from(db.writer.begin().await.unwrap());
+            write_quiet(&tx, &quiet).await.unwrap();
+            tx.commit().await.unwrap();
+            let row = "SELECT passed_at, proved_at FROM folder";
+            let row = db
+                .writer
+                .query_one_raw(sea_orm::Statement::from_string(sea_orm::DbBackend::Sqlite, row));
+            let row = row.await.unwrap().unwrap();
+            let instant = |column| row.try_get_by::<i64, _>(column).unwrap();
+            assert_eq!((instant(0), instant(1)), (passed, proved), "at {at}");
+        }
+        db.close().await;
+    }
 }

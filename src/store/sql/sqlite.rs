@@ -320,7 +320,7 @@ pub(super) const fn words(text: Text) -> &'static str {
         }
         // What passes that changed nothing leave behind.
         Text::QuietPasses => {
-            "UPDATE folder SET passed_at = MAX(COALESCE(passed_at, 0), j.value->>1), proved_at = CASE WHEN \
+            "UPDATE folder SET passed_at = MAX(passed_at, COALESCE(j.value->>3, 0)), proved_at = CASE WHEN \
              j.value->>2 IS NULL THEN proved_at ELSE MAX(COALESCE(proved_at, 0), j.value->>2) END FROM jsonb_each(?1) \
              j WHERE folder.id = j.value->>0 AND passed_at IS NOT NULL"
         }
@@ -420,7 +420,7 @@ pub(super) const fn words(text: Text) -> &'static str {
              a.held, a.held_octets, (SELECT x.class FROM failure x WHERE x.account = a.id AND x.closed_at IS NULL \
              AND x.folder IS NULL AND x.uid IS NULL AND x.remote_id IS NULL ORDER BY x.last_at DESC LIMIT 1), (SELECT \
              count(*) FROM failure x WHERE x.account = a.id AND x.closed_at IS NULL AND (x.folder IS NOT NULL OR \
-             x.remote_id IS NOT NULL)) + (SELECT count(*) FROM owed o WHERE o.account = a.id AND o.attempts > 0), (SELECT max(f.passed_at) FROM folder f WHERE f.account = a.id AND \
+             x.remote_id IS NOT NULL)) + (SELECT count(*) FROM owed o WHERE o.account = a.id AND o.attempts > 0), (SELECT max(max(f.passed_at, COALESCE(f.proved_at, 0))) FROM folder f WHERE f.account = a.id AND \
              f.deleted_at IS NULL AND f.path = 'INBOX'), (SELECT CASE WHEN count(*) = count(f.proved_at) THEN \
              min(f.proved_at) END FROM folder f WHERE f.account = a.id AND f.deleted_at IS NULL AND NOT f.excluded), \
              a.owner FROM account a WHERE ?1 IS NULL OR a.name = ?1 ORDER BY a.name"

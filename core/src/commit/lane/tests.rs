@@ -84,6 +84,10 @@ fn backfill(a: u32, b: u32) -> Change {
 }
 
 fn pass(from: u32, to: u32, put_back: UidSet) -> Change {
+    pass_of(from, to, put_back, false)
+}
+
+fn pass_of(from: u32, to: u32, put_back: UidSet, told: bool) -> Change {
     Change::Folder(FolderChange::Pass {
         folder: FolderId(1),
         uidvalidity: V,
@@ -91,6 +95,7 @@ fn pass(from: u32, to: u32, put_back: UidSet) -> Change {
         to: mark(to),
         put_back,
         started: Micros(7),
+        told,
         unproved: None,
         surplus: 0,
         rewind: None,
@@ -161,6 +166,17 @@ fn the_mark_is_compared_and_raises_uidnext() {
     assert_eq!(proved.proved_at, Some(Micros(7)));
     let hole = admit_on(Some(&proved), &pass(14, 14, UidSet::one(3))).unwrap().unwrap();
     assert_eq!(lanes_of(&hole).backfill.remaining.to_string(), "3");
+}
+
+/// What an open folder told may be older than the pass: it proves the folder, and is no sight of it.
+#[test]
+fn a_pass_of_a_folder_that_is_open_still_is_no_sight() {
+    let all = admit_on(Some(&opened()), &backfill(1, 10)).unwrap().unwrap();
+    let row = FolderRow { passed_at: Some(Micros(4)), ..all };
+    for (told, passed) in [(true, 4), (false, 7)] {
+        let next = admit_on(Some(&row), &pass_of(11, 11, UidSet::new(), told)).unwrap().unwrap();
+        assert_eq!((next.passed_at, next.proved_at), (Some(Micros(passed)), Some(Micros(7))));
+    }
 }
 
 #[test]
@@ -281,6 +297,7 @@ fn a_uidnext_that_was_too_high_is_taken_back() {
                 to,
                 put_back,
                 started,
+                told: false,
                 unproved,
                 surplus,
                 rewind,

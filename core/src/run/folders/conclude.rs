@@ -22,11 +22,16 @@ const FACTS_CHUNK: usize = 2000;
 const FACTS_IN_FLIGHT: usize = 2;
 
 /// What a pass that only counted says: it leaves what is known of the folder's surplus as it is.
-pub(super) fn counted_mark(started: Micros, examined: Examined, folder: &Folder) -> Marked {
+pub(super) fn counted_mark(
+    started: Micros,
+    examined: Examined,
+    told: bool,
+    folder: &Folder,
+) -> Marked {
     let (unproved, surplus) = (folder.row.unproved.clone(), folder.row.surplus);
     let put_back = UidSet::new();
     let (rewind, compared, flags) = (None, false, None);
-    Marked { started, examined, put_back, unproved, surplus, rewind, compared, flags }
+    Marked { started, examined, told, put_back, unproved, surplus, rewind, compared, flags }
 }
 
 /// Whether what is told of changes is all of it: as many as were there at the mark, with what came
@@ -222,8 +227,18 @@ impl FolderWork {
         let (unproved, surplus) = (seen.unproved.clone(), seen.surplus);
         let (started, examined) = (seen.started, seen.examined);
         let (compared, flags, depth) = (seen.compared, seen.flags(), seen.depth());
-        let marked =
-            Marked { started, examined, put_back, unproved, surplus, rewind, compared, flags };
+        let told = depth == Depth::Told;
+        let marked = Marked {
+            started,
+            examined,
+            told,
+            put_back,
+            unproved,
+            surplus,
+            rewind,
+            compared,
+            flags,
+        };
         self.mark(id, marked, Some(seen).filter(|_| depth == Depth::Full), depth, desk);
     }
 
@@ -237,8 +252,17 @@ impl FolderWork {
         depth: Depth,
         desk: &mut Desk<'_>,
     ) {
-        let Marked { started, examined, put_back, unproved, surplus, rewind, compared, flags } =
-            marked;
+        let Marked {
+            started,
+            examined,
+            told,
+            put_back,
+            unproved,
+            surplus,
+            rewind,
+            compared,
+            flags,
+        } = marked;
         let (rounds, owner) = (desk.rounds, self.pass_owner(id));
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let (row, lanes) = (&mut folder.row, &folder.lanes);
@@ -266,13 +290,16 @@ impl FolderWork {
         let proves = whole && unproved.is_none();
         // While messages are looked for, a pass ends limbo, and only a commit can say so.
         if same && rounds == 0 {
-            row.passed_at = Some(started);
+            if !told {
+                row.passed_at = Some(started);
+            }
             row.proved_at = if proves { Some(started) } else { row.proved_at };
+            folder.shown_at = Some(started);
             folder.saw(seen.as_ref(), depth);
-            desk.out.push(Action::Proved { folder: id, started, whole: proves });
+            desk.out.push(Action::Proved { folder: id, started, told, whole: proves });
             return;
         }
-        folder.pass = Some(Pass::Marking { seen, depth });
+        folder.pass = Some(Pass::Marking { started, seen, depth });
         let change = FolderChange::Pass {
             folder: id,
             uidvalidity,
@@ -280,6 +307,7 @@ impl FolderWork {
             to,
             put_back,
             started,
+            told,
             unproved,
             surplus,
             rewind,

@@ -9,6 +9,7 @@ use crate::mail::uid_set::UidSet;
 use crate::run::event::Token;
 use crate::run::folders::sight::Pass;
 use crate::run::scope::Depth;
+use crate::time::Micros;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Whom an answer belongs to.
@@ -59,6 +60,8 @@ pub(super) struct Folder {
     pub(super) lanes: Lanes,
     /// The pass that is under way.
     pub(super) pass: Option<Pass>,
+    /// The start of this run's last durable pass, also where the folder was open still.
+    pub(super) shown_at: Option<Micros>,
     /// Passes asked for and not begun.
     pub(super) wanted: bool,
     /// A hint has come since the last one began: what LIST said before is of no use.
@@ -128,6 +131,7 @@ impl Folder {
             row,
             lanes,
             pass: None,
+            shown_at: None,
             wanted: true,
             hinted: false,
             depth: Depth::Full,

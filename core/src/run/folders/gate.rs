@@ -114,7 +114,7 @@ impl FolderWork {
             if is_old || !is_unchanged(folder, shown, self.listed_from) {
                 continue;
             }
-            let marked = counted_mark(self.listed_from, *shown, folder);
+            let marked = counted_mark(self.listed_from, *shown, false, folder);
             let Some(folder) = self.folders.get_mut(&id) else { continue };
             folder.generation += 1;
             (folder.wanted, folder.unproven) = (false, false);

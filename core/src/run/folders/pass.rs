@@ -92,7 +92,7 @@ impl FolderWork {
         let since = flags.map(|flags| Since { uidvalidity, modseq: flags.modseq });
         let enough = match depth {
             // What ends limbo is what the server says now, not what an open folder was told.
-            _ if desk.rounds > 0 => Enough::Nothing,
+            _ if desk.rounds > 0 || folder.row.passed_at.is_none() => Enough::Nothing,
             Depth::Quick => Enough::Counts,
             Depth::Told => Enough::Flags,
             Depth::Full => Enough::Nothing,
@@ -165,7 +165,7 @@ impl FolderWork {
             && is_unchanged(folder, &examined, started)
         {
             folder.chain = folder.lanes.live.uidnext;
-            let marked = counted_mark(started, examined, folder);
+            let marked = counted_mark(started, examined, false, folder);
             return self.mark(id, marked, None, Depth::Full, desk);
         }
         if let (Some(flags), Some(changed)) = (settled(folder, started), changed)
@@ -195,10 +195,10 @@ impl FolderWork {
         {
             folder.chain = folder.lanes.live.uidnext;
             if arrived.is_empty() {
-                let marked = counted_mark(started, examined, folder);
+                let marked = counted_mark(started, examined, is_open, folder);
                 return self.mark(id, marked, None, Depth::Quick, desk);
             }
-            folder.pass = Some(Pass::Counting { started, examined, todo: arrived });
+            folder.pass = Some(Pass::Counting { started, examined, told: is_open, todo: arrived });
             return;
         }
         if is_open {
@@ -371,11 +371,11 @@ impl FolderWork {
                 let owner = self.pass_owner(id);
                 desk.read_rows(owner, id, about);
             }
-            Some(Pass::Counting { started, examined, todo })
+            Some(Pass::Counting { started, examined, told, todo })
                 if todo.is_empty()
                     && !folder.fills.values().any(|f| f.kind == FillKind::Arrivals) =>
             {
-                let marked = counted_mark(started, examined, folder);
+                let marked = counted_mark(started, examined, told, folder);
                 self.mark(id, marked, None, Depth::Quick, desk);
             }
             Some(Pass::Settling(settling)) => self.settle(id, settling, desk),
@@ -391,7 +391,10 @@ impl FolderWork {
                 settling.unacked = settling.unacked.saturating_sub(1);
                 folder.pass = Some(Pass::Settling(settling));
             }
-            Some(Pass::Marking { seen, depth }) => folder.saw(seen.as_ref(), depth),
+            Some(Pass::Marking { started, seen, depth }) => {
+                folder.shown_at = Some(started);
+                folder.saw(seen.as_ref(), depth);
+            }
             Some(Pass::Rematching(rematching)) => self.on_rematch_committed(id, rematching, desk),
             // Opened anew, it is listed like a new one.
             Some(Pass::Reopening) => {

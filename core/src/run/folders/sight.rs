@@ -157,7 +157,7 @@ pub(super) enum Pass {
     /// EXAMINE asked.
     Examining { started: Micros, misses: u8, depth: Depth },
     /// Only mail came, as counting proves: it is fetched.
-    Counting { started: Micros, examined: Examined, todo: UidSet },
+    Counting { started: Micros, examined: Examined, told: bool, todo: UidSet },
     /// The index asked.
     Indexing { started: Micros, misses: u8, examined: Examined, fell: bool },
     /// Only mail came, as counting proves, and a part of the flags was asked.
@@ -181,7 +181,7 @@ pub(super) enum Pass {
     /// Facts are committed; those about UIDs on their way wait.
     Settling(Box<Settling>),
     /// The mark is sent; a pass that only counted has no index.
-    Marking { seen: Option<Seen>, depth: Depth },
+    Marking { started: Micros, seen: Option<Seen>, depth: Depth },
     /// The folder is being opened anew, under another UIDVALIDITY.
     Reopening,
 }
@@ -272,6 +272,8 @@ pub(super) struct Marked {
     pub(super) flags: Option<FlagsMark>,
     pub(super) started: Micros,
     pub(super) examined: Examined,
+    /// The folder was open still: what it told may be older than the pass.
+    pub(super) told: bool,
     pub(super) put_back: UidSet,
     pub(super) unproved: Option<String>,
     pub(super) surplus: i64,

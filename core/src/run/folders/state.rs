@@ -130,9 +130,12 @@ impl FolderWork {
         work.notes.extend(snapshot.notes.into_iter().map(CutNote::of));
         let (mut due, mut lone, mut burst) = (snapshot.due, snapshot.lone, snapshot.burst);
         for row in snapshot.folders {
-            for instant in
-                [Some(row.opened_at), row.passed_at, row.look.as_ref().map(|look| look.at)]
-            {
+            for instant in [
+                Some(row.opened_at),
+                row.passed_at,
+                row.proved_at,
+                row.look.as_ref().map(|look| look.at),
+            ] {
                 desk.book.stamp_after(instant);
             }
             let id = row.id;

@@ -206,7 +206,8 @@ impl Work for FolderWork {
     }
 
     fn passed(&self, folder: FolderId) -> Option<(Option<Micros>, bool)> {
-        self.folders.get(&folder).map(|f| (f.row.passed_at, !f.wanted && f.pass.is_none()))
+        let folder = self.folders.get(&folder)?;
+        Some((folder.shown_at, !folder.wanted && folder.pass.is_none()))
     }
 
     fn lines(&self, account: &AccountRow) -> Vec<FolderLine> {
