@@ -8,6 +8,7 @@ mod feed;
 mod held;
 mod in_hand;
 mod instance;
+mod living;
 pub mod orders;
 mod read;
 mod rows;

@@ -12,10 +12,8 @@ use postrider_core::mail::body::StoredBody;
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::{AccountId, FolderId, MessageId};
 use postrider_core::mail::key::{HeldKey, MatchKey};
-use postrider_core::mail::uid_set::UidSet;
 use postrider_core::oauth::CredentialRow;
 use postrider_core::provider::folders::Sampled;
-use postrider_core::run::event::FolderRows;
 use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
 use postrider_entity::account;
@@ -137,52 +135,6 @@ impl Reader {
     pub async fn estimates_sizes(&self, account: AccountId) -> Result<bool, Failure> {
         let rows = self.rows(Text::EstimatesSizes, vec![account.0.into()]).await;
         rows.map_err(failed)?.first().map_or(Ok(false), |row| get(row, 0)).map_err(failed)
-    }
-
-    /// A folder's living locations with their flags, and its open failures.
-    ///
-    /// # Errors
-    /// Class storage.
-    pub async fn folder_rows(
-        &self,
-        folder: FolderId,
-        uids: Option<UidSet>,
-    ) -> Result<FolderRows, Failure> {
-        self.read_folder(folder, uids).await.map_err(failed)
-    }
-
-    async fn read_folder(
-        &self,
-        folder: FolderId,
-        uids: Option<UidSet>,
-    ) -> Result<FolderRows, Trouble> {
-        let mut read = FolderRows::default();
-        let ranges = uids.map(|uids| serde_json::json!(uids.ranges()).to_string());
-        for row in self.rows(Text::FailedUids, vec![folder.0.into()]).await? {
-            read.failures.insert(uid(&row, 0)?);
-        }
-        let mut after = 0_i64;
-        loop {
-            let mut values = vec![folder.0.into(), after.into(), PIECE.into()];
-            let which = match &ranges {
-                Some(ranges) => {
-                    values.push(ranges.clone().into());
-                    Text::LivingRowsAmong
-                }
-                None => Text::LivingRows,
-            };
-            let rows = self.rows(which, values).await?;
-            for row in &rows {
-                let uid = uid(row, 0)?;
-                after = i64::from(uid);
-                let (flags, keywords): (String, String) = (get(row, 1)?, get(row, 2)?);
-                read.living.push(uid, Flags::from_columns(&flags, &keywords));
-            }
-            if rows.len() < usize::try_from(PIECE).unwrap_or(usize::MAX) {
-                read.living = read.living.finished();
-                return Ok(read);
-            }
-        }
     }
 
     /// Size, as the server announces it, and INTERNALDATE of living locations of a folder: all from

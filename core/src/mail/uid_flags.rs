@@ -17,6 +17,18 @@ impl UidFlags {
     /// Adds a UID. A UID told twice counts once; the later word wins. Returns the octets that its
     /// flags cost: none where another UID has the same.
     pub fn push(&mut self, uid: u32, flags: Flags) -> usize {
+        let (set, octets) = self.set(flags);
+        self.add(uid, set);
+        octets
+    }
+
+    /// Adds UIDs that have the same flags.
+    pub fn push_all(&mut self, flags: Flags, uids: impl Iterator<Item = u32>) {
+        let (set, _) = self.set(flags);
+        uids.for_each(|uid| self.add(uid, set));
+    }
+
+    fn set(&mut self, flags: Flags) -> (u32, usize) {
         let next = u32::try_from(self.sets.len()).unwrap_or(u32::MAX);
         let mut octets = 0;
         let set = *self.index.entry(flags).or_insert_with_key(|flags| {
@@ -24,10 +36,12 @@ impl UidFlags {
             self.sets.push(flags.clone());
             next
         });
-        self.sorted =
-            self.rows.last().is_none_or(|last| self.sorted && last.0 < uid) || self.rows.is_empty();
+        (set, octets)
+    }
+
+    fn add(&mut self, uid: u32, set: u32) {
+        self.sorted = self.rows.last().is_none_or(|last| self.sorted && last.0 < uid);
         self.rows.push((uid, set));
-        octets
     }
 
     /// Sorts by UID and drops what was told twice. Call once after the last push.
@@ -94,5 +108,14 @@ mod tests {
         assert_eq!(rows.len(), 2);
         assert_eq!(rows.get(5).unwrap().as_str(), "\\Flagged");
         assert_eq!(rows.uids().to_string(), "3,5");
+        let (mut sets, mut each) = (UidFlags::default(), UidFlags::default());
+        for (flags, uids) in [("a", [2, 9]), ("b", [1, 4]), ("a", [7, 5])] {
+            sets.push_all(Flags::new([flags]), uids.into_iter());
+            for uid in uids {
+                each.push(uid, Flags::new([flags]));
+            }
+        }
+        assert_eq!(sets, each);
+        assert_eq!(sets.finished().uids().to_string(), "1:2,4:5,7,9");
     }
 }

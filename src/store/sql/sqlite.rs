@@ -49,6 +49,17 @@ pub(super) mod opening;
 pub(super) mod points;
 pub(super) mod rematch;
 
+/// A piece of what lives in a folder, by its flags: how many have them, the last of them, and each.
+macro_rules! living {
+    ($of: literal) => {
+        concat!(
+            "SELECT flags, keywords, count(*), max(uid), group_concat(uid) FROM (SELECT l.uid, l.flags, l.keywords FROM ",
+            $of,
+            " AND l.ended_at IS NULL ORDER BY l.uid LIMIT ?3) GROUP BY flags, keywords"
+        )
+    };
+}
+
 /// A piece of a folder's manifest; which part of it follows.
 macro_rules! manifest {
     () => {
@@ -385,15 +396,14 @@ pub(super) const fn words(text: Text) -> &'static str {
         Text::FailedUids => {
             "SELECT uid FROM failure WHERE folder = ?1 AND uid IS NOT NULL AND closed_at IS NULL ORDER BY uid"
         }
-        Text::LivingRows => {
-            "SELECT l.uid, l.flags, l.keywords FROM folder f JOIN location l ON l.folder = f.id AND l.uidvalidity = \
-             f.uidvalidity WHERE f.id = ?1 AND l.uid > ?2 AND l.ended_at IS NULL ORDER BY l.uid LIMIT ?3"
-        }
-        Text::LivingRowsAmong => {
-            "SELECT l.uid, l.flags, l.keywords FROM json_each(?4) r CROSS JOIN folder f JOIN location l ON l.folder = f.id \
-             AND l.uidvalidity = f.uidvalidity AND l.uid BETWEEN MAX(r.value->>0, ?2 + 1) AND r.value->>1 WHERE f.id = \
-             ?1 AND l.ended_at IS NULL ORDER BY l.uid LIMIT ?3"
-        }
+        Text::Living => living!(
+            "folder f JOIN location l ON l.folder = f.id AND l.uidvalidity = f.uidvalidity WHERE f.id = ?1 AND l.uid \
+             > ?2"
+        ),
+        Text::LivingAmong => living!(
+            "json_each(?4) r CROSS JOIN folder f JOIN location l ON l.folder = f.id AND l.uidvalidity = f.uidvalidity \
+             AND l.uid BETWEEN MAX(r.value->>0, ?2 + 1) AND r.value->>1 WHERE f.id = ?1"
+        ),
         Text::SampleOfPart => {
             "SELECT l.uid, COALESCE(m.announced, m.size), l.internal_date FROM folder f JOIN location l ON l.folder = \
              f.id AND l.uidvalidity = f.uidvalidity JOIN message m ON m.id = l.message WHERE f.id = ?1 AND l.uid \

@@ -74,6 +74,16 @@ async fn messages_that_are_named_are_found_by_their_names() {
     }
 }
 
+/// However large a folder is, a piece of what lives there costs that piece.
+#[tokio::test]
+async fn a_piece_of_a_folder_is_found_by_its_uids() {
+    for (text, by) in [(Text::Living, "uid>?"), (Text::LivingAmong, "uid>? AND uid<?")] {
+        let plan = plan_of(text).await;
+        let by_uid = |line: &String| line.starts_with("SEARCH l ") && line.contains(by);
+        assert!(plan.iter().any(by_uid), "{plan:?}");
+    }
+}
+
 /// However many mailboxes there are, the folders of one are found by their names.
 #[tokio::test]
 async fn folders_that_are_left_out_are_found_by_their_account() {

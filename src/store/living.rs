@@ -1,0 +1,111 @@
+//! What lives in a folder, by UID with its flags: read a piece at a time, a row of it for each set of
+//! flags. A row for each mail would cost five times as much.
+
+use crate::store::failure::Trouble;
+use crate::store::read::{Reader, failed};
+use crate::store::rows::{get, uid};
+use crate::store::sql::Text;
+use postrider_core::failure::Failure;
+use postrider_core::mail::flags::Flags;
+use postrider_core::mail::id::FolderId;
+use postrider_core::mail::uid_flags::UidFlags;
+use postrider_core::mail::uid_set::UidSet;
+use postrider_core::run::event::FolderRows;
+use sea_orm::{QueryResult, Value};
+
+/// Locations in a piece: 10 ms.
+const PIECE: i64 = 20_000;
+
+impl Reader {
+    /// A folder's living locations with their flags, all or those of these UIDs, and its open failures.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn folder_rows(
+        &self,
+        folder: FolderId,
+        uids: Option<UidSet>,
+    ) -> Result<FolderRows, Failure> {
+        self.read_folder(folder, uids, PIECE).await.map_err(failed)
+    }
+
+    async fn read_folder(
+        &self,
+        folder: FolderId,
+        uids: Option<UidSet>,
+        piece: i64,
+    ) -> Result<FolderRows, Trouble> {
+        let mut read = FolderRows::default();
+        for row in self.rows(Text::FailedUids, vec![folder.0.into()]).await? {
+            read.failures.insert(uid(&row, 0)?);
+        }
+        let which = if uids.is_some() { Text::LivingAmong } else { Text::Living };
+        let ranges = uids.map(|uids| Value::from(serde_json::json!(uids.ranges()).to_string()));
+        let (mut count, mut after) = (piece, 0_i64);
+        while count == piece {
+            count = 0;
+            let mut values: Vec<Value> = vec![folder.0.into(), after.into(), piece.into()];
+            values.extend(ranges.clone());
+            for row in self.rows(which, values).await? {
+                count += get::<i64>(&row, 2)?;
+                after = after.max(get(&row, 3)?);
+                push(&mut read.living, &row)?;
+            }
+        }
+        read.living = read.living.finished();
+        Ok(read)
+    }
+}
+
+/// One set of flags, and the UIDs of those that have it.
+fn push(living: &mut UidFlags, row: &QueryResult) -> Result<(), Trouble> {
+    let (flags, keywords): (String, String) = (get(row, 0)?, get(row, 1)?);
+    let uids: String = get(row, 4)?;
+    let mut bad = None;
+    let uids = uids.split(',').map_while(|uid| uid.parse().map_err(|e| bad = Some(e)).ok());
+    living.push_all(Flags::from_columns(&flags, &keywords), uids);
+    bad.map_or(Ok(()), |e| Err(Trouble::damaged("a stored UID", &e)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sea_orm::ConnectionTrait;
+
+    /// However it falls into pieces, each is read once, with its own flags.
+    #[tokio::test]
+    async fn each_is_read_once_with_its_flags() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = crate::store::open(&dir.path().join("x.db")).await.unwrap();
+        let rows = "INSERT INTO folder (id, account, remote_id, path, uidvalidity, exists_count, opened_at, excluded) \
+                    VALUES (1, 1, x'41', 'A', 7, 0, 1, FALSE), (2, 1, x'42', 'B', 7, 0, 1, FALSE); \
+                    WITH RECURSIVE n(uid) AS (VALUES (1) UNION ALL SELECT uid + 1 FROM n WHERE uid < 60) INSERT INTO \
+                    location (folder, uidvalidity, uid, message, flags, keywords, began_at, ended_at) SELECT \
+                    f.value, v.value, uid, uid, CASE uid % 3 WHEN 0 THEN '\\Seen' WHEN 1 THEN '' ELSE \
+                    '\\Flagged \\Seen' END, CASE uid % 2 WHEN 0 THEN '' ELSE 'work' END, 1, CASE uid % 10 WHEN 9 \
+                    THEN 1 END FROM n, json_each('[1, 2]') f, json_each('[6, 7]') v WHERE uid < 50 OR (f.value, \
+                    v.value) <> (1, 7)";
+        db.writer.execute_unprepared(rows).await.unwrap();
+        let flags_of = |uid: u32| {
+            let system = ["\\Seen", "", "\\Flagged \\Seen"][uid as usize % 3];
+            Flags::from_columns(system, ["", "work"][uid as usize % 2])
+        };
+        let some: UidSet = [2, 3, 4, 8, 9, 10, 30, 48, 49, 50, 51].into_iter().collect();
+        let all = UidSet::range(1, 100);
+        for (which, wanted) in
+            [(None, &all), (Some(some.clone()), &some), (Some(UidSet::new()), &UidSet::new())]
+        {
+            let lives = |uid: &u32| uid % 10 != 9 && wanted.contains(*uid);
+            let want: Vec<(u32, Flags)> =
+                (1..50).filter(lives).map(|uid| (uid, flags_of(uid))).collect();
+            for piece in [1, 2, 7, 11, 44, 45, 46, 1000] {
+                let read = Reader::new(&db).read_folder(FolderId(1), which.clone(), piece).await;
+                let living = read.unwrap().living;
+                let got: Vec<(u32, Flags)> =
+                    living.iter().map(|(uid, flags)| (uid, flags.clone())).collect();
+                assert_eq!(got, want, "in pieces of {piece}");
+            }
+        }
+        db.close().await;
+    }
+}
