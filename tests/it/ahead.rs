@@ -172,6 +172,30 @@ async fn an_index_that_was_sent_ahead_is_of_no_other_generation() {
     assert!(connections == 1 && listed >= 2, "{listed} times: {log:#?}");
 }
 
+/// An index that is answered in front of the EXAMINE it was sent behind is of another folder, perhaps: it
+/// is asked for again, and the next folders are opened one by one.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_overtakes_its_folder_is_asked_again() {
+    let (count, opened, listed) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(99));
+    let (log, relay) = synced(&["A"], move |command, _| {
+        // The greeting is counted, and has no tag.
+        let number = count.fetch_add(1, SeqCst);
+        let is_b = command.starts_with("EXAMINE B");
+        if is_b && opened.fetch_add(1, SeqCst) == 1 {
+            let early = format!("a{} OK it was never asked\r\n", number + 1);
+            listed.store(number + 1, SeqCst);
+            return Some(Misbehaviour::Inject(early.into_bytes()));
+        }
+        (listed.load(SeqCst) == number).then(|| Misbehaviour::Refuse("NO [INUSE] not now".into()))
+    })
+    .await;
+    let asked: Vec<&str> = log.iter().map(|line| line.get(..9).unwrap_or_default()).collect();
+    let at = asked.iter().enumerate().filter(|(_, words)| **words == "EXAMINE B").nth(1).unwrap().0;
+    let behind = &log[at + 1..at + 3];
+    assert_eq!(behind, [INDEX, INDEX], "{log:#?}");
+    assert_eq!(relay.connections.load(SeqCst), 1, "{log:#?}");
+}
+
 /// What is asked ahead may be refused like anything else: it is asked again, and the mail before it has
 /// come.
 #[tokio::test(flavor = "multi_thread")]
