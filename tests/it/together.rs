@@ -131,6 +131,29 @@ async fn the_last_write_of_the_last_commit_is_looked_at() {
     .await;
 }
 
+/// What passes proved is no commit's: where the database refuses that, no mail is blamed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proof_that_is_refused_is_no_fault_of_a_mail() {
+    two_mailboxes(|postrider, u, _| {
+        let database = postrider.database();
+        postrider.sync().exits(0);
+        change(
+            &database,
+            "CREATE TRIGGER poison BEFORE UPDATE OF proved_at ON folder WHEN NEW.path = 'f3' \
+             BEGIN SELECT RAISE(ABORT, 'constraint: poison'); END",
+        );
+        u.append("f29", note("late"));
+        let run = postrider.sync().exits(7);
+        assert!(run.stderr.contains("constraint: poison"), "{}", run.stderr);
+        let blamed = "SELECT count(*) AS x FROM failure WHERE folder IS NOT NULL";
+        assert_eq!(ask(&database, blamed), "0");
+        change(&database, "DROP TRIGGER poison");
+        postrider.sync().exits(0);
+        equal(postrider, "u", u);
+    })
+    .await;
+}
+
 /// What no page is cannot be halved: its account fails, and no other.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_that_is_refused_costs_no_other_account() {
