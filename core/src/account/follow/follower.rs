@@ -5,6 +5,7 @@ use crate::account::follow::stage::{After, Cause, NextRun, Parked, Stage, Watche
 use crate::account::follow::vocabulary::{Begin, Input, Output, Past, Rules, Slot};
 use crate::account::machine::Machine;
 use crate::account::schedule::{COOL_AFTER, Schedule};
+use crate::batch::has_time;
 use crate::budget::Wait;
 use crate::failure::Failure;
 use crate::mail::id::FolderId;
@@ -280,10 +281,11 @@ impl Follower {
                         out.push(Output::Run(self.run, Action::WakeAfter(wait)));
                     }
                     other => {
-                        if let (Action::Commit { token, .. }, Some(working)) =
+                        if let (Action::Commit { token, commit }, Some(working)) =
                             (&other, self.stage.working())
                         {
-                            working.bottleneck.committing(*token, now.mono);
+                            let waits = has_time(&[&commit.change]);
+                            working.bottleneck.committing(*token, waits, now.mono);
                         }
                         out.push(Output::Run(self.run, other));
                     }
