@@ -20,6 +20,9 @@ use crate::time::{Micros, Now};
 use std::collections::VecDeque;
 use std::time::Duration;
 
+/// The wall clock may run away from the other one by so much in a run.
+const DRIFT: Duration = Duration::from_secs(1);
+
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SessionHeld {
     pub(super) at: Connected,
@@ -298,15 +301,18 @@ impl Follower {
         }
     }
 
-    /// A pass of INBOX proves the live end as it was when the pass began.
+    /// A pass of INBOX proves the live end as it was when the pass began; one of an earlier run has done
+    /// so.
     fn note_pass(&mut self, machine: &Machine, began: Duration, now: Now) {
         if let Some((Some(passed), _)) = self.live_end().and_then(|id| machine.passed(id))
             && self.passed != Some(passed)
         {
-            self.passed = Some(passed);
             let ago = u64::try_from(now.wall.0.saturating_sub(passed.0)).unwrap_or(0);
-            let since = now.mono.saturating_sub(began);
-            self.proved = Some(now.mono.saturating_sub(Duration::from_micros(ago).min(since)));
+            let (ago, run) = (Duration::from_micros(ago), now.mono.saturating_sub(began));
+            if ago <= run + DRIFT {
+                self.passed = Some(passed);
+                self.proved = Some(now.mono.saturating_sub(ago.min(run)));
+            }
         }
     }
 

@@ -4,10 +4,10 @@ use super::*;
 use crate::account::follow::stage::Resting;
 use crate::account::follow::vocabulary::Command;
 use crate::account::schedule::Mode;
-use crate::commit::rows::AccountRow;
+use crate::commit::rows::{AccountRow, FolderRow};
 use crate::failure::{Class, Provenance, Reach};
-use crate::mail::cursor::Mark;
-use crate::mail::id::{AccountId, Incarnation, SessionId};
+use crate::mail::cursor::{Lanes, Mark};
+use crate::mail::id::{AccountId, Incarnation, SessionId, UidValidity};
 use crate::provider::Capabilities;
 use crate::provider::folders::{Hint, Unwatched};
 use crate::recovery::history::History;
@@ -187,6 +187,20 @@ fn a_sign_of_life_proves_the_live_end() {
     assert_eq!(f.proved(), Some(at(300).mono));
     f.take(Input::Hinted(9, Hint::Alive), at(400));
     assert_eq!(f.proved(), Some(at(300).mono), "another watch proves nothing");
+}
+
+/// What an earlier run looked at is no look of the one that begins.
+#[test]
+fn a_pass_of_an_earlier_run_proves_nothing_anew() {
+    let mut f = resting();
+    let before = f.proved();
+    f.take(Input::Hinted(1, Hint::Counts), at(10));
+    let mut opened = AccountSnapshot::of(AccountRow::fresh(AccountId(1), Incarnation(1)));
+    let lanes = Lanes::opened(UidValidity(7), inbox().mark, None);
+    let row = FolderRow::new(FolderId(1), b"INBOX".to_vec(), "INBOX".into(), None, at(0).wall);
+    opened.folders = vec![FolderRow { passed_at: Some(at(3).wall), lanes: Some(lanes), ..row }];
+    f.take(Input::Machine(f.run(), Event::Opened(Box::new(opened))), at(10));
+    assert_eq!(f.proved(), before);
 }
 
 #[test]
