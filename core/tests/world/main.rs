@@ -11,6 +11,7 @@ mod capped;
 mod check;
 mod config;
 mod feeds;
+mod held_back;
 mod kept;
 mod life;
 mod making;
