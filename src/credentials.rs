@@ -2,6 +2,7 @@
 //! goes on.
 
 pub mod actor;
+mod answer;
 mod held;
 pub mod issuer;
 pub mod pace;

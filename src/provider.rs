@@ -7,13 +7,17 @@ mod gmail;
 mod head;
 pub mod imap;
 mod memory;
+mod opened;
 mod purse;
+mod redact;
 mod sink;
 mod trust;
 
 pub use coming::Coming;
 pub use memory::{HeldBody, Memory};
+pub use opened::{Asks, OpenSession, Shown, open};
 pub use purse::{Denied, Payee, Payment, Purse, Units};
+pub use redact::Redactor;
 pub use sink::{Sink, Sinks};
 
 use crate::telemetry::wire::WireLog;
@@ -26,7 +30,7 @@ use secrecy::SecretString;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore};
 
 /// What is shown at a login; never printed.
 #[derive(Clone, Debug)]
@@ -127,7 +131,7 @@ pub trait Endpoint: std::fmt::Debug + Send + Sync {
     /// What questions cost here, and what may be spent on them.
     fn quota(&self) -> Quota;
 
-    /// Connects and logs in.
+    /// Connects and logs in. Asked through [`open`] alone: nobody else can show a credential.
     ///
     /// # Errors
     /// Network and timeout (reach endpoint), auth, config, and whatever the server's words mean.
@@ -136,7 +140,7 @@ pub trait Endpoint: std::fmt::Debug + Send + Sync {
     /// Dropping the future closes the connection.
     fn open<'a>(
         &'a self,
-        credential: Arc<dyn Credential>,
+        credential: Shown,
         opening: Opening,
     ) -> Coming<'a, Result<Box<dyn Session>, Failure>>;
 
@@ -164,11 +168,8 @@ pub trait Session: Send {
     /// Answers questions in their order until their sender is dropped (then it logs out), or until
     /// the first failure that ends the session; that failure is the answer to the question it met.
     /// `watching` is told when a watch begins and ends.
-    fn run(
-        self: Box<Self>,
-        asks: mpsc::UnboundedReceiver<Ask>,
-        watching: Watching,
-    ) -> Coming<'static, Result<(), Failure>>;
+    fn run(self: Box<Self>, asks: Asks, watching: Watching)
+    -> Coming<'static, Result<(), Failure>>;
 
     /// Logs out.
     fn close(self: Box<Self>) -> Coming<'static, ()>;

@@ -1,6 +1,7 @@
 //! `Failure`: class × reach × when × provenance. Every error that leaves a module is one; texts are
 //! for people only.
 
+use crate::plain::PlainText;
 use crate::time::Micros;
 use std::fmt;
 use std::sync::Arc;
@@ -114,7 +115,7 @@ pub struct Failure {
     pub further: bool,
     /// One lower-case fragment for people: the operation and what it met. Never a secret, an
     /// address or a subject.
-    pub text: String,
+    pub text: PlainText,
     /// What caused it.
     pub source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
@@ -125,7 +126,7 @@ impl Failure {
         class: Class,
         reach: Reach,
         provenance: Provenance,
-        text: impl Into<String>,
+        text: impl Into<PlainText>,
     ) -> Self {
         Self {
             class,
@@ -140,12 +141,12 @@ impl Failure {
     }
 
     /// Our own mistake: an impossible pair of state and event, a broken invariant.
-    pub fn bug(text: impl Into<String>) -> Self {
+    pub fn bug(text: impl Into<PlainText>) -> Self {
         Self::new(Class::Bug, Reach::Account, Provenance::Local, text)
     }
 
     /// Our disk or database.
-    pub fn storage(text: impl Into<String>) -> Self {
+    pub fn storage(text: impl Into<PlainText>) -> Self {
         Self::new(Class::Storage, Reach::Process, Provenance::Local, text)
     }
 
@@ -172,6 +173,15 @@ impl Failure {
             && self.excess != Excess::Elsewhere
     }
 
+    /// Whether somebody has refused who we are: the account, or the client that asks for it.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        self.class == Class::Auth
+            || (self.class == Class::Config
+                && self.provenance == Provenance::Server
+                && self.reach == Reach::Account)
+    }
+
     /// Attaches the cause.
     #[must_use]
     pub fn caused_by(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
@@ -182,7 +192,7 @@ impl Failure {
     /// The text with every cause behind it, for the one line that is logged.
     #[must_use]
     pub fn chain(&self) -> String {
-        let mut text = self.text.clone();
+        let mut text = self.text.to_string();
         let mut cause: Option<&(dyn std::error::Error + 'static)> =
             self.source.as_deref().map(|e| e as &(dyn std::error::Error + 'static));
         while let Some(e) = cause {
@@ -190,7 +200,7 @@ impl Failure {
             text.push_str(&e.to_string());
             cause = e.source();
         }
-        text
+        PlainText::from(text).into()
     }
 }
 

@@ -17,6 +17,7 @@ pub mod invariant;
 pub mod mail;
 pub mod mime;
 pub mod oauth;
+pub mod plain;
 pub mod pool;
 pub mod provider;
 pub mod recovery;

@@ -7,7 +7,7 @@ use crate::cli::exit::Exit;
 use crate::cli::names::from_file;
 use crate::cli::out::say_line;
 use crate::config::{Account, Config, Flaw, Origin, SecretFrom};
-use crate::provider::{Opening, Session};
+use crate::provider::{self, OpenSession, Opening};
 use postrider_core::budget::Lane;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::provider::Family;
@@ -120,7 +120,8 @@ fn shown(account: &Account, config: &Config) -> Result<(), Failure> {
 
 async fn folders(account: &Account, config: &Config) -> Result<String, Failure> {
     let (endpoint, credential) = (endpoint(account, config)?, looked_up(account, config).await?);
-    let mut session = endpoint.open(credential, Opening::to_look(&account.id)).await?;
+    let opening = Opening::to_look(&account.id);
+    let mut session = provider::open(endpoint.as_ref(), credential, opening).await?;
     if endpoint.family() == Family::Feed {
         return labels(session, account).await;
     }
@@ -138,7 +139,7 @@ async fn folders(account: &Account, config: &Config) -> Result<String, Failure> 
 
 /// Where changes are told by message id: whose mailbox it is, its labels, and whether its messages
 /// may be read (a token may allow no more than their headers).
-async fn labels(mut session: Box<dyn Session>, account: &Account) -> Result<String, Failure> {
+async fn labels(mut session: OpenSession, account: &Account) -> Result<String, Failure> {
     let odd = || Failure::bug("another answer than asked for");
     let mut ask = async |request| match session.answer(&Request::Feed(request)).await? {
         Answer::Feed(answer) => Ok(answer),

@@ -15,7 +15,7 @@ use crate::cli::out::{say, say_line};
 use crate::cli::verify::feed::Sides;
 use crate::cli::verify::report::{Report, Reports};
 use crate::clock::Clock;
-use crate::provider::{Opening, Session};
+use crate::provider::{self, OpenSession, Opening};
 use crate::store::{Chosen, FeedStanding, ManifestRow, Miscount};
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Failure;
@@ -158,11 +158,12 @@ async fn online(
     };
     let endpoint = endpoint(account, config).map_err(|e| told(&e))?;
     let credential = looked_up(account, config).await.map_err(|e| told(&e))?;
-    let session = endpoint.open(credential, Opening::to_look(&account.id)).await;
+    let session =
+        provider::open(endpoint.as_ref(), credential, Opening::to_look(&account.id)).await;
     let mut session = session.map_err(|e| told(&e))?;
     if endpoint.family() == Family::Feed {
         let sides = Sides {
-            session: session.as_mut(),
+            session: &mut session,
             reader: &opened.reader,
             account: opened.account,
             folders: all,
@@ -197,7 +198,7 @@ async fn online(
             report.differences.push("we have this folder, the server does not list it".into());
             continue;
         }
-        if let Err(failure) = compare(session.as_mut(), folder, estimated, report).await {
+        if let Err(failure) = compare(&mut session, folder, estimated, report).await {
             report.differences.push(format!("cannot be compared: {failure}"));
             if failure.reach != postrider_core::failure::Reach::Folder {
                 return Err(told(&failure));
@@ -210,7 +211,7 @@ async fn online(
 
 /// `estimated`: the server is known to estimate RFC822.SIZE; a size that differs says nothing then.
 async fn compare(
-    session: &mut dyn Session,
+    session: &mut OpenSession,
     folder: &FolderRow,
     estimated: bool,
     report: &mut Report,

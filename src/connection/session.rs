@@ -6,7 +6,7 @@
 
 use crate::connection::message::{ConnectionMsg, SessionMsg, SessionStart};
 use crate::fault;
-use crate::provider::{Ask, Opening};
+use crate::provider::{self, Ask, Opening};
 use postrider_core::failure::Failure;
 use postrider_core::provider::Connected;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -99,7 +99,8 @@ async fn live(start: SessionStart) -> Result<(), Failure> {
     let SessionStart { id, request, sinks, wire, credits, pool, purse, memory } = start;
     let account = request.account.clone();
     let opening = Opening { account: account.clone(), wire, sinks, credits, purse, memory };
-    let opened = request.endpoint.open(Arc::clone(&request.credential), opening).await;
+    let credential = Arc::clone(&request.credential);
+    let opened = provider::open(request.endpoint.as_ref(), credential, opening).await;
     match opened {
         Ok(session) => {
             let (asks, questions) = mpsc::unbounded_channel::<Ask>();

@@ -4,7 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "waits and writes have deadlines")]
 
 use crate::clock::Clock;
-use crate::credentials::issuer::Issuer;
+use crate::credentials::issuer::{Issuer, unusable};
 use crate::credentials::pace::Pace;
 use crate::credentials::tokens::{TokenPair, row_of};
 use crate::credentials::vault::Vault;
@@ -268,7 +268,12 @@ impl CredentialState {
         let scopes = issued.scopes.unwrap_or_else(|| old.scopes.clone());
         let row = CredentialRow { granted_at: old.granted_at, scopes, ..fresh };
         let row = tokens.seal(row, &self.args.vault)?;
-        self.write(Generation { row, tokens }).await
+        let is_usable = issued.access.is_some();
+        match self.write(Generation { row, tokens }).await {
+            // What was rotated is kept all the same.
+            Ok(true) if !is_usable => Err(unusable()),
+            written => written,
+        }
     }
 
     /// Makes a generation durable, and then the one that is used.

@@ -5,13 +5,16 @@
     reason = "a grant on another device is asked for as often as its issuer allows, and no longer"
 )]
 
-use crate::provider::Coming;
+use crate::credentials::answer;
+use crate::provider::{Coming, Redactor};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oauth2::basic::{
     BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse,
     BasicTokenType,
 };
+use oauth2::http::HeaderValue;
+use oauth2::http::header::CONTENT_TYPE;
 use oauth2::{
     AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret,
     CsrfToken, DeviceAuthorizationUrl, EndpointNotSet, EndpointSet, ErrorResponseType,
@@ -19,7 +22,7 @@ use oauth2::{
     RefreshToken, RequestTokenError, Scope, StandardDeviceAuthorizationResponse,
     StandardErrorResponse, StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
 };
-use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
+use postrider_core::failure::{Class, Excess, Failure, Provenance, Reach, When};
 use postrider_core::oauth::{TokenRefusal, judge};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -32,8 +35,11 @@ const CALL: Duration = Duration::from_secs(20);
 const CONNECT: Duration = Duration::from_secs(10);
 /// Longest wait for a human at another device, whatever the issuer says.
 const DEVICE: Duration = Duration::from_secs(1800);
-/// Octets of an answer.
-const ANSWER: usize = 256 * 1024;
+/// Octets of an answer: two tokens as long as any can be, and what stands around them.
+const ANSWER: usize = 1024 * 1024;
+/// What a request shows and nobody hides.
+const OPEN: [&str; 7] =
+    ["grant_type", "client_id", "scope", "redirect_uri", "response_type", "audience", "resource"];
 /// What a token is taken to live where the answer does not say.
 const LIFE: Duration = Duration::from_secs(3600);
 
@@ -89,8 +95,8 @@ impl ExtraTokenFields for IdToken {}
 /// What an issuer has given.
 #[derive(Debug)]
 pub struct Issued {
-    /// The access token.
-    pub access: SecretString,
+    /// The access token; none where it came in a shape that cannot be shown.
+    pub access: Option<SecretString>,
     /// Another refresh token; the one that was shown stays good where there is none.
     pub refresh: Option<SecretString>,
     /// For how long the access token is good.
@@ -200,7 +206,7 @@ impl Issuer {
             .set_pkce_verifier(begun.verifier)
             .request_async(&http)
             .await;
-        answer.map(issued).map_err(|e| failed(e, &seen))
+        read(answer, &seen)
     }
 
     /// Begins a grant that a human gives on another device (RFC 8628).
@@ -223,7 +229,12 @@ impl Issuer {
         let scopes = self.place.scopes.iter().cloned().map(Scope::new);
         let answer: Result<StandardDeviceAuthorizationResponse, _> =
             client.exchange_device_code().add_scopes(scopes).request_async(&http).await;
-        answer.map(DeviceGrant).map_err(|e| failed(e, &seen))
+        let grant = answer.map_err(|e| failed(e, &seen))?;
+        let shown = [grant.verification_uri().as_str(), grant.user_code().secret()];
+        if shown.iter().any(|text| seen.redactor.is_repeated_in(text)) {
+            return Err(failed(NoToken::Other(String::new()), &seen));
+        }
+        Ok(DeviceGrant(grant))
     }
 
     /// Asks for the tokens of such a grant, as often as the issuer allows, until the human has
@@ -241,7 +252,7 @@ impl Issuer {
             Some(life),
         );
         match tokio::time::timeout(life + CALL, asking).await {
-            Ok(answer) => answer.map(issued).map_err(|e| failed(e, &seen)),
+            Ok(answer) => read(answer, &seen),
             Err(_) => {
                 let text = "nobody has granted access in time";
                 Err(Failure::new(Class::Timeout, Reach::Account, Provenance::Deadline, text))
@@ -270,6 +281,7 @@ impl Issuer {
             .map_err(|e| Failure::bug("the token URL is none").caused_by(e))?;
         let answer = http.call(request).await;
         let answer = answer.map_err(|e| failed(NoToken::Request(e), &seen))?;
+        // What `strict` has made of it is no refusal.
         if let Ok(refused) = serde_json::from_slice::<BasicErrorResponse>(answer.body()) {
             let failure = failed(NoToken::ServerResponse(refused), &seen);
             if failure.class != Class::Auth {
@@ -280,13 +292,13 @@ impl Issuer {
             let text = format!(
                 "the service account, its key, the user name or the clock here: {}",
                 failure.text
-            );
+            )
+            .into();
             return Err(Failure { class: Class::Config, text, ..failure });
         }
-        let read =
+        let told =
             serde_json::from_slice(answer.body()).ok().filter(|_| answer.status().is_success());
-        let nonsense = || NoToken::Other(String::new());
-        read.map(issued).ok_or_else(|| failed(nonsense(), &seen))
+        read(told.ok_or_else(|| NoToken::Other(String::new())), &seen)
     }
 
     /// Another access token for a refresh token.
@@ -301,7 +313,7 @@ impl Issuer {
         let http = Caller { http: self.http.clone(), seen: seen.clone() };
         let token = RefreshToken::new(refresh.expose_secret().to_owned());
         let answer = self.client.exchange_refresh_token(&token).request_async(&http).await;
-        answer.map(issued).map_err(|e| failed(e, &seen))
+        read(answer, &seen)
     }
 }
 
@@ -317,6 +329,11 @@ impl<'a> AsyncHttpClient<'a> for Caller {
 
     fn call(&'a self, request: HttpRequest) -> Self::Future {
         Box::pin(async move {
+            for (key, value) in oauth2::url::form_urlencoded::parse(request.body()) {
+                if !OPEN.contains(&key.as_ref()) {
+                    self.seen.redactor.hide(&value);
+                }
+            }
             let request = reqwest::Request::try_from(request)?;
             let mut response = self.http.execute(request).await?;
             self.seen.note(&response);
@@ -327,9 +344,11 @@ impl<'a> AsyncHttpClient<'a> for Caller {
                     return Err(CallFailed::Long);
                 }
             }
-            let mut answer = HttpResponse::new(body);
+            let strict = answer::strict(&body).filter(|_| response.status().is_success());
+            let mut answer = HttpResponse::new(strict.unwrap_or(body));
             *answer.status_mut() = response.status();
-            *answer.headers_mut() = response.headers().clone();
+            // Whatever it is called, it is read as JSON or not at all.
+            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             Ok(answer)
         })
     }
@@ -344,38 +363,54 @@ enum CallFailed {
     Long,
 }
 
-/// Of an answer, what the OAuth library does not hand on.
+/// Of a call, what the OAuth library does not hand on: what was shown, and of the answer its status
+/// and `Retry-After`.
 #[derive(Clone, Debug, Default)]
-struct HttpSeen(Arc<Mutex<(u16, Option<Duration>)>>);
+struct HttpSeen {
+    redactor: Redactor,
+    answer: Arc<Mutex<(u16, Option<Duration>)>>,
+}
 
 impl HttpSeen {
     fn note(&self, response: &reqwest::Response) {
         let after = response.headers().get(reqwest::header::RETRY_AFTER);
         let seconds = after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
+        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) =
             (response.status().as_u16(), seconds.map(Duration::from_secs));
     }
 
     fn refusal(&self, error: &str, description: &str) -> TokenRefusal {
-        let (status, retry_after) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (error, description) = (error.to_owned(), description.to_owned());
+        let (status, retry_after) = *self.answer.lock().unwrap_or_else(PoisonError::into_inner);
+        let description = self.redactor.text(description).into();
+        let error = self.redactor.text(error).into();
         TokenRefusal { status, error, description, retry_after }
     }
 }
 
-fn issued(answer: StandardTokenResponse<IdToken, BasicTokenType>) -> Issued {
+fn read<T: ErrorResponseType + std::fmt::Display>(
+    answer: Result<
+        StandardTokenResponse<IdToken, BasicTokenType>,
+        RequestTokenError<CallFailed, StandardErrorResponse<T>>,
+    >,
+    seen: &HttpSeen,
+) -> Result<Issued, Failure> {
+    let answer = answer.map_err(|e| failed(e, seen))?;
     let scopes = answer
         .scopes()
         .map(|scopes| scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" "));
-    // An empty one is none.
-    let refresh = answer.refresh_token().map(RefreshToken::secret).filter(|text| !text.is_empty());
-    Issued {
-        access: answer.access_token().secret().clone().into(),
-        refresh: refresh.map(|text| text.clone().into()),
-        life: answer.expires_in().unwrap_or(LIFE),
-        scopes,
-        mailboxes: answer.extra_fields().id_token.as_deref().map(mailboxes_of).unwrap_or_default(),
-    }
+    let access = Some(answer.access_token().secret()).filter(|text| !text.is_empty());
+    let mut mailboxes =
+        answer.extra_fields().id_token.as_deref().map(mailboxes_of).unwrap_or_default();
+    // What was shown comes back as nothing that is stored or told.
+    mailboxes.retain(|name| !seen.redactor.is_repeated_in(name));
+    Ok(Issued {
+        // A token that cannot be shown is over.
+        life: access.map_or(Duration::ZERO, |_| answer.expires_in().unwrap_or(LIFE)),
+        access: access.map(|text| text.clone().into()),
+        refresh: answer.refresh_token().map(|token| token.secret().clone().into()),
+        scopes: scopes.filter(|text| !seen.redactor.is_repeated_in(text)),
+        mailboxes,
+    })
 }
 
 /// Whose an identity token is. It comes from the issuer itself over TLS: its signature says nothing
@@ -390,6 +425,12 @@ fn mailboxes_of(token: &str) -> Vec<String> {
     let claims = claims.and_then(|bytes| serde_json::from_slice::<Claims>(&bytes).ok());
     let names = claims.map(|claims| [claims.email, claims.preferred_username]);
     names.into_iter().flatten().flatten().collect()
+}
+
+/// What it gave cannot be shown to a mail server.
+pub(super) fn unusable() -> Failure {
+    let text = "the token endpoint gave an access token that cannot be used, or none";
+    Failure::new(Class::Provider, Reach::Account, Provenance::Server, text).of(Excess::Elsewhere)
 }
 
 fn failed<T: ErrorResponseType + std::fmt::Display>(
@@ -413,13 +454,14 @@ fn failed<T: ErrorResponseType + std::fmt::Display>(
                     (Class::Provider, Provenance::Server, "the token endpoint answers nonsense")
                 }
             };
-            Failure::new(class, Reach::Account, provenance, text).caused_by(e)
+            seen.redactor
+                .failure(Failure::new(class, Reach::Account, provenance, text).caused_by(e))
         }
         // What cannot be read may hold anything: it is not quoted.
         RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
             let failure = judge(&seen.refusal("", ""));
             let text = "the token endpoint's answer is not one of OAuth2";
-            Failure { text: format!("{text} ({})", failure.text), ..failure }
+            Failure { text: format!("{text} ({})", failure.text).into(), ..failure }
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::clock::Clock;
 use crate::credentials::actor::is_same;
-use crate::credentials::issuer::Issuer;
+use crate::credentials::issuer::{Issuer, unusable};
 use crate::credentials::pace::Pace;
 use crate::provider::{Coming, Credential, Secret};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -151,8 +151,9 @@ impl Delegated {
         let signed = self.key.sign(&self.issuer, &self.username, at)?;
         let issued = self.issuer.assert(&signed).await?;
         let renew_at = renew_at(at, issued.life, &self.username);
-        held.token = Some(ServiceToken { access: issued.access.clone(), renew_at });
-        Ok(issued.access)
+        let access = issued.access.ok_or_else(unusable)?;
+        held.token = Some(ServiceToken { access: access.clone(), renew_at });
+        Ok(access)
     }
 }
 

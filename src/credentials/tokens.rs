@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// A generation of tokens.
 #[derive(Clone, Debug)]
 pub struct TokenPair {
-    /// Shown to the mail server.
+    /// Shown to the mail server; empty where the issuer gave none that can be.
     pub access: SecretString,
     /// Shown to the issuer for the next generation.
     pub refresh: SecretString,
@@ -33,7 +33,7 @@ impl TokenPair {
     #[must_use]
     pub fn of(issued: &Issued, before: Option<&Self>) -> Option<Self> {
         let refresh = issued.refresh.clone().or_else(|| before.map(|t| t.refresh.clone()))?;
-        Some(Self { access: issued.access.clone(), refresh })
+        Some(Self { access: issued.access.clone().unwrap_or_default(), refresh })
     }
 
     /// Opens a row's.

@@ -28,7 +28,7 @@ impl std::fmt::Debug for Tls {
 }
 
 /// What the config names that cannot be.
-pub(super) fn config(text: impl Into<String>) -> Failure {
+pub(super) fn config(text: impl Into<postrider_core::plain::PlainText>) -> Failure {
     Failure::new(Class::Config, Reach::Account, Provenance::Local, text).when(When::AfterChange)
 }
 

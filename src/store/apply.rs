@@ -268,6 +268,7 @@ async fn write_page(
                 match (&e, rows) {
                     (Trouble::Refused(_), [poison]) => {
                         let (uid, class, text) = (poison.uid, Class::InvalidData, e.to_string());
+                        let text = text.into();
                         let failed = Unfetched { uid, class, text, again: Again::Spaced };
                         open_failures(db, account, folder.id, &[failed], at.0).await?;
                         refused.insert(poison.uid);

@@ -8,6 +8,7 @@ pub(crate) mod emulate;
 pub(crate) mod gmail;
 pub(crate) mod issuer;
 pub(crate) mod mail;
+pub(crate) mod parrot;
 pub(crate) mod relay;
 pub(crate) mod served;
 pub(crate) mod shelf;

@@ -69,7 +69,7 @@ pub fn begin(
 /// What a UID that was mistaken for a message of ours leaves: it is read by the next session.
 #[must_use]
 pub fn mistaken(uid: u32) -> Unfetched {
-    let text = "it was taken for a message that has been found elsewhere since".to_owned();
+    let text = "it was taken for a message that has been found elsewhere since".into();
     Unfetched { uid, class: Class::InvalidData, text, again: Again::Elsewhere }
 }
 

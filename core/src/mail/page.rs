@@ -3,6 +3,7 @@
 use crate::failure::Class;
 use crate::mail::message::Fetched;
 use crate::mail::uid_set::UidSet;
+use crate::plain::PlainText;
 
 /// A UID that the index shows and that could not be fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +13,7 @@ pub struct Unfetched {
     /// The class of what went wrong.
     pub class: Class,
     /// The server's words, or ours, for the ledger.
-    pub text: String,
+    pub text: PlainText,
     /// When it is tried again.
     pub again: Again,
 }

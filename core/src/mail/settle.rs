@@ -9,6 +9,7 @@ use crate::failure::{Class, Failure, Provenance, Reach};
 use crate::mail::message::Fetched;
 use crate::mail::page::{Again, Page, PageRow, Suspect, Unfetched};
 use crate::mail::uid_set::UidSet;
+use crate::plain::PlainText;
 
 /// What to ask next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +89,7 @@ impl<R: PageRow> Settlement<R> {
     }
 
     /// A message came that our own disk has no room for.
-    pub fn refused(&mut self, uid: u32, text: String) {
+    pub fn refused(&mut self, uid: u32, text: PlainText) {
         if self.wants(uid) {
             self.have.insert(uid);
             self.failed.push(Unfetched { uid, class: Class::Storage, text, again: Again::Spaced });

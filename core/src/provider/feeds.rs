@@ -10,6 +10,7 @@ use crate::mail::flags::Flags;
 use crate::mail::folder::Role;
 use crate::mail::id::Identity;
 use crate::mime::HeaderFacts;
+use crate::plain::PlainText;
 use crate::time::Micros;
 use std::collections::BTreeSet;
 
@@ -193,8 +194,8 @@ pub enum Got {
     Failed {
         /// The class of what went wrong.
         class: Class,
-        /// The raw words.
-        text: String,
+        /// The server's words.
+        text: PlainText,
     },
 }
 

@@ -9,6 +9,7 @@ use crate::mail::page::Page;
 use crate::mail::recognise::IdentityKind;
 use crate::mail::uid_flags::UidFlags;
 use crate::mail::uid_set::UidSet;
+use crate::plain::PlainText;
 use crate::provider::feeds::{FeedAnswer, FeedRequest};
 use crate::time::Micros;
 use std::collections::BTreeMap;
@@ -287,7 +288,7 @@ pub enum Answer {
         /// The folders that can be read.
         folders: Vec<ListedFolder>,
         /// A line that cannot be read, if there was one: a folder without a name.
-        unreadable: Option<String>,
+        unreadable: Option<PlainText>,
         /// The counters of those whose counters were told, by wire name. Of the folder that is open
         /// there are none: a server may show those of its opening.
         counters: BTreeMap<Vec<u8>, Examined>,

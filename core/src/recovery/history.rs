@@ -35,7 +35,7 @@ pub struct History {
 impl History {
     /// Notes a failure; the same place counts up, another begins anew.
     pub fn failed(&mut self, failure: &Failure, at: Micros) {
-        if failure.class == Class::Auth {
+        if failure.is_refusal() {
             self.refusals = self.refusals.saturating_add(1);
             self.first_refusal.get_or_insert(at);
         }
@@ -44,7 +44,7 @@ impl History {
         if failure.class == Class::Bug {
             let same = self.panic_place.as_deref() == Some(failure.text.as_str());
             self.panics = if same { self.panics.saturating_add(1) } else { 1 };
-            self.panic_place = Some(failure.text.clone());
+            self.panic_place = Some(failure.text.to_string());
         }
     }
 

@@ -225,7 +225,7 @@ impl World {
                         counters.extend(shown.map(|shown| (folder.remote_id.clone(), shown)));
                     }
                 }
-                Answer::Listed { folders, unreadable, counters }
+                Answer::Listed { folders, unreadable: unreadable.map(Into::into), counters }
             }
             Request::Examine { since, enough, .. } => {
                 let mut examined = self.examine(lie, &remote_id)?;

@@ -2,7 +2,7 @@
 //! differs is asked about by name before it is a difference.
 
 use crate::cli::verify::report::Reports;
-use crate::provider::Session;
+use crate::provider::OpenSession;
 use crate::store::{FeedStanding, Reader};
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Failure;
@@ -24,7 +24,7 @@ const PAGES: usize = 20_000;
 
 /// What is compared.
 pub(super) struct Sides<'a> {
-    pub(super) session: &'a mut dyn Session,
+    pub(super) session: &'a mut OpenSession,
     pub(super) reader: &'a Reader,
     pub(super) account: AccountId,
     /// Every folder, those that the config leaves out too.
@@ -39,14 +39,14 @@ fn odd() -> Failure {
     Failure::bug("another answer than asked for")
 }
 
-async fn ask(session: &mut dyn Session, request: FeedRequest) -> Result<FeedAnswer, Failure> {
+async fn ask(session: &mut OpenSession, request: FeedRequest) -> Result<FeedAnswer, Failure> {
     match session.answer(&Request::Feed(request)).await? {
         Answer::Feed(answer) => Ok(answer),
         _ => Err(odd()),
     }
 }
 
-async fn list(session: &mut dyn Session, within: Within) -> Result<BTreeSet<Identity>, Failure> {
+async fn list(session: &mut OpenSession, within: Within) -> Result<BTreeSet<Identity>, Failure> {
     let mut found = BTreeSet::new();
     let mut token = None;
     for _ in 0..PAGES {
@@ -72,7 +72,7 @@ async fn list(session: &mut dyn Session, within: Within) -> Result<BTreeSet<Iden
 
 /// What has been changed and is not synced yet; none where the server has forgotten.
 async fn behind(
-    session: &mut dyn Session,
+    session: &mut OpenSession,
     since: FeedCursor,
 ) -> Result<Option<BTreeSet<Identity>>, Failure> {
     let (mut since, mut token, mut changed) = (since, None, BTreeSet::new());

@@ -8,8 +8,8 @@ mod login;
 
 use crate::clock::Clock;
 use crate::provider::gmail::failure::GmailRefusal;
-use crate::provider::gmail::http::{nonsense, root, server_clock, unheard};
-use crate::provider::{Credential, Denied, Leash, Purse, Secret, Units};
+use crate::provider::gmail::http::{nonsense, root, server_clock, unheard, unreadable};
+use crate::provider::{Denied, Leash, Purse, Secret, Shown, Units};
 use crate::telemetry::wire::WireLog;
 use postrider_core::budget::Lane;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
@@ -26,7 +26,11 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 /// Octets of an answer that is no message: 500 records of history are far less.
-const ANSWER: usize = 16 * 1024 * 1024;
+const ANSWER: usize = 4 * 1024 * 1024;
+/// Objects and values in it, counted as it comes: 500 ids or records were asked for, and what is made of
+/// a value takes more room than its octets.
+const OBJECTS: usize = 50_000;
+const VALUES: usize = 300_000;
 /// An answer that takes longer than its deadline goes on while it brings so many octets a second.
 const PACE: u64 = 1024;
 /// What getProfile and labels cost.
@@ -73,7 +77,7 @@ pub(super) struct GmailClient {
     timeouts: Timeouts,
     /// What may be spent, and what a message costs.
     pub(super) plan: QuotaPlan,
-    credential: Arc<dyn Credential>,
+    credential: Shown,
     shown: Mutex<Option<Secret>>,
     account: String,
     wire: WireLog,
@@ -93,7 +97,7 @@ impl GmailClient {
     pub(super) fn new(
         (server, plan): (&Server, QuotaPlan),
         http: reqwest::Client,
-        credential: Arc<dyn Credential>,
+        credential: Shown,
         (account, wire, purse): (String, WireLog, Purse),
     ) -> Self {
         Self {
@@ -246,17 +250,19 @@ impl GmailClient {
     /// The whole of an answer that is no message.
     async fn whole(&self, mut from: Incoming) -> Result<Vec<u8>, Failure> {
         let mut body = Vec::new();
+        let (mut objects, mut values) = (0, 0);
         while let Some(piece) = self.piece(&mut from).await? {
-            body.extend_from_slice(piece.as_ref());
-            if body.len() > ANSWER {
-                let text = format!("an answer is longer than {ANSWER} octets");
-                return Err(Failure::new(
-                    Class::Provider,
-                    Reach::Account,
-                    Provenance::Server,
-                    text,
-                ));
+            let piece = piece.as_ref();
+            body.extend_from_slice(piece);
+            objects += memchr::memchr_iter(b'{', piece).count();
+            values += memchr::memchr_iter(b',', piece).count();
+            if body.len() > ANSWER || objects > OBJECTS || values > VALUES {
+                return Err(unreadable("it holds more than was asked for"));
             }
+        }
+        // A token that comes back as data would be kept, and shown in a URL or a log.
+        if self.credential.redactor().is_quoted_in(&body) {
+            return Err(unreadable("it repeats the request"));
         }
         Ok(body)
     }
@@ -266,7 +272,12 @@ impl GmailClient {
         let after = from.response.headers().get(RETRY_AFTER);
         let seconds = after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
         let body = self.whole(from).await?;
-        Ok(GmailRefusal::read(status, &body, seconds.map(Duration::from_secs)))
+        let refusal = GmailRefusal::read(status, &body, seconds.map(Duration::from_secs));
+        // Before anything of it is cut.
+        let redactor = self.credential.redactor();
+        let reason = redactor.text(&refusal.reason).into();
+        let message = redactor.text(&refusal.message).into();
+        Ok(GmailRefusal { reason, message, ..refusal })
     }
 
     /// What a refusal means. What is no word of the API may come from somewhere else.
@@ -276,7 +287,7 @@ impl GmailClient {
             return failure;
         }
         let text = format!("{} (it was asked at {}: is the API there?)", failure.text, self.root);
-        Failure { text, ..failure }
+        Failure { text: text.into(), ..failure }
     }
 
     /// Asks, and reads the answer as JSON; with the server's clock.

@@ -6,7 +6,7 @@ use crate::provider::gmail::http::{http, root, unheard};
 use crate::provider::gmail::session::GmailSession;
 use crate::provider::gmail::sinks::SpareSinks;
 use crate::provider::trust::{Tls, config};
-use crate::provider::{Coming, Credential, Endpoint, Opening, Session};
+use crate::provider::{Coming, Endpoint, Opening, Session, Shown};
 use postrider_core::budget::{Allowance, Quota, RateLimit};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::provider::Family;
@@ -77,7 +77,7 @@ impl Endpoint for GmailEndpoint {
 
     fn open<'a>(
         &'a self,
-        credential: Arc<dyn Credential>,
+        credential: Shown,
         opening: Opening,
     ) -> Coming<'a, Result<Box<dyn Session>, Failure>> {
         Box::pin(async move {

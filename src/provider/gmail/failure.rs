@@ -83,8 +83,6 @@ const CURES: &[(&str, &str)] = &[
 /// Days of quota begin at midnight Pacific time: at 8:00 UTC, or an hour before.
 const DAY_BEGINS: i64 = 8 * 3600 * 1_000_000;
 const DAY: i64 = 86_400 * 1_000_000;
-/// No named time is waited for longer.
-const LONGEST: Duration = Duration::from_secs(86_400);
 
 impl GmailRefusal {
     /// Of a status and a body.
@@ -110,7 +108,8 @@ impl GmailRefusal {
 
     /// The question itself is wrong, for this reason.
     pub(super) fn is_wrong_about(&self, what: &str) -> bool {
-        self.status == 400 && self.is_told && self.message.to_lowercase().contains(what)
+        let said = self.message.to_lowercase().replace('_', "");
+        self.status == 400 && self.is_told && said.contains(what)
     }
 
     /// What it means.
@@ -156,7 +155,7 @@ impl GmailRefusal {
             i64::try_from(nanos / 1000).ok().map(Micros)
         });
         let wait = at.map(|at| at.since(now)).or(self.after)?;
-        Some(wait.clamp(Duration::from_secs(1), LONGEST))
+        Some(wait.max(Duration::from_secs(1)))
     }
 }
 
@@ -261,7 +260,6 @@ mod tests {
         let with = |after| GmailRefusal { after, ..refusal(429, "rateLimitExceeded", "for user") };
         let seconds = |s| When::After(Duration::from_secs(s));
         assert_eq!(named(with(Some(Duration::from_secs(7)))), seconds(7));
-        assert_eq!(named(with(Some(Duration::from_secs(900_000)))), seconds(86_400));
         let past = refusal(429, "rateLimitExceeded", "Retry after 2020-01-01T00:00:00Z");
         assert_eq!(named(past), seconds(1), "a clock that is behind does not make it spin");
         let told = refusal(400, "failedPrecondition", "Delegation denied for me@example.org");

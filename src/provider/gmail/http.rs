@@ -1,8 +1,8 @@
 //! HTTP to the API: its client, its address, and what an answer is that is none.
 
-use crate::provider::gmail::failure::without_addresses;
 use crate::provider::trust::{Tls, unbelieved};
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
+use postrider_core::plain::PlainText;
 use postrider_core::provider::server::{Security, Server};
 use postrider_core::time::Micros;
 use reqwest::Response;
@@ -14,7 +14,7 @@ use tokio_rustls::rustls::Error as TlsError;
 /// Octets of one answer that may be on their way (RFC 9113 §5.2).
 const STREAM_WINDOW: u32 = 256 * 1024;
 
-fn network(text: impl Into<String>) -> Failure {
+fn network(text: impl Into<PlainText>) -> Failure {
     Failure::new(Class::Network, Reach::Session, Provenance::Local, text)
 }
 
@@ -117,7 +117,13 @@ pub(super) fn nonsense(body: &[u8], e: &serde_json::Error) -> Failure {
     if e.is_eof() {
         return network("an answer was cut off");
     }
-    let text = without_addresses(&format!("an answer cannot be read: {e}"));
+    let kind = if e.is_data() { "a value is of another kind" } else { "it is no JSON" };
+    unreadable(&format!("{kind}, line {}, column {}", e.line(), e.column()))
+}
+
+/// An answer that cannot be used; never what is in it.
+pub(super) fn unreadable(why: &str) -> Failure {
+    let text = format!("an answer cannot be read: {why}");
     Failure::new(Class::Provider, Reach::Account, Provenance::Server, text)
 }
 

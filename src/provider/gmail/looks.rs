@@ -3,8 +3,9 @@
 use crate::provider::gmail::client::{GmailClient, SMALL};
 use crate::provider::gmail::failure::GmailRefusal;
 use crate::provider::gmail::history::{identity, words};
+use crate::provider::gmail::http::unreadable;
 use crate::provider::gmail::places::{ALL, sort_out};
-use crate::provider::gmail::wire::{HistoryList, LabelList, Message, MessageList};
+use crate::provider::gmail::wire::{HistoryList, LabelList, Message, MessageList, is_digits};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::feed::{FeedCursor, MailVersion, PageToken, PlaceId};
 use postrider_core::provider::feeds::{FeedAnswer, FeedRequest, Onward, Within};
@@ -16,6 +17,10 @@ const HISTORY: u64 = 2;
 const LIST: u64 = 5;
 /// Ids, or records, in an answer: the most that there may be.
 const PAGE: u32 = 500;
+/// Of those, what is taken for an answer at all.
+const MOST_OF_A_PAGE: usize = 1000;
+/// Labels of a mailbox: Gmail ends at 10,000.
+const LABELS: usize = 10_000;
 /// Pages of history that are gone through for a cursor where no profile tells it.
 const MOST: u32 = 1000;
 
@@ -80,6 +85,9 @@ impl GmailClient {
         if list.labels.is_empty() {
             let text = "the server shows no labels, not even the inbox";
             return Err(Failure::new(Class::Provider, Reach::Account, Provenance::Server, text));
+        }
+        if list.labels.len() > LABELS {
+            return Err(unreadable("it holds more labels than a mailbox can have"));
         }
         let (places, labels) = sort_out(&list.labels);
         Ok(FeedAnswer::Placed { places, labels, derived: Some(PlaceId(ALL.into())), clock })
@@ -149,6 +157,10 @@ impl GmailClient {
         since: &FeedCursor,
         token: Option<&PageToken>,
     ) -> Result<FeedAnswer, Failure> {
+        // Not a cursor that this API has ever told: what was stored wrongly once is begun anew.
+        if !is_digits(&since.0) {
+            return Ok(FeedAnswer::Expired);
+        }
         // The login has just said that nothing has.
         if token.is_none() && self.is_head(&since.0).await {
             let next = Onward::Cursor { cursor: since.clone(), more: false };
@@ -163,6 +175,9 @@ impl GmailClient {
             Err(refusal) if refusal.is_wrong_about("historyid") => return Ok(FeedAnswer::Expired),
             Err(refusal) => return Err(self.failure(&refusal)),
         };
+        if page.history.len() > MOST_OF_A_PAGE {
+            return Err(unreadable("it holds more than was asked for"));
+        }
         let items = words(&page.history);
         let newest = page.history.iter().fold(since.0.clone(), |newest, r| later(&newest, &r.id.0));
         // A record that this page has shown is as good a cursor as the end; not the last one, of
@@ -193,6 +208,9 @@ impl GmailClient {
         let page = token.map(|t| format!("&pageToken={}", encoded(&t.0))).unwrap_or_default();
         let path = format!("messages?maxResults={PAGE}&includeSpamTrash=true{label}{page}");
         match self.json::<MessageList>(&path).await? {
+            Ok((list, _)) if list.messages.len() > MOST_OF_A_PAGE => {
+                Err(unreadable("it holds more than was asked for"))
+            }
             Ok((list, _)) => {
                 let rows = list.messages.iter().map(|m| (identity(&m.id), None)).collect();
                 Ok(FeedAnswer::Page { rows, next: self::token(list.next_page_token) })

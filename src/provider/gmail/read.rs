@@ -2,7 +2,6 @@
 //! streamed into a sink of its own.
 
 use crate::provider::gmail::client::{GmailClient, HttpAnswer, Incoming};
-use crate::provider::gmail::failure::without_addresses;
 use crate::provider::gmail::history::id_of;
 use crate::provider::gmail::http::nonsense;
 use crate::provider::gmail::looks::encoded;
@@ -186,7 +185,7 @@ async fn take(
         Err(e) => {
             return match between(&rest) {
                 Some(failure) => Err(failure),
-                None => Ok(bad(&without_addresses(&e.to_string()))),
+                None => Ok(bad(&nonsense(&rest, &e).text)),
             };
         }
     };
@@ -197,11 +196,10 @@ async fn take(
         return Ok(bad("the answer has no bytes"));
     }
     let version = told.history_id.map(|id| MailVersion::new(&id.0));
-    let date = told.internal_date.and_then(|ms| ms.0.parse::<i64>().ok());
     let told = ToldMail {
         size: told.size_estimate,
         state: state_of(told.label_ids.as_deref().unwrap_or_default(), version),
-        date: date.map(|ms| Micros(ms.saturating_mul(1000))),
+        date: told.internal_date.map(|ms| Micros(ms.saturating_mul(1000))),
     };
     if !wanted.bytes {
         return Ok(ReadMail::State(told));
@@ -235,7 +233,8 @@ pub(super) fn there(told: ToldMail, bytes: Option<(BodyRef, HeaderFacts)>) -> Go
 
 /// What became of a message whose bytes need not be written any more.
 pub(super) fn settled(read: ReadMail) -> Got {
-    let failed = |failure: Failure| Got::Failed { class: failure.class, text: failure.chain() };
+    let failed =
+        |failure: Failure| Got::Failed { class: failure.class, text: failure.chain().into() };
     match read {
         ReadMail::State(told) => there(told, None),
         ReadMail::Sealed(told, body, header) => there(told, Some((body, header))),
@@ -243,7 +242,7 @@ pub(super) fn settled(read: ReadMail) -> Got {
         ReadMail::NoRoom(failure) | ReadMail::Bad(failure) => failed(failure),
         ReadMail::Gathered(..) => {
             let class = Class::Bug;
-            Got::Failed { class, text: "its bytes were not written".to_owned() }
+            Got::Failed { class, text: "its bytes were not written".into() }
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::provider::gmail::doubt::is_there;
 use crate::provider::gmail::page::MailPage;
 use crate::provider::gmail::read::{ReadMail, ToldMail, look_at, read, settled, there};
 use crate::provider::gmail::sinks::SpareSinks;
-use crate::provider::{Ask, Coming, Denied, Leash, Session, Sink, Units, Watching};
+use crate::provider::{Ask, Asks, Coming, Denied, Leash, Session, Sink, Units, Watching};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use postrider_core::budget::Lane;
@@ -24,7 +24,6 @@ use postrider_core::provider::{Capabilities, FeedTraits};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -113,7 +112,7 @@ impl Session for GmailSession {
 
     fn run(
         self: Box<Self>,
-        asks: UnboundedReceiver<Ask>,
+        asks: Asks,
         _watching: Watching,
     ) -> Coming<'static, Result<(), Failure>> {
         Box::pin(async move { Talk::new(*self).serve(asks).await })
@@ -169,7 +168,7 @@ impl Talk {
         }
     }
 
-    async fn serve(mut self, mut asks: UnboundedReceiver<Ask>) -> Result<(), Failure> {
+    async fn serve(mut self, mut asks: Asks) -> Result<(), Failure> {
         loop {
             self.go_on();
             crate::fault::hang("hang.session").await;

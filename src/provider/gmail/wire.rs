@@ -1,6 +1,50 @@
 //! What Gmail's API answers, as JSON (Gmail API reference, v1). What is not read is not named.
 
+use serde::de::Error;
 use serde::{Deserialize, Deserializer};
+
+/// Digits of a number, at most: 64 bits have 20, and they may become more.
+const DIGITS: usize = 30;
+/// Octets of a message's id, at most; Gmail's have 16 today.
+const ID: usize = 128;
+/// Octets of a label's id, at most.
+const LABEL: usize = 256;
+
+/// Whether a text is a number as the API tells them.
+pub(super) fn is_digits(text: &str) -> bool {
+    (1..=DIGITS).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// The id of a message: what it becomes a part of (URLs, rows) takes these signs.
+fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let id = String::deserialize(deserializer)?;
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    let is_one = (1..=ID).contains(&id.len()) && id.bytes().all(is_plain);
+    if is_one { Ok(id) } else { Err(D::Error::custom("no id")) }
+}
+
+/// A time; what is none is not told.
+fn millis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Number(i64),
+        Text(String),
+        Other(serde::de::IgnoredAny),
+    }
+    Ok(match Either::deserialize(deserializer)? {
+        Either::Number(number) => Some(number),
+        Either::Text(text) => text.parse().ok(),
+        Either::Other(_) => None,
+    })
+}
+
+/// The id of a label.
+fn label<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let id = String::deserialize(deserializer)?;
+    let is_one = (1..=LABEL).contains(&id.len()) && !id.chars().any(char::is_control);
+    if is_one { Ok(id) } else { Err(D::Error::custom("no label")) }
+}
 
 /// A number that may be longer than 64 bits: kept as its digits, whether it comes as text or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,10 +58,11 @@ impl<'de> Deserialize<'de> for Digits {
             Text(String),
             Number(u64),
         }
-        Ok(Self(match Either::deserialize(deserializer)? {
+        let digits = match Either::deserialize(deserializer)? {
             Either::Text(text) => text,
             Either::Number(number) => number.to_string(),
-        }))
+        };
+        if is_digits(&digits) { Ok(Self(digits)) } else { Err(D::Error::custom("no number")) }
     }
 }
 
@@ -40,6 +85,7 @@ pub(super) struct LabelList {
 /// A label.
 #[derive(Debug, Deserialize)]
 pub(super) struct Label {
+    #[serde(deserialize_with = "label")]
     pub(super) id: String,
     #[serde(default)]
     pub(super) name: String,
@@ -57,6 +103,7 @@ pub(super) struct MessageList {
 /// A message by its id.
 #[derive(Debug, Deserialize)]
 pub(super) struct MessageId {
+    #[serde(deserialize_with = "id")]
     pub(super) id: String,
 }
 
@@ -64,6 +111,7 @@ pub(super) struct MessageId {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Message {
+    #[serde(deserialize_with = "id")]
     pub(super) id: String,
     /// Left out where it is empty.
     pub(super) label_ids: Option<Vec<String>>,
@@ -71,7 +119,8 @@ pub(super) struct Message {
     /// Octets, about.
     pub(super) size_estimate: Option<u64>,
     /// Milliseconds since 1970.
-    pub(super) internal_date: Option<Digits>,
+    #[serde(default, deserialize_with = "millis")]
+    pub(super) internal_date: Option<i64>,
 }
 
 /// users.history.list.

@@ -5,7 +5,6 @@
 //! believed, and is asked one thing after the other from then on. A session that ends with both questions
 //! out does not say at which: the folders after it are opened one by one.
 
-use crate::provider::Ask;
 use crate::provider::imap::changes::rows_of;
 use crate::provider::imap::conn::{Conn, SentAhead, Unread};
 use crate::provider::imap::failure::{ends_session, telling};
@@ -13,12 +12,12 @@ use crate::provider::imap::page::Reading;
 use crate::provider::imap::session::ImapSession;
 use crate::provider::imap::wire::quote::{Said, say};
 use crate::provider::imap::wire::response::{Condition, Response};
+use crate::provider::{Ask, Asks};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::id::UidValidity;
 use postrider_core::provider::folders::{Request, Since};
 use std::collections::VecDeque;
 use std::time::Duration;
-use tokio::sync::mpsc::UnboundedReceiver;
 
 /// What an index is asked for.
 pub(super) const INDEX: &str = "(UID FLAGS)";
@@ -48,7 +47,7 @@ impl ImapSession {
         &mut self,
         reading: &mut Reading,
         queue: &mut VecDeque<Ask>,
-        asks: &mut UnboundedReceiver<Ask>,
+        asks: &mut Asks,
     ) -> Result<bool, Failure> {
         if self.conn.ahead.is_some() {
             return Ok(false);

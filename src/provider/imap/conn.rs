@@ -18,7 +18,6 @@ use postrider_core::mail::body::BodySink;
 use postrider_core::provider::folders::{Examined, Hint};
 use postrider_core::provider::server::Timeouts;
 use postrider_core::provider::{Proof, Tells, View};
-use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -94,9 +93,6 @@ pub(super) struct Conn {
     pub(super) idles: Option<String>,
     /// What the question that is open asks of folders.
     pub(super) asked: Sought,
-    /// The forms in which a server could repeat the password: none of them reaches a log, a row or
-    /// an answer.
-    needles: Vec<SecretString>,
 }
 
 /// What comes in the middle of a command, or at its end.
@@ -133,38 +129,6 @@ impl Conn {
             notices: Notices::default(),
             idles: None,
             asked: Sought::default(),
-            needles: Vec::new(),
-        }
-    }
-
-    /// From here on no text of the server that repeats one of these is kept.
-    pub(super) fn keep_quiet_about(&mut self, needles: Vec<SecretString>) {
-        self.needles = needles;
-    }
-
-    /// A response without our secret: some servers echo the command that they refuse, in whatever
-    /// form and place.
-    fn discreet(&self, response: Response) -> Response {
-        let tells = |told: &Told| {
-            let code = told.code.as_deref().unwrap_or_default();
-            self.needles
-                .iter()
-                .map(ExposeSecret::expose_secret)
-                .any(|needle| told.whole.contains(needle) || code.contains(needle))
-        };
-        let hushed = |told: Told| {
-            let whole = String::new();
-            Told {
-                status: told.status,
-                code: None,
-                text: "(the server repeated the command)".into(),
-                whole,
-            }
-        };
-        match response {
-            Response::Tagged(tag, told) if tells(&told) => Response::Tagged(tag, hushed(told)),
-            Response::Status(told) if tells(&told) => Response::Status(hushed(told)),
-            other => other,
         }
     }
 
@@ -316,7 +280,7 @@ impl Conn {
         sink: Option<&mut S>,
     ) -> Result<Response, Failure> {
         let frame = self.reader.frame(&mut self.stream, sink).await?;
-        let response = self.discreet(read(&frame));
+        let response = read(&frame);
         match &response {
             Response::List { .. } | Response::Counters { .. } | Response::Fetch(_) => {
                 self.reader.count_useful();

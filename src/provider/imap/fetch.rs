@@ -14,7 +14,7 @@ use crate::provider::imap::recognise::item;
 use crate::provider::imap::row::{Meta, Row};
 use crate::provider::imap::session::ImapSession;
 use crate::provider::imap::wire::response::{BodySeen, FetchLine, Response};
-use crate::provider::{Ask, Denied};
+use crate::provider::{Ask, Asks, Denied};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::BodySink;
 use postrider_core::mail::page::Page;
@@ -27,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 /// Octets of UID set in a command line (RFC 7162 §6 asks for lines below 8,192).
@@ -51,7 +51,7 @@ impl ImapSession {
         &mut self,
         first: Ask,
         queue: &mut VecDeque<Ask>,
-        asks: &mut mpsc::UnboundedReceiver<Ask>,
+        asks: &mut Asks,
     ) -> Result<(), Failure> {
         let hand = self.hand.take().unwrap_or_else(HandOver::begin);
         let (pages, unsealed) = (VecDeque::new(), Vec::new());
@@ -73,7 +73,7 @@ impl ImapSession {
         &mut self,
         reading: &mut Reading,
         queue: &mut VecDeque<Ask>,
-        asks: &mut mpsc::UnboundedReceiver<Ask>,
+        asks: &mut Asks,
     ) -> Result<(), Failure> {
         let (mut most, mut looks) = (1, false);
         let mut octets = 0_u64;
@@ -365,7 +365,7 @@ impl ImapSession {
             // It is too large for what is left of the disk: a row of its own, and the others go on.
             Some(BodySeen::Refused(why)) => {
                 if let Some(page) = pages.iter_mut().find(|p| p.page.wants(uid)) {
-                    page.page.refused(uid, why);
+                    page.page.refused(uid, why.into());
                 }
                 return Ok(None);
             }

@@ -5,19 +5,18 @@
     reason = "a session's deadlines are its own: IDLE and its proofs of life"
 )]
 
-use crate::provider::Ask;
 use crate::provider::imap::conn::Conn;
 use crate::provider::imap::failure::{During, refusal};
 use crate::provider::imap::session::ImapSession;
 use crate::provider::imap::wire::response::{Condition, Response};
 use crate::provider::sink::NoSink;
+use crate::provider::{Ask, Asks};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::BodySink;
 use postrider_core::mail::cursor::Mark;
 use postrider_core::provider::folders::{Answer, Hint, Request, Unwatched};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 /// Servers may log a client out after 30 minutes of IDLE: it never lasts longer than this, whatever
@@ -53,7 +52,7 @@ impl ImapSession {
     pub(super) async fn watch(
         &mut self,
         mut ask: Ask,
-        asks: &mut mpsc::UnboundedReceiver<Ask>,
+        asks: &mut Asks,
     ) -> Result<Option<Ask>, Failure> {
         self.sink.rest();
         let ended = self.watched(&mut ask, asks).await;
@@ -76,7 +75,7 @@ impl ImapSession {
     async fn watched(
         &mut self,
         ask: &mut Ask,
-        asks: &mut mpsc::UnboundedReceiver<Ask>,
+        asks: &mut Asks,
     ) -> Result<(Unwatched, Option<Ask>), Failure> {
         let Request::Watch { remote_id, seen, renew, wide } = ask.request.clone() else {
             return Err(Failure::bug("not a watch"));
@@ -165,7 +164,7 @@ impl ImapSession {
         &mut self,
         tag: &str,
         ask: &mut Ask,
-        asks: &mut mpsc::UnboundedReceiver<Ask>,
+        asks: &mut Asks,
         hints: &mut Hints,
         renew: Option<Duration>,
     ) -> Result<(WatchEnd, bool), Failure> {

@@ -35,24 +35,6 @@ impl From<Failure> for Unopened {
     }
 }
 
-/// Every form in which the secret goes over the wire.
-fn needles(login: &Login, endpoint: &ImapEndpoint) -> Vec<SecretString> {
-    let password = login.secret.text().expose_secret();
-    let coded = STANDARD.encode(format!("\0{}\0{password}", login.username));
-    let alone = STANDARD.encode(password);
-    let mut forms = vec![password.to_owned(), coded, alone.trim_end_matches('=').to_owned()];
-    if let Secret::Token(_) = login.secret {
-        forms.extend(Mechanism::ALL.map(|m| response(m, login, password, endpoint)));
-    }
-    // The quoted form, without its quotes.
-    if let Said::Quoted(quoted) = say(password.as_bytes()) {
-        let inner = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
-        forms.push(String::from_utf8_lossy(inner).into_owned());
-    }
-    forms.retain(|form| !form.is_empty());
-    forms.into_iter().map(SecretString::from).collect()
-}
-
 /// What a mechanism shows first, as it goes over the wire.
 fn response(mechanism: Mechanism, login: &Login, token: &str, endpoint: &ImapEndpoint) -> String {
     let server = &endpoint.server;
@@ -74,7 +56,6 @@ impl Conn {
         if endpoint.server.security == Security::StartTls {
             conn = conn.start_tls(endpoint).await?;
         }
-        conn.keep_quiet_about(needles(login, endpoint));
         let host = &endpoint.server.host;
         conn.distrusted = distrusted(host);
         let deadline = endpoint.server.timeouts.login;
@@ -152,14 +133,14 @@ impl Conn {
 
     /// RFC 4978, where the server knows it. A server that refuses is heard as it is.
     async fn compress(mut self) -> Result<Self, Failure> {
-        let mut why = "the server does not offer it".to_owned();
+        let mut why = "the server does not offer it";
         if self.has("COMPRESS=DEFLATE") {
             let tag = self.send(b"COMPRESS DEFLATE", false).await?;
             let told = self.tagged(&tag).await?;
             if told.status == Condition::Ok {
                 return Ok(self.deflated());
             }
-            why = told.whole;
+            why = "the server refuses it";
         }
         tracing::info!(account.id = %self.account, "compress = true, but what comes is not compressed: {why}");
         Ok(self)
@@ -180,7 +161,9 @@ impl Conn {
                 && takes_tokens
                 && matches!(login.secret, Secret::Password(_))
             {
-                failure.text += "; it offers OAuth2 logins: where it takes no passwords, write access_token_file";
+                let advice =
+                    "it offers OAuth2 logins: where it takes no passwords, write access_token_file";
+                failure.text = format!("{}; {advice}", failure.text).into();
             }
             return Err(failure.into());
         }
@@ -274,7 +257,8 @@ impl Conn {
             return Ok(told);
         }
         let (text, may_be_over) = word.judged();
-        let failure = Failure { text: format!("{text}: {}", failure.text), ..failure };
+        let text = format!("{text}: {}", failure.text).into();
+        let failure = Failure { text, ..failure };
         Err(Unopened { failure, may_be_over })
     }
 

@@ -134,8 +134,8 @@ mod tests {
     }
 
     fn status(code: &str) -> Response {
-        let (code, text, whole) = (Some(code.to_owned()), String::new(), String::new());
-        Response::Status(Told { status: Condition::Ok, code, text, whole })
+        let (code, text) = (Some(code.to_owned()), String::new());
+        Response::Status(Told { status: Condition::Ok, code, text })
     }
 
     fn list(renamed: bool) -> Response {

@@ -124,7 +124,7 @@ impl ImapSession {
                 self.sink.forget(&of);
                 front.page.missed(uid, refusal);
             }
-            Pieced::Refused(why) => front.page.refused(uid, why),
+            Pieced::Refused(why) => front.page.refused(uid, why.into()),
             // It is asked for as a whole.
             Pieced::Unable => {}
         }

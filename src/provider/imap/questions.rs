@@ -115,6 +115,7 @@ impl Conn {
             let asked = asked.filter(|name| open.as_deref() != Some(name)).collect();
             counters = self.counters_of(&asked).await?;
         }
+        let unreadable = unreadable.map(Into::into);
         Ok(Answer::Listed { folders, unreadable, counters })
     }
 

@@ -6,8 +6,8 @@ use crate::provider::imap::conn::Conn;
 use crate::provider::imap::handover::{Asker, HandOver};
 use crate::provider::imap::stream::ImapEndpoint;
 use crate::provider::{
-    Ask, Coming, Credential, Denied, Endpoint, Leash, Login, Memory, Opening, Purse, Session, Sink,
-    Units, Watching,
+    Ask, Asks, Coming, Denied, Endpoint, Leash, Login, Memory, Opening, Purse, Session, Shown,
+    Sink, Units, Watching,
 };
 use crate::telemetry::wire::WireLog;
 use postrider_core::budget::{Allowance, Lane, Quota};
@@ -21,7 +21,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::Semaphore;
-use tokio::sync::mpsc::UnboundedReceiver;
 
 /// Messages of a page where a day's octets are limited: it may be read past the limit by so many.
 const PAGE: usize = 10;
@@ -50,7 +49,7 @@ impl Endpoint for ImapEndpoint {
 
     fn open<'a>(
         &'a self,
-        credential: Arc<dyn Credential>,
+        credential: Shown,
         opening: Opening,
     ) -> Coming<'a, Result<Box<dyn Session>, Failure>> {
         Box::pin(async move {
@@ -126,7 +125,7 @@ impl Session for ImapSession {
 
     fn run(
         self: Box<Self>,
-        asks: UnboundedReceiver<Ask>,
+        asks: Asks,
         watching: Watching,
     ) -> Coming<'static, Result<(), Failure>> {
         Box::pin(self.serve(asks, watching))
@@ -198,11 +197,7 @@ impl ImapSession {
         }
     }
 
-    async fn serve(
-        mut self: Box<Self>,
-        mut asks: UnboundedReceiver<Ask>,
-        watching: Watching,
-    ) -> Result<(), Failure> {
+    async fn serve(mut self: Box<Self>, mut asks: Asks, watching: Watching) -> Result<(), Failure> {
         let mut queue = VecDeque::new();
         loop {
             if queue.is_empty() {
@@ -251,7 +246,7 @@ impl ImapSession {
 
     /// The next question; `None` when none will come, or when the disk has failed. Who is asked nothing
     /// keeps no pack: another session may go on with it.
-    async fn next_ask(&mut self, asks: &mut UnboundedReceiver<Ask>) -> Option<Ask> {
+    async fn next_ask(&mut self, asks: &mut Asks) -> Option<Ask> {
         let Some(hand) = &self.hand else { return asks.recv().await };
         tokio::select! {
             biased;

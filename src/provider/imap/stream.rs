@@ -6,6 +6,7 @@ use crate::provider::imap::proxy::through;
 use crate::provider::imap::readahead::ReadAhead;
 use crate::provider::trust::{Tls, config, unbelieved};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::plain::PlainText;
 use postrider_core::provider::server::{Proxy, Security, Server};
 use std::io;
 use std::net::IpAddr;
@@ -47,7 +48,7 @@ impl ImapEndpoint {
     }
 }
 
-fn network(text: impl Into<String>) -> Failure {
+fn network(text: impl Into<PlainText>) -> Failure {
     Failure::new(Class::Network, Reach::Endpoint, Provenance::Local, text)
 }
 

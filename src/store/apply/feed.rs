@@ -113,7 +113,7 @@ async fn in_parts(
                 match (&e, found.as_slice()) {
                     (Trouble::Refused(_), [(id, Got::Found(_))]) => {
                         let (class, text) = (Class::InvalidData, e.to_string());
-                        parts.push(part(&[(id.clone(), Got::Failed { class, text })]));
+                        parts.push(part(&[(id.clone(), Got::Failed { class, text: text.into() })]));
                     }
                     (Trouble::Refused(_), [_, _, ..]) => {
                         let (first, second) = found.split_at(found.len() / 2);

@@ -326,7 +326,13 @@ pub(super) async fn open_failures(
     }
     let row = |f: &Unfetched| {
         let tries = i64::from(f.again != Again::Elsewhere);
-        json!([f.uid, f.class.as_str(), f.text, tries, i64::from(f.again == Again::WithBurst)])
+        json!([
+            f.uid,
+            f.class.as_str(),
+            f.text.as_str(),
+            tries,
+            i64::from(f.again == Again::WithBurst)
+        ])
     };
     let rows: Vec<Json> = failed.iter().map(row).collect();
     let version = env!("CARGO_PKG_VERSION");

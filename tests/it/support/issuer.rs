@@ -29,6 +29,10 @@ pub(crate) enum Manner {
     Silent,
     /// As it should, a second late: it has rotated the token by then.
     Late,
+    /// Refuses with this status, and repeats the request in every field.
+    Echo(u16),
+    /// As it should, but for these members of its answer.
+    Odd(&'static str),
 }
 
 #[derive(Debug)]
@@ -188,6 +192,13 @@ fn asserted(assertion: &str, told: &mut Told) -> (u16, String, String) {
     (200, String::new(), issued.to_string())
 }
 
+/// A refusal that repeats what was sent: as it came, decoded, and coded anew.
+fn echo(body: &str, asked: &BTreeMap<String, String>) -> String {
+    let coded = asked.values().map(|value| base64::engine::general_purpose::STANDARD.encode(value));
+    let said = format!("cannot read {body} {:?} {:?}", asked, coded.collect::<Vec<_>>());
+    serde_json::json!({ "error": format!("odd {body}"), "error_description": said }).to_string()
+}
+
 /// Tokens that were issued.
 impl IssuerServer {
     pub(crate) fn issued(&self) -> u64 {
@@ -203,7 +214,8 @@ fn answer(body: &str, told: &Mutex<Told>) -> (u16, String, String) {
         told.shown.push(token.clone());
     }
     match told.manner.clone() {
-        Manner::Well | Manner::Late => {}
+        Manner::Well | Manner::Late | Manner::Odd(_) => {}
+        Manner::Echo(status) => return (status, String::new(), echo(body, &asked)),
         Manner::Revoked => return error("invalid_grant"),
         Manner::Status(status) => return (status, String::new(), String::new()),
         Manner::TooMany(seconds) => {
@@ -254,6 +266,12 @@ fn answer(body: &str, told: &Mutex<Told>) -> (u16, String, String) {
     });
     if let Some(scopes) = &told.scopes {
         issued["scope"] = scopes.clone().into();
+    }
+    if let Manner::Odd(members) = told.manner {
+        let members: serde_json::Map<_, _> = serde_json::from_str(members).unwrap();
+        for (key, value) in members {
+            issued[key] = value;
+        }
     }
     (200, String::new(), issued.to_string())
 }

@@ -2,7 +2,7 @@
 
 use crate::support::mail::{Mail, Mailbox};
 use postrider::provider::{
-    Ask, Coming, Credential, Denied, Endpoint, Leash, Opening, Purse, Session, Sink, Watching,
+    Asks, Coming, Denied, Endpoint, Leash, Opening, Purse, Session, Shown, Sink, Watching,
 };
 use postrider_core::budget::{Lane, Quota};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
@@ -22,7 +22,6 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc::UnboundedReceiver;
 
 /// A provider that reads a mailbox out of memory.
 #[derive(Clone, Debug)]
@@ -89,7 +88,7 @@ impl Endpoint for Shelf {
 
     fn open<'a>(
         &'a self,
-        credential: Arc<dyn Credential>,
+        credential: Shown,
         opening: Opening,
     ) -> Coming<'a, Result<Box<dyn Session>, Failure>> {
         let known = credential.username().starts_with('u');
@@ -123,7 +122,7 @@ impl Session for Reading {
 
     fn run(
         mut self: Box<Self>,
-        mut asks: UnboundedReceiver<Ask>,
+        mut asks: Asks,
         _watching: Watching,
     ) -> Coming<'static, Result<(), Failure>> {
         Box::pin(async move {

@@ -2,9 +2,7 @@
 //! touched or as records with versions.
 
 use crate::support::mail::{Mail, Mailbox};
-use postrider::provider::{
-    Ask, Coming, Credential, Endpoint, Leash, Opening, Session, Sink, Watching,
-};
+use postrider::provider::{Asks, Coming, Endpoint, Leash, Opening, Session, Shown, Sink, Watching};
 use postrider_core::budget::Quota;
 use postrider_core::failure::{Class, Failure};
 use postrider_core::mail::body::BodySink;
@@ -24,7 +22,6 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::mpsc::UnboundedReceiver;
 
 /// Its clock stands still, between the old mail of the tests and the new.
 const CLOCK: Micros = Micros(1_800_000_000_000_000);
@@ -150,7 +147,7 @@ impl Endpoint for Tape {
 
     fn open<'a>(
         &'a self,
-        _: Arc<dyn Credential>,
+        _: Shown,
         opening: Opening,
     ) -> Coming<'a, Result<Box<dyn Session>, Failure>> {
         let session: Box<dyn Session> =
@@ -184,7 +181,7 @@ impl Session for Playing {
 
     fn run(
         mut self: Box<Self>,
-        mut asks: UnboundedReceiver<Ask>,
+        mut asks: Asks,
         _watching: Watching,
     ) -> Coming<'static, Result<(), Failure>> {
         Box::pin(async move {
@@ -371,7 +368,7 @@ impl Playing {
             };
             if *bytes && spoilt(id) {
                 let (class, text) = (Class::InvalidData, "it is spoilt".to_owned());
-                found.push((id.clone(), Got::Failed { class, text }));
+                found.push((id.clone(), Got::Failed { class, text: text.into() }));
                 continue;
             }
             let bytes = if *bytes { bodies.next() } else { None };

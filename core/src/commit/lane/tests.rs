@@ -8,6 +8,7 @@ use crate::mail::id::{AccountId, Identity, UidValidity};
 use crate::mail::message::Fetched;
 use crate::mail::page::Page;
 use crate::mime::HeaderFacts;
+use crate::plain::PlainText;
 use crate::time::Micros;
 
 const V: UidValidity = UidValidity(9);
@@ -237,7 +238,7 @@ fn arrivals_go_upwards() {
     let failed = crate::mail::page::Unfetched {
         uid: 12,
         class: crate::failure::Class::InvalidData,
-        text: String::new(),
+        text: PlainText::default(),
         again: crate::mail::page::Again::Spaced,
     };
     let page = Page { failed: vec![failed], ..Page::default() };

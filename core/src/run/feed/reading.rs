@@ -183,7 +183,7 @@ impl FeedWork {
         let times = self.gets.ended.entry(id.clone()).or_default();
         *times += 1;
         if *times >= ENDED {
-            let got = Got::Failed { class: failure.class, text: failure.chain() };
+            let got = Got::Failed { class: failure.class, text: failure.chain().into() };
             let asked = desk.stamp();
             let step = FeedStep::Got { asked, session, found: vec![(id.clone(), got)] };
             desk.counts.failed += 1;

@@ -10,6 +10,7 @@ use crate::failure::{Class, Failure};
 use crate::mail::folder::ListedFolder;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
+use crate::plain::PlainText;
 use crate::provider::folders::Request;
 use crate::run::event::Action;
 use crate::run::evidence::{Sight, judge_list};
@@ -38,7 +39,7 @@ impl FolderWork {
     pub(super) fn on_listed(
         &mut self,
         listed: Vec<ListedFolder>,
-        unreadable: Option<String>,
+        unreadable: Option<PlainText>,
         desk: &mut Desk<'_>,
     ) {
         let Listing::Asked { started } = self.listing else { return };
@@ -115,7 +116,7 @@ impl FolderWork {
             && !self.is_inbox_settled();
         work.fresh.make_contiguous().sort_by_key(|f| !is_inbox(f));
         if let Some(line) = unreadable {
-            self.shut_line(line, started, desk);
+            self.shut_line(line.into(), started, desk);
         }
         let todo = missing.iter().copied().collect();
         self.ask_missing(Asking { work, missing, todo }, desk);

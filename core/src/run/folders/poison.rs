@@ -147,8 +147,12 @@ impl FolderWork {
             return false;
         }
         let uidvalidity = folder.lanes.live.uidvalidity;
-        let row =
-            Unfetched { uid, class: failure.class, text: failure.chain(), again: Again::Spaced };
+        let row = Unfetched {
+            uid,
+            class: failure.class,
+            text: failure.chain().into(),
+            again: Again::Spaced,
+        };
         let page = Page { failed: vec![row], ..Page::default() };
         let uids = UidSet::one(uid);
         let change = match kind {

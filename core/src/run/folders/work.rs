@@ -190,7 +190,7 @@ impl Work for FolderWork {
         }
         (others > 0).then(|| Failure {
             reach: Reach::Account,
-            text: format!("every folder is refused: {}", first.text),
+            text: format!("every folder is refused: {}", first.text).into(),
             ..first
         })
     }
@@ -202,7 +202,7 @@ impl Work for FolderWork {
             .and_then(|id| self.folders.get(&id))
             .filter(|f| !f.row.excluded)?;
         let stalled = inbox.stalled.clone()?;
-        Some(Failure { text: format!("INBOX stands still: {}", stalled.text), ..stalled })
+        Some(Failure { text: format!("INBOX stands still: {}", stalled.text).into(), ..stalled })
     }
 
     fn passed(&self, folder: FolderId) -> Option<(Option<Micros>, bool)> {
@@ -409,7 +409,8 @@ impl FolderWork {
 
 /// A failure for the log: by the folder's number, since names are for who asks.
 fn of_folder(id: FolderId, failure: &Failure) -> Failure {
-    Failure { text: format!("folder {}: {}", id.0, failure.text), ..failure.clone() }
+    let text = format!("folder {}: {}", id.0, failure.text).into();
+    Failure { text, ..failure.clone() }
 }
 
 /// Whether the run goes on without the folder: what `decide` says is obeyed.

@@ -147,7 +147,7 @@ impl FeedWorld {
             };
             if poison && *bytes {
                 let (class, text) = (Class::InvalidData, "scripted".to_owned());
-                found.push((id.clone(), Got::Failed { class, text }));
+                found.push((id.clone(), Got::Failed { class, text: text.into() }));
                 continue;
             }
             if *bytes {

@@ -9,7 +9,7 @@ use postrider_core::time::Micros;
 use std::collections::BTreeMap;
 
 /// As much of a server's text is kept, in characters.
-const TEXT_LIMIT: usize = 500;
+const TEXT_LIMIT: usize = 4096;
 /// Flags of one message beyond this, in octets, are not told.
 const FLAGS_LIMIT: usize = 64 * 1024;
 /// A folder's name beyond this, in octets, cannot be read.
@@ -43,8 +43,6 @@ pub struct Told {
     pub code: Option<String>,
     /// The text after it.
     pub text: String,
-    /// All of it as it came, to be searched for what must not be kept.
-    pub whole: String,
 }
 
 /// What a FETCH line tells. `None` = not told; never "empty".
@@ -201,15 +199,15 @@ fn status_word(token: Option<Lexeme<'_>>) -> Option<Condition> {
 
 /// Code and text. The text after a code may be missing (Gmail's HIGHESTMODSEQ).
 fn told(status: Condition, tokens: &mut Lexemes<'_>) -> Told {
-    let whole = lossy(tokens.rest());
     // Bounded, and free of control characters: it is shown to people.
+    let rest = lossy(tokens.rest());
     let rest: String =
-        whole.chars().map(|c| if c.is_control() { ' ' } else { c }).take(TEXT_LIMIT).collect();
+        rest.chars().map(|c| if c.is_control() { ' ' } else { c }).take(TEXT_LIMIT).collect();
     match rest.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
         Some((code, text)) => {
-            Told { status, code: Some(code.to_owned()), text: text.trim().to_owned(), whole }
+            Told { status, code: Some(code.to_owned()), text: text.trim().to_owned() }
         }
-        None => Told { status, code: None, text: rest, whole },
+        None => Told { status, code: None, text: rest },
     }
 }
 

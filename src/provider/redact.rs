@@ -1,0 +1,254 @@
+//! What was shown to a server comes back in no text: servers, proxies and token endpoints repeat
+//! what they refuse, in whatever form and place.
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use postrider_core::failure::Failure;
+use postrider_core::plain::PlainText;
+use postrider_core::provider::feeds::{FeedAnswer, Got};
+use postrider_core::provider::folders::Answer;
+use secrecy::{ExposeSecret, SecretString};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What stands in place of a text that repeats a secret.
+const REPEATED: &str = "(the server repeated the request)";
+/// Octets of a text that are looked at, and characters of it that are shown: no secret is cut into a
+/// shape in which it is not found.
+const LOOKED_AT: usize = 64 * 1024;
+const SHOWN: usize = 1000;
+/// A coded form that is shorter says nothing of what it was made of.
+const CODED: usize = 6;
+/// From this length on a secret is found by any piece of it that is so long; a shorter one by two
+/// thirds of it.
+const LONG: usize = 24;
+/// Of a long secret, the pieces that are looked for.
+const PIECE: usize = 12;
+
+/// The secrets that were shown on a way to a server. Clones share them.
+#[derive(Clone, Default)]
+pub struct Redactor(Arc<Mutex<Vec<SecretString>>>);
+
+impl std::fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Redactor")
+    }
+}
+
+impl Redactor {
+    /// From here on no text that repeats this is let through.
+    pub fn hide(&self, secret: &str) {
+        let mut hidden = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !secret.is_empty() && !hidden.iter().any(|known| known.expose_secret() == secret) {
+            hidden.push(secret.to_owned().into());
+        }
+    }
+
+    /// Whether a text repeats something that was shown.
+    #[must_use]
+    pub fn is_repeated_in(&self, text: &str) -> bool {
+        let text = text.to_ascii_lowercase();
+        let hidden = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        hidden.iter().any(|secret| repeats(&text, secret.expose_secret()))
+    }
+
+    /// Whether what was shown stands in these octets as it is.
+    #[must_use]
+    pub fn is_quoted_in(&self, bytes: &[u8]) -> bool {
+        let hidden = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_in =
+            |secret: &SecretString| memchr::memmem::find(bytes, secret.expose_secret().as_bytes());
+        hidden.iter().any(|secret| secret.expose_secret().len() >= LONG && is_in(secret).is_some())
+    }
+
+    /// The text, or what stands in its place.
+    #[must_use]
+    pub fn text(&self, text: &str) -> PlainText {
+        let looked_at = text.get(..text.floor_char_boundary(LOOKED_AT)).unwrap_or_default();
+        if self.is_repeated_in(looked_at) {
+            return REPEATED.into();
+        }
+        PlainText::from(looked_at).first(SHOWN)
+    }
+
+    /// The failure; what its text or a cause of it repeats is taken out.
+    #[must_use]
+    pub fn failure(&self, failure: Failure) -> Failure {
+        if self.is_repeated_in(&failure.chain()) {
+            return Failure { text: REPEATED.into(), source: None, ..failure };
+        }
+        Failure { text: failure.text.first(SHOWN), ..failure }
+    }
+
+    /// An answer whose texts repeat nothing. What is mail, or a name, is data.
+    #[must_use]
+    pub fn answer(&self, mut answer: Answer) -> Answer {
+        match &mut answer {
+            Answer::Fetched { page, .. } => {
+                for failed in &mut page.failed {
+                    failed.text = self.text(&failed.text);
+                }
+            }
+            Answer::Listed { unreadable: Some(text), .. } => *text = self.text(text),
+            Answer::Deferred(wait) | Answer::Feed(FeedAnswer::Later(wait)) => {
+                wait.text = self.text(&wait.text).into();
+            }
+            Answer::Feed(FeedAnswer::Got { found, .. }) => {
+                for (_, got) in found {
+                    if let Got::Failed { text, .. } = got {
+                        *text = self.text(text);
+                    }
+                }
+            }
+            // Without texts: whoever adds one to an answer decides here.
+            Answer::Listed { unreadable: None, .. }
+            | Answer::Examined { .. }
+            | Answer::Indexed { .. }
+            | Answer::Uids { .. }
+            | Answer::Keyed { .. }
+            | Answer::Sized(_)
+            | Answer::Sampled { .. }
+            | Answer::Hinted(_)
+            | Answer::Told(..)
+            | Answer::Unwatched(_)
+            | Answer::Feed(
+                FeedAnswer::Placed { .. }
+                | FeedAnswer::Headed { .. }
+                | FeedAnswer::Counted(_)
+                | FeedAnswer::Changed { .. }
+                | FeedAnswer::Expired
+                | FeedAnswer::NoPlace
+                | FeedAnswer::TokenDead
+                | FeedAnswer::Page { .. },
+            ) => {}
+        }
+        answer
+    }
+}
+
+/// Whether the text (in lower case) holds the secret in any form, or a telling piece of it.
+fn repeats(text: &str, secret: &str) -> bool {
+    let finds = |form: &str| {
+        let form = form.to_ascii_lowercase();
+        let length = form.len();
+        let (piece, step) = match length {
+            0 => return false,
+            1..8 => (length, 1),
+            8..LONG => ((length * 2).div_ceil(3).max(6), 1),
+            _ => (PIECE, PIECE),
+        };
+        let pieces = form.as_bytes().windows(piece).step_by(step);
+        pieces.into_iter().any(|piece| memchr::memmem::find(text.as_bytes(), piece).is_some())
+    };
+    finds(secret) || coded(secret).iter().any(|form| form.len() >= CODED && finds(form))
+}
+
+/// How a secret is written elsewhere: in a URL or a form, in a quoted text, in hexadecimal, and in
+/// base64, wherever in the coded text it begins.
+fn coded(secret: &str) -> Vec<String> {
+    let bytes = secret.as_bytes();
+    let escaped = |is_safe: &dyn Fn(u8) -> bool| -> String {
+        let octet =
+            |b: &u8| if is_safe(*b) { char::from(*b).to_string() } else { format!("%{b:02x}") };
+        bytes.iter().map(octet).collect()
+    };
+    let mut forms = vec![
+        escaped(&|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b)),
+        escaped(&|b| b.is_ascii_alphanumeric() || b"-._*".contains(&b)).replace("%20", "+"),
+        secret.replace('\\', "\\\\").replace('"', "\\\""),
+        serde_json::Value::from(secret).to_string().trim_matches('"').to_owned(),
+        secret.replace('/', "\\/"),
+        bytes.iter().map(|b| format!("{b:02x}")).collect(),
+    ];
+    forms.retain(|form| form != secret);
+    for before in 0..3_usize {
+        let shifted = [vec![0; before], bytes.to_vec()].concat();
+        // Signs that hold bits of what stands around are left out.
+        let first = (before * 8).div_ceil(6);
+        let whole = shifted.len() * 8 / 6;
+        for coder in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+            let code = coder.encode(&shifted);
+            forms.extend(code.get(first..whole).map(str::to_owned));
+        }
+    }
+    forms
+}
+
+/// What SASL PLAIN sends for a user and a password (RFC 4616).
+pub(super) fn plain(username: &str, password: &str) -> String {
+    STANDARD.encode(format!("\0{username}\0{password}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use postrider_core::failure::{Class, Provenance, Reach};
+
+    const PASSWORD: &str = "s3cr3t/hunter \"2\"";
+    const TOKEN: &str = "ya29.a0AfB_byC-x7Kk3lQ9vN2mZ8tR5wY1uE4iO6pL0sD3fG7hJ";
+
+    fn hiding(secret: &str) -> Redactor {
+        let redactor = Redactor::default();
+        redactor.hide(secret);
+        redactor
+    }
+
+    #[test]
+    fn a_secret_is_found_in_every_form() {
+        for secret in [PASSWORD, TOKEN] {
+            let hidden = hiding(secret);
+            let form = oauth2::url::form_urlencoded::byte_serialize(secret.as_bytes());
+            let percent: String = secret.bytes().map(|b| format!("%{b:02X}")).collect();
+            let mut texts = vec![
+                secret.to_owned(),
+                secret.to_uppercase(),
+                form.collect(),
+                serde_json::to_string(secret).unwrap(),
+                secret.replace('"', "\\\"").replace('/', "\\/"),
+                secret.bytes().map(|b| format!("{b:02X}")).collect(),
+            ];
+            for before in ["", "x", "xy", "user=me\x01auth=Bearer "] {
+                for after in ["", "\x01\x01", "tail"] {
+                    let whole = format!("{before}{secret}{after}");
+                    texts.push(STANDARD.encode(&whole));
+                    texts.push(URL_SAFE_NO_PAD.encode(&whole));
+                }
+            }
+            let (front, tail) = (secret.len() * 3 / 4, secret.len() / 4);
+            texts.extend([secret.split_at(front).0, secret.split_at(tail).1].map(str::to_owned));
+            for text in &texts {
+                let said = format!("BAD cannot read <{text}> here");
+                assert_eq!(hidden.text(&said), REPEATED, "{said}");
+            }
+            // Every octet escaped is a form that no library makes of letters.
+            assert!(percent.len() == secret.len() * 3);
+            for text in ["Invalid credentials (Failure)", "user=me ", "AUTHENTICATE failed", ""] {
+                assert_eq!(hidden.text(text), text);
+            }
+        }
+    }
+
+    #[test]
+    fn causes_are_looked_at_too_and_no_length_hides_it() {
+        let hidden = hiding(TOKEN);
+        let cause = std::io::Error::other(format!("header {TOKEN}"));
+        let failure = Failure::new(
+            Class::Network,
+            Reach::Session,
+            Provenance::Local,
+            "a question was cut off",
+        )
+        .caused_by(cause);
+        assert_eq!(hidden.failure(failure).chain(), REPEATED);
+        let far = format!("{}{TOKEN}", "x ".repeat(LOOKED_AT));
+        assert!(!hidden.text(&far).contains("ya29"));
+        let at_the_edge = format!("{}{TOKEN}", "x".repeat(LOOKED_AT - 20));
+        assert!(!hidden.text(&at_the_edge).contains("ya29"));
+    }
+
+    #[test]
+    fn short_secrets_are_found_whole() {
+        let hidden = hiding("pw");
+        assert_eq!(hidden.text("NO pw is wrong"), REPEATED);
+        assert_eq!(hidden.text("NO, wrong"), "NO, wrong");
+    }
+}

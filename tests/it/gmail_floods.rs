@@ -1,0 +1,79 @@
+//! Answers of Gmail's API that hold more than was asked for: they cost little, and the run.
+
+use crate::support::gmail::follower;
+use crate::support::mail::blocking;
+use crate::support::served::{head, wait_within};
+use postrider_feedd::{GmailServer, Play, seed};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Resident memory that an answer may add.
+const RISE_KIB: u64 = 64 * 1024;
+/// Octets of each.
+const FLOOD: usize = 15 * 1024 * 1024;
+
+/// A JSON answer of this one piece, again and again.
+fn flood(begins: &str, piece: &str, ends: &str) -> Play {
+    let pieces = vec![piece; FLOOD / (piece.len() + 1)].join(",");
+    Play::says(200, "application/json", &format!("{begins}{pieces}{ends}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_costs_what_was_asked_for() {
+    let added = r#"{"message":{"id":"a"}}"#;
+    let labelled = r#""a""#;
+    let floods = [
+        ("labels", flood(r#"{"labels":["#, r#"{"id":"a"}"#, "]}")),
+        ("messages", flood(r#"{"messages":["#, r#"{"id":"a"}"#, "]}")),
+        ("messages", flood(r#"{"messages":["#, "{}", "]}")),
+        ("history", flood(r#"{"historyId":"9","history":["#, r#"{"id":"1"}"#, "]}")),
+        (
+            "history",
+            flood(r#"{"historyId":"9","history":[{"id":"8","messagesAdded":["#, added, "]}]}"),
+        ),
+        (
+            "history",
+            flood(
+                r#"{"historyId":"9","history":[{"id":"8","labelsAdded":[{"message":{"id":"a"},"labelIds":["#,
+                labelled,
+                "]}]}]}",
+            ),
+        ),
+        ("profile", flood(r#"{"emailAddress":"demo@example.com","x":["#, "1", "]}")),
+    ];
+    for (path, play) in floods {
+        let mailbox = seed::mailbox(3, 20);
+        let shown = Arc::new(AtomicUsize::new(0));
+        let (counts, comes, says) = (Arc::clone(&shown), mailbox.clone(), play.clone());
+        let server = GmailServer::start(&mailbox, move |q| {
+            let is_it = q.path == path && counts.load(Ordering::SeqCst) > 0;
+            if is_it {
+                counts.fetch_add(1, Ordering::SeqCst);
+            }
+            is_it.then(|| says.clone())
+        })
+        .await
+        .unwrap();
+        blocking(move || {
+            let postrider = follower(&head(), &server, "");
+            let served = postrider.serve(&[]);
+            served.wait_for_state("u", "idle");
+            let before = served.status("VmHWM:");
+            shown.store(1, Ordering::SeqCst);
+            comes.insert("Subject: new\r\n\r\nx\r\n", &["INBOX"], i64::MAX / 2000);
+            drop(postrider.run(&["reset-errors", "u"]));
+            drop(postrider.run(&["sync-now", "u"]));
+            wait_within(Duration::from_secs(60), "the flood", || shown.load(Ordering::SeqCst) > 1);
+            // It has been read, or given up, by now.
+            wait_within(Duration::from_secs(60), "its refusal", || {
+                let account = served.account("u");
+                account["reason"].as_str().unwrap_or_default().contains("more than was asked for")
+            });
+            let after = served.status("VmHWM:");
+            assert!(after < before + RISE_KIB, "{path}: {before} KiB before, {after} KiB after");
+            served.stop();
+        })
+        .await;
+    }
+}
