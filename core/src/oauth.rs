@@ -126,10 +126,6 @@ pub fn judge(refusal: &TokenRefusal) -> Failure {
     let by_status = match refusal.status {
         429 => Some((Class::RateLimit, When::BackOff)),
         500.. => Some((Class::Provider, When::BackOff)),
-        // There is no token endpoint there.
-        301..=308 | 404 | 405 | 410 if refusal.error.is_empty() => {
-            Some((Class::Config, When::AfterChange))
-        }
         _ => None,
     };
     let (class, when) =
@@ -200,8 +196,10 @@ mod tests {
             (400, "temporarily_unavailable", "", Provider, back),
             (400, "", "", Provider, back),
             (200, "", "", Provider, back),
-            (404, "", "", Config, human),
-            (302, "", "", Config, human),
+            // A captive portal, a balancer's hiccup: no word of OAuth2.
+            (404, "", "", Provider, back),
+            (405, "", "", Provider, back),
+            (302, "", "", Provider, back),
             (404, "invalid_grant", "", Auth, human),
             (400, "something_new", "", Provider, back),
         ] {

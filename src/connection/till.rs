@@ -10,6 +10,7 @@ use postrider_core::budget::{
 };
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::mail::id::SessionId;
+use postrider_core::recovery::decide::named;
 use postrider_core::time::Now;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -243,11 +244,7 @@ impl Till {
     /// A server has asked for less.
     pub(super) fn slowed(&mut self, account: &str, failure: &Failure) {
         let now = self.clock.now();
-        let until = match failure.when {
-            When::After(wait) => Some(now.mono.saturating_add(wait)),
-            When::At(at) => Some(now.mono.saturating_add(at.since(now.wall))),
-            When::Now | When::BackOff | When::AfterChange | When::Never => None,
-        };
+        let until = named(failure, now).map(|wait| now.mono.saturating_add(wait));
         let account = account.to_owned();
         let whose = Some(&account).filter(|_| failure.reach < Reach::Endpoint);
         self.budget.refused(whose, failure.excess, until, failure, now.mono);

@@ -92,7 +92,7 @@ pub fn decide(failure: &Failure, history: &History, policy: &Policy, now: Now) -
             Verdict::Park
         }
         (Class::Auth, _) if failure.provenance == Provenance::Server => {
-            believe(history, policy, now)
+            believe(history, policy.belief(history.has_logged_in), policy, now)
         }
         // What our own rows say is no guess: nobody has granted access.
         (Class::Auth, _)
@@ -100,11 +100,38 @@ pub fn decide(failure: &Failure, history: &History, policy: &Policy, now: Now) -
         {
             Verdict::Park
         }
+        // A client that was taken before is refused for a hiccup, too: at the second refusal it is
+        // believed.
+        (Class::Config, _) if failure.is_refusal() && policy.stays && history.has_logged_in => {
+            believe(history, policy.belief(false), policy, now)
+        }
         (Class::Config, _) => Verdict::Park,
         (Class::Bug, _) if history.panics >= SAME_PLACE => Verdict::Park,
         (Class::Bug, _) => restart(history, policy),
         _ => wait(failure, history, policy, now),
     }
+}
+
+/// A server's word is believed for so long: of a rate, and of itself.
+const NAMED: Duration = Duration::from_secs(3600);
+/// Of a quota, which begins anew with a day.
+const NAMED_OF_A_QUOTA: Duration = Duration::from_secs(86_400);
+
+/// For how long the failure says to wait. What a server names is believed for an hour, of a quota for
+/// a day; what our own budgets name is so.
+#[must_use]
+pub fn named(failure: &Failure, now: Now) -> Option<Duration> {
+    let told = match failure.when {
+        When::After(told) => told,
+        When::At(instant) => instant.since(now.wall),
+        When::Now | When::BackOff | When::AfterChange | When::Never => return None,
+    };
+    let most = match (failure.provenance, failure.class) {
+        (Provenance::Local, _) => Duration::MAX,
+        (_, Class::Quota) => NAMED_OF_A_QUOTA,
+        _ => NAMED,
+    };
+    Some(told.min(most))
 }
 
 /// A session ended at one thing and worked otherwise: that is no try of the run, and waits the
@@ -114,8 +141,12 @@ pub fn after_cut(policy: &Policy) -> Verdict {
 }
 
 /// A refused login may be the host's trouble: it is believed when it has lasted.
-fn believe(history: &History, policy: &Policy, now: Now) -> Verdict {
-    let (times, span) = policy.belief(history.has_logged_in);
+fn believe(
+    history: &History,
+    (times, span): (u32, Duration),
+    policy: &Policy,
+    now: Now,
+) -> Verdict {
     let lasted = history.first_refusal.is_some_and(|first| now.wall >= first.plus(span));
     // The waits between are monotonic: a wall clock that jumped back must not cost logins for as
     // long as it jumped.
@@ -148,10 +179,7 @@ fn wait(failure: &Failure, history: &History, policy: &Policy, now: Now) -> Verd
     let own = backoff::wait(policy.first_wait, history.tries.max(1), policy.salt);
     let wait = match failure.when {
         When::Now => Duration::ZERO,
-        When::After(told) => told,
-        When::At(instant) => {
-            Duration::from_micros(u64::try_from(instant.0.saturating_sub(now.wall.0)).unwrap_or(0))
-        }
+        When::After(_) | When::At(_) => named(failure, now).unwrap_or(own),
         When::Never => return Verdict::GiveUp,
         When::BackOff | When::AfterChange => match failure.class {
             // The disk is looked at every few seconds: it goes on by itself at most 10 s after

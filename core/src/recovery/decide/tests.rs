@@ -93,7 +93,7 @@ fn a_server_that_stays() {
     let told = Failure::new(Class::RateLimit, Reach::Account, Provenance::Server, "x")
         .when(When::After(Duration::from_secs(7200)));
     let history = History { tries: 1, ..History::default() };
-    assert_eq!(decide(&told, &history, &policy, at(0)), Verdict::Wait(Duration::from_secs(7200)));
+    assert_eq!(decide(&told, &history, &policy, at(0)), Verdict::Wait(NAMED));
     let broken = Failure::new(Class::Provider, Reach::Account, Provenance::Server, "x");
     let quota = Failure::new(Class::Quota, Reach::Account, Provenance::Server, "x");
     assert_eq!(
@@ -188,4 +188,61 @@ fn tries_are_counted_for_restarts_too() {
         decide(&Failure::storage("x"), &history, &Policy::default(), Now::default()),
         Verdict::GiveUp
     );
+}
+
+/// What a server names is believed for an hour, of a quota for a day, whoever names it and however;
+/// what our own budgets name is so.
+#[test]
+fn a_wait_that_is_named_has_an_end() {
+    let policy = Policy::default().staying();
+    let now = Now { wall: Micros::from_seconds(1_000), mono: Duration::ZERO };
+    let history = History { tries: 1, ..History::default() };
+    let (hour, day) = (Duration::from_secs(3600), Duration::from_secs(86_400));
+    let ever = Duration::from_secs(u64::MAX);
+    for (class, when, wait) in [
+        (Class::RateLimit, When::After(ever), hour),
+        (Class::RateLimit, When::After(hour / 2), hour / 2),
+        (Class::RateLimit, When::At(Micros(i64::MAX)), hour),
+        (Class::Provider, When::After(ever), hour),
+        (Class::Provider, When::At(Micros::from_seconds(1_060)), hour / 60),
+        (Class::Network, When::After(ever), hour),
+        (Class::Quota, When::After(ever), day),
+        (Class::Quota, When::At(Micros(i64::MAX)), day),
+        (Class::Quota, When::After(day / 2), day / 2),
+    ] {
+        for reach in [Reach::Session, Reach::Account, Reach::Endpoint] {
+            for provenance in [Provenance::Server, Provenance::Inferred, Provenance::Deadline] {
+                let failure = Failure::new(class, reach, provenance, "x").when(when);
+                let verdict = decide(&failure, &history, &policy, now);
+                assert_eq!(verdict, Verdict::Wait(wait), "{class} {when:?}");
+                assert_eq!(named(&failure, now), Some(wait));
+            }
+        }
+    }
+    let ours = Failure::new(Class::Quota, Reach::Account, Provenance::Local, "x");
+    let ours = ours.when(When::After(day * 20));
+    assert_eq!(decide(&ours, &history, &policy, now), Verdict::Wait(day * 20));
+}
+
+/// Who was logged in is refused as a client by a hiccup, too: it is believed a minute later.
+#[test]
+fn a_client_that_was_taken_is_refused_twice() {
+    let policy = Policy::default().staying();
+    let at = |seconds: i64| Now { wall: Micros::from_seconds(seconds), mono: Duration::ZERO };
+    let refused = Failure::new(Class::Config, Reach::Account, Provenance::Server, "x");
+    let mut history = History { has_logged_in: true, ..History::default() };
+    history.failed(&refused, at(0).wall);
+    let Verdict::Wait(wait) = decide(&refused, &history, &policy, at(0)) else { panic!() };
+    assert!((60..66).contains(&wait.as_secs()), "{wait:?}");
+    history.failed(&refused, at(30).wall);
+    assert!(matches!(decide(&refused, &history, &policy, at(30)), Verdict::Wait(_)));
+    history.failed(&refused, at(61).wall);
+    assert_eq!(decide(&refused, &history, &policy, at(61)), Verdict::Park);
+    // Who never was, who does not stay, and what our own config says: at once.
+    let once = History { tries: 1, refusals: 1, ..History::default() };
+    assert_eq!(decide(&refused, &once, &policy, at(0)), Verdict::Park);
+    let known = History { has_logged_in: true, ..once };
+    assert_eq!(decide(&refused, &known, &Policy::default(), at(0)), Verdict::Park);
+    let ours = Failure::new(Class::Config, Reach::Account, Provenance::Local, "x");
+    assert_eq!(decide(&ours, &known, &policy, at(0)), Verdict::Park);
 }
