@@ -12,6 +12,7 @@ mod places;
 mod placing;
 mod reading;
 mod state;
+mod trail;
 mod walk;
 mod work;
 

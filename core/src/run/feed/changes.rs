@@ -10,6 +10,7 @@ use crate::provider::folders::Request;
 use crate::run::feed::lane::{DEAD, EMPTY, FeedLane, LaneTurn, Stashed};
 use crate::run::feed::owner::{Desk, FeedOwner};
 use crate::run::feed::state::FeedWork;
+use crate::run::feed::trail::Trail;
 use crate::time::Micros;
 use std::time::Duration;
 
@@ -114,7 +115,7 @@ impl FeedWork {
     pub(super) fn on_changes_token_dead(&mut self, feed: FolderId, desk: &mut Desk<'_>) {
         let Some(lane) = self.lanes.get_mut(&feed) else { return };
         lane.dead += 1;
-        lane.token = None;
+        (lane.token, lane.trail) = (None, Trail::default());
         lane.turn = LaneTurn::Wanted;
         if lane.dead >= DEAD {
             lane.turn = LaneTurn::Left;
@@ -150,13 +151,19 @@ impl FeedWork {
     ) {
         let from = self.rows.feeds.get(&feed).and_then(|row| row.cursor.clone());
         let Some(lane) = self.lanes.get_mut(&feed) else { return };
+        let onward = if let Onward::Page(token) = &next { Some(token) } else { None };
+        let ids = items.iter().map(|item| &item.id);
+        if lane.trail.is_endless(lane.token.as_ref(), onward, ids) {
+            (lane.turn, lane.token) = (LaneTurn::Left, None);
+            return desk.leave("changes have no end".to_owned());
+        }
         let (to, goes_on) = match next {
             Onward::Page(token) => {
                 lane.token = Some(token);
                 (from.clone(), true)
             }
             Onward::Cursor { cursor, more } => {
-                lane.token = None;
+                (lane.token, lane.trail) = (None, Trail::default());
                 (Some(cursor), more)
             }
         };

@@ -4,6 +4,7 @@ use crate::mail::feed::{FeedCursor, PageToken};
 use crate::mail::id::{FolderId, Identity, SessionId};
 use crate::provider::feeds::{FeedItem, Got, Onward};
 use crate::run::event::Token;
+use crate::run::feed::trail::Trail;
 use crate::time::Micros;
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub(super) struct FeedLane {
     pub(super) expired: u8,
     /// Pages in a row that showed nothing and go on.
     pub(super) empty: u8,
+    /// What the pages since its cursor have shown.
+    pub(super) trail: Trail,
     /// A hint came while it was asked: what it answers may be older.
     pub(super) again: bool,
     pub(super) asked: Micros,
@@ -53,6 +56,7 @@ impl FeedLane {
             dead: 0,
             expired: 0,
             empty: 0,
+            trail: Trail::default(),
             again: false,
             asked: Micros::default(),
             asked_at: Duration::ZERO,

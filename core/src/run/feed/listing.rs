@@ -11,6 +11,7 @@ use crate::provider::folders::Request;
 use crate::run::feed::lane::{DEAD, EMPTY};
 use crate::run::feed::owner::{Desk, FeedOwner};
 use crate::run::feed::state::FeedWork;
+use crate::run::feed::trail::Trail;
 use crate::run::feed::walk::{Leg, Test, Walk, WalkKind, WalkTurn};
 use crate::run::reads::{FeedQuery, KnownMail};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -53,6 +54,7 @@ impl FeedWork {
             dead: 0,
             shown: 0,
             empty: 0,
+            trail: Trail::default(),
             pages: 0,
             page: Vec::new(),
             seen: BTreeSet::new(),
@@ -199,7 +201,9 @@ impl FeedWork {
         let Some(walk) = &mut self.walk else { return };
         walk.pages += 1;
         walk.shown += rows.len() as u64;
-        if walk.shown > MOST_ROWS {
+        let ids = rows.iter().map(|(id, _)| id);
+        if walk.trail.is_endless(walk.token.as_ref(), next.as_ref(), ids) || walk.shown > MOST_ROWS
+        {
             desk.leave("a list has no end".to_owned());
             return self.give_up_walk();
         }
@@ -230,7 +234,9 @@ impl FeedWork {
         let Some(walk) = &mut self.walk else { return };
         let (WalkKind::Round(feed), session) = (walk.kind.clone(), walk.session) else { return };
         walk.shown += items.len() as u64;
-        if walk.shown > MOST_ROWS {
+        let onward = if let Onward::Page(token) = &next { Some(token) } else { None };
+        let ids = items.iter().map(|item| &item.id);
+        if walk.trail.is_endless(walk.token.as_ref(), onward, ids) || walk.shown > MOST_ROWS {
             desk.leave("a list has no end".to_owned());
             return self.give_up_walk();
         }
@@ -331,7 +337,7 @@ impl FeedWork {
             let here = std::mem::take(&mut walk.here);
             let test = walk.legs.pop_front().and_then(|leg| leg.test);
             walk.got.extend(test.map(|test| (test, here)));
-            walk.shown = 0;
+            (walk.shown, walk.trail) = (0, Trail::default());
         }
         self.plan_walk(desk);
     }
@@ -369,7 +375,7 @@ impl FeedWork {
             walk.others.clear();
             walk.began = desk.stamp();
         }
-        walk.shown = 0;
+        (walk.shown, walk.trail) = (0, Trail::default());
         walk.turn = WalkTurn::Next;
         if walk.dead >= DEAD {
             desk.leave("a list was broken off again and again; it waits for its next turn".into());

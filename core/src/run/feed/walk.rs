@@ -4,6 +4,7 @@ use crate::mail::feed::{FeedCursor, PageToken};
 use crate::mail::flags::Flags;
 use crate::mail::id::{FolderId, Identity, MessageId, SessionId};
 use crate::provider::feeds::{SeenState, Within};
+use crate::run::feed::trail::Trail;
 use crate::time::Micros;
 use std::collections::{BTreeSet, VecDeque};
 
@@ -85,6 +86,8 @@ pub(super) struct Walk {
     pub(super) shown: u64,
     /// Pages in a row that showed nothing.
     pub(super) empty: u8,
+    /// What the pages of this list have shown.
+    pub(super) trail: Trail,
     pub(super) pages: u32,
     /// The page that is being looked at.
     pub(super) page: Vec<(Identity, Option<SeenState>)>,
