@@ -16,6 +16,8 @@ const PEAK_KIB: u64 = 128 * 1024;
 /// Octets after which what is no answer has shown what it costs, and after which an answer must
 /// have been given up.
 const ENOUGH: [u64; 2] = [32 * 1024 * 1024, 300 * 1024 * 1024];
+/// Octets of what would stay if it were kept.
+const ENOUGH_TO_KEEP: u64 = 160 * 1024 * 1024;
 
 /// What is said without an end, and to which command.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,6 +36,25 @@ enum Endless {
     Strangers,
     /// The same, where mail was asked for.
     Page,
+    /// Ends of commands that nobody has sent, while counters are asked for.
+    Tagged,
+    /// Counters of ever new folders, in IDLE.
+    Notified,
+}
+
+impl Endless {
+    fn capabilities(self) -> &'static str {
+        match self {
+            Self::Tagged => "IMAP4rev1 IDLE ENABLE CONDSTORE",
+            Self::Notified => "IMAP4rev1 IDLE ENABLE CONDSTORE QRESYNC NOTIFY",
+            _ => "IMAP4rev1 IDLE",
+        }
+    }
+
+    /// It is no answer, and heard until its deadline.
+    fn is_talk(self) -> bool {
+        matches!(self, Self::Exists | Self::LongNames | Self::Tagged | Self::Notified)
+    }
 }
 
 /// One connection of a server that says one thing without an end; octets said so are counted.
@@ -50,7 +71,8 @@ fn talk(stream: TcpStream, what: Endless, said: &AtomicU64) -> std::io::Result<(
     };
     // Only one folder is ill; in IDLE it is the server.
     let mut ill = false;
-    out.write_all(b"* OK [CAPABILITY IMAP4rev1 IDLE] ready\r\n")?;
+    let capabilities = what.capabilities();
+    out.write_all(format!("* OK [CAPABILITY {capabilities}] ready\r\n").as_bytes())?;
     while let Some(line) = lines.next() {
         let line = line?;
         let (tag, command) = line.split_once(' ').unwrap_or((&line, ""));
@@ -68,7 +90,24 @@ fn talk(stream: TcpStream, what: Endless, said: &AtomicU64) -> std::io::Result<(
             ("LIST", Endless::Names) => {
                 flood(&mut out, &|n| format!("* LIST () \"/\" \"folder {n}\"\r\n"))?
             }
-            ("CAPABILITY", _) => out.write_all(b"* CAPABILITY IMAP4rev1 IDLE\r\n")?,
+            ("CAPABILITY", _) => {
+                out.write_all(format!("* CAPABILITY {capabilities}\r\n").as_bytes())?;
+            }
+            ("STATUS", Endless::Tagged) => {
+                let text = "n".repeat(900_000);
+                for n in 0.. {
+                    let line = format!("z{n} NO {text}\r\n");
+                    out.write_all(line.as_bytes())?;
+                    said.fetch_add(line.len() as u64, Ordering::SeqCst);
+                }
+            }
+            ("IDLE", Endless::Notified) => {
+                out.write_all(b"+ idling\r\n")?;
+                let name = "n".repeat(4000);
+                flood(&mut out, &|n| {
+                    format!("* STATUS \"{n}{name}\" (MESSAGES 1 UIDNEXT 2 UIDVALIDITY 3)\r\n")
+                })?;
+            }
             ("LIST", _) => out.write_all(
                 b"* LIST () \"/\" INBOX\r\n* LIST () \"/\" Ill\r\n* LIST () \"/\" Well\r\n",
             )?,
@@ -77,7 +116,7 @@ fn talk(stream: TcpStream, what: Endless, said: &AtomicU64) -> std::io::Result<(
                 let large = ill && matches!(what, Endless::Index | Endless::Flags);
                 let (exists, uidnext) = if large { (u32::MAX, u32::MAX) } else { (3, 4) };
                 let told = format!(
-                    "* {exists} EXISTS\r\n* OK [UIDVALIDITY 9] x\r\n* OK [UIDNEXT {uidnext}] x\r\n"
+                    "* {exists} EXISTS\r\n* OK [UIDVALIDITY 9] x\r\n* OK [UIDNEXT {uidnext}] x\r\n* OK [HIGHESTMODSEQ 5] x\r\n"
                 );
                 out.write_all(told.as_bytes())?;
             }
@@ -159,8 +198,10 @@ async fn does_not_end(what: Endless) {
         let served = postrider.serve(&[]);
         served.wait_for_state("good", "idle");
         // Small talk is heard until its deadline; what looks like an answer is not.
-        let talk = matches!(what, Endless::Exists | Endless::LongNames);
-        let (enough, mut reported) = (ENOUGH[usize::from(!talk)], false);
+        let talk = what.is_talk();
+        let is_kept = matches!(what, Endless::Tagged | Endless::Notified);
+        let enough = if is_kept { ENOUGH_TO_KEEP } else { ENOUGH[usize::from(!talk)] };
+        let mut reported = false;
         // An unoptimized build reads some megabytes a second.
         wait_within(Duration::from_secs(240), "the flood, or its end", || {
             let reason = served.account("bad")["reason"].as_str().unwrap_or_default().to_owned();
@@ -169,7 +210,7 @@ async fn does_not_end(what: Endless) {
         });
         assert!(reported || talk, "{what:?} was read and read");
         // Where one folder is ill, the others of that account are mirrored, too.
-        if !matches!(what, Endless::LongNames | Endless::Names) {
+        if !matches!(what, Endless::LongNames | Endless::Names | Endless::Tagged) {
             let well = "SELECT count(*) AS x FROM location l JOIN folder f ON f.id = l.folder JOIN account a ON a.id = f.account \
                         WHERE a.name = 'bad' AND f.path IN ('INBOX', 'Well')";
             wait_within(Duration::from_secs(120), "the other folders", || ask(&postrider.database(), well) == "6");
@@ -203,4 +244,6 @@ endless! {
     an_index_of_flags => Flags;
     messages_that_nobody_asked_for => Strangers;
     messages_that_nobody_asked_for_in_a_page => Page;
+    ends_of_commands_that_nobody_sent => Tagged;
+    counters_of_ever_new_folders => Notified;
 }

@@ -54,10 +54,13 @@ impl Conn {
                 next = commands.next();
             }
             let tags = self.send_all(&batch).await?;
-            // Some answer what was sent together in an order of their own.
+            // Some answer what was sent together in an order of their own; what no command of ours
+            // was sent with is nobody's.
+            let mut open: BTreeSet<String> = tags.iter().cloned().collect();
             let mut over: BTreeMap<String, Told> = BTreeMap::new();
             for tag in tags {
                 let mut lines = 0;
+                open.remove(&tag);
                 let told = match over.remove(&tag) {
                     Some(told) => told,
                     None => {
@@ -68,7 +71,7 @@ impl Conn {
                                     let shown = examined(&items).filter(|_| names.contains(&*name));
                                     counters.extend(shown.map(|shown| (name, shown)));
                                 }
-                                Response::Tagged(of, told) => {
+                                Response::Tagged(of, told) if open.remove(&of) => {
                                     over.insert(of, told);
                                 }
                                 _ => {}

@@ -7,8 +7,10 @@ use postrider_core::failure::Failure;
 use postrider_core::provider::folders::{Answer, Hint, Noticed};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Folders that are told of at a time; of more, all of them are looked at.
-const FOLDERS: usize = 10_000;
+/// Octets of names of folders that are told of at a time; of more, all of them are looked at.
+const NAMES: usize = 1024 * 1024;
+/// What a folder takes beside its name, in octets.
+const ROW: usize = 100;
 
 /// What the question that is open asks for: lines of it are its answer.
 #[derive(Debug, Default)]
@@ -49,6 +51,8 @@ pub(super) struct Notices {
     /// The server tells of every folder.
     pub(super) on: bool,
     told: BTreeMap<Vec<u8>, Noticed>,
+    /// Octets that they take.
+    octets: usize,
     names: bool,
     untold: bool,
     /// How often it has told that it could not tell everything.
@@ -70,7 +74,15 @@ impl Notices {
                 let number = |item: &str| u32::try_from(*items.get(item)?).ok();
                 let (uidnext, exists) = (number("UIDNEXT"), number("MESSAGES"));
                 let modseq = items.get("HIGHESTMODSEQ").copied();
-                let told = self.told.entry(name).or_default();
+                // All of them are looked at.
+                if self.untold {
+                    return;
+                }
+                let takes = name.len() + ROW;
+                let told = self.told.entry(name).or_insert_with(|| {
+                    self.octets += takes;
+                    Noticed::default()
+                });
                 *told = told.then(Noticed { uidnext, exists, modseq });
             }
             Response::List { name, renamed, attributes, .. } => {
@@ -94,9 +106,9 @@ impl Notices {
             }
             _ => {}
         }
-        if self.told.len() > FOLDERS {
+        if self.octets > NAMES {
+            (self.octets, self.untold) = (0, true);
             self.told.clear();
-            self.untold = true;
         }
     }
 
@@ -112,6 +124,7 @@ impl Notices {
 
     /// Hands over what was told.
     pub(super) fn tell(&mut self, answer: &mut (dyn FnMut(Result<Answer, Failure>) + Send)) {
+        self.octets = 0;
         for (name, shown) in std::mem::take(&mut self.told) {
             answer(Ok(Answer::Told(name, shown)));
         }
@@ -215,10 +228,24 @@ mod tests {
         notices.hear(&list(false), &mut Sought::default());
         assert!(!notices.is_news(), "it tells no more");
         let mut notices = Notices { on: true, ..Notices::default() };
-        for n in 0..=FOLDERS {
-            notices.hear(&counters(&format!("f{n}"), &[("UIDNEXT", 5)]), &mut Sought::default());
+        let hear = |notices: &mut Notices, name: &str| {
+            notices.hear(&counters(name, &[("UIDNEXT", 5)]), &mut Sought::default());
+        };
+        for n in 0..300 {
+            hear(&mut notices, &format!("{n}{}", "f".repeat(4000)));
+            assert!(notices.told.len() * 4000 <= NAMES);
         }
+        hear(&mut notices, "behind it");
         assert_eq!(told(&mut notices), ["Hinted(Untold)"]);
         assert!(!notices.is_over());
+        // Each time anew; one folder, however often, takes its room once.
+        for _ in 0..20_000 {
+            hear(&mut notices, "the same");
+        }
+        assert_eq!(told(&mut notices).len(), 1);
+        for n in 0..20_000 {
+            hear(&mut notices, &n.to_string());
+        }
+        assert_eq!(told(&mut notices), ["Hinted(Untold)"]);
     }
 }
