@@ -50,9 +50,10 @@ pub(super) struct Followed {
     pub(super) mode: watch::Sender<postrider_core::account::schedule::Mode>,
 }
 
-/// Everything of the config that an account is followed with, but its secret.
+/// Everything of the config that an account is followed with, but its secret. Of a file its stamp: a
+/// bundle of roots is large, and many accounts name the same.
 fn settings_print(account: &Account, config: &Config) -> String {
-    let ca = account.ca_file.as_ref().map(|file| std::fs::read(file).unwrap_or_default());
+    let ca = account.ca_file.as_ref().map(|file| stamp_of(file));
     let place = (
         &account.host,
         account.port,
