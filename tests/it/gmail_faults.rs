@@ -383,3 +383,41 @@ async fn what_the_database_refuses_costs_itself() {
     })
     .await;
 }
+
+/// A list that shows nothing of what the server counts is no success, however often it is empty; what
+/// it shows later is read.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_list_is_not_believed_against_the_count() {
+    for (body, code) in [
+        ("{}", 3),
+        (r#"{"resultSizeEstimate":60}"#, 3),
+        (r#"{"error":{"code":429,"message":"slow down"}}"#, 6),
+        (r#"{"error":{"message":"odd"}}"#, 6),
+    ] {
+        let mailbox = seed::mailbox(3, 60);
+        let lies = Arc::new(AtomicUsize::new(1));
+        let lying = Arc::clone(&lies);
+        let server = GmailServer::start(&mailbox, move |q| {
+            let lies = q.path == "messages" && lying.load(Ordering::SeqCst) > 0;
+            lies.then(|| Play::says(200, "application/json", body))
+        })
+        .await
+        .unwrap();
+        blocking(move || {
+            let postrider = short(&server);
+            for look in 0..4 {
+                let ran = postrider.sync();
+                assert_eq!(ran.code, Some(code), "{body}, look {look}: {}", ran.stdout);
+                let words = "messages, and its list shows none";
+                let told = format!("{}{}", ran.stdout, ran.stderr);
+                assert!(code != 3 || told.contains(words), "{body}: {told}");
+            }
+            let proved = "SELECT count(*) AS x FROM folder WHERE proved_at IS NOT NULL";
+            assert_eq!(ask(&postrider.database(), proved), "0", "{body}");
+            lies.store(0, Ordering::SeqCst);
+            postrider.sync().exits(0);
+            mirrors(&postrider, &mailbox, |_| true);
+        })
+        .await;
+    }
+}

@@ -273,11 +273,15 @@ impl GmailClient {
         let seconds = after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
         let body = self.whole(from).await?;
         let refusal = GmailRefusal::read(status, &body, seconds.map(Duration::from_secs));
-        // Before anything of it is cut.
+        Ok(self.hushed(refusal))
+    }
+
+    /// A refusal that repeats nothing, before anything of it is cut.
+    fn hushed(&self, refusal: GmailRefusal) -> GmailRefusal {
         let redactor = self.credential.redactor();
         let reason = redactor.text(&refusal.reason).into();
         let message = redactor.text(&refusal.message).into();
-        Ok(GmailRefusal { reason, message, ..refusal })
+        GmailRefusal { reason, message, ..refusal }
     }
 
     /// What a refusal means. What is no word of the API may come from somewhere else.
@@ -304,6 +308,10 @@ impl GmailClient {
         };
         let clock = server_clock(&response.response).unwrap_or_else(|| self.clock.now().wall);
         let body = self.whole(response).await?;
+        // A refusal is one under whatever status it comes.
+        if let Some(refusal) = GmailRefusal::under_ok(&body) {
+            return Ok(Err(self.hushed(refusal)));
+        }
         match serde_json::from_slice(&body) {
             Ok(answer) => Ok(Ok((answer, clock))),
             Err(e) => Err(nonsense(&body, &e)),

@@ -101,6 +101,14 @@ impl GmailRefusal {
         Self { status, reason, message, after, is_told: true, is_json: true }
     }
 
+    /// The refusal that a body with status 200 is, if it is one: its code counts.
+    pub(super) fn under_ok(body: &[u8]) -> Option<Self> {
+        memchr::memmem::find(body, b"\"error\"")?;
+        let RefusalBody { error } = serde_json::from_slice(body).ok()?;
+        let status = error.code.and_then(|code| u16::try_from(code).ok()).filter(|c| *c >= 400);
+        Some(Self::read(status.unwrap_or(500), body, None))
+    }
+
     /// There is no such thing, and it is Gmail that says so.
     pub(super) fn is_missing(&self) -> bool {
         self.status == 404 && self.is_told

@@ -23,8 +23,8 @@ fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     if is_one { Ok(id) } else { Err(D::Error::custom("no id")) }
 }
 
-/// A time; what is none is not told.
-fn millis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+/// A number, as text or not; what is none is not told.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Either {
@@ -119,7 +119,7 @@ pub(super) struct Message {
     /// Octets, about.
     pub(super) size_estimate: Option<u64>,
     /// Milliseconds since 1970.
-    #[serde(default, deserialize_with = "millis")]
+    #[serde(default, deserialize_with = "number")]
     pub(super) internal_date: Option<i64>,
 }
 
@@ -172,6 +172,8 @@ pub(super) struct RefusalBody {
 /// What is wrong.
 #[derive(Debug, Deserialize)]
 pub(super) struct ErrorBody {
+    #[serde(default, deserialize_with = "number")]
+    pub(super) code: Option<i64>,
     #[serde(default)]
     pub(super) message: String,
     #[serde(default)]

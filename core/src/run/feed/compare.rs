@@ -209,6 +209,10 @@ impl FeedWork {
         self.proof.compared = Some(walk.began);
         let debt = walk.pays;
         walk.turn = WalkTurn::Ending;
+        let is_empty = walk.seen.is_empty() && walk.others.is_empty() && !walk.news;
+        if let Some(count) = self.hollow.take().filter(|_| is_empty) {
+            desk.leave(format!("the server counts {count} messages, and its list shows none"));
+        }
         self.tell_proof(desk);
         let Some(debt) = debt else { return self.end_walk() };
         let step = FeedStep::Listed { place: None, first: false, pays: Some(debt), shifts: false };

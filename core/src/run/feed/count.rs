@@ -45,7 +45,9 @@ impl FeedWork {
         let more = i64::try_from(i128::from(count) - i128::from(ours)).unwrap_or(i64::MAX);
         // So many were never listed, when all lists were compared: it is not asked again why.
         let known = self.rows.state.misfit.unwrap_or(0);
-        if calm && more != known {
+        // A server that counts mail and shows none of it is asked until it shows some.
+        self.hollow = (ours == 0 && count > 0).then_some(count);
+        if calm && (more != known || self.hollow.is_some()) {
             self.compare = true;
         }
     }

@@ -56,6 +56,8 @@ pub(crate) struct FeedWork {
     /// The messages are to be counted.
     pub(super) count: bool,
     pub(super) counting: Counting,
+    /// So many the server counts, and nothing of them is held, owed or away.
+    pub(super) hollow: Option<u64>,
     /// What has been proved in this run.
     pub(super) proof: FeedProof,
 }
@@ -87,7 +89,9 @@ impl FeedWork {
             excluding: false,
             compare: insists || (all && is_due(rows.account.listed_at, DAILY)),
             counting: Counting::No,
-            count: all && is_due(state.counted_at, HOURLY),
+            // What was counted and never shown is looked at each time.
+            count: all && (is_due(state.counted_at, HOURLY) || state.misfit.is_some_and(|n| n > 0)),
+            hollow: None,
             traits,
             lanes: BTreeMap::new(),
             stash: Vec::new(),
