@@ -367,7 +367,7 @@ fn logs_in_the_old_way_where_there_is_no_other() {
         &["* OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hello\r\n", ""];
     for (lines, password, code, want) in [
         (plain, "pw", 4, "not you"),
-        (literal, "pässword", 4, "(the server repeated the command)"),
+        (literal, "pässword", 4, "(the server repeated the request)"),
         (disabled, "pw", 2, "LOGINDISABLED"),
     ] {
         let postrider =

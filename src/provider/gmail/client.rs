@@ -9,7 +9,7 @@ mod login;
 use crate::clock::Clock;
 use crate::provider::gmail::failure::GmailRefusal;
 use crate::provider::gmail::http::{nonsense, root, server_clock, unheard, unreadable};
-use crate::provider::{Denied, Leash, Purse, Secret, Shown, Units};
+use crate::provider::{Denied, GuardedCredential, Leash, Purse, Secret, Units};
 use crate::telemetry::wire::WireLog;
 use postrider_core::budget::Lane;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
@@ -77,7 +77,7 @@ pub(super) struct GmailClient {
     timeouts: Timeouts,
     /// What may be spent, and what a message costs.
     pub(super) plan: QuotaPlan,
-    credential: Shown,
+    credential: GuardedCredential,
     shown: Mutex<Option<Secret>>,
     account: String,
     wire: WireLog,
@@ -97,7 +97,7 @@ impl GmailClient {
     pub(super) fn new(
         (server, plan): (&Server, QuotaPlan),
         http: reqwest::Client,
-        credential: Shown,
+        credential: GuardedCredential,
         (account, wire, purse): (String, WireLog, Purse),
     ) -> Self {
         Self {

@@ -6,7 +6,7 @@ use crate::provider::gmail::http::{http, root, unheard};
 use crate::provider::gmail::session::GmailSession;
 use crate::provider::gmail::sinks::SpareSinks;
 use crate::provider::trust::{Tls, config};
-use crate::provider::{Coming, Endpoint, Opening, Session, Shown};
+use crate::provider::{Coming, Endpoint, GuardedCredential, Opening, Session};
 use postrider_core::budget::{Allowance, Quota, RateLimit};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::provider::Family;
@@ -77,7 +77,7 @@ impl Endpoint for GmailEndpoint {
 
     fn open<'a>(
         &'a self,
-        credential: Shown,
+        credential: GuardedCredential,
         opening: Opening,
     ) -> Coming<'a, Result<Box<dyn Session>, Failure>> {
         Box::pin(async move {

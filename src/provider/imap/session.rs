@@ -6,8 +6,8 @@ use crate::provider::imap::conn::Conn;
 use crate::provider::imap::handover::{Asker, HandOver};
 use crate::provider::imap::stream::ImapEndpoint;
 use crate::provider::{
-    Ask, Asks, Coming, Denied, Endpoint, Leash, Login, Memory, Opening, Purse, Session, Shown,
-    Sink, Units, Watching,
+    Ask, Asks, Coming, Denied, Endpoint, GuardedCredential, Leash, Login, Memory, Opening, Purse,
+    Session, Sink, Units, Watching,
 };
 use crate::telemetry::wire::WireLog;
 use postrider_core::budget::{Allowance, Lane, Quota};
@@ -49,7 +49,7 @@ impl Endpoint for ImapEndpoint {
 
     fn open<'a>(
         &'a self,
-        credential: Shown,
+        credential: GuardedCredential,
         opening: Opening,
     ) -> Coming<'a, Result<Box<dyn Session>, Failure>> {
         Box::pin(async move {

@@ -1,7 +1,9 @@
 //! A provider that says what it was shown, wherever it says anything: nothing in it looks at its own
 //! texts.
 
-use postrider::provider::{Asks, Coming, Endpoint, Leash, Opening, Session, Shown, Watching};
+use postrider::provider::{
+    Asks, Coming, Endpoint, GuardedCredential, Leash, Opening, Session, Watching,
+};
 use postrider_core::budget::Quota;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::folder::{ListedFolder, Role};
@@ -50,7 +52,7 @@ impl Endpoint for Parrot {
 
     fn open<'a>(
         &'a self,
-        credential: Shown,
+        credential: GuardedCredential,
         _: Opening,
     ) -> Coming<'a, Result<Box<dyn Session>, Failure>> {
         Box::pin(async move {

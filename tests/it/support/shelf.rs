@@ -2,7 +2,8 @@
 
 use crate::support::mail::{Mail, Mailbox};
 use postrider::provider::{
-    Asks, Coming, Denied, Endpoint, Leash, Opening, Purse, Session, Shown, Sink, Watching,
+    Asks, Coming, Denied, Endpoint, GuardedCredential, Leash, Opening, Purse, Session, Sink,
+    Watching,
 };
 use postrider_core::budget::{Lane, Quota};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
@@ -88,7 +89,7 @@ impl Endpoint for Shelf {
 
     fn open<'a>(
         &'a self,
-        credential: Shown,
+        credential: GuardedCredential,
         opening: Opening,
     ) -> Coming<'a, Result<Box<dyn Session>, Failure>> {
         let known = credential.username().starts_with('u');

@@ -2,7 +2,9 @@
 //! touched or as records with versions.
 
 use crate::support::mail::{Mail, Mailbox};
-use postrider::provider::{Asks, Coming, Endpoint, Leash, Opening, Session, Shown, Sink, Watching};
+use postrider::provider::{
+    Asks, Coming, Endpoint, GuardedCredential, Leash, Opening, Session, Sink, Watching,
+};
 use postrider_core::budget::Quota;
 use postrider_core::failure::{Class, Failure};
 use postrider_core::mail::body::BodySink;
@@ -147,7 +149,7 @@ impl Endpoint for Tape {
 
     fn open<'a>(
         &'a self,
-        _: Shown,
+        _: GuardedCredential,
         opening: Opening,
     ) -> Coming<'a, Result<Box<dyn Session>, Failure>> {
         let session: Box<dyn Session> =

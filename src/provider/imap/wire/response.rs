@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 
 /// As much of a server's text is kept, in characters.
 const TEXT_LIMIT: usize = 4096;
-/// Flags of one message beyond this, in octets, are not told.
-const FLAGS_LIMIT: usize = 64 * 1024;
+/// Flags of one message beyond this, in octets, are not told: a page has 500 messages, and a row costs
+/// many times its flags until it is stored.
+const FLAGS_LIMIT: usize = 8 * 1024;
 /// A folder's name beyond this, in octets, cannot be read.
 const NAME_LIMIT: usize = 4 * 1024;
 /// Items of a STATUS.
