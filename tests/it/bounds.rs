@@ -94,12 +94,9 @@ fn talk(stream: TcpStream, what: Endless, said: &AtomicU64) -> std::io::Result<(
                 out.write_all(format!("* CAPABILITY {capabilities}\r\n").as_bytes())?;
             }
             ("STATUS", Endless::Tagged) => {
-                let text = "n".repeat(900_000);
-                for n in 0.. {
-                    let line = format!("z{n} NO {text}\r\n");
-                    out.write_all(line.as_bytes())?;
-                    said.fetch_add(line.len() as u64, Ordering::SeqCst);
-                }
+                // As much of a line as is kept of one.
+                let text = "n".repeat(4000);
+                flood(&mut out, &|n| format!("z{n} NO {text}\r\n"))?;
             }
             ("IDLE", Endless::Notified) => {
                 out.write_all(b"+ idling\r\n")?;

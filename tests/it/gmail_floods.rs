@@ -10,13 +10,15 @@ use std::time::Duration;
 
 /// Resident memory that an answer may add.
 const RISE_KIB: u64 = 64 * 1024;
-/// Octets of each.
-const FLOOD: usize = 15 * 1024 * 1024;
+/// Octets of each: more than is read of an answer, and less.
+const FLOODS: [usize; 2] = [15 * 1024 * 1024, 3_900_000];
 
 /// A JSON answer of this one piece, again and again.
-fn flood(begins: &str, piece: &str, ends: &str) -> Play {
-    let pieces = vec![piece; FLOOD / (piece.len() + 1)].join(",");
-    Play::says(200, "application/json", &format!("{begins}{pieces}{ends}"))
+fn flood(begins: &str, piece: &str, ends: &str) -> [Play; 2] {
+    FLOODS.map(|octets| {
+        let pieces = vec![piece; octets / (piece.len() + 1)].join(",");
+        Play::says(200, "application/json", &format!("{begins}{pieces}{ends}"))
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,7 +44,8 @@ async fn an_answer_costs_what_was_asked_for() {
         ),
         ("profile", flood(r#"{"emailAddress":"demo@example.com","x":["#, "1", "]}")),
     ];
-    for (path, play) in floods {
+    for (path, play) in floods.into_iter().flat_map(|(path, plays)| plays.map(|play| (path, play)))
+    {
         let mailbox = seed::mailbox(3, 20);
         let shown = Arc::new(AtomicUsize::new(0));
         let (counts, comes, says) = (Arc::clone(&shown), mailbox.clone(), play.clone());

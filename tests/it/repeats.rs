@@ -109,7 +109,10 @@ async fn a_history_id_that_is_no_number_is_no_cursor() {
         let (lying, text) = (Arc::clone(&lies), format!(r#"{{"historyId":"{lie}"}}"#));
         let server = GmailServer::start(&mailbox, move |q| {
             let lies = q.path == "history" && lying.load(std::sync::atomic::Ordering::SeqCst);
-            lies.then(|| Play::says(200, "application/json", &text))
+            let odd = q.query.get("startHistoryId").is_some_and(|id| id.parse::<u64>().is_err());
+            // Nothing of what it says tells what is wrong.
+            let refused = || odd.then(|| Play::refuse(400, "badRequest", "Bad Request"));
+            lies.then(|| Play::says(200, "application/json", &text)).or_else(refused)
         })
         .await
         .unwrap();
@@ -123,8 +126,10 @@ async fn a_history_id_that_is_no_number_is_no_cursor() {
             postrider.sync().exits(0);
             mirrors(&postrider, &mailbox, |_| true);
             // One that an earlier version has stored.
-            let stored = "UPDATE feed SET state = json_set(state, '$.cursor', 'abc')";
+            let stored = "UPDATE feed SET state = json_replace(state, '$.state.cursor', 'abc')";
             crate::support::check::change(&postrider.database(), stored);
+            let shown = "SELECT state->>'$.state.cursor' AS x FROM feed";
+            assert_eq!(crate::support::check::ask(&postrider.database(), shown), "abc");
             mailbox.insert("Subject: newer\r\n\r\nx\r\n", &["INBOX"], i64::MAX / 2000);
             postrider.sync();
             postrider.sync().exits(0);
