@@ -34,7 +34,7 @@ fn log_in(postrider: &Postrider, agree: impl FnOnce(&str) -> String) -> (Ran, u1
     log_in_with(postrider, &ENV, agree)
 }
 
-fn log_in_with(
+pub(crate) fn log_in_with(
     postrider: &Postrider,
     env: &[(&str, &str)],
     agree: impl FnOnce(&str) -> String,

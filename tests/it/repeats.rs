@@ -2,7 +2,7 @@
 //! of tokens. Nor does what they say forge a line.
 
 use crate::door::run;
-use crate::grants::{config, granted, start, sync};
+use crate::grants::{config, granted, log_in_with, start, sync};
 use crate::support::binary::{Postrider, Ran, SHORT, account};
 use crate::support::gmail::{gmail_account, mirrors, short};
 use crate::support::issuer::{IssuerServer, Manner};
@@ -145,10 +145,23 @@ async fn an_issuer_repeats_nothing() {
     blocking(move || {
         let postrider = Postrider::new(&config(&server, &issuer));
         issuer.told.lock().unwrap().life = 0;
+        // Whatever a library says at this level is looked at, too.
+        let env =
+            [crate::grants::ENV.as_slice(), &[("POSTRIDER_TELEMETRY__LOG", "trace")]].concat();
+        issuer.behave(Manner::Echo(400));
+        let (ran, ..) = log_in_with(&postrider, &env, |url| issuer.agree(url));
+        assert!(
+            ran.code != Some(0) && ran.stderr.contains("repeated the request"),
+            "{}",
+            ran.stderr
+        );
+        is_nowhere(&postrider, &[&ran], &["code-1", "code_verifier"]);
+        issuer.behave(Manner::Well);
         granted(&postrider, &issuer);
         for status in [400, 401, 403, 429, 503] {
             issuer.behave(Manner::Echo(status));
-            let ran = sync(&postrider);
+            let args = ["sync", "--once", "--wire-log", "wire"];
+            let ran = postrider.run_with(&args, &env);
             assert_ne!(ran.code, Some(0), "{status}");
             let shown = postrider.run_with(&["auth", "status"], &crate::grants::ENV);
             let status = postrider.run_with(&["status", "u"], &crate::grants::ENV);
