@@ -89,8 +89,7 @@ impl FeedWork {
             excluding: false,
             compare: insists || (all && is_due(rows.account.listed_at, DAILY)),
             counting: Counting::No,
-            // What was counted and never shown is looked at each time.
-            count: all && (is_due(state.counted_at, HOURLY) || state.misfit.is_some_and(|n| n > 0)),
+            count: all && is_due(state.counted_at, HOURLY),
             hollow: None,
             traits,
             lanes: BTreeMap::new(),
