@@ -446,8 +446,7 @@ fn value<'a>(tokens: &mut Lexemes<'a>) -> Option<ItemValue<'a>> {
     }
 }
 
-/// Flags that cannot be read, or are too many, are not told: never "no flags". No flag has a control
-/// character (RFC 3501 §9, `atom`), and none is kept of a list that shows one.
+/// Flags that cannot be read, or are too many, are not told: never "no flags".
 fn flags(tokens: Vec<Lexeme<'_>>) -> Option<Flags> {
     let (mut names, mut octets) = (Vec::new(), 0);
     for token in tokens {
@@ -456,9 +455,8 @@ fn flags(tokens: Vec<Lexeme<'_>>) -> Option<Flags> {
             Lexeme::Quoted(name) => names.push(lossy(&name).replace(' ', "_")),
             _ => return None,
         }
-        let last = names.last().map_or("", String::as_str);
-        octets += last.len();
-        if octets > FLAGS_LIMIT || last.chars().any(char::is_control) {
+        octets += names.last().map_or(0, String::len);
+        if octets > FLAGS_LIMIT {
             return None;
         }
     }

@@ -146,22 +146,3 @@ fn fetch_lines_whatever_they_carry() {
         assert!(matches!(read, Response::Other | Response::Fetch(_)), "{junk}: {read:?}");
     }
 }
-
-/// A keyword that nobody can write is no keyword, and says that the list is none.
-#[test]
-fn flags_with_control_characters_are_not_told() {
-    let flags = |list: &[u8]| {
-        let line = [b"* 1 FETCH (UID 9 FLAGS (\\Seen ", list, b"))"].concat();
-        let frame = Frame { parts: vec![Part::Text(line)], truncated: false };
-        let Response::Fetch(line) = read(&frame) else { panic!("{list:?}") };
-        assert_eq!((line.uid, line.closed), (Some(9), true), "{list:?}");
-        line.flags.map(|flags| flags.as_str().to_owned())
-    };
-    for odd in [b"\xff\x00\xfe".as_slice(), b"a\x00", b"\x1b[2J", b"a\x7fb", "\u{85}".as_bytes()] {
-        assert_eq!(flags(odd), None, "{odd:?}");
-    }
-    assert_eq!(flags(b"\xff\xfe").as_deref(), Some("\\Seen \u{fffd}\u{fffd}"));
-    assert_eq!(flags("wichtig\u{e4}".as_bytes()).as_deref(), Some("\\Seen wichtig\u{e4}"));
-    let many = "k".repeat(FLAGS_LIMIT);
-    assert_eq!(flags(many.as_bytes()), None);
-}
