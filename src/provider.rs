@@ -20,7 +20,7 @@ pub use credential::{Credential, GuardedCredential, Login, Secret};
 pub use memory::{HeldBody, Memory};
 pub use opened::{OpenSession, open};
 pub use purse::{Denied, Payee, Payment, Purse, Units};
-pub use redact::Redactor;
+pub use redact::{REPEATED, Redactor};
 pub use session::{Ask, Asks, Endpoint, Leash, Opening, Session, Watching};
 pub use sink::{Sink, Sinks};
 

@@ -261,12 +261,17 @@ impl CredentialState {
             }
         };
         fault::pass("credential.issued");
-        let Some(tokens) = TokenPair::of(&issued, Some(&held.tokens)) else { return Ok(false) };
+        let Some(mut tokens) = TokenPair::of(&issued, Some(&held.tokens)) else { return Ok(false) };
         let now = self.args.clock.now().wall;
         let old = &held.row;
         let fresh = row_of(&old.account, &old.issuer, &old.username, old.version, &issued, now);
         let scopes = issued.scopes.unwrap_or_else(|| old.scopes.clone());
-        let row = CredentialRow { granted_at: old.granted_at, scopes, ..fresh };
+        let mut row = CredentialRow { granted_at: old.granted_at, scopes, ..fresh };
+        if issued.access.is_none() {
+            // What is good for a while yet stays so; what was rotated is kept.
+            tokens.access = held.tokens.access.clone();
+            (row.renewed_at, row.expires_at) = (old.renewed_at, old.expires_at);
+        }
         let row = tokens.seal(row, &self.args.vault)?;
         let is_usable = issued.access.is_some();
         match self.write(Generation { row, tokens }).await {

@@ -16,10 +16,15 @@ const LONGEST: f64 = 10.0 * 365.0 * 86_400.0;
 /// An access token that no header can carry is left empty: it is as good as refused.
 pub(super) fn strict(body: &[u8]) -> Option<Vec<u8>> {
     let Value::Object(told) = serde_json::from_slice(body).ok()? else { return None };
-    if told.contains_key("error") {
+    // One that is null or empty says nothing.
+    if told.get("error").is_some_and(|error| !error.is_null() && error != "") {
         return None;
     }
-    let (access, refresh) = (token(&told, "access_token"), token(&told, "refresh_token"));
+    let is_header = |b: u8| b.is_ascii_graphic();
+    // A form carries what a header does not (RFC 6749, appendix A.17).
+    let is_form = |b: u8| b == b' ' || b.is_ascii_graphic();
+    let access = token(&told, "access_token", is_header);
+    let refresh = token(&told, "refresh_token", is_form);
     if access.is_none() && refresh.is_none() {
         return None;
     }
@@ -35,11 +40,14 @@ pub(super) fn strict(body: &[u8]) -> Option<Vec<u8>> {
     serde_json::to_vec(&Value::Object(answer)).ok()
 }
 
-/// A token that a header or a form can carry.
-fn token<'a>(told: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
+/// A token of these signs.
+fn token<'a>(
+    told: &'a Map<String, Value>,
+    key: &str,
+    is_sign: impl Fn(u8) -> bool,
+) -> Option<&'a str> {
     let text = told.get(key)?.as_str()?;
-    let is_one =
-        !text.is_empty() && text.len() <= TOKEN && text.bytes().all(|b| b.is_ascii_graphic());
+    let is_one = !text.is_empty() && text.len() <= TOKEN && text.bytes().all(is_sign);
     is_one.then_some(text)
 }
 
@@ -93,6 +101,17 @@ mod tests {
         }
         let odd = json!({ "access_token": "a", "refresh_token": ["x"], "scope": 5 });
         assert_eq!(read(&odd), Some(json!({ "access_token": "a", "token_type": "bearer" })));
+    }
+
+    #[test]
+    fn an_error_that_says_nothing_is_none() {
+        for error in [json!(null), json!("")] {
+            let told = json!({ "access_token": "a", "refresh_token": "", "error": error });
+            assert_eq!(read(&told), Some(json!({ "access_token": "a", "token_type": "bearer" })));
+        }
+        let spaced = json!({ "refresh_token": "r 2", "access_token": "a b" });
+        let read = read(&spaced).unwrap();
+        assert_eq!((&read["access_token"], &read["refresh_token"]), (&json!(""), &json!("r 2")));
     }
 
     #[test]

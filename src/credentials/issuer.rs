@@ -6,15 +6,15 @@
 )]
 
 use crate::credentials::answer;
-use crate::provider::{Coming, Redactor};
+use crate::provider::{Coming, REPEATED, Redactor};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use oauth2::basic::{
     BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse,
     BasicTokenType,
 };
-use oauth2::http::HeaderValue;
 use oauth2::http::header::CONTENT_TYPE;
+use oauth2::http::{HeaderValue, StatusCode};
 use oauth2::{
     AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, Client, ClientId, ClientSecret,
     CsrfToken, DeviceAuthorizationUrl, EndpointNotSet, EndpointSet, ErrorResponseType,
@@ -345,8 +345,10 @@ impl<'a> AsyncHttpClient<'a> for Caller {
                 }
             }
             let strict = answer::strict(&body).filter(|_| response.status().is_success());
+            // The library takes tokens under 200 alone.
+            let status = strict.as_ref().map_or(response.status(), |_| StatusCode::OK);
             let mut answer = HttpResponse::new(strict.unwrap_or(body));
-            *answer.status_mut() = response.status();
+            *answer.status_mut() = status;
             // Whatever it is called, it is read as JSON or not at all.
             answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             Ok(answer)
@@ -381,8 +383,7 @@ impl HttpSeen {
 
     fn refusal(&self, error: &str, description: &str) -> TokenRefusal {
         let (status, retry_after) = *self.answer.lock().unwrap_or_else(PoisonError::into_inner);
-        let description = self.redactor.text(description).into();
-        let error = self.redactor.text(error).into();
+        let (error, description) = (error.to_owned(), description.to_owned());
         TokenRefusal { status, error, description, retry_after }
     }
 }
@@ -407,7 +408,12 @@ fn read<T: ErrorResponseType + std::fmt::Display>(
         // A token that cannot be shown is over.
         life: access.map_or(Duration::ZERO, |_| answer.expires_in().unwrap_or(LIFE)),
         access: access.map(|text| text.clone().into()),
-        refresh: answer.refresh_token().map(|token| token.secret().clone().into()),
+        // An empty one is none.
+        refresh: answer
+            .refresh_token()
+            .map(RefreshToken::secret)
+            .filter(|text| !text.is_empty())
+            .map(|text| text.clone().into()),
         scopes: scopes.filter(|text| !seen.redactor.is_repeated_in(text)),
         mailboxes,
     })
@@ -440,7 +446,16 @@ fn failed<T: ErrorResponseType + std::fmt::Display>(
     match e {
         RequestTokenError::ServerResponse(told) => {
             let description = told.error_description().map_or("", String::as_str);
-            judge(&seen.refusal(&told.error().to_string(), description))
+            let error = told.error().to_string();
+            let failure = judge(&seen.refusal(&error, description));
+            // What it means is judged by all of it; what is shown repeats nothing, however it is cut.
+            let is_repeated = [error.as_str(), description]
+                .iter()
+                .any(|text| seen.redactor.text(text).as_str() == REPEATED);
+            if is_repeated {
+                return Failure { text: REPEATED.into(), source: None, ..failure };
+            }
+            seen.redactor.failure(failure)
         }
         RequestTokenError::Request(e) => {
             let (class, provenance, text) = match &e {

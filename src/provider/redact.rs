@@ -11,15 +11,15 @@ use secrecy::{ExposeSecret, SecretString};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What stands in place of a text that repeats a secret.
-const REPEATED: &str = "(the server repeated the request)";
+pub const REPEATED: &str = "(the server repeated the request)";
 /// Octets of a text that are looked at, and characters of it that are shown: no secret is cut into a
 /// shape in which it is not found.
 const LOOKED_AT: usize = 64 * 1024;
 const SHOWN: usize = 1000;
 /// A coded form that is shorter says nothing of what it was made of.
 const CODED: usize = 6;
-/// From this length on a secret is found by any piece of it that is so long; a shorter one by two
-/// thirds of it.
+/// From this length on a secret is found by pieces of it; a shorter one by three quarters of it, and by
+/// eight octets at least: less is often a word of the server's own.
 const LONG: usize = 24;
 /// Of a long secret, the pieces that are looked for.
 const PIECE: usize = 12;
@@ -64,10 +64,12 @@ impl Redactor {
     #[must_use]
     pub fn text(&self, text: &str) -> PlainText {
         let looked_at = text.get(..text.floor_char_boundary(LOOKED_AT)).unwrap_or_default();
-        if self.is_repeated_in(looked_at) {
+        // What is taken out may have stood in the middle of it.
+        let plain = PlainText::from(looked_at);
+        if self.is_repeated_in(looked_at) || self.is_repeated_in(&plain) {
             return REPEATED.into();
         }
-        PlainText::from(looked_at).first(SHOWN)
+        plain.first(SHOWN)
     }
 
     /// The failure; what its text or a cause of it repeats is taken out.
@@ -133,7 +135,7 @@ fn repeats(text: &str, secret: &str) -> bool {
         let (piece, step) = match length {
             0 => return false,
             1..8 => (length, 1),
-            8..LONG => ((length * 2).div_ceil(3).max(6), 1),
+            8..LONG => ((length * 3 / 4).max(8), 1),
             _ => (PIECE, PIECE),
         };
         let pieces = form.as_bytes().windows(piece).step_by(step);
@@ -243,6 +245,15 @@ mod tests {
         assert!(!hidden.text(&far).contains("ya29"));
         let at_the_edge = format!("{}{TOKEN}", "x".repeat(LOOKED_AT - 20));
         assert!(!hidden.text(&at_the_edge).contains("ya29"));
+    }
+
+    #[test]
+    fn what_is_taken_out_of_a_text_hides_nothing() {
+        let torn: Vec<String> =
+            TOKEN.as_bytes().chunks(9).map(|c| String::from_utf8_lossy(c).into_owned()).collect();
+        for between in ["\u{7}", "\u{202e}", "\0"] {
+            assert_eq!(hiding(TOKEN).text(&torn.join(between)), REPEATED);
+        }
     }
 
     #[test]

@@ -17,6 +17,8 @@ const HISTORY: u64 = 2;
 const LIST: u64 = 5;
 /// Ids, or records, in an answer: the most that there may be.
 const PAGE: u32 = 500;
+/// Records in an answer: one may tell of many messages, and tells each twice.
+const RECORDS: u32 = 100;
 /// Of those, what is taken for an answer at all.
 const MOST_OF_A_PAGE: usize = 1000;
 /// Labels of a mailbox: Gmail ends at 10,000.
@@ -148,7 +150,7 @@ impl GmailClient {
     ) -> Result<Result<(HistoryList, Micros), GmailRefusal>, Failure> {
         let _units = self.pay_look(HISTORY).await?;
         let token = token.map(|t| format!("&pageToken={}", encoded(&t.0))).unwrap_or_default();
-        let path = format!("history?startHistoryId={}&maxResults={PAGE}{token}", encoded(since));
+        let path = format!("history?startHistoryId={}&maxResults={RECORDS}{token}", encoded(since));
         self.json(&path).await
     }
 

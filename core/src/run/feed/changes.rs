@@ -87,7 +87,7 @@ impl FeedWork {
         let from = self.rows.feeds.get(&feed).and_then(|row| row.cursor.clone());
         let by_place = self.traits.by_place;
         let (Some(lane), Some(from)) = (self.lanes.get_mut(&feed), from) else { return };
-        lane.token = None;
+        (lane.token, lane.trail) = (None, Trail::default());
         lane.expired += 1;
         // A server that forgets what it has just said is asked again in the next run.
         if lane.expired >= DEAD {

@@ -46,7 +46,7 @@ impl FeedWork {
         // So many were never listed, when all lists were compared: it is not asked again why.
         let known = self.rows.state.misfit.unwrap_or(0);
         // A server that counts mail and shows none of it is asked until it shows some.
-        self.hollow = (ours == 0 && count > 0).then_some(count);
+        self.hollow = (ours == 0 && count > 0 && tally.owed == 0).then_some(count);
         if self.hollow.is_some() {
             // It stays due: no run is a success before that.
             self.proof.counted = None;

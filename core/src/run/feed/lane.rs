@@ -90,7 +90,7 @@ impl FeedLane {
     pub(super) fn cut_off(&mut self) {
         if matches!(self.turn, LaneTurn::Asked | LaneTurn::Heading(_)) {
             self.turn = LaneTurn::Wanted;
-            self.token = None;
+            (self.token, self.trail) = (None, Trail::default());
         }
     }
 }
