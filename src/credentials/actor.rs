@@ -202,7 +202,10 @@ impl CredentialState {
             let row = &held.row;
             let life = row.expires_at.since(row.renewed_at);
             let now = self.args.clock.now().wall;
-            let is_refused = refused.is_some_and(|refused| is_same(refused, &held.tokens.access));
+            // Where the issuer gave none that can be shown, nothing is good, whatever its row says.
+            let has_one = !held.tokens.access.expose_secret().is_empty();
+            let is_refused =
+                !has_one || refused.is_some_and(|refused| is_same(refused, &held.tokens.access));
             if !is_refused && now < renew_at(row.renewed_at, life, &row.account) {
                 return Ok(held.tokens.access.clone());
             }
@@ -220,8 +223,10 @@ impl CredentialState {
                 Err(failure) => return Err(failure),
             }
         }
-        let held = self.held.as_ref().map(|held| held.tokens.access.clone());
-        held.ok_or_else(|| not_granted(self.account(), "its grant was taken back"))
+        let access = self.held.as_ref().map(|held| held.tokens.access.clone());
+        let access =
+            access.ok_or_else(|| not_granted(self.account(), "its grant was taken back"))?;
+        if access.expose_secret().is_empty() { Err(unusable()) } else { Ok(access) }
     }
 
     /// Reads the row, if another generation than the one at hand is stored.

@@ -9,7 +9,7 @@ use crate::reply::ReplyTo;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::oauth::CredentialRow;
 use postrider_core::time::Micros;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -102,7 +102,7 @@ impl LookedUp {
             )));
         }
         let tokens = TokenPair::open(row, vault)?;
-        if row.expires_at <= now {
+        if row.expires_at <= now || tokens.access.expose_secret().is_empty() {
             return Err(human(
                 "its stored token is over, and only a server or a sync renews it: run `postrider sync --once`".into(),
             ));

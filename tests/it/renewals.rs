@@ -4,13 +4,14 @@
 use crate::dovecot::{client, fill, truth};
 use crate::grants::{ENV, KEY, config, granted, start, sync};
 use crate::support::binary::Postrider;
+use crate::support::check::change;
 use crate::support::issuer::IssuerServer;
 use crate::support::mail::blocking;
 use postrider::boot::wiring::Engine;
 use postrider::config::load;
 use postrider::credentials::Vault;
 use postrider::credentials::tokens::TokenPair;
-use postrider::provider::Secret;
+use postrider::provider::{Credential, Secret};
 use postrider::store::{Reader, open_for_reading};
 use postrider::telemetry::wire::WireLog;
 use std::collections::BTreeSet;
@@ -97,6 +98,51 @@ async fn no_old_token_is_shown_after_its_successor_is_durable() {
     .await;
 }
 
+/// What asks the actor of the only account's credential, in this process.
+async fn credential_of(postrider: &Postrider) -> (Engine, Arc<dyn Credential>) {
+    let variables = [("KEY".to_owned(), KEY.to_owned())];
+    std::fs::write(postrider.path("key"), KEY).unwrap();
+    let path = postrider.path("config.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("key_env = \"KEY\"", "key_file = \"key\"")).unwrap();
+    let config = load(&path, variables.into_iter()).unwrap();
+    let engine = Engine::start(&config, "a test", WireLog::default(), false).await.unwrap();
+    let credential = engine.given(&config.accounts[0]).await.unwrap().credential();
+    (engine, credential)
+}
+
+/// An issuer that gave a refresh token alone, and a clock that was set back since: what the row says
+/// to be good is nothing, and nothing is never shown.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_access_token_that_is_none_is_renewed_whatever_its_row_says() {
+    tokio_rustls::rustls::crypto::ring::default_provider().install_default().ok();
+    let (server, issuer) = (start(), IssuerServer::start("u"));
+    let postrider = Postrider::new(&config(&server, &issuer));
+    let (postrider, issuer) = blocking(move || {
+        granted(&postrider, &issuer);
+        let row = tokio::runtime::Handle::current().block_on(async {
+            let db = open_for_reading(&postrider.database()).await.unwrap();
+            let row = Reader::new(&db).credentials(None).await.unwrap().remove(0);
+            db.close().await;
+            row
+        });
+        let vault = Vault::with(&KEY.to_owned().into()).unwrap();
+        let tokens = TokenPair::open(&row, &vault).unwrap();
+        let row = TokenPair { access: String::new().into(), ..tokens }.seal(row, &vault).unwrap();
+        let sealed: String = row.sealed.iter().map(|b| format!("{b:02x}")).collect();
+        let sql = format!("UPDATE credential SET sealed = x'{sealed}'");
+        change(&postrider.database(), sql.leak());
+        (postrider, issuer)
+    })
+    .await;
+    issuer.told.lock().unwrap().shown.clear();
+    let (engine, credential) = credential_of(&postrider).await;
+    let secret = credential.secret().await.unwrap();
+    assert!(!secrecy::ExposeSecret::expose_secret(secret.text()).is_empty());
+    assert_eq!(issuer.told.lock().unwrap().shown.len(), 1, "it was renewed");
+    engine.stop().await;
+}
+
 /// Many ask at once, and many are refused at once: the issuer is asked once.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_renewals_at_once_are_one() {
@@ -110,14 +156,7 @@ async fn two_renewals_at_once_are_one() {
     })
     .await;
     issuer.told.lock().unwrap().life = 3600;
-    let variables = [("KEY".to_owned(), KEY.to_owned())];
-    std::fs::write(postrider.path("key"), KEY).unwrap();
-    let path = postrider.path("config.toml");
-    let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, text.replace("key_env = \"KEY\"", "key_file = \"key\"")).unwrap();
-    let config = load(&path, variables.into_iter()).unwrap();
-    let engine = Engine::start(&config, "a test", WireLog::default(), false).await.unwrap();
-    let credential = engine.given(&config.accounts[0]).await.unwrap().credential();
+    let (engine, credential) = credential_of(&postrider).await;
     let ask = async |refused: Option<Secret>| {
         let asks = (0..8).map(|_| {
             let (credential, refused) = (Arc::clone(&credential), refused.clone());

@@ -28,6 +28,8 @@ pub struct History {
     pub refusals: u32,
     /// See [`History::refusals`].
     pub first_refusal: Option<Micros>,
+    /// What was refused: of a password and of a client each is believed for itself.
+    pub refused_as: Option<Class>,
     /// Runs that failed in a row.
     pub failed_runs: u32,
 }
@@ -36,6 +38,9 @@ impl History {
     /// Notes a failure; the same place counts up, another begins anew.
     pub fn failed(&mut self, failure: &Failure, at: Micros) {
         if failure.is_refusal() {
+            if self.refused_as.replace(failure.class).is_some_and(|class| class != failure.class) {
+                (self.refusals, self.first_refusal) = (0, None);
+            }
             self.refusals = self.refusals.saturating_add(1);
             self.first_refusal.get_or_insert(at);
         }
@@ -52,8 +57,7 @@ impl History {
     /// from all the same.
     pub fn logged_in(&mut self) {
         self.has_logged_in = true;
-        self.refusals = 0;
-        self.first_refusal = None;
+        (self.refusals, self.first_refusal, self.refused_as) = (0, None, None);
     }
 
     /// A page moved a cursor, or the session lived for [`SURVIVAL`].

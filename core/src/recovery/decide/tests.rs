@@ -246,3 +246,20 @@ fn a_client_that_was_taken_is_refused_twice() {
     let ours = Failure::new(Class::Config, Reach::Account, Provenance::Local, "x");
     assert_eq!(decide(&ours, &known, &policy, at(0)), Verdict::Park);
 }
+
+/// A hiccup that refuses the client, then the password, has refused neither of them twice.
+#[test]
+fn refusals_of_two_kinds_do_not_add_up() {
+    let of = |class| Failure::new(class, Reach::Account, Provenance::Server, "x");
+    let at = |seconds: i64| Micros::from_seconds(seconds);
+    let mut history = History { has_logged_in: true, ..History::default() };
+    history.failed(&of(Class::Auth), at(0));
+    history.failed(&of(Class::Auth), at(60));
+    history.failed(&of(Class::Config), at(120));
+    assert_eq!((history.refusals, history.first_refusal), (1, Some(at(120))));
+    history.failed(&of(Class::Network), at(130));
+    history.failed(&of(Class::Config), at(180));
+    assert_eq!((history.refusals, history.first_refusal), (2, Some(at(120))), "of one kind");
+    history.logged_in();
+    assert_eq!((history.refusals, history.first_refusal), (0, None));
+}
