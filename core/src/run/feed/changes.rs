@@ -7,10 +7,9 @@ use crate::mail::feed::{FeedCursor, PlaceId};
 use crate::mail::id::{FolderId, SessionId};
 use crate::provider::feeds::{FeedItem, FeedRequest, FeedWord, Onward};
 use crate::provider::folders::Request;
-use crate::run::feed::lane::{DEAD, EMPTY, FeedLane, LaneTurn, Stashed};
+use crate::run::feed::lane::{DEAD, FeedLane, LaneTurn, PAGES, Stashed};
 use crate::run::feed::owner::{Desk, FeedOwner};
 use crate::run::feed::state::FeedWork;
-use crate::run::feed::trail::Trail;
 use crate::time::Micros;
 use std::time::Duration;
 
@@ -76,7 +75,7 @@ impl FeedWork {
             return self.send(FeedOwner::Head(feed), step, desk);
         };
         if let LaneTurn::Heading(from) = lane.turn.clone() {
-            lane.turn = LaneTurn::Sent { more: true };
+            lane.turn = LaneTurn::Sent { more: true, left: false };
             let step = FeedStep::Expired { place: feed, from, cursor: Some(cursor) };
             self.send(FeedOwner::Changes(feed), step, desk);
         }
@@ -87,7 +86,7 @@ impl FeedWork {
         let from = self.rows.feeds.get(&feed).and_then(|row| row.cursor.clone());
         let by_place = self.traits.by_place;
         let (Some(lane), Some(from)) = (self.lanes.get_mut(&feed), from) else { return };
-        (lane.token, lane.trail) = (None, Trail::default());
+        lane.start_over();
         lane.expired += 1;
         // A server that forgets what it has just said is asked again in the next run.
         if lane.expired >= DEAD {
@@ -95,7 +94,7 @@ impl FeedWork {
             return desk.leave("the server forgets its history at once".to_owned());
         }
         if by_place {
-            lane.turn = LaneTurn::Sent { more: true };
+            lane.turn = LaneTurn::Sent { more: true, left: false };
             let step = FeedStep::Expired { place: feed, from, cursor: None };
             self.send(FeedOwner::Changes(feed), step, desk);
         } else {
@@ -115,7 +114,7 @@ impl FeedWork {
     pub(super) fn on_changes_token_dead(&mut self, feed: FolderId, desk: &mut Desk<'_>) {
         let Some(lane) = self.lanes.get_mut(&feed) else { return };
         lane.dead += 1;
-        (lane.token, lane.trail) = (None, Trail::default());
+        lane.start_over();
         lane.turn = LaneTurn::Wanted;
         if lane.dead >= DEAD {
             lane.turn = LaneTurn::Left;
@@ -133,7 +132,7 @@ impl FeedWork {
         let Some(session) = desk.session else { return };
         if self.is_strange(items.iter().flat_map(names), Micros::default(), desk) {
             if let Some(lane) = self.lanes.get_mut(&feed) {
-                lane.turn = LaneTurn::Sent { more: false };
+                lane.turn = LaneTurn::Sent { more: false, left: false };
             }
             self.stash.push(Stashed::Words { place: feed, session, items, next });
             return;
@@ -154,7 +153,8 @@ impl FeedWork {
         let onward = if let Onward::Page(token) = &next { Some(token) } else { None };
         let ids = items.iter().map(|item| &item.id);
         if lane.trail.is_endless(lane.token.as_ref(), onward, ids) {
-            (lane.turn, lane.token) = (LaneTurn::Left, None);
+            lane.turn = LaneTurn::Left;
+            lane.start_over();
             return desk.leave("changes have no end".to_owned());
         }
         let (to, goes_on) = match next {
@@ -163,25 +163,27 @@ impl FeedWork {
                 (from.clone(), true)
             }
             Onward::Cursor { cursor, more } => {
-                (lane.token, lane.trail) = (None, Trail::default());
+                lane.start_over();
                 (Some(cursor), more)
             }
         };
+        // One that says "more" and does not go on is not believed.
+        let goes_on = goes_on && (to != from || lane.token.is_some());
+        lane.pages = if goes_on { lane.pages + 1 } else { 0 };
+        let is_enough = lane.pages >= PAGES;
+        if is_enough {
+            desk.leave("there are more changes than one run reads".to_owned());
+        }
         if items.is_empty() && to == from {
-            // One that says "more" and does not go on is not believed.
-            lane.empty = if lane.token.is_some() { lane.empty + 1 } else { 0 };
-            if lane.empty >= EMPTY {
-                lane.turn = LaneTurn::Left;
-                return desk.leave("changes have no end".to_owned());
-            }
-            lane.turn_over(goes_on && lane.token.is_some());
+            lane.turn_over(goes_on);
             let asked = lane.asked;
+            if is_enough {
+                lane.turn = LaneTurn::Left;
+            }
             self.note_looked(asked);
             return;
         }
-        // One that says "more" and does not go on is not believed.
-        lane.empty = 0;
-        lane.turn = LaneTurn::Sent { more: goes_on && (to != from || lane.token.is_some()) };
+        lane.turn = LaneTurn::Sent { more: goes_on && !is_enough, left: is_enough };
         desk.counts.facts += items.len() as u64;
         let step = FeedStep::Words { place: feed, from, to, session, items };
         self.send(FeedOwner::Changes(feed), step, desk);
@@ -191,8 +193,12 @@ impl FeedWork {
     pub(super) fn on_words_stored(&mut self, feed: FolderId, done: bool) {
         self.gets.look_again();
         let Some(lane) = self.lanes.get_mut(&feed) else { return };
-        if let LaneTurn::Sent { more } = lane.turn {
+        if let LaneTurn::Sent { more, left } = lane.turn {
             lane.turn_over(more || !done);
+            if left {
+                lane.turn = LaneTurn::Left;
+                lane.start_over();
+            }
             let asked = lane.asked;
             self.note_looked(asked);
         }

@@ -171,6 +171,9 @@ impl FeedWork {
 
     pub(super) fn on_walk_counted(&mut self, count: Option<u64>, desk: &mut Desk<'_>) {
         let owner = FeedOwner::Walk(self.generation);
+        if self.walk.as_ref().is_some_and(|walk| walk.turn == WalkTurn::Sizing) {
+            return self.on_sized(count, desk);
+        }
         let count = self.comparable(count);
         let Some(walk) = &mut self.walk else { return };
         let seen = walk.seen.len() + walk.others.len();

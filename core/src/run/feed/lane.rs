@@ -10,8 +10,8 @@ use std::time::Duration;
 
 /// Tokens of one question that may die.
 pub(super) const DEAD: u8 = 4;
-/// Pages in a row that show nothing and go on.
-pub(super) const EMPTY: u8 = 20;
+/// Pages of changes that say "more", in one run: what is left is for the next one.
+pub(super) const PAGES: u32 = 10_000;
 
 /// What is under way of a feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +26,9 @@ pub(super) enum LaneTurn {
     Asked,
     /// It has expired: the cursor of now is asked for.
     Heading(FeedCursor),
-    /// Its answer waits for Places, or for the store. `more`: then it goes on.
-    Sent { more: bool },
+    /// Its answer waits for Places, or for the store. Then it goes on (`more`), or is for the next
+    /// run (`left`).
+    Sent { more: bool, left: bool },
 }
 
 /// A feed of changes.
@@ -38,8 +39,8 @@ pub(super) struct FeedLane {
     pub(super) dead: u8,
     /// How often its cursor was forgotten in this run.
     pub(super) expired: u8,
-    /// Pages in a row that showed nothing and go on.
-    pub(super) empty: u8,
+    /// Pages in a row that go on.
+    pub(super) pages: u32,
     /// What the pages since its cursor have shown.
     pub(super) trail: Trail,
     /// A hint came while it was asked: what it answers may be older.
@@ -55,12 +56,17 @@ impl FeedLane {
             token: None,
             dead: 0,
             expired: 0,
-            empty: 0,
+            pages: 0,
             trail: Trail::default(),
             again: false,
             asked: Micros::default(),
             asked_at: Duration::ZERO,
         }
+    }
+
+    /// From its cursor again, whatever pages have shown.
+    pub(super) fn start_over(&mut self) {
+        (self.token, self.trail) = (None, Trail::default());
     }
 
     pub(super) fn want(&mut self) {
@@ -90,7 +96,7 @@ impl FeedLane {
     pub(super) fn cut_off(&mut self) {
         if matches!(self.turn, LaneTurn::Asked | LaneTurn::Heading(_)) {
             self.turn = LaneTurn::Wanted;
-            (self.token, self.trail) = (None, Trail::default());
+            self.start_over();
         }
     }
 }

@@ -8,16 +8,16 @@ use crate::mail::folder::Role;
 use crate::mail::id::{FolderId, Identity};
 use crate::provider::feeds::{FeedItem, FeedRequest, FeedWord, Onward, SeenState, Within};
 use crate::provider::folders::Request;
-use crate::run::feed::lane::{DEAD, EMPTY};
+use crate::run::feed::lane::DEAD;
 use crate::run::feed::owner::{Desk, FeedOwner};
 use crate::run::feed::state::FeedWork;
 use crate::run::feed::trail::Trail;
-use crate::run::feed::walk::{Leg, Test, Walk, WalkKind, WalkTurn};
+use crate::run::feed::walk::{Leg, MOST_ROWS, Test, Walk, WalkKind, WalkTurn};
 use crate::run::reads::{FeedQuery, KnownMail};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// Rows that one list may show: more than any mailbox holds.
-const MOST_ROWS: u64 = 5_000_000;
+/// Rows that one list may show before it is asked how many messages there are, and beyond twice as many.
+const UNASKED: u64 = 2000;
 /// What the first list shows comes in this order.
 const NEWEST: u8 = 0;
 const FLAGGED: u8 = 1;
@@ -52,8 +52,7 @@ impl FeedWork {
             legs,
             token: None,
             dead: 0,
-            shown: 0,
-            empty: 0,
+            most: None,
             trail: Trail::default(),
             pages: 0,
             page: Vec::new(),
@@ -186,8 +185,20 @@ impl FeedWork {
             (None, Some(leg)) => FeedRequest::List { within: leg.within.clone(), token },
             (None, None) => return self.look_at_held(None, desk),
         };
+        if walk.trail.rows() > UNASKED && walk.most.is_none() {
+            walk.turn = WalkTurn::Sizing;
+            return desk.ask(owner, Request::Feed(FeedRequest::Counts));
+        }
         walk.turn = WalkTurn::Asked;
         desk.ask(owner, Request::Feed(request));
+    }
+
+    /// How many messages there are was asked on the way: the list goes on, to its end or so far.
+    pub(super) fn on_sized(&mut self, count: Option<u64>, desk: &mut Desk<'_>) {
+        let Some(walk) = &mut self.walk else { return };
+        let most = count.map_or(MOST_ROWS, |count| count.saturating_mul(2).saturating_add(UNASKED));
+        walk.most = Some(most.min(MOST_ROWS));
+        self.walk_on(desk);
     }
 
     /// A page has come.
@@ -200,24 +211,15 @@ impl FeedWork {
         let owner = FeedOwner::Walk(self.generation);
         let Some(walk) = &mut self.walk else { return };
         walk.pages += 1;
-        walk.shown += rows.len() as u64;
         let ids = rows.iter().map(|(id, _)| id);
-        if walk.trail.is_endless(walk.token.as_ref(), next.as_ref(), ids) || walk.shown > MOST_ROWS
-        {
+        if walk.is_endless(next.as_ref(), ids) {
             desk.leave("a list has no end".to_owned());
             return self.give_up_walk();
         }
         let leg = walk.legs.front();
-        let enough = leg.and_then(|leg| leg.most).is_some_and(|most| walk.shown >= most);
+        let enough = leg.and_then(|leg| leg.most).is_some_and(|most| walk.trail.rows() >= most);
         walk.token = next.filter(|_| !enough);
         walk.page = rows;
-        // An empty place is one empty page, and its end.
-        let goes_on = walk.page.is_empty() && walk.token.is_some();
-        walk.empty = if goes_on { walk.empty + 1 } else { 0 };
-        if walk.empty >= EMPTY {
-            desk.leave("a list has no end".to_owned());
-            return self.give_up_walk();
-        }
         if walk.page.is_empty() {
             return self.end_page(desk);
         }
@@ -233,10 +235,9 @@ impl FeedWork {
         let owner = FeedOwner::Walk(self.generation);
         let Some(walk) = &mut self.walk else { return };
         let (WalkKind::Round(feed), session) = (walk.kind.clone(), walk.session) else { return };
-        walk.shown += items.len() as u64;
         let onward = if let Onward::Page(token) = &next { Some(token) } else { None };
         let ids = items.iter().map(|item| &item.id);
-        if walk.trail.is_endless(walk.token.as_ref(), onward, ids) || walk.shown > MOST_ROWS {
+        if walk.is_endless(onward, ids) {
             desk.leave("a list has no end".to_owned());
             return self.give_up_walk();
         }
@@ -244,11 +245,6 @@ impl FeedWork {
         match next {
             Onward::Page(token) => walk.token = Some(token),
             Onward::Cursor { cursor, .. } => walk.cursor = Some(cursor),
-        }
-        walk.empty = if items.is_empty() { walk.empty + 1 } else { 0 };
-        if walk.empty >= EMPTY {
-            desk.leave("a list has no end".to_owned());
-            return self.give_up_walk();
         }
         if items.is_empty() {
             walk.turn = WalkTurn::Next;
@@ -337,7 +333,7 @@ impl FeedWork {
             let here = std::mem::take(&mut walk.here);
             let test = walk.legs.pop_front().and_then(|leg| leg.test);
             walk.got.extend(test.map(|test| (test, here)));
-            (walk.shown, walk.trail) = (0, Trail::default());
+            walk.trail = Trail::default();
         }
         self.plan_walk(desk);
     }
@@ -375,7 +371,7 @@ impl FeedWork {
             walk.others.clear();
             walk.began = desk.stamp();
         }
-        (walk.shown, walk.trail) = (0, Trail::default());
+        walk.trail = Trail::default();
         walk.turn = WalkTurn::Next;
         if walk.dead >= DEAD {
             desk.leave("a list was broken off again and again; it waits for its next turn".into());

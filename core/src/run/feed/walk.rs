@@ -10,6 +10,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 /// Questions in a commit, and rows that are read at a time.
 pub(super) const CHUNK: usize = 1000;
+
 /// What a list is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum WalkKind {
@@ -44,6 +45,9 @@ pub(super) struct Leg {
     pub(super) test: Option<Test>,
 }
 
+/// Rows that one list may show: more than any mailbox holds.
+pub(super) const MOST_ROWS: u64 = 5_000_000;
+
 /// What a walk waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum WalkTurn {
@@ -51,6 +55,8 @@ pub(super) enum WalkTurn {
     Next,
     /// A page.
     Asked,
+    /// How many messages there are: a list that shows many more has no end.
+    Sizing,
     /// What is known of the ids of a page.
     Known,
     /// The store.
@@ -83,9 +89,8 @@ pub(super) struct Walk {
     pub(super) legs: VecDeque<Leg>,
     pub(super) token: Option<PageToken>,
     pub(super) dead: u8,
-    pub(super) shown: u64,
-    /// Pages in a row that showed nothing.
-    pub(super) empty: u8,
+    /// Rows that one of its lists may show, where that was asked.
+    pub(super) most: Option<u64>,
     /// What the pages of this list have shown.
     pub(super) trail: Trail,
     pub(super) pages: u32,
@@ -105,4 +110,16 @@ pub(super) struct Walk {
     pub(super) absent: BTreeSet<Identity>,
     /// The cursor that a first round has told.
     pub(super) cursor: Option<FeedCursor>,
+}
+
+impl Walk {
+    /// A page of one of its lists leads nowhere, or to more than there can be.
+    pub(super) fn is_endless<'a>(
+        &mut self,
+        next: Option<&PageToken>,
+        ids: impl Iterator<Item = &'a Identity>,
+    ) -> bool {
+        self.trail.is_endless(self.token.as_ref(), next, ids)
+            || self.trail.rows() > self.most.unwrap_or(MOST_ROWS)
+    }
 }
