@@ -1,6 +1,7 @@
 //! Answers of Gmail's API that hold more than was asked for: they cost little, and the run.
 
-use crate::support::gmail::follower;
+use crate::support::check::ask;
+use crate::support::gmail::{follower, mirrors, short};
 use crate::support::mail::blocking;
 use crate::support::served::{head, wait_within};
 use postrider_feedd::{GmailServer, Play, seed};
@@ -68,10 +69,14 @@ async fn an_answer_costs_what_was_asked_for() {
             drop(postrider.run(&["reset-errors", "u"]));
             drop(postrider.run(&["sync-now", "u"]));
             wait_within(Duration::from_secs(60), "the flood", || shown.load(Ordering::SeqCst) > 1);
-            // It has been read, or given up, by now.
-            wait_within(Duration::from_secs(60), "its refusal", || {
+            // It has been read, or given up, by now. What history cannot say, lists do.
+            wait_within(Duration::from_secs(60), "its refusal, or the mail", || {
                 let account = served.account("u");
-                account["reason"].as_str().unwrap_or_default().contains("more than was asked for")
+                let reason = account["reason"].as_str().unwrap_or_default();
+                if path == "history" {
+                    return postrider.manifest("u").len() == comes.manifest(|_| true).len();
+                }
+                reason.contains("more than was asked for")
             });
             let after = served.status("VmHWM:");
             assert!(after < before + RISE_KIB, "{path}: {before} KiB before, {after} KiB after");
@@ -79,4 +84,64 @@ async fn an_answer_costs_what_was_asked_for() {
         })
         .await;
     }
+}
+
+/// Records that are longer than an answer may be are asked for in parts, and nothing is compared.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_history_comes_in_parts() {
+    let mailbox = seed::mailbox(5, 60);
+    let too_long = Play::says(200, "application/json", &" ".repeat(5_000_000));
+    let server = GmailServer::start(&mailbox, move |q| {
+        let records: u32 = q.query.get("maxResults")?.parse().ok()?;
+        (q.path == "history" && records > 10).then(|| too_long.clone())
+    })
+    .await
+    .unwrap();
+    blocking(move || {
+        let postrider = short(&server);
+        postrider.sync().exits(0);
+        for id in mailbox.ids().iter().take(30) {
+            mailbox.modify(id, &["IMPORTANT"], &["UNREAD"]);
+        }
+        drop(server.asked());
+        postrider.sync().exits(0);
+        mirrors(&postrider, &mailbox, |_| true);
+        let lists = server.asked().iter().filter(|q| q.path == "messages").count();
+        assert_eq!(lists, 0, "nothing was forgotten");
+    })
+    .await;
+}
+
+/// A list that shows ever new ids shows more than twice what there is: it is no list.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_ever_new_ids_ends() {
+    let mailbox = seed::mailbox(6, 20);
+    let (lies, pages) = (Arc::new(AtomicUsize::new(1)), Arc::new(AtomicUsize::new(0)));
+    let (lying, counted) = (Arc::clone(&lies), Arc::clone(&pages));
+    let server = GmailServer::start(&mailbox, move |q| {
+        if q.path != "messages" || lying.load(Ordering::SeqCst) == 0 {
+            return None;
+        }
+        let page = counted.fetch_add(1, Ordering::SeqCst);
+        let ids: Vec<String> = (0..500).map(|n| format!("{{\"id\":\"f{page}x{n}\"}}")).collect();
+        let body = format!("{{\"messages\":[{}],\"nextPageToken\":\"{page}\"}}", ids.join(","));
+        Some(Play::says(200, "application/json", &body))
+    })
+    .await
+    .unwrap();
+    blocking(move || {
+        let postrider = short(&server);
+        let ran = postrider.sync().exits(3);
+        assert!(ran.stdout.contains("a list has no end"), "{}", ran.stdout);
+        let pages = pages.load(Ordering::SeqCst);
+        assert!(pages < 10, "{pages} pages");
+        lies.store(0, Ordering::SeqCst);
+        postrider.sync();
+        postrider.sync();
+        postrider.sync().exits(0);
+        mirrors(&postrider, &mailbox, |_| true);
+        let owed = "SELECT count(*) AS x FROM owed WHERE due_at IS NOT NULL";
+        assert_eq!(ask(&postrider.database(), owed), "0", "what there never was is gone");
+    })
+    .await;
 }

@@ -247,8 +247,8 @@ impl GmailClient {
         Ok(Some(piece))
     }
 
-    /// The whole of an answer that is no message.
-    async fn whole(&self, mut from: Incoming) -> Result<Vec<u8>, Failure> {
+    /// The whole of an answer that is no message; none where it holds more than one may.
+    async fn whole(&self, mut from: Incoming) -> Result<Option<Vec<u8>>, Failure> {
         let mut body = Vec::new();
         let (mut objects, mut values) = (0, 0);
         while let Some(piece) = self.piece(&mut from).await? {
@@ -257,21 +257,22 @@ impl GmailClient {
             objects += memchr::memchr_iter(b'{', piece).count();
             values += memchr::memchr_iter(b',', piece).count();
             if body.len() > ANSWER || objects > OBJECTS || values > VALUES {
-                return Err(unreadable("it holds more than was asked for"));
+                return Ok(None);
             }
         }
         // A token that comes back as data would be kept, and shown in a URL or a log.
         if self.credential.redactor().is_quoted_in(&body) {
             return Err(unreadable("it repeats the request"));
         }
-        Ok(body)
+        Ok(Some(body))
     }
 
     async fn refusal(&self, from: Incoming) -> Result<GmailRefusal, Failure> {
         let status = from.response.status().as_u16();
         let after = from.response.headers().get(RETRY_AFTER);
         let seconds = after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        let body = self.whole(from).await?;
+        // Of one that is too long the status is all that is told.
+        let body = self.whole(from).await?.unwrap_or_default();
         let refusal = GmailRefusal::read(status, &body, seconds.map(Duration::from_secs));
         Ok(self.hushed(refusal))
     }
@@ -287,7 +288,7 @@ impl GmailClient {
     /// What a refusal means. What is no word of the API may come from somewhere else.
     pub(super) fn failure(&self, refusal: &GmailRefusal) -> Failure {
         let failure = refusal.failure(self.clock.now().wall);
-        if refusal.is_told || refusal.status >= 500 {
+        if refusal.is_told || refusal.is_too_long || refusal.status >= 500 {
             return failure;
         }
         let text = format!("{} (it was asked at {}: is the API there?)", failure.text, self.root);
@@ -307,12 +308,16 @@ impl GmailClient {
             HttpAnswer::Refused(refusal) => return Ok(Err(refusal)),
         };
         let clock = server_clock(&response.response).unwrap_or_else(|| self.clock.now().wall);
-        let body = self.whole(response).await?;
+        let Some(body) = self.whole(response).await? else {
+            return Ok(Err(GmailRefusal::too_long()));
+        };
         // A refusal is one under whatever status it comes.
         if let Some(refusal) = GmailRefusal::under_ok(&body) {
             return Ok(Err(self.hushed(refusal)));
         }
+        let is_object = body.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
         match serde_json::from_slice(&body) {
+            Ok(_) if !is_object => Err(unreadable("it is no object")),
             Ok(answer) => Ok(Ok((answer, clock))),
             Err(e) => Err(nonsense(&body, &e)),
         }

@@ -2,7 +2,8 @@
 //! texts. The status alone says little: a limit is 403 or 429, a missing scope is 403, too.
 //! Source: Google, "Resolve errors" of the Gmail API.
 
-use crate::provider::gmail::wire::RefusalBody;
+use crate::provider::gmail::http::unreadable;
+use crate::provider::gmail::wire::{AnyBody, RefusalBody};
 use postrider_core::failure::{Class, Excess, Failure, Provenance, Reach, When};
 use postrider_core::time::Micros;
 use std::time::Duration;
@@ -22,6 +23,8 @@ pub(super) struct GmailRefusal {
     pub(super) is_told: bool,
     /// It is JSON, at least.
     pub(super) is_json: bool,
+    /// It was no refusal: an answer that is longer than any may be. It may be asked for in parts.
+    pub(super) is_too_long: bool,
 }
 
 /// Reasons, and what they mean.
@@ -90,7 +93,8 @@ impl GmailRefusal {
         let Ok(RefusalBody { error }) = serde_json::from_slice(body) else {
             let (reason, message) = (String::new(), String::new());
             let is_json = serde_json::from_slice::<serde_json::Value>(body).is_ok();
-            return Self { status, reason, message, after, is_told: false, is_json };
+            let (is_told, is_too_long) = (false, false);
+            return Self { status, reason, message, after, is_told, is_json, is_too_long };
         };
         let mut reasons = error.errors.iter().chain(&error.details).map(|item| &item.reason);
         let reason = reasons.find(|reason| !reason.is_empty()).cloned().unwrap_or_default();
@@ -98,15 +102,23 @@ impl GmailRefusal {
         if message.is_empty() {
             message = error.status;
         }
-        Self { status, reason, message, after, is_told: true, is_json: true }
+        let (is_told, is_json, is_too_long) = (true, true, false);
+        Self { status, reason, message, after, is_told, is_json, is_too_long }
     }
 
-    /// The refusal that a body with status 200 is, if it is one: its code counts.
+    /// The refusal that a body with status 200 is, if it is one: its code counts. What it says in
+    /// words of its own is one, too.
     pub(super) fn under_ok(body: &[u8]) -> Option<Self> {
         memchr::memmem::find(body, b"\"error\"")?;
-        let RefusalBody { error } = serde_json::from_slice(body).ok()?;
-        let status = error.code.and_then(|code| u16::try_from(code).ok()).filter(|c| *c >= 400);
-        Some(Self::read(status.unwrap_or(500), body, None))
+        serde_json::from_slice::<AnyBody>(body).ok()?.error?;
+        let told = serde_json::from_slice::<RefusalBody>(body).ok();
+        let code = told.and_then(|told| u16::try_from(told.error.code?).ok());
+        Some(Self::read(code.filter(|code| *code >= 400).unwrap_or(500), body, None))
+    }
+
+    /// What an answer is that holds more than an answer may.
+    pub(super) fn too_long() -> Self {
+        Self { is_too_long: true, ..Self::read(500, &[], None) }
     }
 
     /// There is no such thing, and it is Gmail that says so.
@@ -122,6 +134,9 @@ impl GmailRefusal {
 
     /// What it means.
     pub(super) fn failure(&self, now: Micros) -> Failure {
+        if self.is_too_long {
+            return unreadable("it holds more than was asked for");
+        }
         let lower = self.message.to_lowercase();
         let reason = if lower.contains(HEADERS_ALONE) { NO_SCOPE } else { self.reason.as_str() };
         let by_reason = REASONS.iter().find(|(known, ..)| *known == reason);
@@ -281,5 +296,17 @@ mod tests {
         let page = GmailRefusal::read(404, b"<html>Not Found</html>", None);
         assert!(!page.is_missing());
         assert_eq!(page.failure(NOW).class, Class::Provider);
+    }
+
+    #[test]
+    fn a_refusal_is_one_under_whatever_status() {
+        let class = |body: &str| Some(GmailRefusal::under_ok(body.as_bytes())?.failure(NOW).class);
+        assert_eq!(class(r#"{"messages": []}"#), None);
+        assert_eq!(class(r#"{"error": null, "messages": []}"#), None);
+        assert_eq!(class(r#"{"messages": [{"id": "error"}]}"#), None);
+        assert_eq!(class(r#"{"error": {"code": 401}}"#), Some(Class::Auth));
+        for body in [r#"{"error": {}}"#, r#"{"error": "no"}"#, r#"{"error": 7, "messages": []}"#] {
+            assert_eq!(class(body), Some(Class::Provider), "{body}");
+        }
     }
 }

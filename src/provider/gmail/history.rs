@@ -3,11 +3,11 @@
 
 use crate::provider::gmail::places::{flags_of, places_of};
 use crate::provider::gmail::wire::{Labelled, Mentioned, Record};
-use postrider_core::mail::feed::MailVersion;
+use postrider_core::mail::feed::{MailVersion, PlaceId};
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::Identity;
 use postrider_core::provider::feeds::{FeedItem, FeedWord};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is before Gmail's id in a message's identity.
 const PREFIX: &str = "gm:";
@@ -37,13 +37,7 @@ fn of_record(record: &Record) -> Vec<FeedItem> {
         },
     });
     let mut items: Vec<FeedItem> = came.collect();
-    let mut told: Vec<&str> = Vec::new();
-    for Labelled { message, .. } in record.labels_added.iter().chain(&record.labels_removed) {
-        if !told.contains(&message.id.as_str()) {
-            told.push(&message.id);
-            items.push(FeedItem { id: identity(&message.id), word: delta(record, &message.id) });
-        }
-    }
+    items.extend(deltas(record, &version));
     items.extend(record.messages_deleted.iter().map(|Mentioned { message }| FeedItem {
         id: identity(&message.id),
         word: FeedWord::Gone(Some(version.clone())),
@@ -51,26 +45,56 @@ fn of_record(record: &Record) -> Vec<FeedItem> {
     items
 }
 
-fn delta(record: &Record, id: &str) -> FeedWord {
-    let (mut into, mut out_of) = (BTreeSet::new(), BTreeSet::new());
-    let (mut set, mut cleared) = (Flags::default(), Flags::default());
-    for labelled in record.labels_added.iter().filter(|labelled| labelled.message.id == id) {
-        into.extend(places_of(&labelled.label_ids));
-        let (come, go) = flags_of(&labelled.label_ids);
-        (set, cleared) = (set.with(&come), cleared.with(&go));
+/// What a message got, and lost.
+#[derive(Default)]
+struct Change {
+    into: BTreeSet<PlaceId>,
+    out_of: BTreeSet<PlaceId>,
+    set: Flags,
+    cleared: Flags,
+}
+
+impl Change {
+    fn flags(&mut self, set: &Flags, cleared: &Flags) {
+        (self.set, self.cleared) = (self.set.with(set), self.cleared.with(cleared));
     }
-    for labelled in record.labels_removed.iter().filter(|labelled| labelled.message.id == id) {
-        out_of.extend(places_of(&labelled.label_ids));
-        let (go, come) = flags_of(&labelled.label_ids);
-        (set, cleared) = (set.with(&come), cleared.with(&go));
+}
+
+/// Words about labels, one a message, in the order in which the messages are named first.
+fn deltas(record: &Record, version: &MailVersion) -> Vec<FeedItem> {
+    let mut changes: Vec<(&str, Change)> = Vec::new();
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    let added = record.labels_added.iter().map(|labelled| (labelled, true));
+    let removed = record.labels_removed.iter().map(|labelled| (labelled, false));
+    for (Labelled { message, label_ids }, is_added) in added.chain(removed) {
+        let place = *places.entry(&message.id).or_insert(changes.len());
+        if place == changes.len() {
+            changes.push((&message.id, Change::default()));
+        }
+        let Some((_, change)) = changes.get_mut(place) else { continue };
+        let (come, go) = flags_of(label_ids);
+        if is_added {
+            change.into.extend(places_of(label_ids));
+            change.flags(&come, &go);
+        } else {
+            change.out_of.extend(places_of(label_ids));
+            change.flags(&go, &come);
+        }
     }
-    FeedWord::Delta { into, out_of, set, cleared, version: MailVersion::new(&record.id.0) }
+    let word = |Change { into, out_of, set, cleared }| FeedWord::Delta {
+        into,
+        out_of,
+        set,
+        cleared,
+        version: version.clone(),
+    };
+    let item = |(id, change)| FeedItem { id: identity(id), word: word(change) };
+    changes.into_iter().map(item).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use postrider_core::mail::feed::PlaceId;
 
     fn read(text: &str) -> Vec<FeedItem> {
         words(&[serde_json::from_str(text).unwrap()])

@@ -17,8 +17,11 @@ const HISTORY: u64 = 2;
 const LIST: u64 = 5;
 /// Ids, or records, in an answer: the most that there may be.
 const PAGE: u32 = 500;
-/// Records in an answer: one may tell of many messages, and tells each twice.
+/// Records in an answer: one may tell of many messages. Where it is too long they are fewer.
 const RECORDS: u32 = 100;
+/// What of them is read; the rest repeats it.
+const FIELDS: &str = "historyId,nextPageToken,history(id,messagesAdded/message(id,labelIds),\
+    messagesDeleted/message/id,labelsAdded(labelIds,message/id),labelsRemoved(labelIds,message/id))";
 /// Of those, what is taken for an answer at all.
 const MOST_OF_A_PAGE: usize = 1000;
 /// Labels of a mailbox: Gmail ends at 10,000.
@@ -36,11 +39,6 @@ pub(super) fn encoded(text: &str) -> String {
 fn later(a: &str, b: &str) -> String {
     let newer = if MailVersion::new(a) < MailVersion::new(b) { b } else { a };
     newer.to_owned()
-}
-
-/// An empty token is none.
-fn token(text: Option<String>) -> Option<PageToken> {
-    text.filter(|text| !text.is_empty()).map(PageToken)
 }
 
 impl GmailClient {
@@ -80,7 +78,7 @@ impl GmailClient {
 
     async fn places(&self) -> Result<FeedAnswer, Failure> {
         let _units = self.pay_look(SMALL).await?;
-        let (list, clock) = match self.json::<LabelList>("labels").await? {
+        let (list, clock) = match self.json::<LabelList>("labels?fields=labels(id,name)").await? {
             Ok(found) => found,
             Err(refusal) => return Err(self.failure(&refusal)),
         };
@@ -135,7 +133,7 @@ impl GmailClient {
             if let Some(head) = &page.history_id {
                 cursor = later(&cursor, &head.0);
             }
-            token = self::token(page.next_page_token);
+            token = page.next_page_token.map(PageToken);
             if token.is_none() {
                 break;
             }
@@ -148,10 +146,19 @@ impl GmailClient {
         since: &str,
         token: Option<&PageToken>,
     ) -> Result<Result<(HistoryList, Micros), GmailRefusal>, Failure> {
-        let _units = self.pay_look(HISTORY).await?;
         let token = token.map(|t| format!("&pageToken={}", encoded(&t.0))).unwrap_or_default();
-        let path = format!("history?startHistoryId={}&maxResults={RECORDS}{token}", encoded(since));
-        self.json(&path).await
+        let since = encoded(since);
+        let mut records = RECORDS;
+        loop {
+            let _units = self.pay_look(HISTORY).await?;
+            let path = format!(
+                "history?startHistoryId={since}&maxResults={records}&fields={FIELDS}{token}"
+            );
+            match self.json(&path).await? {
+                Err(refusal) if refusal.is_too_long && records > 1 => records /= 10,
+                answer => return Ok(answer),
+            }
+        }
     }
 
     async fn changes(
@@ -170,7 +177,10 @@ impl GmailClient {
         }
         let page = match self.history(&since.0, token).await? {
             Ok((page, _)) => page,
-            Err(refusal) if refusal.is_missing() => return Ok(FeedAnswer::Expired),
+            // One record that is longer than any may be is as good as forgotten: lists say the rest.
+            Err(refusal) if refusal.is_missing() || refusal.is_too_long => {
+                return Ok(FeedAnswer::Expired);
+            }
             Err(refusal) if token.is_some() && refusal.is_wrong_about("token") => {
                 return Ok(FeedAnswer::TokenDead);
             }
@@ -186,7 +196,7 @@ impl GmailClient {
         // which the next page may have more.
         let mut shown = page.history.iter().map(|record| &record.id.0);
         let before_last = shown.rfind(|id| **id != newest && later(&since.0, id) != since.0);
-        let next = match (self::token(page.next_page_token), before_last) {
+        let next = match (page.next_page_token.map(PageToken), before_last) {
             (Some(token), None) => Onward::Page(token),
             (Some(_), Some(id)) => Onward::Cursor { cursor: FeedCursor(id.clone()), more: true },
             (None, _) => {
@@ -208,14 +218,16 @@ impl GmailClient {
             Within::Place(id) | Within::Label(id) => format!("&labelIds={}", encoded(&id.0)),
         };
         let page = token.map(|t| format!("&pageToken={}", encoded(&t.0))).unwrap_or_default();
-        let path = format!("messages?maxResults={PAGE}&includeSpamTrash=true{label}{page}");
+        let path = format!(
+            "messages?maxResults={PAGE}&includeSpamTrash=true&fields=messages/id,nextPageToken{label}{page}"
+        );
         match self.json::<MessageList>(&path).await? {
             Ok((list, _)) if list.messages.len() > MOST_OF_A_PAGE => {
                 Err(unreadable("it holds more than was asked for"))
             }
             Ok((list, _)) => {
                 let rows = list.messages.iter().map(|m| (identity(&m.id), None)).collect();
-                Ok(FeedAnswer::Page { rows, next: self::token(list.next_page_token) })
+                Ok(FeedAnswer::Page { rows, next: list.next_page_token.map(PageToken) })
             }
             Err(refusal) if token.is_some() && refusal.is_wrong_about("token") => {
                 Ok(FeedAnswer::TokenDead)

@@ -8,7 +8,7 @@ use crate::provider::gmail::looks::encoded;
 use crate::provider::gmail::places::state_of;
 use crate::provider::gmail::raw::RawReader;
 use crate::provider::gmail::sinks::{Loan, SpareSinks};
-use crate::provider::gmail::wire::Message;
+use crate::provider::gmail::wire::{Message, is_id};
 use crate::provider::head::Head;
 use crate::provider::sink::{Sink, Sinks};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
@@ -109,6 +109,10 @@ pub(super) async fn read(
     sinks: &SpareSinks,
     wanted: &WantedMail,
 ) -> Result<ReadMail, Failure> {
+    // No id that this API has: one that was believed once is not there.
+    if !is_id(id_of(&wanted.id)) {
+        return Ok(ReadMail::Missing);
+    }
     let answer = match client.ask(&path_of(wanted)).await? {
         HttpAnswer::Answer(answer) => answer,
         HttpAnswer::Refused(refusal) if refusal.is_missing() => return Ok(ReadMail::Missing),

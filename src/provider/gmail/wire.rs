@@ -9,18 +9,24 @@ const DIGITS: usize = 30;
 const ID: usize = 128;
 /// Octets of a label's id, at most.
 const LABEL: usize = 256;
+/// Octets of a page's token, at most: it is asked for with the next page.
+const TOKEN: usize = 2048;
+
+/// Whether a text is an id of a message: what it becomes a part of (URLs, rows) takes these signs.
+pub(super) fn is_id(text: &str) -> bool {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    (1..=ID).contains(&text.len()) && text.bytes().all(is_plain)
+}
 
 /// Whether a text is a number as the API tells them.
 pub(super) fn is_digits(text: &str) -> bool {
     (1..=DIGITS).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// The id of a message: what it becomes a part of (URLs, rows) takes these signs.
+/// The id of a message.
 fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let id = String::deserialize(deserializer)?;
-    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
-    let is_one = (1..=ID).contains(&id.len()) && id.bytes().all(is_plain);
-    if is_one { Ok(id) } else { Err(D::Error::custom("no id")) }
+    if is_id(&id) { Ok(id) } else { Err(D::Error::custom("no id")) }
 }
 
 /// A number, as text or not; what is none is not told.
@@ -44,6 +50,15 @@ fn label<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error>
     let id = String::deserialize(deserializer)?;
     let is_one = (1..=LABEL).contains(&id.len()) && !id.chars().any(char::is_control);
     if is_one { Ok(id) } else { Err(D::Error::custom("no label")) }
+}
+
+/// What the next page is asked for with; an empty one is none.
+fn token<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let token = Option::<String>::deserialize(deserializer)?.filter(|token| !token.is_empty());
+    let is_one = |token: &String| {
+        token.len() <= TOKEN && token.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
+    };
+    if token.as_ref().is_none_or(is_one) { Ok(token) } else { Err(D::Error::custom("no token")) }
 }
 
 /// A number that may be longer than 64 bits: kept as its digits, whether it comes as text or not.
@@ -97,6 +112,7 @@ pub(super) struct Label {
 pub(super) struct MessageList {
     #[serde(default)]
     pub(super) messages: Vec<MessageId>,
+    #[serde(default, deserialize_with = "token")]
     pub(super) next_page_token: Option<String>,
 }
 
@@ -129,6 +145,7 @@ pub(super) struct Message {
 pub(super) struct HistoryList {
     #[serde(default)]
     pub(super) history: Vec<Record>,
+    #[serde(default, deserialize_with = "token")]
     pub(super) next_page_token: Option<String>,
     pub(super) history_id: Option<Digits>,
 }
@@ -161,6 +178,13 @@ pub(super) struct Labelled {
     pub(super) message: Message,
     #[serde(default)]
     pub(super) label_ids: Vec<String>,
+}
+
+/// Any answer: whether it is a refusal.
+#[derive(Debug, Deserialize)]
+pub(super) struct AnyBody {
+    #[serde(default)]
+    pub(super) error: Option<serde::de::IgnoredAny>,
 }
 
 /// The body of a refusal.
