@@ -17,6 +17,7 @@ mod handover;
 mod idle;
 mod keys;
 mod login;
+mod mechanisms;
 mod naps;
 mod notices;
 mod notify;

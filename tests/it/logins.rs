@@ -39,10 +39,11 @@ async fn scram_is_preferred() {
         // The other client's comes first.
         assert_eq!(methods()[1..], ["SCRAM-SHA-256"], "{wire}");
         assert_eq!(right.manifest("u"), want);
-        // A wrong password is wrong whichever way it is shown: it is not shown again.
+        // A wrong password is wrong whichever way it is shown: each way is tried once.
         let told = wrong.run(&["sync", "--once", "--wire-log", "wire"]).exits(4);
         let tried = methods();
-        assert!(tried.len() > 2 && tried[1..].iter().all(|m| m == "SCRAM-SHA-256"), "{tried:?}");
+        let plain = tried[2..].iter().filter(|method| *method == "PLAIN").count();
+        assert!(tried[2] == "SCRAM-SHA-256" && plain == 1, "{tried:?}");
         assert!(told.stdout.contains("AUTHENTICATIONFAILED"), "{}", told.stdout);
     })
     .await;
@@ -53,6 +54,8 @@ async fn scram_is_preferred() {
 enum Part {
     /// It has no verifier for this user, and takes PLAIN.
     Unable,
+    /// It challenges, refuses whatever proof, and takes PLAIN.
+    Otherwise,
     /// It says OK without a proof.
     Silent,
     /// It says OK at once.
@@ -86,6 +89,10 @@ fn talk(stream: TcpStream, part: Part, said: &Mutex<Vec<String>>) -> std::io::Re
                     let Some(answer) = lines.next() else { return Ok(()) };
                     said.lock().unwrap().push(answer?);
                 }
+                if part == Part::Otherwise {
+                    write!(out, "{tag} NO AUTHENTICATE SCRAM-SHA-256 authentication failed\r\n")?;
+                    continue;
+                }
                 if part == Part::Wrong {
                     let proof = format!("v={}", STANDARD.encode([7; 32]));
                     write!(out, "+ {}\r\n", STANDARD.encode(proof))?;
@@ -95,6 +102,12 @@ fn talk(stream: TcpStream, part: Part, said: &Mutex<Vec<String>>) -> std::io::Re
             }
             ["LIST", ..] => out.write_all(b"* LIST () \"/\" INBOX\r\n")?,
             ["CAPABILITY"] => out.write_all(b"* CAPABILITY IMAP4rev1\r\n")?,
+            // The first session ends here: what the next one shows is to be seen.
+            ["EXAMINE", ..]
+                if said.lock().unwrap().iter().filter(|l| l.contains("EXAMINE")).count() == 1 =>
+            {
+                return Ok(());
+            }
             ["EXAMINE", ..] => {
                 out.write_all(b"* 0 EXISTS\r\n* OK [UIDVALIDITY 1] x\r\n* OK [UIDNEXT 1] x\r\n")?;
             }
@@ -109,7 +122,9 @@ fn talk(stream: TcpStream, part: Part, said: &Mutex<Vec<String>>) -> std::io::Re
 /// is asked in that.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_proves_that_it_knows_the_password() {
-    for part in [Part::Unable, Part::Silent, Part::Rash, Part::Wrong, Part::Strange] {
+    for part in
+        [Part::Unable, Part::Otherwise, Part::Silent, Part::Rash, Part::Wrong, Part::Strange]
+    {
         let said = Arc::new(Mutex::new(Vec::new()));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -123,11 +138,17 @@ async fn a_server_proves_that_it_knows_the_password() {
         blocking(move || {
             let ran = postrider.sync();
             let said = said.lock().unwrap().join("\n");
-            let is_plain = said.contains("AUTHENTICATE PLAIN");
-            assert_eq!(is_plain, part == Part::Unable, "{part:?}: {said}");
-            assert_eq!(said.contains("LIST"), part == Part::Unable, "{part:?}: {said}");
-            if part == Part::Unable {
+            let count = |what: &str| said.lines().filter(|line| line.contains(what)).count();
+            let is_taken = matches!(part, Part::Unable | Part::Otherwise);
+            assert_eq!(count("AUTHENTICATE PLAIN"), 2 * usize::from(is_taken), "{part:?}: {said}");
+            assert_eq!(said.contains("LIST"), is_taken, "{part:?}: {said}");
+            if is_taken {
                 ran.exits(0);
+                assert_eq!(
+                    count("AUTHENTICATE SCRAM"),
+                    1,
+                    "what was refused is not tried again: {said}"
+                );
             } else {
                 assert!(
                     ran.stdout.contains("SCRAM-SHA-256") || ran.stdout.contains("does not prove"),

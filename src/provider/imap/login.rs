@@ -27,11 +27,13 @@ pub(super) struct Unopened {
     pub(super) failure: Failure,
     /// The token was refused as if its time were over: another one may do.
     pub(super) may_be_over: bool,
+    /// A proof of the password was refused, which says little of the password: it is shown otherwise.
+    otherwise: bool,
 }
 
 impl From<Failure> for Unopened {
     fn from(failure: Failure) -> Self {
-        Self { failure, may_be_over: false }
+        Self { failure, may_be_over: false, otherwise: false }
     }
 }
 
@@ -47,6 +49,21 @@ impl Conn {
     /// # Errors
     /// Network and timeout (reach endpoint), auth, config, and whatever the server's words mean.
     pub(super) async fn open(
+        endpoint: &ImapEndpoint,
+        login: &Login,
+        account: &str,
+        wire: WireLog,
+    ) -> Result<Self, Unopened> {
+        match Self::open_once(endpoint, login, account, wire.clone()).await {
+            // It is asked once more before that counts, on another session.
+            Err(unopened) if unopened.otherwise => {
+                Self::open_once(endpoint, login, account, wire).await
+            }
+            opened => opened,
+        }
+    }
+
+    async fn open_once(
         endpoint: &ImapEndpoint,
         login: &Login,
         account: &str,
@@ -151,7 +168,9 @@ impl Conn {
             self.command("CAPABILITY", During::Other).await?;
         }
         let told = match &login.secret {
-            Secret::Password(password) => self.show_password(&login.username, password).await?,
+            Secret::Password(password) => {
+                self.show_password(&login.username, password, endpoint).await?
+            }
             Secret::Token(token) => self.show_token(login, token, endpoint).await?,
         };
         if told.status != Condition::Ok {
@@ -191,27 +210,52 @@ impl Conn {
         &mut self,
         username: &str,
         password: &SecretString,
-    ) -> Result<Told, Failure> {
+        endpoint: &ImapEndpoint,
+    ) -> Result<Told, Unopened> {
         // The password is shown to nobody who can do without.
         let is_plain = username.is_ascii() && password.expose_secret().is_ascii();
         if self.has("AUTH=SCRAM-SHA-256")
             && (is_plain || !self.has("AUTH=PLAIN"))
-            && let Some(told) = self.authenticate_scram(username, password).await?
+            && (endpoint.mechanisms.may_prove(password) || !self.takes_passwords())
         {
-            return Ok(told);
+            let (told, is_challenged) = self.authenticate_scram(username, password).await?;
+            if told.status == Condition::Ok || !self.takes_passwords() {
+                return Ok(told);
+            }
+            // It may know only another form of this password.
+            let (failure, is_safe) = (refusal(&told, During::Login), endpoint.is_protected());
+            let is_auth = failure.class == Class::Auth;
+            if is_auth && (is_safe || !is_challenged) {
+                endpoint.mechanisms.refused(password);
+            }
+            if is_challenged {
+                let otherwise = is_auth && is_safe;
+                return if otherwise {
+                    Err(Unopened { otherwise, ..failure.into() })
+                } else {
+                    Ok(told)
+                };
+            }
         }
         if self.has("AUTH=PLAIN") {
-            self.authenticate_plain(username, password).await
+            Ok(self.authenticate_plain(username, password).await?)
         } else if self.has("LOGINDISABLED") && Mechanism::of(|word| self.has(word)).is_some() {
             Err(config(
                 "this server takes only OAuth2 logins: write access_token_file instead of the password, or give it an app \
                  password if it has them",
-            ))
+            )
+            .into())
         } else if self.has("LOGINDISABLED") {
-            Err(config("the server allows no login on this connection (LOGINDISABLED): use TLS"))
+            let text = "the server allows no login on this connection (LOGINDISABLED): use TLS";
+            Err(config(text).into())
         } else {
-            self.login(username, password).await
+            Ok(self.login(username, password).await?)
         }
+    }
+
+    /// Whether it can be shown the password itself.
+    fn takes_passwords(&self) -> bool {
+        self.has("AUTH=PLAIN") || !self.has("LOGINDISABLED")
     }
 
     /// XOAUTH2 or OAUTHBEARER. A server that refuses a token says why in a challenge of its own,
@@ -259,7 +303,7 @@ impl Conn {
         let (text, may_be_over) = word.judged();
         let text = format!("{text}: {}", failure.text).into();
         let failure = Failure { text, ..failure };
-        Err(Unopened { failure, may_be_over })
+        Err(Unopened { failure, may_be_over, otherwise: false })
     }
 
     fn learn(&mut self, told: &Told) {
@@ -268,13 +312,12 @@ impl Conn {
         }
     }
 
-    /// What the server says to SCRAM; nothing where it does so before it has seen a proof: it may know
-    /// only another form of this password, and is asked otherwise if it takes that.
+    /// What the server says to SCRAM; and whether it has challenged before.
     async fn authenticate_scram(
         &mut self,
         username: &str,
         password: &SecretString,
-    ) -> Result<Option<Told>, Failure> {
+    ) -> Result<(Told, bool), Failure> {
         let mut scram = Scram::begin(username, password)?;
         let first = scram.answer(None)?;
         let begin = format!("AUTHENTICATE {SCRAM}");
@@ -307,9 +350,7 @@ impl Conn {
             let text = "the server accepts the login and does not prove that it knows the password";
             return Err(Failure::new(Class::Auth, Reach::Account, Provenance::Inferred, text));
         }
-        let otherwise = self.has("AUTH=PLAIN") || !self.has("LOGINDISABLED");
-        let is_other = told.status != Condition::Ok && !is_challenged && otherwise;
-        Ok(Some(told).filter(|_| !is_other))
+        Ok((told, is_challenged))
     }
 
     async fn authenticate_plain(

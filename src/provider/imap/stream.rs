@@ -1,6 +1,7 @@
 //! The stream to a server: TCP, TLS, and the handshake's deadlines.
 
 use crate::provider::imap::deflate::Deflated;
+use crate::provider::imap::mechanisms::Mechanisms;
 use crate::provider::imap::order::AnswerOrder;
 use crate::provider::imap::proxy::through;
 use crate::provider::imap::readahead::ReadAhead;
@@ -31,6 +32,7 @@ pub(in crate::provider) struct ImapEndpoint {
     /// `None` for plain.
     tls: Option<Tls>,
     pub(super) order: Arc<AnswerOrder>,
+    pub(super) mechanisms: Arc<Mechanisms>,
 }
 
 impl ImapEndpoint {
@@ -44,7 +46,15 @@ impl ImapEndpoint {
             (_, Some(file)) => Some(Tls::from_file(file)?),
             (_, None) => Some(Tls::system()?),
         };
-        Ok(Self { server, tls, order: Arc::default() })
+        Ok(Self { server, tls, order: Arc::default(), mechanisms: Arc::default() })
+    }
+
+    /// Whether nobody in between hears what it is told.
+    pub(super) fn is_protected(&self) -> bool {
+        let host = self.server.host.as_str();
+        let is_local =
+            || host == "localhost" || host.parse::<IpAddr>().is_ok_and(|at| at.is_loopback());
+        self.server.security != Security::Plain || is_local()
     }
 }
 
