@@ -18,7 +18,7 @@ const KEPT: usize = 32;
 const AHEAD: usize = 4;
 
 /// So many octets more than ever before are a step forward.
-const FURTHER: u64 = 256 * 1024;
+const FURTHER: u64 = 64 * 1024;
 
 /// Where a beginning lies.
 #[derive(Clone, Copy, Debug)]

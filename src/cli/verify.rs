@@ -217,7 +217,15 @@ async fn compare(
     report: &mut Report,
 ) -> Result<(), Failure> {
     let (remote_id, uidvalidity) = (folder.remote_id.clone(), folder.uidvalidity());
-    session.answer(&Request::examine(remote_id.clone())).await?;
+    let opened = session.answer(&Request::examine(remote_id.clone())).await?;
+    // Nothing here and nothing there: whatever the numbers are that nothing has.
+    if let Answer::Examined { examined, .. } = opened
+        && examined.exists == 0
+        && report.rows.is_empty()
+        && report.messages == 0
+    {
+        return Ok(());
+    }
     let Answer::Indexed { rows, .. } = session
         .answer(&Request::Index { remote_id: remote_id.clone(), uidvalidity, uids: None })
         .await?

@@ -417,3 +417,54 @@ async fn a_backup_that_was_put_back_is_mirrored() {
     })
     .await;
 }
+
+/// Flags that cannot all be read cost themselves: the mail is held with the others, its folder is
+/// proved, and a fault that passes leaves nothing behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn flags_that_cannot_all_be_read() {
+    let mailbox = seed::mailbox(36, 60);
+    let with = |flags: &[&str]| {
+        let uid = mailbox.append("INBOX", note("odd flags"));
+        mailbox.set_flags("INBOX", uid, flags);
+        uid
+    };
+    let (odd, many) = (with(&["\\Seen", "a\u{1}b"]), with(&[&"x".repeat(9000), "\\Flagged"]));
+    let right = mailbox.clone();
+    let server = serve(&[("u", &mailbox)], |_, _| None).await;
+    let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
+    blocking(move || {
+        postrider.sync().exits(0);
+        let held = "SELECT count(*) AS x FROM location WHERE instr(flags, char(1)) OR length(flags) > 8192";
+        assert_eq!(ask(&postrider.database(), held), "0");
+        right.set_flags("INBOX", odd, &["\\Seen"]);
+        right.set_flags("INBOX", many, &["\\Flagged"]);
+        equal(&postrider, "u", &right);
+        postrider.sync().exits(0);
+        postrider.run(&["verify", "u"]).exits(0);
+    })
+    .await;
+}
+
+/// A folder of no mail whose UIDs begin anew each time (files of mbox) is the same folder.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_folder_is_proved_whatever_its_uidvalidity() {
+    let mailbox = seed::mailbox(37, 30);
+    mailbox.create("Empty", "");
+    let number = Arc::new(AtomicUsize::new(100));
+    let shown = Arc::clone(&number);
+    let server = serve(&[("u", &mailbox)], move |_, command| {
+        let shown = || u32::try_from(shown.load(Ordering::SeqCst)).unwrap();
+        command.starts_with("EXAMINE Empty").then(|| Misbehaviour::UidValidity(shown()))
+    })
+    .await;
+    let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
+    blocking(move || {
+        for _ in 0..2 {
+            number.fetch_add(1, Ordering::SeqCst);
+            postrider.sync().exits(0);
+            number.fetch_add(1, Ordering::SeqCst);
+            postrider.run(&["verify", "u"]).exits(0);
+        }
+    })
+    .await;
+}

@@ -47,14 +47,14 @@ fn of_record(record: &Record) -> Vec<FeedItem> {
 
 /// What a message got, and lost.
 #[derive(Default)]
-struct Change {
+struct LabelChange {
     into: BTreeSet<PlaceId>,
     out_of: BTreeSet<PlaceId>,
     set: Flags,
     cleared: Flags,
 }
 
-impl Change {
+impl LabelChange {
     fn flags(&mut self, set: &Flags, cleared: &Flags) {
         (self.set, self.cleared) = (self.set.with(set), self.cleared.with(cleared));
     }
@@ -62,14 +62,14 @@ impl Change {
 
 /// Words about labels, one a message, in the order in which the messages are named first.
 fn deltas(record: &Record, version: &MailVersion) -> Vec<FeedItem> {
-    let mut changes: Vec<(&str, Change)> = Vec::new();
+    let mut changes: Vec<(&str, LabelChange)> = Vec::new();
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     let added = record.labels_added.iter().map(|labelled| (labelled, true));
     let removed = record.labels_removed.iter().map(|labelled| (labelled, false));
     for (Labelled { message, label_ids }, is_added) in added.chain(removed) {
         let place = *places.entry(&message.id).or_insert(changes.len());
         if place == changes.len() {
-            changes.push((&message.id, Change::default()));
+            changes.push((&message.id, LabelChange::default()));
         }
         let Some((_, change)) = changes.get_mut(place) else { continue };
         let (come, go) = flags_of(label_ids);
@@ -81,7 +81,7 @@ fn deltas(record: &Record, version: &MailVersion) -> Vec<FeedItem> {
             change.flags(&go, &come);
         }
     }
-    let word = |Change { into, out_of, set, cleared }| FeedWord::Delta {
+    let word = |LabelChange { into, out_of, set, cleared }| FeedWord::Delta {
         into,
         out_of,
         set,

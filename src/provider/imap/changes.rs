@@ -44,7 +44,11 @@ impl Changes {
                 self.vanished.extend(uids.ranges());
             }
             Response::Fetch(FetchLine {
-                uid: Some(uid), flags: Some(flags), closed: true, ..
+                uid: Some(uid),
+                flags: Some(flags),
+                mended: false,
+                closed: true,
+                ..
             }) => {
                 self.octets += self.rows.push(uid, flags);
             }

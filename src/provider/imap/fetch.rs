@@ -377,10 +377,12 @@ impl ImapSession {
             return Ok(None);
         }
         self.sink.finish().await?;
-        for page in pages.iter_mut() {
-            if let Some(alone) = page.alone.as_mut().filter(|alone| alone.uid == uid) {
-                alone.came = true;
-            }
+        let mut alone = pages.iter_mut().filter_map(|page| page.alone.as_mut());
+        let alone = alone.find(|alone| alone.uid == uid);
+        match alone {
+            Some(alone) => alone.came = true,
+            None if line.mended => line.flags = None,
+            None => {}
         }
         let header = mime::header_facts(&head);
         Ok(Some(Meta { uid, line, length, header }))

@@ -97,7 +97,9 @@ pub(super) struct Alone {
 
 /// Adds to a line what another one about the same message told.
 pub(super) fn merge(line: &mut FetchLine, other: FetchLine) {
-    line.flags = line.flags.take().or(other.flags);
+    if line.flags.is_none() {
+        (line.flags, line.mended) = (other.flags, other.mended);
+    }
     line.internal_date = line.internal_date.or(other.internal_date);
     line.size = line.size.or(other.size);
     line.modseq = line.modseq.or(other.modseq);

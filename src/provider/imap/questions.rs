@@ -127,27 +127,33 @@ impl Conn {
         uids: Option<&UidSet>,
     ) -> Result<Answer, Failure> {
         self.select(remote_id, uidvalidity).await?;
-        let mut rows = UidFlags::default();
+        let (mut rows, mut mended) = (UidFlags::default(), Vec::new());
         let limit = rows_of(self.selected.as_ref().map_or(0, |s| s.exists));
         let (mut bare, mut stray, mut flags_seen) = (Vec::new(), 0_usize, 0_usize);
         self.asks_flags = true;
         let told = self
             .fetch_all(uids, INDEX, |response| {
                 match response {
-                    Response::Fetch(FetchLine { uid: Some(uid), flags, closed, .. }) => {
-                        match flags.filter(|_| closed) {
-                            Some(flags) => flags_seen += rows.push(uid, flags),
-                            None => bare.push(uid),
-                        }
-                    }
+                    Response::Fetch(FetchLine {
+                        uid: Some(uid), flags, mended: m, closed, ..
+                    }) => match flags.filter(|_| closed) {
+                        Some(_) if m => mended.push(uid),
+                        Some(flags) => flags_seen += rows.push(uid, flags),
+                        None => bare.push(uid),
+                    },
                     Response::Fetch(_) | Response::List { .. } => stray += 1,
                     _ => {}
                 }
-                rows.len() + bare.len() + stray <= limit && flags_seen <= FLAG_OCTETS
+                rows.len() + bare.len() + mended.len() + stray <= limit && flags_seen <= FLAG_OCTETS
             })
             .await;
         self.asks_flags = false;
         told?;
+        if !mended.is_empty() {
+            let mended = mended.into_iter().collect();
+            self.ask_flags_again(&mended, &mut rows).await?;
+            bare.extend(mended.iter());
+        }
         let rows = rows.finished();
         // "Not told" is never "not there": a UID without readable flags makes the answer useless as
         // evidence.
@@ -157,6 +163,31 @@ impl Conn {
         }
         let exists = self.selected.as_ref().map_or(0, |s| s.exists);
         Ok(Answer::Indexed { remote_id: remote_id.to_vec(), rows, exists })
+    }
+
+    /// Flags that could not all be read are asked once more; what can be read then is what they are.
+    async fn ask_flags_again(&mut self, uids: &UidSet, rows: &mut UidFlags) -> Result<(), Failure> {
+        let limit = rows_of(u32::try_from(uids.len()).unwrap_or(u32::MAX));
+        let (mut lines, mut octets) = (0_usize, 0_usize);
+        self.asks_flags = true;
+        let told = self
+            .fetch_all(Some(uids), INDEX, |response| {
+                lines += 1;
+                if let Response::Fetch(FetchLine {
+                    uid: Some(uid),
+                    flags: Some(flags),
+                    closed: true,
+                    ..
+                }) = response
+                    && uids.contains(uid)
+                {
+                    octets += rows.push(uid, flags);
+                }
+                lines <= limit && octets <= FLAG_OCTETS
+            })
+            .await;
+        self.asks_flags = false;
+        told.map(drop)
     }
 
     /// The UIDs of the folder. Source: RFC 3501 §6.4.8.

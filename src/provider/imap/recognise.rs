@@ -35,7 +35,7 @@ fn taken(uid: u32, line: FetchLine, identity: Identity, body: BodyRef) -> Option
         uid,
         identity,
         body,
-        flags: line.flags?,
+        flags: line.flags.filter(|_| !line.mended)?,
         modseq: line.modseq,
         internal_date: line.internal_date,
         header: HeaderFacts::default(),

@@ -53,8 +53,10 @@ pub struct FetchLine {
     pub number: u32,
     /// UID.
     pub uid: Option<u32>,
-    /// FLAGS.
+    /// FLAGS, as far as they can be read.
     pub flags: Option<Flags>,
+    /// They cannot all be read: they are to be asked again, and only then believed.
+    pub mended: bool,
     /// INTERNALDATE.
     pub internal_date: Option<Micros>,
     /// RFC822.SIZE.
@@ -375,7 +377,10 @@ fn fetch(number: u32, tokens: &mut Lexemes<'_>) -> Response {
             (b"INTERNALDATE", ItemValue::One(token)) => {
                 line.internal_date = token.string().and_then(|date| date::parse(&lossy(&date)));
             }
-            (b"FLAGS", ItemValue::List(tokens)) => line.flags = flags(tokens),
+            (b"FLAGS", ItemValue::List(tokens)) => {
+                let (flags, is_whole) = flags(tokens);
+                (line.flags, line.mended) = (Some(flags), !is_whole);
+            }
             (b"X-GM-MSGID", ItemValue::One(Lexeme::Atom(id))) => line.id = plain_id(id),
             (b"EMAILID", ItemValue::List(tokens)) => {
                 line.id = match tokens.first() {
@@ -446,21 +451,25 @@ fn value<'a>(tokens: &mut Lexemes<'a>) -> Option<ItemValue<'a>> {
     }
 }
 
-/// Flags that cannot be read, or are too many, are not told: never "no flags".
-fn flags(tokens: Vec<Lexeme<'_>>) -> Option<Flags> {
-    let (mut names, mut octets) = (Vec::new(), 0);
+/// Flags; and whether that is all of them. What holds control characters, is no name, or is beyond
+/// what a message may have, is left out.
+fn flags(tokens: Vec<Lexeme<'_>>) -> (Flags, bool) {
+    let (mut names, mut octets, mut is_whole) = (Vec::new(), 0, true);
     for token in tokens {
-        match token {
-            Lexeme::Atom(atom) => names.push(lossy(atom)),
-            Lexeme::Quoted(name) => names.push(lossy(&name).replace(' ', "_")),
-            _ => return None,
-        }
-        octets += names.last().map_or(0, String::len);
-        if octets > FLAGS_LIMIT {
-            return None;
+        let name = match token {
+            Lexeme::Atom(atom) => lossy(atom),
+            Lexeme::Quoted(name) => lossy(&name).replace(' ', "_"),
+            _ => String::new(),
+        };
+        let is_one = !name.is_empty() && !name.chars().any(char::is_control);
+        if is_one && octets + name.len() <= FLAGS_LIMIT {
+            octets += name.len();
+            names.push(name);
+        } else {
+            is_whole = false;
         }
     }
-    Some(Flags::new(names.iter().map(String::as_str)))
+    (Flags::new(names.iter().map(String::as_str)), is_whole)
 }
 
 #[cfg(test)]

@@ -146,3 +146,21 @@ fn fetch_lines_whatever_they_carry() {
         assert!(matches!(read, Response::Other | Response::Fetch(_)), "{junk}: {read:?}");
     }
 }
+
+/// What is no flag is left out of a list, and the list is told to be so; the rest of it stands.
+#[test]
+fn flags_that_cannot_all_be_read_are_asked_again() {
+    let told = |flags: &str| {
+        let Response::Fetch(line) = text(&format!("* 1 FETCH (UID 9 FLAGS ({flags}))")) else {
+            panic!("{flags:?}")
+        };
+        (line.flags.unwrap().as_str().to_owned(), line.mended)
+    };
+    assert_eq!(told("\\Seen work größe"), ("\\Seen größe work".into(), false));
+    assert_eq!(told("\\Seen a\u{1}b"), ("\\Seen".into(), true));
+    assert_eq!(told("\u{1}\0\u{2} \\Seen"), ("\\Seen".into(), true));
+    assert_eq!(told("\\Seen (a b) work"), ("\\Seen work".into(), true));
+    let many: Vec<String> = (0..2000).map(|n| format!("keyword{n}")).collect();
+    let (kept, mended) = told(&many.join(" "));
+    assert!(mended && kept.len() < 10_000 && kept.contains("keyword0"), "{}", kept.len());
+}
