@@ -80,6 +80,8 @@ pub enum When {
     At(Micros),
     /// After our own, growing wait.
     BackOff,
+    /// Likewise, from seconds on whatever its class: a trouble of moments.
+    Soon,
     /// When credentials or configuration have changed.
     AfterChange,
     /// Never with the same bytes.

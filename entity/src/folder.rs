@@ -39,6 +39,8 @@ pub struct Model {
     pub deleted_at: Option<i64>,
     /// First look at a listing that does not fit EXISTS, JSON.
     pub misfit: Option<String>,
+    /// Its first refusal, while it waits for a second, JSON.
+    pub refused: Option<String>,
     /// By how much EXISTS is known never to fit its listing.
     pub surplus: i64,
     /// Start of the last pass that put something back into its history.

@@ -20,6 +20,7 @@ mod m0009_packs;
 mod m0010_names;
 mod m0011_counts;
 mod m0012_bodies;
+mod m0013_refused;
 
 pub use fresh::make;
 
@@ -42,6 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0010_names::Migration),
             Box::new(m0011_counts::Migration),
             Box::new(m0012_bodies::Migration),
+            Box::new(m0013_refused::Migration),
         ]
     }
 }

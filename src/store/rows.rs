@@ -53,7 +53,7 @@ pub(super) fn uid(row: &QueryResult, at: usize) -> Result<u32, Trouble> {
 }
 
 /// Of a row of `Text::Guard`: whether any message of the account is in limbo.
-pub(super) const HAS_LIMBO: usize = 27;
+pub(super) const HAS_LIMBO: usize = 28;
 
 /// Reads a row of `Text::Guard`, `Text::AllFolders` or `OpeningText::AccountFound`.
 pub(super) fn guard(
@@ -88,6 +88,7 @@ pub(super) fn guard(
         unproved: get(row, 11)?,
         look: json(row, 12)?,
         misfit: json(row, 19)?,
+        refused: json(row, 27)?,
         surplus: get(row, 20)?,
         grown_at: micros(row, 21)?,
         held: get::<bool>(row, 22)? || !failures.is_empty(),

@@ -187,6 +187,7 @@ texts! {
     RenameFolder,
     FolderLook,
     FolderMisfit,
+    FolderRefused,
     FolderPassed,
     SettleFolder,
     AccountListed,

@@ -40,6 +40,7 @@ mod poison;
 mod power_loss;
 mod proxy;
 mod recognised;
+mod refusals;
 mod renewals;
 mod repeats;
 mod secrets;

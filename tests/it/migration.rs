@@ -21,7 +21,7 @@ async fn a_newer_schema_is_refused_with_both_versions() {
         for args in [&["sync", "--once"][..], &["export", "u"], &["verify", "u", "--offline"]] {
             let ran = postrider.run(args).exits(7);
             assert!(
-                ran.stderr.contains("m9999_future") && ran.stderr.contains("m0012_bodies"),
+                ran.stderr.contains("m9999_future") && ran.stderr.contains("m0013_refused"),
                 "{}",
                 ran.stderr
             );
@@ -45,7 +45,7 @@ fn the_database_is_copied_aside_before_a_migration() {
         ask(&database, "SELECT count(*) AS x FROM sqlite_master WHERE name = 'body_place'"),
         "1"
     );
-    let copy = "demo-data/postrider.before-m0001_mirror-m0002_server-m0003_mend-m0004_stamp-m0005_credential-m0006_owner-m0007_spending-m0008_feed-m0009_packs-m0010_names-m0011_counts-m0012_bodies.db";
+    let copy = "demo-data/postrider.before-m0001_mirror-m0002_server-m0003_mend-m0004_stamp-m0005_credential-m0006_owner-m0007_spending-m0008_feed-m0009_packs-m0010_names-m0011_counts-m0012_bodies-m0013_refused.db";
     let copy = postrider.path(copy);
     assert_eq!(state(&copy), before);
     assert_eq!(
@@ -177,7 +177,7 @@ async fn a_message_keeps_its_name() {
         let other = again.replace("(4, 1", "(4, 2");
         db.execute_unprepared(&other).await.unwrap();
         db.execute_unprepared("DELETE FROM message WHERE id = 4").await.unwrap();
-        Migrator::down(&db, Some(3)).await.unwrap();
+        Migrator::down(&db, Some(4)).await.unwrap();
         assert_eq!(names(&db).await, before);
         let doubled = row(5, "em:x", "00");
         assert!(db.execute_unprepared(&doubled).await.is_err(), "names are once in an account");
@@ -212,20 +212,20 @@ async fn bodies_keep_their_places() {
     let before = (rows_of(&db, bodies).await, rows_of(&db, &hashes).await);
     assert_eq!(before.0, ["0A 1 5 6 8", "0B 1 0 5 7"]);
     assert_eq!(before.1, ["1 0A", "2 0A", "3 0B", "4 0C"]);
-    Migrator::up(&db, None).await.unwrap();
+    Migrator::up(&db, Some(1)).await.unwrap();
     let numbers = rows_of(&db, "SELECT id || ' ' || body AS x FROM message ORDER BY id").await;
     assert_eq!(numbers, ["1 2", "2 2", "3 1", "4 3"]);
     db.execute_unprepared("DELETE FROM seaql_migrations WHERE version = 'm0012_bodies'")
         .await
         .unwrap();
-    Migrator::up(&db, None).await.unwrap();
+    Migrator::up(&db, Some(1)).await.unwrap();
     assert_eq!((rows_of(&db, bodies).await, rows_of(&db, &hashes).await), before);
     let twice =
         "INSERT INTO body (hash, pack, \"offset\", length, stored_at) VALUES (x'0A', 2, 0, 6, 9)";
     assert!(db.execute_unprepared(twice).await.is_err(), "a hash is once");
     Migrator::down(&db, Some(1)).await.unwrap();
     assert_eq!((rows_of(&db, bodies).await, rows_of(&db, &hashes).await), before);
-    Migrator::up(&db, None).await.unwrap();
+    Migrator::up(&db, Some(1)).await.unwrap();
     assert_eq!((rows_of(&db, bodies).await, rows_of(&db, &hashes).await), before);
     let indexes = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name IN ('body', 'message') AND name NOT LIKE \
                    'sqlite_%' ORDER BY name";
@@ -301,7 +301,7 @@ async fn what_is_there_is_counted() {
             [(2, 30), (0, 0)]
         );
         assert_eq!(counts("SELECT id, held FROM folder ORDER BY id").await, [(1, 2), (2, 0)]);
-        Migrator::down(&db, Some(2)).await.unwrap();
+        Migrator::down(&db, Some(3)).await.unwrap();
         Migrator::up(&db, None).await.unwrap();
     }
 }

@@ -113,10 +113,16 @@ pub struct Schedule {
     stalled: BTreeMap<FolderId, usize>,
     /// Folders whose history is still to be read.
     unread: BTreeSet<FolderId>,
+    /// INBOX is not there: since how many runs, and when it is looked for.
+    absent: Option<(usize, Duration)>,
 }
 
 /// What stands still is looked at again after these, not after the mode's interval.
 const STANDING: [Duration; 3] = [MINUTE, Duration::from_secs(5 * 60), Duration::from_secs(15 * 60)];
+
+fn standing(times: usize) -> Duration {
+    STANDING.get(times).copied().unwrap_or(STANDING[2])
+}
 
 impl Schedule {
     /// A schedule that knows no folder yet. `salt` spreads accounts.
@@ -129,6 +135,7 @@ impl Schedule {
             due: BTreeMap::new(),
             stalled: BTreeMap::new(),
             unread: BTreeSet::new(),
+            absent: None,
         }
     }
 
@@ -153,11 +160,11 @@ impl Schedule {
             let again = || mono + self.spread(self.mode.shortest());
             let next = match folder.looked {
                 // What is shut has a time of its own.
-                _ if folder.shut => again(),
-                _ if folder.stalled => {
+                _ if folder.shut && Tier::of(folder.role, &folder.path) != Tier::Inbox => again(),
+                _ if folder.stalled || folder.shut => {
                     let times = self.stalled.get(&folder.id).copied().unwrap_or(0);
                     stalled.insert(folder.id, times + 1);
-                    mono + STANDING.get(times).copied().unwrap_or(STANDING[2]).min(interval)
+                    mono + standing(times).min(interval)
                 }
                 Some(Depth::Full) => mono + self.spread(interval),
                 Some(Depth::Quick | Depth::Told) | None => {
@@ -170,10 +177,24 @@ impl Schedule {
         self.stalled = stalled;
     }
 
+    /// A run ended at `mono`, and INBOX is not there though it is wanted; or is, or is not wanted.
+    pub fn lacks_inbox(&mut self, is_absent: bool, mono: Duration) {
+        let times = self.absent.map_or(0, |(times, _)| times + 1);
+        self.absent = is_absent.then(|| (times, mono + standing(times)));
+    }
+
     /// When something is due next.
     #[must_use]
     pub fn next(&self, mono: Duration) -> Duration {
-        self.due.values().min().copied().unwrap_or(mono + self.spread(self.mode.shortest()))
+        let due = self.due.values().copied().chain(self.absent.map(|(_, at)| at));
+        due.min().unwrap_or(mono + self.spread(self.mode.shortest()))
+    }
+
+    /// When a run is followed by the next that found the server refusing all of it.
+    #[must_use]
+    pub fn after_refusal(&self, failed_runs: u32, mono: Duration) -> Duration {
+        let times = usize::try_from(failed_runs).unwrap_or(usize::MAX).saturating_sub(1);
+        mono + standing(times)
     }
 
     /// When a run that failed is followed by the next.

@@ -4,7 +4,7 @@ pub mod feed;
 
 use crate::commit::change::feed::{FeedChange, FeedStep};
 use crate::commit::feed::rows::FeedRows;
-use crate::commit::rows::{AccountRow, FolderLook, FolderRow, ListLook, Misfit};
+use crate::commit::rows::{AccountRow, FolderLook, FolderRow, ListLook, Misfit, RefusedLook};
 use crate::failure::{Class, Failure};
 use crate::mail::cursor::{FlagsMark, Mark};
 use crate::mail::flags::Flags;
@@ -260,6 +260,15 @@ pub enum AccountChange {
         seen: Micros,
         /// When it refused.
         at: Micros,
+        /// It has told nothing, neither yes nor no: it is looked at again in minutes.
+        soon: bool,
+    },
+    /// A folder was refused for the first time; or (none) it opens again.
+    Refused {
+        /// The folder.
+        folder: FolderId,
+        /// The refusal.
+        look: Option<RefusedLook>,
     },
     /// Something at which sessions end: the second note of it, or none any more.
     Note(Note),
@@ -350,6 +359,7 @@ impl Change {
             Self::Account(
                 AccountChange::Fail { folder, .. } | AccountChange::Shut { folder, .. },
             ) => *folder,
+            Self::Account(AccountChange::Refused { folder, .. }) => Some(*folder),
             Self::Account(_) | Self::Feed(_) => None,
         }
     }

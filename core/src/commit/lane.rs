@@ -8,9 +8,11 @@ use crate::mail::uid_set::UidSet;
 use crate::time::Micros;
 use std::time::Duration;
 
-/// A shut folder is asked again after this, then daily.
-const SHUT_FIRST: Duration = Duration::from_secs(3600);
-const SHUT_THEN: Duration = Duration::from_secs(86_400);
+/// A shut folder is asked again after these, the last one again and again.
+const SHUT: [Duration; 2] = [Duration::from_secs(3600), Duration::from_secs(86_400)];
+/// INBOX, and a name that tells nothing.
+const STANDING: [Duration; 3] =
+    [Duration::from_secs(60), Duration::from_secs(300), Duration::from_secs(900)];
 /// How far the newest mail of INBOX may lie behind a right clock when an account is opened.
 const NEWEST_MARGIN: Duration = Duration::from_secs(86_400);
 
@@ -262,21 +264,25 @@ fn admit_account(
             account.list_look = None;
             account.shut.retain(|name, _| !unlisted.contains(name));
         }
-        AccountChange::Shut { remote_id, folder: about, seen, at, .. } => {
+        AccountChange::Shut { remote_id, path, folder: about, seen, at, soon, .. } => {
             if about.is_some() && folder.is_none() {
                 return Err(Refusal::Missing);
             }
             let before = account.shut.get(remote_id).copied();
-            let wait = if before.is_none() { SHUT_FIRST } else { SHUT_THEN };
-            let shut = Shut {
-                first_at: before.map_or(*seen, |shut| shut.first_at),
-                attempts: before.map_or(1, |shut| shut.attempts.saturating_add(1)),
-                due_at: at.plus(wait),
-            };
+            let attempts = before.map_or(1, |shut| shut.attempts.saturating_add(1));
+            let is_live = path.eq_ignore_ascii_case("INBOX");
+            let waits: &[Duration] = if *soon || is_live { &STANDING } else { &SHUT };
+            let times = usize::try_from(attempts).unwrap_or(usize::MAX).min(waits.len());
+            let wait = waits.get(times.saturating_sub(1)).copied().unwrap_or_default();
+            let first_at = before.map_or(*seen, |shut| shut.first_at);
+            let shut = Shut { first_at, attempts, due_at: at.plus(wait) };
             account.shut.insert(remote_id.clone(), shut);
             if let Some(row) = &mut folder {
                 row.stalled_at = Some(*at);
             }
+        }
+        AccountChange::Refused { look, .. } => {
+            folder.as_mut().ok_or(Refusal::Missing)?.refused = *look;
         }
         AccountChange::SizesEstimated => account.sizes_estimated = true,
         AccountChange::Fail { folder: about, at, .. } => {

@@ -112,6 +112,15 @@ pub struct Misfit {
     pub at: Micros,
 }
 
+/// The first refusal of a folder that a LIST shows, while another folder of its server opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedLook {
+    /// The session that saw it.
+    pub session: SessionId,
+    /// When.
+    pub at: Micros,
+}
+
 /// A folder, or another place where messages lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FolderRow {
@@ -138,6 +147,8 @@ pub struct FolderRow {
     pub look: Option<FolderLook>,
     /// A listing that does not fit EXISTS and waits for its second.
     pub misfit: Option<Misfit>,
+    /// It was refused, and waits for a second time.
+    pub refused: Option<RefusedLook>,
     /// By how much EXISTS is known never to fit this folder's listing.
     pub surplus: i64,
     /// Start of the last pass that put something back into `remaining`.
@@ -175,6 +186,7 @@ impl FolderRow {
             unproved: None,
             look: None,
             misfit: None,
+            refused: None,
             surplus: 0,
             grown_at: None,
             failures: UidSet::new(),

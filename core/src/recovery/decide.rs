@@ -124,7 +124,7 @@ pub fn named(failure: &Failure, now: Now) -> Option<Duration> {
     let told = match failure.when {
         When::After(told) => told,
         When::At(instant) => instant.since(now.wall),
-        When::Now | When::BackOff | When::AfterChange | When::Never => return None,
+        When::Now | When::BackOff | When::Soon | When::AfterChange | When::Never => return None,
     };
     let most = match (failure.provenance, failure.class) {
         (Provenance::Local, _) => Duration::MAX,
@@ -180,6 +180,7 @@ fn wait(failure: &Failure, history: &History, policy: &Policy, now: Now) -> Verd
     let wait = match failure.when {
         When::Now => Duration::ZERO,
         When::After(_) | When::At(_) => named(failure, now).unwrap_or(own),
+        When::Soon => own.min(policy.first_wait.saturating_mul(12)),
         When::Never => return Verdict::GiveUp,
         When::BackOff | When::AfterChange => match failure.class {
             // The disk is looked at every few seconds: it goes on by itself at most 10 s after

@@ -71,7 +71,7 @@ pub(super) fn closing<W: Work>(
     }
     let class = end.failure.as_ref().map(|f| f.class);
     run.work.refresh();
-    let inbox = run.work.live_end_stalled();
+    let inbox = run.work.live_end_stalled(&run.shared);
     let (counts, folders) =
         (run.work.totals(run.shared.counts), run.work.lines(&run.shared.account));
     let summary = Summary {
@@ -97,7 +97,7 @@ fn last_words<W: Work>(run: &mut Run<W>, end: &Ending, now: Now, out: &mut Vec<A
     let (work, mut desk) = run.at(now, out);
     work.refresh();
     work.keep(&mut desk);
-    let inbox = work.live_end_stalled().map(|f| f.chain());
+    let inbox = work.live_end_stalled(&desk).map(|f| f.chain());
     let deferral = desk.deferral().map(|wait| format!("history waits: {}", wait.text));
     let told = end.failure.as_ref().map(Failure::chain).or_else(|| inbox.clone());
     let told = told.or_else(|| deferral.clone());

@@ -17,7 +17,7 @@ pub(crate) struct Sight {
 }
 
 impl Sight {
-    fn is_second_to(self, session: SessionId, at: Micros) -> bool {
+    pub(crate) fn is_second_to(self, session: SessionId, at: Micros) -> bool {
         self.session != session && self.at >= at.plus(self.confirm_after)
     }
 }

@@ -14,6 +14,8 @@ mod pass;
 mod plan;
 mod poison;
 mod prove;
+mod refusals;
+mod refused;
 mod rematch;
 mod rename;
 mod roll;

@@ -9,7 +9,7 @@ use crate::mail::id::FolderId;
 use crate::mail::key::HeldKey;
 use crate::provider::Capabilities;
 use crate::provider::folders::{Answer, Request, Sampled};
-use crate::run::desk::Desk;
+use crate::run::desk::{Common, Desk};
 use crate::run::event::{AccountSnapshot, FolderRows, Token};
 use crate::run::reads::FeedFound;
 use crate::run::scope::Depth;
@@ -157,7 +157,7 @@ pub(crate) trait Work: std::fmt::Debug + Sized {
     fn refused_alike(&self) -> Option<Failure>;
 
     /// Why the live end stands still, if it does.
-    fn live_end_stalled(&self) -> Option<Failure>;
+    fn live_end_stalled(&self, run: &Common<Self::Owner>) -> Option<Failure>;
 
     /// When the last durable pass of a folder began, and whether nothing more is wanted of it now.
     fn passed(&self, folder: FolderId) -> Option<(Option<Micros>, bool)>;

@@ -10,6 +10,7 @@ use crate::server::{EVER, Folder};
 use crate::store::narrow;
 use crate::words::{flags, hash};
 use crate::world::World;
+use postrider_core::commit::change::{AccountChange, Change};
 use postrider_core::commit::event::{EventDraft, SHOWN, ToldPlace, What};
 use postrider_core::mail::cursor::Mark;
 use postrider_core::mail::flags::Flags;
@@ -41,7 +42,8 @@ fn replay(places: &mut Vec<ToldPlace>, event: &EventDraft) {
 /// What never opens, however long one waits; a folder that we hold is asked by name, whatever LIST
 /// shows.
 fn is_hidden(folder: &Folder, held: bool) -> bool {
-    folder.shut == EVER || folder.cut == EVER || (folder.unreadable && !held)
+    let opens = folder.shut != EVER && folder.cut != EVER && !folder.bare;
+    !opens || (folder.unreadable && !held)
 }
 
 impl World {
@@ -139,10 +141,24 @@ impl World {
                 .all(|f| f.is_read() && f.look.is_none() && f.misfit.is_none())
     }
 
-    /// Sessions end at the only folder that opens.
+    /// Sessions end at the only folder that opens, or it is refused: then it may be the server.
     fn is_hopeless(&self) -> bool {
         let others = self.server.folders.values().filter(|f| !is_hidden(f, true)).count();
-        others == 0 && self.server.folders.values().any(|f| f.cut == EVER)
+        others == 0
+            && self.server.folders.values().any(|f| f.cut == EVER || f.shut == EVER || f.bare)
+    }
+
+    /// A folder is shut for what it says itself.
+    pub(crate) fn check_shut(&mut self, change: &Change) {
+        let Change::Account(AccountChange::Shut { remote_id, soon: false, .. }) = change else {
+            return;
+        };
+        let name = String::from_utf8_lossy(remote_id);
+        let Some(folder) = self.server.folders.get(&*name) else { return };
+        let odd = self.cfg.away || self.cfg.folder_ops || self.cfg.cut_mail || self.cfg.cut_folder;
+        if !odd && !folder.mute && !self.odd.contains(&folder.id) {
+            self.store.rash.push(format!("{name} was shut, and opens"));
+        }
     }
 
     /// After every step.

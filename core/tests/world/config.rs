@@ -17,6 +17,10 @@ pub(crate) struct Config {
     pub(crate) many: bool,
     /// Folders are listed and do not open: for a while, or (true) for ever.
     pub(crate) shut: Option<bool>,
+    /// For moments every folder is refused.
+    pub(crate) refuses: bool,
+    /// EXAMINE tells nothing, for a session or (true) of a folder for ever.
+    pub(crate) bare: Option<bool>,
     /// A namespace is away for a session.
     pub(crate) away: bool,
     pub(crate) bad_line: bool,
@@ -92,6 +96,8 @@ impl Config {
             ids: apart.chance(25),
             notify: apart.chance(40),
             mailbox_ids: apart.chance(50).then(|| apart.chance(80)),
+            refuses: apart.chance(20),
+            bare: apart.chance(20).then(|| apart.chance(30)),
             // Two that look alike, where one went as the other came: nothing tells them apart.
             alike: false,
         }
@@ -111,6 +117,8 @@ impl Config {
             busy: false,
             many: false,
             shut: None,
+            refuses: false,
+            bare: None,
             away: false,
             bad_line: false,
             ahead: false,

@@ -18,6 +18,7 @@ mod making;
 mod order;
 mod owner;
 mod recognised;
+mod refused;
 mod remembered;
 mod rest;
 mod scheduler;

@@ -218,6 +218,9 @@ impl World {
     fn turn_odd(&mut self, names: &[String]) {
         let ways: Vec<&str> = [
             ("shut", self.cfg.shut.is_some()),
+            // In between, so that it does not begin while it is asked whether it is the server.
+            ("refuses", self.cfg.refuses && self.session.is_none()),
+            ("bare", self.cfg.bare == Some(true)),
             ("cut", self.cfg.cut_folder),
             ("ahead", self.cfg.ahead),
             ("unreadable", self.cfg.bad_line),
@@ -231,21 +234,29 @@ impl World {
         let (way, name) = (*self.dice.pick(&ways), self.dice.pick(names).clone());
         let until = self.now + 5 + i64::try_from(self.dice.roll(200)).unwrap();
         let ever = self.dice.chance(30);
-        let spoilt =
-            self.server.folders.values().any(|f| f.shut == EVER || f.cut == EVER || f.unreadable);
+        let spoilt = self
+            .server
+            .folders
+            .values()
+            .any(|f| f.shut == EVER || f.cut == EVER || f.unreadable || f.bare);
         let folder = self.server.folders.get_mut(&name).unwrap();
         let id = folder.id;
         match way {
             "shut" if self.cfg.shut == Some(false) => folder.shut = until,
             "shut" if !spoilt => folder.shut = EVER,
             "shut" => {}
+            "bare" if !spoilt => folder.bare = true,
+            "bare" => {}
+            "refuses" => self.server.refuses = until,
             "cut" if ever && !spoilt => folder.cut = EVER,
             "cut" => folder.cut = until,
             "ahead" => folder.ahead = Some((until, folder.uidnext + 1000)),
             _ if !spoilt => folder.unreadable = true,
             _ => {}
         }
-        self.odd.insert(id);
+        if way != "refuses" {
+            self.odd.insert(id);
+        }
         self.note(|| format!("SERVER {way} {name} until {until} or for ever {ever}"));
     }
 }

@@ -93,7 +93,7 @@ impl World {
             .server
             .folders
             .get("INBOX")
-            .is_some_and(|f| f.shut != EVER && f.cut != EVER && !f.unreadable);
+            .is_some_and(|f| f.shut != EVER && f.cut != EVER && !f.unreadable && !f.bare);
         let calm = !self.cfg.cut_mail && !self.cfg.cut_folder && opens;
         if !(self.push && calm) {
             return if self.push || push == Push::Poll {

@@ -372,7 +372,7 @@ impl World {
     /// From now on the server misbehaves only as it always does.
     pub(crate) fn stop_faults(&mut self) {
         self.faults = false;
-        self.off = 0;
+        (self.off, self.server.refuses) = (0, 0);
         for folder in self.server.folders.values_mut() {
             folder.ahead = None;
             for until in [&mut folder.shut, &mut folder.cut] {

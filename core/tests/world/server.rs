@@ -46,6 +46,8 @@ pub(crate) struct Folder {
     pub(crate) mail: BTreeMap<u32, Mail>,
     /// Until when it is listed and cannot be opened.
     pub(crate) shut: i64,
+    /// Its EXAMINE tells nothing.
+    pub(crate) bare: bool,
     /// Until when sessions end at its EXAMINE.
     pub(crate) cut: i64,
     /// It opens, and tells nothing of its mail.
@@ -137,6 +139,8 @@ pub(crate) enum Lie {
     Ahead,
     /// UIDVALIDITY is another.
     OtherValidity,
+    /// EXAMINE tells neither EXISTS nor UIDVALIDITY.
+    Bare,
     /// Literals are cut short, and end as they must.
     Short,
     /// HIGHESTMODSEQ trails, or (true) is ahead.
@@ -146,6 +150,8 @@ pub(crate) enum Lie {
 #[derive(Default)]
 pub(crate) struct Server {
     pub(crate) folders: BTreeMap<String, Folder>,
+    /// Until when every folder is refused.
+    pub(crate) refuses: i64,
     used: usize,
     next_id: u32,
     pub(crate) next_cid: u32,
@@ -165,6 +171,7 @@ impl Server {
             uidnext: 1,
             mail: BTreeMap::new(),
             shut: 0,
+            bare: false,
             cut: 0,
             mute: false,
             unsized_mail: false,

@@ -2,7 +2,7 @@
 
 use crate::server::{Folder, Lie, Mail};
 use crate::talk::Ended;
-use crate::words::{flags, gone, key};
+use crate::words::{flags, gone, key, untold};
 use crate::world::World;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::folder::ListedFolder;
@@ -52,8 +52,12 @@ impl World {
             return Err(Ended::Refused(gone()));
         };
         let is_mute = folder.mute && uidvalidity.is_some();
-        if lie == Lie::Away(folder.id) || folder.shut > self.now || is_mute {
+        let refuses = self.server.refuses > self.now;
+        if lie == Lie::Away(folder.id) || folder.shut > self.now || is_mute || refuses {
             return Err(Ended::Refused(gone()));
+        }
+        if folder.bare || lie == Lie::Bare {
+            return Err(Ended::Refused(untold()));
         }
         if folder.cut > self.now {
             return Err(Ended::Cut(Class::Network));

@@ -43,6 +43,7 @@ impl World {
             lies.extend([Lie::Ahead, Lie::OtherValidity]);
         }
         lies.extend(self.cfg.bad_line.then_some(Lie::BadLine));
+        lies.extend((self.cfg.bare == Some(false)).then_some(Lie::Bare));
         if self.cfg.modseq {
             lies.extend([Lie::Modseq(false), Lie::Modseq(true)]);
         }

@@ -16,6 +16,11 @@ pub(crate) fn gone() -> Failure {
     Failure::new(Class::InvalidData, Reach::Folder, Provenance::Server, "no such folder")
 }
 
+/// What is told of an EXAMINE that lacks EXISTS or UIDVALIDITY.
+pub(crate) fn untold() -> Failure {
+    Failure { provenance: Provenance::Inferred, ..gone() }
+}
+
 pub(crate) fn flags(bits: u8) -> Flags {
     let names = [(1, "\\Seen"), (2, "work"), (4, "\\Flagged")];
     Flags::new(names.iter().filter(|(bit, _)| bits & bit != 0).map(|(_, name)| *name))

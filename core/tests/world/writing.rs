@@ -68,6 +68,7 @@ impl World {
                         _ => None,
                     };
                     self.note(|| format!("commit {} {:?}", token.0, commit.change));
+                    self.check_shut(&commit.change);
                     let answer = self.store.commit(*commit, self.settings.guard_floor);
                     if let (Some(path), CommitAnswer::Done(rows)) = (opening, &answer)
                         && let (Some(row), Some(truth)) =

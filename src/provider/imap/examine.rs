@@ -204,10 +204,13 @@ impl Conn {
         }
         let lacks =
             |what: &str| Failure::new(Class::InvalidData, Reach::Folder, Provenance::Server, what);
+        // It is no refusal either: whoever asks asks once more elsewhere.
+        let untold = |what: &str| Failure { provenance: Provenance::Inferred, ..lacks(what) };
         let Showing { exists, uidvalidity, uidnext, modseq, mailbox, .. } = showing;
-        let exists = exists.ok_or_else(|| lacks("EXAMINE was answered without EXISTS"))?;
-        let uidvalidity =
-            uidvalidity.filter(|v| *v > 0).ok_or_else(|| lacks("the folder has no UIDVALIDITY"))?;
+        let exists = exists.ok_or_else(|| untold("EXAMINE was answered without EXISTS"))?;
+        let uidvalidity = uidvalidity
+            .filter(|v| *v > 0)
+            .ok_or_else(|| untold("EXAMINE was answered without UIDVALIDITY"))?;
         if showing.is_fleeting {
             return Err(lacks("the folder's UIDs are not persistent (UIDNOTSTICKY)"));
         }

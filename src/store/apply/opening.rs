@@ -94,7 +94,7 @@ struct FoundAccount {
 async fn found(db: &impl Sql, name: Value) -> Result<Option<FoundAccount>, Trouble> {
     let rows = read(db, OpeningText::AccountFound, vec![name]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
-    let id = AccountId(get(row, 27)?);
+    let id = AccountId(get(row, 28)?);
     let mut folders = Vec::new();
     for row in &rows {
         folders.extend(guard(id, row)?.1);
@@ -102,13 +102,13 @@ async fn found(db: &impl Sql, name: Value) -> Result<Option<FoundAccount>, Troub
     Ok(Some(FoundAccount {
         account: guard(id, row)?.0,
         folders,
-        provider: get(row, 28)?,
-        username: get(row, 29)?,
-        stood: (standing(row, 30)?, get(row, 31)?),
-        limbo: get(row, 32)?,
-        failed: get(row, 33)?,
-        noted: get(row, 34)?,
-        feeds: get(row, 35)?,
+        provider: get(row, 29)?,
+        username: get(row, 30)?,
+        stood: (standing(row, 31)?, get(row, 32)?),
+        limbo: get(row, 33)?,
+        failed: get(row, 34)?,
+        noted: get(row, 35)?,
+        feeds: get(row, 36)?,
     }))
 }
 

@@ -179,6 +179,10 @@ pub(super) async fn write_account_rows(
                 write(db, Text::PutShut, values).await?;
             }
         }
+        AccountChange::Refused { folder, look } => {
+            let look = look.as_ref().map_or(Ok(None::<String>.into()), text)?;
+            write(db, Text::FolderRefused, vec![folder.0.into(), look]).await?;
+        }
         AccountChange::Note(note) => write_note(db, account, note, at).await?,
         AccountChange::SizesEstimated => {
             write(db, Text::SizesEstimated, vec![id.into()]).await?;

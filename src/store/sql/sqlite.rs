@@ -15,7 +15,8 @@ macro_rules! account_and_folder {
      WHERE account = a.id AND remote_id IS NOT NULL AND closed_at IS NULL), \
      f.misfit, f.surplus, f.grown_at, \
      EXISTS (SELECT 1 FROM location WHERE folder = f.id AND uidvalidity = f.uidvalidity), \
-     (SELECT MAX(last_at) FROM failure WHERE folder = f.id AND uid IS NULL AND closed_at IS NULL), a.keep, a.stamped_at, a.identity_kind "
+     (SELECT MAX(last_at) FROM failure WHERE folder = f.id AND uid IS NULL AND closed_at IS NULL), a.keep, a.stamped_at, a.identity_kind, \
+     f.refused "
     };
 }
 
@@ -248,6 +249,7 @@ pub(super) const fn words(text: Text) -> &'static str {
              id = ?1"
         }
         Text::FolderLook => "UPDATE folder SET look = ?2 WHERE id = ?1",
+        Text::FolderRefused => "UPDATE folder SET refused = ?2 WHERE id = ?1",
         Text::FolderMisfit => "UPDATE folder SET misfit = ?2 WHERE id = ?1",
         Text::FolderPassed => {
             "UPDATE folder SET passed_at = ?2, proved_at = ?3, unproved = ?4, exists_count = ?5, look = NULL, misfit \

@@ -3,7 +3,8 @@
 use crate::account::follow::follower::{Follower, is_inbox};
 use crate::account::follow::stage::{After, Cause, Parked, Resting, Stage};
 use crate::account::follow::vocabulary::Output;
-use crate::failure::{Class, Failure};
+use crate::account::schedule::COOL_AFTER;
+use crate::failure::{Class, Failure, When};
 use crate::run::summary::{FolderLine, Summary};
 use crate::standing::{Outcome, Standing};
 use crate::time::Now;
@@ -13,6 +14,10 @@ use std::time::Duration;
 const HOURLY: Duration = Duration::from_secs(3600);
 /// Second looks in a row that are not left to the schedule.
 const SECOND_LOOKS: u8 = 3;
+
+fn is_soon(summary: &Summary) -> bool {
+    summary.failure.as_ref().is_some_and(|failure| failure.when == When::Soon)
+}
 
 impl Follower {
     /// The run under way has ended.
@@ -73,6 +78,8 @@ impl Follower {
         // Nor does one that began before it was time.
         let still = self.deferred.take().filter(|wait| began < wait.until && !read);
         self.deferred = summary.deferred.clone().or(still);
+        let has_inbox = summary.folders.iter().any(is_inbox);
+        self.schedule.lacks_inbox(summary.inbox.is_some() && !has_inbox, now.mono);
         if summary.folders.is_empty() {
             return;
         }
@@ -106,6 +113,10 @@ impl Follower {
                 now.mono + HOURLY
             }
             Outcome::Failed if summary.parked => return parked(Standing::Failed),
+            // A trouble of moments, until it has lasted.
+            Outcome::Failed if is_soon(summary) && self.history.failed_runs < COOL_AFTER => {
+                self.schedule.after_refusal(self.history.failed_runs, now.mono)
+            }
             Outcome::Failed => self.schedule.after_failure(self.history.failed_runs, now.mono),
             _ => {
                 if summary.second_look && self.second.taken < SECOND_LOOKS {

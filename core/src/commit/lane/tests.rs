@@ -347,7 +347,16 @@ fn a_refusal_is_about_a_folder_that_is_there() {
     let shut = |folder| {
         let (remote_id, path, text, seen) =
             (b"X".to_vec(), String::new(), String::new(), Micros(1));
-        Change::Account(AccountChange::Shut { remote_id, path, folder, class, text, seen, at })
+        Change::Account(AccountChange::Shut {
+            remote_id,
+            path,
+            folder,
+            class,
+            text,
+            seen,
+            at,
+            soon: false,
+        })
     };
     for change in [fail(Some(FolderId(1))), shut(Some(FolderId(1)))] {
         assert_eq!(admit_on(None, &change), Err(Refusal::Missing));

@@ -6,6 +6,7 @@ use crate::mail::id::FolderId;
 use crate::provider::Capabilities;
 use crate::provider::feeds::FeedAnswer;
 use crate::provider::folders::Answer;
+use crate::run::desk::Common;
 use crate::run::event::{AccountSnapshot, Token};
 use crate::run::feed::owner::{Desk, FeedOwner};
 use crate::run::feed::state::Counting;
@@ -229,7 +230,7 @@ impl Work for FeedWork {
         None
     }
 
-    fn live_end_stalled(&self) -> Option<Failure> {
+    fn live_end_stalled(&self, _: &Common<FeedOwner>) -> Option<Failure> {
         None
     }
 

@@ -23,6 +23,8 @@ pub(crate) enum Owner {
     Page(FolderId, Token),
     /// Whether a folder can be opened, before a mail in it is asked for that sessions end at.
     Probe(FolderId),
+    /// Whether a folder answers, where others are refused.
+    Trial,
     /// A commit that nobody waits for but the end of the run.
     Nobody,
 }
@@ -52,6 +54,12 @@ pub(super) struct Fill {
     pub(super) unacked: VecDeque<(u64, u64, u64)>,
 }
 
+/// A failure for the log: by the folder's number, since names are for who asks.
+pub(super) fn of_folder(id: FolderId, failure: &Failure) -> Failure {
+    let text = format!("folder {}: {}", id.0, failure.text).into();
+    Failure { text, ..failure.clone() }
+}
+
 /// A folder in a run.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -74,6 +82,12 @@ pub(super) struct Folder {
     pub(super) seen: Option<Depth>,
     /// Why it stands still in this run.
     pub(super) stalled: Option<Failure>,
+    /// It is refused, also where LIST still shows it: whether it is the server is asked behind all else.
+    pub(super) refused: Option<Failure>,
+    /// That was asked, and it answered.
+    pub(super) tried: bool,
+    /// It was answered without telling anything, and waits for another session.
+    pub(super) bare: bool,
     /// Pages on their way, by the token of their fetch.
     pub(super) fills: BTreeMap<Token, Fill>,
     /// UIDs asked for since the pass under way asked for its index: their pages are fresher than
@@ -138,6 +152,9 @@ impl Folder {
             looked: false,
             seen: None,
             stalled: None,
+            refused: None,
+            tried: false,
+            bare: false,
             fills: BTreeMap::new(),
             fresher: UidSet::new(),
             index: None,
@@ -186,6 +203,11 @@ impl Folder {
         ] {
             *uids = UidSet::new();
         }
+    }
+
+    /// Nothing is asked of it now.
+    pub(super) fn is_left(&self) -> bool {
+        self.stalled.is_some() || self.refused.is_some() || self.bare
     }
 
     pub(super) fn is_inbox(&self) -> bool {

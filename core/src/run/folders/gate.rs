@@ -45,7 +45,7 @@ pub(super) fn settled(folder: &Folder, at: Micros) -> Option<FlagsMark> {
         && !live.ended
         && (row.proved_at.is_some() || folder.as_listed)
         && !folder.lacked
-        && (row.passed_at.is_some() && row.stalled_at.is_none())
+        && (row.passed_at.is_some() && row.stalled_at.is_none() && row.refused.is_none())
         && (row.look.is_none() && row.misfit.is_none())
         && (row.unproved.is_none() && row.surplus == 0)
         && folder.lanes.backfill.remaining.is_empty()
@@ -71,7 +71,8 @@ pub(super) fn is_unchanged(folder: &Folder, shown: &Examined, at: Micros) -> boo
 fn is_empty(folder: &Folder, shown: &Examined) -> bool {
     let (row, live) = (&folder.row, &folder.lanes.live);
     let told = Mark { uidnext: shown.uidnext, exists: shown.exists, modseq: shown.modseq };
-    let is_new = row.passed_at.is_none() && !row.held && row.stalled_at.is_none();
+    let is_new =
+        row.passed_at.is_none() && !row.held && row.stalled_at.is_none() && row.refused.is_none();
     let is_same = shown.uidvalidity == live.uidvalidity && told == live.mark;
     is_new && is_same && (shown.uidnext, shown.exists) == (1, 0)
 }

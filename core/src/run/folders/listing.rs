@@ -17,6 +17,7 @@ use crate::run::evidence::{Sight, judge_list};
 use crate::run::folders::folder::Owner;
 use crate::run::folders::listed::{Asking, Listing, Matching, Todo, is_inbox};
 use crate::run::folders::opening::on_opened;
+use crate::run::folders::refusals::is_bare;
 use crate::run::folders::state::{Desk, FolderWork};
 use crate::time::Micros;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -98,8 +99,9 @@ impl FolderWork {
         );
         work.fresh = easy;
         // A new name at which sessions end may hold whatever is missing elsewhere.
-        work.complete &=
-            hard.iter().all(|folder| desk.account.shut.contains_key(&folder.remote_id));
+        work.complete &= hard
+            .iter()
+            .all(|f| desk.account.shut.contains_key(&f.remote_id) || self.is_judged(&f.remote_id));
         self.late = self.in_turn(hard, desk);
         let nothing = work.fresh.is_empty() && self.late.is_empty();
         if shown > 0
@@ -138,6 +140,7 @@ impl FolderWork {
                 text,
                 seen,
                 at: desk.now.wall,
+                soon: false,
             };
             desk.commit(Owner::Nobody, change);
         }
@@ -145,7 +148,9 @@ impl FolderWork {
 
     /// Whether a name is asked last of all: it is shut, or sessions have ended at it.
     fn is_hard(&self, folder: &ListedFolder, desk: &Desk<'_>) -> bool {
-        desk.account.shut.contains_key(&folder.remote_id) || self.ends_sessions(&folder.remote_id)
+        desk.account.shut.contains_key(&folder.remote_id)
+            || self.ends_sessions(&folder.remote_id)
+            || self.is_judged(&folder.remote_id)
     }
 
     /// Whether sessions have ended at this folder's EXAMINE or index.
@@ -157,7 +162,11 @@ impl FolderWork {
     /// Names that are due, those that wait longest first.
     fn in_turn(&self, mut hard: Vec<ListedFolder>, desk: &Desk<'_>) -> VecDeque<ListedFolder> {
         let due = |f: &ListedFolder| desk.account.shut.get(&f.remote_id).map(|shut| shut.due_at);
-        hard.retain(|f| desk.insists() || due(f).is_none_or(|due| due <= desk.now.wall));
+        // Who asks by hand does not wait for INBOX.
+        let at_once =
+            |f: &ListedFolder| desk.insists() || (is_inbox(f) && !desk.settings.policy.stays);
+        hard.retain(|f| !self.is_judged(&f.remote_id));
+        hard.retain(|f| at_once(f) || due(f).is_none_or(|due| due <= desk.now.wall));
         hard.sort_by_key(|f| (self.ends_sessions(&f.remote_id), due(f)));
         hard.into()
     }
@@ -330,7 +339,7 @@ impl FolderWork {
             let is_here = inbox.fills.values().all(|fill| !fill.fetching);
             let idle = inbox.pass.is_none() && !inbox.wanted && is_here;
             inbox.row.excluded
-                || inbox.stalled.is_some()
+                || inbox.is_left()
                 || inbox.doubted
                 || self.ends_sessions(&inbox.row.remote_id)
                 || (idle && (inbox.paged || inbox.has_read_all()))
@@ -377,10 +386,10 @@ impl FolderWork {
         desk.leave(format!("folder {path} cannot be opened: {failure}"));
         let (remote_id, path, class, text) =
             (remote_id.to_vec(), path.to_owned(), failure.class, failure.chain());
-        let (seen, at) = (self.listed_from, desk.now.wall);
+        let (seen, at, soon) = (self.listed_from, desk.now.wall, is_bare(failure));
         desk.commit(
             Owner::Nobody,
-            AccountChange::Shut { remote_id, path, folder, class, text, seen, at },
+            AccountChange::Shut { remote_id, path, folder, class, text, seen, at, soon },
         );
     }
 

@@ -10,6 +10,7 @@ use crate::mail::id::FolderId;
 use crate::provider::folders::{Examined, Request, Sampled};
 use crate::run::folders::folder::Folder;
 use crate::run::folders::listed::{Listing, Todo, is_inbox};
+use crate::run::folders::refusals::is_bare;
 use crate::run::folders::state::{Desk, FolderWork};
 use crate::time::Micros;
 
@@ -24,7 +25,11 @@ impl FolderWork {
     ) {
         let mut work = match std::mem::replace(&mut self.listing, Listing::Done) {
             Listing::Examining(work) => work,
-            Listing::Asking(asking) => return self.on_missing_asked(*asking, answer.is_ok(), desk),
+            Listing::Asking(asking) => {
+                // What tells nothing is no absence.
+                let is_there = answer.as_ref().map_or_else(is_bare, |_| true);
+                return self.on_missing_asked(*asking, is_there, desk);
+            }
             Listing::Matching(matching) => {
                 return self.on_match_examined(*matching, answer.ok(), desk);
             }
@@ -52,7 +57,8 @@ impl FolderWork {
             Ok(examined) => self.open_shown(work, examined, None, desk),
             Err(failure) => {
                 if let Some(fresh) = work.fresh.pop_front() {
-                    self.shut(&fresh.remote_id, &fresh.path, None, &failure, desk);
+                    work.complete &= desk.account.shut.contains_key(&fresh.remote_id);
+                    self.refuse_fresh(fresh, failure, desk);
                 }
                 self.next_folder(work, desk);
             }

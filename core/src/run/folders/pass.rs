@@ -10,8 +10,9 @@ use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Changed, Enough, Examined, Request, Since};
 use crate::run::evidence::Fit;
 use crate::run::folders::conclude::counted_mark;
-use crate::run::folders::folder::{FillKind, Folder, Owner};
+use crate::run::folders::folder::{FillKind, Folder, Owner, of_folder};
 use crate::run::folders::gate::{counted, is_unchanged, settled};
+use crate::run::folders::refusals::is_bare;
 use crate::run::folders::sight::{Extent, Pass, Seen};
 use crate::run::folders::state::{Desk, FolderWork};
 use crate::run::folders::weigh::{Weighed, first_misfit, weigh};
@@ -119,6 +120,8 @@ impl FolderWork {
     ) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let Some(Pass::Examining { started, misses, depth }) = folder.pass.take() else { return };
+        self.opens(id, desk);
+        let Some(folder) = self.folders.get_mut(&id) else { return };
         let is_open = told.is_some();
         let live = &folder.lanes.live;
         if examined.uidvalidity != live.uidvalidity
@@ -409,8 +412,8 @@ impl FolderWork {
     }
 
     /// A folder's own trouble. It may have another name by now, so LIST is asked first, whatever it
-    /// said before; where that still shows the folder and `opening` it is refused again, it is
-    /// shut.
+    /// said before; where that still shows the folder and `opening` it is refused again, it is asked
+    /// whether that is the server's.
     pub(super) fn folder_trouble(
         &mut self,
         id: FolderId,
@@ -418,15 +421,24 @@ impl FolderWork {
         opening: bool,
         desk: &mut Desk<'_>,
     ) {
-        let Some(folder) = self.folders.get_mut(&id) else { return };
-        folder.refusals += u8::from(opening);
-        let (remote_id, path, again) =
-            (folder.row.remote_id.clone(), folder.row.path.clone(), folder.refusals > 1);
-        if again && opening {
-            self.stall(id, failure.clone());
-            return self.shut(&remote_id, &path, Some(id), &failure, desk);
+        let Some(folder) = self.folders.get_mut(&id).filter(|f| f.stalled.is_none() && !f.bare)
+        else {
+            return;
+        };
+        if opening && is_bare(&failure) {
+            desk.report(&of_folder(id, &failure));
+            self.break_off_pass(id, false);
+            return self.answer_barely(id, failure, desk);
         }
-        let first = opening || !self.listed;
+        folder.refusals = folder.refusals.saturating_add(u8::from(opening));
+        if opening && folder.refusals > 1 && !folder.tried {
+            folder.refused = Some(failure);
+            return self.break_off_pass(id, false);
+        }
+        let first = (opening && folder.refusals == 1) || !self.listed;
+        if !(first && opening) {
+            desk.report(&of_folder(id, &failure));
+        }
         if failure.class == Class::StateLost && folder.wanted && folder.pass.is_none() {
             // Several pages were on their way when the numbers changed: once.
             return;
@@ -481,7 +493,7 @@ impl FolderWork {
         };
         if folder.pass.is_some() && (needs_session || !session_lost) {
             folder.pass = None;
-            folder.wanted = folder.stalled.is_none();
+            folder.wanted = !folder.is_left();
             folder.depth = Depth::Full;
         }
     }

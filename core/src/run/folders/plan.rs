@@ -202,6 +202,8 @@ impl FolderWork {
                 if !doubted.is_empty() {
                     self.listing = Listing::Wanted;
                     self.start_listing(desk);
+                } else if self.plan_trial(desk) {
+                    self.folders.refresh();
                 }
             }
             None => {}
@@ -223,7 +225,7 @@ impl FolderWork {
             )
         );
         let is_asked_anew = f.wanted || f.doubted || f.settles_first || !is_seen;
-        let is_ours = f.stalled.is_none() && !f.row.excluded && !self.is_last(f);
+        let is_ours = !f.is_left() && !f.row.excluded && !self.is_last(f);
         self.is_first && !self.has_many_suspects() && !is_asked_anew && is_ours
     }
 
@@ -317,7 +319,7 @@ impl FolderWork {
     fn plan_alone(&mut self, hungry: &[FolderId], desk: &mut Desk<'_>) {
         for id in hungry {
             let aside = self.aside(*id);
-            let Some(folder) = self.folders.get(id).filter(|f| f.stalled.is_none()) else {
+            let Some(folder) = self.folders.get(id).filter(|f| !f.is_left()) else {
                 continue;
             };
             let seen = folder.index.clone().unwrap_or_default();
@@ -340,7 +342,7 @@ impl FolderWork {
         }
         let same = self.suspicious.is_some() && self.suspicious == desk.session;
         for id in hungry {
-            let Some(folder) = self.folders.get(id).filter(|f| f.stalled.is_none()) else {
+            let Some(folder) = self.folders.get(id).filter(|f| !f.is_left()) else {
                 continue;
             };
             let lone = folder.lone.intersect(&folder.row.failures);
@@ -390,7 +392,7 @@ impl FolderWork {
         let (size, recent) = (desk.settings.page_messages, desk.settings.recent_messages);
         let aside = self.aside(id);
         let Some(folder) = self.folders.get(&id) else { return false };
-        let Some(index) = folder.index.as_ref().filter(|_| folder.stalled.is_none()) else {
+        let Some(index) = folder.index.as_ref().filter(|_| !folder.is_left()) else {
             return false;
         };
         let size = folder.page.unwrap_or(size);
@@ -433,7 +435,7 @@ impl FolderWork {
     fn retry_one(&mut self, id: FolderId, desk: &mut Desk<'_>) -> bool {
         let size = desk.settings.page_messages;
         let aside = self.aside(id);
-        let Some(folder) = self.folders.get(&id).filter(|f| f.stalled.is_none()) else {
+        let Some(folder) = self.folders.get(&id).filter(|f| !f.is_left()) else {
             return false;
         };
         let free = folder.due.intersect(&folder.row.failures).minus(&aside);

@@ -7,7 +7,7 @@
 //! starts at the second.
 
 use crate::commit::change::{AccountChange, FolderChange, Note, Poison};
-use crate::failure::{Class, Failure, Reach};
+use crate::failure::{Class, Failure, Reach, When};
 use crate::mail::id::FolderId;
 use crate::mail::page::{Again, Page, Unfetched};
 use crate::mail::uid_set::UidSet;
@@ -28,6 +28,9 @@ impl FolderWork {
     /// Whether a session that ended with this failure may have ended at what it was asked.
     fn is_cut(failure: &Failure) -> bool {
         // An answer that is not read to its end takes its session with it.
+        if failure.when == When::Soon {
+            return false;
+        }
         let endless = failure.class == Class::InvalidData && failure.reach == Reach::Session;
         endless
             || matches!(

@@ -100,7 +100,7 @@ impl FolderWork {
         let mut some = false;
         for id in read {
             // What is read of it again is proved when it has come.
-            let can = |f: &&mut Folder| f.is_read() && f.stalled.is_none() && !f.row.excluded;
+            let can = |f: &&mut Folder| f.is_read() && !f.is_left() && !f.row.excluded;
             if let Some(folder) = self.folders.get_mut(&id).filter(can) {
                 folder.look_once_more();
                 some = true;

@@ -44,7 +44,7 @@ struct Traits {
 impl Traits {
     fn of(folder: &Folder) -> Self {
         let ours = !folder.row.excluded;
-        let free = ours && folder.stalled.is_none();
+        let free = ours && !folder.is_left();
         let unread = folder
             .index
             .as_ref()
@@ -54,7 +54,7 @@ impl Traits {
         Self {
             is_inbox: folder.is_inbox(),
             wanting: free && folder.wanted && !folder.doubted,
-            doubted: free && folder.doubted,
+            doubted: ours && folder.stalled.is_none() && folder.doubted,
             passing: ours && folder.pass.is_some(),
             filling: !folder.fills.is_empty(),
             hungry: free

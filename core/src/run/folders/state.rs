@@ -13,6 +13,7 @@ use crate::provider::{Proof, Tells};
 use crate::run::event::AccountSnapshot;
 use crate::run::folders::folder::{Folder, Owner};
 use crate::run::folders::listed::{CutNote, GOES_LAST, Listing};
+use crate::run::folders::refusals::Refusals;
 use crate::run::folders::roll::Folders;
 use crate::run::scope::{Depth, Scope};
 use crate::run::summary::FolderLine;
@@ -56,6 +57,8 @@ pub(crate) struct FolderWork {
     pub(super) cuts: u32,
     /// Sessions that have ended after a step forward with one mail.
     pub(super) furthers: u32,
+    /// Names that do not open.
+    pub(super) refusals: Refusals,
     /// Wire names about which this session has answered something.
     pub(super) answered: BTreeSet<Vec<u8>>,
     /// Wire names that were opened, and those whose index was told, in this run.
@@ -95,6 +98,7 @@ impl FolderWork {
             notes: BTreeMap::new(),
             cuts: 0,
             furthers: 0,
+            refusals: Refusals::default(),
             answered: BTreeSet::new(),
             opened: BTreeSet::new(),
             indexed: BTreeSet::new(),
@@ -181,9 +185,10 @@ impl FolderWork {
             return;
         }
         for (name, shut) in &desk.account.shut {
-            let id =
-                self.folders.named(name).map(|f| f.row.id).filter(|_| shut.due_at > desk.now.wall);
-            if let Some(id) = id {
+            let is_waited_for = |f: &&Folder| {
+                shut.due_at > desk.now.wall && (desk.settings.policy.stays || !f.is_inbox())
+            };
+            if let Some(id) = self.folders.named(name).filter(is_waited_for).map(|f| f.row.id) {
                 let text = "it could not be opened, and is asked again later";
                 let failure =
                     Failure::new(Class::Provider, Reach::Folder, Provenance::Server, text);
@@ -209,7 +214,7 @@ impl FolderWork {
     /// A folder is to be passed (again).
     pub(super) fn want_pass(&mut self, folder: FolderId, depth: Depth) {
         if let Some(folder) = self.folders.get_mut(&folder)
-            && folder.stalled.is_none()
+            && !folder.is_left()
         {
             folder.hinted = true;
             folder.depth = if folder.wanted { folder.depth.max(depth) } else { depth };

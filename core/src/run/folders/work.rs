@@ -2,13 +2,14 @@
 
 use crate::commit::change::{Poison, Refusal};
 use crate::commit::rows::{AccountRow, FolderRow};
-use crate::failure::{Class, Failure, Reach};
+use crate::failure::{Class, Failure, Provenance, Reach};
 use crate::mail::id::FolderId;
 use crate::provider::Capabilities;
 use crate::provider::folders::{Answer, Request};
 use crate::recovery::decide::{Verdict, decide};
+use crate::run::desk::Common;
 use crate::run::event::{AccountSnapshot, Token};
-use crate::run::folders::folder::Owner;
+use crate::run::folders::folder::{Owner, of_folder};
 use crate::run::folders::listed::Listing;
 use crate::run::folders::state::{Desk, FolderWork};
 use crate::run::scope::Depth;
@@ -32,6 +33,7 @@ impl Work for FolderWork {
         self.names = capabilities.names;
         self.answered.clear();
         self.just_opened = None;
+        self.ask_bare_again();
     }
 
     fn plan(&mut self, desk: &mut Desk<'_>) -> bool {
@@ -39,7 +41,7 @@ impl Work for FolderWork {
     }
 
     fn wants_other_session(&self, over: bool, desk: &Desk<'_>) -> bool {
-        self.has_suspects_of(over, desk)
+        self.has_suspects_of(over, desk) || (over && self.has_bare())
     }
 
     fn answered(
@@ -132,6 +134,7 @@ impl Work for FolderWork {
     fn cut_off(&mut self) {
         self.drop_fetching();
         self.break_off_listing();
+        self.forget_refusals();
         for id in self.folders.ids() {
             self.break_off_pass(id, true);
         }
@@ -144,7 +147,7 @@ impl Work for FolderWork {
     fn next_round(&mut self) {
         self.listing = Listing::Wanted;
         for folder in self.folders.values_mut() {
-            folder.wanted = folder.stalled.is_none();
+            folder.wanted = !folder.is_left();
             // A message that only moved raises UIDNEXT where it went.
             folder.depth = Depth::Quick;
             folder.looked = false;
@@ -195,12 +198,14 @@ impl Work for FolderWork {
         })
     }
 
-    fn live_end_stalled(&self) -> Option<Failure> {
-        let inbox = self
-            .folders
-            .inbox()
-            .and_then(|id| self.folders.get(&id))
-            .filter(|f| !f.row.excluded)?;
+    fn live_end_stalled(&self, run: &Common<Owner>) -> Option<Failure> {
+        if !run.settings.folders.wants("INBOX") {
+            return None;
+        }
+        let Some(inbox) = self.folders.inbox().and_then(|id| self.folders.get(&id)) else {
+            let text = "INBOX is not here yet";
+            return Some(Failure::new(Class::Provider, Reach::Folder, Provenance::Server, text));
+        };
         let stalled = inbox.stalled.clone()?;
         Some(Failure { text: format!("INBOX stands still: {}", stalled.text).into(), ..stalled })
     }
@@ -285,8 +290,9 @@ impl FolderWork {
                 self.on_keyed(id, rows, exists, desk)
             }
             (Owner::Pass(id, _), Answer::Sampled { rows, .. }) => self.on_compared(id, &rows, desk),
-            // Whether it opens or not: the session has answered.
-            (Owner::Probe(_), Answer::Examined { .. }) => {}
+            // The session has answered.
+            (Owner::Probe(id), Answer::Examined { .. }) => self.opens(id, desk),
+            (Owner::Trial, Answer::Examined { .. }) => return self.on_tried(Ok(()), desk),
             (Owner::Page(id, _), Answer::Fetched { page, last }) => {
                 if !last {
                     desk.book.asks.insert(question.token, (question.owner, question.page));
@@ -316,19 +322,19 @@ impl FolderWork {
         }
         match owner {
             Owner::Listing(_) if !matches!(self.listing, Listing::Asked { .. }) => {
-                desk.report(&failure);
                 self.on_listing_examined(Err(failure), desk);
             }
             Owner::Probe(_) => {}
+            Owner::Trial => return self.on_tried(Err(failure), desk),
             Owner::Page(id, _) => {
-                desk.report(&of_folder(id, &failure));
                 self.drop_fill(id, token);
                 // Opening it was a part of the question, and no session ended at that.
                 if let Some(name) = self.folders.get(&id).map(|folder| folder.row.remote_id.clone())
                 {
                     self.forget_note(&Poison::Examine(name), desk);
                 }
-                self.folder_trouble(id, failure, false, desk);
+                let opening = failure.class != Class::StateLost;
+                self.folder_trouble(id, failure, opening, desk);
             }
             // A mail whose size cannot be told costs itself: its part is not compared.
             Owner::Pass(id, _) if self.compares(id) && failure.class != Class::StateLost => {
@@ -336,7 +342,6 @@ impl FolderWork {
                 self.on_compared(id, &[], desk);
             }
             Owner::Pass(id, _) => {
-                desk.report(&of_folder(id, &failure));
                 let opening = matches!(request, Some(Request::Examine { .. }));
                 self.folder_trouble(id, failure, opening, desk);
             }
@@ -371,7 +376,7 @@ impl FolderWork {
                 }
                 self.on_page_answered(id, fill, false, desk);
             }
-            Owner::Pass(..) | Owner::Probe(_) | Owner::Nobody => {}
+            Owner::Pass(..) | Owner::Probe(_) | Owner::Trial | Owner::Nobody => {}
         }
     }
 
@@ -394,7 +399,11 @@ impl FolderWork {
                 self.break_off_pass(id, false)
             }
             Owner::Page(id, fill) => self.on_page_answered(id, fill, true, desk),
-            Owner::Pass(..) | Owner::Listing(_) | Owner::Probe(_) | Owner::Nobody => {}
+            Owner::Pass(..)
+            | Owner::Listing(_)
+            | Owner::Probe(_)
+            | Owner::Trial
+            | Owner::Nobody => {}
         }
         if let (Refusal::Missing, Owner::Pass(id, _) | Owner::Page(id, _)) = (refusal, owner) {
             // It was dropped by a commit that this run no longer waited for. If the server has it,
@@ -405,12 +414,6 @@ impl FolderWork {
             }
         }
     }
-}
-
-/// A failure for the log: by the folder's number, since names are for who asks.
-fn of_folder(id: FolderId, failure: &Failure) -> Failure {
-    let text = format!("folder {}: {}", id.0, failure.text).into();
-    Failure { text, ..failure.clone() }
 }
 
 /// Whether the run goes on without the folder: what `decide` says is obeyed.

@@ -1,0 +1,268 @@
+//! Folders that refuse to be opened: is it they, or the server?
+//!
+//! A `NO` counts only beside an answer. When what a run looks at has been looked at, a folder that
+//! answers is asked on this session, then each that was refused, once more; only that second `NO`
+//! is the run's. Where none answers it is the server's failure: nothing is shut, nothing is counted.
+//! A folder that we hold is shut at its second `NO` that counts, a while later and on another session;
+//! a new name at its first. An answer without EXISTS or UIDVALIDITY is neither: it is asked again on
+//! another session.
+
+use crate::commit::change::AccountChange;
+use crate::commit::rows::RefusedLook;
+use crate::failure::{Class, Failure, Provenance, Reach, When};
+use crate::mail::folder::ListedFolder;
+use crate::mail::id::FolderId;
+use crate::provider::folders::Request;
+use crate::run::evidence::Sight;
+use crate::run::folders::folder::{Folder, Owner};
+use crate::run::folders::listed::Listing;
+use crate::run::folders::refusals::{Trial, is_bare};
+use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::scope::Depth;
+
+/// Folders that are asked whether they answer: of those that were not refused, of names that are still
+/// to be asked, of those that were refused.
+const WITNESSES: usize = 2;
+/// How often a run asks LIST anew for names that were refused.
+const RELISTS: u8 = 2;
+
+impl FolderWork {
+    /// A new name does not open.
+    pub(super) fn refuse_fresh(
+        &mut self,
+        folder: ListedFolder,
+        failure: Failure,
+        desk: &mut Desk<'_>,
+    ) {
+        let name = folder.remote_id.clone();
+        if !is_bare(&failure) {
+            self.refusals.fresh.insert(name, (folder, failure));
+        } else if self.is_bare_again(&name) {
+            self.shut_fresh(&folder, &failure, desk);
+        }
+    }
+
+    fn shut_fresh(&mut self, folder: &ListedFolder, failure: &Failure, desk: &mut Desk<'_>) {
+        desk.report(failure);
+        self.shut(&folder.remote_id, &folder.path, None, failure, desk);
+        self.refusals.judged.insert(folder.remote_id.clone());
+        if !desk.account.shut.contains_key(&folder.remote_id) {
+            self.list_anew();
+        }
+    }
+
+    /// A new name that this run has shut.
+    pub(super) fn is_judged(&self, name: &[u8]) -> bool {
+        self.refusals.judged.contains(name)
+    }
+
+    /// Notes an answer that tells nothing. Returns whether another session's was one, too.
+    pub(super) fn is_bare_again(&mut self, name: &[u8]) -> bool {
+        *self.refusals.bare.entry(name.to_vec()).or_default()
+    }
+
+    /// Something is to be asked of another session.
+    pub(super) fn has_bare(&self) -> bool {
+        self.refusals.bare.values().any(|elsewhere| !elsewhere)
+    }
+
+    /// Another session has come: what told nothing is asked of it.
+    pub(super) fn ask_bare_again(&mut self) {
+        let names: Vec<Vec<u8>> = self
+            .refusals
+            .bare
+            .iter()
+            .filter(|(_, is_asked)| !**is_asked)
+            .map(|(n, _)| n.clone())
+            .collect();
+        for name in names {
+            match self.folders.named(&name).map(|folder| folder.row.id) {
+                Some(id) => {
+                    if let Some(folder) = self.folders.get_mut(&id) {
+                        folder.bare = false;
+                    }
+                    self.want_pass(id, Depth::Full);
+                }
+                None if matches!(self.listing, Listing::Done) => self.listing = Listing::Wanted,
+                None => {}
+            }
+            self.refusals.bare.insert(name, true);
+        }
+    }
+
+    /// The session is gone: whatever it refused is asked of the next one.
+    pub(super) fn forget_refusals(&mut self) {
+        self.refusals.trial = Trial::None;
+        if !std::mem::take(&mut self.refusals.fresh).is_empty() {
+            self.listing = Listing::Wanted;
+        }
+        for folder in self.folders.values_mut().filter(|f| f.refused.is_some()) {
+            (folder.refused, folder.refusals, folder.wanted) = (None, 0, folder.stalled.is_none());
+        }
+    }
+
+    /// A folder has answered: a first refusal says nothing any more.
+    pub(super) fn opens(&mut self, id: FolderId, desk: &mut Desk<'_>) {
+        let Some(folder) = self.folders.get_mut(&id) else { return };
+        self.refusals.bare.remove(&folder.row.remote_id);
+        folder.bare = false;
+        if folder.row.refused.take().is_some() {
+            desk.commit(Owner::Nobody, AccountChange::Refused { folder: id, look: None });
+        }
+    }
+
+    /// Names that were refused and are still there.
+    fn refused(&self) -> Vec<Vec<u8>> {
+        let held = self.folders.values().filter(|f| f.refused.is_some() && !f.row.excluded);
+        held.map(|f| f.row.remote_id.clone()).chain(self.refusals.fresh.keys().cloned()).collect()
+    }
+
+    /// Begins to ask whether it is the server, or goes on. Returns whether there is something to ask.
+    pub(super) fn plan_trial(&mut self, desk: &mut Desk<'_>) -> bool {
+        if self.refusals.trial != Trial::None || desk.session.is_none() {
+            return self.refusals.trial != Trial::None;
+        }
+        let refused = self.refused();
+        if refused.is_empty() && std::mem::take(&mut self.refusals.relist) {
+            self.start_listing(desk);
+            return true;
+        }
+        if refused.is_empty() {
+            return false;
+        }
+        let answers = |f: &&Folder| !f.is_left() && !f.row.excluded;
+        let mut others: Vec<&Folder> = self.folders.values().filter(answers).collect();
+        others.sort_by_key(|f| (!f.is_inbox(), std::cmp::Reverse(f.shown_at.max(f.row.passed_at))));
+        let others = others.into_iter().map(|f| f.row.remote_id.clone());
+        let late = self.late.iter().map(|name| name.remote_id.clone());
+        let names = others.take(WITNESSES).chain(late.take(WITNESSES));
+        let names = names.chain(refused.into_iter().take(WITNESSES)).collect();
+        self.refusals.trial = Trial::Witness(names);
+        self.ask_next(desk);
+        true
+    }
+
+    fn ask_next(&mut self, desk: &mut Desk<'_>) {
+        if let Trial::Witness(names) | Trial::Judging(names) = &self.refusals.trial
+            && let Some(name) = names.front()
+        {
+            return desk.ask(Owner::Trial, Request::examine(name.clone()));
+        }
+        self.refusals.trial = Trial::None;
+    }
+
+    /// What the next one of a trial has answered.
+    ///
+    /// # Errors
+    /// None has answered: the server's failure.
+    pub(super) fn on_tried(
+        &mut self,
+        answer: Result<(), Failure>,
+        desk: &mut Desk<'_>,
+    ) -> Result<(), Failure> {
+        match std::mem::take(&mut self.refusals.trial) {
+            Trial::None => {}
+            Trial::Witness(mut names) => {
+                let Some(name) = names.pop_front() else { return Ok(()) };
+                match answer {
+                    Ok(()) => {
+                        self.opens_again(&name, desk);
+                        let rest = self.refused().into_iter().filter(|refused| *refused != name);
+                        self.refusals.trial = Trial::Judging(rest.collect());
+                    }
+                    Err(failure) if names.is_empty() => return Err(of_server(&failure)),
+                    Err(_) => self.refusals.trial = Trial::Witness(names),
+                }
+            }
+            Trial::Judging(mut names) => {
+                let Some(name) = names.pop_front() else { return Ok(()) };
+                self.refusals.trial = Trial::Judging(names);
+                match answer {
+                    Ok(()) => self.opens_again(&name, desk),
+                    Err(failure) => self.count_refusal(&name, failure, desk),
+                }
+            }
+        }
+        self.ask_next(desk);
+        Ok(())
+    }
+
+    /// It answers now: it is looked at, once.
+    fn opens_again(&mut self, name: &[u8], desk: &mut Desk<'_>) {
+        if self.refusals.fresh.remove(name).is_some() {
+            return self.list_anew();
+        }
+        let Some(id) = self.folders.named(name).map(|folder| folder.row.id) else { return };
+        self.opens(id, desk);
+        if let Some(folder) = self.folders.get_mut(&id)
+            && folder.refused.take().is_some()
+        {
+            folder.tried = true;
+            self.want_pass(id, Depth::Full);
+        }
+    }
+
+    /// A refusal beside an answer.
+    fn count_refusal(&mut self, name: &[u8], failure: Failure, desk: &mut Desk<'_>) {
+        if let Some((folder, _)) = self.refusals.fresh.remove(name) {
+            if is_bare(&failure) {
+                return self.refuse_fresh(folder, failure, desk);
+            }
+            return self.shut_fresh(&folder, &failure, desk);
+        }
+        let Some(session) = desk.session else { return };
+        let sight = Sight { session, at: desk.stamp(), confirm_after: desk.settings.confirm_after };
+        let Some(id) = self.folders.named(name).map(|folder| folder.row.id) else { return };
+        let Some(folder) = self.folders.get_mut(&id) else { return };
+        folder.refused = None;
+        let path = folder.row.path.clone();
+        let first = folder.row.refused;
+        if is_bare(&failure) {
+            return self.answer_barely(id, failure, desk);
+        }
+        self.stall(id, failure.clone());
+        match first {
+            Some(first) if sight.is_second_to(first.session, first.at) => {
+                desk.report(&failure);
+                self.shut(name, &path, Some(id), &failure, desk);
+            }
+            first => {
+                desk.second_look = true;
+                let after = desk.settings.confirm_after.as_secs();
+                desk.leave(format!(
+                    "folder {path} cannot be opened: a second look, {after} s later on a new session, \
+                     must agree ({failure})"
+                ));
+                if first.is_none() {
+                    let look = Some(RefusedLook { session, at: sight.at });
+                    desk.commit(Owner::Nobody, AccountChange::Refused { folder: id, look });
+                }
+            }
+        }
+    }
+
+    /// A folder that we hold was answered without telling anything: another session is asked, then it
+    /// stands still.
+    pub(super) fn answer_barely(&mut self, id: FolderId, failure: Failure, desk: &mut Desk<'_>) {
+        let Some(folder) = self.folders.get_mut(&id) else { return };
+        (folder.wanted, folder.bare) = (false, true);
+        let name = folder.row.remote_id.clone();
+        if self.is_bare_again(&name) {
+            self.stand_still(id, failure, desk);
+        }
+    }
+
+    /// LIST is asked once more: what it has not been complete for is known now.
+    fn list_anew(&mut self) {
+        if self.refusals.relists < RELISTS {
+            self.refusals.relists += 1;
+            self.refusals.relist = true;
+        }
+    }
+}
+
+/// None of the folders that were asked has answered.
+fn of_server(last: &Failure) -> Failure {
+    let text = format!("every folder that was asked is refused: {}", last.text);
+    Failure::new(Class::Provider, Reach::Account, Provenance::Server, text).when(When::Soon)
+}
