@@ -234,7 +234,7 @@ fn admit_folder(
             row.role = to.role;
             let live = &mut lanes(&mut row.lanes)?.live;
             (live.mark, live.flags) = (Mark::CLEARED, None);
-            (row.look, row.misfit) = (None, None);
+            (row.look, row.misfit, row.refused) = (None, None, None);
         }
         FolderChange::DropFolder { uids, last, .. } => {
             let row = folder.as_mut().ok_or(Refusal::Missing)?;

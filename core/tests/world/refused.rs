@@ -3,7 +3,8 @@
 use crate::server::Lie;
 use crate::world::World;
 use postrider_core::commit::rows::Shut;
-use postrider_core::standing::{Outcome, Standing};
+use postrider_core::run::scope::{Depth, Scope};
+use postrider_core::standing::{EventKind, Outcome, Standing};
 use std::time::Duration;
 
 /// A world of three folders, mirrored or (`false`) never looked at.
@@ -191,4 +192,48 @@ fn what_never_tells_anything_stands_still() {
         world.clean_run().unwrap();
         assert_eq!((world.difference(), world.standing()), (None, Standing::Idle));
     }
+}
+
+/// A mail that went into a new folder that is refused is not lost: LIST has not shown all before that
+/// folder is looked at, or known to be shut.
+#[test]
+fn what_may_lie_in_a_folder_that_is_refused_is_waited_for() {
+    let mut world = three(true);
+    // What goes is not all of it.
+    world.mail("B", 12);
+    world.clean_run().unwrap();
+    let name = world.server.create().unwrap();
+    world.shuts(&name, i64::MAX);
+    world.now += 10;
+    world.shift("B", 1, &name);
+    // That it went is seen first, by a hint: LIST is asked after that.
+    let folders = [(world.folder("B"), Depth::Full)].into();
+    world.begin(Scope::Some { list: false, folders });
+    world.clean_run().unwrap();
+    let deleted = |world: &World| {
+        world.store.events.iter().any(|event| event.kind == EventKind::MessageDeleted)
+    };
+    assert!(!deleted(&world) && world.store.limbo() == 1);
+    world.shuts(&name, 0);
+    world.now += 5000;
+    world.clean_run().unwrap();
+    assert!(!deleted(&world) && world.store.limbo() == 0);
+    assert_eq!(world.difference(), None);
+}
+
+/// A name that was shut until now may be the one that answers.
+#[test]
+fn what_was_shut_bears_witness() {
+    let mut world = World::tame(2);
+    world.mail("INBOX", 1);
+    world.mail("B", 2);
+    world.shuts("B", i64::MAX);
+    world.clean_run().unwrap();
+    assert_eq!(world.shut_rows().len(), 1);
+    world.shuts("B", 0);
+    world.shuts("INBOX", i64::MAX);
+    world.now += 90_000;
+    world.clean_run().unwrap();
+    assert_eq!(world.last_outcome, Some(Outcome::Partial));
+    assert!(world.store.folders.values().any(|folder| folder.path == "B"));
 }

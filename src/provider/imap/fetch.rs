@@ -8,7 +8,7 @@ use crate::provider::head::Head;
 use crate::provider::imap::conn::{Conn, PACE};
 use crate::provider::imap::handover::{Asker, Cost, HandOver};
 use crate::provider::imap::page::{
-    Active, Alone, Reading, flows, is_answer, is_fetch, is_of, merge, stray, tagged,
+    Active, Alone, Reading, SET_OCTETS, flows, is_answer, is_fetch, is_of, merge, stray, tagged,
 };
 use crate::provider::imap::recognise::item;
 use crate::provider::imap::row::{Meta, Row};
@@ -30,8 +30,6 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-/// Octets of UID set in a command line (RFC 7162 §6 asks for lines below 8,192).
-const SET_OCTETS: usize = 4000;
 /// Octets of mail after which what has come of a page is handed over as a part.
 const PART_OCTETS: u64 = 16 * 1024 * 1024;
 
@@ -198,6 +196,7 @@ impl ImapSession {
             octets: 0,
             cost: Cost { _credit: credit, _units: None },
             unasked: UidSet::new(),
+            flagless: BTreeSet::new(),
             pieces: if pieces { uids.iter().collect() } else { BTreeSet::new() },
         });
         let Some(page) = reading.pages.back_mut() else { return Ok(()) };
@@ -400,8 +399,7 @@ impl ImapSession {
             numbers.push(None);
             let (uid, length, told) = (meta.uid, meta.length, meta.line.size);
             let Some(page) = pages.iter_mut().find(|p| p.page.wants(uid)) else { continue };
-            // A message without its flags is not told yet: it is asked for again alone.
-            let Some(came) = Row::of(meta, page.names, || hand.number()) else { continue };
+            let Some(came) = page.row_of(meta, || hand.number()) else { continue };
             if let Some(number) = numbers.last_mut() {
                 *number = Some(came.number());
             }

@@ -225,7 +225,7 @@ impl Conn {
             // It may know only another form of this password.
             let (failure, is_safe) = (refusal(&told, During::Login), endpoint.is_protected());
             let is_auth = failure.class == Class::Auth;
-            if is_auth && (is_safe || !is_challenged) {
+            if is_auth && is_safe {
                 endpoint.mechanisms.refused(password);
             }
             if is_challenged {

@@ -3,7 +3,7 @@
 use crate::provider::imap::conn::{STRAY_ROWS, endless};
 use crate::provider::imap::failure::{During, ends_session, refusal, telling};
 use crate::provider::imap::handover::{Asker, Cost, HandOver};
-use crate::provider::imap::row::{Meta, Row};
+use crate::provider::imap::row::{Came, Meta, Row};
 use crate::provider::imap::wire::response::{Condition, FetchLine, Told};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::Beginning;
@@ -14,6 +14,9 @@ use postrider_core::mail::uid_set::UidSet;
 use postrider_core::provider::folders::Request;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tokio::time::Instant;
+
+/// Octets of UID set in a command line (RFC 7162 §6 asks for lines below 8,192).
+pub(super) const SET_OCTETS: usize = 4000;
 
 /// So many messages to come are a flow.
 const FLOW: u64 = 100;
@@ -76,9 +79,22 @@ pub(super) struct Active {
     pub(super) unasked: UidSet,
     /// Messages that are asked for by ranges.
     pub(super) pieces: BTreeSet<u32>,
+    /// Messages whose bytes came without flags.
+    pub(super) flagless: BTreeSet<u32>,
 }
 
 impl Active {
+    /// A message whose bytes have come. Without flags it is not told, and asked for again alone; at the
+    /// second time its bytes say nothing more.
+    pub(super) fn row_of(&mut self, meta: Meta, number: impl FnOnce() -> u64) -> Option<Came> {
+        let uid = meta.uid;
+        let came = Row::of(meta, self.names, number);
+        if came.is_none() && !self.flagless.insert(uid) {
+            self.page.missed(uid, None);
+        }
+        came
+    }
+
     /// How what is kept of one of its messages is called.
     pub(super) fn beginning(&self, account: &str, uid: u32) -> Beginning {
         let (account, remote_id) = (account.to_owned(), self.remote_id.clone());

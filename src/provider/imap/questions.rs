@@ -6,6 +6,7 @@ use crate::provider::imap::conn::{Conn, STRAY_ROWS};
 use crate::provider::imap::counters::{ITEMS, examined};
 use crate::provider::imap::failure::{During, refusal};
 use crate::provider::imap::notices::{Sought, SoughtCounters};
+use crate::provider::imap::page::SET_OCTETS;
 use crate::provider::imap::parts::whole;
 use crate::provider::imap::wire::response::{Condition, FetchLine, Response};
 use crate::provider::imap::wire::utf7::{self, wire_name};
@@ -144,7 +145,7 @@ impl Conn {
                     Response::Fetch(_) | Response::List { .. } => stray += 1,
                     _ => {}
                 }
-                rows.len() + bare.len() + mended.len() + stray <= limit && flags_seen <= FLAG_OCTETS
+                rows.len() + bare.len() + stray <= limit && flags_seen <= FLAG_OCTETS
             })
             .await;
         self.asks_flags = false;
@@ -152,7 +153,6 @@ impl Conn {
         if !mended.is_empty() {
             let mended = mended.into_iter().collect();
             self.ask_flags_again(&mended, &mut rows).await?;
-            bare.extend(mended.iter());
         }
         let rows = rows.finished();
         // "Not told" is never "not there": a UID without readable flags makes the answer useless as
@@ -169,25 +169,28 @@ impl Conn {
     async fn ask_flags_again(&mut self, uids: &UidSet, rows: &mut UidFlags) -> Result<(), Failure> {
         let limit = rows_of(u32::try_from(uids.len()).unwrap_or(u32::MAX));
         let (mut lines, mut octets) = (0_usize, 0_usize);
-        self.asks_flags = true;
-        let told = self
-            .fetch_all(Some(uids), INDEX, |response| {
-                lines += 1;
-                if let Response::Fetch(FetchLine {
-                    uid: Some(uid),
-                    flags: Some(flags),
-                    closed: true,
-                    ..
-                }) = response
-                    && uids.contains(uid)
-                {
-                    octets += rows.push(uid, flags);
-                }
-                lines <= limit && octets <= FLAG_OCTETS
-            })
-            .await;
-        self.asks_flags = false;
-        told.map(drop)
+        for uids in uids.chunks(SET_OCTETS) {
+            self.asks_flags = true;
+            let told = self
+                .fetch_all(Some(&uids), INDEX, |response| {
+                    lines += 1;
+                    if let Response::Fetch(FetchLine {
+                        uid: Some(uid),
+                        flags: Some(flags),
+                        closed: true,
+                        ..
+                    }) = response
+                        && uids.contains(uid)
+                    {
+                        octets += rows.push(uid, flags);
+                    }
+                    lines <= limit && octets <= FLAG_OCTETS
+                })
+                .await;
+            self.asks_flags = false;
+            told?;
+        }
+        Ok(())
     }
 
     /// The UIDs of the folder. Source: RFC 3501 §6.4.8.

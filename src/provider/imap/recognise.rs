@@ -4,6 +4,7 @@
 use crate::provider::imap::conn::{Conn, STRAY_ROWS};
 use crate::provider::imap::failure::{ends_session, telling};
 use crate::provider::imap::keys::keyed;
+use crate::provider::imap::page::SET_OCTETS;
 use crate::provider::imap::row::name_of;
 use crate::provider::imap::session::ImapSession;
 use crate::provider::imap::wire::response::{Condition, FetchLine, Response};
@@ -17,9 +18,6 @@ use postrider_core::mail::uid_set::UidSet;
 use postrider_core::mime::HeaderFacts;
 use postrider_core::provider::folders::Request;
 use std::collections::BTreeMap;
-
-/// Octets of UID set in a command line.
-const SET_OCTETS: usize = 4000;
 
 /// The item of FETCH that tells it. Source: RFC 8474 §5.1; Google, "IMAP extensions".
 pub(super) fn item(names: IdentityKind) -> &'static str {

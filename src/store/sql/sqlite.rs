@@ -245,8 +245,8 @@ pub(super) const fn words(text: Text) -> &'static str {
             "UPDATE failure SET closed_at = ?2 WHERE folder = ?1 AND closed_at IS NULL"
         }
         Text::RenameFolder => {
-            "UPDATE folder SET remote_id = ?2, path = ?3, delimiter = ?4, role = ?5, look = NULL, misfit = NULL WHERE \
-             id = ?1"
+            "UPDATE folder SET remote_id = ?2, path = ?3, delimiter = ?4, role = ?5, look = NULL, misfit = NULL, \
+             refused = NULL WHERE id = ?1"
         }
         Text::FolderLook => "UPDATE folder SET look = ?2 WHERE id = ?1",
         Text::FolderRefused => "UPDATE folder SET refused = ?2 WHERE id = ?1",

@@ -5,6 +5,7 @@ use crate::account::follow::stage::{After, Cause, Parked, Resting, Stage};
 use crate::account::follow::vocabulary::Output;
 use crate::account::schedule::COOL_AFTER;
 use crate::failure::{Class, Failure, When};
+use crate::run::scope::Scope;
 use crate::run::summary::{FolderLine, Summary};
 use crate::standing::{Outcome, Standing};
 use crate::time::Now;
@@ -115,7 +116,10 @@ impl Follower {
             Outcome::Failed if summary.parked => return parked(Standing::Failed),
             // A trouble of moments, until it has lasted.
             Outcome::Failed if is_soon(summary) && self.history.failed_runs < COOL_AFTER => {
-                self.schedule.after_refusal(self.history.failed_runs, now.mono)
+                let next = self.schedule.after_refusal(self.history.failed_runs, now.mono);
+                // It has looked at nothing.
+                let scope = Some(Scope::Everything);
+                return Stage::Resting(Resting { next, scope, caught_up });
             }
             Outcome::Failed => self.schedule.after_failure(self.history.failed_runs, now.mono),
             _ => {

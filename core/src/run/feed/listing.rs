@@ -16,8 +16,10 @@ use crate::run::feed::walk::{Leg, MOST_ROWS, Test, Walk, WalkKind, WalkTurn};
 use crate::run::reads::{FeedQuery, KnownMail};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// Rows that one list may show before it is asked how many messages there are, and beyond twice as many.
+/// Rows that one list may show before it is asked how many messages there are.
 const UNASKED: u64 = 2000;
+/// What it may show beyond ten times as many: a count may leave out what lies in the trash.
+const BEYOND: u64 = 10_000;
 /// What the first list shows comes in this order.
 const NEWEST: u8 = 0;
 const FLAGGED: u8 = 1;
@@ -196,7 +198,7 @@ impl FeedWork {
     /// How many messages there are was asked on the way: the list goes on, to its end or so far.
     pub(super) fn on_sized(&mut self, count: Option<u64>, desk: &mut Desk<'_>) {
         let Some(walk) = &mut self.walk else { return };
-        let most = count.map_or(MOST_ROWS, |count| count.saturating_mul(2).saturating_add(UNASKED));
+        let most = count.map_or(MOST_ROWS, |count| count.saturating_mul(10).saturating_add(BEYOND));
         walk.most = Some(most.min(MOST_ROWS));
         self.walk_on(desk);
     }

@@ -28,6 +28,7 @@ const DROP_CHUNK: usize = 2000;
 impl FolderWork {
     pub(super) fn start_listing(&mut self, desk: &mut Desk<'_>) {
         self.generation += 1;
+        self.forget_fresh();
         let started = desk.stamp();
         self.listing = Listing::Asked { started };
         self.listed = true;

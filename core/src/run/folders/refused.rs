@@ -19,6 +19,7 @@ use crate::run::folders::listed::Listing;
 use crate::run::folders::refusals::{Trial, is_bare};
 use crate::run::folders::state::{Desk, FolderWork};
 use crate::run::scope::Depth;
+use std::collections::VecDeque;
 
 /// Folders that are asked whether they answer: of those that were not refused, of names that are still
 /// to be asked, of those that were refused.
@@ -104,7 +105,10 @@ impl FolderWork {
     /// A folder has answered: a first refusal says nothing any more.
     pub(super) fn opens(&mut self, id: FolderId, desk: &mut Desk<'_>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
-        self.refusals.bare.remove(&folder.row.remote_id);
+        // It is not asked for yet another session: else one that tells something now and then has no end.
+        if let Some(is_asked) = self.refusals.bare.get_mut(&folder.row.remote_id) {
+            *is_asked = true;
+        }
         folder.bare = false;
         if folder.row.refused.take().is_some() {
             desk.commit(Owner::Nobody, AccountChange::Refused { folder: id, look: None });
@@ -119,16 +123,17 @@ impl FolderWork {
 
     /// Begins to ask whether it is the server, or goes on. Returns whether there is something to ask.
     pub(super) fn plan_trial(&mut self, desk: &mut Desk<'_>) -> bool {
-        if self.refusals.trial != Trial::None || desk.session.is_none() {
-            return self.refusals.trial != Trial::None;
+        let is_tried = !matches!(self.refusals.trial, Trial::None);
+        if is_tried || desk.session.is_none() {
+            return is_tried;
         }
         let refused = self.refused();
-        if refused.is_empty() && std::mem::take(&mut self.refusals.relist) {
-            self.start_listing(desk);
-            return true;
-        }
         if refused.is_empty() {
-            return false;
+            let is_asked = self.take_relist(desk);
+            if is_asked {
+                self.start_listing(desk);
+            }
+            return is_asked;
         }
         let answers = |f: &&Folder| !f.is_left() && !f.row.excluded;
         let mut others: Vec<&Folder> = self.folders.values().filter(answers).collect();
@@ -136,19 +141,31 @@ impl FolderWork {
         let others = others.into_iter().map(|f| f.row.remote_id.clone());
         let late = self.late.iter().map(|name| name.remote_id.clone());
         let names = others.take(WITNESSES).chain(late.take(WITNESSES));
-        let names = names.chain(refused.into_iter().take(WITNESSES)).collect();
+        let mut names: VecDeque<_> = names.chain(refused.into_iter().take(WITNESSES)).collect();
+        // One that is left out can answer, too.
+        if !desk.settings.folders.wants("INBOX") {
+            names.push_back(b"INBOX".to_vec());
+        }
         self.refusals.trial = Trial::Witness(names);
         self.ask_next(desk);
         true
     }
 
     fn ask_next(&mut self, desk: &mut Desk<'_>) {
-        if let Trial::Witness(names) | Trial::Judging(names) = &self.refusals.trial
-            && let Some(name) = names.front()
-        {
-            return desk.ask(Owner::Trial, Request::examine(name.clone()));
-        }
-        self.refusals.trial = Trial::None;
+        let trial = std::mem::take(&mut self.refusals.trial);
+        let (name, trial) = match trial {
+            Trial::Judging(witness, names, said) if names.is_empty() && !said.is_empty() => {
+                (Some(witness), Trial::Confirming(said))
+            }
+            Trial::Witness(names) => (names.front().cloned(), Trial::Witness(names)),
+            Trial::Judging(witness, names, said) => {
+                (names.front().cloned(), Trial::Judging(witness, names, said))
+            }
+            Trial::None | Trial::Confirming(_) => (None, Trial::None),
+        };
+        let Some(name) = name else { return };
+        self.refusals.trial = trial;
+        desk.ask(Owner::Trial, Request::examine(name));
     }
 
     /// What the next one of a trial has answered.
@@ -168,18 +185,27 @@ impl FolderWork {
                     Ok(()) => {
                         self.opens_again(&name, desk);
                         let rest = self.refused().into_iter().filter(|refused| *refused != name);
-                        self.refusals.trial = Trial::Judging(rest.collect());
+                        let rest = rest.collect();
+                        self.refusals.trial = Trial::Judging(name, rest, Vec::new());
                     }
                     Err(failure) if names.is_empty() => return Err(of_server(&failure)),
                     Err(_) => self.refusals.trial = Trial::Witness(names),
                 }
             }
-            Trial::Judging(mut names) => {
+            Trial::Judging(witness, mut names, mut said) => {
                 let Some(name) = names.pop_front() else { return Ok(()) };
-                self.refusals.trial = Trial::Judging(names);
                 match answer {
                     Ok(()) => self.opens_again(&name, desk),
-                    Err(failure) => self.count_refusal(&name, failure, desk),
+                    Err(failure) => said.push((name, failure)),
+                }
+                self.refusals.trial = Trial::Judging(witness, names, said);
+            }
+            Trial::Confirming(said) => {
+                if let Err(failure) = answer {
+                    return Err(of_server(&failure));
+                }
+                for (name, failure) in said {
+                    self.count_refusal(&name, failure, desk);
                 }
             }
         }
@@ -246,18 +272,38 @@ impl FolderWork {
     pub(super) fn answer_barely(&mut self, id: FolderId, failure: Failure, desk: &mut Desk<'_>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         (folder.wanted, folder.bare) = (false, true);
-        let name = folder.row.remote_id.clone();
-        if self.is_bare_again(&name) {
-            self.stand_still(id, failure, desk);
+        let (name, path) = (folder.row.remote_id.clone(), folder.row.path.clone());
+        if !self.is_bare_again(&name) {
+            return;
         }
+        if desk.account.shut.contains_key(&name) {
+            // It was shut, and stays so: its row says when it is asked next, for who waits for it.
+            self.stall(id, failure.clone());
+            return self.shut(&name, &path, Some(id), &failure, desk);
+        }
+        self.stand_still(id, failure, desk);
     }
 
     /// LIST is asked once more: what it has not been complete for is known now.
     fn list_anew(&mut self) {
-        if self.refusals.relists < RELISTS {
-            self.refusals.relists += 1;
-            self.refusals.relist = true;
+        self.refusals.relist = true;
+    }
+
+    /// Whether it may be asked once more, of which nothing is left then.
+    fn take_relist(&mut self, desk: &mut Desk<'_>) -> bool {
+        if !std::mem::take(&mut self.refusals.relist) {
+            return false;
         }
+        self.refusals.relists += 1;
+        if self.refusals.relists > RELISTS {
+            desk.leave("folders are refused now and then: the next run looks for them".to_owned());
+        }
+        self.refusals.relists <= RELISTS
+    }
+
+    /// LIST is asked: it says which new names there are.
+    pub(super) fn forget_fresh(&mut self) {
+        self.refusals.fresh.clear();
     }
 }
 

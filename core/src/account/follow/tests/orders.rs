@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::account::follow::hands::tests::page;
+use crate::failure::When;
 use crate::run::event::Token;
 
 fn bye() -> Failure {
@@ -264,4 +265,48 @@ fn watches_end_each_for_itself() {
     let watches = [f.main, f.beside].map(|held| held.and_then(|held| held.watch));
     assert_eq!(watches, [None, Some(70)]);
     assert!(f.take(Input::Unwatched(99, Err(bye())), at(8)).is_empty(), "nobody's");
+}
+
+/// A server that refused all of it is asked for all of it after 1, 5 and 15 min, until that has lasted.
+#[test]
+fn a_server_that_refused_everything_is_asked_for_everything() {
+    let mut f = resting();
+    let mut now = 100;
+    for minutes in [1, 5, 15, 15] {
+        let refused = Failure::new(Class::Provider, Reach::Account, Provenance::Server, "x");
+        f.take(Input::Command(Command::SyncNow), at(now));
+        let history = f.history.clone();
+        let failed = Summary::failed(refused.when(When::Soon), history);
+        f.end_with(Summary { folders: vec![inbox()], ..failed }, at(now));
+        let next = f.status().next.unwrap();
+        assert_eq!(next - at(now).mono, Duration::from_secs(minutes * 60));
+        now = next.as_secs() + 1;
+        f.step(Input::Tick, at(now));
+        let Stage::Asking(asked) = &f.stage else { panic!("{:?}", f.stage) };
+        assert_eq!(asked.scope, Scope::Everything, "nothing was looked at");
+        f.stage = Stage::Resting(Resting { next, scope: None, caught_up: false });
+    }
+}
+
+/// An INBOX that is not there, or is shut, is looked for after 1, 5 and 15 min.
+#[test]
+fn inbox_is_looked_for() {
+    let refused = || Failure::new(Class::Provider, Reach::Folder, Provenance::Server, "x");
+    let work = FolderLine { id: FolderId(2), path: "Work".into(), ..inbox() };
+    let shut = FolderLine { shut: true, stalled: true, ..inbox() };
+    for folders in [vec![work], vec![shut]] {
+        let mut f = resting();
+        for minutes in [1, 5, 15] {
+            f.take(Input::Command(Command::SyncNow), at(100));
+            let partial = Summary::of(Outcome::Partial, f.history.clone());
+            let (folders, inbox) = (folders.clone(), Some(refused()));
+            f.end_with(Summary { folders, inbox, ..partial }, at(100));
+            let status = f.status();
+            let wait = status.next.unwrap() - at(100).mono;
+            assert_eq!(
+                (status.standing, wait),
+                (Standing::Waiting, Duration::from_secs(minutes * 60))
+            );
+        }
+    }
 }
