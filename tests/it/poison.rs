@@ -2,7 +2,7 @@
 //! itself.
 
 use crate::support::binary::{Postrider, SHORT, account};
-use crate::support::check::{ask, change, consistent, equal, rows};
+use crate::support::check::{ask, change, consistent, equal};
 use crate::support::mail::{Mail, Mailbox, blocking, note, seed, serve};
 use postrider_imapd::Misbehaviour;
 use std::sync::Arc;
@@ -105,15 +105,11 @@ async fn a_line_that_is_cut_every_200_kb() {
     })
     .await;
     blocking(move || {
-        postrider.sync().exits(3);
-        postrider.sync().exits(3);
-        let stored = ask(&postrider.database(), "SELECT count(*) AS x FROM location WHERE ended_at IS NULL");
-        assert_eq!(stored.parse::<usize>().unwrap(), mailbox.all().len() - 3, "all that fit");
-        let named = rows(
-            &postrider.database(),
-            "SELECT f.path AS x FROM failure x JOIN folder f ON f.id = x.folder WHERE x.closed_at IS NULL AND x.uid > 50 ORDER BY 1",
-        );
-        assert_eq!(named, ["INBOX", "Work", "Zoo"]);
+        // What is longer comes in pieces, each of which is a step forward.
+        postrider.sync().exits(0);
+        let stored =
+            ask(&postrider.database(), "SELECT count(*) AS x FROM location WHERE ended_at IS NULL");
+        assert_eq!(stored, mailbox.all().len().to_string());
         well_again(&postrider, &mailbox, &on);
     })
     .await;

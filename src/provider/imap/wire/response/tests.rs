@@ -159,7 +159,7 @@ fn flags_that_cannot_all_be_read_are_asked_again() {
     assert_eq!(told("\\Seen work größe"), ("\\Seen größe work".into(), false));
     assert_eq!(told("\\Seen a\u{1}b"), ("\\Seen".into(), true));
     assert_eq!(told("\u{1}\0\u{2} \\Seen"), ("\\Seen".into(), true));
-    assert_eq!(told("\\Seen (a b) work"), ("\\Seen work".into(), true));
+    assert_eq!(told("\\Seen \"\" work"), ("\\Seen work".into(), true));
     let many: Vec<String> = (0..2000).map(|n| format!("keyword{n}")).collect();
     let (kept, mended) = told(&many.join(" "));
     assert!(mended && kept.len() < 10_000 && kept.contains("keyword0"), "{}", kept.len());
