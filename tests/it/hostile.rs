@@ -430,10 +430,23 @@ async fn flags_that_cannot_all_be_read() {
     };
     let (odd, many) = (with(&["\\Seen", "a\u{1}b"]), with(&[&"x".repeat(9000), "\\Flagged"]));
     let right = mailbox.clone();
-    let server = serve(&[("u", &mailbox)], |_, _| None).await;
+    // The second question about them shows nothing: that is no absence.
+    let again = format!("UID FETCH {odd}:{many} (UID FLAGS)");
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let server = serve(&[("u", &mailbox)], move |_, command| {
+        let is_it = command == again;
+        count.fetch_add(usize::from(is_it), Ordering::SeqCst);
+        is_it.then_some(Misbehaviour::LoseEvery(1))
+    })
+    .await;
     let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
     blocking(move || {
         postrider.sync().exits(0);
+        // Another whole listing.
+        change(&postrider.database(), "UPDATE folder SET proved_at = NULL");
+        postrider.sync().exits(0);
+        assert!(asked.load(Ordering::SeqCst) > 0, "they were asked for again");
         let held = "SELECT count(*) AS x FROM location WHERE instr(flags, char(1)) OR length(flags) > 8192";
         assert_eq!(ask(&postrider.database(), held), "0");
         right.set_flags("INBOX", odd, &["\\Seen"]);

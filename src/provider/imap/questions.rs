@@ -138,8 +138,10 @@ impl Conn {
                     Response::Fetch(FetchLine {
                         uid: Some(uid), flags, mended: m, closed, ..
                     }) => match flags.filter(|_| closed) {
-                        Some(_) if m => mended.push(uid),
-                        Some(flags) => flags_seen += rows.push(uid, flags),
+                        Some(flags) => {
+                            mended.extend(m.then_some(uid));
+                            flags_seen += rows.push(uid, flags);
+                        }
                         None => bare.push(uid),
                     },
                     Response::Fetch(_) | Response::List { .. } => stray += 1,
