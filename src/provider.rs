@@ -4,6 +4,7 @@
 
 mod coming;
 mod credential;
+mod credits;
 mod gmail;
 mod head;
 pub mod imap;
@@ -17,6 +18,7 @@ mod trust;
 
 pub use coming::Coming;
 pub use credential::{Credential, GuardedCredential, Login, Secret};
+pub use credits::Credits;
 pub use memory::{HeldBody, Memory};
 pub use opened::{OpenSession, open};
 pub use purse::{Denied, Payee, Payment, Purse, Units};

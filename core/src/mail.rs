@@ -10,6 +10,7 @@ pub mod key;
 pub mod message;
 pub mod page;
 pub mod recognise;
+pub mod room;
 pub mod settle;
 pub mod uid_flags;
 pub mod uid_set;

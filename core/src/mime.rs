@@ -39,6 +39,15 @@ pub struct HeaderFacts {
     pub date: Option<Micros>,
 }
 
+impl HeaderFacts {
+    /// Octets of its texts.
+    #[must_use]
+    pub fn octets(&self) -> u64 {
+        let texts = [&self.message_id, &self.subject, &self.from, &self.to, &self.cc];
+        texts.into_iter().flatten().map(|text| text.len() as u64).sum()
+    }
+}
+
 /// More of a header than this is not looked at.
 pub const HEADER_LIMIT: usize = 256 * 1024;
 /// No header text is stored longer than this, in characters.

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::{Account, Config};
 use crate::connection::args::ConnectionArgs;
 use crate::handle::{Backlog, Handle};
-use crate::provider::{Credential, Endpoint};
+use crate::provider::{Credential, Credits, Endpoint};
 use crate::reply::ReplyTo;
 use crate::store::actor::{StoreArgs, StoreMsg};
 use crate::store::orders::{Control, OpenAccount};
@@ -38,11 +38,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-/// What a page being read is reckoned at: blocks on their way to the disk, and rows.
-const PAGE_COST: u64 = 4 * 1024 * 1024;
 /// How long runs may take to settle what they have in hand.
 const SETTLE: Duration = Duration::from_secs(4);
 /// How long the tree may take to end.
@@ -153,9 +151,6 @@ impl Engine {
         packs.clear_unnamed(&named).map_err(StartError::Failure)?;
         let clock = Clock::start();
         let registry = Registry::new(clock);
-        let permits = usize::try_from(config.inflight_bytes.div_ceil(PAGE_COST))
-            .unwrap_or(1)
-            .clamp(1, 10_000);
         let (_, last) = reader.event_span().await.map_err(StartError::Failure)?;
         let (told, events) = watch::channel(last);
         let store = StoreArgs {
@@ -184,7 +179,7 @@ impl Engine {
             clock,
             packs: Arc::new(packs),
             wire,
-            credits: Arc::new(Semaphore::new(permits)),
+            credits: Credits::of(config.inflight_bytes),
             registry: registry.clone(),
             depth: Backlog::default(),
             spent: Arc::new(SpentStore { reader: reader.clone(), store: store.clone() }),

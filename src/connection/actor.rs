@@ -431,7 +431,7 @@ impl ConnectionState {
             request,
             sinks,
             wire: self.args.wire.clone(),
-            credits: Arc::clone(&self.args.credits),
+            credits: self.args.credits.clone(),
             pool: me.clone(),
             purse,
             memory: Arc::clone(&self.args.memory),

@@ -4,12 +4,11 @@ use crate::bodies::PackDir;
 use crate::clock::Clock;
 use crate::connection::payments::SpentRows;
 use crate::handle::Backlog;
-use crate::provider::Memory;
+use crate::provider::{Credits, Memory};
 use crate::telemetry::registry::Registry;
 use crate::telemetry::wire::WireLog;
 use postrider_core::pool::Limits;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
 
 /// What it is made with.
 #[derive(Clone, Debug)]
@@ -24,8 +23,8 @@ pub struct ConnectionArgs {
     pub packs: Arc<PackDir>,
     /// Where commands are noted.
     pub wire: WireLog,
-    /// Pages being read, in the whole process.
-    pub credits: Arc<Semaphore>,
+    /// What mail may take of the process's memory.
+    pub credits: Credits,
     /// Where it is seen.
     pub registry: Registry,
     /// Messages that wait for it.

@@ -2,7 +2,7 @@
 
 use crate::connection::lease::LeaseRequest;
 use crate::connection::till::{Spent, TillView};
-use crate::provider::{Leash, Memory, Payee, Payment, Purse, Sinks};
+use crate::provider::{Credits, Leash, Memory, Payee, Payment, Purse, Sinks};
 use crate::reply::ReplyTo;
 use crate::telemetry::wire::WireLog;
 use postrider_core::failure::Failure;
@@ -11,7 +11,6 @@ use ractor::ActorRef;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 
 /// What a pool is told.
 #[derive(Debug)]
@@ -91,7 +90,7 @@ pub(super) struct SessionStart {
     pub(super) request: Box<LeaseRequest>,
     pub(super) sinks: Sinks,
     pub(super) wire: WireLog,
-    pub(super) credits: Arc<Semaphore>,
+    pub(super) credits: Credits,
     pub(super) pool: ActorRef<ConnectionMsg>,
     pub(super) purse: Purse,
     pub(super) memory: Arc<dyn Memory>,

@@ -2,6 +2,7 @@
 //! nothing that it tells goes round it.
 
 use crate::provider::credential::{Credential, GuardedCredential};
+use crate::provider::credits::RowsInFlight;
 use crate::provider::redact::Redactor;
 use crate::provider::session::{Ask, Asks, Endpoint, Leash, Opening, Session, Watching};
 use postrider_core::failure::Failure;
@@ -14,6 +15,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 pub struct OpenSession {
     session: Box<dyn Session>,
     redactor: Redactor,
+    rows: RowsInFlight,
 }
 
 impl std::fmt::Debug for OpenSession {
@@ -34,10 +36,10 @@ pub async fn open(
     credential: Arc<dyn Credential>,
     opening: Opening,
 ) -> Result<OpenSession, Failure> {
-    let redactor = Redactor::default();
+    let (redactor, rows) = (Redactor::default(), opening.credits.rows.clone());
     let guarded = GuardedCredential::of(credential, redactor.clone());
     match endpoint.open(guarded, opening).await {
-        Ok(session) => Ok(OpenSession { session, redactor }),
+        Ok(session) => Ok(OpenSession { session, redactor, rows }),
         Err(failure) => Err(redactor.failure(failure)),
     }
 }
@@ -75,8 +77,8 @@ impl OpenSession {
         questions: UnboundedReceiver<Ask>,
         watching: Watching,
     ) -> Result<(), Failure> {
-        let Self { session, redactor } = self;
-        let asks = Asks::of(questions, redactor.clone());
+        let Self { session, redactor, rows } = self;
+        let asks = Asks::of(questions, redactor.clone(), rows);
         session.run(asks, watching).await.map_err(|failure| redactor.failure(failure))
     }
 

@@ -2,6 +2,7 @@
 
 use crate::provider::coming::Coming;
 use crate::provider::credential::GuardedCredential;
+use crate::provider::credits::{Credits, RowsInFlight};
 use crate::provider::memory::{self, Memory};
 use crate::provider::purse::Purse;
 use crate::provider::redact::Redactor;
@@ -14,9 +15,9 @@ use postrider_core::provider::{Capabilities, Family};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::mpsc::error::TryRecvError;
-use tokio::sync::{Notify, Semaphore};
 
 /// What a session is opened with.
 #[derive(Debug)]
@@ -27,8 +28,8 @@ pub struct Opening {
     pub wire: WireLog,
     /// Where bodies go.
     pub sinks: Sinks,
-    /// Pages being read, in the whole process.
-    pub credits: Arc<Semaphore>,
+    /// What its mail may take of the process's memory.
+    pub credits: Credits,
     /// What questions are paid with.
     pub purse: Purse,
     /// What the account holds.
@@ -39,7 +40,7 @@ impl Opening {
     /// For questions that bring no bodies, beside the engine: nothing is kept, nothing is noted.
     #[must_use]
     pub fn to_look(account: &str) -> Self {
-        let credits = Arc::new(Semaphore::new(1));
+        let credits = Credits::of(1);
         let (wire, purse) = (WireLog::default(), Purse::default());
         let sinks = Sinks::new(Sink::none);
         let memory = Arc::new(memory::Blank);
@@ -136,18 +137,34 @@ pub struct Leash {
     pub retire: Arc<Notify>,
 }
 
-/// Questions on their way to a session; what is answered to them repeats no secret. Only
+/// Questions on their way to a session. What is answered to them repeats no secret, and rows of mail in
+/// it are counted until they are stored: while too many are not, nobody is asked for more. Only
 /// `OpenSession::run` makes one.
 #[derive(Debug)]
 pub struct Asks {
     questions: UnboundedReceiver<Ask>,
+    /// A question for mail that waits for room.
+    waiting: Option<Ask>,
     redactor: Redactor,
+    rows: RowsInFlight,
 }
 
 impl Asks {
-    /// These; answers to them go through `redactor`.
-    pub(super) fn of(questions: UnboundedReceiver<Ask>, redactor: Redactor) -> Self {
-        Self { questions, redactor }
+    /// These; answers to them go through `redactor`, and their rows are counted.
+    pub(super) fn of(
+        questions: UnboundedReceiver<Ask>,
+        redactor: Redactor,
+        rows: RowsInFlight,
+    ) -> Self {
+        Self { questions, waiting: None, redactor, rows }
+    }
+
+    /// Waits until the database has taken enough of what was read; a minute at most.
+    ///
+    /// # Cancel safety
+    /// A dropped wait changes nothing.
+    pub fn room(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.rows.clone().room()
     }
 
     /// The next question; none when none will come.
@@ -155,25 +172,80 @@ impl Asks {
     /// # Cancel safety
     /// A dropped wait has taken none.
     pub async fn recv(&mut self) -> Option<Ask> {
-        self.questions.recv().await.map(|ask| self.heard(ask))
+        if self.waiting.is_none() {
+            self.waiting = Some(self.questions.recv().await?);
+        }
+        if self.waiting.as_ref().is_some_and(|ask| ask.request.brings_mail()) {
+            self.room().await;
+        }
+        self.waiting.take().map(|ask| self.heard(ask))
     }
 
     /// The next question, if there is one already.
     ///
     /// # Errors
-    /// There is none now, or none will come.
+    /// There is none now that may be asked, or none will come.
     pub fn try_recv(&mut self) -> Result<Ask, TryRecvError> {
-        self.questions.try_recv().map(|ask| self.heard(ask))
+        let ask = match self.waiting.take() {
+            Some(ask) => ask,
+            None => self.questions.try_recv()?,
+        };
+        if ask.request.brings_mail() && !self.rows.has_room() {
+            self.waiting = Some(ask);
+            return Err(TryRecvError::Empty);
+        }
+        Ok(self.heard(ask))
     }
 
     fn heard(&self, ask: Ask) -> Ask {
-        let (redactor, mut told) = (self.redactor.clone(), ask.answer);
+        let (redactor, rows) = (self.redactor.clone(), self.rows.clone());
+        let mut told = ask.answer;
         let answer = move |answer: Result<Answer, Failure>| {
             told(match answer {
-                Ok(answer) => Ok(redactor.answer(answer)),
+                Ok(answer) => Ok(rows.counted(redactor.answer(answer))),
                 Err(failure) => Err(redactor.failure(failure)),
             });
         };
         Ask { request: ask.request, answer: Box::new(answer) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use postrider_core::budget::Lane;
+    use postrider_core::failure::Class;
+    use postrider_core::mail::page::{Again, Page, Unfetched};
+    use postrider_core::provider::feeds::FeedRequest;
+    use std::sync::mpsc::channel;
+    use tokio::sync::mpsc::unbounded_channel;
+
+    #[tokio::test]
+    async fn nobody_is_asked_for_mail_while_too_much_waits_for_the_database() {
+        let (ask, questions) = unbounded_channel();
+        let credits = Credits::of(1000);
+        let mut asks = Asks::of(questions, Redactor::default(), credits.rows.clone());
+        let (told, hears) = channel();
+        let question = |request: Request| {
+            let told = told.clone();
+            let answer = move |answer| drop(told.send(answer));
+            ask.send(Ask { request, answer: Box::new(answer) }).unwrap();
+        };
+        let get = || Request::Feed(FeedRequest::Get { wanted: Vec::new(), lane: Lane::Live });
+        question(get());
+        question(get());
+        question(Request::examine(Vec::new()));
+        let mut first = asks.recv().await.unwrap();
+        let text = "x".repeat(500).as_str().into();
+        let failed = Unfetched { uid: 1, class: Class::Provider, text, again: Again::default() };
+        let page = Page { failed: vec![failed], ..Page::default() };
+        (first.answer)(Ok(Answer::Fetched { page, last: true }));
+        let unstored = hears.recv().unwrap();
+        assert!(asks.try_recv().is_err(), "too much waits");
+        let second = tokio::time::timeout(Duration::from_millis(20), asks.recv()).await;
+        assert!(second.is_err(), "nor is it waited for in vain: nothing is lost of it");
+        drop(unstored);
+        assert!(asks.try_recv().unwrap().request.brings_mail());
+        assert!(!asks.recv().await.unwrap().request.brings_mail(), "in their order");
     }
 }

@@ -5,6 +5,7 @@ use crate::support::binary::account;
 use crate::support::check::{ask, equal};
 use crate::support::mail::{blocking, seed, serve_well};
 use crate::support::{binary::Postrider, served::wait_within};
+use postrider_core::mail::uid_set::UidSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -13,11 +14,16 @@ use std::time::Duration;
 
 /// Resident memory that nothing a server says may need.
 const PEAK_KIB: u64 = 128 * 1024;
+/// The same where as much comes as rows may hold, and is stored.
+const ROWS_PEAK_KIB: u64 = 100 * 1024;
 /// Octets after which what is no answer has shown what it costs, and after which an answer must
 /// have been given up.
 const ENOUGH: [u64; 2] = [32 * 1024 * 1024, 300 * 1024 * 1024];
 /// Octets of what would stay if it were kept.
 const ENOUGH_TO_KEEP: u64 = 160 * 1024 * 1024;
+
+/// Messages whose rows are large.
+const ROWS: u32 = 5000;
 
 /// What is said without an end, and to which command.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,6 +46,8 @@ enum Endless {
     Tagged,
     /// Counters of ever new folders, in IDLE.
     Notified,
+    /// Mail whose rows are as large as rows may be: flags, and header fields.
+    Rows,
 }
 
 impl Endless {
@@ -111,11 +119,39 @@ fn talk(stream: TcpStream, what: Endless, said: &AtomicU64) -> std::io::Result<(
             ("EXAMINE", _) => {
                 ill = command.contains("Ill");
                 let large = ill && matches!(what, Endless::Index | Endless::Flags);
-                let (exists, uidnext) = if large { (u32::MAX, u32::MAX) } else { (3, 4) };
+                let (exists, uidnext) = match what {
+                    _ if large => (u32::MAX, u32::MAX),
+                    Endless::Rows if ill => (ROWS, ROWS + 1),
+                    _ => (3, 4),
+                };
                 let told = format!(
                     "* {exists} EXISTS\r\n* OK [UIDVALIDITY 9] x\r\n* OK [UIDNEXT {uidnext}] x\r\n* OK [HIGHESTMODSEQ 5] x\r\n"
                 );
                 out.write_all(told.as_bytes())?;
+            }
+            ("UID", Endless::Rows) if ill => {
+                let asked = command.split(' ').nth(2).unwrap_or_default();
+                let set = UidSet::parse(&asked.replace('*', &ROWS.to_string())).unwrap();
+                let set = set.intersect(&UidSet::range(1, ROWS));
+                let (keyword, long) = ("k".repeat(7000), "é".repeat(8000));
+                for uid in set.iter() {
+                    let mut line = format!("* {uid} FETCH (UID {uid} RFC822.SIZE 81000");
+                    if command.contains("BODY") {
+                        let fields = ["Subject", "From", "To", "Cc", "Message-ID"];
+                        let mut mail: String =
+                            fields.iter().map(|f| format!("{f}: {uid}{long}\r\n")).collect();
+                        mail.push_str("\r\n");
+                        let (length, flags) = (mail.len(), format!("{keyword}{uid}"));
+                        line.push_str(&format!(
+                            " FLAGS ({flags}) BODY[] {{{length}}}\r\n{mail})\r\n"
+                        ));
+                        line = line.replace("RFC822.SIZE 81000", &format!("RFC822.SIZE {length}"));
+                    } else {
+                        line.push_str(" FLAGS ())\r\n");
+                    }
+                    out.write_all(line.as_bytes())?;
+                    said.fetch_add(line.len() as u64, Ordering::SeqCst);
+                }
             }
             ("UID", Endless::Strangers) if ill => {
                 flood(&mut out, &|n| format!("* {n} FETCH (UID {} RFC822.SIZE 10)\r\n", n + 100))?;
@@ -203,20 +239,26 @@ async fn does_not_end(what: Endless) {
         wait_within(Duration::from_secs(240), "the flood, or its end", || {
             let reason = served.account("bad")["reason"].as_str().unwrap_or_default().to_owned();
             reported |= reason.contains("not read to its end");
-            reported || said.load(Ordering::SeqCst) > enough
+            reported || said.load(Ordering::SeqCst) > enough || what == Endless::Rows
         });
-        assert!(reported || talk, "{what:?} was read and read");
+        assert!(reported || talk || what == Endless::Rows, "{what:?} was read and read");
         // Where one folder is ill, the others of that account are mirrored, too.
         if !matches!(what, Endless::LongNames | Endless::Names | Endless::Tagged) {
             let well = "SELECT count(*) AS x FROM location l JOIN folder f ON f.id = l.folder JOIN account a ON a.id = f.account \
                         WHERE a.name = 'bad' AND f.path IN ('INBOX', 'Well')";
             wait_within(Duration::from_secs(120), "the other folders", || ask(&postrider.database(), well) == "6");
         }
+        if what == Endless::Rows {
+            let ill = "SELECT count(*) AS x FROM location l JOIN folder f ON f.id = l.folder WHERE f.path = 'Ill'";
+            let (all, time) = (ROWS.to_string(), Duration::from_secs(240));
+            wait_within(time, "the large rows", || ask(&postrider.database(), ill) == all);
+        }
         mailbox.append("INBOX", crate::support::mail::note("meanwhile"));
         served.settle(&postrider, "good", &mailbox);
         equal(&postrider, "good", &mailbox);
         let peak = served.status("VmHWM:");
-        assert!(peak < PEAK_KIB, "{what:?}: {peak} KiB");
+        let most = if what == Endless::Rows { ROWS_PEAK_KIB } else { PEAK_KIB };
+        assert!(peak < most, "{what:?}: {peak} KiB");
         served.stop();
     })
     .await;
@@ -243,4 +285,5 @@ endless! {
     messages_that_nobody_asked_for_in_a_page => Page;
     ends_of_commands_that_nobody_sent => Tagged;
     counters_of_ever_new_folders => Notified;
+    rows_as_large_as_they_may_be => Rows;
 }

@@ -29,3 +29,12 @@ pub struct Fetched {
     /// stored.
     pub held: bool,
 }
+
+impl Fetched {
+    /// Octets that its row takes in memory.
+    #[must_use]
+    pub fn row_octets(&self) -> u64 {
+        let texts = self.identity.0.len() + self.flags.as_str().len();
+        (size_of::<Self>() + texts) as u64 + self.header.octets()
+    }
+}

@@ -2,6 +2,7 @@
 
 use crate::failure::Class;
 use crate::mail::message::Fetched;
+use crate::mail::room::Room;
 use crate::mail::uid_set::UidSet;
 use crate::plain::PlainText;
 
@@ -71,11 +72,14 @@ pub struct Page<R = Fetched> {
     pub failed: Vec<Unfetched>,
     /// Messages that settle nothing yet.
     pub suspects: Vec<Suspect<R>>,
+    /// What it takes of the process's memory.
+    pub room: Room,
 }
 
 impl<R> Default for Page<R> {
     fn default() -> Self {
-        Self { rows: Vec::new(), gone: UidSet::new(), failed: Vec::new(), suspects: Vec::new() }
+        let (gone, room) = (UidSet::new(), Room::default());
+        Self { rows: Vec::new(), gone, failed: Vec::new(), suspects: Vec::new(), room }
     }
 }
 
@@ -85,12 +89,12 @@ impl<R> Page<R> {
     /// # Errors
     /// The first that `seal` meets.
     pub fn sealed<S, E>(self, mut seal: impl FnMut(R) -> Result<S, E>) -> Result<Page<S>, E> {
-        let Self { rows, gone, failed, suspects } = self;
+        let Self { rows, gone, failed, suspects, room } = self;
         let rows = rows.into_iter().map(&mut seal).collect::<Result<_, E>>()?;
         let suspect =
             |s: Suspect<R>| Ok(Suspect { fetched: seal(s.fetched)?, announced: s.announced });
         let suspects = suspects.into_iter().map(suspect).collect::<Result<_, E>>()?;
-        Ok(Page { rows, gone, failed, suspects })
+        Ok(Page { rows, gone, failed, suspects, room })
     }
 }
 
@@ -125,7 +129,15 @@ impl Page {
             return (self, true);
         };
         self.rows.retain(|row| row.uid < doubt);
-        (Self { rows: self.rows, ..Self::default() }, false)
+        (Self { rows: self.rows, room: self.room, ..Self::default() }, false)
+    }
+
+    /// Octets that its rows take in memory.
+    #[must_use]
+    pub fn row_octets(&self) -> u64 {
+        let rows = self.rows.iter().chain(self.suspects.iter().map(|s| &s.fetched));
+        let failed = self.failed.iter().map(|failed| failed.text.len() as u64);
+        rows.map(Fetched::row_octets).sum::<u64>() + failed.sum::<u64>()
     }
 
     /// Raw octets that were read for the page.

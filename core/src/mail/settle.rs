@@ -166,7 +166,8 @@ impl<R: PageRow> Settlement<R> {
         for failed in self.failed.iter_mut().filter(|_| burst || nothing) {
             failed.again = Again::WithBurst;
         }
-        Ok(Page { rows: self.rows, gone: self.gone, failed: self.failed, suspects: self.suspects })
+        let Self { rows, gone, failed, suspects, .. } = self;
+        Ok(Page { rows, gone, failed, suspects, ..Page::default() })
     }
 }
 

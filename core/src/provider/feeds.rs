@@ -9,6 +9,7 @@ use crate::mail::feed::{FeedCursor, MailVersion, PageToken, PlaceId};
 use crate::mail::flags::Flags;
 use crate::mail::folder::Role;
 use crate::mail::id::Identity;
+use crate::mail::room::Room;
 use crate::mime::HeaderFacts;
 use crate::plain::PlainText;
 use crate::time::Micros;
@@ -181,6 +182,25 @@ pub struct FoundMail {
     pub date: Option<Micros>,
     /// Its bytes and what its header says, where they were asked for.
     pub bytes: Option<(BodyRef, HeaderFacts)>,
+    /// What it takes of the process's memory, with those that came along.
+    pub room: Room,
+}
+
+impl Got {
+    /// Octets that it takes in memory.
+    #[must_use]
+    pub fn row_octets(&self) -> u64 {
+        match self {
+            Self::Found(found) => {
+                let header = found.bytes.as_ref().map_or(0, |(_, header)| header.octets());
+                let places = found.state.places.iter().map(|place| place.0.len() + 64);
+                let state = found.state.flags.as_str().len() + places.sum::<usize>();
+                (size_of::<FoundMail>() + state) as u64 + header
+            }
+            Self::Failed { text, .. } => text.len() as u64,
+            Self::Missing => 0,
+        }
+    }
 }
 
 /// What a Get says of one message.

@@ -7,10 +7,11 @@ use crate::mail::id::{MailboxId, UidValidity};
 use crate::mail::key::Keyed;
 use crate::mail::page::Page;
 use crate::mail::recognise::IdentityKind;
+use crate::mail::room::Room;
 use crate::mail::uid_flags::UidFlags;
 use crate::mail::uid_set::UidSet;
 use crate::plain::PlainText;
-use crate::provider::feeds::{FeedAnswer, FeedRequest};
+use crate::provider::feeds::{FeedAnswer, FeedRequest, Got};
 use crate::time::Micros;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -268,6 +269,12 @@ pub enum Unwatched {
 }
 
 impl Request {
+    /// Whether its answer brings mail, whose rows go to the database.
+    #[must_use]
+    pub fn brings_mail(&self) -> bool {
+        matches!(self, Self::Fetch { .. } | Self::Feed(FeedRequest::Get { .. }))
+    }
+
     /// Whose units it costs: all but mail of the past keeps the mirror current.
     #[must_use]
     pub fn lane(&self) -> Lane {
@@ -362,6 +369,33 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// Octets that rows of mail in it take in memory.
+    #[must_use]
+    pub fn row_octets(&self) -> u64 {
+        match self {
+            Self::Fetched { page, .. } => page.row_octets(),
+            Self::Feed(FeedAnswer::Got { found, .. }) => {
+                found.iter().map(|(id, got)| id.0.len() as u64 + got.row_octets()).sum()
+            }
+            _ => 0,
+        }
+    }
+
+    /// Its rows hold this until they are dropped.
+    pub fn holds(&mut self, held: &Room) {
+        match self {
+            Self::Fetched { page, .. } => page.room = held.clone(),
+            Self::Feed(FeedAnswer::Got { found, .. }) => {
+                for (_, got) in found {
+                    if let Got::Found(found) = got {
+                        found.room = held.clone();
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Whether more answers to the same question are to come.
     #[must_use]
     pub fn goes_on(&self) -> bool {

@@ -82,6 +82,7 @@ impl Endpoint for GmailEndpoint {
     ) -> Coming<'a, Result<Box<dyn Session>, Failure>> {
         Box::pin(async move {
             let Opening { account, wire, sinks, credits, purse, .. } = opening;
+            let credits = credits.pages;
             let http = http(&self.server, self.tls.as_ref())?;
             let of = (account, wire, purse);
             let client = GmailClient::new((&self.server, self.plan), http, credential, of);

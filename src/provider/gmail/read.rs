@@ -14,6 +14,7 @@ use crate::provider::sink::{Sink, Sinks};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::{BodyRef, BodySink};
 use postrider_core::mail::feed::MailVersion;
+use postrider_core::mail::room::Room;
 use postrider_core::mime::{HeaderFacts, header_facts};
 use postrider_core::provider::feeds::{FoundMail, Got, SeenState, WantedMail};
 use postrider_core::time::Micros;
@@ -232,7 +233,8 @@ fn between(rest: &[u8]) -> Option<Failure> {
 
 /// A message that is there.
 pub(super) fn there(told: ToldMail, bytes: Option<(BodyRef, HeaderFacts)>) -> Got {
-    Got::Found(Box::new(FoundMail { state: told.state, stamp: None, date: told.date, bytes }))
+    let (stamp, room) = (None, Room::default());
+    Got::Found(Box::new(FoundMail { state: told.state, stamp, date: told.date, bytes, room }))
 }
 
 /// What became of a message whose bytes need not be written any more.

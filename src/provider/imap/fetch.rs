@@ -8,7 +8,8 @@ use crate::provider::head::Head;
 use crate::provider::imap::conn::{Conn, PACE};
 use crate::provider::imap::handover::{Asker, Cost, HandOver};
 use crate::provider::imap::page::{
-    Active, Alone, Reading, SET_OCTETS, flows, is_answer, is_fetch, is_of, merge, stray, tagged,
+    Active, Alone, CameSince, Reading, SET_OCTETS, flows, is_answer, is_fetch, is_of, merge, stray,
+    tagged,
 };
 use crate::provider::imap::recognise::item;
 use crate::provider::imap::row::{Meta, Row};
@@ -26,19 +27,12 @@ use postrider_core::provider::folders::{Answer, Request};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
-
-/// Octets of mail after which what has come of a page is handed over as a part.
-const PART_OCTETS: u64 = 16 * 1024 * 1024;
 
 fn items(names: IdentityKind) -> String {
     format!("(UID FLAGS INTERNALDATE RFC822.SIZE{} BODY.PEEK[])", item(names))
 }
-
-/// What has come is handed over as a part at the latest after this.
-const PART_TIME: Duration = Duration::from_secs(2);
 
 impl ImapSession {
     /// Fetches a page, and, pipelined behind it, the pages that are asked for meanwhile.
@@ -74,8 +68,7 @@ impl ImapSession {
         asks: &mut Asks,
     ) -> Result<(), Failure> {
         let (mut most, mut looks) = (1, false);
-        let mut octets = 0_u64;
-        let mut since = Instant::now();
+        let mut came = CameSince::begin(Instant::now());
         loop {
             if reading.pages.len() < most {
                 while let Ok(ask) = asks.try_recv() {
@@ -107,25 +100,30 @@ impl ImapSession {
                 front.pieces.is_empty() || reading.pages.iter().all(|page| page.open.is_empty());
             if front.open.is_empty() && is_alone {
                 self.settle_front(reading).await?;
-                (octets, since) = (0, Instant::now());
+                came = CameSince::begin(Instant::now());
                 continue;
             }
-            let is_late = !reading.unsealed.is_empty() && since.elapsed() >= PART_TIME;
-            if octets >= PART_OCTETS || is_late {
-                (octets, since) = (0, Instant::now());
+            if came.is_enough(!reading.unsealed.is_empty(), Instant::now()) {
                 self.hand_over_part(reading).await?;
+                self.wait_for(asks.room()).await;
+                came = CameSince::begin(Instant::now());
             }
             if reading.pages.len() < most && self.look_ahead(reading, queue, asks).await? {
                 continue;
             }
             if let Some(meta) = self.read_one(reading).await? {
-                if reading.unsealed.is_empty() {
-                    since = Instant::now();
-                }
-                octets += meta.length + meta.cost();
+                came.took(&meta, reading.unsealed.is_empty(), Instant::now());
                 reading.unsealed.push(meta);
             }
         }
+    }
+
+    /// Reads on when the database has taken enough of what was read. Nobody takes the session for one that
+    /// hangs meanwhile.
+    async fn wait_for(&mut self, room: impl Future<Output = ()> + Send) {
+        self.leash.busy.store(false, Ordering::Relaxed);
+        room.await;
+        self.leash.busy.store(true, Ordering::Relaxed);
     }
 
     /// Starts a page while no other is being read. Says whether its messages are looked for among

@@ -13,10 +13,17 @@ use postrider_core::mail::settle::Settlement;
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::provider::folders::Request;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Octets of UID set in a command line (RFC 7162 §6 asks for lines below 8,192).
 pub(super) const SET_OCTETS: usize = 4000;
+
+/// Octets of mail after which what has come of a page is handed over as a part, and octets of its rows.
+const PART_OCTETS: u64 = 16 * 1024 * 1024;
+const PART_ROWS: u64 = 1024 * 1024;
+/// What has come is handed over as a part at the latest after this.
+const PART_TIME: Duration = Duration::from_secs(2);
 
 /// So many messages to come are a flow.
 const FLOW: u64 = 100;
@@ -32,6 +39,36 @@ pub(super) fn stray(pages: &mut VecDeque<Active>) -> Result<Option<Meta>, Failur
     let Some(front) = pages.front_mut() else { return Ok(None) };
     front.strays += 1;
     if front.strays > STRAY_ROWS { Err(endless()) } else { Ok(None) }
+}
+
+/// What has come of a page since a part of it was handed over.
+pub(super) struct CameSince {
+    octets: u64,
+    rows: u64,
+    since: Instant,
+}
+
+impl CameSince {
+    /// Nothing yet.
+    pub(super) fn begin(now: Instant) -> Self {
+        Self { octets: 0, rows: 0, since: now }
+    }
+
+    /// A message came; it may be the first.
+    pub(super) fn took(&mut self, meta: &Meta, first: bool, now: Instant) {
+        if first {
+            self.since = now;
+        }
+        self.octets += meta.length;
+        self.rows += meta.row_octets();
+    }
+
+    /// Whether it is to be handed over; what waits unsealed waits only so long.
+    pub(super) fn is_enough(&self, waits: bool, now: Instant) -> bool {
+        self.octets >= PART_OCTETS
+            || self.rows >= PART_ROWS
+            || (waits && now.saturating_duration_since(self.since) >= PART_TIME)
+    }
 }
 
 /// What is read, and the way to whoever asked for it.

@@ -20,14 +20,10 @@ pub(super) struct Meta {
 }
 
 impl Meta {
-    /// Octets that its row costs.
-    pub(super) fn cost(&self) -> u64 {
-        let text = |t: &Option<String>| t.as_ref().map_or(0, String::len);
-        let h = &self.header;
-        let header =
-            text(&h.message_id) + text(&h.subject) + text(&h.from) + text(&h.to) + text(&h.cc);
+    /// Octets of its texts.
+    pub(super) fn row_octets(&self) -> u64 {
         let flags = self.line.flags.as_ref().map_or(0, |flags| flags.as_str().len());
-        (header + flags) as u64 + 4096
+        self.header.octets() + flags as u64
     }
 }
 

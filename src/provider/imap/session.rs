@@ -70,6 +70,7 @@ impl Endpoint for ImapEndpoint {
             conn.order = Arc::clone(&self.order);
             let leash = Leash { octets: conn.counter(), ..Leash::default() };
             let (hand, delivered) = (None, false);
+            let credits = credits.pages;
             let session =
                 ImapSession { conn, sink, hand, delivered, credits, leash, purse, memory, account };
             Ok(Box::new(session) as Box<dyn Session>)

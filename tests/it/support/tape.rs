@@ -12,6 +12,7 @@ use postrider_core::mail::feed::{FeedCursor, MailVersion, PageToken, PlaceId};
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::folder::Role;
 use postrider_core::mail::id::Identity;
+use postrider_core::mail::room::Room;
 use postrider_core::mime::header_facts;
 use postrider_core::provider::feeds::{
     FeedAnswer, FeedItem, FeedRequest, FeedWord, FlagLabel, FoundMail, Got, ListedPlace, Onward,
@@ -379,6 +380,7 @@ impl Playing {
                 stamp: (!self.tape.records).then(|| cursor.clone()),
                 date: Some(crate::support::shelf::date(mail)),
                 bytes: bytes.map(|body| (body, header_facts(&mail.raw))),
+                room: Room::default(),
             };
             found.push((id.clone(), Got::Found(Box::new(mail))));
         }

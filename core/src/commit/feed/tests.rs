@@ -13,6 +13,7 @@ use crate::mail::feed::{MailVersion, PlaceId};
 use crate::mail::flags::Flags;
 use crate::mail::folder::Role;
 use crate::mail::id::{AccountId, FolderId, Identity, Incarnation, SessionId};
+use crate::mail::room::Room;
 use crate::mime::HeaderFacts;
 use crate::provider::feeds::{FoundMail, Got, SeenState};
 use crate::time::Micros;
@@ -88,7 +89,13 @@ fn an_older_version_changes_nothing() {
             flags: Flags::new([flags]),
             version: Some(MailVersion::new(version)),
         };
-        Got::Found(Box::new(FoundMail { state, stamp: None, date: None, bytes: None }))
+        Got::Found(Box::new(FoundMail {
+            state,
+            stamp: None,
+            date: None,
+            bytes: None,
+            room: Room::default(),
+        }))
     };
     let flags = |books: &FeedBooks| {
         books.ledger.state_of(books.ledger.message(&mail()).unwrap().id).1.as_str().to_owned()

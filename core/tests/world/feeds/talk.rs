@@ -8,6 +8,7 @@ use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::{BodyHash, BodyRef};
 use postrider_core::mail::feed::FeedCursor;
 use postrider_core::mail::id::{Identity, SessionId};
+use postrider_core::mail::room::Room;
 use postrider_core::mime::HeaderFacts;
 use postrider_core::provider::feeds::{FeedAnswer, FeedRequest, FoundMail, Got, WantedMail};
 use postrider_core::provider::folders::Answer;
@@ -162,7 +163,16 @@ impl FeedWorld {
             let stamp = (self.cfg.kind == Kind::Changes).then(|| stamp.clone());
             let date = Some(Micros::from_seconds(mail.date));
             let bytes = bytes.then(|| (body, HeaderFacts::default()));
-            found.push((id.clone(), Got::Found(Box::new(FoundMail { state, stamp, date, bytes }))));
+            found.push((
+                id.clone(),
+                Got::Found(Box::new(FoundMail {
+                    state,
+                    stamp,
+                    date,
+                    bytes,
+                    room: Room::default(),
+                })),
+            ));
         }
         found
     }
