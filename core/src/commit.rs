@@ -4,6 +4,7 @@
 
 pub mod apply;
 pub mod change;
+pub mod clock;
 pub mod event;
 pub mod feed;
 pub mod lane;

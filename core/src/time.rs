@@ -3,6 +3,10 @@
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+/// An instant of what was that lies further ahead of now is not believed: clocks that are set by the network
+/// differ by less.
+pub const AHEAD: Duration = Duration::from_secs(300);
+
 /// A wall-clock instant: microseconds since 1970-01-01 UTC. This is what is persisted.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,

@@ -2,7 +2,7 @@
 //! next incarnation.
 
 use crate::failure::{Class, Failure};
-use crate::time::Micros;
+use crate::time::{AHEAD, Micros};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -42,7 +42,9 @@ impl History {
                 (self.refusals, self.first_refusal) = (0, None);
             }
             self.refusals = self.refusals.saturating_add(1);
-            self.first_refusal.get_or_insert(at);
+            // One of the future was told by a clock that was ahead.
+            let first = self.first_refusal.filter(|first| *first <= at.plus(AHEAD));
+            self.first_refusal = Some(first.unwrap_or(at));
         }
         self.tries = self.tries.saturating_add(1);
         self.last = Some(failure.class);

@@ -12,6 +12,7 @@ use crate::words::{flags, hash};
 use crate::world::World;
 use postrider_core::commit::change::{AccountChange, Change};
 use postrider_core::commit::event::{EventDraft, SHOWN, ToldPlace, What};
+use postrider_core::failure::Class;
 use postrider_core::mail::cursor::Mark;
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::{FolderId, MessageId};
@@ -150,12 +151,18 @@ impl World {
 
     /// A folder is shut for what it says itself.
     pub(crate) fn check_shut(&mut self, change: &Change) {
-        let Change::Account(AccountChange::Shut { remote_id, soon: false, .. }) = change else {
+        let Change::Account(AccountChange::Shut { remote_id, class, soon: false, .. }) = change
+        else {
             return;
         };
         let name = String::from_utf8_lossy(remote_id);
         let Some(folder) = self.server.folders.get(&*name) else { return };
-        let odd = self.cfg.away || self.cfg.folder_ops || self.cfg.cut_mail || self.cfg.cut_folder;
+        // Sessions that are lost at it, by chance twice, say nothing of the folder.
+        let odd = *class == Class::Network
+            || self.cfg.away
+            || self.cfg.folder_ops
+            || self.cfg.cut_mail
+            || self.cfg.cut_folder;
         if !odd && !folder.mute && !self.odd.contains(&folder.id) {
             self.store.rash.push(format!("{name} was shut, and opens"));
         }

@@ -34,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) short: bool,
     /// The wall clock jumps.
     pub(crate) jumps: bool,
+    /// It is wrong by a month, for a while, and looks are a minute apart.
+    pub(crate) far: bool,
     /// Folders are put back from a backup.
     pub(crate) restores: bool,
     /// There is no budget for mail of the past, now and then.
@@ -65,6 +67,7 @@ impl Config {
     pub(crate) fn drawn(dice: &mut Dice) -> Self {
         // What came later draws apart: a seed stays what it was.
         let mut apart = Dice(dice.0 ^ 0x6d6f_6473_6571);
+        let mut apart_far = Dice(dice.0 ^ 0x0063_6c6f_636b);
         Self {
             lies: dice.chance(50),
             drops: dice.chance(60),
@@ -85,6 +88,7 @@ impl Config {
             estimates: dice.chance(10),
             short: dice.chance(10),
             jumps: dice.chance(15),
+            far: apart_far.chance(15),
             restores: dice.chance(15),
             budget: dice.chance(20),
             modseq: apart.chance(60),
@@ -127,6 +131,7 @@ impl Config {
             estimates: false,
             short: false,
             jumps: false,
+            far: false,
             restores: false,
             budget: false,
             modseq: false,

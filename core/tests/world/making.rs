@@ -13,10 +13,12 @@ use std::time::Duration;
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let mut dice = Dice(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x5151);
-        let cfg = Config::drawn(&mut dice);
+        let mut cfg = Config::drawn(&mut dice);
+        cfg.jumps |= cfg.far;
+        let confirm_after = Duration::from_secs(if cfg.far { 60 } else { 0 });
         let misfit = dice.chance(12);
         let settings = Settings {
-            confirm_after: Duration::ZERO,
+            confirm_after,
             guard_floor: *dice.pick(&[1, 2, 50]),
             page_messages: usize::try_from(1 + dice.roll(3)).unwrap(),
             recent_messages: 1 + dice.roll(5),

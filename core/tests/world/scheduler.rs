@@ -15,6 +15,8 @@ use postrider_core::time::{Micros, Now};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+const MONTH: i64 = 30 * 86_400;
+
 impl World {
     pub(crate) fn note(&mut self, text: impl FnOnce() -> String) {
         if self.trace {
@@ -251,8 +253,9 @@ impl World {
             self.restore();
         }
         if self.cfg.jumps && self.dice.chance(10) {
-            self.off = i64::try_from(self.dice.roll(8000)).unwrap() - 4000;
-            let off = self.off;
+            let near = i64::try_from(self.dice.roll(8000)).unwrap() - 4000;
+            let off = if self.cfg.far { *self.dice.pick(&[near, MONTH, -MONTH]) } else { near };
+            self.off = off;
             self.note(|| format!("-- the wall clock is off by {off} s"));
         }
     }

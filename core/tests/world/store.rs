@@ -6,6 +6,7 @@ use postrider_core::commit::apply::{apply, may_end_limbo, mistaken as mistaken_r
 use postrider_core::commit::change::{
     AccountChange, Change, Commit, CommitAnswer, FolderChange, Note, Poison, Refusal, StoredRows,
 };
+use postrider_core::commit::clock::Correction;
 use postrider_core::commit::event::EventDraft;
 use postrider_core::commit::lane::admit;
 use postrider_core::commit::ledger::Ledger;
@@ -69,8 +70,9 @@ impl Store {
         }
     }
 
-    pub(crate) fn open(&mut self, anew: bool) -> AccountSnapshot {
+    pub(crate) fn open(&mut self, anew: bool, now: Micros) -> AccountSnapshot {
         self.account.incarnation.0 += i64::from(anew);
+        self.correct(now);
         let of = |is: &dyn Fn(Class, Again) -> bool| {
             let rows = |f: &FolderRow| {
                 let is_it = |uid: &u32| {
@@ -90,6 +92,18 @@ impl Store {
             limbo: self.limbo() > 0,
             ..AccountSnapshot::of(self.account.clone())
         }
+    }
+
+    /// A clock that was ahead is no longer believed.
+    fn correct(&mut self, now: Micros) {
+        let folders: Vec<FolderRow> = self.folders.values().cloned().collect();
+        let Some(correction) = Correction::due(&self.account, &folders, now) else { return };
+        self.ledger = corrected(&self.ledger, correction);
+        let dates = self.ledger.locations().filter_map(|l| l.internal_date);
+        let newest = dates.filter(|date| *date <= now).max();
+        self.account.opened_at = self.account.opened_at.map(|at| correction.opened(at, newest));
+        correction.account(&mut self.account);
+        self.folders.values_mut().for_each(|folder| correction.folder(folder));
     }
 
     /// A pass that changed nothing.
@@ -306,4 +320,20 @@ impl Store {
 /// A UID is one wherever there are folders.
 pub(crate) fn narrow(uid: u64) -> u32 {
     u32::try_from(uid).unwrap()
+}
+
+/// Messages and locations, with what lay ahead brought back.
+pub(crate) fn corrected(ledger: &Ledger, correction: Correction) -> Ledger {
+    let mut back = Ledger::new(ledger.next_message());
+    for message in ledger.messages() {
+        let mut message = message.clone();
+        correction.message(&mut message);
+        back.load_message(message);
+    }
+    for location in ledger.locations() {
+        let mut location = location.clone();
+        correction.location(&mut location);
+        back.load_location(location);
+    }
+    back
 }

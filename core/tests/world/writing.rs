@@ -23,7 +23,8 @@ impl World {
                 None
             }
             Queued::Open(epoch, anew) => {
-                Some((epoch, Event::Opened(Box::new(self.store.open(anew)))))
+                let now = self.instant().wall;
+                Some((epoch, Event::Opened(Box::new(self.store.open(anew, now)))))
             }
             Queued::Commit(epoch, token, commit) => {
                 let full = self.faults && self.cfg.drops && self.dice.chance(2);

@@ -60,6 +60,8 @@ pub(crate) struct FeedConfig {
     pub(crate) budget: bool,
     /// How far the server's clock is ahead of ours.
     pub(crate) skew: i64,
+    /// Our own clock jumps; (true) by a month.
+    pub(crate) jumps: Option<bool>,
     pub(crate) guard: u64,
     pub(crate) page: usize,
     pub(crate) list_page: usize,
@@ -96,6 +98,8 @@ impl FeedLie {
 impl FeedConfig {
     /// What a seed draws.
     pub(crate) fn drawn(dice: &mut Dice) -> Self {
+        // What came later draws apart: a seed stays what it was.
+        let mut apart = Dice(dice.0 ^ 0x0063_6c6f_636b);
         let size = |dice: &mut Dice| usize::try_from(1 + dice.roll(4)).unwrap();
         Self {
             kind: *dice.pick(&Kind::ALL),
@@ -120,6 +124,7 @@ impl FeedConfig {
             excludes: dice.chance(20),
             budget: dice.chance(15),
             skew: *dice.pick(&[0, 0, 0, 400, -400]),
+            jumps: apart.chance(20).then(|| apart.chance(70)),
             guard: *dice.pick(&[1, 2, 50]),
             page: size(dice),
             list_page: size(dice),
@@ -165,6 +170,7 @@ impl FeedConfig {
                 "excludes" => self.excludes = is,
                 "budget" => self.budget = is,
                 "skew" => self.skew = value.parse().unwrap(),
+                "jumps" => self.jumps = is.then_some(true),
                 "guard" => self.guard = value.parse().unwrap(),
                 "page" => self.page = value.parse().unwrap(),
                 "list_page" => self.list_page = value.parse().unwrap(),

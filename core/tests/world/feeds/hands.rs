@@ -124,7 +124,7 @@ impl FeedWorld {
     fn apply(&mut self, queued: FeedQueued) -> Result<Option<(u64, Event)>, String> {
         Ok(match queued {
             FeedQueued::Open(epoch) => {
-                let snapshot = self.store.open();
+                let snapshot = self.store.open(self.instant().wall);
                 Some((epoch, Event::Opened(Box::new(snapshot))))
             }
             FeedQueued::Proved(proof) => {

@@ -57,6 +57,8 @@ pub(crate) struct FeedWorld {
     pub(crate) pages: u64,
     pub(crate) words: u64,
     pub(crate) asked: BTreeMap<String, u32>,
+    /// By how much our own clock is wrong.
+    pub(crate) off: i64,
     pub(crate) refetched: Vec<String>,
     /// Asked for by a run that has forgotten it.
     pub(crate) excused: BTreeSet<String>,
@@ -69,6 +71,8 @@ pub(crate) struct FeedWorld {
     /// Messages that lay where the config leaves out.
     pub(crate) judged: usize,
 }
+
+const MONTH: i64 = 30 * 86_400;
 
 impl FeedWorld {
     pub(crate) fn new(seed: u64) -> Self {
@@ -99,6 +103,7 @@ impl FeedWorld {
             late: Vec::new(),
             timer: None,
             faults: true,
+            off: 0,
             warming: true,
             lied: false,
             gone_lied: BTreeSet::new(),
@@ -160,7 +165,7 @@ impl FeedWorld {
 
     pub(crate) fn instant(&self) -> Now {
         let since = u64::try_from(self.now).unwrap();
-        Now { wall: Micros::from_seconds(self.now), mono: Duration::from_secs(since) }
+        Now { wall: Micros::from_seconds(self.now + self.off), mono: Duration::from_secs(since) }
     }
 
     /// The config leaves out others from now on; a run under way ends before it hears of it.
@@ -193,6 +198,14 @@ impl FeedWorld {
         }
         let act = *self.dice.pick(&acts);
         self.operate(act);
+        if let Some(far) = self.cfg.jumps
+            && self.dice.chance(10)
+        {
+            let near = i64::try_from(self.dice.roll(8000)).unwrap() - 4000;
+            let off = if far { *self.dice.pick(&[near, MONTH, -MONTH]) } else { near };
+            self.off = off;
+            self.note(|| format!("-- the wall clock is off by {off} s"));
+        }
     }
 
     fn step(&mut self) -> Result<(), String> {
@@ -306,7 +319,7 @@ impl FeedWorld {
         for _ in 0..self.steps {
             self.step()?;
         }
-        self.faults = false;
+        (self.faults, self.off) = (false, 0);
         self.note(|| "== faults stop".into());
         for mail in self.server.mail.values_mut() {
             mail.hide = -1;

@@ -1,8 +1,10 @@
 //! The model store: the core's own rules of feeds over rows in memory.
 
 use crate::kept::Kept;
+use crate::store::corrected;
 use postrider_core::commit::change::feed::FeedChange;
 use postrider_core::commit::change::{Change, Commit, CommitAnswer, Refusal, StoredRows};
+use postrider_core::commit::clock::Correction;
 use postrider_core::commit::event::EventDraft;
 use postrider_core::commit::feed::apply::{admit_feed, apply_feed};
 use postrider_core::commit::feed::books::FeedBooks;
@@ -50,13 +52,29 @@ impl FeedStore {
         }
     }
 
-    pub(crate) fn open(&mut self) -> AccountSnapshot {
+    pub(crate) fn open(&mut self, now: Micros) -> AccountSnapshot {
+        self.books.rows.account.incarnation.0 += 1;
+        self.correct(now);
         let rows = &mut self.books.rows;
-        rows.account.incarnation.0 += 1;
         AccountSnapshot {
             feed: Some(Box::new(rows.clone())),
             ..AccountSnapshot::of(rows.account.clone())
         }
+    }
+
+    /// A clock that was ahead is no longer believed.
+    fn correct(&mut self, now: Micros) {
+        let Some(correction) = Correction::due_of_feed(&self.books.rows, now) else { return };
+        let mut rows = self.books.rows.clone();
+        correction.feed(&mut rows);
+        let ledger = corrected(&self.books.ledger, correction);
+        let owed: Vec<Owed> = self.books.all_owed().cloned().collect();
+        self.books = FeedBooks::new(rows, ledger, self.books.held);
+        for mut owed in owed {
+            correction.owed(&mut owed);
+            self.books.load_owed(owed);
+        }
+        self.since.values_mut().for_each(|since| *since = correction.was(*since));
     }
 
     pub(crate) fn living(&self) -> impl Iterator<Item = &MessageRow> {
