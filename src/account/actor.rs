@@ -266,7 +266,8 @@ impl AccountState {
             Action::Open { anew } => {
                 // Of an actor before this one nothing is known.
                 let anew = anew || self.account.is_none();
-                if let Some(rows) = self.ahead.take().filter(|_| !anew) {
+                let now = self.args.clock.now().wall;
+                if let Some(rows) = self.ahead.take(now).filter(|_| !anew) {
                     self.depth.enter();
                     drop(me.cast(AccountMsg::Input(Input::Machine(run, Event::Opened(rows)))));
                     return;

@@ -6,9 +6,11 @@ use crate::account::args::AccountArgs;
 use crate::account::message::AccountMsg;
 use crate::reply::ReplyTo;
 use crate::store::actor::StoreMsg;
+use postrider_core::commit::clock::Correction;
 use postrider_core::failure::Failure;
 use postrider_core::mail::cursor::Lanes;
 use postrider_core::run::event::AccountSnapshot;
+use postrider_core::time::Micros;
 use ractor::ActorRef;
 
 /// Rows that are larger are not kept, an account at rest is to cost little: folders, octets of their
@@ -68,9 +70,10 @@ impl Ahead {
         *self = Self { number: self.number + 1, ..Self::default() };
     }
 
-    /// For the run that begins.
-    pub(super) fn take(&mut self) -> Option<Box<AccountSnapshot>> {
+    /// For the run that begins. What a clock has written that was ahead is to be read anew.
+    pub(super) fn take(&mut self, now: Micros) -> Option<Box<AccountSnapshot>> {
         let rows = self.rows.take();
+        let rows = rows.filter(|rows| Correction::due(&rows.account, &rows.folders, now).is_none());
         self.forget();
         rows
     }
@@ -83,7 +86,6 @@ mod tests {
     use postrider_core::commit::rows::{AccountRow, FolderRow};
     use postrider_core::mail::cursor::Mark;
     use postrider_core::mail::id::{AccountId, FolderId, Incarnation, UidValidity};
-    use postrider_core::time::Micros;
     use std::collections::BTreeMap;
 
     fn rows(folders: i64) -> Box<AccountSnapshot> {
@@ -100,8 +102,18 @@ mod tests {
         let number = ahead.ask().unwrap();
         assert_eq!(ahead.ask(), None, "it has been asked");
         ahead.keep(number, rows(2));
-        assert!(ahead.take().is_some_and(|rows| rows.folders.len() == 2));
-        assert!(ahead.take().is_none());
+        assert!(ahead.take(Micros(9)).is_some_and(|rows| rows.folders.len() == 2));
+        assert!(ahead.take(Micros(9)).is_none());
+    }
+
+    #[test]
+    fn rows_of_a_clock_that_was_ahead_are_read_anew() {
+        let mut ahead = Ahead::default();
+        let number = ahead.ask().unwrap();
+        let mut of_the_future = rows(1);
+        of_the_future.account.stamped_at = Some(Micros::from_seconds(86_400));
+        ahead.keep(number, of_the_future);
+        assert!(ahead.take(Micros(9)).is_none());
     }
 
     #[test]
@@ -110,15 +122,15 @@ mod tests {
         let first = ahead.ask().unwrap();
         ahead.forget();
         ahead.keep(first, rows(1));
-        assert!(ahead.take().is_none(), "it was read before the write");
+        assert!(ahead.take(Micros(9)).is_none(), "it was read before the write");
         let second = ahead.ask().unwrap();
         ahead.keep(second, rows(1));
         ahead.forget();
-        assert!(ahead.take().is_none());
+        assert!(ahead.take(Micros(9)).is_none());
         let taken = ahead.ask().unwrap();
-        assert!(ahead.take().is_none(), "nothing has come");
+        assert!(ahead.take(Micros(9)).is_none(), "nothing has come");
         ahead.keep(taken, rows(1));
-        assert!(ahead.take().is_none(), "the run that began has read for itself");
+        assert!(ahead.take(Micros(9)).is_none(), "the run that began has read for itself");
     }
 
     #[test]
@@ -127,7 +139,7 @@ mod tests {
             let mut ahead = Ahead::default();
             let number = ahead.ask().unwrap();
             ahead.keep(number, rows);
-            ahead.take().is_some()
+            ahead.take(Micros(9)).is_some()
         };
         assert!(kept(rows(64)));
         assert!(!kept(rows(65)), "too many");

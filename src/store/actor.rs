@@ -7,7 +7,8 @@ use crate::fault;
 use crate::handle::Backlog;
 use crate::reply::ReplyTo;
 use crate::store::apply::{
-    Care, Done, Numbers, Portion, Quiet, control, open_account, write_quiet,
+    Care, Done, Numbers, Portion, Quiet, bring_back, control, correction_of, open_account,
+    write_quiet,
 };
 use crate::store::connect::Database;
 use crate::store::failure::Trouble;
@@ -372,11 +373,20 @@ impl StoreState {
         if !anew && !self.unsure && !self.quiet.is_of_rows() {
             // Nobody else writes: what is read one by one belongs together.
             let snapshot = open_account(&self.db.writer, open, anew, at).await?;
-            return Ok(snapshot.map(|(snapshot, _)| snapshot));
+            if !matches!(&snapshot, Ok((rows, _)) if correction_of(rows, at).is_some()) {
+                return Ok(snapshot.map(|(snapshot, _)| snapshot));
+            }
         }
         let tx = self.begin().await?;
         write_quiet(&tx, &self.quiet).await?;
-        let snapshot = open_account(&tx, open, anew, at).await?;
+        let mut snapshot = open_account(&tx, open, anew, at).await?;
+        if let Ok((rows, _)) = &snapshot
+            && let Some(correction) = correction_of(rows, at)
+        {
+            bring_back(&tx, &open.name, rows, correction).await?;
+            let read = open_account(&tx, open, false, at).await?;
+            snapshot = read.map(|(rows, _)| (rows, true));
+        }
         match &snapshot {
             // Nothing is to be made durable: what passes proved is read, and goes on waiting.
             Ok((_, false)) if !self.quiet.is_much() => tx.rollback().await?,

@@ -2,6 +2,7 @@
 //! document a table.
 
 mod applied;
+mod clock;
 mod control;
 mod feed;
 mod messages;
@@ -13,6 +14,7 @@ mod rematch;
 mod words;
 
 pub(super) use applied::{Applied, Care};
+pub(super) use clock::{bring_back, correction_of};
 pub use control::Done;
 pub(super) use control::{Portion, control};
 pub(super) use numbers::Numbers;

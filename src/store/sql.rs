@@ -101,6 +101,15 @@ texts! {
     HandOutAccount,
     FailuresToRetry,
     Notes,
+    // What a clock has written that was ahead.
+    AccountWas,
+    FolderWas,
+    NewestDate,
+    MessagesWere,
+    LocationsWere,
+    NotesWere,
+    FailuresWere,
+    OwedWere,
 }
 
 texts! {

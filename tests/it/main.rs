@@ -8,6 +8,7 @@ mod anew;
 mod bounds;
 mod budget;
 mod circles;
+mod clocks;
 mod compress;
 mod config;
 mod counts;

@@ -2,6 +2,25 @@
 
 use crate::store::sql::OpeningText;
 
+/// An instant of what was that lies ahead of now (?2), brought back: the latest is ?3, behind it ?5 keep their
+/// distances, and what was before them is closer by ?4. As `Correction::was` does it to one.
+macro_rules! was {
+    ($at: literal) => {
+        concat!(
+            $at,
+            " = CASE WHEN ",
+            $at,
+            " > ?2 THEN ?2 - MIN(MAX(?3 - ",
+            $at,
+            ", 0), ?5) - MAX(?3 - ",
+            $at,
+            " - ?5, 0) / ?4 ELSE ",
+            $at,
+            " END"
+        )
+    };
+}
+
 pub(in crate::store::sql) const fn words(text: OpeningText) -> &'static str {
     match text {
         // What is asked of the account is asked once, however many folders it has.
@@ -29,5 +48,54 @@ pub(in crate::store::sql) const fn words(text: OpeningText) -> &'static str {
         OpeningText::Notes => {
             "SELECT about, folder, remote_id, uidvalidity, uid, count, text FROM note WHERE account = ?1"
         }
+        OpeningText::AccountWas => {
+            "UPDATE account SET stamped_at = ?2, listed_at = ?3, opened_at = ?4, list_look = ?5, since = MIN(since, ?6), \
+             next_attempt_at = MIN(next_attempt_at, ?7) WHERE id = ?1"
+        }
+        OpeningText::FolderWas => {
+            "UPDATE folder SET opened_at = ?2, passed_at = ?3, proved_at = ?4, grown_at = ?5, look = ?6, misfit = ?7, \
+             refused = ?8 WHERE id = ?1"
+        }
+        OpeningText::NewestDate => {
+            "SELECT MAX(l.internal_date) FROM folder f JOIN location l ON l.folder = f.id WHERE f.account = ?1 AND \
+             l.internal_date <= ?2"
+        }
+        OpeningText::MessagesWere => concat!(
+            "UPDATE message SET ",
+            was!("stored_at"),
+            ", ",
+            was!("limbo_since"),
+            ", ",
+            was!("last_sight"),
+            ", ",
+            was!("deleted_at"),
+            " WHERE account = ?1 AND (stored_at > ?2 OR limbo_since > ?2 OR last_sight > ?2 OR deleted_at > ?2)"
+        ),
+        OpeningText::LocationsWere => concat!(
+            "UPDATE location SET ",
+            was!("began_at"),
+            ", ",
+            was!("ended_at"),
+            " WHERE folder IN (SELECT id FROM folder WHERE account = ?1) AND (began_at > ?2 OR ended_at > ?2)"
+        ),
+        OpeningText::NotesWere => {
+            concat!("UPDATE note SET ", was!("at"), " WHERE account = ?1 AND at > ?2")
+        }
+        OpeningText::FailuresWere => concat!(
+            "UPDATE failure SET next_try_at = MIN(next_try_at, ?6), ",
+            was!("first_at"),
+            ", ",
+            was!("last_at"),
+            ", ",
+            was!("closed_at"),
+            " WHERE account = ?1 AND (next_try_at > ?6 OR first_at > ?2 OR last_at > ?2 OR closed_at > ?2)"
+        ),
+        OpeningText::OwedWere => concat!(
+            "UPDATE owed SET due_at = MIN(due_at, CASE WHEN attempts > 0 THEN ?6 ELSE ?7 END), ",
+            was!("told_at"),
+            ", ",
+            was!("missing_at"),
+            " WHERE account = ?1 AND (told_at > ?2 OR missing_at > ?2 OR due_at > ?7)"
+        ),
     }
 }
