@@ -7,9 +7,9 @@ use crate::store::rows::{Names, get, hash, identity};
 use crate::store::sql::HeldText;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::BodyRef;
-use postrider_core::mail::id::Identity;
+use postrider_core::mail::id::{FolderId, Identity};
 use postrider_core::mail::key::MatchKey;
-use postrider_core::mail::recognise::{Lost, Missed};
+use postrider_core::mail::recognise::{LONG, Lost, Missed};
 use postrider_core::time::Micros;
 use sea_orm::QueryResult;
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,7 +53,8 @@ impl Reader {
 
     async fn missed_in(&self, account: &str, remote_id: &[u8]) -> Result<Missed, Trouble> {
         let most = i64::try_from(LOST + 1).unwrap_or(i64::MAX);
-        let values = vec![account.to_owned().into(), most.into()];
+        let long = i64::try_from(LONG).unwrap_or(i64::MAX);
+        let values = vec![account.to_owned().into(), most.into(), long.into()];
         let rows = self.rows(HeldText::LostMail, values).await?;
         if rows.is_empty() || rows.len() > LOST {
             return Ok(Missed::default());
@@ -67,9 +68,11 @@ impl Reader {
             let (id, date): (Option<String>, Option<i64>) = (get(row, 6)?, get(row, 7)?);
             let key = MatchKey::of(id.as_deref(), date.map(Micros), Some(size(row)?));
             let last_sight = get::<Option<i64>>(row, 8)?.map(Micros);
-            Ok(Lost { identity: identity(row, 0, 1)?, key, body: body(row, 1)?, last_sight })
+            let left = get::<Option<i64>>(row, 9)?.map(FolderId);
+            Ok(Lost { identity: identity(row, 0, 1)?, key, body: body(row, 1)?, last_sight, left })
         };
         Ok(Missed {
+            folder: FolderId(get(folder, 4)?),
             lost: rows.iter().map(lost).collect::<Result<_, Trouble>>()?,
             uidnext: u32::try_from(get::<i64>(folder, 2)?)
                 .map_err(|e| Trouble::damaged("a stored UIDNEXT", &e))?,

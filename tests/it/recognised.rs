@@ -6,6 +6,7 @@ use crate::support::check::{ask, consistent, equal, rows};
 use crate::support::dovecot::Dovecot;
 use crate::support::mail::{Mail, Mailbox, blocking};
 use crate::support::served::{head, until};
+use futures::TryStreamExt;
 use postrider_imapd::{Misbehaviour, Server, User};
 use std::collections::BTreeMap;
 
@@ -133,29 +134,51 @@ fn follower(server: &Dovecot, head: &str) -> Postrider {
 }
 
 /// Without ids: what vanished in one folder and comes in another is what vanished, as its Message-ID,
-/// date and size say, if nothing else of ours is like it.
+/// date and size say, if it is long and nothing else of ours is like it. What is short is read, and so is
+/// what comes where it vanished: there it is another mail.
 #[tokio::test(flavor = "multi_thread")]
 async fn mail_that_was_moved_is_not_read_again() {
     let server = Dovecot::start();
     let mut other = client(&server, "u").await;
     fill(&mut other, 40).await;
     // Like another but for one letter of its text, and from the same second.
-    let twin = |text: &str| format!("Message-ID: <twin@x>\r\nSubject: twin\r\n\r\n{text}\r\n");
+    let long = |id: &str, text: &str| {
+        let text = text.repeat(70_000);
+        format!("Message-ID: <{id}@x>\r\nSubject: {id}\r\n\r\n{text}\r\n")
+    };
+    let twin = |text: &str| long("twin", text);
     let date = Some("\"01-Feb-2024 10:00:00 +0000\"");
+    for n in 0..6 {
+        other.append("INBOX", None, date, long(&n.to_string(), "x").as_bytes()).await.unwrap();
+    }
     other.append("INBOX", None, date, twin("a").as_bytes()).await.unwrap();
     let postrider = follower(&server, SHORT);
     let reads = |postrider: &Postrider| tokio::task::block_in_place(|| reads(postrider));
     reads(&postrider);
     assert_eq!(reads(&postrider), 0);
 
-    other.select("INBOX").await.unwrap();
-    other.mv("3:8", "Archive").await.unwrap();
-    other.mv("*", "Archive").await.unwrap();
+    let all = other.select("INBOX").await.unwrap().exists;
+    other.mv(format!("{}:{all}", all - 6), "Archive").await.unwrap();
     other.close().await.unwrap();
     assert_eq!(reads(&postrider), 0, "moved");
     assert_eq!(postrider.manifest("u"), truth(&mut other).await);
     let moved = "SELECT count(*) AS x FROM event WHERE kind = 'message.moved'";
     assert_eq!(ask(&postrider.database(), moved), "7");
+
+    other.select("INBOX").await.unwrap();
+    other.mv("3", "Archive").await.unwrap();
+    other.close().await.unwrap();
+    assert_eq!(reads(&postrider), 1, "it is short");
+    assert_eq!(postrider.manifest("u"), truth(&mut other).await);
+
+    // One is written anew where it lies: all that is told of it is as before.
+    other.select("Archive").await.unwrap();
+    let deleted = other.uid_store("11", "+FLAGS (\\Deleted)").await.unwrap();
+    assert_eq!(deleted.try_collect::<Vec<_>>().await.unwrap().len(), 1);
+    other.close().await.unwrap();
+    other.append("Archive", None, date, long("0", "y").as_bytes()).await.unwrap();
+    assert_eq!(reads(&postrider), 1, "it is another");
+    assert_eq!(postrider.manifest("u"), truth(&mut other).await);
 
     // The twin comes as the first one goes: it is read.
     other.append("Projects/Alpha", None, date, twin("b").as_bytes()).await.unwrap();

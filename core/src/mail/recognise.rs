@@ -2,7 +2,7 @@
 //! are not read again.
 
 use crate::mail::body::BodyRef;
-use crate::mail::id::Identity;
+use crate::mail::id::{FolderId, Identity};
 use crate::mail::key::{Keyed, MatchKey};
 use crate::mail::uid_set::UidSet;
 use crate::time::Micros;
@@ -48,6 +48,9 @@ impl IdentityKind {
     }
 }
 
+/// What is not longer is read: its bytes decide, and cost less than a mistake.
+pub const LONG: u64 = 64 * 1024;
+
 /// A message without a location, which may only be on its way.
 #[derive(Clone, Debug)]
 pub struct Lost {
@@ -59,11 +62,15 @@ pub struct Lost {
     pub body: BodyRef,
     /// When it was seen last.
     pub last_sight: Option<Micros>,
+    /// The folder that it left.
+    pub left: Option<FolderId>,
 }
 
 /// Messages that may be found in a folder, and since when what is there is known.
 #[derive(Clone, Debug, Default)]
 pub struct Missed {
+    /// The folder.
+    pub folder: FolderId,
     /// The messages.
     pub lost: Vec<Lost>,
     /// From this UID on mail has come since `passed_at`.
@@ -76,8 +83,9 @@ pub struct Missed {
 
 impl Missed {
     /// Which of the lost ones the UIDs are, of those of `asked` that are `shown`: each is the only one
-    /// that is like the other, and came after the lost one was seen last. A twin that lay there all
-    /// along is another mail; whether one that is not lost is like them is to be asked, too.
+    /// that is like the other, is long, and came after the lost one was seen last. A twin that lay there all
+    /// along is another mail, and so is what comes where it left: somebody has written it anew. Whether one
+    /// that is not lost is like them is to be asked, too.
     #[must_use]
     pub fn found(&self, asked: &UidSet, shown: &[Keyed]) -> Vec<(u32, &Lost)> {
         let mut lost: BTreeMap<MatchKey, Option<&Lost>> = BTreeMap::new();
@@ -95,6 +103,8 @@ impl Missed {
         let mut found = Vec::new();
         for row in shown.iter().filter(|row| asked.contains(row.uid)) {
             let one = lost.get(&row.key).copied().flatten();
+            let one = one.filter(|one| one.left.is_some_and(|left| left != self.folder));
+            let one = one.filter(|one| one.body.length() > LONG);
             let one = one.filter(|one| one.last_sight.is_some_and(|seen| is_newer(row.uid, seen)));
             if let Some(one) = one.filter(|_| like.get(&row.key) == Some(&1)) {
                 found.push((row.uid, one));
@@ -118,13 +128,15 @@ mod tests {
         Lost {
             identity: Identity(format!("h:{id}")),
             key: key(id),
-            body: BodyRef::sealed(BodyHash([1; 32]), 1, 0, 5),
+            body: BodyRef::sealed(BodyHash([1; 32]), 1, 0, LONG + 1),
             last_sight: seen.map(Micros),
+            left: Some(FolderId(2)),
         }
     }
 
     fn missed(lost: Vec<Lost>) -> Missed {
-        Missed { lost, uidnext: 10, passed_at: Some(Micros(100)), opened_at: Some(Micros(50)) }
+        let (passed_at, opened_at) = (Some(Micros(100)), Some(Micros(50)));
+        Missed { folder: FolderId(1), lost, uidnext: 10, passed_at, opened_at }
     }
 
     fn found(missed: &Missed, shown: &[(u32, &str)]) -> Vec<(u32, String)> {
@@ -166,6 +178,24 @@ mod tests {
         assert!(!at(None, 10), "nobody knows when it was seen");
         let never = Missed { passed_at: None, ..missed(vec![lost("a", Some(60))]) };
         assert!(found(&never, &[(10, "a")]).is_empty());
+    }
+
+    #[test]
+    fn what_comes_where_it_left_or_is_short_is_read() {
+        let came = |change: fn(&mut Lost)| {
+            let mut one = lost("a", Some(60));
+            change(&mut one);
+            !found(&missed(vec![one]), &[(10, "a")]).is_empty()
+        };
+        assert!(came(|_| ()));
+        assert!(!came(|one| one.left = Some(FolderId(1))), "rewritten in its own folder");
+        assert!(!came(|one| one.left = None));
+        assert!(!came(shorten), "its bytes are read");
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test's bodies are durable by definition")]
+    fn shorten(one: &mut Lost) {
+        one.body = BodyRef::sealed(BodyHash([1; 32]), 1, 0, LONG);
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) counted: bool,
     /// UIDs of folders begin anew.
     pub(crate) anew: bool,
+    /// Mails are written anew in their own folder: other bytes, and nothing else.
+    pub(crate) rewrites: bool,
     /// Mails that are not the same look alike.
     pub(crate) alike: bool,
     /// Sessions look whether mail is held before they read it.
@@ -89,6 +91,7 @@ impl Config {
             short: dice.chance(10),
             jumps: dice.chance(15),
             far: apart_far.chance(15),
+            rewrites: apart_far.chance(25),
             restores: dice.chance(15),
             budget: dice.chance(20),
             modseq: apart.chance(60),
@@ -132,6 +135,7 @@ impl Config {
             short: false,
             jumps: false,
             far: false,
+            rewrites: false,
             restores: false,
             budget: false,
             modseq: false,

@@ -15,6 +15,10 @@ impl World {
         let mut dice = Dice(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x5151);
         let mut cfg = Config::drawn(&mut dice);
         cfg.jumps |= cfg.far;
+        // Where UIDs begin anew or are used again, or its folder has another name, meanwhile, nothing tells it
+        // from the one that it was.
+        let same = !cfg.anew && !cfg.restores && !cfg.ahead && !cfg.folder_ops;
+        cfg.rewrites &= same;
         let confirm_after = Duration::from_secs(if cfg.far { 60 } else { 0 });
         let misfit = dice.chance(12);
         let settings = Settings {
@@ -68,6 +72,7 @@ impl World {
             old: Vec::new(),
             touched: BTreeMap::new(),
             moves: Vec::new(),
+            rewriting: None,
             settings,
             asked: None,
             last_outcome: None,

@@ -1,6 +1,7 @@
 //! What the owners of the mailbox do, with another client.
 
 use crate::server::{EVER, Mail};
+use crate::words::REWRITTEN;
 use crate::world::{Move, World};
 use postrider_core::mail::id::FolderId;
 
@@ -73,6 +74,14 @@ impl World {
                 return;
             }
             "odd" => return self.turn_odd(&names),
+            "rewrite" if self.rewriting.is_some() => {
+                let Some((id, mail)) = self.rewriting.take() else { return };
+                if let Some(name) = self.server.name_of(id) {
+                    self.note(|| format!("SERVER rewritten {name} cid {}", mail.cid));
+                    self.server.put(&name, mail, &mut self.dice);
+                }
+                return;
+            }
             _ => {}
         }
         let full: Vec<String> =
@@ -102,6 +111,24 @@ impl World {
                 *self.flagged.entry(mail.cid).or_default() += 1;
                 self.note(|| format!("SERVER flag {name} {uid} {flags}"));
             }
+            // Of one that has come from elsewhere just now the same is true.
+            "rewrite" if self.touched.contains_key(&mail.cid) => {}
+            "rewrite" => {
+                let anew = Mail { cid: mail.cid + REWRITTEN, born: self.now, ..mail.clone() };
+                self.server.folders.get_mut(&name).unwrap().mail.remove(&uid);
+                for cid in [mail.cid, anew.cid] {
+                    *self.touched.entry(cid).or_default() += 10;
+                }
+                self.note(|| format!("SERVER rewrite {name} {uid} cid {}", mail.cid));
+                if self.dice.chance(50) {
+                    // The new one comes later.
+                    self.rewriting = Some((self.server.folders[&name].id, anew));
+                } else {
+                    self.server.put(&name, anew, &mut self.dice);
+                }
+            }
+            // In another folder, while the one that it was is looked for, nothing but its bytes tells them apart.
+            "move" | "copy" if mail.cid >= REWRITTEN => {}
             "move" | "copy" => {
                 let others: Vec<String> = names.into_iter().filter(|n| *n != name).collect();
                 if others.is_empty() || (kind == "copy" && self.server.total() >= self.most) {

@@ -1,7 +1,7 @@
 //! Mail that a session takes for messages that are held, as the store has them at that moment.
 
 use crate::server::{Folder, Mail};
-use crate::words::{fetched, hash, key, length};
+use crate::words::{fetched, hash, key, length, weight};
 use crate::world::World;
 use postrider_core::commit::rows::MessageRow;
 use postrider_core::mail::body::BodyRef;
@@ -17,7 +17,7 @@ use postrider_core::time::Micros;
     reason = "the model server's bodies are durable by definition"
 )]
 fn body(cid: u32) -> BodyRef {
-    BodyRef::sealed(hash(cid), 1, 0, 10 + u64::from(cid % 7))
+    BodyRef::sealed(hash(cid), 1, 0, weight(cid))
 }
 
 impl World {
@@ -86,8 +86,10 @@ impl World {
             key: key(m),
             body: body(self.store.cid(m.id)),
             last_sight: m.last_sight,
+            left: m.last_folder,
         });
         Missed {
+            folder: row.id,
             lost: lost.collect(),
             uidnext: row.lanes.as_ref().map_or(u32::MAX, |lanes| lanes.live.uidnext),
             passed_at: row.passed_at,

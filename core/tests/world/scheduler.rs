@@ -235,6 +235,9 @@ impl World {
         if self.cfg.moves && self.cfg.dups {
             operations.push("copy");
         }
+        if self.cfg.rewrites {
+            operations.extend(["rewrite", "rewrite"]);
+        }
         if self.cfg.folder_ops {
             operations.extend(["create", "delete", "rename"]);
         }

@@ -2,7 +2,7 @@
 
 use crate::server::{Folder, Lie, Mail};
 use crate::talk::Ended;
-use crate::words::{flags, gone, key, untold};
+use crate::words::{REWRITTEN, flags, gone, key, untold};
 use crate::world::World;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::folder::ListedFolder;
@@ -260,7 +260,7 @@ pub(crate) fn sample(folder: &Folder, wanted: impl Fn(u32) -> bool) -> Vec<Sampl
     let there = folder.mail.iter().filter(|(uid, _)| wanted(**uid));
     let row = |(uid, mail): (&u32, &Mail)| Sampled {
         uid: *uid,
-        size: u64::from(mail.cid),
+        size: u64::from(mail.cid % REWRITTEN),
         internal_date: Some(Micros::from_seconds(mail.date)),
     };
     there.map(row).collect()

@@ -7,7 +7,7 @@ use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::Identity;
 use postrider_core::mail::key::MatchKey;
 use postrider_core::mail::message::Fetched;
-use postrider_core::mail::recognise::IdentityKind;
+use postrider_core::mail::recognise::{IdentityKind, LONG};
 use postrider_core::mime::HeaderFacts;
 use postrider_core::provider::folders::Request;
 use postrider_core::time::Micros;
@@ -55,15 +55,25 @@ pub(crate) fn fetched(uid: u32, mail: &Mail, short: bool, names: IdentityKind) -
     }
 }
 
+/// A mail that was rewritten by so much is another, and looks like the one that it was.
+pub(crate) const REWRITTEN: u32 = 1_000_000;
+
+/// Octets of a mail: most are so long that they are not read again where they are moved to.
+pub(crate) fn weight(cid: u32) -> u64 {
+    let cid = cid % REWRITTEN;
+    10 + u64::from(cid % 7) + if cid % 4 == 0 { 0 } else { LONG }
+}
+
 /// What a mail is recognised by.
 pub(crate) fn key(cid: u32, date: Option<Micros>, alike: bool) -> MatchKey {
+    let cid = cid % REWRITTEN;
     let id = if alike { cid % 3 } else { cid };
     MatchKey::of(Some(&id.to_string()), date.filter(|_| !alike), None)
 }
 
 /// Octets of a mail.
 pub(crate) fn length(mail: &Mail) -> u64 {
-    10 + u64::from(mail.cid % 7)
+    weight(mail.cid)
 }
 
 /// A question in words.

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::life::Life;
-use crate::server::{Dice, Lie, Server};
+use crate::server::{Dice, Lie, Mail, Server};
 use crate::store::Store;
 use crate::watching::{View, Watch};
 use postrider_core::account::machine::Machine;
@@ -126,6 +126,8 @@ pub(crate) struct World {
     pub(crate) old: Vec<u32>,
     pub(crate) touched: BTreeMap<u32, u32>,
     pub(crate) moves: Vec<Move>,
+    /// Mail that is being written anew, and in which folder.
+    pub(crate) rewriting: Option<(u32, Mail)>,
     pub(crate) settings: Settings,
     /// What sessions were asked, for scripts.
     pub(crate) asked: Option<Vec<String>>,

@@ -12,9 +12,9 @@ pub(in crate::store::sql) const fn words(text: HeldText) -> &'static str {
         // The message's last place says when it came there.
         HeldText::LostMail => {
             "SELECT m.identity, b.hash, b.pack, b.\"offset\", b.length, COALESCE(m.announced, m.size), m.message_id, (SELECT \
-             internal_date FROM location WHERE message = m.id ORDER BY ended_at DESC LIMIT 1), m.last_sight FROM message \
+             internal_date FROM location WHERE message = m.id ORDER BY ended_at DESC LIMIT 1), m.last_sight, m.last_folder FROM message \
              m JOIN body b ON b.id = m.body WHERE m.account = (SELECT id FROM account WHERE name = ?1) AND \
-             m.limbo_since IS NOT NULL AND m.message_id IS NOT NULL LIMIT ?2"
+             m.limbo_since IS NOT NULL AND m.message_id IS NOT NULL AND m.size > ?3 LIMIT ?2"
         }
         // However many have one size, each of them is looked at once.
         HeldText::Twins => {
@@ -27,7 +27,7 @@ pub(in crate::store::sql) const fn words(text: HeldText) -> &'static str {
              mine) AND o.message_id IN (SELECT message_id FROM mine))"
         }
         HeldText::FoundIn => {
-            "SELECT f.passed_at, f.opened_at, c.state->>'$.state.uidnext', a.sizes_estimated FROM account a JOIN folder f \
+            "SELECT f.passed_at, f.opened_at, c.state->>'$.state.uidnext', a.sizes_estimated, f.id FROM account a JOIN folder f \
              ON f.account = a.id AND f.remote_id = ?2 AND f.deleted_at IS NULL JOIN cursor c ON c.folder = f.id AND \
              c.lane = 'live' WHERE a.name = ?1"
         }
