@@ -193,11 +193,12 @@ impl Hands {
         self.other == Other::Wished
     }
 
-    /// It is there.
-    pub(super) fn begin(&mut self, now: Duration) {
+    /// It is there. Of a folder that it has `watched` it shows what it was told there: as servers tell it,
+    /// that may be a minute old.
+    pub(super) fn begin(&mut self, watched: Option<Vec<u8>>, now: Duration) {
         self.number += 1;
         (self.other, self.looked) = (Other::Helps(self.number), now);
-        self.stale.clear();
+        self.stale = watched.into_iter().collect();
     }
 
     /// There is none; the next one is asked for then.

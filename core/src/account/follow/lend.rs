@@ -1,6 +1,6 @@
 //! Lending pages of a run to the session beside it, and what comes back.
 
-use crate::account::follow::follower::{Follower, SessionHeld};
+use crate::account::follow::follower::{Follower, SessionHeld, is_inbox};
 use crate::account::follow::hands::{Brought, Errand};
 use crate::account::follow::stage::Stage;
 use crate::account::follow::vocabulary::{Output, Slot};
@@ -73,7 +73,9 @@ impl Follower {
 
     /// The session beside helps from here on; a watch there ends with what it is asked.
     fn lend_to(&mut self, now: Now, out: &mut Vec<Output>) {
-        self.hands.begin(now.mono);
+        let watches = self.beside.as_ref().is_some_and(|beside| beside.watch.is_some());
+        let inbox = self.folders.iter().find(|folder| watches && is_inbox(folder));
+        self.hands.begin(inbox.map(|inbox| inbox.remote_id.clone()), now.mono);
         if let Some(working) = self.stage.working() {
             working.beside_at = now.mono + TEND;
         }

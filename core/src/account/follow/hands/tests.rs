@@ -57,7 +57,7 @@ fn came(uids: &[u32]) -> Page {
 /// Two sessions that work on six pages of a folder.
 fn two() -> Hands {
     let mut hands = Hands::default();
-    hands.begin(Duration::ZERO);
+    hands.begin(None, Duration::ZERO);
     for n in 1..=6 {
         hands.ask(Token(n), page("A", 10 * n as u32, 10 * n as u32 + 1));
     }
@@ -102,7 +102,7 @@ fn each_has_two_pages_and_the_next_goes_to_who_is_free() {
     assert_eq!(told(&hands.share()), ["+6"]);
     // One mail is asked for alone for a reason, and what has just come is live.
     let mut hands = Hands::default();
-    hands.begin(Duration::ZERO);
+    hands.begin(None, Duration::ZERO);
     for n in 1..=4 {
         assert_eq!(told(&hands.ask(Token(n), page("A", 7, 7))), [n.to_string()]);
     }
@@ -174,7 +174,7 @@ fn it_brings_mail_and_says_nothing_else() {
     ];
     for spoil in spoils {
         let mut hands = Hands::default();
-        hands.begin(Duration::ZERO);
+        hands.begin(None, Duration::ZERO);
         for n in 1..=3 {
             hands.ask(Token(n), page("A", 10 * n as u32, 10 * n as u32 + 2));
         }
@@ -207,10 +207,31 @@ fn who_is_needed_elsewhere_brings_what_it_was_asked_for_and_goes() {
     }
     assert!(hands.is_gone() && hands.end(Duration::ZERO).is_empty());
     // The next time is another number: what was meant for the first is nobody's.
-    hands.begin(Duration::ZERO);
+    hands.begin(None, Duration::ZERO);
     hands.ask(Token(7), page("A", 70, 71));
     hands.ask(Token(8), page("A", 80, 81));
     hands.ask(Token(9), page("A", 90, 91));
     assert!(hands.lent.contains_key(&Token(7)));
     assert!(matches!(hands.brought(1, Token(7), fetched(came(&[70, 71]), true)), Brought::Nothing));
+}
+
+#[test]
+fn who_has_watched_opens_anew_what_it_watched() {
+    for (watched, opens) in
+        [(Some(b"A".to_vec()), true), (Some(b"B".to_vec()), false), (None, false)]
+    {
+        let mut hands = Hands::default();
+        hands.begin(watched, Duration::ZERO);
+        let errands: Vec<Errand> = (1..=4_u32)
+            .flat_map(|n| hands.ask(Token(n.into()), page("A", 10 * n, 10 * n + 1)))
+            .filter(|errand| matches!(errand, Errand::Lent(..)))
+            .collect();
+        let first = errands.first().unwrap();
+        let is_opened =
+            matches!(first, Errand::Lent(_, token, Request::Examine { .. }) if *token == NOBODY);
+        assert_eq!(is_opened, opens);
+        let lent =
+            errands.iter().filter(|e| matches!(e, Errand::Lent(_, token, _) if *token != NOBODY));
+        assert_eq!(lent.count(), 2);
+    }
 }

@@ -167,7 +167,7 @@ fn who_helped_goes_with_the_session_of_the_run() {
     assert!(out.iter().any(|o| matches!(o, Output::Watch { which: Slot::Beside, .. })), "{out:?}");
     assert!(!f.hands.has_other() && f.beside.is_some());
     // Somebody else needs it.
-    f.hands.begin(at(14).mono);
+    f.hands.begin(None, at(14).mono);
     let out = f.take(Input::Recalled, at(15));
     assert!(matches!(&out[..], [Output::Release(Slot::Beside), ..]), "{out:?}");
     assert!(!f.hands.has_other() && f.beside.is_none());
