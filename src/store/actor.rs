@@ -431,7 +431,7 @@ impl StoreState {
         match self.write_together(&tx, &mut numbers, taken, batch).await {
             Ok(()) => return self.keep(tx, numbers).await,
             Err(why) => match tx.undo(why).await {
-                Trouble::Refused(_) | Trouble::Damaged(_) => {}
+                why if why.is_of_one_commit() => {}
                 why => return Err(why),
             },
         }

@@ -39,10 +39,23 @@ impl Trouble {
         Self::Damaged(format!("{what} is damaged: {why}"))
     }
 
+    /// Whether it lies in what one commit says, or meets: when the database has taken that commit back, the
+    /// others go on. A disk that is full, a database that is busy or damaged is everybody's.
+    pub(super) fn is_of_one_commit(&self) -> bool {
+        match self {
+            Self::Damaged(_) | Self::Refused(_) => true,
+            Self::Database(e) => code(e).is_some_and(|code| is_constraint(&code)),
+            Self::Late(_) => false,
+        }
+    }
+
     /// As the failure of what is asked for one account.
     pub(super) fn of_account(self) -> Failure {
         match self {
             Self::Damaged(text) => Failure::bug(text),
+            Self::Database(e) if code(&e).is_some_and(|code| is_constraint(&code)) => {
+                Failure::bug(format!("the database refuses two rows of one name: {e}"))
+            }
             why => why.of_write(),
         }
     }
@@ -61,6 +74,11 @@ impl From<DbErr> for Trouble {
             Self::Database(e)
         }
     }
+}
+
+/// `SQLITE_CONSTRAINT`, of whatever kind: the low octet of an extended code is its primary one.
+fn is_constraint(code: &str) -> bool {
+    code.parse::<u32>().is_ok_and(|code| code & 0xff == 19)
 }
 
 /// The extended code that the database gave.
@@ -102,6 +120,8 @@ mod tests {
         ] {
             let trouble = Trouble::from(db.execute_unprepared(sql).await.unwrap_err());
             assert_eq!(matches!(trouble, Trouble::Refused(_)), is_content, "{sql}: {trouble:?}");
+            let is_of_one = is_content || sql.contains("'a'");
+            assert_eq!(trouble.is_of_one_commit(), is_of_one, "{sql}: {trouble:?}");
         }
     }
 }

@@ -22,8 +22,9 @@ impl InHand {
         Self { commit, reply, answer: None, broken: None }
     }
 
-    /// Writes it; what comes of it is told once the transaction is kept. A row that cannot be read and one
-    /// that is refused are this account's trouble, not that of others: apart from them, it is an answer.
+    /// Writes it; what comes of it is told once the transaction is kept. A row that cannot be read, one
+    /// that is refused and one that is there already are this account's trouble, not that of others: apart
+    /// from them, it is an answer.
     pub(super) async fn write(
         &mut self,
         tx: &Transaction,
@@ -44,7 +45,7 @@ impl InHand {
             Ok(Applied::Refused(refusal, rows)) => {
                 (Some(CommitAnswer::Refused(refusal, rows)), None)
             }
-            Err(why @ (Trouble::Damaged(_) | Trouble::Refused(_))) if care == Care::Apart => {
+            Err(why) if care == Care::Apart && why.is_of_one_commit() => {
                 (None, Some(why.of_account()))
             }
             Err(e) => return Err(e),

@@ -101,6 +101,25 @@ async fn a_row_that_cannot_be_read_costs_no_other_account() {
     .await;
 }
 
+/// Two rows of one name are our own mistake: the account that makes them stands, and no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_one_name_cost_no_other_account() {
+    two_mailboxes(|postrider, u, v| {
+        let database = postrider.database();
+        for folder in ["f3", "f4"] {
+            u.append(folder, note(&format!("twice\r\nX: {folder}")));
+        }
+        change(&database, "CREATE UNIQUE INDEX poison ON message (account, subject)");
+        let run = postrider.sync().exits(70);
+        assert!(run.stderr.contains("two rows of one name"), "{}", run.stderr);
+        equal(postrider, "v", v);
+        change(&database, "DROP INDEX poison");
+        postrider.sync().exits(0);
+        equal(postrider, "u", u);
+    })
+    .await;
+}
+
 /// Refuses the event of one message.
 const EVENT: &str = "CREATE TRIGGER poison BEFORE INSERT ON event \
      WHEN NEW.account = (SELECT id FROM account WHERE name = 'u') \
