@@ -143,8 +143,8 @@ pub async fn note_stop(db: &Database, data_dir: &Path) -> Result<(), Disagreemen
     write_durably(data_dir, "starts", &format!("{starts} {next}"))
 }
 
-/// Refuses a bodies folder that is another mirror's, or that lacks packs which the database names:
-/// a volume that is not mounted, half a restore.
+/// Refuses a bodies folder that is another mirror's, or that lacks packs, or bytes of one, which the
+/// database names: a volume that is not mounted, half a restore, bodies of an older copy.
 ///
 /// # Errors
 /// [`Disagreement`], by variant; nothing has changed.
@@ -165,16 +165,24 @@ pub async fn own_bodies(
         );
         return Err(Disagreement::Bodies(text));
     }
-    for pack in named.keys() {
+    for (pack, end) in named {
         let file = bodies.join(format!("{pack:010}.pack"));
-        if file.try_exists().map_err(|source| Disagreement::Io { file, source })? {
-            continue;
-        }
-        let text = format!(
-            "pack {pack}, which the database names, is not in {}: is it mounted, and is the restore whole? {cure}",
-            bodies.display()
-        );
-        return Err(Disagreement::Bodies(text));
+        let what = match std::fs::metadata(&file) {
+            // An end that is none is one that the database does not know.
+            Ok(told) if told.len() >= *end || *end == u64::MAX => continue,
+            Ok(told) => format!(
+                "pack {pack} in {} ends at {}, and the database names bytes up to {end}: are the bodies older than the \
+                 database? {cure}",
+                bodies.display(),
+                told.len()
+            ),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => format!(
+                "pack {pack}, which the database names, is not in {}: is it mounted, and is the restore whole? {cure}",
+                bodies.display()
+            ),
+            Err(source) => return Err(Disagreement::Io { file, source }),
+        };
+        return Err(Disagreement::Bodies(what));
     }
     Ok(())
 }

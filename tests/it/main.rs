@@ -44,6 +44,7 @@ mod recognised;
 mod refusals;
 mod renewals;
 mod repeats;
+mod restored;
 mod secrets;
 mod serve;
 mod sizes;
