@@ -50,7 +50,7 @@ pub(super) async fn events(
     // Registered before the look, so that no event falls between.
     let mut news = shared.events.clone();
     news.mark_unchanged();
-    let (oldest, _) = shared.reader.event_span().await?;
+    let (oldest, newest) = shared.reader.event_span().await?;
     if after > 0 && after < oldest - 1 {
         let text = format!(
             "events up to {} are no longer kept; begin again from a copy, then after={}",
@@ -59,6 +59,14 @@ pub(super) async fn events(
         );
         let problem = Problem::new(StatusCode::GONE, "events_gone", text);
         return Err(Problem { oldest: Some(oldest), ..problem });
+    }
+    if after > newest {
+        let text = format!(
+            "the feed ends at {newest}: this is an older copy than the one that has told {after}. Begin again from a \
+             copy; who operates it starts it once with `serve --adopt`, so that no number is used twice"
+        );
+        let problem = Problem::new(StatusCode::GONE, "events_ahead", text);
+        return Err(Problem { newest: Some(newest), ..problem });
     }
     let deadline = tokio::time::sleep(Duration::from_secs(wait));
     let mut deadline = std::pin::pin!(deadline);

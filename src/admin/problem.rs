@@ -23,6 +23,9 @@ pub(crate) struct Problem {
     /// For `events_gone`: the oldest number that is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) oldest: Option<i64>,
+    /// For `events_ahead`: the newest number that there is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) newest: Option<i64>,
 }
 
 /// In the document: a request may be refused with this status, and a problem says why.
@@ -39,7 +42,8 @@ impl<const STATUS: u16> IntoResponses for ProblemOf<STATUS> {
 impl Problem {
     pub(crate) fn new(status: StatusCode, kind: &'static str, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("error").to_owned();
-        Self { kind, title, status: status.as_u16(), detail: detail.into(), oldest: None }
+        let (status, detail) = (status.as_u16(), detail.into());
+        Self { kind, title, status, detail, oldest: None, newest: None }
     }
 
     pub(crate) fn missing(what: &str) -> Self {

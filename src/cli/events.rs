@@ -76,6 +76,14 @@ async fn from_server(args: &EventsArgs, config: &Config, client: Client) -> Resu
 
 async fn from_database(mut after: i64, config: &Config) -> Result<(), Exit> {
     let stored = StoredMirror::open(config).await?;
+    let newest = stored.newest_event().await?;
+    if after > newest {
+        eprintln!(
+            "the feed ends at {newest}: this is an older copy than the one that has told {after}"
+        );
+        stored.close().await;
+        return Err(Exit::Usage);
+    }
     loop {
         match print(&stored.events(after).await?) {
             Some(last) => after = last,

@@ -83,6 +83,11 @@ impl StoredMirror {
         values(rows.iter().map(EventView::from))
     }
 
+    /// The number of the last event.
+    pub(super) async fn newest_event(&self) -> Result<i64, Exit> {
+        self.reader.event_span().await.map(|(_, newest)| newest).map_err(|e| said(&e))
+    }
+
     /// Done.
     pub(super) async fn close(self) {
         self.db.close().await;

@@ -250,6 +250,14 @@ async fn the_feed_pages_and_waits() {
         crate::support::check::change(&postrider.database(), change);
         let (status, gone) = served.ask("GET", "/v1/events?after=1");
         assert_eq!((status, &gone["oldest"]), (410, &serde_json::json!(4)), "{gone}");
+        let newest: i64 =
+            crate::support::check::ask(&postrider.database(), "SELECT max(seq) AS x FROM event")
+                .parse()
+                .unwrap();
+        let (status, ahead) = served.ask("GET", &format!("/v1/events?after={}", newest + 1));
+        assert_eq!((status, &ahead["newest"]), (410, &serde_json::json!(newest)), "{ahead}");
+        assert_eq!(ahead["type"], "events_ahead");
+        assert_eq!(served.ask("GET", &format!("/v1/events?after={newest}")).0, 200);
         served.stop();
     })
     .await;

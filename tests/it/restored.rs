@@ -2,7 +2,8 @@
 //! what it has told.
 
 use crate::support::binary::{Postrider, account};
-use crate::support::mail::{blocking, seed, serve_well};
+use crate::support::check::ask;
+use crate::support::mail::{blocking, note, seed, serve_well};
 use crate::support::served::head;
 use std::fs;
 use std::path::PathBuf;
@@ -37,6 +38,40 @@ async fn bodies_that_are_older_than_the_database_are_refused() {
         fs::write(&newest, &whole).unwrap();
         postrider.sync().exits(0);
         postrider.run(&["verify", "u"]).exits(0);
+    })
+    .await;
+}
+
+/// A whole folder that was put back knows nothing of what it has told since: who asks beyond its end hears
+/// so, and started with `--adopt` it uses no number twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_feed_that_was_put_back_says_where_it_ends() {
+    let mailbox = seed::mailbox(68, 30);
+    let server = serve_well("u", &mailbox).await;
+    let postrider = Postrider::new(&format!("{}{}", head(), account("u", server.port(), "pw")));
+    blocking(move || {
+        let database = postrider.database();
+        let last = || ask(&database, "SELECT max(seq) AS x FROM event").parse::<i64>().unwrap();
+        postrider.sync().exits(0);
+        let kept = last();
+        assert!(postrider.shell("cp -a data kept").code == Some(0));
+        for n in 0..3 {
+            mailbox.append("INBOX", note(&format!("since {n}")));
+        }
+        postrider.sync().exits(0);
+        let told = last();
+        assert!(told >= kept + 3);
+        assert!(postrider.shell("rm -r data && mv kept data").code == Some(0));
+        let ran = postrider.run(&["events", "--after", &told.to_string()]).exits(2);
+        assert!(ran.stderr.contains(&format!("the feed ends at {kept}")), "{}", ran.stderr);
+
+        let served = postrider.serve_with(&["serve", "--adopt"], &[]);
+        served.settle(&postrider, "u", &mailbox);
+        let (status, events) = served.ask("GET", &format!("/v1/events?after={told}"));
+        let first = events["items"][0]["seq"].as_i64().unwrap();
+        assert!(status == 200 && first > told, "{events}");
+        served.stop();
+        assert_eq!(ask(&database, "SELECT count(*) - count(DISTINCT seq) AS x FROM event"), "0");
     })
     .await;
 }
