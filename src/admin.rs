@@ -4,6 +4,8 @@
 pub mod actor;
 pub mod address;
 mod commands;
+mod document;
+mod event_data;
 mod events;
 mod feed_view;
 pub(crate) mod grant;

@@ -1,5 +1,7 @@
 //! The router: a handler for each route of the table.
 
+use crate::admin::document::finished;
+use crate::admin::event_data::{EventDataView, PlaceView};
 use crate::admin::view::StateView;
 use crate::admin::{
     Shared, commands, events, grant, guard, health, limits, lists, metrics, problem::Problem,
@@ -24,7 +26,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 #[derive(OpenApi)]
 #[openapi(
-    components(schemas(StateView)),
+    components(schemas(EventDataView, PlaceView, StateView)),
     info(title = "Postrider admin API", description = "Look into a Postrider server, and command it."),
     modifiers(&Protection)
 )]
@@ -67,9 +69,16 @@ fn described() -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .split_for_parts()
 }
 
+/// The document as it is served.
+#[cfg(test)]
+pub(super) fn document() -> utoipa::openapi::OpenApi {
+    finished(described().1)
+}
+
 /// The whole service.
 pub(super) fn service(shared: Shared) -> Router {
     let (router, document) = described();
+    let document = finished(document);
     let docs = utoipa_swagger_ui::SwaggerUi::new("/docs").url("/openapi.json", document);
     router
         .route("/", get(|| async { axum::response::Redirect::temporary("/docs/") }))

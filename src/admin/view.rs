@@ -1,5 +1,6 @@
 //! What the API answers: its own types, so that rows and registry may change without it.
 
+use crate::admin::event_data::EventDataView;
 use crate::admin::feed_view::FeedView;
 pub(crate) use crate::admin::instant::instant;
 use crate::store::{StoredAccount, StoredEvent, StoredFailure, StoredFolder, StoredRun};
@@ -428,7 +429,7 @@ pub(crate) struct EventView {
     /// Old mail that is only now read.
     backfill: bool,
     /// The state after it.
-    #[schema(value_type = Object)]
+    #[schema(value_type = EventDataView)]
     data: serde_json::Value,
 }
 

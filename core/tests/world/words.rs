@@ -61,7 +61,7 @@ pub(crate) const REWRITTEN: u32 = 1_000_000;
 /// Octets of a mail: most are so long that they are not read again where they are moved to.
 pub(crate) fn weight(cid: u32) -> u64 {
     let cid = cid % REWRITTEN;
-    10 + u64::from(cid % 7) + if cid % 4 == 0 { 0 } else { LONG }
+    10 + u64::from(cid % 7) + if cid.is_multiple_of(4) { 0 } else { LONG }
 }
 
 /// What a mail is recognised by.

@@ -1,0 +1,150 @@
+//! What the document of the API says of every route and type alike: each answer is described, a route has
+//! its role, an instant is one, and a word is one of its list. No handler can leave it out.
+
+use crate::admin::table;
+use crate::admin::token::Access;
+use axum::http::StatusCode;
+use postrider_core::commit::event::What;
+use postrider_core::failure::{Class, Reach};
+use postrider_core::standing::{EventKind, Outcome, Push, Standing};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::schema::{Array, KnownFormat, Object, SchemaFormat};
+use utoipa::openapi::{OpenApi, Ref, RefOr, Schema, Server};
+
+/// Words of a property, by the type that has it; of every type where there is none.
+fn words_of(schema: &str, property: &str) -> Option<Vec<&'static str>> {
+    fn all<T: Copy>(all: &[T], word: fn(T) -> &'static str) -> Vec<&'static str> {
+        all.iter().map(|one| word(*one)).collect()
+    }
+    Some(match (schema, property) {
+        ("AccountView" | "StateView", "state") => all(Standing::ALL, Standing::as_str),
+        ("EventView", "kind") => all(EventKind::ALL, EventKind::as_str),
+        ("EventDataView", "what") => all(What::ALL, What::as_str),
+        ("RunView" | "EventDataView", "outcome") => all(Outcome::ALL, Outcome::as_str),
+        ("AccountView" | "TierView", "push") => all(Push::ALL, Push::as_str),
+        (_, "class") => all(Class::ALL, Class::as_str),
+        (_, "reach") => all(Reach::ALL, Reach::as_str),
+        _ => return None,
+    })
+}
+
+/// Whether a property tells an instant (RFC 3339).
+fn is_instant(property: &str) -> bool {
+    let words = ["at", "since", "until", "debt_since", "paused_until"];
+    words.contains(&property) || property.ends_with("_at")
+}
+
+/// The document, with what every part of it has.
+pub(super) fn finished(mut document: OpenApi) -> OpenApi {
+    document.servers = Some(vec![Server::new("/")]);
+    for (path, item) in &mut document.paths.paths {
+        let operations = [
+            ("GET", &mut item.get),
+            ("POST", &mut item.post),
+            ("PUT", &mut item.put),
+            ("DELETE", &mut item.delete),
+        ];
+        for (method, operation) in operations {
+            if let Some(operation) = operation {
+                described(operation);
+                let role = table::routes()
+                    .into_iter()
+                    .find(|route| route.path == *path && route.method == method)
+                    .map_or(Access::Operate, |route| route.role);
+                let role = Value::from(role.as_str());
+                let told = utoipa::openapi::extensions::ExtensionsBuilder::new();
+                let told = told.add("x-role", role).build();
+                operation.extensions.get_or_insert_default().merge(told);
+            }
+        }
+    }
+    if let Some(components) = &mut document.components {
+        let names: BTreeSet<String> = components.schemas.keys().cloned().collect();
+        for (name, schema) in &mut components.schemas {
+            let RefOr::T(Schema::Object(object)) = schema else { continue };
+            typed(name, object);
+            // A page names the type of its items.
+            let item = name.strip_prefix("Page_").filter(|item| names.contains(*item));
+            if let (Some(item), Some(items)) = (item, object.properties.get_mut("items")) {
+                *items = Array::new(Ref::from_schema_name(item)).into();
+            }
+        }
+    }
+    document
+}
+
+/// Each answer says what it is: its status' own words, where nobody has said more.
+fn described(operation: &mut Operation) {
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            let status: Option<StatusCode> = status.parse().ok();
+            let words = status.and_then(|status| status.canonical_reason());
+            response.description = words.unwrap_or("An answer").to_owned();
+        }
+    }
+}
+
+fn typed(name: &str, object: &mut Object) {
+    for (property, schema) in object.properties.iter_mut() {
+        let RefOr::T(Schema::Object(property_of)) = schema else { continue };
+        if let Some(words) = words_of(name, property) {
+            property_of.enum_values = Some(words.into_iter().map(Value::from).collect());
+        } else if is_instant(property) {
+            property_of.format = Some(SchemaFormat::KnownFormat(KnownFormat::DateTime));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The document as clients read it.
+    fn document() -> Value {
+        serde_json::to_value(crate::admin::routes::document()).unwrap()
+    }
+
+    #[test]
+    fn each_answer_is_described_and_each_route_has_its_role() {
+        let document = document();
+        assert_eq!(document["servers"][0]["url"], "/");
+        let mut answers = 0;
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                assert!(operation["x-role"].is_string(), "{method} {path}");
+                for (status, answer) in operation["responses"].as_object().unwrap() {
+                    let said = answer["description"].as_str().unwrap_or_default();
+                    assert!(!said.is_empty(), "{method} {path} {status}");
+                    answers += 1;
+                }
+            }
+        }
+        assert!(answers > 60, "{answers}");
+        assert_eq!(document["paths"]["/healthz"]["get"]["x-role"], "open");
+        assert_eq!(document["paths"]["/v1/accounts/{id}/pause"]["post"]["x-role"], "operate");
+    }
+
+    #[test]
+    fn instants_and_words_are_typed_wherever_they_are() {
+        let document = document();
+        let of = |schema: &str, property: &str| {
+            document["components"]["schemas"][schema]["properties"][property].clone()
+        };
+        assert_eq!(of("AccountView", "since")["format"], "date-time");
+        assert_eq!(of("FailureView", "first_at")["format"], "date-time");
+        let kinds = of("EventView", "kind")["enum"].as_array().unwrap().clone();
+        assert_eq!(kinds.len(), EventKind::ALL.len());
+        let states = of("AccountView", "state")["enum"].as_array().unwrap().clone();
+        assert!(states.contains(&Standing::Idle.as_str().into()));
+        let items = of("Page_EventView", "items");
+        assert_eq!(items["items"]["$ref"], "#/components/schemas/EventView", "{items}");
+        let data = of("EventView", "data");
+        assert!(data.to_string().contains("#/components/schemas/EventDataView"), "{data}");
+        assert!(of("RunView", "outcome")["enum"].is_array());
+        assert!(of("FailureView", "class")["enum"].is_array());
+    }
+}
