@@ -125,7 +125,7 @@ pub fn vault(config: &Config) -> Result<Vault, Failure> {
 }
 
 impl Grants {
-    /// What the accounts of this config need, if any: a key that is missing, or another than
+    /// What the accounts of this config need, if any: a key that is missing, or another than all
     /// stored tokens were sealed with, ends the start.
     ///
     /// # Errors
@@ -150,21 +150,29 @@ impl Grants {
         });
         let (issuers, vault) =
             made.await.map_err(|_| Failure::bug("reading the secrets panicked"))??;
-        for row in reader.credentials(None).await? {
-            let is_ours = config.accounts.iter().any(|a| {
+        let is_ours = |row: &CredentialRow| {
+            config.accounts.iter().any(|a| {
                 a.secret.grant().is_some()
                     && (a.id == row.account || a.was.as_ref() == Some(&row.account))
-            });
-            if is_ours && row.key_print != vault.print() {
-                return Err(config_failure(format!(
-                    "the tokens of {} were sealed with another key ({}) than that of [credentials] ({}): give the key that they \
-                     were sealed with, or run `postrider auth login {}`",
-                    row.account,
-                    row.key_print,
-                    vault.print(),
-                    row.account
-                )));
+            })
+        };
+        let rows = reader.credentials(None).await?;
+        let (open, shut): (Vec<_>, Vec<_>) =
+            rows.iter().filter(|row| is_ours(row)).partition(|row| row.key_print == vault.print());
+        if let Some(row) = shut.first() {
+            let text = format!(
+                "the tokens of {} were sealed with another key ({}) than that of [credentials] ({}): give the key that they \
+                 were sealed with, or run `postrider auth login {}`",
+                shut.iter().map(|row| row.account.as_str()).collect::<Vec<_>>().join(", "),
+                row.key_print,
+                vault.print(),
+                row.account
+            );
+            // A key that opens nothing is the wrong one; with one that opens some, the others wait for a human.
+            if open.is_empty() {
+                return Err(config_failure(text));
             }
+            tracing::warn!("{text}");
         }
         Ok(Self { issuers, services, vault: Some(Arc::new(vault)), pace: Arc::default() })
     }

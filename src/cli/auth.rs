@@ -272,10 +272,26 @@ async fn status(args: &ClientArgs) -> Result<(), Exit> {
     let config = seen_by(args)?;
     let rows = stored(&config, None).await?;
     let now = now();
+    let key = vault(&config);
+    let closed = |row: &CredentialRow| match &key {
+        Ok(vault) if vault.print() != row.key_print => Some(format!(
+            "its tokens were sealed with another key ({}) than that of [credentials] ({}): give that key, or run \
+             `postrider auth login {}`",
+            row.key_print,
+            vault.print(),
+            row.account
+        )),
+        // Without the key nothing can be said of it.
+        _ => None,
+    };
     let mut items = Vec::new();
     for account in &config.accounts {
         let row = row_of_account(&rows, account);
         items.push(match (&account.secret, row) {
+            (SecretFrom::Grant(name), Some(row)) if closed(row).is_some() => json!({
+                "account": account.id, "kind": format!("oauth.{name}"), "granted": false,
+                "error": closed(row),
+            }),
             (SecretFrom::Grant(name), Some(row)) => json!({
                 "account": account.id, "kind": format!("oauth.{name}"), "granted": true,
                 "expires_in_s": row.expires_at.since(now).as_secs(), "scopes": row.scopes,

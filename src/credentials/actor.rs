@@ -244,7 +244,7 @@ impl CredentialState {
         let is_held =
             |held: &Generation| held.row.version == row.version && held.row.sealed == row.sealed;
         if self.held.as_ref().is_none_or(|held| !is_held(held)) {
-            let tokens = TokenPair::open(&row, &self.args.vault)?;
+            let tokens = TokenPair::to_log_in(&row, &self.args.vault)?;
             self.held = Some(Generation { row, tokens });
         }
         Ok(())

@@ -79,7 +79,7 @@ impl LookedUp {
     /// That of this row, while it is good, for an account (its id, its user, its issuer).
     ///
     /// # Errors
-    /// Class config: another key. Class auth: nobody has granted access, or its time is over.
+    /// Class auth: another key, nobody has granted access, or its time is over.
     pub fn of(
         (account, username, issuer): (&str, &str, &str),
         row: Option<&CredentialRow>,
@@ -101,7 +101,7 @@ impl LookedUp {
                 row.username, row.issuer
             )));
         }
-        let tokens = TokenPair::open(row, vault)?;
+        let tokens = TokenPair::to_log_in(row, vault)?;
         if row.expires_at <= now || tokens.access.expose_secret().is_empty() {
             return Err(human(
                 "its stored token is over, and only a server or a sync renews it: run `postrider sync --once`".into(),

@@ -2,7 +2,7 @@
 
 use crate::credentials::issuer::Issued;
 use crate::credentials::vault::Vault;
-use postrider_core::failure::Failure;
+use postrider_core::failure::{Class, Failure};
 use postrider_core::oauth::CredentialRow;
 use postrider_core::time::Micros;
 use secrecy::{ExposeSecret, SecretString};
@@ -45,6 +45,17 @@ impl TokenPair {
         let written: Written = serde_json::from_slice(&clear)
             .map_err(|e| Failure::bug("the stored tokens cannot be read").caused_by(e))?;
         Ok(Self { access: written.access.into(), refresh: written.refresh.into() })
+    }
+
+    /// The same, for a login: who lost the key has to give it, or to grant access anew.
+    ///
+    /// # Errors
+    /// Class auth: sealed with another key.
+    pub fn to_log_in(row: &CredentialRow, vault: &Vault) -> Result<Self, Failure> {
+        Self::open(row, vault).map_err(|closed| match closed.class {
+            Class::Config => Failure { class: Class::Auth, ..closed },
+            _ => closed,
+        })
     }
 
     /// Seals them into a row.

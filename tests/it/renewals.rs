@@ -257,3 +257,36 @@ async fn a_token_ends_in_a_first_sync() {
     })
     .await;
 }
+
+/// Of two grants one is sealed with a key that is lost: its account waits for a human, and the other goes
+/// on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_key_costs_the_account_whose_tokens_it_sealed() {
+    let (server, issuer) = (start(), IssuerServer::start("u"));
+    blocking(move || {
+        let one = config(&server, &issuer);
+        let (_, other) = one.split_once("[[account]]").unwrap();
+        let other = format!("[[account]]{}", other.replace("id = \"u\"", "id = \"w\""));
+        let postrider = Postrider::new(&format!("{one}{other}"));
+        granted(&postrider, &issuer);
+        change(
+            &postrider.database(),
+            "INSERT INTO credential SELECT 'w', issuer, username, version, zeroblob(64), before, 'lost', scopes, granted_at, \
+             renewed_at, expires_at, error, failed_at FROM credential",
+        );
+        let listed = postrider.run_with(&["auth", "status"], &ENV).exits(0);
+        let line = listed.stdout.lines().find(|line| line.starts_with('w')).unwrap();
+        assert!(line.contains("sealed with another key (lost)"), "{line}");
+        let served = postrider.serve(&ENV);
+        served.wait_for_state("u", "idle");
+        served.wait_for_state("w", "needs_reauth");
+        let told = served.account("w");
+        assert!(told["reason"].as_str().unwrap().contains("do not open with the key"), "{told}");
+        served.stop();
+        // A key that opens nothing is the wrong one.
+        change(&postrider.database(), "UPDATE credential SET key_print = 'lost'");
+        let ran = sync(&postrider).exits(2);
+        assert!(ran.stderr.contains("the tokens of u, w were sealed"), "{}", ran.stderr);
+    })
+    .await;
+}
