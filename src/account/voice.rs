@@ -4,17 +4,21 @@ use crate::account::args::{AccountArgs, Progress, path_of};
 use crate::clock::Clock;
 use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
+use postrider_core::account::advice::advice;
 use postrider_core::account::follow::{Follower, Status};
 use postrider_core::failure::Failure;
 use postrider_core::recovery::history::History;
 use postrider_core::run::summary::{Counts, Summary};
 use postrider_core::standing::{Outcome, Push, Standing};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Causes of failure that are remembered; beyond them every line is said.
 const CAUSES: usize = 200;
+
+/// Lines of what a run left undone that are said.
+const LINES: usize = 5;
 
 /// Tells, and remembers what it has told.
 #[derive(Debug)]
@@ -35,6 +39,10 @@ pub(super) struct Voice {
     trouble: Option<Duration>,
     /// Folders or mails stand still, and it was told.
     stalled: bool,
+    /// What the last run left undone.
+    left: BTreeSet<String>,
+    /// It waits for a human, and it was told.
+    parked: Option<Standing>,
 }
 
 impl Voice {
@@ -52,6 +60,8 @@ impl Voice {
             runs: 0,
             trouble: None,
             stalled: false,
+            left: BTreeSet::new(),
+            parked: None,
         }
     }
 
@@ -99,6 +109,19 @@ impl Voice {
 
     /// What begins and what ends is said, each once.
     fn tell_turns(&mut self, status: &Status, mono: Duration) {
+        match status.standing {
+            standing @ (Standing::NeedsReauth | Standing::Failed) => {
+                if self.parked.replace(standing) != Some(standing) {
+                    let (name, why) = (&self.name, &status.reason);
+                    let to_do = advice(standing, status.class, status.stalled).to_do;
+                    let to_do = to_do.replace("ACCOUNT", name);
+                    tracing::warn!(account.id = %name, "account {name} is {standing}: {why}. What to do: {to_do}");
+                }
+            }
+            // A try is no end of it.
+            Standing::Starting | Standing::Running => {}
+            _ => self.parked = None,
+        }
         match status.standing {
             Standing::Waiting | Standing::Throttled | Standing::NeedsReauth | Standing::Failed => {
                 // What no failure has told: there is no budget now.
@@ -159,11 +182,21 @@ impl Voice {
         {
             tracing::warn!(account.id = %self.name, failure.repeated = again, "again: {said}");
         }
-        // One line, and no names of folders: those are for who asks. That history waits is a state.
-        if summary.left.len() > usize::from(summary.deferred.is_some()) {
-            let (name, left) = (&self.name, summary.left.len());
-            tracing::info!(account.id = %name, left, "left something undone; `postrider status {name}` says what, until its next run");
+        // What is left is said with its names, once while it is so. That history waits is a state.
+        let left: BTreeSet<String> = summary.left.iter().cloned().collect();
+        let news = if summary.deferred.is_some() {
+            Vec::new()
+        } else {
+            left.difference(&self.left).collect()
+        };
+        for line in news.iter().take(LINES) {
+            tracing::warn!(account.id = %self.name, "left undone: {line}");
         }
+        if let Some(more) = news.len().checked_sub(LINES + 1) {
+            let name = &self.name;
+            tracing::warn!(account.id = %name, "left undone: {} more; `postrider status {name}` says what", more + 1);
+        }
+        self.left = left;
         let at = self.clock.now().wall;
         self.registry.account(&self.name, |line| {
             line.run = None;

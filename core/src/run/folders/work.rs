@@ -17,6 +17,9 @@ use crate::run::summary::{Counts, FolderLine};
 use crate::run::work::{Cut, OpenQuestion, Rows, Taken, Work};
 use crate::time::Micros;
 
+/// Messages that a line about those that could not be fetched names.
+const NAMED: usize = 3;
+
 impl Work for FolderWork {
     type Owner = Owner;
 
@@ -163,11 +166,17 @@ impl Work for FolderWork {
     }
 
     fn leave_undone(&mut self, desk: &mut Desk<'_>) {
-        let open: u64 =
-            self.folders.values().filter(|f| !f.row.excluded).map(|f| f.row.failures.len()).sum();
-        if open > 0 {
+        let failing = self.folders.values().filter(|f| !f.row.excluded);
+        let failing: Vec<(&str, u32)> = failing
+            .flat_map(|f| f.row.failures.iter().map(|uid| (f.row.path.as_str(), uid)))
+            .collect();
+        if !failing.is_empty() {
+            let named = failing.iter().take(NAMED).map(|(path, uid)| format!("{path} UID {uid}"));
+            let more = (failing.len() > NAMED).then(|| "…".to_owned());
             desk.leave(format!(
-                "{open} message(s) could not be fetched; they are in the ledger and are tried again"
+                "{} message(s) could not be fetched ({}); they are in the ledger and are tried again",
+                failing.len(),
+                named.chain(more).collect::<Vec<_>>().join(", ")
             ));
         }
         let held = |name: &Vec<u8>| {
