@@ -226,7 +226,10 @@ impl AccountView {
         self.reason.clone_from(&line.reason);
         // What was so before this process began is so since then.
         let as_before = row.standing == line.standing && row.since.0 > 0;
-        self.since = instant(if as_before { line.since.min(row.since) } else { line.since });
+        let since = if as_before { line.since.min(row.since) } else { line.since };
+        // What is not stored of an outage (it waited, say) is not forgotten for it.
+        let is_well = line.standing == Standing::Idle;
+        self.since = instant(since.max(line.waited.filter(|_| is_well).unwrap_or(since)));
         self.class = line.class.map(Class::as_str);
         let advice = advice(line.standing, line.class, line.stalled || self.failures > 0);
         (self.what_next, self.to_do) = (advice.next, advice.to_do);
@@ -481,3 +484,6 @@ pub(crate) struct HealthView {
     /// How many accounts are in trouble, by state; which ones, `/v1/accounts` says.
     pub(crate) troubled: BTreeMap<&'static str, usize>,
 }
+
+#[cfg(test)]
+mod tests;

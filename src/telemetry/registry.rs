@@ -66,6 +66,8 @@ pub struct AccountLine {
     pub left: u64,
     /// Since when.
     pub since: Micros,
+    /// When it last left a state in which nothing could be done.
+    pub waited: Option<Micros>,
     /// When something happens next.
     pub next_attempt_at: Option<Micros>,
     /// Counters of the run that is under way.
@@ -273,6 +275,7 @@ impl Registry {
             follows: false,
             left: 0,
             since: now.wall,
+            waited: None,
             next_attempt_at: None,
             run: None,
             totals: Counts::default(),
@@ -291,6 +294,9 @@ impl Registry {
         change(&mut line);
         if line.standing != before {
             line.since = now.wall;
+            if !matches!(before, Standing::Starting | Standing::Running | Standing::Idle) {
+                line.waited = Some(now.wall);
+            }
             line.count_throttled(now.mono);
             line.throttled = (line.standing == Standing::Throttled).then_some(now.mono);
         }
