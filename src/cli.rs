@@ -18,6 +18,7 @@ pub(crate) mod sync;
 pub(crate) mod table;
 mod verbs;
 mod verify;
+mod when;
 
 use crate::cli::out::{say, say_line};
 use args::{Cli, Verb};

@@ -81,7 +81,16 @@ pub fn is_held(dir: &Path) -> bool {
 /// Holds the data folder until it is dropped, or the process ends however it ends.
 #[derive(Debug)]
 pub struct DataLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for DataLock {
+    /// Who ends by itself leaves no name.
+    fn drop(&mut self) {
+        if let Err(e) = self.file.set_len(0) {
+            tracing::debug!("the lock keeps the name of this process: {e}");
+        }
+    }
 }
 
 impl DataLock {
@@ -116,8 +125,17 @@ impl DataLock {
             }
             Err(TryLockError::Error(source)) => return Err(broken(source)),
         }
+        let mut before = String::new();
+        file.read_to_string(&mut before).map_err(broken)?;
+        if !before.trim().is_empty() {
+            tracing::warn!(
+                "the last process here ({}) did not end cleanly: it was killed, or the machine stopped; what was under way is \
+                 asked for again",
+                before.trim()
+            );
+        }
         file.set_len(0).and_then(|()| file.rewind()).map_err(broken)?;
         writeln!(file, "process {} (postrider {purpose})", std::process::id()).map_err(broken)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }

@@ -52,6 +52,7 @@ impl StoredMirror {
         }
         let mut accounts = values(rows.iter().map(AccountView::stored))?;
         for account in accounts.iter_mut().filter_map(Value::as_object_mut) {
+            account.insert("followed".into(), false.into());
             // What would happen next does not, while nobody runs.
             let standing =
                 account.get("state").and_then(Value::as_str).and_then(Standing::from_word);

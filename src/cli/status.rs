@@ -2,16 +2,17 @@
 //! one account in full.
 #![expect(clippy::disallowed_methods, reason = "a person sees so many pictures a second")]
 
-use crate::admin::view::instant;
 use crate::cli::args::{ClientArgs, StatusArgs};
 use crate::cli::client::{CallError, Client, exit_of, in_path, near_or_none, seen_by};
 use crate::cli::exit::Exit;
 use crate::cli::offline::StoredMirror;
 use crate::cli::out::{say, say_line, say_raw};
 use crate::cli::sync::interrupted;
-use crate::cli::table::{fitting, lay_out, named, octets};
+use crate::cli::table::{lay_out, named, octets, screen};
 use crate::cli::verbs::text;
+use crate::cli::when::{self, relative};
 use crate::config::Config;
+use postrider_core::standing::Standing;
 use reqwest::Method;
 use serde_json::Value;
 use std::time::Duration;
@@ -202,9 +203,67 @@ pub(super) async fn accounts(args: ClientArgs) -> Exit {
     run(StatusArgs { client: args, account: None, check: false, watch: false }).await
 }
 
-/// The accounts as the API tells them, as wide as the terminal.
+/// Who needs somebody first: its rank.
+fn rank(item: &Value) -> usize {
+    let stuck = item.get("failures").and_then(Value::as_u64).is_some_and(|n| n > 0);
+    let standing = Standing::from_word(&text(item, "state"));
+    let order = [
+        Standing::NeedsReauth,
+        Standing::Failed,
+        Standing::Waiting,
+        Standing::Throttled,
+        Standing::Paused,
+    ];
+    let place = order.iter().position(|one| Some(*one) == standing);
+    place.unwrap_or(
+        order.len() + usize::from(!stuck) + usize::from(standing == Some(Standing::Idle)),
+    )
+}
+
+/// The state; who is not followed is not what it was.
+fn state(item: &Value) -> String {
+    let state = text(item, "state");
+    let is_wanted = Standing::from_word(&state).is_none_or(Standing::is_wanted);
+    let is_followed = item.get("followed") != Some(&Value::Bool(false));
+    if is_followed || !is_wanted { state } else { format!("not followed (was {state})") }
+}
+
+/// The accounts as the API tells them: who is in trouble first. On a terminal it fits: why stands on a
+/// line of its own, and of those that rest there is one line where they are too many.
 pub(crate) fn table(items: &[Value]) -> String {
+    let mut items: Vec<&Value> = items.iter().collect();
+    items.sort_by_key(|item| rank(item));
+    let Some((width, height)) = screen() else {
+        return lay_out(&rows(&items, true));
+    };
+    let is_well = |item: &&Value| rank(item) > 6;
+    let lines = items.iter().map(|item| 1 + usize::from(!text(item, "reason").is_empty()));
+    let all = items.len();
+    if lines.sum::<usize>() + 3 > height {
+        items.retain(|item| !is_well(item));
+    }
+    let laid = lay_out(&rows(&items, false));
+    let cut = |line: &str| match line.char_indices().nth(width) {
+        Some(_) => line.chars().take(width.saturating_sub(1)).collect::<String>() + "…\n",
+        None => format!("{line}\n"),
+    };
+    let mut out = String::new();
+    for (n, line) in laid.lines().enumerate() {
+        out.push_str(&cut(line));
+        let why = n.checked_sub(1).and_then(|n| items.get(n)).map(|item| text(item, "reason"));
+        if let Some(why) = why.filter(|why| !why.is_empty()) {
+            out.push_str(&cut(&format!("    {}", why.replace('\n', " "))));
+        }
+    }
+    if items.len() < all {
+        out.push_str(&format!("{} more: idle\n", all - items.len()));
+    }
+    out
+}
+
+fn rows(items: &[&Value], with_why: bool) -> Vec<Vec<String>> {
     let head = ["account", "state", "lag", "messages", "to read", "stuck", "push", "next", "why"];
+    let columns = head.len() - usize::from(!with_why);
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for item in items {
         let lag = item.get("lag_seconds").and_then(Value::as_f64);
@@ -213,17 +272,18 @@ pub(crate) fn table(items: &[Value]) -> String {
         let stuck = item.get("failures").and_then(Value::as_u64).filter(|n| *n > 0);
         rows.push(vec![
             text(item, "id"),
-            text(item, "state"),
+            state(item),
             lag.map(seconds).unwrap_or_default(),
             text(item, "messages"),
             remaining.map(|n| n.to_string()).unwrap_or_default(),
             stuck.map(|n| n.to_string()).unwrap_or_default(),
             text(item, "push"),
-            moment(&text(item, "next_attempt_at")),
+            relative(&text(item, "next_attempt_at")),
             text(item, "reason"),
         ]);
     }
-    fitting(&rows)
+    rows.iter_mut().for_each(|row| row.truncate(columns));
+    rows
 }
 
 /// Everything that is known of one account.
@@ -235,15 +295,17 @@ fn in_full(item: &Value, failures: &[Value]) -> String {
         }
     };
     line("account", text(item, "id"));
-    line("state", text(item, "state"));
-    line("since", text(item, "since"));
+    line("state", state(item));
+    line("since", when::in_full(&text(item, "since")));
     line("why", text(item, "reason"));
     line("what next", text(item, "what_next"));
-    line("next try", text(item, "next_attempt_at"));
+    let next = text(item, "next_attempt_at");
+    line("next try", if next.is_empty() { next } else { when::in_full(&next) });
     line("what to do", text(item, "to_do").replace("ACCOUNT", &text(item, "id")));
     let lag = item.get("lag_seconds").and_then(Value::as_f64);
     line("unproved for", lag.map(seconds).unwrap_or_default());
-    line("all well at", text(item, "last_success_at"));
+    let well = text(item, "last_success_at");
+    line("all well", if well.is_empty() { well } else { when::in_full(&well) });
     let bytes = octets(item.get("octets").and_then(Value::as_u64).unwrap_or(0));
     line("messages", format!("{} ({bytes})", text(item, "messages")));
     let progress = item.get("progress").filter(|p| p.is_object());
@@ -282,14 +344,31 @@ fn seconds(seconds: f64) -> String {
     }
 }
 
-/// The hours, minutes and seconds of an instant; its day, too, where that is not today.
-fn moment(at: &str) -> String {
-    let today = instant(crate::clock::Clock::start().now().wall);
-    let time = at.get(11..19).unwrap_or_default();
-    match (at.get(..10), today.get(..10)) {
-        (Some(day), Some(today)) if day != today => {
-            format!("{} {time}", day.get(5..).unwrap_or_default())
-        }
-        _ => time.to_owned(),
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn who_is_in_trouble_comes_first() {
+        let item = |id: &str, standing: Standing, stuck: u64| json!({ "id": id, "state": standing.as_str(), "failures": stuck, "reason": "" });
+        let items = [
+            item("rests", Standing::Idle, 0),
+            item("works", Standing::Running, 0),
+            item("sticks", Standing::Idle, 2),
+            item("waits", Standing::Waiting, 0),
+            item("needs", Standing::NeedsReauth, 0),
+        ];
+        let told = table(&items);
+        let first = told.lines().skip(1).filter_map(|line| line.split(' ').next());
+        assert_eq!(first.collect::<Vec<_>>(), ["needs", "waits", "works", "sticks", "rests"]);
+    }
+
+    #[test]
+    fn who_is_not_followed_is_not_what_it_was() {
+        let stored = |standing: Standing| json!({ "state": standing.as_str(), "followed": false });
+        assert!(state(&stored(Standing::Idle)).starts_with("not followed (was "));
+        assert_eq!(state(&stored(Standing::Paused)), Standing::Paused.as_str());
+        assert_eq!(state(&json!({ "state": Standing::Idle.as_str() })), Standing::Idle.as_str());
     }
 }

@@ -2,26 +2,10 @@
 
 use serde_json::Value;
 
-/// A table that fits the terminal: its last column, which is words, is cut there; elsewhere it
-/// stands in full.
-pub(crate) fn fitting(rows: &[Vec<String>]) -> String {
-    let table = lay_out(rows);
-    match width() {
-        Some(width) => {
-            let cut = |line: &str| match line.char_indices().nth(width) {
-                Some(_) => line.chars().take(width.saturating_sub(1)).collect::<String>() + "…\n",
-                None => format!("{line}\n"),
-            };
-            table.lines().map(cut).collect()
-        }
-        None => table,
-    }
-}
-
-/// Columns of the terminal, if this is one.
-fn width() -> Option<usize> {
+/// Columns and lines of the terminal, if this is one.
+pub(super) fn screen() -> Option<(usize, usize)> {
     let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
-    (size.ws_col >= 40).then_some(usize::from(size.ws_col))
+    (size.ws_col >= 40).then_some((usize::from(size.ws_col), usize::from(size.ws_row)))
 }
 
 /// Lays rows out in columns: numbers to the right, words to the left, each row on a line of its

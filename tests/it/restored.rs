@@ -75,3 +75,24 @@ async fn a_feed_that_was_put_back_says_where_it_ends() {
     })
     .await;
 }
+
+/// Who was killed could say nothing: the next start does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_did_not_end_cleanly_is_told_of() {
+    let mailbox = seed::mailbox(69, 10);
+    let server = serve_well("u", &mailbox).await;
+    let postrider = Postrider::new(&format!("{}{}", head(), account("u", server.port(), "pw")));
+    blocking(move || {
+        let said = |ran: &str| ran.contains("did not end cleanly");
+        let served = postrider.serve(&[]);
+        served.settle(&postrider, "u", &mailbox);
+        served.running.signal("KILL");
+        drop(served);
+        assert!(said(&postrider.sync().exits(0).stderr));
+        assert!(!said(&postrider.sync().exits(0).stderr), "that one ended by itself");
+        let served = postrider.serve(&[]);
+        served.settle(&postrider, "u", &mailbox);
+        assert!(!said(&served.stop()));
+    })
+    .await;
+}
