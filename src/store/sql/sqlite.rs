@@ -76,8 +76,8 @@ pub(super) const fn words(text: Text) -> &'static str {
         Text::Guard => concat!(
             account_and_folder!(),
             ", EXISTS (SELECT 1 FROM message m INDEXED BY message_limbo WHERE m.account = a.id AND m.limbo_since IS NOT NULL) \
-             FROM account a LEFT JOIN folder f ON f.account = a.id AND f.deleted_at IS NULL AND (f.id = ?2 OR f.remote_id = ?3) \
-             WHERE a.id = ?1"
+             FROM account a LEFT JOIN folder f ON f.id = COALESCE(?2, (SELECT id FROM folder WHERE account = ?1 AND \
+             remote_id = ?3 AND deleted_at IS NULL)) AND f.account = a.id AND f.deleted_at IS NULL WHERE a.id = ?1"
         ),
         Text::AllFolders => concat!(
             account_and_folder!(),

@@ -92,6 +92,38 @@ async fn folders_that_are_left_out_are_found_by_their_account() {
     assert!(plan.first().is_some_and(by_account), "{plan:?}");
 }
 
+/// Texts that are about all folders of an account: where each of them is meant.
+const OF_ALL_FOLDERS: &[&str] = &[
+    "LimboMayBeOver",
+    "ExcludeFolders",
+    "ManifestFolders",
+    "StoredAccounts",
+    "StoredFolders",
+    "Places",
+    "FeedStanding",
+    "QuietPlaces",
+];
+
+/// However many folders an account has, one is found by its key: an OR hides both of two keys, and then each
+/// commit looks at every folder.
+#[tokio::test]
+async fn a_folder_is_found_by_its_key() {
+    let mut by_account = Vec::new();
+    macro_rules! look {
+        ($($texts:ident),*) => {
+            $(for text in $texts::ALL {
+                let plan = plan_of(*text).await;
+                let of_folders = |line: &String| line.ends_with("folder_remote_id (account=?)");
+                if plan.iter().any(of_folders) {
+                    by_account.push(format!("{text:?}"));
+                }
+            })*
+        };
+    }
+    look!(Text, FeedText, RematchText, HeldText, OpeningText, CountText);
+    assert_eq!(by_account, OF_ALL_FOLDERS);
+}
+
 /// Each is understood by a database of today's schema.
 #[tokio::test]
 async fn every_text_is_understood() {
