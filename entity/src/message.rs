@@ -1,4 +1,4 @@
-//! Messages; a deleted one keeps its row for 30 days.
+//! Messages; a deleted one keeps its row.
 
 use sea_orm::entity::prelude::*;
 

@@ -417,10 +417,16 @@ pub struct VerifyArgs {
 /// `check`
 #[derive(Debug, Args)]
 pub struct CheckArgs {
+    /// Only this account (its id in the config).
+    #[arg(value_name = "ACCOUNT")]
+    pub account: Option<String>,
     /// The config file.
     #[arg(long, value_name = "FILE", default_value = "config.toml")]
     pub config: PathBuf,
     /// Do not log in anywhere.
     #[arg(long)]
     pub offline: bool,
+    /// One JSON object a line and account.
+    #[arg(long)]
+    pub json: bool,
 }

@@ -8,6 +8,7 @@ use crate::cli::names::from_file;
 use crate::cli::out::say_line;
 use crate::config::{Account, Config, Flaw, Origin, SecretFrom};
 use crate::provider::{self, OpenSession, Opening};
+use futures_util::stream::{self, StreamExt};
 use postrider_core::budget::Lane;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::provider::Family;
@@ -16,6 +17,10 @@ use postrider_core::provider::feeds::{
 };
 use postrider_core::provider::folders::{Answer, Request};
 use postrider_core::run::filter::any_matches;
+use serde_json::{Value, json};
+
+/// Accounts that are tried at a time.
+const AT_ONCE: usize = 8;
 
 /// Runs the command.
 pub(super) async fn run(args: CheckArgs) -> Exit {
@@ -23,8 +28,14 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
         Ok(config) => config,
         Err(exit) => return exit,
     };
+    let only = |account: &&Account| args.account.as_ref().is_none_or(|id| account.id == *id);
+    let accounts: Vec<&Account> = config.accounts.iter().filter(only).collect();
+    if let (Some(id), true) = (&args.account, accounts.is_empty()) {
+        eprintln!("{}: there is no account {id}", args.config.display());
+        return Exit::Usage;
+    }
     let mut missing = false;
-    for account in &config.accounts {
+    for account in &accounts {
         if let Err(flaw) = reachable(account, &config) {
             missing = true;
             eprintln!("{flaw}");
@@ -33,28 +44,53 @@ pub(super) async fn run(args: CheckArgs) -> Exit {
     if missing {
         return Exit::Usage;
     }
-    say_line(&format!(
-        "{}: {} account(s), no errors",
-        args.config.display(),
-        config.accounts.len()
-    ));
+    warn_of_places(&config);
+    if !args.json {
+        let (place, count) = (args.config.display(), config.accounts.len());
+        say_line(&format!("{place}: {count} account(s), no errors"));
+    }
     if args.offline {
         return Exit::Success;
     }
     let mut worst = Exit::Success;
-    for account in &config.accounts {
-        match folders(account, &config).await {
+    let config = &config;
+    let tried = accounts.into_iter().map(async |account| (account, folders(account, config).await));
+    let mut tried = stream::iter(tried).buffered(AT_ONCE);
+    while let Some((account, tried)) = tried.next().await {
+        if let Err(failure) = &tried {
+            worst = worst.max(Exit::of_class(failure.class));
+        }
+        match tried {
+            told if args.json => say_line(&in_json(account, &told).to_string()),
             Ok(told) => say_line(&format!("{}: {told}", account.id)),
             Err(failure) => {
                 eprintln!("{}: {failure}", account.id);
                 if let Some(text) = where_to_look(account, failure.class) {
                     eprintln!("  {text}");
                 }
-                worst = worst.max(Exit::of_class(failure.class));
             }
         }
     }
     worst
+}
+
+fn in_json(account: &Account, tried: &Result<String, Failure>) -> Value {
+    let (text, class) = match tried {
+        Ok(told) => (told.clone(), None),
+        Err(failure) => (failure.chain(), Some(failure.class.as_str())),
+    };
+    let see = tried.as_ref().err().and_then(|failure| where_to_look(account, failure.class));
+    json!({ "account": account.id, "ok": class.is_none(), "class": class, "text": text, "see": see })
+}
+
+/// Says what lies elsewhere than the data folder: who moves that moves it alone.
+fn warn_of_places(config: &Config) {
+    let data = &config.data_dir;
+    for (key, place) in [("store.url", &config.database), ("bodies.dir", &config.bodies)] {
+        if !place.starts_with(data) {
+            eprintln!("{key}: {} does not lie in data_dir ({})", place.display(), data.display());
+        }
+    }
 }
 
 /// Which keys of the config a failure may be about.

@@ -2,7 +2,7 @@
 
 use crate::boot::lock::LockError;
 use crate::boot::wiring::StartError;
-use crate::store::Disagreement;
+use crate::store::{Disagreement, OpenError};
 use postrider_core::failure::Class;
 use postrider_core::run::summary::Summary;
 use postrider_core::standing::Outcome;
@@ -63,6 +63,7 @@ impl Exit {
     pub(super) fn of_start(error: &StartError) -> Self {
         match error {
             StartError::Lock(LockError::InUse { .. }) => Self::InUse,
+            StartError::Database(OpenError::NoFolder(_)) => Self::Usage,
             StartError::Lock(LockError::Io { .. } | LockError::Open { .. })
             | StartError::Database(_) => Self::Storage,
             StartError::Instance(Disagreement::Differ { .. }) => Self::Usage,

@@ -11,6 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::offline::StoredMirror;
 use crate::cli::out::{say, say_line};
 use crate::cli::table::{lay_out, named};
+use postrider_core::failure::Class;
 use postrider_core::standing::Standing;
 use reqwest::Method;
 use serde_json::Value;
@@ -102,14 +103,23 @@ pub(super) async fn sync_now(args: SyncNowArgs) -> Exit {
     match done.await {
         Ok(told) => {
             tell(&args.client, &told);
-            match standing(&told) {
-                Some(Standing::NeedsReauth) if args.wait => Exit::Auth,
-                // What runs by now is another run, unless this one is not over.
-                Some(s) if args.wait && (late.get() || s.is_troubled()) => Exit::Network,
-                _ => Exit::Success,
-            }
+            if args.wait { ended(&told, late.get()) } else { Exit::Success }
         }
         Err(exit) => exit,
+    }
+}
+
+/// The code of a run that was waited for: those of `sync --once`.
+fn ended(account: &Value, late: bool) -> Exit {
+    let class = Class::from_word(&text(account, "class"));
+    let is_left = account.get("failures").and_then(Value::as_u64).is_some_and(|n| n > 0);
+    match standing(account) {
+        Some(Standing::NeedsReauth) => Exit::Auth,
+        Some(s) if s.is_troubled() => class.map_or(Exit::Network, Exit::of_class),
+        // What runs by now is another run, unless this one is not over.
+        _ if late => Exit::Network,
+        _ if is_left => Exit::Partial,
+        _ => Exit::Success,
     }
 }
 
@@ -172,4 +182,32 @@ pub(super) async fn failures(args: FailuresArgs) -> Exit {
     }
     say(&lay_out(&rows));
     Exit::Success
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn who_waits_hears_what_a_sync_says() {
+        let told = |standing: Standing, class: Option<Class>, failures: u64| {
+            let class = class.map(Class::as_str);
+            ended(
+                &json!({ "state": standing.as_str(), "class": class, "failures": failures }),
+                false,
+            )
+        };
+        assert_eq!(told(Standing::Idle, None, 0), Exit::Success);
+        assert_eq!(
+            told(Standing::Idle, None, 1),
+            Exit::Partial,
+            "a folder stands still, mail was left"
+        );
+        assert_eq!(told(Standing::NeedsReauth, Some(Class::Auth), 0), Exit::Auth);
+        assert_eq!(told(Standing::Waiting, Some(Class::Provider), 0), Exit::Provider);
+        assert_eq!(told(Standing::Waiting, None, 0), Exit::Network);
+        let running = json!({ "state": Standing::Running.as_str(), "failures": 3 });
+        assert_eq!(ended(&running, true), Exit::Network, "it is not over");
+    }
 }

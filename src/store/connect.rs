@@ -22,6 +22,11 @@ pub enum OpenError {
         /// What the database said.
         source: DbErr,
     },
+    /// The folder that it is to lie in is not there.
+    #[error(
+        "the folder of the database {0} is not there: make it, or leave `store.url` out of the config, and the database lies in data_dir"
+    )]
+    NoFolder(PathBuf),
     /// There is none.
     #[error(
         "there is no database at {0}; `postrider serve` or `sync --once` makes it, and --data DIR says where else it is"
@@ -159,6 +164,10 @@ async fn ask(db: &DatabaseConnection, sql: &str) -> Result<String, DbErr> {
 /// before had done (and the copy beside the file is whole).
 pub async fn open(path: &Path) -> Result<Database, OpenError> {
     let broken = |source| OpenError::Database { path: path.to_owned(), source };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if folder.is_some_and(|folder| !folder.exists()) {
+        return Err(OpenError::NoFolder(path.to_owned()));
+    }
     let existed = path.exists();
     let writer = connect(path, "rwc", 1).await.map_err(broken)?;
     for (setting, wanted, means) in [("journal_mode", "wal", "wal"), ("synchronous", "2", "FULL")] {

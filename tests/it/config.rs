@@ -243,3 +243,54 @@ fn what_is_wrong_with_a_gmail_account_is_told() {
         assert!(ran.stderr.contains(want), "{}", ran.stderr);
     }
 }
+
+/// One account may be tried alone; several are tried at once, and told in their order.
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_are_tried_together_or_alone() {
+    let mailbox = crate::support::mail::seed::mailbox(70, 8);
+    let slow = |_: &str, command: &str| {
+        let late = std::time::Duration::from_millis(700);
+        command.starts_with("LIST").then(|| postrider_imapd::Misbehaviour::Delay(late))
+    };
+    let server = crate::support::mail::serve(&[("u", &mailbox)], slow).await;
+    let of = |id: &str, password: &str| {
+        crate::support::binary::account("u", server.port(), password)
+            .replace("id = \"u\"", &format!("id = \"{id}\""))
+    };
+    let ids = ["a", "b", "c", "d", "e", "f"];
+    let all: String = ids.iter().map(|id| of(id, "pw")).collect();
+    let postrider = Postrider::new(&format!("{all}{}", of("w", "wrong")));
+    crate::support::mail::blocking(move || {
+        let began = std::time::Instant::now();
+        let ran = postrider.run(&["check"]).exits(4);
+        assert!(began.elapsed() < std::time::Duration::from_millis(6 * 700), "one after the other");
+        let told: Vec<&str> = ran.stdout.lines().skip(1).collect();
+        assert_eq!(told.len(), 6, "{}", ran.stdout);
+        assert!(
+            ids.iter().zip(&told).all(|(id, line)| line.starts_with(&format!("{id}: logged in")))
+        );
+        let ran = postrider.run(&["check", "c", "--json"]).exits(0);
+        let told: serde_json::Value = serde_json::from_str(ran.stdout.trim()).unwrap();
+        assert_eq!((&told["account"], &told["ok"]), (&"c".into(), &true.into()), "{told}");
+        let ran = postrider.run(&["check", "w", "--json"]).exits(4);
+        assert!(ran.stdout.contains("\"class\":\"auth\""), "{}", ran.stdout);
+        let ran = postrider.run(&["check", "nobody"]).exits(2);
+        assert!(ran.stderr.contains("there is no account nobody"), "{}", ran.stderr);
+    })
+    .await;
+}
+
+/// Who moves the data folder alone hears what stays; a folder that is not there is a matter of the config.
+#[test]
+fn places_outside_the_data_folder_are_told() {
+    let config = format!(
+        "data_dir = \"elsewhere\"\n[store]\nurl = \"sqlite://nowhere/postrider.db\"\n{}",
+        crate::support::binary::account("u", 1, "pw")
+    );
+    let postrider = Postrider::new(&config);
+    let ran = postrider.run(&["check", "--offline"]).exits(0);
+    assert!(ran.stderr.contains("store.url:") && ran.stderr.contains("data_dir"), "{}", ran.stderr);
+    let ran = postrider.run(&["sync", "--once"]).exits(2);
+    assert!(ran.stderr.contains("leave `store.url` out of the config"), "{}", ran.stderr);
+    assert!(!postrider.run(&["config-example"]).stdout.contains("\nurl ="));
+}
