@@ -3,7 +3,9 @@ FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
 ARG BUILD_COMMIT
-RUN cargo build --release --locked --package postrider
+# What was compiled before is kept between builds: an edit builds what it changes.
+RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
+    cargo build --release --locked --package postrider && cp target/release/postrider /postrider
 
 FROM debian:bookworm-slim
 RUN apt-get update \
@@ -11,7 +13,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin postrider \
     && install -d -o postrider -g postrider -m 0700 /data
-COPY --from=build /src/target/release/postrider /usr/local/bin/postrider
+COPY --from=build /postrider /usr/local/bin/postrider
 USER 10001
 VOLUME /data
 # data_dir = "/data"; the admin API stays on the container's loopback unless the config says otherwise.

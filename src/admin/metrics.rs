@@ -41,6 +41,13 @@ async fn measure(shared: &Shared) -> String {
         "",
         ages,
     );
+    let mode = *shared.mode.borrow();
+    summaries += &summary(
+        names::SYNC_OVERDUE,
+        "Seconds by which that proof is older than the schedule has it, over accounts",
+        "",
+        followed().map(|line| line.overdue(mono, mode)).collect(),
+    );
     let watched =
         followed().filter(|line| line.push != Push::Poll).map(|line| line.lag(mono)).collect();
     let help = "Seconds since a push channel last proved itself, over accounts that have one";

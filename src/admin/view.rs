@@ -130,6 +130,8 @@ pub(crate) struct AccountView {
     /// Seconds since the live end was last proved; nothing for an account that is not followed
     /// here.
     lag_seconds: Option<f64>,
+    /// By how many seconds that is longer than the schedule has it.
+    overdue_seconds: Option<f64>,
     last_success_at: Option<String>,
     /// The run that is under way.
     progress: Option<ProgressView>,
@@ -172,6 +174,7 @@ impl AccountView {
             since: instant(row.since),
             next_attempt_at: None,
             lag_seconds: None,
+            overdue_seconds: None,
             last_success_at: row.proved_at.map(instant),
             progress: None,
             messages: row.messages,
@@ -235,6 +238,7 @@ impl AccountView {
         (self.what_next, self.to_do) = (advice.next, advice.to_do);
         self.next_attempt_at = line.next_attempt_at.map(instant);
         self.lag_seconds = line.is_wanted().then(|| line.lag(now.mono).as_secs_f64());
+        self.overdue_seconds = line.is_wanted().then(|| line.overdue(now.mono, mode).as_secs_f64());
         self.last_success_at = line.last_success.or(row.proved_at).map(instant);
         let waits = (line.left > 0).then(|| Counts { remaining: line.left, ..Counts::default() });
         self.progress = line.run.or(waits).map(|c| ProgressView {

@@ -262,18 +262,19 @@ pub(crate) fn table(items: &[Value]) -> String {
 }
 
 fn rows(items: &[&Value], with_why: bool) -> Vec<Vec<String>> {
-    let head = ["account", "state", "lag", "messages", "to read", "stuck", "push", "next", "why"];
+    let head =
+        ["account", "state", "behind", "messages", "to read", "stuck", "push", "next", "why"];
     let columns = head.len() - usize::from(!with_why);
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for item in items {
-        let lag = item.get("lag_seconds").and_then(Value::as_f64);
+        let behind = item.get("overdue_seconds").and_then(Value::as_f64);
         let remaining =
             item.get("progress").and_then(|p| p.get("remaining")).and_then(Value::as_u64);
         let stuck = item.get("failures").and_then(Value::as_u64).filter(|n| *n > 0);
         rows.push(vec![
             text(item, "id"),
             state(item),
-            lag.map(seconds).unwrap_or_default(),
+            behind.filter(|s| *s >= 60.0).map(seconds).unwrap_or_default(),
             text(item, "messages"),
             remaining.map(|n| n.to_string()).unwrap_or_default(),
             stuck.map(|n| n.to_string()).unwrap_or_default(),

@@ -144,8 +144,12 @@ pub fn load(
 ) -> Result<Config, Vec<Flaw>> {
     let text = std::fs::read_to_string(file).map_err(|e| {
         let place = Origin::Missing(file.to_owned(), 1);
-        let text =
-            format!("cannot be read: {e}; `postrider config-example` prints one to begin with");
+        let text = match e.kind() {
+            std::io::ErrorKind::NotFound => {
+                format!("cannot be read: {e}; `postrider config-example` prints one to begin with")
+            }
+            _ => format!("cannot be read: {e}; see whose it is, and its mode"),
+        };
         vec![Flaw { place, key: String::new(), text }]
     })?;
     let mut raw = Raw::read(file, &text);

@@ -20,6 +20,8 @@ pub const STORE_COMMIT: &str = "postrider_store_commit_seconds";
 pub const ACCOUNTS: &str = "postrider_accounts";
 /// Seconds since the live end of an account was last proved, over accounts.
 pub const SYNC_LAG: &str = "postrider_sync_lag_seconds";
+/// By how much accounts have not been looked at when that was due.
+pub const SYNC_OVERDUE: &str = "postrider_sync_overdue_seconds";
 /// The same of each account, if the operator asks for it.
 pub const ACCOUNT_LAG: &str = "postrider_account_lag_seconds";
 /// Seconds since a push channel last proved itself, over accounts that have one.

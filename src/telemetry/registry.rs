@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::handle::Backlog;
 use crate::telemetry::names;
 use dashmap::DashMap;
+use postrider_core::account::schedule::Mode;
 use postrider_core::failure::{Class, Failure};
 use postrider_core::run::summary::{Counts, FolderLine};
 use postrider_core::standing::{Activity, Push, Standing};
@@ -105,6 +106,13 @@ impl AccountLine {
             Some(proved) => mono.saturating_sub(proved),
             None => self.stale + mono.saturating_sub(self.followed),
         }
+    }
+
+    /// By how much the proof is older than it is to be: one who is watched proves itself again and again, the
+    /// others are looked at as often as `mode` says.
+    #[must_use]
+    pub fn overdue(&self, mono: Duration, mode: Mode) -> Duration {
+        self.lag(mono).saturating_sub(mode.shortest())
     }
 
     /// Counts the time that it was throttled, as it passes.

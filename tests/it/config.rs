@@ -250,7 +250,7 @@ async fn accounts_are_tried_together_or_alone() {
     let mailbox = crate::support::mail::seed::mailbox(70, 8);
     let slow = |_: &str, command: &str| {
         let late = std::time::Duration::from_millis(700);
-        command.starts_with("LIST").then(|| postrider_imapd::Misbehaviour::Delay(late))
+        command.starts_with("LIST").then_some(postrider_imapd::Misbehaviour::Delay(late))
     };
     let server = crate::support::mail::serve(&[("u", &mailbox)], slow).await;
     let of = |id: &str, password: &str| {

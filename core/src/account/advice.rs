@@ -27,7 +27,7 @@ pub fn advice(standing: Standing, class: Option<Class>, stalled: bool) -> Advice
         ),
         (Standing::Starting | Standing::Running, _) => told("the run under way goes on", "nothing"),
         (Standing::Idle, _) => told(
-            "it looks on schedule, and at once where the server tells of new mail (`new mail by`: idle)",
+            "it looks on schedule, and at once where the server tells of new mail (`new mail by` says how)",
             "nothing",
         ),
         (Standing::Paused, _) => {

@@ -4,6 +4,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::telemetry::registry::Registry;
 use postrider_core::time::Micros;
+use std::time::Duration;
 
 /// An account that rests since long, as it is stored.
 fn stored() -> StoredAccount {
@@ -49,4 +50,17 @@ fn an_outage_is_not_forgotten() {
     stands(Standing::Running);
     stands(Standing::Idle);
     assert!(since() >= began && since() > instant(Micros(1)));
+}
+
+#[test]
+fn who_is_looked_at_seldom_is_not_behind() {
+    let registry = Registry::new(Clock::start());
+    registry.account("u", |line| line.stale = Duration::from_secs(8000));
+    let line = registry.find("u").unwrap();
+    let overdue = |mode: Mode| line.overdue(line.followed, mode).as_secs();
+    assert_eq!(line.lag(line.followed).as_secs(), 8000);
+    assert_eq!((overdue(Mode::Conservative), overdue(Mode::Balanced)), (800, 7100));
+    registry.account("u", |line| line.proved = Some(line.followed));
+    let watched = registry.find("u").unwrap();
+    assert_eq!(watched.overdue(line.followed, Mode::Aggressive), Duration::ZERO);
 }

@@ -16,6 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::provider::server::Security;
 use secrecy::{ExposeSecret, SecretString};
+use std::sync::atomic::Ordering;
 
 fn config(text: &str) -> Failure {
     Failure::new(Class::Config, Reach::Account, Provenance::Server, text).when(When::AfterChange)
@@ -104,12 +105,13 @@ impl Conn {
         };
         // A port that waits for TLS says nothing either.
         let mute = match endpoint.server.security {
-            Security::Implicit => "the greeting",
-            Security::StartTls | Security::Plain => {
+            Security::StartTls | Security::Plain if !endpoint.greeted.load(Ordering::Relaxed) => {
                 "the greeting (is this a TLS port? then write tls = \"implicit\"): it"
             }
+            _ => "the greeting",
         };
         greeted.unwrap_or_else(|_| Err(late(mute, deadline))).map_err(of_all)?;
+        endpoint.greeted.store(true, Ordering::Relaxed);
         Ok(conn)
     }
 

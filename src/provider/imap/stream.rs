@@ -13,6 +13,7 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -33,6 +34,8 @@ pub(in crate::provider) struct ImapEndpoint {
     tls: Option<Tls>,
     pub(super) order: Arc<AnswerOrder>,
     pub(super) mechanisms: Arc<Mechanisms>,
+    /// It has greeted: what it says nothing for now is not how it is spoken to.
+    pub(super) greeted: Arc<AtomicBool>,
 }
 
 impl ImapEndpoint {
@@ -46,7 +49,8 @@ impl ImapEndpoint {
             (_, Some(file)) => Some(Tls::from_file(file)?),
             (_, None) => Some(Tls::system()?),
         };
-        Ok(Self { server, tls, order: Arc::default(), mechanisms: Arc::default() })
+        let (order, mechanisms, greeted) = (Arc::default(), Arc::default(), Arc::default());
+        Ok(Self { server, tls, order, mechanisms, greeted })
     }
 
     /// Whether nobody in between hears what it is told.

@@ -53,6 +53,8 @@ pub(super) async fn save(
 #[derive(Serialize)]
 #[serde(untagged)]
 enum EventData<'a> {
+    /// Of the account itself.
+    Account {},
     Folder {
         path: &'a str,
     },
@@ -83,9 +85,10 @@ impl<'a> EventData<'a> {
             };
             places.iter().map(told).collect()
         };
-        match &event.path {
-            Some(path) => Self::Folder { path },
-            None => Self::Message {
+        match (&event.path, event.message) {
+            (Some(path), _) => Self::Folder { path },
+            (None, None) => Self::Account {},
+            (None, Some(_)) => Self::Message {
                 changed: told(&event.changed),
                 count: event.count,
                 kept: event.kept,
