@@ -240,7 +240,7 @@ impl AccountState {
                 self.keep_history(&summary);
                 if let Some(account) = self.account
                     && summary.failure.is_none()
-                    && !summary.counts.changed()
+                    && !summary.told
                 {
                     let passes = std::mem::take(&mut self.passes);
                     self.write(StoreMsg::Ran { account, passes });

@@ -393,3 +393,32 @@ async fn many_accounts_start_without_a_storm_and_end_equal() {
     })
     .await;
 }
+
+/// What a hint brings is told by its messages alone, and the run that brought it is counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_arrival_is_one_event() {
+    let mailbox = seed::mailbox(58, 20);
+    let server = serve_well("u", &mailbox).await;
+    let postrider = Postrider::new(&format!("{}{}", head(), account("u", server.port(), "pw")));
+    blocking(move || {
+        let served = postrider.serve(&[]);
+        served.settle(&postrider, "u", &mailbox);
+        wait_until("a watch", || {
+            served.account("u")["push"] == "idle" && served.state("u") == "idle"
+        });
+        let database = postrider.database();
+        let last = ask(&database, "SELECT max(seq) AS x FROM event");
+        let runs = served.account("u")["runs_ended"].as_u64().unwrap();
+        mailbox.append("INBOX", note("it comes").dated("01-Feb-2031 10:00:00 +0000"));
+        until(&database, "SELECT count(*) AS x FROM message WHERE subject = 'it comes'", "1");
+        wait_until("its run's end", || {
+            served.account("u")["runs_ended"].as_u64() > Some(runs) && served.state("u") == "idle"
+        });
+        served.stop();
+        let told = format!("SELECT group_concat(kind) AS x FROM event WHERE seq > {last}");
+        assert_eq!(ask(&database, &told), "message.created");
+        let runs = "SELECT sum(runs) > 0 AS x FROM run_hour";
+        assert_eq!(ask(&database, runs), "1");
+    })
+    .await;
+}

@@ -3,7 +3,9 @@
 use crate::commit::change::{AccountChange, RunRecord};
 use crate::failure::{Class, Failure};
 use crate::recovery::history::History;
+use crate::run::desk::Common;
 use crate::run::event::Action;
+use crate::run::scope::Scope;
 use crate::run::state::{Ending, Run, State};
 use crate::run::summary::Summary;
 use crate::run::work::Work;
@@ -70,12 +72,14 @@ pub(super) fn closing<W: Work>(
         }
     }
     let class = end.failure.as_ref().map(|f| f.class);
+    let told = is_told(&run.shared, end.outcome);
     run.work.refresh();
     let inbox = run.work.live_end_stalled(&run.shared);
     let (counts, folders) =
         (run.work.totals(run.shared.counts), run.work.lines(&run.shared.account));
     let summary = Summary {
         outcome: end.outcome,
+        told,
         counts,
         left: run.shared.left,
         waits: run.shared.waits,
@@ -90,6 +94,13 @@ pub(super) fn closing<W: Work>(
     };
     out.push(Action::Finish(Box::new(summary)));
     State::Finished
+}
+
+/// Whether the run gets a row and an event of its own: one that changed something, or did not end well. What
+/// single folders were looked at for is told by the events of its messages.
+fn is_told<O>(run: &Common<O>, outcome: Outcome) -> bool {
+    let is_of_few = matches!(run.scope, Scope::Some { list: false, .. });
+    outcome != Outcome::Success || (run.counts.changed() && !is_of_few)
 }
 
 /// The run's row, the account's state, and the ledger row of what ended it.
@@ -130,7 +141,7 @@ fn last_words<W: Work>(run: &mut Run<W>, end: &Ending, now: Now, out: &mut Vec<A
             AccountChange::Stand { standing, reason: reason.clone(), next_attempt_at: None, event };
         desk.commit(W::NOBODY, change);
     }
-    if desk.counts.changed() || end.outcome != Outcome::Success {
+    if is_told(&desk, end.outcome) {
         let record = RunRecord {
             started: desk.started,
             outcome: end.outcome,

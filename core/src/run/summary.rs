@@ -44,6 +44,8 @@ pub struct Summary {
     pub outcome: Outcome,
     /// Counters.
     pub counts: Counts,
+    /// It has a row, and an event, of its own.
+    pub told: bool,
     /// What was left, a line each.
     pub left: Vec<String>,
     /// What only waits for its time, a line each.
@@ -100,6 +102,7 @@ impl Summary {
         Self {
             outcome,
             counts: Counts::default(),
+            told: false,
             left: Vec::new(),
             waits: Vec::new(),
             failure: None,
