@@ -60,7 +60,11 @@ fn is_known(door: Door, host: &str) -> bool {
     if door.tls || door.behind_proxy {
         return true;
     }
+    let is_port = |rest: &str| {
+        rest.strip_prefix(':').is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()))
+    };
     let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((_, rest)) if !rest.is_empty() && !is_port(rest) => return false,
         Some((address, _)) => address,
         None => host
             .rsplit_once(':')
@@ -90,6 +94,9 @@ mod tests {
             "10.0.0.1",
             "127.0.0.1.evil.example",
             "localhost.evil",
+            "[::1].evil",
+            "[::1]8025",
+            "[::1]:8025.evil",
         ] {
             assert!(!is_known(door, host), "{host}");
         }

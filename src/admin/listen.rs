@@ -6,16 +6,18 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, Sleep};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -76,11 +78,13 @@ struct Guarded {
     stream: Peer,
     deadline: Pin<Box<Sleep>>,
     _permit: OwnedSemaphorePermit,
+    /// It has said something.
+    spoke: Arc<AtomicBool>,
 }
 
 impl Guarded {
-    fn new(stream: Peer, permit: OwnedSemaphorePermit) -> Self {
-        Self { stream, deadline: Box::pin(tokio::time::sleep(SILENCE)), _permit: permit }
+    fn new(stream: Peer, permit: OwnedSemaphorePermit, spoke: Arc<AtomicBool>) -> Self {
+        Self { stream, deadline: Box::pin(tokio::time::sleep(SILENCE)), _permit: permit, spoke }
     }
 
     fn watched<T>(
@@ -110,6 +114,9 @@ impl AsyncRead for Guarded {
             Peer::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Peer::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
         };
+        if !buf.filled().is_empty() {
+            this.spoke.store(true, Ordering::Relaxed);
+        }
         this.watched(cx, polled)
     }
 }
@@ -148,16 +155,31 @@ pub(super) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, servi
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     // The connections live in here: they end with it.
     let mut connections = JoinSet::new();
+    // Those that may have said nothing yet, the oldest first.
+    let mut silent: VecDeque<(AbortHandle, Arc<AtomicBool>)> = VecDeque::new();
     loop {
-        let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
         while connections.try_join_next().is_some() {}
         let Ok((stream, _)) = listener.accept().await else {
             // Out of file descriptors, or a client that went away: not a reason to end.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
+        silent.retain(|(handle, spoke)| !handle.is_finished() && !spoke.load(Ordering::Relaxed));
+        let permit = match Arc::clone(&room).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => {
+                // Who connects and says nothing keeps nobody out: the one that has for longest goes.
+                if let Some((oldest, _)) = silent.pop_front() {
+                    oldest.abort();
+                }
+                let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+                permit
+            }
+        };
         let (tls, service) = (tls.clone(), service.clone());
-        connections.spawn(async move {
+        let spoke = Arc::<AtomicBool>::default();
+        let heard = Arc::clone(&spoke);
+        let handle = connections.spawn(async move {
             let stream = match tls {
                 None => Peer::Plain(stream),
                 Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
@@ -166,7 +188,7 @@ pub(super) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, servi
                     Ok(Err(_)) | Err(_) => return,
                 },
             };
-            let io = TokioIo::new(Guarded::new(stream, permit));
+            let io = TokioIo::new(Guarded::new(stream, permit, heard));
             let serving = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD)
@@ -175,5 +197,6 @@ pub(super) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, servi
             // A client that goes away in the middle is none of our trouble.
             drop(serving.await);
         });
+        silent.push_back((handle, spoke));
     }
 }

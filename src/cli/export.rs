@@ -11,7 +11,7 @@ use postrider_core::failure::Failure;
 use postrider_core::mail::id::{AccountId, FolderId};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -169,7 +169,7 @@ async fn files(opened: &OpenMirror, which: Chosen, out: &Path) -> Result<(), Exi
         let dir = out.join(own_directory(&folder, &mut taken));
         let mut trouble: Option<String> = None;
         let each = |row: &ManifestRow| {
-            match write_file(&mut bodies, row, &dir) {
+            match write_file(&mut bodies, row, out, &dir) {
                 Ok(()) => count += 1,
                 Err(text) => {
                     left += 1;
@@ -191,14 +191,49 @@ async fn files(opened: &OpenMirror, which: Chosen, out: &Path) -> Result<(), Exi
     Ok(())
 }
 
-fn write_file(bodies: &mut BodyReader, row: &ManifestRow, dir: &Path) -> Result<(), String> {
+fn write_file(
+    bodies: &mut BodyReader,
+    row: &ManifestRow,
+    out: &Path,
+    dir: &Path,
+) -> Result<(), String> {
     let body = row.body.ok_or("a body row is missing")?;
-    fs::create_dir_all(dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+    made(out, dir).map_err(|e| format!("{}: {e}", dir.display()))?;
     let path = dir.join(format!("{}.{}.eml", row.uidvalidity, row.uid));
     let half = path.with_extension("part");
-    let mut file = File::create(&half).map_err(|e| format!("{}: {e}", half.display()))?;
+    let mut file = created(&half).map_err(|e| format!("{}: {e}", half.display()))?;
     bodies.copy(&body, &mut file).map_err(|e| e.to_string())?;
     fs::rename(&half, &path).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// A file of our own: what lies in its place is taken away, and a link there is not followed.
+fn created(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    match options.open(path) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+            fs::remove_file(path)?;
+            options.open(path)
+        }
+        opened => opened,
+    }
+}
+
+/// The folder of a mailbox's files, made if need be: none of its parts below `out` is a link to elsewhere.
+fn made(out: &Path, dir: &Path) -> io::Result<()> {
+    let mut at = out.to_owned();
+    fs::create_dir_all(&at)?;
+    for part in dir.strip_prefix(out).into_iter().flat_map(Path::components) {
+        at.push(part);
+        match fs::create_dir(&at) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+            _ => {}
+        }
+        if !fs::symlink_metadata(&at)?.is_dir() {
+            return Err(io::Error::other(format!("{} is no folder (a link?)", at.display())));
+        }
+    }
+    Ok(())
 }
 
 /// A directory that no other folder of this export has, not even where a disk takes `Foo` and `foo`

@@ -1,8 +1,9 @@
 //! The wire log: every command that was sent, secrets cut. A proof, for people and tests, that
 //! nothing changes a mailbox.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,7 +19,17 @@ impl WireLog {
     /// # Errors
     /// Whatever the system says.
     pub fn create(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: Some(Arc::new(Mutex::new(BufWriter::new(File::create(path)?)))) })
+        // A link that lies in its place is not followed: whoever laid it would choose what is overwritten.
+        let mut options = OpenOptions::new();
+        let no_links = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+        let file = options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .custom_flags(no_links)
+            .open(path)?;
+        Ok(Self { file: Some(Arc::new(Mutex::new(BufWriter::new(file)))) })
     }
 
     /// Notes a command without its line end. `secret`: what is put in place of the arguments.

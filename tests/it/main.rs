@@ -50,6 +50,7 @@ mod serve;
 mod sizes;
 mod storage;
 mod storm;
+mod strangers;
 mod supervision;
 mod support;
 mod sync;

@@ -13,9 +13,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use subtle::ConstantTimeEq;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// Connections at a time.
+const CONNECTIONS: usize = 64;
 /// How long a connection may take.
 const CONNECTION: Duration = Duration::from_secs(10);
 /// Octets of a request's head.
@@ -80,8 +83,21 @@ pub(super) async fn listen() -> Result<(TcpListener, u16), NoCode> {
 /// Waits for the answer. What is none, or another's, is told so and ends nothing.
 pub(super) async fn wait(listener: TcpListener, state: &str) -> Result<String, NoCode> {
     let waiting = async {
+        // One that says nothing holds up no other; they end with the wait.
+        let mut connections = JoinSet::new();
         loop {
-            let (stream, _) = listener.accept().await.map_err(|e| NoCode::Listen(e.to_string()))?;
+            let accepted = tokio::select! {
+                biased;
+                Some(answered) = connections.join_next(), if !connections.is_empty() => {
+                    match answered {
+                        Ok(Some(answer)) => return answer,
+                        // Nothing, or it was told off.
+                        Ok(None) | Err(_) => continue,
+                    }
+                }
+                accepted = listener.accept(), if connections.len() < CONNECTIONS => accepted,
+            };
+            let (stream, _) = accepted.map_err(|e| NoCode::Listen(e.to_string()))?;
             let found = Arc::new(Mutex::new(None));
             let (wanted, place) = (state.to_owned(), Arc::clone(&found));
             let service = service_fn(move |request: Request<Incoming>| {
@@ -98,12 +114,11 @@ pub(super) async fn wait(listener: TcpListener, state: &str) -> Result<String, N
                 .max_buf_size(HEAD)
                 .header_read_timeout(CONNECTION)
                 .serve_connection(TokioIo::new(stream), service);
-            // A browser that goes away early has been answered, or asks again.
-            drop(tokio::time::timeout(CONNECTION, serving).await);
-            let found = found.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(answer) = found {
-                return answer;
-            }
+            connections.spawn(async move {
+                // A browser that goes away early has been answered, or asks again.
+                drop(tokio::time::timeout(CONNECTION, serving).await);
+                found.lock().unwrap_or_else(PoisonError::into_inner).take()
+            });
         }
     };
     tokio::time::timeout(PATIENCE, waiting).await.unwrap_or(Err(NoCode::Late))
