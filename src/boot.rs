@@ -13,6 +13,7 @@ pub mod no_sync;
 pub(crate) mod operator;
 mod place;
 pub mod process;
+mod remembered;
 pub mod serve;
 pub mod serve_error;
 mod space;

@@ -11,6 +11,7 @@ use crate::bodies::disk::RealDisk;
 use crate::boot::grants::Grants;
 use crate::boot::lock::{DataLock, LockError};
 use crate::boot::place::pool_of;
+use crate::boot::remembered::Remembered;
 use crate::boot::spent::SpentStore;
 use crate::clock::Clock;
 use crate::config::{Account, Config};
@@ -183,7 +184,7 @@ impl Engine {
             registry: registry.clone(),
             depth: Backlog::default(),
             spent: Arc::new(SpentStore { reader: reader.clone(), store: store.clone() }),
-            memory: Arc::new(reader.clone()),
+            memory: Arc::new(Remembered { reader: reader.clone(), store: store.clone() }),
         };
         Ok(Self {
             root,

@@ -32,6 +32,8 @@ pub struct Login {
     pub username: String,
     /// What is shown.
     pub secret: Secret,
+    /// What tells it from others, and is no secret.
+    pub mark: String,
 }
 
 /// What an account logs in with.
@@ -77,6 +79,12 @@ impl GuardedCredential {
     #[must_use]
     pub fn username(&self) -> &str {
         self.credential.username()
+    }
+
+    /// What tells it from others, and is no secret.
+    #[must_use]
+    pub fn mark(&self) -> String {
+        self.credential.mark()
     }
 
     /// The secret of now.

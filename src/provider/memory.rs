@@ -5,6 +5,7 @@ use postrider_core::failure::Failure;
 use postrider_core::mail::body::BodyRef;
 use postrider_core::mail::id::Identity;
 use postrider_core::mail::recognise::Missed;
+use postrider_core::time::Micros;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The bytes of a message that is held.
@@ -47,6 +48,19 @@ pub trait Memory: std::fmt::Debug + Send + Sync {
         account: &'a str,
         remote_id: &'a [u8],
     ) -> Coming<'a, Result<Missed, Failure>>;
+
+    /// When a server last refused a proof of the password that goes by this mark, if it has.
+    ///
+    /// # Errors
+    /// Class storage.
+    fn refused_proof<'a>(
+        &'a self,
+        account: &'a str,
+        mark: &'a str,
+    ) -> Coming<'a, Result<Option<Micros>, Failure>>;
+
+    /// It has just refused one.
+    fn note_refused_proof(&self, account: &str, mark: &str);
 }
 
 /// Holds nothing.
@@ -77,4 +91,14 @@ impl Memory for Blank {
     ) -> Coming<'a, Result<Missed, Failure>> {
         Box::pin(std::future::ready(Ok(Missed::default())))
     }
+
+    fn refused_proof<'a>(
+        &'a self,
+        _account: &'a str,
+        _mark: &'a str,
+    ) -> Coming<'a, Result<Option<Micros>, Failure>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    fn note_refused_proof(&self, _account: &str, _mark: &str) {}
 }

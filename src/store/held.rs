@@ -1,10 +1,10 @@
 //! What an account holds, for sessions that are about to read mail.
 
-use crate::provider::{Coming, HeldBody, Memory};
+use crate::provider::HeldBody;
 use crate::store::failure::Trouble;
 use crate::store::read::{Reader, failed};
 use crate::store::rows::{Names, get, hash, identity};
-use crate::store::sql::HeldText;
+use crate::store::sql::{HeldText, Text};
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::BodyRef;
 use postrider_core::mail::id::{FolderId, Identity};
@@ -99,28 +99,59 @@ impl Reader {
     }
 }
 
-impl Memory for Reader {
-    fn held<'a>(
-        &'a self,
-        account: &'a str,
-        names: &'a [Identity],
-    ) -> Coming<'a, Result<BTreeMap<Identity, HeldBody>, Failure>> {
-        Box::pin(in_time(self.bodies_held(account, names)))
+impl Reader {
+    /// As `Memory::held`.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn held(
+        &self,
+        account: &str,
+        names: &[Identity],
+    ) -> Result<BTreeMap<Identity, HeldBody>, Failure> {
+        in_time(self.bodies_held(account, names)).await
     }
 
-    fn missed<'a>(
-        &'a self,
-        account: &'a str,
-        remote_id: &'a [u8],
-    ) -> Coming<'a, Result<Missed, Failure>> {
-        Box::pin(in_time(self.missed_in(account, remote_id)))
+    /// As `Memory::missed`.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn missed(&self, account: &str, remote_id: &[u8]) -> Result<Missed, Failure> {
+        in_time(self.missed_in(account, remote_id)).await
     }
 
-    fn twins<'a>(
-        &'a self,
-        account: &'a str,
-        names: &'a [Identity],
-    ) -> Coming<'a, Result<BTreeSet<Identity>, Failure>> {
-        Box::pin(in_time(self.twins_of(account, names)))
+    /// As `Memory::twins`.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn twins(
+        &self,
+        account: &str,
+        names: &[Identity],
+    ) -> Result<BTreeSet<Identity>, Failure> {
+        in_time(self.twins_of(account, names)).await
     }
+
+    /// As `Memory::refused_proof`.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn refused_proof(
+        &self,
+        account: &str,
+        mark: &str,
+    ) -> Result<Option<Micros>, Failure> {
+        let found = async {
+            let rows = self.rows(Text::Setting, vec![refused_proof_of(account).into()]).await?;
+            rows.first().map(|row| get::<String>(row, 0)).transpose()
+        };
+        let found = in_time(found).await?;
+        let (at, of) = found.as_deref().and_then(|text| text.split_once(' ')).unwrap_or_default();
+        Ok(at.parse().ok().filter(|_| of == mark).map(Micros))
+    }
+}
+
+/// The setting that says which password's proof a server has refused, and when.
+pub(super) fn refused_proof_of(account: &str) -> String {
+    format!("refused_proof {account}")
 }

@@ -47,6 +47,13 @@ pub enum Control {
         /// A mark of the secret and place it is parked with.
         parked_for: Option<String>,
     },
+    /// Its server has refused a proof of its password.
+    RefusedProof {
+        /// Its id in the config.
+        account: String,
+        /// What the password goes by.
+        mark: String,
+    },
     /// The config no longer names it: every row stays.
     Remove {
         /// Its id in the config.

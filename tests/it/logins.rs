@@ -2,6 +2,7 @@
 
 use crate::dovecot::{client, truth};
 use crate::support::binary::{Postrider, SHORT, account};
+use crate::support::check::change;
 use crate::support::dovecot::{Dovecot, Traits};
 use crate::support::mail::blocking;
 use crate::support::relay::Relay;
@@ -137,7 +138,9 @@ async fn a_server_proves_that_it_knows_the_password() {
         let postrider = Postrider::new(&format!("{SHORT}{}", account("u", port, "pw")));
         blocking(move || {
             let ran = postrider.sync();
-            let said = said.lock().unwrap().join("\n");
+            let heard = || said.lock().unwrap().join("\n");
+            let times = |what: &str| heard().lines().filter(|line| line.contains(what)).count();
+            let said = heard();
             let count = |what: &str| said.lines().filter(|line| line.contains(what)).count();
             let is_taken = matches!(part, Part::Unable | Part::Otherwise);
             assert_eq!(count("AUTHENTICATE PLAIN"), 2 * usize::from(is_taken), "{part:?}: {said}");
@@ -149,6 +152,16 @@ async fn a_server_proves_that_it_knows_the_password() {
                     1,
                     "what was refused is not tried again: {said}"
                 );
+                // Nor by the next process, for a week.
+                postrider.sync().exits(0);
+                assert_eq!(times("AUTHENTICATE SCRAM"), 1, "{}", heard());
+                change(
+                    &postrider.database(),
+                    "UPDATE setting SET value = '1 ' || substr(value, instr(value, ' ') + 1) WHERE name LIKE \
+                     'refused_proof%'",
+                );
+                postrider.sync().exits(0);
+                assert_eq!(times("AUTHENTICATE SCRAM"), 2, "a week is over: {}", heard());
             } else {
                 assert!(
                     ran.stdout.contains("SCRAM-SHA-256") || ran.stdout.contains("does not prove"),

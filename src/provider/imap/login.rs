@@ -170,9 +170,7 @@ impl Conn {
             self.command("CAPABILITY", During::Other).await?;
         }
         let told = match &login.secret {
-            Secret::Password(password) => {
-                self.show_password(&login.username, password, endpoint).await?
-            }
+            Secret::Password(password) => self.show_password(login, password, endpoint).await?,
             Secret::Token(token) => self.show_token(login, token, endpoint).await?,
         };
         if told.status != Condition::Ok {
@@ -210,15 +208,16 @@ impl Conn {
 
     async fn show_password(
         &mut self,
-        username: &str,
+        login: &Login,
         password: &SecretString,
         endpoint: &ImapEndpoint,
     ) -> Result<Told, Unopened> {
+        let (username, mark) = (login.username.as_str(), login.mark.as_str());
         // The password is shown to nobody who can do without.
         let is_plain = username.is_ascii() && password.expose_secret().is_ascii();
         if self.has("AUTH=SCRAM-SHA-256")
             && (is_plain || !self.has("AUTH=PLAIN"))
-            && (endpoint.mechanisms.may_prove(password) || !self.takes_passwords())
+            && (endpoint.mechanisms.may_prove(mark) || !self.takes_passwords())
         {
             let (told, is_challenged) = self.authenticate_scram(username, password).await?;
             if told.status == Condition::Ok || !self.takes_passwords() {
@@ -228,7 +227,7 @@ impl Conn {
             let (failure, is_safe) = (refusal(&told, During::Login), endpoint.is_protected());
             let is_auth = failure.class == Class::Auth;
             if is_auth && is_safe {
-                endpoint.mechanisms.refused(password);
+                endpoint.mechanisms.refused(mark, None);
             }
             if is_challenged {
                 let otherwise = is_auth && is_safe;

@@ -1,7 +1,7 @@
 //! Which way of showing a password a server has refused.
 
 use crate::clock::Clock;
-use secrecy::{ExposeSecret, SecretString};
+use postrider_core::time::Micros;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ const WEEK: Duration = Duration::from_secs(7 * 86_400);
 #[derive(Debug)]
 pub(super) struct Mechanisms {
     clock: Clock,
-    /// The password whose proof was refused, and when.
-    refused: Mutex<Option<(SecretString, Duration)>>,
+    /// The mark of the password whose proof was refused, and when.
+    refused: Mutex<Option<(String, Micros)>>,
 }
 
 impl Default for Mechanisms {
@@ -23,19 +23,23 @@ impl Default for Mechanisms {
 }
 
 impl Mechanisms {
-    /// Whether the server is to be asked for a proof of this password (SCRAM): not where it has
+    /// Whether the server is to be asked for a proof of the password of this mark (SCRAM): not where it has
     /// refused one, for a week.
-    pub(super) fn may_prove(&self, password: &SecretString) -> bool {
-        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.as_ref().is_none_or(|(of, at)| {
-            of.expose_secret() != password.expose_secret()
-                || self.clock.now().mono.saturating_sub(*at) >= WEEK
-        })
+    pub(super) fn may_prove(&self, mark: &str) -> bool {
+        self.refused_at(mark).is_none_or(|at| self.clock.now().wall.since(at) >= WEEK)
     }
 
-    /// It has refused one.
-    pub(super) fn refused(&self, password: &SecretString) {
+    /// When it has refused one.
+    pub(super) fn refused_at(&self, mark: &str) -> Option<Micros> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.as_ref().filter(|(of, _)| of == mark).map(|(_, at)| *at)
+    }
+
+    /// It has refused one, now or at an instant that somebody remembers.
+    pub(super) fn refused(&self, mark: &str, at: Option<Micros>) {
+        let now = self.clock.now().wall;
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        *refused = Some((password.clone(), self.clock.now().mono));
+        // A clock that was ahead has told it: from here on it is a week.
+        *refused = Some((mark.to_owned(), at.unwrap_or(now).min(now)));
     }
 }

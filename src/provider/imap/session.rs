@@ -16,6 +16,7 @@ use postrider_core::mail::body::BodySink;
 use postrider_core::provider::Capabilities;
 use postrider_core::provider::folders::{Answer, Request};
 use postrider_core::provider::server::Security;
+use postrider_core::time::Micros;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -56,7 +57,9 @@ impl Endpoint for ImapEndpoint {
             let Opening { account, wire, sinks, credits, purse, memory } = opening;
             let sink = sinks.sink();
             let username = credential.username().to_owned();
-            let login = Login { username, secret: credential.secret().await? };
+            let (secret, mark) = (credential.secret().await?, credential.mark());
+            let known = self.remember_refusal(&account, &mark, memory.as_ref()).await;
+            let login = Login { username, secret, mark: mark.clone() };
             let conn = match Conn::open(self, &login, &account, wire.clone()).await {
                 Err(refused) if refused.may_be_over => {
                     let Some(secret) = credential.renewed(&login.secret).await? else {
@@ -66,6 +69,9 @@ impl Endpoint for ImapEndpoint {
                 }
                 opened => opened,
             };
+            if self.mechanisms.refused_at(&mark) != known {
+                memory.note_refused_proof(&account, &mark);
+            }
             let mut conn = conn.map_err(|refused| refused.failure)?;
             conn.order = Arc::clone(&self.order);
             let leash = Leash { octets: conn.counter(), ..Leash::default() };
@@ -86,6 +92,24 @@ impl Endpoint for ImapEndpoint {
             conn.log_out().await;
             Ok(())
         })
+    }
+}
+
+impl ImapEndpoint {
+    /// When a proof of this password was refused, also by an earlier process. What cannot be read is refused
+    /// once more.
+    async fn remember_refusal(
+        &self,
+        account: &str,
+        mark: &str,
+        memory: &dyn Memory,
+    ) -> Option<Micros> {
+        if self.mechanisms.refused_at(mark).is_none()
+            && let Ok(Some(at)) = memory.refused_proof(account, mark).await
+        {
+            self.mechanisms.refused(mark, Some(at));
+        }
+        self.mechanisms.refused_at(mark)
     }
 }
 

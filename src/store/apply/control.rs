@@ -5,6 +5,7 @@ use super::numbers::Numbers;
 use super::own::announce;
 use super::words::{read, text, write, write_now};
 use crate::store::failure::Trouble;
+use crate::store::held::refused_proof_of;
 use crate::store::orders::Control;
 use crate::store::rows::{get, standing};
 use crate::store::sql::{CountText, FeedText, Text};
@@ -57,6 +58,11 @@ pub(in crate::store) async fn control(
             let values =
                 vec![account.clone().into(), (*version).into(), error.clone().into(), at.0.into()];
             return Ok(over(changed(write_now(db, Text::NotRenewed, values).await?)));
+        }
+        Control::RefusedProof { account, mark } => {
+            let value = format!("{} {mark}", at.0);
+            let values = vec![refused_proof_of(account).into(), value.into()];
+            return write(db, Text::PutSetting, values).await.map(|()| over(Done::Changed));
         }
         Control::Spend { endpoint, rows } => return spend(db, endpoint, rows).await.map(over),
         Control::Stand { account, .. }
@@ -124,6 +130,7 @@ pub(in crate::store) async fn control(
         Control::Renew { .. }
         | Control::Reseal { .. }
         | Control::NotRenewed { .. }
+        | Control::RefusedProof { .. }
         | Control::Spend { .. } => {}
     }
     Ok(over(Done::Changed))
