@@ -21,7 +21,7 @@ pub enum LockError {
     },
     /// Others may look into it.
     #[error(
-        "the data folder {dir} is open to others (mode {mode:o}): its mail would be, too; run chmod 700 {dir}"
+        "the folder {dir} is open to others (mode {mode:o}): the mail in it would be, too; run chmod 700 {dir}"
     )]
     Open {
         /// The folder.
@@ -91,6 +91,19 @@ impl Drop for DataLock {
             tracing::debug!("the lock keeps the name of this process: {e}");
         }
     }
+}
+
+/// Refuses a folder of ours that lies elsewhere and that others may look into; one that is not there yet is
+/// made closed.
+///
+/// # Errors
+/// [`LockError`], by variant.
+pub fn is_closed(dir: &Path) -> Result<(), LockError> {
+    let broken = |source| LockError::Io { dir: dir.to_owned(), source };
+    if dir.as_os_str().is_empty() || !dir.try_exists().map_err(broken)? {
+        return Ok(());
+    }
+    private(dir).map_err(broken)?
 }
 
 impl DataLock {

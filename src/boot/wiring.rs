@@ -9,7 +9,7 @@ use crate::account::message::Obeyed;
 use crate::bodies::PackDir;
 use crate::bodies::disk::RealDisk;
 use crate::boot::grants::Grants;
-use crate::boot::lock::{DataLock, LockError};
+use crate::boot::lock::{DataLock, LockError, is_closed};
 use crate::boot::place::pool_of;
 use crate::boot::remembered::Remembered;
 use crate::boot::spent::SpentStore;
@@ -125,6 +125,11 @@ impl Engine {
         fresh: bool,
     ) -> Result<Self, StartError> {
         let lock = DataLock::take(&config.data_dir, purpose)?;
+        for elsewhere in
+            [config.database.parent(), Some(config.bodies.as_path())].into_iter().flatten()
+        {
+            is_closed(elsewhere)?;
+        }
         // Where an earlier server listened that was killed: somebody else may by now, and no client
         // is to ask there.
         crate::admin::address::withdraw(&config.data_dir);

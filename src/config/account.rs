@@ -256,6 +256,10 @@ fn unfit(key: &str, text: &str) -> Option<&'static str> {
         "id" if text.contains(|c: char| c.is_control() || matches!(c, '/' | '\\' | ' ')) => {
             Some("write a name without spaces and slashes, like \"work\"")
         }
+        // No path and no command could name it.
+        "id" if text.starts_with('-') || matches!(text, "." | "..") => {
+            Some("write a name that begins with a letter or a digit, like \"work\"")
+        }
         _ => None,
     }
 }

@@ -179,7 +179,8 @@ pub fn load(
         let service = client.service_key.as_deref().map(|file| ("service_account_file", file));
         secret.into_iter().chain(service)
     });
-    let open = key.into_iter().chain(of_clients).filter(|(_, file)| is_open(file));
+    let tls = config.admin.tls.iter().map(|(_, key)| ("admin.tls_key", key.as_path()));
+    let open = key.into_iter().chain(of_clients).chain(tls).filter(|(_, file)| is_open(file));
     let open = open.map(|(key, file)| {
         let shown = file.display();
         format!("{key}: {shown} can be read by others: chmod 600 {shown} (or 640, where a group of its own is to read it)")
@@ -200,6 +201,13 @@ pub fn load(
             }
             config.accounts.push(account);
         }
+    }
+    let has_password = config.accounts.iter().any(|a| matches!(a.secret, SecretFrom::Inline(_)));
+    if has_password && is_open(file) {
+        let shown = file.display();
+        config
+            .warnings
+            .push(format!("{shown} holds a password and can be read by others: chmod 600 {shown}"));
     }
     for account in &config.accounts {
         if let Some(was) = account.was.as_ref().filter(|was| ids.contains(*was)) {

@@ -294,3 +294,39 @@ fn places_outside_the_data_folder_are_told() {
     assert!(ran.stderr.contains("leave `store.url` out of the config"), "{}", ran.stderr);
     assert!(!postrider.run(&["config-example"]).stdout.contains("\nurl ="));
 }
+
+/// Names that no command could give are refused; what others may read, or look into, is told.
+#[test]
+fn names_and_modes_that_will_not_do() {
+    use std::os::unix::fs::PermissionsExt;
+    let of = |id: &str| crate::support::binary::account(id, 1, "pw");
+    for id in [".", "..", "-x"] {
+        let ran = Postrider::new(&of(id)).run(&["check", "--offline"]).exits(2);
+        assert!(ran.stderr.contains("begins with a letter or a digit"), "{}", ran.stderr);
+    }
+    let elsewhere = "[bodies]\ndir = \"packs\"\n[admin]\ntls_cert = \"cert\"\ntls_key = \"key\"\n";
+    let postrider = Postrider::new(&format!("{elsewhere}{}", of("u")));
+    let open = |name: &str, mode: u32| {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(postrider.path(name), mode).unwrap();
+    };
+    std::fs::write(postrider.path("key"), "").unwrap();
+    open("key", 0o644);
+    open("config.toml", 0o644);
+    let ran = postrider.run(&["check", "--offline"]);
+    assert!(
+        ran.stderr.contains("admin.tls_key: ") && ran.stderr.contains("key can be read"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("config.toml holds a password"), "{}", ran.stderr);
+    open("config.toml", 0o600);
+    let ran = postrider.run(&["check", "--offline"]);
+    assert!(!ran.stderr.contains("holds a password"), "{}", ran.stderr);
+    // Bodies that lie elsewhere lie there closed.
+    std::fs::create_dir(postrider.path("packs")).unwrap();
+    std::fs::write(postrider.path("packs/x"), "").unwrap();
+    open("packs", 0o777);
+    let ran = postrider.run(&["sync", "--once"]).exits(7);
+    assert!(ran.stderr.contains("run chmod 700 packs"), "{}", ran.stderr);
+}
