@@ -76,6 +76,7 @@ impl World {
             settings,
             asked: None,
             last_outcome: None,
+            last_when: None,
             left_unread: 0,
             last_lines: Vec::new(),
             life: None,

@@ -3,6 +3,7 @@
 use crate::server::Lie;
 use crate::world::World;
 use postrider_core::commit::rows::Shut;
+use postrider_core::failure::When;
 use postrider_core::run::scope::{Depth, Scope};
 use postrider_core::standing::{EventKind, Outcome, Standing};
 use std::time::Duration;
@@ -51,6 +52,7 @@ fn a_server_that_refuses_all_is_not_its_folders() {
         world.mail("INBOX", 11);
         world.clean_run().unwrap();
         assert_eq!(world.last_outcome, Some(Outcome::Failed), "{mirrored}");
+        assert_eq!(world.last_when, Some(When::Soon), "in minutes, not by the schedule");
         assert_eq!(world.standing(), Standing::Waiting);
         assert!(
             world.shut_rows().is_empty() && world.store.folders.len() == 3 * usize::from(mirrored)
@@ -236,4 +238,76 @@ fn what_was_shut_bears_witness() {
     world.clean_run().unwrap();
     assert_eq!(world.last_outcome, Some(Outcome::Partial));
     assert!(world.store.folders.values().any(|folder| folder.path == "B"));
+}
+
+impl World {
+    fn asked_of(&self, name: &str) -> usize {
+        let question = format!("examine {name}");
+        self.asked.iter().flatten().filter(|asked| **asked == question).count()
+    }
+}
+
+/// A run in which B is refused, up to the last time that it is asked.
+fn at_the_trial() -> World {
+    let begin = || {
+        let mut world = three(true);
+        world.shuts("B", i64::MAX);
+        world.asked = Some(Vec::new());
+        world
+    };
+    let mut whole = begin();
+    whole.clean_run().unwrap();
+    let times = whole.asked_of("B");
+    assert!(times >= 2 && whole.is_refused("B"));
+    let mut world = begin();
+    world.start_run();
+    for _ in 0..5000 {
+        if world.asked_of("B") == times {
+            return world;
+        }
+        world.step_all();
+    }
+    panic!("it was not asked {times} times");
+}
+
+/// A `NO` counts between two answers of another folder: where the second is a `NO`, too, it was the server.
+#[test]
+fn the_witness_is_asked_once_more() {
+    let mut world = at_the_trial();
+    world.server.refuses = i64::MAX;
+    world.clean_run().unwrap();
+    assert_eq!(world.last_outcome, Some(Outcome::Failed));
+    assert!(!world.is_refused("B") && world.shut_rows().is_empty());
+}
+
+/// An answer that tells nothing is no refusal, whatever was said before.
+#[test]
+fn a_bare_answer_at_the_trial_is_no_refusal() {
+    let mut world = at_the_trial();
+    world.shuts("B", 0);
+    world.server.folders.get_mut("B").unwrap().bare = true;
+    world.clean_run().unwrap();
+    assert!(!world.is_refused("B") && world.shut_rows().is_empty());
+}
+
+/// A first refusal is taken away by an answer of the folder itself: counters that are those of its last pass
+/// do not stand for one.
+#[test]
+fn counters_do_not_take_a_refusal_away() {
+    let mut world = three(false);
+    (world.cfg.counted, world.cfg.modseq) = (true, true);
+    world.clean_run().unwrap();
+    world.now += 100;
+    world.clean_run().unwrap();
+    assert_eq!(world.difference(), None);
+    world.shuts("B", i64::MAX);
+    world.now += 90_000;
+    world.clean_run().unwrap();
+    assert!(world.is_refused("B"));
+    world.shuts("B", 0);
+    world.asked = Some(Vec::new());
+    world.now += 100;
+    world.clean_run().unwrap();
+    assert!(world.asked_of("B") > 0, "it is opened");
+    assert!(!world.is_refused("B"));
 }

@@ -327,6 +327,7 @@ impl World {
     /// A run has ended.
     pub(crate) fn run_ended(&mut self, summary: &Summary) {
         self.last_outcome = Some(summary.outcome);
+        self.last_when = summary.failure.as_ref().map(|failure| failure.when);
         if summary.outcome == Outcome::Success {
             self.left_unread = self.left_unread.max(summary.counts.remaining);
         }

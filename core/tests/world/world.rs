@@ -7,6 +7,7 @@ use crate::store::Store;
 use crate::watching::{View, Watch};
 use postrider_core::account::machine::Machine;
 use postrider_core::commit::change::Commit;
+use postrider_core::failure::When;
 use postrider_core::mail::id::{FolderId, SessionId, UidValidity};
 use postrider_core::mail::settle::Settlement;
 use postrider_core::mail::uid_set::UidSet;
@@ -132,6 +133,8 @@ pub(crate) struct World {
     /// What sessions were asked, for scripts.
     pub(crate) asked: Option<Vec<String>>,
     pub(crate) last_outcome: Option<Outcome>,
+    /// When what it failed at is to be tried again.
+    pub(crate) last_when: Option<When>,
     /// What the last run that said it had all left unread.
     pub(crate) left_unread: u64,
     pub(crate) last_lines: Vec<postrider_core::run::summary::FolderLine>,
