@@ -382,8 +382,8 @@ impl StoreState {
         let mut snapshot = open_account(&tx, open, anew, at).await?;
         if let Ok((rows, _)) = &snapshot
             && let Some(correction) = correction_of(rows, at)
+            && bring_back(&tx, &open.name, rows, correction).await?
         {
-            bring_back(&tx, &open.name, rows, correction).await?;
             let read = open_account(&tx, open, false, at).await?;
             snapshot = read.map(|(rows, _)| (rows, true));
         }

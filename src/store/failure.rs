@@ -76,9 +76,10 @@ impl From<DbErr> for Trouble {
     }
 }
 
-/// `SQLITE_CONSTRAINT`, of whatever kind: the low octet of an extended code is its primary one.
+/// `SQLITE_CONSTRAINT_UNIQUE`. A number that is taken (a primary key) is no account's: all of them draw from
+/// the same.
 fn is_constraint(code: &str) -> bool {
-    code.parse::<u32>().is_ok_and(|code| code & 0xff == 19)
+    code == "2067"
 }
 
 /// The extended code that the database gave.

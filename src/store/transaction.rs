@@ -286,8 +286,8 @@ impl Drop for Savepoint<'_> {
 /// Where taking back fails, too, the database has mostly done it by itself (a full disk), and the first
 /// reason is told; but none that is about these rows alone.
 fn undone(rolled_back: Result<(), Trouble>, why: Trouble) -> Trouble {
-    match (rolled_back, &why) {
-        (Err(broken), Trouble::Refused(_) | Trouble::Damaged(_)) => broken,
+    match rolled_back {
+        Err(broken) if why.is_of_one_commit() => broken,
         _ => why,
     }
 }

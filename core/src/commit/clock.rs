@@ -4,10 +4,12 @@
 //! listings and tries for as long as the clock was wrong. When an account's rows are read, and any of what
 //! they say *was* lies ahead by more than [`AHEAD`], all of it that lies ahead is brought back, in its
 //! order, into the four minutes before now: what was looked at since, say, is still what was looked at since.
-//! What is to come is at most a day away. What somebody else has set (a token's end) is left alone.
+//! What is to come is at most a day away. What somebody else has set (a token's end) is left alone, and so is
+//! what only says when something was stored. Where mail is held that is dated after now ([`is_behind`]), it is
+//! now that is wrong: nothing is brought back.
 
 use crate::commit::feed::rows::{FeedRows, Owed};
-use crate::commit::rows::{AccountRow, FolderRow, LocationRow, MessageRow};
+use crate::commit::rows::{AccountRow, FolderRow, MessageRow};
 use crate::time::{AHEAD, Micros};
 use std::time::Duration;
 
@@ -16,6 +18,17 @@ pub const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
 /// What was last, within so many microseconds, keeps its distances; what was before that comes to lie in as
 /// many before it.
 pub const KEPT: i64 = 120_000_000;
+
+/// Mail that is dated after now, of what is held: so many say that it is our clock that is behind.
+const WITNESSES: usize = 3;
+
+/// Whether our clock is behind: of these dates of mail (each folder's newest), some lie between now and the
+/// latest instant that was written.
+#[must_use]
+pub fn is_behind(dates: impl Iterator<Item = Micros>, correction: Correction) -> bool {
+    let (first, last) = (correction.now.plus(AHEAD), correction.latest);
+    dates.filter(|date| (first..=last).contains(date)).take(WITNESSES).count() == WITNESSES
+}
 
 /// How what lies ahead is brought back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +68,9 @@ impl Correction {
     /// The same of a feed account.
     #[must_use]
     pub fn due_of_feed(rows: &FeedRows, now: Micros) -> Option<Self> {
-        let places: Vec<FolderRow> = rows.places.values().cloned().collect();
+        // When a place has grown is told by the server's clock.
+        let place = |place: &FolderRow| FolderRow { grown_at: None, ..place.clone() };
+        let places: Vec<FolderRow> = rows.places.values().map(place).collect();
         let state = [rows.state.debt, rows.state.placed_at, rows.state.counted_at];
         let heads = rows.feeds.values().map(|feed| feed.head_at);
         let latest = state.into_iter().flatten().chain(heads).max();
@@ -95,7 +110,8 @@ impl Correction {
     }
 
     /// Since when mail is new: by our own clock, which was ahead, so by the newest mail that is held and
-    /// is not of the future; where there is none, mail of the last minutes is new.
+    /// is not of the future, of what lay there at the opening; where there is none, mail of the last minutes is
+    /// new.
     #[must_use]
     pub fn opened(&self, at: Micros, newest: Option<Micros>) -> Micros {
         if at <= self.now {
@@ -150,17 +166,12 @@ impl Correction {
         self.maybe(&mut lanes.backfill.old_before);
     }
 
-    /// A message's row.
+    /// A message that is looked for.
     pub fn message(&self, message: &mut MessageRow) {
-        for at in [&mut message.limbo_since, &mut message.last_sight, &mut message.deleted_at] {
-            self.maybe(at);
+        if message.limbo_since.is_some() {
+            self.maybe(&mut message.limbo_since);
+            self.maybe(&mut message.last_sight);
         }
-    }
-
-    /// A location's row.
-    pub fn location(&self, location: &mut LocationRow) {
-        location.began_at = self.was(location.began_at);
-        self.maybe(&mut location.ended_at);
     }
 
     /// The rows of a feed account; when it was opened stays: the server's clock has told it.
@@ -173,7 +184,11 @@ impl Correction {
         for feed in rows.feeds.values_mut() {
             feed.head_at = self.was(feed.head_at);
         }
-        rows.places.values_mut().for_each(|place| self.folder(place));
+        for place in rows.places.values_mut() {
+            let grown_at = place.grown_at;
+            self.folder(place);
+            place.grown_at = grown_at;
+        }
     }
 
     /// A message that is owed.
@@ -208,6 +223,18 @@ mod tests {
         correction.account(&mut account);
         assert_eq!(account.listed_at, Some(at(1000)));
         assert!(account.stamped_at < account.listed_at, "what lies ahead keeps its order");
+    }
+
+    #[test]
+    fn mail_that_is_dated_later_says_that_now_is_wrong() {
+        let correction = Correction::from(at(90_000), at(1000)).unwrap();
+        let says = |dates: &[i64]| is_behind(dates.iter().map(|s| at(*s)), correction);
+        assert!(says(&[5000, 6000, 7000]));
+        assert!(!says(&[5000, 6000]), "one or two are somebody's mistake");
+        assert!(
+            !says(&[900, 1000, 1300, 95_000, 96_000, 97_000]),
+            "before now, or after what we wrote"
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use postrider_core::commit::apply::{apply, may_end_limbo, mistaken as mistaken_r
 use postrider_core::commit::change::{
     AccountChange, Change, Commit, CommitAnswer, FolderChange, Note, Poison, Refusal, StoredRows,
 };
-use postrider_core::commit::clock::Correction;
+use postrider_core::commit::clock::{Correction, is_behind};
 use postrider_core::commit::event::EventDraft;
 use postrider_core::commit::lane::admit;
 use postrider_core::commit::ledger::Ledger;
@@ -98,9 +98,17 @@ impl Store {
     fn correct(&mut self, now: Micros) {
         let folders: Vec<FolderRow> = self.folders.values().cloned().collect();
         let Some(correction) = Correction::due(&self.account, &folders, now) else { return };
+        let dates = || self.ledger.locations().filter_map(|l| l.internal_date);
+        if is_behind(dates(), correction) {
+            return;
+        }
+        let below = |l: &&LocationRow| {
+            let lanes = self.folders.get(&l.folder).and_then(|row| row.lanes.as_ref());
+            lanes.is_some_and(|lanes| l.uid < u64::from(lanes.backfill.boundary))
+        };
+        let old = self.ledger.locations().filter(below).filter_map(|l| l.internal_date);
+        let newest = old.filter(|date| *date <= now).max();
         self.ledger = corrected(&self.ledger, correction);
-        let dates = self.ledger.locations().filter_map(|l| l.internal_date);
-        let newest = dates.filter(|date| *date <= now).max();
         self.account.opened_at = self.account.opened_at.map(|at| correction.opened(at, newest));
         correction.account(&mut self.account);
         self.folders.values_mut().for_each(|folder| correction.folder(folder));
@@ -330,9 +338,7 @@ pub(crate) fn corrected(ledger: &Ledger, correction: Correction) -> Ledger {
         back.load_message(message);
     }
     for location in ledger.locations() {
-        let mut location = location.clone();
-        correction.location(&mut location);
-        back.load_location(location);
+        back.load_location(location.clone());
     }
     back
 }

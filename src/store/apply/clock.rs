@@ -7,7 +7,7 @@ use crate::store::rows::get;
 use crate::store::sql::{FeedText, OpeningText};
 use crate::store::transaction::Transaction;
 use crate::telemetry::names;
-use postrider_core::commit::clock::{Correction, KEPT, LONGEST_WAIT};
+use postrider_core::commit::clock::{Correction, KEPT, LONGEST_WAIT, is_behind};
 use postrider_core::commit::rows::{AccountRow, FolderRow};
 use postrider_core::run::event::AccountSnapshot;
 use postrider_core::time::{AHEAD, Micros};
@@ -23,15 +23,25 @@ pub(in crate::store) fn correction_of(rows: &AccountSnapshot, now: Micros) -> Op
     }
 }
 
-/// Brings all of the account back; its rows are to be read anew.
+/// Brings all of the account back; its rows are to be read anew. Not where mail that is held says that it is
+/// our clock that is behind: nothing changes then.
 pub(in crate::store) async fn bring_back(
     db: &Transaction,
     name: &str,
     rows: &AccountSnapshot,
     correction: Correction,
-) -> Result<(), Trouble> {
+) -> Result<bool, Trouble> {
     let id = rows.account.id.0;
     let Correction { now, latest, slope } = correction;
+    let ahead = read(db, OpeningText::DatesAhead, vec![id.into(), now.0.into()]).await?;
+    let dates: Vec<Micros> =
+        ahead.iter().map(|row| get(row, 0).map(Micros)).collect::<Result<_, Trouble>>()?;
+    if is_behind(dates.into_iter(), correction) {
+        tracing::debug!(
+            "account {name}: the wall clock is behind: mail is held that is dated later"
+        );
+        return Ok(false);
+    }
     let mut account = rows.account.clone();
     if let Some(feed) = &rows.feed {
         let mut feed = feed.clone();
@@ -62,7 +72,6 @@ pub(in crate::store) async fn bring_back(
     let day = now.plus(LONGEST_WAIT).0;
     let was = || vec![id.into(), now.0.into(), latest.0.into(), slope.into(), KEPT.into()];
     write(db, OpeningText::MessagesWere, was()).await?;
-    write(db, OpeningText::LocationsWere, was()).await?;
     write(db, OpeningText::NotesWere, was()).await?;
     let with = |more: &[i64]| [was(), more.iter().map(|at| (*at).into()).collect()].concat();
     write(db, OpeningText::FailuresWere, with(&[day])).await?;
@@ -73,7 +82,7 @@ pub(in crate::store) async fn bring_back(
         "account {name}: the wall clock was ahead by {ahead} s when its rows were written; what they say was \
          then is taken to have been in the last minutes"
     );
-    Ok(())
+    Ok(true)
 }
 
 fn maybe(look: Option<&impl Serialize>) -> Result<Value, Trouble> {

@@ -74,6 +74,7 @@ pub(in crate::store) async fn control(
     if let Control::Purge { account } = control {
         // It may have been granted before the account's first run.
         write(db, Text::PurgeCredential, vec![account.clone().into()]).await?;
+        write(db, Text::ForgetSetting, vec![refused_proof_of(account).into()]).await?;
         write(db, Text::PurgeSpent, vec![account.clone().into()]).await?;
     }
     let found = read(db, Text::StoodByName, vec![name.clone().into()]).await?;

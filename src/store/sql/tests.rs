@@ -102,6 +102,9 @@ const OF_ALL_FOLDERS: &[&str] = &[
     "Places",
     "FeedStanding",
     "QuietPlaces",
+    // Asked when a clock was wrong.
+    "NewestDate",
+    "DatesAhead",
 ];
 
 /// However many folders an account has, one is found by its key: an OR hides both of two keys, and then each

@@ -56,27 +56,24 @@ pub(in crate::store::sql) const fn words(text: OpeningText) -> &'static str {
             "UPDATE folder SET opened_at = ?2, passed_at = ?3, proved_at = ?4, grown_at = ?5, look = ?6, misfit = ?7, \
              refused = ?8 WHERE id = ?1"
         }
+        // Of each folder the newest of what lay there when it was opened.
         OpeningText::NewestDate => {
-            "SELECT MAX(l.internal_date) FROM folder f JOIN location l ON l.folder = f.id WHERE f.account = ?1 AND \
-             l.internal_date <= ?2"
+            "SELECT MAX((SELECT MAX(l.internal_date) FROM (SELECT internal_date FROM location WHERE folder = f.id AND uidvalidity = \
+             f.uidvalidity AND uid < c.state->>'$.state.boundary' ORDER BY uid DESC LIMIT 100) l WHERE l.internal_date <= ?2)) \
+             FROM folder f JOIN cursor c ON c.folder = f.id AND c.lane = 'backfill' WHERE f.account = ?1 AND f.deleted_at IS NULL"
         }
+        OpeningText::DatesAhead => {
+            "SELECT l.internal_date FROM folder f JOIN location l ON l.folder = f.id AND l.uidvalidity = f.uidvalidity AND l.uid \
+             IN (SELECT uid FROM location WHERE folder = f.id AND uidvalidity = f.uidvalidity ORDER BY uid DESC LIMIT 100) WHERE \
+             f.account = ?1 AND f.deleted_at IS NULL AND l.internal_date > ?2 LIMIT 100"
+        }
+        // What is looked for: few, and found by their index.
         OpeningText::MessagesWere => concat!(
-            "UPDATE message SET ",
-            was!("stored_at"),
-            ", ",
+            "UPDATE message INDEXED BY message_limbo SET ",
             was!("limbo_since"),
             ", ",
             was!("last_sight"),
-            ", ",
-            was!("deleted_at"),
-            " WHERE account = ?1 AND (stored_at > ?2 OR limbo_since > ?2 OR last_sight > ?2 OR deleted_at > ?2)"
-        ),
-        OpeningText::LocationsWere => concat!(
-            "UPDATE location SET ",
-            was!("began_at"),
-            ", ",
-            was!("ended_at"),
-            " WHERE folder IN (SELECT id FROM folder WHERE account = ?1) AND (began_at > ?2 OR ended_at > ?2)"
+            " WHERE account = ?1 AND limbo_since IS NOT NULL"
         ),
         OpeningText::NotesWere => {
             concat!("UPDATE note SET ", was!("at"), " WHERE account = ?1 AND at > ?2")
