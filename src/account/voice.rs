@@ -10,7 +10,7 @@ use postrider_core::failure::Failure;
 use postrider_core::recovery::history::History;
 use postrider_core::run::summary::{Counts, Summary};
 use postrider_core::standing::{Outcome, Push, Standing};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ const CAUSES: usize = 200;
 
 /// Lines of what a run left undone that are said.
 const LINES: usize = 5;
+/// After so long they are said again.
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// Tells, and remembers what it has told.
 #[derive(Debug)]
@@ -39,8 +41,8 @@ pub(super) struct Voice {
     trouble: Option<Duration>,
     /// Folders or mails stand still, and it was told.
     stalled: bool,
-    /// What the last run left undone.
-    left: BTreeSet<String>,
+    /// What runs have left undone, and when it was said.
+    left: BTreeMap<String, Duration>,
     /// It waits for a human, and it was told.
     parked: Option<Standing>,
 }
@@ -60,7 +62,7 @@ impl Voice {
             runs: 0,
             trouble: None,
             stalled: false,
-            left: BTreeSet::new(),
+            left: BTreeMap::new(),
             parked: None,
         }
     }
@@ -182,21 +184,22 @@ impl Voice {
         {
             tracing::warn!(account.id = %self.name, failure.repeated = again, "again: {said}");
         }
-        // What is left is said with its names, once while it is so. That history waits is a state.
-        let left: BTreeSet<String> = summary.left.iter().cloned().collect();
-        let news = if summary.deferred.is_some() {
-            Vec::new()
-        } else {
-            left.difference(&self.left).collect()
-        };
+        // What is left is said with its names, once a day while it is so. That history waits is a state, and
+        // told last.
+        let mono = self.clock.now().mono;
+        self.left.retain(|_, said| mono.saturating_sub(*said) < DAY);
+        let told = summary.left.len() - usize::from(summary.deferred.is_some());
+        let left = summary.left.iter().take(told);
+        let news: Vec<&String> = left.filter(|line| !self.left.contains_key(*line)).collect();
         for line in news.iter().take(LINES) {
             tracing::warn!(account.id = %self.name, "left undone: {line}");
         }
-        if let Some(more) = news.len().checked_sub(LINES + 1) {
-            let name = &self.name;
-            tracing::warn!(account.id = %name, "left undone: {} more; `postrider status {name}` says what", more + 1);
+        if news.len() > LINES {
+            let (name, more) = (&self.name, news.len() - LINES);
+            tracing::warn!(account.id = %name, "left undone: {more} more; `postrider status {name}` says what");
         }
-        self.left = left;
+        let room = CAUSES.saturating_sub(self.left.len());
+        self.left.extend(news.into_iter().take(room).map(|line| (line.clone(), mono)));
         let at = self.clock.now().wall;
         self.registry.account(&self.name, |line| {
             line.run = None;

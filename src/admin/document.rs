@@ -2,7 +2,6 @@
 //! its role, an instant is one, and a word is one of its list. No handler can leave it out.
 
 use crate::admin::table;
-use crate::admin::token::Access;
 use axum::http::StatusCode;
 use postrider_core::commit::event::What;
 use postrider_core::failure::{Class, Reach};
@@ -10,7 +9,7 @@ use postrider_core::standing::{EventKind, Outcome, Push, Standing};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::schema::{Array, KnownFormat, Object, SchemaFormat};
+use utoipa::openapi::schema::{Array, KnownFormat, Object, SchemaFormat, SchemaType, Type};
 use utoipa::openapi::{OpenApi, Ref, RefOr, Schema, Server};
 
 /// Words of a property, by the type that has it; of every type where there is none.
@@ -52,8 +51,9 @@ pub(super) fn finished(mut document: OpenApi) -> OpenApi {
                 let role = table::routes()
                     .into_iter()
                     .find(|route| route.path == *path && route.method == method)
-                    .map_or(Access::Operate, |route| route.role);
-                let role = Value::from(role.as_str());
+                    .map(|route| Value::from(route.role.as_str()));
+                // One that is in no table is answered by nobody.
+                let role = role.unwrap_or_default();
                 let told = utoipa::openapi::extensions::ExtensionsBuilder::new();
                 let told = told.add("x-role", role).build();
                 operation.extensions.get_or_insert_default().merge(told);
@@ -91,9 +91,16 @@ fn described(operation: &mut Operation) {
 fn typed(name: &str, object: &mut Object) {
     for (property, schema) in object.properties.iter_mut() {
         let RefOr::T(Schema::Object(property_of)) = schema else { continue };
+        let has = |wanted: Type| match &property_of.schema_type {
+            SchemaType::Type(one) => *one == wanted,
+            SchemaType::Array(all) => all.contains(&wanted),
+            SchemaType::AnyValue => false,
+        };
         if let Some(words) = words_of(name, property) {
-            property_of.enum_values = Some(words.into_iter().map(Value::from).collect());
-        } else if is_instant(property) {
+            let words = words.into_iter().map(Value::from);
+            let none = has(Type::Null).then_some(Value::Null);
+            property_of.enum_values = Some(words.chain(none).collect());
+        } else if is_instant(property) && has(Type::String) {
             property_of.format = Some(SchemaFormat::KnownFormat(KnownFormat::DateTime));
         }
     }
@@ -136,6 +143,10 @@ mod tests {
         };
         assert_eq!(of("AccountView", "since")["format"], "date-time");
         assert_eq!(of("FailureView", "first_at")["format"], "date-time");
+        assert_eq!(of("GrantBody", "expires_at")["format"], "int64");
+        let classes = of("AccountView", "class")["enum"].as_array().unwrap().clone();
+        assert!(classes.contains(&Value::Null), "who is well has none: {classes:?}");
+        assert!(!of("FailureView", "class")["enum"].as_array().unwrap().contains(&Value::Null));
         let kinds = of("EventView", "kind")["enum"].as_array().unwrap().clone();
         assert_eq!(kinds.len(), EventKind::ALL.len());
         let states = of("AccountView", "state")["enum"].as_array().unwrap().clone();

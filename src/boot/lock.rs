@@ -138,8 +138,9 @@ impl DataLock {
             }
             Err(TryLockError::Error(source)) => return Err(broken(source)),
         }
-        let mut before = String::new();
-        file.read_to_string(&mut before).map_err(broken)?;
+        let mut before = Vec::new();
+        file.read_to_end(&mut before).map_err(broken)?;
+        let before = String::from_utf8_lossy(&before).into_owned();
         if !before.trim().is_empty() {
             tracing::warn!(
                 "the last process here ({}) did not end cleanly: it was killed, or the machine stopped; what was under way is \

@@ -5,7 +5,9 @@ use serde_json::Value;
 /// Columns and lines of the terminal, if this is one.
 pub(super) fn screen() -> Option<(usize, usize)> {
     let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
-    (size.ws_col >= 40).then_some((usize::from(size.ws_col), usize::from(size.ws_row)))
+    // One that does not tell its lines has no end.
+    (size.ws_col >= 40 && size.ws_row > 0)
+        .then_some((usize::from(size.ws_col), usize::from(size.ws_row)))
 }
 
 /// Lays rows out in columns: numbers to the right, words to the left, each row on a line of its

@@ -94,7 +94,7 @@ impl RowsInFlight {
             }
         };
         if !self.has_room() && tokio::time::timeout(patience, freed).await.is_err() {
-            tracing::warn!("the database has taken too little mail for {} s", patience.as_secs());
+            tracing::debug!("the database has taken too little mail for {} s", patience.as_secs());
         }
     }
 }

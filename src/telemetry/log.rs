@@ -1,4 +1,4 @@
-//! Logs go to stderr: text for people, JSON for machines; identifiers only.
+//! Logs go to stderr: text for people, JSON for machines; identifiers, and of what needs a human its name.
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;

@@ -21,7 +21,9 @@ impl WireLog {
     pub fn create(path: &Path) -> io::Result<Self> {
         // A link that lies in its place is not followed: whoever laid it would choose what is overwritten.
         let mut options = OpenOptions::new();
-        let no_links = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+        // A terminal or a pipe goes by a link.
+        let is_device = path.starts_with("/dev") || path.starts_with("/proc");
+        let no_links = if is_device { 0 } else { rustix::fs::OFlags::NOFOLLOW.bits() as i32 };
         let file = options
             .write(true)
             .create(true)

@@ -105,7 +105,7 @@ impl ImapSession {
             }
             if came.is_enough(!reading.unsealed.is_empty(), Instant::now()) {
                 self.hand_over_part(reading).await?;
-                self.wait_for(asks.room()).await;
+                self.wait_for(asks.room(), &mut reading.pages).await;
                 came = CameSince::begin(Instant::now());
             }
             if reading.pages.len() < most && self.look_ahead(reading, queue, asks).await? {
@@ -120,9 +120,12 @@ impl ImapSession {
 
     /// Reads on when the database has taken enough of what was read. Nobody takes the session for one that
     /// hangs meanwhile.
-    async fn wait_for(&mut self, room: impl Future<Output = ()> + Send) {
+    async fn wait_for(&mut self, room: impl Future<Output = ()>, pages: &mut VecDeque<Active>) {
         self.leash.busy.store(false, Ordering::Relaxed);
         room.await;
+        // The wait was ours: it is not the server's time.
+        let (now, octets) = (Instant::now(), self.conn.useful().load(Ordering::Relaxed));
+        pages.iter_mut().for_each(|page| (page.began, page.octets) = (now, octets));
         self.leash.busy.store(true, Ordering::Relaxed);
     }
 

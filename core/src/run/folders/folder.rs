@@ -54,7 +54,7 @@ pub(super) struct Fill {
     pub(super) unacked: VecDeque<(u64, u64, u64)>,
 }
 
-/// A failure for the log: by the folder's number, since names are for who asks.
+/// A failure for the log: by the folder's number. What is left undone is told by its name, once.
 pub(super) fn of_folder(id: FolderId, failure: &Failure) -> Failure {
     let text = format!("folder {}: {}", id.0, failure.text).into();
     Failure { text, ..failure.clone() }

@@ -166,17 +166,16 @@ impl Work for FolderWork {
     }
 
     fn leave_undone(&mut self, desk: &mut Desk<'_>) {
-        let failing = self.folders.values().filter(|f| !f.row.excluded);
-        let failing: Vec<(&str, u32)> = failing
-            .flat_map(|f| f.row.failures.iter().map(|uid| (f.row.path.as_str(), uid)))
-            .collect();
-        if !failing.is_empty() {
-            let named = failing.iter().take(NAMED).map(|(path, uid)| format!("{path} UID {uid}"));
-            let more = (failing.len() > NAMED).then(|| "…".to_owned());
+        let failing = || self.folders.values().filter(|f| !f.row.excluded);
+        let open: u64 = failing().map(|f| f.row.failures.len()).sum();
+        if open > 0 {
+            let named = failing().flat_map(|f| f.row.failures.iter().map(move |uid| (f, uid)));
+            let named: Vec<String> =
+                named.take(NAMED).map(|(f, uid)| format!("{} UID {uid}", f.row.path)).collect();
+            let more = if open > NAMED as u64 { ", …" } else { "" };
             desk.leave(format!(
-                "{} message(s) could not be fetched ({}); they are in the ledger and are tried again",
-                failing.len(),
-                named.chain(more).collect::<Vec<_>>().join(", ")
+                "{open} message(s) could not be fetched ({}{more}); they are in the ledger and are tried again",
+                named.join(", ")
             ));
         }
         let held = |name: &Vec<u8>| {
