@@ -206,11 +206,64 @@ impl Correction {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::id::{AccountId, Incarnation};
+    use crate::commit::feed::rows::FeedState;
+    use crate::commit::rows::{FolderLook, ListLook, Misfit, RefusedLook, Shut};
+    use crate::mail::cursor::{FlagsMark, Lanes, Mark};
+    use crate::mail::id::{AccountId, FolderId, Incarnation, SessionId, UidValidity};
+    use crate::mail::uid_set::UidSet;
     use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     fn at(seconds: i64) -> Micros {
         Micros::from_seconds(seconds)
+    }
+
+    /// Every instant of these rows, as JSON or in words, that lies after now.
+    fn later(rows: &impl std::fmt::Debug, now: Micros) -> Vec<String> {
+        let text = format!("{rows:?}");
+        let numbers = text.split("Micros(").skip(1).filter_map(|rest| rest.split(')').next());
+        let later = numbers.filter(|number| number.parse::<i64>().is_ok_and(|at| at > now.0));
+        later.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn nothing_of_a_folder_or_a_feed_is_forgotten() {
+        let (now, ahead) = (at(1000), at(90_000));
+        let correction = Correction::from(ahead, now).unwrap();
+        let (session, uidvalidity) = (SessionId(1), UidValidity(1));
+        let mark = Mark { uidnext: 2, exists: 1, modseq: 1 };
+        let mut lanes = Lanes::opened(uidvalidity, mark, Some(ahead));
+        lanes.live.flags = Some(FlagsMark { modseq: 1, listed_at: ahead });
+        (lanes.live.compared_at, lanes.live.resets) = (Some(ahead), vec![ahead]);
+        let ends = UidSet::one(1);
+        let mut folder = FolderRow {
+            lanes: Some(lanes),
+            passed_at: Some(ahead),
+            proved_at: Some(ahead),
+            grown_at: Some(ahead),
+            stalled_at: Some(ahead),
+            look: Some(FolderLook { uidvalidity, ends: ends.clone(), session, at: ahead }),
+            misfit: Some(Misfit { uidvalidity, listed: ends, surplus: 1, session, at: ahead }),
+            refused: Some(RefusedLook { session, at: ahead }),
+            ..FolderRow::new(FolderId(1), Vec::new(), String::new(), None, ahead)
+        };
+        assert_eq!(later(&folder, now).len(), 12);
+        correction.folder(&mut folder);
+        assert_eq!(later(&folder, now), Vec::<String>::new());
+
+        let mut account = AccountRow::fresh(AccountId(1), Incarnation(1));
+        (account.listed_at, account.stamped_at) = (Some(ahead), Some(ahead));
+        account.list_look = Some(ListLook { missing: BTreeSet::new(), session, at: ahead });
+        let due_at = at(1000 + 86_400 * 9);
+        account.shut.insert(Vec::new(), Shut { first_at: ahead, attempts: 1, due_at });
+        let mut rows = FeedRows::fresh(account);
+        rows.state.debt = Some(ahead);
+        (rows.state.placed_at, rows.state.counted_at) = (Some(ahead), Some(ahead));
+        rows.feeds.insert(FolderId(0), FeedState { cursor: None, head_at: ahead });
+        correction.feed(&mut rows);
+        let tomorrow = now.plus(LONGEST_WAIT);
+        assert_eq!(later(&rows, now), [tomorrow.0.to_string()], "the next try of what is shut");
+        assert_eq!(later(&rows, tomorrow), Vec::<String>::new());
     }
 
     #[test]
