@@ -191,15 +191,22 @@ impl Voice {
         let told = summary.left.len() - usize::from(summary.deferred.is_some());
         let left = summary.left.iter().take(told);
         let news: Vec<&String> = left.filter(|line| !self.left.contains_key(*line)).collect();
-        for line in news.iter().take(LINES) {
-            tracing::warn!(account.id = %self.name, "left undone: {line}");
+        // What waits for a second look is nobody's to mend yet: it is said again when it still is so then.
+        if summary.second_look {
+            for line in news.iter().take(LINES) {
+                tracing::info!(account.id = %self.name, "left undone: {line}");
+            }
+        } else {
+            for line in news.iter().take(LINES) {
+                tracing::warn!(account.id = %self.name, "left undone: {line}");
+            }
+            if news.len() > LINES {
+                let (name, more) = (&self.name, news.len() - LINES);
+                tracing::warn!(account.id = %name, "left undone: {more} more; `postrider status {name}` says what");
+            }
+            let room = CAUSES.saturating_sub(self.left.len());
+            self.left.extend(news.into_iter().take(room).map(|line| (line.clone(), mono)));
         }
-        if news.len() > LINES {
-            let (name, more) = (&self.name, news.len() - LINES);
-            tracing::warn!(account.id = %name, "left undone: {more} more; `postrider status {name}` says what");
-        }
-        let room = CAUSES.saturating_sub(self.left.len());
-        self.left.extend(news.into_iter().take(room).map(|line| (line.clone(), mono)));
         let at = self.clock.now().wall;
         self.registry.account(&self.name, |line| {
             line.run = None;
