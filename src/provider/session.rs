@@ -140,13 +140,20 @@ pub struct Leash {
 /// Questions on their way to a session. What is answered to them repeats no secret, and rows of mail in
 /// it are counted until they are stored: while too many are not, nobody is asked for more. Only
 /// `OpenSession::run` makes one.
-#[derive(Debug)]
 pub struct Asks {
     questions: UnboundedReceiver<Ask>,
     /// A question for mail that waits for room.
     waiting: Option<Ask>,
+    /// That wait: it goes on where a dropped `recv` has left it, so that its minute is one.
+    room: Option<Coming<'static, ()>>,
     redactor: Redactor,
     rows: RowsInFlight,
+}
+
+impl std::fmt::Debug for Asks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Asks").field("next", &self.waiting).finish_non_exhaustive()
+    }
 }
 
 impl Asks {
@@ -156,7 +163,7 @@ impl Asks {
         redactor: Redactor,
         rows: RowsInFlight,
     ) -> Self {
-        Self { questions, waiting: None, redactor, rows }
+        Self { questions, waiting: None, room: None, redactor, rows }
     }
 
     /// Waits until the database has taken enough of what was read; a minute at most.
@@ -176,7 +183,9 @@ impl Asks {
             self.waiting = Some(self.questions.recv().await?);
         }
         if self.waiting.as_ref().is_some_and(|ask| ask.request.brings_mail()) {
-            self.room().await;
+            let wait = self.rows.clone();
+            self.room.get_or_insert_with(|| Box::pin(wait.room())).await;
+            self.room = None;
         }
         self.waiting.take().map(|ask| self.heard(ask))
     }
@@ -194,6 +203,7 @@ impl Asks {
             self.waiting = Some(ask);
             return Err(TryRecvError::Empty);
         }
+        self.room = None;
         Ok(self.heard(ask))
     }
 
@@ -244,8 +254,10 @@ mod tests {
         assert!(asks.try_recv().is_err(), "too much waits");
         let second = tokio::time::timeout(Duration::from_millis(20), asks.recv()).await;
         assert!(second.is_err(), "nor is it waited for in vain: nothing is lost of it");
+        assert!(asks.room.is_some(), "what was waited counts");
         drop(unstored);
         assert!(asks.try_recv().unwrap().request.brings_mail());
+        assert!(asks.room.is_none(), "the next one waits for itself");
         assert!(!asks.recv().await.unwrap().request.brings_mail(), "in their order");
     }
 }
