@@ -188,7 +188,7 @@ impl Voice {
         // told last.
         let mono = self.clock.now().mono;
         self.left.retain(|_, said| mono.saturating_sub(*said) < DAY);
-        let told = summary.left.len() - usize::from(summary.deferred.is_some());
+        let told = summary.left.len().saturating_sub(usize::from(summary.deferred.is_some()));
         let left = summary.left.iter().take(told);
         let news: Vec<&String> = left.filter(|line| !self.left.contains_key(*line)).collect();
         // What waits for a second look is nobody's to mend yet: it is said again when it still is so then.
