@@ -9,9 +9,13 @@ use crate::run::folders::folder::{FillKind, Folder, Owner};
 use crate::run::folders::listed::Listing;
 use crate::run::folders::sight::Pass;
 use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::settings::Settings;
 
 /// A folder of so many times its newest messages is read at once: it is opened but once.
 const SMALL: u64 = 3;
+
+/// So many times as many pages may be in flight where they are small.
+const SHARED: usize = 10;
 
 /// How far into a folder's past a page may reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,9 +144,18 @@ impl FolderWork {
         self.pages_in_flight(desk) < desk.settings.pages_in_flight
     }
 
+    /// The same for mail that is asked for where the session has its folder open, and for what is live:
+    /// small pages share what makes them durable.
+    fn has_room_for_more(&self, desk: &Desk<'_>) -> bool {
+        let Settings { pages_in_flight, page_messages, .. } = desk.settings;
+        let most = pages_in_flight.saturating_mul(page_messages);
+        self.pages_in_flight(desk) < pages_in_flight.saturating_mul(SHARED)
+            && usize::try_from(self.folders.asked()).is_ok_and(|asked| asked < most)
+    }
+
     fn plan_arrivals(&mut self, desk: &mut Desk<'_>) {
         for id in self.folders.passing() {
-            while self.has_room(desk) && !self.probes_first(id, desk) {
+            while self.has_room_for_more(desk) && !self.probes_first(id, desk) {
                 let Some(uids) = self.take_arrivals(id, desk) else { break };
                 self.start_fill(id, FillKind::Arrivals, uids.clone(), uids, desk);
                 self.folders.refresh();
@@ -268,6 +281,7 @@ impl FolderWork {
         if let Some(inbox) = self.folders.inbox()
             && !defers
             && self.folders.get(&inbox).is_some_and(newest)
+            && self.has_room_for_more(desk)
             && self.fill_one(inbox, Layer::Newest, desk)
             && let Some(folder) = self.folders.get_mut(&inbox)
         {
@@ -278,7 +292,7 @@ impl FolderWork {
         }
         if let Some(id) = self.listed_last.filter(|id| !defers && self.is_open_first(*id)) {
             for tier in [Layer::Flagged, Layer::Newest] {
-                while self.has_room(desk) && self.fill_one(id, tier, desk) {
+                while self.has_room_for_more(desk) && self.fill_one(id, tier, desk) {
                     self.folders.refresh();
                 }
             }
@@ -386,9 +400,6 @@ impl FolderWork {
 
     /// Starts one page of a folder's past; says whether there was one.
     fn fill_one(&mut self, id: FolderId, tier: Layer, desk: &mut Desk<'_>) -> bool {
-        if !self.has_room(desk) {
-            return false;
-        }
         let (size, recent) = (desk.settings.page_messages, desk.settings.recent_messages);
         let aside = self.aside(id);
         let Some(folder) = self.folders.get(&id) else { return false };

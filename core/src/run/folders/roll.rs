@@ -24,6 +24,7 @@ pub(super) struct Folders {
     unread: u64,
     looked: u64,
     sealed: usize,
+    asked: u64,
 }
 
 /// What one folder counts for.
@@ -39,6 +40,7 @@ struct Traits {
     unread: u64,
     looked: bool,
     sealed: usize,
+    asked: u64,
 }
 
 impl Traits {
@@ -64,6 +66,7 @@ impl Traits {
             unread,
             looked: ours && folder.looked,
             sealed: folder.fills.values().map(|fill| fill.unacked.len()).sum(),
+            asked: folder.fills.values().map(|fill| fill.asked.len()).sum(),
         }
     }
 }
@@ -114,8 +117,12 @@ impl Folders {
     /// Brings the sets up to date: costs what has changed.
     pub(super) fn refresh(&mut self) {
         for id in std::mem::take(&mut self.changed) {
-            let before = self.traits.remove(&id).unwrap_or_default();
+            let before = self.traits.get(&id).copied();
             let now = self.map.get(&id).map(Traits::of);
+            if now == before {
+                continue;
+            }
+            let before = before.unwrap_or_default();
             for (set, is_in) in [
                 (&mut self.wanting, now.is_some_and(|t| t.wanting)),
                 (&mut self.passing, now.is_some_and(|t| t.passing)),
@@ -141,8 +148,10 @@ impl Folders {
             self.looked =
                 (self.looked + u64::from(now_in.looked)).saturating_sub(u64::from(before.looked));
             self.sealed = (self.sealed + now_in.sealed).saturating_sub(before.sealed);
-            if now.is_some() {
-                self.traits.insert(id, now_in);
+            self.asked = (self.asked + now_in.asked).saturating_sub(before.asked);
+            match now {
+                Some(now) => drop(self.traits.insert(id, now)),
+                None => drop(self.traits.remove(&id)),
             }
         }
     }
@@ -205,5 +214,10 @@ impl Folders {
     /// Parts of pages that are sent and not acknowledged.
     pub(super) fn sealed(&self) -> usize {
         self.sealed
+    }
+
+    /// Messages of pages that are on their way, until the last of a page is acknowledged.
+    pub(super) fn asked(&self) -> u64 {
+        self.asked
     }
 }
