@@ -1,6 +1,7 @@
 //! Group commit: how much goes into one transaction. Pure.
 
-use crate::commit::change::{Change, FolderChange};
+use crate::commit::change::{Change, Commit, FolderChange};
+use crate::haste::Haste;
 use std::time::Duration;
 
 /// Work in a transaction before it is committed: long enough to share a sync, short enough for
@@ -12,23 +13,38 @@ pub const BEHIND: Duration = Duration::from_millis(100);
 /// Small pages of history wait so long for others: they share what a transaction costs and writes beside
 /// its rows (bench `first`, 100 folders: a fifth less is written, for a tenth less of CPU).
 pub const COMPANY: Duration = Duration::from_millis(4);
-/// So many wait for no others.
-pub const ENOUGH: usize = 6;
+/// Marks of passes that nobody waits for wait so long for the next pages.
+const MARKS: Duration = Duration::from_millis(50);
+/// So many pages wait for no others.
+const ENOUGH: usize = 6;
+/// So many commits wait for none, whatever they are.
+pub const MANY: usize = 64;
 /// Of a page of more octets, what a transaction costs is a small part.
 const SMALL: u64 = 1 << 20;
 
-/// Whether what waits may wait for others: small pages of history, for which nobody waits, and the marks
-/// of passes beside them.
+/// How long what waits may wait for others; not at all where somebody waits for it, or where there is much.
+/// Small pages of history may, and with them the marks of passes; without them those marks alone behind
+/// which their run has more to do.
 #[must_use]
-pub fn has_time(waiting: &[&Change]) -> bool {
-    let is_history = |change: &&Change| match change {
-        Change::Folder(FolderChange::Backfill { page, .. }) => page.octets() < SMALL,
-        _ => false,
-    };
-    let is_mark = |change: &&Change| matches!(change, Change::Folder(FolderChange::Pass { .. }));
-    waiting.len() < ENOUGH
-        && waiting.iter().any(is_history)
-        && waiting.iter().all(|change| is_history(change) || is_mark(change))
+pub fn patience(waiting: &[&Commit]) -> Option<Duration> {
+    let (mut pages, mut marks) = (0, 0);
+    for commit in waiting {
+        match &commit.change {
+            Change::Folder(FolderChange::Backfill { page, .. }) if page.octets() < SMALL => {
+                pages += 1;
+            }
+            Change::Folder(FolderChange::Pass { .. }) if commit.haste == Haste::Soon => {}
+            Change::Folder(FolderChange::Pass { .. }) => marks += 1,
+            _ => return None,
+        }
+    }
+    match pages {
+        _ if waiting.is_empty() || waiting.len() >= MANY => None,
+        0 if marks > 0 => None,
+        0 => Some(MARKS),
+        1..ENOUGH => Some(COMPANY),
+        _ => None,
+    }
 }
 
 /// A transaction that is being filled.
@@ -57,7 +73,7 @@ mod tests {
     use crate::mail::body::{BodyHash, BodyRef};
     use crate::mail::cursor::Mark;
     use crate::mail::flags::Flags;
-    use crate::mail::id::{FolderId, Identity, UidValidity};
+    use crate::mail::id::{AccountId, FolderId, Identity, Incarnation, UidValidity};
     use crate::mail::message::Fetched;
     use crate::mail::page::Page;
     use crate::mail::uid_set::UidSet;
@@ -96,6 +112,7 @@ mod tests {
             folder: FOLDER,
             uidvalidity: UIDVALIDITY,
             from: mark,
+            chain: 1,
             to: mark,
             put_back: UidSet::new(),
             started: Micros(1),
@@ -109,26 +126,36 @@ mod tests {
         })
     }
 
+    fn sent(change: Change) -> Commit {
+        let (account, incarnation) = (AccountId(1), Incarnation(1));
+        Commit { account, incarnation, at: Micros(1), change, haste: Haste::Now }
+    }
+
     #[test]
-    fn only_small_history_waits_for_company() {
-        let facts = Change::Folder(FolderChange::Facts {
+    fn only_what_nobody_waits_for_waits_for_company() {
+        let facts = sent(Change::Folder(FolderChange::Facts {
             folder: FOLDER,
             uidvalidity: UIDVALIDITY,
             flags: Vec::new(),
             gone: UidSet::new(),
             again: UidSet::new(),
             started: Micros(1),
-        });
-        let (small, large, mark) = (history(SMALL - 1), history(SMALL), mark());
-        assert!(has_time(&[&small]));
-        assert!(has_time(&[&mark, &small, &mark]));
-        assert!(!has_time(&[]));
-        assert!(!has_time(&[&mark]), "a run may wait for its end");
-        assert!(!has_time(&[&large]));
-        assert!(!has_time(&[&small, &large]));
-        assert!(!has_time(&[&small, &facts]), "what has happened is told at once");
-        assert!(has_time(&[&small; ENOUGH - 1]));
-        assert!(!has_time(&[&small; ENOUGH]));
+        }));
+        let (small, large) = (sent(history(SMALL - 1)), sent(history(SMALL)));
+        let (mark, last) = (Commit { haste: Haste::Soon, ..sent(mark()) }, sent(mark()));
+        assert_eq!(patience(&[&small]), Some(COMPANY));
+        assert_eq!(patience(&[&mark, &small, &last]), Some(COMPANY));
+        assert_eq!(patience(&[]), None);
+        assert_eq!(patience(&[&last]), None, "a run may wait for its end");
+        assert_eq!(patience(&[&mark, &last]), None);
+        assert_eq!(patience(&[&mark; ENOUGH]), Some(MARKS), "it has more to do");
+        assert_eq!(patience(&[&mark; MANY]), None);
+        assert_eq!(patience(&[&large]), None);
+        assert_eq!(patience(&[&small, &large]), None);
+        assert_eq!(patience(&[&small, &facts]), None, "what has happened is told at once");
+        assert_eq!(patience(&[&mark, &facts]), None);
+        assert_eq!(patience(&[&small; ENOUGH - 1]), Some(COMPANY));
+        assert_eq!(patience(&[&small; ENOUGH]), None);
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod budget;
 pub mod commit;
 pub mod endpoint;
 pub mod failure;
+pub mod haste;
 pub mod invariant;
 pub mod mail;
 pub mod mime;

@@ -17,8 +17,8 @@ use crate::store::orders::{Control, OpenAccount};
 use crate::store::transaction::Transaction;
 use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
-use postrider_core::batch::{Batch, COMPANY, ENOUGH, has_time};
-use postrider_core::commit::change::{Change, Commit, CommitAnswer};
+use postrider_core::batch::{Batch, MANY, patience};
+use postrider_core::commit::change::{Commit, CommitAnswer};
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::run::event::AccountSnapshot;
@@ -109,8 +109,8 @@ pub struct StoreState {
     depth: Backlog,
     registry: Registry,
     flushing: bool,
-    /// A timer for `Gathered` is running.
-    gathering: bool,
+    /// When the next `Gathered` comes.
+    gathering: Option<Duration>,
     /// What transaction the writing connection is in is not known.
     unsure: bool,
     /// The last transaction failed.
@@ -124,9 +124,9 @@ enum Waiting {
 }
 
 impl Waiting {
-    fn change(&self) -> Option<&Change> {
+    fn commit(&self) -> Option<&Commit> {
         match self {
-            Self::Commit(commit, _) => Some(&commit.change),
+            Self::Commit(commit, _) => Some(commit),
             Self::Open(..) => None,
         }
     }
@@ -172,7 +172,7 @@ impl Actor for StoreActor {
             depth,
             registry,
             flushing: false,
-            gathering: false,
+            gathering: None,
             unsure: restarted,
             troubled: false,
         })
@@ -233,7 +233,7 @@ impl Actor for StoreActor {
                 state.work().await;
             }
             StoreMsg::Gathered => {
-                state.gathering = false;
+                state.gathering = None;
                 state.work().await;
             }
         }
@@ -242,9 +242,11 @@ impl Actor for StoreActor {
             me.send_after(QUIET, || StoreMsg::WriteQuiet);
         }
         let waits = !state.waiting.is_empty() || !state.controls.is_empty();
-        if waits && state.has_time() {
-            if !std::mem::replace(&mut state.gathering, true) {
-                me.send_after(COMPANY, || StoreMsg::Gathered);
+        if let Some(wait) = state.patience() {
+            let due = state.clock.now().mono + wait;
+            if state.gathering.is_none_or(|before| due < before) {
+                state.gathering = Some(due);
+                me.send_after(wait, || StoreMsg::Gathered);
             }
         } else if waits && !std::mem::replace(&mut state.flushing, true) {
             // What is in the mailbox already joins the transaction: it is handled before this.
@@ -255,13 +257,13 @@ impl Actor for StoreActor {
 }
 
 impl StoreState {
-    /// Whether what waits here may wait for others.
-    fn has_time(&self) -> bool {
-        let waiting: Option<Vec<_>> =
-            self.waiting.iter().take(ENOUGH).map(Waiting::change).collect();
-        !self.flushing
-            && self.controls.is_empty()
-            && waiting.is_some_and(|waiting| has_time(&waiting))
+    /// How long what waits here may wait for others.
+    fn patience(&self) -> Option<Duration> {
+        if self.flushing || !self.controls.is_empty() {
+            return None;
+        }
+        let waiting: Option<Vec<_>> = self.waiting.iter().take(MANY).map(Waiting::commit).collect();
+        patience(&waiting?)
     }
 
     async fn work(&mut self) {

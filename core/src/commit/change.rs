@@ -6,6 +6,7 @@ use crate::commit::change::feed::{FeedChange, FeedStep};
 use crate::commit::feed::rows::FeedRows;
 use crate::commit::rows::{AccountRow, FolderLook, FolderRow, ListLook, Misfit, RefusedLook};
 use crate::failure::{Class, Failure};
+use crate::haste::Haste;
 use crate::mail::cursor::{FlagsMark, Mark};
 use crate::mail::flags::Flags;
 use crate::mail::folder::ListedFolder;
@@ -28,6 +29,8 @@ pub struct Commit {
     pub at: Micros,
     /// What changes.
     pub change: Change,
+    /// Whether whoever decided has nothing else to do until it is answered.
+    pub haste: Haste,
 }
 
 /// What a commit changes.
@@ -164,6 +167,8 @@ pub enum FolderChange {
         uidvalidity: UidValidity,
         /// The mark that the pass compared with.
         from: Mark,
+        /// The `uidnext` that its arrivals have left, or will: they may be on their way.
+        chain: u32,
         /// The mark it took.
         to: Mark,
         /// UIDs that the server has and we lack.
@@ -176,8 +181,8 @@ pub enum FolderChange {
         unproved: Option<String>,
         /// By how much EXISTS never fits the listing.
         surplus: i64,
-        /// UIDNEXT had fallen: the lanes go back to what is there.
-        rewind: Option<Rewind>,
+        /// UIDNEXT had fallen: the lanes go back to this, one above the highest UID that is held or listed.
+        rewind: Option<u32>,
         /// What lies under our UIDs was compared by size and date.
         compared: bool,
         /// Up to where flags are compared now; none where the pass did not look at them.
@@ -298,15 +303,6 @@ pub enum AccountChange {
     },
     /// The end of a run that changed something or failed.
     Finish(RunRecord),
-}
-
-/// Where the lanes go back to when UIDNEXT has fallen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rewind {
-    /// The stored `uidnext` that it starts from.
-    pub from: u32,
-    /// One above the highest UID that is held or listed.
-    pub to: u32,
 }
 
 /// What a session was asked when it ended.

@@ -153,6 +153,7 @@ fn admit_folder(
         FolderChange::Pass {
             uidvalidity,
             from,
+            chain,
             to,
             put_back,
             started,
@@ -167,15 +168,13 @@ fn admit_folder(
         } => {
             let row = same_uidvalidity(folder.as_mut(), *uidvalidity)?;
             let lanes = lanes(&mut row.lanes)?;
-            if lanes.live.mark != *from
-                || rewind.is_some_and(|rewind| rewind.from != lanes.live.uidnext)
-            {
+            if lanes.live.mark != *from || lanes.live.uidnext != *chain {
                 return Err(Refusal::Chain);
             }
             lanes.live.mark = *to;
             lanes.live.ended = false;
             match rewind {
-                Some(rewind) => lanes.take_back(rewind.to, row.opened_at),
+                Some(top) => lanes.take_back(*top, row.opened_at),
                 None => lanes.live.uidnext = lanes.live.uidnext.max(to.uidnext),
             }
             lanes.live.flags = flags.or(lanes.live.flags);

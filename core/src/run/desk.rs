@@ -5,6 +5,7 @@ use crate::budget::Wait;
 use crate::commit::change::{Change, Commit};
 use crate::commit::rows::AccountRow;
 use crate::failure::Failure;
+use crate::haste::Haste;
 use crate::mail::id::{FolderId, SessionId};
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Request;
@@ -215,6 +216,11 @@ impl<'a, O> Desk<'a, O> {
     }
 
     pub(crate) fn commit(&mut self, owner: O, change: impl Into<Change>) {
+        self.commit_in(Haste::Now, owner, change);
+    }
+
+    /// The same; how soon the run is to hear of it.
+    pub(crate) fn commit_in(&mut self, haste: Haste, owner: O, change: impl Into<Change>) {
         let token = self.token();
         let at = self.stamp();
         let commit = Commit {
@@ -222,6 +228,7 @@ impl<'a, O> Desk<'a, O> {
             incarnation: self.account.incarnation,
             at,
             change: change.into(),
+            haste,
         };
         self.book.commits.insert(token, owner);
         self.out.push(Action::Commit { token, commit: Box::new(commit) });

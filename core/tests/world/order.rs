@@ -1,7 +1,7 @@
 //! In what order a run asks: scripts without faults, step by step.
 
 use crate::server::Dice;
-use crate::world::World;
+use crate::world::{Queued, World};
 use postrider_core::run::event::Event;
 use postrider_core::run::scope::{Depth, Scope};
 use postrider_core::standing::Standing;
@@ -166,6 +166,73 @@ fn nobody_waits_for_inbox_to_be_stored() {
     for _ in 0..2000 {
         world.step_all();
     }
+    assert_eq!(world.difference(), None);
+}
+
+/// Everybody but the store does one thing, many times.
+fn without_the_store(world: &mut World) {
+    for _ in 0..2000 {
+        world.now += 1;
+        world.session_step();
+        world.answer_step();
+        world.other_step();
+    }
+}
+
+/// What waits for the store, in order: the first word of each change.
+fn waiting(world: &World) -> Vec<String> {
+    let commits = world.queue.iter().filter_map(|queued| match queued {
+        Queued::Commit(_, _, commit) => Some(format!("{:?}", commit.change)),
+        _ => None,
+    });
+    let word = |text: &str| text.trim_start_matches("Folder(").split(' ').next().map(str::to_owned);
+    commits.filter_map(|text| word(&text)).collect()
+}
+
+/// Small folders are read on while the mail of those before them is made durable; large pages are few.
+#[test]
+fn many_small_pages_are_on_their_way() {
+    for (mails, least, most) in [(1, 10, 12), (8, 5, 6)] {
+        let mut world = World::tame(13);
+        world.settings.page_messages = 8;
+        world.mail("INBOX", 1);
+        let names: Vec<String> = world.server.folders.keys().cloned().collect();
+        for (n, name) in names.iter().filter(|name| *name != "INBOX").enumerate() {
+            for mail in 0..mails {
+                world.mail(name, u32::try_from(10 * n + mail).unwrap() + 2);
+            }
+        }
+        world.asked = Some(Vec::new());
+        world.begin(Scope::Everything);
+        let is_listed = |asked: &String| asked.starts_with("index") && asked != "index INBOX";
+        while !world.asked.as_ref().unwrap().iter().any(is_listed) {
+            world.step_all();
+        }
+        without_the_store(&mut world);
+        let pages = waiting(&world).iter().filter(|change| *change == "Backfill").count();
+        assert!((least..=most).contains(&pages), "{mails} mails each: {pages} pages");
+        for _ in 0..5000 {
+            world.step_all();
+        }
+        assert_eq!(world.difference(), None);
+    }
+}
+
+/// The mark of a pass that has counted goes out behind the mail that came, not behind its answer.
+#[test]
+fn a_mark_does_not_wait_for_its_mail_to_be_stored() {
+    let mut world = counted();
+    world.mute = Some("INBOX".into());
+    let inbox = world.folder("INBOX");
+    for cid in 20..23 {
+        world.mail("INBOX", cid);
+    }
+    world.settings.page_messages = 2;
+    world.begin(Scope::Some { list: false, folders: [(inbox, Depth::Quick)].into() });
+    world.go_on_to(|commit| commit.contains("Arrivals"));
+    without_the_store(&mut world);
+    assert_eq!(waiting(&world), ["Arrivals", "Arrivals", "Pass"]);
+    world.clean_run().unwrap();
     assert_eq!(world.difference(), None);
 }
 

@@ -148,7 +148,8 @@ impl World {
             from: from.clone(),
             to: to.clone(),
         });
-        Commit { account: commit.account, incarnation: commit.incarnation, at: commit.at, change }
+        let Commit { account, incarnation, at, haste, .. } = **commit;
+        Commit { account, incarnation, at, change, haste }
     }
 
     /// Does what is queued first.

@@ -1,7 +1,6 @@
 //! Whom a run waits for while it reads: where the store has been busy for a third of the time, another
 //! session would bring mail that waits for it all the same.
 
-use crate::batch::COMPANY;
 use crate::run::event::Token;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,10 +21,10 @@ pub(super) struct Bottleneck {
 }
 
 impl Bottleneck {
-    /// The store has one more to write; it may wait for company.
-    pub(super) fn committing(&mut self, token: Token, waits: bool, now: Duration) {
+    /// The store has one more to write; it may wait so long for company.
+    pub(super) fn committing(&mut self, token: Token, waits: Duration, now: Duration) {
         if self.commits.is_empty() {
-            self.from = if waits { now + COMPANY } else { now };
+            self.from = now + waits;
         }
         self.commits.insert(token);
     }
@@ -82,12 +81,12 @@ mod tests {
         // With the 100 ms of the first one it is a third of two seconds, or less.
         for (to, lacks) in [(966, true), (967, false)] {
             let mut bottleneck = Bottleneck::default();
-            bottleneck.committing(Token(1), false, ms(0));
+            bottleneck.committing(Token(1), Duration::ZERO, ms(0));
             assert!(!bottleneck.lacks_mail(ms(100)), "what was before counts for nothing");
             assert_eq!(bottleneck.due(), Some(ms(2100)));
             bottleneck.committed(Token(1), ms(200));
-            bottleneck.committing(Token(2), false, ms(400));
-            bottleneck.committing(Token(3), false, ms(500));
+            bottleneck.committing(Token(2), Duration::ZERO, ms(400));
+            bottleneck.committing(Token(3), Duration::ZERO, ms(500));
             bottleneck.committed(Token(2), ms(600));
             assert!(!bottleneck.lacks_mail(ms(700)), "it is too soon");
             bottleneck.committed(Token(3), ms(to));
@@ -98,11 +97,11 @@ mod tests {
     /// Small pages of folders far away: each waits for company, and that is no work of the store.
     #[test]
     fn what_waits_for_company_is_not_written() {
-        for (waits, takes, lacks) in [(true, 5, true), (true, 8, false), (false, 5, false)] {
+        for (waits, takes, lacks) in [(4, 5, true), (4, 8, false), (0, 5, false)] {
             let mut bottleneck = Bottleneck::default();
             assert!(!bottleneck.lacks_mail(ms(0)));
             for n in 0..200 {
-                bottleneck.committing(Token(n), waits, ms(10 * n));
+                bottleneck.committing(Token(n), ms(waits), ms(10 * n));
                 bottleneck.committed(Token(n), ms(10 * n + takes));
             }
             assert_eq!(bottleneck.lacks_mail(ms(2000)), lacks, "{takes} ms each, {waits}");
@@ -114,7 +113,7 @@ mod tests {
         let mut bottleneck = Bottleneck::default();
         assert!(!bottleneck.lacks_mail(ms(0)));
         assert!(bottleneck.lacks_mail(ms(5000)), "nothing was written in five seconds");
-        bottleneck.committing(Token(1), false, ms(5100));
+        bottleneck.committing(Token(1), Duration::ZERO, ms(5100));
         // A read, and a commit of an earlier run.
         bottleneck.committed(Token(2), ms(5200));
         assert!(!bottleneck.lacks_mail(ms(6999)) && !bottleneck.lacks_mail(ms(7000)));

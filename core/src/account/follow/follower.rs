@@ -5,7 +5,7 @@ use crate::account::follow::stage::{After, Cause, NextRun, Parked, Stage, Watche
 use crate::account::follow::vocabulary::{Begin, Input, Output, Past, Rules, Slot};
 use crate::account::machine::Machine;
 use crate::account::schedule::{COOL_AFTER, Schedule};
-use crate::batch::has_time;
+use crate::batch::patience;
 use crate::budget::Wait;
 use crate::failure::Failure;
 use crate::mail::id::FolderId;
@@ -287,7 +287,7 @@ impl Follower {
                         if let (Action::Commit { token, commit }, Some(working)) =
                             (&other, self.stage.working())
                         {
-                            let waits = has_time(&[&commit.change]);
+                            let waits = patience(&[&**commit]).unwrap_or_default();
                             working.bottleneck.committing(*token, waits, now.mono);
                         }
                         out.push(Output::Run(self.run, other));

@@ -89,10 +89,16 @@ fn pass(from: u32, to: u32, put_back: UidSet) -> Change {
 }
 
 fn pass_of(from: u32, to: u32, put_back: UidSet, told: bool) -> Change {
+    pass_behind(from, from, to, put_back, told)
+}
+
+/// Behind what its arrivals leave.
+fn pass_behind(from: u32, chain: u32, to: u32, put_back: UidSet, told: bool) -> Change {
     Change::Folder(FolderChange::Pass {
         folder: FolderId(1),
         uidvalidity: V,
         from: mark(from),
+        chain,
         to: mark(to),
         put_back,
         started: Micros(7),
@@ -282,10 +288,23 @@ fn what_ended_clears_the_way_to_count() {
     );
 }
 
+/// A mark may go out behind the pages of its pass: where they are refused it would jump over their mail.
+#[test]
+fn a_mark_is_refused_with_the_pages_before_it() {
+    let row = opened();
+    let mark = |from, chain| pass_behind(from, chain, 20, UidSet::new(), false);
+    assert_eq!(admit_on(Some(&row), &mark(11, 14)), Err(Refusal::Chain), "they are not here");
+    let here = admit_on(Some(&row), &arrivals(V, 11, 14)).unwrap().unwrap();
+    let marked = admit_on(Some(&here), &mark(11, 14)).unwrap().unwrap();
+    assert_eq!(lanes_of(&marked).live.uidnext, 20);
+    let others = admit_on(Some(&row), &arrivals(V, 11, 16)).unwrap().unwrap();
+    assert_eq!(admit_on(Some(&others), &mark(11, 14)), Err(Refusal::Chain), "others are");
+}
+
 #[test]
 fn a_uidnext_that_was_too_high_is_taken_back() {
     let back = |row: &FolderRow, from: u32, to: u32| {
-        let rewind = Some(crate::commit::change::Rewind { from, to });
+        let (chain, rewind) = (from, Some(to));
         let (uidvalidity, started, unproved) = (V, Micros(7), None);
         let (put_back, surplus) = (UidSet::new(), 0);
         let (folder, from, to) = (FolderId(1), lanes_of(row).live.mark, mark(to));
@@ -295,6 +314,7 @@ fn a_uidnext_that_was_too_high_is_taken_back() {
                 folder,
                 uidvalidity,
                 from,
+                chain,
                 to,
                 put_back,
                 started,

@@ -1,8 +1,9 @@
 //! The end of a pass: what it saw is compared with our rows, facts are committed (those about UIDs
 //! on their way wait), and the mark goes last.
 
-use crate::commit::change::{FolderChange, Rewind};
+use crate::commit::change::FolderChange;
 use crate::commit::rows::Misfit;
+use crate::haste::Haste;
 use crate::mail::cursor::Mark;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
@@ -145,9 +146,7 @@ impl FolderWork {
         let gone = absent.minus(&ruling.held);
         let unacked = usize::from(ruling.look.is_some()) + usize::from(misfit.is_some());
         let rewind = seen.fell.then(|| {
-            let top =
-                listed.union(&known.minus(&gone)).last().map_or(1, |uid| uid.saturating_add(1));
-            Rewind { from: folder.lanes.live.uidnext, to: top }
+            listed.union(&known.minus(&gone)).last().map_or(1, |uid| uid.saturating_add(1))
         });
         let held = !ruling.held.is_empty() || misfit.is_some() || !seen.unsure.is_empty();
         if !seen.unsure.is_empty() {
@@ -265,6 +264,7 @@ impl FolderWork {
         } = marked;
         let (rounds, owner) = (desk.rounds, self.pass_owner(id));
         let Some(folder) = self.folders.get_mut(&id) else { return };
+        let chain = folder.chain_end();
         let (row, lanes) = (&mut folder.row, &folder.lanes);
         let (from, uidvalidity) = (lanes.live.mark, examined.uidvalidity);
         let to =
@@ -304,6 +304,7 @@ impl FolderWork {
             folder: id,
             uidvalidity,
             from,
+            chain,
             to,
             put_back,
             started,
@@ -315,7 +316,9 @@ impl FolderWork {
             flags,
             mailbox: examined.mailbox,
         };
-        desk.commit(owner, change);
+        // Behind the last of them the run waits for its end.
+        let has_more = self.folders.wanting().any(|other| other != id);
+        desk.commit_in(if has_more { Haste::Soon } else { Haste::Now }, owner, change);
     }
 
     fn set_pass(&mut self, id: FolderId, pass: Option<Pass>) {

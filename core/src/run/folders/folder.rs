@@ -221,6 +221,17 @@ impl Folder {
             .is_none_or(|index| index.intersect(&self.lanes.backfill.remaining).is_empty())
     }
 
+    /// The `uidnext` that what is committed of the live lane leaves, or what is on its way to be.
+    pub(super) fn chain_end(&self) -> u32 {
+        let arrives = self.fills.values().any(|fill| fill.kind == FillKind::Arrivals);
+        if arrives { self.chain } else { self.lanes.live.uidnext }
+    }
+
+    /// Whether mail that is new is still to come from the session.
+    pub(super) fn is_arriving(&self) -> bool {
+        self.fills.values().any(|fill| fill.kind == FillKind::Arrivals && fill.fetching)
+    }
+
     /// UIDs whose page is on its way.
     pub(super) fn in_flight(&self) -> UidSet {
         self.fills.values().fold(UidSet::new(), |all, fill| all.union(&fill.asked))

@@ -374,9 +374,9 @@ impl FolderWork {
                 let owner = self.pass_owner(id);
                 desk.read_rows(owner, id, about);
             }
+            // Nothing more is read: the mark follows its pages, and is refused with them.
             Some(Pass::Counting { started, examined, told, todo })
-                if todo.is_empty()
-                    && !folder.fills.values().any(|f| f.kind == FillKind::Arrivals) =>
+                if todo.is_empty() && !folder.is_arriving() =>
             {
                 let marked = counted_mark(started, examined, told, folder);
                 self.mark(id, marked, None, Depth::Quick, desk);

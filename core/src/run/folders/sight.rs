@@ -1,6 +1,5 @@
 //! What a pass of a folder has seen so far, and where it stands.
 
-use crate::commit::change::Rewind;
 use crate::commit::rows::Misfit;
 use crate::mail::cursor::FlagsMark;
 use crate::mail::flags::Flags;
@@ -230,7 +229,7 @@ pub(super) struct Settling {
     pub(super) put_back: UidSet,
     /// Something is a first look only: the mark stays.
     pub(super) held: bool,
-    pub(super) rewind: Option<Rewind>,
+    pub(super) rewind: Option<u32>,
     pub(super) unacked: usize,
 }
 
@@ -277,5 +276,5 @@ pub(super) struct Marked {
     pub(super) put_back: UidSet,
     pub(super) unproved: Option<String>,
     pub(super) surplus: i64,
-    pub(super) rewind: Option<Rewind>,
+    pub(super) rewind: Option<u32>,
 }

@@ -12,6 +12,7 @@ use postrider_core::commit::feed::rows::{FeedRows, Owed};
 use postrider_core::commit::lane::admit;
 use postrider_core::commit::ledger::Ledger;
 use postrider_core::commit::rows::{AccountRow, MessageRow};
+use postrider_core::haste::Haste;
 use postrider_core::mail::feed::MailVersion;
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::{AccountId, FolderId, Identity, Incarnation, MessageId};
@@ -89,7 +90,8 @@ impl FeedStore {
     pub(crate) fn commit_hint(&mut self, change: FeedChange, at: Micros) {
         let incarnation = self.books.rows.account.incarnation;
         let account = AccountId(1);
-        drop(self.commit(Commit { account, incarnation, at, change: Change::Feed(change) }));
+        let (change, haste) = (Change::Feed(change), Haste::Now);
+        drop(self.commit(Commit { account, incarnation, at, change, haste }));
     }
 
     pub(crate) fn commit(&mut self, commit: Commit) -> CommitAnswer {

@@ -120,7 +120,7 @@ fn another_session_is_for_who_waits_for_mail() {
     // What it writes is what it waits for.
     let mut f = reading();
     f.take(Input::Tick, at(10));
-    f.stage.working().unwrap().bottleneck.committing(Token(1), false, at(10).mono);
+    f.stage.working().unwrap().bottleneck.committing(Token(1), Duration::ZERO, at(10).mono);
     for second in [12, 14, 16] {
         let out = f.take(Input::Tick, at(second));
         assert!(!wishes(&out) && looks(&out), "{second}: {out:?}");
