@@ -6,6 +6,7 @@ use crate::bodies::writer::Order;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::BodyHash;
 use sha2::{Digest, Sha256};
+use std::sync::mpsc::SyncSender;
 use tokio::sync::{mpsc, oneshot};
 
 /// What happens so many octets into a block.
@@ -24,15 +25,22 @@ pub(super) enum Passing {
     /// Unlink a file in which nothing lies that anybody will name.
     Forget { pack: i64 },
     /// Make everything durable and name each body that has ended since the last time; keep only
-    /// `keep` open.
-    Seal { keep: i64, edges: Vec<Edge>, reply: oneshot::Sender<Result<Vec<BodyHash>, Failure>> },
+    /// `keep` open. Without haste it may wait for others.
+    Seal {
+        keep: i64,
+        edges: Vec<Edge>,
+        haste: bool,
+        reply: oneshot::Sender<Result<Vec<BodyHash>, Failure>>,
+    },
+    /// Make durable now what waits to be.
+    Hurry,
 }
 
 /// Starts one in front of a pack's thread. It ends when the sender is dropped.
 ///
 /// # Errors
 /// Class storage when no thread can be had.
-pub(super) fn start(orders: mpsc::Sender<Order>) -> Result<mpsc::Sender<Passing>, Failure> {
+pub(super) fn start(orders: SyncSender<Order>) -> Result<mpsc::Sender<Passing>, Failure> {
     let (sender, receiver) = mpsc::channel(BLOCKS_AHEAD);
     std::thread::Builder::new()
         .name("hash".into())
@@ -41,7 +49,7 @@ pub(super) fn start(orders: mpsc::Sender<Order>) -> Result<mpsc::Sender<Passing>
     Ok(sender)
 }
 
-fn run(mut passing: mpsc::Receiver<Passing>, orders: &mpsc::Sender<Order>) {
+fn run(mut passing: mpsc::Receiver<Passing>, orders: &SyncSender<Order>) {
     let mut hasher = Hasher::default();
     while let Some(passing) = passing.blocking_recv() {
         let order = match passing {
@@ -50,13 +58,14 @@ fn run(mut passing: mpsc::Receiver<Passing>, orders: &mpsc::Sender<Order>) {
                 Order::Write { pack, block, back }
             }
             Passing::Forget { pack } => Order::Forget { pack },
-            Passing::Seal { keep, edges, reply } => {
+            Passing::Seal { keep, edges, haste, reply } => {
                 hasher.take(&[], &edges);
-                Order::Seal { keep, hashes: std::mem::take(&mut hasher.done), reply }
+                Order::Seal { keep, hashes: std::mem::take(&mut hasher.done), haste, reply }
             }
+            Passing::Hurry => Order::Hurry,
         };
         // A writer that is gone has dropped whoever waits for it.
-        if orders.blocking_send(order).is_err() {
+        if orders.send(order).is_err() {
             return;
         }
     }

@@ -11,6 +11,7 @@ use crate::bodies::hasher::{Edge, Passing};
 use crate::bodies::pack::{Lease, PackDir};
 use crate::bodies::writer::{thread_gone, within};
 use postrider_core::failure::Failure;
+use postrider_core::haste::Haste;
 use postrider_core::mail::body::{Beginning, BodyRef, BodySink, Sealing, StoredBody};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -321,6 +322,13 @@ impl BodySink for PackSink {
         self.packs.room_for(0)
     }
 
+    fn hurry(&mut self) {
+        if let Some(orders) = &self.orders {
+            // Where its threads are behind, what waits there is due before long.
+            drop(orders.try_send(Passing::Hurry));
+        }
+    }
+
     fn rest(&mut self) {
         self.abandon();
         self.finished.clear();
@@ -342,14 +350,15 @@ impl BodySink for PackSink {
         clippy::disallowed_methods,
         reason = "this is the seal: the one place that may vouch for durability"
     )]
-    async fn begin_seal(&mut self) -> Result<Sealing, Failure> {
+    async fn begin_seal(&mut self, haste: Haste) -> Result<Sealing, Failure> {
         if self.finished.is_empty() {
             return Ok(Box::pin(std::future::ready(Ok(Vec::new()))));
         }
         self.flush().await?;
         let (reply, sealed) = oneshot::channel();
         let edges = std::mem::take(&mut self.edges);
-        let order = Passing::Seal { keep: self.regular.pack, edges, reply };
+        let (keep, haste) = (self.regular.pack, haste == Haste::Now);
+        let order = Passing::Seal { keep, edges, haste, reply };
         let Some(orders) = &self.orders else { return Err(Failure::bug("bodies without a pack")) };
         within(orders.send(order)).await?.map_err(|_| thread_gone())?;
         self.unsealed = false;

@@ -1,4 +1,6 @@
-//! The thread behind a leased pack: it writes blocks and makes them durable, in the order it is told.
+//! The thread behind a leased pack: it writes blocks and makes them durable, in the order it is told. What a
+//! sync of the disk costs, seals that come within a moment share.
+#![expect(clippy::disallowed_methods, reason = "how long a seal waits for others")]
 
 use crate::bodies::block::{BLOCKS_AHEAD, Block};
 use crate::bodies::disk::{Disk, DiskFile};
@@ -9,11 +11,16 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 /// Longest wait for the disk.
 const DEADLINE: Duration = Duration::from_secs(60);
+/// A seal that nobody is in haste for waits so long for others.
+const COMPANY: Duration = Duration::from_millis(50);
+/// Beside so many octets, what a sync costs is a small part.
+const ENOUGH: u64 = 4 * 1024 * 1024;
 
 pub(super) async fn within<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     let late =
@@ -33,13 +40,22 @@ pub(super) fn path_of(dir: &Path, pack: i64) -> PathBuf {
 ///
 /// # Errors
 /// Class storage when no thread can be had.
-pub(super) fn start(dir: PathBuf, disk: Arc<dyn Disk>) -> Result<mpsc::Sender<Order>, Failure> {
-    let (sender, receiver) = mpsc::channel(BLOCKS_AHEAD);
+pub(super) fn start(dir: PathBuf, disk: Arc<dyn Disk>) -> Result<SyncSender<Order>, Failure> {
+    let (sender, receiver) = sync_channel(BLOCKS_AHEAD);
+    let writer = Writer {
+        dir,
+        disk,
+        files: BTreeMap::new(),
+        created: false,
+        broken: None,
+        waiting: Vec::new(),
+        keep: 0,
+        due: None,
+        unsynced: 0,
+    };
     std::thread::Builder::new()
         .name("pack".into())
-        .spawn(move || {
-            Writer { dir, disk, files: BTreeMap::new(), created: false, broken: None }.run(receiver)
-        })
+        .spawn(move || writer.run(&receiver))
         .map_err(|e| Failure::storage("cannot start a pack's thread").caused_by(e))?;
     Ok(sender)
 }
@@ -50,13 +66,20 @@ pub(super) enum Order {
     Write { pack: i64, block: Block, back: mpsc::UnboundedSender<Block> },
     /// Unlink a file in which nothing lies that anybody will name.
     Forget { pack: i64 },
-    /// Make everything durable, and tell these hashes then; keep only `keep` open.
+    /// Make everything durable, and tell these hashes then; keep only `keep` open. Without haste it may wait
+    /// for others.
     Seal {
         keep: i64,
         hashes: Vec<BodyHash>,
+        haste: bool,
         reply: oneshot::Sender<Result<Vec<BodyHash>, Failure>>,
     },
+    /// Make durable now what waits to be.
+    Hurry,
 }
+
+/// What a seal is to tell, and whom.
+type WaitingSeal = (Vec<BodyHash>, oneshot::Sender<Result<Vec<BodyHash>, Failure>>);
 
 struct Writer {
     dir: PathBuf,
@@ -64,11 +87,36 @@ struct Writer {
     files: BTreeMap<i64, (Box<dyn DiskFile>, bool)>,
     created: bool,
     broken: Option<Failure>,
+    /// Seals that wait for others; their orders are bounded by who gives them.
+    waiting: Vec<WaitingSeal>,
+    /// What the last of them keeps open.
+    keep: i64,
+    /// When they are due.
+    due: Option<Instant>,
+    /// Octets written since the last sync.
+    unsynced: u64,
 }
 
 impl Writer {
-    fn run(mut self, mut orders: mpsc::Receiver<Order>) {
-        while let Some(order) = orders.blocking_recv() {
+    /// The next order; `None` when none will come, or when what waits is due.
+    fn next(&self, orders: &Receiver<Order>) -> Result<Order, RecvTimeoutError> {
+        match self.due {
+            Some(due) => orders.recv_timeout(due.saturating_duration_since(Instant::now())),
+            None => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    fn run(mut self, orders: &Receiver<Order>) {
+        loop {
+            let order = match self.next(orders) {
+                Ok(order) => order,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.seal_all();
+                    continue;
+                }
+                // Who waits is told all the same.
+                Err(RecvTimeoutError::Disconnected) => return self.seal_all(),
+            };
             match order {
                 Order::Write { pack, mut block, back } => {
                     if self.broken.is_none()
@@ -88,17 +136,35 @@ impl Writer {
                         tracing::warn!("{}", self.failure("cannot unlink", pack, e).chain());
                     }
                 }
-                Order::Seal { keep, hashes, reply } => {
-                    // A disk that failed once keeps failing for this lease: after a failed
-                    // fdatasync nothing can be known about what was written before it.
-                    let result = match self.broken.clone() {
-                        Some(failure) => Err(failure),
-                        None => self.seal(keep),
-                    };
-                    self.broken = result.as_ref().err().cloned();
-                    drop(reply.send(result.map(|()| hashes)));
+                Order::Seal { keep, hashes, haste, reply } => {
+                    self.waiting.push((hashes, reply));
+                    self.keep = keep;
+                    self.due.get_or_insert_with(|| Instant::now() + COMPANY);
+                    if haste || self.unsynced >= ENOUGH {
+                        self.seal_all();
+                    }
                 }
+                Order::Hurry => self.seal_all(),
             }
+        }
+    }
+
+    /// One sync for all the seals that wait.
+    fn seal_all(&mut self) {
+        self.due = None;
+        if self.waiting.is_empty() {
+            return;
+        }
+        // A disk that failed once keeps failing for this lease: after a failed fdatasync nothing can
+        // be known about what was written before it.
+        let result = match self.broken.clone() {
+            Some(failure) => Err(failure),
+            None => self.seal(self.keep),
+        };
+        self.broken = result.as_ref().err().cloned();
+        for (hashes, reply) in self.waiting.drain(..) {
+            // Nobody may wait for it any more.
+            drop(reply.send(result.clone().map(|()| hashes)));
         }
     }
 
@@ -118,11 +184,13 @@ impl Writer {
         };
         file.0.append(block)?;
         file.1 = true;
+        self.unsynced += block.len() as u64;
         fault::pass("bodies.block_written");
         Ok(())
     }
 
     fn seal(&mut self, keep: i64) -> Result<(), Failure> {
+        self.unsynced = 0;
         let dirty: Vec<i64> = self.files.iter().filter(|(_, f)| f.1).map(|(n, _)| *n).collect();
         for pack in dirty {
             if let Some(file) = self.files.get_mut(&pack) {
@@ -141,5 +209,110 @@ impl Writer {
         }
         self.files.retain(|pack, _| *pack == keep);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bodies::disk::RealDisk;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// A disk that counts how often it is waited for.
+    struct CountingDisk(Arc<AtomicU32>);
+
+    struct CountedFile(Box<dyn DiskFile>, Arc<AtomicU32>);
+
+    impl Disk for CountingDisk {
+        fn create_new(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+            let file = RealDisk.create_new(path)?;
+            Ok(Box::new(CountedFile(file, Arc::clone(&self.0))))
+        }
+        fn sync_dir(&self, path: &Path) -> io::Result<()> {
+            RealDisk.sync_dir(path)
+        }
+    }
+
+    impl DiskFile for CountedFile {
+        fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+            self.0.append(bytes)
+        }
+        fn sync_data(&mut self) -> io::Result<()> {
+            self.1.fetch_add(1, Ordering::SeqCst);
+            self.0.sync_data()
+        }
+    }
+
+    struct Pack {
+        _dir: tempfile::TempDir,
+        orders: SyncSender<Order>,
+        syncs: Arc<AtomicU32>,
+        at: u64,
+    }
+
+    impl Pack {
+        fn new() -> Self {
+            let (dir, syncs) = (tempfile::tempdir().unwrap(), Arc::<AtomicU32>::default());
+            let disk = Arc::new(CountingDisk(Arc::clone(&syncs)));
+            let orders = start(dir.path().to_owned(), disk).unwrap();
+            Self { _dir: dir, orders, syncs, at: 0 }
+        }
+
+        /// Writes so much, and asks that it be made durable.
+        fn seal(&mut self, octets: usize, haste: bool) -> Sealed {
+            let (mut left, back) = (vec![7; octets], mpsc::unbounded_channel().0);
+            while !left.is_empty() {
+                let mut block = Block::default();
+                block.begin(self.at);
+                let taken = block.take(&left);
+                left.drain(..taken);
+                self.at += taken as u64;
+                self.orders.send(Order::Write { pack: 1, block, back: back.clone() }).unwrap();
+            }
+            let (reply, sealed) = oneshot::channel();
+            self.orders.send(Order::Seal { keep: 1, hashes: Vec::new(), haste, reply }).unwrap();
+            sealed
+        }
+
+        fn syncs(&self) -> u32 {
+            self.syncs.load(Ordering::SeqCst)
+        }
+    }
+
+    type Sealed = oneshot::Receiver<Result<Vec<BodyHash>, Failure>>;
+
+    #[test]
+    fn seals_that_nobody_waits_for_share_a_sync() {
+        let mut pack = Pack::new();
+        let waiting: Vec<Sealed> = (0..8).map(|_| pack.seal(1000, false)).collect();
+        let last = pack.seal(1000, true);
+        assert!(last.blocking_recv().unwrap().is_ok());
+        // Each of them was in front of it.
+        for mut sealed in waiting {
+            assert!(sealed.try_recv().unwrap().is_ok());
+        }
+        assert_eq!(pack.syncs(), 1);
+        let (hurried, order) = (pack.seal(10, false), Order::Hurry);
+        pack.orders.send(order).unwrap();
+        assert!(hurried.blocking_recv().unwrap().is_ok());
+        assert_eq!(pack.syncs(), 2);
+        pack.orders.send(Order::Hurry).unwrap();
+        assert!(pack.seal(0, true).blocking_recv().unwrap().is_ok());
+        assert_eq!(pack.syncs(), 2, "nothing was written");
+    }
+
+    /// Without anybody in haste: after a moment, or when much was written, or when nobody writes any more.
+    #[test]
+    fn a_seal_waits_only_so_long() {
+        let mut pack = Pack::new();
+        assert!(pack.seal(10, false).blocking_recv().unwrap().is_ok());
+        assert_eq!(pack.syncs(), 1);
+        let much = usize::try_from(ENOUGH).unwrap();
+        assert!(pack.seal(much, false).blocking_recv().unwrap().is_ok());
+        let left = pack.seal(10, false);
+        let Pack { orders, syncs, .. } = pack;
+        drop(orders);
+        assert!(left.blocking_recv().unwrap().is_ok());
+        assert_eq!(syncs.load(Ordering::SeqCst), 3);
     }
 }

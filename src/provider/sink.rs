@@ -2,6 +2,7 @@
 
 use crate::provider::coming::Coming;
 use postrider_core::failure::Failure;
+use postrider_core::haste::Haste;
 use postrider_core::mail::body::{Beginning, BodySink, Sealing};
 use std::sync::Arc;
 
@@ -67,7 +68,8 @@ trait Boxed: Send {
     fn forget(&mut self, of: &Beginning);
     fn room(&self) -> Result<(), Failure>;
     fn rest(&mut self);
-    fn begin_seal(&mut self) -> Coming<'_, Result<Sealing, Failure>>;
+    fn begin_seal(&mut self, haste: Haste) -> Coming<'_, Result<Sealing, Failure>>;
+    fn hurry(&mut self);
 }
 
 impl<S: BodySink> Boxed for S {
@@ -106,8 +108,11 @@ impl<S: BodySink> Boxed for S {
     fn rest(&mut self) {
         BodySink::rest(self);
     }
-    fn begin_seal(&mut self) -> Coming<'_, Result<Sealing, Failure>> {
-        Box::pin(BodySink::begin_seal(self))
+    fn begin_seal(&mut self, haste: Haste) -> Coming<'_, Result<Sealing, Failure>> {
+        Box::pin(BodySink::begin_seal(self, haste))
+    }
+    fn hurry(&mut self) {
+        BodySink::hurry(self);
     }
 }
 
@@ -147,8 +152,11 @@ impl BodySink for Sink {
     fn rest(&mut self) {
         self.0.rest();
     }
-    async fn begin_seal(&mut self) -> Result<Sealing, Failure> {
-        self.0.begin_seal().await
+    async fn begin_seal(&mut self, haste: Haste) -> Result<Sealing, Failure> {
+        self.0.begin_seal(haste).await
+    }
+    fn hurry(&mut self) {
+        self.0.hurry();
     }
 }
 
@@ -171,7 +179,7 @@ impl BodySink for NoSink {
     fn room(&self) -> Result<(), Failure> {
         Ok(())
     }
-    async fn begin_seal(&mut self) -> Result<Sealing, Failure> {
+    async fn begin_seal(&mut self, _haste: Haste) -> Result<Sealing, Failure> {
         Ok(Box::pin(std::future::ready(Ok(Vec::new()))))
     }
 }

@@ -6,6 +6,7 @@ use postrider::provider::imap::wire::frame::FrameReader;
 use postrider::provider::imap::wire::response::read;
 use postrider::provider::imap::wire::utf7;
 use postrider_core::failure::Failure;
+use postrider_core::haste::Haste;
 use postrider_core::mail::body::{BodySink, Sealing};
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::mime::header_facts;
@@ -135,7 +136,7 @@ impl BodySink for Memory {
     fn room(&self) -> Result<(), Failure> {
         Ok(())
     }
-    async fn begin_seal(&mut self) -> Result<Sealing, Failure> {
+    async fn begin_seal(&mut self, _haste: Haste) -> Result<Sealing, Failure> {
         Ok(Box::pin(std::future::ready(Ok(Vec::new()))))
     }
 }

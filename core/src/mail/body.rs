@@ -1,6 +1,7 @@
 //! Where a body lies, and the sink that a session streams bodies into.
 
 use crate::failure::Failure;
+use crate::haste::Haste;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -176,18 +177,23 @@ pub trait BodySink: Send {
 
     /// Nothing will come for a while: gives back what it holds. What is not sealed is abandoned.
     fn rest(&mut self);
+
     /// Begins to make every finished body durable; bodies may be begun meanwhile.
     ///
     /// # Errors
     /// Class storage, reach process; none of the bodies may be used then.
-    fn begin_seal(&mut self) -> impl Future<Output = Result<Sealing, Failure>> + Send;
+    fn begin_seal(&mut self, haste: Haste)
+    -> impl Future<Output = Result<Sealing, Failure>> + Send;
+
+    /// Somebody waits now for what [`Haste::Soon`] lets wait.
+    fn hurry(&mut self) {}
 
     /// Makes every finished body durable and names them in the order they were begun.
     ///
     /// # Errors
     /// Class storage, reach process, when the disk refuses; none of the bodies may be used then.
     fn seal(&mut self) -> impl Future<Output = Result<Vec<BodyRef>, Failure>> + Send {
-        async { self.begin_seal().await?.await }
+        async { self.begin_seal(Haste::Now).await?.await }
     }
 }
 

@@ -62,6 +62,8 @@ pub(crate) struct Config {
     pub(crate) ids: bool,
     /// A folder shows its newest mails alone, so many.
     pub(crate) capped: Option<usize>,
+    /// Pages wait for the disk, and what is asked of other folders is told before them.
+    pub(crate) late: bool,
 }
 
 impl Config {
@@ -107,6 +109,7 @@ impl Config {
             bare: apart.chance(20).then(|| apart.chance(30)),
             // Two that look alike, where one went as the other came: nothing tells them apart.
             alike: false,
+            late: apart_far.chance(60),
         }
     }
 
@@ -148,6 +151,7 @@ impl Config {
             ids: false,
             notify: false,
             mailbox_ids: None,
+            late: false,
         }
     }
 }

@@ -12,7 +12,7 @@ impl World {
         let idle = |session: &Option<Session>| {
             session
                 .as_ref()
-                .is_none_or(|session| session.work.is_empty() && self.news(session).is_none())
+                .is_none_or(|s| s.work.is_empty() && s.read.is_empty() && self.news(s).is_none())
         };
         self.queue.is_empty()
             && self.answers.is_empty()

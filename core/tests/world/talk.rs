@@ -16,6 +16,14 @@ use postrider_core::run::event::{Event, Token};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+/// A page as it was asked for.
+struct Asked {
+    token: Token,
+    uidvalidity: UidValidity,
+    estimated: bool,
+    past: bool,
+}
+
 /// What ended a question: a refusal, or the session itself.
 pub(crate) enum Ended {
     Refused(Failure),
@@ -74,6 +82,7 @@ impl World {
             id,
             lie,
             work: VecDeque::new(),
+            read: VecDeque::new(),
             delivered: false,
             stale: false,
             selected: None,
@@ -104,6 +113,9 @@ impl World {
     pub(crate) fn lose_session(&mut self, session: Session, token: Token, class: Class) {
         self.note(|| format!("-- session {} lost: {class}", session.id));
         let failure = Failure::new(class, Reach::Session, Provenance::Server, "scripted");
+        for (token, _, answer) in session.read {
+            self.deliver(Event::Answered { token, answer: Ok(answer) });
+        }
         for work in session.work {
             let (Work::Ask(token, _) | Work::Page { token, .. }) = work;
             let answer = Err(failure.clone());
@@ -120,12 +132,20 @@ impl World {
             return;
         }
         let Some(mut session) = self.session.take() else { return };
+        if !session.read.is_empty() && (session.work.is_empty() || self.dice.chance(30)) {
+            self.session = Some(session);
+            return self.tell_read(1);
+        }
         let Some(work) = session.work.pop_front() else {
             self.session = Some(session);
             return;
         };
-        let token = match &work {
-            Work::Ask(token, _) | Work::Page { token, .. } => *token,
+        let (token, about, is_past) = match &work {
+            Work::Ask(token, request) => {
+                let is_past = matches!(request, Request::Fetch { lane: Lane::Backfill, .. });
+                (*token, request.remote_id().map(<[u8]>::to_vec), is_past)
+            }
+            Work::Page { token, folder, past, .. } => (*token, Some(folder.clone()), *past),
         };
         if self.faults && self.cfg.drops && self.dice.chance(4) {
             let class = if self.dice.chance(30) { Class::RateLimit } else { Class::Network };
@@ -140,7 +160,9 @@ impl World {
             }
             Work::Ask(
                 _,
-                Request::Fetch { remote_id, uids, estimated, uidvalidity, names, seeks, .. },
+                Request::Fetch {
+                    remote_id, uids, estimated, uidvalidity, names, seeks, lane, ..
+                },
             ) => match self.select(lie, &remote_id, Some(uidvalidity)) {
                 Err(ended) => Err(ended),
                 Ok(open) => {
@@ -160,6 +182,7 @@ impl World {
                         uids,
                         bulk: true,
                         estimated,
+                        past: lane == Lane::Backfill,
                     };
                     session.work.push_front(work);
                     Ok(None)
@@ -172,22 +195,46 @@ impl World {
                 }
                 answer
             }
-            Work::Page { folder, uidvalidity, page, uids, bulk, estimated, .. } => {
-                self.page(&mut session, token, folder, uidvalidity, page, uids, bulk, estimated)
+            Work::Page { folder, uidvalidity, page, uids, bulk, estimated, past, .. } => {
+                let asked = Asked { token, uidvalidity, estimated, past };
+                self.page(&mut session, asked, folder, page, uids, bulk)
             }
         };
         match answer {
             Ok(None) => self.session = Some(session),
             Ok(Some(answer)) => {
-                self.session = Some(session);
                 self.note(|| format!("answer {} {answer:?}", token.0));
+                let is_page = matches!(answer, Answer::Fetched { .. });
+                let waits = !session.read.is_empty() || (self.cfg.late && self.dice.chance(50));
+                if let Some(folder) = about.clone().filter(|_| is_page && is_past && waits) {
+                    session.read.push_back((token, folder, answer));
+                    self.session = Some(session);
+                    return;
+                }
+                let of_another =
+                    |folder: &Vec<u8>| session.read.iter().all(|(_, of, _)| of != folder);
+                let overtakes = !is_page && about.as_ref().is_some_and(of_another);
+                self.session = Some(session);
+                if !overtakes {
+                    self.tell_read(usize::MAX);
+                }
                 self.deliver(Event::Answered { token, answer: Ok(answer) });
             }
             Err(Ended::Refused(failure)) => {
                 self.session = Some(session);
+                self.tell_read(usize::MAX);
                 self.deliver(Event::Answered { token, answer: Err(failure) });
             }
             Err(Ended::Cut(class)) => self.lose_session(session, token, class),
+        }
+    }
+
+    /// Tells so many of the pages that were read, in their order.
+    fn tell_read(&mut self, most: usize) {
+        for _ in 0..most {
+            let read = self.session.as_mut().and_then(|session| session.read.pop_front());
+            let Some((token, _, answer)) = read else { return };
+            self.deliver(Event::Answered { token, answer: Ok(answer) });
         }
     }
 
@@ -276,18 +323,16 @@ impl World {
         Ok(answer)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what a page holds")]
     fn page(
         &mut self,
         session: &mut Session,
-        token: Token,
+        asked: Asked,
         folder: Vec<u8>,
-        uidvalidity: UidValidity,
         mut page: Box<Settlement>,
         uids: UidSet,
         bulk: bool,
-        estimated: bool,
     ) -> Result<Option<Answer>, Ended> {
+        let Asked { token, uidvalidity, estimated, past } = asked;
         let opened = match self.select(session.lie, &folder, Some(uidvalidity)) {
             // A session does not outlive the numbers of the folder that it has open.
             Err(Ended::Refused(failure)) if failure.class == Class::StateLost => {
@@ -300,6 +345,9 @@ impl World {
         match told {
             // What came whole is handed over first.
             Err(Ended::Cut(class)) => {
+                for (token, _, answer) in std::mem::take(&mut session.read) {
+                    self.deliver(Event::Answered { token, answer: Ok(answer) });
+                }
                 if let Some(part) = page.take_part() {
                     self.deliver(Event::Answered {
                         token,
@@ -317,7 +365,7 @@ impl World {
         }
         let part = if self.dice.chance(30) { page.take_part() } else { None };
         let bulk = false;
-        let work = Work::Page { token, folder, uidvalidity, page, uids, bulk, estimated };
+        let work = Work::Page { token, folder, uidvalidity, page, uids, bulk, estimated, past };
         session.work.push_front(work);
         Ok(part.map(|page| Answer::Fetched { page, last: false }))
     }

@@ -11,7 +11,7 @@ use postrider_core::failure::When;
 use postrider_core::mail::id::{FolderId, SessionId, UidValidity};
 use postrider_core::mail::settle::Settlement;
 use postrider_core::mail::uid_set::UidSet;
-use postrider_core::provider::folders::{Examined, Request};
+use postrider_core::provider::folders::{Answer, Examined, Request};
 use postrider_core::recovery::history::History;
 use postrider_core::run::event::{Event, Token};
 use postrider_core::run::settings::Settings;
@@ -41,6 +41,8 @@ pub(crate) enum Work {
         uids: UidSet,
         bulk: bool,
         estimated: bool,
+        /// It is mail of the past.
+        past: bool,
     },
 }
 
@@ -48,6 +50,8 @@ pub(crate) struct Session {
     pub(crate) id: SessionId,
     pub(crate) lie: Lie,
     pub(crate) work: VecDeque<Work>,
+    /// Pages of the past that are read and not durable yet: of which folder.
+    pub(crate) read: VecDeque<(Token, Vec<u8>, Answer)>,
     pub(crate) delivered: bool,
     /// The store has failed since: the machine has forgotten what it asked.
     pub(crate) stale: bool,

@@ -38,7 +38,7 @@ async fn who_rests_leaves_its_pack_to_the_next() {
     assert_eq!(two.seal().await.unwrap()[0].pack(), 2);
     // Nor is a pack gone on with whose seal was begun, and not seen to end.
     put(&mut two, b"y").await;
-    let begun = two.begin_seal().await.unwrap();
+    let begun = two.begin_seal(Haste::Now).await.unwrap();
     two.rest();
     put(&mut two, b"z").await;
     assert_eq!(two.seal().await.unwrap()[0].pack(), 3);

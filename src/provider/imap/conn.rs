@@ -274,6 +274,28 @@ impl Conn {
         }
     }
 
+    /// The next response, within the command's deadline, or longer while octets keep coming at a pace.
+    pub(super) async fn next_patiently<S: BodySink>(
+        &mut self,
+        sink: &mut S,
+    ) -> Result<Response, Failure> {
+        let (deadline, counter) = (self.command_deadline(), self.useful());
+        let mut seen = counter.load(Ordering::Relaxed);
+        let mut reading = std::pin::pin!(self.next(Some(sink)));
+        loop {
+            if let Ok(response) = tokio::time::timeout(deadline, &mut reading).await {
+                return response;
+            }
+            let now = counter.load(Ordering::Relaxed);
+            if now - seen < PACE.saturating_mul(deadline.as_secs().max(1)) {
+                let text = format!("a response took longer than {} s", deadline.as_secs());
+                let (class, reach) = (Class::Timeout, Reach::Session);
+                return Err(Failure::new(class, reach, Provenance::Deadline, text));
+            }
+            seen = now;
+        }
+    }
+
     /// The next response. A BYE ends the session.
     pub(super) async fn next<S: BodySink>(
         &mut self,

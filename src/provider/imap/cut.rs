@@ -24,6 +24,7 @@ impl ImapSession {
             let handed = self.hand_over_part(&mut reading).await;
             failure.further = is_further && handed.is_ok();
         }
+        self.sink.hurry();
         let Reading { pages, hand, .. } = reading;
         // A disk that failed meanwhile is what has ended it.
         let failure = hand.end().await.err().unwrap_or(failure);

@@ -5,7 +5,7 @@
 )]
 
 use crate::provider::head::Head;
-use crate::provider::imap::conn::{Conn, PACE};
+use crate::provider::imap::conn::PACE;
 use crate::provider::imap::handover::{Asker, Cost, HandOver};
 use crate::provider::imap::page::{
     Active, Alone, CameSince, Reading, SET_OCTETS, flows, is_answer, is_fetch, is_of, merge, stray,
@@ -16,7 +16,9 @@ use crate::provider::imap::row::{Meta, Row};
 use crate::provider::imap::session::ImapSession;
 use crate::provider::imap::wire::response::{BodySeen, FetchLine, Response};
 use crate::provider::{Ask, Asks, Denied};
+use postrider_core::budget::Lane;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::haste::Haste;
 use postrider_core::mail::body::BodySink;
 use postrider_core::mail::page::Page;
 use postrider_core::mail::recognise::IdentityKind;
@@ -149,6 +151,7 @@ impl ImapSession {
             Ok(credit) => Some(credit),
             Err(_) => {
                 // Who waits for a credit waits without a pack: it is another's who has one.
+                self.sink.hurry();
                 tokio::select! {
                     biased;
                     failure = reading.hand.broken() => {
@@ -188,6 +191,7 @@ impl ImapSession {
             uidvalidity,
             estimated,
             names,
+            lane,
             strays: 0,
             open: Vec::new(),
             broken: None,
@@ -272,7 +276,7 @@ impl ImapSession {
         let (counter, began) = (self.conn.useful(), pages.front().map(|page| page.began));
         let read = tokio::select! {
             biased;
-            read = patiently(&mut self.conn, &mut self.sink) => read?,
+            read = self.conn.next_patiently(&mut self.sink) => read?,
             failure = hand.broken() => return Err(failure),
         };
         // Small talk does not count as an answer: a command that brings less than the pace has had
@@ -394,7 +398,11 @@ impl ImapSession {
         if unsealed.is_empty() && !std::mem::take(keeps) {
             return Ok(());
         }
-        let sealing = self.sink.begin_seal().await?;
+        // What is new is waited for; of the past, pages share what makes them durable.
+        let is_live = pages.iter().any(|page| page.lane == Lane::Live);
+        let is_late = is_live || hand.is_full() || self.credits.available_permits() == 0;
+        let haste = if is_late { Haste::Now } else { Haste::Soon };
+        let sealing = self.sink.begin_seal(haste).await?;
         let mut numbers = Vec::with_capacity(unsealed.len());
         for meta in unsealed.drain(..) {
             numbers.push(None);
@@ -476,24 +484,5 @@ impl ImapSession {
         front.began = Instant::now();
         front.alone = Some(Alone { uid, index, shown: false, came: false });
         Ok(())
-    }
-}
-
-/// The next response, within the command's deadline, or longer while octets keep coming at a pace.
-async fn patiently<S: BodySink>(conn: &mut Conn, sink: &mut S) -> Result<Response, Failure> {
-    let deadline = conn.command_deadline();
-    let counter = conn.useful();
-    let mut seen = counter.load(Ordering::Relaxed);
-    let mut reading = std::pin::pin!(conn.next(Some(sink)));
-    loop {
-        if let Ok(response) = tokio::time::timeout(deadline, &mut reading).await {
-            return response;
-        }
-        let now = counter.load(Ordering::Relaxed);
-        if now - seen < PACE.saturating_mul(deadline.as_secs().max(1)) {
-            let text = format!("a response took longer than {} s", deadline.as_secs());
-            return Err(Failure::new(Class::Timeout, Reach::Session, Provenance::Deadline, text));
-        }
-        seen = now;
     }
 }

@@ -3,18 +3,21 @@
 
 use crate::provider::imap::row::Row;
 use crate::provider::{Ask, Units};
+use postrider_core::budget::Lane;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::{BodyRef, Sealing};
 use postrider_core::mail::page::Page;
-use postrider_core::provider::folders::Answer;
-use std::collections::BTreeMap;
+use postrider_core::provider::folders::{Answer, Request};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 /// Orders that wait; pages in flight are fewer.
-const ORDERS: usize = 32;
+const ORDERS: usize = 64;
+/// So many pages are read that wait for the disk: then it is to make haste.
+const WAITING: usize = 12;
 
 /// Whoever asked.
 #[derive(Clone)]
@@ -34,6 +37,15 @@ impl Asker {
     pub(super) fn answer(&self, answer: Result<Answer, Failure>) {
         let mut ask = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         (ask.answer)(answer);
+    }
+
+    /// The folder, where it is a page of the past that was asked for.
+    fn past_of(&self) -> Option<Vec<u8>> {
+        let ask = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &ask.request {
+            Request::Fetch { lane: Lane::Backfill, remote_id, .. } => Some(remote_id.clone()),
+            _ => None,
+        }
     }
 }
 
@@ -66,6 +78,9 @@ pub(super) struct HandOver {
     /// What was ordered, and what of that is done.
     ordered: u64,
     handed: Arc<AtomicU64>,
+    /// What was ordered and is not known to be done, by its number: of which folder it is a page of the
+    /// past, if it is one. A seal is nobody's.
+    open: VecDeque<(u64, Option<Vec<u8>>)>,
     /// Bodies that were numbered.
     numbered: u64,
     /// Who could not be answered any more: [`HandOver::end`] does, once it knows why.
@@ -83,7 +98,8 @@ impl HandOver {
         let mut task = JoinSet::new();
         let handed = Arc::<AtomicU64>::default();
         task.spawn(hand_over(received, Arc::clone(&handed)));
-        Self { orders, task, ordered: 0, handed, numbered: 0, left: Vec::new() }
+        let (open, left) = (VecDeque::new(), Vec::new());
+        Self { orders, task, ordered: 0, handed, open, numbered: 0, left }
     }
 
     /// The number of the next body that somebody will name.
@@ -93,8 +109,16 @@ impl HandOver {
     }
 
     async fn order(&mut self, order: Handing) -> Result<(), Failure> {
+        let handed = self.handed.load(Ordering::Acquire);
+        while self.open.pop_front_if(|(number, _)| *number <= handed).is_some() {}
+        let about = match &order {
+            Handing::Seal(..) | Handing::Reached(_) => None,
+            Handing::Part(asker, _) | Handing::Last(asker, ..) => Some(asker.past_of()),
+            Handing::Told(..) => Some(None),
+        };
         let Err(mpsc::error::SendError(order)) = self.orders.send(order).await else {
             self.ordered += 1;
+            self.open.extend(about.map(|about| (self.ordered, about)));
             return Ok(());
         };
         if let Handing::Last(asker, ..) | Handing::Told(asker, _) = order {
@@ -131,6 +155,23 @@ impl HandOver {
         answer: Result<Answer, Failure>,
     ) -> Result<(), Failure> {
         self.order(Handing::Told(asker, answer)).await
+    }
+
+    /// What is not handed over, seals apart.
+    fn waiting(&self) -> impl Iterator<Item = &Option<Vec<u8>>> {
+        let handed = self.handed.load(Ordering::Acquire);
+        self.open.iter().filter(move |(number, _)| *number > handed).map(|(_, about)| about)
+    }
+
+    /// Whether an answer about a folder may be told before what waits for the disk: where that is mail of
+    /// the past, and of other folders. (Of one folder, what is told later is newer.)
+    pub(super) fn lets_pass(&self, folder: &[u8]) -> bool {
+        self.waiting().all(|past| past.as_ref().is_some_and(|past| past != folder))
+    }
+
+    /// Whether so much waits for the disk that it is to make haste.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting().count() >= WAITING
     }
 
     /// Nothing is handed over any more: the disk has failed.

@@ -5,6 +5,7 @@ use crate::provider::imap::failure::{During, ends_session, refusal, telling};
 use crate::provider::imap::handover::{Asker, Cost, HandOver};
 use crate::provider::imap::row::{Came, Meta, Row};
 use crate::provider::imap::wire::response::{Condition, FetchLine, Told};
+use postrider_core::budget::Lane;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::Beginning;
 use postrider_core::mail::id::UidValidity;
@@ -95,6 +96,8 @@ pub(super) struct Active {
     pub(super) estimated: bool,
     /// What its messages are named by.
     pub(super) names: IdentityKind,
+    /// Whether its messages are new, or of the past.
+    pub(super) lane: Lane,
     /// Rows that nobody asked for, while it was the oldest.
     pub(super) strays: usize,
     /// Tags of FETCHes that are not answered.

@@ -11,6 +11,7 @@ use crate::provider::imap::row::Meta;
 use crate::provider::imap::session::ImapSession;
 use crate::provider::imap::wire::response::{BodySeen, Condition, FetchLine, Response, Told};
 use postrider_core::failure::{Failure, Reach};
+use postrider_core::haste::Haste;
 use postrider_core::mail::body::{Beginning, BodySink, Sealing};
 use postrider_core::mime;
 use std::collections::{BTreeMap, VecDeque};
@@ -89,7 +90,7 @@ impl BodySink for Joined<'_, '_> {
         Ok(())
     }
     fn rest(&mut self) {}
-    async fn begin_seal(&mut self) -> Result<Sealing, Failure> {
+    async fn begin_seal(&mut self, _haste: Haste) -> Result<Sealing, Failure> {
         Err(Failure::bug("a seal in the middle of a body"))
     }
 }

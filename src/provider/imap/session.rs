@@ -1,5 +1,6 @@
 //! A session: one connection, one folder at a time, questions answered in their order. One that saw
 //! an error is never used again.
+#![expect(clippy::disallowed_methods, reason = "how long a session that is asked nothing waits")]
 
 use crate::provider::imap::KIND;
 use crate::provider::imap::conn::Conn;
@@ -22,9 +23,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio::time::sleep;
 
 /// Messages of a page where a day's octets are limited: it may be read past the limit by so many.
 const PAGE: usize = 10;
+/// Who is asked nothing for so long is waited for, mostly.
+const PAUSE: Duration = Duration::from_millis(2);
 /// Beyond the sum of its own deadlines, this long until a session that hangs is killed.
 const GRACE: Duration = Duration::from_secs(30);
 
@@ -273,12 +277,17 @@ impl ImapSession {
     /// keeps no pack: another session may go on with it.
     async fn next_ask(&mut self, asks: &mut Asks) -> Option<Ask> {
         let Some(hand) = &self.hand else { return asks.recv().await };
-        tokio::select! {
-            biased;
-            // Who asks is told what has broken.
-            ask = asks.recv() => return ask,
-            _ = hand.broken() => return None,
-            () = hand.reached() => {}
+        let mut hurries = std::pin::pin!(sleep(PAUSE));
+        loop {
+            tokio::select! {
+                biased;
+                // Who asks is told what has broken.
+                ask = asks.recv() => return ask,
+                _ = hand.broken() => return None,
+                () = hand.reached() => break,
+                // Whoever asked may wait for what it has not been told.
+                () = &mut hurries, if !hurries.is_elapsed() => self.sink.hurry(),
+            }
         }
         self.sink.rest();
         self.conn.rest();
@@ -288,15 +297,19 @@ impl ImapSession {
         }
     }
 
-    /// Answers behind what waits for the disk.
+    /// Answers behind what waits for the disk, where that may have to do with it.
     async fn answer_behind(
         &mut self,
         mut ask: Ask,
         answer: Result<Answer, Failure>,
     ) -> Result<(), Failure> {
-        let Some(hand) = &mut self.hand else {
-            (ask.answer)(answer);
-            return Ok(());
+        let about = ask.request.remote_id().filter(|_| answer.is_ok());
+        let hand = match &mut self.hand {
+            Some(hand) if !about.is_some_and(|folder| hand.lets_pass(folder)) => hand,
+            _ => {
+                (ask.answer)(answer);
+                return Ok(());
+            }
         };
         match hand.told(Asker::new(ask), answer).await {
             Ok(()) => Ok(()),
@@ -309,6 +322,7 @@ impl ImapSession {
     /// # Errors
     /// What has failed there; whoever waited has been told.
     async fn hand_over(&mut self) -> Result<(), Failure> {
+        self.sink.hurry();
         match self.hand.take() {
             Some(hand) => hand.end().await,
             None => Ok(()),

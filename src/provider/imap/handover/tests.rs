@@ -3,6 +3,8 @@
 use super::*;
 use futures::FutureExt;
 use postrider_core::mail::flags::Flags;
+use postrider_core::mail::id::UidValidity;
+use postrider_core::mail::recognise::IdentityKind;
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::mime::HeaderFacts;
 use postrider_core::provider::folders::Request;
@@ -98,6 +100,49 @@ async fn a_failed_seal_ends_it() {
     assert!(hand.told(asker("e", &told), answer).await.is_err());
     assert_eq!(hand.end().await.unwrap_err().text, "full");
     assert_eq!(*told.lock().unwrap(), ["b full", "d full", "e full"]);
+}
+
+/// An answer about a folder overtakes mail of the past of others, and nothing else.
+#[tokio::test]
+async fn only_mail_of_another_folders_past_lets_pass() {
+    let told = ToldSoFar::default();
+    let page_of = |folder: &str, lane: Lane| {
+        let Asker(ask) = asker("p", &told);
+        ask.lock().unwrap().request = Request::Fetch {
+            remote_id: folder.as_bytes().to_vec(),
+            uidvalidity: UidValidity(1),
+            uids: UidSet::one(1),
+            estimated: false,
+            lane,
+            names: IdentityKind::Hash,
+            seeks: false,
+            pieces: false,
+        };
+        Asker(ask)
+    };
+    let mut hand = HandOver::begin();
+    assert!(hand.lets_pass(b"B"), "nothing waits");
+    let (disk, sealing) = sealing();
+    hand.seal(sealing, Vec::new()).await.unwrap();
+    hand.last(page_of("A", Lane::Backfill), page(1), cost()).await.unwrap();
+    assert!(hand.lets_pass(b"B") && !hand.lets_pass(b"A"));
+    for _ in 1..WAITING {
+        assert!(!hand.is_full());
+        hand.part(&page_of("A", Lane::Backfill), page(1)).await.unwrap();
+    }
+    assert!(hand.is_full(), "so much waits that it is to make haste");
+    let live = page_of("C", Lane::Live);
+    hand.last(live, page(2), cost()).await.unwrap();
+    assert!(!hand.lets_pass(b"B"), "what is new goes before");
+    disk.send(Ok(Vec::new())).unwrap();
+    hand.reached().await;
+    assert!(hand.lets_pass(b"A") && hand.lets_pass(b"B") && !hand.is_full());
+    let (disk, sealing) = self::sealing();
+    hand.seal(sealing, Vec::new()).await.unwrap();
+    hand.told(asker("t", &told), Err(Failure::bug("x"))).await.unwrap();
+    assert!(!hand.lets_pass(b"B"), "nor does it overtake what is no mail");
+    disk.send(Ok(Vec::new())).unwrap();
+    hand.end().await.unwrap();
 }
 
 #[tokio::test]

@@ -390,6 +390,7 @@ fn origin(text: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use postrider_core::haste::Haste;
     use postrider_core::mail::body::Sealing;
 
     /// A sink that remembers.
@@ -413,7 +414,7 @@ mod tests {
         fn room(&self) -> Result<(), Failure> {
             Ok(())
         }
-        async fn begin_seal(&mut self) -> Result<Sealing, Failure> {
+        async fn begin_seal(&mut self, _haste: Haste) -> Result<Sealing, Failure> {
             Ok(Box::pin(std::future::ready(Ok(Vec::new()))))
         }
     }
