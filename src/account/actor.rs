@@ -16,7 +16,7 @@ use crate::fault;
 use crate::handle::Backlog;
 use crate::reply::ReplyTo;
 use crate::store::Reader;
-use crate::store::actor::StoreMsg;
+use crate::store::message::StoreMsg;
 use crate::store::orders::Control;
 use postrider_core::account::follow::{
     Begin, Conflict, Follower, Input, Output, Past, Slot, Status,

@@ -5,7 +5,7 @@
 use crate::account::args::AccountArgs;
 use crate::account::message::AccountMsg;
 use crate::reply::ReplyTo;
-use crate::store::actor::StoreMsg;
+use crate::store::message::StoreMsg;
 use postrider_core::commit::clock::Correction;
 use postrider_core::failure::Failure;
 use postrider_core::mail::cursor::Lanes;

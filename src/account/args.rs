@@ -6,7 +6,7 @@ use crate::handle::Handle;
 use crate::provider::{Credential, Endpoint};
 use crate::reply::ReplyTo;
 use crate::store::Reader;
-use crate::store::actor::StoreMsg;
+use crate::store::message::StoreMsg;
 use crate::store::orders::OpenAccount;
 use crate::telemetry::registry::Registry;
 use postrider_core::account::follow::{Past, Rules};

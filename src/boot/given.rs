@@ -13,7 +13,7 @@ use crate::credentials::{Held, Renewed};
 use crate::handle::{Backlog, Handle};
 use crate::provider::Coming;
 use crate::reply::ReplyTo;
-use crate::store::actor::StoreMsg;
+use crate::store::message::StoreMsg;
 use crate::store::orders::Control;
 use crate::store::{Done, Reader};
 use crate::supervision::root::RootMsg;

@@ -3,7 +3,7 @@
 use crate::handle::Handle;
 use crate::provider::{Coming, HeldBody, Memory};
 use crate::reply::ReplyTo;
-use crate::store::actor::StoreMsg;
+use crate::store::message::StoreMsg;
 use crate::store::orders::Control;
 use crate::store::{Done, Reader};
 use postrider_core::failure::Failure;

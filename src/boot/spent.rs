@@ -4,7 +4,7 @@ use crate::connection::{Spent, SpentRows};
 use crate::handle::Handle;
 use crate::provider::Coming;
 use crate::reply::ReplyTo;
-use crate::store::actor::StoreMsg;
+use crate::store::message::StoreMsg;
 use crate::store::orders::Control;
 use crate::store::{Done, Reader};
 use postrider_core::budget::Spending;

@@ -19,7 +19,8 @@ use crate::connection::args::ConnectionArgs;
 use crate::handle::{Backlog, Handle};
 use crate::provider::{Credential, Credits, Endpoint};
 use crate::reply::ReplyTo;
-use crate::store::actor::{StoreArgs, StoreMsg};
+use crate::store::actor::StoreArgs;
+use crate::store::message::StoreMsg;
 use crate::store::orders::{Control, OpenAccount};
 use crate::store::{Database, Disagreement, Done, OpenError, Reader, adopt, agree};
 use crate::supervision::accounts::AccountsMsg;
@@ -136,8 +137,9 @@ impl Engine {
         let db = crate::store::open(&config.database).await?;
         let reader = Reader::new(&db);
         let named = reader.named_packs().await.map_err(StartError::Failure)?;
-        let (instance, is_older) = if fresh {
-            (adopt(&db, &config.data_dir).await?, true)
+        let (instance, is_older, start) = if fresh {
+            let (id, start) = adopt(&db, &config.data_dir).await?;
+            (id, true, start)
         } else {
             crate::store::own_bodies(&db, &config.data_dir, &config.bodies, &named).await?;
             agree(&db, &config.data_dir).await?
@@ -165,6 +167,7 @@ impl Engine {
             events: told,
             depth: Backlog::default(),
             registry: registry.clone(),
+            start,
             restarted: false,
         };
         let args = RootArgs { store, clock, registry: registry.clone() };

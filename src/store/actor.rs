@@ -7,23 +7,23 @@ use crate::fault;
 use crate::handle::Backlog;
 use crate::reply::ReplyTo;
 use crate::store::apply::{
-    Care, Done, Numbers, Portion, Quiet, bring_back, control, correction_of, open_account,
+    Care, Done, HandOut, Numbers, Portion, Quiet, bring_back, control, correction_of, open_account,
     write_quiet,
 };
 use crate::store::connect::Database;
 use crate::store::failure::Trouble;
 use crate::store::in_hand::InHand;
+use crate::store::instance::StartCount;
+use crate::store::message::StoreMsg;
 use crate::store::orders::{Control, OpenAccount};
+use crate::store::process::ThisProcess;
 use crate::store::transaction::Transaction;
 use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
 use postrider_core::batch::{Batch, MANY, patience};
 use postrider_core::commit::change::{Commit, CommitAnswer};
 use postrider_core::failure::Failure;
-use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::run::event::AccountSnapshot;
-use postrider_core::run::reads::FeedProof;
-use postrider_core::time::Micros;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -34,59 +34,6 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Proofs of quiet passes wait no longer than this to be written.
 const QUIET: Duration = Duration::from_secs(60);
-
-/// What the store is asked.
-#[derive(Debug)]
-pub enum StoreMsg {
-    /// Commit; answered after the outer COMMIT.
-    Commit(Box<Commit>, ReplyTo<CommitAnswer>),
-    /// Read the account: behind every commit sent before it, so its answer is final. With `true` its
-    /// incarnation is raised: commits that its sender does not know of are refused from here on.
-    Open(OpenAccount, bool, ReplyTo<Result<AccountSnapshot, Failure>>),
-    /// A control write.
-    Control(Control, ReplyTo<Result<Done, Failure>>),
-    /// A pass changed nothing: written with the next page, or within a minute. Nothing answers this, nor
-    /// the two that follow: what dies with the process, or the actor, the next pass proves again.
-    Proved {
-        /// The folder.
-        folder: FolderId,
-        /// When the pass began.
-        started: Micros,
-        /// The folder was open still: what it told may be older than the pass.
-        told: bool,
-        /// Whether it proved the folder whole.
-        whole: bool,
-    },
-    /// A LIST showed what is stored: the same.
-    ListProved {
-        /// The account.
-        account: AccountId,
-        /// When it began.
-        started: Micros,
-    },
-    /// What a run has proved of a feed account without changing anything: the same.
-    ProvedFeed {
-        /// The account.
-        account: AccountId,
-        /// What.
-        proof: FeedProof,
-    },
-    /// A run changed nothing: counted by the hour.
-    Ran {
-        /// The account.
-        account: AccountId,
-        /// Passes in it.
-        passes: u64,
-    },
-    /// Write what waits of quiet passes.
-    WriteQuiet,
-    /// The same, and say when it is durable.
-    Settle(ReplyTo<()>),
-    /// Work on what has gathered.
-    Flush,
-    /// The same: it has waited for others long enough.
-    Gathered,
-}
 
 /// The actor.
 #[derive(Debug)]
@@ -111,6 +58,7 @@ pub struct StoreState {
     flushing: bool,
     /// When the next `Gathered` comes.
     gathering: Option<Duration>,
+    process: ThisProcess,
     /// What transaction the writing connection is in is not known.
     unsure: bool,
     /// The last transaction failed.
@@ -145,6 +93,8 @@ pub struct StoreArgs {
     pub depth: Backlog,
     /// Where it is seen.
     pub registry: Registry,
+    /// Counted before the first thing that is stored.
+    pub start: StartCount,
     /// An earlier incarnation may have left a transaction open.
     pub restarted: bool,
 }
@@ -159,7 +109,7 @@ impl Actor for StoreActor {
         _me: ActorRef<StoreMsg>,
         args: StoreArgs,
     ) -> Result<StoreState, ActorProcessingErr> {
-        let StoreArgs { db, clock, events, depth, registry, restarted } = args;
+        let StoreArgs { db, clock, events, depth, registry, start, restarted } = args;
         Ok(StoreState {
             db,
             clock,
@@ -173,6 +123,7 @@ impl Actor for StoreActor {
             registry,
             flushing: false,
             gathering: None,
+            process: ThisProcess::new(start, restarted),
             unsure: restarted,
             troubled: false,
         })
@@ -326,14 +277,25 @@ impl StoreState {
 
     async fn control(&mut self, change: &Control) -> Result<Portion, Trouble> {
         let at = self.clock.now().wall;
-        let tx = self.begin().await?;
         self.numbers = None;
-        let mut numbers = Numbers::load(&tx, at).await?;
-        let progress = control(&tx, &mut numbers, change, at).await?;
-        numbers.save(&tx).await?;
-        tx.commit().await?;
-        self.tell(numbers);
-        Ok(progress)
+        loop {
+            let tx = self.begin().await?;
+            let mut numbers = Numbers::load(&tx, at).await?;
+            let progress = control(&tx, &mut numbers, change, at).await?;
+            if matches!(progress, Portion::Over(Done::Same)) {
+                // Nothing is to be made durable.
+                tx.rollback().await?;
+                return Ok(progress);
+            }
+            if self.process.is_counted() {
+                numbers.save(&tx).await?;
+                tx.commit().await?;
+                self.tell(numbers);
+                return Ok(progress);
+            }
+            tx.rollback().await?;
+            self.process.count_start(&self.db).await?;
+        }
     }
 
     /// Writes what passes that changed nothing have left.
@@ -372,21 +334,22 @@ impl StoreState {
         anew: bool,
     ) -> Result<Result<AccountSnapshot, Failure>, Trouble> {
         let at = self.clock.now().wall;
+        let how = if anew { self.process.hands_out(&open.name) } else { HandOut::Look };
         if !anew && !self.unsure && !self.quiet.is_of_rows() {
             // Nobody else writes: what is read one by one belongs together.
-            let snapshot = open_account(&self.db.writer, open, anew, at).await?;
+            let snapshot = open_account(&self.db.writer, open, how, at).await?;
             if !matches!(&snapshot, Ok((rows, _)) if correction_of(rows, at).is_some()) {
                 return Ok(snapshot.map(|(snapshot, _)| snapshot));
             }
         }
         let tx = self.begin().await?;
         write_quiet(&tx, &self.quiet).await?;
-        let mut snapshot = open_account(&tx, open, anew, at).await?;
+        let mut snapshot = open_account(&tx, open, how, at).await?;
         if let Ok((rows, _)) = &snapshot
             && let Some(correction) = correction_of(rows, at)
             && bring_back(&tx, &open.name, rows, correction).await?
         {
-            let read = open_account(&tx, open, false, at).await?;
+            let read = open_account(&tx, open, HandOut::Look, at).await?;
             snapshot = read.map(|(rows, _)| (rows, true));
         }
         match &snapshot {
@@ -429,6 +392,7 @@ impl StoreState {
         let batch = Batch::begin(self.clock.now().mono, self.waiting.len());
         // It is told, too, where no transaction can be begun.
         taken.extend(self.next_commit());
+        self.process.count_start(&self.db).await?;
         let (tx, mut numbers) = self.begun().await?;
         match self.write_together(&tx, &mut numbers, taken, batch).await {
             Ok(()) => return self.keep(tx, numbers).await,

@@ -18,7 +18,7 @@ pub(super) use clock::{bring_back, correction_of};
 pub use control::Done;
 pub(super) use control::{Portion, control};
 pub(super) use numbers::Numbers;
-pub(super) use opening::open_account;
+pub(super) use opening::{HandOut, open_account};
 pub(super) use quiet::{Quiet, write_quiet};
 
 use crate::fault;

@@ -1,5 +1,6 @@
 //! What keeps the database from doing what it is asked: told by codes and by kind, never by a text.
 
+use crate::store::instance::Disagreement;
 use postrider_core::failure::Failure;
 use sea_orm::{DbErr, RuntimeErr, SqlxError};
 use std::time::Duration;
@@ -28,6 +29,9 @@ pub(super) enum Trouble {
     /// It refuses the content.
     #[error(transparent)]
     Refused(DbErr),
+    /// The data folder cannot be written.
+    #[error(transparent)]
+    Folder(#[from] Disagreement),
     /// Anything else.
     #[error(transparent)]
     Database(DbErr),
@@ -45,7 +49,7 @@ impl Trouble {
         match self {
             Self::Damaged(_) | Self::Refused(_) => true,
             Self::Database(e) => code(e).is_some_and(|code| is_constraint(&code)),
-            Self::Late(_) => false,
+            Self::Late(_) | Self::Folder(_) => false,
         }
     }
 

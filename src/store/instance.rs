@@ -109,26 +109,51 @@ fn write_durably(dir: &Path, name: &str, text: &str) -> Result<(), Disagreement>
 /// followed.
 const NO_LINKS: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
 
-/// Counts this start. A database that is behind the data folder is an older copy that was put back
-/// in place: its event numbers leap, since those that follow are taken.
-async fn count_start(db: &Database, data_dir: &Path) -> Result<bool, Disagreement> {
+/// A start that is to be counted before anything is stored that a copy of the database could lack: one
+/// that only looks costs no sync of the disk. Counted twice, it is one.
+#[derive(Clone, Debug)]
+pub struct StartCount {
+    data_dir: PathBuf,
+    starts: i64,
+    event: i64,
+}
+
+impl StartCount {
+    /// Counts it.
+    ///
+    /// # Errors
+    /// [`Disagreement`], by variant; what comes after it is not to be stored.
+    pub async fn count(&self, db: &Database) -> Result<(), Disagreement> {
+        let Self { data_dir, starts, event } = self;
+        run(&db.writer, Text::PutSetting, vec!["starts".into(), starts.to_string().into()]).await?;
+        write_durably(data_dir, "starts", &format!("{starts} {event}"))
+    }
+}
+
+/// Looks which start this is. A database that is behind the data folder is an older copy that was put back
+/// in place: its event numbers leap, since those that follow are taken, and that start is counted at once.
+async fn look_at_starts(
+    db: &Database,
+    data_dir: &Path,
+) -> Result<(bool, StartCount), Disagreement> {
     let (starts, event) = read_starts(data_dir)?;
-    let tx = db.begin().await?;
-    let known: i64 = stored(&tx, "starts").await?.and_then(|n| n.parse().ok()).unwrap_or(0);
-    let row = tx.query_one_raw(statement(&tx, Text::NextEvent, vec![]));
+    let known: i64 = stored(&db.writer, "starts").await?.and_then(|n| n.parse().ok()).unwrap_or(0);
+    let row = db.writer.query_one_raw(statement(&db.writer, Text::NextEvent, vec![]));
     let next: i64 = row.await?.map_or(Ok(1), |row| row.try_get_by_index(0))?;
     let is_older = starts > known || event > next;
+    let starts = starts.max(known) + 1;
+    let start = StartCount { data_dir: data_dir.to_owned(), starts, event };
     if is_older {
         tracing::warn!(
             "the database is an older copy than the one this data folder had: event numbers go on further up"
         );
+        let tx = db.begin().await?;
         leap_over(&tx, LEAP + (event - next).max(0)).await?;
+        run(&tx, Text::PutSetting, vec!["starts".into(), starts.to_string().into()]).await?;
+        tx.commit().await?;
+        start.count(db).await?;
     }
-    let starts = starts.max(known) + 1;
-    run(&tx, Text::PutSetting, vec!["starts".into(), starts.to_string().into()]).await?;
-    tx.commit().await?;
-    write_durably(data_dir, "starts", &format!("{starts} {event}"))?;
-    Ok(is_older)
+    Ok((is_older, start))
 }
 
 /// A clean stop: the data folder learns how far event numbers have come.
@@ -139,7 +164,11 @@ pub async fn note_stop(db: &Database, data_dir: &Path) -> Result<(), Disagreemen
     let row = statement(&db.readers, Text::NextEvent, vec![]);
     let next: i64 =
         db.readers.query_one_raw(row).await?.map_or(Ok(1), |row| row.try_get_by_index(0))?;
-    let (starts, _) = read_starts(data_dir)?;
+    let (starts, known) = read_starts(data_dir)?;
+    // Where nothing has happened there is nothing to learn.
+    if known == next {
+        return Ok(());
+    }
     write_durably(data_dir, "starts", &format!("{starts} {next}"))
 }
 
@@ -234,12 +263,15 @@ async fn settle(db: &Database, data_dir: &Path, id: &str) -> Result<(), Disagree
     Ok(())
 }
 
-/// Makes sure that database and folder belong together; returns the id, and whether the database is
-/// an older copy.
+/// Makes sure that database and folder belong together; returns the id, whether the database is an older
+/// copy, and what is to be counted.
 ///
 /// # Errors
 /// [`Disagreement`], by variant; nothing has changed.
-pub async fn agree(db: &Database, data_dir: &Path) -> Result<(String, bool), Disagreement> {
+pub async fn agree(
+    db: &Database,
+    data_dir: &Path,
+) -> Result<(String, bool, StartCount), Disagreement> {
     let ours = read(data_dir.join("instance"))?;
     let id = match (stored(&db.writer, "instance").await?, ours) {
         (Some(theirs), Some(ours)) if theirs == ours => theirs,
@@ -255,16 +287,17 @@ pub async fn agree(db: &Database, data_dir: &Path) -> Result<(String, bool), Dis
             });
         }
     };
-    let is_older = count_start(db, data_dir).await?;
-    Ok((id, is_older))
+    let (is_older, start) = look_at_starts(db, data_dir).await?;
+    Ok((id, is_older, start))
 }
 
 /// Makes a copy a mirror of its own: a new id, and event numbers that leap.
 ///
 /// # Errors
 /// [`Disagreement`], but never that they differ.
-pub async fn adopt(db: &Database, data_dir: &Path) -> Result<String, Disagreement> {
+pub async fn adopt(db: &Database, data_dir: &Path) -> Result<(String, StartCount), Disagreement> {
     let id = write(db, data_dir, LEAP).await?;
-    count_start(db, data_dir).await?;
-    Ok(id)
+    let (_, start) = look_at_starts(db, data_dir).await?;
+    start.count(db).await?;
+    Ok((id, start))
 }

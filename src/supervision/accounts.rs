@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::fault;
 use crate::handle::{Backlog, Handle};
 use crate::reply::ReplyTo;
-use crate::store::actor::StoreMsg;
+use crate::store::message::StoreMsg;
 use crate::supervision::exit::failure_of;
 use crate::telemetry::registry::Registry;
 use postrider_core::account::follow::{Command, Conflict, Past};

@@ -3,6 +3,7 @@
 use crate::support::binary::{Postrider, SHORT, account};
 use crate::support::check::{ask, change, equal, rows, told};
 use crate::support::mail::{Mailbox, blocking, note, serve};
+use crate::support::served::{head, until, wait_until};
 use std::process::Command;
 
 fn fill(mailbox: &Mailbox, folders: u32, mails: u32) {
@@ -276,4 +277,90 @@ async fn a_crash_in_the_second_try_loses_nothing() {
     for point in ["store.begun", "store.rows_written", "store.handed_over", "store.committed"] {
         crash_while_written_twice(point).await;
     }
+}
+
+/// The transactions of a run, as its metrics have it.
+fn transactions(postrider: &Postrider) -> u32 {
+    postrider.run(&["sync", "--once", "--metrics", "metrics"]).exits(0);
+    let metrics = std::fs::read_to_string(postrider.path("metrics")).unwrap();
+    let count =
+        metrics.lines().find_map(|l| l.strip_prefix("postrider_store_commit_seconds_count "));
+    count.map_or(0, |count| count.trim().parse().unwrap())
+}
+
+/// Small folders are not stored one by one: neither their mail nor the marks of their passes.
+#[tokio::test(flavor = "multi_thread")]
+async fn small_folders_share_transactions() {
+    let u = Mailbox::new();
+    let server = serve(&[("u", &u)], |_, _| None).await;
+    let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
+    blocking(move || {
+        fill(&u, 100, 2);
+        let transactions = transactions(&postrider);
+        assert!(
+            transactions <= 80,
+            "{transactions} transactions for 100 folders, a page and a mark each"
+        );
+        equal(&postrider, "u", &u);
+    })
+    .await;
+}
+
+/// Who finds nothing leaves nothing that the disk would be waited for: no start is counted, nobody's
+/// incarnation is raised, no commit is made. Who finds something counts its start before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_finds_nothing_counts_no_start() {
+    let u = Mailbox::new();
+    let server = serve(&[("u", &u)], |_, _| None).await;
+    let postrider = Postrider::new(&format!("{SHORT}{}", account("u", server.port(), "pw")));
+    blocking(move || {
+        fill(&u, 3, 4);
+        // What the first one has left for later is done.
+        assert!((0..5).any(|_| transactions(&postrider) == 0), "it comes to rest");
+        let left = || {
+            let starts = std::fs::read_to_string(postrider.path("data/starts")).unwrap();
+            let incarnation = ask(&postrider.database(), "SELECT incarnation AS x FROM account");
+            (starts, incarnation)
+        };
+        let before = left();
+        assert_eq!(transactions(&postrider), 0);
+        assert_eq!(left(), before);
+        u.append("f1", note("new"));
+        assert!(transactions(&postrider) > 0);
+        let after = left();
+        assert!(after.0 != before.0 && after.1 == before.1, "{before:?} {after:?}");
+        equal(&postrider, "u", &u);
+    })
+    .await;
+}
+
+/// New mail in the folder that is watched costs one transaction: its page, and the mark of its pass.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_arrival_is_one_transaction() {
+    let u = Mailbox::new();
+    let server = serve(&[("u", &u)], |_, _| None).await;
+    let postrider = Postrider::new(&format!("{}{}", head(), account("u", server.port(), "pw")));
+    blocking(move || {
+        fill(&u, 2, 3);
+        let served = postrider.serve(&[]);
+        served.settle(&postrider, "u", &u);
+        let rests = || served.account("u")["push"] == "idle" && served.state("u") == "idle";
+        let commits = || served.metric("postrider_store_commit_seconds_count");
+        wait_until("a watch", rests);
+        let arrive = |n: u32| {
+            u.append("INBOX", note(&format!("arrival {n}")));
+            let here = format!("SELECT count(*) AS x FROM message WHERE subject = 'arrival {n}'");
+            until(&postrider.database(), &here, "1");
+            served.settle(&postrider, "u", &u);
+            wait_until("a watch", rests);
+        };
+        // The first ends what the first sync has left.
+        arrive(0);
+        let before = commits();
+        (1..=5).for_each(arrive);
+        assert_eq!(commits() - before, 5.0, "transactions of five arrivals");
+        served.stop();
+        equal(&postrider, "u", &u);
+    })
+    .await;
 }

@@ -97,12 +97,8 @@ pub(in crate::store) async fn control(
             }
         }
         Control::History { history, parked_for, .. } => {
-            write(
-                db,
-                Text::SaveHistory,
-                vec![id.into(), history.clone().into(), parked_for.clone().into()],
-            )
-            .await?;
+            let values = vec![id.into(), history.clone().into(), parked_for.clone().into()];
+            return Ok(over(changed(write_now(db, Text::SaveHistory, values).await?)));
         }
         Control::Remove { .. } => {
             if stood == Standing::Removed {

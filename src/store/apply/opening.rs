@@ -18,17 +18,28 @@ use postrider_core::time::Micros;
 use sea_orm::{QueryResult, Value};
 use std::collections::BTreeMap;
 
-/// Reads an account whole; where it is asked for `anew`, its incarnation is raised, and it gets a row
+/// How an account is handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum HandOut {
+    /// It is only read.
+    Look,
+    /// Its incarnation is raised.
+    Raised,
+    /// The same, but not where it would be all that changes: nobody had it before.
+    First,
+}
+
+/// Reads an account whole; where it is not only looked at, its incarnation is raised, and it gets a row
 /// if it has none (the answer says so). Another provider or username under a known name is refused: it would
 /// be another mailbox, and every location would end.
 pub(in crate::store) async fn open_account(
     db: &impl Sql,
     open: &OpenAccount,
-    anew: bool,
+    how: HandOut,
     at: Micros,
 ) -> Result<Result<(AccountSnapshot, bool), Failure>, Trouble> {
     let name = || Value::from(open.name.clone());
-    let mut found = found(db, name()).await?;
+    let mut found = found(db, open).await?;
     if let Some(known) = &found
         && (known.provider != open.provider || known.username != open.username)
     {
@@ -40,7 +51,9 @@ pub(in crate::store) async fn open_account(
             .when(When::AfterChange);
         return Ok(Err(failure));
     }
-    if anew {
+    let is_known = || found.as_ref().is_some_and(|found| found.is_as_known);
+    let raises = how == HandOut::Raised || (how == HandOut::First && !is_known());
+    if raises {
         let values = vec![
             name(),
             open.provider.into(),
@@ -53,7 +66,7 @@ pub(in crate::store) async fn open_account(
             open.owner.clone().into(),
         ];
         write(db, OpeningText::HandOutAccount, values).await?;
-        found = self::found(db, name()).await?;
+        found = self::found(db, open).await?;
     } else if found.is_none() {
         // It was renamed or purged meanwhile: a row of that name would be another mirror.
         return Ok(Err(Failure::storage(format!("account {} has no row any more", open.name))));
@@ -73,7 +86,7 @@ pub(in crate::store) async fn open_account(
     if found.feeds {
         snapshot.feed = handed_out(db, &snapshot.account).await?;
     }
-    Ok(Ok((snapshot, anew)))
+    Ok(Ok((snapshot, raises)))
 }
 
 /// An account's rows, and what else there is to be read of it: mostly nothing.
@@ -89,10 +102,15 @@ struct FoundAccount {
     failed: bool,
     noted: bool,
     feeds: bool,
+    /// Handing it out would change nothing but its incarnation.
+    is_as_known: bool,
 }
 
-async fn found(db: &impl Sql, name: Value) -> Result<Option<FoundAccount>, Trouble> {
-    let rows = read(db, OpeningText::AccountFound, vec![name]).await?;
+async fn found(db: &impl Sql, open: &OpenAccount) -> Result<Option<FoundAccount>, Trouble> {
+    let (name, removed) = (open.name.clone().into(), Standing::Removed.as_str().into());
+    let values =
+        vec![name, open.host.clone().into(), open.keep.into(), open.owner.clone().into(), removed];
+    let rows = read(db, OpeningText::AccountFound, values).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     let id = AccountId(get(row, 28)?);
     let mut folders = Vec::new();
@@ -109,6 +127,7 @@ async fn found(db: &impl Sql, name: Value) -> Result<Option<FoundAccount>, Troub
         failed: get(row, 34)?,
         noted: get(row, 35)?,
         feeds: get(row, 36)?,
+        is_as_known: get(row, 37)?,
     }))
 }
 
@@ -168,15 +187,29 @@ mod tests {
             owner: None,
         };
         let at = Micros(1);
-        assert!(open_account(&db.writer, &open, false, at).await.unwrap().is_err());
-        let found = found(&db.writer, "a".into()).await.unwrap();
+        assert!(open_account(&db.writer, &open, HandOut::Look, at).await.unwrap().is_err());
+        let found = found(&db.writer, &open).await.unwrap();
         assert!(found.is_none(), "a look makes nothing");
-        let (first, raised) = open_account(&db.writer, &open, true, at).await.unwrap().unwrap();
+        let (first, raised) =
+            open_account(&db.writer, &open, HandOut::Raised, at).await.unwrap().unwrap();
         assert!(raised);
-        let (again, raised) = open_account(&db.writer, &open, false, at).await.unwrap().unwrap();
+        let (again, raised) =
+            open_account(&db.writer, &open, HandOut::Look, at).await.unwrap().unwrap();
         assert!(!raised && again.account == first.account);
-        let (_, raised) = open_account(&db.writer, &open, true, at).await.unwrap().unwrap();
+        let (_, raised) =
+            open_account(&db.writer, &open, HandOut::Raised, at).await.unwrap().unwrap();
         assert!(raised);
+        let (_, raised) =
+            open_account(&db.writer, &open, HandOut::First, at).await.unwrap().unwrap();
+        assert!(!raised, "nobody had it before");
+        for other in [
+            OpenAccount { host: "other".into(), ..open.clone() },
+            OpenAccount { keep: true, ..open.clone() },
+            OpenAccount { owner: Some("o".into()), ..open.clone() },
+        ] {
+            let handed_out = open_account(&db.writer, &other, HandOut::First, at).await.unwrap();
+            assert!(handed_out.unwrap().1, "{other:?}");
+        }
         db.close().await;
     }
 }

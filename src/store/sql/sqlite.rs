@@ -152,7 +152,9 @@ pub(super) const fn words(text: Text) -> &'static str {
             "UPDATE account SET state = ?2, reason = ?3, since = ?4, next_attempt_at = NULL, parked_for = ?5 WHERE id \
              = ?1 AND (state <> ?2 OR reason <> ?3 OR parked_for IS NOT ?5)"
         }
-        Text::SaveHistory => "UPDATE account SET history = ?2, parked_for = ?3 WHERE id = ?1",
+        Text::SaveHistory => {
+            "UPDATE account SET history = ?2, parked_for = ?3 WHERE id = ?1 AND (history IS NOT ?2 OR parked_for IS NOT ?3)"
+        }
         Text::RemoveAccount => {
             "UPDATE account SET state = ?3, reason = 'the config does not name it', since = ?2, next_attempt_at = \
              NULL, incarnation = incarnation + 1 WHERE id = ?1"

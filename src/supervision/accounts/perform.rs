@@ -6,7 +6,7 @@ use crate::account::args::{Incarnation, path_of};
 use crate::account::message::AccountMsg;
 use crate::reply::ReplyTo;
 use crate::store::Done;
-use crate::store::actor::StoreMsg;
+use crate::store::message::StoreMsg;
 use crate::store::orders::Control;
 use crate::telemetry::names;
 use postrider_core::account::follow::{Command, Past};

@@ -29,10 +29,11 @@ pub(in crate::store::sql) const fn words(text: OpeningText) -> &'static str {
              EXISTS (SELECT 1 FROM message WHERE account = o.id AND limbo_since IS NOT NULL) AS limbo, \
              EXISTS (SELECT 1 FROM failure WHERE account = o.id AND uid IS NOT NULL AND closed_at IS NULL) AS failed, \
              EXISTS (SELECT 1 FROM note WHERE account = o.id) AS noted, \
-             o.feed IS NOT NULL OR EXISTS (SELECT 1 FROM feed WHERE account = o.id) AS feeds \
+             o.feed IS NOT NULL OR EXISTS (SELECT 1 FROM feed WHERE account = o.id) AS feeds, \
+             o.host IS ?2 AND o.keep IS ?3 AND o.owner IS ?4 AND o.state <> ?5 AS known \
              FROM account o WHERE o.name = ?1) ",
             account_and_folder!(),
-            ", a.id, a.provider, a.username, a.state, a.reason, a.limbo, a.failed, a.noted, a.feeds \
+            ", a.id, a.provider, a.username, a.state, a.reason, a.limbo, a.failed, a.noted, a.feeds, a.known \
              FROM a LEFT JOIN folder f ON f.account = a.id AND f.deleted_at IS NULL ORDER BY f.id"
         ),
         OpeningText::HandOutAccount => {

@@ -1,0 +1,64 @@
+//! What the StoreActor is told.
+
+use crate::reply::ReplyTo;
+use crate::store::apply::Done;
+use crate::store::orders::{Control, OpenAccount};
+use postrider_core::commit::change::{Commit, CommitAnswer};
+use postrider_core::failure::Failure;
+use postrider_core::mail::id::{AccountId, FolderId};
+use postrider_core::run::event::AccountSnapshot;
+use postrider_core::run::reads::FeedProof;
+use postrider_core::time::Micros;
+
+/// What the store is asked.
+#[derive(Debug)]
+pub enum StoreMsg {
+    /// Commit; answered after the outer COMMIT.
+    Commit(Box<Commit>, ReplyTo<CommitAnswer>),
+    /// Read the account: behind every commit sent before it, so its answer is final. With `true` its
+    /// incarnation is raised: commits that its sender does not know of are refused from here on.
+    Open(OpenAccount, bool, ReplyTo<Result<AccountSnapshot, Failure>>),
+    /// A control write.
+    Control(Control, ReplyTo<Result<Done, Failure>>),
+    /// A pass changed nothing: written with the next page, or within a minute. Nothing answers this, nor
+    /// the two that follow: what dies with the process, or the actor, the next pass proves again.
+    Proved {
+        /// The folder.
+        folder: FolderId,
+        /// When the pass began.
+        started: Micros,
+        /// The folder was open still: what it told may be older than the pass.
+        told: bool,
+        /// Whether it proved the folder whole.
+        whole: bool,
+    },
+    /// A LIST showed what is stored: the same.
+    ListProved {
+        /// The account.
+        account: AccountId,
+        /// When it began.
+        started: Micros,
+    },
+    /// What a run has proved of a feed account without changing anything: the same.
+    ProvedFeed {
+        /// The account.
+        account: AccountId,
+        /// What.
+        proof: FeedProof,
+    },
+    /// A run changed nothing: counted by the hour.
+    Ran {
+        /// The account.
+        account: AccountId,
+        /// Passes in it.
+        passes: u64,
+    },
+    /// Write what waits of quiet passes.
+    WriteQuiet,
+    /// The same, and say when it is durable.
+    Settle(ReplyTo<()>),
+    /// Work on what has gathered.
+    Flush,
+    /// The same: it has waited for others long enough.
+    Gathered,
+}
