@@ -5,6 +5,7 @@ mod apply;
 mod connect;
 mod failure;
 mod feed;
+mod fold;
 mod held;
 mod in_hand;
 mod instance;

@@ -12,6 +12,7 @@ use crate::store::apply::{
 };
 use crate::store::connect::Database;
 use crate::store::failure::Trouble;
+use crate::store::fold::{self, Gathered};
 use crate::store::in_hand::InHand;
 use crate::store::instance::StartCount;
 use crate::store::message::StoreMsg;
@@ -59,6 +60,7 @@ pub struct StoreState {
     /// When the next `Gathered` comes.
     gathering: Option<Duration>,
     process: ThisProcess,
+    log: Gathered,
     /// What transaction the writing connection is in is not known.
     unsure: bool,
     /// The last transaction failed.
@@ -124,6 +126,7 @@ impl Actor for StoreActor {
             flushing: false,
             gathering: None,
             process: ThisProcess::new(start, restarted),
+            log: Gathered::default(),
             unsure: restarted,
             troubled: false,
         })
@@ -178,6 +181,14 @@ impl Actor for StoreActor {
                 drop(state.write_quiet().await);
                 reply.send(());
             }
+            StoreMsg::Pause => {
+                if state.log.folds() {
+                    // An actor that has ended has no log to fold.
+                    fold::begin(state.db.clone(), move || drop(me.cast(StoreMsg::Folded)));
+                    return Ok(());
+                }
+            }
+            StoreMsg::Folded => state.log.folded(),
             StoreMsg::Flush => {
                 state.flushing = false;
                 fault::pass("panic.store");
@@ -193,6 +204,9 @@ impl Actor for StoreActor {
             me.send_after(QUIET, || StoreMsg::WriteQuiet);
         }
         let waits = !state.waiting.is_empty() || !state.controls.is_empty();
+        if state.log.awaits_pause() {
+            me.send_after(fold::PAUSE, || StoreMsg::Pause);
+        }
         if let Some(wait) = state.patience() {
             let due = state.clock.now().mono + wait;
             if state.gathering.is_none_or(|before| due < before) {
@@ -242,6 +256,7 @@ impl StoreState {
         let failure = match committed {
             Ok(()) => {
                 fault::pass("store.committed");
+                self.log.kept(taken.iter().map(InHand::rows).sum());
                 None
             }
             // Nothing of the transaction remains: every commit in it goes back whole, to be sent

@@ -53,6 +53,11 @@ impl InHand {
         Ok(())
     }
 
+    /// Messages of its page.
+    pub(super) fn rows(&self) -> usize {
+        self.commit.change.page().map_or(0, |page| page.rows.len())
+    }
+
     /// Answers: the transaction is kept, or has failed, and then nothing of it remains.
     pub(super) fn tell(self, failure: Option<&Failure>) {
         let Self { commit, reply, answer, broken } = self;

@@ -57,6 +57,10 @@ pub enum StoreMsg {
     WriteQuiet,
     /// The same, and say when it is durable.
     Settle(ReplyTo<()>),
+    /// Nobody may have written for a while.
+    Pause,
+    /// The write-ahead log was folded in, or cannot be now.
+    Folded,
     /// Work on what has gathered.
     Flush,
     /// The same: it has waited for others long enough.
