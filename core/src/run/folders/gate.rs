@@ -193,56 +193,138 @@ mod tests {
         assert!(!is_unchanged(&folder, &shown, Micros(1)), "the clock was set back");
     }
 
-    #[test]
-    fn whatever_is_open_is_looked_at() {
-        let look = |uids| FolderLook {
-            uidvalidity: UidValidity(3),
-            ends: uids,
-            session: SessionId(1),
-            at: Micros(2),
-        };
-        let misfit = Misfit {
-            uidvalidity: UidValidity(3),
-            listed: UidSet::new(),
-            surplus: 1,
-            session: SessionId(1),
-            at: Micros(2),
-        };
-        let fill = || Fill {
+    fn look() -> FolderLook {
+        let (uidvalidity, ends) = (UidValidity(3), UidSet::range(1, 1));
+        FolderLook { uidvalidity, ends, session: SessionId(1), at: Micros(2) }
+    }
+
+    fn misfit() -> Misfit {
+        let (uidvalidity, listed) = (UidValidity(3), UidSet::new());
+        Misfit { uidvalidity, listed, surplus: 1, session: SessionId(1), at: Micros(2) }
+    }
+
+    fn fill() -> Fill {
+        Fill {
             kind: FillKind::Retry,
             asked: UidSet::new(),
             open: UidSet::new(),
             fetching: true,
             dead: false,
             unacked: VecDeque::new(),
-        };
-        type Spoil<'a> = &'a dyn Fn(&mut Folder);
-        let spoils: [(&str, Spoil<'_>); 16] = [
-            ("flags never listed", &|f| f.lanes.live.flags = None),
-            ("what was listed was gone", &|f| f.lacked = true),
-            ("no modseq then", &|f| {
+        }
+    }
+
+    /// What makes a folder another one.
+    type Spoil = fn(&mut Folder);
+
+    #[test]
+    fn whatever_is_open_is_looked_at() {
+        let spoils: [(&str, Spoil); 16] = [
+            ("flags never listed", |f| f.lanes.live.flags = None),
+            ("what was listed was gone", |f| f.lacked = true),
+            ("no modseq then", |f| {
                 f.lanes.live.flags = Some(FlagsMark { modseq: 0, listed_at: Micros(2) });
             }),
-            ("flags compared up to another", &|f| {
+            ("flags compared up to another", |f| {
                 f.lanes.live.flags = Some(FlagsMark { modseq: 6, listed_at: Micros(2) });
             }),
-            ("not compared today", &|f| f.lanes.live.compared_at = Some(Micros(2_000_000))),
-            ("arrivals", &|f| f.lanes.live.uidnext = 8),
-            ("something has ended", &|f| f.lanes.live.ended = true),
-            ("history", &|f| f.lanes.backfill.remaining = UidSet::range(1, 2)),
-            ("never passed", &|f| f.row.passed_at = None),
-            ("never proved", &|f| f.row.proved_at = None),
-            ("a first look", &|f| f.row.look = Some(look(UidSet::range(1, 1)))),
-            ("a misfit", &|f| f.row.misfit = Some(misfit.clone())),
-            ("a surplus", &|f| f.row.surplus = 1),
-            ("unproved", &|f| f.row.unproved = Some("x".into())),
-            ("refused", &|f| f.row.stalled_at = Some(Micros(2))),
-            ("a page on its way", &|f| drop(f.fills.insert(Token(1), fill()))),
+            ("not compared today", |f| f.lanes.live.compared_at = Some(Micros(2_000_000))),
+            ("arrivals", |f| f.lanes.live.uidnext = 8),
+            ("something has ended", |f| f.lanes.live.ended = true),
+            ("history", |f| f.lanes.backfill.remaining = UidSet::range(1, 2)),
+            ("never passed", |f| f.row.passed_at = None),
+            ("never proved", |f| f.row.proved_at = None),
+            ("a first look", |f| f.row.look = Some(look())),
+            ("a misfit", |f| f.row.misfit = Some(misfit())),
+            ("a surplus", |f| f.row.surplus = 1),
+            ("unproved", |f| f.row.unproved = Some("x".into())),
+            ("refused", |f| f.row.stalled_at = Some(Micros(2))),
+            ("a page on its way", |f| drop(f.fills.insert(Token(1), fill()))),
         ];
         for (what, spoil) in spoils {
             let (mut folder, shown) = listed();
             spoil(&mut folder);
             assert!(!is_unchanged(&folder, &shown, AT), "{what}");
         }
+    }
+
+    /// Counting proves what came only where all that came before is known.
+    #[test]
+    fn only_of_a_folder_that_rests_mail_is_counted() {
+        let (folder, shown) = listed();
+        assert_eq!(counted(&folder, &shown), Some(UidSet::new()));
+        let more = Examined { uidnext: 11, exists: 7, ..shown };
+        assert_eq!(counted(&folder, &more), Some(UidSet::range(9, 10)));
+        for (what, shown) in [
+            ("a UIDNEXT that was inferred", Examined { inferred: true, ..more }),
+            ("one that went", Examined { exists: 6, ..more }),
+            ("one too many", Examined { exists: 8, ..more }),
+            ("a UIDNEXT that has fallen", Examined { uidnext: 8, exists: 4, ..shown }),
+        ] {
+            assert_eq!(counted(&folder, &shown), None, "{what}");
+        }
+        let spoils: [(&str, Spoil); 8] = [
+            ("a mark that was cleared", |f| f.lanes.live.mark = Mark::CLEARED),
+            ("something has ended", |f| f.lanes.live.ended = true),
+            ("never passed", |f| f.row.passed_at = None),
+            ("arrivals", |f| f.lanes.live.uidnext = 8),
+            ("a first look", |f| f.row.look = Some(look())),
+            ("a misfit", |f| f.row.misfit = Some(misfit())),
+            ("a page on its way", |f| drop(f.fills.insert(Token(1), fill()))),
+            ("never proved", |f| f.row.proved_at = None),
+        ];
+        for (what, spoil) in spoils {
+            let (mut folder, _) = listed();
+            spoil(&mut folder);
+            assert_eq!(counted(&folder, &more), None, "{what}");
+        }
+        let goes_on: [(&str, Spoil); 2] = [
+            ("history", |f| f.lanes.backfill.remaining = UidSet::one(3)),
+            ("a reason why it is not proved", |f| f.row.unproved = Some("x".into())),
+        ];
+        for (what, spoil) in goes_on {
+            let (mut folder, _) = listed();
+            folder.row.proved_at = None;
+            spoil(&mut folder);
+            assert!(counted(&folder, &more).is_some(), "{what}");
+        }
+    }
+
+    /// A folder that never had a message is passed unopened, and no other.
+    #[test]
+    fn empty_is_what_never_had_a_message() {
+        let new = || {
+            let (mut folder, shown) = listed();
+            folder.lanes.live.mark = Mark { uidnext: 1, exists: 0, modseq: 7 };
+            folder.row.passed_at = None;
+            (folder, Examined { uidnext: 1, exists: 0, ..shown })
+        };
+        let (folder, shown) = new();
+        assert!(is_empty(&folder, &shown));
+        for (what, shown) in [
+            ("it had one", Examined { uidnext: 2, ..shown }),
+            ("it has one", Examined { exists: 1, ..shown }),
+            ("other numbers", Examined { uidvalidity: UidValidity(4), ..shown }),
+            ("another modseq", Examined { modseq: 8, ..shown }),
+        ] {
+            assert!(!is_empty(&folder, &shown), "{what}");
+        }
+        let spoils: [(&str, Spoil); 6] = [
+            ("passed", |f| f.row.passed_at = Some(Micros(2))),
+            ("something is held", |f| f.row.held = true),
+            ("it stands still", |f| f.row.stalled_at = Some(Micros(2))),
+            ("it was opened with another UIDNEXT", |f| f.lanes.live.mark.uidnext = 2),
+            ("it was opened with a message", |f| f.lanes.live.mark.exists = 1),
+            ("it was opened with another modseq", |f| f.lanes.live.mark.modseq = 6),
+        ];
+        for (what, spoil) in spoils {
+            let (mut folder, shown) = new();
+            spoil(&mut folder);
+            assert!(!is_empty(&folder, &shown), "{what}");
+        }
+        // Of counters that both show a message that came and went, neither is that.
+        let (mut folder, shown) = new();
+        (folder.lanes.live.mark.uidnext, folder.lanes.live.mark.exists) = (2, 0);
+        assert!(!is_empty(&folder, &Examined { uidnext: 2, ..shown }));
     }
 }
