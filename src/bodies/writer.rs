@@ -7,7 +7,7 @@ use crate::bodies::disk::{Disk, DiskFile};
 use crate::fault;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::BodyHash;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -49,7 +49,7 @@ pub(super) fn start(dir: PathBuf, disk: Arc<dyn Disk>) -> Result<SyncSender<Orde
         created: false,
         broken: None,
         waiting: Vec::new(),
-        keep: 0,
+        ended: BTreeSet::new(),
         due: None,
         unsynced: 0,
     };
@@ -89,8 +89,8 @@ struct Writer {
     broken: Option<Failure>,
     /// Seals that wait for others; their orders are bounded by who gives them.
     waiting: Vec<WaitingSeal>,
-    /// What the last of them keeps open.
-    keep: i64,
+    /// Packs that nothing more was to come to when the last of them was ordered: what has begun since goes on.
+    ended: BTreeSet<i64>,
     /// When they are due.
     due: Option<Instant>,
     /// Octets written since the last sync.
@@ -127,6 +127,10 @@ impl Writer {
                     block.clear();
                     // The sink may be gone; then the block goes with it.
                     drop(back.send(block));
+                    // Blocks that come without a pause are no reason to wait longer.
+                    if self.is_due() {
+                        self.seal_all();
+                    }
                 }
                 Order::Forget { pack } => {
                     if self.files.remove(&pack).is_some()
@@ -138,15 +142,20 @@ impl Writer {
                 }
                 Order::Seal { keep, hashes, haste, reply } => {
                     self.waiting.push((hashes, reply));
-                    self.keep = keep;
+                    self.ended.extend(self.files.keys().filter(|pack| **pack != keep));
                     self.due.get_or_insert_with(|| Instant::now() + COMPANY);
-                    if haste || self.unsynced >= ENOUGH {
+                    if haste || self.is_due() {
                         self.seal_all();
                     }
                 }
                 Order::Hurry => self.seal_all(),
             }
         }
+    }
+
+    /// Whether what waits has waited for long enough, or beside enough.
+    fn is_due(&self) -> bool {
+        self.due.is_some_and(|due| self.unsynced >= ENOUGH || Instant::now() >= due)
     }
 
     /// One sync for all the seals that wait.
@@ -159,7 +168,7 @@ impl Writer {
         // be known about what was written before it.
         let result = match self.broken.clone() {
             Some(failure) => Err(failure),
-            None => self.seal(self.keep),
+            None => self.seal(),
         };
         self.broken = result.as_ref().err().cloned();
         for (hashes, reply) in self.waiting.drain(..) {
@@ -189,7 +198,7 @@ impl Writer {
         Ok(())
     }
 
-    fn seal(&mut self, keep: i64) -> Result<(), Failure> {
+    fn seal(&mut self) -> Result<(), Failure> {
         self.unsynced = 0;
         let dirty: Vec<i64> = self.files.iter().filter(|(_, f)| f.1).map(|(n, _)| *n).collect();
         for pack in dirty {
@@ -207,7 +216,9 @@ impl Writer {
             })?;
             fault::pass("bodies.dir_synced");
         }
-        self.files.retain(|pack, _| *pack == keep);
+        for pack in std::mem::take(&mut self.ended) {
+            self.files.remove(&pack);
+        }
         Ok(())
     }
 }
@@ -215,6 +226,7 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bodies::block::BLOCK;
     use crate::bodies::disk::RealDisk;
     use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -260,6 +272,13 @@ mod tests {
 
         /// Writes so much, and asks that it be made durable.
         fn seal(&mut self, octets: usize, haste: bool) -> Sealed {
+            self.write(1, octets);
+            let (reply, sealed) = oneshot::channel();
+            self.orders.send(Order::Seal { keep: 1, hashes: Vec::new(), haste, reply }).unwrap();
+            sealed
+        }
+
+        fn write(&mut self, pack: i64, octets: usize) {
             let (mut left, back) = (vec![7; octets], mpsc::unbounded_channel().0);
             while !left.is_empty() {
                 let mut block = Block::default();
@@ -267,11 +286,8 @@ mod tests {
                 let taken = block.take(&left);
                 left.drain(..taken);
                 self.at += taken as u64;
-                self.orders.send(Order::Write { pack: 1, block, back: back.clone() }).unwrap();
+                self.orders.send(Order::Write { pack, block, back: back.clone() }).unwrap();
             }
-            let (reply, sealed) = oneshot::channel();
-            self.orders.send(Order::Seal { keep: 1, hashes: Vec::new(), haste, reply }).unwrap();
-            sealed
         }
 
         fn syncs(&self) -> u32 {
@@ -299,6 +315,30 @@ mod tests {
         pack.orders.send(Order::Hurry).unwrap();
         assert!(pack.seal(0, true).blocking_recv().unwrap().is_ok());
         assert_eq!(pack.syncs(), 2, "nothing was written");
+    }
+
+    /// A pack that was begun behind a seal which waits is gone on with when that is done.
+    #[test]
+    fn what_was_begun_behind_a_seal_goes_on() {
+        let mut pack = Pack::new();
+        let waiting = pack.seal(10, false);
+        pack.write(2, 10);
+        assert!(waiting.blocking_recv().unwrap().is_ok());
+        pack.write(2, 10);
+        assert!(pack.seal(10, true).blocking_recv().unwrap().is_ok());
+        assert_eq!(pack.syncs(), 4, "of each pack what was written, twice");
+    }
+
+    /// Blocks of another message that come without a pause do not hold it up.
+    #[test]
+    fn a_seal_does_not_wait_for_a_pause() {
+        let mut pack = Pack::new();
+        let mut waiting = pack.seal(10, false);
+        let much = usize::try_from(ENOUGH).unwrap();
+        pack.write(2, much);
+        // The last of it is in the thread's hands at most.
+        pack.write(2, 2 * BLOCK * BLOCKS_AHEAD);
+        assert!(waiting.try_recv().unwrap().is_ok());
     }
 
     /// Without anybody in haste: after a moment, or when much was written, or when nobody writes any more.
