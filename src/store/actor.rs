@@ -379,11 +379,17 @@ impl StoreState {
         Ok(snapshot.map(|(snapshot, _)| snapshot))
     }
 
-    async fn begin(&mut self) -> Result<Transaction, Trouble> {
+    /// What the writing connection is in is known from here on.
+    async fn renewed(&mut self) -> Result<(), Trouble> {
         if self.unsure {
             self.db.renew_writer().await?;
             self.unsure = false;
         }
+        Ok(())
+    }
+
+    async fn begin(&mut self) -> Result<Transaction, Trouble> {
+        self.renewed().await?;
         Ok(self.db.begin().await?.into())
     }
 
@@ -407,6 +413,7 @@ impl StoreState {
         let batch = Batch::begin(self.clock.now().mono, self.waiting.len());
         // It is told, too, where no transaction can be begun.
         taken.extend(self.next_commit());
+        self.renewed().await?;
         self.process.count_start(&self.db).await?;
         let (tx, mut numbers) = self.begun().await?;
         match self.write_together(&tx, &mut numbers, taken, batch).await {

@@ -86,17 +86,16 @@ fn read_starts(data_dir: &Path) -> Result<(i64, i64), Disagreement> {
     numbers.ok_or_else(|| Disagreement::Io { file, source: damaged() })
 }
 
+/// A file that is written anew, and renamed when it is whole.
+fn open_half(half: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600).custom_flags(NO_LINKS).open(half)
+}
+
 fn write_durably(dir: &Path, name: &str, text: &str) -> Result<(), Disagreement> {
     let (file, half) = (dir.join(name), dir.join(format!("{name}.half")));
     let put = || -> io::Result<()> {
-        let mut options = OpenOptions::new();
-        let mut out = options
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .custom_flags(NO_LINKS)
-            .open(&half)?;
+        let mut out = open_half(&half)?;
         writeln!(out, "{text}")?;
         out.sync_all()?;
         std::fs::rename(&half, &file)?;
@@ -123,10 +122,16 @@ impl StartCount {
     ///
     /// # Errors
     /// [`Disagreement`], by variant; what comes after it is not to be stored.
+    #[expect(clippy::disallowed_methods, reason = "its end is waited for here")]
     pub async fn count(&self, db: &Database) -> Result<(), Disagreement> {
         let Self { data_dir, starts, event } = self;
         run(&db.writer, Text::PutSetting, vec!["starts".into(), starts.to_string().into()]).await?;
-        write_durably(data_dir, "starts", &format!("{starts} {event}"))
+        let (dir, text) = (data_dir.clone(), format!("{starts} {event}"));
+        // A folder that hangs holds no thread of the runtime.
+        let written = tokio::task::spawn_blocking(move || write_durably(&dir, "starts", &text));
+        let file = data_dir.join("starts");
+        let gone = |e| Disagreement::Io { file, source: io::Error::other(e) };
+        written.await.map_err(gone)?
     }
 }
 
@@ -143,6 +148,15 @@ async fn look_at_starts(
     let is_older = starts > known || event > next;
     let starts = starts.max(known) + 1;
     let start = StartCount { data_dir: data_dir.to_owned(), starts, event };
+    // That it cannot be counted is said now, not behind the first thing that cannot be stored.
+    let file = data_dir.join("starts.half");
+    let can = open_half(&file).and_then(|_| std::fs::remove_file(&file));
+    can.map_err(|source| Disagreement::Io { file, source })?;
+    let has_crashed = event != next && read(data_dir.join("starts"))?.is_some();
+    if has_crashed && !is_older {
+        // Of what was told since the file was written it knows nothing: a copy from then on is older.
+        start.count(db).await?;
+    }
     if is_older {
         tracing::warn!(
             "the database is an older copy than the one this data folder had: event numbers go on further up"
