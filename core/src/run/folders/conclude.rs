@@ -316,8 +316,9 @@ impl FolderWork {
             flags,
             mailbox: examined.mailbox,
         };
-        // Behind the last of them the run waits for its end.
-        let has_more = self.folders.wanting().any(|other| other != id);
+        // Behind the last of them the run waits for its end, and behind INBOX's for the others.
+        let is_inbox = self.folders.inbox() == Some(id);
+        let has_more = !is_inbox && self.folders.wanting().any(|other| other != id);
         desk.commit_in(if has_more { Haste::Soon } else { Haste::Now }, owner, change);
     }
 
