@@ -236,6 +236,24 @@ fn a_mark_does_not_wait_for_its_mail_to_be_stored() {
     assert_eq!(world.difference(), None);
 }
 
+/// What a listing lacks that is not as long as EXISTS is not ended by one look.
+#[test]
+fn a_listing_that_does_not_fit_ends_nothing_at_once() {
+    let mut world = World::tame(1);
+    let uids: Vec<u32> = (1..=5).map(|cid| world.mail("INBOX", cid)).collect();
+    world.clean_run().unwrap();
+    world.clean_run().unwrap();
+    let inbox = world.folder("INBOX");
+    let folder = world.server.folders.get_mut("INBOX").unwrap();
+    (folder.surplus, _) = (1, folder.mail.remove(&uids[2]));
+    for living in [5, 4] {
+        world.now += 1000;
+        world.begin(Scope::Doubt);
+        world.clean_run().unwrap();
+        assert_eq!(world.store.rows(inbox).living.uids().len(), living);
+    }
+}
+
 /// A folder that is read is proved while a large one is still being read.
 #[test]
 fn nobody_waits_long_to_be_proved() {

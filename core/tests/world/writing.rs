@@ -10,6 +10,10 @@ impl World {
     pub(crate) fn apply_one(&mut self) -> Option<(u64, Event)> {
         match self.queue.pop_front()? {
             Queued::Proved(folder, started, told, whole) => {
+                let row = self.store.folders.get(&folder);
+                if whole && row.is_some_and(|row| !row.is_read()) {
+                    self.store.rash.push(format!("{folder:?} is proved, and not read"));
+                }
                 self.store.prove(folder, started, told, whole);
                 None
             }
