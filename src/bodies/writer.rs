@@ -41,6 +41,14 @@ pub(super) fn path_of(dir: &Path, pack: i64) -> PathBuf {
 /// # Errors
 /// Class storage when no thread can be had.
 pub(super) fn start(dir: PathBuf, disk: Arc<dyn Disk>) -> Result<SyncSender<Order>, Failure> {
+    start_with(dir, disk, COMPANY)
+}
+
+fn start_with(
+    dir: PathBuf,
+    disk: Arc<dyn Disk>,
+    company: Duration,
+) -> Result<SyncSender<Order>, Failure> {
     let (sender, receiver) = sync_channel(BLOCKS_AHEAD);
     let writer = Writer {
         dir,
@@ -50,6 +58,7 @@ pub(super) fn start(dir: PathBuf, disk: Arc<dyn Disk>) -> Result<SyncSender<Orde
         broken: None,
         waiting: Vec::new(),
         ended: BTreeSet::new(),
+        company,
         due: None,
         unsynced: 0,
     };
@@ -91,6 +100,8 @@ struct Writer {
     waiting: Vec<WaitingSeal>,
     /// Packs that nothing more was to come to when the last of them was ordered: what has begun since goes on.
     ended: BTreeSet<i64>,
+    /// How long they do.
+    company: Duration,
     /// When they are due.
     due: Option<Instant>,
     /// Octets written since the last sync.
@@ -98,7 +109,7 @@ struct Writer {
 }
 
 impl Writer {
-    /// The next order; `None` when none will come, or when what waits is due.
+    /// The next order, or that what waits is due, or that none will come.
     fn next(&self, orders: &Receiver<Order>) -> Result<Order, RecvTimeoutError> {
         match self.due {
             Some(due) => orders.recv_timeout(due.saturating_duration_since(Instant::now())),
@@ -143,7 +154,7 @@ impl Writer {
                 Order::Seal { keep, hashes, haste, reply } => {
                     self.waiting.push((hashes, reply));
                     self.ended.extend(self.files.keys().filter(|pack| **pack != keep));
-                    self.due.get_or_insert_with(|| Instant::now() + COMPANY);
+                    self.due.get_or_insert_with(|| Instant::now() + self.company);
                     if haste || self.is_due() {
                         self.seal_all();
                     }
@@ -230,6 +241,9 @@ mod tests {
     use crate::bodies::disk::RealDisk;
     use std::sync::atomic::{AtomicU32, Ordering};
 
+    /// Longer than any test.
+    const FOR_EVER: Duration = Duration::from_secs(3600);
+
     /// A disk that counts how often it is waited for.
     struct CountingDisk(Arc<AtomicU32>);
 
@@ -263,10 +277,11 @@ mod tests {
     }
 
     impl Pack {
-        fn new() -> Self {
+        /// Seals wait so long.
+        fn new(company: Duration) -> Self {
             let (dir, syncs) = (tempfile::tempdir().unwrap(), Arc::<AtomicU32>::default());
             let disk = Arc::new(CountingDisk(Arc::clone(&syncs)));
-            let orders = start(dir.path().to_owned(), disk).unwrap();
+            let orders = start_with(dir.path().to_owned(), disk, company).unwrap();
             Self { _dir: dir, orders, syncs, at: 0 }
         }
 
@@ -299,7 +314,7 @@ mod tests {
 
     #[test]
     fn seals_that_nobody_waits_for_share_a_sync() {
-        let mut pack = Pack::new();
+        let mut pack = Pack::new(FOR_EVER);
         let waiting: Vec<Sealed> = (0..8).map(|_| pack.seal(1000, false)).collect();
         let last = pack.seal(1000, true);
         assert!(last.blocking_recv().unwrap().is_ok());
@@ -320,9 +335,10 @@ mod tests {
     /// A pack that was begun behind a seal which waits is gone on with when that is done.
     #[test]
     fn what_was_begun_behind_a_seal_goes_on() {
-        let mut pack = Pack::new();
+        let mut pack = Pack::new(FOR_EVER);
         let waiting = pack.seal(10, false);
         pack.write(2, 10);
+        pack.orders.send(Order::Hurry).unwrap();
         assert!(waiting.blocking_recv().unwrap().is_ok());
         pack.write(2, 10);
         assert!(pack.seal(10, true).blocking_recv().unwrap().is_ok());
@@ -332,7 +348,7 @@ mod tests {
     /// Blocks of another message that come without a pause do not hold it up.
     #[test]
     fn a_seal_does_not_wait_for_a_pause() {
-        let mut pack = Pack::new();
+        let mut pack = Pack::new(FOR_EVER);
         let mut waiting = pack.seal(10, false);
         let much = usize::try_from(ENOUGH).unwrap();
         pack.write(2, much);
@@ -344,7 +360,7 @@ mod tests {
     /// Without anybody in haste: after a moment, or when much was written, or when nobody writes any more.
     #[test]
     fn a_seal_waits_only_so_long() {
-        let mut pack = Pack::new();
+        let mut pack = Pack::new(COMPANY);
         assert!(pack.seal(10, false).blocking_recv().unwrap().is_ok());
         assert_eq!(pack.syncs(), 1);
         let much = usize::try_from(ENOUGH).unwrap();
