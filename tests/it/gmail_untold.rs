@@ -4,6 +4,8 @@ use crate::support::binary::SHORT;
 use crate::support::check::{ask, change};
 use crate::support::gmail::{follower, gets, mirrors, short, well};
 use crate::support::mail::blocking;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use postrider_feedd::{GmailServer, Play, seed};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -271,4 +273,40 @@ async fn a_count_that_never_fits_is_asked_about_once() {
         mirrors(&postrider, &mailbox, |_| true);
     })
     .await;
+}
+
+/// Bytes that fall far short of the size that the server tells are asked for once more, and then they
+/// are what there is.
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_far_shorter_than_their_size_are_asked_for_again() {
+    for (octets, times) in [(40, 1), (40, usize::MAX), (600_000, 1), (600_000, usize::MAX)] {
+        let mailbox = seed::mailbox(29, 10);
+        let raw = format!("Subject: cut\r\n\r\n{}", "abc".repeat(octets / 3));
+        let id = mailbox.insert(raw.as_str(), &["INBOX"], i64::MAX / 2000);
+        let code = URL_SAFE_NO_PAD.encode(raw.get(..raw.len() * 2 / 5).unwrap());
+        let size = raw.len();
+        let (cut, lies) = (id.clone(), AtomicUsize::new(0));
+        let server = GmailServer::start(&mailbox, move |q| {
+            let lies = q.raw() == Some(&cut) && lies.fetch_add(1, Ordering::SeqCst) < times;
+            let text = format!(
+                r#"{{"id":"{cut}","labelIds":["INBOX"],"sizeEstimate":{size},"historyId":"9000","raw":"{code}"}}"#
+            );
+            lies.then(|| Play::says(200, "application/json", &text))
+        })
+        .await
+        .unwrap();
+        blocking(move || {
+            let postrider = short(&server);
+            postrider.sync().exits(0);
+            let asked = server.asked().iter().filter(|q| q.raw() == Some(&id)).count();
+            assert_eq!(asked, 2, "{octets} octets, {times} times");
+            let longest = "SELECT max(length) AS x FROM body";
+            if times == 1 {
+                mirrors(&postrider, &mailbox, |_| true);
+            } else if octets > 1000 {
+                assert_eq!(ask(&postrider.database(), longest), (size * 2 / 5).to_string());
+            }
+        })
+        .await;
+    }
 }

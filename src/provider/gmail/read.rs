@@ -69,6 +69,8 @@ fn room(done: Result<(), Failure>) -> Result<Option<Failure>, Failure> {
 struct Arriving {
     gathered: Vec<u8>,
     long: Option<(Loan, Head)>,
+    /// Octets that have come.
+    length: u64,
 }
 
 impl Arriving {
@@ -79,6 +81,7 @@ impl Arriving {
         announced: u64,
         sinks: &SpareSinks,
     ) -> Result<Option<Failure>, Failure> {
+        self.length += bytes.len() as u64;
         if let Some((loan, head)) = &mut self.long {
             head.take(bytes);
             return room(loan.sink.write(bytes).await);
@@ -101,7 +104,8 @@ impl Arriving {
     }
 }
 
-/// Reads a message.
+/// Reads a message. `alone`: for the second time, so that bytes that fall short of their size once more
+/// are what there is.
 ///
 /// # Errors
 /// What ends the session.
@@ -109,6 +113,7 @@ pub(super) async fn read(
     client: &GmailClient,
     sinks: &SpareSinks,
     wanted: &WantedMail,
+    alone: bool,
 ) -> Result<ReadMail, Failure> {
     // No id that this API has: one that was believed once is not there.
     if !is_id(id_of(&wanted.id)) {
@@ -121,7 +126,7 @@ pub(super) async fn read(
             return refused(client.failure(&refusal));
         }
     };
-    take(client, sinks, wanted, answer).await
+    take(client, sinks, wanted, alone, answer).await
 }
 
 /// What is wrong with one message is no trouble of the others.
@@ -139,7 +144,7 @@ fn refused(failure: Failure) -> Result<ReadMail, Failure> {
 pub(super) async fn look_at(client: &GmailClient, mail: &WantedMail) -> Result<Got, Failure> {
     let nobody = SpareSinks::new(Sinks::new(Sink::none), Arc::new(Semaphore::new(1)));
     let state = WantedMail { bytes: false, ..mail.clone() };
-    let got = settled(read(client, &nobody, &state).await?);
+    let got = settled(read(client, &nobody, &state, true).await?);
     if !mail.bytes || !matches!(got, Got::Found(_)) {
         return Ok(got);
     }
@@ -158,6 +163,7 @@ async fn take(
     client: &GmailClient,
     sinks: &SpareSinks,
     wanted: &WantedMail,
+    alone: bool,
     mut answer: Incoming,
 ) -> Result<ReadMail, Failure> {
     // Four signs are three octets.
@@ -212,6 +218,10 @@ async fn take(
     if coming.long.is_none() && coming.gathered.is_empty() && told.size.is_some_and(|size| size > 0)
     {
         return Ok(bad("the server says that there is something, and brings nothing"));
+    }
+    let (length, size) = (coming.length, told.size.unwrap_or_default());
+    if !alone && length < size / 2 {
+        return Ok(bad(&format!("{length} octets have come of {size}")));
     }
     let Some((mut loan, head)) = coming.long else {
         return Ok(ReadMail::Gathered(told, coming.gathered));

@@ -348,7 +348,7 @@ impl Talk {
         self.flying += 1;
         let (client, spare) = (Arc::clone(&self.at.client), Arc::clone(&self.at.spare));
         self.wait(async move {
-            let found = match read(&client, &spare, &wish.mail).await {
+            let found = match read(&client, &spare, &wish.mail, wish.alone).await {
                 // Another token may have been shown.
                 Ok(found) => client.look_whose().await.map(|()| found),
                 Err(failure) => Err(failure),
