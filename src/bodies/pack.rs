@@ -4,7 +4,7 @@ use crate::bodies::beginnings::Beginnings;
 use crate::bodies::disk::{Disk, make_dir};
 use crate::bodies::hasher::{self, Passing};
 use crate::bodies::writer;
-use postrider_core::failure::{Failure, Reach, When};
+use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -34,6 +34,8 @@ pub struct PackDir {
     full: RwLock<Option<Failure>>,
     /// Octets that stay free.
     min_free: AtomicU64,
+    /// Octets of the longest body that is taken.
+    longest: AtomicU64,
     /// Octets that may be taken in before the file system is asked again what is free.
     unasked: AtomicU64,
     /// Packs up to this number may be another mirror's: they are never unlinked.
@@ -82,6 +84,7 @@ impl PackDir {
             first: last + 1,
             full: RwLock::new(None),
             min_free: AtomicU64::new(0),
+            longest: AtomicU64::new(u64::MAX),
             unasked: AtomicU64::new(0),
             foreign: AtomicI64::new(0),
             resting: Mutex::default(),
@@ -110,6 +113,24 @@ impl PackDir {
     pub fn keep_free(&self, octets: u64) {
         self.min_free.store(octets, Ordering::Relaxed);
         self.unasked.store(0, Ordering::Relaxed);
+    }
+
+    /// From now on no body is taken that is longer.
+    pub fn take_at_most(&self, octets: u64) {
+        self.longest.store(octets, Ordering::Relaxed);
+    }
+
+    /// Whether a body may be so long.
+    ///
+    /// # Errors
+    /// It may not: class invalid data, of the message.
+    pub(super) fn takes(&self, octets: u64) -> Result<(), Failure> {
+        let longest = self.longest.load(Ordering::Relaxed);
+        if octets <= longest {
+            return Ok(());
+        }
+        let text = format!("it is longer than limits.message_max ({} MiB)", longest >> 20);
+        Err(Failure::new(Class::InvalidData, Reach::Message, Provenance::Local, text))
     }
 
     /// Whether another `octets` may be written.

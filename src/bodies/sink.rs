@@ -162,6 +162,7 @@ impl Drop for PackSink {
 impl BodySink for PackSink {
     async fn begin(&mut self, announced: u64) -> Result<(), Failure> {
         self.abandon();
+        self.packs.takes(announced)?;
         self.packs.room_for(announced)?;
         self.unchecked = 0;
         if self.orders.is_none() {
@@ -199,6 +200,7 @@ impl BodySink for PackSink {
         let Some(body) = &mut self.body else { return Err(Failure::bug("bytes without a body")) };
         let mut at = body.place.offset + body.length;
         let length = body.length + bytes.len() as u64;
+        self.packs.takes(length)?;
         self.unchecked += bytes.len() as u64;
         if self.unchecked >= CHECK {
             self.unchecked = 0;

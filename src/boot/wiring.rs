@@ -149,6 +149,7 @@ impl Engine {
         let packs = PackDir::open(&config.bodies, Arc::new(RealDisk), highest)
             .map_err(StartError::Failure)?;
         packs.keep_free(config.min_free);
+        packs.take_at_most(config.message_max);
         // The packs that a newer copy of this database names are not ours to judge.
         packs.spare(
             crate::store::mark_bodies(&db, &config.bodies, &instance, packs.highest(), is_older)

@@ -73,6 +73,15 @@ impl Taker<'_> {
         })
     }
 
+    /// One of so many octets at least.
+    pub(super) fn size_from(&mut self, key: &str, default: u64, least: u64) -> u64 {
+        let want = format!("a size like \"64MiB\" or \"1GiB\", of {} MiB at least", least >> 20);
+        self.take(key, default, &want, |value| match value {
+            RawValue::Text(text) => units::size(text).filter(|octets| *octets >= least),
+            _ => None,
+        })
+    }
+
     pub(super) fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)], default: T) -> T {
         let words: Vec<String> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
         let want = words.join(" or ");

@@ -37,6 +37,8 @@ pub struct Config {
     pub keep: bool,
     /// Free space below which nothing is taken in.
     pub min_free: u64,
+    /// Octets of the longest message that is taken.
+    pub message_max: u64,
     /// Where the admin API listens.
     pub admin: Admin,
     /// Metrics may carry account ids.
@@ -96,6 +98,7 @@ const SETTINGS: &[&str] = &[
     "sync.recent_days",
     "sync.confirm_after",
     "limits.inflight_bytes",
+    "limits.message_max",
     "limits.sessions_per_account",
     "limits.sessions_per_endpoint",
     "limits.logins_per_second",
@@ -279,7 +282,8 @@ fn settings(raw: &Raw, file: &Path, base: &Path, data: &Path, problems: &mut Vec
         per_account,
         recent_messages: t.number("sync.recent_messages", run.recent_messages, 0, 1_000_000),
         confirm_after: t.duration("sync.confirm_after", run.confirm_after),
-        inflight_bytes: t.size("limits.inflight_bytes", 64 << 20).max(1 << 20),
+        inflight_bytes: t.size_from("limits.inflight_bytes", 64 << 20, 1 << 20),
+        message_max: t.size_from("limits.message_max", 1 << 30, 1 << 20),
         limits: Limits {
             per_account: small(t.number("limits.sessions_per_account", 2, 1, 100)),
             per_endpoint: small(t.number("limits.sessions_per_endpoint", 200, 1, 100_000)),

@@ -33,6 +33,7 @@ mod grants_away;
 mod helping;
 mod hostile;
 mod logins;
+mod longest;
 mod migration;
 mod notify;
 mod oauth;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::bodies::disk::RealDisk;
-use postrider_core::failure::Reach;
+use postrider_core::failure::{Class, Reach};
 
 async fn put(sink: &mut PackSink, bytes: &[u8]) {
     sink.begin(bytes.len() as u64).await.unwrap();
@@ -161,4 +161,21 @@ async fn a_body_that_fills_the_disk_unannounced_costs_itself() {
         };
         assert_eq!(full.reach, reach, "{full}");
     }
+}
+
+/// A body that is longer than may be costs no more of the disk than that, whether it was announced or not.
+#[tokio::test]
+async fn a_body_that_never_ends_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let packs = Arc::new(PackDir::open(dir.path(), Arc::new(RealDisk), 0).unwrap());
+    packs.take_at_most(1 << 20);
+    let mut sink = PackSink::new(packs);
+    let told = sink.begin((1 << 20) + 1).await.unwrap_err();
+    assert_eq!((told.class, told.reach), (Class::InvalidData, Reach::Message));
+    sink.begin(0).await.unwrap();
+    sink.write(&vec![7; 1 << 20]).await.unwrap();
+    assert_eq!(sink.write(b"x").await.unwrap_err().reach, Reach::Message);
+    // The session goes on with others.
+    put(&mut sink, b"short").await;
+    assert_eq!(sink.seal().await.unwrap().len(), 1);
 }

@@ -17,6 +17,9 @@ const RESTING: usize = 1024;
 const TEXT_LIMIT: usize = 1024 * 1024;
 /// A literal that is no body beyond this is skipped.
 const LITERAL_LIMIT: u64 = 64 * 1024;
+/// No mail is asked for in one piece that is longer: who announces such a literal is not listened to
+/// until its end.
+const SKIPPED: u64 = 1 << 30;
 /// Of a line that is too long, its end.
 const KEPT: usize = 64;
 /// Pieces of one response beyond this end the session.
@@ -298,6 +301,9 @@ impl FrameReader {
         stream: &mut (impl AsyncRead + Unpin),
         length: u64,
     ) -> Result<(), Failure> {
+        if length > SKIPPED {
+            return Err(broken("a literal was announced that is longer than any mail"));
+        }
         let mut left = length;
         while left > 0 {
             let n = self.waiting().len().min(usize::try_from(left).unwrap_or(usize::MAX));
@@ -470,8 +476,11 @@ mod tests {
     async fn a_cut_and_an_impossible_literal_are_errors() {
         let (_, _, end) = frames(b"* 1 FETCH (BODY[] {500000000}\r\nabc").await;
         assert_eq!(end.class, Class::Network);
-        let (frames, _, end) = frames(b"* X {99999999999999999999999}\r\n").await;
-        assert!(frames.is_empty() && end.text.contains("impossible"));
+        let (none, _, end) = frames(b"* X {99999999999999999999999}\r\n").await;
+        assert!(none.is_empty() && end.text.contains("impossible"));
+        // It would be read for hours, and thrown away.
+        let (_, _, end) = frames(b"* 1 FETCH (X {1073741825}\r\nabc").await;
+        assert!(end.text.contains("longer than any mail"), "{end}");
     }
 
     #[test]
