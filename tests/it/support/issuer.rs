@@ -2,6 +2,7 @@
 //! access tokens that the private Dovecot believes. What it is told to do, it does until told
 //! otherwise.
 
+use crate::support::served::wait_until;
 use crate::support::token::token;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as URL;
@@ -9,6 +10,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -67,6 +69,8 @@ pub(crate) struct Told {
 pub(crate) struct IssuerServer {
     pub(crate) port: u16,
     pub(crate) told: Arc<Mutex<Told>>,
+    /// Connections that were taken and are not over.
+    serving: Arc<AtomicUsize>,
 }
 
 impl IssuerServer {
@@ -88,14 +92,29 @@ impl IssuerServer {
             number: 0,
             challenges: BTreeMap::new(),
         }));
-        let served = Arc::clone(&told);
+        let (served, serving) = (Arc::clone(&told), Arc::new(AtomicUsize::new(0)));
+        let counted = Arc::clone(&serving);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let (Ok(stream), served) = (stream, Arc::clone(&served)) else { return };
-                std::thread::spawn(move || serve(stream, &served));
+                let counted = Arc::clone(&counted);
+                counted.fetch_add(1, Ordering::SeqCst);
+                std::thread::spawn(move || {
+                    serve(stream, &served);
+                    counted.fetch_sub(1, Ordering::SeqCst);
+                });
             }
         });
-        Self { port, told }
+        Self { port, told, serving }
+    }
+
+    /// Nothing is asked any more, nor lies in a connection whose other end was killed.
+    pub(crate) fn settled(&self) {
+        // Connections are taken in their order: behind this one is none.
+        let mut last = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        last.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(last.read(&mut [0]).unwrap(), 0);
+        wait_until("the issuer has answered", || self.serving.load(Ordering::SeqCst) == 0);
     }
 
     pub(crate) fn behave(&self, manner: Manner) {
@@ -136,6 +155,9 @@ pub(crate) fn pairs(text: &str) -> BTreeMap<String, String> {
 fn serve(mut stream: TcpStream, told: &Mutex<Told>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let (mut line, mut length) = (String::new(), 0);
+    if reader.fill_buf().is_ok_and(<[u8]>::is_empty) {
+        return;
+    }
     while reader.read_line(&mut line).unwrap_or(0) > 2 {
         if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
             length = value.trim().parse().unwrap();
