@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "a file is read on a thread that may block")]
 
 use crate::config::SecretFrom;
-use crate::provider::{Coming, Credential, Secret};
+use crate::provider::{Coming, Credential, Redactor, Secret};
 use postrider_core::failure::Failure;
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::{Mutex, PoisonError};
@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Debug)]
 pub struct Held {
     username: String,
+    shown: Redactor,
     current: Mutex<MarkedSecret>,
 }
 
@@ -28,7 +29,9 @@ impl Held {
     #[must_use]
     pub fn new(username: String, source: SecretFrom, text: SecretString, mark: String) -> Self {
         let secret = shown(&source, text);
-        Self { username, current: Mutex::new(MarkedSecret { secret, source, mark }) }
+        let (current, shown) =
+            (Mutex::new(MarkedSecret { secret, source, mark }), Redactor::default());
+        Self { username, shown, current }
     }
 
     /// Takes another's secret over. Returns whether it is another secret.
@@ -65,6 +68,10 @@ fn is_another(one: &Secret, other: &Secret) -> bool {
 impl Credential for Held {
     fn username(&self) -> &str {
         &self.username
+    }
+
+    fn shown(&self) -> &Redactor {
+        &self.shown
     }
 
     fn mark(&self) -> String {

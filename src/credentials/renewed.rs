@@ -4,7 +4,7 @@ use crate::credentials::actor::{CredentialMsg, is_same};
 use crate::credentials::tokens::TokenPair;
 use crate::credentials::vault::Vault;
 use crate::handle::Handle;
-use crate::provider::{Coming, Credential, Secret};
+use crate::provider::{Coming, Credential, Redactor, Secret};
 use crate::reply::ReplyTo;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::oauth::CredentialRow;
@@ -22,13 +22,14 @@ pub struct Renewed {
     username: String,
     actor: Handle<CredentialMsg>,
     mark: String,
+    shown: Redactor,
 }
 
 impl Renewed {
     /// Through this actor. `mark` tells the grant from others.
     #[must_use]
     pub fn new(username: String, actor: Handle<CredentialMsg>, mark: String) -> Self {
-        Self { username, actor, mark }
+        Self { username, actor, mark, shown: Redactor::default() }
     }
 
     async fn token(&self, refused: Option<SecretString>) -> Result<SecretString, Failure> {
@@ -52,6 +53,10 @@ impl Credential for Renewed {
         &self.username
     }
 
+    fn shown(&self) -> &Redactor {
+        &self.shown
+    }
+
     fn mark(&self) -> String {
         self.mark.clone()
     }
@@ -73,6 +78,7 @@ impl Credential for Renewed {
 pub struct LookedUp {
     username: String,
     token: SecretString,
+    shown: Redactor,
 }
 
 impl LookedUp {
@@ -107,13 +113,18 @@ impl LookedUp {
                 "its stored token is over, and only a server or a sync renews it: run `postrider sync --once`".into(),
             ));
         }
-        Ok(Self { username: row.username.clone(), token: tokens.access })
+        let shown = Redactor::default();
+        Ok(Self { username: row.username.clone(), token: tokens.access, shown })
     }
 }
 
 impl Credential for LookedUp {
     fn username(&self) -> &str {
         &self.username
+    }
+
+    fn shown(&self) -> &Redactor {
+        &self.shown
     }
 
     fn mark(&self) -> String {

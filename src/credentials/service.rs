@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::credentials::actor::is_same;
 use crate::credentials::issuer::{Issuer, unusable};
 use crate::credentials::pace::Pace;
-use crate::provider::{Coming, Credential, Secret};
+use crate::provider::{Coming, Credential, Redactor, Secret};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::oauth::renew_at;
@@ -96,6 +96,7 @@ pub struct Delegated {
     pace: Arc<Pace>,
     clock: Clock,
     held: Mutex<DelegatedState>,
+    shown: Redactor,
 }
 
 #[derive(Debug, Default)]
@@ -121,7 +122,8 @@ impl Delegated {
         pace: Arc<Pace>,
         clock: Clock,
     ) -> Self {
-        Self { username, key, issuer, pace, clock, held: Mutex::default() }
+        let (held, shown) = Default::default();
+        Self { username, key, issuer, pace, clock, held, shown }
     }
 
     /// A token that is good for a while, another one than `refused`. Whoever asks meanwhile waits
@@ -160,6 +162,10 @@ impl Delegated {
 impl Credential for Delegated {
     fn username(&self) -> &str {
         &self.username
+    }
+
+    fn shown(&self) -> &Redactor {
+        &self.shown
     }
 
     fn mark(&self) -> String {

@@ -45,6 +45,9 @@ pub trait Credential: std::fmt::Debug + Send + Sync {
     /// wakes who was parked.
     fn mark(&self) -> String;
 
+    /// What hides its secrets, those of now and those of before: the same for all its sessions.
+    fn shown(&self) -> &Redactor;
+
     /// The secret of now; asked at each login.
     ///
     /// # Errors
@@ -66,13 +69,12 @@ pub trait Credential: std::fmt::Debug + Send + Sync {
 #[derive(Clone, Debug)]
 pub struct GuardedCredential {
     credential: Arc<dyn Credential>,
-    redactor: Redactor,
 }
 
 impl GuardedCredential {
-    /// Of this credential; what it gives out is hidden by `redactor`.
-    pub(super) fn of(credential: Arc<dyn Credential>, redactor: Redactor) -> Self {
-        Self { credential, redactor }
+    /// Of this credential.
+    pub(super) fn of(credential: Arc<dyn Credential>) -> Self {
+        Self { credential }
     }
 
     /// As whom.
@@ -112,14 +114,54 @@ impl GuardedCredential {
     /// Looks at texts before they are cut, and at answers before they are kept.
     #[must_use]
     pub fn redactor(&self) -> &Redactor {
-        &self.redactor
+        self.credential.shown()
     }
 
     fn hide(&self, secret: &Secret) {
         let text = secret.text().expose_secret();
-        self.redactor.hide(text);
+        self.redactor().hide(text);
         if let Secret::Password(_) = secret {
-            self.redactor.hide(&plain(self.username(), text));
+            self.redactor().hide(&plain(self.username(), text));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::redact::REPEATED;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// Another token each time.
+    #[derive(Debug, Default)]
+    struct Rotating(AtomicU32, Redactor);
+
+    impl Credential for Rotating {
+        fn username(&self) -> &'static str {
+            "u"
+        }
+        fn mark(&self) -> String {
+            String::new()
+        }
+        fn shown(&self) -> &Redactor {
+            &self.1
+        }
+        fn secret(&self) -> Coming<'_, Result<Secret, Failure>> {
+            let token = format!("token-number-{}", self.0.fetch_add(1, Ordering::SeqCst));
+            Box::pin(std::future::ready(Ok(Secret::Token(token.into()))))
+        }
+    }
+
+    /// A proxy repeats what it has kept: the token of a session that is over.
+    #[tokio::test]
+    async fn the_next_session_hides_what_an_earlier_one_has_shown() {
+        let credential: Arc<dyn Credential> = Arc::new(Rotating::default());
+        let first = GuardedCredential::of(Arc::clone(&credential)).secret().await.unwrap();
+        let next = GuardedCredential::of(credential);
+        let second = next.secret().await.unwrap();
+        for secret in [first, second] {
+            let text = format!("NO {} is over", secret.text().expose_secret());
+            assert_eq!(next.redactor().text(&text), REPEATED);
         }
     }
 }

@@ -36,8 +36,8 @@ pub async fn open(
     credential: Arc<dyn Credential>,
     opening: Opening,
 ) -> Result<OpenSession, Failure> {
-    let (redactor, rows) = (Redactor::default(), opening.credits.rows.clone());
-    let guarded = GuardedCredential::of(credential, redactor.clone());
+    let (redactor, rows) = (credential.shown().clone(), opening.credits.rows.clone());
+    let guarded = GuardedCredential::of(credential);
     match endpoint.open(guarded, opening).await {
         Ok(session) => Ok(OpenSession { session, redactor, rows }),
         Err(failure) => Err(redactor.failure(failure)),

@@ -23,8 +23,12 @@ const CODED: usize = 6;
 const LONG: usize = 24;
 /// Of a long secret, the pieces that are looked for.
 const PIECE: usize = 12;
+/// Secrets that are hidden: the newest.
+const HIDDEN: usize = 16;
+/// How often a text is decoded that holds another one, coded in its turn.
+const LAYERS: usize = 3;
 
-/// The secrets that were shown on a way to a server. Clones share them.
+/// The secrets that were shown for one account, on whatever session. Clones share them.
 #[derive(Clone, Default)]
 pub struct Redactor(Arc<Mutex<Vec<SecretString>>>);
 
@@ -39,6 +43,9 @@ impl Redactor {
     pub fn hide(&self, secret: &str) {
         let mut hidden = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !secret.is_empty() && !hidden.iter().any(|known| known.expose_secret() == secret) {
+            if hidden.len() >= HIDDEN {
+                hidden.remove(0);
+            }
             hidden.push(secret.to_owned().into());
         }
     }
@@ -46,9 +53,14 @@ impl Redactor {
     /// Whether a text repeats something that was shown.
     #[must_use]
     pub fn is_repeated_in(&self, text: &str) -> bool {
-        let text = text.to_ascii_lowercase();
+        let mut texts = vec![text.to_ascii_lowercase().into_bytes()];
+        while let Some(inner) = texts.last().and_then(|text| decoded(text))
+            && texts.len() <= LAYERS
+        {
+            texts.push(inner.to_ascii_lowercase());
+        }
         let hidden = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        hidden.iter().any(|secret| repeats(&text, secret.expose_secret()))
+        hidden.iter().any(|secret| texts.iter().any(|text| repeats(text, secret.expose_secret())))
     }
 
     /// Whether what was shown stands in these octets as it is.
@@ -128,7 +140,7 @@ impl Redactor {
 }
 
 /// Whether the text (in lower case) holds the secret in any form, or a telling piece of it.
-fn repeats(text: &str, secret: &str) -> bool {
+fn repeats(text: &[u8], secret: &str) -> bool {
     let finds = |form: &str| {
         let form = form.to_ascii_lowercase();
         let length = form.len();
@@ -139,28 +151,63 @@ fn repeats(text: &str, secret: &str) -> bool {
             _ => (PIECE, PIECE),
         };
         let pieces = form.as_bytes().windows(piece).step_by(step);
-        pieces.into_iter().any(|piece| memchr::memmem::find(text.as_bytes(), piece).is_some())
+        pieces.into_iter().any(|piece| memchr::memmem::find(text, piece).is_some())
     };
-    finds(secret) || coded(secret).iter().any(|form| form.len() >= CODED && finds(form))
+    // A text for people has lost what steers a terminal.
+    finds(secret)
+        || finds(&PlainText::from(secret))
+        || coded(secret).iter().any(|form| form.len() >= CODED && finds(form))
 }
 
-/// How a secret is written elsewhere: in a URL or a form, in a quoted text, in hexadecimal, and in
-/// base64, wherever in the coded text it begins.
+/// The text without one layer of escapes, whichever of its signs are escaped: of URLs and forms
+/// (RFC 3986 §2.1), quoted-printable (RFC 2045 §6.7), JSON and quoted strings (RFC 8259 §7), HTML.
+/// `None` where it has none.
+fn decoded(text: &[u8]) -> Option<Vec<u8>> {
+    let number = |digits: &[u8], radix| {
+        std::str::from_utf8(digits).ok().and_then(|digits| u32::from_str_radix(digits, radix).ok())
+    };
+    let escape = |rest: &[u8]| -> Option<(u32, usize)> {
+        Some(match rest {
+            [b'%' | b'=', high, low, ..] => (number(&[*high, *low], 16)?, 3),
+            [b'\\', b'u', hex @ ..] => (number(hex.get(..4)?, 16)?, 6),
+            [b'\\', b'n', ..] => (u32::from(b'\n'), 2),
+            [b'\\', sign, ..] if sign.is_ascii_punctuation() => (u32::from(*sign), 2),
+            [b'&', b'#', code @ ..] => {
+                let end = code.iter().take(8).position(|b| *b == b';')?;
+                let code = code.get(..end)?;
+                let (digits, radix) = code.strip_prefix(b"x").map_or((code, 10), |hex| (hex, 16));
+                (number(digits, radix)?, end + 3)
+            }
+            _ => return None,
+        })
+    };
+    let (mut out, mut rest, mut found) = (Vec::with_capacity(text.len()), text, false);
+    while let Some((first, tail)) = rest.split_first() {
+        match escape(rest) {
+            Some((code, length)) => {
+                found = true;
+                match (u8::try_from(code), char::from_u32(code)) {
+                    (Ok(octet), _) if matches!(first, b'%' | b'=') => out.push(octet),
+                    (_, Some(sign)) => out.extend(sign.encode_utf8(&mut [0; 4]).bytes()),
+                    (_, None) => {}
+                }
+                rest = rest.get(length..).unwrap_or_default();
+            }
+            None => {
+                out.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    found.then_some(out)
+}
+
+/// How a secret is written elsewhere, beside escapes: in a form, in hexadecimal, and in base64,
+/// wherever in the coded text it begins.
 fn coded(secret: &str) -> Vec<String> {
     let bytes = secret.as_bytes();
-    let escaped = |is_safe: &dyn Fn(u8) -> bool| -> String {
-        let octet =
-            |b: &u8| if is_safe(*b) { char::from(*b).to_string() } else { format!("%{b:02x}") };
-        bytes.iter().map(octet).collect()
-    };
-    let mut forms = vec![
-        escaped(&|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b)),
-        escaped(&|b| b.is_ascii_alphanumeric() || b"-._*".contains(&b)).replace("%20", "+"),
-        secret.replace('\\', "\\\\").replace('"', "\\\""),
-        serde_json::Value::from(secret).to_string().trim_matches('"').to_owned(),
-        secret.replace('/', "\\/"),
-        bytes.iter().map(|b| format!("{b:02x}")).collect(),
-    ];
+    let mut forms =
+        vec![secret.replace(' ', "+"), bytes.iter().map(|b| format!("{b:02x}")).collect()];
     forms.retain(|form| form != secret);
     for before in 0..3_usize {
         let shifted = [vec![0; before], bytes.to_vec()].concat();
@@ -207,6 +254,15 @@ mod tests {
                 serde_json::to_string(secret).unwrap(),
                 secret.replace('"', "\\\"").replace('/', "\\/"),
                 secret.bytes().map(|b| format!("{b:02X}")).collect(),
+                // Any of its signs, escaped in any way, once and again.
+                secret.bytes().map(|b| format!("\\u{b:04x}")).collect(),
+                secret.bytes().map(|b| format!("&#{b};")).collect(),
+                secret.bytes().map(|b| format!("&#x{b:X};")).collect(),
+                secret.bytes().map(|b| format!("={b:02X}")).collect(),
+                secret.replace('3', "\\u0033"),
+                serde_json::to_string(&serde_json::to_string(secret).unwrap()).unwrap(),
+                percent.replace('%', "%25"),
+                percent,
             ];
             for before in ["", "x", "xy", "user=me\x01auth=Bearer "] {
                 for after in ["", "\x01\x01", "tail"] {
@@ -221,8 +277,6 @@ mod tests {
                 let said = format!("BAD cannot read <{text}> here");
                 assert_eq!(hidden.text(&said), REPEATED, "{said}");
             }
-            // Every octet escaped is a form that no library makes of letters.
-            assert!(percent.len() == secret.len() * 3);
             for text in ["Invalid credentials (Failure)", "user=me ", "AUTHENTICATE failed", ""] {
                 assert_eq!(hidden.text(text), text);
             }
@@ -254,6 +308,25 @@ mod tests {
         for between in ["\u{7}", "\u{202e}", "\0"] {
             assert_eq!(hiding(TOKEN).text(&torn.join(between)), REPEATED);
         }
+    }
+
+    #[test]
+    fn a_password_that_steers_a_terminal_is_one_all_the_same() {
+        let hidden = hiding("se\u{1b}cret\u{7}s");
+        assert_eq!(hidden.text("NO <se\u{1b}cret\u{7}s>"), REPEATED);
+        assert_eq!(hidden.text("NO <secrets>"), REPEATED, "as a text for people has it");
+        assert_eq!(hidden.text("NO <se\\u001bcret\\u0007s>"), REPEATED);
+    }
+
+    #[test]
+    fn the_newest_are_hidden() {
+        let hidden = hiding("the first of them");
+        for n in 0..HIDDEN {
+            assert_eq!(hidden.text("the first of them"), REPEATED, "{n}");
+            hidden.hide(&format!("number {n} of them"));
+        }
+        assert_ne!(hidden.text("the first of them"), REPEATED);
+        assert_eq!(hidden.text("number 0 of them"), REPEATED);
     }
 
     #[test]
