@@ -87,6 +87,16 @@ fn main() -> ExitCode {
 /// Runs a command, saying so; whether it succeeded.
 fn run(command: &mut Command) -> bool {
     eprintln!("$ {command:?}");
+    // What cargo tells this program about itself says nothing of what is run: build scripts that look
+    // at it (ring's) would run anew, and all that rests on them.
+    for (name, _) in env::vars_os() {
+        if name
+            .to_str()
+            .is_some_and(|n| n.starts_with("CARGO_PKG_") || n.starts_with("CARGO_MANIFEST"))
+        {
+            command.env_remove(name);
+        }
+    }
     match command.status() {
         Ok(status) => status.success(),
         Err(e) => {
