@@ -17,6 +17,7 @@ mod listen;
 mod lists;
 mod metrics;
 mod problem;
+mod progress;
 pub mod routes;
 pub mod table;
 pub mod token;

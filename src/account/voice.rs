@@ -87,7 +87,8 @@ impl Voice {
             line.stalled = status.stalled;
             line.follows = status.follows;
             line.next_attempt_at = next;
-            line.run = counts.map(|_| before);
+            let since = line.run.and(line.run_since).unwrap_or(now.mono);
+            (line.run, line.run_since) = (counts.map(|_| before), counts.map(|_| since));
             line.runs = follower.runs();
             // Who is replaced has proved what its predecessor did.
             line.proved = follower.proved().or(line.proved);
@@ -117,7 +118,7 @@ impl Voice {
                     let (name, why) = (&self.name, &status.reason);
                     let to_do = advice(standing, status.class, status.stalled).to_do;
                     let to_do = to_do.replace("ACCOUNT", name);
-                    tracing::warn!(account.id = %name, "account {name} is {standing}: {why}. What to do: {to_do}");
+                    tracing::warn!("account {name} is {standing}: {why}. What to do: {to_do}");
                 }
             }
             // A try is no end of it.
@@ -128,14 +129,14 @@ impl Voice {
             Standing::Waiting | Standing::Throttled | Standing::NeedsReauth | Standing::Failed => {
                 // What no failure has told: there is no budget now.
                 if status.standing == Standing::Throttled && self.trouble.is_none() {
-                    tracing::info!(account.id = %self.name, "{}", status.reason);
+                    tracing::info!("{}", status.reason);
                 }
                 self.trouble.get_or_insert(mono);
             }
             Standing::Idle => {
                 if let Some(since) = self.trouble.take() {
                     let seconds = mono.saturating_sub(since).as_secs();
-                    tracing::info!(account.id = %self.name, "well again, after {seconds} s of trouble");
+                    tracing::info!("well again, after {seconds} s of trouble");
                 }
             }
             Standing::Starting | Standing::Running | Standing::Paused | Standing::Removed => {}
@@ -143,9 +144,9 @@ impl Voice {
         if status.stalled != self.stalled && status.standing == Standing::Idle {
             self.stalled = status.stalled;
             if status.stalled {
-                tracing::warn!(account.id = %self.name, "{}: `postrider failures {}` names them", status.reason, self.name);
+                tracing::warn!("{}: `postrider failures {}` names them", status.reason, self.name);
             } else {
-                tracing::info!(account.id = %self.name, "nothing stands still any more");
+                tracing::info!("nothing stands still any more");
             }
         }
     }
@@ -182,7 +183,7 @@ impl Voice {
         for (said, again) in
             std::mem::take(&mut self.said).into_iter().filter(|(_, again)| *again > 0)
         {
-            tracing::warn!(account.id = %self.name, failure.repeated = again, "again: {said}");
+            tracing::warn!(failure.repeated = again, "again: {said}");
         }
         // What is left is said with its names, once a day while it is so. That history waits is a state, and
         // told last.
@@ -194,15 +195,15 @@ impl Voice {
         // What waits for a second look is nobody's to mend yet: it is said again when it still is so then.
         if summary.second_look {
             for line in news.iter().take(LINES) {
-                tracing::info!(account.id = %self.name, "left undone: {line}");
+                tracing::info!("left undone: {line}");
             }
         } else {
             for line in news.iter().take(LINES) {
-                tracing::warn!(account.id = %self.name, "left undone: {line}");
+                tracing::warn!("left undone: {line}");
             }
             if news.len() > LINES {
                 let (name, more) = (&self.name, news.len() - LINES);
-                tracing::warn!(account.id = %name, "left undone: {more} more; `postrider status {name}` says what");
+                tracing::warn!("left undone: {more} more; `postrider status {name}` says what");
             }
             let room = CAUSES.saturating_sub(self.left.len());
             self.left.extend(news.into_iter().take(room).map(|line| (line.clone(), mono)));
@@ -238,7 +239,6 @@ impl Voice {
             return;
         }
         tracing::warn!(
-            account.id = %self.name,
             failure.class = failure.class.as_str(),
             failure.reach = failure.reach.as_str(),
             "{}",

@@ -3,13 +3,14 @@
 use crate::admin::event_data::EventDataView;
 use crate::admin::feed_view::FeedView;
 pub(crate) use crate::admin::instant::instant;
+use crate::admin::progress::ProgressView;
 use crate::store::{StoredAccount, StoredEvent, StoredFailure, StoredFolder, StoredRun};
 use crate::telemetry::registry::{AccountLine, ActorLine, ShownFailure};
 use postrider_core::account::advice::advice;
 use postrider_core::account::schedule::{Mode, Tier};
 use postrider_core::failure::Class;
 use postrider_core::mail::cursor::{self, Backfill};
-use postrider_core::run::summary::{Counts, FolderLine};
+use postrider_core::run::summary::FolderLine;
 use postrider_core::standing::{Push, Standing};
 use postrider_core::time::Now;
 use serde::Serialize;
@@ -73,21 +74,6 @@ impl ActorView {
             next_at: line.next_at.map(instant),
         }
     }
-}
-
-/// What a run has done so far, or, while history waits, what it has left.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ProgressView {
-    /// Messages stored.
-    stored: u64,
-    /// Octets of those.
-    octets: u64,
-    /// Flag changes and absences.
-    changes: u64,
-    /// Messages that could not be fetched.
-    failed: u64,
-    /// UIDs still to be read, as far as is known.
-    remaining: u64,
 }
 
 /// A folder, as the schedule sees it.
@@ -240,14 +226,7 @@ impl AccountView {
         self.lag_seconds = line.is_wanted().then(|| line.lag(now.mono).as_secs_f64());
         self.overdue_seconds = line.is_wanted().then(|| line.overdue(now.mono, mode).as_secs_f64());
         self.last_success_at = line.last_success.or(row.proved_at).map(instant);
-        let waits = (line.left > 0).then(|| Counts { remaining: line.left, ..Counts::default() });
-        self.progress = line.run.or(waits).map(|c| ProgressView {
-            stored: c.stored,
-            octets: c.octets,
-            changes: c.facts,
-            failed: c.failed,
-            remaining: c.remaining,
-        });
+        self.progress = ProgressView::of(line, now.mono);
         self.stored = line.totals.stored;
         self.errors.clone_from(&line.errors);
         self.push = line.push.as_str();

@@ -310,7 +310,7 @@ fn in_full(item: &Value, failures: &[Value]) -> String {
     let bytes = octets(item.get("octets").and_then(Value::as_u64).unwrap_or(0));
     line("messages", format!("{} ({bytes})", text(item, "messages")));
     let progress = item.get("progress").filter(|p| p.is_object());
-    line("to read", progress.map(|p| text(p, "remaining")).unwrap_or_default());
+    line("to read", progress.map(to_read).unwrap_or_default());
     line("new mail by", text(item, "push"));
     let limits = item.get("limits").and_then(Value::as_array).cloned().unwrap_or_default();
     for (n, limit) in limits.iter().enumerate() {
@@ -337,6 +337,16 @@ fn in_full(item: &Value, failures: &[Value]) -> String {
 }
 
 /// A span for people.
+/// What is left, and how long that takes at the run's pace.
+fn to_read(progress: &Value) -> String {
+    let number = |key| progress.get(key).and_then(Value::as_f64);
+    let left = text(progress, "remaining");
+    match (number("seconds_left"), number("per_second")) {
+        (Some(time), Some(pace)) => format!("{left} (about {}, at {pace:.0}/s)", seconds(time)),
+        _ => left,
+    }
+}
+
 fn seconds(seconds: f64) -> String {
     match seconds {
         s if s < 60.0 => format!("{s:.1} s"),

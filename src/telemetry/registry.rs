@@ -9,7 +9,7 @@ use postrider_core::account::schedule::Mode;
 use postrider_core::failure::{Class, Failure};
 use postrider_core::run::summary::{Counts, FolderLine};
 use postrider_core::standing::{Activity, Push, Standing};
-use postrider_core::time::Micros;
+use postrider_core::time::{Micros, Now};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,6 +73,8 @@ pub struct AccountLine {
     pub next_attempt_at: Option<Micros>,
     /// Counters of the run that is under way.
     pub run: Option<Counts>,
+    /// When it began, on the monotonic clock.
+    pub run_since: Option<Duration>,
     /// Counters of all runs of this process.
     pub totals: Counts,
     /// Runs that have ended, and the number a run asked for now would have.
@@ -98,6 +100,35 @@ pub struct AccountLine {
 }
 
 impl AccountLine {
+    /// One that nothing is known of.
+    #[must_use]
+    pub fn new(now: Now) -> Self {
+        Self {
+            standing: Standing::Starting,
+            reason: String::new(),
+            class: None,
+            stalled: false,
+            follows: false,
+            left: 0,
+            since: now.wall,
+            waited: None,
+            next_attempt_at: None,
+            run: None,
+            run_since: None,
+            totals: Counts::default(),
+            runs: (0, 1),
+            proved: None,
+            followed: now.mono,
+            stale: Duration::ZERO,
+            last_success: None,
+            errors: BTreeMap::new(),
+            provider: "",
+            push: Push::Poll,
+            folders: Arc::default(),
+            throttled: None,
+        }
+    }
+
     /// Time since the live end was last proved; an account that never was counts from when it began
     /// to be followed.
     #[must_use]
@@ -275,29 +306,8 @@ impl Registry {
     /// Changes an account's line, making it if need be.
     pub fn account(&self, name: &str, change: impl FnOnce(&mut AccountLine)) {
         let now = self.clock.now();
-        let mut line = self.accounts.entry(name.to_owned()).or_insert_with(|| AccountLine {
-            standing: Standing::Starting,
-            reason: String::new(),
-            class: None,
-            stalled: false,
-            follows: false,
-            left: 0,
-            since: now.wall,
-            waited: None,
-            next_attempt_at: None,
-            run: None,
-            totals: Counts::default(),
-            runs: (0, 1),
-            proved: None,
-            followed: now.mono,
-            stale: Duration::ZERO,
-            last_success: None,
-            errors: BTreeMap::new(),
-            provider: "",
-            push: Push::Poll,
-            folders: Arc::default(),
-            throttled: None,
-        });
+        let mut line =
+            self.accounts.entry(name.to_owned()).or_insert_with(|| AccountLine::new(now));
         let before = line.standing;
         change(&mut line);
         if line.standing != before {

@@ -5,6 +5,7 @@ use crate::support::check::{ask, equal, rows, state};
 use crate::support::mail::{Mailbox, blocking, note, seed, serve, serve_well};
 use crate::support::served::{head, until, wait_until};
 use postrider_imapd::Misbehaviour;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 const MESSAGES: &str =
@@ -324,6 +325,37 @@ async fn new_mail_comes_beside_a_long_backfill() {
         served.settle(&postrider, "u", &mailbox);
         served.stop();
         equal(&postrider, "u", &mailbox);
+    })
+    .await;
+}
+
+/// What a first sync has to read is told for all folders before most of them were looked at.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_to_be_read_is_told_of_all_folders() {
+    let mailbox = seed::mailbox(57, 400);
+    let asked = AtomicUsize::new(0);
+    let hangs = move |_: &str, command: &str| {
+        let later = command.contains("BODY") && asked.fetch_add(1, Ordering::SeqCst) > 0;
+        later.then_some(Misbehaviour::Silence)
+    };
+    let server = serve(&[("u", &mailbox)], hangs).await;
+    let config = head()
+        .replace("silence = \"500ms\"", "silence = \"60s\"")
+        .replace("command = \"5s\"", "command = \"60s\"");
+    let postrider = Postrider::new(&format!("{config}{}", account("u", server.port(), "pw")));
+    blocking(move || {
+        let served = postrider.serve(&[]);
+        let all = u64::try_from(mailbox.all().len()).unwrap();
+        wait_until("all of it is counted", || {
+            let progress = &served.account("u")["progress"];
+            let of = |key: &str| progress[key].as_u64().unwrap_or(0);
+            of("stored") > 0 && of("stored") + of("remaining") == all
+        });
+        let looked =
+            |l: &String| l.starts_with("UID FETCH") && l.contains("FLAGS") && !l.contains("BODY");
+        let looked = server.log().iter().filter(|l| looked(l)).count();
+        assert!(looked < mailbox.lock().len(), "{looked} folders were looked at");
+        served.stop();
     })
     .await;
 }

@@ -161,7 +161,7 @@ impl Conn {
             }
             why = "the server refuses it";
         }
-        tracing::info!(account.id = %self.account, "compress = true, but what comes is not compressed: {why}");
+        tracing::info!("compress = true, but what comes is not compressed: {why}");
         Ok(self)
     }
 

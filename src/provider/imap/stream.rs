@@ -168,7 +168,7 @@ impl ImapEndpoint {
         let text = match e.get_ref().and_then(|e| e.downcast_ref::<TlsError>()) {
             Some(TlsError::InvalidMessage(_)) => {
                 format!(
-                    "{place} speaks no TLS from the first octet: write tls = \"starttls\", or its TLS port (993)"
+                    "{place} speaks no TLS from the first octet: write tls = \"starttls\" (as an address: imap://), or its TLS port (993)"
                 )
             }
             Some(TlsError::InvalidCertificate(why)) => unbelieved(&place, why),

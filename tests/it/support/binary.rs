@@ -20,6 +20,8 @@ impl Ran {
     /// Demands an exit code.
     pub(crate) fn exits(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        let twice = self.stderr.lines().find(|line| line.matches("account.id=").count() > 1);
+        assert_eq!(twice, None, "a line of the log says twice whose it is");
         self
     }
 }

@@ -1,6 +1,7 @@
 //! The folders of a run, with what a plan asks of all of them kept at hand: nothing that is asked
 //! at every step walks them.
 
+use crate::mail::cursor::Mark;
 use crate::mail::id::FolderId;
 use crate::run::folders::folder::Folder;
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,10 +48,6 @@ impl Traits {
     fn of(folder: &Folder) -> Self {
         let ours = !folder.row.excluded;
         let free = ours && !folder.is_left();
-        let unread = folder
-            .index
-            .as_ref()
-            .map_or(0, |index| index.intersect(&folder.lanes.backfill.remaining).len());
         let retries =
             !folder.due.is_empty() || !folder.lone.is_empty() || !folder.suspects.is_empty();
         Self {
@@ -63,11 +60,22 @@ impl Traits {
                 && ((folder.index.is_some() && !folder.lanes.backfill.remaining.is_empty())
                     || retries),
             unproven: free && folder.unproven,
-            unread,
+            unread: unread(folder),
             looked: ours && folder.looked,
             sealed: folder.fills.values().map(|fill| fill.unacked.len()).sum(),
             asked: folder.fills.values().map(|fill| fill.asked.len()).sum(),
         }
+    }
+}
+
+/// What its history has left; where it was not looked at in this run, no more than it held last.
+fn unread(folder: &Folder) -> u64 {
+    let (remaining, mark) = (&folder.lanes.backfill.remaining, folder.lanes.live.mark);
+    match &folder.index {
+        Some(index) => index.intersect(remaining).len(),
+        None if folder.row.excluded => 0,
+        None if mark == Mark::CLEARED => remaining.len(),
+        None => remaining.len().min(u64::from(mark.exists)),
     }
 }
 
