@@ -23,8 +23,8 @@ pub const MANY: usize = 64;
 const SMALL: u64 = 1 << 20;
 
 /// How long what waits may wait for others; not at all where somebody waits for it, or where there is much.
-/// Small pages of history may, and with them the marks of passes; without them those marks alone behind
-/// which their run has more to do.
+/// Small pages of history may, and with them the marks of passes; without them those marks alone that a
+/// run can wait for. Whoever waits for nothing else says so (`Action::Hurry`).
 #[must_use]
 pub fn patience(waiting: &[&Commit]) -> Option<Duration> {
     let (mut pages, mut marks) = (0, 0);

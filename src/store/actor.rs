@@ -57,6 +57,8 @@ pub struct StoreState {
     depth: Backlog,
     registry: Registry,
     flushing: bool,
+    /// Somebody waits for what may wait for others.
+    hurried: bool,
     /// When the next `Gathered` comes.
     gathering: Option<Duration>,
     process: ThisProcess,
@@ -124,6 +126,7 @@ impl Actor for StoreActor {
             depth,
             registry,
             flushing: false,
+            hurried: false,
             gathering: None,
             process: ThisProcess::new(start, restarted),
             log: Gathered::default(),
@@ -142,6 +145,10 @@ impl Actor for StoreActor {
             StoreMsg::Commit(commit, reply) => {
                 state.depth.leave();
                 state.waiting.push_back(Waiting::Commit(commit, reply));
+            }
+            StoreMsg::Hurry => {
+                state.depth.leave();
+                state.hurried = true;
             }
             StoreMsg::Open(open, anew, reply) => {
                 state.depth.leave();
@@ -224,7 +231,7 @@ impl Actor for StoreActor {
 impl StoreState {
     /// How long what waits here may wait for others.
     fn patience(&self) -> Option<Duration> {
-        if self.flushing || !self.controls.is_empty() {
+        if self.flushing || self.hurried || !self.controls.is_empty() {
             return None;
         }
         let waiting: Option<Vec<_>> = self.waiting.iter().take(MANY).map(Waiting::commit).collect();
@@ -232,6 +239,7 @@ impl StoreState {
     }
 
     async fn work(&mut self) {
+        self.hurried = false;
         // Each once: a long purge goes on behind the pages, and nothing that was said before an
         // account is handed out is done after it.
         for _ in 0..self.controls.len() {

@@ -15,6 +15,8 @@ use postrider_core::time::Micros;
 pub enum StoreMsg {
     /// Commit; answered after the outer COMMIT.
     Commit(Box<Commit>, ReplyTo<CommitAnswer>),
+    /// Whoever sent commits that may wait for others waits for nothing else now.
+    Hurry,
     /// Read the account: behind every commit sent before it, so its answer is final. With `true` its
     /// incarnation is raised: commits that its sender does not know of are refused from here on.
     Open(OpenAccount, bool, ReplyTo<Result<AccountSnapshot, Failure>>),

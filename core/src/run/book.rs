@@ -21,6 +21,8 @@ pub(crate) struct Book<O> {
     pub(crate) parked: BTreeMap<Token, Commit>,
     /// Questions that were forgotten while their session was kept: how they end tells how it is.
     adrift: BTreeSet<Token>,
+    /// Commits that may wait for others, for all that the store was told.
+    patient: BTreeSet<Token>,
     stamp: Micros,
     next_token: u64,
 }
@@ -34,6 +36,7 @@ impl<O> Book<O> {
             commits: BTreeMap::new(),
             parked: BTreeMap::new(),
             adrift: BTreeSet::new(),
+            patient: BTreeSet::new(),
             stamp: Micros::default(),
             next_token: before.map_or(0, |book| book.next_token),
         }
@@ -59,6 +62,24 @@ impl<O> Book<O> {
     /// Nothing is asked, and nothing waits to be answered.
     pub(crate) fn is_closed(&self) -> bool {
         self.asks.is_empty() && self.commits.is_empty() && self.parked.is_empty()
+    }
+
+    /// A commit that may wait for others was sent.
+    pub(super) fn sent_patient(&mut self, token: Token) {
+        self.patient.insert(token);
+    }
+
+    /// Whether all that is waited for are commits that wait for others themselves; it is said once.
+    pub(super) fn stands_still(&mut self) -> bool {
+        if self.patient.is_empty() || !self.asks.is_empty() {
+            return false;
+        }
+        self.patient.retain(|token| self.commits.contains_key(token));
+        let stands = !self.patient.is_empty() && self.commits.len() == self.patient.len();
+        if stands {
+            self.patient.clear();
+        }
+        stands
     }
 
     /// Whether anything but pages is asked.

@@ -231,6 +231,9 @@ impl<'a, O> Desk<'a, O> {
             haste,
         };
         self.book.commits.insert(token, owner);
+        if haste == Haste::Soon {
+            self.book.sent_patient(token);
+        }
         self.out.push(Action::Commit { token, commit: Box::new(commit) });
     }
 }

@@ -168,6 +168,8 @@ pub enum Action {
         /// The question.
         request: Request,
     },
+    /// All that is waited for are commits that may wait for others (`Haste::Soon`): they are to wait no longer.
+    Hurry,
     /// Commit; commits are applied in their order.
     Commit {
         /// Comes back with the answer.

@@ -135,7 +135,7 @@ impl<W: Work> RunMachine<W> {
     #[must_use]
     pub(crate) fn step(self, event: Event, now: Now) -> (Self, Vec<Action>) {
         let mut out = Vec::new();
-        let state = match (self.state, event) {
+        let mut state = match (self.state, event) {
             (State::Dormant { settings, history }, Event::Begin(scope)) => {
                 out.push(Action::Open { anew: false });
                 State::Opening { start: RunStart { settings, history, scope }, run: None }
@@ -404,6 +404,14 @@ impl<W: Work> RunMachine<W> {
                 Event::Begin(_) | Event::Opened(_) | Event::OpenFailed(_),
             ) => impossible(&mut out),
         };
+        if let State::Connecting(run)
+        | State::Working(run)
+        | State::Closing(run, _)
+        | State::Waiting { run, .. } = &mut state
+            && run.shared.book.stands_still()
+        {
+            out.push(Action::Hurry);
+        }
         (Self { state }, out)
     }
 }

@@ -6,6 +6,7 @@ use crate::world::{Queued, Session, Work, World};
 use postrider_core::account::follow::Slot;
 use postrider_core::account::machine::Machine;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::haste::Haste;
 use postrider_core::mail::id::FolderId;
 use postrider_core::run::event::{Action, Event};
 use postrider_core::run::scope::{Depth, Scope};
@@ -104,6 +105,13 @@ impl World {
             Action::ListProved { started } => self.queue.push_back(Queued::Listed(started)),
             other @ (Action::ReadFeed { .. } | Action::ProvedFeed(_)) => panic!("{other:?}"),
             Action::CountLimbo => self.counting = true,
+            Action::Hurry => {
+                for queued in &mut self.queue {
+                    if let Queued::Commit(_, _, commit) = queued {
+                        commit.haste = Haste::Now;
+                    }
+                }
+            }
             Action::WakeAfter(_) => self.timer = true,
             Action::Report(_) => {}
             Action::Finish(summary) => {
@@ -221,6 +229,24 @@ impl World {
             && !self.connecting
     }
 
+    /// A mark that may wait for company is none that the run waits for: something else is under way.
+    pub(crate) fn check_haste(&self) -> Result<(), String> {
+        let rests = |session: &Session| session.work.is_empty() && session.read.is_empty();
+        let may_wait =
+            |queued: &Queued| matches!(queued, Queued::Commit(_, _, c) if c.haste == Haste::Soon);
+        let stands = self.machine.is_some()
+            && self.session.as_ref().is_some_and(rests)
+            && self.answers.is_empty()
+            && self.is_answered()
+            && !self.queue.is_empty()
+            && self.queue.iter().all(may_wait);
+        if stands {
+            Err("INV-9: a run stands still for marks that may wait".into())
+        } else {
+            Ok(())
+        }
+    }
+
     /// The process begins again, or the account's actor alone.
     pub(crate) fn restart(&mut self, process: bool) {
         self.newborn = true;
@@ -313,6 +339,7 @@ impl World {
                 2 => self.answer_step(),
                 _ => self.other_step(),
             }
+            self.check_haste()?;
         }
         while !self.queue.is_empty() {
             self.store_step()?;

@@ -316,10 +316,9 @@ impl FolderWork {
             flags,
             mailbox: examined.mailbox,
         };
-        // Behind the last of them the run waits for its end, and behind INBOX's for the others.
+        // Behind INBOX's the others wait, also while its mail is on its way.
         let is_inbox = self.folders.inbox() == Some(id);
-        let has_more = !is_inbox && self.folders.wanting().any(|other| other != id);
-        desk.commit_in(if has_more { Haste::Soon } else { Haste::Now }, owner, change);
+        desk.commit_in(if is_inbox { Haste::Now } else { Haste::Soon }, owner, change);
     }
 
     fn set_pass(&mut self, id: FolderId, pass: Option<Pass>) {

@@ -68,12 +68,12 @@ impl Traits {
     }
 }
 
-/// What its history has left; where it was not looked at in this run, no more than it held last.
+/// What its history has left; where this run has still to look at it, no more than it held last.
 fn unread(folder: &Folder) -> u64 {
     let (remaining, mark) = (&folder.lanes.backfill.remaining, folder.lanes.live.mark);
     match &folder.index {
         Some(index) => index.intersect(remaining).len(),
-        None if folder.row.excluded => 0,
+        None if folder.row.excluded || !folder.wanted => 0,
         None if mark == Mark::CLEARED => remaining.len(),
         None => remaining.len().min(u64::from(mark.exists)),
     }

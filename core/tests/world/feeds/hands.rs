@@ -96,6 +96,7 @@ impl FeedWorld {
             | Action::ReadKeys { .. }
             | Action::Proved { .. }
             | Action::ListProved { .. }
+            | Action::Hurry
             | Action::CountLimbo) => panic!("{other:?}"),
         }
     }
