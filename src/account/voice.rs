@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Ends of runs that are remembered: whoever ordered one looks soon.
+const ENDED: usize = 8;
 /// Causes of failure that are remembered; beyond them every line is said.
 const CAUSES: usize = 200;
 
@@ -212,6 +214,10 @@ impl Voice {
         self.registry.account(&self.name, |line| {
             line.run = None;
             line.left = if summary.deferred.is_some() { summary.counts.remaining } else { 0 };
+            if line.ended.len() >= ENDED {
+                line.ended.pop_front();
+            }
+            line.ended.push_back((line.runs.0 + 1, summary.outcome));
             if summary.outcome == Outcome::Success {
                 line.last_success = Some(at);
             }

@@ -2,6 +2,7 @@
 
 use crate::telemetry::registry::AccountLine;
 use postrider_core::run::summary::Counts;
+use postrider_core::standing::Outcome;
 use serde::Serialize;
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -46,6 +47,21 @@ impl ProgressView {
             per_second,
             seconds_left: left.filter(|_| counts.remaining > 0).map(|left| left.as_secs()),
         })
+    }
+}
+
+/// A run of this process that has ended.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EndedRunView {
+    /// Its number, as `runs_ended` counts.
+    run: u64,
+    /// `success`, `partial` (something was left, or waits for a second look), `failed`, `cancelled`.
+    outcome: &'static str,
+}
+
+impl EndedRunView {
+    pub(crate) fn of((run, outcome): &(u64, Outcome)) -> Self {
+        Self { run: *run, outcome: outcome.as_str() }
     }
 }
 

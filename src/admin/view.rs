@@ -3,7 +3,7 @@
 use crate::admin::event_data::EventDataView;
 use crate::admin::feed_view::FeedView;
 pub(crate) use crate::admin::instant::instant;
-use crate::admin::progress::ProgressView;
+use crate::admin::progress::{EndedRunView, ProgressView};
 use crate::store::{StoredAccount, StoredEvent, StoredFailure, StoredFolder, StoredRun};
 use crate::telemetry::registry::{AccountLine, ActorLine, ShownFailure};
 use postrider_core::account::advice::advice;
@@ -134,6 +134,8 @@ pub(crate) struct AccountView {
     push: &'static str,
     /// Runs that have ended since this process started.
     runs_ended: u64,
+    /// How the latest of them ended, the newest last.
+    ended: Vec<EndedRunView>,
     folders: Vec<TierView>,
     /// Where changes are told by message id, and one account is asked for.
     pub(super) feed: Option<FeedView>,
@@ -169,6 +171,7 @@ impl AccountView {
             errors: BTreeMap::new(),
             push: Push::Poll.as_str(),
             runs_ended: 0,
+            ended: Vec::new(),
             folders: Vec::new(),
             feed: None,
         }
@@ -231,6 +234,7 @@ impl AccountView {
         self.errors.clone_from(&line.errors);
         self.push = line.push.as_str();
         self.runs_ended = line.runs.0;
+        self.ended = line.ended.iter().map(EndedRunView::of).collect();
         self.folders = line
             .folders
             .iter()

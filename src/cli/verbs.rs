@@ -12,7 +12,7 @@ use crate::cli::offline::StoredMirror;
 use crate::cli::out::{say, say_line};
 use crate::cli::table::{lay_out, named};
 use postrider_core::failure::Class;
-use postrider_core::standing::Standing;
+use postrider_core::standing::{Outcome, Standing};
 use reqwest::Method;
 use serde_json::Value;
 use std::cell::Cell;
@@ -69,10 +69,11 @@ fn standing(account: &Value) -> Option<Standing> {
 /// Runs `sync-now`.
 pub(super) async fn sync_now(args: SyncNowArgs) -> Exit {
     let path = format!("/v1/accounts/{}", in_path(&args.account));
-    let late = Cell::new(false);
+    let (late, ordered) = (Cell::new(false), Cell::new(0));
     let done = with(&args.client, async |client| {
         let told = client.call(Method::POST, &format!("{path}/sync-now"), &[]).await?;
         let run = told.get("run").and_then(Value::as_u64).unwrap_or(0);
+        ordered.set(run);
         if !args.wait {
             return Ok(told);
         }
@@ -103,16 +104,22 @@ pub(super) async fn sync_now(args: SyncNowArgs) -> Exit {
     match done.await {
         Ok(told) => {
             tell(&args.client, &told);
-            if args.wait { ended(&told, late.get()) } else { Exit::Success }
+            if args.wait { ended(&told, ordered.get(), late.get()) } else { Exit::Success }
         }
         Err(exit) => exit,
     }
 }
 
 /// The code of a run that was waited for: those of `sync --once`.
-fn ended(account: &Value, late: bool) -> Exit {
+fn ended(account: &Value, run: u64, late: bool) -> Exit {
     let class = Class::from_word(&text(account, "class"));
-    let is_left = account.get("failures").and_then(Value::as_u64).is_some_and(|n| n > 0);
+    // Without a row of the ledger: a large loss, say, that waits for its second look.
+    let ends = account.get("ended").and_then(Value::as_array).map(Vec::as_slice);
+    let number = |end: &Value| end.get("run").and_then(Value::as_u64);
+    let its_end = ends.unwrap_or_default().iter().find(|end| number(end) >= Some(run));
+    let was_partial = its_end.is_some_and(|end| text(end, "outcome") == Outcome::Partial.as_str());
+    let is_left =
+        was_partial || account.get("failures").and_then(Value::as_u64).is_some_and(|n| n > 0);
     match standing(account) {
         Some(Standing::NeedsReauth) => Exit::Auth,
         Some(s) if s.is_troubled() => class.map_or(Exit::Network, Exit::of_class),
@@ -195,6 +202,7 @@ mod tests {
             let class = class.map(Class::as_str);
             ended(
                 &json!({ "state": standing.as_str(), "class": class, "failures": failures }),
+                5,
                 false,
             )
         };
@@ -207,7 +215,11 @@ mod tests {
         assert_eq!(told(Standing::NeedsReauth, Some(Class::Auth), 0), Exit::Auth);
         assert_eq!(told(Standing::Waiting, Some(Class::Provider), 0), Exit::Provider);
         assert_eq!(told(Standing::Waiting, None, 0), Exit::Network);
+        let ends = json!([{"run": 4, "outcome": "success"}, {"run": 5, "outcome": "partial"}, {"run": 6, "outcome": "success"}]);
+        let looks = json!({ "state": Standing::Idle.as_str(), "ended": ends });
+        assert_eq!(ended(&looks, 5, false), Exit::Partial, "a loss waits for its second look");
+        assert_eq!(ended(&looks, 6, false), Exit::Success, "it was another run's");
         let running = json!({ "state": Standing::Running.as_str(), "failures": 3 });
-        assert_eq!(ended(&running, true), Exit::Network, "it is not over");
+        assert_eq!(ended(&running, 5, true), Exit::Network, "it is not over");
     }
 }

@@ -8,9 +8,9 @@ use dashmap::DashMap;
 use postrider_core::account::schedule::Mode;
 use postrider_core::failure::{Class, Failure};
 use postrider_core::run::summary::{Counts, FolderLine};
-use postrider_core::standing::{Activity, Push, Standing};
+use postrider_core::standing::{Activity, Outcome, Push, Standing};
 use postrider_core::time::{Micros, Now};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,6 +85,8 @@ pub struct AccountLine {
     pub followed: Duration,
     /// How old the last proof was then, as it is stored: a restart forgets nothing.
     pub stale: Duration,
+    /// How the latest runs ended, by number: the newest last.
+    pub ended: VecDeque<(u64, Outcome)>,
     /// End of the last run that left nothing undone.
     pub last_success: Option<Micros>,
     /// Failures handled, by class.
@@ -120,6 +122,7 @@ impl AccountLine {
             proved: None,
             followed: now.mono,
             stale: Duration::ZERO,
+            ended: VecDeque::new(),
             last_success: None,
             errors: BTreeMap::new(),
             provider: "",

@@ -329,6 +329,24 @@ async fn new_mail_comes_beside_a_long_backfill() {
     .await;
 }
 
+/// Who waits for a run hears what `sync --once` says, also of what waits for its second look.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_hears_of_a_second_look() {
+    let mailbox = seed::mailbox(58, 60);
+    let server = serve_well("u", &mailbox).await;
+    let config = head().replace("confirm_after = \"1ms\"", "confirm_after = \"60s\"");
+    let postrider = Postrider::new(&format!("{config}{}", account("u", server.port(), "pw")));
+    blocking(move || {
+        let served = postrider.serve(&[]);
+        served.settle(&postrider, "u", &mailbox);
+        postrider.run(&["sync-now", "u", "--wait"]).exits(0);
+        mailbox.delete("Junk");
+        postrider.run(&["sync-now", "u", "--wait"]).exits(3);
+        served.stop();
+    })
+    .await;
+}
+
 /// What a first sync has to read is told for all folders before most of them were looked at.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_to_be_read_is_told_of_all_folders() {
