@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+/// Where all of it lies.
+const DIR: &str = "target/fuzz";
+const GENERATOR: &str = "openapi-python-client";
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 /// What an answer must be: no 5xx that is not described, and as the description says.
 const CHECKS: &str = "not_a_server_error,response_schema_conformance,status_code_conformance,content_type_conformance";
@@ -22,12 +25,46 @@ pub(crate) fn fuzz(seconds: &str) -> bool {
         eprintln!("NOT RUN: the fuzz of the admin API needs python3 with venv, and it is not here");
         return true;
     }
-    let dir = PathBuf::from("target/fuzz");
+    let dir = PathBuf::from(DIR);
     let Some(program) = schemathesis(&dir) else { return false };
+    beside_a_demo(|url, token| {
+        run(Command::new(program)
+            // It leaves what it has learned where it runs.
+            .current_dir(&dir)
+            .args(["run", &format!("{url}/openapi.json"), "--checks", CHECKS])
+            .args(["--max-time", seconds, "--request-timeout", "40"])
+            .args(["--header", &format!("Authorization: Bearer {token}")])
+            .env("PYTHONDONTWRITEBYTECODE", "1"))
+    })
+}
+
+/// A client is made of the API's description, by a generator that is installed. Without one nothing is
+/// done, and that is said.
+pub(crate) fn client() -> bool {
+    let is_here = |o: std::process::Output| o.status.success();
+    if !Command::new(GENERATOR).arg("--version").output().is_ok_and(is_here) {
+        eprintln!("NOT RUN: a client of openapi.json (pip install {GENERATOR})");
+        return true;
+    }
+    let document = PathBuf::from(DIR).join("openapi.json");
+    beside_a_demo(|url, token| {
+        let header = format!("Authorization: Bearer {token}");
+        let url = format!("{url}/openapi.json");
+        run(Command::new("curl").args(["-fsS", "-H", &header, &url, "-o"]).arg(&document))
+            && run(Command::new(GENERATOR)
+                .args(["generate", "--overwrite", "--fail-on-warning", "--meta", "none", "--path"])
+                .arg(&document)
+                .arg("--output-path")
+                .arg(PathBuf::from(DIR).join("client")))
+    })
+}
+
+/// Does this while a demo runs, with its address and token.
+fn beside_a_demo(does: impl FnOnce(&str, &str) -> bool) -> bool {
     if !cargo(&["build", "--release"], &[]) {
         return false;
     }
-    let data = dir.join("data");
+    let data = PathBuf::from(DIR).join("data");
     // What an earlier run left.
     drop(fs::remove_dir_all(&data));
     let demo = Command::new("target/release/postrider")
@@ -45,24 +82,7 @@ pub(crate) fn fuzz(seconds: &str) -> bool {
         }
     };
     let done = match reached(&data) {
-        Some((url, token)) => run(Command::new(program)
-            // It leaves what it has learned where it runs.
-            .current_dir(&dir)
-            .args([
-                "run",
-                &format!("{url}/openapi.json"),
-                "--checks",
-                CHECKS,
-                "--max-time",
-                seconds,
-            ])
-            .args([
-                "--request-timeout",
-                "40",
-                "--header",
-                &format!("Authorization: Bearer {token}"),
-            ])
-            .env("PYTHONDONTWRITEBYTECODE", "1")),
+        Some((url, token)) => does(&url, &token),
         None => {
             eprintln!("the demo's admin API did not come up");
             false

@@ -42,7 +42,10 @@ const TASKS: &[(&str, &str)] = &[
         "sizing",
         "what so many Gmail mailboxes would spend in a day; writes the table of docs/sizing.md",
     ),
-    ("audit", "licences, advisories, sources of what we depend on; a build with the oldest Rust"),
+    (
+        "audit",
+        "licences, advisories, sources of what we depend on; a build with the oldest Rust; a client of the API",
+    ),
     ("dovecot", "install Dovecot for the tests, if it is missing"),
 ];
 

@@ -140,7 +140,8 @@ fn one<'a>(words: &'a [&'a str], allowed: &BTreeSet<String>) -> (bool, &'a [&'a 
     }
 }
 
-/// Licences, advisories and sources (cargo-deny), and a build with the oldest Rust that is named.
+/// Licences, advisories and sources (cargo-deny), a build with the oldest Rust that is named, and a client
+/// made of the API's description.
 /// What is not here is said, and not run.
 pub(crate) fn audit() -> bool {
     let has = |program: &str, argument: &str| {
@@ -150,7 +151,7 @@ pub(crate) fn audit() -> bool {
             .is_ok_and(|o| o.status.success())
     };
     let known = check();
-    let builds = oldest();
+    let builds = oldest() && crate::fuzz::client();
     if !has("cargo", "deny") {
         eprintln!("NOT RUN: advisories and sources (cargo install cargo-deny --locked)");
         return known && builds;
