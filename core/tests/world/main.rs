@@ -17,6 +17,7 @@ mod life;
 mod making;
 mod order;
 mod owner;
+mod pages;
 mod recognised;
 mod refused;
 mod remembered;

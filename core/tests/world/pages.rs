@@ -1,0 +1,52 @@
+//! Pages of the past that are on their way to the store while their folder is looked at: scripts.
+
+use crate::server::Lie;
+use crate::world::World;
+use postrider_core::run::event::Event;
+use postrider_core::run::scope::{Depth, Scope};
+
+impl World {
+    /// Everybody but the store does one thing, many times.
+    pub(crate) fn without_the_store(&mut self) {
+        for _ in 0..2000 {
+            self.now += 1;
+            self.session_step();
+            self.answer_step();
+            self.other_step();
+        }
+    }
+
+    /// Six mails of a new account have come in one page, which the store has before it.
+    fn with_a_page_on_its_way(mut self) -> Self {
+        self.settings.page_messages = 10;
+        self.settings.recent_messages = 10;
+        self.begin(Scope::Everything);
+        self.go_on_to(|commit| commit.starts_with("Folder(Backfill"));
+        self
+    }
+
+    /// INBOX is looked at once more; the store stores nothing meanwhile.
+    fn looks_again(&mut self) {
+        let inbox = self.folder("INBOX");
+        self.deliver(Event::Nudged(inbox, Depth::Full));
+        self.without_the_store();
+    }
+}
+
+/// Of what is on its way a session says that nothing is there: that is much, however little is held,
+/// and one look does not end it.
+#[test]
+fn what_is_on_its_way_is_not_gone_on_one_look() {
+    let mut world = World::tame(1);
+    for cid in 1..=6 {
+        world.mail("INBOX", cid);
+    }
+    let mut world = world.with_a_page_on_its_way();
+    world.session.as_mut().unwrap().lie = Lie::ZeroExists;
+    world.lies_on.insert(1);
+    world.looks_again();
+    world.clean_run().unwrap();
+    let inbox = world.folder("INBOX");
+    assert_eq!(world.store.rows(inbox).living.uids().len(), 6, "{}", world.log.join("\n"));
+    world.converges(6);
+}
