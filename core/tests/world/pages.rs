@@ -50,3 +50,29 @@ fn what_is_on_its_way_is_not_gone_on_one_look() {
     assert_eq!(world.store.rows(inbox).living.uids().len(), 6, "{}", world.log.join("\n"));
     world.converges(6);
 }
+
+/// The store cannot take the page at first, and takes what was sent behind it: what a later listing told
+/// of the page's mail must not be among that, or the page undoes it.
+#[test]
+fn what_is_told_of_mail_on_its_way_is_stored_behind_it() {
+    for what in ["flags", "gone"] {
+        let mut world = World::tame(1);
+        world.cfg.modseq = true;
+        for cid in 1..=6 {
+            world.mail("INBOX", cid);
+        }
+        let mut world = world.with_a_page_on_its_way();
+        let folder = world.server.folders.get_mut("INBOX").unwrap();
+        if what == "flags" {
+            folder.mail.get_mut(&2).unwrap().flags = 5;
+        } else {
+            folder.mail.remove(&2);
+        }
+        world.looks_again();
+        world.refuse = 1;
+        world.clean_run().unwrap();
+        // What the counters have proved since is true.
+        world.asks_quietly();
+        assert_eq!(world.difference(), None, "{what}: {}", world.log.join("\n"));
+    }
+}
