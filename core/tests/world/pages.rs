@@ -76,3 +76,24 @@ fn what_is_told_of_mail_on_its_way_is_stored_behind_it() {
         assert_eq!(world.difference(), None, "{what}: {}", world.log.join("\n"));
     }
 }
+
+/// A page is to close a hole that is mail by the time it is stored: the server was put back, and has
+/// used the UID again. It is settled before the folder is listed, or nobody would look there again.
+#[test]
+fn what_takes_uids_for_holes_is_settled_before_they_are_listed() {
+    let mut world = World::tame(1);
+    world.cfg.modseq = true;
+    for cid in 1..=6 {
+        world.mail("INBOX", cid);
+    }
+    world.server.folders.get_mut("INBOX").unwrap().mail.remove(&4);
+    let mut world = world.with_a_page_on_its_way();
+    let folder = world.server.folders.get_mut("INBOX").unwrap();
+    folder.mail.split_off(&4);
+    (folder.uidnext, folder.restored) = (4, true);
+    world.mail("INBOX", 11);
+    world.looks_again();
+    world.clean_run().unwrap();
+    world.asks_quietly();
+    assert_eq!(world.difference(), None, "{}", world.log.join("\n"));
+}
