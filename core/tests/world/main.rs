@@ -10,6 +10,7 @@ mod anew;
 mod capped;
 mod check;
 mod config;
+mod counters;
 mod feeds;
 mod held_back;
 mod kept;

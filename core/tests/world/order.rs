@@ -308,7 +308,7 @@ fn a_later_run() {
 }
 
 /// A world whose folders have a modseq and counters in LIST, mirrored and listed once.
-fn counted() -> World {
+pub(crate) fn counted() -> World {
     let mut world = World::tame(3);
     (world.cfg.modseq, world.cfg.counted) = (true, true);
     for (n, folder) in ["INBOX", "B", "C"].into_iter().enumerate() {
