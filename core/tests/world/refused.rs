@@ -301,12 +301,14 @@ fn counters_do_not_take_a_refusal_away() {
     world.clean_run().unwrap();
     assert_eq!(world.difference(), None);
     world.shuts("B", i64::MAX);
-    world.now += 90_000;
+    // Within the day of its listing: nothing but the refusal is a reason to open it then.
+    world.begin(Scope::Doubt);
     world.clean_run().unwrap();
     assert!(world.is_refused("B"));
     world.shuts("B", 0);
     world.asked = Some(Vec::new());
     world.now += 100;
+    world.begin(Scope::Everything);
     world.clean_run().unwrap();
     assert!(world.asked_of("B") > 0, "it is opened");
     assert!(!world.is_refused("B"));

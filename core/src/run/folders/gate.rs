@@ -141,7 +141,7 @@ impl FolderWork {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::commit::rows::{FolderLook, FolderRow, Misfit};
+    use crate::commit::rows::{FolderLook, FolderRow, Misfit, RefusedLook};
     use crate::mail::cursor::Lanes;
     use crate::mail::id::{FolderId, SessionId, UidValidity};
     use crate::run::event::Token;
@@ -203,6 +203,10 @@ mod tests {
         Misfit { uidvalidity, listed, surplus: 1, session: SessionId(1), at: Micros(2) }
     }
 
+    fn refused() -> RefusedLook {
+        RefusedLook { session: SessionId(1), at: Micros(2) }
+    }
+
     fn fill() -> Fill {
         Fill {
             kind: FillKind::Retry,
@@ -219,7 +223,7 @@ mod tests {
 
     #[test]
     fn whatever_is_open_is_looked_at() {
-        let spoils: [(&str, Spoil); 16] = [
+        let spoils: [(&str, Spoil); 17] = [
             ("flags never listed", |f| f.lanes.live.flags = None),
             ("what was listed was gone", |f| f.lacked = true),
             ("no modseq then", |f| {
@@ -239,6 +243,7 @@ mod tests {
             ("a surplus", |f| f.row.surplus = 1),
             ("unproved", |f| f.row.unproved = Some("x".into())),
             ("refused", |f| f.row.stalled_at = Some(Micros(2))),
+            ("refused once", |f| f.row.refused = Some(refused())),
             ("a page on its way", |f| drop(f.fills.insert(Token(1), fill()))),
         ];
         for (what, spoil) in spoils {
@@ -309,10 +314,11 @@ mod tests {
         ] {
             assert!(!is_empty(&folder, &shown), "{what}");
         }
-        let spoils: [(&str, Spoil); 6] = [
+        let spoils: [(&str, Spoil); 7] = [
             ("passed", |f| f.row.passed_at = Some(Micros(2))),
             ("something is held", |f| f.row.held = true),
             ("it stands still", |f| f.row.stalled_at = Some(Micros(2))),
+            ("it was refused once", |f| f.row.refused = Some(refused())),
             ("it was opened with another UIDNEXT", |f| f.lanes.live.mark.uidnext = 2),
             ("it was opened with a message", |f| f.lanes.live.mark.exists = 1),
             ("it was opened with another modseq", |f| f.lanes.live.mark.modseq = 6),
