@@ -169,18 +169,8 @@ fn nobody_waits_for_inbox_to_be_stored() {
     assert_eq!(world.difference(), None);
 }
 
-/// Everybody but the store does one thing, many times.
-fn without_the_store(world: &mut World) {
-    for _ in 0..2000 {
-        world.now += 1;
-        world.session_step();
-        world.answer_step();
-        world.other_step();
-    }
-}
-
 /// What waits for the store, in order: the first word of each change.
-fn waiting(world: &World) -> Vec<String> {
+pub(crate) fn waiting(world: &World) -> Vec<String> {
     let commits = world.queue.iter().filter_map(|queued| match queued {
         Queued::Commit(_, _, commit) => Some(format!("{:?}", commit.change)),
         _ => None,
@@ -208,7 +198,7 @@ fn many_small_pages_are_on_their_way() {
         while !world.asked.as_ref().unwrap().iter().any(is_listed) {
             world.step_all();
         }
-        without_the_store(&mut world);
+        world.without_the_store();
         let pages = waiting(&world).iter().filter(|change| *change == "Backfill").count();
         assert!((least..=most).contains(&pages), "{mails} mails each: {pages} pages");
         for _ in 0..5000 {
@@ -230,7 +220,7 @@ fn a_mark_does_not_wait_for_its_mail_to_be_stored() {
     world.settings.page_messages = 2;
     world.begin(Scope::Some { list: false, folders: [(inbox, Depth::Quick)].into() });
     world.go_on_to(|commit| commit.contains("Arrivals"));
-    without_the_store(&mut world);
+    world.without_the_store();
     assert_eq!(waiting(&world), ["Arrivals", "Arrivals", "Pass"]);
     world.clean_run().unwrap();
     assert_eq!(world.difference(), None);

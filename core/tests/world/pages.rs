@@ -1,5 +1,6 @@
-//! Pages of the past that are on their way to the store while their folder is looked at: scripts.
+//! What is on its way to the store while folders are looked at, pages and marks: scripts.
 
+use crate::order::waiting;
 use crate::server::Lie;
 use crate::world::World;
 use postrider_core::run::event::Event;
@@ -96,4 +97,28 @@ fn what_takes_uids_for_holes_is_settled_before_they_are_listed() {
     world.clean_run().unwrap();
     world.asks_quietly();
     assert_eq!(world.difference(), None, "{}", world.log.join("\n"));
+}
+
+/// Mail that came to many folders is asked for while that of the first ones is made durable: small pages
+/// are not counted, where they are live.
+#[test]
+fn small_pages_of_new_mail_are_not_counted() {
+    let mut world = World::tame(12);
+    let names: Vec<String> = world.server.folders.keys().cloned().collect();
+    for (n, name) in (0..).zip(&names) {
+        world.mail(name, n + 1);
+    }
+    world.clean_run().unwrap();
+    world.settings.page_messages = 8;
+    for (n, name) in (0..).zip(&names) {
+        world.mail(name, n + 20);
+    }
+    world.begin(Scope::Everything);
+    // The others wait for INBOX.
+    world.go_on_to(|commit| commit.starts_with("Folder(Arrivals { folder: FolderId(2)"));
+    world.without_the_store();
+    let pages = waiting(&world).iter().filter(|change| *change == "Arrivals").count();
+    assert_eq!(pages, names.len() - 1);
+    world.clean_run().unwrap();
+    assert_eq!(world.difference(), None);
 }
