@@ -2,7 +2,10 @@
 
 use crate::order::waiting;
 use crate::server::Lie;
-use crate::world::World;
+use crate::world::{Queued, World};
+use postrider_core::commit::change::{Change, FolderChange};
+use postrider_core::haste::Haste;
+use postrider_core::mail::id::FolderId;
 use postrider_core::run::event::Event;
 use postrider_core::run::scope::{Depth, Scope};
 
@@ -121,4 +124,42 @@ fn small_pages_of_new_mail_are_not_counted() {
     assert_eq!(pages, names.len() - 1);
     world.clean_run().unwrap();
     assert_eq!(world.difference(), None);
+}
+
+/// Which folder's mark waits for the store, and how soon the run is to hear of it.
+fn mark(queued: &Queued) -> Option<(FolderId, Haste)> {
+    let Queued::Commit(_, _, commit) = queued else { return None };
+    match &commit.change {
+        Change::Folder(FolderChange::Pass { folder, .. }) => Some((*folder, commit.haste)),
+        _ => None,
+    }
+}
+
+/// Marks wait for company while there are more folders to look at; nobody is kept waiting for INBOX's,
+/// which the others wait for, and for the last one, which the run waits for.
+#[test]
+fn a_mark_that_is_waited_for_is_stored_at_once() {
+    let mut world = World::tame(12);
+    let names: Vec<String> = world.server.folders.keys().cloned().collect();
+    for (n, name) in (0..).zip(&names) {
+        world.mail(name, n + 1);
+    }
+    world.clean_run().unwrap();
+    for (n, name) in (0..).zip(&names) {
+        world.mail(name, n + 20);
+    }
+    world.begin(Scope::Everything);
+    let mut told = Vec::new();
+    for _ in 0..5000 {
+        world.now += 1;
+        world.session_step();
+        world.answer_step();
+        world.other_step();
+        told.extend(world.queue.front().and_then(mark));
+        world.store_one();
+    }
+    let hastes: Vec<Haste> = told.iter().map(|(_, haste)| *haste).collect();
+    assert_eq!(told[0].0, world.folder("INBOX"));
+    assert_eq!((hastes[0], hastes[1]), (Haste::Now, Haste::Soon));
+    assert_eq!((hastes.len(), hastes[11]), (12, Haste::Now));
 }
