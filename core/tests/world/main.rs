@@ -29,6 +29,7 @@ mod sight;
 mod store;
 mod talk;
 mod town;
+mod used_again;
 mod watching;
 mod words;
 mod world;

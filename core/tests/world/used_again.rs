@@ -1,0 +1,41 @@
+//! UIDs that are used again for other mail: scripts.
+
+use crate::world::World;
+use postrider_core::standing::EventKind;
+
+/// INBOX is put back from a backup that had two mails; two others have come since, with flags.
+fn put_back(world: &mut World) {
+    let inbox = world.server.folders.get_mut("INBOX").unwrap();
+    inbox.mail.split_off(&3);
+    (inbox.uidnext, inbox.restored) = (3, true);
+    for cid in 11..=12 {
+        let uid = world.mail("INBOX", cid);
+        world.server.folders.get_mut("INBOX").unwrap().mail.get_mut(&uid).unwrap().flags = 5;
+    }
+    for cid in 3..=6 {
+        world.touched.insert(cid, 10);
+    }
+}
+
+fn six() -> World {
+    let mut world = World::tame(1);
+    for cid in 1..=6 {
+        world.mail("INBOX", cid);
+    }
+    world
+}
+
+fn updated(world: &World) -> usize {
+    world.store.events.iter().filter(|e| e.kind == EventKind::MessageUpdated).count()
+}
+
+/// The flags of the mail that lies under our UID now are not those of ours, which ends.
+#[test]
+fn flags_of_another_mail_are_told_of_nobody() {
+    let mut world = six();
+    world.clean_run().unwrap();
+    put_back(&mut world);
+    world.now += 700;
+    world.converges(6);
+    assert_eq!(updated(&world), 0);
+}
