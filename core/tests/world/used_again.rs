@@ -39,3 +39,19 @@ fn flags_of_another_mail_are_told_of_nobody() {
     world.converges(6);
     assert_eq!(updated(&world), 0);
 }
+
+/// Where the server does not say what lies under our UIDs, nothing is believed of them, and it is asked
+/// at the next look, not the next day.
+#[test]
+fn what_cannot_be_compared_is_compared_at_the_next_look() {
+    let mut world = six();
+    world.clean_run().unwrap();
+    put_back(&mut world);
+    world.server.folders.get_mut("INBOX").unwrap().unsized_mail = true;
+    world.asks_quietly();
+    assert_eq!(updated(&world), 0);
+    world.server.folders.get_mut("INBOX").unwrap().unsized_mail = false;
+    world.asks_quietly();
+    assert_eq!(world.difference(), None);
+    assert_eq!(updated(&world), 0);
+}
