@@ -1,6 +1,8 @@
 //! UIDs that are used again for other mail: scripts.
 
 use crate::world::World;
+use postrider_core::run::event::Event;
+use postrider_core::run::scope::{Depth, Scope};
 use postrider_core::standing::EventKind;
 
 /// INBOX is put back from a backup that had two mails; two others have come since, with flags.
@@ -54,4 +56,27 @@ fn what_cannot_be_compared_is_compared_at_the_next_look() {
     world.asks_quietly();
     assert_eq!(world.difference(), None);
     assert_eq!(updated(&world), 0);
+}
+
+/// Bytes that are kept until another session tells the same length are those of the mail that lay there:
+/// they are not taken for the one that lies there now.
+#[test]
+fn bytes_that_were_kept_are_no_other_mails() {
+    let mut world = six();
+    world.cfg.estimates = true;
+    world.settings.page_messages = 10;
+    world.settings.recent_messages = 10;
+    world.begin(Scope::Everything);
+    world.go_on_to(|commit| commit.starts_with("Folder(Backfill"));
+    let inbox = world.server.folders.get_mut("INBOX").unwrap();
+    inbox.mail.split_off(&4);
+    (inbox.uidnext, inbox.restored) = (4, true);
+    for cid in 11..=12 {
+        world.mail("INBOX", cid);
+    }
+    let inbox = world.folder("INBOX");
+    world.deliver(Event::Nudged(inbox, Depth::Full));
+    world.clean_run().unwrap();
+    assert!(world.store.account.sizes_estimated);
+    assert_eq!(world.difference(), None, "{}", world.log.join("\n"));
 }
