@@ -1,4 +1,4 @@
-//! UIDs that are used again for other mail: scripts.
+//! UIDs that are used again for other mail, and listings that do not fit: scripts.
 
 use crate::world::World;
 use postrider_core::run::event::Event;
@@ -79,4 +79,27 @@ fn bytes_that_were_kept_are_no_other_mails() {
     world.clean_run().unwrap();
     assert!(world.store.account.sizes_estimated);
     assert_eq!(world.difference(), None, "{}", world.log.join("\n"));
+}
+
+/// Two listings on two sessions miss EXISTS by the same: what only the first of them showed was lost by
+/// the second, and does not end.
+#[test]
+fn what_one_of_two_misfits_has_shown_is_there() {
+    let mut world = six();
+    world.clean_run().unwrap();
+    world.clean_run().unwrap();
+    let inbox = world.folder("INBOX");
+    let all = world.server.folders["INBOX"].mail.clone();
+    for lost in [2, 3] {
+        let folder = world.server.folders.get_mut("INBOX").unwrap();
+        (folder.mail, folder.surplus) = (all.clone(), 1);
+        folder.mail.remove(&lost);
+        world.now += 1000;
+        world.begin(Scope::Doubt);
+        world.clean_run().unwrap();
+        assert_eq!(world.store.rows(inbox).living.uids().len(), 6, "{lost}");
+    }
+    let folder = world.server.folders.get_mut("INBOX").unwrap();
+    (folder.mail, folder.surplus) = (all, 0);
+    world.converges(4);
 }
