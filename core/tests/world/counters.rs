@@ -1,6 +1,7 @@
 //! Counters that come with LIST: what they must not prove, as scripts.
 
 use crate::order::counted;
+use crate::server::EVER;
 use crate::world::World;
 use postrider_core::run::event::Event;
 use postrider_core::run::scope::{Depth, Scope};
@@ -31,4 +32,28 @@ fn a_hint_that_comes_while_a_name_is_opened_is_looked_at() {
     world.deliver(Event::Nudged(folder, Depth::Quick));
     world.clean_run().unwrap();
     assert_eq!(world.difference(), None);
+}
+
+/// LIST counts more messages than there are UIDs: whatever that is, the folder is not opened by it, or
+/// old mail would be told as new.
+#[test]
+fn what_counts_more_messages_than_uids_is_asked_itself() {
+    let mut world = World::tame(2);
+    (world.cfg.modseq, world.cfg.counted) = (true, true);
+    world.mail("INBOX", 1);
+    let copy = world.server.folders["INBOX"].mail[&1].clone();
+    let folder = world.server.folders.get_mut("B").unwrap();
+    folder.mail.insert(1, copy);
+    folder.uidnext = 2;
+    world.mail("B", 2);
+    // Until LIST is answered.
+    world.server.folders.get_mut("B").unwrap().ahead = Some((EVER, 1));
+    world.faults = true;
+    until_asked(&mut world, "examine INBOX");
+    world.faults = false;
+    world.clean_run().unwrap();
+    assert_eq!(world.difference(), None);
+    let told = world.store.events.iter().filter(|event| event.message.is_some());
+    let old: Vec<bool> = told.map(|event| event.backfill).collect();
+    assert_eq!(old, [true; 3]);
 }
