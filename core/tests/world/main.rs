@@ -22,6 +22,7 @@ mod pages;
 mod recognised;
 mod refused;
 mod remembered;
+mod renamed;
 mod rest;
 mod scheduler;
 mod server;
