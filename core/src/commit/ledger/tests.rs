@@ -361,3 +361,18 @@ fn a_name_is_believed_for_the_same_bytes() {
     assert_eq!((bytes(message(10)), bytes(message(11))), (1, 2));
     assert_eq!(ledger.take_writes().created.len(), 2);
 }
+
+/// It was there at the last pass of its folder, or has come since: what lay elsewhere before then is
+/// another mail.
+#[test]
+fn what_ends_was_seen_at_the_last_pass() {
+    let (account, mut folder) = folder();
+    for (passed, seen) in [(None, 5), (Some(3), 5), (Some(9), 9)] {
+        folder.passed_at = passed.map(Micros);
+        let mut ledger = Ledger::new(1);
+        ledger.begin(&folder, &account, &mail(10, 1, 1), Micros(5));
+        ledger.end(&folder, 10, Micros(20));
+        let lost = ledger.messages().next().unwrap();
+        assert_eq!(lost.last_sight, Some(Micros(seen)), "{passed:?}");
+    }
+}
