@@ -4,7 +4,7 @@
 use crate::commit::change::feed::{FeedChange, FeedStep, Terms};
 use crate::commit::feed::apply::apply_feed;
 use crate::commit::feed::books::FeedBooks;
-use crate::commit::feed::rows::FeedRows;
+use crate::commit::feed::rows::{FeedRows, WHOLE};
 use crate::commit::ledger::Ledger;
 use crate::commit::rows::{AccountRow, FolderRow};
 use crate::commit::whole::WholeMail;
@@ -15,7 +15,7 @@ use crate::mail::folder::Role;
 use crate::mail::id::{AccountId, FolderId, Identity, Incarnation, SessionId};
 use crate::mail::room::Room;
 use crate::mime::HeaderFacts;
-use crate::provider::feeds::{FoundMail, Got, SeenState};
+use crate::provider::feeds::{FeedItem, FeedWord, FoundMail, Got, SeenState};
 use crate::time::Micros;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -28,13 +28,19 @@ fn mail() -> Identity {
     Identity("gm:1".into())
 }
 
-/// One message in INBOX, of version 5.
-fn books() -> FeedBooks {
+/// An account that has INBOX, and no message.
+fn empty() -> FeedBooks {
     let mut rows = FeedRows::fresh(AccountRow::fresh(AccountId(1), Incarnation(1)));
     let inbox =
         FolderRow::new(FolderId(1), b"INBOX".to_vec(), "INBOX".into(), Some(Role::Inbox), at(0));
     rows.places.insert(inbox.id, inbox);
-    let mut books = FeedBooks::new(rows, Ledger::new(1), 1);
+    FeedBooks::new(rows, Ledger::new(1), 0)
+}
+
+/// One message in INBOX, of version 5.
+fn books() -> FeedBooks {
+    let mut books = empty();
+    books.held = 1;
     let mail = WholeMail {
         identity: mail(),
         body: BodyRef::sealed(BodyHash([1; 32]), 1, 0, 5),
@@ -48,8 +54,14 @@ fn books() -> FeedBooks {
     books
 }
 
+const TERMS: Terms =
+    Terms { settle_after: Duration::from_secs(60), guard_floor: 50, compares: false };
+
 fn apply(books: &mut FeedBooks, step: FeedStep, seconds: i64) {
-    let terms = Terms { settle_after: Duration::from_secs(60), guard_floor: 50, compares: false };
+    apply_by(books, TERMS, step, seconds);
+}
+
+fn apply_by(books: &mut FeedBooks, terms: Terms, step: FeedStep, seconds: i64) {
     apply_feed(books, &FeedChange { terms, step }, FolderId(9), at(seconds));
 }
 
@@ -57,6 +69,38 @@ fn got(books: &mut FeedBooks, session: i64, seconds: i64, got: Got) {
     let found = vec![(mail(), got)];
     let (asked, session) = (at(seconds), SessionId(session));
     apply(books, FeedStep::Got { asked, session, found }, seconds);
+}
+
+/// A feed tells this of it.
+fn word(books: &mut FeedBooks, word: FeedWord, seconds: i64) {
+    let items = vec![FeedItem { id: mail(), word }];
+    let (place, from, to, session) = (WHOLE, None, None, SessionId(1));
+    apply(books, FeedStep::Words { place, from, to, session, items }, seconds);
+}
+
+fn new(version: &str) -> FeedWord {
+    FeedWord::New { version: Some(MailVersion::new(version)), places: None }
+}
+
+fn is_owed(books: &FeedBooks) -> bool {
+    books.owed(&mail()).is_some()
+}
+
+/// In INBOX.
+fn in_inbox(version: Option<&str>) -> SeenState {
+    SeenState {
+        places: BTreeSet::from([PlaceId("INBOX".into())]),
+        flags: Flags::default(),
+        version: version.map(MailVersion::new),
+    }
+}
+
+/// It is there; `bytes`: they came along.
+fn found(state: SeenState, bytes: bool) -> Got {
+    let body = BodyRef::sealed(BodyHash([1; 32]), 1, 0, 5);
+    let bytes = bytes.then(|| (body, HeaderFacts::default()));
+    let (stamp, date, room) = (None, None, Room::default());
+    Got::Found(Box::new(FoundMail { state, stamp, date, bytes, room }))
 }
 
 fn lives(books: &FeedBooks) -> bool {
@@ -84,18 +128,8 @@ fn absence_asks_and_two_looks_apart_end() {
 fn an_older_version_changes_nothing() {
     let mut books = books();
     let seen = |version, flags: &str| {
-        let state = SeenState {
-            places: BTreeSet::from([PlaceId("INBOX".into())]),
-            flags: Flags::new([flags]),
-            version: Some(MailVersion::new(version)),
-        };
-        Got::Found(Box::new(FoundMail {
-            state,
-            stamp: None,
-            date: None,
-            bytes: None,
-            room: Room::default(),
-        }))
+        let flags = Flags::new([flags]);
+        found(SeenState { flags, ..in_inbox(Some(version)) }, false)
     };
     let flags = |books: &FeedBooks| {
         books.ledger.state_of(books.ledger.message(&mail()).unwrap().id).1.as_str().to_owned()
@@ -108,4 +142,25 @@ fn an_older_version_changes_nothing() {
     assert!(books.owed(&mail()).is_some(), "nor is either late enough to settle it");
     got(&mut books, 1, 160, seen("6", "\\Seen"));
     assert!(books.owed(&mail()).is_none());
+}
+
+/// A place says that it has lost a mail: what still shows it there is older than that.
+#[test]
+fn who_shows_a_mail_where_it_left_is_older() {
+    let left = || FeedWord::Left(PlaceId("INBOX".into()));
+    let mut books = books();
+    word(&mut books, left(), 100);
+    assert!(is_owed(&books), "it is asked where it is");
+    got(&mut books, 1, 110, found(in_inbox(Some("5")), false));
+    assert!(is_owed(&books), "an answer");
+    word(&mut books, FeedWord::State(in_inbox(Some("5"))), 115);
+    assert!(is_owed(&books), "a word");
+    got(&mut books, 1, 160, found(in_inbox(Some("5")), false));
+    assert!(!is_owed(&books), "asked so much later, it is there again");
+    // One that is still to be read.
+    let mut books = empty();
+    word(&mut books, new("5"), 100);
+    word(&mut books, left(), 150);
+    got(&mut books, 1, 160, found(in_inbox(Some("5")), true));
+    assert!(lives(&books) && is_owed(&books));
 }
