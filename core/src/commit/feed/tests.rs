@@ -164,3 +164,28 @@ fn who_shows_a_mail_where_it_left_is_older() {
     got(&mut books, 1, 160, found(in_inbox(Some("5")), true));
     assert!(lives(&books) && is_owed(&books));
 }
+
+/// A compare that is owed looks again at what lists have shown, not at what a word has told, nor where it
+/// was asked before; and none that is paid looks at anything.
+#[test]
+fn only_what_a_list_has_shown_waits_for_a_compare() {
+    let by = Terms { compares: true, ..TERMS };
+    let settles = |listed: bool, told: bool, asked: i64| {
+        let mut books = empty();
+        books.rows.state.listed = listed;
+        let step = FeedStep::Shown { ids: vec![(mail(), false)], rank: 2 };
+        apply_by(&mut books, by, step, 100);
+        if told {
+            word(&mut books, FeedWord::Touched, 101);
+        }
+        let (asked, session) = (at(asked), SessionId(1));
+        let found = vec![(mail(), found(in_inbox(None), true))];
+        apply_by(&mut books, by, FeedStep::Got { asked, session, found }, 120);
+        assert!(lives(&books));
+        !is_owed(&books)
+    };
+    assert!(settles(false, false, 110), "the first list is under way: a compare is owed behind it");
+    assert!(!settles(true, false, 110), "no compare is owed");
+    assert!(!settles(false, true, 110), "a word has told of it");
+    assert!(!settles(false, false, 99), "it was asked before it was shown");
+}
