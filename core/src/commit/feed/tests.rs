@@ -189,3 +189,16 @@ fn only_what_a_list_has_shown_waits_for_a_compare() {
     assert!(!settles(false, true, 110), "a word has told of it");
     assert!(!settles(false, false, 99), "it was asked before it was shown");
 }
+
+/// That it was not there before a word told of it is no look at its absence.
+#[test]
+fn what_was_missed_before_the_word_is_no_first_look() {
+    let mut books = books();
+    word(&mut books, FeedWord::Touched, 200);
+    let (asked, session, found) = (at(190), SessionId(1), vec![(mail(), Got::Missing)]);
+    apply(&mut books, FeedStep::Got { asked, session, found }, 201);
+    got(&mut books, 2, 270, Got::Missing);
+    assert!(lives(&books), "one look");
+    got(&mut books, 1, 340, Got::Missing);
+    assert!(!lives(&books));
+}
