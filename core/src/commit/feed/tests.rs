@@ -202,3 +202,16 @@ fn what_was_missed_before_the_word_is_no_first_look() {
     got(&mut books, 1, 340, Got::Missing);
     assert!(!lives(&books));
 }
+
+/// A word after the first look: what was missed before may be there by now.
+#[test]
+fn a_word_begins_the_looks_anew() {
+    let mut books = books();
+    let absent = Some(SessionId(1));
+    apply(&mut books, FeedStep::Questions { ids: vec![mail()], absent }, 100);
+    word(&mut books, FeedWord::Touched, 150);
+    got(&mut books, 2, 170, Got::Missing);
+    assert!(lives(&books), "one look since");
+    got(&mut books, 1, 230, Got::Missing);
+    assert!(!lives(&books));
+}
