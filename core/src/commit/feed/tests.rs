@@ -215,3 +215,17 @@ fn a_word_begins_the_looks_anew() {
     got(&mut books, 1, 230, Got::Missing);
     assert!(!lives(&books));
 }
+
+/// Words that came before it was deleted are told late, and an old read shows what they told: time alone
+/// shows that it is back.
+#[test]
+fn what_is_deleted_is_not_back_by_a_version() {
+    let mut books = books();
+    word(&mut books, FeedWord::Gone(None), 100);
+    assert!(!lives(&books));
+    word(&mut books, FeedWord::State(in_inbox(Some("7"))), 101);
+    got(&mut books, 1, 110, found(in_inbox(Some("7")), false));
+    assert!(!lives(&books) && is_owed(&books));
+    got(&mut books, 1, 161, found(in_inbox(Some("7")), false));
+    assert!(lives(&books) && !is_owed(&books));
+}
