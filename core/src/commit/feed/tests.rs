@@ -229,3 +229,33 @@ fn what_is_deleted_is_not_back_by_a_version() {
     got(&mut books, 1, 161, found(in_inbox(Some("7")), false));
     assert!(lives(&books) && !is_owed(&books));
 }
+
+/// A page of words that ends much of what is held ends none of it: each is asked about.
+#[test]
+fn many_that_are_gone_at_once_are_asked_about() {
+    for (floor, living) in [(1, true), (2, false)] {
+        let mut books = books();
+        let other = Identity("gm:2".into());
+        let body = BodyRef::sealed(BodyHash([2; 32]), 1, 0, 5);
+        let second = WholeMail {
+            identity: other.clone(),
+            body,
+            header: HeaderFacts::default(),
+            date: None,
+            version: None,
+            places: BTreeSet::from([FolderId(1)]),
+            flags: Flags::default(),
+        };
+        books.ledger.create_whole(second, at(1));
+        books.held = 2;
+        let gone = |id| FeedItem { id, word: FeedWord::Gone(None) };
+        let items = vec![gone(mail()), gone(other)];
+        let (place, from, to, session) = (WHOLE, None, None, SessionId(1));
+        let step = FeedStep::Words { place, from, to, session, items };
+        apply_by(&mut books, Terms { guard_floor: floor, ..TERMS }, step, 100);
+        assert_eq!((lives(&books), is_owed(&books)), (living, living), "floor {floor}");
+        // One look was the word; another session, late enough, is the second.
+        got(&mut books, 2, 160, Got::Missing);
+        assert!(!lives(&books));
+    }
+}
