@@ -259,3 +259,15 @@ fn many_that_are_gone_at_once_are_asked_about() {
         assert!(!lives(&books));
     }
 }
+
+/// A word that is told late does not lower what an answer must show.
+#[test]
+fn the_version_that_is_owed_never_falls() {
+    let mut books = empty();
+    word(&mut books, new("9"), 100);
+    word(&mut books, new("7"), 101);
+    got(&mut books, 1, 110, found(in_inbox(Some("7")), true));
+    assert!(lives(&books) && is_owed(&books), "it is older than what was told");
+    got(&mut books, 1, 111, found(in_inbox(Some("9")), false));
+    assert!(!is_owed(&books));
+}
