@@ -4,12 +4,12 @@
 use crate::commit::change::feed::{FeedChange, FeedStep, Terms};
 use crate::commit::feed::apply::apply_feed;
 use crate::commit::feed::books::FeedBooks;
-use crate::commit::feed::rows::{FeedRows, WHOLE};
+use crate::commit::feed::rows::{FeedRows, FeedState, WHOLE};
 use crate::commit::ledger::Ledger;
 use crate::commit::rows::{AccountRow, FolderRow};
 use crate::commit::whole::WholeMail;
 use crate::mail::body::{BodyHash, BodyRef};
-use crate::mail::feed::{MailVersion, PlaceId};
+use crate::mail::feed::{FeedCursor, MailVersion, PlaceId};
 use crate::mail::flags::Flags;
 use crate::mail::folder::Role;
 use crate::mail::id::{AccountId, FolderId, Identity, Incarnation, SessionId};
@@ -269,5 +269,22 @@ fn the_version_that_is_owed_never_falls() {
     got(&mut books, 1, 110, found(in_inbox(Some("7")), true));
     assert!(lives(&books) && is_owed(&books), "it is older than what was told");
     got(&mut books, 1, 111, found(in_inbox(Some("9")), false));
+    assert!(!is_owed(&books));
+}
+
+/// The provider has forgotten what came after the cursor: what was asked before settles nothing, whatever
+/// version it shows, and what is found is compared.
+#[test]
+fn a_history_that_is_forgotten_renews_what_is_owed() {
+    let mut books = empty();
+    let cursor = || FeedCursor("1".into());
+    books.rows.feeds.insert(WHOLE, FeedState { cursor: Some(cursor()), head_at: at(1) });
+    word(&mut books, new("5"), 100);
+    let expired = FeedStep::Expired { place: WHOLE, from: cursor(), cursor: Some(cursor()) };
+    apply(&mut books, expired, 150);
+    assert_eq!(books.rows.state.debt, Some(at(150)));
+    got(&mut books, 1, 170, found(in_inbox(Some("5")), true));
+    assert!(lives(&books) && is_owed(&books));
+    got(&mut books, 1, 210, found(in_inbox(Some("5")), false));
     assert!(!is_owed(&books));
 }
