@@ -288,3 +288,22 @@ fn a_history_that_is_forgotten_renews_what_is_owed() {
     got(&mut books, 1, 210, found(in_inbox(Some("5")), false));
     assert!(!is_owed(&books));
 }
+
+/// Pages shift under the first list, so a compare is owed behind it; one pays the debt that it began with,
+/// and none that is younger.
+#[test]
+fn a_compare_pays_the_debt_that_it_names() {
+    let mut books = empty();
+    let listed = |first: bool, pays: Option<i64>| FeedStep::Listed {
+        place: None,
+        first,
+        pays: pays.map(at),
+        shifts: false,
+    };
+    apply(&mut books, listed(true, None), 100);
+    assert_eq!(books.rows.state.debt, Some(at(100)));
+    apply(&mut books, listed(false, Some(90)), 110);
+    assert_eq!(books.rows.state.debt, Some(at(100)), "an older one");
+    apply(&mut books, listed(false, Some(100)), 120);
+    assert_eq!(books.rows.state.debt, None);
+}
