@@ -145,3 +145,26 @@ impl FeedProof {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A compare that has proved nothing says so of its own time, whatever an earlier one has proved.
+    #[test]
+    fn the_later_of_two_compares_is_true() {
+        let proof = |compared: Option<i64>, whole: bool| {
+            let compared = compared.map(Micros);
+            FeedProof { compared, whole, ..FeedProof::default() }
+        };
+        let proves = |first: FeedProof, second: FeedProof| {
+            let (one, other) = (first.and(second), second.and(first));
+            assert_eq!((one.compared, one.whole), (other.compared, other.whole));
+            one.whole
+        };
+        assert!(!proves(proof(Some(1), true), proof(Some(2), false)));
+        assert!(proves(proof(Some(1), false), proof(Some(2), true)));
+        assert!(proves(proof(Some(1), true), proof(None, false)), "there was no other");
+        assert!(!proves(proof(None, true), proof(None, false)), "there was none");
+    }
+}
