@@ -239,3 +239,6 @@ impl FeedWork {
         self.walk.is_some() && self.generation == generation
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! What a compare may say that it has proved.
+
+use super::*;
+use crate::commit::rows::AccountRow;
+use crate::mail::feed::PlaceId;
+use crate::mail::id::{AccountId, Incarnation, MessageId, SessionId};
+use crate::provider::FeedTraits;
+use crate::recovery::history::History;
+use crate::run::desk::{Common, RunStart};
+use crate::run::event::{AccountSnapshot, Action};
+use crate::run::feed::trail::Trail;
+use crate::run::feed::walk::Walk;
+use crate::run::scope::Scope;
+use crate::run::settings::Settings;
+use crate::time::{Micros, Now};
+use std::collections::{BTreeSet, VecDeque};
+
+/// When the walk began.
+const BEGAN: Micros = Micros(1000);
+
+/// A compare that has shown one message, which is held, and waits for our count.
+fn walk() -> Walk {
+    Walk {
+        kind: WalkKind::Compare,
+        turn: WalkTurn::Tallying(1),
+        began: BEGAN,
+        session: SessionId(1),
+        pays: Some(Micros(500)),
+        ripe: true,
+        legs: VecDeque::new(),
+        token: None,
+        dead: 0,
+        most: None,
+        trail: Trail::default(),
+        pages: 1,
+        page: Vec::new(),
+        seen: BTreeSet::from([MessageId(1)]),
+        got: Vec::new(),
+        here: BTreeSet::new(),
+        others: BTreeSet::new(),
+        hidden: BTreeSet::new(),
+        news: false,
+        differ: BTreeSet::new(),
+        absent: BTreeSet::new(),
+        cursor: None,
+    }
+}
+
+/// What such a work does, spoilt by `spoil`.
+fn with<T>(
+    spoil: impl FnOnce(&mut FeedWork, &mut FeedTally),
+    act: impl FnOnce(&mut FeedWork, FeedTally, &mut Desk<'_>) -> T,
+) -> (T, Vec<Action>) {
+    let account = AccountRow::fresh(AccountId(1), Incarnation(1));
+    let start = RunStart {
+        settings: Settings::default(),
+        history: History::default(),
+        scope: Scope::Everything,
+    };
+    let mut shared = Common::new(start, account.clone(), None);
+    shared.session = Some(SessionId(1));
+    let mut out = Vec::new();
+    let mut desk = Desk::new(&mut shared, Now::default(), &mut out);
+    let mut work = FeedWork::of(FeedTraits::default(), AccountSnapshot::of(account), &mut desk);
+    work.rows.state.debt = Some(Micros(500));
+    work.walk = Some(walk());
+    let mut tally = FeedTally { held: 1, ..FeedTally::default() };
+    spoil(&mut work, &mut tally);
+    let done = act(&mut work, tally, &mut desk);
+    (done, out)
+}
+
+fn proves(spoil: impl FnOnce(&mut FeedWork, &mut FeedTally)) -> bool {
+    let (_, out) = with(spoil, |work, tally, desk| work.on_walk_tallied(tally, desk));
+    out.iter().any(|action| matches!(action, Action::ProvedFeed(proof) if proof.whole))
+}
+
+/// All of it was looked at late enough, nothing is open, and the server counts as many.
+#[test]
+fn what_is_open_is_not_proved() {
+    assert!(proves(|_, _| ()));
+    assert!(!proves(|_, tally| tally.owed = 1), "something is owed");
+    assert!(!proves(|_, tally| tally.unheld = 1), "something was never read");
+    assert!(!proves(|work, _| work.gets.waits.failed = 1), "something cannot be read");
+    assert!(!proves(|_, tally| tally.held = 2), "more is held than was shown");
+    assert!(!proves(|work, _| work.rows.state.debt = Some(Micros(600))), "a younger debt");
+    let counts = |work: &mut FeedWork, n| work.walk.as_mut().unwrap().turn = WalkTurn::Tallying(n);
+    assert!(!proves(|work, _| counts(work, 2)), "the server counts more");
+    let met = |work: &mut FeedWork| {
+        work.placing.placed_at = Some(Micros(1));
+        work.placing.met.insert(PlaceId("X".into()), Micros(1));
+    };
+    assert!(!proves(|work, _| met(work)), "a place that was named may be listed yet");
+}
