@@ -3,6 +3,7 @@
 use super::*;
 use crate::commit::rows::AccountRow;
 use crate::mail::feed::PlaceId;
+use crate::mail::flags::Flags;
 use crate::mail::id::{AccountId, Incarnation, MessageId, SessionId};
 use crate::provider::FeedTraits;
 use crate::recovery::history::History;
@@ -91,4 +92,31 @@ fn what_is_open_is_not_proved() {
         work.placing.met.insert(PlaceId("X".into()), Micros(1));
     };
     assert!(!proves(|work, _| met(work)), "a place that was named may be listed yet");
+}
+
+/// A list that began before a message was stored does not show it: that is no question.
+#[test]
+fn what_was_stored_since_is_not_absent() {
+    let asks = |since: Micros| {
+        let row = KnownMail {
+            id: Identity("gm:2".into()),
+            message: Some(MessageId(2)),
+            since,
+            deleted: false,
+            owed: false,
+            away: false,
+            places: BTreeSet::new(),
+            flags: Flags::default(),
+        };
+        let ((), out) = with(
+            |work, _| work.traits.by_place = false,
+            |work, _, desk| {
+                work.on_held(vec![row], desk);
+                work.on_away(Vec::new(), desk);
+            },
+        );
+        out.iter().any(|action| matches!(action, Action::Commit { .. }))
+    };
+    assert!(asks(Micros(BEGAN.0 - 1)));
+    assert!(!asks(BEGAN));
 }
