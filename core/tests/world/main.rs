@@ -13,6 +13,7 @@ mod config;
 mod counters;
 mod feeds;
 mod held_back;
+mod helped;
 mod kept;
 mod life;
 mod making;
