@@ -1,8 +1,9 @@
 //! What a compare may say that it has proved.
 
 use super::*;
+use crate::commit::feed::rows::{FeedState, WHOLE};
 use crate::commit::rows::AccountRow;
-use crate::mail::feed::PlaceId;
+use crate::mail::feed::{FeedCursor, PlaceId};
 use crate::mail::flags::Flags;
 use crate::mail::id::{AccountId, Incarnation, MessageId, SessionId};
 use crate::provider::FeedTraits;
@@ -119,4 +120,28 @@ fn what_was_stored_since_is_not_absent() {
     };
     assert!(asks(Micros(BEGAN.0 - 1)));
     assert!(!asks(BEGAN));
+}
+
+/// A list that begins too soon behind the heads may show less than lay before them: it pays no debt, and
+/// proves nothing.
+#[test]
+fn what_is_listed_too_soon_pays_nothing() {
+    let begun = |head: i64| {
+        let head_at = Micros::from_seconds(head);
+        let ready = |work: &mut FeedWork, _: &mut FeedTally| {
+            let cursor = Some(FeedCursor("1".into()));
+            work.rows.feeds.insert(WHOLE, FeedState { cursor, head_at });
+            (work.rows.state.placed_at, work.rows.state.listed) = (Some(head_at), true);
+            (work.placing.asked, work.traits.shows_state) = (None, true);
+            (work.gets.drained, work.compare, work.walk) = (true, true, None);
+        };
+        let (walk, _) = with(ready, |work, _, desk| {
+            work.plan_walk(desk);
+            work.walk.take().unwrap()
+        });
+        assert_eq!(walk.kind, WalkKind::Compare);
+        (walk.ripe, walk.pays)
+    };
+    assert_eq!(begun(-3600), (true, Some(Micros(500))));
+    assert_eq!(begun(0), (false, None));
 }
