@@ -3,7 +3,9 @@
 
 use super::*;
 use crate::account::follow::hands::tests::page;
+use crate::commit::feed::rows::FeedRows;
 use crate::failure::When;
+use crate::provider::Family;
 use crate::run::event::Token;
 
 fn bye() -> Failure {
@@ -309,4 +311,20 @@ fn inbox_is_looked_for() {
             );
         }
     }
+}
+
+/// The row of a place keeps when a feed was looked at last: by an earlier run, that proves nothing anew.
+#[test]
+fn a_look_of_an_earlier_run_along_feeds_proves_nothing() {
+    let mut f = resting();
+    f.rules.settings.family = Family::Feed;
+    let before = f.proved();
+    f.take(Input::Hinted(1, Hint::Counts), at(10));
+    let mut opened = AccountSnapshot::of(AccountRow::fresh(AccountId(1), Incarnation(1)));
+    let mut rows = FeedRows::fresh(opened.account.clone());
+    let row = FolderRow::new(FolderId(1), b"INBOX".to_vec(), "INBOX".into(), None, at(0).wall);
+    rows.places.insert(row.id, FolderRow { passed_at: Some(at(3).wall), ..row });
+    opened.feed = Some(Box::new(rows));
+    f.take(Input::Machine(f.run(), Event::Opened(Box::new(opened))), at(10));
+    assert_eq!(f.proved(), before);
 }
