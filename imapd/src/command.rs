@@ -49,8 +49,8 @@ pub enum Misbehaviour {
     CutAfter(usize),
     /// Announces every body this much longer than it is.
     TooLong(usize),
-    /// Says an RFC822.SIZE that is too high by this.
-    Estimate(usize),
+    /// Says an RFC822.SIZE that is too high by this, or too low.
+    Estimate(isize),
 }
 
 /// A command line with its literals filled in.

@@ -79,7 +79,8 @@ pub(crate) fn lines(
                         0
                     };
                     out.extend_from_slice(
-                        format!(" BODY[] {{{}}}\r\n", mail.raw.len() + more).as_bytes(),
+                        format!(" BODY[] {{{}}}\r\n", mail.raw.len() + more)
+                            .as_bytes(),
                     );
                     out.extend_from_slice(&mail.raw);
                 }
@@ -98,7 +99,7 @@ fn range(asked: &str) -> Option<(usize, usize)> {
 }
 
 /// What is told of a message besides its text; its size is said to be this much larger.
-fn items_of(mail: &Mail, asked: &str, more: usize) -> String {
+fn items_of(mail: &Mail, asked: &str, more: isize) -> String {
     let (mut line, wants) = (String::new(), |item: &str| asked.contains(item));
     if wants("FLAGS") {
         line.push_str(&format!(" FLAGS ({})", mail.flags.join(" ")));
@@ -109,7 +110,7 @@ fn items_of(mail: &Mail, asked: &str, more: usize) -> String {
         line.push_str(&format!(" INTERNALDATE {date}"));
     }
     if wants("RFC822.SIZE") {
-        line.push_str(&format!(" RFC822.SIZE {}", mail.raw.len() + more));
+        line.push_str(&format!(" RFC822.SIZE {}", mail.raw.len().saturating_add_signed(more)));
     }
     if wants("EMAILID") {
         line.push_str(&format!(" EMAILID (M{:x})", name_of(mail)));

@@ -52,6 +52,8 @@ enum Stop {
     Other,
     /// The server refuses ranges, or does not know them.
     Unable,
+    /// There is more of it than may be taken in.
+    Full(Failure),
 }
 
 /// The sink, in the middle of a body: what is begun goes on, behind what must be the same.
@@ -62,6 +64,8 @@ struct Joined<'a, 'k> {
     again: &'k [u8],
     /// It was something else.
     differs: bool,
+    /// There is no room for this message: what still comes of it is heard, and thrown away.
+    full: Option<Failure>,
     came: u64,
 }
 
@@ -76,11 +80,17 @@ impl BodySink for Joined<'_, '_> {
         let (again, rest) = self.again.split_at_checked(known.len()).unwrap_or_default();
         self.again = rest;
         self.differs |= again != known;
-        if self.differs || new.is_empty() {
+        if self.differs || self.full.is_some() || new.is_empty() {
             return Ok(());
         }
         self.head.take(new);
-        self.sink.write(new).await
+        match self.sink.write(new).await {
+            Err(full) if full.reach == Reach::Message => {
+                self.full = Some(full);
+                Ok(())
+            }
+            written => written,
+        }
     }
     async fn finish(&mut self) -> Result<(), Failure> {
         Ok(())
@@ -190,6 +200,7 @@ impl ImapSession {
             }
             self.sink.forget(of);
             match stop {
+                Stop::Full(full) => return Ok(Pieced::Refused(full.chain())),
                 Stop::Gone => return Ok(Pieced::Missed(None)),
                 // Nothing is kept now: all of it is read.
                 Stop::Other if have > 0 => {}
@@ -211,10 +222,13 @@ impl ImapSession {
         let most = size / LEAST + ROUNDS;
         for _ in 0..most {
             let at = have - again.len() as u64;
-            let mut joined =
-                Joined { sink: &mut self.sink, head: &mut *head, again, differs: false, came: 0 };
+            let (sink, head) = (&mut self.sink, &mut *head);
+            let mut joined = Joined { sink, head, again, differs: false, full: None, came: 0 };
             let shown = self.conn.pieces(uid, at..size, ahead, &mut joined).await?;
             let (differs, came) = (joined.differs, joined.came);
+            if let Some(full) = joined.full {
+                return Ok((have, Stop::Full(full)));
+            }
             again = joined.again;
             have = (at + came).max(have);
             // Behind a short piece the others do not fit, nor where they come in another order.
@@ -333,7 +347,7 @@ impl Conn {
         loop {
             // All that was asked for has come, but for what is on its way.
             let whole = next == awaited + asked.len() as u64 * PIECE;
-            let goes_on = whole && shown.are_well() && !into.differs;
+            let goes_on = whole && shown.are_well() && !into.differs && into.full.is_none();
             while goes_on && asked.len() < ahead && (next == at || next < size) {
                 let command = format!("UID FETCH {uid} (UID BODY.PEEK[]<{next}.{PIECE}>)");
                 asked.push_back(self.send(command.as_bytes(), false).await?);
