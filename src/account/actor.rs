@@ -164,7 +164,8 @@ impl Actor for AccountActor {
             fault::pass("account.answered");
             fault::pass("panic.account");
         }
-        let span = tracing::info_span!("postrider.account.run", account.id = %state.args.name);
+        // At every level: it says whose a line is.
+        let span = tracing::error_span!("postrider.account.run", account.id = %state.args.name);
         span.in_scope(|| state.step(&me, input));
         Ok(())
     }

@@ -53,7 +53,7 @@ impl Actor for SessionActor {
         match message {
             SessionMsg::Start(start) => {
                 fault::pass("panic.session");
-                let span = tracing::info_span!(
+                let span = tracing::error_span!(
                     "postrider.imap.session",
                     account.id = %start.request.account,
                     session.id = start.id.0,
