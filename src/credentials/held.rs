@@ -40,6 +40,9 @@ impl Held {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let differs = is_another(&current.secret, &new.secret);
         *current = new;
+        if differs {
+            self.shown.forget_words();
+        }
         differs
     }
 

@@ -8,6 +8,7 @@ use postrider_core::plain::PlainText;
 use postrider_core::provider::feeds::{FeedAnswer, Got};
 use postrider_core::provider::folders::Answer;
 use secrecy::{ExposeSecret, SecretString};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What stands in place of a text that repeats a secret.
@@ -18,13 +19,16 @@ const LOOKED_AT: usize = 64 * 1024;
 const SHOWN: usize = 1000;
 /// A coded form that is shorter says nothing of what it was made of.
 const CODED: usize = 6;
+/// A shorter secret may be a word of the server's own, and is found as a whole.
+const WORD: usize = 8;
 /// From this length on a secret is found by pieces of it; a shorter one by three quarters of it, and by
-/// eight octets at least: less is often a word of the server's own.
+/// eight octets at least.
 const LONG: usize = 24;
 /// Of a long secret, the pieces that are looked for.
 const PIECE: usize = 12;
-/// Secrets that are hidden: the newest.
-const HIDDEN: usize = 16;
+/// Secrets that are hidden, those that were shown last; and octets of them, but for the last two.
+const HIDDEN: usize = 6;
+const OCTETS: usize = 16 * 1024;
 /// How often a text is decoded that holds another one, coded in its turn.
 const LAYERS: usize = 3;
 
@@ -41,26 +45,45 @@ impl std::fmt::Debug for Redactor {
 impl Redactor {
     /// From here on no text that repeats this is let through.
     pub fn hide(&self, secret: &str) {
-        let mut hidden = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !secret.is_empty() && !hidden.iter().any(|known| known.expose_secret() == secret) {
-            if hidden.len() >= HIDDEN {
-                hidden.remove(0);
-            }
-            hidden.push(secret.to_owned().into());
+        if secret.is_empty() {
+            return;
         }
+        let mut hidden = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        hidden.retain(|known| known.expose_secret() != secret);
+        hidden.push(secret.to_owned().into());
+        let octets = |hidden: &[SecretString]| -> usize {
+            hidden.iter().map(|secret| secret.expose_secret().len()).sum()
+        };
+        while hidden.len() > HIDDEN || (hidden.len() > 2 && octets(&hidden) > OCTETS) {
+            hidden.remove(0);
+        }
+    }
+
+    /// Another secret takes the place of what was wrong: a short one, a word perhaps, hides no more texts.
+    pub fn forget_words(&self) {
+        let mut hidden = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        hidden.retain(|known| known.expose_secret().len() >= WORD);
     }
 
     /// Whether a text repeats something that was shown.
     #[must_use]
     pub fn is_repeated_in(&self, text: &str) -> bool {
-        let mut texts = vec![text.to_ascii_lowercase().into_bytes()];
-        while let Some(inner) = texts.last().and_then(|text| decoded(text))
-            && texts.len() <= LAYERS
-        {
-            texts.push(inner.to_ascii_lowercase());
+        let needles = {
+            let hidden = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            Needles::of(hidden.iter().map(ExposeSecret::expose_secret))
+        };
+        if needles.is_empty() {
+            return false;
         }
-        let hidden = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        hidden.iter().any(|secret| texts.iter().any(|text| repeats(text, secret.expose_secret())))
+        let mut text = text.to_ascii_lowercase().into_bytes();
+        for _ in 0..LAYERS {
+            if needles.are_in(&text) {
+                return true;
+            }
+            let Some(inner) = decoded(&text) else { return false };
+            text = inner.to_ascii_lowercase();
+        }
+        needles.are_in(&text)
     }
 
     /// Whether what was shown stands in these octets as it is.
@@ -78,7 +101,8 @@ impl Redactor {
         let looked_at = text.get(..text.floor_char_boundary(LOOKED_AT)).unwrap_or_default();
         // What is taken out may have stood in the middle of it.
         let plain = PlainText::from(looked_at);
-        if self.is_repeated_in(looked_at) || self.is_repeated_in(&plain) {
+        let is_same = plain.as_str() == looked_at;
+        if self.is_repeated_in(looked_at) || (!is_same && self.is_repeated_in(&plain)) {
             return REPEATED.into();
         }
         plain.first(SHOWN)
@@ -139,25 +163,54 @@ impl Redactor {
     }
 }
 
-/// Whether the text (in lower case) holds the secret in any form, or a telling piece of it.
-fn repeats(text: &[u8], secret: &str) -> bool {
-    let finds = |form: &str| {
-        let form = form.to_ascii_lowercase();
-        let length = form.len();
-        let (piece, step) = match length {
-            0 => return false,
-            1..8 => (length, 1),
-            8..LONG => ((length * 3 / 4).max(8), 1),
-            _ => (PIECE, PIECE),
-        };
-        let pieces = form.as_bytes().windows(piece).step_by(step);
-        pieces.into_iter().any(|piece| memchr::memmem::find(text, piece).is_some())
-    };
-    // A text for people has lost what steers a terminal.
-    finds(secret)
-        || finds(&PlainText::from(secret))
-        || coded(secret).iter().any(|form| form.len() >= CODED && finds(form))
+/// What secrets are found by: their forms in lower case, or telling pieces of those.
+#[derive(Default)]
+struct Needles {
+    short: BTreeSet<Vec<u8>>,
+    /// Of long ones.
+    pieces: HashSet<[u8; PIECE]>,
 }
+
+impl Needles {
+    fn of<'a>(secrets: impl Iterator<Item = &'a str>) -> Self {
+        let mut needles = Self::default();
+        for secret in secrets {
+            needles.add(secret);
+            // A text for people has lost what steers a terminal.
+            needles.add(&PlainText::from(secret));
+            for form in coded(secret).iter().filter(|form| form.len() >= CODED) {
+                needles.add(form);
+            }
+        }
+        needles
+    }
+
+    fn add(&mut self, form: &str) {
+        let form = form.to_ascii_lowercase().into_bytes();
+        if form.len() >= LONG {
+            self.pieces.extend(form.as_chunks().0);
+            return;
+        }
+        let piece = if form.len() < WORD { form.len() } else { (form.len() * 3 / 4).max(WORD) };
+        if piece > 0 {
+            self.short.extend(form.windows(piece).map(<[u8]>::to_vec));
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.short.is_empty() && self.pieces.is_empty()
+    }
+
+    fn are_in(&self, text: &[u8]) -> bool {
+        let mut windows = text.array_windows::<PIECE>();
+        self.short.iter().any(|piece| memchr::memmem::find(text, piece).is_some())
+            || (!self.pieces.is_empty() && windows.any(|window| self.pieces.contains(window)))
+    }
+}
+
+/// HTML's own names.
+const ENTITIES: [(&[u8], u8); 5] =
+    [(b"amp;", b'&'), (b"lt;", b'<'), (b"gt;", b'>'), (b"quot;", b'"'), (b"apos;", b'\'')];
 
 /// The text without one layer of escapes, whichever of its signs are escaped: of URLs and forms
 /// (RFC 3986 §2.1), quoted-printable (RFC 2045 §6.7), JSON and quoted strings (RFC 8259 §7), HTML.
@@ -166,17 +219,25 @@ fn decoded(text: &[u8]) -> Option<Vec<u8>> {
     let number = |digits: &[u8], radix| {
         std::str::from_utf8(digits).ok().and_then(|digits| u32::from_str_radix(digits, radix).ok())
     };
+    let control = |letter| {
+        let known = [(b'n', b'\n'), (b'r', b'\r'), (b't', b'\t'), (b'b', 8), (b'f', 12)];
+        known.iter().find(|(name, _)| *name == letter).map(|(_, code)| u32::from(*code))
+    };
     let escape = |rest: &[u8]| -> Option<(u32, usize)> {
         Some(match rest {
             [b'%' | b'=', high, low, ..] => (number(&[*high, *low], 16)?, 3),
             [b'\\', b'u', hex @ ..] => (number(hex.get(..4)?, 16)?, 6),
-            [b'\\', b'n', ..] => (u32::from(b'\n'), 2),
+            [b'\\', letter, ..] if control(*letter).is_some() => (control(*letter)?, 2),
             [b'\\', sign, ..] if sign.is_ascii_punctuation() => (u32::from(*sign), 2),
             [b'&', b'#', code @ ..] => {
                 let end = code.iter().take(8).position(|b| *b == b';')?;
                 let code = code.get(..end)?;
                 let (digits, radix) = code.strip_prefix(b"x").map_or((code, 10), |hex| (hex, 16));
                 (number(digits, radix)?, end + 3)
+            }
+            [b'&', name @ ..] => {
+                let (name, code) = ENTITIES.iter().find(|(known, _)| name.starts_with(known))?;
+                (u32::from(*code), name.len() + 1)
             }
             _ => return None,
         })
@@ -202,12 +263,18 @@ fn decoded(text: &[u8]) -> Option<Vec<u8>> {
     found.then_some(out)
 }
 
-/// How a secret is written elsewhere, beside escapes: in a form, in hexadecimal, and in base64,
-/// wherever in the coded text it begins.
+/// How a secret is written elsewhere: in a form, in hexadecimal, in quotes, and in base64, wherever in
+/// the coded text it begins.
 fn coded(secret: &str) -> Vec<String> {
     let bytes = secret.as_bytes();
-    let mut forms =
-        vec![secret.replace(' ', "+"), bytes.iter().map(|b| format!("{b:02x}")).collect()];
+    let mut forms = vec![
+        secret.replace(' ', "+"),
+        bytes.iter().map(|b| format!("{b:02x}")).collect(),
+        // As they are: what such a secret holds may look like an escape of another kind.
+        secret.replace('\\', "\\\\").replace('"', "\\\""),
+        serde_json::Value::from(secret).to_string().trim_matches('"').to_owned(),
+        secret.replace('/', "\\/"),
+    ];
     forms.retain(|form| form != secret);
     for before in 0..3_usize {
         let shifted = [vec![0; before], bytes.to_vec()].concat();
@@ -319,14 +386,42 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_that_looks_like_an_escape_is_found_in_quotes() {
+        let hidden = hiding("k=4fR8\"wq");
+        assert_eq!(hidden.text("BAD LOGIN \"u\" \"k=4fR8\\\"wq\""), REPEATED);
+        let hidden = hiding("p&ss\"word\t1");
+        assert_eq!(hidden.text("<b>p&amp;ss&quot;word\\t1</b>"), REPEATED);
+    }
+
+    #[test]
+    fn a_long_text_costs_little_however_many_are_hidden() {
+        let hidden = Redactor::default();
+        (0..HIDDEN).for_each(|n| hidden.hide(&format!("{n}{TOKEN}").repeat(40)));
+        // Some 6,000 pieces are looked for in one pass over it, not each by itself.
+        let text = "the server refuses %41 this ".repeat(2000);
+        assert!(hidden.text(&text).starts_with("the server refuses"));
+        let needles = {
+            let hidden = hidden.0.lock().unwrap();
+            Needles::of(hidden.iter().map(ExposeSecret::expose_secret))
+        };
+        assert!(needles.short.len() <= 1, "{}", needles.short.len());
+    }
+
+    #[test]
     fn the_newest_are_hidden() {
         let hidden = hiding("the first of them");
         for n in 0..HIDDEN {
             assert_eq!(hidden.text("the first of them"), REPEATED, "{n}");
-            hidden.hide(&format!("number {n} of them"));
+            hidden.hide(&format!("number {n} {n} {n} {n}"));
         }
         assert_ne!(hidden.text("the first of them"), REPEATED);
-        assert_eq!(hidden.text("number 0 of them"), REPEATED);
+        // Whoever is shown again is new again.
+        hidden.hide("number 0 0 0 0");
+        hidden.hide("another one of them");
+        assert_eq!(hidden.text("number 0 0 0 0"), REPEATED);
+        assert_ne!(hidden.text("number 1 1 1 1"), REPEATED);
+        (0..3).for_each(|n| hidden.hide(&n.to_string().repeat(10_000)));
+        assert_eq!(hidden.0.lock().unwrap().len(), 2, "they are bounded by octets");
     }
 
     #[test]
