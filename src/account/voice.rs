@@ -91,6 +91,10 @@ impl Voice {
             line.next_attempt_at = next;
             let since = line.run.and(line.run_since).unwrap_or(now.mono);
             (line.run, line.run_since) = (counts.map(|_| before), counts.map(|_| since));
+            // Another actor counts from the first on.
+            if follower.runs().0 < line.runs.0 {
+                line.ended.clear();
+            }
             line.runs = follower.runs();
             // Who is replaced has proved what its predecessor did.
             line.proved = follower.proved().or(line.proved);

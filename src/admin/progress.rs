@@ -37,7 +37,9 @@ impl ProgressView {
         let since = line.run.and(line.run_since).map(|began| mono.saturating_sub(began));
         let pace = since.filter(|since| *since >= TELLING && counts.stored > 0);
         let per_second = pace.map(|since| counts.stored as f64 / since.as_secs_f64());
-        let left = per_second.map(|pace| Duration::from_secs_f64(counts.remaining as f64 / pace));
+        // What no clock can count is not told.
+        let left = per_second
+            .and_then(|pace| Duration::try_from_secs_f64(counts.remaining as f64 / pace).ok());
         Some(Self {
             stored: counts.stored,
             octets: counts.octets,

@@ -336,7 +336,6 @@ fn in_full(item: &Value, failures: &[Value]) -> String {
     out
 }
 
-/// A span for people.
 /// What is left, and how long that takes at the run's pace.
 fn to_read(progress: &Value) -> String {
     let number = |key| progress.get(key).and_then(Value::as_f64);
@@ -347,6 +346,7 @@ fn to_read(progress: &Value) -> String {
     }
 }
 
+/// A span for people.
 fn seconds(seconds: f64) -> String {
     match seconds {
         s if s < 60.0 => format!("{s:.1} s"),

@@ -113,19 +113,21 @@ pub(super) async fn sync_now(args: SyncNowArgs) -> Exit {
 /// The code of a run that was waited for: those of `sync --once`.
 fn ended(account: &Value, run: u64, late: bool) -> Exit {
     let class = Class::from_word(&text(account, "class"));
-    // Without a row of the ledger: a large loss, say, that waits for its second look.
+    let is_left = account.get("failures").and_then(Value::as_u64).is_some_and(|n| n > 0);
     let ends = account.get("ended").and_then(Value::as_array).map(Vec::as_slice);
-    let number = |end: &Value| end.get("run").and_then(Value::as_u64);
-    let its_end = ends.unwrap_or_default().iter().find(|end| number(end) >= Some(run));
-    let was_partial = its_end.is_some_and(|end| text(end, "outcome") == Outcome::Partial.as_str());
-    let is_left =
-        was_partial || account.get("failures").and_then(Value::as_u64).is_some_and(|n| n > 0);
+    let is_its = |end: &&Value| end.get("run").and_then(Value::as_u64) == Some(run);
+    let its_end = ends.unwrap_or_default().iter().rev().find(is_its);
+    let its_end = its_end.and_then(|end| Outcome::from_word(&text(end, "outcome")));
     match standing(account) {
         Some(Standing::NeedsReauth) => Exit::Auth,
         Some(s) if s.is_troubled() => class.map_or(Exit::Network, Exit::of_class),
         // What runs by now is another run, unless this one is not over.
         _ if late => Exit::Network,
-        _ if is_left => Exit::Partial,
+        // Whatever has ended since.
+        _ if its_end == Some(Outcome::Cancelled) => Exit::Interrupted,
+        _ if its_end == Some(Outcome::Failed) => class.map_or(Exit::Network, Exit::of_class),
+        // Without a row of the ledger: a large loss, say, that waits for its second look.
+        _ if is_left || its_end == Some(Outcome::Partial) => Exit::Partial,
         _ => Exit::Success,
     }
 }
@@ -219,6 +221,11 @@ mod tests {
         let looks = json!({ "state": Standing::Idle.as_str(), "ended": ends });
         assert_eq!(ended(&looks, 5, false), Exit::Partial, "a loss waits for its second look");
         assert_eq!(ended(&looks, 6, false), Exit::Success, "it was another run's");
+        for (outcome, exit) in [("failed", Exit::Network), ("cancelled", Exit::Interrupted)] {
+            let ends = json!([{"run": 5, "outcome": outcome}, {"run": 6, "outcome": "success"}]);
+            let since = json!({ "state": Standing::Idle.as_str(), "ended": ends });
+            assert_eq!(ended(&since, 5, false), exit);
+        }
         let running = json!({ "state": Standing::Running.as_str(), "failures": 3 });
         assert_eq!(ended(&running, 5, true), Exit::Network, "it is not over");
     }

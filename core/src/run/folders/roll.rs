@@ -73,7 +73,7 @@ fn unread(folder: &Folder) -> u64 {
     let (remaining, mark) = (&folder.lanes.backfill.remaining, folder.lanes.live.mark);
     match &folder.index {
         Some(index) => index.intersect(remaining).len(),
-        None if folder.row.excluded || !folder.wanted => 0,
+        None if folder.row.excluded || !(folder.wanted || folder.pass.is_some()) => 0,
         None if mark == Mark::CLEARED => remaining.len(),
         None => remaining.len().min(u64::from(mark.exists)),
     }
