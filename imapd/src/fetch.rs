@@ -79,8 +79,7 @@ pub(crate) fn lines(
                         0
                     };
                     out.extend_from_slice(
-                        format!(" BODY[] {{{}}}\r\n", mail.raw.len() + more)
-                            .as_bytes(),
+                        format!(" BODY[] {{{}}}\r\n", mail.raw.len() + more).as_bytes(),
                     );
                     out.extend_from_slice(&mail.raw);
                 }

@@ -17,8 +17,8 @@ const RESTING: usize = 1024;
 const TEXT_LIMIT: usize = 1024 * 1024;
 /// A literal that is no body beyond this is skipped.
 const LITERAL_LIMIT: u64 = 64 * 1024;
-/// No mail is asked for in one piece that is longer: who announces such a literal is not listened to
-/// until its end.
+/// Who announces a literal that is longer, and not wanted, is not listened to until its end: the session
+/// ends. Mail of that length comes by ranges, once sessions have ended at it.
 const SKIPPED: u64 = 1 << 30;
 /// Of a line that is too long, its end.
 const KEPT: usize = 64;
