@@ -61,8 +61,8 @@ fn miss(books: &mut FeedBooks, owed: &Owed, asked: Hearing) {
     let agrees =
         |look: MissingLook| look.session != session && since >= look.at.plus(terms.settle_after);
     if since < owed.told_at {
-        // What was told since is younger than this.
-        books.change(&owed.id, |row| row.due_at = Some(at));
+        // What was told since is younger than this; told by a clock that was ahead, it has its time.
+        books.change(&owed.id, |row| row.due_at = Some(at.max(row.told_at)));
     } else if owed.missing.is_some_and(agrees) {
         books.pay(&owed.id);
         if let Some(message) = books.message(&owed.id).filter(|m| m.deleted_at.is_none()) {

@@ -203,6 +203,16 @@ fn what_was_missed_before_the_word_is_no_first_look() {
     assert!(!lives(&books));
 }
 
+/// A clock that was ahead has told of it: what was asked since is older than the word, and it is not asked
+/// again at once, and again.
+#[test]
+fn a_word_of_a_clock_that_was_ahead_has_its_time() {
+    let mut books = books();
+    word(&mut books, FeedWord::Touched, 5000);
+    got(&mut books, 1, 100, Got::Missing);
+    assert_eq!(books.owed(&mail()).unwrap().due_at, Some(at(5000)));
+}
+
 /// A word after the first look: what was missed before may be there by now.
 #[test]
 fn a_word_begins_the_looks_anew() {
