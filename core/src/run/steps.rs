@@ -2,6 +2,7 @@
 
 use crate::commit::change::{Commit, CommitAnswer, Refusal};
 use crate::failure::{Class, Failure, When};
+use crate::haste::Haste;
 use crate::provider::folders::Answer;
 use crate::recovery::decide::{Verdict, after_cut, decide};
 use crate::run::desk::{Common, Desk, RunStart};
@@ -252,7 +253,9 @@ pub(super) fn reopen<W: Work>(mut run: Box<Run<W>>, out: &mut Vec<Action>) -> St
 
 pub(super) fn resume<W: Work>(mut run: Box<Run<W>>, now: Now, out: &mut Vec<Action>) -> State<W> {
     for (token, commit) in std::mem::take(&mut run.shared.book.parked) {
-        out.push(Action::Commit { token, commit: Box::new(commit) });
+        // It has waited long enough for others.
+        let commit = Box::new(Commit { haste: Haste::Now, ..commit });
+        out.push(Action::Commit { token, commit });
     }
     // Our own disk's trouble has not cost the session.
     if run.shared.session.is_some() {
