@@ -94,20 +94,25 @@ impl World {
         }
     }
 
-    /// Questions are bounded: so many pages, and few beside them (whether a folder opens is asked
-    /// for each that holds poison).
+    /// Questions are bounded: so many pages, small ones by what is in them, and few beside them (whether a
+    /// folder opens is asked for each that holds poison).
     pub(crate) fn check_asked(&mut self) {
         // What was asked before the store failed is answered to nobody, and does not count.
         let Some(session) = self.session.as_ref().filter(|session| !session.stale) else { return };
-        let (mut pages, mut opens, mut others) = (0, 0, 0);
+        let (mut pages, mut mails, mut opens, mut others) = (0, 0, 0, 0);
         for work in &session.work {
             match work {
-                Work::Page { .. } | Work::Ask(_, Request::Fetch { .. }) => pages += 1,
+                Work::Page { uids, .. } | Work::Ask(_, Request::Fetch { uids, .. }) => {
+                    pages += 1;
+                    mails += uids.len();
+                }
                 Work::Ask(_, Request::Examine { .. }) => opens += 1,
                 Work::Ask(..) => others += 1,
             }
         }
-        if pages > 2 * self.settings.pages_in_flight || others > 3 || opens > 6 {
+        let (ahead, size) = (self.settings.pages_in_flight, self.settings.page_messages);
+        let small = pages <= 10 * ahead && mails <= ((ahead + 1) * size) as u64;
+        if (pages > 2 * ahead && !small) || others > 3 || opens > 6 {
             self.store.rash.push(format!(
                 "a session is asked for {pages} pages, {opens} folders and {others} answers"
             ));
