@@ -57,3 +57,23 @@ fn what_counts_more_messages_than_uids_is_asked_itself() {
     let old: Vec<bool> = told.map(|event| event.backfill).collect();
     assert_eq!(old, [true; 3]);
 }
+
+/// What there is to read is known before INBOX's newest page lets the others be opened.
+#[test]
+fn what_is_not_opened_yet_is_counted() {
+    let mut world = World::tame(3);
+    (world.cfg.modseq, world.cfg.counted) = (true, true);
+    for (n, name) in ["INBOX", "INBOX", "INBOX", "B", "B", "C"].into_iter().enumerate() {
+        world.mail(name, u32::try_from(n).unwrap() + 1);
+    }
+    world.begin(Scope::Everything);
+    let remaining = |world: &World| world.machine.as_ref().map(|run| run.counts().remaining);
+    for _ in 0..5000 {
+        if remaining(&world) == Some(6) {
+            assert_eq!(world.store.folders.len(), 1, "INBOX alone is opened");
+            return;
+        }
+        world.step_all();
+    }
+    panic!("{:?} are told at the end", remaining(&world));
+}

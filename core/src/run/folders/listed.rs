@@ -15,6 +15,8 @@ pub(super) const GOES_LAST: u32 = 2;
 /// What a LIST leaves to do.
 #[derive(Debug, Default)]
 pub(super) struct Todo {
+    /// Messages that folders hold which are not opened yet, as far as their counters were told.
+    pub(super) unopened: u64,
     pub(super) started: Micros,
     /// When the new folder was asked for that is being opened.
     pub(super) asked: Micros,

@@ -269,6 +269,8 @@ impl FolderWork {
             desk.read_rows(self.list_owner(), id, None);
         } else if let Some(fresh) = work.fresh.front() {
             if work.inbox && !is_inbox(fresh) {
+                let shown = work.fresh.iter().filter_map(|name| self.counters.get(&name.remote_id));
+                work.unopened = shown.map(|shown| u64::from(shown.exists)).sum();
                 self.listing = Listing::Holding(work);
                 return;
             }

@@ -228,7 +228,9 @@ impl Work for FolderWork {
     }
 
     fn totals(&self, counts: Counts) -> Counts {
-        Counts { folders: self.folders.looked(), remaining: self.folders.unread(), ..counts }
+        let unopened = if let Listing::Holding(work) = &self.listing { work.unopened } else { 0 };
+        let remaining = self.folders.unread() + unopened;
+        Counts { folders: self.folders.looked(), remaining, ..counts }
     }
 }
 
