@@ -129,7 +129,10 @@ impl PackDir {
         if octets <= longest {
             return Ok(());
         }
-        let text = format!("it is longer than limits.message_max ({} MiB)", longest >> 20);
+        let text = format!(
+            "it is longer than limits.message_max ({} MiB): with a higher limit, and a restart, it comes",
+            longest >> 20
+        );
         Err(Failure::new(Class::InvalidData, Reach::Message, Provenance::Local, text))
     }
 

@@ -139,6 +139,9 @@ impl Engine {
         let named = reader.named_packs().await.map_err(StartError::Failure)?;
         let (instance, is_older, start) = if fresh {
             let (id, start) = adopt(&db, &config.data_dir).await?;
+            tracing::info!(
+                "adopted: a mirror of its own from now on; its events are numbered from 2^32 further up"
+            );
             (id, true, start)
         } else {
             crate::store::own_bodies(&db, &config.data_dir, &config.bodies, &named).await?;

@@ -217,14 +217,19 @@ mod tests {
         assert_eq!(told(Standing::NeedsReauth, Some(Class::Auth), 0), Exit::Auth);
         assert_eq!(told(Standing::Waiting, Some(Class::Provider), 0), Exit::Provider);
         assert_eq!(told(Standing::Waiting, None, 0), Exit::Network);
-        let ends = json!([{"run": 4, "outcome": "success"}, {"run": 5, "outcome": "partial"}, {"run": 6, "outcome": "success"}]);
-        let looks = json!({ "state": Standing::Idle.as_str(), "ended": ends });
-        assert_eq!(ended(&looks, 5, false), Exit::Partial, "a loss waits for its second look");
-        assert_eq!(ended(&looks, 6, false), Exit::Success, "it was another run's");
-        for (outcome, exit) in [("failed", Exit::Network), ("cancelled", Exit::Interrupted)] {
-            let ends = json!([{"run": 5, "outcome": outcome}, {"run": 6, "outcome": "success"}]);
-            let since = json!({ "state": Standing::Idle.as_str(), "ended": ends });
-            assert_eq!(ended(&since, 5, false), exit);
+        let ends = |ends: &[(u64, Outcome)]| {
+            let shown = ends.iter().map(|(run, end)| json!({"run": run, "outcome": end.as_str()}));
+            json!({ "state": Standing::Idle.as_str(), "ended": shown.collect::<Vec<_>>() })
+        };
+        let [before, since] = [(4, Outcome::Success), (6, Outcome::Success)];
+        for (its, exit) in [
+            (Outcome::Partial, Exit::Partial),
+            (Outcome::Failed, Exit::Network),
+            (Outcome::Cancelled, Exit::Interrupted),
+        ] {
+            let told = ends(&[before, (5, its), since]);
+            assert_eq!(ended(&told, 5, false), exit, "a loss waits for its second look, say");
+            assert_eq!(ended(&told, 6, false), Exit::Success, "it was another run's");
         }
         let running = json!({ "state": Standing::Running.as_str(), "failures": 3 });
         assert_eq!(ended(&running, 5, true), Exit::Network, "it is not over");
