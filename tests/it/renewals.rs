@@ -94,7 +94,7 @@ async fn no_old_token_is_shown_after_its_successor_is_durable() {
             // An issuer that rotates mildly: what was not made durable was not taken back.
             issuer.told.lock().unwrap().good = held.clone();
         }
-        assert!(killed > 20 && retired.len() > 20, "{killed} kills, {} renewals", retired.len());
+        assert!(killed > 10 && retired.len() > 20, "{killed} kills, {} renewals", retired.len());
         sync(&postrider).exits(0);
     })
     .await;
