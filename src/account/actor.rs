@@ -296,7 +296,7 @@ impl AccountState {
                 });
                 self.write(StoreMsg::Commit(commit, reply));
             }
-            Action::Hurry => self.write(StoreMsg::Hurry),
+            Action::Hurry => self.args.store.send(StoreMsg::Hurry),
             Action::ReadRows { token, folder, uids } => self.read(me, run, |reader| async move {
                 fault::pass("panic.reader");
                 Event::RowsRead { token, rows: within(reader.folder_rows(folder, uids)).await }
