@@ -47,6 +47,18 @@ fn every_problem_at_once_with_its_line() {
 }
 
 #[test]
+fn a_limit_in_octets_has_a_least() {
+    for key in ["message_max", "inflight_bytes"] {
+        let of = |size: &str| check(&format!("[limits]\n{key} = \"{size}\"\n{GOOD}"));
+        let problems = of("1023KiB").unwrap_err();
+        let want =
+            format!("config.toml:2: limits.{key}: \"1023KiB\" will not do; write a size like");
+        assert!(problems[0].starts_with(&want) && problems[0].contains("of 1 MiB at least"));
+        assert!(of("1MiB").is_ok(), "{key}");
+    }
+}
+
+#[test]
 fn what_is_no_toml_says_where() {
     let problems = check("a = \n").unwrap_err();
     assert!(problems[0].starts_with("config.toml:1: this is not TOML"), "{problems:?}");
