@@ -347,6 +347,13 @@ async fn who_waits_hears_of_a_second_look() {
     .await;
 }
 
+/// A head whose sessions wait long for a server that does not answer.
+fn patient_head() -> String {
+    head()
+        .replace("silence = \"500ms\"", "silence = \"60s\"")
+        .replace("command = \"5s\"", "command = \"60s\"")
+}
+
 /// What a first sync has to read is told for all folders before most of them were looked at.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_to_be_read_is_told_of_all_folders() {
@@ -357,10 +364,8 @@ async fn what_is_to_be_read_is_told_of_all_folders() {
         later.then_some(Misbehaviour::Silence)
     };
     let server = serve(&[("u", &mailbox)], hangs).await;
-    let config = head()
-        .replace("silence = \"500ms\"", "silence = \"60s\"")
-        .replace("command = \"5s\"", "command = \"60s\"");
-    let postrider = Postrider::new(&format!("{config}{}", account("u", server.port(), "pw")));
+    let config = patient_head() + &account("u", server.port(), "pw");
+    let postrider = Postrider::new(&config);
     blocking(move || {
         let served = postrider.serve(&[]);
         let all = u64::try_from(mailbox.all().len()).unwrap();
@@ -383,10 +388,8 @@ async fn stops_within_ten_seconds_even_if_the_server_does_not_answer() {
     let mailbox = seed::mailbox(55, 300);
     let slow = |_: &str, command: &str| command.contains("BODY").then_some(Misbehaviour::Silence);
     let server = serve(&[("u", &mailbox)], slow).await;
-    let config = head()
-        .replace("silence = \"500ms\"", "silence = \"60s\"")
-        .replace("command = \"5s\"", "command = \"60s\"");
-    let postrider = Postrider::new(&format!("{config}{}", account("u", server.port(), "pw")));
+    let config = patient_head() + &account("u", server.port(), "pw");
+    let postrider = Postrider::new(&config);
     blocking(move || {
         let served = postrider.serve(&[]);
         wait_until("a page that hangs", || server.log().iter().any(|l| l.contains("BODY")));

@@ -2,6 +2,7 @@
 
 use crate::order::waiting;
 use crate::server::Lie;
+use crate::used_again::six;
 use crate::world::{Queued, World};
 use postrider_core::commit::change::{Change, FolderChange};
 use postrider_core::haste::Haste;
@@ -41,11 +42,7 @@ impl World {
 /// and one look does not end it.
 #[test]
 fn what_is_on_its_way_is_not_gone_on_one_look() {
-    let mut world = World::tame(1);
-    for cid in 1..=6 {
-        world.mail("INBOX", cid);
-    }
-    let mut world = world.with_a_page_on_its_way();
+    let mut world = six().with_a_page_on_its_way();
     world.session.as_mut().unwrap().lie = Lie::ZeroExists;
     world.lies_on.insert(1);
     world.looks_again();
@@ -60,11 +57,8 @@ fn what_is_on_its_way_is_not_gone_on_one_look() {
 #[test]
 fn what_is_told_of_mail_on_its_way_is_stored_behind_it() {
     for what in ["flags", "gone"] {
-        let mut world = World::tame(1);
+        let mut world = six();
         world.cfg.modseq = true;
-        for cid in 1..=6 {
-            world.mail("INBOX", cid);
-        }
         let mut world = world.with_a_page_on_its_way();
         let folder = world.server.folders.get_mut("INBOX").unwrap();
         if what == "flags" {
@@ -85,11 +79,8 @@ fn what_is_told_of_mail_on_its_way_is_stored_behind_it() {
 /// used the UID again. It is settled before the folder is listed, or nobody would look there again.
 #[test]
 fn what_takes_uids_for_holes_is_settled_before_they_are_listed() {
-    let mut world = World::tame(1);
+    let mut world = six();
     world.cfg.modseq = true;
-    for cid in 1..=6 {
-        world.mail("INBOX", cid);
-    }
     world.server.folders.get_mut("INBOX").unwrap().mail.remove(&4);
     let mut world = world.with_a_page_on_its_way();
     let folder = world.server.folders.get_mut("INBOX").unwrap();

@@ -19,7 +19,8 @@ fn put_back(world: &mut World) {
     }
 }
 
-fn six() -> World {
+/// Six mails in INBOX, which nobody has looked at.
+pub(crate) fn six() -> World {
     let mut world = World::tame(1);
     for cid in 1..=6 {
         world.mail("INBOX", cid);
