@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 /// Longest time until something is there.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Resident memory that nothing a server says may need: what every provider's floods are held against.
+const RISE_KIB: u64 = 64 * 1024;
 
 /// A running server.
 #[derive(Debug)]
@@ -167,6 +169,18 @@ impl Served {
         let status = std::fs::read_to_string(file).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
+    /// The most memory that it has had, KiB.
+    pub(crate) fn peak(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    /// What has come since this peak, whoever sent it, was no reason to keep much of it; how it was called,
+    /// and what it may be kept for beside.
+    pub(crate) fn has_cost_little(&self, before: u64, what: &str, beside: u64) {
+        let (after, most) = (self.peak(), before + RISE_KIB + beside);
+        assert!(after < most, "{what}: {before} KiB before, {after} KiB after");
     }
 
     /// Ends it by SIGTERM; it must have settled and be gone within ten seconds.
