@@ -2,7 +2,7 @@
 
 use crate::PASSWORD;
 use crate::dovecot::Dovecot;
-use crate::mailboxes::Mailbox;
+use crate::mailboxes::{Line, Mailbox};
 use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 use std::fs::{File, OpenOptions};
@@ -29,13 +29,12 @@ const TOGETHER: usize = 100;
 pub(crate) fn args(
     mailbox: &Mailbox,
     server: &Dovecot,
+    port: u16,
     connections: usize,
     how: &str,
 ) -> Vec<String> {
-    let (port, certificate) = match mailbox.tls {
-        true => (server.tls_port, server.file("cert.pem")),
-        false => (server.port, "-".to_owned()),
-    };
+    let certificate =
+        if mailbox.line == Line::Tls { server.file("cert.pem") } else { "-".to_owned() };
     let mut args = vec![WORD.into(), port.to_string(), certificate, how.into()];
     let folders = mailbox.folders();
     for connection in 0..connections {
@@ -145,10 +144,10 @@ fn write(direct: bool, name: usize, orders: Receiver<Order>) {
     }
 }
 
-trait Line: Read + Write + Send {}
-impl<T: Read + Write + Send> Line for T {}
+trait Socket: Read + Write + Send {}
+impl<T: Read + Write + Send> Socket for T {}
 
-fn connect(port: u16, certificate: &str) -> Box<dyn Line> {
+fn connect(port: u16, certificate: &str) -> Box<dyn Socket> {
     let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_nodelay(true).unwrap();
     if certificate == "-" {
@@ -168,7 +167,7 @@ fn connect(port: u16, certificate: &str) -> Box<dyn Line> {
 }
 
 /// Reads what one user has: behind the login all commands are sent at once.
-fn read_user(line: Box<dyn Line>, user: &str, parts: &[&str], keep: &mut Keep) {
+fn read_user(line: Box<dyn Socket>, user: &str, parts: &[&str], keep: &mut Keep) {
     let mut reader = BufReader::with_capacity(256 * 1024, line);
     reader.get_mut().write_all(format!("a LOGIN {user} {PASSWORD}\r\n").as_bytes()).unwrap();
     reader.get_mut().flush().unwrap();

@@ -15,7 +15,16 @@ pub(crate) struct Mailbox {
     messages: usize,
     folders: usize,
     octets: Lengths,
-    pub(crate) tls: bool,
+    pub(crate) line: Line,
+}
+
+/// The way to the server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Line {
+    Plain,
+    Tls,
+    /// It is far away.
+    Far,
 }
 
 /// How long mails are.
@@ -33,7 +42,7 @@ pub(crate) const MAILBOXES: &[Mailbox] = &[
         messages: 10_000,
         folders: 8,
         octets: Lengths::AsMailIs,
-        tls: false,
+        line: Line::Plain,
     },
     Mailbox {
         name: "small",
@@ -42,7 +51,7 @@ pub(crate) const MAILBOXES: &[Mailbox] = &[
         messages: 10_000,
         folders: 4,
         octets: Lengths::About(5_000),
-        tls: false,
+        line: Line::Plain,
     },
     Mailbox {
         name: "folders",
@@ -51,7 +60,7 @@ pub(crate) const MAILBOXES: &[Mailbox] = &[
         messages: 10_000,
         folders: 100,
         octets: Lengths::About(3_000),
-        tls: false,
+        line: Line::Plain,
     },
     Mailbox {
         name: "wide500",
@@ -60,7 +69,7 @@ pub(crate) const MAILBOXES: &[Mailbox] = &[
         messages: 1_000,
         folders: 500,
         octets: Lengths::About(3_000),
-        tls: false,
+        line: Line::Plain,
     },
     Mailbox {
         name: "wide2000",
@@ -69,7 +78,7 @@ pub(crate) const MAILBOXES: &[Mailbox] = &[
         messages: 4_000,
         folders: 2_000,
         octets: Lengths::About(3_000),
-        tls: false,
+        line: Line::Plain,
     },
     Mailbox {
         name: "wide4000",
@@ -78,7 +87,7 @@ pub(crate) const MAILBOXES: &[Mailbox] = &[
         messages: 8_000,
         folders: 4_000,
         octets: Lengths::About(3_000),
-        tls: false,
+        line: Line::Plain,
     },
     Mailbox {
         name: "many",
@@ -87,7 +96,7 @@ pub(crate) const MAILBOXES: &[Mailbox] = &[
         messages: 100_000,
         folders: 1,
         octets: Lengths::About(3_000),
-        tls: false,
+        line: Line::Plain,
     },
     Mailbox {
         name: "users",
@@ -96,7 +105,7 @@ pub(crate) const MAILBOXES: &[Mailbox] = &[
         messages: 500,
         folders: 4,
         octets: Lengths::AsMailIs,
-        tls: false,
+        line: Line::Plain,
     },
     Mailbox {
         name: "tls",
@@ -105,7 +114,16 @@ pub(crate) const MAILBOXES: &[Mailbox] = &[
         messages: 10_000,
         folders: 8,
         octets: Lengths::AsMailIs,
-        tls: true,
+        line: Line::Tls,
+    },
+    Mailbox {
+        name: "far",
+        title: "5 KB each in 4 folders, 30 ms a round trip and 20 Mbit/s a connection",
+        users: 1,
+        messages: 10_000,
+        folders: 4,
+        octets: Lengths::About(5_000),
+        line: Line::Far,
     },
 ];
 

@@ -4,7 +4,7 @@
 //! The bounds are clients that mirror nothing: a raw drain (one connection, all commands pipelined,
 //! bytes thrown away), the same on two, and drains that hash each mail and make it durable, through
 //! the page cache and past it. `FIRST_ROUNDS` says how often (5), `FIRST_ONLY` which mailboxes (big,
-//! small, folders, many, users, tls), `FIRST_WITHOUT=mbsync` leaves out what takes longest.
+//! small, folders, many, users, tls, far), `FIRST_WITHOUT=mbsync` leaves out what takes longest.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "a bench measures time")]
 
@@ -12,12 +12,13 @@
 #[expect(dead_code, reason = "the tests use more of it")]
 mod dovecot;
 mod drain;
+mod far;
 mod mailboxes;
 mod mbsync;
 mod measure;
 
 use dovecot::{Dovecot, Traits};
-use mailboxes::{MAILBOXES, Mailbox};
+use mailboxes::{Line, MAILBOXES, Mailbox};
 use measure::{Cost, median};
 use std::fs;
 use std::path::Path;
@@ -35,19 +36,17 @@ struct Program {
     run: Run,
 }
 
-fn config(mailbox: &Mailbox, server: &Dovecot, sessions: usize) -> String {
+fn config(mailbox: &Mailbox, server: &Dovecot, port: u16, sessions: usize) -> String {
     let mut text = format!(
         "[telemetry]\nlog = \"error\"\n[limits]\nlogins_per_second = 1000\nsessions_per_account = {sessions}\n"
     );
-    let way = if mailbox.tls {
-        let certificate = server.file("cert.pem");
-        format!("port = {}\ntls = \"implicit\"\nca_file = \"{certificate}\"\n", server.tls_port)
-    } else {
-        format!("port = {}\ntls = \"none\"\n", server.port)
+    let tls = match mailbox.line {
+        Line::Tls => format!("tls = \"implicit\"\nca_file = \"{}\"\n", server.file("cert.pem")),
+        Line::Plain | Line::Far => "tls = \"none\"\n".to_owned(),
     };
     for user in mailbox.users() {
         text += &format!(
-            "[[account]]\nid = \"{user}\"\nhost = \"127.0.0.1\"\n{way}username = \"{user}\"\npassword = \"{PASSWORD}\"\n"
+            "[[account]]\nid = \"{user}\"\nhost = \"127.0.0.1\"\nport = {port}\n{tls}username = \"{user}\"\npassword = \"{PASSWORD}\"\n"
         );
     }
     text
@@ -55,6 +54,11 @@ fn config(mailbox: &Mailbox, server: &Dovecot, sessions: usize) -> String {
 
 fn programs(mailbox: &'static Mailbox, server: &Dovecot) -> Vec<Program> {
     let mut all = Vec::new();
+    let port = match mailbox.line {
+        Line::Plain => server.port,
+        Line::Tls => server.tls_port,
+        Line::Far => far::lines_to(server.port),
+    };
     let drains = [
         ("raw drain, one connection", 1, "discard"),
         ("raw drain, two connections", 2, "discard"),
@@ -62,7 +66,7 @@ fn programs(mailbox: &'static Mailbox, server: &Dovecot) -> Vec<Program> {
         ("drain, hashed and durable (O_DIRECT)", 1, "direct"),
     ];
     for (name, connections, how) in drains {
-        let args = drain::args(mailbox, server, connections, how);
+        let args = drain::args(mailbox, server, port, connections, how);
         let run = move |dir: &Path| {
             let mut command = Command::new(std::env::current_exe().unwrap());
             Some(measure::run(command.args(&args).current_dir(dir)))
@@ -70,7 +74,7 @@ fn programs(mailbox: &'static Mailbox, server: &Dovecot) -> Vec<Program> {
         all.push(Program { name, run: Box::new(run) });
     }
     for (name, sessions) in [("**Postrider**", 2), ("Postrider, one session an account", 1)] {
-        let text = config(mailbox, server, sessions);
+        let text = config(mailbox, server, port, sessions);
         let run = move |dir: &Path| {
             fs::write(dir.join("config.toml"), &text).unwrap();
             let mut command = Command::new(env!("CARGO_BIN_EXE_postrider"));
@@ -83,9 +87,8 @@ fn programs(mailbox: &'static Mailbox, server: &Dovecot) -> Vec<Program> {
         all.push(Program { name, run: Box::new(run) });
     }
     let without = std::env::var("FIRST_WITHOUT").unwrap_or_default();
-    if !mailbox.tls && without != "mbsync" {
+    if mailbox.line == Line::Plain && without != "mbsync" {
         for (name, compress) in [("mbsync", false), ("mbsync with COMPRESS", true)] {
-            let port = server.port;
             let run = move |dir: &Path| mbsync::run(dir, port, mailbox, compress);
             all.push(Program { name, run: Box::new(run) });
         }
