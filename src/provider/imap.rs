@@ -1,7 +1,6 @@
 //! IMAP4rev1 (RFC 3501), reading only: EXAMINE, never SELECT; nothing that changes a mailbox is
 //! ever sent.
 
-mod ahead;
 mod bearer;
 mod changes;
 mod conn;
@@ -18,10 +17,8 @@ mod idle;
 mod keys;
 mod login;
 mod mechanisms;
-mod naps;
 mod notices;
 mod notify;
-mod order;
 mod page;
 mod parts;
 mod pieces;

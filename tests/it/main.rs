@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod admin;
-mod ahead;
 mod anew;
 mod bounds;
 mod budget;

@@ -66,12 +66,6 @@ impl<R: PageRow> Settlement<R> {
         self.asked.contains(uid) && !self.have.contains(uid)
     }
 
-    /// How many were asked for and have not come yet.
-    #[must_use]
-    pub fn wanted(&self) -> u64 {
-        self.asked.len().saturating_sub(self.have.len())
-    }
-
     /// A message came with its bytes.
     pub fn got(&mut self, message: R) {
         if self.wants(message.uid()) {

@@ -83,8 +83,6 @@ pub enum Request {
         /// What is enough of a folder that is open still: then its HIGHESTMODSEQ is that of its
         /// opening, and no changes are told.
         enough: Enough,
-        /// Its index is asked for next, unless this answer shows that it is empty, or another folder.
-        lists: bool,
     },
     /// UIDs and flags of the folder.
     Index {
@@ -173,7 +171,7 @@ impl Request {
     /// The folder's counters now, and nothing else.
     #[must_use]
     pub fn examine(remote_id: Vec<u8>) -> Self {
-        Self::Examine { remote_id, since: None, enough: Enough::Nothing, lists: false }
+        Self::Examine { remote_id, since: None, enough: Enough::Nothing }
     }
 
     /// The folder that it is about, by wire name.

@@ -6,7 +6,6 @@
 use crate::provider::imap::deflate::Deflated;
 use crate::provider::imap::failure::{During, refusal};
 use crate::provider::imap::notices::{Notices, Sought};
-use crate::provider::imap::order::AnswerOrder;
 use crate::provider::imap::stream::Stream;
 use crate::provider::imap::touched::Touched;
 use crate::provider::imap::wire::frame::FrameReader;
@@ -38,22 +37,6 @@ pub(super) struct Selected {
     pub(super) exists: u32,
 }
 
-/// An EXAMINE that was sent, and whose answer nobody has read.
-#[derive(Debug)]
-pub(super) struct SentAhead {
-    pub(super) remote_id: Vec<u8>,
-    pub(super) tag: String,
-    /// What was sent behind it, about the folder that it opens.
-    pub(super) behind: Option<Unread>,
-}
-
-/// A question about the open folder that was sent, and whose answer nobody has read.
-#[derive(Debug)]
-pub(super) struct Unread {
-    pub(super) command: String,
-    pub(super) tag: String,
-}
-
 /// The connection under a session.
 #[derive(Debug)]
 pub(super) struct Conn {
@@ -65,16 +48,6 @@ pub(super) struct Conn {
     tags: u64,
     pub(super) capabilities: Vec<String>,
     pub(super) selected: Option<Selected>,
-    /// The EXAMINE of another folder that was sent behind what is asked of this one.
-    pub(super) ahead: Option<SentAhead>,
-    /// What was sent behind that, once the EXAMINE itself is being answered.
-    pub(super) unread: Option<Unread>,
-    pub(super) order: Arc<AnswerOrder>,
-    /// What came on this session may be of another folder than it was asked of.
-    pub(super) is_mixed: bool,
-    /// A folder was opened on this session: until the next says where its answer begins, what comes may
-    /// be of the one before.
-    pub(super) has_opened: bool,
     /// What was told of the open folder without being asked for.
     pub(super) unasked: Option<Hint>,
     /// Of which messages flags were told so.
@@ -115,11 +88,6 @@ impl Conn {
             tags: 0,
             capabilities: Vec::new(),
             selected: None,
-            ahead: None,
-            unread: None,
-            order: Arc::default(),
-            is_mixed: false,
-            has_opened: false,
             unasked: None,
             touched: Touched::default(),
             asks_flags: false,
@@ -192,11 +160,6 @@ impl Conn {
         }
     }
 
-    /// Whether much more is to come than waits.
-    pub(super) fn flows(&mut self, flows: bool) {
-        self.stream.flows(flows);
-    }
-
     /// Waits for something to read; a dropped wait has lost nothing.
     pub(super) async fn ready(&mut self) -> Result<(), Failure> {
         self.reader.ready(&mut self.stream).await
@@ -231,11 +194,9 @@ impl Conn {
         Ok(tags)
     }
 
-    /// Writes commands behind the answer to what was sent and is not asked for, and behind the end of an
-    /// IDLE. What comes before that is answered belongs to what was open then: it is heard, and no question
-    /// takes it for its answer.
+    /// Writes commands behind the end of an IDLE, if there is one. What comes before that is answered belongs
+    /// to it: it is heard, and no question takes it for its answer.
     async fn write_behind(&mut self, lines: &[u8]) -> Result<(), Failure> {
-        self.pass_over().await?;
         let Some(idle) = self.idles.take() else { return self.write_line(lines).await };
         self.write_line(&[b"DONE\r\n", lines].concat()).await?;
         let asked = (std::mem::take(&mut self.asks_flags), std::mem::take(&mut self.asked));

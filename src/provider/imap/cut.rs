@@ -13,10 +13,7 @@ impl ImapSession {
         mut reading: Reading,
         mut failure: Failure,
     ) -> Result<(), Failure> {
-        if self.conn.ahead.is_some() {
-            self.conn.order.ended();
-        }
-        if failure.class == Class::Storage || self.conn.is_mixed {
+        if failure.class == Class::Storage {
             self.sink.abandon();
         } else {
             // Were this to fail, the messages would be fetched again: nothing is lost.

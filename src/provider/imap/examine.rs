@@ -114,21 +114,18 @@ impl Conn {
         since: Option<Since>,
         changes: &mut Changes,
     ) -> Result<Examined, Failure> {
-        let sent = self.sent_ahead(remote_id, since).await?;
-        self.selected = None;
-        let was_open = std::mem::replace(&mut self.has_opened, true);
+        // Until the server says where its answer begins, what comes may be of the folder before.
+        let was_open = self.selected.take().is_some();
         let mut line = b"EXAMINE ".to_vec();
         let kept = self.keeps(since);
         let kept = kept.as_bytes();
-        let was_ahead = sent.is_some();
-        let tag = match (sent, say(remote_id)) {
-            (Some(tag), _) => tag,
-            (None, Said::Quoted(quoted)) => {
+        let tag = match say(remote_id) {
+            Said::Quoted(quoted) => {
                 line.extend_from_slice(&quoted);
                 line.extend_from_slice(kept);
                 self.send(&line, false).await?
             }
-            (None, Said::Literal(bytes)) => {
+            Said::Literal(bytes) => {
                 line.extend_from_slice(format!("{{{}}}", bytes.len()).as_bytes());
                 let tag = self.send(&line, false).await?;
                 if let Some(told) = self.continued(&tag).await? {
@@ -140,7 +137,6 @@ impl Conn {
         };
         (self.unasked, self.touched) = (None, Touched::default());
         let (mut showing, has_ids) = (Showing::default(), self.has("OBJECTID"));
-        let mut early = String::new();
         self.asked.opens = remote_id.to_vec();
         let told = self
             .until_more(&tag, |response| {
@@ -175,23 +171,12 @@ impl Conn {
                             _ => showing.hear(&name, value),
                         }
                     }
-                    Response::Tagged(tag, _) => early = tag,
                     other => return changes.take(other),
                 }
                 true
             })
             .await;
         self.asked = Sought::default();
-        self.overtaken(&early);
-        match &told {
-            Err(_) if was_ahead => self.order.ended(),
-            // It does not say where the folder before it ends.
-            Ok(told) if was_ahead && told.status == Condition::Ok && !showing.is_apart => {
-                self.order.broken();
-            }
-            Ok(_) => self.order.answered(was_ahead),
-            Err(_) => {}
-        }
         let told = told?;
         if told.status == Condition::Bad && !kept.is_empty() {
             // It offers what it has not: for the rest of this session it is asked without.

@@ -8,8 +8,7 @@ use crate::provider::head::Head;
 use crate::provider::imap::conn::PACE;
 use crate::provider::imap::handover::{Asker, Cost, HandOver};
 use crate::provider::imap::page::{
-    Active, Alone, CameSince, Reading, SET_OCTETS, flows, is_answer, is_fetch, is_of, merge, stray,
-    tagged,
+    Active, Alone, CameSince, Reading, SET_OCTETS, is_answer, is_fetch, is_of, merge, stray, tagged,
 };
 use crate::provider::imap::recognise::item;
 use crate::provider::imap::row::{Meta, Row};
@@ -52,7 +51,6 @@ impl ImapSession {
         let mut reading = Reading { pages, unsealed, hand, apart: None, keeps: false };
         queue.push_front(first);
         let read = self.read_pages(&mut reading, queue, asks).await;
-        self.conn.flows(false);
         match read {
             Ok(()) => {
                 self.hand = Some(reading.hand);
@@ -109,9 +107,6 @@ impl ImapSession {
                 self.hand_over_part(reading).await?;
                 self.wait_for(asks.room(), &mut reading.pages).await;
                 came = CameSince::begin(Instant::now());
-            }
-            if reading.pages.len() < most && self.look_ahead(reading, queue, asks).await? {
-                continue;
             }
             if let Some(meta) = self.read_one(reading).await? {
                 came.took(&meta, reading.unsealed.is_empty(), Instant::now());
@@ -271,7 +266,6 @@ impl ImapSession {
     /// Reads one response; returns a message that came with its octets.
     async fn read_one(&mut self, reading: &mut Reading) -> Result<Option<Meta>, Failure> {
         let Reading { pages, unsealed, hand, .. } = reading;
-        self.conn.flows(flows(pages, unsealed));
         let deadline = self.conn.command_deadline();
         let (counter, began) = (self.conn.useful(), pages.front().map(|page| page.began));
         let read = tokio::select! {
@@ -296,7 +290,6 @@ impl ImapSession {
             }
             (front.began, front.octets) = (Instant::now(), counter.load(Ordering::Relaxed));
         }
-        self.conn.in_turn(&read)?;
         match read {
             Response::Fetch(line) => {
                 let came = self.take_line(pages, unsealed, line).await?;
@@ -441,14 +434,6 @@ impl ImapSession {
             return reading.hand.told(page.asker, Err(failure)).await;
         }
         let question = front.page.next();
-        if !matches!(question, Question::Settled)
-            && let Err(failure) = self.look_back(&front.remote_id, front.uidvalidity).await
-        {
-            let Some(page) = reading.pages.pop_front_if(|_| is_answer(&failure)) else {
-                return Err(failure);
-            };
-            return reading.hand.told(page.asker, Err(failure)).await;
-        }
         let (uid, index) = match question {
             Question::Alone(uid) if front.unasked.contains(uid) => {
                 return self.ask_below(front).await;

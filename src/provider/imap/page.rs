@@ -26,15 +26,6 @@ const PART_ROWS: u64 = 1024 * 1024;
 /// What has come is handed over as a part at the latest after this.
 const PART_TIME: Duration = Duration::from_secs(2);
 
-/// So many messages to come are a flow.
-const FLOW: u64 = 100;
-
-/// Whether much more is to come than has.
-pub(super) fn flows(pages: &VecDeque<Active>, unsealed: &[Meta]) -> bool {
-    let wanted: u64 = pages.iter().map(|page| page.page.wanted()).sum();
-    wanted >= unsealed.len() as u64 + FLOW
-}
-
 /// A row that brings no message nearer: only so many may come with a page.
 pub(super) fn stray(pages: &mut VecDeque<Active>) -> Result<Option<Meta>, Failure> {
     let Some(front) = pages.front_mut() else { return Ok(None) };

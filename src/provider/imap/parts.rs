@@ -62,11 +62,7 @@ impl Conn {
         let mut which = uids.map_or_else(|| "1:*".to_owned(), UidSet::to_string);
         let mut above = u32::MAX;
         loop {
-            let command = format!("UID FETCH {which} {items}");
-            let tag = match self.sent_before(&command) {
-                Some(tag) => tag,
-                None => self.send(command.as_bytes(), false).await?,
-            };
+            let tag = self.send(format!("UID FETCH {which} {items}").as_bytes(), false).await?;
             let mut rows = 0_usize;
             let told = self
                 .until_more(&tag, |response| {

@@ -1,6 +1,5 @@
 //! The questions about folders: LIST, the index, sizes. "Empty" exists only under OK.
 
-use crate::provider::imap::ahead::INDEX;
 use crate::provider::imap::changes::{FLAG_OCTETS, rows_of};
 use crate::provider::imap::conn::{Conn, STRAY_ROWS};
 use crate::provider::imap::counters::{ITEMS, examined};
@@ -21,6 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Folders that a LIST may show, and octets of it that are kept.
 const FOLDERS: usize = 100_000;
 const LIST_OCTETS: usize = 16 * 1024 * 1024;
+/// What an index is asked for.
+const INDEX: &str = "(UID FLAGS)";
 
 impl Conn {
     /// Closes the folder that is open, if its counters are asked for: those of its opening would be told

@@ -1,16 +1,9 @@
-//! What lies under TLS, read in large pieces: rustls takes 4 KiB at a time, each a call to the system, and
-//! who is quicker than mail comes is woken for each record.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "a nap between two readings, and how fast mail comes"
-)]
+//! What lies under TLS, read in large pieces: rustls takes 4 KiB at a time, each a call to the system.
 
-use crate::provider::imap::naps::{NAP, Naps};
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep};
 
 /// Octets that are read at a time while more waits than was asked for.
 const PIECE: usize = 64 * 1024;
@@ -21,24 +14,11 @@ pub(super) struct ReadAhead<S> {
     inner: S,
     buffer: Vec<u8>,
     start: usize,
-    /// Much more is to come: who has read what there is may sleep.
-    flows: bool,
-    began: Instant,
-    naps: Naps,
-    nap: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> ReadAhead<S> {
     pub(super) fn new(inner: S) -> Self {
-        Self {
-            inner,
-            buffer: Vec::new(),
-            start: 0,
-            flows: false,
-            began: Instant::now(),
-            naps: Naps::default(),
-            nap: None,
-        }
+        Self { inner, buffer: Vec::new(), start: 0 }
     }
 
     /// Gives the buffer back, if nothing lies in it.
@@ -47,42 +27,15 @@ impl<S> ReadAhead<S> {
             (self.buffer, self.start) = (Vec::new(), 0);
         }
     }
-
-    /// Whether much more is to come than waits.
-    pub(super) fn flows(&mut self, flows: bool) {
-        self.flows = flows;
-        if !flows {
-            self.naps.pause();
-            self.nap = None;
-        }
-    }
 }
 
 impl<S: AsyncRead + Unpin> ReadAhead<S> {
-    fn came(&mut self, octets: usize) {
-        if self.flows {
-            self.naps.came(octets as u64, self.began.elapsed());
-        }
-    }
-
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let Some(nap) = &mut self.nap {
-            ready!(nap.as_mut().poll(cx));
-            self.nap = None;
-        }
         self.buffer.clear();
         self.start = 0;
         let read = pin!(self.inner.read_buf(&mut self.buffer)).poll(cx);
-        match &read {
-            Poll::Pending => self.buffer = Vec::new(),
-            Poll::Ready(Ok(octets)) => {
-                self.came(*octets);
-                // There was no more.
-                if self.flows && *octets < PIECE && self.naps.are_taken() {
-                    self.nap = Some(Box::pin(sleep(NAP)));
-                }
-            }
-            Poll::Ready(Err(_)) => {}
+        if read.is_pending() {
+            self.buffer = Vec::new();
         }
         read.map_ok(|_| ())
     }
@@ -99,7 +52,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for ReadAhead<S> {
             if this.buffer.capacity() == 0 {
                 let asked = buf.remaining();
                 ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
-                this.came(asked - buf.remaining());
                 // All that was asked for has come: more may wait.
                 if asked > 0 && buf.remaining() == 0 {
                     this.buffer.reserve_exact(PIECE);
@@ -186,30 +138,6 @@ mod tests {
             if let Some(held) = held {
                 stream.rest();
                 assert_eq!(stream.buffer.capacity(), held, "what lies in it is not given away");
-            }
-        }
-    }
-
-    /// Who has read all that was there, of much that is to come, sleeps; at the end of it nobody does.
-    #[tokio::test]
-    async fn who_is_quicker_than_mail_sleeps() {
-        let (client, mut server) = tokio::io::duplex(4 * PIECE);
-        let mut stream = ReadAhead::new(client);
-        stream.naps = Naps::taken_anyway();
-        let mut piece = vec![0; 4096];
-        for flows in [true, false] {
-            stream.flows(flows);
-            server.write_all(&[7; 5000]).await.unwrap();
-            assert_eq!(stream.read(&mut piece).await.unwrap(), 4096);
-            assert_eq!(stream.read(&mut piece).await.unwrap(), 5000 - 4096);
-            server.write_all(b"more").await.unwrap();
-            let read = tokio::time::timeout(Duration::ZERO, stream.read(&mut piece)).await;
-            assert_eq!(read.is_err(), flows, "what comes waits for company");
-            if flows {
-                assert_eq!(stream.read(&mut piece).await.unwrap(), 4);
-                // It holds no buffer where nothing waits.
-                let read = tokio::time::timeout(2 * NAP, stream.read(&mut piece)).await;
-                assert!(read.is_err() && stream.buffer.capacity() == 0);
             }
         }
     }

@@ -76,8 +76,7 @@ impl Endpoint for ImapEndpoint {
             if self.mechanisms.refused_at(&mark) != known {
                 memory.note_refused_proof(&account, &mark);
             }
-            let mut conn = conn.map_err(|refused| refused.failure)?;
-            conn.order = Arc::clone(&self.order);
+            let conn = conn.map_err(|refused| refused.failure)?;
             let leash = Leash { octets: conn.counter(), ..Leash::default() };
             let (hand, delivered) = (None, false);
             let credits = credits.pages;

@@ -2,7 +2,6 @@
 
 use crate::provider::imap::deflate::Deflated;
 use crate::provider::imap::mechanisms::Mechanisms;
-use crate::provider::imap::order::AnswerOrder;
 use crate::provider::imap::proxy::through;
 use crate::provider::imap::readahead::ReadAhead;
 use crate::provider::trust::{Tls, config, unbelieved};
@@ -32,7 +31,6 @@ pub(in crate::provider) struct ImapEndpoint {
     pub(super) server: Server,
     /// `None` for plain.
     tls: Option<Tls>,
-    pub(super) order: Arc<AnswerOrder>,
     pub(super) mechanisms: Arc<Mechanisms>,
     /// It has greeted: what it says nothing for now is not how it is spoken to.
     pub(super) greeted: Arc<AtomicBool>,
@@ -49,8 +47,8 @@ impl ImapEndpoint {
             (_, Some(file)) => Some(Tls::from_file(file)?),
             (_, None) => Some(Tls::system()?),
         };
-        let (order, mechanisms, greeted) = (Arc::default(), Arc::default(), Arc::default());
-        Ok(Self { server, tls, order, mechanisms, greeted })
+        let (mechanisms, greeted) = (Arc::default(), Arc::default());
+        Ok(Self { server, tls, mechanisms, greeted })
     }
 
     /// Whether nobody in between hears what it is told.
@@ -85,13 +83,6 @@ impl Stream {
     pub(super) fn rest(&mut self) {
         if let Self::Tls(stream) = self {
             stream.get_mut().0.rest();
-        }
-    }
-
-    /// Whether much more is to come than waits.
-    pub(super) fn flows(&mut self, flows: bool) {
-        if let Self::Tls(stream) = self {
-            stream.get_mut().0.flows(flows);
         }
     }
 }

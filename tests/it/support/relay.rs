@@ -11,8 +11,6 @@ pub(crate) struct Relay {
     pub(crate) port: u16,
     /// Octets that went to clients.
     pub(crate) octets: Arc<AtomicU64>,
-    /// What clients have said.
-    pub(crate) heard: Arc<Mutex<Vec<u8>>>,
     /// Connections that were made.
     pub(crate) connections: Arc<AtomicUsize>,
 }
@@ -42,28 +40,26 @@ impl Relay {
         let port = listener.local_addr().unwrap().port();
         let (octets, connections) = (Arc::<AtomicU64>::default(), Arc::<AtomicUsize>::default());
         let cuts: Cuts = Arc::new(Mutex::new(cuts.iter().rev().copied().collect()));
-        let heard = Arc::<Mutex<Vec<u8>>>::default();
-        let (sum, made, hears) =
-            (Arc::clone(&octets), Arc::clone(&connections), Arc::clone(&heard));
+        let (sum, made) = (Arc::clone(&octets), Arc::clone(&connections));
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 made.fetch_add(1, Ordering::SeqCst);
                 let Ok(server) = TcpStream::connect(("127.0.0.1", target)) else { continue };
                 let ways = (client.try_clone().unwrap(), server.try_clone().unwrap());
-                let (sum, cuts, hears) = (Arc::clone(&sum), Arc::clone(&cuts), Arc::clone(&hears));
+                let (sum, cuts) = (Arc::clone(&sum), Arc::clone(&cuts));
                 std::thread::spawn(move || {
                     drop(forward(&server, &client, Way::Back(&sum, &cuts, pace)))
                 });
-                std::thread::spawn(move || drop(forward(&ways.0, &ways.1, Way::There(&hears))));
+                std::thread::spawn(move || drop(forward(&ways.0, &ways.1, Way::There)));
             }
         });
-        Self { port, octets, heard, connections }
+        Self { port, octets, connections }
     }
 }
 
 /// Which way octets go, and what is done with them.
 enum Way<'a> {
-    There(&'a Mutex<Vec<u8>>),
+    There,
     Back(&'a AtomicU64, &'a Cuts, Option<f64>),
 }
 
@@ -73,9 +69,6 @@ fn forward(mut from: &TcpStream, mut to: &TcpStream, way: Way<'_>) -> std::io::R
         let n = from.read(&mut buffer)?;
         let mut piece = &buffer[..n];
         let mut is_cut = n == 0;
-        if let Way::There(hears) = way {
-            hears.lock().unwrap().extend_from_slice(piece);
-        }
         if let Way::Back(sum, cuts, _) = way {
             let mut cuts = cuts.lock().unwrap();
             let before = sum.load(Ordering::SeqCst);

@@ -104,8 +104,7 @@ impl FolderWork {
             folder.pass = Some(Pass::Examining { started: asked, misses, depth });
             return self.on_pass_examined(id, examined, None, None, desk);
         }
-        let lists = self.is_first && folder.is_new() && enough == Enough::Nothing;
-        let request = Request::Examine { remote_id, since, enough, lists };
+        let request = Request::Examine { remote_id, since, enough };
         let owner = self.pass_owner(id);
         desk.ask(owner, request);
     }
