@@ -1,7 +1,6 @@
 //! One actor a mailbox.
 
 pub mod actor;
-mod ahead;
 pub mod args;
 mod leases;
 pub mod message;

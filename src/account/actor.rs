@@ -5,7 +5,6 @@
     reason = "reads run beside the actor; one that panics ends it"
 )]
 
-use crate::account::ahead::Ahead;
 use crate::account::args::{AccountArgs, Incarnation, path_of};
 use crate::account::message::{AccountMsg, Obeyed};
 use crate::account::question::{PendingQuestion, ask};
@@ -50,7 +49,6 @@ pub struct AccountState {
     wakes: u64,
     ticks: u64,
     passes: u64,
-    ahead: Ahead,
     voice: Voice,
     last: Option<Summary>,
     /// Runs ended, and what it would begin with, as told last to whoever starts the next
@@ -100,7 +98,6 @@ impl Actor for AccountActor {
             wakes: 0,
             ticks: 0,
             passes: 0,
-            ahead: Ahead::default(),
             voice,
             last: None,
             told: (0, past.begin),
@@ -136,10 +133,6 @@ impl Actor for AccountActor {
                 let connected = lease.as_ref().map(SessionLease::connected);
                 state.beside = lease;
                 Input::Beside(connected)
-            }
-            AccountMsg::ReadAhead(number, rows) => {
-                state.ahead.keep(number, rows);
-                return Ok(());
             }
             AccountMsg::Woke(number) if number != state.wakes => return Ok(()),
             AccountMsg::Woke(_) => Input::Machine(state.follower.run(), Event::Woke),
@@ -228,7 +221,6 @@ impl AccountState {
                 let question = PendingQuestion::watch(me, &self.depth, number);
                 let lease = if which == Slot::Main { &self.main } else { &self.beside };
                 ask(lease.as_ref(), Request::Watch { remote_id, seen, renew, wide }, question);
-                self.ahead.read(&self.args, me);
             }
             Output::TickAfter(wait) => {
                 self.ticks += 1;
@@ -244,7 +236,7 @@ impl AccountState {
                     && !summary.told
                 {
                     let passes = std::mem::take(&mut self.passes);
-                    self.write(StoreMsg::Ran { account, passes });
+                    self.args.store.send(StoreMsg::Ran { account, passes });
                 }
                 self.passes = 0;
                 self.last = Some(*summary);
@@ -267,12 +259,6 @@ impl AccountState {
             Action::Open { anew } => {
                 // Of an actor before this one nothing is known.
                 let anew = anew || self.account.is_none();
-                let now = self.args.clock.now().wall;
-                if let Some(rows) = self.ahead.take(now).filter(|_| !anew) {
-                    self.depth.enter();
-                    drop(me.cast(AccountMsg::Input(Input::Machine(run, Event::Opened(rows)))));
-                    return;
-                }
                 let reply = self.tell(me, run, |answer| match answer {
                     Some(Ok(snapshot)) => Event::Opened(Box::new(snapshot)),
                     Some(Err(failure)) => Event::OpenFailed(failure),
@@ -294,7 +280,7 @@ impl AccountState {
                     Some(answer) => Event::Committed { token, answer },
                     None => Event::Lost { token },
                 });
-                self.write(StoreMsg::Commit(commit, reply));
+                self.args.store.send(StoreMsg::Commit(commit, reply));
             }
             Action::Hurry => self.args.store.send(StoreMsg::Hurry),
             Action::ReadRows { token, folder, uids } => self.read(me, run, |reader| async move {
@@ -319,7 +305,7 @@ impl AccountState {
             Action::ProvedFeed(proof) => {
                 self.passes += 1;
                 let account = self.account.unwrap_or_default();
-                self.write(StoreMsg::ProvedFeed { account, proof });
+                self.args.store.send(StoreMsg::ProvedFeed { account, proof });
             }
             Action::CountLimbo => {
                 let account = self.account.unwrap_or_default();
@@ -329,11 +315,11 @@ impl AccountState {
             }
             Action::Proved { folder, started, told, whole } => {
                 self.passes += 1;
-                self.write(StoreMsg::Proved { folder, started, told, whole });
+                self.args.store.send(StoreMsg::Proved { folder, started, told, whole });
             }
             Action::ListProved { started } => {
                 let account = self.account.unwrap_or_default();
-                self.write(StoreMsg::ListProved { account, started });
+                self.args.store.send(StoreMsg::ListProved { account, started });
             }
             Action::WakeAfter(wait) => {
                 self.wakes += 1;
@@ -369,13 +355,7 @@ impl AccountState {
             }
         });
         let control = Control::Stand { account, standing, reason, event, parked_for: None };
-        self.write(StoreMsg::Control(control, reply));
-    }
-
-    /// Whatever is written of the account.
-    fn write(&mut self, message: StoreMsg) {
-        self.ahead.forget();
-        self.args.store.send(message);
+        self.args.store.send(StoreMsg::Control(control, reply));
     }
 
     /// What outlives the process: failures so far, and what it is parked with.
@@ -386,7 +366,7 @@ impl AccountState {
         {
             let control = Control::History { account: self.args.name.clone(), history, parked_for };
             // It is a snapshot: the next one holds what this one says.
-            self.write(StoreMsg::Control(control, ReplyTo::new(|_| ())));
+            self.args.store.send(StoreMsg::Control(control, ReplyTo::new(|_| ())));
         }
     }
 

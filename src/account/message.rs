@@ -4,7 +4,6 @@ use crate::connection::lease::SessionLease;
 use crate::reply::ReplyTo;
 use postrider_core::account::follow::{Command, Conflict, Input, Status};
 use postrider_core::failure::Failure;
-use postrider_core::run::event::AccountSnapshot;
 
 /// What came of a command: what the account does now, and the number of the run that it will have
 /// ended with.
@@ -19,8 +18,6 @@ pub enum AccountMsg {
     Leased(u64, Result<SessionLease, Failure>),
     /// The session that was wished for, if there was one to spare.
     Spared(u64, Option<SessionLease>),
-    /// Its rows, read while it rests, as they were asked for under this number.
-    ReadAhead(u64, Box<AccountSnapshot>),
     /// The timer of a run.
     Woke(u64),
     /// The follower's timer.
