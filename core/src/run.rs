@@ -8,6 +8,7 @@ mod ending;
 pub mod event;
 mod evidence;
 pub(crate) mod feed;
+mod fetcher;
 pub mod filter;
 pub(crate) mod folders;
 pub(crate) mod machine;

@@ -209,9 +209,6 @@ impl AccountState {
                     self.args.pool.send(ConnectionMsg::Withdraw(self.args.name.clone()));
                 }
             }
-            Output::Lend { number, token, request } => {
-                self.lend(me, number, token, request);
-            }
             Output::Release(Slot::Beside) => {
                 self.wishes += 1;
                 self.beside = None;
@@ -272,6 +269,14 @@ impl AccountState {
                 let question = PendingQuestion::run(me, &self.depth, run, token);
                 ask(self.main.as_ref(), request, question);
             }
+            Action::AskSecond { token, request } => {
+                // Told with each: the pool may have heard of an end of its watch meanwhile.
+                if let Some(lease) = &self.beside {
+                    self.args.pool.send(ConnectionMsg::Helping(lease.id()));
+                }
+                let question = PendingQuestion::run(me, &self.depth, run, token);
+                ask(self.beside.as_ref(), request, question);
+            }
             Action::Commit { token, commit } => {
                 if commit.change.brings_mail() {
                     fault::pass("account.page_sent");
@@ -329,7 +334,11 @@ impl AccountState {
             }
             Action::Report(failure) => self.voice.failed(&failure),
             // The follower keeps these to itself.
-            Action::Connect | Action::Disconnect | Action::Finish(_) => {}
+            Action::Connect
+            | Action::Disconnect
+            | Action::WishSecond
+            | Action::LeaveSecond { .. }
+            | Action::Finish(_) => {}
         }
     }
 

@@ -1,15 +1,12 @@
-//! How an account comes by its sessions, and lends pages to the one beside.
+//! How an account comes by its sessions.
 
 use crate::account::actor::AccountState;
 use crate::account::message::AccountMsg;
-use crate::account::question::{PendingQuestion, ask};
 use crate::connection::message::ConnectionMsg;
 use crate::connection::{LeaseRequest, SessionLease};
 use crate::reply::ReplyTo;
 use postrider_core::account::follow::Input;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
-use postrider_core::provider::folders::Request;
-use postrider_core::run::event::Token;
 use ractor::ActorRef;
 use std::sync::Arc;
 
@@ -21,7 +18,7 @@ impl AccountState {
         reply: ReplyTo<Result<SessionLease, Failure>>,
     ) {
         let (account, depth) = (me.clone(), self.depth.clone());
-        let (lent, backlog) = (me.clone(), self.depth.clone());
+        let (recalled, backlog) = (me.clone(), self.depth.clone());
         let request = LeaseRequest {
             account: self.args.name.clone(),
             endpoint: Arc::clone(&self.args.endpoint),
@@ -37,7 +34,7 @@ impl AccountState {
             recalled: Arc::new(move || {
                 backlog.enter();
                 // An account that is gone has given it back.
-                drop(lent.cast(AccountMsg::Input(Input::Recalled)));
+                drop(recalled.cast(AccountMsg::Input(Input::Recalled)));
             }),
         };
         self.args.pool.send(ConnectionMsg::Lease(Box::new(request)));
@@ -63,22 +60,6 @@ impl AccountState {
             drop(account.cast(AccountMsg::Leased(number, leased)));
         });
         self.request(false, me, reply);
-    }
-
-    /// Asks the session beside for a page of the run.
-    pub(super) fn lend(
-        &mut self,
-        me: &ActorRef<AccountMsg>,
-        number: u64,
-        token: Token,
-        request: Request,
-    ) {
-        // Told with each: the pool may have heard of an end of its watch meanwhile.
-        if let Some(lease) = &self.beside {
-            self.args.pool.send(ConnectionMsg::Helping(lease.id()));
-        }
-        let question = PendingQuestion::lent(me, &self.depth, number, token);
-        ask(self.beside.as_ref(), request, question);
     }
 
     /// One more is wanted, if one is to spare.

@@ -15,8 +15,6 @@ use ractor::ActorRef;
 enum Waiter {
     /// A question of a run.
     Run(u64, Token),
-    /// A page that the session beside was lent.
-    Lent(u64, Token),
     /// A watch.
     Watch(u64),
 }
@@ -46,17 +44,6 @@ impl PendingQuestion {
         }
     }
 
-    /// A page that the session beside reads under this number.
-    pub(super) fn lent(
-        account: &ActorRef<AccountMsg>,
-        depth: &Backlog,
-        number: u64,
-        token: Token,
-    ) -> Self {
-        let owner = Waiter::Lent(number, token);
-        Self { account: account.clone(), depth: depth.clone(), owner, open: true }
-    }
-
     /// A watch of this number.
     pub(super) fn watch(account: &ActorRef<AccountMsg>, depth: &Backlog, number: u64) -> Self {
         Self {
@@ -73,7 +60,6 @@ impl PendingQuestion {
             (Waiter::Run(run, token), answer) => {
                 Input::Machine(run, Event::Answered { token, answer })
             }
-            (Waiter::Lent(number, token), answer) => Input::Lent(number, token, answer),
             (Waiter::Watch(number), Ok(Answer::Hinted(hint))) => Input::Hinted(number, hint),
             (Waiter::Watch(number), Ok(Answer::Told(name, shown))) => {
                 Input::Told(number, name, shown)

@@ -12,17 +12,14 @@
 //! | Paused | a human | Asking |
 //! | Ended | nothing | – |
 //!
-//! While a run reads for long, a second session is beside it, where there is one to spare: it reads
-//! some of the history where mail is what is waited for, or it watches INBOX. A watch is a hint; behind
-//! it stands the schedule.
+//! While a run reads for long, a second session is beside it, where there is one to spare: it watches
+//! INBOX, or the run has it for pages of the past. A watch is a hint; behind it stands the schedule.
 
-mod bottleneck;
 mod command;
 mod ended;
 mod follower;
-mod hands;
 mod left;
-mod lend;
+mod second;
 mod seen;
 mod stage;
 mod vocabulary;

@@ -1,7 +1,7 @@
 //! What a run knows whatever its work is, and the desk at which a step works: that, the time, and
 //! the actions to be done.
 
-use crate::budget::Wait;
+use crate::budget::{Lane, Wait};
 use crate::commit::change::{Change, Commit};
 use crate::commit::rows::AccountRow;
 use crate::failure::Failure;
@@ -12,6 +12,7 @@ use crate::provider::folders::Request;
 use crate::recovery::history::History;
 use crate::run::book::Book;
 use crate::run::event::{Action, Token};
+use crate::run::fetcher::{PagesLeft, SecondFetcher};
 use crate::run::reads::FeedQuery;
 use crate::run::scope::Scope;
 use crate::run::settings::Settings;
@@ -38,6 +39,7 @@ pub(crate) struct Common<O> {
     pub(crate) account: AccountRow,
     pub(crate) book: Book<O>,
     pub(crate) session: Option<SessionId>,
+    pub(super) second: SecondFetcher,
     pub(crate) counts: Counts,
     /// What it leaves undone, a line each.
     pub(crate) left: Vec<String>,
@@ -70,6 +72,7 @@ impl<O> Common<O> {
             account,
             book,
             session: None,
+            second: SecondFetcher::default(),
             counts: Counts::default(),
             left: Vec::new(),
             waits: Vec::new(),
@@ -153,15 +156,33 @@ impl<'a, O> Desk<'a, O> {
         let token = self.token();
         self.book.asks.insert(token, (owner, false));
         self.book.about.insert(token, request.clone());
-        self.out.push(Action::Ask { token, request });
+        self.shared.second.ask_own(token, request, self.out);
     }
 
-    /// Asks for a page; its owner knows its token.
+    /// Asks for a page, whoever is free; its owner knows its token.
     pub(crate) fn ask_page(&mut self, owner: impl FnOnce(Token) -> O, request: Request) -> Token {
         let token = self.token();
-        self.book.asks.insert(token, (owner(token), true));
-        self.out.push(Action::Ask { token, request });
+        let own = self.pages_of_own();
+        let Common { book, second, .. } = &mut *self.shared;
+        let folder = of_the_past(&request);
+        let is_seconds = folder.is_some_and(|f| second.is_free(f, own, book.about.values()));
+        book.asks.insert(token, (owner(token), true));
+        if is_seconds {
+            second.ask(token, request, self.out);
+        } else {
+            second.ask_own(token, request, self.out);
+        }
         token
+    }
+
+    /// Pages that the run's own session is asked for.
+    pub(crate) fn pages_of_own(&self) -> usize {
+        self.book.pages().saturating_sub(self.shared.second.pages())
+    }
+
+    /// The second session, where these pages are left to be asked for.
+    pub(super) fn tend_second(&mut self, left: PagesLeft) {
+        self.shared.second.tend(left, self.now.mono, self.out);
     }
 
     /// Pages of the past wait until then.
@@ -235,5 +256,16 @@ impl<'a, O> Desk<'a, O> {
             self.book.sent_patient(token);
         }
         self.out.push(Action::Commit { token, commit: Box::new(commit) });
+    }
+}
+
+/// The folder of a page of the past, which may be read by whichever session, at whatever time. One mail that is
+/// asked for alone is asked for because of something.
+fn of_the_past(page: &Request) -> Option<&[u8]> {
+    match page {
+        Request::Fetch { lane: Lane::Backfill, uids, remote_id, .. } if uids.len() > 1 => {
+            Some(remote_id)
+        }
+        _ => None,
     }
 }

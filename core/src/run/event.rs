@@ -142,10 +142,23 @@ pub enum Event {
         /// The rows.
         rows: Result<FeedFound, Failure>,
     },
+    /// Of the second session that was wished for.
+    Second(SecondNews),
     /// The wait is over.
     Woke,
     /// Somebody wants the run to end.
     Stop,
+}
+
+/// What is known of a second session for a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecondNews {
+    /// It is there.
+    Came,
+    /// There is none to spare.
+    NoneSpared,
+    /// Somebody else needs it.
+    Recalled,
 }
 
 /// What the shell is to do.
@@ -167,6 +180,20 @@ pub enum Action {
         token: Token,
         /// The question.
         request: Request,
+    },
+    /// Get a second session, if one is to spare: it reads pages beside the first.
+    WishSecond,
+    /// Ask the second session; the answer comes like one of the first.
+    AskSecond {
+        /// Comes back with the answer.
+        token: Token,
+        /// The question.
+        request: Request,
+    },
+    /// The second session is not needed any more.
+    LeaveSecond {
+        /// It may do something else for the account.
+        watches: bool,
     },
     /// All that is waited for are commits that may wait for others (`Haste::Soon`): they are to wait no longer.
     Hurry,

@@ -21,12 +21,12 @@ use crate::mail::id::FolderId;
 use crate::recovery::history::History;
 use crate::run::desk::RunStart;
 use crate::run::ending::{close, closing, impossible};
-use crate::run::event::{Action, Event};
+use crate::run::event::{Action, Event, SecondNews};
 use crate::run::settings::Settings;
 use crate::run::state::State;
 use crate::run::steps::{
-    Noted, abandon, answered, committed, failed, go_on, limbo_counted, note_answer, open_failed,
-    opened, reopen, resume, rows_read, rows_too_late,
+    Noted, abandon, committed, failed, go_on, heard, limbo_counted, note_answer, open_failed,
+    opened, reopen, resume, rows_read, rows_too_late, second_session,
 };
 use crate::run::summary::{Counts, FolderLine, Summary};
 use crate::run::work::{Cut, Rows, Work};
@@ -170,21 +170,16 @@ impl<W: Work> RunMachine<W> {
             (State::Connecting(run), Event::ConnectFailed(failure)) => {
                 failed(run, failure, Cut::Unnoted, now, &mut out)
             }
-            (State::Working(mut run), Event::Answered { token, answer }) => {
-                match run.shared.book.asks.remove(&token) {
-                    Some(asked) => answered(run, token, asked, answer, now, &mut out),
-                    // The session has ended at something that nobody waited for any more: what it
-                    // says of that is why the questions behind it will have no answer.
-                    None if run.shared.book.ends_session(token, &answer) => {
-                        run.shared.session = None;
-                        out.push(Action::Disconnect);
-                        match answer {
-                            Err(failure) => failed(run, failure, Cut::Unnoted, now, &mut out),
-                            Ok(_) => State::Working(run),
-                        }
-                    }
-                    None => State::Working(run),
+            (State::Working(run), Event::Answered { token, answer }) => {
+                heard(run, token, answer, now, &mut out)
+            }
+            (State::Working(run), Event::Second(news)) => second_session(run, news, now, &mut out),
+            // Who is not wanted any more goes; what is not to be had, or is gone, is of no account.
+            (phase, Event::Second(news)) => {
+                if news == SecondNews::Came {
+                    out.push(Action::LeaveSecond { watches: true });
                 }
+                phase
             }
             (State::Waiting { mut run, reopen }, Event::Answered { token, answer }) => {
                 if run.shared.book.ends_session(token, &answer) {

@@ -7,7 +7,8 @@ use crate::provider::folders::Answer;
 use crate::recovery::decide::{Verdict, after_cut, decide};
 use crate::run::desk::{Common, Desk, RunStart};
 use crate::run::ending::close;
-use crate::run::event::{AccountSnapshot, Action, Token};
+use crate::run::event::{AccountSnapshot, Action, SecondNews, Token};
+use crate::run::fetcher::Brought;
 use crate::run::state::{Run, State};
 use crate::run::summary::Summary;
 use crate::run::work::{CUTS, Cut, OpenQuestion, Rows, Taken, Work};
@@ -21,7 +22,8 @@ const SOON: Duration = Duration::from_secs(60);
 const REFUSALS: u32 = 1000;
 
 /// Another incarnation has the account: this one stops and touches nothing.
-pub(super) fn abandon<W: Work>(run: Run<W>, out: &mut Vec<Action>) -> State<W> {
+pub(super) fn abandon<W: Work>(mut run: Run<W>, out: &mut Vec<Action>) -> State<W> {
+    drop(run.shared.second.forget(out));
     out.push(Action::Disconnect);
     let failure = Failure::bug("a later incarnation holds the account");
     out.push(Action::Finish(Box::new(Summary::failed(failure, run.shared.history))));
@@ -90,6 +92,8 @@ pub(super) fn open_failed<W: Work>(
 pub(super) fn go_on<W: Work>(mut run: Box<Run<W>>, now: Now, out: &mut Vec<Action>) -> State<W> {
     let (work, mut desk) = run.at(now, out);
     let over = work.plan(&mut desk);
+    let left = work.pages_left(&desk);
+    desk.tend_second(left);
     // For a budget that is soon there the run waits; for a longer time it ends.
     let wait = desk.deferral().map(|wait| wait.until.saturating_sub(now.mono));
     let wait = wait.filter(|wait| over && *wait <= SOON);
@@ -99,6 +103,7 @@ pub(super) fn go_on<W: Work>(mut run: Box<Run<W>>, now: Now, out: &mut Vec<Actio
         return State::Working(run);
     }
     if work.wants_other_session(over, &desk) {
+        drop(run.shared.second.forget(out));
         out.push(Action::Disconnect);
         out.push(Action::Connect);
         run.shared.session = None;
@@ -115,7 +120,65 @@ pub(super) fn go_on<W: Work>(mut run: Box<Run<W>>, now: Now, out: &mut Vec<Actio
     State::Working(run)
 }
 
-pub(super) fn answered<W: Work>(
+/// A session has answered.
+pub(super) fn heard<W: Work>(
+    mut run: Box<Run<W>>,
+    token: Token,
+    answer: Result<Answer, Failure>,
+    now: Now,
+    out: &mut Vec<Action>,
+) -> State<W> {
+    let answer = match run.shared.second.brought(token, answer) {
+        // It is no question of the second session.
+        Err(answer) => answer,
+        Ok(Brought { answer, rest, lost }) => {
+            if let Some(failure) = lost {
+                out.push(Action::Report(failure));
+                run.shared.second.end(now.mono, out);
+            }
+            if let Some(rest) = rest {
+                run.shared.second.give_back(token, rest);
+            }
+            match answer {
+                Some(answer) => Ok(answer),
+                None => return go_on(run, now, out),
+            }
+        }
+    };
+    match run.shared.book.asks.remove(&token) {
+        Some(asked) => answered(run, token, asked, answer, now, out),
+        // The session has ended at something that nobody waited for any more: what it says of that is
+        // why the questions behind it will have no answer.
+        None if run.shared.book.ends_session(token, &answer) => {
+            run.shared.session = None;
+            out.push(Action::Disconnect);
+            match answer {
+                Err(failure) => failed(run, failure, Cut::Unnoted, now, out),
+                Ok(_) => State::Working(run),
+            }
+        }
+        None => State::Working(run),
+    }
+}
+
+/// What is known of the second session.
+pub(super) fn second_session<W: Work>(
+    mut run: Box<Run<W>>,
+    news: SecondNews,
+    now: Now,
+    out: &mut Vec<Action>,
+) -> State<W> {
+    let second = &mut run.shared.second;
+    match news {
+        SecondNews::Came if !second.came() => out.push(Action::LeaveSecond { watches: true }),
+        SecondNews::Came => {}
+        SecondNews::NoneSpared => second.is_not_to_be_had(now.mono),
+        SecondNews::Recalled => second.recall(),
+    }
+    go_on(run, now, out)
+}
+
+fn answered<W: Work>(
     mut run: Box<Run<W>>,
     token: Token,
     (owner, page): (W::Owner, bool),
@@ -240,6 +303,7 @@ pub(super) fn reopen<W: Work>(mut run: Box<Run<W>>, out: &mut Vec<Action>) -> St
     // Everything that was asked or sent is read anew; a lease that is still on its way is not
     // waited for.
     let shared = &mut run.shared;
+    drop(shared.second.forget(out));
     shared.book.forget();
     shared.counting = false;
     if shared.session.is_none() {
@@ -280,6 +344,9 @@ pub(super) fn failed<W: Work>(
         decide(&failure, &shared.history, &shared.settings.policy, now)
     };
     out.push(Action::Report(failure.clone()));
+    for token in shared.second.forget(out) {
+        shared.book.asks.remove(&token);
+    }
     if failure.class != Class::Storage {
         out.push(Action::Disconnect);
         shared.session = None;

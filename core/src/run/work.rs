@@ -11,6 +11,7 @@ use crate::provider::Capabilities;
 use crate::provider::folders::{Answer, Request, Sampled};
 use crate::run::desk::{Common, Desk};
 use crate::run::event::{AccountSnapshot, FolderRows, Token};
+use crate::run::fetcher::PagesLeft;
 use crate::run::reads::FeedFound;
 use crate::run::scope::Depth;
 use crate::run::summary::{Counts, FolderLine};
@@ -86,6 +87,9 @@ pub(crate) trait Work: std::fmt::Debug + Sized {
     /// Starts whatever there is room for. Returns whether the round is over: nothing is left to
     /// start or to wait for.
     fn plan(&mut self, desk: &mut Desk<'_, Self::Owner>) -> bool;
+
+    /// What is left that nobody was asked for, of the past.
+    fn pages_left(&self, desk: &Desk<'_, Self::Owner>) -> PagesLeft;
 
     /// Whether what is left needs another session than this one.
     fn wants_other_session(&self, over: bool, desk: &Desk<'_, Self::Owner>) -> bool;

@@ -26,7 +26,7 @@ pub(crate) struct Life {
     pub(crate) beside: Option<Session>,
     pub(crate) wishing: bool,
     /// The session beside works, and what it says is heard when it has.
-    pub(crate) lent: Option<(u64, VecDeque<Input>)>,
+    pub(crate) apart: Option<VecDeque<Event>>,
     /// Pages that sessions beside have answered.
     pub(crate) brought: u64,
     pub(crate) tick_at: Option<i64>,
@@ -51,7 +51,7 @@ impl World {
             said: VecDeque::new(),
             beside: None,
             wishing: false,
-            lent: None,
+            apart: None,
             brought: 0,
             tick_at: None,
             paused: false,
@@ -90,7 +90,7 @@ impl World {
         let life = self.life();
         life.incarnation += 1;
         (life.beside, life.wishing, life.tick_at) = (None, false, None);
-        life.lent = None;
+        life.apart = None;
         life.stopping = false;
         life.inputs.clear();
         life.said.clear();
@@ -152,14 +152,19 @@ impl World {
             Output::AskSlot(run) => self.life().inputs.push_back(Input::Granted(run)),
             Output::Connect => self.connecting = true,
             Output::Wish => self.life().wishing = true,
-            Output::Lend { number, token, request } => self.lend(number, token, request),
             Output::Release(Slot::Main) => {
                 self.session = None;
                 self.connecting = false;
             }
             Output::Release(Slot::Beside) => {
                 let life = self.life();
-                (life.beside, life.wishing) = (None, false);
+                life.wishing = false;
+                let Some(session) = life.beside.take() else { return };
+                let read = session.read.into_iter().map(|(token, ..)| token);
+                let asked = session.work.into_iter().map(|work| match work {
+                    Work::Ask(token, _) | Work::Page { token, .. } => token,
+                });
+                read.chain(asked).for_each(|token| self.says_nothing(token));
             }
             Output::Promote => self.session = self.life().beside.take(),
             Output::Watch { number, which, seen, .. } => self.watch(number, which, seen),
@@ -180,40 +185,45 @@ impl World {
     }
 
     /// The session beside is asked for a page.
-    fn lend(&mut self, number: u64, token: Token, request: Request) {
+    pub(crate) fn ask_second(&mut self, token: Token, request: Request) {
+        let token = self.token(token);
         self.unwatch(Slot::Beside);
         match &mut self.life().beside {
-            Some(session) => {
-                session.lent = number;
-                session.work.push_back(Work::Ask(token, request));
-            }
-            None => self.life().said.push_back(Input::Lent(number, token, Err(gone()))),
+            Some(session) => session.work.push_back(Work::Ask(token, request)),
+            None => self.says_nothing(token),
         }
+    }
+
+    /// A question that its session did not answer, and will not.
+    fn says_nothing(&mut self, Token(token): Token) {
+        let answer = Err(gone());
+        let event = Event::Answered { token: Token(token % RUN), answer };
+        self.life().said.push_back(Input::Machine(token / RUN, event));
     }
 
     /// One command of the session beside.
-    fn lent_step(&mut self) {
+    fn second_step(&mut self) {
         while self.hear() {}
-        let life = self.life();
-        let Some(number) = life.beside.as_ref().map(|session| session.lent) else { return };
-        life.lent = Some((number, VecDeque::new()));
+        if self.life().beside.is_none() {
+            return;
+        }
+        self.life().apart = Some(VecDeque::new());
         let own = std::mem::replace(&mut self.session, self.life.as_mut().unwrap().beside.take());
         self.session_step();
         self.life().beside = std::mem::replace(&mut self.session, own);
-        let Some((_, said)) = self.life().lent.take() else { return };
+        let said = self.life().apart.take().unwrap_or_default();
         self.life().brought += said.len() as u64;
-        for input in said {
-            self.follow(input);
+        for event in said {
+            self.follow_run(self.epoch, event);
         }
     }
 
-    /// What the session says that has its turn, if it is the one beside.
-    pub(crate) fn is_lent(&mut self, event: Event) -> Option<Event> {
-        let Some((number, said)) = self.life.as_mut().and_then(|life| life.lent.as_mut()) else {
+    /// What the session says that has its turn, if it is not the one beside.
+    pub(crate) fn is_own(&mut self, event: Event) -> Option<Event> {
+        let Some(said) = self.life.as_mut().and_then(|life| life.apart.as_mut()) else {
             return Some(event);
         };
-        let Event::Answered { token, answer } = event else { panic!("{event:?}") };
-        said.push_back(Input::Lent(*number, token, answer));
+        said.push_back(event);
         None
     }
 
@@ -232,7 +242,7 @@ impl World {
         self.hear();
         self.watch_step(Slot::Main);
         self.watch_step(Slot::Beside);
-        self.lent_step();
+        self.second_step();
         if self.dice.chance(60)
             && let Some(input) = self.life().inputs.pop_front()
         {

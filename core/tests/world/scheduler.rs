@@ -8,7 +8,7 @@ use postrider_core::account::machine::Machine;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::haste::Haste;
 use postrider_core::mail::id::FolderId;
-use postrider_core::run::event::{Action, Event};
+use postrider_core::run::event::{Action, Event, SecondNews};
 use postrider_core::run::scope::{Depth, Scope};
 use postrider_core::run::summary::Summary;
 use postrider_core::standing::Outcome;
@@ -40,7 +40,7 @@ impl World {
     }
 
     pub(crate) fn deliver(&mut self, event: Event) {
-        let Some(event) = self.is_lent(event) else { return };
+        let Some(event) = self.is_own(event) else { return };
         if self.life.is_some() {
             return self.follow_run(self.epoch, event);
         }
@@ -65,6 +65,7 @@ impl World {
                 self.session = None;
                 self.connecting = false;
             }
+            Action::AskSecond { token, request } => self.ask_second(token, request),
             Action::Ask { token, request } => {
                 if let Some(asked) = &mut self.asked {
                     asked.push(question(&request));
@@ -104,6 +105,9 @@ impl World {
             }
             Action::ListProved { started } => self.queue.push_back(Queued::Listed(started)),
             other @ (Action::ReadFeed { .. } | Action::ProvedFeed(_)) => panic!("{other:?}"),
+            // A run without a follower has one session.
+            Action::WishSecond => self.deliver(Event::Second(SecondNews::NoneSpared)),
+            Action::LeaveSecond { .. } => {}
             Action::CountLimbo => self.counting = true,
             Action::Hurry => {
                 for queued in &mut self.queue {

@@ -87,7 +87,6 @@ impl World {
             stale: false,
             selected: None,
             watch: None,
-            lent: 0,
         }
     }
 
@@ -119,7 +118,7 @@ impl World {
         for work in session.work {
             let (Work::Ask(token, _) | Work::Page { token, .. }) = work;
             let answer = Err(failure.clone());
-            if let Some(event) = self.is_lent(Event::Answered { token, answer }) {
+            if let Some(event) = self.is_own(Event::Answered { token, answer }) {
                 self.answers.push_back((self.epoch, event));
             }
         }

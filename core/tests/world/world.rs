@@ -58,8 +58,6 @@ pub(crate) struct Session {
     /// The folder that is open, as it was then (for a follower's watches).
     pub(crate) selected: Option<(String, View)>,
     pub(crate) watch: Option<Watch>,
-    /// Under which number it was lent pages.
-    pub(crate) lent: u64,
 }
 
 pub(crate) struct Move {

@@ -2,7 +2,7 @@
 
 use crate::account::follow::follower::{Follower, is_inbox};
 use crate::account::follow::stage::{After, Cause, Parked, Resting, Stage};
-use crate::account::follow::vocabulary::Output;
+use crate::account::follow::vocabulary::{Output, Slot};
 use crate::account::schedule::COOL_AFTER;
 use crate::failure::{Class, Failure, When};
 use crate::run::scope::Scope;
@@ -26,7 +26,9 @@ impl Follower {
         let Stage::Working(working) = std::mem::replace(&mut self.stage, Stage::Ended) else {
             return;
         };
-        self.forget_lent(out);
+        if self.reads.is_some() {
+            self.release(Slot::Beside, out);
+        }
         self.runs_ended = self.run;
         self.history = summary.history.clone();
         if working.forgets {

@@ -1,16 +1,13 @@
 //! The follower: stages, runs, commands.
 
-use crate::account::follow::hands::Hands;
-use crate::account::follow::stage::{After, Cause, NextRun, Parked, Stage, Watches, Working};
+use crate::account::follow::stage::{After, Cause, LOOK, NextRun, Parked, Stage, Watches, Working};
 use crate::account::follow::vocabulary::{Begin, Input, Output, Past, Rules, Slot};
 use crate::account::machine::Machine;
 use crate::account::schedule::{COOL_AFTER, Schedule};
-use crate::batch::patience;
 use crate::budget::Wait;
 use crate::failure::Failure;
 use crate::mail::id::FolderId;
 use crate::provider::Connected;
-use crate::provider::folders::Answer;
 use crate::recovery::history::{History, SURVIVAL};
 use crate::run::event::{Action, Event};
 use crate::run::scope::Scope;
@@ -52,8 +49,8 @@ pub struct Follower {
     pub(super) folders: Vec<FolderLine>,
     pub(super) main: Option<SessionHeld>,
     pub(super) beside: Option<SessionHeld>,
-    /// Which of them is asked what.
-    pub(super) hands: Hands,
+    /// The run has the session beside for its pages: since when nobody has looked what comes meanwhile.
+    pub(super) reads: Option<Duration>,
     /// The run that was asked for last.
     pub(super) run: u64,
     pub(super) runs_ended: u64,
@@ -86,7 +83,7 @@ impl Follower {
             folders: Vec::new(),
             main: None,
             beside: None,
-            hands: Hands::default(),
+            reads: None,
             run: 0,
             runs_ended: 0,
             watching: Watches::default(),
@@ -168,9 +165,6 @@ impl Follower {
                 }
             }
             Input::Beside(id) => self.on_beside(id, now, &mut out),
-            Input::Lent(number, token, answer) => {
-                self.on_lent(number, token, answer, now, &mut out);
-            }
             Input::Recalled => self.on_recalled(now, &mut out),
             Input::Hinted(number, hint) => self.on_hint(number, hint, now, &mut out),
             Input::Told(watch, name, at) => self.on_told(watch, &name, at, now, &mut out),
@@ -252,15 +246,7 @@ impl Follower {
             let Stage::Working(working) = std::mem::replace(&mut self.stage, Stage::Ended) else {
                 return;
             };
-            let mut working = *working;
-            if let Event::Committed { token, .. } | Event::Lost { token, .. } = &event {
-                working.bottleneck.committed(*token, now.mono);
-            }
-            if let Event::Answered { token, answer } = &event
-                && !answer.as_ref().is_ok_and(Answer::goes_on)
-            {
-                self.hands.answered(*token);
-            }
+            let working = *working;
             let (machine, actions) = working.machine.step(event, now);
             self.note_pass(&machine, working.began, now);
             self.stage = Stage::Working(Box::new(Working { machine, ..working }));
@@ -271,7 +257,8 @@ impl Follower {
                         None => out.push(Output::Connect),
                     },
                     Action::Disconnect => self.release(Slot::Main, out),
-                    Action::Ask { token, request } => self.put(token, request, out),
+                    Action::WishSecond => events.extend(self.wish_second(now, out)),
+                    Action::LeaveSecond { watches } => self.leave_second(watches, now, out),
                     Action::Finish(summary) => finished = Some(summary),
                     Action::Report(failure) => {
                         self.trouble = Some(failure.clone());
@@ -283,21 +270,12 @@ impl Follower {
                         }
                         out.push(Output::Run(self.run, Action::WakeAfter(wait)));
                     }
-                    other => {
-                        if let (Action::Commit { token, commit }, Some(working)) =
-                            (&other, self.stage.working())
-                        {
-                            let waits = patience(&[&**commit]).unwrap_or_default();
-                            working.bottleneck.committing(*token, waits, now.mono);
-                        }
-                        out.push(Output::Run(self.run, other));
-                    }
+                    other => out.push(Output::Run(self.run, other)),
                 }
             }
         }
-        match finished {
-            Some(summary) => self.finished(*summary, now, out),
-            None => self.share(now, out),
+        if let Some(summary) = finished {
+            self.finished(*summary, now, out);
         }
     }
 
@@ -342,12 +320,10 @@ impl Follower {
                 self.ask(scope, Cause::Plan, out);
             }
             Stage::Working(_) => {
-                self.share(now, out);
                 let due = self.stage.working().map(|working| working.beside_at);
-                let is_due = due.is_some_and(|due| now.mono >= due);
-                if is_due && self.hands.has_other() {
-                    self.tend(now, out);
-                } else if is_due && self.wants_beside() {
+                if self.reads.is_some() {
+                    self.look_meanwhile(now, out);
+                } else if due.is_some_and(|due| now.mono >= due) && self.wants_beside() {
                     self.wish_beside(now, out);
                 }
             }
@@ -362,8 +338,9 @@ impl Follower {
     }
 
     pub(super) fn release(&mut self, which: Slot, out: &mut Vec<Output>) {
-        if which == Slot::Main {
-            self.forget_lent(out);
+        // Without its own session a run has no second one.
+        if self.reads.take().is_some() && which == Slot::Main {
+            self.release(Slot::Beside, out);
         }
         let held = match which {
             Slot::Main => self.main.take(),
@@ -398,13 +375,10 @@ impl Follower {
     pub(super) fn arm(&mut self, now: Now, out: &mut Vec<Output>) {
         let at = match &self.stage {
             Stage::Resting(rest) => Some(rest.next),
-            Stage::Working(working) => {
-                let is_due = self.wants_beside() || self.hands.has_other();
-                let beside = is_due.then_some(working.beside_at);
-                let reads = self.main.is_some() && self.hands.wants_other(now.mono);
-                let verdict = reads.then(|| working.bottleneck.due());
-                beside.into_iter().chain(verdict.flatten()).min()
-            }
+            Stage::Working(working) => match self.reads {
+                Some(looked) => Some(looked + LOOK),
+                None => self.wants_beside().then_some(working.beside_at),
+            },
             _ => None,
         };
         if let Some(at) = at.filter(|at| self.armed != Some(*at)) {

@@ -1,6 +1,5 @@
 //! The stages of a follower's life, and what is true in each.
 
-use crate::account::follow::bottleneck::Bottleneck;
 use crate::account::follow::vocabulary::Begin;
 use crate::account::machine::Machine;
 use crate::failure::{Class, Failure};
@@ -12,6 +11,10 @@ use std::time::Duration;
 
 /// A run that lasts longer gets a watch beside it.
 pub(super) const BESIDE_AFTER: Duration = Duration::from_secs(2);
+/// When there was no session to spare beside a run, the next one is asked for after this.
+pub(super) const BESIDE_AGAIN: Duration = Duration::from_secs(60);
+/// While the run has that session nobody watches: INBOX is looked at so often. A look may list all of it.
+pub(super) const LOOK: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub(super) enum Stage {
@@ -68,8 +71,8 @@ pub(super) struct Working {
     pub(super) beside_at: Duration,
     /// It has been asked for.
     pub(super) wished: bool,
-    /// Whom it waits for.
-    pub(super) bottleneck: Bottleneck,
+    /// The run wishes for it.
+    pub(super) reads: bool,
     pub(super) after: After,
     /// What is looked at right after it.
     pub(super) again: Option<Scope>,
@@ -91,7 +94,7 @@ impl Working {
             began: now,
             beside_at: now + BESIDE_AFTER,
             wished: false,
-            bottleneck: Bottleneck::default(),
+            reads: false,
             after: After::Rest,
             again: None,
             forgets: false,

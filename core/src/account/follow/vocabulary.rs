@@ -4,9 +4,9 @@ use crate::account::schedule::Mode;
 use crate::failure::{Class, Failure};
 use crate::mail::cursor::Mark;
 use crate::provider::Connected;
-use crate::provider::folders::{Answer, Hint, Noticed, Request, Unwatched};
+use crate::provider::folders::{Hint, Noticed, Unwatched};
 use crate::recovery::history::History;
-use crate::run::event::{Action, Event, Token};
+use crate::run::event::{Action, Event};
 use crate::run::settings::Settings;
 use crate::run::summary::Summary;
 use crate::standing::{EventKind, Standing};
@@ -91,8 +91,6 @@ pub enum Input {
     ConnectFailed(Failure),
     /// The session that was wished for, if there was one.
     Beside(Option<Connected>),
-    /// What the session beside answers to what it was lent under this number.
-    Lent(u64, Token, Result<Answer, Failure>),
     /// Somebody else needs the session beside.
     Recalled,
     /// What it asked for comes later, at the earliest at this monotonic time: the endpoint is down
@@ -113,8 +111,8 @@ pub enum Input {
 /// What the shell is to do.
 #[derive(Debug)]
 pub enum Output {
-    /// Carry an action of the run of this number out. `Connect`, `Disconnect` and `Finish` never
-    /// come this way.
+    /// Carry an action of the run of this number out. What concerns sessions, and `Finish`, never
+    /// comes this way.
     Run(u64, Action),
     /// Get a slot for the run of this number: `Granted` when it may begin.
     AskSlot(u64),
@@ -122,15 +120,6 @@ pub enum Output {
     Connect,
     /// Get one more, if one is to spare.
     Wish,
-    /// Ask the session beside for a page of the run.
-    Lend {
-        /// Comes back with the answer; another number is another time that it helps.
-        number: u64,
-        /// Names the page.
-        token: Token,
-        /// The question.
-        request: Request,
-    },
     /// Give a session back.
     Release(Slot),
     /// The session beside becomes the one for runs; that one is given back.

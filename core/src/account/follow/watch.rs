@@ -1,7 +1,7 @@
 //! Watching INBOX: between runs on the session in hand, beside a long run on one to spare.
 
 use crate::account::follow::follower::{Follower, is_inbox};
-use crate::account::follow::stage::{After, BESIDE_AFTER, Cause, Stage, widen};
+use crate::account::follow::stage::{After, BESIDE_AFTER, BESIDE_AGAIN, Cause, Stage, widen};
 use crate::account::follow::vocabulary::{Output, Slot};
 use crate::failure::Failure;
 use crate::mail::id::FolderId;
@@ -9,16 +9,13 @@ use crate::provider::Connected;
 use crate::provider::folders::{Hint, Noticed, Unwatched};
 use crate::recovery::decide::{Verdict, decide};
 use crate::recovery::history::SURVIVAL;
-use crate::run::event::{Action, Event};
+use crate::run::event::{Action, Event, SecondNews};
 use crate::run::scope::{Depth, Scope};
 use crate::run::summary::FolderLine;
 use crate::standing::Phase;
 use crate::time::Now;
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// When there was no session to spare beside a run, the next one is asked for after this.
-const BESIDE_AGAIN: Duration = Duration::from_secs(60);
 
 /// Runs in a row that hints began and that found nothing, after which hints are gathered for a
 /// while.
@@ -77,8 +74,8 @@ impl Follower {
             (Some(_), _) => out.push(Output::Release(Slot::Beside)),
             (None, Stage::Working(working)) => {
                 working.beside_at = now.mono + BESIDE_AGAIN;
-                if self.hands.wishes() {
-                    self.hands.refused(working.beside_at);
+                if std::mem::take(&mut working.reads) {
+                    self.drive(Event::Second(SecondNews::NoneSpared), now, out);
                 }
             }
             (None, _) => {}
@@ -283,15 +280,15 @@ impl Follower {
             }
             Ok(Unwatched::Unable) => {
                 self.watching.unable = true;
-                self.give_up(which, now, out);
+                self.release(which, out);
             }
-            Ok(Unwatched::Retired) => self.give_up(which, now, out),
+            Ok(Unwatched::Retired) => self.release(which, out),
             Err(failure) => {
                 // It may have ended at being asked for every folder.
                 let held = if is_main { self.main } else { self.beside };
                 let narrow = held.is_some_and(|held| !held.wide);
                 self.watching.narrow = self.watching.narrow.saturating_add(u8::from(narrow));
-                self.give_up(which, now, out);
+                self.release(which, out);
                 if is_main {
                     self.lost(failure, since, now, out);
                 }

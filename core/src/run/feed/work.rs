@@ -11,6 +11,7 @@ use crate::run::event::{AccountSnapshot, Token};
 use crate::run::feed::owner::{Desk, FeedOwner};
 use crate::run::feed::state::Counting;
 use crate::run::feed::state::FeedWork;
+use crate::run::fetcher::PagesLeft;
 use crate::run::reads::FeedFound;
 use crate::run::scope::Depth;
 use crate::run::summary::{Counts, FolderLine};
@@ -44,6 +45,10 @@ impl Work for FeedWork {
         // A list may have found that it needs to know the labels first.
         self.plan_places(desk);
         desk.book.is_closed() && self.stash.is_empty()
+    }
+
+    fn pages_left(&self, _: &Desk<'_>) -> PagesLeft {
+        PagesLeft::None
     }
 
     fn wants_other_session(&self, over: bool, _: &Desk<'_>) -> bool {

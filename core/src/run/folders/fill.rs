@@ -9,9 +9,13 @@ use crate::mail::page::{Again, Page};
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Request;
 use crate::run::event::Token;
+use crate::run::fetcher::PagesLeft;
 use crate::run::folders::folder::{Fill, FillKind, Owner};
 use crate::run::folders::state::{Desk, FolderWork};
 use std::collections::VecDeque;
+
+/// Pages that a session has when others wait for it: one is read while the next is on its way.
+const READ: usize = 3;
 
 impl FolderWork {
     /// Asks for a page. `open` is what it is to settle: the UIDs asked for, and for history the
@@ -174,6 +178,19 @@ impl FolderWork {
             }
             let change = FolderChange::Retry { folder: id, uidvalidity, uids, page };
             desk.commit(Owner::Page(id, token), change);
+        }
+    }
+
+    /// History that waits to be read. It waits for a session where that has more pages than it reads at a time,
+    /// and the store has not most of what was read to write.
+    pub(super) fn pages_left(&self, desk: &Desk<'_>) -> PagesLeft {
+        let is_behind = self.folders.sealed() * 2 >= desk.settings.pages_in_flight;
+        match desk.pages_of_own() {
+            READ.. if !is_behind => PagesLeft::ForSession,
+            READ.. => PagesLeft::Some,
+            _ if desk.deferral().is_some() => PagesLeft::None,
+            _ if self.folders.unread() > self.folders.asked() => PagesLeft::Some,
+            _ => PagesLeft::None,
         }
     }
 

@@ -9,6 +9,7 @@ use crate::provider::folders::{Answer, Request};
 use crate::recovery::decide::{Verdict, decide};
 use crate::run::desk::Common;
 use crate::run::event::{AccountSnapshot, Token};
+use crate::run::fetcher::PagesLeft;
 use crate::run::folders::folder::{Owner, of_folder};
 use crate::run::folders::listed::Listing;
 use crate::run::folders::state::{Desk, FolderWork};
@@ -41,6 +42,10 @@ impl Work for FolderWork {
 
     fn plan(&mut self, desk: &mut Desk<'_>) -> bool {
         self.plan_all(desk)
+    }
+
+    fn pages_left(&self, desk: &Desk<'_>) -> PagesLeft {
+        FolderWork::pages_left(self, desk)
     }
 
     fn wants_other_session(&self, over: bool, desk: &Desk<'_>) -> bool {

@@ -97,6 +97,9 @@ impl FeedWorld {
             | Action::Proved { .. }
             | Action::ListProved { .. }
             | Action::Hurry
+            | Action::WishSecond
+            | Action::AskSecond { .. }
+            | Action::LeaveSecond { .. }
             | Action::CountLimbo) => panic!("{other:?}"),
         }
     }

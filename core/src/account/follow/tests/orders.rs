@@ -2,11 +2,10 @@
 //! whose.
 
 use super::*;
-use crate::account::follow::hands::tests::page;
 use crate::commit::feed::rows::FeedRows;
 use crate::failure::When;
 use crate::provider::Family;
-use crate::run::event::Token;
+use crate::run::event::SecondNews;
 
 fn bye() -> Failure {
     Failure::new(Class::Network, Reach::Session, Provenance::Server, "bye")
@@ -93,86 +92,51 @@ fn one_session_beside_a_run_is_enough() {
     assert!(f.take(Input::Tick, at(69)).iter().any(|o| matches!(o, Output::Wish)));
 }
 
-/// A run under way that asks for more pages of history than one session reads.
-fn reading(once: bool) -> Follower {
-    let mut f = working();
-    f.rules.once = once;
-    for n in 1..=3 {
-        f.hands.ask(Token(1000 + u64::from(n)), page("INBOX", n, n + 9));
-    }
-    f
-}
-
-/// Another session reads where mail is what a run waits for, even if nothing comes at all; not where
-/// it would wait for the store.
+/// The session that watches beside a run is the run's when it wishes for one; else one is asked for, once.
 #[test]
-fn another_session_is_for_who_waits_for_mail() {
-    let reading = || reading(true);
-    let wishes = |out: &[Output]| out.iter().any(|o| matches!(o, Output::Wish));
-    let looks = |out: &[Output]| out.iter().any(|o| matches!(o, Output::TickAfter(_)));
-    let mut f = reading();
-    let out = f.take(Input::Tick, at(10));
-    assert!(!wishes(&out) && looks(&out), "{out:?}");
-    let out = f.take(Input::Tick, at(12));
-    assert!(wishes(&out), "{out:?}");
-    let out = f.take(Input::Tick, at(13));
-    assert!(!wishes(&out) && !looks(&out), "once: {out:?}");
-    let out = f.take(Input::Beside(Some(session(2))), at(14));
-    assert!(f.hands.has_other(), "{out:?}");
-    // What it writes is what it waits for.
-    let mut f = reading();
-    f.take(Input::Tick, at(10));
-    f.stage.working().unwrap().bottleneck.committing(Token(1), Duration::ZERO, at(10).mono);
-    for second in [12, 14, 16] {
-        let out = f.take(Input::Tick, at(second));
-        assert!(!wishes(&out) && looks(&out), "{second}: {out:?}");
-    }
-    f.stage.working().unwrap().bottleneck.committed(Token(1), at(16).mono);
-    assert!(wishes(&f.take(Input::Tick, at(18))));
-}
-
-/// What watches beside a run helps from the verdict on, and is not looked after in the same breath.
-#[test]
-fn who_watches_helps_and_does_not_watch_at_once() {
-    let mut f = reading(false);
-    f.folders = vec![inbox()];
-    f.beside =
-        Some(SessionHeld { at: session(2), since: at(7).mono, watch: Some(70), wide: false });
-    f.stage.working().unwrap().wished = true;
-    f.take(Input::Tick, at(10));
-    assert!(!f.hands.has_other());
-    let out = f.take(Input::Tick, at(12));
-    assert!(f.hands.has_other(), "{out:?}");
-    assert!(!out.iter().any(|o| matches!(o, Output::Watch { .. })), "{out:?}");
-}
-
-/// With its own session a run loses the one that helped; it may have another.
-#[test]
-fn who_helped_goes_with_the_session_of_the_run() {
-    let mut f = working();
-    f.folders = vec![inbox()];
-    f.take(Input::Tick, at(8));
-    f.hands.wished();
-    f.take(Input::Beside(Some(session(2))), at(9));
-    assert!(f.hands.has_other() && f.stage.working().unwrap().wished);
+fn a_run_has_the_session_that_watches_beside_it() {
+    let watching = || {
+        let mut f = working();
+        f.folders = vec![inbox()];
+        f.beside =
+            Some(SessionHeld { at: session(2), since: at(7).mono, watch: Some(70), wide: false });
+        f.stage.working().unwrap().wished = true;
+        let mut out = Vec::new();
+        let came = f.wish_second(at(8), &mut out);
+        assert!(matches!(came, Some(Event::Second(SecondNews::Came))) && out.is_empty());
+        assert_eq!(f.reads, Some(at(8).mono));
+        f
+    };
+    // Nobody watches meanwhile: INBOX is looked at every minute.
+    let mut f = watching();
+    assert!(f.take(Input::Tick, at(67)).iter().all(|o| !matches!(o, Output::Run(..))));
+    assert_eq!(f.reads, Some(at(8).mono));
+    f.take(Input::Tick, at(68));
+    assert_eq!(f.reads, Some(at(68).mono));
+    // It watches again when the run is done with it, if it is well; else it is given back.
+    let mut out = Vec::new();
+    f.leave_second(true, at(69), &mut out);
+    assert!(matches!(&out[..], [Output::Watch { which: Slot::Beside, .. }]), "{out:?}");
+    let mut f = watching();
+    let mut out = Vec::new();
+    f.leave_second(false, at(69), &mut out);
+    assert!(matches!(&out[..], [Output::Release(Slot::Beside)]), "{out:?}");
+    let run = f.stage.working().unwrap();
+    assert_eq!((run.wished, run.beside_at), (false, at(129).mono));
+    // With its own session a run loses the other.
+    let mut f = watching();
     let mut out = Vec::new();
     f.release(Slot::Main, &mut out);
     assert!(matches!(&out[..], [Output::Release(Slot::Beside), Output::Release(Slot::Main)]));
-    assert!(!f.hands.has_other() && !f.stage.working().unwrap().wished);
-    // Nothing is left to read: it watches.
+    assert!(f.reads.is_none());
+
     let mut f = working();
-    f.folders = vec![inbox()];
-    f.take(Input::Tick, at(8));
-    f.hands.wished();
-    f.take(Input::Beside(Some(session(2))), at(9));
-    let out = f.take(Input::Tick, at(14));
-    assert!(out.iter().any(|o| matches!(o, Output::Watch { which: Slot::Beside, .. })), "{out:?}");
-    assert!(!f.hands.has_other() && f.beside.is_some());
-    // Somebody else needs it.
-    f.hands.begin(None, at(14).mono);
-    let out = f.take(Input::Recalled, at(15));
-    assert!(matches!(&out[..], [Output::Release(Slot::Beside), ..]), "{out:?}");
-    assert!(!f.hands.has_other() && f.beside.is_none());
+    let mut out = Vec::new();
+    assert!(f.wish_second(at(8), &mut out).is_none());
+    assert!(f.wish_second(at(9), &mut out).is_none());
+    assert!(matches!(&out[..], [Output::Wish]), "{out:?}");
+    f.take(Input::Beside(None), at(10));
+    assert!(!f.stage.working().unwrap().reads, "the run has heard that there is none");
 }
 
 /// A sign of life proves the live end while nothing is left to look at: in a run that has yet to

@@ -1,0 +1,82 @@
+//! The session beside a run, when it is the run's: how it comes by it, and who looks meanwhile what comes.
+
+use crate::account::follow::follower::{Follower, SessionHeld};
+use crate::account::follow::stage::{BESIDE_AGAIN, LOOK};
+use crate::account::follow::vocabulary::{Output, Slot};
+use crate::provider::Connected;
+use crate::run::event::{Event, SecondNews};
+use crate::run::scope::Depth;
+use crate::time::Now;
+
+impl Follower {
+    /// The run wishes for a second session: the one that watches beside it is that, or one is asked for.
+    pub(super) fn wish_second(&mut self, now: Now, out: &mut Vec<Output>) -> Option<Event> {
+        let is_there = self.beside.is_some();
+        let working = self.stage.working()?;
+        if is_there {
+            self.reads = Some(now.mono);
+            return Some(Event::Second(SecondNews::Came));
+        }
+        working.reads = true;
+        if !std::mem::replace(&mut working.wished, true) {
+            out.push(Output::Wish);
+        }
+        None
+    }
+
+    /// A session that was wished for is there, while a run works: it is the run's, or it watches.
+    pub(super) fn use_beside(&mut self, at: Connected, now: Now, out: &mut Vec<Output>) {
+        self.beside = Some(SessionHeld { at, since: now.mono, watch: None, wide: false });
+        let is_runs = self.stage.working().is_some_and(|run| std::mem::take(&mut run.reads));
+        if is_runs && self.main.is_some() {
+            self.reads = Some(now.mono);
+            self.drive(Event::Second(SecondNews::Came), now, out);
+        } else {
+            self.watch_beside(now, out);
+        }
+    }
+
+    /// The run is done with its second session: it watches, if it is well.
+    pub(super) fn leave_second(&mut self, watches: bool, now: Now, out: &mut Vec<Output>) {
+        if self.reads.take().is_none() {
+            return;
+        }
+        self.learn_lines();
+        if watches && !self.rules.once && !self.watching.unable {
+            return self.watch_beside(now, out);
+        }
+        self.release(Slot::Beside, out);
+        self.wish_again(now);
+    }
+
+    fn watch_beside(&mut self, now: Now, out: &mut Vec<Output>) {
+        if !self.watch_on(Slot::Beside, out) {
+            self.release(Slot::Beside, out);
+            self.wish_again(now);
+        }
+    }
+
+    /// The run may have another.
+    fn wish_again(&mut self, now: Now) {
+        if let Some(working) = self.stage.working() {
+            (working.wished, working.beside_at) = (false, now.mono + BESIDE_AGAIN);
+        }
+    }
+
+    /// Somebody else needs the session beside.
+    pub(super) fn on_recalled(&mut self, now: Now, out: &mut Vec<Output>) {
+        if self.reads.is_some() {
+            self.drive(Event::Second(SecondNews::Recalled), now, out);
+        }
+    }
+
+    /// While the run has it, INBOX is looked at.
+    pub(super) fn look_meanwhile(&mut self, now: Now, out: &mut Vec<Output>) {
+        self.learn_lines();
+        let is_due = self.reads.is_some_and(|looked| now.mono.saturating_sub(looked) >= LOOK);
+        if let Some(inbox) = self.live_end().filter(|_| is_due) {
+            self.reads = Some(now.mono);
+            self.drive(Event::Nudged(inbox, Depth::Quick), now, out);
+        }
+    }
+}
