@@ -31,7 +31,7 @@ fn mirrored() -> World {
 }
 
 fn begin_anew(world: &mut World, name: &str) {
-    world.server.folders.get_mut(name).unwrap().begin_anew(&mut Dice(3));
+    world.server.folders.get_mut(name).unwrap().begin_anew(&mut Dice::of(3));
 }
 
 fn told(world: &World, from: usize) -> Vec<EventKind> {

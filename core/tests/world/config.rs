@@ -34,7 +34,7 @@ pub(crate) struct Config {
     pub(crate) short: bool,
     /// The wall clock jumps.
     pub(crate) jumps: bool,
-    /// It is wrong by a month, for a while, and looks are a minute apart.
+    /// It is wrong by a month, for a while, and looks are a minute dice.
     pub(crate) far: bool,
     /// Folders are put back from a backup.
     pub(crate) restores: bool,
@@ -69,9 +69,6 @@ pub(crate) struct Config {
 impl Config {
     /// What a seed draws.
     pub(crate) fn drawn(dice: &mut Dice) -> Self {
-        // What came later draws apart: a seed stays what it was.
-        let mut apart = Dice(dice.0 ^ 0x6d6f_6473_6571);
-        let mut apart_far = Dice(dice.0 ^ 0x0063_6c6f_636b);
         Self {
             lies: dice.chance(50),
             drops: dice.chance(60),
@@ -92,24 +89,24 @@ impl Config {
             estimates: dice.chance(10),
             short: dice.chance(10),
             jumps: dice.chance(15),
-            far: apart_far.chance(15),
-            rewrites: apart_far.chance(25),
+            far: dice.chance(15),
+            rewrites: dice.chance(25),
             restores: dice.chance(15),
             budget: dice.chance(20),
-            modseq: apart.chance(60),
-            changes: apart.chance(70).then(|| apart.chance(60)),
-            counted: apart.chance(60),
-            anew: apart.chance(25),
+            modseq: dice.chance(60),
+            changes: dice.chance(70).then(|| dice.chance(60)),
+            counted: dice.chance(60),
+            anew: dice.chance(25),
             capped: None,
-            recognises: apart.chance(70),
-            ids: apart.chance(25),
-            notify: apart.chance(40),
-            mailbox_ids: apart.chance(50).then(|| apart.chance(80)),
-            refuses: apart.chance(20),
-            bare: apart.chance(20).then(|| apart.chance(30)),
-            // Two that look alike, where one went as the other came: nothing tells them apart.
+            recognises: dice.chance(70),
+            ids: dice.chance(25),
+            notify: dice.chance(40),
+            mailbox_ids: dice.chance(50).then(|| dice.chance(80)),
+            refuses: dice.chance(20),
+            bare: dice.chance(20).then(|| dice.chance(30)),
+            // Two that look alike, where one went as the other came: nothing tells them dice.
             alike: false,
-            late: apart_far.chance(60),
+            late: dice.chance(60),
         }
     }
 

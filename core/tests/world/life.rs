@@ -1,7 +1,6 @@
 //! A follower in the world: the schedule, hints and commands begin its runs, and between them it
 //! watches, rests, is paused.
 
-use crate::server::Dice;
 use crate::words::gone;
 use crate::world::{Queued, Session, Work, World};
 use postrider_core::account::follow::{Begin, Command, Follower, Input, Output, Past, Rules, Slot};
@@ -59,11 +58,10 @@ impl World {
             stopping: false,
         });
         world.store.stood = Some((Standing::Starting, String::new()));
-        // More than one session reads: what came later draws apart.
-        let mut apart = Dice(seed ^ 0x6265_7369_6465);
-        if apart.chance(30) {
+        // More than one session reads.
+        if world.dice.chance(30) {
             world.settings.page_messages = 2;
-            for _ in 0..24 + apart.roll(24) {
+            for _ in 0..24 + world.dice.roll(24) {
                 world.server.next_cid += 1;
                 world.mail("INBOX", world.server.next_cid);
             }
@@ -373,6 +371,7 @@ impl World {
 
     fn live_step(&mut self) -> Result<(), String> {
         self.now += 1;
+        self.dice.turn();
         let (server, session) = if self.cfg.race { (10, 45) } else { (6, 60) };
         match self.dice.roll(100) {
             n if n < server => self.server_step(),

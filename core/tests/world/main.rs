@@ -17,6 +17,7 @@ mod helped;
 mod kept;
 mod life;
 mod making;
+mod oracle;
 mod order;
 mod owner;
 mod pages;
@@ -78,10 +79,12 @@ fn every_interleaving_ends_proved() {
     let runs = number("WORLD_RUNS").unwrap_or(6000);
     let (mut refused, mut commits, mut fetches, mut rounds) = (0, 0, 0, [0; 13]);
     let (mut renamed, mut proofs) = (0, 0);
-    let mut broken = Vec::new();
+    let (mut broken, mut hashes) = (Vec::new(), Vec::new());
     for seed in first..first + runs {
         let mut world = World::new(seed);
-        match world.run() {
+        let ran = world.run();
+        hashes.push((seed, world.hashes(&ran)));
+        match ran {
             Ok(n) => rounds[n] += 1,
             Err(violation) => broken.push((world.steps, seed, violation)),
         }
@@ -95,6 +98,7 @@ fn every_interleaving_ends_proved() {
         "{runs} runs from seed {first}: {commits} commits, {refused} refused, {fetches} bodies, {renamed} renames, {proofs} passes without a change; clean rounds needed {rounds:?}"
     );
     none_broke(runs, broken);
+    oracle::keep("runs", &hashes);
     assert!(
         refused > 0 && commits > runs && renamed > 0 && proofs > 0,
         "the world has become too tame to prove anything"
@@ -115,10 +119,12 @@ fn every_feed_ends_proved() {
     }
     let (first, runs) = (number("FEED_FIRST").unwrap_or(1), number("FEED_RUNS").unwrap_or(6000));
     let (mut commits, mut gets, mut bodies, mut events, mut rounds) = (0, 0, 0, 0, [0; 9]);
-    let mut broken = Vec::new();
+    let (mut broken, mut hashes) = (Vec::new(), Vec::new());
     for seed in first..first + runs {
         let mut world = FeedWorld::new(seed);
-        match world.run() {
+        let ran = world.run();
+        hashes.push((seed, world.hashes(&ran)));
+        match ran {
             Ok(n) => rounds[n] += 1,
             Err(violation) => broken.push((world.steps, seed, violation)),
         }
@@ -131,6 +137,7 @@ fn every_feed_ends_proved() {
         "{runs} runs from seed {first}: {commits} commits, {gets} gets ({bodies} bodies), {events} events; clean rounds needed {rounds:?}"
     );
     none_broke(runs, broken);
+    oracle::keep("feeds", &hashes);
     assert!(bodies > runs && commits > runs, "the world has become too tame to prove anything");
 }
 
@@ -148,10 +155,12 @@ fn every_life_ends_proved() {
     let first = number("LIFE_FIRST").unwrap_or(1);
     let lives = number("LIFE_RUNS").unwrap_or(3000);
     let (mut commits, mut brought, mut rounds) = (0, 0, [0; 14]);
-    let mut broken = Vec::new();
+    let (mut broken, mut hashes) = (Vec::new(), Vec::new());
     for seed in first..first + lives {
         let mut world = World::followed(seed);
-        match world.live() {
+        let lived = world.live();
+        hashes.push((seed, world.hashes(&lived)));
+        match lived {
             Ok(n) => rounds[n] += 1,
             Err(violation) => broken.push((world.steps, seed, violation)),
         }
@@ -162,6 +171,7 @@ fn every_life_ends_proved() {
         "{lives} lives from seed {first}: {commits} commits, {brought} answers from beside; clean rounds needed {rounds:?}"
     );
     none_broke(lives, broken);
+    oracle::keep("lives", &hashes);
     assert!(brought > 0, "no session beside has read anything");
 }
 
@@ -178,10 +188,11 @@ fn every_town_ends_as_its_config_says() {
         return;
     }
     let (first, towns) = (number("TOWN_FIRST").unwrap_or(1), number("TOWN_RUNS").unwrap_or(3000));
-    let (mut broken, mut starts) = (Vec::new(), 0);
+    let (mut broken, mut hashes, mut starts) = (Vec::new(), Vec::new(), 0);
     for seed in first..first + towns {
         let mut town = Town::new(seed);
         broken.extend(town.run().err().map(|text| format!("seed {seed}: {text}")));
+        hashes.push((seed, town.hashes()));
         starts += town.starts;
     }
     println!("{towns} towns from seed {first}: {starts} starts");
@@ -191,5 +202,6 @@ fn every_town_ends_as_its_config_says() {
         broken.len(),
         broken[..5.min(broken.len())].join("\n")
     );
+    oracle::keep("towns", &hashes);
     assert!(starts > towns, "the town has become too quiet to prove anything");
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
-        let mut dice = Dice(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x5151);
+        let mut dice = Dice::of(seed ^ 0x5151);
         let mut cfg = Config::drawn(&mut dice);
         cfg.jumps |= cfg.far;
         // Where UIDs begin anew or are used again, or its folder has another name, meanwhile, nothing tells it
@@ -26,7 +26,7 @@ impl World {
             guard_floor: *dice.pick(&[1, 2, 50]),
             page_messages: usize::try_from(1 + dice.roll(3)).unwrap(),
             recent_messages: 1 + dice.roll(5),
-            flags_window: 1 + u32::try_from(dice.0 % 3).unwrap(),
+            flags_window: 1 + u32::try_from(dice.roll(3)).unwrap(),
             policy: Policy { first_wait: Duration::from_millis(1), ..Policy::default() },
             ..Settings::default()
         };
@@ -42,9 +42,7 @@ impl World {
             sessions: 0,
             queue: VecDeque::new(),
             answers: VecDeque::new(),
-            reads: Vec::new(),
-            samples: Vec::new(),
-            keys: Vec::new(),
+            reads: VecDeque::new(),
             deleted: Vec::new(),
             counting: false,
             timer: false,

@@ -33,6 +33,7 @@ impl World {
                 return self.check_rest();
             }
             self.now += 1;
+            self.dice.turn();
             match self.dice.roll(5) {
                 0 => self.session_step(),
                 1 => self.store_step()?,

@@ -2,7 +2,7 @@
 
 use crate::server::{EVER, Lie};
 use crate::words::question;
-use crate::world::{Queued, Session, Work, World};
+use crate::world::{Queued, Read, Session, Work, World};
 use postrider_core::account::follow::Slot;
 use postrider_core::account::machine::Machine;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
@@ -92,13 +92,13 @@ impl World {
                 self.queue.push_back(Queued::Commit(self.epoch, token, commit))
             }
             Action::ReadRows { token, folder, uids } => {
-                self.reads.push((self.epoch, token, folder, uids));
+                self.reads.push_back((self.epoch, token, Read::Rows(folder, uids)));
             }
             Action::ReadSample { token, folder, part } => {
-                self.samples.push((self.epoch, token, folder, part))
+                self.reads.push_back((self.epoch, token, Read::Sample(folder, part)));
             }
             Action::ReadKeys { token, folder, after, .. } => {
-                self.keys.push((self.epoch, token, folder, after))
+                self.reads.push_back((self.epoch, token, Read::Keys(folder, after)));
             }
             Action::Proved { folder, started, told, whole } => {
                 self.queue.push_back(Queued::Proved(folder, started, told, whole));
@@ -193,25 +193,7 @@ impl World {
             }
         }
         if !self.reads.is_empty() && self.dice.chance(60) {
-            let (epoch, token, folder, uids) = self.reads.remove(0);
-            let rows = self.store.rows_among(folder, uids.as_ref());
-            if epoch == self.epoch || self.life.is_some() {
-                self.answers.push_back((epoch, Event::RowsRead { token, rows: Ok(rows) }));
-            }
-        }
-        if !self.keys.is_empty() && self.dice.chance(60) {
-            let (epoch, token, folder, after) = self.keys.remove(0);
-            let rows = self.store.held_keys(folder, after, self.cfg.alike);
-            if epoch == self.epoch || self.life.is_some() {
-                self.answers.push_back((epoch, Event::KeysRead { token, rows: Ok(rows) }));
-            }
-        }
-        if !self.samples.is_empty() && self.dice.chance(60) {
-            let (epoch, token, folder, part) = self.samples.remove(0);
-            if epoch == self.epoch || self.life.is_some() {
-                let rows = Ok(self.store.sample(folder, part));
-                self.answers.push_back((epoch, Event::Sampled { token, rows }));
-            }
+            self.read_one();
         }
         if self.counting && self.dice.chance(60) {
             self.counting = false;
@@ -223,14 +205,29 @@ impl World {
         }
     }
 
+    fn read_one(&mut self) {
+        let Some((epoch, token, read)) = self.reads.pop_front() else { return };
+        let event = match read {
+            Read::Rows(folder, uids) => {
+                let rows = self.store.rows_among(folder, uids.as_ref());
+                Event::RowsRead { token, rows: Ok(rows) }
+            }
+            Read::Sample(folder, part) => {
+                Event::Sampled { token, rows: Ok(self.store.sample(folder, part)) }
+            }
+            Read::Keys(folder, after) => {
+                let rows = self.store.held_keys(folder, after, self.cfg.alike);
+                Event::KeysRead { token, rows: Ok(rows) }
+            }
+        };
+        if epoch == self.epoch || self.life.is_some() {
+            self.answers.push_back((epoch, event));
+        }
+    }
+
     /// No question to the store's readers, no timer of a run, no login is on its way.
     pub(crate) fn is_answered(&self) -> bool {
-        self.reads.is_empty()
-            && self.samples.is_empty()
-            && self.keys.is_empty()
-            && !self.counting
-            && !self.timer
-            && !self.connecting
+        self.reads.is_empty() && !self.counting && !self.timer && !self.connecting
     }
 
     /// A mark that may wait for company is none that the run waits for: something else is under way.
@@ -295,6 +292,7 @@ impl World {
 
     fn step(&mut self) -> Result<(), String> {
         self.now += 1;
+        self.dice.turn();
         let (server, session) = if self.cfg.race { (10, 45) } else { (6, 60) };
         match self.dice.roll(100) {
             n if n < server => self.server_step(),
@@ -331,6 +329,7 @@ impl World {
         let mut steps = 0;
         while self.machine.is_some() {
             self.now += 1;
+            self.dice.turn();
             steps += 1;
             if steps > 20_000 {
                 let phase = self.machine.as_ref().map(Machine::phase);
@@ -350,8 +349,6 @@ impl World {
         }
         self.answers.clear();
         self.reads.clear();
-        self.samples.clear();
-        self.keys.clear();
         self.check_said()
     }
 

@@ -3,13 +3,27 @@
 use postrider_core::recovery::backoff::mix;
 use std::collections::BTreeMap;
 
-/// A small generator: the same seed gives the same run.
-pub(crate) struct Dice(pub(crate) u64);
+/// Draws by seed. Each turn of a scheduler has draws of its own: what one draws more shifts no later one.
+#[derive(Clone, Debug)]
+pub(crate) struct Dice {
+    seed: u64,
+    turn: u64,
+    nth: u64,
+}
 
 impl Dice {
+    pub(crate) fn of(seed: u64) -> Self {
+        Self { seed: mix(seed), turn: 0, nth: 0 }
+    }
+
+    /// The next turn begins.
+    pub(crate) fn turn(&mut self) {
+        (self.turn, self.nth) = (self.turn + 1, 0);
+    }
+
     pub(crate) fn roll(&mut self, n: u64) -> u64 {
-        self.0 = mix(self.0);
-        self.0 % n.max(1)
+        self.nth += 1;
+        mix(self.seed ^ mix(self.turn ^ mix(self.nth))) % n.max(1)
     }
     pub(crate) fn chance(&mut self, percent: u64) -> bool {
         self.roll(100) < percent

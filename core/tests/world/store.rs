@@ -1,6 +1,7 @@
 //! The model store: the core's own commit rules over rows in memory.
 
 use crate::kept::Kept;
+use crate::oracle::Trace;
 use crate::words::{REWRITTEN, key};
 use postrider_core::commit::apply::{apply, may_end_limbo, mistaken as mistaken_row};
 use postrider_core::commit::change::{
@@ -32,6 +33,7 @@ pub(crate) struct Store {
     pub(crate) refused: u64,
     pub(crate) commits: u64,
     pub(crate) proofs: u64,
+    pub(crate) trace: Trace,
     /// How the account stands, as it was written last; unknown where no follower writes it.
     pub(crate) stood: Option<(Standing, String)>,
     /// Ends: folder, UIDVALIDITY, UID and mail, for the scheduler to judge.
@@ -59,6 +61,7 @@ impl Store {
             refused: 0,
             commits: 0,
             proofs: 0,
+            trace: Trace::default(),
             stood: None,
             ended: Vec::new(),
             rash: Vec::new(),
@@ -225,6 +228,7 @@ impl Store {
             (_, Some(id)) => self.folders.get(&id).cloned(),
             _ => None,
         };
+        let about = before.as_ref().map_or_else(String::new, |row| row.path.clone());
         let mut admitted = match admit(
             &self.account,
             before.as_ref(),
@@ -236,6 +240,7 @@ impl Store {
             Ok(admitted) => admitted,
             Err(refusal) => {
                 self.refused += 1;
+                self.trace.add(&about, &(refusal, &commit.change));
                 let rows = StoredRows::of(self.account.clone(), before);
                 return CommitAnswer::Refused(
                     refusal,
@@ -244,6 +249,7 @@ impl Store {
             }
         };
         self.commits += 1;
+        self.trace.add(&about, &commit.change);
         match &commit.change {
             Change::Folder(FolderChange::Open { .. }) => self.next_folder += 1,
             Change::Folder(FolderChange::Facts { folder, gone, .. })

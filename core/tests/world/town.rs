@@ -6,6 +6,7 @@
 
 mod edits;
 
+use crate::oracle::Trace;
 use crate::server::Dice;
 use postrider_core::account::follow::{Command, Follower, Input, Output, Past, Rules};
 use postrider_core::account::schedule::Mode;
@@ -69,12 +70,13 @@ pub(crate) struct Town {
     broken: Option<String>,
     pub(crate) starts: u64,
     pub(crate) trace: Option<Vec<String>>,
+    pub(crate) way: Trace,
 }
 
 impl Town {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
-            dice: Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x70_77),
+            dice: Dice::of(seed ^ 0x70_77),
             now: 0,
             roster: roster(),
             config: BTreeMap::new(),
@@ -93,6 +95,7 @@ impl Town {
             broken: None,
             starts: 0,
             trace: None,
+            way: Trace::default(),
         }
     }
 
@@ -119,6 +122,7 @@ impl Town {
             self.broken = Some(format!("INV-9: a command has one answer: {actions:?}"));
         }
         for action in actions {
+            self.way.add("town", &action);
             self.perform(action);
         }
     }
@@ -307,6 +311,7 @@ impl Town {
     }
 
     fn step(&mut self) {
+        self.dice.turn();
         self.now += self.dice.roll(30);
         match self.dice.roll(20) {
             0 => self.edit(),
@@ -341,6 +346,7 @@ impl Town {
                 }
             }
             self.now += 1;
+            self.dice.turn();
             self.store_step();
             self.hear();
             self.ring();
@@ -375,6 +381,11 @@ impl Town {
             None if self.actors.is_empty() => Ok(()),
             None => Err(format!("INV-9: {:?} live on after the end", self.actors.keys())),
         }
+    }
+
+    /// How it ends, for whoever compares.
+    pub(crate) fn ends(&self) -> String {
+        format!("{:?} {:?} {:?} {:?}", self.config, self.rows, self.removed, self.kept)
     }
 
     fn check(&mut self) -> Result<(), String> {

@@ -19,8 +19,16 @@ use postrider_core::standing::{Outcome, Standing};
 use postrider_core::time::Micros;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// A sample that is to be read: for whom, of which folder, of which part of it.
-pub(crate) type Sample = (u64, Token, FolderId, Option<(u32, u32)>);
+/// What is to be read of the store, of which folder.
+#[derive(Debug)]
+pub(crate) enum Read {
+    /// Living locations and open failures; these alone.
+    Rows(FolderId, Option<UidSet>),
+    /// Sizes and dates; of a part.
+    Sample(FolderId, Option<(u32, u32)>),
+    /// What locations are recognised by, those behind a UID.
+    Keys(FolderId, u32),
+}
 
 pub(crate) enum Queued {
     Stand(Standing, String),
@@ -82,9 +90,8 @@ pub(crate) struct World {
     pub(crate) sessions: i64,
     pub(crate) queue: VecDeque<Queued>,
     pub(crate) answers: VecDeque<(u64, Event)>,
-    pub(crate) reads: Vec<(u64, Token, FolderId, Option<UidSet>)>,
-    pub(crate) samples: Vec<Sample>,
-    pub(crate) keys: Vec<(u64, Token, FolderId, u32)>,
+    /// For whom.
+    pub(crate) reads: VecDeque<(u64, Token, Read)>,
     /// The server's folders that were deleted or renamed: a mail that moved out of one before, to
     /// the same UID of a new folder, may look like all of it under a new name. That is as true, and
     /// loses nothing.

@@ -190,8 +190,6 @@ impl World {
                 self.queue.clear();
                 self.answers.clear();
                 self.reads.clear();
-                self.samples.clear();
-                self.keys.clear();
                 self.note(|| "== crash".into());
                 self.restart(true);
             }

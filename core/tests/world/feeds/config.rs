@@ -98,8 +98,6 @@ impl FeedLie {
 impl FeedConfig {
     /// What a seed draws.
     pub(crate) fn drawn(dice: &mut Dice) -> Self {
-        // What came later draws apart: a seed stays what it was.
-        let mut apart = Dice(dice.0 ^ 0x0063_6c6f_636b);
         let size = |dice: &mut Dice| usize::try_from(1 + dice.roll(4)).unwrap();
         Self {
             kind: *dice.pick(&Kind::ALL),
@@ -124,7 +122,7 @@ impl FeedConfig {
             excludes: dice.chance(20),
             budget: dice.chance(15),
             skew: *dice.pick(&[0, 0, 0, 400, -400]),
-            jumps: apart.chance(20).then(|| apart.chance(70)),
+            jumps: dice.chance(20).then(|| dice.chance(70)),
             guard: *dice.pick(&[1, 2, 50]),
             page: size(dice),
             list_page: size(dice),

@@ -76,7 +76,7 @@ const MONTH: i64 = 30 * 86_400;
 
 impl FeedWorld {
     pub(crate) fn new(seed: u64) -> Self {
-        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0xfeed);
+        let mut dice = Dice::of(seed ^ 0xfeed);
         let cfg = FeedConfig::drawn(&mut dice).narrowed();
         let settings = Settings {
             family: Family::Feed,
@@ -210,6 +210,7 @@ impl FeedWorld {
 
     fn step(&mut self) -> Result<(), String> {
         self.now += 1;
+        self.dice.turn();
         match self.dice.roll(100) {
             0..10 => self.server_step(),
             10..12 if self.cfg.crashes => match self.dice.roll(4) {
@@ -245,6 +246,7 @@ impl FeedWorld {
         let mut steps = 0;
         while self.machine.is_some() {
             self.now += i64::from(steps % 8 == 0);
+            self.dice.turn();
             steps += 1;
             if steps > 40_000 {
                 let phase = self.machine.as_ref().map(Machine::phase);

@@ -1,6 +1,7 @@
 //! The model store: the core's own rules of feeds over rows in memory.
 
 use crate::kept::Kept;
+use crate::oracle::Trace;
 use crate::store::corrected;
 use postrider_core::commit::change::feed::FeedChange;
 use postrider_core::commit::change::{Change, Commit, CommitAnswer, Refusal, StoredRows};
@@ -35,6 +36,7 @@ pub(crate) struct FeedStore {
     /// Rules that a commit has broken.
     pub(crate) broken: Vec<String>,
     tally: Kept,
+    pub(crate) trace: Trace,
 }
 
 impl FeedStore {
@@ -50,6 +52,7 @@ impl FeedStore {
             writes: 0,
             broken: Vec::new(),
             tally: Kept::default(),
+            trace: Trace::default(),
         }
     }
 
@@ -116,9 +119,11 @@ impl FeedStore {
             };
         };
         if let Err(refusal) = admit_feed(&self.books.rows, commit.incarnation, change) {
+            self.trace.add("refused", &(refusal, change));
             return refused(self, refusal);
         }
         self.commits += 1;
+        self.trace.add("taken", change);
         let before = self.books.rows.clone();
         let versions: BTreeMap<Identity, Option<MailVersion>> = self
             .books
