@@ -24,6 +24,7 @@ use postrider_core::failure::Failure;
 use postrider_core::mail::id::AccountId;
 use postrider_core::provider::folders::Request;
 use postrider_core::run::event::{Action, Event};
+use postrider_core::run::reads::QuietProof;
 use postrider_core::run::summary::Summary;
 use postrider_core::standing::{EventKind, Outcome, Standing};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -288,43 +289,23 @@ impl AccountState {
                 self.args.store.send(StoreMsg::Commit(commit, reply));
             }
             Action::Hurry => self.args.store.send(StoreMsg::Hurry),
-            Action::ReadRows { token, folder, uids } => self.read(me, run, |reader| async move {
-                fault::pass("panic.reader");
-                Event::RowsRead { token, rows: within(reader.folder_rows(folder, uids)).await }
-            }),
-            Action::ReadSample { token, folder, part } => self.read(me, run, |reader| async move {
-                Event::Sampled { token, rows: within(reader.sample(folder, part)).await }
-            }),
-            Action::ReadKeys { token, folder, after, sized } => {
-                self.read(me, run, move |reader| async move {
-                    let rows = within(reader.held_keys(folder, after, sized)).await;
-                    Event::KeysRead { token, rows }
-                });
-            }
-            Action::ReadFeed { token, query } => {
+            Action::Read { token, query } => {
                 let account = self.account.unwrap_or_default();
                 self.read(me, run, move |reader| async move {
-                    Event::FeedRead { token, rows: within(reader.feed(account, query)).await }
+                    fault::pass("panic.reader");
+                    Event::Read { token, rows: within(reader.query(account, query)).await }
                 });
             }
-            Action::ProvedFeed(proof) => {
-                self.passes += 1;
+            Action::Prove(proof) => {
+                self.passes += u64::from(!matches!(proof, QuietProof::List { .. }));
                 let account = self.account.unwrap_or_default();
-                self.args.store.send(StoreMsg::ProvedFeed { account, proof });
+                self.args.store.send(StoreMsg::Proved(account, proof));
             }
             Action::CountLimbo => {
                 let account = self.account.unwrap_or_default();
                 self.read(me, run, move |reader| async move {
                     Event::LimboCounted(within(reader.limbo(account)).await)
                 });
-            }
-            Action::Proved { folder, started, told, whole } => {
-                self.passes += 1;
-                self.args.store.send(StoreMsg::Proved { folder, started, told, whole });
-            }
-            Action::ListProved { started } => {
-                let account = self.account.unwrap_or_default();
-                self.args.store.send(StoreMsg::ListProved { account, started });
             }
             Action::WakeAfter(wait) => {
                 self.wakes += 1;

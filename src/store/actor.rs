@@ -158,17 +158,9 @@ impl Actor for StoreActor {
                 state.depth.leave();
                 state.controls.push_back((control, reply));
             }
-            StoreMsg::Proved { folder, started, told, whole } => {
+            StoreMsg::Proved(account, proof) => {
                 state.depth.leave();
-                state.quiet.proved(folder, started, told, whole);
-            }
-            StoreMsg::ListProved { account, started } => {
-                state.depth.leave();
-                state.quiet.listed(account, started);
-            }
-            StoreMsg::ProvedFeed { account, proof } => {
-                state.depth.leave();
-                state.quiet.proved_feed(account, proof);
+                state.quiet.proved(account, proof);
             }
             StoreMsg::Ran { account, passes } => {
                 state.depth.leave();

@@ -10,7 +10,7 @@ use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::FolderId;
 use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
-use postrider_core::run::event::FolderRows;
+use postrider_core::run::reads::FolderRows;
 use sea_orm::{QueryResult, Value};
 
 /// Locations in a piece: 10 ms.

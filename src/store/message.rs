@@ -5,10 +5,9 @@ use crate::store::apply::Done;
 use crate::store::orders::{Control, OpenAccount};
 use postrider_core::commit::change::{Commit, CommitAnswer};
 use postrider_core::failure::Failure;
-use postrider_core::mail::id::{AccountId, FolderId};
+use postrider_core::mail::id::AccountId;
 use postrider_core::run::event::AccountSnapshot;
-use postrider_core::run::reads::FeedProof;
-use postrider_core::time::Micros;
+use postrider_core::run::reads::QuietProof;
 
 /// What the store is asked.
 #[derive(Debug)]
@@ -22,32 +21,9 @@ pub enum StoreMsg {
     Open(OpenAccount, bool, ReplyTo<Result<AccountSnapshot, Failure>>),
     /// A control write.
     Control(Control, ReplyTo<Result<Done, Failure>>),
-    /// A pass changed nothing: written with the next page, or within a minute. Nothing answers this, nor
-    /// the two that follow: what dies with the process, or the actor, the next pass proves again.
-    Proved {
-        /// The folder.
-        folder: FolderId,
-        /// When the pass began.
-        started: Micros,
-        /// The folder was open still: what it told may be older than the pass.
-        told: bool,
-        /// Whether it proved the folder whole.
-        whole: bool,
-    },
-    /// A LIST showed what is stored: the same.
-    ListProved {
-        /// The account.
-        account: AccountId,
-        /// When it began.
-        started: Micros,
-    },
-    /// What a run has proved of a feed account without changing anything: the same.
-    ProvedFeed {
-        /// The account.
-        account: AccountId,
-        /// What.
-        proof: FeedProof,
-    },
+    /// What was proved without changing anything: written with the next page, or within a minute. Nothing
+    /// answers this: what dies with the process, or the actor, the next pass proves again.
+    Proved(AccountId, QuietProof),
     /// A run changed nothing: counted by the hour.
     Ran {
         /// The account.

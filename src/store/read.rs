@@ -14,6 +14,7 @@ use postrider_core::mail::id::{AccountId, FolderId, MessageId};
 use postrider_core::mail::key::{HeldKey, MatchKey};
 use postrider_core::oauth::CredentialRow;
 use postrider_core::provider::folders::Sampled;
+use postrider_core::run::reads::{Query, Rows};
 use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
 use postrider_entity::account;
@@ -135,6 +136,23 @@ impl Reader {
     pub async fn estimates_sizes(&self, account: AccountId) -> Result<bool, Failure> {
         let rows = self.rows(Text::EstimatesSizes, vec![account.0.into()]).await;
         rows.map_err(failed)?.first().map_or(Ok(false), |row| get(row, 0)).map_err(failed)
+    }
+
+    /// What a run asks for of its account.
+    ///
+    /// # Errors
+    /// Class storage.
+    pub async fn query(&self, account: AccountId, query: Query) -> Result<Rows, Failure> {
+        match query {
+            Query::Folder { folder, uids } => {
+                self.folder_rows(folder, uids).await.map(Rows::Folder)
+            }
+            Query::Sample { folder, part } => self.sample(folder, part).await.map(Rows::Sample),
+            Query::Keys { folder, after, sized } => {
+                self.held_keys(folder, after, sized).await.map(Rows::Keys)
+            }
+            Query::Feed(query) => self.feed(account, query).await.map(Rows::Feed),
+        }
     }
 
     /// Size, as the server announces it, and INTERNALDATE of living locations of a folder: all from

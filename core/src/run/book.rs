@@ -16,7 +16,7 @@ pub(crate) struct Book<O> {
     /// The questions that are open and not pages, for their names.
     pub(crate) about: BTreeMap<Token, Request>,
     /// Commits and reads that are not answered.
-    pub(crate) commits: BTreeMap<Token, O>,
+    pub(crate) pending: BTreeMap<Token, O>,
     /// Commits that the store could not take, to be sent again in order.
     pub(crate) parked: BTreeMap<Token, Commit>,
     /// Questions that were forgotten while their session was kept: how they end tells how it is.
@@ -33,7 +33,7 @@ impl<O> Book<O> {
         Self {
             asks: BTreeMap::new(),
             about: BTreeMap::new(),
-            commits: BTreeMap::new(),
+            pending: BTreeMap::new(),
             parked: BTreeMap::new(),
             adrift: BTreeSet::new(),
             patient: BTreeSet::new(),
@@ -61,7 +61,7 @@ impl<O> Book<O> {
 
     /// Nothing is asked, and nothing waits to be answered.
     pub(crate) fn is_closed(&self) -> bool {
-        self.asks.is_empty() && self.commits.is_empty() && self.parked.is_empty()
+        self.asks.is_empty() && self.pending.is_empty() && self.parked.is_empty()
     }
 
     /// A commit that may wait for others was sent.
@@ -74,8 +74,8 @@ impl<O> Book<O> {
         if self.patient.is_empty() || !self.asks.is_empty() {
             return false;
         }
-        self.patient.retain(|token| self.commits.contains_key(token));
-        let stands = !self.patient.is_empty() && self.commits.len() == self.patient.len();
+        self.patient.retain(|token| self.pending.contains_key(token));
+        let stands = !self.patient.is_empty() && self.pending.len() == self.patient.len();
         if stands {
             self.patient.clear();
         }
@@ -125,7 +125,7 @@ impl<O> Book<O> {
     /// Nobody will answer anything.
     pub(super) fn forget(&mut self) {
         self.forget_questions();
-        self.commits.clear();
+        self.pending.clear();
         self.parked.clear();
     }
 }

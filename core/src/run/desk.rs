@@ -6,14 +6,13 @@ use crate::commit::change::{Change, Commit};
 use crate::commit::rows::AccountRow;
 use crate::failure::Failure;
 use crate::haste::Haste;
-use crate::mail::id::{FolderId, SessionId};
-use crate::mail::uid_set::UidSet;
+use crate::mail::id::SessionId;
 use crate::provider::folders::Request;
 use crate::recovery::history::History;
 use crate::run::book::Book;
 use crate::run::event::{Action, Token};
 use crate::run::fetcher::{PagesLeft, SecondFetcher};
-use crate::run::reads::FeedQuery;
+use crate::run::reads::{Query, QuietProof};
 use crate::run::scope::Scope;
 use crate::run::settings::Settings;
 use crate::run::summary::Counts;
@@ -202,38 +201,17 @@ impl<'a, O> Desk<'a, O> {
         self.out.push(Action::Report(failure.clone()));
     }
 
-    /// Reads a folder's rows.
-    pub(crate) fn read_rows(&mut self, owner: O, folder: FolderId, uids: Option<UidSet>) {
+    /// Reads rows of the account.
+    pub(crate) fn read(&mut self, owner: O, query: Query) -> Token {
         let token = self.token();
-        self.book.commits.insert(token, owner);
-        self.out.push(Action::ReadRows { token, folder, uids });
-    }
-
-    /// Reads rows of a feed account.
-    pub(crate) fn read_feed(&mut self, owner: O, query: FeedQuery) {
-        let token = self.token();
-        self.book.commits.insert(token, owner);
-        self.out.push(Action::ReadFeed { token, query });
-    }
-
-    /// Reads some of a folder's rows: size and INTERNALDATE.
-    pub(crate) fn read_sample(
-        &mut self,
-        owner: O,
-        folder: FolderId,
-        part: Option<(u32, u32)>,
-    ) -> Token {
-        let token = self.token();
-        self.book.commits.insert(token, owner);
-        self.out.push(Action::ReadSample { token, folder, part });
+        self.book.pending.insert(token, owner);
+        self.out.push(Action::Read { token, query });
         token
     }
 
-    /// Reads what we recognise a folder's locations by, those behind a UID.
-    pub(crate) fn read_keys(&mut self, owner: O, folder: FolderId, after: u32) {
-        let (token, sized) = (self.token(), !self.account.sizes_estimated);
-        self.book.commits.insert(token, owner);
-        self.out.push(Action::ReadKeys { token, folder, after, sized });
+    /// Something was proved, and nothing changed.
+    pub(crate) fn prove(&mut self, proof: QuietProof) {
+        self.out.push(Action::Prove(proof));
     }
 
     pub(crate) fn commit(&mut self, owner: O, change: impl Into<Change>) {
@@ -251,7 +229,7 @@ impl<'a, O> Desk<'a, O> {
             change: change.into(),
             haste,
         };
-        self.book.commits.insert(token, owner);
+        self.book.pending.insert(token, owner);
         if haste == Haste::Soon {
             self.book.sent_patient(token);
         }

@@ -36,7 +36,7 @@ pub(super) fn close<W: Work>(
     let book = &mut run.shared.book;
     book.asks.clear();
     for token in std::mem::take(&mut book.parked).into_keys() {
-        book.commits.remove(&token);
+        book.pending.remove(&token);
     }
     let (work, mut desk) = run.at(now, out);
     work.leave_undone(&mut desk);
@@ -61,14 +61,14 @@ pub(super) fn closing<W: Work>(
     now: Now,
     out: &mut Vec<Action>,
 ) -> State<W> {
-    if !run.shared.book.commits.is_empty() {
+    if !run.shared.book.pending.is_empty() {
         return State::Closing(run, end);
     }
     let storage = end.failure.as_ref().is_some_and(|f| f.class == Class::Storage);
     if !end.sent && !storage {
         end.sent = true;
         last_words(&mut run, &end, now, out);
-        if !run.shared.book.commits.is_empty() {
+        if !run.shared.book.pending.is_empty() {
             return State::Closing(run, end);
         }
     }

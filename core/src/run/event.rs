@@ -5,16 +5,13 @@ use crate::commit::feed::rows::FeedRows;
 use crate::commit::rows::{AccountRow, FolderRow};
 use crate::failure::Failure;
 use crate::mail::id::FolderId;
-use crate::mail::key::HeldKey;
-use crate::mail::uid_flags::UidFlags;
 use crate::mail::uid_set::UidSet;
 use crate::provider::Connected;
-use crate::provider::folders::{Answer, Request, Sampled};
-use crate::run::reads::{FeedFound, FeedProof, FeedQuery};
+use crate::provider::folders::{Answer, Request};
+use crate::run::reads::{Query, QuietProof, Rows};
 use crate::run::scope::{Depth, Scope};
 use crate::run::summary::Summary;
 use crate::standing::Standing;
-use crate::time::Micros;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -69,15 +66,6 @@ impl AccountSnapshot {
     }
 }
 
-/// The rows of a folder as the store has them.
-#[derive(Debug, Default)]
-pub struct FolderRows {
-    /// Living locations with their flags.
-    pub living: UidFlags,
-    /// UIDs with an open failure.
-    pub failures: UidSet,
-}
-
 /// What happens to a machine.
 #[derive(Debug)]
 pub enum Event {
@@ -110,38 +98,17 @@ pub enum Event {
         /// Of which.
         token: Token,
     },
-    /// A folder's rows.
-    RowsRead {
+    /// Rows that were asked for.
+    Read {
         /// To what.
         token: Token,
         /// The rows.
-        rows: Result<FolderRows, Failure>,
+        rows: Result<Rows, Failure>,
     },
     /// How many messages are in limbo.
     LimboCounted(Result<u64, Failure>),
     /// A hint that a folder has changed.
     Nudged(FolderId, Depth),
-    /// Our sample of a folder that may have been renamed.
-    Sampled {
-        /// To what.
-        token: Token,
-        /// UID, size and INTERNALDATE of some living locations.
-        rows: Result<Vec<Sampled>, Failure>,
-    },
-    /// What we recognise living locations by.
-    KeysRead {
-        /// To what.
-        token: Token,
-        /// By UID; none when there are no more.
-        rows: Result<Vec<HeldKey>, Failure>,
-    },
-    /// Rows of a feed account.
-    FeedRead {
-        /// To what.
-        token: Token,
-        /// The rows.
-        rows: Result<FeedFound, Failure>,
-    },
     /// Of the second session that was wished for.
     Second(SecondNews),
     /// The wait is over.
@@ -204,61 +171,15 @@ pub enum Action {
         /// The commit.
         commit: Box<Commit>,
     },
-    /// Read a folder's living locations and open failures.
-    ReadRows {
-        /// Comes back with the answer.
-        token: Token,
-        /// The folder.
-        folder: FolderId,
-        /// These locations alone.
-        uids: Option<UidSet>,
-    },
-    /// Read size (as the server announces it) and INTERNALDATE of some of a folder's living
-    /// locations.
-    ReadSample {
-        /// Comes back with the answer.
-        token: Token,
-        /// The folder.
-        folder: FolderId,
-        /// All from one UID to another, or a sample.
-        part: Option<(u32, u32)>,
-    },
-    /// Read what we recognise some of a folder's living locations by.
-    ReadKeys {
-        /// Comes back with the answer.
-        token: Token,
-        /// The folder.
-        folder: FolderId,
-        /// Those behind this UID, in their order.
-        after: u32,
-        /// With their sizes.
-        sized: bool,
-    },
-    /// Read rows of a feed account.
-    ReadFeed {
+    /// Read rows of the account.
+    Read {
         /// Comes back with the answer.
         token: Token,
         /// Which.
-        query: FeedQuery,
+        query: Query,
     },
-    /// What a run has proved of a feed account without changing anything: written like `Proved`.
-    ProvedFeed(FeedProof),
-    /// A pass that changed nothing: to be written with the next page, or within a minute.
-    Proved {
-        /// The folder.
-        folder: FolderId,
-        /// When it began.
-        started: Micros,
-        /// The folder was open still: what it told may be older than the pass.
-        told: bool,
-        /// Whether it proved the folder whole.
-        whole: bool,
-    },
-    /// A LIST that was complete and showed what is stored: written like `Proved`.
-    ListProved {
-        /// When it began.
-        started: Micros,
-    },
+    /// Something was proved, and nothing changed.
+    Prove(QuietProof),
     /// Count the messages in limbo.
     CountLimbo,
     /// Send `Woke` after this much monotonic time.

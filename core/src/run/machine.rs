@@ -29,7 +29,7 @@ use crate::run::steps::{
     opened, reopen, resume, rows_read, rows_too_late, second_session,
 };
 use crate::run::summary::{Counts, FolderLine, Summary};
-use crate::run::work::{Cut, Rows, Work};
+use crate::run::work::{Cut, Work};
 use crate::standing::{Outcome, Phase};
 use crate::time::{Micros, Now};
 
@@ -192,8 +192,8 @@ impl<W: Work> RunMachine<W> {
             (State::Working(run), Event::Committed { token, answer }) => {
                 committed(run, token, answer, now, &mut out)
             }
-            (State::Working(run), Event::RowsRead { token, rows }) => {
-                rows_read(run, token, rows.map(Rows::Folder), now, &mut out)
+            (State::Working(run), Event::Read { token, rows }) => {
+                rows_read(run, token, rows, now, &mut out)
             }
             (State::Working(run), Event::LimboCounted(count)) => {
                 limbo_counted(run, count, now, &mut out)
@@ -201,15 +201,6 @@ impl<W: Work> RunMachine<W> {
             (State::Working(mut run), Event::Nudged(folder, depth)) => {
                 run.work.want(folder, depth);
                 go_on(run, now, &mut out)
-            }
-            (State::Working(run), Event::Sampled { token, rows }) => {
-                rows_read(run, token, rows.map(Rows::Sample), now, &mut out)
-            }
-            (State::Working(run), Event::KeysRead { token, rows }) => {
-                rows_read(run, token, rows.map(Rows::Keys), now, &mut out)
-            }
-            (State::Working(run), Event::FeedRead { token, rows }) => {
-                rows_read(run, token, rows.map(Rows::Feed), now, &mut out)
             }
             // A hint that comes while the session is away is looked at when it is back.
             (State::Connecting(mut run), Event::Nudged(folder, depth)) => {
@@ -233,16 +224,10 @@ impl<W: Work> RunMachine<W> {
                 }
             }
             (State::Waiting { mut run, .. }, Event::Lost { token }) => {
-                run.shared.book.commits.remove(&token);
+                run.shared.book.pending.remove(&token);
                 State::Waiting { run, reopen: true }
             }
-            (
-                State::Waiting { mut run, reopen },
-                Event::RowsRead { token, .. }
-                | Event::Sampled { token, .. }
-                | Event::KeysRead { token, .. }
-                | Event::FeedRead { token, .. },
-            ) => {
+            (State::Waiting { mut run, reopen }, Event::Read { token, .. }) => {
                 rows_too_late(&mut run, token);
                 State::Waiting { run, reopen }
             }
@@ -259,7 +244,7 @@ impl<W: Work> RunMachine<W> {
                 State::Closing(mut run, mut end),
                 Event::Committed { token, answer: CommitAnswer::Failed(failure, _) },
             ) => {
-                run.shared.book.commits.remove(&token);
+                run.shared.book.pending.remove(&token);
                 end.outcome = Outcome::Failed;
                 end.failure.get_or_insert(failure);
                 closing(run, end, now, &mut out)
@@ -270,15 +255,8 @@ impl<W: Work> RunMachine<W> {
                     Noted::Taken | Noted::NotTaken(_) => closing(run, end, now, &mut out),
                 }
             }
-            (
-                State::Closing(mut run, end),
-                Event::Lost { token }
-                | Event::RowsRead { token, .. }
-                | Event::Sampled { token, .. }
-                | Event::KeysRead { token, .. }
-                | Event::FeedRead { token, .. },
-            ) => {
-                run.shared.book.commits.remove(&token);
+            (State::Closing(mut run, end), Event::Lost { token } | Event::Read { token, .. }) => {
+                run.shared.book.pending.remove(&token);
                 closing(run, end, now, &mut out)
             }
             (
@@ -292,13 +270,7 @@ impl<W: Work> RunMachine<W> {
                     Noted::Taken => State::Connecting(run),
                 }
             }
-            (
-                State::Connecting(mut run),
-                Event::RowsRead { token, .. }
-                | Event::Sampled { token, .. }
-                | Event::KeysRead { token, .. }
-                | Event::FeedRead { token, .. },
-            ) => {
+            (State::Connecting(mut run), Event::Read { token, .. }) => {
                 rows_too_late(&mut run, token);
                 State::Connecting(run)
             }
@@ -330,10 +302,7 @@ impl<W: Work> RunMachine<W> {
                 Event::Answered { .. }
                 | Event::Committed { .. }
                 | Event::Lost { .. }
-                | Event::RowsRead { .. }
-                | Event::Sampled { .. }
-                | Event::KeysRead { .. }
-                | Event::FeedRead { .. }
+                | Event::Read { .. }
                 | Event::LimboCounted(_)
                 | Event::Nudged(..)
                 | Event::Woke
@@ -345,10 +314,7 @@ impl<W: Work> RunMachine<W> {
                 Event::Answered { .. }
                 | Event::Committed { .. }
                 | Event::Lost { .. }
-                | Event::RowsRead { .. }
-                | Event::Sampled { .. }
-                | Event::KeysRead { .. }
-                | Event::FeedRead { .. }
+                | Event::Read { .. }
                 | Event::LimboCounted(_)
                 | Event::Nudged(..)
                 | Event::Connected(_)
@@ -376,10 +342,7 @@ impl<W: Work> RunMachine<W> {
                 | Event::Answered { .. }
                 | Event::Committed { .. }
                 | Event::Lost { .. }
-                | Event::RowsRead { .. }
-                | Event::Sampled { .. }
-                | Event::KeysRead { .. }
-                | Event::FeedRead { .. }
+                | Event::Read { .. }
                 | Event::LimboCounted(_),
             )
             | (State::Opening { .. }, Event::Begin(_))

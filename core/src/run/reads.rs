@@ -1,12 +1,91 @@
-//! What a run of a feed account reads of the store, and what it has proved.
+//! What a run reads of the store, and what it has proved without changing anything.
 
 use crate::commit::feed::rows::Owed;
 use crate::mail::flags::Flags;
 use crate::mail::id::{FolderId, Identity, MessageId};
+use crate::mail::key::HeldKey;
+use crate::mail::uid_flags::UidFlags;
+use crate::mail::uid_set::UidSet;
+use crate::provider::folders::Sampled;
 use crate::time::Micros;
 use std::collections::BTreeSet;
 
 /// Rows that a run wants to see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// A folder's living locations and open failures.
+    Folder {
+        /// The folder.
+        folder: FolderId,
+        /// These locations alone.
+        uids: Option<UidSet>,
+    },
+    /// Size (as the server announces it) and INTERNALDATE of some of a folder's living locations.
+    Sample {
+        /// The folder.
+        folder: FolderId,
+        /// All from one UID to another, or a sample.
+        part: Option<(u32, u32)>,
+    },
+    /// What we recognise some of a folder's living locations by.
+    Keys {
+        /// The folder.
+        folder: FolderId,
+        /// Those behind this UID, in their order.
+        after: u32,
+        /// With their sizes.
+        sized: bool,
+    },
+    /// Rows of a feed account.
+    Feed(FeedQuery),
+}
+
+/// What was found, each to the query of its name.
+#[derive(Debug)]
+pub enum Rows {
+    /// Of a folder.
+    Folder(FolderRows),
+    /// UID, size and INTERNALDATE.
+    Sample(Vec<Sampled>),
+    /// By UID; none when there are no more.
+    Keys(Vec<HeldKey>),
+    /// Of a feed account.
+    Feed(FeedFound),
+}
+
+/// The rows of a folder as the store has them.
+#[derive(Debug, Default)]
+pub struct FolderRows {
+    /// Living locations with their flags.
+    pub living: UidFlags,
+    /// UIDs with an open failure.
+    pub failures: UidSet,
+}
+
+/// What a run has proved without changing anything: to be written with the next page, or within a minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuietProof {
+    /// A pass of a folder.
+    Pass {
+        /// The folder.
+        folder: FolderId,
+        /// When it began.
+        started: Micros,
+        /// The folder was open still: what it told may be older than the pass.
+        told: bool,
+        /// Whether it proved the folder whole.
+        whole: bool,
+    },
+    /// A LIST that was complete and showed what is stored.
+    List {
+        /// When it began.
+        started: Micros,
+    },
+    /// Of a feed account.
+    Feed(FeedProof),
+}
+
+/// Rows of a feed account that a run wants to see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FeedQuery {
     /// Ids that are due: what a word told first, then what a list showed, by rank.

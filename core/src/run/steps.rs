@@ -9,9 +9,10 @@ use crate::run::desk::{Common, Desk, RunStart};
 use crate::run::ending::close;
 use crate::run::event::{AccountSnapshot, Action, SecondNews, Token};
 use crate::run::fetcher::Brought;
+use crate::run::reads::Rows;
 use crate::run::state::{Run, State};
 use crate::run::summary::Summary;
-use crate::run::work::{CUTS, Cut, OpenQuestion, Rows, Taken, Work};
+use crate::run::work::{CUTS, Cut, OpenQuestion, Taken, Work};
 use crate::standing::Outcome;
 use crate::time::Now;
 use std::time::Duration;
@@ -211,7 +212,7 @@ pub(super) fn rows_read<W: Work>(
     now: Now,
     out: &mut Vec<Action>,
 ) -> State<W> {
-    let Some(owner) = run.shared.book.commits.remove(&token) else { return go_on(run, now, out) };
+    let Some(owner) = run.shared.book.pending.remove(&token) else { return go_on(run, now, out) };
     match rows {
         Ok(rows) => {
             let (work, mut desk) = run.at(now, out);
@@ -227,7 +228,7 @@ pub(super) fn rows_read<W: Work>(
 
 /// Rows that come when nothing can use them: whoever asked begins anew.
 pub(super) fn rows_too_late<W: Work>(run: &mut Run<W>, token: Token) {
-    if let Some(owner) = run.shared.book.commits.remove(&token) {
+    if let Some(owner) = run.shared.book.pending.remove(&token) {
         run.work.unread(owner);
     }
 }
@@ -239,7 +240,7 @@ pub(super) fn committed<W: Work>(
     now: Now,
     out: &mut Vec<Action>,
 ) -> State<W> {
-    if !run.shared.book.commits.contains_key(&token) {
+    if !run.shared.book.pending.contains_key(&token) {
         return State::Working(run);
     }
     match note_answer(&mut run, token, answer, true, now, out) {
@@ -270,7 +271,7 @@ pub(super) fn note_answer<W: Work>(
     now: Now,
     out: &mut Vec<Action>,
 ) -> Noted {
-    let Some(owner) = run.shared.book.commits.get(&token).copied() else { return Noted::Taken };
+    let Some(owner) = run.shared.book.pending.get(&token).copied() else { return Noted::Taken };
     let (taken, refused) = match answer {
         CommitAnswer::Failed(failure, commit) => {
             not_taken(run, token, owner, *commit);
@@ -280,7 +281,7 @@ pub(super) fn note_answer<W: Work>(
         CommitAnswer::Done(rows) => (Taken::Done(rows), false),
         CommitAnswer::Refused(refusal, rows) => (Taken::Refused(refusal, rows), true),
     };
-    run.shared.book.commits.remove(&token);
+    run.shared.book.pending.remove(&token);
     run.shared.refusals += u32::from(refused);
     if let Taken::Done(rows) | Taken::Refused(_, Some(rows)) = &taken {
         run.shared.account = rows.account.clone();
@@ -294,7 +295,7 @@ fn not_taken<W: Work>(run: &mut Run<W>, token: Token, owner: W::Owner, commit: C
     if run.work.not_taken(owner) {
         run.shared.book.parked.insert(token, commit);
     } else {
-        run.shared.book.commits.remove(&token);
+        run.shared.book.pending.remove(&token);
     }
 }
 

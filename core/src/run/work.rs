@@ -6,13 +6,12 @@ use crate::commit::change::{Refusal, StoredRows};
 use crate::commit::rows::AccountRow;
 use crate::failure::Failure;
 use crate::mail::id::FolderId;
-use crate::mail::key::HeldKey;
 use crate::provider::Capabilities;
-use crate::provider::folders::{Answer, Request, Sampled};
+use crate::provider::folders::{Answer, Request};
 use crate::run::desk::{Common, Desk};
-use crate::run::event::{AccountSnapshot, FolderRows, Token};
+use crate::run::event::{AccountSnapshot, Token};
 use crate::run::fetcher::PagesLeft;
-use crate::run::reads::FeedFound;
+use crate::run::reads::Rows;
 use crate::run::scope::Depth;
 use crate::run::summary::{Counts, FolderLine};
 use crate::time::Micros;
@@ -52,15 +51,6 @@ pub(crate) struct OpenQuestion<O> {
 pub(crate) enum Taken {
     Done(Box<StoredRows>),
     Refused(Refusal, Option<Box<StoredRows>>),
-}
-
-/// What was read of the store.
-#[derive(Debug)]
-pub(crate) enum Rows {
-    Folder(FolderRows),
-    Sample(Vec<Sampled>),
-    Keys(Vec<HeldKey>),
-    Feed(FeedFound),
 }
 
 /// The work of a run.

@@ -2,10 +2,11 @@
 //! as seeds do not.
 
 use crate::server::{EVER, Lie, Mail};
-use crate::world::{Read, World};
+use crate::world::World;
 use postrider_core::mail::id::FolderId;
 use postrider_core::recovery::history::History;
 use postrider_core::run::event::Token;
+use postrider_core::run::reads::Query;
 use postrider_core::standing::{EventKind, Outcome};
 
 impl World {
@@ -437,7 +438,7 @@ fn folders_are_compared_one_at_a_time() {
     world.asked = Some(Vec::new());
     world.start_run();
     // Our rows are read late.
-    let is_sample = |(.., read): &(u64, Token, Read)| matches!(read, Read::Sample(..));
+    let is_sample = |(.., read): &(u64, Token, Query)| matches!(read, Query::Sample { .. });
     let samples = |world: &World| world.reads.iter().filter(|read| is_sample(read)).count();
     let mut most = 0;
     for step in 0..3000 {

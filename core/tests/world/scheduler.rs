@@ -2,7 +2,7 @@
 
 use crate::server::{EVER, Lie};
 use crate::words::question;
-use crate::world::{Queued, Read, Session, Work, World};
+use crate::world::{Queued, Session, Work, World};
 use postrider_core::account::follow::Slot;
 use postrider_core::account::machine::Machine;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
@@ -91,20 +91,8 @@ impl World {
             Action::Commit { token, commit } => {
                 self.queue.push_back(Queued::Commit(self.epoch, token, commit))
             }
-            Action::ReadRows { token, folder, uids } => {
-                self.reads.push_back((self.epoch, token, Read::Rows(folder, uids)));
-            }
-            Action::ReadSample { token, folder, part } => {
-                self.reads.push_back((self.epoch, token, Read::Sample(folder, part)));
-            }
-            Action::ReadKeys { token, folder, after, .. } => {
-                self.reads.push_back((self.epoch, token, Read::Keys(folder, after)));
-            }
-            Action::Proved { folder, started, told, whole } => {
-                self.queue.push_back(Queued::Proved(folder, started, told, whole));
-            }
-            Action::ListProved { started } => self.queue.push_back(Queued::Listed(started)),
-            other @ (Action::ReadFeed { .. } | Action::ProvedFeed(_)) => panic!("{other:?}"),
+            Action::Read { token, query } => self.reads.push_back((self.epoch, token, query)),
+            Action::Prove(proof) => self.queue.push_back(Queued::Proved(proof)),
             // A run without a follower has one session.
             Action::WishSecond => self.deliver(Event::Second(SecondNews::NoneSpared)),
             Action::LeaveSecond { .. } => {}
@@ -206,20 +194,8 @@ impl World {
     }
 
     fn read_one(&mut self) {
-        let Some((epoch, token, read)) = self.reads.pop_front() else { return };
-        let event = match read {
-            Read::Rows(folder, uids) => {
-                let rows = self.store.rows_among(folder, uids.as_ref());
-                Event::RowsRead { token, rows: Ok(rows) }
-            }
-            Read::Sample(folder, part) => {
-                Event::Sampled { token, rows: Ok(self.store.sample(folder, part)) }
-            }
-            Read::Keys(folder, after) => {
-                let rows = self.store.held_keys(folder, after, self.cfg.alike);
-                Event::KeysRead { token, rows: Ok(rows) }
-            }
-        };
+        let Some((epoch, token, query)) = self.reads.pop_front() else { return };
+        let event = Event::Read { token, rows: Ok(self.store.read(&query, self.cfg.alike)) };
         if epoch == self.epoch || self.life.is_some() {
             self.answers.push_back((epoch, event));
         }

@@ -19,7 +19,8 @@ use postrider_core::mail::page::Again;
 use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::provider::folders::Sampled;
-use postrider_core::run::event::{AccountSnapshot, FolderRows};
+use postrider_core::run::event::AccountSnapshot;
+use postrider_core::run::reads::{FolderRows, Query, QuietProof, Rows};
 use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
 use std::collections::{BTreeMap, BTreeSet};
@@ -118,11 +119,28 @@ impl Store {
     }
 
     /// A pass that changed nothing.
-    pub(crate) fn prove(&mut self, folder: FolderId, started: Micros, told: bool, whole: bool) {
+    pub(crate) fn prove(&mut self, proof: QuietProof) {
+        let (folder, started, told, whole) = match proof {
+            QuietProof::Pass { folder, started, told, whole } => (folder, started, told, whole),
+            QuietProof::List { started } => {
+                return self.account.listed_at = self.account.listed_at.max(Some(started));
+            }
+            QuietProof::Feed(_) => panic!("{proof:?}"),
+        };
         let Some(row) = self.folders.get_mut(&folder) else { return };
         self.proofs += 1;
         row.passed_at = row.passed_at.max(Some(started).filter(|_| !told));
         row.proved_at = if whole { row.proved_at.max(Some(started)) } else { row.proved_at };
+    }
+
+    /// Rows that a run asks for; of keys, whether two that look alike have one.
+    pub(crate) fn read(&self, query: &Query, alike: bool) -> Rows {
+        match query {
+            Query::Folder { folder, uids } => Rows::Folder(self.rows_among(*folder, uids.as_ref())),
+            Query::Sample { folder, part } => Rows::Sample(self.sample(*folder, *part)),
+            Query::Keys { folder, after, .. } => Rows::Keys(self.held_keys(*folder, *after, alike)),
+            Query::Feed(_) => panic!("{query:?}"),
+        }
     }
 
     /// A sample of a folder's living locations.

@@ -14,29 +14,16 @@ use postrider_core::mail::uid_set::UidSet;
 use postrider_core::provider::folders::{Answer, Examined, Request};
 use postrider_core::recovery::history::History;
 use postrider_core::run::event::{Event, Token};
+use postrider_core::run::reads::{Query, QuietProof};
 use postrider_core::run::settings::Settings;
 use postrider_core::standing::{Outcome, Standing};
-use postrider_core::time::Micros;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-
-/// What is to be read of the store, of which folder.
-#[derive(Debug)]
-pub(crate) enum Read {
-    /// Living locations and open failures; these alone.
-    Rows(FolderId, Option<UidSet>),
-    /// Sizes and dates; of a part.
-    Sample(FolderId, Option<(u32, u32)>),
-    /// What locations are recognised by, those behind a UID.
-    Keys(FolderId, u32),
-}
 
 pub(crate) enum Queued {
     Stand(Standing, String),
     Commit(u64, Token, Box<Commit>),
     Open(u64, bool),
-    /// When it began, whether the folder was open still, whether it proved it whole.
-    Proved(FolderId, Micros, bool, bool),
-    Listed(Micros),
+    Proved(QuietProof),
 }
 
 pub(crate) enum Work {
@@ -91,7 +78,7 @@ pub(crate) struct World {
     pub(crate) queue: VecDeque<Queued>,
     pub(crate) answers: VecDeque<(u64, Event)>,
     /// For whom.
-    pub(crate) reads: VecDeque<(u64, Token, Read)>,
+    pub(crate) reads: VecDeque<(u64, Token, Query)>,
     /// The server's folders that were deleted or renamed: a mail that moved out of one before, to
     /// the same UID of a new folder, may look like all of it under a new name. That is as true, and
     /// loses nothing.

@@ -5,20 +5,18 @@ use postrider_core::commit::change::{Change, Commit, CommitAnswer, FolderChange}
 use postrider_core::failure::Failure;
 use postrider_core::provider::folders::Request;
 use postrider_core::run::event::Event;
+use postrider_core::run::reads::QuietProof;
 
 impl World {
     pub(crate) fn apply_one(&mut self) -> Option<(u64, Event)> {
         match self.queue.pop_front()? {
-            Queued::Proved(folder, started, told, whole) => {
-                let row = self.store.folders.get(&folder);
-                if whole && row.is_some_and(|row| !row.is_read()) {
+            Queued::Proved(proof) => {
+                if let QuietProof::Pass { folder, whole: true, .. } = proof
+                    && self.store.folders.get(&folder).is_some_and(|row| !row.is_read())
+                {
                     self.store.rash.push(format!("{folder:?} is proved, and not read"));
                 }
-                self.store.prove(folder, started, told, whole);
-                None
-            }
-            Queued::Listed(started) => {
-                self.store.account.listed_at = self.store.account.listed_at.max(Some(started));
+                self.store.prove(proof);
                 None
             }
             Queued::Stand(standing, reason) => {
@@ -137,7 +135,7 @@ impl World {
     pub(crate) fn queued(&self) -> Option<String> {
         match self.queue.front()? {
             Queued::Commit(_, _, commit) => Some(format!("{:?}", commit.change)),
-            Queued::Listed(started) => Some(format!("Listed({started:?})")),
+            Queued::Proved(QuietProof::List { started }) => Some(format!("Listed({started:?})")),
             _ => None,
         }
     }
@@ -203,7 +201,7 @@ impl World {
                 for k in 0.. {
                     let lost = match self.queue.front() {
                         None => break,
-                        Some(Queued::Proved(..) | Queued::Listed(_)) => {
+                        Some(Queued::Proved(_)) => {
                             self.queue.pop_front();
                             continue;
                         }

@@ -7,7 +7,7 @@ use crate::store::failure::Trouble;
 use crate::store::sql::{FeedText, Text};
 use crate::store::transaction::Transaction;
 use postrider_core::mail::id::{AccountId, FolderId};
-use postrider_core::run::reads::FeedProof;
+use postrider_core::run::reads::{FeedProof, QuietProof};
 use postrider_core::time::Micros;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -68,17 +68,17 @@ impl Quiet {
         self.folders.len() + self.lists.len() + self.hours.len() + self.feeds.len() > MUCH
     }
 
-    /// A pass changed nothing.
-    pub(in crate::store) fn proved(
-        &mut self,
-        folder: FolderId,
-        started: Micros,
-        told: bool,
-        whole: bool,
-    ) {
-        let if_so = |so: bool| so.then_some(started);
-        let passes = Passes { shown: started, passed: if_so(!told), whole: if_so(whole) };
-        self.passed(folder, passes);
+    /// Something was proved, and nothing changed.
+    pub(in crate::store) fn proved(&mut self, account: AccountId, proof: QuietProof) {
+        match proof {
+            QuietProof::Pass { folder, started, told, whole } => {
+                let if_so = |so: bool| so.then_some(started);
+                let passes = Passes { shown: started, passed: if_so(!told), whole: if_so(whole) };
+                self.passed(folder, passes);
+            }
+            QuietProof::List { started } => self.listed(account, started),
+            QuietProof::Feed(proof) => self.proved_feed(account, proof),
+        }
     }
 
     fn passed(&mut self, folder: FolderId, passes: Passes) {
@@ -87,13 +87,13 @@ impl Quiet {
     }
 
     /// A LIST showed what is stored.
-    pub(in crate::store) fn listed(&mut self, account: AccountId, started: Micros) {
+    fn listed(&mut self, account: AccountId, started: Micros) {
         let entry = self.lists.entry(account).or_insert(started);
         *entry = started.max(*entry);
     }
 
     /// A run has proved something of a feed account.
-    pub(in crate::store) fn proved_feed(&mut self, account: AccountId, proof: FeedProof) {
+    fn proved_feed(&mut self, account: AccountId, proof: FeedProof) {
         let entry = self.feeds.entry(account).or_default();
         *entry = entry.and(proof);
     }
@@ -190,7 +190,9 @@ mod tests {
             [(5, true, 1, 5), (7, false, 7, 7), (6, false, 7, 7), (9, true, 7, 9)]
         {
             let mut quiet = Quiet::default();
-            quiet.proved(FolderId(1), Micros(at), told, true);
+            let (folder, started) = (FolderId(1), Micros(at));
+            let proof = QuietProof::Pass { folder, started, told, whole: true };
+            quiet.proved(AccountId(1), proof);
             let tx = Transaction::from(db.writer.begin().await.unwrap());
             write_quiet(&tx, &quiet).await.unwrap();
             tx.commit().await.unwrap();

@@ -23,7 +23,7 @@ impl FeedWork {
         }
         if self.rows.feeds.is_empty() && !self.traits.by_place {
             if !desk.book.asks.values().any(|(owner, _)| *owner == FeedOwner::Head(WHOLE))
-                && !desk.book.commits.values().any(|owner| *owner == FeedOwner::Head(WHOLE))
+                && !desk.book.pending.values().any(|owner| *owner == FeedOwner::Head(WHOLE))
             {
                 desk.ask(FeedOwner::Head(WHOLE), Request::Feed(FeedRequest::Head { place: None }));
             }

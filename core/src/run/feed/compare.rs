@@ -7,7 +7,7 @@ use crate::provider::folders::Request;
 use crate::run::feed::owner::{Desk, FeedOwner};
 use crate::run::feed::state::FeedWork;
 use crate::run::feed::walk::{CHUNK, Test, WalkKind, WalkTurn};
-use crate::run::reads::{FeedQuery, FeedTally, KnownMail};
+use crate::run::reads::{FeedQuery, FeedTally, KnownMail, Query};
 
 impl FeedWork {
     /// All lists are read: what is held is looked at beside them.
@@ -18,7 +18,7 @@ impl FeedWork {
             return self.close_walk(desk);
         }
         walk.turn = WalkTurn::Held;
-        desk.read_feed(owner, FeedQuery::Held { after, limit: CHUNK });
+        desk.read(owner, Query::Feed(FeedQuery::Held { after, limit: CHUNK }));
     }
 
     pub(super) fn on_held(&mut self, rows: Vec<KnownMail>, desk: &mut Desk<'_>) {
@@ -95,7 +95,7 @@ impl FeedWork {
         let owner = FeedOwner::Walk(self.generation);
         match &self.walk {
             Some(walk) if walk.kind == WalkKind::Compare && !self.traits.by_place => {
-                desk.read_feed(owner, FeedQuery::Away { after, limit: CHUNK });
+                desk.read(owner, Query::Feed(FeedQuery::Away { after, limit: CHUNK }));
             }
             _ => self.ask_questions(desk),
         }
@@ -178,7 +178,7 @@ impl FeedWork {
         let Some(walk) = &mut self.walk else { return };
         let seen = walk.seen.len() + walk.others.len();
         walk.turn = WalkTurn::Tallying(count.unwrap_or(seen as u64));
-        desk.read_feed(owner, FeedQuery::Tally);
+        desk.read(owner, Query::Feed(FeedQuery::Tally));
     }
 
     /// The mirror is proved: complete, late enough, no question, nothing owed, as many as the

@@ -4,7 +4,7 @@ use crate::provider::feeds::FeedRequest;
 use crate::provider::folders::Request;
 use crate::run::feed::owner::{Desk, FeedOwner};
 use crate::run::feed::state::{Counting, FeedWork};
-use crate::run::reads::{FeedQuery, FeedTally};
+use crate::run::reads::{FeedQuery, FeedTally, Query};
 
 impl FeedWork {
     /// The server's count, where it is of what we look at: a folder that is left out has a feed that
@@ -27,7 +27,7 @@ impl FeedWork {
         self.proof.counted = Some(desk.stamp());
         self.counting = match self.comparable(count) {
             Some(count) => {
-                desk.read_feed(FeedOwner::Counts, FeedQuery::Tally);
+                desk.read(FeedOwner::Counts, Query::Feed(FeedQuery::Tally));
                 Counting::Tallying(count)
             }
             None => Counting::No,

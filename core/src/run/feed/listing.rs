@@ -13,7 +13,7 @@ use crate::run::feed::owner::{Desk, FeedOwner};
 use crate::run::feed::state::FeedWork;
 use crate::run::feed::trail::Trail;
 use crate::run::feed::walk::{Leg, MOST_ROWS, Test, Walk, WalkKind, WalkTurn};
-use crate::run::reads::{FeedQuery, KnownMail};
+use crate::run::reads::{FeedQuery, KnownMail, Query};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Rows that one list may show before it is asked how many messages there are.
@@ -229,7 +229,7 @@ impl FeedWork {
         let ids = walk.page.iter().map(|(id, _)| id.clone()).collect();
         // A list of ids alone has nothing to compare places and flags with.
         let whole = walk.page.iter().any(|(_, state)| state.is_some());
-        desk.read_feed(owner, FeedQuery::Known { ids, whole });
+        desk.read(owner, Query::Feed(FeedQuery::Known { ids, whole }));
     }
 
     /// A page of a first round has come.

@@ -12,7 +12,7 @@ use crate::run::feed::gets::{GetPage, MOST};
 use crate::run::feed::lane::Stashed;
 use crate::run::feed::owner::{Desk, FeedOwner};
 use crate::run::feed::state::FeedWork;
-use crate::run::reads::{FeedQuery, OwedWaits};
+use crate::run::reads::{FeedQuery, OwedWaits, Query};
 use crate::run::work::{CUTS, Cut};
 use std::collections::BTreeSet;
 
@@ -63,7 +63,7 @@ impl FeedWork {
         if let Some(limit) = self.gets.begin_reading() {
             // What became due just now carries a stamp that may be ahead of a clock set back.
             let (at, insists) = (desk.stamp(), self.gets.insists);
-            desk.read_feed(FeedOwner::Due, FeedQuery::Due { at, insists, limit });
+            desk.read(FeedOwner::Due, Query::Feed(FeedQuery::Due { at, insists, limit }));
         }
     }
 

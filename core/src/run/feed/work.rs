@@ -12,10 +12,10 @@ use crate::run::feed::owner::{Desk, FeedOwner};
 use crate::run::feed::state::Counting;
 use crate::run::feed::state::FeedWork;
 use crate::run::fetcher::PagesLeft;
-use crate::run::reads::FeedFound;
+use crate::run::reads::{FeedFound, QuietProof, Rows};
 use crate::run::scope::Depth;
 use crate::run::summary::{Counts, FolderLine};
-use crate::run::work::{Cut, OpenQuestion, Rows, Taken, Work};
+use crate::run::work::{Cut, OpenQuestion, Taken, Work};
 use crate::time::Micros;
 
 impl Work for FeedWork {
@@ -314,7 +314,7 @@ impl FeedWork {
     pub(super) fn tell_proof(&mut self, desk: &mut Desk<'_>) {
         let proof = std::mem::take(&mut self.proof);
         if proof != crate::run::reads::FeedProof::default() {
-            desk.out.push(crate::run::event::Action::ProvedFeed(proof));
+            desk.prove(QuietProof::Feed(proof));
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::provider::folders::{Request, Sampled};
 use crate::run::folders::folder::Folder;
 use crate::run::folders::sight::{Comparing, Pass, Seen};
 use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::reads::Query;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Listed messages in a part.
@@ -92,7 +93,7 @@ impl FolderWork {
         };
         comparing.part = part;
         folder.pass = Some(Pass::Comparing(comparing));
-        desk.read_sample(owner, id, Some(part));
+        desk.read(owner, Query::Sample { folder: id, part: Some(part) });
     }
 
     /// Our rows of the part: where there are some, the server's are asked.

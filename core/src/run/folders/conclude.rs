@@ -8,11 +8,11 @@ use crate::mail::cursor::Mark;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Examined;
-use crate::run::event::{Action, FolderRows};
 use crate::run::evidence::{Sight, judge_folder};
 use crate::run::folders::folder::Folder;
 use crate::run::folders::sight::{Extent, Marked, Pass, Pending, Seen, Settling};
 use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::reads::{FolderRows, QuietProof};
 use crate::run::scope::Depth;
 use crate::time::Micros;
 use std::collections::BTreeMap;
@@ -296,7 +296,7 @@ impl FolderWork {
             row.proved_at = if proves { Some(started) } else { row.proved_at };
             folder.shown_at = Some(started);
             folder.saw(seen.as_ref(), depth);
-            desk.out.push(Action::Proved { folder: id, started, told, whole: proves });
+            desk.prove(QuietProof::Pass { folder: id, started, told, whole: proves });
             return;
         }
         folder.pass = Some(Pass::Marking { started, seen, depth });

@@ -12,13 +12,13 @@ use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::plain::PlainText;
 use crate::provider::folders::Request;
-use crate::run::event::Action;
 use crate::run::evidence::{Sight, judge_list};
 use crate::run::folders::folder::Owner;
 use crate::run::folders::listed::{Asking, Listing, Matching, Todo, is_inbox};
 use crate::run::folders::opening::on_opened;
 use crate::run::folders::refusals::is_bare;
 use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::reads::{Query, QuietProof};
 use crate::time::Micros;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -266,7 +266,7 @@ impl FolderWork {
                 }
             }
             self.listing = Listing::Reading(work);
-            desk.read_rows(self.list_owner(), id, None);
+            desk.read(self.list_owner(), Query::Folder { folder: id, uids: None });
         } else if let Some(fresh) = work.fresh.front() {
             if work.inbox && !is_inbox(fresh) {
                 let shown = work.fresh.iter().filter_map(|name| self.counters.get(&name.remote_id));
@@ -288,7 +288,7 @@ impl FolderWork {
         } else if work.complete && !work.late && self.is_as_stored(&work, desk) {
             self.listing = Listing::Done;
             desk.account.listed_at = Some(work.started);
-            desk.out.push(Action::ListProved { started: work.started });
+            desk.prove(QuietProof::List { started: work.started });
         } else if work.complete && !work.late {
             self.listing = Listing::Closing;
             let Todo { started, excluded, unlisted, .. } = work;

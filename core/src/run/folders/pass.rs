@@ -16,6 +16,7 @@ use crate::run::folders::refusals::is_bare;
 use crate::run::folders::sight::{Extent, Pass, Seen};
 use crate::run::folders::state::{Desk, FolderWork};
 use crate::run::folders::weigh::{Weighed, first_misfit, weigh};
+use crate::run::reads::Query;
 use crate::run::scope::Depth;
 use crate::time::Micros;
 use std::collections::BTreeSet;
@@ -371,7 +372,7 @@ impl FolderWork {
                 let about = seen.about();
                 folder.pass = Some(Pass::Reading { seen, busy });
                 let owner = self.pass_owner(id);
-                desk.read_rows(owner, id, about);
+                desk.read(owner, Query::Folder { folder: id, uids: about });
             }
             // Nothing more is read: the mark follows its pages, and is refused with them.
             Some(Pass::Counting { started, examined, told, todo })

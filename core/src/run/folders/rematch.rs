@@ -18,6 +18,7 @@ use crate::run::folders::pairs::pair;
 use crate::run::folders::sight::{Pass, Rematching};
 use crate::run::folders::state::{Desk, FolderWork};
 use crate::run::folders::weigh::{first_misfit, weigh};
+use crate::run::reads::Query;
 use crate::run::scope::Depth;
 use crate::time::Micros;
 
@@ -57,7 +58,9 @@ impl FolderWork {
         let sized = !desk.account.sizes_estimated;
         let owner = self.pass_owner(id);
         if examined.exists == 0 {
-            return desk.read_keys(owner, id, 0);
+            let query = keys(id, 0, desk);
+            desk.read(owner, query);
+            return;
         }
         desk.ask(owner, Request::Keys { remote_id, uidvalidity, sized });
     }
@@ -96,7 +99,8 @@ impl FolderWork {
         rematching.surplus = weighed.surplus;
         rematching.theirs = theirs;
         folder.pass = Some(Pass::Rematching(rematching));
-        desk.read_keys(owner, id, 0);
+        let query = keys(id, 0, desk);
+        desk.read(owner, query);
     }
 
     /// A part of our rows; an empty one when there are no more.
@@ -104,7 +108,8 @@ impl FolderWork {
         let Some(mut rematching) = self.take_rematching(id) else { return };
         let owner = self.pass_owner(id);
         if let Some(last) = rows.last() {
-            desk.read_keys(owner, id, last.uid);
+            let query = keys(id, last.uid, desk);
+            desk.read(owner, query);
             rematching.ours.extend(rows);
             return self.set_rematching(id, rematching);
         }
@@ -232,4 +237,9 @@ impl FolderWork {
             }
         }
     }
+}
+
+/// What we recognise a folder's locations by, those behind a UID.
+fn keys(folder: FolderId, after: u32, desk: &Desk<'_>) -> Query {
+    Query::Keys { folder, after, sized: !desk.account.sizes_estimated }
 }

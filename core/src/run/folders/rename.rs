@@ -10,6 +10,7 @@ use crate::provider::folders::{Examined, Request, Sampled};
 use crate::run::event::Token;
 use crate::run::folders::listed::{At, Candidates, Listing, Matching};
 use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::reads::Query;
 use crate::run::scope::Depth;
 use std::collections::BTreeMap;
 
@@ -75,7 +76,7 @@ impl FolderWork {
     fn match_next(&mut self, mut matching: Matching, candidates: Candidates, desk: &mut Desk<'_>) {
         match candidates.folders.last().copied() {
             Some(folder) => {
-                let token = desk.read_sample(self.list_owner(), folder, None);
+                let token = desk.read(self.list_owner(), Query::Sample { folder, part: None });
                 matching.at = At::Reading(candidates, token);
                 self.listing = Listing::Matching(Box::new(matching));
             }

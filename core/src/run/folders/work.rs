@@ -13,9 +13,10 @@ use crate::run::fetcher::PagesLeft;
 use crate::run::folders::folder::{Owner, of_folder};
 use crate::run::folders::listed::Listing;
 use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::reads::Rows;
 use crate::run::scope::Depth;
 use crate::run::summary::{Counts, FolderLine};
-use crate::run::work::{Cut, OpenQuestion, Rows, Taken, Work};
+use crate::run::work::{Cut, OpenQuestion, Taken, Work};
 use crate::time::Micros;
 
 /// Messages that a line about those that could not be fetched names.

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::failure::Failure;
-use crate::run::event::{AccountSnapshot, FolderRows, Token};
+use crate::run::event::{AccountSnapshot, SecondNews, Token};
 use crate::run::folders::FolderWork;
+use crate::run::reads::{FolderRows, Rows};
 use crate::run::scope::{Depth, Scope};
 
 type TestedRun = RunMachine<FolderWork>;
@@ -65,10 +66,10 @@ fn events() -> Vec<(&'static str, Event)> {
             },
         ),
         ("Lost", Event::Lost { token }),
-        ("RowsRead", Event::RowsRead { token, rows: Ok(FolderRows::default()) }),
+        ("Read", Event::Read { token, rows: Ok(Rows::Folder(FolderRows::default())) }),
         ("LimboCounted", Event::LimboCounted(Ok(0))),
         ("Nudged", Event::Nudged(FolderId(1), Depth::Quick)),
-        ("Sampled", Event::Sampled { token, rows: Ok(Vec::new()) }),
+        ("Second", Event::Second(SecondNews::Came)),
         ("Woke", Event::Woke),
         ("Stop", Event::Stop),
     ]
@@ -121,7 +122,7 @@ fn every_pair_is_decided() {
     let table = [
         (
             Phase::Dormant,
-            "opening bug bug bug bug bug bug bug bug bug dormant bug dormant finished",
+            "opening bug bug bug bug bug bug bug bug bug dormant dormant dormant finished",
         ),
         (
             Phase::Opening,

@@ -10,7 +10,7 @@ use postrider_core::provider::feeds::FeedRequest;
 use postrider_core::provider::folders::Request;
 use postrider_core::recovery::history::History;
 use postrider_core::run::event::{Action, Event, Token};
-use postrider_core::run::reads::FeedProof;
+use postrider_core::run::reads::{FeedProof, Query, QuietProof, Rows};
 use postrider_core::run::scope::{Depth, Scope};
 use postrider_core::standing::Outcome;
 
@@ -75,8 +75,12 @@ impl FeedWorld {
             Action::Commit { token, commit } => {
                 self.queue.push_back(FeedQueued::Commit(self.epoch, token, commit));
             }
-            Action::ReadFeed { token, query } => self.reads.push((self.epoch, token, query)),
-            Action::ProvedFeed(proof) => self.queue.push_back(FeedQueued::Proved(proof)),
+            Action::Read { token, query: Query::Feed(query) } => {
+                self.reads.push((self.epoch, token, query));
+            }
+            Action::Prove(QuietProof::Feed(proof)) => {
+                self.queue.push_back(FeedQueued::Proved(proof))
+            }
             Action::WakeAfter(wait) => {
                 let wait = i64::try_from(wait.as_secs()).unwrap();
                 self.timer = Some(self.now + wait + 1);
@@ -91,11 +95,8 @@ impl FeedWorld {
                 self.session = None;
                 self.timer = None;
             }
-            other @ (Action::ReadRows { .. }
-            | Action::ReadSample { .. }
-            | Action::ReadKeys { .. }
-            | Action::Proved { .. }
-            | Action::ListProved { .. }
+            other @ (Action::Read { .. }
+            | Action::Prove(_)
             | Action::Hurry
             | Action::WishSecond
             | Action::AskSecond { .. }
@@ -238,8 +239,8 @@ impl FeedWorld {
         if !self.reads.is_empty() {
             let n = usize::try_from(self.dice.roll(self.reads.len() as u64)).unwrap();
             let (epoch, token, query) = self.reads.remove(n);
-            let rows = Ok(self.store.read(&query));
-            let rows = (epoch, Event::FeedRead { token, rows });
+            let rows = Ok(Rows::Feed(self.store.read(&query)));
+            let rows = (epoch, Event::Read { token, rows });
             // What was read may be told late: behind the acknowledgement of what came after it.
             if self.dice.chance(40) {
                 self.late.push(rows);

@@ -12,6 +12,7 @@ use crate::run::desk::{Common, RunStart};
 use crate::run::event::{AccountSnapshot, Action};
 use crate::run::feed::trail::Trail;
 use crate::run::feed::walk::Walk;
+use crate::run::reads::QuietProof;
 use crate::run::scope::Scope;
 use crate::run::settings::Settings;
 use crate::time::{Micros, Now};
@@ -74,7 +75,7 @@ fn with<T>(
 
 fn proves(spoil: impl FnOnce(&mut FeedWork, &mut FeedTally)) -> bool {
     let (_, out) = with(spoil, |work, tally, desk| work.on_walk_tallied(tally, desk));
-    out.iter().any(|action| matches!(action, Action::ProvedFeed(proof) if proof.whole))
+    out.iter().any(|action| matches!(action, Action::Prove(QuietProof::Feed(proof)) if proof.whole))
 }
 
 /// All of it was looked at late enough, nothing is open, and the server counts as many.

@@ -85,7 +85,7 @@ impl Table {
         });
         let mut asked: VecDeque<String> = asked.collect();
         self.shared.book.asks.clear();
-        self.shared.book.commits.clear();
+        self.shared.book.pending.clear();
         let folder = self.work.folders.get_mut(&FolderId(1)).unwrap();
         let mut told = Vec::new();
         for fill in std::mem::take(&mut folder.fills).into_values() {
@@ -167,7 +167,7 @@ fn due_failures_come_last() {
             _ => None,
         }));
         table.shared.book.asks.clear();
-        table.shared.book.commits.clear();
+        table.shared.book.pending.clear();
         let folder = table.folder();
         for fill in std::mem::take(&mut folder.fills).into_values() {
             folder.lanes.backfill.remaining = folder.lanes.backfill.remaining.minus(&fill.open);
