@@ -85,7 +85,7 @@ impl SecondFetcher {
         let is_page = matches!(request, Request::Fetch { .. });
         let is_held = request.remote_id().is_some_and(|folder| self.holds(folder));
         let waits = if is_page { is_held } else { is_held || !self.held.is_empty() };
-        if waits || (!is_page && self.reads(&request)) {
+        if waits || (!is_page && self.reads_of(&request)) {
             return self.held.push_back((token, request));
         }
         self.send(token, request, out);
@@ -101,7 +101,7 @@ impl SecondFetcher {
     }
 
     /// Whether pages of the folder that this is about are under way here.
-    fn reads(&self, request: &Request) -> bool {
+    fn reads_of(&self, request: &Request) -> bool {
         let folder = request.remote_id();
         folder.is_some() && self.lent.values().any(|lent| lent.request.remote_id() == folder)
     }
@@ -141,16 +141,14 @@ impl SecondFetcher {
         self.lent.len()
     }
 
-    /// What it has answered; the answer itself where it was not asked.
-    ///
-    /// # Errors
-    /// The answer, which is to another session's question.
-    pub(super) fn brought(
-        &mut self,
-        token: Token,
-        answer: Result<Answer, Failure>,
-    ) -> Result<Brought, Result<Answer, Failure>> {
-        let Some(mut lent) = self.lent.remove(&token) else { return Err(answer) };
+    /// Whether this is a page that it was asked for.
+    pub(super) fn reads(&self, token: Token) -> bool {
+        self.lent.contains_key(&token)
+    }
+
+    /// What it has answered.
+    pub(super) fn brought(&mut self, token: Token, answer: Result<Answer, Failure>) -> Brought {
+        let Some(mut lent) = self.lent.remove(&token) else { return Brought::default() };
         let mut brought = match answer {
             Ok(Answer::Fetched { page, last }) => {
                 let (page, sure) =
@@ -176,7 +174,7 @@ impl SecondFetcher {
         };
         // It is lost once, with the first of its pages.
         brought.lost = brought.lost.filter(|_| self.is_here());
-        Ok(brought)
+        brought
     }
 
     fn is_here(&self) -> bool {
@@ -239,7 +237,7 @@ impl SecondFetcher {
     /// nothing is left for it.
     pub(super) fn tend(&mut self, left: PagesLeft, now: Duration, out: &mut Vec<Action>) {
         while let Some((token, request)) = self.held.pop_front() {
-            if !matches!(request, Request::Fetch { .. }) && self.reads(&request) {
+            if !matches!(request, Request::Fetch { .. }) && self.reads_of(&request) {
                 self.held.push_front((token, request));
                 break;
             }

@@ -129,22 +129,20 @@ pub(super) fn heard<W: Work>(
     now: Now,
     out: &mut Vec<Action>,
 ) -> State<W> {
-    let answer = match run.shared.second.brought(token, answer) {
-        // It is no question of the second session.
-        Err(answer) => answer,
-        Ok(Brought { answer, rest, lost }) => {
-            if let Some(failure) = lost {
-                out.push(Action::Report(failure));
-                run.shared.second.end(now.mono, out);
-            }
-            if let Some(rest) = rest {
-                run.shared.second.give_back(token, rest);
-            }
-            match answer {
-                Some(answer) => Ok(answer),
-                None => return go_on(run, now, out),
-            }
+    let second = &mut run.shared.second;
+    let answer = if second.reads(token) {
+        let Brought { answer, rest, lost } = second.brought(token, answer);
+        if let Some(failure) = lost {
+            out.push(Action::Report(failure));
+            second.end(now.mono, out);
         }
+        if let Some(rest) = rest {
+            second.give_back(token, rest);
+        }
+        let Some(answer) = answer else { return go_on(run, now, out) };
+        Ok(answer)
+    } else {
+        answer
     };
     match run.shared.book.asks.remove(&token) {
         Some(asked) => answered(run, token, asked, answer, now, out),
