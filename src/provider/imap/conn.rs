@@ -48,6 +48,9 @@ pub(super) struct Conn {
     tags: u64,
     pub(super) capabilities: Vec<String>,
     pub(super) selected: Option<Selected>,
+    /// A folder was opened on this session, refused by us or not: until the next says where its answer begins,
+    /// what comes may be of the one before.
+    pub(super) has_opened: bool,
     /// What was told of the open folder without being asked for.
     pub(super) unasked: Option<Hint>,
     /// Of which messages flags were told so.
@@ -88,6 +91,7 @@ impl Conn {
             tags: 0,
             capabilities: Vec::new(),
             selected: None,
+            has_opened: false,
             unasked: None,
             touched: Touched::default(),
             asks_flags: false,

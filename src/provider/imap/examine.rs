@@ -114,8 +114,8 @@ impl Conn {
         since: Option<Since>,
         changes: &mut Changes,
     ) -> Result<Examined, Failure> {
-        // Until the server says where its answer begins, what comes may be of the folder before.
-        let was_open = self.selected.take().is_some();
+        self.selected = None;
+        let was_open = std::mem::replace(&mut self.has_opened, true);
         let mut line = b"EXAMINE ".to_vec();
         let kept = self.keeps(since);
         let kept = kept.as_bytes();
