@@ -174,6 +174,17 @@ impl<'a, O> Desk<'a, O> {
         token
     }
 
+    /// What the run's own session was asked first, of all that it has not answered.
+    pub(crate) fn oldest_question(&self) -> Option<(Token, O)>
+    where
+        O: Copy,
+    {
+        let second = &self.shared.second;
+        let is_own = |token: &Token| !second.was_asked(*token) && !second.is_held(*token);
+        let mut asked = self.book.asks.iter().filter(|(token, _)| is_own(token));
+        asked.next().map(|(token, (owner, _))| (*token, *owner))
+    }
+
     /// Pages that the run's own session is asked for.
     pub(crate) fn pages_of_own(&self) -> usize {
         self.book.pages().saturating_sub(self.shared.second.pages())

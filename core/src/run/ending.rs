@@ -28,7 +28,7 @@ pub(super) fn close<W: Work>(
     now: Now,
     out: &mut Vec<Action>,
 ) -> State<W> {
-    drop(run.shared.second.forget(out));
+    run.shared.second.forget(out);
     // A session on which everything went well is left to whoever began the run.
     if run.shared.session.take().is_some() && outcome != Outcome::Success {
         out.push(Action::Disconnect);

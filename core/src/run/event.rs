@@ -161,6 +161,8 @@ pub enum Action {
     LeaveSecond {
         /// It may do something else for the account.
         watches: bool,
+        /// What has ended it.
+        lost: Option<Failure>,
     },
     /// All that is waited for are commits that may wait for others (`Haste::Soon`): they are to wait no longer.
     Hurry,

@@ -3,7 +3,7 @@
 //! own session is asked, and how it fails is nobody's failure.
 //!
 //! Two sessions do not answer in one order, and flags or absences that are older than they seem would be
-//! believed: so it reads of a folder only while nothing else is asked of it, and what is asked of a folder
+//! believed: so it reads of a folder only while no question about it is open, and what is asked of a folder
 //! waits for the pages of it that are under way. A server may show a folder as its session has last seen it:
 //! after such a question the second one opens it anew.
 
@@ -40,6 +40,8 @@ pub(crate) enum PagesLeft {
     None,
     /// Some; they wait for something else than a session.
     Some,
+    /// Some, and most of what was read waits for the store.
+    ForStore,
     /// Some, and another session would read them now.
     ForSession,
 }
@@ -73,6 +75,8 @@ pub(crate) struct SecondFetcher {
     /// None is wished for before then.
     again: Duration,
     lent: BTreeMap<Token, Lent>,
+    /// Pages that it was asked for, and that nobody waits for any more.
+    late: BTreeSet<Token>,
     /// Folders that it has opened since something else was asked of them.
     fresh: BTreeSet<Vec<u8>>,
     /// What waits for pages of its folder, in its order.
@@ -186,10 +190,10 @@ impl SecondFetcher {
         self.held.push_front((token, rest));
     }
 
-    /// It goes: what it still owes it will say.
-    pub(super) fn end(&mut self, now: Duration, out: &mut Vec<Action>) {
+    /// It goes, lost or not: what it still owes it will say.
+    pub(super) fn end(&mut self, lost: Option<Failure>, now: Duration, out: &mut Vec<Action>) {
         if self.is_here() {
-            out.push(Action::LeaveSecond { watches: false });
+            out.push(Action::LeaveSecond { watches: false, lost });
         }
         self.leave(now + AGAIN);
     }
@@ -199,15 +203,25 @@ impl SecondFetcher {
         self.fresh.clear();
     }
 
-    /// No session will answer what is asked, or nobody waits for it. Returns what it was asked: how that ends
-    /// says nothing of the run's own session.
-    pub(super) fn forget(&mut self, out: &mut Vec<Action>) -> impl Iterator<Item = Token> + use<> {
+    /// No session will answer what is asked, or nobody waits for it. How what this one was asked ends says
+    /// nothing of the run's own session.
+    pub(super) fn forget(&mut self, out: &mut Vec<Action>) {
         if self.is_here() {
-            out.push(Action::LeaveSecond { watches: false });
+            out.push(Action::LeaveSecond { watches: false, lost: None });
         }
-        let Self { again, lent, .. } = std::mem::take(self);
-        self.again = again;
-        lent.into_keys()
+        let Self { again, lent, mut late, .. } = std::mem::take(self);
+        late.extend(lent.into_keys());
+        *self = Self { again, late, ..Self::default() };
+    }
+
+    /// Whether this is a question of the second session, also one that nobody waits for any more.
+    pub(super) fn was_asked(&self, token: Token) -> bool {
+        self.reads(token) || self.late.contains(&token)
+    }
+
+    /// Whether this was not sent yet.
+    pub(super) fn is_held(&self, token: Token) -> bool {
+        self.held.iter().any(|(held, _)| *held == token)
     }
 
     /// It is there. Says whether it is wanted.
@@ -243,7 +257,10 @@ impl SecondFetcher {
             }
             self.send(token, request, out);
         }
-        let since = (left != PagesLeft::None).then(|| self.since.unwrap_or(now));
+        let since = match left {
+            PagesLeft::None | PagesLeft::ForStore => None,
+            PagesLeft::Some | PagesLeft::ForSession => self.since.or(Some(now)),
+        };
         self.since = since;
         let is_long = since.is_some_and(|since| now.saturating_sub(since) >= LEFT);
         match self.presence {
@@ -252,10 +269,10 @@ impl SecondFetcher {
                 out.push(Action::WishSecond);
             }
             Presence::Here if self.lent.is_empty() && left == PagesLeft::None => {
-                out.push(Action::LeaveSecond { watches: true });
+                out.push(Action::LeaveSecond { watches: true, lost: None });
                 self.leave(now);
             }
-            Presence::Leaving if self.lent.is_empty() => self.end(now, out),
+            Presence::Leaving if self.lent.is_empty() => self.end(None, now, out),
             Presence::Away | Presence::Wished | Presence::Here | Presence::Leaving => {}
         }
     }

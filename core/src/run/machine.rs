@@ -177,7 +177,7 @@ impl<W: Work> RunMachine<W> {
             // Who is not wanted any more goes; what is not to be had, or is gone, is of no account.
             (phase, Event::Second(news)) => {
                 if news == SecondNews::Came {
-                    out.push(Action::LeaveSecond { watches: true });
+                    out.push(Action::LeaveSecond { watches: true, lost: None });
                 }
                 phase
             }
@@ -278,8 +278,8 @@ impl<W: Work> RunMachine<W> {
             // The session died while the store was asked: the next question needs another.
             (
                 State::Opening { start, run: Some(mut run) },
-                Event::Answered { answer: Err(_), .. },
-            ) => {
+                Event::Answered { token, answer: Err(_) },
+            ) if !run.shared.second.was_asked(token) => {
                 run.shared.session = None;
                 out.push(Action::Disconnect);
                 State::Opening { start, run: Some(run) }

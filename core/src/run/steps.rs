@@ -24,7 +24,7 @@ const REFUSALS: u32 = 1000;
 
 /// Another incarnation has the account: this one stops and touches nothing.
 pub(super) fn abandon<W: Work>(mut run: Run<W>, out: &mut Vec<Action>) -> State<W> {
-    drop(run.shared.second.forget(out));
+    run.shared.second.forget(out);
     out.push(Action::Disconnect);
     let failure = Failure::bug("a later incarnation holds the account");
     out.push(Action::Finish(Box::new(Summary::failed(failure, run.shared.history))));
@@ -104,7 +104,7 @@ pub(super) fn go_on<W: Work>(mut run: Box<Run<W>>, now: Now, out: &mut Vec<Actio
         return State::Working(run);
     }
     if work.wants_other_session(over, &desk) {
-        drop(run.shared.second.forget(out));
+        run.shared.second.forget(out);
         out.push(Action::Disconnect);
         out.push(Action::Connect);
         run.shared.session = None;
@@ -132,9 +132,8 @@ pub(super) fn heard<W: Work>(
     let second = &mut run.shared.second;
     let answer = if second.reads(token) {
         let Brought { answer, rest, lost } = second.brought(token, answer);
-        if let Some(failure) = lost {
-            out.push(Action::Report(failure));
-            second.end(now.mono, out);
+        if lost.is_some() {
+            second.end(lost, now.mono, out);
         }
         if let Some(rest) = rest {
             second.give_back(token, rest);
@@ -169,7 +168,9 @@ pub(super) fn second_session<W: Work>(
 ) -> State<W> {
     let second = &mut run.shared.second;
     match news {
-        SecondNews::Came if !second.came() => out.push(Action::LeaveSecond { watches: true }),
+        SecondNews::Came if !second.came() => {
+            out.push(Action::LeaveSecond { watches: true, lost: None });
+        }
         SecondNews::Came => {}
         SecondNews::NoneSpared => second.is_not_to_be_had(now.mono),
         SecondNews::Recalled => second.recall(),
@@ -302,7 +303,7 @@ pub(super) fn reopen<W: Work>(mut run: Box<Run<W>>, out: &mut Vec<Action>) -> St
     // Everything that was asked or sent is read anew; a lease that is still on its way is not
     // waited for.
     let shared = &mut run.shared;
-    drop(shared.second.forget(out));
+    shared.second.forget(out);
     shared.book.forget();
     shared.counting = false;
     if shared.session.is_none() {
@@ -343,9 +344,8 @@ pub(super) fn failed<W: Work>(
         decide(&failure, &shared.history, &shared.settings.policy, now)
     };
     out.push(Action::Report(failure.clone()));
-    for token in shared.second.forget(out) {
-        shared.book.asks.remove(&token);
-    }
+    shared.second.forget(out);
+    shared.book.asks.retain(|token, _| !shared.second.was_asked(*token));
     if failure.class != Class::Storage {
         out.push(Action::Disconnect);
         shared.session = None;

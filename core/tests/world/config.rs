@@ -34,7 +34,7 @@ pub(crate) struct Config {
     pub(crate) short: bool,
     /// The wall clock jumps.
     pub(crate) jumps: bool,
-    /// It is wrong by a month, for a while, and looks are a minute dice.
+    /// It is wrong by a month, for a while, and looks are a minute apart.
     pub(crate) far: bool,
     /// Folders are put back from a backup.
     pub(crate) restores: bool,
@@ -104,7 +104,7 @@ impl Config {
             mailbox_ids: dice.chance(50).then(|| dice.chance(80)),
             refuses: dice.chance(20),
             bare: dice.chance(20).then(|| dice.chance(30)),
-            // Two that look alike, where one went as the other came: nothing tells them dice.
+            // Two that look alike, where one went as the other came: nothing tells them apart.
             alike: false,
             late: dice.chance(60),
         }

@@ -258,7 +258,9 @@ impl Follower {
                     },
                     Action::Disconnect => self.release(Slot::Main, out),
                     Action::WishSecond => events.extend(self.wish_second(now, out)),
-                    Action::LeaveSecond { watches } => self.leave_second(watches, now, out),
+                    Action::LeaveSecond { watches, lost } => {
+                        self.leave_second(watches, lost, now, out);
+                    }
                     Action::Finish(summary) => finished = Some(summary),
                     Action::Report(failure) => {
                         self.trouble = Some(failure.clone());

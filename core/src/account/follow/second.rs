@@ -3,8 +3,9 @@
 use crate::account::follow::follower::{Follower, SessionHeld};
 use crate::account::follow::stage::{BESIDE_AGAIN, LOOK};
 use crate::account::follow::vocabulary::{Output, Slot};
+use crate::failure::Failure;
 use crate::provider::Connected;
-use crate::run::event::{Event, SecondNews};
+use crate::run::event::{Action, Event, SecondNews};
 use crate::run::scope::Depth;
 use crate::time::Now;
 
@@ -32,35 +33,47 @@ impl Follower {
             self.reads = Some(now.mono);
             self.drive(Event::Second(SecondNews::Came), now, out);
         } else {
-            self.watch_beside(now, out);
+            self.watch_beside(out);
         }
     }
 
-    /// The run is done with its second session: it watches, if it is well.
-    pub(super) fn leave_second(&mut self, watches: bool, now: Now, out: &mut Vec<Output>) {
+    /// The run is done with its second session: it watches, if it is well. How it was lost is nobody's failure
+    /// but its own.
+    pub(super) fn leave_second(
+        &mut self,
+        watches: bool,
+        lost: Option<Failure>,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        out.extend(lost.map(|failure| Output::Run(self.run, Action::Report(failure))));
+        if let Some(working) = self.stage.working() {
+            working.beside_at = now.mono + BESIDE_AGAIN;
+        }
         if self.reads.take().is_none() {
             return;
         }
         self.learn_lines();
         if watches && !self.rules.once && !self.watching.unable {
-            return self.watch_beside(now, out);
+            self.watch_beside(out);
+        } else {
+            self.release(Slot::Beside, out);
         }
-        self.release(Slot::Beside, out);
-        self.wish_again(now);
     }
 
-    fn watch_beside(&mut self, now: Now, out: &mut Vec<Output>) {
+    fn watch_beside(&mut self, out: &mut Vec<Output>) {
         if !self.watch_on(Slot::Beside, out) {
             self.release(Slot::Beside, out);
-            self.wish_again(now);
         }
     }
 
-    /// The run may have another.
-    fn wish_again(&mut self, now: Now) {
-        if let Some(working) = self.stage.working() {
-            (working.wished, working.beside_at) = (false, now.mono + BESIDE_AGAIN);
+    /// A session is no longer there for its watch; one that the run has by now goes when it has brought what it
+    /// was asked for.
+    pub(super) fn give_up(&mut self, which: Slot, now: Now, out: &mut Vec<Output>) {
+        if which == Slot::Beside && self.reads.is_some() {
+            return self.on_recalled(now, out);
         }
+        self.release(which, out);
     }
 
     /// Somebody else needs the session beside.
@@ -73,9 +86,12 @@ impl Follower {
     /// While the run has it, INBOX is looked at.
     pub(super) fn look_meanwhile(&mut self, now: Now, out: &mut Vec<Output>) {
         self.learn_lines();
-        let is_due = self.reads.is_some_and(|looked| now.mono.saturating_sub(looked) >= LOOK);
-        if let Some(inbox) = self.live_end().filter(|_| is_due) {
-            self.reads = Some(now.mono);
+        if self.reads.is_none_or(|looked| now.mono.saturating_sub(looked) < LOOK) {
+            return;
+        }
+        // Where there is no INBOX, nobody misses it.
+        self.reads = Some(now.mono);
+        if let Some(inbox) = self.live_end() {
             self.drive(Event::Nudged(inbox, Depth::Quick), now, out);
         }
     }

@@ -69,20 +69,19 @@ impl Follower {
     }
 
     pub(super) fn on_beside(&mut self, at: Option<Connected>, now: Now, out: &mut Vec<Output>) {
+        // Whether or not it has come: another is asked for later, should this one go.
+        if let Some(working) = self.stage.working() {
+            (working.wished, working.beside_at) = (false, now.mono + BESIDE_AGAIN);
+        }
         match (at, &mut self.stage) {
             (Some(at), Stage::Working(_)) if self.beside.is_none() => self.use_beside(at, now, out),
             (Some(_), _) => out.push(Output::Release(Slot::Beside)),
             (None, Stage::Working(working)) => {
-                working.beside_at = now.mono + BESIDE_AGAIN;
                 if std::mem::take(&mut working.reads) {
                     self.drive(Event::Second(SecondNews::NoneSpared), now, out);
                 }
             }
             (None, _) => {}
-        }
-        let has_it = self.beside.is_some();
-        if let Some(working) = self.stage.working() {
-            working.wished = has_it;
         }
     }
 
@@ -280,15 +279,15 @@ impl Follower {
             }
             Ok(Unwatched::Unable) => {
                 self.watching.unable = true;
-                self.release(which, out);
+                self.give_up(which, now, out);
             }
-            Ok(Unwatched::Retired) => self.release(which, out),
+            Ok(Unwatched::Retired) => self.give_up(which, now, out),
             Err(failure) => {
                 // It may have ended at being asked for every folder.
                 let held = if is_main { self.main } else { self.beside };
                 let narrow = held.is_some_and(|held| !held.wide);
                 self.watching.narrow = self.watching.narrow.saturating_add(u8::from(narrow));
-                self.release(which, out);
+                self.give_up(which, now, out);
                 if is_main {
                     self.lost(failure, since, now, out);
                 }

@@ -68,7 +68,8 @@ fn done(step: impl FnOnce(&mut Vec<Action>)) -> Vec<String> {
         }
         Action::AskSecond { token, .. } => format!("+{}", token.0),
         Action::WishSecond => "wish".to_owned(),
-        Action::LeaveSecond { watches } => format!("leave {watches}"),
+        Action::LeaveSecond { watches, lost: None } => format!("leave {watches}"),
+        Action::LeaveSecond { watches: false, lost: Some(_) } => "lost".to_owned(),
         other => panic!("{other:?}"),
     };
     out.into_iter().map(word).collect()
@@ -94,15 +95,17 @@ fn own(second: &mut SecondFetcher, token: u64, request: Request) -> Vec<String> 
 
 #[test]
 fn it_is_wished_for_where_one_session_is_lacked_for_long() {
-    use PagesLeft::{ForSession, None, Some};
+    use PagesLeft::{ForSession, ForStore, None, Some};
     let mut second = SecondFetcher::default();
     let nothing = [""; 0];
     for (left, now, done) in [
         (ForSession, 9, &nothing[..]),
         (None, 10, &[]),
         (ForSession, 11, &[]),
-        (Some, 12, &[]),
-        (ForSession, 12, &["wish"]),
+        (ForStore, 12, &[]),
+        (ForSession, 13, &[]),
+        (Some, 14, &[]),
+        (ForSession, 14, &["wish"]),
         (ForSession, 20, &[]),
     ] {
         assert_eq!(tend(&mut second, left, now), done, "{now}");
@@ -183,7 +186,7 @@ fn what_it_has_not_brought_the_own_session_reads() {
     };
     let Request::Fetch { uids, .. } = &rest else { panic!("{rest:?}") };
     assert_eq!(uids.to_string(), "31");
-    assert_eq!(done(|out| second.end(at(9), out)), ["leave false"]);
+    assert_eq!(done(|out| second.end(Some(cut()), at(9), out)), ["lost"]);
     second.give_back(Token(3), rest);
     assert_eq!(tend(&mut second, PagesLeft::ForSession, 9), ["3"]);
     // Of the others it says so itself, and is not lost twice.
@@ -246,9 +249,9 @@ fn who_is_needed_elsewhere_brings_what_it_was_asked_for_and_goes() {
     // Nobody waits for a session that is no more.
     let mut second = reading([(3, page("A", 30, 31))]);
     own(&mut second, 4, examine("A"));
-    let mut lent = Vec::new();
-    assert_eq!(done(|out| lent.extend(second.forget(out))), ["leave false"]);
-    assert_eq!(lent, [Token(3)], "it is no question of the own session");
+    assert!(second.is_held(Token(4)) && !second.was_asked(Token(4)));
+    assert_eq!(done(|out| second.forget(out)), ["leave false"]);
+    assert!(second.was_asked(Token(3)), "it is no question of the own session");
     assert!(!second.reads(Token(3)));
     assert_eq!(tend(&mut second, PagesLeft::Some, 7), [""; 0]);
 }

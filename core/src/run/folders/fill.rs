@@ -187,8 +187,9 @@ impl FolderWork {
         let is_behind = self.folders.sealed() * 2 >= desk.settings.pages_in_flight;
         match desk.pages_of_own() {
             READ.. if !is_behind => PagesLeft::ForSession,
-            READ.. => PagesLeft::Some,
+            READ.. => PagesLeft::ForStore,
             _ if desk.deferral().is_some() => PagesLeft::None,
+            // Also in folders that are still to be listed.
             _ if self.folders.unread() > self.folders.asked() => PagesLeft::Some,
             _ => PagesLeft::None,
         }

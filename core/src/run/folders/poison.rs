@@ -55,7 +55,7 @@ impl FolderWork {
         if !Self::is_cut(failure) || desk.session.is_none() {
             return Cut::Unnoted;
         }
-        let first = desk.book.asks.iter().next().map(|(token, (owner, _))| (*token, *owner));
+        let first = desk.oldest_question();
         let (token, owner) = first.filter(|(first, _)| *first < token).unwrap_or((token, owner));
         let (about, worked) = match owner {
             Owner::Page(id, fill) => match self.poisoned_mail(id, fill) {

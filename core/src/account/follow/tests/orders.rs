@@ -2,6 +2,7 @@
 //! whose.
 
 use super::*;
+use crate::account::follow::stage::LOOK;
 use crate::commit::feed::rows::FeedRows;
 use crate::failure::When;
 use crate::provider::Family;
@@ -100,7 +101,6 @@ fn a_run_has_the_session_that_watches_beside_it() {
         f.folders = vec![inbox()];
         f.beside =
             Some(SessionHeld { at: session(2), since: at(7).mono, watch: Some(70), wide: false });
-        f.stage.working().unwrap().wished = true;
         let mut out = Vec::new();
         let came = f.wish_second(at(8), &mut out);
         assert!(matches!(came, Some(Event::Second(SecondNews::Came))) && out.is_empty());
@@ -113,14 +113,27 @@ fn a_run_has_the_session_that_watches_beside_it() {
     assert_eq!(f.reads, Some(at(8).mono));
     f.take(Input::Tick, at(68));
     assert_eq!(f.reads, Some(at(68).mono));
+    // Where there is no INBOX the time goes on all the same.
+    let mut f = watching();
+    f.folders.clear();
+    let out = f.take(Input::Tick, at(68));
+    assert!(matches!(&out[..], [Output::TickAfter(wait)] if *wait == LOOK), "{out:?}");
+    // A watch that ends by itself as the run takes its session: it goes when it has brought what it has.
+    let mut f = watching();
+    let out = f.take(Input::Unwatched(70, Ok(Unwatched::Retired)), at(9));
+    assert!(f.reads.is_some() && f.beside.is_some(), "{out:?}");
     // It watches again when the run is done with it, if it is well; else it is given back.
     let mut out = Vec::new();
-    f.leave_second(true, at(69), &mut out);
+    f.leave_second(true, None, at(69), &mut out);
     assert!(matches!(&out[..], [Output::Watch { which: Slot::Beside, .. }]), "{out:?}");
     let mut f = watching();
     let mut out = Vec::new();
-    f.leave_second(false, at(69), &mut out);
-    assert!(matches!(&out[..], [Output::Release(Slot::Beside)]), "{out:?}");
+    f.leave_second(false, Some(bye()), at(69), &mut out);
+    assert!(
+        matches!(&out[..], [Output::Run(_, Action::Report(_)), Output::Release(Slot::Beside)]),
+        "{out:?}"
+    );
+    assert!(f.trouble.is_none(), "that is not the account's");
     let run = f.stage.working().unwrap();
     assert_eq!((run.wished, run.beside_at), (false, at(129).mono));
     // With its own session a run loses the other.
