@@ -3,7 +3,7 @@
 //! providers.
 
 mod book;
-mod desk;
+mod context;
 mod ending;
 pub mod event;
 mod evidence;

@@ -3,7 +3,7 @@
 use crate::commit::change::{AccountChange, RunRecord};
 use crate::failure::{Class, Failure};
 use crate::recovery::history::History;
-use crate::run::desk::Common;
+use crate::run::context::{Common, RunCtx, RunEffects};
 use crate::run::event::Action;
 use crate::run::scope::Scope;
 use crate::run::state::{Ending, Run, State};
@@ -38,17 +38,17 @@ pub(super) fn close<W: Work>(
     for token in std::mem::take(&mut book.parked).into_keys() {
         book.pending.remove(&token);
     }
-    let (work, mut desk) = run.at(now, out);
-    work.leave_undone(&mut desk);
-    if let Some(text) = desk.deferral().map(|wait| format!("history waits: {}", wait.text)) {
-        desk.leave(text);
+    let (work, mut cx) = run.at(now, out);
+    work.leave_undone(&mut cx);
+    if let Some(text) = deferred(&run.shared, now) {
+        run.shared.leave(text);
     }
-    let outcome = if outcome == Outcome::Success && !desk.left.is_empty() {
+    let outcome = if outcome == Outcome::Success && !run.shared.left.is_empty() {
         Outcome::Partial
     } else {
         outcome
     };
-    let (outcome, failure) = match (outcome, work.refused_alike()) {
+    let (outcome, failure) = match (outcome, run.work.refused_alike()) {
         (Outcome::Partial, Some(failure)) => (Outcome::Failed, Some(failure)),
         (outcome, _) => (outcome, failure),
     };
@@ -75,9 +75,10 @@ pub(super) fn closing<W: Work>(
     let class = end.failure.as_ref().map(|f| f.class);
     let told = is_told(&run.shared, end.outcome);
     run.work.refresh();
-    let inbox = run.work.live_end_stalled(&run.shared);
+    let inbox = run.work.live_end_stalled(&run.shared.settings);
     let (counts, folders) =
         (run.work.totals(run.shared.counts), run.work.lines(&run.shared.account));
+    let deferred = run.shared.deferral(now).cloned();
     let summary = Summary {
         outcome: end.outcome,
         told,
@@ -89,12 +90,17 @@ pub(super) fn closing<W: Work>(
         parked: end.parked,
         second_look: run.shared.second_look,
         inbox,
-        deferred: run.shared.deferred.filter(|wait| wait.until > now.mono),
+        deferred,
         folders,
         history: run.shared.history,
     };
     out.push(Action::Finish(Box::new(summary)));
     State::Finished
+}
+
+/// Why pages of the past wait, for people.
+fn deferred<O>(run: &Common<O>, now: Now) -> Option<String> {
+    run.deferral(now).map(|wait| format!("history waits: {}", wait.text))
 }
 
 /// Whether the run gets a row and an event of its own: one that changed something, or did not end well. What
@@ -106,21 +112,22 @@ fn is_told<O>(run: &Common<O>, outcome: Outcome) -> bool {
 
 /// The run's row, the account's state, and the ledger row of what ended it.
 fn last_words<W: Work>(run: &mut Run<W>, end: &Ending, now: Now, out: &mut Vec<Action>) {
-    let (work, mut desk) = run.at(now, out);
+    let (work, mut cx) = run.at(now, out);
     work.refresh();
-    work.keep(&mut desk);
-    let inbox = work.live_end_stalled(&desk).map(|f| f.chain());
-    let deferral = desk.deferral().map(|wait| format!("history waits: {}", wait.text));
+    work.keep(&mut cx);
+    let inbox = run.work.live_end_stalled(&run.shared.settings).map(|f| f.chain());
+    let shared = &mut run.shared;
+    let deferral = deferred(shared, now);
     let told = end.failure.as_ref().map(Failure::chain).or_else(|| inbox.clone());
     let told = told.or_else(|| deferral.clone());
-    let reason = told.or_else(|| desk.left.first().cloned()).unwrap_or_default();
+    let reason = told.or_else(|| shared.left.first().cloned()).unwrap_or_default();
     if let Some(failure) = &end.failure {
-        let at = desk.stamp();
+        let at = shared.book.stamp(now);
         let change =
             AccountChange::Fail { folder: None, class: failure.class, text: failure.chain(), at };
-        desk.commit(W::NOBODY, change);
+        RunCtx::new(shared, now, out).commit(W::NOBODY, change);
     }
-    let was_down = desk.stood.as_ref().is_some_and(|(standing, _)| standing.is_stuck());
+    let was_down = shared.stood.as_ref().is_some_and(|(standing, _)| standing.is_stuck());
     let (standing, event) = match end.failure.as_ref().map(|f| f.class) {
         Some(Class::Auth) if end.parked => {
             (Standing::NeedsReauth, Some(EventKind::AccountNeedsReauth))
@@ -136,22 +143,22 @@ fn last_words<W: Work>(run: &mut Run<W>, end: &Ending, now: Now, out: &mut Vec<A
     };
     // Who is stopped or paused keeps the state it has; what is stored already is not written again.
     let keeps =
-        end.outcome == Outcome::Cancelled || matches!(desk.stood, Some((Standing::Paused, _)));
-    if !keeps && desk.stood != Some((standing, reason.clone())) {
+        end.outcome == Outcome::Cancelled || matches!(shared.stood, Some((Standing::Paused, _)));
+    if !keeps && shared.stood != Some((standing, reason.clone())) {
         let change =
             AccountChange::Stand { standing, reason: reason.clone(), next_attempt_at: None, event };
-        desk.commit(W::NOBODY, change);
+        RunCtx::new(shared, now, out).commit(W::NOBODY, change);
     }
-    if is_told(&desk, end.outcome) {
+    if is_told(shared, end.outcome) {
         let record = RunRecord {
-            started: desk.started,
+            started: shared.started,
             outcome: end.outcome,
             reason,
-            stored: desk.counts.stored,
-            octets: desk.counts.octets,
-            facts: desk.counts.facts,
-            failed: desk.counts.failed,
+            stored: shared.counts.stored,
+            octets: shared.counts.octets,
+            facts: shared.counts.facts,
+            failed: shared.counts.failed,
         };
-        desk.commit(W::NOBODY, AccountChange::Finish(record));
+        RunCtx::new(shared, now, out).commit(W::NOBODY, AccountChange::Finish(record));
     }
 }

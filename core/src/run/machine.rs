@@ -19,7 +19,7 @@ use crate::budget::Wait;
 use crate::commit::change::CommitAnswer;
 use crate::mail::id::FolderId;
 use crate::recovery::history::History;
-use crate::run::desk::RunStart;
+use crate::run::context::RunStart;
 use crate::run::ending::{close, closing, impossible};
 use crate::run::event::{Action, Event, SecondNews};
 use crate::run::settings::Settings;

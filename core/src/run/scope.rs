@@ -34,3 +34,10 @@ pub enum Scope {
         folders: BTreeMap<FolderId, Depth>,
     },
 }
+
+impl Scope {
+    /// Whether a human asks.
+    pub(crate) fn insists(&self) -> bool {
+        matches!(self, Self::Insist | Self::Doubt)
+    }
+}

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::recovery::history::History;
-use crate::run::desk::{Common, Desk, RunStart};
+use crate::run::context::{Common, RunCtx, RunStart};
 use crate::run::event::Action;
 use crate::run::settings::Settings;
 use crate::run::work::Work;
@@ -17,13 +17,13 @@ pub(super) struct Run<W: Work> {
 }
 
 impl<W: Work> Run<W> {
-    /// The work, and the desk for one step of it.
+    /// The work, and the cx for one step of it.
     pub(super) fn at<'a>(
         &'a mut self,
         now: Now,
         out: &'a mut Vec<Action>,
-    ) -> (&'a mut W, Desk<'a, W::Owner>) {
-        (&mut self.work, Desk::new(&mut self.shared, now, out))
+    ) -> (&'a mut W, RunCtx<'a, W::Owner>) {
+        (&mut self.work, RunCtx::new(&mut self.shared, now, out))
     }
 }
 

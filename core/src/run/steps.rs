@@ -5,7 +5,7 @@ use crate::failure::{Class, Failure, When};
 use crate::haste::Haste;
 use crate::provider::folders::Answer;
 use crate::recovery::decide::{Verdict, after_cut, decide};
-use crate::run::desk::{Common, Desk, RunStart};
+use crate::run::context::{Common, RunCtx, RunStart};
 use crate::run::ending::close;
 use crate::run::event::{AccountSnapshot, Action, SecondNews, Token};
 use crate::run::fetcher::Brought;
@@ -49,10 +49,9 @@ pub(super) fn opened<W: Work>(
     for instant in [opened, listed, look, shared.account.stamped_at] {
         shared.book.stamp_after(instant);
     }
-    let mut desk = Desk::new(&mut shared, now, out);
-    let work = W::opened(work, snapshot, &mut desk);
-    if desk.started.0 == 0 {
-        desk.started = desk.stamp();
+    let work = W::opened(work, snapshot, &mut RunCtx::new(&mut shared, now, out));
+    if shared.started.0 == 0 {
+        shared.started = shared.book.stamp(now);
     }
     let run = Box::new(Run { shared, work });
     if run.shared.session.is_some() {
@@ -91,24 +90,26 @@ pub(super) fn open_failed<W: Work>(
 
 /// Plans, and ends the round when nothing is left.
 pub(super) fn go_on<W: Work>(mut run: Box<Run<W>>, now: Now, out: &mut Vec<Action>) -> State<W> {
-    let (work, mut desk) = run.at(now, out);
-    let over = work.plan(&mut desk);
-    let left = work.pages_left(&desk);
-    desk.tend_second(left);
+    let (work, mut cx) = run.at(now, out);
+    let over = work.plan(&mut cx);
+    let left = work.pages_left(&cx);
+    let wants_other = work.wants_other_session(over, &cx);
+    let shared = &mut run.shared;
+    shared.second.tend(left, now.mono, out);
     // For a budget that is soon there the run waits; for a longer time it ends.
-    let wait = desk.deferral().map(|wait| wait.until.saturating_sub(now.mono));
+    let wait = shared.deferral(now).map(|wait| wait.until.saturating_sub(now.mono));
     let wait = wait.filter(|wait| over && *wait <= SOON);
-    desk.rests = wait.is_some();
+    shared.rests = wait.is_some();
     if let Some(wait) = wait {
         out.push(Action::WakeAfter(wait));
         return State::Working(run);
     }
-    if work.wants_other_session(over, &desk) {
-        run.shared.second.forget(out);
+    if wants_other {
+        shared.second.forget(out);
         out.push(Action::Disconnect);
         out.push(Action::Connect);
-        run.shared.session = None;
-        run.shared.book.forget_questions();
+        shared.session = None;
+        shared.book.forget_questions();
         return State::Connecting(run);
     }
     if over && !W::LIMBO {
@@ -187,19 +188,19 @@ fn answered<W: Work>(
     out: &mut Vec<Action>,
 ) -> State<W> {
     let request = run.shared.book.about.remove(&token);
-    let (work, mut desk) = run.at(now, out);
-    let Err(failure) =
-        work.answered(OpenQuestion { token, owner, page, request }, answer, &mut desk)
+    let (work, mut cx) = run.at(now, out);
+    let Err(failure) = work.answered(OpenQuestion { token, owner, page, request }, answer, &mut cx)
     else {
         return go_on(run, now, out);
     };
     // A disk that failed has taken the session with it; one that is merely too full has refused the
     // question.
     if failure.class == Class::Storage && !matches!(failure.when, When::After(_)) {
-        desk.out.push(Action::Disconnect);
-        desk.session = None;
+        out.push(Action::Disconnect);
+        run.shared.session = None;
     }
-    let cut = work.cut(token, owner, &failure, &mut desk);
+    let (work, mut cx) = run.at(now, out);
+    let cut = work.cut(token, owner, &failure, &mut cx);
     failed(run, failure, cut, now, out)
 }
 
@@ -214,8 +215,8 @@ pub(super) fn rows_read<W: Work>(
     let Some(owner) = run.shared.book.pending.remove(&token) else { return go_on(run, now, out) };
     match rows {
         Ok(rows) => {
-            let (work, mut desk) = run.at(now, out);
-            work.rows(token, owner, rows, &mut desk);
+            let (work, mut cx) = run.at(now, out);
+            work.rows(token, owner, rows, &mut cx);
             go_on(run, now, out)
         }
         Err(failure) => {
@@ -285,8 +286,9 @@ pub(super) fn note_answer<W: Work>(
     if let Taken::Done(rows) | Taken::Refused(_, Some(rows)) = &taken {
         run.shared.account = rows.account.clone();
     }
-    let (work, mut desk) = run.at(now, out);
-    work.committed(owner, taken, goes_on && desk.refusals <= REFUSALS, &mut desk);
+    let goes_on = goes_on && run.shared.refusals <= REFUSALS;
+    let (work, mut cx) = run.at(now, out);
+    work.committed(owner, taken, goes_on, &mut cx);
     Noted::Taken
 }
 
@@ -391,19 +393,20 @@ pub(super) fn limbo_counted<W: Work>(
     out: &mut Vec<Action>,
 ) -> State<W> {
     run.shared.counting = false;
-    let (work, mut desk) = run.at(now, out);
+    let (work, mut cx) = run.at(now, out);
     match count {
         // A nudge may have come in between.
-        Ok(_) if !work.plan(&mut desk) => State::Working(run),
+        Ok(_) if !work.plan(&mut cx) => State::Working(run),
         Ok(0) => close(run, Outcome::Success, None, false, now, out),
-        Ok(_) if desk.rounds == 0 => {
-            desk.rounds += 1;
-            work.next_round();
+        Ok(_) if run.shared.rounds == 0 => {
+            run.shared.rounds += 1;
+            run.work.next_round();
             go_on(run, now, out)
         }
         Ok(left) => {
-            if desk.left.is_empty() {
-                desk.leave(format!("{left} message(s) without a folder are still looked for"));
+            if run.shared.left.is_empty() {
+                run.shared
+                    .leave(format!("{left} message(s) without a folder are still looked for"));
             }
             close(run, Outcome::Success, None, false, now, out)
         }

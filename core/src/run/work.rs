@@ -8,11 +8,12 @@ use crate::failure::Failure;
 use crate::mail::id::FolderId;
 use crate::provider::Capabilities;
 use crate::provider::folders::{Answer, Request};
-use crate::run::desk::{Common, Desk};
+use crate::run::context::RunCtx;
 use crate::run::event::{AccountSnapshot, Token};
 use crate::run::fetcher::PagesLeft;
 use crate::run::reads::Rows;
 use crate::run::scope::Depth;
+use crate::run::settings::Settings;
 use crate::run::summary::{Counts, FolderLine};
 use crate::time::Micros;
 
@@ -68,7 +69,7 @@ pub(crate) trait Work: std::fmt::Debug + Sized {
     fn opened(
         before: Option<Self>,
         snapshot: AccountSnapshot,
-        desk: &mut Desk<'_, Self::Owner>,
+        cx: &mut RunCtx<'_, Self::Owner>,
     ) -> Self;
 
     /// A session has come: it has answered nothing yet.
@@ -76,13 +77,13 @@ pub(crate) trait Work: std::fmt::Debug + Sized {
 
     /// Starts whatever there is room for. Returns whether the round is over: nothing is left to
     /// start or to wait for.
-    fn plan(&mut self, desk: &mut Desk<'_, Self::Owner>) -> bool;
+    fn plan(&mut self, cx: &mut RunCtx<'_, Self::Owner>) -> bool;
 
     /// What is left that nobody was asked for, of the past.
-    fn pages_left(&self, desk: &Desk<'_, Self::Owner>) -> PagesLeft;
+    fn pages_left(&self, cx: &RunCtx<'_, Self::Owner>) -> PagesLeft;
 
     /// Whether what is left needs another session than this one.
-    fn wants_other_session(&self, over: bool, desk: &Desk<'_, Self::Owner>) -> bool;
+    fn wants_other_session(&self, over: bool, cx: &RunCtx<'_, Self::Owner>) -> bool;
 
     /// A session has answered.
     ///
@@ -92,7 +93,7 @@ pub(crate) trait Work: std::fmt::Debug + Sized {
         &mut self,
         question: OpenQuestion<Self::Owner>,
         answer: Result<Answer, Failure>,
-        desk: &mut Desk<'_, Self::Owner>,
+        cx: &mut RunCtx<'_, Self::Owner>,
     ) -> Result<(), Failure>;
 
     /// The session has ended; `token` is a question that it did not answer.
@@ -101,7 +102,7 @@ pub(crate) trait Work: std::fmt::Debug + Sized {
         token: Token,
         owner: Self::Owner,
         failure: &Failure,
-        desk: &mut Desk<'_, Self::Owner>,
+        cx: &mut RunCtx<'_, Self::Owner>,
     ) -> Cut;
 
     /// Rows came that were asked for.
@@ -110,7 +111,7 @@ pub(crate) trait Work: std::fmt::Debug + Sized {
         token: Token,
         owner: Self::Owner,
         rows: Rows,
-        desk: &mut Desk<'_, Self::Owner>,
+        cx: &mut RunCtx<'_, Self::Owner>,
     );
 
     /// Rows that were asked for will not come, or came too late to be used.
@@ -123,7 +124,7 @@ pub(crate) trait Work: std::fmt::Debug + Sized {
         owner: Self::Owner,
         taken: Taken,
         goes_on: bool,
-        desk: &mut Desk<'_, Self::Owner>,
+        cx: &mut RunCtx<'_, Self::Owner>,
     );
 
     /// The store could not take a commit now. Returns whether it is to be sent again as it is.
@@ -142,16 +143,16 @@ pub(crate) trait Work: std::fmt::Debug + Sized {
     fn refresh(&mut self);
 
     /// Writes what the next run is to know of this one.
-    fn keep(&mut self, desk: &mut Desk<'_, Self::Owner>);
+    fn keep(&mut self, cx: &mut RunCtx<'_, Self::Owner>);
 
     /// Says what the run leaves undone.
-    fn leave_undone(&mut self, desk: &mut Desk<'_, Self::Owner>);
+    fn leave_undone(&mut self, cx: &mut RunCtx<'_, Self::Owner>);
 
     /// What is wrong with all of it alike, and so is the server's trouble.
     fn refused_alike(&self) -> Option<Failure>;
 
     /// Why the live end stands still, if it does.
-    fn live_end_stalled(&self, run: &Common<Self::Owner>) -> Option<Failure>;
+    fn live_end_stalled(&self, settings: &Settings) -> Option<Failure>;
 
     /// When the last durable pass of a folder began, and whether nothing more is wanted of it now.
     fn passed(&self, folder: FolderId) -> Option<(Option<Micros>, bool)>;

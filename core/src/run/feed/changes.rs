@@ -7,8 +7,9 @@ use crate::mail::feed::{FeedCursor, PlaceId};
 use crate::mail::id::{FolderId, SessionId};
 use crate::provider::feeds::{FeedItem, FeedRequest, FeedWord, Onward};
 use crate::provider::folders::Request;
+use crate::run::context::{RunEffects, RunView};
 use crate::run::feed::lane::{DEAD, FeedLane, LaneTurn, PAGES, Stashed};
-use crate::run::feed::owner::{Desk, FeedOwner};
+use crate::run::feed::owner::{Cx, FeedOwner};
 use crate::run::feed::state::FeedWork;
 use crate::time::Micros;
 use std::time::Duration;
@@ -17,20 +18,20 @@ use std::time::Duration;
 const EVERY: Duration = Duration::from_secs(30);
 
 impl FeedWork {
-    pub(super) fn plan_changes(&mut self, desk: &mut Desk<'_>) {
-        if desk.session.is_none() {
+    pub(super) fn plan_changes(&mut self, cx: &mut Cx<'_>) {
+        if cx.session().is_none() {
             return;
         }
         if self.rows.feeds.is_empty() && !self.traits.by_place {
-            if !desk.book.asks.values().any(|(owner, _)| *owner == FeedOwner::Head(WHOLE))
-                && !desk.book.pending.values().any(|owner| *owner == FeedOwner::Head(WHOLE))
+            if !cx.is_asked_for(|owner| *owner == FeedOwner::Head(WHOLE))
+                && !cx.is_pending_for(|owner| *owner == FeedOwner::Head(WHOLE))
             {
-                desk.ask(FeedOwner::Head(WHOLE), Request::Feed(FeedRequest::Head { place: None }));
+                cx.ask(FeedOwner::Head(WHOLE), Request::Feed(FeedRequest::Head { place: None }));
             }
             return;
         }
-        let now = desk.now.mono;
-        let busy = !desk.book.is_closed();
+        let now = cx.now().mono;
+        let busy = !cx.is_closed();
         let feeds: Vec<FolderId> = self.lanes.keys().copied().collect();
         for feed in feeds {
             // A feed without a cursor begins with a first round.
@@ -46,11 +47,11 @@ impl FeedWork {
                 continue;
             }
             lane.turn = LaneTurn::Asked;
-            lane.asked = desk.stamp();
+            lane.asked = cx.stamp();
             lane.asked_at = now;
             let token = lane.token.clone();
             let request = FeedRequest::Changes { place, since: Some(since), token };
-            desk.ask(FeedOwner::Changes(feed), Request::Feed(request));
+            cx.ask(FeedOwner::Changes(feed), Request::Feed(request));
         }
     }
 
@@ -68,20 +69,20 @@ impl FeedWork {
         feed: FolderId,
         cursor: FeedCursor,
         clock: Micros,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) {
         let Some(lane) = self.lanes.get_mut(&feed) else {
             let step = FeedStep::Opened { cursor, clock };
-            return self.send(FeedOwner::Head(feed), step, desk);
+            return self.send(FeedOwner::Head(feed), step, cx);
         };
         if let LaneTurn::Heading(from) = lane.turn.clone() {
             lane.turn = LaneTurn::Sent { more: true, left: false };
             let step = FeedStep::Expired { place: feed, from, cursor: Some(cursor) };
-            self.send(FeedOwner::Changes(feed), step, desk);
+            self.send(FeedOwner::Changes(feed), step, cx);
         }
     }
 
-    pub(super) fn on_expired(&mut self, feed: FolderId, desk: &mut Desk<'_>) {
+    pub(super) fn on_expired(&mut self, feed: FolderId, cx: &mut Cx<'_>) {
         let place = self.place_id(feed);
         let from = self.rows.feeds.get(&feed).and_then(|row| row.cursor.clone());
         let by_place = self.traits.by_place;
@@ -91,15 +92,15 @@ impl FeedWork {
         // A server that forgets what it has just said is asked again in the next run.
         if lane.expired >= DEAD {
             lane.turn = LaneTurn::Left;
-            return desk.leave("the server forgets its history at once".to_owned());
+            return cx.leave("the server forgets its history at once".to_owned());
         }
         if by_place {
             lane.turn = LaneTurn::Sent { more: true, left: false };
             let step = FeedStep::Expired { place: feed, from, cursor: None };
-            self.send(FeedOwner::Changes(feed), step, desk);
+            self.send(FeedOwner::Changes(feed), step, cx);
         } else {
             lane.turn = LaneTurn::Heading(from);
-            desk.ask(FeedOwner::Head(feed), Request::Feed(FeedRequest::Head { place }));
+            cx.ask(FeedOwner::Head(feed), Request::Feed(FeedRequest::Head { place }));
         }
     }
 
@@ -111,14 +112,14 @@ impl FeedWork {
         }
     }
 
-    pub(super) fn on_changes_token_dead(&mut self, feed: FolderId, desk: &mut Desk<'_>) {
+    pub(super) fn on_changes_token_dead(&mut self, feed: FolderId, cx: &mut Cx<'_>) {
         let Some(lane) = self.lanes.get_mut(&feed) else { return };
         lane.dead += 1;
         lane.start_over();
         lane.turn = LaneTurn::Wanted;
         if lane.dead >= DEAD {
             lane.turn = LaneTurn::Left;
-            desk.leave("changes were broken off again and again; they wait for their turn".into());
+            cx.leave("changes were broken off again and again; they wait for their turn".into());
         }
     }
 
@@ -127,17 +128,17 @@ impl FeedWork {
         feed: FolderId,
         items: Vec<FeedItem>,
         next: Onward,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) {
-        let Some(session) = desk.session else { return };
-        if self.is_strange(items.iter().flat_map(names), Micros::default(), desk) {
+        let Some(session) = cx.session() else { return };
+        if self.is_strange(items.iter().flat_map(names), Micros::default(), cx) {
             if let Some(lane) = self.lanes.get_mut(&feed) {
                 lane.turn = LaneTurn::Sent { more: false, left: false };
             }
             self.stash.push(Stashed::Words { place: feed, session, items, next });
             return;
         }
-        self.use_words(feed, session, items, next, desk);
+        self.use_words(feed, session, items, next, cx);
     }
 
     fn use_words(
@@ -146,7 +147,7 @@ impl FeedWork {
         session: SessionId,
         items: Vec<FeedItem>,
         next: Onward,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) {
         let from = self.rows.feeds.get(&feed).and_then(|row| row.cursor.clone());
         let Some(lane) = self.lanes.get_mut(&feed) else { return };
@@ -155,7 +156,7 @@ impl FeedWork {
         if lane.trail.is_endless(lane.token.as_ref(), onward, ids) {
             lane.turn = LaneTurn::Left;
             lane.start_over();
-            return desk.leave("changes have no end".to_owned());
+            return cx.leave("changes have no end".to_owned());
         }
         let (to, goes_on) = match next {
             Onward::Page(token) => {
@@ -172,7 +173,7 @@ impl FeedWork {
         lane.pages = if goes_on { lane.pages + 1 } else { 0 };
         let is_enough = lane.pages >= PAGES;
         if is_enough {
-            desk.leave("there are more changes than one run reads".to_owned());
+            cx.leave("there are more changes than one run reads".to_owned());
         }
         if items.is_empty() && to == from {
             lane.turn_over(goes_on);
@@ -184,9 +185,9 @@ impl FeedWork {
             return;
         }
         lane.turn = LaneTurn::Sent { more: goes_on && !is_enough, left: is_enough };
-        desk.counts.facts += items.len() as u64;
+        cx.counts().facts += items.len() as u64;
         let step = FeedStep::Words { place: feed, from, to, session, items };
-        self.send(FeedOwner::Changes(feed), step, desk);
+        self.send(FeedOwner::Changes(feed), step, cx);
     }
 
     /// The store has taken a page of changes, or refused it: then it is asked for anew.
@@ -214,18 +215,18 @@ impl FeedWork {
     }
 
     /// Uses what waited for Places.
-    pub(super) fn use_stash(&mut self, _: SessionId, desk: &mut Desk<'_>) {
+    pub(super) fn use_stash(&mut self, _: SessionId, cx: &mut Cx<'_>) {
         for stashed in std::mem::take(&mut self.stash) {
             match stashed {
                 Stashed::Words { place, session, items, next } => {
-                    if self.is_strange(items.iter().flat_map(names), Micros::default(), desk) {
+                    if self.is_strange(items.iter().flat_map(names), Micros::default(), cx) {
                         self.stash.push(Stashed::Words { place, session, items, next });
                     } else {
-                        self.use_words(place, session, items, next, desk);
+                        self.use_words(place, session, items, next, cx);
                     }
                 }
                 Stashed::Got { token, session, found } => {
-                    self.on_got_part(token, session, found, desk);
+                    self.on_got_part(token, session, found, cx);
                 }
             }
         }

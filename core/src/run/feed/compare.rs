@@ -4,24 +4,25 @@ use crate::commit::change::feed::FeedStep;
 use crate::mail::id::Identity;
 use crate::provider::feeds::FeedRequest;
 use crate::provider::folders::Request;
-use crate::run::feed::owner::{Desk, FeedOwner};
+use crate::run::context::{RunEffects, RunView};
+use crate::run::feed::owner::{Cx, FeedOwner};
 use crate::run::feed::state::FeedWork;
 use crate::run::feed::walk::{CHUNK, Test, WalkKind, WalkTurn};
 use crate::run::reads::{FeedQuery, FeedTally, KnownMail, Query};
 
 impl FeedWork {
     /// All lists are read: what is held is looked at beside them.
-    pub(super) fn look_at_held(&mut self, after: Option<Identity>, desk: &mut Desk<'_>) {
+    pub(super) fn look_at_held(&mut self, after: Option<Identity>, cx: &mut Cx<'_>) {
         let owner = FeedOwner::Walk(self.generation);
         let Some(walk) = &mut self.walk else { return };
         if walk.kind == WalkKind::First {
-            return self.close_walk(desk);
+            return self.close_walk(cx);
         }
         walk.turn = WalkTurn::Held;
-        desk.read(owner, Query::Feed(FeedQuery::Held { after, limit: CHUNK }));
+        cx.read(owner, Query::Feed(FeedQuery::Held { after, limit: CHUNK }));
     }
 
-    pub(super) fn on_held(&mut self, rows: Vec<KnownMail>, desk: &mut Desk<'_>) {
+    pub(super) fn on_held(&mut self, rows: Vec<KnownMail>, cx: &mut Cx<'_>) {
         let by_place = self.traits.by_place;
         let shows_state = self.traits.shows_state;
         let derived = self.rows.state.derived.and_then(|id| self.rows.places.get(&id));
@@ -84,35 +85,35 @@ impl FeedWork {
             }
         }
         match last {
-            Some(last) => self.look_at_held(Some(last), desk),
-            None => self.look_at_away(None, desk),
+            Some(last) => self.look_at_held(Some(last), cx),
+            None => self.look_at_away(None, cx),
         }
     }
 
     /// What was away and is no longer shown may be gone. Where places have feeds of their own, what
     /// is left out is not listed.
-    pub(super) fn look_at_away(&mut self, after: Option<Identity>, desk: &mut Desk<'_>) {
+    pub(super) fn look_at_away(&mut self, after: Option<Identity>, cx: &mut Cx<'_>) {
         let owner = FeedOwner::Walk(self.generation);
         match &self.walk {
             Some(walk) if walk.kind == WalkKind::Compare && !self.traits.by_place => {
-                desk.read(owner, Query::Feed(FeedQuery::Away { after, limit: CHUNK }));
+                cx.read(owner, Query::Feed(FeedQuery::Away { after, limit: CHUNK }));
             }
-            _ => self.ask_questions(desk),
+            _ => self.ask_questions(cx),
         }
     }
 
-    pub(super) fn on_away(&mut self, ids: Vec<Identity>, desk: &mut Desk<'_>) {
+    pub(super) fn on_away(&mut self, ids: Vec<Identity>, cx: &mut Cx<'_>) {
         let Some(walk) = &mut self.walk else { return };
         let last = ids.last().filter(|_| ids.len() >= CHUNK).cloned();
         walk.absent.extend(ids.into_iter().filter(|id| !walk.others.contains(id)));
         match last {
-            Some(last) => self.look_at_away(Some(last), desk),
-            None => self.ask_questions(desk),
+            Some(last) => self.look_at_away(Some(last), cx),
+            None => self.ask_questions(cx),
         }
     }
 
     /// Commits questions, a part at a time; when none is left the walk is closed.
-    pub(super) fn ask_questions(&mut self, desk: &mut Desk<'_>) {
+    pub(super) fn ask_questions(&mut self, cx: &mut Cx<'_>) {
         let owner = FeedOwner::Walk(self.generation);
         let Some(walk) = &mut self.walk else { return };
         let session = walk.session;
@@ -129,14 +130,14 @@ impl FeedWork {
             }
         }
         if ids.is_empty() {
-            return self.close_walk(desk);
+            return self.close_walk(cx);
         }
         walk.news = true;
         walk.turn = WalkTurn::Questioned;
-        self.send(owner, FeedStep::Questions { ids, absent }, desk);
+        self.send(owner, FeedStep::Questions { ids, absent }, cx);
     }
 
-    pub(super) fn close_walk(&mut self, desk: &mut Desk<'_>) {
+    pub(super) fn close_walk(&mut self, cx: &mut Cx<'_>) {
         let owner = FeedOwner::Walk(self.generation);
         let shifts = !self.traits.shows_state;
         let Some(walk) = &mut self.walk else { return };
@@ -150,7 +151,7 @@ impl FeedWork {
                 let (place, session, to) = (*place, walk.session, walk.cursor.clone());
                 FeedStep::Words { place, from: None, to, session, items: Vec::new() }
             }
-            WalkKind::Compare if walk.news || !walk.ripe => return self.pay(desk),
+            WalkKind::Compare if walk.news || !walk.ripe => return self.pay(cx),
             WalkKind::Compare
                 if self.placing.placed_at.is_none_or(|at| at < walk.began)
                     && self.traits.by_place =>
@@ -161,30 +162,30 @@ impl FeedWork {
             }
             WalkKind::Compare => {
                 walk.turn = WalkTurn::Counting;
-                desk.ask(owner, Request::Feed(FeedRequest::Counts));
+                cx.ask(owner, Request::Feed(FeedRequest::Counts));
                 return;
             }
         };
         walk.turn = WalkTurn::Ending;
-        self.send(owner, step, desk);
+        self.send(owner, step, cx);
     }
 
-    pub(super) fn on_walk_counted(&mut self, count: Option<u64>, desk: &mut Desk<'_>) {
+    pub(super) fn on_walk_counted(&mut self, count: Option<u64>, cx: &mut Cx<'_>) {
         let owner = FeedOwner::Walk(self.generation);
         if self.walk.as_ref().is_some_and(|walk| walk.turn == WalkTurn::Sizing) {
-            return self.on_sized(count, desk);
+            return self.on_sized(count, cx);
         }
         let count = self.comparable(count);
         let Some(walk) = &mut self.walk else { return };
         let seen = walk.seen.len() + walk.others.len();
         walk.turn = WalkTurn::Tallying(count.unwrap_or(seen as u64));
-        desk.read(owner, Query::Feed(FeedQuery::Tally));
+        cx.read(owner, Query::Feed(FeedQuery::Tally));
     }
 
     /// The mirror is proved: complete, late enough, no question, nothing owed, as many as the
     /// server counts.
-    pub(super) fn on_walk_tallied(&mut self, tally: FeedTally, desk: &mut Desk<'_>) {
-        let settled = self.placing.has_settled(desk.settings.confirm_after);
+    pub(super) fn on_walk_tallied(&mut self, tally: FeedTally, cx: &mut Cx<'_>) {
+        let settled = self.placing.has_settled(cx.settings().confirm_after);
         let debt = self.rows.state.debt;
         // What is kept in a folder that has a feed of its own, and is left out, is not listed.
         let uncounted = self.traits.by_place && self.rows.excluded().next().is_some();
@@ -202,11 +203,11 @@ impl FeedWork {
         self.proof.misfit = fits.then(|| signed(count) - signed(seen));
         // The count at this run's end knows it, too. What could not be told stays as it was.
         self.rows.state.misfit = self.proof.misfit.or(self.rows.state.misfit);
-        self.pay(desk);
+        self.pay(cx);
     }
 
     /// The compare is over: it pays the debt that it named.
-    pub(super) fn pay(&mut self, desk: &mut Desk<'_>) {
+    pub(super) fn pay(&mut self, cx: &mut Cx<'_>) {
         let owner = FeedOwner::Walk(self.generation);
         let Some(walk) = &mut self.walk else { return };
         self.proof.compared = Some(walk.began);
@@ -214,12 +215,12 @@ impl FeedWork {
         walk.turn = WalkTurn::Ending;
         let is_empty = walk.seen.is_empty() && walk.others.is_empty() && !walk.news;
         if let Some(count) = self.hollow.take().filter(|_| is_empty) {
-            desk.leave(format!("the server counts {count} messages, and its list shows none"));
+            cx.leave(format!("the server counts {count} messages, and its list shows none"));
         }
-        self.tell_proof(desk);
+        self.tell_proof(cx);
         let Some(debt) = debt else { return self.end_walk() };
         let step = FeedStep::Listed { place: None, first: false, pays: Some(debt), shifts: false };
-        self.send(owner, step, desk);
+        self.send(owner, step, cx);
     }
 
     pub(super) fn end_walk(&mut self) {

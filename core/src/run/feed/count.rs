@@ -2,7 +2,8 @@
 
 use crate::provider::feeds::FeedRequest;
 use crate::provider::folders::Request;
-use crate::run::feed::owner::{Desk, FeedOwner};
+use crate::run::context::{RunEffects, RunView};
+use crate::run::feed::owner::{Cx, FeedOwner};
 use crate::run::feed::state::{Counting, FeedWork};
 use crate::run::reads::{FeedQuery, FeedTally, Query};
 
@@ -13,21 +14,21 @@ impl FeedWork {
         count.filter(|_| !self.traits.by_place || self.rows.excluded().next().is_none())
     }
 
-    pub(super) fn plan_count(&mut self, desk: &mut Desk<'_>) {
+    pub(super) fn plan_count(&mut self, cx: &mut Cx<'_>) {
         let calm = self.walk.is_none() && self.gets.is_idle() && self.counting == Counting::No;
         let listed = self.rows.state.listed || self.traits.by_place;
-        if self.count && calm && desk.session.is_some() && listed {
+        if self.count && calm && cx.session().is_some() && listed {
             self.count = false;
             self.counting = Counting::Asked;
-            desk.ask(FeedOwner::Counts, Request::Feed(FeedRequest::Counts));
+            cx.ask(FeedOwner::Counts, Request::Feed(FeedRequest::Counts));
         }
     }
 
-    pub(super) fn on_counted(&mut self, count: Option<u64>, desk: &mut Desk<'_>) {
-        self.proof.counted = Some(desk.stamp());
+    pub(super) fn on_counted(&mut self, count: Option<u64>, cx: &mut Cx<'_>) {
+        self.proof.counted = Some(cx.stamp());
         self.counting = match self.comparable(count) {
             Some(count) => {
-                desk.read(FeedOwner::Counts, Query::Feed(FeedQuery::Tally));
+                cx.read(FeedOwner::Counts, Query::Feed(FeedQuery::Tally));
                 Counting::Tallying(count)
             }
             None => Counting::No,

@@ -8,8 +8,9 @@ use crate::mail::folder::Role;
 use crate::mail::id::{FolderId, Identity};
 use crate::provider::feeds::{FeedItem, FeedRequest, FeedWord, Onward, SeenState, Within};
 use crate::provider::folders::Request;
+use crate::run::context::{RunEffects, RunView};
 use crate::run::feed::lane::DEAD;
-use crate::run::feed::owner::{Desk, FeedOwner};
+use crate::run::feed::owner::{Cx, FeedOwner};
 use crate::run::feed::state::FeedWork;
 use crate::run::feed::trail::Trail;
 use crate::run::feed::walk::{Leg, MOST_ROWS, Test, Walk, WalkKind, WalkTurn};
@@ -27,22 +28,22 @@ const REST: u8 = 2;
 
 impl FeedWork {
     /// Begins the list that is owed or wanted most, if one is.
-    pub(super) fn plan_walk(&mut self, desk: &mut Desk<'_>) {
+    pub(super) fn plan_walk(&mut self, cx: &mut Cx<'_>) {
         if let Some(walk) = &self.walk {
             let placed = self.placing.placed_at.is_some_and(|at| at >= walk.began);
             match walk.turn {
-                WalkTurn::Next => self.walk_on(desk),
-                WalkTurn::Placing if placed => self.close_walk(desk),
+                WalkTurn::Next => self.walk_on(cx),
+                WalkTurn::Placing if placed => self.close_walk(cx),
                 _ => {}
             }
             return;
         }
-        let Some(session) = desk.session else { return };
-        let Some(kind) = self.next_walk(desk) else { return };
-        let began = desk.stamp();
-        let Some(legs) = self.legs(&kind, desk) else { return };
+        let Some(session) = cx.session() else { return };
+        let Some(kind) = self.next_walk(cx) else { return };
+        let began = cx.stamp();
+        let Some(legs) = self.legs(&kind, cx) else { return };
         self.generation += 1;
-        let ripe = self.is_ripe(began, desk.settings.confirm_after);
+        let ripe = self.is_ripe(began, cx.settings().confirm_after);
         let is_compare = kind == WalkKind::Compare;
         self.compare &= !is_compare;
         self.walk = Some(Walk {
@@ -69,10 +70,10 @@ impl FeedWork {
             cursor: None,
             kind,
         });
-        self.walk_on(desk);
+        self.walk_on(cx);
     }
 
-    fn next_walk(&self, desk: &Desk<'_>) -> Option<WalkKind> {
+    fn next_walk(&self, cx: &Cx<'_>) -> Option<WalkKind> {
         let state = &self.rows.state;
         let unready = state.placed_at.is_none() || self.rows.feeds.is_empty();
         if unready || self.placing.is_busy() || self.excluding {
@@ -92,14 +93,14 @@ impl FeedWork {
         }
         // A compare asks about what it finds; what is known to be owed is read first.
         let settled = self.gets.is_idle() && self.lanes.values().all(|lane| !lane.is_wanted());
-        let began = desk.now.wall;
-        let owed = state.debt.is_some() && self.is_ripe(began, desk.settings.confirm_after);
+        let began = cx.now().wall;
+        let owed = state.debt.is_some() && self.is_ripe(began, cx.settings().confirm_after);
         (settled && (owed || self.compare) && !self.given_up.contains(&WHOLE))
             .then_some(WalkKind::Compare)
     }
 
     /// The lists that a walk takes; none while it is not known which there are.
-    fn legs(&mut self, kind: &WalkKind, desk: &Desk<'_>) -> Option<VecDeque<Leg>> {
+    fn legs(&mut self, kind: &WalkKind, cx: &Cx<'_>) -> Option<VecDeque<Leg>> {
         let id = |id: FolderId| self.place_id(id);
         let of_place = |place: FolderId, rank| {
             Some(Leg {
@@ -139,7 +140,7 @@ impl FeedWork {
                 if *kind == WalkKind::First {
                     let inbox = rows.places.values().find(|row| row.role == Some(Role::Inbox));
                     let inbox = inbox.filter(|row| !row.excluded);
-                    let most = Some(desk.settings.recent_messages);
+                    let most = Some(cx.settings().recent_messages);
                     let newest = inbox.and_then(|row| of_place(row.id, NEWEST));
                     legs.extend(newest.map(|leg| Leg { most, test: None, ..leg }));
                     if rest {
@@ -172,7 +173,7 @@ impl FeedWork {
     }
 
     /// Asks for the next page, or sees to the end.
-    fn walk_on(&mut self, desk: &mut Desk<'_>) {
+    fn walk_on(&mut self, cx: &mut Cx<'_>) {
         let owner = FeedOwner::Walk(self.generation);
         let round = match &self.walk {
             Some(Walk { kind: WalkKind::Round(feed), cursor: None, .. }) => {
@@ -185,22 +186,22 @@ impl FeedWork {
         let request = match (round, walk.legs.front()) {
             (Some((_, place)), _) => FeedRequest::Changes { place, since: None, token },
             (None, Some(leg)) => FeedRequest::List { within: leg.within.clone(), token },
-            (None, None) => return self.look_at_held(None, desk),
+            (None, None) => return self.look_at_held(None, cx),
         };
         if walk.trail.rows() > UNASKED && walk.most.is_none() {
             walk.turn = WalkTurn::Sizing;
-            return desk.ask(owner, Request::Feed(FeedRequest::Counts));
+            return cx.ask(owner, Request::Feed(FeedRequest::Counts));
         }
         walk.turn = WalkTurn::Asked;
-        desk.ask(owner, Request::Feed(request));
+        cx.ask(owner, Request::Feed(request));
     }
 
     /// How many messages there are was asked on the way: the list goes on, to its end or so far.
-    pub(super) fn on_sized(&mut self, count: Option<u64>, desk: &mut Desk<'_>) {
+    pub(super) fn on_sized(&mut self, count: Option<u64>, cx: &mut Cx<'_>) {
         let Some(walk) = &mut self.walk else { return };
         let most = count.map_or(MOST_ROWS, |count| count.saturating_mul(10).saturating_add(BEYOND));
         walk.most = Some(most.min(MOST_ROWS));
-        self.walk_on(desk);
+        self.walk_on(cx);
     }
 
     /// A page has come.
@@ -208,14 +209,14 @@ impl FeedWork {
         &mut self,
         rows: Vec<(Identity, Option<SeenState>)>,
         next: Option<PageToken>,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) {
         let owner = FeedOwner::Walk(self.generation);
         let Some(walk) = &mut self.walk else { return };
         walk.pages += 1;
         let ids = rows.iter().map(|(id, _)| id);
         if walk.is_endless(next.as_ref(), ids) {
-            desk.leave("a list has no end".to_owned());
+            cx.leave("a list has no end".to_owned());
             return self.give_up_walk();
         }
         let leg = walk.legs.front();
@@ -223,24 +224,24 @@ impl FeedWork {
         walk.token = next.filter(|_| !enough);
         walk.page = rows;
         if walk.page.is_empty() {
-            return self.end_page(desk);
+            return self.end_page(cx);
         }
         walk.turn = WalkTurn::Known;
         let ids = walk.page.iter().map(|(id, _)| id.clone()).collect();
         // A list of ids alone has nothing to compare places and flags with.
         let whole = walk.page.iter().any(|(_, state)| state.is_some());
-        desk.read(owner, Query::Feed(FeedQuery::Known { ids, whole }));
+        cx.read(owner, Query::Feed(FeedQuery::Known { ids, whole }));
     }
 
     /// A page of a first round has come.
-    pub(super) fn on_round(&mut self, items: Vec<FeedItem>, next: Onward, desk: &mut Desk<'_>) {
+    pub(super) fn on_round(&mut self, items: Vec<FeedItem>, next: Onward, cx: &mut Cx<'_>) {
         let owner = FeedOwner::Walk(self.generation);
         let Some(walk) = &mut self.walk else { return };
         let (WalkKind::Round(feed), session) = (walk.kind.clone(), walk.session) else { return };
         let onward = if let Onward::Page(token) = &next { Some(token) } else { None };
         let ids = items.iter().map(|item| &item.id);
         if walk.is_endless(onward, ids) {
-            desk.leave("a list has no end".to_owned());
+            cx.leave("a list has no end".to_owned());
             return self.give_up_walk();
         }
         walk.others.extend(items.iter().map(|item| item.id.clone()));
@@ -256,11 +257,11 @@ impl FeedWork {
         let items =
             items.into_iter().filter(|item| matches!(item.word, FeedWord::State(_))).collect();
         let step = FeedStep::Words { place: feed, from: None, to: None, session, items };
-        self.send(owner, step, desk);
+        self.send(owner, step, cx);
     }
 
     /// What is known of the ids of a page: who is not held becomes owed.
-    pub(super) fn on_known(&mut self, known: Vec<KnownMail>, desk: &mut Desk<'_>) {
+    pub(super) fn on_known(&mut self, known: Vec<KnownMail>, cx: &mut Cx<'_>) {
         let owner = FeedOwner::Walk(self.generation);
         let Some(walk) = &mut self.walk else { return };
         let page = std::mem::take(&mut walk.page);
@@ -320,15 +321,15 @@ impl FeedWork {
                 }
             }
         }
-        let (Some(leg), false) = (leg, news.is_empty()) else { return self.end_page(desk) };
+        let (Some(leg), false) = (leg, news.is_empty()) else { return self.end_page(cx) };
         walk.turn = WalkTurn::Sent;
         self.gets.shown += news.iter().filter(|(_, away)| !away).count() as u64;
         let step = FeedStep::Shown { ids: news, rank: leg.rank };
-        self.send(owner, step, desk);
+        self.send(owner, step, cx);
     }
 
     /// A page is done: the next one, or the next list.
-    fn end_page(&mut self, desk: &mut Desk<'_>) {
+    fn end_page(&mut self, cx: &mut Cx<'_>) {
         let Some(walk) = &mut self.walk else { return };
         walk.turn = WalkTurn::Next;
         if walk.token.is_none() && !matches!(walk.kind, WalkKind::Round(_)) {
@@ -337,22 +338,22 @@ impl FeedWork {
             walk.got.extend(test.map(|test| (test, here)));
             walk.trail = Trail::default();
         }
-        self.plan_walk(desk);
+        self.plan_walk(cx);
     }
 
     /// The store has taken what the walk sent. A page is small: Gets go on beside it.
-    pub(super) fn on_walk_stored(&mut self, desk: &mut Desk<'_>) {
+    pub(super) fn on_walk_stored(&mut self, cx: &mut Cx<'_>) {
         let Some(walk) = &mut self.walk else { return };
         match walk.turn {
             WalkTurn::Questioned => {
                 // What has come back is asked for at once.
                 self.gets.look_again();
-                self.ask_questions(desk);
+                self.ask_questions(cx);
             }
-            WalkTurn::Sent if walk.cursor.is_some() => self.walk_on(desk),
+            WalkTurn::Sent if walk.cursor.is_some() => self.walk_on(cx),
             WalkTurn::Sent => {
                 self.gets.look_further();
-                self.end_page(desk);
+                self.end_page(cx);
             }
             WalkTurn::Ending => {
                 self.gets.look_again();
@@ -363,7 +364,7 @@ impl FeedWork {
     }
 
     /// The token is no longer known: from the first page; known ids cost pages only.
-    pub(super) fn on_walk_token_dead(&mut self, desk: &mut Desk<'_>) {
+    pub(super) fn on_walk_token_dead(&mut self, cx: &mut Cx<'_>) {
         let Some(walk) = &mut self.walk else { return };
         walk.dead += 1;
         walk.token = None;
@@ -371,12 +372,12 @@ impl FeedWork {
         if let WalkKind::Round(_) = walk.kind {
             // Its cursor will be of now: what was shown before says nothing any more.
             walk.others.clear();
-            walk.began = desk.stamp();
+            walk.began = cx.stamp();
         }
         walk.trail = Trail::default();
         walk.turn = WalkTurn::Next;
         if walk.dead >= DEAD {
-            desk.leave("a list was broken off again and again; it waits for its next turn".into());
+            cx.leave("a list was broken off again and again; it waits for its next turn".into());
             self.give_up_walk();
         }
     }

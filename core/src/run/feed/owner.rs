@@ -4,7 +4,7 @@ use crate::mail::id::FolderId;
 use crate::run::event::Token;
 
 /// Where a step of this work is done.
-pub(super) type Desk<'a> = crate::run::desk::Desk<'a, FeedOwner>;
+pub(super) type Cx<'a> = crate::run::context::RunCtx<'a, FeedOwner>;
 
 /// Whom an answer belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,18 +6,19 @@ use crate::mail::feed::PlaceId;
 use crate::mail::id::{FolderId, SessionId};
 use crate::provider::feeds::{FeedRequest, FlagLabel, ListedPlace};
 use crate::provider::folders::Request;
+use crate::run::context::{RunEffects, RunView};
 use crate::run::evidence::{Sight, judge_list};
-use crate::run::feed::owner::{Desk, FeedOwner};
+use crate::run::feed::owner::{Cx, FeedOwner};
 use crate::run::feed::state::FeedWork;
 use crate::time::Micros;
 use std::collections::BTreeSet;
 
 impl FeedWork {
-    pub(super) fn plan_places(&mut self, desk: &mut Desk<'_>) {
-        if self.placing.wanted && self.placing.asked.is_none() && desk.session.is_some() {
+    pub(super) fn plan_places(&mut self, cx: &mut Cx<'_>) {
+        if self.placing.wanted && self.placing.asked.is_none() && cx.session().is_some() {
             self.placing.wanted = false;
-            self.placing.asked = Some(desk.stamp());
-            desk.ask(FeedOwner::Places, Request::Feed(FeedRequest::Places));
+            self.placing.asked = Some(cx.stamp());
+            cx.ask(FeedOwner::Places, Request::Feed(FeedRequest::Places));
         }
     }
 
@@ -27,14 +28,14 @@ impl FeedWork {
         &mut self,
         named: impl IntoIterator<Item = &'a PlaceId>,
         asked: Micros,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) -> bool {
         let mut strange = false;
         for id in named {
             if self.rows.place(id).is_some() {
                 continue;
             }
-            let met = *self.placing.met.entry(id.clone()).or_insert_with(|| desk.stamp());
+            let met = *self.placing.met.entry(id.clone()).or_insert_with(|| cx.stamp());
             strange |= self.placing.placed_at.is_none_or(|at| at < met.max(asked));
         }
         self.placing.wanted |= strange;
@@ -47,9 +48,9 @@ impl FeedWork {
         labels: Vec<FlagLabel>,
         derived: Option<PlaceId>,
         clock: Micros,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) {
-        let (Some(asked), Some(session)) = (self.placing.asked, desk.session) else { return };
+        let (Some(asked), Some(session)) = (self.placing.asked, cx.session()) else { return };
         self.placing.labels = Some(labels);
         self.placing.clock = Some(clock);
         let listed_ids: BTreeSet<&[u8]> =
@@ -62,26 +63,28 @@ impl FeedWork {
             .map(|row| row.id)
             .collect();
         let before = self.rows.account.list_look.clone();
-        let sight = Sight { session, at: asked, confirm_after: desk.settings.confirm_after };
+        let sight = Sight { session, at: asked, confirm_after: cx.settings().confirm_after };
         let mut ruling = judge_list(missing, before.as_ref(), sight);
         if let Some(look) = &mut ruling.look {
             // What it has shown was read by now at the latest.
-            look.at = desk.stamp();
+            look.at = cx.stamp();
         }
         let stands = before.clone().filter(|_| !ruling.held.is_empty());
         let look = ruling.look.or(stands);
         self.placing.ends = ruling.ends.into_iter().collect();
-        desk.second_look |= look.is_some();
-        let wants = |place: &ListedPlace| desk.settings.folders.syncs(&place.path, place.role);
+        if look.is_some() {
+            cx.look_again();
+        }
+        let wants = |place: &ListedPlace| cx.settings().folders.syncs(&place.path, place.role);
         let excluded: BTreeSet<PlaceId> =
             listed.iter().filter(|place| !wants(place)).map(|place| place.id.clone()).collect();
         let clock = self.traits.by_place.then_some(clock);
         if self.has_changed(&listed, derived.as_ref()) || look != before {
-            desk.counts.folder_changes += u64::from(self.has_changed(&listed, derived.as_ref()));
+            cx.counts().folder_changes += u64::from(self.has_changed(&listed, derived.as_ref()));
             let step = FeedStep::Placed { asked, listed, excluded, derived, look, clock };
-            self.send(FeedOwner::Places, step, desk);
+            self.send(FeedOwner::Places, step, cx);
         } else {
-            self.on_places_stored(session, desk);
+            self.on_places_stored(session, cx);
         }
     }
 
@@ -99,24 +102,24 @@ impl FeedWork {
 
     /// What Places has shown is stored, or was known: the places end that do, then what waited for
     /// it goes on.
-    pub(super) fn on_places_stored(&mut self, session: SessionId, desk: &mut Desk<'_>) {
+    pub(super) fn on_places_stored(&mut self, session: SessionId, cx: &mut Cx<'_>) {
         while let Some(place) = self.placing.ends.front().copied() {
             if self.rows.places.contains_key(&place) {
-                self.send(FeedOwner::Places, FeedStep::DropPlace { place }, desk);
+                self.send(FeedOwner::Places, FeedStep::DropPlace { place }, cx);
                 return;
             }
             self.placing.ends.pop_front();
-            desk.counts.folder_changes += 1;
+            cx.counts().folder_changes += 1;
             self.gets.look_again();
         }
         // A new name may be one that the config leaves out.
-        self.exclude(desk);
+        self.exclude(cx);
         if let Some(asked) = self.placing.asked.take() {
             self.placing.placed_at = Some(asked);
             self.proof.placed = Some(asked);
         }
         // Until nothing is missing any more, or it ends.
-        self.use_stash(session, desk);
+        self.use_stash(session, cx);
     }
 
     /// The store has refused it: the next answer decides.

@@ -7,10 +7,11 @@ use crate::failure::{Class, Failure};
 use crate::mail::id::{Identity, SessionId};
 use crate::provider::feeds::{FeedRequest, Got, WantedMail};
 use crate::provider::folders::Request;
+use crate::run::context::{RunEffects, RunView};
 use crate::run::event::Token;
 use crate::run::feed::gets::{GetPage, MOST};
 use crate::run::feed::lane::Stashed;
-use crate::run::feed::owner::{Desk, FeedOwner};
+use crate::run::feed::owner::{Cx, FeedOwner};
 use crate::run::feed::state::FeedWork;
 use crate::run::reads::{FeedQuery, OwedWaits, Query};
 use crate::run::work::{CUTS, Cut};
@@ -22,13 +23,13 @@ const PAGES: usize = 2;
 const ENDED: u8 = 3;
 
 impl FeedWork {
-    pub(super) fn plan_gets(&mut self, desk: &mut Desk<'_>) {
-        let Some(session) = desk.session else { return };
+    pub(super) fn plan_gets(&mut self, cx: &mut Cx<'_>) {
+        let Some(session) = cx.session() else { return };
         // What a hint has named before the opening is not read before it: it would have no age.
         if self.rows.account.opened_at.is_none() {
             return;
         }
-        let defers = desk.deferral().is_some();
+        let defers = cx.deferral().is_some();
         if self.gets.deferred && !defers {
             self.gets.deferred = false;
             self.gets.look_again();
@@ -40,40 +41,40 @@ impl FeedWork {
             };
             let (live, past) = (asking(Lane::Live), asking(Lane::Backfill));
             let in_hand = self.gets.pages.len();
-            if (careful && live + past > 0) || in_hand > desk.settings.pages_in_flight + 1 {
+            if (careful && live + past > 0) || in_hand > cx.settings().pages_in_flight + 1 {
                 return;
             }
             let full = match self.gets.queue.front() {
                 Some(row) if row.rank.is_none() => live >= PAGES,
                 Some(_) => past >= PAGES,
                 None => {
-                    return self.read_due(desk);
+                    return self.read_due(cx);
                 }
             };
             if full {
                 return;
             }
-            let most = self.gets.size.min(desk.settings.page_messages).max(1);
+            let most = self.gets.size.min(cx.settings().page_messages).max(1);
             let Some((lane, rows)) = self.gets.take(session, defers, most) else { continue };
-            self.ask_page(lane, rows, desk);
+            self.ask_page(lane, rows, cx);
         }
     }
 
-    fn read_due(&mut self, desk: &mut Desk<'_>) {
+    fn read_due(&mut self, cx: &mut Cx<'_>) {
         if let Some(limit) = self.gets.begin_reading() {
             // What became due just now carries a stamp that may be ahead of a clock set back.
-            let (at, insists) = (desk.stamp(), self.gets.insists);
-            desk.read(FeedOwner::Due, Query::Feed(FeedQuery::Due { at, insists, limit }));
+            let (at, insists) = (cx.stamp(), self.gets.insists);
+            cx.read(FeedOwner::Due, Query::Feed(FeedQuery::Due { at, insists, limit }));
         }
     }
 
-    fn ask_page(&mut self, lane: Lane, rows: Vec<Owed>, desk: &mut Desk<'_>) {
+    fn ask_page(&mut self, lane: Lane, rows: Vec<Owed>, cx: &mut Cx<'_>) {
         let ids: BTreeSet<Identity> = rows.iter().map(|row| row.id.clone()).collect();
         let wanted: Vec<WantedMail> =
             rows.into_iter().map(|row| WantedMail { id: row.id, bytes: row.bytes }).collect();
-        let asked = desk.stamp();
+        let asked = cx.stamp();
         let request = Request::Feed(FeedRequest::Get { wanted, lane });
-        let token = desk.ask_page(FeedOwner::Get, request);
+        let token = cx.ask_page(FeedOwner::Get, request);
         let open = ids.clone();
         let page = GetPage { lane, asked, ids, open, asking: true, unacked: 0 };
         self.gets.pages.insert(token, page);
@@ -92,9 +93,9 @@ impl FeedWork {
         token: Token,
         found: Vec<(Identity, Got)>,
         last: bool,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) {
-        let Some(session) = desk.session else { return };
+        let Some(session) = cx.session() else { return };
         self.gets.came += found.len() as u64;
         if let Some(page) = self.gets.pages.get_mut(&token) {
             page.asking = !last;
@@ -110,7 +111,7 @@ impl FeedWork {
         if found.is_empty() {
             self.gets.end_pages();
         } else {
-            self.on_got_part(token, session, found, desk);
+            self.on_got_part(token, session, found, cx);
         }
     }
 
@@ -120,7 +121,7 @@ impl FeedWork {
         token: Token,
         session: SessionId,
         found: Vec<(Identity, Got)>,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) {
         let places = found.iter().filter_map(|(_, got)| match got {
             Got::Found(found) => Some(&found.state.places),
@@ -128,22 +129,22 @@ impl FeedWork {
         });
         let Some(asked) = self.gets.pages.get(&token).map(|page| page.asked) else { return };
         // In no place of ours may end a message: the place may have come since we asked last.
-        if self.is_strange(places.flatten(), asked, desk) {
+        if self.is_strange(places.flatten(), asked, cx) {
             self.stash.push(Stashed::Got { token, session, found });
             return;
         }
         for (_, got) in &found {
             match got {
                 Got::Found(found) => {
-                    desk.counts.stored += u64::from(found.bytes.is_some());
+                    cx.counts().stored += u64::from(found.bytes.is_some());
                     let octets = found.bytes.as_ref().map_or(0, |(body, _)| body.length());
-                    desk.counts.octets += octets;
+                    cx.counts().octets += octets;
                 }
-                Got::Failed { .. } => desk.counts.failed += 1,
+                Got::Failed { .. } => cx.counts().failed += 1,
                 Got::Missing => {}
             }
         }
-        self.send(FeedOwner::Get(token), FeedStep::Got { asked, session, found }, desk);
+        self.send(FeedOwner::Get(token), FeedStep::Got { asked, session, found }, cx);
     }
 
     /// The store has answered a part of a page.
@@ -155,8 +156,8 @@ impl FeedWork {
     }
 
     /// There is no budget for what lists showed before then.
-    pub(super) fn defer_page(&mut self, token: Token, wait: Wait, desk: &mut Desk<'_>) {
-        desk.defer(wait);
+    pub(super) fn defer_page(&mut self, token: Token, wait: Wait, cx: &mut Cx<'_>) {
+        cx.defer(wait);
         if let Some(page) = self.gets.pages.get_mut(&token) {
             page.asking = false;
             page.open.clear();
@@ -167,7 +168,7 @@ impl FeedWork {
 
     /// The session has ended. A message that is asked for alone and ends three of them is one
     /// that fails.
-    pub(super) fn note_cut(&mut self, failure: &Failure, desk: &mut Desk<'_>) -> Cut {
+    pub(super) fn note_cut(&mut self, failure: &Failure, cx: &mut Cx<'_>) -> Cut {
         let blamed = matches!(failure.class, Class::Network | Class::Timeout);
         let open: Vec<&GetPage> = self.gets.pages.values().filter(|page| page.asking).collect();
         let ids: BTreeSet<Identity> =
@@ -177,17 +178,17 @@ impl FeedWork {
         }
         self.gets.cuts += 1;
         self.gets.size = (ids.len() / 2).clamp(1, MOST / 2);
-        let (1, Some(id), Some(session)) = (ids.len(), ids.first(), desk.session) else {
+        let (1, Some(id), Some(session)) = (ids.len(), ids.first(), cx.session()) else {
             return if self.gets.cuts >= CUTS { Cut::Enough { worked: false } } else { Cut::Noted };
         };
         let times = self.gets.ended.entry(id.clone()).or_default();
         *times += 1;
         if *times >= ENDED {
             let got = Got::Failed { class: failure.class, text: failure.chain().into() };
-            let asked = desk.stamp();
+            let asked = cx.stamp();
             let step = FeedStep::Got { asked, session, found: vec![(id.clone(), got)] };
-            desk.counts.failed += 1;
-            self.send(FeedOwner::Nobody, step, desk);
+            cx.counts().failed += 1;
+            self.send(FeedOwner::Nobody, step, cx);
         }
         if self.gets.cuts >= CUTS { Cut::Enough { worked: true } } else { Cut::AtOneThing }
     }

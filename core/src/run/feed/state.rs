@@ -5,10 +5,11 @@ use crate::commit::feed::rows::FeedRows;
 use crate::mail::feed::PlaceId;
 use crate::mail::id::FolderId;
 use crate::provider::FeedTraits;
+use crate::run::context::{RunEffects, RunView};
 use crate::run::event::AccountSnapshot;
 use crate::run::feed::gets::Gets;
 use crate::run::feed::lane::{FeedLane, Stashed};
-use crate::run::feed::owner::{Desk, FeedOwner};
+use crate::run::feed::owner::{Cx, FeedOwner};
 use crate::run::feed::placing::Placing;
 use crate::run::feed::walk::Walk;
 use crate::run::reads::FeedProof;
@@ -64,19 +65,19 @@ pub(crate) struct FeedWork {
 
 impl FeedWork {
     /// From the store's rows.
-    pub(super) fn of(traits: FeedTraits, snapshot: AccountSnapshot, desk: &mut Desk<'_>) -> Self {
+    pub(super) fn of(traits: FeedTraits, snapshot: AccountSnapshot, cx: &mut Cx<'_>) -> Self {
         let rows = snapshot.feed.map_or_else(|| FeedRows::fresh(snapshot.account), |rows| *rows);
         let heads = rows.feeds.values().map(|feed| Some(feed.head_at));
         for instant in heads.chain([rows.state.placed_at, rows.state.debt, rows.state.counted_at]) {
-            desk.book.stamp_after(instant);
+            cx.stamp_after(instant);
         }
-        let now = desk.now.wall;
+        let now = cx.now().wall;
         let is_due = |last: Option<Micros>, every| last.is_none_or(|last| now >= last.plus(every));
-        let all = match &desk.scope {
+        let all = match cx.scope() {
             Scope::Everything | Scope::Insist | Scope::Doubt => true,
             Scope::Some { list, .. } => *list,
         };
-        let insists = desk.insists();
+        let insists = cx.insists();
         let state = &rows.state;
         let placing = Placing::new(
             insists
@@ -103,24 +104,24 @@ impl FeedWork {
         };
         work.align();
         // What the config leaves out is stored behind the next answer, which tells the server's clock.
-        work.placing.wanted |= work.differs(desk).is_some();
+        work.placing.wanted |= work.differs(cx).is_some();
         work
     }
 
     /// Leaves out what the config leaves out, by the names of now.
-    pub(super) fn exclude(&mut self, desk: &mut Desk<'_>) {
-        let (Some(places), Some(clock)) = (self.differs(desk), self.placing.clock) else { return };
+    pub(super) fn exclude(&mut self, cx: &mut Cx<'_>) {
+        let (Some(places), Some(clock)) = (self.differs(cx), self.placing.clock) else { return };
         if !self.excluding {
             self.excluding = true;
             // What a list has shown so far was read by what was left out before.
             self.break_off_walk();
-            self.send(FeedOwner::Excluded, FeedStep::Excluded { places, clock }, desk);
+            self.send(FeedOwner::Excluded, FeedStep::Excluded { places, clock }, cx);
         }
     }
 
     /// What the config leaves out, where that is not what is stored.
-    fn differs(&self, desk: &Desk<'_>) -> Option<BTreeSet<FolderId>> {
-        let wanted = &desk.settings.folders;
+    fn differs(&self, cx: &Cx<'_>) -> Option<BTreeSet<FolderId>> {
+        let wanted = &cx.settings().folders;
         let left_out =
             self.rows.places.values().filter(|place| !wanted.syncs(&place.path, place.role));
         let excluded: BTreeSet<FolderId> = left_out.map(|place| place.id).collect();
@@ -146,13 +147,13 @@ impl FeedWork {
         self.align();
     }
 
-    pub(super) fn send(&self, owner: FeedOwner, step: FeedStep, desk: &mut Desk<'_>) {
+    pub(super) fn send(&self, owner: FeedOwner, step: FeedStep, cx: &mut Cx<'_>) {
         let terms = Terms {
-            settle_after: desk.settings.confirm_after,
-            guard_floor: desk.settings.guard_floor,
+            settle_after: cx.settings().confirm_after,
+            guard_floor: cx.settings().guard_floor,
             compares: !self.traits.shows_state && !self.traits.by_place,
         };
-        desk.commit(owner, FeedChange { terms, step });
+        cx.commit(owner, FeedChange { terms, step });
     }
 
     /// The provider's id of a feed's place; none for the feed of the account.

@@ -6,14 +6,15 @@ use crate::mail::id::FolderId;
 use crate::provider::Capabilities;
 use crate::provider::feeds::FeedAnswer;
 use crate::provider::folders::Answer;
-use crate::run::desk::Common;
+use crate::run::context::{RunEffects, RunView};
 use crate::run::event::{AccountSnapshot, Token};
-use crate::run::feed::owner::{Desk, FeedOwner};
+use crate::run::feed::owner::{Cx, FeedOwner};
 use crate::run::feed::state::Counting;
 use crate::run::feed::state::FeedWork;
 use crate::run::fetcher::PagesLeft;
 use crate::run::reads::{FeedFound, QuietProof, Rows};
 use crate::run::scope::Depth;
+use crate::run::settings::Settings;
 use crate::run::summary::{Counts, FolderLine};
 use crate::run::work::{Cut, OpenQuestion, Taken, Work};
 use crate::time::Micros;
@@ -25,10 +26,10 @@ impl Work for FeedWork {
 
     const NOBODY: FeedOwner = FeedOwner::Nobody;
 
-    fn opened(before: Option<Self>, snapshot: AccountSnapshot, desk: &mut Desk<'_>) -> Self {
+    fn opened(before: Option<Self>, snapshot: AccountSnapshot, cx: &mut Cx<'_>) -> Self {
         // The session may be the same.
         let traits = before.map(|before| before.traits).unwrap_or_default();
-        Self::of(traits, snapshot, desk)
+        Self::of(traits, snapshot, cx)
     }
 
     fn connected(&mut self, capabilities: &Capabilities) {
@@ -36,22 +37,22 @@ impl Work for FeedWork {
         self.gets.connected();
     }
 
-    fn plan(&mut self, desk: &mut Desk<'_>) -> bool {
-        self.plan_places(desk);
-        self.plan_changes(desk);
-        self.plan_gets(desk);
-        self.plan_walk(desk);
-        self.plan_count(desk);
+    fn plan(&mut self, cx: &mut Cx<'_>) -> bool {
+        self.plan_places(cx);
+        self.plan_changes(cx);
+        self.plan_gets(cx);
+        self.plan_walk(cx);
+        self.plan_count(cx);
         // A list may have found that it needs to know the labels first.
-        self.plan_places(desk);
-        desk.book.is_closed() && self.stash.is_empty()
+        self.plan_places(cx);
+        cx.is_closed() && self.stash.is_empty()
     }
 
-    fn pages_left(&self, _: &Desk<'_>) -> PagesLeft {
+    fn pages_left(&self, _: &Cx<'_>) -> PagesLeft {
         PagesLeft::None
     }
 
-    fn wants_other_session(&self, over: bool, _: &Desk<'_>) -> bool {
+    fn wants_other_session(&self, over: bool, _: &Cx<'_>) -> bool {
         over && self.gets.elsewhere
     }
 
@@ -59,29 +60,29 @@ impl Work for FeedWork {
         &mut self,
         question: OpenQuestion<FeedOwner>,
         answer: Result<Answer, Failure>,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) -> Result<(), Failure> {
         let Answer::Feed(answer) = answer? else {
             return Err(Failure::bug("a session answered another question than it was asked"));
         };
-        self.on_answer(question, answer, desk)
+        self.on_answer(question, answer, cx)
     }
 
-    fn cut(&mut self, _: Token, owner: FeedOwner, failure: &Failure, desk: &mut Desk<'_>) -> Cut {
+    fn cut(&mut self, _: Token, owner: FeedOwner, failure: &Failure, cx: &mut Cx<'_>) -> Cut {
         // What ended at another question, or for everybody, is no message's doing.
         let is_theirs = matches!(owner, FeedOwner::Get(_)) && failure.reach < Reach::Account;
-        if is_theirs { self.note_cut(failure, desk) } else { Cut::Unnoted }
+        if is_theirs { self.note_cut(failure, cx) } else { Cut::Unnoted }
     }
 
-    fn rows(&mut self, _: Token, owner: FeedOwner, rows: Rows, desk: &mut Desk<'_>) {
+    fn rows(&mut self, _: Token, owner: FeedOwner, rows: Rows, cx: &mut Cx<'_>) {
         let Rows::Feed(found) = rows else { return };
         match (owner, found) {
             (FeedOwner::Due, FeedFound::Due { rows, waits }) => self.on_due(rows, waits),
             (FeedOwner::Walk(generation), found) if self.is_walking(generation) => match found {
-                FeedFound::Known(known) => self.on_known(known, desk),
-                FeedFound::Held(rows) => self.on_held(rows, desk),
-                FeedFound::Away(ids) => self.on_away(ids, desk),
-                FeedFound::Tally(tally) => self.on_walk_tallied(tally, desk),
+                FeedFound::Known(known) => self.on_known(known, cx),
+                FeedFound::Held(rows) => self.on_held(rows, cx),
+                FeedFound::Away(ids) => self.on_away(ids, cx),
+                FeedFound::Tally(tally) => self.on_walk_tallied(tally, cx),
                 FeedFound::Due { .. } => {}
             },
             (FeedOwner::Counts, FeedFound::Tally(tally)) => self.on_tallied(tally),
@@ -98,7 +99,7 @@ impl Work for FeedWork {
         }
     }
 
-    fn committed(&mut self, owner: FeedOwner, taken: Taken, goes_on: bool, desk: &mut Desk<'_>) {
+    fn committed(&mut self, owner: FeedOwner, taken: Taken, goes_on: bool, cx: &mut Cx<'_>) {
         let (rows, done) = match taken {
             Taken::Done(rows) => (Some(rows), true),
             Taken::Refused(_, rows) => (rows, false),
@@ -108,8 +109,8 @@ impl Work for FeedWork {
         }
         match owner {
             FeedOwner::Places if done && goes_on => {
-                if let Some(session) = desk.session {
-                    self.on_places_stored(session, desk);
+                if let Some(session) = cx.session() {
+                    self.on_places_stored(session, cx);
                 } else {
                     self.drop_places();
                 }
@@ -117,19 +118,19 @@ impl Work for FeedWork {
             FeedOwner::Places => self.drop_places(),
             FeedOwner::Changes(feed) => {
                 if done {
-                    desk.history.survived();
+                    cx.brought();
                 }
                 self.on_words_stored(feed, done);
             }
             FeedOwner::Get(token) => {
                 if done {
-                    desk.history.survived();
+                    cx.brought();
                 }
                 self.on_got_stored(token);
             }
             FeedOwner::Walk(generation) if self.is_walking(generation) => {
                 if done && goes_on {
-                    self.on_walk_stored(desk);
+                    self.on_walk_stored(cx);
                 } else {
                     self.break_off_walk();
                 }
@@ -185,57 +186,57 @@ impl Work for FeedWork {
 
     fn refresh(&mut self) {}
 
-    fn keep(&mut self, desk: &mut Desk<'_>) {
-        self.tell_proof(desk);
+    fn keep(&mut self, cx: &mut Cx<'_>) {
+        self.tell_proof(cx);
     }
 
-    fn leave_undone(&mut self, desk: &mut Desk<'_>) {
+    fn leave_undone(&mut self, cx: &mut Cx<'_>) {
         let waits = self.gets.waits;
         if waits.failed > 0 {
             let open = waits.failed;
-            desk.leave(format!(
+            cx.leave(format!(
                 "{open} message(s) could not be fetched; they are in the ledger and are tried again"
             ));
         }
         let unanswered = self.gets.unanswered();
         if unanswered > 0 {
-            desk.leave(format!(
+            cx.leave(format!(
                 "{unanswered} message(s) were asked for and not answered; they are asked for again"
             ));
         }
         if waits.missing > 0 {
             let missing = waits.missing;
-            desk.leave(format!(
+            cx.leave(format!(
                 "{missing} message(s) were not to be found; what another session does not find either ends"
             ));
         }
         if waits.settling > 0 {
             let settling = waits.settling;
-            desk.await_later(format!("{settling} message(s) are asked about once more"));
+            cx.await_later(format!("{settling} message(s) are asked about once more"));
         }
         if self.rows.state.debt.is_some() {
-            desk.await_later("all lists are compared with the mirror once more".to_owned());
+            cx.await_later("all lists are compared with the mirror once more".to_owned());
         }
         if let Some(misfit) = self.rows.state.misfit.filter(|misfit| *misfit != 0) {
             let (n, than) = (misfit.unsigned_abs(), if misfit > 0 { "more" } else { "fewer" });
-            desk.await_later(format!(
+            cx.await_later(format!(
                 "the server counts {n} message(s) {than} than it lists: what it lists is held, but nothing is proved"
             ));
         }
         if self.rows.account.list_look.is_some() {
-            desk.leave(
-                "a place is no longer listed; it ends when another session agrees".to_owned(),
-            );
+            cx.leave("a place is no longer listed; it ends when another session agrees".to_owned());
         }
         // What only waits for its time is looked at again then.
-        desk.second_look |= self.gets.waits.next.is_some() || self.rows.state.debt.is_some();
+        if self.gets.waits.next.is_some() || self.rows.state.debt.is_some() {
+            cx.look_again();
+        }
     }
 
     fn refused_alike(&self) -> Option<Failure> {
         None
     }
 
-    fn live_end_stalled(&self, _: &Common<FeedOwner>) -> Option<Failure> {
+    fn live_end_stalled(&self, _: &Settings) -> Option<Failure> {
         None
     }
 
@@ -260,37 +261,37 @@ impl FeedWork {
         &mut self,
         question: OpenQuestion<FeedOwner>,
         answer: FeedAnswer,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) -> Result<(), Failure> {
         let OpenQuestion { token, owner, page, .. } = question;
         match (owner, answer) {
             (FeedOwner::Places, FeedAnswer::Placed { places, labels, derived, clock }) => {
-                self.on_placed(places, labels, derived, clock, desk);
+                self.on_placed(places, labels, derived, clock, cx);
             }
             (FeedOwner::Head(feed), FeedAnswer::Headed { cursor, clock }) => {
-                self.on_headed(feed, cursor, clock, desk);
+                self.on_headed(feed, cursor, clock, cx);
             }
             (FeedOwner::Changes(feed), FeedAnswer::Changed { items, next }) => {
-                self.on_changed(feed, items, next, desk);
+                self.on_changed(feed, items, next, cx);
             }
-            (FeedOwner::Changes(feed), FeedAnswer::Expired) => self.on_expired(feed, desk),
+            (FeedOwner::Changes(feed), FeedAnswer::Expired) => self.on_expired(feed, cx),
             (FeedOwner::Changes(feed) | FeedOwner::Head(feed), FeedAnswer::NoPlace) => {
                 self.on_no_place(feed);
             }
             (FeedOwner::Changes(feed), FeedAnswer::TokenDead) => {
-                self.on_changes_token_dead(feed, desk);
+                self.on_changes_token_dead(feed, cx);
             }
             (FeedOwner::Get(_), FeedAnswer::Got { found, last }) => {
                 if !last {
-                    desk.book.asks.insert(token, (owner, page));
+                    cx.keep_open(token, owner, page);
                 }
-                self.on_got(token, found, last, desk);
+                self.on_got(token, found, last, cx);
             }
-            (FeedOwner::Get(_), FeedAnswer::Later(wait)) => self.defer_page(token, wait, desk),
-            (FeedOwner::Counts, FeedAnswer::Counted(count)) => self.on_counted(count, desk),
+            (FeedOwner::Get(_), FeedAnswer::Later(wait)) => self.defer_page(token, wait, cx),
+            (FeedOwner::Counts, FeedAnswer::Counted(count)) => self.on_counted(count, cx),
             (FeedOwner::Walk(generation), answer) => {
                 if self.is_walking(generation) {
-                    self.on_walk_answer(answer, desk)?;
+                    self.on_walk_answer(answer, cx)?;
                 }
             }
             _ => return Err(Failure::bug("a session answered another question than it was asked")),
@@ -298,23 +299,23 @@ impl FeedWork {
         Ok(())
     }
 
-    fn on_walk_answer(&mut self, answer: FeedAnswer, desk: &mut Desk<'_>) -> Result<(), Failure> {
+    fn on_walk_answer(&mut self, answer: FeedAnswer, cx: &mut Cx<'_>) -> Result<(), Failure> {
         match answer {
-            FeedAnswer::Page { rows, next } => self.on_page(rows, next, desk),
-            FeedAnswer::Changed { items, next } => self.on_round(items, next, desk),
-            FeedAnswer::TokenDead => self.on_walk_token_dead(desk),
+            FeedAnswer::Page { rows, next } => self.on_page(rows, next, cx),
+            FeedAnswer::Changed { items, next } => self.on_round(items, next, cx),
+            FeedAnswer::TokenDead => self.on_walk_token_dead(cx),
             FeedAnswer::NoPlace => self.on_walk_no_place(),
-            FeedAnswer::Counted(count) => self.on_walk_counted(count, desk),
+            FeedAnswer::Counted(count) => self.on_walk_counted(count, cx),
             _ => return Err(Failure::bug("a session answered another question than it was asked")),
         }
         Ok(())
     }
 
     /// What was proved without changing anything is written with the next page.
-    pub(super) fn tell_proof(&mut self, desk: &mut Desk<'_>) {
+    pub(super) fn tell_proof(&mut self, cx: &mut Cx<'_>) {
         let proof = std::mem::take(&mut self.proof);
         if proof != crate::run::reads::FeedProof::default() {
-            desk.prove(QuietProof::Feed(proof));
+            cx.prove(QuietProof::Feed(proof));
         }
     }
 }

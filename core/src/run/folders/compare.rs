@@ -5,9 +5,10 @@
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Request, Sampled};
+use crate::run::context::{RunEffects, RunView};
 use crate::run::folders::folder::Folder;
 use crate::run::folders::sight::{Comparing, Pass, Seen};
-use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::folders::state::{Cx, FolderWork};
 use crate::run::reads::Query;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -44,7 +45,7 @@ impl FolderWork {
         id: FolderId,
         mut seen: Seen,
         arrived: UidSet,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) {
         let ends_sessions =
             self.folders.get(&id).is_some_and(|f| self.ends_sessions(&f.row.remote_id));
@@ -72,12 +73,12 @@ impl FolderWork {
                 ours: BTreeMap::new(),
                 left,
             }),
-            desk,
+            cx,
         );
     }
 
     /// The next part: our rows first.
-    fn compare_next(&mut self, id: FolderId, mut comparing: Box<Comparing>, desk: &mut Desk<'_>) {
+    fn compare_next(&mut self, id: FolderId, mut comparing: Box<Comparing>, cx: &mut Cx<'_>) {
         let owner = self.pass_owner(id);
         let next = comparing.left.pop_front();
         let Some(folder) = self.folders.get_mut(&id) else { return };
@@ -93,20 +94,15 @@ impl FolderWork {
         };
         comparing.part = part;
         folder.pass = Some(Pass::Comparing(comparing));
-        desk.read(owner, Query::Sample { folder: id, part: Some(part) });
+        cx.read(owner, Query::Sample { folder: id, part: Some(part) });
     }
 
     /// Our rows of the part: where there are some, the server's are asked.
-    pub(super) fn on_compare_rows(
-        &mut self,
-        id: FolderId,
-        ours: Vec<Sampled>,
-        desk: &mut Desk<'_>,
-    ) {
+    pub(super) fn on_compare_rows(&mut self, id: FolderId, ours: Vec<Sampled>, cx: &mut Cx<'_>) {
         let owner = self.pass_owner(id);
         let Some(mut comparing) = self.take_comparing(id) else { return };
         if ours.is_empty() {
-            return self.compare_next(id, comparing, desk);
+            return self.compare_next(id, comparing, cx);
         }
         comparing.ours = ours.into_iter().map(|row| (row.uid, row)).collect();
         let (uidvalidity, uids) = (
@@ -116,12 +112,12 @@ impl FolderWork {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let remote_id = folder.row.remote_id.clone();
         folder.pass = Some(Pass::Comparing(comparing));
-        desk.ask(owner, Request::Sample { remote_id, uidvalidity, uids });
+        cx.ask(owner, Request::Sample { remote_id, uidvalidity, uids });
     }
 
     /// The server's rows of the part.
-    pub(super) fn on_compared(&mut self, id: FolderId, theirs: &[Sampled], desk: &mut Desk<'_>) {
-        let estimated = desk.account.sizes_estimated;
+    pub(super) fn on_compared(&mut self, id: FolderId, theirs: &[Sampled], cx: &mut Cx<'_>) {
+        let estimated = cx.account().sizes_estimated;
         let Some(mut comparing) = self.take_comparing(id) else { return };
         for row in theirs {
             if comparing.ours.remove(&row.uid).is_some_and(|ours| differs(&ours, row, estimated)) {
@@ -130,7 +126,7 @@ impl FolderWork {
         }
         // What was listed and is not told now: nobody knows whose it was.
         comparing.seen.unsure.extend(std::mem::take(&mut comparing.ours).into_keys());
-        self.compare_next(id, comparing, desk);
+        self.compare_next(id, comparing, cx);
     }
 
     /// Whether this folder is being compared.

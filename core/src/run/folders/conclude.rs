@@ -8,10 +8,11 @@ use crate::mail::cursor::Mark;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Examined;
+use crate::run::context::{RunEffects, RunView};
 use crate::run::evidence::{Sight, judge_folder};
 use crate::run::folders::folder::Folder;
 use crate::run::folders::sight::{Extent, Marked, Pass, Pending, Seen, Settling};
-use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::folders::state::{Cx, FolderWork};
 use crate::run::reads::{FolderRows, QuietProof};
 use crate::run::scope::Depth;
 use crate::time::Micros;
@@ -47,10 +48,10 @@ fn fits(mark: &Mark, seen: &Seen, gone: &UidSet) -> bool {
 }
 
 impl FolderWork {
-    pub(super) fn on_pass_rows(&mut self, id: FolderId, rows: &FolderRows, desk: &mut Desk<'_>) {
-        let sight = desk
-            .session
-            .map(|session| (session, desk.settings.confirm_after, desk.settings.guard_floor));
+    pub(super) fn on_pass_rows(&mut self, id: FolderId, rows: &FolderRows, cx: &mut Cx<'_>) {
+        let sight = cx
+            .session()
+            .map(|session| (session, cx.settings().confirm_after, cx.settings().guard_floor));
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let Some(Pass::Reading { seen, busy }) = folder.pass.take() else { return };
         let Some((session, confirm_after, floor)) = sight else {
@@ -100,7 +101,7 @@ impl FolderWork {
         };
         let mark = folder.lanes.live.mark;
         if vanished.is_some() && !fits(&mark, &seen, &absent) {
-            return self.differ_or_list(id, seen, desk);
+            return self.differ_or_list(id, seen, cx);
         }
         let absent = if seen.misfit.is_some() { UidSet::new() } else { absent.minus(&seen.kept) };
         // A mail under whose UID another one lies is not there.
@@ -126,8 +127,8 @@ impl FolderWork {
         let put_back =
             listed.intersect(&arrived).minus(&known).minus(&folder.lanes.backfill.remaining);
         if !ruling.held.is_empty() {
-            desk.second_look = true;
-            desk.leave(format!(
+            cx.look_again();
+            cx.leave(format!(
                     "folder {}: {} of {} messages would end at once; a second look, {} s later on a new session, must agree",
                     folder.row.path,
                     ruling.held.len(),
@@ -142,7 +143,9 @@ impl FolderWork {
         let again =
             again.then(|| Misfit { uidvalidity, listed: listed.clone(), surplus, session, at });
         let misfit = seen.misfit.clone().or(again);
-        desk.second_look |= misfit.is_some();
+        if misfit.is_some() {
+            cx.look_again();
+        }
         let gone = absent.minus(&ruling.held);
         let unacked = usize::from(ruling.look.is_some()) + usize::from(misfit.is_some());
         let rewind = seen.fell.then(|| {
@@ -150,13 +153,13 @@ impl FolderWork {
         });
         let held = !ruling.held.is_empty() || misfit.is_some() || !seen.unsure.is_empty();
         if !seen.unsure.is_empty() {
-            desk.second_look = true;
+            cx.look_again();
             let n = seen.unsure.len();
             let text = format!(
                 "folder {}: {n} messages could not be compared; looked at again next time",
                 folder.row.path
             );
-            desk.leave(text);
+            cx.leave(text);
         }
         folder.pass = Some(Pass::Settling(Box::new(Settling {
             seen,
@@ -169,15 +172,15 @@ impl FolderWork {
         })));
         let owner = self.pass_owner(id);
         if let Some(look) = ruling.look {
-            desk.commit(owner, FolderChange::Look { folder: id, look });
+            cx.commit(owner, FolderChange::Look { folder: id, look });
         }
         if let Some(misfit) = misfit {
-            desk.commit(owner, FolderChange::Misfit { folder: id, misfit });
+            cx.commit(owner, FolderChange::Misfit { folder: id, misfit });
         }
     }
 
     /// Sends the facts that need not wait; sends the mark when none are left.
-    pub(super) fn settle(&mut self, id: FolderId, mut pass: Box<Settling>, desk: &mut Desk<'_>) {
+    pub(super) fn settle(&mut self, id: FolderId, mut pass: Box<Settling>, cx: &mut Cx<'_>) {
         let Some(folder) = self.folders.get(&id) else { return };
         let busy = folder.in_flight();
         let uidvalidity = pass.seen.examined.uidvalidity;
@@ -201,13 +204,13 @@ impl FolderWork {
         pass.gone = pass.gone.union(&gone);
         for (flags, gone) in facts {
             pass.unacked += 1;
-            desk.counts.facts += flags.len() as u64 + gone.len();
+            cx.counts().facts += flags.len() as u64 + gone.len();
             self.seeks |= !gone.is_empty();
             let (again, started) = (gone.intersect(&pass.seen.used_again), pass.seen.started);
             let change =
                 FolderChange::Facts { folder: id, uidvalidity, flags, gone, again, started };
             let owner = self.pass_owner(id);
-            desk.commit(owner, change);
+            cx.commit(owner, change);
         }
         if pass.unacked > 0 || !pass.flags.flags.is_empty() || !pass.gone.is_empty() {
             self.set_pass(id, Some(Pass::Settling(pass)));
@@ -238,7 +241,7 @@ impl FolderWork {
             compared,
             flags,
         };
-        self.mark(id, marked, Some(seen).filter(|_| depth == Depth::Full), depth, desk);
+        self.mark(id, marked, Some(seen).filter(|_| depth == Depth::Full), depth, cx);
     }
 
     /// The end of a pass: the mark is committed, or, where nothing changed, the proof is left to be
@@ -249,7 +252,7 @@ impl FolderWork {
         marked: Marked,
         seen: Option<Seen>,
         depth: Depth,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) {
         let Marked {
             started,
@@ -262,7 +265,7 @@ impl FolderWork {
             compared,
             flags,
         } = marked;
-        let (rounds, owner) = (desk.rounds, self.pass_owner(id));
+        let (rounds, owner) = (cx.rounds(), self.pass_owner(id));
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let chain = folder.chain_end();
         let (row, lanes) = (&mut folder.row, &folder.lanes);
@@ -296,7 +299,7 @@ impl FolderWork {
             row.proved_at = if proves { Some(started) } else { row.proved_at };
             folder.shown_at = Some(started);
             folder.saw(seen.as_ref(), depth);
-            desk.prove(QuietProof::Pass { folder: id, started, told, whole: proves });
+            cx.prove(QuietProof::Pass { folder: id, started, told, whole: proves });
             return;
         }
         folder.pass = Some(Pass::Marking { started, seen, depth });
@@ -318,7 +321,7 @@ impl FolderWork {
         };
         // Behind INBOX's the others wait, also while its mail is on its way.
         let is_inbox = self.folders.inbox() == Some(id);
-        desk.commit_in(if is_inbox { Haste::Now } else { Haste::Soon }, owner, change);
+        cx.commit_in(if is_inbox { Haste::Now } else { Haste::Soon }, owner, change);
     }
 
     fn set_pass(&mut self, id: FolderId, pass: Option<Pass>) {

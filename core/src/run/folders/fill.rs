@@ -8,10 +8,11 @@ use crate::mail::id::FolderId;
 use crate::mail::page::{Again, Page};
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Request;
+use crate::run::context::{RunEffects, RunView};
 use crate::run::event::Token;
 use crate::run::fetcher::PagesLeft;
 use crate::run::folders::folder::{Fill, FillKind, Owner};
-use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::folders::state::{Cx, FolderWork};
 use std::collections::VecDeque;
 
 /// Pages that a session has when others wait for it: one is read while the next is on its way.
@@ -26,20 +27,20 @@ impl FolderWork {
         kind: FillKind,
         asked: UidSet,
         open: UidSet,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) {
         let Some(folder) = self.folders.get(&id) else { return };
         let request = Request::Fetch {
             remote_id: folder.row.remote_id.clone(),
             uidvalidity: folder.lanes.live.uidvalidity,
             uids: asked.clone(),
-            estimated: desk.account.sizes_estimated,
+            estimated: cx.account().sizes_estimated,
             lane: if kind == FillKind::Arrivals { Lane::Live } else { Lane::Backfill },
-            names: desk.account.names,
+            names: cx.account().names,
             seeks: self.seeks,
             pieces: self.comes_in_pieces(id, kind, &asked),
         };
-        let token = desk.ask_page(|token| Owner::Page(id, token), request);
+        let token = cx.ask_page(|token| Owner::Page(id, token), request);
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.fresher = folder.fresher.union(&asked);
             folder.fills.insert(
@@ -50,7 +51,7 @@ impl FolderWork {
     }
 
     /// Takes UIDs that do not exist (the index does not show them) out of `remaining`.
-    pub(super) fn close_holes(&mut self, id: FolderId, range: UidSet, desk: &mut Desk<'_>) {
+    pub(super) fn close_holes(&mut self, id: FolderId, range: UidSet, cx: &mut Cx<'_>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let uidvalidity = folder.lanes.live.uidvalidity;
         let token = Token::HOLES;
@@ -66,9 +67,9 @@ impl FolderWork {
         let noted = self.noted_mail(id).intersect(&range);
         let change =
             FolderChange::Backfill { folder: id, uidvalidity, range, page: Page::default() };
-        desk.commit(Owner::Page(id, token), change);
+        cx.commit(Owner::Page(id, token), change);
         for uid in noted.iter() {
-            self.forget_note(&Poison::Mail(id, uidvalidity, uid), desk);
+            self.forget_note(&Poison::Mail(id, uidvalidity, uid), cx);
         }
     }
 
@@ -82,7 +83,7 @@ impl FolderWork {
         token: Token,
         mut page: Page,
         last: bool,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) -> Result<(), Failure> {
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
         let Some(fill) = folder.fills.get_mut(&token) else { return Ok(()) };
@@ -93,9 +94,9 @@ impl FolderWork {
         let (kind, dead, alone) = (fill.kind, fill.dead, fill.asked.len() == 1);
         match kind {
             _ if dead => page.suspects.clear(),
-            FillKind::Retry if alone => self.judge_suspects(id, &mut page, desk),
+            FillKind::Retry if alone => self.judge_suspects(id, &mut page, cx),
             FillKind::Retry | FillKind::Backfill | FillKind::Arrivals => {
-                self.suspect(id, &mut page, desk)
+                self.suspect(id, &mut page, cx)
             }
         }
         let Some(folder) = self.folders.get_mut(&id) else { return Ok(()) };
@@ -147,18 +148,18 @@ impl FolderWork {
                 FolderChange::Retry { folder: id, uidvalidity, uids: settled.clone(), page }
             }
         };
-        desk.commit(Owner::Page(id, token), change);
+        cx.commit(Owner::Page(id, token), change);
         let noted = !self.notes.is_empty();
         for uid in settled.iter().filter(|_| noted) {
-            self.forget_note(&Poison::Mail(id, uidvalidity, uid), desk);
+            self.forget_note(&Poison::Mail(id, uidvalidity, uid), cx);
         }
         Ok(())
     }
 
     /// What is kept of messages whose length another session would tell alike is committed as it
     /// is.
-    pub(super) fn commit_believed(&mut self, id: FolderId, desk: &mut Desk<'_>) {
-        while let Some(page) = self.believed(id, desk.settings.page_messages, desk) {
+    pub(super) fn commit_believed(&mut self, id: FolderId, cx: &mut Cx<'_>) {
+        while let Some(page) = self.believed(id, cx.settings().page_messages, cx) {
             let Some(folder) = self.folders.get(&id) else { return };
             let uids = page.settled();
             let uidvalidity = folder.lanes.live.uidvalidity;
@@ -172,23 +173,23 @@ impl FolderWork {
                 dead: false,
                 unacked,
             };
-            let token = desk.token();
+            let token = cx.token();
             if let Some(folder) = self.folders.get_mut(&id) {
                 folder.fills.insert(token, fill);
             }
             let change = FolderChange::Retry { folder: id, uidvalidity, uids, page };
-            desk.commit(Owner::Page(id, token), change);
+            cx.commit(Owner::Page(id, token), change);
         }
     }
 
     /// History that waits to be read. It waits for a session where that has more pages than it reads at a time,
     /// and the store has not most of what was read to write.
-    pub(super) fn pages_left(&self, desk: &Desk<'_>) -> PagesLeft {
-        let is_behind = self.folders.sealed() * 2 >= desk.settings.pages_in_flight;
-        match desk.pages_of_own() {
+    pub(super) fn pages_left(&self, cx: &Cx<'_>) -> PagesLeft {
+        let is_behind = self.folders.sealed() * 2 >= cx.settings().pages_in_flight;
+        match cx.pages_of_own() {
             READ.. if !is_behind => PagesLeft::ForSession,
             READ.. => PagesLeft::ForStore,
-            _ if desk.deferral().is_some() => PagesLeft::None,
+            _ if cx.deferral().is_some() => PagesLeft::None,
             // Also in folders that are still to be listed.
             _ if self.folders.unread() > self.folders.asked() => PagesLeft::Some,
             _ => PagesLeft::None,
@@ -201,7 +202,7 @@ impl FolderWork {
         id: FolderId,
         token: Token,
         refused: bool,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let mut arrivals = false;
@@ -209,9 +210,9 @@ impl FolderWork {
             arrivals = fill.kind == FillKind::Arrivals;
             let (stored, octets, failed) = fill.unacked.pop_front().unwrap_or_default();
             if !refused {
-                desk.counts.stored += stored;
-                desk.counts.octets += octets;
-                desk.counts.failed += failed;
+                cx.counts().stored += stored;
+                cx.counts().octets += octets;
+                cx.counts().failed += failed;
             }
             if !fill.fetching && fill.unacked.is_empty() {
                 folder.fills.remove(&token);
@@ -265,7 +266,7 @@ impl FolderWork {
         id: FolderId,
         token: Token,
         wait: Wait,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) -> Result<(), Failure> {
         let fill = self.folders.get(&id).and_then(|folder| folder.fills.get(&token));
         let kind = fill.map(|fill| fill.kind);
@@ -283,7 +284,7 @@ impl FolderWork {
                 *queue = queue.union(&again);
             }
         }
-        desk.defer(wait);
+        cx.defer(wait);
         Ok(())
     }
 

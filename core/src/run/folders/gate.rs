@@ -4,10 +4,11 @@ use crate::mail::cursor::{FlagsMark, Mark};
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Examined;
+use crate::run::context::RunView;
 use crate::run::folders::conclude::counted_mark;
 use crate::run::folders::folder::Folder;
 use crate::run::folders::sight::Pass;
-use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::folders::state::{Cx, FolderWork};
 use crate::run::scope::Depth;
 use crate::time::Micros;
 
@@ -89,12 +90,12 @@ impl FolderWork {
     }
 
     /// Folders that LIST has shown unchanged are not opened.
-    pub(super) fn prove_listed(&mut self, desk: &mut Desk<'_>) {
+    pub(super) fn prove_listed(&mut self, cx: &mut Cx<'_>) {
         if self.counters.is_empty() {
             return;
         }
         let counters = std::mem::take(&mut self.counters);
-        if desk.doubts() {
+        if cx.doubts() {
             return;
         }
         let mut empty = 0;
@@ -105,7 +106,7 @@ impl FolderWork {
             let is_old = folder.hinted || folder.pass.is_some();
             if !is_old && self.is_first && is_empty(folder, shown) {
                 if empty < EMPTY {
-                    self.pass_empty(id, *shown, desk);
+                    self.pass_empty(id, *shown, cx);
                 } else {
                     self.counters.insert(folder.row.remote_id.clone(), *shown);
                 }
@@ -120,21 +121,21 @@ impl FolderWork {
             folder.generation += 1;
             (folder.wanted, folder.unproven) = (false, false);
             folder.chain = folder.lanes.live.uidnext;
-            self.mark(id, marked, None, Depth::Full, desk);
+            self.mark(id, marked, None, Depth::Full, cx);
         }
         self.folders.refresh();
-        self.advance_passes(desk);
+        self.advance_passes(cx);
     }
 
     /// A folder that never had anything, and has nothing now: there is no listing to be asked for.
-    fn pass_empty(&mut self, id: FolderId, shown: Examined, desk: &mut Desk<'_>) {
+    fn pass_empty(&mut self, id: FolderId, shown: Examined, cx: &mut Cx<'_>) {
         let started = self.listed_from;
         let Some(folder) = self.folders.get_mut(&id) else { return };
         folder.generation += 1;
         (folder.wanted, folder.unproven) = (false, false);
         let depth = std::mem::take(&mut folder.depth);
         folder.pass = Some(Pass::Examining { started, misses: 0, depth });
-        self.on_pass_examined(id, shown, None, None, desk);
+        self.on_pass_examined(id, shown, None, None, cx);
     }
 }
 

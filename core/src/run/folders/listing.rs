@@ -12,12 +12,13 @@ use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::plain::PlainText;
 use crate::provider::folders::Request;
+use crate::run::context::{RunEffects, RunView};
 use crate::run::evidence::{Sight, judge_list};
 use crate::run::folders::folder::Owner;
 use crate::run::folders::listed::{Asking, Listing, Matching, Todo, is_inbox};
 use crate::run::folders::opening::on_opened;
 use crate::run::folders::refusals::is_bare;
-use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::folders::state::{Cx, FolderWork};
 use crate::run::reads::{Query, QuietProof};
 use crate::time::Micros;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -26,23 +27,23 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 const DROP_CHUNK: usize = 2000;
 
 impl FolderWork {
-    pub(super) fn start_listing(&mut self, desk: &mut Desk<'_>) {
+    pub(super) fn start_listing(&mut self, cx: &mut Cx<'_>) {
         self.generation += 1;
         self.forget_fresh();
-        let started = desk.stamp();
+        let started = cx.stamp();
         self.listing = Listing::Asked { started };
         self.listed = true;
-        let without = desk.doubts() || self.uncounted;
+        let without = cx.doubts() || self.uncounted;
         let counters_of = if without { Vec::new() } else { self.provable(started) };
-        let anew = desk.account.listed_at.is_none() && !without;
-        desk.ask(self.list_owner(), Request::List { counters_of, anew });
+        let anew = cx.account().listed_at.is_none() && !without;
+        cx.ask(self.list_owner(), Request::List { counters_of, anew });
     }
 
     pub(super) fn on_listed(
         &mut self,
         listed: Vec<ListedFolder>,
         unreadable: Option<PlainText>,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) {
         let Listing::Asked { started } = self.listing else { return };
         self.listed_from = started;
@@ -59,12 +60,12 @@ impl FolderWork {
         // A shut name that is listed no more, or that the config leaves out, is no trouble any
         // more.
         let is_over = |name: &Vec<u8>, shut: &Shut| match names.get(name) {
-            Some(folder) => !desk.settings.folders.wants(&folder.path),
+            Some(folder) => !cx.settings().folders.wants(&folder.path),
             // Behind a line that cannot be read it cannot be asked either: that line's own row
             // stands for it.
-            None => unreadable.is_none() || (!name.is_empty() && shut.due_at <= desk.now.wall),
+            None => unreadable.is_none() || (!name.is_empty() && shut.due_at <= cx.now().wall),
         };
-        let over = desk.account.shut.iter().filter(|(name, shut)| is_over(name, shut));
+        let over = cx.account().shut.iter().filter(|(name, shut)| is_over(name, shut));
         work.unlisted = over.map(|(name, _)| name.clone()).collect();
         // A mailbox without INBOX is none: that answer is not believed.
         let has_inbox = names.values().any(is_inbox) || self.folders.values().any(|f| f.is_inbox());
@@ -73,10 +74,10 @@ impl FolderWork {
             let text = format!(
                 "LIST shows {shown} folder(s) and no INBOX: this is not believed, and looked at again"
             );
-            desk.leave(text);
+            cx.leave(text);
         }
         for folder in self.folders.values_mut() {
-            let wanted = desk.settings.folders.wants(&folder.row.path);
+            let wanted = cx.settings().folders.wants(&folder.row.path);
             self.refiltered |= folder.row.excluded == wanted;
             folder.row.excluded = !wanted;
             if !wanted {
@@ -85,8 +86,8 @@ impl FolderWork {
             }
             names.remove(&folder.row.remote_id);
         }
-        let wanted = names.into_values().filter(|f| desk.settings.folders.wants(&f.path));
-        let (easy, hard): (VecDeque<_>, Vec<_>) = wanted.map(|f| (self.is_hard(&f, desk), f)).fold(
+        let wanted = names.into_values().filter(|f| cx.settings().folders.wants(&f.path));
+        let (easy, hard): (VecDeque<_>, Vec<_>) = wanted.map(|f| (self.is_hard(&f, cx), f)).fold(
             Default::default(),
             |(mut easy, mut hard): (VecDeque<ListedFolder>, Vec<ListedFolder>),
              (is_hard, folder)| {
@@ -102,34 +103,34 @@ impl FolderWork {
         // A new name at which sessions end may hold whatever is missing elsewhere.
         work.complete &= hard
             .iter()
-            .all(|f| desk.account.shut.contains_key(&f.remote_id) || self.is_judged(&f.remote_id));
-        self.late = self.in_turn(hard, desk);
+            .all(|f| cx.account().shut.contains_key(&f.remote_id) || self.is_judged(&f.remote_id));
+        self.late = self.in_turn(hard, cx);
         let nothing = work.fresh.is_empty() && self.late.is_empty();
         if shown > 0
             && nothing
-            && desk.account.shut.is_empty()
+            && cx.account().shut.is_empty()
             && self.folders.values().all(|f| f.row.excluded)
         {
-            desk.leave(format!("the folder filter matches none of the {shown} folders"));
+            cx.leave(format!("the folder filter matches none of the {shown} folders"));
         }
         // INBOX first: its newest page is what people wait for, also where an earlier session has
         // opened it.
-        work.inbox = desk.account.listed_at.is_none()
+        work.inbox = cx.account().listed_at.is_none()
             && self.folders.inbox().is_some()
             && !self.is_inbox_settled();
         work.fresh.make_contiguous().sort_by_key(|f| !is_inbox(f));
         if let Some(line) = unreadable {
-            self.shut_line(line.into(), started, desk);
+            self.shut_line(line.into(), started, cx);
         }
         let todo = missing.iter().copied().collect();
-        self.ask_missing(Asking { work, missing, todo }, desk);
+        self.ask_missing(Asking { work, missing, todo }, cx);
     }
 
     /// A line of LIST that cannot be read is a shut folder without a name: a ledger row when it is
     /// new, and daily.
-    fn shut_line(&mut self, line: String, seen: Micros, desk: &mut Desk<'_>) {
+    fn shut_line(&mut self, line: String, seen: Micros, cx: &mut Cx<'_>) {
         let due =
-            desk.account.shut.get(&Vec::new()).is_none_or(|shut| shut.due_at <= desk.now.wall);
+            cx.account().shut.get(&Vec::new()).is_none_or(|shut| shut.due_at <= cx.now().wall);
         if due {
             let (remote_id, path, class) = (Vec::new(), String::new(), Class::InvalidData);
             let text = format!("a line of LIST cannot be read: {line}");
@@ -140,16 +141,16 @@ impl FolderWork {
                 class,
                 text,
                 seen,
-                at: desk.now.wall,
+                at: cx.now().wall,
                 soon: false,
             };
-            desk.commit(Owner::Nobody, change);
+            cx.commit(Owner::Nobody, change);
         }
     }
 
     /// Whether a name is asked last of all: it is shut, or sessions have ended at it.
-    fn is_hard(&self, folder: &ListedFolder, desk: &Desk<'_>) -> bool {
-        desk.account.shut.contains_key(&folder.remote_id)
+    fn is_hard(&self, folder: &ListedFolder, cx: &Cx<'_>) -> bool {
+        cx.account().shut.contains_key(&folder.remote_id)
             || self.ends_sessions(&folder.remote_id)
             || self.is_judged(&folder.remote_id)
     }
@@ -161,19 +162,19 @@ impl FolderWork {
     }
 
     /// Names that are due, those that wait longest first.
-    fn in_turn(&self, mut hard: Vec<ListedFolder>, desk: &Desk<'_>) -> VecDeque<ListedFolder> {
-        let due = |f: &ListedFolder| desk.account.shut.get(&f.remote_id).map(|shut| shut.due_at);
+    fn in_turn(&self, mut hard: Vec<ListedFolder>, cx: &Cx<'_>) -> VecDeque<ListedFolder> {
+        let due = |f: &ListedFolder| cx.account().shut.get(&f.remote_id).map(|shut| shut.due_at);
         // Who asks by hand does not wait for INBOX.
         let at_once =
-            |f: &ListedFolder| desk.insists() || (is_inbox(f) && !desk.settings.policy.stays);
+            |f: &ListedFolder| cx.insists() || (is_inbox(f) && !cx.settings().policy.stays);
         hard.retain(|f| !self.is_judged(&f.remote_id));
-        hard.retain(|f| at_once(f) || due(f).is_none_or(|due| due <= desk.now.wall));
+        hard.retain(|f| at_once(f) || due(f).is_none_or(|due| due <= cx.now().wall));
         hard.sort_by_key(|f| (self.ends_sessions(&f.remote_id), due(f)));
         hard.into()
     }
 
     /// Asks the next name that LIST lacks; when all are asked, looks for them under new names.
-    fn ask_missing(&mut self, mut asking: Asking, desk: &mut Desk<'_>) {
+    fn ask_missing(&mut self, mut asking: Asking, cx: &mut Cx<'_>) {
         while let Some(id) = asking.todo.front().copied() {
             let Some(folder) = self.folders.get(&id) else {
                 asking.todo.pop_front();
@@ -188,25 +189,20 @@ impl FolderWork {
                 continue;
             }
             self.listing = Listing::Asking(Box::new(asking));
-            return desk.ask(self.list_owner(), Request::examine(remote_id));
+            return cx.ask(self.list_owner(), Request::examine(remote_id));
         }
         let Asking { work, missing, .. } = asking;
-        self.match_folders(Matching::new(work, missing), desk);
+        self.match_folders(Matching::new(work, missing), cx);
     }
 
     /// A name that LIST lacks: where it can be opened, LIST has lied.
-    pub(super) fn on_missing_asked(
-        &mut self,
-        mut asking: Asking,
-        opens: bool,
-        desk: &mut Desk<'_>,
-    ) {
+    pub(super) fn on_missing_asked(&mut self, mut asking: Asking, opens: bool, cx: &mut Cx<'_>) {
         if let Some(id) = asking.todo.pop_front()
             && opens
         {
             asking.missing.remove(&id);
         }
-        self.ask_missing(asking, desk);
+        self.ask_missing(asking, cx);
     }
 
     /// Renames are known: judges what is still missing, and goes on with the rest.
@@ -214,14 +210,14 @@ impl FolderWork {
         &mut self,
         mut work: Todo,
         missing: BTreeSet<FolderId>,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) {
         work.complete &= missing.is_empty();
-        let Some(session) = desk.session else { return };
-        let sight = Sight { session, at: work.started, confirm_after: desk.settings.confirm_after };
-        let ruling = judge_list(missing, desk.account.list_look.as_ref(), sight);
+        let Some(session) = cx.session() else { return };
+        let sight = Sight { session, at: work.started, confirm_after: cx.settings().confirm_after };
+        let ruling = judge_list(missing, cx.account().list_look.as_ref(), sight);
         if !ruling.held.is_empty() {
-            desk.second_look = true;
+            cx.look_again();
             let names: Vec<&str> = ruling
                 .held
                 .iter()
@@ -232,9 +228,9 @@ impl FolderWork {
                 "LIST lacks {} folder(s) ({}): a second look, {} s later on a new session, must agree",
                 names.len(),
                 names.join(", "),
-                desk.settings.confirm_after.as_secs()
+                cx.settings().confirm_after.as_secs()
             );
-            desk.leave(text);
+            cx.leave(text);
             for id in &ruling.held {
                 if let Some(folder) = self.folders.get_mut(id) {
                     folder.looked = true;
@@ -247,13 +243,13 @@ impl FolderWork {
         match ruling.look {
             Some(look) => {
                 self.listing = Listing::Looking(work);
-                desk.commit(self.list_owner(), AccountChange::ListLook(look));
+                cx.commit(self.list_owner(), AccountChange::ListLook(look));
             }
-            None => self.next_folder(work, desk),
+            None => self.next_folder(work, cx),
         }
     }
 
-    pub(super) fn next_folder(&mut self, mut work: Todo, desk: &mut Desk<'_>) {
+    pub(super) fn next_folder(&mut self, mut work: Todo, cx: &mut Cx<'_>) {
         if let Some(id) = work.lost.front().copied() {
             if let Some(folder) = self.folders.get_mut(&id) {
                 folder.looked = true;
@@ -266,7 +262,7 @@ impl FolderWork {
                 }
             }
             self.listing = Listing::Reading(work);
-            desk.read(self.list_owner(), Query::Folder { folder: id, uids: None });
+            cx.read(self.list_owner(), Query::Folder { folder: id, uids: None });
         } else if let Some(fresh) = work.fresh.front() {
             if work.inbox && !is_inbox(fresh) {
                 let shown = work.fresh.iter().filter_map(|name| self.counters.get(&name.remote_id));
@@ -276,23 +272,22 @@ impl FolderWork {
             }
             if let Some(shown) = self.shown_at_first(fresh, work.late) {
                 work.asked = work.started;
-                return self.open_next(work, shown, None, desk);
+                return self.open_next(work, shown, None, cx);
             }
             let request = Request::examine(fresh.remote_id.clone());
-            work.asked = desk.stamp();
+            work.asked = cx.stamp();
             self.listing = Listing::Examining(work);
-            desk.ask(self.list_owner(), request);
+            cx.ask(self.list_owner(), request);
         } else if work.unacked > 0 {
             // That the LIST was complete is not said before every folder of it is durable.
             self.listing = Listing::Opening(work);
-        } else if work.complete && !work.late && self.is_as_stored(&work, desk) {
+        } else if work.complete && !work.late && self.is_as_stored(&work, cx) {
             self.listing = Listing::Done;
-            desk.account.listed_at = Some(work.started);
-            desk.prove(QuietProof::List { started: work.started });
+            cx.prove(QuietProof::List { started: work.started });
         } else if work.complete && !work.late {
             self.listing = Listing::Closing;
             let Todo { started, excluded, unlisted, .. } = work;
-            desk.commit(self.list_owner(), AccountChange::Listed { started, excluded, unlisted });
+            cx.commit(self.list_owner(), AccountChange::Listed { started, excluded, unlisted });
         } else {
             self.listing = Listing::Done;
         }
@@ -300,21 +295,21 @@ impl FolderWork {
 
     /// Whether a LIST that lacks nothing tells the store nothing. While messages are looked for, it
     /// ends limbo, and only a commit can say so.
-    fn is_as_stored(&self, work: &Todo, desk: &Desk<'_>) -> bool {
-        desk.rounds == 0
-            && desk.account.listed_at.is_some()
-            && desk.account.list_look.is_none()
+    fn is_as_stored(&self, work: &Todo, cx: &Cx<'_>) -> bool {
+        cx.rounds() == 0
+            && cx.account().listed_at.is_some()
+            && cx.account().list_look.is_none()
             && work.unlisted.is_empty()
             && !self.refiltered
     }
 
     /// Goes on where the LIST waited for pages: of a folder that is gone, or INBOX's newest.
-    pub(super) fn resume_listing(&mut self, desk: &mut Desk<'_>) {
+    pub(super) fn resume_listing(&mut self, cx: &mut Cx<'_>) {
         match std::mem::replace(&mut self.listing, Listing::Done) {
-            Listing::Draining(work) => self.next_folder(work, desk),
+            Listing::Draining(work) => self.next_folder(work, cx),
             Listing::Holding(mut work) if self.is_inbox_settled() => {
                 work.inbox = false;
-                self.next_folder(work, desk);
+                self.next_folder(work, cx);
             }
             other => self.listing = other,
         }
@@ -322,11 +317,11 @@ impl FolderWork {
 
     /// Nothing is under way, so INBOX's newest page will not come now: the other folders wait no
     /// longer. Returns whether they did.
-    pub(super) fn stop_holding(&mut self, desk: &mut Desk<'_>) -> bool {
+    pub(super) fn stop_holding(&mut self, cx: &mut Cx<'_>) -> bool {
         match std::mem::replace(&mut self.listing, Listing::Done) {
             Listing::Holding(mut work) => {
                 work.inbox = false;
-                self.next_folder(work, desk);
+                self.next_folder(work, cx);
                 true
             }
             other => {
@@ -350,31 +345,31 @@ impl FolderWork {
     }
 
     /// Asks one of the names that are asked when all else is done. Returns whether there was one.
-    pub(super) fn start_late(&mut self, desk: &mut Desk<'_>) -> bool {
+    pub(super) fn start_late(&mut self, cx: &mut Cx<'_>) -> bool {
         let Some(name) = self.late.pop_front() else { return false };
         let fresh = VecDeque::from([name]);
         self.next_folder(
             Todo { started: self.listed_from, fresh, late: true, ..Todo::default() },
-            desk,
+            cx,
         );
         true
     }
 
-    pub(super) fn on_listing_rows(&mut self, living: &UidSet, desk: &mut Desk<'_>) {
+    pub(super) fn on_listing_rows(&mut self, living: &UidSet, cx: &mut Cx<'_>) {
         match std::mem::replace(&mut self.listing, Listing::Done) {
-            Listing::Reading(work) => self.drop_chunk(work, living.clone(), desk),
+            Listing::Reading(work) => self.drop_chunk(work, living.clone(), cx),
             other => self.listing = other,
         }
     }
 
-    fn drop_chunk(&mut self, work: Todo, left: UidSet, desk: &mut Desk<'_>) {
-        let Some(folder) = work.lost.front().copied() else { return self.next_folder(work, desk) };
+    fn drop_chunk(&mut self, work: Todo, left: UidSet, cx: &mut Cx<'_>) {
+        let Some(folder) = work.lost.front().copied() else { return self.next_folder(work, cx) };
         let uids: UidSet = left.iter().take(DROP_CHUNK).collect();
         let left = left.minus(&uids);
         let last = left.is_empty();
         self.listing = Listing::Dropping { work, left };
         self.seeks = true;
-        desk.commit(self.list_owner(), FolderChange::DropFolder { folder, uids, last });
+        cx.commit(self.list_owner(), FolderChange::DropFolder { folder, uids, last });
     }
 
     /// A folder is listed and cannot be opened: its ledger row, and the run goes on.
@@ -384,40 +379,40 @@ impl FolderWork {
         path: &str,
         folder: Option<FolderId>,
         failure: &Failure,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) {
-        desk.leave(format!("folder {path} cannot be opened: {failure}"));
+        cx.leave(format!("folder {path} cannot be opened: {failure}"));
         let (remote_id, path, class, text) =
             (remote_id.to_vec(), path.to_owned(), failure.class, failure.chain());
-        let (seen, at, soon) = (self.listed_from, desk.now.wall, is_bare(failure));
-        desk.commit(
+        let (seen, at, soon) = (self.listed_from, cx.now().wall, is_bare(failure));
+        cx.commit(
             Owner::Nobody,
             AccountChange::Shut { remote_id, path, folder, class, text, seen, at, soon },
         );
     }
 
     /// A commit of the LIST was answered: `folder` is the stored row it left, if there is one.
-    pub(super) fn on_listing_committed(&mut self, opened: Option<FolderId>, desk: &mut Desk<'_>) {
+    pub(super) fn on_listing_committed(&mut self, opened: Option<FolderId>, cx: &mut Cx<'_>) {
         match std::mem::replace(&mut self.listing, Listing::Done) {
-            Listing::Looking(work) => self.next_folder(work, desk),
+            Listing::Looking(work) => self.next_folder(work, cx),
             Listing::Dropping { mut work, left } if left.is_empty() => {
                 if let Some(id) = work.lost.pop_front() {
                     self.folders.remove(&id);
-                    desk.counts.folder_changes += 1;
+                    cx.counts().folder_changes += 1;
                 }
-                self.next_folder(work, desk);
+                self.next_folder(work, cx);
             }
-            Listing::Dropping { work, left } => self.drop_chunk(work, left, desk),
+            Listing::Dropping { work, left } => self.drop_chunk(work, left, cx),
             Listing::Opening(mut work) => {
-                on_opened(&mut work, opened, desk);
-                self.next_folder(work, desk);
+                on_opened(&mut work, opened, cx);
+                self.next_folder(work, cx);
             }
             Listing::Examining(mut work) => {
-                on_opened(&mut work, opened, desk);
+                on_opened(&mut work, opened, cx);
                 self.listing = Listing::Examining(work);
             }
             Listing::Closing => self.listing = Listing::Done,
-            Listing::Matching(matching) => self.on_match_committed(*matching, desk),
+            Listing::Matching(matching) => self.on_match_committed(*matching, cx),
             // The LIST was broken off while this commit was on its way.
             other @ (Listing::Wanted
             | Listing::Asked { .. }

@@ -8,10 +8,11 @@ use crate::mail::cursor::Mark;
 use crate::mail::folder::ListedFolder;
 use crate::mail::id::FolderId;
 use crate::provider::folders::{Examined, Request, Sampled};
+use crate::run::context::{RunEffects, RunView};
 use crate::run::folders::folder::Folder;
 use crate::run::folders::listed::{Listing, Todo, is_inbox};
 use crate::run::folders::refusals::is_bare;
-use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::folders::state::{Cx, FolderWork};
 use crate::time::Micros;
 
 /// Folders whose opening is being stored.
@@ -21,56 +22,56 @@ impl FolderWork {
     pub(super) fn on_listing_examined(
         &mut self,
         answer: Result<Examined, Failure>,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) {
         let mut work = match std::mem::replace(&mut self.listing, Listing::Done) {
             Listing::Examining(work) => work,
             Listing::Asking(asking) => {
                 // What tells nothing is no absence.
                 let is_there = answer.as_ref().map_or_else(is_bare, |_| true);
-                return self.on_missing_asked(*asking, is_there, desk);
+                return self.on_missing_asked(*asking, is_there, cx);
             }
             Listing::Matching(matching) => {
-                return self.on_match_examined(*matching, answer.ok(), desk);
+                return self.on_match_examined(*matching, answer.ok(), cx);
             }
             // A newest mail that cannot be told bounds nothing.
-            Listing::Dating(work, examined) => return self.open_shown(work, examined, None, desk),
+            Listing::Dating(work, examined) => return self.open_shown(work, examined, None, cx),
             other => {
                 self.listing = other;
                 return;
             }
         };
-        let Some(fresh) = work.fresh.front() else { return self.next_folder(work, desk) };
+        let Some(fresh) = work.fresh.front() else { return self.next_folder(work, cx) };
         // A date that cannot be had bounds nothing.
         let ends = self.ends_sessions(&fresh.remote_id);
         match answer {
             Ok(examined)
-                if desk.account.opened_at.is_none()
+                if cx.account().opened_at.is_none()
                     && is_inbox(fresh)
                     && examined.exists > 0
                     && !ends =>
             {
                 let (remote_id, uidvalidity) = (fresh.remote_id.clone(), examined.uidvalidity);
                 self.listing = Listing::Dating(work, examined);
-                desk.ask(self.list_owner(), Request::Newest { remote_id, uidvalidity });
+                cx.ask(self.list_owner(), Request::Newest { remote_id, uidvalidity });
             }
-            Ok(examined) => self.open_shown(work, examined, None, desk),
+            Ok(examined) => self.open_shown(work, examined, None, cx),
             Err(failure) => {
                 if let Some(fresh) = work.fresh.pop_front() {
-                    work.complete &= desk.account.shut.contains_key(&fresh.remote_id);
-                    self.refuse_fresh(fresh, failure, desk);
+                    work.complete &= cx.account().shut.contains_key(&fresh.remote_id);
+                    self.refuse_fresh(fresh, failure, cx);
                 }
-                self.next_folder(work, desk);
+                self.next_folder(work, cx);
             }
         }
     }
 
     /// The newest mail of the account's first folder, for a clock that is ahead.
-    pub(super) fn on_dated(&mut self, newest: &[Sampled], desk: &mut Desk<'_>) {
+    pub(super) fn on_dated(&mut self, newest: &[Sampled], cx: &mut Cx<'_>) {
         match std::mem::replace(&mut self.listing, Listing::Done) {
             Listing::Dating(work, examined) => {
                 let date = newest.iter().filter_map(|row| row.internal_date).max();
-                self.open_shown(work, examined, date, desk);
+                self.open_shown(work, examined, date, cx);
             }
             other => self.listing = other,
         }
@@ -91,13 +92,13 @@ impl FolderWork {
         work: Todo,
         examined: Examined,
         newest: Option<Micros>,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) {
         // An empty one has no listing to be asked for.
         let is_of_use = self.is_first && examined.exists > 0;
         let name = work.fresh.front().filter(|_| is_of_use).map(|fresh| &fresh.remote_id);
         self.just_opened = name.map(|name| (name.clone(), work.asked, examined));
-        self.open_next(work, examined, newest, desk);
+        self.open_next(work, examined, newest, cx);
     }
 
     pub(super) fn open_next(
@@ -105,12 +106,12 @@ impl FolderWork {
         mut work: Todo,
         examined: Examined,
         newest: Option<Micros>,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) {
-        let Some(folder) = work.fresh.pop_front() else { return self.next_folder(work, desk) };
+        let Some(folder) = work.fresh.pop_front() else { return self.next_folder(work, cx) };
         // What comes after the first folder does not wait for it to be durable, INBOX apart: its
         // mail is fetched first.
-        let waits = is_inbox(&folder) || desk.account.opened_at.is_none();
+        let waits = is_inbox(&folder) || cx.account().opened_at.is_none();
         work.inbox |= is_inbox(&folder);
         work.unacked += 1;
         let mark =
@@ -119,14 +120,14 @@ impl FolderWork {
         // since may have come here before this was asked.
         let (uidvalidity, started) = (examined.uidvalidity, work.asked);
         let names = self.names;
-        desk.commit(
+        cx.commit(
             self.list_owner(),
             FolderChange::Open { folder, uidvalidity, mark, started, newest, names },
         );
         if waits || work.unacked >= OPENINGS {
             self.listing = Listing::Opening(work);
         } else {
-            self.next_folder(work, desk);
+            self.next_folder(work, cx);
         }
     }
 
@@ -141,7 +142,7 @@ impl FolderWork {
 }
 
 /// An opening was acknowledged; `opened` is the stored row, unless it was refused.
-pub(super) fn on_opened(work: &mut Todo, opened: Option<FolderId>, desk: &mut Desk<'_>) {
+pub(super) fn on_opened(work: &mut Todo, opened: Option<FolderId>, cx: &mut Cx<'_>) {
     work.unacked = work.unacked.saturating_sub(1);
-    desk.counts.folder_changes += u64::from(opened.is_some());
+    cx.counts().folder_changes += u64::from(opened.is_some());
 }

@@ -8,13 +8,14 @@ use crate::mail::id::FolderId;
 use crate::mail::uid_flags::UidFlags;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Changed, Enough, Examined, Request, Since};
+use crate::run::context::{RunEffects, RunView};
 use crate::run::evidence::Fit;
 use crate::run::folders::conclude::counted_mark;
 use crate::run::folders::folder::{FillKind, Folder, Owner, of_folder};
 use crate::run::folders::gate::{counted, is_unchanged, settled};
 use crate::run::folders::refusals::is_bare;
 use crate::run::folders::sight::{Extent, Pass, Seen};
-use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::folders::state::{Cx, FolderWork};
 use crate::run::folders::weigh::{Weighed, first_misfit, weigh};
 use crate::run::reads::Query;
 use crate::run::scope::Depth;
@@ -68,18 +69,12 @@ impl Folder {
 }
 
 impl FolderWork {
-    pub(super) fn start_pass(&mut self, id: FolderId, desk: &mut Desk<'_>) {
-        let started = desk.stamp();
-        self.examine(id, started, 0, desk);
+    pub(super) fn start_pass(&mut self, id: FolderId, cx: &mut Cx<'_>) {
+        let started = cx.stamp();
+        self.examine(id, started, 0, cx);
     }
 
-    pub(super) fn examine(
-        &mut self,
-        id: FolderId,
-        started: Micros,
-        misses: u8,
-        desk: &mut Desk<'_>,
-    ) {
+    pub(super) fn examine(&mut self, id: FolderId, started: Micros, misses: u8, cx: &mut Cx<'_>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         folder.generation += 1;
         folder.wanted = false;
@@ -88,26 +83,26 @@ impl FolderWork {
         folder.settles_first = false;
         let depth = if misses > 0 { Depth::Full } else { std::mem::take(&mut folder.depth) };
         folder.pass = Some(Pass::Examining { started, misses, depth });
-        let flags = settled(folder, started).filter(|_| misses == 0 && !desk.doubts());
+        let flags = settled(folder, started).filter(|_| misses == 0 && !cx.doubts());
         let uidvalidity = folder.lanes.live.uidvalidity;
         let flags = flags.filter(|flags| flags.modseq > 0);
         let since = flags.map(|flags| Since { uidvalidity, modseq: flags.modseq });
         let enough = match depth {
             // What ends limbo is what the server says now, not what an open folder was told.
-            _ if desk.rounds > 0 || folder.row.passed_at.is_none() => Enough::Nothing,
+            _ if cx.rounds() > 0 || folder.row.passed_at.is_none() => Enough::Nothing,
             Depth::Quick => Enough::Counts,
             Depth::Told => Enough::Flags,
             Depth::Full => Enough::Nothing,
         };
         let remote_id = folder.row.remote_id.clone();
         let opened = self.just_opened.take().filter(|(name, ..)| misses == 0 && *name == remote_id);
-        if let Some((_, asked, examined)) = opened.filter(|_| !desk.doubts()) {
+        if let Some((_, asked, examined)) = opened.filter(|_| !cx.doubts()) {
             folder.pass = Some(Pass::Examining { started: asked, misses, depth });
-            return self.on_pass_examined(id, examined, None, None, desk);
+            return self.on_pass_examined(id, examined, None, None, cx);
         }
         let request = Request::Examine { remote_id, since, enough };
         let owner = self.pass_owner(id);
-        desk.ask(owner, request);
+        cx.ask(owner, request);
     }
 
     pub(super) fn on_pass_examined(
@@ -116,11 +111,11 @@ impl FolderWork {
         mut examined: Examined,
         changed: Option<Changed>,
         told: Option<UidFlags>,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let Some(Pass::Examining { started, misses, depth }) = folder.pass.take() else { return };
-        self.opens(id, desk);
+        self.opens(id, cx);
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let is_open = told.is_some();
         let live = &folder.lanes.live;
@@ -128,10 +123,10 @@ impl FolderWork {
             && !folder.row.held
             && folder.row.failures.is_empty()
         {
-            return self.open_anew(id, started, examined, desk);
+            return self.open_anew(id, started, examined, cx);
         }
         if examined.uidvalidity != live.uidvalidity {
-            return self.start_rematch(id, started, misses, examined, desk);
+            return self.start_rematch(id, started, misses, examined, cx);
         }
         let other = folder.is_other(&examined);
         if other && !self.listed {
@@ -149,7 +144,7 @@ impl FolderWork {
         if fell && is_open {
             // What an open folder tells may be less than a listing has shown since.
             folder.depth = Depth::Full;
-            return self.examine(id, started, 0, desk);
+            return self.examine(id, started, 0, cx);
         }
         if fell && !folder.fills.is_empty() {
             // What a page on its way takes for a hole may be mail by now: it is settled first.
@@ -164,12 +159,12 @@ impl FolderWork {
         if misses == 0
             && !is_open
             && !other
-            && !desk.doubts()
+            && !cx.doubts()
             && is_unchanged(folder, &examined, started)
         {
             folder.chain = folder.lanes.live.uidnext;
             let marked = counted_mark(started, examined, false, folder);
-            return self.mark(id, marked, None, Depth::Full, desk);
+            return self.mark(id, marked, None, Depth::Full, cx);
         }
         if let (Some(flags), Some(changed)) = (settled(folder, started), changed)
             && flags.modseq > 0
@@ -199,7 +194,7 @@ impl FolderWork {
             folder.chain = folder.lanes.live.uidnext;
             if arrived.is_empty() {
                 let marked = counted_mark(started, examined, is_open, folder);
-                return self.mark(id, marked, None, Depth::Quick, desk);
+                return self.mark(id, marked, None, Depth::Quick, cx);
             }
             folder.pass = Some(Pass::Counting { started, examined, told: is_open, todo: arrived });
             return;
@@ -207,22 +202,21 @@ impl FolderWork {
         if is_open {
             // More has happened than that mail came: now it is opened, and tells what.
             folder.depth = Depth::Full;
-            return self.examine(id, started, 0, desk);
+            return self.examine(id, started, 0, cx);
         }
-        if misses == 0 && !other && !desk.insists() && self.asks_window(id, started, examined, desk)
-        {
+        if misses == 0 && !other && !cx.insists() && self.asks_window(id, started, examined, cx) {
             return;
         }
         let Some(folder) = self.folders.get_mut(&id) else { return };
         if examined.exists == 0 {
             folder.pass = Some(Pass::Indexing { started, misses, examined, fell });
-            return self.on_pass_indexed(id, UidFlags::default(), 0, desk);
+            return self.on_pass_indexed(id, UidFlags::default(), 0, cx);
         }
         let (remote_id, uidvalidity) = (folder.row.remote_id.clone(), examined.uidvalidity);
         let request = Request::Index { remote_id, uidvalidity, uids: None };
         folder.pass = Some(Pass::Indexing { started, misses, examined, fell });
         let owner = self.pass_owner(id);
-        desk.ask(owner, request);
+        cx.ask(owner, request);
     }
 
     /// The whole index came; `exists` is what EXISTS was when it was complete.
@@ -231,7 +225,7 @@ impl FolderWork {
         id: FolderId,
         rows: UidFlags,
         exists: u32,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         if matches!(folder.pass, Some(Pass::Windowing { .. })) {
@@ -241,14 +235,14 @@ impl FolderWork {
         else {
             return;
         };
-        let Some(session) = desk.session else { return };
+        let Some(session) = cx.session() else { return };
         let listed = rows.uids();
         folder.lacked = false;
         // Whatever has come or gone meanwhile.
         let hides = [examined.exists, exists].into_iter().any(|n| self.proof.view.hides(n));
         let weighed = weigh(folder, &mut examined, &listed, exists, fell, session);
         if weighed.fit != Fit::Whole && misses == 0 {
-            return self.examine(id, started, 1, desk);
+            return self.examine(id, started, 1, cx);
         }
         // Two in a row: either the answer lost lines, or this server's EXISTS never fits.
         let (mut misfit, mut kept) = (None, UidSet::new());
@@ -256,7 +250,7 @@ impl FolderWork {
             Fit::Whole => {}
             Fit::Believed(rest) => kept = rest.clone(),
             Fit::First => {
-                misfit = first_misfit(folder, &examined, &weighed, listed.clone(), started, desk);
+                misfit = first_misfit(folder, &examined, &weighed, listed.clone(), started, cx);
             }
         }
         let Weighed { below, surplus, .. } = weighed;
@@ -274,7 +268,7 @@ impl FolderWork {
             false => format!("{why}, the newest: what is older is kept as it was"),
         });
         if let Some(why) = why {
-            desk.leave(format!("folder {} is not proved: {why}", folder.row.path));
+            cx.leave(format!("folder {} is not proved: {why}", folder.row.path));
         }
         folder.chain = folder.lanes.live.uidnext;
         let arrived: UidSet = listed.minus(&UidSet::range(1, folder.chain.saturating_sub(1)));
@@ -304,23 +298,17 @@ impl FolderWork {
             folder.see(&seen, true);
             self.listed_last = Some(id);
         }
-        self.compare_or_go_on(id, seen, arrived, desk);
+        self.compare_or_go_on(id, seen, arrived, cx);
     }
 
     /// Nothing was ever stored of the folder, and it shows another UIDVALIDITY: what it was opened
     /// under was a lie.
-    fn open_anew(
-        &mut self,
-        id: FolderId,
-        started: Micros,
-        examined: Examined,
-        desk: &mut Desk<'_>,
-    ) {
+    fn open_anew(&mut self, id: FolderId, started: Micros, examined: Examined, cx: &mut Cx<'_>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         if folder.lost >= LOST {
             let text = "UIDVALIDITY is another whenever it is asked";
             let failure = Failure::new(Class::StateLost, Reach::Folder, Provenance::Server, text);
-            return self.stand_still(id, failure, desk);
+            return self.stand_still(id, failure, cx);
         }
         folder.lost += 1;
         folder.pass = Some(Pass::Reopening);
@@ -328,13 +316,13 @@ impl FolderWork {
         let mark =
             Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
         let owner = self.pass_owner(id);
-        desk.commit(owner, FolderChange::Reopen { folder: id, from, uidvalidity, mark, started });
+        cx.commit(owner, FolderChange::Reopen { folder: id, from, uidvalidity, mark, started });
     }
 
     /// Takes the next arrivals to fetch, if the folder's pass has some.
-    pub(super) fn take_arrivals(&mut self, id: FolderId, desk: &Desk<'_>) -> Option<UidSet> {
+    pub(super) fn take_arrivals(&mut self, id: FolderId, cx: &Cx<'_>) -> Option<UidSet> {
         let aside = self.aside(id);
-        let size = desk.settings.page_messages;
+        let size = cx.settings().page_messages;
         let folder = self.folders.get_mut(&id)?;
         let size = folder.page.unwrap_or(size);
         match &mut folder.pass {
@@ -355,13 +343,13 @@ impl FolderWork {
     }
 
     /// Moves on every pass that waited for pages or acknowledgements.
-    pub(super) fn advance_passes(&mut self, desk: &mut Desk<'_>) {
+    pub(super) fn advance_passes(&mut self, cx: &mut Cx<'_>) {
         for id in self.folders.passing() {
-            self.advance_pass(id, desk);
+            self.advance_pass(id, cx);
         }
     }
 
-    fn advance_pass(&mut self, id: FolderId, desk: &mut Desk<'_>) {
+    fn advance_pass(&mut self, id: FolderId, cx: &mut Cx<'_>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         match folder.pass.take() {
             Some(Pass::Arriving { seen, todo })
@@ -372,22 +360,22 @@ impl FolderWork {
                 let about = seen.about();
                 folder.pass = Some(Pass::Reading { seen, busy });
                 let owner = self.pass_owner(id);
-                desk.read(owner, Query::Folder { folder: id, uids: about });
+                cx.read(owner, Query::Folder { folder: id, uids: about });
             }
             // Nothing more is read: the mark follows its pages, and is refused with them.
             Some(Pass::Counting { started, examined, told, todo })
                 if todo.is_empty() && !folder.is_arriving() =>
             {
                 let marked = counted_mark(started, examined, told, folder);
-                self.mark(id, marked, None, Depth::Quick, desk);
+                self.mark(id, marked, None, Depth::Quick, cx);
             }
-            Some(Pass::Settling(settling)) => self.settle(id, settling, desk),
+            Some(Pass::Settling(settling)) => self.settle(id, settling, cx),
             other => folder.pass = other,
         }
     }
 
     /// A commit of the pass is durable.
-    pub(super) fn on_pass_committed(&mut self, id: FolderId, desk: &mut Desk<'_>) {
+    pub(super) fn on_pass_committed(&mut self, id: FolderId, cx: &mut Cx<'_>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         match folder.pass.take() {
             Some(Pass::Settling(mut settling)) => {
@@ -398,7 +386,7 @@ impl FolderWork {
                 folder.shown_at = Some(started);
                 folder.saw(seen.as_ref(), depth);
             }
-            Some(Pass::Rematching(rematching)) => self.on_rematch_committed(id, rematching, desk),
+            Some(Pass::Rematching(rematching)) => self.on_rematch_committed(id, rematching, cx),
             // Opened anew, it is listed like a new one.
             Some(Pass::Reopening) => {
                 folder.wanted = true;
@@ -419,16 +407,16 @@ impl FolderWork {
         id: FolderId,
         failure: Failure,
         opening: bool,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) {
         let Some(folder) = self.folders.get_mut(&id).filter(|f| f.stalled.is_none() && !f.bare)
         else {
             return;
         };
         if opening && is_bare(&failure) {
-            desk.report(&of_folder(id, &failure));
+            cx.report(&of_folder(id, &failure));
             self.break_off_pass(id, false);
-            return self.answer_barely(id, failure, desk);
+            return self.answer_barely(id, failure, cx);
         }
         folder.refusals = folder.refusals.saturating_add(u8::from(opening));
         if opening && folder.refusals > 1 && !folder.tried {
@@ -437,7 +425,7 @@ impl FolderWork {
         }
         let first = (opening && folder.refusals == 1) || !self.listed;
         if !(first && opening) {
-            desk.report(&of_folder(id, &failure));
+            cx.report(&of_folder(id, &failure));
         }
         if failure.class == Class::StateLost && folder.wanted && folder.pass.is_none() {
             // Several pages were on their way when the numbers changed: once.
@@ -450,7 +438,7 @@ impl FolderWork {
             return self.break_off_pass(id, false);
         }
         if !first || failure.class == Class::StateLost {
-            return self.stand_still(id, failure, desk);
+            return self.stand_still(id, failure, cx);
         }
         self.break_off_pass(id, false);
         if let Some(folder) = self.folders.get_mut(&id) {
@@ -460,10 +448,10 @@ impl FolderWork {
     }
 
     /// The folder is left alone for the rest of the run; its rows and cursor stay as they are.
-    pub(super) fn stand_still(&mut self, id: FolderId, failure: Failure, desk: &mut Desk<'_>) {
+    pub(super) fn stand_still(&mut self, id: FolderId, failure: Failure, cx: &mut Cx<'_>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
-        desk.leave(format!("folder {} stands still: {failure}", folder.row.path));
-        let at = desk.stamp();
+        cx.leave(format!("folder {} stands still: {failure}", folder.row.path));
+        let at = cx.stamp();
         let change = AccountChange::Fail {
             folder: Some(id),
             class: failure.class,
@@ -471,7 +459,7 @@ impl FolderWork {
             at,
         };
         self.stall(id, failure);
-        desk.commit(Owner::Nobody, change);
+        cx.commit(Owner::Nobody, change);
     }
 
     /// Forgets a pass that needs its session, or whose ground has moved; it is begun anew.

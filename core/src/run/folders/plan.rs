@@ -5,10 +5,11 @@ use crate::commit::change::Poison;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Request;
+use crate::run::context::{RunEffects, RunView};
 use crate::run::folders::folder::{FillKind, Folder, Owner};
 use crate::run::folders::listed::Listing;
 use crate::run::folders::sight::Pass;
-use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::folders::state::{Cx, FolderWork};
 use crate::run::settings::Settings;
 
 /// A folder of so many times its newest messages is read at once: it is opened but once.
@@ -28,52 +29,52 @@ enum Layer {
 impl FolderWork {
     /// Starts whatever there is room for. Returns whether the round is over: nothing is left to
     /// start or to wait for.
-    pub(super) fn plan_all(&mut self, desk: &mut Desk<'_>) -> bool {
+    pub(super) fn plan_all(&mut self, cx: &mut Cx<'_>) -> bool {
         self.folders.refresh();
-        self.advance_passes(desk);
+        self.advance_passes(cx);
         self.folders.refresh();
-        self.resume_listing(desk);
+        self.resume_listing(cx);
         self.folders.refresh();
-        let over = desk.session.is_some() && self.start_what_fits(desk);
+        let over = cx.session().is_some() && self.start_what_fits(cx);
         self.folders.refresh();
         over
     }
 
-    fn start_what_fits(&mut self, desk: &mut Desk<'_>) -> bool {
+    fn start_what_fits(&mut self, cx: &mut Cx<'_>) -> bool {
         if matches!(self.listing, Listing::Wanted) {
-            if !desk.book.is_asking() {
-                self.start_listing(desk);
+            if !cx.is_asking() {
+                self.start_listing(cx);
             }
             return false;
         }
-        self.plan_arrivals(desk);
-        self.plan_proofs(desk);
+        self.plan_arrivals(cx);
+        self.plan_proofs(cx);
         self.folders.refresh();
-        self.plan_passes(desk);
+        self.plan_passes(cx);
         self.folders.refresh();
-        self.plan_pages(desk);
+        self.plan_pages(cx);
         self.folders.refresh();
-        let rests = self.is_idle(desk) && self.folders.passing().is_empty();
-        if (rests || self.is_proof_late(desk)) && self.prove_by_counters(desk) {
+        let rests = self.is_idle(cx) && self.folders.passing().is_empty();
+        if (rests || self.is_proof_late(cx)) && self.prove_by_counters(cx) {
             return false;
         }
-        if rests && self.stop_holding(desk) {
+        if rests && self.stop_holding(cx) {
             return false;
         }
-        if self.is_idle(desk) && self.plan_last(desk) {
+        if self.is_idle(cx) && self.plan_last(cx) {
             return false;
         }
-        self.is_round_over(desk)
+        self.is_round_over(cx)
     }
 
     /// Nothing is asked, and nothing waits to be answered.
-    fn is_idle(&self, desk: &Desk<'_>) -> bool {
-        desk.book.is_closed() && !self.folders.is_filling()
+    fn is_idle(&self, cx: &Cx<'_>) -> bool {
+        cx.is_closed() && !self.folders.is_filling()
     }
 
     /// What ends sessions, and what was shut, is asked when all else is done: where fewest sessions
     /// have ended first.
-    fn plan_last(&mut self, desk: &mut Desk<'_>) -> bool {
+    fn plan_last(&mut self, cx: &mut Cx<'_>) -> bool {
         if !matches!(self.listing, Listing::Done) || self.passes_left() {
             return false;
         }
@@ -87,7 +88,7 @@ impl FolderWork {
             .filter_map(|id| Some((count(&self.folders.get(&id)?.row.remote_id), id)));
         // A folder whose mail is owed has had its pass: nothing else opens it, as soon as that may be
         // read.
-        let is_owed = |id: &FolderId| desk.deferral().is_none() && self.waits_to_be_opened(*id);
+        let is_owed = |id: &FolderId| cx.deferral().is_none() && self.waits_to_be_opened(*id);
         let owed = self.folders.hungry().into_iter().filter(is_owed);
         let owed =
             owed.filter_map(|id| Some((count(&self.folders.get(&id)?.row.remote_id), id, true)));
@@ -96,13 +97,13 @@ impl FolderWork {
         match last {
             Some((cuts, id, is_owed)) if late.is_none_or(|late| cuts <= late) => {
                 if is_owed {
-                    self.probe(id, desk);
+                    self.probe(id, cx);
                 } else {
-                    self.start_pass(id, desk);
+                    self.start_pass(id, cx);
                 }
                 true
             }
-            _ => self.start_late(desk),
+            _ => self.start_late(cx),
         }
     }
 
@@ -125,10 +126,10 @@ impl FolderWork {
         self.is_last(folder) && !self.answered.contains(&folder.row.remote_id)
     }
 
-    fn probe(&self, id: FolderId, desk: &mut Desk<'_>) {
-        let probing = desk.book.asks.values().any(|(owner, _)| *owner == Owner::Probe(id));
+    fn probe(&self, id: FolderId, cx: &mut Cx<'_>) {
+        let probing = cx.is_asked_for(|owner| *owner == Owner::Probe(id));
         if !probing && let Some(folder) = self.folders.get(&id) {
-            desk.ask(Owner::Probe(id), Request::examine(folder.row.remote_id.clone()));
+            cx.ask(Owner::Probe(id), Request::examine(folder.row.remote_id.clone()));
         }
     }
 
@@ -140,24 +141,24 @@ impl FolderWork {
             || self.folders.wanting().any(|id| !is_last(id))
     }
 
-    fn has_room(&self, desk: &Desk<'_>) -> bool {
-        self.pages_in_flight(desk) < desk.settings.pages_in_flight
+    fn has_room(&self, cx: &Cx<'_>) -> bool {
+        self.pages_in_flight(cx) < cx.settings().pages_in_flight
     }
 
     /// The same for mail that is asked for where the session has its folder open, and for what is live:
     /// small pages share what makes them durable.
-    fn has_room_for_more(&self, desk: &Desk<'_>) -> bool {
-        let Settings { pages_in_flight, page_messages, .. } = desk.settings;
+    fn has_room_for_more(&self, cx: &Cx<'_>) -> bool {
+        let Settings { pages_in_flight, page_messages, .. } = *cx.settings();
         let most = pages_in_flight.saturating_mul(page_messages);
-        self.pages_in_flight(desk) < pages_in_flight.saturating_mul(SHARED)
+        self.pages_in_flight(cx) < pages_in_flight.saturating_mul(SHARED)
             && usize::try_from(self.folders.asked()).is_ok_and(|asked| asked < most)
     }
 
-    fn plan_arrivals(&mut self, desk: &mut Desk<'_>) {
+    fn plan_arrivals(&mut self, cx: &mut Cx<'_>) {
         for id in self.folders.passing() {
-            while self.has_room_for_more(desk) && !self.probes_first(id, desk) {
-                let Some(uids) = self.take_arrivals(id, desk) else { break };
-                self.start_fill(id, FillKind::Arrivals, uids.clone(), uids, desk);
+            while self.has_room_for_more(cx) && !self.probes_first(id, cx) {
+                let Some(uids) = self.take_arrivals(id, cx) else { break };
+                self.start_fill(id, FillKind::Arrivals, uids.clone(), uids, cx);
                 self.folders.refresh();
             }
         }
@@ -165,29 +166,29 @@ impl FolderWork {
 
     /// Before a mail is asked for at which sessions end, the session shows that it can open the
     /// folder. Returns whether that is under way.
-    fn probes_first(&mut self, id: FolderId, desk: &mut Desk<'_>) -> bool {
+    fn probes_first(&mut self, id: FolderId, cx: &mut Cx<'_>) -> bool {
         if self.folders.get(&id).is_some_and(|folder| self.opens_last(folder)) {
             return true;
         }
         if !self.wants_probe(id) {
             return false;
         }
-        self.probe(id, desk);
+        self.probe(id, cx);
         true
     }
 
-    fn plan_passes(&mut self, desk: &mut Desk<'_>) {
+    fn plan_passes(&mut self, cx: &mut Cx<'_>) {
         let inbox = self.folders.inbox();
         let holding = matches!(self.listing, Listing::Holding(_));
-        if desk.book.is_asking() || !(holding || matches!(self.listing, Listing::Done)) {
+        if cx.is_asking() || !(holding || matches!(self.listing, Listing::Done)) {
             return;
         }
-        if self.ask_uids(desk) {
+        if self.ask_uids(cx) {
             return;
         }
         // What is listed is read while it is open, before the next is opened.
         let is_news = inbox.is_some_and(|inbox| self.folders.wanting().any(|id| id == inbox));
-        if !holding && !is_news && self.reads_while_open(desk) {
+        if !holding && !is_news && self.reads_while_open(cx) {
             return;
         }
         // One folder is compared at a time: its questions go out between reads of our rows, and
@@ -196,14 +197,14 @@ impl FolderWork {
             return;
         }
         if !holding {
-            self.prove_listed(desk);
+            self.prove_listed(cx);
             self.folders.refresh();
         }
         // INBOX's newest page goes before the other folders.
         let inbox_first =
             inbox.and_then(|id| self.folders.get(&id)).is_some_and(|f| f.pass.is_some());
         match self.next_pass(holding) {
-            Some(id) if !inbox_first || Some(id) == inbox => self.start_pass(id, desk),
+            Some(id) if !inbox_first || Some(id) == inbox => self.start_pass(id, cx),
             Some(_) => {}
             None if !holding && self.folders.passing().is_empty() => {
                 let doubted = self.folders.doubted();
@@ -214,8 +215,8 @@ impl FolderWork {
                 }
                 if !doubted.is_empty() {
                     self.listing = Listing::Wanted;
-                    self.start_listing(desk);
-                } else if self.plan_trial(desk) {
+                    self.start_listing(cx);
+                } else if self.plan_trial(cx) {
                     self.folders.refresh();
                 }
             }
@@ -243,15 +244,15 @@ impl FolderWork {
     }
 
     /// Whether newest mail of the folder that is open is still to be asked for.
-    fn reads_while_open(&self, desk: &Desk<'_>) -> bool {
+    fn reads_while_open(&self, cx: &Cx<'_>) -> bool {
         let Some(id) = self.listed_last.filter(|id| self.is_open_first(*id)) else { return false };
         let aside = self.aside(id);
-        let recent = desk.settings.recent_messages;
+        let recent = cx.settings().recent_messages;
         let Some(folder) = self.folders.get(&id) else { return false };
         let Some(index) = &folder.index else { return false };
         let wanted = newest(folder, recent).union(&folder.flagged.intersect(index)).minus(&aside);
         let free = folder.lanes.backfill.remaining.minus(&folder.claimed());
-        desk.deferral().is_none() && !wanted.intersect(&free).is_empty()
+        cx.deferral().is_none() && !wanted.intersect(&free).is_empty()
     }
 
     /// The folder that is to be passed next: INBOX alone while the others wait for it.
@@ -274,15 +275,15 @@ impl FolderWork {
         !self.notes.is_empty() && self.ends_sessions(&folder.row.remote_id)
     }
 
-    fn plan_pages(&mut self, desk: &mut Desk<'_>) {
+    fn plan_pages(&mut self, cx: &mut Cx<'_>) {
         let newest =
             |f: &Folder| f.fills.is_empty() && f.pass.is_none() && f.row.passed_at.is_some();
-        let defers = desk.deferral().is_some();
+        let defers = cx.deferral().is_some();
         if let Some(inbox) = self.folders.inbox()
             && !defers
             && self.folders.get(&inbox).is_some_and(newest)
-            && self.has_room_for_more(desk)
-            && self.fill_one(inbox, Layer::Newest, desk)
+            && self.has_room_for_more(cx)
+            && self.fill_one(inbox, Layer::Newest, cx)
             && let Some(folder) = self.folders.get_mut(&inbox)
         {
             folder.paged = true;
@@ -292,7 +293,7 @@ impl FolderWork {
         }
         if let Some(id) = self.listed_last.filter(|id| !defers && self.is_open_first(*id)) {
             for tier in [Layer::Flagged, Layer::Newest] {
-                while self.has_room_for_more(desk) && self.fill_one(id, tier, desk) {
+                while self.has_room_for_more(cx) && self.fill_one(id, tier, cx) {
                     self.folders.refresh();
                 }
             }
@@ -302,35 +303,35 @@ impl FolderWork {
         }
         let hungry = self.folders.hungry();
         for id in &hungry {
-            self.commit_believed(*id, desk);
+            self.commit_believed(*id, cx);
         }
         if defers {
             return;
         }
         if self.has_many_suspects() {
-            return self.plan_suspects(&hungry, desk);
+            return self.plan_suspects(&hungry, cx);
         }
         for tier in [Layer::Flagged, Layer::Newest, Layer::History] {
             for id in &hungry {
-                while self.has_room(desk) && self.fill_one(*id, tier, desk) {
+                while self.has_room(cx) && self.fill_one(*id, tier, cx) {
                     self.folders.refresh();
                 }
             }
         }
         for id in &hungry {
-            while self.has_room(desk) && self.retry_one(*id, desk) {
+            while self.has_room(cx) && self.retry_one(*id, cx) {
                 self.folders.refresh();
             }
         }
         self.folders.refresh();
-        if self.pages_in_flight(desk) == 0 && !self.folders.is_filling() {
-            self.plan_alone(&hungry, desk);
+        if self.pages_in_flight(cx) == 0 && !self.folders.is_filling() {
+            self.plan_alone(&hungry, cx);
         }
     }
 
     /// One mail that is asked for alone, after all else: at which sessions have ended, or of
     /// another length than announced.
-    fn plan_alone(&mut self, hungry: &[FolderId], desk: &mut Desk<'_>) {
+    fn plan_alone(&mut self, hungry: &[FolderId], cx: &mut Cx<'_>) {
         for id in hungry {
             let aside = self.aside(*id);
             let Some(folder) = self.folders.get(id).filter(|f| !f.is_left()) else {
@@ -340,21 +341,21 @@ impl FolderWork {
             if let Some(uid) =
                 aside.intersect(&folder.lanes.backfill.remaining).intersect(&seen).first()
             {
-                return self.ask_alone(*id, FillKind::Backfill, uid, desk);
+                return self.ask_alone(*id, FillKind::Backfill, uid, cx);
             }
             if let Some(uid) = aside.intersect(&folder.due).intersect(&folder.row.failures).first()
             {
-                return self.ask_alone(*id, FillKind::Retry, uid, desk);
+                return self.ask_alone(*id, FillKind::Retry, uid, cx);
             }
         }
-        self.plan_suspects(hungry, desk);
+        self.plan_suspects(hungry, cx);
     }
 
-    fn plan_suspects(&mut self, hungry: &[FolderId], desk: &mut Desk<'_>) {
-        if self.pages_in_flight(desk) > 0 || self.folders.is_filling() {
+    fn plan_suspects(&mut self, hungry: &[FolderId], cx: &mut Cx<'_>) {
+        if self.pages_in_flight(cx) > 0 || self.folders.is_filling() {
             return;
         }
-        let same = self.suspicious.is_some() && self.suspicious == desk.session;
+        let same = self.suspicious.is_some() && self.suspicious == cx.session();
         for id in hungry {
             let Some(folder) = self.folders.get(id).filter(|f| !f.is_left()) else {
                 continue;
@@ -368,13 +369,13 @@ impl FolderWork {
                 lone.intersect(&kept).first().or(lone.first())
             };
             if let Some(uid) = next {
-                return self.ask_alone(*id, FillKind::Retry, uid, desk);
+                return self.ask_alone(*id, FillKind::Retry, uid, cx);
             }
         }
     }
 
-    fn ask_alone(&mut self, id: FolderId, kind: FillKind, uid: u32, desk: &mut Desk<'_>) {
-        if self.probes_first(id, desk) {
+    fn ask_alone(&mut self, id: FolderId, kind: FillKind, uid: u32, cx: &mut Cx<'_>) {
+        if self.probes_first(id, cx) {
             return;
         }
         let one = UidSet::one(uid);
@@ -382,16 +383,16 @@ impl FolderWork {
             folder.due = folder.due.minus(&one);
             folder.lone = folder.lone.minus(&one);
         }
-        self.start_fill(id, kind, one.clone(), one, desk);
+        self.start_fill(id, kind, one.clone(), one, cx);
     }
 
     /// Whether the suspects need another session than this one, and nothing else does.
-    pub(super) fn has_suspects_of(&self, over: bool, desk: &Desk<'_>) -> bool {
-        let same = self.suspicious.is_some() && self.suspicious == desk.session;
+    pub(super) fn has_suspects_of(&self, over: bool, cx: &Cx<'_>) -> bool {
+        let same = self.suspicious.is_some() && self.suspicious == cx.session();
         let kept = |f: &Folder| {
             f.lone.iter().any(|uid| f.suspects.contains_key(&uid) && f.row.failures.contains(uid))
         };
-        same && desk.book.is_closed()
+        same && cx.is_closed()
             && !self.passes_left()
             && matches!(self.listing, Listing::Done)
             && (over || self.has_many_suspects())
@@ -399,8 +400,8 @@ impl FolderWork {
     }
 
     /// Starts one page of a folder's past; says whether there was one.
-    fn fill_one(&mut self, id: FolderId, tier: Layer, desk: &mut Desk<'_>) -> bool {
-        let (size, recent) = (desk.settings.page_messages, desk.settings.recent_messages);
+    fn fill_one(&mut self, id: FolderId, tier: Layer, cx: &mut Cx<'_>) -> bool {
+        let (size, recent) = (cx.settings().page_messages, cx.settings().recent_messages);
         let aside = self.aside(id);
         let Some(folder) = self.folders.get(&id) else { return false };
         let Some(index) = folder.index.as_ref().filter(|_| !folder.is_left()) else {
@@ -413,7 +414,7 @@ impl FolderWork {
         if todo.is_empty() {
             if !free.is_empty() && folder.whole && tier == Layer::History && folder.fills.is_empty()
             {
-                self.close_holes(id, free, desk);
+                self.close_holes(id, free, cx);
                 return true;
             }
             return false;
@@ -426,7 +427,7 @@ impl FolderWork {
             Layer::History => todo.iter_down().take(size).collect(),
         };
         let (Some(low), Some(high)) = (uids.first(), uids.last()) else { return false };
-        if self.probes_first(id, desk) {
+        if self.probes_first(id, cx) {
             return false;
         }
         let Some(folder) = self.folders.get(&id) else { return false };
@@ -439,12 +440,12 @@ impl FolderWork {
             let bottom = if todo.first() == Some(low) { 1 } else { low };
             free.intersect(&UidSet::range(bottom, top)).minus(&todo.minus(&uids))
         };
-        self.start_fill(id, FillKind::Backfill, uids, open, desk);
+        self.start_fill(id, FillKind::Backfill, uids, open, cx);
         true
     }
 
-    fn retry_one(&mut self, id: FolderId, desk: &mut Desk<'_>) -> bool {
-        let size = desk.settings.page_messages;
+    fn retry_one(&mut self, id: FolderId, cx: &mut Cx<'_>) -> bool {
+        let size = cx.settings().page_messages;
         let aside = self.aside(id);
         let Some(folder) = self.folders.get(&id).filter(|f| !f.is_left()) else {
             return false;
@@ -453,7 +454,7 @@ impl FolderWork {
         let uids: UidSet = free.iter().take(folder.page.unwrap_or(size)).collect();
         // One of a burst shows whether the fault has gone.
         let uids = if uids.is_empty() { folder.burst.first().into_iter().collect() } else { uids };
-        if uids.is_empty() || self.probes_first(id, desk) {
+        if uids.is_empty() || self.probes_first(id, cx) {
             return false;
         }
         if let Some(folder) = self.folders.get_mut(&id) {
@@ -462,13 +463,13 @@ impl FolderWork {
                 folder.canaries = std::mem::take(&mut folder.burst);
             }
         }
-        self.start_fill(id, FillKind::Retry, uids.clone(), uids, desk);
+        self.start_fill(id, FillKind::Retry, uids.clone(), uids, cx);
         true
     }
 
-    fn is_round_over(&self, desk: &Desk<'_>) -> bool {
+    fn is_round_over(&self, cx: &Cx<'_>) -> bool {
         matches!(self.listing, Listing::Done)
-            && desk.book.is_closed()
+            && cx.is_closed()
             && !self.folders.is_passing()
             && !self.folders.is_filling()
     }

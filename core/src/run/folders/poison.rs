@@ -12,10 +12,11 @@ use crate::mail::id::FolderId;
 use crate::mail::page::{Again, Page, Unfetched};
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Request;
+use crate::run::context::{RunEffects, RunView};
 use crate::run::event::Token;
 use crate::run::folders::folder::{Fill, FillKind, Owner};
 use crate::run::folders::listed::{CutNote, GOES_LAST};
-use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::folders::state::{Cx, FolderWork};
 use crate::run::work::{CUTS, Cut};
 use std::collections::VecDeque;
 
@@ -46,23 +47,23 @@ impl FolderWork {
         token: Token,
         owner: Owner,
         failure: &Failure,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) -> Cut {
         if failure.further && Self::is_cut(failure) && self.furthers < FURTHER {
             self.furthers += 1;
             return Cut::Further;
         }
-        if !Self::is_cut(failure) || desk.session.is_none() {
+        if !Self::is_cut(failure) || cx.session().is_none() {
             return Cut::Unnoted;
         }
-        let first = desk.oldest_question();
+        let first = cx.oldest_question();
         let (token, owner) = first.filter(|(first, _)| *first < token).unwrap_or((token, owner));
         let (about, worked) = match owner {
             Owner::Page(id, fill) => match self.poisoned_mail(id, fill) {
                 Some(found) => found,
                 None => return Cut::Unnoted,
             },
-            _ => match desk.book.about.get(&token) {
+            _ => match cx.question(token) {
                 Some(Request::Examine { remote_id, .. }) => {
                     self.poisoned_folder(Poison::Examine(remote_id.clone()), remote_id)
                 }
@@ -77,21 +78,21 @@ impl FolderWork {
         let count = self.notes.get(&about).map_or(0, |noted| noted.count) + 1;
         let settled = match (&about, owner) {
             (Poison::Mail(id, _, uid), Owner::Page(_, fill)) => {
-                self.settle_poison(*id, fill, *uid, count, failure, desk)
+                self.settle_poison(*id, fill, *uid, count, failure, cx)
             }
             _ => {
                 count >= LEFT_ALONE
                     && self.is_alone_in_it(&about)
-                    && self.leave_folder(&about, failure, desk)
+                    && self.leave_folder(&about, failure, cx)
             }
         };
         if settled {
-            self.forget_note(&about, desk);
+            self.forget_note(&about, cx);
         } else {
             let noted = CutNote { count, text: failure.chain(), stored: false };
             self.notes.insert(about.clone(), noted);
             if count >= GOES_LAST {
-                self.store_note(&about, desk);
+                self.store_note(&about, cx);
             }
         }
         // A folder that is shut now ends no other session of this run.
@@ -136,9 +137,9 @@ impl FolderWork {
         uid: u32,
         count: u32,
         failure: &Failure,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) -> bool {
-        let size = desk.settings.page_messages;
+        let size = cx.settings().page_messages;
         let Some(folder) = self.folders.get_mut(&id) else { return false };
         let Some(fill) = folder.fills.get(&token) else { return false };
         let (kind, alone) = (fill.kind, fill.asked.len() == 1);
@@ -172,31 +173,31 @@ impl FolderWork {
             }
         };
         folder.lone = folder.lone.minus(&uids);
-        let mine = desk.token();
+        let mine = cx.token();
         let unacked = VecDeque::from([(0, 0, 1)]);
         let fill =
             Fill { kind, asked: uids, open: UidSet::new(), fetching: false, dead: false, unacked };
         if let Some(folder) = self.folders.get_mut(&id) {
             folder.fills.insert(mine, fill);
         }
-        desk.commit(Owner::Page(id, mine), change);
+        cx.commit(Owner::Page(id, mine), change);
         true
     }
 
     /// A folder at which three sessions have ended is shut.
-    fn leave_folder(&mut self, about: &Poison, failure: &Failure, desk: &mut Desk<'_>) -> bool {
+    fn leave_folder(&mut self, about: &Poison, failure: &Failure, cx: &mut Cx<'_>) -> bool {
         let (Poison::Examine(name) | Poison::Index(name)) = about else { return false };
         let name = name.clone();
         match self.folders.named(&name).map(|f| (f.row.id, f.row.path.clone())) {
             Some((id, path)) => {
                 self.stall(id, failure.clone());
-                self.shut(&name, &path, Some(id), failure, desk);
+                self.shut(&name, &path, Some(id), failure, cx);
             }
             None => {
                 let path = self
                     .drop_name(&name)
                     .unwrap_or_else(|| String::from_utf8_lossy(&name).into_owned());
-                self.shut(&name, &path, None, failure, desk);
+                self.shut(&name, &path, None, failure, cx);
             }
         }
         true
@@ -207,16 +208,16 @@ impl FolderWork {
         self.notes.get(about).is_some_and(|noted| noted.count >= GOES_LAST)
     }
 
-    fn store_note(&mut self, about: &Poison, desk: &mut Desk<'_>) {
+    fn store_note(&mut self, about: &Poison, cx: &mut Cx<'_>) {
         let Some(noted) = self.notes.get_mut(about) else { return };
         noted.stored = true;
         let note = Note { about: about.clone(), count: noted.count, text: noted.text.clone() };
-        desk.commit(Owner::Nobody, AccountChange::Note(note));
+        cx.commit(Owner::Nobody, AccountChange::Note(note));
     }
 
     /// The run ends before what ended a session was asked once more: the next one is to know. Else
     /// each run that has one try would end at it anew.
-    pub(super) fn store_first_notes(&mut self, desk: &mut Desk<'_>) {
+    pub(super) fn store_first_notes(&mut self, cx: &mut Cx<'_>) {
         let first: Vec<Poison> = self
             .notes
             .iter()
@@ -224,15 +225,15 @@ impl FolderWork {
             .map(|(about, _)| about.clone())
             .collect();
         for about in first {
-            self.store_note(&about, desk);
+            self.store_note(&about, cx);
         }
     }
 
     /// Something answered: its note goes.
-    pub(super) fn forget_note(&mut self, about: &Poison, desk: &mut Desk<'_>) {
+    pub(super) fn forget_note(&mut self, about: &Poison, cx: &mut Cx<'_>) {
         if self.notes.remove(about).is_some_and(|noted| noted.stored) {
             let note = Note { about: about.clone(), count: 0, text: String::new() };
-            desk.commit(Owner::Nobody, AccountChange::Note(note));
+            cx.commit(Owner::Nobody, AccountChange::Note(note));
         }
     }
 

@@ -2,10 +2,11 @@
 //! shows them still, else by a pass.
 
 use crate::mail::uid_set::UidSet;
+use crate::run::context::{RunEffects, RunView};
 use crate::run::folders::folder::{FillKind, Folder};
 use crate::run::folders::gate::settled;
 use crate::run::folders::listed::Listing;
-use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::folders::state::{Cx, FolderWork};
 use crate::run::scope::Depth;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -48,16 +49,16 @@ impl Folder {
 impl FolderWork {
     /// A folder whose history has just been read to its end is looked at once more: only that proves
     /// it.
-    pub(super) fn plan_proofs(&mut self, desk: &mut Desk<'_>) {
+    pub(super) fn plan_proofs(&mut self, cx: &mut Cx<'_>) {
         for id in self.folders.unproven() {
             let Some(folder) = self.folders.get(&id).filter(|folder| folder.is_read()) else {
                 continue;
             };
-            let is_counted = folder.proofs == 0 && self.is_counted(folder, desk);
+            let is_counted = folder.proofs == 0 && self.is_counted(folder, cx);
             let Some(folder) = self.folders.get_mut(&id) else { continue };
             if is_counted {
                 folder.unproven = false;
-                self.read.get_or_insert((desk.now.mono, BTreeSet::new())).1.insert(id);
+                self.read.get_or_insert((cx.now().mono, BTreeSet::new())).1.insert(id);
                 continue;
             }
             if folder.proofs >= PROOFS {
@@ -65,7 +66,7 @@ impl FolderWork {
                 // here.
                 folder.unproven = false;
                 let path = &folder.row.path;
-                desk.leave(format!("folder {path} is not proved: its listing keeps changing"));
+                cx.leave(format!("folder {path} is not proved: its listing keeps changing"));
                 continue;
             }
             folder.look_once_more();
@@ -74,28 +75,28 @@ impl FolderWork {
 
     /// Whether the counters of a folder can prove it: it was listed in this run, and read as it was
     /// listed.
-    fn is_counted(&self, folder: &Folder, desk: &mut Desk<'_>) -> bool {
+    fn is_counted(&self, folder: &Folder, cx: &mut Cx<'_>) -> bool {
         let modseq = folder.lanes.live.mark.modseq;
         self.proof.counted
             && !self.uncounted
             && modseq > 0
-            && settled(folder, desk.stamp()).is_some_and(|flags| flags.modseq == modseq)
+            && settled(folder, cx.stamp()).is_some_and(|flags| flags.modseq == modseq)
     }
 
     /// Whether a folder that is read has waited for others for long enough.
-    pub(super) fn is_proof_late(&self, desk: &Desk<'_>) -> bool {
+    pub(super) fn is_proof_late(&self, cx: &Cx<'_>) -> bool {
         matches!(self.listing, Listing::Done)
-            && !desk.book.is_asking()
+            && !cx.is_asking()
             && self.folders.passing().is_empty()
             && self
                 .read
                 .as_ref()
-                .is_some_and(|(since, _)| desk.now.mono.saturating_sub(*since) >= PATIENCE)
+                .is_some_and(|(since, _)| cx.now().mono.saturating_sub(*since) >= PATIENCE)
     }
 
     /// Asks once for the counters of all folders that are read: those that show what they showed when
     /// they were listed are proved, the others are passed. Returns whether there are some.
-    pub(super) fn prove_by_counters(&mut self, desk: &mut Desk<'_>) -> bool {
+    pub(super) fn prove_by_counters(&mut self, cx: &mut Cx<'_>) -> bool {
         let Some((_, read)) = self.read.take() else { return false };
         let mut some = false;
         for id in read {
@@ -111,7 +112,7 @@ impl FolderWork {
             return false;
         }
         self.listing = Listing::Wanted;
-        self.start_listing(desk);
+        self.start_listing(cx);
         true
     }
 }

@@ -13,11 +13,12 @@ use crate::failure::{Class, Failure, Provenance, Reach, When};
 use crate::mail::folder::ListedFolder;
 use crate::mail::id::FolderId;
 use crate::provider::folders::Request;
+use crate::run::context::{RunEffects, RunView};
 use crate::run::evidence::Sight;
 use crate::run::folders::folder::{Folder, Owner};
 use crate::run::folders::listed::Listing;
 use crate::run::folders::refusals::{Trial, is_bare};
-use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::folders::state::{Cx, FolderWork};
 use crate::run::scope::Depth;
 use std::collections::VecDeque;
 
@@ -29,25 +30,20 @@ const RELISTS: u8 = 2;
 
 impl FolderWork {
     /// A new name does not open.
-    pub(super) fn refuse_fresh(
-        &mut self,
-        folder: ListedFolder,
-        failure: Failure,
-        desk: &mut Desk<'_>,
-    ) {
+    pub(super) fn refuse_fresh(&mut self, folder: ListedFolder, failure: Failure, cx: &mut Cx<'_>) {
         let name = folder.remote_id.clone();
         if !is_bare(&failure) {
             self.refusals.fresh.insert(name, (folder, failure));
         } else if self.is_bare_again(&name) {
-            self.shut_fresh(&folder, &failure, desk);
+            self.shut_fresh(&folder, &failure, cx);
         }
     }
 
-    fn shut_fresh(&mut self, folder: &ListedFolder, failure: &Failure, desk: &mut Desk<'_>) {
-        desk.report(failure);
-        self.shut(&folder.remote_id, &folder.path, None, failure, desk);
+    fn shut_fresh(&mut self, folder: &ListedFolder, failure: &Failure, cx: &mut Cx<'_>) {
+        cx.report(failure);
+        self.shut(&folder.remote_id, &folder.path, None, failure, cx);
         self.refusals.judged.insert(folder.remote_id.clone());
-        if !desk.account.shut.contains_key(&folder.remote_id) {
+        if !cx.account().shut.contains_key(&folder.remote_id) {
             self.list_anew();
         }
     }
@@ -103,7 +99,7 @@ impl FolderWork {
     }
 
     /// A folder has answered: a first refusal says nothing any more.
-    pub(super) fn opens(&mut self, id: FolderId, desk: &mut Desk<'_>) {
+    pub(super) fn opens(&mut self, id: FolderId, cx: &mut Cx<'_>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         // It is not asked for yet another session: else one that tells something now and then has no end.
         if let Some(is_asked) = self.refusals.bare.get_mut(&folder.row.remote_id) {
@@ -111,7 +107,7 @@ impl FolderWork {
         }
         folder.bare = false;
         if folder.row.refused.take().is_some() {
-            desk.commit(Owner::Nobody, AccountChange::Refused { folder: id, look: None });
+            cx.commit(Owner::Nobody, AccountChange::Refused { folder: id, look: None });
         }
     }
 
@@ -122,16 +118,16 @@ impl FolderWork {
     }
 
     /// Begins to ask whether it is the server, or goes on. Returns whether there is something to ask.
-    pub(super) fn plan_trial(&mut self, desk: &mut Desk<'_>) -> bool {
+    pub(super) fn plan_trial(&mut self, cx: &mut Cx<'_>) -> bool {
         let is_tried = !matches!(self.refusals.trial, Trial::None);
-        if is_tried || desk.session.is_none() {
+        if is_tried || cx.session().is_none() {
             return is_tried;
         }
         let refused = self.refused();
         if refused.is_empty() {
-            let is_asked = self.take_relist(desk);
+            let is_asked = self.take_relist(cx);
             if is_asked {
-                self.start_listing(desk);
+                self.start_listing(cx);
             }
             return is_asked;
         }
@@ -143,15 +139,15 @@ impl FolderWork {
         let names = others.take(WITNESSES).chain(late.take(WITNESSES));
         let mut names: VecDeque<_> = names.chain(refused.into_iter().take(WITNESSES)).collect();
         // One that is left out can answer, too.
-        if !desk.settings.folders.wants("INBOX") {
+        if !cx.settings().folders.wants("INBOX") {
             names.push_back(b"INBOX".to_vec());
         }
         self.refusals.trial = Trial::Witness(names);
-        self.ask_next(desk);
+        self.ask_next(cx);
         true
     }
 
-    fn ask_next(&mut self, desk: &mut Desk<'_>) {
+    fn ask_next(&mut self, cx: &mut Cx<'_>) {
         let trial = std::mem::take(&mut self.refusals.trial);
         let (name, trial) = match trial {
             Trial::Judging(witness, names, said) if names.is_empty() && !said.is_empty() => {
@@ -165,7 +161,7 @@ impl FolderWork {
         };
         let Some(name) = name else { return };
         self.refusals.trial = trial;
-        desk.ask(Owner::Trial, Request::examine(name));
+        cx.ask(Owner::Trial, Request::examine(name));
     }
 
     /// What the next one of a trial has answered.
@@ -175,7 +171,7 @@ impl FolderWork {
     pub(super) fn on_tried(
         &mut self,
         answer: Result<(), Failure>,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) -> Result<(), Failure> {
         match std::mem::take(&mut self.refusals.trial) {
             Trial::None => {}
@@ -183,7 +179,7 @@ impl FolderWork {
                 let Some(name) = names.pop_front() else { return Ok(()) };
                 match answer {
                     Ok(()) => {
-                        self.opens_again(&name, desk);
+                        self.opens_again(&name, cx);
                         let rest = self.refused().into_iter().filter(|refused| *refused != name);
                         let rest = rest.collect();
                         self.refusals.trial = Trial::Judging(name, rest, Vec::new());
@@ -195,7 +191,7 @@ impl FolderWork {
             Trial::Judging(witness, mut names, mut said) => {
                 let Some(name) = names.pop_front() else { return Ok(()) };
                 match answer {
-                    Ok(()) => self.opens_again(&name, desk),
+                    Ok(()) => self.opens_again(&name, cx),
                     Err(failure) => said.push((name, failure)),
                 }
                 self.refusals.trial = Trial::Judging(witness, names, said);
@@ -205,21 +201,21 @@ impl FolderWork {
                     return Err(of_server(&failure));
                 }
                 for (name, failure) in said {
-                    self.count_refusal(&name, failure, desk);
+                    self.count_refusal(&name, failure, cx);
                 }
             }
         }
-        self.ask_next(desk);
+        self.ask_next(cx);
         Ok(())
     }
 
     /// It answers now: it is looked at, once.
-    fn opens_again(&mut self, name: &[u8], desk: &mut Desk<'_>) {
+    fn opens_again(&mut self, name: &[u8], cx: &mut Cx<'_>) {
         if self.refusals.fresh.remove(name).is_some() {
             return self.list_anew();
         }
         let Some(id) = self.folders.named(name).map(|folder| folder.row.id) else { return };
-        self.opens(id, desk);
+        self.opens(id, cx);
         if let Some(folder) = self.folders.get_mut(&id)
             && folder.refused.take().is_some()
         {
@@ -229,39 +225,39 @@ impl FolderWork {
     }
 
     /// A refusal beside an answer.
-    fn count_refusal(&mut self, name: &[u8], failure: Failure, desk: &mut Desk<'_>) {
+    fn count_refusal(&mut self, name: &[u8], failure: Failure, cx: &mut Cx<'_>) {
         if let Some((folder, _)) = self.refusals.fresh.remove(name) {
             if is_bare(&failure) {
-                return self.refuse_fresh(folder, failure, desk);
+                return self.refuse_fresh(folder, failure, cx);
             }
-            return self.shut_fresh(&folder, &failure, desk);
+            return self.shut_fresh(&folder, &failure, cx);
         }
-        let Some(session) = desk.session else { return };
-        let sight = Sight { session, at: desk.stamp(), confirm_after: desk.settings.confirm_after };
+        let Some(session) = cx.session() else { return };
+        let sight = Sight { session, at: cx.stamp(), confirm_after: cx.settings().confirm_after };
         let Some(id) = self.folders.named(name).map(|folder| folder.row.id) else { return };
         let Some(folder) = self.folders.get_mut(&id) else { return };
         folder.refused = None;
         let path = folder.row.path.clone();
         let first = folder.row.refused;
         if is_bare(&failure) {
-            return self.answer_barely(id, failure, desk);
+            return self.answer_barely(id, failure, cx);
         }
         self.stall(id, failure.clone());
         match first {
             Some(first) if sight.is_second_to(first.session, first.at) => {
-                desk.report(&failure);
-                self.shut(name, &path, Some(id), &failure, desk);
+                cx.report(&failure);
+                self.shut(name, &path, Some(id), &failure, cx);
             }
             first => {
-                desk.second_look = true;
-                let after = desk.settings.confirm_after.as_secs();
-                desk.leave(format!(
+                cx.look_again();
+                let after = cx.settings().confirm_after.as_secs();
+                cx.leave(format!(
                     "folder {path} cannot be opened: a second look, {after} s later on a new session, \
                      must agree ({failure})"
                 ));
                 if first.is_none() {
                     let look = Some(RefusedLook { session, at: sight.at });
-                    desk.commit(Owner::Nobody, AccountChange::Refused { folder: id, look });
+                    cx.commit(Owner::Nobody, AccountChange::Refused { folder: id, look });
                 }
             }
         }
@@ -269,19 +265,19 @@ impl FolderWork {
 
     /// A folder that we hold was answered without telling anything: another session is asked, then it
     /// stands still.
-    pub(super) fn answer_barely(&mut self, id: FolderId, failure: Failure, desk: &mut Desk<'_>) {
+    pub(super) fn answer_barely(&mut self, id: FolderId, failure: Failure, cx: &mut Cx<'_>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         (folder.wanted, folder.bare) = (false, true);
         let (name, path) = (folder.row.remote_id.clone(), folder.row.path.clone());
         if !self.is_bare_again(&name) {
             return;
         }
-        if desk.account.shut.contains_key(&name) {
+        if cx.account().shut.contains_key(&name) {
             // It was shut, and stays so: its row says when it is asked next, for who waits for it.
             self.stall(id, failure.clone());
-            return self.shut(&name, &path, Some(id), &failure, desk);
+            return self.shut(&name, &path, Some(id), &failure, cx);
         }
-        self.stand_still(id, failure, desk);
+        self.stand_still(id, failure, cx);
     }
 
     /// LIST is asked once more: what it has not been complete for is known now.
@@ -290,13 +286,13 @@ impl FolderWork {
     }
 
     /// Whether it may be asked once more, of which nothing is left then.
-    fn take_relist(&mut self, desk: &mut Desk<'_>) -> bool {
+    fn take_relist(&mut self, cx: &mut Cx<'_>) -> bool {
         if !std::mem::take(&mut self.refusals.relist) {
             return false;
         }
         self.refusals.relists += 1;
         if self.refusals.relists > RELISTS {
-            desk.leave("folders are refused now and then: the next run looks for them".to_owned());
+            cx.leave("folders are refused now and then: the next run looks for them".to_owned());
         }
         self.refusals.relists <= RELISTS
     }

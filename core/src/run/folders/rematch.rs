@@ -13,10 +13,11 @@ use crate::mail::id::FolderId;
 use crate::mail::key::{HeldKey, Keyed};
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Examined, Request};
+use crate::run::context::{RunEffects, RunView};
 use crate::run::evidence::{Fit, Sight, judge_folder};
 use crate::run::folders::pairs::pair;
 use crate::run::folders::sight::{Pass, Rematching};
-use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::folders::state::{Cx, FolderWork};
 use crate::run::folders::weigh::{first_misfit, weigh};
 use crate::run::reads::Query;
 use crate::run::scope::Depth;
@@ -33,9 +34,9 @@ impl FolderWork {
         started: Micros,
         misses: u8,
         examined: Examined,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) {
-        let insists = desk.insists();
+        let insists = cx.insists();
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let live = &folder.lanes.live;
         let text =
@@ -43,7 +44,7 @@ impl FolderWork {
         if let Some(times) = live.is_restless(started).filter(|_| !insists) {
             let text = format!("{text}, for the {times}. time in a day: it is matched hourly");
             let failure = Failure::new(Class::StateLost, Reach::Folder, Provenance::Server, text);
-            return self.stand_still(id, failure, desk);
+            return self.stand_still(id, failure, cx);
         }
         if !folder.fills.is_empty() {
             // A page on its way is of the old numbers: it is settled, or dropped, first.
@@ -55,14 +56,14 @@ impl FolderWork {
         let rematching = Rematching { started, misses, examined, surplus, theirs, ours, found };
         folder.pass = Some(Pass::Rematching(Box::new(rematching)));
         let (remote_id, uidvalidity) = (folder.row.remote_id.clone(), examined.uidvalidity);
-        let sized = !desk.account.sizes_estimated;
+        let sized = !cx.account().sizes_estimated;
         let owner = self.pass_owner(id);
         if examined.exists == 0 {
-            let query = keys(id, 0, desk);
-            desk.read(owner, query);
+            let query = keys(id, 0, cx);
+            cx.read(owner, query);
             return;
         }
-        desk.ask(owner, Request::Keys { remote_id, uidvalidity, sized });
+        cx.ask(owner, Request::Keys { remote_id, uidvalidity, sized });
     }
 
     /// All that is there came; `exists` is what EXISTS was then.
@@ -71,27 +72,26 @@ impl FolderWork {
         id: FolderId,
         theirs: Vec<Keyed>,
         exists: u32,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) {
         let Some(mut rematching) = self.take_rematching(id) else { return };
-        let Some(session) = desk.session else { return };
+        let Some(session) = cx.session() else { return };
         let owner = self.pass_owner(id);
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let listed: UidSet = theirs.iter().map(|row| row.uid).collect();
         let weighed = weigh(folder, &mut rematching.examined, &listed, exists, false, session);
         let (started, examined) = (rematching.started, rematching.examined);
         if weighed.fit != Fit::Whole && rematching.misses == 0 {
-            return self.examine(id, started, 1, desk);
+            return self.examine(id, started, 1, cx);
         }
         match &weighed.fit {
             Fit::Whole => {}
             Fit::Believed(rest) if rest.is_empty() => {}
             // What only the first of two listings showed is looked for once more.
             Fit::First | Fit::Believed(_) => {
-                if let Some(misfit) =
-                    first_misfit(folder, &examined, &weighed, listed, started, desk)
+                if let Some(misfit) = first_misfit(folder, &examined, &weighed, listed, started, cx)
                 {
-                    desk.commit(owner, FolderChange::Misfit { folder: id, misfit });
+                    cx.commit(owner, FolderChange::Misfit { folder: id, misfit });
                 }
                 return self.look_later(id);
             }
@@ -99,22 +99,22 @@ impl FolderWork {
         rematching.surplus = weighed.surplus;
         rematching.theirs = theirs;
         folder.pass = Some(Pass::Rematching(rematching));
-        let query = keys(id, 0, desk);
-        desk.read(owner, query);
+        let query = keys(id, 0, cx);
+        cx.read(owner, query);
     }
 
     /// A part of our rows; an empty one when there are no more.
-    pub(super) fn on_keys_read(&mut self, id: FolderId, rows: Vec<HeldKey>, desk: &mut Desk<'_>) {
+    pub(super) fn on_keys_read(&mut self, id: FolderId, rows: Vec<HeldKey>, cx: &mut Cx<'_>) {
         let Some(mut rematching) = self.take_rematching(id) else { return };
         let owner = self.pass_owner(id);
         if let Some(last) = rows.last() {
-            let query = keys(id, last.uid, desk);
-            desk.read(owner, query);
+            let query = keys(id, last.uid, cx);
+            cx.read(owner, query);
             rematching.ours.extend(rows);
             return self.set_rematching(id, rematching);
         }
-        let Some(session) = desk.session else { return };
-        let (confirm_after, floor) = (desk.settings.confirm_after, desk.settings.guard_floor);
+        let Some(session) = cx.session() else { return };
+        let (confirm_after, floor) = (cx.settings().confirm_after, cx.settings().guard_floor);
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let (started, examined) = (rematching.started, rematching.examined);
         let held = rematching.ours.len() as u64;
@@ -132,8 +132,8 @@ impl FolderWork {
             sight,
         );
         if !ruling.held.is_empty() {
-            desk.second_look = true;
-            desk.leave(format!(
+            cx.look_again();
+            cx.leave(format!(
                 "folder {}: UIDVALIDITY changed, and {} of {held} messages are not found again; a second look, {} s later on a new session, must agree",
                 folder.row.path,
                 ruling.held.len(),
@@ -142,12 +142,12 @@ impl FolderWork {
             // All of it, since nothing ends before all of it does.
             if let Some(look) = ruling.look {
                 let look = FolderLook { ends: found.lost, ..look };
-                desk.commit(owner, FolderChange::Look { folder: id, look });
+                cx.commit(owner, FolderChange::Look { folder: id, look });
             }
             return self.look_later(id);
         }
         rematching.found = Some(found);
-        self.end_and_switch(id, rematching, desk);
+        self.end_and_switch(id, rematching, cx);
     }
 
     /// A commit of it is durable: the next one.
@@ -155,22 +155,17 @@ impl FolderWork {
         &mut self,
         id: FolderId,
         rematching: Box<Rematching>,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) {
         if rematching.is_known() {
-            self.end_and_switch(id, rematching, desk);
+            self.end_and_switch(id, rematching, cx);
         } else {
             self.set_rematching(id, rematching);
         }
     }
 
     /// What is lost ends in parts; then the folder is switched.
-    fn end_and_switch(
-        &mut self,
-        id: FolderId,
-        mut rematching: Box<Rematching>,
-        desk: &mut Desk<'_>,
-    ) {
+    fn end_and_switch(&mut self, id: FolderId, mut rematching: Box<Rematching>, cx: &mut Cx<'_>) {
         let owner = self.pass_owner(id);
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let (from, started, examined) =
@@ -178,7 +173,7 @@ impl FolderWork {
         let Some(mut found) = rematching.found.take() else { return };
         let gone: UidSet = found.lost.iter().take(ENDS_CHUNK).collect();
         if !gone.is_empty() {
-            desk.counts.facts += gone.len();
+            cx.counts().facts += gone.len();
             found.lost = found.lost.minus(&gone);
             rematching.found = Some(found);
             folder.pass = Some(Pass::Rematching(rematching));
@@ -191,7 +186,7 @@ impl FolderWork {
                 again: UidSet::new(),
                 started,
             };
-            return desk.commit(owner, change);
+            return cx.commit(owner, change);
         }
         let mark =
             Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
@@ -209,8 +204,8 @@ impl FolderWork {
         };
         // Switched, it is listed like a new one.
         folder.pass = Some(Pass::Reopening);
-        desk.counts.folder_changes += 1;
-        desk.commit(owner, change);
+        cx.counts().folder_changes += 1;
+        cx.commit(owner, change);
     }
 
     /// What was seen is a first look, or none: the folder is looked at again in another run.
@@ -240,6 +235,6 @@ impl FolderWork {
 }
 
 /// What we recognise a folder's locations by, those behind a UID.
-fn keys(folder: FolderId, after: u32, desk: &Desk<'_>) -> Query {
-    Query::Keys { folder, after, sized: !desk.account.sizes_estimated }
+fn keys(folder: FolderId, after: u32, cx: &Cx<'_>) -> Query {
+    Query::Keys { folder, after, sized: !cx.account().sizes_estimated }
 }

@@ -7,9 +7,10 @@ use crate::mail::folder::ListedFolder;
 use crate::mail::id::{FolderId, MailboxId};
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Examined, Request, Sampled};
+use crate::run::context::RunEffects;
 use crate::run::event::Token;
 use crate::run::folders::listed::{At, Candidates, Listing, Matching};
-use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::folders::state::{Cx, FolderWork};
 use crate::run::reads::Query;
 use crate::run::scope::Depth;
 use std::collections::BTreeMap;
@@ -30,21 +31,21 @@ fn agrees(ours: &[Sampled], theirs: &[Sampled]) -> bool {
 
 impl FolderWork {
     /// Goes on with the next new name, or, when all are compared, with what is still missing.
-    pub(super) fn match_folders(&mut self, mut matching: Matching, desk: &mut Desk<'_>) {
+    pub(super) fn match_folders(&mut self, mut matching: Matching, cx: &mut Cx<'_>) {
         let next = matching.todo.pop_front().filter(|_| !matching.missing.is_empty());
         match next.map(|name| (self.folders.named(&name.remote_id).map(|f| f.row.id), name)) {
             // A rename that was on its way when LIST was asked anew has been stored since.
             Some((Some(folder), name)) => {
                 self.found_again(&mut matching, folder, &name);
-                self.match_folders(matching, desk);
+                self.match_folders(matching, cx);
             }
             Some((None, name)) => {
                 let request = Request::examine(name.remote_id.clone());
                 matching.at = At::Examining(name);
                 self.listing = Listing::Matching(Box::new(matching));
-                desk.ask(self.list_owner(), request);
+                cx.ask(self.list_owner(), request);
             }
-            None => self.judge_missing(matching.work, matching.missing, desk),
+            None => self.judge_missing(matching.work, matching.missing, cx),
         }
     }
 
@@ -54,12 +55,12 @@ impl FolderWork {
         &mut self,
         mut matching: Matching,
         examined: Option<Examined>,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) {
         let At::Examining(name) = std::mem::replace(&mut matching.at, At::Start) else {
-            return self.match_folders(matching, desk);
+            return self.match_folders(matching, cx);
         };
-        let Some(examined) = examined else { return self.match_folders(matching, desk) };
+        let Some(examined) = examined else { return self.match_folders(matching, cx) };
         let same = |id: &&FolderId| {
             self.folders.get(id).is_some_and(|f| {
                 let live = &f.lanes.live;
@@ -70,21 +71,21 @@ impl FolderWork {
             })
         };
         let folders: Vec<FolderId> = matching.missing.iter().filter(same).copied().collect();
-        self.match_next(matching, Candidates { name, examined, folders }, desk);
+        self.match_next(matching, Candidates { name, examined, folders }, cx);
     }
 
-    fn match_next(&mut self, mut matching: Matching, candidates: Candidates, desk: &mut Desk<'_>) {
+    fn match_next(&mut self, mut matching: Matching, candidates: Candidates, cx: &mut Cx<'_>) {
         match candidates.folders.last().copied() {
             Some(folder) => {
-                let token = desk.read(self.list_owner(), Query::Sample { folder, part: None });
+                let token = cx.read(self.list_owner(), Query::Sample { folder, part: None });
                 matching.at = At::Reading(candidates, token);
                 self.listing = Listing::Matching(Box::new(matching));
             }
-            None => self.match_folders(matching, desk),
+            None => self.match_folders(matching, cx),
         }
     }
 
-    pub(super) fn on_match_rows(&mut self, token: Token, ours: Vec<Sampled>, desk: &mut Desk<'_>) {
+    pub(super) fn on_match_rows(&mut self, token: Token, ours: Vec<Sampled>, cx: &mut Cx<'_>) {
         // A sample of a LIST that was broken off is another folder's.
         let awaited = matches!(&self.listing, Listing::Matching(m) if matches!(m.at, At::Reading(_, t) if t == token));
         if !awaited {
@@ -96,9 +97,9 @@ impl FolderWork {
         if ours.is_empty() {
             let empty = candidates.folders.pop();
             return match empty.filter(|id| self.is_named(*id, candidates.examined.mailbox)) {
-                Some(folder) => self.rename(matching, candidates, folder, desk),
+                Some(folder) => self.rename(matching, candidates, folder, cx),
                 // No rows to compare: deleted and new.
-                None => self.match_next(matching, candidates, desk),
+                None => self.match_next(matching, candidates, cx),
             };
         }
         let uids: UidSet = ours.iter().map(|row| row.uid).collect();
@@ -106,10 +107,10 @@ impl FolderWork {
         let uidvalidity = candidates.examined.uidvalidity;
         matching.at = At::Sampling(candidates, ours);
         self.listing = Listing::Matching(Box::new(matching));
-        desk.ask(self.list_owner(), Request::Sample { remote_id, uidvalidity, uids });
+        cx.ask(self.list_owner(), Request::Sample { remote_id, uidvalidity, uids });
     }
 
-    pub(super) fn on_match_sampled(&mut self, theirs: &[Sampled], desk: &mut Desk<'_>) {
+    pub(super) fn on_match_sampled(&mut self, theirs: &[Sampled], cx: &mut Cx<'_>) {
         if !matches!(&self.listing, Listing::Matching(m) if matches!(m.at, At::Sampling(..))) {
             return;
         }
@@ -117,12 +118,12 @@ impl FolderWork {
             return;
         };
         let Some(folder) = candidates.folders.pop() else {
-            return self.match_folders(matching, desk);
+            return self.match_folders(matching, cx);
         };
         if !agrees(&ours, theirs) {
-            return self.match_next(matching, candidates, desk);
+            return self.match_next(matching, candidates, cx);
         }
-        self.rename(matching, candidates, folder, desk);
+        self.rename(matching, candidates, folder, cx);
     }
 
     /// Whether the server names this folder so, and none of the others: an id that several have says
@@ -138,27 +139,24 @@ impl FolderWork {
         mut matching: Matching,
         candidates: Candidates,
         folder: FolderId,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) {
         let (name, uidvalidity) = (candidates.name, candidates.examined.uidvalidity);
         matching.at = At::Renaming(name.clone(), folder);
         self.listing = Listing::Matching(Box::new(matching));
         let from = self.folders.get(&folder).map(|f| f.row.remote_id.clone()).unwrap_or_default();
-        desk.commit(
-            self.list_owner(),
-            FolderChange::Rename { folder, uidvalidity, from, to: name },
-        );
+        cx.commit(self.list_owner(), FolderChange::Rename { folder, uidvalidity, from, to: name });
     }
 
     /// The rename is stored, or refused: then the folder is still missing, and its new name new.
-    pub(super) fn on_match_committed(&mut self, mut matching: Matching, desk: &mut Desk<'_>) {
+    pub(super) fn on_match_committed(&mut self, mut matching: Matching, cx: &mut Cx<'_>) {
         if let At::Renaming(name, folder) = std::mem::replace(&mut matching.at, At::Start)
             && self.folders.get(&folder).is_some_and(|f| f.row.remote_id == name.remote_id)
         {
-            desk.counts.folder_changes += 1;
+            cx.counts().folder_changes += 1;
             self.found_again(&mut matching, folder, &name);
         }
-        self.match_folders(matching, desk);
+        self.match_folders(matching, cx);
     }
 
     /// A missing folder is the one of this name.

@@ -10,6 +10,7 @@ use crate::mail::recognise::IdentityKind;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Examined;
 use crate::provider::{Proof, Tells};
+use crate::run::context::{RunEffects, RunView};
 use crate::run::event::AccountSnapshot;
 use crate::run::folders::folder::{Folder, Owner};
 use crate::run::folders::listed::{CutNote, GOES_LAST, Listing};
@@ -22,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// Where a step of this work is done.
-pub(super) type Desk<'a> = crate::run::desk::Desk<'a, Owner>;
+pub(super) type Cx<'a> = crate::run::context::RunCtx<'a, Owner>;
 
 /// The work of a run where mail lies in folders and has UIDs.
 #[derive(Debug)]
@@ -81,7 +82,7 @@ pub(crate) struct FolderWork {
 impl FolderWork {
     /// From the store's rows. Of the same work before the store was asked anew, what sessions have
     /// shown is still true.
-    pub(super) fn of(before: Option<Self>, snapshot: AccountSnapshot, desk: &mut Desk<'_>) -> Self {
+    pub(super) fn of(before: Option<Self>, snapshot: AccountSnapshot, cx: &mut Cx<'_>) -> Self {
         let mut work = Self {
             folders: Folders::default(),
             listing: Listing::Wanted,
@@ -90,7 +91,7 @@ impl FolderWork {
             listed_from: Micros::default(),
             proof: Proof::default(),
             read: None,
-            is_first: desk.account.listed_at.is_none(),
+            is_first: cx.account().listed_at.is_none(),
             listed_last: None,
             just_opened: None,
             names: IdentityKind::Hash,
@@ -127,7 +128,7 @@ impl FolderWork {
         }
         // What is shut is asked last: should a session end at it again, that alone is the third
         // time, and no try of the run.
-        for name in desk.account.shut.keys().filter(|name| !name.is_empty()) {
+        for name in cx.account().shut.keys().filter(|name| !name.is_empty()) {
             let noted = CutNote { count: GOES_LAST, text: String::new(), stored: false };
             work.notes.entry(Poison::Examine(name.clone())).or_insert(noted);
         }
@@ -140,34 +141,32 @@ impl FolderWork {
                 row.proved_at,
                 row.look.as_ref().map(|look| look.at),
             ] {
-                desk.book.stamp_after(instant);
+                cx.stamp_after(instant);
             }
             let id = row.id;
             let path = row.path.clone();
             let Some(mut folder) = Folder::new(row) else {
-                desk.leave(format!(
-                    "folder {path} has no cursor in the database, which is damaged"
-                ));
+                cx.leave(format!("folder {path} has no cursor in the database, which is damaged"));
                 continue;
             };
             let of = |rows: &mut BTreeMap<FolderId, UidSet>| rows.remove(&id).unwrap_or_default();
             let (due, lone, burst) = (of(&mut due), of(&mut lone), of(&mut burst));
-            let due = if desk.insists() { folder.row.failures.clone() } else { due };
+            let due = if cx.insists() { folder.row.failures.clone() } else { due };
             folder.lone = due.intersect(&lone);
             folder.due = due.minus(&lone);
             folder.burst = burst.minus(&due);
             work.folders.insert(folder);
         }
-        work.narrow(desk);
-        work.leave_shut(desk);
+        work.narrow(cx);
+        work.leave_shut(cx);
         work
     }
 
     /// Leaves out what the run is not to look at. Before an account's first LIST there is nothing
     /// to leave out.
-    fn narrow(&mut self, desk: &Desk<'_>) {
-        let Scope::Some { list, folders } = &desk.scope else { return };
-        if desk.account.listed_at.is_none() {
+    fn narrow(&mut self, cx: &Cx<'_>) {
+        let Scope::Some { list, folders } = cx.scope() else { return };
+        if cx.account().listed_at.is_none() {
             return;
         }
         for folder in self.folders.values_mut() {
@@ -180,13 +179,13 @@ impl FolderWork {
     }
 
     /// What is shut and not due is left alone from the beginning.
-    fn leave_shut(&mut self, desk: &Desk<'_>) {
-        if desk.insists() {
+    fn leave_shut(&mut self, cx: &Cx<'_>) {
+        if cx.insists() {
             return;
         }
-        for (name, shut) in &desk.account.shut {
+        for (name, shut) in &cx.account().shut {
             let is_waited_for = |f: &&Folder| {
-                shut.due_at > desk.now.wall && (desk.settings.policy.stays || !f.is_inbox())
+                shut.due_at > cx.now().wall && (cx.settings().policy.stays || !f.is_inbox())
             };
             if let Some(id) = self.folders.named(name).filter(is_waited_for).map(|f| f.row.id) {
                 let text = "it could not be opened, and is asked again later";
@@ -246,8 +245,8 @@ impl FolderWork {
     }
 
     /// Fetches under way and pages not acknowledged.
-    pub(super) fn pages_in_flight(&self, desk: &Desk<'_>) -> usize {
-        desk.book.pages() + self.folders.sealed()
+    pub(super) fn pages_in_flight(&self, cx: &Cx<'_>) -> usize {
+        cx.pages() + self.folders.sealed()
     }
 
     /// The LIST that is under way, as the owner of what it asks and sends.

@@ -5,14 +5,14 @@
 //! equal ones the server is known to estimate: the kept bytes are committed as they are, and
 //! nothing is asked twice any more.
 
-use crate::commit::change::AccountChange;
 use crate::failure::Class;
 use crate::mail::id::FolderId;
 use crate::mail::message::Fetched;
 use crate::mail::page::{Again, Page, Suspect, Unfetched};
 use crate::mail::uid_set::UidSet;
+use crate::run::context::{RunEffects, RunView};
 use crate::run::folders::folder::{Folder, Owner};
-use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::folders::state::{Cx, FolderWork};
 
 /// Suspects of a folder whose bytes are kept; what is beyond is fetched again.
 const KEPT: usize = 2000;
@@ -23,8 +23,8 @@ const EQUAL: u32 = 3;
 impl FolderWork {
     /// Takes the suspects out of a page that is no retry: they become failure rows, to be tried
     /// elsewhere.
-    pub(super) fn suspect(&mut self, id: FolderId, page: &mut Page, desk: &Desk<'_>) {
-        let session = desk.session;
+    pub(super) fn suspect(&mut self, id: FolderId, page: &mut Page, cx: &Cx<'_>) {
+        let session = cx.session();
         let Some(folder) = self.folders.get_mut(&id) else { return };
         for suspect in std::mem::take(&mut page.suspects) {
             let uid = suspect.fetched.uid;
@@ -38,7 +38,7 @@ impl FolderWork {
     }
 
     /// Judges what another session says of a suspect that was asked for alone.
-    pub(super) fn judge_suspects(&mut self, id: FolderId, page: &mut Page, desk: &mut Desk<'_>) {
+    pub(super) fn judge_suspects(&mut self, id: FolderId, page: &mut Page, cx: &mut Cx<'_>) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let mut right = false;
         for row in &page.rows {
@@ -56,7 +56,7 @@ impl FolderWork {
                     page.failed.push(unequal(uid, &suspect, Again::Elsewhere));
                     folder.lone.insert(uid);
                     folder.suspects.insert(uid, suspect);
-                    self.suspicious = desk.session;
+                    self.suspicious = cx.session();
                 }
                 Some(_) => page.failed.push(unequal(uid, &suspect, Again::Spaced)),
             }
@@ -74,9 +74,8 @@ impl FolderWork {
         if self.folders.values().all(|f| f.suspects.is_empty()) {
             self.suspicious = None;
         }
-        if self.equal_sizes >= EQUAL && !desk.account.sizes_estimated {
-            desk.account.sizes_estimated = true;
-            desk.commit(Owner::Nobody, AccountChange::SizesEstimated);
+        if self.equal_sizes >= EQUAL && !cx.account().sizes_estimated {
+            cx.estimate_sizes(Owner::Nobody);
         }
     }
 
@@ -90,8 +89,8 @@ impl FolderWork {
 
     /// What is kept and need not be asked for: the server estimates. One page of it, if there is
     /// some.
-    pub(super) fn believed(&mut self, id: FolderId, size: usize, desk: &Desk<'_>) -> Option<Page> {
-        if !desk.account.sizes_estimated {
+    pub(super) fn believed(&mut self, id: FolderId, size: usize, cx: &Cx<'_>) -> Option<Page> {
+        if !cx.account().sizes_estimated {
             return None;
         }
         let folder = self.folders.get_mut(&id)?;

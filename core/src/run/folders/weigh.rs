@@ -4,9 +4,10 @@ use crate::commit::rows::Misfit;
 use crate::mail::id::SessionId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Examined;
+use crate::run::context::{RunEffects, RunView};
 use crate::run::evidence::{Fit, judge_fit};
 use crate::run::folders::folder::Folder;
-use crate::run::folders::state::Desk;
+use crate::run::folders::state::Cx;
 use crate::time::Micros;
 
 /// A listing that was weighed.
@@ -51,15 +52,15 @@ pub(super) fn first_misfit(
     weighed: &Weighed,
     listed: UidSet,
     started: Micros,
-    desk: &mut Desk<'_>,
+    cx: &mut Cx<'_>,
 ) -> Option<Misfit> {
-    let (Weighed { below, surplus, .. }, session) = (weighed, desk.session?);
+    let (Weighed { below, surplus, .. }, session) = (weighed, cx.session()?);
     let text = format!(
         "folder {}: the listing shows {below} messages where EXISTS says {}; looked at again next time",
         folder.row.path, examined.exists
     );
-    desk.leave(text);
-    desk.second_look = true;
+    cx.leave(text);
+    cx.look_again();
     let uidvalidity = examined.uidvalidity;
     Some(Misfit { uidvalidity, listed, surplus: *surplus, session, at: started })
 }

@@ -8,10 +8,11 @@ use crate::mail::uid_flags::UidFlags;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Examined, Request};
 use crate::recovery::backoff::mix;
+use crate::run::context::{RunEffects, RunView};
 use crate::run::folders::folder::Folder;
 use crate::run::folders::gate::{counted, settled};
 use crate::run::folders::sight::{Pass, Seen};
-use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::folders::state::{Cx, FolderWork};
 use crate::time::Micros;
 
 /// The rest of a folder is looked at in so many windows at most.
@@ -47,9 +48,9 @@ impl FolderWork {
         id: FolderId,
         started: Micros,
         examined: Examined,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) -> bool {
-        let newest = desk.settings.flags_window;
+        let newest = cx.settings().flags_window;
         let Some(folder) = self.folders.get_mut(&id) else { return false };
         let Some((arrived, since)) = allowed(folder, &examined, started) else { return false };
         let uids = window(examined.uidnext, newest, started).union(&arrived);
@@ -61,7 +62,7 @@ impl FolderWork {
         folder.pass =
             Some(Pass::Windowing { started, examined, arrived, since, uids: uids.clone() });
         let owner = self.pass_owner(id);
-        desk.ask(owner, Request::Index { remote_id, uidvalidity, uids: Some(uids) });
+        cx.ask(owner, Request::Index { remote_id, uidvalidity, uids: Some(uids) });
         true
     }
 

@@ -6,15 +6,16 @@ use crate::failure::{Class, Failure, Provenance, Reach};
 use crate::mail::id::FolderId;
 use crate::provider::Capabilities;
 use crate::provider::folders::{Answer, Request};
-use crate::recovery::decide::{Verdict, decide};
-use crate::run::desk::Common;
+use crate::recovery::decide::Verdict;
+use crate::run::context::{RunEffects, RunView};
 use crate::run::event::{AccountSnapshot, Token};
 use crate::run::fetcher::PagesLeft;
 use crate::run::folders::folder::{Owner, of_folder};
 use crate::run::folders::listed::Listing;
-use crate::run::folders::state::{Desk, FolderWork};
+use crate::run::folders::state::{Cx, FolderWork};
 use crate::run::reads::Rows;
 use crate::run::scope::Depth;
+use crate::run::settings::Settings;
 use crate::run::summary::{Counts, FolderLine};
 use crate::run::work::{Cut, OpenQuestion, Taken, Work};
 use crate::time::Micros;
@@ -29,8 +30,8 @@ impl Work for FolderWork {
 
     const NOBODY: Owner = Owner::Nobody;
 
-    fn opened(before: Option<Self>, snapshot: AccountSnapshot, desk: &mut Desk<'_>) -> Self {
-        Self::of(before, snapshot, desk)
+    fn opened(before: Option<Self>, snapshot: AccountSnapshot, cx: &mut Cx<'_>) -> Self {
+        Self::of(before, snapshot, cx)
     }
 
     fn connected(&mut self, capabilities: &Capabilities) {
@@ -41,64 +42,64 @@ impl Work for FolderWork {
         self.ask_bare_again();
     }
 
-    fn plan(&mut self, desk: &mut Desk<'_>) -> bool {
-        self.plan_all(desk)
+    fn plan(&mut self, cx: &mut Cx<'_>) -> bool {
+        self.plan_all(cx)
     }
 
-    fn pages_left(&self, desk: &Desk<'_>) -> PagesLeft {
-        FolderWork::pages_left(self, desk)
+    fn pages_left(&self, cx: &Cx<'_>) -> PagesLeft {
+        FolderWork::pages_left(self, cx)
     }
 
-    fn wants_other_session(&self, over: bool, desk: &Desk<'_>) -> bool {
-        self.has_suspects_of(over, desk) || (over && self.has_bare())
+    fn wants_other_session(&self, over: bool, cx: &Cx<'_>) -> bool {
+        self.has_suspects_of(over, cx) || (over && self.has_bare())
     }
 
     fn answered(
         &mut self,
         question: OpenQuestion<Owner>,
         answer: Result<Answer, Failure>,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) -> Result<(), Failure> {
         let request = question.request.as_ref();
         match &answer {
             Ok(answer) if !is_about(request, answer) => {
                 return Err(Failure::bug("an answer is about another folder than its question"));
             }
-            Ok(_) => self.note_answered(request, desk),
-            Err(failure) if is_the_folders(failure, desk) => self.note_answered(request, desk),
+            Ok(_) => self.note_answered(request, cx),
+            Err(failure) if is_the_folders(failure, cx) => self.note_answered(request, cx),
             Err(_) => {}
         }
         match answer {
-            Ok(answer) => self.on_answer(&question, answer, desk),
-            Err(failure) => self.on_failure(question, failure, desk),
+            Ok(answer) => self.on_answer(&question, answer, cx),
+            Err(failure) => self.on_failure(question, failure, cx),
         }
     }
 
-    fn cut(&mut self, token: Token, owner: Owner, failure: &Failure, desk: &mut Desk<'_>) -> Cut {
-        self.note_cut(token, owner, failure, desk)
+    fn cut(&mut self, token: Token, owner: Owner, failure: &Failure, cx: &mut Cx<'_>) -> Cut {
+        self.note_cut(token, owner, failure, cx)
     }
 
-    fn rows(&mut self, token: Token, owner: Owner, rows: Rows, desk: &mut Desk<'_>) {
+    fn rows(&mut self, token: Token, owner: Owner, rows: Rows, cx: &mut Cx<'_>) {
         match (owner, rows) {
             (Owner::Pass(id, generation), Rows::Folder(rows))
                 if self.is_current(id, generation) =>
             {
-                self.on_pass_rows(id, &rows, desk);
+                self.on_pass_rows(id, &rows, cx);
             }
             (Owner::Pass(id, generation), Rows::Sample(ours))
                 if self.is_current(id, generation) =>
             {
-                self.on_compare_rows(id, ours, desk);
+                self.on_compare_rows(id, ours, cx);
             }
             (Owner::Pass(id, generation), Rows::Keys(ours)) if self.is_current(id, generation) => {
-                self.on_keys_read(id, ours, desk);
+                self.on_keys_read(id, ours, cx);
             }
             (Owner::Pass(..), _) => {}
             (Owner::Listing(generation), Rows::Folder(rows)) if generation == self.generation => {
-                self.on_listing_rows(&rows.living.uids(), desk);
+                self.on_listing_rows(&rows.living.uids(), cx);
             }
             (_, Rows::Folder(_) | Rows::Keys(_) | Rows::Feed(_)) => {}
-            (_, Rows::Sample(ours)) => self.on_match_rows(token, ours, desk),
+            (_, Rows::Sample(ours)) => self.on_match_rows(token, ours, cx),
         }
     }
 
@@ -110,21 +111,21 @@ impl Work for FolderWork {
         }
     }
 
-    fn committed(&mut self, owner: Owner, taken: Taken, goes_on: bool, desk: &mut Desk<'_>) {
+    fn committed(&mut self, owner: Owner, taken: Taken, goes_on: bool, cx: &mut Cx<'_>) {
         let opening = matches!(self.listing, Listing::Opening(_) | Listing::Examining(_));
         let mut opened = None;
         match taken {
             Taken::Done(rows) => {
                 opened = rows.folder.as_ref().map(|f| f.id);
-                self.on_done(owner, rows.folder, desk);
+                self.on_done(owner, rows.folder, cx);
             }
             Taken::Refused(refusal, rows) => {
-                self.on_refused(owner, refusal, rows.and_then(|rows| rows.folder), desk)
+                self.on_refused(owner, refusal, rows.and_then(|rows| rows.folder), cx)
             }
         }
         // An acknowledgement of an earlier LIST has been noted; it moves nothing in this one.
         if goes_on && owner == self.list_owner() {
-            self.on_listing_committed(opened.filter(|_| opening), desk);
+            self.on_listing_committed(opened.filter(|_| opening), cx);
         }
     }
 
@@ -167,11 +168,11 @@ impl Work for FolderWork {
         self.folders.refresh();
     }
 
-    fn keep(&mut self, desk: &mut Desk<'_>) {
-        self.store_first_notes(desk);
+    fn keep(&mut self, cx: &mut Cx<'_>) {
+        self.store_first_notes(cx);
     }
 
-    fn leave_undone(&mut self, desk: &mut Desk<'_>) {
+    fn leave_undone(&mut self, cx: &mut Cx<'_>) {
         let failing = || self.folders.values().filter(|f| !f.row.excluded);
         let open: u64 = failing().map(|f| f.row.failures.len()).sum();
         if open > 0 {
@@ -179,7 +180,7 @@ impl Work for FolderWork {
             let named: Vec<String> =
                 named.take(NAMED).map(|(f, uid)| format!("{} UID {uid}", f.row.path)).collect();
             let more = if open > NAMED as u64 { ", …" } else { "" };
-            desk.leave(format!(
+            cx.leave(format!(
                 "{open} message(s) could not be fetched ({}{more}); they are in the ledger and are tried again",
                 named.join(", ")
             ));
@@ -187,9 +188,9 @@ impl Work for FolderWork {
         let held = |name: &Vec<u8>| {
             self.folders.values().any(|f| f.row.excluded && f.row.remote_id == *name)
         };
-        let shut = desk.account.shut.keys().filter(|name| !held(name)).count();
+        let shut = cx.account().shut.keys().filter(|name| !held(name)).count();
         if shut > 0 {
-            desk.leave(format!(
+            cx.leave(format!(
                 "{shut} folder(s) are listed and cannot be opened; they are asked again in their own time"
             ));
         }
@@ -212,8 +213,8 @@ impl Work for FolderWork {
         })
     }
 
-    fn live_end_stalled(&self, run: &Common<Owner>) -> Option<Failure> {
-        if !run.settings.folders.wants("INBOX") {
+    fn live_end_stalled(&self, settings: &Settings) -> Option<Failure> {
+        if !settings.folders.wants("INBOX") {
             return None;
         }
         let Some(inbox) = self.folders.inbox().and_then(|id| self.folders.get(&id)) else {
@@ -255,7 +256,7 @@ fn is_about(request: Option<&Request>, answer: &Answer) -> bool {
 
 impl FolderWork {
     /// Takes the notes away of what has answered, and remembers that the session works for it.
-    fn note_answered(&mut self, request: Option<&Request>, desk: &mut Desk<'_>) {
+    fn note_answered(&mut self, request: Option<&Request>, cx: &mut Cx<'_>) {
         let Some(name) = request.and_then(Request::remote_id) else { return };
         let about = match request {
             Some(Request::Examine { .. }) => {
@@ -265,58 +266,58 @@ impl FolderWork {
             _ => {
                 self.indexed.insert(name.to_vec());
                 // Opening it was a part of the question.
-                self.forget_note(&Poison::Examine(name.to_vec()), desk);
+                self.forget_note(&Poison::Examine(name.to_vec()), cx);
                 Poison::Index(name.to_vec())
             }
         };
         self.answered.insert(name.to_vec());
-        self.forget_note(&about, desk);
+        self.forget_note(&about, cx);
     }
 
     fn on_answer(
         &mut self,
         question: &OpenQuestion<Owner>,
         answer: Answer,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) -> Result<(), Failure> {
         match (question.owner, answer) {
             (Owner::Listing(_), Answer::Listed { folders, unreadable, counters }) => {
                 self.counters = counters;
-                self.on_listed(folders, unreadable, desk)
+                self.on_listed(folders, unreadable, cx)
             }
             (Owner::Listing(_), Answer::Examined { examined, .. }) => {
-                self.on_listing_examined(Ok(examined), desk)
+                self.on_listing_examined(Ok(examined), cx)
             }
             (Owner::Listing(_), Answer::Sampled { rows, .. })
                 if matches!(self.listing, Listing::Dating(..)) =>
             {
-                self.on_dated(&rows, desk);
+                self.on_dated(&rows, cx);
             }
-            (Owner::Listing(_), Answer::Sampled { rows, .. }) => self.on_match_sampled(&rows, desk),
+            (Owner::Listing(_), Answer::Sampled { rows, .. }) => self.on_match_sampled(&rows, cx),
             (Owner::Pass(id, _), Answer::Examined { examined, changed, told, .. }) => {
-                self.on_pass_examined(id, examined, changed, told, desk)
+                self.on_pass_examined(id, examined, changed, told, cx)
             }
             (Owner::Pass(id, _), Answer::Indexed { rows, exists, .. }) => {
-                self.on_pass_indexed(id, rows, exists, desk)
+                self.on_pass_indexed(id, rows, exists, cx)
             }
             (Owner::Pass(id, _), Answer::Uids { uids, exists, .. }) => {
-                self.on_uids(id, &uids, exists, desk)
+                self.on_uids(id, &uids, exists, cx)
             }
             (Owner::Pass(id, _), Answer::Keyed { rows, exists, .. }) => {
-                self.on_keyed(id, rows, exists, desk)
+                self.on_keyed(id, rows, exists, cx)
             }
-            (Owner::Pass(id, _), Answer::Sampled { rows, .. }) => self.on_compared(id, &rows, desk),
+            (Owner::Pass(id, _), Answer::Sampled { rows, .. }) => self.on_compared(id, &rows, cx),
             // The session has answered.
-            (Owner::Probe(id), Answer::Examined { .. }) => self.opens(id, desk),
-            (Owner::Trial, Answer::Examined { .. }) => return self.on_tried(Ok(()), desk),
+            (Owner::Probe(id), Answer::Examined { .. }) => self.opens(id, cx),
+            (Owner::Trial, Answer::Examined { .. }) => return self.on_tried(Ok(()), cx),
             (Owner::Page(id, _), Answer::Fetched { page, last }) => {
                 if !last {
-                    desk.book.asks.insert(question.token, (question.owner, question.page));
+                    cx.keep_open(question.token, question.owner, question.page);
                 }
-                return self.on_page(id, question.token, page, last, desk);
+                return self.on_page(id, question.token, page, last, cx);
             }
             (Owner::Page(id, _), Answer::Deferred(wait)) => {
-                return self.defer_fill(id, question.token, wait, desk);
+                return self.defer_fill(id, question.token, wait, cx);
             }
             _ => return Err(Failure::bug("a session answered another question than it was asked")),
         }
@@ -328,48 +329,48 @@ impl FolderWork {
         &mut self,
         question: OpenQuestion<Owner>,
         failure: Failure,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) -> Result<(), Failure> {
         let OpenQuestion { token, owner, request, .. } = question;
-        if !is_the_folders(&failure, desk) {
+        if !is_the_folders(&failure, cx) {
             // The question is open still, for who looks which was the oldest.
-            desk.book.about.extend(request.map(|request| (token, request)));
+            cx.leave_open(token, request);
             return Err(failure);
         }
         match owner {
             Owner::Listing(_) if !matches!(self.listing, Listing::Asked { .. }) => {
-                self.on_listing_examined(Err(failure), desk);
+                self.on_listing_examined(Err(failure), cx);
             }
             Owner::Probe(_) => {}
-            Owner::Trial => return self.on_tried(Err(failure), desk),
+            Owner::Trial => return self.on_tried(Err(failure), cx),
             Owner::Page(id, _) => {
                 self.drop_fill(id, token);
                 // Opening it was a part of the question, and no session ended at that.
                 if let Some(name) = self.folders.get(&id).map(|folder| folder.row.remote_id.clone())
                 {
-                    self.forget_note(&Poison::Examine(name), desk);
+                    self.forget_note(&Poison::Examine(name), cx);
                 }
                 let opening = failure.class != Class::StateLost;
-                self.folder_trouble(id, failure, opening, desk);
+                self.folder_trouble(id, failure, opening, cx);
             }
             // A mail whose size cannot be told costs itself: its part is not compared.
             Owner::Pass(id, _) if self.compares(id) && failure.class != Class::StateLost => {
-                desk.report(&of_folder(id, &failure));
-                self.on_compared(id, &[], desk);
+                cx.report(&of_folder(id, &failure));
+                self.on_compared(id, &[], cx);
             }
             Owner::Pass(id, _) => {
                 let opening = matches!(request, Some(Request::Examine { .. }));
-                self.folder_trouble(id, failure, opening, desk);
+                self.folder_trouble(id, failure, opening, cx);
             }
             Owner::Listing(_) | Owner::Nobody => {
-                desk.book.about.extend(request.map(|request| (token, request)));
+                cx.leave_open(token, request);
                 return Err(failure);
             }
         }
         Ok(())
     }
 
-    fn on_done(&mut self, owner: Owner, row: Option<FolderRow>, desk: &mut Desk<'_>) {
+    fn on_done(&mut self, owner: Owner, row: Option<FolderRow>, cx: &mut Cx<'_>) {
         if let Some(row) = &row {
             self.stored(row.clone());
         }
@@ -383,14 +384,14 @@ impl FolderWork {
                 }
             }
             Owner::Pass(id, generation) if self.is_current(id, generation) => {
-                self.on_pass_committed(id, desk)
+                self.on_pass_committed(id, cx)
             }
             Owner::Page(id, fill) => {
                 // Holes are closed without a word from the server: they prove nothing about it.
                 if fill != Token::HOLES {
-                    desk.history.survived();
+                    cx.brought();
                 }
-                self.on_page_answered(id, fill, false, desk);
+                self.on_page_answered(id, fill, false, cx);
             }
             Owner::Pass(..) | Owner::Probe(_) | Owner::Trial | Owner::Nobody => {}
         }
@@ -401,7 +402,7 @@ impl FolderWork {
         owner: Owner,
         refusal: Refusal,
         row: Option<FolderRow>,
-        desk: &mut Desk<'_>,
+        cx: &mut Cx<'_>,
     ) {
         if let Some(row) = row {
             self.stored(row.clone());
@@ -414,7 +415,7 @@ impl FolderWork {
             Owner::Pass(id, generation) if self.is_current(id, generation) => {
                 self.break_off_pass(id, false)
             }
-            Owner::Page(id, fill) => self.on_page_answered(id, fill, true, desk),
+            Owner::Page(id, fill) => self.on_page_answered(id, fill, true, cx),
             Owner::Pass(..)
             | Owner::Listing(_)
             | Owner::Probe(_)
@@ -433,6 +434,6 @@ impl FolderWork {
 }
 
 /// Whether the run goes on without the folder: what `decide` says is obeyed.
-fn is_the_folders(failure: &Failure, desk: &Desk<'_>) -> bool {
-    decide(failure, &desk.history, &desk.settings.policy, desk.now) == Verdict::SkipFolder
+fn is_the_folders(failure: &Failure, cx: &Cx<'_>) -> bool {
+    cx.verdict(failure) == Verdict::SkipFolder
 }

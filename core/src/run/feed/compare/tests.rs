@@ -8,7 +8,7 @@ use crate::mail::flags::Flags;
 use crate::mail::id::{AccountId, Incarnation, MessageId, SessionId};
 use crate::provider::FeedTraits;
 use crate::recovery::history::History;
-use crate::run::desk::{Common, RunStart};
+use crate::run::context::{Common, RunCtx, RunStart};
 use crate::run::event::{AccountSnapshot, Action};
 use crate::run::feed::trail::Trail;
 use crate::run::feed::walk::Walk;
@@ -52,7 +52,7 @@ fn walk() -> Walk {
 /// What such a work does, spoilt by `spoil`.
 fn with<T>(
     spoil: impl FnOnce(&mut FeedWork, &mut FeedTally),
-    act: impl FnOnce(&mut FeedWork, FeedTally, &mut Desk<'_>) -> T,
+    act: impl FnOnce(&mut FeedWork, FeedTally, &mut Cx<'_>) -> T,
 ) -> (T, Vec<Action>) {
     let account = AccountRow::fresh(AccountId(1), Incarnation(1));
     let start = RunStart {
@@ -63,18 +63,18 @@ fn with<T>(
     let mut shared = Common::new(start, account.clone(), None);
     shared.session = Some(SessionId(1));
     let mut out = Vec::new();
-    let mut desk = Desk::new(&mut shared, Now::default(), &mut out);
-    let mut work = FeedWork::of(FeedTraits::default(), AccountSnapshot::of(account), &mut desk);
+    let mut cx = RunCtx::new(&mut shared, Now::default(), &mut out);
+    let mut work = FeedWork::of(FeedTraits::default(), AccountSnapshot::of(account), &mut cx);
     work.rows.state.debt = Some(Micros(500));
     work.walk = Some(walk());
     let mut tally = FeedTally { held: 1, ..FeedTally::default() };
     spoil(&mut work, &mut tally);
-    let done = act(&mut work, tally, &mut desk);
+    let done = act(&mut work, tally, &mut cx);
     (done, out)
 }
 
 fn proves(spoil: impl FnOnce(&mut FeedWork, &mut FeedTally)) -> bool {
-    let (_, out) = with(spoil, |work, tally, desk| work.on_walk_tallied(tally, desk));
+    let (_, out) = with(spoil, |work, tally, cx| work.on_walk_tallied(tally, cx));
     out.iter().any(|action| matches!(action, Action::Prove(QuietProof::Feed(proof)) if proof.whole))
 }
 
@@ -112,9 +112,9 @@ fn what_was_stored_since_is_not_absent() {
         };
         let ((), out) = with(
             |work, _| work.traits.by_place = false,
-            |work, _, desk| {
-                work.on_held(vec![row], desk);
-                work.on_away(Vec::new(), desk);
+            |work, _, cx| {
+                work.on_held(vec![row], cx);
+                work.on_away(Vec::new(), cx);
             },
         );
         out.iter().any(|action| matches!(action, Action::Commit { .. }))
@@ -136,8 +136,8 @@ fn what_is_listed_too_soon_pays_nothing() {
             (work.placing.asked, work.traits.shows_state) = (None, true);
             (work.gets.drained, work.compare, work.walk) = (true, true, None);
         };
-        let (walk, _) = with(ready, |work, _, desk| {
-            work.plan_walk(desk);
+        let (walk, _) = with(ready, |work, _, cx| {
+            work.plan_walk(cx);
             work.walk.take().unwrap()
         });
         assert_eq!(walk.kind, WalkKind::Compare);

@@ -8,7 +8,7 @@ use crate::mail::cursor::Mark;
 use crate::mail::folder::ListedFolder;
 use crate::mail::id::{AccountId, Incarnation, SessionId, UidValidity};
 use crate::recovery::history::History;
-use crate::run::desk::{Common, RunStart};
+use crate::run::context::{Common, RunCtx, RunStart};
 use crate::run::event::{AccountSnapshot, Action};
 use crate::run::scope::Scope;
 use crate::run::settings::Settings;
@@ -62,7 +62,7 @@ impl Table {
         let mut work = FolderWork::opened(
             None,
             snapshot,
-            &mut Desk::new(&mut shared, Now::default(), &mut out),
+            &mut RunCtx::new(&mut shared, Now::default(), &mut out),
         );
         work.listing = Listing::Done;
         let folder = work.folders.get_mut(&FolderId(1)).unwrap();
@@ -78,7 +78,7 @@ impl Table {
     /// Plans, and lets what was asked for be read and committed whole.
     fn turn(&mut self) -> Vec<AskedPage> {
         let mut out = Vec::new();
-        self.work.plan_all(&mut Desk::new(&mut self.shared, Now::default(), &mut out));
+        self.work.plan_all(&mut RunCtx::new(&mut self.shared, Now::default(), &mut out));
         let asked = out.iter().filter_map(|action| match action {
             Action::Ask { request: Request::Fetch { uids, .. }, .. } => Some(uids.to_string()),
             _ => None,
@@ -161,7 +161,7 @@ fn due_failures_come_last() {
     let mut asked: Vec<String> = Vec::new();
     for _ in 0..6 {
         let mut out = Vec::new();
-        table.work.plan_all(&mut Desk::new(&mut table.shared, Now::default(), &mut out));
+        table.work.plan_all(&mut RunCtx::new(&mut table.shared, Now::default(), &mut out));
         asked.extend(out.iter().filter_map(|action| match action {
             Action::Ask { request: Request::Fetch { uids, .. }, .. } => Some(uids.to_string()),
             _ => None,
