@@ -1,29 +1,14 @@
 //! The work of a run where mail lies in folders and has UIDs: LIST, passes, pages.
 
-mod compare;
-mod conclude;
-mod differ;
-mod fill;
+mod fills;
 mod folder;
-mod gate;
-mod listed;
 mod listing;
-mod opening;
-mod pairs;
-mod pass;
+mod notes;
+mod passes;
 mod plan;
-mod poison;
-mod prove;
 mod refusals;
-mod refused;
-mod rematch;
-mod rename;
-mod roll;
-mod sight;
+mod set;
 mod state;
-mod suspects;
-mod weigh;
-mod window;
 mod work;
 
 pub(crate) use state::FolderWork;

@@ -7,7 +7,7 @@ use crate::mail::id::FolderId;
 use crate::mail::page::Suspect;
 use crate::mail::uid_set::UidSet;
 use crate::run::event::Token;
-use crate::run::folders::sight::Pass;
+use crate::run::folders::passes::sight::Pass;
 use crate::run::scope::Depth;
 use crate::time::Micros;
 use std::collections::{BTreeMap, VecDeque};

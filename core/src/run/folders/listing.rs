@@ -4,6 +4,10 @@
 //! on two sessions end a folder. A folder that is listed and cannot be opened is *shut*: a ledger
 //! row, and the run goes on without it.
 
+pub(super) mod opening;
+pub(super) mod rename;
+pub(super) mod state;
+
 use crate::commit::change::{AccountChange, FolderChange, Poison};
 use crate::commit::rows::Shut;
 use crate::failure::{Class, Failure};
@@ -15,9 +19,9 @@ use crate::provider::folders::Request;
 use crate::run::context::{RunEffects, RunView};
 use crate::run::evidence::{Sight, judge_list};
 use crate::run::folders::folder::Owner;
-use crate::run::folders::listed::{Asking, Listing, Matching, Todo, is_inbox};
-use crate::run::folders::opening::on_opened;
-use crate::run::folders::refusals::is_bare;
+use crate::run::folders::listing::opening::on_opened;
+use crate::run::folders::listing::state::{Asking, Listing, Matching, Todo, is_inbox};
+use crate::run::folders::refusals::state::is_bare;
 use crate::run::folders::state::{Cx, FolderWork};
 use crate::run::reads::{Query, QuietProof};
 use crate::time::Micros;

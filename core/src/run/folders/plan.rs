@@ -7,8 +7,8 @@ use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Request;
 use crate::run::context::{RunEffects, RunView};
 use crate::run::folders::folder::{FillKind, Folder, Owner};
-use crate::run::folders::listed::Listing;
-use crate::run::folders::sight::Pass;
+use crate::run::folders::listing::state::Listing;
+use crate::run::folders::passes::sight::Pass;
 use crate::run::folders::state::{Cx, FolderWork};
 use crate::run::settings::Settings;
 

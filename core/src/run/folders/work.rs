@@ -11,7 +11,7 @@ use crate::run::context::{RunEffects, RunView};
 use crate::run::event::{AccountSnapshot, Token};
 use crate::run::fetcher::PagesLeft;
 use crate::run::folders::folder::{Owner, of_folder};
-use crate::run::folders::listed::Listing;
+use crate::run::folders::listing::state::Listing;
 use crate::run::folders::state::{Cx, FolderWork};
 use crate::run::reads::Rows;
 use crate::run::scope::Depth;

@@ -15,10 +15,10 @@ use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Examined, Request};
 use crate::run::context::{RunEffects, RunView};
 use crate::run::evidence::{Fit, Sight, judge_folder};
-use crate::run::folders::pairs::pair;
-use crate::run::folders::sight::{Pass, Rematching};
+use crate::run::folders::passes::pairs::pair;
+use crate::run::folders::passes::sight::{Pass, Rematching};
+use crate::run::folders::passes::weigh::{first_misfit, weigh};
 use crate::run::folders::state::{Cx, FolderWork};
-use crate::run::folders::weigh::{first_misfit, weigh};
 use crate::run::reads::Query;
 use crate::run::scope::Depth;
 use crate::time::Micros;
@@ -28,7 +28,7 @@ const ENDS_CHUNK: usize = 2000;
 
 impl FolderWork {
     /// EXAMINE shows another UIDVALIDITY than that under which mail is held.
-    pub(super) fn start_rematch(
+    pub(in crate::run::folders) fn start_rematch(
         &mut self,
         id: FolderId,
         started: Micros,
@@ -67,7 +67,7 @@ impl FolderWork {
     }
 
     /// All that is there came; `exists` is what EXISTS was then.
-    pub(super) fn on_keyed(
+    pub(in crate::run::folders) fn on_keyed(
         &mut self,
         id: FolderId,
         theirs: Vec<Keyed>,
@@ -104,7 +104,12 @@ impl FolderWork {
     }
 
     /// A part of our rows; an empty one when there are no more.
-    pub(super) fn on_keys_read(&mut self, id: FolderId, rows: Vec<HeldKey>, cx: &mut Cx<'_>) {
+    pub(in crate::run::folders) fn on_keys_read(
+        &mut self,
+        id: FolderId,
+        rows: Vec<HeldKey>,
+        cx: &mut Cx<'_>,
+    ) {
         let Some(mut rematching) = self.take_rematching(id) else { return };
         let owner = self.pass_owner(id);
         if let Some(last) = rows.last() {
@@ -151,7 +156,7 @@ impl FolderWork {
     }
 
     /// A commit of it is durable: the next one.
-    pub(super) fn on_rematch_committed(
+    pub(in crate::run::folders) fn on_rematch_committed(
         &mut self,
         id: FolderId,
         rematching: Box<Rematching>,

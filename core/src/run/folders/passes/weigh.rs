@@ -12,18 +12,18 @@ use crate::time::Micros;
 
 /// A listing that was weighed.
 #[derive(Debug)]
-pub(super) struct Weighed {
-    pub(super) fit: Fit,
+pub(in crate::run::folders) struct Weighed {
+    pub(in crate::run::folders) fit: Fit,
     /// Those of its UIDs that EXISTS counts.
-    pub(super) below: u64,
+    pub(in crate::run::folders) below: u64,
     /// EXISTS minus those.
-    pub(super) surplus: i64,
+    pub(in crate::run::folders) surplus: i64,
 }
 
 /// Weighs a listing; `exists` is what EXISTS was when it was complete. Where mail went between
 /// EXAMINE and the listing, the counters become what the listing showed. `all`: UIDNEXT says nothing
 /// of what EXISTS counts.
-pub(super) fn weigh(
+pub(in crate::run::folders) fn weigh(
     folder: &Folder,
     examined: &mut Examined,
     listed: &UidSet,
@@ -46,7 +46,7 @@ pub(super) fn weigh(
 }
 
 /// A listing that does not fit, and waits for a second one.
-pub(super) fn first_misfit(
+pub(in crate::run::folders) fn first_misfit(
     folder: &Folder,
     examined: &Examined,
     weighed: &Weighed,

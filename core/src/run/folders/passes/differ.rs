@@ -6,12 +6,17 @@ use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Request;
 use crate::run::context::RunEffects;
-use crate::run::folders::sight::{Extent, Pass, Seen};
+use crate::run::folders::passes::sight::{Extent, Pass, Seen};
 use crate::run::folders::state::{Cx, FolderWork};
 
 impl FolderWork {
     /// All UIDs are to be asked, if what was seen can be proved so; else everything is.
-    pub(super) fn differ_or_list(&mut self, id: FolderId, seen: Seen, cx: &mut Cx<'_>) {
+    pub(in crate::run::folders) fn differ_or_list(
+        &mut self,
+        id: FolderId,
+        seen: Seen,
+        cx: &mut Cx<'_>,
+    ) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         if !matches!(seen.extent, Extent::Changes(_, None)) || seen.examined.exists == 0 {
             return self.examine(id, seen.started, 1, cx);
@@ -20,7 +25,7 @@ impl FolderWork {
     }
 
     /// Asks for the UIDs of the next folder that waits for them. Returns whether one did.
-    pub(super) fn ask_uids(&mut self, cx: &mut Cx<'_>) -> bool {
+    pub(in crate::run::folders) fn ask_uids(&mut self, cx: &mut Cx<'_>) -> bool {
         for id in self.folders.passing() {
             let Some(folder) = self.folders.get_mut(&id) else { continue };
             let Some(Pass::Differing { seen, asked: asked @ false }) = &mut folder.pass else {
@@ -37,7 +42,13 @@ impl FolderWork {
     }
 
     /// They came: an answer that is as long as EXISTS says what is not there.
-    pub(super) fn on_uids(&mut self, id: FolderId, uids: &UidSet, exists: u32, cx: &mut Cx<'_>) {
+    pub(in crate::run::folders) fn on_uids(
+        &mut self,
+        id: FolderId,
+        uids: &UidSet,
+        exists: u32,
+        cx: &mut Cx<'_>,
+    ) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let mut seen = match folder.pass.take() {
             Some(Pass::Differing { seen, asked: true }) => seen,

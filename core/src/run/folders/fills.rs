@@ -1,6 +1,8 @@
 //! Pages of mail: what is fetched, what each part commits, and what becomes of pages that are
 //! dropped.
 
+pub(super) mod suspects;
+
 use crate::budget::{Lane, Wait};
 use crate::commit::change::{FolderChange, Poison};
 use crate::failure::Failure;

@@ -10,42 +10,42 @@ use crate::time::Micros;
 use std::collections::{BTreeSet, VecDeque};
 
 /// Sessions that end at a folder's name before it is asked last of all.
-pub(super) const GOES_LAST: u32 = 2;
+pub(in crate::run::folders) const GOES_LAST: u32 = 2;
 
 /// What a LIST leaves to do.
 #[derive(Debug, Default)]
-pub(super) struct Todo {
+pub(in crate::run::folders) struct Todo {
     /// Messages that folders hold which are not opened yet, as far as their counters were told.
-    pub(super) unopened: u64,
-    pub(super) started: Micros,
+    pub(in crate::run::folders) unopened: u64,
+    pub(in crate::run::folders) started: Micros,
     /// When the new folder was asked for that is being opened.
-    pub(super) asked: Micros,
-    pub(super) lost: VecDeque<FolderId>,
-    pub(super) fresh: VecDeque<ListedFolder>,
-    pub(super) excluded: BTreeSet<FolderId>,
+    pub(in crate::run::folders) asked: Micros,
+    pub(in crate::run::folders) lost: VecDeque<FolderId>,
+    pub(in crate::run::folders) fresh: VecDeque<ListedFolder>,
+    pub(in crate::run::folders) excluded: BTreeSet<FolderId>,
     /// Names that were shut and that this LIST does not show.
-    pub(super) unlisted: BTreeSet<Vec<u8>>,
+    pub(in crate::run::folders) unlisted: BTreeSet<Vec<u8>>,
     /// Nothing was missing, and there is an INBOX.
-    pub(super) complete: bool,
+    pub(in crate::run::folders) complete: bool,
     /// INBOX was opened: its newest page goes before the other folders.
-    pub(super) inbox: bool,
+    pub(in crate::run::folders) inbox: bool,
     /// A single name, asked when all else was done.
-    pub(super) late: bool,
+    pub(in crate::run::folders) late: bool,
     /// Openings that were sent and not acknowledged.
-    pub(super) unacked: u8,
+    pub(in crate::run::folders) unacked: u8,
 }
 
 /// What LIST lacks is asked by name.
 #[derive(Debug)]
-pub(super) struct Asking {
-    pub(super) work: Todo,
-    pub(super) missing: BTreeSet<FolderId>,
-    pub(super) todo: VecDeque<FolderId>,
+pub(in crate::run::folders) struct Asking {
+    pub(in crate::run::folders) work: Todo,
+    pub(in crate::run::folders) missing: BTreeSet<FolderId>,
+    pub(in crate::run::folders) todo: VecDeque<FolderId>,
 }
 
 /// Where the LIST stands.
 #[derive(Debug)]
-pub(super) enum Listing {
+pub(in crate::run::folders) enum Listing {
     /// To be asked.
     Wanted,
     /// Asked.
@@ -76,23 +76,23 @@ pub(super) enum Listing {
     Done,
 }
 
-pub(super) fn is_inbox(folder: &ListedFolder) -> bool {
+pub(in crate::run::folders) fn is_inbox(folder: &ListedFolder) -> bool {
     folder.path.eq_ignore_ascii_case("INBOX")
 }
 
 /// What of a LIST waits while names are matched.
 #[derive(Debug)]
-pub(super) struct Matching {
-    pub(super) work: Todo,
-    pub(super) missing: BTreeSet<FolderId>,
+pub(in crate::run::folders) struct Matching {
+    pub(in crate::run::folders) work: Todo,
+    pub(in crate::run::folders) missing: BTreeSet<FolderId>,
     /// New names that are not compared yet.
-    pub(super) todo: VecDeque<ListedFolder>,
-    pub(super) at: At,
+    pub(in crate::run::folders) todo: VecDeque<ListedFolder>,
+    pub(in crate::run::folders) at: At,
 }
 
 /// Where the comparison of one new name stands.
 #[derive(Debug)]
-pub(super) enum At {
+pub(in crate::run::folders) enum At {
     Start,
     Examining(ListedFolder),
     /// Our sample of the last candidate is read, under this token.
@@ -103,15 +103,15 @@ pub(super) enum At {
 }
 
 #[derive(Debug)]
-pub(super) struct Candidates {
-    pub(super) name: ListedFolder,
+pub(in crate::run::folders) struct Candidates {
+    pub(in crate::run::folders) name: ListedFolder,
     /// What its EXAMINE said.
-    pub(super) examined: Examined,
-    pub(super) folders: Vec<FolderId>,
+    pub(in crate::run::folders) examined: Examined,
+    pub(in crate::run::folders) folders: Vec<FolderId>,
 }
 
 impl Matching {
-    pub(super) fn new(work: Todo, missing: BTreeSet<FolderId>) -> Self {
+    pub(in crate::run::folders) fn new(work: Todo, missing: BTreeSet<FolderId>) -> Self {
         // Without a missing folder every new name is new.
         let todo = if missing.is_empty() { VecDeque::new() } else { work.fresh.clone() };
         Self { work, missing, todo, at: At::Start }
@@ -120,17 +120,17 @@ impl Matching {
 
 /// How often sessions have ended at a thing.
 #[derive(Clone, Debug)]
-pub(super) struct CutNote {
-    pub(super) count: u32,
+pub(in crate::run::folders) struct CutNote {
+    pub(in crate::run::folders) count: u32,
     /// What ended the last one.
-    pub(super) text: String,
+    pub(in crate::run::folders) text: String,
     /// It is a row.
-    pub(super) stored: bool,
+    pub(in crate::run::folders) stored: bool,
 }
 
 impl CutNote {
     /// A row, as this run takes it up.
-    pub(super) fn of(note: Note) -> (Poison, Self) {
+    pub(in crate::run::folders) fn of(note: Note) -> (Poison, Self) {
         (note.about, Self { count: note.count, text: note.text, stored: true })
     }
 }

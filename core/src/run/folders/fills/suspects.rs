@@ -23,7 +23,7 @@ const EQUAL: u32 = 3;
 impl FolderWork {
     /// Takes the suspects out of a page that is no retry: they become failure rows, to be tried
     /// elsewhere.
-    pub(super) fn suspect(&mut self, id: FolderId, page: &mut Page, cx: &Cx<'_>) {
+    pub(in crate::run::folders) fn suspect(&mut self, id: FolderId, page: &mut Page, cx: &Cx<'_>) {
         let session = cx.session();
         let Some(folder) = self.folders.get_mut(&id) else { return };
         for suspect in std::mem::take(&mut page.suspects) {
@@ -38,7 +38,12 @@ impl FolderWork {
     }
 
     /// Judges what another session says of a suspect that was asked for alone.
-    pub(super) fn judge_suspects(&mut self, id: FolderId, page: &mut Page, cx: &mut Cx<'_>) {
+    pub(in crate::run::folders) fn judge_suspects(
+        &mut self,
+        id: FolderId,
+        page: &mut Page,
+        cx: &mut Cx<'_>,
+    ) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let mut right = false;
         for row in &page.rows {
@@ -80,7 +85,7 @@ impl FolderWork {
     }
 
     /// Whether suspects are to be asked for before anything else is.
-    pub(super) fn has_many_suspects(&self) -> bool {
+    pub(in crate::run::folders) fn has_many_suspects(&self) -> bool {
         self.suspicious.is_some() && {
             let kept: u64 = self.folders.values().map(Folder::open_suspects).sum();
             kept >= u64::from(EQUAL)
@@ -89,7 +94,12 @@ impl FolderWork {
 
     /// What is kept and need not be asked for: the server estimates. One page of it, if there is
     /// some.
-    pub(super) fn believed(&mut self, id: FolderId, size: usize, cx: &Cx<'_>) -> Option<Page> {
+    pub(in crate::run::folders) fn believed(
+        &mut self,
+        id: FolderId,
+        size: usize,
+        cx: &Cx<'_>,
+    ) -> Option<Page> {
         if !cx.account().sizes_estimated {
             return None;
         }
@@ -107,7 +117,7 @@ impl FolderWork {
 
 impl Folder {
     /// Suspects that can still be asked for: what was expunged meanwhile is none.
-    pub(super) fn open_suspects(&self) -> u64 {
+    pub(in crate::run::folders) fn open_suspects(&self) -> u64 {
         let kept: UidSet = self.suspects.keys().copied().collect();
         kept.intersect(&self.lone).intersect(&self.row.failures).len()
     }

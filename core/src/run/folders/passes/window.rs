@@ -10,8 +10,8 @@ use crate::provider::folders::{Examined, Request};
 use crate::recovery::backoff::mix;
 use crate::run::context::{RunEffects, RunView};
 use crate::run::folders::folder::Folder;
-use crate::run::folders::gate::{counted, settled};
-use crate::run::folders::sight::{Pass, Seen};
+use crate::run::folders::passes::gate::{counted, settled};
+use crate::run::folders::passes::sight::{Pass, Seen};
 use crate::run::folders::state::{Cx, FolderWork};
 use crate::time::Micros;
 
@@ -43,7 +43,7 @@ fn allowed(folder: &Folder, examined: &Examined, at: Micros) -> Option<(UidSet, 
 
 impl FolderWork {
     /// Asks a window of flags, if that is enough. Returns whether it does.
-    pub(super) fn asks_window(
+    pub(in crate::run::folders) fn asks_window(
         &mut self,
         id: FolderId,
         started: Micros,
@@ -67,7 +67,7 @@ impl FolderWork {
     }
 
     /// The window came. Whether it shows all that EXISTS counts is seen where it is compared.
-    pub(super) fn on_window(&mut self, id: FolderId, rows: UidFlags) {
+    pub(in crate::run::folders) fn on_window(&mut self, id: FolderId, rows: UidFlags) {
         let Some(folder) = self.folders.get_mut(&id) else { return };
         let Some(Pass::Windowing { started, examined, arrived, since, uids }) = folder.pass.take()
         else {

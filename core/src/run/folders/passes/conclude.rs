@@ -11,7 +11,7 @@ use crate::provider::folders::Examined;
 use crate::run::context::{RunEffects, RunView};
 use crate::run::evidence::{Sight, judge_folder};
 use crate::run::folders::folder::Folder;
-use crate::run::folders::sight::{Extent, Marked, Pass, Pending, Seen, Settling};
+use crate::run::folders::passes::sight::{Extent, Marked, Pass, Pending, Seen, Settling};
 use crate::run::folders::state::{Cx, FolderWork};
 use crate::run::reads::{FolderRows, QuietProof};
 use crate::run::scope::Depth;
@@ -24,7 +24,7 @@ const FACTS_CHUNK: usize = 2000;
 const FACTS_IN_FLIGHT: usize = 2;
 
 /// What a pass that only counted says: it leaves what is known of the folder's surplus as it is.
-pub(super) fn counted_mark(
+pub(in crate::run::folders) fn counted_mark(
     started: Micros,
     examined: Examined,
     told: bool,
@@ -48,7 +48,12 @@ fn fits(mark: &Mark, seen: &Seen, gone: &UidSet) -> bool {
 }
 
 impl FolderWork {
-    pub(super) fn on_pass_rows(&mut self, id: FolderId, rows: &FolderRows, cx: &mut Cx<'_>) {
+    pub(in crate::run::folders) fn on_pass_rows(
+        &mut self,
+        id: FolderId,
+        rows: &FolderRows,
+        cx: &mut Cx<'_>,
+    ) {
         let sight = cx
             .session()
             .map(|session| (session, cx.settings().confirm_after, cx.settings().guard_floor));
@@ -180,7 +185,12 @@ impl FolderWork {
     }
 
     /// Sends the facts that need not wait; sends the mark when none are left.
-    pub(super) fn settle(&mut self, id: FolderId, mut pass: Box<Settling>, cx: &mut Cx<'_>) {
+    pub(in crate::run::folders) fn settle(
+        &mut self,
+        id: FolderId,
+        mut pass: Box<Settling>,
+        cx: &mut Cx<'_>,
+    ) {
         let Some(folder) = self.folders.get(&id) else { return };
         let busy = folder.in_flight();
         let uidvalidity = pass.seen.examined.uidvalidity;
@@ -246,7 +256,7 @@ impl FolderWork {
 
     /// The end of a pass: the mark is committed, or, where nothing changed, the proof is left to be
     /// written later.
-    pub(super) fn mark(
+    pub(in crate::run::folders) fn mark(
         &mut self,
         id: FolderId,
         marked: Marked,

@@ -4,8 +4,8 @@
 use crate::mail::uid_set::UidSet;
 use crate::run::context::{RunEffects, RunView};
 use crate::run::folders::folder::{FillKind, Folder};
-use crate::run::folders::gate::settled;
-use crate::run::folders::listed::Listing;
+use crate::run::folders::listing::state::Listing;
+use crate::run::folders::passes::gate::settled;
 use crate::run::folders::state::{Cx, FolderWork};
 use crate::run::scope::Depth;
 use std::collections::BTreeSet;
@@ -35,7 +35,7 @@ impl Folder {
     }
 
     /// What a page found to be no more: a listing that showed it has shown what is not there.
-    pub(super) fn lacks(&mut self, gone: &UidSet, kind: FillKind) {
+    pub(in crate::run::folders) fn lacks(&mut self, gone: &UidSet, kind: FillKind) {
         let index = self.index.as_ref();
         let was_listed = match kind {
             // A failure was shown, or would have ended.
@@ -49,7 +49,7 @@ impl Folder {
 impl FolderWork {
     /// A folder whose history has just been read to its end is looked at once more: only that proves
     /// it.
-    pub(super) fn plan_proofs(&mut self, cx: &mut Cx<'_>) {
+    pub(in crate::run::folders) fn plan_proofs(&mut self, cx: &mut Cx<'_>) {
         for id in self.folders.unproven() {
             let Some(folder) = self.folders.get(&id).filter(|folder| folder.is_read()) else {
                 continue;
@@ -84,7 +84,7 @@ impl FolderWork {
     }
 
     /// Whether a folder that is read has waited for others for long enough.
-    pub(super) fn is_proof_late(&self, cx: &Cx<'_>) -> bool {
+    pub(in crate::run::folders) fn is_proof_late(&self, cx: &Cx<'_>) -> bool {
         matches!(self.listing, Listing::Done)
             && !cx.is_asking()
             && self.folders.passing().is_empty()
@@ -96,7 +96,7 @@ impl FolderWork {
 
     /// Asks once for the counters of all folders that are read: those that show what they showed when
     /// they were listed are proved, the others are passed. Returns whether there are some.
-    pub(super) fn prove_by_counters(&mut self, cx: &mut Cx<'_>) -> bool {
+    pub(in crate::run::folders) fn prove_by_counters(&mut self, cx: &mut Cx<'_>) -> bool {
         let Some((_, read)) = self.read.take() else { return false };
         let mut some = false;
         for id in read {

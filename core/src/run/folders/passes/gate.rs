@@ -5,9 +5,9 @@ use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Examined;
 use crate::run::context::RunView;
-use crate::run::folders::conclude::counted_mark;
 use crate::run::folders::folder::Folder;
-use crate::run::folders::sight::Pass;
+use crate::run::folders::passes::conclude::counted_mark;
+use crate::run::folders::passes::sight::Pass;
 use crate::run::folders::state::{Cx, FolderWork};
 use crate::run::scope::Depth;
 use crate::time::Micros;
@@ -18,7 +18,7 @@ const EMPTY: usize = 32;
 /// What arrived, if counting alone proves that nothing else happened: each UID from the mark's
 /// UIDNEXT on is a message, and EXISTS rose by just as many. A UID that is a hole, or one message
 /// gone, and the numbers differ.
-pub(super) fn counted(folder: &Folder, examined: &Examined) -> Option<UidSet> {
+pub(in crate::run::folders) fn counted(folder: &Folder, examined: &Examined) -> Option<UidSet> {
     let (row, lanes, mark) = (&folder.row, &folder.lanes, folder.lanes.live.mark);
     let arrived = examined.uidnext.checked_sub(mark.uidnext)?;
     let sure = mark != Mark::CLEARED
@@ -39,7 +39,7 @@ pub(super) fn counted(folder: &Folder, examined: &Examined) -> Option<UidSet> {
 
 /// Up to where flags are compared, if the folder is as the last pass has left it, all of it proved, or
 /// read as it was listed: what the server says of its changes since is all that there is to know.
-pub(super) fn settled(folder: &Folder, at: Micros) -> Option<FlagsMark> {
+pub(in crate::run::folders) fn settled(folder: &Folder, at: Micros) -> Option<FlagsMark> {
     let (row, live) = (&folder.row, &folder.lanes.live);
     let flags = live.flags.filter(|flags| flags.is_recent(at))?;
     let is_settled = live.uidnext == live.mark.uidnext
@@ -57,7 +57,7 @@ pub(super) fn settled(folder: &Folder, at: Micros) -> Option<FlagsMark> {
 
 /// Whether the server shows the folder as the last pass that looked at flags has left it: nothing
 /// came or went, and no flag changed since (HIGHESTMODSEQ rises with each, RFC 7162 §3.1.2).
-pub(super) fn is_unchanged(folder: &Folder, shown: &Examined, at: Micros) -> bool {
+pub(in crate::run::folders) fn is_unchanged(folder: &Folder, shown: &Examined, at: Micros) -> bool {
     let live = &folder.lanes.live;
     let told = Mark { uidnext: shown.uidnext, exists: shown.exists, modseq: shown.modseq };
     let flags = settled(folder, at);
@@ -80,7 +80,7 @@ fn is_empty(folder: &Folder, shown: &Examined) -> bool {
 
 impl FolderWork {
     /// The folders that their counters alone may prove unchanged.
-    pub(super) fn provable(&self, at: Micros) -> Vec<Vec<u8>> {
+    pub(in crate::run::folders) fn provable(&self, at: Micros) -> Vec<Vec<u8>> {
         let rests = |folder: &&Folder| {
             !folder.row.excluded
                 && folder.wanted
@@ -90,7 +90,7 @@ impl FolderWork {
     }
 
     /// Folders that LIST has shown unchanged are not opened.
-    pub(super) fn prove_listed(&mut self, cx: &mut Cx<'_>) {
+    pub(in crate::run::folders) fn prove_listed(&mut self, cx: &mut Cx<'_>) {
         if self.counters.is_empty() {
             return;
         }

@@ -7,7 +7,7 @@ use crate::mail::key::{HeldKey, Keyed};
 use crate::mail::uid_flags::UidFlags;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Examined, Sampled};
-use crate::run::folders::pairs::Pairs;
+use crate::run::folders::passes::pairs::Pairs;
 use crate::run::scope::Depth;
 use crate::time::Micros;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -17,7 +17,7 @@ const RANGES: usize = 10_000;
 
 /// Of what the rows of a pass are.
 #[derive(Debug)]
-pub(super) enum Extent {
+pub(in crate::run::folders) enum Extent {
     /// Of the whole folder: what is not among them is not there.
     Whole,
     /// What has changed since the flags were compared up to this mark. What went is told by name, or
@@ -33,34 +33,34 @@ pub(super) enum Extent {
 
 /// What a pass saw.
 #[derive(Debug)]
-pub(super) struct Seen {
-    pub(super) started: Micros,
-    pub(super) examined: Examined,
-    pub(super) rows: UidFlags,
+pub(in crate::run::folders) struct Seen {
+    pub(in crate::run::folders) started: Micros,
+    pub(in crate::run::folders) examined: Examined,
+    pub(in crate::run::folders) rows: UidFlags,
     /// What was told of them.
-    pub(super) extent: Extent,
-    pub(super) unproved: Option<String>,
+    pub(in crate::run::folders) extent: Extent,
+    pub(in crate::run::folders) unproved: Option<String>,
     /// A listing that does not fit EXISTS: what it shows is there, what it lacks is unknown.
-    pub(super) misfit: Option<Misfit>,
+    pub(in crate::run::folders) misfit: Option<Misfit>,
     /// What the first of two such listings showed and this one lacks: it is looked at again.
-    pub(super) kept: UidSet,
+    pub(in crate::run::folders) kept: UidSet,
     /// By how much EXISTS never fits the listing.
-    pub(super) surplus: i64,
+    pub(in crate::run::folders) surplus: i64,
     /// UIDNEXT has fallen below what it was: the lanes go back.
-    pub(super) fell: bool,
+    pub(in crate::run::folders) fell: bool,
     /// What lies under our UIDs was compared.
-    pub(super) compared: bool,
+    pub(in crate::run::folders) compared: bool,
     /// Below this UID the server may have more than it shows.
-    pub(super) floor: u32,
+    pub(in crate::run::folders) floor: u32,
     /// UIDs that we hold, under which another mail lies now.
-    pub(super) used_again: UidSet,
+    pub(in crate::run::folders) used_again: UidSet,
     /// UIDs that we hold, of which it is not known what lies there: the folder is looked at again.
-    pub(super) unsure: BTreeSet<u32>,
+    pub(in crate::run::folders) unsure: BTreeSet<u32>,
 }
 
 impl Seen {
     /// What has changed.
-    pub(super) fn of_changes(
+    pub(in crate::run::folders) fn of_changes(
         started: Micros,
         examined: Examined,
         since: FlagsMark,
@@ -71,7 +71,7 @@ impl Seen {
     }
 
     /// The flags of some.
-    pub(super) fn of_window(
+    pub(in crate::run::folders) fn of_window(
         started: Micros,
         examined: Examined,
         since: FlagsMark,
@@ -82,7 +82,11 @@ impl Seen {
     }
 
     /// The flags of those of which the server has told by itself.
-    pub(super) fn of_told(started: Micros, examined: Examined, rows: UidFlags) -> Self {
+    pub(in crate::run::folders) fn of_told(
+        started: Micros,
+        examined: Examined,
+        rows: UidFlags,
+    ) -> Self {
         Self::part(started, examined, rows, Extent::Told)
     }
 
@@ -105,12 +109,12 @@ impl Seen {
     }
 
     /// Whether it is all of the folder.
-    pub(super) fn is_whole(&self) -> bool {
+    pub(in crate::run::folders) fn is_whole(&self) -> bool {
         matches!(self.extent, Extent::Whole)
     }
 
     /// The rows of ours that are to be read beside it; none where it is all of them.
-    pub(super) fn about(&self) -> Option<UidSet> {
+    pub(in crate::run::folders) fn about(&self) -> Option<UidSet> {
         let vanished = match &self.extent {
             Extent::Whole => return None,
             // Another client's change may be told in between.
@@ -126,7 +130,7 @@ impl Seen {
     }
 
     /// Up to where flags are compared when what it saw is stored; none where it is as before.
-    pub(super) fn flags(&self) -> Option<FlagsMark> {
+    pub(in crate::run::folders) fn flags(&self) -> Option<FlagsMark> {
         let listed_at = match &self.extent {
             Extent::Whole => self.started,
             Extent::Changes(before, _) | Extent::Window(before, _) => before.listed_at,
@@ -136,12 +140,12 @@ impl Seen {
     }
 
     /// How closely the folder was looked at.
-    pub(super) fn depth(&self) -> Depth {
+    pub(in crate::run::folders) fn depth(&self) -> Depth {
         if let Extent::Told = self.extent { Depth::Told } else { Depth::Full }
     }
 
     /// UIDs below this one are what the listing speaks of.
-    pub(super) fn horizon(&self, uidnext: u32) -> u32 {
+    pub(in crate::run::folders) fn horizon(&self, uidnext: u32) -> u32 {
         if !self.fell {
             return self.examined.uidnext;
         }
@@ -152,7 +156,7 @@ impl Seen {
 
 /// Where a pass stands.
 #[derive(Debug)]
-pub(super) enum Pass {
+pub(in crate::run::folders) enum Pass {
     /// EXAMINE asked.
     Examining { started: Micros, misses: u8, depth: Depth },
     /// Only mail came, as counting proves: it is fetched.
@@ -187,66 +191,70 @@ pub(super) enum Pass {
 
 /// A comparison that is under way.
 #[derive(Debug)]
-pub(super) struct Comparing {
-    pub(super) seen: Seen,
+pub(in crate::run::folders) struct Comparing {
+    pub(in crate::run::folders) seen: Seen,
     /// Something says that other mail may lie there: what cannot be compared keeps the mark.
-    pub(super) doubted: bool,
-    pub(super) arrived: UidSet,
+    pub(in crate::run::folders) doubted: bool,
+    pub(in crate::run::folders) arrived: UidSet,
     /// The part that is being compared, from its first UID to its last.
-    pub(super) part: (u32, u32),
+    pub(in crate::run::folders) part: (u32, u32),
     /// What we hold of it.
-    pub(super) ours: BTreeMap<u32, Sampled>,
+    pub(in crate::run::folders) ours: BTreeMap<u32, Sampled>,
     /// The parts behind it.
-    pub(super) left: VecDeque<(u32, u32)>,
+    pub(in crate::run::folders) left: VecDeque<(u32, u32)>,
 }
 
 /// A re-match that is under way.
 #[derive(Debug)]
-pub(super) struct Rematching {
-    pub(super) started: Micros,
-    pub(super) misses: u8,
-    pub(super) examined: Examined,
-    pub(super) surplus: i64,
-    pub(super) theirs: Vec<Keyed>,
-    pub(super) ours: Vec<HeldKey>,
+pub(in crate::run::folders) struct Rematching {
+    pub(in crate::run::folders) started: Micros,
+    pub(in crate::run::folders) misses: u8,
+    pub(in crate::run::folders) examined: Examined,
+    pub(in crate::run::folders) surplus: i64,
+    pub(in crate::run::folders) theirs: Vec<Keyed>,
+    pub(in crate::run::folders) ours: Vec<HeldKey>,
     /// When all is known: what is to be committed.
-    pub(super) found: Option<Pairs>,
+    pub(in crate::run::folders) found: Option<Pairs>,
 }
 
 impl Rematching {
     /// What it still has to do needs no session.
-    pub(super) fn is_known(&self) -> bool {
+    pub(in crate::run::folders) fn is_known(&self) -> bool {
         self.found.is_some()
     }
 }
 
 /// What a pass concluded and has not committed.
 #[derive(Debug)]
-pub(super) struct Settling {
-    pub(super) seen: Seen,
-    pub(super) flags: Pending,
-    pub(super) gone: UidSet,
-    pub(super) put_back: UidSet,
+pub(in crate::run::folders) struct Settling {
+    pub(in crate::run::folders) seen: Seen,
+    pub(in crate::run::folders) flags: Pending,
+    pub(in crate::run::folders) gone: UidSet,
+    pub(in crate::run::folders) put_back: UidSet,
     /// Something is a first look only: the mark stays.
-    pub(super) held: bool,
-    pub(super) rewind: Option<u32>,
-    pub(super) unacked: usize,
+    pub(in crate::run::folders) held: bool,
+    pub(in crate::run::folders) rewind: Option<u32>,
+    pub(in crate::run::folders) unacked: usize,
 }
 
 /// Flags that are to be committed, in the order of their UIDs. What waits for its page goes to the
 /// end of the line, so that each is looked at a few times and not at every step.
 #[derive(Debug)]
-pub(super) struct Pending {
-    pub(super) flags: VecDeque<(u32, Flags)>,
+pub(in crate::run::folders) struct Pending {
+    pub(in crate::run::folders) flags: VecDeque<(u32, Flags)>,
 }
 
 impl Pending {
-    pub(super) fn new(flags: BTreeMap<u32, Flags>) -> Self {
+    pub(in crate::run::folders) fn new(flags: BTreeMap<u32, Flags>) -> Self {
         Self { flags: flags.into_iter().collect() }
     }
 
     /// The next ones that are not about a UID on its way.
-    pub(super) fn take(&mut self, most: usize, busy: &UidSet) -> Vec<(u32, Flags)> {
+    pub(in crate::run::folders) fn take(
+        &mut self,
+        most: usize,
+        busy: &UidSet,
+    ) -> Vec<(u32, Flags)> {
         let (mut taken, mut waiting) = (Vec::new(), VecDeque::new());
         while taken.len() < most
             && let Some((uid, flags)) = self.flags.pop_front()
@@ -264,17 +272,17 @@ impl Pending {
 
 /// What the end of a pass says.
 #[derive(Debug)]
-pub(super) struct Marked {
+pub(in crate::run::folders) struct Marked {
     /// What lies under our UIDs was compared.
-    pub(super) compared: bool,
+    pub(in crate::run::folders) compared: bool,
     /// Up to where flags are compared now, if they were.
-    pub(super) flags: Option<FlagsMark>,
-    pub(super) started: Micros,
-    pub(super) examined: Examined,
+    pub(in crate::run::folders) flags: Option<FlagsMark>,
+    pub(in crate::run::folders) started: Micros,
+    pub(in crate::run::folders) examined: Examined,
     /// The folder was open still: what it told may be older than the pass.
-    pub(super) told: bool,
-    pub(super) put_back: UidSet,
-    pub(super) unproved: Option<String>,
-    pub(super) surplus: i64,
-    pub(super) rewind: Option<u32>,
+    pub(in crate::run::folders) told: bool,
+    pub(in crate::run::folders) put_back: UidSet,
+    pub(in crate::run::folders) unproved: Option<String>,
+    pub(in crate::run::folders) surplus: i64,
+    pub(in crate::run::folders) rewind: Option<u32>,
 }

@@ -10,8 +10,8 @@ use crate::mail::id::FolderId;
 use crate::provider::folders::{Examined, Request, Sampled};
 use crate::run::context::{RunEffects, RunView};
 use crate::run::folders::folder::Folder;
-use crate::run::folders::listed::{Listing, Todo, is_inbox};
-use crate::run::folders::refusals::is_bare;
+use crate::run::folders::listing::state::{Listing, Todo, is_inbox};
+use crate::run::folders::refusals::state::is_bare;
 use crate::run::folders::state::{Cx, FolderWork};
 use crate::time::Micros;
 
@@ -19,7 +19,7 @@ use crate::time::Micros;
 const OPENINGS: u8 = 32;
 
 impl FolderWork {
-    pub(super) fn on_listing_examined(
+    pub(in crate::run::folders) fn on_listing_examined(
         &mut self,
         answer: Result<Examined, Failure>,
         cx: &mut Cx<'_>,
@@ -67,7 +67,7 @@ impl FolderWork {
     }
 
     /// The newest mail of the account's first folder, for a clock that is ahead.
-    pub(super) fn on_dated(&mut self, newest: &[Sampled], cx: &mut Cx<'_>) {
+    pub(in crate::run::folders) fn on_dated(&mut self, newest: &[Sampled], cx: &mut Cx<'_>) {
         match std::mem::replace(&mut self.listing, Listing::Done) {
             Listing::Dating(work, examined) => {
                 let date = newest.iter().filter_map(|row| row.internal_date).max();
@@ -79,7 +79,11 @@ impl FolderWork {
 
     /// The counters with which a folder of a new account was listed. They are as old as the LIST:
     /// what came here since, from wherever, is above them. INBOX is opened for its date.
-    pub(super) fn shown_at_first(&self, fresh: &ListedFolder, late: bool) -> Option<Examined> {
+    pub(in crate::run::folders) fn shown_at_first(
+        &self,
+        fresh: &ListedFolder,
+        late: bool,
+    ) -> Option<Examined> {
         let is_asked = is_inbox(fresh) || late || self.ends_sessions(&fresh.remote_id);
         let shown = self.counters.get(&fresh.remote_id).filter(|_| self.is_first && !is_asked);
         // There are no more messages than UIDs.
@@ -101,7 +105,7 @@ impl FolderWork {
         self.open_next(work, examined, newest, cx);
     }
 
-    pub(super) fn open_next(
+    pub(in crate::run::folders) fn open_next(
         &mut self,
         mut work: Todo,
         examined: Examined,
@@ -132,7 +136,7 @@ impl FolderWork {
     }
 
     /// A folder row that this run did not know.
-    pub(super) fn adopt_folder(&mut self, row: FolderRow) {
+    pub(in crate::run::folders) fn adopt_folder(&mut self, row: FolderRow) {
         if let Some(folder) =
             Folder::new(row).filter(|folder| !self.folders.contains(folder.row.id))
         {
@@ -142,7 +146,11 @@ impl FolderWork {
 }
 
 /// An opening was acknowledged; `opened` is the stored row, unless it was refused.
-pub(super) fn on_opened(work: &mut Todo, opened: Option<FolderId>, cx: &mut Cx<'_>) {
+pub(in crate::run::folders) fn on_opened(
+    work: &mut Todo,
+    opened: Option<FolderId>,
+    cx: &mut Cx<'_>,
+) {
     work.unacked = work.unacked.saturating_sub(1);
     cx.counts().folder_changes += u64::from(opened.is_some());
 }

@@ -1,6 +1,17 @@
 //! The pass of a folder: EXAMINE, the whole index, arrivals, facts with the evidence rule, repair,
 //! and the mark last.
 
+pub(super) mod compare;
+pub(super) mod conclude;
+pub(super) mod differ;
+pub(super) mod gate;
+pub(super) mod pairs;
+pub(super) mod prove;
+pub(super) mod rematch;
+pub(super) mod sight;
+pub(super) mod weigh;
+pub(super) mod window;
+
 use crate::commit::change::{AccountChange, FolderChange, Poison};
 use crate::failure::{Class, Failure, Provenance, Reach};
 use crate::mail::cursor::Mark;
@@ -10,13 +21,13 @@ use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Changed, Enough, Examined, Request, Since};
 use crate::run::context::{RunEffects, RunView};
 use crate::run::evidence::Fit;
-use crate::run::folders::conclude::counted_mark;
 use crate::run::folders::folder::{FillKind, Folder, Owner, of_folder};
-use crate::run::folders::gate::{counted, is_unchanged, settled};
-use crate::run::folders::refusals::is_bare;
-use crate::run::folders::sight::{Extent, Pass, Seen};
+use crate::run::folders::passes::conclude::counted_mark;
+use crate::run::folders::passes::gate::{counted, is_unchanged, settled};
+use crate::run::folders::passes::sight::{Extent, Pass, Seen};
+use crate::run::folders::passes::weigh::{Weighed, first_misfit, weigh};
+use crate::run::folders::refusals::state::is_bare;
 use crate::run::folders::state::{Cx, FolderWork};
-use crate::run::folders::weigh::{Weighed, first_misfit, weigh};
 use crate::run::reads::Query;
 use crate::run::scope::Depth;
 use crate::time::Micros;

@@ -15,7 +15,7 @@ use crate::provider::folders::Request;
 use crate::run::context::{RunEffects, RunView};
 use crate::run::event::Token;
 use crate::run::folders::folder::{Fill, FillKind, Owner};
-use crate::run::folders::listed::{CutNote, GOES_LAST};
+use crate::run::folders::listing::state::{CutNote, GOES_LAST};
 use crate::run::folders::state::{Cx, FolderWork};
 use crate::run::work::{CUTS, Cut};
 use std::collections::VecDeque;

@@ -7,7 +7,7 @@ use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Request, Sampled};
 use crate::run::context::{RunEffects, RunView};
 use crate::run::folders::folder::Folder;
-use crate::run::folders::sight::{Comparing, Pass, Seen};
+use crate::run::folders::passes::sight::{Comparing, Pass, Seen};
 use crate::run::folders::state::{Cx, FolderWork};
 use crate::run::reads::Query;
 use std::collections::{BTreeMap, VecDeque};
@@ -40,7 +40,7 @@ fn parts(listed: &UidSet) -> VecDeque<(u32, u32)> {
 impl FolderWork {
     /// The index came. Where UIDNEXT has fallen, where an earlier look has found other mail, and once
     /// a day, what we hold is compared.
-    pub(super) fn compare_or_go_on(
+    pub(in crate::run::folders) fn compare_or_go_on(
         &mut self,
         id: FolderId,
         mut seen: Seen,
@@ -98,7 +98,12 @@ impl FolderWork {
     }
 
     /// Our rows of the part: where there are some, the server's are asked.
-    pub(super) fn on_compare_rows(&mut self, id: FolderId, ours: Vec<Sampled>, cx: &mut Cx<'_>) {
+    pub(in crate::run::folders) fn on_compare_rows(
+        &mut self,
+        id: FolderId,
+        ours: Vec<Sampled>,
+        cx: &mut Cx<'_>,
+    ) {
         let owner = self.pass_owner(id);
         let Some(mut comparing) = self.take_comparing(id) else { return };
         if ours.is_empty() {
@@ -116,7 +121,12 @@ impl FolderWork {
     }
 
     /// The server's rows of the part.
-    pub(super) fn on_compared(&mut self, id: FolderId, theirs: &[Sampled], cx: &mut Cx<'_>) {
+    pub(in crate::run::folders) fn on_compared(
+        &mut self,
+        id: FolderId,
+        theirs: &[Sampled],
+        cx: &mut Cx<'_>,
+    ) {
         let estimated = cx.account().sizes_estimated;
         let Some(mut comparing) = self.take_comparing(id) else { return };
         for row in theirs {
@@ -130,12 +140,12 @@ impl FolderWork {
     }
 
     /// Whether this folder is being compared.
-    pub(super) fn compares(&self, id: FolderId) -> bool {
+    pub(in crate::run::folders) fn compares(&self, id: FolderId) -> bool {
         self.folders.get(&id).is_some_and(|f| matches!(f.pass, Some(Pass::Comparing(_))))
     }
 
     /// Whether a folder is being compared, or found again.
-    pub(super) fn is_comparing(&self) -> bool {
+    pub(in crate::run::folders) fn is_comparing(&self) -> bool {
         let compares =
             |f: &Folder| matches!(f.pass, Some(Pass::Comparing(_) | Pass::Rematching(_)));
         self.folders.passing().into_iter().any(|id| self.folders.get(&id).is_some_and(compares))

@@ -9,7 +9,7 @@ use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Examined, Request, Sampled};
 use crate::run::context::RunEffects;
 use crate::run::event::Token;
-use crate::run::folders::listed::{At, Candidates, Listing, Matching};
+use crate::run::folders::listing::state::{At, Candidates, Listing, Matching};
 use crate::run::folders::state::{Cx, FolderWork};
 use crate::run::reads::Query;
 use crate::run::scope::Depth;
@@ -31,7 +31,11 @@ fn agrees(ours: &[Sampled], theirs: &[Sampled]) -> bool {
 
 impl FolderWork {
     /// Goes on with the next new name, or, when all are compared, with what is still missing.
-    pub(super) fn match_folders(&mut self, mut matching: Matching, cx: &mut Cx<'_>) {
+    pub(in crate::run::folders) fn match_folders(
+        &mut self,
+        mut matching: Matching,
+        cx: &mut Cx<'_>,
+    ) {
         let next = matching.todo.pop_front().filter(|_| !matching.missing.is_empty());
         match next.map(|name| (self.folders.named(&name.remote_id).map(|f| f.row.id), name)) {
             // A rename that was on its way when LIST was asked anew has been stored since.
@@ -51,7 +55,7 @@ impl FolderWork {
 
     /// `None`: the new name cannot be opened, or not be sampled. What is missing may be there: it
     /// takes two looks to end it.
-    pub(super) fn on_match_examined(
+    pub(in crate::run::folders) fn on_match_examined(
         &mut self,
         mut matching: Matching,
         examined: Option<Examined>,
@@ -85,7 +89,12 @@ impl FolderWork {
         }
     }
 
-    pub(super) fn on_match_rows(&mut self, token: Token, ours: Vec<Sampled>, cx: &mut Cx<'_>) {
+    pub(in crate::run::folders) fn on_match_rows(
+        &mut self,
+        token: Token,
+        ours: Vec<Sampled>,
+        cx: &mut Cx<'_>,
+    ) {
         // A sample of a LIST that was broken off is another folder's.
         let awaited = matches!(&self.listing, Listing::Matching(m) if matches!(m.at, At::Reading(_, t) if t == token));
         if !awaited {
@@ -110,7 +119,11 @@ impl FolderWork {
         cx.ask(self.list_owner(), Request::Sample { remote_id, uidvalidity, uids });
     }
 
-    pub(super) fn on_match_sampled(&mut self, theirs: &[Sampled], cx: &mut Cx<'_>) {
+    pub(in crate::run::folders) fn on_match_sampled(
+        &mut self,
+        theirs: &[Sampled],
+        cx: &mut Cx<'_>,
+    ) {
         if !matches!(&self.listing, Listing::Matching(m) if matches!(m.at, At::Sampling(..))) {
             return;
         }
@@ -149,7 +162,11 @@ impl FolderWork {
     }
 
     /// The rename is stored, or refused: then the folder is still missing, and its new name new.
-    pub(super) fn on_match_committed(&mut self, mut matching: Matching, cx: &mut Cx<'_>) {
+    pub(in crate::run::folders) fn on_match_committed(
+        &mut self,
+        mut matching: Matching,
+        cx: &mut Cx<'_>,
+    ) {
         if let At::Renaming(name, folder) = std::mem::replace(&mut matching.at, At::Start)
             && self.folders.get(&folder).is_some_and(|f| f.row.remote_id == name.remote_id)
         {
