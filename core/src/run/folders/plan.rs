@@ -305,6 +305,7 @@ impl FolderWork {
         for id in &hungry {
             self.commit_believed(*id, cx);
         }
+        self.folders.refresh();
         if defers {
             return;
         }
