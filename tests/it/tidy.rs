@@ -237,7 +237,7 @@ fn only_the_door_names_a_provider() {
 
 /// Names of types that stand for two things, and why they may.
 const DOUBLES: &[(&str, &str)] = &[
-    ("Desk", "the same one, its owner named"),
+    ("Cx", "the context of a run, its owner named"),
     ("Page", "a page of mail, and a page of a list: both are the field's own word"),
 ];
 

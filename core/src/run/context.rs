@@ -233,6 +233,11 @@ impl<'a, O> RunCtx<'a, O> {
     pub(super) fn new(shared: &'a mut Common<O>, now: Now, out: &'a mut Vec<Action>) -> Self {
         Self { shared, now, out }
     }
+
+    /// The same, for a part of the step.
+    pub(crate) fn again(&mut self) -> RunCtx<'_, O> {
+        RunCtx { shared: self.shared, now: self.now, out: self.out }
+    }
 }
 
 impl<O: Copy> RunView for RunCtx<'_, O> {

@@ -74,7 +74,6 @@ pub(super) fn closing<W: Work>(
     }
     let class = end.failure.as_ref().map(|f| f.class);
     let told = is_told(&run.shared, end.outcome);
-    run.work.refresh();
     let inbox = run.work.live_end_stalled(&run.shared.settings);
     let (counts, folders) =
         (run.work.totals(run.shared.counts), run.work.lines(&run.shared.account));
@@ -113,7 +112,6 @@ fn is_told<O>(run: &Common<O>, outcome: Outcome) -> bool {
 /// The run's row, the account's state, and the ledger row of what ended it.
 fn last_words<W: Work>(run: &mut Run<W>, end: &Ending, now: Now, out: &mut Vec<Action>) {
     let (work, mut cx) = run.at(now, out);
-    work.refresh();
     work.keep(&mut cx);
     let inbox = run.work.live_end_stalled(&run.shared.settings).map(|f| f.chain());
     let shared = &mut run.shared;

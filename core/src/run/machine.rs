@@ -164,7 +164,8 @@ impl<W: Work> RunMachine<W> {
                 run.shared.history.logged_in();
                 let page = &mut run.shared.settings.page_messages;
                 *page = (*page).min(connected.capabilities.page.unwrap_or(*page)).max(1);
-                run.work.connected(&connected.capabilities);
+                let (work, mut cx) = run.at(now, &mut out);
+                work.connected(&connected.capabilities, &mut cx);
                 go_on(run, now, &mut out)
             }
             (State::Connecting(run), Event::ConnectFailed(failure)) => {

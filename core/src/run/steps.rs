@@ -358,7 +358,8 @@ pub(super) fn failed<W: Work>(
         None => shared.book.forget_questions(),
     }
     shared.counting = false;
-    run.work.cut_off();
+    let (work, mut cx) = run.at(now, out);
+    work.cut_off(&mut cx);
     if let Cut::Enough { .. } = cut {
         let text = format!(
             "{CUTS} sessions have ended at single messages or folders; the next run goes on"

@@ -73,7 +73,7 @@ pub(crate) trait Work: std::fmt::Debug + Sized {
     ) -> Self;
 
     /// A session has come: it has answered nothing yet.
-    fn connected(&mut self, capabilities: &Capabilities);
+    fn connected(&mut self, capabilities: &Capabilities, cx: &mut RunCtx<'_, Self::Owner>);
 
     /// Starts whatever there is room for. Returns whether the round is over: nothing is left to
     /// start or to wait for.
@@ -131,16 +131,13 @@ pub(crate) trait Work: std::fmt::Debug + Sized {
     fn not_taken(&mut self, owner: Self::Owner) -> bool;
 
     /// The session is gone: whatever needs it begins anew.
-    fn cut_off(&mut self);
+    fn cut_off(&mut self, cx: &mut RunCtx<'_, Self::Owner>);
 
     /// A folder is to be looked at (again).
     fn want(&mut self, folder: FolderId, depth: Depth);
 
     /// Begins another look at everything.
     fn next_round(&mut self);
-
-    /// Brings the counts up to date.
-    fn refresh(&mut self);
 
     /// Writes what the next run is to know of this one.
     fn keep(&mut self, cx: &mut RunCtx<'_, Self::Owner>);

@@ -32,7 +32,7 @@ impl Work for FeedWork {
         Self::of(traits, snapshot, cx)
     }
 
-    fn connected(&mut self, capabilities: &Capabilities) {
+    fn connected(&mut self, capabilities: &Capabilities, _: &mut Cx<'_>) {
         self.traits = capabilities.feed;
         self.gets.connected();
     }
@@ -161,7 +161,7 @@ impl Work for FeedWork {
         }
     }
 
-    fn cut_off(&mut self) {
+    fn cut_off(&mut self, _: &mut Cx<'_>) {
         self.placing.cut_off();
         for lane in self.lanes.values_mut() {
             lane.cut_off();
@@ -183,8 +183,6 @@ impl Work for FeedWork {
     fn next_round(&mut self) {
         self.want_changes();
     }
-
-    fn refresh(&mut self) {}
 
     fn keep(&mut self, cx: &mut Cx<'_>) {
         self.tell_proof(cx);

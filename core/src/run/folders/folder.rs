@@ -1,16 +1,19 @@
-//! A folder in a run, and the pages of it that are on their way.
+//! A folder in a run: its row, and what each machine knows of it.
 
 use crate::commit::rows::FolderRow;
 use crate::failure::Failure;
-use crate::mail::cursor::Lanes;
+use crate::mail::cursor::{Lanes, Mark};
 use crate::mail::id::FolderId;
-use crate::mail::page::Suspect;
-use crate::mail::uid_set::UidSet;
+use crate::provider::folders::Examined;
+use crate::run::context::RunCtx;
 use crate::run::event::Token;
-use crate::run::folders::passes::sight::Pass;
-use crate::run::scope::Depth;
+use crate::run::folders::fills::part::FillPart;
+use crate::run::folders::passes::part::{LastListing, PassPart};
+use crate::run::folders::refusals::part::RefusalPart;
 use crate::time::Micros;
-use std::collections::{BTreeMap, VecDeque};
+
+/// The run, for a step of this work.
+pub(super) type Cx<'a> = RunCtx<'a, Owner>;
 
 /// Whom an answer belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,111 +32,33 @@ pub(crate) enum Owner {
     Nobody,
 }
 
-/// Why a page is fetched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FillKind {
-    Backfill,
-    Arrivals,
-    Retry,
-}
-
-/// A page on its way: from its FETCH on until it is committed or dropped.
-#[derive(Debug)]
-pub(super) struct Fill {
-    pub(super) kind: FillKind,
-    /// Every UID asked for.
-    pub(super) asked: UidSet,
-    /// What the page still has to settle (backfill: holes included).
-    pub(super) open: UidSet,
-    /// Whether the session still owes parts.
-    pub(super) fetching: bool,
-    /// A link before it in the chain was refused or dropped: what still comes of it is not
-    /// committed.
-    pub(super) dead: bool,
-    /// Commits sent and not acknowledged, with the messages, octets and failures in each.
-    pub(super) unacked: VecDeque<(u64, u64, u64)>,
-}
-
 /// A failure for the log: by the folder's number. What is left undone is told by its name, once.
 pub(super) fn of_folder(id: FolderId, failure: &Failure) -> Failure {
     let text = format!("folder {}: {}", id.0, failure.text).into();
     Failure { text, ..failure.clone() }
 }
 
-/// A folder in a run.
+/// What counters say of a folder, as a mark.
+pub(super) fn told(examined: &Examined) -> Mark {
+    Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq }
+}
+
+/// A folder in a run. Each part is its machine's: the others read it.
 #[derive(Debug)]
 pub(super) struct Folder {
     /// As stored, but for its lanes.
     pub(super) row: FolderRow,
     pub(super) lanes: Lanes,
-    /// The pass that is under way.
-    pub(super) pass: Option<Pass>,
-    /// The start of this run's last durable pass, also where the folder was open still.
-    pub(super) shown_at: Option<Micros>,
-    /// Passes asked for and not begun.
-    pub(super) wanted: bool,
-    /// A hint has come since the last one began: what LIST said before is of no use.
-    pub(super) hinted: bool,
-    /// How closely the next pass looks.
-    pub(super) depth: Depth,
-    /// Whether this round's pass has ended (well, or held back).
-    pub(super) looked: bool,
-    /// How closely this run has looked at it, at most.
-    pub(super) seen: Option<Depth>,
     /// Why it stands still in this run.
     pub(super) stalled: Option<Failure>,
-    /// It is refused, also where LIST still shows it: whether it is the server is asked behind all else.
-    pub(super) refused: Option<Failure>,
-    /// That was asked, and it answered.
-    pub(super) tried: bool,
-    /// It was answered without telling anything, and waits for another session.
-    pub(super) bare: bool,
-    /// Pages on their way, by the token of their fetch.
-    pub(super) fills: BTreeMap<Token, Fill>,
-    /// UIDs asked for since the pass under way asked for its index: their pages are fresher than
-    /// it.
-    pub(super) fresher: UidSet,
-    /// What the last pass saw in `remaining`; `None` before this run's first pass.
-    pub(super) index: Option<UidSet>,
-    /// The flagged ones of those.
-    pub(super) flagged: UidSet,
-    /// Failures that are due for another try.
-    pub(super) due: UidSet,
-    /// Failures that are due and are asked for alone: the mail, or its line, ended sessions.
-    pub(super) lone: UidSet,
-    /// Failures that came in a burst and are not due: as soon as one of them comes, they are.
-    pub(super) burst: UidSet,
-    /// The rest of a burst, while one of it is tried.
-    pub(super) canaries: UidSet,
-    /// Messages of another length than was announced, their bytes sealed: another session is to say
-    /// the same.
-    pub(super) suspects: BTreeMap<u32, Suspect>,
-    /// Messages in a page, where sessions have ended.
-    pub(super) page: Option<usize>,
-    /// Its pages on their way are settled before it is passed again.
-    pub(super) settles_first: bool,
-    /// It has refused, and may have another name by now: LIST is asked before it is asked again.
-    pub(super) doubted: bool,
-    /// Questions in this run whose UIDVALIDITY was no longer the folder's.
-    pub(super) lost: u8,
-    /// Refusals of its EXAMINE in this run.
-    pub(super) refusals: u8,
-    /// A page of its newest mail was asked for before other folders were opened.
-    pub(super) paged: bool,
-    /// Whether that pass saw a whole listing: only then are UIDs that it did not show holes.
-    pub(super) whole: bool,
-    /// The `uidnext` that the last arrivals page sent will leave.
-    pub(super) chain: u32,
-    /// Numbers the passes, so that answers to an earlier one are known.
-    pub(super) generation: u32,
-    /// History was read in this run: another pass proves it.
-    pub(super) unproven: bool,
-    /// A whole listing of this run showed what was to be read, and all that was read was there.
-    pub(super) as_listed: bool,
-    /// A page found what the last listing showed to be no more: only another listing proves the folder.
-    pub(super) lacked: bool,
-    /// Passes that were to prove what had just been read.
-    pub(super) proofs: u8,
+    /// Its passes.
+    pub(super) pass: PassPart,
+    /// What its last pass saw of the history that is still to be read.
+    pub(super) listing: LastListing,
+    /// Its pages.
+    pub(super) fill: FillPart,
+    /// How it has refused.
+    pub(super) refusal: RefusalPart,
 }
 
 impl Folder {
@@ -141,41 +66,13 @@ impl Folder {
     pub(super) fn new(mut row: FolderRow) -> Option<Self> {
         let lanes = row.lanes.take()?;
         Some(Self {
-            chain: lanes.live.uidnext,
             row,
             lanes,
-            pass: None,
-            shown_at: None,
-            wanted: true,
-            hinted: false,
-            depth: Depth::Full,
-            looked: false,
-            seen: None,
             stalled: None,
-            refused: None,
-            tried: false,
-            bare: false,
-            fills: BTreeMap::new(),
-            fresher: UidSet::new(),
-            index: None,
-            flagged: UidSet::new(),
-            due: UidSet::new(),
-            lone: UidSet::new(),
-            burst: UidSet::new(),
-            canaries: UidSet::new(),
-            suspects: BTreeMap::new(),
-            page: None,
-            settles_first: false,
-            doubted: false,
-            lost: 0,
-            refusals: 0,
-            paged: false,
-            whole: false,
-            generation: 0,
-            unproven: false,
-            as_listed: false,
-            lacked: false,
-            proofs: 0,
+            pass: PassPart::default(),
+            listing: LastListing::default(),
+            fill: FillPart::default(),
+            refusal: RefusalPart::default(),
         })
     }
 
@@ -188,26 +85,27 @@ impl Folder {
         }
     }
 
-    /// Its UIDs have begun anew: what was remembered of the old ones is void.
-    pub(super) fn forget_uids(&mut self) {
-        self.index = None;
-        (self.as_listed, self.lacked) = (false, false);
-        self.suspects.clear();
-        for uids in [
-            &mut self.flagged,
-            &mut self.due,
-            &mut self.lone,
-            &mut self.burst,
-            &mut self.canaries,
-            &mut self.fresher,
-        ] {
-            *uids = UidSet::new();
+    /// It is left alone for the rest of the run.
+    pub(super) fn stall(&mut self, failure: Failure) {
+        self.pass.stall();
+        self.listing.stall();
+        self.fill.stall();
+        self.stalled = Some(failure);
+    }
+
+    /// A pass that changed nothing is durable without a commit.
+    pub(super) fn is_as_proved(&mut self, started: Micros, told: bool, proves: bool) {
+        if !told {
+            self.row.passed_at = Some(started);
+        }
+        if proves {
+            self.row.proved_at = Some(started);
         }
     }
 
     /// Nothing is asked of it now.
     pub(super) fn is_left(&self) -> bool {
-        self.stalled.is_some() || self.refused.is_some() || self.bare
+        self.stalled.is_some() || self.refusal.is_open()
     }
 
     pub(super) fn is_inbox(&self) -> bool {
@@ -216,30 +114,29 @@ impl Folder {
 
     /// Nothing of what the last pass saw is left to read.
     pub(super) fn has_read_all(&self) -> bool {
-        self.index
-            .as_ref()
+        self.listing
+            .index()
             .is_none_or(|index| index.intersect(&self.lanes.backfill.remaining).is_empty())
+    }
+
+    /// Whether its name is another folder's now, as the server says (RFC 8474 §4.1).
+    pub(super) fn is_other(&self, shown: &Examined) -> bool {
+        let known = self.lanes.live.mailbox;
+        shown.mailbox.is_some() && known.is_some() && shown.mailbox != known
+    }
+
+    /// No pass was ever complete, and nothing is held of it.
+    pub(super) fn is_new(&self) -> bool {
+        self.row.passed_at.is_none() && !self.row.held
     }
 
     /// The `uidnext` that what is committed of the live lane leaves, or what is on its way to be.
     pub(super) fn chain_end(&self) -> u32 {
-        let arrives = self.fills.values().any(|fill| fill.kind == FillKind::Arrivals);
-        if arrives { self.chain } else { self.lanes.live.uidnext }
+        self.fill.chain().unwrap_or(self.lanes.live.uidnext)
     }
 
-    /// Whether mail that is new is still to come from the session.
-    pub(super) fn is_arriving(&self) -> bool {
-        self.fills.values().any(|fill| fill.kind == FillKind::Arrivals && fill.fetching)
-    }
-
-    /// UIDs whose page is on its way.
-    pub(super) fn in_flight(&self) -> UidSet {
-        self.fills.values().fold(UidSet::new(), |all, fill| all.union(&fill.asked))
-    }
-
-    /// The parts of `remaining` that pages on their way will take out.
-    pub(super) fn claimed(&self) -> UidSet {
-        let backfill = self.fills.values().filter(|f| f.kind == FillKind::Backfill);
-        backfill.fold(UidSet::new(), |all, fill| all.union(&fill.open).union(&fill.asked))
+    /// Whether it can be passed now: what is on its way of it does not hinder that.
+    pub(super) fn is_free(&self) -> bool {
+        self.pass.is_free(self.fill.is_empty()) && !self.fill.arrives()
     }
 }

@@ -1,4 +1,4 @@
-//! Poison by cut: a mail or a folder at which sessions end costs itself, not the run.
+//! Notes of what ended sessions: a mail or a folder at which sessions end costs itself, not the run.
 //!
 //! When a session ends, what its oldest open question was about gets a note, and an answer takes
 //! the note away. At the first note nothing changes (it is a row if the run ends with it). At the
@@ -6,218 +6,199 @@
 //! goes last; at the third it is a ledger row and the run goes on. What is shut and asked again
 //! starts at the second.
 
-use crate::commit::change::{AccountChange, FolderChange, Note, Poison};
+use crate::commit::change::{AccountChange, Note, Poison};
 use crate::failure::{Class, Failure, Reach, When};
 use crate::mail::id::FolderId;
-use crate::mail::page::{Again, Page, Unfetched};
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Request;
-use crate::run::context::{RunEffects, RunView};
-use crate::run::event::Token;
-use crate::run::folders::folder::{Fill, FillKind, Owner};
-use crate::run::folders::listing::state::{CutNote, GOES_LAST};
-use crate::run::folders::state::{Cx, FolderWork};
+use crate::run::context::RunEffects;
+use crate::run::folders::folder::{Cx, Folder, Owner};
 use crate::run::work::{CUTS, Cut};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Steps forward of a run; what is beyond is noted like any other end.
 const FURTHER: u32 = 1000;
 /// Notes at which a thing is left alone.
-const LEFT_ALONE: u32 = 3;
+pub(super) const LEFT_ALONE: u32 = 3;
+/// Notes at which it is asked last of all.
+pub(super) const GOES_LAST: u32 = 2;
 
-impl FolderWork {
-    /// Whether a session that ended with this failure may have ended at what it was asked.
-    fn is_cut(failure: &Failure) -> bool {
-        // An answer that is not read to its end takes its session with it.
-        if failure.when == When::Soon {
-            return false;
+/// How often sessions have ended at a thing.
+#[derive(Clone, Debug)]
+struct CutNote {
+    count: u32,
+    /// What ended the last one.
+    text: String,
+    /// It is a row.
+    stored: bool,
+}
+
+/// What ended sessions, and what they have answered.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    notes: BTreeMap<Poison, CutNote>,
+    /// Sessions that ended so in this run.
+    cuts: u32,
+    /// Sessions that have ended after a step forward with one mail.
+    furthers: u32,
+    /// Wire names about which this session has answered something.
+    answered: BTreeSet<Vec<u8>>,
+    /// Wire names that were opened, and those whose index was told, in this run.
+    opened: BTreeSet<Vec<u8>>,
+    indexed: BTreeSet<Vec<u8>>,
+}
+
+/// Whether a session that ended with this failure may have ended at what it was asked.
+pub(super) fn is_cut(failure: &Failure) -> bool {
+    // An answer that is not read to its end takes its session with it.
+    if failure.when == When::Soon {
+        return false;
+    }
+    let endless = failure.class == Class::InvalidData && failure.reach == Reach::Session;
+    endless
+        || matches!(
+            failure.class,
+            Class::Network | Class::Timeout | Class::Provider | Class::Unknown
+        )
+}
+
+impl Notes {
+    /// From the store's rows; of the same run before the store was asked anew, what sessions have shown is
+    /// still true.
+    pub(super) fn new<'a>(
+        before: Option<Self>,
+        shut: impl Iterator<Item = &'a Vec<u8>>,
+        stored: Vec<Note>,
+    ) -> Self {
+        let mut notes = Self {
+            opened: BTreeSet::new(),
+            indexed: BTreeSet::new(),
+            ..before.unwrap_or_default()
+        };
+        // What is shut is asked last: should a session end at it again, that alone is the third
+        // time, and no try of the run.
+        for name in shut.filter(|name| !name.is_empty()) {
+            let noted = CutNote { count: GOES_LAST, text: String::new(), stored: false };
+            notes.notes.entry(Poison::Examine(name.clone())).or_insert(noted);
         }
-        let endless = failure.class == Class::InvalidData && failure.reach == Reach::Session;
-        endless
-            || matches!(
-                failure.class,
-                Class::Network | Class::Timeout | Class::Provider | Class::Unknown
-            )
+        notes.notes.extend(stored.into_iter().map(|note| {
+            (note.about, CutNote { count: note.count, text: note.text, stored: true })
+        }));
+        notes
     }
 
-    /// A session has ended; `token` is a question that it did not answer. Notes what its oldest
-    /// question was about.
-    pub(super) fn note_cut(
-        &mut self,
-        token: Token,
-        owner: Owner,
-        failure: &Failure,
-        cx: &mut Cx<'_>,
-    ) -> Cut {
-        if failure.further && Self::is_cut(failure) && self.furthers < FURTHER {
-            self.furthers += 1;
-            return Cut::Further;
-        }
-        if !Self::is_cut(failure) || cx.session().is_none() {
-            return Cut::Unnoted;
-        }
-        let first = cx.oldest_question();
-        let (token, owner) = first.filter(|(first, _)| *first < token).unwrap_or((token, owner));
-        let (about, worked) = match owner {
-            Owner::Page(id, fill) => match self.poisoned_mail(id, fill) {
-                Some(found) => found,
-                None => return Cut::Unnoted,
-            },
-            _ => match cx.question(token) {
-                Some(Request::Examine { remote_id, .. }) => {
-                    self.poisoned_folder(Poison::Examine(remote_id.clone()), remote_id)
-                }
-                Some(request) => match request.remote_id() {
-                    Some(name) => self.poisoned_folder(Poison::Index(name.to_vec()), name),
-                    None => return Cut::Unnoted,
-                },
-                None => return Cut::Unnoted,
-            },
-        };
-        self.cuts += 1;
-        let count = self.notes.get(&about).map_or(0, |noted| noted.count) + 1;
-        let settled = match (&about, owner) {
-            (Poison::Mail(id, _, uid), Owner::Page(_, fill)) => {
-                self.settle_poison(*id, fill, *uid, count, failure, cx)
+    /// A session has come: it has answered nothing yet.
+    pub(super) fn connected(&mut self) {
+        self.answered.clear();
+    }
+
+    /// Whether there are some.
+    pub(super) fn is_empty(&self) -> bool {
+        self.notes.is_empty()
+    }
+
+    /// It has brought mail of a folder.
+    pub(super) fn has_brought(&mut self, name: Vec<u8>) {
+        self.answered.insert(name);
+    }
+
+    /// Takes the notes away of what has answered, and remembers that the session works for it.
+    pub(super) fn answered(&mut self, request: Option<&Request>, run: &mut Cx<'_>) {
+        let Some(name) = request.and_then(Request::remote_id) else { return };
+        let about = match request {
+            Some(Request::Examine { .. }) => {
+                self.opened.insert(name.to_vec());
+                Poison::Examine(name.to_vec())
             }
             _ => {
-                count >= LEFT_ALONE
-                    && self.is_alone_in_it(&about)
-                    && self.leave_folder(&about, failure, cx)
+                self.indexed.insert(name.to_vec());
+                // Opening it was a part of the question.
+                self.forget(&Poison::Examine(name.to_vec()), run);
+                Poison::Index(name.to_vec())
             }
         };
+        self.answered.insert(name.to_vec());
+        self.forget(&about, run);
+    }
+
+    /// Whether a session's end is a step forward: what it broke off has come further.
+    pub(super) fn goes_further(&mut self, failure: &Failure) -> bool {
+        let is_further = failure.further && is_cut(failure) && self.furthers < FURTHER;
+        self.furthers += u32::from(is_further);
+        is_further
+    }
+
+    /// A mail as what a session ended at, and whether that worked otherwise.
+    pub(super) fn at_mail(&self, folder: &Folder, uid: u32) -> (Poison, bool) {
+        let worked = self.answered.contains(&folder.row.remote_id);
+        (Poison::Mail(folder.row.id, folder.lanes.live.uidvalidity, uid), worked)
+    }
+
+    /// A folder, likewise.
+    pub(super) fn at_folder(&self, request: &Request) -> Option<(Poison, bool)> {
+        let name = request.remote_id()?;
+        let about = match request {
+            Request::Examine { .. } => Poison::Examine(name.to_vec()),
+            _ => Poison::Index(name.to_vec()),
+        };
+        Some((about, self.answered.iter().any(|answered| answered != name)))
+    }
+
+    /// A session has ended at this: how often now.
+    pub(super) fn count(&mut self, about: &Poison) -> u32 {
+        self.cuts += 1;
+        self.notes.get(about).map_or(0, |noted| noted.count) + 1
+    }
+
+    /// Whether a folder is to be left alone: the same question was answered about another one in this run,
+    /// or else it may be the server that is ill.
+    pub(super) fn is_to_be_left(&self, about: &Poison, count: u32) -> bool {
+        let is_alone_in_it = match about {
+            Poison::Examine(name) => self.opened.iter().any(|opened| opened != name),
+            Poison::Index(name) => self.indexed.iter().any(|indexed| indexed != name),
+            Poison::Mail(..) => true,
+        };
+        count >= LEFT_ALONE && is_alone_in_it
+    }
+
+    /// Notes it, unless it is a row of the ledger now.
+    pub(super) fn note(
+        &mut self,
+        about: &Poison,
+        count: u32,
+        settled: bool,
+        failure: &Failure,
+        run: &mut Cx<'_>,
+    ) {
         if settled {
-            self.forget_note(&about, cx);
-        } else {
-            let noted = CutNote { count, text: failure.chain(), stored: false };
-            self.notes.insert(about.clone(), noted);
-            if count >= GOES_LAST {
-                self.store_note(&about, cx);
-            }
+            return self.forget(about, run);
         }
-        // A folder that is shut now ends no other session of this run.
-        let is_done = settled && !matches!(owner, Owner::Page(..));
-        match worked || is_done {
+        let noted = CutNote { count, text: failure.chain(), stored: false };
+        self.notes.insert(about.clone(), noted);
+        if count >= GOES_LAST {
+            self.store(about, run);
+        }
+    }
+
+    /// What a session's end that was noted comes to.
+    pub(super) fn cut(&self, worked: bool) -> Cut {
+        match worked {
             worked if self.cuts >= CUTS => Cut::Enough { worked },
             true => Cut::AtOneThing,
             false => Cut::Noted,
         }
     }
 
-    fn poisoned_folder(&self, about: Poison, name: &[u8]) -> (Poison, bool) {
-        let worked = self.answered.iter().any(|answered| answered != name);
-        (about, worked)
-    }
-
-    /// Whether the same question was answered about another folder in this run: else it may be the
-    /// server that is ill.
-    fn is_alone_in_it(&self, about: &Poison) -> bool {
-        match about {
-            Poison::Examine(name) => self.opened.iter().any(|opened| opened != name),
-            Poison::Index(name) => self.indexed.iter().any(|indexed| indexed != name),
-            Poison::Mail(..) => true,
-        }
-    }
-
-    /// The first UID that a page has not settled.
-    fn poisoned_mail(&self, id: FolderId, fill: Token) -> Option<(Poison, bool)> {
-        let folder = self.folders.get(&id)?;
-        let fill = folder.fills.get(&fill)?;
-        let uid = fill.open.intersect(&fill.asked).first()?;
-        let worked = self.answered.contains(&folder.row.remote_id);
-        Some((Poison::Mail(id, folder.lanes.live.uidvalidity, uid), worked))
-    }
-
-    /// At the third note, or when a row is tried again, the mail is a row of the ledger. At the
-    /// second it is set aside, and the rest of its page comes in halves.
-    fn settle_poison(
-        &mut self,
-        id: FolderId,
-        token: Token,
-        uid: u32,
-        count: u32,
-        failure: &Failure,
-        cx: &mut Cx<'_>,
-    ) -> bool {
-        let size = cx.settings().page_messages;
-        let Some(folder) = self.folders.get_mut(&id) else { return false };
-        let Some(fill) = folder.fills.get(&token) else { return false };
-        let (kind, alone) = (fill.kind, fill.asked.len() == 1);
-        let is_row = kind == FillKind::Retry && folder.row.failures.contains(uid);
-        if !alone || (count < LEFT_ALONE && !is_row) {
-            if count >= GOES_LAST {
-                folder.page = Some((folder.page.unwrap_or(size) / 2).max(1));
-            }
-            return false;
-        }
-        let uidvalidity = folder.lanes.live.uidvalidity;
-        let row = Unfetched {
-            uid,
-            class: failure.class,
-            text: failure.chain().into(),
-            again: Again::Spaced,
-        };
-        let page = Page { failed: vec![row], ..Page::default() };
-        let uids = UidSet::one(uid);
-        let change = match kind {
-            FillKind::Backfill => {
-                FolderChange::Backfill { folder: id, uidvalidity, range: uids.clone(), page }
-            }
-            FillKind::Retry => {
-                FolderChange::Retry { folder: id, uidvalidity, uids: uids.clone(), page }
-            }
-            FillKind::Arrivals => {
-                let from = folder.chain;
-                folder.chain = from.max(uid.saturating_add(1));
-                FolderChange::Arrivals { folder: id, uidvalidity, from, to: folder.chain, page }
-            }
-        };
-        folder.lone = folder.lone.minus(&uids);
-        let mine = cx.token();
-        let unacked = VecDeque::from([(0, 0, 1)]);
-        let fill =
-            Fill { kind, asked: uids, open: UidSet::new(), fetching: false, dead: false, unacked };
-        if let Some(folder) = self.folders.get_mut(&id) {
-            folder.fills.insert(mine, fill);
-        }
-        cx.commit(Owner::Page(id, mine), change);
-        true
-    }
-
-    /// A folder at which three sessions have ended is shut.
-    fn leave_folder(&mut self, about: &Poison, failure: &Failure, cx: &mut Cx<'_>) -> bool {
-        let (Poison::Examine(name) | Poison::Index(name)) = about else { return false };
-        let name = name.clone();
-        match self.folders.named(&name).map(|f| (f.row.id, f.row.path.clone())) {
-            Some((id, path)) => {
-                self.stall(id, failure.clone());
-                self.shut(&name, &path, Some(id), failure, cx);
-            }
-            None => {
-                let path = self
-                    .drop_name(&name)
-                    .unwrap_or_else(|| String::from_utf8_lossy(&name).into_owned());
-                self.shut(&name, &path, None, failure, cx);
-            }
-        }
-        true
-    }
-
-    /// Whether sessions have ended at it often enough that it is asked last.
-    pub(super) fn is_noted(&self, about: &Poison) -> bool {
-        self.notes.get(about).is_some_and(|noted| noted.count >= GOES_LAST)
-    }
-
-    fn store_note(&mut self, about: &Poison, cx: &mut Cx<'_>) {
+    fn store(&mut self, about: &Poison, run: &mut Cx<'_>) {
         let Some(noted) = self.notes.get_mut(about) else { return };
         noted.stored = true;
         let note = Note { about: about.clone(), count: noted.count, text: noted.text.clone() };
-        cx.commit(Owner::Nobody, AccountChange::Note(note));
+        run.commit(Owner::Nobody, AccountChange::Note(note));
     }
 
     /// The run ends before what ended a session was asked once more: the next one is to know. Else
     /// each run that has one try would end at it anew.
-    pub(super) fn store_first_notes(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn store_first(&mut self, run: &mut Cx<'_>) {
         let first: Vec<Poison> = self
             .notes
             .iter()
@@ -225,63 +206,72 @@ impl FolderWork {
             .map(|(about, _)| about.clone())
             .collect();
         for about in first {
-            self.store_note(&about, cx);
+            self.store(&about, run);
         }
     }
 
     /// Something answered: its note goes.
-    pub(super) fn forget_note(&mut self, about: &Poison, cx: &mut Cx<'_>) {
+    pub(super) fn forget(&mut self, about: &Poison, run: &mut Cx<'_>) {
         if self.notes.remove(about).is_some_and(|noted| noted.stored) {
             let note = Note { about: about.clone(), count: 0, text: String::new() };
-            cx.commit(Owner::Nobody, AccountChange::Note(note));
+            run.commit(Owner::Nobody, AccountChange::Note(note));
         }
     }
 
-    /// Whether a mail that is asked for alone is to come in pieces: sessions have ended at it as a
-    /// whole, or it has failed so before.
-    pub(super) fn comes_in_pieces(&self, id: FolderId, kind: FillKind, asked: &UidSet) -> bool {
-        let (Some(folder), Some(uid)) = (self.folders.get(&id), asked.first()) else {
-            return false;
+    /// A folder's UIDs have begun anew: notes of the old ones are void.
+    pub(super) fn forget_mail(&mut self, folder: FolderId) {
+        self.notes.retain(|about, _| !matches!(about, Poison::Mail(of, ..) if *of == folder));
+    }
+
+    /// Whether sessions have ended at it often enough that it is asked last.
+    pub(super) fn is_noted(&self, about: &Poison) -> bool {
+        self.notes.get(about).is_some_and(|noted| noted.count >= GOES_LAST)
+    }
+
+    /// Whether sessions have ended at this folder's EXAMINE or index.
+    pub(super) fn ends_sessions(&self, name: &[u8]) -> bool {
+        !self.notes.is_empty()
+            && (self.is_noted(&Poison::Examine(name.to_vec()))
+                || self.is_noted(&Poison::Index(name.to_vec())))
+    }
+
+    /// How often they have.
+    pub(super) fn cuts_at(&self, name: &[u8]) -> u32 {
+        let of = |about| self.notes.get(&about).map_or(0, |noted| noted.count);
+        of(Poison::Examine(name.to_vec())).max(of(Poison::Index(name.to_vec())))
+    }
+
+    /// Mails of a folder at which a session has ended, at least so often.
+    fn mail(&self, id: FolderId, least: u32) -> UidSet {
+        let mine = |(about, noted): (&Poison, &CutNote)| match about {
+            Poison::Mail(folder, _, uid) if *folder == id && noted.count >= least => Some(*uid),
+            _ => None,
         };
-        let about = Poison::Mail(id, folder.lanes.live.uidvalidity, uid);
-        let failed = kind == FillKind::Retry
-            && folder.row.failures.contains(uid)
-            && !folder.suspects.contains_key(&uid);
-        asked.len() == 1 && (failed || self.is_noted(&about))
+        self.notes.iter().filter_map(mine).collect()
     }
 
     /// Mails of a folder at which a session has ended.
     pub(super) fn noted_mail(&self, id: FolderId) -> UidSet {
-        let mine = |about: &Poison| match about {
-            Poison::Mail(folder, _, uid) if *folder == id => Some(*uid),
-            _ => None,
-        };
-        self.notes.keys().filter_map(mine).collect()
+        self.mail(id, 0)
     }
 
     /// Mails of a folder that are set aside.
     pub(super) fn aside(&self, id: FolderId) -> UidSet {
-        if self.notes.is_empty() {
-            return UidSet::new();
-        }
-        let mine = |about: &Poison| match about {
-            Poison::Mail(folder, _, uid) if *folder == id => Some(*uid),
-            _ => None,
-        };
-        self.notes
-            .iter()
-            .filter(|(_, noted)| noted.count >= GOES_LAST)
-            .filter_map(|(about, _)| mine(about))
-            .collect()
+        self.mail(id, GOES_LAST)
     }
 
     /// Whether a mail of this folder has a note, and this session has not shown that it can open
     /// the folder.
-    pub(super) fn wants_probe(&self, id: FolderId) -> bool {
-        let noted = self
-            .notes
-            .keys()
-            .any(|about| matches!(about, Poison::Mail(folder, ..) if *folder == id));
-        noted && self.folders.get(&id).is_some_and(|f| !self.answered.contains(&f.row.remote_id))
+    pub(super) fn wants_probe(&self, folder: &Folder) -> bool {
+        let is_of_it =
+            |about: &Poison| matches!(about, Poison::Mail(of, ..) if *of == folder.row.id);
+        self.notes.keys().any(is_of_it) && !self.answered.contains(&folder.row.remote_id)
+    }
+
+    /// A folder whose opening ends sessions is opened last of all, by its pass or by a probe: nobody
+    /// is kept waiting for its mail.
+    pub(super) fn opens_last(&self, folder: &Folder) -> bool {
+        let name = &folder.row.remote_id;
+        self.ends_sessions(name) && !self.answered.contains(name)
     }
 }

@@ -7,6 +7,7 @@
 //! a new name at its first. An answer without EXISTS or UIDVALIDITY is neither: it is asked again on
 //! another session.
 
+pub(super) mod part;
 pub(super) mod state;
 
 use crate::commit::change::AccountChange;
@@ -17,12 +18,13 @@ use crate::mail::id::FolderId;
 use crate::provider::folders::Request;
 use crate::run::context::{RunEffects, RunView};
 use crate::run::evidence::Sight;
-use crate::run::folders::folder::{Folder, Owner};
-use crate::run::folders::listing::state::Listing;
+use crate::run::folders::context::{FolderCx, Want};
+use crate::run::folders::folder::{Folder, Owner, of_folder};
 use crate::run::folders::refusals::state::{Trial, is_bare};
-use crate::run::folders::state::{Cx, FolderWork};
 use crate::run::scope::Depth;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+
+pub(super) use crate::run::folders::refusals::state::Refusals;
 
 /// Folders that are asked whether they answer: of those that were not refused, of names that are still
 /// to be asked, of those that were refused.
@@ -30,127 +32,187 @@ const WITNESSES: usize = 2;
 /// How often a run asks LIST anew for names that were refused.
 const RELISTS: u8 = 2;
 
-impl FolderWork {
+/// What there is to ask of refusals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TrialTurn {
+    Nothing,
+    Asked,
+    /// LIST, once more.
+    List,
+}
+
+impl Refusals {
     /// A new name does not open.
-    pub(super) fn refuse_fresh(&mut self, folder: ListedFolder, failure: Failure, cx: &mut Cx<'_>) {
+    pub(super) fn on_fresh(
+        &mut self,
+        folder: ListedFolder,
+        failure: Failure,
+        cx: &mut FolderCx<'_>,
+    ) {
         let name = folder.remote_id.clone();
         if !is_bare(&failure) {
-            self.refusals.fresh.insert(name, (folder, failure));
+            self.fresh.insert(name, (folder, failure));
         } else if self.is_bare_again(&name) {
-            self.shut_fresh(&folder, &failure, cx);
+            self.shut_fresh(folder, failure, cx);
         }
     }
 
-    fn shut_fresh(&mut self, folder: &ListedFolder, failure: &Failure, cx: &mut Cx<'_>) {
-        cx.report(failure);
-        self.shut(&folder.remote_id, &folder.path, None, failure, cx);
-        self.refusals.judged.insert(folder.remote_id.clone());
-        if !cx.account().shut.contains_key(&folder.remote_id) {
-            self.list_anew();
+    fn shut_fresh(&mut self, folder: ListedFolder, failure: Failure, cx: &mut FolderCx<'_>) {
+        cx.run.report(&failure);
+        let ListedFolder { remote_id, path, .. } = folder;
+        self.judged.insert(remote_id.clone());
+        if !cx.run.account().shut.contains_key(&remote_id) {
+            self.relist = true;
         }
+        cx.want(Want::Shut { remote_id, path, folder: None, failure });
     }
 
-    /// A new name that this run has shut.
-    pub(super) fn is_judged(&self, name: &[u8]) -> bool {
-        self.refusals.judged.contains(name)
+    /// New names that this run has shut, or opened.
+    pub(super) fn judged(&self) -> &BTreeSet<Vec<u8>> {
+        &self.judged
     }
 
     /// Notes an answer that tells nothing. Returns whether another session's was one, too.
-    pub(super) fn is_bare_again(&mut self, name: &[u8]) -> bool {
-        *self.refusals.bare.entry(name.to_vec()).or_default()
+    fn is_bare_again(&mut self, name: &[u8]) -> bool {
+        *self.bare.entry(name.to_vec()).or_default()
     }
 
     /// Something is to be asked of another session.
     pub(super) fn has_bare(&self) -> bool {
-        self.refusals.bare.values().any(|elsewhere| !elsewhere)
+        self.bare.values().any(|elsewhere| !elsewhere)
     }
 
     /// Another session has come: what told nothing is asked of it.
-    pub(super) fn ask_bare_again(&mut self) {
-        let names: Vec<Vec<u8>> = self
-            .refusals
-            .bare
-            .iter()
-            .filter(|(_, is_asked)| !**is_asked)
-            .map(|(n, _)| n.clone())
-            .collect();
-        for name in names {
-            match self.folders.named(&name).map(|folder| folder.row.id) {
-                Some(id) => {
-                    if let Some(folder) = self.folders.get_mut(&id) {
-                        folder.bare = false;
-                    }
-                    self.want_pass(id, Depth::Full);
-                }
-                None if matches!(self.listing, Listing::Done) => self.listing = Listing::Wanted,
-                None => {}
+    pub(super) fn connected(&mut self, cx: &mut FolderCx<'_>) {
+        for (name, is_asked) in self.bare.iter_mut().filter(|(_, is_asked)| !**is_asked) {
+            *is_asked = true;
+            let Some(folder) = cx.folders.named(name).map(|folder| folder.row.id) else {
+                cx.wants.push(Want::ListIfOver);
+                continue;
+            };
+            if let Some(Folder { refusal, .. }) = cx.folders.get_mut(&folder) {
+                refusal.bare = false;
             }
-            self.refusals.bare.insert(name, true);
+            cx.wants.push(Want::Pass { folder, depth: Depth::Full });
         }
     }
 
     /// The session is gone: whatever it refused is asked of the next one.
-    pub(super) fn forget_refusals(&mut self) {
-        self.refusals.trial = Trial::None;
-        if !std::mem::take(&mut self.refusals.fresh).is_empty() {
-            self.listing = Listing::Wanted;
+    pub(super) fn cut_off(&mut self, cx: &mut FolderCx<'_>) {
+        self.trial = Trial::None;
+        if !std::mem::take(&mut self.fresh).is_empty() {
+            cx.want(Want::List);
         }
-        for folder in self.folders.values_mut().filter(|f| f.refused.is_some()) {
-            (folder.refused, folder.refusals, folder.wanted) = (None, 0, folder.stalled.is_none());
+        let is_refused = |f: &Folder| f.refusal.refused.is_some();
+        let refused: Vec<FolderId> =
+            cx.folders.values().filter(|f| is_refused(f)).map(|f| f.row.id).collect();
+        for folder in refused {
+            if let Some(Folder { refusal, .. }) = cx.folders.get_mut(&folder) {
+                (refusal.refused, refusal.count) = (None, 0);
+            }
+            cx.want(Want::Retry { folder });
         }
     }
 
+    /// A folder's own trouble. It may have another name by now, so LIST is asked first, whatever it
+    /// said before; where that still shows the folder and `opening` it is refused again, it is asked
+    /// whether that is the server's.
+    pub(super) fn on_trouble(
+        &mut self,
+        id: FolderId,
+        failure: Failure,
+        opening: bool,
+        cx: &mut FolderCx<'_>,
+    ) {
+        let Some(folder) = cx.folders.get_mut(&id) else { return };
+        let Folder { stalled, refusal, pass, .. } = folder;
+        if stalled.is_some() || refusal.bare {
+            return;
+        }
+        if opening && is_bare(&failure) {
+            cx.run.report(&of_folder(id, &failure));
+            cx.want(Want::BreakOff { folder: id });
+            return self.on_bare(id, failure, cx);
+        }
+        refusal.count = refusal.count.saturating_add(u8::from(opening));
+        if opening && refusal.count > 1 && !refusal.tried {
+            refusal.refused = Some(failure);
+            return cx.want(Want::BreakOff { folder: id });
+        }
+        let first = (opening && refusal.count == 1) || !cx.known.listed;
+        if !(first && opening) {
+            cx.run.report(&of_folder(id, &failure));
+        }
+        let is_lost = failure.class == Class::StateLost;
+        if is_lost && pass.is_wanted() && !pass.is_under_way() {
+            // Several pages were on their way when the numbers changed: once.
+            return;
+        }
+        if is_lost && pass.may_begin_anew() {
+            // What was asked was asked of the old numbers: the next pass sees the new ones.
+            return cx.want(Want::BeginAnew { folder: id });
+        }
+        if !first || is_lost {
+            return cx.stand_still(id, failure);
+        }
+        cx.want(Want::Doubt { folder: id });
+    }
+
     /// A folder has answered: a first refusal says nothing any more.
-    pub(super) fn opens(&mut self, id: FolderId, cx: &mut Cx<'_>) {
-        let Some(folder) = self.folders.get_mut(&id) else { return };
+    pub(super) fn opens(&mut self, id: FolderId, cx: &mut FolderCx<'_>) {
+        let Some(Folder { row, refusal, .. }) = cx.folders.get_mut(&id) else { return };
         // It is not asked for yet another session: else one that tells something now and then has no end.
-        if let Some(is_asked) = self.refusals.bare.get_mut(&folder.row.remote_id) {
+        if let Some(is_asked) = self.bare.get_mut(&row.remote_id) {
             *is_asked = true;
         }
-        folder.bare = false;
-        if folder.row.refused.take().is_some() {
-            cx.commit(Owner::Nobody, AccountChange::Refused { folder: id, look: None });
+        refusal.bare = false;
+        if row.refused.take().is_some() {
+            let change = AccountChange::Refused { folder: id, look: None };
+            cx.run.commit(Owner::Nobody, change);
         }
     }
 
     /// Names that were refused and are still there.
-    fn refused(&self) -> Vec<Vec<u8>> {
-        let held = self.folders.values().filter(|f| f.refused.is_some() && !f.row.excluded);
-        held.map(|f| f.row.remote_id.clone()).chain(self.refusals.fresh.keys().cloned()).collect()
+    fn refused(&self, cx: &FolderCx<'_>) -> Vec<Vec<u8>> {
+        let is_refused = |f: &&Folder| f.refusal.refused.is_some() && !f.row.excluded;
+        let held = cx.folders.values().filter(is_refused).map(|f| f.row.remote_id.clone());
+        held.chain(self.fresh.keys().cloned()).collect()
     }
 
-    /// Begins to ask whether it is the server, or goes on. Returns whether there is something to ask.
-    pub(super) fn plan_trial(&mut self, cx: &mut Cx<'_>) -> bool {
-        let is_tried = !matches!(self.refusals.trial, Trial::None);
-        if is_tried || cx.session().is_none() {
-            return is_tried;
+    /// Begins to ask whether it is the server, or goes on. `late` are names that are still to be asked.
+    pub(super) fn plan<'a>(
+        &mut self,
+        late: impl Iterator<Item = &'a Vec<u8>>,
+        cx: &mut FolderCx<'_>,
+    ) -> TrialTurn {
+        if !matches!(self.trial, Trial::None) {
+            return TrialTurn::Asked;
         }
-        let refused = self.refused();
+        if cx.run.session().is_none() {
+            return TrialTurn::Nothing;
+        }
+        let refused = self.refused(cx);
         if refused.is_empty() {
-            let is_asked = self.take_relist(cx);
-            if is_asked {
-                self.start_listing(cx);
-            }
-            return is_asked;
+            return if self.take_relist(cx) { TrialTurn::List } else { TrialTurn::Nothing };
         }
         let answers = |f: &&Folder| !f.is_left() && !f.row.excluded;
-        let mut others: Vec<&Folder> = self.folders.values().filter(answers).collect();
-        others.sort_by_key(|f| (!f.is_inbox(), std::cmp::Reverse(f.shown_at.max(f.row.passed_at))));
+        let mut others: Vec<&Folder> = cx.folders.values().filter(answers).collect();
+        let shown_at = |f: &Folder| f.pass.shown_at().max(f.row.passed_at);
+        others.sort_by_key(|f| (!f.is_inbox(), std::cmp::Reverse(shown_at(f))));
         let others = others.into_iter().map(|f| f.row.remote_id.clone());
-        let late = self.late.iter().map(|name| name.remote_id.clone());
-        let names = others.take(WITNESSES).chain(late.take(WITNESSES));
+        let names = others.take(WITNESSES).chain(late.take(WITNESSES).cloned());
         let mut names: VecDeque<_> = names.chain(refused.into_iter().take(WITNESSES)).collect();
         // One that is left out can answer, too.
-        if !cx.settings().folders.wants("INBOX") {
+        if !cx.run.settings().folders.wants("INBOX") {
             names.push_back(b"INBOX".to_vec());
         }
-        self.refusals.trial = Trial::Witness(names);
+        self.trial = Trial::Witness(names);
         self.ask_next(cx);
-        true
+        TrialTurn::Asked
     }
 
-    fn ask_next(&mut self, cx: &mut Cx<'_>) {
-        let trial = std::mem::take(&mut self.refusals.trial);
+    fn ask_next(&mut self, cx: &mut FolderCx<'_>) {
+        let trial = std::mem::take(&mut self.trial);
         let (name, trial) = match trial {
             Trial::Judging(witness, names, said) if names.is_empty() && !said.is_empty() => {
                 (Some(witness), Trial::Confirming(said))
@@ -162,8 +224,8 @@ impl FolderWork {
             Trial::None | Trial::Confirming(_) => (None, Trial::None),
         };
         let Some(name) = name else { return };
-        self.refusals.trial = trial;
-        cx.ask(Owner::Trial, Request::examine(name));
+        self.trial = trial;
+        cx.run.ask(Owner::Trial, Request::examine(name));
     }
 
     /// What the next one of a trial has answered.
@@ -173,21 +235,21 @@ impl FolderWork {
     pub(super) fn on_tried(
         &mut self,
         answer: Result<(), Failure>,
-        cx: &mut Cx<'_>,
+        cx: &mut FolderCx<'_>,
     ) -> Result<(), Failure> {
-        match std::mem::take(&mut self.refusals.trial) {
+        match std::mem::take(&mut self.trial) {
             Trial::None => {}
             Trial::Witness(mut names) => {
                 let Some(name) = names.pop_front() else { return Ok(()) };
                 match answer {
                     Ok(()) => {
                         self.opens_again(&name, cx);
-                        let rest = self.refused().into_iter().filter(|refused| *refused != name);
+                        let rest = self.refused(cx).into_iter().filter(|refused| *refused != name);
                         let rest = rest.collect();
-                        self.refusals.trial = Trial::Judging(name, rest, Vec::new());
+                        self.trial = Trial::Judging(name, rest, Vec::new());
                     }
                     Err(failure) if names.is_empty() => return Err(of_server(&failure)),
-                    Err(_) => self.refusals.trial = Trial::Witness(names),
+                    Err(_) => self.trial = Trial::Witness(names),
                 }
             }
             Trial::Judging(witness, mut names, mut said) => {
@@ -196,14 +258,14 @@ impl FolderWork {
                     Ok(()) => self.opens_again(&name, cx),
                     Err(failure) => said.push((name, failure)),
                 }
-                self.refusals.trial = Trial::Judging(witness, names, said);
+                self.trial = Trial::Judging(witness, names, said);
             }
             Trial::Confirming(said) => {
                 if let Err(failure) = answer {
                     return Err(of_server(&failure));
                 }
                 for (name, failure) in said {
-                    self.count_refusal(&name, failure, cx);
+                    self.count_refusal(name, failure, cx);
                 }
             }
         }
@@ -212,54 +274,55 @@ impl FolderWork {
     }
 
     /// It answers now: it is looked at, once.
-    fn opens_again(&mut self, name: &[u8], cx: &mut Cx<'_>) {
-        if self.refusals.fresh.remove(name).is_some() {
-            return self.list_anew();
+    fn opens_again(&mut self, name: &[u8], cx: &mut FolderCx<'_>) {
+        if self.fresh.remove(name).is_some() {
+            self.relist = true;
+            return;
         }
-        let Some(id) = self.folders.named(name).map(|folder| folder.row.id) else { return };
+        let Some(id) = cx.folders.named(name).map(|folder| folder.row.id) else { return };
         self.opens(id, cx);
-        if let Some(folder) = self.folders.get_mut(&id)
-            && folder.refused.take().is_some()
-        {
-            folder.tried = true;
-            self.want_pass(id, Depth::Full);
+        let Some(Folder { refusal, .. }) = cx.folders.get_mut(&id) else { return };
+        if refusal.refused.take().is_some() {
+            refusal.tried = true;
+            cx.want(Want::Pass { folder: id, depth: Depth::Full });
         }
     }
 
     /// A refusal beside an answer.
-    fn count_refusal(&mut self, name: &[u8], failure: Failure, cx: &mut Cx<'_>) {
-        if let Some((folder, _)) = self.refusals.fresh.remove(name) {
+    fn count_refusal(&mut self, name: Vec<u8>, failure: Failure, cx: &mut FolderCx<'_>) {
+        if let Some((folder, _)) = self.fresh.remove(&name) {
             if is_bare(&failure) {
-                return self.refuse_fresh(folder, failure, cx);
+                return self.on_fresh(folder, failure, cx);
             }
-            return self.shut_fresh(&folder, &failure, cx);
+            return self.shut_fresh(folder, failure, cx);
         }
-        let Some(session) = cx.session() else { return };
-        let sight = Sight { session, at: cx.stamp(), confirm_after: cx.settings().confirm_after };
-        let Some(id) = self.folders.named(name).map(|folder| folder.row.id) else { return };
-        let Some(folder) = self.folders.get_mut(&id) else { return };
-        folder.refused = None;
-        let path = folder.row.path.clone();
-        let first = folder.row.refused;
+        let Some(session) = cx.run.session() else { return };
+        let (at, confirm_after) = (cx.run.stamp(), cx.run.settings().confirm_after);
+        let sight = Sight { session, at, confirm_after };
+        let Some(id) = cx.folders.named(&name).map(|folder| folder.row.id) else { return };
+        let Some(Folder { row, refusal, .. }) = cx.folders.get_mut(&id) else { return };
+        refusal.refused = None;
+        let (path, first) = (row.path.clone(), row.refused);
         if is_bare(&failure) {
-            return self.answer_barely(id, failure, cx);
+            return self.on_bare(id, failure, cx);
         }
-        self.stall(id, failure.clone());
+        cx.folders.stall(id, failure.clone());
         match first {
             Some(first) if sight.is_second_to(first.session, first.at) => {
-                cx.report(&failure);
-                self.shut(name, &path, Some(id), &failure, cx);
+                cx.run.report(&failure);
+                cx.want(Want::Shut { remote_id: name, path, folder: Some(id), failure });
             }
             first => {
-                cx.look_again();
-                let after = cx.settings().confirm_after.as_secs();
-                cx.leave(format!(
+                cx.run.look_again();
+                let after = confirm_after.as_secs();
+                cx.run.leave(format!(
                     "folder {path} cannot be opened: a second look, {after} s later on a new session, \
                      must agree ({failure})"
                 ));
                 if first.is_none() {
                     let look = Some(RefusedLook { session, at: sight.at });
-                    cx.commit(Owner::Nobody, AccountChange::Refused { folder: id, look });
+                    let change = AccountChange::Refused { folder: id, look };
+                    cx.run.commit(Owner::Nobody, change);
                 }
             }
         }
@@ -267,41 +330,38 @@ impl FolderWork {
 
     /// A folder that we hold was answered without telling anything: another session is asked, then it
     /// stands still.
-    pub(super) fn answer_barely(&mut self, id: FolderId, failure: Failure, cx: &mut Cx<'_>) {
-        let Some(folder) = self.folders.get_mut(&id) else { return };
-        (folder.wanted, folder.bare) = (false, true);
-        let (name, path) = (folder.row.remote_id.clone(), folder.row.path.clone());
-        if !self.is_bare_again(&name) {
+    fn on_bare(&mut self, id: FolderId, failure: Failure, cx: &mut FolderCx<'_>) {
+        let Some(Folder { row, refusal, .. }) = cx.folders.get_mut(&id) else { return };
+        refusal.bare = true;
+        let (remote_id, path) = (row.remote_id.clone(), row.path.clone());
+        cx.want(Want::SetAside { folder: id });
+        if !self.is_bare_again(&remote_id) {
             return;
         }
-        if cx.account().shut.contains_key(&name) {
+        if cx.run.account().shut.contains_key(&remote_id) {
             // It was shut, and stays so: its row says when it is asked next, for who waits for it.
-            self.stall(id, failure.clone());
-            return self.shut(&name, &path, Some(id), &failure, cx);
+            cx.folders.stall(id, failure.clone());
+            return cx.want(Want::Shut { remote_id, path, folder: Some(id), failure });
         }
-        self.stand_still(id, failure, cx);
+        cx.stand_still(id, failure);
     }
 
-    /// LIST is asked once more: what it has not been complete for is known now.
-    fn list_anew(&mut self) {
-        self.refusals.relist = true;
-    }
-
-    /// Whether it may be asked once more, of which nothing is left then.
-    fn take_relist(&mut self, cx: &mut Cx<'_>) -> bool {
-        if !std::mem::take(&mut self.refusals.relist) {
+    /// Whether LIST may be asked once more; of that nothing is left then.
+    fn take_relist(&mut self, cx: &mut FolderCx<'_>) -> bool {
+        if !std::mem::take(&mut self.relist) {
             return false;
         }
-        self.refusals.relists += 1;
-        if self.refusals.relists > RELISTS {
-            cx.leave("folders are refused now and then: the next run looks for them".to_owned());
+        self.relists += 1;
+        if self.relists > RELISTS {
+            let text = "folders are refused now and then: the next run looks for them";
+            cx.run.leave(text.to_owned());
         }
-        self.refusals.relists <= RELISTS
+        self.relists <= RELISTS
     }
 
     /// LIST is asked: it says which new names there are.
     pub(super) fn forget_fresh(&mut self) {
-        self.refusals.fresh.clear();
+        self.fresh.clear();
     }
 }
 

@@ -1,18 +1,29 @@
 //! The folders of a run, with what a plan asks of all of them kept at hand: nothing that is asked
 //! at every step walks them.
 
+use crate::commit::rows::FolderRow;
+use crate::failure::Failure;
 use crate::mail::cursor::Mark;
 use crate::mail::id::FolderId;
 use crate::run::folders::folder::Folder;
+use std::cell::{Ref, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Orders folders: INBOX first, then by number.
 type Rank = (bool, FolderId);
 
-/// The folders, and sets that are brought up to date before they are asked.
+/// The folders. What a plan asks of all of them is brought up to date when it is asked: that costs what has
+/// changed since.
 #[derive(Debug, Default)]
 pub(super) struct Folders {
     map: BTreeMap<FolderId, Folder>,
+    index: RefCell<Index>,
+}
+
+/// What is asked of all of them.
+#[derive(Debug, Default)]
+struct Index {
+    /// Those that may have changed since it was brought up to date.
     changed: BTreeSet<FolderId>,
     traits: BTreeMap<FolderId, Traits>,
     wanting: BTreeSet<Rank>,
@@ -48,22 +59,21 @@ impl Traits {
     fn of(folder: &Folder) -> Self {
         let ours = !folder.row.excluded;
         let free = ours && !folder.is_left();
-        let retries =
-            !folder.due.is_empty() || !folder.lone.is_empty() || !folder.suspects.is_empty();
+        let (pass, fill) = (&folder.pass, &folder.fill);
+        let has_history =
+            folder.listing.index().is_some() && !folder.lanes.backfill.remaining.is_empty();
         Self {
             is_inbox: folder.is_inbox(),
-            wanting: free && folder.wanted && !folder.doubted,
-            doubted: ours && folder.stalled.is_none() && folder.doubted,
-            passing: ours && folder.pass.is_some(),
-            filling: !folder.fills.is_empty(),
-            hungry: free
-                && ((folder.index.is_some() && !folder.lanes.backfill.remaining.is_empty())
-                    || retries),
-            unproven: free && folder.unproven,
+            wanting: free && pass.is_wanted() && !pass.is_doubted(),
+            doubted: ours && folder.stalled.is_none() && pass.is_doubted(),
+            passing: ours && pass.is_under_way(),
+            filling: !fill.is_empty(),
+            hungry: free && (has_history || fill.has_retries()),
+            unproven: free && pass.is_unproven(),
             unread: unread(folder),
-            looked: ours && folder.looked,
-            sealed: folder.fills.values().map(|fill| fill.unacked.len()).sum(),
-            asked: folder.fills.values().map(|fill| fill.asked.len()).sum(),
+            looked: ours && pass.has_looked(),
+            sealed: fill.sealed(),
+            asked: fill.asked(),
         }
     }
 }
@@ -71,62 +81,21 @@ impl Traits {
 /// What its history has left; where this run has still to look at it, no more than it held last.
 fn unread(folder: &Folder) -> u64 {
     let (remaining, mark) = (&folder.lanes.backfill.remaining, folder.lanes.live.mark);
-    match &folder.index {
+    let is_to_come = folder.pass.is_wanted() || folder.pass.is_under_way();
+    match folder.listing.index() {
         Some(index) => index.intersect(remaining).len(),
-        None if folder.row.excluded || !(folder.wanted || folder.pass.is_some()) => 0,
+        None if folder.row.excluded || !is_to_come => 0,
         None if mark == Mark::CLEARED => remaining.len(),
         None => remaining.len().min(u64::from(mark.exists)),
     }
 }
 
-impl Folders {
-    pub(super) fn get(&self, id: &FolderId) -> Option<&Folder> {
-        self.map.get(id)
-    }
-
-    pub(super) fn get_mut(&mut self, id: &FolderId) -> Option<&mut Folder> {
-        self.changed.insert(*id);
-        self.map.get_mut(id)
-    }
-
-    pub(super) fn insert(&mut self, folder: Folder) {
-        let id = folder.row.id;
-        self.changed.insert(id);
-        self.map.insert(id, folder);
-    }
-
-    pub(super) fn remove(&mut self, id: &FolderId) {
-        self.changed.insert(*id);
-        self.map.remove(id);
-    }
-
-    pub(super) fn contains(&self, id: FolderId) -> bool {
-        self.map.contains_key(&id)
-    }
-
-    pub(super) fn ids(&self) -> Vec<FolderId> {
-        self.map.keys().copied().collect()
-    }
-
-    pub(super) fn values(&self) -> impl Iterator<Item = &Folder> {
-        self.map.values()
-    }
-
-    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Folder> {
-        self.changed.extend(self.map.keys());
-        self.map.values_mut()
-    }
-
-    /// The folder of this wire name.
-    pub(super) fn named(&self, remote_id: &[u8]) -> Option<&Folder> {
-        self.map.values().find(|f| f.row.remote_id == remote_id)
-    }
-
-    /// Brings the sets up to date: costs what has changed.
-    pub(super) fn refresh(&mut self) {
+impl Index {
+    /// Brings it up to date.
+    fn refresh(&mut self, folders: &BTreeMap<FolderId, Folder>) {
         for id in std::mem::take(&mut self.changed) {
             let before = self.traits.get(&id).copied();
-            let now = self.map.get(&id).map(Traits::of);
+            let now = folders.get(&id).map(Traits::of);
             if now == before {
                 continue;
             }
@@ -163,69 +132,142 @@ impl Folders {
             }
         }
     }
+}
 
-    fn in_order(set: &BTreeSet<Rank>) -> Vec<FolderId> {
-        set.iter().map(|(_, id)| *id).collect()
+fn in_order(set: &BTreeSet<Rank>) -> Vec<FolderId> {
+    set.iter().map(|(_, id)| *id).collect()
+}
+
+impl Folders {
+    pub(super) fn get(&self, id: &FolderId) -> Option<&Folder> {
+        self.map.get(id)
     }
 
-    /// Those that a pass is wanted of, INBOX first. As of the last [`Folders::refresh`], like
-    /// everything below.
-    pub(super) fn wanting(&self) -> impl Iterator<Item = FolderId> {
-        self.wanting.iter().map(|(_, id)| *id)
+    pub(super) fn get_mut(&mut self, id: &FolderId) -> Option<&mut Folder> {
+        self.touch(*id);
+        self.map.get_mut(id)
+    }
+
+    pub(super) fn insert(&mut self, folder: Folder) {
+        let id = folder.row.id;
+        self.touch(id);
+        self.map.insert(id, folder);
+    }
+
+    pub(super) fn remove(&mut self, id: &FolderId) {
+        self.touch(*id);
+        self.map.remove(id);
+    }
+
+    pub(super) fn contains(&self, id: FolderId) -> bool {
+        self.map.contains_key(&id)
+    }
+
+    pub(super) fn ids(&self) -> Vec<FolderId> {
+        self.map.keys().copied().collect()
+    }
+
+    pub(super) fn values(&self) -> impl Iterator<Item = &Folder> {
+        self.map.values()
+    }
+
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Folder> {
+        self.index.get_mut().changed.extend(self.map.keys());
+        self.map.values_mut()
+    }
+
+    /// The folder of this wire name.
+    pub(super) fn named(&self, remote_id: &[u8]) -> Option<&Folder> {
+        self.map.values().find(|f| f.row.remote_id == remote_id)
+    }
+
+    fn touch(&mut self, id: FolderId) {
+        self.index.get_mut().changed.insert(id);
+    }
+
+    /// Replaces a folder's row by what the store says.
+    pub(super) fn stored(&mut self, row: FolderRow) {
+        if let Some(known) = self.get_mut(&row.id) {
+            known.stored(row);
+        }
+    }
+
+    /// The folder is left alone for the rest of the run.
+    pub(super) fn stall(&mut self, id: FolderId, failure: Failure) {
+        if let Some(folder) = self.get_mut(&id) {
+            folder.stall(failure);
+        }
+    }
+
+    /// What is asked of all of them, as it is now.
+    fn index(&self) -> Ref<'_, Index> {
+        self.index.borrow_mut().refresh(&self.map);
+        self.index.borrow()
+    }
+
+    /// Those that a pass is wanted of, INBOX first.
+    pub(super) fn wanting(&self) -> Vec<FolderId> {
+        in_order(&self.index().wanting)
     }
 
     /// Those whose pass is under way.
     pub(super) fn passing(&self) -> Vec<FolderId> {
-        Self::in_order(&self.passing)
+        in_order(&self.index().passing)
     }
 
     /// Those that may have something to fetch.
     pub(super) fn hungry(&self) -> Vec<FolderId> {
-        Self::in_order(&self.hungry)
+        in_order(&self.index().hungry)
     }
 
     /// Those whose history was read in this run and is not proved.
     pub(super) fn unproven(&self) -> Vec<FolderId> {
-        Self::in_order(&self.unproven)
+        in_order(&self.index().unproven)
     }
 
     /// Those that have refused, and wait for a LIST.
     pub(super) fn doubted(&self) -> Vec<FolderId> {
-        Self::in_order(&self.doubted)
+        in_order(&self.index().doubted)
+    }
+
+    /// Whether passes are under way.
+    pub(super) fn are_passing(&self) -> bool {
+        !self.index().passing.is_empty()
     }
 
     /// Whether a pass is wanted or under way anywhere.
-    pub(super) fn is_passing(&self) -> bool {
-        !self.wanting.is_empty() || !self.passing.is_empty() || !self.doubted.is_empty()
+    pub(super) fn are_to_pass(&self) -> bool {
+        let index = self.index();
+        !index.wanting.is_empty() || !index.passing.is_empty() || !index.doubted.is_empty()
     }
 
     /// Whether pages are on their way.
-    pub(super) fn is_filling(&self) -> bool {
-        !self.filling.is_empty()
+    pub(super) fn are_filling(&self) -> bool {
+        !self.index().filling.is_empty()
     }
 
     /// INBOX, if there is one.
     pub(super) fn inbox(&self) -> Option<FolderId> {
-        self.inbox
+        self.index().inbox
     }
 
     /// UIDs that are still to be read, as far as is known.
     pub(super) fn unread(&self) -> u64 {
-        self.unread
+        self.index().unread
     }
 
     /// Folders that were looked at.
     pub(super) fn looked(&self) -> u64 {
-        self.looked
+        self.index().looked
     }
 
     /// Parts of pages that are sent and not acknowledged.
     pub(super) fn sealed(&self) -> usize {
-        self.sealed
+        self.index().sealed
     }
 
     /// Messages of pages that are on their way, until the last of a page is acknowledged.
     pub(super) fn asked(&self) -> u64 {
-        self.asked
+        self.index().asked
     }
 }

@@ -1,8 +1,8 @@
-//! The work of folders as the machine sees it: which step of it each answer moves on.
+//! The work of folders as the machine of a run sees it: which machine each answer moves on.
 
 use crate::commit::change::{Poison, Refusal};
 use crate::commit::rows::{AccountRow, FolderRow};
-use crate::failure::{Class, Failure, Provenance, Reach};
+use crate::failure::{Class, Failure};
 use crate::mail::id::FolderId;
 use crate::provider::Capabilities;
 use crate::provider::folders::{Answer, Request};
@@ -10,18 +10,21 @@ use crate::recovery::decide::Verdict;
 use crate::run::context::{RunEffects, RunView};
 use crate::run::event::{AccountSnapshot, Token};
 use crate::run::fetcher::PagesLeft;
-use crate::run::folders::folder::{Owner, of_folder};
-use crate::run::folders::listing::state::Listing;
-use crate::run::folders::state::{Cx, FolderWork};
+use crate::run::folders::context::Want;
+use crate::run::folders::fills::plan::pages_left;
+use crate::run::folders::folder::{Cx, Owner, of_folder};
+use crate::run::folders::listing::opening::adopt;
+use crate::run::folders::notes::is_cut;
+use crate::run::folders::passes::turn::Shown;
+use crate::run::folders::passes::{Keys, Side};
+use crate::run::folders::report;
+use crate::run::folders::state::FolderWork;
 use crate::run::reads::Rows;
 use crate::run::scope::Depth;
 use crate::run::settings::Settings;
 use crate::run::summary::{Counts, FolderLine};
 use crate::run::work::{Cut, OpenQuestion, Taken, Work};
 use crate::time::Micros;
-
-/// Messages that a line about those that could not be fetched names.
-const NAMED: usize = 3;
 
 impl Work for FolderWork {
     type Owner = Owner;
@@ -30,213 +33,190 @@ impl Work for FolderWork {
 
     const NOBODY: Owner = Owner::Nobody;
 
-    fn opened(before: Option<Self>, snapshot: AccountSnapshot, cx: &mut Cx<'_>) -> Self {
-        Self::of(before, snapshot, cx)
+    fn opened(before: Option<Self>, snapshot: AccountSnapshot, run: &mut Cx<'_>) -> Self {
+        Self::of(before, snapshot, run)
     }
 
-    fn connected(&mut self, capabilities: &Capabilities) {
-        self.proof = capabilities.proof;
-        self.names = capabilities.names;
-        self.answered.clear();
-        self.just_opened = None;
-        self.ask_bare_again();
+    fn connected(&mut self, capabilities: &Capabilities, run: &mut Cx<'_>) {
+        self.known.proof = capabilities.proof;
+        self.known.names = capabilities.names;
+        self.notes.connected();
+        self.with(run, |m, cx| {
+            m.listing.take_opened();
+            m.refusals.connected(cx);
+        });
     }
 
-    fn plan(&mut self, cx: &mut Cx<'_>) -> bool {
-        self.plan_all(cx)
+    fn plan(&mut self, run: &mut Cx<'_>) -> bool {
+        self.plan_all(run)
     }
 
-    fn pages_left(&self, cx: &Cx<'_>) -> PagesLeft {
-        FolderWork::pages_left(self, cx)
+    fn pages_left(&self, run: &Cx<'_>) -> PagesLeft {
+        pages_left(&self.folders, run)
     }
 
-    fn wants_other_session(&self, over: bool, cx: &Cx<'_>) -> bool {
-        self.has_suspects_of(over, cx) || (over && self.has_bare())
+    fn wants_other_session(&self, over: bool, run: &Cx<'_>) -> bool {
+        let fills = &self.machines.fills;
+        let is_suspicious = run.is_closed()
+            && !self.passes_left()
+            && self.machines.listing.is_over()
+            && fills.needs_other_session(over, &self.folders, run);
+        is_suspicious || (over && self.machines.refusals.has_bare())
     }
 
     fn answered(
         &mut self,
         question: OpenQuestion<Owner>,
         answer: Result<Answer, Failure>,
-        cx: &mut Cx<'_>,
+        run: &mut Cx<'_>,
     ) -> Result<(), Failure> {
         let request = question.request.as_ref();
         match &answer {
             Ok(answer) if !is_about(request, answer) => {
                 return Err(Failure::bug("an answer is about another folder than its question"));
             }
-            Ok(_) => self.note_answered(request, cx),
-            Err(failure) if is_the_folders(failure, cx) => self.note_answered(request, cx),
+            Ok(_) => self.notes.answered(request, run),
+            Err(failure) if is_the_folders(failure, run) => self.notes.answered(request, run),
             Err(_) => {}
         }
         match answer {
-            Ok(answer) => self.on_answer(&question, answer, cx),
-            Err(failure) => self.on_failure(question, failure, cx),
+            Ok(answer) => self.on_answer(&question, answer, run),
+            Err(failure) => self.on_failure(question, failure, run),
         }
     }
 
-    fn cut(&mut self, token: Token, owner: Owner, failure: &Failure, cx: &mut Cx<'_>) -> Cut {
-        self.note_cut(token, owner, failure, cx)
+    fn cut(&mut self, token: Token, owner: Owner, failure: &Failure, run: &mut Cx<'_>) -> Cut {
+        if self.notes.goes_further(failure) {
+            return Cut::Further;
+        }
+        if !is_cut(failure) || run.session().is_none() {
+            return Cut::Unnoted;
+        }
+        let first = run.oldest_question();
+        let (token, owner) = first.filter(|(first, _)| *first < token).unwrap_or((token, owner));
+        let Some((about, worked)) = self.cut_at(token, owner, run) else { return Cut::Unnoted };
+        let count = self.notes.count(&about);
+        let settled = match (&about, owner) {
+            (Poison::Mail(id, _, uid), Owner::Page(_, fill)) => {
+                let mail = (*id, fill, *uid);
+                self.with(run, |m, cx| m.fills.settle_cut(mail, count, failure, cx))
+            }
+            _ => self.notes.is_to_be_left(&about, count) && self.leave(&about, failure, run),
+        };
+        self.notes.note(&about, count, settled, failure, run);
+        // A folder that is shut now ends no other session of this run.
+        let is_done = settled && !matches!(owner, Owner::Page(..));
+        self.notes.cut(worked || is_done)
     }
 
-    fn rows(&mut self, token: Token, owner: Owner, rows: Rows, cx: &mut Cx<'_>) {
+    fn rows(&mut self, token: Token, owner: Owner, rows: Rows, run: &mut Cx<'_>) {
         match (owner, rows) {
-            (Owner::Pass(id, generation), Rows::Folder(rows))
-                if self.is_current(id, generation) =>
-            {
-                self.on_pass_rows(id, &rows, cx);
-            }
-            (Owner::Pass(id, generation), Rows::Sample(ours))
-                if self.is_current(id, generation) =>
-            {
-                self.on_compare_rows(id, ours, cx);
-            }
-            (Owner::Pass(id, generation), Rows::Keys(ours)) if self.is_current(id, generation) => {
-                self.on_keys_read(id, ours, cx);
+            (Owner::Pass(id, pass), rows) if self.is_current(id, pass) => {
+                self.with(run, |m, cx| match rows {
+                    Rows::Folder(rows) => m.passes.on_rows(id, &rows, cx),
+                    Rows::Sample(ours) => m.passes.on_sample(id, Side::Ours(ours), cx),
+                    Rows::Keys(ours) => m.passes.on_keys(id, Keys::Ours(ours), cx),
+                    Rows::Feed(_) => {}
+                });
             }
             (Owner::Pass(..), _) => {}
-            (Owner::Listing(generation), Rows::Folder(rows)) if generation == self.generation => {
-                self.on_listing_rows(&rows.living.uids(), cx);
+            (Owner::Listing(list), Rows::Folder(rows))
+                if self.machines.listing.is_current(list) =>
+            {
+                self.with(run, |m, cx| m.listing.on_rows(&rows.living.uids(), cx));
             }
             (_, Rows::Folder(_) | Rows::Keys(_) | Rows::Feed(_)) => {}
-            (_, Rows::Sample(ours)) => self.on_match_rows(token, ours, cx),
+            (_, Rows::Sample(ours)) => {
+                self.with(run, |m, cx| m.listing.on_match_rows(token, ours, cx));
+            }
         }
     }
 
     fn unread(&mut self, owner: Owner) {
-        if let Owner::Pass(id, generation) = owner
-            && self.is_current(id, generation)
+        if let Owner::Pass(id, pass) = owner
+            && self.is_current(id, pass)
         {
-            self.break_off_pass(id, false);
+            self.folders.break_off_pass(id, false);
         }
     }
 
-    fn committed(&mut self, owner: Owner, taken: Taken, goes_on: bool, cx: &mut Cx<'_>) {
-        let opening = matches!(self.listing, Listing::Opening(_) | Listing::Examining(_));
+    fn committed(&mut self, owner: Owner, taken: Taken, goes_on: bool, run: &mut Cx<'_>) {
+        let opening = self.machines.listing.is_opening();
         let mut opened = None;
         match taken {
             Taken::Done(rows) => {
                 opened = rows.folder.as_ref().map(|f| f.id);
-                self.on_done(owner, rows.folder, cx);
+                self.on_done(owner, rows.folder, run);
             }
             Taken::Refused(refusal, rows) => {
-                self.on_refused(owner, refusal, rows.and_then(|rows| rows.folder), cx)
+                self.on_refused(owner, refusal, rows.and_then(|rows| rows.folder), run)
             }
         }
         // An acknowledgement of an earlier LIST has been noted; it moves nothing in this one.
-        if goes_on && owner == self.list_owner() {
-            self.on_listing_committed(opened.filter(|_| opening), cx);
+        if goes_on && owner == self.machines.listing.owner() {
+            let opened = opened.filter(|_| opening);
+            self.with(run, |m, cx| m.listing.on_committed(opened, cx));
         }
     }
 
     fn not_taken(&mut self, owner: Owner) -> bool {
         // A page is sent again; what a LIST concluded is not: the next one decides.
-        let Owner::Listing(generation) = owner else { return true };
-        if generation == self.generation {
-            if matches!(self.listing, Listing::Closing) {
-                self.listing = Listing::Wanted;
+        let Owner::Listing(list) = owner else { return true };
+        let listing = &mut self.machines.listing;
+        if listing.is_current(list) {
+            if listing.is_closing() {
+                listing.want();
             }
-            self.break_off_listing();
+            listing.break_off();
         }
         false
     }
 
-    fn cut_off(&mut self) {
-        self.drop_fetching();
-        self.break_off_listing();
-        self.forget_refusals();
+    fn cut_off(&mut self, run: &mut Cx<'_>) {
+        self.with(run, |m, cx| m.fills.cut_off(cx));
+        self.machines.listing.break_off();
+        self.with(run, |m, cx| m.refusals.cut_off(cx));
         for id in self.folders.ids() {
-            self.break_off_pass(id, true);
+            self.folders.break_off_pass(id, true);
         }
     }
 
     fn want(&mut self, folder: FolderId, depth: Depth) {
-        self.want_pass(folder, depth);
+        self.folders.want_pass(folder, depth);
     }
 
     fn next_round(&mut self) {
-        self.listing = Listing::Wanted;
-        for folder in self.folders.values_mut() {
-            folder.wanted = !folder.is_left();
-            // A message that only moved raises UIDNEXT where it went.
-            folder.depth = Depth::Quick;
-            folder.looked = false;
-        }
+        self.machines.listing.want();
+        self.folders.next_round();
     }
 
-    fn refresh(&mut self) {
-        self.folders.refresh();
+    fn keep(&mut self, run: &mut Cx<'_>) {
+        self.notes.store_first(run);
     }
 
-    fn keep(&mut self, cx: &mut Cx<'_>) {
-        self.store_first_notes(cx);
-    }
-
-    fn leave_undone(&mut self, cx: &mut Cx<'_>) {
-        let failing = || self.folders.values().filter(|f| !f.row.excluded);
-        let open: u64 = failing().map(|f| f.row.failures.len()).sum();
-        if open > 0 {
-            let named = failing().flat_map(|f| f.row.failures.iter().map(move |uid| (f, uid)));
-            let named: Vec<String> =
-                named.take(NAMED).map(|(f, uid)| format!("{} UID {uid}", f.row.path)).collect();
-            let more = if open > NAMED as u64 { ", …" } else { "" };
-            cx.leave(format!(
-                "{open} message(s) could not be fetched ({}{more}); they are in the ledger and are tried again",
-                named.join(", ")
-            ));
-        }
-        let held = |name: &Vec<u8>| {
-            self.folders.values().any(|f| f.row.excluded && f.row.remote_id == *name)
-        };
-        let shut = cx.account().shut.keys().filter(|name| !held(name)).count();
-        if shut > 0 {
-            cx.leave(format!(
-                "{shut} folder(s) are listed and cannot be opened; they are asked again in their own time"
-            ));
-        }
+    fn leave_undone(&mut self, run: &mut Cx<'_>) {
+        report::leave_undone(&self.folders, run);
     }
 
     fn refused_alike(&self) -> Option<Failure> {
-        let mut ours = self.folders.values().filter(|f| !f.row.excluded);
-        let first = ours.next()?.stalled.clone().filter(|f| f.class != Class::StateLost)?;
-        let mut others = 0;
-        for folder in ours {
-            others += 1;
-            if folder.stalled.as_ref().is_none_or(|f| f.class != first.class) {
-                return None;
-            }
-        }
-        (others > 0).then(|| Failure {
-            reach: Reach::Account,
-            text: format!("every folder is refused: {}", first.text).into(),
-            ..first
-        })
+        report::refused_alike(&self.folders)
     }
 
     fn live_end_stalled(&self, settings: &Settings) -> Option<Failure> {
-        if !settings.folders.wants("INBOX") {
-            return None;
-        }
-        let Some(inbox) = self.folders.inbox().and_then(|id| self.folders.get(&id)) else {
-            let text = "INBOX is not here yet";
-            return Some(Failure::new(Class::Provider, Reach::Folder, Provenance::Server, text));
-        };
-        let stalled = inbox.stalled.clone()?;
-        Some(Failure { text: format!("INBOX stands still: {}", stalled.text).into(), ..stalled })
+        report::live_end_stalled(&self.folders, settings)
     }
 
     fn passed(&self, folder: FolderId) -> Option<(Option<Micros>, bool)> {
-        let folder = self.folders.get(&folder)?;
-        Some((folder.shown_at, !folder.wanted && folder.pass.is_none()))
+        let pass = &self.folders.get(&folder)?.pass;
+        Some((pass.shown_at(), !pass.is_wanted() && !pass.is_under_way()))
     }
 
     fn lines(&self, account: &AccountRow) -> Vec<FolderLine> {
-        self.lines_of(account)
+        report::lines(&self.folders, self.known.proof, account)
     }
 
     fn totals(&self, counts: Counts) -> Counts {
-        let unopened = if let Listing::Holding(work) = &self.listing { work.unopened } else { 0 };
-        let remaining = self.folders.unread() + unopened;
+        let remaining = self.folders.unread() + self.machines.listing.unopened();
         Counts { folders: self.folders.looked(), remaining, ..counts }
     }
 }
@@ -254,74 +234,117 @@ fn is_about(request: Option<&Request>, answer: &Answer) -> bool {
     }
 }
 
+/// Whether the run goes on without the folder: what `decide` says is obeyed.
+fn is_the_folders(failure: &Failure, run: &Cx<'_>) -> bool {
+    run.verdict(failure) == Verdict::SkipFolder
+}
+
 impl FolderWork {
-    /// Takes the notes away of what has answered, and remembers that the session works for it.
-    fn note_answered(&mut self, request: Option<&Request>, cx: &mut Cx<'_>) {
-        let Some(name) = request.and_then(Request::remote_id) else { return };
-        let about = match request {
-            Some(Request::Examine { .. }) => {
-                self.opened.insert(name.to_vec());
-                Poison::Examine(name.to_vec())
+    /// Whether an answer belongs to the pass that is under way.
+    fn is_current(&self, folder: FolderId, pass: u32) -> bool {
+        self.folders.get(&folder).is_some_and(|f| f.pass.is_current(pass))
+    }
+
+    /// Sees to what a machine wants of its siblings.
+    pub(super) fn see_to(&mut self, want: Want, run: &mut Cx<'_>) {
+        let folders = &mut self.folders;
+        match want {
+            Want::Pass { folder, depth } => folders.want_pass(folder, depth),
+            Want::BreakOff { folder } => folders.break_off_pass(folder, false),
+            Want::BeginAnew { folder } => folders.begin_anew(folder),
+            Want::Doubt { folder } => folders.doubt(folder),
+            Want::Retry { folder } => folders.retry_pass(folder),
+            Want::SetAside { folder } => folders.set_aside(folder),
+            Want::Leave { folder } => folders.leave(folder),
+            Want::Asked { folder, uids } => folders.note_asked(folder, &uids),
+            Want::Prove { folder } => folders.note_read(folder),
+            Want::Lacks { folder } => folders.note_lack(folder),
+            Want::ForgetSuspects { folder } => folders.forget_suspects(folder),
+            Want::Refused { name, failure } => {
+                self.with(run, |m, cx| m.refusals.on_fresh(name, failure, cx));
             }
-            _ => {
-                self.indexed.insert(name.to_vec());
-                // Opening it was a part of the question.
-                self.forget_note(&Poison::Examine(name.to_vec()), cx);
-                Poison::Index(name.to_vec())
+            Want::Shut { remote_id, path, folder, failure } => {
+                self.machines.listing.shut((remote_id, path), folder, &failure, run);
             }
-        };
-        self.answered.insert(name.to_vec());
-        self.forget_note(&about, cx);
+            Want::List => self.machines.listing.want(),
+            Want::ListIfOver if self.machines.listing.is_over() => self.machines.listing.want(),
+            Want::ListIfOver => {}
+            Want::Listing => {
+                self.known.listed = true;
+                self.machines.refusals.forget_fresh();
+            }
+            Want::Seek => self.known.seeks = true,
+            Want::Forget(about) => self.notes.forget(&about, run),
+        }
     }
 
     fn on_answer(
         &mut self,
         question: &OpenQuestion<Owner>,
         answer: Answer,
-        cx: &mut Cx<'_>,
+        run: &mut Cx<'_>,
     ) -> Result<(), Failure> {
         match (question.owner, answer) {
             (Owner::Listing(_), Answer::Listed { folders, unreadable, counters }) => {
-                self.counters = counters;
-                self.on_listed(folders, unreadable, cx)
+                self.with(run, |m, cx| {
+                    let judged = m.refusals.judged();
+                    m.listing.on_listed((folders, unreadable), counters, judged, cx);
+                });
             }
             (Owner::Listing(_), Answer::Examined { examined, .. }) => {
-                self.on_listing_examined(Ok(examined), cx)
+                self.with(run, |m, cx| m.listing.on_examined(Ok(examined), cx));
             }
-            (Owner::Listing(_), Answer::Sampled { rows, .. })
-                if matches!(self.listing, Listing::Dating(..)) =>
-            {
-                self.on_dated(&rows, cx);
+            (Owner::Listing(_), Answer::Sampled { rows, .. }) => {
+                self.with(run, |m, cx| m.listing.on_sampled(&rows, cx));
             }
-            (Owner::Listing(_), Answer::Sampled { rows, .. }) => self.on_match_sampled(&rows, cx),
             (Owner::Pass(id, _), Answer::Examined { examined, changed, told, .. }) => {
-                self.on_pass_examined(id, examined, changed, told, cx)
+                let shown = Shown { examined, changed, told };
+                self.on_pass_examined(id, shown, run);
             }
             (Owner::Pass(id, _), Answer::Indexed { rows, exists, .. }) => {
-                self.on_pass_indexed(id, rows, exists, cx)
+                self.with(run, |m, cx| m.passes.on_indexed(id, rows, exists, cx));
             }
             (Owner::Pass(id, _), Answer::Uids { uids, exists, .. }) => {
-                self.on_uids(id, &uids, exists, cx)
+                self.with(run, |m, cx| m.passes.on_uids(id, &uids, exists, cx));
             }
             (Owner::Pass(id, _), Answer::Keyed { rows, exists, .. }) => {
-                self.on_keyed(id, rows, exists, cx)
+                self.with(run, |m, cx| m.passes.on_keys(id, Keys::Theirs(rows, exists), cx));
             }
-            (Owner::Pass(id, _), Answer::Sampled { rows, .. }) => self.on_compared(id, &rows, cx),
+            (Owner::Pass(id, _), Answer::Sampled { rows, .. }) => {
+                self.with(run, |m, cx| m.passes.on_sample(id, Side::Theirs(rows), cx));
+            }
             // The session has answered.
-            (Owner::Probe(id), Answer::Examined { .. }) => self.opens(id, cx),
-            (Owner::Trial, Answer::Examined { .. }) => return self.on_tried(Ok(()), cx),
+            (Owner::Probe(id), Answer::Examined { .. }) => {
+                self.with(run, |m, cx| m.refusals.opens(id, cx));
+            }
+            (Owner::Trial, Answer::Examined { .. }) => {
+                return self.with(run, |m, cx| m.refusals.on_tried(Ok(()), cx));
+            }
             (Owner::Page(id, _), Answer::Fetched { page, last }) => {
                 if !last {
-                    cx.keep_open(question.token, question.owner, question.page);
+                    run.keep_open(question.token, question.owner, question.page);
                 }
-                return self.on_page(id, question.token, page, last, cx);
+                let folder = self.folders.get(&id).filter(|f| f.fill.has(question.token));
+                if let Some(name) = folder.map(|folder| folder.row.remote_id.clone()) {
+                    self.notes.has_brought(name);
+                }
+                let token = question.token;
+                return self.with(run, |m, cx| m.fills.on_page(id, token, page, last, cx));
             }
             (Owner::Page(id, _), Answer::Deferred(wait)) => {
-                return self.defer_fill(id, question.token, wait, cx);
+                return self.with(run, |m, cx| m.fills.defer(id, question.token, wait, cx));
             }
             _ => return Err(Failure::bug("a session answered another question than it was asked")),
         }
         Ok(())
+    }
+
+    /// EXAMINE was answered, for a pass: the folder opens.
+    fn on_pass_examined(&mut self, id: FolderId, shown: Shown, run: &mut Cx<'_>) {
+        if self.folders.get(&id).is_some_and(|folder| folder.pass.is_examining()) {
+            self.with(run, |m, cx| m.refusals.opens(id, cx));
+            self.with(run, |m, cx| m.passes.on_examined(id, shown, cx));
+        }
     }
 
     /// What is one folder's trouble is its alone; anything else is the run's.
@@ -329,69 +352,103 @@ impl FolderWork {
         &mut self,
         question: OpenQuestion<Owner>,
         failure: Failure,
-        cx: &mut Cx<'_>,
+        run: &mut Cx<'_>,
     ) -> Result<(), Failure> {
         let OpenQuestion { token, owner, request, .. } = question;
-        if !is_the_folders(&failure, cx) {
+        if !is_the_folders(&failure, run) {
             // The question is open still, for who looks which was the oldest.
-            cx.leave_open(token, request);
+            run.leave_open(token, request);
             return Err(failure);
         }
         match owner {
-            Owner::Listing(_) if !matches!(self.listing, Listing::Asked { .. }) => {
-                self.on_listing_examined(Err(failure), cx);
+            Owner::Listing(_) if !self.machines.listing.is_asked() => {
+                self.with(run, |m, cx| m.listing.on_examined(Err(failure), cx));
             }
             Owner::Probe(_) => {}
-            Owner::Trial => return self.on_tried(Err(failure), cx),
+            Owner::Trial => return self.with(run, |m, cx| m.refusals.on_tried(Err(failure), cx)),
             Owner::Page(id, _) => {
-                self.drop_fill(id, token);
+                self.with(run, |m, cx| m.fills.drop(id, token, cx));
                 // Opening it was a part of the question, and no session ended at that.
                 if let Some(name) = self.folders.get(&id).map(|folder| folder.row.remote_id.clone())
                 {
-                    self.forget_note(&Poison::Examine(name), cx);
+                    self.notes.forget(&Poison::Examine(name), run);
                 }
                 let opening = failure.class != Class::StateLost;
-                self.folder_trouble(id, failure, opening, cx);
+                self.with(run, |m, cx| m.refusals.on_trouble(id, failure, opening, cx));
             }
             // A mail whose size cannot be told costs itself: its part is not compared.
-            Owner::Pass(id, _) if self.compares(id) && failure.class != Class::StateLost => {
-                cx.report(&of_folder(id, &failure));
-                self.on_compared(id, &[], cx);
+            Owner::Pass(id, _)
+                if failure.class != Class::StateLost
+                    && self.folders.get(&id).is_some_and(|f| f.pass.is_comparing()) =>
+            {
+                run.report(&of_folder(id, &failure));
+                self.with(run, |m, cx| m.passes.on_sample(id, Side::Theirs(Vec::new()), cx));
             }
             Owner::Pass(id, _) => {
                 let opening = matches!(request, Some(Request::Examine { .. }));
-                self.folder_trouble(id, failure, opening, cx);
+                self.with(run, |m, cx| m.refusals.on_trouble(id, failure, opening, cx));
             }
             Owner::Listing(_) | Owner::Nobody => {
-                cx.leave_open(token, request);
+                run.leave_open(token, request);
                 return Err(failure);
             }
         }
         Ok(())
     }
 
-    fn on_done(&mut self, owner: Owner, row: Option<FolderRow>, cx: &mut Cx<'_>) {
+    /// What a session has ended at, and whether it had worked otherwise.
+    fn cut_at(&self, token: Token, owner: Owner, run: &Cx<'_>) -> Option<(Poison, bool)> {
+        if let Owner::Page(id, fill) = owner {
+            let folder = self.folders.get(&id)?;
+            return Some(self.notes.at_mail(folder, folder.fill.first_open(fill)?));
+        }
+        self.notes.at_folder(run.question(token)?)
+    }
+
+    /// A folder at which three sessions have ended is shut.
+    fn leave(&mut self, about: &Poison, failure: &Failure, run: &mut Cx<'_>) -> bool {
+        let (Poison::Examine(name) | Poison::Index(name)) = about else { return false };
+        let known = self.folders.named(name).map(|f| (f.row.id, f.row.path.clone()));
+        let listing = &mut self.machines.listing;
+        let (folder, path) = match known {
+            Some((id, path)) => {
+                self.folders.stall(id, failure.clone());
+                (Some(id), path)
+            }
+            None => {
+                let path = listing.drop_name(name);
+                (None, path.unwrap_or_else(|| String::from_utf8_lossy(name).into_owned()))
+            }
+        };
+        listing.shut((name.clone(), path), folder, failure, run);
+        true
+    }
+
+    fn on_done(&mut self, owner: Owner, row: Option<FolderRow>, run: &mut Cx<'_>) {
         if let Some(row) = &row {
-            self.stored(row.clone());
+            self.folders.stored(row.clone());
         }
         match owner {
-            Owner::Listing(generation) => {
-                if generation == self.generation && matches!(self.listing, Listing::Closing) {
-                    self.listing = Listing::Done;
+            Owner::Listing(list) => {
+                if self.machines.listing.is_current(list) {
+                    self.machines.listing.close();
                 }
                 if let Some(row) = row {
-                    self.adopt_folder(row);
+                    adopt(row, &mut self.folders);
                 }
             }
-            Owner::Pass(id, generation) if self.is_current(id, generation) => {
-                self.on_pass_committed(id, cx)
+            Owner::Pass(id, pass) if self.is_current(id, pass) => {
+                if self.with(run, |m, cx| m.passes.on_committed(id, cx)) {
+                    self.folders.forget_retries(id);
+                    self.notes.forget_mail(id);
+                }
             }
             Owner::Page(id, fill) => {
                 // Holes are closed without a word from the server: they prove nothing about it.
                 if fill != Token::HOLES {
-                    cx.brought();
+                    run.brought();
                 }
-                self.on_page_answered(id, fill, false, cx);
+                self.with(run, |m, cx| m.fills.on_answered(id, fill, false, cx));
             }
             Owner::Pass(..) | Owner::Probe(_) | Owner::Trial | Owner::Nobody => {}
         }
@@ -402,20 +459,22 @@ impl FolderWork {
         owner: Owner,
         refusal: Refusal,
         row: Option<FolderRow>,
-        cx: &mut Cx<'_>,
+        run: &mut Cx<'_>,
     ) {
         if let Some(row) = row {
-            self.stored(row.clone());
+            self.folders.stored(row.clone());
             // An `Open` whose first answer was lost: the folder is there already.
             if let Owner::Listing(_) = owner {
-                self.adopt_folder(row);
+                adopt(row, &mut self.folders);
             }
         }
         match owner {
-            Owner::Pass(id, generation) if self.is_current(id, generation) => {
-                self.break_off_pass(id, false)
+            Owner::Pass(id, pass) if self.is_current(id, pass) => {
+                self.folders.break_off_pass(id, false)
             }
-            Owner::Page(id, fill) => self.on_page_answered(id, fill, true, cx),
+            Owner::Page(id, fill) => {
+                self.with(run, |m, cx| m.fills.on_answered(id, fill, true, cx));
+            }
             Owner::Pass(..)
             | Owner::Listing(_)
             | Owner::Probe(_)
@@ -426,14 +485,7 @@ impl FolderWork {
             // It was dropped by a commit that this run no longer waited for. If the server has it,
             // it is a new one.
             self.folders.remove(&id);
-            if matches!(self.listing, Listing::Done) {
-                self.listing = Listing::Wanted;
-            }
+            self.see_to(Want::ListIfOver, run);
         }
     }
-}
-
-/// Whether the run goes on without the folder: what `decide` says is obeyed.
-fn is_the_folders(failure: &Failure, cx: &Cx<'_>) -> bool {
-    cx.verdict(failure) == Verdict::SkipFolder
 }

@@ -11,8 +11,10 @@ use crate::mail::message::Fetched;
 use crate::mail::page::{Again, Page, Suspect, Unfetched};
 use crate::mail::uid_set::UidSet;
 use crate::run::context::{RunEffects, RunView};
+use crate::run::folders::context::FolderCx;
+use crate::run::folders::fills::Fills;
 use crate::run::folders::folder::{Folder, Owner};
-use crate::run::folders::state::{Cx, FolderWork};
+use crate::run::folders::set::Folders;
 
 /// Suspects of a folder whose bytes are kept; what is beyond is fetched again.
 const KEPT: usize = 2000;
@@ -20,38 +22,33 @@ const KEPT: usize = 2000;
 /// end of the run.
 const EQUAL: u32 = 3;
 
-impl FolderWork {
+impl Fills {
     /// Takes the suspects out of a page that is no retry: they become failure rows, to be tried
     /// elsewhere.
-    pub(in crate::run::folders) fn suspect(&mut self, id: FolderId, page: &mut Page, cx: &Cx<'_>) {
-        let session = cx.session();
-        let Some(folder) = self.folders.get_mut(&id) else { return };
+    pub(super) fn suspect(&mut self, id: FolderId, page: &mut Page, cx: &mut FolderCx<'_>) {
+        let session = cx.run.session();
+        let Some(folder) = cx.folders.get_mut(&id) else { return };
         for suspect in std::mem::take(&mut page.suspects) {
             let uid = suspect.fetched.uid;
             page.failed.push(unequal(uid, &suspect, Again::Elsewhere));
-            folder.lone.insert(uid);
-            if folder.suspects.len() < KEPT {
-                folder.suspects.insert(uid, suspect);
+            folder.fill.lone.insert(uid);
+            if folder.fill.suspects.len() < KEPT {
+                folder.fill.suspects.insert(uid, suspect);
             }
             self.suspicious = session;
         }
     }
 
     /// Judges what another session says of a suspect that was asked for alone.
-    pub(in crate::run::folders) fn judge_suspects(
-        &mut self,
-        id: FolderId,
-        page: &mut Page,
-        cx: &mut Cx<'_>,
-    ) {
-        let Some(folder) = self.folders.get_mut(&id) else { return };
+    pub(super) fn judge_suspects(&mut self, id: FolderId, page: &mut Page, cx: &mut FolderCx<'_>) {
+        let Some(Folder { fill, .. }) = cx.folders.get_mut(&id) else { return };
         let mut right = false;
         for row in &page.rows {
-            right |= folder.suspects.remove(&row.uid).is_some();
+            right |= fill.suspects.remove(&row.uid).is_some();
         }
         for suspect in std::mem::take(&mut page.suspects) {
             let uid = suspect.fetched.uid;
-            match folder.suspects.remove(&uid) {
+            match fill.suspects.remove(&uid) {
                 Some(kept) if kept.fetched.body.length() == suspect.fetched.body.length() => {
                     self.equal_sizes += 1;
                     page.rows.push(as_announced(suspect));
@@ -59,67 +56,58 @@ impl FolderWork {
                 // There is no other word to compare with: it is one now.
                 None => {
                     page.failed.push(unequal(uid, &suspect, Again::Elsewhere));
-                    folder.lone.insert(uid);
-                    folder.suspects.insert(uid, suspect);
-                    self.suspicious = cx.session();
+                    fill.lone.insert(uid);
+                    fill.suspects.insert(uid, suspect);
+                    self.suspicious = cx.run.session();
                 }
                 Some(_) => page.failed.push(unequal(uid, &suspect, Again::Spaced)),
             }
         }
         if right {
             // It was the other session that cut them: what it said of the others is not kept.
-            for folder in self.folders.values_mut() {
-                folder.due = folder
-                    .due
-                    .union(&folder.lone.intersect(&folder.suspects.keys().copied().collect()));
-                folder.suspects.clear();
+            for Folder { fill, .. } in cx.folders.values_mut() {
+                let kept = fill.lone.intersect(&fill.suspects.keys().copied().collect());
+                fill.due = fill.due.union(&kept);
+                fill.suspects.clear();
             }
             self.suspicious = None;
         }
-        if self.folders.values().all(|f| f.suspects.is_empty()) {
+        if cx.folders.values().all(|f| f.fill.suspects.is_empty()) {
             self.suspicious = None;
         }
-        if self.equal_sizes >= EQUAL && !cx.account().sizes_estimated {
-            cx.estimate_sizes(Owner::Nobody);
+        if self.equal_sizes >= EQUAL && !cx.run.account().sizes_estimated {
+            cx.run.estimate_sizes(Owner::Nobody);
         }
     }
 
     /// Whether suspects are to be asked for before anything else is.
-    pub(in crate::run::folders) fn has_many_suspects(&self) -> bool {
+    pub(in crate::run::folders) fn has_many_suspects(&self, folders: &Folders) -> bool {
         self.suspicious.is_some() && {
-            let kept: u64 = self.folders.values().map(Folder::open_suspects).sum();
-            kept >= u64::from(EQUAL)
+            let open = |f: &Folder| f.fill.open_suspects(&f.row.failures);
+            folders.values().map(open).sum::<u64>() >= u64::from(EQUAL)
         }
     }
 
     /// What is kept and need not be asked for: the server estimates. One page of it, if there is
     /// some.
-    pub(in crate::run::folders) fn believed(
-        &mut self,
+    pub(super) fn believed(
+        &self,
         id: FolderId,
         size: usize,
-        cx: &Cx<'_>,
+        cx: &mut FolderCx<'_>,
     ) -> Option<Page> {
-        if !cx.account().sizes_estimated {
+        if !cx.run.account().sizes_estimated {
             return None;
         }
-        let folder = self.folders.get_mut(&id)?;
-        let uids: UidSet = folder.suspects.keys().copied().take(size).collect();
+        let Folder { fill, .. } = cx.folders.get_mut(&id)?;
+        let uids: UidSet = fill.suspects.keys().copied().take(size).collect();
         if uids.is_empty() {
             return None;
         }
         let rows =
-            uids.iter().filter_map(|uid| folder.suspects.remove(&uid)).map(as_announced).collect();
-        folder.lone = folder.lone.minus(&uids);
+            uids.iter().filter_map(|uid| fill.suspects.remove(&uid)).map(as_announced).collect();
+        fill.lone = fill.lone.minus(&uids);
         Some(Page { rows, ..Page::default() })
-    }
-}
-
-impl Folder {
-    /// Suspects that can still be asked for: what was expunged meanwhile is none.
-    pub(in crate::run::folders) fn open_suspects(&self) -> u64 {
-        let kept: UidSet = self.suspects.keys().copied().collect();
-        kept.intersect(&self.lone).intersect(&self.row.failures).len()
     }
 }
 

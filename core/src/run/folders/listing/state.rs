@@ -1,6 +1,5 @@
 //! Where the LIST of a run stands, and what it leaves to do.
 
-use crate::commit::change::{Note, Poison};
 use crate::mail::folder::ListedFolder;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
@@ -9,43 +8,40 @@ use crate::run::event::Token;
 use crate::time::Micros;
 use std::collections::{BTreeSet, VecDeque};
 
-/// Sessions that end at a folder's name before it is asked last of all.
-pub(in crate::run::folders) const GOES_LAST: u32 = 2;
-
 /// What a LIST leaves to do.
 #[derive(Debug, Default)]
-pub(in crate::run::folders) struct Todo {
+pub(super) struct Todo {
     /// Messages that folders hold which are not opened yet, as far as their counters were told.
-    pub(in crate::run::folders) unopened: u64,
-    pub(in crate::run::folders) started: Micros,
+    pub(super) unopened: u64,
+    pub(super) started: Micros,
     /// When the new folder was asked for that is being opened.
-    pub(in crate::run::folders) asked: Micros,
-    pub(in crate::run::folders) lost: VecDeque<FolderId>,
-    pub(in crate::run::folders) fresh: VecDeque<ListedFolder>,
-    pub(in crate::run::folders) excluded: BTreeSet<FolderId>,
+    pub(super) asked: Micros,
+    pub(super) lost: VecDeque<FolderId>,
+    pub(super) fresh: VecDeque<ListedFolder>,
+    pub(super) excluded: BTreeSet<FolderId>,
     /// Names that were shut and that this LIST does not show.
-    pub(in crate::run::folders) unlisted: BTreeSet<Vec<u8>>,
+    pub(super) unlisted: BTreeSet<Vec<u8>>,
     /// Nothing was missing, and there is an INBOX.
-    pub(in crate::run::folders) complete: bool,
+    pub(super) complete: bool,
     /// INBOX was opened: its newest page goes before the other folders.
-    pub(in crate::run::folders) inbox: bool,
+    pub(super) inbox: bool,
     /// A single name, asked when all else was done.
-    pub(in crate::run::folders) late: bool,
+    pub(super) late: bool,
     /// Openings that were sent and not acknowledged.
-    pub(in crate::run::folders) unacked: u8,
+    pub(super) unacked: u8,
 }
 
 /// What LIST lacks is asked by name.
 #[derive(Debug)]
-pub(in crate::run::folders) struct Asking {
-    pub(in crate::run::folders) work: Todo,
-    pub(in crate::run::folders) missing: BTreeSet<FolderId>,
-    pub(in crate::run::folders) todo: VecDeque<FolderId>,
+pub(super) struct Asking {
+    pub(super) work: Todo,
+    pub(super) missing: BTreeSet<FolderId>,
+    pub(super) todo: VecDeque<FolderId>,
 }
 
 /// Where the LIST stands.
 #[derive(Debug)]
-pub(in crate::run::folders) enum Listing {
+pub(super) enum ListState {
     /// To be asked.
     Wanted,
     /// Asked.
@@ -76,23 +72,23 @@ pub(in crate::run::folders) enum Listing {
     Done,
 }
 
-pub(in crate::run::folders) fn is_inbox(folder: &ListedFolder) -> bool {
+pub(super) fn is_inbox(folder: &ListedFolder) -> bool {
     folder.path.eq_ignore_ascii_case("INBOX")
 }
 
 /// What of a LIST waits while names are matched.
 #[derive(Debug)]
-pub(in crate::run::folders) struct Matching {
-    pub(in crate::run::folders) work: Todo,
-    pub(in crate::run::folders) missing: BTreeSet<FolderId>,
+pub(super) struct Matching {
+    pub(super) work: Todo,
+    pub(super) missing: BTreeSet<FolderId>,
     /// New names that are not compared yet.
-    pub(in crate::run::folders) todo: VecDeque<ListedFolder>,
-    pub(in crate::run::folders) at: At,
+    pub(super) todo: VecDeque<ListedFolder>,
+    pub(super) at: At,
 }
 
 /// Where the comparison of one new name stands.
 #[derive(Debug)]
-pub(in crate::run::folders) enum At {
+pub(super) enum At {
     Start,
     Examining(ListedFolder),
     /// Our sample of the last candidate is read, under this token.
@@ -103,34 +99,17 @@ pub(in crate::run::folders) enum At {
 }
 
 #[derive(Debug)]
-pub(in crate::run::folders) struct Candidates {
-    pub(in crate::run::folders) name: ListedFolder,
+pub(super) struct Candidates {
+    pub(super) name: ListedFolder,
     /// What its EXAMINE said.
-    pub(in crate::run::folders) examined: Examined,
-    pub(in crate::run::folders) folders: Vec<FolderId>,
+    pub(super) examined: Examined,
+    pub(super) folders: Vec<FolderId>,
 }
 
 impl Matching {
-    pub(in crate::run::folders) fn new(work: Todo, missing: BTreeSet<FolderId>) -> Self {
+    pub(super) fn new(work: Todo, missing: BTreeSet<FolderId>) -> Self {
         // Without a missing folder every new name is new.
         let todo = if missing.is_empty() { VecDeque::new() } else { work.fresh.clone() };
         Self { work, missing, todo, at: At::Start }
-    }
-}
-
-/// How often sessions have ended at a thing.
-#[derive(Clone, Debug)]
-pub(in crate::run::folders) struct CutNote {
-    pub(in crate::run::folders) count: u32,
-    /// What ended the last one.
-    pub(in crate::run::folders) text: String,
-    /// It is a row.
-    pub(in crate::run::folders) stored: bool,
-}
-
-impl CutNote {
-    /// A row, as this run takes it up.
-    pub(in crate::run::folders) fn of(note: Note) -> (Poison, Self) {
-        (note.about, Self { count: note.count, text: note.text, stored: true })
     }
 }

@@ -6,9 +6,10 @@ use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Request, Sampled};
 use crate::run::context::{RunEffects, RunView};
-use crate::run::folders::folder::Folder;
+use crate::run::folders::context::FolderCx;
 use crate::run::folders::passes::sight::{Comparing, Pass, Seen};
-use crate::run::folders::state::{Cx, FolderWork};
+use crate::run::folders::passes::turn::{Turn, owner};
+use crate::run::folders::set::Folders;
 use crate::run::reads::Query;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -37,130 +38,92 @@ fn parts(listed: &UidSet) -> VecDeque<(u32, u32)> {
     parts
 }
 
-impl FolderWork {
-    /// The index came. Where UIDNEXT has fallen, where an earlier look has found other mail, and once
-    /// a day, what we hold is compared.
-    pub(in crate::run::folders) fn compare_or_go_on(
-        &mut self,
-        id: FolderId,
-        mut seen: Seen,
-        arrived: UidSet,
-        cx: &mut Cx<'_>,
-    ) {
-        let ends_sessions =
-            self.folders.get(&id).is_some_and(|f| self.ends_sessions(&f.row.remote_id));
-        let Some(folder) = self.folders.get_mut(&id) else { return };
-        let listed = seen.rows.uids();
-        let looked =
-            folder.row.look.as_ref().is_some_and(|look| !look.ends.intersect(&listed).is_empty());
-        let is_due = !folder.lanes.live.is_compared(folder.row.opened_at, seen.started);
-        let doubted = seen.fell || looked || folder.is_other(&seen.examined);
-        if !(doubted || (is_due && !ends_sessions)) || !folder.row.held {
-            // Of nothing that is held nothing can be another's; and where sessions end at such
-            // questions, once a day is enough.
-            seen.compared = is_due;
-            folder.pass = Some(Pass::Arriving { seen, todo: arrived });
-            return;
-        }
-        let left = parts(&listed);
-        self.compare_next(
-            id,
-            Box::new(Comparing {
-                seen,
-                doubted,
-                arrived,
-                part: (0, 0),
-                ours: BTreeMap::new(),
-                left,
-            }),
-            cx,
-        );
+/// The index came. Where UIDNEXT has fallen, where an earlier look has found other mail, and once
+/// a day, what we hold is compared.
+pub(super) fn begin(id: FolderId, mut seen: Seen, arrived: UidSet, cx: &mut FolderCx<'_>) -> Turn {
+    let Some(folder) = cx.folders.get(&id) else { return Turn::Over };
+    let ends_sessions = cx.notes.ends_sessions(&folder.row.remote_id);
+    let listed = seen.rows.uids();
+    let looked =
+        folder.row.look.as_ref().is_some_and(|look| !look.ends.intersect(&listed).is_empty());
+    let is_due = !folder.lanes.live.is_compared(folder.row.opened_at, seen.started);
+    let doubted = seen.fell || looked || folder.is_other(&seen.examined);
+    if !(doubted || (is_due && !ends_sessions)) || !folder.row.held {
+        // Of nothing that is held nothing can be another's; and where sessions end at such
+        // questions, once a day is enough.
+        seen.compared = is_due;
+        return Turn::At(Pass::Arriving { seen, todo: arrived });
     }
+    let (left, ours) = (parts(&listed), BTreeMap::new());
+    let comparing = Comparing { seen, doubted, arrived, part: (0, 0), ours, left };
+    Turn::At(Box::new(comparing).next(id, cx))
+}
 
+impl Comparing {
     /// The next part: our rows first.
-    fn compare_next(&mut self, id: FolderId, mut comparing: Box<Comparing>, cx: &mut Cx<'_>) {
-        let owner = self.pass_owner(id);
-        let next = comparing.left.pop_front();
-        let Some(folder) = self.folders.get_mut(&id) else { return };
-        let Some(part) = next else {
-            let Comparing { mut seen, arrived, doubted, .. } = *comparing;
+    fn next(mut self: Box<Self>, id: FolderId, cx: &mut FolderCx<'_>) -> Pass {
+        let Some(part) = self.left.pop_front() else {
+            let Self { mut seen, arrived, doubted, .. } = *self;
             // What the daily comparison was not told is asked for the next day again.
             if !doubted {
                 seen.unsure.clear();
             }
             seen.compared = seen.unsure.is_empty();
-            folder.pass = Some(Pass::Arriving { seen, todo: arrived });
-            return;
+            return Pass::Arriving { seen, todo: arrived };
         };
-        comparing.part = part;
-        folder.pass = Some(Pass::Comparing(comparing));
-        cx.read(owner, Query::Sample { folder: id, part: Some(part) });
+        self.part = part;
+        if let Some(folder) = cx.folders.get(&id) {
+            cx.run.read(owner(folder), Query::Sample { folder: id, part: Some(part) });
+        }
+        Pass::Comparing(self)
     }
 
     /// Our rows of the part: where there are some, the server's are asked.
-    pub(in crate::run::folders) fn on_compare_rows(
-        &mut self,
+    pub(super) fn on_ours(
+        mut self: Box<Self>,
         id: FolderId,
         ours: Vec<Sampled>,
-        cx: &mut Cx<'_>,
-    ) {
-        let owner = self.pass_owner(id);
-        let Some(mut comparing) = self.take_comparing(id) else { return };
+        cx: &mut FolderCx<'_>,
+    ) -> Pass {
         if ours.is_empty() {
-            return self.compare_next(id, comparing, cx);
+            return self.next(id, cx);
         }
-        comparing.ours = ours.into_iter().map(|row| (row.uid, row)).collect();
-        let (uidvalidity, uids) = (
-            comparing.seen.examined.uidvalidity,
-            UidSet::range(comparing.part.0, comparing.part.1),
-        );
-        let Some(folder) = self.folders.get_mut(&id) else { return };
-        let remote_id = folder.row.remote_id.clone();
-        folder.pass = Some(Pass::Comparing(comparing));
-        cx.ask(owner, Request::Sample { remote_id, uidvalidity, uids });
+        self.ours = ours.into_iter().map(|row| (row.uid, row)).collect();
+        let uidvalidity = self.seen.examined.uidvalidity;
+        let uids = UidSet::range(self.part.0, self.part.1);
+        if let Some(folder) = cx.folders.get(&id) {
+            let remote_id = folder.row.remote_id.clone();
+            cx.run.ask(owner(folder), Request::Sample { remote_id, uidvalidity, uids });
+        }
+        Pass::Comparing(self)
     }
 
     /// The server's rows of the part.
-    pub(in crate::run::folders) fn on_compared(
-        &mut self,
+    pub(super) fn on_theirs(
+        mut self: Box<Self>,
         id: FolderId,
         theirs: &[Sampled],
-        cx: &mut Cx<'_>,
-    ) {
-        let estimated = cx.account().sizes_estimated;
-        let Some(mut comparing) = self.take_comparing(id) else { return };
+        cx: &mut FolderCx<'_>,
+    ) -> Pass {
+        let estimated = cx.run.account().sizes_estimated;
         for row in theirs {
-            if comparing.ours.remove(&row.uid).is_some_and(|ours| differs(&ours, row, estimated)) {
-                comparing.seen.used_again.insert(row.uid);
+            if self.ours.remove(&row.uid).is_some_and(|ours| differs(&ours, row, estimated)) {
+                self.seen.used_again.insert(row.uid);
             }
         }
         // What was listed and is not told now: nobody knows whose it was.
-        comparing.seen.unsure.extend(std::mem::take(&mut comparing.ours).into_keys());
-        self.compare_next(id, comparing, cx);
+        self.seen.unsure.extend(std::mem::take(&mut self.ours).into_keys());
+        self.next(id, cx)
     }
+}
 
-    /// Whether this folder is being compared.
-    pub(in crate::run::folders) fn compares(&self, id: FolderId) -> bool {
-        self.folders.get(&id).is_some_and(|f| matches!(f.pass, Some(Pass::Comparing(_))))
-    }
-
-    /// Whether a folder is being compared, or found again.
-    pub(in crate::run::folders) fn is_comparing(&self) -> bool {
-        let compares =
-            |f: &Folder| matches!(f.pass, Some(Pass::Comparing(_) | Pass::Rematching(_)));
-        self.folders.passing().into_iter().any(|id| self.folders.get(&id).is_some_and(compares))
-    }
-
-    fn take_comparing(&mut self, id: FolderId) -> Option<Box<Comparing>> {
-        let folder = self.folders.get_mut(&id)?;
-        match folder.pass.take() {
-            Some(Pass::Comparing(comparing)) => Some(comparing),
-            other => {
-                folder.pass = other;
-                None
-            }
-        }
-    }
+/// Whether a folder is being compared, or found again.
+pub(in crate::run::folders) fn is_comparing(folders: &Folders) -> bool {
+    let compares = |id: FolderId| {
+        let state = folders.get(&id).and_then(|f| f.pass.state.as_ref());
+        matches!(state, Some(Pass::Comparing(_) | Pass::Rematching(_)))
+    };
+    folders.passing().into_iter().any(compares)
 }
 
 #[cfg(test)]

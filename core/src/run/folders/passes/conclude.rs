@@ -5,14 +5,17 @@ use crate::commit::change::FolderChange;
 use crate::commit::rows::Misfit;
 use crate::haste::Haste;
 use crate::mail::cursor::Mark;
-use crate::mail::id::FolderId;
+use crate::mail::flags::Flags;
+use crate::mail::id::{FolderId, SessionId};
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Examined;
 use crate::run::context::{RunEffects, RunView};
 use crate::run::evidence::{Sight, judge_folder};
-use crate::run::folders::folder::Folder;
+use crate::run::folders::context::{FolderCx, Want};
+use crate::run::folders::folder::{Folder, told};
+use crate::run::folders::passes::differ::differ_or_list;
 use crate::run::folders::passes::sight::{Extent, Marked, Pass, Pending, Seen, Settling};
-use crate::run::folders::state::{Cx, FolderWork};
+use crate::run::folders::passes::turn::{Turn, owner};
 use crate::run::reads::{FolderRows, QuietProof};
 use crate::run::scope::Depth;
 use crate::time::Micros;
@@ -24,7 +27,7 @@ const FACTS_CHUNK: usize = 2000;
 const FACTS_IN_FLIGHT: usize = 2;
 
 /// What a pass that only counted says: it leaves what is known of the folder's surplus as it is.
-pub(in crate::run::folders) fn counted_mark(
+pub(super) fn counted_mark(
     started: Micros,
     examined: Examined,
     told: bool,
@@ -47,163 +50,180 @@ fn fits(mark: &Mark, seen: &Seen, gone: &UidSet) -> bool {
     u64::from(mark.exists) + came == u64::from(seen.examined.exists) + went
 }
 
-impl FolderWork {
-    pub(in crate::run::folders) fn on_pass_rows(
-        &mut self,
-        id: FolderId,
-        rows: &FolderRows,
-        cx: &mut Cx<'_>,
-    ) {
-        let sight = cx
-            .session()
-            .map(|session| (session, cx.settings().confirm_after, cx.settings().guard_floor));
-        let Some(folder) = self.folders.get_mut(&id) else { return };
-        let Some(Pass::Reading { seen, busy }) = folder.pass.take() else { return };
-        let Some((session, confirm_after, floor)) = sight else {
-            folder.wanted = true;
-            return;
-        };
-        let on_their_way = busy.union(&folder.in_flight()).minus(&folder.fresher);
-        let living = rows.living.uids();
-        let listed = seen.rows.uids();
-        let vanished = match &seen.extent {
-            Extent::Whole => None,
-            Extent::Changes(_, vanished) => Some(vanished.clone().unwrap_or_default()),
-            // By the count nothing has gone: what is not shown there is a lie of one of both.
-            Extent::Window(_, uids) => Some(uids.clone()),
-            Extent::Told => Some(UidSet::new()),
-        };
-        let known = living
-            .union(&rows.failures)
-            .union(&busy)
-            .union(&folder.in_flight())
-            .union(&folder.fresher);
+/// What we hold of a folder, or are about to.
+struct Held {
+    living: UidSet,
+    failures: UidSet,
+    /// Of pages on their way, those that are not fresher than what was seen.
+    on_their_way: UidSet,
+    /// All of it.
+    known: UidSet,
+}
 
-        let mut flags = BTreeMap::new();
-        for (uid, told) in seen.rows.iter() {
-            let differs = rows
-                .living
-                .get(uid)
-                .map_or_else(|| on_their_way.contains(uid), |held| held != told);
-            // The flags of another mail are not ours.
-            let other = seen.used_again.contains(uid) || seen.unsure.contains(&uid);
-            if differs && !folder.fresher.contains(uid) && !other {
-                flags.insert(uid, told.clone());
-            }
-        }
-        let horizon = seen.horizon(folder.lanes.live.uidnext);
-        let shown = UidSet::range(seen.floor, horizon.saturating_sub(1));
-        let absent = living
-            .union(&rows.failures)
-            .union(&on_their_way)
-            .minus(&listed)
-            .minus(&folder.fresher)
-            .intersect(&shown);
-        // What is not told of changed is there; what went is told, or the count does not fit.
-        let absent = match &vanished {
-            Some(vanished) => absent.intersect(vanished),
-            None => absent,
-        };
-        let mark = folder.lanes.live.mark;
-        if vanished.is_some() && !fits(&mark, &seen, &absent) {
-            return self.differ_or_list(id, seen, cx);
-        }
-        let absent = if seen.misfit.is_some() { UidSet::new() } else { absent.minus(&seen.kept) };
-        // A mail under whose UID another one lies is not there.
-        let absent = absent
-            .union(&seen.used_again.intersect(&living).minus(&folder.fresher).minus(&on_their_way));
-        // A page on its way may be rows by the time that its absence is committed: it counts like
-        // them.
-        let ours = living.union(&on_their_way);
-        // Of changes only some rows were read: as many were there when the mark was taken.
-        let held = if seen.is_whole() { ours.len() } else { mark.exists.into() };
-        let sight = Sight { session, at: seen.started, confirm_after };
-        let ruling = judge_folder(
-            seen.examined.uidvalidity,
-            absent.intersect(&ours),
-            held,
-            seen.examined.exists,
-            floor,
-            folder.row.look.as_ref(),
-            sight,
-        );
-        let limit = folder.lanes.live.uidnext.min(horizon);
-        let arrived = UidSet::range(1, limit.saturating_sub(1));
-        let put_back =
-            listed.intersect(&arrived).minus(&known).minus(&folder.lanes.backfill.remaining);
-        if !ruling.held.is_empty() {
-            cx.look_again();
-            cx.leave(format!(
-                    "folder {}: {} of {} messages would end at once; a second look, {} s later on a new session, must agree",
-                    folder.row.path,
-                    ruling.held.len(),
-                    living.len(),
-                    confirm_after.as_secs()
-                ),
-            );
-        }
-        // What only one of two looks lacks is looked at again; until then the mark stays.
-        let again = !seen.kept.intersect(&living).is_empty();
-        let (uidvalidity, surplus, at) = (seen.examined.uidvalidity, seen.surplus, seen.started);
-        let again =
-            again.then(|| Misfit { uidvalidity, listed: listed.clone(), surplus, session, at });
-        let misfit = seen.misfit.clone().or(again);
-        if misfit.is_some() {
-            cx.look_again();
-        }
-        let gone = absent.minus(&ruling.held);
-        let unacked = usize::from(ruling.look.is_some()) + usize::from(misfit.is_some());
-        let rewind = seen.fell.then(|| {
-            listed.union(&known.minus(&gone)).last().map_or(1, |uid| uid.saturating_add(1))
-        });
-        let held = !ruling.held.is_empty() || misfit.is_some() || !seen.unsure.is_empty();
-        if !seen.unsure.is_empty() {
-            cx.look_again();
-            let n = seen.unsure.len();
-            let text = format!(
-                "folder {}: {n} messages could not be compared; looked at again next time",
-                folder.row.path
-            );
-            cx.leave(text);
-        }
-        folder.pass = Some(Pass::Settling(Box::new(Settling {
-            seen,
-            flags: Pending::new(flags),
-            gone,
-            put_back,
-            held,
-            rewind,
-            unacked,
-        })));
-        let owner = self.pass_owner(id);
-        if let Some(look) = ruling.look {
-            cx.commit(owner, FolderChange::Look { folder: id, look });
-        }
-        if let Some(misfit) = misfit {
-            cx.commit(owner, FolderChange::Misfit { folder: id, misfit });
+impl Held {
+    fn of(folder: &Folder, rows: &FolderRows, busy: &UidSet) -> Self {
+        let (in_flight, fresher) = (folder.fill.in_flight(), &folder.pass.fresher);
+        let living = rows.living.uids();
+        let known = living.union(&rows.failures).union(busy).union(&in_flight).union(fresher);
+        let on_their_way = busy.union(&in_flight).minus(fresher);
+        Self { living, failures: rows.failures.clone(), on_their_way, known }
+    }
+}
+
+/// The flags that are to be written.
+fn changed_flags(folder: &Folder, seen: &Seen, rows: &FolderRows, held: &Held) -> Pending {
+    let mut flags: BTreeMap<u32, Flags> = BTreeMap::new();
+    for (uid, told) in seen.rows.iter() {
+        let differs = rows
+            .living
+            .get(uid)
+            .map_or_else(|| held.on_their_way.contains(uid), |held| held != told);
+        // The flags of another mail are not ours.
+        let other = seen.used_again.contains(uid) || seen.unsure.contains(&uid);
+        if differs && !folder.pass.fresher.contains(uid) && !other {
+            flags.insert(uid, told.clone());
         }
     }
+    Pending::new(flags)
+}
 
-    /// Sends the facts that need not wait; sends the mark when none are left.
-    pub(in crate::run::folders) fn settle(
-        &mut self,
-        id: FolderId,
-        mut pass: Box<Settling>,
-        cx: &mut Cx<'_>,
-    ) {
-        let Some(folder) = self.folders.get(&id) else { return };
-        let busy = folder.in_flight();
-        let uidvalidity = pass.seen.examined.uidvalidity;
+/// What we hold and the server does not show; none where what it has told of changes cannot be all of it.
+fn absent(folder: &Folder, seen: &Seen, listed: &UidSet, held: &Held) -> Option<UidSet> {
+    let fresher = &folder.pass.fresher;
+    let horizon = seen.horizon(folder.lanes.live.uidnext);
+    let shown = UidSet::range(seen.floor, horizon.saturating_sub(1));
+    let absent = held
+        .living
+        .union(&held.failures)
+        .union(&held.on_their_way)
+        .minus(listed)
+        .minus(fresher)
+        .intersect(&shown);
+    // What is not told of changed is there; what went is told, or the count does not fit.
+    let vanished = match &seen.extent {
+        Extent::Whole => None,
+        Extent::Changes(_, vanished) => Some(vanished.clone().unwrap_or_default()),
+        // By the count nothing has gone: what is not shown there is a lie of one of both.
+        Extent::Window(_, uids) => Some(uids.clone()),
+        Extent::Told => Some(UidSet::new()),
+    };
+    let absent = match &vanished {
+        Some(vanished) => absent.intersect(vanished),
+        None => absent,
+    };
+    if vanished.is_some() && !fits(&folder.lanes.live.mark, seen, &absent) {
+        return None;
+    }
+    let absent = if seen.misfit.is_some() { UidSet::new() } else { absent.minus(&seen.kept) };
+    // A mail under whose UID another one lies is not there.
+    let other = seen.used_again.intersect(&held.living);
+    Some(absent.union(&other.minus(fresher).minus(&held.on_their_way)))
+}
+
+/// A listing that another look is to agree with: one that did not fit, or one that lacks what only one of two
+/// showed.
+fn misfit(seen: &Seen, listed: &UidSet, living: &UidSet, session: SessionId) -> Option<Misfit> {
+    let again = !seen.kept.intersect(living).is_empty();
+    seen.misfit.clone().or_else(|| {
+        again.then(|| Misfit {
+            uidvalidity: seen.examined.uidvalidity,
+            listed: listed.clone(),
+            surplus: seen.surplus,
+            session,
+            at: seen.started,
+        })
+    })
+}
+
+/// Our rows came: what is to be committed is known.
+pub(super) fn concluded(
+    id: FolderId,
+    seen: Seen,
+    busy: &UidSet,
+    rows: &FolderRows,
+    cx: &mut FolderCx<'_>,
+) -> Turn {
+    let (session, settings) = (cx.run.session(), cx.run.settings());
+    let (confirm_after, floor) = (settings.confirm_after, settings.guard_floor);
+    let Some(folder) = cx.folders.get_mut(&id) else { return Turn::Over };
+    let Some(session) = session else {
+        folder.pass.wanted = true;
+        return Turn::Over;
+    };
+    let listed = seen.rows.uids();
+    let held = Held::of(folder, rows, busy);
+    let flags = changed_flags(folder, &seen, rows, &held);
+    let Some(absent) = absent(folder, &seen, &listed, &held) else { return differ_or_list(seen) };
+    // A page on its way may be rows by the time that its absence is committed: it counts like
+    // them.
+    let ours = held.living.union(&held.on_their_way);
+    // Of changes only some rows were read: as many were there when the mark was taken.
+    let count = if seen.is_whole() { ours.len() } else { folder.lanes.live.mark.exists.into() };
+    let ruling = judge_folder(
+        seen.examined.uidvalidity,
+        absent.intersect(&ours),
+        count,
+        seen.examined.exists,
+        floor,
+        folder.row.look.as_ref(),
+        Sight { session, at: seen.started, confirm_after },
+    );
+    let limit = folder.lanes.live.uidnext.min(seen.horizon(folder.lanes.live.uidnext));
+    let arrived = UidSet::range(1, limit.saturating_sub(1));
+    let remaining = &folder.lanes.backfill.remaining;
+    let put_back = listed.intersect(&arrived).minus(&held.known).minus(remaining);
+    let path = &folder.row.path;
+    if !ruling.held.is_empty() {
+        cx.run.look_again();
+        cx.run.leave(format!(
+            "folder {path}: {} of {} messages would end at once; a second look, {} s later on a new session, must agree",
+            ruling.held.len(),
+            held.living.len(),
+            confirm_after.as_secs()
+        ));
+    }
+    // What only one of two looks lacks is looked at again; until then the mark stays.
+    let misfit = misfit(&seen, &listed, &held.living, session);
+    if misfit.is_some() {
+        cx.run.look_again();
+    }
+    if !seen.unsure.is_empty() {
+        cx.run.look_again();
+        let n = seen.unsure.len();
+        cx.run.leave(format!(
+            "folder {path}: {n} messages could not be compared; looked at again next time"
+        ));
+    }
+    let gone = absent.minus(&ruling.held);
+    let last = || listed.union(&held.known.minus(&gone)).last();
+    let rewind = seen.fell.then(|| last().map_or(1, |uid| uid.saturating_add(1)));
+    let is_held = !ruling.held.is_empty() || misfit.is_some() || !seen.unsure.is_empty();
+    let unacked = usize::from(ruling.look.is_some()) + usize::from(misfit.is_some());
+    if let Some(look) = ruling.look {
+        cx.run.commit(owner(folder), FolderChange::Look { folder: id, look });
+    }
+    if let Some(misfit) = misfit {
+        cx.run.commit(owner(folder), FolderChange::Misfit { folder: id, misfit });
+    }
+    let settling = Settling { seen, flags, gone, put_back, held: is_held, rewind, unacked };
+    Turn::At(Pass::Settling(Box::new(settling)))
+}
+
+impl Settling {
+    /// Sends the facts that need not wait; the mark when none are left.
+    pub(super) fn send(mut self: Box<Self>, id: FolderId, cx: &mut FolderCx<'_>) -> Turn {
+        let Some(folder) = cx.folders.get(&id) else { return Turn::Over };
+        let busy = folder.fill.in_flight();
+        let uidvalidity = self.seen.examined.uidvalidity;
         // Senders are bounded: the next facts go when these are acknowledged.
-        if pass.unacked >= FACTS_IN_FLIGHT {
-            self.set_pass(id, Some(Pass::Settling(pass)));
-            return;
+        if self.unacked >= FACTS_IN_FLIGHT {
+            return Turn::At(Pass::Settling(self));
         }
         let mut facts = Vec::new();
-        let mut gone = pass.gone.minus(&busy);
-        pass.gone = pass.gone.intersect(&busy);
-        while pass.unacked + facts.len() < FACTS_IN_FLIGHT {
-            let flags = pass.flags.take(FACTS_CHUNK, &busy);
+        let mut gone = self.gone.minus(&busy);
+        self.gone = self.gone.intersect(&busy);
+        while self.unacked + facts.len() < FACTS_IN_FLIGHT {
+            let flags = self.flags.take(FACTS_CHUNK, &busy);
             let part: UidSet = gone.iter().take(FACTS_CHUNK).collect();
             gone = gone.minus(&part);
             if flags.is_empty() && part.is_empty() {
@@ -211,134 +231,115 @@ impl FolderWork {
             }
             facts.push((flags, part));
         }
-        pass.gone = pass.gone.union(&gone);
+        self.gone = self.gone.union(&gone);
         for (flags, gone) in facts {
-            pass.unacked += 1;
-            cx.counts().facts += flags.len() as u64 + gone.len();
-            self.seeks |= !gone.is_empty();
-            let (again, started) = (gone.intersect(&pass.seen.used_again), pass.seen.started);
+            self.unacked += 1;
+            cx.run.counts().facts += flags.len() as u64 + gone.len();
+            if !gone.is_empty() {
+                cx.wants.push(Want::Seek);
+            }
+            let (again, started) = (gone.intersect(&self.seen.used_again), self.seen.started);
             let change =
                 FolderChange::Facts { folder: id, uidvalidity, flags, gone, again, started };
-            let owner = self.pass_owner(id);
-            cx.commit(owner, change);
+            cx.run.commit(owner(folder), change);
         }
-        if pass.unacked > 0 || !pass.flags.flags.is_empty() || !pass.gone.is_empty() {
-            self.set_pass(id, Some(Pass::Settling(pass)));
-            return;
+        if self.unacked > 0 || !self.flags.flags.is_empty() || !self.gone.is_empty() {
+            return Turn::At(Pass::Settling(self));
         }
-        if pass.held {
-            if let Some(folder) = self.folders.get_mut(&id) {
-                folder.looked = true;
-                folder.seen = Some(Depth::Full);
-                // What was shown can be read; what was not shown is no hole.
-                folder.see(&pass.seen, false);
-            }
-            return;
+        if self.held {
+            return Turn::Held(self.seen);
         }
-        let Settling { seen, put_back, rewind, .. } = *pass;
-        let (unproved, surplus) = (seen.unproved.clone(), seen.surplus);
-        let (started, examined) = (seen.started, seen.examined);
-        let (compared, flags, depth) = (seen.compared, seen.flags(), seen.depth());
-        let told = depth == Depth::Told;
+        let depth = self.seen.depth();
+        let Self { seen, put_back, rewind, .. } = *self;
         let marked = Marked {
-            started,
-            examined,
-            told,
+            started: seen.started,
+            examined: seen.examined,
+            told: depth == Depth::Told,
             put_back,
-            unproved,
-            surplus,
+            unproved: seen.unproved.clone(),
+            surplus: seen.surplus,
             rewind,
-            compared,
-            flags,
+            compared: seen.compared,
+            flags: seen.flags(),
         };
-        self.mark(id, marked, Some(seen).filter(|_| depth == Depth::Full), depth, cx);
+        let seen = Some(seen).filter(|_| depth == Depth::Full);
+        Turn::Mark { marked: Box::new(marked), seen, depth }
     }
+}
 
-    /// The end of a pass: the mark is committed, or, where nothing changed, the proof is left to be
-    /// written later.
-    pub(in crate::run::folders) fn mark(
-        &mut self,
-        id: FolderId,
-        marked: Marked,
-        seen: Option<Seen>,
-        depth: Depth,
-        cx: &mut Cx<'_>,
-    ) {
-        let Marked {
-            started,
-            examined,
-            told,
-            put_back,
-            unproved,
-            surplus,
-            rewind,
-            compared,
-            flags,
-        } = marked;
-        let (rounds, owner) = (cx.rounds(), self.pass_owner(id));
-        let Some(folder) = self.folders.get_mut(&id) else { return };
-        let chain = folder.chain_end();
-        let (row, lanes) = (&mut folder.row, &folder.lanes);
-        let (from, uidvalidity) = (lanes.live.mark, examined.uidvalidity);
-        let to =
-            Mark { uidnext: examined.uidnext, exists: examined.exists, modseq: examined.modseq };
-        // That it was listed is worth a row once a day.
-        let is_told = flags.is_none_or(|new| {
-            lanes.live.flags.is_some_and(|old| old.modseq == new.modseq && old.is_recent(started))
-        });
-        let whole = lanes.backfill.remaining.is_empty();
-        let same = from == to
-            && is_told
-            && (examined.mailbox.is_none() || examined.mailbox == lanes.live.mailbox)
-            && !compared
-            && lanes.live.uidnext == to.uidnext
-            && !lanes.live.ended
-            && put_back.is_empty()
-            && (row.unproved == unproved && row.surplus == surplus)
-            && (row.look.is_none()
-                && row.misfit.is_none()
-                && row.stalled_at.is_none()
-                && rewind.is_none())
-            && row.passed_at.is_some();
-        let proves = whole && unproved.is_none();
-        // While messages are looked for, a pass ends limbo, and only a commit can say so.
-        if same && rounds == 0 {
-            if !told {
-                row.passed_at = Some(started);
-            }
-            row.proved_at = if proves { Some(started) } else { row.proved_at };
-            folder.shown_at = Some(started);
-            folder.saw(seen.as_ref(), depth);
-            cx.prove(QuietProof::Pass { folder: id, started, told, whole: proves });
-            return;
-        }
-        folder.pass = Some(Pass::Marking { started, seen, depth });
-        let change = FolderChange::Pass {
-            folder: id,
-            uidvalidity,
-            from,
-            chain,
-            to,
-            put_back,
-            started,
-            told,
-            unproved,
-            surplus,
-            rewind,
-            compared,
-            flags,
-            mailbox: examined.mailbox,
-        };
-        // Behind INBOX's the others wait, also while its mail is on its way.
-        let is_inbox = self.folders.inbox() == Some(id);
-        cx.commit_in(if is_inbox { Haste::Now } else { Haste::Soon }, owner, change);
-    }
+/// Whether what a pass ends with is what is stored.
+fn is_as_stored(folder: &Folder, marked: &Marked) -> bool {
+    let (row, live) = (&folder.row, &folder.lanes.live);
+    let Marked { examined, started, .. } = marked;
+    let to = told(examined);
+    // That it was listed is worth a row once a day.
+    let is_told = marked.flags.is_none_or(|new| {
+        live.flags.is_some_and(|old| old.modseq == new.modseq && old.is_recent(*started))
+    });
+    live.mark == to
+        && is_told
+        && (examined.mailbox.is_none() || examined.mailbox == live.mailbox)
+        && !marked.compared
+        && live.uidnext == to.uidnext
+        && !live.ended
+        && marked.put_back.is_empty()
+        && (row.unproved == marked.unproved && row.surplus == marked.surplus)
+        && (row.look.is_none()
+            && row.misfit.is_none()
+            && row.stalled_at.is_none()
+            && marked.rewind.is_none())
+        && row.passed_at.is_some()
+}
 
-    fn set_pass(&mut self, id: FolderId, pass: Option<Pass>) {
-        if let Some(folder) = self.folders.get_mut(&id) {
-            folder.pass = pass;
-        }
+/// A pass is over, and durable.
+pub(super) fn marked(folder: &mut Folder, started: Micros, seen: Option<&Seen>, depth: Depth) {
+    folder.pass.shown_at = Some(started);
+    if let Some(seen) = seen {
+        folder.listing.see(seen, &folder.lanes.backfill.remaining, seen.is_whole());
     }
+    folder.pass.saw(depth);
+}
+
+/// The end of a pass: the mark is committed, or, where nothing changed, the proof is left to be
+/// written later.
+pub(super) fn mark(
+    id: FolderId,
+    end: Marked,
+    seen: Option<Seen>,
+    depth: Depth,
+    cx: &mut FolderCx<'_>,
+) {
+    // Behind INBOX's the others wait, also while its mail is on its way.
+    let haste = if cx.folders.inbox() == Some(id) { Haste::Now } else { Haste::Soon };
+    let Some(folder) = cx.folders.get_mut(&id) else { return };
+    let (started, told_only) = (end.started, end.told);
+    let whole = folder.lanes.backfill.remaining.is_empty() && end.unproved.is_none();
+    // While messages are looked for, a pass ends limbo, and only a commit can say so.
+    if is_as_stored(folder, &end) && cx.run.rounds() == 0 {
+        folder.is_as_proved(started, told_only, whole);
+        marked(folder, started, seen.as_ref(), depth);
+        cx.run.prove(QuietProof::Pass { folder: id, started, told: told_only, whole });
+        return;
+    }
+    folder.pass.state = Some(Pass::Marking { started, seen, depth });
+    let Marked { examined, put_back, unproved, surplus, rewind, compared, flags, .. } = end;
+    let change = FolderChange::Pass {
+        folder: id,
+        uidvalidity: examined.uidvalidity,
+        from: folder.lanes.live.mark,
+        chain: folder.chain_end(),
+        to: told(&examined),
+        put_back,
+        started,
+        told: told_only,
+        unproved,
+        surplus,
+        rewind,
+        compared,
+        flags,
+        mailbox: examined.mailbox,
+    };
+    cx.run.commit_in(haste, owner(folder), change);
 }
 
 #[cfg(test)]

@@ -1,24 +1,16 @@
 //! What a folder's counters prove by themselves: that nothing happened, or that mail only came.
 
 use crate::mail::cursor::{FlagsMark, Mark};
-use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Examined;
-use crate::run::context::RunView;
-use crate::run::folders::folder::Folder;
-use crate::run::folders::passes::conclude::counted_mark;
-use crate::run::folders::passes::sight::Pass;
-use crate::run::folders::state::{Cx, FolderWork};
-use crate::run::scope::Depth;
+use crate::run::folders::folder::{Folder, told};
+use crate::run::folders::set::Folders;
 use crate::time::Micros;
-
-/// Empty folders of a new account that are passed at a time; the others are left for the next look.
-const EMPTY: usize = 32;
 
 /// What arrived, if counting alone proves that nothing else happened: each UID from the mark's
 /// UIDNEXT on is a message, and EXISTS rose by just as many. A UID that is a hole, or one message
 /// gone, and the numbers differ.
-pub(in crate::run::folders) fn counted(folder: &Folder, examined: &Examined) -> Option<UidSet> {
+pub(super) fn counted(folder: &Folder, examined: &Examined) -> Option<UidSet> {
     let (row, lanes, mark) = (&folder.row, &folder.lanes, folder.lanes.live.mark);
     let arrived = examined.uidnext.checked_sub(mark.uidnext)?;
     let sure = mark != Mark::CLEARED
@@ -28,7 +20,7 @@ pub(in crate::run::folders) fn counted(folder: &Folder, examined: &Examined) -> 
         && lanes.live.uidnext == mark.uidnext
         && row.look.is_none()
         && row.misfit.is_none()
-        && folder.fills.is_empty()
+        && folder.fill.is_empty()
         // Only a listing proves a folder for the first time.
         && (row.proved_at.is_some() || row.unproved.is_some() || !lanes.backfill.remaining.is_empty())
         && examined.exists.checked_sub(mark.exists) == Some(arrived);
@@ -39,104 +31,51 @@ pub(in crate::run::folders) fn counted(folder: &Folder, examined: &Examined) -> 
 
 /// Up to where flags are compared, if the folder is as the last pass has left it, all of it proved, or
 /// read as it was listed: what the server says of its changes since is all that there is to know.
-pub(in crate::run::folders) fn settled(folder: &Folder, at: Micros) -> Option<FlagsMark> {
+pub(super) fn settled(folder: &Folder, at: Micros) -> Option<FlagsMark> {
     let (row, live) = (&folder.row, &folder.lanes.live);
     let flags = live.flags.filter(|flags| flags.is_recent(at))?;
     let is_settled = live.uidnext == live.mark.uidnext
         && !live.ended
-        && (row.proved_at.is_some() || folder.as_listed)
-        && !folder.lacked
+        && (row.proved_at.is_some() || folder.listing.as_listed)
+        && !folder.listing.lacked
         && (row.passed_at.is_some() && row.stalled_at.is_none() && row.refused.is_none())
         && (row.look.is_none() && row.misfit.is_none())
         && (row.unproved.is_none() && row.surplus == 0)
         && folder.lanes.backfill.remaining.is_empty()
-        && folder.fills.is_empty()
+        && folder.fill.is_empty()
         && live.is_compared(row.opened_at, at);
     is_settled.then_some(flags)
 }
 
 /// Whether the server shows the folder as the last pass that looked at flags has left it: nothing
 /// came or went, and no flag changed since (HIGHESTMODSEQ rises with each, RFC 7162 §3.1.2).
-pub(in crate::run::folders) fn is_unchanged(folder: &Folder, shown: &Examined, at: Micros) -> bool {
+pub(super) fn is_unchanged(folder: &Folder, shown: &Examined, at: Micros) -> bool {
     let live = &folder.lanes.live;
-    let told = Mark { uidnext: shown.uidnext, exists: shown.exists, modseq: shown.modseq };
     let flags = settled(folder, at);
     flags.is_some_and(|flags| flags.modseq > 0 && live.mark.modseq == flags.modseq)
         && !shown.inferred
         && shown.uidvalidity == live.uidvalidity
-        && told == live.mark
+        && told(shown) == live.mark
 }
 
 /// Whether a folder of a new account was made of these very counters, and they show that no message ever
 /// was in it.
-fn is_empty(folder: &Folder, shown: &Examined) -> bool {
+pub(super) fn is_empty(folder: &Folder, shown: &Examined) -> bool {
     let (row, live) = (&folder.row, &folder.lanes.live);
-    let told = Mark { uidnext: shown.uidnext, exists: shown.exists, modseq: shown.modseq };
     let is_new =
         row.passed_at.is_none() && !row.held && row.stalled_at.is_none() && row.refused.is_none();
-    let is_same = shown.uidvalidity == live.uidvalidity && told == live.mark;
+    let is_same = shown.uidvalidity == live.uidvalidity && told(shown) == live.mark;
     is_new && is_same && (shown.uidnext, shown.exists) == (1, 0)
 }
 
-impl FolderWork {
-    /// The folders that their counters alone may prove unchanged.
-    pub(in crate::run::folders) fn provable(&self, at: Micros) -> Vec<Vec<u8>> {
-        let rests = |folder: &&Folder| {
-            !folder.row.excluded
-                && folder.wanted
-                && settled(folder, at).is_some_and(|flags| flags.modseq > 0)
-        };
-        self.folders.values().filter(rests).map(|folder| folder.row.remote_id.clone()).collect()
-    }
-
-    /// Folders that LIST has shown unchanged are not opened.
-    pub(in crate::run::folders) fn prove_listed(&mut self, cx: &mut Cx<'_>) {
-        if self.counters.is_empty() {
-            return;
-        }
-        let counters = std::mem::take(&mut self.counters);
-        if cx.doubts() {
-            return;
-        }
-        let mut empty = 0;
-        for id in self.folders.wanting().collect::<Vec<_>>() {
-            let Some(folder) = self.folders.get(&id) else { continue };
-            let Some(shown) = counters.get(&folder.row.remote_id) else { continue };
-            // What a hint has told since is not in it.
-            let is_old = folder.hinted || folder.pass.is_some();
-            if !is_old && self.is_first && is_empty(folder, shown) {
-                if empty < EMPTY {
-                    self.pass_empty(id, *shown, cx);
-                } else {
-                    self.counters.insert(folder.row.remote_id.clone(), *shown);
-                }
-                empty += 1;
-                continue;
-            }
-            if is_old || !is_unchanged(folder, shown, self.listed_from) {
-                continue;
-            }
-            let marked = counted_mark(self.listed_from, *shown, false, folder);
-            let Some(folder) = self.folders.get_mut(&id) else { continue };
-            folder.generation += 1;
-            (folder.wanted, folder.unproven) = (false, false);
-            folder.chain = folder.lanes.live.uidnext;
-            self.mark(id, marked, None, Depth::Full, cx);
-        }
-        self.folders.refresh();
-        self.advance_passes(cx);
-    }
-
-    /// A folder that never had anything, and has nothing now: there is no listing to be asked for.
-    fn pass_empty(&mut self, id: FolderId, shown: Examined, cx: &mut Cx<'_>) {
-        let started = self.listed_from;
-        let Some(folder) = self.folders.get_mut(&id) else { return };
-        folder.generation += 1;
-        (folder.wanted, folder.unproven) = (false, false);
-        let depth = std::mem::take(&mut folder.depth);
-        folder.pass = Some(Pass::Examining { started, misses: 0, depth });
-        self.on_pass_examined(id, shown, None, None, cx);
-    }
+/// The folders that their counters alone may prove unchanged.
+pub(in crate::run::folders) fn provable(folders: &Folders, at: Micros) -> Vec<Vec<u8>> {
+    let rests = |folder: &&Folder| {
+        !folder.row.excluded
+            && folder.pass.wanted
+            && settled(folder, at).is_some_and(|flags| flags.modseq > 0)
+    };
+    folders.values().filter(rests).map(|folder| folder.row.remote_id.clone()).collect()
 }
 
 #[cfg(test)]
@@ -146,8 +85,7 @@ mod tests {
     use crate::mail::cursor::Lanes;
     use crate::mail::id::{FolderId, SessionId, UidValidity};
     use crate::run::event::Token;
-    use crate::run::folders::folder::{Fill, FillKind};
-    use std::collections::VecDeque;
+    use crate::run::folders::fills::part::FillPart;
 
     const AT: Micros = Micros(1_000_000);
 
@@ -208,15 +146,8 @@ mod tests {
         RefusedLook { session: SessionId(1), at: Micros(2) }
     }
 
-    fn fill() -> Fill {
-        Fill {
-            kind: FillKind::Retry,
-            asked: UidSet::new(),
-            open: UidSet::new(),
-            fetching: true,
-            dead: false,
-            unacked: VecDeque::new(),
-        }
+    fn pages() -> FillPart {
+        FillPart::of_page(Token(1))
     }
 
     /// What makes a folder another one.
@@ -226,7 +157,7 @@ mod tests {
     fn whatever_is_open_is_looked_at() {
         let spoils: [(&str, Spoil); 17] = [
             ("flags never listed", |f| f.lanes.live.flags = None),
-            ("what was listed was gone", |f| f.lacked = true),
+            ("what was listed was gone", |f| f.listing.lacked = true),
             ("no modseq then", |f| {
                 f.lanes.live.flags = Some(FlagsMark { modseq: 0, listed_at: Micros(2) });
             }),
@@ -245,7 +176,7 @@ mod tests {
             ("unproved", |f| f.row.unproved = Some("x".into())),
             ("refused", |f| f.row.stalled_at = Some(Micros(2))),
             ("refused once", |f| f.row.refused = Some(refused())),
-            ("a page on its way", |f| drop(f.fills.insert(Token(1), fill()))),
+            ("a page on its way", |f| f.fill = pages()),
         ];
         for (what, spoil) in spoils {
             let (mut folder, shown) = listed();
@@ -276,7 +207,7 @@ mod tests {
             ("arrivals", |f| f.lanes.live.uidnext = 8),
             ("a first look", |f| f.row.look = Some(look())),
             ("a misfit", |f| f.row.misfit = Some(misfit())),
-            ("a page on its way", |f| drop(f.fills.insert(Token(1), fill()))),
+            ("a page on its way", |f| f.fill = pages()),
             ("never proved", |f| f.row.proved_at = None),
         ];
         for (what, spoil) in spoils {

@@ -6,19 +6,19 @@ use crate::mail::uid_set::UidSet;
 
 /// What became of two sides of a folder.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(in crate::run::folders) struct Pairs {
+pub(super) struct Pairs {
     /// Our UID and the server's of the same message.
-    pub(in crate::run::folders) matched: Vec<(u32, u32)>,
+    pub(super) matched: Vec<(u32, u32)>,
     /// Ours that nothing there is.
-    pub(in crate::run::folders) lost: UidSet,
+    pub(super) lost: UidSet,
     /// Theirs that nothing of ours is.
-    pub(in crate::run::folders) fresh: UidSet,
+    pub(super) fresh: UidSet,
 }
 
 /// Pairs what we hold with what is there. Equal keys of equal bytes are paired in the order of their
 /// UIDs; where several messages of ours have the key, or more are there than we hold, nobody knows
 /// which is which.
-pub(in crate::run::folders) fn pair(mut ours: Vec<HeldKey>, mut theirs: Vec<Keyed>) -> Pairs {
+pub(super) fn pair(mut ours: Vec<HeldKey>, mut theirs: Vec<Keyed>) -> Pairs {
     ours.sort_unstable_by_key(|held| (held.key, held.uid));
     theirs.sort_unstable_by_key(|there| (there.key, there.uid));
     // A UID that was told twice is one message.

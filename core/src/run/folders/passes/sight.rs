@@ -17,7 +17,7 @@ const RANGES: usize = 10_000;
 
 /// Of what the rows of a pass are.
 #[derive(Debug)]
-pub(in crate::run::folders) enum Extent {
+pub(super) enum Extent {
     /// Of the whole folder: what is not among them is not there.
     Whole,
     /// What has changed since the flags were compared up to this mark. What went is told by name, or
@@ -33,34 +33,34 @@ pub(in crate::run::folders) enum Extent {
 
 /// What a pass saw.
 #[derive(Debug)]
-pub(in crate::run::folders) struct Seen {
-    pub(in crate::run::folders) started: Micros,
-    pub(in crate::run::folders) examined: Examined,
-    pub(in crate::run::folders) rows: UidFlags,
+pub(super) struct Seen {
+    pub(super) started: Micros,
+    pub(super) examined: Examined,
+    pub(super) rows: UidFlags,
     /// What was told of them.
-    pub(in crate::run::folders) extent: Extent,
-    pub(in crate::run::folders) unproved: Option<String>,
+    pub(super) extent: Extent,
+    pub(super) unproved: Option<String>,
     /// A listing that does not fit EXISTS: what it shows is there, what it lacks is unknown.
-    pub(in crate::run::folders) misfit: Option<Misfit>,
+    pub(super) misfit: Option<Misfit>,
     /// What the first of two such listings showed and this one lacks: it is looked at again.
-    pub(in crate::run::folders) kept: UidSet,
+    pub(super) kept: UidSet,
     /// By how much EXISTS never fits the listing.
-    pub(in crate::run::folders) surplus: i64,
+    pub(super) surplus: i64,
     /// UIDNEXT has fallen below what it was: the lanes go back.
-    pub(in crate::run::folders) fell: bool,
+    pub(super) fell: bool,
     /// What lies under our UIDs was compared.
-    pub(in crate::run::folders) compared: bool,
+    pub(super) compared: bool,
     /// Below this UID the server may have more than it shows.
-    pub(in crate::run::folders) floor: u32,
+    pub(super) floor: u32,
     /// UIDs that we hold, under which another mail lies now.
-    pub(in crate::run::folders) used_again: UidSet,
+    pub(super) used_again: UidSet,
     /// UIDs that we hold, of which it is not known what lies there: the folder is looked at again.
-    pub(in crate::run::folders) unsure: BTreeSet<u32>,
+    pub(super) unsure: BTreeSet<u32>,
 }
 
 impl Seen {
     /// What has changed.
-    pub(in crate::run::folders) fn of_changes(
+    pub(super) fn of_changes(
         started: Micros,
         examined: Examined,
         since: FlagsMark,
@@ -71,7 +71,7 @@ impl Seen {
     }
 
     /// The flags of some.
-    pub(in crate::run::folders) fn of_window(
+    pub(super) fn of_window(
         started: Micros,
         examined: Examined,
         since: FlagsMark,
@@ -82,11 +82,7 @@ impl Seen {
     }
 
     /// The flags of those of which the server has told by itself.
-    pub(in crate::run::folders) fn of_told(
-        started: Micros,
-        examined: Examined,
-        rows: UidFlags,
-    ) -> Self {
+    pub(super) fn of_told(started: Micros, examined: Examined, rows: UidFlags) -> Self {
         Self::part(started, examined, rows, Extent::Told)
     }
 
@@ -109,12 +105,12 @@ impl Seen {
     }
 
     /// Whether it is all of the folder.
-    pub(in crate::run::folders) fn is_whole(&self) -> bool {
+    pub(super) fn is_whole(&self) -> bool {
         matches!(self.extent, Extent::Whole)
     }
 
     /// The rows of ours that are to be read beside it; none where it is all of them.
-    pub(in crate::run::folders) fn about(&self) -> Option<UidSet> {
+    pub(super) fn about(&self) -> Option<UidSet> {
         let vanished = match &self.extent {
             Extent::Whole => return None,
             // Another client's change may be told in between.
@@ -130,7 +126,7 @@ impl Seen {
     }
 
     /// Up to where flags are compared when what it saw is stored; none where it is as before.
-    pub(in crate::run::folders) fn flags(&self) -> Option<FlagsMark> {
+    pub(super) fn flags(&self) -> Option<FlagsMark> {
         let listed_at = match &self.extent {
             Extent::Whole => self.started,
             Extent::Changes(before, _) | Extent::Window(before, _) => before.listed_at,
@@ -140,12 +136,12 @@ impl Seen {
     }
 
     /// How closely the folder was looked at.
-    pub(in crate::run::folders) fn depth(&self) -> Depth {
+    pub(super) fn depth(&self) -> Depth {
         if let Extent::Told = self.extent { Depth::Told } else { Depth::Full }
     }
 
     /// UIDs below this one are what the listing speaks of.
-    pub(in crate::run::folders) fn horizon(&self, uidnext: u32) -> u32 {
+    pub(super) fn horizon(&self, uidnext: u32) -> u32 {
         if !self.fell {
             return self.examined.uidnext;
         }
@@ -156,7 +152,7 @@ impl Seen {
 
 /// Where a pass stands.
 #[derive(Debug)]
-pub(in crate::run::folders) enum Pass {
+pub(super) enum Pass {
     /// EXAMINE asked.
     Examining { started: Micros, misses: u8, depth: Depth },
     /// Only mail came, as counting proves: it is fetched.
@@ -164,13 +160,7 @@ pub(in crate::run::folders) enum Pass {
     /// The index asked.
     Indexing { started: Micros, misses: u8, examined: Examined, fell: bool },
     /// Only mail came, as counting proves, and a part of the flags was asked.
-    Windowing {
-        started: Micros,
-        examined: Examined,
-        arrived: UidSet,
-        since: FlagsMark,
-        uids: UidSet,
-    },
+    Windowing(Window),
     /// What we hold is compared with what lies there.
     Comparing(Box<Comparing>),
     /// Its UIDs have begun anew: what we hold is found again.
@@ -189,72 +179,102 @@ pub(in crate::run::folders) enum Pass {
     Reopening,
 }
 
+impl Pass {
+    /// Whether it asks for a listing of a folder that has nothing.
+    pub(super) fn is_of_nothing(&self) -> bool {
+        matches!(self, Self::Indexing { examined, .. } if examined.exists == 0)
+    }
+
+    /// Whether it cannot go on without its session.
+    pub(super) fn needs_session(&self) -> bool {
+        match self {
+            Self::Examining { .. }
+            | Self::Counting { .. }
+            | Self::Indexing { .. }
+            | Self::Windowing(_)
+            | Self::Comparing(_)
+            | Self::Arriving { .. }
+            | Self::Differing { .. }
+            | Self::Reading { .. } => true,
+            Self::Rematching(rematching) => !rematching.is_known(),
+            Self::Settling(_) | Self::Marking { .. } | Self::Reopening => false,
+        }
+    }
+}
+
+/// A window of flags that was asked for.
+#[derive(Debug)]
+pub(super) struct Window {
+    pub(super) started: Micros,
+    pub(super) examined: Examined,
+    /// What came, as counting proves.
+    pub(super) arrived: UidSet,
+    pub(super) since: FlagsMark,
+    pub(super) uids: UidSet,
+}
+
 /// A comparison that is under way.
 #[derive(Debug)]
-pub(in crate::run::folders) struct Comparing {
-    pub(in crate::run::folders) seen: Seen,
+pub(super) struct Comparing {
+    pub(super) seen: Seen,
     /// Something says that other mail may lie there: what cannot be compared keeps the mark.
-    pub(in crate::run::folders) doubted: bool,
-    pub(in crate::run::folders) arrived: UidSet,
+    pub(super) doubted: bool,
+    pub(super) arrived: UidSet,
     /// The part that is being compared, from its first UID to its last.
-    pub(in crate::run::folders) part: (u32, u32),
+    pub(super) part: (u32, u32),
     /// What we hold of it.
-    pub(in crate::run::folders) ours: BTreeMap<u32, Sampled>,
+    pub(super) ours: BTreeMap<u32, Sampled>,
     /// The parts behind it.
-    pub(in crate::run::folders) left: VecDeque<(u32, u32)>,
+    pub(super) left: VecDeque<(u32, u32)>,
 }
 
 /// A re-match that is under way.
 #[derive(Debug)]
-pub(in crate::run::folders) struct Rematching {
-    pub(in crate::run::folders) started: Micros,
-    pub(in crate::run::folders) misses: u8,
-    pub(in crate::run::folders) examined: Examined,
-    pub(in crate::run::folders) surplus: i64,
-    pub(in crate::run::folders) theirs: Vec<Keyed>,
-    pub(in crate::run::folders) ours: Vec<HeldKey>,
+pub(super) struct Rematching {
+    pub(super) started: Micros,
+    pub(super) misses: u8,
+    pub(super) examined: Examined,
+    pub(super) surplus: i64,
+    pub(super) theirs: Vec<Keyed>,
+    pub(super) ours: Vec<HeldKey>,
     /// When all is known: what is to be committed.
-    pub(in crate::run::folders) found: Option<Pairs>,
+    pub(super) found: Option<Pairs>,
 }
 
 impl Rematching {
     /// What it still has to do needs no session.
-    pub(in crate::run::folders) fn is_known(&self) -> bool {
+    pub(super) fn is_known(&self) -> bool {
         self.found.is_some()
     }
 }
 
 /// What a pass concluded and has not committed.
 #[derive(Debug)]
-pub(in crate::run::folders) struct Settling {
-    pub(in crate::run::folders) seen: Seen,
-    pub(in crate::run::folders) flags: Pending,
-    pub(in crate::run::folders) gone: UidSet,
-    pub(in crate::run::folders) put_back: UidSet,
+pub(super) struct Settling {
+    pub(super) seen: Seen,
+    pub(super) flags: Pending,
+    pub(super) gone: UidSet,
+    pub(super) put_back: UidSet,
     /// Something is a first look only: the mark stays.
-    pub(in crate::run::folders) held: bool,
-    pub(in crate::run::folders) rewind: Option<u32>,
-    pub(in crate::run::folders) unacked: usize,
+    pub(super) held: bool,
+    pub(super) rewind: Option<u32>,
+    pub(super) unacked: usize,
 }
 
 /// Flags that are to be committed, in the order of their UIDs. What waits for its page goes to the
 /// end of the line, so that each is looked at a few times and not at every step.
 #[derive(Debug)]
-pub(in crate::run::folders) struct Pending {
-    pub(in crate::run::folders) flags: VecDeque<(u32, Flags)>,
+pub(super) struct Pending {
+    pub(super) flags: VecDeque<(u32, Flags)>,
 }
 
 impl Pending {
-    pub(in crate::run::folders) fn new(flags: BTreeMap<u32, Flags>) -> Self {
+    pub(super) fn new(flags: BTreeMap<u32, Flags>) -> Self {
         Self { flags: flags.into_iter().collect() }
     }
 
     /// The next ones that are not about a UID on its way.
-    pub(in crate::run::folders) fn take(
-        &mut self,
-        most: usize,
-        busy: &UidSet,
-    ) -> Vec<(u32, Flags)> {
+    pub(super) fn take(&mut self, most: usize, busy: &UidSet) -> Vec<(u32, Flags)> {
         let (mut taken, mut waiting) = (Vec::new(), VecDeque::new());
         while taken.len() < most
             && let Some((uid, flags)) = self.flags.pop_front()
@@ -272,17 +292,17 @@ impl Pending {
 
 /// What the end of a pass says.
 #[derive(Debug)]
-pub(in crate::run::folders) struct Marked {
+pub(super) struct Marked {
     /// What lies under our UIDs was compared.
-    pub(in crate::run::folders) compared: bool,
+    pub(super) compared: bool,
     /// Up to where flags are compared now, if they were.
-    pub(in crate::run::folders) flags: Option<FlagsMark>,
-    pub(in crate::run::folders) started: Micros,
-    pub(in crate::run::folders) examined: Examined,
+    pub(super) flags: Option<FlagsMark>,
+    pub(super) started: Micros,
+    pub(super) examined: Examined,
     /// The folder was open still: what it told may be older than the pass.
-    pub(in crate::run::folders) told: bool,
-    pub(in crate::run::folders) put_back: UidSet,
-    pub(in crate::run::folders) unproved: Option<String>,
-    pub(in crate::run::folders) surplus: i64,
-    pub(in crate::run::folders) rewind: Option<u32>,
+    pub(super) told: bool,
+    pub(super) put_back: UidSet,
+    pub(super) unproved: Option<String>,
+    pub(super) surplus: i64,
+    pub(super) rewind: Option<u32>,
 }

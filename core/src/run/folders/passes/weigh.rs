@@ -6,24 +6,23 @@ use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Examined;
 use crate::run::context::{RunEffects, RunView};
 use crate::run::evidence::{Fit, judge_fit};
-use crate::run::folders::folder::Folder;
-use crate::run::folders::state::Cx;
+use crate::run::folders::folder::{Cx, Folder};
 use crate::time::Micros;
 
 /// A listing that was weighed.
 #[derive(Debug)]
-pub(in crate::run::folders) struct Weighed {
-    pub(in crate::run::folders) fit: Fit,
+pub(super) struct Weighed {
+    pub(super) fit: Fit,
     /// Those of its UIDs that EXISTS counts.
-    pub(in crate::run::folders) below: u64,
+    pub(super) below: u64,
     /// EXISTS minus those.
-    pub(in crate::run::folders) surplus: i64,
+    pub(super) surplus: i64,
 }
 
 /// Weighs a listing; `exists` is what EXISTS was when it was complete. Where mail went between
 /// EXAMINE and the listing, the counters become what the listing showed. `all`: UIDNEXT says nothing
 /// of what EXISTS counts.
-pub(in crate::run::folders) fn weigh(
+pub(super) fn weigh(
     folder: &Folder,
     examined: &mut Examined,
     listed: &UidSet,
@@ -46,21 +45,21 @@ pub(in crate::run::folders) fn weigh(
 }
 
 /// A listing that does not fit, and waits for a second one.
-pub(in crate::run::folders) fn first_misfit(
+pub(super) fn first_misfit(
     folder: &Folder,
     examined: &Examined,
     weighed: &Weighed,
     listed: UidSet,
     started: Micros,
-    cx: &mut Cx<'_>,
+    run: &mut Cx<'_>,
 ) -> Option<Misfit> {
-    let (Weighed { below, surplus, .. }, session) = (weighed, cx.session()?);
+    let (Weighed { below, surplus, .. }, session) = (weighed, run.session()?);
     let text = format!(
         "folder {}: the listing shows {below} messages where EXISTS says {}; looked at again next time",
         folder.row.path, examined.exists
     );
-    cx.leave(text);
-    cx.look_again();
+    run.leave(text);
+    run.look_again();
     let uidvalidity = examined.uidvalidity;
     Some(Misfit { uidvalidity, listed, surplus: *surplus, session, at: started })
 }

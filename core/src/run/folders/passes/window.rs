@@ -9,10 +9,11 @@ use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Examined, Request};
 use crate::recovery::backoff::mix;
 use crate::run::context::{RunEffects, RunView};
+use crate::run::folders::context::FolderCx;
 use crate::run::folders::folder::Folder;
 use crate::run::folders::passes::gate::{counted, settled};
-use crate::run::folders::passes::sight::{Pass, Seen};
-use crate::run::folders::state::{Cx, FolderWork};
+use crate::run::folders::passes::sight::{Pass, Seen, Window};
+use crate::run::folders::passes::turn::owner;
 use crate::time::Micros;
 
 /// The rest of a folder is looked at in so many windows at most.
@@ -41,40 +42,32 @@ fn allowed(folder: &Folder, examined: &Examined, at: Micros) -> Option<(UidSet, 
     Some((counted(folder, examined)?, since))
 }
 
-impl FolderWork {
-    /// Asks a window of flags, if that is enough. Returns whether it does.
-    pub(in crate::run::folders) fn asks_window(
-        &mut self,
-        id: FolderId,
-        started: Micros,
-        examined: Examined,
-        cx: &mut Cx<'_>,
-    ) -> bool {
-        let newest = cx.settings().flags_window;
-        let Some(folder) = self.folders.get_mut(&id) else { return false };
-        let Some((arrived, since)) = allowed(folder, &examined, started) else { return false };
-        let uids = window(examined.uidnext, newest, started).union(&arrived);
-        if examined.exists == 0 || uids.is_empty() {
-            return false;
-        }
-        let (remote_id, uidvalidity) = (folder.row.remote_id.clone(), examined.uidvalidity);
-        folder.chain = folder.lanes.live.uidnext;
-        folder.pass =
-            Some(Pass::Windowing { started, examined, arrived, since, uids: uids.clone() });
-        let owner = self.pass_owner(id);
-        cx.ask(owner, Request::Index { remote_id, uidvalidity, uids: Some(uids) });
-        true
+/// Asks a window of flags, if that is enough.
+pub(super) fn asked(
+    id: FolderId,
+    started: Micros,
+    examined: Examined,
+    cx: &mut FolderCx<'_>,
+) -> Option<Pass> {
+    let newest = cx.run.settings().flags_window;
+    let folder = cx.folders.get(&id)?;
+    let (arrived, since) = allowed(folder, &examined, started)?;
+    let uids = window(examined.uidnext, newest, started).union(&arrived);
+    if examined.exists == 0 || uids.is_empty() {
+        return None;
     }
+    let (remote_id, uidvalidity) = (folder.row.remote_id.clone(), examined.uidvalidity);
+    let request = Request::Index { remote_id, uidvalidity, uids: Some(uids.clone()) };
+    cx.run.ask(owner(folder), request);
+    Some(Pass::Windowing(Window { started, examined, arrived, since, uids }))
+}
 
-    /// The window came. Whether it shows all that EXISTS counts is seen where it is compared.
-    pub(in crate::run::folders) fn on_window(&mut self, id: FolderId, rows: UidFlags) {
-        let Some(folder) = self.folders.get_mut(&id) else { return };
-        let Some(Pass::Windowing { started, examined, arrived, since, uids }) = folder.pass.take()
-        else {
-            return;
-        };
+impl Window {
+    /// It came. Whether it shows all that EXISTS counts is seen where it is compared.
+    pub(super) fn came(self, rows: UidFlags) -> Pass {
+        let Self { started, examined, arrived, since, uids } = self;
         let seen = Seen::of_window(started, examined, since, rows, uids);
-        folder.pass = Some(Pass::Arriving { seen, todo: arrived });
+        Pass::Arriving { seen, todo: arrived }
     }
 }
 

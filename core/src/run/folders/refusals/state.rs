@@ -1,4 +1,4 @@
-//! What a run knows of names that do not open; what is made of it: `refused.rs`.
+//! What a run knows of names that do not open.
 
 use crate::failure::{Failure, Provenance, Reach};
 use crate::mail::folder::ListedFolder;
@@ -8,21 +8,21 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 #[derive(Debug, Default)]
 pub(in crate::run::folders) struct Refusals {
     /// New names, and what was said.
-    pub(in crate::run::folders) fresh: BTreeMap<Vec<u8>, (ListedFolder, Failure)>,
+    pub(super) fresh: BTreeMap<Vec<u8>, (ListedFolder, Failure)>,
     /// Names that were answered without telling anything; (true) another session has been asked for, or it
     /// has answered since: no more are.
-    pub(in crate::run::folders) bare: BTreeMap<Vec<u8>, bool>,
+    pub(super) bare: BTreeMap<Vec<u8>, bool>,
     /// New names that are shut by now, or opened: they are not asked again.
-    pub(in crate::run::folders) judged: BTreeSet<Vec<u8>>,
-    pub(in crate::run::folders) trial: Trial,
+    pub(super) judged: BTreeSet<Vec<u8>>,
+    pub(super) trial: Trial,
     /// LIST is to be asked once more, and was so often.
-    pub(in crate::run::folders) relist: bool,
-    pub(in crate::run::folders) relists: u8,
+    pub(super) relist: bool,
+    pub(super) relists: u8,
 }
 
 /// Whether it is the server.
 #[derive(Debug, Default)]
-pub(in crate::run::folders) enum Trial {
+pub(super) enum Trial {
     #[default]
     None,
     /// One that answers is looked for.

@@ -1,18 +1,21 @@
 //! In which order a folder's past is asked for, and that every UID of it is settled once.
 
 use super::*;
-use crate::commit::change::{Change, FolderChange};
+use crate::commit::change::Change;
 use crate::commit::lane::admit;
 use crate::commit::rows::AccountRow;
 use crate::mail::cursor::Mark;
 use crate::mail::folder::ListedFolder;
 use crate::mail::id::{AccountId, Incarnation, SessionId, UidValidity};
+use crate::mail::recognise::IdentityKind;
+use crate::provider::Proof;
 use crate::recovery::history::History;
 use crate::run::context::{Common, RunCtx, RunStart};
-use crate::run::event::{AccountSnapshot, Action};
+use crate::run::event::Action;
+use crate::run::folders::context::Known;
+use crate::run::folders::notes::Notes;
+use crate::run::folders::passes::part::{LastListing, PassPart};
 use crate::run::scope::Scope;
-use crate::run::settings::Settings;
-use crate::run::work::Work;
 use crate::time::{Micros, Now};
 use proptest::prelude::*;
 use std::collections::VecDeque;
@@ -20,7 +23,9 @@ use std::collections::VecDeque;
 /// An account with one folder, passed once: its index is what the pass saw.
 struct Table {
     shared: Common<Owner>,
-    work: FolderWork,
+    fills: Fills,
+    folders: Folders,
+    index: UidSet,
 }
 
 /// What is asked for, and what the page is to take out of `remaining`.
@@ -56,39 +61,57 @@ impl Table {
         let start = RunStart { settings, history: History::default(), scope: Scope::Everything };
         let mut shared = Common::new(start, account.clone(), None);
         shared.session = Some(SessionId(1));
-        let snapshot =
-            AccountSnapshot { folders: row.into_iter().collect(), ..AccountSnapshot::of(account) };
-        let mut out = Vec::new();
-        let mut work = FolderWork::opened(
-            None,
-            snapshot,
-            &mut RunCtx::new(&mut shared, Now::default(), &mut out),
-        );
-        work.listing = Listing::Done;
-        let folder = work.folders.get_mut(&FolderId(1)).unwrap();
-        (folder.wanted, folder.looked, folder.whole) = (false, true, true);
-        folder.index = Some(index.clone());
-        Self { shared, work }
+        let mut folder = Folder::new(row.unwrap()).unwrap();
+        folder.pass = PassPart::of_scope(None);
+        let mut folders = Folders::default();
+        folders.insert(folder);
+        let mut table = Self { shared, fills: Fills::default(), folders, index: index.clone() };
+        table.listed(UidSet::new(), true);
+        table
+    }
+
+    /// The pass has seen these to be flagged, in a whole listing or not.
+    fn listed(&mut self, flagged: UidSet, whole: bool) {
+        let listing = LastListing::of(self.index.clone(), flagged, whole);
+        self.folder().listing = listing;
     }
 
     fn folder(&mut self) -> &mut Folder {
-        self.work.folders.get_mut(&FolderId(1)).unwrap()
+        self.folders.get_mut(&FolderId(1)).unwrap()
     }
 
-    /// Plans, and lets what was asked for be read and committed whole.
-    fn turn(&mut self) -> Vec<AskedPage> {
+    /// Plans; returns what is asked for.
+    fn plan(&mut self) -> VecDeque<String> {
         let mut out = Vec::new();
-        self.work.plan_all(&mut RunCtx::new(&mut self.shared, Now::default(), &mut out));
+        let mut cx = FolderCx {
+            run: RunCtx::new(&mut self.shared, Now::default(), &mut out),
+            folders: &mut self.folders,
+            notes: &Notes::default(),
+            known: &Known {
+                proof: Proof::default(),
+                names: IdentityKind::Hash,
+                is_first: false,
+                listed: true,
+                seeks: false,
+            },
+            wants: Vec::new(),
+        };
+        self.fills.plan(&PagePlan { is_listed: true, is_passing: false, open: None }, &mut cx);
+        self.shared.book.asks.clear();
+        self.shared.book.pending.clear();
         let asked = out.iter().filter_map(|action| match action {
             Action::Ask { request: Request::Fetch { uids, .. }, .. } => Some(uids.to_string()),
             _ => None,
         });
-        let mut asked: VecDeque<String> = asked.collect();
-        self.shared.book.asks.clear();
-        self.shared.book.pending.clear();
-        let folder = self.work.folders.get_mut(&FolderId(1)).unwrap();
+        asked.collect()
+    }
+
+    /// Plans, and lets what was asked for be read and committed whole.
+    fn turn(&mut self) -> Vec<AskedPage> {
+        let mut asked = self.plan();
+        let folder = self.folder();
         let mut told = Vec::new();
-        for fill in std::mem::take(&mut folder.fills).into_values() {
+        for fill in std::mem::take(&mut folder.fill.pages).into_values() {
             let uids = if fill.asked.is_empty() { None } else { asked.pop_front() };
             told.push((uids.unwrap_or_default(), fill.open.to_string()));
             let remaining = &mut folder.lanes.backfill.remaining;
@@ -138,7 +161,7 @@ fn history_is_read_downwards_with_its_holes() {
 #[test]
 fn flagged_mail_comes_first() {
     let mut table = Table::new(9, &set("1 4 7 9"), 1, 1);
-    table.folder().flagged = set("4");
+    table.listed(set("4"), true);
     assert_eq!(told(&table.all()), [("4", "4"), ("9", "9"), ("7", "7:8"), ("1", "1:3,5:6")]);
 }
 
@@ -146,7 +169,7 @@ fn flagged_mail_comes_first() {
 #[test]
 fn without_a_whole_listing_nothing_is_taken_for_a_hole() {
     let mut table = Table::new(9, &set("4 7"), 5, 5);
-    table.folder().whole = false;
+    table.listed(UidSet::new(), false);
     assert_eq!(told(&table.all()), [("4,7", "4,7")]);
     assert_eq!(table.folder().lanes.backfill.remaining.to_string(), "1:3,5:6,8:9");
 }
@@ -156,20 +179,13 @@ fn without_a_whole_listing_nothing_is_taken_for_a_hole() {
 fn due_failures_come_last() {
     let mut table = Table::new(9, &set("9"), 2, 1);
     let folder = table.folder();
-    (folder.row.failures, folder.due) = (set("2 3 4 6"), set("2 3 4"));
+    (folder.row.failures, folder.fill.due) = (set("2 3 4 6"), set("2 3 4"));
     folder.lanes.backfill.remaining = set("9");
     let mut asked: Vec<String> = Vec::new();
     for _ in 0..6 {
-        let mut out = Vec::new();
-        table.work.plan_all(&mut RunCtx::new(&mut table.shared, Now::default(), &mut out));
-        asked.extend(out.iter().filter_map(|action| match action {
-            Action::Ask { request: Request::Fetch { uids, .. }, .. } => Some(uids.to_string()),
-            _ => None,
-        }));
-        table.shared.book.asks.clear();
-        table.shared.book.pending.clear();
+        asked.extend(table.plan());
         let folder = table.folder();
-        for fill in std::mem::take(&mut folder.fills).into_values() {
+        for fill in std::mem::take(&mut folder.fill.pages).into_values() {
             folder.lanes.backfill.remaining = folder.lanes.backfill.remaining.minus(&fill.open);
             folder.row.failures = folder.row.failures.minus(&fill.asked);
         }
@@ -190,7 +206,7 @@ proptest! {
     ) {
         let index: UidSet = seen.into_iter().filter(|uid| *uid <= top).collect();
         let mut table = Table::new(top, &index, page, recent);
-        table.folder().flagged = flagged.into_iter().collect::<UidSet>().intersect(&index);
+        table.listed(flagged.into_iter().collect::<UidSet>().intersect(&index), true);
         let pages = table.all();
         prop_assert!(table.folder().lanes.backfill.remaining.is_empty());
         let asked: usize = pages.iter().filter(|(uids, _)| !uids.is_empty()).count();
