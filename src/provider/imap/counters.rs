@@ -18,86 +18,71 @@ const AHEAD: usize = 4096;
 /// What is asked, where folders have a modseq.
 pub(super) const ITEMS: &str = "(MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ)";
 
-impl Conn {
-    /// Counters come with LIST, and prove something: without a modseq a folder is opened for its
-    /// flags all the same. Source: RFC 5819.
-    pub(super) fn counts_along(&self) -> bool {
-        self.has("CONDSTORE") && self.has("LIST-EXTENDED") && self.has("LIST-STATUS")
-    }
-
-    /// They can be asked for.
-    pub(super) fn counts_apart(&self) -> bool {
-        self.has("CONDSTORE") && !self.distrusted.contains(&"STATUS")
-    }
-
-    /// STATUS of each of these folders, many at a time. Who is refused, or has a name that needs a
-    /// literal, is left out: it is opened. Source: RFC 3501 §6.3.10, RFC 7162 §3.1.7.
-    pub(super) async fn counters_of(
-        &mut self,
-        names: &BTreeSet<&[u8]>,
-    ) -> Result<BTreeMap<Vec<u8>, Examined>, Failure> {
-        let mut counters = BTreeMap::new();
-        let mut commands = names.iter().filter_map(|name| match say(name) {
-            Said::Quoted(name) => {
-                Some([b"STATUS ", name.as_slice(), b" ", ITEMS.as_bytes()].concat())
-            }
-            Said::Literal(_) => None,
-        });
-        let sought = names.iter().map(|name| name.to_vec()).collect();
-        self.asked.counters = SoughtCounters::Of(sought);
-        let mut next = commands.next();
-        while next.is_some() && self.counts_apart() {
-            let (mut batch, mut octets) = (Vec::new(), 0);
-            while let Some(command) = next.take_if(|_| octets <= AHEAD) {
-                octets += command.len();
-                batch.push(command);
-                next = commands.next();
-            }
-            let tags = self.send_all(&batch).await?;
-            // Some answer what was sent together in an order of their own; what no command of ours
-            // was sent with is nobody's.
-            let mut open: BTreeSet<String> = tags.iter().cloned().collect();
-            let mut over: BTreeMap<String, Told> = BTreeMap::new();
-            for tag in tags {
-                let mut lines = 0;
-                open.remove(&tag);
-                let told = match over.remove(&tag) {
-                    Some(told) => told,
-                    None => {
-                        let each = |response| {
-                            match response {
-                                Response::Counters { name, items } => {
-                                    let name = wire_name(name);
-                                    let shown = examined(&items).filter(|_| names.contains(&*name));
-                                    counters.extend(shown.map(|shown| (name, shown)));
-                                }
-                                Response::Tagged(of, told) if open.remove(&of) => {
-                                    over.insert(of, told);
-                                }
-                                _ => {}
+/// STATUS of each of these folders, many at a time. Who is refused, or has a name that needs a
+/// literal, is left out: it is opened. Source: RFC 3501 §6.3.10, RFC 7162 §3.1.7.
+pub(super) async fn counters_of(
+    conn: &mut Conn,
+    names: &BTreeSet<&[u8]>,
+) -> Result<BTreeMap<Vec<u8>, Examined>, Failure> {
+    let mut counters = BTreeMap::new();
+    let mut commands = names.iter().filter_map(|name| match say(name) {
+        Said::Quoted(name) => Some([b"STATUS ", name.as_slice(), b" ", ITEMS.as_bytes()].concat()),
+        Said::Literal(_) => None,
+    });
+    let sought = names.iter().map(|name| name.to_vec()).collect();
+    conn.asks(Sought { counters: SoughtCounters::Of(sought), ..Sought::default() });
+    let mut next = commands.next();
+    while next.is_some() && conn.offered.counts_apart() {
+        let (mut batch, mut octets) = (Vec::new(), 0);
+        while let Some(command) = next.take_if(|_| octets <= AHEAD) {
+            octets += command.len();
+            batch.push(command);
+            next = commands.next();
+        }
+        let tags = conn.send_all(&batch).await?;
+        // Some answer what was sent together in an order of their own; what no command of ours
+        // was sent with is nobody's.
+        let mut open: BTreeSet<String> = tags.iter().cloned().collect();
+        let mut over: BTreeMap<String, Told> = BTreeMap::new();
+        for tag in tags {
+            let mut lines = 0;
+            open.remove(&tag);
+            let told = match over.remove(&tag) {
+                Some(told) => told,
+                None => {
+                    let each = |response| {
+                        match response {
+                            Response::Counters { name, items } => {
+                                let name = wire_name(name);
+                                let shown = examined(&items).filter(|_| names.contains(&*name));
+                                counters.extend(shown.map(|shown| (name, shown)));
                             }
-                            lines += 1;
-                            lines <= STRAY_ROWS
-                        };
-                        self.until_more(&tag, each).await?
-                    }
-                };
-                if told.status == Condition::Ok {
-                    continue;
+                            Response::Tagged(of, told) if open.remove(&of) => {
+                                over.insert(of, told);
+                            }
+                            _ => {}
+                        }
+                        lines += 1;
+                        lines <= STRAY_ROWS
+                    };
+                    conn.until_more(&tag, each).await?
                 }
-                // Who asks for less, or shows us out, says so once.
-                if telling(&told).is_some_and(|failure| ends_session(failure.class)) {
-                    return Err(refusal(&told, During::Other));
-                }
-                if told.status == Condition::Bad {
-                    // It does not know what it has offered.
-                    self.distrusted.push("STATUS");
-                }
+            };
+            if told.status == Condition::Ok {
+                continue;
+            }
+            // Who asks for less, or shows us out, says so once.
+            if telling(&told).is_some_and(|failure| ends_session(failure.class)) {
+                return Err(refusal(&told, During::Other));
+            }
+            if told.status == Condition::Bad {
+                // It does not know what it has offered.
+                conn.offered.distrust(&["STATUS"]);
             }
         }
-        self.asked = Sought::default();
-        Ok(counters)
     }
+    conn.asks(Sought::default());
+    Ok(counters)
 }
 
 /// A folder's counters, where all of them are told.

@@ -37,7 +37,7 @@ impl ImapSession {
 
     /// Keeps what has come of the message that was on its way. Says whether that is a step forward.
     fn keep_cut(&mut self, reading: &mut Reading) -> bool {
-        let cut = self.conn.cut();
+        let cut = self.conn.link().cut();
         let of = reading.apart.take().or_else(|| {
             // Who does not name it first may have been asked for nothing else.
             let open = reading.pages.iter().map(|page| page.open.len()).sum::<usize>();

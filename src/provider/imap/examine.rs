@@ -1,11 +1,11 @@
 //! EXAMINE: a folder is opened, its counters are read, and what has changed since.
 
 use crate::provider::imap::changes::{Changes, rows_of};
-use crate::provider::imap::conn::{Conn, STRAY_ROWS, Selected};
+use crate::provider::imap::conn::{Conn, STRAY_ROWS};
 use crate::provider::imap::failure::{During, refusal};
 use crate::provider::imap::notices::Sought;
+use crate::provider::imap::opened::Selected;
 use crate::provider::imap::parts::whole;
-use crate::provider::imap::touched::Touched;
 use crate::provider::imap::wire::quote::{Said, say};
 use crate::provider::imap::wire::response::{Condition, Response};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
@@ -57,14 +57,14 @@ impl Conn {
         let since = since.filter(|since| since.modseq > 0);
         let in_one = since.filter(|_| tells_uids);
         let mut changes = Changes::up_to(STRAY_ROWS);
-        self.asks_flags = true;
+        self.open.asks_flags(true);
         let examined = self.opened(remote_id, in_one, &mut changes).await;
-        self.asks_flags = false;
+        self.open.asks_flags(false);
         let examined = examined?;
         let same = since.filter(|since| since.uidvalidity == examined.uidvalidity);
         let Some(since) = same.filter(|_| examined.modseq > 0) else { return Ok((examined, None)) };
         // It may have refused to tell, and was opened without.
-        if in_one.is_some() && self.tells_uids == Some(true) {
+        if in_one.is_some() && self.offered.tells_uids() == Some(true) {
             return Ok((examined, changes.told(true)));
         }
         if !self.has("CONDSTORE") || examined.modseq < since.modseq {
@@ -74,9 +74,9 @@ impl Conn {
             let command = format!("UID FETCH 1:* (UID FLAGS) (CHANGEDSINCE {})", since.modseq);
             let tag = self.send(command.as_bytes(), false).await?;
             changes = Changes::up_to(rows_of(examined.exists));
-            self.asks_flags = true;
+            self.open.asks_flags(true);
             let told = self.until_more(&tag, |response| changes.take(response)).await;
-            self.asks_flags = false;
+            self.open.asks_flags(false);
             // Whoever refuses that is asked for all of it.
             if whole(&told?).is_err() {
                 return Ok((examined, None));
@@ -87,15 +87,15 @@ impl Conn {
 
     /// Asks once whether what goes is told by UID from here on.
     async fn ask_for_uids(&mut self) -> Result<bool, Failure> {
-        if let Some(tells) = self.tells_uids {
+        if let Some(tells) = self.offered.tells_uids() {
             return Ok(tells);
         }
         let mut tells = false;
-        if self.proof().tells == Tells::Went {
+        if self.offered.proof().tells == Tells::Went {
             let tag = self.send(b"ENABLE QRESYNC", false).await?;
             tells = self.tagged(&tag).await?.status == Condition::Ok;
         }
-        self.tells_uids = Some(tells);
+        self.offered.told_uids(tells);
         Ok(tells)
     }
 
@@ -114,8 +114,7 @@ impl Conn {
         since: Option<Since>,
         changes: &mut Changes,
     ) -> Result<Examined, Failure> {
-        self.selected = None;
-        let was_open = std::mem::replace(&mut self.has_opened, true);
+        let was_open = self.open.open();
         let mut line = b"EXAMINE ".to_vec();
         let kept = self.keeps(since);
         let kept = kept.as_bytes();
@@ -135,9 +134,9 @@ impl Conn {
                 tag
             }
         };
-        (self.unasked, self.touched) = (None, Touched::default());
+        self.open.forget();
         let (mut showing, has_ids) = (Showing::default(), self.has("OBJECTID"));
-        self.asked.opens = remote_id.to_vec();
+        self.asks(Sought { opens: remote_id.to_vec(), ..Sought::default() });
         let told = self
             .until_more(&tag, |response| {
                 match response {
@@ -176,12 +175,12 @@ impl Conn {
                 true
             })
             .await;
-        self.asked = Sought::default();
+        self.asks(Sought::default());
         let told = told?;
         if told.status == Condition::Bad && !kept.is_empty() {
             // It offers what it has not: for the rest of this session it is asked without.
-            self.distrusted.extend(["QRESYNC", "CONDSTORE"]);
-            self.tells_uids = Some(false);
+            self.offered.distrust(&["QRESYNC", "CONDSTORE"]);
+            self.offered.told_uids(false);
             return Box::pin(self.opened(remote_id, None, changes)).await;
         }
         if told.status != Condition::Ok {
@@ -206,7 +205,7 @@ impl Conn {
         };
         let uidvalidity = UidValidity(uidvalidity);
         let examined = Examined { uidvalidity, uidnext, inferred, exists, modseq, mailbox };
-        self.selected = Some(Selected { remote_id: remote_id.to_vec(), examined, exists });
+        self.open.opened(Selected { remote_id: remote_id.to_vec(), examined, exists });
         Ok(examined)
     }
 
@@ -232,7 +231,7 @@ impl Conn {
         remote_id: &[u8],
         uidvalidity: UidValidity,
     ) -> Result<(), Failure> {
-        let examined = match &self.selected {
+        let examined = match self.open.selected() {
             Some(selected) if selected.remote_id == remote_id => selected.examined,
             _ => self.examine(remote_id).await?,
         };

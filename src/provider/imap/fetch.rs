@@ -5,8 +5,8 @@
 )]
 
 use crate::provider::head::Head;
-use crate::provider::imap::conn::PACE;
 use crate::provider::imap::handover::{Asker, Cost, HandOver};
+use crate::provider::imap::link::PACE;
 use crate::provider::imap::page::{
     Active, Alone, CameSince, Reading, SET_OCTETS, is_answer, is_fetch, is_of, merge, stray, tagged,
 };
@@ -121,7 +121,7 @@ impl ImapSession {
         self.leash.busy.store(false, Ordering::Relaxed);
         room.await;
         // The wait was ours: it is not the server's time.
-        let (now, octets) = (Instant::now(), self.conn.useful().load(Ordering::Relaxed));
+        let (now, octets) = (Instant::now(), self.conn.link().useful().load(Ordering::Relaxed));
         pages.iter_mut().for_each(|page| (page.began, page.octets) = (now, octets));
         self.leash.busy.store(true, Ordering::Relaxed);
     }
@@ -230,7 +230,7 @@ impl ImapSession {
             held.into_iter().for_each(|held| page.page.got(Row::Held(held)));
         }
         // What was refused just now is not asked for again.
-        page.names = self.conn.names_of(page.names);
+        page.names = self.conn.offered.names_of(page.names);
         let kept = self.sink.kept(&self.account, &page.remote_id, page.uidvalidity.0);
         page.pieces.extend(kept.iter().filter(|uid| uids.contains(**uid)));
         // What is recognised is not read: what is kept of it is of no use.
@@ -259,7 +259,8 @@ impl ImapSession {
             let tag = self.conn.send(format!("UID FETCH {set} {items}").as_bytes(), false).await?;
             page.open.push(tag);
         }
-        (page.began, page.octets) = (Instant::now(), self.conn.useful().load(Ordering::Relaxed));
+        (page.began, page.octets) =
+            (Instant::now(), self.conn.link().useful().load(Ordering::Relaxed));
         Ok(())
     }
 
@@ -267,7 +268,7 @@ impl ImapSession {
     async fn read_one(&mut self, reading: &mut Reading) -> Result<Option<Meta>, Failure> {
         let Reading { pages, unsealed, hand, .. } = reading;
         let deadline = self.conn.command_deadline();
-        let (counter, began) = (self.conn.useful(), pages.front().map(|page| page.began));
+        let (counter, began) = (self.conn.link().useful(), pages.front().map(|page| page.began));
         let read = tokio::select! {
             biased;
             read = self.conn.next_patiently(&mut self.sink) => read?,

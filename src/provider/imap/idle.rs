@@ -7,6 +7,7 @@
 
 use crate::provider::imap::conn::Conn;
 use crate::provider::imap::failure::{During, refusal};
+use crate::provider::imap::notify;
 use crate::provider::imap::session::ImapSession;
 use crate::provider::imap::wire::response::{Condition, Response};
 use crate::provider::sink::NoSink;
@@ -88,7 +89,7 @@ impl ImapSession {
         let mut hints = Hints::default();
         let mut quick = 0;
         loop {
-            if wide && self.conn.listen_everywhere().await? {
+            if wide && notify::listen_everywhere(&mut self.conn).await? {
                 (ask.answer)(Ok(Answer::Hinted(Hint::Wide)));
             }
             hints.flush(&mut self.conn, ask);
@@ -103,22 +104,22 @@ impl ImapSession {
                 };
             }
             // What was told before it began is told once.
-            hints.waiting = hints.waiting.or(self.conn.unheard());
+            hints.waiting = hints.waiting.or(self.conn.open.unheard());
             hints.flush(&mut self.conn, ask);
-            self.conn.rest();
+            self.conn.link().rest();
             self.leash.busy.store(false, Ordering::Relaxed);
             let began = Instant::now();
             let (end, over) = self.wait(&tag, ask, asks, &mut hints, renew).await?;
             self.leash.busy.store(true, Ordering::Relaxed);
             let follows = matches!(end, WatchEnd::Asked(_));
-            self.conn.idles = (follows && !over).then_some(tag.clone());
+            self.conn.idles((follows && !over).then_some(tag.clone()));
             if !over && !follows {
                 self.conn.write_line(b"DONE").await?;
                 finish(&mut self.conn, &tag, &mut hints).await?;
             }
             hints.flush(&mut self.conn, ask);
             if let WatchEnd::Again = end {
-                self.conn.unasked = None;
+                self.conn.open.leave_unasked(None);
             }
             // An IDLE that the server ends at once, again and again, is none.
             quick = if over && began.elapsed() < QUICK { quick + 1 } else { 0 };
@@ -139,14 +140,14 @@ impl ImapSession {
     /// server tells all of it; in one that has to be opened anew, nobody tells what happened to
     /// flags.
     async fn since_seen(&mut self, remote_id: &[u8], seen: Mark) -> Result<Hint, Failure> {
-        let open = self.conn.selected.as_ref().filter(|selected| selected.remote_id == remote_id);
+        let open = self.conn.open.selected().filter(|selected| selected.remote_id == remote_id);
         if let Some(selected) = open
             && (selected.examined.uidnext == seen.uidnext || selected.examined.inferred)
             && selected.exists == seen.exists
         {
-            return Ok(self.conn.unheard().unwrap_or(Hint::Alive));
+            return Ok(self.conn.open.unheard().unwrap_or(Hint::Alive));
         }
-        let flags = open.is_some() && !self.conn.touched.is_empty();
+        let flags = open.is_some() && self.conn.open.has_touched();
         let examined = self.conn.examine(remote_id).await?;
         // A UIDNEXT that we had to infer falls when the newest mail goes; ours does not.
         let uidnext =
@@ -173,7 +174,8 @@ impl ImapSession {
         let renewed = began + renew.unwrap_or(LONGEST);
         let mut lines = 0_u32;
         loop {
-            let until = (heard + self.conn.timeouts().idle).min(began + LONGEST).min(renewed);
+            let until =
+                (heard + self.conn.link().timeouts().idle).min(began + LONGEST).min(renewed);
             let due = hints.due(&self.conn);
             tokio::select! {
                 biased;
@@ -183,7 +185,7 @@ impl ImapSession {
                     hints.flush(&mut self.conn, ask);
                     continue;
                 }
-                ready = self.conn.ready() => ready?,
+                ready = self.conn.link().ready() => ready?,
                 () = tokio::time::sleep_until(until) => return Ok((WatchEnd::Again, false)),
             }
             // A server that talks without a pause does not hold a worker.
@@ -268,7 +270,7 @@ impl Hints {
 /// Reads to the end of an IDLE that we have ended. A server that says nothing to DONE is not there
 /// any more.
 async fn finish(conn: &mut Conn, tag: &str, hints: &mut Hints) -> Result<(), Failure> {
-    let silence = conn.timeouts().silence;
+    let silence = conn.link().timeouts().silence;
     let ended =
         tokio::time::timeout(silence, conn.until(tag, |response| hints.gather(&response))).await;
     let told = ended.map_err(|_| {

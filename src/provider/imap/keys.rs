@@ -2,6 +2,7 @@
 
 use crate::provider::imap::changes::rows_of;
 use crate::provider::imap::conn::Conn;
+use crate::provider::imap::parts;
 use crate::provider::imap::wire::response::{FetchLine, Response};
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::UidValidity;
@@ -19,37 +20,35 @@ pub(super) fn keyed(uid: u32, line: &FetchLine, sized: bool) -> Keyed {
     Keyed { uid, key: MatchKey::of(id.as_deref(), line.internal_date, line.size.filter(|_| sized)) }
 }
 
-impl Conn {
-    /// Message-ID, INTERNALDATE and, where it is exact, RFC822.SIZE of every message.
-    /// Source: RFC 3501 §6.4.5.
-    pub(super) async fn keys(
-        &mut self,
-        remote_id: &[u8],
-        uidvalidity: UidValidity,
-        sized: bool,
-    ) -> Result<Answer, Failure> {
-        self.select(remote_id, uidvalidity).await?;
-        let size = if sized { " RFC822.SIZE" } else { "" };
-        let items = format!("(UID INTERNALDATE{size} BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])");
-        let limit = rows_of(self.selected.as_ref().map_or(0, |s| s.exists));
-        let (mut rows, mut stray) = (Vec::new(), 0_usize);
-        self.fetch_all(None, &items, |response| {
-            match response {
-                Response::Fetch(line) if !line.is_of_flags() => match line.uid {
-                    Some(uid) => rows.push(keyed(uid, &line, sized)),
-                    None => stray += 1,
-                },
-                Response::Fetch(_) | Response::List { .. } => stray += 1,
-                _ => {}
-            }
-            rows.len() + stray <= limit
-        })
-        .await?;
-        rows.sort_by_key(|row| row.uid);
-        rows.dedup_by_key(|row| row.uid);
-        let exists = self.selected.as_ref().map_or(0, |s| s.exists);
-        Ok(Answer::Keyed { remote_id: remote_id.to_vec(), rows, exists })
-    }
+/// Message-ID, INTERNALDATE and, where it is exact, RFC822.SIZE of every message.
+/// Source: RFC 3501 §6.4.5.
+pub(super) async fn keys(
+    conn: &mut Conn,
+    remote_id: &[u8],
+    uidvalidity: UidValidity,
+    sized: bool,
+) -> Result<Answer, Failure> {
+    conn.select(remote_id, uidvalidity).await?;
+    let size = if sized { " RFC822.SIZE" } else { "" };
+    let items = format!("(UID INTERNALDATE{size} BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])");
+    let limit = rows_of(conn.open.exists());
+    let (mut rows, mut stray) = (Vec::new(), 0_usize);
+    parts::fetch_all(conn, None, &items, |response| {
+        match response {
+            Response::Fetch(line) if !line.is_of_flags() => match line.uid {
+                Some(uid) => rows.push(keyed(uid, &line, sized)),
+                None => stray += 1,
+            },
+            Response::Fetch(_) | Response::List { .. } => stray += 1,
+            _ => {}
+        }
+        rows.len() + stray <= limit
+    })
+    .await?;
+    rows.sort_by_key(|row| row.uid);
+    rows.dedup_by_key(|row| row.uid);
+    let exists = conn.open.exists();
+    Ok(Answer::Keyed { remote_id: remote_id.to_vec(), rows, exists })
 }
 
 #[cfg(test)]

@@ -14,32 +14,30 @@ const EVENTS: [&str; 2] = [
     "NOTIFY SET STATUS (selected (MessageNew MessageExpunge FlagChange)) (personal (MessageNew MessageExpunge))",
 ];
 
-impl Conn {
-    /// Asks the server to tell of every folder, where it offers that. Returns whether it does.
-    ///
-    /// # Errors
-    /// What ended the session.
-    pub(super) async fn listen_everywhere(&mut self) -> Result<bool, Failure> {
-        if self.notices.on || !self.has("NOTIFY") {
-            return Ok(self.notices.on);
-        }
-        let is_believed = self.notices.overflows < OVERFLOWS;
-        for events in EVENTS.iter().filter(|_| is_believed) {
-            // What is told with the answer counts.
-            self.notices.on = true;
-            let tag = self.send(events.as_bytes(), false).await?;
-            let mut lines = 0_usize;
-            let each = |_| {
-                lines += 1;
-                lines <= STRAY_ROWS
-            };
-            let told = self.until_more(&tag, each).await?;
-            if told.status == Condition::Ok {
-                return Ok(self.notices.on);
-            }
-            self.notices.on = false;
-        }
-        self.distrusted.push("NOTIFY");
-        Ok(false)
+/// Asks the server to tell of every folder, where it offers that. Returns whether it does.
+///
+/// # Errors
+/// What ended the session.
+pub(super) async fn listen_everywhere(conn: &mut Conn) -> Result<bool, Failure> {
+    if conn.notices.on || !conn.has("NOTIFY") {
+        return Ok(conn.notices.on);
     }
+    let is_believed = conn.notices.overflows < OVERFLOWS;
+    for events in EVENTS.iter().filter(|_| is_believed) {
+        // What is told with the answer counts.
+        conn.notices.on = true;
+        let tag = conn.send(events.as_bytes(), false).await?;
+        let mut lines = 0_usize;
+        let each = |_| {
+            lines += 1;
+            lines <= STRAY_ROWS
+        };
+        let told = conn.until_more(&tag, each).await?;
+        if told.status == Condition::Ok {
+            return Ok(conn.notices.on);
+        }
+        conn.notices.on = false;
+    }
+    conn.offered.distrust(&["NOTIFY"]);
+    Ok(false)
 }

@@ -40,51 +40,49 @@ pub(super) fn whole(told: &Told) -> Result<(), Failure> {
     Ok(())
 }
 
-impl Conn {
-    /// UID FETCH of these, or of all; where the server answers for its newest messages alone, of what
-    /// is below those, until there is nothing below. `each` says whether there may be more.
-    pub(super) async fn fetch_all(
-        &mut self,
-        uids: Option<&UidSet>,
-        items: &str,
-        each: impl FnMut(Response) -> bool,
-    ) -> Result<(), Failure> {
-        whole(&self.fetch_down(uids, items, each).await?)
-    }
+/// UID FETCH of these, or of all; where the server answers for its newest messages alone, of what
+/// is below those, until there is nothing below. `each` says whether there may be more.
+pub(super) async fn fetch_all(
+    conn: &mut Conn,
+    uids: Option<&UidSet>,
+    items: &str,
+    each: impl FnMut(Response) -> bool,
+) -> Result<(), Failure> {
+    whole(&fetch_down(conn, uids, items, each).await?)
+}
 
-    /// The same, with the words at its end, whatever they are.
-    pub(super) async fn fetch_down(
-        &mut self,
-        uids: Option<&UidSet>,
-        items: &str,
-        mut each: impl FnMut(Response) -> bool,
-    ) -> Result<Told, Failure> {
-        let mut which = uids.map_or_else(|| "1:*".to_owned(), UidSet::to_string);
-        let mut above = u32::MAX;
-        loop {
-            let tag = self.send(format!("UID FETCH {which} {items}").as_bytes(), false).await?;
-            let mut rows = 0_usize;
-            let told = self
-                .until_more(&tag, |response| {
-                    rows += usize::from(matches!(response, Response::Fetch(_)));
-                    each(response)
-                })
-                .await?;
-            let lowest = match answered(&told) {
-                Answered::Down(lowest) if told.status == Condition::Ok => lowest,
-                _ => return Ok(told),
-            };
-            if lowest >= above || rows == 0 {
-                // It does not come nearer to its end.
-                return Err(endless());
-            }
-            above = lowest;
-            let below = UidSet::range(1, lowest.saturating_sub(1));
-            let rest = uids.map_or_else(|| below.clone(), |uids| uids.intersect(&below));
-            if rest.is_empty() {
-                return Ok(Told { code: None, ..told });
-            }
-            which = rest.to_string();
+/// The same, with the words at its end, whatever they are.
+pub(super) async fn fetch_down(
+    conn: &mut Conn,
+    uids: Option<&UidSet>,
+    items: &str,
+    mut each: impl FnMut(Response) -> bool,
+) -> Result<Told, Failure> {
+    let mut which = uids.map_or_else(|| "1:*".to_owned(), UidSet::to_string);
+    let mut above = u32::MAX;
+    loop {
+        let tag = conn.send(format!("UID FETCH {which} {items}").as_bytes(), false).await?;
+        let mut rows = 0_usize;
+        let told = conn
+            .until_more(&tag, |response| {
+                rows += usize::from(matches!(response, Response::Fetch(_)));
+                each(response)
+            })
+            .await?;
+        let lowest = match answered(&told) {
+            Answered::Down(lowest) if told.status == Condition::Ok => lowest,
+            _ => return Ok(told),
+        };
+        if lowest >= above || rows == 0 {
+            // It does not come nearer to its end.
+            return Err(endless());
         }
+        above = lowest;
+        let below = UidSet::range(1, lowest.saturating_sub(1));
+        let rest = uids.map_or_else(|| below.clone(), |uids| uids.intersect(&below));
+        if rest.is_empty() {
+            return Ok(Told { code: None, ..told });
+        }
+        which = rest.to_string();
     }
 }

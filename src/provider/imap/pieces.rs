@@ -224,7 +224,7 @@ impl ImapSession {
             let at = have - again.len() as u64;
             let (sink, head) = (&mut self.sink, &mut *head);
             let mut joined = Joined { sink, head, again, differs: false, full: None, came: 0 };
-            let shown = self.conn.pieces(uid, at..size, ahead, &mut joined).await?;
+            let shown = pieces(&mut self.conn, uid, at..size, ahead, &mut joined).await?;
             let (differs, came) = (joined.differs, joined.came);
             if let Some(full) = joined.full {
                 return Ok((have, Stop::Full(full)));
@@ -329,70 +329,68 @@ impl Ranges {
     }
 }
 
-impl Conn {
-    /// Asks for ranges as long as they are well, so many ahead, and reads the answers. A server may
-    /// tell what the next one asks for before it ends the one before.
-    async fn pieces(
-        &mut self,
-        uid: u32,
-        Range { start: at, end: size }: Range<u64>,
-        ahead: usize,
-        into: &mut Joined<'_, '_>,
-    ) -> Result<Ranges, Failure> {
-        let (mut shown, mut rows, mut awaited) = (Ranges::default(), 0_usize, at);
-        let (mut asked, mut next) = (VecDeque::new(), at);
-        // Some answer what waits in an order of their own.
-        let mut over: BTreeMap<String, Told> = BTreeMap::new();
-        self.await_octet(Some(at));
-        loop {
-            // All that was asked for has come, but for what is on its way.
-            let whole = next == awaited + asked.len() as u64 * PIECE;
-            let goes_on = whole && shown.are_well() && !into.differs && into.full.is_none();
-            while goes_on && asked.len() < ahead && (next == at || next < size) {
-                let command = format!("UID FETCH {uid} (UID BODY.PEEK[]<{next}.{PIECE}>)");
-                asked.push_back(self.send(command.as_bytes(), false).await?);
-                next += PIECE;
-            }
-            let Some(tag) = asked.pop_front() else { break };
-            let (mut inline, told) = (Vec::new(), over.remove(&tag));
-            let each = |response| {
-                match response {
-                    // What else is told of it meanwhile is no answer.
-                    Response::Fetch(line) => {
-                        rows += 1;
-                        if line.uid == Some(uid)
-                            && line.closed
-                            && line.has_bytes
-                            && let Some(length) = shown.hear(line, awaited, &mut inline)
-                        {
-                            awaited += length;
-                        }
-                    }
-                    Response::Tagged(of, told) if asked.contains(&of) => {
-                        over.insert(of, told);
-                    }
-                    _ => {}
-                }
-                rows <= STRAY_ROWS && inline.len() as u64 <= PIECE
-            };
-            let told = match told {
-                Some(told) => told,
-                None => self.until_into(&tag, Some(&mut *into), each).await?,
-            };
-            if told.status != Condition::Ok {
-                if let Some(failure) = telling(&told).filter(|told| ends_session(told.class)) {
-                    return Err(failure);
-                }
-                shown.refused = true;
-            }
-            into.write(&inline).await?;
-            // Octets of another message, or of a line that does not end as it must.
-            let known = shown.whole.filter(|_| awaited == 0);
-            shown.broken |= at + into.came != known.unwrap_or(awaited);
-            // What has come whole does not come once more.
-            self.await_octet(Some(if shown.whole.is_some() { u64::MAX } else { awaited }));
+/// Asks for ranges as long as they are well, so many ahead, and reads the answers. A server may
+/// tell what the next one asks for before it ends the one before.
+async fn pieces(
+    conn: &mut Conn,
+    uid: u32,
+    Range { start: at, end: size }: Range<u64>,
+    ahead: usize,
+    into: &mut Joined<'_, '_>,
+) -> Result<Ranges, Failure> {
+    let (mut shown, mut rows, mut awaited) = (Ranges::default(), 0_usize, at);
+    let (mut asked, mut next) = (VecDeque::new(), at);
+    // Some answer what waits in an order of their own.
+    let mut over: BTreeMap<String, Told> = BTreeMap::new();
+    conn.link().await_octet(Some(at));
+    loop {
+        // All that was asked for has come, but for what is on its way.
+        let whole = next == awaited + asked.len() as u64 * PIECE;
+        let goes_on = whole && shown.are_well() && !into.differs && into.full.is_none();
+        while goes_on && asked.len() < ahead && (next == at || next < size) {
+            let command = format!("UID FETCH {uid} (UID BODY.PEEK[]<{next}.{PIECE}>)");
+            asked.push_back(conn.send(command.as_bytes(), false).await?);
+            next += PIECE;
         }
-        self.await_octet(None);
-        Ok(shown)
+        let Some(tag) = asked.pop_front() else { break };
+        let (mut inline, told) = (Vec::new(), over.remove(&tag));
+        let each = |response| {
+            match response {
+                // What else is told of it meanwhile is no answer.
+                Response::Fetch(line) => {
+                    rows += 1;
+                    if line.uid == Some(uid)
+                        && line.closed
+                        && line.has_bytes
+                        && let Some(length) = shown.hear(line, awaited, &mut inline)
+                    {
+                        awaited += length;
+                    }
+                }
+                Response::Tagged(of, told) if asked.contains(&of) => {
+                    over.insert(of, told);
+                }
+                _ => {}
+            }
+            rows <= STRAY_ROWS && inline.len() as u64 <= PIECE
+        };
+        let told = match told {
+            Some(told) => told,
+            None => conn.until_into(&tag, Some(&mut *into), each).await?,
+        };
+        if told.status != Condition::Ok {
+            if let Some(failure) = telling(&told).filter(|told| ends_session(told.class)) {
+                return Err(failure);
+            }
+            shown.refused = true;
+        }
+        into.write(&inline).await?;
+        // Octets of another message, or of a line that does not end as it must.
+        let known = shown.whole.filter(|_| awaited == 0);
+        shown.broken |= at + into.came != known.unwrap_or(awaited);
+        // What has come whole does not come once more.
+        conn.link().await_octet(Some(if shown.whole.is_some() { u64::MAX } else { awaited }));
     }
+    conn.link().await_octet(None);
+    Ok(shown)
 }

@@ -2,10 +2,12 @@
 
 use crate::provider::imap::changes::{FLAG_OCTETS, rows_of};
 use crate::provider::imap::conn::{Conn, STRAY_ROWS};
+use crate::provider::imap::counters;
 use crate::provider::imap::counters::{ITEMS, examined};
 use crate::provider::imap::failure::{During, refusal};
 use crate::provider::imap::notices::{Sought, SoughtCounters};
 use crate::provider::imap::page::SET_OCTETS;
+use crate::provider::imap::parts;
 use crate::provider::imap::parts::whole;
 use crate::provider::imap::wire::response::{Condition, FetchLine, Response};
 use crate::provider::imap::wire::utf7::{self, wire_name};
@@ -23,215 +25,238 @@ const LIST_OCTETS: usize = 16 * 1024 * 1024;
 /// What an index is asked for.
 const INDEX: &str = "(UID FLAGS)";
 
-impl Conn {
-    /// Closes the folder that is open, if its counters are asked for: those of its opening would be told
-    /// of it. Source: RFC 3691.
-    async fn unselect(&mut self, counters_of: &[Vec<u8>]) -> Result<(), Failure> {
-        let open = self.selected.as_ref().is_some_and(|open| counters_of.contains(&open.remote_id));
-        if !open || !self.has("UNSELECT") {
-            return Ok(());
-        }
-        let tag = self.send(b"UNSELECT", false).await?;
-        if self.tagged(&tag).await?.status == Condition::Ok {
-            self.selected = None;
-        } else {
-            // It offers what it has not.
-            self.distrusted.push("UNSELECT");
-        }
-        Ok(())
+/// Closes the folder that is open, if its counters are asked for: those of its opening would be told
+/// of it. Source: RFC 3691.
+async fn unselect(conn: &mut Conn, counters_of: &[Vec<u8>]) -> Result<(), Failure> {
+    let open = conn.open.selected().is_some_and(|open| counters_of.contains(&open.remote_id));
+    if !open || !conn.has("UNSELECT") {
+        return Ok(());
     }
-
-    /// LIST: every folder that can be opened, and the counters of these, where they prove something.
-    /// Source: RFC 3501 §6.3.8, RFC 6154, RFC 5819.
-    pub(super) async fn list(
-        &mut self,
-        counters_of: &[Vec<u8>],
-        anew: bool,
-    ) -> Result<Answer, Failure> {
-        let counted = (anew || !counters_of.is_empty()) && self.counts_along();
-        let mut options = Vec::new();
-        options.extend(
-            (self.has("LIST-EXTENDED") && self.has("SPECIAL-USE")).then_some("SPECIAL-USE"),
-        );
-        let status = format!("STATUS {ITEMS}");
-        options.extend(counted.then_some(status.as_str()));
-        let options = options.join(" ");
-        let options = if options.is_empty() { options } else { format!(" RETURN ({options})") };
-        let command = format!("LIST \"\" \"*\"{options}");
-        if counted {
-            self.unselect(counters_of).await?;
-        }
-        self.asked = Sought { names: Some(BTreeMap::new()), ..Sought::default() };
-        if counted {
-            self.asked.counters = SoughtCounters::All(BTreeSet::new());
-        }
-        let tag = self.send(command.as_bytes(), false).await?;
-        let (mut folders, mut unreadable, mut lines, mut octets) =
-            (Vec::new(), None, 0_usize, 0_usize);
-        let mut counters = BTreeMap::new();
-        let open = self.selected.as_ref().map(|selected| selected.remote_id.clone());
-        let is_told = self.notices.on;
-        let told = self
-            .until_more(&tag, |response| {
-                match response {
-                    // It became so while it was listed by its name before: another LIST is asked for.
-                    Response::List { renamed: true, .. } if is_told => lines += 1,
-                    Response::List { attributes, delimiter, name, .. } => {
-                        lines += 1;
-                        octets += name.len() * 2 + 200;
-                        folders.extend(listed(&attributes, delimiter, name));
-                    }
-                    Response::Counters { name, items } => {
-                        lines += 1;
-                        octets += name.len() + 100;
-                        let name = wire_name(name);
-                        // Of the folder that is open they may be those of its opening.
-                        if let Some(shown) =
-                            examined(&items).filter(|_| open.as_ref() != Some(&name))
-                        {
-                            counters.insert(name, shown);
-                        }
-                    }
-                    // A name that cannot be read is a folder without one.
-                    Response::BadList => {
-                        lines += 1;
-                        unreadable.get_or_insert_with(|| format!("line {lines}"));
-                    }
-                    _ => {}
-                }
-                lines <= FOLDERS * 2 && octets <= LIST_OCTETS
-            })
-            .await?;
-        self.asked = Sought::default();
-        if told.status == Condition::Bad && counted {
-            // It offers what it has not.
-            self.distrusted.push("LIST-STATUS");
-            return Box::pin(self.list(counters_of, anew)).await;
-        }
-        if told.status != Condition::Ok {
-            return Err(refusal(&told, During::Other));
-        }
-        if !counted && self.counts_apart() {
-            let listed: BTreeSet<&[u8]> = folders.iter().map(|f| f.remote_id.as_slice()).collect();
-            let asked = counters_of.iter().map(Vec::as_slice).filter(|name| listed.contains(name));
-            let asked = asked.filter(|name| open.as_deref() != Some(name)).collect();
-            counters = self.counters_of(&asked).await?;
-        }
-        let unreadable = unreadable.map(Into::into);
-        Ok(Answer::Listed { folders, unreadable, counters })
+    let tag = conn.send(b"UNSELECT", false).await?;
+    if conn.tagged(&tag).await?.status == Condition::Ok {
+        conn.open.close();
+    } else {
+        // It offers what it has not.
+        conn.offered.distrust(&["UNSELECT"]);
     }
+    Ok(())
+}
 
-    /// UIDs and flags of the folder, or of some UIDs of it. Source: RFC 3501 §6.4.8.
-    pub(super) async fn index(
-        &mut self,
-        remote_id: &[u8],
-        uidvalidity: UidValidity,
-        uids: Option<&UidSet>,
-    ) -> Result<Answer, Failure> {
-        self.select(remote_id, uidvalidity).await?;
-        let (mut rows, mut mended) = (UidFlags::default(), Vec::new());
-        let limit = rows_of(self.selected.as_ref().map_or(0, |s| s.exists));
-        let (mut bare, mut stray, mut flags_seen) = (Vec::new(), 0_usize, 0_usize);
-        self.asks_flags = true;
-        let told = self
-            .fetch_all(uids, INDEX, |response| {
-                match response {
-                    Response::Fetch(FetchLine {
-                        uid: Some(uid), flags, mended: m, closed, ..
-                    }) => match flags.filter(|_| closed) {
-                        Some(flags) => {
-                            mended.extend(m.then_some(uid));
-                            flags_seen += rows.push(uid, flags);
-                        }
-                        None => bare.push(uid),
-                    },
-                    Response::Fetch(_) | Response::List { .. } => stray += 1,
-                    _ => {}
-                }
-                rows.len() + bare.len() + stray <= limit && flags_seen <= FLAG_OCTETS
-            })
-            .await;
-        self.asks_flags = false;
-        told?;
-        if !mended.is_empty() {
-            let mended = mended.into_iter().collect();
-            self.ask_flags_again(&mended, &mut rows).await?;
-        }
-        let rows = rows.finished();
-        // "Not told" is never "not there": a UID without readable flags makes the answer useless as
-        // evidence.
-        if bare.iter().any(|uid| rows.get(*uid).is_none()) {
-            let text = "the index cannot be read: it shows UIDs without flags";
-            return Err(Failure::new(Class::InvalidData, Reach::Folder, Provenance::Server, text));
-        }
-        let exists = self.selected.as_ref().map_or(0, |s| s.exists);
-        Ok(Answer::Indexed { remote_id: remote_id.to_vec(), rows, exists })
+/// LIST: every folder that can be opened, and the counters of these, where they prove something.
+/// Source: RFC 3501 §6.3.8, RFC 6154, RFC 5819.
+pub(super) async fn list(
+    conn: &mut Conn,
+    counters_of: &[Vec<u8>],
+    anew: bool,
+) -> Result<Answer, Failure> {
+    let counted = (anew || !counters_of.is_empty()) && conn.offered.counts_along();
+    let mut options = Vec::new();
+    options.extend((conn.has("LIST-EXTENDED") && conn.has("SPECIAL-USE")).then_some("SPECIAL-USE"));
+    let status = format!("STATUS {ITEMS}");
+    options.extend(counted.then_some(status.as_str()));
+    let options = options.join(" ");
+    let options = if options.is_empty() { options } else { format!(" RETURN ({options})") };
+    let command = format!("LIST \"\" \"*\"{options}");
+    if counted {
+        unselect(conn, counters_of).await?;
     }
-
-    /// Flags that could not all be read are asked once more; what can be read then is what they are.
-    async fn ask_flags_again(&mut self, uids: &UidSet, rows: &mut UidFlags) -> Result<(), Failure> {
-        let limit = rows_of(u32::try_from(uids.len()).unwrap_or(u32::MAX));
-        let (mut lines, mut octets) = (0_usize, 0_usize);
-        for uids in uids.chunks(SET_OCTETS) {
-            self.asks_flags = true;
-            let told = self
-                .fetch_all(Some(&uids), INDEX, |response| {
-                    lines += 1;
-                    if let Response::Fetch(FetchLine {
-                        uid: Some(uid),
-                        flags: Some(flags),
-                        closed: true,
-                        ..
-                    }) = response
-                        && uids.contains(uid)
-                    {
-                        octets += rows.push(uid, flags);
-                    }
-                    lines <= limit && octets <= FLAG_OCTETS
-                })
-                .await;
-            self.asks_flags = false;
-            told?;
-        }
-        Ok(())
-    }
-
-    /// The UIDs of the folder. Source: RFC 3501 §6.4.8.
-    pub(super) async fn uids(
-        &mut self,
-        remote_id: &[u8],
-        uidvalidity: UidValidity,
-    ) -> Result<Answer, Failure> {
-        self.select(remote_id, uidvalidity).await?;
-        let limit = rows_of(self.selected.as_ref().map_or(0, |s| s.exists));
-        let mut uids = Vec::new();
-        let mut stray = 0_usize;
-        self.fetch_all(None, "(UID)", |response| {
+    let counters =
+        if counted { SoughtCounters::All(BTreeSet::new()) } else { SoughtCounters::default() };
+    conn.asks(Sought { names: Some(BTreeMap::new()), counters, ..Sought::default() });
+    let tag = conn.send(command.as_bytes(), false).await?;
+    let (mut folders, mut unreadable, mut lines, mut octets) = (Vec::new(), None, 0_usize, 0_usize);
+    let mut counters = BTreeMap::new();
+    let open = conn.open.selected().map(|selected| selected.remote_id.clone());
+    let is_told = conn.notices.on;
+    let told = conn
+        .until_more(&tag, |response| {
             match response {
-                // Flags of another client's making are told with a UID, too.
-                Response::Fetch(FetchLine { uid: Some(uid), closed: true, .. }) => uids.push(uid),
-                Response::Fetch(_) | Response::List { .. } => stray += 1,
+                // It became so while it was listed by its name before: another LIST is asked for.
+                Response::List { renamed: true, .. } if is_told => lines += 1,
+                Response::List { attributes, delimiter, name, .. } => {
+                    lines += 1;
+                    octets += name.len() * 2 + 200;
+                    folders.extend(listed(&attributes, delimiter, name));
+                }
+                Response::Counters { name, items } => {
+                    lines += 1;
+                    octets += name.len() + 100;
+                    let name = wire_name(name);
+                    // Of the folder that is open they may be those of its opening.
+                    if let Some(shown) = examined(&items).filter(|_| open.as_ref() != Some(&name)) {
+                        counters.insert(name, shown);
+                    }
+                }
+                // A name that cannot be read is a folder without one.
+                Response::BadList => {
+                    lines += 1;
+                    unreadable.get_or_insert_with(|| format!("line {lines}"));
+                }
                 _ => {}
             }
-            uids.len() + stray <= limit
+            lines <= FOLDERS * 2 && octets <= LIST_OCTETS
         })
         .await?;
-        let exists = self.selected.as_ref().map_or(0, |s| s.exists);
-        let uids = uids.into_iter().collect();
-        Ok(Answer::Uids { remote_id: remote_id.to_vec(), uids, exists })
+    conn.asks(Sought::default());
+    if told.status == Condition::Bad && counted {
+        // It offers what it has not.
+        conn.offered.distrust(&["LIST-STATUS"]);
+        return Box::pin(list(conn, counters_of, anew)).await;
     }
+    if told.status != Condition::Ok {
+        return Err(refusal(&told, During::Other));
+    }
+    if !counted && conn.offered.counts_apart() {
+        let listed: BTreeSet<&[u8]> = folders.iter().map(|f| f.remote_id.as_slice()).collect();
+        let asked = counters_of.iter().map(Vec::as_slice).filter(|name| listed.contains(name));
+        let asked = asked.filter(|name| open.as_deref() != Some(name)).collect();
+        counters = counters::counters_of(conn, &asked).await?;
+    }
+    let unreadable = unreadable.map(Into::into);
+    Ok(Answer::Listed { folders, unreadable, counters })
+}
 
-    /// Size and INTERNALDATE of some messages. Source: RFC 3501 §6.4.5.
-    pub(super) async fn sample(
-        &mut self,
-        remote_id: &[u8],
-        uidvalidity: UidValidity,
-        uids: &UidSet,
-    ) -> Result<Answer, Failure> {
-        self.select(remote_id, uidvalidity).await?;
-        let (mut rows, mut lines) = (BTreeMap::new(), 0_usize);
-        self.fetch_all(Some(uids), "(UID RFC822.SIZE INTERNALDATE)", |response| {
+/// UIDs and flags of the folder, or of some UIDs of it. Source: RFC 3501 §6.4.8.
+pub(super) async fn index(
+    conn: &mut Conn,
+    remote_id: &[u8],
+    uidvalidity: UidValidity,
+    uids: Option<&UidSet>,
+) -> Result<Answer, Failure> {
+    conn.select(remote_id, uidvalidity).await?;
+    let (mut rows, mut mended) = (UidFlags::default(), Vec::new());
+    let limit = rows_of(conn.open.exists());
+    let (mut bare, mut stray, mut flags_seen) = (Vec::new(), 0_usize, 0_usize);
+    conn.open.asks_flags(true);
+    let told = parts::fetch_all(conn, uids, INDEX, |response| {
+        match response {
+            Response::Fetch(FetchLine { uid: Some(uid), flags, mended: m, closed, .. }) => {
+                match flags.filter(|_| closed) {
+                    Some(flags) => {
+                        mended.extend(m.then_some(uid));
+                        flags_seen += rows.push(uid, flags);
+                    }
+                    None => bare.push(uid),
+                }
+            }
+            Response::Fetch(_) | Response::List { .. } => stray += 1,
+            _ => {}
+        }
+        rows.len() + bare.len() + stray <= limit && flags_seen <= FLAG_OCTETS
+    })
+    .await;
+    conn.open.asks_flags(false);
+    told?;
+    if !mended.is_empty() {
+        let mended = mended.into_iter().collect();
+        ask_flags_again(conn, &mended, &mut rows).await?;
+    }
+    let rows = rows.finished();
+    // "Not told" is never "not there": a UID without readable flags makes the answer useless as
+    // evidence.
+    if bare.iter().any(|uid| rows.get(*uid).is_none()) {
+        let text = "the index cannot be read: it shows UIDs without flags";
+        return Err(Failure::new(Class::InvalidData, Reach::Folder, Provenance::Server, text));
+    }
+    let exists = conn.open.exists();
+    Ok(Answer::Indexed { remote_id: remote_id.to_vec(), rows, exists })
+}
+
+/// Flags that could not all be read are asked once more; what can be read then is what they are.
+async fn ask_flags_again(
+    conn: &mut Conn,
+    uids: &UidSet,
+    rows: &mut UidFlags,
+) -> Result<(), Failure> {
+    let limit = rows_of(u32::try_from(uids.len()).unwrap_or(u32::MAX));
+    let (mut lines, mut octets) = (0_usize, 0_usize);
+    for uids in uids.chunks(SET_OCTETS) {
+        conn.open.asks_flags(true);
+        let told = parts::fetch_all(conn, Some(&uids), INDEX, |response| {
             lines += 1;
+            if let Response::Fetch(FetchLine {
+                uid: Some(uid),
+                flags: Some(flags),
+                closed: true,
+                ..
+            }) = response
+                && uids.contains(uid)
+            {
+                octets += rows.push(uid, flags);
+            }
+            lines <= limit && octets <= FLAG_OCTETS
+        })
+        .await;
+        conn.open.asks_flags(false);
+        told?;
+    }
+    Ok(())
+}
+
+/// The UIDs of the folder. Source: RFC 3501 §6.4.8.
+pub(super) async fn uids(
+    conn: &mut Conn,
+    remote_id: &[u8],
+    uidvalidity: UidValidity,
+) -> Result<Answer, Failure> {
+    conn.select(remote_id, uidvalidity).await?;
+    let limit = rows_of(conn.open.exists());
+    let mut uids = Vec::new();
+    let mut stray = 0_usize;
+    parts::fetch_all(conn, None, "(UID)", |response| {
+        match response {
+            // Flags of another client's making are told with a UID, too.
+            Response::Fetch(FetchLine { uid: Some(uid), closed: true, .. }) => uids.push(uid),
+            Response::Fetch(_) | Response::List { .. } => stray += 1,
+            _ => {}
+        }
+        uids.len() + stray <= limit
+    })
+    .await?;
+    let exists = conn.open.exists();
+    let uids = uids.into_iter().collect();
+    Ok(Answer::Uids { remote_id: remote_id.to_vec(), uids, exists })
+}
+
+/// Size and INTERNALDATE of some messages. Source: RFC 3501 §6.4.5.
+pub(super) async fn sample(
+    conn: &mut Conn,
+    remote_id: &[u8],
+    uidvalidity: UidValidity,
+    uids: &UidSet,
+) -> Result<Answer, Failure> {
+    conn.select(remote_id, uidvalidity).await?;
+    let (mut rows, mut lines) = (BTreeMap::new(), 0_usize);
+    parts::fetch_all(conn, Some(uids), "(UID RFC822.SIZE INTERNALDATE)", |response| {
+        lines += 1;
+        if let Response::Fetch(FetchLine {
+            uid: Some(uid),
+            size: Some(size),
+            internal_date,
+            closed: true,
+            ..
+        }) = response
+            && uids.contains(uid)
+        {
+            rows.insert(uid, Sampled { uid, size, internal_date });
+        }
+        lines <= STRAY_ROWS
+    })
+    .await?;
+    Ok(Answer::Sampled { remote_id: remote_id.to_vec(), rows: rows.into_values().collect() })
+}
+
+/// Size and INTERNALDATE of the newest message. Source: RFC 3501 §6.4.5.
+pub(super) async fn newest(
+    conn: &mut Conn,
+    remote_id: &[u8],
+    uidvalidity: UidValidity,
+) -> Result<Answer, Failure> {
+    conn.select(remote_id, uidvalidity).await?;
+    let tag = conn.send(b"UID FETCH * (UID RFC822.SIZE INTERNALDATE)", false).await?;
+    let mut newest: Option<Sampled> = None;
+    let told = conn
+        .until(&tag, |response| {
             if let Response::Fetch(FetchLine {
                 uid: Some(uid),
                 size: Some(size),
@@ -239,66 +264,37 @@ impl Conn {
                 closed: true,
                 ..
             }) = response
-                && uids.contains(uid)
+                && newest.is_none_or(|seen| seen.uid < uid)
             {
-                rows.insert(uid, Sampled { uid, size, internal_date });
+                newest = Some(Sampled { uid, size, internal_date });
             }
-            lines <= STRAY_ROWS
         })
         .await?;
-        Ok(Answer::Sampled { remote_id: remote_id.to_vec(), rows: rows.into_values().collect() })
-    }
+    whole(&told)?;
+    Ok(Answer::Sampled { remote_id: remote_id.to_vec(), rows: newest.into_iter().collect() })
+}
 
-    /// Size and INTERNALDATE of the newest message. Source: RFC 3501 §6.4.5.
-    pub(super) async fn newest(
-        &mut self,
-        remote_id: &[u8],
-        uidvalidity: UidValidity,
-    ) -> Result<Answer, Failure> {
-        self.select(remote_id, uidvalidity).await?;
-        let tag = self.send(b"UID FETCH * (UID RFC822.SIZE INTERNALDATE)", false).await?;
-        let mut newest: Option<Sampled> = None;
-        let told = self
-            .until(&tag, |response| {
-                if let Response::Fetch(FetchLine {
-                    uid: Some(uid),
-                    size: Some(size),
-                    internal_date,
-                    closed: true,
-                    ..
-                }) = response
-                    && newest.is_none_or(|seen| seen.uid < uid)
-                {
-                    newest = Some(Sampled { uid, size, internal_date });
-                }
-            })
-            .await?;
-        whole(&told)?;
-        Ok(Answer::Sampled { remote_id: remote_id.to_vec(), rows: newest.into_iter().collect() })
-    }
-
-    /// RFC822.SIZE of every message. Source: RFC 3501 §6.4.5.
-    pub(super) async fn sizes(
-        &mut self,
-        remote_id: &[u8],
-        uidvalidity: UidValidity,
-    ) -> Result<Answer, Failure> {
-        self.select(remote_id, uidvalidity).await?;
-        let limit = rows_of(self.selected.as_ref().map_or(0, |s| s.exists));
-        let (mut sizes, mut rows) = (BTreeMap::new(), 0_usize);
-        self.fetch_all(None, "(UID RFC822.SIZE)", |response| {
-            rows += usize::from(matches!(response, Response::Fetch(_) | Response::List { .. }));
-            if let Response::Fetch(line) = response
-                && let (Some(uid), Some(size)) = (line.uid, line.size)
-                && line.closed
-            {
-                sizes.insert(uid, size);
-            }
-            rows <= limit
-        })
-        .await?;
-        Ok(Answer::Sized(sizes))
-    }
+/// RFC822.SIZE of every message. Source: RFC 3501 §6.4.5.
+pub(super) async fn sizes(
+    conn: &mut Conn,
+    remote_id: &[u8],
+    uidvalidity: UidValidity,
+) -> Result<Answer, Failure> {
+    conn.select(remote_id, uidvalidity).await?;
+    let limit = rows_of(conn.open.exists());
+    let (mut sizes, mut rows) = (BTreeMap::new(), 0_usize);
+    parts::fetch_all(conn, None, "(UID RFC822.SIZE)", |response| {
+        rows += usize::from(matches!(response, Response::Fetch(_) | Response::List { .. }));
+        if let Response::Fetch(line) = response
+            && let (Some(uid), Some(size)) = (line.uid, line.size)
+            && line.closed
+        {
+            sizes.insert(uid, size);
+        }
+        rows <= limit
+    })
+    .await?;
+    Ok(Answer::Sized(sizes))
 }
 
 fn listed(attributes: &[String], delimiter: Option<char>, name: Vec<u8>) -> Option<ListedFolder> {

@@ -5,6 +5,7 @@ use crate::provider::imap::conn::{Conn, STRAY_ROWS};
 use crate::provider::imap::failure::{ends_session, telling};
 use crate::provider::imap::keys::keyed;
 use crate::provider::imap::page::SET_OCTETS;
+use crate::provider::imap::parts;
 use crate::provider::imap::row::name_of;
 use crate::provider::imap::session::ImapSession;
 use crate::provider::imap::wire::response::{Condition, FetchLine, Response};
@@ -42,60 +43,42 @@ fn taken(uid: u32, line: FetchLine, identity: Identity, body: BodyRef) -> Option
     })
 }
 
-impl Conn {
-    /// What messages can be named by here.
-    pub(super) fn names(&self) -> IdentityKind {
-        if self.has("X-GM-EXT-1") {
-            IdentityKind::Gmail
-        } else if self.has("OBJECTID") {
-            IdentityKind::EmailId
-        } else {
-            IdentityKind::Hash
+/// What is told of these messages, and by what `known` says each goes. What is refused is not told:
+/// those are read.
+async fn lines<T>(
+    conn: &mut Conn,
+    uids: &UidSet,
+    items: &str,
+    known: impl Fn(u32, &FetchLine) -> Option<T>,
+) -> Result<BTreeMap<u32, (FetchLine, T)>, Failure> {
+    let (mut lines, mut rows) = (BTreeMap::new(), 0_usize);
+    for set in uids.chunks(SET_OCTETS) {
+        let each = |response| {
+            if let Response::Fetch(mut line) = response
+                && let Some(uid) = line.uid.filter(|uid| line.closed && uids.contains(*uid))
+                && !line.is_of_flags()
+                && let Some(known) = known(uid, &line)
+            {
+                (line.header, line.body) = (None, None);
+                lines.insert(uid, (line, known));
+            }
+            rows += 1;
+            rows <= STRAY_ROWS
+        };
+        let told = parts::fetch_down(conn, Some(&set), items, each).await?;
+        if told.status == Condition::Ok {
+            continue;
+        }
+        if let Some(failure) = telling(&told).filter(|f| ends_session(f.class)) {
+            return Err(failure);
+        }
+        if told.status == Condition::Bad {
+            // It does not know what it has offered.
+            conn.offered.distrust(&["OBJECTID", "X-GM-EXT-1"]);
+            return Ok(BTreeMap::new());
         }
     }
-
-    /// What of an account's names is told here: a server may show ids today that it hid at first.
-    pub(super) fn names_of(&self, account: IdentityKind) -> IdentityKind {
-        if self.names() == account { account } else { IdentityKind::Hash }
-    }
-
-    /// What is told of these messages, and by what `known` says each goes. What is refused is not told:
-    /// those are read.
-    async fn lines<T>(
-        &mut self,
-        uids: &UidSet,
-        items: &str,
-        known: impl Fn(u32, &FetchLine) -> Option<T>,
-    ) -> Result<BTreeMap<u32, (FetchLine, T)>, Failure> {
-        let (mut lines, mut rows) = (BTreeMap::new(), 0_usize);
-        for set in uids.chunks(SET_OCTETS) {
-            let each = |response| {
-                if let Response::Fetch(mut line) = response
-                    && let Some(uid) = line.uid.filter(|uid| line.closed && uids.contains(*uid))
-                    && !line.is_of_flags()
-                    && let Some(known) = known(uid, &line)
-                {
-                    (line.header, line.body) = (None, None);
-                    lines.insert(uid, (line, known));
-                }
-                rows += 1;
-                rows <= STRAY_ROWS
-            };
-            let told = self.fetch_down(Some(&set), items, each).await?;
-            if told.status == Condition::Ok {
-                continue;
-            }
-            if let Some(failure) = telling(&told).filter(|f| ends_session(f.class)) {
-                return Err(failure);
-            }
-            if told.status == Condition::Bad {
-                // It does not know what it has offered.
-                self.distrusted.extend(["OBJECTID", "X-GM-EXT-1"]);
-                return Ok(BTreeMap::new());
-            }
-        }
-        Ok(lines)
-    }
+    Ok(lines)
 }
 
 impl ImapSession {
@@ -104,7 +87,7 @@ impl ImapSession {
         let Request::Fetch { remote_id, names, estimated, seeks, .. } = request else {
             return Ok(false);
         };
-        if self.conn.names_of(*names) != IdentityKind::Hash {
+        if self.conn.offered.names_of(*names) != IdentityKind::Hash {
             return Ok(true);
         }
         let is_named = *names != IdentityKind::Hash;
@@ -123,12 +106,12 @@ impl ImapSession {
         names: IdentityKind,
         estimated: bool,
     ) -> Result<Vec<Fetched>, Failure> {
-        let told = self.conn.names_of(names);
+        let told = self.conn.offered.names_of(names);
         if told == IdentityKind::Hash {
             let items =
                 "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])";
             let known = |uid, line: &FetchLine| Some(keyed(uid, line, true));
-            let mut lines = self.conn.lines(uids, items, known).await?;
+            let mut lines = lines(&mut self.conn, uids, items, known).await?;
             let keys: Vec<Keyed> = lines.values().map(|(_, key)| *key).collect();
             let missed = self.memory.missed(&self.account, remote_id).await?;
             let found = missed.found(uids, &keys);
@@ -145,7 +128,7 @@ impl ImapSession {
             return Ok(found.collect());
         }
         let items = format!("(UID FLAGS INTERNALDATE RFC822.SIZE{})", item(told));
-        let named = self.conn.lines(uids, &items, |_, line| name_of(line, told)).await?;
+        let named = lines(&mut self.conn, uids, &items, |_, line| name_of(line, told)).await?;
         let ids: Vec<Identity> = named.values().map(|(_, name)| name.clone()).collect();
         let held = self.memory.held(&self.account, &ids).await?;
         let found = named.into_iter().filter_map(|(uid, (line, name))| {

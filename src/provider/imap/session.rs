@@ -4,7 +4,11 @@
 
 use crate::provider::imap::KIND;
 use crate::provider::imap::conn::Conn;
+use crate::provider::imap::counted;
 use crate::provider::imap::handover::{Asker, HandOver};
+use crate::provider::imap::keys;
+use crate::provider::imap::login;
+use crate::provider::imap::questions;
 use crate::provider::imap::stream::ImapEndpoint;
 use crate::provider::{
     Ask, Asks, Coming, Denied, Endpoint, GuardedCredential, Leash, Login, Memory, Opening, Purse,
@@ -64,20 +68,20 @@ impl Endpoint for ImapEndpoint {
             let (secret, mark) = (credential.secret().await?, credential.mark());
             let known = self.remember_refusal(&account, &mark, memory.as_ref()).await;
             let login = Login { username, secret, mark: mark.clone() };
-            let conn = match Conn::open(self, &login, &account, wire.clone()).await {
+            let conn = match login::open(self, &login, &account, wire.clone()).await {
                 Err(refused) if refused.may_be_over => {
                     let Some(secret) = credential.renewed(&login.secret).await? else {
                         return Err(refused.failure);
                     };
-                    Conn::open(self, &Login { secret, ..login }, &account, wire).await
+                    login::open(self, &Login { secret, ..login }, &account, wire).await
                 }
                 opened => opened,
             };
             if self.mechanisms.refused_at(&mark) != known {
                 memory.note_refused_proof(&account, &mark);
             }
-            let conn = conn.map_err(|refused| refused.failure)?;
-            let leash = Leash { octets: conn.counter(), ..Leash::default() };
+            let mut conn = conn.map_err(|refused| refused.failure)?;
+            let leash = Leash { octets: conn.link().counter(), ..Leash::default() };
             let (hand, delivered) = (None, false);
             let credits = credits.pages;
             let session =
@@ -88,9 +92,9 @@ impl Endpoint for ImapEndpoint {
 
     fn probe(&self) -> Coming<'_, Result<(), Failure>> {
         Box::pin(async move {
-            let mut conn = Conn::greeted(self, "prober", WireLog::default()).await?;
+            let mut conn = login::greeted(self, "prober", WireLog::default()).await?;
             if self.server.security == Security::StartTls {
-                conn = conn.start_tls(self).await?;
+                conn = login::start_tls(conn, self).await?;
             }
             conn.log_out().await;
             Ok(())
@@ -139,7 +143,8 @@ pub(super) struct ImapSession {
 impl Session for ImapSession {
     fn capabilities(&self) -> Capabilities {
         let page = self.is_metered().then_some(PAGE);
-        let (push, proof, names) = (self.conn.has("IDLE"), self.conn.proof(), self.conn.names());
+        let (push, proof, names) =
+            (self.conn.has("IDLE"), self.conn.offered.proof(), self.conn.offered.names());
         Capabilities { push, page, proof, names, ..Capabilities::default() }
     }
 
@@ -190,9 +195,11 @@ impl ImapSession {
 
     async fn answer_one(&mut self, request: &Request) -> Result<Answer, Failure> {
         match request {
-            Request::List { counters_of, anew } => self.conn.list(counters_of, *anew).await,
+            Request::List { counters_of, anew } => {
+                questions::list(&mut self.conn, counters_of, *anew).await
+            }
             Request::Examine { remote_id, since, enough, .. } => {
-                let open = self.conn.counted_on(remote_id, *enough).await?;
+                let open = counted::counted_on(&mut self.conn, remote_id, *enough).await?;
                 let remote_id = remote_id.clone();
                 if let Some((examined, rows)) = open {
                     let (changed, told) = (None, Some(rows));
@@ -202,22 +209,22 @@ impl ImapSession {
                 Ok(Answer::Examined { remote_id, examined, changed, told: None })
             }
             Request::Newest { remote_id, uidvalidity } => {
-                self.conn.newest(remote_id, *uidvalidity).await
+                questions::newest(&mut self.conn, remote_id, *uidvalidity).await
             }
             Request::Index { remote_id, uidvalidity, uids } => {
-                self.conn.index(remote_id, *uidvalidity, uids.as_ref()).await
+                questions::index(&mut self.conn, remote_id, *uidvalidity, uids.as_ref()).await
             }
             Request::Uids { remote_id, uidvalidity } => {
-                self.conn.uids(remote_id, *uidvalidity).await
+                questions::uids(&mut self.conn, remote_id, *uidvalidity).await
             }
             Request::Keys { remote_id, uidvalidity, sized } => {
-                self.conn.keys(remote_id, *uidvalidity, *sized).await
+                keys::keys(&mut self.conn, remote_id, *uidvalidity, *sized).await
             }
             Request::Sizes { remote_id, uidvalidity } => {
-                self.conn.sizes(remote_id, *uidvalidity).await
+                questions::sizes(&mut self.conn, remote_id, *uidvalidity).await
             }
             Request::Sample { remote_id, uidvalidity, uids } => {
-                self.conn.sample(remote_id, *uidvalidity, uids).await
+                questions::sample(&mut self.conn, remote_id, *uidvalidity, uids).await
             }
             Request::Fetch { .. } | Request::Watch { .. } | Request::Feed(_) => {
                 Err(Failure::bug("this is not asked for one by one"))
@@ -289,7 +296,7 @@ impl ImapSession {
             }
         }
         self.sink.rest();
-        self.conn.rest();
+        self.conn.link().rest();
         tokio::select! {
             ask = asks.recv() => ask,
             _ = hand.broken() => None,
