@@ -181,7 +181,7 @@ const OTHER_IDEAS: &[(&str, &str)] = &[
     // How far a mail's header could be read.
     ("core/src/mime.rs", "failed"),
     // What a deadline was for.
-    ("src/provider/imap/stream.rs", "connecting"),
+    ("src/provider/imap/link/stream.rs", "connecting"),
     // Counts: a column, a field of `run.finished`.
     ("src/cli/sync.rs", "failed"),
     ("src/store/apply/own.rs", "failed"),

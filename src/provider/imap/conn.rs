@@ -4,10 +4,10 @@
 //! error is never used again.
 
 use crate::provider::imap::failure::{During, refusal};
+use crate::provider::imap::hints::notices::{Notices, Sought};
 use crate::provider::imap::link::Link;
-use crate::provider::imap::notices::{Notices, Sought};
-use crate::provider::imap::offered::Offered;
-use crate::provider::imap::opened::OpenFolder;
+use crate::provider::imap::login::offered::Offered;
+use crate::provider::imap::look::opened::OpenFolder;
 use crate::provider::imap::wire::response::{Condition, Response, Told};
 use crate::provider::sink::NoSink;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};

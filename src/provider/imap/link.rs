@@ -1,9 +1,14 @@
 //! The line under a session: commands out, responses in, each write within its deadline, and what was said in
 //! the wire log.
 
-use crate::provider::imap::deflate::Deflated;
+pub(super) mod deflate;
+pub(super) mod proxy;
+pub(super) mod readahead;
+pub(super) mod stream;
+
 use crate::provider::imap::failure::{During, refusal};
-use crate::provider::imap::stream::Stream;
+use crate::provider::imap::link::deflate::Deflated;
+use crate::provider::imap::link::stream::Stream;
 use crate::provider::imap::wire::frame::FrameReader;
 use crate::provider::imap::wire::response::{Condition, FetchLine, Response, read};
 use crate::telemetry::wire::WireLog;

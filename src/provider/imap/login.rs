@@ -1,12 +1,18 @@
 //! From a connected stream to a logged-in session.
 
-use crate::provider::imap::bearer::{self, Mechanism, Word};
+pub(super) mod bearer;
+pub(super) mod distrust;
+pub(super) mod mechanisms;
+pub(super) mod offered;
+pub(super) mod scram;
+
 use crate::provider::imap::conn::{Conn, Reply};
-use crate::provider::imap::distrust::{distrusted, view};
 use crate::provider::imap::failure::{During, refusal};
 use crate::provider::imap::link::Link;
-use crate::provider::imap::scram::{SCRAM, Scram};
-use crate::provider::imap::stream::{ImapEndpoint, Stream, late};
+use crate::provider::imap::link::stream::{ImapEndpoint, Stream, late};
+use crate::provider::imap::login::bearer::{Mechanism, Word};
+use crate::provider::imap::login::distrust::{distrusted, view};
+use crate::provider::imap::login::scram::{SCRAM, Scram};
 use crate::provider::imap::wire::quote::{Said, say};
 use crate::provider::imap::wire::response::{Condition, Response, Told, capabilities_of};
 use crate::provider::sink::NoSink;

@@ -4,12 +4,12 @@
 
 use crate::provider::imap::KIND;
 use crate::provider::imap::conn::Conn;
-use crate::provider::imap::counted;
-use crate::provider::imap::handover::{Asker, HandOver};
-use crate::provider::imap::keys;
+use crate::provider::imap::link::stream::ImapEndpoint;
 use crate::provider::imap::login;
-use crate::provider::imap::questions;
-use crate::provider::imap::stream::ImapEndpoint;
+use crate::provider::imap::look::counted;
+use crate::provider::imap::look::keys;
+use crate::provider::imap::look::questions;
+use crate::provider::imap::mail::handover::{Asker, HandOver};
 use crate::provider::{
     Ask, Asks, Coming, Denied, Endpoint, GuardedCredential, Leash, Login, Memory, Opening, Purse,
     Session, Sink, Units, Watching,
