@@ -102,7 +102,7 @@ impl<O> Common<O> {
 }
 
 /// What a step of the work may read of its run.
-pub(crate) trait RunView {
+pub(crate) trait RunFacts {
     /// Whom an answer belongs to.
     type Owner: Copy;
 
@@ -161,7 +161,7 @@ pub(crate) trait RunView {
 }
 
 /// What a step of the work may do to its run: phases, sessions, history and rounds are not among it.
-pub(crate) trait RunEffects: RunView {
+pub(crate) trait RunEffects: RunFacts {
     /// An instant later than every earlier one of this account.
     fn stamp(&mut self) -> Micros;
 
@@ -240,7 +240,7 @@ impl<'a, O> RunCtx<'a, O> {
     }
 }
 
-impl<O: Copy> RunView for RunCtx<'_, O> {
+impl<O: Copy> RunFacts for RunCtx<'_, O> {
     type Owner = O;
 
     fn now(&self) -> Now {

@@ -68,10 +68,14 @@ impl Link {
     }
 
     /// Whether a long answer keeps the pace that it may take longer for.
-    pub(super) fn pace(&self) -> Pace {
+    pub(super) fn pace(&self) -> AnswerPace {
         let octets = self.useful();
         let seen = octets.load(Ordering::Relaxed);
-        Pace { octets, seen, least: PACE.saturating_mul(self.timeouts.command.as_secs().max(1)) }
+        AnswerPace {
+            octets,
+            seen,
+            least: PACE.saturating_mul(self.timeouts.command.as_secs().max(1)),
+        }
     }
 
     /// Of a body that comes in pieces, this octet is awaited next.
@@ -150,13 +154,13 @@ impl Link {
 
 /// What a long answer has brought since it was looked at last.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct AnswerPace {
     octets: Arc<AtomicU64>,
     seen: u64,
     least: u64,
 }
 
-impl Pace {
+impl AnswerPace {
     /// Whether what was asked for keeps coming; small talk does not count.
     pub(super) fn is_kept(&mut self) -> bool {
         let now = self.octets.load(Ordering::Relaxed);

@@ -7,7 +7,7 @@ use crate::mail::feed::{FeedCursor, PlaceId};
 use crate::mail::id::{FolderId, SessionId};
 use crate::provider::feeds::{FeedItem, FeedRequest, FeedWord, Onward};
 use crate::provider::folders::Request;
-use crate::run::context::{RunEffects, RunView};
+use crate::run::context::{RunEffects, RunFacts};
 use crate::run::feed::lane::{DEAD, FeedLane, LaneTurn, PAGES, Stashed};
 use crate::run::feed::owner::{Cx, FeedOwner};
 use crate::run::feed::state::FeedWork;

@@ -4,7 +4,7 @@ use crate::commit::change::feed::FeedStep;
 use crate::mail::id::Identity;
 use crate::provider::feeds::FeedRequest;
 use crate::provider::folders::Request;
-use crate::run::context::{RunEffects, RunView};
+use crate::run::context::{RunEffects, RunFacts};
 use crate::run::feed::owner::{Cx, FeedOwner};
 use crate::run::feed::state::FeedWork;
 use crate::run::feed::walk::{CHUNK, Test, WalkKind, WalkTurn};

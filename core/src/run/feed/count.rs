@@ -2,7 +2,7 @@
 
 use crate::provider::feeds::FeedRequest;
 use crate::provider::folders::Request;
-use crate::run::context::{RunEffects, RunView};
+use crate::run::context::{RunEffects, RunFacts};
 use crate::run::feed::owner::{Cx, FeedOwner};
 use crate::run::feed::state::{Counting, FeedWork};
 use crate::run::reads::{FeedQuery, FeedTally, Query};

@@ -8,7 +8,7 @@ use crate::mail::folder::Role;
 use crate::mail::id::{FolderId, Identity};
 use crate::provider::feeds::{FeedItem, FeedRequest, FeedWord, Onward, SeenState, Within};
 use crate::provider::folders::Request;
-use crate::run::context::{RunEffects, RunView};
+use crate::run::context::{RunEffects, RunFacts};
 use crate::run::feed::lane::DEAD;
 use crate::run::feed::owner::{Cx, FeedOwner};
 use crate::run::feed::state::FeedWork;

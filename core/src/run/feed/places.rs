@@ -6,7 +6,7 @@ use crate::mail::feed::PlaceId;
 use crate::mail::id::{FolderId, SessionId};
 use crate::provider::feeds::{FeedRequest, FlagLabel, ListedPlace};
 use crate::provider::folders::Request;
-use crate::run::context::{RunEffects, RunView};
+use crate::run::context::{RunEffects, RunFacts};
 use crate::run::evidence::{Sight, judge_list};
 use crate::run::feed::owner::{Cx, FeedOwner};
 use crate::run::feed::state::FeedWork;

@@ -7,7 +7,7 @@ use crate::failure::{Class, Failure};
 use crate::mail::id::{Identity, SessionId};
 use crate::provider::feeds::{FeedRequest, Got, WantedMail};
 use crate::provider::folders::Request;
-use crate::run::context::{RunEffects, RunView};
+use crate::run::context::{RunEffects, RunFacts};
 use crate::run::event::Token;
 use crate::run::feed::gets::{GetPage, MOST};
 use crate::run::feed::lane::Stashed;

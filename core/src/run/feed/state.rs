@@ -5,7 +5,7 @@ use crate::commit::feed::rows::FeedRows;
 use crate::mail::feed::PlaceId;
 use crate::mail::id::FolderId;
 use crate::provider::FeedTraits;
-use crate::run::context::{RunEffects, RunView};
+use crate::run::context::{RunEffects, RunFacts};
 use crate::run::event::AccountSnapshot;
 use crate::run::feed::gets::Gets;
 use crate::run::feed::lane::{FeedLane, Stashed};

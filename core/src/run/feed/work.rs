@@ -6,7 +6,7 @@ use crate::mail::id::FolderId;
 use crate::provider::Capabilities;
 use crate::provider::feeds::FeedAnswer;
 use crate::provider::folders::Answer;
-use crate::run::context::{RunEffects, RunView};
+use crate::run::context::{RunEffects, RunFacts};
 use crate::run::event::{AccountSnapshot, Token};
 use crate::run::feed::owner::{Cx, FeedOwner};
 use crate::run::feed::state::Counting;

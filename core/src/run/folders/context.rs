@@ -19,7 +19,7 @@ use crate::run::scope::Depth;
 
 /// What is true of the run for all of its machines; the router changes it.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct FolderFacts {
     /// How the server proves changes.
     pub(super) proof: Proof,
     /// What it can name messages by.
@@ -38,7 +38,7 @@ pub(super) struct FolderCx<'a> {
     pub(super) run: Cx<'a>,
     pub(super) folders: &'a mut Folders,
     pub(super) notes: &'a Notes,
-    pub(super) known: &'a Known,
+    pub(super) known: &'a FolderFacts,
     pub(super) wants: Vec<Want>,
 }
 

@@ -12,10 +12,10 @@ use crate::mail::id::{FolderId, SessionId};
 use crate::mail::page::{Again, Page, Unfetched};
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Request;
-use crate::run::context::{RunEffects, RunView};
+use crate::run::context::{RunEffects, RunFacts};
 use crate::run::event::Token;
 use crate::run::folders::context::{FolderCx, Want};
-use crate::run::folders::fills::part::{Fill, FillKind, Part};
+use crate::run::folders::fills::part::{Fill, FillKind, SentPart};
 use crate::run::folders::folder::{Folder, Owner};
 use crate::run::folders::notes::{GOES_LAST, LEFT_ALONE};
 use crate::run::folders::set::Folders;
@@ -73,7 +73,7 @@ impl Fills {
         let uidvalidity = folder.lanes.live.uidvalidity;
         let token = Token::HOLES;
         let (kind, nothing) = (FillKind::Backfill, UidSet::new());
-        let fill = Fill::sent(kind, nothing, range.clone(), Part::default());
+        let fill = Fill::sent(kind, nothing, range.clone(), SentPart::default());
         folder.fill.pages.insert(token, fill);
         let noted = cx.notes.noted_mail(id).intersect(&range);
         let change =
@@ -130,7 +130,7 @@ impl Fills {
         let elsewhere = page.failed.iter().filter(|f| f.again == Again::Elsewhere).count();
         let failed = page.failed.len() - elsewhere;
         let (messages, octets) = (page.rows.len() as u64, page.octets());
-        fill.unacked.push_back(Part { messages, octets, failed: failed as u64 });
+        fill.unacked.push_back(SentPart { messages, octets, failed: failed as u64 });
         let gone = page.gone.clone();
         let brings_bytes = page.brings_bytes();
         let change = match fill.kind {
@@ -310,7 +310,7 @@ impl Fills {
         };
         part.lone = part.lone.minus(&uids);
         let mine = cx.run.token();
-        let sent = Part { failed: 1, ..Part::default() };
+        let sent = SentPart { failed: 1, ..SentPart::default() };
         part.pages.insert(mine, Fill::sent(kind, uids, UidSet::new(), sent));
         cx.run.commit(Owner::Page(id, mine), change);
         true

@@ -16,7 +16,7 @@ use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::plain::PlainText;
 use crate::provider::folders::{Examined, Request};
-use crate::run::context::{RunEffects, RunView};
+use crate::run::context::{RunEffects, RunFacts};
 use crate::run::folders::context::{FolderCx, Want};
 use crate::run::folders::folder::{Cx, Folder, Owner};
 use crate::run::folders::listing::names::{

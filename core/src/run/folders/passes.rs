@@ -1,7 +1,7 @@
 //! The pass of a folder: EXAMINE, the whole index or what proves that less is enough, arrivals, facts
 //! with the evidence rule, repair, and the mark last.
 //!
-//! A step of a pass takes where it stands and says how it goes on as a [`Turn`].
+//! A step of a pass takes where it stands and says how it goes on as a [`PassTurn`].
 
 pub(super) mod compare;
 mod conclude;
@@ -23,7 +23,7 @@ use crate::mail::key::{HeldKey, Keyed};
 use crate::mail::uid_flags::UidFlags;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Enough, Request, Sampled, Since};
-use crate::run::context::{RunEffects, RunView};
+use crate::run::context::{RunEffects, RunFacts};
 use crate::run::folders::context::FolderCx;
 use crate::run::folders::folder::Folder;
 use crate::run::folders::listing::JustOpened;
@@ -31,7 +31,7 @@ use crate::run::folders::passes::conclude::{counted_mark, mark};
 use crate::run::folders::passes::examined::judge;
 use crate::run::folders::passes::gate::settled;
 use crate::run::folders::passes::sight::Pass;
-use crate::run::folders::passes::turn::{Shown, Turn, owner};
+use crate::run::folders::passes::turn::{ExamineAnswer, PassTurn, owner};
 use crate::run::folders::set::Folders;
 use crate::run::reads::{FolderRows, Query};
 use crate::run::scope::Depth;
@@ -41,14 +41,14 @@ use std::time::Duration;
 
 /// The machine of passes.
 #[derive(Debug, Default)]
-pub(super) struct Passes {
+pub(super) struct FolderPasses {
     /// The folder that was listed last.
     listed_last: Option<FolderId>,
     /// Folders that are read and wait to be proved by their counters, and since when the first does.
     read: Option<(Duration, BTreeSet<FolderId>)>,
 }
 
-impl Passes {
+impl FolderPasses {
     /// Begins one. `opened` is the folder that the session has just opened to make its row.
     pub(super) fn start(
         &mut self,
@@ -89,33 +89,33 @@ impl Passes {
         let opened = opened.filter(|opened| misses == 0 && opened.name == remote_id);
         if let Some(opened) = opened.filter(|_| !cx.run.doubts()) {
             folder.pass.state = Some(Pass::Examining { started: opened.asked, misses, depth });
-            return self.on_examined(id, Shown::counters(opened.shown), cx);
+            return self.on_examined(id, ExamineAnswer::counters(opened.shown), cx);
         }
         cx.run.ask(owner(folder), Request::Examine { remote_id, since, enough });
     }
 
     /// Goes on.
-    fn turn(&mut self, id: FolderId, turn: Turn, cx: &mut FolderCx<'_>) {
+    fn turn(&mut self, id: FolderId, turn: PassTurn, cx: &mut FolderCx<'_>) {
         let Some(folder) = cx.folders.get_mut(&id) else { return };
         let part = &mut folder.pass;
         match turn {
-            Turn::At(state) => part.state = Some(state),
-            Turn::Examine { started, misses } => self.examine(id, started, misses, None, cx),
-            Turn::Open { started } => {
+            PassTurn::At(state) => part.state = Some(state),
+            PassTurn::Examine { started, misses } => self.examine(id, started, misses, None, cx),
+            PassTurn::Open { started } => {
                 part.depth = Depth::Full;
                 self.examine(id, started, 0, None, cx);
             }
-            Turn::SettleFirst => part.settle_first(),
-            Turn::Mark { marked, seen, depth } => mark(id, *marked, seen, depth, cx),
-            Turn::Held(seen) => {
+            PassTurn::SettleFirst => part.settle_first(),
+            PassTurn::Mark { marked, seen, depth } => mark(id, *marked, seen, depth, cx),
+            PassTurn::Held(seen) => {
                 part.saw(Depth::Full);
                 folder.listing.see(&seen, &folder.lanes.backfill.remaining, false);
             }
-            Turn::Later => {
+            PassTurn::Later => {
                 part.looked = true;
                 folder.listing.index = None;
             }
-            Turn::Over => {}
+            PassTurn::Over => {}
         }
     }
 
@@ -125,15 +125,20 @@ impl Passes {
     }
 
     /// EXAMINE was answered.
-    pub(super) fn on_examined(&mut self, id: FolderId, shown: Shown, cx: &mut FolderCx<'_>) {
+    pub(super) fn on_examined(
+        &mut self,
+        id: FolderId,
+        shown: ExamineAnswer,
+        cx: &mut FolderCx<'_>,
+    ) {
         let there = |state: &Pass| matches!(state, Pass::Examining { .. });
         let Some(Pass::Examining { started, misses, depth }) = Self::take(id, there, cx) else {
             return;
         };
         match judge(id, (started, misses, depth), shown, cx) {
             // Of nothing there is no listing to be asked for.
-            Turn::At(state @ Pass::Indexing { .. }) if state.is_of_nothing() => {
-                self.turn(id, Turn::At(state), cx);
+            PassTurn::At(state @ Pass::Indexing { .. }) if state.is_of_nothing() => {
+                self.turn(id, PassTurn::At(state), cx);
                 self.on_indexed(id, UidFlags::default(), 0, cx);
             }
             turn => self.turn(id, turn, cx),
@@ -149,7 +154,7 @@ impl Passes {
         cx: &mut FolderCx<'_>,
     ) {
         let turn = match Self::take(id, |_| true, cx) {
-            Some(Pass::Windowing(window)) => Turn::At(window.came(rows)),
+            Some(Pass::Windowing(window)) => PassTurn::At(window.came(rows)),
             Some(Pass::Indexing { started, misses, examined, fell }) => {
                 let Some(session) = cx.run.session() else { return };
                 let at = (started, misses, session);
@@ -160,10 +165,10 @@ impl Passes {
                         }
                         compare::begin(id, seen, arrived, cx)
                     }
-                    None => Turn::Examine { started, misses: 1 },
+                    None => PassTurn::Examine { started, misses: 1 },
                 }
             }
-            _ => Turn::Over,
+            _ => PassTurn::Over,
         };
         self.turn(id, turn, cx);
     }
@@ -198,7 +203,7 @@ impl Passes {
             Side::Ours(rows) => comparing.on_ours(id, rows, cx),
             Side::Theirs(rows) => comparing.on_theirs(id, &rows, cx),
         };
-        self.turn(id, Turn::At(state), cx);
+        self.turn(id, PassTurn::At(state), cx);
     }
 
     /// What messages are recognised by came: all that is there, or a part of ours.
@@ -259,18 +264,18 @@ impl Passes {
                 {
                     let (busy, uids) = (folder.fill.in_flight(), seen.about());
                     cx.run.read(owner(folder), Query::Folder { folder: id, uids });
-                    Turn::At(Pass::Reading { seen, busy })
+                    PassTurn::At(Pass::Reading { seen, busy })
                 }
                 // Nothing more is read: the mark follows its pages, and is refused with them.
                 Some(Pass::Counting { started, examined, told, todo })
                     if todo.is_empty() && !folder.fill.is_arriving() =>
                 {
                     let marked = Box::new(counted_mark(started, examined, told, folder));
-                    Turn::Mark { marked, seen: None, depth: Depth::Quick }
+                    PassTurn::Mark { marked, seen: None, depth: Depth::Quick }
                 }
                 Some(Pass::Settling(settling)) => settling.send(id, cx),
-                Some(other) => Turn::At(other),
-                None => Turn::Over,
+                Some(other) => PassTurn::At(other),
+                None => PassTurn::Over,
             };
             self.turn(id, turn, cx);
         }
@@ -282,11 +287,11 @@ impl Passes {
         let turn = match folder.pass.state.take() {
             Some(Pass::Settling(mut settling)) => {
                 settling.unacked = settling.unacked.saturating_sub(1);
-                Turn::At(Pass::Settling(settling))
+                PassTurn::At(Pass::Settling(settling))
             }
             Some(Pass::Marking { started, seen, depth }) => {
                 conclude::marked(folder, started, seen.as_ref(), depth);
-                Turn::Over
+                PassTurn::Over
             }
             Some(Pass::Rematching(rematching)) => rematching.on_committed(id, cx),
             // Opened anew, it is listed like a new one.
@@ -297,8 +302,8 @@ impl Passes {
                 return true;
             }
             // The pass was broken off while this commit was on its way.
-            Some(other) => Turn::At(other),
-            None => Turn::Over,
+            Some(other) => PassTurn::At(other),
+            None => PassTurn::Over,
         };
         self.turn(id, turn, cx);
         false

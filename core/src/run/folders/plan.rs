@@ -2,10 +2,10 @@
 //! mail; the newest of each folder; history downwards; due retries. Arrivals always go first.
 
 use crate::mail::id::FolderId;
-use crate::run::context::RunView;
+use crate::run::context::RunFacts;
 use crate::run::folders::fills::plan::{PagePlan, probe};
 use crate::run::folders::folder::{Cx, Folder};
-use crate::run::folders::passes::Passes;
+use crate::run::folders::passes::FolderPasses;
 use crate::run::folders::passes::compare::is_comparing;
 use crate::run::folders::refusals::TrialTurn;
 use crate::run::folders::state::FolderWork;
@@ -26,7 +26,7 @@ impl FolderWork {
             }
             return false;
         }
-        self.with(run, |m, cx| m.fills.plan_arrivals(Passes::take_arrivals, cx));
+        self.with(run, |m, cx| m.fills.plan_arrivals(FolderPasses::take_arrivals, cx));
         self.with(run, |m, cx| m.passes.plan_proofs(m.listing.asks_counters(), cx));
         self.plan_passes(run);
         self.plan_pages(run);
@@ -134,7 +134,7 @@ impl FolderWork {
         if run.is_asking() || !(holding || self.machines.listing.is_over()) {
             return;
         }
-        if self.with(run, |_, cx| Passes::ask_uids(cx)) {
+        if self.with(run, |_, cx| FolderPasses::ask_uids(cx)) {
             return;
         }
         // What is listed is read while it is open, before the next is opened.

@@ -16,7 +16,7 @@ use crate::failure::{Class, Failure, Provenance, Reach, When};
 use crate::mail::folder::ListedFolder;
 use crate::mail::id::FolderId;
 use crate::provider::folders::Request;
-use crate::run::context::{RunEffects, RunView};
+use crate::run::context::{RunEffects, RunFacts};
 use crate::run::evidence::Sight;
 use crate::run::folders::context::{FolderCx, Want};
 use crate::run::folders::folder::{Folder, Owner, of_folder};

@@ -4,7 +4,7 @@ use crate::commit::rows::AccountRow;
 use crate::failure::{Class, Failure, Provenance, Reach};
 use crate::mail::cursor::{Live, Mark};
 use crate::provider::{Proof, Tells};
-use crate::run::context::{RunEffects, RunView};
+use crate::run::context::{RunEffects, RunFacts};
 use crate::run::folders::folder::{Cx, Folder};
 use crate::run::folders::set::Folders;
 use crate::run::settings::Settings;

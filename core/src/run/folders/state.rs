@@ -6,15 +6,15 @@ use crate::mail::id::FolderId;
 use crate::mail::recognise::IdentityKind;
 use crate::mail::uid_set::UidSet;
 use crate::provider::Proof;
-use crate::run::context::{RunEffects, RunView};
+use crate::run::context::{RunEffects, RunFacts};
 use crate::run::event::AccountSnapshot;
-use crate::run::folders::context::{FolderCx, Known};
+use crate::run::folders::context::{FolderCx, FolderFacts};
 use crate::run::folders::fills::Fills;
 use crate::run::folders::fills::part::FillPart;
 use crate::run::folders::folder::{Cx, Folder};
 use crate::run::folders::listing::Listing;
 use crate::run::folders::notes::Notes;
-use crate::run::folders::passes::Passes;
+use crate::run::folders::passes::FolderPasses;
 use crate::run::folders::passes::part::PassPart;
 use crate::run::folders::refusals::Refusals;
 use crate::run::folders::set::Folders;
@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 #[derive(Debug)]
 pub(super) struct Machines {
     pub(super) listing: Listing,
-    pub(super) passes: Passes,
+    pub(super) passes: FolderPasses,
     pub(super) fills: Fills,
     pub(super) refusals: Refusals,
 }
@@ -37,7 +37,7 @@ pub(crate) struct FolderWork {
     pub(super) machines: Machines,
     pub(super) folders: Folders,
     pub(super) notes: Notes,
-    pub(super) known: Known,
+    pub(super) known: FolderFacts,
 }
 
 impl FolderWork {
@@ -53,13 +53,13 @@ impl FolderWork {
         let mut work = Self {
             machines: Machines {
                 listing: Listing::new(machines.as_ref().map(|before| &before.listing), is_listed),
-                passes: Passes::default(),
+                passes: FolderPasses::default(),
                 fills: Fills::new(machines.map(|before| before.fills)),
                 refusals: Refusals::default(),
             },
             folders: Folders::default(),
             notes: Notes::new(notes, run.account().shut.keys(), snapshot.notes),
-            known: Known {
+            known: FolderFacts {
                 proof: known.as_ref().map_or_else(Proof::default, |before| before.proof),
                 names: known.map_or(IdentityKind::Hash, |before| before.names),
                 is_first,

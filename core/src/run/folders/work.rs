@@ -7,7 +7,7 @@ use crate::mail::id::FolderId;
 use crate::provider::Capabilities;
 use crate::provider::folders::{Answer, Request};
 use crate::recovery::decide::Verdict;
-use crate::run::context::{RunEffects, RunView};
+use crate::run::context::{RunEffects, RunFacts};
 use crate::run::event::{AccountSnapshot, Token};
 use crate::run::fetcher::PagesLeft;
 use crate::run::folders::context::Want;
@@ -15,7 +15,7 @@ use crate::run::folders::fills::plan::pages_left;
 use crate::run::folders::folder::{Cx, Owner, of_folder};
 use crate::run::folders::listing::opening::adopt;
 use crate::run::folders::notes::is_cut;
-use crate::run::folders::passes::turn::Shown;
+use crate::run::folders::passes::turn::ExamineAnswer;
 use crate::run::folders::passes::{Keys, Side};
 use crate::run::folders::report;
 use crate::run::folders::state::FolderWork;
@@ -298,7 +298,7 @@ impl FolderWork {
                 self.with(run, |m, cx| m.listing.on_sampled(&rows, cx));
             }
             (Owner::Pass(id, _), Answer::Examined { examined, changed, told, .. }) => {
-                let shown = Shown { examined, changed, told };
+                let shown = ExamineAnswer { examined, changed, told };
                 self.on_pass_examined(id, shown, run);
             }
             (Owner::Pass(id, _), Answer::Indexed { rows, exists, .. }) => {
@@ -340,7 +340,7 @@ impl FolderWork {
     }
 
     /// EXAMINE was answered, for a pass: the folder opens.
-    fn on_pass_examined(&mut self, id: FolderId, shown: Shown, run: &mut Cx<'_>) {
+    fn on_pass_examined(&mut self, id: FolderId, shown: ExamineAnswer, run: &mut Cx<'_>) {
         if self.folders.get(&id).is_some_and(|folder| folder.pass.is_examining()) {
             self.with(run, |m, cx| m.refusals.opens(id, cx));
             self.with(run, |m, cx| m.passes.on_examined(id, shown, cx));

@@ -15,7 +15,7 @@ pub(in crate::run::folders) enum FillKind {
 
 /// What a part of a page was when it was sent to the store.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Part {
+pub(super) struct SentPart {
     pub(super) messages: u64,
     pub(super) octets: u64,
     pub(super) failed: u64,
@@ -35,7 +35,7 @@ pub(super) struct Fill {
     /// committed.
     pub(super) dead: bool,
     /// Commits sent and not acknowledged.
-    pub(super) unacked: VecDeque<Part>,
+    pub(super) unacked: VecDeque<SentPart>,
 }
 
 impl Fill {
@@ -45,7 +45,7 @@ impl Fill {
     }
 
     /// One of which all is known, and sent.
-    pub(super) fn sent(kind: FillKind, asked: UidSet, open: UidSet, part: Part) -> Self {
+    pub(super) fn sent(kind: FillKind, asked: UidSet, open: UidSet, part: SentPart) -> Self {
         Self { kind, asked, open, fetching: false, dead: false, unacked: VecDeque::from([part]) }
     }
 }

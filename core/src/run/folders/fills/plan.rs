@@ -5,11 +5,11 @@ use crate::commit::change::FolderChange;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Request;
-use crate::run::context::{RunEffects, RunView};
+use crate::run::context::{RunEffects, RunFacts};
 use crate::run::fetcher::PagesLeft;
 use crate::run::folders::context::FolderCx;
 use crate::run::folders::fills::Fills;
-use crate::run::folders::fills::part::{Fill, FillKind, Part};
+use crate::run::folders::fills::part::{Fill, FillKind, SentPart};
 use crate::run::folders::folder::{Cx, Folder, Owner};
 use crate::run::folders::set::Folders;
 use crate::run::settings::Settings;
@@ -34,7 +34,7 @@ enum Layer {
 pub(in crate::run::folders) struct PagePlan {
     /// LIST is over.
     pub(in crate::run::folders) is_listed: bool,
-    /// Passes are under way or wanted, but for those that go last.
+    /// FolderPasses are under way or wanted, but for those that go last.
     pub(in crate::run::folders) is_passing: bool,
     /// The folder that was just listed for the first time, and is open.
     pub(in crate::run::folders) open: Option<FolderId>,
@@ -308,7 +308,7 @@ impl Fills {
             let Some(Folder { fill, lanes, .. }) = cx.folders.get_mut(&id) else { return };
             let (uids, uidvalidity) = (page.settled(), lanes.live.uidvalidity);
             let (messages, octets) = (page.rows.len() as u64, page.octets());
-            let sent = Part { messages, octets, failed: 0 };
+            let sent = SentPart { messages, octets, failed: 0 };
             let token = cx.run.token();
             let kind = FillKind::Retry;
             fill.pages.insert(token, Fill::sent(kind, uids.clone(), UidSet::new(), sent));

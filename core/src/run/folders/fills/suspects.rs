@@ -10,7 +10,7 @@ use crate::mail::id::FolderId;
 use crate::mail::message::Fetched;
 use crate::mail::page::{Again, Page, Suspect, Unfetched};
 use crate::mail::uid_set::UidSet;
-use crate::run::context::{RunEffects, RunView};
+use crate::run::context::{RunEffects, RunFacts};
 use crate::run::folders::context::FolderCx;
 use crate::run::folders::fills::Fills;
 use crate::run::folders::folder::{Folder, Owner};

@@ -10,7 +10,7 @@ use crate::mail::folder::ListedFolder;
 use crate::mail::id::{FolderId, MailboxId};
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Examined, Request, Sampled};
-use crate::run::context::{RunEffects, RunView};
+use crate::run::context::{RunEffects, RunFacts};
 use crate::run::event::Token;
 use crate::run::evidence::{Sight, judge_list};
 use crate::run::folders::context::{FolderCx, Want};

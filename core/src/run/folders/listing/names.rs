@@ -4,7 +4,7 @@ use crate::commit::change::AccountChange;
 use crate::commit::rows::Shut;
 use crate::failure::Class;
 use crate::mail::folder::ListedFolder;
-use crate::run::context::{RunEffects, RunView};
+use crate::run::context::{RunEffects, RunFacts};
 use crate::run::folders::context::FolderCx;
 use crate::run::folders::folder::Owner;
 use crate::run::folders::listing::state::is_inbox;

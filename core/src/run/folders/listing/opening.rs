@@ -6,7 +6,7 @@ use crate::commit::rows::FolderRow;
 use crate::failure::Failure;
 use crate::mail::folder::ListedFolder;
 use crate::provider::folders::{Examined, Request, Sampled};
-use crate::run::context::{RunEffects, RunView};
+use crate::run::context::{RunEffects, RunFacts};
 use crate::run::folders::context::{FolderCx, Want};
 use crate::run::folders::folder::{Folder, told};
 use crate::run::folders::listing::state::{ListState, Todo, is_inbox};

@@ -5,10 +5,10 @@
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Request, Sampled};
-use crate::run::context::{RunEffects, RunView};
+use crate::run::context::{RunEffects, RunFacts};
 use crate::run::folders::context::FolderCx;
 use crate::run::folders::passes::sight::{Comparing, Pass, Seen};
-use crate::run::folders::passes::turn::{Turn, owner};
+use crate::run::folders::passes::turn::{PassTurn, owner};
 use crate::run::folders::set::Folders;
 use crate::run::reads::Query;
 use std::collections::{BTreeMap, VecDeque};
@@ -40,8 +40,13 @@ fn parts(listed: &UidSet) -> VecDeque<(u32, u32)> {
 
 /// The index came. Where UIDNEXT has fallen, where an earlier look has found other mail, and once
 /// a day, what we hold is compared.
-pub(super) fn begin(id: FolderId, mut seen: Seen, arrived: UidSet, cx: &mut FolderCx<'_>) -> Turn {
-    let Some(folder) = cx.folders.get(&id) else { return Turn::Over };
+pub(super) fn begin(
+    id: FolderId,
+    mut seen: Seen,
+    arrived: UidSet,
+    cx: &mut FolderCx<'_>,
+) -> PassTurn {
+    let Some(folder) = cx.folders.get(&id) else { return PassTurn::Over };
     let ends_sessions = cx.notes.ends_sessions(&folder.row.remote_id);
     let listed = seen.rows.uids();
     let looked =
@@ -52,11 +57,11 @@ pub(super) fn begin(id: FolderId, mut seen: Seen, arrived: UidSet, cx: &mut Fold
         // Of nothing that is held nothing can be another's; and where sessions end at such
         // questions, once a day is enough.
         seen.compared = is_due;
-        return Turn::At(Pass::Arriving { seen, todo: arrived });
+        return PassTurn::At(Pass::Arriving { seen, todo: arrived });
     }
     let (left, ours) = (parts(&listed), BTreeMap::new());
     let comparing = Comparing { seen, doubted, arrived, part: (0, 0), ours, left };
-    Turn::At(Box::new(comparing).next(id, cx))
+    PassTurn::At(Box::new(comparing).next(id, cx))
 }
 
 impl Comparing {

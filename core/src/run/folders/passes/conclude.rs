@@ -9,13 +9,13 @@ use crate::mail::flags::Flags;
 use crate::mail::id::{FolderId, SessionId};
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Examined;
-use crate::run::context::{RunEffects, RunView};
+use crate::run::context::{RunEffects, RunFacts};
 use crate::run::evidence::{Sight, judge_folder};
 use crate::run::folders::context::{FolderCx, Want};
 use crate::run::folders::folder::{Folder, told};
 use crate::run::folders::passes::differ::differ_or_list;
 use crate::run::folders::passes::sight::{Extent, Marked, Pass, Pending, Seen, Settling};
-use crate::run::folders::passes::turn::{Turn, owner};
+use crate::run::folders::passes::turn::{PassTurn, owner};
 use crate::run::reads::{FolderRows, QuietProof};
 use crate::run::scope::Depth;
 use crate::time::Micros;
@@ -51,7 +51,7 @@ fn fits(mark: &Mark, seen: &Seen, gone: &UidSet) -> bool {
 }
 
 /// What we hold of a folder, or are about to.
-struct Held {
+struct HeldUids {
     living: UidSet,
     failures: UidSet,
     /// Of pages on their way, those that are not fresher than what was seen.
@@ -60,7 +60,7 @@ struct Held {
     known: UidSet,
 }
 
-impl Held {
+impl HeldUids {
     fn of(folder: &Folder, rows: &FolderRows, busy: &UidSet) -> Self {
         let (in_flight, fresher) = (folder.fill.in_flight(), &folder.pass.fresher);
         let living = rows.living.uids();
@@ -71,7 +71,7 @@ impl Held {
 }
 
 /// The flags that are to be written.
-fn changed_flags(folder: &Folder, seen: &Seen, rows: &FolderRows, held: &Held) -> Pending {
+fn changed_flags(folder: &Folder, seen: &Seen, rows: &FolderRows, held: &HeldUids) -> Pending {
     let mut flags: BTreeMap<u32, Flags> = BTreeMap::new();
     for (uid, told) in seen.rows.iter() {
         let differs = rows
@@ -88,7 +88,7 @@ fn changed_flags(folder: &Folder, seen: &Seen, rows: &FolderRows, held: &Held) -
 }
 
 /// What we hold and the server does not show; none where what it has told of changes cannot be all of it.
-fn absent(folder: &Folder, seen: &Seen, listed: &UidSet, held: &Held) -> Option<UidSet> {
+fn absent(folder: &Folder, seen: &Seen, listed: &UidSet, held: &HeldUids) -> Option<UidSet> {
     let fresher = &folder.pass.fresher;
     let horizon = seen.horizon(folder.lanes.live.uidnext);
     let shown = UidSet::range(seen.floor, horizon.saturating_sub(1));
@@ -142,16 +142,16 @@ pub(super) fn concluded(
     busy: &UidSet,
     rows: &FolderRows,
     cx: &mut FolderCx<'_>,
-) -> Turn {
+) -> PassTurn {
     let (session, settings) = (cx.run.session(), cx.run.settings());
     let (confirm_after, floor) = (settings.confirm_after, settings.guard_floor);
-    let Some(folder) = cx.folders.get_mut(&id) else { return Turn::Over };
+    let Some(folder) = cx.folders.get_mut(&id) else { return PassTurn::Over };
     let Some(session) = session else {
         folder.pass.wanted = true;
-        return Turn::Over;
+        return PassTurn::Over;
     };
     let listed = seen.rows.uids();
-    let held = Held::of(folder, rows, busy);
+    let held = HeldUids::of(folder, rows, busy);
     let flags = changed_flags(folder, &seen, rows, &held);
     let Some(absent) = absent(folder, &seen, &listed, &held) else { return differ_or_list(seen) };
     // A page on its way may be rows by the time that its absence is committed: it counts like
@@ -206,18 +206,18 @@ pub(super) fn concluded(
         cx.run.commit(owner(folder), FolderChange::Misfit { folder: id, misfit });
     }
     let settling = Settling { seen, flags, gone, put_back, held: is_held, rewind, unacked };
-    Turn::At(Pass::Settling(Box::new(settling)))
+    PassTurn::At(Pass::Settling(Box::new(settling)))
 }
 
 impl Settling {
     /// Sends the facts that need not wait; the mark when none are left.
-    pub(super) fn send(mut self: Box<Self>, id: FolderId, cx: &mut FolderCx<'_>) -> Turn {
-        let Some(folder) = cx.folders.get(&id) else { return Turn::Over };
+    pub(super) fn send(mut self: Box<Self>, id: FolderId, cx: &mut FolderCx<'_>) -> PassTurn {
+        let Some(folder) = cx.folders.get(&id) else { return PassTurn::Over };
         let busy = folder.fill.in_flight();
         let uidvalidity = self.seen.examined.uidvalidity;
         // Senders are bounded: the next facts go when these are acknowledged.
         if self.unacked >= FACTS_IN_FLIGHT {
-            return Turn::At(Pass::Settling(self));
+            return PassTurn::At(Pass::Settling(self));
         }
         let mut facts = Vec::new();
         let mut gone = self.gone.minus(&busy);
@@ -244,10 +244,10 @@ impl Settling {
             cx.run.commit(owner(folder), change);
         }
         if self.unacked > 0 || !self.flags.flags.is_empty() || !self.gone.is_empty() {
-            return Turn::At(Pass::Settling(self));
+            return PassTurn::At(Pass::Settling(self));
         }
         if self.held {
-            return Turn::Held(self.seen);
+            return PassTurn::Held(self.seen);
         }
         let depth = self.seen.depth();
         let Self { seen, put_back, rewind, .. } = *self;
@@ -263,7 +263,7 @@ impl Settling {
             flags: seen.flags(),
         };
         let seen = Some(seen).filter(|_| depth == Depth::Full);
-        Turn::Mark { marked: Box::new(marked), seen, depth }
+        PassTurn::Mark { marked: Box::new(marked), seen, depth }
     }
 }
 

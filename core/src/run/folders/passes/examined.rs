@@ -6,14 +6,14 @@ use crate::mail::cursor::Mark;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Changed, Examined, Request};
-use crate::run::context::{RunEffects, RunView};
+use crate::run::context::{RunEffects, RunFacts};
 use crate::run::folders::context::{FolderCx, Want};
 use crate::run::folders::folder::{Folder, told};
 use crate::run::folders::passes::conclude::counted_mark;
 use crate::run::folders::passes::gate::{counted, is_unchanged, settled};
 use crate::run::folders::passes::rematch;
 use crate::run::folders::passes::sight::{Pass, Seen};
-use crate::run::folders::passes::turn::{Shown, Turn, owner};
+use crate::run::folders::passes::turn::{ExamineAnswer, PassTurn, owner};
 use crate::run::folders::passes::window;
 use crate::run::scope::Depth;
 use crate::time::Micros;
@@ -35,11 +35,11 @@ fn is_told(changed: &Changed, examined: &Examined, since: u64, mark: &Mark) -> b
 pub(super) fn judge(
     id: FolderId,
     (started, misses, depth): (Micros, u8, Depth),
-    shown: Shown,
+    shown: ExamineAnswer,
     cx: &mut FolderCx<'_>,
-) -> Turn {
-    let Shown { mut examined, changed, told } = shown;
-    let Some(folder) = cx.folders.get_mut(&id) else { return Turn::Over };
+) -> PassTurn {
+    let ExamineAnswer { mut examined, changed, told } = shown;
+    let Some(folder) = cx.folders.get_mut(&id) else { return PassTurn::Over };
     let live = &folder.lanes.live;
     if examined.uidvalidity != live.uidvalidity {
         if folder.row.held || !folder.row.failures.is_empty() {
@@ -52,7 +52,7 @@ pub(super) fn judge(
         // Another folder of that name: LIST says which names there are, before it is looked at whole.
         let part = &mut folder.pass;
         (part.wanted, part.depth, part.doubted) = (true, Depth::Full, true);
-        return Turn::Over;
+        return PassTurn::Over;
     }
     if examined.inferred {
         // The highest UID falls when the newest mail is deleted; UIDNEXT itself never does.
@@ -63,11 +63,11 @@ pub(super) fn judge(
     let fell = examined.uidnext < live.mark.uidnext.max(live.uidnext);
     if fell && told.is_some() {
         // What an open folder tells may be less than a listing has shown since.
-        return Turn::Open { started };
+        return PassTurn::Open { started };
     }
     if fell && !folder.fill.is_empty() {
         // What a page on its way takes for a hole may be mail by now: it is settled first.
-        return Turn::SettleFirst;
+        return PassTurn::SettleFirst;
     }
     folder.pass.fresher = UidSet::new();
     if fell {
@@ -81,7 +81,7 @@ pub(super) fn judge(
         && is_unchanged(folder, &examined, started)
     {
         let marked = Box::new(counted_mark(started, examined, false, folder));
-        return Turn::Mark { marked, seen: None, depth: Depth::Full };
+        return PassTurn::Mark { marked, seen: None, depth: Depth::Full };
     }
     if misses == 0
         && !fell
@@ -94,7 +94,7 @@ pub(super) fn judge(
     if let (Depth::Told, Some(rows)) = (depth, told)
         && let Some(todo) = counted(folder, &examined)
     {
-        return Turn::At(Pass::Arriving { seen: Seen::of_told(started, examined, rows), todo });
+        return PassTurn::At(Pass::Arriving { seen: Seen::of_told(started, examined, rows), todo });
     }
     if depth == Depth::Quick
         && !other
@@ -102,20 +102,20 @@ pub(super) fn judge(
     {
         if todo.is_empty() {
             let marked = Box::new(counted_mark(started, examined, is_open, folder));
-            return Turn::Mark { marked, seen: None, depth: Depth::Quick };
+            return PassTurn::Mark { marked, seen: None, depth: Depth::Quick };
         }
-        return Turn::At(Pass::Counting { started, examined, told: is_open, todo });
+        return PassTurn::At(Pass::Counting { started, examined, told: is_open, todo });
     }
     if is_open {
         // More has happened than that mail came: now it is opened, and tells what.
-        return Turn::Open { started };
+        return PassTurn::Open { started };
     }
     if misses == 0
         && !other
         && !cx.run.insists()
         && let Some(state) = window::asked(id, started, examined, cx)
     {
-        return Turn::At(state);
+        return PassTurn::At(state);
     }
     if examined.exists > 0
         && let Some(folder) = cx.folders.get(&id)
@@ -123,7 +123,7 @@ pub(super) fn judge(
         let (remote_id, uidvalidity) = (folder.row.remote_id.clone(), examined.uidvalidity);
         cx.run.ask(owner(folder), Request::Index { remote_id, uidvalidity, uids: None });
     }
-    Turn::At(Pass::Indexing { started, misses, examined, fell })
+    PassTurn::At(Pass::Indexing { started, misses, examined, fell })
 }
 
 /// What has changed was told, where that can be all of it.
@@ -132,7 +132,7 @@ fn of_changes(
     started: Micros,
     examined: Examined,
     changed: Changed,
-) -> Option<Turn> {
+) -> Option<PassTurn> {
     let flags = settled(folder, started).filter(|flags| flags.modseq > 0)?;
     let live = &folder.lanes.live;
     is_told(&changed, &examined, flags.modseq, &live.mark).then(|| {
@@ -140,24 +140,24 @@ fn of_changes(
         let todo = changed.rows.uids().minus(&known);
         let vanished = changed.vanished.map(|gone| gone.intersect(&known));
         let seen = Seen::of_changes(started, examined, flags, changed.rows, vanished);
-        Turn::At(Pass::Arriving { seen, todo })
+        PassTurn::At(Pass::Arriving { seen, todo })
     })
 }
 
 /// Nothing was ever stored of the folder, and it shows another UIDVALIDITY: what it was opened
 /// under was a lie.
-fn open_anew(id: FolderId, started: Micros, examined: Examined, cx: &mut FolderCx<'_>) -> Turn {
-    let Some(folder) = cx.folders.get_mut(&id) else { return Turn::Over };
+fn open_anew(id: FolderId, started: Micros, examined: Examined, cx: &mut FolderCx<'_>) -> PassTurn {
+    let Some(folder) = cx.folders.get_mut(&id) else { return PassTurn::Over };
     if !folder.pass.may_begin_anew() {
         let text = "UIDVALIDITY is another whenever it is asked";
         let failure = Failure::new(Class::StateLost, Reach::Folder, Provenance::Server, text);
         cx.stand_still(id, failure);
-        return Turn::Over;
+        return PassTurn::Over;
     }
     folder.pass.lost += 1;
     let (from, uidvalidity) = (folder.lanes.live.uidvalidity, examined.uidvalidity);
     let mark = told(&examined);
     let change = FolderChange::Reopen { folder: id, from, uidvalidity, mark, started };
     cx.run.commit(owner(folder), change);
-    Turn::At(Pass::Reopening)
+    PassTurn::At(Pass::Reopening)
 }

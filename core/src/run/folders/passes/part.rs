@@ -15,7 +15,7 @@ pub(in crate::run::folders) struct PassPart {
     pub(super) state: Option<Pass>,
     /// Numbers the passes, so that answers to an earlier one are known.
     pub(super) generation: u32,
-    /// Passes asked for and not begun.
+    /// FolderPasses asked for and not begun.
     pub(super) wanted: bool,
     /// A hint has come since the last one began: what LIST said before is of no use.
     pub(super) hinted: bool,
@@ -38,7 +38,7 @@ pub(in crate::run::folders) struct PassPart {
     pub(super) fresher: UidSet,
     /// History was read in this run: another pass proves it.
     pub(super) unproven: bool,
-    /// Passes that were to prove what had just been read.
+    /// FolderPasses that were to prove what had just been read.
     pub(super) proofs: u8,
 }
 

@@ -3,20 +3,20 @@
 
 use crate::mail::id::FolderId;
 use crate::provider::folders::Examined;
-use crate::run::context::{RunEffects, RunView};
+use crate::run::context::{RunEffects, RunFacts};
 use crate::run::folders::context::FolderCx;
 use crate::run::folders::folder::Folder;
-use crate::run::folders::passes::Passes;
+use crate::run::folders::passes::FolderPasses;
 use crate::run::folders::passes::conclude::{counted_mark, mark};
 use crate::run::folders::passes::gate::{is_empty, is_unchanged, settled};
 use crate::run::folders::passes::sight::Pass;
-use crate::run::folders::passes::turn::Shown;
+use crate::run::folders::passes::turn::ExamineAnswer;
 use crate::run::scope::Depth;
 use crate::time::Micros;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// Passes of a folder in a run that prove what was read since the one before.
+/// FolderPasses of a folder in a run that prove what was read since the one before.
 const PROOFS: u8 = 3;
 /// A folder that is read waits no longer for others to be proved with it.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -40,7 +40,7 @@ fn is_counted(id: FolderId, cx: &mut FolderCx<'_>) -> bool {
     modseq > 0 && settled(folder, cx.run.stamp()).is_some_and(|flags| flags.modseq == modseq)
 }
 
-impl Passes {
+impl FolderPasses {
     /// A folder whose history has just been read to its end is looked at once more: only that proves
     /// it. `counts`: LIST may be asked for counters.
     pub(in crate::run::folders) fn plan_proofs(&mut self, counts: bool, cx: &mut FolderCx<'_>) {
@@ -142,6 +142,6 @@ impl Passes {
         pass.begin();
         let depth = std::mem::take(&mut pass.depth);
         pass.state = Some(Pass::Examining { started, misses: 0, depth });
-        self.on_examined(id, Shown::counters(shown), cx);
+        self.on_examined(id, ExamineAnswer::counters(shown), cx);
     }
 }

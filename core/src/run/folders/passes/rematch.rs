@@ -12,13 +12,13 @@ use crate::mail::id::FolderId;
 use crate::mail::key::{HeldKey, Keyed};
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Examined, Request};
-use crate::run::context::{RunEffects, RunView};
+use crate::run::context::{RunEffects, RunFacts};
 use crate::run::evidence::{Fit, Sight, judge_folder};
 use crate::run::folders::context::{FolderCx, Want};
 use crate::run::folders::folder::told;
 use crate::run::folders::passes::pairs::pair;
 use crate::run::folders::passes::sight::{Pass, Rematching};
-use crate::run::folders::passes::turn::{Turn, owner};
+use crate::run::folders::passes::turn::{PassTurn, owner};
 use crate::run::folders::passes::weigh::{first_misfit, weigh};
 use crate::run::reads::Query;
 use crate::time::Micros;
@@ -32,19 +32,19 @@ pub(super) fn begin(
     (started, misses): (Micros, u8),
     examined: Examined,
     cx: &mut FolderCx<'_>,
-) -> Turn {
-    let Some(folder) = cx.folders.get(&id) else { return Turn::Over };
+) -> PassTurn {
+    let Some(folder) = cx.folders.get(&id) else { return PassTurn::Over };
     let live = &folder.lanes.live;
     let text = format!("UIDVALIDITY changed from {} to {}", live.uidvalidity, examined.uidvalidity);
     if let Some(times) = live.is_restless(started).filter(|_| !cx.run.insists()) {
         let text = format!("{text}, for the {times}. time in a day: it is matched hourly");
         let failure = Failure::new(Class::StateLost, Reach::Folder, Provenance::Server, text);
         cx.stand_still(id, failure);
-        return Turn::Over;
+        return PassTurn::Over;
     }
     if !folder.fill.is_empty() {
         // A page on its way is of the old numbers: it is settled, or dropped, first.
-        return Turn::SettleFirst;
+        return PassTurn::SettleFirst;
     }
     let owner = owner(folder);
     let (remote_id, uidvalidity) = (folder.row.remote_id.clone(), examined.uidvalidity);
@@ -58,7 +58,7 @@ pub(super) fn begin(
     cx.want(Want::ForgetSuspects { folder: id });
     let (surplus, theirs, ours, found) = (0, Vec::new(), Vec::new(), None);
     let rematching = Rematching { started, misses, examined, surplus, theirs, ours, found };
-    Turn::At(Pass::Rematching(Box::new(rematching)))
+    PassTurn::At(Pass::Rematching(Box::new(rematching)))
 }
 
 impl Rematching {
@@ -69,15 +69,15 @@ impl Rematching {
         theirs: Vec<Keyed>,
         exists: u32,
         cx: &mut FolderCx<'_>,
-    ) -> Turn {
+    ) -> PassTurn {
         let (Some(session), Some(folder)) = (cx.run.session(), cx.folders.get(&id)) else {
-            return Turn::Over;
+            return PassTurn::Over;
         };
         let listed: UidSet = theirs.iter().map(|row| row.uid).collect();
         let weighed = weigh(folder, &mut self.examined, &listed, exists, false, session);
         let (started, examined) = (self.started, self.examined);
         if weighed.fit != Fit::Whole && self.misses == 0 {
-            return Turn::Examine { started, misses: 1 };
+            return PassTurn::Examine { started, misses: 1 };
         }
         let owner = owner(folder);
         match &weighed.fit {
@@ -90,14 +90,14 @@ impl Rematching {
                 {
                     cx.run.commit(owner, FolderChange::Misfit { folder: id, misfit });
                 }
-                return Turn::Later;
+                return PassTurn::Later;
             }
         }
         self.surplus = weighed.surplus;
         self.theirs = theirs;
         let query = keys(id, 0, cx);
         cx.run.read(owner, query);
-        Turn::At(Pass::Rematching(self))
+        PassTurn::At(Pass::Rematching(self))
     }
 
     /// A part of our rows; an empty one when there are no more.
@@ -106,16 +106,16 @@ impl Rematching {
         id: FolderId,
         rows: Vec<HeldKey>,
         cx: &mut FolderCx<'_>,
-    ) -> Turn {
-        let Some(folder) = cx.folders.get(&id) else { return Turn::Over };
+    ) -> PassTurn {
+        let Some(folder) = cx.folders.get(&id) else { return PassTurn::Over };
         let owner = owner(folder);
         if let Some(last) = rows.last() {
             let query = keys(id, last.uid, cx);
             cx.run.read(owner, query);
             self.ours.extend(rows);
-            return Turn::At(Pass::Rematching(self));
+            return PassTurn::At(Pass::Rematching(self));
         }
-        let Some(session) = cx.run.session() else { return Turn::Over };
+        let Some(session) = cx.run.session() else { return PassTurn::Over };
         let settings = cx.run.settings();
         let (confirm_after, floor) = (settings.confirm_after, settings.guard_floor);
         let (started, examined) = (self.started, self.examined);
@@ -144,23 +144,27 @@ impl Rematching {
                 let look = FolderLook { ends: found.lost, ..look };
                 cx.run.commit(owner, FolderChange::Look { folder: id, look });
             }
-            return Turn::Later;
+            return PassTurn::Later;
         }
         self.found = Some(found);
         self.end_and_switch(id, cx)
     }
 
     /// A commit of it is durable: the next one.
-    pub(super) fn on_committed(self: Box<Self>, id: FolderId, cx: &mut FolderCx<'_>) -> Turn {
-        if self.is_known() { self.end_and_switch(id, cx) } else { Turn::At(Pass::Rematching(self)) }
+    pub(super) fn on_committed(self: Box<Self>, id: FolderId, cx: &mut FolderCx<'_>) -> PassTurn {
+        if self.is_known() {
+            self.end_and_switch(id, cx)
+        } else {
+            PassTurn::At(Pass::Rematching(self))
+        }
     }
 
     /// What is lost ends in parts; then the folder is switched.
-    fn end_and_switch(mut self: Box<Self>, id: FolderId, cx: &mut FolderCx<'_>) -> Turn {
-        let Some(folder) = cx.folders.get(&id) else { return Turn::Over };
+    fn end_and_switch(mut self: Box<Self>, id: FolderId, cx: &mut FolderCx<'_>) -> PassTurn {
+        let Some(folder) = cx.folders.get(&id) else { return PassTurn::Over };
         let (owner, from) = (owner(folder), folder.lanes.live.uidvalidity);
         let (started, examined) = (self.started, self.examined);
-        let Some(mut found) = self.found.take() else { return Turn::Over };
+        let Some(mut found) = self.found.take() else { return PassTurn::Over };
         let gone: UidSet = found.lost.iter().take(ENDS_CHUNK).collect();
         if !gone.is_empty() {
             cx.run.counts().facts += gone.len();
@@ -176,7 +180,7 @@ impl Rematching {
             };
             cx.run.commit(owner, change);
             cx.want(Want::Seek);
-            return Turn::At(Pass::Rematching(self));
+            return PassTurn::At(Pass::Rematching(self));
         }
         let mark = told(&examined);
         let below = UidSet::range(1, mark.uidnext.saturating_sub(1));
@@ -194,7 +198,7 @@ impl Rematching {
         cx.run.counts().folder_changes += 1;
         cx.run.commit(owner, change);
         // Switched, it is listed like a new one.
-        Turn::At(Pass::Reopening)
+        PassTurn::At(Pass::Reopening)
     }
 }
 

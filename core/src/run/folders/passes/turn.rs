@@ -9,7 +9,7 @@ use crate::time::Micros;
 
 /// How a pass goes on.
 #[derive(Debug)]
-pub(super) enum Turn {
+pub(super) enum PassTurn {
     /// From here.
     At(Pass),
     /// The folder is examined again; so many answers did not fit.
@@ -30,13 +30,13 @@ pub(super) enum Turn {
 
 /// What EXAMINE told.
 #[derive(Debug)]
-pub(in crate::run::folders) struct Shown {
+pub(in crate::run::folders) struct ExamineAnswer {
     pub(in crate::run::folders) examined: Examined,
     pub(in crate::run::folders) changed: Option<Changed>,
     pub(in crate::run::folders) told: Option<UidFlags>,
 }
 
-impl Shown {
+impl ExamineAnswer {
     /// Counters and nothing else.
     pub(super) fn counters(examined: Examined) -> Self {
         Self { examined, changed: None, told: None }

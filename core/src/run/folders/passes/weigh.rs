@@ -4,7 +4,7 @@ use crate::commit::rows::Misfit;
 use crate::mail::id::SessionId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Examined;
-use crate::run::context::{RunEffects, RunView};
+use crate::run::context::{RunEffects, RunFacts};
 use crate::run::evidence::{Fit, judge_fit};
 use crate::run::folders::folder::{Cx, Folder};
 use crate::time::Micros;

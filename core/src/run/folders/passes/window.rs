@@ -8,7 +8,7 @@ use crate::mail::uid_flags::UidFlags;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Examined, Request};
 use crate::recovery::backoff::mix;
-use crate::run::context::{RunEffects, RunView};
+use crate::run::context::{RunEffects, RunFacts};
 use crate::run::folders::context::FolderCx;
 use crate::run::folders::folder::Folder;
 use crate::run::folders::passes::gate::{counted, settled};

@@ -12,7 +12,7 @@ use crate::provider::Proof;
 use crate::recovery::history::History;
 use crate::run::context::{Common, RunCtx, RunStart};
 use crate::run::event::Action;
-use crate::run::folders::context::Known;
+use crate::run::folders::context::FolderFacts;
 use crate::run::folders::notes::Notes;
 use crate::run::folders::passes::part::{LastListing, PassPart};
 use crate::run::scope::Scope;
@@ -87,7 +87,7 @@ impl Table {
             run: RunCtx::new(&mut self.shared, Now::default(), &mut out),
             folders: &mut self.folders,
             notes: &Notes::default(),
-            known: &Known {
+            known: &FolderFacts {
                 proof: Proof::default(),
                 names: IdentityKind::Hash,
                 is_first: false,
