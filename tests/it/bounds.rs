@@ -15,6 +15,9 @@ use std::time::Duration;
 
 /// KiB that an index of as many rows as are believed takes, beside what any answer may.
 const INDEX_KIB: u64 = 32 * 1024;
+/// Rows are mail, and stored: 240 MB of them bring what a database takes while it writes so much, which a
+/// server that rests has not taken yet.
+const STORING_KIB: u64 = 16 * 1024;
 /// Octets after which what is no answer has shown what it costs, and after which an answer must
 /// have been given up.
 const ENOUGH: [u64; 2] = [32 * 1024 * 1024, 300 * 1024 * 1024];
@@ -260,7 +263,11 @@ async fn does_not_end(what: Endless) {
         mailbox.append("INBOX", crate::support::mail::note("meanwhile"));
         served.settle(&postrider, "good", &mailbox);
         equal(&postrider, "good", &mailbox);
-        let beside = if what == Endless::Index { INDEX_KIB } else { 0 };
+        let beside = match what {
+            Endless::Index => INDEX_KIB,
+            Endless::Rows => STORING_KIB,
+            _ => 0,
+        };
         served.has_cost_little(before, &format!("{what:?}"), beside);
         served.stop();
     })
