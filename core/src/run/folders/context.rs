@@ -67,6 +67,8 @@ pub(super) enum Want {
     Lacks { folder: FolderId },
     /// Bytes that are kept of it may be of other mail.
     ForgetSuspects { folder: FolderId },
+    /// Its UIDs have begun anew: what is kept of the old ones is void.
+    ForgetUids { folder: FolderId },
     /// A new name does not open.
     Refused { name: ListedFolder, failure: Failure },
     /// A name is listed and cannot be opened.

@@ -145,9 +145,14 @@ impl Listing {
         self.late.iter().map(|name| &name.remote_id)
     }
 
-    /// The counters that were shown.
-    pub(super) fn counters(&mut self) -> &mut BTreeMap<Vec<u8>, Examined> {
-        &mut self.counters
+    /// The counters that were shown, to be looked at.
+    pub(super) fn take_counters(&mut self) -> BTreeMap<Vec<u8>, Examined> {
+        std::mem::take(&mut self.counters)
+    }
+
+    /// These are looked at later.
+    pub(super) fn keep_counters(&mut self, counters: BTreeMap<Vec<u8>, Examined>) {
+        self.counters = counters;
     }
 
     /// What the session has just opened.

@@ -24,7 +24,7 @@ use crate::mail::uid_flags::UidFlags;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Enough, Request, Sampled, Since};
 use crate::run::context::{RunEffects, RunFacts};
-use crate::run::folders::context::FolderCx;
+use crate::run::folders::context::{FolderCx, Want};
 use crate::run::folders::folder::Folder;
 use crate::run::folders::listing::JustOpened;
 use crate::run::folders::passes::conclude::{counted_mark, mark};
@@ -153,7 +153,8 @@ impl FolderPasses {
         exists: u32,
         cx: &mut FolderCx<'_>,
     ) {
-        let turn = match Self::take(id, |_| true, cx) {
+        let there = |state: &Pass| matches!(state, Pass::Indexing { .. } | Pass::Windowing(_));
+        let turn = match Self::take(id, there, cx) {
             Some(Pass::Windowing(window)) => PassTurn::At(window.came(rows)),
             Some(Pass::Indexing { started, misses, examined, fell }) => {
                 let Some(session) = cx.run.session() else { return };
@@ -281,9 +282,9 @@ impl FolderPasses {
         }
     }
 
-    /// A commit of the pass is durable. Returns whether the folder's UIDs have begun anew.
-    pub(super) fn on_committed(&mut self, id: FolderId, cx: &mut FolderCx<'_>) -> bool {
-        let Some(folder) = cx.folders.get_mut(&id) else { return false };
+    /// A commit of the pass is durable.
+    pub(super) fn on_committed(&mut self, id: FolderId, cx: &mut FolderCx<'_>) {
+        let Some(folder) = cx.folders.get_mut(&id) else { return };
         let turn = match folder.pass.state.take() {
             Some(Pass::Settling(mut settling)) => {
                 settling.unacked = settling.unacked.saturating_sub(1);
@@ -299,14 +300,14 @@ impl FolderPasses {
                 (folder.pass.wanted, folder.pass.depth) = (true, Depth::Full);
                 folder.listing.forget_uids();
                 folder.pass.fresher = UidSet::new();
-                return true;
+                cx.wants.push(Want::ForgetUids { folder: id });
+                PassTurn::Over
             }
             // The pass was broken off while this commit was on its way.
             Some(other) => PassTurn::At(other),
             None => PassTurn::Over,
         };
         self.turn(id, turn, cx);
-        false
     }
 
     /// The folder that was listed last.

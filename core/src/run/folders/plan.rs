@@ -151,8 +151,9 @@ impl FolderWork {
         }
         if !holding {
             self.with(run, |m, cx| {
-                let from = m.listing.from();
-                m.passes.prove_listed(m.listing.counters(), from, cx);
+                let shown = m.listing.take_counters();
+                let left = m.passes.prove_listed(&shown, m.listing.from(), cx);
+                m.listing.keep_counters(left);
             });
         }
         // INBOX's newest page goes before the other folders.

@@ -8,7 +8,7 @@ use crate::mail::uid_set::UidSet;
 use crate::provider::Proof;
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::event::AccountSnapshot;
-use crate::run::folders::context::{FolderCx, FolderFacts};
+use crate::run::folders::context::{FolderCx, FolderFacts, Want};
 use crate::run::folders::fills::Fills;
 use crate::run::folders::fills::part::FillPart;
 use crate::run::folders::folder::{Cx, Folder};
@@ -132,5 +132,42 @@ impl FolderWork {
             self.see_to(want, run);
         }
         done
+    }
+
+    /// Sees to what a machine wants of its siblings.
+    pub(super) fn see_to(&mut self, want: Want, run: &mut Cx<'_>) {
+        let folders = &mut self.folders;
+        match want {
+            Want::Pass { folder, depth } => folders.want_pass(folder, depth),
+            Want::BreakOff { folder } => folders.break_off_pass(folder, false),
+            Want::BeginAnew { folder } => folders.begin_anew(folder),
+            Want::Doubt { folder } => folders.doubt(folder),
+            Want::Retry { folder } => folders.retry_pass(folder),
+            Want::SetAside { folder } => folders.set_aside(folder),
+            Want::Leave { folder } => folders.leave(folder),
+            Want::Asked { folder, uids } => folders.note_asked(folder, &uids),
+            Want::Prove { folder } => folders.note_read(folder),
+            Want::Lacks { folder } => folders.note_lack(folder),
+            Want::ForgetSuspects { folder } => folders.forget_suspects(folder),
+            Want::ForgetUids { folder } => {
+                folders.forget_retries(folder);
+                self.notes.forget_mail(folder);
+            }
+            Want::Refused { name, failure } => {
+                self.with(run, |m, cx| m.refusals.on_fresh(name, failure, cx));
+            }
+            Want::Shut { remote_id, path, folder, failure } => {
+                self.machines.listing.shut((remote_id, path), folder, &failure, run);
+            }
+            Want::List => self.machines.listing.want(),
+            Want::ListIfOver if self.machines.listing.is_over() => self.machines.listing.want(),
+            Want::ListIfOver => {}
+            Want::Listing => {
+                self.known.listed = true;
+                self.machines.refusals.forget_fresh();
+            }
+            Want::Seek => self.known.seeks = true,
+            Want::Forget(about) => self.notes.forget(&about, run),
+        }
     }
 }

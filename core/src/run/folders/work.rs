@@ -245,39 +245,6 @@ impl FolderWork {
         self.folders.get(&folder).is_some_and(|f| f.pass.is_current(pass))
     }
 
-    /// Sees to what a machine wants of its siblings.
-    pub(super) fn see_to(&mut self, want: Want, run: &mut Cx<'_>) {
-        let folders = &mut self.folders;
-        match want {
-            Want::Pass { folder, depth } => folders.want_pass(folder, depth),
-            Want::BreakOff { folder } => folders.break_off_pass(folder, false),
-            Want::BeginAnew { folder } => folders.begin_anew(folder),
-            Want::Doubt { folder } => folders.doubt(folder),
-            Want::Retry { folder } => folders.retry_pass(folder),
-            Want::SetAside { folder } => folders.set_aside(folder),
-            Want::Leave { folder } => folders.leave(folder),
-            Want::Asked { folder, uids } => folders.note_asked(folder, &uids),
-            Want::Prove { folder } => folders.note_read(folder),
-            Want::Lacks { folder } => folders.note_lack(folder),
-            Want::ForgetSuspects { folder } => folders.forget_suspects(folder),
-            Want::Refused { name, failure } => {
-                self.with(run, |m, cx| m.refusals.on_fresh(name, failure, cx));
-            }
-            Want::Shut { remote_id, path, folder, failure } => {
-                self.machines.listing.shut((remote_id, path), folder, &failure, run);
-            }
-            Want::List => self.machines.listing.want(),
-            Want::ListIfOver if self.machines.listing.is_over() => self.machines.listing.want(),
-            Want::ListIfOver => {}
-            Want::Listing => {
-                self.known.listed = true;
-                self.machines.refusals.forget_fresh();
-            }
-            Want::Seek => self.known.seeks = true,
-            Want::Forget(about) => self.notes.forget(&about, run),
-        }
-    }
-
     fn on_answer(
         &mut self,
         question: &OpenQuestion<Owner>,
@@ -438,10 +405,7 @@ impl FolderWork {
                 }
             }
             Owner::Pass(id, pass) if self.is_current(id, pass) => {
-                if self.with(run, |m, cx| m.passes.on_committed(id, cx)) {
-                    self.folders.forget_retries(id);
-                    self.notes.forget_mail(id);
-                }
+                self.with(run, |m, cx| m.passes.on_committed(id, cx));
             }
             Owner::Page(id, fill) => {
                 // Holes are closed without a word from the server: they prove nothing about it.

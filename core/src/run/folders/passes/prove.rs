@@ -91,29 +91,29 @@ impl FolderPasses {
         some
     }
 
-    /// Folders that LIST has shown unchanged, when it was asked, are not opened. What it has shown of others
-    /// stays.
+    /// Folders that LIST has shown unchanged, when it was asked, are not opened. Returns what of it is to be
+    /// looked at later.
     pub(in crate::run::folders) fn prove_listed(
         &mut self,
-        shown: &mut BTreeMap<Vec<u8>, Examined>,
+        shown: &BTreeMap<Vec<u8>, Examined>,
         listed: Micros,
         cx: &mut FolderCx<'_>,
-    ) {
-        let counters = std::mem::take(shown);
-        if counters.is_empty() || cx.run.doubts() {
-            return;
+    ) -> BTreeMap<Vec<u8>, Examined> {
+        let mut left = BTreeMap::new();
+        if shown.is_empty() || cx.run.doubts() {
+            return left;
         }
         let mut empty = 0;
         for id in cx.folders.wanting() {
             let Some(folder) = cx.folders.get(&id) else { continue };
-            let Some(examined) = counters.get(&folder.row.remote_id) else { continue };
+            let Some(examined) = shown.get(&folder.row.remote_id) else { continue };
             // What a hint has told since is not in it.
             let is_old = folder.pass.hinted || folder.pass.is_under_way();
             if !is_old && cx.known.is_first && is_empty(folder, examined) {
                 if empty < EMPTY {
                     self.pass_empty(id, *examined, listed, cx);
                 } else {
-                    shown.insert(folder.row.remote_id.clone(), *examined);
+                    left.insert(folder.row.remote_id.clone(), *examined);
                 }
                 empty += 1;
                 continue;
@@ -128,6 +128,7 @@ impl FolderPasses {
             }
         }
         self.advance(cx);
+        left
     }
 
     /// A folder that never had anything, and has nothing now: there is no listing to be asked for.
