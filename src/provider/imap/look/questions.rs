@@ -218,6 +218,13 @@ pub(in crate::provider::imap) async fn uids(
     Ok(Answer::Uids { remote_id: remote_id.to_vec(), uids, exists })
 }
 
+/// A row of a sample.
+fn sampled(response: &Response) -> Option<Sampled> {
+    let Response::Fetch(line) = response else { return None };
+    let (uid, size) = line.uid.zip(line.size).filter(|_| line.closed)?;
+    Some(Sampled { uid, size, internal_date: line.internal_date })
+}
+
 /// Size and INTERNALDATE of some messages. Source: RFC 3501 §6.4.5.
 pub(in crate::provider::imap) async fn sample(
     conn: &mut Conn,
@@ -229,16 +236,8 @@ pub(in crate::provider::imap) async fn sample(
     let (mut rows, mut lines) = (BTreeMap::new(), 0_usize);
     parts::fetch_all(conn, Some(uids), "(UID RFC822.SIZE INTERNALDATE)", |response| {
         lines += 1;
-        if let Response::Fetch(FetchLine {
-            uid: Some(uid),
-            size: Some(size),
-            internal_date,
-            closed: true,
-            ..
-        }) = response
-            && uids.contains(uid)
-        {
-            rows.insert(uid, Sampled { uid, size, internal_date });
+        if let Some(row) = sampled(&response).filter(|row| uids.contains(row.uid)) {
+            rows.insert(row.uid, row);
         }
         lines <= STRAY_ROWS
     })
@@ -257,16 +256,9 @@ pub(in crate::provider::imap) async fn newest(
     let mut newest: Option<Sampled> = None;
     let told = conn
         .until(&tag, |response| {
-            if let Response::Fetch(FetchLine {
-                uid: Some(uid),
-                size: Some(size),
-                internal_date,
-                closed: true,
-                ..
-            }) = response
-                && newest.is_none_or(|seen| seen.uid < uid)
-            {
-                newest = Some(Sampled { uid, size, internal_date });
+            let is_newer = |row: &Sampled| newest.is_none_or(|seen| seen.uid < row.uid);
+            if let Some(row) = sampled(&response).filter(is_newer) {
+                newest = Some(row);
             }
         })
         .await?;
