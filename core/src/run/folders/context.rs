@@ -57,7 +57,9 @@ pub(super) enum Want {
     Retry { folder: FolderId },
     /// It is not looked at now.
     SetAside { folder: FolderId },
-    /// It was gone, or is not believed to be: nothing more is asked of it.
+    /// It is missing, and not believed to be gone: another run looks again.
+    Skip { folder: FolderId },
+    /// It is gone: nothing more is asked of it.
     Leave { folder: FolderId },
     /// Pages of it are asked for: they are fresher than the index of a pass under way.
     Asked { folder: FolderId, uids: UidSet },

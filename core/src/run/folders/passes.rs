@@ -49,7 +49,7 @@ pub(super) struct FolderPasses {
 }
 
 impl FolderPasses {
-    /// Begins one. `opened` is the folder that the session has just opened to make its row.
+    /// Begins one. `opened`: the session has just opened this folder to make its row, and is believed.
     pub(super) fn start(
         &mut self,
         id: FolderId,
@@ -86,8 +86,7 @@ impl FolderPasses {
             Depth::Full => Enough::Nothing,
         };
         let remote_id = folder.row.remote_id.clone();
-        let opened = opened.filter(|opened| misses == 0 && opened.name == remote_id);
-        if let Some(opened) = opened.filter(|_| !cx.run.doubts()) {
+        if let Some(opened) = opened {
             folder.pass.state = Some(Pass::Examining { started: opened.asked, misses, depth });
             return self.on_examined(id, ExamineAnswer::counters(opened.shown), cx);
         }
@@ -399,7 +398,15 @@ impl Folders {
         }
     }
 
-    /// It was gone, or is not believed to be.
+    /// It is looked at again in another run; a pass that is under way ends as it will.
+    pub(super) fn skip(&mut self, id: FolderId) {
+        if let Some(Folder { pass, listing, .. }) = self.get_mut(&id) {
+            (pass.looked, pass.wanted) = (true, false);
+            listing.index = None;
+        }
+    }
+
+    /// It is gone.
     pub(super) fn leave(&mut self, id: FolderId) {
         if let Some(Folder { pass, listing, .. }) = self.get_mut(&id) {
             (pass.looked, pass.wanted, pass.state) = (true, false, None);

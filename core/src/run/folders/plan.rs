@@ -48,7 +48,9 @@ impl FolderWork {
     }
 
     fn start_pass(&mut self, id: FolderId, run: &mut Cx<'_>) {
+        let is_it = |name: &[u8]| self.folders.get(&id).is_some_and(|f| f.row.remote_id == name);
         let opened = self.machines.listing.take_opened();
+        let opened = opened.filter(|opened| is_it(&opened.name) && !run.doubts());
         if opened.is_some() {
             self.with(run, |m, cx| m.refusals.opens(id, cx));
         }

@@ -144,6 +144,7 @@ impl FolderWork {
             Want::Doubt { folder } => folders.doubt(folder),
             Want::Retry { folder } => folders.retry_pass(folder),
             Want::SetAside { folder } => folders.set_aside(folder),
+            Want::Skip { folder } => folders.skip(folder),
             Want::Leave { folder } => folders.leave(folder),
             Want::Asked { folder, uids } => folders.note_asked(folder, &uids),
             Want::Prove { folder } => folders.note_read(folder),

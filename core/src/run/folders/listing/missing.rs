@@ -101,7 +101,7 @@ impl Listing {
             );
             cx.run.leave(text);
             for folder in ruling.held.iter().copied() {
-                cx.want(Want::Leave { folder });
+                cx.want(Want::Skip { folder });
             }
         }
         work.lost = ruling.ends.into_iter().collect();
