@@ -4,9 +4,16 @@
 pub mod feeds;
 pub mod folders;
 pub mod server;
+pub mod watch;
 
+use crate::budget::{Lane, Wait};
+use crate::failure::Failure;
 use crate::mail::id::SessionId;
 use crate::mail::recognise::IdentityKind;
+use crate::mail::room::Room;
+use crate::provider::feeds::{FeedAnswer, FeedRequest, Got};
+use crate::provider::folders::{FolderAnswer, FolderRequest};
+use crate::provider::watch::{WatchAnswer, WatchRequest};
 
 /// What a server can do on a session; whoever plans asks here, never for a protocol's words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,4 +117,143 @@ pub struct Connected {
     pub session: SessionId,
     /// What the server can do there.
     pub capabilities: Capabilities,
+}
+
+/// A question to a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// About folders and UIDs.
+    Folders(FolderRequest),
+    /// About messages by their ids.
+    Feed(FeedRequest),
+    /// To tell what happens.
+    Watch(WatchRequest),
+}
+
+impl Request {
+    /// The folder that it is about, by wire name.
+    #[must_use]
+    pub fn remote_id(&self) -> Option<&[u8]> {
+        match self {
+            Self::Folders(request) => request.remote_id(),
+            Self::Watch(WatchRequest { remote_id, .. }) => Some(remote_id),
+            Self::Feed(_) => None,
+        }
+    }
+
+    /// Whether its answer brings mail, whose rows go to the database.
+    #[must_use]
+    pub fn brings_mail(&self) -> bool {
+        match self {
+            Self::Folders(request) => matches!(request, FolderRequest::Fetch { .. }),
+            Self::Feed(request) => matches!(request, FeedRequest::Get { .. }),
+            Self::Watch(_) => false,
+        }
+    }
+
+    /// Whose units it costs: all but mail of the past keeps the mirror current.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        match self {
+            Self::Folders(FolderRequest::Fetch { lane, .. })
+            | Self::Feed(FeedRequest::Get { lane, .. }) => *lane,
+            _ => Lane::Live,
+        }
+    }
+}
+
+impl From<FolderRequest> for Request {
+    fn from(request: FolderRequest) -> Self {
+        Self::Folders(request)
+    }
+}
+
+impl From<FeedRequest> for Request {
+    fn from(request: FeedRequest) -> Self {
+        Self::Feed(request)
+    }
+}
+
+impl From<WatchRequest> for Request {
+    fn from(request: WatchRequest) -> Self {
+        Self::Watch(request)
+    }
+}
+
+/// A session's answer. There is one per request, but for those that bring mail, which may come in
+/// several parts, and a watch, whose hints are followed by `Unwatched`.
+#[derive(Debug)]
+pub enum Answer {
+    /// To a question about folders.
+    Folders(FolderAnswer),
+    /// To a question about messages by their ids.
+    Feed(FeedAnswer),
+    /// To a watch.
+    Watch(WatchAnswer),
+    /// To one that brings mail, in the lane of history: its units are not to be had before then, and
+    /// nothing was asked.
+    Deferred(Wait),
+}
+
+impl Answer {
+    /// Octets that rows of mail in it take in memory.
+    #[must_use]
+    pub fn row_octets(&self) -> u64 {
+        match self {
+            Self::Folders(FolderAnswer::Fetched { page, .. }) => page.row_octets(),
+            Self::Feed(FeedAnswer::Got { found, .. }) => {
+                found.iter().map(|(id, got)| id.0.len() as u64 + got.row_octets()).sum()
+            }
+            _ => 0,
+        }
+    }
+
+    /// Its rows hold this until they are dropped.
+    pub fn holds(&mut self, held: &Room) {
+        match self {
+            Self::Folders(FolderAnswer::Fetched { page, .. }) => page.room = held.clone(),
+            Self::Feed(FeedAnswer::Got { found, .. }) => {
+                for (_, got) in found {
+                    if let Got::Found(found) = got {
+                        found.room = held.clone();
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether more answers to the same question are to come.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        matches!(
+            self,
+            Self::Folders(FolderAnswer::Fetched { last: false, .. })
+                | Self::Feed(FeedAnswer::Got { last: false, .. })
+                | Self::Watch(WatchAnswer::Hinted(_) | WatchAnswer::Told(..))
+        )
+    }
+}
+
+impl From<FolderAnswer> for Answer {
+    fn from(answer: FolderAnswer) -> Self {
+        Self::Folders(answer)
+    }
+}
+
+impl From<FeedAnswer> for Answer {
+    fn from(answer: FeedAnswer) -> Self {
+        Self::Feed(answer)
+    }
+}
+
+impl From<WatchAnswer> for Answer {
+    fn from(answer: WatchAnswer) -> Self {
+        Self::Watch(answer)
+    }
+}
+
+/// An answer to a question that was not asked is a fault of the provider's code.
+pub(crate) fn not_asked() -> Failure {
+    Failure::bug("a session answered another question than it was asked")
 }

@@ -22,7 +22,8 @@ use postrider_core::account::follow::{
 };
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::AccountId;
-use postrider_core::provider::folders::Request;
+use postrider_core::provider::Request;
+use postrider_core::provider::watch::WatchRequest;
 use postrider_core::run::event::{Action, Event};
 use postrider_core::run::reads::QuietProof;
 use postrider_core::run::summary::Summary;
@@ -218,7 +219,11 @@ impl AccountState {
             Output::Watch { number, which, remote_id, seen, renew, wide } => {
                 let question = PendingQuestion::watch(me, &self.depth, number);
                 let lease = if which == Slot::Main { &self.main } else { &self.beside };
-                ask(lease.as_ref(), Request::Watch { remote_id, seen, renew, wide }, question);
+                ask(
+                    lease.as_ref(),
+                    Request::Watch(WatchRequest { remote_id, seen, renew, wide }),
+                    question,
+                );
             }
             Output::TickAfter(wait) => {
                 self.ticks += 1;

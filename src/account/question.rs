@@ -6,7 +6,8 @@ use crate::handle::Backlog;
 use crate::provider::Ask;
 use postrider_core::account::follow::Input;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
-use postrider_core::provider::folders::{Answer, Request};
+use postrider_core::provider::watch::WatchAnswer;
+use postrider_core::provider::{Answer, Request};
 use postrider_core::run::event::{Event, Token};
 use ractor::ActorRef;
 
@@ -60,11 +61,13 @@ impl PendingQuestion {
             (Waiter::Run(run, token), answer) => {
                 Input::Machine(run, Event::Answered { token, answer })
             }
-            (Waiter::Watch(number), Ok(Answer::Hinted(hint))) => Input::Hinted(number, hint),
-            (Waiter::Watch(number), Ok(Answer::Told(name, shown))) => {
+            (Waiter::Watch(number), Ok(Answer::Watch(WatchAnswer::Hinted(hint)))) => {
+                Input::Hinted(number, hint)
+            }
+            (Waiter::Watch(number), Ok(Answer::Watch(WatchAnswer::Told(name, shown)))) => {
                 Input::Told(number, name, shown)
             }
-            (Waiter::Watch(number), Ok(Answer::Unwatched(end))) => {
+            (Waiter::Watch(number), Ok(Answer::Watch(WatchAnswer::Unwatched(end)))) => {
                 Input::Unwatched(number, Ok(end))
             }
             (Waiter::Watch(number), Ok(_)) => Input::Unwatched(

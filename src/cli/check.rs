@@ -11,11 +11,12 @@ use crate::provider::{self, OpenSession, Opening};
 use futures_util::stream::{self, StreamExt};
 use postrider_core::budget::Lane;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::provider::Answer;
 use postrider_core::provider::Family;
 use postrider_core::provider::feeds::{
     FeedAnswer, FeedRequest, Got, ListedPlace, WantedMail, Within,
 };
-use postrider_core::provider::folders::{Answer, Request};
+use postrider_core::provider::folders::{FolderAnswer, FolderRequest};
 use postrider_core::run::filter::any_matches;
 use serde_json::{Value, json};
 
@@ -161,8 +162,8 @@ async fn folders(account: &Account, config: &Config) -> Result<String, Failure> 
     if endpoint.family() == Family::Feed {
         return labels(session, account).await;
     }
-    let Answer::Listed { folders: listed, .. } =
-        session.answer(&Request::List { counters_of: Vec::new(), anew: false }).await?
+    let Answer::Folders(FolderAnswer::Listed { folders: listed, .. }) =
+        session.answer(FolderRequest::List { counters_of: Vec::new(), anew: false }).await?
     else {
         return Err(Failure::bug("another answer than asked for"));
     };
@@ -177,7 +178,7 @@ async fn folders(account: &Account, config: &Config) -> Result<String, Failure> 
 /// may be read (a token may allow no more than their headers).
 async fn labels(mut session: OpenSession, account: &Account) -> Result<String, Failure> {
     let odd = || Failure::bug("another answer than asked for");
-    let mut ask = async |request| match session.answer(&Request::Feed(request)).await? {
+    let mut ask = async |request| match session.answer(request).await? {
         Answer::Feed(answer) => Ok(answer),
         _ => Err(odd()),
     };

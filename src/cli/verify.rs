@@ -21,8 +21,9 @@ use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::uid_set::UidSet;
+use postrider_core::provider::Answer;
 use postrider_core::provider::Family;
-use postrider_core::provider::folders::{Answer, Request};
+use postrider_core::provider::folders::{FolderAnswer, FolderRequest};
 use std::collections::BTreeSet;
 
 /// Differences of a folder that are printed one by one.
@@ -177,11 +178,11 @@ async fn online(
     let estimated = opened.reader.estimates_sizes(opened.account).await.map_err(|e| told(&e))?;
     let folders: Vec<&FolderRow> = all.iter().filter(|f| !f.excluded).collect();
     let listed = match session
-        .answer(&Request::List { counters_of: Vec::new(), anew: false })
+        .answer(FolderRequest::List { counters_of: Vec::new(), anew: false })
         .await
         .map_err(|e| told(&e))?
     {
-        Answer::Listed { folders, .. } => folders,
+        Answer::Folders(FolderAnswer::Listed { folders, .. }) => folders,
         _ => Vec::new(),
     };
     for fresh in listed.iter().filter(|l| {
@@ -217,22 +218,23 @@ async fn compare(
     report: &mut Report,
 ) -> Result<(), Failure> {
     let (remote_id, uidvalidity) = (folder.remote_id.clone(), folder.uidvalidity());
-    let opened = session.answer(&Request::examine(remote_id.clone())).await?;
+    let opened = session.answer(FolderRequest::examine(remote_id.clone())).await?;
     // Nothing here and nothing there: whatever the numbers are that nothing has.
-    if let Answer::Examined { examined, .. } = opened
+    if let Answer::Folders(FolderAnswer::Examined { examined, .. }) = opened
         && examined.exists == 0
         && report.rows.is_empty()
         && report.messages == 0
     {
         return Ok(());
     }
-    let Answer::Indexed { rows, .. } = session
-        .answer(&Request::Index { remote_id: remote_id.clone(), uidvalidity, uids: None })
+    let Answer::Folders(FolderAnswer::Indexed { rows, .. }) = session
+        .answer(FolderRequest::Index { remote_id: remote_id.clone(), uidvalidity, uids: None })
         .await?
     else {
         return Err(Failure::bug("another answer than asked for"));
     };
-    let Answer::Sized(sizes) = session.answer(&Request::Sizes { remote_id, uidvalidity }).await?
+    let Answer::Folders(FolderAnswer::Sized(sizes)) =
+        session.answer(FolderRequest::Sizes { remote_id, uidvalidity }).await?
     else {
         return Err(Failure::bug("another answer than asked for"));
     };

@@ -3,7 +3,7 @@
 //! nothing until some are stored.
 
 use postrider_core::mail::room::Room;
-use postrider_core::provider::folders::Answer;
+use postrider_core::provider::Answer;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -104,11 +104,15 @@ mod tests {
     use super::*;
     use postrider_core::failure::Class;
     use postrider_core::mail::page::{Again, Page, Unfetched};
+    use postrider_core::provider::folders::FolderAnswer;
 
     fn answer(octets: usize) -> Answer {
         let text = "x".repeat(octets).as_str().into();
         let failed = Unfetched { uid: 1, class: Class::Provider, text, again: Again::default() };
-        Answer::Fetched { page: Page { failed: vec![failed], ..Page::default() }, last: true }
+        Answer::Folders(FolderAnswer::Fetched {
+            page: Page { failed: vec![failed], ..Page::default() },
+            last: true,
+        })
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use crate::provider::redact::Redactor;
 use crate::provider::session::{Ask, Asks, Endpoint, Leash, Opening, Session, Watching};
 use postrider_core::failure::Failure;
 use postrider_core::provider::Capabilities;
-use postrider_core::provider::folders::{Answer, Request};
+use postrider_core::provider::{Answer, Request};
 use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -61,7 +61,8 @@ impl OpenSession {
     ///
     /// # Errors
     /// As [`Session::answer`].
-    pub async fn answer(&mut self, request: &Request) -> Result<Answer, Failure> {
+    pub async fn answer(&mut self, request: impl Into<Request>) -> Result<Answer, Failure> {
+        let request = &request.into();
         match self.session.answer(request).await {
             Ok(answer) => Ok(self.redactor.answer(answer)),
             Err(failure) => Err(self.redactor.failure(failure)),

@@ -5,8 +5,10 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use postrider_core::failure::Failure;
 use postrider_core::plain::PlainText;
+use postrider_core::provider::Answer;
 use postrider_core::provider::feeds::{FeedAnswer, Got};
-use postrider_core::provider::folders::Answer;
+use postrider_core::provider::folders::FolderAnswer;
+use postrider_core::provider::watch::WatchAnswer;
 use secrecy::{ExposeSecret, SecretString};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -121,45 +123,53 @@ impl Redactor {
     #[must_use]
     pub fn answer(&self, mut answer: Answer) -> Answer {
         match &mut answer {
-            Answer::Fetched { page, .. } => {
+            Answer::Folders(answer) => self.of_folders(answer),
+            Answer::Feed(answer) => self.of_feed(answer),
+            Answer::Deferred(wait) => wait.text = self.text(&wait.text).into(),
+            // Without texts: whoever adds one to an answer decides here.
+            Answer::Watch(
+                WatchAnswer::Hinted(_) | WatchAnswer::Told(..) | WatchAnswer::Unwatched(_),
+            ) => {}
+        }
+        answer
+    }
+
+    fn of_folders(&self, answer: &mut FolderAnswer) {
+        match answer {
+            FolderAnswer::Fetched { page, .. } => {
                 for failed in &mut page.failed {
                     failed.text = self.text(&failed.text);
                 }
             }
-            Answer::Listed { unreadable: Some(text), .. } => *text = self.text(text),
-            Answer::Deferred(wait) | Answer::Feed(FeedAnswer::Later(wait)) => {
-                wait.text = self.text(&wait.text).into();
-            }
-            Answer::Feed(FeedAnswer::Got { found, .. }) => {
+            FolderAnswer::Listed { unreadable: Some(text), .. } => *text = self.text(text),
+            FolderAnswer::Listed { unreadable: None, .. }
+            | FolderAnswer::Examined { .. }
+            | FolderAnswer::Indexed { .. }
+            | FolderAnswer::Uids { .. }
+            | FolderAnswer::Keyed { .. }
+            | FolderAnswer::Sized(_)
+            | FolderAnswer::Sampled { .. } => {}
+        }
+    }
+
+    fn of_feed(&self, answer: &mut FeedAnswer) {
+        match answer {
+            FeedAnswer::Got { found, .. } => {
                 for (_, got) in found {
                     if let Got::Failed { text, .. } = got {
                         *text = self.text(text);
                     }
                 }
             }
-            // Without texts: whoever adds one to an answer decides here.
-            Answer::Listed { unreadable: None, .. }
-            | Answer::Examined { .. }
-            | Answer::Indexed { .. }
-            | Answer::Uids { .. }
-            | Answer::Keyed { .. }
-            | Answer::Sized(_)
-            | Answer::Sampled { .. }
-            | Answer::Hinted(_)
-            | Answer::Told(..)
-            | Answer::Unwatched(_)
-            | Answer::Feed(
-                FeedAnswer::Placed { .. }
-                | FeedAnswer::Headed { .. }
-                | FeedAnswer::Counted(_)
-                | FeedAnswer::Changed { .. }
-                | FeedAnswer::Expired
-                | FeedAnswer::NoPlace
-                | FeedAnswer::TokenDead
-                | FeedAnswer::Page { .. },
-            ) => {}
+            FeedAnswer::Placed { .. }
+            | FeedAnswer::Headed { .. }
+            | FeedAnswer::Counted(_)
+            | FeedAnswer::Changed { .. }
+            | FeedAnswer::Expired
+            | FeedAnswer::NoPlace
+            | FeedAnswer::TokenDead
+            | FeedAnswer::Page { .. } => {}
         }
-        answer
     }
 }
 

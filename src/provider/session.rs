@@ -10,7 +10,7 @@ use crate::provider::sink::{Sink, Sinks};
 use crate::telemetry::wire::WireLog;
 use postrider_core::budget::Quota;
 use postrider_core::failure::Failure;
-use postrider_core::provider::folders::{Answer, Request};
+use postrider_core::provider::{Answer, Request};
 use postrider_core::provider::{Capabilities, Family};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -227,6 +227,7 @@ mod tests {
     use postrider_core::failure::Class;
     use postrider_core::mail::page::{Again, Page, Unfetched};
     use postrider_core::provider::feeds::FeedRequest;
+    use postrider_core::provider::folders::{FolderAnswer, FolderRequest};
     use std::sync::mpsc::channel;
     use tokio::sync::mpsc::unbounded_channel;
 
@@ -244,12 +245,12 @@ mod tests {
         let get = || Request::Feed(FeedRequest::Get { wanted: Vec::new(), lane: Lane::Live });
         question(get());
         question(get());
-        question(Request::examine(Vec::new()));
+        question(FolderRequest::examine(Vec::new()).into());
         let mut first = asks.recv().await.unwrap();
         let text = "x".repeat(500).as_str().into();
         let failed = Unfetched { uid: 1, class: Class::Provider, text, again: Again::default() };
         let page = Page { failed: vec![failed], ..Page::default() };
-        (first.answer)(Ok(Answer::Fetched { page, last: true }));
+        (first.answer)(Ok(Answer::Folders(FolderAnswer::Fetched { page, last: true })));
         let unstored = hears.recv().unwrap();
         assert!(asks.try_recv().is_err(), "too much waits");
         let second = tokio::time::timeout(Duration::from_millis(20), asks.recv()).await;

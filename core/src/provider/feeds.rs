@@ -2,7 +2,7 @@
 //! Messages go by their identity in the account; a provider adds and takes away what is before its
 //! own id in it.
 
-use crate::budget::{Lane, Wait};
+use crate::budget::Lane;
 use crate::failure::Class;
 use crate::mail::body::BodyRef;
 use crate::mail::feed::{FeedCursor, MailVersion, PageToken, PlaceId};
@@ -263,8 +263,6 @@ pub enum FeedAnswer {
         /// The next page.
         next: Option<PageToken>,
     },
-    /// To `Get`, in the lane of history: its units are not to be had before then.
-    Later(Wait),
     /// To `Get`: what came of some ids; who is in no part was cut off.
     Got {
         /// What came.

@@ -1,20 +1,16 @@
 //! What a session of a folder provider is asked, and what it answers.
 
-use crate::budget::{Lane, Wait};
-use crate::mail::cursor::Mark;
+use crate::budget::Lane;
 use crate::mail::folder::ListedFolder;
 use crate::mail::id::{MailboxId, UidValidity};
 use crate::mail::key::Keyed;
 use crate::mail::page::Page;
 use crate::mail::recognise::IdentityKind;
-use crate::mail::room::Room;
 use crate::mail::uid_flags::UidFlags;
 use crate::mail::uid_set::UidSet;
 use crate::plain::PlainText;
-use crate::provider::feeds::{FeedAnswer, FeedRequest, Got};
 use crate::time::Micros;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// What EXAMINE said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,10 +58,10 @@ pub enum Enough {
     Flags,
 }
 
-/// A question to a session. Folder questions name the folder by its wire name and the UIDVALIDITY
-/// they are about.
+/// A question to a session of a folder provider. It names the folder by its wire name and the
+/// UIDVALIDITY that it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Request {
+pub enum FolderRequest {
     /// All folders that can be opened.
     List {
         /// By wire name, those whose counters may prove that nothing has happened there: they are told
@@ -125,18 +121,6 @@ pub enum Request {
         /// The UIDs.
         uids: UidSet,
     },
-    /// IDLE in this folder until another question comes. `seen` is what the last pass saw: where
-    /// the folder is another now, that is the first hint.
-    Watch {
-        /// Wire name.
-        remote_id: Vec<u8>,
-        /// Its counters; a HIGHESTMODSEQ that is not 0 says that flags are compared up to it.
-        seen: Mark,
-        /// Begin IDLE anew after this: connections were cut when it lasted longer.
-        renew: Option<Duration>,
-        /// Be told of every other folder, too, where the server can.
-        wide: bool,
-    },
     /// Messages, in pages; each UID is settled by exactly one part.
     Fetch {
         /// Wire name.
@@ -156,8 +140,6 @@ pub enum Request {
         /// As a whole it has not come: it is asked for by ranges, where the server knows them.
         pieces: bool,
     },
-    /// A question of the other family.
-    Feed(FeedRequest),
     /// Size and INTERNALDATE of the newest message of a folder that is open.
     Newest {
         /// Wire name.
@@ -167,7 +149,7 @@ pub enum Request {
     },
 }
 
-impl Request {
+impl FolderRequest {
     /// The folder's counters now, and nothing else.
     #[must_use]
     pub fn examine(remote_id: Vec<u8>) -> Self {
@@ -178,14 +160,13 @@ impl Request {
     #[must_use]
     pub fn remote_id(&self) -> Option<&[u8]> {
         match self {
-            Self::List { .. } | Self::Feed(_) => None,
+            Self::List { .. } => None,
             Self::Examine { remote_id, .. }
             | Self::Index { remote_id, .. }
             | Self::Uids { remote_id, .. }
             | Self::Keys { remote_id, .. }
             | Self::Sizes { remote_id, .. }
             | Self::Sample { remote_id, .. }
-            | Self::Watch { remote_id, .. }
             | Self::Newest { remote_id, .. }
             | Self::Fetch { remote_id, .. } => Some(remote_id),
         }
@@ -203,91 +184,10 @@ pub struct Sampled {
     pub internal_date: Option<Micros>,
 }
 
-/// What a watch noticed. A hint, never the truth: a pass looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hint {
-    /// Mail came or went.
-    Counts,
-    /// Flags changed.
-    Flags,
-    /// The folder had to be opened anew: nobody tells what happened to flags since the last pass.
-    Stale,
-    /// Nothing: the server has proved that it is there.
-    Alive,
-    /// From here on the server tells of every folder.
-    Wide,
-    /// Folders may have come, gone or got other names.
-    Names,
-    /// Anything may have happened anywhere: the server did not tell all of it.
-    Untold,
-}
-
-/// What a server tells of a folder that is not open, as far as it does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Noticed {
-    /// UIDNEXT.
-    pub uidnext: Option<u32>,
-    /// MESSAGES.
-    pub exists: Option<u32>,
-    /// HIGHESTMODSEQ.
-    pub modseq: Option<u64>,
-}
-
-impl Noticed {
-    /// Whether it is what a pass has left: nothing has happened since. A server that told nothing has
-    /// told of something.
-    #[must_use]
-    pub fn is_as(&self, mark: &Mark) -> bool {
-        let differs = self.uidnext.is_some_and(|uidnext| uidnext != mark.uidnext)
-            || self.exists.is_some_and(|exists| exists != mark.exists)
-            || self.modseq.is_some_and(|modseq| modseq != mark.modseq);
-        !differs && (self.uidnext.is_some() && self.exists.is_some())
-    }
-
-    /// This, and what is told later.
-    #[must_use]
-    pub fn then(self, later: Self) -> Self {
-        Self {
-            uidnext: later.uidnext.or(self.uidnext),
-            exists: later.exists.or(self.exists),
-            modseq: later.modseq.or(self.modseq),
-        }
-    }
-}
-
-/// Why a watch is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unwatched {
-    /// Another question came.
-    Asked,
-    /// The server has no IDLE.
-    Unable,
-    /// Somebody else needs the session more: it has logged out.
-    Retired,
-}
-
-impl Request {
-    /// Whether its answer brings mail, whose rows go to the database.
-    #[must_use]
-    pub fn brings_mail(&self) -> bool {
-        matches!(self, Self::Fetch { .. } | Self::Feed(FeedRequest::Get { .. }))
-    }
-
-    /// Whose units it costs: all but mail of the past keeps the mirror current.
-    #[must_use]
-    pub fn lane(&self) -> Lane {
-        match self {
-            Self::Fetch { lane, .. } => *lane,
-            Self::Feed(request) => request.lane(),
-            _ => Lane::Live,
-        }
-    }
-}
-
-/// A session's answer. There is one per request, but for `Fetch`, which may come in several parts,
-/// and `Watch`, whose hints are followed by `Unwatched`.
+/// An answer to a question about folders. There is one per request, but for `Fetch`, which may come
+/// in several parts.
 #[derive(Debug)]
-pub enum Answer {
+pub enum FolderAnswer {
     /// To `List`.
     Listed {
         /// The folders that can be read.
@@ -345,17 +245,6 @@ pub enum Answer {
         /// What is there of what was asked for.
         rows: Vec<Sampled>,
     },
-    /// To `Fetch`, in the lane of history: its units are not to be had before then, and nothing was
-    /// asked.
-    Deferred(Wait),
-    /// To `Feed`.
-    Feed(FeedAnswer),
-    /// To `Watch`: something may have changed.
-    Hinted(Hint),
-    /// To `Watch`: so is another folder, by wire name.
-    Told(Vec<u8>, Noticed),
-    /// To `Watch`: it is over.
-    Unwatched(Unwatched),
     /// To `Fetch`: a part settles the next UIDs of those asked for, ascending; `last` when none are
     /// left.
     Fetched {
@@ -366,43 +255,17 @@ pub enum Answer {
     },
 }
 
-impl Answer {
-    /// Octets that rows of mail in it take in memory.
+impl FolderAnswer {
+    /// The folder that it says that it is about, by wire name.
     #[must_use]
-    pub fn row_octets(&self) -> u64 {
+    pub fn remote_id(&self) -> Option<&[u8]> {
         match self {
-            Self::Fetched { page, .. } => page.row_octets(),
-            Self::Feed(FeedAnswer::Got { found, .. }) => {
-                found.iter().map(|(id, got)| id.0.len() as u64 + got.row_octets()).sum()
-            }
-            _ => 0,
+            Self::Examined { remote_id, .. }
+            | Self::Indexed { remote_id, .. }
+            | Self::Uids { remote_id, .. }
+            | Self::Keyed { remote_id, .. }
+            | Self::Sampled { remote_id, .. } => Some(remote_id),
+            Self::Listed { .. } | Self::Sized(_) | Self::Fetched { .. } => None,
         }
-    }
-
-    /// Its rows hold this until they are dropped.
-    pub fn holds(&mut self, held: &Room) {
-        match self {
-            Self::Fetched { page, .. } => page.room = held.clone(),
-            Self::Feed(FeedAnswer::Got { found, .. }) => {
-                for (_, got) in found {
-                    if let Got::Found(found) = got {
-                        found.room = held.clone();
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Whether more answers to the same question are to come.
-    #[must_use]
-    pub fn goes_on(&self) -> bool {
-        matches!(
-            self,
-            Self::Fetched { last: false, .. }
-                | Self::Hinted(_)
-                | Self::Told(..)
-                | Self::Feed(FeedAnswer::Got { last: false, .. })
-        )
     }
 }

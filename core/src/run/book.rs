@@ -3,7 +3,7 @@
 
 use crate::commit::change::Commit;
 use crate::failure::{Class, Failure, Reach, When};
-use crate::provider::folders::{Answer, Request};
+use crate::provider::{Answer, Request};
 use crate::run::event::Token;
 use crate::time::{Micros, Now};
 use std::collections::{BTreeMap, BTreeSet};

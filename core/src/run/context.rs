@@ -6,7 +6,8 @@ use crate::commit::rows::AccountRow;
 use crate::failure::Failure;
 use crate::haste::Haste;
 use crate::mail::id::SessionId;
-use crate::provider::folders::Request;
+use crate::provider::Request;
+use crate::provider::folders::FolderRequest;
 use crate::recovery::decide::{Verdict, decide};
 use crate::recovery::history::History;
 use crate::run::book::Book;
@@ -172,10 +173,14 @@ pub(crate) trait RunEffects: RunFacts {
     fn token(&mut self) -> Token;
 
     /// Asks the session.
-    fn ask(&mut self, owner: Self::Owner, request: Request);
+    fn ask(&mut self, owner: Self::Owner, request: impl Into<Request>);
 
     /// Asks for a page, whoever is free; its owner knows its token.
-    fn ask_page(&mut self, owner: impl FnOnce(Token) -> Self::Owner, request: Request) -> Token;
+    fn ask_page(
+        &mut self,
+        owner: impl FnOnce(Token) -> Self::Owner,
+        request: impl Into<Request>,
+    ) -> Token;
 
     /// A question has more answers than the one that came.
     fn keep_open(&mut self, token: Token, owner: Self::Owner, page: bool);
@@ -324,15 +329,15 @@ impl<O: Copy> RunEffects for RunCtx<'_, O> {
         self.shared.book.token()
     }
 
-    fn ask(&mut self, owner: O, request: Request) {
-        let token = self.token();
+    fn ask(&mut self, owner: O, request: impl Into<Request>) {
+        let (token, request) = (self.token(), request.into());
         self.shared.book.asks.insert(token, (owner, false));
         self.shared.book.about.insert(token, request.clone());
         self.shared.second.ask_own(token, request, self.out);
     }
 
-    fn ask_page(&mut self, owner: impl FnOnce(Token) -> O, request: Request) -> Token {
-        let token = self.token();
+    fn ask_page(&mut self, owner: impl FnOnce(Token) -> O, request: impl Into<Request>) -> Token {
+        let (token, request) = (self.token(), request.into());
         let own = self.pages_of_own();
         let Common { book, second, .. } = &mut *self.shared;
         let folder = of_the_past(&request);
@@ -425,9 +430,9 @@ impl<O: Copy> RunEffects for RunCtx<'_, O> {
 /// asked for alone is asked for because of something.
 fn of_the_past(page: &Request) -> Option<&[u8]> {
     match page {
-        Request::Fetch { lane: Lane::Backfill, uids, remote_id, .. } if uids.len() > 1 => {
-            Some(remote_id)
-        }
+        Request::Folders(FolderRequest::Fetch {
+            lane: Lane::Backfill, uids, remote_id, ..
+        }) if uids.len() > 1 => Some(remote_id),
         _ => None,
     }
 }

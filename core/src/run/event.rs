@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::Connected;
-use crate::provider::folders::{Answer, Request};
+use crate::provider::{Answer, Request};
 use crate::run::reads::{Query, QuietProof, Rows};
 use crate::run::scope::{Depth, Scope};
 use crate::run::summary::Summary;

@@ -10,7 +10,8 @@
 use crate::failure::Failure;
 use crate::mail::page::Page;
 use crate::mail::uid_set::UidSet;
-use crate::provider::folders::{Answer, Request};
+use crate::provider::folders::{FolderAnswer, FolderRequest};
+use crate::provider::{Answer, Request, not_asked};
 use crate::run::event::{Action, Token};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -86,7 +87,7 @@ pub(crate) struct SecondFetcher {
 impl SecondFetcher {
     /// The run's own session is asked this, unless it waits for pages of its folder.
     pub(super) fn ask_own(&mut self, token: Token, request: Request, out: &mut Vec<Action>) {
-        let is_page = matches!(request, Request::Fetch { .. });
+        let is_page = request.brings_mail();
         let is_held = request.remote_id().is_some_and(|folder| self.holds(folder));
         let waits = if is_page { is_held } else { is_held || !self.held.is_empty() };
         if waits || (!is_page && self.reads_of(&request)) {
@@ -96,9 +97,7 @@ impl SecondFetcher {
     }
 
     fn send(&mut self, token: Token, request: Request, out: &mut Vec<Action>) {
-        if let (false, Some(folder)) =
-            (matches!(request, Request::Fetch { .. }), request.remote_id())
-        {
+        if let (false, Some(folder)) = (request.brings_mail(), request.remote_id()) {
             self.fresh.remove(folder);
         }
         out.push(Action::Ask { token, request });
@@ -133,8 +132,8 @@ impl SecondFetcher {
         if let Some(folder) = request.remote_id()
             && self.fresh.insert(folder.to_vec())
         {
-            let request = Request::examine(folder.to_vec());
-            out.push(Action::AskSecond { token: NOBODY, request });
+            let request = FolderRequest::examine(folder.to_vec());
+            out.push(Action::AskSecond { token: NOBODY, request: request.into() });
         }
         self.lent.insert(token, Lent { request: request.clone(), sure: true });
         out.push(Action::AskSecond { token, request });
@@ -154,12 +153,13 @@ impl SecondFetcher {
     pub(super) fn brought(&mut self, token: Token, answer: Result<Answer, Failure>) -> Brought {
         let Some(mut lent) = self.lent.remove(&token) else { return Brought::default() };
         let mut brought = match answer {
-            Ok(Answer::Fetched { page, last }) => {
+            Ok(Answer::Folders(FolderAnswer::Fetched { page, last })) => {
                 let (page, sure) =
                     if lent.sure { page.only_mail() } else { (Page::default(), false) };
                 let is_over = lent.takes(&page, sure);
-                let answer = (last && is_over || !page.rows.is_empty())
-                    .then_some(Answer::Fetched { page, last: last && is_over });
+                let answer = (last && is_over || !page.rows.is_empty()).then_some(Answer::Folders(
+                    FolderAnswer::Fetched { page, last: last && is_over },
+                ));
                 let rest = (last && !is_over).then(|| lent.request.clone());
                 if !last {
                     self.lent.insert(token, lent);
@@ -170,10 +170,7 @@ impl SecondFetcher {
             Ok(answer @ Answer::Deferred(_)) => {
                 Brought { answer: Some(answer), ..Brought::default() }
             }
-            Ok(_) => {
-                let text = "a session answered another question than it was asked";
-                lent.lost(Failure::bug(text))
-            }
+            Ok(_) => lent.lost(not_asked()),
             Err(failure) => lent.lost(failure),
         };
         // It is lost once, with the first of its pages.
@@ -251,7 +248,7 @@ impl SecondFetcher {
     /// nothing is left for it.
     pub(super) fn tend(&mut self, left: PagesLeft, now: Duration, out: &mut Vec<Action>) {
         while let Some((token, request)) = self.held.pop_front() {
-            if !matches!(request, Request::Fetch { .. }) && self.reads_of(&request) {
+            if !request.brings_mail() && self.reads_of(&request) {
                 self.held.push_front((token, request));
                 break;
             }
@@ -282,7 +279,9 @@ impl Lent {
     /// This has come of it. Says whether that is all.
     fn takes(&mut self, page: &Page, sure: bool) -> bool {
         self.sure &= sure;
-        let Request::Fetch { uids, .. } = &mut self.request else { return true };
+        let Request::Folders(FolderRequest::Fetch { uids, .. }) = &mut self.request else {
+            return true;
+        };
         let came: UidSet = page.rows.iter().map(|row| row.uid).collect();
         *uids = uids.minus(&came);
         uids.is_empty()
@@ -290,8 +289,8 @@ impl Lent {
 
     /// It has ended: what has not come is read by the run's own session.
     fn lost(self, failure: Failure) -> Brought {
-        let is_over = matches!(&self.request, Request::Fetch { uids, .. } if uids.is_empty());
-        let over = || Answer::Fetched { page: Page::default(), last: true };
+        let is_over = matches!(&self.request, Request::Folders(FolderRequest::Fetch { uids, .. }) if uids.is_empty());
+        let over = || Answer::Folders(FolderAnswer::Fetched { page: Page::default(), last: true });
         Brought {
             answer: is_over.then(over),
             rest: (!is_over).then_some(self.request),

@@ -3,7 +3,7 @@
 use crate::commit::change::{Commit, CommitAnswer, Refusal};
 use crate::failure::{Class, Failure, When};
 use crate::haste::Haste;
-use crate::provider::folders::Answer;
+use crate::provider::Answer;
 use crate::recovery::decide::{Verdict, after_cut, decide};
 use crate::run::context::{Common, RunCtx, RunStart};
 use crate::run::ending::close;

@@ -7,7 +7,7 @@ use crate::commit::rows::AccountRow;
 use crate::failure::Failure;
 use crate::mail::id::FolderId;
 use crate::provider::Capabilities;
-use crate::provider::folders::{Answer, Request};
+use crate::provider::{Answer, Request};
 use crate::run::context::RunCtx;
 use crate::run::event::{AccountSnapshot, Token};
 use crate::run::fetcher::PagesLeft;

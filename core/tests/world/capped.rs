@@ -1,7 +1,8 @@
 //! Folders that show their newest mail alone: scripts.
 
 use crate::world::{Work, World};
-use postrider_core::provider::folders::Request;
+use postrider_core::provider::Request;
+use postrider_core::provider::folders::FolderRequest;
 use postrider_core::standing::EventKind;
 
 /// Mails of a folder of ours, by their UIDs.
@@ -91,7 +92,9 @@ fn what_goes_while_it_is_listed_ends_nothing_below() {
         world.now += 1;
         let next = world.session.as_ref().and_then(|session| session.work.front());
         let lists = |work: &Work| match work {
-            Work::Ask(_, Request::Index { remote_id, .. }) => remote_id == b"B",
+            Work::Ask(_, Request::Folders(FolderRequest::Index { remote_id, .. })) => {
+                remote_id == b"B"
+            }
             _ => false,
         };
         if next.is_some_and(lists) && !asked.replace(true) {

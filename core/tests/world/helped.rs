@@ -6,7 +6,8 @@ use crate::words::{fetched, gone};
 use crate::world::{Work, World};
 use postrider_core::mail::page::Page;
 use postrider_core::mail::uid_set::UidSet;
-use postrider_core::provider::folders::{Answer, Request};
+use postrider_core::provider::folders::{FolderAnswer, FolderRequest};
+use postrider_core::provider::{Answer, Request};
 use postrider_core::run::event::{Event, Token};
 
 /// A mailbox of which a second session reads, and the next page that it is asked for, taken from it.
@@ -29,9 +30,12 @@ fn read_by_two() -> (World, Token, UidSet) {
         world.answer_step();
         world.other_step();
         if let Some(second) = &mut world.life().beside {
-            let is_page = |work: &Work| matches!(work, Work::Ask(_, Request::Fetch { .. }));
+            let is_page = |work: &Work| {
+                matches!(work, Work::Ask(_, Request::Folders(FolderRequest::Fetch { .. })))
+            };
             if let Some(at) = second.work.iter().position(is_page)
-                && let Some(Work::Ask(token, Request::Fetch { uids, .. })) = second.work.remove(at)
+                && let Some(Work::Ask(token, Request::Folders(FolderRequest::Fetch { uids, .. }))) =
+                    second.work.remove(at)
             {
                 return (world, token, uids);
             }
@@ -56,7 +60,7 @@ fn what_has_come_whole_of_a_lost_second_session_is_over() {
     let tell = |world: &mut World, answer| {
         world.follow_run(world.epoch, Event::Answered { token, answer });
     };
-    tell(&mut world, Ok(Answer::Fetched { page, last: false }));
+    tell(&mut world, Ok(Answer::Folders(FolderAnswer::Fetched { page, last: false })));
     tell(&mut world, Err(gone()));
     world.drain().unwrap();
     assert_eq!(world.difference(), None);
@@ -67,7 +71,7 @@ fn what_has_come_whole_of_a_lost_second_session_is_over() {
 fn who_brings_mail_is_believed_in_nothing_else() {
     let (mut world, token, uids) = read_by_two();
     let page = Page { gone: uids, ..Page::default() };
-    let answer = Ok(Answer::Fetched { page, last: true });
+    let answer = Ok(Answer::Folders(FolderAnswer::Fetched { page, last: true }));
     world.follow_run(world.epoch, Event::Answered { token, answer });
     world.drain().unwrap();
     assert_eq!(world.difference(), None);

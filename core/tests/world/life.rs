@@ -5,7 +5,7 @@ use crate::words::gone;
 use crate::world::{Queued, Session, Work, World};
 use postrider_core::account::follow::{Begin, Command, Follower, Input, Output, Past, Rules, Slot};
 use postrider_core::account::schedule::Mode;
-use postrider_core::provider::folders::Request;
+use postrider_core::provider::Request;
 use postrider_core::run::event::{Event, Token};
 use postrider_core::standing::Standing;
 use std::collections::VecDeque;

@@ -10,7 +10,8 @@ use postrider_core::mail::id::{MailboxId, SessionId, UidValidity};
 use postrider_core::mail::key::Keyed;
 use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
-use postrider_core::provider::folders::{Answer, Changed, Enough, Examined, Sampled, Since};
+use postrider_core::provider::Answer;
+use postrider_core::provider::folders::{Changed, Enough, Examined, FolderAnswer, Sampled, Since};
 use postrider_core::time::Micros;
 
 impl World {
@@ -227,7 +228,7 @@ impl World {
                 rows.push(uid, flags(folder.mail[&uid].flags));
             }
         }
-        Ok(Answer::Indexed { remote_id, rows: rows.finished(), exists })
+        Ok(Answer::Folders(FolderAnswer::Indexed { remote_id, rows: rows.finished(), exists }))
     }
 
     pub(crate) fn keys(
@@ -247,7 +248,7 @@ impl World {
                 rows.push(Keyed { uid, key });
             }
         }
-        Ok(Answer::Keyed { remote_id, rows, exists })
+        Ok(Answer::Folders(FolderAnswer::Keyed { remote_id, rows, exists }))
     }
 }
 

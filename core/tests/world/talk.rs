@@ -10,7 +10,9 @@ use postrider_core::mail::id::{SessionId, UidValidity};
 use postrider_core::mail::recognise::IdentityKind;
 use postrider_core::mail::settle::{Question, Settlement};
 use postrider_core::mail::uid_set::UidSet;
-use postrider_core::provider::folders::{Answer, Enough, Request, Unwatched};
+use postrider_core::provider::folders::{Enough, FolderAnswer, FolderRequest};
+use postrider_core::provider::watch::{Unwatched, WatchAnswer, WatchRequest};
+use postrider_core::provider::{Answer, Request};
 use postrider_core::provider::{Capabilities, Connected, Proof, View};
 use postrider_core::run::event::{Event, Token};
 use std::collections::{BTreeMap, VecDeque};
@@ -141,7 +143,10 @@ impl World {
         };
         let (token, about, is_past) = match &work {
             Work::Ask(token, request) => {
-                let is_past = matches!(request, Request::Fetch { lane: Lane::Backfill, .. });
+                let is_past = matches!(
+                    request,
+                    Request::Folders(FolderRequest::Fetch { lane: Lane::Backfill, .. })
+                );
                 (*token, request.remote_id().map(<[u8]>::to_vec), is_past)
             }
             Work::Page { token, folder, past, .. } => (*token, Some(folder.clone()), *past),
@@ -152,16 +157,23 @@ impl World {
         }
         let lie = session.lie;
         let answer = match work {
-            Work::Ask(_, Request::Fetch { lane: Lane::Backfill, .. })
+            Work::Ask(_, Request::Folders(FolderRequest::Fetch { lane: Lane::Backfill, .. }))
                 if self.faults && self.cfg.budget && self.dice.chance(25) =>
             {
                 Ok(Some(Answer::Deferred(self.some_wait())))
             }
             Work::Ask(
                 _,
-                Request::Fetch {
-                    remote_id, uids, estimated, uidvalidity, names, seeks, lane, ..
-                },
+                Request::Folders(FolderRequest::Fetch {
+                    remote_id,
+                    uids,
+                    estimated,
+                    uidvalidity,
+                    names,
+                    seeks,
+                    lane,
+                    ..
+                }),
             ) => match self.select(lie, &remote_id, Some(uidvalidity)) {
                 Err(ended) => Err(ended),
                 Ok(open) => {
@@ -203,7 +215,7 @@ impl World {
             Ok(None) => self.session = Some(session),
             Ok(Some(answer)) => {
                 self.note(|| format!("answer {} {answer:?}", token.0));
-                let is_page = matches!(answer, Answer::Fetched { .. });
+                let is_page = matches!(answer, Answer::Folders(FolderAnswer::Fetched { .. }));
                 let waits = !session.read.is_empty() || (self.cfg.late && self.dice.chance(50));
                 if let Some(folder) = about.clone().filter(|_| is_page && is_past && waits) {
                     session.read.push_back((token, folder, answer));
@@ -261,7 +273,7 @@ impl World {
     fn plain(&mut self, session: SessionId, lie: Lie, request: &Request) -> Result<Answer, Ended> {
         let remote_id = request.remote_id().unwrap_or_default().to_vec();
         let answer = match request {
-            Request::List { counters_of, anew } => {
+            Request::Folders(FolderRequest::List { counters_of, anew }) => {
                 let (folders, unreadable) = self.list(lie);
                 let mut counters = BTreeMap::new();
                 if (*anew || !counters_of.is_empty()) && self.cfg.counted {
@@ -272,9 +284,13 @@ impl World {
                         counters.extend(shown.map(|shown| (folder.remote_id.clone(), shown)));
                     }
                 }
-                Answer::Listed { folders, unreadable: unreadable.map(Into::into), counters }
+                Answer::Folders(FolderAnswer::Listed {
+                    folders,
+                    unreadable: unreadable.map(Into::into),
+                    counters,
+                })
             }
-            Request::Examine { since, enough, .. } => {
+            Request::Folders(FolderRequest::Examine { since, enough, .. }) => {
                 let mut examined = self.examine(lie, &remote_id)?;
                 // A folder that was open still: its modseq is old, and no changes are told.
                 let is_open =
@@ -283,39 +299,56 @@ impl World {
                     examined.modseq = examined.modseq.min(1);
                     self.hold_back(session, &remote_id, &mut examined);
                     let told = self.told(lie, &remote_id, *enough)?;
-                    return Ok(Answer::Examined { examined, changed: None, told, remote_id });
+                    return Ok(Answer::Folders(FolderAnswer::Examined {
+                        examined,
+                        changed: None,
+                        told,
+                        remote_id,
+                    }));
                 }
                 self.opened.insert(session, (remote_id.clone(), examined));
                 let since = since.filter(|since| since.uidvalidity == examined.uidvalidity);
                 let changed = since.and_then(|since| self.changed(lie, &remote_id, since));
-                Answer::Examined { examined, changed, told: None, remote_id }
+                Answer::Folders(FolderAnswer::Examined { examined, changed, told: None, remote_id })
             }
-            Request::Index { uidvalidity, uids, .. } => {
+            Request::Folders(FolderRequest::Index { uidvalidity, uids, .. }) => {
                 self.index(lie, remote_id, *uidvalidity, uids.as_ref())?
             }
-            Request::Uids { uidvalidity, .. } => {
+            Request::Folders(FolderRequest::Uids { uidvalidity, .. }) => {
                 match self.index(lie, remote_id, *uidvalidity, None)? {
-                    Answer::Indexed { remote_id, rows, exists } => {
-                        Answer::Uids { remote_id, uids: rows.uids(), exists }
+                    Answer::Folders(FolderAnswer::Indexed { remote_id, rows, exists }) => {
+                        Answer::Folders(FolderAnswer::Uids { remote_id, uids: rows.uids(), exists })
                     }
                     other => other,
                 }
             }
-            Request::Keys { uidvalidity, .. } => self.keys(lie, remote_id, *uidvalidity)?,
-            Request::Sample { uids, uidvalidity, .. } => {
+            Request::Folders(FolderRequest::Keys { uidvalidity, .. }) => {
+                self.keys(lie, remote_id, *uidvalidity)?
+            }
+            Request::Folders(FolderRequest::Sample { uids, uidvalidity, .. }) => {
                 let folder = self.select(lie, &remote_id, Some(*uidvalidity))?;
                 if folder.unsized_mail {
                     return Err(Ended::Refused(gone()));
                 }
-                Answer::Sampled { remote_id, rows: sample(&folder, |uid| uids.contains(uid)) }
+                Answer::Folders(FolderAnswer::Sampled {
+                    remote_id,
+                    rows: sample(&folder, |uid| uids.contains(uid)),
+                })
             }
-            Request::Newest { uidvalidity, .. } => {
+            Request::Folders(FolderRequest::Newest { uidvalidity, .. }) => {
                 let folder = self.select(lie, &remote_id, Some(*uidvalidity))?;
                 let last = folder.mail.keys().next_back().copied();
-                Answer::Sampled { remote_id, rows: sample(&folder, |uid| Some(uid) == last) }
+                Answer::Folders(FolderAnswer::Sampled {
+                    remote_id,
+                    rows: sample(&folder, |uid| Some(uid) == last),
+                })
             }
-            Request::Watch { .. } => Answer::Unwatched(Unwatched::Unable),
-            Request::Sizes { .. } | Request::Fetch { .. } | Request::Feed(_) => {
+            Request::Watch(WatchRequest { .. }) => {
+                Answer::Watch(WatchAnswer::Unwatched(Unwatched::Unable))
+            }
+            Request::Folders(FolderRequest::Sizes { .. })
+            | Request::Folders(FolderRequest::Fetch { .. })
+            | Request::Feed(_) => {
                 return Err(Ended::Refused(gone()));
             }
         };
@@ -350,7 +383,10 @@ impl World {
                 if let Some(part) = page.take_part() {
                     self.deliver(Event::Answered {
                         token,
-                        answer: Ok(Answer::Fetched { page: part, last: false }),
+                        answer: Ok(Answer::Folders(FolderAnswer::Fetched {
+                            page: part,
+                            last: false,
+                        })),
                     });
                 }
                 return Err(Ended::Cut(class));
@@ -360,13 +396,13 @@ impl World {
         }
         if page.next() == Question::Settled {
             let page = page.finish().map_err(Ended::Refused)?;
-            return Ok(Some(Answer::Fetched { page, last: true }));
+            return Ok(Some(Answer::Folders(FolderAnswer::Fetched { page, last: true })));
         }
         let part = if self.dice.chance(30) { page.take_part() } else { None };
         let bulk = false;
         let work = Work::Page { token, folder, uidvalidity, page, uids, bulk, estimated, past };
         session.work.push_front(work);
-        Ok(part.map(|page| Answer::Fetched { page, last: false }))
+        Ok(part.map(|page| Answer::Folders(FolderAnswer::Fetched { page, last: false })))
     }
 
     fn page_command(

@@ -5,7 +5,7 @@ use crate::world::{Session, World};
 use postrider_core::account::follow::{Input, Slot};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::cursor::Mark;
-use postrider_core::provider::folders::{Hint, Noticed, Unwatched};
+use postrider_core::provider::watch::{Hint, Noticed, Unwatched};
 use std::collections::BTreeMap;
 
 /// UIDs and flags.

@@ -9,7 +9,9 @@ use postrider_core::mail::key::MatchKey;
 use postrider_core::mail::message::Fetched;
 use postrider_core::mail::recognise::{IdentityKind, LONG};
 use postrider_core::mime::HeaderFacts;
-use postrider_core::provider::folders::Request;
+use postrider_core::provider::Request;
+use postrider_core::provider::folders::FolderRequest;
+use postrider_core::provider::watch::WatchRequest;
 use postrider_core::time::Micros;
 
 pub(crate) fn gone() -> Failure {
@@ -84,15 +86,19 @@ pub(crate) fn question(request: &Request) -> String {
         .unwrap_or_default();
     match request {
         Request::Feed(request) => format!("{request:?}"),
-        Request::List { .. } => "list".into(),
-        Request::Examine { .. } => format!("examine {name}"),
-        Request::Index { uids: Some(uids), .. } => format!("flags {name} {uids}"),
-        Request::Index { .. } => format!("index {name}"),
-        Request::Uids { .. } => format!("uids {name}"),
-        Request::Keys { .. } => format!("keys {name}"),
-        Request::Fetch { uids, .. } => format!("fetch {name} {uids}"),
-        Request::Newest { .. } => format!("newest {name}"),
-        Request::Sample { .. } => format!("sample {name}"),
-        Request::Sizes { .. } | Request::Watch { .. } => "something else".into(),
+        Request::Folders(FolderRequest::List { .. }) => "list".into(),
+        Request::Folders(FolderRequest::Examine { .. }) => format!("examine {name}"),
+        Request::Folders(FolderRequest::Index { uids: Some(uids), .. }) => {
+            format!("flags {name} {uids}")
+        }
+        Request::Folders(FolderRequest::Index { .. }) => format!("index {name}"),
+        Request::Folders(FolderRequest::Uids { .. }) => format!("uids {name}"),
+        Request::Folders(FolderRequest::Keys { .. }) => format!("keys {name}"),
+        Request::Folders(FolderRequest::Fetch { uids, .. }) => format!("fetch {name} {uids}"),
+        Request::Folders(FolderRequest::Newest { .. }) => format!("newest {name}"),
+        Request::Folders(FolderRequest::Sample { .. }) => format!("sample {name}"),
+        Request::Folders(FolderRequest::Sizes { .. }) | Request::Watch(WatchRequest { .. }) => {
+            "something else".into()
+        }
     }
 }

@@ -3,7 +3,8 @@
 use crate::world::{Queued, Work, World};
 use postrider_core::commit::change::{Change, Commit, CommitAnswer, FolderChange};
 use postrider_core::failure::Failure;
-use postrider_core::provider::folders::Request;
+use postrider_core::provider::Request;
+use postrider_core::provider::folders::FolderRequest;
 use postrider_core::run::event::Event;
 use postrider_core::run::reads::QuietProof;
 
@@ -100,11 +101,12 @@ impl World {
         let (mut pages, mut mails, mut opens, mut others) = (0, 0, 0, 0);
         for work in &session.work {
             match work {
-                Work::Page { uids, .. } | Work::Ask(_, Request::Fetch { uids, .. }) => {
+                Work::Page { uids, .. }
+                | Work::Ask(_, Request::Folders(FolderRequest::Fetch { uids, .. })) => {
                     pages += 1;
                     mails += uids.len();
                 }
-                Work::Ask(_, Request::Examine { .. }) => opens += 1,
+                Work::Ask(_, Request::Folders(FolderRequest::Examine { .. })) => opens += 1,
                 Work::Ask(..) => others += 1,
             }
         }

@@ -10,10 +10,10 @@ use postrider_core::mail::feed::{FeedCursor, PlaceId};
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::folder::Role;
 use postrider_core::mail::id::{AccountId, FolderId, Identity};
+use postrider_core::provider::Answer;
 use postrider_core::provider::feeds::{
     FeedAnswer, FeedRequest, FlagLabel, Got, Onward, SeenState, WantedMail, Within,
 };
-use postrider_core::provider::folders::{Answer, Request};
 use postrider_core::run::reads::{FeedFound, FeedQuery, KnownMail};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,7 +40,7 @@ fn odd() -> Failure {
 }
 
 async fn ask(session: &mut OpenSession, request: FeedRequest) -> Result<FeedAnswer, Failure> {
-    match session.answer(&Request::Feed(request)).await? {
+    match session.answer(request).await? {
         Answer::Feed(answer) => Ok(answer),
         _ => Err(odd()),
     }

@@ -4,8 +4,8 @@ use crate::provider::Ask;
 use postrider_core::budget::{Lane, Wait};
 use postrider_core::failure::Failure;
 use postrider_core::mail::id::Identity;
+use postrider_core::provider::Answer;
 use postrider_core::provider::feeds::{FeedAnswer, Got, WantedMail};
-use postrider_core::provider::folders::Answer;
 use std::collections::VecDeque;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -97,11 +97,11 @@ impl MailPage {
         let answer = match self.over.take() {
             Some(wait) => {
                 self.hand_over();
-                FeedAnswer::Later(wait)
+                Answer::Deferred(wait)
             }
-            None => FeedAnswer::Got { found: self.found, last: true },
+            None => Answer::Feed(FeedAnswer::Got { found: self.found, last: true }),
         };
-        (self.ask.answer)(Ok(Answer::Feed(answer)));
+        (self.ask.answer)(Ok(answer));
     }
 
     /// The session is over.

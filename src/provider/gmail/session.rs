@@ -19,7 +19,7 @@ use postrider_core::mail::body::BodySink;
 use postrider_core::mail::id::Identity;
 use postrider_core::mime::{HeaderFacts, header_facts};
 use postrider_core::provider::feeds::{FeedAnswer, FeedRequest, WantedMail};
-use postrider_core::provider::folders::{Answer, Request};
+use postrider_core::provider::{Answer, Request};
 use postrider_core::provider::{Capabilities, FeedTraits};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;

@@ -19,8 +19,9 @@ use postrider_core::budget::{Allowance, Lane, Quota};
 use postrider_core::failure::{Failure, Reach};
 use postrider_core::mail::body::BodySink;
 use postrider_core::provider::Capabilities;
-use postrider_core::provider::folders::{Answer, Request};
+use postrider_core::provider::folders::{FolderAnswer, FolderRequest};
 use postrider_core::provider::server::Security;
+use postrider_core::provider::{Answer, Request};
 use postrider_core::time::Micros;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -194,42 +195,47 @@ impl ImapSession {
     }
 
     async fn answer_one(&mut self, request: &Request) -> Result<Answer, Failure> {
-        match request {
-            Request::List { counters_of, anew } => {
+        let Request::Folders(request) = request else {
+            return Err(Failure::bug("this is not asked for one by one"));
+        };
+        let answer = match request {
+            FolderRequest::List { counters_of, anew } => {
                 questions::list(&mut self.conn, counters_of, *anew).await
             }
-            Request::Examine { remote_id, since, enough, .. } => {
+            FolderRequest::Examine { remote_id, since, enough, .. } => {
                 let open = counted::counted_on(&mut self.conn, remote_id, *enough).await?;
                 let remote_id = remote_id.clone();
-                if let Some((examined, rows)) = open {
-                    let (changed, told) = (None, Some(rows));
-                    return Ok(Answer::Examined { remote_id, examined, changed, told });
-                }
-                let (examined, changed) = self.conn.examine_since(&remote_id, *since).await?;
-                Ok(Answer::Examined { remote_id, examined, changed, told: None })
+                let (examined, changed, told) = match open {
+                    Some((examined, rows)) => (examined, None, Some(rows)),
+                    None => {
+                        let (examined, changed) =
+                            self.conn.examine_since(&remote_id, *since).await?;
+                        (examined, changed, None)
+                    }
+                };
+                Ok(FolderAnswer::Examined { remote_id, examined, changed, told })
             }
-            Request::Newest { remote_id, uidvalidity } => {
+            FolderRequest::Newest { remote_id, uidvalidity } => {
                 questions::newest(&mut self.conn, remote_id, *uidvalidity).await
             }
-            Request::Index { remote_id, uidvalidity, uids } => {
+            FolderRequest::Index { remote_id, uidvalidity, uids } => {
                 questions::index(&mut self.conn, remote_id, *uidvalidity, uids.as_ref()).await
             }
-            Request::Uids { remote_id, uidvalidity } => {
+            FolderRequest::Uids { remote_id, uidvalidity } => {
                 questions::uids(&mut self.conn, remote_id, *uidvalidity).await
             }
-            Request::Keys { remote_id, uidvalidity, sized } => {
+            FolderRequest::Keys { remote_id, uidvalidity, sized } => {
                 keys::keys(&mut self.conn, remote_id, *uidvalidity, *sized).await
             }
-            Request::Sizes { remote_id, uidvalidity } => {
+            FolderRequest::Sizes { remote_id, uidvalidity } => {
                 questions::sizes(&mut self.conn, remote_id, *uidvalidity).await
             }
-            Request::Sample { remote_id, uidvalidity, uids } => {
+            FolderRequest::Sample { remote_id, uidvalidity, uids } => {
                 questions::sample(&mut self.conn, remote_id, *uidvalidity, uids).await
             }
-            Request::Fetch { .. } | Request::Watch { .. } | Request::Feed(_) => {
-                Err(Failure::bug("this is not asked for one by one"))
-            }
-        }
+            FolderRequest::Fetch { .. } => Err(Failure::bug("this is not asked for one by one")),
+        };
+        answer.map(Answer::Folders)
     }
 
     async fn serve(mut self: Box<Self>, mut asks: Asks, watching: Watching) -> Result<(), Failure> {
@@ -245,7 +251,7 @@ impl ImapSession {
             let Some(mut ask) = queue.pop_front() else { continue };
             self.leash.busy.store(true, Ordering::Relaxed);
             crate::fault::hang("hang.session").await;
-            if let Request::Watch { .. } = &ask.request {
+            if let Request::Watch(_) = &ask.request {
                 if let Err(failure) = self.hand_over().await {
                     (ask.answer)(Err(failure.clone()));
                     return Err(failure);
@@ -259,7 +265,7 @@ impl ImapSession {
                 }
                 continue;
             }
-            if let Request::Fetch { .. } = &ask.request {
+            if ask.request.brings_mail() {
                 self.fetch(ask, &mut queue, &mut asks).await?;
                 continue;
             }

@@ -8,7 +8,8 @@ use postrider_core::budget::Quota;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::folder::{ListedFolder, Role};
 use postrider_core::provider::Capabilities;
-use postrider_core::provider::folders::{Answer, Request};
+use postrider_core::provider::folders::{FolderAnswer, FolderRequest};
+use postrider_core::provider::{Answer, Request};
 use secrecy::ExposeSecret;
 use std::time::Duration;
 
@@ -72,17 +73,21 @@ impl Endpoint for Parrot {
 impl Talking {
     fn one(&self, request: &Request) -> Result<Answer, Failure> {
         match (request, self.says) {
-            (Request::List { .. }, Says::OfAFolder) => Ok(Answer::Listed {
-                folders: vec![ListedFolder {
-                    remote_id: b"INBOX".to_vec(),
-                    path: "INBOX".into(),
-                    delimiter: Some('/'),
-                    role: Some(Role::Inbox),
-                }],
-                unreadable: Some(self.words.clone().into()),
-                counters: std::collections::BTreeMap::new(),
-            }),
-            (Request::List { .. }, _) => Err(said(Reach::Session, &self.words)),
+            (Request::Folders(FolderRequest::List { .. }), Says::OfAFolder) => {
+                Ok(Answer::Folders(FolderAnswer::Listed {
+                    folders: vec![ListedFolder {
+                        remote_id: b"INBOX".to_vec(),
+                        path: "INBOX".into(),
+                        delimiter: Some('/'),
+                        role: Some(Role::Inbox),
+                    }],
+                    unreadable: Some(self.words.clone().into()),
+                    counters: std::collections::BTreeMap::new(),
+                }))
+            }
+            (Request::Folders(FolderRequest::List { .. }), _) => {
+                Err(said(Reach::Session, &self.words))
+            }
             _ => Err(said(Reach::Folder, &self.words)),
         }
     }

@@ -17,7 +17,9 @@ use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::mime::header_facts;
 use postrider_core::provider::Capabilities;
-use postrider_core::provider::folders::{Answer, Examined, Request, Sampled};
+use postrider_core::provider::folders::{Examined, FolderAnswer, FolderRequest, Sampled};
+use postrider_core::provider::watch::WatchRequest;
+use postrider_core::provider::{Answer, Request};
 use postrider_core::time::Micros;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -63,14 +65,16 @@ struct Reading {
 /// The table of costs.
 fn cost(request: &Request) -> u64 {
     match request {
-        Request::List { .. } => 1,
-        Request::Examine { .. } | Request::Sample { .. } | Request::Newest { .. } => 2,
-        Request::Index { .. }
-        | Request::Uids { .. }
-        | Request::Keys { .. }
-        | Request::Sizes { .. } => 5,
-        Request::Fetch { .. } => 20,
-        Request::Watch { .. } | Request::Feed(_) => 0,
+        Request::Folders(FolderRequest::List { .. }) => 1,
+        Request::Folders(FolderRequest::Examine { .. })
+        | Request::Folders(FolderRequest::Sample { .. })
+        | Request::Folders(FolderRequest::Newest { .. }) => 2,
+        Request::Folders(FolderRequest::Index { .. })
+        | Request::Folders(FolderRequest::Uids { .. })
+        | Request::Folders(FolderRequest::Keys { .. })
+        | Request::Folders(FolderRequest::Sizes { .. }) => 5,
+        Request::Folders(FolderRequest::Fetch { .. }) => 20,
+        Request::Watch(WatchRequest { .. }) | Request::Feed(_) => 0,
     }
 }
 
@@ -189,7 +193,7 @@ impl Reading {
     async fn one(&mut self, request: &Request) -> Result<Answer, Failure> {
         let remote_id = request.remote_id().unwrap_or_default().to_vec();
         match request {
-            Request::List { .. } => {
+            Request::Folders(FolderRequest::List { .. }) => {
                 let role = |name: &str, folder: &postrider_imapd::Folder| match name {
                     "INBOX" => Some(Role::Inbox),
                     _ => Role::from_word(&folder.role.trim_start_matches('\\').to_lowercase()),
@@ -202,9 +206,13 @@ impl Reading {
                     role: role(name, folder),
                 });
                 let folders = listed.collect();
-                Ok(Answer::Listed { folders, unreadable: None, counters: BTreeMap::new() })
+                Ok(Answer::Folders(FolderAnswer::Listed {
+                    folders,
+                    unreadable: None,
+                    counters: BTreeMap::new(),
+                }))
             }
-            Request::Examine { .. } => {
+            Request::Folders(FolderRequest::Examine { .. }) => {
                 let folder = self.folder(&remote_id)?;
                 let examined = Examined {
                     uidvalidity: UidValidity(folder.uidvalidity),
@@ -214,36 +222,51 @@ impl Reading {
                     modseq: 0,
                     mailbox: None,
                 };
-                Ok(Answer::Examined { remote_id, examined, changed: None, told: None })
+                Ok(Answer::Folders(FolderAnswer::Examined {
+                    remote_id,
+                    examined,
+                    changed: None,
+                    told: None,
+                }))
             }
-            Request::Index { .. } => {
+            Request::Folders(FolderRequest::Index { .. }) => {
                 let folder = self.folder(&remote_id)?;
                 let mut rows = UidFlags::default();
                 for (uid, mail) in &folder.mail {
                     rows.push(*uid, Flags::new(mail.flags.iter().map(String::as_str)));
                 }
                 let exists = u32::try_from(folder.mail.len()).unwrap();
-                Ok(Answer::Indexed { remote_id, rows: rows.finished(), exists })
+                Ok(Answer::Folders(FolderAnswer::Indexed {
+                    remote_id,
+                    rows: rows.finished(),
+                    exists,
+                }))
             }
-            Request::Sizes { .. } => {
+            Request::Folders(FolderRequest::Sizes { .. }) => {
                 let sizes = self
                     .folder(&remote_id)?
                     .mail
                     .iter()
                     .map(|(uid, mail)| (*uid, mail.raw.len() as u64))
                     .collect();
-                Ok(Answer::Sized(sizes))
+                Ok(Answer::Folders(FolderAnswer::Sized(sizes)))
             }
-            Request::Sample { uids, .. } => self.sampled(remote_id, uids),
-            Request::Newest { .. } => {
+            Request::Folders(FolderRequest::Sample { uids, .. }) => self.sampled(remote_id, uids),
+            Request::Folders(FolderRequest::Newest { .. }) => {
                 let newest =
                     self.folder(&remote_id)?.mail.keys().last().copied().into_iter().collect();
                 self.sampled(remote_id, &newest)
             }
-            Request::Fetch { uids, .. } => self.page(&remote_id, uids).await,
-            Request::Uids { .. } => Err(Failure::bug("it tells no changes")),
-            Request::Keys { .. } => Err(Failure::bug("its UIDs never begin anew")),
-            Request::Watch { .. } | Request::Feed(_) => {
+            Request::Folders(FolderRequest::Fetch { uids, .. }) => {
+                self.page(&remote_id, uids).await
+            }
+            Request::Folders(FolderRequest::Uids { .. }) => {
+                Err(Failure::bug("it tells no changes"))
+            }
+            Request::Folders(FolderRequest::Keys { .. }) => {
+                Err(Failure::bug("its UIDs never begin anew"))
+            }
+            Request::Watch(WatchRequest { .. }) | Request::Feed(_) => {
                 Err(Failure::bug("a server without push is not asked to watch"))
             }
         }
@@ -259,7 +282,7 @@ impl Reading {
             })
         };
         let rows = uids.iter().filter_map(row).collect();
-        Ok(Answer::Sampled { remote_id, rows })
+        Ok(Answer::Folders(FolderAnswer::Sampled { remote_id, rows }))
     }
 
     async fn page(&mut self, remote_id: &[u8], uids: &UidSet) -> Result<Answer, Failure> {
@@ -287,6 +310,9 @@ impl Reading {
             };
         let rows: Vec<Fetched> = found.iter().zip(bodies).map(row).collect();
         let gone = uids.minus(&found.iter().map(|(uid, _)| *uid).collect());
-        Ok(Answer::Fetched { page: Page { rows, gone, ..Page::default() }, last: true })
+        Ok(Answer::Folders(FolderAnswer::Fetched {
+            page: Page { rows, gone, ..Page::default() },
+            last: true,
+        }))
     }
 }

@@ -18,7 +18,7 @@ use postrider_core::provider::feeds::{
     FeedAnswer, FeedItem, FeedRequest, FeedWord, FlagLabel, FoundMail, Got, ListedPlace, Onward,
     SeenState, WantedMail, Within,
 };
-use postrider_core::provider::folders::{Answer, Request};
+use postrider_core::provider::{Answer, Request};
 use postrider_core::provider::{Capabilities, Family, FeedTraits};
 use postrider_core::time::Micros;
 use std::collections::BTreeMap;

@@ -9,7 +9,7 @@ use crate::failure::{Class, Provenance, Reach};
 use crate::mail::cursor::{Lanes, Mark};
 use crate::mail::id::{AccountId, Incarnation, SessionId, UidValidity};
 use crate::provider::Capabilities;
-use crate::provider::folders::{Hint, Unwatched};
+use crate::provider::watch::{Hint, Unwatched};
 use crate::recovery::history::History;
 use crate::run::event::AccountSnapshot;
 use crate::run::scope::Depth;

@@ -4,7 +4,7 @@ use crate::account::schedule::Mode;
 use crate::failure::{Class, Failure};
 use crate::mail::cursor::Mark;
 use crate::provider::Connected;
-use crate::provider::folders::{Hint, Noticed, Unwatched};
+use crate::provider::watch::{Hint, Noticed, Unwatched};
 use crate::recovery::history::History;
 use crate::run::event::{Action, Event};
 use crate::run::settings::Settings;

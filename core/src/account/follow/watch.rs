@@ -6,7 +6,7 @@ use crate::account::follow::vocabulary::{Output, Slot};
 use crate::failure::Failure;
 use crate::mail::id::FolderId;
 use crate::provider::Connected;
-use crate::provider::folders::{Hint, Noticed, Unwatched};
+use crate::provider::watch::{Hint, Noticed, Unwatched};
 use crate::recovery::decide::{Verdict, decide};
 use crate::recovery::history::SURVIVAL;
 use crate::run::event::{Action, Event, SecondNews};

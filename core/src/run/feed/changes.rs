@@ -6,7 +6,6 @@ use crate::commit::feed::rows::WHOLE;
 use crate::mail::feed::{FeedCursor, PlaceId};
 use crate::mail::id::{FolderId, SessionId};
 use crate::provider::feeds::{FeedItem, FeedRequest, FeedWord, Onward};
-use crate::provider::folders::Request;
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::feed::lane::{DEAD, FeedLane, LaneTurn, PAGES, Stashed};
 use crate::run::feed::owner::{Cx, FeedOwner};
@@ -26,7 +25,7 @@ impl FeedWork {
             if !cx.is_asked_for(|owner| *owner == FeedOwner::Head(WHOLE))
                 && !cx.is_pending_for(|owner| *owner == FeedOwner::Head(WHOLE))
             {
-                cx.ask(FeedOwner::Head(WHOLE), Request::Feed(FeedRequest::Head { place: None }));
+                cx.ask(FeedOwner::Head(WHOLE), FeedRequest::Head { place: None });
             }
             return;
         }
@@ -51,7 +50,7 @@ impl FeedWork {
             lane.asked_at = now;
             let token = lane.token.clone();
             let request = FeedRequest::Changes { place, since: Some(since), token };
-            cx.ask(FeedOwner::Changes(feed), Request::Feed(request));
+            cx.ask(FeedOwner::Changes(feed), request);
         }
     }
 
@@ -100,7 +99,7 @@ impl FeedWork {
             self.send(FeedOwner::Changes(feed), step, cx);
         } else {
             lane.turn = LaneTurn::Heading(from);
-            cx.ask(FeedOwner::Head(feed), Request::Feed(FeedRequest::Head { place }));
+            cx.ask(FeedOwner::Head(feed), FeedRequest::Head { place });
         }
     }
 

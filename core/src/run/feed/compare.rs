@@ -3,7 +3,6 @@
 use crate::commit::change::feed::FeedStep;
 use crate::mail::id::Identity;
 use crate::provider::feeds::FeedRequest;
-use crate::provider::folders::Request;
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::feed::owner::{Cx, FeedOwner};
 use crate::run::feed::state::FeedWork;
@@ -162,7 +161,7 @@ impl FeedWork {
             }
             WalkKind::Compare => {
                 walk.turn = WalkTurn::Counting;
-                cx.ask(owner, Request::Feed(FeedRequest::Counts));
+                cx.ask(owner, FeedRequest::Counts);
                 return;
             }
         };

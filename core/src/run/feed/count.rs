@@ -1,7 +1,6 @@
 //! Counts that differ when nothing is due: something was lost, and a compare finds it.
 
 use crate::provider::feeds::FeedRequest;
-use crate::provider::folders::Request;
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::feed::owner::{Cx, FeedOwner};
 use crate::run::feed::state::{Counting, FeedWork};
@@ -20,7 +19,7 @@ impl FeedWork {
         if self.count && calm && cx.session().is_some() && listed {
             self.count = false;
             self.counting = Counting::Asked;
-            cx.ask(FeedOwner::Counts, Request::Feed(FeedRequest::Counts));
+            cx.ask(FeedOwner::Counts, FeedRequest::Counts);
         }
     }
 

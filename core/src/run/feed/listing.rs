@@ -7,7 +7,6 @@ use crate::mail::feed::PageToken;
 use crate::mail::folder::Role;
 use crate::mail::id::{FolderId, Identity};
 use crate::provider::feeds::{FeedItem, FeedRequest, FeedWord, Onward, SeenState, Within};
-use crate::provider::folders::Request;
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::feed::lane::DEAD;
 use crate::run::feed::owner::{Cx, FeedOwner};
@@ -190,10 +189,10 @@ impl FeedWork {
         };
         if walk.trail.rows() > UNASKED && walk.most.is_none() {
             walk.turn = WalkTurn::Sizing;
-            return cx.ask(owner, Request::Feed(FeedRequest::Counts));
+            return cx.ask(owner, FeedRequest::Counts);
         }
         walk.turn = WalkTurn::Asked;
-        cx.ask(owner, Request::Feed(request));
+        cx.ask(owner, request);
     }
 
     /// How many messages there are was asked on the way: the list goes on, to its end or so far.

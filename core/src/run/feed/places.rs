@@ -5,7 +5,6 @@ use crate::commit::change::feed::FeedStep;
 use crate::mail::feed::PlaceId;
 use crate::mail::id::{FolderId, SessionId};
 use crate::provider::feeds::{FeedRequest, FlagLabel, ListedPlace};
-use crate::provider::folders::Request;
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::evidence::{Sight, judge_list};
 use crate::run::feed::owner::{Cx, FeedOwner};
@@ -18,7 +17,7 @@ impl FeedWork {
         if self.placing.wanted && self.placing.asked.is_none() && cx.session().is_some() {
             self.placing.wanted = false;
             self.placing.asked = Some(cx.stamp());
-            cx.ask(FeedOwner::Places, Request::Feed(FeedRequest::Places));
+            cx.ask(FeedOwner::Places, FeedRequest::Places);
         }
     }
 

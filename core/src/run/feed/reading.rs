@@ -6,7 +6,6 @@ use crate::commit::feed::rows::Owed;
 use crate::failure::{Class, Failure};
 use crate::mail::id::{Identity, SessionId};
 use crate::provider::feeds::{FeedRequest, Got, WantedMail};
-use crate::provider::folders::Request;
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::event::Token;
 use crate::run::feed::gets::{GetPage, MOST};
@@ -73,7 +72,7 @@ impl FeedWork {
         let wanted: Vec<WantedMail> =
             rows.into_iter().map(|row| WantedMail { id: row.id, bytes: row.bytes }).collect();
         let asked = cx.stamp();
-        let request = Request::Feed(FeedRequest::Get { wanted, lane });
+        let request = FeedRequest::Get { wanted, lane };
         let token = cx.ask_page(FeedOwner::Get, request);
         let open = ids.clone();
         let page = GetPage { lane, asked, ids, open, asking: true, unacked: 0 };

@@ -5,7 +5,7 @@ use crate::failure::{Failure, Reach};
 use crate::mail::id::FolderId;
 use crate::provider::Capabilities;
 use crate::provider::feeds::FeedAnswer;
-use crate::provider::folders::Answer;
+use crate::provider::{Answer, not_asked};
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::event::{AccountSnapshot, Token};
 use crate::run::feed::owner::{Cx, FeedOwner};
@@ -62,10 +62,14 @@ impl Work for FeedWork {
         answer: Result<Answer, Failure>,
         cx: &mut Cx<'_>,
     ) -> Result<(), Failure> {
-        let Answer::Feed(answer) = answer? else {
-            return Err(Failure::bug("a session answered another question than it was asked"));
-        };
-        self.on_answer(question, answer, cx)
+        match answer? {
+            Answer::Feed(answer) => self.on_answer(question, answer, cx),
+            Answer::Deferred(wait) if matches!(question.owner, FeedOwner::Get(_)) => {
+                self.defer_page(question.token, wait, cx);
+                Ok(())
+            }
+            _ => Err(not_asked()),
+        }
     }
 
     fn cut(&mut self, _: Token, owner: FeedOwner, failure: &Failure, cx: &mut Cx<'_>) -> Cut {
@@ -285,14 +289,13 @@ impl FeedWork {
                 }
                 self.on_got(token, found, last, cx);
             }
-            (FeedOwner::Get(_), FeedAnswer::Later(wait)) => self.defer_page(token, wait, cx),
             (FeedOwner::Counts, FeedAnswer::Counted(count)) => self.on_counted(count, cx),
             (FeedOwner::Walk(generation), answer) => {
                 if self.is_walking(generation) {
                     self.on_walk_answer(answer, cx)?;
                 }
             }
-            _ => return Err(Failure::bug("a session answered another question than it was asked")),
+            _ => return Err(not_asked()),
         }
         Ok(())
     }
@@ -304,7 +307,7 @@ impl FeedWork {
             FeedAnswer::TokenDead => self.on_walk_token_dead(cx),
             FeedAnswer::NoPlace => self.on_walk_no_place(),
             FeedAnswer::Counted(count) => self.on_walk_counted(count, cx),
-            _ => return Err(Failure::bug("a session answered another question than it was asked")),
+            _ => return Err(not_asked()),
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ fn at(seconds: u64) -> Duration {
 }
 
 fn page(folder: &str, from: u32, to: u32) -> Request {
-    Request::Fetch {
+    Request::Folders(FolderRequest::Fetch {
         remote_id: folder.as_bytes().to_vec(),
         uidvalidity: UidValidity(1),
         uids: UidSet::range(from, to),
@@ -25,11 +25,11 @@ fn page(folder: &str, from: u32, to: u32) -> Request {
         names: IdentityKind::Hash,
         seeks: false,
         pieces: false,
-    }
+    })
 }
 
 fn examine(folder: &str) -> Request {
-    Request::examine(folder.as_bytes().to_vec())
+    FolderRequest::examine(folder.as_bytes().to_vec()).into()
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test's bodies are durable by definition")]
@@ -50,7 +50,7 @@ fn came(uids: &[u32]) -> Page {
 }
 
 fn fetched(page: Page, last: bool) -> Result<Answer, Failure> {
-    Ok(Answer::Fetched { page, last })
+    Ok(Answer::Folders(FolderAnswer::Fetched { page, last }))
 }
 
 fn cut() -> Failure {
@@ -63,7 +63,10 @@ fn done(step: impl FnOnce(&mut Vec<Action>)) -> Vec<String> {
     step(&mut out);
     let word = |action| match action {
         Action::Ask { token, .. } => token.0.to_string(),
-        Action::AskSecond { token: NOBODY, request: Request::Examine { remote_id, .. } } => {
+        Action::AskSecond {
+            token: NOBODY,
+            request: Request::Folders(FolderRequest::Examine { remote_id, .. }),
+        } => {
             format!("+{}", String::from_utf8_lossy(&remote_id))
         }
         Action::AskSecond { token, .. } => format!("+{}", token.0),
@@ -125,7 +128,10 @@ fn it_is_wished_for_where_one_session_is_lacked_for_long() {
 #[test]
 fn a_page_is_its_own_where_it_is_as_free_and_nothing_else_is_asked_of_the_folder() {
     let second = reading([(1, page("A", 1, 9))]);
-    let (list, other) = (Request::List { counters_of: Vec::new(), anew: false }, examine("B"));
+    let (list, other) = (
+        Request::Folders(FolderRequest::List { counters_of: Vec::new(), anew: false }),
+        examine("B"),
+    );
     assert!(second.is_free(b"A", 1, [].into_iter()));
     assert!(!second.is_free(b"A", 0, [].into_iter()), "who has less to read takes it");
     assert!(second.is_free(b"A", 2, [&other].into_iter()));
@@ -184,14 +190,17 @@ fn what_it_has_not_brought_the_own_session_reads() {
     else {
         panic!("it is lost")
     };
-    let Request::Fetch { uids, .. } = &rest else { panic!("{rest:?}") };
+    let Request::Folders(FolderRequest::Fetch { uids, .. }) = &rest else { panic!("{rest:?}") };
     assert_eq!(uids.to_string(), "31");
     assert_eq!(done(|out| second.end(Some(cut()), at(9), out)), ["lost"]);
     second.give_back(Token(3), rest);
     assert_eq!(tend(&mut second, PagesLeft::ForSession, 9), ["3"]);
     // Of the others it says so itself, and is not lost twice.
     let over = second.brought(Token(4), Err(cut()));
-    assert!(matches!(over.answer, Some(Answer::Fetched { last: true, .. })), "all of it has come");
+    assert!(
+        matches!(over.answer, Some(Answer::Folders(FolderAnswer::Fetched { last: true, .. }))),
+        "all of it has come"
+    );
     assert!(over.rest.is_none() && over.lost.is_none());
     let none = second.brought(Token(5), Err(cut()));
     assert!(none.answer.is_none() && none.rest.is_some() && none.lost.is_none());
@@ -219,7 +228,8 @@ fn it_brings_mail_and_says_nothing_else() {
         let mut told = came(&[30, 32]);
         spoil(&mut told);
         let brought = second.brought(Token(3), fetched(told, false));
-        let Some(Answer::Fetched { page, last: false }) = brought.answer else {
+        let Some(Answer::Folders(FolderAnswer::Fetched { page, last: false })) = brought.answer
+        else {
             panic!("what is in front of it has come")
         };
         assert_eq!((page.rows.len(), page.settled().to_string()), (1, "30".to_owned()));
@@ -227,11 +237,13 @@ fn it_brings_mail_and_says_nothing_else() {
         // What comes behind it is read by the own session, too.
         let brought = second.brought(Token(3), fetched(came(&[33, 34]), true));
         assert!(brought.answer.is_none() && brought.lost.is_none());
-        let Some(Request::Fetch { uids, .. }) = brought.rest else { panic!("{brought:?}") };
+        let Some(Request::Folders(FolderRequest::Fetch { uids, .. })) = brought.rest else {
+            panic!("{brought:?}")
+        };
         assert_eq!(uids.to_string(), "31:34");
     }
     let mut second = reading([(3, page("A", 30, 34))]);
-    let other = second.brought(Token(3), Ok(Answer::Sized(BTreeMap::new())));
+    let other = second.brought(Token(3), Ok(Answer::Folders(FolderAnswer::Sized(BTreeMap::new()))));
     assert!(other.lost.is_some_and(|failure| failure.class == Class::Bug) && other.rest.is_some());
     let mut second = reading([(3, page("A", 30, 34))]);
     let wait = Wait { until: at(9), text: "spent".into(), class: Class::Quota };

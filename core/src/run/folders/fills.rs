@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::mail::id::{FolderId, SessionId};
 use crate::mail::page::{Again, Page, Unfetched};
 use crate::mail::uid_set::UidSet;
-use crate::provider::folders::Request;
+use crate::provider::folders::FolderRequest;
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::event::Token;
 use crate::run::folders::context::{FolderCx, Want};
@@ -47,7 +47,7 @@ impl Fills {
         cx: &mut FolderCx<'_>,
     ) {
         let Some(folder) = cx.folders.get(&id) else { return };
-        let request = Request::Fetch {
+        let request = FolderRequest::Fetch {
             remote_id: folder.row.remote_id.clone(),
             uidvalidity: folder.lanes.live.uidvalidity,
             uids: asked.clone(),

@@ -15,7 +15,7 @@ use crate::mail::folder::ListedFolder;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::plain::PlainText;
-use crate::provider::folders::{Examined, Request};
+use crate::provider::folders::{Examined, FolderRequest};
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::folders::context::{FolderCx, Want};
 use crate::run::folders::folder::{Cx, Folder, Owner};
@@ -173,7 +173,7 @@ impl Listing {
         let without = cx.run.doubts() || self.uncounted;
         let counters_of = if without { Vec::new() } else { provable(cx.folders, started) };
         let anew = cx.run.account().listed_at.is_none() && !without;
-        cx.run.ask(self.owner(), Request::List { counters_of, anew });
+        cx.run.ask(self.owner(), FolderRequest::List { counters_of, anew });
     }
 
     /// It came. `judged` are new names that this run has shut, or opened.
@@ -264,7 +264,7 @@ impl Listing {
                 work.asked = work.started;
                 return self.open_next(work, shown, None, cx);
             }
-            let request = Request::examine(fresh.remote_id.clone());
+            let request = FolderRequest::examine(fresh.remote_id.clone());
             work.asked = cx.run.stamp();
             self.state = ListState::Examining(work);
             cx.run.ask(self.owner(), request);

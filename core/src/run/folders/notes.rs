@@ -10,7 +10,8 @@ use crate::commit::change::{AccountChange, Note, Poison};
 use crate::failure::{Class, Failure, Reach, When};
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
-use crate::provider::folders::Request;
+use crate::provider::Request;
+use crate::provider::folders::FolderRequest;
 use crate::run::context::RunEffects;
 use crate::run::folders::folder::{Cx, Folder, Owner};
 use crate::run::work::{CUTS, Cut};
@@ -106,7 +107,7 @@ impl Notes {
     pub(super) fn answered(&mut self, request: Option<&Request>, run: &mut Cx<'_>) {
         let Some(name) = request.and_then(Request::remote_id) else { return };
         let about = match request {
-            Some(Request::Examine { .. }) => {
+            Some(Request::Folders(FolderRequest::Examine { .. })) => {
                 self.opened.insert(name.to_vec());
                 Poison::Examine(name.to_vec())
             }
@@ -138,7 +139,7 @@ impl Notes {
     pub(super) fn at_folder(&self, request: &Request) -> Option<(Poison, bool)> {
         let name = request.remote_id()?;
         let about = match request {
-            Request::Examine { .. } => Poison::Examine(name.to_vec()),
+            Request::Folders(FolderRequest::Examine { .. }) => Poison::Examine(name.to_vec()),
             _ => Poison::Index(name.to_vec()),
         };
         Some((about, self.answered.iter().any(|answered| answered != name)))

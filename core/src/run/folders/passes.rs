@@ -22,7 +22,7 @@ use crate::mail::id::FolderId;
 use crate::mail::key::{HeldKey, Keyed};
 use crate::mail::uid_flags::UidFlags;
 use crate::mail::uid_set::UidSet;
-use crate::provider::folders::{Enough, Request, Sampled, Since};
+use crate::provider::folders::{Enough, FolderRequest, Sampled, Since};
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::folders::context::{FolderCx, Want};
 use crate::run::folders::folder::Folder;
@@ -90,7 +90,7 @@ impl FolderPasses {
             folder.pass.state = Some(Pass::Examining { started: opened.asked, misses, depth });
             return self.on_examined(id, ExamineAnswer::counters(opened.shown), cx);
         }
-        cx.run.ask(owner(folder), Request::Examine { remote_id, since, enough });
+        cx.run.ask(owner(folder), FolderRequest::Examine { remote_id, since, enough });
     }
 
     /// Goes on.
@@ -247,7 +247,7 @@ impl FolderPasses {
                 *asked = true;
                 let remote_id = folder.row.remote_id.clone();
                 let uidvalidity = seen.examined.uidvalidity;
-                cx.run.ask(owner, Request::Uids { remote_id, uidvalidity });
+                cx.run.ask(owner, FolderRequest::Uids { remote_id, uidvalidity });
                 return true;
             }
         }

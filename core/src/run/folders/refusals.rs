@@ -15,7 +15,7 @@ use crate::commit::rows::RefusedLook;
 use crate::failure::{Class, Failure, Provenance, Reach, When};
 use crate::mail::folder::ListedFolder;
 use crate::mail::id::FolderId;
-use crate::provider::folders::Request;
+use crate::provider::folders::FolderRequest;
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::evidence::Sight;
 use crate::run::folders::context::{FolderCx, Want};
@@ -225,7 +225,7 @@ impl Refusals {
         };
         let Some(name) = name else { return };
         self.trial = trial;
-        cx.run.ask(Owner::Trial, Request::examine(name));
+        cx.run.ask(Owner::Trial, FolderRequest::examine(name));
     }
 
     /// What the next one of a trial has answered.

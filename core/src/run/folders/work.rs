@@ -5,7 +5,8 @@ use crate::commit::rows::{AccountRow, FolderRow};
 use crate::failure::{Class, Failure};
 use crate::mail::id::FolderId;
 use crate::provider::Capabilities;
-use crate::provider::folders::{Answer, Request};
+use crate::provider::folders::{FolderAnswer, FolderRequest};
+use crate::provider::{Answer, Request, not_asked};
 use crate::recovery::decide::Verdict;
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::event::{AccountSnapshot, Token};
@@ -80,7 +81,12 @@ impl Work for FolderWork {
             Err(_) => {}
         }
         match answer {
-            Ok(answer) => self.on_answer(&question, answer, run),
+            Ok(Answer::Folders(answer)) => self.on_answer(&question, answer, run),
+            Ok(Answer::Deferred(wait)) => {
+                let Owner::Page(id, _) = question.owner else { return Err(not_asked()) };
+                self.with(run, |m, cx| m.fills.defer(id, question.token, wait, cx))
+            }
+            Ok(_) => Err(not_asked()),
             Err(failure) => self.on_failure(question, failure, run),
         }
     }
@@ -223,15 +229,8 @@ impl Work for FolderWork {
 
 /// The name that an answer repeats is the name that was asked about.
 fn is_about(request: Option<&Request>, answer: &Answer) -> bool {
-    let asked = request.and_then(Request::remote_id);
-    match answer {
-        Answer::Examined { remote_id, .. }
-        | Answer::Indexed { remote_id, .. }
-        | Answer::Uids { remote_id, .. }
-        | Answer::Keyed { remote_id, .. }
-        | Answer::Sampled { remote_id, .. } => asked == Some(remote_id.as_slice()),
-        _ => true,
-    }
+    let Answer::Folders(answer) = answer else { return true };
+    answer.remote_id().is_none_or(|name| request.and_then(Request::remote_id) == Some(name))
 }
 
 /// Whether the run goes on without the folder: what `decide` says is obeyed.
@@ -248,46 +247,46 @@ impl FolderWork {
     fn on_answer(
         &mut self,
         question: &OpenQuestion<Owner>,
-        answer: Answer,
+        answer: FolderAnswer,
         run: &mut Cx<'_>,
     ) -> Result<(), Failure> {
         match (question.owner, answer) {
-            (Owner::Listing(_), Answer::Listed { folders, unreadable, counters }) => {
+            (Owner::Listing(_), FolderAnswer::Listed { folders, unreadable, counters }) => {
                 self.with(run, |m, cx| {
                     let judged = m.refusals.judged();
                     m.listing.on_listed((folders, unreadable), counters, judged, cx);
                 });
             }
-            (Owner::Listing(_), Answer::Examined { examined, .. }) => {
+            (Owner::Listing(_), FolderAnswer::Examined { examined, .. }) => {
                 self.with(run, |m, cx| m.listing.on_examined(Ok(examined), cx));
             }
-            (Owner::Listing(_), Answer::Sampled { rows, .. }) => {
+            (Owner::Listing(_), FolderAnswer::Sampled { rows, .. }) => {
                 self.with(run, |m, cx| m.listing.on_sampled(&rows, cx));
             }
-            (Owner::Pass(id, _), Answer::Examined { examined, changed, told, .. }) => {
+            (Owner::Pass(id, _), FolderAnswer::Examined { examined, changed, told, .. }) => {
                 let shown = ExamineAnswer { examined, changed, told };
                 self.on_pass_examined(id, shown, run);
             }
-            (Owner::Pass(id, _), Answer::Indexed { rows, exists, .. }) => {
+            (Owner::Pass(id, _), FolderAnswer::Indexed { rows, exists, .. }) => {
                 self.with(run, |m, cx| m.passes.on_indexed(id, rows, exists, cx));
             }
-            (Owner::Pass(id, _), Answer::Uids { uids, exists, .. }) => {
+            (Owner::Pass(id, _), FolderAnswer::Uids { uids, exists, .. }) => {
                 self.with(run, |m, cx| m.passes.on_uids(id, &uids, exists, cx));
             }
-            (Owner::Pass(id, _), Answer::Keyed { rows, exists, .. }) => {
+            (Owner::Pass(id, _), FolderAnswer::Keyed { rows, exists, .. }) => {
                 self.with(run, |m, cx| m.passes.on_keys(id, Keys::Theirs(rows, exists), cx));
             }
-            (Owner::Pass(id, _), Answer::Sampled { rows, .. }) => {
+            (Owner::Pass(id, _), FolderAnswer::Sampled { rows, .. }) => {
                 self.with(run, |m, cx| m.passes.on_sample(id, Side::Theirs(rows), cx));
             }
             // The session has answered.
-            (Owner::Probe(id), Answer::Examined { .. }) => {
+            (Owner::Probe(id), FolderAnswer::Examined { .. }) => {
                 self.with(run, |m, cx| m.refusals.opens(id, cx));
             }
-            (Owner::Trial, Answer::Examined { .. }) => {
+            (Owner::Trial, FolderAnswer::Examined { .. }) => {
                 return self.with(run, |m, cx| m.refusals.on_tried(Ok(()), cx));
             }
-            (Owner::Page(id, _), Answer::Fetched { page, last }) => {
+            (Owner::Page(id, _), FolderAnswer::Fetched { page, last }) => {
                 if !last {
                     run.keep_open(question.token, question.owner, question.page);
                 }
@@ -298,10 +297,7 @@ impl FolderWork {
                 let token = question.token;
                 return self.with(run, |m, cx| m.fills.on_page(id, token, page, last, cx));
             }
-            (Owner::Page(id, _), Answer::Deferred(wait)) => {
-                return self.with(run, |m, cx| m.fills.defer(id, question.token, wait, cx));
-            }
-            _ => return Err(Failure::bug("a session answered another question than it was asked")),
+            _ => return Err(not_asked()),
         }
         Ok(())
     }
@@ -352,7 +348,8 @@ impl FolderWork {
                 self.with(run, |m, cx| m.passes.on_sample(id, Side::Theirs(Vec::new()), cx));
             }
             Owner::Pass(id, _) => {
-                let opening = matches!(request, Some(Request::Examine { .. }));
+                let opening =
+                    matches!(request, Some(Request::Folders(FolderRequest::Examine { .. })));
                 self.with(run, |m, cx| m.refusals.on_trouble(id, failure, opening, cx));
             }
             Owner::Listing(_) | Owner::Nobody => {

@@ -10,8 +10,8 @@ use postrider_core::mail::feed::FeedCursor;
 use postrider_core::mail::id::{Identity, SessionId};
 use postrider_core::mail::room::Room;
 use postrider_core::mime::HeaderFacts;
+use postrider_core::provider::Answer;
 use postrider_core::provider::feeds::{FeedAnswer, FeedRequest, FoundMail, Got, WantedMail};
-use postrider_core::provider::folders::Answer;
 use postrider_core::provider::{Capabilities, Connected, FeedTraits};
 use postrider_core::run::event::{Event, Token};
 use postrider_core::time::Micros;
@@ -90,7 +90,9 @@ impl FeedWorld {
             {
                 let until = self.instant().mono + Duration::from_secs(self.dice.roll(100));
                 let text = "scripted: wait".into();
-                FeedAnswer::Later(Wait { until, class: Class::RateLimit, text })
+                let wait = Wait { until, class: Class::RateLimit, text };
+                self.session = Some(session);
+                return self.answer(token, Answer::Deferred(wait));
             }
             FeedRequest::Get { wanted, lane } => {
                 let some = 1 + usize::try_from(self.dice.roll(wanted.len() as u64)).unwrap();
@@ -119,9 +121,10 @@ impl FeedWorld {
         self.answer(token, answer);
     }
 
-    fn answer(&mut self, token: Token, answer: FeedAnswer) {
+    fn answer(&mut self, token: Token, answer: impl Into<Answer>) {
+        let answer = answer.into();
         self.note(|| format!("answer {} {answer:?}", token.0));
-        self.deliver(Event::Answered { token, answer: Ok(Answer::Feed(answer)) });
+        self.deliver(Event::Answered { token, answer: Ok(answer) });
     }
 
     #[expect(

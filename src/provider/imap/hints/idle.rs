@@ -15,7 +15,8 @@ use crate::provider::{Ask, Asks};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::BodySink;
 use postrider_core::mail::cursor::Mark;
-use postrider_core::provider::folders::{Answer, Hint, Request, Unwatched};
+use postrider_core::provider::watch::{Hint, Unwatched, WatchAnswer, WatchRequest};
+use postrider_core::provider::{Answer, Request};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -59,7 +60,7 @@ impl ImapSession {
         let ended = self.watched(&mut ask, asks).await;
         match ended {
             Ok((unwatched, next)) => {
-                (ask.answer)(Ok(Answer::Unwatched(unwatched)));
+                (ask.answer)(Ok(Answer::Watch(WatchAnswer::Unwatched(unwatched))));
                 if unwatched == Unwatched::Unable && next.is_none() {
                     // It can still be asked other things.
                     return Ok(asks.recv().await);
@@ -78,19 +79,20 @@ impl ImapSession {
         ask: &mut Ask,
         asks: &mut Asks,
     ) -> Result<(Unwatched, Option<Ask>), Failure> {
-        let Request::Watch { remote_id, seen, renew, wide } = ask.request.clone() else {
+        let Request::Watch(WatchRequest { remote_id, seen, renew, wide }) = ask.request.clone()
+        else {
             return Err(Failure::bug("not a watch"));
         };
         if !self.conn.has("IDLE") {
             return Ok((Unwatched::Unable, None));
         }
         let hint = self.since_seen(&remote_id, seen).await?;
-        (ask.answer)(Ok(Answer::Hinted(hint)));
+        (ask.answer)(Ok(Answer::Watch(WatchAnswer::Hinted(hint))));
         let mut hints = Hints::default();
         let mut quick = 0;
         loop {
             if wide && notify::listen_everywhere(&mut self.conn).await? {
-                (ask.answer)(Ok(Answer::Hinted(Hint::Wide)));
+                (ask.answer)(Ok(Answer::Watch(WatchAnswer::Hinted(Hint::Wide))));
             }
             hints.flush(&mut self.conn, ask);
             let tag = self.conn.send(b"IDLE", false).await?;
@@ -131,7 +133,9 @@ impl ImapSession {
                 WatchEnd::Closed => return Ok((Unwatched::Asked, None)),
                 WatchEnd::Retired => return Ok((Unwatched::Retired, None)),
                 WatchEnd::Again if quick > 0 => {}
-                WatchEnd::Again => (ask.answer)(Ok(Answer::Hinted(Hint::Alive))),
+                WatchEnd::Again => {
+                    (ask.answer)(Ok(Answer::Watch(WatchAnswer::Hinted(Hint::Alive))))
+                }
             }
         }
     }
@@ -261,7 +265,7 @@ impl Hints {
             self.told = Some(Instant::now());
         }
         if let Some(hint) = self.waiting.take() {
-            (ask.answer)(Ok(Answer::Hinted(hint)));
+            (ask.answer)(Ok(Answer::Watch(WatchAnswer::Hinted(hint))));
         }
         conn.notices.tell(&mut *ask.answer);
     }

@@ -4,7 +4,8 @@
 use crate::provider::imap::wire::response::Response;
 use crate::provider::imap::wire::utf7::wire_name;
 use postrider_core::failure::Failure;
-use postrider_core::provider::folders::{Answer, Hint, Noticed};
+use postrider_core::provider::Answer;
+use postrider_core::provider::watch::{Hint, Noticed, WatchAnswer};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Octets of names of folders that are told of at a time; of more, all of them are looked at.
@@ -129,11 +130,11 @@ impl Notices {
     ) {
         self.octets = 0;
         for (name, shown) in std::mem::take(&mut self.told) {
-            answer(Ok(Answer::Told(name, shown)));
+            answer(Ok(Answer::Watch(WatchAnswer::Told(name, shown))));
         }
         for (is_so, hint) in [(&mut self.names, Hint::Names), (&mut self.untold, Hint::Untold)] {
             if std::mem::take(is_so) {
-                answer(Ok(Answer::Hinted(hint)));
+                answer(Ok(Answer::Watch(WatchAnswer::Hinted(hint))));
             }
         }
     }
@@ -183,7 +184,10 @@ mod tests {
         notices.hear(&other(6), &mut asked);
         assert!(notices.is_news());
         let shown = Noticed { uidnext: Some(6), exists: Some(4), modseq: Some(9) };
-        assert_eq!(told(&mut notices), [format!("{:?}", Answer::Told(b"INBOX".to_vec(), shown))]);
+        assert_eq!(
+            told(&mut notices),
+            [format!("{:?}", Answer::Watch(WatchAnswer::Told(b"INBOX".to_vec(), shown)))]
+        );
         assert!(told(&mut notices).is_empty() && !notices.is_news());
         notices.hear(&list(false), &mut Sought::default());
         assert_eq!(told(&mut notices), ["Hinted(Names)"]);

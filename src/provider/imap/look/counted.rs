@@ -7,7 +7,8 @@ use crate::provider::imap::look::changes::{Changes, rows_of};
 use crate::provider::imap::wire::response::{Condition, FetchLine, Response};
 use postrider_core::failure::Failure;
 use postrider_core::mail::uid_flags::UidFlags;
-use postrider_core::provider::folders::{Enough, Examined, Hint};
+use postrider_core::provider::folders::{Enough, Examined};
+use postrider_core::provider::watch::Hint;
 
 /// The counters of the folder that is open, which is not opened anew: EXISTS as it was told
 /// meanwhile, and the UIDs from the last known UIDNEXT on; with their flags, and those that were

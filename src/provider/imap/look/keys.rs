@@ -8,7 +8,7 @@ use postrider_core::failure::Failure;
 use postrider_core::mail::id::UidValidity;
 use postrider_core::mail::key::{Keyed, MatchKey};
 use postrider_core::mime::message_id;
-use postrider_core::provider::folders::Answer;
+use postrider_core::provider::folders::FolderAnswer;
 
 /// What a line tells of its message. What it does not tell as it was asked is nothing that any other
 /// message is: no stored Message-ID holds a NUL.
@@ -27,7 +27,7 @@ pub(in crate::provider::imap) async fn keys(
     remote_id: &[u8],
     uidvalidity: UidValidity,
     sized: bool,
-) -> Result<Answer, Failure> {
+) -> Result<FolderAnswer, Failure> {
     conn.select(remote_id, uidvalidity).await?;
     let size = if sized { " RFC822.SIZE" } else { "" };
     let items = format!("(UID INTERNALDATE{size} BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])");
@@ -48,7 +48,7 @@ pub(in crate::provider::imap) async fn keys(
     rows.sort_by_key(|row| row.uid);
     rows.dedup_by_key(|row| row.uid);
     let exists = conn.open.exists();
-    Ok(Answer::Keyed { remote_id: remote_id.to_vec(), rows, exists })
+    Ok(FolderAnswer::Keyed { remote_id: remote_id.to_vec(), rows, exists })
 }
 
 #[cfg(test)]

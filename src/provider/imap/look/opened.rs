@@ -2,7 +2,8 @@
 
 use crate::provider::imap::hints::touched::Touched;
 use crate::provider::imap::wire::response::Response;
-use postrider_core::provider::folders::{Examined, Hint};
+use postrider_core::provider::folders::Examined;
+use postrider_core::provider::watch::Hint;
 
 /// What EXAMINE said of the folder that is open, and how many messages it has by now.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use postrider_core::mail::folder::{ListedFolder, Role};
 use postrider_core::mail::id::UidValidity;
 use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
-use postrider_core::provider::folders::{Answer, Sampled};
+use postrider_core::provider::folders::{FolderAnswer, Sampled};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Folders that a LIST may show, and octets of it that are kept.
@@ -48,7 +48,7 @@ pub(in crate::provider::imap) async fn list(
     conn: &mut Conn,
     counters_of: &[Vec<u8>],
     anew: bool,
-) -> Result<Answer, Failure> {
+) -> Result<FolderAnswer, Failure> {
     let counted = (anew || !counters_of.is_empty()) && conn.offered.counts_along();
     let mut options = Vec::new();
     options.extend((conn.has("LIST-EXTENDED") && conn.has("SPECIAL-USE")).then_some("SPECIAL-USE"));
@@ -113,7 +113,7 @@ pub(in crate::provider::imap) async fn list(
         counters = counters::counters_of(conn, &asked).await?;
     }
     let unreadable = unreadable.map(Into::into);
-    Ok(Answer::Listed { folders, unreadable, counters })
+    Ok(FolderAnswer::Listed { folders, unreadable, counters })
 }
 
 /// UIDs and flags of the folder, or of some UIDs of it. Source: RFC 3501 §6.4.8.
@@ -122,7 +122,7 @@ pub(in crate::provider::imap) async fn index(
     remote_id: &[u8],
     uidvalidity: UidValidity,
     uids: Option<&UidSet>,
-) -> Result<Answer, Failure> {
+) -> Result<FolderAnswer, Failure> {
     conn.select(remote_id, uidvalidity).await?;
     let (mut rows, mut mended) = (UidFlags::default(), Vec::new());
     let limit = rows_of(conn.open.exists());
@@ -159,7 +159,7 @@ pub(in crate::provider::imap) async fn index(
         return Err(Failure::new(Class::InvalidData, Reach::Folder, Provenance::Server, text));
     }
     let exists = conn.open.exists();
-    Ok(Answer::Indexed { remote_id: remote_id.to_vec(), rows, exists })
+    Ok(FolderAnswer::Indexed { remote_id: remote_id.to_vec(), rows, exists })
 }
 
 /// Flags that could not all be read are asked once more; what can be read then is what they are.
@@ -198,7 +198,7 @@ pub(in crate::provider::imap) async fn uids(
     conn: &mut Conn,
     remote_id: &[u8],
     uidvalidity: UidValidity,
-) -> Result<Answer, Failure> {
+) -> Result<FolderAnswer, Failure> {
     conn.select(remote_id, uidvalidity).await?;
     let limit = rows_of(conn.open.exists());
     let mut uids = Vec::new();
@@ -215,7 +215,7 @@ pub(in crate::provider::imap) async fn uids(
     .await?;
     let exists = conn.open.exists();
     let uids = uids.into_iter().collect();
-    Ok(Answer::Uids { remote_id: remote_id.to_vec(), uids, exists })
+    Ok(FolderAnswer::Uids { remote_id: remote_id.to_vec(), uids, exists })
 }
 
 /// A row of a sample.
@@ -231,7 +231,7 @@ pub(in crate::provider::imap) async fn sample(
     remote_id: &[u8],
     uidvalidity: UidValidity,
     uids: &UidSet,
-) -> Result<Answer, Failure> {
+) -> Result<FolderAnswer, Failure> {
     conn.select(remote_id, uidvalidity).await?;
     let (mut rows, mut lines) = (BTreeMap::new(), 0_usize);
     parts::fetch_all(conn, Some(uids), "(UID RFC822.SIZE INTERNALDATE)", |response| {
@@ -242,7 +242,7 @@ pub(in crate::provider::imap) async fn sample(
         lines <= STRAY_ROWS
     })
     .await?;
-    Ok(Answer::Sampled { remote_id: remote_id.to_vec(), rows: rows.into_values().collect() })
+    Ok(FolderAnswer::Sampled { remote_id: remote_id.to_vec(), rows: rows.into_values().collect() })
 }
 
 /// Size and INTERNALDATE of the newest message. Source: RFC 3501 §6.4.5.
@@ -250,7 +250,7 @@ pub(in crate::provider::imap) async fn newest(
     conn: &mut Conn,
     remote_id: &[u8],
     uidvalidity: UidValidity,
-) -> Result<Answer, Failure> {
+) -> Result<FolderAnswer, Failure> {
     conn.select(remote_id, uidvalidity).await?;
     let tag = conn.send(b"UID FETCH * (UID RFC822.SIZE INTERNALDATE)", false).await?;
     let mut newest: Option<Sampled> = None;
@@ -263,7 +263,7 @@ pub(in crate::provider::imap) async fn newest(
         })
         .await?;
     whole(&told)?;
-    Ok(Answer::Sampled { remote_id: remote_id.to_vec(), rows: newest.into_iter().collect() })
+    Ok(FolderAnswer::Sampled { remote_id: remote_id.to_vec(), rows: newest.into_iter().collect() })
 }
 
 /// RFC822.SIZE of every message. Source: RFC 3501 §6.4.5.
@@ -271,7 +271,7 @@ pub(in crate::provider::imap) async fn sizes(
     conn: &mut Conn,
     remote_id: &[u8],
     uidvalidity: UidValidity,
-) -> Result<Answer, Failure> {
+) -> Result<FolderAnswer, Failure> {
     conn.select(remote_id, uidvalidity).await?;
     let limit = rows_of(conn.open.exists());
     let (mut sizes, mut rows) = (BTreeMap::new(), 0_usize);
@@ -286,7 +286,7 @@ pub(in crate::provider::imap) async fn sizes(
         rows <= limit
     })
     .await?;
-    Ok(Answer::Sized(sizes))
+    Ok(FolderAnswer::Sized(sizes))
 }
 
 fn listed(attributes: &[String], delimiter: Option<char>, name: Vec<u8>) -> Option<ListedFolder> {

@@ -8,7 +8,7 @@ use crate::provider::head::Head;
 use crate::provider::imap::link::PACE;
 use crate::provider::imap::mail::handover::{Asker, Cost, HandOver};
 use crate::provider::imap::mail::page::{
-    Active, Alone, CameSince, Reading, SET_OCTETS, is_answer, is_fetch, is_of, merge, stray, tagged,
+    Active, Alone, CameSince, Reading, SET_OCTETS, is_answer, is_of, merge, stray, tagged,
 };
 use crate::provider::imap::mail::recognise::item;
 use crate::provider::imap::mail::row::{Meta, Row};
@@ -24,7 +24,8 @@ use postrider_core::mail::recognise::IdentityKind;
 use postrider_core::mail::settle::{Question, Settlement};
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::mime;
-use postrider_core::provider::folders::{Answer, Request};
+use postrider_core::provider::folders::FolderRequest;
+use postrider_core::provider::{Answer, Request};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -76,7 +77,7 @@ impl ImapSession {
                 }
             }
             let Some(front) = reading.pages.front() else {
-                let Some(ask) = queue.pop_front_if(|ask| is_fetch(&ask.request)) else {
+                let Some(ask) = queue.pop_front_if(|ask| ask.request.brings_mail()) else {
                     return Ok(());
                 };
                 looks = self.open_page(ask, reading).await?;
@@ -173,8 +174,16 @@ impl ImapSession {
         looks: bool,
         reading: &mut Reading,
     ) -> Result<(), Failure> {
-        let Request::Fetch { remote_id, uidvalidity, uids, estimated, lane, names, pieces, .. } =
-            ask.request.clone()
+        let Request::Folders(FolderRequest::Fetch {
+            remote_id,
+            uidvalidity,
+            uids,
+            estimated,
+            lane,
+            names,
+            pieces,
+            ..
+        }) = ask.request.clone()
         else {
             return Err(Failure::bug("not a FETCH"));
         };

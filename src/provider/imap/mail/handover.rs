@@ -7,7 +7,8 @@ use postrider_core::budget::Lane;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::{BodyRef, Sealing};
 use postrider_core::mail::page::Page;
-use postrider_core::provider::folders::{Answer, Request};
+use postrider_core::provider::folders::{FolderAnswer, FolderRequest};
+use postrider_core::provider::{Answer, Request};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,7 +44,9 @@ impl Asker {
     fn past_of(&self) -> Option<Vec<u8>> {
         let ask = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &ask.request {
-            Request::Fetch { lane: Lane::Backfill, remote_id, .. } => Some(remote_id.clone()),
+            Request::Folders(FolderRequest::Fetch { lane: Lane::Backfill, remote_id, .. }) => {
+                Some(remote_id.clone())
+            }
             _ => None,
         }
     }
@@ -231,8 +234,9 @@ async fn hand_over(
             Handing::Seal(sealing, numbers) => {
                 sealing.await.and_then(|sealed| take(&mut bodies, numbers, sealed))
             }
-            Handing::Part(asker, page) => whole(&mut bodies, page)
-                .map(|page| asker.answer(Ok(Answer::Fetched { page, last: false }))),
+            Handing::Part(asker, page) => whole(&mut bodies, page).map(|page| {
+                asker.answer(Ok(Answer::Folders(FolderAnswer::Fetched { page, last: false })))
+            }),
             Handing::Told(asker, answer) => {
                 asker.answer(answer);
                 Ok(())
@@ -247,7 +251,9 @@ async fn hand_over(
                 let lacks = page.as_ref().err().cloned();
                 // What it held is another page's by the time that somebody asks for one.
                 drop(cost);
-                asker.answer(page.map(|page| Answer::Fetched { page, last: true }));
+                asker.answer(
+                    page.map(|page| Answer::Folders(FolderAnswer::Fetched { page, last: true })),
+                );
                 lacks.map_or(Ok(()), Err)
             }
         };

@@ -12,7 +12,8 @@ use postrider_core::mail::id::UidValidity;
 use postrider_core::mail::recognise::IdentityKind;
 use postrider_core::mail::settle::Settlement;
 use postrider_core::mail::uid_set::UidSet;
-use postrider_core::provider::folders::Request;
+use postrider_core::provider::Request;
+use postrider_core::provider::folders::FolderRequest;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -202,15 +203,11 @@ pub(in crate::provider::imap) fn is_answer(failure: &Failure) -> bool {
     failure.reach == Reach::Folder || failure.class == Class::Storage
 }
 
-pub(in crate::provider::imap) fn is_fetch(request: &Request) -> bool {
-    matches!(request, Request::Fetch { .. })
-}
-
 /// Whether it asks for mail of the folder that is open for this page.
 pub(in crate::provider::imap) fn is_of(request: &Request, page: &Active) -> bool {
     matches!(
         request,
-        Request::Fetch { remote_id, uidvalidity, .. }
+        Request::Folders(FolderRequest::Fetch { remote_id, uidvalidity, .. })
             if *remote_id == page.remote_id && *uidvalidity == page.uidvalidity
     )
 }

@@ -17,7 +17,8 @@ use postrider_core::mail::message::Fetched;
 use postrider_core::mail::recognise::IdentityKind;
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::mime::HeaderFacts;
-use postrider_core::provider::folders::Request;
+use postrider_core::provider::Request;
+use postrider_core::provider::folders::FolderRequest;
 use std::collections::BTreeMap;
 
 /// The item of FETCH that tells it. Source: RFC 8474 §5.1; Google, "IMAP extensions".
@@ -87,7 +88,9 @@ impl ImapSession {
         &mut self,
         request: &Request,
     ) -> Result<bool, Failure> {
-        let Request::Fetch { remote_id, names, estimated, seeks, .. } = request else {
+        let Request::Folders(FolderRequest::Fetch { remote_id, names, estimated, seeks, .. }) =
+            request
+        else {
             return Ok(false);
         };
         if self.conn.offered.names_of(*names) != IdentityKind::Hash {

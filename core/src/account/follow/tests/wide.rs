@@ -1,7 +1,7 @@
 //! What a server tells of folders that are not open.
 
 use super::*;
-use crate::provider::folders::Noticed;
+use crate::provider::watch::Noticed;
 use crate::run::scope::Scope;
 use std::collections::BTreeMap;
 

@@ -4,7 +4,7 @@
 use crate::commit::change::FolderChange;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
-use crate::provider::folders::Request;
+use crate::provider::folders::FolderRequest;
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::fetcher::PagesLeft;
 use crate::run::folders::context::FolderCx;
@@ -76,7 +76,7 @@ fn probes_first(id: FolderId, cx: &mut FolderCx<'_>) -> bool {
 pub(in crate::run::folders) fn probe(id: FolderId, cx: &mut FolderCx<'_>) {
     let is_asked = cx.run.is_asked_for(|owner| *owner == Owner::Probe(id));
     if !is_asked && let Some(name) = cx.name_of(id) {
-        cx.run.ask(Owner::Probe(id), Request::examine(name));
+        cx.run.ask(Owner::Probe(id), FolderRequest::examine(name));
     }
 }
 

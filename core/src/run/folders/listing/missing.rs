@@ -9,7 +9,7 @@ use crate::commit::change::{AccountChange, FolderChange, Poison};
 use crate::mail::folder::ListedFolder;
 use crate::mail::id::{FolderId, MailboxId};
 use crate::mail::uid_set::UidSet;
-use crate::provider::folders::{Examined, Request, Sampled};
+use crate::provider::folders::{Examined, FolderRequest, Sampled};
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::event::Token;
 use crate::run::evidence::{Sight, judge_list};
@@ -52,7 +52,7 @@ impl Listing {
                 continue;
             }
             self.state = ListState::Asking(Box::new(asking));
-            return cx.run.ask(self.owner(), Request::examine(remote_id));
+            return cx.run.ask(self.owner(), FolderRequest::examine(remote_id));
         }
         let Asking { work, missing, .. } = asking;
         self.match_folders(Matching::new(work, missing), cx);
@@ -124,7 +124,7 @@ impl Listing {
                 self.match_folders(matching, cx);
             }
             Some((None, name)) => {
-                let request = Request::examine(name.remote_id.clone());
+                let request = FolderRequest::examine(name.remote_id.clone());
                 matching.at = At::Examining(name);
                 self.state = ListState::Matching(Box::new(matching));
                 cx.run.ask(self.owner(), request);
@@ -201,7 +201,7 @@ impl Listing {
         let uidvalidity = candidates.examined.uidvalidity;
         matching.at = At::Sampling(candidates, ours);
         self.state = ListState::Matching(Box::new(matching));
-        cx.run.ask(self.owner(), Request::Sample { remote_id, uidvalidity, uids });
+        cx.run.ask(self.owner(), FolderRequest::Sample { remote_id, uidvalidity, uids });
     }
 
     pub(in crate::run::folders) fn on_match_sampled(

@@ -5,7 +5,7 @@ use crate::commit::change::FolderChange;
 use crate::commit::rows::FolderRow;
 use crate::failure::Failure;
 use crate::mail::folder::ListedFolder;
-use crate::provider::folders::{Examined, Request, Sampled};
+use crate::provider::folders::{Examined, FolderRequest, Sampled};
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::folders::context::{FolderCx, Want};
 use crate::run::folders::folder::{Folder, told};
@@ -53,7 +53,7 @@ impl Listing {
             {
                 let (remote_id, uidvalidity) = (fresh.remote_id.clone(), examined.uidvalidity);
                 self.state = ListState::Dating(work, examined);
-                cx.run.ask(self.owner(), Request::Newest { remote_id, uidvalidity });
+                cx.run.ask(self.owner(), FolderRequest::Newest { remote_id, uidvalidity });
             }
             Ok(examined) => self.open_shown(work, examined, None, cx),
             Err(failure) => {

@@ -4,7 +4,7 @@
 
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
-use crate::provider::folders::{Request, Sampled};
+use crate::provider::folders::{FolderRequest, Sampled};
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::folders::context::FolderCx;
 use crate::run::folders::passes::sight::{Comparing, Pass, Seen};
@@ -98,7 +98,7 @@ impl Comparing {
         let uids = UidSet::range(self.part.0, self.part.1);
         if let Some(folder) = cx.folders.get(&id) {
             let remote_id = folder.row.remote_id.clone();
-            cx.run.ask(owner(folder), Request::Sample { remote_id, uidvalidity, uids });
+            cx.run.ask(owner(folder), FolderRequest::Sample { remote_id, uidvalidity, uids });
         }
         Pass::Comparing(self)
     }

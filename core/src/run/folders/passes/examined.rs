@@ -5,7 +5,7 @@ use crate::failure::{Class, Failure, Provenance, Reach};
 use crate::mail::cursor::Mark;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
-use crate::provider::folders::{Changed, Examined, Request};
+use crate::provider::folders::{Changed, Examined, FolderRequest};
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::folders::context::{FolderCx, Want};
 use crate::run::folders::folder::{Folder, told};
@@ -121,7 +121,7 @@ pub(super) fn judge(
         && let Some(folder) = cx.folders.get(&id)
     {
         let (remote_id, uidvalidity) = (folder.row.remote_id.clone(), examined.uidvalidity);
-        cx.run.ask(owner(folder), Request::Index { remote_id, uidvalidity, uids: None });
+        cx.run.ask(owner(folder), FolderRequest::Index { remote_id, uidvalidity, uids: None });
     }
     PassTurn::At(Pass::Indexing { started, misses, examined, fell })
 }

@@ -11,7 +11,7 @@ use crate::failure::{Class, Failure, Provenance, Reach};
 use crate::mail::id::FolderId;
 use crate::mail::key::{HeldKey, Keyed};
 use crate::mail::uid_set::UidSet;
-use crate::provider::folders::{Examined, Request};
+use crate::provider::folders::{Examined, FolderRequest};
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::evidence::{Fit, Sight, judge_folder};
 use crate::run::folders::context::{FolderCx, Want};
@@ -53,7 +53,7 @@ pub(super) fn begin(
         let query = keys(id, 0, cx);
         cx.run.read(owner, query);
     } else {
-        cx.run.ask(owner, Request::Keys { remote_id, uidvalidity, sized });
+        cx.run.ask(owner, FolderRequest::Keys { remote_id, uidvalidity, sized });
     }
     cx.want(Want::ForgetSuspects { folder: id });
     let (surplus, theirs, ours, found) = (0, Vec::new(), Vec::new(), None);

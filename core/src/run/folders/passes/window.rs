@@ -6,7 +6,7 @@ use crate::mail::cursor::FlagsMark;
 use crate::mail::id::FolderId;
 use crate::mail::uid_flags::UidFlags;
 use crate::mail::uid_set::UidSet;
-use crate::provider::folders::{Examined, Request};
+use crate::provider::folders::{Examined, FolderRequest};
 use crate::recovery::backoff::mix;
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::folders::context::FolderCx;
@@ -57,7 +57,7 @@ pub(super) fn asked(
         return None;
     }
     let (remote_id, uidvalidity) = (folder.row.remote_id.clone(), examined.uidvalidity);
-    let request = Request::Index { remote_id, uidvalidity, uids: Some(uids.clone()) };
+    let request = FolderRequest::Index { remote_id, uidvalidity, uids: Some(uids.clone()) };
     cx.run.ask(owner(folder), request);
     Some(Pass::Windowing(Window { started, examined, arrived, since, uids }))
 }

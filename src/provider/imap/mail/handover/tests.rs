@@ -7,7 +7,8 @@ use postrider_core::mail::id::UidValidity;
 use postrider_core::mail::recognise::IdentityKind;
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::mime::HeaderFacts;
-use postrider_core::provider::folders::Request;
+use postrider_core::provider::Request;
+use postrider_core::provider::folders::{FolderAnswer, FolderRequest};
 
 type ToldSoFar = Arc<Mutex<Vec<String>>>;
 
@@ -15,7 +16,7 @@ fn asker(name: &'static str, told: &ToldSoFar) -> Asker {
     let told = Arc::clone(told);
     let answer = Box::new(move |answer: Result<Answer, Failure>| {
         let text = match answer {
-            Ok(Answer::Fetched { page, last }) => {
+            Ok(Answer::Folders(FolderAnswer::Fetched { page, last })) => {
                 format!("{name} {:?} {last}", page.settled().iter().collect::<Vec<_>>())
             }
             Ok(other) => format!("{name} {other:?}"),
@@ -23,7 +24,10 @@ fn asker(name: &'static str, told: &ToldSoFar) -> Asker {
         };
         told.lock().unwrap().push(text);
     });
-    Asker::new(Ask { request: Request::List { counters_of: Vec::new(), anew: false }, answer })
+    Asker::new(Ask {
+        request: Request::Folders(FolderRequest::List { counters_of: Vec::new(), anew: false }),
+        answer,
+    })
 }
 
 /// A page without mail of its own: what is asked is when it is told.
@@ -108,7 +112,7 @@ async fn only_mail_of_another_folders_past_lets_pass() {
     let told = ToldSoFar::default();
     let page_of = |folder: &str, lane: Lane| {
         let Asker(ask) = asker("p", &told);
-        ask.lock().unwrap().request = Request::Fetch {
+        ask.lock().unwrap().request = Request::Folders(FolderRequest::Fetch {
             remote_id: folder.as_bytes().to_vec(),
             uidvalidity: UidValidity(1),
             uids: UidSet::one(1),
@@ -117,7 +121,7 @@ async fn only_mail_of_another_folders_past_lets_pass() {
             names: IdentityKind::Hash,
             seeks: false,
             pieces: false,
-        };
+        });
         Asker(ask)
     };
     let mut hand = HandOver::begin();

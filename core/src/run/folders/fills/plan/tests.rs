@@ -8,7 +8,7 @@ use crate::mail::cursor::Mark;
 use crate::mail::folder::ListedFolder;
 use crate::mail::id::{AccountId, Incarnation, SessionId, UidValidity};
 use crate::mail::recognise::IdentityKind;
-use crate::provider::Proof;
+use crate::provider::{Proof, Request};
 use crate::recovery::history::History;
 use crate::run::context::{Common, RunCtx, RunStart};
 use crate::run::event::Action;
@@ -100,7 +100,9 @@ impl Table {
         self.shared.book.asks.clear();
         self.shared.book.pending.clear();
         let asked = out.iter().filter_map(|action| match action {
-            Action::Ask { request: Request::Fetch { uids, .. }, .. } => Some(uids.to_string()),
+            Action::Ask {
+                request: Request::Folders(FolderRequest::Fetch { uids, .. }), ..
+            } => Some(uids.to_string()),
             _ => None,
         });
         asked.collect()
