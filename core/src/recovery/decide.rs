@@ -16,10 +16,8 @@ pub enum Verdict {
     Restart(Duration),
     /// Stop until something outside changes (a human, a secret, a config, a version).
     Park,
-    /// Put the message into the ledger and go on.
-    Quarantine,
-    /// Leave this folder alone and go on with the others.
-    SkipFolder,
+    /// Go on without what it reaches: a message becomes a row of the ledger, a folder is left alone.
+    LeaveOut,
     /// The tries are used up: end the run; the schedule, or the next call, takes over.
     GiveUp,
 }
@@ -81,11 +79,11 @@ pub const SAME_PLACE: u32 = 3;
 /// backs off.
 pub fn decide(failure: &Failure, history: &History, policy: &Policy, now: Now) -> Verdict {
     match (failure.class, failure.reach) {
-        (Class::InvalidData, Reach::Message) => Verdict::Quarantine,
-        (
+        (Class::InvalidData, Reach::Message)
+        | (
             Class::StateLost | Class::InvalidData | Class::Provider | Class::Unknown,
             Reach::Folder,
-        ) => Verdict::SkipFolder,
+        ) => Verdict::LeaveOut,
         // `sync --once` and `check` believe the first refusal; what we merely inferred is never
         // believed.
         (Class::Auth, _) if failure.provenance == Provenance::Server && !policy.stays => {

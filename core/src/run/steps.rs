@@ -76,7 +76,7 @@ pub(super) fn open_failed<W: Work>(
             out.push(Action::WakeAfter(wait));
             State::Reopening { start, run }
         }
-        Verdict::Park | Verdict::Quarantine | Verdict::SkipFolder | Verdict::GiveUp => {
+        Verdict::Park | Verdict::LeaveOut | Verdict::GiveUp => {
             out.push(Action::Disconnect);
             let parked = verdict == Verdict::Park;
             out.push(Action::Finish(Box::new(Summary {
@@ -379,7 +379,7 @@ pub(super) fn failed<W: Work>(
             out.push(Action::WakeAfter(wait));
             State::Waiting { run, reopen: true }
         }
-        Verdict::Park | Verdict::GiveUp | Verdict::Quarantine | Verdict::SkipFolder => {
+        Verdict::Park | Verdict::LeaveOut | Verdict::GiveUp => {
             close(run, Outcome::Failed, Some(failure), verdict == Verdict::Park, now, out)
         }
     }

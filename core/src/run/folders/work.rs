@@ -2,7 +2,7 @@
 
 use crate::commit::change::{Poison, Refusal};
 use crate::commit::rows::{AccountRow, FolderRow};
-use crate::failure::{Class, Failure};
+use crate::failure::{Class, Failure, Reach};
 use crate::mail::id::FolderId;
 use crate::provider::Capabilities;
 use crate::provider::folders::{FolderAnswer, FolderRequest};
@@ -235,7 +235,7 @@ fn is_about(request: Option<&Request>, answer: &Answer) -> bool {
 
 /// Whether the run goes on without the folder: what `decide` says is obeyed.
 fn is_the_folders(failure: &Failure, run: &Cx<'_>) -> bool {
-    run.verdict(failure) == Verdict::SkipFolder
+    failure.reach == Reach::Folder && run.verdict(failure) == Verdict::LeaveOut
 }
 
 impl FolderWork {
