@@ -8,6 +8,7 @@ pub mod watch;
 
 use crate::budget::{Lane, Wait};
 use crate::failure::Failure;
+use crate::mail::folder::WireName;
 use crate::mail::id::SessionId;
 use crate::mail::recognise::IdentityKind;
 use crate::mail::room::Room;
@@ -133,7 +134,7 @@ pub enum Request {
 impl Request {
     /// The folder that it is about, by wire name.
     #[must_use]
-    pub fn remote_id(&self) -> Option<&[u8]> {
+    pub fn remote_id(&self) -> Option<&WireName> {
         match self {
             Self::Folders(request) => request.remote_id(),
             Self::Watch(WatchRequest { remote_id, .. }) => Some(remote_id),

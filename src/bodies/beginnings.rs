@@ -5,6 +5,7 @@ use crate::bodies::read::{BodyReader, Damage};
 use crate::bodies::writer::path_of;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::{Beginning, StoredBody};
+use postrider_core::mail::folder::WireName;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -96,12 +97,17 @@ impl Beginnings {
     }
 
     /// Of which messages of a folder something is kept.
-    pub(super) fn of_folder(&self, account: &str, remote_id: &[u8], uidvalidity: u32) -> Vec<u32> {
+    pub(super) fn of_folder(
+        &self,
+        account: &str,
+        remote_id: &WireName,
+        uidvalidity: u32,
+    ) -> Vec<u32> {
         let cuts = self.cuts.lock().unwrap_or_else(PoisonError::into_inner);
         cuts.of
             .iter()
             .filter(|(of, cut)| cut.kept.is_some() && of.uidvalidity == uidvalidity)
-            .filter(|(of, _)| of.account == account && of.remote_id == remote_id)
+            .filter(|(of, _)| of.account == account && of.remote_id == *remote_id)
             .map(|(of, _)| of.uid)
             .collect()
     }

@@ -13,6 +13,7 @@ use crate::bodies::writer::{thread_gone, within};
 use postrider_core::failure::Failure;
 use postrider_core::haste::Haste;
 use postrider_core::mail::body::{Beginning, BodyRef, BodySink, Sealing, StoredBody};
+use postrider_core::mail::folder::WireName;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
@@ -253,7 +254,7 @@ impl BodySink for PackSink {
         is_further
     }
 
-    fn kept(&self, account: &str, remote_id: &[u8], uidvalidity: u32) -> Vec<u32> {
+    fn kept(&self, account: &str, remote_id: &WireName, uidvalidity: u32) -> Vec<u32> {
         self.packs.beginnings.of_folder(account, remote_id, uidvalidity)
     }
 

@@ -7,6 +7,7 @@ use crate::store::message::StoreMsg;
 use crate::store::orders::Control;
 use crate::store::{Done, Reader};
 use postrider_core::failure::Failure;
+use postrider_core::mail::folder::WireName;
 use postrider_core::mail::id::Identity;
 use postrider_core::mail::recognise::Missed;
 use postrider_core::time::Micros;
@@ -39,7 +40,7 @@ impl Memory for Remembered {
     fn missed<'a>(
         &'a self,
         account: &'a str,
-        remote_id: &'a [u8],
+        remote_id: &'a WireName,
     ) -> Coming<'a, Result<Missed, Failure>> {
         Box::pin(self.reader.missed(account, remote_id))
     }

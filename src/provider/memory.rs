@@ -3,6 +3,7 @@
 use crate::provider::coming::Coming;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::BodyRef;
+use postrider_core::mail::folder::WireName;
 use postrider_core::mail::id::Identity;
 use postrider_core::mail::recognise::Missed;
 use postrider_core::time::Micros;
@@ -46,7 +47,7 @@ pub trait Memory: std::fmt::Debug + Send + Sync {
     fn missed<'a>(
         &'a self,
         account: &'a str,
-        remote_id: &'a [u8],
+        remote_id: &'a WireName,
     ) -> Coming<'a, Result<Missed, Failure>>;
 
     /// When a server last refused a proof of the password that goes by this mark, if it has.
@@ -87,7 +88,7 @@ impl Memory for Blank {
     fn missed<'a>(
         &'a self,
         _account: &'a str,
-        _remote_id: &'a [u8],
+        _remote_id: &'a WireName,
     ) -> Coming<'a, Result<Missed, Failure>> {
         Box::pin(std::future::ready(Ok(Missed::default())))
     }

@@ -245,7 +245,7 @@ mod tests {
         let get = || Request::Feed(FeedRequest::Get { wanted: Vec::new(), lane: Lane::Live });
         question(get());
         question(get());
-        question(FolderRequest::examine(Vec::new()).into());
+        question(FolderRequest::examine(Vec::new().into()).into());
         let mut first = asks.recv().await.unwrap();
         let text = "x".repeat(500).as_str().into();
         let failed = Unfetched { uid: 1, class: Class::Provider, text, again: Again::default() };

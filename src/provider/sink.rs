@@ -4,6 +4,7 @@ use crate::provider::coming::Coming;
 use postrider_core::failure::Failure;
 use postrider_core::haste::Haste;
 use postrider_core::mail::body::{Beginning, BodySink, Sealing};
+use postrider_core::mail::folder::WireName;
 use std::sync::Arc;
 
 /// Any [`BodySink`].
@@ -58,7 +59,7 @@ trait Boxed: Send {
     fn finish(&mut self) -> Coming<'_, Result<(), Failure>>;
     fn abandon(&mut self);
     fn keep(&mut self, of: Beginning) -> bool;
-    fn kept(&self, account: &str, remote_id: &[u8], uidvalidity: u32) -> Vec<u32>;
+    fn kept(&self, account: &str, remote_id: &WireName, uidvalidity: u32) -> Vec<u32>;
     fn resume<'a>(
         &'a mut self,
         of: &'a Beginning,
@@ -88,7 +89,7 @@ impl<S: BodySink> Boxed for S {
     fn keep(&mut self, of: Beginning) -> bool {
         BodySink::keep(self, of)
     }
-    fn kept(&self, account: &str, remote_id: &[u8], uidvalidity: u32) -> Vec<u32> {
+    fn kept(&self, account: &str, remote_id: &WireName, uidvalidity: u32) -> Vec<u32> {
         BodySink::kept(self, account, remote_id, uidvalidity)
     }
     fn resume<'a>(
@@ -132,7 +133,7 @@ impl BodySink for Sink {
     fn keep(&mut self, of: Beginning) -> bool {
         self.0.keep(of)
     }
-    fn kept(&self, account: &str, remote_id: &[u8], uidvalidity: u32) -> Vec<u32> {
+    fn kept(&self, account: &str, remote_id: &WireName, uidvalidity: u32) -> Vec<u32> {
         self.0.kept(account, remote_id, uidvalidity)
     }
     async fn resume(

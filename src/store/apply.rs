@@ -35,6 +35,7 @@ use postrider_core::commit::lane::{Admitted, admit};
 use postrider_core::commit::ledger::Ledger;
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Class;
+use postrider_core::mail::folder::WireName;
 use postrider_core::mail::id::{AccountId, FolderId, Identity};
 use postrider_core::mail::message::Fetched;
 use postrider_core::mail::page::{Again, Page, Unfetched};
@@ -96,7 +97,7 @@ async fn inside(
     }
     let (account, at) = (commit.account, commit.at);
     let remote_id: Value = match &commit.change {
-        Change::Folder(FolderChange::Open { folder, .. }) => folder.remote_id.clone().into(),
+        Change::Folder(FolderChange::Open { folder, .. }) => folder.remote_id.to_vec().into(),
         _ => Value::Bytes(None),
     };
     let folder_id = commit.change.folder().map(|f| f.0);
@@ -142,7 +143,7 @@ async fn is_taken(
     db: &Transaction,
     account: AccountId,
     folder: FolderId,
-    remote_id: &[u8],
+    remote_id: &WireName,
 ) -> Result<bool, Trouble> {
     let values = vec![account.0.into(), remote_id.to_vec().into(), folder.0.into()];
     Ok(!read(db, Text::NameIsTaken, values).await?.is_empty())

@@ -7,6 +7,7 @@ use crate::store::rows::{Names, get, hash, identity};
 use crate::store::sql::{HeldText, Text};
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::BodyRef;
+use postrider_core::mail::folder::WireName;
 use postrider_core::mail::id::{FolderId, Identity};
 use postrider_core::mail::key::MatchKey;
 use postrider_core::mail::recognise::{LONG, Lost, Missed};
@@ -51,7 +52,7 @@ impl Reader {
         self.rows(HeldText::HeldBodies, values).await?.iter().map(row).collect()
     }
 
-    async fn missed_in(&self, account: &str, remote_id: &[u8]) -> Result<Missed, Trouble> {
+    async fn missed_in(&self, account: &str, remote_id: &WireName) -> Result<Missed, Trouble> {
         let most = i64::try_from(LOST + 1).unwrap_or(i64::MAX);
         let long = i64::try_from(LONG).unwrap_or(i64::MAX);
         let values = vec![account.to_owned().into(), most.into(), long.into()];
@@ -116,7 +117,7 @@ impl Reader {
     ///
     /// # Errors
     /// Class storage.
-    pub async fn missed(&self, account: &str, remote_id: &[u8]) -> Result<Missed, Failure> {
+    pub async fn missed(&self, account: &str, remote_id: &WireName) -> Result<Missed, Failure> {
         in_time(self.missed_in(account, remote_id)).await
     }
 

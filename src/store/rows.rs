@@ -8,7 +8,7 @@ use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::cursor::{self, Lanes};
 use postrider_core::mail::feed::{MailVersion, PlaceId};
 use postrider_core::mail::flags::Flags;
-use postrider_core::mail::folder::Role;
+use postrider_core::mail::folder::{Role, WireName};
 use postrider_core::mail::id::{
     AccountId, FolderId, Identity, Incarnation, MessageId, SessionId, UidValidity,
 };
@@ -79,7 +79,7 @@ pub(super) fn guard(
         uids.unwrap_or_default().split(',').filter_map(|uid| uid.parse::<u32>().ok()).collect();
     let folder = FolderRow {
         id: FolderId(id),
-        remote_id: get(row, 5)?,
+        remote_id: get::<Vec<u8>>(row, 5)?.into(),
         path: get(row, 6)?,
         role: get::<Option<String>>(row, 7)?.as_deref().and_then(Role::from_word),
         opened_at: Micros(get(row, 8)?),
@@ -115,13 +115,13 @@ fn lanes(live: Option<String>, backfill: Option<String>) -> Result<Option<Lanes>
 }
 
 /// Reads the open rows of folders that cannot be opened.
-fn shut(row: &QueryResult, at: usize) -> Result<BTreeMap<Vec<u8>, Shut>, Trouble> {
+fn shut(row: &QueryResult, at: usize) -> Result<BTreeMap<WireName, Shut>, Trouble> {
     let rows: Vec<(String, i64, u32, Option<i64>)> = json(row, at)?.unwrap_or_default();
     let read = |(name, first_at, attempts, due_at): (String, i64, u32, Option<i64>)| {
         let name =
             unhex(&name).ok_or_else(|| Trouble::Damaged("a stored wire name is damaged".into()))?;
         let due_at = Micros(due_at.unwrap_or_default());
-        Ok((name, Shut { first_at: Micros(first_at), attempts, due_at }))
+        Ok((name.into(), Shut { first_at: Micros(first_at), attempts, due_at }))
     };
     rows.into_iter().map(read).collect()
 }
@@ -224,7 +224,7 @@ pub(super) fn place(row: &QueryResult) -> Result<FolderRow, Trouble> {
         excluded: get(row, 8)?,
         ..FolderRow::new(
             FolderId(get(row, 0)?),
-            get(row, 1)?,
+            get::<Vec<u8>>(row, 1)?.into(),
             get(row, 2)?,
             get::<Option<String>>(row, 3)?.as_deref().and_then(Role::from_word),
             Micros(get(row, 4)?),

@@ -9,7 +9,7 @@ use crate::failure::{Class, Failure};
 use crate::haste::Haste;
 use crate::mail::cursor::{FlagsMark, Mark};
 use crate::mail::flags::Flags;
-use crate::mail::folder::ListedFolder;
+use crate::mail::folder::{ListedFolder, WireName};
 use crate::mail::id::{AccountId, FolderId, Incarnation, MailboxId, UidValidity};
 use crate::mail::page::Page;
 use crate::mail::recognise::IdentityKind;
@@ -198,7 +198,7 @@ pub enum FolderChange {
         /// Its UIDVALIDITY.
         from: UidValidity,
         /// Its wire name: what was compared was the folder of this name.
-        remote_id: Vec<u8>,
+        remote_id: WireName,
         /// The UIDVALIDITY it has now.
         to: UidValidity,
         /// The EXAMINE that showed it: fixes the boundary.
@@ -217,7 +217,7 @@ pub enum FolderChange {
         /// The folder.
         folder: FolderId,
         /// The wire name it starts from.
-        from: Vec<u8>,
+        from: WireName,
         /// Its UIDVALIDITY.
         uidvalidity: UidValidity,
         /// As listed now.
@@ -246,13 +246,13 @@ pub enum AccountChange {
         /// The folders that the config leaves out.
         excluded: BTreeSet<FolderId>,
         /// Names that were shut and are no longer listed.
-        unlisted: BTreeSet<Vec<u8>>,
+        unlisted: BTreeSet<WireName>,
     },
     /// A folder is listed and cannot be opened, or a line of LIST cannot be read (then the name is
     /// empty).
     Shut {
         /// Wire name.
-        remote_id: Vec<u8>,
+        remote_id: WireName,
         /// Name for people.
         path: String,
         /// The folder's number, where we hold it.
@@ -309,9 +309,9 @@ pub enum AccountChange {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Poison {
     /// The EXAMINE of a folder, by wire name.
-    Examine(Vec<u8>),
+    Examine(WireName),
     /// The index of a folder, by wire name.
-    Index(Vec<u8>),
+    Index(WireName),
     /// A message.
     Mail(FolderId, UidValidity, u32),
 }

@@ -209,6 +209,7 @@ mod tests {
     use crate::commit::feed::rows::FeedState;
     use crate::commit::rows::{FolderLook, ListLook, Misfit, RefusedLook, Shut};
     use crate::mail::cursor::{FlagsMark, Lanes, Mark};
+    use crate::mail::folder::WireName;
     use crate::mail::id::{AccountId, FolderId, Incarnation, SessionId, UidValidity};
     use crate::mail::uid_set::UidSet;
     use proptest::prelude::*;
@@ -245,7 +246,7 @@ mod tests {
             look: Some(FolderLook { uidvalidity, ends: ends.clone(), session, at: ahead }),
             misfit: Some(Misfit { uidvalidity, listed: ends, surplus: 1, session, at: ahead }),
             refused: Some(RefusedLook { session, at: ahead }),
-            ..FolderRow::new(FolderId(1), Vec::new(), String::new(), None, ahead)
+            ..FolderRow::new(FolderId(1), WireName::default(), String::new(), None, ahead)
         };
         assert_eq!(later(&folder, now).len(), 12);
         correction.folder(&mut folder);
@@ -255,7 +256,7 @@ mod tests {
         (account.listed_at, account.stamped_at) = (Some(ahead), Some(ahead));
         account.list_look = Some(ListLook { missing: BTreeSet::new(), session, at: ahead });
         let due_at = at(1000 + 86_400 * 9);
-        account.shut.insert(Vec::new(), Shut { first_at: ahead, attempts: 1, due_at });
+        account.shut.insert(WireName::default(), Shut { first_at: ahead, attempts: 1, due_at });
         let mut rows = FeedRows::fresh(account);
         rows.state.debt = Some(ahead);
         (rows.state.placed_at, rows.state.counted_at) = (Some(ahead), Some(ahead));

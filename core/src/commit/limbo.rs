@@ -1,6 +1,7 @@
 //! When a message without a location is deleted: its owner may only be moving it.
 
 use crate::commit::rows::{AccountRow, FolderRow, MessageRow, Shut};
+use crate::mail::folder::WireName;
 use std::time::Duration;
 
 /// What cannot be looked at is waited for at least so long: who was away in the meantime asks it
@@ -25,7 +26,7 @@ pub fn is_over(message: &MessageRow, account: &AccountRow, folders: &[FolderRow]
     let late = listed >= since.plus(PATIENCE);
     // One that is due is asked in this very run, and may open.
     let is_given_up = |shut: &Shut| late && shut.due_at > listed;
-    let is_held = |name: &Vec<u8>| folders.iter().any(|f| f.remote_id == *name);
+    let is_held = |name: &WireName| folders.iter().any(|f| f.remote_id == *name);
     if account.shut.iter().any(|(name, shut)| !is_given_up(shut) && !is_held(name)) {
         return false;
     }
@@ -76,7 +77,8 @@ mod tests {
 
     fn folder(id: i64) -> FolderRow {
         let (remote_id, path) = (format!("f{id}").into_bytes(), format!("f{id}"));
-        let listed = ListedFolder { remote_id, path, delimiter: None, role: None };
+        let listed =
+            ListedFolder { remote_id: remote_id.into(), path, delimiter: None, role: None };
         let mark = Mark { uidnext: 1, exists: 0, modseq: 0 };
         let open = Change::Folder(FolderChange::Open {
             folder: listed,
@@ -167,7 +169,7 @@ mod tests {
     fn what_is_shut_is_waited_for_while_it_may_open() {
         let shut = |listed: i64, due: i64, name: &[u8]| {
             let row = Shut { first_at: at(1), attempts: 1, due_at: at(due) };
-            AccountRow { shut: [(name.to_vec(), row)].into(), ..account(listed) }
+            AccountRow { shut: [(WireName::from(name), row)].into(), ..account(listed) }
         };
         for name in [&b"f2"[..], b"other"] {
             let folders = [

@@ -4,7 +4,7 @@ use crate::mail::body::BodyHash;
 use crate::mail::cursor::Lanes;
 use crate::mail::feed::MailVersion;
 use crate::mail::flags::Flags;
-use crate::mail::folder::Role;
+use crate::mail::folder::{Role, WireName};
 use crate::mail::id::{
     AccountId, FolderId, Identity, Incarnation, MessageId, SessionId, UidValidity,
 };
@@ -29,7 +29,7 @@ pub struct AccountRow {
     pub list_look: Option<ListLook>,
     /// Folders that are listed and cannot be opened, by wire name. The empty name stands for lines
     /// of LIST that cannot be read.
-    pub shut: BTreeMap<Vec<u8>, Shut>,
+    pub shut: BTreeMap<WireName, Shut>,
     /// The server's RFC822.SIZE is an estimate (Exchange): a length that differs from it says
     /// nothing.
     pub sizes_estimated: bool,
@@ -127,7 +127,7 @@ pub struct FolderRow {
     /// Row number.
     pub id: FolderId,
     /// Wire name.
-    pub remote_id: Vec<u8>,
+    pub remote_id: WireName,
     /// Name for people.
     pub path: String,
     /// Role.
@@ -169,7 +169,7 @@ impl FolderRow {
     #[must_use]
     pub fn new(
         id: FolderId,
-        remote_id: Vec<u8>,
+        remote_id: WireName,
         path: String,
         role: Option<Role>,
         opened_at: Micros,

@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::haste::Haste;
+use crate::mail::folder::WireName;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -106,7 +107,7 @@ pub struct Beginning {
     /// The account's id in the config.
     pub account: String,
     /// Wire name of its folder.
-    pub remote_id: Vec<u8>,
+    pub remote_id: WireName,
     /// UIDVALIDITY there.
     pub uidvalidity: u32,
     /// UID.
@@ -148,7 +149,7 @@ pub trait BodySink: Send {
     }
 
     /// Of which messages of this folder, by UID, a beginning is kept.
-    fn kept(&self, _account: &str, _remote_id: &[u8], _uidvalidity: u32) -> Vec<u32> {
+    fn kept(&self, _account: &str, _remote_id: &WireName, _uidvalidity: u32) -> Vec<u32> {
         Vec::new()
     }
 

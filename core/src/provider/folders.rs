@@ -1,7 +1,7 @@
 //! What a session of a folder provider is asked, and what it answers.
 
 use crate::budget::Lane;
-use crate::mail::folder::ListedFolder;
+use crate::mail::folder::{ListedFolder, WireName};
 use crate::mail::id::{MailboxId, UidValidity};
 use crate::mail::key::Keyed;
 use crate::mail::page::Page;
@@ -66,14 +66,14 @@ pub enum FolderRequest {
     List {
         /// By wire name, those whose counters may prove that nothing has happened there: they are told
         /// along, where the server can.
-        counters_of: Vec<Vec<u8>>,
+        counters_of: Vec<WireName>,
         /// No LIST of this account was ever whole: the counters of folders that are new are of use, too.
         anew: bool,
     },
     /// The folder's counters now.
     Examine {
         /// Wire name.
-        remote_id: Vec<u8>,
+        remote_id: WireName,
         /// And what has changed since then, where the server can tell.
         since: Option<Since>,
         /// What is enough of a folder that is open still: then its HIGHESTMODSEQ is that of its
@@ -83,7 +83,7 @@ pub enum FolderRequest {
     /// UIDs and flags of the folder.
     Index {
         /// Wire name.
-        remote_id: Vec<u8>,
+        remote_id: WireName,
         /// What the question is about.
         uidvalidity: UidValidity,
         /// These alone; none is the whole folder.
@@ -92,21 +92,21 @@ pub enum FolderRequest {
     /// The UIDs of the folder, all of them.
     Uids {
         /// Wire name.
-        remote_id: Vec<u8>,
+        remote_id: WireName,
         /// What the question is about.
         uidvalidity: UidValidity,
     },
     /// The size of every message of the folder (to verify; a run never asks it).
     Sizes {
         /// Wire name.
-        remote_id: Vec<u8>,
+        remote_id: WireName,
         /// What the question is about.
         uidvalidity: UidValidity,
     },
     /// What every message of the folder is recognised by, whatever its UID.
     Keys {
         /// Wire name.
-        remote_id: Vec<u8>,
+        remote_id: WireName,
         /// What the question is about.
         uidvalidity: UidValidity,
         /// With their sizes, which elsewhere are estimates.
@@ -115,7 +115,7 @@ pub enum FolderRequest {
     /// Size and INTERNALDATE of these UIDs: whether a folder is another one under a new name.
     Sample {
         /// Wire name.
-        remote_id: Vec<u8>,
+        remote_id: WireName,
         /// What the question is about.
         uidvalidity: UidValidity,
         /// The UIDs.
@@ -124,7 +124,7 @@ pub enum FolderRequest {
     /// Messages, in pages; each UID is settled by exactly one part.
     Fetch {
         /// Wire name.
-        remote_id: Vec<u8>,
+        remote_id: WireName,
         /// What the question is about.
         uidvalidity: UidValidity,
         /// UIDs that an index has shown.
@@ -143,7 +143,7 @@ pub enum FolderRequest {
     /// Size and INTERNALDATE of the newest message of a folder that is open.
     Newest {
         /// Wire name.
-        remote_id: Vec<u8>,
+        remote_id: WireName,
         /// What the question is about.
         uidvalidity: UidValidity,
     },
@@ -152,13 +152,13 @@ pub enum FolderRequest {
 impl FolderRequest {
     /// The folder's counters now, and nothing else.
     #[must_use]
-    pub fn examine(remote_id: Vec<u8>) -> Self {
+    pub fn examine(remote_id: WireName) -> Self {
         Self::Examine { remote_id, since: None, enough: Enough::Nothing }
     }
 
     /// The folder that it is about, by wire name.
     #[must_use]
-    pub fn remote_id(&self) -> Option<&[u8]> {
+    pub fn remote_id(&self) -> Option<&WireName> {
         match self {
             Self::List { .. } => None,
             Self::Examine { remote_id, .. }
@@ -196,12 +196,12 @@ pub enum FolderAnswer {
         unreadable: Option<PlainText>,
         /// The counters of those whose counters were told, by wire name. Of the folder that is open
         /// there are none: a server may show those of its opening.
-        counters: BTreeMap<Vec<u8>, Examined>,
+        counters: BTreeMap<WireName, Examined>,
     },
     /// To `Examine`.
     Examined {
         /// The name that was asked about.
-        remote_id: Vec<u8>,
+        remote_id: WireName,
         /// The counters.
         examined: Examined,
         /// What has changed, where that was asked and could be told.
@@ -212,7 +212,7 @@ pub enum FolderAnswer {
     /// To `Index`: the rows, and EXISTS when the answer was complete.
     Indexed {
         /// The name that was asked about.
-        remote_id: Vec<u8>,
+        remote_id: WireName,
         /// UIDs and flags.
         rows: UidFlags,
         /// The folder's EXISTS after the tagged OK.
@@ -221,7 +221,7 @@ pub enum FolderAnswer {
     /// To `Uids`.
     Uids {
         /// The name that was asked about.
-        remote_id: Vec<u8>,
+        remote_id: WireName,
         /// The UIDs.
         uids: UidSet,
         /// The folder's EXISTS after the tagged OK.
@@ -230,7 +230,7 @@ pub enum FolderAnswer {
     /// To `Keys`.
     Keyed {
         /// The name that was asked about.
-        remote_id: Vec<u8>,
+        remote_id: WireName,
         /// UIDs and what they are recognised by.
         rows: Vec<Keyed>,
         /// The folder's EXISTS after the tagged OK.
@@ -241,7 +241,7 @@ pub enum FolderAnswer {
     /// To `Sample` and `Newest`.
     Sampled {
         /// The name that was asked about.
-        remote_id: Vec<u8>,
+        remote_id: WireName,
         /// What is there of what was asked for.
         rows: Vec<Sampled>,
     },
@@ -258,7 +258,7 @@ pub enum FolderAnswer {
 impl FolderAnswer {
     /// The folder that it says that it is about, by wire name.
     #[must_use]
-    pub fn remote_id(&self) -> Option<&[u8]> {
+    pub fn remote_id(&self) -> Option<&WireName> {
         match self {
             Self::Examined { remote_id, .. }
             | Self::Indexed { remote_id, .. }

@@ -1,6 +1,7 @@
 //! What a session that watches is asked, and what it notices.
 
 use crate::mail::cursor::Mark;
+use crate::mail::folder::WireName;
 use std::time::Duration;
 
 /// To tell what happens in a folder until another question comes (IDLE, RFC 2177). `seen` is what
@@ -8,7 +9,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WatchRequest {
     /// Wire name.
-    pub remote_id: Vec<u8>,
+    pub remote_id: WireName,
     /// Its counters; a HIGHESTMODSEQ that is not 0 says that flags are compared up to it.
     pub seen: Mark,
     /// Begin IDLE anew after this: connections were cut when it lasted longer.
@@ -86,7 +87,7 @@ pub enum WatchAnswer {
     /// Something may have changed.
     Hinted(Hint),
     /// So is another folder, by wire name.
-    Told(Vec<u8>, Noticed),
+    Told(WireName, Noticed),
     /// It is over.
     Unwatched(Unwatched),
 }

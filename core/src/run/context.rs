@@ -341,7 +341,8 @@ impl<O: Copy> RunEffects for RunCtx<'_, O> {
         let own = self.pages_of_own();
         let Common { book, second, .. } = &mut *self.shared;
         let folder = of_the_past(&request);
-        let is_seconds = folder.is_some_and(|f| second.is_free(f, own, book.about.values()));
+        let is_seconds =
+            folder.is_some_and(|f| second.is_free(&f.into(), own, book.about.values()));
         book.asks.insert(token, (owner(token), true));
         if is_seconds {
             second.ask(token, request, self.out);

@@ -8,6 +8,7 @@
 //! after such a question the second one opens it anew.
 
 use crate::failure::Failure;
+use crate::mail::folder::WireName;
 use crate::mail::page::Page;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{FolderAnswer, FolderRequest};
@@ -79,7 +80,7 @@ pub(crate) struct SecondFetcher {
     /// Pages that it was asked for, and that nobody waits for any more.
     late: BTreeSet<Token>,
     /// Folders that it has opened since something else was asked of them.
-    fresh: BTreeSet<Vec<u8>>,
+    fresh: BTreeSet<WireName>,
     /// What waits for pages of its folder, in its order.
     held: VecDeque<(Token, Request)>,
 }
@@ -110,7 +111,7 @@ impl SecondFetcher {
     }
 
     /// Whether something about this folder waits.
-    fn holds(&self, folder: &[u8]) -> bool {
+    fn holds(&self, folder: &WireName) -> bool {
         self.held.iter().any(|(_, request)| request.remote_id() == Some(folder))
     }
 
@@ -118,7 +119,7 @@ impl SecondFetcher {
     /// pages to read and opens the next folder, and none of the questions that are open may tell something of the folder.
     pub(super) fn is_free<'a>(
         &self,
-        folder: &[u8],
+        folder: &WireName,
         own: usize,
         mut open: impl Iterator<Item = &'a Request>,
     ) -> bool {
@@ -130,9 +131,9 @@ impl SecondFetcher {
     /// It is asked for a page.
     pub(super) fn ask(&mut self, token: Token, request: Request, out: &mut Vec<Action>) {
         if let Some(folder) = request.remote_id()
-            && self.fresh.insert(folder.to_vec())
+            && self.fresh.insert(folder.clone())
         {
-            let request = FolderRequest::examine(folder.to_vec());
+            let request = FolderRequest::examine(folder.clone());
             out.push(Action::AskSecond { token: NOBODY, request: request.into() });
         }
         self.lent.insert(token, Lent { request: request.clone(), sure: true });

@@ -3,7 +3,7 @@
 use crate::budget::Wait;
 use crate::failure::{Class, Failure};
 use crate::mail::cursor::Mark;
-use crate::mail::folder::Role;
+use crate::mail::folder::{Role, WireName};
 use crate::mail::id::FolderId;
 use crate::provider::Proof;
 use crate::recovery::history::History;
@@ -74,7 +74,7 @@ pub struct FolderLine {
     /// Row number.
     pub id: FolderId,
     /// Wire name.
-    pub remote_id: Vec<u8>,
+    pub remote_id: WireName,
     /// Name for people.
     pub path: String,
     /// Role.

@@ -3,6 +3,7 @@
 
 use crate::server::{EVER, Lie, Mail};
 use crate::world::World;
+use postrider_core::mail::folder::WireName;
 use postrider_core::mail::id::FolderId;
 use postrider_core::recovery::history::History;
 use postrider_core::run::event::Token;
@@ -225,13 +226,13 @@ fn a_shut_folder_costs_itself() {
     assert!(world.store.account.listed_at.is_some(), "it does not make LIST incomplete");
     assert_eq!(world.store.folders.len(), 3);
     let shut = world.store.account.shut.clone();
-    assert_eq!((shut.len(), shut[&b"C".to_vec()].attempts), (1, 1));
+    assert_eq!((shut.len(), shut[&WireName::from(b"C")].attempts), (1, 1));
     // A mail that vanishes elsewhere is told as deleted, 10 min later.
     world.server.folders.get_mut("B").unwrap().mail.clear();
     world.converges(6);
     assert!(world.store.events.iter().any(|e| e.kind == EventKind::MessageDeleted));
     // It is asked again when it is due, not at every run.
-    let attempts = |world: &World| world.store.account.shut[&b"C".to_vec()].attempts;
+    let attempts = |world: &World| world.store.account.shut[&WireName::from(b"C")].attempts;
     let before = attempts(&world);
     world.asks_quietly();
     assert_eq!(attempts(&world), before);

@@ -5,12 +5,11 @@ use crate::talk::Ended;
 use crate::words::{REWRITTEN, flags, gone, key, untold};
 use crate::world::World;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
-use postrider_core::mail::folder::ListedFolder;
+use postrider_core::mail::folder::{ListedFolder, WireName};
 use postrider_core::mail::id::{MailboxId, SessionId, UidValidity};
 use postrider_core::mail::key::Keyed;
 use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
-use postrider_core::provider::Answer;
 use postrider_core::provider::folders::{Changed, Enough, Examined, FolderAnswer, Sampled, Since};
 use postrider_core::time::Micros;
 
@@ -98,7 +97,7 @@ impl World {
         }
         names.retain(|name| !bad.contains(name));
         let listed = |name: String| ListedFolder {
-            remote_id: name.clone().into_bytes(),
+            remote_id: name.clone().into_bytes().into(),
             path: name,
             delimiter: None,
             role: None,
@@ -215,10 +214,10 @@ impl World {
     pub(crate) fn index(
         &mut self,
         lie: Lie,
-        remote_id: Vec<u8>,
+        remote_id: WireName,
         uidvalidity: UidValidity,
         uids: Option<&UidSet>,
-    ) -> Result<Answer, Ended> {
+    ) -> Result<FolderAnswer, Ended> {
         let folder = self.select(lie, &remote_id, Some(uidvalidity))?;
         let mut rows = UidFlags::default();
         let seen = self.view(&folder, lie);
@@ -228,15 +227,15 @@ impl World {
                 rows.push(uid, flags(folder.mail[&uid].flags));
             }
         }
-        Ok(Answer::Folders(FolderAnswer::Indexed { remote_id, rows: rows.finished(), exists }))
+        Ok(FolderAnswer::Indexed { remote_id, rows: rows.finished(), exists })
     }
 
     pub(crate) fn keys(
         &mut self,
         lie: Lie,
-        remote_id: Vec<u8>,
+        remote_id: WireName,
         uidvalidity: UidValidity,
-    ) -> Result<Answer, Ended> {
+    ) -> Result<FolderAnswer, Ended> {
         let folder = self.select(lie, &remote_id, Some(uidvalidity))?;
         let mut rows = Vec::new();
         let seen = self.view(&folder, lie);
@@ -248,7 +247,7 @@ impl World {
                 rows.push(Keyed { uid, key });
             }
         }
-        Ok(Answer::Folders(FolderAnswer::Keyed { remote_id, rows, exists }))
+        Ok(FolderAnswer::Keyed { remote_id, rows, exists })
     }
 }
 

@@ -6,12 +6,13 @@ use crate::words::{fetched, gone, length};
 use crate::world::{Session, Work, World};
 use postrider_core::budget::{Lane, Wait};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::mail::folder::WireName;
 use postrider_core::mail::id::{SessionId, UidValidity};
 use postrider_core::mail::recognise::IdentityKind;
 use postrider_core::mail::settle::{Question, Settlement};
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::provider::folders::{Enough, FolderAnswer, FolderRequest};
-use postrider_core::provider::watch::{Unwatched, WatchAnswer, WatchRequest};
+use postrider_core::provider::watch::{Unwatched, WatchAnswer};
 use postrider_core::provider::{Answer, Request};
 use postrider_core::provider::{Capabilities, Connected, Proof, View};
 use postrider_core::run::event::{Event, Token};
@@ -147,7 +148,7 @@ impl World {
                     request,
                     Request::Folders(FolderRequest::Fetch { lane: Lane::Backfill, .. })
                 );
-                (*token, request.remote_id().map(<[u8]>::to_vec), is_past)
+                (*token, request.remote_id().cloned(), is_past)
             }
             Work::Page { token, folder, past, .. } => (*token, Some(folder.clone()), *past),
         };
@@ -200,7 +201,16 @@ impl World {
                 }
             },
             Work::Ask(_, request) => {
-                let answer = self.plain(session.id, lie, &request).map(Some);
+                let answer = match &request {
+                    Request::Folders(request) => {
+                        self.plain(session.id, lie, request).map(Answer::Folders)
+                    }
+                    Request::Watch(_) => {
+                        Ok(Answer::Watch(WatchAnswer::Unwatched(Unwatched::Unable)))
+                    }
+                    Request::Feed(_) => Err(Ended::Refused(gone())),
+                };
+                let answer = answer.map(Some);
                 if self.life.is_some() {
                     session.selected = self.selected(&request).or(session.selected.take());
                 }
@@ -223,7 +233,7 @@ impl World {
                     return;
                 }
                 let of_another =
-                    |folder: &Vec<u8>| session.read.iter().all(|(_, of, _)| of != folder);
+                    |folder: &WireName| session.read.iter().all(|(_, of, _)| of != folder);
                 let overtakes = !is_page && about.as_ref().is_some_and(of_another);
                 self.session = Some(session);
                 if !overtakes {
@@ -270,10 +280,15 @@ impl World {
     }
 
     /// A question that is not about bodies.
-    fn plain(&mut self, session: SessionId, lie: Lie, request: &Request) -> Result<Answer, Ended> {
-        let remote_id = request.remote_id().unwrap_or_default().to_vec();
+    fn plain(
+        &mut self,
+        session: SessionId,
+        lie: Lie,
+        request: &FolderRequest,
+    ) -> Result<FolderAnswer, Ended> {
+        let remote_id = request.remote_id().cloned().unwrap_or_default();
         let answer = match request {
-            Request::Folders(FolderRequest::List { counters_of, anew }) => {
+            FolderRequest::List { counters_of, anew } => {
                 let (folders, unreadable) = self.list(lie);
                 let mut counters = BTreeMap::new();
                 if (*anew || !counters_of.is_empty()) && self.cfg.counted {
@@ -284,13 +299,9 @@ impl World {
                         counters.extend(shown.map(|shown| (folder.remote_id.clone(), shown)));
                     }
                 }
-                Answer::Folders(FolderAnswer::Listed {
-                    folders,
-                    unreadable: unreadable.map(Into::into),
-                    counters,
-                })
+                FolderAnswer::Listed { folders, unreadable: unreadable.map(Into::into), counters }
             }
-            Request::Folders(FolderRequest::Examine { since, enough, .. }) => {
+            FolderRequest::Examine { since, enough, .. } => {
                 let mut examined = self.examine(lie, &remote_id)?;
                 // A folder that was open still: its modseq is old, and no changes are told.
                 let is_open =
@@ -299,56 +310,38 @@ impl World {
                     examined.modseq = examined.modseq.min(1);
                     self.hold_back(session, &remote_id, &mut examined);
                     let told = self.told(lie, &remote_id, *enough)?;
-                    return Ok(Answer::Folders(FolderAnswer::Examined {
-                        examined,
-                        changed: None,
-                        told,
-                        remote_id,
-                    }));
+                    return Ok(FolderAnswer::Examined { examined, changed: None, told, remote_id });
                 }
                 self.opened.insert(session, (remote_id.clone(), examined));
                 let since = since.filter(|since| since.uidvalidity == examined.uidvalidity);
                 let changed = since.and_then(|since| self.changed(lie, &remote_id, since));
-                Answer::Folders(FolderAnswer::Examined { examined, changed, told: None, remote_id })
+                FolderAnswer::Examined { examined, changed, told: None, remote_id }
             }
-            Request::Folders(FolderRequest::Index { uidvalidity, uids, .. }) => {
+            FolderRequest::Index { uidvalidity, uids, .. } => {
                 self.index(lie, remote_id, *uidvalidity, uids.as_ref())?
             }
-            Request::Folders(FolderRequest::Uids { uidvalidity, .. }) => {
+            FolderRequest::Uids { uidvalidity, .. } => {
                 match self.index(lie, remote_id, *uidvalidity, None)? {
-                    Answer::Folders(FolderAnswer::Indexed { remote_id, rows, exists }) => {
-                        Answer::Folders(FolderAnswer::Uids { remote_id, uids: rows.uids(), exists })
+                    FolderAnswer::Indexed { remote_id, rows, exists } => {
+                        FolderAnswer::Uids { remote_id, uids: rows.uids(), exists }
                     }
                     other => other,
                 }
             }
-            Request::Folders(FolderRequest::Keys { uidvalidity, .. }) => {
-                self.keys(lie, remote_id, *uidvalidity)?
-            }
-            Request::Folders(FolderRequest::Sample { uids, uidvalidity, .. }) => {
+            FolderRequest::Keys { uidvalidity, .. } => self.keys(lie, remote_id, *uidvalidity)?,
+            FolderRequest::Sample { uids, uidvalidity, .. } => {
                 let folder = self.select(lie, &remote_id, Some(*uidvalidity))?;
                 if folder.unsized_mail {
                     return Err(Ended::Refused(gone()));
                 }
-                Answer::Folders(FolderAnswer::Sampled {
-                    remote_id,
-                    rows: sample(&folder, |uid| uids.contains(uid)),
-                })
+                FolderAnswer::Sampled { remote_id, rows: sample(&folder, |uid| uids.contains(uid)) }
             }
-            Request::Folders(FolderRequest::Newest { uidvalidity, .. }) => {
+            FolderRequest::Newest { uidvalidity, .. } => {
                 let folder = self.select(lie, &remote_id, Some(*uidvalidity))?;
                 let last = folder.mail.keys().next_back().copied();
-                Answer::Folders(FolderAnswer::Sampled {
-                    remote_id,
-                    rows: sample(&folder, |uid| Some(uid) == last),
-                })
+                FolderAnswer::Sampled { remote_id, rows: sample(&folder, |uid| Some(uid) == last) }
             }
-            Request::Watch(WatchRequest { .. }) => {
-                Answer::Watch(WatchAnswer::Unwatched(Unwatched::Unable))
-            }
-            Request::Folders(FolderRequest::Sizes { .. })
-            | Request::Folders(FolderRequest::Fetch { .. })
-            | Request::Feed(_) => {
+            FolderRequest::Sizes { .. } | FolderRequest::Fetch { .. } => {
                 return Err(Ended::Refused(gone()));
             }
         };
@@ -359,7 +352,7 @@ impl World {
         &mut self,
         session: &mut Session,
         asked: Asked,
-        folder: Vec<u8>,
+        folder: WireName,
         mut page: Box<Settlement>,
         uids: UidSet,
         bulk: bool,

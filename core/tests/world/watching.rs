@@ -54,7 +54,7 @@ impl World {
             exists: Some(u32::try_from(folder.mail.len()).unwrap()),
             modseq: None,
         };
-        Some(Input::Told(number, name.into_bytes(), shown))
+        Some(Input::Told(number, name.into_bytes().into(), shown))
     }
 
     pub(crate) fn held(&mut self, which: Slot) -> &mut Option<Session> {

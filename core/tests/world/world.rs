@@ -8,6 +8,7 @@ use crate::watching::{View, Watch};
 use postrider_core::account::machine::Machine;
 use postrider_core::commit::change::Commit;
 use postrider_core::failure::When;
+use postrider_core::mail::folder::WireName;
 use postrider_core::mail::id::{FolderId, SessionId, UidValidity};
 use postrider_core::mail::settle::Settlement;
 use postrider_core::mail::uid_set::UidSet;
@@ -31,7 +32,7 @@ pub(crate) enum Work {
     Ask(Token, Request),
     Page {
         token: Token,
-        folder: Vec<u8>,
+        folder: WireName,
         uidvalidity: UidValidity,
         page: Box<Settlement>,
         uids: UidSet,
@@ -47,7 +48,7 @@ pub(crate) struct Session {
     pub(crate) lie: Lie,
     pub(crate) work: VecDeque<Work>,
     /// Pages of the past that are read and not durable yet: of which folder.
-    pub(crate) read: VecDeque<(Token, Vec<u8>, Answer)>,
+    pub(crate) read: VecDeque<(Token, WireName, Answer)>,
     pub(crate) delivered: bool,
     /// The store has failed since: the machine has forgotten what it asked.
     pub(crate) stale: bool,
@@ -106,7 +107,7 @@ pub(crate) struct World {
     /// A script's folder that tells nothing while it is open; and no folder is opened that need not be.
     pub(crate) mute: Option<String>,
     /// The folder that a session has opened last, and what it held then.
-    pub(crate) opened: BTreeMap<SessionId, (Vec<u8>, Examined)>,
+    pub(crate) opened: BTreeMap<SessionId, (WireName, Examined)>,
     /// The boundaries that folders of the first LIST were opened with, by our number.
     pub(crate) boundaries: BTreeMap<FolderId, u32>,
     pub(crate) fetched: u64,

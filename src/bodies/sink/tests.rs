@@ -67,7 +67,7 @@ async fn a_beginning_is_kept_until_the_message_is_whole() {
     let dir = tempfile::tempdir().unwrap();
     let packs = Arc::new(PackDir::open(dir.path(), Arc::new(RealDisk), 0).unwrap());
     let of =
-        |uid| Beginning { account: "a".into(), remote_id: b"INBOX".to_vec(), uidvalidity: 7, uid };
+        |uid| Beginning { account: "a".into(), remote_id: b"INBOX".into(), uidvalidity: 7, uid };
     let bytes: Vec<u8> = (0..300_000_u32).map(|n| (n % 251) as u8).collect();
     let mut sink = PackSink::new(Arc::clone(&packs));
     put(&mut sink, b"whole").await;
@@ -86,21 +86,21 @@ async fn a_beginning_is_kept_until_the_message_is_whole() {
     sink.seal().await.unwrap();
     drop(sink);
     let mut sink = PackSink::new(Arc::clone(&packs));
-    assert_eq!(sink.kept("a", b"INBOX", 7), [5]);
+    assert_eq!(sink.kept("a", &b"INBOX".into(), 7), [5]);
     for (account, folder, uidvalidity) in [("b", "INBOX", 7), ("a", "Sent", 7), ("a", "INBOX", 8)] {
-        assert!(sink.kept(account, folder.as_bytes(), uidvalidity).is_empty());
+        assert!(sink.kept(account, &folder.as_bytes().into(), uidvalidity).is_empty());
     }
     let (length, again) = resumed(&mut sink, &of(5)).await.unwrap();
     assert!(length == 270_000 && again == bytes[..270_000]);
     sink.write(&bytes[270_000..]).await.unwrap();
     sink.finish().await.unwrap();
     // Until that is durable, it is kept.
-    assert_eq!(sink.kept("a", b"INBOX", 7), [5]);
+    assert_eq!(sink.kept("a", &b"INBOX".into(), 7), [5]);
     let whole = sink.seal().await.unwrap();
     let mut want = PackSink::new(Arc::clone(&packs));
     put(&mut want, &bytes).await;
     assert_eq!(whole[0].hash(), want.seal().await.unwrap()[0].hash());
-    assert!(sink.kept("a", b"INBOX", 7).is_empty());
+    assert!(sink.kept("a", &b"INBOX".into(), 7).is_empty());
     assert!(resumed(&mut sink, &of(5)).await.is_none());
     // One that is damaged is read anew.
     sink.begin(300_000).await.unwrap();
@@ -110,7 +110,10 @@ async fn a_beginning_is_kept_until_the_message_is_whole() {
     for entry in std::fs::read_dir(dir.path()).unwrap() {
         std::fs::write(entry.unwrap().path(), vec![0; 800_000]).unwrap();
     }
-    assert!(resumed(&mut sink, &of(9)).await.is_none() && sink.kept("a", b"INBOX", 7).is_empty());
+    assert!(
+        resumed(&mut sink, &of(9)).await.is_none()
+            && sink.kept("a", &b"INBOX".into(), 7).is_empty()
+    );
     // Where space is scarce nothing is kept, and a file in which nothing else lies is gone.
     let mut sink = PackSink::new(Arc::clone(&packs));
     let files = || std::fs::read_dir(dir.path()).unwrap().count();
@@ -121,7 +124,7 @@ async fn a_beginning_is_kept_until_the_message_is_whole() {
     sink.seal().await.unwrap();
     assert_eq!(files(), before + 1);
     packs.set_full(Some(Failure::storage("full")));
-    assert!(files() == before && sink.kept("a", b"INBOX", 7).is_empty());
+    assert!(files() == before && sink.kept("a", &b"INBOX".into(), 7).is_empty());
 }
 
 /// A write that is given up has taken what it has counted.
@@ -135,7 +138,7 @@ async fn a_write_that_is_dropped_can_be_kept() {
     // The threads are slower than memory: it waits for them.
     let dropped = std::time::Duration::from_millis(1);
     assert!(tokio::time::timeout(dropped, sink.write(&bytes)).await.is_err(), "it was not dropped");
-    let of = Beginning { account: "a".into(), remote_id: vec![1], uidvalidity: 7, uid: 5 };
+    let of = Beginning { account: "a".into(), remote_id: b"\x01".into(), uidvalidity: 7, uid: 5 };
     sink.keep(of.clone());
     sink.seal().await.unwrap();
     let (length, again) = resumed(&mut sink, &of).await.unwrap();

@@ -129,7 +129,7 @@ fn wanted(
     folders: &[FolderRow],
     derived: Option<&PlaceId>,
 ) -> BTreeSet<FolderId> {
-    let of = |id: &PlaceId| folders.iter().find(|row| row.remote_id == id.0.as_bytes());
+    let of = |id: &PlaceId| folders.iter().find(|row| *row.remote_id == *id.0.as_bytes());
     let rows: Vec<&FolderRow> = state.places.iter().filter_map(of).collect();
     let is_apart = |row: &&FolderRow| {
         matches!(row.role, Some(Role::Trash | Role::Junk | Role::Chats)) && derived.is_some()
@@ -182,7 +182,7 @@ pub(super) async fn online(sides: Sides<'_>, reports: &mut Reports) -> Result<()
         doubts.insert(row.id.clone());
     }
     for place in &places {
-        let Some(row) = folders.iter().find(|f| f.remote_id == place.id.0.as_bytes()) else {
+        let Some(row) = folders.iter().find(|f| *f.remote_id == *place.id.0.as_bytes()) else {
             unproved.push(format!("{} has come since the last sync", place.path));
             continue;
         };
@@ -204,7 +204,7 @@ pub(super) async fn online(sides: Sides<'_>, reports: &mut Reports) -> Result<()
     }
     // What is computed is what lies in neither.
     let computed =
-        derived.as_ref().and_then(|id| folders.iter().find(|f| f.remote_id == id.0.as_bytes()));
+        derived.as_ref().and_then(|id| folders.iter().find(|f| *f.remote_id == *id.0.as_bytes()));
     if let Some(row) = computed.filter(|row| !row.excluded) {
         let differs = rows.iter().filter(|r| {
             let lies = all.contains(&r.id) && !apart.contains(&r.id);

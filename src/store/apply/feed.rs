@@ -256,7 +256,7 @@ async fn write_places(
             Some(known) if known == row => {}
             Some(known) => {
                 if (&known.path, known.role) != (&row.path, row.role) {
-                    let (name, path) = (row.remote_id.clone(), row.path.clone());
+                    let (name, path) = (row.remote_id.to_vec(), row.path.clone());
                     let values =
                         vec![id.0.into(), name.into(), path.into(), "/".into(), role.into()];
                     write(db, Text::RenameFolder, values).await?;
@@ -272,7 +272,7 @@ async fn write_places(
                 let values = vec![
                     id.0.into(),
                     account.0.into(),
-                    row.remote_id.clone().into(),
+                    row.remote_id.to_vec().into(),
                     row.path.clone().into(),
                     "/".into(),
                     role.into(),

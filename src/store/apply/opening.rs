@@ -135,8 +135,8 @@ async fn notes(db: &impl Sql, id: AccountId) -> Result<Vec<Note>, Trouble> {
     let rows = read(db, OpeningText::Notes, vec![id.0.into()]).await?;
     let note = |row: &QueryResult| {
         let about = match get::<String>(row, 0)?.as_str() {
-            "examine" => Poison::Examine(get(row, 2)?),
-            "index" => Poison::Index(get(row, 2)?),
+            "examine" => Poison::Examine(get::<Vec<u8>>(row, 2)?.into()),
+            "index" => Poison::Index(get::<Vec<u8>>(row, 2)?.into()),
             _ => Poison::Mail(FolderId(get(row, 1)?), UidValidity(uid(row, 3)?), uid(row, 4)?),
         };
         Ok(Note { about, count: uid(row, 5)?, text: get(row, 6)? })

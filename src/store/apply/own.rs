@@ -10,6 +10,7 @@ use postrider_core::commit::lane::Admitted;
 use postrider_core::commit::rows::{AccountRow, FolderRow};
 use postrider_core::failure::Class;
 use postrider_core::mail::cursor::Lanes;
+use postrider_core::mail::folder::WireName;
 use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::mail::page::{Again, Unfetched};
 use postrider_core::mail::uid_set::UidSet;
@@ -96,7 +97,7 @@ pub(super) async fn write_folder_rows(
             close_shut(db, rows, &[from, &to.remote_id], at).await?;
             let values = vec![
                 folder.0.into(),
-                to.remote_id.clone().into(),
+                to.remote_id.to_vec().into(),
                 to.path.clone().into(),
                 to.delimiter.map(String::from).into(),
                 to.role.map(|r| r.as_str().to_owned()).into(),
@@ -154,7 +155,7 @@ pub(super) async fn write_account_rows(
             write(db, Text::AccountListed, vec![id.into(), started.0.into()]).await?;
             // What reached the account is settled by a LIST that lacks nothing.
             write(db, Text::SettleAccount, vec![id.into(), at.into()]).await?;
-            let names: Vec<&Vec<u8>> = unlisted.iter().collect();
+            let names: Vec<&WireName> = unlisted.iter().collect();
             close_shut(db, rows, &names, at).await?;
             write(db, Text::ForgetClosed, vec![(at - CLOSED_KEPT).into(), id.into()]).await?;
             let ids: Vec<i64> = excluded.iter().map(|f| f.0).collect();
@@ -166,7 +167,7 @@ pub(super) async fn write_account_rows(
                 let values = vec![
                     id.into(),
                     folder.into(),
-                    remote_id.clone().into(),
+                    remote_id.to_vec().into(),
                     path.clone().into(),
                     class.as_str().into(),
                     i64::from(shut.attempts).into(),
@@ -213,7 +214,7 @@ pub(super) async fn write_account_rows(
 pub(super) async fn close_shut(
     db: &Transaction,
     rows: &Before,
-    names: &[&Vec<u8>],
+    names: &[&WireName],
     at: i64,
 ) -> Result<(), Trouble> {
     let shut: Vec<_> = names.iter().filter(|name| rows.account.shut.contains_key(**name)).collect();
@@ -233,8 +234,8 @@ async fn write_note(
     at: i64,
 ) -> Result<(), Trouble> {
     let (about, folder, remote_id, uidvalidity, uid) = match &note.about {
-        Poison::Examine(name) => ("examine", 0, name.clone(), 0, 0),
-        Poison::Index(name) => ("index", 0, name.clone(), 0, 0),
+        Poison::Examine(name) => ("examine", 0, name.to_vec(), 0, 0),
+        Poison::Index(name) => ("index", 0, name.to_vec(), 0, 0),
         Poison::Mail(folder, uidvalidity, uid) => {
             ("mail", folder.0, Vec::new(), uidvalidity.0, *uid)
         }
@@ -269,7 +270,7 @@ async fn insert_folder(
     let values = vec![
         row.id.0.into(),
         account.0.into(),
-        row.remote_id.clone().into(),
+        row.remote_id.to_vec().into(),
         row.path.clone().into(),
         delimiter.map(String::from).into(),
         row.role.map(|r| r.as_str().to_owned()).into(),

@@ -76,7 +76,7 @@ impl Talking {
             (Request::Folders(FolderRequest::List { .. }), Says::OfAFolder) => {
                 Ok(Answer::Folders(FolderAnswer::Listed {
                     folders: vec![ListedFolder {
-                        remote_id: b"INBOX".to_vec(),
+                        remote_id: b"INBOX".into(),
                         path: "INBOX".into(),
                         delimiter: Some('/'),
                         role: Some(Role::Inbox),

@@ -9,6 +9,7 @@ use postrider_core::budget::{Lane, Quota};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::BodySink;
 use postrider_core::mail::flags::Flags;
+use postrider_core::mail::folder::WireName;
 use postrider_core::mail::folder::{ListedFolder, Role};
 use postrider_core::mail::id::{Identity, UidValidity};
 use postrider_core::mail::message::Fetched;
@@ -191,7 +192,7 @@ impl Reading {
     }
 
     async fn one(&mut self, request: &Request) -> Result<Answer, Failure> {
-        let remote_id = request.remote_id().unwrap_or_default().to_vec();
+        let remote_id = request.remote_id().cloned().unwrap_or_default();
         match request {
             Request::Folders(FolderRequest::List { .. }) => {
                 let role = |name: &str, folder: &postrider_imapd::Folder| match name {
@@ -200,7 +201,7 @@ impl Reading {
                 };
                 let mailbox = self.shelf.mailbox.lock();
                 let listed = mailbox.iter().map(|(name, folder)| ListedFolder {
-                    remote_id: name.clone().into_bytes(),
+                    remote_id: name.clone().into_bytes().into(),
                     path: name.clone(),
                     delimiter: Some('/'),
                     role: role(name, folder),
@@ -272,7 +273,7 @@ impl Reading {
         }
     }
 
-    fn sampled(&self, remote_id: Vec<u8>, uids: &UidSet) -> Result<Answer, Failure> {
+    fn sampled(&self, remote_id: WireName, uids: &UidSet) -> Result<Answer, Failure> {
         let folder = self.folder(&remote_id)?;
         let row = |uid| {
             Some(Sampled {

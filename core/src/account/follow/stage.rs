@@ -3,6 +3,7 @@
 use crate::account::follow::vocabulary::Begin;
 use crate::account::machine::Machine;
 use crate::failure::{Class, Failure};
+use crate::mail::folder::WireName;
 use crate::mail::id::FolderId;
 use crate::run::scope::{Depth, Scope};
 use crate::standing::Standing;
@@ -134,7 +135,7 @@ pub(super) struct Watches {
     /// Watches in a row that ended before the server told of every folder.
     pub(super) narrow: u8,
     /// Told names that no LIST has made folders of ours.
-    pub(super) strange: BTreeSet<Vec<u8>>,
+    pub(super) strange: BTreeSet<WireName>,
     /// Watches were cut early: IDLE is begun anew before the time at which that happened.
     pub(super) renew: Option<Duration>,
     /// Runs in a row that a hint began and that found nothing.

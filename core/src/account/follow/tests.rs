@@ -74,7 +74,7 @@ fn snapshot() -> Event {
 fn inbox() -> FolderLine {
     FolderLine {
         id: FolderId(1),
-        remote_id: b"INBOX".to_vec(),
+        remote_id: b"INBOX".into(),
         path: "INBOX".into(),
         role: None,
         excluded: false,
@@ -197,7 +197,7 @@ fn a_pass_of_an_earlier_run_proves_nothing_anew() {
     f.take(Input::Hinted(1, Hint::Counts), at(10));
     let mut opened = AccountSnapshot::of(AccountRow::fresh(AccountId(1), Incarnation(1)));
     let lanes = Lanes::opened(UidValidity(7), inbox().mark, None);
-    let row = FolderRow::new(FolderId(1), b"INBOX".to_vec(), "INBOX".into(), None, at(0).wall);
+    let row = FolderRow::new(FolderId(1), b"INBOX".into(), "INBOX".into(), None, at(0).wall);
     opened.folders = vec![FolderRow { passed_at: Some(at(3).wall), lanes: Some(lanes), ..row }];
     f.take(Input::Machine(f.run(), Event::Opened(Box::new(opened))), at(10));
     assert_eq!(f.proved(), before);
@@ -433,7 +433,7 @@ mod orders;
 fn history_that_waits_for_its_budget_costs_no_looks() {
     let archive = FolderLine {
         id: FolderId(2),
-        remote_id: b"Archive".to_vec(),
+        remote_id: b"Archive".into(),
         path: "Archive".into(),
         role: Some(crate::mail::folder::Role::Archive),
         unread: true,

@@ -3,6 +3,7 @@
 use crate::account::schedule::Mode;
 use crate::failure::{Class, Failure};
 use crate::mail::cursor::Mark;
+use crate::mail::folder::WireName;
 use crate::provider::Connected;
 use crate::provider::watch::{Hint, Noticed, Unwatched};
 use crate::recovery::history::History;
@@ -99,7 +100,7 @@ pub enum Input {
     /// A hint of the watch of this number.
     Hinted(u64, Hint),
     /// What that watch tells of another folder, by wire name.
-    Told(u64, Vec<u8>, Noticed),
+    Told(u64, WireName, Noticed),
     /// That watch is over.
     Unwatched(u64, Result<Unwatched, Failure>),
     /// The follower's own timer.
@@ -131,7 +132,7 @@ pub enum Output {
         /// On which session.
         which: Slot,
         /// Wire name.
-        remote_id: Vec<u8>,
+        remote_id: WireName,
         /// The counters as the last pass saw them.
         seen: Mark,
         /// Begin IDLE anew after this: connections were cut when it lasted longer.

@@ -4,6 +4,7 @@ use crate::account::follow::follower::{Follower, is_inbox};
 use crate::account::follow::stage::{After, BESIDE_AFTER, BESIDE_AGAIN, Cause, Stage, widen};
 use crate::account::follow::vocabulary::{Output, Slot};
 use crate::failure::Failure;
+use crate::mail::folder::WireName;
 use crate::mail::id::FolderId;
 use crate::provider::Connected;
 use crate::provider::watch::{Hint, Noticed, Unwatched};
@@ -156,7 +157,7 @@ impl Follower {
     pub(super) fn on_told(
         &mut self,
         number: u64,
-        name: &[u8],
+        name: &WireName,
         shown: Noticed,
         now: Now,
         out: &mut Vec<Output>,
@@ -164,11 +165,11 @@ impl Follower {
         if !self.is_current(number) {
             return;
         }
-        match self.folders.iter().find(|f| f.remote_id == name) {
+        match self.folders.iter().find(|f| f.remote_id == *name) {
             // Nobody knows it: LIST says what it is. What is no folder of ours then is none until names
             // change.
             None if self.watching.strange.len() < STRANGE
-                && self.watching.strange.insert(name.to_vec()) =>
+                && self.watching.strange.insert(name.clone()) =>
             {
                 self.look(true, &BTreeMap::new(), Cause::Hint, now, out);
             }

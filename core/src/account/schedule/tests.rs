@@ -7,7 +7,7 @@ fn line(id: i64, path: &str, role: Option<Role>, looked: Option<Depth>) -> Folde
     let (remote_id, path) = (path.as_bytes().to_vec(), path.to_owned());
     FolderLine {
         id: FolderId(id),
-        remote_id,
+        remote_id: remote_id.into(),
         path,
         role,
         excluded: false,

@@ -37,7 +37,7 @@ pub(super) fn place(books: &mut FeedBooks, shown: &Shown<'_>, mut next: FolderId
             }
             None => {
                 let (id, path) = (listed.id.0.clone().into_bytes(), listed.path.clone());
-                let row = FolderRow::new(next, id, path, listed.role, at);
+                let row = FolderRow::new(next, id.into(), path, listed.role, at);
                 let row = FolderRow { excluded, ..row };
                 next = FolderId(next.0 + 1);
                 if !row.excluded {

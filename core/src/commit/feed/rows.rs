@@ -155,7 +155,7 @@ impl FeedRows {
     /// A place by the provider's id.
     #[must_use]
     pub fn place(&self, id: &PlaceId) -> Option<&FolderRow> {
-        self.places.values().find(|place| place.remote_id == id.0.as_bytes())
+        self.places.values().find(|place| *place.remote_id == *id.0.as_bytes())
     }
 
     /// The places that the config leaves out.

@@ -32,7 +32,7 @@ fn mail() -> Identity {
 fn empty() -> FeedBooks {
     let mut rows = FeedRows::fresh(AccountRow::fresh(AccountId(1), Incarnation(1)));
     let inbox =
-        FolderRow::new(FolderId(1), b"INBOX".to_vec(), "INBOX".into(), Some(Role::Inbox), at(0));
+        FolderRow::new(FolderId(1), b"INBOX".into(), "INBOX".into(), Some(Role::Inbox), at(0));
     rows.places.insert(inbox.id, inbox);
     FeedBooks::new(rows, Ledger::new(1), 0)
 }

@@ -38,7 +38,7 @@ fn account() -> AccountRow {
 
 fn open() -> Change {
     let folder = crate::mail::folder::ListedFolder {
-        remote_id: b"INBOX".to_vec(),
+        remote_id: b"INBOX".into(),
         path: "INBOX".into(),
         delimiter: None,
         role: None,
@@ -368,7 +368,7 @@ fn a_refusal_is_about_a_folder_that_is_there() {
         let (remote_id, path, text, seen) =
             (b"X".to_vec(), String::new(), String::new(), Micros(1));
         Change::Account(AccountChange::Shut {
-            remote_id,
+            remote_id: remote_id.into(),
             path,
             folder,
             class,
@@ -445,7 +445,7 @@ fn new_uids_replace_both_lanes() {
         Change::Folder(FolderChange::Rematch {
             folder: FolderId(1),
             from,
-            remote_id: remote_id.to_vec(),
+            remote_id: remote_id.into(),
             to: UidValidity(30),
             mark: mark(21),
             pairs: pairs.to_vec(),

@@ -10,7 +10,7 @@ use crate::mail::id::{AccountId, Incarnation};
 fn folder() -> (AccountRow, FolderRow) {
     let account = AccountRow::fresh(AccountId(1), Incarnation(1));
     let folder = ListedFolder {
-        remote_id: b"INBOX".to_vec(),
+        remote_id: b"INBOX".into(),
         path: "INBOX".into(),
         delimiter: None,
         role: None,

@@ -58,7 +58,7 @@ impl FeedWork {
             .rows
             .places
             .values()
-            .filter(|row| !listed_ids.contains(row.remote_id.as_slice()))
+            .filter(|row| !listed_ids.contains(&*row.remote_id))
             .map(|row| row.id)
             .collect();
         let before = self.rows.account.list_look.clone();

@@ -17,7 +17,7 @@ fn at(seconds: u64) -> Duration {
 
 fn page(folder: &str, from: u32, to: u32) -> Request {
     Request::Folders(FolderRequest::Fetch {
-        remote_id: folder.as_bytes().to_vec(),
+        remote_id: folder.as_bytes().into(),
         uidvalidity: UidValidity(1),
         uids: UidSet::range(from, to),
         estimated: false,
@@ -29,7 +29,7 @@ fn page(folder: &str, from: u32, to: u32) -> Request {
 }
 
 fn examine(folder: &str) -> Request {
-    FolderRequest::examine(folder.as_bytes().to_vec()).into()
+    FolderRequest::examine(folder.as_bytes().into()).into()
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test's bodies are durable by definition")]
@@ -132,15 +132,18 @@ fn a_page_is_its_own_where_it_is_as_free_and_nothing_else_is_asked_of_the_folder
         Request::Folders(FolderRequest::List { counters_of: Vec::new(), anew: false }),
         examine("B"),
     );
-    assert!(second.is_free(b"A", 1, [].into_iter()));
-    assert!(!second.is_free(b"A", 0, [].into_iter()), "who has less to read takes it");
-    assert!(second.is_free(b"A", 2, [&other].into_iter()));
-    assert!(!second.is_free(b"B", 2, [&other].into_iter()));
-    assert!(!second.is_free(b"A", 2, [&other, &list].into_iter()), "LIST may tell of any folder");
+    assert!(second.is_free(&b"A".into(), 1, [].into_iter()));
+    assert!(!second.is_free(&b"A".into(), 0, [].into_iter()), "who has less to read takes it");
+    assert!(second.is_free(&b"A".into(), 2, [&other].into_iter()));
+    assert!(!second.is_free(&b"B".into(), 2, [&other].into_iter()));
+    assert!(
+        !second.is_free(&b"A".into(), 2, [&other, &list].into_iter()),
+        "LIST may tell of any folder"
+    );
     let mut leaving = reading([]);
     leaving.recall();
-    assert!(!leaving.is_free(b"A", 2, [].into_iter()));
-    assert!(!SecondFetcher::default().is_free(b"A", 2, [].into_iter()));
+    assert!(!leaving.is_free(&b"A".into(), 2, [].into_iter()));
+    assert!(!SecondFetcher::default().is_free(&b"A".into(), 2, [].into_iter()));
 }
 
 /// Flags or absences older than they seem would be believed.

@@ -6,7 +6,7 @@
 
 use crate::commit::change::{AccountChange, Poison};
 use crate::failure::Failure;
-use crate::mail::folder::ListedFolder;
+use crate::mail::folder::{ListedFolder, WireName};
 use crate::mail::id::FolderId;
 use crate::mail::recognise::IdentityKind;
 use crate::mail::uid_set::UidSet;
@@ -74,7 +74,7 @@ pub(super) enum Want {
     /// A new name does not open.
     Refused { name: ListedFolder, failure: Failure },
     /// A name is listed and cannot be opened.
-    Shut { remote_id: Vec<u8>, path: String, folder: Option<FolderId>, failure: Failure },
+    Shut { remote_id: WireName, path: String, folder: Option<FolderId>, failure: Failure },
     /// LIST is asked once more.
     List,
     /// The same, where it is over.
@@ -94,7 +94,7 @@ impl FolderCx<'_> {
     }
 
     /// The wire name of a folder.
-    pub(super) fn name_of(&self, folder: FolderId) -> Option<Vec<u8>> {
+    pub(super) fn name_of(&self, folder: FolderId) -> Option<WireName> {
         self.folders.get(&folder).map(|folder| folder.row.remote_id.clone())
     }
 

@@ -11,7 +11,7 @@ mod state;
 
 use crate::commit::change::{AccountChange, FolderChange};
 use crate::failure::Failure;
-use crate::mail::folder::ListedFolder;
+use crate::mail::folder::{ListedFolder, WireName};
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::plain::PlainText;
@@ -44,7 +44,7 @@ pub(super) struct Listing {
     /// When the last LIST of this run began.
     from: Micros,
     /// The counters that it has shown, until they are looked at.
-    counters: BTreeMap<Vec<u8>, Examined>,
+    counters: BTreeMap<WireName, Examined>,
     /// What the session has just opened to make its row.
     opened: Option<JustOpened>,
     /// A session has ended at a LIST that asked for counters, too: it is asked without.
@@ -56,7 +56,7 @@ pub(super) struct Listing {
 /// A folder that was opened to make its row: its pass asks for the listing at once.
 #[derive(Debug)]
 pub(super) struct JustOpened {
-    pub(super) name: Vec<u8>,
+    pub(super) name: WireName,
     /// When it was asked.
     pub(super) asked: Micros,
     pub(super) shown: Examined,
@@ -141,17 +141,17 @@ impl Listing {
     }
 
     /// Names that are asked when all else is done.
-    pub(super) fn late(&self) -> impl Iterator<Item = &Vec<u8>> {
+    pub(super) fn late(&self) -> impl Iterator<Item = &WireName> {
         self.late.iter().map(|name| &name.remote_id)
     }
 
     /// The counters that were shown, to be looked at.
-    pub(super) fn take_counters(&mut self) -> BTreeMap<Vec<u8>, Examined> {
+    pub(super) fn take_counters(&mut self) -> BTreeMap<WireName, Examined> {
         std::mem::take(&mut self.counters)
     }
 
     /// These are looked at later.
-    pub(super) fn keep_counters(&mut self, counters: BTreeMap<Vec<u8>, Examined>) {
+    pub(super) fn keep_counters(&mut self, counters: BTreeMap<WireName, Examined>) {
         self.counters = counters;
     }
 
@@ -180,15 +180,15 @@ impl Listing {
     pub(super) fn on_listed(
         &mut self,
         (listed, unreadable): (Vec<ListedFolder>, Option<PlainText>),
-        counters: BTreeMap<Vec<u8>, Examined>,
-        judged: &BTreeSet<Vec<u8>>,
+        counters: BTreeMap<WireName, Examined>,
+        judged: &BTreeSet<WireName>,
         cx: &mut FolderCx<'_>,
     ) {
         self.counters = counters;
         let ListState::Asked { started } = self.state else { return };
         self.from = started;
         let shown = listed.len();
-        let mut names: BTreeMap<Vec<u8>, ListedFolder> =
+        let mut names: BTreeMap<WireName, ListedFolder> =
             listed.into_iter().map(|f| (f.remote_id.clone(), f)).collect();
         let is_missing = |f: &&Folder| !names.contains_key(&f.row.remote_id);
         let missing: BTreeSet<FolderId> =
@@ -349,7 +349,7 @@ impl Listing {
     /// A folder is listed and cannot be opened: its ledger row, and the run goes on.
     pub(super) fn shut(
         &self,
-        (remote_id, path): (Vec<u8>, String),
+        (remote_id, path): (WireName, String),
         folder: Option<FolderId>,
         failure: &Failure,
         run: &mut Cx<'_>,
@@ -420,10 +420,10 @@ impl Listing {
     }
 
     /// Takes a new name out of what is still to be asked; returns its path.
-    pub(super) fn drop_name(&mut self, name: &[u8]) -> Option<String> {
+    pub(super) fn drop_name(&mut self, name: &WireName) -> Option<String> {
         let mut path = None;
         let mut keep = |f: &ListedFolder| {
-            let is_it = f.remote_id == name;
+            let is_it = f.remote_id == *name;
             if is_it {
                 path = Some(f.path.clone());
             }

@@ -8,6 +8,7 @@
 
 use crate::commit::change::{AccountChange, Note, Poison};
 use crate::failure::{Class, Failure, Reach, When};
+use crate::mail::folder::WireName;
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::Request;
@@ -43,10 +44,10 @@ pub(super) struct Notes {
     /// Sessions that have ended after a step forward with one mail.
     furthers: u32,
     /// Wire names about which this session has answered something.
-    answered: BTreeSet<Vec<u8>>,
+    answered: BTreeSet<WireName>,
     /// Wire names that were opened, and those whose index was told, in this run.
-    opened: BTreeSet<Vec<u8>>,
-    indexed: BTreeSet<Vec<u8>>,
+    opened: BTreeSet<WireName>,
+    indexed: BTreeSet<WireName>,
 }
 
 /// Whether a session that ended with this failure may have ended at what it was asked.
@@ -68,7 +69,7 @@ impl Notes {
     /// still true.
     pub(super) fn new<'a>(
         before: Option<Self>,
-        shut: impl Iterator<Item = &'a Vec<u8>>,
+        shut: impl Iterator<Item = &'a WireName>,
         stored: Vec<Note>,
     ) -> Self {
         let mut notes = Self {
@@ -99,7 +100,7 @@ impl Notes {
     }
 
     /// It has brought mail of a folder.
-    pub(super) fn has_brought(&mut self, name: Vec<u8>) {
+    pub(super) fn has_brought(&mut self, name: WireName) {
         self.answered.insert(name);
     }
 
@@ -108,17 +109,17 @@ impl Notes {
         let Some(name) = request.and_then(Request::remote_id) else { return };
         let about = match request {
             Some(Request::Folders(FolderRequest::Examine { .. })) => {
-                self.opened.insert(name.to_vec());
-                Poison::Examine(name.to_vec())
+                self.opened.insert(name.clone());
+                Poison::Examine(name.clone())
             }
             _ => {
-                self.indexed.insert(name.to_vec());
+                self.indexed.insert(name.clone());
                 // Opening it was a part of the question.
-                self.forget(&Poison::Examine(name.to_vec()), run);
-                Poison::Index(name.to_vec())
+                self.forget(&Poison::Examine(name.clone()), run);
+                Poison::Index(name.clone())
             }
         };
-        self.answered.insert(name.to_vec());
+        self.answered.insert(name.clone());
         self.forget(&about, run);
     }
 
@@ -139,8 +140,8 @@ impl Notes {
     pub(super) fn at_folder(&self, request: &Request) -> Option<(Poison, bool)> {
         let name = request.remote_id()?;
         let about = match request {
-            Request::Folders(FolderRequest::Examine { .. }) => Poison::Examine(name.to_vec()),
-            _ => Poison::Index(name.to_vec()),
+            Request::Folders(FolderRequest::Examine { .. }) => Poison::Examine(name.clone()),
+            _ => Poison::Index(name.clone()),
         };
         Some((about, self.answered.iter().any(|answered| answered != name)))
     }
@@ -230,16 +231,16 @@ impl Notes {
     }
 
     /// Whether sessions have ended at this folder's EXAMINE or index.
-    pub(super) fn ends_sessions(&self, name: &[u8]) -> bool {
+    pub(super) fn ends_sessions(&self, name: &WireName) -> bool {
         !self.notes.is_empty()
-            && (self.is_noted(&Poison::Examine(name.to_vec()))
-                || self.is_noted(&Poison::Index(name.to_vec())))
+            && (self.is_noted(&Poison::Examine(name.clone()))
+                || self.is_noted(&Poison::Index(name.clone())))
     }
 
     /// How often they have.
-    pub(super) fn cuts_at(&self, name: &[u8]) -> u32 {
+    pub(super) fn cuts_at(&self, name: &WireName) -> u32 {
         let of = |about| self.notes.get(&about).map_or(0, |noted| noted.count);
-        of(Poison::Examine(name.to_vec())).max(of(Poison::Index(name.to_vec())))
+        of(Poison::Examine(name.clone())).max(of(Poison::Index(name.clone())))
     }
 
     /// Mails of a folder at which a session has ended, at least so often.

@@ -1,6 +1,7 @@
 //! What comes next. The order: LIST; INBOX's pass and its newest page; the other passes; flagged
 //! mail; the newest of each folder; history downwards; due retries. Arrivals always go first.
 
+use crate::mail::folder::WireName;
 use crate::mail::id::FolderId;
 use crate::run::context::RunFacts;
 use crate::run::folders::fills::plan::{PagePlan, probe};
@@ -48,7 +49,8 @@ impl FolderWork {
     }
 
     fn start_pass(&mut self, id: FolderId, run: &mut Cx<'_>) {
-        let is_it = |name: &[u8]| self.folders.get(&id).is_some_and(|f| f.row.remote_id == name);
+        let is_it =
+            |name: &WireName| self.folders.get(&id).is_some_and(|f| f.row.remote_id == *name);
         let opened = self.machines.listing.take_opened();
         let opened = opened.filter(|opened| is_it(&opened.name) && !run.doubts());
         if opened.is_some() {

@@ -13,7 +13,7 @@ pub(super) mod state;
 use crate::commit::change::AccountChange;
 use crate::commit::rows::RefusedLook;
 use crate::failure::{Class, Failure, Provenance, Reach, When};
-use crate::mail::folder::ListedFolder;
+use crate::mail::folder::{ListedFolder, WireName};
 use crate::mail::id::FolderId;
 use crate::provider::folders::FolderRequest;
 use crate::run::context::{RunEffects, RunFacts};
@@ -68,13 +68,13 @@ impl Refusals {
     }
 
     /// New names that this run has shut, or opened.
-    pub(super) fn judged(&self) -> &BTreeSet<Vec<u8>> {
+    pub(super) fn judged(&self) -> &BTreeSet<WireName> {
         &self.judged
     }
 
     /// Notes an answer that tells nothing. Returns whether another session's was one, too.
-    fn is_bare_again(&mut self, name: &[u8]) -> bool {
-        *self.bare.entry(name.to_vec()).or_default()
+    fn is_bare_again(&mut self, name: &WireName) -> bool {
+        *self.bare.entry(name.clone()).or_default()
     }
 
     /// Something is to be asked of another session.
@@ -173,7 +173,7 @@ impl Refusals {
     }
 
     /// Names that were refused and are still there.
-    fn refused(&self, cx: &FolderCx<'_>) -> Vec<Vec<u8>> {
+    fn refused(&self, cx: &FolderCx<'_>) -> Vec<WireName> {
         let is_refused = |f: &&Folder| f.refusal.refused.is_some() && !f.row.excluded;
         let held = cx.folders.values().filter(is_refused).map(|f| f.row.remote_id.clone());
         held.chain(self.fresh.keys().cloned()).collect()
@@ -182,7 +182,7 @@ impl Refusals {
     /// Begins to ask whether it is the server, or goes on. `late` are names that are still to be asked.
     pub(super) fn plan<'a>(
         &mut self,
-        late: impl Iterator<Item = &'a Vec<u8>>,
+        late: impl Iterator<Item = &'a WireName>,
         cx: &mut FolderCx<'_>,
     ) -> TrialTurn {
         if !matches!(self.trial, Trial::None) {
@@ -204,7 +204,7 @@ impl Refusals {
         let mut names: VecDeque<_> = names.chain(refused.into_iter().take(WITNESSES)).collect();
         // One that is left out can answer, too.
         if !cx.run.settings().folders.wants("INBOX") {
-            names.push_back(b"INBOX".to_vec());
+            names.push_back(b"INBOX".into());
         }
         self.trial = Trial::Witness(names);
         self.ask_next(cx);
@@ -274,7 +274,7 @@ impl Refusals {
     }
 
     /// It answers now: it is looked at, once.
-    fn opens_again(&mut self, name: &[u8], cx: &mut FolderCx<'_>) {
+    fn opens_again(&mut self, name: &WireName, cx: &mut FolderCx<'_>) {
         if self.fresh.remove(name).is_some() {
             self.relist = true;
             return;
@@ -289,7 +289,7 @@ impl Refusals {
     }
 
     /// A refusal beside an answer.
-    fn count_refusal(&mut self, name: Vec<u8>, failure: Failure, cx: &mut FolderCx<'_>) {
+    fn count_refusal(&mut self, name: WireName, failure: Failure, cx: &mut FolderCx<'_>) {
         if let Some((folder, _)) = self.fresh.remove(&name) {
             if is_bare(&failure) {
                 return self.on_fresh(folder, failure, cx);

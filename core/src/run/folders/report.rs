@@ -3,6 +3,7 @@
 use crate::commit::rows::AccountRow;
 use crate::failure::{Class, Failure, Provenance, Reach};
 use crate::mail::cursor::{Live, Mark};
+use crate::mail::folder::WireName;
 use crate::provider::{Proof, Tells};
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::folders::folder::{Cx, Folder};
@@ -58,7 +59,7 @@ pub(super) fn leave_undone(folders: &Folders, run: &mut Cx<'_>) {
         ));
     }
     let held =
-        |name: &Vec<u8>| folders.values().any(|f| f.row.excluded && f.row.remote_id == *name);
+        |name: &WireName| folders.values().any(|f| f.row.excluded && f.row.remote_id == *name);
     let shut = run.account().shut.keys().filter(|name| !held(name)).count();
     if shut > 0 {
         run.leave(format!(

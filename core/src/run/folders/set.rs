@@ -4,6 +4,7 @@
 use crate::commit::rows::FolderRow;
 use crate::failure::Failure;
 use crate::mail::cursor::Mark;
+use crate::mail::folder::WireName;
 use crate::mail::id::FolderId;
 use crate::run::folders::folder::Folder;
 use std::cell::{Ref, RefCell};
@@ -177,8 +178,8 @@ impl Folders {
     }
 
     /// The folder of this wire name.
-    pub(super) fn named(&self, remote_id: &[u8]) -> Option<&Folder> {
-        self.map.values().find(|f| f.row.remote_id == remote_id)
+    pub(super) fn named(&self, remote_id: &WireName) -> Option<&Folder> {
+        self.map.values().find(|f| f.row.remote_id == *remote_id)
     }
 
     fn touch(&mut self, id: FolderId) {

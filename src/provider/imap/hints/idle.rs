@@ -15,6 +15,7 @@ use crate::provider::{Ask, Asks};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::BodySink;
 use postrider_core::mail::cursor::Mark;
+use postrider_core::mail::folder::WireName;
 use postrider_core::provider::watch::{Hint, Unwatched, WatchAnswer, WatchRequest};
 use postrider_core::provider::{Answer, Request};
 use std::sync::atomic::Ordering;
@@ -143,8 +144,8 @@ impl ImapSession {
     /// What may have changed between the last pass and now. In the folder that is open still, the
     /// server tells all of it; in one that has to be opened anew, nobody tells what happened to
     /// flags.
-    async fn since_seen(&mut self, remote_id: &[u8], seen: Mark) -> Result<Hint, Failure> {
-        let open = self.conn.open.selected().filter(|selected| selected.remote_id == remote_id);
+    async fn since_seen(&mut self, remote_id: &WireName, seen: Mark) -> Result<Hint, Failure> {
+        let open = self.conn.open.selected().filter(|selected| selected.remote_id == *remote_id);
         if let Some(selected) = open
             && (selected.examined.uidnext == seen.uidnext || selected.examined.inferred)
             && selected.exists == seen.exists

@@ -4,6 +4,7 @@
 use crate::provider::imap::wire::response::Response;
 use crate::provider::imap::wire::utf7::wire_name;
 use postrider_core::failure::Failure;
+use postrider_core::mail::folder::WireName;
 use postrider_core::provider::Answer;
 use postrider_core::provider::watch::{Hint, Noticed, WatchAnswer};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +19,7 @@ const ROW: usize = 100;
 pub(in crate::provider::imap) struct Sought {
     /// All names; these have come, and whether they were said to be none. One line of each is the answer, what
     /// says otherwise behind it is news.
-    pub(in crate::provider::imap) names: Option<BTreeMap<Vec<u8>, bool>>,
+    pub(in crate::provider::imap) names: Option<BTreeMap<WireName, bool>>,
     /// The folder that is being opened: some servers name it.
     pub(in crate::provider::imap) opens: Vec<u8>,
     pub(in crate::provider::imap) counters: SoughtCounters,
@@ -31,16 +32,16 @@ pub(in crate::provider::imap) enum SoughtCounters {
     #[default]
     Nothing,
     /// Everybody's; of these they have come.
-    All(BTreeSet<Vec<u8>>),
+    All(BTreeSet<WireName>),
     /// Of these they are still to come.
-    Of(BTreeSet<Vec<u8>>),
+    Of(BTreeSet<WireName>),
 }
 
 impl SoughtCounters {
-    fn takes(&mut self, name: &[u8]) -> bool {
+    fn takes(&mut self, name: &WireName) -> bool {
         match self {
             Self::Nothing => false,
-            Self::All(came) => came.insert(name.to_vec()),
+            Self::All(came) => came.insert(name.clone()),
             Self::Of(left) => left.remove(name),
         }
     }
@@ -51,7 +52,7 @@ impl SoughtCounters {
 pub(in crate::provider::imap) struct Notices {
     /// The server tells of every folder.
     pub(in crate::provider::imap) on: bool,
-    told: BTreeMap<Vec<u8>, Noticed>,
+    told: BTreeMap<WireName, Noticed>,
     /// Octets that they take.
     octets: usize,
     names: bool,
@@ -91,7 +92,7 @@ impl Notices {
                 let is_asked = match &mut asked.names {
                     // Twice the same is none: a server may list a name twice each time.
                     Some(came) => {
-                        !renamed && (came.insert(name.clone(), goes) != Some(false) || !goes)
+                        !renamed && (came.insert(name.clone().into(), goes) != Some(false) || !goes)
                     }
                     None => *name == asked.opens,
                 };
@@ -180,21 +181,21 @@ mod tests {
         let sought = SoughtCounters::All(BTreeSet::new());
         let mut asked = Sought { counters: sought, ..Sought::default() };
         notices.hear(&other(5), &mut asked);
-        asked.counters = SoughtCounters::Of([b"Other".to_vec()].into());
+        asked.counters = SoughtCounters::Of([b"Other".into()].into());
         notices.hear(&other(6), &mut asked);
         assert!(notices.is_news());
         let shown = Noticed { uidnext: Some(6), exists: Some(4), modseq: Some(9) };
         assert_eq!(
             told(&mut notices),
-            [format!("{:?}", Answer::Watch(WatchAnswer::Told(b"INBOX".to_vec(), shown)))]
+            [format!("{:?}", Answer::Watch(WatchAnswer::Told(b"INBOX".into(), shown)))]
         );
         assert!(told(&mut notices).is_empty() && !notices.is_news());
         notices.hear(&list(false), &mut Sought::default());
         assert_eq!(told(&mut notices), ["Hinted(Names)"]);
         // What is told besides the answer, before it or behind it, or of a folder nobody asked for.
         for sought in [
-            SoughtCounters::All([b"Other".to_vec()].into()),
-            SoughtCounters::Of([b"Another".to_vec()].into()),
+            SoughtCounters::All([b"Other".into()].into()),
+            SoughtCounters::Of([b"Another".into()].into()),
             SoughtCounters::Nothing,
         ] {
             notices.hear(&other(7), &mut Sought { counters: sought, ..Sought::default() });

@@ -6,6 +6,7 @@ use crate::provider::imap::failure::During;
 use crate::provider::imap::look::changes::{Changes, rows_of};
 use crate::provider::imap::wire::response::{Condition, FetchLine, Response};
 use postrider_core::failure::Failure;
+use postrider_core::mail::folder::WireName;
 use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::provider::folders::{Enough, Examined};
 use postrider_core::provider::watch::Hint;
@@ -16,10 +17,10 @@ use postrider_core::provider::watch::Hint;
 /// open, something came or went while it was asked, or it is empty (some refuse `n:*` then).
 pub(in crate::provider::imap) async fn counted_on(
     conn: &mut Conn,
-    remote_id: &[u8],
+    remote_id: &WireName,
     enough: Enough,
 ) -> Result<Option<(Examined, UidFlags)>, Failure> {
-    let open = conn.open.selected().filter(|open| open.remote_id == remote_id);
+    let open = conn.open.selected().filter(|open| open.remote_id == *remote_id);
     let is_able = open.is_some_and(|open| !open.examined.inferred && open.exists > 0);
     if !is_able || enough == Enough::Nothing {
         return Ok(None);

@@ -7,6 +7,7 @@ use crate::provider::imap::wire::quote::{Said, say};
 use crate::provider::imap::wire::response::{Condition, Response, Told};
 use crate::provider::imap::wire::utf7::wire_name;
 use postrider_core::failure::Failure;
+use postrider_core::mail::folder::WireName;
 use postrider_core::mail::id::UidValidity;
 use postrider_core::provider::folders::Examined;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,14 +23,14 @@ pub(in crate::provider::imap) const ITEMS: &str = "(MESSAGES UIDNEXT UIDVALIDITY
 /// literal, is left out: it is opened. Source: RFC 3501 §6.3.10, RFC 7162 §3.1.7.
 pub(in crate::provider::imap) async fn counters_of(
     conn: &mut Conn,
-    names: &BTreeSet<&[u8]>,
-) -> Result<BTreeMap<Vec<u8>, Examined>, Failure> {
+    names: &BTreeSet<&WireName>,
+) -> Result<BTreeMap<WireName, Examined>, Failure> {
     let mut counters = BTreeMap::new();
     let mut commands = names.iter().filter_map(|name| match say(name) {
         Said::Quoted(name) => Some([b"STATUS ", name.as_slice(), b" ", ITEMS.as_bytes()].concat()),
         Said::Literal(_) => None,
     });
-    let sought = names.iter().map(|name| name.to_vec()).collect();
+    let sought = names.iter().copied().cloned().collect();
     conn.asks(Sought { counters: SoughtCounters::Of(sought), ..Sought::default() });
     let mut next = commands.next();
     while next.is_some() && conn.offered.counts_apart() {
@@ -54,7 +55,7 @@ pub(in crate::provider::imap) async fn counters_of(
                         match response {
                             Response::Counters { name, items } => {
                                 let name = wire_name(name);
-                                let shown = examined(&items).filter(|_| names.contains(&*name));
+                                let shown = examined(&items).filter(|_| names.contains(&name));
                                 counters.extend(shown.map(|shown| (name, shown)));
                             }
                             Response::Tagged(of, told) if open.remove(&of) => {

@@ -9,6 +9,7 @@ use crate::provider::imap::look::parts::whole;
 use crate::provider::imap::wire::quote::{Said, say};
 use crate::provider::imap::wire::response::{Condition, Response};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
+use postrider_core::mail::folder::WireName;
 use postrider_core::mail::id::{MailboxId, UidValidity};
 use postrider_core::provider::Tells;
 use postrider_core::provider::folders::{Changed, Examined, Since};
@@ -44,7 +45,7 @@ impl Conn {
     /// EXAMINE: the counters now. Source: RFC 3501 §6.3.2.
     pub(in crate::provider::imap) async fn examine(
         &mut self,
-        remote_id: &[u8],
+        remote_id: &WireName,
     ) -> Result<Examined, Failure> {
         Ok(self.examine_since(remote_id, None).await?.0)
     }
@@ -53,7 +54,7 @@ impl Conn {
     /// §3.1.4 (flags) and §3.2.5 (what went, too, and all of it in one answer).
     pub(in crate::provider::imap) async fn examine_since(
         &mut self,
-        remote_id: &[u8],
+        remote_id: &WireName,
         since: Option<Since>,
     ) -> Result<(Examined, Option<Changed>), Failure> {
         let tells_uids = self.ask_for_uids().await?;
@@ -113,7 +114,7 @@ impl Conn {
 
     async fn opened(
         &mut self,
-        remote_id: &[u8],
+        remote_id: &WireName,
         since: Option<Since>,
         changes: &mut Changes,
     ) -> Result<Examined, Failure> {
@@ -208,7 +209,7 @@ impl Conn {
         };
         let uidvalidity = UidValidity(uidvalidity);
         let examined = Examined { uidvalidity, uidnext, inferred, exists, modseq, mailbox };
-        self.open.opened(Selected { remote_id: remote_id.to_vec(), examined, exists });
+        self.open.opened(Selected { remote_id: remote_id.clone(), examined, exists });
         Ok(examined)
     }
 
@@ -231,11 +232,11 @@ impl Conn {
     /// Makes sure that the folder is open under the UIDVALIDITY that a question is about.
     pub(in crate::provider::imap) async fn select(
         &mut self,
-        remote_id: &[u8],
+        remote_id: &WireName,
         uidvalidity: UidValidity,
     ) -> Result<(), Failure> {
         let examined = match self.open.selected() {
-            Some(selected) if selected.remote_id == remote_id => selected.examined,
+            Some(selected) if selected.remote_id == *remote_id => selected.examined,
             _ => self.examine(remote_id).await?,
         };
         if examined.uidvalidity == uidvalidity {

@@ -5,6 +5,7 @@ use crate::provider::imap::look::changes::rows_of;
 use crate::provider::imap::look::parts;
 use crate::provider::imap::wire::response::{FetchLine, Response};
 use postrider_core::failure::Failure;
+use postrider_core::mail::folder::WireName;
 use postrider_core::mail::id::UidValidity;
 use postrider_core::mail::key::{Keyed, MatchKey};
 use postrider_core::mime::message_id;
@@ -24,7 +25,7 @@ pub(in crate::provider::imap) fn keyed(uid: u32, line: &FetchLine, sized: bool) 
 /// Source: RFC 3501 §6.4.5.
 pub(in crate::provider::imap) async fn keys(
     conn: &mut Conn,
-    remote_id: &[u8],
+    remote_id: &WireName,
     uidvalidity: UidValidity,
     sized: bool,
 ) -> Result<FolderAnswer, Failure> {
@@ -48,7 +49,7 @@ pub(in crate::provider::imap) async fn keys(
     rows.sort_by_key(|row| row.uid);
     rows.dedup_by_key(|row| row.uid);
     let exists = conn.open.exists();
-    Ok(FolderAnswer::Keyed { remote_id: remote_id.to_vec(), rows, exists })
+    Ok(FolderAnswer::Keyed { remote_id: remote_id.clone(), rows, exists })
 }
 
 #[cfg(test)]

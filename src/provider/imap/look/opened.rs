@@ -2,13 +2,14 @@
 
 use crate::provider::imap::hints::touched::Touched;
 use crate::provider::imap::wire::response::Response;
+use postrider_core::mail::folder::WireName;
 use postrider_core::provider::folders::Examined;
 use postrider_core::provider::watch::Hint;
 
 /// What EXAMINE said of the folder that is open, and how many messages it has by now.
 #[derive(Debug)]
 pub(in crate::provider::imap) struct Selected {
-    pub(in crate::provider::imap) remote_id: Vec<u8>,
+    pub(in crate::provider::imap) remote_id: WireName,
     pub(in crate::provider::imap) examined: Examined,
     pub(in crate::provider::imap) exists: u32,
 }

@@ -12,7 +12,7 @@ use crate::provider::imap::mail::page::SET_OCTETS;
 use crate::provider::imap::wire::response::{Condition, FetchLine, Response};
 use crate::provider::imap::wire::utf7::{self, wire_name};
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
-use postrider_core::mail::folder::{ListedFolder, Role};
+use postrider_core::mail::folder::{ListedFolder, Role, WireName};
 use postrider_core::mail::id::UidValidity;
 use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
@@ -27,7 +27,7 @@ const INDEX: &str = "(UID FLAGS)";
 
 /// Closes the folder that is open, if its counters are asked for: those of its opening would be told
 /// of it. Source: RFC 3691.
-async fn unselect(conn: &mut Conn, counters_of: &[Vec<u8>]) -> Result<(), Failure> {
+async fn unselect(conn: &mut Conn, counters_of: &[WireName]) -> Result<(), Failure> {
     let open = conn.open.selected().is_some_and(|open| counters_of.contains(&open.remote_id));
     if !open || !conn.has("UNSELECT") {
         return Ok(());
@@ -46,7 +46,7 @@ async fn unselect(conn: &mut Conn, counters_of: &[Vec<u8>]) -> Result<(), Failur
 /// Source: RFC 3501 §6.3.8, RFC 6154, RFC 5819.
 pub(in crate::provider::imap) async fn list(
     conn: &mut Conn,
-    counters_of: &[Vec<u8>],
+    counters_of: &[WireName],
     anew: bool,
 ) -> Result<FolderAnswer, Failure> {
     let counted = (anew || !counters_of.is_empty()) && conn.offered.counts_along();
@@ -107,9 +107,9 @@ pub(in crate::provider::imap) async fn list(
         return Err(refusal(&told, During::Other));
     }
     if !counted && conn.offered.counts_apart() {
-        let listed: BTreeSet<&[u8]> = folders.iter().map(|f| f.remote_id.as_slice()).collect();
-        let asked = counters_of.iter().map(Vec::as_slice).filter(|name| listed.contains(name));
-        let asked = asked.filter(|name| open.as_deref() != Some(name)).collect();
+        let listed: BTreeSet<&WireName> = folders.iter().map(|f| &f.remote_id).collect();
+        let asked = counters_of.iter().filter(|name| listed.contains(name));
+        let asked = asked.filter(|name| open.as_ref() != Some(name)).collect();
         counters = counters::counters_of(conn, &asked).await?;
     }
     let unreadable = unreadable.map(Into::into);
@@ -119,7 +119,7 @@ pub(in crate::provider::imap) async fn list(
 /// UIDs and flags of the folder, or of some UIDs of it. Source: RFC 3501 §6.4.8.
 pub(in crate::provider::imap) async fn index(
     conn: &mut Conn,
-    remote_id: &[u8],
+    remote_id: &WireName,
     uidvalidity: UidValidity,
     uids: Option<&UidSet>,
 ) -> Result<FolderAnswer, Failure> {
@@ -159,7 +159,7 @@ pub(in crate::provider::imap) async fn index(
         return Err(Failure::new(Class::InvalidData, Reach::Folder, Provenance::Server, text));
     }
     let exists = conn.open.exists();
-    Ok(FolderAnswer::Indexed { remote_id: remote_id.to_vec(), rows, exists })
+    Ok(FolderAnswer::Indexed { remote_id: remote_id.clone(), rows, exists })
 }
 
 /// Flags that could not all be read are asked once more; what can be read then is what they are.
@@ -196,7 +196,7 @@ async fn ask_flags_again(
 /// The UIDs of the folder. Source: RFC 3501 §6.4.8.
 pub(in crate::provider::imap) async fn uids(
     conn: &mut Conn,
-    remote_id: &[u8],
+    remote_id: &WireName,
     uidvalidity: UidValidity,
 ) -> Result<FolderAnswer, Failure> {
     conn.select(remote_id, uidvalidity).await?;
@@ -215,7 +215,7 @@ pub(in crate::provider::imap) async fn uids(
     .await?;
     let exists = conn.open.exists();
     let uids = uids.into_iter().collect();
-    Ok(FolderAnswer::Uids { remote_id: remote_id.to_vec(), uids, exists })
+    Ok(FolderAnswer::Uids { remote_id: remote_id.clone(), uids, exists })
 }
 
 /// A row of a sample.
@@ -228,7 +228,7 @@ fn sampled(response: &Response) -> Option<Sampled> {
 /// Size and INTERNALDATE of some messages. Source: RFC 3501 §6.4.5.
 pub(in crate::provider::imap) async fn sample(
     conn: &mut Conn,
-    remote_id: &[u8],
+    remote_id: &WireName,
     uidvalidity: UidValidity,
     uids: &UidSet,
 ) -> Result<FolderAnswer, Failure> {
@@ -242,13 +242,13 @@ pub(in crate::provider::imap) async fn sample(
         lines <= STRAY_ROWS
     })
     .await?;
-    Ok(FolderAnswer::Sampled { remote_id: remote_id.to_vec(), rows: rows.into_values().collect() })
+    Ok(FolderAnswer::Sampled { remote_id: remote_id.clone(), rows: rows.into_values().collect() })
 }
 
 /// Size and INTERNALDATE of the newest message. Source: RFC 3501 §6.4.5.
 pub(in crate::provider::imap) async fn newest(
     conn: &mut Conn,
-    remote_id: &[u8],
+    remote_id: &WireName,
     uidvalidity: UidValidity,
 ) -> Result<FolderAnswer, Failure> {
     conn.select(remote_id, uidvalidity).await?;
@@ -263,13 +263,13 @@ pub(in crate::provider::imap) async fn newest(
         })
         .await?;
     whole(&told)?;
-    Ok(FolderAnswer::Sampled { remote_id: remote_id.to_vec(), rows: newest.into_iter().collect() })
+    Ok(FolderAnswer::Sampled { remote_id: remote_id.clone(), rows: newest.into_iter().collect() })
 }
 
 /// RFC822.SIZE of every message. Source: RFC 3501 §6.4.5.
 pub(in crate::provider::imap) async fn sizes(
     conn: &mut Conn,
-    remote_id: &[u8],
+    remote_id: &WireName,
     uidvalidity: UidValidity,
 ) -> Result<FolderAnswer, Failure> {
     conn.select(remote_id, uidvalidity).await?;

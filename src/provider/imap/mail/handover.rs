@@ -6,6 +6,7 @@ use crate::provider::{Ask, Units};
 use postrider_core::budget::Lane;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::{BodyRef, Sealing};
+use postrider_core::mail::folder::WireName;
 use postrider_core::mail::page::Page;
 use postrider_core::provider::folders::{FolderAnswer, FolderRequest};
 use postrider_core::provider::{Answer, Request};
@@ -41,7 +42,7 @@ impl Asker {
     }
 
     /// The folder, where it is a page of the past that was asked for.
-    fn past_of(&self) -> Option<Vec<u8>> {
+    fn past_of(&self) -> Option<WireName> {
         let ask = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &ask.request {
             Request::Folders(FolderRequest::Fetch { lane: Lane::Backfill, remote_id, .. }) => {
@@ -83,7 +84,7 @@ pub(in crate::provider::imap) struct HandOver {
     handed: Arc<AtomicU64>,
     /// What was ordered and is not known to be done, by its number: of which folder it is a page of the
     /// past, if it is one. A seal is nobody's.
-    open: VecDeque<(u64, Option<Vec<u8>>)>,
+    open: VecDeque<(u64, Option<WireName>)>,
     /// Bodies that were numbered.
     numbered: u64,
     /// Who could not be answered any more: [`HandOver::end`] does, once it knows why.
@@ -165,7 +166,7 @@ impl HandOver {
     }
 
     /// What is not handed over, seals apart.
-    fn waiting(&self) -> impl Iterator<Item = &Option<Vec<u8>>> {
+    fn waiting(&self) -> impl Iterator<Item = &Option<WireName>> {
         let handed = self.handed.load(Ordering::Acquire);
         self.open.iter().filter(move |(number, _)| *number > handed).map(|(_, about)| about)
     }

@@ -8,6 +8,7 @@ use crate::provider::imap::wire::response::{Condition, FetchLine, Told};
 use postrider_core::budget::Lane;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::body::Beginning;
+use postrider_core::mail::folder::WireName;
 use postrider_core::mail::id::UidValidity;
 use postrider_core::mail::recognise::IdentityKind;
 use postrider_core::mail::settle::Settlement;
@@ -84,7 +85,7 @@ pub(in crate::provider::imap) struct Active {
     pub(in crate::provider::imap) asker: Asker,
     pub(in crate::provider::imap) page: Settlement<Row>,
     /// Where its messages lie.
-    pub(in crate::provider::imap) remote_id: Vec<u8>,
+    pub(in crate::provider::imap) remote_id: WireName,
     pub(in crate::provider::imap) uidvalidity: UidValidity,
     /// RFC822.SIZE is an estimate there.
     pub(in crate::provider::imap) estimated: bool,

@@ -11,6 +11,7 @@ use crate::provider::imap::session::ImapSession;
 use crate::provider::imap::wire::response::{Condition, FetchLine, Response};
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::BodyRef;
+use postrider_core::mail::folder::WireName;
 use postrider_core::mail::id::Identity;
 use postrider_core::mail::key::Keyed;
 use postrider_core::mail::message::Fetched;
@@ -107,7 +108,7 @@ impl ImapSession {
     /// Those of a page that are messages of ours.
     pub(in crate::provider::imap) async fn recognised(
         &mut self,
-        remote_id: &[u8],
+        remote_id: &WireName,
         uids: &UidSet,
         names: IdentityKind,
         estimated: bool,

@@ -4,6 +4,7 @@
 use base64::Engine;
 use base64::alphabet::IMAP_MUTF7;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use postrider_core::mail::folder::WireName;
 
 const ENGINE: GeneralPurpose = GeneralPurpose::new(
     &IMAP_MUTF7,
@@ -55,8 +56,8 @@ fn decode_run(run: &str) -> Option<String> {
 
 /// A folder's wire name: INBOX in any case is INBOX.
 #[must_use]
-pub fn wire_name(name: Vec<u8>) -> Vec<u8> {
-    if name.eq_ignore_ascii_case(b"INBOX") { b"INBOX".to_vec() } else { name }
+pub fn wire_name(name: Vec<u8>) -> WireName {
+    if name.eq_ignore_ascii_case(b"INBOX") { b"INBOX".into() } else { name.into() }
 }
 
 #[cfg(test)]

@@ -299,7 +299,7 @@ fn a_look_of_an_earlier_run_along_feeds_proves_nothing() {
     f.take(Input::Hinted(1, Hint::Counts), at(10));
     let mut opened = AccountSnapshot::of(AccountRow::fresh(AccountId(1), Incarnation(1)));
     let mut rows = FeedRows::fresh(opened.account.clone());
-    let row = FolderRow::new(FolderId(1), b"INBOX".to_vec(), "INBOX".into(), None, at(0).wall);
+    let row = FolderRow::new(FolderId(1), b"INBOX".into(), "INBOX".into(), None, at(0).wall);
     rows.places.insert(row.id, FolderRow { passed_at: Some(at(3).wall), ..row });
     opened.feed = Some(Box::new(rows));
     f.take(Input::Machine(f.run(), Event::Opened(Box::new(opened))), at(10));

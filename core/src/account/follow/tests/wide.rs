@@ -12,7 +12,13 @@ fn wide() -> Follower {
     let mut f = resting();
     let mark = Mark { uidnext: 9, exists: 3, modseq: 7 };
     let (id, remote_id) = (FolderId(2), b"Work".to_vec());
-    f.folders.push(FolderLine { id, remote_id, path: "Work".into(), mark, ..inbox() });
+    f.folders.push(FolderLine {
+        id,
+        remote_id: remote_id.into(),
+        path: "Work".into(),
+        mark,
+        ..inbox()
+    });
     f.take(Input::Hinted(1, Hint::Wide), at(2));
     assert_eq!(f.push(), Push::Notify);
     f
@@ -36,7 +42,7 @@ fn some(list: bool, folders: &[(i64, Depth)]) -> Option<Scope> {
 
 #[test]
 fn what_is_as_the_last_pass_left_it_is_not_looked_at() {
-    let told = |shown| looks(&mut wide(), Input::Told(1, b"Work".to_vec(), shown));
+    let told = |shown| looks(&mut wide(), Input::Told(1, b"Work".into(), shown));
     assert_eq!(told(SHOWN), None);
     assert_eq!(told(Noticed { modseq: None, ..SHOWN }), None);
     let work = some(false, &[(2, Depth::Quick)]);
@@ -51,7 +57,7 @@ fn what_is_as_the_last_pass_left_it_is_not_looked_at() {
     let flags = Noticed { uidnext: None, exists: None, ..SHOWN };
     assert_eq!(told(flags), some(false, &[(2, Depth::Full)]), "flags alone");
     assert_eq!(
-        looks(&mut wide(), Input::Told(9, b"Work".to_vec(), Noticed::default())),
+        looks(&mut wide(), Input::Told(9, b"Work".into(), Noticed::default())),
         None,
         "another watch's"
     );
@@ -59,7 +65,7 @@ fn what_is_as_the_last_pass_left_it_is_not_looked_at() {
 
 #[test]
 fn names_are_listed() {
-    assert_eq!(looks(&mut wide(), Input::Told(1, b"New".to_vec(), SHOWN)), some(true, &[]));
+    assert_eq!(looks(&mut wide(), Input::Told(1, b"New".into(), SHOWN)), some(true, &[]));
     assert_eq!(looks(&mut wide(), Input::Hinted(1, Hint::Names)), some(true, &[]));
 }
 
@@ -68,7 +74,7 @@ fn names_are_listed() {
 #[test]
 fn a_name_that_is_no_folder_is_listed_once() {
     let mut f = wide();
-    let told = || Input::Told(1, b"Spam".to_vec(), SHOWN);
+    let told = || Input::Told(1, b"Spam".into(), SHOWN);
     assert_eq!(looks(&mut f, told()), some(true, &[]));
     let rests = |f: &mut Follower| {
         let folders = wide().folders;
@@ -78,7 +84,7 @@ fn a_name_that_is_no_folder_is_listed_once() {
     };
     rests(&mut f);
     let watch = f.watching.number;
-    let again = |f: &mut Follower, n| looks(f, Input::Told(n, b"Spam".to_vec(), SHOWN));
+    let again = |f: &mut Follower, n| looks(f, Input::Told(n, b"Spam".into(), SHOWN));
     assert_eq!(again(&mut f, watch), None);
     assert_eq!(looks(&mut f, Input::Hinted(watch, Hint::Names)), some(true, &[]));
     rests(&mut f);
@@ -121,7 +127,7 @@ fn what_is_left_out_or_stands_still_is_not_looked_at() {
     for spoil in spoils {
         let mut f = wide();
         spoil(&mut f.folders[1]);
-        assert_eq!(looks(&mut f, Input::Told(1, b"Work".to_vec(), Noticed::default())), None);
+        assert_eq!(looks(&mut f, Input::Told(1, b"Work".into(), Noticed::default())), None);
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::commit::change::AccountChange;
 use crate::commit::rows::Shut;
 use crate::failure::Class;
-use crate::mail::folder::ListedFolder;
+use crate::mail::folder::{ListedFolder, WireName};
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::folders::context::FolderCx;
 use crate::run::folders::folder::Owner;
@@ -13,12 +13,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Names that were shut and are no trouble any more: they are listed no more, or the config leaves them out.
 pub(super) fn no_more_shut(
-    names: &BTreeMap<Vec<u8>, ListedFolder>,
+    names: &BTreeMap<WireName, ListedFolder>,
     is_readable: bool,
     cx: &FolderCx<'_>,
-) -> BTreeSet<Vec<u8>> {
+) -> BTreeSet<WireName> {
     let now = cx.run.now().wall;
-    let is_over = |name: &Vec<u8>, shut: &Shut| match names.get(name) {
+    let is_over = |name: &WireName, shut: &Shut| match names.get(name) {
         Some(folder) => !cx.run.settings().folders.wants(&folder.path),
         // Behind a line that cannot be read it cannot be asked either: that line's own row
         // stands for it.
@@ -32,11 +32,11 @@ pub(super) fn no_more_shut(
 /// new, and daily.
 pub(super) fn shut_line(line: String, seen: Micros, cx: &mut FolderCx<'_>) {
     let at = cx.run.now().wall;
-    if cx.run.account().shut.get(&Vec::new()).is_some_and(|shut| shut.due_at > at) {
+    if cx.run.account().shut.get(&WireName::default()).is_some_and(|shut| shut.due_at > at) {
         return;
     }
     let change = AccountChange::Shut {
-        remote_id: Vec::new(),
+        remote_id: WireName::default(),
         path: String::new(),
         folder: None,
         class: Class::InvalidData,
@@ -49,7 +49,7 @@ pub(super) fn shut_line(line: String, seen: Micros, cx: &mut FolderCx<'_>) {
 }
 
 /// Whether a name is asked last of all: it is shut, or sessions have ended at it.
-pub(super) fn is_hard(name: &[u8], judged: &BTreeSet<Vec<u8>>, cx: &FolderCx<'_>) -> bool {
+pub(super) fn is_hard(name: &WireName, judged: &BTreeSet<WireName>, cx: &FolderCx<'_>) -> bool {
     cx.run.account().shut.contains_key(name)
         || cx.notes.ends_sessions(name)
         || judged.contains(name)
@@ -58,7 +58,7 @@ pub(super) fn is_hard(name: &[u8], judged: &BTreeSet<Vec<u8>>, cx: &FolderCx<'_>
 /// Names that are due, those that wait longest first.
 pub(super) fn in_turn(
     mut hard: Vec<ListedFolder>,
-    judged: &BTreeSet<Vec<u8>>,
+    judged: &BTreeSet<WireName>,
     cx: &FolderCx<'_>,
 ) -> VecDeque<ListedFolder> {
     let (now, stays) = (cx.run.now().wall, cx.run.settings().policy.stays);

@@ -4,7 +4,7 @@
 use crate::commit::change::FolderChange;
 use crate::commit::rows::FolderRow;
 use crate::failure::Failure;
-use crate::mail::folder::ListedFolder;
+use crate::mail::folder::{ListedFolder, WireName};
 use crate::provider::folders::{Examined, FolderRequest, Sampled};
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::folders::context::{FolderCx, Want};
@@ -112,7 +112,7 @@ impl Listing {
         let is_of_use = cx.known.is_first && examined.exists > 0;
         let name = work.fresh.front().filter(|_| is_of_use).map(|fresh| &fresh.remote_id);
         let opened =
-            |name: &Vec<u8>| JustOpened { name: name.clone(), asked: work.asked, shown: examined };
+            |name: &WireName| JustOpened { name: name.clone(), asked: work.asked, shown: examined };
         self.opened = name.map(opened);
         self.open_next(work, examined, newest, cx);
     }

@@ -1,6 +1,6 @@
 //! Where the LIST of a run stands, and what it leaves to do.
 
-use crate::mail::folder::ListedFolder;
+use crate::mail::folder::{ListedFolder, WireName};
 use crate::mail::id::FolderId;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Examined, Sampled};
@@ -20,7 +20,7 @@ pub(super) struct Todo {
     pub(super) fresh: VecDeque<ListedFolder>,
     pub(super) excluded: BTreeSet<FolderId>,
     /// Names that were shut and that this LIST does not show.
-    pub(super) unlisted: BTreeSet<Vec<u8>>,
+    pub(super) unlisted: BTreeSet<WireName>,
     /// Nothing was missing, and there is an INBOX.
     pub(super) complete: bool,
     /// INBOX was opened: its newest page goes before the other folders.

@@ -1,6 +1,7 @@
 //! What a folder's counters prove by themselves: that nothing happened, or that mail only came.
 
 use crate::mail::cursor::{FlagsMark, Mark};
+use crate::mail::folder::WireName;
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Examined;
 use crate::run::folders::folder::{Folder, told};
@@ -69,7 +70,7 @@ pub(super) fn is_empty(folder: &Folder, shown: &Examined) -> bool {
 }
 
 /// The folders that their counters alone may prove unchanged.
-pub(in crate::run::folders) fn provable(folders: &Folders, at: Micros) -> Vec<Vec<u8>> {
+pub(in crate::run::folders) fn provable(folders: &Folders, at: Micros) -> Vec<WireName> {
     let rests = |folder: &&Folder| {
         !folder.row.excluded
             && folder.pass.wanted
@@ -91,7 +92,7 @@ mod tests {
 
     /// A folder that was listed, and what the server shows of it when nothing happened since.
     fn listed() -> (Folder, Examined) {
-        let mut row = FolderRow::new(FolderId(1), b"B".to_vec(), "B".into(), None, Micros(1));
+        let mut row = FolderRow::new(FolderId(1), b"B".into(), "B".into(), None, Micros(1));
         let mark = Mark { uidnext: 9, exists: 5, modseq: 7 };
         let uidvalidity = UidValidity(3);
         let mut lanes = Lanes::opened(uidvalidity, mark, None);

@@ -1,6 +1,7 @@
 //! What has just been read is proved: by the counters that the folder showed when it was listed, if it
 //! shows them still, else by a pass.
 
+use crate::mail::folder::WireName;
 use crate::mail::id::FolderId;
 use crate::provider::folders::Examined;
 use crate::run::context::{RunEffects, RunFacts};
@@ -95,10 +96,10 @@ impl FolderPasses {
     /// looked at later.
     pub(in crate::run::folders) fn prove_listed(
         &mut self,
-        shown: &BTreeMap<Vec<u8>, Examined>,
+        shown: &BTreeMap<WireName, Examined>,
         listed: Micros,
         cx: &mut FolderCx<'_>,
-    ) -> BTreeMap<Vec<u8>, Examined> {
+    ) -> BTreeMap<WireName, Examined> {
         let mut left = BTreeMap::new();
         if shown.is_empty() || cx.run.doubts() {
             return left;

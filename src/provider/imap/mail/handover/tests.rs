@@ -113,7 +113,7 @@ async fn only_mail_of_another_folders_past_lets_pass() {
     let page_of = |folder: &str, lane: Lane| {
         let Asker(ask) = asker("p", &told);
         ask.lock().unwrap().request = Request::Folders(FolderRequest::Fetch {
-            remote_id: folder.as_bytes().to_vec(),
+            remote_id: folder.as_bytes().into(),
             uidvalidity: UidValidity(1),
             uids: UidSet::one(1),
             estimated: false,

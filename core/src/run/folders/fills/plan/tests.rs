@@ -39,12 +39,8 @@ impl Table {
             listed_at: Some(Micros(2)),
             ..AccountRow::fresh(AccountId(1), Incarnation(1))
         };
-        let folder = ListedFolder {
-            remote_id: b"B".to_vec(),
-            path: "B".into(),
-            delimiter: None,
-            role: None,
-        };
+        let folder =
+            ListedFolder { remote_id: b"B".into(), path: "B".into(), delimiter: None, role: None };
         let mark = Mark { uidnext: top + 1, exists: 0, modseq: 0 };
         let (uidvalidity, started, newest) = (UidValidity(7), Micros(1), None);
         let names = account.names;
