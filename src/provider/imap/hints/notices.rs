@@ -191,7 +191,7 @@ mod tests {
         );
         assert!(told(&mut notices).is_empty() && !notices.is_news());
         notices.hear(&list(false), &mut Sought::default());
-        assert_eq!(told(&mut notices), ["Hinted(Names)"]);
+        assert_eq!(told(&mut notices), ["Watch(Hinted(Names))"]);
         // What is told besides the answer, before it or behind it, or of a folder nobody asked for.
         for sought in [
             SoughtCounters::All([b"Other".into()].into()),
@@ -232,7 +232,7 @@ mod tests {
         let mut notices = Notices { on: true, ..Notices::default() };
         notices.hear(&status("NotificationOverflow"), &mut Sought::default());
         assert!(notices.is_over());
-        assert_eq!(told(&mut notices), ["Hinted(Untold)"]);
+        assert_eq!(told(&mut notices), ["Watch(Hinted(Untold))"]);
         notices.hear(&list(false), &mut Sought::default());
         assert!(!notices.is_news(), "it tells no more");
         let mut notices = Notices { on: true, ..Notices::default() };
@@ -244,7 +244,7 @@ mod tests {
             assert!(notices.told.len() * 4000 <= NAMES);
         }
         hear(&mut notices, "behind it");
-        assert_eq!(told(&mut notices), ["Hinted(Untold)"]);
+        assert_eq!(told(&mut notices), ["Watch(Hinted(Untold))"]);
         assert!(!notices.is_over());
         // Each time anew; one folder, however often, takes its room once.
         for _ in 0..20_000 {
@@ -254,6 +254,6 @@ mod tests {
         for n in 0..20_000 {
             hear(&mut notices, &n.to_string());
         }
-        assert_eq!(told(&mut notices), ["Hinted(Untold)"]);
+        assert_eq!(told(&mut notices), ["Watch(Hinted(Untold))"]);
     }
 }
