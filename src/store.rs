@@ -23,5 +23,9 @@ pub use apply::Done;
 pub use connect::{Database, OpenError, open, open_for_reading};
 pub use feed::FeedStanding;
 pub use instance::{Disagreement, StartCount, adopt, agree, mark_bodies, note_stop, own_bodies};
-pub use read::{AccountInfo, Chosen, ManifestFolder, ManifestRow, Miscount, Reader};
-pub use shown::{StoredAccount, StoredEvent, StoredFailure, StoredFolder, StoredRun};
+pub use read::{AccountInfo, Chosen, ManifestRow, Reader};
+pub use sql::counts::Miscount;
+pub use sql::reading::ManifestFolder;
+pub use sql::shown::{
+    EventNumbers, StoredAccount, StoredEvent, StoredFailure, StoredFolder, StoredRun,
+};

@@ -6,6 +6,7 @@ use crate::admin::Shared;
 use crate::admin::lists::{Asked, limited};
 use crate::admin::problem::{Problem, ProblemOf};
 use crate::admin::view::{EventView, Page};
+use crate::store::EventNumbers;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -50,7 +51,7 @@ pub(super) async fn events(
     // Registered before the look, so that no event falls between.
     let mut news = shared.events.clone();
     news.mark_unchanged();
-    let (oldest, newest) = shared.reader.event_span().await?;
+    let EventNumbers { first: oldest, last: newest } = shared.reader.event_span().await?;
     if after > 0 && after < oldest - 1 {
         let text = format!(
             "events up to {} are no longer kept; begin again from a copy, then after={}",

@@ -352,7 +352,6 @@ pub(crate) struct RunView {
 
 impl From<&StoredRun> for RunView {
     fn from(row: &StoredRun) -> Self {
-        let (stored, octets, changes, failed) = row.counts;
         Self {
             id: row.id,
             account: row.account.clone(),
@@ -360,10 +359,10 @@ impl From<&StoredRun> for RunView {
             finished_at: instant(row.finished_at),
             outcome: row.outcome.clone(),
             reason: row.reason.clone(),
-            stored,
-            octets,
-            changes,
-            failed,
+            stored: row.stored,
+            octets: row.octets,
+            changes: row.facts,
+            failed: row.failed,
         }
     }
 }
@@ -399,8 +398,8 @@ impl From<&StoredFailure> for FailureView {
             attempts: row.attempts,
             next_try_at: row.next_try_at.map(instant),
             text: row.text.clone(),
-            first_at: instant(row.times.0),
-            last_at: instant(row.times.1),
+            first_at: instant(row.first_at),
+            last_at: instant(row.last_at),
         }
     }
 }

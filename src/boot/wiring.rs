@@ -163,7 +163,7 @@ impl Engine {
         packs.clear_unnamed(&named).map_err(StartError::Failure)?;
         let clock = Clock::start();
         let registry = Registry::new(clock);
-        let (_, last) = reader.event_span().await.map_err(StartError::Failure)?;
+        let last = reader.event_span().await.map_err(StartError::Failure)?.last;
         let (told, events) = watch::channel(last);
         let store = StoreArgs {
             db: db.clone(),

@@ -86,7 +86,7 @@ impl StoredMirror {
 
     /// The number of the last event.
     pub(super) async fn newest_event(&self) -> Result<i64, Exit> {
-        self.reader.event_span().await.map(|(_, newest)| newest).map_err(|e| said(&e))
+        self.reader.event_span().await.map(|events| events.last).map_err(|e| said(&e))
     }
 
     /// Done.

@@ -23,9 +23,13 @@ pub(super) use quiet::{Quiet, write_quiet};
 
 use crate::fault;
 use crate::store::failure::Trouble;
-use crate::store::rows::{HAS_LIMBO, Names, get, guard, location, message};
-use crate::store::sql::Text;
-use crate::store::transaction::{SavepointOf, Transaction};
+use crate::store::rows::{Names, guarded, location, message};
+use crate::store::sql::commit::{
+    AllFolders, Guard, Guarded, LimboAfter, LimboMayBeOver, LocationElsewhere, LocationsLeft,
+    LocationsNeeded, MessagesLeft, MessagesTouched, NameIsTaken, Stamped,
+};
+use crate::store::sql::query::Document;
+use crate::store::transaction::{SavepointOf, Sql, Transaction};
 use messages::save;
 use own::{Before, close_failures, open_failures, write_account_rows, write_folder_rows};
 use postrider_core::commit::apply::{apply as change_rows, begin, may_end_limbo, mistaken};
@@ -36,15 +40,13 @@ use postrider_core::commit::ledger::Ledger;
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Class;
 use postrider_core::mail::folder::WireName;
-use postrider_core::mail::id::{AccountId, FolderId, Identity};
+use postrider_core::mail::id::{AccountId, FolderId, Identity, MessageId};
 use postrider_core::mail::message::Fetched;
 use postrider_core::mail::page::{Again, Page, Unfetched};
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::standing::EventKind;
 use postrider_core::time::Micros;
 use rematch::write_rematch;
-use sea_orm::Value;
-use words::{read, text, write};
 
 /// Messages in limbo that are judged at a time.
 const SWEEP: i64 = 5000;
@@ -96,15 +98,15 @@ async fn inside(
         return Ok(applied);
     }
     let (account, at) = (commit.account, commit.at);
-    let remote_id: Value = match &commit.change {
-        Change::Folder(FolderChange::Open { folder, .. }) => folder.remote_id.to_vec().into(),
-        _ => Value::Bytes(None),
+    let remote_id = match &commit.change {
+        Change::Folder(FolderChange::Open { folder, .. }) => Some(folder.remote_id.clone()),
+        _ => None,
     };
-    let folder_id = commit.change.folder().map(|f| f.0);
-    let rows = read(db, Text::Guard, vec![account.0.into(), folder_id.into(), remote_id]).await?;
-    let Some(row) = rows.first() else { return Ok(Applied::Refused(Refusal::Missing, None)) };
-    let (stored, before) = guard(account, row)?;
-    let has_limbo = get(row, HAS_LIMBO)?;
+    let guard = Guard { account, folder: commit.change.folder(), remote_id };
+    let Some(Guarded { rows, has_limbo }) = db.ask_one(guard).await? else {
+        return Ok(Applied::Refused(Refusal::Missing, None));
+    };
+    let (stored, before) = guarded(account, rows)?;
     let new_folder = numbers.next_folder();
     if let Change::Folder(FolderChange::Rename { folder, to, .. }) = &commit.change
         && is_taken(db, account, *folder, &to.remote_id).await?
@@ -127,9 +129,8 @@ async fn inside(
         // Never used twice, not even after a purge.
         numbers.take_folder();
     }
-    let stamped_at = admitted.account.stamped_at.map(|at| at.0);
     if stored.stamped_at != admitted.account.stamped_at {
-        write(db, Text::Stamped, vec![account.0.into(), stamped_at.into()]).await?;
+        db.put(Stamped { account, at: admitted.account.stamped_at }).await?;
     }
     let before = Before { account: stored, folder: before, has_limbo };
     let admitted = write_change(db, numbers, &before, admitted, &commit.change, at, care).await?;
@@ -145,8 +146,8 @@ async fn is_taken(
     folder: FolderId,
     remote_id: &WireName,
 ) -> Result<bool, Trouble> {
-    let values = vec![account.0.into(), remote_id.to_vec().into(), folder.0.into()];
-    Ok(!read(db, Text::NameIsTaken, values).await?.is_empty())
+    let taken = NameIsTaken { account, remote_id: remote_id.clone(), folder };
+    db.finds(taken).await
 }
 
 async fn write_change(
@@ -164,7 +165,7 @@ async fn write_change(
     match change {
         Change::Folder(FolderChange::Rematch { from, to, pairs, .. }) => {
             if let Some(row) = &admitted.folder {
-                write_rematch(db, rows, row, (*from, *to), pairs, at.0).await?;
+                write_rematch(db, rows, row, (*from, *to), pairs, at).await?;
             }
             let mut ledger = numbers.ledger();
             ledger.announce(EventKind::FolderReset, before);
@@ -178,7 +179,7 @@ async fn write_change(
                 if let Some(row) = &mut admitted.folder {
                     // What the database refused stays open, and counts its tries.
                     row.failures = row.failures.union(&refused);
-                    close_failures(db, row.id, &folder.failures.minus(&row.failures), at.0).await?;
+                    close_failures(db, row.id, &folder.failures.minus(&row.failures), at).await?;
                 }
             } else {
                 let mut ledger = loaded(db, numbers, account, before, change).await?;
@@ -258,7 +259,7 @@ async fn write_page(
         match saved {
             Ok(()) => {
                 let failed: Vec<_> = wrong.iter().map(mistaken).collect();
-                open_failures(db, account, folder.id, &failed, at.0).await?;
+                open_failures(db, account, folder.id, &failed, at).await?;
                 if let Some(savepoint) = savepoint {
                     savepoint.keep().await?;
                 }
@@ -273,7 +274,7 @@ async fn write_page(
                         let (uid, class, text) = (poison.uid, Class::InvalidData, e.to_string());
                         let text = text.into();
                         let failed = Unfetched { uid, class, text, again: Again::Spaced };
-                        open_failures(db, account, folder.id, &[failed], at.0).await?;
+                        open_failures(db, account, folder.id, &[failed], at).await?;
                         refused.insert(poison.uid);
                     }
                     (Trouble::Refused(_), _) => {
@@ -301,28 +302,22 @@ async fn load(
     let mut ledger = numbers.ledger();
     let Some(folder) = folder else { return Ok(ledger) };
     let uids: Vec<u32> = uids.iter().collect();
-    let values = vec![
-        account.0.into(),
-        folder.id.0.into(),
-        i64::from(folder.uidvalidity().0).into(),
-        text(&uids)?,
-        text(&names.own)?,
-        text(&names.bytes)?,
-    ];
+    let touched = MessagesTouched {
+        account,
+        folder: folder.id,
+        uidvalidity: folder.uidvalidity(),
+        uids: Document::of(&uids)?,
+        names: Document::of(&names.own)?,
+        hashes: Document::of(&names.bytes)?,
+    };
     let mut ids = Vec::new();
-    for row in read(db, Text::MessagesTouched, values).await? {
-        let message = message(&row)?;
-        ids.push(message.id.0);
+    for row in db.ask(touched).await? {
+        let message = message(row)?;
+        ids.push(message.id);
         ledger.load_message(message);
     }
     if !ids.is_empty() {
-        let values = vec![
-            text(&ids)?,
-            folder.id.0.into(),
-            i64::from(folder.uidvalidity().0).into(),
-            text(&uids)?,
-        ];
-        load_locations(db, &mut ledger, values).await?;
+        load_locations(db, &mut ledger, &ids, folder, &uids).await?;
     }
     Ok(ledger)
 }
@@ -332,11 +327,19 @@ async fn load(
 async fn load_locations(
     db: &Transaction,
     ledger: &mut Ledger,
-    mut values: Vec<Value>,
+    messages: &[MessageId],
+    folder: &FolderRow,
+    uids: &[u32],
 ) -> Result<(), Trouble> {
-    values.push(i64::try_from(SHOWN + 1).unwrap_or(i64::MAX).into());
-    for row in read(db, Text::LocationsNeeded, values).await? {
-        ledger.load_location(location(&row)?);
+    let needed = LocationsNeeded {
+        messages: Document::of(&messages)?,
+        folder: folder.id,
+        uidvalidity: folder.uidvalidity(),
+        uids: Document::of(&uids)?,
+        most: i64::try_from(SHOWN + 1).unwrap_or(i64::MAX),
+    };
+    for row in db.ask(needed).await? {
+        ledger.load_location(location(row));
     }
     Ok(())
 }
@@ -348,17 +351,15 @@ async fn load_elsewhere(
     ledger: &mut Ledger,
     folder: &FolderRow,
 ) -> Result<(), Trouble> {
-    let ids: Vec<i64> =
-        ledger.messages().filter(|m| m.places > SHOWN as u64).map(|m| m.id.0).collect();
+    let ids: Vec<MessageId> =
+        ledger.messages().filter(|m| m.places > SHOWN as u64).map(|m| m.id).collect();
     if ids.is_empty() {
         return Ok(());
     }
     let since = folder.passed_at.unwrap_or_default();
-    for row in
-        read(db, Text::LocationElsewhere, vec![text(&ids)?, folder.id.0.into(), since.0.into()])
-            .await?
-    {
-        ledger.load_location(location(&row)?);
+    let messages = Document::of(&ids)?;
+    for row in db.ask(LocationElsewhere { messages, folder: folder.id, since }).await? {
+        ledger.load_location(location(row));
     }
     Ok(())
 }
@@ -370,30 +371,24 @@ async fn load_left(
     folder: &FolderRow,
 ) -> Result<(), Trouble> {
     let mut ids = Vec::new();
-    for row in read(db, Text::MessagesLeft, vec![folder.id.0.into()]).await? {
-        let message = message(&row)?;
-        ids.push(message.id.0);
+    for row in db.ask(MessagesLeft { folder: folder.id }).await? {
+        let message = message(row)?;
+        ids.push(message.id);
         ledger.load_message(message);
     }
-    for row in read(db, Text::LocationsLeft, vec![folder.id.0.into()]).await? {
-        ledger.load_location(location(&row)?);
+    for row in db.ask(LocationsLeft { folder: folder.id }).await? {
+        ledger.load_location(location(row));
     }
     if ids.is_empty() {
         return Ok(());
     }
-    let values = vec![
-        text(&ids)?,
-        folder.id.0.into(),
-        i64::from(folder.uidvalidity().0).into(),
-        "[]".into(),
-    ];
-    load_locations(db, ledger, values).await
+    load_locations(db, ledger, &ids, folder, &[]).await
 }
 
 /// Whether any message's limbo may be over: a LIST and a pass of every folder that can be passed
 /// have begun since the first of them vanished. Cheap, where reading all of limbo is not.
 async fn may_be_over(db: &Transaction, account: AccountId) -> Result<bool, Trouble> {
-    Ok(!read(db, Text::LimboMayBeOver, vec![account.0.into()]).await?.is_empty())
+    db.finds(LimboMayBeOver { account }).await
 }
 
 /// Ends the limbo of messages for which everything has been looked at.
@@ -403,26 +398,25 @@ async fn sweep(
     account: AccountId,
     at: Micros,
 ) -> Result<(), Trouble> {
-    let mut after = 0_i64;
+    let mut after = MessageId(0);
     if !may_be_over(db, account).await? {
         return Ok(());
     }
     loop {
-        let rows =
-            read(db, Text::LimboAfter, vec![account.0.into(), after.into(), SWEEP.into()]).await?;
+        let rows = db.ask(LimboAfter { account, after, most: SWEEP }).await?;
         if rows.is_empty() {
             return Ok(());
         }
         let mut ledger = numbers.ledger();
-        for row in &rows {
+        for row in rows {
             let message = message(row)?;
-            after = message.id.0;
+            after = message.id;
             ledger.load_message(message);
         }
         let mut folders = Vec::new();
         let mut stored = None;
-        for row in read(db, Text::AllFolders, vec![account.0.into()]).await? {
-            let (account, folder) = guard(account, &row)?;
+        for rows in db.ask(AllFolders { account }).await? {
+            let (account, folder) = guarded(account, rows)?;
             stored = Some(account);
             folders.extend(folder);
         }

@@ -2,8 +2,12 @@
 
 use crate::store::failure::Trouble;
 use crate::store::read::{Reader, failed};
-use crate::store::rows::{feed_account, get, owed_rows, packed};
-use crate::store::sql::FeedText;
+use crate::store::rows::{feed_account, owed_rows, packed};
+use crate::store::sql::feeds::{
+    AwayMail, DueCount, DueOwed, HeldMail, KnownIds, KnownWhole, NextOwed, Packed, StandingColumns,
+    StandingOfFeed, TallyColumns, TallyOfFeed, WaitColumns,
+};
+use crate::store::sql::query::Document;
 use postrider_core::commit::feed::rows::{FeedAccount, FeedState};
 use postrider_core::failure::Failure;
 use postrider_core::mail::cursor;
@@ -12,7 +16,6 @@ use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::{AccountId, FolderId, Identity, MessageId};
 use postrider_core::run::reads::{FeedFound, FeedQuery, FeedTally, KnownMail, OwedWaits};
 use postrider_core::time::Micros;
-use sea_orm::{QueryResult, Value};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
@@ -26,62 +29,52 @@ impl Reader {
     }
 
     async fn find(&self, account: AccountId, query: FeedQuery) -> Result<FeedFound, Trouble> {
-        let id = Value::from(account.0);
-        let most = |limit: usize| Value::from(i64::try_from(limit).unwrap_or(i64::MAX));
-        let behind =
-            |after: Option<Identity>| Value::from(after.map(|after| after.0).unwrap_or_default());
+        let most = |limit: usize| i64::try_from(limit).unwrap_or(i64::MAX);
+        let behind = |after: Option<Identity>| after.map(|after| after.0).unwrap_or_default();
         Ok(match query {
             FeedQuery::Due { at, insists, limit } => {
-                let values = vec![id.clone(), at.0.into(), insists.into(), most(limit)];
-                let rows = owed_rows(&self.rows(FeedText::DueOwed, values).await?)?;
+                let due = DueOwed { account, at, insists, most: most(limit) };
+                let rows = owed_rows(&self.ask(due).await?)?;
                 let found = rows.len() as u64;
                 // What waits is of interest when nothing is due any more.
                 let waits = if rows.len() < limit {
-                    let waits = self.rows(FeedText::NextOwed, vec![id, at.0.into()]).await?;
-                    match waits.first() {
-                        Some(row) => OwedWaits {
-                            due: found,
-                            next: get::<Option<i64>>(row, 0)?.map(Micros),
-                            failed: count(row, 1)?,
-                            missing: count(row, 2)?,
-                            settling: count(row, 3)?,
-                        },
-                        None => OwedWaits::default(),
-                    }
+                    let waits = self.ask_one(NextOwed { account, at }).await?;
+                    waits.map_or_else(OwedWaits::default, |waits| {
+                        let WaitColumns { next, failed, missing, settling } = waits;
+                        OwedWaits { due: found, next, failed, missing, settling }
+                    })
                 } else {
-                    let due = self.rows(FeedText::DueCount, vec![id]).await?;
-                    let due = due.first().map_or(Ok(found), |row| count(row, 0))?;
+                    let due = self.ask_one(DueCount { account }).await?;
+                    let due = due.map_or(found, |due| u64::try_from(due.count).unwrap_or(0));
                     OwedWaits { due, ..OwedWaits::default() }
                 };
                 FeedFound::Due { rows, waits }
             }
             FeedQuery::Known { ids, whole } => {
                 let ids: Vec<&str> = ids.iter().map(|id| id.0.as_str()).collect();
-                let ids = serde_json::Value::from(ids).to_string();
-                let text = if whole { FeedText::KnownMail } else { FeedText::KnownIds };
-                FeedFound::Known(known(&self.rows(text, vec![id, ids.into()]).await?)?)
+                let names = Document::of(&ids)?;
+                let found = if whole {
+                    self.ask(KnownWhole { account, names }).await?
+                } else {
+                    self.ask(KnownIds { account, names }).await?
+                };
+                FeedFound::Known(known(&found)?)
             }
             FeedQuery::Held { after, limit } => {
-                let values = vec![id, behind(after), most(limit)];
-                FeedFound::Held(known(&self.rows(FeedText::HeldMail, values).await?)?)
+                let held = HeldMail { account, after: behind(after), most: most(limit) };
+                FeedFound::Held(known(&self.ask(held).await?)?)
             }
             FeedQuery::Away { after, limit } => {
-                let values = vec![id, behind(after), most(limit)];
-                let rows = self.rows(FeedText::AwayMail, values).await?;
-                let read = |row: &QueryResult| get(row, 0).map(Identity);
-                FeedFound::Away(rows.iter().map(read).collect::<Result<_, Trouble>>()?)
+                let away = AwayMail { account, after: behind(after), most: most(limit) };
+                let away = self.ask(away).await?.into_iter();
+                FeedFound::Away(away.map(|row| row.identity).collect())
             }
             FeedQuery::Tally => {
-                let rows = self.rows(FeedText::FeedTally, vec![id]).await?;
-                FeedFound::Tally(match rows.first() {
-                    Some(row) => FeedTally {
-                        held: count(row, 0)?,
-                        unheld: count(row, 1)?,
-                        away: count(row, 2)?,
-                        owed: count(row, 3)?,
-                    },
-                    None => FeedTally::default(),
-                })
+                let tally = self.ask_one(TallyOfFeed { account }).await?;
+                FeedFound::Tally(tally.map_or_else(FeedTally::default, |tally| {
+                    let TallyColumns { held, unheld, away, owed } = tally;
+                    FeedTally { held, unheld, away, owed }
+                }))
             }
         })
     }
@@ -137,29 +130,23 @@ impl Reader {
         account: AccountId,
         at: Micros,
     ) -> Result<Option<FeedStanding>, Failure> {
-        let read = async || {
-            let rows =
-                self.rows(FeedText::FeedStanding, vec![account.0.into(), at.0.into()]).await?;
-            let Some(row) = rows.first() else { return Ok(None) };
-            let instant = |at| Ok::<_, Trouble>(get::<Option<i64>>(row, at)?.map(Micros));
-            Ok::<_, Trouble>(Some(FeedStanding {
-                state: feed_account(row)?.unwrap_or_default(),
-                feeds: get(row, 1)?,
-                compared_at: instant(2)?,
-                proved_at: instant(3)?,
-                due: count(row, 4)?,
-                settling: count(row, 5)?,
-                missing: count(row, 6)?,
-                failed: count(row, 7)?,
-                away: count(row, 8)?,
-            }))
+        let row = self.ask_one(StandingOfFeed { account, at }).await.map_err(failed)?;
+        let standing = |row: StandingColumns| {
+            let state = row.feed.as_deref().map(feed_account).transpose()?.unwrap_or_default();
+            Ok(FeedStanding {
+                state,
+                feeds: row.feeds,
+                compared_at: row.listed_at,
+                proved_at: row.proved_at,
+                due: row.due,
+                settling: row.settling,
+                missing: row.missing,
+                failed: row.failed,
+                away: row.away,
+            })
         };
-        read().await.map_err(failed)
+        row.map(standing).transpose().map_err(failed)
     }
-}
-
-fn count(row: &QueryResult, at: usize) -> Result<u64, Trouble> {
-    u64::try_from(get::<i64>(row, at)?).map_err(|e| Trouble::damaged("a count", &e))
 }
 
 /// What is known of a message, as it is stored.
@@ -175,8 +162,8 @@ struct StoredMail(
     Option<String>,
 );
 
-/// Reads the document of `FeedText::KnownIds`, `FeedText::KnownMail` or `FeedText::HeldMail`.
-fn known(rows: &[QueryResult]) -> Result<Vec<KnownMail>, Trouble> {
+/// Reads the document of `KnownIds`, `KnownMail` or `HeldMail`.
+fn known(rows: &[Packed]) -> Result<Vec<KnownMail>, Trouble> {
     let known = |row: StoredMail| {
         let StoredMail(id, message, since, deleted, owed, away, places, flags) = row;
         KnownMail {

@@ -3,16 +3,17 @@
 use crate::provider::HeldBody;
 use crate::store::failure::Trouble;
 use crate::store::read::{Reader, failed};
-use crate::store::rows::{Names, get, hash, identity};
-use crate::store::sql::{HeldText, Text};
+use crate::store::rows::{Names, hash, identity};
+use crate::store::sql::held::{FoundIn, HeldBodies, HeldColumns, LostColumns, LostMail, Twins};
+use crate::store::sql::query::Document;
+use crate::store::sql::setting::Setting;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::BodyRef;
 use postrider_core::mail::folder::WireName;
-use postrider_core::mail::id::{FolderId, Identity};
+use postrider_core::mail::id::Identity;
 use postrider_core::mail::key::MatchKey;
 use postrider_core::mail::recognise::{LONG, Lost, Missed};
 use postrider_core::time::Micros;
-use sea_orm::QueryResult;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -21,13 +22,13 @@ const LOST: usize = 5000;
 
 /// The bytes that a row of `body` names. They were sealed before the row was written.
 #[expect(clippy::disallowed_methods, reason = "a stored row names what was sealed before it")]
-fn body(row: &QueryResult, at: usize) -> Result<BodyRef, Trouble> {
-    let number = |at| get::<i64>(row, at).map(|number| u64::try_from(number).unwrap_or(0));
-    Ok(BodyRef::sealed(hash(row, at)?, get(row, at + 1)?, number(at + 2)?, number(at + 3)?))
+fn body(row: &HeldColumns) -> BodyRef {
+    let number = |number| u64::try_from(number).unwrap_or(0);
+    BodyRef::sealed(row.hash, row.pack, number(row.offset), number(row.length))
 }
 
-fn size(row: &QueryResult) -> Result<u64, Trouble> {
-    Ok(u64::try_from(get::<i64>(row, 5)?).unwrap_or(0))
+fn size(row: &HeldColumns) -> u64 {
+    u64::try_from(row.size).unwrap_or(0)
 }
 
 /// Longest look.
@@ -44,41 +45,41 @@ impl Reader {
         account: &str,
         names: &[Identity],
     ) -> Result<BTreeMap<Identity, HeldBody>, Trouble> {
-        let names = serde_json::to_string(names).map_err(|e| Trouble::damaged("identities", &e))?;
-        let values = vec![account.to_owned().into(), names.into()];
-        let row = |row: &QueryResult| {
-            Ok((identity(row, 0, 1)?, HeldBody { body: body(row, 1)?, size: size(row)? }))
+        let query = HeldBodies { account: account.to_owned(), names: Document::of(&names)? };
+        let row = |row: HeldColumns| {
+            let held = HeldBody { body: body(&row), size: size(&row) };
+            (identity(row.identity, row.hash), held)
         };
-        self.rows(HeldText::HeldBodies, values).await?.iter().map(row).collect()
+        Ok(self.ask(query).await?.into_iter().map(row).collect())
     }
 
     async fn missed_in(&self, account: &str, remote_id: &WireName) -> Result<Missed, Trouble> {
         let most = i64::try_from(LOST + 1).unwrap_or(i64::MAX);
         let long = i64::try_from(LONG).unwrap_or(i64::MAX);
-        let values = vec![account.to_owned().into(), most.into(), long.into()];
-        let rows = self.rows(HeldText::LostMail, values).await?;
+        let lost = LostMail { account: account.to_owned(), most, larger_than: long };
+        let rows = self.ask(lost).await?;
         if rows.is_empty() || rows.len() > LOST {
             return Ok(Missed::default());
         }
-        let values = vec![account.to_owned().into(), remote_id.to_vec().into()];
-        let folder = self.rows(HeldText::FoundIn, values).await?;
+        let (account, remote_id) = (account.to_owned(), remote_id.clone());
+        let found = self.ask_one(FoundIn { account, remote_id }).await?;
         // Sizes that are estimates recognise nothing.
-        let folder = folder.first().filter(|row| matches!(get::<bool>(row, 3), Ok(false)));
-        let Some(folder) = folder else { return Ok(Missed::default()) };
-        let lost = |row: &QueryResult| {
-            let (id, date): (Option<String>, Option<i64>) = (get(row, 6)?, get(row, 7)?);
-            let key = MatchKey::of(id.as_deref(), date.map(Micros), Some(size(row)?));
-            let last_sight = get::<Option<i64>>(row, 8)?.map(Micros);
-            let left = get::<Option<i64>>(row, 9)?.map(FolderId);
-            Ok(Lost { identity: identity(row, 0, 1)?, key, body: body(row, 1)?, last_sight, left })
+        let Some(found) = found.filter(|found| !found.sizes_estimated) else {
+            return Ok(Missed::default());
+        };
+        let lost = |row: LostColumns| {
+            let LostColumns { held, message_id, internal_date, last_sight, last_folder } = row;
+            let key = MatchKey::of(message_id.as_deref(), internal_date, Some(size(&held)));
+            let body = body(&held);
+            let identity = identity(held.identity, held.hash);
+            Lost { identity, key, body, last_sight, left: last_folder }
         };
         Ok(Missed {
-            folder: FolderId(get(folder, 4)?),
-            lost: rows.iter().map(lost).collect::<Result<_, Trouble>>()?,
-            uidnext: u32::try_from(get::<i64>(folder, 2)?)
-                .map_err(|e| Trouble::damaged("a stored UIDNEXT", &e))?,
-            passed_at: get::<Option<i64>>(folder, 0)?.map(Micros),
-            opened_at: get::<Option<i64>>(folder, 1)?.map(Micros),
+            folder: found.folder,
+            lost: rows.into_iter().map(lost).collect(),
+            uidnext: found.uidnext,
+            passed_at: found.passed_at,
+            opened_at: found.opened_at,
         })
     }
 }
@@ -90,13 +91,13 @@ impl Reader {
         names: &[Identity],
     ) -> Result<BTreeSet<Identity>, Trouble> {
         let names = Names::of(names.iter());
-        let list = |names: &[&str]| {
-            serde_json::to_string(names).map_err(|e| Trouble::damaged("identities", &e))
+        let query = Twins {
+            account: account.to_owned(),
+            names: Document::of(&names.own)?,
+            hashes: Document::of(&names.bytes)?,
         };
-        let (own, bytes) = (list(&names.own)?, list(&names.bytes)?);
-        let values = vec![account.to_owned().into(), own.into(), bytes.into()];
-        let rows = self.rows(HeldText::Twins, values).await?;
-        rows.iter().map(|row| identity(row, 0, 1)).collect()
+        let twins = self.ask(query).await?.into_iter();
+        twins.map(|row| Ok(identity(row.identity, hash(row.hash)?))).collect()
     }
 }
 
@@ -143,8 +144,8 @@ impl Reader {
         mark: &str,
     ) -> Result<Option<Micros>, Failure> {
         let found = async {
-            let rows = self.rows(Text::Setting, vec![refused_proof_of(account).into()]).await?;
-            rows.first().map(|row| get::<String>(row, 0)).transpose()
+            let kept = self.ask_one(Setting { name: refused_proof_of(account) }).await?;
+            Ok(kept.map(|kept| kept.value))
         };
         let found = in_time(found).await?;
         let (at, of) = found.as_deref().and_then(|text| text.split_once(' ')).unwrap_or_default();

@@ -1,8 +1,12 @@
 //! A copy does not sync by accident: database and data folder hold the same random id.
 
 use crate::store::connect::Database;
-use crate::store::sql::{Text, statement};
-use sea_orm::{ConnectionTrait, DbErr, Value};
+use crate::store::sql::query::{Asks, Query, rows_of};
+use crate::store::sql::setting::{
+    ForgetSetting, LeapCounter, LeapRow, NextEvent, PutSetting, Setting,
+};
+use crate::store::sql::statement;
+use sea_orm::{ConnectionTrait, DbErr};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -44,19 +48,32 @@ pub enum Disagreement {
     },
 }
 
-async fn stored(db: &impl ConnectionTrait, name: &str) -> Result<Option<String>, DbErr> {
-    let row = db.query_one_raw(statement(db, Text::Setting, vec![name.into()])).await?;
-    row.map(|row| row.try_get_by_index(0)).transpose()
+async fn ask<Q: Asks>(db: &impl ConnectionTrait, query: Q) -> Result<Option<Q::Row>, DbErr> {
+    let answer = db.query_all_raw(statement(db, query)).await?;
+    let rows = rows_of(&answer).map_err(|damage| DbErr::Custom(damage.to_string()))?;
+    Ok(rows.into_iter().next())
 }
 
-async fn run(db: &impl ConnectionTrait, text: Text, values: Vec<Value>) -> Result<(), DbErr> {
-    db.execute_raw(statement(db, text, values)).await.map(|_| ())
+async fn stored(db: &impl ConnectionTrait, name: &str) -> Result<Option<String>, DbErr> {
+    Ok(ask(db, Setting { name: name.into() }).await?.map(|kept| kept.value))
+}
+
+async fn next_event(db: &impl ConnectionTrait) -> Result<i64, DbErr> {
+    Ok(ask(db, NextEvent {}).await?.map_or(1, |event| event.next))
+}
+
+async fn run(db: &impl ConnectionTrait, query: impl Query) -> Result<(), DbErr> {
+    db.execute_raw(statement(db, query)).await.map(|_| ())
+}
+
+fn setting(name: &str, value: impl ToString) -> PutSetting {
+    PutSetting { name: name.into(), value: value.to_string() }
 }
 
 /// Event numbers go on further up; where they leap is a row.
 async fn leap_over(db: &impl ConnectionTrait, by: i64) -> Result<(), DbErr> {
-    run(db, Text::LeapRow, vec![by.into()]).await?;
-    run(db, Text::LeapCounter, vec![by.into()]).await
+    run(db, LeapRow { by }).await?;
+    run(db, LeapCounter { by }).await
 }
 
 /// A small file of ours; `None` where there is none. One that cannot be read is not one that is not
@@ -125,7 +142,7 @@ impl StartCount {
     #[expect(clippy::disallowed_methods, reason = "its end is waited for here")]
     pub async fn count(&self, db: &Database) -> Result<(), Disagreement> {
         let Self { data_dir, starts, event } = self;
-        run(&db.writer, Text::PutSetting, vec!["starts".into(), starts.to_string().into()]).await?;
+        run(&db.writer, setting("starts", starts)).await?;
         let (dir, text) = (data_dir.clone(), format!("{starts} {event}"));
         // A folder that hangs holds no thread of the runtime.
         let written = tokio::task::spawn_blocking(move || write_durably(&dir, "starts", &text));
@@ -143,8 +160,7 @@ async fn look_at_starts(
 ) -> Result<(bool, StartCount), Disagreement> {
     let (starts, event) = read_starts(data_dir)?;
     let known: i64 = stored(&db.writer, "starts").await?.and_then(|n| n.parse().ok()).unwrap_or(0);
-    let row = db.writer.query_one_raw(statement(&db.writer, Text::NextEvent, vec![]));
-    let next: i64 = row.await?.map_or(Ok(1), |row| row.try_get_by_index(0))?;
+    let next = next_event(&db.writer).await?;
     let is_older = starts > known || event > next;
     let starts = starts.max(known) + 1;
     let start = StartCount { data_dir: data_dir.to_owned(), starts, event };
@@ -163,7 +179,7 @@ async fn look_at_starts(
         );
         let tx = db.begin().await?;
         leap_over(&tx, LEAP + (event - next).max(0)).await?;
-        run(&tx, Text::PutSetting, vec!["starts".into(), starts.to_string().into()]).await?;
+        run(&tx, setting("starts", starts)).await?;
         tx.commit().await?;
         start.count(db).await?;
     }
@@ -175,9 +191,7 @@ async fn look_at_starts(
 /// # Errors
 /// [`Disagreement`], by variant: the next start knows less.
 pub async fn note_stop(db: &Database, data_dir: &Path) -> Result<(), Disagreement> {
-    let row = statement(&db.readers, Text::NextEvent, vec![]);
-    let next: i64 =
-        db.readers.query_one_raw(row).await?.map_or(Ok(1), |row| row.try_get_by_index(0))?;
+    let next = next_event(&db.readers).await?;
     let (starts, known) = read_starts(data_dir)?;
     // Where nothing has happened there is nothing to learn.
     if known == next {
@@ -249,8 +263,7 @@ pub async fn mark_bodies(
             .and_then(|n| n.parse().ok())
             .unwrap_or(0));
     }
-    run(&db.writer, Text::PutSetting, vec!["bodies_from".into(), highest.to_string().into()])
-        .await?;
+    run(&db.writer, setting("bodies_from", highest)).await?;
     write_durably(bodies, "instance", id)?;
     Ok(highest)
 }
@@ -261,7 +274,7 @@ async fn write(db: &Database, data_dir: &Path, leap: i64) -> Result<String, Disa
     let id = uuid::Uuid::new_v4().to_string();
     let tx = db.begin().await?;
     for (name, value) in [("instance", id.as_str()), ("instance_pending", "1")] {
-        run(&tx, Text::PutSetting, vec![name.into(), value.into()]).await?;
+        run(&tx, setting(name, value)).await?;
     }
     if leap > 0 {
         leap_over(&tx, leap).await?;
@@ -273,7 +286,7 @@ async fn write(db: &Database, data_dir: &Path, leap: i64) -> Result<String, Disa
 
 async fn settle(db: &Database, data_dir: &Path, id: &str) -> Result<(), Disagreement> {
     write_durably(data_dir, "instance", id)?;
-    run(&db.writer, Text::ForgetSetting, vec!["instance_pending".into()]).await?;
+    run(&db.writer, ForgetSetting { name: "instance_pending".into() }).await?;
     Ok(())
 }
 

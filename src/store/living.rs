@@ -3,15 +3,14 @@
 
 use crate::store::failure::Trouble;
 use crate::store::read::{Reader, failed};
-use crate::store::rows::{get, uid};
-use crate::store::sql::Text;
+use crate::store::sql::query::Document;
+use crate::store::sql::reading::{FailedUids, Living, LivingAlike, LivingAmong};
 use postrider_core::failure::Failure;
 use postrider_core::mail::flags::Flags;
 use postrider_core::mail::id::FolderId;
 use postrider_core::mail::uid_flags::UidFlags;
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::run::reads::FolderRows;
-use sea_orm::{QueryResult, Value};
 
 /// Locations in a piece: 10 ms.
 const PIECE: i64 = 20_000;
@@ -36,19 +35,21 @@ impl Reader {
         piece: i64,
     ) -> Result<FolderRows, Trouble> {
         let mut read = FolderRows::default();
-        for row in self.rows(Text::FailedUids, vec![folder.0.into()]).await? {
-            read.failures.insert(uid(&row, 0)?);
+        for row in self.ask(FailedUids { folder }).await? {
+            read.failures.insert(row.uid);
         }
-        let which = if uids.is_some() { Text::LivingAmong } else { Text::Living };
-        let ranges = uids.map(|uids| Value::from(serde_json::json!(uids.ranges()).to_string()));
+        let ranges = uids.map(|uids| Document::of(&uids.ranges())).transpose()?;
         let (mut count, mut after) = (piece, 0_i64);
         while count == piece {
             count = 0;
-            let mut values: Vec<Value> = vec![folder.0.into(), after.into(), piece.into()];
-            values.extend(ranges.clone());
-            for row in self.rows(which, values).await? {
-                count += get::<i64>(&row, 2)?;
-                after = after.max(get(&row, 3)?);
+            let most = piece;
+            let rows = match ranges.clone() {
+                Some(ranges) => self.ask(LivingAmong { folder, after, most, ranges }).await?,
+                None => self.ask(Living { folder, after, most }).await?,
+            };
+            for row in rows {
+                count += row.count;
+                after = after.max(row.last);
                 push(&mut read.living, &row)?;
             }
         }
@@ -58,12 +59,10 @@ impl Reader {
 }
 
 /// One set of flags, and the UIDs of those that have it.
-fn push(living: &mut UidFlags, row: &QueryResult) -> Result<(), Trouble> {
-    let (flags, keywords): (String, String) = (get(row, 0)?, get(row, 1)?);
-    let uids: String = get(row, 4)?;
+fn push(living: &mut UidFlags, row: &LivingAlike) -> Result<(), Trouble> {
     let mut bad = None;
-    let uids = uids.split(',').map_while(|uid| uid.parse().map_err(|e| bad = Some(e)).ok());
-    living.push_all(Flags::from_columns(&flags, &keywords), uids);
+    let uids = row.uids.split(',').map_while(|uid| uid.parse().map_err(|e| bad = Some(e)).ok());
+    living.push_all(Flags::from_columns(&row.flags, &row.keywords), uids);
     bad.map_or(Ok(()), |e| Err(Trouble::damaged("a stored UID", &e)))
 }
 

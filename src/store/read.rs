@@ -3,22 +3,30 @@
 
 use crate::store::connect::Database;
 use crate::store::failure::Trouble;
-use crate::store::rows::{credential, get, guard, hash, standing_from, uid};
-use crate::store::sql::{CountText, Named, RematchText, Text, statement};
+use crate::store::rows::{self, credential, guarded, standing_from};
+use crate::store::sql::commit::AllFolders;
+use crate::store::sql::counts::{Miscount, Miscounts};
+use crate::store::sql::credential::{Credentials, Spent, SpentInHour};
+use crate::store::sql::query::Asks;
+use crate::store::sql::reading::{
+    AllManifestFolders, DeletedManifest, EstimatesSizes, EventGaps, LimboCount, Manifest,
+    ManifestColumns, ManifestFolder, ManifestFolders, Sample, SampleColumns, SampleOfPart,
+};
+use crate::store::sql::rematch::{HeldKeys, KeyColumns};
+use crate::store::transaction::Sql;
 use postrider_core::budget::Spending;
 use postrider_core::commit::rows::FolderRow;
 use postrider_core::failure::Failure;
 use postrider_core::mail::body::StoredBody;
 use postrider_core::mail::flags::Flags;
-use postrider_core::mail::id::{AccountId, FolderId, MessageId};
+use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::mail::key::{HeldKey, MatchKey};
 use postrider_core::oauth::CredentialRow;
 use postrider_core::provider::folders::Sampled;
 use postrider_core::run::reads::{Query, Rows};
 use postrider_core::standing::Standing;
-use postrider_core::time::Micros;
 use postrider_entity::account;
-use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait, QueryOrder, QueryResult, Value};
+use sea_orm::{DatabaseConnection, EntityTrait, QueryOrder};
 
 /// Rows of a sample.
 const SAMPLE: i64 = 20;
@@ -59,17 +67,6 @@ pub struct ManifestRow {
     pub announced: Option<i64>,
 }
 
-/// A folder of a manifest. Its number is its name: paths are for people, and several may be alike.
-#[derive(Clone, Debug)]
-pub struct ManifestFolder {
-    /// Row number.
-    pub id: FolderId,
-    /// Path.
-    pub path: String,
-    /// Delimiter.
-    pub delimiter: Option<String>,
-}
-
 /// Which locations a manifest lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chosen {
@@ -90,12 +87,12 @@ impl Reader {
         Self { db: db.readers.clone() }
     }
 
-    pub(super) async fn rows(
-        &self,
-        text: impl Named,
-        values: Vec<Value>,
-    ) -> Result<Vec<QueryResult>, Trouble> {
-        Ok(self.db.query_all_raw(statement(&self.db, text, values)).await?)
+    pub(super) async fn ask<Q: Asks>(&self, query: Q) -> Result<Vec<Q::Row>, Trouble> {
+        self.db.ask(query).await
+    }
+
+    pub(super) async fn ask_one<Q: Asks>(&self, query: Q) -> Result<Option<Q::Row>, Trouble> {
+        self.db.ask_one(query).await
     }
 
     /// All accounts, by name.
@@ -123,10 +120,10 @@ impl Reader {
     /// # Errors
     /// Class storage.
     pub async fn folders(&self, account: AccountId) -> Result<Vec<FolderRow>, Failure> {
-        let rows = self.rows(Text::AllFolders, vec![account.0.into()]).await.map_err(failed)?;
-        let read = |row: &QueryResult| guard(account, row).map(|(_, folder)| folder);
-        let folders = rows.iter().map(read).collect::<Result<Vec<_>, Trouble>>().map_err(failed)?;
-        Ok(folders.into_iter().flatten().collect())
+        let rows = self.ask(AllFolders { account }).await.map_err(failed)?;
+        let read = |rows| guarded(account, rows).map(|(_, folder)| folder);
+        let folders = rows.into_iter().map(read).collect::<Result<Vec<_>, Trouble>>();
+        Ok(folders.map_err(failed)?.into_iter().flatten().collect())
     }
 
     /// Whether the account's server is known to estimate RFC822.SIZE.
@@ -134,8 +131,8 @@ impl Reader {
     /// # Errors
     /// Class storage.
     pub async fn estimates_sizes(&self, account: AccountId) -> Result<bool, Failure> {
-        let rows = self.rows(Text::EstimatesSizes, vec![account.0.into()]).await;
-        rows.map_err(failed)?.first().map_or(Ok(false), |row| get(row, 0)).map_err(failed)
+        let row = self.ask_one(EstimatesSizes { account }).await.map_err(failed)?;
+        Ok(row.is_some_and(|row| row.sizes_estimated))
     }
 
     /// What a run asks for of its account.
@@ -166,21 +163,14 @@ impl Reader {
         part: Option<(u32, u32)>,
     ) -> Result<Vec<Sampled>, Failure> {
         let rows = match part {
-            Some((first, last)) => {
-                self.rows(
-                    Text::SampleOfPart,
-                    vec![folder.0.into(), i64::from(first).into(), i64::from(last).into()],
-                )
-                .await
-            }
-            None => self.rows(Text::Sample, vec![folder.0.into(), SAMPLE.into()]).await,
+            Some((first, last)) => self.ask(SampleOfPart { folder, first, last }).await,
+            None => self.ask(Sample { folder, most: SAMPLE }).await,
         };
-        let sampled = |row: &QueryResult| {
-            let size: i64 = get(row, 1)?;
-            let internal_date = get::<Option<i64>>(row, 2)?.map(Micros);
-            Ok(Sampled { uid: uid(row, 0)?, size: u64::try_from(size).unwrap_or(0), internal_date })
+        let sampled = |row: SampleColumns| {
+            let SampleColumns { uid, size, internal_date } = row;
+            Sampled { uid, size: u64::try_from(size).unwrap_or(0), internal_date }
         };
-        rows.map_err(failed)?.iter().map(sampled).collect::<Result<_, Trouble>>().map_err(failed)
+        Ok(rows.map_err(failed)?.into_iter().map(sampled).collect())
     }
 
     /// What a folder's living locations are recognised by: a piece of those behind a UID.
@@ -193,16 +183,15 @@ impl Reader {
         after: u32,
         sized: bool,
     ) -> Result<Vec<HeldKey>, Failure> {
-        let values = vec![folder.0.into(), i64::from(after).into(), PIECE.into()];
-        let rows = self.rows(RematchText::HeldKeys, values).await.map_err(failed)?;
-        let key = |row: &QueryResult| {
-            let id: Option<String> = get(row, 2)?;
-            let internal_date = get::<Option<i64>>(row, 3)?.map(Micros);
-            let size = u64::try_from(get::<i64>(row, 4)?).unwrap_or(0);
-            let key = MatchKey::of(id.as_deref(), internal_date, sized.then_some(size));
-            Ok(HeldKey { uid: uid(row, 0)?, key, message: MessageId(get(row, 1)?) })
+        let keys = HeldKeys { folder, after, most: PIECE };
+        let rows = self.ask(keys).await.map_err(failed)?;
+        let key = |row: KeyColumns| {
+            let size = u64::try_from(row.size).unwrap_or(0);
+            let id = row.message_id.as_deref();
+            let key = MatchKey::of(id, row.internal_date, sized.then_some(size));
+            HeldKey { uid: row.uid, key, message: row.message }
         };
-        rows.iter().map(key).collect::<Result<_, Trouble>>().map_err(failed)
+        Ok(rows.into_iter().map(key).collect())
     }
 
     /// How many messages of the account are in limbo.
@@ -210,9 +199,8 @@ impl Reader {
     /// # Errors
     /// Class storage.
     pub async fn limbo(&self, account: AccountId) -> Result<u64, Failure> {
-        let rows = self.rows(Text::LimboCount, vec![account.0.into()]).await.map_err(failed)?;
-        let count: i64 = rows.first().map_or(Ok(0), |row| get(row, 0)).map_err(failed)?;
-        Ok(u64::try_from(count).unwrap_or(0))
+        let limbo = self.ask_one(LimboCount { account }).await.map_err(failed)?;
+        Ok(limbo.map_or(0, |limbo| u64::try_from(limbo.count).unwrap_or(0)))
     }
 
     /// The credentials that are renewed: one account's, or all.
@@ -220,9 +208,9 @@ impl Reader {
     /// # Errors
     /// Class storage.
     pub async fn credentials(&self, account: Option<&str>) -> Result<Vec<CredentialRow>, Failure> {
-        let values = vec![account.map(str::to_owned).into()];
-        let rows = self.rows(Text::Credentials, values).await.map_err(failed)?;
-        rows.iter().map(credential).collect::<Result<_, Trouble>>().map_err(failed)
+        let account = account.map(str::to_owned);
+        let rows = self.ask(Credentials { account }).await.map_err(failed)?;
+        Ok(rows.into_iter().map(credential).collect())
     }
 
     /// What an account (or all together) has spent of an endpoint's daily limits, by the hour.
@@ -234,13 +222,13 @@ impl Reader {
         endpoint: &str,
         account: Option<&str>,
     ) -> Result<Vec<Spending>, Failure> {
-        let values = vec![endpoint.into(), account.unwrap_or_default().into()];
-        let rows = self.rows(Text::Spent, values).await.map_err(failed)?;
-        let one = |row: &QueryResult| {
-            let units = u64::try_from(get::<i64>(row, 2)?).unwrap_or(0);
-            Ok(Spending { hour: get(row, 1)?, units })
+        let account = account.unwrap_or_default().to_owned();
+        let rows = self.ask(Spent { endpoint: endpoint.to_owned(), account }).await;
+        let one = |row: SpentInHour| Spending {
+            hour: row.hour,
+            units: u64::try_from(row.units).unwrap_or(0),
         };
-        rows.iter().map(one).collect::<Result<_, Trouble>>().map_err(failed)
+        Ok(rows.map_err(failed)?.into_iter().map(one).collect())
     }
 
     /// The folders of a manifest, by path; those of one path by number.
@@ -252,19 +240,11 @@ impl Reader {
         account: AccountId,
         which: Chosen,
     ) -> Result<Vec<ManifestFolder>, Failure> {
-        let text = match which {
-            Chosen::Living => Text::ManifestFolders,
-            Chosen::Deleted => Text::AllManifestFolders,
+        let folders = match which {
+            Chosen::Living => self.ask(ManifestFolders { account }).await,
+            Chosen::Deleted => self.ask(AllManifestFolders { account }).await,
         };
-        let rows = self.rows(text, vec![account.0.into()]).await.map_err(failed)?;
-        let read = |row: &QueryResult| {
-            Ok(ManifestFolder {
-                id: FolderId(get(row, 0)?),
-                path: get(row, 1)?,
-                delimiter: get(row, 2)?,
-            })
-        };
-        rows.iter().map(read).collect::<Result<_, Trouble>>().map_err(failed)
+        folders.map_err(failed)
     }
 
     /// A piece of a folder's manifest after (`uidvalidity`, `uid`), in that order; empty at the
@@ -278,18 +258,13 @@ impl Reader {
         which: Chosen,
         after: (u32, u32),
     ) -> Result<Vec<ManifestRow>, Failure> {
-        let text = match which {
-            Chosen::Living => Text::Manifest,
-            Chosen::Deleted => Text::DeletedManifest,
+        let ((uidvalidity, uid), most) = (after, PIECE);
+        let rows = match which {
+            Chosen::Living => self.ask(Manifest { folder, uidvalidity, uid, most }).await,
+            Chosen::Deleted => self.ask(DeletedManifest { folder, uidvalidity, uid, most }).await,
         };
-        let values = vec![
-            folder.0.into(),
-            i64::from(after.0).into(),
-            i64::from(after.1).into(),
-            PIECE.into(),
-        ];
-        let rows = self.rows(text, values).await.map_err(failed)?;
-        rows.iter().map(manifest_row).collect::<Result<_, Trouble>>().map_err(failed)
+        let rows = rows.map_err(failed)?.into_iter().map(manifest_row);
+        rows.collect::<Result<_, Trouble>>().map_err(failed)
     }
 
     /// Event numbers that are missing although no leap says so.
@@ -297,8 +272,8 @@ impl Reader {
     /// # Errors
     /// Class storage.
     pub async fn event_gaps(&self) -> Result<i64, Failure> {
-        let rows = self.rows(Text::EventGaps, vec![]).await.map_err(failed)?;
-        rows.first().map_or(Ok(0), |row| get(row, 0)).map_err(failed)
+        let gaps = self.ask_one(EventGaps {}).await.map_err(failed)?;
+        Ok(gaps.map_or(0, |gaps| gaps.count))
     }
 
     /// Counts of an account and its folders that are not those of their rows.
@@ -306,49 +281,18 @@ impl Reader {
     /// # Errors
     /// Class storage.
     pub async fn miscounts(&self, account: AccountId) -> Result<Vec<Miscount>, Failure> {
-        let rows = self.rows(CountText::Miscounts, vec![account.0.into()]).await.map_err(failed)?;
-        let read = |row: &QueryResult| {
-            let folder = get::<Option<i64>>(row, 0)?.map(FolderId);
-            Ok(Miscount { folder, kept: get(row, 1)?, counted: get(row, 2)? })
-        };
-        rows.iter().map(read).collect::<Result<_, Trouble>>().map_err(failed)
+        self.ask(Miscounts { account }).await.map_err(failed)
     }
 }
 
-/// A count that is kept and is not that of the rows.
-#[derive(Clone, Copy, Debug)]
-pub struct Miscount {
-    /// The folder; `None` for the account.
-    pub folder: Option<FolderId>,
-    /// What is kept.
-    pub kept: i64,
-    /// What is there.
-    pub counted: i64,
-}
-
-fn manifest_row(row: &QueryResult) -> Result<ManifestRow, Trouble> {
-    let (flags, keywords): (String, String) = (get(row, 2)?, get(row, 3)?);
-    let pack: Option<i64> = get(row, 7)?;
-    let body = match pack {
-        Some(pack) => {
-            let (offset, length): (i64, i64) = (get(row, 8)?, get(row, 9)?);
-            let unsigned =
-                |n: i64| u64::try_from(n).map_err(|e| Trouble::damaged("a stored offset", &e));
-            Some(StoredBody {
-                hash: hash(row, 6)?,
-                pack,
-                offset: unsigned(offset)?,
-                length: unsigned(length)?,
-            })
+fn manifest_row(row: ManifestColumns) -> Result<ManifestRow, Trouble> {
+    let ManifestColumns { uidvalidity, uid, flags, keywords, size, announced, hash, .. } = row;
+    let body = match (row.pack, row.offset, row.length) {
+        (Some(pack), Some(offset), Some(length)) => {
+            Some(StoredBody { hash: rows::hash(hash)?, pack, offset, length })
         }
-        None => None,
+        _ => None,
     };
-    Ok(ManifestRow {
-        uidvalidity: uid(row, 0)?,
-        uid: uid(row, 1)?,
-        flags: Flags::from_columns(&flags, &keywords),
-        size: get(row, 4)?,
-        announced: get(row, 5)?,
-        body,
-    })
+    let flags = Flags::from_columns(&flags, &keywords);
+    Ok(ManifestRow { uidvalidity, uid, flags, body, size, announced })
 }

@@ -2,10 +2,12 @@
 //! back costs more than they do.
 
 use crate::store::failure::Trouble;
-use crate::store::sql::{Named, PointText, repeated, statement};
+use crate::store::sql::commit::Found;
+use crate::store::sql::points::PointText;
+use crate::store::sql::query::{Asks, Query, rows_of};
+use crate::store::sql::{Named, repeated, statement};
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, ExecResult, QueryResult,
-    Statement, Value,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, ExecResult, Statement, Value,
 };
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,32 +35,36 @@ const COMPANY: usize = 4;
 
 /// What can be asked, and told.
 pub(super) trait Sql: Sync {
-    /// Rows; they know of everything that was written before.
-    fn rows(
-        &self,
-        text: impl Named,
-        values: Vec<Value>,
-    ) -> impl Future<Output = Result<Vec<QueryResult>, Trouble>> + Send;
+    /// An answer; it knows of everything that was written before.
+    fn ask<Q: Asks>(&self, query: Q) -> impl Future<Output = Result<Vec<Q::Row>, Trouble>> + Send;
 
     /// A write. What is wrong with it may be said later, at the latest when it is to be kept.
-    fn put(
+    fn put(&self, query: impl Query) -> impl Future<Output = Result<(), Trouble>> + Send;
+
+    /// The first row of an answer.
+    fn ask_one<Q: Asks>(
         &self,
-        text: impl Named,
-        values: Vec<Value>,
-    ) -> impl Future<Output = Result<(), Trouble>> + Send;
+        query: Q,
+    ) -> impl Future<Output = Result<Option<Q::Row>, Trouble>> + Send {
+        async { Ok(self.ask(query).await?.into_iter().next()) }
+    }
+
+    /// Whether there is what is looked for.
+    fn finds<Q: Asks<Row = Found>>(
+        &self,
+        query: Q,
+    ) -> impl Future<Output = Result<bool, Trouble>> + Send {
+        async { Ok(self.ask_one(query).await?.is_some_and(|row| row.found != 0)) }
+    }
 }
 
 impl Sql for DatabaseConnection {
-    async fn rows(
-        &self,
-        text: impl Named,
-        values: Vec<Value>,
-    ) -> Result<Vec<QueryResult>, Trouble> {
-        Ok(self.query_all_raw(statement(self, text, values)).await?)
+    async fn ask<Q: Asks>(&self, query: Q) -> Result<Vec<Q::Row>, Trouble> {
+        rows_of(&self.query_all_raw(statement(self, query)).await?)
     }
 
-    async fn put(&self, text: impl Named, values: Vec<Value>) -> Result<(), Trouble> {
-        self.execute_raw(statement(self, text, values)).await?;
+    async fn put(&self, query: impl Query) -> Result<(), Trouble> {
+        self.execute_raw(statement(self, query)).await?;
         Ok(())
     }
 }
@@ -83,57 +89,69 @@ impl From<DatabaseTransaction> for Transaction {
 }
 
 impl Sql for Transaction {
-    async fn rows(
-        &self,
-        text: impl Named,
-        values: Vec<Value>,
-    ) -> Result<Vec<QueryResult>, Trouble> {
+    async fn ask<Q: Asks>(&self, query: Q) -> Result<Vec<Q::Row>, Trouble> {
         let mut waiting = self.take();
+        let values = query.values();
         let is_small = values.iter().map(octets).sum::<usize>() < LARGE;
         if (1..=COMPANY).contains(&waiting.len()) && is_small {
             // What is written before has no rows: all that come are of this one.
-            waiting.push((text.words(), values));
-            return Ok(self.inner.query_all_raw(self.one_of(waiting)).await?);
+            waiting.push((Q::TEXT.words(), values));
+            return rows_of(&self.inner.query_all_raw(self.one_of(waiting)).await?);
         }
         self.send(waiting).await?;
-        Ok(self.inner.query_all_raw(statement(&self.inner, text, values)).await?)
+        rows_of(&self.inner.query_all_raw(self.alone(Q::TEXT.words(), values)).await?)
     }
 
-    async fn put(&self, text: impl Named, values: Vec<Value>) -> Result<(), Trouble> {
+    async fn put(&self, query: impl Query) -> Result<(), Trouble> {
+        self.put_text(words_of(&query), query.values()).await
+    }
+}
+
+fn words_of<Q: Query>(_: &Q) -> &'static str {
+    Q::TEXT.words()
+}
+
+impl Transaction {
+    async fn put_text(&self, words: &'static str, values: Vec<Value>) -> Result<(), Trouble> {
         if values.iter().map(octets).sum::<usize>() >= LARGE {
-            return self.put_now(text, values).await.map(|_| ());
+            self.hand_over().await?;
+            self.inner.execute_raw(self.alone(words, values)).await?;
+            return Ok(());
         }
         let is_full = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.push((text.words(), values));
+            waiting.push((words, values));
             waiting.len() >= MOST
         };
         if is_full { self.hand_over().await } else { Ok(()) }
     }
-}
 
-impl Transaction {
     /// Inserts rows.
-    pub(super) async fn put_rows<const N: usize>(
+    pub(super) async fn put_rows<Q: Query>(
         &self,
-        text: impl Named,
-        mut rows: impl ExactSizeIterator<Item = [Value; N]> + Send,
+        mut rows: impl ExactSizeIterator<Item = Q> + Send,
     ) -> Result<(), Trouble> {
-        let backend = self.inner.get_database_backend();
         let mut written = None;
         while let Some(lot) = lot(rows.len()) {
-            let mut values: Vec<Value> = rows.by_ref().take(lot).flatten().collect();
+            let mut values: Vec<Value> = Vec::new();
+            let mut width = 0;
+            for row in rows.by_ref().take(lot) {
+                let row = row.values();
+                width = row.len();
+                values.extend(row);
+            }
             if let Some(before) = written.take() {
                 let _: ExecResult = before.await?;
             }
             if lot == 1 {
-                self.put(text, values).await?;
+                self.put_text(Q::TEXT.words(), values).await?;
                 continue;
             }
             self.hand_over().await?;
             // A row that begins with nothing is none.
-            values.resize(lot * N, Value::BigInt(None));
-            let words = repeated(text, lot);
+            values.resize(lot * width, Value::BigInt(None));
+            let backend = self.inner.get_database_backend();
+            let words = repeated(Q::TEXT, lot);
             let lot = Statement::from_sql_and_values(backend, words, values);
             let mut lot = Box::pin(self.inner.execute_raw(lot));
             // It is on its way; the next one is made meanwhile.
@@ -151,13 +169,9 @@ impl Transaction {
     }
 
     /// A write that does not wait; how many rows it has touched.
-    pub(super) async fn put_now(
-        &self,
-        text: impl Named,
-        values: Vec<Value>,
-    ) -> Result<u64, Trouble> {
+    pub(super) async fn put_now(&self, query: impl Query) -> Result<u64, Trouble> {
         self.hand_over().await?;
-        let done = self.inner.execute_raw(statement(&self.inner, text, values)).await?;
+        let done = self.inner.execute_raw(statement(&self.inner, query)).await?;
         Ok(done.rows_affected())
     }
 
@@ -186,6 +200,10 @@ impl Transaction {
         std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    fn alone(&self, words: &str, values: Vec<Value>) -> Statement {
+        Statement::from_sql_and_values(self.inner.get_database_backend(), words, values)
+    }
+
     fn one_of(&self, statements: Vec<PendingWrite>) -> Statement {
         let (words, values) = joined(statements);
         Statement::from_sql_and_values(self.inner.get_database_backend(), words, values)
@@ -201,7 +219,7 @@ impl Transaction {
             }
             SavepointOf::Rows => [PointText::BeginRows, PointText::KeepRows, PointText::BackRows],
         };
-        self.put(begin, vec![]).await?;
+        self.put_text(begin.words(), vec![]).await?;
         Ok(Savepoint { around: self, begin, keep, back, is_open: true })
     }
 
@@ -249,7 +267,7 @@ impl Savepoint<'_> {
     /// Keeps what was written, all of which was handed over: this goes along with what comes next.
     pub(super) async fn keep(mut self) -> Result<(), Trouble> {
         self.around.refuse_if_spoiled()?;
-        self.around.put(self.keep, vec![]).await?;
+        self.around.put_text(self.keep.words(), vec![]).await?;
         self.is_open = false;
         Ok(())
     }
@@ -264,8 +282,8 @@ impl Savepoint<'_> {
         // What waits is of this one: before it began, all was handed over. It may itself wait.
         let waiting = self.around.take();
         if waiting.first().is_none_or(|(words, _)| *words != self.begin.words()) {
-            self.around.put(self.back, vec![]).await?;
-            self.around.put(self.keep, vec![]).await?;
+            self.around.put_text(self.back.words(), vec![]).await?;
+            self.around.put_text(self.keep.words(), vec![]).await?;
             self.around.hand_over().await?;
         }
         // With whatever was in it.

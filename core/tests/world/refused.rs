@@ -30,8 +30,7 @@ impl World {
 
     fn shut_rows(&self) -> Vec<(String, Shut)> {
         let rows = self.store.account.shut.iter();
-        rows.map(|(name, shut)| (String::from_utf8(name.to_vec()).unwrap(), *shut))
-            .collect()
+        rows.map(|(name, shut)| (String::from_utf8(name.to_vec()).unwrap(), *shut)).collect()
     }
 
     fn standing(&self) -> Standing {

@@ -1,17 +1,19 @@
 //! An account's rows that a clock has written which was ahead, brought back as the core says.
 
 use super::own::write_lanes;
-use super::words::{lane, read, text, write};
+use super::words::lane;
 use crate::store::failure::Trouble;
-use crate::store::rows::get;
-use crate::store::sql::{FeedText, OpeningText};
-use crate::store::transaction::Transaction;
+use crate::store::sql::feeds::{PutFeedAccount, PutFeeds};
+use crate::store::sql::opening::{
+    AccountWas, DatesAhead, FailuresWere, FolderWas, MessagesWere, NewestDate, NotesWere, OwedWere,
+};
+use crate::store::sql::query::Document;
+use crate::store::transaction::{Sql, Transaction};
 use crate::telemetry::names;
 use postrider_core::commit::clock::{Correction, KEPT, LONGEST_WAIT, is_behind};
 use postrider_core::commit::rows::{AccountRow, FolderRow};
 use postrider_core::run::event::AccountSnapshot;
 use postrider_core::time::{AHEAD, Micros};
-use sea_orm::Value;
 use serde::Serialize;
 use serde_json::json;
 
@@ -31,12 +33,10 @@ pub(in crate::store) async fn bring_back(
     rows: &AccountSnapshot,
     correction: Correction,
 ) -> Result<bool, Trouble> {
-    let id = rows.account.id.0;
+    let id = rows.account.id;
     let Correction { now, latest, slope } = correction;
-    let ahead = read(db, OpeningText::DatesAhead, vec![id.into(), now.0.into()]).await?;
-    let dates: Vec<Micros> =
-        ahead.iter().map(|row| get(row, 0).map(Micros)).collect::<Result<_, Trouble>>()?;
-    if is_behind(dates.into_iter(), correction) {
+    let ahead = db.ask(DatesAhead { account: id, now }).await?;
+    if is_behind(ahead.into_iter().map(|row| row.internal_date), correction) {
         tracing::debug!(
             "account {name}: the wall clock is behind: mail is held that is dated later"
         );
@@ -46,12 +46,12 @@ pub(in crate::store) async fn bring_back(
     if let Some(feed) = &rows.feed {
         let mut feed = feed.clone();
         correction.feed(&mut feed);
-        write(db, FeedText::PutFeedAccount, vec![id.into(), lane(&feed.state)?.into()]).await?;
+        db.put(PutFeedAccount { account: id, state: lane(&feed.state)? }).await?;
         let mut states = Vec::new();
         for (place, state) in &feed.feeds {
             states.push(json!([place.0, lane(state)?]));
         }
-        write(db, FeedText::PutFeeds, vec![id.into(), text(&states)?]).await?;
+        db.put(PutFeeds { account: id, feeds: Document::of(&states)? }).await?;
         for place in feed.places.values() {
             put_folder(db, place).await?;
         }
@@ -62,20 +62,18 @@ pub(in crate::store) async fn bring_back(
             write_lanes(db, Some(before), &folder).await?;
             put_folder(db, &folder).await?;
         }
-        let values = vec![id.into(), now.0.into()];
-        let newest = read(db, OpeningText::NewestDate, values).await?;
-        let newest = newest.first().map_or(Ok(None), |row| get::<Option<i64>>(row, 0))?;
-        account.opened_at = account.opened_at.map(|at| correction.opened(at, newest.map(Micros)));
+        let newest = db.ask_one(NewestDate { account: id, now }).await?;
+        let newest = newest.and_then(|newest| newest.newest);
+        account.opened_at = account.opened_at.map(|at| correction.opened(at, newest));
     }
     correction.account(&mut account);
     put_account(db, &account, now).await?;
-    let day = now.plus(LONGEST_WAIT).0;
-    let was = || vec![id.into(), now.0.into(), latest.0.into(), slope.into(), KEPT.into()];
-    write(db, OpeningText::MessagesWere, was()).await?;
-    write(db, OpeningText::NotesWere, was()).await?;
-    let with = |more: &[i64]| [was(), more.iter().map(|at| (*at).into()).collect()].concat();
-    write(db, OpeningText::FailuresWere, with(&[day])).await?;
-    write(db, OpeningText::OwedWere, with(&[day, now.plus(AHEAD).0])).await?;
+    let (account, kept, last_try) = (id, KEPT, now.plus(LONGEST_WAIT));
+    db.put(MessagesWere { account, now, latest, slope, kept }).await?;
+    db.put(NotesWere { account, now, latest, slope, kept }).await?;
+    db.put(FailuresWere { account, now, latest, slope, kept, last_try }).await?;
+    let last_due = now.plus(AHEAD);
+    db.put(OwedWere { account, now, latest, slope, kept, last_try, last_due }).await?;
     metrics::counter!(names::CLOCK_JUMPS).increment(1);
     let ahead = correction.ahead().as_secs();
     tracing::warn!(
@@ -85,42 +83,41 @@ pub(in crate::store) async fn bring_back(
     Ok(true)
 }
 
-fn maybe(look: Option<&impl Serialize>) -> Result<Value, Trouble> {
-    look.map(text).transpose().map(|look| look.unwrap_or(Value::String(None)))
+fn maybe(look: Option<&impl Serialize>) -> Result<Option<Document>, Trouble> {
+    look.map(Document::of).transpose()
 }
 
 async fn put_account(db: &Transaction, account: &AccountRow, now: Micros) -> Result<(), Trouble> {
-    let instant = |at: Option<Micros>| at.map(|at| at.0).into();
-    let values = vec![
-        account.id.0.into(),
-        instant(account.stamped_at),
-        instant(account.listed_at),
-        instant(account.opened_at),
-        maybe(account.list_look.as_ref())?,
-        now.0.into(),
-        now.plus(LONGEST_WAIT).0.into(),
-    ];
-    write(db, OpeningText::AccountWas, values).await
+    db.put(AccountWas {
+        account: account.id,
+        stamped_at: account.stamped_at,
+        listed_at: account.listed_at,
+        opened_at: account.opened_at,
+        list_look: maybe(account.list_look.as_ref())?,
+        now,
+        last_attempt: now.plus(LONGEST_WAIT),
+    })
+    .await
 }
 
 async fn put_folder(db: &Transaction, folder: &FolderRow) -> Result<(), Trouble> {
-    let instant = |at: Option<Micros>| at.map(|at| at.0).into();
-    let values = vec![
-        folder.id.0.into(),
-        folder.opened_at.0.into(),
-        instant(folder.passed_at),
-        instant(folder.proved_at),
-        instant(folder.grown_at),
-        maybe(folder.look.as_ref())?,
-        maybe(folder.misfit.as_ref())?,
-        maybe(folder.refused.as_ref())?,
-    ];
-    write(db, OpeningText::FolderWas, values).await
+    db.put(FolderWas {
+        folder: folder.id,
+        opened_at: folder.opened_at,
+        passed_at: folder.passed_at,
+        proved_at: folder.proved_at,
+        grown_at: folder.grown_at,
+        look: maybe(folder.look.as_ref())?,
+        misfit: maybe(folder.misfit.as_ref())?,
+        refused: maybe(folder.refused.as_ref())?,
+    })
+    .await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use postrider_core::mail::id::AccountId;
     use sea_orm::ConnectionTrait;
 
     #[tokio::test]
@@ -142,8 +139,8 @@ mod tests {
         }
         let tx: Transaction = db.begin().await.unwrap().into();
         let Correction { slope, .. } = correction;
-        let values = [1, now.0, latest.0, slope, KEPT].map(Value::from).to_vec();
-        write(&tx, OpeningText::NotesWere, values).await.unwrap();
+        let (account, kept) = (AccountId(1), KEPT);
+        tx.put(NotesWere { account, now, latest, slope, kept }).await.unwrap();
         tx.commit().await.unwrap();
         let statement = sea_orm::Statement::from_string(
             db.writer.get_database_backend(),
@@ -152,7 +149,8 @@ mod tests {
         let rows = db.writer.query_all_raw(statement).await.unwrap();
         assert_eq!(rows.len(), 16);
         for row in rows {
-            let (was, is): (i64, i64) = (get(&row, 0).unwrap(), get(&row, 1).unwrap());
+            let (was, is): (i64, i64) =
+                (row.try_get_by("folder").unwrap(), row.try_get_by("at").unwrap());
             assert_eq!(Micros(is), correction.was(Micros(was)), "{was}");
         }
         db.close().await;

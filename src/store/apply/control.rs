@@ -3,19 +3,28 @@
 
 use super::numbers::Numbers;
 use super::own::announce;
-use super::words::{read, text, write, write_now};
 use crate::store::failure::Trouble;
 use crate::store::held::refused_proof_of;
 use crate::store::orders::Control;
-use crate::store::rows::{get, standing};
-use crate::store::sql::{CountText, FeedText, Text};
-use crate::store::transaction::Transaction;
+use crate::store::sql::control::{
+    AccountExists, FenceOff, PurgeAccount, PurgeBodies, PurgeCredential, PurgeCursors,
+    PurgeEventData, PurgeFailures, PurgeFolderLocations, PurgeFolders, PurgeLocations,
+    PurgeMessages, PurgeNotes, PurgeRunHours, PurgeRuns, PurgeSpent, PurgedBodies, RemoveAccount,
+    RenameAccount, RenameSpent, SaveHistory, StandByHand, Stood, StoodByName,
+};
+use crate::store::sql::counts::{UncountLocations, UncountPurged};
+use crate::store::sql::credential::{
+    ForgetSpent, NextCredential, NotRenewed, PutSpent, RenameCredential, Reseal,
+};
+use crate::store::sql::feeds::{PurgeFeeds, PurgeOwed};
+use crate::store::sql::query::Document;
+use crate::store::sql::setting::{ForgetSetting, PutSetting};
+use crate::store::transaction::{Sql, Transaction};
 use postrider_core::budget::Spending;
 use postrider_core::mail::id::AccountId;
 use postrider_core::oauth::CredentialRow;
 use postrider_core::standing::{EventKind, Standing};
 use postrider_core::time::Micros;
-use sea_orm::Value;
 use serde_json::json;
 
 /// Messages that one transaction of a purge deletes.
@@ -55,14 +64,14 @@ pub(in crate::store) async fn control(
         Control::Renew { from, row } => return renew(db, *from, row).await.map(over),
         Control::Reseal { rows } => return reseal(db, rows).await.map(over),
         Control::NotRenewed { account, version, error } => {
-            let values =
-                vec![account.clone().into(), (*version).into(), error.clone().into(), at.0.into()];
-            return Ok(over(changed(write_now(db, Text::NotRenewed, values).await?)));
+            let (account, version, error) = (account.clone(), *version, error.clone());
+            let written = db.put_now(NotRenewed { account, version, error, at }).await?;
+            return Ok(over(changed(written)));
         }
         Control::RefusedProof { account, mark } => {
             let value = format!("{} {mark}", at.0);
-            let values = vec![refused_proof_of(account).into(), value.into()];
-            return write(db, Text::PutSetting, values).await.map(|()| over(Done::Changed));
+            let setting = PutSetting { name: refused_proof_of(account), value };
+            return db.put(setting).await.map(|()| over(Done::Changed));
         }
         Control::Spend { endpoint, rows } => return spend(db, endpoint, rows).await.map(over),
         Control::Stand { account, .. }
@@ -73,55 +82,49 @@ pub(in crate::store) async fn control(
     };
     if let Control::Purge { account } = control {
         // It may have been granted before the account's first run.
-        write(db, Text::PurgeCredential, vec![account.clone().into()]).await?;
-        write(db, Text::ForgetSetting, vec![refused_proof_of(account).into()]).await?;
-        write(db, Text::PurgeSpent, vec![account.clone().into()]).await?;
+        db.put(PurgeCredential { name: account.clone() }).await?;
+        db.put(ForgetSetting { name: refused_proof_of(account) }).await?;
+        db.put(PurgeSpent { name: account.clone() }).await?;
     }
-    let found = read(db, Text::StoodByName, vec![name.clone().into()]).await?;
-    let Some(row) = found.first() else { return Ok(over(Done::Missing)) };
-    let (id, stood) = (get::<i64>(row, 0)?, standing(row, 1)?);
+    let stood = db.ask_one(StoodByName { name: name.clone() }).await?;
+    let Some(Stood { id, state }) = stood else { return Ok(over(Done::Missing)) };
     match control {
         Control::Stand { standing, reason, event, parked_for, .. } => {
-            let values = vec![
-                id.into(),
-                standing.as_str().into(),
-                reason.clone().into(),
-                at.0.into(),
-                parked_for.clone().into(),
-            ];
-            if write_now(db, Text::StandByHand, values).await? == 0 {
+            let stand = StandByHand {
+                account: id,
+                state: *standing,
+                reason: reason.clone(),
+                since: at,
+                parked_for: parked_for.clone(),
+            };
+            if db.put_now(stand).await? == 0 {
                 return Ok(over(Done::Same));
             }
             if let Some(kind) = event {
-                announce(db, numbers, AccountId(id), *kind, &json!({ "reason": reason })).await?;
+                announce(db, numbers, id, *kind, &json!({ "reason": reason })).await?;
             }
         }
         Control::History { history, parked_for, .. } => {
-            let values = vec![id.into(), history.clone().into(), parked_for.clone().into()];
-            return Ok(over(changed(write_now(db, Text::SaveHistory, values).await?)));
+            let (history, parked_for) = (history.clone(), parked_for.clone());
+            let written = db.put_now(SaveHistory { account: id, history, parked_for }).await?;
+            return Ok(over(changed(written)));
         }
         Control::Remove { .. } => {
-            if stood == Standing::Removed {
+            if state == Standing::Removed {
                 return Ok(over(Done::Same));
             }
             // Whoever still holds the account's cursors is fenced off.
-            write(
-                db,
-                Text::RemoveAccount,
-                vec![id.into(), at.0.into(), Standing::Removed.as_str().into()],
-            )
-            .await?;
-            announce(db, numbers, AccountId(id), EventKind::AccountRemoved, &json!({})).await?;
+            db.put(RemoveAccount { account: id, at, removed: Standing::Removed }).await?;
+            announce(db, numbers, id, EventKind::AccountRemoved, &json!({})).await?;
         }
         Control::Rename { was, account } => {
-            let taken = read(db, Text::AccountExists, vec![account.clone().into()]).await?;
-            if !taken.is_empty() {
+            let name = || account.clone();
+            if db.finds(AccountExists { name: name() }).await? {
                 return Ok(over(Done::Taken));
             }
-            write(db, Text::RenameAccount, vec![id.into(), account.clone().into()]).await?;
-            let names = vec![was.clone().into(), account.clone().into()];
-            write(db, Text::RenameCredential, names.clone()).await?;
-            write(db, Text::RenameSpent, names).await?;
+            db.put(RenameAccount { account: id, name: name() }).await?;
+            db.put(RenameCredential { was: was.clone(), name: name() }).await?;
+            db.put(RenameSpent { was: was.clone(), name: name() }).await?;
         }
         Control::Purge { .. } => return purge(db, id).await,
         Control::Renew { .. }
@@ -144,13 +147,12 @@ async fn spend(
     let row = |(account, spent): &(Option<String>, Spending)| {
         json!([account.as_deref().unwrap_or_default(), spent.hour, spent.units])
     };
-    let document = serde_json::Value::from(rows.iter().map(row).collect::<Vec<_>>());
-    let document = document.to_string();
-    write(db, Text::PutSpent, vec![endpoint.into(), document.clone().into()]).await?;
+    let document = Document::of(&rows.iter().map(row).collect::<Vec<_>>())?;
+    let endpoint = || endpoint.to_owned();
+    db.put(PutSpent { endpoint: endpoint(), rows: document.clone() }).await?;
     if let Some(last) = rows.iter().map(|(_, spent)| spent.hour).max() {
-        let (from, to) = (last.saturating_sub(SPENT_HOURS), last.saturating_add(1));
-        let values = vec![endpoint.into(), from.into(), to.into(), document.into()];
-        write(db, Text::ForgetSpent, values).await?;
+        let (first, last) = (last.saturating_sub(SPENT_HOURS), last.saturating_add(1));
+        db.put(ForgetSpent { endpoint: endpoint(), first, last, rows: document }).await?;
     }
     Ok(Done::Changed)
 }
@@ -161,34 +163,37 @@ fn changed(written: u64) -> Done {
 
 /// The next generation of a credential, if the stored one is the one it follows.
 async fn renew(db: &Transaction, from: i64, row: &CredentialRow) -> Result<Done, Trouble> {
-    let values = vec![
-        row.account.clone().into(),
-        from.into(),
-        row.version.into(),
-        row.issuer.clone().into(),
-        row.username.clone().into(),
-        row.sealed.clone().into(),
-        row.key_print.clone().into(),
-        row.scopes.clone().into(),
-        row.granted_at.0.into(),
-        row.renewed_at.0.into(),
-        row.expires_at.0.into(),
-    ];
-    let text = if from == 0 { Text::FirstCredential } else { Text::NextCredential };
-    Ok(changed(write_now(db, text, values).await?))
+    let CredentialRow { version, granted_at, renewed_at, expires_at, .. } = *row;
+    let (account, issuer) = (row.account.clone(), row.issuer.clone());
+    let (username, sealed) = (row.username.clone(), row.sealed.clone());
+    let (key_print, scopes) = (row.key_print.clone(), row.scopes.clone());
+    let next = NextCredential {
+        account,
+        from,
+        version,
+        issuer,
+        username,
+        sealed,
+        key_print,
+        scopes,
+        granted_at,
+        renewed_at,
+        expires_at,
+    };
+    Ok(changed(db.put_now(next).await?))
 }
 
 /// The same tokens under another key. What the old key opens is not kept.
 async fn reseal(db: &Transaction, rows: &[CredentialRow]) -> Result<Done, Trouble> {
     for row in rows {
-        let values = vec![
-            row.account.clone().into(),
-            (row.version - 1).into(),
-            row.version.into(),
-            row.sealed.clone().into(),
-            row.key_print.clone().into(),
-        ];
-        if changed(write_now(db, Text::Reseal, values).await?) == Done::Same {
+        let resealed = Reseal {
+            account: row.account.clone(),
+            from: row.version - 1,
+            version: row.version,
+            sealed: row.sealed.clone(),
+            key_print: row.key_print.clone(),
+        };
+        if changed(db.put_now(resealed).await?) == Done::Same {
             let text = format!(
                 "the grant of {} has changed meanwhile; nothing was sealed anew",
                 row.account
@@ -201,38 +206,31 @@ async fn reseal(db: &Transaction, rows: &[CredentialRow]) -> Result<Done, Troubl
 
 /// Deletes a part of an account; its own row goes last, so that a purge that was cut off can be
 /// begun again.
-async fn purge(db: &Transaction, id: i64) -> Result<Portion, Trouble> {
-    let account = || vec![Value::from(id)];
+async fn purge(db: &Transaction, account: AccountId) -> Result<Portion, Trouble> {
+    let most = PURGE_CHUNK;
     // Fenced off first: no page may come behind it.
-    write(db, Text::FenceOff, vec![id.into(), Standing::Removed.as_str().into()]).await?;
-    let values = || vec![Value::from(id), Value::from(PURGE_CHUNK)];
-    for text in [CountText::UncountPurged, CountText::UncountLocations] {
-        write(db, text, values()).await?;
-    }
-    write(db, Text::PurgeLocations, values()).await?;
-    let bodies = read(db, Text::PurgedBodies, values()).await?;
-    let deleted = write_now(db, Text::PurgeMessages, values()).await?;
-    let bodies =
-        bodies.iter().map(|row| get::<i64>(row, 0)).collect::<Result<Vec<_>, Trouble>>()?;
-    write(db, Text::PurgeBodies, vec![text(&bodies)?]).await?;
-    let owed = write_now(db, FeedText::PurgeOwed, values()).await?;
+    db.put(FenceOff { account, removed: Standing::Removed }).await?;
+    db.put(UncountPurged { account, most }).await?;
+    db.put(UncountLocations { account, most }).await?;
+    db.put(PurgeLocations { account, most }).await?;
+    let bodies = db.ask(PurgedBodies { account, most }).await?;
+    let deleted = db.put_now(PurgeMessages { account, most }).await?;
+    let bodies: Vec<i64> = bodies.into_iter().map(|row| row.body).collect();
+    db.put(PurgeBodies { bodies: Document::of(&bodies)? }).await?;
+    let owed = db.put_now(PurgeOwed { account, most }).await?;
     if deleted + owed > 0 {
         return Ok(Portion::More);
     }
-    write(db, FeedText::PurgeFeeds, account()).await?;
-    for text in [
-        Text::PurgeFolderLocations,
-        Text::PurgeCursors,
-        Text::PurgeFolders,
-        Text::PurgeFailures,
-        Text::PurgeNotes,
-        Text::PurgeRuns,
-        Text::PurgeRunHours,
-        // The feed's numbers have no gaps: what its events say goes, that they were does not.
-        Text::PurgeEventData,
-        Text::PurgeAccount,
-    ] {
-        write(db, text, account()).await?;
-    }
+    db.put(PurgeFeeds { account }).await?;
+    db.put(PurgeFolderLocations { account }).await?;
+    db.put(PurgeCursors { account }).await?;
+    db.put(PurgeFolders { account }).await?;
+    db.put(PurgeFailures { account }).await?;
+    db.put(PurgeNotes { account }).await?;
+    db.put(PurgeRuns { account }).await?;
+    db.put(PurgeRunHours { account }).await?;
+    // The feed's numbers have no gaps: what its events say goes, that they were does not.
+    db.put(PurgeEventData { account }).await?;
+    db.put(PurgeAccount { account }).await?;
     Ok(Portion::Over(Done::Changed))
 }

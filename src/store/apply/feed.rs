@@ -4,12 +4,19 @@
 use super::applied::{Applied, Care};
 use super::messages::save;
 use super::numbers::Numbers;
-use super::words::{lane, read, text, write};
+use super::words::lane;
 use crate::store::failure::Trouble;
-use crate::store::rows::{
-    feed_account, feed_state, get, guard, location, message, owed_rows, place,
+use crate::store::rows::{feed_account, feed_state, guarded, location, message, owed_rows, place};
+use crate::store::sql::change::{
+    AccountOpened, DropFolder, ExcludeFolders, FolderGrew, InsertFolder, ListLook, RenameFolder,
 };
-use crate::store::sql::{FeedText, Text};
+use crate::store::sql::commit::{Guard, Guarded, Stamped};
+use crate::store::sql::feeds::{
+    DropFeed, FeedAccount, FeedColumns, Feeds, HeldCount, LocationsOf, MessagesNamed,
+    MessagesThere, OwedOf, PayOwed, Places, PutFeedAccount, PutFeeds, PutOwed, RenewAway,
+    RenewUnknown,
+};
+use crate::store::sql::query::Document;
 use crate::store::transaction::{SavepointOf, Sql, Transaction};
 use postrider_core::commit::change::feed::{FeedChange, FeedStep};
 use postrider_core::commit::change::{Commit, Refusal, StoredRows};
@@ -19,10 +26,9 @@ use postrider_core::commit::feed::rows::{FeedRows, Owed};
 use postrider_core::commit::rows::AccountRow;
 use postrider_core::failure::Class;
 use postrider_core::mail::feed::MailVersion;
-use postrider_core::mail::id::{AccountId, FolderId, Identity};
+use postrider_core::mail::id::{AccountId, FolderId, Identity, UidValidity};
 use postrider_core::provider::feeds::{FeedWord, Got};
 use postrider_core::time::Micros;
-use sea_orm::{QueryResult, Value};
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
@@ -38,10 +44,11 @@ pub(super) async fn commit_feed(
     care: Care,
 ) -> Result<Applied, Trouble> {
     let (account, at) = (commit.account, commit.at);
-    let values = vec![account.0.into(), Value::BigInt(None), Value::Bytes(None)];
-    let rows = read(db, Text::Guard, values).await?;
-    let Some(row) = rows.first() else { return Ok(Applied::Refused(Refusal::Missing, None)) };
-    let (stored, _) = guard(account, row)?;
+    let guard = Guard { account, folder: None, remote_id: None };
+    let Some(Guarded { rows, .. }) = db.ask_one(guard).await? else {
+        return Ok(Applied::Refused(Refusal::Missing, None));
+    };
+    let (stored, _) = guarded(account, rows)?;
     let rows = feed_rows(db, stored).await?;
     if let Err(refusal) = admit_feed(&rows, commit.incarnation, change) {
         let rows = (refusal != Refusal::Incarnation).then(|| Box::new(answer(rows)));
@@ -62,19 +69,15 @@ fn answer(rows: FeedRows) -> StoredRows {
 
 /// Everything of a feed account but messages and what is owed.
 pub(super) async fn feed_rows(db: &impl Sql, account: AccountRow) -> Result<FeedRows, Trouble> {
-    let id = || vec![Value::from(account.id.0)];
-    let state = match read(db, FeedText::FeedAccount, id()).await?.first() {
-        Some(row) => feed_account(row)?,
-        None => None,
-    };
-    let mut rows =
-        FeedRows { state: state.unwrap_or_default(), ..FeedRows::fresh(account.clone()) };
-    for row in read(db, FeedText::Feeds, id()).await? {
-        rows.feeds.insert(FolderId(get(&row, 0)?), feed_state(&row)?);
+    let id = account.id;
+    let state = db.ask_one(FeedAccount { account: id }).await?.and_then(|row| row.feed);
+    let state = state.as_deref().map(feed_account).transpose()?;
+    let mut rows = FeedRows { state: state.unwrap_or_default(), ..FeedRows::fresh(account) };
+    for FeedColumns { place, state } in db.ask(Feeds { account: id }).await? {
+        rows.feeds.insert(place, feed_state(&state)?);
     }
-    for row in read(db, FeedText::Places, id()).await? {
-        let place = place(&row)?;
-        rows.places.insert(place.id, place);
+    for row in db.ask(Places { account: id }).await? {
+        rows.places.insert(row.id, place(row));
     }
     Ok(rows)
 }
@@ -154,34 +157,33 @@ async fn load(
 ) -> Result<FeedBooks, Trouble> {
     let account = rows.account.id;
     let mut books = FeedBooks::new(rows, numbers.ledger(), 0);
-    let mut found: Vec<QueryResult> = Vec::new();
+    let mut found = Vec::new();
     if let FeedStep::DropPlace { place } = &change.step {
-        found =
-            read(db, FeedText::MessagesThere, vec![place.0.into(), (DROPPED + 1).into()]).await?;
+        found = db.ask(MessagesThere { place: *place, most: DROPPED + 1 }).await?;
         books.more = found.len() > usize::try_from(DROPPED).unwrap_or(usize::MAX);
         found.truncate(usize::try_from(DROPPED).unwrap_or(usize::MAX));
     }
     let ids: Vec<&str> = ids_of(change).iter().map(|id| id.0.as_str()).collect();
     if !ids.is_empty() {
-        found = read(db, FeedText::MessagesNamed, vec![account.0.into(), text(&ids)?]).await?;
+        found = db.ask(MessagesNamed { account, names: Document::of(&ids)? }).await?;
     }
     let mut numbers = Vec::with_capacity(found.len());
     let mut names: Vec<String> = ids.into_iter().map(str::to_owned).collect();
-    for row in &found {
+    for row in found {
         let message = message(row)?;
-        numbers.push(message.id.0);
+        numbers.push(message.id);
         if let FeedStep::DropPlace { .. } = &change.step {
             names.push(message.identity.0.clone());
         }
         books.ledger.load_message(message);
     }
     if !numbers.is_empty() {
-        for row in read(db, FeedText::LocationsOf, vec![text(&numbers)?]).await? {
-            books.ledger.load_location(location(&row)?);
+        for row in db.ask(LocationsOf { messages: Document::of(&numbers)? }).await? {
+            books.ledger.load_location(location(row));
         }
     }
     if !names.is_empty() {
-        let found = read(db, FeedText::OwedOf, vec![account.0.into(), text(&names)?]).await?;
+        let found = db.ask(OwedOf { account, names: Document::of(&names)? }).await?;
         for row in owed_rows(&found)? {
             books.load_owed(row);
         }
@@ -190,8 +192,8 @@ async fn load(
     if let FeedStep::Words { items, .. } = &change.step {
         let gone = items.iter().filter(|item| matches!(item.word, FeedWord::Gone(_))).count();
         if gone as u64 > change.terms.guard_floor {
-            let counted = read(db, FeedText::HeldCount, vec![account.0.into()]).await?;
-            let held: i64 = counted.first().map_or(Ok(0), |row| get(row, 0))?;
+            let counted = db.ask_one(HeldCount { account }).await?;
+            let held = counted.map_or(0, |counted| counted.count);
             books.held = u64::try_from(held).unwrap_or(0);
         }
     }
@@ -206,23 +208,21 @@ async fn write_small(
     after: &FeedRows,
     at: Micros,
 ) -> Result<(), Trouble> {
-    let id = after.account.id.0;
+    let account = after.account.id;
     let (was, is) = (&before.account, &after.account);
     if was.stamped_at != is.stamped_at {
-        let values = vec![id.into(), is.stamped_at.map(|at| at.0).into()];
-        write(db, Text::Stamped, values).await?;
+        db.put(Stamped { account, at: is.stamped_at }).await?;
     }
     if was.opened_at != is.opened_at {
-        let names = is.names.as_str();
-        let values = vec![id.into(), is.opened_at.map(|at| at.0).into(), names.into()];
-        write(db, Text::AccountOpened, values).await?;
+        let (opened_at, identity_kind) = (is.opened_at, is.names);
+        db.put(AccountOpened { account, opened_at, identity_kind }).await?;
     }
     if was.list_look != is.list_look {
-        let look = is.list_look.as_ref().map(text).transpose()?.unwrap_or(Value::String(None));
-        write(db, Text::ListLook, vec![id.into(), look]).await?;
+        let look = is.list_look.as_ref().map(Document::of).transpose()?;
+        db.put(ListLook { account, look }).await?;
     }
     if before.state != after.state {
-        write(db, FeedText::PutFeedAccount, vec![id.into(), lane(&after.state)?.into()]).await?;
+        db.put(PutFeedAccount { account, state: lane(&after.state)? }).await?;
     }
     let mut changed: Vec<Json> = Vec::new();
     for (place, feed) in &after.feeds {
@@ -231,13 +231,13 @@ async fn write_small(
         }
     }
     if !changed.is_empty() {
-        write(db, FeedText::PutFeeds, vec![id.into(), text(&changed)?]).await?;
+        db.put(PutFeeds { account, feeds: Document::of(&changed)? }).await?;
     }
     for place in before.feeds.keys().filter(|place| !after.feeds.contains_key(place)) {
-        write(db, FeedText::DropFeed, vec![id.into(), place.0.into()]).await?;
+        db.put(DropFeed { account, place: *place }).await?;
     }
     if before.places != after.places {
-        write_places(db, numbers, after.account.id, before, after, at).await?;
+        write_places(db, numbers, account, before, after, at).await?;
     }
     Ok(())
 }
@@ -251,44 +251,42 @@ async fn write_places(
     at: Micros,
 ) -> Result<(), Trouble> {
     for (id, row) in &after.places {
-        let role = row.role.map(|role| role.as_str().to_owned());
+        let (folder, delimiter) = (*id, Some("/".to_owned()));
         match before.places.get(id) {
             Some(known) if known == row => {}
             Some(known) => {
                 if (&known.path, known.role) != (&row.path, row.role) {
-                    let (name, path) = (row.remote_id.to_vec(), row.path.clone());
-                    let values =
-                        vec![id.0.into(), name.into(), path.into(), "/".into(), role.into()];
-                    write(db, Text::RenameFolder, values).await?;
+                    let (remote_id, path, role) =
+                        (row.remote_id.clone(), row.path.clone(), row.role);
+                    db.put(RenameFolder { folder, remote_id, path, delimiter, role }).await?;
                 }
                 if known.grown_at != row.grown_at {
-                    let grown = row.grown_at.map(|at| at.0);
-                    write(db, Text::FolderGrew, vec![id.0.into(), grown.into()]).await?;
+                    db.put(FolderGrew { folder, grown_at: row.grown_at }).await?;
                 }
             }
             None => {
                 // Never used twice, not even after a purge.
                 numbers.take_folder();
-                let values = vec![
-                    id.0.into(),
-                    account.0.into(),
-                    row.remote_id.to_vec().into(),
-                    row.path.clone().into(),
-                    "/".into(),
-                    role.into(),
-                    0_i64.into(),
-                    0_i64.into(),
-                    row.opened_at.0.into(),
-                ];
-                write(db, Text::InsertFolder, values).await?;
+                db.put(InsertFolder {
+                    folder,
+                    account,
+                    remote_id: row.remote_id.clone(),
+                    path: row.path.clone(),
+                    delimiter,
+                    role: row.role,
+                    uidvalidity: UidValidity::default(),
+                    exists: 0,
+                    opened_at: row.opened_at,
+                })
+                .await?;
             }
         }
     }
     for id in before.places.keys().filter(|id| !after.places.contains_key(id)) {
-        write(db, Text::DropFolder, vec![id.0.into(), at.0.into()]).await?;
+        db.put(DropFolder { folder: *id, at }).await?;
     }
-    let excluded: Vec<i64> = after.excluded().map(|place| place.id.0).collect();
-    write(db, Text::ExcludeFolders, vec![account.0.into(), text(&excluded)?]).await
+    let excluded: Vec<FolderId> = after.excluded().map(|place| place.id).collect();
+    db.put(ExcludeFolders { account, folders: Document::of(&excluded)? }).await
 }
 
 async fn write_owed(
@@ -298,21 +296,17 @@ async fn write_owed(
 ) -> Result<(), Trouble> {
     let writes = books.take_owed();
     match writes.all {
-        Some(OwedRenewal::Unknown(at)) => {
-            write(db, FeedText::RenewUnknown, vec![account.0.into(), at.0.into()]).await?;
-        }
-        Some(OwedRenewal::Away(at)) => {
-            write(db, FeedText::RenewAway, vec![account.0.into(), at.0.into()]).await?;
-        }
+        Some(OwedRenewal::Unknown(at)) => db.put(RenewUnknown { account, at }).await?,
+        Some(OwedRenewal::Away(at)) => db.put(RenewAway { account, at }).await?,
         None => {}
     }
     if !writes.put.is_empty() {
         let rows: Vec<_> = writes.put.iter().map(owed_row).collect();
-        write(db, FeedText::PutOwed, vec![account.0.into(), text(&rows)?]).await?;
+        db.put(PutOwed { account, rows: Document::of(&rows)? }).await?;
     }
     if !writes.paid.is_empty() {
         let ids: Vec<&str> = writes.paid.iter().map(|id| id.0.as_str()).collect();
-        write(db, FeedText::PayOwed, vec![account.0.into(), text(&ids)?]).await?;
+        db.put(PayOwed { account, names: Document::of(&ids)? }).await?;
     }
     Ok(())
 }

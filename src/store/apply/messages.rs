@@ -1,19 +1,20 @@
 //! What the ledger says is written: bodies, messages, locations, events.
 
 use super::numbers::{Numbers, event_id};
-use super::words::{document, number, text, write};
+use super::words::document;
 use crate::store::failure::Trouble;
-use crate::store::sql::{CountText, RowText, Text};
-use crate::store::transaction::Transaction;
+use crate::store::sql::commit::UpdateMessages;
+use crate::store::sql::counts::{CountLocations, CountMessages};
+use crate::store::sql::inserts::{Body, Event, Location, Message};
+use crate::store::sql::query::Document;
+use crate::store::transaction::{Sql, Transaction};
 use postrider_core::commit::event::{EventDraft, ToldPlace};
 use postrider_core::commit::ledger::{Ledger, NewMessage};
 use postrider_core::commit::rows::{LocationRow, MessageRow};
 use postrider_core::commit::tally::Tally;
-use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::feed::MailVersion;
 use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::time::Micros;
-use sea_orm::Value;
 use serde::Serialize;
 
 pub(super) async fn save(
@@ -25,28 +26,26 @@ pub(super) async fn save(
 ) -> Result<(), Trouble> {
     let writes = ledger.take_writes();
     numbers.take_messages(ledger);
-    db.put_rows(RowText::Body, writes.created.iter().map(|m| body_row(m, at))).await?;
-    let messages = writes.created.into_iter().map(|m| message_row(m, account, at));
-    db.put_rows(RowText::Message, messages).await?;
+    db.put_rows(writes.created.iter().map(|m| body_row(m, at))).await?;
+    db.put_rows(writes.created.into_iter().map(|m| message_row(m, account, at))).await?;
     if !writes.messages.is_empty() {
         let rows: Vec<_> = writes.messages.iter().map(changed_row).collect();
-        write(db, Text::UpdateMessages, vec![text(&rows)?]).await?;
+        db.put(UpdateMessages { rows: Document::of(&rows)? }).await?;
     }
-    db.put_rows(RowText::Location, writes.locations.iter().map(location_row)).await?;
-    let Tally { messages, octets, locations } = &writes.tally;
-    if (*messages, *octets) != (0, 0) {
-        let values = vec![account.0.into(), (*messages).into(), (*octets).into()];
-        write(db, CountText::CountMessages, values).await?;
+    db.put_rows(writes.locations.iter().map(location_row)).await?;
+    let Tally { messages, octets, locations } = writes.tally;
+    if (messages, octets) != (0, 0) {
+        db.put(CountMessages { account, messages, octets }).await?;
     }
     if !locations.is_empty() {
         let rows: Vec<_> = locations.iter().collect();
-        write(db, CountText::CountLocations, vec![text(&rows)?]).await?;
+        db.put(CountLocations { rows: Document::of(&rows)? }).await?;
     }
     let mut rows = Vec::with_capacity(writes.events.len());
     for event in &writes.events {
         rows.push(event_row(event, account, numbers)?);
     }
-    db.put_rows(RowText::Event, rows.into_iter()).await
+    db.put_rows(rows.into_iter()).await
 }
 
 /// What an event says, as it is stored and handed out.
@@ -103,56 +102,52 @@ fn event_row(
     event: &EventDraft,
     account: AccountId,
     numbers: &mut Numbers,
-) -> Result<[Value; 9], Trouble> {
-    let (at, seq) = (numbers.at().0, numbers.event());
-    Ok([
-        account.0.into(),
-        at.into(),
-        seq.into(),
-        event_id(at, seq).into(),
-        event.kind.as_str().into(),
-        event.folder.map(|folder| folder.0).into(),
-        event.message.map(|message| message.0).into(),
-        event.backfill.into(),
-        document(&EventData::of(event))?.into(),
-    ])
+) -> Result<Event, Trouble> {
+    let (at, seq) = (numbers.at(), numbers.event());
+    Ok(Event {
+        account,
+        at,
+        seq,
+        id: event_id(at.0, seq),
+        kind: event.kind,
+        folder: event.folder,
+        message: event.message,
+        backfill: event.backfill,
+        data: document(&EventData::of(event))?,
+    })
 }
 
-fn hash(of: BodyHash) -> Value {
-    of.0.to_vec().into()
+fn body_row(m: &NewMessage, at: Micros) -> Body {
+    Body {
+        hash: m.body.hash(),
+        pack: m.body.pack(),
+        offset: m.body.offset(),
+        length: m.body.length(),
+        stored_at: at,
+    }
 }
 
-fn body_row(m: &NewMessage, at: Micros) -> [Value; 5] {
-    [
-        hash(m.body.hash()),
-        m.body.pack().into(),
-        number(m.body.offset()),
-        number(m.body.length()),
-        at.0.into(),
-    ]
-}
-
-fn message_row(m: NewMessage, account: AccountId, at: Micros) -> [Value; 17] {
+fn message_row(m: NewMessage, account: AccountId, at: Micros) -> Message {
     let header = m.header;
-    [
-        account.0.into(),
-        m.row.id.0.into(),
-        (!m.row.identity.is_hash()).then_some(m.row.identity.0).into(),
-        hash(m.body.hash()),
-        number(m.body.length()),
-        m.internal_date.map(|date| date.0).into(),
-        at.0.into(),
-        number(m.row.places),
-        m.announced.map_or(Value::BigInt(None), number),
-        header.message_id.into(),
-        header.subject.into(),
-        header.from.into(),
-        header.to.into(),
-        header.cc.into(),
-        header.date.map(|date| date.0).into(),
-        header.parse.as_str().into(),
-        m.row.version.as_ref().map(|version| version.as_str().to_owned()).into(),
-    ]
+    Message {
+        account,
+        id: m.row.id,
+        identity: (!m.row.identity.is_hash()).then_some(m.row.identity.0),
+        hash: m.body.hash(),
+        size: m.body.length(),
+        internal_date: m.internal_date,
+        stored_at: at,
+        places: m.row.places,
+        announced: m.announced,
+        message_id: header.message_id,
+        subject: header.subject,
+        from_text: header.from,
+        to_text: header.to,
+        cc_text: header.cc,
+        date: header.date,
+        parse: header.parse.as_str(),
+        version: m.row.version.as_ref().map(|version| version.as_str().to_owned()),
+    }
 }
 
 fn changed_row(m: &MessageRow) -> impl Serialize {
@@ -160,17 +155,17 @@ fn changed_row(m: &MessageRow) -> impl Serialize {
     (m.id, m.limbo_since, m.last_folder, m.last_sight, m.deleted_at, m.places, version)
 }
 
-fn location_row(l: &LocationRow) -> [Value; 10] {
-    [
-        l.folder.0.into(),
-        l.uidvalidity.0.into(),
-        number(l.uid),
-        l.message.0.into(),
-        l.flags.system().into(),
-        l.flags.keywords().into(),
-        l.modseq.into(),
-        l.internal_date.map(|date| date.0).into(),
-        l.began_at.0.into(),
-        l.ended_at.map(|at| at.0).into(),
-    ]
+fn location_row(l: &LocationRow) -> Location {
+    Location {
+        folder: l.folder,
+        uidvalidity: l.uidvalidity,
+        uid: l.uid,
+        message: l.message,
+        flags: l.flags.system().to_owned(),
+        keywords: l.flags.keywords().to_owned(),
+        modseq: l.modseq,
+        internal_date: l.internal_date,
+        began_at: l.began_at,
+        ended_at: l.ended_at,
+    }
 }

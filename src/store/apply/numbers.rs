@@ -2,11 +2,9 @@
 //! a purge. A transaction takes them from its counters; a database with sequences would take them
 //! from those.
 
-use super::words::{read, write};
 use crate::store::failure::Trouble;
-use crate::store::rows::get;
-use crate::store::sql::Text;
-use crate::store::transaction::Transaction;
+use crate::store::sql::commit::{Counters, NextNumber, SaveCounters};
+use crate::store::transaction::{Sql, Transaction};
 use postrider_core::commit::ledger::Ledger;
 use postrider_core::mail::id::FolderId;
 use postrider_core::time::Micros;
@@ -25,11 +23,9 @@ pub(in crate::store) struct Numbers {
 impl Numbers {
     /// As the transaction that begins now finds them.
     pub(in crate::store) async fn load(db: &Transaction, at: Micros) -> Result<Self, Trouble> {
-        let rows = read(db, Text::Counters, vec![]).await?;
         let mut numbers = Self { message: 1, event: 1, folder: 1, at };
-        for row in rows {
-            let next = get(&row, 1)?;
-            match get::<String>(&row, 0)?.as_str() {
+        for NextNumber { name, next } in db.ask(Counters {}).await? {
+            match name.as_str() {
                 "message" => numbers.message = next,
                 "event" => numbers.event = next,
                 "folder" => numbers.folder = next,
@@ -51,8 +47,8 @@ impl Numbers {
 
     /// As the transaction leaves them.
     pub(in crate::store) async fn save(self, db: &Transaction) -> Result<(), Trouble> {
-        let values = vec![self.message.into(), self.event.into(), self.folder.into()];
-        write(db, Text::SaveCounters, values).await
+        let Self { message, event, folder, .. } = self;
+        db.put(SaveCounters { message, event, folder }).await
     }
 
     /// The number of the last event.

@@ -1,21 +1,21 @@
 //! Handing out an account: its incarnation is raised in the transaction that reads its cursors.
 
 use super::feed::handed_out;
-use super::words::{read, write};
 use crate::store::failure::Trouble;
 use crate::store::orders::OpenAccount;
-use crate::store::rows::{get, guard, standing, uid};
-use crate::store::sql::OpeningText;
+use crate::store::rows::guarded;
+use crate::store::sql::opening::{
+    AccountFound, FailuresToRetry, HandOutAccount, NoteColumns, Notes, RetryColumns,
+};
 use crate::store::transaction::Sql;
 use postrider_core::commit::change::{Note, Poison};
 use postrider_core::commit::rows::{AccountRow, FolderRow};
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
-use postrider_core::mail::id::{AccountId, FolderId, UidValidity};
+use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::run::event::AccountSnapshot;
 use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
-use sea_orm::{QueryResult, Value};
 use std::collections::BTreeMap;
 
 /// How an account is handed out.
@@ -38,7 +38,6 @@ pub(in crate::store) async fn open_account(
     how: HandOut,
     at: Micros,
 ) -> Result<Result<(AccountSnapshot, bool), Failure>, Trouble> {
-    let name = || Value::from(open.name.clone());
     let mut found = found(db, open).await?;
     if let Some(known) = &found
         && (known.provider != open.provider || known.username != open.username)
@@ -54,18 +53,18 @@ pub(in crate::store) async fn open_account(
     let is_known = || found.as_ref().is_some_and(|found| found.is_as_known);
     let raises = how == HandOut::Raised || (how == HandOut::First && !is_known());
     if raises {
-        let values = vec![
-            name(),
-            open.provider.into(),
-            open.host.clone().into(),
-            open.username.clone().into(),
-            at.0.into(),
-            open.keep.into(),
-            Standing::Starting.as_str().into(),
-            Standing::Removed.as_str().into(),
-            open.owner.clone().into(),
-        ];
-        write(db, OpeningText::HandOutAccount, values).await?;
+        let handed_out = HandOutAccount {
+            name: open.name.clone(),
+            provider: open.provider,
+            host: open.host.clone(),
+            username: open.username.clone(),
+            at,
+            keep: open.keep,
+            starting: Standing::Starting,
+            removed: Standing::Removed,
+            owner: open.owner.clone(),
+        };
+        db.put(handed_out).await?;
         found = self::found(db, open).await?;
     } else if found.is_none() {
         // It was renamed or purged meanwhile: a row of that name would be another mirror.
@@ -107,63 +106,62 @@ struct FoundAccount {
 }
 
 async fn found(db: &impl Sql, open: &OpenAccount) -> Result<Option<FoundAccount>, Trouble> {
-    let (name, removed) = (open.name.clone().into(), Standing::Removed.as_str().into());
-    let values =
-        vec![name, open.host.clone().into(), open.keep.into(), open.owner.clone().into(), removed];
-    let rows = read(db, OpeningText::AccountFound, values).await?;
-    let Some(row) = rows.first() else { return Ok(None) };
-    let id = AccountId(get(row, 28)?);
+    let account = AccountFound {
+        name: open.name.clone(),
+        host: open.host.clone(),
+        keep: open.keep,
+        owner: open.owner.clone(),
+        removed: Standing::Removed,
+    };
+    let mut found = None;
     let mut folders = Vec::new();
-    for row in &rows {
-        folders.extend(guard(id, row)?.1);
+    for row in db.ask(account).await? {
+        let (account, folder) = guarded(row.id, row.rows)?;
+        folders.extend(folder);
+        found.get_or_insert(FoundAccount {
+            account,
+            folders: Vec::new(),
+            provider: row.provider,
+            username: row.username,
+            stood: (row.state, row.reason),
+            limbo: row.limbo,
+            failed: row.failed,
+            noted: row.noted,
+            feeds: row.feeds,
+            is_as_known: row.known,
+        });
     }
-    Ok(Some(FoundAccount {
-        account: guard(id, row)?.0,
-        folders,
-        provider: get(row, 29)?,
-        username: get(row, 30)?,
-        stood: (standing(row, 31)?, get(row, 32)?),
-        limbo: get(row, 33)?,
-        failed: get(row, 34)?,
-        noted: get(row, 35)?,
-        feeds: get(row, 36)?,
-        is_as_known: get(row, 37)?,
-    }))
+    Ok(found.map(|found| FoundAccount { folders, ..found }))
 }
 
-async fn notes(db: &impl Sql, id: AccountId) -> Result<Vec<Note>, Trouble> {
-    let rows = read(db, OpeningText::Notes, vec![id.0.into()]).await?;
-    let note = |row: &QueryResult| {
-        let about = match get::<String>(row, 0)?.as_str() {
-            "examine" => Poison::Examine(get::<Vec<u8>>(row, 2)?.into()),
-            "index" => Poison::Index(get::<Vec<u8>>(row, 2)?.into()),
-            _ => Poison::Mail(FolderId(get(row, 1)?), UidValidity(uid(row, 3)?), uid(row, 4)?),
+async fn notes(db: &impl Sql, account: AccountId) -> Result<Vec<Note>, Trouble> {
+    let note = |row: NoteColumns| {
+        let NoteColumns { about, folder, remote_id, uidvalidity, uid, count, text } = row;
+        let about = match about.as_str() {
+            "examine" => Poison::Examine(remote_id),
+            "index" => Poison::Index(remote_id),
+            _ => Poison::Mail(folder, uidvalidity, uid),
         };
-        Ok(Note { about, count: uid(row, 5)?, text: get(row, 6)? })
+        Note { about, count, text }
     };
-    rows.iter().map(note).collect()
+    Ok(db.ask(Notes { account }).await?.into_iter().map(note).collect())
 }
 
 /// The open failures that are tried again in this run, and which of them in what way.
 async fn retries(db: &impl Sql, snapshot: &mut AccountSnapshot, at: Micros) -> Result<(), Trouble> {
-    for row in read(
-        db,
-        OpeningText::FailuresToRetry,
-        vec![snapshot.account.id.0.into(), at.0.into(), env!("CARGO_PKG_VERSION").into()],
-    )
-    .await?
-    {
-        let (folder, uid) = (FolderId(get(&row, 0)?), uid(&row, 1)?);
+    let version = env!("CARGO_PKG_VERSION");
+    let failures = FailuresToRetry { account: snapshot.account.id, at, version };
+    for RetryColumns { folder, uid, is_due, is_lone, burst } in db.ask(failures).await? {
         let into =
             |rows: &mut BTreeMap<FolderId, UidSet>| rows.entry(folder).or_default().insert(uid);
-        let is_due = get::<Option<bool>>(&row, 2)?.unwrap_or(false);
+        let is_due = is_due.unwrap_or(false);
         if is_due {
             into(&mut snapshot.due);
         }
-        if get::<bool>(&row, 3)? {
+        if is_lone {
             into(&mut snapshot.lone);
         }
-        if get::<bool>(&row, 4)? && !is_due {
+        if burst && !is_due {
             into(&mut snapshot.burst);
         }
     }

@@ -1,22 +1,28 @@
 //! Everything of a change that is not a message: lanes, folder, account, ledger, state, run.
 
 use super::numbers::{Numbers, event_id};
-use super::words::{lane, number, text, write, write_now};
+use super::words::lane;
 use crate::store::failure::Trouble;
-use crate::store::sql::Text;
-use crate::store::transaction::Transaction;
+use crate::store::sql::change::{
+    AccountListed, AccountOpened, CloseFailures, CloseFailuresOfFolder, CloseShut, DropFolder,
+    DropNotes, ExcludeFolders, FailAgain, FolderGrew, FolderLook, FolderMisfit, FolderPassed,
+    FolderRefused, ForgetClosed, ForgetNote, InsertEvent, InsertFailure, InsertFolder, InsertRun,
+    ListLook, PutFailures, PutLanes, PutNote, PutShut, RenameFolder, ReopenFolder, SettleAccount,
+    SettleFolder, SizesEstimated, Stand,
+};
+use crate::store::sql::query::Document;
+use crate::store::transaction::{Sql, Transaction};
 use postrider_core::commit::change::{AccountChange, FolderChange, Note, Poison, RunRecord};
 use postrider_core::commit::lane::Admitted;
 use postrider_core::commit::rows::{AccountRow, FolderRow};
 use postrider_core::failure::Class;
 use postrider_core::mail::cursor::Lanes;
 use postrider_core::mail::folder::WireName;
-use postrider_core::mail::id::{AccountId, FolderId};
+use postrider_core::mail::id::{AccountId, FolderId, UidValidity};
 use postrider_core::mail::page::{Again, Unfetched};
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::standing::EventKind;
 use postrider_core::time::Micros;
-use sea_orm::Value;
 use serde_json::{Value as Json, json};
 
 /// Closed rows of the ledger are kept for so long.
@@ -39,30 +45,28 @@ pub(super) async fn write_folder_rows(
     at: Micros,
 ) -> Result<(), Trouble> {
     let (account, before) = (rows.account.id, rows.folder.as_ref());
-    let (id, at) = (account.0, at.0);
     match change {
         FolderChange::Open { folder, .. } => {
             if let Some(row) = &admitted.folder {
                 insert_folder(db, account, row, folder.delimiter).await?;
             }
             if rows.account.opened_at.is_none() {
-                let opened_at = admitted.account.opened_at.map(|at| at.0);
-                let names = admitted.account.names.as_str();
-                write(db, Text::AccountOpened, vec![id.into(), opened_at.into(), names.into()])
-                    .await?;
+                let (opened_at, identity_kind) =
+                    (admitted.account.opened_at, admitted.account.names);
+                db.put(AccountOpened { account, opened_at, identity_kind }).await?;
             }
             close_shut(db, rows, &[&folder.remote_id], at).await?;
         }
         FolderChange::Reopen { .. } => {
             if let Some(row) = &admitted.folder {
                 write_lanes(db, before, row).await?;
-                let values = vec![
-                    row.id.0.into(),
-                    i64::from(row.uidvalidity().0).into(),
-                    i64::from(row.lanes.as_ref().map_or(0, |lanes| lanes.live.mark.exists)).into(),
-                    row.opened_at.0.into(),
-                ];
-                write(db, Text::ReopenFolder, values).await?;
+                db.put(ReopenFolder {
+                    folder: row.id,
+                    uidvalidity: row.uidvalidity(),
+                    exists: row.lanes.as_ref().map_or(0, |lanes| lanes.live.mark.exists),
+                    opened_at: row.opened_at,
+                })
+                .await?;
             }
         }
         FolderChange::Arrivals { page, .. }
@@ -79,15 +83,15 @@ pub(super) async fn write_folder_rows(
                 if let Some(row) = &admitted.folder {
                     write_lanes(db, Some(before), row).await?;
                     if row.grown_at != before.grown_at {
-                        let grown_at = row.grown_at.map(|at| at.0);
-                        write(db, Text::FolderGrew, vec![row.id.0.into(), grown_at.into()]).await?;
+                        db.put(FolderGrew { folder: row.id, grown_at: row.grown_at }).await?;
                     }
                 }
             }
             if let (FolderChange::DropFolder { last: true, .. }, Some(before)) = (change, before) {
-                write(db, Text::DropNotes, vec![before.id.0.into()]).await?;
-                write(db, Text::DropFolder, vec![before.id.0.into(), at.into()]).await?;
-                write(db, Text::CloseFailuresOfFolder, vec![before.id.0.into(), at.into()]).await?;
+                let folder = before.id;
+                db.put(DropNotes { folder }).await?;
+                db.put(DropFolder { folder, at }).await?;
+                db.put(CloseFailuresOfFolder { folder, at }).await?;
                 write_list_look(db, admitted).await?;
             }
         }
@@ -95,41 +99,40 @@ pub(super) async fn write_folder_rows(
         FolderChange::Rematch { .. } => {}
         FolderChange::Rename { folder, from, to, .. } => {
             close_shut(db, rows, &[from, &to.remote_id], at).await?;
-            let values = vec![
-                folder.0.into(),
-                to.remote_id.to_vec().into(),
-                to.path.clone().into(),
-                to.delimiter.map(String::from).into(),
-                to.role.map(|r| r.as_str().to_owned()).into(),
-            ];
-            write(db, Text::RenameFolder, values).await?;
+            db.put(RenameFolder {
+                folder: *folder,
+                remote_id: to.remote_id.clone(),
+                path: to.path.clone(),
+                delimiter: to.delimiter.map(String::from),
+                role: to.role,
+            })
+            .await?;
             if let Some(row) = &admitted.folder {
                 write_lanes(db, before, row).await?;
             }
         }
         FolderChange::Look { folder, look } => {
-            write(db, Text::FolderLook, vec![folder.0.into(), text(look)?]).await?;
+            db.put(FolderLook { folder: *folder, look: Document::of(look)? }).await?;
         }
         FolderChange::Misfit { folder, misfit } => {
-            write(db, Text::FolderMisfit, vec![folder.0.into(), text(misfit)?]).await?;
+            db.put(FolderMisfit { folder: *folder, misfit: Document::of(misfit)? }).await?;
         }
         FolderChange::Pass { to, unproved, .. } => {
             if let Some(row) = &admitted.folder {
                 write_lanes(db, before, row).await?;
-                let instant = |at: Option<Micros>| at.map(|at| at.0).into();
-                let values = vec![
-                    row.id.0.into(),
-                    instant(row.passed_at),
-                    instant(row.proved_at),
-                    unproved.clone().into(),
-                    i64::from(to.exists).into(),
-                    row.surplus.into(),
-                    instant(row.grown_at),
-                ];
-                write(db, Text::FolderPassed, values).await?;
+                db.put(FolderPassed {
+                    folder: row.id,
+                    passed_at: row.passed_at,
+                    proved_at: row.proved_at,
+                    unproved: unproved.clone(),
+                    exists: to.exists,
+                    surplus: row.surplus,
+                    grown_at: row.grown_at,
+                })
+                .await?;
                 // What reached the folder is settled by its clean pass.
                 if before.is_some_and(|before| before.stalled_at.is_some()) {
-                    write(db, Text::SettleFolder, vec![row.id.0.into(), at.into()]).await?;
+                    db.put(SettleFolder { folder: row.id, at }).await?;
                 }
                 close_shut(db, rows, &[&row.remote_id], at).await?;
             }
@@ -148,60 +151,52 @@ pub(super) async fn write_account_rows(
     at: Micros,
 ) -> Result<(), Trouble> {
     let account = rows.account.id;
-    let (id, at) = (account.0, at.0);
     match change {
         AccountChange::ListLook(_) => write_list_look(db, admitted).await?,
         AccountChange::Listed { started, excluded, unlisted } => {
-            write(db, Text::AccountListed, vec![id.into(), started.0.into()]).await?;
+            db.put(AccountListed { account, started: *started }).await?;
             // What reached the account is settled by a LIST that lacks nothing.
-            write(db, Text::SettleAccount, vec![id.into(), at.into()]).await?;
+            db.put(SettleAccount { account, at }).await?;
             let names: Vec<&WireName> = unlisted.iter().collect();
             close_shut(db, rows, &names, at).await?;
-            write(db, Text::ForgetClosed, vec![(at - CLOSED_KEPT).into(), id.into()]).await?;
-            let ids: Vec<i64> = excluded.iter().map(|f| f.0).collect();
-            write(db, Text::ExcludeFolders, vec![id.into(), text(&ids)?]).await?;
+            db.put(ForgetClosed { before: Micros(at.0 - CLOSED_KEPT), account }).await?;
+            db.put(ExcludeFolders { account, folders: Document::of(excluded)? }).await?;
         }
         AccountChange::Shut { remote_id, path, folder, class, text, .. } => {
             if let Some(shut) = admitted.account.shut.get(remote_id) {
-                let folder = folder.map(|f| f.0);
-                let values = vec![
-                    id.into(),
-                    folder.into(),
-                    remote_id.to_vec().into(),
-                    path.clone().into(),
-                    class.as_str().into(),
-                    i64::from(shut.attempts).into(),
-                    shut.due_at.0.into(),
-                    env!("CARGO_PKG_VERSION").into(),
-                    text.clone().into(),
-                    shut.first_at.0.into(),
-                    at.into(),
-                ];
-                write(db, Text::PutShut, values).await?;
+                db.put(PutShut {
+                    account,
+                    folder: *folder,
+                    remote_id: remote_id.clone(),
+                    path: path.clone(),
+                    class: *class,
+                    attempts: shut.attempts,
+                    due_at: shut.due_at,
+                    version: env!("CARGO_PKG_VERSION"),
+                    text: text.clone(),
+                    first_at: shut.first_at,
+                    at,
+                })
+                .await?;
             }
         }
         AccountChange::Refused { folder, look } => {
-            let look = look.as_ref().map_or(Ok(None::<String>.into()), text)?;
-            write(db, Text::FolderRefused, vec![folder.0.into(), look]).await?;
+            let look = look.as_ref().map(Document::of).transpose()?;
+            db.put(FolderRefused { folder: *folder, look }).await?;
         }
         AccountChange::Note(note) => write_note(db, account, note, at).await?,
         AccountChange::SizesEstimated => {
-            write(db, Text::SizesEstimated, vec![id.into()]).await?;
+            db.put(SizesEstimated { account }).await?;
         }
         AccountChange::Fail { folder, class, text, .. } => {
             fail(db, account, *folder, *class, text, at).await?
         }
         AccountChange::Stand { standing, reason, next_attempt_at, event } => {
-            let next = next_attempt_at.map(|at| at.0);
-            let values = vec![
-                id.into(),
-                standing.as_str().into(),
-                reason.clone().into(),
-                at.into(),
-                next.into(),
-            ];
-            let Some(kind) = *event else { return write(db, Text::Stand, values).await };
-            if write_now(db, Text::Stand, values).await? > 0 {
+            let (state, reason, since) = (*standing, reason.clone(), at);
+            let next_attempt_at = *next_attempt_at;
+            let stand = Stand { account, state, reason: reason.clone(), since, next_attempt_at };
+            let Some(kind) = *event else { return db.put(stand).await };
+            if db.put_now(stand).await? > 0 {
                 announce(db, numbers, account, kind, &json!({ "reason": reason })).await?;
             }
         }
@@ -215,7 +210,7 @@ pub(super) async fn close_shut(
     db: &Transaction,
     rows: &Before,
     names: &[&WireName],
-    at: i64,
+    at: Micros,
 ) -> Result<(), Trouble> {
     let shut: Vec<_> = names.iter().filter(|name| rows.account.shut.contains_key(**name)).collect();
     if shut.is_empty() {
@@ -223,7 +218,7 @@ pub(super) async fn close_shut(
     }
     let hex: Vec<String> =
         shut.iter().map(|name| name.iter().map(|b| format!("{b:02X}")).collect()).collect();
-    write(db, Text::CloseShut, vec![rows.account.id.0.into(), text(&hex)?, at.into()]).await
+    db.put(CloseShut { account: rows.account.id, names: Document::of(&hex)?, at }).await
 }
 
 /// A note of poison, or its end.
@@ -231,34 +226,29 @@ async fn write_note(
     db: &Transaction,
     account: AccountId,
     note: &Note,
-    at: i64,
+    at: Micros,
 ) -> Result<(), Trouble> {
+    let named = |about, name: &WireName| {
+        (about, FolderId::default(), name.clone(), UidValidity::default(), 0)
+    };
     let (about, folder, remote_id, uidvalidity, uid) = match &note.about {
-        Poison::Examine(name) => ("examine", 0, name.to_vec(), 0, 0),
-        Poison::Index(name) => ("index", 0, name.to_vec(), 0, 0),
+        Poison::Examine(name) => named("examine", name),
+        Poison::Index(name) => named("index", name),
         Poison::Mail(folder, uidvalidity, uid) => {
-            ("mail", folder.0, Vec::new(), uidvalidity.0, *uid)
+            ("mail", *folder, WireName::default(), *uidvalidity, *uid)
         }
     };
-    let mut values = vec![
-        account.0.into(),
-        about.into(),
-        folder.into(),
-        remote_id.into(),
-        i64::from(uidvalidity).into(),
-        i64::from(uid).into(),
-    ];
     if note.count == 0 {
-        return write(db, Text::ForgetNote, values).await;
+        let forget = ForgetNote { account, about, folder, remote_id, uidvalidity, uid };
+        return db.put(forget).await;
     }
-    values.extend([i64::from(note.count).into(), note.text.clone().into(), at.into()]);
-    write(db, Text::PutNote, values).await
+    let (count, text) = (note.count, note.text.clone());
+    db.put(PutNote { account, about, folder, remote_id, uidvalidity, uid, count, text, at }).await
 }
 
 async fn write_list_look(db: &Transaction, admitted: &Admitted) -> Result<(), Trouble> {
-    let look =
-        admitted.account.list_look.as_ref().map(text).transpose()?.unwrap_or(Value::String(None));
-    write(db, Text::ListLook, vec![admitted.account.id.0.into(), look]).await
+    let look = admitted.account.list_look.as_ref().map(Document::of).transpose()?;
+    db.put(ListLook { account: admitted.account.id, look }).await
 }
 
 async fn insert_folder(
@@ -267,18 +257,18 @@ async fn insert_folder(
     row: &FolderRow,
     delimiter: Option<char>,
 ) -> Result<(), Trouble> {
-    let values = vec![
-        row.id.0.into(),
-        account.0.into(),
-        row.remote_id.to_vec().into(),
-        row.path.clone().into(),
-        delimiter.map(String::from).into(),
-        row.role.map(|r| r.as_str().to_owned()).into(),
-        i64::from(row.uidvalidity().0).into(),
-        i64::from(row.lanes.as_ref().map_or(0, |lanes| lanes.live.mark.exists)).into(),
-        row.opened_at.0.into(),
-    ];
-    write(db, Text::InsertFolder, values).await?;
+    db.put(InsertFolder {
+        folder: row.id,
+        account,
+        remote_id: row.remote_id.clone(),
+        path: row.path.clone(),
+        delimiter: delimiter.map(String::from),
+        role: row.role,
+        uidvalidity: row.uidvalidity(),
+        exists: row.lanes.as_ref().map_or(0, |lanes| lanes.live.mark.exists),
+        opened_at: row.opened_at,
+    })
+    .await?;
     write_lanes(db, None, row).await
 }
 
@@ -300,20 +290,20 @@ pub(super) async fn write_lanes(
     if lanes.is_empty() {
         return Ok(());
     }
-    write(db, Text::PutLanes, vec![row.id.0.into(), text(&lanes)?]).await
+    db.put(PutLanes { folder: row.id, lanes: Document::of(&lanes)? }).await
 }
 
 pub(super) async fn close_failures(
     db: &Transaction,
     folder: FolderId,
     uids: &UidSet,
-    at: i64,
+    at: Micros,
 ) -> Result<(), Trouble> {
     if uids.is_empty() {
         return Ok(());
     }
     let uids: Vec<u32> = uids.iter().collect();
-    write(db, Text::CloseFailures, vec![folder.0.into(), text(&uids)?, at.into()]).await
+    db.put(CloseFailures { folder, uids: Document::of(&uids)?, at }).await
 }
 
 /// Ledger rows of messages: tried again after an hour, after a day, then on a new version; where
@@ -324,7 +314,7 @@ pub(super) async fn open_failures(
     account: AccountId,
     folder: FolderId,
     failed: &[Unfetched],
-    at: i64,
+    at: Micros,
 ) -> Result<(), Trouble> {
     if failed.is_empty() {
         return Ok(());
@@ -341,12 +331,7 @@ pub(super) async fn open_failures(
     };
     let rows: Vec<Json> = failed.iter().map(row).collect();
     let version = env!("CARGO_PKG_VERSION");
-    write(
-        db,
-        Text::PutFailures,
-        vec![account.0.into(), folder.0.into(), at.into(), version.into(), text(&rows)?],
-    )
-    .await
+    db.put(PutFailures { account, folder, at, version, rows: Document::of(&rows)? }).await
 }
 
 /// A ledger row of reach folder or account; an open one of the same class counts up.
@@ -356,26 +341,15 @@ async fn fail(
     folder: Option<FolderId>,
     class: Class,
     words: &str,
-    at: i64,
+    at: Micros,
 ) -> Result<(), Trouble> {
-    let folder_id = folder.map(|f| f.0);
-    let values =
-        vec![account.0.into(), folder_id.into(), class.as_str().into(), at.into(), words.into()];
-    if write_now(db, Text::FailAgain, values).await? > 0 {
+    let text = words.to_owned();
+    if db.put_now(FailAgain { account, folder, class, at, text: text.clone() }).await? > 0 {
         return Ok(());
     }
     let reach = if folder.is_some() { "folder" } else { "account" };
     let version = env!("CARGO_PKG_VERSION");
-    let values = vec![
-        account.0.into(),
-        folder_id.into(),
-        reach.into(),
-        class.as_str().into(),
-        version.into(),
-        words.into(),
-        at.into(),
-    ];
-    write(db, Text::InsertFailure, values).await
+    db.put(InsertFailure { account, folder, reach, class, version, text, at }).await
 }
 
 async fn finish(
@@ -383,20 +357,20 @@ async fn finish(
     numbers: &mut Numbers,
     account: AccountId,
     run: &RunRecord,
-    at: i64,
+    at: Micros,
 ) -> Result<(), Trouble> {
-    let values = vec![
-        account.0.into(),
-        run.started.0.into(),
-        at.into(),
-        run.outcome.as_str().into(),
-        run.reason.clone().into(),
-        number(run.stored),
-        number(run.octets),
-        number(run.facts),
-        number(run.failed),
-    ];
-    write(db, Text::InsertRun, values).await?;
+    db.put(InsertRun {
+        account,
+        started_at: run.started,
+        finished_at: at,
+        outcome: run.outcome,
+        reason: run.reason.clone(),
+        stored: run.stored,
+        octets: run.octets,
+        facts: run.facts,
+        failed: run.failed,
+    })
+    .await?;
     let data = json!({ "outcome": run.outcome, "reason": run.reason, "stored": run.stored, "failed": run.failed });
     announce(db, numbers, account, EventKind::RunFinished, &data).await
 }
@@ -409,15 +383,7 @@ pub(super) async fn announce(
     kind: EventKind,
     data: &Json,
 ) -> Result<(), Trouble> {
-    let (seq, at) = (numbers.event(), numbers.at().0);
-    let id = event_id(at, seq);
-    let values = vec![
-        seq.into(),
-        id.into(),
-        at.into(),
-        kind.as_str().into(),
-        account.0.into(),
-        data.to_string().into(),
-    ];
-    write(db, Text::InsertEvent, values).await
+    let (seq, at) = (numbers.event(), numbers.at());
+    let (id, data) = (event_id(at.0, seq), data.to_string());
+    db.put(InsertEvent { seq, id, at, kind, account, data }).await
 }

@@ -2,10 +2,14 @@
 //! statement for all.
 
 use super::own::CLOSED_KEPT;
-use super::words::{text, write};
 use crate::store::failure::Trouble;
-use crate::store::sql::{FeedText, Text};
-use crate::store::transaction::Transaction;
+use crate::store::sql::feeds::{QuietFeed, QuietPlaces};
+use crate::store::sql::query::Document;
+use crate::store::sql::quiet::{
+    AccountSettled, AccountsSettled, FoldersSettled, ListsProved, PassesProved, RunsCounted,
+    SettledForgotten,
+};
+use crate::store::transaction::{Sql, Transaction};
 use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::run::reads::{FeedProof, QuietProof};
 use postrider_core::time::Micros;
@@ -131,34 +135,33 @@ pub(in crate::store) async fn write_quiet(db: &Transaction, quiet: &Quiet) -> Re
             .iter()
             .map(|(id, of)| json!([id.0, of.shown, of.whole, of.passed]))
             .collect();
-        write(db, Text::QuietPasses, vec![text(&rows)?]).await?;
+        let rows = Document::of(&rows)?;
+        db.put(PassesProved { rows: rows.clone() }).await?;
         // What reached the folder is settled by its clean pass.
-        write(db, Text::QuietSettle, vec![text(&rows)?]).await?;
+        db.put(FoldersSettled { rows }).await?;
     }
     if let Some(latest) = quiet.lists.values().max() {
         let rows: Vec<_> = quiet.lists.iter().map(|(id, started)| json!([id.0, started])).collect();
-        write(db, Text::QuietLists, vec![text(&rows)?]).await?;
+        let rows = Document::of(&rows)?;
+        db.put(ListsProved { rows: rows.clone() }).await?;
         // What reached the account is settled by a LIST that lacks nothing.
-        write(db, Text::QuietSettleLists, vec![text(&rows)?]).await?;
-        let kept = latest.0 - CLOSED_KEPT;
-        write(db, Text::QuietForget, vec![kept.into(), text(&rows)?]).await?;
+        db.put(AccountsSettled { rows: rows.clone() }).await?;
+        db.put(SettledForgotten { before: Micros(latest.0 - CLOSED_KEPT), rows }).await?;
     }
     for (account, proof) in &quiet.feeds {
-        let instant = |at: Option<Micros>| at.map(|at| at.0).into();
-        let whole = proof.compared.filter(|_| proof.whole);
-        let values = vec![account.0.into(), instant(proof.looked), instant(whole)];
-        write(db, FeedText::QuietPlaces, values).await?;
-        let values = vec![
-            account.0.into(),
-            instant(proof.compared),
-            instant(proof.placed),
-            instant(proof.counted),
-            proof.misfit.into(),
-        ];
-        write(db, FeedText::QuietFeed, values).await?;
+        let (account, looked_at) = (*account, proof.looked);
+        let proved_at = proof.compared.filter(|_| proof.whole);
+        db.put(QuietPlaces { account, looked_at, proved_at }).await?;
+        db.put(QuietFeed {
+            account,
+            compared_at: proof.compared,
+            placed_at: proof.placed,
+            counted_at: proof.counted,
+            misfit: proof.misfit,
+        })
+        .await?;
         // What reached the account is settled by changes that were told to their end.
-        let values = vec![account.0.into(), instant(proof.looked)];
-        write(db, Text::QuietSettleAccount, values).await?;
+        db.put(AccountSettled { account, looked_at }).await?;
     }
     if !quiet.hours.is_empty() {
         let rows: Vec<_> = quiet
@@ -166,7 +169,7 @@ pub(in crate::store) async fn write_quiet(db: &Transaction, quiet: &Quiet) -> Re
             .iter()
             .map(|((account, hour), (runs, passes))| json!([account.0, hour, runs, passes]))
             .collect();
-        write(db, Text::QuietRuns, vec![text(&rows)?]).await?;
+        db.put(RunsCounted { rows: Document::of(&rows)? }).await?;
     }
     Ok(())
 }

@@ -1,6 +1,21 @@
 //! Every text is understood, and finds what it asks for by a key.
 
+use super::change::ChangeText;
+use super::commit::CommitText;
+use super::control::ControlText;
+use super::counts::CountText;
+use super::feeds::FeedText;
+use super::held::HeldText;
+use super::inserts::{Message, RowText};
+use super::points::PointText;
+use super::query::Shape;
+use super::reading::ReadText;
+use super::rematch::RematchText;
 use super::*;
+use postrider_core::mail::body::BodyHash;
+use postrider_core::mail::id::{AccountId, MessageId};
+use postrider_core::time::Micros;
+use sea_orm::sqlx::{Column, Executor, SqlStr, Statement as Prepared};
 
 #[test]
 fn rows_are_repeated() {
@@ -10,23 +25,48 @@ fn rows_are_repeated() {
          (?, ?, ?, ?, ?), (?, ?, ?, ?, ?)) WHERE column1 IS NOT NULL ON CONFLICT (hash) DO NOTHING"
     );
     // They are given in the order of their columns, so that numbers are not needed.
-    for text in RowText::ALL {
+    for Shape { name: text, words, .. } in inserts::shapes() {
         // Else each statement keeps what every page of the database held before it: a third of the work.
-        assert!(text.words().starts_with("INSERT OR FAIL INTO "), "{text:?}");
+        assert!(words.starts_with("INSERT OR FAIL INTO "), "{text}");
         // Else a lot that is not full has rows of nothing.
-        assert!(text.words().contains("WHERE column1 IS NOT NULL"), "{text:?}");
-        let (_, row) = text.words().split_once("VALUES (").unwrap();
+        assert!(words.contains("WHERE column1 IS NOT NULL"), "{text}");
+        let (_, row) = words.split_once("VALUES (").unwrap();
         let (row, _) = row.split_once(')').unwrap();
         let numbers: Vec<&str> = row.split(", ").collect();
         let rising: Vec<String> = (1..=numbers.len()).map(|n| format!("?{n}")).collect();
-        assert_eq!(numbers, rising, "{text:?}");
+        assert_eq!(numbers, rising, "{text}");
     }
 }
 
+/// Every text there is.
+fn shapes() -> Vec<Shape> {
+    [
+        change::shapes(),
+        commit::shapes(),
+        control::shapes(),
+        counts::shapes(),
+        credential::shapes(),
+        feeds::shapes(),
+        held::shapes(),
+        inserts::shapes(),
+        opening::shapes(),
+        quiet::shapes(),
+        reading::shapes(),
+        rematch::shapes(),
+        setting::shapes(),
+        shown::shapes(),
+    ]
+    .concat()
+}
+
 async fn plan_of(text: impl Named) -> Vec<String> {
+    plan_of_words(text.words()).await
+}
+
+async fn plan_of_words(words: &str) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let db = crate::store::open(&dir.path().join("x.db")).await.unwrap();
-    let sql = format!("EXPLAIN QUERY PLAN {}", text.words());
+    let sql = format!("EXPLAIN QUERY PLAN {words}");
     let rows = db
         .writer
         .query_all_raw(Statement::from_string(db.writer.get_database_backend(), sql))
@@ -53,15 +93,18 @@ async fn messages_that_are_named_are_found_by_their_names() {
     for (plan, by) in [
         (plan_of(HeldText::HeldBodies).await, &[named][..]),
         (plan_of(HeldText::Twins).await, &[named, bytes]),
-        (plan_of(Text::MessagesTouched).await, &[named, bytes]),
-        (plan_of(Text::PurgeBodies).await, &["message_bytes (body=?)", "message_named_body"]),
+        (plan_of(CommitText::MessagesTouched).await, &[named, bytes]),
+        (
+            plan_of(ControlText::PurgeBodies).await,
+            &["message_bytes (body=?)", "message_named_body"],
+        ),
         (plan_of(FeedText::MessagesNamed).await, &[named]),
-        (plan_of(FeedText::KnownMail).await, &[named]),
-        (plan_of(FeedText::FeedTally).await, &[named]),
+        (plan_of(FeedText::KnownWhole).await, &[named]),
+        (plan_of(FeedText::TallyOfFeed).await, &[named]),
         (plan_of(FeedText::HeldMail).await, &["message_named (account=? AND identity>?)"]),
         (plan_of(FeedText::HeldCount).await, &["message_limbo (account=?"]),
-        (plan_of(Text::PurgeMessages).await, &["message_account (account=?)"]),
-        (plan_of(Text::LimboAfter).await, &["message_limbo (account=? AND limbo_since>?)"]),
+        (plan_of(ControlText::PurgeMessages).await, &["message_account (account=?)"]),
+        (plan_of(CommitText::LimboAfter).await, &["message_limbo (account=? AND limbo_since>?)"]),
         (plan_of(CountText::UncountPurged).await, &["message_account (account=?)"]),
     ] {
         for by in by {
@@ -77,7 +120,7 @@ async fn messages_that_are_named_are_found_by_their_names() {
 /// However large a folder is, a piece of what lives there costs that piece.
 #[tokio::test]
 async fn a_piece_of_a_folder_is_found_by_its_uids() {
-    for (text, by) in [(Text::Living, "uid>?"), (Text::LivingAmong, "uid>? AND uid<?")] {
+    for (text, by) in [(ReadText::Living, "uid>?"), (ReadText::LivingAmong, "uid>? AND uid<?")] {
         let plan = plan_of(text).await;
         let by_uid = |line: &String| line.starts_with("SEARCH l ") && line.contains(by);
         assert!(plan.iter().any(by_uid), "{plan:?}");
@@ -87,24 +130,23 @@ async fn a_piece_of_a_folder_is_found_by_its_uids() {
 /// However many mailboxes there are, the folders of one are found by their names.
 #[tokio::test]
 async fn folders_that_are_left_out_are_found_by_their_account() {
-    let plan = plan_of(Text::ExcludeFolders).await;
+    let plan = plan_of(ChangeText::ExcludeFolders).await;
     let by_account = |line: &String| line.contains("folder_remote_id (account=?");
     assert!(plan.first().is_some_and(by_account), "{plan:?}");
 }
 
 /// Texts that are about all folders of an account: where each of them is meant.
 const OF_ALL_FOLDERS: &[&str] = &[
-    "LimboMayBeOver",
+    "DatesAhead",
     "ExcludeFolders",
+    "LimboMayBeOver",
     "ManifestFolders",
+    "NewestDate",
+    "Places",
+    "QuietPlaces",
+    "StandingOfFeed",
     "StoredAccounts",
     "StoredFolders",
-    "Places",
-    "FeedStanding",
-    "QuietPlaces",
-    // Asked when a clock was wrong.
-    "NewestDate",
-    "DatesAhead",
 ];
 
 /// However many folders an account has, one is found by its key: an OR hides both of two keys, and then each
@@ -112,18 +154,14 @@ const OF_ALL_FOLDERS: &[&str] = &[
 #[tokio::test]
 async fn a_folder_is_found_by_its_key() {
     let mut by_account = Vec::new();
-    macro_rules! look {
-        ($($texts:ident),*) => {
-            $(for text in $texts::ALL {
-                let plan = plan_of(*text).await;
-                let of_folders = |line: &String| line.ends_with("folder_remote_id (account=?)");
-                if plan.iter().any(of_folders) {
-                    by_account.push(format!("{text:?}"));
-                }
-            })*
-        };
+    for Shape { name, words, .. } in shapes() {
+        let plan = plan_of_words(words).await;
+        let of_folders = |line: &String| line.ends_with("folder_remote_id (account=?)");
+        if plan.iter().any(of_folders) {
+            by_account.push(name);
+        }
     }
-    look!(Text, FeedText, RematchText, HeldText, OpeningText, CountText);
+    by_account.sort_unstable();
     assert_eq!(by_account, OF_ALL_FOLDERS);
 }
 
@@ -132,16 +170,9 @@ async fn a_folder_is_found_by_its_key() {
 async fn every_text_is_understood() {
     let dir = tempfile::tempdir().unwrap();
     let db = crate::store::open(&dir.path().join("x.db")).await.unwrap();
-    let plain = Text::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
-    let feeds = FeedText::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
-    let anew = RematchText::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
-    let held = HeldText::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
-    let opening = OpeningText::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
-    let counts = CountText::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
-    let rows = RowText::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
-    let points = PointText::ALL.iter().map(|text| (format!("{text:?}"), text.words()));
-    let plain = plain.chain(counts).chain(rows).chain(points);
-    for (text, words) in plain.chain(feeds).chain(anew).chain(held).chain(opening) {
+    let points = PointText::ALL.map(|text| (format!("{text:?}"), text.words()));
+    let texts = shapes().into_iter().map(|shape| (shape.name.to_owned(), shape.words));
+    for (text, words) in texts.chain(points) {
         let sql = format!("EXPLAIN {words}");
         let explained = db
             .writer
@@ -152,21 +183,60 @@ async fn every_text_is_understood() {
     db.close().await;
 }
 
+/// A text is given as many values as it has numbers for, and answers with the columns that are read.
+#[tokio::test]
+async fn every_text_is_what_is_said_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = crate::store::open(&dir.path().join("x.db")).await.unwrap();
+    for Shape { name, words, given, columns } in shapes() {
+        let numbers = words.split('?').skip(1).filter_map(|behind| {
+            let digits: String = behind.chars().take_while(char::is_ascii_digit).collect();
+            digits.parse::<usize>().ok()
+        });
+        assert_eq!(numbers.max().unwrap_or(0), given, "{name}");
+        let Some(columns) = columns else { continue };
+        let pool = db.writer.get_sqlite_connection_pool();
+        let told = pool.prepare(SqlStr::from_static(words)).await.unwrap();
+        let told: Vec<&str> = told.columns().iter().map(Column::name).collect();
+        let mut sorted = (told.clone(), columns.clone());
+        sorted.0.sort_unstable();
+        sorted.1.sort_unstable();
+        assert_eq!(sorted.0, sorted.1, "{name}");
+    }
+    db.close().await;
+}
+
 /// A body's row that has lost its octets keeps a hash, and no new mail is given it.
 #[tokio::test]
 async fn a_message_is_not_given_a_body_without_octets() {
+    let hash = BodyHash([10; 32]);
     for (length, is_taken) in [(9, true), (0, false)] {
         let dir = tempfile::tempdir().unwrap();
         let db = crate::store::open(&dir.path().join("x.db")).await.unwrap();
         let body = format!(
-            "INSERT INTO body (hash, pack, \"offset\", length, stored_at) VALUES (x'0A', 1, 0, {length}, 0)"
+            "INSERT INTO body (hash, pack, \"offset\", length, stored_at) VALUES (x'{hash}', 1, 0, {length}, 0)"
         );
         db.writer.execute_unprepared(&body).await.unwrap();
-        let mut values: Vec<sea_orm::Value> = vec![0.into(); 17];
-        values[2] = None::<String>.into();
-        values[3] = vec![0x0A_u8].into();
-        values[4] = 9.into();
-        let put = db.writer.execute_raw(statement(&db.writer, RowText::Message, values)).await;
+        let message = Message {
+            account: AccountId(1),
+            id: MessageId(1),
+            identity: None,
+            hash,
+            size: 9,
+            internal_date: None,
+            stored_at: Micros(0),
+            places: 0,
+            announced: None,
+            message_id: None,
+            subject: None,
+            from_text: None,
+            to_text: None,
+            cc_text: None,
+            date: None,
+            parse: "",
+            version: None,
+        };
+        let put = db.writer.execute_raw(statement(&db.writer, message)).await;
         assert_eq!(put.is_ok(), is_taken, "{length}: {put:?}");
         db.close().await;
     }

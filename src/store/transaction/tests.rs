@@ -1,7 +1,12 @@
 //! What waits, what goes together, and what is said of it.
 
 use super::*;
-use crate::store::sql::RowText;
+use crate::store::sql::inserts::{Body, Event, Location, Message};
+use crate::store::sql::query::{queries, rows};
+use postrider_core::mail::body::BodyHash;
+use postrider_core::mail::id::{AccountId, FolderId, MessageId, UidValidity};
+use postrider_core::standing::EventKind;
+use postrider_core::time::Micros;
 use sea_orm::{DbErr, TransactionTrait};
 
 #[test]
@@ -38,13 +43,13 @@ fn lots_are_powers_of_two() {
 /// However many, behind what was written before them and in front of what comes after.
 #[tokio::test]
 async fn rows_are_all_there_in_their_order() {
-    let row = |n: usize| [Value::from(n as i64), Value::from((n % 10) as i64)];
+    let row = |n: usize| Insert { id: n as i64, n: (n % 10) as i64 };
     for count in [0, 1, 2, 3, 31, 32, 33, 63, 64, 95, 97, 127, 128, 129, 200, 400] {
         let (_dir, db) = table().await;
         let tx = Transaction::from(db.begin().await.unwrap());
-        tx.put(Say::Insert, vec![1000.into(), 1.into()]).await.unwrap();
-        tx.put_rows(Say::Insert, (0..count).map(row)).await.unwrap();
-        tx.put(Say::Double, vec![1.into()]).await.unwrap();
+        tx.put(Insert { id: 1000, n: 1 }).await.unwrap();
+        tx.put_rows((0..count).map(row)).await.unwrap();
+        tx.put(Double { by: 1 }).await.unwrap();
         tx.commit().await.unwrap();
         let mut want: Vec<(i64, i64)> = (0..count).map(|n| (n as i64, (n % 10) as i64)).collect();
         want.push((1000, 1));
@@ -57,8 +62,8 @@ async fn a_row_that_is_refused_is_said() {
     for bad in [0, 1, 32, 34] {
         let (_dir, db) = table().await;
         let tx = Transaction::from(db.begin().await.unwrap());
-        let row = |n: i64| [Value::from(n), Value::from(if n == bad { 70 } else { 7 })];
-        let put = tx.put_rows(Say::Insert, (0..35_i32).map(|n| row(n.into()))).await;
+        let row = |n: i64| Insert { id: n, n: if n == bad { 70 } else { 7 } };
+        let put = tx.put_rows((0..35_i32).map(|n| row(n.into()))).await;
         let said = match put {
             Ok(()) => tx.commit().await,
             Err(trouble) => tx.rollback().await.and(Err(trouble)),
@@ -80,48 +85,56 @@ async fn table() -> (tempfile::TempDir, DatabaseConnection) {
     (dir, db)
 }
 
-#[derive(Clone, Copy)]
-enum Say {
-    Insert,
-    Double,
-    Above,
-    All,
-    Away,
-}
-
-impl Named for Say {
-    fn words(self) -> &'static str {
-        match self {
-            Self::Insert => {
-                "INSERT INTO t (id, n) SELECT * FROM (VALUES (?1, ?2)) WHERE column1 IS NOT NULL"
-            }
-            Self::Double => "UPDATE t SET n = n * ?1 WHERE n * ?1 > 0",
-            Self::Above => {
-                "SELECT id, n FROM t WHERE n > ?2 AND id > ?1 AND n > ?2 AND length(?3) > 0"
-            }
-            Self::All => "SELECT id, n FROM t ORDER BY id",
-            Self::Away => "ROLLBACK",
-        }
+rows! {
+    pub(in crate::store) struct Pair {
+        pub(in crate::store) id: i64,
+        pub(in crate::store) n: i64,
     }
 }
 
+queries! {
+    Say, words:
+    Insert { id: i64, n: i64 };
+    InsertText { id: i64, n: String };
+    Double { by: i64 };
+    Above { id: i64, n: i64, text: String } -> Pair;
+    All {} -> Pair;
+    Away {};
+}
+
+const fn words(text: Say) -> &'static str {
+    match text {
+        Say::Insert | Say::InsertText => {
+            "INSERT INTO t (id, n) SELECT * FROM (VALUES (?1, ?2)) WHERE column1 IS NOT NULL"
+        }
+        Say::Double => "UPDATE t SET n = n * ?1 WHERE n * ?1 > 0",
+        Say::Above => "SELECT id, n FROM t WHERE n > ?2 AND id > ?1 AND n > ?2 AND length(?3) > 0",
+        Say::All => "SELECT n, id FROM t ORDER BY id",
+        Say::Away => "ROLLBACK",
+    }
+}
+
+#[test]
+fn what_a_statement_is_given_is_counted() {
+    let given: Vec<usize> = shapes().iter().map(|shape| shape.given).collect();
+    assert_eq!(given, [2, 2, 1, 3, 0, 0]);
+}
+
 async fn all(db: &impl Sql) -> Vec<(i64, i64)> {
-    let rows = db.rows(Say::All, vec![]).await.unwrap();
-    let of = |row: &QueryResult, at| row.try_get_by_index(at).unwrap();
-    rows.iter().map(|row| (of(row, 0), of(row, 1))).collect()
+    db.ask(All {}).await.unwrap().into_iter().map(|row| (row.id, row.n)).collect()
 }
 
 #[tokio::test]
 async fn writes_are_there_in_their_order_for_whoever_reads() {
     let (_dir, db) = table().await;
     let tx = Transaction::from(db.begin().await.unwrap());
-    tx.put(Say::Insert, vec![1.into(), 2.into()]).await.unwrap();
-    tx.put(Say::Double, vec![2.into()]).await.unwrap();
-    tx.put(Say::Insert, vec![2.into(), 3.into()]).await.unwrap();
+    tx.put(Insert { id: 1, n: 2 }).await.unwrap();
+    tx.put(Double { by: 2 }).await.unwrap();
+    tx.put(Insert { id: 2, n: 3 }).await.unwrap();
     assert_eq!(all(&tx).await, [(1, 4), (2, 3)]);
-    tx.put(Say::Insert, vec![3.into(), 1.into()]).await.unwrap();
-    assert_eq!(tx.put_now(Say::Double, vec![2.into()]).await.unwrap(), 3);
-    tx.put(Say::Insert, vec![4.into(), 9.into()]).await.unwrap();
+    tx.put(Insert { id: 3, n: 1 }).await.unwrap();
+    assert_eq!(tx.put_now(Double { by: 2 }).await.unwrap(), 3);
+    tx.put(Insert { id: 4, n: 9 }).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(all(&db).await, [(1, 8), (2, 6), (3, 2), (4, 9)]);
 }
@@ -130,8 +143,8 @@ async fn writes_are_there_in_their_order_for_whoever_reads() {
 async fn a_savepoint_takes_back_only_its_own() {
     let (_dir, db) = table().await;
     let tx = Transaction::from(db.begin().await.unwrap());
-    tx.put(Say::Insert, vec![1.into(), 1.into()]).await.unwrap();
-    let put = async |n: i64| tx.put(Say::Insert, vec![n.into(), n.into()]).await.unwrap();
+    tx.put(Insert { id: 1, n: 1 }).await.unwrap();
+    let put = async |n: i64| tx.put(Insert { id: n, n }).await.unwrap();
     for is_sent in [true, false] {
         let savepoint = tx.begin(SavepointOf::Commit).await.unwrap();
         put(2).await;
@@ -160,7 +173,7 @@ async fn an_inner_savepoint_goes_with_the_outer_one() {
     for (is_sent, is_kept) in [(true, true), (true, false), (false, true), (false, false)] {
         let (_dir, db) = table().await;
         let tx = Transaction::from(db.begin().await.unwrap());
-        let put = async |n: i64| tx.put(Say::Insert, vec![n.into(), n.into()]).await.unwrap();
+        let put = async |n: i64| tx.put(Insert { id: n, n }).await.unwrap();
         put(1).await;
         let outer = tx.begin(SavepointOf::Commit).await.unwrap();
         put(2).await;
@@ -188,7 +201,7 @@ async fn a_savepoint_that_was_given_up_spoils_what_is_around_it() {
     for is_nested in [true, false] {
         let tx = Transaction::from(db.begin().await.unwrap());
         let outer = tx.begin(SavepointOf::Commit).await.unwrap();
-        tx.put(Say::Insert, vec![1.into(), 1.into()]).await.unwrap();
+        tx.put(Insert { id: 1, n: 1 }).await.unwrap();
         drop(tx.begin(SavepointOf::Rows).await.unwrap());
         if is_nested {
             let again = tx.begin(SavepointOf::Rows).await;
@@ -211,23 +224,17 @@ async fn a_question_goes_along_with_what_waits() {
             let (_dir, db) = table().await;
             let tx = Transaction::from(db.begin().await.unwrap());
             for n in 0..count {
-                let values = vec![(n as i64).into(), (n as i64 % 8).into()];
-                tx.put(Say::Insert, values).await.unwrap();
+                tx.put(Insert { id: n as i64, n: n as i64 % 8 }).await.unwrap();
             }
-            let values = vec![0.into(), 1.into(), "x".repeat(size).into()];
-            let rows = tx.rows(Say::Above, values).await.unwrap();
+            let above = Above { id: 0, n: 1, text: "x".repeat(size) };
+            let rows = tx.ask(above.clone()).await.unwrap();
             let want = (0..count).filter(|n| *n > 0 && n % 8 > 1).count();
             assert_eq!(rows.len(), want, "{count} {size}");
-            tx.put(Say::Insert, vec![100.into(), 70.into()]).await.unwrap();
-            let values = vec![0.into(), 1.into(), "x".repeat(size).into()];
-            let said = tx.rows(Say::Above, values).await;
+            tx.put(Insert { id: 100, n: 70 }).await.unwrap();
+            let said = tx.ask(above).await;
             assert!(matches!(said, Err(Trouble::Refused(_))), "{count} {size}: {said:?}");
         }
     }
-}
-
-fn third<const N: usize>(n: u8) -> [Value; N] {
-    std::array::from_fn(|at| if at == 2 { n.into() } else { 1.into() })
 }
 
 /// Rows of a lot that is not full are what they are, and no more, in each table.
@@ -239,23 +246,65 @@ async fn rows_of_nothing_are_none() {
     for lacks in [false, true] {
         let tx = Transaction::from(db.begin().await.unwrap());
         let part = tx.begin(SavepointOf::Rows).await.unwrap();
-        let hash = |n: u8| Value::from(vec![n]);
-        let body = |n: u8| [hash(n), 1.into(), n.into(), (n + 1).into(), 0.into()];
-        tx.put_rows(RowText::Body, (0..7_u8).map(body)).await.unwrap();
-        let message = |n: u8| {
-            let mut row: [Value; 17] = std::array::from_fn(|_| 0.into());
-            (row[1], row[2]) = (n.into(), Value::String(None));
-            (row[3], row[4]) = (hash(if lacks && n == LACKING { 77 } else { n }), (n + 1).into());
-            row
+        let hash = |n: u8| BodyHash([n; 32]);
+        let body = |n: u8| Body {
+            hash: hash(n),
+            pack: 1,
+            offset: n.into(),
+            length: u64::from(n) + 1,
+            stored_at: Micros(0),
         };
-        let said = tx.put_rows(RowText::Message, (0..7_u8).map(message)).await;
+        tx.put_rows((0..7_u8).map(body)).await.unwrap();
+        let message = |n: u8| Message {
+            account: AccountId(1),
+            id: MessageId(n.into()),
+            identity: None,
+            hash: hash(if lacks && n == LACKING { 77 } else { n }),
+            size: u64::from(n) + 1,
+            internal_date: None,
+            stored_at: Micros(0),
+            places: 0,
+            announced: None,
+            message_id: None,
+            subject: None,
+            from_text: None,
+            to_text: None,
+            cc_text: None,
+            date: None,
+            parse: "",
+            version: None,
+        };
+        let said = tx.put_rows((0..7_u8).map(message)).await;
         if lacks {
             let said = part.undo(said.unwrap_err()).await;
             assert!(matches!(said, Trouble::Refused(_)), "{said:?}");
         } else {
             said.unwrap();
-            tx.put_rows(RowText::Location, (0..7).map(third::<10>)).await.unwrap();
-            tx.put_rows(RowText::Event, (0..7).map(third::<9>)).await.unwrap();
+            let location = |n: u8| Location {
+                folder: FolderId(1),
+                uidvalidity: UidValidity(1),
+                uid: n.into(),
+                message: MessageId(1),
+                flags: String::new(),
+                keywords: String::new(),
+                modseq: None,
+                internal_date: None,
+                began_at: Micros(1),
+                ended_at: None,
+            };
+            tx.put_rows((0..7_u8).map(location)).await.unwrap();
+            let event = |n: u8| Event {
+                account: AccountId(1),
+                at: Micros(1),
+                seq: n.into(),
+                id: n.to_string(),
+                kind: EventKind::RunFinished,
+                folder: None,
+                message: None,
+                backfill: false,
+                data: String::new(),
+            };
+            tx.put_rows((0..7_u8).map(event)).await.unwrap();
             tx.hand_over().await.unwrap();
             part.keep().await.unwrap();
         }
@@ -276,9 +325,9 @@ async fn rows_of_nothing_are_none() {
 async fn a_savepoint_is_there_when_its_first_row_is_refused() {
     let (_dir, db) = table().await;
     let tx = Transaction::from(db.begin().await.unwrap());
-    tx.put(Say::Insert, vec![1.into(), 1.into()]).await.unwrap();
+    tx.put(Insert { id: 1, n: 1 }).await.unwrap();
     let savepoint = tx.begin(SavepointOf::Rows).await.unwrap();
-    tx.put(Say::Insert, vec![2.into(), 70.into()]).await.unwrap();
+    tx.put(Insert { id: 2, n: 70 }).await.unwrap();
     assert!(matches!(tx.hand_over().await, Err(Trouble::Refused(_))));
     let said = savepoint.undo(Trouble::Refused(DbErr::Custom(String::new()))).await;
     assert!(matches!(said, Trouble::Refused(_)), "{said:?}");
@@ -295,7 +344,7 @@ async fn a_transaction_that_is_gone_says_why() {
         let (_dir, db) = table().await;
         let tx = Transaction::from(db.begin().await.unwrap());
         let savepoint = tx.begin(SavepointOf::Rows).await.unwrap();
-        tx.put_now(Say::Away, vec![]).await.unwrap();
+        tx.put_now(Away {}).await.unwrap();
         let told = why.to_string();
         let said = savepoint.undo(why).await;
         assert!(matches!(said, Trouble::Database(_)), "{said:?}");
@@ -311,14 +360,14 @@ async fn a_transaction_that_is_gone_says_why() {
 async fn what_is_refused_is_said_before_it_is_kept() {
     let (_dir, db) = table().await;
     let tx = Transaction::from(db.begin().await.unwrap());
-    tx.put(Say::Insert, vec![1.into(), 1.into()]).await.unwrap();
-    tx.put(Say::Insert, vec![2.into(), 70.into()]).await.unwrap();
-    tx.put(Say::Insert, vec![3.into(), 3.into()]).await.unwrap();
+    tx.put(Insert { id: 1, n: 1 }).await.unwrap();
+    tx.put(Insert { id: 2, n: 70 }).await.unwrap();
+    tx.put(Insert { id: 3, n: 3 }).await.unwrap();
     assert!(matches!(tx.hand_over().await, Err(Trouble::Refused(_))));
     tx.rollback().await.unwrap();
     assert_eq!(all(&db).await, []);
     let tx = Transaction::from(db.begin().await.unwrap());
-    tx.put(Say::Insert, vec![2.into(), 70.into()]).await.unwrap();
+    tx.put(Insert { id: 2, n: 70 }).await.unwrap();
     assert!(matches!(tx.commit().await, Err(Trouble::Refused(_))));
     assert_eq!(all(&db).await, []);
 }
@@ -328,7 +377,7 @@ async fn not_many_wait() {
     let (_dir, db) = table().await;
     let tx = Transaction::from(db.begin().await.unwrap());
     for n in 0..100_i64 {
-        tx.put(Say::Insert, vec![n.into(), 1.into()]).await.unwrap();
+        tx.put(Insert { id: n, n: 1 }).await.unwrap();
         assert!(tx.waiting.lock().unwrap().len() < MOST);
     }
     tx.commit().await.unwrap();
@@ -339,11 +388,8 @@ async fn not_many_wait() {
 async fn large_ones_do_not_wait() {
     let (_dir, db) = table().await;
     let tx = Transaction::from(db.begin().await.unwrap());
-    tx.put(Say::Insert, vec![1.into(), 1.into()]).await.unwrap();
+    tx.put(Insert { id: 1, n: 1 }).await.unwrap();
     let large = "9".repeat(LARGE);
-    assert!(matches!(
-        tx.put(Say::Insert, vec![2.into(), large.into()]).await,
-        Err(Trouble::Refused(_))
-    ));
+    assert!(matches!(tx.put(InsertText { id: 2, n: large }).await, Err(Trouble::Refused(_))));
     assert!(tx.waiting.lock().unwrap().is_empty());
 }

@@ -19,9 +19,7 @@ impl FeedWorld {
 
     fn place_name(&self, id: FolderId) -> String {
         let place = self.store.books.rows.places.get(&id);
-        place
-            .map(|row| String::from_utf8(row.remote_id.to_vec()).unwrap())
-            .unwrap_or_default()
+        place.map(|row| String::from_utf8(row.remote_id.to_vec()).unwrap()).unwrap_or_default()
     }
 
     /// Where a held message lies, and its flags; none where it is not held or deleted.

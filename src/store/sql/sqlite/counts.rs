@@ -1,6 +1,6 @@
 //! SQLite's words for what an account and its folders hold.
 
-use crate::store::sql::CountText;
+use crate::store::sql::counts::CountText;
 
 pub(in crate::store::sql) const fn words(text: CountText) -> &'static str {
     match text {

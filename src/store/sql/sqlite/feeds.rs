@@ -1,6 +1,6 @@
 //! SQLite's words for the rows of feeds.
 
-use crate::store::sql::FeedText;
+use crate::store::sql::feeds::FeedText;
 
 /// Columns of what is owed.
 macro_rules! owed {
@@ -36,14 +36,14 @@ macro_rules! named {
 pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
     match text {
         FeedText::FeedAccount => "SELECT feed FROM account WHERE id = ?1",
-        FeedText::FeedStanding => {
+        FeedText::StandingOfFeed => {
             "SELECT a.feed, (SELECT json_group_array(json_object('place', place, 'state', json(state))) FROM feed WHERE \
-             account = a.id), a.listed_at, (SELECT MIN(proved_at) FROM folder WHERE account = a.id AND deleted_at IS \
-             NULL AND NOT excluded), (SELECT count(*) FROM owed WHERE account = a.id AND attempts = 0 AND due_at <= ?2), \
-             (SELECT count(*) FROM owed WHERE account = a.id AND attempts = 0 AND due_at > ?2 AND missing_at IS NULL), \
+             account = a.id) AS feeds, a.listed_at, (SELECT MIN(proved_at) FROM folder WHERE account = a.id AND deleted_at IS \
+             NULL AND NOT excluded) AS proved_at, (SELECT count(*) FROM owed WHERE account = a.id AND attempts = 0 AND due_at <= ?2) AS due, \
+             (SELECT count(*) FROM owed WHERE account = a.id AND attempts = 0 AND due_at > ?2 AND missing_at IS NULL) AS settling, \
              (SELECT count(*) FROM owed WHERE account = a.id AND attempts = 0 AND missing_at IS NOT NULL AND due_at IS \
-             NOT NULL), (SELECT count(*) FROM owed WHERE account = a.id AND attempts > 0), (SELECT count(*) FROM owed \
-             WHERE account = a.id AND due_at IS NULL) FROM account a WHERE a.id = ?1 AND a.feed IS NOT NULL"
+             NOT NULL) AS missing, (SELECT count(*) FROM owed WHERE account = a.id AND attempts > 0) AS failed, (SELECT count(*) FROM owed \
+             WHERE account = a.id AND due_at IS NULL) AS away FROM account a WHERE a.id = ?1 AND a.feed IS NOT NULL"
         }
         FeedText::Feeds => "SELECT place, state FROM feed WHERE account = ?1",
         FeedText::Places => {
@@ -69,11 +69,11 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
         FeedText::OwedOf => concat!(
             "SELECT json_group_array(json_array(",
             owed!(),
-            ")) FROM owed WHERE account = ?1 AND identity IN (SELECT value FROM json_each(?2))"
+            ")) AS packed FROM owed WHERE account = ?1 AND identity IN (SELECT value FROM json_each(?2))"
         ),
         FeedText::HeldCount => {
             "SELECT held + (SELECT count(*) FROM message INDEXED BY message_limbo WHERE account = ?1 AND limbo_since IS NOT \
-             NULL) FROM account WHERE id = ?1"
+             NULL) AS count FROM account WHERE id = ?1"
         }
         FeedText::PutFeedAccount => "UPDATE account SET feed = ?2 WHERE id = ?1",
         FeedText::PutFeeds => {
@@ -122,31 +122,31 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
         FeedText::DueOwed => concat!(
             "SELECT json_group_array(json_array(",
             owed!(),
-            ") ORDER BY rank, id) FROM (SELECT id, ",
+            ") ORDER BY rank, id) AS packed FROM (SELECT id, ",
             owed!(),
             " FROM owed WHERE account = ?1 AND due_at IS NOT NULL AND (due_at <= ?2 OR (?3 AND attempts > 0)) \
              ORDER BY rank, id LIMIT ?4)"
         ),
         FeedText::NextOwed => {
-            "SELECT MIN(due_at) FILTER (WHERE due_at > ?2 AND attempts = 0), count(*) FILTER (WHERE attempts > 0), \
-             count(*) FILTER (WHERE due_at > ?2 AND attempts = 0 AND missing_at IS NOT NULL), count(*) FILTER (WHERE \
-             due_at > ?2 AND attempts = 0 AND missing_at IS NULL) FROM owed WHERE account = ?1 AND due_at IS NOT NULL"
+            "SELECT MIN(due_at) FILTER (WHERE due_at > ?2 AND attempts = 0) AS next, count(*) FILTER (WHERE attempts > 0) AS failed, \
+             count(*) FILTER (WHERE due_at > ?2 AND attempts = 0 AND missing_at IS NOT NULL) AS missing, count(*) FILTER (WHERE \
+             due_at > ?2 AND attempts = 0 AND missing_at IS NULL) AS settling FROM owed WHERE account = ?1 AND due_at IS NOT NULL"
         }
         FeedText::DueCount => {
-            "SELECT count(*) FROM owed WHERE account = ?1 AND due_at IS NOT NULL AND attempts = 0"
+            "SELECT count(*) AS count FROM owed WHERE account = ?1 AND due_at IS NOT NULL AND attempts = 0"
         }
         FeedText::KnownIds => concat!(
             "SELECT json_group_array(json_array(j.value, ",
             known!(),
-            ", NULL, NULL)) ",
+            ", NULL, NULL)) AS packed ",
             named!()
         ),
-        FeedText::KnownMail => concat!(
+        FeedText::KnownWhole => concat!(
             "SELECT json_group_array(json_array(j.value, ",
             known!(),
             ", ",
             whole!(),
-            ")) ",
+            ")) AS packed ",
             named!()
         ),
         FeedText::HeldMail => concat!(
@@ -154,17 +154,17 @@ pub(in crate::store::sql) const fn words(text: FeedText) -> &'static str {
             known!(),
             ", ",
             whole!(),
-            ") ORDER BY m.identity) FROM (SELECT * FROM message WHERE account = ?1 AND deleted_at IS NULL AND identity > ?2 \
+            ") ORDER BY m.identity) AS packed FROM (SELECT * FROM message WHERE account = ?1 AND deleted_at IS NULL AND identity > ?2 \
              ORDER BY identity LIMIT ?3) m LEFT JOIN owed o ON o.account = m.account AND o.identity = m.identity"
         ),
         FeedText::AwayMail => {
             "SELECT identity FROM owed WHERE account = ?1 AND due_at IS NULL AND identity > ?2 ORDER BY identity LIMIT ?3"
         }
-        FeedText::FeedTally => {
+        FeedText::TallyOfFeed => {
             "SELECT (SELECT held + (SELECT count(*) FROM message INDEXED BY message_limbo WHERE account = ?1 AND limbo_since \
-             IS NOT NULL) FROM account WHERE id = ?1), count(*) FILTER (WHERE \
-             o.due_at IS NOT NULL AND m.id IS NULL), count(*) FILTER (WHERE o.due_at IS NULL AND (m.id IS NULL OR \
-             m.deleted_at IS NOT NULL)), count(*) FILTER (WHERE o.due_at IS NOT NULL AND o.attempts = 0) FROM owed o \
+             IS NOT NULL) FROM account WHERE id = ?1) AS held, count(*) FILTER (WHERE \
+             o.due_at IS NOT NULL AND m.id IS NULL) AS unheld, count(*) FILTER (WHERE o.due_at IS NULL AND (m.id IS NULL OR \
+             m.deleted_at IS NOT NULL)) AS away, count(*) FILTER (WHERE o.due_at IS NOT NULL AND o.attempts = 0) AS owed FROM owed o \
              LEFT JOIN message m ON m.account = o.account AND m.identity = o.identity WHERE o.account = ?1"
         }
     }

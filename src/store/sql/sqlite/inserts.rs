@@ -2,7 +2,7 @@
 //! begins with NULL is none. A statement that fails leaves the rows before it, or (a full disk) takes back
 //! the whole transaction: nobody goes on behind it but by the savepoint around it.
 
-use crate::store::sql::RowText;
+use crate::store::sql::inserts::RowText;
 
 pub(in crate::store::sql) const fn words(text: RowText) -> &'static str {
     match text {

@@ -1,6 +1,6 @@
 //! SQLite's words for handing out an account.
 
-use crate::store::sql::OpeningText;
+use crate::store::sql::opening::OpeningText;
 
 /// An instant of what was that lies ahead of now (?2), brought back: the latest is ?3, behind it ?5 keep their
 /// distances, and what was before them is closer by ?4. As `Correction::was` does it to one.
@@ -43,7 +43,7 @@ pub(in crate::store::sql) const fn words(text: OpeningText) -> &'static str {
              WHEN ?8 THEN ?7 ELSE account.state END"
         }
         OpeningText::FailuresToRetry => {
-            "SELECT folder, uid, next_try_at <= ?2 OR version <> ?3, class <> 'invalid_data' OR attempts = 0, burst \
+            "SELECT folder, uid, next_try_at <= ?2 OR version <> ?3 AS is_due, class <> 'invalid_data' OR attempts = 0 AS is_lone, burst \
              FROM failure WHERE account = ?1 AND closed_at IS NULL AND uid IS NOT NULL ORDER BY uid"
         }
         OpeningText::Notes => {
@@ -60,7 +60,7 @@ pub(in crate::store::sql) const fn words(text: OpeningText) -> &'static str {
         // Of each folder the newest of what lay there when it was opened.
         OpeningText::NewestDate => {
             "SELECT MAX((SELECT MAX(l.internal_date) FROM (SELECT internal_date FROM location WHERE folder = f.id AND uidvalidity = \
-             f.uidvalidity AND uid < c.state->>'$.state.boundary' ORDER BY uid DESC LIMIT 100) l WHERE l.internal_date <= ?2)) \
+             f.uidvalidity AND uid < c.state->>'$.state.boundary' ORDER BY uid DESC LIMIT 100) l WHERE l.internal_date <= ?2)) AS newest \
              FROM folder f JOIN cursor c ON c.folder = f.id AND c.lane = 'backfill' WHERE f.account = ?1 AND f.deleted_at IS NULL"
         }
         OpeningText::DatesAhead => {

@@ -1,7 +1,7 @@
 //! SQLite's words for parts of a transaction. Where SQLite has taken back all of it by itself (a full disk), the
 //! first of them would begin another: nobody goes on behind what says so.
 
-use crate::store::sql::PointText;
+use crate::store::sql::points::PointText;
 
 pub(in crate::store::sql) const fn words(text: PointText) -> &'static str {
     match text {

@@ -1,11 +1,11 @@
 //! SQLite's words for folders whose UIDs begin anew.
 
-use crate::store::sql::RematchText;
+use crate::store::sql::rematch::RematchText;
 
 pub(in crate::store::sql) const fn words(text: RematchText) -> &'static str {
     match text {
         RematchText::HeldKeys => {
-            "SELECT l.uid, l.message, m.message_id, l.internal_date, COALESCE(m.announced, m.size) FROM folder f JOIN \
+            "SELECT l.uid, l.message, m.message_id, l.internal_date, COALESCE(m.announced, m.size) AS size FROM folder f JOIN \
              location l ON l.folder = f.id AND l.uidvalidity = f.uidvalidity JOIN message m ON m.id = l.message WHERE \
              f.id = ?1 AND l.uid > ?2 AND l.ended_at IS NULL ORDER BY l.uid LIMIT ?3"
         }

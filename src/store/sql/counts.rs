@@ -1,0 +1,27 @@
+//! What an account and its folders hold.
+
+use crate::store::sql::query::{Document, queries, rows};
+use crate::store::sql::sqlite;
+use postrider_core::mail::id::{AccountId, FolderId};
+
+rows! {
+    /// A count that is kept and is not that of the rows.
+    pub struct Miscount {
+        /// The folder; `None` for the account.
+        pub folder: Option<FolderId>,
+        /// What is kept.
+        pub kept: i64,
+        /// What is there.
+        pub counted: i64,
+    }
+}
+
+queries! {
+    /// A text about what an account and its folders hold.
+    CountText, sqlite::counts::words:
+    CountMessages { account: AccountId, messages: i64, octets: i64 };
+    CountLocations { rows: Document };
+    UncountPurged { account: AccountId, most: i64 };
+    UncountLocations { account: AccountId, most: i64 };
+    Miscounts { account: AccountId } -> Miscount;
+}

@@ -1,0 +1,26 @@
+//! What says that database and data folder belong together.
+
+use crate::store::sql::query::{queries, rows};
+use crate::store::sql::sqlite;
+
+rows! {
+    pub(in crate::store) struct Kept {
+        pub(in crate::store) value: String,
+    }
+
+    pub(in crate::store) struct NextSeq {
+        pub(in crate::store) next: i64,
+    }
+}
+
+queries! {
+    /// A text about settings, and about the numbers of events.
+    SettingText, sqlite::setting::words:
+    Setting { name: String } -> Kept;
+    /// Notes that the numbers of events leap by so much.
+    LeapRow { by: i64 };
+    LeapCounter { by: i64 };
+    NextEvent {} -> NextSeq;
+    PutSetting { name: String, value: String };
+    ForgetSetting { name: String };
+}

@@ -1,0 +1,184 @@
+//! What faces show.
+
+use crate::store::sql::query::{queries, rows};
+use crate::store::sql::reading::Counted;
+use crate::store::sql::sqlite;
+use postrider_core::mail::id::AccountId;
+use postrider_core::standing::Standing;
+use postrider_core::time::Micros;
+
+rows! {
+    /// An account's row.
+    pub struct StoredAccount {
+        /// Row number.
+        pub id: i64,
+        /// Its id in the config.
+        pub name: String,
+        /// `imap`.
+        pub provider: String,
+        /// Who logs in.
+        pub username: String,
+        /// How it stands.
+        pub standing: Standing,
+        /// Why.
+        pub reason: String,
+        /// Since when.
+        pub since: Micros,
+        /// Failures so far, JSON.
+        pub history: Option<String>,
+        /// A mark of the secret and place it is parked with.
+        pub parked_for: Option<String>,
+        /// Messages held that the server has too.
+        pub messages: i64,
+        /// Octets of those.
+        pub octets: i64,
+        /// What kind of failure the account is in, if it is in one.
+        pub class: Option<String>,
+        /// Open rows of the ledger about its folders and mails.
+        pub failures: i64,
+        /// When INBOX was last passed, as far as that is stored: of one that was open still, where that proved
+        /// it whole.
+        pub looked_at: Option<Micros>,
+        /// When all its folders were last proved whole; nothing while one never was.
+        pub proved_at: Option<Micros>,
+        /// Whose it is.
+        pub owner: Option<String>,
+    }
+
+    /// A folder.
+    pub struct StoredFolder {
+        /// Row number.
+        pub id: i64,
+        /// Path.
+        pub path: String,
+        /// Role.
+        pub role: Option<String>,
+        /// UIDVALIDITY.
+        pub uidvalidity: i64,
+        /// EXISTS at the last pass.
+        pub exists: i64,
+        /// Living locations.
+        pub messages: i64,
+        /// Open failures.
+        pub failures: i64,
+        /// Start of the last complete pass that opened the folder or counted it anew.
+        pub passed_at: Option<Micros>,
+        /// Start of the last pass that proved it whole.
+        pub proved_at: Option<Micros>,
+        /// Why it is not proved although its pass was complete.
+        pub unproved: Option<String>,
+        /// The config leaves it out.
+        pub excluded: bool,
+        /// The lanes, JSON as stored.
+        pub live: String,
+        /// See `live`.
+        pub backfill: String,
+    }
+
+    /// A run that changed something or failed.
+    pub struct StoredRun {
+        /// Row number.
+        pub id: i64,
+        /// Its account.
+        pub account: String,
+        /// Begin.
+        pub started_at: Micros,
+        /// End.
+        pub finished_at: Micros,
+        /// `success`, `partial`, `failed`, `cancelled`.
+        pub outcome: String,
+        /// Why it is not a success.
+        pub reason: String,
+        /// Messages stored.
+        pub stored: i64,
+        /// Octets fetched.
+        pub octets: i64,
+        /// Facts applied: flags and absences.
+        pub facts: i64,
+        /// Messages that could not be fetched.
+        pub failed: i64,
+    }
+
+    /// A row of the ledger.
+    pub struct StoredFailure {
+        /// Row number.
+        pub id: i64,
+        /// Its account.
+        pub account: String,
+        /// The folder's path.
+        pub folder: Option<String>,
+        /// The UID.
+        pub uid: Option<i64>,
+        /// How far.
+        pub reach: String,
+        /// What kind.
+        pub class: String,
+        /// How often.
+        pub attempts: i64,
+        /// When it is tried again.
+        pub next_try_at: Option<Micros>,
+        /// The raw words.
+        pub text: String,
+        /// The first time.
+        pub first_at: Micros,
+        /// The last time.
+        pub last_at: Micros,
+        /// The message's identity, where it has no UID.
+        pub message: Option<String>,
+    }
+
+    /// An event of the feed.
+    pub struct StoredEvent {
+        /// Number.
+        pub seq: i64,
+        /// UUIDv7.
+        pub id: String,
+        /// When.
+        pub at: Micros,
+        /// What.
+        pub kind: String,
+        /// Its account; none when it was purged.
+        pub account: Option<String>,
+        /// The folder's number.
+        pub folder: Option<i64>,
+        /// The message's number.
+        pub message: Option<i64>,
+        /// Old mail that is only now read.
+        pub backfill: bool,
+        /// JSON: the state after it.
+        pub data: String,
+    }
+
+    /// The numbers of the first and the last event; (1, 0) where there is none.
+    pub struct EventNumbers {
+        /// The first.
+        pub first: i64,
+        /// The last.
+        pub last: i64,
+    }
+
+    pub(in crate::store) struct ClassCount {
+        pub(in crate::store) class: String,
+        pub(in crate::store) count: i64,
+    }
+
+    pub(in crate::store) struct NamedPack {
+        pub(in crate::store) pack: i64,
+        pub(in crate::store) end: i64,
+    }
+}
+
+queries! {
+    /// A text by which faces read.
+    ShownText, sqlite::shown::words:
+    /// The one of this name, or all.
+    StoredAccounts { name: Option<String> } -> StoredAccount;
+    StoredFolders { account: AccountId } -> StoredFolder;
+    StoredRuns { account: Option<String>, before: Option<i64>, most: u32 } -> StoredRun;
+    StoredFailures { account: Option<String>, after: i64, most: u32 } -> StoredFailure;
+    StoredEvents { after: i64, most: u32 } -> StoredEvent;
+    EventSpan {} -> EventNumbers;
+    LedgerByClass {} -> ClassCount;
+    UnprovedFolders { removed: Standing } -> Counted;
+    NamedPacks {} -> NamedPack;
+}

@@ -1,0 +1,57 @@
+//! SQLite's words for what operators and the config change.
+
+use crate::store::sql::control::ControlText;
+
+pub(in crate::store::sql) const fn words(text: ControlText) -> &'static str {
+    match text {
+        ControlText::StoodByName => "SELECT id, state FROM account WHERE name = ?1",
+        ControlText::StandByHand => {
+            "UPDATE account SET state = ?2, reason = ?3, since = ?4, next_attempt_at = NULL, parked_for = ?5 WHERE id \
+             = ?1 AND (state <> ?2 OR reason <> ?3 OR parked_for IS NOT ?5)"
+        }
+        ControlText::SaveHistory => {
+            "UPDATE account SET history = ?2, parked_for = ?3 WHERE id = ?1 AND (history IS NOT ?2 OR parked_for IS NOT ?3)"
+        }
+        ControlText::RemoveAccount => {
+            "UPDATE account SET state = ?3, reason = 'the config does not name it', since = ?2, next_attempt_at = \
+             NULL, incarnation = incarnation + 1 WHERE id = ?1"
+        }
+        ControlText::AccountExists => "SELECT 1 AS found FROM account WHERE name = ?1",
+        ControlText::RenameAccount => {
+            "UPDATE account SET name = ?2, incarnation = incarnation + 1 WHERE id = ?1"
+        }
+        ControlText::FenceOff => {
+            "UPDATE account SET incarnation = incarnation + 1, state = ?2 WHERE id = ?1"
+        }
+        ControlText::PurgeLocations => {
+            concat!("DELETE FROM location WHERE message IN (", chunk!(), ")")
+        }
+        ControlText::PurgedBodies => {
+            concat!("SELECT DISTINCT body FROM message WHERE id IN (", chunk!(), ")")
+        }
+        ControlText::PurgeMessages => concat!("DELETE FROM message WHERE id IN (", chunk!(), ")"),
+        ControlText::PurgeBodies => {
+            "DELETE FROM body WHERE id IN (SELECT value FROM json_each(?1)) AND NOT EXISTS (SELECT 1 FROM \
+             message m WHERE m.body = body.id AND m.identity IS NULL) AND NOT EXISTS (SELECT 1 FROM message m WHERE \
+             m.body = body.id AND m.identity IS NOT NULL)"
+        }
+        ControlText::PurgeFolderLocations => {
+            "DELETE FROM location WHERE folder IN (SELECT id FROM folder WHERE account = ?1)"
+        }
+        ControlText::PurgeCursors => {
+            "DELETE FROM cursor WHERE folder IN (SELECT id FROM folder WHERE account = ?1)"
+        }
+        ControlText::PurgeFolders => "DELETE FROM folder WHERE account = ?1",
+        ControlText::PurgeFailures => "DELETE FROM failure WHERE account = ?1",
+        ControlText::PurgeNotes => "DELETE FROM note WHERE account = ?1",
+        ControlText::PurgeRuns => "DELETE FROM run WHERE account = ?1",
+        ControlText::PurgeRunHours => "DELETE FROM run_hour WHERE account = ?1",
+        ControlText::PurgeEventData => "UPDATE event SET data = '{}' WHERE account = ?1",
+        ControlText::PurgeAccount => "DELETE FROM account WHERE id = ?1",
+        ControlText::PurgeCredential => "DELETE FROM credential WHERE account = ?1",
+        ControlText::PurgeSpent => "DELETE FROM spending WHERE account = ?1",
+        ControlText::RenameSpent => {
+            "UPDATE OR REPLACE spending SET account = ?2 WHERE account = ?1"
+        }
+    }
+}
