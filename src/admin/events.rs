@@ -5,8 +5,8 @@
 use crate::admin::Shared;
 use crate::admin::lists::{Asked, limited};
 use crate::admin::problem::{Problem, ProblemOf};
-use crate::admin::view::{EventView, Page};
-use crate::store::EventNumbers;
+use crate::admin::view::Page;
+use crate::feed::{self, Beyond, EventView};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -21,7 +21,7 @@ const WAIT_MOST: u64 = 25;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Feed {
+pub(crate) struct EventsQuery {
     /// Those after this number (0: from the first that is kept).
     #[param(minimum = 0)]
     after: Option<i64>,
@@ -34,15 +34,15 @@ pub(crate) struct Feed {
 }
 
 /// Events after a number. `next` is the number to ask from the next time.
-#[utoipa::path(get, path = "/v1/events", tag = "events", params(Feed), responses(
+#[utoipa::path(get, path = "/v1/events", tag = "events", params(EventsQuery), responses(
     (status = 200, body = Page<EventView>), ProblemOf<400>, ProblemOf<401>, ProblemOf<410>, ProblemOf<503>))]
 pub(super) async fn events(
     State(shared): State<Shared>,
-    Asked(feed): Asked<Feed>,
+    Asked(query): Asked<EventsQuery>,
 ) -> Result<Json<Page<EventView>>, Problem> {
-    let limit = limited(feed.limit)?;
-    let after = feed.after.unwrap_or(0);
-    let wait = feed.wait.unwrap_or(0);
+    let limit = limited(query.limit)?;
+    let after = query.after.unwrap_or(0);
+    let wait = query.wait.unwrap_or(0);
     if after < 0 || wait > WAIT_MOST {
         return Err(Problem::bad(format!(
             "after: a number from 0; wait: seconds from 0 to {WAIT_MOST}"
@@ -51,29 +51,19 @@ pub(super) async fn events(
     // Registered before the look, so that no event falls between.
     let mut news = shared.events.clone();
     news.mark_unchanged();
-    let EventNumbers { first: oldest, last: newest } = shared.reader.event_span().await?;
-    if after > 0 && after < oldest - 1 {
-        let text = format!(
-            "events up to {} are no longer kept; begin again from a copy, then after={}",
-            oldest - 1,
-            oldest - 1
-        );
-        let problem = Problem::new(StatusCode::GONE, "events_gone", text);
-        return Err(Problem { oldest: Some(oldest), ..problem });
-    }
-    if after > newest {
-        let text = format!(
-            "the feed ends at {newest}: this is an older copy than the one that has told {after}. Begin again from a \
-             copy; who operates it starts it once with `serve --adopt`, so that no number is used twice"
-        );
-        let problem = Problem::new(StatusCode::GONE, "events_ahead", text);
-        return Err(Problem { newest: Some(newest), ..problem });
+    if let Some(beyond) = feed::beyond(&shared.reader, after).await? {
+        let (code, oldest, newest) = match beyond {
+            Beyond::Gone { oldest } => ("events_gone", Some(oldest), None),
+            Beyond::Ahead { newest } => ("events_ahead", None, Some(newest)),
+        };
+        let problem = Problem::new(StatusCode::GONE, code, beyond.text(after));
+        return Err(Problem { oldest, newest, ..problem });
     }
     let deadline = tokio::time::sleep(Duration::from_secs(wait));
     let mut deadline = std::pin::pin!(deadline);
     loop {
-        let rows = shared.reader.stored_events(after, limit).await?;
-        if rows.is_empty() && wait > 0 {
+        let page = feed::page(&shared.reader, after, limit).await?;
+        if page.events.is_empty() && wait > 0 {
             let changed = tokio::select! {
                 changed = news.changed() => changed.is_ok(),
                 () = &mut deadline => false,
@@ -82,8 +72,6 @@ pub(super) async fn events(
                 continue;
             }
         }
-        let items: Vec<EventView> = rows.iter().map(EventView::from).collect();
-        let next = items.last().map_or(after, |event| event.seq);
-        return Ok(Json(Page { items, next: Some(next.to_string()) }));
+        return Ok(Json(Page { items: page.events, next: Some(page.next.to_string()) }));
     }
 }

@@ -1,6 +1,6 @@
 //! How an account stands whose changes are told by message id.
 
-use crate::admin::instant::instant;
+use crate::instant::instant;
 use crate::store::FeedStanding;
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -1,11 +1,11 @@
 //! The router: a handler for each route of the table.
 
 use crate::admin::document::finished;
-use crate::admin::event_data::{EventDataView, PlaceView};
 use crate::admin::view::StateView;
 use crate::admin::{
     Shared, commands, events, grant, guard, health, limits, lists, metrics, problem::Problem,
 };
+use crate::feed::{EventDataView, PlaceView};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::get;

@@ -1,10 +1,9 @@
 //! What the API answers: its own types, so that rows and registry may change without it.
 
-use crate::admin::event_data::EventDataView;
 use crate::admin::feed_view::FeedView;
-pub(crate) use crate::admin::instant::instant;
 use crate::admin::progress::{EndedRunView, ProgressView};
-use crate::store::{StoredAccount, StoredEvent, StoredFailure, StoredFolder, StoredRun};
+pub(crate) use crate::instant::instant;
+use crate::store::{StoredAccount, StoredFailure, StoredFolder, StoredRun};
 use crate::telemetry::registry::{AccountLine, ActorLine, ShownFailure};
 use postrider_core::account::advice::advice;
 use postrider_core::account::schedule::{Mode, Tier};
@@ -400,40 +399,6 @@ impl From<&StoredFailure> for FailureView {
             text: row.text.clone(),
             first_at: instant(row.first_at),
             last_at: instant(row.last_at),
-        }
-    }
-}
-
-/// An event of the feed.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct EventView {
-    /// Its number: without gaps, never used twice.
-    pub(crate) seq: i64,
-    id: String,
-    at: String,
-    kind: String,
-    account: Option<String>,
-    folder: Option<i64>,
-    message: Option<i64>,
-    /// Old mail that is only now read.
-    backfill: bool,
-    /// The state after it.
-    #[schema(value_type = EventDataView)]
-    data: serde_json::Value,
-}
-
-impl From<&StoredEvent> for EventView {
-    fn from(row: &StoredEvent) -> Self {
-        Self {
-            seq: row.seq,
-            id: row.id.clone(),
-            at: instant(row.at),
-            kind: row.kind.clone(),
-            account: row.account.clone(),
-            folder: row.folder,
-            message: row.message,
-            backfill: row.backfill,
-            data: serde_json::from_str(&row.data).unwrap_or_else(|_| serde_json::json!({})),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! What the database says while no server runs: the same shapes as the API's, from the same views.
 
-use crate::admin::view::{AccountView, EventView, FailureView};
+use crate::admin::view::{AccountView, FailureView};
 use crate::cli::exit::Exit;
 use crate::config::Config;
+use crate::feed;
 use crate::store::{Database, Reader, open_for_reading};
 use postrider_core::failure::Failure;
 use postrider_core::standing::Standing;
@@ -80,8 +81,8 @@ impl StoredMirror {
 
     /// Some events after a number.
     pub(super) async fn events(&self, after: i64) -> Result<Vec<Value>, Exit> {
-        let rows = self.reader.stored_events(after, PAGE).await.map_err(|e| said(&e))?;
-        values(rows.iter().map(EventView::from))
+        let page = feed::page(&self.reader, after, PAGE).await.map_err(|e| said(&e))?;
+        values(page.events.into_iter())
     }
 
     /// The number of the last event.

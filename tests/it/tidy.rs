@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 /// Rows of modules, the lowest first; an arrow may skip rows, and never turn. Modules of a row do
 /// not import each other.
 const ROWS: &[&[&str]] = &[
-    &["fault", "handle", "reply"],
+    &["fault", "handle", "instant", "reply"],
     &["clock"],
     &["telemetry"],
     &["provider", "bodies", "config"],
     &["connection", "store", "credentials"],
     &["account"],
     &["supervision"],
+    &["feed"],
     &["admin"],
     &["boot"],
     &["cli"],

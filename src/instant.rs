@@ -1,4 +1,4 @@
-//! Instants as the API tells them.
+//! Instants as people and programs are told them.
 
 use postrider_core::time::Micros;
 use time::OffsetDateTime;
