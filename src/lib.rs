@@ -14,6 +14,7 @@ pub mod demo;
 pub mod fault;
 mod feed;
 pub mod handle;
+mod http;
 mod instant;
 pub mod provider;
 pub mod reply;

@@ -6,10 +6,14 @@ use crate::cli::args::{ClientArgs, Mirror};
 use crate::cli::exit::Exit;
 use crate::cli::names::{acting, places};
 use crate::config::Config;
+use crate::http;
 use reqwest::{Certificate, Method, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;
+
+/// Longest wait for a connection.
+const CONNECT: Duration = Duration::from_secs(5);
 
 /// An answer takes no longer; a purge and the feed take theirs.
 const PATIENCE: Duration = Duration::from_secs(70);
@@ -64,10 +68,7 @@ impl Client {
         let url = url.ok_or(CallError::NoServer)?;
         let token = token::own(dir)
             .map_err(|e| said(&format!("{}: {e}", token::file_of(dir).display()), Exit::Storage))?;
-        let mut builder = reqwest::Client::builder()
-            .timeout(PATIENCE)
-            .connect_timeout(Duration::from_secs(5))
-            .no_proxy();
+        let mut builder = http::builder(CONNECT).timeout(PATIENCE).no_proxy();
         if let Some((cert, _)) = &config.admin.tls {
             let pem = std::fs::read(cert)
                 .map_err(|e| said(&format!("admin.tls_cert: {e}"), Exit::Usage))?;
@@ -81,7 +82,7 @@ impl Client {
 
     /// A client of a server in this process.
     pub(crate) fn near(url: &str, token: String) -> Option<Self> {
-        let http = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build().ok()?;
+        let http = http::builder(CONNECT).timeout(PATIENCE).no_proxy().build().ok()?;
         Some(Self { http, url: url.to_owned(), token })
     }
 

@@ -6,6 +6,7 @@
 )]
 
 use crate::credentials::answer;
+use crate::http;
 use crate::provider::{Coming, REPEATED, Redactor};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -154,11 +155,8 @@ impl Issuer {
         if let Some(secret) = secret {
             client = client.set_client_secret(ClientSecret::new(secret.expose_secret().to_owned()));
         }
-        let http = reqwest::Client::builder()
+        let http = http::builder(CONNECT)
             .timeout(CALL)
-            .connect_timeout(CONNECT)
-            // A redirect could carry the secret elsewhere.
-            .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|e| config("no HTTPS: the TLS roots cannot be had".into()).caused_by(e))?;
         Ok(Self { place, client, http })

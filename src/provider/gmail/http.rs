@@ -1,5 +1,6 @@
 //! HTTP to the API: its client, its address, and what an answer is that is none.
 
+use crate::http::builder;
 use crate::provider::trust::{Tls, unbelieved};
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use postrider_core::plain::PlainText;
@@ -30,16 +31,12 @@ pub(super) fn server_clock(response: &Response) -> Option<Micros> {
 /// # Errors
 /// Class config.
 pub(super) fn http(server: &Server, tls: Option<&Tls>) -> Result<reqwest::Client, Failure> {
-    let mut builder = reqwest::Client::builder()
-        .user_agent(concat!("postrider/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(server.timeouts.connect)
+    let mut builder = builder(server.timeouts.connect)
         .tcp_nodelay(true)
         // A body that is not read on (its sink waits) must leave room for the others.
         .http2_initial_stream_window_size(STREAM_WINDOW)
         .http2_initial_connection_window_size(STREAM_WINDOW * 16)
-        .pool_idle_timeout(server.timeouts.idle)
-        // A redirect could carry the token elsewhere.
-        .redirect(reqwest::redirect::Policy::none());
+        .pool_idle_timeout(server.timeouts.idle);
     if let Some(tls) = tls {
         let mut settings = tls.settings().as_ref().clone();
         settings.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];

@@ -1,0 +1,13 @@
+//! HTTP clients: what all of them have is said here, and nobody else makes one.
+
+use std::time::Duration;
+
+/// A client that waits so long for a connection, and follows no redirect: what it carries (a token,
+/// a secret) is for one server. Who calls says what else ends a call.
+#[expect(clippy::disallowed_methods, reason = "the one builder")]
+pub(crate) fn builder(connect: Duration) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("postrider/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(connect)
+        .redirect(reqwest::redirect::Policy::none())
+}
