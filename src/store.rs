@@ -3,6 +3,7 @@
 pub mod actor;
 mod apply;
 mod connect;
+mod disagreement;
 mod failure;
 mod feed;
 mod fold;
@@ -21,8 +22,9 @@ mod transaction;
 
 pub use apply::Done;
 pub use connect::{Database, OpenError, open, open_for_reading};
+pub use disagreement::Disagreement;
 pub use feed::FeedStanding;
-pub use instance::{Disagreement, StartCount, adopt, agree, mark_bodies, note_stop, own_bodies};
+pub use instance::{StartCount, adopt, agree, mark_bodies, note_stop, own_bodies};
 pub use read::{AccountInfo, Chosen, ManifestRow, Reader};
 pub use sql::counts::Miscount;
 pub use sql::reading::ManifestFolder;

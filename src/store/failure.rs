@@ -1,20 +1,10 @@
 //! What keeps the database from doing what it is asked: told by codes and by kind, never by a text.
 
-use crate::store::instance::Disagreement;
+use crate::store::disagreement::Disagreement;
+use crate::store::sql::sqlite::codes::{is_constraint, is_content};
 use postrider_core::failure::Failure;
 use sea_orm::{DbErr, RuntimeErr, SqlxError};
 use std::time::Duration;
-
-/// Codes by which SQLite refuses content, rather than work (<https://sqlite.org/rescode.html>): too
-/// big, a wrong type, CHECK, NOT NULL, a trigger. A UNIQUE that is broken is our own mistake, and
-/// no mail is put aside for it.
-const CONTENT: &[&str] = &[
-    "18",   // SQLITE_TOOBIG
-    "20",   // SQLITE_MISMATCH
-    "275",  // SQLITE_CONSTRAINT_CHECK
-    "1299", // SQLITE_CONSTRAINT_NOTNULL
-    "1811", // SQLITE_CONSTRAINT_TRIGGER
-];
 
 /// What keeps the database from doing what it is asked.
 #[derive(Debug, thiserror::Error)]
@@ -72,18 +62,12 @@ impl Trouble {
 
 impl From<DbErr> for Trouble {
     fn from(e: DbErr) -> Self {
-        if code(&e).is_some_and(|code| CONTENT.contains(&code.as_str())) {
+        if code(&e).is_some_and(|code| is_content(&code)) {
             Self::Refused(e)
         } else {
             Self::Database(e)
         }
     }
-}
-
-/// `SQLITE_CONSTRAINT_UNIQUE`. A number that is taken (a primary key) is no account's: all of them draw from
-/// the same.
-fn is_constraint(code: &str) -> bool {
-    code == "2067"
 }
 
 /// The extended code that the database gave.

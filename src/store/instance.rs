@@ -1,11 +1,12 @@
 //! A copy does not sync by accident: database and data folder hold the same random id.
 
 use crate::store::connect::Database;
+use crate::store::disagreement::Disagreement;
+use crate::store::sql::query::statement;
 use crate::store::sql::query::{Asks, Query, rows_of};
 use crate::store::sql::setting::{
     ForgetSetting, LeapCounter, LeapRow, NextEvent, PutSetting, Setting,
 };
-use crate::store::sql::statement;
 use sea_orm::{ConnectionTrait, DbErr};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -16,37 +17,6 @@ use std::path::{Path, PathBuf};
 /// How far event numbers leap when a copy becomes a mirror of its own, or an older database was put
 /// back: no number is ever used twice.
 const LEAP: i64 = 1 << 32;
-
-/// Why database and data folder may not be used together.
-#[derive(Debug, thiserror::Error)]
-pub enum Disagreement {
-    /// They do not belong together.
-    #[error(
-        "the database {database} and the data folder {folder} do not belong together (a copy, or half a restore): two servers \
-         of one mailbox would number their events alike. To make this one a mirror of its own, start it once with --adopt; to \
-         only look into it, use `postrider serve --no-sync`"
-    )]
-    Differ {
-        /// The database.
-        database: PathBuf,
-        /// The data folder.
-        folder: PathBuf,
-    },
-    /// The bodies folder is another mirror's, or not the one that the database names.
-    #[error("{0}")]
-    Bodies(String),
-    /// The database cannot be asked.
-    #[error("cannot read the database's instance: {0}")]
-    Database(#[from] DbErr),
-    /// The file cannot be read or written.
-    #[error("cannot use {file}: {source}")]
-    Io {
-        /// The file.
-        file: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-}
 
 async fn ask<Q: Asks>(db: &impl ConnectionTrait, query: Q) -> Result<Option<Q::Row>, DbErr> {
     let answer = db.query_all_raw(statement(db, query)).await?;

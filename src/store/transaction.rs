@@ -5,7 +5,8 @@ use crate::store::failure::Trouble;
 use crate::store::sql::commit::Found;
 use crate::store::sql::points::PointText;
 use crate::store::sql::query::{Asks, Query, rows_of};
-use crate::store::sql::{Named, repeated, statement};
+use crate::store::sql::query::{Named, statement};
+use crate::store::sql::sqlite::gathered::{joined, lot, repeated};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, ExecResult, Statement, Value,
 };
@@ -16,18 +17,9 @@ use std::task::Poll;
 
 /// Octets of values from which a write goes alone: then the way counts for nothing.
 const LARGE: usize = 16 * 1024;
-/// Rows of one text that go together, at most.
-const LOT: usize = 128;
 /// Writes that wait together: each order of texts is a statement of its own to the database, which
 /// keeps those that it has seen.
 const MOST: usize = 16;
-
-/// So many rows go next: a power of two, since each number is a statement of its own to the database. Where
-/// a little more would be one, so many.
-fn lot(rows: usize) -> Option<usize> {
-    let most = 1 << rows.checked_ilog2()?;
-    Some(LOT.min(if rows > most + most / 2 { most * 2 } else { most }))
-}
 
 /// So many writes go along with a question. Each order of texts with each question is a statement of its
 /// own, too, and those that ask are the largest.
@@ -308,39 +300,6 @@ fn undone(rolled_back: Result<(), Trouble>, why: Trouble) -> Trouble {
         Err(broken) if why.is_of_one_commit() => broken,
         _ => why,
     }
-}
-
-/// Statements as one text. Each has numbers of its own for its parameters; here they come one after the
-/// other, once for every place at which they stand.
-fn joined(statements: Vec<(&str, Vec<Value>)>) -> (String, Vec<Value>) {
-    let (mut text, mut values) = (String::new(), Vec::new());
-    for (words, own) in statements {
-        if !text.is_empty() {
-            text.push_str(";\n");
-        }
-        let (mut is_quoted, mut rest) = (false, words);
-        while let Some(at) = rest.find(['\'', '?']) {
-            let (before, from) = rest.split_at(at);
-            let (sign, after) = from.split_at(1);
-            text.push_str(before);
-            text.push_str(sign);
-            rest = after;
-            if sign == "'" {
-                is_quoted = !is_quoted;
-            } else if !is_quoted {
-                let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
-                let (number, after) = after.split_at(end);
-                let place = number.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
-                let value = place.and_then(|place| own.get(place));
-                debug_assert!(value.is_some(), "?{number} has no value: {words}");
-                // As the database has it: those that follow keep their places.
-                values.push(value.cloned().unwrap_or(Value::String(None)));
-                rest = after;
-            }
-        }
-        text.push_str(rest);
-    }
-    (text, values)
 }
 
 fn octets(value: &Value) -> usize {

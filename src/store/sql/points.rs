@@ -1,7 +1,7 @@
 //! Parts of a transaction.
 
-use crate::store::sql::Named;
-use crate::store::sql::sqlite::points::words;
+use crate::store::sql::query::Named;
+use crate::store::sql::sqlite;
 
 /// A text that begins a part of a transaction, keeps it, or takes back what was written since it
 /// began. None is given anything.
@@ -30,6 +30,6 @@ impl PointText {
 
 impl Named for PointText {
     fn words(self) -> &'static str {
-        words(self)
+        sqlite::points::words(self)
     }
 }

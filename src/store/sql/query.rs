@@ -2,7 +2,6 @@
 //! fields have names. Where a column stands in an answer is looked up once a statement.
 
 use crate::store::failure::Trouble;
-use crate::store::sql::Named;
 use postrider_core::failure::Class;
 use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::folder::{Role, WireName};
@@ -12,8 +11,21 @@ use postrider_core::mail::id::{
 use postrider_core::mail::recognise::IdentityKind;
 use postrider_core::standing::{EventKind, Outcome, Standing};
 use postrider_core::time::Micros;
-use sea_orm::{QueryResult, TryGetable, Value};
+use sea_orm::{ConnectionTrait, QueryResult, Statement, TryGetable, Value};
 use serde::de::DeserializeOwned;
+
+/// A text, by name.
+pub(in crate::store) trait Named: Copy + Send {
+    /// Its words.
+    fn words(self) -> &'static str;
+}
+
+/// The statement of this name, in the words of this database. One is spoken; another's words would
+/// be chosen here.
+pub(in crate::store) fn statement<Q: Query>(db: &impl ConnectionTrait, query: Q) -> Statement {
+    let words = Q::TEXT.words();
+    Statement::from_sql_and_values(db.get_database_backend(), words, query.values())
+}
 
 /// A text, and what it is given.
 pub(in crate::store) trait Query: Send {
@@ -139,7 +151,7 @@ macro_rules! queries {
             $($name,)*
         }
 
-        impl $crate::store::sql::Named for $texts {
+        impl $crate::store::sql::query::Named for $texts {
             fn words(self) -> &'static str {
                 $words(self)
             }

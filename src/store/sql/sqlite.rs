@@ -41,11 +41,13 @@ macro_rules! chunk {
 }
 
 pub(super) mod change;
+pub(in crate::store) mod codes;
 pub(super) mod commit;
 pub(super) mod control;
 pub(super) mod counts;
 pub(super) mod credential;
 pub(super) mod feeds;
+pub(in crate::store) mod gathered;
 pub(super) mod held;
 pub(super) mod inserts;
 pub(super) mod opening;

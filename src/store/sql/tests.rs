@@ -6,9 +6,9 @@ use super::control::ControlText;
 use super::counts::CountText;
 use super::feeds::FeedText;
 use super::held::HeldText;
-use super::inserts::{Message, RowText};
+use super::inserts::Message;
 use super::points::PointText;
-use super::query::Shape;
+use super::query::{Named, Shape, statement};
 use super::reading::ReadText;
 use super::rematch::RematchText;
 use super::*;
@@ -16,27 +16,7 @@ use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::id::{AccountId, MessageId};
 use postrider_core::time::Micros;
 use sea_orm::sqlx::{Column, Executor, SqlStr, Statement as Prepared};
-
-#[test]
-fn rows_are_repeated() {
-    assert_eq!(
-        repeated(RowText::Body, 3),
-        "INSERT OR FAIL INTO body (hash, pack, \"offset\", length, stored_at) SELECT * FROM (VALUES (?, ?, ?, ?, ?), \
-         (?, ?, ?, ?, ?), (?, ?, ?, ?, ?)) WHERE column1 IS NOT NULL ON CONFLICT (hash) DO NOTHING"
-    );
-    // They are given in the order of their columns, so that numbers are not needed.
-    for Shape { name: text, words, .. } in inserts::shapes() {
-        // Else each statement keeps what every page of the database held before it: a third of the work.
-        assert!(words.starts_with("INSERT OR FAIL INTO "), "{text}");
-        // Else a lot that is not full has rows of nothing.
-        assert!(words.contains("WHERE column1 IS NOT NULL"), "{text}");
-        let (_, row) = words.split_once("VALUES (").unwrap();
-        let (row, _) = row.split_once(')').unwrap();
-        let numbers: Vec<&str> = row.split(", ").collect();
-        let rising: Vec<String> = (1..=numbers.len()).map(|n| format!("?{n}")).collect();
-        assert_eq!(numbers, rising, "{text}");
-    }
-}
+use sea_orm::{ConnectionTrait, Statement};
 
 /// Every text there is.
 fn shapes() -> Vec<Shape> {

@@ -9,37 +9,6 @@ use postrider_core::standing::EventKind;
 use postrider_core::time::Micros;
 use sea_orm::{DbErr, TransactionTrait};
 
-#[test]
-fn parameters_are_handed_over_where_they_stand() {
-    let first = ("UPDATE t SET a = ?2, b = '?1', c = ?2 WHERE id = ?1", vec![7.into(), "x".into()]);
-    let second = ("DELETE FROM t WHERE id = ?10", (0..10).map(Value::from).collect());
-    let (text, values) = joined(vec![first, second]);
-    assert_eq!(
-        text,
-        "UPDATE t SET a = ?, b = '?1', c = ? WHERE id = ?;\nDELETE FROM t WHERE id = ?"
-    );
-    assert_eq!(values, ["x".into(), "x".into(), 7.into(), 9.into()]);
-}
-
-#[test]
-fn lots_are_powers_of_two() {
-    let lots = |mut rows: usize| {
-        let mut lots = Vec::new();
-        while let Some(next) = lot(rows) {
-            lots.push(next);
-            rows = rows.saturating_sub(next);
-        }
-        lots
-    };
-    assert!(lots(0).is_empty());
-    assert_eq!(lots(1), [1]);
-    assert_eq!(lots(3), [2, 1]);
-    assert_eq!(lots(7), [8]);
-    assert_eq!(lots(100), [128]);
-    assert_eq!(lots(70), [64, 4, 2]);
-    assert_eq!(lots(500), [128, 128, 128, 128]);
-}
-
 /// However many, behind what was written before them and in front of what comes after.
 #[tokio::test]
 async fn rows_are_all_there_in_their_order() {
