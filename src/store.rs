@@ -13,12 +13,14 @@ mod instance;
 mod living;
 pub mod message;
 pub mod orders;
+mod pass;
 mod process;
 mod read;
 mod rows;
 mod shown;
 mod sql;
 mod transaction;
+mod waiting;
 
 pub use apply::Done;
 pub use connect::{Database, OpenError, open, open_for_reading};

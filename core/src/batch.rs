@@ -47,6 +47,42 @@ pub fn patience(waiting: &[&Commit]) -> Option<Duration> {
     }
 }
 
+/// Rows of a piece, at least: fewer cost more by their transaction than by themselves.
+const PIECE_LEAST: i64 = 50;
+
+/// How many rows a piece of long work goes over: as many as a transaction has time for, so that what
+/// waits behind it waits no longer than behind a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PieceSize {
+    rows: i64,
+    most: i64,
+}
+
+impl PieceSize {
+    /// At first, and at most, so many.
+    #[must_use]
+    pub fn of(most: i64) -> Self {
+        Self { rows: most, most }
+    }
+
+    /// Rows of the next piece.
+    #[must_use]
+    pub fn rows(self) -> i64 {
+        self.rows
+    }
+
+    /// The same, when the last piece took so long.
+    #[must_use]
+    pub fn after(self, took: Duration) -> Self {
+        let rows = match took {
+            took if took > TRANSACTION => self.rows / 2,
+            took if took < TRANSACTION / 3 => self.rows.saturating_mul(2),
+            _ => self.rows,
+        };
+        Self { rows: rows.clamp(PIECE_LEAST.min(self.most), self.most), ..self }
+    }
+}
+
 /// A transaction that is being filled.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch {
@@ -166,5 +202,20 @@ mod tests {
             assert!(batch.has_room(Duration::from_millis(until - 1)), "{waiting}");
             assert!(!batch.has_room(Duration::from_millis(until)), "{waiting}");
         }
+    }
+
+    #[test]
+    fn a_piece_is_as_large_as_there_is_time_for() {
+        let size = PieceSize::of(1000);
+        assert_eq!(size.rows(), 1000);
+        let late = TRANSACTION + Duration::from_millis(1);
+        let halved = size.after(late);
+        assert_eq!(halved.rows(), 500);
+        assert_eq!(halved.after(TRANSACTION).rows(), 500, "it had time for it");
+        assert_eq!(halved.after(TRANSACTION / 4).rows(), 1000);
+        assert_eq!(size.after(TRANSACTION / 4).rows(), 1000, "no more than at first");
+        let least = (0..20).fold(size, |size, _| size.after(late));
+        assert_eq!(least.rows(), PIECE_LEAST);
+        assert_eq!(PieceSize::of(7).after(late).rows(), 7);
     }
 }

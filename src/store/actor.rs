@@ -17,12 +17,13 @@ use crate::store::in_hand::InHand;
 use crate::store::instance::StartCount;
 use crate::store::message::StoreMsg;
 use crate::store::orders::{Control, OpenAccount};
+use crate::store::pass::{PassUnderWay, RowPass};
 use crate::store::process::ThisProcess;
 use crate::store::transaction::Transaction;
+use crate::store::waiting::{Order, Waiting};
 use crate::telemetry::names;
 use crate::telemetry::registry::Registry;
 use postrider_core::batch::{Batch, MANY, patience};
-use postrider_core::commit::change::{Commit, CommitAnswer};
 use postrider_core::failure::Failure;
 use postrider_core::run::event::AccountSnapshot;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -46,7 +47,7 @@ pub struct StoreState {
     db: Database,
     clock: Clock,
     waiting: VecDeque<Waiting>,
-    controls: VecDeque<(Control, ReplyTo<Result<Done, Failure>>)>,
+    controls: VecDeque<(Order, ReplyTo<Result<Done, Failure>>)>,
     quiet: Quiet,
     /// As the last transaction has left them, where that is known: nobody else writes.
     numbers: Option<Numbers>,
@@ -67,21 +68,6 @@ pub struct StoreState {
     unsure: bool,
     /// The last transaction failed.
     troubled: bool,
-}
-
-#[derive(Debug)]
-enum Waiting {
-    Commit(Box<Commit>, ReplyTo<CommitAnswer>),
-    Open(OpenAccount, bool, ReplyTo<Result<AccountSnapshot, Failure>>),
-}
-
-impl Waiting {
-    fn commit(&self) -> Option<&Commit> {
-        match self {
-            Self::Commit(commit, _) => Some(commit),
-            Self::Open(..) => None,
-        }
-    }
 }
 
 /// What the actor is made with.
@@ -156,7 +142,7 @@ impl Actor for StoreActor {
             }
             StoreMsg::Control(control, reply) => {
                 state.depth.leave();
-                state.controls.push_back((control, reply));
+                state.controls.push_back((Order::Control(control), reply));
             }
             StoreMsg::Proved(account, proof) => {
                 state.depth.leave();
@@ -277,17 +263,37 @@ impl StoreState {
         fault::pass("store.answered");
     }
 
-    /// One control write, or a part of a long one, between the transactions of pages.
+    /// One control write, or a piece of a long one, between the transactions of pages.
     async fn work_control(&mut self) {
-        let Some((change, reply)) = self.controls.pop_front() else { return };
-        match within(DEADLINE, self.control(&change)).await {
+        let Some((order, reply)) = self.controls.pop_front() else { return };
+        let worked = match order {
+            Order::Control(change) => within(DEADLINE, self.control(&change)).await,
+            Order::Purge(mut purge) => match within(DEADLINE, self.piece(&mut purge)).await {
+                Ok(true) => return self.controls.push_back((Order::Purge(purge), reply)),
+                Ok(false) => Ok(Portion::Over(Done::Changed)),
+                Err(e) => Err(e),
+            },
+        };
+        match worked {
             Ok(Portion::Over(done)) => reply.send(Ok(done)),
-            Ok(Portion::More) => self.controls.push_back((change, reply)),
+            Ok(Portion::Goes(purge)) => {
+                let order = Order::Purge(PassUnderWay::new(purge));
+                self.controls.push_back((order, reply));
+            }
             Err(e) => {
                 self.unsure = true;
                 reply.send(Err(e.of_write()));
             }
         }
+    }
+
+    /// A piece of work over rows; whether another one follows.
+    async fn piece(&mut self, pass: &mut PassUnderWay<impl RowPass>) -> Result<bool, Trouble> {
+        let began = self.clock.now().mono;
+        let tx = self.begin().await?;
+        let next = pass.piece(&tx).await?;
+        tx.commit().await?;
+        Ok(pass.kept(next, self.clock.now().mono.saturating_sub(began)))
     }
 
     async fn control(&mut self, change: &Control) -> Result<Portion, Trouble> {

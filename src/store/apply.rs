@@ -9,6 +9,7 @@ mod messages;
 mod numbers;
 mod opening;
 mod own;
+mod purge;
 mod quiet;
 mod rematch;
 mod words;
@@ -19,6 +20,7 @@ pub use control::Done;
 pub(super) use control::{Portion, control};
 pub(super) use numbers::Numbers;
 pub(super) use opening::{HandOut, open_account};
+pub(super) use purge::Purge;
 pub(super) use quiet::{Quiet, write_quiet};
 
 use crate::fault;

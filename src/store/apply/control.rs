@@ -3,32 +3,25 @@
 
 use super::numbers::Numbers;
 use super::own::announce;
+use super::purge::Purge;
 use crate::store::failure::Trouble;
 use crate::store::held::refused_proof_of;
 use crate::store::orders::Control;
 use crate::store::sql::control::{
-    AccountExists, FenceOff, PurgeAccount, PurgeBodies, PurgeCredential, PurgeCursors,
-    PurgeEventData, PurgeFailures, PurgeFolderLocations, PurgeFolders, PurgeLocations,
-    PurgeMessages, PurgeNotes, PurgeRunHours, PurgeRuns, PurgeSpent, PurgedBodies, RemoveAccount,
-    RenameAccount, RenameSpent, SaveHistory, StandByHand, Stood, StoodByName,
+    AccountExists, FenceOff, PurgeCredential, PurgeSpent, RemoveAccount, RenameAccount,
+    RenameSpent, SaveHistory, StandByHand, Stood, StoodByName,
 };
-use crate::store::sql::counts::{UncountLocations, UncountPurged};
 use crate::store::sql::credential::{
     ForgetSpent, NextCredential, NotRenewed, PutSpent, RenameCredential, Reseal,
 };
-use crate::store::sql::feeds::{PurgeFeeds, PurgeOwed};
 use crate::store::sql::query::Document;
 use crate::store::sql::setting::{ForgetSetting, PutSetting};
 use crate::store::transaction::{Sql, Transaction};
 use postrider_core::budget::Spending;
-use postrider_core::mail::id::AccountId;
 use postrider_core::oauth::CredentialRow;
 use postrider_core::standing::{EventKind, Standing};
 use postrider_core::time::Micros;
 use serde_json::json;
-
-/// Messages that one transaction of a purge deletes.
-const PURGE_CHUNK: i64 = 1000;
 
 /// What a control write did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,12 +37,12 @@ pub enum Done {
 }
 
 /// Whether a control write is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(in crate::store) enum Portion {
     /// Yes.
     Over(Done),
-    /// A part is; the rest comes in further transactions, so that pages are not held up.
-    More,
+    /// Its beginning is; the rest goes over many rows.
+    Goes(Purge),
 }
 
 /// Carries a control write out, or a part of it.
@@ -126,7 +119,11 @@ pub(in crate::store) async fn control(
             db.put(RenameCredential { was: was.clone(), name: name() }).await?;
             db.put(RenameSpent { was: was.clone(), name: name() }).await?;
         }
-        Control::Purge { .. } => return purge(db, id).await,
+        Control::Purge { .. } => {
+            // Fenced off first: no page may come behind it.
+            db.put(FenceOff { account: id, removed: Standing::Removed }).await?;
+            return Ok(Portion::Goes(Purge { account: id }));
+        }
         Control::Renew { .. }
         | Control::Reseal { .. }
         | Control::NotRenewed { .. }
@@ -202,35 +199,4 @@ async fn reseal(db: &Transaction, rows: &[CredentialRow]) -> Result<Done, Troubl
         }
     }
     Ok(Done::Changed)
-}
-
-/// Deletes a part of an account; its own row goes last, so that a purge that was cut off can be
-/// begun again.
-async fn purge(db: &Transaction, account: AccountId) -> Result<Portion, Trouble> {
-    let most = PURGE_CHUNK;
-    // Fenced off first: no page may come behind it.
-    db.put(FenceOff { account, removed: Standing::Removed }).await?;
-    db.put(UncountPurged { account, most }).await?;
-    db.put(UncountLocations { account, most }).await?;
-    db.put(PurgeLocations { account, most }).await?;
-    let bodies = db.ask(PurgedBodies { account, most }).await?;
-    let deleted = db.put_now(PurgeMessages { account, most }).await?;
-    let bodies: Vec<i64> = bodies.into_iter().map(|row| row.body).collect();
-    db.put(PurgeBodies { bodies: Document::of(&bodies)? }).await?;
-    let owed = db.put_now(PurgeOwed { account, most }).await?;
-    if deleted + owed > 0 {
-        return Ok(Portion::More);
-    }
-    db.put(PurgeFeeds { account }).await?;
-    db.put(PurgeFolderLocations { account }).await?;
-    db.put(PurgeCursors { account }).await?;
-    db.put(PurgeFolders { account }).await?;
-    db.put(PurgeFailures { account }).await?;
-    db.put(PurgeNotes { account }).await?;
-    db.put(PurgeRuns { account }).await?;
-    db.put(PurgeRunHours { account }).await?;
-    // The feed's numbers have no gaps: what its events say goes, that they were does not.
-    db.put(PurgeEventData { account }).await?;
-    db.put(PurgeAccount { account }).await?;
-    Ok(Portion::Over(Done::Changed))
 }
