@@ -13,6 +13,7 @@ mod mailbox;
 pub mod seed;
 mod serve;
 mod utf7;
+mod view;
 
 pub use command::Misbehaviour;
 pub use mailbox::{Folder, Mail, Mailbox};

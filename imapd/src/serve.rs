@@ -6,9 +6,9 @@
 
 use crate::command::{Command, Misbehaviour};
 use crate::fetch;
-use crate::idle::View;
 use crate::mailbox::Mailbox;
 use crate::utf7;
+use crate::view::View;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::BTreeMap;
