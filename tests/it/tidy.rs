@@ -122,9 +122,9 @@ fn the_core_is_pure_by_its_manifest() {
 #[test]
 fn metrics_are_documented() {
     let names = fs::read_to_string(root().join("src/telemetry/names.rs")).unwrap();
-    let document = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let document = fs::read_to_string(root().join("docs/metrics.md")).unwrap();
     for name in names.split('"').filter(|n| n.starts_with("postrider_")) {
-        assert!(document.contains(name), "ARCHITECTURE.md does not name {name}");
+        assert!(document.contains(name), "docs/metrics.md does not name {name}");
     }
     for path in files(&root().join("src")) {
         let text = fs::read_to_string(&path).unwrap();
