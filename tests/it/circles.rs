@@ -92,9 +92,9 @@ fn circles(arrows: &Arrows) -> Vec<&String> {
 
 #[test]
 fn no_file_is_in_a_circle() {
-    for dir in ["core/src", "src"] {
+    for (dir, imports) in [("core/src", 3), ("src", 3), ("imapd/src", 1), ("feedd/src", 0)] {
         let arrows = arrows(&root().join(dir));
-        assert!(arrows.values().any(|to| to.len() > 3), "the check sees imports of {dir}");
+        assert!(arrows.values().any(|to| to.len() > imports), "the check sees imports of {dir}");
         assert_eq!(circles(&arrows), Vec::<&String>::new(), "{dir}");
     }
 }

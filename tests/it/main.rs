@@ -40,6 +40,7 @@ mod pieces;
 mod poison;
 mod power_loss;
 mod proxy;
+mod ratchets;
 mod recognised;
 mod refusals;
 mod renewals;
