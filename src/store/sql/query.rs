@@ -20,8 +20,8 @@ pub(in crate::store) trait Named: Copy + Send {
     fn words(self) -> &'static str;
 }
 
-/// The statement of this name, in the words of this database. One is spoken; another's words would
-/// be chosen here.
+/// The statement of this name, in the words of this database. One is spoken: `Named::words` is where
+/// another's would be chosen.
 pub(in crate::store) fn statement<Q: Query>(db: &impl ConnectionTrait, query: Q) -> Statement {
     let words = Q::TEXT.words();
     Statement::from_sql_and_values(db.get_database_backend(), words, query.values())
