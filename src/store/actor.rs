@@ -289,11 +289,14 @@ impl StoreState {
 
     /// A piece of work over rows; whether another one follows.
     async fn piece(&mut self, pass: &mut PassUnderWay<impl RowPass>) -> Result<bool, Trouble> {
-        let began = self.clock.now().mono;
         let tx = self.begin().await?;
+        let began = self.clock.now().mono;
         let next = pass.piece(&tx).await?;
+        tx.hand_over().await?;
+        // What a sync of the disk takes is no matter of the rows.
+        let took = self.clock.now().mono.saturating_sub(began);
         tx.commit().await?;
-        Ok(pass.kept(next, self.clock.now().mono.saturating_sub(began)))
+        Ok(pass.kept(next, took))
     }
 
     async fn control(&mut self, change: &Control) -> Result<Portion, Trouble> {

@@ -4,7 +4,9 @@ use crate::provider::HeldBody;
 use crate::store::failure::Trouble;
 use crate::store::read::{Reader, failed};
 use crate::store::rows::{Names, hash, identity};
-use crate::store::sql::held::{FoundIn, HeldBodies, HeldColumns, LostColumns, LostMail, Twins};
+use crate::store::sql::held::{
+    FoundIn, HeldBodies, HeldColumns, LostColumns, LostMail, TwinColumns, Twins,
+};
 use crate::store::sql::query::Document;
 use crate::store::sql::setting::Setting;
 use postrider_core::failure::Failure;
@@ -97,7 +99,11 @@ impl Reader {
             hashes: Document::of(&names.bytes)?,
         };
         let twins = self.ask(query).await?.into_iter();
-        twins.map(|row| Ok(identity(row.identity, hash(row.hash)?))).collect()
+        let name = |row: TwinColumns| match row.identity {
+            Some(name) => Ok(Identity(name)),
+            None => Ok(identity(None, hash(row.hash)?)),
+        };
+        twins.map(name).collect()
     }
 }
 

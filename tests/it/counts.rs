@@ -71,7 +71,9 @@ async fn a_purge_that_is_cut_off_leaves_counts_that_are_true() {
         );
         postrider.run(&["account", "purge", "u", "--yes"]).exits(7);
         consistent(&database);
-        assert_eq!(ask(&database, "SELECT held AS x FROM account"), "1301");
+        // Pieces of 1,000, or of 500 where the first one took long.
+        let part = "SELECT held IN (1301, 801) AS x FROM account";
+        assert_eq!(ask(&database, part), "1");
         change(&database, "DROP TRIGGER stop");
         postrider.run(&["account", "purge", "u", "--yes"]).exits(0);
         assert_eq!(ask(&database, "SELECT count(*) AS x FROM account"), "0");

@@ -72,14 +72,6 @@ pub enum FeedRequest {
     },
 }
 
-impl FeedRequest {
-    /// Whose units it costs.
-    #[must_use]
-    pub fn lane(&self) -> Lane {
-        if let Self::Get { lane, .. } = self { *lane } else { Lane::Live }
-    }
-}
-
 /// A place as the provider tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedPlace {

@@ -3,19 +3,19 @@
 
 use super::numbers::Numbers;
 use super::own::announce;
-use super::purge::Purge;
+use super::purge::{Purge, purge_name};
 use crate::store::failure::Trouble;
 use crate::store::held::refused_proof_of;
 use crate::store::orders::Control;
 use crate::store::sql::control::{
-    AccountExists, FenceOff, PurgeCredential, PurgeSpent, RemoveAccount, RenameAccount,
-    RenameSpent, SaveHistory, StandByHand, Stood, StoodByName,
+    AccountExists, FenceOff, RemoveAccount, RenameAccount, RenameSpent, SaveHistory, StandByHand,
+    Stood, StoodByName,
 };
 use crate::store::sql::credential::{
     ForgetSpent, NextCredential, NotRenewed, PutSpent, RenameCredential, Reseal,
 };
 use crate::store::sql::query::Document;
-use crate::store::sql::setting::{ForgetSetting, PutSetting};
+use crate::store::sql::setting::PutSetting;
 use crate::store::transaction::{Sql, Transaction};
 use postrider_core::budget::Spending;
 use postrider_core::oauth::CredentialRow;
@@ -75,9 +75,7 @@ pub(in crate::store) async fn control(
     };
     if let Control::Purge { account } = control {
         // It may have been granted before the account's first run.
-        db.put(PurgeCredential { name: account.clone() }).await?;
-        db.put(ForgetSetting { name: refused_proof_of(account) }).await?;
-        db.put(PurgeSpent { name: account.clone() }).await?;
+        purge_name(db, account).await?;
     }
     let stood = db.ask_one(StoodByName { name: name.clone() }).await?;
     let Some(Stood { id, state }) = stood else { return Ok(over(Done::Missing)) };
@@ -119,10 +117,10 @@ pub(in crate::store) async fn control(
             db.put(RenameCredential { was: was.clone(), name: name() }).await?;
             db.put(RenameSpent { was: was.clone(), name: name() }).await?;
         }
-        Control::Purge { .. } => {
+        Control::Purge { account: name } => {
             // Fenced off first: no page may come behind it.
             db.put(FenceOff { account: id, removed: Standing::Removed }).await?;
-            return Ok(Portion::Goes(Purge { account: id }));
+            return Ok(Portion::Goes(Purge { account: id, name: name.clone() }));
         }
         Control::Renew { .. }
         | Control::Reseal { .. }

@@ -2,63 +2,54 @@
 //! cut off is begun again by its name.
 
 use crate::store::failure::Trouble;
+use crate::store::held::refused_proof_of;
 use crate::store::pass::RowPass;
 use crate::store::sql::control::{
-    PurgeAccount, PurgeBodies, PurgeCursors, PurgeEventData, PurgeFailures, PurgeFolderLocations,
-    PurgeFolders, PurgeLocations, PurgeMessages, PurgeNotes, PurgeRunHours, PurgeRuns,
-    PurgedBodies,
+    FenceOff, PurgeAccount, PurgeBodies, PurgeCredential, PurgeCursors, PurgeEventData,
+    PurgeFailures, PurgeFolderLocations, PurgeFolders, PurgeLocations, PurgeMessages, PurgeNotes,
+    PurgeRunHours, PurgeRuns, PurgeSpent, PurgedBodies,
 };
 use crate::store::sql::counts::{UncountLocations, UncountPurged};
 use crate::store::sql::feeds::{PurgeFeeds, PurgeOwed};
 use crate::store::sql::query::Document;
+use crate::store::sql::setting::ForgetSetting;
 use crate::store::transaction::{Sql, Transaction};
 use postrider_core::mail::id::AccountId;
+use postrider_core::standing::Standing;
 
-/// The account that goes. It is fenced off: nobody writes rows of it any more.
+/// The account that goes, and the id that it had in the config.
 #[derive(Debug)]
 pub(in crate::store) struct Purge {
     pub(super) account: AccountId,
-}
-
-/// What goes next.
-#[derive(Clone, Copy, Debug, Default)]
-pub(in crate::store) enum PurgeCursor {
-    /// Its messages, their places and bodies.
-    #[default]
-    Mail,
-    /// What is owed.
-    Owed,
-    /// Everything else.
-    Rest,
+    pub(super) name: String,
 }
 
 impl RowPass for Purge {
     const NAME: &'static str = "purge";
     const MOST: i64 = 1000;
-    type Cursor = PurgeCursor;
+    /// What is left of its rows says where it goes on.
+    type Cursor = ();
 
-    async fn piece(
-        &self,
-        db: &Transaction,
-        from: PurgeCursor,
-        most: i64,
-    ) -> Result<Option<PurgeCursor>, Trouble> {
+    async fn piece(&self, db: &Transaction, (): (), most: i64) -> Result<Option<()>, Trouble> {
         let account = self.account;
-        Ok(match from {
-            PurgeCursor::Mail => {
-                let deleted = purge_mail(db, account, most).await?;
-                Some(if deleted > 0 { PurgeCursor::Mail } else { PurgeCursor::Owed })
-            }
-            PurgeCursor::Owed => {
-                let deleted = db.put_now(PurgeOwed { account, most }).await?;
-                Some(if deleted > 0 { PurgeCursor::Owed } else { PurgeCursor::Rest })
-            }
-            PurgeCursor::Rest => {
-                purge_rest(db, account).await?;
-                None
-            }
-        })
+        // Whoever was handed it meanwhile is fenced off: no page may come behind this.
+        db.put(FenceOff { account, removed: Standing::Removed }).await?;
+        let deleted = purge_mail(db, account, most).await?;
+        let owed = db.put_now(PurgeOwed { account, most }).await?;
+        if deleted + owed > 0 {
+            return Ok(Some(()));
+        }
+        purge_name(db, &self.name).await?;
+        purge_rest(db, account).await?;
+        Ok(None)
     }
+}
+
+/// What bears its name: an account may have some of it before its first run.
+pub(super) async fn purge_name(db: &Transaction, name: &str) -> Result<(), Trouble> {
+    db.put(PurgeCredential { name: name.to_owned() }).await?;
+    db.put(ForgetSetting { name: refused_proof_of(name) }).await?;
+    db.put(PurgeSpent { name: name.to_owned() }).await
 }
 
 async fn purge_mail(db: &Transaction, account: AccountId, most: i64) -> Result<u64, Trouble> {
