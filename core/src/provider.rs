@@ -255,6 +255,7 @@ impl From<WatchAnswer> for Answer {
 }
 
 /// An answer to a question that was not asked is a fault of the provider's code.
-pub(crate) fn not_asked() -> Failure {
+#[must_use]
+pub fn not_asked() -> Failure {
     Failure::bug("a session answered another question than it was asked")
 }

@@ -7,7 +7,7 @@ use crate::provider::Ask;
 use postrider_core::account::follow::Input;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::provider::watch::WatchAnswer;
-use postrider_core::provider::{Answer, Request};
+use postrider_core::provider::{Answer, Request, not_asked};
 use postrider_core::run::event::{Event, Token};
 use ractor::ActorRef;
 
@@ -70,10 +70,7 @@ impl PendingQuestion {
             (Waiter::Watch(number), Ok(Answer::Watch(WatchAnswer::Unwatched(end)))) => {
                 Input::Unwatched(number, Ok(end))
             }
-            (Waiter::Watch(number), Ok(_)) => Input::Unwatched(
-                number,
-                Err(Failure::bug("a session answered another question than it was asked")),
-            ),
+            (Waiter::Watch(number), Ok(_)) => Input::Unwatched(number, Err(not_asked())),
             (Waiter::Watch(number), Err(failure)) => Input::Unwatched(number, Err(failure)),
         };
         self.depth.enter();

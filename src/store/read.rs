@@ -3,11 +3,11 @@
 
 use crate::store::connect::Database;
 use crate::store::failure::Trouble;
-use crate::store::rows::{self, credential, guarded, standing_from};
+use crate::store::rows::{self, credential, guarded};
 use crate::store::sql::commit::AllFolders;
 use crate::store::sql::counts::{Miscount, Miscounts};
 use crate::store::sql::credential::{Credentials, Spent, SpentInHour};
-use crate::store::sql::query::Asks;
+use crate::store::sql::query::{Asks, standing_from};
 use crate::store::sql::reading::{
     AllManifestFolders, DeletedManifest, EstimatesSizes, EventGaps, LimboCount, Manifest,
     ManifestColumns, ManifestFolder, ManifestFolders, Sample, SampleColumns, SampleOfPart,

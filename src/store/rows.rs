@@ -18,17 +18,10 @@ use postrider_core::mail::folder::{Role, WireName};
 use postrider_core::mail::id::{AccountId, Identity, SessionId};
 use postrider_core::mail::uid_set::UidSet;
 use postrider_core::oauth::CredentialRow;
-use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
-
-/// How an account stands. A word of a newer binary is one that no run has had yet: the next run
-/// writes its own.
-pub(super) fn standing_from(word: &str) -> Standing {
-    Standing::from_word(word).unwrap_or(Standing::Starting)
-}
 
 fn look<T>(column: Option<Json<T>>) -> Option<T> {
     column.map(|Json(look)| look)
@@ -222,7 +215,7 @@ struct StoredOwed(
     Option<String>,
 );
 
-/// Reads the document of `FeedText::OwedOf` or `FeedText::DueOwed`.
+/// Reads the document of `OwedOf` or `DueOwed`.
 pub(super) fn owed_rows(rows: &[Packed]) -> Result<Vec<Owed>, Trouble> {
     let owed = |row: StoredOwed| {
         let StoredOwed(id, told_at, version, left, due_at, at, session, rank, ..) = row;

@@ -1,7 +1,6 @@
 //! What the ledger says is written: bodies, messages, locations, events.
 
 use super::numbers::{Numbers, event_id};
-use super::words::document;
 use crate::store::failure::Trouble;
 use crate::store::sql::commit::UpdateMessages;
 use crate::store::sql::counts::{CountLocations, CountMessages};
@@ -113,7 +112,7 @@ fn event_row(
         folder: event.folder,
         message: event.message,
         backfill: event.backfill,
-        data: document(&EventData::of(event))?,
+        data: Document::of(&EventData::of(event))?,
     })
 }
 

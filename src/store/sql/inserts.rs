@@ -1,6 +1,6 @@
 //! Rows as they are inserted.
 
-use crate::store::sql::query::queries;
+use crate::store::sql::query::{Document, queries};
 use crate::store::sql::sqlite;
 use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::id::{AccountId, FolderId, MessageId, UidValidity};
@@ -51,6 +51,6 @@ queries! {
         folder: Option<FolderId>,
         message: Option<MessageId>,
         backfill: bool,
-        data: String,
+        data: Document,
     };
 }

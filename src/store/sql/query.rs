@@ -318,6 +318,12 @@ macro_rules! stored_as {
     )*};
 }
 
+/// How an account stands. A word of a newer binary is one that no run has had yet: the next run
+/// writes its own.
+pub(in crate::store) fn standing_from(word: &str) -> Standing {
+    Standing::from_word(word).unwrap_or(Standing::Starting)
+}
+
 fn unsigned(stored: i64) -> Result<u32, Trouble> {
     u32::try_from(stored).map_err(|e| Trouble::damaged("a stored number", &e))
 }
@@ -341,10 +347,7 @@ stored_as! {
     };
     Document as String, |document| document.0;
     &'static str as String, str::to_owned;
-    // A word of a newer binary is one that no run has had yet: the next run writes its own.
-    Standing as String, |standing| standing.as_str().into(), |word| {
-        Ok(Standing::from_word(&word).unwrap_or(Standing::Starting))
-    };
+    Standing as String, |standing| standing.as_str().into(), |word| Ok(standing_from(&word));
     IdentityKind as String, |kind| kind.as_str().into(), |word| {
         let unknown = || Trouble::Damaged("a stored kind of identity is unknown".into());
         IdentityKind::from_word(&word).ok_or_else(unknown)

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::store::sql::inserts::{Body, Event, Location, Message};
-use crate::store::sql::query::{queries, rows};
+use crate::store::sql::query::{Document, queries, rows};
 use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::id::{AccountId, FolderId, MessageId, UidValidity};
 use postrider_core::standing::EventKind;
@@ -271,7 +271,7 @@ async fn rows_of_nothing_are_none() {
                 folder: None,
                 message: None,
                 backfill: false,
-                data: String::new(),
+                data: Document::of(&()).unwrap(),
             };
             tx.put_rows((0..7_u8).map(event)).await.unwrap();
             tx.hand_over().await.unwrap();
