@@ -78,7 +78,8 @@ fn talk(stream: TcpStream, part: Part, said: &Mutex<Vec<String>>) -> std::io::Re
         match command.split(' ').collect::<Vec<_>>().as_slice() {
             ["AUTHENTICATE", "SCRAM-SHA-256", first] => {
                 let first = String::from_utf8(STANDARD.decode(first).unwrap()).unwrap();
-                let nonce = first.rsplit_once("r=").unwrap().1;
+                // A nonce may hold `r=`, and no comma.
+                let nonce = first.rsplit_once(",r=").unwrap().1;
                 if part == Part::Unable {
                     write!(out, "{tag} NO [AUTHENTICATIONFAILED] no\r\n")?;
                     continue;
