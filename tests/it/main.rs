@@ -31,6 +31,7 @@ mod grants;
 mod grants_away;
 mod helping;
 mod hostile;
+mod interface;
 mod logins;
 mod longest;
 mod migration;

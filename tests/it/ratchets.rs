@@ -254,15 +254,18 @@ fn papers_are_held_to_theirs() {
             let fits = line.chars().count() <= 100 || is_code || line.starts_with('|');
             assert!(!explains || fits, "{name}:{} is longer than 100 columns", n + 1);
         }
-        // A table, and an item of a list, are what they are.
+        // A table, an item of a list and what a program says are what they are.
         let mut paragraphs = vec![String::new()];
-        for line in text.lines() {
+        for (line, is_said) in text.lines().scan(false, |is_said, line| {
+            *is_said ^= line.starts_with("```");
+            Some((line, *is_said))
+        }) {
             let is_item = line.starts_with("- ")
                 || line.split_once(". ").is_some_and(|(n, _)| n.parse::<u8>().is_ok());
             if line.trim().is_empty() || line.starts_with(['|', '#']) || is_item {
                 paragraphs.push(String::new());
             }
-            if let (Some(last), false) = (paragraphs.last_mut(), line.starts_with('|')) {
+            if let (Some(last), false) = (paragraphs.last_mut(), line.starts_with('|') || is_said) {
                 last.push_str(line);
                 last.push(' ');
             }
