@@ -14,11 +14,11 @@
 mod edits;
 mod vocabulary;
 
-pub use vocabulary::{Admission, Enrolled, Owns, RosterAction, RosterEvent};
+pub use vocabulary::{Admission, Death, Enrolled, Owns, RosterAction, RosterEvent};
 
 use crate::account::follow::{Begin, Command, Past};
 use crate::failure::Failure;
-use crate::recovery::decide::{Policy, Verdict, decide};
+use crate::recovery::decide::{Verdict, decide};
 use crate::recovery::history::History;
 use crate::time::{Micros, Now};
 use std::collections::{BTreeMap, VecDeque};
@@ -157,9 +157,7 @@ impl Roster {
             RosterEvent::Commanded(name, command) => self.commanded(&name, command, out),
             RosterEvent::Went(name, number, past) => self.went(name, number, past, out),
             RosterEvent::Ended(name, number, history) => self.ended(name, number, history, out),
-            RosterEvent::Died(name, number, failure, policy) => {
-                self.died(name, number, failure, &policy, now, out)
-            }
+            RosterEvent::Died(name, death) => self.died(name, death, now, out),
             RosterEvent::RestartDue(name, after) => self.restart_due(&name, after, out),
             RosterEvent::Renamed(name) => self.renamed(name, out),
             RosterEvent::RenameTaken(name) => self.rename_taken(name, out),
@@ -318,15 +316,8 @@ impl Roster {
         }
     }
 
-    fn died(
-        &mut self,
-        name: String,
-        number: u64,
-        failure: Failure,
-        policy: &Policy,
-        now: Now,
-        out: &mut Vec<RosterAction>,
-    ) {
+    fn died(&mut self, name: String, death: Death, now: Now, out: &mut Vec<RosterAction>) {
+        let Death { number, failure, policy } = death;
         let Some(account) = self.accounts.get_mut(&name).filter(|a| a.seat.actor() == Some(number))
         else {
             return;
@@ -347,7 +338,7 @@ impl Roster {
         }
         let history = &mut account.past.history;
         history.failed(&failure, now.wall);
-        match decide(&failure, history, policy, now) {
+        match decide(&failure, history, &policy, now) {
             Verdict::Wait(wait) | Verdict::Restart(wait) if !self.stopped => {
                 self.seat(
                     &name,

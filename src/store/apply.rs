@@ -135,7 +135,8 @@ async fn inside(
         db.put(Stamped { account, at: admitted.account.stamped_at }).await?;
     }
     let before = Before { account: stored, folder: before, has_limbo };
-    let admitted = write_change(db, numbers, &before, admitted, &commit.change, at, care).await?;
+    let mut writer = Writer { db, numbers, at, care };
+    let admitted = writer.write_change(&before, admitted, &commit.change).await?;
     tracing::debug!("rows written");
     fault::pass("store.rows_written");
     Ok(Applied::Done(Box::new(StoredRows::of(admitted.account, admitted.folder))))
@@ -152,54 +153,132 @@ async fn is_taken(
     db.finds(taken).await
 }
 
-async fn write_change(
-    db: &Transaction,
-    numbers: &mut Numbers,
-    rows: &Before,
-    mut admitted: Admitted,
-    change: &Change,
+/// A commit that is being written.
+struct Writer<'a> {
+    db: &'a Transaction,
+    numbers: &'a mut Numbers,
+    /// When the commit was begun.
     at: Micros,
     care: Care,
-) -> Result<Admitted, Trouble> {
-    let (account, before) = (rows.account.id, rows.folder.as_ref());
-    // What this commit itself puts there began after every LIST and proof that could end it.
-    let sweeps = rows.has_limbo && may_end_limbo(change, &admitted);
-    match change {
-        Change::Folder(FolderChange::Rematch { from, to, pairs, .. }) => {
-            if let Some(row) = &admitted.folder {
-                write_rematch(db, rows, row, (*from, *to), pairs, at).await?;
-            }
-            let mut ledger = numbers.ledger();
-            ledger.announce(EventKind::FolderReset, before);
-            save(db, numbers, account, &mut ledger, at).await?;
-        }
-        Change::Folder(change) => {
-            write_folder_rows(db, rows, &admitted, change, at).await?;
-            if let Some(page) = change.page() {
-                let Some(folder) = before else { return Ok(admitted) };
-                let refused = write_page(db, numbers, folder, &admitted, page, at, care).await?;
-                if let Some(row) = &mut admitted.folder {
-                    // What the database refused stays open, and counts its tries.
-                    row.failures = row.failures.union(&refused);
-                    close_failures(db, row.id, &folder.failures.minus(&row.failures), at).await?;
+}
+
+impl Writer<'_> {
+    async fn write_change(
+        &mut self,
+        rows: &Before,
+        mut admitted: Admitted,
+        change: &Change,
+    ) -> Result<Admitted, Trouble> {
+        let (db, at) = (self.db, self.at);
+        let (account, before) = (rows.account.id, rows.folder.as_ref());
+        // What this commit itself puts there began after every LIST and proof that could end it.
+        let sweeps = rows.has_limbo && may_end_limbo(change, &admitted);
+        match change {
+            Change::Folder(FolderChange::Rematch { from, to, pairs, .. }) => {
+                if let Some(row) = &admitted.folder {
+                    write_rematch(db, rows, row, (*from, *to), pairs, at).await?;
                 }
+                let mut ledger = self.numbers.ledger();
+                ledger.announce(EventKind::FolderReset, before);
+                save(db, self.numbers, account, &mut ledger, at).await?;
+            }
+            Change::Folder(change) => {
+                write_folder_rows(db, rows, &admitted, change, at).await?;
+                if let Some(page) = change.page() {
+                    let Some(folder) = before else { return Ok(admitted) };
+                    let refused = self.write_page(folder, &admitted, page).await?;
+                    if let Some(row) = &mut admitted.folder {
+                        // What the database refused stays open, and counts its tries.
+                        row.failures = row.failures.union(&refused);
+                        close_failures(db, row.id, &folder.failures.minus(&row.failures), at)
+                            .await?;
+                    }
+                } else {
+                    let mut ledger = loaded(db, self.numbers, account, before, change).await?;
+                    // What is no page mistakes nothing.
+                    drop(change_rows(change, before, &admitted, at, &mut ledger));
+                    save(db, self.numbers, account, &mut ledger, at).await?;
+                }
+            }
+            Change::Account(change) => {
+                write_account_rows(db, self.numbers, rows, &admitted, change, at).await?
+            }
+            // Its way is another.
+            Change::Feed(_) => {}
+        }
+        if sweeps {
+            sweep(db, self.numbers, account, at).await?;
+        }
+        Ok(admitted)
+    }
+
+    /// Writes a page; where commits are kept apart, what the database refuses for its content is halved down
+    /// to the one message, which becomes a failure. Returns the UIDs that were refused.
+    async fn write_page(
+        &mut self,
+        folder: &FolderRow,
+        admitted: &Admitted,
+        page: &Page,
+    ) -> Result<UidSet, Trouble> {
+        let (db, at) = (self.db, self.at);
+        let (account, mut refused) = (admitted.account.id, UidSet::new());
+        let mut parts: Vec<&[Fetched]> = vec![&page.rows];
+        while let Some(rows) = parts.pop() {
+            if rows.is_empty() {
+                continue;
+            }
+            let uids: UidSet = rows.iter().map(|r| r.uid).collect();
+            let named = rows.iter().filter(|r| !r.identity.is_hash() && !r.held);
+            let by_bytes: Vec<Identity> =
+                named.map(|r| Identity::of_bytes(r.body.hash())).collect();
+            let told = rows.iter().map(|r| &r.identity);
+            let names = Names::of(told.chain(&by_bytes));
+            let mut ledger = load(db, self.numbers, account, Some(folder), &uids, &names).await?;
+            let wrong = begin(rows, folder, &admitted.account, at, &mut ledger);
+            let mut next = *self.numbers;
+            let savepoint = if self.care == Care::Apart {
+                Some(db.begin(SavepointOf::Rows).await?)
             } else {
-                let mut ledger = loaded(db, numbers, account, before, change).await?;
-                // What is no page mistakes nothing.
-                drop(change_rows(change, before, &admitted, at, &mut ledger));
-                save(db, numbers, account, &mut ledger, at).await?;
+                None
+            };
+            let mut saved = save(db, &mut next, account, &mut ledger, at).await;
+            if savepoint.is_some() && saved.is_ok() {
+                saved = db.hand_over().await;
+            }
+            match saved {
+                Ok(()) => {
+                    let failed: Vec<_> = wrong.iter().map(mistaken).collect();
+                    open_failures(db, account, folder.id, &failed, at).await?;
+                    if let Some(savepoint) = savepoint {
+                        savepoint.keep().await?;
+                    }
+                    *self.numbers = next;
+                    refused = refused.union(&wrong);
+                }
+                Err(e) => {
+                    let Some(savepoint) = savepoint else { return Err(e) };
+                    let e = savepoint.undo(e).await;
+                    match (&e, rows) {
+                        (Trouble::Refused(_), [poison]) => {
+                            let (uid, class, text) =
+                                (poison.uid, Class::InvalidData, e.to_string());
+                            let text = text.into();
+                            let failed = Unfetched { uid, class, text, again: Again::Spaced };
+                            open_failures(db, account, folder.id, &[failed], at).await?;
+                            refused.insert(poison.uid);
+                        }
+                        (Trouble::Refused(_), _) => {
+                            let (lower, upper) = rows.split_at(rows.len() / 2);
+                            parts.push(upper);
+                            parts.push(lower);
+                        }
+                        _ => return Err(e),
+                    }
+                }
             }
         }
-        Change::Account(change) => {
-            write_account_rows(db, numbers, rows, &admitted, change, at).await?
-        }
-        // Its way is another.
-        Change::Feed(_) => {}
+        Ok(refused)
     }
-    if sweeps {
-        sweep(db, numbers, account, at).await?;
-    }
-    Ok(admitted)
 }
 
 /// The rows that a change other than a page touches.
@@ -225,71 +304,6 @@ async fn loaded(
         }
     }
     Ok(ledger)
-}
-
-/// Writes a page; where commits are kept apart, what the database refuses for its content is halved down
-/// to the one message, which becomes a failure. Returns the UIDs that were refused.
-async fn write_page(
-    db: &Transaction,
-    numbers: &mut Numbers,
-    folder: &FolderRow,
-    admitted: &Admitted,
-    page: &Page,
-    at: Micros,
-    care: Care,
-) -> Result<UidSet, Trouble> {
-    let (account, mut refused) = (admitted.account.id, UidSet::new());
-    let mut parts: Vec<&[Fetched]> = vec![&page.rows];
-    while let Some(rows) = parts.pop() {
-        if rows.is_empty() {
-            continue;
-        }
-        let uids: UidSet = rows.iter().map(|r| r.uid).collect();
-        let named = rows.iter().filter(|r| !r.identity.is_hash() && !r.held);
-        let by_bytes: Vec<Identity> = named.map(|r| Identity::of_bytes(r.body.hash())).collect();
-        let told = rows.iter().map(|r| &r.identity);
-        let names = Names::of(told.chain(&by_bytes));
-        let mut ledger = load(db, numbers, account, Some(folder), &uids, &names).await?;
-        let wrong = begin(rows, folder, &admitted.account, at, &mut ledger);
-        let mut next = *numbers;
-        let savepoint =
-            if care == Care::Apart { Some(db.begin(SavepointOf::Rows).await?) } else { None };
-        let mut saved = save(db, &mut next, account, &mut ledger, at).await;
-        if savepoint.is_some() && saved.is_ok() {
-            saved = db.hand_over().await;
-        }
-        match saved {
-            Ok(()) => {
-                let failed: Vec<_> = wrong.iter().map(mistaken).collect();
-                open_failures(db, account, folder.id, &failed, at).await?;
-                if let Some(savepoint) = savepoint {
-                    savepoint.keep().await?;
-                }
-                *numbers = next;
-                refused = refused.union(&wrong);
-            }
-            Err(e) => {
-                let Some(savepoint) = savepoint else { return Err(e) };
-                let e = savepoint.undo(e).await;
-                match (&e, rows) {
-                    (Trouble::Refused(_), [poison]) => {
-                        let (uid, class, text) = (poison.uid, Class::InvalidData, e.to_string());
-                        let text = text.into();
-                        let failed = Unfetched { uid, class, text, again: Again::Spaced };
-                        open_failures(db, account, folder.id, &[failed], at).await?;
-                        refused.insert(poison.uid);
-                    }
-                    (Trouble::Refused(_), _) => {
-                        let (lower, upper) = rows.split_at(rows.len() / 2);
-                        parts.push(upper);
-                        parts.push(lower);
-                    }
-                    _ => return Err(e),
-                }
-            }
-        }
-    }
-    Ok(refused)
 }
 
 /// Loads the messages that a change touches, with all their locations.

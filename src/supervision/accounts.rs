@@ -15,7 +15,7 @@ use crate::telemetry::registry::Registry;
 use postrider_core::account::follow::{Command, Conflict, Past};
 use postrider_core::failure::Failure;
 use postrider_core::recovery::history::History;
-use postrider_core::roster::{Admission, Enrolled, Roster, RosterAction, RosterEvent};
+use postrider_core::roster::{Admission, Death, Enrolled, Roster, RosterAction, RosterEvent};
 use postrider_core::run::summary::Summary;
 use postrider_core::standing::Outcome;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -314,7 +314,7 @@ impl AccountsState {
         self.children.remove(&name);
         let policy =
             self.followed.get(&name).map(|args| args.rules.settings.policy).unwrap_or_default();
-        self.tell(me, RosterEvent::Died(name, number, failure, policy)).await
+        self.tell(me, RosterEvent::Died(name, Death { number, failure, policy })).await
     }
 
     /// Answers who waits for all to be over.

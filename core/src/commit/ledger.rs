@@ -209,7 +209,8 @@ impl Ledger {
             ended_at: None,
         });
         let Some(row) = self.messages.get_mut(&id) else {
-            self.create(id, identity, place, folder, account, fetched);
+            let backfill = is_old(folder, account, fetched.uid, fetched.internal_date);
+            self.create(id, identity, place, backfill, fetched);
             return;
         };
         row.places += 1;
@@ -250,12 +251,10 @@ impl Ledger {
         id: MessageId,
         identity: Identity,
         place: Place,
-        folder: &FolderRow,
-        account: &AccountRow,
+        backfill: bool,
         fetched: &Fetched,
     ) {
         self.next_message += 1;
-        let backfill = is_old(folder, account, fetched.uid, fetched.internal_date);
         let row = MessageRow {
             id,
             identity,

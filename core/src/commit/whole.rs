@@ -18,6 +18,16 @@ pub(crate) struct ToldState {
     pub(crate) flags: Flags,
 }
 
+/// What a message's state is from now on.
+#[derive(Debug)]
+pub(crate) struct WholeState<'a> {
+    pub(crate) places: &'a BTreeSet<FolderId>,
+    /// Those, and where it lies that the config leaves out.
+    pub(crate) named: &'a BTreeSet<FolderId>,
+    pub(crate) flags: &'a Flags,
+    pub(crate) version: Option<MailVersion>,
+}
+
 /// A message that was read, and where it lies.
 #[derive(Debug)]
 pub(crate) struct WholeMail {

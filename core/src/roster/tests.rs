@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::failure::{Class, Provenance, Reach};
+use crate::recovery::decide::Policy;
 use crate::roster::edits::RENAME_AGAIN;
 
 fn at(ms: u64) -> Now {
@@ -49,7 +50,7 @@ fn ended(name: &str, number: u64) -> RosterEvent {
 }
 
 fn died(name: &str, number: u64) -> RosterEvent {
-    RosterEvent::Died(name.into(), number, bug(), Policy::default())
+    RosterEvent::Died(name.into(), Death { number, failure: bug(), policy: Policy::default() })
 }
 
 /// Whether just that is to be done.

@@ -28,6 +28,17 @@ pub struct Enrolled {
     pub past: Past,
 }
 
+/// An actor that died.
+#[derive(Debug)]
+pub struct Death {
+    /// Its number.
+    pub number: u64,
+    /// Of what.
+    pub failure: Failure,
+    /// How its account is waited for.
+    pub policy: Policy,
+}
+
 /// What happens.
 #[derive(Debug)]
 pub enum RosterEvent {
@@ -42,7 +53,7 @@ pub enum RosterEvent {
     /// The actor of this number has ended of its own will, with this history.
     Ended(String, u64, History),
     /// The actor of this number died.
-    Died(String, u64, Failure, Policy),
+    Died(String, Death),
     /// The wait after the death of the actor of this number is over.
     RestartDue(String, u64),
     /// The account's rows bear its new id.

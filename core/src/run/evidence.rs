@@ -31,16 +31,27 @@ pub(crate) struct Ruling<T, L> {
     pub(crate) look: Option<L>,
 }
 
-/// Judges the absence of `ends` out of `living` locations of a folder.
+/// What a folder is when absences in it are judged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FolderCount {
+    /// Of what was seen.
+    pub(crate) uidvalidity: UidValidity,
+    /// Locations that live in our rows.
+    pub(crate) living: u64,
+    /// Messages that the server counts.
+    pub(crate) exists: u32,
+    /// As many may always end at once.
+    pub(crate) floor: u64,
+}
+
+/// Judges the absence of `ends` out of the living locations of a folder.
 pub(crate) fn judge_folder(
-    uidvalidity: UidValidity,
+    folder: FolderCount,
     ends: UidSet,
-    living: u64,
-    exists: u32,
-    floor: u64,
     look: Option<&FolderLook>,
     sight: Sight,
 ) -> Ruling<UidSet, FolderLook> {
+    let FolderCount { uidvalidity, living, exists, floor } = folder;
     let limit = floor.max(living / 5);
     if ends.is_empty() || (ends.len() <= limit && exists > 0) {
         return Ruling { ends, held: UidSet::new(), look: None };
@@ -137,19 +148,23 @@ mod tests {
         }
     }
 
+    fn counted(living: u64, exists: u32) -> FolderCount {
+        FolderCount { uidvalidity: V, living, exists, floor: 50 }
+    }
+
     #[test]
     fn few_end_at_once_many_need_a_second_look() {
-        let few = judge_folder(V, UidSet::range(1, 50), 60, 10, 50, None, sight(1, 0));
+        let few = judge_folder(counted(60, 10), UidSet::range(1, 50), None, sight(1, 0));
         assert_eq!((few.ends.len(), few.look), (50, None));
-        let many = judge_folder(V, UidSet::range(1, 51), 60, 9, 50, None, sight(1, 0));
+        let many = judge_folder(counted(60, 9), UidSet::range(1, 51), None, sight(1, 0));
         assert!(many.ends.is_empty() && many.held.len() == 51);
         let look = many.look.unwrap();
         // The same session, or too early: nothing ends, and the first look stands.
         for early in [sight(1, 100), sight(2, 59)] {
-            let again = judge_folder(V, UidSet::range(1, 51), 60, 9, 50, Some(&look), early);
+            let again = judge_folder(counted(60, 9), UidSet::range(1, 51), Some(&look), early);
             assert_eq!((again.ends.is_empty(), again.look), (true, None));
             // Where it lacks more, that is a first look of its own.
-            let more = judge_folder(V, UidSet::range(1, 52), 60, 8, 50, Some(&look), early);
+            let more = judge_folder(counted(60, 8), UidSet::range(1, 52), Some(&look), early);
             assert_eq!(
                 (more.ends.is_empty(), more.look.map(|look| look.ends.len())),
                 (true, Some(52))
@@ -159,27 +174,24 @@ mod tests {
         // few.
         for (beyond, held) in [(50, 0), (51, 51)] {
             let wider = judge_folder(
-                V,
+                counted(200, 9),
                 UidSet::range(1, 51 + beyond),
-                200,
-                9,
-                50,
                 Some(&look),
                 sight(2, 60),
             );
             assert_eq!(wider.held.len(), held, "{beyond} beyond");
         }
-        let second = judge_folder(V, UidSet::range(1, 51), 60, 9, 50, Some(&look), sight(2, 60));
+        let second = judge_folder(counted(60, 9), UidSet::range(1, 51), Some(&look), sight(2, 60));
         assert_eq!((second.ends.len(), second.held.len()), (51, 0));
     }
 
     #[test]
     fn zero_exists_is_never_believed_at_once() {
-        let one = judge_folder(V, UidSet::one(1), 1, 0, 50, None, sight(1, 0));
+        let one = judge_folder(counted(1, 0), UidSet::one(1), None, sight(1, 0));
         assert!(one.ends.is_empty());
         let look = one.look.unwrap();
         // The second look lacks another UID too: that one becomes a first look again.
-        let more = judge_folder(V, UidSet::range(1, 2), 2, 0, 50, Some(&look), sight(2, 90));
+        let more = judge_folder(counted(2, 0), UidSet::range(1, 2), Some(&look), sight(2, 90));
         assert_eq!((more.ends.to_string(), more.held.to_string()), ("1".into(), "2".into()));
     }
 

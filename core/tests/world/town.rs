@@ -15,7 +15,7 @@ use postrider_core::commit::rows::AccountRow;
 use postrider_core::failure::{Class, Failure, Provenance, Reach};
 use postrider_core::mail::id::{AccountId, Incarnation};
 use postrider_core::recovery::decide::Policy;
-use postrider_core::roster::{Admission, Enrolled, Roster, RosterAction, RosterEvent};
+use postrider_core::roster::{Admission, Death, Enrolled, Roster, RosterAction, RosterEvent};
 use postrider_core::run::event::{AccountSnapshot, Action, Event};
 use postrider_core::run::settings::Settings;
 use postrider_core::time::{Micros, Now};
@@ -260,7 +260,8 @@ impl Town {
             let (name, number) = self.dice.pick(&keys).clone();
             self.actors.remove(&(name.clone(), number));
             // A death is heard before what was said before it.
-            self.tell(RosterEvent::Died(name, number, Failure::bug("scripted"), Policy::default()));
+            let (failure, policy) = (Failure::bug("scripted"), Policy::default());
+            self.tell(RosterEvent::Died(name, Death { number, failure, policy }));
         }
     }
 

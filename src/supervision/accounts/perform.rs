@@ -13,7 +13,7 @@ use postrider_core::account::follow::{Command, Past};
 use postrider_core::failure::Failure;
 use postrider_core::recovery::decide::Policy;
 use postrider_core::recovery::history::History;
-use postrider_core::roster::{Owns, RosterAction, RosterEvent};
+use postrider_core::roster::{Death, Owns, RosterAction, RosterEvent};
 use postrider_core::run::summary::Summary;
 use postrider_core::standing::{EventKind, Standing};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -88,7 +88,8 @@ impl AccountsState {
     ) -> Result<(), ActorProcessingErr> {
         let Some(args) = self.followed.get(&name) else {
             let failure = Failure::bug("an account is to start that nobody knows the settings of");
-            let died = RosterEvent::Died(name, number, failure, Policy::default());
+            let died =
+                RosterEvent::Died(name, Death { number, failure, policy: Policy::default() });
             me.cast(AccountsMsg::Roster(died))?;
             return Ok(());
         };

@@ -1,8 +1,10 @@
 //! The rows of a feed account beside its messages: cursors, what is owed, its places.
 
 use crate::commit::rows::{AccountRow, FolderRow};
+use crate::commit::whole::WholeState;
 use crate::failure::Class;
 use crate::mail::feed::{FeedCursor, MailVersion, PlaceId};
+use crate::mail::flags::Flags;
 use crate::mail::folder::Role;
 use crate::mail::id::{FolderId, Identity, SessionId};
 use crate::time::Micros;
@@ -138,6 +140,17 @@ pub(crate) struct Ours {
     pub(crate) named: BTreeSet<FolderId>,
     /// There is none, and each that was named is known, and left out by the config.
     pub(crate) is_away: bool,
+}
+
+impl Ours {
+    /// The state of a mail that lies there.
+    pub(crate) fn state<'a>(
+        &'a self,
+        flags: &'a Flags,
+        version: Option<MailVersion>,
+    ) -> WholeState<'a> {
+        WholeState { places: &self.places, named: &self.named, flags, version }
+    }
 }
 
 impl FeedRows {

@@ -154,14 +154,14 @@ fn find(books: &mut FeedBooks, owed: &Owed, found: &FoundMail, asked: Hearing) {
         Some(message) if message.deleted_at.is_some() => {
             is_fresh = is_late;
             if is_fresh {
-                books.ledger.set_whole(message.id, &ours.places, &ours.named, flags, version, at);
+                books.ledger.set_whole(message.id, ours.state(flags, version), at);
             }
         }
         // What was read at another stamp may be older than what is held.
         Some(_) if found.stamp.is_some() && state.version.is_none() && !is_fresh => {}
         Some(message) => {
             if version.is_none() || version >= message.version {
-                books.ledger.set_whole(message.id, &ours.places, &ours.named, flags, version, at);
+                books.ledger.set_whole(message.id, ours.state(flags, version), at);
             }
         }
     }

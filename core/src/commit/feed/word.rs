@@ -217,7 +217,7 @@ fn be(
     at: Micros,
 ) {
     if !ours.places.is_empty() {
-        books.ledger.set_whole(message.id, &ours.places, &ours.named, flags, version, at);
+        books.ledger.set_whole(message.id, ours.state(flags, version), at);
     } else if ours.is_away && books.ledger.is_hidden(message.id) {
         // It lay where the config has left out since: that is kept, and told to nobody.
         books.ledger.raise_version(message.id, version);

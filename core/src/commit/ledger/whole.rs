@@ -4,7 +4,7 @@
 use super::{Ledger, NewMessage};
 use crate::commit::event::{EventDraft, SHOWN, ToldPlace, What};
 use crate::commit::rows::{AccountRow, FolderRow, LocationRow, MessageRow};
-use crate::commit::whole::{ToldState, WholeMail};
+use crate::commit::whole::{ToldState, WholeMail, WholeState};
 use crate::mail::feed::MailVersion;
 use crate::mail::flags::Flags;
 use crate::mail::folder::Role;
@@ -97,20 +97,13 @@ impl Ledger {
             announced: None,
         };
         self.created.insert(id, new);
-        self.set_whole(id, &mail.places, &mail.places, &mail.flags, mail.version, at);
+        let (places, named, flags) = (&mail.places, &mail.places, &mail.flags);
+        self.set_whole(id, WholeState { places, named, flags, version: mail.version }, at);
     }
 
-    /// The message's state is this now. What was deleted is back. `named`: where it lies besides,
-    /// left out or not.
-    pub(crate) fn set_whole(
-        &mut self,
-        id: MessageId,
-        places: &BTreeSet<FolderId>,
-        named: &BTreeSet<FolderId>,
-        flags: &Flags,
-        version: Option<MailVersion>,
-        at: Micros,
-    ) {
+    /// The message's state is this now. What was deleted is back.
+    pub(crate) fn set_whole(&mut self, id: MessageId, state: WholeState<'_>, at: Micros) {
+        let WholeState { places, named, flags, version } = state;
         self.touch(id);
         let date = self.date_of(id);
         for folder in self.places_of(id) {

@@ -10,7 +10,7 @@ use crate::mail::id::{FolderId, SessionId};
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Examined;
 use crate::run::context::{RunEffects, RunFacts};
-use crate::run::evidence::{Sight, judge_folder};
+use crate::run::evidence::{FolderCount, Sight, judge_folder};
 use crate::run::folders::context::{FolderCx, Want};
 use crate::run::folders::folder::{Folder, told};
 use crate::run::folders::passes::differ::differ_or_list;
@@ -135,6 +135,30 @@ fn misfit(seen: &Seen, listed: &UidSet, living: &UidSet, session: SessionId) -> 
     })
 }
 
+/// Says what another look is to agree with; until then the mark stays.
+fn tell_left(
+    path: &str,
+    (held, living): (u64, u64),
+    is_misfit: bool,
+    unsure: usize,
+    cx: &mut FolderCx<'_>,
+) {
+    if held > 0 || is_misfit || unsure > 0 {
+        cx.run.look_again();
+    }
+    if held > 0 {
+        let seconds = cx.run.settings().confirm_after.as_secs();
+        cx.run.leave(format!(
+            "folder {path}: {held} of {living} messages would end at once; a second look, {seconds} s later on a new session, must agree"
+        ));
+    }
+    if unsure > 0 {
+        cx.run.leave(format!(
+            "folder {path}: {unsure} messages could not be compared; looked at again next time"
+        ));
+    }
+}
+
 /// Our rows came: what is to be committed is known.
 pub(super) fn concluded(
     id: FolderId,
@@ -159,12 +183,10 @@ pub(super) fn concluded(
     let ours = held.living.union(&held.on_their_way);
     // Of changes only some rows were read: as many were there when the mark was taken.
     let count = if seen.is_whole() { ours.len() } else { folder.lanes.live.mark.exists.into() };
+    let Examined { uidvalidity, exists, .. } = seen.examined;
     let ruling = judge_folder(
-        seen.examined.uidvalidity,
+        FolderCount { uidvalidity, living: count, exists, floor },
         absent.intersect(&ours),
-        count,
-        seen.examined.exists,
-        floor,
         folder.row.look.as_ref(),
         Sight { session, at: seen.started, confirm_after },
     );
@@ -172,28 +194,16 @@ pub(super) fn concluded(
     let arrived = UidSet::range(1, limit.saturating_sub(1));
     let remaining = &folder.lanes.backfill.remaining;
     let put_back = listed.intersect(&arrived).minus(&held.known).minus(remaining);
-    let path = &folder.row.path;
-    if !ruling.held.is_empty() {
-        cx.run.look_again();
-        cx.run.leave(format!(
-            "folder {path}: {} of {} messages would end at once; a second look, {} s later on a new session, must agree",
-            ruling.held.len(),
-            held.living.len(),
-            confirm_after.as_secs()
-        ));
-    }
-    // What only one of two looks lacks is looked at again; until then the mark stays.
     let misfit = misfit(&seen, &listed, &held.living, session);
-    if misfit.is_some() {
-        cx.run.look_again();
-    }
-    if !seen.unsure.is_empty() {
-        cx.run.look_again();
-        let n = seen.unsure.len();
-        cx.run.leave(format!(
-            "folder {path}: {n} messages could not be compared; looked at again next time"
-        ));
-    }
+    let path = folder.row.path.clone();
+    tell_left(
+        &path,
+        (ruling.held.len(), held.living.len()),
+        misfit.is_some(),
+        seen.unsure.len(),
+        cx,
+    );
+    let Some(folder) = cx.folders.get_mut(&id) else { return PassTurn::Over };
     let gone = absent.minus(&ruling.held);
     let last = || listed.union(&held.known.minus(&gone)).last();
     let rewind = seen.fell.then(|| last().map_or(1, |uid| uid.saturating_add(1)));

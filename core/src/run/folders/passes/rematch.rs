@@ -13,7 +13,7 @@ use crate::mail::key::{HeldKey, Keyed};
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Examined, FolderRequest};
 use crate::run::context::{RunEffects, RunFacts};
-use crate::run::evidence::{Fit, Sight, judge_folder};
+use crate::run::evidence::{Fit, FolderCount, Sight, judge_folder};
 use crate::run::folders::context::{FolderCx, Want};
 use crate::run::folders::folder::told;
 use crate::run::folders::passes::pairs::pair;
@@ -122,12 +122,10 @@ impl Rematching {
         let held = self.ours.len() as u64;
         let (ours, theirs) = (std::mem::take(&mut self.ours), std::mem::take(&mut self.theirs));
         let found = pair(ours, theirs);
+        let Examined { uidvalidity, exists, .. } = examined;
         let ruling = judge_folder(
-            examined.uidvalidity,
+            FolderCount { uidvalidity, living: held, exists, floor },
             found.lost.clone(),
-            held,
-            examined.exists,
-            floor,
             folder.row.look.as_ref(),
             Sight { session, at: started, confirm_after },
         );
