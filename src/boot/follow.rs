@@ -1,10 +1,11 @@
 //! Brings config and tree together: at the start, and after every edit of the file or of a secret.
 
-use crate::account::args::Unseen;
+use crate::account::args::{AccountArgs, Unseen};
 use crate::boot::edits::{Edit, begin_of, compare, conflicts, needs_restart, row_of};
 use crate::boot::grants::Given;
 use crate::boot::wiring::Engine;
 use crate::config::{Account, Config, Flaw};
+use crate::store::StoredAccount;
 use crate::supervision::accounts::Wanted;
 use crate::supervision::root::RootMsg;
 use postrider_core::account::follow::Command;
@@ -48,6 +49,19 @@ pub(super) struct Followed {
     /// Ids in force, and those that they had before, for who may be purged.
     pub(super) ids: Arc<Mutex<Vec<String>>>,
     pub(super) mode: watch::Sender<postrider_core::account::schedule::Mode>,
+}
+
+/// What the accounts of a config are to be followed with.
+#[derive(Debug, Default)]
+struct Prepared {
+    prints: BTreeMap<String, String>,
+    secrets: BTreeMap<String, Stamp>,
+    passwords: BTreeMap<String, Given>,
+    lacking: bool,
+    /// Those that go on with another secret.
+    fresh: Vec<String>,
+    /// What the others begin with, or why they cannot.
+    ready: BTreeMap<String, Result<AccountArgs, Failure>>,
 }
 
 /// Everything of the config that an account is followed with, but its secret. Of a file its stamp: a
@@ -135,97 +149,9 @@ impl Followed {
         for key in needs_restart(&self.config, &config) {
             tracing::warn!("{key}: this takes effect with the next start");
         }
-        let mut lacking = false;
-        let mut prints: BTreeMap<String, String> = BTreeMap::new();
-        let mut ready = BTreeMap::new();
-        let (mut secrets, mut passwords, mut fresh) =
-            (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        for account in &config.accounts {
-            if let Some(file) = account.secret.file() {
-                // Before it is read: a change in between is seen the next time.
-                secrets.insert(account.id.clone(), stamp_of(file));
-            }
-            let settings = settings_print(account, &config);
-            let password = engine.given(account).await;
-            lacking |= password.is_err();
-            let held = self
-                .passwords
-                .get(&account.id)
-                .filter(|_| self.prints.get(&account.id) == Some(&settings));
-            if let Some(held) = held {
-                match &password {
-                    // It goes on; the next login uses the new one.
-                    Ok(new) if held.exchange(new) => fresh.push(account.id.clone()),
-                    Ok(_) => {}
-                    Err(failure) => tracing::warn!(
-                        account.id = %account.id,
-                        "its secret cannot be had now; it goes on with the one it has: {}",
-                        failure.chain()
-                    ),
-                }
-                passwords.insert(account.id.clone(), held.clone());
-                prints.insert(account.id.clone(), settings);
-                continue;
-            }
-            let args = match password {
-                Ok(password) => {
-                    passwords.insert(account.id.clone(), password.clone());
-                    engine
-                        .account_args(
-                            account,
-                            &config,
-                            false,
-                            Arc::new(Unseen),
-                            password.credential(),
-                        )
-                        .await
-                }
-                Err(failure) => Err(failure),
-            };
-            lacking |= args.is_err();
-            let why = args.as_ref().err().map(|failure| format!(" {failure}")).unwrap_or_default();
-            prints.insert(account.id.clone(), settings + &why);
-            ready.insert(account.id.clone(), args);
-        }
-        let mut edit = compare(&self.prints, &prints, &config);
-        // At the start: who is in the database and no longer in the config.
-        let before: BTreeSet<&str> =
-            config.accounts.iter().filter_map(|a| a.was.as_deref()).collect();
-        let known = |name: &str| prints.contains_key(name) || before.contains(name);
-        for row in
-            stored.iter().filter(|row| row.standing != Standing::Removed && !known(&row.name))
-        {
-            if !edit.gone.contains(&row.name) {
-                edit.gone.push(row.name.clone());
-            }
-        }
-        let mut wanted = Vec::new();
-        let by_id: BTreeMap<&str, &Account> =
-            config.accounts.iter().map(|account| (account.id.as_str(), account)).collect();
-        for id in &edit.changed {
-            // It is seen from now on, whenever it is admitted.
-            let account = by_id.get(id.as_str()).copied();
-            let row = account.and_then(|account| row_of(account, &stored));
-            let wall = engine.registry().clock().now().wall;
-            engine.registry().account(id, |line| {
-                line.provider = account.map_or("", |account| account.provider);
-                let Some(row) = row.filter(|_| line.proved.is_none()) else { return };
-                line.stale = row.looked_at.map_or(Duration::ZERO, |at| wall.since(at));
-                line.last_success = line.last_success.or(row.proved_at);
-            });
-        }
-        let changed: BTreeSet<&str> = edit.changed.iter().map(String::as_str).collect();
-        for account in config.accounts.iter().filter(|a| changed.contains(a.id.as_str())) {
-            let Some(args) = ready.remove(&account.id) else { continue };
-            let mark = args.as_ref().map(|args| args.credential.mark()).unwrap_or_default();
-            let past = begin_of(row_of(account, &stored), &mark);
-            wanted.push(Wanted {
-                name: account.id.clone(),
-                was: account.was.clone(),
-                args: args.map(Box::new),
-                past,
-            });
-        }
+        let mut next = self.prepare(engine, &config).await;
+        let edit = edit_of(&self.prints, &next.prints, &config, &stored);
+        let (wanted, prints) = (wanted(engine, &config, &stored, &edit, &mut next), next.prints);
         *self.ids.lock().unwrap_or_else(PoisonError::into_inner) = prints
             .keys()
             .cloned()
@@ -238,17 +164,127 @@ impl Followed {
             .cast(follow)
             .map_err(|_| Refused::Failure(Failure::bug("the tree has ended")))?;
         self.prints = prints;
-        self.secrets = secrets;
-        self.passwords = passwords;
-        self.lacking = lacking;
+        self.secrets = next.secrets;
+        self.passwords = next.passwords;
+        self.lacking = next.lacking;
         self.config = config;
-        for id in fresh {
+        for id in next.fresh {
             tracing::info!(account.id = %id, "it has a new secret; the next login uses it");
             // Who waited for one tries again; to anybody else it is no news.
             engine.switchboard().tell(&id, Command::Woken);
         }
         Ok(edit)
     }
+
+    /// What each account of a config is to be given.
+    async fn prepare(&self, engine: &Engine, config: &Config) -> Prepared {
+        let mut next = Prepared::default();
+        for account in &config.accounts {
+            if let Some(file) = account.secret.file() {
+                // Before it is read: a change in between is seen the next time.
+                next.secrets.insert(account.id.clone(), stamp_of(file));
+            }
+            let settings = settings_print(account, config);
+            let password = engine.given(account).await;
+            next.lacking |= password.is_err();
+            let held = self
+                .passwords
+                .get(&account.id)
+                .filter(|_| self.prints.get(&account.id) == Some(&settings));
+            if let Some(held) = held {
+                match &password {
+                    // It goes on; the next login uses the new one.
+                    Ok(new) if held.exchange(new) => next.fresh.push(account.id.clone()),
+                    Ok(_) => {}
+                    Err(failure) => tracing::warn!(
+                        account.id = %account.id,
+                        "its secret cannot be had now; it goes on with the one it has: {}",
+                        failure.chain()
+                    ),
+                }
+                next.passwords.insert(account.id.clone(), held.clone());
+                next.prints.insert(account.id.clone(), settings);
+                continue;
+            }
+            let args = match password {
+                Ok(password) => {
+                    next.passwords.insert(account.id.clone(), password.clone());
+                    engine
+                        .account_args(
+                            account,
+                            config,
+                            false,
+                            Arc::new(Unseen),
+                            password.credential(),
+                        )
+                        .await
+                }
+                Err(failure) => Err(failure),
+            };
+            next.lacking |= args.is_err();
+            let why = args.as_ref().err().map(|failure| format!(" {failure}")).unwrap_or_default();
+            next.prints.insert(account.id.clone(), settings + &why);
+            next.ready.insert(account.id.clone(), args);
+        }
+        next
+    }
+}
+
+/// What is different, with those who are in the database and no longer in the config.
+fn edit_of(
+    before: &BTreeMap<String, String>,
+    prints: &BTreeMap<String, String>,
+    config: &Config,
+    stored: &[StoredAccount],
+) -> Edit {
+    let mut edit = compare(before, prints, config);
+    // At the start: who is in the database and no longer in the config.
+    let renamed: BTreeSet<&str> = config.accounts.iter().filter_map(|a| a.was.as_deref()).collect();
+    let known = |name: &str| prints.contains_key(name) || renamed.contains(name);
+    for row in stored.iter().filter(|row| row.standing != Standing::Removed && !known(&row.name)) {
+        if !edit.gone.contains(&row.name) {
+            edit.gone.push(row.name.clone());
+        }
+    }
+    edit
+}
+
+/// Whom the tree is to follow anew, and with what.
+fn wanted(
+    engine: &Engine,
+    config: &Config,
+    stored: &[StoredAccount],
+    edit: &Edit,
+    next: &mut Prepared,
+) -> Vec<Wanted> {
+    let mut wanted = Vec::new();
+    let by_id: BTreeMap<&str, &Account> =
+        config.accounts.iter().map(|account| (account.id.as_str(), account)).collect();
+    for id in &edit.changed {
+        // It is seen from now on, whenever it is admitted.
+        let account = by_id.get(id.as_str()).copied();
+        let row = account.and_then(|account| row_of(account, stored));
+        let wall = engine.registry().clock().now().wall;
+        engine.registry().account(id, |line| {
+            line.provider = account.map_or("", |account| account.provider);
+            let Some(row) = row.filter(|_| line.proved.is_none()) else { return };
+            line.stale = row.looked_at.map_or(Duration::ZERO, |at| wall.since(at));
+            line.last_success = line.last_success.or(row.proved_at);
+        });
+    }
+    let changed: BTreeSet<&str> = edit.changed.iter().map(String::as_str).collect();
+    for account in config.accounts.iter().filter(|a| changed.contains(a.id.as_str())) {
+        let Some(args) = next.ready.remove(&account.id) else { continue };
+        let mark = args.as_ref().map(|args| args.credential.mark()).unwrap_or_default();
+        let past = begin_of(row_of(account, stored), &mark);
+        wanted.push(Wanted {
+            name: account.id.clone(),
+            was: account.was.clone(),
+            args: args.map(Box::new),
+            past,
+        });
+    }
+    wanted
 }
 
 /// Why an edit is not in force.

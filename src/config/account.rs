@@ -10,7 +10,7 @@ use crate::config::raw::{Origin, RawValue};
 use crate::config::secret::is_open;
 use crate::config::taker::Taker;
 use crate::config::units;
-use postrider_core::provider::server::Security;
+use postrider_core::provider::server::{Proxy, Security};
 use postrider_core::run::filter::FolderFilter;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -74,29 +74,8 @@ pub(super) fn account(
     let before = t.problems.len();
     t.unknown(&[&OF_ALL[..], &OF_IMAP, &OF_GMAIL].concat());
     let id = required(t, before, "id", "work");
-    let provider = match t.text("provider").as_deref() {
-        None | Some(IMAP) => Some(IMAP),
-        Some(GMAIL) => Some(GMAIL),
-        Some(other) => {
-            if let Some(item) = t.item("provider") {
-                let text = format!("\"{other}\" is not supported; write \"{IMAP}\" or \"{GMAIL}\"");
-                t.wrong(item.place, "provider", text);
-            }
-            None
-        }
-    };
+    let provider = provider(t);
     let is_gmail = provider == Some(GMAIL);
-    let (strange, other): (&[&str], _) = match provider {
-        Some(GMAIL) => (&OF_IMAP, IMAP),
-        Some(_) => (&OF_GMAIL, GMAIL),
-        // Which keys are meant is not known.
-        None => (&[], ""),
-    };
-    for key in strange {
-        if let Some(item) = t.item(key) {
-            t.wrong(item.place, key, format!("it is for provider = \"{other}\"; leave it out"));
-        }
-    }
     let found = match provider {
         Some(GMAIL) => api::gmail(t),
         Some(_) => Some(imap(t, before, place)),
@@ -112,19 +91,13 @@ pub(super) fn account(
     if was.as_deref() == Some(id.as_str())
         && let Some(item) = t.item("was")
     {
-        t.wrong(
-            item.place,
-            "was",
-            "it names the account itself; write the id it had before, or leave it out",
-        );
+        let text = "it names the account itself; write the id it had before, or leave it out";
+        t.wrong(item.place, "was", text);
     }
     let secret_key = SECRETS.into_iter().find(|key| t.item(key).is_some());
     let secret_place =
         secret_key.and_then(|key| t.item(key)).map_or_else(|| place.clone(), |item| item.place);
-    let folders = FolderFilter {
-        include: t.list("folders.include", vec!["*".into()]),
-        exclude: t.list("folders.exclude", Vec::new()),
-    };
+    let folders = folders(t);
     for (key, text) in [("host", &host), ("id", &id), ("username", &username)] {
         if let Some(item) = t.item(key)
             && let Some(why) = unfit(key, text)
@@ -132,28 +105,14 @@ pub(super) fn account(
             t.wrong(item.place, key, format!("{text:?} will not do; {why}"));
         }
     }
-    if folders.include.is_empty()
-        && let Some(item) = t.item("folders.include")
-    {
-        t.wrong(
-            item.place,
-            "folders.include",
-            "an empty list leaves nothing to sync; write [\"*\"] for every folder",
-        );
-    }
     if is_gmail {
         api::names_of_imap(t, &folders);
     }
     let download_per_day = if is_gmail { None } else { download(t, &host) };
     let proxy = if is_gmail { None } else { proxy(t, base, warnings) };
     let compress = t.flag("compress");
-    let is_plain = found.as_ref().is_some_and(|found| found.security == Security::Plain);
-    if let (true, Some(way), Some(item)) = (is_plain, &proxy, t.item("proxy"))
-        && !is_loopback(&way.host)
-        && !t.flag("allow_plaintext")
-    {
-        let text = "a password would cross the network in the clear, up to the proxy and behind it; write tls = \"implicit\" or \"starttls\", or allow_plaintext = true";
-        t.wrong(item.place, "proxy", text);
+    if found.as_ref().is_some_and(|found| found.security == Security::Plain) {
+        not_in_the_clear(t, proxy.as_ref());
     }
     let grant = named(t, clients).map(|grant| ("auth", grant));
     if let (true, Some((_, SecretFrom::Grant(name))), Some(item)) =
@@ -188,6 +147,51 @@ pub(super) fn account(
         folders,
         download_per_day,
     })
+}
+
+/// Which provider is meant; keys of another one are refused.
+fn provider(t: &mut Taker<'_>) -> Option<&'static str> {
+    let (provider, strange, other): (_, &[&str], _) = match t.text("provider").as_deref() {
+        None | Some(IMAP) => (IMAP, &OF_GMAIL, GMAIL),
+        Some(GMAIL) => (GMAIL, &OF_IMAP, IMAP),
+        // Which keys are meant is not known.
+        Some(unknown) => {
+            if let Some(item) = t.item("provider") {
+                let text =
+                    format!("\"{unknown}\" is not supported; write \"{IMAP}\" or \"{GMAIL}\"");
+                t.wrong(item.place, "provider", text);
+            }
+            return None;
+        }
+    };
+    for key in strange {
+        if let Some(item) = t.item(key) {
+            t.wrong(item.place, key, format!("it is for provider = \"{other}\"; leave it out"));
+        }
+    }
+    Some(provider)
+}
+
+fn folders(t: &mut Taker<'_>) -> FolderFilter {
+    let include = t.list("folders.include", vec!["*".into()]);
+    if include.is_empty()
+        && let Some(item) = t.item("folders.include")
+    {
+        let text = "an empty list leaves nothing to sync; write [\"*\"] for every folder";
+        t.wrong(item.place, "folders.include", text);
+    }
+    FolderFilter { include, exclude: t.list("folders.exclude", Vec::new()) }
+}
+
+/// A proxy elsewhere hears what a server is told without TLS.
+fn not_in_the_clear(t: &mut Taker<'_>, proxy: Option<&Proxy>) {
+    if let (Some(way), Some(item)) = (proxy, t.item("proxy"))
+        && !is_loopback(&way.host)
+        && !t.flag("allow_plaintext")
+    {
+        let text = "a password would cross the network in the clear, up to the proxy and behind it; write tls = \"implicit\" or \"starttls\", or allow_plaintext = true";
+        t.wrong(item.place, "proxy", text);
+    }
 }
 
 /// A text that must be there.

@@ -15,6 +15,60 @@ const COMMAND: Duration = Duration::from_secs(30);
 /// How often it is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 
+fn missing(text: String) -> Failure {
+    Failure::new(Class::Config, Reach::Account, Provenance::Local, text).when(When::AfterChange)
+}
+
+/// What a command prints, which has a while to end.
+fn printed(command: &str, what: &str) -> Result<String, Failure> {
+    let mut child = Command::new("sh")
+        .args(["-c", command])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .map_err(|e| missing(format!("{what}_command cannot be run")).caused_by(e))?;
+    let (told, printed) = mpsc::channel();
+    let out = child.stdout.take();
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        let read = out.map_or(Ok(0), |mut out| out.read_to_string(&mut text));
+        // Who no longer waits needs no answer.
+        drop(told.send(read.map(|_| text)));
+    });
+    let mut waited = Duration::ZERO;
+    let status = loop {
+        match child
+            .try_wait()
+            .map_err(|e| missing(format!("{what}_command was lost")).caused_by(e))?
+        {
+            Some(status) => break status,
+            None if waited >= COMMAND => {
+                // It may have ended by itself in between.
+                drop(child.kill());
+                drop(child.wait());
+                return Err(missing(format!(
+                    "{what}_command took longer than {} s",
+                    COMMAND.as_secs()
+                )));
+            }
+            None => {
+                std::thread::sleep(LOOK);
+                waited += LOOK;
+            }
+        }
+    };
+    if !status.success() {
+        return Err(missing(format!("{what}_command ended with {status}")));
+    }
+    // What it left running may hold its output open.
+    let left = COMMAND.saturating_sub(waited).max(LOOK);
+    printed
+        .recv_timeout(left)
+        .map_err(|_| missing(format!("{what}_command has ended, but its output goes on")))?
+        .map_err(|e| missing(format!("{what}_command printed no UTF-8")).caused_by(e))
+}
+
 impl SecretFrom {
     /// Gets the secret. A command is run each time, and waited for.
     ///
@@ -30,66 +84,13 @@ impl SecretFrom {
     /// # Errors
     /// Class config: what is missing, never the secret.
     pub fn get_as(&self, what: &str) -> Result<SecretString, Failure> {
-        let missing = |text: String| {
-            Failure::new(Class::Config, Reach::Account, Provenance::Local, text)
-                .when(When::AfterChange)
-        };
         let text = match self {
             Self::File(file) | Self::Token(file) => std::fs::read_to_string(file).map_err(|e| {
                 missing(format!("{what}_file {} cannot be read", file.display())).caused_by(e)
             })?,
             Self::Variable(name) => std::env::var(name)
                 .map_err(|_| missing(format!("the environment has no {name} ({what}_env)")))?,
-            Self::Command(command) => {
-                let mut child = Command::new("sh")
-                    .args(["-c", command])
-                    .stdin(Stdio::null())
-                    .stdout(Stdio::piped())
-                    .stderr(Stdio::inherit())
-                    .spawn()
-                    .map_err(|e| missing(format!("{what}_command cannot be run")).caused_by(e))?;
-                let (told, printed) = mpsc::channel();
-                let out = child.stdout.take();
-                std::thread::spawn(move || {
-                    let mut text = String::new();
-                    let read = out.map_or(Ok(0), |mut out| out.read_to_string(&mut text));
-                    // Who no longer waits needs no answer.
-                    drop(told.send(read.map(|_| text)));
-                });
-                let mut waited = Duration::ZERO;
-                let status = loop {
-                    match child
-                        .try_wait()
-                        .map_err(|e| missing(format!("{what}_command was lost")).caused_by(e))?
-                    {
-                        Some(status) => break status,
-                        None if waited >= COMMAND => {
-                            // It may have ended by itself in between.
-                            drop(child.kill());
-                            drop(child.wait());
-                            return Err(missing(format!(
-                                "{what}_command took longer than {} s",
-                                COMMAND.as_secs()
-                            )));
-                        }
-                        None => {
-                            std::thread::sleep(LOOK);
-                            waited += LOOK;
-                        }
-                    }
-                };
-                if !status.success() {
-                    return Err(missing(format!("{what}_command ended with {status}")));
-                }
-                // What it left running may hold its output open.
-                let left = COMMAND.saturating_sub(waited).max(LOOK);
-                printed
-                    .recv_timeout(left)
-                    .map_err(|_| {
-                        missing(format!("{what}_command has ended, but its output goes on"))
-                    })?
-                    .map_err(|e| missing(format!("{what}_command printed no UTF-8")).caused_by(e))?
-            }
+            Self::Command(command) => printed(command, what)?,
             Self::Inline(secret) => return Ok(secret.clone()),
             Self::Grant(_) | Self::Service(_) => {
                 return Err(Failure::bug("a token is asked for, not read"));

@@ -176,19 +176,8 @@ pub fn load(
             text,
         });
     }
-    let key = config.key.as_ref().and_then(SecretFrom::file).map(|f| ("credentials.key_file", f));
-    let of_clients = config.oauth.values().flat_map(|client| {
-        let secret = client.client_secret.as_deref().map(|file| ("client_secret_file", file));
-        let service = client.service_key.as_deref().map(|file| ("service_account_file", file));
-        secret.into_iter().chain(service)
-    });
-    let tls = config.admin.tls.iter().map(|(_, key)| ("admin.tls_key", key.as_path()));
-    let open = key.into_iter().chain(of_clients).chain(tls).filter(|(_, file)| is_open(file));
-    let open = open.map(|(key, file)| {
-        let shown = file.display();
-        format!("{key}: {shown} can be read by others: chmod 600 {shown} (or 640, where a group of its own is to read it)")
-    });
-    config.warnings.extend(open.collect::<Vec<_>>());
+    let open = open_to_others(&config);
+    config.warnings.extend(open);
     let mut ids = BTreeSet::new();
     let clients = config.oauth.clone();
     for (place, items) in &raw.accounts {
@@ -212,6 +201,32 @@ pub fn load(
             .warnings
             .push(format!("{shown} holds a password and can be read by others: chmod 600 {shown}"));
     }
+    disagreements(&config, &ids, &mut problems);
+    problems.sort();
+    if problems.is_empty() { Ok(config) } else { Err(problems) }
+}
+
+/// Secrets of the server's own that others can read.
+fn open_to_others(config: &Config) -> Vec<String> {
+    let key = config.key.as_ref().and_then(SecretFrom::file).map(|f| ("credentials.key_file", f));
+    let of_clients = config.oauth.values().flat_map(|client| {
+        let secret = client.client_secret.as_deref().map(|file| ("client_secret_file", file));
+        let service = client.service_key.as_deref().map(|file| ("service_account_file", file));
+        secret.into_iter().chain(service)
+    });
+    let tls = config.admin.tls.iter().map(|(_, key)| ("admin.tls_key", key.as_path()));
+    let open = key.into_iter().chain(of_clients).chain(tls).filter(|(_, file)| is_open(file));
+    let warning = |(key, file): (&str, &Path)| {
+        let shown = file.display();
+        format!(
+            "{key}: {shown} can be read by others: chmod 600 {shown} (or 640, where a group of its own is to read it)"
+        )
+    };
+    open.map(warning).collect()
+}
+
+/// What accounts say against each other, or against the settings.
+fn disagreements(config: &Config, ids: &BTreeSet<String>, problems: &mut Vec<Flaw>) {
     for account in &config.accounts {
         if let Some(was) = account.was.as_ref().filter(|was| ids.contains(*was)) {
             let text = format!(
@@ -227,8 +242,6 @@ pub fn load(
         let (place, key) = (account.secret_at.0.clone(), "auth".into());
         problems.push(Flaw { place, key, text: text.into() });
     }
-    problems.sort();
-    if problems.is_empty() { Ok(config) } else { Err(problems) }
 }
 
 fn settings(raw: &Raw, file: &Path, base: &Path, data: &Path, problems: &mut Vec<Flaw>) -> Config {
@@ -253,28 +266,14 @@ fn settings(raw: &Raw, file: &Path, base: &Path, data: &Path, problems: &mut Vec
         }
     }
     let keep = t.choice("sync.deletions", &[("mirror", false), ("keep", true)], false);
-    let log = t.text("telemetry.log").unwrap_or_else(|| "info".into());
-    if !is_filter(&log)
-        && let Some(item) = t.item("telemetry.log")
-    {
-        t.wrong(
-            item.place,
-            "telemetry.log",
-            format!("\"{log}\" is no log filter; write \"info\" or \"warn,postrider=debug\""),
-        );
-    }
-    let format = t.choice(
-        "telemetry.log_format",
-        &[("text", Format::Text), ("json", Format::Json)],
-        Format::Text,
-    );
+    let log = log(&mut t);
     let (seconds, run) = (Duration::from_secs, Settings::default());
     let small = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
     Config {
         database,
         bodies,
         data_dir,
-        log: (log, format),
+        log,
         mode,
         keep,
         min_free,
@@ -304,6 +303,20 @@ fn settings(raw: &Raw, file: &Path, base: &Path, data: &Path, problems: &mut Vec
         accounts: Vec::new(),
         warnings: Vec::new(),
     }
+}
+
+/// What is logged, and how.
+fn log(t: &mut Taker<'_>) -> (String, Format) {
+    let log = t.text("telemetry.log").unwrap_or_else(|| "info".into());
+    if !is_filter(&log)
+        && let Some(item) = t.item("telemetry.log")
+    {
+        let text =
+            format!("\"{log}\" is no log filter; write \"info\" or \"warn,postrider=debug\"");
+        t.wrong(item.place, "telemetry.log", text);
+    }
+    let formats = [("text", Format::Text), ("json", Format::Json)];
+    (log, t.choice("telemetry.log_format", &formats, Format::Text))
 }
 
 /// A word without `=` must be a level: as a target it would silence everything else.

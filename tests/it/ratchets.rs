@@ -22,9 +22,20 @@ const TOO_WIDE: usize = 7;
 /// Types whose own `impl` lies in more than three files.
 const SCATTERED: usize = 4;
 /// Functions of more than six parameters.
-const MANY_PARAMETERS: usize = 6;
-/// Functions of more than 70 lines, tables among them.
-const LONG: usize = 26;
+const MANY_PARAMETERS: usize = 0;
+/// Functions that are a table: a row each of the words, or of what an actor or a run is told.
+const TABLES: &[&str] = &[
+    "core/src/run/machine.rs step",
+    "src/connection/actor.rs handle",
+    "src/store/actor.rs handle",
+    "src/store/sql/sqlite/change.rs words",
+    "src/store/sql/sqlite/commit.rs words",
+    "src/store/sql/sqlite/feeds.rs words",
+    "src/store/sql/sqlite/opening.rs words",
+    "src/supervision/root.rs handle",
+];
+/// Others of more than 70 lines.
+const LONG: usize = 8;
 /// Tuples of flags, or of three numbers, in public variants and signatures.
 const BARE: usize = 0;
 /// Paragraphs of more than 90 words.
@@ -216,14 +227,17 @@ fn code_is_held_to_its_measures() {
     let wide: Vec<_> = measured.wide.iter().filter(|name| !WIDE.contains(&name.as_str())).collect();
     let unused: Vec<_> = WIDE.iter().filter(|name| !measured.wide.contains(**name)).collect();
     assert!(unused.is_empty(), "excused for nothing: {unused:?}");
+    let (tables, long): (Vec<_>, Vec<_>) =
+        measured.long.iter().partition(|name| TABLES.contains(&name.as_str()));
+    assert_eq!(tables.len(), TABLES.len(), "a table that is none: {tables:?}");
     let many = &measured.many_parameters;
-    let found = (wide.len(), scattered.len(), many.len(), measured.long.len(), measured.bare.len());
+    let found = (wide.len(), scattered.len(), many.len(), long.len(), measured.bare.len());
     assert_eq!(
         found,
         (TOO_WIDE, SCATTERED, MANY_PARAMETERS, LONG, BARE),
         "fields: {wide:#?}\nfiles of one impl: {scattered:#?}\nparameters: {many:#?}\nlines of a function: \
          {:#?}\nvalues without names: {:#?}",
-        measured.long,
+        long,
         measured.bare
     );
 }

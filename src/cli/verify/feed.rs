@@ -12,7 +12,7 @@ use postrider_core::mail::folder::Role;
 use postrider_core::mail::id::{AccountId, FolderId, Identity};
 use postrider_core::provider::Answer;
 use postrider_core::provider::feeds::{
-    FeedAnswer, FeedRequest, FlagLabel, Got, Onward, SeenState, WantedMail, Within,
+    FeedAnswer, FeedRequest, FlagLabel, Got, ListedPlace, Onward, SeenState, WantedMail, Within,
 };
 use postrider_core::run::reads::{FeedFound, FeedQuery, KnownMail};
 use std::collections::{BTreeMap, BTreeSet};
@@ -150,6 +150,79 @@ pub(super) fn unread(standing: &FeedStanding) -> Option<String> {
     (unread > 0).then(|| format!("{unread} messages are still to be read"))
 }
 
+/// Where a mailbox's messages may lie.
+struct Placed<'a> {
+    places: &'a [ListedPlace],
+    /// The one that is computed.
+    derived: Option<&'a PlaceId>,
+    folders: &'a [FolderRow],
+    all: &'a BTreeSet<Identity>,
+}
+
+/// The messages that lie elsewhere on the server than here.
+async fn misplaced(
+    session: &mut OpenSession,
+    rows: &[KnownMail],
+    placed: Placed<'_>,
+    unproved: &mut Vec<String>,
+) -> Result<BTreeSet<Identity>, Failure> {
+    let Placed { places, derived, folders, all } = placed;
+    let (mut doubts, mut apart) = (BTreeSet::<Identity>::new(), BTreeSet::<Identity>::new());
+    for place in places {
+        let Some(row) = folders.iter().find(|f| *f.remote_id == *place.id.0.as_bytes()) else {
+            unproved.push(format!("{} has come since the last sync", place.path));
+            continue;
+        };
+        let is_apart =
+            derived.is_some() && matches!(row.role, Some(Role::Trash | Role::Junk | Role::Chats));
+        if Some(&place.id) == derived || (row.excluded && !is_apart) {
+            continue;
+        }
+        let shown = list(session, Within::Place(place.id.clone())).await?;
+        let differs = rows.iter().filter(|r| {
+            let held = !row.excluded && r.places.contains(&row.id);
+            // What is held of what is left out lies nowhere here.
+            held != shown.contains(&r.id) && !(row.excluded && r.places.is_empty())
+        });
+        doubts.extend(differs.map(|row| row.id.clone()));
+        if is_apart {
+            apart.extend(shown);
+        }
+    }
+    // What is computed is what lies in neither.
+    let computed = derived.and_then(|id| folders.iter().find(|f| *f.remote_id == *id.0.as_bytes()));
+    if let Some(row) = computed.filter(|row| !row.excluded) {
+        let differs = rows.iter().filter(|r| {
+            let lies = all.contains(&r.id) && !apart.contains(&r.id);
+            r.places.contains(&row.id) != lies
+        });
+        doubts.extend(differs.map(|row| row.id.clone()));
+    }
+    Ok(doubts)
+}
+
+/// The messages with other flags on the server than here.
+async fn misflagged(
+    session: &mut OpenSession,
+    rows: &[KnownMail],
+    labels: Vec<FlagLabel>,
+) -> Result<BTreeSet<Identity>, Failure> {
+    let mut doubts = BTreeSet::new();
+    // A flag that no label stands for is not the server's.
+    let known = labels.iter().fold(Flags::default(), |all, label| all.with(&label.flag));
+    let strangers = rows.iter().filter(|row| row.flags.without(&known) != Flags::default());
+    doubts.extend(strangers.map(|row| row.id.clone()));
+    for FlagLabel { id, flag, inverted } in labels {
+        let shown = list(session, Within::Label(id)).await?;
+        let apart = rows.iter().filter(|row| {
+            !row.places.is_empty()
+                && (row.flags.contain(&flag) != inverted) != shown.contains(&row.id)
+        });
+        doubts.extend(apart.map(|row| row.id.clone()));
+    }
+    Ok(doubts)
+}
+
 /// Compares with the server.
 pub(super) async fn online(sides: Sides<'_>, reports: &mut Reports) -> Result<(), Failure> {
     let Sides { session, reader, account, folders, cursor, listed } = sides;
@@ -177,53 +250,13 @@ pub(super) async fn online(sides: Sides<'_>, reports: &mut Reports) -> Result<()
     };
     let all = list(session, Within::All).await?;
     let rows = held(reader, account).await?;
-    let (mut doubts, mut apart) = (BTreeSet::<Identity>::new(), BTreeSet::<Identity>::new());
+    let mut doubts = BTreeSet::<Identity>::new();
     for row in rows.iter().filter(|row| !row.places.is_empty() && !all.contains(&row.id)) {
         doubts.insert(row.id.clone());
     }
-    for place in &places {
-        let Some(row) = folders.iter().find(|f| *f.remote_id == *place.id.0.as_bytes()) else {
-            unproved.push(format!("{} has come since the last sync", place.path));
-            continue;
-        };
-        let is_apart =
-            derived.is_some() && matches!(row.role, Some(Role::Trash | Role::Junk | Role::Chats));
-        if Some(&place.id) == derived.as_ref() || (row.excluded && !is_apart) {
-            continue;
-        }
-        let shown = list(session, Within::Place(place.id.clone())).await?;
-        let differs = rows.iter().filter(|r| {
-            let held = !row.excluded && r.places.contains(&row.id);
-            // What is held of what is left out lies nowhere here.
-            held != shown.contains(&r.id) && !(row.excluded && r.places.is_empty())
-        });
-        doubts.extend(differs.map(|row| row.id.clone()));
-        if is_apart {
-            apart.extend(shown);
-        }
-    }
-    // What is computed is what lies in neither.
-    let computed =
-        derived.as_ref().and_then(|id| folders.iter().find(|f| *f.remote_id == *id.0.as_bytes()));
-    if let Some(row) = computed.filter(|row| !row.excluded) {
-        let differs = rows.iter().filter(|r| {
-            let lies = all.contains(&r.id) && !apart.contains(&r.id);
-            r.places.contains(&row.id) != lies
-        });
-        doubts.extend(differs.map(|row| row.id.clone()));
-    }
-    // A flag that no label stands for is not the server's.
-    let known = labels.iter().fold(Flags::default(), |all, label| all.with(&label.flag));
-    let strangers = rows.iter().filter(|row| row.flags.without(&known) != Flags::default());
-    doubts.extend(strangers.map(|row| row.id.clone()));
-    for FlagLabel { id, flag, inverted } in labels {
-        let shown = list(session, Within::Label(id)).await?;
-        let apart = rows.iter().filter(|row| {
-            !row.places.is_empty()
-                && (row.flags.contain(&flag) != inverted) != shown.contains(&row.id)
-        });
-        doubts.extend(apart.map(|row| row.id.clone()));
-    }
+    let placed = Placed { places: &places, derived: derived.as_ref(), folders, all: &all };
+    doubts.extend(misplaced(session, &rows, placed, &mut unproved).await?);
+    doubts.extend(misflagged(session, &rows, labels).await?);
     let ours: BTreeMap<&Identity, &KnownMail> = rows.iter().map(|row| (&row.id, row)).collect();
     let strange: Vec<Identity> = all.iter().filter(|id| !ours.contains_key(*id)).cloned().collect();
     let waiting = owed(reader, account, strange.clone()).await?;

@@ -172,33 +172,22 @@ async fn take(
     while let Some(piece) = client.piece(&mut answer).await? {
         out.clear();
         if let Err(what) = reader.feed(piece.as_ref(), &mut out) {
-            return match between(reader.rest()) {
-                Some(failure) => Err(failure),
-                None => Ok(bad(what)),
-            };
+            return between(reader.rest()).map_or_else(|| Ok(bad(what)), Err);
         }
         if let Some(full) = coming.take(&out, announced, sinks).await? {
             return Ok(ReadMail::NoRoom(full));
         }
     }
     let rest = reader.rest().to_vec();
-    let (told, has_bytes) = match reader.finish() {
-        Ok((rest, has_bytes)) => (serde_json::from_slice::<Message>(&rest), has_bytes),
-        Err(what) => {
-            return match between(&rest) {
-                Some(failure) => Err(failure),
-                None => Ok(bad(what)),
-            };
-        }
+    let read = match reader.finish() {
+        Ok((rest, has_bytes)) => serde_json::from_slice::<Message>(&rest)
+            .map(|told| (told, has_bytes))
+            .map_err(|e| nonsense(&rest, &e).text.to_string()),
+        Err(what) => Err(what.to_owned()),
     };
-    let told = match told {
-        Ok(told) => told,
-        Err(e) => {
-            return match between(&rest) {
-                Some(failure) => Err(failure),
-                None => Ok(bad(&nonsense(&rest, &e).text)),
-            };
-        }
+    let (told, has_bytes) = match read {
+        Ok(read) => read,
+        Err(what) => return between(&rest).map_or_else(|| Ok(bad(&what)), Err),
     };
     if told.id != id_of(&wanted.id) {
         return Ok(bad("the answer is about another one"));

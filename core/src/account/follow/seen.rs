@@ -3,6 +3,7 @@
 use super::Follower;
 use super::vocabulary::Status;
 use crate::account::follow::stage::Stage;
+use crate::account::follow::stage::Working;
 use crate::budget::Wait;
 use crate::failure::{Class, Failure};
 use crate::run::summary::{Counts, FolderLine};
@@ -47,78 +48,75 @@ impl Follower {
     /// What the account is doing.
     #[must_use]
     pub fn status(&self) -> Status {
-        let stalled = self.stalled_folders() > 0;
-        let told = |standing, reason: String, next| Status {
-            standing,
-            reason,
-            class: None,
-            stalled,
-            follows: false,
-            next,
-        };
-        let failed = |standing, failure: &Failure, next| Status {
-            standing,
-            reason: failure.to_string(),
-            class: Some(failure.class),
-            stalled,
-            follows: false,
-            next,
-        };
-        let throttled = |wait: &Wait| Status {
-            class: Some(wait.class),
-            follows: true,
-            ..told(Standing::Throttled, format!("history waits: {}", wait.text), Some(wait.until))
-        };
         match &self.stage {
-            Stage::New(_) => told(Standing::Starting, String::new(), None),
-            Stage::Paused => told(Standing::Paused, "paused by an operator".into(), None),
+            Stage::New(_) => self.told(Standing::Starting, "", None),
+            Stage::Paused => self.told(Standing::Paused, "paused by an operator", None),
             Stage::Parked(parked) => {
-                Status { class: parked.class, ..told(parked.standing, parked.reason.clone(), None) }
+                Status { class: parked.class, ..self.told(parked.standing, &parked.reason, None) }
             }
-            Stage::Ended => told(Standing::Idle, "the server has stopped".into(), None),
+            Stage::Ended => self.told(Standing::Idle, "the server has stopped", None),
             Stage::Resting(rest) => match (&self.trouble, &self.deferred) {
-                (Some(failure), _) => failed(waiting(failure), failure, Some(rest.next)),
-                (None, Some(wait)) => throttled(wait),
-                (None, None) => told(Standing::Idle, self.undone_in_words(), Some(rest.next)),
+                (Some(failure), _) => self.failed(waiting(failure), failure, Some(rest.next)),
+                (None, Some(wait)) => self.throttled(wait),
+                (None, None) => self.told(Standing::Idle, &self.undone_in_words(), Some(rest.next)),
             },
             Stage::Asking(_) => match &self.trouble {
-                Some(failure) => failed(waiting(failure), failure, None),
+                Some(failure) => self.failed(waiting(failure), failure, None),
                 None if !self.connected_once => {
-                    told(Standing::Starting, "waits for its turn".into(), None)
+                    self.told(Standing::Starting, "waits for its turn", None)
                 }
-                None => told(Standing::Running, "waits for its turn".into(), None),
+                None => self.told(Standing::Running, "waits for its turn", None),
             },
-            Stage::Working(working) => {
-                if let Some(wait) = working.machine.rests() {
-                    return throttled(wait);
-                }
-                match (working.machine.phase(), &working.held, &self.trouble) {
-                    (Phase::Working, Some((failure, next)), _) => {
-                        failed(waiting(failure), failure, Some(*next))
-                    }
-                    (Phase::Connecting, Some((failure, next)), _) => {
-                        failed(Standing::Waiting, failure, Some(*next))
-                    }
-                    (Phase::Waiting | Phase::Reopening, _, Some(failure)) => {
-                        failed(waiting(failure), failure, working.wakes)
-                    }
-                    // What was lost is not back before somebody has logged in.
-                    (Phase::Opening | Phase::Connecting, _, Some(failure))
-                        if self.main.is_none() =>
-                    {
-                        failed(waiting(failure), failure, None)
-                    }
-                    (
-                        Phase::Opening | Phase::Reopening | Phase::Connecting | Phase::Waiting,
-                        ..,
-                    ) if !self.connected_once => {
-                        told(Standing::Starting, "logging in".into(), None)
-                    }
-                    (Phase::Connecting, ..) => told(Standing::Running, "logging in".into(), None),
-                    _ => told(Standing::Running, String::new(), None),
-                }
-            }
+            Stage::Working(working) => self.at_work(working),
         }
+    }
+
+    /// The same, while a run is under way.
+    fn at_work(&self, working: &Working) -> Status {
+        let (failed, told) = (
+            |standing, failure, next| self.failed(standing, failure, next),
+            |standing, reason: &str| self.told(standing, reason, None),
+        );
+        if let Some(wait) = working.machine.rests() {
+            return self.throttled(wait);
+        }
+        match (working.machine.phase(), &working.held, &self.trouble) {
+            (Phase::Working, Some((failure, next)), _) => {
+                failed(waiting(failure), failure, Some(*next))
+            }
+            (Phase::Connecting, Some((failure, next)), _) => {
+                failed(Standing::Waiting, failure, Some(*next))
+            }
+            (Phase::Waiting | Phase::Reopening, _, Some(failure)) => {
+                failed(waiting(failure), failure, working.wakes)
+            }
+            // What was lost is not back before somebody has logged in.
+            (Phase::Opening | Phase::Connecting, _, Some(failure)) if self.main.is_none() => {
+                failed(waiting(failure), failure, None)
+            }
+            (Phase::Opening | Phase::Reopening | Phase::Connecting | Phase::Waiting, ..)
+                if !self.connected_once =>
+            {
+                told(Standing::Starting, "logging in")
+            }
+            (Phase::Connecting, ..) => told(Standing::Running, "logging in"),
+            _ => told(Standing::Running, ""),
+        }
+    }
+
+    fn told(&self, standing: Standing, reason: &str, next: Option<Duration>) -> Status {
+        let stalled = self.stalled_folders() > 0;
+        Status { standing, reason: reason.into(), class: None, stalled, follows: false, next }
+    }
+
+    fn failed(&self, standing: Standing, failure: &Failure, next: Option<Duration>) -> Status {
+        Status { class: Some(failure.class), ..self.told(standing, &failure.to_string(), next) }
+    }
+
+    fn throttled(&self, wait: &Wait) -> Status {
+        let reason = format!("history waits: {}", wait.text);
+        let told = self.told(Standing::Throttled, &reason, Some(wait.until));
+        Status { class: Some(wait.class), follows: true, ..told }
     }
 }
 

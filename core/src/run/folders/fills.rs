@@ -117,20 +117,8 @@ impl Fills {
             return Ok(());
         }
         let settled = page.settled();
-        let unsettled = fill.open.intersect(&fill.asked).minus(&settled);
-        if !fill.open.contains_all(&settled) || (last && !unsettled.is_empty()) {
-            return Err(Failure::bug("a page settled other UIDs than it was asked for"));
-        }
-        let reached = settled.last().unwrap_or(0);
-        if !last && unsettled.first().is_some_and(|uid| uid < reached) {
-            return Err(Failure::bug("a page's parts did not come in order"));
-        }
-        let uidvalidity = lanes.live.uidvalidity;
-        fill.fetching = !last;
-        let elsewhere = page.failed.iter().filter(|f| f.again == Again::Elsewhere).count();
-        let failed = page.failed.len() - elsewhere;
-        let (messages, octets) = (page.rows.len() as u64, page.octets());
-        fill.unacked.push_back(SentPart { messages, octets, failed: failed as u64 });
+        fill.take(&page, &settled, last)?;
+        let (uidvalidity, reached) = (lanes.live.uidvalidity, settled.last().unwrap_or(0));
         let gone = page.gone.clone();
         let brings_bytes = page.brings_bytes();
         let change = match fill.kind {

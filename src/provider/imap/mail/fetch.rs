@@ -355,29 +355,15 @@ impl ImapSession {
             self.sink.abandon();
             return stray(pages);
         }
-        let (head, length) = match line.body.take() {
-            Some(BodySeen::Streamed { head, length }) => (head, length),
-            Some(BodySeen::Inline(bytes)) => {
-                let mut head = Head::default();
-                head.take(&bytes);
-                self.sink.begin(bytes.len() as u64).await?;
-                self.sink.write(&bytes).await?;
-                (head.into_bytes(), bytes.len() as u64)
-            }
-            // NIL for a message of no octets is its body; for another it is none.
-            Some(BodySeen::Nil) if line.size == Some(0) => {
-                self.sink.begin(0).await?;
-                (Vec::new(), 0)
-            }
+        let body = line.body.take();
+        if let Some(BodySeen::Refused(why)) = body {
             // It is too large for what is left of the disk: a row of its own, and the others go on.
-            Some(BodySeen::Refused(why)) => {
-                if let Some(page) = pages.iter_mut().find(|p| p.page.wants(uid)) {
-                    page.page.refused(uid, why.into());
-                }
-                return Ok(None);
+            if let Some(page) = pages.iter_mut().find(|p| p.page.wants(uid)) {
+                page.page.refused(uid, why.into());
             }
-            Some(BodySeen::Nil) | None => return Ok(None),
-        };
+            return Ok(None);
+        }
+        let Some((head, length)) = self.take_body(body, line.size).await? else { return Ok(None) };
         // Nothing, where the server says that there is something: it is asked for again alone.
         if length == 0 && line.size.is_some_and(|size| size > 0) {
             self.sink.abandon();
@@ -393,6 +379,30 @@ impl ImapSession {
         }
         let header = mime::header_facts(&head);
         Ok(Some(Meta { uid, line, length, header }))
+    }
+
+    /// A body as far as the sink has it: its head and its length; none where none has come.
+    async fn take_body(
+        &mut self,
+        body: Option<BodySeen>,
+        size: Option<u64>,
+    ) -> Result<Option<(Vec<u8>, u64)>, Failure> {
+        Ok(match body {
+            Some(BodySeen::Streamed { head, length }) => Some((head, length)),
+            Some(BodySeen::Inline(bytes)) => {
+                let mut head = Head::default();
+                head.take(&bytes);
+                self.sink.begin(bytes.len() as u64).await?;
+                self.sink.write(&bytes).await?;
+                Some((head.into_bytes(), bytes.len() as u64))
+            }
+            // NIL for a message of no octets is its body; for another it is none.
+            Some(BodySeen::Nil) if size == Some(0) => {
+                self.sink.begin(0).await?;
+                Some((Vec::new(), 0))
+            }
+            Some(BodySeen::Nil | BodySeen::Refused(_)) | None => None,
+        })
     }
 
     /// Begins to seal what has come, and gives each message to the page that wants it.

@@ -1,6 +1,8 @@
 //! The pages of a folder that are on their way, and what of it is to be asked for again.
 
+use crate::failure::Failure;
 use crate::mail::page::Suspect;
+use crate::mail::page::{Again, Page};
 use crate::mail::uid_set::UidSet;
 use crate::run::event::Token;
 use std::collections::{BTreeMap, VecDeque};
@@ -47,6 +49,33 @@ impl Fill {
     /// One of which all is known, and sent.
     pub(super) fn sent(kind: FillKind, asked: UidSet, open: UidSet, part: SentPart) -> Self {
         Self { kind, asked, open, fetching: false, dead: false, unacked: VecDeque::from([part]) }
+    }
+
+    /// A part of the page goes to be committed.
+    ///
+    /// # Errors
+    /// A bug when it settles what nobody asked for, comes out of order, or ends the page without
+    /// settling all of it.
+    pub(super) fn take(
+        &mut self,
+        page: &Page,
+        settled: &UidSet,
+        last: bool,
+    ) -> Result<(), Failure> {
+        let unsettled = self.open.intersect(&self.asked).minus(settled);
+        if !self.open.contains_all(settled) || (last && !unsettled.is_empty()) {
+            return Err(Failure::bug("a page settled other UIDs than it was asked for"));
+        }
+        let reached = settled.last().unwrap_or(0);
+        if !last && unsettled.first().is_some_and(|uid| uid < reached) {
+            return Err(Failure::bug("a page's parts did not come in order"));
+        }
+        self.fetching = !last;
+        let elsewhere = page.failed.iter().filter(|f| f.again == Again::Elsewhere).count();
+        let failed = (page.failed.len() - elsewhere) as u64;
+        let (messages, octets) = (page.rows.len() as u64, page.octets());
+        self.unacked.push_back(SentPart { messages, octets, failed });
+        Ok(())
     }
 }
 
