@@ -5,6 +5,7 @@ mod api;
 mod host;
 mod mailbox;
 mod oauth;
+pub mod place;
 mod proxy;
 pub mod raw;
 pub mod secret;
@@ -16,6 +17,7 @@ pub use account::{GMAIL, IMAP, known_download};
 pub(crate) use host::is_loopback;
 pub use mailbox::{Account, SecretFrom};
 pub use oauth::OAuthClient;
+pub use place::Place;
 pub use raw::{Flaw, Origin};
 pub use validate::{Admin, Config, load, places};
 

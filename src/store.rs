@@ -6,7 +6,6 @@ mod connect;
 mod disagreement;
 mod failure;
 mod feed;
-mod fold;
 mod held;
 mod in_hand;
 mod instance;

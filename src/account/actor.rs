@@ -46,22 +46,35 @@ pub struct AccountState {
     main: Option<SessionLease>,
     pub(super) beside: Option<SessionLease>,
     pub(super) depth: Backlog,
-    pub(super) requests: u64,
-    pub(super) wishes: u64,
-    wakes: u64,
-    ticks: u64,
+    pub(super) latest: Latest,
     passes: u64,
     voice: Voice,
-    last: Option<Summary>,
+    ending: Ending,
     /// Runs ended, and what it would begin with, as told last to whoever starts the next
     /// incarnation.
     told: (u64, Begin),
     went: Box<dyn Fn(Past) + Send + Sync>,
-    finished: Option<ReplyTo<Summary>>,
     /// The mark of the secret that it asked for a session with last.
     pub(super) asked_with: String,
     /// Commands that are answered when what they changed is durable.
     obeyed: Vec<ReplyTo<Obeyed>>,
+}
+
+/// The number of the latest question of each kind: an answer to an earlier one comes too late.
+#[derive(Debug, Default)]
+pub(super) struct Latest {
+    pub(super) requests: u64,
+    pub(super) wishes: u64,
+    wakes: u64,
+    ticks: u64,
+}
+
+/// How it ends.
+struct Ending {
+    /// What its last run came to.
+    last: Option<Summary>,
+    /// Who is told of it.
+    finished: Option<ReplyTo<Summary>>,
     done: bool,
 }
 
@@ -95,19 +108,14 @@ impl Actor for AccountActor {
             main: None,
             beside: None,
             depth,
-            requests: 0,
-            wishes: 0,
-            wakes: 0,
-            ticks: 0,
+            latest: Latest::default(),
             passes: 0,
             voice,
-            last: None,
+            ending: Ending { last: None, finished: Some(finished), done: false },
             told: (0, past.begin),
             went,
-            finished: Some(finished),
             asked_with,
             obeyed: Vec::new(),
-            done: false,
         })
     }
 
@@ -123,22 +131,22 @@ impl Actor for AccountActor {
                 input
             }
             // A lease that is no longer wanted returns by being dropped.
-            AccountMsg::Leased(number, _) if number != state.requests => return Ok(()),
+            AccountMsg::Leased(number, _) if number != state.latest.requests => return Ok(()),
             AccountMsg::Leased(_, Ok(lease)) => {
                 let connected = lease.connected();
                 state.main = Some(lease);
                 Input::Connected(connected)
             }
             AccountMsg::Leased(_, Err(failure)) => Input::ConnectFailed(failure),
-            AccountMsg::Spared(number, _) if number != state.wishes => return Ok(()),
+            AccountMsg::Spared(number, _) if number != state.latest.wishes => return Ok(()),
             AccountMsg::Spared(_, lease) => {
                 let connected = lease.as_ref().map(SessionLease::connected);
                 state.beside = lease;
                 Input::Beside(connected)
             }
-            AccountMsg::Woke(number) if number != state.wakes => return Ok(()),
+            AccountMsg::Woke(number) if number != state.latest.wakes => return Ok(()),
             AccountMsg::Woke(_) => Input::Machine(state.follower.run(), Event::Woke),
-            AccountMsg::Ticked(number) if number != state.ticks => return Ok(()),
+            AccountMsg::Ticked(number) if number != state.latest.ticks => return Ok(()),
             AccountMsg::Ticked(_) => Input::Tick,
             AccountMsg::Died(failure) => return Err(failure.into()),
             AccountMsg::Command(command, reply) => match state.follower.accepts(command) {
@@ -178,7 +186,7 @@ impl AccountState {
             self.told = now;
             (self.went)(past);
         }
-        if self.done {
+        if self.ending.done {
             return;
         }
         self.voice.show(
@@ -206,13 +214,13 @@ impl AccountState {
             Output::Connect => self.connect(me),
             Output::Wish => self.wish(me),
             Output::Release(Slot::Main) => {
-                self.requests += 1;
+                self.latest.requests += 1;
                 if self.main.take().is_none() {
                     self.args.pool.send(ConnectionMsg::Withdraw(self.args.name.clone()));
                 }
             }
             Output::Release(Slot::Beside) => {
-                self.wishes += 1;
+                self.latest.wishes += 1;
                 self.beside = None;
             }
             Output::Promote => self.main = self.beside.take(),
@@ -226,8 +234,8 @@ impl AccountState {
                 );
             }
             Output::TickAfter(wait) => {
-                self.ticks += 1;
-                let number = self.ticks;
+                self.latest.ticks += 1;
+                let number = self.latest.ticks;
                 me.send_after(wait, move || AccountMsg::Ticked(number));
             }
             Output::Persist { standing, reason, event } => self.persist(standing, reason, event),
@@ -242,14 +250,14 @@ impl AccountState {
                     self.args.store.send(StoreMsg::Ran { account, passes });
                 }
                 self.passes = 0;
-                self.last = Some(*summary);
+                self.ending.last = Some(*summary);
             }
             Output::Done => {
                 let nothing = || Summary::of(Outcome::Cancelled, self.follower.history());
-                let summary = self.last.take().unwrap_or_else(nothing);
+                let summary = self.ending.last.take().unwrap_or_else(nothing);
                 self.answer();
-                self.done = true;
-                if let Some(finished) = self.finished.take() {
+                self.ending.done = true;
+                if let Some(finished) = self.ending.finished.take() {
                     finished.send(summary);
                 }
                 me.stop(None);
@@ -313,8 +321,8 @@ impl AccountState {
                 });
             }
             Action::WakeAfter(wait) => {
-                self.wakes += 1;
-                let number = self.wakes;
+                self.latest.wakes += 1;
+                let number = self.latest.wakes;
                 self.voice.waits(wait);
                 me.send_after(wait, move || AccountMsg::Woke(number));
             }

@@ -45,8 +45,8 @@ impl AccountState {
         // Should it be exchanged before the login, that one is tried once more after a restart:
         // better than never.
         self.asked_with = self.args.credential.mark();
-        self.requests += 1;
-        let (number, account) = (self.requests, me.clone());
+        self.latest.requests += 1;
+        let (number, account) = (self.latest.requests, me.clone());
         let reply = ReplyTo::new(move |answer: Option<Result<SessionLease, Failure>>| {
             let gone = || {
                 Failure::new(
@@ -64,8 +64,8 @@ impl AccountState {
 
     /// One more is wanted, if one is to spare.
     pub(super) fn wish(&mut self, me: &ActorRef<AccountMsg>) {
-        self.wishes += 1;
-        let (number, account) = (self.wishes, me.clone());
+        self.latest.wishes += 1;
+        let (number, account) = (self.latest.wishes, me.clone());
         let reply = ReplyTo::new(move |answer: Option<Result<SessionLease, Failure>>| {
             drop(account.cast(AccountMsg::Spared(number, answer.and_then(Result::ok))));
         });

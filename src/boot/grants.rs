@@ -218,7 +218,7 @@ pub async fn looked_up(account: &Account, config: &Config) -> Result<Arc<dyn Cre
     };
     let vault = vault(config)?;
     let mut row = None;
-    if config.database.exists() {
+    if config.database.may_exist() {
         let unread = |e| Failure::storage(format!("{e}"));
         let db = open_for_reading(&config.database).await.map_err(unread)?;
         let found = Reader::new(&db).credentials(None).await;

@@ -18,9 +18,8 @@ fn free(dir: &Path) -> Option<u64> {
 
 /// Looks, and opens or closes the intake.
 pub(super) fn look(config: &Config, packs: &PackDir, registry: &Registry) {
-    let database = config.database.parent().unwrap_or(&config.data_dir);
-    let found: Vec<_> =
-        [packs.dir(), database].into_iter().filter_map(|dir| Some((dir, free(dir)?))).collect();
+    let dirs = [Some(packs.dir()), config.database.folder()].into_iter().flatten();
+    let found: Vec<_> = dirs.filter_map(|dir| Some((dir, free(dir)?))).collect();
     if let Some(least) = found.iter().map(|(_, n)| *n).min() {
         #[expect(clippy::cast_precision_loss, reason = "gauges are floating point")]
         metrics::gauge!(names::FREE_BYTES).set(least as f64);

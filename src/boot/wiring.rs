@@ -127,7 +127,7 @@ impl Engine {
     ) -> Result<Self, StartError> {
         let lock = DataLock::take(&config.data_dir, purpose)?;
         for elsewhere in
-            [config.database.parent(), Some(config.bodies.as_path())].into_iter().flatten()
+            [config.database.folder(), Some(config.bodies.as_path())].into_iter().flatten()
         {
             is_closed(elsewhere)?;
         }

@@ -49,7 +49,7 @@ fn refused(text: &str) -> Exit {
 
 /// The rows that are stored now.
 async fn stored(config: &Config, account: Option<&str>) -> Result<Vec<CredentialRow>, Exit> {
-    if !config.database.exists() {
+    if !config.database.may_exist() {
         return Ok(Vec::new());
     }
     let db = open_for_reading(&config.database).await.map_err(|e| {

@@ -87,10 +87,13 @@ fn in_json(account: &Account, tried: &Result<String, Failure>) -> Value {
 /// Says what lies elsewhere than the data folder: who moves that moves it alone.
 fn warn_of_places(config: &Config) {
     let data = &config.data_dir;
-    for (key, place) in [("store.url", &config.database), ("bodies.dir", &config.bodies)] {
-        if !place.starts_with(data) {
-            eprintln!("{key}: {} does not lie in data_dir ({})", place.display(), data.display());
-        }
+    let (database, bodies) = (&config.database, &config.bodies);
+    let elsewhere = [
+        ("store.url", database.to_string(), database.lies_in(data)),
+        ("bodies.dir", bodies.display().to_string(), bodies.starts_with(data)),
+    ];
+    for (key, place, _) in elsewhere.iter().filter(|(.., is_there)| !is_there) {
+        eprintln!("{key}: {place} does not lie in data_dir ({})", data.display());
     }
 }
 

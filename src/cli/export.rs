@@ -39,7 +39,7 @@ pub(super) async fn open(config: Config, account: &str) -> Result<OpenMirror, Ex
             let names: Vec<&str> = accounts.iter().map(|a| a.name.as_str()).collect();
             eprintln!(
                 "there is no account {account} in {}; there is: {}",
-                config.database.display(),
+                config.database,
                 names.join(", ")
             );
             Err(Exit::Usage)

@@ -57,8 +57,8 @@ async fn alone(args: &PurgeArgs, config: &Config) -> Exit {
         eprintln!("the config names {}: take it out there first", args.account);
         return Exit::Usage;
     }
-    if !config.database.exists() {
-        eprintln!("there is no database at {}", config.database.display());
+    if !config.database.may_exist() {
+        eprintln!("there is no database at {}", config.database);
         return Exit::Usage;
     }
     let engine = match Engine::start(config, "account purge", WireLog::default(), false).await {

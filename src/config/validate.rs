@@ -21,8 +21,8 @@ use std::time::Duration;
 pub struct Config {
     /// Database, bodies, lock.
     pub data_dir: PathBuf,
-    /// The database's file.
-    pub database: PathBuf,
+    /// Where the database is.
+    pub database: Place,
     /// The packs' folder.
     pub bodies: PathBuf,
     /// Log filter and format.
@@ -331,12 +331,12 @@ fn is_filter(log: &str) -> bool {
         && tracing_subscriber::EnvFilter::try_new(log).is_ok()
 }
 
-fn database(t: &mut Taker<'_>, base: &Path, data_dir: &Path) -> PathBuf {
-    let default = data_dir.join("postrider.db");
+fn database(t: &mut Taker<'_>, base: &Path, data_dir: &Path) -> Place {
+    let default = Place::File(data_dir.join("postrider.db"));
     let Some(item) = t.item("store.url") else { return default };
     match &item.value {
         RawValue::Text(url) => match url.strip_prefix("sqlite://") {
-            Some(path) if !path.is_empty() => return base.join(path),
+            Some(path) if !path.is_empty() => return Place::File(base.join(path)),
             _ if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
                 t.wrong(
                     item.place,

@@ -46,7 +46,6 @@ pub struct ConnectionState {
     by_actor: BTreeMap<ActorId, SessionId>,
     /// Those of them that do not watch.
     working: BTreeSet<SessionId>,
-    ticks: u32,
     /// Where a probe goes: to the server as the last request described it.
     endpoint: Option<Arc<dyn Endpoint>>,
     /// Sessions that are connecting for somebody who no longer wants them.
@@ -54,9 +53,17 @@ pub struct ConnectionState {
     /// The request whose login is tried although the server is down.
     trying: Option<SessionId>,
     last_id: i64,
+    payments: Payments,
+    timers: Timers,
+}
+
+/// Messages of its own that are on their way.
+#[derive(Debug, Default)]
+struct Timers {
+    /// Ticks so far.
+    ticks: u32,
     pacing: bool,
     ticking: bool,
-    payments: Payments,
     /// When it is looked at again who waits for units.
     turning: Option<Duration>,
 }
@@ -80,14 +87,11 @@ impl Actor for ConnectionActor {
             children: BTreeMap::new(),
             by_actor: BTreeMap::new(),
             working: BTreeSet::new(),
-            ticks: 0,
             endpoint: None,
             withdrawn: BTreeSet::new(),
             trying: None,
             last_id: 0,
-            pacing: false,
-            ticking: false,
-            turning: None,
+            timers: Timers::default(),
         })
     }
 
@@ -150,9 +154,9 @@ impl Actor for ConnectionActor {
                 return Ok(());
             }
             // One that was overtaken says nothing.
-            ConnectionMsg::Turn(at) if state.turning != Some(at) => return Ok(()),
+            ConnectionMsg::Turn(at) if state.timers.turning != Some(at) => return Ok(()),
             ConnectionMsg::Turn(_) => {
-                state.turning = None;
+                state.timers.turning = None;
                 state.turn(&me);
                 return Ok(());
             }
@@ -213,11 +217,11 @@ impl Actor for ConnectionActor {
                 // The prober is nobody's account.
                 state.health.failed(&String::new(), failure, mono);
             }
-            ConnectionMsg::Pace => state.pacing = false,
+            ConnectionMsg::Pace => state.timers.pacing = false,
             ConnectionMsg::Tick => {
-                state.ticking = false;
-                state.ticks = state.ticks.wrapping_add(1);
-                let looked = if state.ticks.is_multiple_of(WHOLE) {
+                state.timers.ticking = false;
+                state.timers.ticks = state.timers.ticks.wrapping_add(1);
+                let looked = if state.timers.ticks.is_multiple_of(WHOLE) {
                     state.children.keys().copied().collect()
                 } else {
                     state.working.clone()
@@ -387,7 +391,7 @@ impl ConnectionState {
                     }
                 }
                 Next::After(wait) => {
-                    if !std::mem::replace(&mut self.pacing, true) {
+                    if !std::mem::replace(&mut self.timers.pacing, true) {
                         me.send_after(wait, || ConnectionMsg::Pace);
                     }
                     break;
@@ -397,7 +401,9 @@ impl ConnectionState {
         }
         let waits = !self.requests.is_empty() && self.health.down().is_some();
         self.turn(me);
-        if (!self.children.is_empty() || waits) && !std::mem::replace(&mut self.ticking, true) {
+        if (!self.children.is_empty() || waits)
+            && !std::mem::replace(&mut self.timers.ticking, true)
+        {
             me.send_after(TICK, || ConnectionMsg::Tick);
         }
         self.show();

@@ -12,7 +12,7 @@ use crate::store::apply::{
 };
 use crate::store::connect::Database;
 use crate::store::failure::Trouble;
-use crate::store::fold::{self, Gathered};
+use crate::store::sql::sqlite::fold::{self, Gathered};
 use crate::store::in_hand::InHand;
 use crate::store::instance::StartCount;
 use crate::store::message::StoreMsg;
@@ -51,23 +51,29 @@ pub struct StoreState {
     quiet: Quiet,
     /// As the last transaction has left them, where that is known: nobody else writes.
     numbers: Option<Numbers>,
-    /// A timer for `WriteQuiet` is running.
-    quiet_timer: bool,
     /// Told the number of the last durable event.
     events: watch::Sender<i64>,
     depth: Backlog,
     registry: Registry,
-    flushing: bool,
-    /// Somebody waits for what may wait for others.
-    hurried: bool,
-    /// When the next `Gathered` comes.
-    gathering: Option<Duration>,
+    timers: Timers,
     process: ThisProcess,
     log: Gathered,
     /// What transaction the writing connection is in is not known.
     unsure: bool,
     /// The last transaction failed.
     troubled: bool,
+}
+
+/// Messages of its own that are on their way, and what hurries them.
+#[derive(Debug, Default)]
+struct Timers {
+    /// A timer for `WriteQuiet` is running.
+    quiet: bool,
+    flushing: bool,
+    /// Somebody waits for what may wait for others.
+    hurried: bool,
+    /// When the next `Gathered` comes.
+    gathering: Option<Duration>,
 }
 
 /// What the actor is made with.
@@ -107,13 +113,10 @@ impl Actor for StoreActor {
             controls: VecDeque::new(),
             quiet: Quiet::default(),
             numbers: None,
-            quiet_timer: false,
             events,
             depth,
             registry,
-            flushing: false,
-            hurried: false,
-            gathering: None,
+            timers: Timers::default(),
             process: ThisProcess::new(start, restarted),
             log: Gathered::default(),
             unsure: restarted,
@@ -134,7 +137,7 @@ impl Actor for StoreActor {
             }
             StoreMsg::Hurry => {
                 state.depth.leave();
-                state.hurried = true;
+                state.timers.hurried = true;
             }
             StoreMsg::Open(open, anew, reply) => {
                 state.depth.leave();
@@ -154,7 +157,7 @@ impl Actor for StoreActor {
                 state.quiet.ran(account, state.clock.now().wall, passes);
             }
             StoreMsg::WriteQuiet => {
-                state.quiet_timer = false;
+                state.timers.quiet = false;
                 // What cannot be written now waits for the next time.
                 drop(state.write_quiet().await);
             }
@@ -169,23 +172,23 @@ impl Actor for StoreActor {
             StoreMsg::Pause => {
                 if state.log.folds() {
                     // An actor that has ended has no log to fold.
-                    fold::begin(state.db.clone(), move || drop(me.cast(StoreMsg::Folded)));
+                    fold::begin(state.db.file.clone(), move || drop(me.cast(StoreMsg::Folded)));
                     return Ok(());
                 }
             }
             StoreMsg::Folded => state.log.folded(),
             StoreMsg::Flush => {
-                state.flushing = false;
+                state.timers.flushing = false;
                 fault::pass("panic.store");
                 state.work().await;
             }
             StoreMsg::Gathered => {
-                state.gathering = None;
+                state.timers.gathering = None;
                 state.work().await;
             }
         }
-        if !state.quiet.is_empty() && !state.quiet_timer {
-            state.quiet_timer = true;
+        if !state.quiet.is_empty() && !state.timers.quiet {
+            state.timers.quiet = true;
             me.send_after(QUIET, || StoreMsg::WriteQuiet);
         }
         let waits = !state.waiting.is_empty() || !state.controls.is_empty();
@@ -194,11 +197,11 @@ impl Actor for StoreActor {
         }
         if let Some(wait) = state.patience() {
             let due = state.clock.now().mono + wait;
-            if state.gathering.is_none_or(|before| due < before) {
-                state.gathering = Some(due);
+            if state.timers.gathering.is_none_or(|before| due < before) {
+                state.timers.gathering = Some(due);
                 me.send_after(wait, || StoreMsg::Gathered);
             }
-        } else if waits && !std::mem::replace(&mut state.flushing, true) {
+        } else if waits && !std::mem::replace(&mut state.timers.flushing, true) {
             // What is in the mailbox already joins the transaction: it is handled before this.
             me.cast(StoreMsg::Flush)?;
         }
@@ -209,7 +212,7 @@ impl Actor for StoreActor {
 impl StoreState {
     /// How long what waits here may wait for others.
     fn patience(&self) -> Option<Duration> {
-        if self.flushing || self.hurried || !self.controls.is_empty() {
+        if self.timers.flushing || self.timers.hurried || !self.controls.is_empty() {
             return None;
         }
         let waiting: Option<Vec<_>> = self.waiting.iter().take(MANY).map(Waiting::commit).collect();
@@ -217,7 +220,7 @@ impl StoreState {
     }
 
     async fn work(&mut self) {
-        self.hurried = false;
+        self.timers.hurried = false;
         // Each once: a long purge goes on behind the pages, and nothing that was said before an
         // account is handed out is done after it.
         for _ in 0..self.controls.len() {

@@ -279,7 +279,7 @@ pub async fn agree(
         }
         _ => {
             return Err(Disagreement::Differ {
-                database: db.path().to_owned(),
+                database: db.place(),
                 folder: data_dir.to_owned(),
             });
         }

@@ -75,7 +75,7 @@ mod tests {
     #[tokio::test]
     async fn each_is_read_once_with_its_flags() {
         let dir = tempfile::tempdir().unwrap();
-        let db = crate::store::open(&dir.path().join("x.db")).await.unwrap();
+        let db = crate::store::open(&dir.path().join("x.db").into()).await.unwrap();
         let rows = "INSERT INTO folder (id, account, remote_id, path, uidvalidity, exists_count, opened_at, excluded) \
                     VALUES (1, 1, x'41', 'A', 7, 0, 1, FALSE), (2, 1, x'42', 'B', 7, 0, 1, FALSE); \
                     WITH RECURSIVE n(uid) AS (VALUES (1) UNION ALL SELECT uid + 1 FROM n WHERE uid < 60) INSERT INTO \

@@ -51,7 +51,7 @@ mod tests {
     #[tokio::test]
     async fn only_the_first_of_a_process_has_nobody_before_it() {
         let dir = tempfile::tempdir().unwrap();
-        let db = crate::store::open(&dir.path().join("x.db")).await.unwrap();
+        let db = crate::store::open(&dir.path().join("x.db").into()).await.unwrap();
         let (_, _, start) = crate::store::agree(&db, dir.path()).await.unwrap();
         let mut process = ThisProcess::new(start.clone(), false);
         assert_eq!(process.hands_out("a"), HandOut::First);
@@ -65,7 +65,7 @@ mod tests {
     #[tokio::test]
     async fn a_start_is_counted_before_the_first_thing_that_is_stored() {
         let dir = tempfile::tempdir().unwrap();
-        let db = crate::store::open(&dir.path().join("x.db")).await.unwrap();
+        let db = crate::store::open(&dir.path().join("x.db").into()).await.unwrap();
         let starts = || {
             let told = std::fs::read_to_string(dir.path().join("starts")).ok();
             told.map(|told| told.trim().to_owned())

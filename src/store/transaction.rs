@@ -4,8 +4,7 @@
 use crate::store::failure::Trouble;
 use crate::store::sql::commit::Found;
 use crate::store::sql::points::PointText;
-use crate::store::sql::query::{Asks, Query, rows_of};
-use crate::store::sql::query::{Named, statement};
+use crate::store::sql::query::{Asks, Dialect, Named, Query, rows_of, statement};
 use crate::store::sql::sqlite::gathered::{joined, lot, repeated};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, ExecResult, Statement, Value,
@@ -87,11 +86,11 @@ impl Sql for Transaction {
         let is_small = values.iter().map(octets).sum::<usize>() < LARGE;
         if (1..=COMPANY).contains(&waiting.len()) && is_small {
             // What is written before has no rows: all that come are of this one.
-            waiting.push((Q::TEXT.words(), values));
+            waiting.push((Q::TEXT.words(Dialect::Sqlite), values));
             return rows_of(&self.inner.query_all_raw(self.one_of(waiting)).await?);
         }
         self.send(waiting).await?;
-        rows_of(&self.inner.query_all_raw(self.alone(Q::TEXT.words(), values)).await?)
+        rows_of(&self.inner.query_all_raw(self.alone(Q::TEXT.words(Dialect::Sqlite), values)).await?)
     }
 
     async fn put(&self, query: impl Query) -> Result<(), Trouble> {
@@ -100,7 +99,7 @@ impl Sql for Transaction {
 }
 
 fn words_of<Q: Query>(_: &Q) -> &'static str {
-    Q::TEXT.words()
+    Q::TEXT.words(Dialect::Sqlite)
 }
 
 impl Transaction {
@@ -136,7 +135,7 @@ impl Transaction {
                 let _: ExecResult = before.await?;
             }
             if lot == 1 {
-                self.put_text(Q::TEXT.words(), values).await?;
+                self.put_text(Q::TEXT.words(Dialect::Sqlite), values).await?;
                 continue;
             }
             self.hand_over().await?;
@@ -211,7 +210,7 @@ impl Transaction {
             }
             SavepointOf::Rows => [PointText::BeginRows, PointText::KeepRows, PointText::BackRows],
         };
-        self.put_text(begin.words(), vec![]).await?;
+        self.put_text(begin.words(Dialect::Sqlite), vec![]).await?;
         Ok(Savepoint { around: self, begin, keep, back, is_open: true })
     }
 
@@ -259,7 +258,7 @@ impl Savepoint<'_> {
     /// Keeps what was written, all of which was handed over: this goes along with what comes next.
     pub(super) async fn keep(mut self) -> Result<(), Trouble> {
         self.around.refuse_if_spoiled()?;
-        self.around.put_text(self.keep.words(), vec![]).await?;
+        self.around.put_text(self.keep.words(Dialect::Sqlite), vec![]).await?;
         self.is_open = false;
         Ok(())
     }
@@ -273,9 +272,9 @@ impl Savepoint<'_> {
     pub(super) async fn rollback(mut self) -> Result<(), Trouble> {
         // What waits is of this one: before it began, all was handed over. It may itself wait.
         let waiting = self.around.take();
-        if waiting.first().is_none_or(|(words, _)| *words != self.begin.words()) {
-            self.around.put_text(self.back.words(), vec![]).await?;
-            self.around.put_text(self.keep.words(), vec![]).await?;
+        if waiting.first().is_none_or(|(words, _)| *words != self.begin.words(Dialect::Sqlite)) {
+            self.around.put_text(self.back.words(Dialect::Sqlite), vec![]).await?;
+            self.around.put_text(self.keep.words(Dialect::Sqlite), vec![]).await?;
             self.around.hand_over().await?;
         }
         // With whatever was in it.

@@ -2,7 +2,8 @@
 
 use crate::dovecot::{client, truth};
 use crate::support::binary::{Postrider, SHORT};
-use crate::support::check::{ask, change, consistent, rows};
+use crate::support::check::consistent;
+use crate::support::database::{ask, change, rows};
 use crate::support::dovecot::Dovecot;
 use crate::support::mail::blocking;
 use std::fs;

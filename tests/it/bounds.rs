@@ -2,7 +2,8 @@
 //! is told to.
 
 use crate::support::binary::account;
-use crate::support::check::{ask, equal};
+use crate::support::check::equal;
+use crate::support::database::ask;
 use crate::support::mail::{blocking, seed, serve_well};
 use crate::support::{binary::Postrider, served::wait_within};
 use postrider_core::mail::uid_set::UidSet;

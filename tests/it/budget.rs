@@ -2,7 +2,7 @@
 //! never waits for an import, and a restart forgets nothing.
 
 use crate::support::binary::{Postrider, SHORT, account};
-use crate::support::check::ask;
+use crate::support::database::ask;
 use crate::support::mail::{Mail, Mailbox, blocking, note, serve_well};
 use crate::support::served::{head, wait_until};
 use crate::support::shelf::{Charge, Shelf, Toll};

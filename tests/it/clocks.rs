@@ -1,7 +1,8 @@
 //! A wall clock that was ahead by a month while the account was synced, and is right since.
 
 use crate::support::binary::{Postrider, SHORT, account};
-use crate::support::check::{ask, equal};
+use crate::support::check::equal;
+use crate::support::database::ask;
 use crate::support::mail::{Mailbox, blocking, note, seed, serve_well};
 use crate::support::served::{head, until, wait_until};
 use std::process::Command;

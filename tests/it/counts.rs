@@ -1,7 +1,8 @@
 //! What an account and its folders hold is counted as it changes: asked, proved, and taken back.
 
 use crate::support::binary::{Postrider, SHORT, account};
-use crate::support::check::{ask, change, consistent};
+use crate::support::check::consistent;
+use crate::support::database::{ask, change};
 use crate::support::mail::{blocking, note, seed, serve_well};
 
 /// Counts go with what comes, is copied, ends, is in limbo, is deleted and comes back; `verify` proves

@@ -1,7 +1,8 @@
 //! Many mailboxes at once: what they need together does not grow with their number.
 
 use crate::support::binary::{Postrider, account};
-use crate::support::check::{ask, consistent};
+use crate::support::check::consistent;
+use crate::support::database::ask;
 use crate::support::mail::{Mail, Mailbox, blocking, note, serve};
 use crate::support::served::{head, wait_within};
 use postrider_imapd::Misbehaviour;

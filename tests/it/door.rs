@@ -2,7 +2,8 @@
 //! Whatever either has, a run, a lease, a pool or a page cannot tell which it is.
 
 use crate::support::binary::{Postrider, SHORT, account};
-use crate::support::check::{ask, change, equal, state};
+use crate::support::check::{equal, state};
+use crate::support::database::{ask, change};
 use crate::support::mail::{Mailbox, note, seed, serve_well};
 use crate::support::shelf::Shelf;
 use crate::support::tape::Tape;

@@ -1,7 +1,8 @@
 //! Against a real Dovecot, changed by another mail client.
 
 use crate::support::binary::{Postrider, SHORT};
-use crate::support::check::{ask, consistent, sha256, state};
+use crate::support::check::{consistent, sha256, state};
+use crate::support::database::ask;
 use crate::support::dovecot::{Dovecot, Traits};
 use crate::support::mail::{blocking, seed};
 use async_imap::Session;

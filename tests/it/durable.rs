@@ -2,7 +2,8 @@
 //! down what is made durable, and lets single fsyncs fail.
 
 use crate::support::binary::{Postrider, Ran, SHORT, account};
-use crate::support::check::{change, consistent, equal, expected};
+use crate::support::check::{consistent, equal, expected};
+use crate::support::database::change;
 use crate::support::mail::{blocking, seed, serve_well};
 use std::process::Command;
 

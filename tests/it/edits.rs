@@ -1,7 +1,8 @@
 //! Edits of the config while the server runs, and commands.
 
 use crate::support::binary::{Postrider, account};
-use crate::support::check::{ask, locked, rows, state};
+use crate::support::check::state;
+use crate::support::database::{ask, locked, rows};
 use crate::support::mail::{blocking, note, seed, serve, serve_well};
 use crate::support::served::{head, until, wait_until};
 use std::fs;

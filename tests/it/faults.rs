@@ -2,7 +2,8 @@
 //! nobody else is touched.
 
 use crate::support::binary::{Postrider, account};
-use crate::support::check::{ask, consistent, equal};
+use crate::support::check::{consistent, equal};
+use crate::support::database::ask;
 use crate::support::mail::{Mailbox, blocking, note, seed, serve};
 use crate::support::served::{Served, head, until, wait_until, wait_within};
 use postrider_imapd::{Misbehaviour, Server};

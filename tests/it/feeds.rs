@@ -3,7 +3,8 @@
 
 use crate::door::run;
 use crate::support::binary::{Postrider, SHORT, account};
-use crate::support::check::{ask, change, equal, state};
+use crate::support::check::{equal, state};
+use crate::support::database::{ask, change};
 use crate::support::mail::{Mail, Mailbox, note, seed};
 use crate::support::tape::Tape;
 use postrider::config::{Config, load};

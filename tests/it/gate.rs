@@ -4,7 +4,8 @@
 use crate::dovecot::{client, fill, truth};
 use crate::support::answering::answering;
 use crate::support::binary::{Postrider, SHORT, account};
-use crate::support::check::{change, consistent, state};
+use crate::support::check::{consistent, state};
+use crate::support::database::change;
 use crate::support::dovecot::{Dovecot, Traits};
 use crate::support::mail::blocking;
 use crate::support::served::{head, wait_until};

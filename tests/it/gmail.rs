@@ -1,7 +1,8 @@
 //! Gmail's API, over HTTP: what a mirror costs, what it follows.
 
 use crate::support::binary::{Postrider, SHORT};
-use crate::support::check::{ask, change, consistent, state};
+use crate::support::check::{consistent, state};
+use crate::support::database::{ask, change};
 use crate::support::gmail::{follower, gets, gmail_account, mirrors, short, well};
 use crate::support::mail::blocking;
 use crate::support::served::{head, until, wait_until};

@@ -1,7 +1,7 @@
 //! Gmail's API when it refuses or answers with nonsense: what of it ends a run, what costs one message, what nothing.
 
 use crate::support::binary::Ran;
-use crate::support::check::{ask, change};
+use crate::support::database::{ask, change};
 use crate::support::gmail::{follower, gets, mirrors, short, well};
 use crate::support::mail::blocking;
 use postrider_feedd::{GmailServer, Play, Question, seed};

@@ -1,6 +1,6 @@
 //! Answers of Gmail's API that hold more than was asked for: they cost little, and the run.
 
-use crate::support::check::ask;
+use crate::support::database::ask;
 use crate::support::gmail::{follower, mirrors, short};
 use crate::support::mail::blocking;
 use crate::support::served::{head, wait_within};

@@ -1,7 +1,7 @@
 //! What Gmail's API denies, forgets or never tells: nothing ends for it, all of it is found.
 
 use crate::support::binary::SHORT;
-use crate::support::check::{ask, change};
+use crate::support::database::{ask, change};
 use crate::support::gmail::{follower, gets, mirrors, short, well};
 use crate::support::mail::blocking;
 use base64::Engine;

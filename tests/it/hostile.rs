@@ -2,7 +2,8 @@
 //! or deleted for it.
 
 use crate::support::binary::{Postrider, SHORT, account};
-use crate::support::check::{ask, change, consistent, equal, rows};
+use crate::support::check::{consistent, equal};
+use crate::support::database::{ask, change, rows};
 use crate::support::mail::{Mail, Mailbox, blocking, note, seed, serve};
 use postrider_imapd::Misbehaviour;
 use std::sync::Arc;

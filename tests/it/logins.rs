@@ -2,7 +2,7 @@
 
 use crate::dovecot::{client, truth};
 use crate::support::binary::{Postrider, SHORT, account};
-use crate::support::check::change;
+use crate::support::database::change;
 use crate::support::dovecot::{Dovecot, Traits};
 use crate::support::mail::blocking;
 use crate::support::relay::Relay;

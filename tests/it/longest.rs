@@ -1,7 +1,8 @@
 //! Mail that is longer than it may be is left out and told; nothing of it is written.
 
 use crate::support::binary::{Postrider, SHORT, account};
-use crate::support::check::{ask, change, equal};
+use crate::support::check::equal;
+use crate::support::database::{ask, change};
 use crate::support::gmail::{gmail_account, mirrors, well};
 use crate::support::mail::{Mail, blocking, seed, serve};
 use postrider_feedd::GmailServer;

@@ -1,7 +1,8 @@
 //! The schema's life.
 
 use crate::support::binary::{Postrider, SHORT, account};
-use crate::support::check::{ask, change, state};
+use crate::support::check::state;
+use crate::support::database::{ask, change};
 use crate::support::mail::{blocking, seed, serve_well};
 use postrider_migration::Migrator;
 use sea_orm::{ConnectionTrait, Database, DbBackend, Statement};

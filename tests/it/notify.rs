@@ -3,7 +3,8 @@
 use crate::dovecot::{client, fill, truth};
 use crate::support::answering::answering;
 use crate::support::binary::{Postrider, account};
-use crate::support::check::{ask, consistent};
+use crate::support::check::consistent;
+use crate::support::database::ask;
 use crate::support::dovecot::Dovecot;
 use crate::support::mail::{Mailbox, blocking, note};
 use crate::support::served::{head, until, wait_until};

@@ -2,7 +2,8 @@
 
 use crate::dovecot::{client, fill, truth};
 use crate::support::binary::{Postrider, SHORT};
-use crate::support::check::{ask, state};
+use crate::support::check::state;
+use crate::support::database::ask;
 use crate::support::dovecot::{Dovecot, Traits};
 use crate::support::issuer::IssuerServer;
 use crate::support::mail::blocking;

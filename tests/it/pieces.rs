@@ -2,7 +2,8 @@
 
 use crate::dovecot::client;
 use crate::support::binary::{Postrider, SHORT, account};
-use crate::support::check::{ask, consistent, sha256};
+use crate::support::check::{consistent, sha256};
+use crate::support::database::ask;
 use crate::support::dovecot::Dovecot;
 use crate::support::mail::{Mail, blocking, seed, serve};
 use crate::support::relay::Relay;

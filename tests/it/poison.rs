@@ -2,7 +2,8 @@
 //! itself.
 
 use crate::support::binary::{Postrider, SHORT, account};
-use crate::support::check::{ask, change, consistent, equal};
+use crate::support::check::{consistent, equal};
+use crate::support::database::{ask, change};
 use crate::support::mail::{Mail, Mailbox, blocking, note, seed, serve};
 use postrider_imapd::Misbehaviour;
 use std::sync::Arc;

@@ -2,7 +2,8 @@
 
 use crate::dovecot::{client, fill, truth};
 use crate::support::binary::{Postrider, SHORT, account};
-use crate::support::check::{ask, consistent, equal, rows};
+use crate::support::check::{consistent, equal};
+use crate::support::database::{ask, rows};
 use crate::support::dovecot::Dovecot;
 use crate::support::mail::{Mail, Mailbox, blocking};
 use crate::support::served::{head, until};

@@ -1,7 +1,8 @@
 //! EXAMINE is refused, or answered without a word of the folder: by one folder, by all, for a moment.
 
 use crate::support::binary::{Postrider, SHORT, account};
-use crate::support::check::{ask, change, equal, expected};
+use crate::support::check::{equal, expected};
+use crate::support::database::{ask, change};
 use crate::support::mail::{blocking, note, seed, serve};
 use crate::support::served::{head, wait_within};
 use postrider_imapd::Misbehaviour;

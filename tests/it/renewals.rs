@@ -4,7 +4,7 @@
 use crate::dovecot::{client, fill, truth};
 use crate::grants::{ENV, KEY, config, granted, start, sync};
 use crate::support::binary::Postrider;
-use crate::support::check::change;
+use crate::support::database::change;
 use crate::support::issuer::IssuerServer;
 use crate::support::mail::blocking;
 use postrider::boot::wiring::Engine;

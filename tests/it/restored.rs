@@ -2,7 +2,7 @@
 //! what it has told.
 
 use crate::support::binary::{Postrider, account};
-use crate::support::check::ask;
+use crate::support::database::ask;
 use crate::support::mail::{blocking, note, seed, serve_well};
 use crate::support::served::head;
 use std::fs;

@@ -1,7 +1,8 @@
 //! `serve`: follows mailboxes as they change, stops in order, goes on where it was.
 
 use crate::support::binary::{Postrider, account};
-use crate::support::check::{ask, equal, rows, state};
+use crate::support::check::{equal, state};
+use crate::support::database::{ask, rows};
 use crate::support::mail::{Mailbox, blocking, note, seed, serve, serve_well};
 use crate::support::served::{head, until, wait_until};
 use postrider_imapd::Misbehaviour;

@@ -2,7 +2,8 @@
 //! there, and there is no half-done mirror afterwards.
 
 use crate::support::binary::{Postrider, SHORT, account};
-use crate::support::check::{ask, consistent, equal, locked};
+use crate::support::check::{consistent, equal};
+use crate::support::database::{ask, locked};
 use crate::support::mail::{blocking, note, seed, serve_well};
 
 /// File sizes, in blocks of 512 octets, at which the system refuses more: in the packs, in the log,

@@ -7,7 +7,8 @@
 
 use crate::dovecot::{Client, client, fill, truth_and_ghosts};
 use crate::support::binary::Postrider;
-use crate::support::check::{ask, consistent, rows};
+use crate::support::check::consistent;
+use crate::support::database::{ask, rows};
 use crate::support::dovecot::{Dovecot, Traits};
 use crate::support::mail::{blocking, seed};
 use crate::support::served::{Served, head};

@@ -3,6 +3,7 @@
 pub(crate) mod answering;
 pub(crate) mod binary;
 pub(crate) mod check;
+pub(crate) mod database;
 pub(crate) mod dovecot;
 pub(crate) mod emulate;
 pub(crate) mod gmail;

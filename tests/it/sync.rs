@@ -1,7 +1,8 @@
 //! `sync --once` against the built-in server: mirrors, follows changes, stops and goes on.
 
 use crate::support::binary::{Postrider, SHORT, account};
-use crate::support::check::{ask, equal, rows, sha256, state};
+use crate::support::check::{equal, sha256, state};
+use crate::support::database::{ask, rows};
 use crate::support::mail::{Mail, Mailbox, blocking, note, seed, serve, serve_well};
 use postrider_imapd::Misbehaviour;
 use std::collections::BTreeMap;

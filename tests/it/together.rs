@@ -1,7 +1,8 @@
 //! Accounts whose commits share a transaction cost each other nothing.
 
 use crate::support::binary::{Postrider, SHORT, account};
-use crate::support::check::{ask, change, equal, rows, told};
+use crate::support::check::{equal, told};
+use crate::support::database::{ask, change, rows};
 use crate::support::mail::{Mailbox, blocking, note, serve};
 use crate::support::served::{head, until, wait_until};
 use std::process::Command;

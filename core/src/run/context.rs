@@ -40,10 +40,7 @@ pub(crate) struct Common<O> {
     pub(crate) session: Option<SessionId>,
     pub(super) second: SecondFetcher,
     pub(crate) counts: Counts,
-    /// What it leaves undone, a line each.
-    pub(crate) left: Vec<String>,
-    /// What only waits for its time, a line each.
-    pub(crate) waits: Vec<String>,
+    pub(crate) undone: Undone,
     pub(crate) history: History,
     pub(crate) started: Micros,
     pub(crate) rounds: u8,
@@ -51,12 +48,21 @@ pub(crate) struct Common<O> {
     pub(crate) refusals: u32,
     /// Asked how much is in limbo.
     pub(crate) counting: bool,
-    /// A large absence waits for a second look.
-    pub(crate) second_look: bool,
     /// There is no budget for mail of the past before then.
     pub(crate) deferred: Option<Wait>,
     /// Nothing is left to do before then.
     pub(crate) rests: bool,
+}
+
+/// What a run does not do.
+#[derive(Debug, Default)]
+pub(crate) struct Undone {
+    /// What it leaves undone, a line each.
+    pub(crate) left: Vec<String>,
+    /// What only waits for its time, a line each.
+    pub(crate) waits: Vec<String>,
+    /// A large absence waits for a second look.
+    pub(crate) second_look: bool,
 }
 
 impl<O> Common<O> {
@@ -73,26 +79,25 @@ impl<O> Common<O> {
             session: None,
             second: SecondFetcher::default(),
             counts: Counts::default(),
-            left: Vec::new(),
-            waits: Vec::new(),
+            undone: Undone::default(),
             history,
             started: Micros::default(),
             rounds: 0,
             refusals: 0,
             counting: false,
-            second_look: false,
             deferred: None,
             rests: false,
         };
         let Some(before) = before else { return fresh };
-        let Self { session, counts, left, started, rounds, second_look, deferred, .. } = before;
-        Self { session, counts, left, started, rounds, second_look, deferred, ..fresh }
+        let Self { session, counts, undone, started, rounds, deferred, .. } = before;
+        let undone = Undone { waits: Vec::new(), ..undone };
+        Self { session, counts, undone, started, rounds, deferred, ..fresh }
     }
 
     /// Notes what the run leaves undone, once.
     pub(crate) fn leave(&mut self, text: String) {
-        if !self.left.contains(&text) {
-            self.left.push(text);
+        if !self.undone.left.contains(&text) {
+            self.undone.left.push(text);
         }
     }
 
@@ -409,11 +414,11 @@ impl<O: Copy> RunEffects for RunCtx<'_, O> {
     }
 
     fn await_later(&mut self, text: String) {
-        self.shared.waits.push(text);
+        self.shared.undone.waits.push(text);
     }
 
     fn look_again(&mut self) {
-        self.shared.second_look = true;
+        self.shared.undone.second_look = true;
     }
 
     fn counts(&mut self) -> &mut Counts {

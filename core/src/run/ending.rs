@@ -43,7 +43,7 @@ pub(super) fn close<W: Work>(
     if let Some(text) = deferred(&run.shared, now) {
         run.shared.leave(text);
     }
-    let outcome = if outcome == Outcome::Success && !run.shared.left.is_empty() {
+    let outcome = if outcome == Outcome::Success && !run.shared.undone.left.is_empty() {
         Outcome::Partial
     } else {
         outcome
@@ -82,12 +82,12 @@ pub(super) fn closing<W: Work>(
         outcome: end.outcome,
         told,
         counts,
-        left: run.shared.left,
-        waits: run.shared.waits,
+        left: run.shared.undone.left,
+        waits: run.shared.undone.waits,
         failure: end.failure,
         class,
         parked: end.parked,
-        second_look: run.shared.second_look,
+        second_look: run.shared.undone.second_look,
         inbox,
         deferred,
         folders,
@@ -118,7 +118,7 @@ fn last_words<W: Work>(run: &mut Run<W>, end: &Ending, now: Now, out: &mut Vec<A
     let deferral = deferred(shared, now);
     let told = end.failure.as_ref().map(Failure::chain).or_else(|| inbox.clone());
     let told = told.or_else(|| deferral.clone());
-    let reason = told.or_else(|| shared.left.first().cloned()).unwrap_or_default();
+    let reason = told.or_else(|| shared.undone.left.first().cloned()).unwrap_or_default();
     if let Some(failure) = &end.failure {
         let at = shared.book.stamp(now);
         let change =

@@ -405,7 +405,7 @@ pub(super) fn limbo_counted<W: Work>(
             go_on(run, now, out)
         }
         Ok(left) => {
-            if run.shared.left.is_empty() {
+            if run.shared.undone.left.is_empty() {
                 run.shared
                     .leave(format!("{left} message(s) without a folder are still looked for"));
             }

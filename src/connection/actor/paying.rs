@@ -25,8 +25,8 @@ impl ConnectionState {
     pub(super) fn turn(&mut self, me: &ActorRef<ConnectionMsg>) {
         let Some(wait) = self.payments.turns() else { return };
         let at = self.args.clock.now().mono.saturating_add(wait);
-        if self.turning.is_none_or(|before| at < before) {
-            self.turning = Some(at);
+        if self.timers.turning.is_none_or(|before| at < before) {
+            self.timers.turning = Some(at);
             me.send_after(wait, move || ConnectionMsg::Turn(at));
         }
     }

@@ -123,7 +123,7 @@ mod tests {
     #[tokio::test]
     async fn the_database_brings_back_as_the_core_does() {
         let dir = tempfile::tempdir().unwrap();
-        let db = crate::store::open(&dir.path().join("x.db")).await.unwrap();
+        let db = crate::store::open(&dir.path().join("x.db").into()).await.unwrap();
         let (now, latest) = (Micros(1_000_000_000), Micros(5_000_000_000_000));
         let correction = Correction::from(latest, now).unwrap();
         let stamps = [0, 1, 999_999_999, 1_000_000_000, 1_000_000_001, 4_000_000_000_000]

@@ -175,7 +175,7 @@ mod tests {
     #[tokio::test]
     async fn only_who_begins_an_account_gives_it_a_row() {
         let dir = tempfile::tempdir().unwrap();
-        let db = crate::store::open(&dir.path().join("x.db")).await.unwrap();
+        let db = crate::store::open(&dir.path().join("x.db").into()).await.unwrap();
         let open = OpenAccount {
             name: "a".into(),
             provider: "imap",

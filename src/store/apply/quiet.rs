@@ -183,7 +183,7 @@ mod tests {
     #[tokio::test]
     async fn a_pass_of_an_open_folder_leaves_its_proof_alone() {
         let dir = tempfile::tempdir().unwrap();
-        let db = crate::store::open(&dir.path().join("x.db")).await.unwrap();
+        let db = crate::store::open(&dir.path().join("x.db").into()).await.unwrap();
         let rows = "INSERT INTO account (id, name, provider, host, username, identity_kind, state, reason, since, \
                     incarnation, sizes_estimated, keep) VALUES (1, 'a', 'imap', 'h', 'u', 'hash', '', '', 0, 1, \
                     FALSE, FALSE); INSERT INTO folder (id, account, remote_id, path, uidvalidity, exists_count, \

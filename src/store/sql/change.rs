@@ -1,7 +1,6 @@
 //! Everything of a change that is not a message.
 
 use crate::store::sql::query::{Document, queries};
-use crate::store::sql::sqlite;
 use postrider_core::failure::Class;
 use postrider_core::mail::folder::{Role, WireName};
 use postrider_core::mail::id::{AccountId, FolderId, UidValidity};
@@ -11,7 +10,7 @@ use postrider_core::time::Micros;
 
 queries! {
     /// A text that writes something of a change that is not a message.
-    ChangeText, sqlite::change::words:
+    ChangeText, change:
     AccountOpened { account: AccountId, opened_at: Option<Micros>, identity_kind: IdentityKind };
     ReopenFolder { folder: FolderId, uidvalidity: UidValidity, exists: u32, opened_at: Micros };
     FolderGrew { folder: FolderId, grown_at: Option<Micros> };

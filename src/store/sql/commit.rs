@@ -1,7 +1,6 @@
 //! What every commit compares with, and the messages that it touches.
 
 use crate::store::sql::query::{Document, Joined, Json, queries, rows};
-use crate::store::sql::sqlite;
 use postrider_core::commit::rows::{FolderLook, ListLook, Misfit, RefusedLook};
 use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::folder::WireName;
@@ -98,7 +97,7 @@ rows! {
 
 queries! {
     /// A text that commits compare by.
-    CommitText, sqlite::commit::words:
+    CommitText, commit:
     /// The account, and the folder of this number, or else of this name.
     Guard { account: AccountId, folder: Option<FolderId>, remote_id: Option<WireName> } -> Guarded;
     AllFolders { account: AccountId } -> AccountAndFolder;

@@ -2,7 +2,6 @@
 
 use crate::store::sql::commit::Found;
 use crate::store::sql::query::{Document, queries, rows};
-use crate::store::sql::sqlite;
 use postrider_core::mail::id::AccountId;
 use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
@@ -20,7 +19,7 @@ rows! {
 
 queries! {
     /// A text by which operators and the config change something.
-    ControlText, sqlite::control::words:
+    ControlText, control:
     StoodByName { name: String } -> Stood;
     StandByHand {
         account: AccountId,

@@ -1,7 +1,6 @@
 //! What an account and its folders hold.
 
 use crate::store::sql::query::{Document, queries, rows};
-use crate::store::sql::sqlite;
 use postrider_core::mail::id::{AccountId, FolderId};
 
 rows! {
@@ -18,7 +17,7 @@ rows! {
 
 queries! {
     /// A text about what an account and its folders hold.
-    CountText, sqlite::counts::words:
+    CountText, counts:
     CountMessages { account: AccountId, messages: i64, octets: i64 };
     CountLocations { rows: Document };
     UncountPurged { account: AccountId, most: i64 };

@@ -1,7 +1,6 @@
 //! What is renewed, and what was spent of daily limits.
 
 use crate::store::sql::query::{Document, queries, rows};
-use crate::store::sql::sqlite;
 use postrider_core::time::Micros;
 
 rows! {
@@ -28,7 +27,7 @@ rows! {
 
 queries! {
     /// A text about credentials, and about what was spent.
-    CredentialText, sqlite::credential::words:
+    CredentialText, credential:
     /// The next generation, where that of `from` is stored; the first one, where that is 0 and none is.
     NextCredential {
         account: String,

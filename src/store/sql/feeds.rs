@@ -3,7 +3,6 @@
 use crate::store::sql::commit::{LocationColumns, MessageColumns};
 use crate::store::sql::query::{Document, queries, rows};
 use crate::store::sql::reading::Counted;
-use crate::store::sql::sqlite;
 use postrider_core::mail::folder::WireName;
 use postrider_core::mail::id::{AccountId, FolderId, Identity};
 use postrider_core::time::Micros;
@@ -69,7 +68,7 @@ rows! {
 
 queries! {
     /// A text about the rows of feeds.
-    FeedText, sqlite::feeds::words:
+    FeedText, feeds:
     FeedAccount { account: AccountId } -> FeedColumn;
     Feeds { account: AccountId } -> FeedColumns;
     Places { account: AccountId } -> PlaceColumns;

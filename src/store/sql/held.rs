@@ -1,7 +1,6 @@
 //! Mail that is held already.
 
 use crate::store::sql::query::{Document, queries, rows};
-use crate::store::sql::sqlite;
 use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::folder::WireName;
 use postrider_core::mail::id::FolderId;
@@ -41,7 +40,7 @@ rows! {
 
 queries! {
     /// A text about mail that is held already.
-    HeldText, sqlite::held::words:
+    HeldText, held:
     HeldBodies { account: String, names: Document } -> HeldColumns;
     /// What is in limbo and larger than that.
     LostMail { account: String, most: i64, larger_than: i64 } -> LostColumns;

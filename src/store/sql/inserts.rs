@@ -1,7 +1,6 @@
 //! Rows as they are inserted.
 
 use crate::store::sql::query::{Document, queries};
-use crate::store::sql::sqlite;
 use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::id::{AccountId, FolderId, MessageId, UidValidity};
 use postrider_core::standing::EventKind;
@@ -9,7 +8,7 @@ use postrider_core::time::Micros;
 
 queries! {
     /// A text that inserts rows.
-    RowText, sqlite::inserts::words:
+    RowText, inserts:
     Body { hash: BodyHash, pack: i64, offset: u64, length: u64, stored_at: Micros };
     Message {
         account: AccountId,

@@ -2,7 +2,6 @@
 
 use crate::store::sql::commit::AccountAndFolder;
 use crate::store::sql::query::{Document, queries, rows};
-use crate::store::sql::sqlite;
 use postrider_core::mail::folder::WireName;
 use postrider_core::mail::id::{AccountId, FolderId, UidValidity};
 use postrider_core::standing::Standing;
@@ -53,7 +52,7 @@ rows! {
 
 queries! {
     /// A text about handing out an account.
-    OpeningText, sqlite::opening::words:
+    OpeningText, opening:
     AccountFound {
         name: String,
         host: String,

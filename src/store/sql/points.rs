@@ -1,7 +1,6 @@
 //! Parts of a transaction.
 
 use crate::store::sql::query::Named;
-use crate::store::sql::sqlite;
 
 /// A text that begins a part of a transaction, keeps it, or takes back what was written since it
 /// began. None is given anything.

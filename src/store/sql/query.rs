@@ -11,19 +11,36 @@ use postrider_core::mail::id::{
 use postrider_core::mail::recognise::IdentityKind;
 use postrider_core::standing::{EventKind, Outcome, Standing};
 use postrider_core::time::Micros;
-use sea_orm::{ConnectionTrait, QueryResult, Statement, TryGetable, Value};
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, TryGetable, Value};
 use serde::de::DeserializeOwned;
 
 /// A text, by name.
 pub(in crate::store) trait Named: Copy + Send {
     /// Its words.
-    fn words(self) -> &'static str;
+    fn words(self, dialect: Dialect) -> &'static str;
 }
 
-/// The statement of this name, in the words of this database. One is spoken: `Named::words` is where
-/// another's would be chosen.
+/// What a database speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Dialect {
+    /// SQLite's.
+    Sqlite,
+}
+
+impl Dialect {
+    /// That of a database.
+    pub(in crate::store) fn of(db: &impl ConnectionTrait) -> Self {
+        match db.get_database_backend() {
+            DbBackend::Sqlite => Self::Sqlite,
+            // No other is opened.
+            other => unreachable!("{other:?} is no database of ours"),
+        }
+    }
+}
+
+/// The statement of this name, in the words of this database.
 pub(in crate::store) fn statement<Q: Query>(db: &impl ConnectionTrait, query: Q) -> Statement {
-    let words = Q::TEXT.words();
+    let words = Q::TEXT.words(Dialect::of(db));
     Statement::from_sql_and_values(db.get_database_backend(), words, query.values())
 }
 
@@ -143,7 +160,7 @@ pub(in crate::store) fn rows_of<R: Row>(answer: &[QueryResult]) -> Result<Vec<R>
 
 /// Declares texts, what each is given, and what it answers with.
 macro_rules! queries {
-    ($(#[$doc:meta])* $texts:ident, $words:path:
+    ($(#[$doc:meta])* $texts:ident, $module:ident:
      $($(#[$note:meta])* $name:ident { $($field:ident: $type:ty),* $(,)? } $(-> $row:ty)?;)*) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,8 +169,12 @@ macro_rules! queries {
         }
 
         impl $crate::store::sql::query::Named for $texts {
-            fn words(self) -> &'static str {
-                $words(self)
+            fn words(self, dialect: $crate::store::sql::query::Dialect) -> &'static str {
+                match dialect {
+                    $crate::store::sql::query::Dialect::Sqlite => {
+                        $crate::store::sql::sqlite::$module::words(self)
+                    }
+                }
             }
         }
 
@@ -183,7 +204,10 @@ macro_rules! queries {
         pub(in crate::store) fn shapes() -> Vec<$crate::store::sql::query::Shape> {
             vec![$($crate::store::sql::query::Shape {
                 name: stringify!($name),
-                words: $words($texts::$name),
+                words: $crate::store::sql::query::Named::words(
+                    $texts::$name,
+                    $crate::store::sql::query::Dialect::Sqlite,
+                ),
                 given: <[&str]>::len(&[$(stringify!($field)),*]),
                 columns: None$(.or(Some($crate::store::sql::query::columns_of::<$row>())))?,
             },)*]

@@ -1,13 +1,12 @@
 //! What passes that changed nothing leave behind.
 
 use crate::store::sql::query::{Document, queries};
-use crate::store::sql::sqlite;
 use postrider_core::mail::id::AccountId;
 use postrider_core::time::Micros;
 
 queries! {
     /// A text that writes what passes which changed nothing leave behind.
-    QuietText, sqlite::quiet::words:
+    QuietText, quiet:
     PassesProved { rows: Document };
     FoldersSettled { rows: Document };
     ListsProved { rows: Document };

@@ -1,7 +1,6 @@
 //! What runs, manifests and verification read.
 
 use crate::store::sql::query::{Document, queries, rows};
-use crate::store::sql::sqlite;
 use postrider_core::mail::body::BodyHash;
 use postrider_core::mail::id::{AccountId, FolderId};
 use postrider_core::time::Micros;
@@ -61,7 +60,7 @@ rows! {
 
 queries! {
     /// A text by which runs, manifests and verification read.
-    ReadText, sqlite::reading::words:
+    ReadText, reading:
     ManifestFolders { account: AccountId } -> ManifestFolder;
     /// Deleted ones, too.
     AllManifestFolders { account: AccountId } -> ManifestFolder;

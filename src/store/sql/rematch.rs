@@ -1,7 +1,6 @@
 //! Folders whose UIDs begin anew.
 
 use crate::store::sql::query::{Document, queries, rows};
-use crate::store::sql::sqlite;
 use postrider_core::mail::id::{AccountId, FolderId, MessageId, UidValidity};
 use postrider_core::time::Micros;
 
@@ -17,7 +16,7 @@ rows! {
 
 queries! {
     /// A text about a folder whose UIDs begin anew.
-    RematchText, sqlite::rematch::words:
+    RematchText, rematch:
     HeldKeys { folder: FolderId, after: u32, most: i64 } -> KeyColumns;
     ForgetSights { account: AccountId, folder: FolderId, uidvalidity: UidValidity };
     ForgetPlaces { folder: FolderId, uidvalidity: UidValidity };

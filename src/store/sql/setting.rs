@@ -1,7 +1,6 @@
 //! What says that database and data folder belong together.
 
 use crate::store::sql::query::{queries, rows};
-use crate::store::sql::sqlite;
 
 rows! {
     pub(in crate::store) struct Kept {
@@ -15,7 +14,7 @@ rows! {
 
 queries! {
     /// A text about settings, and about the numbers of events.
-    SettingText, sqlite::setting::words:
+    SettingText, setting:
     Setting { name: String } -> Kept;
     /// Notes that the numbers of events leap by so much.
     LeapRow { by: i64 };

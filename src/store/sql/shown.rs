@@ -2,7 +2,6 @@
 
 use crate::store::sql::query::{queries, rows};
 use crate::store::sql::reading::Counted;
-use crate::store::sql::sqlite;
 use postrider_core::mail::id::AccountId;
 use postrider_core::standing::Standing;
 use postrider_core::time::Micros;
@@ -170,7 +169,7 @@ rows! {
 
 queries! {
     /// A text by which faces read.
-    ShownText, sqlite::shown::words:
+    ShownText, shown:
     /// The one of this name, or all.
     StoredAccounts { name: Option<String> } -> StoredAccount;
     StoredFolders { account: AccountId } -> StoredFolder;

@@ -47,6 +47,8 @@ pub(super) mod control;
 pub(super) mod counts;
 pub(super) mod credential;
 pub(super) mod feeds;
+pub(in crate::store) mod file;
+pub(in crate::store) mod fold;
 pub(in crate::store) mod gathered;
 pub(super) mod held;
 pub(super) mod inserts;

@@ -40,12 +40,12 @@ fn shapes() -> Vec<Shape> {
 }
 
 async fn plan_of(text: impl Named) -> Vec<String> {
-    plan_of_words(text.words()).await
+    plan_of_words(text.words(Dialect::Sqlite)).await
 }
 
 async fn plan_of_words(words: &str) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
-    let db = crate::store::open(&dir.path().join("x.db")).await.unwrap();
+    let db = crate::store::open(&dir.path().join("x.db").into()).await.unwrap();
     let sql = format!("EXPLAIN QUERY PLAN {words}");
     let rows = db
         .writer
@@ -149,8 +149,8 @@ async fn a_folder_is_found_by_its_key() {
 #[tokio::test]
 async fn every_text_is_understood() {
     let dir = tempfile::tempdir().unwrap();
-    let db = crate::store::open(&dir.path().join("x.db")).await.unwrap();
-    let points = PointText::ALL.map(|text| (format!("{text:?}"), text.words()));
+    let db = crate::store::open(&dir.path().join("x.db").into()).await.unwrap();
+    let points = PointText::ALL.map(|text| (format!("{text:?}"), text.words(Dialect::Sqlite)));
     let texts = shapes().into_iter().map(|shape| (shape.name.to_owned(), shape.words));
     for (text, words) in texts.chain(points) {
         let sql = format!("EXPLAIN {words}");
@@ -167,7 +167,7 @@ async fn every_text_is_understood() {
 #[tokio::test]
 async fn every_text_is_what_is_said_of_it() {
     let dir = tempfile::tempdir().unwrap();
-    let db = crate::store::open(&dir.path().join("x.db")).await.unwrap();
+    let db = crate::store::open(&dir.path().join("x.db").into()).await.unwrap();
     for Shape { name, words, given, columns } in shapes() {
         let numbers = words.split('?').skip(1).filter_map(|behind| {
             let digits: String = behind.chars().take_while(char::is_ascii_digit).collect();
@@ -192,7 +192,7 @@ async fn a_message_is_not_given_a_body_without_octets() {
     let hash = BodyHash([10; 32]);
     for (length, is_taken) in [(9, true), (0, false)] {
         let dir = tempfile::tempdir().unwrap();
-        let db = crate::store::open(&dir.path().join("x.db")).await.unwrap();
+        let db = crate::store::open(&dir.path().join("x.db").into()).await.unwrap();
         let body = format!(
             "INSERT INTO body (hash, pack, \"offset\", length, stored_at) VALUES (x'{hash}', 1, 0, {length}, 0)"
         );

@@ -211,7 +211,7 @@ async fn a_question_goes_along_with_what_waits() {
 async fn rows_of_nothing_are_none() {
     const LACKING: u8 = 5;
     let dir = tempfile::tempdir().unwrap();
-    let db = crate::store::open(&dir.path().join("x.db")).await.unwrap();
+    let db = crate::store::open(&dir.path().join("x.db").into()).await.unwrap();
     for lacks in [false, true] {
         let tx = Transaction::from(db.begin().await.unwrap());
         let part = tx.begin(SavepointOf::Rows).await.unwrap();

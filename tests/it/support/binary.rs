@@ -1,5 +1,6 @@
 //! Runs the `postrider` that was built for the tests, in a folder of its own.
 
+use crate::support::database::TestDatabase;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -54,8 +55,8 @@ impl Postrider {
         self.dir.path().join(name)
     }
 
-    pub(crate) fn database(&self) -> PathBuf {
-        self.path("data/postrider.db")
+    pub(crate) fn database(&self) -> TestDatabase {
+        TestDatabase::File(self.path("data/postrider.db"))
     }
 
     /// Runs a shell command in the folder; `$0` is the binary.

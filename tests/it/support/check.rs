@@ -1,12 +1,11 @@
 //! The verifier: a mirror against the mailbox it is of, and the database's own promises.
 
 use crate::support::binary::Postrider;
+use crate::support::database::{TestDatabase, ask, rows};
 use postrider_core::mail::flags::Flags;
 use postrider_imapd::{Mail, Mailbox};
-use sea_orm::{ConnectionTrait, Database, DbBackend, Statement};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::path::Path;
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
@@ -23,77 +22,8 @@ pub(crate) fn expected(mailbox: &Mailbox) -> Vec<String> {
     lines
 }
 
-/// One text of the first row of a query; numbers as text.
-pub(crate) fn ask(database: &Path, sql: &str) -> String {
-    rows(database, sql).into_iter().next().unwrap_or_default()
-}
-
-/// The first column of a query, as text.
-pub(crate) fn rows(database: &Path, sql: &str) -> Vec<String> {
-    let url = format!("sqlite://{}?mode=ro", database.display());
-    let sql = format!("SELECT CAST(x AS TEXT) FROM ({sql})");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let read = move || {
-        runtime.block_on(async {
-            let db = Database::connect(url).await.unwrap();
-            let rows =
-                db.query_all_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.unwrap();
-            let texts = rows
-                .iter()
-                .map(|row| row.try_get_by_index::<Option<String>>(0).unwrap().unwrap_or_default())
-                .collect();
-            db.close().await.unwrap();
-            texts
-        })
-    };
-    // A thread of its own, so that it can be called from inside a runtime.
-    std::thread::spawn(read).join().unwrap()
-}
-
-/// Runs SQL that changes the database.
-pub(crate) fn change(database: &Path, sql: &'static str) {
-    let url = format!("sqlite://{}?mode=rw", database.display());
-    let run = move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let db = Database::connect(url).await.unwrap();
-            db.execute_unprepared(sql).await.unwrap();
-            db.close().await.unwrap();
-        });
-    };
-    std::thread::spawn(run).join().unwrap();
-}
-
-/// Holds the database locked, as another process would, while `work` is done.
-pub(crate) fn locked<T>(database: &Path, work: impl FnOnce() -> T) -> T {
-    let url = format!("sqlite://{}?mode=rw", database.display());
-    let (held, is_held) = std::sync::mpsc::channel();
-    let (done, is_done) = std::sync::mpsc::channel::<()>();
-    let holder = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let mut options = sea_orm::ConnectOptions::new(url);
-            options
-                .max_connections(1)
-                .map_sqlx_sqlite_opts(|o| o.busy_timeout(std::time::Duration::from_secs(30)));
-            let db = Database::connect(options).await.unwrap();
-            db.execute_unprepared("BEGIN IMMEDIATE").await.unwrap();
-            held.send(()).unwrap();
-            // Dropped by who is done, or who panicked.
-            let _ended = is_done.recv();
-            db.execute_unprepared("ROLLBACK").await.unwrap();
-            db.close().await.unwrap();
-        });
-    });
-    is_held.recv().unwrap();
-    let told = work();
-    drop(done);
-    holder.join().unwrap();
-    told
-}
-
 /// The numbers that must not move when nothing has changed.
-pub(crate) fn state(database: &Path) -> Vec<String> {
+pub(crate) fn state(database: &TestDatabase) -> Vec<String> {
     [
         "SELECT count(*) AS x FROM message",
         "SELECT count(*) || ':' || COALESCE(sum(began_at), 0) || ':' || COALESCE(sum(ended_at), 0) AS x FROM location",
@@ -106,7 +36,7 @@ pub(crate) fn state(database: &Path) -> Vec<String> {
 
 /// What was told, but for runs: of each message, by its body, in its order; of folders and the
 /// account, sorted.
-pub(crate) fn told(database: &Path) -> BTreeMap<String, Vec<String>> {
+pub(crate) fn told(database: &TestDatabase) -> BTreeMap<String, Vec<String>> {
     let sql = "SELECT COALESCE(hex(b.hash), '') || ' ' || e.kind || ' ' || COALESCE(f.path, '') || ' backfill ' || e.backfill \
                || ' ' || COALESCE(e.data->>'what', '') || ' count ' || COALESCE(e.data->>'count', '') || ' ' || COALESCE(\
                (SELECT group_concat(c.path || '/' || (j.value->>'uid') || '/' || (j.value->>'flags'), ', ') \
@@ -136,7 +66,7 @@ pub(crate) fn equal(postrider: &Postrider, account: &str, mailbox: &Mailbox) {
 }
 
 /// What must be true of a database at any time.
-pub(crate) fn consistent(database: &Path) {
+pub(crate) fn consistent(database: &TestDatabase) {
     for (sql, want) in [
         ("SELECT count(*) - COALESCE(max(seq), 0) AS x FROM event", "0"),
         (

@@ -2,6 +2,7 @@
 
 use crate::support::binary::{Postrider, Running};
 use crate::support::check::expected;
+use crate::support::database::TestDatabase;
 use postrider_imapd::Mailbox;
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -192,7 +193,7 @@ impl Served {
 }
 
 /// How long until a query of the database says this.
-pub(crate) fn until(database: &Path, sql: &str, want: &str) -> Duration {
+pub(crate) fn until(database: &TestDatabase, sql: &str, want: &str) -> Duration {
     let began = Instant::now();
     let mut last = String::new();
     while began.elapsed() < PATIENCE {

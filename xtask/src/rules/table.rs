@@ -360,7 +360,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "round anew",
-        changes: &[(LISTING, "            walk.others.clear();\n", "")],
+        changes: &[(LISTING, "            walk.found.others.clear();\n", "")],
         world: "kind=deltas,tokens=1,excludes=0,lies=0",
         seen: false,
     },

@@ -35,7 +35,7 @@ impl FeedWork {
             // Not in this place is not gone: it may be in one whose feed was not read yet.
             let elsewhere = match &walk.kind {
                 WalkKind::Round(place) => {
-                    before && row.places.contains(place) && !walk.others.contains(&row.id)
+                    before && row.places.contains(place) && !walk.found.others.contains(&row.id)
                 }
                 WalkKind::Compare | WalkKind::First | WalkKind::Place(_) => false,
             };
@@ -43,7 +43,7 @@ impl FeedWork {
                 // What is kept where nobody looks is not listed where each place has its feed.
                 WalkKind::Compare => {
                     let kept = by_place && row.places.is_empty();
-                    before && !kept && !walk.seen.contains(&message)
+                    before && !kept && !walk.found.seen.contains(&message)
                 }
                 WalkKind::Round(_) | WalkKind::First | WalkKind::Place(_) => false,
             };
@@ -60,8 +60,12 @@ impl FeedWork {
             // What is kept where nobody looks is as it was then; that it came back is a question.
             let kept = row.places.is_empty();
             let stays = kept
-                && walk.got.iter().any(|(test, got)| is_hidden(test) && got.contains(&message));
-            let differs = walk.got.iter().any(|(test, got)| {
+                && walk
+                    .found
+                    .got
+                    .iter()
+                    .any(|(test, got)| is_hidden(test) && got.contains(&message));
+            let differs = walk.found.got.iter().any(|(test, got)| {
                 let (is_in, shown) = (fits(test), got.contains(&message));
                 if shows_state {
                     before && is_in && !shown && !by_place
@@ -71,16 +75,16 @@ impl FeedWork {
                     is_in != shown
                 }
             });
-            let is_back = kept && tells && !stays && walk.seen.contains(&message);
+            let is_back = kept && tells && !stays && walk.found.seen.contains(&message);
             // A computed place that is synced from now on.
             let computed = !kept
                 && tells
                 && self.rows.derive(row.places.iter().copied(), true).places != row.places;
             let differs = differs || computed;
             if absent {
-                walk.absent.insert(row.id);
+                walk.found.absent.insert(row.id);
             } else if differs || is_back || elsewhere {
-                walk.differ.insert(row.id);
+                walk.found.differ.insert(row.id);
             }
         }
         match last {
@@ -104,7 +108,7 @@ impl FeedWork {
     pub(super) fn on_away(&mut self, ids: Vec<Identity>, cx: &mut Cx<'_>) {
         let Some(walk) = &mut self.walk else { return };
         let last = ids.last().filter(|_| ids.len() >= CHUNK).cloned();
-        walk.absent.extend(ids.into_iter().filter(|id| !walk.others.contains(id)));
+        walk.found.absent.extend(ids.into_iter().filter(|id| !walk.found.others.contains(id)));
         match last {
             Some(last) => self.look_at_away(Some(last), cx),
             None => self.ask_questions(cx),
@@ -116,10 +120,10 @@ impl FeedWork {
         let owner = FeedOwner::Walk(self.generation);
         let Some(walk) = &mut self.walk else { return };
         let session = walk.session;
-        let (of, absent) = if walk.absent.is_empty() {
-            (&mut walk.differ, None)
+        let (of, absent) = if walk.found.absent.is_empty() {
+            (&mut walk.found.differ, None)
         } else {
-            (&mut walk.absent, Some(session))
+            (&mut walk.found.absent, Some(session))
         };
         let mut ids = Vec::new();
         while let Some(id) = of.pop_first() {
@@ -131,7 +135,7 @@ impl FeedWork {
         if ids.is_empty() {
             return self.close_walk(cx);
         }
-        walk.news = true;
+        walk.found.news = true;
         walk.turn = WalkTurn::Questioned;
         self.send(owner, FeedStep::Questions { ids, absent }, cx);
     }
@@ -150,7 +154,7 @@ impl FeedWork {
                 let (place, session, to) = (*place, walk.session, walk.cursor.clone());
                 FeedStep::Words { place, from: None, to, session, items: Vec::new() }
             }
-            WalkKind::Compare if walk.news || !walk.ripe => return self.pay(cx),
+            WalkKind::Compare if walk.found.news || !walk.ripe => return self.pay(cx),
             WalkKind::Compare
                 if self.placing.placed_at.is_none_or(|at| at < walk.began)
                     && self.traits.by_place =>
@@ -176,7 +180,7 @@ impl FeedWork {
         }
         let count = self.comparable(count);
         let Some(walk) = &mut self.walk else { return };
-        let seen = walk.seen.len() + walk.others.len();
+        let seen = walk.found.seen.len() + walk.found.others.len();
         walk.turn = WalkTurn::Tallying(count.unwrap_or(seen as u64));
         cx.read(owner, Query::Feed(FeedQuery::Tally));
     }
@@ -190,8 +194,8 @@ impl FeedWork {
         let uncounted = self.traits.by_place && self.rows.excluded().next().is_some();
         let Some(walk) = &self.walk else { return };
         let WalkTurn::Tallying(count) = walk.turn else { return };
-        let seen = (walk.seen.len() + walk.others.len()) as u64;
-        let fits = (uncounted || walk.seen.len() as u64 == tally.held)
+        let seen = (walk.found.seen.len() + walk.found.others.len()) as u64;
+        let fits = (uncounted || walk.found.seen.len() as u64 == tally.held)
             && tally.owed == 0
             && settled
             && self.unbegun().is_none()
@@ -212,7 +216,8 @@ impl FeedWork {
         self.proof.compared = Some(walk.began);
         let debt = walk.pays;
         walk.turn = WalkTurn::Ending;
-        let is_empty = walk.seen.is_empty() && walk.others.is_empty() && !walk.news;
+        let is_empty =
+            walk.found.seen.is_empty() && walk.found.others.is_empty() && !walk.found.news;
         if let Some(count) = self.hollow.take().filter(|_| is_empty) {
             cx.leave(format!("the server counts {count} messages, and its list shows none"));
         }

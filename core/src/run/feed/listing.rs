@@ -12,9 +12,9 @@ use crate::run::feed::lane::DEAD;
 use crate::run::feed::owner::{Cx, FeedOwner};
 use crate::run::feed::state::FeedWork;
 use crate::run::feed::trail::Trail;
-use crate::run::feed::walk::{Leg, MOST_ROWS, Test, Walk, WalkKind, WalkTurn};
+use crate::run::feed::walk::{Found, Leg, MOST_ROWS, Test, Walk, WalkKind, WalkTurn};
 use crate::run::reads::{FeedQuery, KnownMail, Query};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 /// Rows that one list may show before it is asked how many messages there are.
 const UNASKED: u64 = 2000;
@@ -58,14 +58,7 @@ impl FeedWork {
             trail: Trail::default(),
             pages: 0,
             page: Vec::new(),
-            seen: BTreeSet::new(),
-            got: Vec::new(),
-            here: BTreeSet::new(),
-            others: BTreeSet::new(),
-            hidden: BTreeSet::new(),
-            news: false,
-            differ: BTreeSet::new(),
-            absent: BTreeSet::new(),
+            found: Found::default(),
             cursor: None,
             kind,
         });
@@ -243,7 +236,7 @@ impl FeedWork {
             cx.leave("a list has no end".to_owned());
             return self.give_up_walk();
         }
-        walk.others.extend(items.iter().map(|item| item.id.clone()));
+        walk.found.others.extend(items.iter().map(|item| item.id.clone()));
         match next {
             Onward::Page(token) => walk.token = Some(token),
             Onward::Cursor { cursor, .. } => walk.cursor = Some(cursor),
@@ -278,19 +271,19 @@ impl FeedWork {
         });
         let in_hidden = leg.as_ref().is_some_and(|leg| leg.away);
         if in_hidden && leg.as_ref().is_some_and(|leg| leg.within != Within::All) {
-            walk.hidden.extend(page.iter().map(|(id, _)| id.clone()));
+            walk.found.hidden.extend(page.iter().map(|(id, _)| id.clone()));
         }
         for (id, state) in page {
             let Some(row) = known.get(&id) else {
                 let away = state.is_some_and(|state| self.rows.ours(&state.places).is_away);
-                walk.news = true;
+                walk.found.news = true;
                 news.push((id, away || in_hidden));
                 continue;
             };
             match row.message.filter(|_| !row.deleted) {
                 Some(message) => {
-                    walk.seen.insert(message);
-                    walk.here.insert(message);
+                    walk.found.seen.insert(message);
+                    walk.found.here.insert(message);
                     let differs = state.is_some_and(|state| {
                         let ours = self.rows.ours(&state.places).places;
                         // What is kept where nobody looks is as it was then.
@@ -298,7 +291,7 @@ impl FeedWork {
                         !kept && (&ours, &state.flags) != (&row.places, &row.flags)
                     });
                     if differs && !row.owed {
-                        walk.differ.insert(id);
+                        walk.found.differ.insert(id);
                     }
                 }
                 None if row.owed => {
@@ -307,15 +300,15 @@ impl FeedWork {
                         |state: SeenState| !self.rows.ours(&state.places).places.is_empty();
                     let came = match state {
                         Some(state) => is_back(state),
-                        None => tells && !walk.hidden.contains(&id),
+                        None => tells && !walk.found.hidden.contains(&id),
                     };
                     if row.away && came {
-                        walk.differ.insert(id.clone());
+                        walk.found.differ.insert(id.clone());
                     }
-                    walk.others.insert(id);
+                    walk.found.others.insert(id);
                 }
                 None => {
-                    walk.news = true;
+                    walk.found.news = true;
                     news.push((id, in_hidden));
                 }
             }
@@ -332,9 +325,9 @@ impl FeedWork {
         let Some(walk) = &mut self.walk else { return };
         walk.turn = WalkTurn::Next;
         if walk.token.is_none() && !matches!(walk.kind, WalkKind::Round(_)) {
-            let here = std::mem::take(&mut walk.here);
+            let here = std::mem::take(&mut walk.found.here);
             let test = walk.legs.pop_front().and_then(|leg| leg.test);
-            walk.got.extend(test.map(|test| (test, here)));
+            walk.found.got.extend(test.map(|test| (test, here)));
             walk.trail = Trail::default();
         }
         self.plan_walk(cx);
@@ -367,10 +360,10 @@ impl FeedWork {
         let Some(walk) = &mut self.walk else { return };
         walk.dead += 1;
         walk.token = None;
-        walk.here.clear();
+        walk.found.here.clear();
         if let WalkKind::Round(_) = walk.kind {
             // Its cursor will be of now: what was shown before says nothing any more.
-            walk.others.clear();
+            walk.found.others.clear();
             walk.began = cx.stamp();
         }
         walk.trail = Trail::default();

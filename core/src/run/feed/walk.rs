@@ -96,6 +96,14 @@ pub(super) struct Walk {
     pub(super) pages: u32,
     /// The page that is being looked at.
     pub(super) page: Vec<(Identity, Option<SeenState>)>,
+    pub(super) found: Found,
+    /// The cursor that a first round has told.
+    pub(super) cursor: Option<FeedCursor>,
+}
+
+/// What a walk has shown so far.
+#[derive(Debug, Default)]
+pub(super) struct Found {
     pub(super) seen: BTreeSet<MessageId>,
     /// For each list that is compared: who is in it.
     pub(super) got: Vec<(Test, BTreeSet<MessageId>)>,
@@ -108,8 +116,6 @@ pub(super) struct Walk {
     pub(super) news: bool,
     pub(super) differ: BTreeSet<Identity>,
     pub(super) absent: BTreeSet<Identity>,
-    /// The cursor that a first round has told.
-    pub(super) cursor: Option<FeedCursor>,
 }
 
 impl Walk {

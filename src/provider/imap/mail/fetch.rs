@@ -8,7 +8,7 @@ use crate::provider::head::Head;
 use crate::provider::imap::link::PACE;
 use crate::provider::imap::mail::handover::{Asker, Cost, HandOver};
 use crate::provider::imap::mail::page::{
-    Active, Alone, CameSince, Reading, SET_OCTETS, is_answer, is_of, merge, stray, tagged,
+    Active, Alone, CameSince, Parts, Reading, SET_OCTETS, is_answer, is_of, merge, stray, tagged,
 };
 use crate::provider::imap::mail::recognise::item;
 use crate::provider::imap::mail::row::{Meta, Row};
@@ -26,7 +26,7 @@ use postrider_core::mail::uid_set::UidSet;
 use postrider_core::mime;
 use postrider_core::provider::folders::FolderRequest;
 use postrider_core::provider::{Answer, Request};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::OwnedSemaphorePermit;
@@ -88,7 +88,7 @@ impl ImapSession {
             // Behind the page that is being read, the next one's FETCH goes out at once. Without a
             // credit at hand it waits its turn: who holds one must not wait for another.
             if reading.pages.len() < most
-                && front.pieces.is_empty()
+                && front.parts.pieces.is_empty()
                 && queue.front().is_some_and(|ask| is_of(&ask.request, front))
                 && let Ok(credit) = Arc::clone(&self.credits).try_acquire_owned()
                 && let Some(ask) = queue.pop_front()
@@ -97,8 +97,8 @@ impl ImapSession {
                 continue;
             }
             // What comes by ranges waits until nothing else is on its way.
-            let is_alone =
-                front.pieces.is_empty() || reading.pages.iter().all(|page| page.open.is_empty());
+            let is_alone = front.parts.pieces.is_empty()
+                || reading.pages.iter().all(|page| page.open.is_empty());
             if front.open.is_empty() && is_alone {
                 self.settle_front(reading).await?;
                 came = CameSince::begin(Instant::now());
@@ -200,13 +200,13 @@ impl ImapSession {
             open: Vec::new(),
             broken: None,
             alone: None,
-            told: BTreeMap::new(),
             began: Instant::now(),
             octets: 0,
             cost: Cost { _credit: credit, _units: None },
-            unasked: UidSet::new(),
-            flagless: BTreeSet::new(),
-            pieces: if pieces { uids.iter().collect() } else { BTreeSet::new() },
+            parts: Parts {
+                pieces: if pieces { uids.iter().collect() } else { BTreeSet::new() },
+                ..Parts::default()
+            },
         });
         let Some(page) = reading.pages.back_mut() else { return Ok(()) };
         let refused = match self.pay(lane).await {
@@ -241,28 +241,30 @@ impl ImapSession {
         // What was refused just now is not asked for again.
         page.names = self.conn.offered.names_of(page.names);
         let kept = self.sink.kept(&self.account, &page.remote_id, page.uidvalidity.0);
-        page.pieces.extend(kept.iter().filter(|uid| uids.contains(**uid)));
+        page.parts.pieces.extend(kept.iter().filter(|uid| uids.contains(**uid)));
         // What is recognised is not read: what is kept of it is of no use.
         let known: Vec<u32> =
-            page.pieces.iter().copied().filter(|uid| !page.page.wants(*uid)).collect();
+            page.parts.pieces.iter().copied().filter(|uid| !page.page.wants(*uid)).collect();
         for uid in known {
-            page.pieces.remove(&uid);
+            page.parts.pieces.remove(&uid);
             self.sink.forget(&page.beginning(&self.account, uid));
         }
-        let is_whole = |uid: &u32| page.page.wants(*uid) && !page.pieces.contains(uid);
-        page.unasked = uids.iter().filter(is_whole).collect();
+        let is_whole = |uid: &u32| page.page.wants(*uid) && !page.parts.pieces.contains(uid);
+        page.parts.unasked = uids.iter().filter(is_whole).collect();
         self.ask_below(page).await
     }
 
     /// Asks for what the page lacks in front of the next message that is read by ranges: it is
     /// handed over before that is begun.
     async fn ask_below(&mut self, page: &mut Active) -> Result<(), Failure> {
-        page.pieces.retain(|uid| page.page.wants(*uid));
-        let next = page.pieces.first().copied();
+        page.parts.pieces.retain(|uid| page.page.wants(*uid));
+        let next = page.parts.pieces.first().copied();
         let below = next.map(|uid| UidSet::range(1, uid.saturating_sub(1)));
-        let now =
-            below.map_or_else(|| page.unasked.clone(), |below| page.unasked.intersect(&below));
-        page.unasked = page.unasked.minus(&now);
+        let now = below.map_or_else(
+            || page.parts.unasked.clone(),
+            |below| page.parts.unasked.intersect(&below),
+        );
+        page.parts.unasked = page.parts.unasked.minus(&now);
         let items = items(page.names);
         for set in now.chunks(SET_OCTETS) {
             let tag = self.conn.send(format!("UID FETCH {set} {items}").as_bytes(), false).await?;
@@ -340,13 +342,13 @@ impl ImapSession {
         let page = pages.iter_mut().find(|p| p.page.wants(uid));
         if let (None, Some(page)) = (&line.body, page) {
             // It is told in parts: what this one says is kept for the one that has the body.
-            let told = page.told.remove(&uid).unwrap_or_default();
+            let told = page.parts.told.remove(&uid).unwrap_or_default();
             merge(&mut line, told);
-            page.told.insert(uid, line);
+            page.parts.told.insert(uid, line);
             return stray(pages);
         }
         for page in pages.iter_mut() {
-            if let Some(told) = page.told.remove(&uid) {
+            if let Some(told) = page.parts.told.remove(&uid) {
                 merge(&mut line, told);
             }
         }
@@ -458,10 +460,10 @@ impl ImapSession {
         }
         let question = front.page.next();
         let (uid, index) = match question {
-            Question::Alone(uid) if front.unasked.contains(uid) => {
+            Question::Alone(uid) if front.parts.unasked.contains(uid) => {
                 return self.ask_below(front).await;
             }
-            Question::Alone(uid) if front.pieces.contains(&uid) => {
+            Question::Alone(uid) if front.parts.pieces.contains(&uid) => {
                 self.hand_over_part(reading).await?;
                 return self.settle_apart(reading, uid).await;
             }

@@ -101,15 +101,21 @@ pub(in crate::provider::imap) struct Active {
     pub(in crate::provider::imap) broken: Option<Failure>,
     /// The lone question that is open.
     pub(in crate::provider::imap) alone: Option<Alone>,
-    /// Lines about its messages that came without a body: another line has it (RFC 3501 allows to
-    /// tell in parts).
-    pub(in crate::provider::imap) told: BTreeMap<u32, FetchLine>,
+    pub(in crate::provider::imap) parts: Parts,
     /// Useful octets that the session had read then.
     pub(in crate::provider::imap) octets: u64,
     /// When its FETCH was sent, or when it last was seen to keep the pace.
     pub(in crate::provider::imap) began: Instant,
     /// Held until the page is handed over.
     pub(in crate::provider::imap) cost: Cost,
+}
+
+/// Messages of a page that do not come in one line.
+#[derive(Debug, Default)]
+pub(in crate::provider::imap) struct Parts {
+    /// Lines about its messages that came without a body: another line has it (RFC 3501 allows to
+    /// tell in parts).
+    pub(in crate::provider::imap) told: BTreeMap<u32, FetchLine>,
     /// Messages behind one that is asked for by ranges.
     pub(in crate::provider::imap) unasked: UidSet,
     /// Messages that are asked for by ranges.
@@ -128,7 +134,7 @@ impl Active {
     ) -> Option<Came> {
         let uid = meta.uid;
         let came = Row::of(meta, self.names, number);
-        if came.is_none() && !self.flagless.insert(uid) {
+        if came.is_none() && !self.parts.flagless.insert(uid) {
             self.page.missed(uid, None);
         }
         came

@@ -114,7 +114,7 @@ impl ImapSession {
     ) -> Result<(), Failure> {
         let Reading { pages, unsealed, hand, apart, .. } = reading;
         let Some(front) = pages.front_mut() else { return Ok(()) };
-        front.pieces.remove(&uid);
+        front.parts.pieces.remove(&uid);
         let of = front.beginning(&self.account, uid);
         // Whatever an odd line has left there is none of it.
         self.sink.abandon();

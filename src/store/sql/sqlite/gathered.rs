@@ -1,7 +1,7 @@
 //! Statements that go together: the way to SQLite's own thread and back costs more than a small write
 //! does. It takes a text of several statements, and numbers a text's parameters from the first one on.
 
-use crate::store::sql::query::Named;
+use crate::store::sql::query::{Dialect, Named};
 use sea_orm::Value;
 
 /// Rows of one text that go together, at most.
@@ -17,7 +17,7 @@ pub(in crate::store) fn lot(rows: usize) -> Option<usize> {
 /// A text that inserts a row, for so many rows.
 pub(in crate::store) fn repeated(text: impl Named, count: usize) -> String {
     const BEFORE: &str = "VALUES ";
-    let words = text.words();
+    let words = text.words(Dialect::Sqlite);
     let row = words.find(BEFORE).map_or(words.len(), |at| at + BEFORE.len());
     let (head, row) = words.split_at(row);
     let (row, tail) = row.split_at(row.find(')').map_or(0, |at| at + 1));

@@ -11,7 +11,7 @@ use crate::recovery::history::History;
 use crate::run::context::{Common, RunCtx, RunStart};
 use crate::run::event::{AccountSnapshot, Action};
 use crate::run::feed::trail::Trail;
-use crate::run::feed::walk::Walk;
+use crate::run::feed::walk::{Found, Walk};
 use crate::run::reads::QuietProof;
 use crate::run::scope::Scope;
 use crate::run::settings::Settings;
@@ -37,14 +37,7 @@ fn walk() -> Walk {
         trail: Trail::default(),
         pages: 1,
         page: Vec::new(),
-        seen: BTreeSet::from([MessageId(1)]),
-        got: Vec::new(),
-        here: BTreeSet::new(),
-        others: BTreeSet::new(),
-        hidden: BTreeSet::new(),
-        news: false,
-        differ: BTreeSet::new(),
-        absent: BTreeSet::new(),
+        found: Found { seen: BTreeSet::from([MessageId(1)]), ..Found::default() },
         cursor: None,
     }
 }

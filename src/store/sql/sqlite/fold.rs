@@ -2,7 +2,7 @@
 //! does. Where a commit has to do it, that one takes tens of milliseconds.
 #![expect(clippy::disallowed_methods, reason = "a task beside the store, which hears of its end")]
 
-use crate::store::connect::Database;
+use crate::store::sql::sqlite::file::SqliteFile;
 use std::time::Duration;
 
 /// Pages of the log from which it is folded: as many as SQLite itself would let gather.
@@ -11,15 +11,15 @@ const MUCH: u64 = 1000;
 const TRANSACTION: u64 = 32;
 const ROW: u64 = 2;
 /// Nobody has written for so long.
-pub(super) const PAUSE: Duration = Duration::from_millis(500);
+pub(in crate::store) const PAUSE: Duration = Duration::from_millis(500);
 
 /// Longest wait for the disk.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Folds the log; tells when that is over, however it has ended.
-pub(super) fn begin(db: Database, over: impl FnOnce() + Send + 'static) {
+pub(in crate::store) fn begin(file: SqliteFile, over: impl FnOnce() + Send + 'static) {
     tokio::spawn(async move {
-        match tokio::time::timeout(DEADLINE, db.fold()).await {
+        match tokio::time::timeout(DEADLINE, file.fold()).await {
             Ok(Ok(())) => {}
             Ok(Err(e)) => tracing::debug!("the write-ahead log cannot be folded now: {e}"),
             Err(_) => {
@@ -32,7 +32,7 @@ pub(super) fn begin(db: Database, over: impl FnOnce() + Send + 'static) {
 
 /// What has gathered in the log.
 #[derive(Debug, Default)]
-pub(super) struct Gathered {
+pub(in crate::store) struct Gathered {
     /// Pages, about.
     pages: u64,
     /// As many were there when the pause that is awaited began.
@@ -42,12 +42,12 @@ pub(super) struct Gathered {
 
 impl Gathered {
     /// A transaction of so many rows was kept.
-    pub(super) fn kept(&mut self, rows: usize) {
+    pub(in crate::store) fn kept(&mut self, rows: usize) {
         self.pages += TRANSACTION + ROW * rows as u64;
     }
 
     /// Whether a pause is to be awaited from now on.
-    pub(super) fn awaits_pause(&mut self) -> bool {
+    pub(in crate::store) fn awaits_pause(&mut self) -> bool {
         let begins = self.pages >= MUCH && self.awaited.is_none() && !self.folding;
         if begins {
             self.awaited = Some(self.pages);
@@ -56,7 +56,7 @@ impl Gathered {
     }
 
     /// The time of a pause is over: whether it was one, and the log is folded now.
-    pub(super) fn folds(&mut self) -> bool {
+    pub(in crate::store) fn folds(&mut self) -> bool {
         self.folding = self.awaited.take() == Some(self.pages);
         if self.folding {
             self.pages = 0;
@@ -65,7 +65,7 @@ impl Gathered {
     }
 
     /// It is folded, or cannot be now.
-    pub(super) fn folded(&mut self) {
+    pub(in crate::store) fn folded(&mut self) {
         self.folding = false;
     }
 }
