@@ -4,7 +4,7 @@
 use std::fmt;
 
 /// Signs of a text that are kept.
-const LONGEST: usize = 16 * 1024;
+const LONGEST_TEXT: usize = 16 * 1024;
 
 /// A text without control characters (C0, C1), line and paragraph separators, and marks that change
 /// the direction of writing (Unicode, UAX #9); at most 16,384 characters. What separated words is a
@@ -43,7 +43,7 @@ fn cleaned(text: &str) -> String {
         c if c.is_control() || is_bidi(c) => None,
         c => Some(c),
     });
-    plain.take(LONGEST).collect()
+    plain.take(LONGEST_TEXT).collect()
 }
 
 impl From<&str> for PlainText {
@@ -54,7 +54,7 @@ impl From<&str> for PlainText {
 
 impl From<String> for PlainText {
     fn from(text: String) -> Self {
-        let is_plain = text.len() <= LONGEST && text.bytes().all(|b| matches!(b, b' '..=b'~'));
+        let is_plain = text.len() <= LONGEST_TEXT && text.bytes().all(|b| matches!(b, b' '..=b'~'));
         if is_plain { Self(text) } else { Self(cleaned(&text)) }
     }
 }
@@ -108,7 +108,7 @@ mod tests {
             assert_eq!(PlainText::from(text), plain);
             assert_eq!(PlainText::from(text.to_owned()), plain, "owned");
         }
-        assert_eq!(PlainText::from("x".repeat(50_000)).len(), LONGEST);
-        assert_eq!(PlainText::from("ü".repeat(50_000)).chars().count(), LONGEST);
+        assert_eq!(PlainText::from("x".repeat(50_000)).len(), LONGEST_TEXT);
+        assert_eq!(PlainText::from("ü".repeat(50_000)).chars().count(), LONGEST_TEXT);
     }
 }

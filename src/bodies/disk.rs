@@ -8,7 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Less than this goes through the page cache: who is told of new mail reads it soon.
-const LEAST: usize = 64 * 1024;
+const DIRECT_FROM: usize = 64 * 1024;
 
 /// A disk. All calls block; they are made from a pack's own thread.
 pub trait Disk: Send + Sync + 'static {
@@ -86,7 +86,7 @@ fn parts(offset: u64, bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let before = usize::try_from(offset.next_multiple_of(ALIGN as u64) - offset).ok()?;
     let (head, rest) = bytes.split_at_checked(before)?;
     let (middle, tail) = rest.split_at_checked(rest.len() / ALIGN * ALIGN)?;
-    (middle.len() >= LEAST && middle.as_ptr().addr().is_multiple_of(ALIGN))
+    (middle.len() >= DIRECT_FROM && middle.as_ptr().addr().is_multiple_of(ALIGN))
         .then_some((head, middle, tail))
 }
 
@@ -160,7 +160,7 @@ mod tests {
                     rest = &rest[taken..];
                 }
                 // Memory that lies otherwise than the file goes through the cache.
-                let odd = vec![n as u8; LEAST + 4097];
+                let odd = vec![n as u8; DIRECT_FROM + 4097];
                 disk.append(&odd[1..]).unwrap();
                 want.extend_from_slice(&odd[1..]);
                 disk.sync_data().unwrap();

@@ -19,7 +19,7 @@ pub(super) enum Edge {
 }
 
 /// What a sink sends to its threads.
-pub(super) enum Passing {
+pub(super) enum HasherOrder {
     /// Append a block to a pack, creating it if it is new.
     Block { pack: i64, block: Block, edges: Vec<Edge>, back: mpsc::UnboundedSender<Block> },
     /// Unlink a file in which nothing lies that anybody will name.
@@ -40,7 +40,7 @@ pub(super) enum Passing {
 ///
 /// # Errors
 /// Class storage when no thread can be had.
-pub(super) fn start(orders: SyncSender<Order>) -> Result<mpsc::Sender<Passing>, Failure> {
+pub(super) fn start(orders: SyncSender<Order>) -> Result<mpsc::Sender<HasherOrder>, Failure> {
     let (sender, receiver) = mpsc::channel(BLOCKS_AHEAD);
     std::thread::Builder::new()
         .name("hash".into())
@@ -49,20 +49,20 @@ pub(super) fn start(orders: SyncSender<Order>) -> Result<mpsc::Sender<Passing>, 
     Ok(sender)
 }
 
-fn run(mut passing: mpsc::Receiver<Passing>, orders: &SyncSender<Order>) {
+fn run(mut passing: mpsc::Receiver<HasherOrder>, orders: &SyncSender<Order>) {
     let mut hasher = Hasher::default();
     while let Some(passing) = passing.blocking_recv() {
         let order = match passing {
-            Passing::Block { pack, block, edges, back } => {
+            HasherOrder::Block { pack, block, edges, back } => {
                 hasher.take(block.bytes(), &edges);
                 Order::Write { pack, block, back }
             }
-            Passing::Forget { pack } => Order::Forget { pack },
-            Passing::Seal { keep, edges, haste, reply } => {
+            HasherOrder::Forget { pack } => Order::Forget { pack },
+            HasherOrder::Seal { keep, edges, haste, reply } => {
                 hasher.take(&[], &edges);
                 Order::Seal { keep, hashes: std::mem::take(&mut hasher.done), haste, reply }
             }
-            Passing::Hurry => Order::Hurry,
+            HasherOrder::Hurry => Order::Hurry,
         };
         // A writer that is gone has dropped whoever waits for it.
         if orders.send(order).is_err() {

@@ -2,7 +2,7 @@
 
 use crate::bodies::beginnings::Beginnings;
 use crate::bodies::disk::{Disk, make_dir};
-use crate::bodies::hasher::{self, Passing};
+use crate::bodies::hasher::{self, HasherOrder};
 use crate::bodies::writer;
 use postrider_core::failure::{Class, Failure, Provenance, Reach, When};
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 /// Packs that are kept for whoever has mail next.
 const RESTING: usize = 32;
 /// How soon who was refused for want of room asks again.
-const AGAIN: Duration = Duration::from_secs(5);
+const ROOM_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// A message beyond this that does not fit is left alone; a smaller one means that the disk is
 /// full.
 const LARGE_ALONE: u64 = 16 * 1024 * 1024;
@@ -47,7 +47,7 @@ pub struct PackDir {
 
 /// A pack that is durable up to `offset`, its end, and the thread that appends to it.
 pub(super) struct Lease {
-    pub(super) orders: mpsc::Sender<Passing>,
+    pub(super) orders: mpsc::Sender<HasherOrder>,
     pub(super) pack: i64,
     pub(super) offset: u64,
 }
@@ -161,7 +161,7 @@ impl PackDir {
                 mib(free),
                 mib(min)
             );
-            return Err(Failure::storage(text).when(When::After(AGAIN)));
+            return Err(Failure::storage(text).when(When::After(ROOM_AGAIN_AFTER)));
         }
         if octets <= free - min {
             let unasked = UNASKED.min((free - min - octets) / 2);
@@ -177,7 +177,7 @@ impl PackDir {
         if octets > LARGE_ALONE {
             return Err(Failure { reach: Reach::Message, ..Failure::storage(text) });
         }
-        Err(Failure::storage(text).when(When::After(AGAIN)))
+        Err(Failure::storage(text).when(When::After(ROOM_AGAIN_AFTER)))
     }
 
     /// Whether there is room left for a body that goes on, and has taken so many octets that nobody
@@ -255,7 +255,7 @@ impl PackDir {
     ///
     /// # Errors
     /// Class storage when no thread can be had.
-    pub(super) fn writer(&self) -> Result<mpsc::Sender<Passing>, Failure> {
+    pub(super) fn writer(&self) -> Result<mpsc::Sender<HasherOrder>, Failure> {
         hasher::start(writer::start(self.dir.clone(), Arc::clone(&self.disk))?)
     }
 

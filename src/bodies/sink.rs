@@ -7,7 +7,7 @@
 
 use crate::bodies::beginnings::Kept;
 use crate::bodies::block::Block;
-use crate::bodies::hasher::{Edge, Passing};
+use crate::bodies::hasher::{Edge, HasherOrder};
 use crate::bodies::pack::{Lease, PackDir};
 use crate::bodies::writer::{thread_gone, within};
 use postrider_core::failure::Failure;
@@ -61,7 +61,7 @@ enum End {
 pub struct PackSink {
     packs: Arc<PackDir>,
     /// The pack's thread, from the first body on.
-    orders: Option<mpsc::Sender<Passing>>,
+    orders: Option<mpsc::Sender<HasherOrder>>,
     regular: InPack,
     /// Something was written that no seal was begun for.
     unsealed: bool,
@@ -121,7 +121,7 @@ impl PackSink {
         if let Some(orders) = self.orders.clone() {
             // The writer may be behind; whoever abandons does not wait for it.
             if let Err(mpsc::error::TrySendError::Full(order)) =
-                orders.try_send(Passing::Forget { pack })
+                orders.try_send(HasherOrder::Forget { pack })
             {
                 tokio::spawn(async move { drop(orders.send(order).await) });
             }
@@ -139,7 +139,7 @@ impl PackSink {
         let next = self.spare.1.try_recv().unwrap_or_default();
         let block = std::mem::replace(&mut self.block, next);
         let (edges, back) = (std::mem::take(&mut self.edges), self.spare.0.clone());
-        let order = Passing::Block { pack: self.block_pack, block, edges, back };
+        let order = HasherOrder::Block { pack: self.block_pack, block, edges, back };
         room.send(order);
         Ok(())
     }
@@ -328,7 +328,7 @@ impl BodySink for PackSink {
     fn hurry(&mut self) {
         if let Some(orders) = &self.orders {
             // Where its threads are behind, what waits there is due before long.
-            drop(orders.try_send(Passing::Hurry));
+            drop(orders.try_send(HasherOrder::Hurry));
         }
     }
 
@@ -361,7 +361,7 @@ impl BodySink for PackSink {
         let (reply, sealed) = oneshot::channel();
         let edges = std::mem::take(&mut self.edges);
         let (keep, haste) = (self.regular.pack, haste == Haste::Now);
-        let order = Passing::Seal { keep, edges, haste, reply };
+        let order = HasherOrder::Seal { keep, edges, haste, reply };
         let Some(orders) = &self.orders else { return Err(Failure::bug("bodies without a pack")) };
         within(orders.send(order)).await?.map_err(|_| thread_gone())?;
         self.unsealed = false;

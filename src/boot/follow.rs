@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 /// Looks (one a second) after which a secret that could not be had is asked for again.
-const AGAIN: u32 = 60;
+const SECRET_AGAIN_AFTER: u32 = 60;
 /// Password files that a look looks at, each in its turn: what it costs does not grow with the
 /// accounts.
 const FILES: usize = 500;
@@ -121,7 +121,7 @@ impl Followed {
     /// be had is to be tried again.
     pub(super) fn has_new_secret(&mut self) -> bool {
         self.looks = self.looks.wrapping_add(1);
-        if self.lacking && self.looks.is_multiple_of(AGAIN) {
+        if self.lacking && self.looks.is_multiple_of(SECRET_AGAIN_AFTER) {
             return true;
         }
         let changed = |account: &Account| {

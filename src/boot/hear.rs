@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How often config, secrets and space are looked at.
-pub(super) const LOOK: Duration = Duration::from_secs(1);
+pub(super) const SURROUNDINGS_LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A config file that is watched.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl Signals {
             _ = self.interrupt.recv() => Heard::End,
             _ = self.terminate.recv() => Heard::End,
             _ = self.hangup.recv() => Heard::Reload,
-            () = tokio::time::sleep(LOOK) => Heard::Look,
+            () = tokio::time::sleep(SURROUNDINGS_LOOK_EVERY) => Heard::Look,
         }
     }
 }

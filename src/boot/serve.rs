@@ -5,7 +5,7 @@
 use crate::admin::address;
 use crate::boot::face::{face, open_door};
 use crate::boot::follow::{Followed, Refused, stamp_of};
-use crate::boot::hear::{Heard, LOOK, Signals, Watched};
+use crate::boot::hear::{Heard, SURROUNDINGS_LOOK_EVERY, Signals, Watched};
 use crate::boot::serve_error::ServeError;
 use crate::boot::wiring::{Engine, StartError};
 use crate::boot::{drift::Drift, space};
@@ -248,7 +248,7 @@ impl RunningServer {
             let (reply, answer) = tokio::sync::oneshot::channel();
             self.engine.root().cast(RootMsg::Store(reply)).is_ok() && answer.await.is_ok()
         };
-        if tokio::time::timeout(LOOK, alive).await == Ok(true) {
+        if tokio::time::timeout(SURROUNDINGS_LOOK_EVERY, alive).await == Ok(true) {
             tell_systemd(&[sd_notify::NotifyState::Watchdog]);
         }
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// How soon who was refused asks again.
-const AGAIN: Duration = Duration::from_secs(5);
+const ROOM_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 fn free(dir: &Path) -> Option<u64> {
     let stat = rustix::fs::statvfs(dir).ok()?;
@@ -47,7 +47,7 @@ pub(super) fn look(config: &Config, packs: &PackDir, registry: &Registry) {
             }
             registry.condition("space", Some(text.clone()));
             let failure = Failure::new(Class::Storage, Reach::Process, Provenance::Local, text);
-            packs.set_full(Some(failure.when(When::After(AGAIN))));
+            packs.set_full(Some(failure.when(When::After(ROOM_AGAIN_AFTER))));
         }
     }
 }

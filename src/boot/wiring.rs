@@ -50,7 +50,7 @@ const SHUTDOWN: Duration = Duration::from_secs(2);
 /// How long the database may take to close.
 const CLOSE: Duration = Duration::from_secs(2);
 /// How long an actor may take to answer a human.
-const ANSWER: Duration = Duration::from_secs(5);
+const ACTOR_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why the engine did not start.
 #[derive(Debug, thiserror::Error)]
@@ -445,7 +445,7 @@ impl Switchboard {
         let (done, answer) = oneshot::channel();
         let reply = ReplyTo::new(move |answer: Option<Obeyed>| drop(done.send(answer)));
         self.accounts.send(AccountsMsg::Command(account.to_owned(), command, reply));
-        match tokio::time::timeout(ANSWER, answer).await {
+        match tokio::time::timeout(ACTOR_TIMEOUT, answer).await {
             Ok(Ok(Some(obeyed))) => obeyed,
             Ok(_) => Err(Conflict("the account's actor has just ended; ask again")),
             Err(_) => Err(Conflict("the account's actor did not answer in time; ask again")),

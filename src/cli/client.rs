@@ -16,7 +16,7 @@ use std::time::Duration;
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// An answer takes no longer; a purge and the feed take theirs.
-const PATIENCE: Duration = Duration::from_secs(70);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(70);
 
 /// A client of one server.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ impl Client {
         let url = url.ok_or(CallError::NoServer)?;
         let token = token::own(dir)
             .map_err(|e| said(&format!("{}: {e}", token::file_of(dir).display()), Exit::Storage))?;
-        let mut builder = http::builder(CONNECT).timeout(PATIENCE).no_proxy();
+        let mut builder = http::builder(CONNECT).timeout(ANSWER_TIMEOUT).no_proxy();
         if let Some((cert, _)) = &config.admin.tls {
             let pem = std::fs::read(cert)
                 .map_err(|e| said(&format!("admin.tls_cert: {e}"), Exit::Usage))?;
@@ -82,7 +82,7 @@ impl Client {
 
     /// A client of a server in this process.
     pub(crate) fn near(url: &str, token: String) -> Option<Self> {
-        let http = http::builder(CONNECT).timeout(PATIENCE).no_proxy().build().ok()?;
+        let http = http::builder(CONNECT).timeout(ANSWER_TIMEOUT).no_proxy().build().ok()?;
         Some(Self { http, url: url.to_owned(), token })
     }
 

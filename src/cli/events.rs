@@ -13,7 +13,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// How often a server that is away is looked for.
-const AGAIN: Duration = Duration::from_secs(1);
+const RECONNECT_EVERY: Duration = Duration::from_secs(1);
 
 /// Runs the command.
 pub(super) async fn run(args: EventsArgs) -> Exit {
@@ -61,7 +61,7 @@ async fn from_server(args: &EventsArgs, config: &Config, client: Client) -> Resu
             if !std::mem::replace(&mut away, true) {
                 eprintln!("the server is away; waiting for it");
             }
-            tokio::time::sleep(AGAIN).await;
+            tokio::time::sleep(RECONNECT_EVERY).await;
             client = near_or_none(config)?;
             continue;
         };

@@ -15,7 +15,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// Longest time of a purge without a server.
-const PATIENCE: Duration = Duration::from_secs(3600);
+const PURGE_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// Runs the command.
 pub(super) async fn run(args: RowsArgs) -> Exit {
@@ -69,7 +69,7 @@ async fn alone(args: &PurgeArgs, config: &Config) -> Exit {
         }
     };
     let control = Control::Purge { account: args.account.clone() };
-    let purged = engine.switchboard().control(control, PATIENCE).await;
+    let purged = engine.switchboard().control(control, PURGE_TIMEOUT).await;
     let exit = match purged {
         Ok(Done::Missing) => {
             eprintln!("there is no account {} in {}", args.account, config.data_dir.display());

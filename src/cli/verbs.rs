@@ -19,7 +19,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 /// How often a run that is waited for is looked at.
-const LOOK: Duration = Duration::from_millis(200);
+const RUN_LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// A text of an answer.
 pub(super) fn text(value: &Value, key: &str) -> String {
@@ -98,7 +98,7 @@ pub(super) async fn sync_now(args: SyncNowArgs) -> Exit {
                 late.set(true);
                 return Ok(now);
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(RUN_LOOK_EVERY).await;
         }
     });
     match done.await {

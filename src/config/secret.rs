@@ -13,7 +13,7 @@ use std::time::Duration;
 /// Longest time that a command may take.
 const COMMAND: Duration = Duration::from_secs(30);
 /// How often it is looked at.
-const LOOK: Duration = Duration::from_millis(20);
+const CHILD_LOOK_EVERY: Duration = Duration::from_millis(20);
 
 fn missing(text: String) -> Failure {
     Failure::new(Class::Config, Reach::Account, Provenance::Local, text).when(When::AfterChange)
@@ -53,8 +53,8 @@ fn printed(command: &str, what: &str) -> Result<String, Failure> {
                 )));
             }
             None => {
-                std::thread::sleep(LOOK);
-                waited += LOOK;
+                std::thread::sleep(CHILD_LOOK_EVERY);
+                waited += CHILD_LOOK_EVERY;
             }
         }
     };
@@ -62,7 +62,7 @@ fn printed(command: &str, what: &str) -> Result<String, Failure> {
         return Err(missing(format!("{what}_command ended with {status}")));
     }
     // What it left running may hold its output open.
-    let left = COMMAND.saturating_sub(waited).max(LOOK);
+    let left = COMMAND.saturating_sub(waited).max(CHILD_LOOK_EVERY);
     printed
         .recv_timeout(left)
         .map_err(|_| missing(format!("{what}_command has ended, but its output goes on")))?

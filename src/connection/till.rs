@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 /// A longer wait is told; mail of the past does not sit it out.
 const TOLD: Duration = Duration::from_secs(1);
 /// The live lane waits no longer with a session in hand.
-const LONGEST: Duration = Duration::from_secs(60);
+const HELD_SESSION_WAIT: Duration = Duration::from_secs(60);
 
 /// A question that wants units: its session, and which of its questions.
 type AskKey = (SessionId, u64);
@@ -180,7 +180,10 @@ impl Till {
                 until: wait.until.max(now.mono + TOLD),
                 ..self.in_units(wait)
             }),
-            Lane::Live if ahead > LONGEST || now.mono.saturating_sub(customer.since) > LONGEST => {
+            Lane::Live
+                if ahead > HELD_SESSION_WAIT
+                    || now.mono.saturating_sub(customer.since) > HELD_SESSION_WAIT =>
+            {
                 let at = now.wall.plus(ahead.max(TOLD));
                 Denied::Over(self.failure(&wait).when(When::At(at)))
             }

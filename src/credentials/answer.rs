@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Octets of a token; none that is longer can be shown.
 const TOKEN: usize = 64 * 1024;
 /// No token is good for longer than this many seconds.
-const LONGEST: f64 = 10.0 * 365.0 * 86_400.0;
+const LONGEST_LIFE: f64 = 10.0 * 365.0 * 86_400.0;
 
 /// What an issuer is taken to have given: the same answer as RFC 6749 has it. None for what is no
 /// such answer, or a refusal.
@@ -58,7 +58,7 @@ fn life(told: Option<&Value>) -> Option<u64> {
         Value::String(text) => text.trim().parse().ok()?,
         _ => return None,
     };
-    (0.0..=LONGEST).contains(&seconds).then(|| Duration::from_secs_f64(seconds).as_secs())
+    (0.0..=LONGEST_LIFE).contains(&seconds).then(|| Duration::from_secs_f64(seconds).as_secs())
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Longest wait for a human at another device, whatever the issuer says.
 const DEVICE: Duration = Duration::from_secs(1800);
 /// Octets of an answer: two tokens as long as any can be, and what stands around them.
-const ANSWER: usize = 1024 * 1024;
+const ANSWER_OCTETS: usize = 1024 * 1024;
 /// What a request shows and nobody hides.
 const OPEN: [&str; 7] =
     ["grant_type", "client_id", "scope", "redirect_uri", "response_type", "audience", "resource"];
@@ -338,7 +338,7 @@ impl<'a> AsyncHttpClient<'a> for Caller {
             let mut body = Vec::new();
             while let Some(piece) = response.chunk().await? {
                 body.extend_from_slice(&piece);
-                if body.len() > ANSWER {
+                if body.len() > ANSWER_OCTETS {
                     return Err(CallFailed::Long);
                 }
             }
@@ -359,7 +359,7 @@ impl<'a> AsyncHttpClient<'a> for Caller {
 enum CallFailed {
     #[error(transparent)]
     Http(#[from] reqwest::Error),
-    #[error("the answer is longer than {ANSWER} octets")]
+    #[error("the answer is longer than {ANSWER_OCTETS} octets")]
     Long,
 }
 

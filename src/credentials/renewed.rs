@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Longest wait for the actor: a call of the issuer, and the database.
-const ANSWER: Duration = Duration::from_secs(70);
+const RENEWAL_TIMEOUT: Duration = Duration::from_secs(70);
 
 /// TokenPair that an actor renews.
 #[derive(Debug)]
@@ -37,11 +37,12 @@ impl Renewed {
         // Who no longer waits asks again.
         let reply = ReplyTo::new(move |answer| drop(sender.send(answer)));
         self.actor.send(CredentialMsg::Token { refused, reply });
-        match tokio::time::timeout(ANSWER, answer).await {
+        match tokio::time::timeout(RENEWAL_TIMEOUT, answer).await {
             Ok(Ok(Some(answer))) => answer,
             Ok(Ok(None) | Err(_)) => Err(Failure::bug("the credential's actor died")),
             Err(_) => {
-                let text = format!("its token was not renewed within {} s", ANSWER.as_secs());
+                let text =
+                    format!("its token was not renewed within {} s", RENEWAL_TIMEOUT.as_secs());
                 Err(Failure::new(Class::Timeout, Reach::Account, Provenance::Deadline, text))
             }
         }

@@ -14,7 +14,7 @@ const PAGE_COST: u64 = 4 * 1024 * 1024;
 /// Of the memory for pages, the part that rows may take which wait for the database.
 const ROWS: u64 = 8;
 /// Longest wait for the database to take some: then it goes on, a page at a time.
-const PATIENCE: Duration = Duration::from_secs(60);
+const STORE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Of the whole process. Clones share it.
 #[derive(Clone, Debug)]
@@ -80,7 +80,7 @@ impl RowsInFlight {
     /// # Cancel safety
     /// A dropped wait changes nothing.
     pub(super) async fn room(self) {
-        self.room_within(PATIENCE).await;
+        self.room_within(STORE_TIMEOUT).await;
     }
 
     async fn room_within(&self, patience: Duration) {
@@ -127,7 +127,7 @@ mod tests {
             tokio::task::yield_now().await;
             drop(large);
         };
-        tokio::time::timeout(PATIENCE / 2, async { tokio::join!(waiting, storing) })
+        tokio::time::timeout(STORE_TIMEOUT / 2, async { tokio::join!(waiting, storing) })
             .await
             .expect("who waits is told");
         drop(small);

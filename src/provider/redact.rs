@@ -27,7 +27,7 @@ const WORD: usize = 8;
 /// eight octets at least.
 const LONG: usize = 24;
 /// Of a long secret, the pieces that are looked for.
-const PIECE: usize = 12;
+const PIECE_SIGNS: usize = 12;
 /// Secrets that are hidden, those that were shown last; and octets of them, but for the last two.
 const HIDDEN: usize = 6;
 const OCTETS: usize = 16 * 1024;
@@ -178,7 +178,7 @@ impl Redactor {
 struct Needles {
     short: BTreeSet<Vec<u8>>,
     /// Of long ones.
-    pieces: HashSet<[u8; PIECE]>,
+    pieces: HashSet<[u8; PIECE_SIGNS]>,
 }
 
 impl Needles {
@@ -212,7 +212,7 @@ impl Needles {
     }
 
     fn are_in(&self, text: &[u8]) -> bool {
-        let mut windows = text.array_windows::<PIECE>();
+        let mut windows = text.array_windows::<PIECE_SIGNS>();
         self.short.iter().any(|piece| memchr::memmem::find(text, piece).is_some())
             || (!self.pieces.is_empty() && windows.any(|window| self.pieces.contains(window)))
     }

@@ -13,7 +13,7 @@ use postrider_core::mail::uid_set::UidSet;
 use postrider_core::run::reads::FolderRows;
 
 /// Locations in a piece: 10 ms.
-const PIECE: i64 = 20_000;
+const PIECE_LOCATIONS: i64 = 20_000;
 
 impl Reader {
     /// A folder's living locations with their flags, all or those of these UIDs, and its open failures.
@@ -25,7 +25,7 @@ impl Reader {
         folder: FolderId,
         uids: Option<UidSet>,
     ) -> Result<FolderRows, Failure> {
-        self.read_folder(folder, uids, PIECE).await.map_err(failed)
+        self.read_folder(folder, uids, PIECE_LOCATIONS).await.map_err(failed)
     }
 
     async fn read_folder(

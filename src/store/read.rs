@@ -31,7 +31,7 @@ use sea_orm::{DatabaseConnection, EntityTrait, QueryOrder};
 /// Rows of a sample.
 const SAMPLE: i64 = 20;
 /// Rows in a piece.
-const PIECE: i64 = 5000;
+const PIECE_ROWS: i64 = 5000;
 
 /// Reads from the database.
 #[derive(Clone, Debug)]
@@ -145,8 +145,8 @@ impl Reader {
                 self.folder_rows(folder, uids).await.map(Rows::Folder)
             }
             Query::Sample { folder, part } => self.sample(folder, part).await.map(Rows::Sample),
-            Query::Keys { folder, after, sized } => {
-                self.held_keys(folder, after, sized).await.map(Rows::Keys)
+            Query::Keys { folder, after, with_size } => {
+                self.held_keys(folder, after, with_size).await.map(Rows::Keys)
             }
             Query::Feed(query) => self.feed(account, query).await.map(Rows::Feed),
         }
@@ -181,14 +181,14 @@ impl Reader {
         &self,
         folder: FolderId,
         after: u32,
-        sized: bool,
+        with_size: bool,
     ) -> Result<Vec<HeldKey>, Failure> {
-        let keys = HeldKeys { folder, after, most: PIECE };
+        let keys = HeldKeys { folder, after, most: PIECE_ROWS };
         let rows = self.ask(keys).await.map_err(failed)?;
         let key = |row: KeyColumns| {
             let size = u64::try_from(row.size).unwrap_or(0);
             let id = row.message_id.as_deref();
-            let key = MatchKey::of(id, row.internal_date, sized.then_some(size));
+            let key = MatchKey::of(id, row.internal_date, with_size.then_some(size));
             HeldKey { uid: row.uid, key, message: row.message }
         };
         Ok(rows.into_iter().map(key).collect())
@@ -258,7 +258,7 @@ impl Reader {
         which: Chosen,
         after: (u32, u32),
     ) -> Result<Vec<ManifestRow>, Failure> {
-        let ((uidvalidity, uid), most) = (after, PIECE);
+        let ((uidvalidity, uid), most) = (after, PIECE_ROWS);
         let rows = match which {
             Chosen::Living => self.ask(Manifest { folder, uidvalidity, uid, most }).await,
             Chosen::Deleted => self.ask(DeletedManifest { folder, uidvalidity, uid, most }).await,

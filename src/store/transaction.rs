@@ -18,7 +18,7 @@ use std::task::Poll;
 const LARGE: usize = 16 * 1024;
 /// Writes that wait together: each order of texts is a statement of its own to the database, which
 /// keeps those that it has seen.
-const MOST: usize = 16;
+const WRITES_TOGETHER: usize = 16;
 
 /// So many writes go along with a question. Each order of texts with each question is a statement of its
 /// own, too, and those that ask are the largest.
@@ -112,7 +112,7 @@ impl Transaction {
         let is_full = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             waiting.push((words, values));
-            waiting.len() >= MOST
+            waiting.len() >= WRITES_TOGETHER
         };
         if is_full { self.hand_over().await } else { Ok(()) }
     }

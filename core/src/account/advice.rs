@@ -13,7 +13,7 @@ pub struct Advice {
     pub to_do: &'static str,
 }
 
-const AGAIN: &str = "it is tried again by itself";
+const BY_ITSELF: &str = "it is tried again by itself";
 
 /// The advice for how an account stands. `class` is that of the failure which it is in for;
 /// `stalled`: a folder or a mail stands still.
@@ -55,26 +55,26 @@ pub fn advice(standing: Standing, class: Option<Class>, stalled: bool) -> Advice
             "nothing: the server asked for less, or a day's budget is spent (`postrider status ACCOUNT` shows the limits)",
         ),
         (_, Some(Class::Network | Class::Timeout)) => told(
-            AGAIN,
+            BY_ITSELF,
             "nothing if the server is down; else see whether `host` and `port` (of Gmail's API: `api_url`) and the way there are right: `postrider check`",
         ),
         (_, Some(Class::Auth)) => told(
-            AGAIN,
+            BY_ITSELF,
             "see whether its password or token is right: a login that is refused again parks it",
         ),
         (_, Some(Class::Storage)) => {
-            told(AGAIN, "make room on the disk, or see who holds the database")
+            told(BY_ITSELF, "make room on the disk, or see who holds the database")
         }
         (_, Some(Class::Config)) => {
-            told(AGAIN, "mend what `why` names; `postrider check` tries it")
+            told(BY_ITSELF, "mend what `why` names; `postrider check` tries it")
         }
         (_, Some(Class::Provider)) => {
-            told(AGAIN, "nothing if it passes; else tell the provider what `why` says")
+            told(BY_ITSELF, "nothing if it passes; else tell the provider what `why` says")
         }
         (_, Some(Class::StateLost | Class::InvalidData)) => {
-            told(AGAIN, "`postrider failures ACCOUNT` names what it is about; all else goes on")
+            told(BY_ITSELF, "`postrider failures ACCOUNT` names what it is about; all else goes on")
         }
-        _ => told(AGAIN, "read `why`; `postrider sync-now ACCOUNT` tries at once"),
+        _ => told(BY_ITSELF, "read `why`; `postrider sync-now ACCOUNT` tries at once"),
     }
 }
 
@@ -89,7 +89,7 @@ mod tests {
             assert!(!plain.next.is_empty() && !plain.to_do.is_empty(), "{standing}");
         }
         assert_ne!(advice(Standing::Idle, None, true), advice(Standing::Idle, None, false));
-        assert_eq!(advice(Standing::Waiting, Some(Class::RateLimit), false).next, AGAIN);
+        assert_eq!(advice(Standing::Waiting, Some(Class::RateLimit), false).next, BY_ITSELF);
         assert!(advice(Standing::NeedsReauth, Some(Class::Auth), false).to_do.contains("password"));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// What cannot be looked at is waited for at least so long: who was away in the meantime asks it
 /// once more first.
-pub const PATIENCE: Duration = Duration::from_secs(600);
+pub const LIMBO_WAIT: Duration = Duration::from_secs(600);
 
 /// Whether everything that could still show the message has been looked at since it lost its last
 /// location.
@@ -23,7 +23,7 @@ pub fn is_over(message: &MessageRow, account: &AccountRow, folders: &[FolderRow]
     if message.deleted_at.is_some() || listed <= since {
         return false;
     }
-    let late = listed >= since.plus(PATIENCE);
+    let late = listed >= since.plus(LIMBO_WAIT);
     // One that is due is asked in this very run, and may open.
     let is_given_up = |shut: &Shut| late && shut.due_at > listed;
     let is_held = |name: &WireName| folders.iter().any(|f| f.remote_id == *name);
@@ -32,7 +32,7 @@ pub fn is_over(message: &MessageRow, account: &AccountRow, folders: &[FolderRow]
     }
     let is_away = |folder: &FolderRow| match account.shut.get(&folder.remote_id) {
         Some(shut) => is_given_up(shut),
-        None => folder.stalled_at.is_some_and(|refused| late && refused >= since.plus(PATIENCE)),
+        None => folder.stalled_at.is_some_and(|refused| late && refused >= since.plus(LIMBO_WAIT)),
     };
     folders.iter().filter(|folder| !folder.excluded && !is_away(folder)).all(|folder| {
         let looked = folder.passed_at.is_some_and(|at| at > since);

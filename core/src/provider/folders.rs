@@ -110,7 +110,7 @@ pub enum FolderRequest {
         /// What the question is about.
         uidvalidity: UidValidity,
         /// With their sizes, which elsewhere are estimates.
-        sized: bool,
+        with_size: bool,
     },
     /// Size and INTERNALDATE of these UIDs: whether a folder is another one under a new name.
     Sample {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The longest wait.
-pub const LONGEST: Duration = Duration::from_secs(3600);
+pub const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// The wait before try number `tries + 1`, `tries` counted from 1.
 ///
@@ -13,7 +13,7 @@ pub const LONGEST: Duration = Duration::from_secs(3600);
 pub fn wait(first: Duration, tries: u32, salt: u64) -> Duration {
     let doubled = first
         .saturating_mul(1_u32.checked_shl(tries.saturating_sub(1).min(20)).unwrap_or(u32::MAX))
-        .min(LONGEST);
+        .min(LONGEST_WAIT);
     let permille = 800 + mix(salt ^ u64::from(tries)) % 401;
     let micros = u64::try_from(doubled.as_micros()).unwrap_or(u64::MAX);
     Duration::from_micros((micros / 1000).saturating_mul(permille))

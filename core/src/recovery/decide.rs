@@ -185,7 +185,7 @@ fn wait(failure: &Failure, history: &History, policy: &Policy, now: Now) -> Verd
             // there is room.
             Class::Storage => own.min(Duration::from_secs(10)),
             // Longer than `sync --once` has patience for.
-            Class::Quota => backoff::LONGEST,
+            Class::Quota => backoff::LONGEST_WAIT,
             Class::Provider if policy.stays => own.max(policy.first_wait.saturating_mul(60)),
             Class::Provider => own.max(policy.first_wait.saturating_mul(2)),
             _ => own,

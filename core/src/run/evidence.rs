@@ -10,13 +10,13 @@ use std::time::Duration;
 
 /// The session and the instant of the look that is being taken.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sight {
+pub(crate) struct Observation {
     pub(crate) session: SessionId,
     pub(crate) at: Micros,
     pub(crate) confirm_after: Duration,
 }
 
-impl Sight {
+impl Observation {
     pub(crate) fn is_second_to(self, session: SessionId, at: Micros) -> bool {
         self.session != session && self.at >= at.plus(self.confirm_after)
     }
@@ -49,7 +49,7 @@ pub(crate) fn judge_folder(
     folder: FolderCount,
     ends: UidSet,
     look: Option<&FolderLook>,
-    sight: Sight,
+    sight: Observation,
 ) -> Ruling<UidSet, FolderLook> {
     let FolderCount { uidvalidity, living, exists, floor } = folder;
     let limit = floor.max(living / 5);
@@ -78,7 +78,7 @@ pub(crate) fn judge_folder(
 pub(crate) fn judge_list(
     missing: BTreeSet<FolderId>,
     look: Option<&ListLook>,
-    sight: Sight,
+    sight: Observation,
 ) -> Ruling<BTreeSet<FolderId>, ListLook> {
     if missing.is_empty() {
         return Ruling { ends: missing, held: BTreeSet::new(), look: None };
@@ -140,8 +140,8 @@ mod tests {
 
     const V: UidValidity = UidValidity(1);
 
-    fn sight(session: i64, seconds: i64) -> Sight {
-        Sight {
+    fn sight(session: i64, seconds: i64) -> Observation {
+        Observation {
             session: SessionId(session),
             at: Micros::from_seconds(seconds),
             confirm_after: Duration::from_secs(60),

@@ -20,7 +20,7 @@ use std::time::Duration;
 /// So long pages are left when another session is wished for.
 const LEFT: Duration = Duration::from_secs(1);
 /// After one that was lost, needed elsewhere or not to be had, another is wished for after this.
-const AGAIN: Duration = Duration::from_secs(60);
+const WISH_AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// What it is asked beside pages: nobody waits for the answer, and no question has this token.
 const NOBODY: Token = Token(0);
 
@@ -193,7 +193,7 @@ impl SecondFetcher {
         if self.is_here() {
             out.push(Action::LeaveSecond { watches: false, lost });
         }
-        self.leave(now + AGAIN);
+        self.leave(now + WISH_AGAIN_AFTER);
     }
 
     fn leave(&mut self, again: Duration) {
@@ -234,7 +234,7 @@ impl SecondFetcher {
     /// There is none.
     pub(super) fn is_not_to_be_had(&mut self, now: Duration) {
         if self.presence == Presence::Wished {
-            self.leave(now + AGAIN);
+            self.leave(now + WISH_AGAIN_AFTER);
         }
     }
 

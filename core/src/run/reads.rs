@@ -34,7 +34,7 @@ pub enum Query {
         /// Those behind this UID, in their order.
         after: u32,
         /// With their sizes.
-        sized: bool,
+        with_size: bool,
     },
     /// Rows of a feed account.
     Feed(FeedQuery),

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 /// How long an answer is waited for.
-const PATIENCE: Duration = Duration::from_secs(300);
+const BROWSER_TIMEOUT: Duration = Duration::from_secs(300);
 /// Connections at a time.
 const CONNECTIONS: usize = 64;
 /// How long a connection may take.
@@ -39,7 +39,7 @@ pub(super) enum NoCode {
     #[error("access was not granted: {0}")]
     Refused(String),
     /// Nothing came.
-    #[error("no answer came within {} minutes", PATIENCE.as_secs() / 60)]
+    #[error("no answer came within {} minutes", BROWSER_TIMEOUT.as_secs() / 60)]
     Late,
     /// The listener.
     #[error("cannot listen on loopback: {0}")]
@@ -121,7 +121,7 @@ pub(super) async fn wait(listener: TcpListener, state: &str) -> Result<String, N
             });
         }
     };
-    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or(Err(NoCode::Late))
+    tokio::time::timeout(BROWSER_TIMEOUT, waiting).await.unwrap_or(Err(NoCode::Late))
 }
 
 fn answer(request: &Request<Incoming>, state: &str) -> Result<String, NoCode> {

@@ -18,7 +18,7 @@ use postrider_core::run::reads::{FeedFound, FeedQuery, KnownMail};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Rows that are read at a time.
-const PIECE: usize = 1000;
+const PIECE_ROWS: usize = 1000;
 /// Pages of one question: more than any mailbox has.
 const PAGES: usize = 20_000;
 
@@ -99,7 +99,7 @@ async fn held(reader: &Reader, account: AccountId) -> Result<Vec<KnownMail>, Fai
     let mut all: Vec<KnownMail> = Vec::new();
     loop {
         let after = all.last().map(|row| row.id.clone());
-        let query = FeedQuery::Held { after, limit: PIECE };
+        let query = FeedQuery::Held { after, limit: PIECE_ROWS };
         let FeedFound::Held(rows) = reader.feed(account, query).await? else { return Err(odd()) };
         if rows.is_empty() {
             return Ok(all);
@@ -115,7 +115,7 @@ async fn owed(
     ids: Vec<Identity>,
 ) -> Result<BTreeMap<Identity, bool>, Failure> {
     let mut found = BTreeMap::new();
-    for piece in ids.chunks(PIECE) {
+    for piece in ids.chunks(PIECE_ROWS) {
         let query = FeedQuery::Known { ids: piece.to_vec(), whole: false };
         let FeedFound::Known(rows) = reader.feed(account, query).await? else { return Err(odd()) };
         found.extend(rows.into_iter().filter(|row| row.owed).map(|row| (row.id, row.away)));

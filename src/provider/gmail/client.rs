@@ -8,7 +8,7 @@ mod login;
 
 use crate::clock::Clock;
 use crate::provider::gmail::failure::GmailRefusal;
-use crate::provider::gmail::http::{nonsense, root, server_clock, unheard, unreadable};
+use crate::provider::gmail::http::{nonsense, root, server_clock, unanswered, unreadable};
 use crate::provider::{Denied, GuardedCredential, Leash, Purse, Secret, Units};
 use crate::telemetry::wire::WireLog;
 use postrider_core::budget::Lane;
@@ -26,7 +26,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 /// Octets of an answer that is no message: 500 records of history are far less.
-const ANSWER: usize = 4 * 1024 * 1024;
+const ANSWER_OCTETS: usize = 4 * 1024 * 1024;
 /// Objects and values in it, counted as it comes: 500 ids or records were asked for, and what is made of
 /// a value takes more room than its octets.
 const OBJECTS: usize = 50_000;
@@ -209,7 +209,7 @@ impl GmailClient {
         let heard = tokio::time::timeout(silence, request.send()).await;
         let response = heard
             .map_err(|_| self.late("an answer", silence))?
-            .map_err(|e| unheard(&self.place, e))?;
+            .map_err(|e| unanswered(&self.place, e))?;
         self.leash.octets.fetch_add(1, Ordering::Relaxed);
         Ok(Incoming { _working, response, waited: began.elapsed(), octets: 0, mark: 0 })
     }
@@ -231,7 +231,7 @@ impl GmailClient {
         let read = tokio::time::timeout(silence, from.response.chunk()).await;
         let piece = read
             .map_err(|_| self.late("the next octets of an answer", silence))?
-            .map_err(|e| unheard(&self.place, e))?;
+            .map_err(|e| unanswered(&self.place, e))?;
         let Some(piece) = piece else { return Ok(None) };
         let length = piece.len() as u64;
         self.leash.octets.fetch_add(length, Ordering::Relaxed);
@@ -256,7 +256,7 @@ impl GmailClient {
             body.extend_from_slice(piece);
             objects += memchr::memchr_iter(b'{', piece).count();
             values += memchr::memchr_iter(b',', piece).count();
-            if body.len() > ANSWER || objects > OBJECTS || values > VALUES {
+            if body.len() > ANSWER_OCTETS || objects > OBJECTS || values > VALUES {
                 return Ok(None);
             }
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Messages that are asked for at a time.
-const MOST: usize = 8;
+const GETS_AT_ONCE: usize = 8;
 /// After "too many concurrent requests".
 const FEW: usize = 2;
 /// For so long.
@@ -22,7 +22,7 @@ impl Crowd {
     pub(super) fn most(&self) -> usize {
         let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         since.take_if(|since| since.elapsed() > CROWDED);
-        if since.is_some() { FEW } else { MOST }
+        if since.is_some() { FEW } else { GETS_AT_ONCE }
     }
 
     /// A session has ended at this.

@@ -72,7 +72,7 @@ fn chain(e: &dyn std::error::Error) -> String {
 }
 
 /// What a question met instead of an answer.
-pub(super) fn unheard(place: &str, e: reqwest::Error) -> Failure {
+pub(super) fn unanswered(place: &str, e: reqwest::Error) -> Failure {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&e);
     while let Some(error) = cause {
         let tls = error.downcast_ref::<TlsError>().or_else(|| {

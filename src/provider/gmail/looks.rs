@@ -27,7 +27,7 @@ const MOST_OF_A_PAGE: usize = 1000;
 /// Labels of a mailbox: Gmail ends at 10,000.
 const LABELS: usize = 10_000;
 /// Pages of history that are gone through for a cursor where no profile tells it.
-const MOST: u32 = 1000;
+const HISTORY_PAGES: u32 = 1000;
 
 /// A text as part of a URL.
 pub(super) fn encoded(text: &str) -> String {
@@ -120,7 +120,7 @@ impl GmailClient {
             drop(units);
         }
         let mut token = None;
-        for _ in 0..MOST {
+        for _ in 0..HISTORY_PAGES {
             let page = match self.history(&cursor, token.as_ref()).await? {
                 Ok((page, at)) => {
                     clock = at;

@@ -224,8 +224,8 @@ impl ImapSession {
             FolderRequest::Uids { remote_id, uidvalidity } => {
                 questions::uids(&mut self.conn, remote_id, *uidvalidity).await
             }
-            FolderRequest::Keys { remote_id, uidvalidity, sized } => {
-                keys::keys(&mut self.conn, remote_id, *uidvalidity, *sized).await
+            FolderRequest::Keys { remote_id, uidvalidity, with_size } => {
+                keys::keys(&mut self.conn, remote_id, *uidvalidity, *with_size).await
             }
             FolderRequest::Sizes { remote_id, uidvalidity } => {
                 questions::sizes(&mut self.conn, remote_id, *uidvalidity).await

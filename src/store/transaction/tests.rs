@@ -188,7 +188,7 @@ async fn a_savepoint_that_was_given_up_spoils_what_is_around_it() {
 /// what was refused.
 #[tokio::test]
 async fn a_question_goes_along_with_what_waits() {
-    for count in [1, COMPANY, COMPANY + 1, MOST - 1] {
+    for count in [1, COMPANY, COMPANY + 1, WRITES_TOGETHER - 1] {
         for size in [1, LARGE] {
             let (_dir, db) = table().await;
             let tx = Transaction::from(db.begin().await.unwrap());
@@ -347,7 +347,7 @@ async fn not_many_wait() {
     let tx = Transaction::from(db.begin().await.unwrap());
     for n in 0..100_i64 {
         tx.put(Insert { id: n, n: 1 }).await.unwrap();
-        assert!(tx.waiting.lock().unwrap().len() < MOST);
+        assert!(tx.waiting.lock().unwrap().len() < WRITES_TOGETHER);
     }
     tx.commit().await.unwrap();
     assert_eq!(all(&db).await.len(), 100);

@@ -1,6 +1,8 @@
 //! The follower: stages, runs, commands.
 
-use crate::account::follow::stage::{After, Cause, LOOK, NextRun, Parked, Stage, Watches, Working};
+use crate::account::follow::stage::{
+    After, Cause, INBOX_LOOK_EVERY, NextRun, Parked, Stage, Watches, Working,
+};
 use crate::account::follow::vocabulary::{Begin, Input, Output, Past, Rules, Slot};
 use crate::account::machine::Machine;
 use crate::account::schedule::{COOL_AFTER, Schedule};
@@ -378,7 +380,7 @@ impl Follower {
         let at = match &self.stage {
             Stage::Resting(rest) => Some(rest.next),
             Stage::Working(working) => match self.reads {
-                Some(looked) => Some(looked + LOOK),
+                Some(looked) => Some(looked + INBOX_LOOK_EVERY),
                 None => self.wants_beside().then_some(working.beside_at),
             },
             _ => None,

@@ -1,7 +1,7 @@
 //! The session beside a run, when it is the run's: how it comes by it, and who looks meanwhile what comes.
 
 use crate::account::follow::follower::{Follower, SessionHeld};
-use crate::account::follow::stage::{BESIDE_AGAIN, LOOK};
+use crate::account::follow::stage::{BESIDE_AGAIN, INBOX_LOOK_EVERY};
 use crate::account::follow::vocabulary::{Output, Slot};
 use crate::failure::Failure;
 use crate::provider::Connected;
@@ -86,7 +86,7 @@ impl Follower {
     /// While the run has it, INBOX is looked at.
     pub(super) fn look_meanwhile(&mut self, now: Now, out: &mut Vec<Output>) {
         self.learn_lines();
-        if self.reads.is_none_or(|looked| now.mono.saturating_sub(looked) < LOOK) {
+        if self.reads.is_none_or(|looked| now.mono.saturating_sub(looked) < INBOX_LOOK_EVERY) {
             return;
         }
         // Where there is no INBOX, nobody misses it.

@@ -15,7 +15,7 @@ pub(super) const BESIDE_AFTER: Duration = Duration::from_secs(2);
 /// When there was no session to spare beside a run, the next one is asked for after this.
 pub(super) const BESIDE_AGAIN: Duration = Duration::from_secs(60);
 /// While the run has that session nobody watches: INBOX is looked at so often. A look may list all of it.
-pub(super) const LOOK: Duration = Duration::from_secs(60);
+pub(super) const INBOX_LOOK_EVERY: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub(super) enum Stage {

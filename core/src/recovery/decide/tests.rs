@@ -100,7 +100,7 @@ fn a_server_that_stays() {
         Verdict::Wait(policy.first_wait * 60),
         "minutes, not seconds"
     );
-    assert_eq!(decide(&quota, &history, &policy, at(0)), Verdict::Wait(backoff::LONGEST));
+    assert_eq!(decide(&quota, &history, &policy, at(0)), Verdict::Wait(backoff::LONGEST_WAIT));
 }
 
 /// What the server asks for is waited for up to the end of the patience, and not a moment longer.

@@ -10,7 +10,7 @@ use crate::time::Micros;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Messages in a page, at most.
-pub(super) const MOST: usize = 250;
+pub(super) const PAGE_MAILS: usize = 250;
 /// Rows that are read at a time, beside those that are on their way.
 const READ: usize = 2000;
 /// Answers that may leave an id out before it waits for the next run.
@@ -86,7 +86,7 @@ impl Gets {
             fruitless: false,
             deferred: false,
             omitted: BTreeMap::new(),
-            size: MOST,
+            size: PAGE_MAILS,
             ended: BTreeMap::new(),
             cuts: 0,
             waits: OwedWaits::default(),

@@ -6,7 +6,7 @@ use crate::mail::feed::PlaceId;
 use crate::mail::id::{FolderId, SessionId};
 use crate::provider::feeds::{FeedRequest, FlagLabel, ListedPlace};
 use crate::run::context::{RunEffects, RunFacts};
-use crate::run::evidence::{Sight, judge_list};
+use crate::run::evidence::{Observation, judge_list};
 use crate::run::feed::owner::{Cx, FeedOwner};
 use crate::run::feed::state::FeedWork;
 use crate::time::Micros;
@@ -62,7 +62,7 @@ impl FeedWork {
             .map(|row| row.id)
             .collect();
         let before = self.rows.account.list_look.clone();
-        let sight = Sight { session, at: asked, confirm_after: cx.settings().confirm_after };
+        let sight = Observation { session, at: asked, confirm_after: cx.settings().confirm_after };
         let mut ruling = judge_list(missing, before.as_ref(), sight);
         if let Some(look) = &mut ruling.look {
             // What it has shown was read by now at the latest.

@@ -8,7 +8,7 @@ use crate::mail::id::{Identity, SessionId};
 use crate::provider::feeds::{FeedRequest, Got, WantedMail};
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::event::Token;
-use crate::run::feed::gets::{GetPage, MOST};
+use crate::run::feed::gets::{GetPage, PAGE_MAILS};
 use crate::run::feed::lane::Stashed;
 use crate::run::feed::owner::{Cx, FeedOwner};
 use crate::run::feed::state::FeedWork;
@@ -33,7 +33,7 @@ impl FeedWork {
             self.gets.deferred = false;
             self.gets.look_again();
         }
-        let careful = self.gets.size < MOST;
+        let careful = self.gets.size < PAGE_MAILS;
         loop {
             let asking = |lane| {
                 self.gets.pages.values().filter(|page| page.asking && page.lane == lane).count()
@@ -103,7 +103,7 @@ impl FeedWork {
                 self.gets.ended.remove(id);
             }
             if last {
-                self.gets.size = (self.gets.size * 2).min(MOST);
+                self.gets.size = (self.gets.size * 2).min(PAGE_MAILS);
             }
             page.unacked += u32::from(!found.is_empty());
         }
@@ -176,7 +176,7 @@ impl FeedWork {
             return Cut::Unnoted;
         }
         self.gets.cuts += 1;
-        self.gets.size = (ids.len() / 2).clamp(1, MOST / 2);
+        self.gets.size = (ids.len() / 2).clamp(1, PAGE_MAILS / 2);
         let (1, Some(id), Some(session)) = (ids.len(), ids.first(), cx.session()) else {
             return if self.gets.cuts >= CUTS { Cut::Enough { worked: false } } else { Cut::Noted };
         };

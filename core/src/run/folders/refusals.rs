@@ -17,7 +17,7 @@ use crate::mail::folder::{ListedFolder, WireName};
 use crate::mail::id::FolderId;
 use crate::provider::folders::FolderRequest;
 use crate::run::context::{RunEffects, RunFacts};
-use crate::run::evidence::Sight;
+use crate::run::evidence::Observation;
 use crate::run::folders::context::{FolderCx, Want};
 use crate::run::folders::folder::{Folder, Owner, of_folder};
 use crate::run::folders::refusals::state::{Trial, is_bare};
@@ -298,7 +298,7 @@ impl Refusals {
         }
         let Some(session) = cx.run.session() else { return };
         let (at, confirm_after) = (cx.run.stamp(), cx.run.settings().confirm_after);
-        let sight = Sight { session, at, confirm_after };
+        let sight = Observation { session, at, confirm_after };
         let Some(id) = cx.folders.named(&name).map(|folder| folder.row.id) else { return };
         let Some(Folder { row, refusal, .. }) = cx.folders.get_mut(&id) else { return };
         refusal.refused = None;

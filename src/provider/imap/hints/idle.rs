@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 /// Servers may log a client out after 30 minutes of IDLE: it never lasts longer than this, whatever
 /// comes meanwhile.
-const LONGEST: Duration = Duration::from_secs(25 * 60);
+const IDLE_AT_MOST: Duration = Duration::from_secs(25 * 60);
 
 /// Hints are told at most so often.
 const HINT_PAUSE: Duration = Duration::from_millis(250);
@@ -107,7 +107,7 @@ impl ImapSession {
                 };
             }
             // What was told before it began is told once.
-            hints.waiting = hints.waiting.or(self.conn.open.unheard());
+            hints.waiting = hints.waiting.or(self.conn.open.take_hint());
             hints.flush(&mut self.conn, ask);
             self.conn.link().rest();
             self.leash.busy.store(false, Ordering::Relaxed);
@@ -150,7 +150,7 @@ impl ImapSession {
             && (selected.examined.uidnext == seen.uidnext || selected.examined.inferred)
             && selected.exists == seen.exists
         {
-            return Ok(self.conn.open.unheard().unwrap_or(Hint::Alive));
+            return Ok(self.conn.open.take_hint().unwrap_or(Hint::Alive));
         }
         let flags = open.is_some() && self.conn.open.has_touched();
         let examined = self.conn.examine(remote_id).await?;
@@ -176,11 +176,11 @@ impl ImapSession {
     ) -> Result<(WatchEnd, bool), Failure> {
         let began = Instant::now();
         let mut heard = began;
-        let renewed = began + renew.unwrap_or(LONGEST);
+        let renewed = began + renew.unwrap_or(IDLE_AT_MOST);
         let mut lines = 0_u32;
         loop {
             let until =
-                (heard + self.conn.link().timeouts().idle).min(began + LONGEST).min(renewed);
+                (heard + self.conn.link().timeouts().idle).min(began + IDLE_AT_MOST).min(renewed);
             let due = hints.due(&self.conn);
             tokio::select! {
                 biased;

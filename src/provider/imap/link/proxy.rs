@@ -11,7 +11,7 @@ use tokio_socks::Error as SocksError;
 use tokio_socks::tcp::Socks5Stream;
 
 /// Octets of a proxy's answer.
-const ANSWER: usize = 8 * 1024;
+const ANSWER_OCTETS: usize = 8 * 1024;
 
 fn network(proxy: &Proxy, text: &str) -> Failure {
     let text = format!("the proxy {proxy} {text}");
@@ -91,7 +91,7 @@ async fn connect(
     // Octet by octet: what comes behind the answer is the server's.
     let mut answer = Vec::new();
     while !answer.ends_with(b"\r\n\r\n") && !answer.ends_with(b"\n\n") {
-        if answer.len() >= ANSWER {
+        if answer.len() >= ANSWER_OCTETS {
             return Err(network(proxy, "answers without an end"));
         }
         answer.push(tcp.read_u8().await.map_err(cut)?);

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 /// Octets that are read at a time while more waits than was asked for.
-const PIECE: usize = 64 * 1024;
+const READ_OCTETS: usize = 64 * 1024;
 
 /// A stream whose reader asks for little at a time. Where nothing waits it has no buffer.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for ReadAhead<S> {
                 ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
                 // All that was asked for has come: more may wait.
                 if asked > 0 && buf.remaining() == 0 {
-                    this.buffer.reserve_exact(PIECE);
+                    this.buffer.reserve_exact(READ_OCTETS);
                 }
                 return Poll::Ready(Ok(()));
             }
@@ -95,8 +95,10 @@ mod tests {
     /// Whatever is asked for at a time, and however it comes, all of it comes, once and in order.
     #[tokio::test]
     async fn all_comes_in_order() {
-        let sent: Vec<u8> = (0..3 * PIECE).map(|at| (at % 251) as u8).collect();
-        for (asked, line) in [(7, 5), (4096, 5000), (4096, 2 * PIECE), (2 * PIECE, PIECE)] {
+        let sent: Vec<u8> = (0..3 * READ_OCTETS).map(|at| (at % 251) as u8).collect();
+        for (asked, line) in
+            [(7, 5), (4096, 5000), (4096, 2 * READ_OCTETS), (2 * READ_OCTETS, READ_OCTETS)]
+        {
             let (client, mut server) = tokio::io::duplex(line);
             let mut stream = ReadAhead::new(client);
             let sending = async {
@@ -117,22 +119,24 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_holds_no_buffer() {
-        let (client, mut server) = tokio::io::duplex(4 * PIECE);
+        let (client, mut server) = tokio::io::duplex(4 * READ_OCTETS);
         let mut stream = ReadAhead::new(client);
-        let (mut piece, mut left, mut most) = (vec![0; 4096], 2 * PIECE, 0);
+        let (mut piece, mut left, mut most) = (vec![0; 4096], 2 * READ_OCTETS, 0);
         server.write_all(&vec![7; left]).await.unwrap();
         while left > 0 {
             left -= stream.read(&mut piece).await.unwrap();
             most = most.max(stream.buffer.capacity());
         }
-        assert_eq!(most, PIECE, "what waits is read in large pieces");
+        assert_eq!(most, READ_OCTETS, "what waits is read in large pieces");
         let waited = tokio::time::timeout(Duration::ZERO, stream.read(&mut piece)).await;
         assert!(waited.is_err() && stream.buffer.capacity() == 0);
         server.write_all(b"news").await.unwrap();
         assert_eq!(stream.read(&mut piece).await.unwrap(), 4);
         assert_eq!(stream.buffer.capacity(), 0, "a little is read without one");
         server.write_all(&[7; 5000]).await.unwrap();
-        for (asked, came, held) in [(4096, 4096, None), (4, 4, Some(PIECE)), (4096, 900, Some(0))] {
+        for (asked, came, held) in
+            [(4096, 4096, None), (4, 4, Some(READ_OCTETS)), (4096, 900, Some(0))]
+        {
             let read = stream.read(piece.get_mut(..asked).unwrap()).await.unwrap();
             assert_eq!(read, came);
             if let Some(held) = held {

@@ -13,7 +13,7 @@ pub(in crate::provider::imap) const FLAG_OCTETS: usize = 16 * 1024 * 1024;
 const RANGES: usize = 1_000_000;
 
 /// Rows that an index may have, of a folder of so many messages.
-pub(in crate::provider::imap) fn rows_of(exists: u32) -> usize {
+pub(in crate::provider::imap) fn index_limit(exists: u32) -> usize {
     (exists as usize * 2).min(INDEX_ROWS) + 10_000
 }
 

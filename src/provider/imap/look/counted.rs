@@ -3,7 +3,7 @@
 
 use crate::provider::imap::conn::Conn;
 use crate::provider::imap::failure::During;
-use crate::provider::imap::look::changes::{Changes, rows_of};
+use crate::provider::imap::look::changes::{Changes, index_limit};
 use crate::provider::imap::wire::response::{Condition, FetchLine, Response};
 use postrider_core::failure::Failure;
 use postrider_core::mail::folder::WireName;
@@ -46,7 +46,7 @@ pub(in crate::provider::imap) async fn counted_on(
         }
     }
     let Some(open) = conn.open.selected() else { return Ok(None) };
-    let (mut examined, limit) = (open.examined, rows_of(open.exists));
+    let (mut examined, limit) = (open.examined, index_limit(open.exists));
     examined.exists = open.exists;
     let items = if with_flags { "(UID FLAGS)" } else { "(UID)" };
     commands.push(format!("UID FETCH {}:* {items}", examined.uidnext).into_bytes());

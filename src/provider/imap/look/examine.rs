@@ -3,7 +3,7 @@
 use crate::provider::imap::conn::{Conn, STRAY_ROWS};
 use crate::provider::imap::failure::{During, refusal};
 use crate::provider::imap::hints::notices::Sought;
-use crate::provider::imap::look::changes::{Changes, rows_of};
+use crate::provider::imap::look::changes::{Changes, index_limit};
 use crate::provider::imap::look::opened::Selected;
 use crate::provider::imap::look::parts::whole;
 use crate::provider::imap::wire::quote::{Said, say};
@@ -77,7 +77,7 @@ impl Conn {
         if examined.modseq > since.modseq {
             let command = format!("UID FETCH 1:* (UID FLAGS) (CHANGEDSINCE {})", since.modseq);
             let tag = self.send(command.as_bytes(), false).await?;
-            changes = Changes::up_to(rows_of(examined.exists));
+            changes = Changes::up_to(index_limit(examined.exists));
             self.open.asks_flags(true);
             let told = self.until_more(&tag, |response| changes.take(response)).await;
             self.open.asks_flags(false);
@@ -147,7 +147,7 @@ impl Conn {
                     Response::Exists(n) => {
                         showing.exists = Some(n);
                         if since.is_some() {
-                            changes.most = changes.most.max(rows_of(n));
+                            changes.most = changes.most.max(index_limit(n));
                         }
                     }
                     Response::Status(told) => {

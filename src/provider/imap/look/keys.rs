@@ -1,7 +1,7 @@
 //! What every message of a folder is recognised by, whatever its UID.
 
 use crate::provider::imap::conn::Conn;
-use crate::provider::imap::look::changes::rows_of;
+use crate::provider::imap::look::changes::index_limit;
 use crate::provider::imap::look::parts;
 use crate::provider::imap::wire::response::{FetchLine, Response};
 use postrider_core::failure::Failure;
@@ -13,12 +13,15 @@ use postrider_core::provider::folders::FolderAnswer;
 
 /// What a line tells of its message. What it does not tell as it was asked is nothing that any other
 /// message is: no stored Message-ID holds a NUL.
-pub(in crate::provider::imap) fn keyed(uid: u32, line: &FetchLine, sized: bool) -> Keyed {
-    let told = line.closed && line.header.is_some() && (line.size.is_some() || !sized);
+pub(in crate::provider::imap) fn keyed(uid: u32, line: &FetchLine, with_size: bool) -> Keyed {
+    let told = line.closed && line.header.is_some() && (line.size.is_some() || !with_size);
     let untold = || format!("\0{uid}");
     let header = line.header.as_deref().filter(|_| told);
     let id = header.map_or_else(|| Some(untold()), message_id);
-    Keyed { uid, key: MatchKey::of(id.as_deref(), line.internal_date, line.size.filter(|_| sized)) }
+    Keyed {
+        uid,
+        key: MatchKey::of(id.as_deref(), line.internal_date, line.size.filter(|_| with_size)),
+    }
 }
 
 /// Message-ID, INTERNALDATE and, where it is exact, RFC822.SIZE of every message.
@@ -27,17 +30,17 @@ pub(in crate::provider::imap) async fn keys(
     conn: &mut Conn,
     remote_id: &WireName,
     uidvalidity: UidValidity,
-    sized: bool,
+    with_size: bool,
 ) -> Result<FolderAnswer, Failure> {
     conn.select(remote_id, uidvalidity).await?;
-    let size = if sized { " RFC822.SIZE" } else { "" };
+    let size = if with_size { " RFC822.SIZE" } else { "" };
     let items = format!("(UID INTERNALDATE{size} BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])");
-    let limit = rows_of(conn.open.exists());
+    let limit = index_limit(conn.open.exists());
     let (mut rows, mut stray) = (Vec::new(), 0_usize);
     parts::fetch_all(conn, None, &items, |response| {
         match response {
             Response::Fetch(line) if !line.is_of_flags() => match line.uid {
-                Some(uid) => rows.push(keyed(uid, &line, sized)),
+                Some(uid) => rows.push(keyed(uid, &line, with_size)),
                 None => stray += 1,
             },
             Response::Fetch(_) | Response::List { .. } => stray += 1,

@@ -125,7 +125,7 @@ impl OpenFolder {
     }
 
     /// The same, taken. A look at flags sees what came or went, too.
-    pub(in crate::provider::imap) fn unheard(&mut self) -> Option<Hint> {
+    pub(in crate::provider::imap) fn take_hint(&mut self) -> Option<Hint> {
         let flags = (!self.touched.is_empty()).then_some(Hint::Flags);
         let counts = self.unasked.take();
         flags.or(counts)

@@ -3,7 +3,7 @@
 use crate::provider::imap::conn::{Conn, STRAY_ROWS};
 use crate::provider::imap::failure::{During, refusal};
 use crate::provider::imap::hints::notices::{Sought, SoughtCounters};
-use crate::provider::imap::look::changes::{FLAG_OCTETS, rows_of};
+use crate::provider::imap::look::changes::{FLAG_OCTETS, index_limit};
 use crate::provider::imap::look::counters;
 use crate::provider::imap::look::counters::{ITEMS, examined};
 use crate::provider::imap::look::parts;
@@ -125,7 +125,7 @@ pub(in crate::provider::imap) async fn index(
 ) -> Result<FolderAnswer, Failure> {
     conn.select(remote_id, uidvalidity).await?;
     let (mut rows, mut mended) = (UidFlags::default(), Vec::new());
-    let limit = rows_of(conn.open.exists());
+    let limit = index_limit(conn.open.exists());
     let (mut bare, mut stray, mut flags_seen) = (Vec::new(), 0_usize, 0_usize);
     conn.open.asks_flags(true);
     let told = parts::fetch_all(conn, uids, INDEX, |response| {
@@ -168,7 +168,7 @@ async fn ask_flags_again(
     uids: &UidSet,
     rows: &mut UidFlags,
 ) -> Result<(), Failure> {
-    let limit = rows_of(u32::try_from(uids.len()).unwrap_or(u32::MAX));
+    let limit = index_limit(u32::try_from(uids.len()).unwrap_or(u32::MAX));
     let (mut lines, mut octets) = (0_usize, 0_usize);
     for uids in uids.chunks(SET_OCTETS) {
         conn.open.asks_flags(true);
@@ -200,7 +200,7 @@ pub(in crate::provider::imap) async fn uids(
     uidvalidity: UidValidity,
 ) -> Result<FolderAnswer, Failure> {
     conn.select(remote_id, uidvalidity).await?;
-    let limit = rows_of(conn.open.exists());
+    let limit = index_limit(conn.open.exists());
     let mut uids = Vec::new();
     let mut stray = 0_usize;
     parts::fetch_all(conn, None, "(UID)", |response| {
@@ -273,7 +273,7 @@ pub(in crate::provider::imap) async fn sizes(
     uidvalidity: UidValidity,
 ) -> Result<FolderAnswer, Failure> {
     conn.select(remote_id, uidvalidity).await?;
-    let limit = rows_of(conn.open.exists());
+    let limit = index_limit(conn.open.exists());
     let (mut sizes, mut rows) = (BTreeMap::new(), 0_usize);
     parts::fetch_all(conn, None, "(UID RFC822.SIZE)", |response| {
         rows += usize::from(matches!(response, Response::Fetch(_) | Response::List { .. }));

@@ -18,13 +18,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
 /// Octets of a piece.
-const PIECE: u64 = 4 * 1024 * 1024;
+const PIECE_OCTETS: u64 = 4 * 1024 * 1024;
 /// Pieces that are on their way at a time: the next is asked for while one comes. A server may answer
 /// in another order than it is asked (RFC 3501 §5.5), and Dovecot does when several wait; one that
 /// waits alone has its turn next.
 const AHEAD: usize = 2;
 /// Who brings less than this at a time, as a rule, is asked for the whole.
-const LEAST: u64 = 64 * 1024;
+const LEAST_PIECE: u64 = 64 * 1024;
 /// Questions that a message may take beside those.
 const ROUNDS: u64 = 16;
 /// Octets in front of a cut that are read again: are they others, so is the message.
@@ -219,7 +219,7 @@ impl ImapSession {
         head: &mut Head,
     ) -> Result<(u64, Stop), Failure> {
         let (mut again, mut ahead) = (tail, AHEAD);
-        let most = size / LEAST + ROUNDS;
+        let most = size / LEAST_PIECE + ROUNDS;
         for _ in 0..most {
             let at = have - again.len() as u64;
             let (sink, head) = (&mut self.sink, &mut *head);
@@ -324,7 +324,7 @@ impl Ranges {
                 return None;
             }
         };
-        self.short = length < PIECE;
+        self.short = length < PIECE_OCTETS;
         Some(length)
     }
 }
@@ -345,12 +345,12 @@ async fn pieces(
     conn.link().await_octet(Some(at));
     loop {
         // All that was asked for has come, but for what is on its way.
-        let whole = next == awaited + asked.len() as u64 * PIECE;
+        let whole = next == awaited + asked.len() as u64 * PIECE_OCTETS;
         let goes_on = whole && shown.are_well() && !into.differs && into.full.is_none();
         while goes_on && asked.len() < ahead && (next == at || next < size) {
-            let command = format!("UID FETCH {uid} (UID BODY.PEEK[]<{next}.{PIECE}>)");
+            let command = format!("UID FETCH {uid} (UID BODY.PEEK[]<{next}.{PIECE_OCTETS}>)");
             asked.push_back(conn.send(command.as_bytes(), false).await?);
-            next += PIECE;
+            next += PIECE_OCTETS;
         }
         let Some(tag) = asked.pop_front() else { break };
         let (mut inline, told) = (Vec::new(), over.remove(&tag));
@@ -372,7 +372,7 @@ async fn pieces(
                 }
                 _ => {}
             }
-            rows <= STRAY_ROWS && inline.len() as u64 <= PIECE
+            rows <= STRAY_ROWS && inline.len() as u64 <= PIECE_OCTETS
         };
         let told = match told {
             Some(told) => told,

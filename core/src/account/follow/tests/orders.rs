@@ -2,7 +2,7 @@
 //! whose.
 
 use super::*;
-use crate::account::follow::stage::LOOK;
+use crate::account::follow::stage::INBOX_LOOK_EVERY;
 use crate::commit::feed::rows::FeedRows;
 use crate::failure::When;
 use crate::provider::Family;
@@ -117,7 +117,7 @@ fn a_run_has_the_session_that_watches_beside_it() {
     let mut f = watching();
     f.folders.clear();
     let out = f.take(Input::Tick, at(68));
-    assert!(matches!(&out[..], [Output::TickAfter(wait)] if *wait == LOOK), "{out:?}");
+    assert!(matches!(&out[..], [Output::TickAfter(wait)] if *wait == INBOX_LOOK_EVERY), "{out:?}");
     // A watch that ends by itself as the run takes its session: it goes when it has brought what it has.
     let mut f = watching();
     let out = f.take(Input::Unwatched(70, Ok(Unwatched::Retired)), at(9));

@@ -12,7 +12,7 @@ use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Examined, FolderRequest, Sampled};
 use crate::run::context::{RunEffects, RunFacts};
 use crate::run::event::Token;
-use crate::run::evidence::{Sight, judge_list};
+use crate::run::evidence::{Observation, judge_list};
 use crate::run::folders::context::{FolderCx, Want};
 use crate::run::folders::listing::Listing;
 use crate::run::folders::listing::state::{Asking, At, Candidates, ListState, Matching, Todo};
@@ -82,8 +82,11 @@ impl Listing {
     ) {
         work.complete &= missing.is_empty();
         let Some(session) = cx.run.session() else { return };
-        let sight =
-            Sight { session, at: work.started, confirm_after: cx.run.settings().confirm_after };
+        let sight = Observation {
+            session,
+            at: work.started,
+            confirm_after: cx.run.settings().confirm_after,
+        };
         let ruling = judge_list(missing, cx.run.account().list_look.as_ref(), sight);
         if !ruling.held.is_empty() {
             cx.run.look_again();

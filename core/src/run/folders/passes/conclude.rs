@@ -10,7 +10,7 @@ use crate::mail::id::{FolderId, SessionId};
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::Examined;
 use crate::run::context::{RunEffects, RunFacts};
-use crate::run::evidence::{FolderCount, Sight, judge_folder};
+use crate::run::evidence::{FolderCount, Observation, judge_folder};
 use crate::run::folders::context::{FolderCx, Want};
 use crate::run::folders::folder::{Folder, told};
 use crate::run::folders::passes::differ::differ_or_list;
@@ -188,7 +188,7 @@ pub(super) fn concluded(
         FolderCount { uidvalidity, living: count, exists, floor },
         absent.intersect(&ours),
         folder.row.look.as_ref(),
-        Sight { session, at: seen.started, confirm_after },
+        Observation { session, at: seen.started, confirm_after },
     );
     let limit = folder.lanes.live.uidnext.min(seen.horizon(folder.lanes.live.uidnext));
     let arrived = UidSet::range(1, limit.saturating_sub(1));

@@ -20,7 +20,7 @@ use std::time::Duration;
 /// FolderPasses of a folder in a run that prove what was read since the one before.
 const PROOFS: u8 = 3;
 /// A folder that is read waits no longer for others to be proved with it.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PROVE_WITHIN: Duration = Duration::from_secs(5);
 /// Empty folders of a new account that are passed at a time; the others are left for the next look.
 const EMPTY: usize = 32;
 
@@ -72,7 +72,10 @@ impl FolderPasses {
         let now = cx.run.now().mono;
         !cx.run.is_asking()
             && !cx.folders.are_passing()
-            && self.read.as_ref().is_some_and(|(since, _)| now.saturating_sub(*since) >= PATIENCE)
+            && self
+                .read
+                .as_ref()
+                .is_some_and(|(since, _)| now.saturating_sub(*since) >= PROVE_WITHIN)
     }
 
     /// All folders that are read are to be proved by their counters, which are asked once: those that show

@@ -13,7 +13,7 @@ use crate::mail::key::{HeldKey, Keyed};
 use crate::mail::uid_set::UidSet;
 use crate::provider::folders::{Examined, FolderRequest};
 use crate::run::context::{RunEffects, RunFacts};
-use crate::run::evidence::{Fit, FolderCount, Sight, judge_folder};
+use crate::run::evidence::{Fit, FolderCount, Observation, judge_folder};
 use crate::run::folders::context::{FolderCx, Want};
 use crate::run::folders::folder::told;
 use crate::run::folders::passes::pairs::pair;
@@ -48,12 +48,12 @@ pub(super) fn begin(
     }
     let owner = owner(folder);
     let (remote_id, uidvalidity) = (folder.row.remote_id.clone(), examined.uidvalidity);
-    let sized = !cx.run.account().sizes_estimated;
+    let with_size = !cx.run.account().sizes_estimated;
     if examined.exists == 0 {
         let query = keys(id, 0, cx);
         cx.run.read(owner, query);
     } else {
-        cx.run.ask(owner, FolderRequest::Keys { remote_id, uidvalidity, sized });
+        cx.run.ask(owner, FolderRequest::Keys { remote_id, uidvalidity, with_size });
     }
     cx.want(Want::ForgetSuspects { folder: id });
     let (surplus, theirs, ours, found) = (0, Vec::new(), Vec::new(), None);
@@ -127,7 +127,7 @@ impl Rematching {
             FolderCount { uidvalidity, living: held, exists, floor },
             found.lost.clone(),
             folder.row.look.as_ref(),
-            Sight { session, at: started, confirm_after },
+            Observation { session, at: started, confirm_after },
         );
         if !ruling.held.is_empty() {
             cx.run.look_again();
@@ -202,5 +202,5 @@ impl Rematching {
 
 /// What we recognise a folder's locations by, those behind a UID.
 fn keys(folder: FolderId, after: u32, cx: &FolderCx<'_>) -> Query {
-    Query::Keys { folder, after, sized: !cx.run.account().sizes_estimated }
+    Query::Keys { folder, after, with_size: !cx.run.account().sizes_estimated }
 }
