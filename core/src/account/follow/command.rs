@@ -129,7 +129,7 @@ impl Follower {
             scope: None,
             caught_up: false,
         });
-        if self.main.is_none_or(|held| held.watch.is_none()) {
+        if self.sessions.main.is_none_or(|held| held.watch.is_none()) {
             self.watch(out);
         }
     }
@@ -217,7 +217,7 @@ impl Follower {
         self.runs_ended = self.run;
         self.stage = Stage::Paused;
         self.trouble = None;
-        self.release_all(out);
+        self.sessions.release_all(out);
         out.push(Output::Persist { standing: Standing::Paused, reason: PAUSED.into(), event });
     }
 }

@@ -1,6 +1,7 @@
 //! What the end of a run tells, and what follows it.
 
-use crate::account::follow::follower::{Follower, is_inbox};
+use crate::account::follow::follower::Follower;
+use crate::account::follow::mailbox::is_inbox;
 use crate::account::follow::stage::{After, Cause, Parked, Resting, Stage};
 use crate::account::follow::vocabulary::{Output, Slot};
 use crate::account::schedule::COOL_AFTER;
@@ -26,8 +27,8 @@ impl Follower {
         let Stage::Working(working) = std::mem::replace(&mut self.stage, Stage::Ended) else {
             return;
         };
-        if self.reads.is_some() {
-            self.release(Slot::Beside, out);
+        if self.sessions.reads.is_some() {
+            self.sessions.release(Slot::Beside, out);
         }
         self.runs_ended = self.run;
         self.history = summary.history.clone();
@@ -56,7 +57,7 @@ impl Follower {
                 Some(scope) => self.ask(scope, Cause::Plan, out),
                 None => self.watch(out),
             },
-            (After::Rest, _) => self.release_all(out),
+            (After::Rest, _) => self.sessions.release_all(out),
         }
     }
 
@@ -86,15 +87,17 @@ impl Follower {
         if summary.folders.is_empty() {
             return;
         }
-        self.folders.clone_from(&summary.folders);
+        self.mailbox.folders.clone_from(&summary.folders);
         self.know_strange();
         self.schedule.looked(&summary.folders, now.mono);
         // A first run learns only here which folder is INBOX; where there is none, every folder is
         // the live end.
-        let live = |f: &&FolderLine| !f.excluded && (is_inbox(f) || self.live_end().is_none());
-        if self.proved.is_none() && summary.folders.iter().filter(live).any(|f| f.looked.is_some())
+        let live =
+            |f: &&FolderLine| !f.excluded && (is_inbox(f) || self.mailbox.live_end().is_none());
+        if self.mailbox.proved.is_none()
+            && summary.folders.iter().filter(live).any(|f| f.looked.is_some())
         {
-            self.proved = Some(began);
+            self.mailbox.proved = Some(began);
         }
     }
 

@@ -1,5 +1,7 @@
 //! The follower: stages, runs, commands.
 
+use crate::account::follow::mailbox::Mailbox;
+use crate::account::follow::sessions::{SessionHeld, Sessions};
 use crate::account::follow::stage::{
     After, Cause, INBOX_LOOK_EVERY, NextRun, Parked, Stage, Watches, Working,
 };
@@ -8,29 +10,14 @@ use crate::account::machine::Machine;
 use crate::account::schedule::{COOL_AFTER, Schedule};
 use crate::budget::Wait;
 use crate::failure::Failure;
-use crate::mail::id::FolderId;
 use crate::provider::Connected;
 use crate::recovery::history::{History, SURVIVAL};
 use crate::run::event::{Action, Event};
 use crate::run::scope::Scope;
-use crate::run::summary::FolderLine;
 use crate::standing::Standing;
-use crate::time::{Micros, Now};
+use crate::time::Now;
 use std::collections::VecDeque;
 use std::time::Duration;
-
-/// The wall clock may run away from the other one by so much in a run.
-const DRIFT: Duration = Duration::from_secs(1);
-
-#[derive(Clone, Copy, Debug)]
-pub(super) struct SessionHeld {
-    pub(super) at: Connected,
-    pub(super) since: Duration,
-    /// The watch that goes on there.
-    pub(super) watch: Option<u64>,
-    /// The server tells there of every folder.
-    pub(super) wide: bool,
-}
 
 /// Large absences that are looked at again, on another session.
 #[derive(Debug, Default)]
@@ -47,12 +34,8 @@ pub struct Follower {
     pub(super) stage: Stage,
     pub(super) schedule: Schedule,
     pub(super) history: History,
-    /// As the last run left them.
-    pub(super) folders: Vec<FolderLine>,
-    pub(super) main: Option<SessionHeld>,
-    pub(super) beside: Option<SessionHeld>,
-    /// The run has the session beside for its pages: since when nobody has looked what comes meanwhile.
-    pub(super) reads: Option<Duration>,
+    pub(super) mailbox: Mailbox,
+    pub(super) sessions: Sessions,
     /// The run that was asked for last.
     pub(super) run: u64,
     pub(super) runs_ended: u64,
@@ -66,10 +49,6 @@ pub struct Follower {
     /// There is no budget for mail of the past before then.
     pub(super) deferred: Option<Wait>,
     pub(super) armed: Option<Duration>,
-    /// When the live end was last proved.
-    pub(super) proved: Option<Duration>,
-    /// The last pass of INBOX that is known to be durable.
-    pub(super) passed: Option<Micros>,
 }
 
 impl Follower {
@@ -82,10 +61,8 @@ impl Follower {
             stage: Stage::New(past.begin),
             schedule,
             history: past.history,
-            folders: Vec::new(),
-            main: None,
-            beside: None,
-            reads: None,
+            mailbox: Mailbox::default(),
+            sessions: Sessions::default(),
             run: 0,
             runs_ended: 0,
             watching: Watches::default(),
@@ -95,8 +72,6 @@ impl Follower {
             left: String::new(),
             deferred: None,
             armed: None,
-            proved: None,
-            passed: None,
         }
     }
 
@@ -206,7 +181,7 @@ impl Follower {
     /// Who insists while a second look is due gets a session that can take it.
     pub(super) fn look_again(&mut self, scope: &Scope, out: &mut Vec<Output>) {
         if self.second.due.is_some() && matches!(scope, Scope::Insist | Scope::Doubt) {
-            self.release_all(out);
+            self.sessions.release_all(out);
         }
     }
 
@@ -222,7 +197,7 @@ impl Follower {
 
     /// A session for runs is logged in.
     fn connected(&mut self, at: Connected, now: Now, out: &mut Vec<Output>) {
-        self.main = Some(SessionHeld { at, since: now.mono, watch: None, wide: false });
+        self.sessions.main = Some(SessionHeld { at, since: now.mono, watch: None, wide: false });
         // What a server cannot do at all is not asked of it.
         self.watching.unable |= !at.capabilities.push;
         self.connected_once = true;
@@ -232,7 +207,7 @@ impl Follower {
                 working.woken = false;
                 self.drive(Event::Connected(at), now, out);
             }
-            None => self.release(Slot::Main, out),
+            None => self.sessions.release(Slot::Main, out),
         }
     }
 
@@ -250,15 +225,15 @@ impl Follower {
             };
             let working = *working;
             let (machine, actions) = working.machine.step(event, now);
-            self.note_pass(&machine, working.began, now);
+            self.mailbox.note_pass(&machine, working.began, now);
             self.stage = Stage::Working(Box::new(Working { machine, ..working }));
             for action in actions {
                 match action {
-                    Action::Connect => match self.main {
+                    Action::Connect => match self.sessions.main {
                         Some(main) => events.push_back(Event::Connected(main.at)),
                         None => out.push(Output::Connect),
                     },
-                    Action::Disconnect => self.release(Slot::Main, out),
+                    Action::Disconnect => self.sessions.release(Slot::Main, out),
                     Action::WishSecond => events.extend(self.wish_second(now, out)),
                     Action::LeaveSecond { watches, lost } => {
                         self.leave_second(watches, lost, now, out);
@@ -283,26 +258,6 @@ impl Follower {
         }
     }
 
-    /// A pass of INBOX proves the live end as it was when the pass began; one of an earlier run has done
-    /// so.
-    fn note_pass(&mut self, machine: &Machine, began: Duration, now: Now) {
-        if let Some((Some(passed), _)) = self.live_end().and_then(|id| machine.passed(id))
-            && self.passed != Some(passed)
-        {
-            let ago = u64::try_from(now.wall.0.saturating_sub(passed.0)).unwrap_or(0);
-            let (ago, run) = (Duration::from_micros(ago), now.mono.saturating_sub(began));
-            if ago <= run + DRIFT {
-                self.passed = Some(passed);
-                self.proved = Some(now.mono.saturating_sub(ago.min(run)));
-            }
-        }
-    }
-
-    /// The folder whose proof is the account's: INBOX.
-    pub(super) fn live_end(&self) -> Option<FolderId> {
-        self.folders.iter().find(|f| is_inbox(f) && !f.excluded).map(|f| f.id)
-    }
-
     fn on_tick(&mut self, now: Now, out: &mut Vec<Output>) {
         match &mut self.stage {
             Stage::Resting(rest)
@@ -310,7 +265,7 @@ impl Follower {
             {
                 self.second.due = None;
                 self.second.taken += 1;
-                self.release_all(out);
+                self.sessions.release_all(out);
                 self.ask(Scope::Everything, Cause::Plan, out);
             }
             Stage::Resting(rest) if now.mono >= rest.next => {
@@ -325,7 +280,7 @@ impl Follower {
             }
             Stage::Working(_) => {
                 let due = self.stage.working().map(|working| working.beside_at);
-                if self.reads.is_some() {
+                if self.sessions.reads.is_some() {
                     self.look_meanwhile(now, out);
                 } else if due.is_some_and(|due| now.mono >= due) && self.wants_beside() {
                     self.wish_beside(now, out);
@@ -337,28 +292,8 @@ impl Follower {
 
     pub(super) fn end(&mut self, out: &mut Vec<Output>) {
         self.stage = Stage::Ended;
-        self.release_all(out);
+        self.sessions.release_all(out);
         out.push(Output::Done);
-    }
-
-    pub(super) fn release(&mut self, which: Slot, out: &mut Vec<Output>) {
-        // Without its own session a run has no second one.
-        if self.reads.take().is_some() && which == Slot::Main {
-            self.release(Slot::Beside, out);
-        }
-        let held = match which {
-            Slot::Main => self.main.take(),
-            Slot::Beside => self.beside.take(),
-        };
-        // A session that is only on its way is given up too.
-        if held.is_some() || which == Slot::Main {
-            out.push(Output::Release(which));
-        }
-    }
-
-    pub(super) fn release_all(&mut self, out: &mut Vec<Output>) {
-        self.release(Slot::Main, out);
-        self.release(Slot::Beside, out);
     }
 
     pub(super) fn is_cooling(&self) -> bool {
@@ -368,7 +303,10 @@ impl Follower {
     /// A session that has lived long enough proves that the account is well.
     pub(super) fn survive(&mut self, now: Now) {
         if let Stage::Resting(_) = self.stage
-            && self.main.is_some_and(|held| now.mono.saturating_sub(held.since) >= SURVIVAL)
+            && self
+                .sessions
+                .main
+                .is_some_and(|held| now.mono.saturating_sub(held.since) >= SURVIVAL)
         {
             self.history.survived();
             self.history.panics = 0;
@@ -379,7 +317,7 @@ impl Follower {
     pub(super) fn arm(&mut self, now: Now, out: &mut Vec<Output>) {
         let at = match &self.stage {
             Stage::Resting(rest) => Some(rest.next),
-            Stage::Working(working) => match self.reads {
+            Stage::Working(working) => match self.sessions.reads {
                 Some(looked) => Some(looked + INBOX_LOOK_EVERY),
                 None => self.wants_beside().then_some(working.beside_at),
             },
@@ -390,10 +328,6 @@ impl Follower {
             out.push(Output::TickAfter(at.saturating_sub(now.mono)));
         }
     }
-}
-
-pub(super) fn is_inbox(folder: &FolderLine) -> bool {
-    folder.path.eq_ignore_ascii_case("INBOX")
 }
 
 #[cfg(test)]

@@ -6,14 +6,10 @@ use crate::run::summary::Summary;
 impl Follower {
     /// What is left undone, in words; empty when nothing is.
     pub(super) fn undone_in_words(&self) -> String {
-        match self.stalled_folders() {
+        match self.mailbox.stalled_folders() {
             0 => self.left.clone(),
             n => format!("{n} folder(s) stand still"),
         }
-    }
-
-    pub(super) fn stalled_folders(&self) -> usize {
-        self.folders.iter().filter(|f| !f.excluded && (f.stalled || f.shut)).count()
     }
 
     /// What a run has left undone: it is true until the next one. That history waits for a budget

@@ -1,6 +1,7 @@
 //! The session beside a run, when it is the run's: how it comes by it, and who looks meanwhile what comes.
 
-use crate::account::follow::follower::{Follower, SessionHeld};
+use crate::account::follow::follower::Follower;
+use crate::account::follow::sessions::SessionHeld;
 use crate::account::follow::stage::{BESIDE_AGAIN, INBOX_LOOK_EVERY};
 use crate::account::follow::vocabulary::{Output, Slot};
 use crate::failure::Failure;
@@ -12,10 +13,10 @@ use crate::time::Now;
 impl Follower {
     /// The run wishes for a second session: the one that watches beside it is that, or one is asked for.
     pub(super) fn wish_second(&mut self, now: Now, out: &mut Vec<Output>) -> Option<Event> {
-        let is_there = self.beside.is_some();
+        let is_there = self.sessions.beside.is_some();
         let working = self.stage.working()?;
         if is_there {
-            self.reads = Some(now.mono);
+            self.sessions.reads = Some(now.mono);
             return Some(Event::Second(SecondNews::Came));
         }
         working.reads = true;
@@ -27,10 +28,10 @@ impl Follower {
 
     /// A session that was wished for is there, while a run works: it is the run's, or it watches.
     pub(super) fn use_beside(&mut self, at: Connected, now: Now, out: &mut Vec<Output>) {
-        self.beside = Some(SessionHeld { at, since: now.mono, watch: None, wide: false });
+        self.sessions.beside = Some(SessionHeld { at, since: now.mono, watch: None, wide: false });
         let is_runs = self.stage.working().is_some_and(|run| std::mem::take(&mut run.reads));
-        if is_runs && self.main.is_some() {
-            self.reads = Some(now.mono);
+        if is_runs && self.sessions.main.is_some() {
+            self.sessions.reads = Some(now.mono);
             self.drive(Event::Second(SecondNews::Came), now, out);
         } else {
             self.watch_beside(out);
@@ -50,35 +51,35 @@ impl Follower {
         if let Some(working) = self.stage.working() {
             working.beside_at = now.mono + BESIDE_AGAIN;
         }
-        if self.reads.take().is_none() {
+        if self.sessions.reads.take().is_none() {
             return;
         }
         self.learn_lines();
         if watches && !self.rules.once && !self.watching.unable {
             self.watch_beside(out);
         } else {
-            self.release(Slot::Beside, out);
+            self.sessions.release(Slot::Beside, out);
         }
     }
 
     fn watch_beside(&mut self, out: &mut Vec<Output>) {
         if !self.watch_on(Slot::Beside, out) {
-            self.release(Slot::Beside, out);
+            self.sessions.release(Slot::Beside, out);
         }
     }
 
     /// A session is no longer there for its watch; one that the run has by now goes when it has brought what it
     /// was asked for.
     pub(super) fn give_up(&mut self, which: Slot, now: Now, out: &mut Vec<Output>) {
-        if which == Slot::Beside && self.reads.is_some() {
+        if which == Slot::Beside && self.sessions.reads.is_some() {
             return self.on_recalled(now, out);
         }
-        self.release(which, out);
+        self.sessions.release(which, out);
     }
 
     /// Somebody else needs the session beside.
     pub(super) fn on_recalled(&mut self, now: Now, out: &mut Vec<Output>) {
-        if self.reads.is_some() {
+        if self.sessions.reads.is_some() {
             self.drive(Event::Second(SecondNews::Recalled), now, out);
         }
     }
@@ -86,12 +87,16 @@ impl Follower {
     /// While the run has it, INBOX is looked at.
     pub(super) fn look_meanwhile(&mut self, now: Now, out: &mut Vec<Output>) {
         self.learn_lines();
-        if self.reads.is_none_or(|looked| now.mono.saturating_sub(looked) < INBOX_LOOK_EVERY) {
+        if self
+            .sessions
+            .reads
+            .is_none_or(|looked| now.mono.saturating_sub(looked) < INBOX_LOOK_EVERY)
+        {
             return;
         }
         // Where there is no INBOX, nobody misses it.
-        self.reads = Some(now.mono);
-        if let Some(inbox) = self.live_end() {
+        self.sessions.reads = Some(now.mono);
+        if let Some(inbox) = self.mailbox.live_end() {
             self.drive(Event::Nudged(inbox, Depth::Quick), now, out);
         }
     }

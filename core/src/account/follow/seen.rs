@@ -25,19 +25,19 @@ impl Follower {
     /// watch.
     #[must_use]
     pub fn proved(&self) -> Option<Duration> {
-        self.proved
+        self.mailbox.proved
     }
 
     /// The folders as the last run left them.
     #[must_use]
     pub fn folders(&self) -> &[FolderLine] {
-        &self.folders
+        &self.mailbox.folders
     }
 
     /// How new mail is noticed.
     #[must_use]
     pub fn push(&self) -> Push {
-        let watching = [self.main, self.beside].into_iter().flatten().filter(|h| h.watch.is_some());
+        let watching = self.sessions.each().filter(|held| held.watch.is_some());
         match watching.map(|held| held.wide).max() {
             Some(true) => Push::Notify,
             Some(false) => Push::Idle,
@@ -91,7 +91,9 @@ impl Follower {
                 failed(waiting(failure), failure, working.wakes)
             }
             // What was lost is not back before somebody has logged in.
-            (Phase::Opening | Phase::Connecting, _, Some(failure)) if self.main.is_none() => {
+            (Phase::Opening | Phase::Connecting, _, Some(failure))
+                if self.sessions.main.is_none() =>
+            {
                 failed(waiting(failure), failure, None)
             }
             (Phase::Opening | Phase::Reopening | Phase::Connecting | Phase::Waiting, ..)
@@ -105,7 +107,7 @@ impl Follower {
     }
 
     fn told(&self, standing: Standing, reason: &str, next: Option<Duration>) -> Status {
-        let stalled = self.stalled_folders() > 0;
+        let stalled = self.mailbox.stalled_folders() > 0;
         Status { standing, reason: reason.into(), class: None, stalled, follows: false, next }
     }
 

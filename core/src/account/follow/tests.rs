@@ -7,6 +7,7 @@ use crate::account::schedule::Mode;
 use crate::commit::rows::{AccountRow, FolderRow};
 use crate::failure::{Class, Provenance, Reach};
 use crate::mail::cursor::{Lanes, Mark};
+use crate::mail::id::FolderId;
 use crate::mail::id::{AccountId, Incarnation, SessionId, UidValidity};
 use crate::provider::Capabilities;
 use crate::provider::watch::{Hint, Unwatched};
@@ -14,8 +15,10 @@ use crate::recovery::history::History;
 use crate::run::event::AccountSnapshot;
 use crate::run::scope::Depth;
 use crate::run::settings::Settings;
+use crate::run::summary::FolderLine;
 use crate::run::summary::Summary;
 use crate::standing::{EventKind, Outcome, Phase, Push, Standing};
+use crate::time::Micros;
 
 fn at(seconds: u64) -> Now {
     Now {
@@ -91,7 +94,8 @@ fn inbox() -> FolderLine {
 fn resting() -> Follower {
     let mut f = follower(Begin::Run);
     f.take(Input::Start, at(0));
-    f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None, wide: false });
+    f.sessions.main =
+        Some(SessionHeld { at: session(1), since: at(0).mono, watch: None, wide: false });
     let summary =
         Summary { folders: vec![inbox()], ..Summary::of(Outcome::Success, History::default()) };
     let out = f.end_with(summary, at(1));
@@ -142,7 +146,7 @@ fn fruitless_hints_are_slowed_down() {
         let watch = f.watching.number;
         if begins(&f.take(Input::Hinted(watch, Hint::Counts), at(10 + n))) {
             begun += 1;
-            f.main =
+            f.sessions.main =
                 Some(SessionHeld { at: session(1), since: at(0).mono, watch: None, wide: false });
             let summary = Summary {
                 folders: vec![inbox()],
@@ -160,7 +164,8 @@ fn fruitless_hints_are_slowed_down() {
 fn a_stale_watch_is_caught_up_with_once() {
     let mut f = resting();
     assert!(begins(&f.take(Input::Hinted(1, Hint::Stale), at(10))));
-    f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None, wide: false });
+    f.sessions.main =
+        Some(SessionHeld { at: session(1), since: at(0).mono, watch: None, wide: false });
     let summary =
         Summary { folders: vec![inbox()], ..Summary::of(Outcome::Success, History::default()) };
     f.end_with(summary, at(11));
@@ -225,7 +230,8 @@ fn a_lost_watch_is_backed_off_from() {
 fn a_second_look_takes_another_session() {
     let mut f = follower(Begin::Run);
     f.take(Input::Start, at(0));
-    f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None, wide: false });
+    f.sessions.main =
+        Some(SessionHeld { at: session(1), since: at(0).mono, watch: None, wide: false });
     let partial = || Summary {
         second_look: true,
         folders: vec![inbox()],
@@ -247,7 +253,7 @@ fn a_second_look_takes_another_session() {
         begins(&out) && out.iter().any(|o| matches!(o, Output::Release(Slot::Main))),
         "{out:?}"
     );
-    assert!(f.main.is_none(), "another session");
+    assert!(f.sessions.main.is_none(), "another session");
     // It is the schedule's business again after three of them.
     for n in 0..4 {
         if f.stage.working().is_none() {
@@ -263,7 +269,8 @@ fn who_insists_while_a_second_look_is_due_takes_it() {
     for (due, working) in [(true, false), (true, true), (false, false)] {
         let mut f = follower(Begin::Run);
         f.take(Input::Start, at(0));
-        f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None, wide: false });
+        f.sessions.main =
+            Some(SessionHeld { at: session(1), since: at(0).mono, watch: None, wide: false });
         let looked = Summary {
             second_look: due,
             folders: vec![inbox()],
@@ -280,7 +287,7 @@ fn who_insists_while_a_second_look_is_due_takes_it() {
         assert!(begins(&out), "{out:?}");
         let released = out.iter().any(|o| matches!(o, Output::Release(Slot::Main)));
         assert_eq!(released, due, "{out:?}");
-        assert_eq!(f.main.is_none(), due, "one session looks but once");
+        assert_eq!(f.sessions.main.is_none(), due, "one session looks but once");
     }
 }
 
@@ -308,7 +315,7 @@ fn hints_while_a_run_opens_or_ends_are_not_lost() {
         for (hint, depth) in [(Hint::Counts, Depth::Quick), (Hint::Flags, Depth::Full)] {
             let mut f = resting();
             f.take(Input::Command(Command::SyncNow), at(5));
-            f.beside = Some(SessionHeld {
+            f.sessions.beside = Some(SessionHeld {
                 at: session(2),
                 since: at(5).mono,
                 watch: Some(70),
@@ -351,7 +358,7 @@ fn hints_while_a_run_opens_or_ends_are_not_lost() {
 fn hints_do_not_undo_a_pause() {
     let mut f = resting();
     f.take(Input::Command(Command::SyncNow), at(5));
-    f.beside =
+    f.sessions.beside =
         Some(SessionHeld { at: session(2), since: at(5).mono, watch: Some(70), wide: false });
     f.take(Input::Machine(f.run(), snapshot()), at(6));
     f.take(Input::Command(Command::Pause), at(6));
@@ -387,113 +394,22 @@ fn a_watch_that_is_cut_is_renewed_before_that() {
 fn an_inbox_that_is_left_out_is_not_watched() {
     let mut f = follower(Begin::Run);
     f.take(Input::Start, at(0));
-    f.main = Some(SessionHeld { at: session(1), since: at(0).mono, watch: None, wide: false });
+    f.sessions.main =
+        Some(SessionHeld { at: session(1), since: at(0).mono, watch: None, wide: false });
     let left_out = FolderLine { excluded: true, ..inbox() };
     let summary =
         Summary { folders: vec![left_out], ..Summary::of(Outcome::Success, History::default()) };
     let out = f.end_with(summary, at(1));
-    assert!(f.live_end().is_none() && f.push() == Push::Poll, "{out:?}");
+    assert!(f.mailbox.live_end().is_none() && f.push() == Push::Poll, "{out:?}");
 }
 
 /// What a run leaves undone is said until the next one; that history waits is a state of its own.
-#[test]
-fn what_is_left_undone_is_said() {
-    let mut f = follower(Begin::Run);
-    f.take(Input::Start, at(0));
-    let wait =
-        || Wait { until: at(50).mono, text: "x".into(), class: crate::failure::Class::Quota };
-    let ends = |left: &[&str], waits: bool| Summary {
-        folders: vec![inbox()],
-        left: left.iter().map(|text| (*text).to_owned()).collect(),
-        deferred: waits.then(wait),
-        ..Summary::of(Outcome::Partial, History::default())
-    };
-    f.stage = Stage::Resting(Resting { next: at(9).mono, scope: None, caught_up: false });
-    for (left, waits, told) in [
-        (&["a first look", "another"][..], false, "a first look (and 1 more)"),
-        (&["a first look"], false, "a first look"),
-        (&["a first look", "history waits: x"], true, "a first look"),
-        (&["a first look", "another", "history waits: x"], true, "a first look (and 1 more)"),
-        (&["history waits: x"], true, ""),
-        (&[], false, ""),
-    ] {
-        f.learn_left(&ends(left, waits));
-        assert_eq!(f.status().reason, told);
-    }
-}
 
 #[path = "tests/commands.rs"]
 mod commands;
 #[path = "tests/orders.rs"]
 mod orders;
-
-/// Where history waits for a budget the account says so, looks at what is due and nothing else, and
-/// reads on when it is time.
-#[test]
-fn history_that_waits_for_its_budget_costs_no_looks() {
-    let archive = FolderLine {
-        id: FolderId(2),
-        remote_id: b"Archive".into(),
-        path: "Archive".into(),
-        role: Some(crate::mail::folder::Role::Archive),
-        unread: true,
-        ..inbox()
-    };
-    let until = at(50_000).mono;
-    let wait = Wait { until, class: Class::Quota, text: "all of it is spent".into() };
-    let summary = |deferred: Option<&Wait>, archive: &FolderLine| Summary {
-        folders: vec![inbox(), archive.clone()],
-        deferred: deferred.cloned(),
-        ..Summary::of(Outcome::Partial, History::default())
-    };
-    let mut f = follower(Begin::Run);
-    f.take(Input::Start, at(0));
-    f.end_with(summary(Some(&wait), &archive), at(1));
-    let status = f.status();
-    assert_eq!((status.standing, status.class), (Standing::Throttled, Some(Class::Quota)));
-    assert_eq!(status.next, Some(until), "that is when history goes on");
-    let asked = |out: &[Output]| out.iter().any(|o| matches!(o, Output::AskSlot(_)));
-    let wanted = |f: &Follower| match &f.stage {
-        Stage::Asking(next) => Some(next.scope.clone()),
-        _ => None,
-    };
-    // The schedule looks at INBOX alone.
-    assert!(asked(&f.step(Input::Tick, at(1000))));
-    let only = |ids: &[i64]| Scope::Some {
-        list: true,
-        folders: ids.iter().map(|id| (FolderId(*id), Depth::Full)).collect(),
-    };
-    assert_eq!(wanted(&f), Some(only(&[1])));
-    f.step(Input::Granted(f.run()), at(1000));
-    // A run that was cut short says nothing about it.
-    f.end_with(Summary::of(Outcome::Cancelled, History::default()), at(1001));
-    assert_eq!(f.status().standing, Standing::Throttled);
-    assert!(begins(&f.take(Input::Tick, at(3000))));
-    f.end_with(summary(None, &archive), at(3001));
-    assert_eq!(f.status().standing, Standing::Throttled, "history is unread still");
-    // When it is time, history is read on.
-    f.schedule.looked(&[inbox(), archive.clone()], at(49_990).mono);
-    assert!(asked(&f.step(Input::Tick, at(50_001))), "{:?}", f.stage);
-    assert_eq!(wanted(&f), Some(only(&[2])));
-    f.step(Input::Granted(f.run()), at(50_001));
-    f.end_with(summary(None, &FolderLine { unread: false, ..archive.clone() }), at(50_100));
-    assert_eq!(f.status().standing, Standing::Idle, "nothing is left to wait for");
-}
-
-/// What waited for a budget and was read all the same is waited for no longer.
-#[test]
-fn a_deferral_ends_with_what_it_was_about() {
-    let mut f = follower(Begin::Run);
-    f.take(Input::Start, at(0));
-    let wait = Wait { until: at(50_000).mono, class: Class::Quota, text: "spent".into() };
-    let unread = vec![FolderLine { unread: true, ..inbox() }];
-    let partial = Summary::of(Outcome::Partial, History::default());
-    f.end_with(Summary { folders: unread, deferred: Some(wait), ..partial }, at(1));
-    assert_eq!(f.status().standing, Standing::Throttled);
-    assert!(begins(&f.take(Input::Tick, at(2000))));
-    let success = Summary::of(Outcome::Success, History::default());
-    f.end_with(Summary { folders: vec![inbox()], ..success }, at(2001));
-    assert_eq!(f.status().standing, Standing::Idle);
-}
+#[path = "tests/undone.rs"]
+mod undone;
 #[path = "tests/wide.rs"]
 mod wide;

@@ -1,6 +1,7 @@
 //! Watching INBOX: between runs on the session in hand, beside a long run on one to spare.
 
-use crate::account::follow::follower::{Follower, is_inbox};
+use crate::account::follow::follower::Follower;
+use crate::account::follow::mailbox::is_inbox;
 use crate::account::follow::stage::{After, BESIDE_AFTER, BESIDE_AGAIN, Cause, Stage, widen};
 use crate::account::follow::vocabulary::{Output, Slot};
 use crate::failure::Failure;
@@ -12,7 +13,6 @@ use crate::recovery::decide::{Verdict, decide};
 use crate::recovery::history::SURVIVAL;
 use crate::run::event::{Action, Event, SecondNews};
 use crate::run::scope::{Depth, Scope};
-use crate::run::summary::FolderLine;
 use crate::standing::Phase;
 use crate::time::Now;
 use std::collections::BTreeMap;
@@ -40,27 +40,20 @@ const RENEW_LEAST: Duration = Duration::from_secs(5);
 impl Follower {
     /// Between runs the session watches INBOX; where it cannot, it is given back.
     pub(super) fn watch(&mut self, out: &mut Vec<Output>) {
-        if self.beside.is_some() {
-            self.main = self.beside.take();
+        if self.sessions.beside.is_some() {
+            self.sessions.main = self.sessions.beside.take();
             return out.push(Output::Promote);
         }
-        self.release(Slot::Beside, out);
+        self.sessions.release(Slot::Beside, out);
         if self.watching.unable || !self.watch_on(Slot::Main, out) {
-            self.release(Slot::Main, out);
+            self.sessions.release(Slot::Main, out);
         }
     }
 
     pub(super) fn watch_on(&mut self, which: Slot, out: &mut Vec<Output>) -> bool {
-        // A folder that stands still cannot be looked at: a hint of it would lead nowhere, again
-        // and again.
-        let fit = |f: &&FolderLine| is_inbox(f) && !f.excluded && !f.stalled;
-        let Some(inbox) = self.folders.iter().find(fit) else { return false };
+        let Some(inbox) = self.mailbox.watchable() else { return false };
         let (remote_id, seen) = (inbox.remote_id.clone(), inbox.mark);
-        let held = match which {
-            Slot::Main => &mut self.main,
-            Slot::Beside => &mut self.beside,
-        };
-        let Some(held) = held else { return false };
+        let Some(held) = self.sessions.held(which) else { return false };
         self.watching.number += 1;
         let (number, renew, wide) =
             (self.watching.number, self.watching.renew, self.watching.narrow < NARROW);
@@ -75,7 +68,9 @@ impl Follower {
             (working.wished, working.beside_at) = (false, now.mono + BESIDE_AGAIN);
         }
         match (at, &mut self.stage) {
-            (Some(at), Stage::Working(_)) if self.beside.is_none() => self.use_beside(at, now, out),
+            (Some(at), Stage::Working(_)) if self.sessions.beside.is_none() => {
+                self.use_beside(at, now, out)
+            }
             (Some(_), _) => out.push(Output::Release(Slot::Beside)),
             (None, Stage::Working(working)) => {
                 if std::mem::take(&mut working.reads) {
@@ -99,6 +94,7 @@ impl Follower {
     fn is_settled(&self) -> bool {
         match &self.stage {
             Stage::Working(working) => self
+                .mailbox
                 .live_end()
                 .and_then(|id| working.machine.passed(id))
                 .is_some_and(|(_, settled)| settled),
@@ -108,31 +104,31 @@ impl Follower {
     }
 
     pub(super) fn on_hint(&mut self, number: u64, hint: Hint, now: Now, out: &mut Vec<Output>) {
-        if !self.is_current(number) {
+        if !self.sessions.is_current(number) {
             return;
         }
         if let Hint::Names | Hint::Untold = hint {
             self.watching.strange.clear();
         }
-        let inbox = self.live_end();
+        let inbox = self.mailbox.live_end();
         let of_inbox = |depth| inbox.map(|id| (id, depth)).into_iter().collect();
         let (list, folders): (bool, BTreeMap<_, _>) = match hint {
             Hint::Alive => {
                 if self.is_settled() {
-                    self.proved = Some(now.mono);
+                    self.mailbox.proved = Some(now.mono);
                 }
                 return;
             }
             Hint::Wide => {
                 self.watching.narrow = 0;
-                for held in [&mut self.main, &mut self.beside].into_iter().flatten() {
-                    held.wide |= held.watch == Some(number);
+                if let Some(held) = self.sessions.watching(number) {
+                    held.wide = true;
                 }
                 return;
             }
             // One look closes that gap; were it to open it again, the schedule stands behind.
             Hint::Stale if self.has_caught_up() => {
-                self.proved = Some(now.mono);
+                self.mailbox.proved = Some(now.mono);
                 return;
             }
             Hint::Counts => (false, of_inbox(Depth::Quick)),
@@ -140,10 +136,10 @@ impl Follower {
             Hint::Stale => (false, of_inbox(Depth::Full)),
             Hint::Names => (true, BTreeMap::new()),
             Hint::Untold => {
-                for held in [&mut self.main, &mut self.beside].into_iter().flatten() {
-                    held.wide &= held.watch != Some(number);
+                if let Some(held) = self.sessions.watching(number) {
+                    held.wide = false;
                 }
-                let known = self.folders.iter().filter(|f| !f.excluded && !f.stalled);
+                let known = self.mailbox.folders.iter().filter(|f| !f.excluded && !f.stalled);
                 (true, known.map(|f| (f.id, Depth::Full)).collect())
             }
         };
@@ -162,10 +158,10 @@ impl Follower {
         now: Now,
         out: &mut Vec<Output>,
     ) {
-        if !self.is_current(number) {
+        if !self.sessions.is_current(number) {
             return;
         }
-        match self.folders.iter().find(|f| f.remote_id == *name) {
+        match self.mailbox.folders.iter().find(|f| f.remote_id == *name) {
             // Nobody knows it: LIST says what it is. What is no folder of ours then is none until names
             // change.
             None if self.watching.strange.len() < STRANGE
@@ -186,12 +182,8 @@ impl Follower {
 
     /// What has become a folder of ours is strange no more.
     pub(super) fn know_strange(&mut self) {
-        let folders = &self.folders;
+        let folders = &self.mailbox.folders;
         self.watching.strange.retain(|name| !folders.iter().any(|f| f.remote_id == *name));
-    }
-
-    fn is_current(&self, number: u64) -> bool {
-        [self.main, self.beside].into_iter().flatten().any(|held| held.watch == Some(number))
     }
 
     /// These folders are looked at as soon as may be, and with `list` LIST.
@@ -238,7 +230,9 @@ impl Follower {
                 let scope = rest.scope.get_or_insert_with(nothing);
                 add(scope);
                 // INBOX is what is missed soonest.
-                if let Some(inbox) = self.folders.iter().find(|f| is_inbox(f) && !f.excluded) {
+                if let Some(inbox) =
+                    self.mailbox.folders.iter().find(|f| is_inbox(f) && !f.excluded)
+                {
                     widen(scope, inbox.id, Depth::Full);
                 }
                 if let Scope::Some { list, .. } = scope {
@@ -262,22 +256,12 @@ impl Follower {
         now: Now,
         out: &mut Vec<Output>,
     ) {
-        let is_main = self.main.is_some_and(|held| held.watch == Some(number));
-        let is_beside = self.beside.is_some_and(|held| held.watch == Some(number));
-        if !is_main && !is_beside {
-            return;
-        }
-        let which = if is_main { Slot::Main } else { Slot::Beside };
-        let since =
-            if is_main { self.main } else { self.beside }.map_or(now.mono, |held| held.since);
+        let Some(which) = self.sessions.slot_of(number) else { return };
+        let Some(held) = self.sessions.held(which) else { return };
+        let (since, narrow) = (held.since, !held.wide);
         match end {
             // What came with the last hint has been heard by now.
-            Ok(Unwatched::Asked) => {
-                let held = if is_main { &mut self.main } else { &mut self.beside };
-                if let Some(held) = held {
-                    held.watch = None;
-                }
-            }
+            Ok(Unwatched::Asked) => held.watch = None,
             Ok(Unwatched::Unable) => {
                 self.watching.unable = true;
                 self.give_up(which, now, out);
@@ -285,11 +269,9 @@ impl Follower {
             Ok(Unwatched::Retired) => self.give_up(which, now, out),
             Err(failure) => {
                 // It may have ended at being asked for every folder.
-                let held = if is_main { self.main } else { self.beside };
-                let narrow = held.is_some_and(|held| !held.wide);
                 self.watching.narrow = self.watching.narrow.saturating_add(u8::from(narrow));
                 self.give_up(which, now, out);
-                if is_main {
+                if which == Slot::Main {
                     self.lost(failure, since, now, out);
                 }
             }
@@ -311,7 +293,7 @@ impl Follower {
             Verdict::GiveUp if !self.is_cooling() => Some(WATCH_WAIT),
             _ => None,
         };
-        let inbox = self.live_end().map(|id| (id, Depth::Quick));
+        let inbox = self.mailbox.live_end().map(|id| (id, Depth::Quick));
         if let (Stage::Resting(rest), Some(wait)) = (&mut self.stage, wait) {
             let again = now.mono.saturating_add(wait);
             let scope = Scope::Some { list: false, folders: inbox.into_iter().collect() };
@@ -338,7 +320,7 @@ impl Follower {
     /// A run that lasts is to have a session beside it, if it has one of its own.
     pub(super) fn wish_beside(&mut self, now: Now, out: &mut Vec<Output>) {
         self.learn_lines();
-        let has_main = self.main.is_some() && !self.folders.is_empty();
+        let has_main = self.sessions.main.is_some() && !self.mailbox.folders.is_empty();
         let Stage::Working(working) = &mut self.stage else { return };
         if has_main {
             working.wished = true;
@@ -350,16 +332,13 @@ impl Follower {
 
     /// The folders of a first run are known before it ends.
     pub(super) fn learn_lines(&mut self) {
-        if let Stage::Working(working) = &self.stage
-            && self.folders.is_empty()
-            && let Some(lines) = working.machine.lines()
-        {
-            self.folders = lines;
+        if let Stage::Working(working) = &self.stage {
+            self.mailbox.learn_lines(&working.machine);
         }
     }
 
     pub(super) fn wants_beside(&self) -> bool {
         let wished = matches!(&self.stage, Stage::Working(working) if working.wished);
-        !self.rules.once && !self.watching.unable && !wished && self.beside.is_none()
+        !self.rules.once && !self.watching.unable && !wished && self.sessions.beside.is_none()
     }
 }

@@ -120,7 +120,7 @@ fn a_stop_keeps_what_is_waited_for() {
         let mut f = resting();
         f.take(Input::Command(Command::SyncNow), at(5));
         f.take(Input::Machine(f.run(), snapshot()), at(5));
-        f.main = None;
+        f.sessions.main = None;
         let refused =
             Failure::new(Class::Network, Reach::Endpoint, Provenance::Local, "connection refused");
         let token = crate::run::event::Token(1);

@@ -79,14 +79,14 @@ fn what_is_forgotten() {
 #[test]
 fn one_session_beside_a_run_is_enough() {
     let mut f = working();
-    f.folders = vec![inbox()];
+    f.mailbox.folders = vec![inbox()];
     f.take(Input::Beside(Some(session(2))), at(8));
     let out = f.take(Input::Beside(Some(session(3))), at(9));
     assert!(matches!(&out[..], [Output::Release(Slot::Beside)]), "{out:?}");
-    assert_eq!(f.beside.map(|held| held.at.session), Some(SessionId(2)));
+    assert_eq!(f.sessions.beside.map(|held| held.at.session), Some(SessionId(2)));
     // Where none is to spare, it is asked for again in a minute.
     let mut f = working();
-    f.folders = vec![inbox()];
+    f.mailbox.folders = vec![inbox()];
     assert!(f.take(Input::Tick, at(8)).iter().any(|o| matches!(o, Output::Wish)));
     f.take(Input::Beside(None), at(9));
     assert!(!f.take(Input::Tick, at(68)).iter().any(|o| matches!(o, Output::Wish)));
@@ -98,30 +98,30 @@ fn one_session_beside_a_run_is_enough() {
 fn a_run_has_the_session_that_watches_beside_it() {
     let watching = || {
         let mut f = working();
-        f.folders = vec![inbox()];
-        f.beside =
+        f.mailbox.folders = vec![inbox()];
+        f.sessions.beside =
             Some(SessionHeld { at: session(2), since: at(7).mono, watch: Some(70), wide: false });
         let mut out = Vec::new();
         let came = f.wish_second(at(8), &mut out);
         assert!(matches!(came, Some(Event::Second(SecondNews::Came))) && out.is_empty());
-        assert_eq!(f.reads, Some(at(8).mono));
+        assert_eq!(f.sessions.reads, Some(at(8).mono));
         f
     };
     // Nobody watches meanwhile: INBOX is looked at every minute.
     let mut f = watching();
     assert!(f.take(Input::Tick, at(67)).iter().all(|o| !matches!(o, Output::Run(..))));
-    assert_eq!(f.reads, Some(at(8).mono));
+    assert_eq!(f.sessions.reads, Some(at(8).mono));
     f.take(Input::Tick, at(68));
-    assert_eq!(f.reads, Some(at(68).mono));
+    assert_eq!(f.sessions.reads, Some(at(68).mono));
     // Where there is no INBOX the time goes on all the same.
     let mut f = watching();
-    f.folders.clear();
+    f.mailbox.folders.clear();
     let out = f.take(Input::Tick, at(68));
     assert!(matches!(&out[..], [Output::TickAfter(wait)] if *wait == INBOX_LOOK_EVERY), "{out:?}");
     // A watch that ends by itself as the run takes its session: it goes when it has brought what it has.
     let mut f = watching();
     let out = f.take(Input::Unwatched(70, Ok(Unwatched::Retired)), at(9));
-    assert!(f.reads.is_some() && f.beside.is_some(), "{out:?}");
+    assert!(f.sessions.reads.is_some() && f.sessions.beside.is_some(), "{out:?}");
     // It watches again when the run is done with it, if it is well; else it is given back.
     let mut out = Vec::new();
     f.leave_second(true, None, at(69), &mut out);
@@ -139,9 +139,9 @@ fn a_run_has_the_session_that_watches_beside_it() {
     // With its own session a run loses the other.
     let mut f = watching();
     let mut out = Vec::new();
-    f.release(Slot::Main, &mut out);
+    f.sessions.release(Slot::Main, &mut out);
     assert!(matches!(&out[..], [Output::Release(Slot::Beside), Output::Release(Slot::Main)]));
-    assert!(f.reads.is_none());
+    assert!(f.sessions.reads.is_none());
 
     let mut f = working();
     let mut out = Vec::new();
@@ -157,7 +157,7 @@ fn a_run_has_the_session_that_watches_beside_it() {
 #[test]
 fn a_sign_of_life_proves_only_what_was_looked_at() {
     let mut f = working();
-    f.beside =
+    f.sessions.beside =
         Some(SessionHeld { at: session(2), since: at(5).mono, watch: Some(70), wide: false });
     let before = f.proved();
     f.take(Input::Hinted(70, Hint::Alive), at(9));
@@ -179,7 +179,7 @@ fn a_stale_hint_in_a_run() {
     let run = |hint| {
         let mut f = resting();
         f.take(Input::Hinted(1, hint), at(6));
-        f.beside =
+        f.sessions.beside =
             Some(SessionHeld { at: session(2), since: at(6).mono, watch: Some(70), wide: false });
         f.take(Input::Hinted(70, Hint::Stale), at(7));
         let again = f.stage.working().unwrap().again.is_some();
@@ -223,25 +223,25 @@ fn fruitless_hints_wait_for_the_schedule_at_most() {
 fn watches_end_each_for_itself() {
     let both = || {
         let mut f = working();
-        f.main =
+        f.sessions.main =
             Some(SessionHeld { at: session(1), since: at(5).mono, watch: Some(60), wide: false });
-        f.beside =
+        f.sessions.beside =
             Some(SessionHeld { at: session(2), since: at(5).mono, watch: Some(70), wide: false });
         f
     };
     let mut f = both();
     let out = f.take(Input::Unwatched(70, Err(bye())), at(7));
     assert!(
-        f.main.is_some()
-            && f.beside.is_none()
+        f.sessions.main.is_some()
+            && f.sessions.beside.is_none()
             && out.iter().any(|o| matches!(o, Output::Release(Slot::Beside)))
     );
     let mut f = both();
     f.take(Input::Unwatched(60, Err(bye())), at(7));
-    assert!(f.main.is_none() && f.beside.is_some());
+    assert!(f.sessions.main.is_none() && f.sessions.beside.is_some());
     let mut f = both();
     f.take(Input::Unwatched(60, Ok(Unwatched::Asked)), at(7));
-    let watches = [f.main, f.beside].map(|held| held.and_then(|held| held.watch));
+    let watches = [f.sessions.main, f.sessions.beside].map(|held| held.and_then(|held| held.watch));
     assert_eq!(watches, [None, Some(70)]);
     assert!(f.take(Input::Unwatched(99, Err(bye())), at(8)).is_empty(), "nobody's");
 }

@@ -12,7 +12,7 @@ fn wide() -> Follower {
     let mut f = resting();
     let mark = Mark { uidnext: 9, exists: 3, modseq: 7 };
     let (id, remote_id) = (FolderId(2), b"Work".to_vec());
-    f.folders.push(FolderLine {
+    f.mailbox.folders.push(FolderLine {
         id,
         remote_id: remote_id.into(),
         path: "Work".into(),
@@ -77,7 +77,7 @@ fn a_name_that_is_no_folder_is_listed_once() {
     let told = || Input::Told(1, b"Spam".into(), SHOWN);
     assert_eq!(looks(&mut f, told()), some(true, &[]));
     let rests = |f: &mut Follower| {
-        let folders = wide().folders;
+        let folders = wide().mailbox.folders;
         f.grant(vec![Output::AskSlot(f.run())], at(11));
         let summary = Summary { folders, ..Summary::of(Outcome::Success, History::default()) };
         f.end_with(summary, at(12));
@@ -103,7 +103,8 @@ fn a_watch_that_ended_too_soon_is_narrow() {
             let number = f.watching.number;
             f.take(Input::Unwatched(number, Err(cut.clone())), at(5));
             let at = session(2);
-            f.main = Some(SessionHeld { at, since: Duration::ZERO, watch: None, wide: is_wide });
+            f.sessions.main =
+                Some(SessionHeld { at, since: Duration::ZERO, watch: None, wide: is_wide });
             let mut out = Vec::new();
             assert!(f.watch_on(Slot::Main, &mut out));
             let is_so = |o: &Output| matches!(o, Output::Watch { wide, .. } if *wide == wants);
@@ -126,7 +127,7 @@ fn what_is_left_out_or_stands_still_is_not_looked_at() {
         [|f| f.excluded = true, |f| f.stalled = true, |f| f.shut = true];
     for spoil in spoils {
         let mut f = wide();
-        spoil(&mut f.folders[1]);
+        spoil(&mut f.mailbox.folders[1]);
         assert_eq!(looks(&mut f, Input::Told(1, b"Work".into(), Noticed::default())), None);
     }
 }
@@ -135,8 +136,9 @@ fn what_is_left_out_or_stands_still_is_not_looked_at() {
 #[test]
 fn what_is_told_during_a_run() {
     let mut f = super::orders::working();
-    f.folders = wide().folders;
-    f.beside = Some(SessionHeld { at: session(2), since: at(5).mono, watch: Some(70), wide: true });
+    f.mailbox.folders = wide().mailbox.folders;
+    f.sessions.beside =
+        Some(SessionHeld { at: session(2), since: at(5).mono, watch: Some(70), wide: true });
     f.take(Input::Hinted(70, Hint::Names), at(9));
     let again = f.stage.working().unwrap().again.clone();
     assert_eq!(again, some(true, &[]));
